@@ -1,0 +1,215 @@
+/** The GLUE tasks as data: columns, labels, metrics, official files. Label order is the hub's (nyu-mll/glue). */
+
+export type GlueTaskName =
+  | "cola"
+  | "sst2"
+  | "mrpc"
+  | "stsb"
+  | "qqp"
+  | "mnli"
+  | "qnli"
+  | "rte"
+  | "wnli";
+
+/** What a split is for; MNLI has two of "validation" and of "test". */
+export type SplitRole = "train" | "validation" | "test";
+
+export interface GlueSplit {
+  readonly role: SplitRole;
+  /** The split's name on the hub: the stem of its parquet files. */
+  readonly name: string;
+  /** The file's name in the official GLUE folder. */
+  readonly file: string;
+  /** Test splits: the file's name inside a GLUE submission. */
+  readonly submission?: string;
+}
+
+/** Where a task's fields are: a header's names, or 0-based positions when there is no header. */
+export interface GlueColumns<Key extends string | number> {
+  readonly text: Key;
+  readonly pair?: Key;
+  readonly label: Key;
+}
+
+/** The official TSV layout of train and dev. Every official test file has a header, CoLA's too. */
+export type GlueTsv =
+  | { readonly header: true; readonly columns: GlueColumns<string> }
+  | {
+      readonly header: false;
+      readonly width: number;
+      readonly columns: GlueColumns<number>;
+      /** The columns of the test file, which has a header. */
+      readonly testColumns: GlueColumns<string>;
+    };
+
+export type GlueMetricName = "accuracy" | "f1" | "matthews_correlation" | "pearson" | "spearmanr";
+
+export interface GlueTask {
+  readonly name: GlueTaskName;
+  /** The folder of the official release, "RTE". */
+  readonly folder: string;
+  readonly kind: "classification" | "regression";
+  /** Class names in the order of their integers; undefined for regression. */
+  readonly labelNames: readonly string[] | undefined;
+  /** Regression: the scale of the scores; a score outside it is suspicious, not wrong. */
+  readonly scoreRange?: readonly [low: number, high: number];
+  /** In the reference's order. More than one: their mean is the combined score. */
+  readonly metrics: readonly GlueMetricName[];
+  /** Tokens, special ones included: the authors' scripts; wnli has no script and gets run_glue's default. */
+  readonly maxLength: number;
+  /** Columns of the hub's parquet files, and of any file with a header that is not the official TSV. */
+  readonly columns: GlueColumns<string>;
+  readonly tsv: GlueTsv;
+  /** The official release has rows broken by line breaks (QQP): they are skipped with a warning, as the hub did. */
+  readonly hasBrokenRows?: true;
+  readonly splits: readonly GlueSplit[];
+  /** How a prediction is written into a submission: the class's name, its integer, or a score with 3 decimals. */
+  readonly submission: "name" | "integer" | "score";
+}
+
+const splits = (folder: string): readonly GlueSplit[] => [
+  { role: "train", name: "train", file: "train.tsv" },
+  { role: "validation", name: "validation", file: "dev.tsv" },
+  { role: "test", name: "test", file: "test.tsv", submission: `${folder}.tsv` },
+];
+
+const sentence = { text: "sentence", label: "label" } as const;
+const sentences = { text: "sentence1", pair: "sentence2", label: "label" } as const;
+const questions = { text: "question1", pair: "question2" } as const;
+const questionSentence = { text: "question", pair: "sentence", label: "label" } as const;
+
+/** Every GLUE task by its recipe name. Sources: the official release's files, the hub's features, the authors' scripts. */
+export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
+  cola: {
+    name: "cola",
+    folder: "CoLA",
+    kind: "classification",
+    labelNames: ["unacceptable", "acceptable"],
+    metrics: ["matthews_correlation"],
+    maxLength: 64,
+    columns: sentence,
+    // source, label, the source's own mark, sentence
+    tsv: { header: false, width: 4, columns: { text: 3, label: 1 }, testColumns: sentence },
+    splits: splits("CoLA"),
+    submission: "integer",
+  },
+  sst2: {
+    name: "sst2",
+    folder: "SST-2",
+    kind: "classification",
+    labelNames: ["negative", "positive"],
+    metrics: ["accuracy"],
+    maxLength: 128,
+    columns: sentence,
+    tsv: { header: true, columns: sentence },
+    splits: splits("SST-2"),
+    submission: "integer",
+  },
+  mrpc: {
+    name: "mrpc",
+    folder: "MRPC",
+    kind: "classification",
+    labelNames: ["not_equivalent", "equivalent"],
+    metrics: ["accuracy", "f1"],
+    maxLength: 320,
+    columns: sentences,
+    tsv: { header: true, columns: { text: "#1 String", pair: "#2 String", label: "Quality" } },
+    splits: splits("MRPC"),
+    submission: "integer",
+  },
+  stsb: {
+    name: "stsb",
+    folder: "STS-B",
+    kind: "regression",
+    labelNames: undefined,
+    scoreRange: [0, 5],
+    metrics: ["pearson", "spearmanr"],
+    maxLength: 128,
+    columns: sentences,
+    tsv: { header: true, columns: { ...sentences, label: "score" } },
+    splits: splits("STS-B"),
+    submission: "score",
+  },
+  qqp: {
+    name: "qqp",
+    folder: "QQP",
+    kind: "classification",
+    labelNames: ["not_duplicate", "duplicate"],
+    metrics: ["accuracy", "f1"],
+    maxLength: 320,
+    columns: { ...questions, label: "label" },
+    tsv: { header: true, columns: { ...questions, label: "is_duplicate" } },
+    hasBrokenRows: true,
+    splits: splits("QQP"),
+    submission: "integer",
+  },
+  mnli: {
+    name: "mnli",
+    folder: "MNLI",
+    kind: "classification",
+    labelNames: ["entailment", "neutral", "contradiction"],
+    metrics: ["accuracy"],
+    maxLength: 256,
+    columns: { text: "premise", pair: "hypothesis", label: "label" },
+    tsv: { header: true, columns: { ...sentences, label: "gold_label" } },
+    splits: [
+      { role: "train", name: "train", file: "train.tsv" },
+      { role: "validation", name: "validation_matched", file: "dev_matched.tsv" },
+      { role: "validation", name: "validation_mismatched", file: "dev_mismatched.tsv" },
+      {
+        role: "test",
+        name: "test_matched",
+        file: "test_matched.tsv",
+        submission: "MNLI-m.tsv",
+      },
+      {
+        role: "test",
+        name: "test_mismatched",
+        file: "test_mismatched.tsv",
+        submission: "MNLI-mm.tsv",
+      },
+    ],
+    submission: "name",
+  },
+  qnli: {
+    name: "qnli",
+    folder: "QNLI",
+    kind: "classification",
+    labelNames: ["entailment", "not_entailment"],
+    metrics: ["accuracy"],
+    maxLength: 512,
+    columns: questionSentence,
+    tsv: { header: true, columns: questionSentence },
+    splits: splits("QNLI"),
+    submission: "name",
+  },
+  rte: {
+    name: "rte",
+    folder: "RTE",
+    kind: "classification",
+    labelNames: ["entailment", "not_entailment"],
+    metrics: ["accuracy"],
+    maxLength: 320,
+    columns: sentences,
+    tsv: { header: true, columns: sentences },
+    splits: splits("RTE"),
+    submission: "name",
+  },
+  wnli: {
+    name: "wnli",
+    folder: "WNLI",
+    kind: "classification",
+    labelNames: ["not_entailment", "entailment"],
+    metrics: ["accuracy"],
+    maxLength: 128,
+    columns: sentences,
+    tsv: { header: true, columns: sentences },
+    splits: splits("WNLI"),
+    submission: "integer",
+  },
+};
+
+/** Whether a word is a task of GLUE: narrows it. */
+export function isGlueTask(name: string): name is GlueTaskName {
+  return Object.hasOwn(glueTasks, name);
+}
