@@ -1,0 +1,337 @@
+/** Numbers a buffer can hold. "f64" exists on the reference backend alone. */
+export type DType = "f64" | "f32" | "bf16" | "i32";
+
+/** Storage on a device. What is behind it only its backend knows: the host reads numbers by `download`. */
+export interface Buffer {
+  readonly dtype: DType;
+  /** Elements, not bytes. */
+  readonly length: number;
+}
+
+export type HostArray = Float64Array | Float32Array | Int32Array;
+
+/** Bytes as a checkpoint stores them; `bytes` may be a view of a mapped file. */
+export interface HostTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Inverted dropout with a counter-based mask: element (row, col) is kept where
+ * philox(counter = [col >> 2, row, site, step], key = seed)[col & 3] >= probability * 2^32,
+ * and is then scaled by 1 / (1 - probability). Nothing is stored; backward draws the same mask again.
+ */
+export interface Dropout {
+  readonly probability: number;
+  readonly seed: readonly [low: number, high: number];
+  readonly step: number;
+  readonly site: number;
+}
+
+export type ActivationKind = "gelu" | "gelu_new" | "relu" | "tanh";
+
+/** C[m,n] = op(A) op(B) + beta C, row-major. Leading dimensions default to the packed ones. */
+export interface GemmShape {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly transA?: boolean;
+  readonly transB?: boolean;
+  readonly beta?: 0 | 1;
+  readonly lda?: number;
+  readonly ldb?: number;
+  readonly ldc?: number;
+}
+
+/** Sequences laid end to end: sequence b owns rows offsets[b] .. offsets[b+1]. */
+export interface Packing {
+  readonly sequences: number;
+  readonly tokens: number;
+  /** i32 [sequences + 1], and the same numbers for the host, which made them. */
+  readonly offsets: Buffer;
+  readonly hostOffsets: Int32Array;
+  /** i32 [tokens]: position of each token in its sequence before padding was dropped. */
+  readonly positions: Buffer;
+  /** Largest difference of two positions within a sequence, plus one. */
+  readonly span: number;
+}
+
+/**
+ * Disentangled attention (DeBERTa, He et al. 2021) over packed rows. For query i and key j of one sequence, per head:
+ *   S[i,j] = (q_i.k_j + q_i.posKey[t] + k_j.posQuery[t]) / scale,   t = relative[pos_i - pos_j + span - 1]
+ *   out_i = sum_j dropout(softmax_j(S))[i,j] v_j
+ * q, k, v, out: [tokens, heads * headDim]; posKey (c2p), posQuery (p2c): [relativeRows, heads * headDim], either may be absent.
+ */
+export interface DisentangledShape {
+  readonly packing: Packing;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly scale: number;
+  /** i32 [2 * span - 1]: row of posKey/posQuery for each difference of positions, from -(span-1) to span-1. */
+  readonly relative: Buffer | undefined;
+  readonly relativeRows: number;
+  readonly dropout: Dropout | undefined;
+}
+
+export interface AdamWStep {
+  /** "adamw": torch (decay first, eps outside the bias-corrected root). "adamw-hf": eps before bias correction, decay last. */
+  readonly variant: "adamw" | "adamw-hf";
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  /** 1-based count of updates, for the bias correction. */
+  readonly t: number;
+}
+
+export interface TripletShape {
+  readonly rank: number;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** Multiply the smoothed sensitivity by its uncertainty (paper eq. 9-11); without it the score is sensitivity alone. */
+  readonly uncertainty: boolean;
+}
+
+/** Moving averages of one factor: sensitivity (paper eq. 9) and uncertainty (eq. 10). */
+export interface Averages {
+  readonly sensitivity: Buffer;
+  readonly uncertainty: Buffer;
+}
+
+/**
+ * A table of coarse kernels over opaque buffers. No shape rules and no autograd here: ops have checked their inputs.
+ * Each entry says what it sets and what it adds to. All matrices are row-major and packed unless a stride is given.
+ * Kernels may run later than the call: only `download` waits.
+ */
+export interface Backend {
+  readonly name: string;
+  /** Type of activations and frozen weights, and type of everything that is trained, summed or averaged. */
+  readonly activation: DType;
+  readonly master: DType;
+
+  // --- memory ---
+  /** Contents are undefined. */
+  alloc(dtype: DType, length: number): Buffer;
+  free(buffer: Buffer): void;
+  /** A part of `buffer` that shares its storage; it is not freed by itself. */
+  view(buffer: Buffer, offset: number, length: number): Buffer;
+  zero(buffer: Buffer): void;
+  copy(to: Buffer, from: Buffer): void;
+  upload(to: Buffer, from: ArrayLike<number>): void;
+  download(from: Buffer): HostArray;
+  /** A read-only buffer with a checkpoint's tensor: used in place where type and place allow, else converted. */
+  adopt(tensor: HostTensor, dtype: DType): Buffer;
+  /** Bytes allocated and not freed, without adopted weights; and the highest it has been. */
+  memory(): { readonly live: number; readonly peak: number };
+
+  // --- matrix products and their companions ---
+  gemm(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void;
+  /** y[rows, cols] += h[rows, rank] . factor (+ bias), factor [rank, cols], or [cols, rank] when `transposed`. */
+  addLowRank(
+    y: Buffer,
+    h: Buffer,
+    factor: Buffer,
+    bias: Buffer | undefined,
+    shape: { rows: number; cols: number; rank: number; transposed: boolean },
+  ): void;
+  /** y[rows, cols] += bias[cols]. */
+  addBias(y: Buffer, bias: Buffer, rows: number, cols: number): void;
+  /** sum[cols] += sum over rows of x[rows, cols]. */
+  addColumnSums(x: Buffer, sum: Buffer, rows: number, cols: number): void;
+  /** y[r,c] = x[r,c] * scale[c] * factor; sets y, which may be x. */
+  scaleColumns(
+    x: Buffer,
+    scale: Buffer,
+    factor: number,
+    y: Buffer,
+    rows: number,
+    cols: number,
+  ): void;
+  /** dots[c] += factor * sum over r of x[r,c] * y[r,c]. */
+  addColumnDots(
+    x: Buffer,
+    y: Buffer,
+    factor: number,
+    dots: Buffer,
+    rows: number,
+    cols: number,
+  ): void;
+
+  // --- element-wise ---
+  /** y += x. */
+  add(y: Buffer, x: Buffer): void;
+  /** y = x * factor; may be in place. */
+  scale(x: Buffer, factor: number, y: Buffer): void;
+  /** y = x * s[0], s a device scalar; may be in place. */
+  scaleBy(x: Buffer, s: Buffer, y: Buffer): void;
+  activate(kind: ActivationKind, x: Buffer, y: Buffer): void;
+  /** dx = dy * f'(x); sets dx, which may be dy. */
+  activationBackward(kind: ActivationKind, x: Buffer, dy: Buffer, dx: Buffer): void;
+  /** y = dropout(x); sets y, which may be x. It is its own backward. */
+  dropout(x: Buffer, y: Buffer, rows: number, cols: number, dropout: Dropout): void;
+
+  // --- rows ---
+  /** y[r] = table[ids[r]], or += when `add`. */
+  gatherRows(
+    table: Buffer,
+    ids: Buffer,
+    y: Buffer,
+    shape: { rows: number; cols: number; add: boolean },
+  ): void;
+  /** table[ids[r]] += dy[r]; rows are added in order, so that the sum repeats exactly. */
+  scatterAddRows(dy: Buffer, ids: Buffer, table: Buffer, rows: number, cols: number): void;
+  /** y[r, c * width + t] = x[neighbours[r * width + t], c], 0 where the neighbour is -1. Sets y. */
+  unfold(
+    x: Buffer,
+    neighbours: Buffer,
+    y: Buffer,
+    shape: { rows: number; cols: number; width: number },
+  ): void;
+  /** dx[neighbours[r * width + t], c] += dy[r, c * width + t]. */
+  foldAdd(
+    dy: Buffer,
+    neighbours: Buffer,
+    dx: Buffer,
+    shape: { rows: number; cols: number; width: number },
+  ): void;
+
+  // --- normalisation ---
+  /**
+   * x := residual + dropout(x) in place (either may be absent), then y = (x - mean) * rstd * weight + bias per row.
+   * Sets y, mean [rows], rstd [rows].
+   */
+  addLayerNorm(
+    x: Buffer,
+    residual: Buffer | undefined,
+    weight: Buffer,
+    bias: Buffer,
+    out: { y: Buffer; mean: Buffer; rstd: Buffer },
+    shape: { rows: number; cols: number; eps: number; dropout: Dropout | undefined },
+  ): void;
+  /**
+   * From the saved sum x: sets dsum [rows, cols]; where dropout was on, sets dx = mask * dsum too;
+   * adds to dweight and dbias where they are given.
+   */
+  addLayerNormBackward(
+    dy: Buffer,
+    x: Buffer,
+    weight: Buffer,
+    stats: { mean: Buffer; rstd: Buffer },
+    out: {
+      dsum: Buffer;
+      dx: Buffer | undefined;
+      dweight: Buffer | undefined;
+      dbias: Buffer | undefined;
+    },
+    shape: { rows: number; cols: number; dropout: Dropout | undefined },
+  ): void;
+
+  // --- attention ---
+  /** Sets out; sets probs (softmax before dropout, per sequence and head, sum of n^2 * heads) where given. */
+  disentangledAttention(
+    q: Buffer,
+    k: Buffer,
+    v: Buffer,
+    posKey: Buffer | undefined,
+    posQuery: Buffer | undefined,
+    out: Buffer,
+    probs: Buffer | undefined,
+    shape: DisentangledShape,
+  ): void;
+  /** Sets dq, dk, dv, dposKey, dposQuery (all rows). */
+  disentangledAttentionBackward(
+    dout: Buffer,
+    inputs: {
+      q: Buffer;
+      k: Buffer;
+      v: Buffer;
+      posKey: Buffer | undefined;
+      posQuery: Buffer | undefined;
+    },
+    probs: Buffer,
+    grads: {
+      dq: Buffer;
+      dk: Buffer;
+      dv: Buffer;
+      dposKey: Buffer | undefined;
+      dposQuery: Buffer | undefined;
+    },
+    shape: DisentangledShape,
+  ): void;
+
+  // --- losses; logits and dlogits in the activation type, loss in the master type ---
+  /** Sets loss[0] to the mean of -log softmax(logits)[label] over rows, and dlogits to its gradient. */
+  crossEntropy(
+    logits: Buffer,
+    labels: Buffer,
+    loss: Buffer,
+    dlogits: Buffer,
+    rows: number,
+    classes: number,
+  ): void;
+  /** Sets loss[0] to the mean of (prediction - target)^2 over rows, and dprediction to its gradient. */
+  meanSquaredError(
+    prediction: Buffer,
+    target: Buffer,
+    loss: Buffer,
+    dprediction: Buffer,
+    rows: number,
+  ): void;
+
+  // --- training; all in the master type ---
+  /** sum[0] = sum of squares of x. */
+  sumOfSquares(x: Buffer, sum: Buffer): void;
+  /**
+   * norm[0] = sqrt(sumOfSquares[0]); with maxNorm > 0, grad *= min(1, maxNorm / (norm + 1e-6)), as torch's clip_grad_norm_.
+   */
+  clipByNorm(grad: Buffer, sumOfSquares: Buffer, maxNorm: number, norm: Buffer): void;
+  /** One AdamW update of param, m and v from grad. */
+  adamw(param: Buffer, grad: Buffer, m: Buffer, v: Buffer, step: AdamWStep): void;
+  /**
+   * I = |param * grad|; sensitivity = beta1 * sensitivity + (1 - beta1) * I;
+   * uncertainty = beta2 * uncertainty + (1 - beta2) * |I - sensitivity|, with the new sensitivity.
+   */
+  updateImportance(
+    param: Buffer,
+    grad: Buffer,
+    averages: Averages,
+    beta1: number,
+    beta2: number,
+  ): void;
+  /**
+   * score[i] = s(E_i) + mean over columns of s(A_i) + mean over rows of s(B_i), set. A [rank, in], E [rank], B [out, rank].
+   * Without E (LoRA doublets) its term is left out.
+   */
+  tripletScores(
+    a: Averages,
+    e: Averages | undefined,
+    b: Averages,
+    scores: Buffer,
+    shape: TripletShape,
+  ): void;
+  /** y = |x|. */
+  absolute(x: Buffer, y: Buffer): void;
+  /**
+   * threshold[0] = the (length - budget)-th smallest score; kept[i] = score > threshold ? 1 : 0, set.
+   * With budget = length nothing is pruned: all kept, threshold[0] = NaN.
+   */
+  keepTop(scores: Buffer, budget: number, kept: Buffer, threshold: Buffer): void;
+  /** param[r, c] *= kept[r], param [rows, cols]; or *= kept[c] when `columns`. */
+  applyMask(
+    param: Buffer,
+    kept: Buffer,
+    shape: { rows: number; cols: number; columns: boolean },
+  ): void;
+  /**
+   * M = P P^T - I (P P^T of the rows of factor [rank, width]; of its columns, factor [width, rank], when `columns`).
+   * norm[0] += weight * ||M||_F; grad += gradWeight * weight * d||M||_F / dP where grad is given.
+   */
+  orthogonality(
+    factor: Buffer,
+    grad: Buffer | undefined,
+    norm: Buffer,
+    shape: { rank: number; width: number; columns: boolean; weight: number; gradWeight: number },
+  ): void;
+}
