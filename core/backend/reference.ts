@@ -1,0 +1,63 @@
+import type { Backend, Buffer } from "../backend.ts";
+import { ReferenceBuffer, floats, integers, widen } from "./reference/buffer.ts";
+import { attention } from "./reference/attention.ts";
+import { elementwise } from "./reference/elementwise.ts";
+import { matrix } from "./reference/matrix.ts";
+import { training } from "./reference/training.ts";
+
+/** Plain loops in f64. Slow on purpose: this is the definition that every other backend is held to. */
+export function createReferenceBackend(): Backend {
+  let live = 0;
+  let peak = 0;
+  const owned = new Set<Buffer>();
+  return {
+    name: "reference",
+    activation: "f64",
+    master: "f64",
+
+    alloc(dtype, length) {
+      // NaN, so that a kernel that adds where it should set cannot pass by luck.
+      const data = dtype === "i32" ? new Int32Array(length) : new Float64Array(length).fill(NaN);
+      const buffer = new ReferenceBuffer(dtype === "i32" ? "i32" : "f64", data);
+      owned.add(buffer);
+      live += data.byteLength;
+      peak = Math.max(peak, live);
+      return buffer;
+    },
+    free(buffer) {
+      if (owned.delete(buffer)) live -= bytesOf(buffer);
+    },
+    view(buffer, offset, length) {
+      return new ReferenceBuffer(buffer.dtype, numbers(buffer).subarray(offset, offset + length));
+    },
+    zero(buffer) {
+      numbers(buffer).fill(0);
+    },
+    copy(to, from) {
+      numbers(to).set(numbers(from));
+    },
+    upload(to, from) {
+      numbers(to).set(from);
+    },
+    download(from) {
+      return numbers(from).slice();
+    },
+    adopt(tensor) {
+      return new ReferenceBuffer("f64", widen(tensor));
+    },
+    memory: () => ({ live, peak }),
+
+    ...matrix,
+    ...elementwise,
+    ...attention,
+    ...training,
+  };
+}
+
+function numbers(buffer: Buffer): Float64Array | Int32Array {
+  return buffer.dtype === "i32" ? integers(buffer) : floats(buffer);
+}
+
+function bytesOf(buffer: Buffer): number {
+  return numbers(buffer).byteLength;
+}

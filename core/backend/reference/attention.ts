@@ -1,0 +1,129 @@
+import type { Backend, DisentangledShape } from "../../backend.ts";
+import { floats, integers } from "./buffer.ts";
+import { dropoutFactor } from "./elementwise.ts";
+
+type Attention = Pick<Backend, "disentangledAttention" | "disentangledAttentionBackward">;
+
+/** Calls `visit` for each (sequence, head): its first row, its length, and where its n x n block of probs starts. */
+function eachBlock(
+  shape: DisentangledShape,
+  visit: (block: { start: number; n: number; head: number; at: number }) => void,
+): void {
+  const offsets = shape.packing.hostOffsets;
+  let at = 0;
+  for (let b = 0; b < shape.packing.sequences; b++) {
+    const start = offsets[b]!;
+    const n = offsets[b + 1]! - start;
+    for (let head = 0; head < shape.heads; head++, at += n * n) visit({ start, n, head, at });
+  }
+}
+
+/** The row of posKey/posQuery for query row i and key row j (rows of the packed batch). */
+function relativeRow(shape: DisentangledShape): (i: number, j: number) => number {
+  if (!shape.relative) return () => -1;
+  const relative = integers(shape.relative);
+  const positions = integers(shape.packing.positions);
+  const { span } = shape.packing;
+  return (i, j) => relative[positions[i]! - positions[j]! + span - 1]!;
+}
+
+function softmaxInPlace(row: Float64Array): void {
+  const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
+  let sum = 0;
+  for (let j = 0; j < row.length; j++) {
+    row[j] = Math.exp(row[j]! - top);
+    sum += row[j]!;
+  }
+  for (let j = 0; j < row.length; j++) row[j]! /= sum;
+}
+
+export const attention: Attention = {
+  disentangledAttention(qBuffer, kBuffer, vBuffer, posKey, posQuery, outBuffer, probsOut, shape) {
+    const [q, k, v, out] = [floats(qBuffer), floats(kBuffer), floats(vBuffer), floats(outBuffer)];
+    const [pk, pq] = [posKey && floats(posKey), posQuery && floats(posQuery)];
+    const { heads, headDim: D, scale, dropout } = shape;
+    const width = heads * D;
+    const row = relativeRow(shape);
+    const dot = (a: Float64Array, i: number, b: Float64Array, j: number, head: number) => {
+      let sum = 0;
+      for (let d = 0; d < D; d++)
+        sum += a[i * width + head * D + d]! * b[j * width + head * D + d]!;
+      return sum;
+    };
+    out.fill(0);
+    eachBlock(shape, ({ start, n, head, at }) => {
+      for (let i = 0; i < n; i++) {
+        const scores = new Float64Array(n);
+        for (let j = 0; j < n; j++) {
+          const t = row(start + i, start + j);
+          let score = dot(q, start + i, k, start + j, head);
+          if (pk) score += dot(q, start + i, pk, t, head);
+          if (pq) score += dot(k, start + j, pq, t, head);
+          scores[j] = score / scale;
+        }
+        softmaxInPlace(scores);
+        if (probsOut) floats(probsOut).set(scores, at + i * n);
+        for (let j = 0; j < n; j++) {
+          const kept = dropout
+            ? dropoutFactor(head * shape.packing.tokens + start + i, j, dropout)
+            : 1;
+          for (let d = 0; d < D; d++) {
+            out[(start + i) * width + head * D + d]! +=
+              scores[j]! * kept * v[(start + j) * width + head * D + d]!;
+          }
+        }
+      }
+    });
+  },
+
+  disentangledAttentionBackward(doutBuffer, inputs, probsBuffer, grads, shape) {
+    const dout = floats(doutBuffer);
+    const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
+    const [pk, pq] = [
+      inputs.posKey && floats(inputs.posKey),
+      inputs.posQuery && floats(inputs.posQuery),
+    ];
+    const [dq, dk, dv] = [floats(grads.dq), floats(grads.dk), floats(grads.dv)];
+    const [dpk, dpq] = [
+      grads.dposKey && floats(grads.dposKey),
+      grads.dposQuery && floats(grads.dposQuery),
+    ];
+    for (const grad of [dq, dk, dv, dpk, dpq]) grad?.fill(0);
+    const probs = floats(probsBuffer);
+    const { heads, headDim: D, scale, dropout } = shape;
+    const width = heads * D;
+    const row = relativeRow(shape);
+    eachBlock(shape, ({ start, n, head, at }) => {
+      for (let i = 0; i < n; i++) {
+        const ri = (start + i) * width + head * D;
+        const dprobs = new Float64Array(n);
+        let inner = 0;
+        for (let j = 0; j < n; j++) {
+          const rj = (start + j) * width + head * D;
+          const kept = dropout
+            ? dropoutFactor(head * shape.packing.tokens + start + i, j, dropout)
+            : 1;
+          const p = probs[at + i * n + j]!;
+          let sum = 0;
+          for (let d = 0; d < D; d++) {
+            sum += dout[ri + d]! * v[rj + d]!;
+            dv[rj + d]! += p * kept * dout[ri + d]!;
+          }
+          dprobs[j] = sum * kept;
+          inner += dprobs[j]! * p;
+        }
+        for (let j = 0; j < n; j++) {
+          const rj = (start + j) * width + head * D;
+          const rt = row(start + i, start + j) * width + head * D;
+          const ds = (probs[at + i * n + j]! * (dprobs[j]! - inner)) / scale;
+          for (let d = 0; d < D; d++) {
+            dq[ri + d]! += ds * (k[rj + d]! + (pk ? pk[rt + d]! : 0));
+            dk[rj + d]! += ds * (q[ri + d]! + (pq ? pq[rt + d]! : 0));
+            if (dpk) dpk[rt + d]! += ds * q[ri + d]!;
+            if (dpq) dpq[rt + d]! += ds * k[rj + d]!;
+          }
+        }
+      }
+    });
+  },
+};

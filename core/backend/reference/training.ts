@@ -1,0 +1,165 @@
+import type { Averages, Backend } from "../../backend.ts";
+import { floats, integers } from "./buffer.ts";
+
+type Training = Pick<
+  Backend,
+  | "crossEntropy"
+  | "meanSquaredError"
+  | "sumOfSquares"
+  | "clipByNorm"
+  | "adamw"
+  | "updateImportance"
+  | "tripletScores"
+  | "absolute"
+  | "keepTop"
+  | "applyMask"
+  | "orthogonality"
+>;
+
+export const training: Training = {
+  crossEntropy(logitsBuffer, labelsBuffer, lossBuffer, dlogitsBuffer, rows, classes) {
+    const [logits, labels] = [floats(logitsBuffer), integers(labelsBuffer)];
+    const [loss, dlogits] = [floats(lossBuffer), floats(dlogitsBuffer)];
+    let total = 0;
+    for (let r = 0; r < rows; r++) {
+      const row = logits.subarray(r * classes, (r + 1) * classes);
+      const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
+      const sum = row.reduce((a, b) => a + Math.exp(b - top), 0);
+      total += Math.log(sum) + top - row[labels[r]!]!;
+      for (let c = 0; c < classes; c++) {
+        dlogits[r * classes + c] =
+          (Math.exp(row[c]! - top) / sum - (c === labels[r] ? 1 : 0)) / rows;
+      }
+    }
+    loss[0] = total / rows;
+  },
+
+  meanSquaredError(predictionBuffer, targetBuffer, lossBuffer, dpredictionBuffer, rows) {
+    const [prediction, target] = [floats(predictionBuffer), floats(targetBuffer)];
+    const [loss, dprediction] = [floats(lossBuffer), floats(dpredictionBuffer)];
+    let total = 0;
+    for (let r = 0; r < rows; r++) {
+      const difference = prediction[r]! - target[r]!;
+      total += difference * difference;
+      dprediction[r] = (2 * difference) / rows;
+    }
+    loss[0] = total / rows;
+  },
+
+  sumOfSquares(xBuffer, sumBuffer) {
+    floats(sumBuffer)[0] = floats(xBuffer).reduce((sum, x) => sum + x * x, 0);
+  },
+
+  clipByNorm(gradBuffer, sumOfSquares, maxNorm, normBuffer) {
+    const grad = floats(gradBuffer);
+    const norm = Math.sqrt(floats(sumOfSquares)[0]!);
+    floats(normBuffer)[0] = norm;
+    if (maxNorm <= 0) return;
+    const factor = Math.min(1, maxNorm / (norm + 1e-6));
+    for (let i = 0; i < grad.length; i++) grad[i]! *= factor;
+  },
+
+  adamw(paramBuffer, gradBuffer, mBuffer, vBuffer, s) {
+    const [param, grad, m, v] = [
+      floats(paramBuffer),
+      floats(gradBuffer),
+      floats(mBuffer),
+      floats(vBuffer),
+    ];
+    const correction1 = 1 - s.beta1 ** s.t;
+    const correction2 = Math.sqrt(1 - s.beta2 ** s.t);
+    for (let i = 0; i < param.length; i++) {
+      const g = grad[i]!;
+      m[i] = s.beta1 * m[i]! + (1 - s.beta1) * g;
+      v[i] = s.beta2 * v[i]! + (1 - s.beta2) * g * g;
+      if (s.variant === "adamw") {
+        param[i]! *= 1 - s.lr * s.weightDecay;
+        param[i]! -= (s.lr / correction1) * (m[i]! / (Math.sqrt(v[i]!) / correction2 + s.eps));
+      } else {
+        param[i]! -= ((s.lr * correction2) / correction1) * (m[i]! / (Math.sqrt(v[i]!) + s.eps));
+        param[i]! -= s.lr * s.weightDecay * param[i]!;
+      }
+    }
+  },
+
+  updateImportance(paramBuffer, gradBuffer, averages, beta1, beta2) {
+    const [param, grad] = [floats(paramBuffer), floats(gradBuffer)];
+    const [sensitivity, uncertainty] = [floats(averages.sensitivity), floats(averages.uncertainty)];
+    for (let i = 0; i < param.length; i++) {
+      const now = Math.abs(param[i]! * grad[i]!);
+      sensitivity[i] = beta1 * sensitivity[i]! + (1 - beta1) * now;
+      uncertainty[i] = beta2 * uncertainty[i]! + (1 - beta2) * Math.abs(now - sensitivity[i]!);
+    }
+  },
+
+  tripletScores(a, e, b, scoresBuffer, { rank, inFeatures, outFeatures, uncertainty }) {
+    const score = (averages: Averages) => {
+      const [s, u] = [floats(averages.sensitivity), floats(averages.uncertainty)];
+      return (i: number) => s[i]! * (uncertainty ? u[i]! : 1);
+    };
+    const [ofA, ofE, ofB] = [score(a), e && score(e), score(b)];
+    const scores = floats(scoresBuffer);
+    for (let r = 0; r < rank; r++) {
+      let sumA = 0;
+      let sumB = 0;
+      for (let c = 0; c < inFeatures; c++) sumA += ofA(r * inFeatures + c);
+      for (let o = 0; o < outFeatures; o++) sumB += ofB(o * rank + r);
+      scores[r] = (ofE?.(r) ?? 0) + (sumA / inFeatures + sumB / outFeatures);
+    }
+  },
+
+  absolute(xBuffer, yBuffer) {
+    const [x, y] = [floats(xBuffer), floats(yBuffer)];
+    for (let i = 0; i < y.length; i++) y[i] = Math.abs(x[i]!);
+  },
+
+  keepTop(scoresBuffer, budget, keptBuffer, thresholdBuffer) {
+    const [scores, kept, threshold] = [
+      floats(scoresBuffer),
+      floats(keptBuffer),
+      floats(thresholdBuffer),
+    ];
+    const pruned = scores.length - budget;
+    threshold[0] = pruned > 0 ? scores.toSorted()[pruned - 1]! : NaN;
+    for (let i = 0; i < kept.length; i++)
+      kept[i] = pruned <= 0 || scores[i]! > threshold[0] ? 1 : 0;
+  },
+
+  applyMask(paramBuffer, keptBuffer, { rows, cols, columns }) {
+    const [param, kept] = [floats(paramBuffer), floats(keptBuffer)];
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < cols; c++) param[r * cols + c]! *= kept[columns ? c : r]!;
+    }
+  },
+
+  orthogonality(
+    factorBuffer,
+    gradBuffer,
+    normBuffer,
+    { rank, width, columns, weight, gradWeight },
+  ) {
+    const p = floats(factorBuffer);
+    const at = columns
+      ? (r: number, c: number) => c * rank + r
+      : (r: number, c: number) => r * width + c;
+    const residual = new Float64Array(rank * rank);
+    for (let i = 0; i < rank; i++) {
+      for (let j = 0; j < rank; j++) {
+        let sum = i === j ? -1 : 0;
+        for (let c = 0; c < width; c++) sum += p[at(i, c)]! * p[at(j, c)]!;
+        residual[i * rank + j] = sum;
+      }
+    }
+    const norm = Math.sqrt(residual.reduce((sum, x) => sum + x * x, 0));
+    floats(normBuffer)[0]! += weight * norm;
+    if (!gradBuffer || norm === 0) return; // torch's subgradient of the norm at 0 is 0
+    const grad = floats(gradBuffer);
+    for (let i = 0; i < rank; i++) {
+      for (let c = 0; c < width; c++) {
+        let sum = 0;
+        for (let j = 0; j < rank; j++) sum += residual[i * rank + j]! * p[at(j, c)]!;
+        grad[at(i, c)]! += (gradWeight * weight * 2 * sum) / norm;
+      }
+    }
+  },
+};
