@@ -46,6 +46,10 @@ export const errors = {
     return new AdaloraError("E_FILE", `${where}: ${rule}`, { hint, cause });
   },
 
+  metric(name: string, rule: string) {
+    return new AdaloraError("E_METRIC", `[${name}] ${rule}`);
+  },
+
   library(what: string, tried: readonly string[], hint: string) {
     return new AdaloraError("E_LIBRARY", `cannot load ${what}\n  ${tried.join("\n  ")}`, { hint });
   },

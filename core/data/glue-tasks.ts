@@ -24,23 +24,19 @@ export interface GlueSplit {
   readonly submission?: string;
 }
 
-/** Where a task's fields are: a header's names, or 0-based positions when there is no header. */
-export interface GlueColumns<Key extends string | number> {
-  readonly text: Key;
-  readonly pair?: Key;
-  readonly label: Key;
+/** The names of the columns that a task reads. */
+export interface GlueColumns {
+  readonly text: string;
+  readonly pair?: string;
+  readonly label: string;
 }
 
-/** The official TSV layout of train and dev. Every official test file has a header, CoLA's too. */
-export type GlueTsv =
-  | { readonly header: true; readonly columns: GlueColumns<string> }
-  | {
-      readonly header: false;
-      readonly width: number;
-      readonly columns: GlueColumns<number>;
-      /** The columns of the test file, which has a header. */
-      readonly testColumns: GlueColumns<string>;
-    };
+/** The official TSV layout. */
+export interface GlueTsv {
+  readonly columns: GlueColumns;
+  /** Train and dev have no header (CoLA): names for their fields, in order. Every test file has a header. */
+  readonly fields?: readonly string[];
+}
 
 export type GlueMetricName = "accuracy" | "f1" | "matthews_correlation" | "pearson" | "spearmanr";
 
@@ -58,7 +54,7 @@ export interface GlueTask {
   /** Tokens, special ones included: the authors' scripts; wnli has no script and gets run_glue's default. */
   readonly maxLength: number;
   /** Columns of the hub's parquet files, and of any file with a header that is not the official TSV. */
-  readonly columns: GlueColumns<string>;
+  readonly columns: GlueColumns;
   readonly tsv: GlueTsv;
   /** The official release has rows broken by line breaks (QQP): they are skipped with a warning, as the hub did. */
   readonly hasBrokenRows?: true;
@@ -88,8 +84,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["matthews_correlation"],
     maxLength: 64,
     columns: sentence,
-    // source, label, the source's own mark, sentence
-    tsv: { header: false, width: 4, columns: { text: 3, label: 1 }, testColumns: sentence },
+    tsv: { columns: sentence, fields: ["source", "label", "source_mark", "sentence"] },
     splits: splits("CoLA"),
     submission: "integer",
   },
@@ -101,7 +96,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["accuracy"],
     maxLength: 128,
     columns: sentence,
-    tsv: { header: true, columns: sentence },
+    tsv: { columns: sentence },
     splits: splits("SST-2"),
     submission: "integer",
   },
@@ -113,7 +108,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["accuracy", "f1"],
     maxLength: 320,
     columns: sentences,
-    tsv: { header: true, columns: { text: "#1 String", pair: "#2 String", label: "Quality" } },
+    tsv: { columns: { text: "#1 String", pair: "#2 String", label: "Quality" } },
     splits: splits("MRPC"),
     submission: "integer",
   },
@@ -126,7 +121,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["pearson", "spearmanr"],
     maxLength: 128,
     columns: sentences,
-    tsv: { header: true, columns: { ...sentences, label: "score" } },
+    tsv: { columns: { ...sentences, label: "score" } },
     splits: splits("STS-B"),
     submission: "score",
   },
@@ -138,7 +133,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["accuracy", "f1"],
     maxLength: 320,
     columns: { ...questions, label: "label" },
-    tsv: { header: true, columns: { ...questions, label: "is_duplicate" } },
+    tsv: { columns: { ...questions, label: "is_duplicate" } },
     hasBrokenRows: true,
     splits: splits("QQP"),
     submission: "integer",
@@ -151,7 +146,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["accuracy"],
     maxLength: 256,
     columns: { text: "premise", pair: "hypothesis", label: "label" },
-    tsv: { header: true, columns: { ...sentences, label: "gold_label" } },
+    tsv: { columns: { ...sentences, label: "gold_label" } },
     splits: [
       { role: "train", name: "train", file: "train.tsv" },
       { role: "validation", name: "validation_matched", file: "dev_matched.tsv" },
@@ -179,7 +174,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["accuracy"],
     maxLength: 512,
     columns: questionSentence,
-    tsv: { header: true, columns: questionSentence },
+    tsv: { columns: questionSentence },
     splits: splits("QNLI"),
     submission: "name",
   },
@@ -191,7 +186,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["accuracy"],
     maxLength: 320,
     columns: sentences,
-    tsv: { header: true, columns: sentences },
+    tsv: { columns: sentences },
     splits: splits("RTE"),
     submission: "name",
   },
@@ -203,7 +198,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
     metrics: ["accuracy"],
     maxLength: 128,
     columns: sentences,
-    tsv: { header: true, columns: sentences },
+    tsv: { columns: sentences },
     splits: splits("WNLI"),
     submission: "integer",
   },
