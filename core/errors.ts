@@ -58,6 +58,17 @@ export const errors = {
     return new AdaloraError("E_NATIVE", `[${call}] ${text} (status ${status})`);
   },
 
+  memory(bytes: number, live: number) {
+    const gib = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`;
+    return new AdaloraError(
+      "E_MEMORY",
+      `out of memory: wanted ${gib(bytes)}, ${gib(live)} in use`,
+      {
+        hint: "a smaller --batch-size or --max-length, or --checkpointing, needs less",
+      },
+    );
+  },
+
   flag(flag: string, rule: string, hint?: string) {
     return new AdaloraError("E_FLAG", `--${flag} ${rule}`, { hint });
   },

@@ -1,0 +1,65 @@
+import type { Pointer } from "bun:ffi";
+import { readFileSync } from "node:fs";
+import { errors, invariant } from "../core/errors.ts";
+import { openLibrary } from "./load.ts";
+
+const RTLD_NOW = 0x2;
+const RTLD_NOLOAD = 0x4;
+const RTLD_GLOBAL = 0x100;
+
+const SYMBOLS = {
+  dlopen: { args: ["cstring", "i32"], returns: "ptr" },
+  dlsym: { args: ["ptr", "cstring"], returns: "ptr" },
+  dlerror: { args: [], returns: "cstring" },
+  mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "i64" },
+  munmap: { args: ["ptr", "u64"], returns: "i32" },
+  madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
+  aligned_alloc: { args: ["u64", "u64"], returns: "ptr" },
+  free: { args: ["ptr"], returns: "void" },
+  memcpy: { args: ["ptr", "ptr", "u64"], returns: "ptr" },
+  memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
+} as const;
+
+const isPointer = (address: number): address is Pointer =>
+  address > 0 && Number.isSafeInteger(address);
+
+/** An address as a pointer; 0 and what no address can be are bugs. */
+export function pointerAt(address: number): Pointer {
+  invariant(isPointer(address), `${address} is no address`);
+  return address;
+}
+
+/** Paths of the files with code mapped into this process. */
+export function mappedLibraries(): string[] {
+  const paths = readFileSync("/proc/self/maps", "utf8").match(/(?<=\s)\/\S+$/gm) ?? [];
+  return [...new Set(paths)];
+}
+
+/** The C library that this process already runs on; opening any other copy would break it. */
+export const libc = openLibrary(
+  "the C library",
+  mappedLibraries().filter((path) => /\/libc(\.so\.6|-[\d.]+\.so)$/.test(path)),
+  SYMBOLS,
+  "adalora's native parts need Linux with glibc",
+).symbols;
+
+/**
+ * Loads the first of `candidates` that exists with its symbols visible to libraries opened later (RTLD_GLOBAL),
+ * and returns its path. Throws E_LIBRARY with each path and why it failed.
+ */
+export function loadGlobally(what: string, candidates: readonly string[], hint: string): string {
+  const reasons: string[] = [];
+  for (const path of candidates) {
+    if (!path.startsWith("/")) reasons.push(`${path}: not an absolute path`);
+    else if (libc.dlopen(path, RTLD_NOW | RTLD_GLOBAL) !== null) return path;
+    else reasons.push(String(libc.dlerror()));
+  }
+  throw errors.library(what, reasons, hint);
+}
+
+/** Address of a function of a library that is already open, for native code that calls it by pointer. */
+export function addressOf(path: string, symbol: string): Pointer {
+  const handle = libc.dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+  invariant(handle !== null, `${path} is not open`);
+  return pointerAt(Number(libc.dlsym(handle, symbol)));
+}

@@ -1,0 +1,183 @@
+import { type Pointer, toArrayBuffer } from "bun:ffi";
+import { errors, invariant } from "../core/errors.ts";
+import { libc, pointerAt } from "./libc.ts";
+
+/** A cache line, and the widest vector register. */
+const ALIGNMENT = 64;
+/** From one huge page on, blocks are mapped by themselves and the kernel is asked for huge pages. */
+const HUGE_PAGE = 2 * 2 ** 20;
+/** What the pool may always keep. */
+const POOL_FLOOR = 64 * 2 ** 20;
+
+const PROT_READ_WRITE = 0x3;
+const MAP_PRIVATE_ANONYMOUS = 0x22;
+const MADV_HUGEPAGE = 14;
+
+export interface MemoryPool {
+  /** A block of at least `bytes`, aligned to 64 bytes (to 2 MiB from 2 MiB on). Its contents are undefined. */
+  alloc(bytes: number): Pointer;
+  /** Takes a block back for the next `alloc` of its size class. Views of it must not be used any more. */
+  free(pointer: Pointer): void;
+  /** Gives every pooled block back to the system. */
+  trim(): void;
+  /** Starts `peakBytes` anew from what is live. */
+  resetPeak(): void;
+  /** Bytes of blocks handed out, their highest sum, and bytes kept for the next `alloc`; sizes are those of the classes. */
+  readonly liveBytes: number;
+  readonly peakBytes: number;
+  readonly pooledBytes: number;
+}
+
+/** Size of the class that holds `bytes`: eight classes between powers of two, so at most an eighth is wasted. */
+export function classBytes(bytes: number): number {
+  const power = 2 ** Math.floor(Math.log2(Math.max(bytes, 1)));
+  const step = Math.max(ALIGNMENT, power / 8);
+  return Math.ceil(Math.max(bytes, 1) / step) * step;
+}
+
+/**
+ * Native memory by size class. Freed blocks wait in their class; when more waits than was ever live at once
+ * (and more than 64 MiB), the classes used longest ago go back to the system.
+ */
+export function memoryPool(): MemoryPool {
+  const sizes = new Map<Pointer, number>();
+  const waiting = waitingBlocks();
+  let live = 0;
+  let peak = 0;
+
+  return {
+    alloc(bytes) {
+      const size = classBytes(bytes);
+      let pointer = waiting.take(size) ?? acquire(size);
+      if (pointer === undefined) {
+        waiting.shrink(0); // blocks of other classes may be what the system lacks
+        pointer = acquire(size);
+      }
+      if (pointer === undefined) throw errors.memory(size, live);
+      sizes.set(pointer, size);
+      live += size;
+      peak = Math.max(peak, live);
+      return pointer;
+    },
+    free(pointer) {
+      const size = sizes.get(pointer);
+      invariant(size !== undefined, `0x${pointer.toString(16)} is not a live block`);
+      sizes.delete(pointer);
+      live -= size;
+      waiting.put(size, pointer);
+      waiting.shrink(Math.max(peak, POOL_FLOOR));
+    },
+    trim: () => waiting.shrink(0),
+    resetPeak() {
+      peak = live;
+    },
+    get liveBytes() {
+      return live;
+    },
+    get peakBytes() {
+      return peak;
+    },
+    get pooledBytes() {
+      return waiting.bytes;
+    },
+  };
+}
+
+/** Free blocks by class size. A map's insertion order is kept as the order of use. */
+function waitingBlocks() {
+  const classes = new Map<number, Pointer[]>();
+  let bytes = 0;
+
+  const latest = (size: number): Pointer[] => {
+    const blocks = classes.get(size) ?? [];
+    classes.delete(size);
+    classes.set(size, blocks);
+    return blocks;
+  };
+
+  return {
+    take(size: number): Pointer | undefined {
+      const pointer = latest(size).pop();
+      if (pointer !== undefined) bytes -= size;
+      return pointer;
+    },
+    put(size: number, pointer: Pointer) {
+      latest(size).push(pointer);
+      bytes += size;
+    },
+    /** Releases blocks, those of the class used longest ago first, until at most `limit` bytes wait. */
+    shrink(limit: number) {
+      for (const [size, blocks] of classes) {
+        while (bytes > limit) {
+          const pointer = blocks.pop();
+          if (pointer === undefined) break;
+          release(pointer, size);
+          bytes -= size;
+        }
+        if (bytes <= limit) return;
+        classes.delete(size);
+      }
+    },
+    get bytes() {
+      return bytes;
+    },
+  };
+}
+
+function acquire(size: number): Pointer | undefined {
+  if (size >= HUGE_PAGE) return mapAligned(size);
+  const address = libc.aligned_alloc(ALIGNMENT, size);
+  return address === null ? undefined : pointerAt(Number(address));
+}
+
+function release(pointer: Pointer, size: number) {
+  if (size < HUGE_PAGE) libc.free(pointer);
+  else unmap(pointer, size);
+}
+
+/** Maps `size` bytes at a multiple of 2 MiB: maps more than needed and unmaps both ends. */
+function mapAligned(size: number): Pointer | undefined {
+  const whole = size + HUGE_PAGE;
+  const base = Number(libc.mmap(null, whole, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0));
+  if (base < 0) return undefined; // MAP_FAILED is -1
+  const start = Math.ceil(base / HUGE_PAGE) * HUGE_PAGE;
+  unmap(base, start - base);
+  unmap(start + size, base + whole - (start + size));
+  libc.madvise(pointerAt(start), size, MADV_HUGEPAGE); // advice: nothing is lost when it is refused
+  return pointerAt(start);
+}
+
+function unmap(address: number, bytes: number) {
+  if (bytes > 0) invariant(libc.munmap(pointerAt(address), bytes) === 0, "munmap failed");
+}
+
+/** The address `bytes` further on. */
+export const offsetBy = (pointer: Pointer, bytes: number) => pointerAt(pointer + bytes);
+
+/**
+ * Bytes of native memory as an ArrayBuffer, without a copy: at most 4 GiB, and only while the block is live.
+ * Its typed arrays never move, unlike small typed arrays of the JS heap, whose address must not be kept.
+ */
+export const viewBytes = (pointer: Pointer, bytes: number): ArrayBuffer =>
+  toArrayBuffer(pointer, 0, bytes);
+
+/** Copies a typed array (of the JS heap or of a mapped file) into native memory. */
+export function copyIn(to: Pointer, from: NodeJS.TypedArray) {
+  // The array itself is passed: an address taken beforehand could be stale by the time of the call.
+  libc.memcpy(to, from, from.byteLength);
+}
+
+/** Copies native memory into a typed array, filling it. */
+export function copyOut(to: NodeJS.TypedArray, from: Pointer) {
+  libc.memcpy(to, from, to.byteLength);
+}
+
+/** Copies between native blocks that do not overlap. */
+export function copyNative(to: Pointer, from: Pointer, bytes: number) {
+  libc.memcpy(to, from, bytes);
+}
+
+/** Sets bytes to zero. */
+export function zeroNative(to: Pointer, bytes: number) {
+  libc.memset(to, 0, bytes);
+}
