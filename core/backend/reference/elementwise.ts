@@ -17,7 +17,7 @@ type Elementwise = Pick<
 
 /** What dropout multiplies element (row, col) by: 0 or 1 / (1 - p). The definition that every backend must match bit for bit. */
 export function dropoutFactor(row: number, col: number, d: Dropout): number {
-  const word = philox([col >>> 2, row, d.site, d.step], d.seed)[(col & 3) as 0 | 1 | 2 | 3];
+  const word = philox([col >>> 2, row, d.site, d.step], d.seed)[col & 3]!;
   return word >= Math.floor(d.probability * 2 ** 32) ? 1 / (1 - d.probability) : 0;
 }
 

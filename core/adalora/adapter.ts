@@ -1,0 +1,37 @@
+import { Parameter } from "../tensor.ts";
+
+/**
+ * A low-rank increment of one linear layer: scale * B diag(E) A (paper eq. 3), or scale * B A where there is no E (LoRA).
+ * A: [r, in], E: [r, 1], B: [out, r]. The scale is constant through pruning: adapting it to the current rank hurts.
+ */
+export interface Adapter {
+  /** Path of the adapted module. */
+  readonly path: string;
+  readonly rank: number;
+  readonly a: Parameter;
+  readonly e: Parameter | undefined;
+  readonly b: Parameter;
+  readonly scale: number;
+}
+
+/** The numbers come later: this only declares the parameters, named as PEFT and loralib name them. */
+export function declareAdapter(
+  path: string,
+  { inFeatures, outFeatures }: { inFeatures: number; outFeatures: number },
+  { rank, alpha, svd }: { rank: number; alpha: number; svd: boolean },
+): Adapter {
+  return {
+    path,
+    rank,
+    a: new Parameter(`${path}.lora_A`, [rank, inFeatures]),
+    e: svd ? new Parameter(`${path}.lora_E`, [rank, 1]) : undefined,
+    b: new Parameter(`${path}.lora_B`, [outFeatures, rank]),
+    // loralib divides by ranknum + 1e-5 in SVDLinear and by r in Linear
+    scale: svd ? alpha / (rank + 1e-5) : alpha / rank,
+  };
+}
+
+/** The adapter's parameters in a fixed order. */
+export function adapterParameters({ a, e, b }: Adapter): Parameter[] {
+  return e ? [a, e, b] : [a, b];
+}

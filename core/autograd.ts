@@ -1,0 +1,180 @@
+import type { Backend, Buffer } from "./backend.ts";
+import { invariant } from "./errors.ts";
+import { Parameter, type Tensor } from "./tensor.ts";
+
+/**
+ * Where backward puts the gradient of one input of an op. Exactly one of `give` and `accumulate` is called, once,
+ * and only where `needed`.
+ */
+export interface Sink {
+  readonly needed: boolean;
+  /** Hands over a gradient that the op has allocated. */
+  give(gradient: Buffer): void;
+  /** A buffer to write to: `beta` 1 means that it holds a gradient already, to be added to; 0 that it is to be set. */
+  accumulate(): { readonly buffer: Buffer; readonly beta: 0 | 1 };
+  /** A buffer that holds numbers (zeros, if nothing came before), to be added to. */
+  accumulateZeroed(): Buffer;
+}
+
+export interface Node {
+  readonly op: string;
+  readonly inputs: readonly (Tensor | undefined)[];
+  readonly out: Tensor;
+  /** Buffers that backward reads; they live until it has run. */
+  readonly keep: readonly Buffer[];
+  readonly backward: (dout: Buffer, sinks: readonly Sink[]) => void;
+}
+
+/**
+ * Owns the buffers of a forward and backward pass. A buffer lives while a scope or a node of the tape holds it: scopes end
+ * with the layer that opened them, nodes with their backward, so memory falls as backward proceeds.
+ */
+export class Tape {
+  readonly #backend: Backend;
+  readonly #holds = new Map<Buffer, number>();
+  #scope: Set<Buffer> | undefined;
+  #nodes: Node[] = [];
+  /** Off for evaluation: no node is recorded and nothing outlives its scope. */
+  readonly recording: boolean;
+
+  constructor(backend: Backend, { recording }: { recording: boolean }) {
+    this.#backend = backend;
+    this.recording = recording;
+  }
+
+  /** A buffer that lives until the current scope ends, or longer where a node or an outer scope holds it. */
+  allocate(dtype: Buffer["dtype"], length: number): Buffer {
+    invariant(this.#scope, "a buffer is allocated outside of a scope");
+    const buffer = this.#backend.alloc(dtype, length);
+    this.#holds.set(buffer, 1);
+    this.#scope.add(buffer);
+    return buffer;
+  }
+
+  /** Runs `body`; of what it allocated, only the buffer of the tensor that it returns passes to the outer scope. */
+  scope<T extends Tensor | void>(body: () => T): T {
+    const outer = this.#scope;
+    const inner = new Set<Buffer>();
+    this.#scope = inner;
+    let result: T | undefined;
+    try {
+      return (result = body());
+    } finally {
+      this.#scope = outer;
+      for (const buffer of inner) {
+        if (outer && result && buffer === result.buffer) outer.add(buffer);
+        else this.#release(buffer);
+      }
+    }
+  }
+
+  /** Frees a buffer before its scope ends, unless a node holds it. */
+  drop(buffer: Buffer): void {
+    if (this.#scope?.delete(buffer)) this.#release(buffer);
+  }
+
+  record(node: Node): void {
+    for (const buffer of node.keep) this.#hold(buffer);
+    this.#nodes.push(node);
+  }
+
+  /** Walks the tape back from `loss` (one number), whose gradient is `seed`. Gradients of parameters are added to their `grad`. */
+  backward(loss: Tensor, seed: number): void {
+    const gradients = new Map<Tensor, Buffer>();
+    const start = this.#backend.alloc(this.#backend.master, 1);
+    this.#holds.set(start, 1);
+    this.#backend.upload(start, [seed]);
+    gradients.set(loss, start);
+    for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
+      const { backward, inputs, keep, out } = node;
+      const dout = gradients.get(out);
+      gradients.delete(out);
+      if (dout) {
+        this.scope(() =>
+          backward(
+            dout,
+            inputs.map((input) => this.#sink(input, gradients)),
+          ),
+        );
+        this.#release(dout);
+      }
+      for (const buffer of keep) this.#release(buffer);
+    }
+    for (const rest of gradients.values()) this.#release(rest);
+  }
+
+  /** Drops what a failed or interrupted step has left. */
+  clear(): void {
+    for (const node of this.#nodes) for (const buffer of node.keep) this.#release(buffer);
+    this.#nodes = [];
+  }
+
+  #hold(buffer: Buffer): void {
+    const count = this.#holds.get(buffer);
+    if (count !== undefined) this.#holds.set(buffer, count + 1); // weights are nobody's: they are not counted
+  }
+
+  #release(buffer: Buffer): void {
+    const count = this.#holds.get(buffer);
+    if (count === undefined) return;
+    if (count > 1) {
+      this.#holds.set(buffer, count - 1);
+      return;
+    }
+    this.#holds.delete(buffer);
+    this.#backend.free(buffer);
+  }
+
+  #sink(input: Tensor | undefined, gradients: Map<Tensor, Buffer>): Sink {
+    const backend = this.#backend;
+    if (!input?.requiresGrad) return noSink;
+    if (input instanceof Parameter) {
+      const { grad } = input;
+      invariant(grad, `parameter ${input.name} is trained but has no gradient buffer`);
+      return {
+        needed: true,
+        give: (gradient) => backend.add(grad, gradient),
+        accumulate: () => ({ buffer: grad, beta: 1 }),
+        accumulateZeroed: () => grad,
+      };
+    }
+    const accumulate = (): { buffer: Buffer; beta: 0 | 1 } => {
+      const before = gradients.get(input);
+      if (before && this.#holds.get(before) === 1) return { buffer: before, beta: 1 };
+      const fresh = backend.alloc(input.buffer.dtype, input.buffer.length);
+      this.#holds.set(fresh, 1);
+      gradients.set(input, fresh);
+      if (!before) return { buffer: fresh, beta: 0 };
+      backend.copy(fresh, before); // `before` is another tensor's gradient too
+      this.#release(before);
+      return { buffer: fresh, beta: 1 };
+    };
+    return {
+      needed: true,
+      accumulate,
+      accumulateZeroed() {
+        const { buffer, beta } = accumulate();
+        if (beta === 0) backend.zero(buffer);
+        return buffer;
+      },
+      give: (gradient) => {
+        if (gradients.has(input)) backend.add(accumulate().buffer, gradient);
+        else {
+          this.#hold(gradient);
+          gradients.set(input, gradient);
+        }
+      },
+    };
+  }
+}
+
+const noSink: Sink = {
+  needed: false,
+  give: notNeeded,
+  accumulate: notNeeded,
+  accumulateZeroed: notNeeded,
+};
+
+function notNeeded(): never {
+  throw new Error("internal: backward made a gradient that nobody needs");
+}

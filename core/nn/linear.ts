@@ -1,0 +1,34 @@
+import type { Adapter } from "../adalora/adapter.ts";
+import { linear } from "../ops/linear.ts";
+import type { Run } from "../run.ts";
+import type { Parameter, Tensor } from "../tensor.ts";
+
+/** y = x W^T + bias, plus the increment of an adapter once one is attached. */
+export class Linear {
+  /** Dotted path of the module in the model, as in the checkpoint. */
+  readonly path: string;
+  readonly weight: Parameter;
+  readonly bias: Parameter;
+  adapter: Adapter | undefined;
+
+  constructor(path: string, weight: Parameter, bias: Parameter) {
+    this.path = path;
+    this.weight = weight;
+    this.bias = bias;
+  }
+
+  get inFeatures(): number {
+    return this.weight.shape[1] ?? 0;
+  }
+
+  get outFeatures(): number {
+    return this.weight.shape[0] ?? 0;
+  }
+
+  /** x: [N, in]; returns [N, out]. */
+  forward(run: Run, x: Tensor): Tensor {
+    const { weight, bias, adapter } = this;
+    const { a, e, b, scale } = adapter ?? { a: undefined, e: undefined, b: undefined, scale: 1 };
+    return linear(run, [x, weight, bias, a, e, b], { scale });
+  }
+}

@@ -1,0 +1,75 @@
+import type { Dropout } from "../backend.ts";
+import { errors } from "../errors.ts";
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+type Inputs = readonly [x: Tensor, residual: Tensor | undefined, weight: Tensor, bias: Tensor];
+interface Attrs {
+  readonly eps: number;
+  readonly dropout: Dropout | undefined;
+}
+
+/**
+ * y = (s - mean(s)) * rstd(s) * weight + bias with s = residual + dropout(x), over the last axis.
+ * x, residual: [N, C]; weight, bias: [C].
+ *
+ * Takes over x: its buffer holds s afterwards, so x must be the fresh output of another op and have no second reader.
+ * Saves s, mean and rstd, and recomputes the normalised s.
+ */
+export const addLayerNorm = defineOp({
+  name: "addLayerNorm",
+
+  forward(run, [x, residual, weight, bias]: Inputs, { eps, dropout }: Attrs, recording) {
+    const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
+    if (weight.shape[0] !== cols || bias.shape[0] !== cols || x.shape.length !== 2) {
+      throw errors.shape("addLayerNorm", "weight and bias must be [C] for x of [N, C]", {
+        x,
+        weight,
+        bias,
+      });
+    }
+    const y = run.allocate(rows * cols);
+    const mean = run.allocateMaster(rows);
+    const rstd = run.allocateMaster(rows);
+    const shape = { rows, cols, eps, dropout };
+    run.backend.addLayerNorm(
+      x.buffer,
+      residual?.buffer,
+      weight.buffer,
+      bias.buffer,
+      { y, mean, rstd },
+      shape,
+    );
+    const keep = recording ? [x.buffer, mean, rstd] : [];
+    return {
+      shape: x.shape,
+      out: y,
+      saved: { sum: x.buffer, weight, mean, rstd, rows, cols },
+      keep,
+    };
+  },
+
+  backward(
+    run,
+    dy,
+    { sum, weight, mean, rstd, rows, cols },
+    [dx, dresidual, dweight, dbias],
+    { dropout },
+  ) {
+    const dsum = run.allocate(rows * cols);
+    const masked = dropout && dx.needed ? run.allocate(rows * cols) : undefined;
+    const out = {
+      dsum,
+      dx: masked,
+      dweight: dweight.needed ? dweight.accumulateZeroed() : undefined,
+      dbias: dbias.needed ? dbias.accumulateZeroed() : undefined,
+    };
+    run.backend.addLayerNormBackward(dy, sum, weight.buffer, { mean, rstd }, out, {
+      rows,
+      cols,
+      dropout,
+    });
+    if (dx.needed) dx.give(masked ?? dsum);
+    if (dresidual.needed) dresidual.give(dsum);
+  },
+});

@@ -1,0 +1,30 @@
+import type { Buffer } from "../backend.ts";
+import { errors } from "../errors.ts";
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+/**
+ * y[r] = table[ids[r]] (+ base[r]). table: [V, C], ids: [N] whole numbers, base: [N, C]; y: [N, C].
+ * With a base, its buffer is taken over and becomes the output. Used for embeddings and to select rows.
+ */
+export const gatherRows = defineOp({
+  name: "gatherRows",
+
+  forward(run, [table, base]: readonly [Tensor, Tensor | undefined], { ids }: { ids: Buffer }) {
+    const [rows, cols] = [ids.length, table.shape[1] ?? 0];
+    if (base && (base.shape[0] !== rows || base.shape[1] !== cols)) {
+      throw errors.shape("gatherRows", "base must be [N, C] for a table of [V, C]", {
+        table,
+        base,
+      });
+    }
+    const out = base ? base.buffer : run.allocate(rows * cols);
+    run.backend.gatherRows(table.buffer, ids, out, { rows, cols, add: base !== undefined });
+    return { shape: [rows, cols], out, saved: { rows, cols }, keep: [ids] };
+  },
+
+  backward(run, dy, { rows, cols }, [dtable, dbase], { ids }) {
+    if (dtable.needed) run.backend.scatterAddRows(dy, ids, dtable.accumulateZeroed(), rows, cols);
+    if (dbase.needed) dbase.give(dy);
+  },
+});

@@ -1,0 +1,102 @@
+import type { Buffer } from "../backend.ts";
+import { errors } from "../errors.ts";
+import { defineOp } from "../op.ts";
+import type { Run } from "../run.ts";
+import type { Tensor } from "../tensor.ts";
+
+type Inputs = readonly [
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  a: Tensor | undefined,
+  e: Tensor | undefined,
+  b: Tensor | undefined,
+];
+
+/**
+ * y = x W^T + bias + scale * (x A^T) diag(E) B^T, the adapted linear layer (paper eq. 3; W frozen or trained).
+ * x: [N, in], W: [out, in], bias: [out], A: [r, in], E: [r, 1] (absent for LoRA), B: [out, r]; y: [N, out].
+ *
+ * The low-rank path is never merged into W: in bf16 the increment would be rounded away.
+ * Saves x, h = x A^T ([N, r]) and h scaled by E.
+ */
+export const linear = defineOp({
+  name: "linear",
+
+  forward(run, [x, weight, bias, a, e, b]: Inputs, attrs: { scale: number }, recording) {
+    const [rows, inputs] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
+    const outputs = weight.shape[0] ?? 0;
+    if (x.shape.length !== 2 || weight.shape.length !== 2 || weight.shape[1] !== inputs) {
+      throw errors.shape("linear", "x must be [N, in] for a weight of [out, in]", { x, weight });
+    }
+    const { backend } = run;
+    const out = run.allocate(rows * outputs);
+    backend.gemm(x.buffer, weight.buffer, out, { m: rows, n: outputs, k: inputs, transB: true });
+    const low = a && b ? lowRank(run, x, a, e, attrs.scale) : undefined;
+    if (low && b) {
+      const shape = { rows, cols: outputs, rank: low.rank, transposed: true };
+      backend.addLowRank(out, low.scaled, b.buffer, bias?.buffer, shape);
+    } else if (bias) backend.addBias(out, bias.buffer, rows, outputs);
+    const readsX = recording && (low !== undefined || weight.requiresGrad);
+    const keep = readsX ? [x.buffer, ...(low ? [low.h, low.scaled] : [])] : [];
+    return { shape: [rows, outputs], out, saved: { x, weight, a, e, b, low }, keep };
+  },
+
+  backward(run, dy, { x, weight, a, e, b, low }, [dx, dweight, dbias, da, de, db], { scale }) {
+    const { backend } = run;
+    const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
+    const outputs = weight.shape[0]!;
+    if (dbias.needed) backend.addColumnSums(dy, dbias.accumulateZeroed(), rows, outputs);
+    if (dweight.needed) {
+      const { buffer, beta } = dweight.accumulate();
+      const shape = { m: outputs, n: inputs, k: rows, transA: true, beta };
+      backend.gemm(dy, x.buffer, buffer, shape);
+    }
+    const target = dx.needed ? dx.accumulate() : undefined;
+    if (target) {
+      const shape = { m: rows, n: inputs, k: outputs, beta: target.beta };
+      backend.gemm(dy, weight.buffer, target.buffer, shape);
+    }
+    if (!low || !a || !b) return;
+    const { rank } = low;
+    const dscaled = run.allocateMaster(rows * rank);
+    backend.gemm(dy, b.buffer, dscaled, { m: rows, n: rank, k: outputs });
+    if (db.needed) {
+      const { buffer, beta } = db.accumulate();
+      backend.gemm(dy, low.scaled, buffer, { m: outputs, n: rank, k: rows, transA: true, beta });
+    }
+    if (e && de.needed) {
+      backend.addColumnDots(dscaled, low.h, scale, de.accumulateZeroed(), rows, rank);
+    }
+    const dh = dscaled; // in place: d(scaled) is not needed any more
+    if (e) backend.scaleColumns(dscaled, e.buffer, scale, dh, rows, rank);
+    else backend.scale(dscaled, scale, dh);
+    if (da.needed) {
+      const { buffer, beta } = da.accumulate();
+      backend.gemm(dh, x.buffer, buffer, { m: rank, n: inputs, k: rows, transA: true, beta });
+    }
+    if (target) {
+      const shape = { rows, cols: inputs, rank, transposed: false };
+      backend.addLowRank(target.buffer, dh, a.buffer, undefined, shape);
+    }
+  },
+});
+
+/** h = x A^T and h diag(E) * scale, both [N, r]. */
+function lowRank(
+  run: Run,
+  x: Tensor,
+  a: Tensor,
+  e: Tensor | undefined,
+  scale: number,
+): { h: Buffer; scaled: Buffer; rank: number } {
+  const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
+  const rank = a.shape[0] ?? 0;
+  if (a.shape[1] !== inputs) throw errors.shape("linear", "A must be [r, in]", { x, A: a });
+  const h = run.allocateMaster(rows * rank);
+  const scaled = run.allocateMaster(rows * rank);
+  run.backend.gemm(x.buffer, a.buffer, h, { m: rows, n: rank, k: inputs, transB: true });
+  if (e) run.backend.scaleColumns(h, e.buffer, scale, scaled, rows, rank);
+  else run.backend.scale(h, scale, scaled);
+  return { h, scaled, rank };
+}

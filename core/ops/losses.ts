@@ -1,0 +1,51 @@
+import type { Buffer } from "../backend.ts";
+import { errors } from "../errors.ts";
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+/**
+ * loss = mean over rows of -log softmax(logits)[label]. logits: [B, L], labels: [B] whole numbers below L; loss: [1].
+ * Softmax and gradient are made in one pass; backward only scales the saved gradient.
+ */
+export const crossEntropy = defineOp({
+  name: "crossEntropy",
+
+  forward(run, [logits]: readonly [Tensor], { labels }: { labels: Buffer }) {
+    const [rows, classes] = [logits.shape[0] ?? 0, logits.shape[1] ?? 0];
+    if (labels.length !== rows) {
+      const got = { logits, labels: { shape: [labels.length] } };
+      throw errors.shape("crossEntropy", "one label is due for each row of logits", got);
+    }
+    const out = run.allocateMaster(1);
+    const dlogits = run.allocate(rows * classes);
+    run.backend.crossEntropy(logits.buffer, labels, out, dlogits, rows, classes);
+    return { shape: [1], out, saved: { dlogits }, keep: [dlogits] };
+  },
+
+  backward: (run, dloss, { dlogits }, [sink]) => {
+    run.backend.scaleBy(dlogits, dloss, dlogits);
+    sink.give(dlogits);
+  },
+});
+
+/** loss = mean over rows of (prediction - target)^2. prediction: [B, 1], target: [B]; loss: [1]. */
+export const meanSquaredError = defineOp({
+  name: "meanSquaredError",
+
+  forward(run, [prediction]: readonly [Tensor], { target }: { target: Buffer }) {
+    const rows = prediction.shape[0] ?? 0;
+    if (prediction.shape[1] !== 1 || target.length !== rows) {
+      const got = { prediction, target: { shape: [target.length] } };
+      throw errors.shape("meanSquaredError", "prediction must be [B, 1] for a target of [B]", got);
+    }
+    const out = run.allocateMaster(1);
+    const dprediction = run.allocate(rows);
+    run.backend.meanSquaredError(prediction.buffer, target, out, dprediction, rows);
+    return { shape: [1], out, saved: { dprediction }, keep: [dprediction] };
+  },
+
+  backward: (run, dloss, { dprediction }, [sink]) => {
+    run.backend.scaleBy(dprediction, dloss, dprediction);
+    sink.give(dprediction);
+  },
+});

@@ -1,0 +1,23 @@
+import type { Buffer } from "../backend.ts";
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+/**
+ * The windows of a 1-D convolution as rows: y[r, c * width + t] = x[neighbours[r, t], c], 0 where there is no neighbour (-1).
+ * x: [N, C], neighbours: [N, width]; y: [N, C * width], so that a weight [out, C, width] multiplies it as [out, C * width].
+ */
+export const unfold = defineOp({
+  name: "unfold",
+
+  forward(run, [x]: readonly [Tensor], attrs: { neighbours: Buffer; width: number }) {
+    const shape = { rows: x.shape[0] ?? 0, cols: x.shape[1] ?? 0, width: attrs.width };
+    const out = run.allocate(shape.rows * shape.cols * shape.width);
+    run.backend.unfold(x.buffer, attrs.neighbours, out, shape);
+    const saved = { shape };
+    return { shape: [shape.rows, shape.cols * shape.width], out, saved, keep: [attrs.neighbours] };
+  },
+
+  backward(run, dy, { shape }, [dx], { neighbours }) {
+    if (dx.needed) run.backend.foldAdd(dy, neighbours, dx.accumulateZeroed(), shape);
+  },
+});

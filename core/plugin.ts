@@ -1,0 +1,62 @@
+import type { ModuleScope } from "./nn/module-scope.ts";
+import type { TokenBatch } from "./nn/packed-batch.ts";
+import type { Run } from "./run.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** What a model is built for. `labels` is the width of its output. */
+export interface TaskHead {
+  readonly task: Task;
+  readonly labels: number;
+  /** Overrides of the checkpoint's own dropout probabilities; undefined keeps them. */
+  readonly dropout?: {
+    readonly hidden?: number;
+    readonly attention?: number;
+    readonly head?: number;
+  };
+}
+
+export type Task = "classification" | "regression";
+
+/** A built model. Its parameters were declared on the scope that `build` was given. */
+export interface Model {
+  /** Logits [B, labels] of a packed batch. */
+  forward(run: Run, batch: TokenBatch): Tensor;
+}
+
+/** What a model family must say about itself. Data first; two functions; no lifecycle. */
+export interface ModelPlugin<Config extends object = object> {
+  readonly name: string;
+  /** Values of config.json's "model_type" that it handles. */
+  readonly modelTypes: readonly string[];
+  readonly tasks: readonly Task[];
+  parseConfig(raw: Readonly<Record<string, unknown>>): Config;
+  /** Sizes that the rest of the program needs to check data against a model. */
+  limits(config: Config): { readonly vocabSize: number; readonly maxLength: number };
+  build(config: Config, head: TaskHead, scope: ModuleScope): Model;
+  readonly weights: {
+    /** Path of the backbone's modules; a checkpoint of the bare backbone has its keys without it. */
+    readonly prefix: string;
+    /** Old or foreign key names, rewritten in order before they are looked up. */
+    readonly rename: readonly (readonly [RegExp, string])[];
+    /** Keys that are known and not needed. */
+    readonly ignore: readonly RegExp[];
+    /** Parameters that a pre-trained checkpoint may lack: they start from their fill. */
+    readonly fresh: readonly RegExp[];
+  };
+  readonly adapters: {
+    /** The reference's short module names, as patterns over module paths. */
+    readonly modules: Readonly<Record<string, RegExp>>;
+    /** Parameters trained in full beside the adapters. */
+    readonly trainable: readonly RegExp[];
+    /** Modules of the head by the names that PEFT saves them under. */
+    readonly saved: readonly string[];
+  };
+  readonly tokenizer: "deberta" | "bart";
+}
+
+/** Identity at run time: it is here for inference and for one place to document a plugin. */
+export function definePlugin<Config extends object>(
+  plugin: ModelPlugin<Config>,
+): ModelPlugin<Config> {
+  return plugin;
+}

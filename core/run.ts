@@ -1,0 +1,60 @@
+import { Tape } from "./autograd.ts";
+import type { Backend, Buffer, Dropout } from "./backend.ts";
+import type { Tensor } from "./tensor.ts";
+
+export interface RunOptions {
+  /** Dropout is on and a tape is kept. */
+  readonly training: boolean;
+  readonly seed?: readonly [low: number, high: number];
+  /** Counts forward passes of the whole run: each draws its own dropout masks. */
+  readonly pass?: number;
+  /** Sees intermediate results by name while they live (tests compare hidden states). */
+  readonly observe?: (name: string, tensor: Tensor) => void;
+}
+
+/** One forward pass, and its backward: what every op and module is handed. */
+export class Run {
+  readonly backend: Backend;
+  readonly tape: Tape;
+  readonly training: boolean;
+  readonly observe: (name: string, tensor: Tensor) => void;
+  readonly #seed: readonly [low: number, high: number];
+  readonly #pass: number;
+  #site = 0;
+
+  constructor(backend: Backend, options: RunOptions) {
+    this.backend = backend;
+    this.training = options.training;
+    this.tape = new Tape(backend, { recording: options.training });
+    this.observe = options.observe ?? (() => {});
+    this.#seed = options.seed ?? [0, 0];
+    this.#pass = options.pass ?? 0;
+  }
+
+  allocate(length: number): Buffer {
+    return this.tape.allocate(this.backend.activation, length);
+  }
+
+  /** A buffer in the type of sums, statistics and trained parameters. */
+  allocateMaster(length: number): Buffer {
+    return this.tape.allocate(this.backend.master, length);
+  }
+
+  /** Whole numbers for the device, alive as long as the scope. */
+  integers(values: ArrayLike<number>): Buffer {
+    const buffer = this.tape.allocate("i32", values.length);
+    this.backend.upload(buffer, values);
+    return buffer;
+  }
+
+  scope<T extends Tensor | void>(body: () => T): T {
+    return this.tape.scope(body);
+  }
+
+  /** The mask of the next place in the model that drops out; undefined where nothing is dropped. */
+  nextDropout(probability: number): Dropout | undefined {
+    const site = this.#site++;
+    if (!this.training || probability <= 0) return undefined;
+    return { probability, seed: this.#seed, step: this.#pass, site };
+  }
+}

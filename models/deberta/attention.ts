@@ -1,0 +1,77 @@
+import type { Buffer, Packing } from "../../core/backend.ts";
+import type { Linear } from "../../core/nn/linear.ts";
+import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
+import { disentangledAttention } from "../../core/ops/disentangled-attention.ts";
+import { dropout } from "../../core/ops/dropout.ts";
+import type { Run } from "../../core/run.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import type { DebertaConfig } from "./config.ts";
+
+/** The relative embeddings that a batch reaches, [S, C], and the device's table of rows by offset. */
+export interface RelativeTable {
+  readonly embeddings: Tensor;
+  readonly index: Buffer;
+}
+
+/** Disentangled self-attention with its output projection, residual and LayerNorm. */
+export class DebertaAttention {
+  readonly #config: DebertaConfig;
+  readonly #query: Linear;
+  readonly #key: Linear;
+  readonly #value: Linear;
+  readonly #posKey: Linear | undefined;
+  readonly #posQuery: Linear | undefined;
+  readonly #output: Linear;
+  readonly #norm: LayerNorm;
+
+  constructor(scope: ModuleScope, config: DebertaConfig) {
+    const { hiddenSize, heads, headDim, initializerRange: std } = config;
+    const width = heads * headDim;
+    const self = scope.child("self");
+    const project = (name: string) => self.linear(name, hiddenSize, width, std);
+    this.#config = config;
+    this.#query = project("query_proj");
+    this.#key = project("key_proj");
+    this.#value = project("value_proj");
+    const own = config.relativeAttention && !config.shareAttKey;
+    const [c2p, p2c] = [config.posAttType.includes("c2p"), config.posAttType.includes("p2c")];
+    const position = (wanted: boolean, shared: Linear, name: string) =>
+      wanted && config.relativeAttention ? (own ? project(name) : shared) : undefined;
+    this.#posKey = position(c2p, this.#key, "pos_key_proj");
+    this.#posQuery = position(p2c, this.#query, "pos_query_proj");
+    const output = scope.child("output");
+    this.#output = output.linear("dense", width, hiddenSize, std);
+    this.#norm = output.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
+  }
+
+  /** x: [N, C]; returns [N, C]. */
+  forward(run: Run, x: Tensor, packing: Packing, relative: RelativeTable | undefined): Tensor {
+    const { heads, headDim, posAttType, dropout: p } = this.#config;
+    const q = this.#query.forward(run, x);
+    const k = this.#key.forward(run, x);
+    const v = this.#value.forward(run, x);
+    const table = relative && this.#dropPositions(run, relative.embeddings);
+    const shape = {
+      packing,
+      heads,
+      headDim,
+      // transformers rounds this square root to single precision in every dtype
+      scale: Math.fround(Math.sqrt(headDim * (1 + posAttType.length))),
+      relative: relative?.index,
+      relativeRows: relative?.embeddings.shape[0] ?? 0,
+      dropout: run.nextDropout(p.attention),
+    };
+    const posKey = table && this.#posKey?.forward(run, table);
+    const posQuery = table && this.#posQuery?.forward(run, table);
+    const context = disentangledAttention(run, [q, k, v, posKey, posQuery], { shape });
+    const { weight, bias, eps } = this.#norm;
+    const out = this.#output.forward(run, context);
+    return addLayerNorm(run, [out, x, weight, bias], { eps, dropout: run.nextDropout(p.hidden) });
+  }
+
+  #dropPositions(run: Run, embeddings: Tensor): Tensor {
+    const mask = run.nextDropout(this.#config.dropout.hidden);
+    return mask ? dropout(run, [embeddings], { dropout: mask }) : embeddings;
+  }
+}

@@ -1,0 +1,100 @@
+import type { Packing } from "../../core/backend.ts";
+import type { Linear } from "../../core/nn/linear.ts";
+import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import { activation } from "../../core/ops/activation.ts";
+import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
+import { gatherRows } from "../../core/ops/gather-rows.ts";
+import type { Run } from "../../core/run.ts";
+import type { Parameter, Tensor } from "../../core/tensor.ts";
+import { DebertaAttention, type RelativeTable } from "./attention.ts";
+import type { DebertaConfig } from "./config.ts";
+import { DebertaConvolution } from "./convolution.ts";
+import { relativeRows, relativeSpan } from "./relative-positions.ts";
+
+/** Attention, then the feed-forward block, each with residual and LayerNorm. */
+class DebertaLayer {
+  readonly #config: DebertaConfig;
+  readonly #attention: DebertaAttention;
+  readonly #up: Linear;
+  readonly #down: Linear;
+  readonly #norm: LayerNorm;
+
+  constructor(scope: ModuleScope, config: DebertaConfig) {
+    const { hiddenSize, ffnSize, initializerRange: std } = config;
+    this.#config = config;
+    this.#attention = new DebertaAttention(scope.child("attention"), config);
+    this.#up = scope.child("intermediate").linear("dense", hiddenSize, ffnSize, std);
+    const output = scope.child("output");
+    this.#down = output.linear("dense", ffnSize, hiddenSize, std);
+    this.#norm = output.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
+  }
+
+  forward(run: Run, x: Tensor, packing: Packing, relative: RelativeTable | undefined): Tensor {
+    const { activation: kind, dropout } = this.#config;
+    const attended = this.#attention.forward(run, x, packing, relative);
+    const raised = activation(run, [this.#up.forward(run, attended)], { kind });
+    const lowered = this.#down.forward(run, raised);
+    const { weight, bias, eps } = this.#norm;
+    const attrs = { eps, dropout: run.nextDropout(dropout.hidden) };
+    return addLayerNorm(run, [lowered, attended, weight, bias], attrs);
+  }
+}
+
+/** The stack of layers, with the relative embeddings that they share. */
+export class DebertaEncoder {
+  readonly #config: DebertaConfig;
+  readonly #layers: readonly DebertaLayer[];
+  readonly #relative: Parameter | undefined;
+  readonly #relativeNorm: LayerNorm | undefined;
+  readonly #convolution: DebertaConvolution | undefined;
+
+  constructor(scope: ModuleScope, config: DebertaConfig) {
+    const { hiddenSize, layerNormEps, initializerRange } = config;
+    this.#config = config;
+    this.#layers = Array.from(
+      { length: config.layers },
+      (_, i) => new DebertaLayer(scope.child(`layer.${i}`), config),
+    );
+    if (config.relativeAttention) {
+      const shape = [2 * relativeSpan(config), hiddenSize];
+      this.#relative = scope
+        .child("rel_embeddings")
+        .parameter("weight", shape, { normal: initializerRange });
+      if (config.normRelEmbeddings)
+        this.#relativeNorm = scope.layerNorm("LayerNorm", hiddenSize, layerNormEps);
+    }
+    if (config.convKernelSize > 0)
+      this.#convolution = new DebertaConvolution(scope.child("conv"), config);
+  }
+
+  /** x: the embeddings' output, [N, C]; returns [N, C]. */
+  forward(run: Run, x: Tensor, batch: TokenBatch, packing: Packing): Tensor {
+    const relative = this.#relativeTable(run, packing.span);
+    let hidden = x;
+    this.#layers.forEach((layer, i) => {
+      hidden = run.scope(() => {
+        const out = layer.forward(run, hidden, packing, relative);
+        return i === 0 && this.#convolution ? this.#convolution.forward(run, x, out, batch) : out;
+      });
+      run.observe(`hidden.${i + 1}`, hidden);
+    });
+    return hidden;
+  }
+
+  /** Only the rows that this batch's sequences can reach are projected: 2n - 1 at most for n positions. */
+  #relativeTable(run: Run, span: number): RelativeTable | undefined {
+    if (!this.#relative) return undefined;
+    const { first, count, index } = relativeRows(span, this.#config);
+    const ids = run.integers(Int32Array.from({ length: count }, (_, i) => first + i));
+    const rows = gatherRows(run, [this.#relative, undefined], { ids });
+    const norm = this.#relativeNorm;
+    const embeddings = norm
+      ? addLayerNorm(run, [rows, undefined, norm.weight, norm.bias], {
+          eps: norm.eps,
+          dropout: undefined,
+        })
+      : rows;
+    return { embeddings, index: run.integers(index) };
+  }
+}

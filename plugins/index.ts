@@ -1,0 +1,15 @@
+import { errors } from "../core/errors.ts";
+import type { ModelPlugin } from "../core/plugin.ts";
+import { deberta } from "./deberta.ts";
+
+/** Adding a family is one import and one entry here. */
+export const plugins: readonly ModelPlugin[] = [deberta];
+
+export function pluginFor(modelType: string): ModelPlugin {
+  const plugin = plugins.find((p) => p.modelTypes.includes(modelType));
+  if (plugin) return plugin;
+  throw errors.unknownModelType(
+    modelType,
+    plugins.flatMap((p) => p.modelTypes),
+  );
+}
