@@ -46,8 +46,39 @@ export const errors = {
     return new AdaloraError("E_FILE", `${where}: ${rule}`, { hint, cause });
   },
 
+  /** Text that can't be cut or split as asked. */
+  tokenize(rule: string, got: string, hint?: string) {
+    return new AdaloraError("E_TOKENIZE", `[tokenize] ${rule}: got ${got}`, { hint });
+  },
+
   metric(name: string, rule: string) {
     return new AdaloraError("E_METRIC", `[${name}] ${rule}`);
+  },
+
+  missingWeights(where: string, names: readonly string[]) {
+    const some = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
+    return new AdaloraError("E_WEIGHTS", `${where}: ${names.length} weights are missing: ${some}`, {
+      hint: "config.json and the weights do not describe the same model",
+    });
+  },
+
+  unmappedWeights(where: string, plugin: string, keys: readonly string[]) {
+    const some = keys.slice(0, 3).join(", ") + (keys.length > 3 ? ", …" : "");
+    const rule = `keys are neither mapped nor ignored by plugin "${plugin}"`;
+    return new AdaloraError("E_WEIGHTS", `${where}: ${keys.length} ${rule}: ${some}`, {
+      hint: "config.json and the weights do not describe the same model",
+    });
+  },
+
+  weightShape(where: string, name: string, due: readonly number[], got: readonly number[]) {
+    const rule = `${name} must be ${shown(due)} for this config.json`;
+    return new AdaloraError("E_WEIGHTS", `${where}: ${rule}: got ${shown(got)}`);
+  },
+
+  noModules(short: string, known: readonly string[]) {
+    return new AdaloraError("E_MODULES", `no module of this model is called "${short}"`, {
+      hint: `known: ${known.join(", ")}`,
+    });
   },
 
   library(what: string, tried: readonly string[], hint: string) {
@@ -69,8 +100,44 @@ export const errors = {
     );
   },
 
+  /** Something that this machine lacks: a compiler, an instruction set, a package. */
+  machine(what: string, hint: string) {
+    return new AdaloraError("E_MACHINE", what, { hint });
+  },
+
   flag(flag: string, rule: string, hint?: string) {
     return new AdaloraError("E_FLAG", `--${flag} ${rule}`, { hint });
+  },
+
+  missing(what: string, hint: string) {
+    return new AdaloraError("E_CONFIG", `no ${what} given`, { hint });
+  },
+
+  /** Two options of one source that exclude each other. */
+  alternatives(first: string, second: string) {
+    return new AdaloraError("E_CONFIG", `${first} and ${second} exclude each other: give one`);
+  },
+
+  /** An option that `where`, a method or command, has no use for. */
+  unusable(option: string, where: string, hint: string) {
+    return new AdaloraError("E_CONFIG", `${option} has no use in ${where}`, { hint });
+  },
+
+  phases(steps: number, initWarmup: number, finalWarmup: number) {
+    return new AdaloraError(
+      "E_SCHEDULE",
+      `--init-warmup ${initWarmup} and --final-warmup ${finalWarmup} leave no step to prune in: the run has ${steps}`,
+      { hint: "train longer, or give shares of the run: --init-warmup 15% --final-warmup 40%" },
+    );
+  },
+
+  targetAboveStart(ranks: { initRank: number; targetTotalRank: number; initTotalRank: number }) {
+    const { initRank, targetTotalRank, initTotalRank } = ranks;
+    return new AdaloraError(
+      "E_SCHEDULE",
+      `the target, ${targetTotalRank} in all, is above the start: --init-rank ${initRank} gives ${initTotalRank}`,
+      { hint: "lower the target, or leave --init-rank out" },
+    );
   },
 
   unknownFlag(flag: string, nearest: string | undefined) {

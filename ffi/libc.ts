@@ -14,7 +14,7 @@ const SYMBOLS = {
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "i64" },
   munmap: { args: ["ptr", "u64"], returns: "i32" },
   madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
-  aligned_alloc: { args: ["u64", "u64"], returns: "ptr" },
+  posix_memalign: { args: ["ptr", "u64", "u64"], returns: "i32" },
   free: { args: ["ptr"], returns: "void" },
   memcpy: { args: ["ptr", "ptr", "u64"], returns: "ptr" },
   memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
@@ -35,10 +35,15 @@ export function mappedLibraries(): string[] {
   return [...new Set(paths)];
 }
 
+/** The address sanitizer, when it was preloaded: its allocator is the one that notices writes past a block. */
+export const sanitizer = mappedLibraries().find((path) => /\/libasan\.so[.\d]*$/.test(path));
+
 /** The C library that this process already runs on; opening any other copy would break it. */
+const mappedLibc = mappedLibraries().filter((path) => /\/libc(\.so\.6|-[\d.]+\.so)$/.test(path));
+
 export const libc = openLibrary(
   "the C library",
-  mappedLibraries().filter((path) => /\/libc(\.so\.6|-[\d.]+\.so)$/.test(path)),
+  sanitizer === undefined ? mappedLibc : [sanitizer],
   SYMBOLS,
   "adalora's native parts need Linux with glibc",
 ).symbols;

@@ -1,6 +1,6 @@
-import { type Pointer, toArrayBuffer } from "bun:ffi";
+import { type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { errors, invariant } from "../core/errors.ts";
-import { libc, pointerAt } from "./libc.ts";
+import { libc, pointerAt, sanitizer } from "./libc.ts";
 
 /** A cache line, and the widest vector register. */
 const ALIGNMENT = 64;
@@ -30,6 +30,7 @@ export interface MemoryPool {
 
 /** Size of the class that holds `bytes`: eight classes between powers of two, so at most an eighth is wasted. */
 export function classBytes(bytes: number): number {
+  if (sanitizer !== undefined) return bytes; // exact blocks, so that a step past the end is seen
   const power = 2 ** Math.floor(Math.log2(Math.max(bytes, 1)));
   const step = Math.max(ALIGNMENT, power / 8);
   return Math.ceil(Math.max(bytes, 1) / step) * step;
@@ -65,7 +66,7 @@ export function memoryPool(): MemoryPool {
       sizes.delete(pointer);
       live -= size;
       waiting.put(size, pointer);
-      waiting.shrink(Math.max(peak, POOL_FLOOR));
+      waiting.shrink(sanitizer === undefined ? Math.max(peak, POOL_FLOOR) : 0);
     },
     trim: () => waiting.shrink(0),
     resetPeak() {
@@ -124,15 +125,21 @@ function waitingBlocks() {
   };
 }
 
+/** Receives an address from C; over an ArrayBuffer, because small typed arrays move. */
+const slot = new BigUint64Array(new ArrayBuffer(8));
+const slotPointer = ptr(slot);
+
+const isMapped = (size: number) => size >= HUGE_PAGE && sanitizer === undefined;
+
 function acquire(size: number): Pointer | undefined {
-  if (size >= HUGE_PAGE) return mapAligned(size);
-  const address = libc.aligned_alloc(ALIGNMENT, size);
-  return address === null ? undefined : pointerAt(Number(address));
+  if (isMapped(size)) return mapAligned(size);
+  const status = libc.posix_memalign(slotPointer, ALIGNMENT, size);
+  return status === 0 ? pointerAt(read.ptr(slotPointer, 0)) : undefined;
 }
 
 function release(pointer: Pointer, size: number) {
-  if (size < HUGE_PAGE) libc.free(pointer);
-  else unmap(pointer, size);
+  if (isMapped(size)) unmap(pointer, size);
+  else libc.free(pointer);
 }
 
 /** Maps `size` bytes at a multiple of 2 MiB: maps more than needed and unmaps both ends. */

@@ -1,0 +1,117 @@
+import { CString, type Pointer, read } from "bun:ffi";
+import { join } from "node:path";
+import { addressOf, pointerAt } from "../libc.ts";
+import { checked, openLibrary } from "../load.ts";
+import { findLibraries, libraryDirs, nativeDir } from "../places.ts";
+
+/** Where set-up puts the library that it fetches. */
+export const fetchedDnnl = join(nativeDir, "onednn-2023.2.0", "libdnnl.so.3");
+
+const HINT =
+  "npm run setup fetches it; or install your system's oneDNN 3.1 or newer, or set ADALORA_DNNL to its libdnnl.so.3";
+
+const SYMBOLS = {
+  dnnl_version: { args: [], returns: "ptr" },
+  dnnl_sgemm: {
+    args: [
+      ...(["u8", "u8", "i64", "i64", "i64", "f32", "ptr", "i64", "ptr", "i64"] as const),
+      ...(["f32", "ptr", "i64"] as const),
+    ],
+    returns: "i32",
+  },
+} as const;
+
+const STATUS = [
+  "success",
+  "out of memory",
+  "invalid arguments",
+  "unimplemented",
+  "last implementation reached",
+  "runtime error",
+  "not required",
+  "invalid graph",
+];
+
+/** oneDNN's words for a status. */
+export const dnnlStatus = (status: number) => STATUS[status] ?? "unknown status";
+
+/** dnnl_version_t.cpu_runtime */
+const RUNTIMES: Readonly<Record<number, string>> = {
+  1: "one thread",
+  4: "TBB",
+  8: "a thread pool",
+};
+const OPENMP_RUNTIME = 2;
+
+export interface Dnnl {
+  readonly path: string;
+  readonly version: string;
+  /**
+   * C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C, row-major f32; leading dimensions in elements.
+   * With beta 0, C need not hold numbers.
+   */
+  sgemm(
+    transA: boolean,
+    transB: boolean,
+    m: number,
+    n: number,
+    k: number,
+    alpha: number,
+    a: Pointer,
+    lda: number,
+    b: Pointer,
+    ldb: number,
+    beta: number,
+    c: Pointer,
+    ldc: number,
+  ): void;
+  /** dnnl_status_t dnnl_sgemm(...), for C kernels that take it as a function pointer. */
+  readonly sgemmAddress: Pointer;
+}
+
+/** Places where oneDNN may be: what ADALORA_DNNL names and nothing else, or the system's, then set-up's. */
+export function dnnlCandidates(env: NodeJS.ProcessEnv = process.env): string[] {
+  const named = env["ADALORA_DNNL"];
+  if (named !== undefined && named !== "") return [named];
+  return [...findLibraries(/^libdnnl\.so\.3(\.\d+)*$/, libraryDirs(env)), fetchedDnnl];
+}
+
+/** Opens oneDNN 3.1 or newer, built for OpenMP. The OpenMP runtime must have been opened before. */
+export function openDnnl(candidates = dnnlCandidates()): Dnnl {
+  const { path, symbols } = openLibrary("oneDNN", candidates, SYMBOLS, HINT, (s) =>
+    refusal(readVersion(s.dnnl_version())),
+  );
+  const sgemm = checked("dnnl_sgemm", symbols.dnnl_sgemm, dnnlStatus);
+  return {
+    path,
+    version: readVersion(symbols.dnnl_version()).text,
+    sgemm(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) {
+      sgemm(flag(transA), flag(transB), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    },
+    sgemmAddress: addressOf(path, "dnnl_sgemm"),
+  };
+}
+
+const flag = (transposed: boolean) => (transposed ? 84 : 78); // "T", "N"
+
+interface Version {
+  readonly major: number;
+  readonly minor: number;
+  readonly text: string;
+  readonly runtime: number;
+}
+
+/** dnnl_version_t { int major, minor, patch; const char *hash; unsigned cpu_runtime, gpu_runtime; } */
+function readVersion(address: Pointer | bigint | null): Version {
+  const at = pointerAt(Number(address));
+  const [major, minor, patch] = [read.i32(at, 0), read.i32(at, 4), read.i32(at, 8)];
+  const hash = new CString(pointerAt(read.ptr(at, 16))).slice(0, 8);
+  return { major, minor, text: `${major}.${minor}.${patch} ${hash}`, runtime: read.u32(at, 24) };
+}
+
+function refusal({ major, minor, text, runtime }: Version): string | undefined {
+  if (major !== 3 || minor < 1) return `is oneDNN ${text}; 3.1 or a later 3.x is needed`;
+  if (runtime !== OPENMP_RUNTIME)
+    return `is built for ${RUNTIMES[runtime] ?? "no CPU"}, not for OpenMP`;
+  return undefined;
+}

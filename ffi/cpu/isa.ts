@@ -1,0 +1,61 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import { errors } from "../../core/errors.ts";
+
+/** Instruction-set levels that the C kernels are compiled for, lowest first. */
+export const LEVELS = ["avx2", "avx512", "avx512bf16"] as const;
+export type Level = (typeof LEVELS)[number];
+
+/** What a level needs besides the levels below it, in /proc/cpuinfo's words and in the compiler's. */
+const NEEDS: Readonly<Record<Level, { cpu: readonly string[]; compiler: readonly string[] }>> = {
+  avx2: {
+    cpu: ["avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe"],
+    compiler: "-mavx2 -mfma -mf16c -mbmi -mbmi2 -mlzcnt -mpopcnt -mmovbe".split(" "),
+  },
+  avx512: {
+    cpu: ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"],
+    compiler:
+      "-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512".split(" "),
+  },
+  avx512bf16: { cpu: ["avx512_bf16"], compiler: ["-mavx512bf16"] },
+};
+
+/** `level` and the levels below it. */
+const upTo = (level: Level): readonly Level[] => LEVELS.slice(0, LEVELS.indexOf(level) + 1);
+
+/** The compiler's flags for a level. */
+export const levelFlags = (level: Level): string[] =>
+  upTo(level).flatMap((each) => NEEDS[each].compiler);
+
+/** Flags of the first processor, as /proc/cpuinfo names them. */
+export function cpuFlags(): ReadonlySet<string> {
+  const head = Buffer.alloc(16_384); // the first processor's entry; the file repeats it for each core
+  const file = openSync("/proc/cpuinfo", "r");
+  const read = readSync(file, head);
+  closeSync(file);
+  const line = /^flags\s*:(.*)$/m.exec(head.toString("latin1", 0, read))?.[1] ?? "";
+  return new Set(line.trim().split(/\s+/));
+}
+
+/**
+ * Levels that this CPU can run, lowest first; ADALORA_ISA=avx2 (avx512, …) leaves out those above it.
+ * Throws E_MACHINE for a CPU below AVX2 and for a name or a level that it does not have.
+ */
+export function usableLevels(
+  flags: ReadonlySet<string> = cpuFlags(),
+  env: NodeJS.ProcessEnv = process.env,
+): readonly Level[] {
+  const missing = NEEDS.avx2.cpu.filter((flag) => !flags.has(flag));
+  if (missing.length > 0)
+    throw errors.machine(
+      `the CPU backend needs AVX2 and its companions: this CPU lacks ${missing.join(", ")}`,
+      "run it on an x86-64 processor of 2015 or later",
+    );
+  const has = (level: Level) => NEEDS[level].cpu.every((flag) => flags.has(flag));
+  const usable = LEVELS.filter((level) => upTo(level).every(has));
+  const cap = env["ADALORA_ISA"];
+  if (cap === undefined || cap === "") return usable;
+  const end = usable.findIndex((level) => level === cap);
+  if (end < 0)
+    throw errors.machine(`ADALORA_ISA is "${cap}"`, `this CPU can run: ${usable.join(", ")}`);
+  return usable.slice(0, end + 1);
+}

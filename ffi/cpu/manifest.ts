@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Level } from "./isa.ts";
+
+/** What was compiled last, beside the libraries; all paths but `openmp` are file names in the same folder. */
+export interface KernelManifest {
+  /** Hash of the sources and flags, without the compiler: what a checkout alone can tell. */
+  readonly source: string;
+  /** The compiler's version line, and the OpenMP runtime that it links with. */
+  readonly compiler: string;
+  readonly openmp: string | undefined;
+  readonly libraries: Readonly<Partial<Record<Level, string>>>;
+}
+
+const MANIFEST = "kernels.json";
+
+/** The manifest of a folder, if it has a readable one. */
+export function readManifest(dir: string): KernelManifest | undefined {
+  try {
+    const found: unknown = JSON.parse(readFileSync(join(dir, MANIFEST), "utf8"));
+    return isManifest(found) ? found : undefined;
+  } catch {
+    return undefined; // never built here
+  }
+}
+
+/** Names the new libraries, and removes those that nothing names any more. */
+export function writeManifest(dir: string, manifest: KernelManifest) {
+  const part = join(dir, `${MANIFEST}.${process.pid}`);
+  writeFileSync(part, JSON.stringify(manifest, null, 2));
+  renameSync(part, join(dir, MANIFEST));
+  const named = new Set(Object.values(manifest.libraries));
+  for (const file of readdirSync(dir)) {
+    const path = join(dir, file);
+    if (/^kernels-.*\.so/.test(file) && !named.has(file) && isOld(path))
+      rmSync(path, { force: true });
+  }
+}
+
+/** A younger library may be another process's, on its way into the manifest. */
+const isOld = (path: string) => Date.now() - statSync(path).mtimeMs > 3_600_000;
+
+function isManifest(value: unknown): value is KernelManifest {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "source" in value &&
+    typeof value.source === "string" &&
+    "compiler" in value &&
+    typeof value.compiler === "string" &&
+    "libraries" in value &&
+    typeof value.libraries === "object" &&
+    value.libraries !== null &&
+    Object.values(value.libraries).every((file) => typeof file === "string")
+  );
+}

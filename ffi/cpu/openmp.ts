@@ -1,0 +1,42 @@
+import { findLibraries, libraryDirs } from "../places.ts";
+import { loadGlobally, mappedLibraries } from "../libc.ts";
+import { openLibrary } from "../load.ts";
+
+const HINT = "install it with: apt-get install libgomp1";
+
+export interface OpenMp {
+  readonly path: string;
+  /** Threads of every parallel region started from this thread, here and in oneDNN. */
+  setThreads(count: number): void;
+  threads(): number;
+}
+
+/**
+ * The one OpenMP runtime of the process: loaded first and globally, so that oneDNN and our kernels share its threads.
+ * `preferred` is the runtime that the kernels were linked with.
+ */
+export function openOpenMp(preferred: string | undefined): OpenMp {
+  const candidates = [
+    ...(preferred === undefined ? [] : [preferred]),
+    ...findLibraries(/^libgomp\.so\.1$/, libraryDirs()),
+  ];
+  const path = loadGlobally("OpenMP's runtime", candidates, HINT);
+  const { symbols } = openLibrary(
+    "OpenMP's runtime",
+    [path],
+    {
+      omp_set_num_threads: { args: ["i32"], returns: "void" },
+      omp_get_max_threads: { args: [], returns: "i32" },
+    },
+    HINT,
+  );
+  return {
+    path,
+    setThreads: (count) => symbols.omp_set_num_threads(count),
+    threads: () => symbols.omp_get_max_threads(),
+  };
+}
+
+/** OpenMP runtimes mapped into the process: more than one means two pools of threads in each other's way. */
+export const openMpRuntimes = (): string[] =>
+  mappedLibraries().filter((path) => /\/lib(gomp|omp|iomp5)[.-][^/]*$/.test(path));
