@@ -1,0 +1,78 @@
+import { invariant } from "../errors.ts";
+import { drawsOf, shuffle } from "./shuffle.ts";
+
+/** The examples of one batch, by their index. */
+export type Batch = Uint32Array;
+
+export interface BatchOptions {
+  readonly batchSize: number;
+  readonly seed: number;
+  /** From 0; each epoch has its own order. */
+  readonly epoch: number;
+  /** Examples of like length share a batch: less padding in padded peers, evener steps in ours. */
+  readonly bucketed: boolean;
+}
+
+// Large enough for batches of like length, small enough that an epoch's start is a fair sample of the data.
+const windowBatches = 50;
+
+/**
+ * The batches of one training epoch: every example once, in an order that is a function of the options and the
+ * lengths alone. lengths: [n], in tokens. The last batch may be short and is kept; its examples are a random draw.
+ */
+export function batchesOf(lengths: ArrayLike<number>, options: BatchOptions): Batch[] {
+  const { batchSize, seed, epoch, bucketed } = options;
+  invariant(Number.isInteger(batchSize) && batchSize > 0, `batch size ${batchSize}`);
+  const draw = drawsOf(seed, epoch, 0);
+  const order = shuffle(indices(lengths.length), draw);
+  const whole = order.length - (order.length % batchSize);
+  const batches: Batch[] = [];
+  const windowSize = windowBatches * batchSize;
+  for (let start = 0; start < whole; start += windowSize) {
+    const window = order.subarray(start, Math.min(start + windowSize, whole));
+    if (bucketed) sortByLength(window, lengths);
+    for (const batch of chunksOf(window, batchSize)) batches.push(batch);
+  }
+  if (bucketed) shuffle(batches, draw);
+  if (whole < order.length) batches.push(order.subarray(whole));
+  return batches;
+}
+
+/** Batches for evaluation: by length, longest first, so that a batch too large for memory fails at once. */
+export function evaluationBatches(lengths: ArrayLike<number>, batchSize: number): Batch[] {
+  invariant(Number.isInteger(batchSize) && batchSize > 0, `batch size ${batchSize}`);
+  return chunksOf(sortByLength(indices(lengths.length), lengths).toReversed(), batchSize);
+}
+
+/** Results of batches back in input order. results: for each batch, one result for each of its examples. */
+export function inInputOrder<T>(
+  batches: readonly Batch[],
+  results: readonly (readonly T[])[],
+): T[] {
+  const ordered: T[] = [];
+  batches.forEach((batch, b) => {
+    batch.forEach((index, i) => {
+      const result = results[b]?.[i];
+      invariant(result !== undefined, `batch ${b} has no result for example ${index}`);
+      ordered[index] = result;
+    });
+  });
+  return ordered;
+}
+
+function indices(n: number): Uint32Array {
+  return Uint32Array.from({ length: n }, (_, i) => i);
+}
+
+/** Equal lengths keep their order, so that the order does not depend on the sort's internals. */
+function sortByLength(window: Uint32Array, lengths: ArrayLike<number>): Uint32Array {
+  const sorted = Array.from(window).toSorted((a, b) => lengths[a]! - lengths[b]!);
+  window.set(sorted);
+  return window;
+}
+
+function chunksOf(order: Uint32Array, size: number): Batch[] {
+  const chunks: Batch[] = [];
+  for (let at = 0; at < order.length; at += size) chunks.push(order.subarray(at, at + size));
+  return chunks;
+}

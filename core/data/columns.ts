@@ -1,0 +1,94 @@
+import { errors } from "../errors.ts";
+import { type GlueColumns, glueTasks, type GlueTask } from "./glue-tasks.ts";
+import { quoted, type Table } from "./table.ts";
+
+/** What the user or the task says about columns; the user's names win. */
+export interface ColumnWishes {
+  readonly task?: GlueTask | undefined;
+  readonly textColumn?: string | undefined;
+  readonly pairColumn?: string | undefined;
+  readonly labelColumn?: string | undefined;
+  /** Whether rows without a label are of use: a test set. */
+  readonly labels: "required" | "optional";
+}
+
+/** The columns of a table to read; no label where it is optional and not there. */
+export interface ChosenColumns {
+  readonly text: string;
+  readonly pair: string | undefined;
+  readonly label: string | undefined;
+}
+
+/**
+ * Chooses a table's columns: the user's names; else the task's official or hub's names; else, without a task,
+ * the names that the GLUE tasks use. Throws E_FILE at the header with the names that are missing.
+ */
+export function chooseColumns(table: Table, wishes: ColumnWishes): ChosenColumns {
+  const layout = layoutFor(table, wishes);
+  const text = wishes.textColumn ?? layout?.text;
+  // A text column of one's own says nothing about a pair, unless the task needs one.
+  const pair =
+    wishes.pairColumn ??
+    (wishes.textColumn === undefined || wishes.task !== undefined ? layout?.pair : undefined);
+  const label = wishes.labelColumn ?? layout?.label;
+  if (text === undefined || label === undefined) throw noLayout(table);
+  const needsLabel = wishes.labels === "required" || wishes.labelColumn !== undefined;
+  const needed = [text, ...(pair === undefined ? [] : [pair]), ...(needsLabel ? [label] : [])];
+  const missing = needed.filter((name) => !table.columns.includes(name));
+  if (missing.length > 0) throw lacks(table, missing);
+  return { text, pair, label: table.columns.includes(label) ? label : undefined };
+}
+
+function layoutFor(table: Table, { task, textColumn }: ColumnWishes): GlueColumns | undefined {
+  const layouts = task === undefined ? customLayouts : [task.tsv.columns, task.columns];
+  const fits = layouts.filter(
+    ({ text, pair }) =>
+      table.columns.includes(text) && (pair === undefined || table.columns.includes(pair)),
+  );
+  const labelled = fits.find(({ label }) => table.columns.includes(label));
+  const fallback = task === undefined && textColumn === undefined ? undefined : layouts[0];
+  return labelled ?? fits[0] ?? fallback;
+}
+
+const customLayouts: readonly GlueColumns[] = [
+  ...Object.values(glueTasks).flatMap(({ columns, tsv }) => [columns, tsv.columns]),
+  { text: "text", label: "label" },
+].toSorted((a, b) => Number(b.pair !== undefined) - Number(a.pair !== undefined));
+
+function noLayout(table: Table) {
+  const place = table.header?.place ?? table.name;
+  return errors.file(
+    place,
+    `no columns for text and label are known: got ${quoted(table.columns)}`,
+    "name them with --text-column, --pair-column and --label-column",
+  );
+}
+
+function lacks(table: Table, missing: readonly string[]) {
+  const place = table.header?.place ?? table.name;
+  const wrong = wrongDelimiter(table);
+  if (wrong !== undefined)
+    return errors.file(place, wrong, "give the file the ending of its format");
+  const noun = table.header?.noun ?? "layout";
+  const what = missing.length === 1 ? "column" : "columns";
+  return errors.file(
+    place,
+    `the ${noun} lacks the ${what} ${quoted(missing)}: got ${quoted(table.columns)}`,
+    "columns of other names are given by --text-column, --pair-column and --label-column",
+  );
+}
+
+function wrongDelimiter({ delimiter, columns }: Table): string | undefined {
+  const [only] = columns;
+  if (columns.length !== 1 || only === undefined) return undefined;
+  if (delimiter === "\t" && only.includes(",")) {
+    return `the header has no TAB: this looks like CSV, got ${JSON.stringify(only)}`;
+  }
+  if (delimiter === "," && only.includes("\t")) {
+    return `the header has TABs and no comma: this looks like TSV, got ${JSON.stringify(only)}`;
+  }
+  if (delimiter === "," && only.includes(";")) {
+    return `the header has semicolons and no comma: CSV is separated by commas, got ${JSON.stringify(only)}`;
+  }
+  return undefined;
+}

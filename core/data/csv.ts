@@ -1,0 +1,91 @@
+import { errors } from "../errors.ts";
+import type { TextRecord } from "./table.ts";
+
+const quote = 0x22;
+const comma = 0x2c;
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+
+/**
+ * Records of RFC 4180: a field that begins with a quote runs to its closing quote, line ends and commas included, and
+ * a doubled quote inside it is one quote. A quote elsewhere in a field is an ordinary character.
+ * Throws E_FILE at the line of a quote that is never closed, or of text after a closing quote.
+ */
+export function* csvRecords(text: string, name: string): Generator<TextRecord> {
+  const cursor: Cursor = { text, name, at: 0, line: 1 };
+  while (cursor.at < text.length) {
+    const line = cursor.line;
+    const fields = [nextField(cursor)];
+    while (text.charCodeAt(cursor.at) === comma) {
+      cursor.at++;
+      fields.push(nextField(cursor));
+    }
+    endLine(cursor);
+    yield { line, fields };
+  }
+}
+
+interface Cursor {
+  readonly text: string;
+  readonly name: string;
+  at: number;
+  line: number;
+}
+
+function nextField(cursor: Cursor): string {
+  return cursor.text.charCodeAt(cursor.at) === quote ? quotedField(cursor) : plainField(cursor);
+}
+
+function plainField(cursor: Cursor): string {
+  const { text } = cursor;
+  const start = cursor.at;
+  let at = start;
+  while (at < text.length) {
+    const char = text.charCodeAt(at);
+    if (char === comma || char === lineFeed || isLineEnd(text, at)) break;
+    at++;
+  }
+  cursor.at = at;
+  return text.slice(start, at);
+}
+
+function quotedField(cursor: Cursor): string {
+  const { text, name } = cursor;
+  const openedOn = cursor.line;
+  let content = "";
+  let start = cursor.at + 1;
+  for (;;) {
+    const close = text.indexOf('"', start);
+    if (close === -1) {
+      throw errors.file(`${name}:${openedOn}`, "the quote that opens a field here is never closed");
+    }
+    content += text.slice(start, close);
+    cursor.at = close + 1;
+    if (text.charCodeAt(cursor.at) !== quote) break;
+    content += '"';
+    start = cursor.at + 1;
+  }
+  for (let i = content.indexOf("\n"); i !== -1; i = content.indexOf("\n", i + 1)) cursor.line++;
+  checkFieldEnd(cursor);
+  return content;
+}
+
+function checkFieldEnd({ text, name, at, line }: Cursor): void {
+  const char = text.charCodeAt(at);
+  if (at >= text.length || char === comma || char === lineFeed || isLineEnd(text, at)) return;
+  throw errors.file(
+    `${name}:${line}`,
+    `text after a closing quote: got ${JSON.stringify(text.slice(at, at + 10))}`,
+    "a quote inside a quoted field is written twice",
+  );
+}
+
+function isLineEnd(text: string, at: number): boolean {
+  return text.charCodeAt(at) === carriageReturn && text.charCodeAt(at + 1) === lineFeed;
+}
+
+function endLine(cursor: Cursor): void {
+  if (isLineEnd(cursor.text, cursor.at)) cursor.at++;
+  cursor.at++;
+  cursor.line++;
+}

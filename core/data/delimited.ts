@@ -1,0 +1,97 @@
+import { errors } from "../errors.ts";
+import { csvRecords } from "./csv.ts";
+import { quoted, type Row, type Table, type TextRecord } from "./table.ts";
+import type { Warnings } from "./warnings.ts";
+
+export interface DelimitedOptions {
+  /** TSV never quotes (GLUE's rule); CSV follows RFC 4180. */
+  readonly format: "tsv" | "csv";
+  /** Names of the fields where the file has no header. */
+  readonly fields?: readonly string[] | undefined;
+  /** Whose rows have that many fields, for messages: "CoLA". */
+  readonly owner?: string | undefined;
+  /** Skip rows of the wrong width with a warning; otherwise they are errors. */
+  readonly skipBrokenRows?: boolean | undefined;
+  readonly warnings: Warnings;
+}
+
+/**
+ * TSV or CSV text as a table. Throws E_FILE with file:line on an empty file, a header with a name twice and,
+ * when it is read, on a row of the wrong width; blank lines inside the file are skipped with a warning.
+ */
+export function delimitedTable(text: string, name: string, options: DelimitedOptions): Table {
+  if (text.length === 0) throw errors.file(name, "the file is empty");
+  const records = options.format === "tsv" ? tsvRecords(text) : csvRecords(text, name);
+  const columns = options.fields ?? headerOf(records, name);
+  return {
+    name,
+    columns,
+    header: options.fields === undefined ? { noun: "header", place: `${name}:1` } : undefined,
+    delimiter: options.format === "tsv" ? "\t" : ",",
+    place: (line) => `${name}:${line}`,
+    read: async (wanted) => readRows(records, name, columns, wanted, options),
+  };
+}
+
+/** Lines split at LF or CR LF, fields at TAB; no quoting, nothing trimmed. */
+export function* tsvRecords(text: string): Generator<TextRecord> {
+  let line = 0;
+  for (let start = 0; start < text.length;) {
+    line++;
+    const newline = text.indexOf("\n", start);
+    const next = newline === -1 ? text.length : newline;
+    const end = text[next - 1] === "\r" && next > start && newline !== -1 ? next - 1 : next;
+    yield { line, fields: text.slice(start, end).split("\t") };
+    start = next + 1;
+  }
+}
+
+function headerOf(records: Iterator<TextRecord>, name: string): readonly string[] {
+  const first = records.next();
+  const columns: readonly string[] = first.done === true ? [] : first.value.fields;
+  if (columns.every((column) => column.trim() === "")) {
+    throw errors.file(`${name}:1`, "the header is blank");
+  }
+  const twice = columns.filter((column, i) => columns.indexOf(column) !== i);
+  if (twice.length > 0) {
+    throw errors.file(`${name}:1`, `the header has ${quoted(twice)} more than once`);
+  }
+  return columns;
+}
+
+function readRows(
+  records: Iterable<TextRecord>,
+  name: string,
+  columns: readonly string[],
+  wanted: readonly string[],
+  { fields, owner, skipBrokenRows = false, warnings }: DelimitedOptions,
+): Row[] {
+  const places = wanted.map((column) => columns.indexOf(column));
+  const rule = fields === undefined ? "the header has" : `${owner ?? "its"} rows have`;
+  const rows: Row[] = [];
+  let blanks: number[] = [];
+  for (const record of records) {
+    if (record.fields.length === 1 && record.fields[0] === "") {
+      blanks.push(record.line);
+      continue;
+    }
+    for (const line of blanks)
+      warnings.add("blank", `${name}:${line}`, "the line is blank: skipped");
+    blanks = [];
+    if (record.fields.length === columns.length) {
+      rows.push({ at: record.line, cells: places.map((place) => record.fields[place]) });
+      continue;
+    }
+    const problem = `row has ${counted(record.fields.length)}, ${rule} ${columns.length}`;
+    if (!skipBrokenRows) throw errors.file(`${name}:${record.line}`, problem, hintFor(fields));
+    warnings.add("broken", `${name}:${record.line}`, `${problem}: skipped`);
+  }
+  return rows;
+}
+
+const counted = (fields: number) => (fields === 1 ? "1 field" : `${fields} fields`);
+
+function hintFor(fields: readonly string[] | undefined): string | undefined {
+  if (fields === undefined) return undefined;
+  return "this layout has no header; for a file with one, name its columns with --text-column and --label-column";
+}

@@ -1,0 +1,218 @@
+import { errors } from "../errors.ts";
+import { chooseColumns, type ChosenColumns, type ColumnWishes } from "./columns.ts";
+import type { GlueTask, SplitRole } from "./glue-tasks.ts";
+import { typeOf } from "./json-table.ts";
+import {
+  classNameOf,
+  classNamesIn,
+  classParser,
+  type LabelRules,
+  scoreParser,
+  shown,
+} from "./labels.ts";
+import { type DataSource, openTable } from "./open-table.ts";
+import { quoted, type Row, type Table } from "./table.ts";
+import { createWarnings, type Warnings } from "./warnings.ts";
+
+/** A text or a pair of texts, as the file has them: nothing is trimmed. */
+export interface Example {
+  /** The place among the split's examples, from 0; equal to its place in the list. */
+  readonly index: number;
+  readonly text: string;
+  readonly pair?: string;
+  /** The class's number, or the score; absent on a row without a label. */
+  readonly label?: number;
+}
+
+export interface ExampleSet {
+  readonly examples: readonly Example[];
+  /** Classification: the class names by number. */
+  readonly labelNames: readonly string[] | undefined;
+  /** One line a kind of thing that is suspicious but usable. */
+  readonly warnings: readonly string[];
+}
+
+/** Keeps a row or not by the cells of some columns: MRPC's split by sentence ids. */
+export interface RowFilter {
+  readonly columns: readonly string[];
+  keep(cells: readonly unknown[]): boolean;
+}
+
+/** The files of a split, in order: one, or the shards of one. */
+export interface DataSplit {
+  /** The hub's name of it, "validation_matched"; a single file's split has its role's name. */
+  readonly name: string;
+  readonly role: SplitRole;
+  readonly files: readonly DataSource[];
+  readonly filter?: RowFilter | undefined;
+}
+
+export interface ReadSpec extends ColumnWishes {
+  readonly task?: GlueTask | undefined;
+  readonly kind: "classification" | "regression";
+  /**
+   * The classes, from the training set or a saved adapter; any other label is an error. Without them the task's;
+   * without a task they are found in the file.
+   */
+  readonly labelNames?: readonly string[] | undefined;
+  /** At most this many examples, the first ones. */
+  readonly limit?: number | undefined;
+}
+
+/**
+ * Reads and checks every example of a split. Throws E_FILE naming file and line (or row) on what a run could fail on
+ * later: missing columns, ragged rows, labels outside the classes, scores that are no finite numbers, bytes that
+ * are not UTF-8, no rows. Nothing is dropped without a warning.
+ */
+export async function readExamples(split: DataSplit, spec: ReadSpec): Promise<ExampleSet> {
+  const warnings = createWarnings();
+  const found: Found[] = [];
+  for (const source of split.files) {
+    for (const row of await readFile(source, split, spec, warnings)) found.push(row);
+  }
+  if (found.length === 0) throw noRows(split);
+  const chosen = spec.limit === undefined ? found : found.slice(0, spec.limit);
+  const labelNames = spec.kind === "regression" ? undefined : classesOf(found, split, spec);
+  return {
+    examples: toExamples(chosen, labelNames, spec, warnings),
+    labelNames,
+    warnings: warnings.lines(),
+  };
+}
+
+/** A row with its texts checked and its label still a cell. */
+interface Found {
+  readonly text: string;
+  readonly pair: string | undefined;
+  readonly label: unknown;
+  readonly at: number;
+  readonly file: FoundIn;
+}
+
+interface FoundIn {
+  readonly table: Table;
+  readonly rules: LabelRules;
+}
+
+async function readFile(
+  source: DataSource,
+  split: DataSplit,
+  spec: ReadSpec,
+  warnings: Warnings,
+): Promise<Found[]> {
+  const hasHeader = spec.textColumn !== undefined || spec.labelColumn !== undefined;
+  const table = openTable(source, { task: spec.task, role: split.role, hasHeader, warnings });
+  const columns = chooseColumns(table, spec);
+  const filter = split.filter;
+  const wanted = [columns.text, columns.pair, columns.label].filter((name) => name !== undefined);
+  const rows = await table.read([...wanted, ...(filter?.columns ?? [])]);
+  const kept =
+    filter === undefined ? rows : rows.filter((row) => filter.keep(row.cells.slice(wanted.length)));
+  const file = { table, rules: rulesFor(table, columns, spec) };
+  return kept.map((row) => foundIn(row, file, columns, warnings));
+}
+
+function rulesFor(table: Table, columns: ChosenColumns, spec: ReadSpec): LabelRules {
+  return {
+    column: columns.label ?? "label",
+    optional: spec.labels === "optional",
+    hint:
+      table.header === undefined
+        ? `this layout has no header line; its columns are ${quoted(table.columns)}`
+        : undefined,
+  };
+}
+
+function foundIn(row: Row, file: FoundIn, columns: ChosenColumns, warnings: Warnings): Found {
+  const { table } = file;
+  const { at, cells } = row;
+  const text = textOf(cells[0], columns.text, table, at, warnings);
+  const pair =
+    columns.pair === undefined ? undefined : textOf(cells[1], columns.pair, table, at, warnings);
+  const label = columns.label === undefined ? undefined : cells[columns.pair === undefined ? 1 : 2];
+  return { text, pair, label: namedByFile(label, table, columns.label, at), at, file };
+}
+
+function textOf(
+  cell: unknown,
+  column: string,
+  table: Table,
+  at: number,
+  warnings: Warnings,
+): string {
+  if (typeof cell === "string") {
+    if (cell.trim() === "")
+      warnings.add(`empty ${column}`, table.place(at), `"${column}" is empty`);
+    if (!cell.isWellFormed()) {
+      throw errors.file(table.place(at), `"${column}" holds half of a surrogate pair: not text`);
+    }
+    return cell;
+  }
+  if (cell === undefined) throw errors.file(table.place(at), `the row lacks "${column}"`);
+  throw errors.file(table.place(at), `"${column}" is ${typeOf(cell)}, not a string`);
+}
+
+/** Where the file itself names its classes, an integer is that name: its order may not be the task's. */
+function namedByFile(cell: unknown, table: Table, column: string | undefined, at: number): unknown {
+  const names = column === undefined ? undefined : table.classNames?.(column);
+  if (names === undefined || cell === null || Number(cell) === -1) return cell;
+  const name = names[Number(cell)];
+  if (name !== undefined) return name;
+  throw errors.file(
+    table.place(at),
+    `"${column}" ${shown(cell)} is not one of the file's ${names.length} classes`,
+  );
+}
+
+function classesOf(found: readonly Found[], split: DataSplit, spec: ReadSpec) {
+  const known = spec.labelNames ?? spec.task?.labelNames;
+  if (known !== undefined) return known;
+  const [first] = found;
+  const column = first?.file.rules.column ?? "label";
+  const recorded = first?.file.table.classNames?.(column);
+  if (recorded !== undefined) return recorded;
+  const cells = found.map(({ label, at, file: { table, rules } }) =>
+    classNameOf(label, table.place(at), rules),
+  );
+  return classNamesIn(
+    cells.filter((cell) => cell !== undefined),
+    nameOf(split),
+    column,
+  );
+}
+
+function toExamples(
+  found: readonly Found[],
+  labelNames: readonly string[] | undefined,
+  spec: ReadSpec,
+  warnings: Warnings,
+): Example[] {
+  const parsers = new Map<FoundIn, ReturnType<typeof classParser>>();
+  const parserOf = (file: FoundIn) => {
+    const parser =
+      spec.kind === "regression"
+        ? scoreParser(spec.task?.scoreRange, file.rules, warnings)
+        : classParser(labelNames ?? [], file.rules);
+    parsers.set(file, parser);
+    return parser;
+  };
+  return found.map(({ text, pair, label: cell, at, file }, index) => {
+    const parse = parsers.get(file) ?? parserOf(file);
+    const label = parse(cell, file.table.place(at));
+    return {
+      index,
+      text,
+      ...(pair === undefined ? {} : { pair }),
+      ...(label === undefined ? {} : { label }),
+    };
+  });
+}
+
+function nameOf({ files }: DataSplit): string {
+  const [first] = files;
+  return first === undefined ? "data" : typeof first === "string" ? first : first.name;
+}
+
+function noRows(split: DataSplit) {
+  return errors.file(nameOf(split), "no rows of data");
+}

@@ -1,0 +1,121 @@
+import { errors } from "../errors.ts";
+import { typeOf } from "./json-table.ts";
+import { quoted } from "./table.ts";
+import type { Warnings } from "./warnings.ts";
+
+/** Turns a label's cell into its number; undefined where an optional label is missing. Throws E_FILE at `place`. */
+export type LabelParser = (cell: unknown, place: string) => number | undefined;
+
+export interface LabelRules {
+  /** The column's name, for messages. */
+  readonly column: string;
+  /** Whether an empty cell, or -1 (the hub's mark), is a missing label instead of an error. */
+  readonly optional: boolean;
+  /** What to do about a label that is wrong, where the file's layout says more than the label. */
+  readonly hint?: string | undefined;
+}
+
+/** Labels that are one of `names`, or its integer unless the names are integers themselves. */
+export function classParser(names: readonly string[], rules: LabelRules): LabelParser {
+  const numbers = new Map(names.map((name, i) => [name, i]));
+  if (!names.some(isInteger)) names.forEach((_, i) => numbers.set(String(i), i));
+  return (cell, place) => {
+    if (isMissing(cell, place, rules, !numbers.has("-1"))) return undefined;
+    const number = isScalar(cell) ? numbers.get(String(cell)) : undefined;
+    if (number === undefined) throw unknownClass(cell, place, names, rules);
+    return number;
+  };
+}
+
+/** Scores: finite numbers; one outside `range` is a warning. */
+export function scoreParser(
+  range: readonly [low: number, high: number] | undefined,
+  rules: LabelRules,
+  warnings: Warnings,
+): LabelParser {
+  // -1 marks a missing score only where no real score can be -1.
+  const minusOneIsMissing = range !== undefined && range[0] > -1;
+  return (cell, place) => {
+    if (isMissing(cell, place, rules, minusOneIsMissing)) return undefined;
+    const score = scoreOf(cell);
+    if (score === undefined) {
+      throw errors.file(place, `"${rules.column}" must be a finite number, got ${shown(cell)}`);
+    }
+    if (range !== undefined && (score < range[0] || score > range[1])) {
+      warnings.add(
+        "range",
+        place,
+        `"${rules.column}" ${score} is outside ${range[0]}..${range[1]}`,
+      );
+    }
+    return score;
+  };
+}
+
+/**
+ * The classes of a data set that names none: its distinct labels, integers by value, anything else in string order
+ * (transformers' run_glue sorts alike). Throws E_FILE on fewer than 2.
+ */
+export function classNamesIn(cells: readonly string[], file: string, column: string): string[] {
+  const names = [...new Set(cells)];
+  if (names.length < 2) {
+    throw errors.file(file, `"${column}" needs 2 or more classes, got ${quoted(names)} alone`);
+  }
+  if (names.every(isInteger)) return names.toSorted((a, b) => Number(a) - Number(b));
+  return names.toSorted((a, b) => (a < b ? -1 : 1));
+}
+
+/** A class label as text, where the classes are not known yet. Throws E_FILE on what cannot name a class. */
+export function classNameOf(cell: unknown, place: string, rules: LabelRules): string | undefined {
+  if (isMissing(cell, place, rules, false)) return undefined;
+  if (!isScalar(cell) || (typeof cell === "number" && !Number.isInteger(cell))) {
+    throw errors.file(
+      place,
+      `"${rules.column}" must be a class name or an integer, got ${shown(cell)}`,
+      "for scores use a regression task",
+    );
+  }
+  return String(cell);
+}
+
+function isMissing(cell: unknown, place: string, rules: LabelRules, minusOne: boolean): boolean {
+  const isEmpty = cell === undefined || cell === null || cell === "";
+  const isMark = minusOne && isScalar(cell) && Number(cell) === -1;
+  if (rules.optional) return isEmpty || isMark;
+  if (isEmpty) {
+    throw errors.file(
+      place,
+      `"${rules.column}" is ${cell === null ? "null" : "empty"}: every row needs a label`,
+    );
+  }
+  return false;
+}
+
+function unknownClass(cell: unknown, place: string, names: readonly string[], rules: LabelRules) {
+  const numbers = names.some(isInteger) ? "" : ` (or 0..${names.length - 1})`;
+  const near = names.find((name) => name.toLowerCase() === String(cell).trim().toLowerCase());
+  return errors.file(
+    place,
+    `"${rules.column}" must be one of ${quoted(names)}${numbers}, got ${shown(cell)}`,
+    near === undefined ? rules.hint : `did you mean "${near}"?`,
+  );
+}
+
+function scoreOf(cell: unknown): number | undefined {
+  if (typeof cell === "bigint") return Number(cell);
+  const isDecimal = typeof cell === "string" && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell);
+  const score = isDecimal ? Number(cell) : cell;
+  return typeof score === "number" && Number.isFinite(score) ? score : undefined;
+}
+
+function isScalar(cell: unknown): cell is string | number | bigint | boolean {
+  return ["string", "number", "bigint", "boolean"].includes(typeof cell);
+}
+
+const isInteger = (name: string) => /^(0|-?[1-9]\d*)$/.test(name);
+
+/** A cell for a message: text in quotes, what has no short form by its type. */
+export function shown(cell: unknown): string {
+  if (typeof cell === "string") return JSON.stringify(cell);
+  return isScalar(cell) ? String(cell) : typeOf(cell);
+}

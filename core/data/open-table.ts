@@ -1,0 +1,91 @@
+import { extname } from "node:path";
+import { errors } from "../errors.ts";
+import { type DelimitedOptions, delimitedTable, tsvRecords } from "./delimited.ts";
+import type { GlueTask, SplitRole } from "./glue-tasks.ts";
+import { jsonLinesTable, jsonListTable } from "./json-table.ts";
+import { parquetTable } from "./parquet-table.ts";
+import type { Table } from "./table.ts";
+import { decodeUtf8, readBytes } from "./text-file.ts";
+import type { Warnings } from "./warnings.ts";
+
+/** A file by its path, or bytes that came another way (standard input), whose format is told from their start. */
+export type DataSource =
+  | string
+  | { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> };
+
+export type DataFormat = "tsv" | "csv" | "jsonl" | "json" | "parquet";
+
+const formats: ReadonlyMap<string, DataFormat> = new Map([
+  [".tsv", "tsv"],
+  [".txt", "tsv"],
+  [".csv", "csv"],
+  [".jsonl", "jsonl"],
+  [".ndjson", "jsonl"],
+  [".json", "json"],
+  [".parquet", "parquet"],
+]);
+
+/** The format that a file's ending names; undefined for others. */
+export function formatOf(path: string): DataFormat | undefined {
+  return formats.get(extname(path).toLowerCase());
+}
+
+export interface OpenOptions {
+  readonly task?: GlueTask | undefined;
+  readonly role: SplitRole;
+  /** The user named the columns, so the file has a header whatever the task's layout says. */
+  readonly hasHeader: boolean;
+  readonly warnings: Warnings;
+}
+
+/** Opens any format as a table. Throws E_FILE on an ending that is no format, and on what the format's reader rejects. */
+export function openTable(source: DataSource, options: OpenOptions): Table {
+  const { name, bytes, format } = contentOf(source);
+  if (format === "parquet") return parquetTable(bytes, name);
+  const text = decodeUtf8(bytes, name);
+  if (format === "jsonl" || (format === "json" && !text.trimStart().startsWith("["))) {
+    return jsonLinesTable(text, name);
+  }
+  if (format === "json") return jsonListTable(text, name);
+  return delimitedTable(text, name, layoutOf(text, format, options));
+}
+
+function contentOf(source: DataSource) {
+  if (typeof source !== "string") return { ...source, format: sniff(source.bytes) };
+  const format = formatOf(source);
+  if (format !== undefined) return { name: source, bytes: readBytes(source), format };
+  throw errors.file(
+    source,
+    "the ending is not a known format",
+    `known: ${[...formats.keys()].join(", ")}`,
+  );
+}
+
+function sniff(bytes: Uint8Array): DataFormat {
+  // Formats show themselves in the first line; 64 KiB is a long one.
+  const start = new TextDecoder().decode(bytes.subarray(0, 65_536)).trimStart();
+  if (start.startsWith("PAR1")) return "parquet";
+  if (start.startsWith("{")) return "jsonl";
+  if (start.startsWith("[")) return "json";
+  return start.split("\n", 1)[0]?.includes("\t") === true ? "tsv" : "csv";
+}
+
+function layoutOf(text: string, format: "tsv" | "csv", options: OpenOptions): DelimitedOptions {
+  const { task, warnings } = options;
+  const isOfficial = format === "tsv" && task !== undefined && !options.hasHeader;
+  const headerless = isOfficial && !hasTestHeader(text, options);
+  return {
+    format,
+    warnings,
+    fields: headerless ? task.tsv.fields : undefined,
+    owner: task?.folder,
+    skipBrokenRows: isOfficial && task.hasBrokenRows === true,
+  };
+}
+
+/** CoLA's test file has a header although train and dev have none. */
+function hasTestHeader(text: string, { task, role }: OpenOptions): boolean {
+  if (role !== "test" || task === undefined) return false;
+  const first = tsvRecords(text).next();
+  return first.done !== true && first.value.fields.includes(task.tsv.columns.text);
+}

@@ -1,0 +1,87 @@
+import { type FileMetaData, parquetMetadata, parquetReadObjects, parquetSchema } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
+import { errors } from "../errors.ts";
+import { describeContent } from "../io/file-errors.ts";
+import type { Row, Table } from "./table.ts";
+
+/** A parquet file as a table; only the columns that are asked for are decoded. Throws E_FILE on anything else. */
+export function parquetTable(bytes: Uint8Array<ArrayBuffer>, name: string): Table {
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+  const metadata = metadataOf(file, name);
+  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const names = classNamesOf(metadata);
+  return {
+    name,
+    columns,
+    header: { noun: "schema", place: name },
+    place: (row) => `${name}: row ${row}`,
+    read: (wanted) => readRows(file, metadata, name, wanted),
+    classNames: (column) => names.get(column),
+  };
+}
+
+async function readRows(
+  file: ArrayBuffer,
+  metadata: FileMetaData,
+  name: string,
+  columns: readonly string[],
+): Promise<Row[]> {
+  try {
+    const objects = await parquetReadObjects({
+      file,
+      metadata,
+      columns: [...columns],
+      compressors,
+    });
+    return objects.map((object, i) => ({
+      at: i + 1,
+      cells: columns.map((column): unknown => object[column]),
+    }));
+  } catch (cause) {
+    throw notReadable(name, cause);
+  }
+}
+
+function metadataOf(file: ArrayBuffer, name: string): FileMetaData {
+  if (file.byteLength === 0) throw errors.file(name, "the file is empty");
+  try {
+    return parquetMetadata(file);
+  } catch (cause) {
+    const content = describeContent(new Uint8Array(file, 0, Math.min(file.byteLength, 64)));
+    if (content === undefined) throw notReadable(name, cause);
+    throw errors.file(name, `is not a parquet file but ${content}`, undefined, cause);
+  }
+}
+
+function notReadable(name: string, cause: unknown) {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return errors.file(name, `is not a readable parquet file (${detail})`, undefined, cause);
+}
+
+/** The class names that the datasets library writes beside a column of integers. */
+function classNamesOf(metadata: FileMetaData): ReadonlyMap<string, readonly string[]> {
+  const entry = metadata.key_value_metadata?.find(({ key }) => key === "huggingface");
+  const found = new Map<string, readonly string[]>();
+  const features = child(child(parsed(entry?.value), "info"), "features");
+  if (typeof features !== "object" || features === null) return found;
+  for (const [column, feature] of Object.entries(features)) {
+    const names = child(feature, "names");
+    if (Array.isArray(names) && names.every((name) => typeof name === "string")) {
+      found.set(column, names);
+    }
+  }
+  return found;
+}
+
+function parsed(json: string | undefined): unknown {
+  try {
+    return json === undefined ? undefined : JSON.parse(json);
+  } catch {
+    return undefined; // the note is optional: a file without a usable one has plain integers
+  }
+}
+
+function child(value: unknown, key: string): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  return Object.getOwnPropertyDescriptor(value, key)?.value;
+}

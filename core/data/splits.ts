@@ -1,0 +1,140 @@
+import { readdirSync, statSync } from "node:fs";
+import { basename, extname, join } from "node:path";
+import { errors } from "../errors.ts";
+import type { DataSplit } from "./examples.ts";
+import type { GlueTask, SplitRole } from "./glue-tasks.ts";
+import { msrParaphraseSplits } from "./mrpc.ts";
+import { formatOf } from "./open-table.ts";
+import { quoted } from "./table.ts";
+
+export interface SplitWishes {
+  readonly task?: GlueTask | undefined;
+  /** Files that stand for these splits, whatever the folder holds. */
+  readonly validation?: string | undefined;
+  readonly test?: string | undefined;
+}
+
+/**
+ * Finds the splits of `data`, in the order train, validation, test: one file is the training set; a folder is read
+ * in GLUE's layout (train.tsv, dev.tsv, test.tsv), the hub's (train-00000-of-00002.parquet …) or by the names
+ * train.*, validation.* or dev.*, test.* in any known format; the folder of all tasks works too.
+ * Throws E_FILE when nothing is found, a shard is missing, or two files claim one split.
+ */
+export function locateSplits(data: string, wishes: SplitWishes = {}): DataSplit[] {
+  const given: DataSplit[] = [];
+  if (wishes.validation !== undefined) given.push(fileSplit(wishes.validation, "validation"));
+  if (wishes.test !== undefined) given.push(fileSplit(wishes.test, "test"));
+  const found = isFolder(data) ? splitsIn(data, wishes.task) : [fileSplit(data, "train")];
+  const kept = found.filter(({ role }) => given.every((split) => split.role !== role));
+  return [...kept, ...given].toSorted((a, b) => roles.indexOf(a.role) - roles.indexOf(b.role));
+}
+
+/** One file as a split. */
+export function fileSplit(path: string, role: SplitRole): DataSplit {
+  return { role, name: role, files: [path] };
+}
+
+const roles: readonly SplitRole[] = ["train", "validation", "test"];
+
+const usualNames: Readonly<Record<SplitRole, readonly string[]>> = {
+  train: ["train"],
+  validation: ["validation", "dev", "valid", "val"],
+  test: ["test"],
+};
+
+function isFolder(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) throw errors.file(path, "does not exist");
+  return stats.isDirectory();
+}
+
+/** The folder itself, or its folder for the task by GLUE's name, the hub's name, or the hub's "data". */
+function splitsIn(folder: string, task: GlueTask | undefined): DataSplit[] {
+  const names = [...(task === undefined ? [] : [task.folder, task.name]), "data"];
+  const inside = names
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true);
+  for (const candidate of [folder, ...inside]) {
+    const splits = splitsOf(candidate, task);
+    if (splits.length > 0) return splits;
+  }
+  throw errors.file(
+    folder,
+    `no train, validation or test file is found: got ${quoted(readdirSync(folder).toSorted())}`,
+    "a data folder holds train.tsv and dev.tsv, or .csv, .jsonl or .parquet files of such names",
+  );
+}
+
+function splitsOf(folder: string, task: GlueTask | undefined): DataSplit[] {
+  const files = stemsIn(folder);
+  const splits: DataSplit[] = [];
+  for (const split of task?.splits ?? []) {
+    const stems = new Set([basename(split.file, extname(split.file)), split.name]);
+    const paths = filesOf(folder, files, [...stems], split.name);
+    if (paths !== undefined) splits.push({ role: split.role, name: split.name, files: paths });
+  }
+  for (const role of roles.filter((wanted) => splits.every((split) => split.role !== wanted))) {
+    const paths = filesOf(folder, files, usualNames[role], role);
+    if (paths !== undefined) splits.push({ role, name: role, files: paths });
+  }
+  if (task?.name !== "mrpc" || splits.some(({ role }) => role !== "test")) return splits;
+  const msr = msrParaphraseSplits(folder);
+  return [...msr.filter(({ role }) => role !== "test" || splits.length === 0), ...splits];
+}
+
+/** A file, or a shard of one, under its name without ending and shard number. */
+interface NamedFile {
+  readonly file: string;
+  readonly shard?: { readonly number: number; readonly count: number };
+}
+
+function stemsIn(folder: string): ReadonlyMap<string, NamedFile[]> {
+  const stems = new Map<string, NamedFile[]>();
+  for (const file of readdirSync(folder).toSorted()) {
+    if (formatOf(file) === undefined) continue;
+    const stem = basename(file, extname(file));
+    // The hub's shards: train-00000-of-00002, in older uploads with a hash behind.
+    const match = /^(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?$/.exec(stem);
+    const [, name = stem, number, count] = match ?? [];
+    const named =
+      match === null ? { file } : { file, shard: { number: Number(number), count: Number(count) } };
+    stems.set(name, [...(stems.get(name) ?? []), named]);
+  }
+  return stems;
+}
+
+function filesOf(
+  folder: string,
+  stems: ReadonlyMap<string, NamedFile[]>,
+  names: readonly string[],
+  split: string,
+): readonly string[] | undefined {
+  const found = names.flatMap((name) => stems.get(name) ?? []);
+  const [first] = found;
+  if (first === undefined) return undefined;
+  const isOneSet = found.length === 1 || found.every(({ shard }) => shard !== undefined);
+  if (!isOneSet) {
+    const files = quoted(found.map(({ file }) => file));
+    throw errors.file(
+      folder,
+      `more than one file is the ${split} split: ${files}`,
+      "keep one of them",
+    );
+  }
+  if (first.shard !== undefined) checkShards(folder, found, first.shard.count, split);
+  return found.map(({ file }) => join(folder, file));
+}
+
+function checkShards(folder: string, found: readonly NamedFile[], count: number, split: string) {
+  const numbers = found.map(({ shard }) => shard?.number);
+  const isWhole =
+    numbers.length === count &&
+    numbers.every((number, i) => number === i) &&
+    found.every(({ shard }) => shard?.count === count);
+  if (isWhole) return;
+  const files = quoted(found.map(({ file }) => file));
+  throw errors.file(
+    folder,
+    `the ${split} split is not whole: ${count} shards are needed, got ${files}`,
+  );
+}

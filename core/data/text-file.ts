@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { errors } from "../errors.ts";
+import { fileError } from "../io/file-errors.ts";
+
+// A JavaScript string holds at most this many UTF-16 units, and UTF-8 text never has more units than bytes.
+const maxTextBytes = 2 ** 31 - 1;
+
+/** The bytes of a file; throws E_FILE with the reason in words. */
+export function readBytes(path: string): Uint8Array<ArrayBuffer> {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw fileError(path, cause);
+  }
+}
+
+/** Strict UTF-8 without its byte order mark. Throws E_FILE with the line and offset of the first byte that is not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array, name: string): string {
+  if (bytes.length > maxTextBytes) {
+    throw errors.file(name, `is too large for one file: ${bytes.length} bytes`, "split it");
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw notUtf8(bytes, name, cause);
+  }
+}
+
+function notUtf8(bytes: Uint8Array, name: string, cause: unknown) {
+  const offset = firstBadByte(bytes);
+  let line = 1;
+  for (let i = 0; i < offset; i++) if (bytes[i] === 0x0a) line++;
+  const isUtf16 =
+    (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+  const byte = (bytes[offset] ?? 0).toString(16).padStart(2, "0");
+  return errors.file(
+    `${name}:${line}`,
+    `byte 0x${byte} at offset ${offset} is not valid UTF-8`,
+    `the file looks like ${isUtf16 ? "UTF-16" : "an older encoding"}: convert it, for example with iconv`,
+    cause,
+  );
+}
+
+/** A lenient decoder puts U+FFFD at the first bad byte; a U+FFFD that the text really holds is EF BF BD. */
+function firstBadByte(bytes: Uint8Array): number {
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  let offset = 0;
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0;
+    if (
+      code === 0xfffd &&
+      !(bytes[offset] === 0xef && bytes[offset + 1] === 0xbf && bytes[offset + 2] === 0xbd)
+    ) {
+      return offset;
+    }
+    offset += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return offset;
+}

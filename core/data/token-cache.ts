@@ -1,0 +1,149 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { AdaloraError, invariant } from "../errors.ts";
+import { writeFileAtomic } from "../io/atomic.ts";
+import type { TextInput, TokenIds } from "../text/tokenizer.ts";
+
+/** The tokens of many inputs in three arrays. */
+export interface PackedTokens {
+  /** [N], the ids of all inputs one after the other. */
+  readonly ids: Int32Array;
+  /** [N]. */
+  readonly typeIds: Uint8Array;
+  /** [n + 1]: input i is at offsets[i]..offsets[i + 1]. */
+  readonly offsets: Int32Array;
+}
+
+/** Inputs' tokens one after the other. */
+export function packTokens(inputs: readonly TokenIds[]): PackedTokens {
+  const offsets = new Int32Array(inputs.length + 1);
+  inputs.forEach(({ ids }, i) => (offsets[i + 1] = offsets[i]! + ids.length));
+  const length = offsets[inputs.length]!;
+  const packed = { ids: new Int32Array(length), typeIds: new Uint8Array(length), offsets };
+  inputs.forEach(({ ids, typeIds }, i) => {
+    packed.ids.set(ids, offsets[i]);
+    packed.typeIds.set(typeIds, offsets[i]);
+  });
+  return packed;
+}
+
+/** The tokens of input i; the ids are a view, not a copy. */
+export function tokensOf({ ids, typeIds, offsets }: PackedTokens, i: number): TokenIds {
+  invariant(i >= 0 && i + 1 < offsets.length, `input ${i} of ${offsets.length - 1}`);
+  const [start, end] = [offsets[i]!, offsets[i + 1]!];
+  return { ids: ids.subarray(start, end), typeIds: Int32Array.from(typeIds.subarray(start, end)) };
+}
+
+export interface TokenCacheKey {
+  /** The inputs themselves: whatever file, columns or limit they came by, equal texts have equal tokens. */
+  readonly inputs: Iterable<TextInput>;
+  /** A hash of the tokenizer's files. */
+  readonly tokenizer: string;
+  /** Everything else that decides the tokens: maxLength, cut, stride. */
+  readonly options: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** SHA-256 in hex over texts, tokenizer and options. */
+export function tokenCacheKey({ inputs, tokenizer, options }: TokenCacheKey): string {
+  const hash = createHash("sha256");
+  const sorted = Object.entries(options).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  hash.update(JSON.stringify([formatVersion, tokenizer, sorted]));
+  // Lengths in front keep "ab" + "c" apart from "a" + "bc", and a pair from two texts.
+  for (const { text, pair } of inputs) {
+    hash.update(`\n${text.length} ${pair?.length ?? "-"} `);
+    hash.update(text);
+    if (pair !== undefined) hash.update(pair);
+  }
+  return hash.digest("hex");
+}
+
+/** The user's cache folder: $XDG_CACHE_HOME/adalora, by default ~/.cache/adalora. */
+export function cacheFolder(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): string {
+  const configured = env["XDG_CACHE_HOME"];
+  // The XDG rules: a path that is not absolute is to be ignored.
+  const isUsable = configured !== undefined && isAbsolute(configured);
+  return join(isUsable ? configured : join(env["HOME"] ?? homedir(), ".cache"), "adalora");
+}
+
+export interface CachedTokens {
+  readonly tokens: PackedTokens;
+  readonly fromCache: boolean;
+  /** Why the tokens could not be kept: a read-only or full disk costs time, not the run. */
+  readonly warning?: string;
+}
+
+/** Tokens from the cache, or made by `build` and kept there. A cache file that is damaged in any way is made anew. */
+export function cachedTokens(
+  key: string,
+  build: () => PackedTokens,
+  folder: string = cacheFolder(),
+): CachedTokens {
+  const path = join(folder, "tokens", `${key}.bin`);
+  const known = readTokens(path, key);
+  if (known !== undefined) return { tokens: known, fromCache: true };
+  const tokens = build();
+  try {
+    writeFileAtomic(path, encodeTokens(tokens, key));
+  } catch (error) {
+    if (!(error instanceof AdaloraError)) throw error;
+    return { tokens, fromCache: false, warning: `tokens are not cached: ${error.message}` };
+  }
+  return { tokens, fromCache: false };
+}
+
+// The file: magic (8 bytes), key (32), n, N and the payload's CRC-32 (4 each, little-endian), 4 bytes of zeros;
+// then offsets [n + 1] and ids [N] as i32, typeIds [N] as u8.
+const formatVersion = "ADLTOK01";
+const headerBytes = 56;
+
+function encodeTokens({ ids, typeIds, offsets }: PackedTokens, key: string): Uint8Array {
+  const payload = Buffer.concat([bytesOf(offsets), bytesOf(ids), typeIds]);
+  const header = Buffer.alloc(headerBytes);
+  header.write(formatVersion, 0, "latin1");
+  header.write(key, 8, "hex");
+  header.writeUInt32LE(offsets.length - 1, 40);
+  header.writeUInt32LE(ids.length, 44);
+  header.writeUInt32LE(Bun.hash.crc32(payload), 48);
+  return Buffer.concat([header, payload]);
+}
+
+function readTokens(path: string, key: string): PackedTokens | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return decodeTokens(readFileSync(path), key);
+  } catch {
+    return undefined; // unreadable is the same as absent: the tokens are made again
+  }
+}
+
+function decodeTokens(file: Buffer, key: string): PackedTokens | undefined {
+  if (file.length < headerBytes) return undefined;
+  const isOurs =
+    file.toString("latin1", 0, 8) === formatVersion && file.toString("hex", 8, 40) === key;
+  const rows = file.readUInt32LE(40);
+  const length = file.readUInt32LE(44);
+  const idsAt = headerBytes + 4 * (rows + 1);
+  const typesAt = idsAt + 4 * length;
+  if (!isOurs || file.length !== typesAt + length) return undefined;
+  if (Bun.hash.crc32(file.subarray(headerBytes)) !== file.readUInt32LE(48)) return undefined;
+  const bytes = Uint8Array.from(file).buffer; // typed arrays need aligned bytes of their own
+  const tokens = {
+    offsets: new Int32Array(bytes, headerBytes, rows + 1),
+    ids: new Int32Array(bytes, idsAt, length),
+    typeIds: new Uint8Array(bytes, typesAt, length),
+  };
+  return isWhole(tokens) ? tokens : undefined;
+}
+
+function isWhole({ ids, offsets }: PackedTokens): boolean {
+  const rises = offsets.every((offset, i) => i === 0 || offset >= offsets[i - 1]!);
+  return rises && offsets[0] === 0 && offsets.at(-1) === ids.length && ids.every((id) => id >= 0);
+}
+
+function bytesOf(values: Int32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

@@ -1,0 +1,142 @@
+/**
+ * Holds the readers to a folder of files with known outcomes: `bun test/golden/check-bad.ts DIR`.
+ * DIR/index.json lists { file, loader, task, expect: error|warn|ok, line?, mentions, rows?, count?, strength }.
+ * Prints one JSON line a file, { file, status: pass|fail|skip, reason?, worst }; exits 1 if anything failed.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Example, readExamples } from "../../core/data/examples.ts";
+import { glueTasks, isGlueTask } from "../../core/data/glue-tasks.ts";
+import { fileSplit } from "../../core/data/splits.ts";
+import { AdaloraError } from "../../core/errors.ts";
+
+export interface BadCase {
+  readonly file: string;
+  readonly loader: string;
+  readonly task?: string;
+  readonly expect: "error" | "warn" | "ok";
+  readonly line?: number;
+  readonly mentions: readonly string[];
+  readonly rows?: readonly (readonly unknown[])[];
+  readonly count?: number;
+  /** "should": a matter of taste; another outcome passes with a note, unless rows are wrong or the reader crashes. */
+  readonly strength: "must" | "should";
+}
+
+export interface Verdict {
+  readonly file: string;
+  readonly status: "pass" | "fail" | "skip";
+  readonly reason?: string;
+  readonly worst: Readonly<Record<string, number>>;
+}
+
+/** What a reader did with a file. */
+type Outcome =
+  | { readonly kind: "error"; readonly message: string }
+  | { readonly kind: "crash"; readonly message: string }
+  | {
+      readonly kind: "loaded";
+      readonly examples: readonly Example[];
+      readonly warnings: readonly string[];
+    };
+
+/** Runs one case. */
+export async function checkCase(folder: string, entry: BadCase): Promise<Verdict> {
+  const { file, loader, task, strength } = entry;
+  if (!loader.startsWith("glue-")) return verdict(file, "skip", `loader ${loader} is not built`);
+  if (task === undefined || !isGlueTask(task))
+    return verdict(file, "fail", `no GLUE task: ${task}`);
+  const outcome = await load(join(folder, file), task);
+  const hard = hardFaults(outcome, entry);
+  if (hard.length > 0) return verdict(file, "fail", hard.join("; "));
+  const faults = faultsOf(outcome, entry);
+  if (faults.length === 0) return verdict(file, "pass");
+  return strength === "must"
+    ? verdict(file, "fail", faults.join("; "))
+    : verdict(file, "pass", `should: ${faults.join("; ")}`);
+}
+
+function verdict(file: string, status: Verdict["status"], reason?: string): Verdict {
+  return { file, status, ...(reason === undefined ? {} : { reason }), worst: {} };
+}
+
+async function load(path: string, name: keyof typeof glueTasks): Promise<Outcome> {
+  const task = glueTasks[name];
+  try {
+    const spec = { task, kind: task.kind, labels: "required" } as const;
+    const { examples, warnings } = await readExamples(fileSplit(path, "train"), spec);
+    return { kind: "loaded", examples, warnings };
+  } catch (error) {
+    if (error instanceof AdaloraError) {
+      return { kind: "error", message: `${error.message}\n${error.hint ?? ""}` };
+    }
+    return { kind: "crash", message: String(error) };
+  }
+}
+
+/** What no taste excuses: a crash, or rows other than the file's. */
+function hardFaults(outcome: Outcome, { rows, count }: BadCase): string[] {
+  if (outcome.kind === "crash") return [`crashed: ${outcome.message}`];
+  if (outcome.kind === "error") return [];
+  const got = outcome.examples.map(({ text, pair, label }) =>
+    pair === undefined ? [text, label] : [text, pair, label],
+  );
+  const faults: string[] = [];
+  if (rows !== undefined && JSON.stringify(got) !== JSON.stringify(rows)) {
+    faults.push(`rows are ${JSON.stringify(got)}, not ${JSON.stringify(rows)}`);
+  }
+  if (count !== undefined && got.length !== count) faults.push(`${got.length} rows, not ${count}`);
+  return faults;
+}
+
+function faultsOf(outcome: Outcome, entry: BadCase): string[] {
+  const { expect } = entry;
+  if (outcome.kind !== "loaded") {
+    return expect === "error"
+      ? messageFaults([outcome.message], entry)
+      : [`is an error, not ${expect}: ${outcome.message.trim()}`];
+  }
+  if (expect === "error") return [`loads ${outcome.examples.length} rows, not an error`];
+  if (expect === "warn") return messageFaults(outcome.warnings, entry);
+  return outcome.warnings.length === 0 ? [] : [`warns: ${outcome.warnings.join("; ")}`];
+}
+
+/** One of the messages must name the place as "FILE:3:" and, beside the place, hold every word. */
+function messageFaults(messages: readonly string[], { file, line, mentions }: BadCase): string[] {
+  const place = line === undefined ? file : `${file}:${line}:`;
+  const missing = messages.map((message) => {
+    const [, ...rest] = message.split(place);
+    // Without its place: "sst2-label-2.tsv:3" must not pass for the words "2" and "3".
+    const text = rest.join(" ");
+    return rest.length === 0 ? [place] : mentions.filter((word) => !text.includes(word));
+  });
+  const [fewest] = missing.toSorted((a, b) => a.length - b.length);
+  if (fewest === undefined) return ["no warning"];
+  if (fewest.length === 0) return [];
+  return [`the message lacks ${fewest.join(", ")}: ${messages.join("; ").trim()}`];
+}
+
+function readCases(folder: string): readonly BadCase[] {
+  return JSON.parse(readFileSync(join(folder, "index.json"), "utf8"));
+}
+
+async function main(folders: readonly string[]): Promise<number> {
+  let failed = 0;
+  for (const folder of folders) {
+    for (const entry of readCases(folder)) {
+      const result = await checkCase(folder, entry);
+      console.log(JSON.stringify(result));
+      if (result.status === "fail") failed++;
+    }
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) {
+  const folders = process.argv.slice(2);
+  if (folders.length === 0) {
+    console.error("usage: bun test/golden/check-bad.ts DIR…");
+    process.exit(1);
+  }
+  process.exit(await main(folders));
+}
