@@ -1,0 +1,92 @@
+import type * as tokenizers from "tokenizers";
+import type { Tokenizer as NativeTokenizer } from "tokenizers";
+import { errors, invariant } from "../errors.ts";
+import { describeContent } from "../io/file-errors.ts";
+import { decodeUtf8 } from "../io/json-file.ts";
+import type { TokenizerFile } from "./tokenizer-family.ts";
+import type { AddedTokenJson, TokenizerJson, UnigramJson } from "./tokenizer-json.ts";
+
+type Library = typeof tokenizers;
+
+/** The native library, loaded on first use: commands that read no text start without it. */
+async function library(): Promise<Library> {
+  try {
+    return await import("tokenizers");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const hint =
+      "the npm package tokenizers has no binary for this machine, or it is not installed";
+    throw errors.library("the tokenizer library", [reason], hint);
+  }
+}
+
+/** A tokenizer from a `tokenizer.json`. Throws E_FILE with the library's reason. */
+export async function nativeFromFile(file: TokenizerFile): Promise<NativeTokenizer> {
+  const { Tokenizer } = await library();
+  const text = decodeUtf8(file.bytes, file.path);
+  try {
+    return unlimited(Tokenizer.fromString(text));
+  } catch (cause) {
+    throw unreadable(file.path, cause, describeContent(file.bytes));
+  }
+}
+
+/** A tokenizer from converted vocabulary files; `where` names them in errors. */
+export async function nativeFromJson(json: TokenizerJson, where: string): Promise<NativeTokenizer> {
+  const native = await library();
+  try {
+    return json.model.type === "Unigram"
+      ? fromUnigram(native, json, json.model)
+      : unlimited(native.Tokenizer.fromString(JSON.stringify(json)));
+  } catch (cause) {
+    throw unreadable(where, cause);
+  }
+}
+
+/**
+ * The vocabulary goes to the library as an array: it reads numbers in JSON with an error in the last bit, and
+ * parsing them costs a third of the load. The rest goes as JSON around the few pieces up to the unknown one.
+ */
+function fromUnigram(
+  { Tokenizer, Unigram, AddedToken }: Library,
+  json: TokenizerJson,
+  model: UnigramJson,
+): NativeTokenizer {
+  const stub = { ...model, vocab: model.vocab.slice(0, model.unk_id + 1) };
+  const frame = Tokenizer.fromString(JSON.stringify({ ...json, added_tokens: [], model: stub }));
+  frame.setModel(
+    Unigram.init(model.vocab, { unkId: model.unk_id, byteFallback: model.byte_fallback }),
+  );
+  const tokens = json.added_tokens.map(
+    ({ content, special, single_word, lstrip, rstrip, normalized }: AddedTokenJson) =>
+      new AddedToken(content, special, {
+        singleWord: single_word,
+        leftStrip: lstrip,
+        rightStrip: rstrip,
+        normalized,
+      }),
+  );
+  frame.addAddedTokens(tokens);
+  for (const { content, id } of json.added_tokens) {
+    invariant(frame.tokenToId(content) === id, `added token ${content} must have id ${id}`);
+  }
+  return frame;
+}
+
+/** A `tokenizer.json` may hold the cutting and padding of the run that wrote it: they are no part of the tokenizer. */
+function unlimited(native: NativeTokenizer): NativeTokenizer {
+  native.disableTruncation();
+  native.disablePadding();
+  return native;
+}
+
+function unreadable(where: string, cause: unknown, content?: string) {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const rule = content ?? reason;
+  return errors.file(
+    where,
+    `cannot be used as a tokenizer: ${rule}`,
+    "fetch the file again: its size or checksum should equal the original's",
+    cause,
+  );
+}

@@ -1,0 +1,73 @@
+/** A field of a message: a number (varint, fixed32 as float) or a byte range of the same buffer. */
+export type ProtobufVisitor = (field: number, value: number, end: number) => void;
+
+export class ProtobufError extends Error {
+  override readonly name = "ProtobufError";
+  readonly offset: number;
+
+  constructor(offset: number, rule: string) {
+    super(`byte ${offset}: ${rule}`);
+    this.offset = offset;
+  }
+}
+
+/**
+ * Walks the fields of the protobuf message in `bytes[start, end)` without copying.
+ *
+ * The visitor gets `(field, value, -1)` for a varint or a float, and `(field, start, end)` for a length-delimited
+ * field (text, bytes, a nested message). Fixed 64-bit fields are stepped over: no format read here has one.
+ * Throws ProtobufError, with the offset, on a field that is cut off or has no known wire type.
+ */
+export function visitFields(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  visit: ProtobufVisitor,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const cursor: Cursor = { at: start, end };
+  while (cursor.at < cursor.end) {
+    const tagAt = cursor.at;
+    const tag = varint(bytes, cursor);
+    const field = Math.floor(tag / 8);
+    const wire = tag % 8;
+    if (field === 0) throw new ProtobufError(tagAt, "field number 0");
+    if (wire === 0) visit(field, varint(bytes, cursor), -1);
+    else if (wire === 1) skip(cursor, 8);
+    else if (wire === 2) {
+      const size = varint(bytes, cursor);
+      const from = skip(cursor, size);
+      visit(field, from, cursor.at);
+    } else if (wire === 5) visit(field, view.getFloat32(skip(cursor, 4), true), -1);
+    else throw new ProtobufError(tagAt, `unknown wire type ${wire}`);
+  }
+}
+
+interface Cursor {
+  at: number;
+  readonly end: number;
+}
+
+function varint(bytes: Uint8Array, cursor: Cursor): number {
+  let value = 0;
+  let factor = 1;
+  for (let i = 0; i < 10; i++) {
+    if (cursor.at >= cursor.end)
+      throw new ProtobufError(cursor.at, "the file ends inside a number");
+    const byte = bytes[cursor.at++]!;
+    value += (byte & 0x7f) * factor;
+    if (byte < 0x80) return value;
+    factor *= 128;
+  }
+  throw new ProtobufError(cursor.at, "a number is longer than 10 bytes");
+}
+
+/** Steps over `size` bytes and says where they start. */
+function skip(cursor: Cursor, size: number): number {
+  const from = cursor.at;
+  const left = cursor.end - from;
+  if (size > left)
+    throw new ProtobufError(from, `a field of ${size} bytes, but only ${left} are left`);
+  cursor.at += size;
+  return from;
+}

@@ -1,0 +1,104 @@
+import { errors } from "../errors.ts";
+import { ProtobufError, visitFields } from "./protobuf.ts";
+
+/** Kinds of a piece, by their number in sentencepiece_model.proto. */
+export const pieceType = { normal: 1, unknown: 2, control: 3, userDefined: 4 } as const;
+
+/** What of a sentencepiece model (`spm.model`) a tokenizer is built from. Position in the arrays = token id. */
+export interface SentencePieceModel {
+  readonly pieces: readonly string[];
+  /** Log-probabilities, float32 values. */
+  readonly scores: readonly number[];
+  readonly types: readonly number[];
+  readonly unkId: number;
+  /** The normalizer's compiled character map; empty when the model has none. */
+  readonly charsmap: Uint8Array;
+}
+
+const modelTypes: Readonly<Record<number, string>> = {
+  1: "unigram",
+  2: "bpe",
+  3: "word",
+  4: "char",
+};
+
+/**
+ * Reads a sentencepiece model (protobuf `ModelProto`: pieces = 1, trainer_spec = 2, normalizer_spec = 3).
+ * `where` names the file in errors. Throws E_FILE on anything but a whole unigram model.
+ */
+export function parseSentencePiece(bytes: Uint8Array, where: string): SentencePieceModel {
+  try {
+    return readModel(bytes, where);
+  } catch (error) {
+    if (!(error instanceof ProtobufError)) throw error;
+    throw errors.file(
+      where,
+      `not a whole sentencepiece model: ${error.message}`,
+      "fetch the file again: its size or checksum should equal the original's",
+      error,
+    );
+  }
+}
+
+function readModel(bytes: Uint8Array, where: string): SentencePieceModel {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const pieces: string[] = [];
+  const scores: number[] = [];
+  const types: number[] = [];
+  // proto2 defaults of the fields that may be left out
+  let unkId = 0;
+  let modelType = 1;
+  let charsmap = new Uint8Array();
+
+  visitFields(bytes, 0, bytes.length, (part, start, end) => {
+    if (end < 0) return;
+    if (part === 1) {
+      let piece = "";
+      let score = 0;
+      let type: number = pieceType.normal;
+      visitFields(bytes, start, end, (field, value, stop) => {
+        if (field === 1 && stop >= 0) piece = buffer.toString("utf8", value, stop);
+        else if (field === 2) score = value;
+        else if (field === 3) type = value;
+      });
+      pieces.push(piece);
+      scores.push(score);
+      types.push(type);
+    } else if (part === 2) {
+      visitFields(bytes, start, end, (field, value) => {
+        if (field === 3) modelType = value;
+        else if (field === 40) unkId = value;
+      });
+    } else if (part === 3) {
+      visitFields(bytes, start, end, (field, value, stop) => {
+        if (field === 2 && stop >= 0) charsmap = bytes.slice(value, stop);
+      });
+    }
+  });
+
+  if (pieces.length === 0) {
+    throw errors.file(where, "not a sentencepiece model: it holds no pieces");
+  }
+  if (modelType !== 1) {
+    const got = modelTypes[modelType] ?? String(modelType);
+    throw errors.file(where, `the sentencepiece model must be of type unigram, got ${got}`);
+  }
+  if (unkId >= pieces.length) {
+    throw errors.file(where, `unk_id ${unkId} is not one of the ${pieces.length} pieces`);
+  }
+  checkCharsmap(charsmap, where);
+  return { pieces, scores, types, unkId, charsmap };
+}
+
+/** A character map is a byte count (u32), a trie of that many bytes, and texts: a map cut short must not reach native code. */
+function checkCharsmap(charsmap: Uint8Array, where: string): void {
+  if (charsmap.length === 0) return;
+  const view = new DataView(charsmap.buffer, charsmap.byteOffset, charsmap.byteLength);
+  const size = charsmap.length < 4 ? undefined : view.getUint32(0, true);
+  if (size === undefined || size === 0 || size % 4 !== 0 || 4 + size > charsmap.length) {
+    throw errors.file(
+      where,
+      `the normalizer's character map of ${charsmap.length} bytes is cut off`,
+    );
+  }
+}

@@ -1,0 +1,54 @@
+/** A token that is matched in the raw text before anything else, as `tokenizer.json` writes it. */
+export interface AddedTokenJson {
+  readonly id: number;
+  readonly content: string;
+  readonly single_word: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly normalized: boolean;
+  readonly special: boolean;
+}
+
+export interface UnigramJson {
+  readonly type: "Unigram";
+  readonly unk_id: number;
+  /** Pieces and log-probabilities in id order. */
+  readonly vocab: [string, number][];
+  readonly byte_fallback: boolean;
+}
+
+export interface BpeJson {
+  readonly type: "BPE";
+  readonly dropout: null;
+  readonly unk_token: null;
+  readonly continuing_subword_prefix: string;
+  readonly end_of_word_suffix: string;
+  readonly fuse_unk: boolean;
+  readonly byte_fallback: boolean;
+  readonly ignore_merges: boolean;
+  readonly vocab: Readonly<Record<string, number>>;
+  readonly merges: readonly (readonly [string, string])[];
+}
+
+/** The parts of a `tokenizer.json`; the steps around the model are data that only the library reads. */
+export interface TokenizerJson {
+  readonly version: "1.0";
+  readonly truncation: null;
+  readonly padding: null;
+  readonly added_tokens: readonly AddedTokenJson[];
+  readonly normalizer: object | null;
+  readonly pre_tokenizer: object | null;
+  readonly post_processor: object | null;
+  readonly decoder: object | null;
+  readonly model: UnigramJson | BpeJson;
+}
+
+/** An added token with the flags that all special tokens of the known families share. */
+export function specialToken(
+  id: number,
+  content: string,
+  flags: { readonly normalized: boolean; readonly lstrip?: boolean; readonly special?: boolean },
+): AddedTokenJson {
+  const { normalized, lstrip = false, special = true } = flags;
+  return { id, content, single_word: false, lstrip, rstrip: false, normalized, special };
+}

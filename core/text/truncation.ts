@@ -1,0 +1,66 @@
+import { errors } from "../errors.ts";
+
+/** Which text loses tokens: the longer one (of two, both end up about equal), or always the same one. */
+export type Cut = "longest" | "first" | "second";
+
+/** Tokens of the first and of the second text; 0 for a second text that isn't there. */
+export type Lengths = readonly [first: number, second: number];
+
+/**
+ * What is left of two texts in `room` tokens, as the fast tokenizers cut: never more than needed, and of an
+ * odd room the longer text gets the last token (the second when they are equal).
+ * Throws E_TOKENIZE when only one text may be cut and it is too short for that.
+ */
+export function truncate([first, second]: Lengths, room: number, cut: Cut): Lengths {
+  if (first + second <= room) return [first, second];
+  if (room === 0) return [0, 0];
+  if (cut === "longest") {
+    const half = Math.floor(room / 2);
+    if (first > second) {
+      const kept = Math.min(second, half);
+      return [room - kept, kept];
+    }
+    const kept = Math.min(first, half);
+    return [kept, room - kept];
+  }
+  const [length, other] = cut === "first" ? [first, second] : [second, first];
+  const left = room - other;
+  if (left <= 0) {
+    throw errors.tokenize(
+      `the ${cut} text is too short to be cut to what fits`,
+      `${length} tokens beside ${other} of the other text, with room for ${room} in all`,
+      "raise --max-length, or shorten the other text",
+    );
+  }
+  return cut === "first" ? [left, other] : [other, left];
+}
+
+/**
+ * The overlapping parts `[start, end)` that cover `length` tokens, each at most `size` long, each `stride`
+ * tokens into the one before. One part, maybe empty, when all fits. Throws E_TOKENIZE when `stride >= size`.
+ */
+export function windowRanges(length: number, size: number, stride: number): [number, number][] {
+  if (length <= size) return [[0, length]];
+  if (size > 0 && stride >= size) throw strideTooLarge(stride, size);
+  if (size === 0) return [[0, 0]];
+  const ranges: [number, number][] = [];
+  for (let start = 0; ; start += size - stride) {
+    const end = Math.min(start + size, length);
+    ranges.push([start, end]);
+    if (end === length) return ranges;
+  }
+}
+
+/** Throws E_TOKENIZE when windows with `room` tokens of text can't share `stride` of them, whatever the text. */
+export function checkStride(stride: number, room: number): void {
+  if (stride <= room) return;
+  throw strideTooLarge(stride, room);
+}
+
+function strideTooLarge(stride: number, size: number) {
+  return errors.tokenize(
+    "the stride must be smaller than the part of the text that fits in a window",
+    `stride ${stride}, ${size} tokens`,
+    "lower --doc-stride, or raise --max-length",
+  );
+}
