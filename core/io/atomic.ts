@@ -1,0 +1,150 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { errors } from "../errors.ts";
+import { fileError } from "./file-errors.ts";
+
+// One call writes at most 2 GiB - 1.
+const LARGEST_WRITE = 2 ** 30;
+
+/** `bytes` written in full to an open file; a short write (a nearly full disk) is continued until it fails. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(fd, bytes, done, Math.min(bytes.length - done, LARGEST_WRITE));
+  }
+}
+
+function syncPath(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const besideName = (path: string, suffix: string) =>
+  join(dirname(path), `.${basename(path)}.${suffix}`);
+const scratchName = (path: string) => besideName(path, `tmp-${process.pid}`);
+const replacedName = (dir: string) => besideName(dir, "replaced");
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Removes what killed processes left beside `path` while they wrote it. */
+function removeLeftovers(path: string): void {
+  const prefix = `.${basename(path)}.tmp-`;
+  for (const name of readdirSync(dirname(path))) {
+    const pid = name.slice(prefix.length);
+    if (!name.startsWith(prefix) || !/^\d+$/.test(pid)) continue;
+    if (Number(pid) !== process.pid && isAlive(Number(pid))) continue;
+    rmSync(join(dirname(path), name), { recursive: true, force: true });
+  }
+}
+
+/** Calls `write` with a fresh name beside `path`; what it made becomes `path` in one step, or nothing changes. */
+function replaceAtomically(path: string, write: (scratch: string) => void): void {
+  const target = resolve(path);
+  const scratch = scratchName(target);
+  try {
+    mkdirSync(dirname(target), { recursive: true });
+    removeLeftovers(target);
+    write(scratch);
+    syncPath(dirname(target));
+  } catch (error) {
+    rmSync(scratch, { recursive: true, force: true });
+    throw fileError(path, error);
+  }
+}
+
+/**
+ * Writes a file so that at any moment either the old or the whole new content is under `path`, also after a power cut.
+ * Missing parent folders are made. `content` as an iterable is streamed. Throws an AdaloraError naming `path`.
+ */
+export function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array | Iterable<Uint8Array>,
+): void {
+  const chunks =
+    typeof content === "string"
+      ? [Buffer.from(content)]
+      : content instanceof Uint8Array
+        ? [content]
+        : content;
+  replaceAtomically(path, (scratch) => {
+    const fd = openSync(scratch, "wx");
+    try {
+      for (const chunk of chunks) writeAll(fd, chunk);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(scratch, resolve(path));
+  });
+}
+
+function syncTree(dir: string): void {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) syncTree(path);
+    else if (entry.isFile()) syncPath(path);
+  }
+  syncPath(dir);
+}
+
+function refuseToLose(dir: string, scratch: string): void {
+  const kept = new Set(readdirSync(scratch));
+  const lost = readdirSync(dir).filter((name) => !kept.has(name));
+  if (lost.length === 0) return;
+  throw errors.file(
+    dir,
+    `is not replaced: it holds other files (${lost.slice(0, 3).join(", ")})`,
+    "name a new or empty folder",
+  );
+}
+
+/**
+ * Where the content of a folder written by `writeDirectoryAtomic` is: under its own name, or, when a process was killed
+ * in the instant between the two renames of a replacement, still under the name that the old folder was moved to.
+ */
+export function currentDirectory(dir: string): string {
+  const replaced = replacedName(resolve(dir));
+  return !existsSync(dir) && existsSync(replaced) ? replaced : dir;
+}
+
+/**
+ * Fills a folder beside `dir` by `fill(scratch)`, syncs it, and gives it the name `dir`. An existing `dir` is replaced as a
+ * whole; when it holds a name that the new folder lacks, nothing is done and an error says so, so no foreign file is lost.
+ */
+export function writeDirectoryAtomic(dir: string, fill: (scratch: string) => void): void {
+  const target = resolve(dir);
+  const replaced = replacedName(target);
+  replaceAtomically(target, (scratch) => {
+    if (!existsSync(target) && existsSync(replaced)) renameSync(replaced, target);
+    rmSync(replaced, { recursive: true, force: true });
+    mkdirSync(scratch);
+    fill(scratch);
+    syncTree(scratch);
+    if (existsSync(target)) {
+      refuseToLose(target, scratch);
+      renameSync(target, replaced);
+    }
+    renameSync(scratch, target);
+    rmSync(replaced, { recursive: true, force: true });
+  });
+}

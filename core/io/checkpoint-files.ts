@@ -1,0 +1,48 @@
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { errors } from "../errors.ts";
+import { openSafetensors } from "./safetensors.ts";
+import { openShards } from "./shard-index.ts";
+import type { StoredTensor } from "./stored-tensor.ts";
+import { openTorchCheckpoint } from "./torch-pickle.ts";
+
+export interface Checkpoint {
+  /** In the order of the file or of the index. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** The files that the tensors came from. */
+  readonly files: readonly string[];
+}
+
+const openSafetensorsShard = (path: string) => openSafetensors(path).tensors;
+const whole = (open: (path: string) => Map<string, StoredTensor>) => (path: string) => ({
+  tensors: open(path),
+  files: [path],
+});
+
+/** The names under which a checkpoint's weights may lie in its folder, the preferred first, and how each is opened. */
+const FORMS: readonly (readonly [name: string, open: (path: string) => Checkpoint])[] = [
+  ["model.safetensors", whole(openSafetensorsShard)],
+  ["model.safetensors.index.json", (path) => openShards(path, openSafetensorsShard)],
+  ["pytorch_model.bin", whole(openTorchCheckpoint)],
+  ["pytorch_model.bin.index.json", (path) => openShards(path, openTorchCheckpoint)],
+];
+
+/** Names of the weights of a checkpoint, the preferred first; those ending in `.index.json` list shards. */
+export const WEIGHT_FILES: readonly string[] = FORMS.map(([name]) => name);
+
+/**
+ * Opens the weights in a checkpoint's folder: the first of `WEIGHT_FILES` that is there.
+ * A folder without any, a missing shard or a damaged file is an AdaloraError.
+ */
+export function openCheckpoint(dir: string): Checkpoint {
+  if (!existsSync(dir)) throw errors.file(dir, "does not exist");
+  if (!statSync(dir).isDirectory()) {
+    throw errors.file(dir, "is a file", "name the folder that holds config.json and the weights");
+  }
+  const form = FORMS.find(([name]) => existsSync(join(dir, name)));
+  if (form === undefined) {
+    throw errors.file(dir, `holds no weights: looked for ${WEIGHT_FILES.join(", ")}`);
+  }
+  const [name, open] = form;
+  return open(join(dir, name));
+}

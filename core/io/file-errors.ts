@@ -1,0 +1,42 @@
+import { AdaloraError, errors } from "../errors.ts";
+
+const RULES: Readonly<Record<string, readonly [rule: string, hint?: string]>> = {
+  ENOENT: ["does not exist"],
+  EACCES: ["permission denied", "check who owns the file and its mode"],
+  EPERM: ["permission denied", "check who owns the file and its mode"],
+  EROFS: ["is on a read-only file system"],
+  EISDIR: ["is a folder, not a file"],
+  ENOTDIR: ["a part of this path is a file, not a folder"],
+  ENOSPC: ["no space is left on the device", "free some space and run again"],
+  EDQUOT: ["the disk quota is used up", "free some space and run again"],
+  EMFILE: ["too many files are open", "raise the limit with ulimit -n"],
+};
+
+/** The `code` of a system error such as "ENOENT"; undefined for anything else. */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+/** Turns what the file system threw into an error that names the path; an AdaloraError passes through. */
+export function fileError(path: string, cause: unknown): AdaloraError {
+  if (cause instanceof AdaloraError) return cause;
+  const known = RULES[errorCode(cause) ?? ""];
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return errors.file(path, known?.[0] ?? text, known?.[1], cause);
+}
+
+const asciiPrefix = (head: Uint8Array, text: string) =>
+  Buffer.from(head.subarray(0, text.length)).toString("latin1") === text;
+
+/** What a file's first bytes say that it is, for messages; undefined when they say nothing. */
+export function describeContent(head: Uint8Array): string | undefined {
+  if (head.length === 0) return "an empty file";
+  if (asciiPrefix(head, "version https://git-lfs")) return "a Git LFS pointer, not the file itself";
+  if (asciiPrefix(head, "<!DOCTYPE") || asciiPrefix(head, "<html")) return "an HTML page";
+  if (asciiPrefix(head, "PK\x03\x04")) return "a zip archive";
+  if (asciiPrefix(head, "\x1f\x8b")) return "a gzip file";
+  if (head[0] === 0x80 && head[1] === 2) return "a pickle";
+  if (head[8] === 0x7b) return "a safetensors file";
+  return undefined;
+}

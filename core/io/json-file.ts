@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { errors } from "../errors.ts";
+import { fileError } from "./file-errors.ts";
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Decodes UTF-8 strictly; `where` names the text in the error. */
+export function decodeUtf8(bytes: Uint8Array, where: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw errors.file(where, "is not UTF-8 text", undefined, cause);
+  }
+}
+
+/** Parses text that must be one JSON object; `where` names it in the error. */
+export function parseJsonObject(text: string, where: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw errors.file(where, `is not JSON: ${detail}`, undefined, cause);
+  }
+  if (isJsonObject(value)) return value;
+  throw errors.file(where, `must be a JSON object, got ${JSON.stringify(value).slice(0, 60)}`);
+}
+
+/** Reads a file that must be one JSON object. */
+export function readJsonObject(path: string): JsonObject {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+  return parseJsonObject(decodeUtf8(bytes, path), path);
+}

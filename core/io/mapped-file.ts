@@ -1,0 +1,100 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { errors } from "../errors.ts";
+import { errorCode, fileError } from "./file-errors.ts";
+
+/** A file of fixed content, read where it lies. A view stays valid for as long as something holds it. */
+export interface MappedFile {
+  readonly path: string;
+  readonly size: number;
+  /** The bytes [offset, offset + length); an AdaloraError when they are not all in the file. Not to be written to. */
+  view(offset: number, length: number): Uint8Array;
+}
+
+// An ArrayBuffer holds at most 4 GiB, so a bigger file is mapped one view at a time.
+const LARGEST_MAPPING = 2 ** 32;
+
+// One call reads at most 2 GiB - 1.
+const LARGEST_READ = 2 ** 30;
+
+// Bun.mmap opens for writing, whatever it is asked, so a file that we may only read must be copied.
+const NEEDS_COPY = new Set(["EACCES", "EPERM", "EROFS", "ENODEV", "ETXTBSY"]);
+
+type Reader = (offset: number, length: number) => Uint8Array;
+
+function readWhole(fd: number, path: string, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(new ArrayBuffer(length));
+  for (let done = 0; done < length;) {
+    const wanted = Math.min(length - done, LARGEST_READ);
+    const count = readSync(fd, bytes, done, wanted, offset + done);
+    if (count === 0) throw errors.file(path, "was cut short while it was read");
+    done += count;
+  }
+  return bytes;
+}
+
+const openCopies = new FinalizationRegistry<number>((fd) => closeSync(fd));
+
+function copyingReader(path: string): Reader {
+  const fd = openSync(path, "r");
+  const read: Reader = (offset, length) => readWhole(fd, path, offset, length);
+  openCopies.register(read, fd);
+  return read;
+}
+
+function mappingReader(path: string, size: number): Reader {
+  // Private: a write by mistake changes our memory, never the file.
+  const map = (offset: number, length: number) =>
+    Bun.mmap(path, { offset, size: length, shared: false });
+  // Mapped even when only windows are used, to learn now whether mapping is allowed.
+  const whole = map(0, Math.min(size, LARGEST_MAPPING));
+  if (size > LARGEST_MAPPING) return map;
+  return (offset, length) => whole.subarray(offset, offset + length);
+}
+
+function sizeOf(path: string): number {
+  const fd = openSync(path, "r");
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw errors.file(path, "is not a regular file");
+    return stat.size;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function reader(path: string, size: number): Reader {
+  try {
+    return mappingReader(path, size);
+  } catch (error) {
+    if (!NEEDS_COPY.has(errorCode(error) ?? "")) throw error;
+    return copyingReader(path);
+  }
+}
+
+/** Opens a file for random reading by mmap, or by copies where mapping is not allowed. */
+export function openMapped(path: string): MappedFile {
+  try {
+    const size = sizeOf(path);
+    const read = size === 0 ? () => new Uint8Array(0) : reader(path, size);
+    return {
+      path,
+      size,
+      view(offset, length) {
+        if (offset < 0 || length < 0 || offset + length > size) {
+          const end = offset + length;
+          throw errors.file(
+            path,
+            `bytes ${offset} to ${end} are not in this file of ${size} bytes`,
+          );
+        }
+        try {
+          return length === 0 ? new Uint8Array(0) : read(offset, length);
+        } catch (error) {
+          throw fileError(path, error);
+        }
+      },
+    };
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}

@@ -1,0 +1,109 @@
+import { errors } from "../errors.ts";
+import { isJsonObject, parseJsonObject } from "./json-file.ts";
+import {
+  DTYPE_BYTES,
+  elementCount,
+  isSize,
+  isStoredDtype,
+  type StoredDtype,
+} from "./stored-tensor.ts";
+
+/** One entry of a safetensors header; `begin` and `end` count from the first byte after the header. */
+export interface HeaderEntry {
+  readonly name: string;
+  readonly dtype: StoredDtype;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface Header {
+  readonly entries: readonly HeaderEntry[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The first key that some object of valid JSON text states twice (JSON.parse would silently keep the last). */
+export function duplicateKey(json: string): string | undefined {
+  const seen: Set<string>[] = [];
+  // Strings with what follows them, and brackets; in valid JSON a string before a colon is a key.
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}]/g)) {
+    if (token === "{") seen.push(new Set());
+    else if (token === "}") seen.pop();
+    else if (token.endsWith(":")) {
+      const key = String(JSON.parse(token.slice(0, -1)));
+      if (seen.at(-1)?.has(key) === true) return key;
+      seen.at(-1)?.add(key);
+    }
+  }
+  return undefined;
+}
+
+function parseEntry(name: string, raw: unknown, where: string): HeaderEntry {
+  const at = `${where}: tensor "${name}"`;
+  if (!isJsonObject(raw)) throw errors.file(at, "must be an object in the header");
+  const { dtype, shape, data_offsets: offsets } = raw;
+  if (!isStoredDtype(dtype)) {
+    const known = Object.keys(DTYPE_BYTES).join(", ");
+    throw errors.file(at, `dtype must be one of ${known}, got ${JSON.stringify(dtype)}`);
+  }
+  if (!Array.isArray(shape) || !shape.every(isSize)) {
+    throw errors.file(at, `shape must be a list of sizes, got ${JSON.stringify(shape)}`);
+  }
+  const [begin, end]: unknown[] = Array.isArray(offsets) && offsets.length === 2 ? offsets : [];
+  if (!isSize(begin) || !isSize(end) || begin > end) {
+    const rule = "data_offsets must be [begin, end] with begin <= end";
+    throw errors.file(at, `${rule}, got ${JSON.stringify(offsets)}`);
+  }
+  const needed = elementCount(shape) * DTYPE_BYTES[dtype];
+  if (needed !== end - begin) {
+    const facts = `${dtype} [${shape.join(", ")}] needs ${needed} bytes`;
+    throw errors.file(at, `${facts}, but its data_offsets span ${end - begin}`);
+  }
+  return { name, dtype, shape, begin, end };
+}
+
+/** Requires what the format does: the tensors fill the data part exactly, without holes or overlaps. */
+function checkLayout(entries: readonly HeaderEntry[], dataSize: number, where: string): void {
+  let filled = 0;
+  for (const { name, begin, end } of entries.toSorted(
+    (a, b) => a.begin - b.begin || a.end - b.end,
+  )) {
+    if (begin !== filled) {
+      const what = begin < filled ? "overlaps the tensor before it" : "leaves a hole before it";
+      const facts = `begins at byte ${begin} of the data, expected ${filled}`;
+      throw errors.file(`${where}: tensor "${name}"`, `${what}: ${facts}`);
+    }
+    filled = end;
+  }
+  if (filled !== dataSize) {
+    const rule = filled > dataSize ? "is truncated" : "has bytes that belong to no tensor";
+    throw errors.file(
+      where,
+      `${rule}: its header describes ${filled} bytes of data, found ${dataSize}`,
+    );
+  }
+}
+
+function parseMetadata(raw: unknown, where: string): Readonly<Record<string, string>> {
+  if (raw === undefined) return {};
+  if (!isJsonObject(raw)) throw errors.file(where, "__metadata__ must be an object of strings");
+  const pairs = Object.entries(raw).map(([key, value]) => {
+    if (typeof value === "string") return [key, value] as const;
+    throw errors.file(
+      where,
+      `__metadata__ "${key}" must be a string, got ${JSON.stringify(value)}`,
+    );
+  });
+  return Object.fromEntries(pairs);
+}
+
+/** Parses and checks the JSON header of a safetensors file whose data part has `dataSize` bytes. */
+export function parseHeader(json: string, dataSize: number, where: string): Header {
+  const raw = parseJsonObject(json, `${where}: header`);
+  const twice = duplicateKey(json);
+  if (twice !== undefined) throw errors.file(`${where}: header`, `has the key "${twice}" twice`);
+  const { __metadata__: metadata, ...tensors } = raw;
+  const entries = Object.entries(tensors).map(([name, entry]) => parseEntry(name, entry, where));
+  checkLayout(entries, dataSize, where);
+  return { entries, metadata: parseMetadata(metadata, where) };
+}

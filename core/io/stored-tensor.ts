@@ -1,0 +1,40 @@
+/** Bytes of one element, by the dtype names of the safetensors format. */
+export const DTYPE_BYTES = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+
+export type StoredDtype = keyof typeof DTYPE_BYTES;
+
+/** A tensor as a file holds it: `bytes` are little-endian, row-major, and must not be written to (often a view of the file). */
+export interface StoredTensor {
+  readonly dtype: StoredDtype;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
+
+export const isStoredDtype = (name: unknown): name is StoredDtype =>
+  typeof name === "string" && Object.hasOwn(DTYPE_BYTES, name);
+
+/** A size that a file may state: an integer from 0 to 2^53 - 1. */
+export const isSize = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+/** Product of the sizes; 1 for a scalar. Not exact above 2^53, where it still differs from every real file size. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Wraps float32 values, without a copy, as a tensor to be stored. */
+export function float32Tensor(shape: readonly number[], values: Float32Array): StoredTensor {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { dtype: "F32", shape, bytes };
+}

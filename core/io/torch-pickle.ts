@@ -1,0 +1,72 @@
+import { errors } from "../errors.ts";
+import { describeContent } from "./file-errors.ts";
+import { type MappedFile, openMapped } from "./mapped-file.ts";
+import type { StoredTensor } from "./stored-tensor.ts";
+import { readLegacyStream } from "./torch-legacy.ts";
+import { storeStateDict, TORCH_HOOKS } from "./torch-tensors.ts";
+import { unpickle } from "./unpickler.ts";
+import { readZipDirectory } from "./zip-directory.ts";
+
+const PICKLE = "data.pkl";
+
+/** Reads the zip archive that torch.save writes: NAME/data.pkl, and NAME/data/KEY for each storage. */
+function readZip(file: MappedFile): Map<string, StoredTensor> {
+  const entries = readZipDirectory(file);
+  const pickles = [...entries.keys()].filter(
+    (name) => name === PICKLE || name.endsWith(`/${PICKLE}`),
+  );
+  const [name] = pickles;
+  if (name === undefined || pickles.length > 1) {
+    const found = [...entries.keys()].slice(0, 5).join(", ") || "no entries";
+    throw errors.file(
+      file.path,
+      `is a zip archive, but not a checkpoint of torch.save: found ${found}`,
+    );
+  }
+  const prefix = name.slice(0, -PICKLE.length);
+  if (entries.has(`${prefix}constants.pkl`)) {
+    throw errors.file(
+      file.path,
+      "is a TorchScript archive",
+      "save model.state_dict() with torch.save",
+    );
+  }
+  const bytesOf = (entry: string) => {
+    const place = entries.get(prefix + entry);
+    return place === undefined ? undefined : file.view(place.offset, place.size);
+  };
+  const order = Buffer.from(bytesOf("byteorder") ?? "little").toString("latin1");
+  if (order !== "little") {
+    throw errors.file(
+      file.path,
+      `has byte order ${JSON.stringify(order)}, must be "little"`,
+      "save it again on x86 or ARM",
+    );
+  }
+  const where = `${file.path}: ${name}`;
+  const { value } = unpickle(bytesOf(PICKLE) ?? new Uint8Array(0), 0, where, TORCH_HOOKS);
+  return storeStateDict(value, file.path, (key, size) => {
+    const storage = bytesOf(`data/${key}`);
+    if (storage !== undefined && storage.length >= size) return storage;
+    const found = storage === undefined ? "nothing" : `${storage.length} bytes`;
+    throw errors.file(file.path, `storage "data/${key}" needs ${size} bytes, found ${found}`);
+  });
+}
+
+/**
+ * Reads the state dict of a torch checkpoint (`pytorch_model.bin`, `*.pt`), zip or legacy, without running any of it.
+ * Tensors are views of the mapped file where their strides allow it. Anything else than tensors, a name outside the
+ * allow-list, or a size that does not fit is an AdaloraError naming the file and what was found.
+ */
+export function openTorchCheckpoint(path: string): Map<string, StoredTensor> {
+  const file = openMapped(path);
+  const head = file.view(0, Math.min(file.size, 64));
+  const found = describeContent(head);
+  if (found === "a zip archive") return readZip(file);
+  if (found === "a pickle") return readLegacyStream(file);
+  throw errors.file(
+    path,
+    "is not a torch checkpoint",
+    found === undefined ? undefined : `this is ${found}`,
+  );
+}

@@ -1,0 +1,215 @@
+import { errors } from "../errors.ts";
+import {
+  DTYPE_BYTES,
+  elementCount,
+  isSize,
+  type StoredDtype,
+  type StoredTensor,
+} from "./stored-tensor.ts";
+import { PickleGlobal, type PickleHooks } from "./unpickler.ts";
+
+const STORAGE_DTYPES: Readonly<Record<string, StoredDtype>> = {
+  "torch.DoubleStorage": "F64",
+  "torch.FloatStorage": "F32",
+  "torch.HalfStorage": "F16",
+  "torch.BFloat16Storage": "BF16",
+  "torch.LongStorage": "I64",
+  "torch.IntStorage": "I32",
+  "torch.ShortStorage": "I16",
+  "torch.CharStorage": "I8",
+  "torch.ByteStorage": "U8",
+  "torch.BoolStorage": "BOOL",
+};
+
+/** A block of elements that tensors share; `start` is not 0 for a storage that the legacy format stored as part of another. */
+class StorageRef {
+  readonly key: string;
+  readonly dtype: StoredDtype;
+  readonly start: number;
+  readonly elements: number;
+
+  constructor(key: string, dtype: StoredDtype, start: number, elements: number) {
+    this.key = key;
+    this.dtype = dtype;
+    this.start = start;
+    this.elements = elements;
+  }
+}
+
+/** A tensor over a storage; offset and strides count elements. Its extent is checked when it is made. */
+class TensorRef {
+  readonly storage: StorageRef;
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+
+  constructor(
+    storage: StorageRef,
+    offset: number,
+    shape: readonly number[],
+    strides: readonly number[],
+  ) {
+    this.storage = storage;
+    this.offset = offset;
+    this.shape = shape;
+    this.strides = strides;
+  }
+}
+
+type Fail = (rule: string) => never;
+
+const isSizeList = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every(isSize);
+
+/** ("storage", type, key, device, elements[, (view key, first element, elements)]). */
+function storageOf(id: unknown, fail: Fail): StorageRef {
+  const [kind, type, key, , elements, part]: unknown[] = Array.isArray(id) ? id : [];
+  const dtype = type instanceof PickleGlobal ? STORAGE_DTYPES[type.name] : undefined;
+  if (kind !== "storage" || dtype === undefined || typeof key !== "string" || !isSize(elements)) {
+    return fail("describes a storage in an unknown way");
+  }
+  if (part === undefined || part === null) return new StorageRef(key, dtype, 0, elements);
+  const [, start, count]: unknown[] = Array.isArray(part) ? part : [];
+  if (!isSize(start) || !isSize(count) || start + count > elements) {
+    return fail("describes a part that is outside its storage");
+  }
+  return new StorageRef(key, dtype, start, count);
+}
+
+function rebuildTensor(args: readonly unknown[], fail: Fail): TensorRef {
+  const [storage, offset, shape, strides] = args;
+  if (!(storage instanceof StorageRef) || !isSize(offset))
+    return fail("rebuilds a tensor without a storage");
+  if (!isSizeList(shape) || !isSizeList(strides) || shape.length !== strides.length) {
+    return fail("rebuilds a tensor whose sizes and strides do not agree");
+  }
+  const count = elementCount(shape);
+  const last = shape.reduce((sum, size, axis) => sum + (size - 1) * (strides[axis] ?? 0), offset);
+  // An expanded tensor may have more elements than its storage; no weight does, and it could ask for any amount of memory.
+  if (count > 0 && !(last < storage.elements && count <= storage.elements)) {
+    const facts = `shape [${shape.join(", ")}], strides [${strides.join(", ")}], offset ${offset}`;
+    return fail(
+      `rebuilds a tensor larger than its storage of ${storage.elements} elements: ${facts}`,
+    );
+  }
+  return new TensorRef(storage, offset, shape, strides);
+}
+
+function orderedDict(args: readonly unknown[], fail: Fail): Map<unknown, unknown> {
+  const [pairs = []] = args;
+  if (!Array.isArray(pairs)) return fail("makes an OrderedDict from something that is not a list");
+  return new Map(
+    pairs.map((pair: unknown) => {
+      if (Array.isArray(pair) && pair.length === 2) return [pair[0], pair[1]];
+      return fail("makes an OrderedDict from something that is not a list of pairs");
+    }),
+  );
+}
+
+const CALLS: Readonly<Record<string, (args: readonly unknown[], fail: Fail) => unknown>> = {
+  "collections.OrderedDict": orderedDict,
+  "torch._utils._rebuild_tensor": rebuildTensor,
+  "torch._utils._rebuild_tensor_v2": rebuildTensor,
+  "torch._utils._rebuild_parameter": ([data], fail) =>
+    data instanceof TensorRef
+      ? data
+      : fail("makes a parameter from something that is not a tensor"),
+};
+
+/** The allow-list of a torch checkpoint: storages, the functions that rebuild tensors, and OrderedDict. */
+export const TORCH_HOOKS: PickleHooks = {
+  allows: (name) => Object.hasOwn(CALLS, name) || Object.hasOwn(STORAGE_DTYPES, name),
+  persistent: storageOf,
+  call(name, args, fail) {
+    const call = Object.hasOwn(CALLS, name) ? CALLS[name] : undefined;
+    return call === undefined ? fail(`calls ${name}`) : call(args, fail);
+  },
+};
+
+function isContiguous({ shape, strides }: TensorRef): boolean {
+  let expected = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && strides[axis] !== expected) return false;
+    expected *= shape[axis]!;
+  }
+  return true;
+}
+
+/** Copies a strided tensor into row-major order, element by element. */
+function gather({ shape, strides, storage }: TensorRef, source: Uint8Array): Uint8Array {
+  const width = DTYPE_BYTES[storage.dtype];
+  const out = new Uint8Array(elementCount(shape) * width);
+  const index = shape.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < out.length; to += width) {
+    for (let byte = 0; byte < width; byte++) out[to + byte] = source[from * width + byte]!;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis]!++;
+      from += strides[axis]!;
+      if (index[axis]! < shape[axis]!) break;
+      from -= shape[axis]! * strides[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return out;
+}
+
+/** The bytes of a storage, at least `size` of them, or an AdaloraError. */
+export type StorageBytes = (key: string, size: number) => Uint8Array;
+
+function store(ref: TensorRef, storageBytes: StorageBytes): StoredTensor {
+  const { storage, shape, offset } = ref;
+  const width = DTYPE_BYTES[storage.dtype];
+  const count = elementCount(shape);
+  if (count === 0) return { dtype: storage.dtype, shape, bytes: new Uint8Array(0) };
+  const whole = storageBytes(storage.key, (storage.start + storage.elements) * width);
+  const source = whole.subarray((storage.start + offset) * width);
+  const bytes = isContiguous(ref) ? source.subarray(0, count * width) : gather(ref, source);
+  return { dtype: storage.dtype, shape, bytes };
+}
+
+/** The storages that a state dict uses: dtype of each key. */
+export function storageDtypes(stateDict: unknown): Map<string, StoredDtype> {
+  const dtypes = new Map<string, StoredDtype>();
+  if (!(stateDict instanceof Map)) return dtypes;
+  for (const value of stateDict.values()) {
+    if (value instanceof TensorRef) dtypes.set(value.storage.key, value.storage.dtype);
+  }
+  return dtypes;
+}
+
+/** A value of a pickle in the words of Python, for messages. */
+export function kindOf(value: unknown): string {
+  if (value instanceof Map) return "a dict";
+  if (Array.isArray(value)) return "a list";
+  if (value instanceof TensorRef) return "a tensor";
+  if (value instanceof StorageRef) return "a storage";
+  if (value instanceof PickleGlobal) return value.name;
+  if (typeof value === "string") return JSON.stringify(value);
+  if (value === null) return "None";
+  return typeof value === "number" ? String(value) : `a ${typeof value}`;
+}
+
+/** Turns an unpickled state dict (name -> tensor, and nothing else) into tensors; views where the strides allow it. */
+export function storeStateDict(
+  stateDict: unknown,
+  where: string,
+  storageBytes: StorageBytes,
+): Map<string, StoredTensor> {
+  if (!(stateDict instanceof Map)) {
+    throw errors.file(where, `must hold a dict of tensors, got ${kindOf(stateDict)}`);
+  }
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, value] of stateDict) {
+    if (typeof name !== "string" || !(value instanceof TensorRef)) {
+      const hint = "only a plain state dict is read: save model.state_dict() alone";
+      throw errors.file(
+        `${where}: ${kindOf(name)}`,
+        `must be a tensor, got ${kindOf(value)}`,
+        hint,
+      );
+    }
+    tensors.set(name, store(value, storageBytes));
+  }
+  return tensors;
+}

@@ -1,0 +1,186 @@
+import { PickleReader } from "./pickle-reader.ts";
+
+/** A name that a pickle refers to, such as "collections.OrderedDict"; it is only compared, never looked up. */
+export class PickleGlobal {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** What a reader makes of the opcodes that refer to the outside. Each may call `fail`. */
+export interface PickleHooks {
+  /** Whether a global may appear at all. */
+  allows(name: string): boolean;
+  /** The value for an object stored beside the pickle. */
+  persistent(id: unknown, fail: (rule: string) => never): unknown;
+  /** The value of an allowed global applied to arguments. */
+  call(name: string, args: readonly unknown[], fail: (rule: string) => never): unknown;
+}
+
+const HINT =
+  "only tensors are read, and no code from a file is ever run: ask for it as safetensors";
+
+/** The stack machine of the pickle format. Lists and tuples are arrays, dicts are Maps; nothing is ever executed. */
+class Machine {
+  readonly stack: unknown[] = [];
+  readonly memo = new Map<number, unknown>();
+  readonly #marks: number[] = [];
+  readonly reader: PickleReader;
+  readonly hooks: PickleHooks;
+
+  constructor(reader: PickleReader, hooks: PickleHooks) {
+    this.reader = reader;
+    this.hooks = hooks;
+  }
+
+  fail = (rule: string): never => this.reader.fail(rule, HINT);
+
+  push(value: unknown): void {
+    this.stack.push(value);
+  }
+
+  pop(): unknown {
+    if (this.stack.length <= (this.#marks.at(-1) ?? 0))
+      this.fail("takes a value from an empty stack");
+    return this.stack.pop();
+  }
+
+  popCount(count: number): unknown[] {
+    return Array.from({ length: count }, () => this.pop()).toReversed();
+  }
+
+  top(): unknown {
+    const value = this.pop();
+    this.push(value);
+    return value;
+  }
+
+  mark(): void {
+    this.#marks.push(this.stack.length);
+  }
+
+  popToMark(): unknown[] {
+    const mark = this.#marks.pop();
+    if (mark === undefined) return this.fail("closes a group that was not opened");
+    return this.stack.splice(mark);
+  }
+
+  get(index: number): void {
+    if (!this.memo.has(index)) this.fail(`refers to object ${index}, which it has not defined`);
+    this.push(this.memo.get(index));
+  }
+
+  append(items: readonly unknown[]): void {
+    const list = this.top();
+    if (!Array.isArray(list)) return this.fail("appends to something that is not a list");
+    for (const item of items) list.push(item);
+  }
+
+  setItems(pairs: readonly unknown[]): void {
+    const dict = this.top();
+    if (!(dict instanceof Map)) return this.fail("sets a key of something that is not a dict");
+    if (pairs.length % 2 === 1) this.fail("sets a key without a value");
+    for (let i = 0; i < pairs.length; i += 2) dict.set(pairs[i], pairs[i + 1]);
+  }
+
+  stackGlobal(): void {
+    const name = this.pop();
+    const module = this.pop();
+    if (typeof module !== "string" || typeof name !== "string") {
+      return this.fail("names something by what is not text");
+    }
+    this.global(module, name);
+  }
+
+  global(module: string, name: string): void {
+    const full = `${module}.${name}`;
+    if (!this.hooks.allows(full)) {
+      this.fail(`refers to ${JSON.stringify(full)}, which no tensor needs`);
+    }
+    this.push(new PickleGlobal(full));
+  }
+
+  reduce(): void {
+    const args = this.pop();
+    const callee = this.pop();
+    if (!(callee instanceof PickleGlobal) || !Array.isArray(args)) {
+      return this.fail("calls something that is not a known name");
+    }
+    this.push(this.hooks.call(callee.name, args, this.fail));
+  }
+
+  /** Attributes of an OrderedDict (torch keeps version numbers there) say nothing about tensors. */
+  build(): void {
+    this.pop();
+    if (!(this.top() instanceof Map)) this.fail("sets attributes of an object");
+  }
+}
+
+/** The opcodes that files with tensors use, of protocols 2 to 5; every other one is refused. STOP is handled by the loop. */
+const OPCODES: Readonly<Record<string, (m: Machine) => void>> = {
+  "(": (m) => m.mark(),
+  "0": (m) => void m.pop(),
+  J: (m) => m.push(m.reader.i32()),
+  K: (m) => m.push(m.reader.u8()),
+  M: (m) => m.push(m.reader.u16()),
+  N: (m) => m.push(null),
+  G: (m) => m.push(m.reader.f64()),
+  T: (m) => m.push(m.reader.text(m.reader.u32())),
+  U: (m) => m.push(m.reader.text(m.reader.u8())),
+  X: (m) => m.push(m.reader.text(m.reader.u32())),
+  "]": (m) => m.push([]),
+  "}": (m) => m.push(new Map()),
+  ")": (m) => m.push([]),
+  t: (m) => m.push(m.popToMark()),
+  a: (m) => m.append(m.popCount(1)),
+  e: (m) => m.append(m.popToMark()),
+  s: (m) => m.setItems(m.popCount(2)),
+  u: (m) => m.setItems(m.popToMark()),
+  q: (m) => m.memo.set(m.reader.u8(), m.top()),
+  r: (m) => m.memo.set(m.reader.u32(), m.top()),
+  h: (m) => m.get(m.reader.u8()),
+  j: (m) => m.get(m.reader.u32()),
+  c: (m) => m.global(m.reader.line(), m.reader.line()),
+  Q: (m) => m.push(m.hooks.persistent(m.pop(), m.fail)),
+  R: (m) => m.reduce(),
+  b: (m) => m.build(),
+  "\x80": (m) => m.reader.skip(1), // PROTO
+  "\x85": (m) => m.push(m.popCount(1)),
+  "\x86": (m) => m.push(m.popCount(2)),
+  "\x87": (m) => m.push(m.popCount(3)),
+  "\x88": (m) => m.push(true),
+  "\x89": (m) => m.push(false),
+  "\x8a": (m) => m.push(m.reader.integer(m.reader.u8())), // LONG1
+  "\x8c": (m) => m.push(m.reader.text(m.reader.u8())), // SHORT_BINUNICODE
+  "\x93": (m) => m.stackGlobal(),
+  "\x94": (m) => m.memo.set(m.memo.size, m.top()), // MEMOIZE
+  "\x95": (m) => m.reader.skip(8), // FRAME: its length, which the opcodes inside do not need
+};
+
+const STOP = ".";
+
+/**
+ * Reads one pickle that starts at byte `start` of `bytes`, without running anything: an opcode or global outside the few that
+ * tensors need is an AdaloraError that names `where` and the byte. Work and memory are bounded by the bytes that are there.
+ */
+export function unpickle(
+  bytes: Uint8Array,
+  start: number,
+  where: string,
+  hooks: PickleHooks,
+): { value: unknown; end: number } {
+  const reader = new PickleReader(bytes, start, where);
+  const machine = new Machine(reader, hooks);
+  for (;;) {
+    const opcode = String.fromCharCode(reader.u8());
+    if (opcode === STOP) return { value: machine.pop(), end: reader.at };
+    const run = Object.hasOwn(OPCODES, opcode) ? OPCODES[opcode] : undefined;
+    if (run === undefined) {
+      const shown = opcode.charCodeAt(0).toString(16).padStart(2, "0");
+      return machine.fail(`has opcode 0x${shown}, which no tensor needs`);
+    }
+    run(machine);
+  }
+}
