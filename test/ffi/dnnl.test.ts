@@ -1,0 +1,208 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { type Dnnl, dnnlCandidates, openDnnl } from "../../ffi/cpu/dnnl.ts";
+import { type MatmulShape, type MatmulType, openMatmul } from "../../ffi/cpu/matmul.ts";
+import { openMpRuntimes, openOpenMp } from "../../ffi/cpu/openmp.ts";
+import { copyIn, memoryPool, viewBytes } from "../../ffi/memory.ts";
+
+const found = dnnlCandidates().some((path) => existsSync(path));
+const openmp = found ? openOpenMp(undefined) : undefined;
+const pool = memoryPool();
+
+/** Numbers without a pattern that a wrong stride could keep. */
+const wave = (n: number, phase: number) =>
+  Float32Array.from({ length: n }, (_, i) => Math.sin(1.7 * i + phase) + 0.1 * Math.cos(0.3 * i));
+
+/** bf16 by truncation, as u16; and the f32 number that it stands for. */
+const toBf16 = (x: Float32Array) => Uint16Array.from(new Uint32Array(x.buffer), (b) => b >>> 16);
+const fromBf16 = (x: Uint16Array) => new Float32Array(Uint32Array.from(x, (b) => b << 16).buffer);
+
+function place(values: Float32Array, type: MatmulType) {
+  const raw = type === "bf16" ? toBf16(values) : values;
+  const pointer = pool.alloc(raw.byteLength);
+  copyIn(pointer, raw);
+  return pointer;
+}
+
+/** C[m,n] = op(A) op(B) + beta C in f64, with element strides. */
+function product(
+  s: MatmulShape,
+  a: Float32Array,
+  b: Float32Array,
+  start: Float32Array,
+  bias?: Float32Array,
+) {
+  const c = Float64Array.from(start);
+  for (let i = 0; i < s.m; i++)
+    for (let j = 0; j < s.n; j++) {
+      let sum = bias?.[j] ?? 0;
+      for (let p = 0; p < s.k; p++)
+        sum +=
+          a[i * s.a.rowStride + p * s.a.columnStride]! *
+          b[p * s.b.rowStride + j * s.b.columnStride]!;
+      const at = i * s.c.rowStride + j;
+      c[at] = sum + (s.accumulate ? c[at]! : 0);
+    }
+  return c;
+}
+
+function worst(got: ArrayLike<number>, want: ArrayLike<number>) {
+  let error = 0;
+  for (let i = 0; i < want.length; i++) error = Math.max(error, Math.abs(got[i]! - want[i]!));
+  return error;
+}
+
+describe.skipIf(!found)("oneDNN", () => {
+  const dnnl: Dnnl = openDnnl();
+  const matmul = openMatmul(dnnl.path);
+
+  test("says its version and where it lies", () => {
+    expect(dnnl.version).toMatch(/^3\.\d+\.\d+ [0-9a-f]{8}$/);
+    expect(dnnl.path).toStartWith("/");
+  });
+
+  test("one OpenMP runtime is mapped, and its thread count can be set", () => {
+    expect(openMpRuntimes()).toHaveLength(1);
+    const before = openmp!.threads();
+    openmp!.setThreads(1);
+    expect(openmp!.threads()).toBe(1);
+    openmp!.setThreads(before);
+    expect(openmp!.threads()).toBe(before);
+  });
+
+  for (const transA of [false, true])
+    for (const transB of [false, true])
+      for (const beta of [0, 1])
+        test(`sgemm ${transA ? "T" : "N"}${transB ? "T" : "N"} beta ${beta}, leading dimensions wider than the rows`, () => {
+          const [m, n, k] = [33, 17, 31];
+          const [lda, ldb, ldc] = [(transA ? m : k) + 3, (transB ? k : n) + 5, n + 2];
+          const [a, b] = [wave(lda * (transA ? k : m), 1), wave(ldb * (transB ? n : k), 2)];
+          const start = beta === 0 ? new Float32Array(m * ldc).fill(Number.NaN) : wave(m * ldc, 3);
+          const c = place(start, "f32");
+          dnnl.sgemm(
+            transA,
+            transB,
+            m,
+            n,
+            k,
+            1,
+            place(a, "f32"),
+            lda,
+            place(b, "f32"),
+            ldb,
+            beta,
+            c,
+            ldc,
+          );
+          const want = product(
+            {
+              m,
+              n,
+              k,
+              a: { type: "f32", rowStride: transA ? 1 : lda, columnStride: transA ? lda : 1 },
+              b: { type: "f32", rowStride: transB ? 1 : ldb, columnStride: transB ? ldb : 1 },
+              c: { type: "f32", rowStride: ldc },
+              bias: false,
+              accumulate: beta === 1,
+            },
+            a,
+            b,
+            start,
+          );
+          const got = new Float32Array(viewBytes(c, 4 * m * ldc));
+          for (let i = 0; i < m; i++)
+            expect(
+              worst(got.subarray(i * ldc, i * ldc + n), want.subarray(i * ldc, i * ldc + n)),
+            ).toBeLessThan(2e-5);
+          // what lies between the rows stays as it was
+          expect([...got.subarray(n, ldc)]).toEqual([...start.subarray(n, ldc)]);
+        });
+
+  test("a bad leading dimension is an error with the call's name", () => {
+    const p = pool.alloc(4096);
+    expect(() => dnnl.sgemm(false, false, 8, 8, 8, 1, p, 4, p, 8, 0, p, 8)).toThrow(
+      "[dnnl_sgemm] invalid arguments (status 2)",
+    );
+  });
+
+  /** Operand type, result type, error relative to the largest number (2^-8: half a step of bf16). */
+  const types: [MatmulType, MatmulType, number][] = [["f32", "f32", 2e-6]];
+  if (matmul.bf16) types.push(["bf16", "f32", 2e-6], ["bf16", "bf16", 2 ** -8]);
+
+  for (const [type, to, tolerance] of types)
+    for (const layout of ["fwd: X W^T", "bwd: dY W", "dW: dY^T X"])
+      for (const extra of ["", "bias", "sum"])
+        test(`matmul ${type} -> ${to} ${layout} ${extra}`, () => {
+          const [m, n, k] = [65, 40, 520];
+          const shape: MatmulShape = {
+            m,
+            n,
+            k,
+            a: layout.startsWith("dW")
+              ? { type, rowStride: 1, columnStride: m }
+              : { type, rowStride: k, columnStride: 1 },
+            b: layout.startsWith("fwd")
+              ? { type, rowStride: 1, columnStride: k }
+              : { type, rowStride: n, columnStride: 1 },
+            c: { type: to, rowStride: n },
+            bias: extra === "bias",
+            accumulate: extra === "sum",
+          };
+          const round = (x: Float32Array) => (type === "bf16" ? fromBf16(toBf16(x)) : x);
+          const [a, b] = [round(wave(m * k, 1)), round(wave(k * n, 2))];
+          const start = to === "bf16" ? fromBf16(toBf16(wave(m * n, 3))) : wave(m * n, 3);
+          const bias = shape.bias ? wave(n, 4) : undefined;
+          const c = place(start, to);
+          matmul.run(shape, place(a, type), place(b, type), c, bias && place(bias, "f32"));
+          const got =
+            to === "bf16"
+              ? fromBf16(new Uint16Array(viewBytes(c, 2 * m * n)))
+              : new Float32Array(viewBytes(c, 4 * m * n));
+          const want = product(shape, a, b, start, bias);
+          const size = Math.max(...want.map(Math.abs));
+          expect(worst(got, want)).toBeLessThan(tolerance * size);
+        });
+
+  test("more shapes than are kept still give right products", () => {
+    const n = 16;
+    const [a, b] = [wave(700 * n, 1), wave(n * n, 2)];
+    const [pa, pb, c] = [place(a, "f32"), place(b, "f32"), pool.alloc(4 * 700 * n)];
+    for (const m of [...Array(600).keys(), 0, 599, 0].map((i) => i + 1)) {
+      const operand = { type: "f32", rowStride: n, columnStride: 1 } as const;
+      const shape: MatmulShape = {
+        m,
+        n,
+        k: n,
+        a: operand,
+        b: operand,
+        c: operand,
+        bias: false,
+        accumulate: false,
+      };
+      matmul.run(shape, pa, pb, c);
+      const last = new Float32Array(viewBytes(c, 4 * m * n)).subarray((m - 1) * n);
+      const row = { ...shape, m: 1 };
+      expect(
+        worst(last, product(row, a.subarray((m - 1) * n), b, new Float32Array(n))),
+      ).toBeLessThan(1e-5);
+    }
+  });
+});
+
+describe("dnnlCandidates", () => {
+  test("ADALORA_DNNL alone is tried when it is set", () => {
+    expect(dnnlCandidates({ ADALORA_DNNL: "/opt/libdnnl.so.3" })).toEqual(["/opt/libdnnl.so.3"]);
+  });
+
+  test("set-up's copy comes last, and the working directory never", () => {
+    const candidates = dnnlCandidates({ LD_LIBRARY_PATH: ".:lib:" });
+    expect(candidates.at(-1)).toEndWith("/.native/onednn-2023.2.0/libdnnl.so.3");
+    expect(candidates.every((path) => path.startsWith("/"))).toBe(true);
+  });
+
+  test("a library that is not oneDNN is named with the way out", () => {
+    expect(() => openDnnl(["/nowhere/libdnnl.so.3"])).toThrow(
+      "cannot load oneDNN\n  /nowhere/libdnnl.so.3: no such file",
+    );
+  });
+});
