@@ -140,6 +140,13 @@ export const errors = {
     );
   },
 
+  unknownRecipe(name: string, known: readonly string[], nearest: string | undefined) {
+    const guess = nearest === undefined ? "" : `did you mean ${nearest}? `;
+    return new AdaloraError("E_RECIPE", `no recipe or configuration file "${name}"`, {
+      hint: `${guess}recipes: ${known.join(", ")}`,
+    });
+  },
+
   unknownFlag(flag: string, nearest: string | undefined) {
     return new AdaloraError("E_FLAG", `unknown flag --${flag}`, {
       hint: nearest === undefined ? undefined : `did you mean --${nearest}?`,

@@ -1,0 +1,128 @@
+import { type AdaloraError, errors } from "../errors.ts";
+import type { Method } from "./method.ts";
+import type { ValuesOf } from "./setting.ts";
+import { settings } from "./settings.ts";
+
+/** The name of an option of a run: "targetRank". */
+export type SettingName = keyof typeof settings;
+
+type Optional = ValuesOf<typeof settings>;
+
+/**
+ * A run, fully resolved: all that repeating it needs, and JSON-serialisable. Of each group of alternatives
+ * (target rank, total rank or budget; epochs or steps; warm-up steps or ratio) one is set and the rest are null.
+ * Other nulls stand for the default that the option's description in settings.ts names.
+ */
+export type RunConfig = {
+  readonly [Name in SettingName]: Name extends "task" | "model"
+    ? NonNullable<Optional[Name]>
+    : Optional[Name];
+};
+
+/** Some options of a run, and who set them: later layers override earlier ones. */
+export interface Layer {
+  readonly values: Partial<Optional>;
+  /** The option as its writer knows it: `--target-rank`, or `my.toml: "target_rank"`. */
+  readonly name: (setting: SettingName) => string;
+}
+
+/** Of each group at most one is set by a layer, and it unsets the others below it. */
+const alternatives: readonly (readonly SettingName[])[] = [
+  ["targetRank", "targetTotalRank", "budget"],
+  ["epochs", "maxSteps"],
+  ["warmupSteps", "warmupRatio"],
+];
+
+/** An initial rank set below one of these no longer belongs to it. */
+const ranksFollow: readonly SettingName[] = ["method", "targetRank", "targetTotalRank", "budget"];
+
+/**
+ * The settings' defaults under the layers, lowest first. Null in a layer means not set.
+ * Throws E_CONFIG for two alternatives in one layer, an option that the layer's own method has no use for, or
+ * no task or model.
+ */
+export function resolveConfig(layers: readonly Layer[]): RunConfig {
+  let config = defaults();
+  for (const layer of layers) {
+    checkAlternatives(layer);
+    config = { ...config, ...unset(layer), ...given(layer) };
+    checkMethod(layer, config.method);
+  }
+  const { task, model } = config;
+  if (task === null) throw errors.missing("task", "name a recipe, or give --task");
+  if (model === null) throw errors.missing("model", "give --model DIR, or a hub name");
+  return { ...config, task, model };
+}
+
+/** Every option at its default. */
+function defaults(): Optional {
+  const values = Object.entries(settings).map(([name, { fallback }]) => [name, fallback] as const);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and types are the table's own
+  return Object.fromEntries(values) as unknown as Optional;
+}
+
+/**
+ * The configuration as a run's `config.json` holds it: options that are set and that its method uses, without
+ * `out`. Read back as a layer over the defaults it gives the same run.
+ */
+export function configToJson(config: RunConfig): Record<string, unknown> {
+  const { out: _, ...rest } = config;
+  return Object.fromEntries(
+    Object.entries(rest).filter(
+      ([name, value]) => value !== null && isSettingName(name) && isUsed(name, config.method),
+    ),
+  );
+}
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(settings, name);
+}
+
+/** Whether a method has a use for an option. */
+export function isUsed(name: SettingName, method: Method): boolean {
+  return settings[name].methods?.includes(method) ?? true;
+}
+
+// --- internal ---
+
+function given({ values }: Layer): Partial<Optional> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
+}
+
+function namesIn(layer: Layer): SettingName[] {
+  return Object.keys(given(layer)).filter(isSettingName);
+}
+
+/** Nulls for what the layer's own options replace. */
+function unset(layer: Layer): Partial<Optional> {
+  const names = namesIn(layer);
+  const replaced = alternatives
+    .filter((group) => group.some((name) => names.includes(name)))
+    .flat();
+  if (ranksFollow.some((name) => names.includes(name))) replaced.push("initRank");
+  return Object.fromEntries(replaced.map((name) => [name, null]));
+}
+
+function checkAlternatives(layer: Layer): void {
+  const names = namesIn(layer);
+  for (const group of alternatives) {
+    const [first, second] = group.filter((name) => names.includes(name));
+    if (second !== undefined && first !== undefined) {
+      throw errors.alternatives(layer.name(first), layer.name(second));
+    }
+  }
+}
+
+function checkMethod(layer: Layer, method: Method): void {
+  const useless = namesIn(layer).find((name) => !isUsed(name, method));
+  if (useless !== undefined) throw unusable(layer, useless, method);
+}
+
+function unusable(layer: Layer, name: SettingName, method: Method): AdaloraError {
+  const users = settings[name].methods ?? [];
+  return errors.unusable(
+    layer.name(name),
+    `method ${method}`,
+    `methods that use it: ${users.join(", ")}`,
+  );
+}

@@ -1,0 +1,192 @@
+import { glueTasks } from "../data/glue-tasks.ts";
+import { scheduleNames } from "../optim/schedule.ts";
+import { adapting, decomposing, methods, pruning } from "./method.ts";
+import { choice, integer, list, real, span, text, toggle } from "./setting.ts";
+
+/** Tasks by their recipe's name, and the two kinds for data of one's own. */
+export const tasks = [...Object.keys(glueTasks), "classification", "regression"];
+
+const share = { pattern: /^\d+(\.\d+)?([kKmM]?|%)$/, want: "a count of parameters or a share" };
+const devices = { pattern: /^(auto|cpu|cuda(:\d+)?)$/, want: "auto, cpu, cuda or cuda:N" };
+const dropout = { min: 0, below: 1 };
+const ema = { min: 0, below: 1, methods: pruning };
+
+/** What is trained on what. */
+const task = {
+  task: choice(tasks, null, "the task: a recipe's name, or the kind of your own data", {
+    also: ["task-name"],
+    hint: "NAME",
+  }),
+  model: text(null, "the pretrained model: a folder or a hub name", {
+    also: ["model-name-or-path"],
+    hint: "DIR|org/name",
+  }),
+  tokenizer: text(null, "the tokenizer's folder (default: the model's)", {
+    also: ["tokenizer-name"],
+    hint: "DIR",
+  }),
+  data: text(null, "training data: a folder with the task's files, a file, or a hub data set", {
+    also: ["data-dir", "train-file"],
+    hint: "PATH",
+  }),
+  evalData: text(null, "evaluation data, where --data names a file", {
+    also: ["validation-file"],
+    hint: "PATH",
+  }),
+  textColumn: text(null, "column of the text (default: the task's)", { hint: "NAME" }),
+  pairColumn: text(null, "column of the second text (default: the task's)", { hint: "NAME" }),
+  labelColumn: text(null, "column of the label (default: the task's)", { hint: "NAME" }),
+  limit: integer(null, "use the first N rows of each split only", { min: 1 }),
+  maxLength: integer(128, "tokens of an example; longer ones are cut", {
+    min: 2,
+    also: ["max-seq-length"],
+  }),
+};
+
+/** The adapter: AdaLoRA's own options. */
+const adapter = {
+  method: choice(methods, "adalora", "what is trained: AdaLoRA, or a baseline of the paper"),
+  modules: list("linear layers to adapt, by the family's short names (default: all it names)", {
+    methods: adapting,
+    also: ["lora-module", "target-modules"],
+  }),
+  initRank: integer(null, "rank of every matrix at the start (default: from the target)", {
+    min: 1,
+    methods: adapting,
+    also: ["lora-r", "init-r", "rank"],
+  }),
+  targetRank: real<number | null>(8, "average rank at the end", {
+    above: 0,
+    methods: pruning,
+    also: ["target-r"],
+  }),
+  targetTotalRank: integer(null, "sum of all ranks at the end, instead of --target-rank", {
+    min: 1,
+    methods: pruning,
+  }),
+  budget: text(null, "adapter size at the end, 0.32M or 0.32%, instead of --target-rank", {
+    ...share,
+    methods: adapting,
+    hint: "N|N%",
+  }),
+  alpha: real(16, "scale: increments count alpha / rank at the start", {
+    above: 0,
+    methods: adapting,
+    also: ["lora-alpha"],
+  }),
+  initWarmup: span("15%", "steps before the first pruning", {
+    methods: pruning,
+    also: ["tinit"],
+  }),
+  finalWarmup: span("40%", "steps after the last pruning", {
+    methods: pruning,
+    also: ["tfinal"],
+  }),
+  maskInterval: integer(10, "steps between two prunings", {
+    min: 1,
+    methods: pruning,
+    also: ["delta-t"],
+  }),
+  beta1: real(0.85, "smoothing of the importance", ema),
+  beta2: real(0.85, "smoothing of its uncertainty", ema),
+  regOrthCoef: real(0.1, "weight of the orthogonality loss", {
+    min: 0,
+    methods: decomposing,
+    also: ["orth-reg-weight"],
+  }),
+  importance: choice(["ipt", "sensitivity", "magnitude"], "ipt", "how a triplet is scored", {
+    methods: pruning,
+  }),
+  semantics: choice(["reference", "peft"], "reference", "whose rules hold where they differ", {
+    methods: ["adalora"],
+  }),
+  loraDropout: real(0, "dropout before the adapters", { ...dropout, methods: adapting }),
+};
+
+/** The optimisation. */
+const training = {
+  lr: real(5e-4, "peak learning rate", { above: 0, also: ["learning-rate"] }),
+  schedule: choice(scheduleNames, "linear", "the learning rate's course", {
+    also: ["lr-scheduler-type"],
+  }),
+  warmupSteps: integer<number | null>(0, "steps until the peak learning rate", {
+    min: 0,
+    also: ["num-warmup-steps"],
+  }),
+  warmupRatio: real(null, "the same as a share of all steps, instead of --warmup-steps", {
+    min: 0,
+    max: 1,
+  }),
+  epochs: real<number | null>(3, "passes over the training data", {
+    above: 0,
+    also: ["num-train-epochs"],
+  }),
+  maxSteps: integer(null, "optimizer steps, instead of --epochs", {
+    min: 1,
+    also: ["max-train-steps"],
+  }),
+  batchSize: integer(32, "examples of a batch", {
+    min: 1,
+    also: ["per-device-train-batch-size", "train-batch-size"],
+  }),
+  gradAccum: integer(1, "batches of an optimizer step", {
+    min: 1,
+    also: ["gradient-accumulation-steps"],
+  }),
+  bucketed: toggle(true, "batches of similar lengths", { also: ["group-by-length"] }),
+  weightDecay: real(0, "AdamW's decay; not of biases and norms", { min: 0 }),
+  maxGradNorm: real(1, "gradients are clipped to this norm", { min: 0, off: true }),
+  optimizer: choice(["adamw", "adamw-hf"], "adamw", "torch's AdamW, or the older transformers'", {
+    also: ["optim"],
+  }),
+  adamBeta1: real(0.9, "AdamW's first moment", dropout),
+  adamBeta2: real(0.999, "AdamW's second moment", dropout),
+  adamEps: real(1e-8, "AdamW's epsilon", { above: 0, also: ["adam-epsilon"] }),
+  clsDropout: real(null, "dropout before the classifier (default: the model's)", dropout),
+  dropout: real(null, "hidden and attention dropout (default: the model's)", dropout),
+  seed: integer(42, "seed of weights, order and dropout", { min: 0 }),
+};
+
+/** What is measured and kept on the way. */
+const evaluation = {
+  evalSteps: integer(null, "steps between evaluations (default: one an epoch)", { min: 1 }),
+  evalBatchSize: integer(32, "examples of an evaluation batch", {
+    min: 1,
+    also: ["per-device-eval-batch-size"],
+  }),
+  metric: text(null, "metric that picks the best evaluation (default: the task's)", {
+    also: ["metric-for-best-model"],
+    hint: "NAME",
+  }),
+  earlyStopping: integer(0, "stop after N evaluations without a better one", {
+    min: 0,
+    off: true,
+    also: ["early-stopping-patience"],
+  }),
+  saveSteps: integer(500, "steps between checkpoints", { min: 1 }),
+  saveLimit: integer(2, "checkpoints to keep", { min: 1, also: ["save-total-limit"] }),
+  logSteps: integer(10, "steps between log lines", { min: 1, also: ["logging-steps"] }),
+  out: text(null, "the run's folder (default: runs/TASK-TIME)", {
+    also: ["output-dir", "root-output-dir"],
+    hint: "DIR",
+  }),
+};
+
+/** Where it runs. */
+const machine = {
+  device: text("auto", "auto, cpu, cuda or cuda:N", { ...devices, hint: "NAME" }),
+  dtype: choice(["f32", "bf16"], "f32", "numbers of frozen weights and activations"),
+  threads: integer(null, "CPU threads (default: one a core)", { min: 1 }),
+};
+
+/** Every option of a run, in the order of the help page. The only place that defines one. */
+export const settings = { ...task, ...adapter, ...training, ...evaluation, ...machine };
+
+/** The help page's sections. */
+export const sections = {
+  "Task and data": task,
+  Adapter: adapter,
+  Training: training,
+  "Evaluation and saving": evaluation,
+  Machine: machine,
+};
