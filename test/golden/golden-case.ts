@@ -1,0 +1,119 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Backend } from "../../core/backend.ts";
+import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
+import { toFloat64 } from "../../core/io/float-conversion.ts";
+import { openSafetensors } from "../../core/io/safetensors.ts";
+import type { StoredTensor } from "../../core/io/stored-tensor.ts";
+import { attachAdapters } from "../../core/adalora/wrap.ts";
+import type { Adapter } from "../../core/adalora/adapter.ts";
+import { loadWeights } from "../../core/nn/load-weights.ts";
+import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
+import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import type { Model, ModelPlugin } from "../../core/plugin.ts";
+import { pluginFor } from "../../plugins/index.ts";
+
+/** Numbers of one golden tensor, [shape] row-major; whole numbers come exact. */
+export interface GoldenTensor {
+  readonly shape: readonly number[];
+  readonly values: Float64Array;
+}
+
+/** Errors that a dtype may make. */
+export interface Tolerance {
+  readonly outputs: number;
+  readonly gradients: number;
+  /** Relative, of the scalars of a training step. */
+  readonly training: number;
+  readonly final: number;
+}
+
+export const tolerances: Readonly<Record<string, Tolerance>> = {
+  f64: { outputs: 1e-10, gradients: 1e-10, training: 1e-8, final: 1e-8 },
+  f32: { outputs: 1e-5, gradients: 1e-5, training: 1e-4, final: 1e-4 },
+};
+
+export interface GoldenCase {
+  readonly dir: string;
+  // The folder's JSON is untyped on purpose: each checker reads the keys of its kind.
+  readonly golden: Record<string, unknown>;
+  readonly tensors: ReadonlyMap<string, GoldenTensor>;
+}
+
+export function readCase(dir: string): GoldenCase {
+  const golden = JSON.parse(readFileSync(join(dir, "golden.json"), "utf8"));
+  const file = join(dir, "golden.safetensors");
+  const stored = existsSync(file) ? [...openSafetensors(file).tensors] : [];
+  return { dir, golden, tensors: new Map(stored.map(([name, t]) => [name, numbersOf(t)])) };
+}
+
+function numbersOf(tensor: StoredTensor): GoldenTensor {
+  const { dtype, shape, bytes } = tensor;
+  if (dtype !== "I64") return { shape, values: toFloat64(tensor) };
+  const aligned = bytes.slice();
+  return { shape, values: Float64Array.from(new BigInt64Array(aligned.buffer), Number) };
+}
+
+export function tensorOf(golden: GoldenCase, name: string): GoldenTensor {
+  const tensor = golden.tensors.get(name);
+  if (!tensor) throw new Error(`${golden.dir}: golden.safetensors has no ${name}`);
+  return tensor;
+}
+
+export interface CaseModel {
+  readonly plugin: ModelPlugin;
+  readonly model: Model;
+  readonly tree: ModuleTree;
+  readonly adapters: readonly Adapter[];
+}
+
+/** Builds the model of a checkpoint folder and loads it, from a chosen weights file where several hold the same numbers. */
+export function loadModel(
+  backend: Backend,
+  dir: string,
+  options: {
+    adapt?: { rank: number; alpha: number; svd: boolean };
+    weights?: ReadonlyMap<string, StoredTensor>;
+    trainAll?: boolean;
+  },
+): CaseModel {
+  const raw = JSON.parse(readFileSync(join(dir, "config.json"), "utf8"));
+  const plugin = pluginFor(raw.model_type);
+  const labels = raw.num_labels ?? (raw.id2label ? Object.keys(raw.id2label).length : 2);
+  const scope = ModuleScope.root();
+  const task = labels === 1 ? "regression" : "classification";
+  const model = plugin.build(plugin.parseConfig(raw), { task, labels }, scope);
+  const { tree } = scope;
+  const adapters = options.adapt
+    ? attachAdapters(tree, plugin, Object.keys(plugin.adapters.modules), options.adapt)
+    : [];
+  for (const parameter of tree.parameters.values())
+    parameter.requiresGrad = options.trainAll ?? false;
+  const tensors = options.weights ?? openCheckpoint(dir).tensors;
+  loadWeights(backend, tree, tensors, plugin, { where: dir, seed: 0 });
+  return { plugin, model, tree, adapters };
+}
+
+/** Packs one padded batch of golden tensors; rows [B, T] start at `offset` in their tensors. */
+export function packGolden(
+  ids: GoldenTensor,
+  mask: GoldenTensor,
+  types: GoldenTensor | undefined,
+  { offset = 0 }: { offset?: number } = {},
+): TokenBatch & { rows: Int32Array } {
+  const [batch, width] = [ids.shape.at(-2) ?? 0, ids.shape.at(-1) ?? 0];
+  const rows: number[] = [];
+  const offsets = new Int32Array(batch + 1);
+  for (let b = 0; b < batch; b++) {
+    for (let t = 0; t < width; t++)
+      if (mask.values[offset + b * width + t]) rows.push(b * width + t);
+    offsets[b + 1] = rows.length;
+  }
+  return {
+    ids: Int32Array.from(rows, (row) => ids.values[offset + row]!),
+    positions: Int32Array.from(rows, (row) => row % width),
+    ...(types ? { typeIds: Int32Array.from(rows, (row) => types.values[offset + row]!) } : {}),
+    offsets,
+    rows: Int32Array.from(rows),
+  };
+}
