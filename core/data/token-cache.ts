@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { AdaloraError, invariant } from "../errors.ts";
+import { invariant } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
+import { fileError } from "../io/file-errors.ts";
 import type { TextInput, TokenIds } from "../text/tokenizer.ts";
 
 /** The tokens of many inputs in three arrays. */
@@ -89,8 +90,8 @@ export function cachedTokens(
   try {
     writeFileAtomic(path, encodeTokens(tokens, key));
   } catch (error) {
-    if (!(error instanceof AdaloraError)) throw error;
-    return { tokens, fromCache: false, warning: `tokens are not cached: ${error.message}` };
+    const { message } = fileError(path, error);
+    return { tokens, fromCache: false, warning: `tokens are not cached: ${message}` };
   }
   return { tokens, fromCache: false };
 }

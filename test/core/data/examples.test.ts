@@ -1,0 +1,276 @@
+import { describe, expect, test } from "bun:test";
+import { basename } from "node:path";
+import { readExamples, type ReadSpec } from "../../../core/data/examples.ts";
+import { glueTasks } from "../../../core/data/glue-tasks.ts";
+import { fileSplit } from "../../../core/data/splits.ts";
+import { AdaloraError } from "../../../core/errors.ts";
+import { fileOf } from "./temp-files.ts";
+
+const classes: ReadSpec = { kind: "classification", labels: "required" };
+const scores: ReadSpec = { kind: "regression", labels: "required" };
+const rte: ReadSpec = { ...classes, task: glueTasks.rte };
+
+const read = (name: string, content: string | Uint8Array, spec: ReadSpec) =>
+  readExamples(fileSplit(fileOf(name, content), "train"), spec);
+
+/** The message, with the folder of the temporary file left out, and the hint. */
+async function failure(name: string, content: string | Uint8Array, spec: ReadSpec) {
+  const path = fileOf(name, content);
+  const error: unknown = await readExamples(fileSplit(path, "train"), spec).catch(
+    (e: unknown) => e,
+  );
+  if (!(error instanceof AdaloraError)) throw new Error(`no AdaloraError: ${String(error)}`);
+  return [error.message.replaceAll(path, basename(path)), error.hint] as const;
+}
+
+describe("one table in every text format gives the same examples", () => {
+  const want = [
+    { index: 0, text: 'He said "yes".', pair: "So, yes", label: 1 },
+    { index: 1, text: "No", pair: "Naïve 🙂", label: 0 },
+  ];
+  const objects = [
+    { sentence1: 'He said "yes".', sentence2: "So, yes", label: 1 },
+    { sentence1: "No", sentence2: "Naïve 🙂", label: "entailment" },
+  ];
+  const files = {
+    "a.tsv": 'sentence1\tsentence2\tlabel\nHe said "yes".\tSo, yes\t1\nNo\tNaïve 🙂\tentailment\n',
+    "a.csv": 'label,sentence1,sentence2\r\n1,"He said ""yes"".","So, yes"\r\n0,No,Naïve 🙂\r\n',
+    "a.jsonl": objects.map((object) => JSON.stringify(object)).join("\n"),
+    "b.json": objects.map((object) => JSON.stringify(object)).join("\n"),
+    "a.json": JSON.stringify(objects, undefined, 1),
+  };
+  for (const [name, content] of Object.entries(files)) {
+    test(name, async () => {
+      expect(await read(name, content, rte)).toEqual({
+        examples: want,
+        labelNames: ["entailment", "not_entailment"],
+        warnings: [],
+      });
+    });
+  }
+  test("standard input is told by its first line", async () => {
+    for (const content of Object.values(files)) {
+      const source = { name: "stdin", bytes: Uint8Array.from(Buffer.from(content)) };
+      const split = { role: "test", name: "test", files: [source] } as const;
+      expect((await readExamples(split, rte)).examples).toEqual(want);
+    }
+  });
+});
+
+describe("columns", () => {
+  test("the user's names win over the task's", async () => {
+    const spec = { ...classes, textColumn: "b", pairColumn: "a", labelColumn: "c" };
+    const { examples } = await read("x.csv", "a,b,c\n1,2,yes\n3,4,no\n", spec);
+    expect(examples).toEqual([
+      { index: 0, text: "2", pair: "1", label: 1 },
+      { index: 1, text: "4", pair: "3", label: 0 },
+    ]);
+  });
+
+  test("naming columns of a CoLA file says that it has a header", async () => {
+    const spec = { ...classes, task: glueTasks.cola, textColumn: "s", labelColumn: "y" };
+    const { examples } = await read("x.tsv", "s\ty\nHe runs.\t1\n", spec);
+    expect(examples).toEqual([{ index: 0, text: "He runs.", label: 1 }]);
+  });
+
+  test("a file without a task is read by the names that GLUE uses", async () => {
+    expect((await read("x.csv", "text,label\nhi,a\nho,b\n", classes)).examples[1]?.label).toBe(1);
+    const paired = await read("x.csv", "premise,hypothesis,label\nhi,ho,a\nhi,he,b\n", classes);
+    expect(paired.examples[0]).toEqual({ index: 0, text: "hi", pair: "ho", label: 0 });
+  });
+
+  test("unknown columns are listed beside what there is", async () => {
+    expect(await failure("x.csv", "a,b\n1,2\n", classes)).toEqual([
+      'x.csv:1: no columns for text and label are known: got "a", "b"',
+      "name them with --text-column, --pair-column and --label-column",
+    ]);
+    expect((await failure("x.csv", "a,label\n1,2\n", { ...classes, textColumn: "txt" }))[0]).toBe(
+      'x.csv:1: the header lacks the column "txt": got "a", "label"',
+    );
+    expect((await failure("x.jsonl", '{"sentence1":"a"}', rte))[0]).toBe(
+      'x.jsonl:1: the object lacks the columns "sentence2", "label": got "sentence1"',
+    );
+  });
+
+  test("a name twice in the header is refused", async () => {
+    expect((await failure("x.tsv", "sentence\tlabel\tsentence\n", classes))[0]).toBe(
+      'x.tsv:1: the header has "sentence" more than once',
+    );
+  });
+
+  test("a file in another delimiter than its ending says is told", async () => {
+    expect((await failure("x.csv", "sentence1\tsentence2\tlabel\n", rte))[0]).toBe(
+      'x.csv:1: the header has TABs and no comma: this looks like TSV, got "sentence1\\tsentence2\\tlabel"',
+    );
+    expect((await failure("x.csv", "sentence1;sentence2;label\n", rte))[0]).toContain("semicolons");
+  });
+});
+
+describe("labels", () => {
+  test("classes that nobody names are the file's, integers by value", async () => {
+    const { examples, labelNames } = await read("x.csv", "text,label\na,10\nb,9\nc,10\n", classes);
+    expect(labelNames).toEqual(["9", "10"]);
+    expect(examples.map(({ label }) => label)).toEqual([1, 0, 1]);
+  });
+
+  test("JSON integers, booleans and strings name the same classes", async () => {
+    const json = '[{"text":"a","label":true},{"text":"b","label":"false"}]';
+    expect((await read("x.json", json, classes)).examples.map(({ label }) => label)).toEqual([
+      1, 0,
+    ]);
+  });
+
+  test("a label that training never saw is an error with the nearest name", async () => {
+    const spec = { ...classes, labelNames: ["no", "yes"] };
+    expect(await failure("x.csv", "text,label\na,yes\nb,Yes\n", spec)).toEqual([
+      'x.csv:3: "label" must be one of "no", "yes" (or 0..1), got "Yes"',
+      'did you mean "yes"?',
+    ]);
+  });
+
+  test("an integer is a name first when the names are integers", async () => {
+    const spec = { ...classes, labelNames: ["1", "2"] };
+    const { examples } = await read("x.csv", "text,label\na,1\nb,2\n", spec);
+    expect(examples.map(({ label }) => label)).toEqual([0, 1]);
+    expect((await failure("x.csv", "text,label\na,0\n", spec))[0]).toContain(
+      'must be one of "1", "2", got "0"',
+    );
+  });
+
+  test("-1 and nothing are missing labels where labels are optional, and errors where not", async () => {
+    const content = "sentence1,sentence2,label\na,b,-1\nc,d,\ne,f,1\n";
+    const { examples } = await read("x.csv", content, { ...rte, labels: "optional" });
+    expect(examples.map((example) => "label" in example)).toEqual([false, false, true]);
+    expect((await failure("x.csv", content, rte))[0]).toContain('x.csv:2: "label" must be one of');
+  });
+
+  test("-1 stays a class or a score of its own where it can be one", async () => {
+    const optional = { ...classes, labels: "optional", labelNames: ["-1", "1"] } as const;
+    expect((await read("x.csv", "text,label\na,-1\n", optional)).examples[0]?.label).toBe(0);
+    const score = { ...scores, labels: "optional" } as const;
+    expect((await read("x.csv", "text,label\na,-1\n", score)).examples[0]?.label).toBe(-1);
+  });
+
+  test("one class alone teaches nothing", async () => {
+    expect((await failure("x.csv", "text,label\na,1\nb,1\n", classes))[0]).toBe(
+      'x.csv: "label" needs 2 or more classes, got "1" alone',
+    );
+  });
+
+  test("fractions are no classes", async () => {
+    expect(await failure("x.jsonl", '{"text":"a","label":0.5}', classes)).toEqual([
+      'x.jsonl:1: "label" must be a class name or an integer, got 0.5',
+      "for scores use a regression task",
+    ]);
+  });
+
+  test("scores take every decimal spelling and nothing else", async () => {
+    const { examples, labelNames } = await read(
+      "x.csv",
+      "text,label\na,.5\nb,-1e2\nc,+3.\n",
+      scores,
+    );
+    expect(examples.map(({ label }) => label)).toEqual([0.5, -100, 3]);
+    expect(labelNames).toBeUndefined();
+    for (const wrong of ["0x10", "1,5", "inf", "1 ", "1e999"]) {
+      const [message] = await failure("x.tsv", `text\tlabel\na\t${wrong}\n`, scores);
+      expect(message).toBe(`x.tsv:2: "label" must be a finite number, got "${wrong}"`);
+    }
+  });
+});
+
+describe("texts", () => {
+  test("JSON values that are no strings are named with their type", async () => {
+    const lines = (value: string) => `{"text":"a","label":0}\n{"text":${value},"label":1}\n`;
+    for (const [value, type] of [
+      ["null", "null"],
+      ["3", "a number"],
+      ["[1]", "an array"],
+      ["{}", "an object"],
+    ] as const) {
+      expect((await failure("x.jsonl", lines(value), classes))[0]).toBe(
+        `x.jsonl:2: "text" is ${type}, not a string`,
+      );
+    }
+    expect((await failure("x.jsonl", '{"text":"a","label":0}\n{"label":1}', classes))[0]).toBe(
+      'x.jsonl:2: the row lacks "text"',
+    );
+    expect((await failure("x.json", '[{"text":"\\ud83d","label":0}]', classes))[0]).toBe(
+      'x.json: item 1: "text" holds half of a surrogate pair: not text',
+    );
+  });
+
+  test("a million empty texts are one warning", async () => {
+    const { warnings, examples } = await read("x.csv", "text,label\n,0\n ,1\nc,1\n,0\n", classes);
+    expect(examples).toHaveLength(4);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toEndWith('x.csv:2: "text" is empty (and 2 more like it)');
+  });
+
+  test("U+2028 and NUL do not end a line", async () => {
+    const { examples } = await read("x.tsv", "text\tlabel\na\u2028b\0\t0\nc\t1\n", classes);
+    expect(examples[0]?.text).toBe("a\u2028b\0");
+  });
+});
+
+describe("files", () => {
+  test("broken rows of QQP's release are skipped and told, other tasks refuse them", async () => {
+    const header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate";
+    const content = `${header}\n1\t1\t2\tA?\tbroken\nacross lines?\t1\n2\t1\t2\tA?\tB?\t1\n`;
+    const { examples, warnings } = await read("x.tsv", content, {
+      ...classes,
+      task: glueTasks.qqp,
+    });
+    expect(examples).toEqual([{ index: 0, text: "A?", pair: "B?", label: 1 }]);
+    expect(warnings[0]).toEndWith(
+      "x.tsv:2: row has 5 fields, the header has 6: skipped (and 1 more like it)",
+    );
+    const [message] = await failure("x.tsv", "sentence1\tsentence2\tlabel\nA\tB\n", rte);
+    expect(message).toBe("x.tsv:2: row has 2 fields, the header has 3");
+  });
+
+  test("the first byte that is not UTF-8 is found behind real U+FFFD and 4-byte characters", async () => {
+    const text = Buffer.from("text\tlabel\n\ufffd🙂é\t0\nb");
+    const content = Buffer.concat([text, Buffer.from([0xed, 0xa0, 0x80]), Buffer.from("\t1\n")]);
+    expect((await failure("x.tsv", content, classes))[0]).toBe(
+      `x.tsv:3: byte 0xed at offset ${text.length} is not valid UTF-8`,
+    );
+  });
+
+  test("UTF-16 is named", async () => {
+    const content = Buffer.from("\ufefftext\tlabel\n", "utf16le");
+    expect(await failure("x.tsv", content, classes)).toEqual([
+      "x.tsv:1: byte 0xff at offset 0 is not valid UTF-8",
+      "the file looks like UTF-16: convert it, for example with iconv",
+    ]);
+  });
+
+  test("what is no data file is named", async () => {
+    expect((await failure("x.xlsx", "PK", classes))[0]).toBe(
+      "x.xlsx: the ending is not a known format",
+    );
+    const missing = readExamples(fileSplit("/nonexistent/x.csv", "train"), classes);
+    await expect(missing).rejects.toThrow("/nonexistent/x.csv: does not exist");
+  });
+
+  test("JSON that is cut or no object names its place", async () => {
+    expect(
+      (await failure("x.jsonl", '{"text":"a","label":0}\n\n{"text":', classes))[0],
+    ).toStartWith("x.jsonl:3: the line is not valid JSON");
+    expect((await failure("x.jsonl", '{"text":"a"}\n[1]\n', classes))[0]).toBe(
+      "x.jsonl:2: the line is an array, not an object",
+    );
+    expect((await failure("x.json", "[1]", classes))[0]).toBe(
+      "x.json: item 1: the item is a number, not an object",
+    );
+  });
+
+  test("a limit takes the first rows but knows the classes of all", async () => {
+    const { examples, labelNames } = await read("x.csv", "text,label\na,x\nb,y\nc,z\n", {
+      ...classes,
+      limit: 1,
+    });
+    expect(examples).toHaveLength(1);
+    expect(labelNames).toEqual(["x", "y", "z"]);
+  });
+});

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  cachedTokens,
+  cacheFolder,
+  packTokens,
+  tokenCacheKey,
+  tokensOf,
+} from "../../../core/data/token-cache.ts";
+import { fileOf, folderOf } from "./temp-files.ts";
+
+const rows = [
+  { ids: Int32Array.of(1, 279, 128_000, 2), typeIds: Int32Array.of(0, 0, 1, 1) },
+  { ids: Int32Array.of(), typeIds: Int32Array.of() },
+  { ids: Int32Array.of(1, 2), typeIds: Int32Array.of(0, 0) },
+];
+const key = tokenCacheKey({
+  inputs: [{ text: "a", pair: "b" }],
+  tokenizer: "t",
+  options: { maxLength: 8 },
+});
+
+function build() {
+  let built = 0;
+  const make = () => {
+    built++;
+    return packTokens(rows);
+  };
+  return { make, times: () => built };
+}
+
+describe("tokens that were made once", () => {
+  test("come back as they were, without being made again", () => {
+    const folder = folderOf({});
+    const { make, times } = build();
+    expect(cachedTokens(key, make, folder).fromCache).toBe(false);
+    const { tokens, fromCache } = cachedTokens(key, make, folder);
+    expect(fromCache).toBe(true);
+    expect(times()).toBe(1);
+    rows.forEach((row, i) => expect(tokensOf(tokens, i)).toEqual(row));
+    expect(() => tokensOf(tokens, 3)).toThrow("input 3 of 3");
+  });
+
+  test("a damaged file is made anew, wherever the damage is", () => {
+    const folder = folderOf({});
+    const { make, times } = build();
+    cachedTokens(key, make, folder);
+    const path = join(folder, "tokens", `${key}.bin`);
+    const whole = readFileSync(path);
+    let made = 1;
+    for (let at = 0; at < whole.length; at++) {
+      const damaged = Uint8Array.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ 0x80;
+      if (at >= 52 && at < 56) continue; // four bytes that mean nothing
+      for (const content of [
+        damaged,
+        whole.subarray(0, at),
+        Buffer.concat([whole, whole.subarray(0, at + 1)]),
+      ]) {
+        writeFileSync(path, content);
+        expect(cachedTokens(key, make, folder).fromCache).toBe(false);
+        expect(times()).toBe(++made);
+      }
+    }
+    expect(readFileSync(path).equals(whole)).toBe(true);
+    expect(readdirSync(join(folder, "tokens"))).toEqual([`${key}.bin`]);
+  });
+
+  test("a folder that cannot be written costs a warning, not the run", () => {
+    const { make } = build();
+    const { tokens, warning } = cachedTokens(key, make, fileOf("file", ""));
+    expect(tokensOf(tokens, 2).ids).toEqual(Int32Array.of(1, 2));
+    expect(warning).toStartWith("tokens are not cached: ");
+  });
+});
+
+test("a key knows texts, pairs, tokenizer and options apart", () => {
+  const base = {
+    inputs: [{ text: "ab" }, { text: "c" }],
+    tokenizer: "t",
+    options: { maxLength: 8, cut: "longest" },
+  };
+  const keys = [
+    base,
+    { ...base, inputs: [{ text: "a" }, { text: "bc" }] },
+    { ...base, inputs: [{ text: "ab", pair: "c" }] },
+    { ...base, inputs: [{ text: "ab", pair: "" }, { text: "c" }] },
+    { ...base, tokenizer: "u" },
+    { ...base, options: { maxLength: 9, cut: "longest" } },
+  ].map(tokenCacheKey);
+  expect(new Set(keys).size).toBe(keys.length);
+  expect(tokenCacheKey({ ...base, options: { cut: "longest", maxLength: 8 } })).toBe(
+    tokenCacheKey(base),
+  );
+});
+
+test("the cache is the user's", () => {
+  expect(cacheFolder({ XDG_CACHE_HOME: "/c", HOME: "/h" })).toBe("/c/adalora");
+  expect(cacheFolder({ XDG_CACHE_HOME: "c", HOME: "/h" })).toBe("/h/.cache/adalora");
+  expect(cacheFolder({ HOME: "/h" })).toBe("/h/.cache/adalora");
+});
