@@ -67,7 +67,8 @@ function replaceAtomically(path: string, write: (scratch: string) => void): void
     write(scratch);
     syncPath(dirname(target));
   } catch (error) {
-    rmSync(scratch, { recursive: true, force: true });
+    // Where the parent is not a folder there is nothing to remove.
+    if (existsSync(scratch)) rmSync(scratch, { recursive: true });
     throw fileError(path, error);
   }
 }

@@ -31,10 +31,7 @@ function readZip(file: MappedFile): Map<string, StoredTensor> {
       "save model.state_dict() with torch.save",
     );
   }
-  const bytesOf = (entry: string) => {
-    const place = entries.get(prefix + entry);
-    return place === undefined ? undefined : file.view(place.offset, place.size);
-  };
+  const bytesOf = (entry: string) => entries.get(prefix + entry)?.();
   const order = Buffer.from(bytesOf("byteorder") ?? "little").toString("latin1");
   if (order !== "little") {
     throw errors.file(

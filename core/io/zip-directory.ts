@@ -1,11 +1,8 @@
 import { errors } from "../errors.ts";
 import type { MappedFile } from "./mapped-file.ts";
 
-/** Where the bytes of an uncompressed entry lie in the archive. */
-export interface ZipEntry {
-  readonly offset: number;
-  readonly size: number;
-}
+/** Gives the bytes of an entry, a view of the archive; an AdaloraError when they are compressed, encrypted or not there. */
+export type ZipEntry = () => Uint8Array;
 
 const SIGNATURE = { local: 0x04034b50, central: 0x02014b50, end: 0x06054b50, end64: 0x06064b50 };
 const LOCATOR64 = 0x07064b50;
@@ -117,7 +114,7 @@ function readCentral(directory: DataView, at: number, where: string): CentralRec
   };
 }
 
-function locate(file: MappedFile, record: CentralRecord): ZipEntry {
+function viewEntry(file: MappedFile, record: CentralRecord): Uint8Array {
   const where = `${file.path}: "${record.name}"`;
   if (record.encrypted) throw errors.file(where, "is encrypted");
   if (record.method !== 0 || record.size !== record.storedSize) {
@@ -129,17 +126,10 @@ function locate(file: MappedFile, record: CentralRecord): ZipEntry {
     throw errors.file(where, `has no local header at byte ${record.localOffset}`);
   }
   const names = local.getUint16(26, true) + local.getUint16(28, true);
-  const offset = record.localOffset + BYTES.local + names;
-  if (offset + record.size > file.size) {
-    throw errors.file(
-      where,
-      `needs bytes up to ${offset + record.size} of a file of ${file.size} bytes`,
-    );
-  }
-  return { offset, size: record.size };
+  return file.view(record.localOffset + BYTES.local + names, record.size);
 }
 
-/** Reads the directory of a zip archive (zip64 too) whose entries are all stored uncompressed, as torch.save writes it. */
+/** Reads the directory of a zip archive (zip64 too). Entries must be stored uncompressed, as torch.save does, to be viewed. */
 export function readZipDirectory(file: MappedFile): Map<string, ZipEntry> {
   const { count, size, offset } = findDirectory(file);
   const directory = over(file.view(offset, size));
@@ -148,7 +138,7 @@ export function readZipDirectory(file: MappedFile): Map<string, ZipEntry> {
   for (let i = 0; i < count; i++) {
     const record = readCentral(directory, at, file.path);
     if (entries.has(record.name)) throw errors.file(file.path, `holds "${record.name}" twice`);
-    entries.set(record.name, locate(file, record));
+    entries.set(record.name, () => viewEntry(file, record));
     at += record.length;
   }
   return entries;
