@@ -7,6 +7,8 @@ const RULES: Readonly<Record<string, readonly [rule: string, hint?: string]>> = 
   EROFS: ["is on a read-only file system"],
   EISDIR: ["is a folder, not a file"],
   ENOTDIR: ["a part of this path is a file, not a folder"],
+  // What making the parent folders says in the same case.
+  EEXIST: ["a part of this path is a file, not a folder"],
   ENOSPC: ["no space is left on the device", "free some space and run again"],
   EDQUOT: ["the disk quota is used up", "free some space and run again"],
   EMFILE: ["too many files are open", "raise the limit with ulimit -n"],
