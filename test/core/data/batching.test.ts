@@ -97,3 +97,10 @@ test("every order of a shuffle is equally likely", () => {
   // 1000 each, standard deviation 29
   for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(130);
 });
+
+test("draws are even where words do not divide evenly", () => {
+  const draw = drawsOf(1, 0, 0);
+  const below = 3 * 2 ** 30; // a plain remainder would fall below 2^30 in half of the draws
+  const low = Array.from({ length: 3000 }, () => draw(below)).filter((n) => n < 2 ** 30).length;
+  expect(Math.abs(low - 1000)).toBeLessThan(130);
+});

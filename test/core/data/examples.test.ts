@@ -237,6 +237,13 @@ describe("files", () => {
     );
   });
 
+  test("a character cut short is not taken for a real U+FFFD", async () => {
+    const content = Buffer.concat([Buffer.from("text\tlabel\n"), Buffer.from([0xef, 0xbf, 0x41])]);
+    expect((await failure("x.tsv", content, classes))[0]).toStartWith(
+      "x.tsv:2: byte 0xef at offset 11 ",
+    );
+  });
+
   test("UTF-16 is named", async () => {
     const content = Buffer.from("\ufefftext\tlabel\n", "utf16le");
     expect(await failure("x.tsv", content, classes)).toEqual([

@@ -63,6 +63,11 @@ describe("a data folder", () => {
     );
   });
 
+  test("a shard twice is an error, not rows twice", () => {
+    const twice = ["train-00000-of-00002.parquet", "train-00000-of-00002-0a1b.parquet"];
+    expect(() => located(twice)).toThrow("the train split is not whole");
+  });
+
   test("two files for one split are an error, not a choice", () => {
     expect(() => located(["train.tsv", "train.csv"])).toThrow(
       'more than one file is the train split: "train.csv", "train.tsv"',

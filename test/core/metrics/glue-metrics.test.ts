@@ -100,6 +100,14 @@ describe("a task's metrics", () => {
     );
   });
 
+  test("scores that hardly differ are told", () => {
+    const close = [2.5, 2.5000000000001, 2.5000000000002];
+    expect(explainMetrics(glueTasks.stsb, close, [1, 2, 3])[0]).toBe(
+      "pearson may be inaccurate: the predictions hardly differ",
+    );
+    expect(explainMetrics(glueTasks.stsb, [2.5, 2.50001, 2.5], [1, 2, 3])).toEqual([]);
+  });
+
   test("lists of different lengths are refused", () => {
     expect(() => glueMetrics(glueTasks.rte, [1], [1, 0])).toThrow(
       "[accuracy] needs a prediction for each label: got 1 and 2",
