@@ -1,0 +1,95 @@
+import { errors } from "../core/errors.ts";
+import type { Setting, SettingTable } from "../core/train/setting.ts";
+import { kebab, nearest, spellings } from "./names.ts";
+
+/** A flag's value, and the flag as it was typed: "--lora_r". */
+export interface Given {
+  readonly value: unknown;
+  readonly flag: string;
+}
+
+export interface ParsedArgs {
+  readonly positionals: readonly string[];
+  /** The flags that were given, by their setting's key. */
+  readonly given: ReadonlyMap<string, Given>;
+}
+
+/**
+ * Reads a command line against a table of settings: `--name value`, `--name=value`, `--switch`, `--no-switch`,
+ * names in kebab-case, snake_case or camelCase. Throws E_FLAG for a flag that the table doesn't have, is given
+ * twice, lacks its value or has a wrong one.
+ */
+export function parseArgs(args: readonly string[], table: SettingTable): ParsedArgs {
+  const names = spellings(table);
+  const positionals: string[] = [];
+  const given = new Map<string, Given>();
+  const rest = [...args];
+  for (let token = rest.shift(); token !== undefined; token = rest.shift()) {
+    if (token === "--") {
+      positionals.push(...rest);
+      break;
+    }
+    if (!isFlag(token)) {
+      positionals.push(token);
+      continue;
+    }
+    const [flag, inline] = splitOnce(token, "=");
+    const { key, negated } = find(flag, names, table);
+    if (given.has(key)) throw errors.flag(bare(flag), "is given twice");
+    const setting = table[key]!;
+    const raw = negated
+      ? negation(flag, setting, inline)
+      : (inline ?? takeValue(flag, setting, rest));
+    const value = setting.read(raw);
+    if (value === undefined) {
+      throw errors.flag(bare(flag), `must be ${setting.want}, got ${JSON.stringify(raw)}`);
+    }
+    given.set(key, { value, flag });
+  }
+  return { positionals, given };
+}
+
+// --- internal ---
+
+/** Not "-", which stands for stdin, and not a negative number. */
+const isFlag = (token: string) => /^--?[A-Za-z]/.test(token);
+
+const bare = (flag: string) => flag.replace(/^--?/, "");
+
+function splitOnce(token: string, separator: string): [string, string | undefined] {
+  const at = token.indexOf(separator);
+  return at < 0 ? [token, undefined] : [token.slice(0, at), token.slice(at + 1)];
+}
+
+function find(flag: string, names: ReadonlyMap<string, string>, table: SettingTable) {
+  const name = kebab(bare(flag));
+  const key = flag.startsWith("--") ? names.get(name) : undefined;
+  if (key !== undefined) return { key, negated: false };
+  const positive = name.startsWith("no-") ? names.get(name.slice(3)) : undefined;
+  if (positive !== undefined) return { key: positive, negated: true };
+  const switches = [...names].filter(([, k]) => table[k]?.hint === undefined);
+  throw errors.unknownFlag(
+    bare(flag),
+    nearest(name, [...names.keys(), ...switches.map(([n]) => `no-${n}`)]),
+  );
+}
+
+function negation(flag: string, { hint }: Setting<unknown>, inline: string | undefined): string {
+  const name = bare(flag);
+  if (hint !== undefined) throw errors.flag(name.slice(3), `takes a value: there is no --${name}`);
+  if (inline !== undefined) throw errors.flag(name, `takes no value, got "${inline}"`);
+  return "false";
+}
+
+/** The value of a flag from the words after it: a switch takes only a literal true or false. */
+function takeValue(flag: string, { hint, want }: Setting<unknown>, rest: string[]): string {
+  const next = rest[0];
+  if (hint === undefined) {
+    return next !== undefined && /^(true|false)$/i.test(next) ? (rest.shift() ?? next) : "true";
+  }
+  if (next === undefined || isFlag(next) || next === "--") {
+    throw errors.flag(bare(flag), `needs a value: ${want}`);
+  }
+  rest.shift();
+  return next;
+}

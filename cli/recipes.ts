@@ -1,0 +1,20 @@
+/** The recipes, embedded in the executable and read when used: the settings of the paper, a file a task. */
+const recipes: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {
+  cola: () => import("./recipes/cola.toml"),
+  sst2: () => import("./recipes/sst2.toml"),
+  mrpc: () => import("./recipes/mrpc.toml"),
+  stsb: () => import("./recipes/stsb.toml"),
+  qqp: () => import("./recipes/qqp.toml"),
+  mnli: () => import("./recipes/mnli.toml"),
+  qnli: () => import("./recipes/qnli.toml"),
+  rte: () => import("./recipes/rte.toml"),
+  wnli: () => import("./recipes/wnli.toml"),
+};
+
+/** In the order of the help page. */
+export const recipeNames: readonly string[] = Object.keys(recipes);
+
+/** A recipe's keys and values; undefined when there is none of that name. */
+export async function loadRecipe(name: string): Promise<unknown> {
+  return Object.hasOwn(recipes, name) ? (await recipes[name]?.())?.default : undefined;
+}
