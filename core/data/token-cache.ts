@@ -78,15 +78,15 @@ export interface CachedTokens {
 }
 
 /** Tokens from the cache, or made by `build` and kept there. A cache file that is damaged in any way is made anew. */
-export function cachedTokens(
+export async function cachedTokens(
   key: string,
-  build: () => PackedTokens,
+  build: () => Promise<PackedTokens>,
   folder: string = cacheFolder(),
-): CachedTokens {
+): Promise<CachedTokens> {
   const path = join(folder, "tokens", `${key}.bin`);
   const known = readTokens(path, key);
   if (known !== undefined) return { tokens: known, fromCache: true };
-  const tokens = build();
+  const tokens = await build();
   try {
     writeFileAtomic(path, encodeTokens(tokens, key));
   } catch (error) {
