@@ -7,8 +7,8 @@ test("a submission names classes, numbers them, or gives scores within the range
     "index\tprediction\n0\tcontradiction\n1\tentailment\n",
   );
   expect(submissionText(glueTasks.cola, [1])).toBe("index\tprediction\n0\t1\n");
-  expect(submissionText(glueTasks.stsb, [-0.2, 3.14159, 5.4])).toBe(
-    "index\tprediction\n0\t0.000\n1\t3.142\n2\t5.000\n",
+  expect(submissionText(glueTasks.stsb, [-0.2, 2.71651, 5.4])).toBe(
+    "index\tprediction\n0\t0.000\n1\t2.717\n2\t5.000\n",
   );
   expect(() => submissionText(glueTasks.rte, [2])).toThrow("rte has no class 2");
 });
