@@ -21,6 +21,13 @@ export interface DelimitedOptions {
  */
 export function delimitedTable(text: string, name: string, options: DelimitedOptions): Table {
   if (text.length === 0) throw errors.file(name, "the file is empty");
+  if (!text.includes("\n") && text.trimEnd().includes("\r")) {
+    throw errors.file(
+      `${name}:1`,
+      "lines end with CR alone",
+      "convert the line ends to LF or CR LF",
+    );
+  }
   const records = options.format === "tsv" ? tsvRecords(text) : csvRecords(text, name);
   const columns = options.fields ?? headerOf(records, name);
   return {

@@ -155,7 +155,8 @@ function textOf(
 /** Where the file itself names its classes, an integer is that name: its order may not be the task's. */
 function namedByFile(cell: unknown, table: Table, column: string | undefined, at: number): unknown {
   const names = column === undefined ? undefined : table.classNames?.(column);
-  if (names === undefined || cell === null || Number(cell) === -1) return cell;
+  const isInteger = typeof cell === "bigint" || typeof cell === "number";
+  if (names === undefined || !isInteger || Number(cell) === -1) return cell;
   const name = names[Number(cell)];
   if (name !== undefined) return name;
   throw errors.file(

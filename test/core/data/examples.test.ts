@@ -244,6 +244,12 @@ describe("files", () => {
     );
   });
 
+  test("line ends of old Macs are named", async () => {
+    expect((await failure("x.tsv", "text\tlabel\ra\t0\rb\t1\r", classes))[0]).toBe(
+      "x.tsv:1: lines end with CR alone",
+    );
+  });
+
   test("UTF-16 is named", async () => {
     const content = Buffer.from("\ufefftext\tlabel\n", "utf16le");
     expect(await failure("x.tsv", content, classes)).toEqual([
