@@ -34,8 +34,8 @@ describe("tokens that were made once", () => {
   test("come back as they were, without being made again", async () => {
     const folder = folderOf({});
     const { make, times } = build();
-    expect((await await cachedTokens(key, make, folder)).fromCache).toBe(false);
-    const { tokens, fromCache } = await await cachedTokens(key, make, folder);
+    expect((await cachedTokens(key, make, folder)).fromCache).toBe(false);
+    const { tokens, fromCache } = await cachedTokens(key, make, folder);
     expect(fromCache).toBe(true);
     expect(times()).toBe(1);
     rows.forEach((row, i) => expect(tokensOf(tokens, i)).toEqual(row));
@@ -45,7 +45,7 @@ describe("tokens that were made once", () => {
   test("a damaged file is made anew, wherever the damage is", async () => {
     const folder = folderOf({});
     const { make, times } = build();
-    await await cachedTokens(key, make, folder);
+    await cachedTokens(key, make, folder);
     const path = join(folder, "tokens", `${key}.bin`);
     const whole = readFileSync(path);
     let made = 1;
@@ -59,7 +59,7 @@ describe("tokens that were made once", () => {
         Buffer.concat([whole, whole.subarray(0, at + 1)]),
       ]) {
         writeFileSync(path, content);
-        expect((await await cachedTokens(key, make, folder)).fromCache).toBe(false);
+        expect((await cachedTokens(key, make, folder)).fromCache).toBe(false);
         expect(times()).toBe(++made);
       }
     }
@@ -69,7 +69,7 @@ describe("tokens that were made once", () => {
 
   test("a folder that cannot be written costs a warning, not the run", async () => {
     const { make } = build();
-    const { tokens, warning } = await await cachedTokens(key, make, fileOf("file", ""));
+    const { tokens, warning } = await cachedTokens(key, make, fileOf("file", ""));
     expect(tokensOf(tokens, 2).ids).toEqual(Int32Array.of(1, 2));
     expect(warning).toStartWith("tokens are not cached: ");
   });
