@@ -1,4 +1,4 @@
-import { type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
+import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { errors, invariant } from "../core/errors.ts";
 import { libc, pointerAt, sanitizer } from "./libc.ts";
 
@@ -125,16 +125,15 @@ function waitingBlocks() {
   };
 }
 
-/** Receives an address from C; over an ArrayBuffer, because small typed arrays move. */
+/** Receives an address from C. The array itself is passed in each call: an address does not keep it alive. */
 const slot = new BigUint64Array(new ArrayBuffer(8));
-const slotPointer = ptr(slot);
 
 const isMapped = (size: number) => size >= HUGE_PAGE && sanitizer === undefined;
 
 function acquire(size: number): Pointer | undefined {
   if (isMapped(size)) return mapAligned(size);
-  const status = libc.posix_memalign(slotPointer, ALIGNMENT, size);
-  return status === 0 ? pointerAt(read.ptr(slotPointer, 0)) : undefined;
+  const status = libc.posix_memalign(slot, ALIGNMENT, size);
+  return status === 0 ? pointerAt(Number(slot[0])) : undefined;
 }
 
 function release(pointer: Pointer, size: number) {

@@ -1,5 +1,5 @@
 import type { Pointer } from "bun:ffi";
-import { CString, ptr, read } from "bun:ffi";
+import { CString } from "bun:ffi";
 import { AdaloraError, invariant } from "../../core/errors.ts";
 import { pointerAt } from "../libc.ts";
 import { checked, openLibrary } from "../load.ts";
@@ -60,6 +60,7 @@ const SYMBOLS = {
 
 const TYPE: Readonly<Record<MatmulType, number>> = { bf16: 2, f32: 3 };
 const ARG = { src: 1, dst: 17, weights: 33, bias: 41 } as const;
+const ARGUMENT_BYTES = 16;
 const CPU_ENGINE = 1;
 const IN_ORDER = 1;
 const QUERY_IMPLEMENTATION = 8;
@@ -67,8 +68,9 @@ const QUERY_IMPLEMENTATION = 8;
 /** A new shape costs 0.4 ms of code generation; a packed batch seldom has the row count of the last one. */
 const KEPT_SHAPES = 512;
 
-/** Receives a handle from C; over an ArrayBuffer, because small typed arrays move. */
-const slot = ptr(new BigUint64Array(new ArrayBuffer(8)));
+/** Receives a handle from C. The array itself is passed in each call: an address does not keep it alive. */
+const slot = new BigUint64Array(new ArrayBuffer(8));
+type Slot = typeof slot;
 
 /** Matrix products as oneDNN primitives, kept by shape; past 512 shapes the one used longest ago goes. */
 export function openMatmul(path: string): Matmul {
@@ -100,7 +102,7 @@ export function openMatmul(path: string): Matmul {
       invariant(shape.bias === (bias !== undefined), "a bias is given when the shape has one");
       const found = primitive(shape);
       found.bind(a, b, c, bias);
-      execute(found.handle, stream, found.arguments, found.argumentsAt);
+      execute(found.handle, stream, found.arguments.byteLength / ARGUMENT_BYTES, found.arguments);
     },
     implementation: (shape) => primitive(shape).implementation,
     bf16: hasBf16(api, engine),
@@ -111,9 +113,9 @@ type Api = ReturnType<typeof openApi>;
 const openApi = (path: string) => openLibrary("oneDNN", [path], SYMBOLS, "").symbols;
 
 /** Calls a function that writes a new handle to its first argument, and returns the handle. */
-function made(call: string, create: (to: Pointer) => number): Pointer {
+function made(call: string, create: (to: Slot) => number): Pointer {
   checked(call, create, dnnlStatus)(slot);
-  return pointerAt(read.ptr(slot, 0));
+  return pointerAt(Number(slot[0]));
 }
 
 const shapeKey = ({ m, n, k, a, b, c, bias, accumulate }: MatmulShape) =>
@@ -123,8 +125,8 @@ const shapeKey = ({ m, n, k, a, b, c, bias, accumulate }: MatmulShape) =>
 interface Primitive {
   readonly handle: Pointer;
   readonly implementation: string;
-  readonly arguments: number;
-  readonly argumentsAt: Pointer;
+  /** dnnl_exec_arg_t[]: { int32 argument; (4 bytes of padding) void *memory; } */
+  readonly arguments: DataView;
   /** Points the arguments at the operands of the next execution. */
   bind(a: Pointer, b: Pointer, c: Pointer, bias: Pointer | undefined): void;
   destroy(): void;
@@ -166,8 +168,7 @@ function createPrimitive(api: Api, engine: Pointer, shape: MatmulShape): Primiti
   return {
     handle,
     implementation,
-    arguments: operands.length,
-    argumentsAt: ptr(table),
+    arguments: table,
     bind(...data) {
       for (const [i, memory] of memories.entries()) set(memory, data[i] ?? null);
     },
@@ -178,12 +179,11 @@ function createPrimitive(api: Api, engine: Pointer, shape: MatmulShape): Primiti
   };
 }
 
-/** dnnl_exec_arg_t[]: { int32 argument; (4 bytes of padding) void *memory; } */
 function argumentTable(names: readonly number[], memories: readonly Pointer[]): DataView {
-  const table = new DataView(new ArrayBuffer(16 * names.length));
+  const table = new DataView(new ArrayBuffer(ARGUMENT_BYTES * names.length));
   for (const [i, name] of names.entries()) {
-    table.setInt32(16 * i, name, true);
-    table.setBigUint64(16 * i + 8, BigInt(memories[i] ?? 0), true);
+    table.setInt32(ARGUMENT_BYTES * i, name, true);
+    table.setBigUint64(ARGUMENT_BYTES * i + 8, BigInt(memories[i] ?? 0), true);
   }
   return table;
 }

@@ -1,0 +1,71 @@
+/** The second half of set-up: oneDNN and the C kernels. bootstrap.sh has seen to Bun and the npm packages. */
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { AdaloraError } from "../../core/errors.ts";
+import { buildKernels } from "../../ffi/cpu/build.ts";
+import { openDnnl } from "../../ffi/cpu/dnnl.ts";
+import { usableLevels } from "../../ffi/cpu/isa.ts";
+import { openOpenMp } from "../../ffi/cpu/openmp.ts";
+import { nativeDir, projectDir } from "../../ffi/places.ts";
+import { fetchDnnl, isFetched } from "./onednn.ts";
+
+/** Exit status when something could not be had; bootstrap.sh knows it. */
+const INCOMPLETE = 3;
+
+const verbose = process.argv.includes("--verbose");
+const say = (line: string) => console.error(`set-up: ${line}`);
+const seconds = (start: number) => `${((performance.now() - start) / 1000).toFixed(1)} s`;
+
+/** Does one part of the set-up; a lack is told with what cures it, and ends that part alone. */
+async function part(what: string, work: () => Promise<void>): Promise<string | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AdaloraError)) throw error;
+    say(`${what} missing: ${error.message}`);
+    if (error.hint !== undefined) say(`  ${error.hint}`);
+    return what;
+  }
+}
+
+async function oneDnn() {
+  const start = performance.now();
+  openOpenMp(undefined);
+  try {
+    const { version, path } = openDnnl();
+    if (verbose) say(`oneDNN ${version}: ${shown(path)}`);
+    return;
+  } catch (error) {
+    if (process.env["ADALORA_DNNL"] !== undefined || isFetched()) throw error;
+  }
+  say("oneDNN: fetching it (37 MiB) ...");
+  await fetchDnnl();
+  const { version, path } = openDnnl();
+  say(`oneDNN ${version}: fetched to ${shown(path)} in ${seconds(start)}`);
+}
+
+async function kernels() {
+  const start = performance.now();
+  usableLevels(); // refuses a CPU that none of the libraries could serve
+  const { manifest, compiled, warnings } = await buildKernels();
+  if (warnings !== "") say(warnings.trimEnd());
+  if (compiled.length > 0)
+    say(
+      `C kernels: compiled for ${compiled.join(", ")} by ${manifest.compiler} in ${seconds(start)}`,
+    );
+  else if (verbose) say(`C kernels: ${Object.keys(manifest.libraries).join(", ")}, up to date`);
+}
+
+const shown = (path: string) => (path.startsWith(projectDir) ? relative(projectDir, path) : path);
+
+mkdirSync(nativeDir, { recursive: true });
+const parts = await Promise.all([part("C kernels", kernels), part("oneDNN", oneDnn)]);
+const missing = parts.filter((what) => what !== undefined);
+if (missing.length > 0) say(`the CPU backend can't run without ${missing.join(" and ")}`);
+else if (verbose) say("ready");
+
+const stamp = join(nativeDir, `ready.${process.pid}`);
+writeFileSync(stamp, missing.map((what) => `${what} missing\n`).join(""));
+renameSync(stamp, join(nativeDir, "ready"));
+process.exitCode = missing.length > 0 ? INCOMPLETE : 0;

@@ -1,0 +1,142 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { errors } from "../../core/errors.ts";
+import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
+import { unzip } from "./unzip.ts";
+
+/** The portable build of oneDNN 3.2 for GNU OpenMP: it needs glibc 2.27, libstdc++ and libgomp. */
+const WHEEL = {
+  name: "onednn-cpu-gomp",
+  version: "2023.2.0",
+  sha256: "2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb",
+};
+const LIBRARY = {
+  bytes: 54_569_528,
+  sha256: "e6376208cf6bacb041c346b504207e3aa1189a13f941c92a4383a55ac27058ae",
+};
+/** What of the wheel is kept: the library, and the licences that go with it. */
+const KEPT = ["/lib/libdnnl.so.3", "/onednn/LICENSE", "/onednn/THIRD-PARTY-PROGRAMS"];
+
+const FETCH_LIMIT_MS = 100_000;
+
+/** Whether set-up's own copy is in place and whole. */
+export const isFetched = (path = fetchedDnnl) =>
+  existsSync(path) && statSync(path).size === LIBRARY.bytes;
+
+/**
+ * Fetches oneDNN with pip (or uv) and puts it in place in one step, or not at all.
+ * Throws E_MACHINE with what is missing, or E_FILE when what came is not what was asked for.
+ */
+export async function fetchDnnl(to = fetchedDnnl, env = process.env): Promise<void> {
+  const place = dirname(to);
+  const part = await mkdtemp(join(dirname(place), "tmp."));
+  try {
+    await download(part, env);
+    const kept = await wheelContent(part);
+    const whole = join(part, basename(place));
+    await mkdir(whole);
+    for (const [name, bytes] of kept) writeFileSync(join(whole, basename(name)), bytes);
+    if (!isFetched(to)) rmSync(place, { recursive: true, force: true });
+    putInPlace(whole, place, to);
+  } finally {
+    await rm(part, { recursive: true, force: true });
+  }
+}
+
+function putInPlace(whole: string, place: string, library: string) {
+  try {
+    renameSync(whole, place);
+  } catch (error) {
+    if (!isFetched(library)) throw error; // else another set-up was faster
+  }
+}
+
+const PIP_DOWNLOAD = (
+  "download --quiet --no-input --disable-pip-version-check --timeout 20 --retries 2 " +
+  "--no-deps --only-binary :all: --require-hashes --dest . -r requirements.txt"
+).split(" ");
+const UV_INSTALL =
+  "pip install --quiet --no-deps --only-binary :all: --require-hashes --target site -r requirements.txt".split(
+    " ",
+  );
+
+/** Ways to get a wheel, in the order of trying: the first whose probe runs is used. */
+const FETCHERS = [
+  {
+    probe: ["python3", "-m", "pip", "--version"],
+    fetch: ["python3", "-m", "pip", ...PIP_DOWNLOAD],
+  },
+  { probe: ["pip3", "--version"], fetch: ["pip3", ...PIP_DOWNLOAD] },
+  { probe: ["pip", "--version"], fetch: ["pip", ...PIP_DOWNLOAD] },
+  { probe: ["uv", "--version"], fetch: ["uv", ...UV_INSTALL] },
+];
+
+async function download(folder: string, env: NodeJS.ProcessEnv) {
+  const fetch = await firstFetcher(folder, env);
+  if (fetch === undefined)
+    throw errors.machine(
+      "neither pip nor uv runs here",
+      "apt-get install python3-pip (or install your system's oneDNN 3), then: npm run setup",
+    );
+  const wanted = `${WHEEL.name}==${WHEEL.version} --hash=sha256:${WHEEL.sha256}\n`;
+  writeFileSync(join(folder, "requirements.txt"), wanted);
+  const complaint = await run(fetch, folder, env);
+  if (complaint !== undefined)
+    throw errors.machine(
+      `${fetch[0]} could not fetch ${WHEEL.name}: ${complaint}`,
+      "is the network there? then: npm run setup",
+    );
+}
+
+async function firstFetcher(folder: string, env: NodeJS.ProcessEnv) {
+  for (const { probe, fetch } of FETCHERS)
+    if ((await run(probe, folder, env)) === undefined) return fetch;
+  return undefined;
+}
+
+/** Runs a command quietly. What it complained of last is returned when it fails. */
+async function run(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
+  let child: Bun.Subprocess<"ignore", "ignore", "pipe">;
+  try {
+    child = Bun.spawn([...command], {
+      cwd,
+      env: { ...env, PIP_REQUIRE_VIRTUALENV: "0" },
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: FETCH_LIMIT_MS,
+    });
+  } catch {
+    return "does not run"; // no such command
+  }
+  const lines = (await new Response(child.stderr).text()).trim().split("\n");
+  if ((await child.exited) === 0) return undefined;
+  if (child.signalCode !== null) return `no end after ${FETCH_LIMIT_MS / 1000} s`;
+  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "";
+}
+
+/** What is kept of the wheel that pip left in `folder`, or of the tree that uv unpacked there; checked. */
+async function wheelContent(folder: string): Promise<Map<string, Uint8Array>> {
+  const wheel = (await readdir(folder)).find((name) => name.endsWith(".whl"));
+  const kept = wheel === undefined ? unpacked(join(folder, "site")) : packed(join(folder, wheel));
+  const library = kept.get("/lib/libdnnl.so.3");
+  if (library === undefined || sha256(library) !== LIBRARY.sha256)
+    throw errors.file("libdnnl.so.3", "is not the library that belongs to the wheel");
+  return kept;
+}
+
+function packed(path: string): Map<string, Uint8Array> {
+  const bytes = readFileSync(path);
+  if (sha256(bytes) !== WHEEL.sha256) throw errors.file(basename(path), "has a wrong sha256");
+  return unzip(bytes, basename(path), KEPT);
+}
+
+const unpacked = (site: string) =>
+  new Map(
+    KEPT.map((name) => [
+      name,
+      readFileSync(join(site, name.startsWith("/lib") ? name : `share/doc${name}`)),
+    ]),
+  );
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
