@@ -75,6 +75,31 @@ export const errors = {
     return new AdaloraError("E_WEIGHTS", `${where}: ${rule}: got ${shown(got)}`);
   },
 
+  notFinite(
+    { step, taskLoss, gradNorm }: { step: number; taskLoss: number; gradNorm: number },
+    rows: readonly number[],
+    checkpoints: string,
+  ) {
+    const some = rows.slice(0, 8).join(", ") + (rows.length > 8 ? ", …" : "");
+    return new AdaloraError(
+      "E_NOT_FINITE",
+      `step ${step}: the loss must be finite: got loss ${taskLoss}, gradient norm ${gradNorm} (training rows ${some})`,
+      {
+        hint: `lower --lr, or look at these rows; --resume continues from the last checkpoint in ${checkpoints}`,
+      },
+    );
+  },
+
+  otherRun(checkpoint: string) {
+    return new AdaloraError(
+      "E_RESUME",
+      `${checkpoint}: was written by a run with other settings or data`,
+      {
+        hint: "repeat the run's own command to resume it, or name another --out",
+      },
+    );
+  },
+
   noModules(short: string, known: readonly string[]) {
     return new AdaloraError("E_MODULES", `no module of this model is called "${short}"`, {
       hint: `known: ${known.join(", ")}`,
@@ -138,6 +163,20 @@ export const errors = {
       `the target, ${targetTotalRank} in all, is above the start: --init-rank ${initRank} gives ${initTotalRank}`,
       { hint: "lower the target, or leave --init-rank out" },
     );
+  },
+
+  argument(word: string, usage: string) {
+    const takes = usage === "" ? "no arguments" : usage;
+    return new AdaloraError("E_FLAG", `unexpected argument "${word}"`, {
+      hint: `the command takes ${takes}, and flags`,
+    });
+  },
+
+  unknownCommand(name: string, known: readonly string[], nearest: string | undefined) {
+    const guess = nearest === undefined ? "" : `did you mean ${nearest}? `;
+    return new AdaloraError("E_COMMAND", `unknown command "${name}"`, {
+      hint: `${guess}commands: ${known.join(", ")}`,
+    });
   },
 
   unknownRecipe(name: string, known: readonly string[], nearest: string | undefined) {

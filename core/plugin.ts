@@ -2,6 +2,7 @@ import type { ModuleScope } from "./nn/module-scope.ts";
 import type { TokenBatch } from "./nn/packed-batch.ts";
 import type { Run } from "./run.ts";
 import type { Tensor } from "./tensor.ts";
+import type { TokenizerFamily } from "./text/tokenizer-family.ts";
 
 /** What a model is built for. `labels` is the width of its output. */
 export interface TaskHead {
@@ -51,7 +52,7 @@ export interface ModelPlugin<Config extends object = object> {
     /** Modules of the head by the names that PEFT saves them under. */
     readonly saved: readonly string[];
   };
-  readonly tokenizer: "deberta" | "bart";
+  readonly tokenizer: TokenizerFamily;
 }
 
 /** Identity at run time: it is here for inference and for one place to document a plugin. */

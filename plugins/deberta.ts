@@ -1,6 +1,7 @@
 import { configReader } from "../core/config-reader.ts";
 import { errors } from "../core/errors.ts";
 import { definePlugin } from "../core/plugin.ts";
+import { debertaTokenizer } from "../core/text/deberta-tokenizer.ts";
 import type { DebertaConfig } from "../models/deberta/config.ts";
 import { buildDeberta } from "../models/deberta/model.ts";
 
@@ -97,5 +98,5 @@ export const deberta = definePlugin<DebertaConfig>({
     saved: ["pooler", "classifier"],
   },
 
-  tokenizer: "deberta",
+  tokenizer: debertaTokenizer,
 });

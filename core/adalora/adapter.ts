@@ -12,13 +12,23 @@ export interface Adapter {
   readonly e: Parameter | undefined;
   readonly b: Parameter;
   readonly scale: number;
+  /** Probability of dropping the low-rank path's input. */
+  readonly dropout: number;
+}
+
+export interface AdapterOptions {
+  readonly rank: number;
+  readonly alpha: number;
+  /** With a diagonal E (AdaLoRA, SVD-LoRA) or without (LoRA). */
+  readonly svd: boolean;
+  readonly dropout?: number;
 }
 
 /** The numbers come later: this only declares the parameters, named as PEFT and loralib name them. */
 export function declareAdapter(
   path: string,
   { inFeatures, outFeatures }: { inFeatures: number; outFeatures: number },
-  { rank, alpha, svd }: { rank: number; alpha: number; svd: boolean },
+  { rank, alpha, svd, dropout = 0 }: AdapterOptions,
 ): Adapter {
   return {
     path,
@@ -28,6 +38,7 @@ export function declareAdapter(
     b: new Parameter(`${path}.lora_B`, [outFeatures, rank]),
     // loralib divides by ranknum + 1e-5 in SVDLinear and by r in Linear
     scale: svd ? alpha / (rank + 1e-5) : alpha / rank,
+    dropout,
   };
 }
 

@@ -78,14 +78,14 @@ export class RankAllocator implements Allocator {
     if (step < finalFrom && importance !== "magnitude") this.#observe();
     const budget = budgetAt(step, schedule);
     if (semantics === "peft" && step > finalFrom) {
-      this.#applyMask(); // the mask of step finalFrom, kept for good
+      this.applyMask(); // the mask of step finalFrom, kept for good
       return { budget: schedule.target, masked: true };
     }
     const forced = semantics === "peft" && step === finalFrom;
     if (!forced && !masksAt(step, schedule)) return { budget, masked: false };
     this.#score();
     this.#backend.keepTop(this.#scores, budget, this.#report.kept, this.#report.threshold);
-    this.#applyMask();
+    this.applyMask();
     return { budget, masked: true };
   }
 
@@ -133,7 +133,8 @@ export class RankAllocator implements Allocator {
     };
   }
 
-  #applyMask(): void {
+  /** Zeroes what the last mask pruned. */
+  applyMask(): void {
     let at = 0;
     for (const { a, e, b, rank } of this.#adapters) {
       const kept = this.#backend.view(this.#report.kept, at, rank);

@@ -3,6 +3,8 @@ import { linear } from "../ops/linear.ts";
 import type { Run } from "../run.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
+const plain = { scale: 1, dropout: undefined };
+
 /** y = x W^T + bias, plus the increment of an adapter once one is attached. */
 export class Linear {
   /** Dotted path of the module in the model, as in the checkpoint. */
@@ -28,7 +30,9 @@ export class Linear {
   /** x: [N, in]; returns [N, out]. */
   forward(run: Run, x: Tensor): Tensor {
     const { weight, bias, adapter } = this;
-    const { a, e, b, scale } = adapter ?? { a: undefined, e: undefined, b: undefined, scale: 1 };
-    return linear(run, [x, weight, bias, a, e, b], { scale });
+    if (!adapter) return linear(run, [x, weight, bias, undefined, undefined, undefined], plain);
+    const { a, e, b, scale } = adapter;
+    const dropout = adapter.dropout > 0 ? run.nextDropout(adapter.dropout) : undefined;
+    return linear(run, [x, weight, bias, a, e, b], { scale, dropout });
   }
 }

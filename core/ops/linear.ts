@@ -1,4 +1,4 @@
-import type { Buffer } from "../backend.ts";
+import type { Buffer, Dropout } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 import type { Run } from "../run.ts";
@@ -13,8 +13,14 @@ type Inputs = readonly [
   b: Tensor | undefined,
 ];
 
+interface Attrs {
+  readonly scale: number;
+  /** Of the low-rank path's input. */
+  readonly dropout: Dropout | undefined;
+}
+
 /**
- * y = x W^T + bias + scale * (x A^T) diag(E) B^T, the adapted linear layer (paper eq. 3; W frozen or trained).
+ * y = x W^T + bias + scale * (dropout(x) A^T) diag(E) B^T, the adapted linear layer (paper eq. 3; W frozen or trained).
  * x: [N, in], W: [out, in], bias: [out], A: [r, in], E: [r, 1] (absent for LoRA), B: [out, r]; y: [N, out].
  *
  * The low-rank path is never merged into W: in bf16 the increment would be rounded away.
@@ -23,7 +29,7 @@ type Inputs = readonly [
 export const linear = defineOp({
   name: "linear",
 
-  forward(run, [x, weight, bias, a, e, b]: Inputs, attrs: { scale: number }, recording) {
+  forward(run, [x, weight, bias, a, e, b]: Inputs, attrs: Attrs, recording) {
     const [rows, inputs] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     const outputs = weight.shape[0] ?? 0;
     if (x.shape.length !== 2 || weight.shape.length !== 2 || weight.shape[1] !== inputs) {
@@ -32,7 +38,7 @@ export const linear = defineOp({
     const { backend } = run;
     const out = run.allocate(rows * outputs);
     backend.gemm(x.buffer, weight.buffer, out, { m: rows, n: outputs, k: inputs, transB: true });
-    const low = a && b ? lowRank(run, x, a, e, attrs.scale) : undefined;
+    const low = a && b ? lowRank(run, x, a, e, attrs) : undefined;
     if (low && b) {
       const shape = { rows, cols: outputs, rank: low.rank, transposed: true };
       backend.addLowRank(out, low.scaled, b.buffer, bias?.buffer, shape);
@@ -42,7 +48,7 @@ export const linear = defineOp({
     return { shape: [rows, outputs], out, saved: { x, weight, a, e, b, low }, keep };
   },
 
-  backward(run, dy, { x, weight, a, e, b, low }, [dx, dweight, dbias, da, de, db], { scale }) {
+  backward(run, dy, { x, weight, a, e, b, low }, [dx, dweight, dbias, da, de, db], attrs) {
     const { backend } = run;
     const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
     const outputs = weight.shape[0]!;
@@ -59,6 +65,7 @@ export const linear = defineOp({
     }
     if (!low || !a || !b) return;
     const { rank } = low;
+    const { scale, dropout } = attrs;
     const dscaled = run.allocateMaster(rows * rank);
     backend.gemm(dy, b.buffer, dscaled, { m: rows, n: rank, k: outputs });
     if (db.needed) {
@@ -73,30 +80,45 @@ export const linear = defineOp({
     else backend.scale(dscaled, scale, dh);
     if (da.needed) {
       const { buffer, beta } = da.accumulate();
-      backend.gemm(dh, x.buffer, buffer, { m: rank, n: inputs, k: rows, transA: true, beta });
+      const input = dropout ? dropped(run, x, dropout) : x.buffer;
+      backend.gemm(dh, input, buffer, { m: rank, n: inputs, k: rows, transA: true, beta });
     }
-    if (target) {
+    if (!target) return;
+    if (!dropout) {
       const shape = { rows, cols: inputs, rank, transposed: false };
       backend.addLowRank(target.buffer, dh, a.buffer, undefined, shape);
+      return;
     }
+    const dinput = run.allocate(rows * inputs);
+    backend.gemm(dh, a.buffer, dinput, { m: rows, n: inputs, k: rank });
+    backend.dropout(dinput, dinput, rows, inputs, dropout);
+    backend.add(target.buffer, dinput);
   },
 });
 
-/** h = x A^T and h diag(E) * scale, both [N, r]. */
+/** h = dropout(x) A^T and h diag(E) * scale, both [N, r]. */
 function lowRank(
   run: Run,
   x: Tensor,
   a: Tensor,
   e: Tensor | undefined,
-  scale: number,
+  { scale, dropout }: Attrs,
 ): { h: Buffer; scaled: Buffer; rank: number } {
   const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
   const rank = a.shape[0] ?? 0;
   if (a.shape[1] !== inputs) throw errors.shape("linear", "A must be [r, in]", { x, A: a });
   const h = run.allocateMaster(rows * rank);
   const scaled = run.allocateMaster(rows * rank);
-  run.backend.gemm(x.buffer, a.buffer, h, { m: rows, n: rank, k: inputs, transB: true });
+  const input = dropout ? dropped(run, x, dropout) : x.buffer;
+  run.backend.gemm(input, a.buffer, h, { m: rows, n: rank, k: inputs, transB: true });
   if (e) run.backend.scaleColumns(h, e.buffer, scale, scaled, rows, rank);
   else run.backend.scale(h, scale, scaled);
   return { h, scaled, rank };
+}
+
+function dropped(run: Run, x: Tensor, dropout: Dropout): Buffer {
+  const [rows, cols] = [x.shape[0]!, x.shape[1]!];
+  const out = run.allocate(rows * cols);
+  run.backend.dropout(x.buffer, out, rows, cols, dropout);
+  return out;
 }

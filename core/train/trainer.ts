@@ -121,6 +121,11 @@ export class Trainer {
     return this.#reportOf(step, learningRate, decision);
   }
 
+  /** Masks once more after the last step: Adam may have revived what the last mask had zeroed. */
+  finish(): void {
+    this.allocator?.applyMask();
+  }
+
   /** For each adapter, which of its triplets the last mask kept. */
   kept(): readonly (readonly boolean[])[] {
     const kept = this.#backend.download(this.#report).subarray(KEPT);

@@ -36,9 +36,7 @@ export class DebertaConvolution {
     const mixed = linear(
       run,
       [windows, this.#weight, this.#bias, undefined, undefined, undefined],
-      {
-        scale: 1,
-      },
+      { scale: 1, dropout: undefined },
     );
     const mask = run.nextDropout(p.hidden);
     const out = activation(run, [mask ? dropout(run, [mixed], { dropout: mask }) : mixed], {

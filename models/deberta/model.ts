@@ -45,7 +45,10 @@ class DebertaEmbeddings {
       x = gatherRows(run, [this.#types, x], { ids });
     }
     if (this.#project) {
-      x = linear(run, [x, this.#project, undefined, undefined, undefined, undefined], { scale: 1 });
+      x = linear(run, [x, this.#project, undefined, undefined, undefined, undefined], {
+        scale: 1,
+        dropout: undefined,
+      });
     }
     const { weight, bias, eps } = this.#norm;
     const normal = addLayerNorm(run, [x, undefined, weight, bias], { eps, dropout: undefined });

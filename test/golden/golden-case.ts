@@ -5,7 +5,7 @@ import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
 import { toFloat64 } from "../../core/io/float-conversion.ts";
 import { openSafetensors } from "../../core/io/safetensors.ts";
 import type { StoredTensor } from "../../core/io/stored-tensor.ts";
-import { attachAdapters } from "../../core/adalora/wrap.ts";
+import { attachAdapters, selectLinears } from "../../core/adalora/wrap.ts";
 import type { Adapter } from "../../core/adalora/adapter.ts";
 import { loadWeights } from "../../core/nn/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
@@ -84,9 +84,7 @@ export function loadModel(
   const task = labels === 1 ? "regression" : "classification";
   const model = plugin.build(plugin.parseConfig(raw), { task, labels }, scope);
   const { tree } = scope;
-  const adapters = options.adapt
-    ? attachAdapters(tree, plugin, Object.keys(plugin.adapters.modules), options.adapt)
-    : [];
+  const adapters = options.adapt ? attachAdapters(selectLinears(tree, plugin), options.adapt) : [];
   for (const parameter of tree.parameters.values())
     parameter.requiresGrad = options.trainAll ?? false;
   const tensors = options.weights ?? openCheckpoint(dir).tensors;

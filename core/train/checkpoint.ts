@@ -1,0 +1,121 @@
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Backend, HostArray } from "../backend.ts";
+import { configReader } from "../config-reader.ts";
+import { errors } from "../errors.ts";
+import { writeDirectoryAtomic } from "../io/atomic.ts";
+import { isJsonObject, readJsonObject } from "../io/json-file.ts";
+import { toFloat64 } from "../io/float-conversion.ts";
+import { openSafetensors, writeSafetensors } from "../io/safetensors.ts";
+import type { Trainer } from "./trainer.ts";
+
+/** What a checkpoint holds beside the trainer's buffers. */
+export interface Progress {
+  /** Optimizer steps taken. */
+  readonly step: number;
+  readonly passes: number;
+  /** The best evaluation so far, and evaluations since. */
+  readonly best: { readonly step: number; readonly value: number } | null;
+  readonly evaluationsSinceBest: number;
+  /** Hash of the configuration and the data: a checkpoint of another run is refused. */
+  readonly fingerprint: string;
+}
+
+const STATE = "state.safetensors";
+const PROGRESS = "progress.json";
+
+/** Writes `checkpoints/step-N`, complete or not at all, and removes the oldest beyond `limit`. */
+export function saveCheckpoint(
+  dir: string,
+  backend: Backend,
+  trainer: Trainer,
+  progress: Progress,
+  limit: number,
+): void {
+  writeDirectoryAtomic(join(dir, `step-${progress.step}`), (scratch) => {
+    const dtype = backend.master === "f64" ? ("F64" as const) : ("F32" as const);
+    const tensors = Object.entries(trainer.state).map(([name, buffer]) => {
+      const bytes = () => bytesOf(backend.download(buffer));
+      return [name, { dtype, shape: [buffer.length], bytes }] as const;
+    });
+    writeSafetensors(join(scratch, STATE), new Map(tensors));
+    writeFileSync(join(scratch, PROGRESS), JSON.stringify(progress, null, 2));
+  });
+  for (const step of stepsIn(dir).slice(limit)) {
+    rmSync(join(dir, `step-${step}`), { recursive: true, force: true });
+  }
+}
+
+function bytesOf(numbers: HostArray): Uint8Array {
+  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+}
+
+/** Steps of the checkpoints in a folder, newest first. */
+export function stepsIn(dir: string): readonly number[] {
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir)
+    .flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .toSorted((a, b) => b - a);
+}
+
+export interface Resumed {
+  readonly progress: Progress;
+  /** Newer checkpoints that could not be read, and why. */
+  readonly damaged: readonly string[];
+}
+
+/** Puts the trainer into the state of the newest checkpoint that is whole; undefined where there is none. */
+export function resumeNewest(
+  dir: string,
+  backend: Backend,
+  trainer: Trainer,
+  fingerprint: string,
+): Resumed | undefined {
+  const damaged: string[] = [];
+  for (const step of stepsIn(dir)) {
+    const folder = join(dir, `step-${step}`);
+    const loaded = readCheckpoint(folder, trainer, backend);
+    if (typeof loaded === "string") {
+      damaged.push(loaded);
+      continue;
+    }
+    if (loaded.progress.fingerprint !== fingerprint) throw errors.otherRun(folder);
+    for (const [buffer, numbers] of loaded.buffers) backend.upload(buffer, numbers);
+    trainer.resumeAt(loaded.progress.step, loaded.progress.passes);
+    return { progress: loaded.progress, damaged };
+  }
+  return undefined;
+}
+
+/** Everything is read and checked before anything is changed; a string says what is wrong. */
+function readCheckpoint(folder: string, trainer: Trainer, backend: Backend) {
+  try {
+    const progress = readProgress(join(folder, PROGRESS));
+    const { tensors } = openSafetensors(join(folder, STATE));
+    const buffers = Object.entries(trainer.state).map(([name, buffer]) => {
+      const tensor = tensors.get(name);
+      if (!tensor) throw new Error(`${name} is missing`);
+      const numbers = toFloat64(tensor);
+      if (numbers.length !== buffer.length)
+        throw new Error(`${name} has ${numbers.length} numbers, ${buffer.length} are due`);
+      return [buffer, backend.master === "f64" ? numbers : Float32Array.from(numbers)] as const;
+    });
+    return { progress, buffers };
+  } catch (error) {
+    return `${folder}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function readProgress(path: string): Progress {
+  const raw = readJsonObject(path);
+  const c = configReader(raw, path);
+  const best = isJsonObject(raw["best"]) ? configReader(raw["best"], `${path}: best`) : undefined;
+  return {
+    step: c.int("step"),
+    passes: c.int("passes"),
+    best: best ? { step: best.int("step"), value: best.number("value") } : null,
+    evaluationsSinceBest: c.int("evaluationsSinceBest"),
+    fingerprint: String(raw["fingerprint"]),
+  };
+}

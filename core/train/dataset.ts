@@ -1,0 +1,74 @@
+import { cachedTokens, packTokens, tokenCacheKey, tokensOf } from "../data/token-cache.ts";
+import type { PackedTokens } from "../data/token-cache.ts";
+import { type DataSplit, type Example, type ReadSpec, readExamples } from "../data/examples.ts";
+import { packSequences } from "../nn/packed-batch.ts";
+import {
+  type TokenizerSource,
+  buildTokenizer,
+  checkVocabulary,
+  tokenizerFingerprint,
+} from "../text/load-tokenizer.ts";
+import type { LabelledBatch } from "./trainer.ts";
+
+/** A split, read, checked and tokenised. */
+export interface Dataset {
+  /** The split's name, "validation_matched". */
+  readonly name: string;
+  readonly examples: readonly Example[];
+  readonly tokens: PackedTokens;
+  /** [n] tokens of each example. */
+  readonly lengths: Int32Array;
+  /** [n]; undefined where any row has no label (a test split). */
+  readonly labels: Float64Array | undefined;
+  readonly labelNames: readonly string[] | undefined;
+  readonly warnings: readonly string[];
+}
+
+export interface TokenizeOptions {
+  readonly tokenizer: TokenizerSource;
+  /** Tokens of an example, special ones included; longer ones are cut. */
+  readonly maxLength: number;
+  /** The model's number of embeddings, and where it was read. */
+  readonly vocabSize: number;
+  readonly modelConfig: string;
+}
+
+/** Reads a split and tokenises it, from the token cache where the same texts were seen with the same tokenizer. */
+export async function loadDataset(
+  split: DataSplit,
+  spec: ReadSpec,
+  options: TokenizeOptions,
+): Promise<Dataset> {
+  const { examples, labelNames, warnings } = await readExamples(split, spec);
+  const key = tokenCacheKey({
+    inputs: examples,
+    tokenizer: tokenizerFingerprint(options.tokenizer),
+    options: { maxLength: options.maxLength, vocabSize: options.vocabSize },
+  });
+  const cached = await cachedTokens(key, async () => {
+    const tokenizer = await buildTokenizer(options.tokenizer);
+    checkVocabulary(tokenizer, options.vocabSize, options.modelConfig);
+    return packTokens(await tokenizer.encode(examples, { maxLength: options.maxLength }));
+  });
+  const { tokens } = cached;
+  const labels = examples.map(({ label }) => label);
+  return {
+    name: split.name,
+    examples,
+    tokens,
+    lengths: Int32Array.from(examples, (_, i) => tokens.offsets[i + 1]! - tokens.offsets[i]!),
+    labels: labels.every((label) => label !== undefined) ? Float64Array.from(labels) : undefined,
+    labelNames,
+    warnings: cached.warning === undefined ? warnings : [...warnings, cached.warning],
+  };
+}
+
+/** The packed batch of some examples; rows without a label get 0, which only prediction may do. */
+export function batchOf({ tokens, labels }: Dataset, indices: ArrayLike<number>): LabelledBatch {
+  const rows = Array.from(indices, (i) => tokensOf(tokens, i));
+  const packed = packSequences(
+    rows.map(({ ids }) => ids),
+    rows.map(({ typeIds }) => typeIds),
+  );
+  return { ...packed, labels: Float64Array.from(indices, (i) => labels?.[i] ?? 0) };
+}

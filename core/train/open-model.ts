@@ -1,0 +1,78 @@
+import type { Adapter } from "../adalora/adapter.ts";
+import { gaussianStart, loraStart, startAdapters } from "../adalora/start.ts";
+import { attachAdapters, selectLinears } from "../adalora/wrap.ts";
+import type { Backend, HostTensor } from "../backend.ts";
+import { loadWeights } from "../nn/load-weights.ts";
+import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
+import type { Model, ModelPlugin, TaskHead } from "../plugin.ts";
+import type { Parameter } from "../tensor.ts";
+import { type Method, adapting, isOneOf } from "./method.ts";
+
+/** A model of a family, declared but without numbers: enough to plan a run. */
+export interface DeclaredModel {
+  readonly plugin: ModelPlugin;
+  readonly model: Model;
+  readonly tree: ModuleTree;
+}
+
+export function declareModel(plugin: ModelPlugin, config: object, head: TaskHead): DeclaredModel {
+  const scope = ModuleScope.root();
+  const model = plugin.build(config, head, scope);
+  return { plugin, model, tree: scope.tree };
+}
+
+export interface AdaptOptions {
+  readonly method: Method;
+  /** Short module names; null selects all that the family knows. */
+  readonly modules: readonly string[] | null;
+  readonly rank: number;
+  readonly alpha: number;
+  /** Dropout before the adapters. */
+  readonly dropout: number;
+  readonly seed: number;
+}
+
+/** What a method trains: adapters beside the frozen model, and parameters of the model itself. */
+export interface AdaptedModel extends DeclaredModel {
+  readonly adapters: readonly Adapter[];
+  readonly trained: readonly Parameter[];
+}
+
+/** Attaches the method's adapters and chooses what else it trains; nothing has numbers yet. */
+export function adaptModel(declared: DeclaredModel, options: AdaptOptions): AdaptedModel {
+  const { plugin, tree } = declared;
+  const { method, rank, alpha, dropout } = options;
+  const svd = method === "adalora" || method === "svd-lora";
+  const adapters = isOneOf(method, adapting)
+    ? attachAdapters(selectLinears(tree, plugin, options.modules ?? undefined), {
+        rank,
+        alpha,
+        svd,
+        dropout,
+      })
+    : [];
+  const isHead = (name: string) => plugin.adapters.trainable.some((pattern) => pattern.test(name));
+  const trained = [...tree.parameters.values()].filter(
+    ({ name }) =>
+      method === "full" || isHead(name) || (method === "bitfit" && name.endsWith(".bias")),
+  );
+  for (const parameter of trained) parameter.requiresGrad = true;
+  return { ...declared, adapters, trained };
+}
+
+/** Gives a model its numbers, and its adapters their start. Returns the parameters that the checkpoint lacked. */
+export function loadModel(
+  backend: Backend,
+  { tree, plugin, adapters }: AdaptedModel,
+  tensors: ReadonlyMap<string, HostTensor>,
+  { where, seed, method }: { where: string; seed: number; method: Method },
+): readonly Parameter[] {
+  const fresh = loadWeights(backend, tree, tensors, plugin, { where, seed });
+  startAdapters(
+    backend,
+    adapters,
+    method === "lora" || method === "prune-lora" ? loraStart : gaussianStart,
+    seed,
+  );
+  return fresh;
+}
