@@ -60,8 +60,11 @@ async function kernels() {
 const shown = (path: string) => (path.startsWith(projectDir) ? relative(projectDir, path) : path);
 
 mkdirSync(nativeDir, { recursive: true });
-const parts = await Promise.all([part("C kernels", kernels), part("oneDNN", oneDnn)]);
-const missing = parts.filter((what) => what !== undefined);
+const parts = await Promise.allSettled([part("C kernels", kernels), part("oneDNN", oneDnn)]);
+const missing = parts.flatMap((ended) => {
+  if (ended.status === "rejected") throw ended.reason; // a bug, told when the other part has ended too
+  return ended.value ?? [];
+});
 if (missing.length > 0) say(`the CPU backend can't run without ${missing.join(" and ")}`);
 else if (verbose) say("ready");
 
