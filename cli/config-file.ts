@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { type AdaloraError, errors } from "../core/errors.ts";
+import { fileError } from "../core/io/file-errors.ts";
 import type { Layer, SettingName } from "../core/train/config.ts";
 import { settings } from "../core/train/settings.ts";
 import { kebab, nearest, spellings } from "./names.ts";
@@ -57,7 +58,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
   } catch (cause) {
-    throw errors.file(path, "can't be read", undefined, cause);
+    throw fileError(path, cause);
   }
 }
 

@@ -88,7 +88,7 @@ describe("an error names file, line and key", () => {
   });
 
   test("a file that isn't there", () => {
-    expect(() => readConfigFile("no/such.toml")).toThrow("no/such.toml: can't be read");
+    expect(() => readConfigFile("no/such.toml")).toThrow("no/such.toml: does not exist");
   });
 
   test("two alternatives in one file", () => {

@@ -1,0 +1,10 @@
+import type { Command } from "./command.ts";
+
+/** A command that is loaded when it is used: help and mistakes need none. */
+export interface CommandEntry {
+  readonly about: string;
+  load(): Promise<Command>;
+}
+
+/** Every command, in the order of the help page. */
+export const commands: Readonly<Record<string, CommandEntry>> = {};

@@ -1,0 +1,29 @@
+/** A place to print: stdout, stderr, or a test's list. */
+export interface Output {
+  write(text: string): void;
+  /** A terminal, whose last line may be rewritten. */
+  readonly isTerminal: boolean;
+  /** Characters of a line. */
+  readonly columns: number;
+  readonly colours: boolean;
+}
+
+/** A stream of the process. Colours are for terminals, and not where NO_COLOR is set. */
+export function outputOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = process.env): Output {
+  const isTerminal = stream.isTTY && env["TERM"] !== "dumb";
+  return {
+    write: (text) => void stream.write(text),
+    isTerminal,
+    get columns() {
+      return stream.columns || 80;
+    },
+    colours: isTerminal && !env["NO_COLOR"],
+  };
+}
+
+const codes = { bold: "1", dim: "2", red: "31", yellow: "33" } as const;
+
+/** Text in a colour, where the output has colours. */
+export function paint(output: Output, colour: keyof typeof codes, text: string): string {
+  return output.colours ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text;
+}
