@@ -18,17 +18,22 @@ export interface Adapter {
 
 export interface AdapterOptions {
   readonly rank: number;
-  readonly alpha: number;
+  readonly scale: number;
   /** With a diagonal E (AdaLoRA, SVD-LoRA) or without (LoRA). */
   readonly svd: boolean;
   readonly dropout?: number;
+}
+
+/** What increments are multiplied by: loralib divides by ranknum + 1e-5 in SVDLinear and by r in Linear. */
+export function adapterScale(alpha: number, initialRank: number, svd: boolean): number {
+  return svd ? alpha / (initialRank + 1e-5) : alpha / initialRank;
 }
 
 /** The numbers come later: this only declares the parameters, named as PEFT and loralib name them. */
 export function declareAdapter(
   path: string,
   { inFeatures, outFeatures }: { inFeatures: number; outFeatures: number },
-  { rank, alpha, svd, dropout = 0 }: AdapterOptions,
+  { rank, scale, svd, dropout = 0 }: AdapterOptions,
 ): Adapter {
   return {
     path,
@@ -36,8 +41,7 @@ export function declareAdapter(
     a: new Parameter(`${path}.lora_A`, [rank, inFeatures]),
     e: svd ? new Parameter(`${path}.lora_E`, [rank, 1]) : undefined,
     b: new Parameter(`${path}.lora_B`, [outFeatures, rank]),
-    // loralib divides by ranknum + 1e-5 in SVDLinear and by r in Linear
-    scale: svd ? alpha / (rank + 1e-5) : alpha / rank,
+    scale,
     dropout,
   };
 }

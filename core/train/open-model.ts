@@ -1,4 +1,4 @@
-import type { Adapter } from "../adalora/adapter.ts";
+import { type Adapter, adapterScale } from "../adalora/adapter.ts";
 import { gaussianStart, loraStart, startAdapters } from "../adalora/start.ts";
 import { attachAdapters, selectLinears } from "../adalora/wrap.ts";
 import type { Backend, HostTensor } from "../backend.ts";
@@ -6,7 +6,7 @@ import { loadWeights } from "../nn/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
 import type { Model, ModelPlugin, TaskHead } from "../plugin.ts";
 import type { Parameter } from "../tensor.ts";
-import { type Method, adapting, isOneOf } from "./method.ts";
+import { type Method, adapting, decomposing, isOneOf } from "./method.ts";
 
 /** A model of a family, declared but without numbers: enough to plan a run. */
 export interface DeclaredModel {
@@ -42,11 +42,12 @@ export interface AdaptedModel extends DeclaredModel {
 export function adaptModel(declared: DeclaredModel, options: AdaptOptions): AdaptedModel {
   const { plugin, tree } = declared;
   const { method, rank, alpha, dropout } = options;
-  const svd = method === "adalora" || method === "svd-lora";
+  const svd = isOneOf(method, decomposing);
+  const scale = adapterScale(alpha, rank, svd);
   const adapters = isOneOf(method, adapting)
     ? attachAdapters(selectLinears(tree, plugin, options.modules ?? undefined), {
         rank,
-        alpha,
+        scale,
         svd,
         dropout,
       })
@@ -68,11 +69,6 @@ export function loadModel(
   { where, seed, method }: { where: string; seed: number; method: Method },
 ): readonly Parameter[] {
   const fresh = loadWeights(backend, tree, tensors, plugin, { where, seed });
-  startAdapters(
-    backend,
-    adapters,
-    method === "lora" || method === "prune-lora" ? loraStart : gaussianStart,
-    seed,
-  );
+  startAdapters(backend, adapters, isOneOf(method, decomposing) ? gaussianStart : loraStart, seed);
   return fresh;
 }

@@ -6,7 +6,7 @@ import { toFloat64 } from "../../core/io/float-conversion.ts";
 import { openSafetensors } from "../../core/io/safetensors.ts";
 import type { StoredTensor } from "../../core/io/stored-tensor.ts";
 import { attachAdapters, selectLinears } from "../../core/adalora/wrap.ts";
-import type { Adapter } from "../../core/adalora/adapter.ts";
+import { type Adapter, adapterScale } from "../../core/adalora/adapter.ts";
 import { loadWeights } from "../../core/nn/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
@@ -84,7 +84,13 @@ export function loadModel(
   const task = labels === 1 ? "regression" : "classification";
   const model = plugin.build(plugin.parseConfig(raw), { task, labels }, scope);
   const { tree } = scope;
-  const adapters = options.adapt ? attachAdapters(selectLinears(tree, plugin), options.adapt) : [];
+  const { adapt } = options;
+  const adapters = adapt
+    ? attachAdapters(selectLinears(tree, plugin), {
+        ...adapt,
+        scale: adapterScale(adapt.alpha, adapt.rank, adapt.svd),
+      })
+    : [];
   for (const parameter of tree.parameters.values())
     parameter.requiresGrad = options.trainAll ?? false;
   const tensors = options.weights ?? openCheckpoint(dir).tensors;
