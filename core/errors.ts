@@ -179,6 +179,10 @@ export const errors = {
     });
   },
 
+  out(folder: string, rule: string, hint?: string) {
+    return new AdaloraError("E_OUT", `${folder} ${rule}`, { hint });
+  },
+
   unknownRecipe(name: string, known: readonly string[], nearest: string | undefined) {
     const guess = nearest === undefined ? "" : `did you mean ${nearest}? `;
     return new AdaloraError("E_RECIPE", `no recipe or configuration file "${name}"`, {

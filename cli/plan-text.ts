@@ -1,0 +1,139 @@
+import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
+import type { RunConfig } from "../core/train/config.ts";
+import type { Findings, RunSchedule } from "../core/train/phases.ts";
+import type { RankTarget } from "../core/train/target.ts";
+import { paint, type Output } from "./terminal.ts";
+
+/** What a run will do, known without doing it. */
+export interface Plan {
+  readonly config: RunConfig;
+  readonly schedule: RunSchedule;
+  /** Undefined for methods without adapters. */
+  readonly target: RankTarget | undefined;
+  /** Matrices that get an adapter. */
+  readonly matrices: number;
+  readonly modelParameters: number;
+  /** Parameters of the model itself that are trained: its head, for most methods. */
+  readonly trainedParameters: number;
+  readonly findings: Findings;
+}
+
+/** A plan as a page of at most 80 columns. */
+export function planText(plan: Plan, output: Output): string {
+  const { config, schedule, target, findings } = plan;
+  const rows = [
+    [
+      "data",
+      `${count(schedule.trainRows)} training rows, ${steps(schedule.stepsPerEpoch)} an epoch`,
+    ],
+    ["length", lengthText(config, schedule)],
+    ["rate", rateText(config, schedule)],
+    ...(target ? phaseRows(schedule, target, config) : []),
+    ...parameterRows(plan),
+  ];
+  const title = `${config.task}: ${config.method} on ${config.model}`;
+  const lines = rows.map(([label = "", text]) => `${label.padEnd(labelWidth)}${text}`);
+  const remarks = [
+    ...findings.problems.map(({ message, hint }) =>
+      [
+        paint(output, "red", "error"),
+        `  ${message}`,
+        hint === undefined ? "" : `\n  hint: ${hint}`,
+      ].join(""),
+    ),
+    ...findings.warnings.map((text) => `${paint(output, "yellow", "warn")}  ${text}`),
+  ];
+  return [
+    paint(output, "bold", title),
+    "",
+    ...lines,
+    ...(remarks.length > 0 ? ["", ...remarks] : []),
+  ].join("\n");
+}
+
+/** Bars of b(t) over the whole run, highest at the start: "████▇▅▄▃▃▂▂▂▁▁". */
+export function budgetCurve(schedule: BudgetSchedule, width: number): string {
+  const bars = "▁▂▃▄▅▆▇█";
+  const last = Math.max(1, width - 1);
+  return Array.from({ length: width }, (_, i) => {
+    const step = Math.round((i / last) * (schedule.steps - 1));
+    const share = budgetAt(step, schedule) / schedule.initial;
+    return bars[Math.max(0, Math.ceil(share * bars.length) - 1)];
+  }).join("");
+}
+
+/** A run's schedule in the allocator's terms. */
+export function budgetSchedule(
+  { steps: all, initWarmup, finalWarmup }: RunSchedule,
+  { initTotalRank, targetTotalRank }: RankTarget,
+  { maskInterval }: RunConfig,
+): BudgetSchedule {
+  return {
+    initial: initTotalRank,
+    target: targetTotalRank,
+    warmup: initWarmup,
+    finalTuning: finalWarmup,
+    interval: maskInterval,
+    steps: all,
+  };
+}
+
+// --- internal ---
+
+const labelWidth = 12;
+const curveWidth = 64;
+
+const count = (n: number) => n.toLocaleString("en-US");
+const steps = (n: number) => `${count(n)} step${n === 1 ? "" : "s"}`;
+
+function lengthText({ epochs, batchSize, gradAccum }: RunConfig, schedule: RunSchedule): string {
+  const passes = epochs ?? schedule.steps / schedule.stepsPerEpoch;
+  const batch =
+    gradAccum === 1 ? `batches of ${batchSize}` : `${gradAccum} batches of ${batchSize} a step`;
+  return `${steps(schedule.steps)} in ${Number(passes.toFixed(2))} epochs, ${batch}`;
+}
+
+function rateText({ lr, schedule: course, optimizer }: RunConfig, { warmupSteps }: RunSchedule) {
+  const rise = warmupSteps === 0 ? "" : `, after ${steps(warmupSteps)} of warm-up`;
+  return `${lr}, ${course}${rise}; ${optimizer}`;
+}
+
+/** Steps are counted from 1 here, as the log does. */
+function phaseRows(schedule: RunSchedule, target: RankTarget, config: RunConfig): string[][] {
+  const { initTotalRank: start, targetTotalRank: end } = target;
+  const ranks = {
+    "warm-up": `rank ${count(start)}`,
+    budgeting: `rank ${count(start)} to ${count(end)} in ${count(schedule.prunings)} prunings`,
+    final: `rank ${count(end)}`,
+    training: `rank ${count(start)}`,
+  };
+  const rows = schedule.phases.map(({ name, first, last }) => [
+    name,
+    `${`${count(first + 1)}–${count(last + 1)}`.padEnd(18)}${ranks[name]}`,
+  ]);
+  const isPruned = schedule.phases.some(({ name }) => name !== "training");
+  if (!isPruned) return rows;
+  return [...rows, ["budget", budgetCurve(budgetSchedule(schedule, target, config), curveWidth)]];
+}
+
+function parameterRows({ target, matrices, modelParameters, trainedParameters }: Plan): string[][] {
+  const model = [
+    "model",
+    `${count(modelParameters)} parameters, ${count(trainedParameters)} of them trained`,
+  ];
+  if (!target) return [model];
+  const { initRank, targetRank, initParameters, targetParameters } = target;
+  const falls = targetRank !== initRank;
+  const ranks = falls
+    ? `${initRank} to an average of ${Number(targetRank.toFixed(3))}`
+    : `${initRank}`;
+  const sizes = falls
+    ? `${count(initParameters)} to ${count(targetParameters)}`
+    : count(initParameters);
+  const share = ((100 * targetParameters) / modelParameters).toFixed(2);
+  return [
+    ["ranks", `${ranks} in ${matrices} matrices (${target.because})`],
+    ["adapter", `${sizes} parameters, ${share}% of the model's`],
+    model,
+  ];
+}

@@ -1,0 +1,123 @@
+import { describe, expect, test } from "bun:test";
+import { budgetCurve, type Plan, planText } from "../../cli/plan-text.ts";
+import { type Layer, resolveConfig } from "../../core/train/config.ts";
+import { resolveSchedule } from "../../core/train/phases.ts";
+import { resolveTarget } from "../../core/train/target.ts";
+import { fakeOutput } from "./fake-output.ts";
+
+const matrices = Array.from({ length: 12 }, (_, i) => ({
+  path: `layer.${i}.query`,
+  inFeatures: 768,
+  outFeatures: 768,
+}));
+
+function planOf(values: Layer["values"], rows = 2490): Plan {
+  const recipe = {
+    task: "rte",
+    model: "microsoft/deberta-v3-base",
+    targetRank: 2,
+    epochs: 50,
+    initWarmup: 600,
+    finalWarmup: 1800,
+    maskInterval: 1,
+    lr: 1.2e-3,
+    warmupSteps: 200,
+  };
+  const config = resolveConfig([
+    { values: recipe, name: String },
+    { values, name: String },
+  ]);
+  const schedule = resolveSchedule(config, rows);
+  const target = resolveTarget(config, { parameters: 184_422_912, matrices });
+  return {
+    config,
+    schedule,
+    target: config.method === "bitfit" ? undefined : target,
+    matrices: matrices.length,
+    modelParameters: 184_422_912,
+    trainedParameters: 592_130,
+    findings: {
+      problems: [...schedule.findings.problems, ...target.findings.problems],
+      warnings: [...schedule.findings.warnings, ...target.findings.warnings],
+    },
+  };
+}
+
+const text = (values: Layer["values"]) => planText(planOf(values), fakeOutput());
+
+describe("a plan", () => {
+  test("of AdaLoRA has its phases and its budget", () => {
+    expect(text({})).toMatchInlineSnapshot(`
+      "rte: adalora on microsoft/deberta-v3-base
+
+      data        2,490 training rows, 78 steps an epoch
+      length      3,900 steps in 50 epochs, batches of 32
+      rate        0.0012, linear, after 200 steps of warm-up; adamw
+      warm-up     1–601             rank 48
+      budgeting   602–2,101         rank 48 to 24 in 1,500 prunings
+      final       2,102–3,900       rank 24
+      budget      ████████████▇▇▇▆▆▆▅▅▅▅▅▅▅▅▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄
+      ranks       4 to an average of 2 in 12 matrices (--target-rank 2)
+      adapter     73,776 to 36,888 parameters, 0.02% of the model's
+      model       184,422,912 parameters, 592,130 of them trained"
+    `);
+  });
+
+  test("of LoRA is one phase at one rank", () => {
+    expect(text({ method: "lora" })).toMatchInlineSnapshot(`
+      "rte: lora on microsoft/deberta-v3-base
+
+      data        2,490 training rows, 78 steps an epoch
+      length      3,900 steps in 50 epochs, batches of 32
+      rate        0.0012, linear, after 200 steps of warm-up; adamw
+      training    1–3,900           rank 24
+      ranks       2 in 12 matrices (--target-rank 2)
+      adapter     36,864 parameters, 0.02% of the model's
+      model       184,422,912 parameters, 592,130 of them trained"
+    `);
+  });
+
+  test("without adapters says what is trained", () => {
+    expect(text({ method: "bitfit" })).toMatchInlineSnapshot(`
+      "rte: bitfit on microsoft/deberta-v3-base
+
+      data        2,490 training rows, 78 steps an epoch
+      length      3,900 steps in 50 epochs, batches of 32
+      rate        0.0012, linear, after 200 steps of warm-up; adamw
+      model       184,422,912 parameters, 592,130 of them trained"
+    `);
+  });
+
+  test("that can't be run says everything that is wrong", () => {
+    expect(text({ maxSteps: 100, gradAccum: 2, targetRank: 8, initRank: 4 }))
+      .toMatchInlineSnapshot(`
+        "rte: adalora on microsoft/deberta-v3-base
+
+        data        2,490 training rows, 39 steps an epoch
+        length      100 steps in 2.56 epochs, 2 batches of 32 a step
+        rate        0.0012, linear, after 200 steps of warm-up; adamw
+        ranks       4 to an average of 8 in 12 matrices (--target-rank 8)
+        adapter     73,776 to 147,552 parameters, 0.08% of the model's
+        model       184,422,912 parameters, 592,130 of them trained
+
+        error  --init-warmup 600 and --final-warmup 1800 leave no step to prune in: the run has 100
+          hint: train longer, or give shares of the run: --init-warmup 15% --final-warmup 40%
+        error  the target, 96 in all, is above the start: --init-rank 4 gives 48
+          hint: lower the target, or leave --init-rank out
+        warn  the learning rate reaches 50% of its peak: 200 warm-up steps in a run of 100"
+      `);
+  });
+});
+
+test("the curve falls from full bars to the target's share", () => {
+  const schedule = {
+    initial: 40,
+    target: 10,
+    warmup: 25,
+    finalTuning: 25,
+    interval: 1,
+    steps: 100,
+  };
+  expect(budgetCurve(schedule, 20)).toBe("██████▆▅▄▃▃▃▂▂▂▂▂▂▂▂");
+  expect(budgetCurve({ ...schedule, target: 40 }, 4)).toBe("████");
+});
