@@ -100,6 +100,10 @@ export const errors = {
     );
   },
 
+  nothingTrained(method: string) {
+    return new AdaloraError("E_METHOD", `--method ${method} trains nothing of this model`);
+  },
+
   noModules(short: string, known: readonly string[]) {
     return new AdaloraError("E_MODULES", `no module of this model is called "${short}"`, {
       hint: `known: ${known.join(", ")}`,
