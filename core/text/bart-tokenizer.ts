@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { decodeUtf8, parseJsonObject } from "../io/json-file.ts";
 import type { TokenizerFamily, TokenizerFile } from "./tokenizer-family.ts";
 import { specialToken, type TokenizerJson } from "./tokenizer-json.ts";
 
@@ -74,24 +75,20 @@ const byteLevel = (addPrefixSpace: boolean) => ({
 });
 
 function parseVocab({ path, bytes }: TokenizerFile): Record<string, number> {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (cause) {
-    throw errors.file(path, `not JSON: ${String(cause)}`, "fetch the file again", cause);
+  const vocab: Record<string, number> = {};
+  for (const [token, id] of Object.entries(parseJsonObject(decodeUtf8(bytes, path), path))) {
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0) {
+      const got = JSON.stringify(id);
+      throw errors.file(path, `the id of "${token}" must be a whole number, got ${got}`);
+    }
+    vocab[token] = id;
   }
-  const isVocab = (value: unknown): value is Record<string, number> =>
-    typeof value === "object" &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.values(value).every((id) => Number.isInteger(id) && id >= 0);
-  if (!isVocab(json)) throw errors.file(path, "the vocabulary must be one object: token -> id");
-  return json;
+  return vocab;
 }
 
 /** One merge a line, the two parts separated by a space; the first line is a version comment. */
 function parseMerges({ path, bytes }: TokenizerFile): [string, string][] {
-  const lines = new TextDecoder().decode(bytes).split("\n");
+  const lines = decodeUtf8(bytes, path).split(/\r?\n/);
   const merges: [string, string][] = [];
   for (const [i, line] of lines.entries()) {
     if (i === 0 || line === "") continue;

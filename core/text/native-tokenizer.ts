@@ -3,6 +3,7 @@ import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { errors, invariant } from "../errors.ts";
 import { describeContent } from "../io/file-errors.ts";
 import { decodeUtf8 } from "../io/json-file.ts";
+import { charsmapFault } from "./charsmap.ts";
 import type { TokenizerFile } from "./tokenizer-family.ts";
 import type { AddedTokenJson, TokenizerJson, UnigramJson } from "./tokenizer-json.ts";
 
@@ -24,6 +25,10 @@ async function library(): Promise<Library> {
 export async function nativeFromFile(file: TokenizerFile): Promise<NativeTokenizer> {
   const { Tokenizer } = await library();
   const text = decodeUtf8(file.bytes, file.path);
+  for (const [, base64 = ""] of text.matchAll(/"precompiled_charsmap"\s*:\s*"([^"]*)"/g)) {
+    const fault = charsmapFault(Buffer.from(base64, "base64"));
+    if (fault !== undefined) throw unreadable(file.path, new Error(fault));
+  }
   try {
     return unlimited(Tokenizer.fromString(text));
   } catch (cause) {

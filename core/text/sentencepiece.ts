@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { charsmapFault } from "./charsmap.ts";
 import { ProtobufError, visitFields } from "./protobuf.ts";
 
 /** Kinds of a piece, by their number in sentencepiece_model.proto. */
@@ -22,6 +23,8 @@ const modelTypes: Readonly<Record<number, string>> = {
   4: "char",
 };
 
+const fetchAgain = "fetch the file again: its size or checksum should equal the original's";
+
 /**
  * Reads a sentencepiece model (protobuf `ModelProto`: pieces = 1, trainer_spec = 2, normalizer_spec = 3).
  * `where` names the file in errors. Throws E_FILE on anything but a whole unigram model.
@@ -34,7 +37,7 @@ export function parseSentencePiece(bytes: Uint8Array, where: string): SentencePi
     throw errors.file(
       where,
       `not a whole sentencepiece model: ${error.message}`,
-      "fetch the file again: its size or checksum should equal the original's",
+      fetchAgain,
       error,
     );
   }
@@ -49,9 +52,11 @@ function readModel(bytes: Uint8Array, where: string): SentencePieceModel {
   let unkId = 0;
   let modelType = 1;
   let charsmap = new Uint8Array();
+  const parts = new Set<number>();
 
   visitFields(bytes, 0, bytes.length, (part, start, end) => {
     if (end < 0) return;
+    parts.add(part);
     if (part === 1) {
       let piece = "";
       let score = 0;
@@ -79,26 +84,25 @@ function readModel(bytes: Uint8Array, where: string): SentencePieceModel {
   if (pieces.length === 0) {
     throw errors.file(where, "not a sentencepiece model: it holds no pieces");
   }
+  if (!parts.has(2) || !parts.has(3)) {
+    // the pieces come first: cut between two of them, the rest would still parse
+    throw errors.file(
+      where,
+      "cut off: the trainer's and normalizer's settings are missing",
+      fetchAgain,
+    );
+  }
   if (modelType !== 1) {
     const got = modelTypes[modelType] ?? String(modelType);
     throw errors.file(where, `the sentencepiece model must be of type unigram, got ${got}`);
   }
+  const odd = scores.findIndex((score) => !Number.isFinite(score));
+  if (odd >= 0)
+    throw errors.file(where, `damaged: piece ${odd} has the score ${scores[odd]}`, fetchAgain);
   if (unkId >= pieces.length) {
     throw errors.file(where, `unk_id ${unkId} is not one of the ${pieces.length} pieces`);
   }
-  checkCharsmap(charsmap, where);
+  const fault = charsmap.length === 0 ? undefined : charsmapFault(charsmap);
+  if (fault !== undefined) throw errors.file(where, `damaged: ${fault}`, fetchAgain);
   return { pieces, scores, types, unkId, charsmap };
-}
-
-/** A character map is a byte count (u32), a trie of that many bytes, and texts: a map cut short must not reach native code. */
-function checkCharsmap(charsmap: Uint8Array, where: string): void {
-  if (charsmap.length === 0) return;
-  const view = new DataView(charsmap.buffer, charsmap.byteOffset, charsmap.byteLength);
-  const size = charsmap.length < 4 ? undefined : view.getUint32(0, true);
-  if (size === undefined || size === 0 || size % 4 !== 0 || 4 + size > charsmap.length) {
-    throw errors.file(
-      where,
-      `the normalizer's character map of ${charsmap.length} bytes is cut off`,
-    );
-  }
 }

@@ -1,0 +1,49 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { charsmapFault } from "../../../core/text/charsmap.ts";
+import { parseSentencePiece } from "../../../core/text/sentencepiece.ts";
+import { tinyDir } from "./fixtures.ts";
+
+const { charsmap } = parseSentencePiece(readFileSync(join(tinyDir, "spm.model")), "spm.model");
+const units = new DataView(charsmap.buffer, charsmap.byteOffset).getUint32(0, true) / 4;
+
+/** The map with one unit of its trie replaced. */
+function withUnit(index: number, unit: number): Uint8Array {
+  const damaged = Uint8Array.from(charsmap);
+  new DataView(damaged.buffer).setUint32(4 + 4 * index, unit, true);
+  return damaged;
+}
+
+describe("charsmapFault", () => {
+  test("a map that sentencepiece wrote is sound", () => {
+    expect(charsmapFault(charsmap)).toBeUndefined();
+  });
+
+  test("children behind the end of the trie would be read outside of it", () => {
+    expect(charsmapFault(withUnit(units - 1, units << 10))).toBe(
+      `unit ${units - 1} of its character map points outside of the map`,
+    );
+  });
+
+  test("a value behind the end of the texts would be read outside of them", () => {
+    const root = new DataView(charsmap.buffer, charsmap.byteOffset).getUint32(4, true);
+    const children = (root >>> 10) << ((root & 0x200) >>> 6);
+    const damaged = withUnit(children, (0x80000000 | 9999) >>> 0);
+    new DataView(damaged.buffer).setUint32(4, (root | 0x100) >>> 0, true);
+    expect(charsmapFault(damaged)).toBe("unit 0 of its character map points outside of the map");
+  });
+
+  test("texts that are not UTF-8 would end the process", () => {
+    const damaged = Uint8Array.from(charsmap);
+    damaged[damaged.length - 2] = 0xff;
+    expect(charsmapFault(damaged)).toBe("the texts of its character map are not UTF-8");
+  });
+
+  test.each([[new Uint8Array()], [charsmap.subarray(0, 3)], [charsmap.subarray(0, 500)]])(
+    "a map that is cut off is found",
+    (cut) => {
+      expect(charsmapFault(cut)).toBe(`its character map of ${cut.length} bytes is cut off`);
+    },
+  );
+});
