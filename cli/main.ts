@@ -5,29 +5,33 @@ import type { Command } from "./command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 import { createReport, exit, type ExitCode, type Report, tolerateClosedPipe } from "./report.ts";
 
-/** Runs a command line; returns what to exit with. Prints through the report alone. */
-export async function main(args: readonly string[], report?: Report): Promise<ExitCode> {
+type Commands = Readonly<Record<string, CommandEntry>>;
+
+/** Runs a command line; returns what to exit with. Prints through a report alone. */
+export async function main(
+  args: readonly string[],
+  { among = commands, open = createReport }: { among?: Commands; open?: typeof createReport } = {},
+): Promise<ExitCode> {
   const before = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
-  const json = before.includes("--json");
-  const quiet = before.includes("--quiet");
-  const out = report ?? createReport({ json, quiet });
+  // Read ahead of all other flags: a mistake in those is reported in this form too.
+  const out = open({ json: before.includes("--json"), quiet: before.includes("--quiet") });
   try {
     const name = args[0];
     if (name === undefined || name === "--help" || name === "-h") {
-      out.page(rootUsage());
+      out.page(rootUsage(among));
       return 0;
     }
     if (name === "--version" || name === "-v") {
       out.page(packageJson.version);
       return 0;
     }
-    const entry = await find(name);
+    const entry = await find(name, among);
     if (before.includes("--help") || before.includes("-h")) {
       const { commandUsage } = await import("./usage.ts");
       out.page(commandUsage(name, entry.about, await entry.load()));
       return 0;
     }
-    return await dispatch(args, out);
+    return await dispatch(args, among, out);
   } catch (error) {
     return out.error(error);
   }
@@ -40,16 +44,20 @@ if (import.meta.main) {
 
 // --- internal ---
 
-async function find(name: string): Promise<CommandEntry> {
-  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+async function find(name: string, among: Commands): Promise<CommandEntry> {
+  const entry = Object.hasOwn(among, name) ? among[name] : undefined;
   if (entry !== undefined) return entry;
   const { nearest } = await import("./names.ts");
-  const known = Object.keys(commands);
+  const known = Object.keys(among);
   throw errors.unknownCommand(name, known, nearest(name, known));
 }
 
 /** citty finds the command and runs it; the words after its name are read by its own table. */
-async function dispatch(args: readonly string[], report: Report): Promise<ExitCode> {
+async function dispatch(
+  args: readonly string[],
+  among: Commands,
+  report: Report,
+): Promise<ExitCode> {
   let code: ExitCode = 0;
   const leaf = (name: string, entry: CommandEntry) => async (): Promise<CommandDef> => {
     const command: Command = await entry.load();
@@ -61,9 +69,7 @@ async function dispatch(args: readonly string[], report: Report): Promise<ExitCo
       },
     });
   };
-  const leaves = Object.entries(commands).map(
-    ([name, entry]) => [name, leaf(name, entry)] as const,
-  );
+  const leaves = Object.entries(among).map(([name, entry]) => [name, leaf(name, entry)] as const);
   const root = defineCommand({
     meta: { name: "adalora", version: packageJson.version },
     subCommands: Object.fromEntries(leaves),
@@ -72,13 +78,13 @@ async function dispatch(args: readonly string[], report: Report): Promise<ExitCo
   return code;
 }
 
-function rootUsage(): string {
-  const names = Object.keys(commands);
+function rootUsage(among: Commands): string {
+  const names = Object.keys(among);
   const width = Math.max(...names.map((name) => name.length)) + 3;
   return [
     `adalora ${packageJson.version}: ${packageJson.description}`,
     "Usage: adalora COMMAND [flags]",
-    Object.entries(commands)
+    Object.entries(among)
       .map(([name, { about }]) => `  ${name.padEnd(width)}${about}`)
       .join("\n"),
     "adalora COMMAND --help explains a command and its flags.",

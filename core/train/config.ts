@@ -50,7 +50,7 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
   }
   const { task, model } = config;
   if (task === null) throw errors.missing("task", "name a recipe, or give --task");
-  if (model === null) throw errors.missing("model", "give --model DIR, or a hub name");
+  if (model === null) throw errors.missing("model", "give --model DIR");
   return { ...config, task, model };
 }
 

@@ -17,15 +17,15 @@ const task = {
     also: ["task-name"],
     hint: "NAME",
   }),
-  model: text(null, "the pretrained model: a folder or a hub name", {
+  model: text(null, "folder of the pretrained model", {
     also: ["model-name-or-path"],
-    hint: "DIR|org/name",
+    hint: "DIR",
   }),
   tokenizer: text(null, "the tokenizer's folder (default: the model's)", {
     also: ["tokenizer-name"],
     hint: "DIR",
   }),
-  data: text(null, "training data: a folder with the task's files, a file, or a hub data set", {
+  data: text(null, "training data: a folder with the task's files, or a file", {
     also: ["data-dir", "train-file"],
     hint: "PATH",
   }),
