@@ -1,0 +1,113 @@
+import { errors } from "../errors.ts";
+import type { StoredTensor } from "./stored-tensor.ts";
+
+/** The A and B of one adapted linear layer [out, in]; `path` is the layer's name in the base model. */
+interface LowRank {
+  readonly path: string;
+  /** [rank, in] */
+  readonly A: StoredTensor;
+  /** [out, rank] */
+  readonly B: StoredTensor;
+}
+
+/** One layer of an AdaLoRA adapter: W + alpha / (initRank + 1e-5) * B diag(E) A, with the kept rows only. */
+export interface AdaLoraModule extends LowRank {
+  /** [rank, 1] */
+  readonly E: StoredTensor;
+  /** Which of the initial triplets were kept: initRank values, rank of them true. Rank 0 is legal. */
+  readonly mask: readonly boolean[];
+}
+
+/** One layer of a LoRA adapter: W + alpha / rank * B A. */
+export interface LoraModule extends LowRank {
+  readonly alpha: number;
+}
+
+interface AdapterBase {
+  /** PEFT's name of the task, such as "SEQ_CLS", "QUESTION_ANS" or "SEQ_2_SEQ_LM"; null for none. */
+  readonly taskType: string | null;
+  /** Folder or hub name of the base model; null when it is not known. */
+  readonly baseModel: string | null;
+  readonly dropout: number;
+  /** Fully trained tensors (a classification head), by their names in the base model. */
+  readonly saved: ReadonlyMap<string, StoredTensor>;
+}
+
+/** An AdaLoRA adapter with the schedule that made it, in the words of this program's flags. */
+export interface AdaLoraAdapter extends AdapterBase {
+  readonly method: "adalora";
+  readonly modules: readonly AdaLoraModule[];
+  readonly alpha: number;
+  readonly initRank: number;
+  /** Average rank per layer that the allocator aimed at. */
+  readonly targetRank: number;
+  readonly initWarmup: number;
+  readonly finalWarmup: number;
+  readonly maskInterval: number;
+  readonly totalSteps: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly regOrthCoef: number;
+}
+
+export interface LoraAdapter extends AdapterBase {
+  readonly method: "lora";
+  readonly modules: readonly LoraModule[];
+}
+
+export type PeftAdapter = AdaLoraAdapter | LoraAdapter;
+
+const FLOATS = new Set(["F64", "F32", "F16", "BF16"]);
+
+function checkTensor(
+  tensor: StoredTensor,
+  want: readonly (number | undefined)[],
+  where: string,
+): void {
+  const { dtype, shape } = tensor;
+  const fits =
+    shape.length === want.length &&
+    want.every((size, i) => size === undefined || size === shape[i]);
+  if (fits && FLOATS.has(dtype)) return;
+  const wanted = want.map((size) => size ?? "any").join(", ");
+  const rule = `must be floating-point [${wanted}]`;
+  throw errors.file(where, `${rule}, got ${dtype} [${shape.join(", ")}]`);
+}
+
+function checkMask(
+  { path, mask }: AdaLoraModule,
+  initRank: number,
+  rank: number,
+  where: string,
+): void {
+  const at = `${where}: "${path}.lora_E"`;
+  if (mask.length !== initRank) {
+    throw errors.file(at, `its mask must have init_r = ${initRank} values, got ${mask.length}`);
+  }
+  const kept = mask.filter(Boolean).length;
+  if (kept !== rank) {
+    throw errors.file(at, `its mask keeps ${kept} triplets, but its tensors have rank ${rank}`);
+  }
+}
+
+/**
+ * Requires of each layer that A, E, B and the mask agree with each other and with the initial rank.
+ * An AdaloraError names `where` (the adapter's folder), the layer, and both numbers.
+ */
+export function checkAdapter(adapter: PeftAdapter, where: string): void {
+  const seen = new Set<string>();
+  for (const module of adapter.modules) {
+    const { path, A, B } = module;
+    if (seen.has(path)) throw errors.file(where, `describes "${path}" twice`);
+    seen.add(path);
+    const rank = A.shape[0] ?? 0;
+    checkTensor(A, [rank, undefined], `${where}: "${path}.lora_A"`);
+    checkTensor(B, [undefined, rank], `${where}: "${path}.lora_B"`);
+    if (!("mask" in module)) continue;
+    checkTensor(module.E, [rank, 1], `${where}: "${path}.lora_E"`);
+  }
+  if (adapter.method !== "adalora") return;
+  for (const module of adapter.modules) {
+    checkMask(module, adapter.initRank, module.A.shape[0] ?? 0, where);
+  }
+}

@@ -1,0 +1,227 @@
+import { configReader } from "../config-reader.ts";
+import { errors } from "../errors.ts";
+import { isJsonObject, type JsonObject } from "./json-file.ts";
+import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "./peft-adapter.ts";
+
+type WithoutTensors<A> = Omit<A, "modules" | "saved">;
+
+/** What `adapter_config.json` says beside the tensors. */
+export type PeftConfig = (AdaLoraConfig | LoraConfig) & {
+  readonly modulesToSave: readonly string[];
+};
+
+interface AdaLoraConfig extends WithoutTensors<AdaLoraAdapter> {
+  /** Mask of each layer by its path; undefined when no layer was pruned. */
+  readonly masks: ReadonlyMap<string, readonly boolean[]> | undefined;
+}
+
+interface LoraConfig extends WithoutTensors<LoraAdapter> {
+  rankOf(path: string): number;
+  /** The alpha by which a layer of this rank has the scale alpha / rank. */
+  alphaOf(path: string): number;
+}
+
+/** Fields that change what the tensors mean, and that must be unset because this program has no such layer. */
+const UNSUPPORTED = [
+  "use_dora",
+  "use_qalora",
+  "lora_bias",
+  "fan_in_fan_out",
+  "layer_replication",
+  "trainable_token_indices",
+  "target_parameters",
+  "alora_invocation_tokens",
+  "use_bdlora",
+  "arrow_config",
+  "kasa_config",
+  "monteclora_config",
+];
+
+/** Ways to start a LoRA that leave the base weights as they are; the others (PiSSA, OLoRA, CorDA) change them. */
+const PLAIN_STARTS: readonly unknown[] = [
+  undefined,
+  null,
+  true,
+  false,
+  "gaussian",
+  "eva",
+  "orthogonal",
+];
+
+const isUnset = (value: unknown) =>
+  value === undefined ||
+  value === null ||
+  value === false ||
+  (typeof value === "object" && Object.keys(value).length === 0);
+
+function refuseUnsupported(raw: JsonObject, where: string): void {
+  for (const key of UNSUPPORTED) {
+    if (!isUnset(raw[key])) throw errors.config(where, key, "unset", raw[key]);
+  }
+  const { bias, init_lora_weights: start } = raw;
+  if (bias !== undefined && bias !== "none") throw errors.config(where, "bias", `"none"`, bias);
+  if (!PLAIN_STARTS.includes(start)) {
+    throw errors.config(where, "init_lora_weights", "one that keeps the base weights", start);
+  }
+}
+
+function optionalText(raw: JsonObject, key: string, where: string): string | null {
+  const value = raw[key] ?? null;
+  if (value === null || typeof value === "string") return value;
+  throw errors.config(where, key, "a string or null", value);
+}
+
+function stringList(raw: JsonObject, key: string, where: string): readonly string[] {
+  const value: unknown = raw[key] ?? [];
+  if (Array.isArray(value) && value.every((name) => typeof name === "string")) return value;
+  throw errors.config(where, key, "a list of names", value);
+}
+
+function parseMasks(
+  raw: unknown,
+  where: string,
+): ReadonlyMap<string, readonly boolean[]> | undefined {
+  if (raw === undefined || raw === null) return undefined;
+  if (!isJsonObject(raw)) throw errors.config(where, "rank_pattern", "an object of masks", raw);
+  return new Map(
+    Object.entries(raw).map(([key, mask]) => {
+      const isMask = Array.isArray(mask) && mask.every((kept) => typeof kept === "boolean");
+      if (!isMask || !key.endsWith(".lora_E")) {
+        const want = `masks of true and false by "<layer>.lora_E"`;
+        throw errors.config(where, `rank_pattern.${key}`, want, mask);
+      }
+      return [key.slice(0, -".lora_E".length), mask] as const;
+    }),
+  );
+}
+
+/**
+ * How PEFT looks a layer up in `rank_pattern` or `alpha_pattern`: the first key that is the path or its last part, `^` tying it to
+ * the start. PEFT takes the keys as regular expressions; here any other special character is refused, so none can run away.
+ */
+function parsePattern(raw: JsonObject, key: string, where: string) {
+  const pattern = raw[key] ?? {};
+  if (!isJsonObject(pattern)) throw errors.config(where, key, "an object of numbers", pattern);
+  const entries = Object.entries(pattern).map(([name, value]) => {
+    const plain = /^\^?[\w.-]+$/.test(name);
+    if (!plain) throw errors.config(where, key, "keyed by plain module names", name);
+    if (typeof value !== "number" || !(value > 0)) {
+      throw errors.config(where, `${key}.${name}`, "a number above 0", value);
+    }
+    return [name, value] as const;
+  });
+  return (path: string) =>
+    entries.find(([name]) =>
+      name.startsWith("^") ? path === name.slice(1) : `.${path}`.endsWith(`.${name}`),
+    )?.[1];
+}
+
+function parseLora(raw: JsonObject, where: string): Pick<LoraConfig, "rankOf" | "alphaOf"> {
+  const field = configReader(raw, where);
+  const rank = field.size("r");
+  const alpha = field.number("lora_alpha");
+  const stabilized = field.bool("use_rslora", false);
+  const rankPattern = parsePattern(raw, "rank_pattern", where);
+  const alphaPattern = parsePattern(raw, "alpha_pattern", where);
+  const rankOf = (path: string) => rankPattern(path) ?? rank;
+  return {
+    rankOf,
+    // rsLoRA's scale is alpha / sqrt(rank).
+    alphaOf: (path) => (alphaPattern(path) ?? alpha) * (stabilized ? Math.sqrt(rankOf(path)) : 1),
+  };
+}
+
+function parseAdaLora(raw: JsonObject, where: string) {
+  const field = configReader(raw, where);
+  return {
+    alpha: field.number("lora_alpha"),
+    initRank: field.size("init_r"),
+    targetRank: field.number("target_r"),
+    initWarmup: field.int("tinit", 0),
+    finalWarmup: field.int("tfinal", 0),
+    maskInterval: field.size("deltaT", 1),
+    totalSteps: field.size("total_step"),
+    beta1: field.number("beta1"),
+    beta2: field.number("beta2"),
+    regOrthCoef: field.number("orth_reg_weight"),
+    masks: parseMasks(raw["rank_pattern"], where),
+  };
+}
+
+/** Checks and translates an `adapter_config.json` of PEFT type ADALORA or LORA; `where` is its path. */
+export function parsePeftConfig(raw: JsonObject, where: string): PeftConfig {
+  const { peft_type: type } = raw;
+  if (type !== "ADALORA" && type !== "LORA") {
+    throw errors.config(where, "peft_type", `"ADALORA" or "LORA"`, type);
+  }
+  refuseUnsupported(raw, where);
+  const common = {
+    taskType: optionalText(raw, "task_type", where),
+    baseModel: optionalText(raw, "base_model_name_or_path", where),
+    dropout: configReader(raw, where).number("lora_dropout", 0),
+    modulesToSave: stringList(raw, "modules_to_save", where),
+  };
+  return type === "ADALORA"
+    ? { method: "adalora", ...common, ...parseAdaLora(raw, where) }
+    : { method: "lora", ...common, ...parseLora(raw, where) };
+}
+
+function adaLoraFields(adapter: AdaLoraAdapter): JsonObject {
+  const masks = adapter.modules.map(({ path, mask }) => [`${path}.lora_E`, mask] as const);
+  return {
+    peft_type: "ADALORA",
+    // PEFT ignores r here, and warns when it is not its default.
+    r: 8,
+    lora_alpha: adapter.alpha,
+    init_r: adapter.initRank,
+    target_r: adapter.targetRank,
+    tinit: adapter.initWarmup,
+    tfinal: adapter.finalWarmup,
+    deltaT: adapter.maskInterval,
+    total_step: adapter.totalSteps,
+    beta1: adapter.beta1,
+    beta2: adapter.beta2,
+    orth_reg_weight: adapter.regOrthCoef,
+    rank_pattern: Object.fromEntries(masks),
+  };
+}
+
+function loraFields({ modules }: LoraAdapter): JsonObject {
+  const ranks = modules.map(({ path, A }) => [path, A.shape[0] ?? 0] as const);
+  const alphas = modules.map(({ path, alpha }) => [path, alpha] as const);
+  const [rank, alpha] = [ranks[0]?.[1] ?? 0, alphas[0]?.[1] ?? 0];
+  const differing = (pairs: readonly (readonly [string, number])[], usual: number) =>
+    pairs.every(([, value]) => value === usual) ? {} : Object.fromEntries(pairs);
+  return {
+    peft_type: "LORA",
+    r: rank,
+    lora_alpha: alpha,
+    rank_pattern: differing(ranks, rank),
+    alpha_pattern: differing(alphas, alpha),
+  };
+}
+
+/**
+ * The `adapter_config.json` of an adapter, keys sorted as PEFT does. It holds the fields that every PEFT since 0.6 knows, so older
+ * versions can read it too; `target_modules` lists full paths, because a short name could match a layer that is not adapted.
+ */
+export function peftConfigJson(adapter: PeftAdapter, modulesToSave: readonly string[]): string {
+  const fields: JsonObject = {
+    auto_mapping: null,
+    base_model_name_or_path: adapter.baseModel,
+    bias: "none",
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    layers_pattern: null,
+    layers_to_transform: null,
+    lora_dropout: adapter.dropout,
+    modules_to_save: modulesToSave.length > 0 ? modulesToSave : null,
+    revision: null,
+    target_modules: adapter.modules.map(({ path }) => path),
+    task_type: adapter.taskType,
+    ...(adapter.method === "adalora" ? adaLoraFields(adapter) : loraFields(adapter)),
+  };
+  const sorted = Object.entries(fields).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`;
+}

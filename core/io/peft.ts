@@ -1,0 +1,189 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { errors } from "../errors.ts";
+import { currentDirectory, writeDirectoryAtomic, writeFileAtomic } from "./atomic.ts";
+import { readJsonObject } from "./json-file.ts";
+import {
+  type AdaLoraModule,
+  checkAdapter,
+  type LoraModule,
+  type PeftAdapter,
+} from "./peft-adapter.ts";
+import { parsePeftConfig, type PeftConfig, peftConfigJson } from "./peft-config.ts";
+import { openSafetensors, writeSafetensors } from "./safetensors.ts";
+import type { StoredTensor } from "./stored-tensor.ts";
+import { openTorchCheckpoint } from "./torch-pickle.ts";
+
+export const ADAPTER_CONFIG = "adapter_config.json";
+export const ADAPTER_WEIGHTS = "adapter_model.safetensors";
+// What PEFT wrote before version 0.7.
+const OLD_ADAPTER_WEIGHTS = "adapter_model.bin";
+
+const PREFIX = "base_model.model.";
+
+/** The tensors of one layer, as far as they have been met. */
+type Parts = Partial<Record<"A" | "E" | "B", StoredTensor>>;
+
+function openWeights(dir: string): { file: string; tensors: Map<string, StoredTensor> } {
+  const file = join(dir, ADAPTER_WEIGHTS);
+  if (existsSync(file)) return { file, tensors: openSafetensors(file).tensors };
+  const old = join(dir, OLD_ADAPTER_WEIGHTS);
+  if (existsSync(old)) return { file: old, tensors: openTorchCheckpoint(old) };
+  throw errors.file(
+    dir,
+    `holds no adapter weights: looked for ${ADAPTER_WEIGHTS}, ${OLD_ADAPTER_WEIGHTS}`,
+  );
+}
+
+/** Splits "<layer>.lora_A" (AdaLoRA) or "<layer>.lora_A.weight" (LoRA); undefined for any other name. */
+function splitKey(name: string, method: PeftAdapter["method"]) {
+  const pattern = method === "adalora" ? /^(.+)\.lora_([AEB])$/ : /^(.+)\.lora_([AB])\.weight$/;
+  const [, path, letter] = pattern.exec(name) ?? [];
+  return path !== undefined && (letter === "A" || letter === "E" || letter === "B")
+    ? { path, letter }
+    : undefined;
+}
+
+function isSaved(name: string, modulesToSave: readonly string[]): boolean {
+  return modulesToSave.some((module) => `.${name}`.includes(`.${module}.`));
+}
+
+/** Sorts an adapter's tensors into layers and fully trained tensors, without PEFT's prefix. */
+function group(tensors: ReadonlyMap<string, StoredTensor>, config: PeftConfig, file: string) {
+  const layers = new Map<string, Parts>();
+  const saved = new Map<string, StoredTensor>();
+  for (const [key, tensor] of tensors) {
+    if (!key.startsWith(PREFIX)) {
+      throw errors.file(`${file}: "${key}"`, `must start with "${PREFIX}"`);
+    }
+    const name = key.slice(PREFIX.length);
+    const split = splitKey(name, config.method);
+    if (split !== undefined) {
+      layers.set(split.path, { ...layers.get(split.path), [split.letter]: tensor });
+    } else if (isSaved(name, config.modulesToSave)) {
+      saved.set(name, tensor);
+    } else {
+      const rule = `is neither a tensor of ${config.method} nor of a module in "modules_to_save"`;
+      throw errors.file(`${file}: "${key}"`, rule);
+    }
+  }
+  return { layers: new Map([...layers].toSorted(([a], [b]) => (a < b ? -1 : 1))), saved };
+}
+
+function part(parts: Parts, name: "A" | "E" | "B", path: string, file: string): StoredTensor {
+  const tensor = parts[name];
+  if (tensor !== undefined) return tensor;
+  throw errors.file(file, `"${PREFIX}${path}.lora_${name}" is missing`);
+}
+
+function assemble(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  config: PeftConfig,
+  file: string,
+): PeftAdapter {
+  const { layers, saved } = group(tensors, config, file);
+  const lowRank = (path: string, parts: Parts) => ({
+    path,
+    A: part(parts, "A", path, file),
+    B: part(parts, "B", path, file),
+  });
+  if (config.method === "adalora") {
+    const { masks, modulesToSave: _names, ...facts } = config;
+    const lost = [...(masks?.keys() ?? [])].find((path) => !layers.has(path));
+    if (lost !== undefined) {
+      throw errors.file(file, `"rank_pattern" describes "${lost}", which has no tensors`);
+    }
+    const full = Array.from({ length: config.initRank }, () => true);
+    const modules = [...layers].map(([path, parts]): AdaLoraModule => {
+      const E = part(parts, "E", path, file);
+      return { ...lowRank(path, parts), E, mask: masks?.get(path) ?? full };
+    });
+    return { ...facts, modules, saved };
+  }
+  const { method, taskType, baseModel, dropout } = config;
+  const modules = [...layers].map(([path, parts]): LoraModule => {
+    const module = { ...lowRank(path, parts), alpha: config.alphaOf(path) };
+    const [want, got] = [config.rankOf(path), module.A.shape[0]];
+    if (want === got) return module;
+    throw errors.file(file, `"${path}" must have rank ${want} by ${ADAPTER_CONFIG}, got ${got}`);
+  });
+  return { method, taskType, baseModel, dropout, modules, saved };
+}
+
+/**
+ * Reads a PEFT adapter of type ADALORA or LORA from its folder. Layers come sorted by path, their tensors as views of the file.
+ * A missing or contradictory file, key, mask or rank, and a PEFT option that this program lacks, is an AdaloraError.
+ */
+export function readPeftAdapter(dir: string): PeftAdapter {
+  const folder = currentDirectory(dir);
+  if (!existsSync(folder)) throw errors.file(dir, "does not exist");
+  const configFile = join(folder, ADAPTER_CONFIG);
+  const config = parsePeftConfig(readJsonObject(configFile), configFile);
+  const { file, tensors } = openWeights(folder);
+  const adapter = assemble(tensors, config, file);
+  if (adapter.modules.length === 0) throw errors.file(file, "adapts no layer");
+  checkAdapter(adapter, file);
+  return adapter;
+}
+
+/**
+ * The module that PEFT must save for a tensor: the shortest leading part of its name that holds no adapted layer, so "pooler" for
+ * "pooler.dense.weight".
+ */
+function moduleToSave(name: string, paths: readonly string[], where: string): string {
+  const parts = name.split(".").slice(0, -1);
+  for (let length = 1; length <= parts.length; length++) {
+    const module = parts.slice(0, length).join(".");
+    if (!paths.some((path) => path === module || path.startsWith(`${module}.`))) return module;
+  }
+  throw errors.file(
+    `${where}: "${name}"`,
+    "must belong to a module without adapted layers, to be saved by PEFT",
+  );
+}
+
+/** PEFT refuses to load a schedule without a step to prune in. */
+function checkSchedule(adapter: PeftAdapter, where: string): void {
+  if (adapter.method !== "adalora") return;
+  const { initWarmup, finalWarmup, totalSteps } = adapter;
+  if (initWarmup < totalSteps - finalWarmup) return;
+  throw errors.file(
+    where,
+    `PEFT reads only schedules with initWarmup < totalSteps - finalWarmup, got ${initWarmup}, ${totalSteps}, ${finalWarmup}`,
+  );
+}
+
+function* named(adapter: PeftAdapter): Generator<readonly [string, StoredTensor]> {
+  const suffix = adapter.method === "lora" ? ".weight" : "";
+  for (const module of adapter.modules) {
+    const { path, A, B } = module;
+    yield [`${PREFIX}${path}.lora_A${suffix}`, A];
+    yield [`${PREFIX}${path}.lora_B${suffix}`, B];
+    if ("E" in module) yield [`${PREFIX}${path}.lora_E`, module.E];
+  }
+  for (const [name, tensor] of adapter.saved) yield [PREFIX + name, tensor];
+}
+
+/** PEFT's LoRA has no rank 0; a layer without triplets adds nothing, so leaving it out is exact. */
+function withoutEmptyLayers(adapter: PeftAdapter): PeftAdapter {
+  if (adapter.method !== "lora") return adapter;
+  return { ...adapter, modules: adapter.modules.filter(({ A }) => A.shape[0] !== 0) };
+}
+
+/**
+ * Writes an adapter as PEFT reads it: `adapter_config.json` and `adapter_model.safetensors`. The folder appears whole or not at all,
+ * and an existing one is replaced only when it holds nothing else. LoRA layers of rank 0 are left out.
+ */
+export function writePeftAdapter(dir: string, given: PeftAdapter): void {
+  checkAdapter(given, dir);
+  checkSchedule(given, dir);
+  const adapter = withoutEmptyLayers(given);
+  if (adapter.modules.length === 0) throw errors.file(dir, "there is no adapted layer to write");
+  const paths = adapter.modules.map(({ path }) => path);
+  const saved = [...adapter.saved.keys()].map((name) => moduleToSave(name, paths, dir));
+  writeDirectoryAtomic(dir, (scratch) => {
+    const config = peftConfigJson(adapter, [...new Set(saved)].toSorted());
+    writeFileAtomic(join(scratch, ADAPTER_CONFIG), config);
+    writeSafetensors(join(scratch, ADAPTER_WEIGHTS), new Map(named(adapter)));
+  });
+}
