@@ -7,4 +7,9 @@ export interface CommandEntry {
 }
 
 /** Every command, in the order of the help page. */
-export const commands: Readonly<Record<string, CommandEntry>> = {};
+export const commands: Readonly<Record<string, CommandEntry>> = {
+  plan: {
+    about: "say what run would do: steps, phases, ranks, parameters",
+    load: async () => (await import("./commands/plan.ts")).plan,
+  },
+};

@@ -1,6 +1,6 @@
 import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
-import type { RunConfig } from "../core/train/config.ts";
-import type { Findings, RunSchedule } from "../core/train/phases.ts";
+import { configToJson, type RunConfig } from "../core/train/config.ts";
+import type { RunSchedule } from "../core/train/phases.ts";
 import type { RankTarget } from "../core/train/target.ts";
 import { paint, type Output } from "./terminal.ts";
 
@@ -15,12 +15,12 @@ export interface Plan {
   readonly modelParameters: number;
   /** Parameters of the model itself that are trained: its head, for most methods. */
   readonly trainedParameters: number;
-  readonly findings: Findings;
+  readonly warnings: readonly string[];
 }
 
 /** A plan as a page of at most 80 columns. */
 export function planText(plan: Plan, output: Output): string {
-  const { config, schedule, target, findings } = plan;
+  const { config, schedule, target, warnings } = plan;
   const rows = [
     [
       "data",
@@ -33,22 +33,14 @@ export function planText(plan: Plan, output: Output): string {
   ];
   const title = `${config.task}: ${config.method} on ${config.model}`;
   const lines = rows.map(([label = "", text]) => `${label.padEnd(labelWidth)}${text}`);
-  const remarks = [
-    ...findings.problems.map(({ message, hint }) =>
-      [
-        paint(output, "red", "error"),
-        `  ${message}`,
-        hint === undefined ? "" : `\n  hint: ${hint}`,
-      ].join(""),
-    ),
-    ...findings.warnings.map((text) => `${paint(output, "yellow", "warn")}  ${text}`),
-  ];
-  return [
-    paint(output, "bold", title),
-    "",
-    ...lines,
-    ...(remarks.length > 0 ? ["", ...remarks] : []),
-  ].join("\n");
+  const remarks = warnings.map((text) => `${paint(output, "yellow", "warn")}  ${text}`);
+  const blocks = [paint(output, "bold", title), lines.join("\n"), remarks.join("\n")];
+  return blocks.filter((block) => block !== "").join("\n\n");
+}
+
+/** The same for programs: `config` can be saved and run. Steps of phases count from 0. */
+export function planJson({ config, ...rest }: Plan): object {
+  return { config: configToJson(config), ...rest };
 }
 
 /** Bars of b(t) over the whole run, highest at the start: "████▇▅▄▃▃▂▂▂▁▁". */

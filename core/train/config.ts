@@ -74,9 +74,13 @@ export function configToJson(config: RunConfig): Record<string, unknown> {
   );
 }
 
+/** Whether a word is the name of an option. */
 export function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(settings, name);
 }
+
+/** Every option of a run, in the table's order. */
+export const settingNames: readonly SettingName[] = Object.keys(settings).filter(isSettingName);
 
 /** Whether a method has a use for an option. */
 export function isUsed(name: SettingName, method: Method): boolean {

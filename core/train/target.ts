@@ -59,7 +59,7 @@ export function resolveTarget(
     targetTotalRank,
     initParameters: initRank * unit,
     targetParameters: Math.round((targetTotalRank / count) * unit),
-    because: !prunes && config.initRank !== null ? `--init-rank ${initRank}` : wanted.because,
+    because: !prunes && config.initRank !== null ? `rank ${initRank}` : wanted.because,
   };
   return { ...target, findings: check(target, prunes) };
 }
@@ -86,10 +86,10 @@ function wantedTotal(config: RunConfig, model: AdaptedModel, unit: number): Want
   const count = model.matrices.length;
   const { targetRank, targetTotalRank, budget } = config;
   if (targetTotalRank !== null) {
-    return { total: targetTotalRank, because: `--target-total-rank ${targetTotalRank}` };
+    return { total: targetTotalRank, because: `total rank ${targetTotalRank}` };
   }
   if (targetRank !== null) {
-    return { total: Math.round(targetRank * count), because: `--target-rank ${targetRank}` };
+    return { total: Math.round(targetRank * count), because: `target rank ${targetRank}` };
   }
   invariant(budget !== null, "a configuration without a target rank");
   const labelled = paperRank(budget, model);
