@@ -1,5 +1,6 @@
 /**
- * Holds the readers to a folder of files with known outcomes: `bun test/golden/check-bad.ts DIR`.
+ * Holds the readers, and `adalora run` on what they refuse, to a folder of files with known outcomes:
+ * `bun test/golden/check-bad.ts DIR`.
  * DIR/index.json lists { file, loader, task, expect: error|warn|ok, line?, mentions, rows?, count?, strength }.
  * Prints one JSON line a file, { file, status: pass|fail|skip, reason?, worst }; exits 1 if anything failed.
  */
@@ -8,7 +9,9 @@ import { join } from "node:path";
 import { type Example, readExamples } from "../../core/data/examples.ts";
 import { glueTasks, isGlueTask } from "../../core/data/glue-tasks.ts";
 import { fileSplit } from "../../core/data/splits.ts";
+import { commands } from "../../cli/commands.ts";
 import { AdaloraError } from "../../core/errors.ts";
+import { badRunFaults } from "./bad-run.ts";
 
 export interface BadCase {
   readonly file: string;
@@ -32,7 +35,7 @@ export interface Verdict {
 
 /** What a reader did with a file. */
 type Outcome =
-  | { readonly kind: "error"; readonly message: string }
+  | { readonly kind: "error"; readonly message: string; readonly hint: string }
   | { readonly kind: "crash"; readonly message: string }
   | {
       readonly kind: "loaded";
@@ -40,14 +43,19 @@ type Outcome =
       readonly warnings: readonly string[];
     };
 
-/** Runs one case. */
+/** Runs one case through the reader, and through the command line where the reader refuses the file. */
 export async function checkCase(folder: string, entry: BadCase): Promise<Verdict> {
   const { file, loader, task, strength } = entry;
   if (!loader.startsWith("glue-")) return verdict(file, "skip", `loader ${loader} is not built`);
   if (task === undefined || !isGlueTask(task))
     return verdict(file, "fail", `no GLUE task: ${task}`);
-  const outcome = await load(join(folder, file), task);
+  const path = join(folder, file);
+  const outcome = await load(path, task);
   const hard = hardFaults(outcome, entry);
+  if (outcome.kind === "error" && canRun) {
+    const message = outcome.message.slice(outcome.message.indexOf(file));
+    hard.push(...(await badRunFaults(task, path, message)));
+  }
   if (hard.length > 0) return verdict(file, "fail", hard.join("; "));
   const faults = faultsOf(outcome, entry);
   if (faults.length === 0) return verdict(file, "pass");
@@ -55,6 +63,8 @@ export async function checkCase(folder: string, entry: BadCase): Promise<Verdict
     ? verdict(file, "fail", faults.join("; "))
     : verdict(file, "pass", `should: ${faults.join("; ")}`);
 }
+
+const canRun = Object.hasOwn(commands, "run");
 
 function verdict(file: string, status: Verdict["status"], reason?: string): Verdict {
   return { file, status, ...(reason === undefined ? {} : { reason }), worst: {} };
@@ -68,7 +78,7 @@ async function load(path: string, name: keyof typeof glueTasks): Promise<Outcome
     return { kind: "loaded", examples, warnings };
   } catch (error) {
     if (error instanceof AdaloraError) {
-      return { kind: "error", message: `${error.message}\n${error.hint ?? ""}` };
+      return { kind: "error", message: error.message, hint: error.hint ?? "" };
     }
     return { kind: "crash", message: String(error) };
   }
@@ -91,10 +101,11 @@ function hardFaults(outcome: Outcome, { rows, count }: BadCase): string[] {
 
 function faultsOf(outcome: Outcome, entry: BadCase): string[] {
   const { expect } = entry;
-  if (outcome.kind !== "loaded") {
+  if (outcome.kind === "crash") return [];
+  if (outcome.kind === "error") {
     return expect === "error"
-      ? messageFaults([outcome.message], entry)
-      : [`is an error, not ${expect}: ${outcome.message.trim()}`];
+      ? messageFaults([`${outcome.message} ${outcome.hint}`], entry)
+      : [`is an error, not ${expect}: ${outcome.message}`];
   }
   if (expect === "error") return [`loads ${outcome.examples.length} rows, not an error`];
   if (expect === "warn") return messageFaults(outcome.warnings, entry);
