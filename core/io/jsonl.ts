@@ -1,0 +1,84 @@
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { writeAll } from "./atomic.ts";
+import { fileError } from "./file-errors.ts";
+import { decodeUtf8, type JsonObject, parseJsonObject } from "./json-file.ts";
+
+/** A file with one JSON object a line, written record by record. */
+export interface JsonLog {
+  /** Adds a line. It has reached the operating system on return, so a kill loses nothing before it and tears at most it. */
+  append(record: JsonObject): void;
+  close(): void;
+}
+
+const LINE_FEED = 0x0a;
+
+interface Line {
+  readonly record: JsonObject;
+  /** Offset of the byte after the line feed. */
+  readonly end: number;
+}
+
+/** The whole lines; what follows the last line feed is the torn write of a killed process, and left out. */
+function* wholeLines(bytes: Uint8Array, path: string): Generator<Line> {
+  let start = 0;
+  for (let line = 1; ; line++) {
+    const feed = bytes.indexOf(LINE_FEED, start);
+    if (feed < 0) return;
+    const where = `${path}:${line}`;
+    const record = parseJsonObject(decodeUtf8(bytes.subarray(start, feed), where), where);
+    start = feed + 1;
+    yield { record, end: start };
+  }
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+/** Length of the log up to its first record of a later step. Records without a step stay with those before them. */
+function keptLength(path: string, lastStep: number): number {
+  let kept = 0;
+  for (const { record, end } of wholeLines(readBytes(path), path)) {
+    const { step } = record;
+    if (typeof step === "number" && step > lastStep) break;
+    kept = end;
+  }
+  return kept;
+}
+
+/**
+ * Opens a log for appending. Without `resumeAfter` it starts empty; with it, the records of the file up to that `step` are kept,
+ * and later ones and a torn last line are dropped. A line that is not a JSON object is an AdaloraError naming it.
+ */
+export function openJsonLog(path: string, options: { resumeAfter?: number } = {}): JsonLog {
+  const { resumeAfter } = options;
+  const resumes = resumeAfter !== undefined && existsSync(path);
+  const kept = resumes ? keptLength(path, resumeAfter) : 0;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const fd = openSync(path, "a");
+    ftruncateSync(fd, kept);
+    return {
+      append(record) {
+        try {
+          writeAll(fd, Buffer.from(`${JSON.stringify(record)}\n`));
+        } catch (error) {
+          throw fileError(path, error);
+        }
+      },
+      close: () => closeSync(fd),
+    };
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+/** The records of a log, also of one that is still written or whose writer was killed. */
+export function readJsonLog(path: string): JsonObject[] {
+  return [...wholeLines(readBytes(path), path)].map(({ record }) => record);
+}

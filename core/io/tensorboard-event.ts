@@ -1,0 +1,134 @@
+/** CRC-32C (Castagnoli), reflected polynomial 0x82f63b78, one table entry a byte. */
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  return crc;
+});
+
+export function crc32c(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (let i = 0; i < bytes.length; i++) {
+    crc = CRC_TABLE[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** The checksum as TFRecord stores it: rotated right by 15 bits, plus a constant. */
+function maskedCrc(bytes: Uint8Array): number {
+  const crc = crc32c(bytes);
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+}
+
+// Protobuf wire types.
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
+
+// Field numbers of tensorflow.Event, .Summary and .Summary.Value.
+const EVENT = { wallTime: 1, step: 2, fileVersion: 3, summary: 5 };
+const SUMMARY = { value: 1 };
+const VALUE = { tag: 1, simpleValue: 2 };
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
+  return [...bytes, rest];
+}
+
+const key = (field: number, wire: number) => varint((field << 3) | wire);
+
+function lengthDelimited(field: number, content: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from([...key(field, BYTES), ...varint(content.length)]), content]);
+}
+
+function fixed(field: number, wire: typeof FIXED64 | typeof FIXED32, value: number): Buffer {
+  const out = Buffer.from([
+    ...key(field, wire),
+    ...Array.from({ length: wire === FIXED64 ? 8 : 4 }, () => 0),
+  ]);
+  if (wire === FIXED64) out.writeDoubleLE(value, 1);
+  else out.writeFloatLE(value, 1);
+  return out;
+}
+
+/** TFRecord: length u64, its checksum, the data, their checksum. */
+function frame(data: Uint8Array): Buffer {
+  const head = Buffer.alloc(12);
+  head.writeBigUInt64LE(BigInt(data.length));
+  head.writeUInt32LE(maskedCrc(head.subarray(0, 8)), 8);
+  const tail = Buffer.alloc(4);
+  tail.writeUInt32LE(maskedCrc(data));
+  return Buffer.concat([head, data, tail]);
+}
+
+/** The record that an event file must begin with; `seconds` since 1970. */
+export function versionRecord(seconds: number): Buffer {
+  const version = lengthDelimited(EVENT.fileVersion, Buffer.from("brain.Event:2"));
+  return frame(Buffer.concat([fixed(EVENT.wallTime, FIXED64, seconds), version]));
+}
+
+/** The record of one number, stored as float32. */
+export function scalarRecord(seconds: number, step: number, tag: string, value: number): Buffer {
+  const content = Buffer.concat([
+    lengthDelimited(VALUE.tag, Buffer.from(tag)),
+    fixed(VALUE.simpleValue, FIXED32, value),
+  ]);
+  return frame(
+    Buffer.concat([
+      fixed(EVENT.wallTime, FIXED64, seconds),
+      Buffer.from([...key(EVENT.step, VARINT), ...varint(step)]),
+      lengthDelimited(EVENT.summary, lengthDelimited(SUMMARY.value, content)),
+    ]),
+  );
+}
+
+/** Value and size of the varint at `at`; undefined when it runs past the end. */
+function readVarint(bytes: Uint8Array, at: number): { value: number; size: number } | undefined {
+  let value = 0;
+  for (let size = 1; size <= 10 && at + size <= bytes.length; size++) {
+    const byte = bytes[at + size - 1]!;
+    value += (byte & 0x7f) * 2 ** (7 * (size - 1));
+    if (byte < 0x80) return { value, size };
+  }
+  return undefined;
+}
+
+/** The step of an Event message: 0 when it has none, as protobuf's default; undefined when it is no such message. */
+function stepOf(event: Uint8Array): number | undefined {
+  let step = 0;
+  for (let at = 0; at < event.length;) {
+    const tag = readVarint(event, at);
+    if (tag === undefined) return undefined;
+    at += tag.size;
+    const wire = tag.value % 8;
+    const number = wire === VARINT || wire === BYTES ? readVarint(event, at) : undefined;
+    if (number !== undefined) {
+      at += number.size + (wire === BYTES ? number.value : 0);
+      if (wire === VARINT && Math.floor(tag.value / 8) === EVENT.step) step = number.value;
+    } else if (wire === FIXED64 || wire === FIXED32) {
+      at += wire === FIXED64 ? 8 : 4;
+    } else {
+      return undefined;
+    }
+  }
+  return step;
+}
+
+/** The whole records of an event file: step, and offset of the byte after the record. Ends at the first torn or damaged one. */
+export function* wholeRecords(file: Uint8Array): Generator<{ step: number; end: number }> {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  for (let at = 0; at + 16 <= file.length;) {
+    const size = Number(view.getBigUint64(at, true));
+    const end = at + 16 + size;
+    if (end > file.length) return;
+    if (view.getUint32(at + 8, true) !== maskedCrc(file.subarray(at, at + 8))) return;
+    const data = file.subarray(at + 12, at + 12 + size);
+    if (view.getUint32(end - 4, true) !== maskedCrc(data)) return;
+    const step = stepOf(data);
+    if (step === undefined) return;
+    yield { step, end };
+    at = end;
+  }
+}

@@ -1,0 +1,85 @@
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { writeAll } from "./atomic.ts";
+import { fileError } from "./file-errors.ts";
+import { scalarRecord, versionRecord, wholeRecords } from "./tensorboard-event.ts";
+
+/** Writes numbers where TensorBoard finds them. */
+export interface ScalarWriter {
+  /** Adds a point to the curve `tag`. It has reached the operating system on return. */
+  scalar(tag: string, step: number, value: number): void;
+  close(): void;
+}
+
+const PREFIX = "events.out.tfevents.";
+
+/** Length of an event file up to its first record of a later step, or its first torn one. */
+function keptLength(path: string, lastStep: number): number {
+  let kept = 0;
+  for (const { step, end } of wholeRecords(readFileSync(path))) {
+    if (step > lastStep) break;
+    kept = end;
+  }
+  return kept;
+}
+
+function truncateTo(path: string, length: number): void {
+  const fd = openSync(path, "r+");
+  try {
+    ftruncateSync(fd, length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Drops what is after the step from every event file of the folder (all of it without a step), and lists the files that are left. */
+function prepare(dir: string, resumeAfter: number | undefined): string[] {
+  const paths = readdirSync(dir)
+    .filter((name) => name.startsWith(PREFIX))
+    .toSorted()
+    .map((name) => join(dir, name));
+  return paths.filter((path) => {
+    const kept = resumeAfter === undefined ? 0 : keptLength(path, resumeAfter);
+    if (kept === 0) rmSync(path);
+    else truncateTo(path, kept);
+    return kept > 0;
+  });
+}
+
+const seconds = () => Date.now() / 1000;
+
+/**
+ * Opens a folder of event files for scalars. Without `resumeAfter` its curves start anew; with it, the points up to that step are
+ * kept, later ones are dropped, and the newest file is continued. Throws an AdaloraError naming the folder.
+ */
+export function openScalars(dir: string, options: { resumeAfter?: number } = {}): ScalarWriter {
+  try {
+    mkdirSync(dir, { recursive: true });
+    const last = prepare(dir, options.resumeAfter).at(-1);
+    const fresh = join(dir, `${PREFIX}${Math.floor(seconds())}.${hostname()}.${process.pid}.0`);
+    const fd = openSync(last ?? fresh, "a");
+    const write = (record: Uint8Array) => {
+      try {
+        writeAll(fd, record);
+      } catch (error) {
+        throw fileError(dir, error);
+      }
+    };
+    if (last === undefined) write(versionRecord(seconds()));
+    return {
+      scalar: (tag, step, value) => write(scalarRecord(seconds(), step, tag, value)),
+      close: () => closeSync(fd),
+    };
+  } catch (error) {
+    throw fileError(dir, error);
+  }
+}
