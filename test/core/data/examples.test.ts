@@ -1,10 +1,12 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { basename } from "node:path";
 import { readExamples, type ReadSpec } from "../../../core/data/examples.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
 import { fileSplit } from "../../../core/data/splits.ts";
 import { AdaloraError } from "../../../core/errors.ts";
-import { fileOf } from "./temp-files.ts";
+import { fileOf, removeFolders } from "./temp-files.ts";
+
+afterAll(removeFolders);
 
 const classes: ReadSpec = { kind: "classification", labels: "required" };
 const scores: ReadSpec = { kind: "regression", labels: "required" };

@@ -1,8 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { readExamples } from "../../../core/data/examples.ts";
 import { glueTasks, isGlueTask } from "../../../core/data/glue-tasks.ts";
 import { fileSplit } from "../../../core/data/splits.ts";
-import { fileOf } from "./temp-files.ts";
+import { fileOf, removeFolders } from "./temp-files.ts";
+
+afterAll(removeFolders);
 
 /** One row of each official file: header, row, and what the row means. */
 const official = {

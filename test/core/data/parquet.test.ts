@@ -1,10 +1,12 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { readExamples, type ReadSpec } from "../../../core/data/examples.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
 import { fileSplit } from "../../../core/data/splits.ts";
-import { fileOf } from "./temp-files.ts";
+import { fileOf, removeFolders } from "./temp-files.ts";
+
+afterAll(removeFolders);
 
 const rte: ReadSpec = { task: glueTasks.rte, kind: "classification", labels: "required" };
 const columns = (labels: readonly bigint[]) => [

@@ -1,9 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { relative } from "node:path";
 import { readExamples } from "../../../core/data/examples.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
 import { locateSplits, type SplitWishes } from "../../../core/data/splits.ts";
-import { folderOf } from "./temp-files.ts";
+import { folderOf, removeFolders } from "./temp-files.ts";
+
+afterAll(removeFolders);
 
 /** [split name, its files] of a folder made of empty files. */
 function located(names: readonly string[], wishes: SplitWishes = {}) {

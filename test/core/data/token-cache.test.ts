@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -8,7 +8,9 @@ import {
   tokenCacheKey,
   tokensOf,
 } from "../../../core/data/token-cache.ts";
-import { fileOf, folderOf } from "./temp-files.ts";
+import { fileOf, folderOf, removeFolders } from "./temp-files.ts";
+
+afterAll(removeFolders);
 
 const rows = [
   { ids: Int32Array.of(1, 279, 128_000, 2), typeIds: Int32Array.of(0, 0, 1, 1) },
