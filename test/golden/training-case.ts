@@ -3,6 +3,7 @@ import type { AllocatorOptions } from "../../core/adalora/rank-allocator.ts";
 import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
 import { learningRateAt } from "../../core/optim/schedule.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
+import type { Parameter } from "../../core/tensor.ts";
 import { Trainer } from "../../core/train/trainer.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import {
@@ -112,6 +113,7 @@ export function createTrainer(
   { model, tree, adapters, plugin }: CaseModel,
   s: TrainingSettings,
   semantics: AllocatorOptions["semantics"],
+  nameOf: (parameter: Parameter) => string = ({ name }) => name,
 ): Trainer {
   startAdapters(backend, adapters, gaussianStart, 0); // replaced by the case's own below
   const trained = [...tree.parameters.values()].filter((p) =>
@@ -163,7 +165,7 @@ export function createTrainer(
     },
   );
   for (const parameter of trainer.arena.parameters) {
-    backend.upload(parameter.buffer, tensorOf(golden, `init.${parameter.name}`).values);
+    backend.upload(parameter.buffer, tensorOf(golden, `init.${nameOf(parameter)}`).values);
   }
   return trainer;
 }
