@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { main } from "../../cli/main.ts";
+import { createReport } from "../../cli/report.ts";
+import { fakeOutput } from "./fake-output.ts";
+import { type TinyTask, tinyTask } from "./tiny-task.ts";
+
+let task: TinyTask;
+beforeAll(() => {
+  task = tinyTask();
+});
+afterAll(() => rmSync(task.folder, { recursive: true }));
+
+async function plan(...args: string[]) {
+  const stdout = fakeOutput();
+  const stderr = fakeOutput();
+  const line = ["plan", ...args, "--model", task.model, "--data", task.data];
+  const code = await main(line, { open: (o) => createReport({ ...o, stdout, stderr }) });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+const short = [
+  "rte",
+  "--max-steps",
+  "30",
+  "--init-warmup",
+  "10%",
+  "--final-warmup",
+  "30%",
+  "--warmup-steps",
+  "3",
+];
+
+test("a recipe with flags over it", async () => {
+  const { code, stdout, stderr } = await plan(...short);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout.replace(task.model, "MODEL")).toMatchInlineSnapshot(`
+    "rte: adalora on MODEL
+
+    data        20 training rows, 1 step an epoch
+    length      30 steps in 30 epochs, batches of 32
+    rate        0.0012, linear, after 3 steps of warm-up; adamw
+    warm-up     1–4               rank 48
+    budgeting   5–22              rank 48 to 24 in 18 prunings
+    final       23–30             rank 24
+    budget      ██████████▇▇▇▇▇▆▆▆▆▆▆▅▅▅▅▅▅▅▅▅▅▅▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄▄
+    ranks       4 to an average of 2 in 12 matrices (target rank 2)
+    adapter     1,712 to 856 parameters, 6.89% of the model's
+    model       12,432 parameters, 306 of them trained
+    "
+  `);
+});
+
+test("--json is the plan and a configuration that can be run", async () => {
+  const { stdout } = await plan(...short, "--json");
+  const { config, ...rest } = JSON.parse(stdout);
+  expect(rest).toMatchObject({
+    schedule: { trainRows: 20, steps: 30, initWarmup: 3, finalWarmup: 9, prunings: 18 },
+    target: { initRank: 4, targetRank: 2, targetTotalRank: 24, targetParameters: 856 },
+    matrices: 12,
+    modelParameters: 12_432,
+    trainedParameters: 306,
+    warnings: [],
+  });
+  expect(rest.schedule.phases[1]).toEqual({ name: "budgeting", first: 4, last: 21 });
+  const path = join(task.folder, "saved.json");
+  writeFileSync(path, JSON.stringify(config));
+  const again = await plan(path, "--json");
+  expect(JSON.parse(again.stdout)).toEqual({ config, ...rest });
+});
+
+test("a pasted script of the authors", async () => {
+  const script =
+    "python run_glue.py --task_name rte --apply_adalora --apply_lora --lora_type svd --do_train";
+  const { code, stderr, stdout } = await plan(
+    ...script.split(" "),
+    "--init_warmup",
+    "5",
+    "--final_warmup",
+    "5",
+  );
+  expect(code).toBe(0);
+  expect(stderr).toBe("no effect here: --do_train (run trains)\n");
+  expect(stdout).toContain("ranks       4 to an average of 2 in 12 matrices");
+});
+
+describe("what run would reject, plan rejects", () => {
+  test.each([
+    [
+      ["rte"],
+      "--init-warmup 600 and --final-warmup 1800 leave no step to prune in: the run has 50",
+    ],
+    [[...short, "--modules", "query,kee"], '"kee"'],
+    [["mnli"], "train.tsv"],
+    [[...short, "--label-column", "nope"], '"nope"'],
+  ])("%j", async (args, message) => {
+    const { code, stdout, stderr } = await plan(...args);
+    expect(code).toBe(1);
+    expect(stdout).toBe("");
+    expect(stderr).toStartWith("error  ");
+    expect(stderr).toContain(message);
+  });
+
+  test("a folder that holds a run", async () => {
+    const out = join(task.folder, "out");
+    mkdirSync(out);
+    writeFileSync(join(out, "config.json"), "{}");
+    const { code, stderr } = await plan(...short, "--out", out);
+    expect(code).toBe(1);
+    expect(stderr).toStartWith(`error  ${out} already holds a run\n`);
+    expect((await plan(...short, "--out", out, "--overwrite")).code).toBe(0);
+    expect(readdirSync(out)).toEqual(["config.json"]);
+  });
+});
