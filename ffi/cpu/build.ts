@@ -13,15 +13,20 @@ const kernelsDir = join(import.meta.dir, "kernels");
 /** Numbers must not depend on the compiler's mood: no -ffast-math. The two -fno flags change no value. */
 const FLAGS = (
   "-O3 -std=gnu11 -fPIC -shared -fopenmp -ffp-contract=fast " +
-  "-fno-math-errno -fno-trapping-math -Wall -Wextra"
+  "-fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-pass-failed " +
+  "-Werror=implicit-function-declaration"
 ).split(" ");
+
+/** Every symbol is there, or linking fails; a sanitizer's are in the process that loads the library. */
+const WHOLE = "-Wl,-z,defs";
 
 const SANITIZE = (
   "-O1 -g -fno-omit-frame-pointer -Werror " +
   "-fsanitize=address,undefined -fno-sanitize-recover=all"
 ).split(" ");
 
-const compilerFlags = (sanitize: boolean) => (sanitize ? [...FLAGS, ...SANITIZE] : FLAGS);
+const compilerFlags = (sanitize: boolean) =>
+  sanitize ? [...FLAGS, ...SANITIZE] : [...FLAGS, WHOLE];
 
 export interface BuildOptions {
   /** Folder of *.c and *.h. */
