@@ -50,6 +50,7 @@ export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts):
 
     async windows(input, options = {}) {
       const template = templateOf(templates, input, options);
+      checkStride(options.stride ?? 0, roomIn(templates.single, options.maxLength));
       const encodings = await split(textsOf(input));
       const tokens = encodings.map((encoding) => encoding.getIds());
       const offsets = encodings.map((encoding) => encoding.getOffsets());
@@ -98,7 +99,6 @@ function cutWindows(
   invariant(cut === "first" || cut === "second", "windows of a pair split one of its texts");
   const lengths = lengthsOf(tokens);
   const room = roomIn(template, maxLength);
-  checkStride(stride, room);
   const kept = truncate(lengths, room, cut);
   const which = cut === "first" ? 0 : 1;
   return windowRanges(lengths[which], kept[which], stride).map((range) => {

@@ -51,7 +51,10 @@ export function windowRanges(length: number, size: number, stride: number): [num
   }
 }
 
-/** Throws E_TOKENIZE when windows with `room` tokens of text can't share `stride` of them, whatever the text. */
+/**
+ * Throws E_TOKENIZE when windows can't share `stride` tokens whatever the text; `room` is what fits beside one text's
+ * special tokens. The reference makes this check even where one window is enough.
+ */
 export function checkStride(stride: number, room: number): void {
   if (stride <= room) return;
   throw strideTooLarge(stride, room);

@@ -15,6 +15,14 @@ function withUnit(index: number, unit: number): Uint8Array {
   return damaged;
 }
 
+/** A map of `size` units, empty but for the root and a value at 256. */
+function mapOf(size: number, root: number, value: number, texts: string): Uint8Array {
+  const trie = new Uint32Array(size + 1);
+  trie.set([4 * size, root]);
+  trie[1 + 256] = (0x80000000 | value) >>> 0;
+  return Uint8Array.from([...new Uint8Array(trie.buffer), ...new TextEncoder().encode(texts)]);
+}
+
 describe("charsmapFault", () => {
   test("a map that sentencepiece wrote is sound", () => {
     expect(charsmapFault(charsmap)).toBeUndefined();
@@ -32,6 +40,15 @@ describe("charsmapFault", () => {
     const damaged = withUnit(children, (0x80000000 | 9999) >>> 0);
     new DataView(damaged.buffer).setUint32(4, (root | 0x100) >>> 0, true);
     expect(charsmapFault(damaged)).toBe("unit 0 of its character map points outside of the map");
+  });
+
+  test("a block of children may not reach over the end, and a value may not point into a character", () => {
+    // unit 0 has its children from 256 on, beginning with a value (unit 256)
+    const root = (256 << 10) | 0x100;
+    expect(charsmapFault(mapOf(512, root, 0, "é\0"))).toBeUndefined();
+    const fault = "unit 0 of its character map points outside of the map";
+    expect(charsmapFault(mapOf(300, root, 0, "é\0"))).toBe(fault);
+    expect(charsmapFault(mapOf(512, root, 1, "é\0"))).toBe(fault);
   });
 
   test("texts that are not UTF-8 would end the process", () => {
