@@ -1,0 +1,107 @@
+import { join } from "node:path";
+import type { Backend } from "../backend.ts";
+import { writeFileAtomic } from "../io/atomic.ts";
+import { writePeftAdapter } from "../io/peft.ts";
+import { writeSafetensors } from "../io/safetensors.ts";
+import { float32Tensor } from "../io/stored-tensor.ts";
+import { adaLoraAdapter, loraAdapter } from "./adapter-files.ts";
+import type { Dataset } from "./dataset.ts";
+import type { Predictions } from "./evaluate.ts";
+import { isOneOf, adapting, decomposing } from "./method.ts";
+import type { PreparedRun, TaskSpec } from "./prepare.ts";
+import type { Trainer } from "./trainer.ts";
+
+/** The names in a run's folder. */
+export const runFiles = {
+  config: "config.json",
+  metrics: "metrics.json",
+  log: "log.jsonl",
+  ranks: "rank_pattern.json",
+  adapter: "adapter",
+  bestAdapter: "best_adapter",
+  model: "model",
+  tensorboard: "tensorboard",
+  checkpoints: "checkpoints",
+} as const;
+
+/** Ranks of the adapted matrices by path, "….lora_E", as the authors' `rank_pattern.json` spells them. */
+export function rankPattern(trainer: Trainer): Record<string, number> {
+  const kept = trainer.kept();
+  return Object.fromEntries(
+    trainer.adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
+  );
+}
+
+/**
+ * Writes what was trained: a PEFT adapter into `adapter/` for methods with adapters, a whole checkpoint into `model/` for
+ * those that change the model itself. Returns the folder's name.
+ */
+export function writeTrained(
+  dir: string,
+  backend: Backend,
+  run: PreparedRun,
+  trainer: Trainer,
+  folder: string,
+): void {
+  const { config, target, schedule } = run;
+  if (!isOneOf(config.method, adapting) || !target) {
+    writeModel(join(dir, runFiles.model), backend, run);
+    return;
+  }
+  const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
+  const parts = { adapters: trainer.adapters, trained };
+  const common = { taskType: "SEQ_CLS", baseModel: config.model, alpha: config.alpha };
+  const adapter = isOneOf(config.method, decomposing)
+    ? adaLoraAdapter(backend, parts, trainer.kept(), {
+        ...common,
+        initRank: target.initRank,
+        targetRank: Math.max(1, Math.round(target.targetRank)),
+        initWarmup: schedule.initWarmup,
+        finalWarmup: schedule.finalWarmup,
+        maskInterval: config.maskInterval,
+        totalSteps: schedule.steps,
+        beta1: config.beta1,
+        beta2: config.beta2,
+        regOrthCoef: config.regOrthCoef,
+      })
+    : loraAdapter(backend, parts, trainer.kept(), common);
+  writePeftAdapter(join(dir, folder), adapter);
+}
+
+/** A whole checkpoint in transformers' layout. */
+function writeModel(dir: string, backend: Backend, { files, declared, spec }: PreparedRun): void {
+  const tensors = [...declared.tree.parameters.values()].map(({ name, storedShape, buffer }) => {
+    const bytes = () =>
+      float32Tensor(storedShape, Float32Array.from(backend.download(buffer))).bytes;
+    return [name, { dtype: "F32" as const, shape: storedShape, bytes }] as const;
+  });
+  writeSafetensors(join(dir, "model.safetensors"), new Map(tensors));
+  const labels = spec.labelNames ?? (spec.kind === "regression" ? ["LABEL_0"] : undefined);
+  const named = labels && {
+    num_labels: labels.length,
+    id2label: Object.fromEntries(labels.map((label, i) => [String(i), label])),
+    label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
+  };
+  writeJson(join(dir, "config.json"), { ...files.rawConfig, ...named });
+}
+
+export function writeJson(path: string, value: object): void {
+  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** One JSON object per row, in input order: `{"index", "prediction", "logits"}`, a class by its name, a score as it is. */
+export function writePredictions(
+  path: string,
+  dataset: Dataset,
+  predictions: Predictions,
+  spec: TaskSpec,
+): void {
+  const { logits, width, values } = predictions;
+  const lines = dataset.examples.map(({ index }) => {
+    const row = Array.from(logits.subarray(index * width, (index + 1) * width));
+    const value = values[index]!;
+    const prediction = spec.kind === "regression" ? value : (spec.labelNames?.[value] ?? value);
+    return JSON.stringify({ index, prediction, logits: row });
+  });
+  writeFileAtomic(path, lines.map((line) => `${line}\n`).join(""));
+}
