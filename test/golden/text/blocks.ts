@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nativeFromJson } from "../../../core/text/native-tokenizer.ts";
 import { readTokenizer } from "../../../core/text/load-tokenizer.ts";
@@ -17,7 +18,7 @@ function builtJson(folder: GoldenFolder, name: GoldenFamily): TokenizerJson {
 /** What the library itself writes of the tokenizer it was given: the proof that it got all of it. */
 async function savedText(json: TokenizerJson, name: string): Promise<string> {
   const native = await nativeFromJson(json, name);
-  const path = join(process.env["TMPDIR"] ?? "/tmp", `adalora-${process.pid}-${name}.json`);
+  const path = join(tmpdir(), `adalora-${process.pid}-${name}.json`);
   native.save(path, true);
   const text = readFileSync(path, "utf8");
   await Bun.file(path).delete();
