@@ -28,6 +28,8 @@ export const addLayerNorm = defineOp({
         bias,
       });
     }
+    if (residual && (residual.shape[0] !== rows || residual.shape[1] !== cols))
+      throw errors.shape("addLayerNorm", "the residual must be as x", { x, residual });
     const y = run.allocate(rows * cols);
     const mean = run.allocateMaster(rows);
     const rstd = run.allocateMaster(rows);

@@ -32,9 +32,7 @@ export const linear = defineOp({
   forward(run, [x, weight, bias, a, e, b]: Inputs, attrs: Attrs, recording) {
     const [rows, inputs] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     const outputs = weight.shape[0] ?? 0;
-    if (x.shape.length !== 2 || weight.shape.length !== 2 || weight.shape[1] !== inputs) {
-      throw errors.shape("linear", "x must be [N, in] for a weight of [out, in]", { x, weight });
-    }
+    checkShapes([x, weight, bias, a, e, b]);
     const { backend } = run;
     const out = run.allocate(rows * outputs);
     backend.gemm(x.buffer, weight.buffer, out, { m: rows, n: outputs, k: inputs, transB: true });
@@ -96,6 +94,21 @@ export const linear = defineOp({
   },
 });
 
+function checkShapes([x, weight, bias, a, e, b]: Inputs): void {
+  const [outputs, inputs] = weight.shape;
+  if (x.shape.length !== 2 || weight.shape.length !== 2 || x.shape[1] !== inputs) {
+    throw errors.shape("linear", "x must be [N, in] for a weight of [out, in]", { x, weight });
+  }
+  if (bias && bias.shape[0] !== outputs)
+    throw errors.shape("linear", "bias must be [out]", { weight, bias });
+  if (!a || !b) return;
+  const [rank] = a.shape;
+  if (a.shape[1] !== inputs) throw errors.shape("linear", "A must be [r, in]", { x, A: a });
+  if (e && e.shape[0] !== rank) throw errors.shape("linear", "E must be [r, 1]", { A: a, E: e });
+  if (b.shape[0] !== outputs || b.shape[1] !== rank)
+    throw errors.shape("linear", "B must be [out, r]", { weight, A: a, B: b });
+}
+
 /** h = dropout(x) A^T and h diag(E) * scale, both [N, r]. */
 function lowRank(
   run: Run,
@@ -106,7 +119,6 @@ function lowRank(
 ): { h: Buffer; scaled: Buffer; rank: number } {
   const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
   const rank = a.shape[0] ?? 0;
-  if (a.shape[1] !== inputs) throw errors.shape("linear", "A must be [r, in]", { x, A: a });
   const h = run.allocateMaster(rows * rank);
   const scaled = run.allocateMaster(rows * rank);
   const input = dropout ? dropped(run, x, dropout) : x.buffer;

@@ -1,4 +1,5 @@
 import type { Buffer } from "../backend.ts";
+import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -11,6 +12,10 @@ export const unfold = defineOp({
 
   forward(run, [x]: readonly [Tensor], attrs: { neighbours: Buffer; width: number }) {
     const shape = { rows: x.shape[0] ?? 0, cols: x.shape[1] ?? 0, width: attrs.width };
+    if (attrs.neighbours.length !== shape.rows * shape.width) {
+      const got = { x, neighbours: { shape: [attrs.neighbours.length] } };
+      throw errors.shape("unfold", `neighbours must be [N * ${shape.width}] for x of [N, C]`, got);
+    }
     const out = run.allocate(shape.rows * shape.cols * shape.width);
     run.backend.unfold(x.buffer, attrs.neighbours, out, shape);
     const saved = { shape };
