@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { isAbsolute, normalize } from "node:path";
 import { errors } from "../../core/errors.ts";
@@ -60,7 +61,7 @@ export async function compile(
   from: string,
   to: string,
 ): Promise<string> {
-  const part = `${to}.${process.pid}`;
+  const part = `${to}.${randomUUID()}`;
   const command = [...compiler.command, ...args, "-o", part, "-lm"];
   const run = Bun.spawn(command, { cwd: from, stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   const said = await new Response(run.stderr).text();
