@@ -8,6 +8,10 @@ export interface CommandEntry {
 
 /** Every command, in the order of the help page. */
 export const commands: Readonly<Record<string, CommandEntry>> = {
+  run: {
+    about: "train: model, data, plan, training, evaluation and files in one go",
+    load: async () => (await import("./commands/run.ts")).run,
+  },
   plan: {
     about: "say what run would do: steps, phases, ranks, parameters",
     load: async () => (await import("./commands/plan.ts")).plan,

@@ -7,7 +7,10 @@ import { choice, integer, list, real, span, text, toggle } from "./setting.ts";
 export const tasks = [...Object.keys(glueTasks), "classification", "regression"];
 
 const share = { pattern: /^\d+(\.\d+)?([kKmM]?|%)$/, want: "a count of parameters or a share" };
-const devices = { pattern: /^(auto|cpu|cuda(:\d+)?)$/, want: "auto, cpu, cuda or cuda:N" };
+const devices = {
+  pattern: /^(auto|cpu|cuda(:\d+)?|reference)$/,
+  want: "auto, cpu, cuda, cuda:N or reference",
+};
 const dropout = { min: 0, below: 1 };
 const ema = { min: 0, below: 1, methods: pruning };
 
@@ -174,7 +177,10 @@ const evaluation = {
 
 /** Where it runs. */
 const machine = {
-  device: text("auto", "auto, cpu, cuda or cuda:N", { ...devices, hint: "NAME" }),
+  device: text("auto", "auto, cpu, cuda, or reference: slow and exact", {
+    ...devices,
+    hint: "NAME",
+  }),
   dtype: choice(["f32", "bf16"], "f32", "numbers of frozen weights and activations"),
   threads: integer(null, "CPU threads (default: one a core)", { min: 1 }),
 };

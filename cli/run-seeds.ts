@@ -1,0 +1,46 @@
+import { join } from "node:path";
+import type { RunConfig } from "../core/train/config.ts";
+import { writeJson } from "../core/train/run-files.ts";
+import type { Trained } from "./commands/run.ts";
+import type { ExitCode, Report } from "./report.ts";
+
+/** Mean and sample standard deviation. */
+export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : 0 };
+}
+
+/** One run a seed, in `out/seed-N`, then each metric's mean and deviation in `out/seeds.json`. */
+export async function runSeeds(
+  config: RunConfig,
+  seeds: readonly number[],
+  out: string,
+  report: Report,
+  train: (config: RunConfig & { out: string }) => Promise<Trained>,
+): Promise<ExitCode> {
+  const values = new Map<string, number[]>();
+  for (const seed of seeds) {
+    report.info(`seed ${seed}`);
+    const { result } = await train({ ...config, seed, out: join(out, `seed-${seed}`) });
+    if (result.stoppedBy === "interrupt") return 130;
+    for (const [split, metrics] of Object.entries(result.metrics)) {
+      for (const [name, value] of Object.entries(metrics)) {
+        const key = `${split} ${name}`;
+        values.set(key, [...(values.get(key) ?? []), value]);
+      }
+    }
+  }
+  const summary = Object.fromEntries(
+    [...values].map(([key, all]) => [key, { ...meanAndDeviation(all), values: all }]),
+  );
+  writeJson(join(out, "seeds.json"), { task: config.task, seeds, metrics: summary });
+  const lines = Object.entries(summary).map(
+    ([key, { mean, deviation }]) => `${key.padEnd(34)}${mean.toFixed(4)} ± ${deviation.toFixed(4)}`,
+  );
+  report.result(
+    { task: config.task, out, seeds, metrics: summary },
+    [`${seeds.length} seeds`, lines.join("\n")].join("\n\n"),
+  );
+  return 0;
+}

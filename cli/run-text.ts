@@ -1,0 +1,57 @@
+import { relative } from "node:path";
+import type { Trained } from "./commands/run.ts";
+import { duration } from "./progress.ts";
+import { type MatrixRank, rankTable } from "./rank-table.ts";
+import { type Output, paint } from "./terminal.ts";
+
+/** A finished run as a page: metrics beside the baseline, the rank table, where the files are. */
+export function runText(trained: Trained, output: Output): string {
+  const { prepared, result, out } = trained;
+  const { config } = prepared;
+  const rows = Object.entries(result.metrics).flatMap(([split, metrics]) =>
+    Object.entries(metrics).map(
+      ([name, value]) => `${`${split} ${name}`.padEnd(34)}${value.toFixed(4)}`,
+    ),
+  );
+  if (result.majority !== undefined)
+    rows.push(`${"always the most frequent class".padEnd(34)}${result.majority.toFixed(4)}`);
+  if (result.best) rows.push(`${"best step".padEnd(34)}${result.best.step}`);
+  const ranks = ranksOf(trained);
+  const steps = `${result.steps} steps in ${duration(result.seconds)}`;
+  const early = result.stoppedBy === "early stopping" ? ", stopped early" : "";
+  const blocks = [
+    paint(output, "bold", `${config.task}: ${config.method}, ${steps}${early}`),
+    rows.join("\n"),
+    ...(ranks.length > 0 ? [rankTable(ranks, output)] : []),
+    `files in ${relative(process.cwd(), out) || "."}`,
+  ];
+  return blocks.join("\n\n");
+}
+
+/** The same for programs. */
+export function runJson(trained: Trained): object {
+  const { prepared, result, out } = trained;
+  return {
+    task: prepared.config.task,
+    method: prepared.config.method,
+    out,
+    steps: result.steps,
+    stopped_by: result.stoppedBy,
+    metrics: result.metrics,
+    majority_baseline: result.majority ?? null,
+    best: result.best,
+    ranks: result.ranks,
+    seconds: result.seconds,
+  };
+}
+
+function ranksOf({ prepared, result }: Trained): MatrixRank[] {
+  const { target, declared } = prepared;
+  if (!target) return [];
+  const names = Object.entries(declared.plugin.adapters.modules);
+  return Object.entries(result.ranks).map(([name, rank]) => {
+    const path = name.replace(/\.lora_E$/, "");
+    const module = names.find(([, pattern]) => pattern.test(path))?.[0] ?? path;
+    return { path, module, rank, of: target.initRank };
+  });
+}

@@ -1,0 +1,19 @@
+/** What the last steps took, smoothed so that a short batch does not make the estimate jump. */
+export interface Pace {
+  readonly tokensPerSecond: number;
+  readonly secondsPerStep: number;
+}
+
+/** Averages over about the last 20 steps. */
+export function createSpeedometer(): { add(step: { tokens: number; seconds: number }): Pace } {
+  const memory = 0.95;
+  let [tokens, seconds, weight] = [0, 0, 0];
+  return {
+    add(step) {
+      tokens = memory * tokens + step.tokens;
+      seconds = memory * seconds + step.seconds;
+      weight = memory * weight + 1;
+      return { tokensPerSecond: tokens / seconds, secondsPerStep: seconds / weight };
+    },
+  };
+}
