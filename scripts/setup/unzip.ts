@@ -1,7 +1,7 @@
 import { inflateRawSync } from "node:zlib";
 import { errors } from "../../core/errors.ts";
 
-const END_OF_DIRECTORY = 0x0605_4b50;
+const END_OF_DIRECTORY = Buffer.of(0x50, 0x4b, 5, 6);
 const DIRECTORY_ENTRY = 0x0201_4b50;
 const LOCAL_HEADER = 0x0403_4b50;
 const STORED = 0;
@@ -43,11 +43,8 @@ interface Entry {
 }
 
 function directory(bytes: Buffer): Entry[] {
-  let end = bytes.length - 22;
-  while (end >= 0 && bytes.readUInt32LE(end) !== END_OF_DIRECTORY) {
-    end -= 1;
-    if (end < bytes.length - END_SEARCH) break;
-  }
+  const end = bytes.lastIndexOf(END_OF_DIRECTORY);
+  if (end < Math.max(0, bytes.length - END_SEARCH)) throw new RangeError("no end record");
   const count = bytes.readUInt16LE(end + 10);
   let at = bytes.readUInt32LE(end + 16);
   return Array.from({ length: count }, () => {

@@ -1,0 +1,99 @@
+import { afterAll, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fetchDnnl, isFetched } from "../../scripts/setup/onednn.ts";
+
+const root = mkdtempSync(join(tmpdir(), "adalora-fetch-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** A search path with nothing but the given commands, which are shell scripts. */
+function only(name: string, commands: Record<string, string>) {
+  const bin = join(root, name);
+  mkdirSync(bin);
+  for (const [command, script] of Object.entries(commands)) {
+    writeFileSync(join(bin, command), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(bin, command), 0o755);
+  }
+  return { PATH: bin };
+}
+
+/** Fetches into a folder of its own; returns the error and what was left there. */
+async function attempt(name: string, commands: Record<string, string>) {
+  const env = only(`${name}-bin`, commands);
+  const native = join(root, name);
+  mkdirSync(native);
+  const to = join(native, "onednn", "libdnnl.so.3");
+  const error: unknown = await fetchDnnl(to, env).catch((caught: unknown) => caught);
+  return { error, left: readdirSync(native), fetched: isFetched(to) };
+}
+
+test("without pip and uv the message says how to get one", async () => {
+  const { error, left } = await attempt("none", {
+    python3: 'echo "No module named pip" >&2; exit 1',
+  });
+  expect(error).toMatchObject({
+    message: "neither pip nor uv runs here",
+    hint: "apt-get install python3-pip (or install your system's oneDNN 3), then: npm run setup",
+  });
+  expect(left).toEqual([]);
+});
+
+test("pip's own last error is told", async () => {
+  const { error, left } = await attempt("offline", {
+    python3: `case "$*" in *--version*) exit 0 ;; esac
+      echo "WARNING: Retrying" >&2; echo "ERROR: No matching distribution found" >&2; echo >&2; exit 1`,
+  });
+  expect(error).toMatchObject({
+    message: "python3 could not fetch onednn-cpu-gomp: ERROR: No matching distribution found",
+  });
+  expect(left).toEqual([]);
+});
+
+test("pip is asked for one wheel by its hash, and runs nothing of it", async () => {
+  const log = join(root, "asked");
+  await attempt("asked-pip", {
+    pip3: `case "$*" in *--version*) exit 0 ;; esac
+      echo "$*" >"${log}"; while read -r line; do echo "$line" >>"${log}"; done <requirements.txt; exit 1`,
+  });
+  expect(await Bun.file(log).text()).toBe(
+    "download --quiet --no-input --disable-pip-version-check --timeout 20 --retries 2 --no-deps " +
+      "--only-binary :all: --require-hashes --dest . -r requirements.txt\n" +
+      "onednn-cpu-gomp==2023.2.0 " +
+      "--hash=sha256:2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb\n",
+  );
+});
+
+test("a wheel of other bytes is refused, whatever pip thinks of it", async () => {
+  const { error, left, fetched } = await attempt("forged", {
+    pip: 'case "$*" in *--version*) ;; *) echo forged >onednn.whl ;; esac',
+  });
+  expect(error).toMatchObject({ message: "onednn.whl: has a wrong sha256" });
+  expect(left).toEqual([]);
+  expect(fetched).toBe(false);
+});
+
+test("a library of other bytes is refused, and what was there before stays", async () => {
+  const uv = `case "$*" in *--version*) exit 0 ;; esac
+    ${["lib", "share", "share/doc", "share/doc/onednn"].map((dir) => `/bin/mkdir -p site/${dir}`).join("; ")}
+    echo forged >site/lib/libdnnl.so.3; echo >site/share/doc/onednn/LICENSE
+    echo >site/share/doc/onednn/THIRD-PARTY-PROGRAMS`;
+  const env = only("uv-bin", { uv });
+  const place = join(root, "uv", "onednn");
+  mkdirSync(place, { recursive: true });
+  writeFileSync(join(place, "before"), "");
+  const to = join(place, "libdnnl.so.3");
+  await expect(fetchDnnl(to, env)).rejects.toThrow(
+    "libdnnl.so.3: is not the library that belongs to the wheel",
+  );
+  expect(readdirSync(join(root, "uv"))).toEqual(["onednn"]);
+  expect(existsSync(join(place, "before"))).toBe(true);
+});
