@@ -51,7 +51,10 @@ export class Tape {
     return buffer;
   }
 
-  /** Runs `body`; of what it allocated, only the buffer of the tensor that it returns passes to the outer scope. */
+  /**
+   * Runs `body`; of what it allocated, only the buffer of the tensor that it returns passes to the outer scope.
+   * Where the outermost scope fails, the tape is dropped with all that its nodes held.
+   */
   scope<T extends Tensor | void>(body: () => T): T {
     const outer = this.#scope;
     const inner = new Set<Buffer>();
@@ -59,6 +62,9 @@ export class Tape {
     let result: T | undefined;
     try {
       return (result = body());
+    } catch (error) {
+      if (!outer) this.#abandon();
+      throw error;
     } finally {
       this.#scope = outer;
       for (const buffer of inner) {
@@ -103,9 +109,15 @@ export class Tape {
     for (const rest of gradients.values()) this.#release(rest);
   }
 
-  /** Drops what a failed or interrupted step has left. */
+  /** Drops what a forward pass without a backward has left. */
   clear(): void {
     for (const node of this.#nodes) for (const buffer of node.keep) this.#release(buffer);
+    this.#nodes = [];
+  }
+
+  #abandon(): void {
+    for (const buffer of this.#holds.keys()) this.#backend.free(buffer);
+    this.#holds.clear();
     this.#nodes = [];
   }
 

@@ -73,10 +73,12 @@ export class DebertaEncoder {
     const relative = this.#relativeTable(run, packing.span);
     let hidden = x;
     this.#layers.forEach((layer, i) => {
+      const input = hidden;
       hidden = run.scope(() => {
-        const out = layer.forward(run, hidden, packing, relative);
+        const out = layer.forward(run, input, packing, relative);
         return i === 0 && this.#convolution ? this.#convolution.forward(run, x, out, batch) : out;
       });
+      run.tape.drop(input.buffer); // evaluation needs one layer's output at a time
       run.observe(`hidden.${i + 1}`, hidden);
     });
     return hidden;
