@@ -1,0 +1,367 @@
+import { describe, expect, test } from "bun:test";
+import { attachAdapters } from "../../core/adalora/wrap.ts";
+import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
+import type { Backend } from "../../core/backend.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { initializeWeights } from "../../core/nn/load-weights.ts";
+import { defineOp } from "../../core/op.ts";
+import { gatherRows } from "../../core/ops/gather-rows.ts";
+import { linear } from "../../core/ops/linear.ts";
+import { ParameterArena } from "../../core/optim/parameter-arena.ts";
+import { Run } from "../../core/run.ts";
+import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
+import { Parameter, type Tensor } from "../../core/tensor.ts";
+import { declareModel } from "../../core/train/open-model.ts";
+import { deberta } from "../../plugins/deberta.ts";
+import { gradcheck } from "../helpers/gradcheck.ts";
+import { fresh, product } from "../helpers/ops.ts";
+import {
+  tinyAllocator,
+  tinyBatch,
+  tinyConfig,
+  tinyModel,
+  tinyTrainer,
+} from "../helpers/tiny-model.ts";
+import { integers, masters } from "../helpers/upload.ts";
+import { counted, watched } from "../helpers/watched-backend.ts";
+import { wave } from "../helpers/wave.ts";
+
+/** y = a + b; backward gives one buffer to both. */
+const sum = defineOp({
+  name: "sum",
+  forward(run, [a, b]: readonly [Tensor, Tensor]) {
+    const out = run.allocate(a.buffer.length);
+    run.backend.copy(out, a.buffer);
+    run.backend.add(out, b.buffer);
+    return { shape: a.shape, out, saved: {}, keep: [] };
+  },
+  backward(_run, dy, _saved, [da, db]) {
+    if (da.needed) da.give(dy);
+    if (db.needed) db.give(dy);
+  },
+});
+
+const plain = { scale: 1, dropout: undefined };
+const unadapted = [undefined, undefined, undefined, undefined] as const;
+
+describe("gradients of a graph", () => {
+  test("a tensor that is used twice gets the sum", () => {
+    const backend = createReferenceBackend();
+    const x = new Parameter("x", [2, 2]);
+    x.buffer = masters(backend, [1, 2, 3, 4]);
+    x.grad = masters(backend, [0, 0, 0, 0]);
+    x.requiresGrad = true;
+    const v = masters(backend, [5, 7, 11, 13]);
+    const run = new Run(backend, { training: true });
+    run.scope(() => {
+      const y = sum(run, [fresh(run, [x], {}), x], {}); // y = 2 x
+      run.tape.backward(product(run, [y], { cotangent: v }), 0.5);
+    });
+    expect(Array.from(backend.download(x.grad))).toEqual([5, 7, 11, 13]);
+  });
+
+  // Each graph hands one gradient buffer to two tensors, and then adds to one of them in place.
+  test("a gradient that two tensors share is not changed for the other one: added in place", () =>
+    gradcheck("shared", {
+      inputs: { a: [3, 2], b: [3, 2], w: [2, 2] },
+      takesOver: ["a", "b"],
+      build(run, { a, b, w }) {
+        const later = linear(run, [a, w, ...unadapted], plain); // its backward comes last
+        return sum(run, [later, sum(run, [a, b], {})], {});
+      },
+    }));
+
+  test("a gradient that two tensors share is not changed for the other one: scattered", () =>
+    gradcheck("shared", {
+      inputs: { a: [3, 2], b: [3, 2] },
+      takesOver: ["a", "b"],
+      build(run, { a, b }) {
+        const later = gatherRows(run, [b, undefined], { ids: run.integers([2, 2, 0]) });
+        return sum(run, [later, sum(run, [a, b], {})], {});
+      },
+    }));
+
+  test("a gradient that two tensors share is not changed for the other one: given twice", () =>
+    gradcheck("shared", {
+      inputs: { a: [3, 2], b: [3, 2] },
+      takesOver: ["a", "b"],
+      build: (run, { a, b }) =>
+        sum(run, [sum(run, [a, b], {}), sum(run, [b, sum(run, [a, a], {})], {})], {}),
+    }));
+
+  test("backward seeds the loss with the given number", () => {
+    const backend = createReferenceBackend();
+    const x = new Parameter("x", [3]);
+    x.buffer = masters(backend, [1, 2, 3]);
+    x.grad = masters(backend, [10, 20, 30]);
+    x.requiresGrad = true;
+    const run = new Run(backend, { training: true });
+    run.scope(() => {
+      const loss = product(run, [x], { cotangent: masters(backend, [1, -1, 2]) });
+      run.tape.backward(loss, 0.25);
+    });
+    expect(Array.from(backend.download(x.grad))).toEqual([10.25, 19.75, 30.5]); // added to what was there
+  });
+
+  test("a trained parameter without a place for its gradient is a bug that is named", () => {
+    const backend = createReferenceBackend();
+    const x = new Parameter("encoder.x", [3]);
+    x.buffer = masters(backend, [1, 2, 3]);
+    x.requiresGrad = true;
+    const run = new Run(backend, { training: true });
+    const backward = () =>
+      run.scope(() => {
+        run.tape.backward(product(run, [x], { cotangent: masters(backend, [1, 1, 1]) }), 1);
+      });
+    expect(backward).toThrow("internal: parameter encoder.x is trained but has no gradient buffer");
+  });
+});
+
+describe("memory", () => {
+  test("live bytes return to the start after each full AdaLoRA step", () => {
+    const backend = createReferenceBackend();
+    const model = tinyModel(backend, { dropout: 0.2 });
+    const trainer = tinyTrainer(backend, model, { allocator: tinyAllocator });
+    const before = backend.memory().live;
+    for (let step = 0; step < 12; step++) {
+      trainer.step([tinyBatch([0, 1, 2]), tinyBatch([3, 4])]);
+      expect(backend.memory().live).toBe(before);
+    }
+    expect(backend.memory().peak).toBeGreaterThan(before);
+  });
+
+  test("live bytes return to the start after full fine-tuning and after regression too", () => {
+    for (const [method, labels] of [
+      ["full", 2],
+      ["adalora", 1],
+    ] as const) {
+      const backend = createReferenceBackend();
+      const trainer = tinyTrainer(backend, tinyModel(backend, { method, labels }), {}, labels);
+      const before = backend.memory().live;
+      trainer.step([tinyBatch([0, 1, 2])]);
+      expect(backend.memory().live).toBe(before);
+    }
+  });
+
+  test("it falls as backward passes the layers", () => {
+    const live: number[] = [];
+    const reference = createReferenceBackend();
+    const backend = watched(reference, (name) => {
+      if (name === "disentangledAttentionBackward") live.push(reference.memory().live);
+    });
+    const model = tinyModel(backend, { config: { num_hidden_layers: 5 } });
+    tinyTrainer(backend, model).step([tinyBatch([0, 1, 2, 3])]);
+    expect(live).toHaveLength(5);
+    for (let i = 1; i < live.length; i++) expect(live[i]!).toBeLessThan(live[i - 1]!);
+  });
+
+  test("a frozen layer keeps nothing that only its weight's gradient would need", () => {
+    // of a frozen linear without adapter: x is not saved
+    const backend = createReferenceBackend();
+    const [x, w] = [new Parameter("x", [50, 4]), new Parameter("w", [3, 4])];
+    x.buffer = masters(backend, wave(200, 0));
+    x.grad = masters(backend, new Float64Array(200));
+    x.requiresGrad = true;
+    w.buffer = masters(backend, wave(12, 0));
+    const run = new Run(backend, { training: true });
+    run.scope(() => {
+      const before = backend.memory().live;
+      run.scope(() => linear(run, [fresh(run, [x], {}), w, ...unadapted], plain));
+      expect(backend.memory().live - before).toBe(150 * 8); // y alone
+      run.tape.clear();
+    });
+  });
+});
+
+describe("gradients stop below the lowest trained module", () => {
+  const step = (pick: (path: string) => boolean, trainsHead = true) => {
+    const { backend, calls, reset } = counted(createReferenceBackend());
+    const config = deberta.parseConfig({ ...tinyConfig, num_hidden_layers: 3 });
+    const declared = declareModel(deberta, config, { task: "classification", labels: 2 });
+    const linears = [...declared.tree.linears.values()].filter(({ path }) => pick(path));
+    const adapters = attachAdapters(linears, { rank: 2, scale: 4, svd: true });
+    const trained = [...declared.tree.parameters.values()].filter(
+      ({ name }) => trainsHead && /^(pooler|classifier)/.test(name),
+    );
+    initializeWeights(backend, declared.tree, 1);
+    startAdapters(backend, adapters, gaussianStart, 1);
+    const trainer = tinyTrainer(backend, { ...declared, adapters, trained });
+    reset();
+    trainer.step([tinyBatch([0, 1, 2])]);
+    return {
+      attention: calls("disentangledAttentionBackward"),
+      norms: calls("addLayerNormBackward"),
+      activations: calls("activationBackward"),
+      scatters: calls("scatterAddRows"),
+    };
+  };
+
+  test("the head alone: no layer is passed", () =>
+    expect(step(() => false)).toEqual({ attention: 0, norms: 0, activations: 1, scatters: 0 }));
+
+  test("the last layer's output: its norm alone", () =>
+    expect(step((path) => path.endsWith("layer.2.output.dense"))).toEqual({
+      attention: 0,
+      norms: 1,
+      activations: 1,
+      scatters: 1, // of the first tokens' selection
+    }));
+
+  test("the last layer's value projection: one attention, two norms", () =>
+    expect(step((path) => path.endsWith("layer.2.attention.self.value_proj"))).toEqual({
+      attention: 1,
+      norms: 2,
+      activations: 2,
+      scatters: 1,
+    }));
+
+  test("the second layer's value projection: two attentions", () =>
+    expect(step((path) => path.endsWith("layer.1.attention.self.value_proj"))).toEqual({
+      attention: 2,
+      norms: 4,
+      activations: 3,
+      scatters: 1,
+    }));
+});
+
+describe("evaluation", () => {
+  const logitsOf = (layers: number, training: boolean) => {
+    const backend = createReferenceBackend();
+    const model = tinyModel(backend, { config: { num_hidden_layers: layers } });
+    const arena = new ParameterArena(
+      backend,
+      [],
+      model.adapters.flatMap(({ a, e, b }) => [a, b, ...(e ? [e] : [])]),
+    );
+    const start = backend.memory().live;
+    let requiresGrad = false;
+    const run = new Run(backend, { training });
+    run.scope(() => {
+      const loss = sequenceLoss(model.model, "classification")(run, tinyBatch([0, 1, 2, 3]));
+      ({ requiresGrad } = loss);
+      run.tape.clear();
+    });
+    expect(arena.length).toBeGreaterThan(0);
+    return {
+      end: backend.memory().live - start,
+      peak: backend.memory().peak - start,
+      requiresGrad,
+    };
+  };
+
+  test("nothing is recorded: no memory outlives a layer", () => {
+    const [two, six] = [logitsOf(2, false), logitsOf(6, false)];
+    expect(two.requiresGrad).toBe(false);
+    expect(six.peak).toBe(two.peak);
+    expect(two.end).toBe(0);
+  });
+
+  test("while training keeps what backward needs", () => {
+    const [two, six] = [logitsOf(2, true), logitsOf(6, true)];
+    expect(two.requiresGrad).toBe(true);
+    expect(six.peak).toBeGreaterThan(two.peak);
+    expect(two.end).toBe(0); // the tape was cleared
+  });
+
+  test("dropout is off", () => {
+    const run = new Run(createReferenceBackend(), { training: false });
+    expect(run.nextDropout(0.5)).toBeUndefined();
+  });
+});
+
+describe("dropout sites", () => {
+  const backend = createReferenceBackend();
+
+  test("each place and pass draws its own mask; a place that drops nothing still counts", () => {
+    const run = new Run(backend, { training: true, seed: [3, 4], pass: 5 });
+    expect(run.nextDropout(0.5)).toEqual({ probability: 0.5, seed: [3, 4], step: 5, site: 0 });
+    expect(run.nextDropout(0)).toBeUndefined();
+    expect(run.nextDropout(0.1)).toEqual({ probability: 0.1, seed: [3, 4], step: 5, site: 2 });
+  });
+});
+
+describe("scopes", () => {
+  const bytes = (backend: Backend) => backend.memory().live;
+
+  test("of what a scope allocated, its result alone passes to the outer one", () => {
+    const backend = createReferenceBackend();
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const kept = run.scope(() => {
+        run.allocate(10);
+        return { shape: [4], buffer: run.allocate(4), requiresGrad: false };
+      });
+      expect(bytes(backend)).toBe(4 * 8);
+      expect(kept.buffer.length).toBe(4);
+    });
+    expect(bytes(backend)).toBe(0);
+  });
+
+  test("a buffer outside of any scope is a bug that is named", () => {
+    const run = new Run(createReferenceBackend(), { training: false });
+    expect(() => run.allocate(1)).toThrow("internal: a buffer is allocated outside of a scope");
+  });
+
+  test("an exception frees what inner and outer scopes allocated", () => {
+    const backend = createReferenceBackend();
+    const run = new Run(backend, { training: false });
+    const failing = () =>
+      run.scope(() => {
+        run.allocate(10);
+        run.scope(() => {
+          run.allocate(5);
+          throw new Error("inside");
+        });
+      });
+    expect(failing).toThrow("inside");
+    expect(bytes(backend)).toBe(0);
+  });
+
+  test("an exception that the outer scope survives leaves the outer buffers alone", () => {
+    const backend = createReferenceBackend();
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      run.allocate(10);
+      expect(() =>
+        run.scope(() => {
+          run.allocate(5);
+          throw new Error("inside");
+        }),
+      ).toThrow("inside");
+      expect(bytes(backend)).toBe(80);
+      run.allocate(1); // the outer scope goes on
+    });
+    expect(bytes(backend)).toBe(0);
+  });
+
+  // a step that fails half-way, by the kernel that fails
+  for (const kernel of ["crossEntropy", "activationBackward", "disentangledAttentionBackward"]) {
+    test(`a training step that fails in ${kernel} frees what its tape held`, () => {
+      const reference = createReferenceBackend();
+      let broken = false;
+      const backend = watched(reference, (name) => {
+        if (broken && name === kernel) throw new Error("out of order");
+      });
+      const trainer = tinyTrainer(backend, tinyModel(backend, { dropout: 0.1 }));
+      const before = bytes(reference);
+      broken = true;
+      expect(() => trainer.step([tinyBatch([0, 1, 2])])).toThrow("out of order");
+      expect(bytes(reference)).toBe(before);
+      broken = false;
+      trainer.step([tinyBatch([0, 1, 2])]);
+      expect(bytes(reference)).toBe(before);
+    });
+  }
+
+  test("a buffer may be dropped before its scope ends", () => {
+    const backend = createReferenceBackend();
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const buffer = run.allocate(10);
+      run.tape.drop(buffer);
+      expect(bytes(backend)).toBe(0);
+      run.tape.drop(integers(backend, [1])); // not of this scope: left alone
+      expect(bytes(backend)).toBe(4);
+    });
+  });
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "bun:test";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { addLayerNorm } from "../../../core/ops/add-layer-norm.ts";
+import { Run } from "../../../core/run.ts";
+import { gradcheck } from "../../helpers/gradcheck.ts";
+import { fresh } from "../../helpers/ops.ts";
+import { tensor } from "../../helpers/tensors.ts";
+
+const eps = 1e-3;
+const mask = { probability: 0.3, seed: [5, 6], step: 7, site: 8 } as const;
+const shapes = { x: [3, 5], weight: [5], bias: [5] } as const;
+
+describe("addLayerNorm: gradients equal central differences", () => {
+  for (const dropout of [undefined, mask]) {
+    const on = dropout ? ", dropout on" : "";
+    test(`without residual${on}`, () =>
+      gradcheck("addLayerNorm", {
+        inputs: shapes,
+        takesOver: ["x"],
+        build: (run, { x, weight, bias }) =>
+          addLayerNorm(run, [x, undefined, weight, bias], { eps, dropout }),
+      }));
+
+    test(`with residual${on}`, () =>
+      gradcheck("addLayerNorm", {
+        inputs: { ...shapes, residual: [3, 5] },
+        takesOver: ["x"],
+        build: (run, { x, residual, weight, bias }) =>
+          addLayerNorm(run, [x, residual, weight, bias], { eps, dropout }),
+      }));
+
+    test(`the residual feeds x too, as in a layer${on}`, () =>
+      gradcheck("addLayerNorm", {
+        inputs: shapes,
+        takesOver: ["x"],
+        build(run, { x, weight, bias }) {
+          const first = addLayerNorm(run, [x, undefined, weight, bias], {
+            eps,
+            dropout: undefined,
+          });
+          const second = addLayerNorm(run, [fresh(run, [first], {}), first, weight, bias], {
+            eps,
+            dropout,
+          });
+          return addLayerNorm(run, [fresh(run, [second], {}), first, weight, bias], {
+            eps,
+            dropout,
+          });
+        },
+      }));
+  }
+});
+
+test("addLayerNorm: a row of equal numbers becomes the bias", () => {
+  const backend = createReferenceBackend();
+  const run = new Run(backend, { training: false });
+  run.scope(() => {
+    const x = tensor(backend, [1, 3], 0, [4, 4, 4]);
+    const bias = tensor(backend, [3], 0, [0.1, 0.2, 0.3]);
+    const y = addLayerNorm(run, [x, undefined, tensor(backend, [3], 1), bias], {
+      eps,
+      dropout: undefined,
+    });
+    expect(Array.from(backend.download(y.buffer))).toEqual([0.1, 0.2, 0.3]);
+  });
+});
+
+describe("addLayerNorm: shapes that do not fit are named", () => {
+  const backend = createReferenceBackend();
+  const refused = (changed: object) => () => {
+    const t = { x: [3, 5], residual: [3, 5], weight: [5], bias: [5], ...changed };
+    const of = (shape: readonly number[]) => tensor(backend, shape, 0);
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const inputs = [of(t.x), of(t.residual), of(t.weight), of(t.bias)] as const;
+      addLayerNorm(run, inputs, { eps, dropout: undefined });
+    });
+  };
+  test("weight against x", () =>
+    expect(refused({ weight: [4] })).toThrow(
+      "[addLayerNorm] weight and bias must be [C] for x of [N, C]: got x [3, 5], weight [4], bias [5]",
+    ));
+  test("residual against x", () =>
+    expect(refused({ residual: [2, 5] })).toThrow(
+      "[addLayerNorm] the residual must be as x: got x [3, 5], residual [2, 5]",
+    ));
+});

@@ -1,0 +1,179 @@
+import { describe, expect, test } from "bun:test";
+import type { Dropout } from "../../../core/backend.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { type TokenBatch, packSequences, uploadPacking } from "../../../core/nn/packed-batch.ts";
+import { disentangledAttention } from "../../../core/ops/disentangled-attention.ts";
+import { Run } from "../../../core/run.ts";
+import type { Tensor } from "../../../core/tensor.ts";
+import { gradcheck } from "../../helpers/gradcheck.ts";
+import { tensor } from "../../helpers/tensors.ts";
+import { wave } from "../../helpers/wave.ts";
+
+const [HEADS, DIM, ROWS] = [2, 3, 5];
+const WIDTH = HEADS * DIM;
+
+/** Sequences of 3 tokens with holes in their positions, of 1, and of 2. */
+const batch: TokenBatch = {
+  ids: new Int32Array(6),
+  positions: Int32Array.of(0, 1, 4, 2, 0, 1),
+  offsets: Int32Array.of(0, 3, 4, 6),
+};
+// span 5: offsets -4 .. 4, the far ones share rows
+const relative = [0, 0, 1, 1, 2, 3, 3, 4, 4];
+const mask: Dropout = { probability: 0.3, seed: [1, 2], step: 3, site: 4 };
+
+function shapeFor(run: Run, of: TokenBatch, table: readonly number[], dropout?: Dropout) {
+  return {
+    packing: uploadPacking(run, of),
+    heads: HEADS,
+    headDim: DIM,
+    scale: 2.3,
+    relative: table.length > 0 ? run.integers(table) : undefined,
+    relativeRows: table.length > 0 ? ROWS : 0,
+    dropout,
+  };
+}
+
+const rows = [6, WIDTH] as const;
+const positions = [ROWS, WIDTH] as const;
+
+describe("disentangledAttention: gradients equal central differences", () => {
+  for (const dropout of [undefined, mask]) {
+    const on = dropout ? ", dropout on" : "";
+    test(`content, posKey and posQuery${on}`, () =>
+      gradcheck("disentangledAttention", {
+        inputs: { q: rows, k: rows, v: rows, posKey: positions, posQuery: positions },
+        build: (run, { q, k, v, posKey, posQuery }) =>
+          disentangledAttention(run, [q, k, v, posKey, posQuery], {
+            shape: shapeFor(run, batch, relative, dropout),
+          }),
+      }));
+
+    test(`posKey only${on}`, () =>
+      gradcheck("disentangledAttention", {
+        inputs: { q: rows, k: rows, v: rows, posKey: positions },
+        build: (run, { q, k, v, posKey }) =>
+          disentangledAttention(run, [q, k, v, posKey, undefined], {
+            shape: shapeFor(run, batch, relative, dropout),
+          }),
+      }));
+
+    test(`posQuery only${on}`, () =>
+      gradcheck("disentangledAttention", {
+        inputs: { q: rows, k: rows, v: rows, posQuery: positions },
+        build: (run, { q, k, v, posQuery }) =>
+          disentangledAttention(run, [q, k, v, undefined, posQuery], {
+            shape: shapeFor(run, batch, relative, dropout),
+          }),
+      }));
+
+    test(`no positions${on}`, () =>
+      gradcheck("disentangledAttention", {
+        inputs: { q: rows, k: rows, v: rows },
+        build: (run, { q, k, v }) =>
+          disentangledAttention(run, [q, k, v, undefined, undefined], {
+            shape: shapeFor(run, batch, [], dropout),
+          }),
+      }));
+  }
+
+  test("one tensor as query, key and value", () =>
+    gradcheck("disentangledAttention", {
+      inputs: { x: rows, p: positions },
+      build: (run, { x, p }) =>
+        disentangledAttention(run, [x, x, x, p, p], { shape: shapeFor(run, batch, relative) }),
+    }));
+});
+
+describe("disentangledAttention: values", () => {
+  const backend = createReferenceBackend();
+  const numbersOf = (build: (run: Run) => Tensor): number[] => {
+    let out: number[] = [];
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      out = Array.from(backend.download(build(run).buffer));
+    });
+    return out;
+  };
+
+  test("a sequence of one token is its own value", () => {
+    const v = tensor(backend, rows, 2);
+    const got = numbersOf((run) =>
+      disentangledAttention(
+        run,
+        [
+          tensor(backend, rows, 0),
+          tensor(backend, rows, 1),
+          v,
+          tensor(backend, positions, 3),
+          tensor(backend, positions, 4),
+        ],
+        { shape: shapeFor(run, batch, relative) },
+      ),
+    );
+    const row = 3 * WIDTH;
+    expect(got.slice(row, row + WIDTH)).toEqual(
+      Array.from(backend.download(v.buffer)).slice(row, row + WIDTH),
+    );
+  });
+
+  test("a sequence sees nothing of its neighbours", () => {
+    const run3 = (numbers: Float64Array) => {
+      const x = tensor(backend, rows, 0, numbers);
+      const p = tensor(backend, positions, 3);
+      return numbersOf((run) =>
+        disentangledAttention(run, [x, x, x, p, p], { shape: shapeFor(run, batch, relative) }),
+      );
+    };
+    const changed = wave(6 * WIDTH, 0);
+    changed.fill(9, 3 * WIDTH, 4 * WIDTH); // the middle sequence's only row
+    const [before, after] = [run3(wave(6 * WIDTH, 0)), run3(changed)];
+    expect(after.slice(0, 3 * WIDTH)).toEqual(before.slice(0, 3 * WIDTH));
+    expect(after.slice(4 * WIDTH)).toEqual(before.slice(4 * WIDTH));
+    expect(after[3 * WIDTH]).toBe(9);
+  });
+
+  test("by hand: two tokens, one head's scores from all three terms", () => {
+    const one = { heads: 1, headDim: 1, scale: 2, relativeRows: 3, dropout: undefined };
+    const of = (...numbers: number[]) => tensor(backend, [numbers.length, 1], 0, numbers);
+    const [q, k, v] = [of(1, 2), of(0.5, -1), of(10, 20)];
+    const [posKey, posQuery] = [of(0.1, 0.2, 0.3), of(-0.3, 0.4, 0.7)];
+    // row 0: offset 0 -> table row 1, offset -1 -> row 0
+    const s00 = (1 * 0.5 + 1 * 0.2 + 0.5 * 0.4) / 2;
+    const s01 = (1 * -1 + 1 * 0.1 + -1 * -0.3) / 2;
+    const p01 = 1 / (1 + Math.exp(s00 - s01));
+    const got = numbersOf((run) =>
+      disentangledAttention(run, [q, k, v, posKey, posQuery], {
+        shape: {
+          ...one,
+          packing: uploadPacking(run, packSequences([[7, 8]])),
+          relative: run.integers([0, 1, 2]),
+        },
+      }),
+    );
+    expect(got[0]).toBeCloseTo(10 * (1 - p01) + 20 * p01, 12);
+  });
+});
+
+describe("disentangledAttention: shapes that do not fit are named", () => {
+  const backend = createReferenceBackend();
+  const refused = (changed: { k?: readonly number[]; posKey?: readonly number[] }) => () => {
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const x = tensor(backend, rows, 0);
+      const k = tensor(backend, changed.k ?? rows, 0);
+      const p = tensor(backend, changed.posKey ?? positions, 0);
+      disentangledAttention(run, [x, k, x, p, undefined], {
+        shape: shapeFor(run, batch, relative),
+      });
+    });
+  };
+  test("k against the packing", () =>
+    expect(refused({ k: [5, WIDTH] })).toThrow(
+      "[disentangledAttention] q, k and v must be [6, 6]: got q [6, 6], k [5, 6], v [6, 6]",
+    ));
+  test("positions against the relative table", () =>
+    expect(refused({ posKey: [ROWS, 4] })).toThrow(
+      "[disentangledAttention] positions must be [5, 6]: got p [5, 4]",
+    ));
+});

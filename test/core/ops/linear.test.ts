@@ -1,0 +1,151 @@
+import { describe, expect, test } from "bun:test";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { linear } from "../../../core/ops/linear.ts";
+import { Run } from "../../../core/run.ts";
+import type { Tensor } from "../../../core/tensor.ts";
+import { gradcheck } from "../../helpers/gradcheck.ts";
+import { tensor } from "../../helpers/tensors.ts";
+import { wave } from "../../helpers/wave.ts";
+
+const base = { x: [4, 5], weight: [3, 5] } as const;
+const plain = { scale: 1, dropout: undefined };
+const adapted = { scale: 0.7, dropout: undefined };
+const dropped = {
+  scale: 0.7,
+  dropout: { probability: 0.4, seed: [1, 2], step: 3, site: 4 },
+} as const;
+const svd = { ...base, bias: [3], a: [2, 5], e: [2, 1], b: [3, 2] } as const;
+const lora = { ...base, bias: [3], a: [2, 5], b: [3, 2] } as const;
+
+describe("linear: gradients equal central differences", () => {
+  test("trained weight", () =>
+    gradcheck("linear", {
+      inputs: base,
+      build: (run, { x, weight }) =>
+        linear(run, [x, weight, undefined, undefined, undefined, undefined], plain),
+    }));
+
+  test("trained weight and bias", () =>
+    gradcheck("linear", {
+      inputs: { ...base, bias: [3] },
+      build: (run, { x, weight, bias }) =>
+        linear(run, [x, weight, bias, undefined, undefined, undefined], plain),
+    }));
+
+  test("frozen weight", () =>
+    gradcheck("linear", {
+      inputs: { ...base, bias: [3] },
+      frozen: ["weight"],
+      build: (run, { x, weight, bias }) =>
+        linear(run, [x, weight, bias, undefined, undefined, undefined], plain),
+    }));
+
+  for (const [name, attrs] of [
+    ["", adapted],
+    [", dropout on its input", dropped],
+  ] as const) {
+    test(`SVD adapter, E not zero${name}`, () =>
+      gradcheck("linear", {
+        inputs: svd,
+        frozen: ["weight", "bias"],
+        build: (run, t) => linear(run, [t.x, t.weight, t.bias, t.a, t.e, t.b], attrs),
+      }));
+
+    test(`LoRA adapter${name}`, () =>
+      gradcheck("linear", {
+        inputs: lora,
+        frozen: ["weight", "bias"],
+        build: (run, t) => linear(run, [t.x, t.weight, t.bias, t.a, undefined, t.b], attrs),
+      }));
+  }
+
+  test("SVD adapter on a trained base without bias", () =>
+    gradcheck("linear", {
+      inputs: { ...base, a: [2, 5], e: [2, 1], b: [3, 2] },
+      build: (run, t) => linear(run, [t.x, t.weight, undefined, t.a, t.e, t.b], adapted),
+    }));
+
+  test("SVD adapter, E = 0 as at the start", () =>
+    gradcheck("linear", {
+      inputs: svd,
+      values: { e: [0, 0] },
+      frozen: ["weight", "bias"],
+      build: (run, t) => linear(run, [t.x, t.weight, t.bias, t.a, t.e, t.b], adapted),
+    }));
+
+  test("one row, one column, rank 1", () =>
+    gradcheck("linear", {
+      inputs: { x: [1, 1], weight: [1, 1], bias: [1], a: [1, 1], e: [1, 1], b: [1, 1] },
+      build: (run, t) => linear(run, [t.x, t.weight, t.bias, t.a, t.e, t.b], adapted),
+    }));
+});
+
+describe("linear: values", () => {
+  const backend = createReferenceBackend();
+  const inputs = (shapes: Readonly<Record<string, readonly number[]>>) =>
+    Object.entries(shapes).map(([, shape], i) => tensor(backend, shape, i));
+  const valueOf = (build: (run: Run) => Tensor) => {
+    let value: number[] = [];
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      value = Array.from(backend.download(build(run).buffer));
+    });
+    return value;
+  };
+
+  test("the adapted layer equals the layer of the merged weight W + s B diag(E) A", () => {
+    const [x, weight, bias, a, e, b] = inputs(svd);
+    if (!x || !weight || !bias || !a || !e || !b) throw new Error("six inputs are due");
+    const merged = wave(15, 1);
+    const numbers = (t: Tensor) => backend.download(t.buffer);
+    for (let o = 0; o < 3; o++)
+      for (let i = 0; i < 5; i++)
+        for (let r = 0; r < 2; r++)
+          merged[o * 5 + i]! +=
+            0.7 * numbers(b)[o * 2 + r]! * numbers(e)[r]! * numbers(a)[r * 5 + i]!;
+    const w = tensor(backend, [3, 5], 0, merged);
+    const want = valueOf((run) =>
+      linear(run, [x, w, bias, undefined, undefined, undefined], plain),
+    );
+    const got = valueOf((run) => linear(run, [x, weight, bias, a, e, b], adapted));
+    got.forEach((y, i) => expect(y).toBeCloseTo(want[i] ?? NaN, 12));
+  });
+
+  test("E = 0 is the base layer to the bit", () => {
+    const [x, weight, bias, a, , b] = inputs(svd);
+    if (!x || !weight || !bias) throw new Error("six inputs are due");
+    const zero = tensor(backend, [2, 1], 0, [0, 0]);
+    const want = valueOf((run) =>
+      linear(run, [x, weight, bias, undefined, undefined, undefined], plain),
+    );
+    expect(valueOf((run) => linear(run, [x, weight, bias, a, zero, b], adapted))).toEqual(want);
+  });
+});
+
+describe("linear: shapes that do not fit are named", () => {
+  const backend = createReferenceBackend();
+  const refused = (shapes: Partial<Record<keyof typeof svd, readonly number[]>>) => () => {
+    const t = (name: keyof typeof svd) => tensor(backend, shapes[name] ?? svd[name], 0);
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      linear(run, [t("x"), t("weight"), t("bias"), t("a"), t("e"), t("b")], adapted);
+    });
+  };
+
+  test("x against weight", () =>
+    expect(refused({ x: [4, 6] })).toThrow(
+      "[linear] x must be [N, in] for a weight of [out, in]: got x [4, 6], weight [3, 5]",
+    ));
+  test("bias against weight", () =>
+    expect(refused({ bias: [4] })).toThrow(
+      "[linear] bias must be [out]: got weight [3, 5], bias [4]",
+    ));
+  test("A against x", () =>
+    expect(refused({ a: [2, 3] })).toThrow("[linear] A must be [r, in]: got x [4, 5], A [2, 3]"));
+  test("E against A", () =>
+    expect(refused({ e: [3, 1] })).toThrow("[linear] E must be [r, 1]: got A [2, 5], E [3, 1]"));
+  test("B against weight and A", () =>
+    expect(refused({ b: [3, 4] })).toThrow(
+      "[linear] B must be [out, r]: got weight [3, 5], A [2, 5], B [3, 4]",
+    ));
+});

@@ -1,0 +1,91 @@
+import { describe, expect, test } from "bun:test";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { gatherRows } from "../../../core/ops/gather-rows.ts";
+import { unfold } from "../../../core/ops/unfold.ts";
+import { Run } from "../../../core/run.ts";
+import { gradcheck } from "../../helpers/gradcheck.ts";
+import { tensor } from "../../helpers/tensors.ts";
+import { integers } from "../../helpers/upload.ts";
+
+const repeated = [2, 0, 2, 3, 2]; // row 1 is never read, row 2 three times
+
+describe("gatherRows", () => {
+  test("gradients equal central differences, ids repeat", () =>
+    gradcheck("gatherRows", {
+      inputs: { table: [4, 3] },
+      build: (run, { table }) =>
+        gatherRows(run, [table, undefined], { ids: run.integers(repeated) }),
+    }));
+
+  test("gradients equal central differences with a base, which it takes over", () =>
+    gradcheck("gatherRows", {
+      inputs: { table: [4, 3], base: [5, 3] },
+      takesOver: ["base"],
+      build: (run, { table, base }) =>
+        gatherRows(run, [table, base], { ids: run.integers(repeated) }),
+    }));
+
+  test("two tables of one sum, the second with the first as its base", () =>
+    gradcheck("gatherRows", {
+      inputs: { words: [4, 3], positions: [5, 3] },
+      build(run, { words, positions }) {
+        const x = gatherRows(run, [words, undefined], { ids: run.integers(repeated) });
+        return gatherRows(run, [positions, x], { ids: run.integers([0, 1, 0, 1, 2]) });
+      },
+    }));
+
+  test("a base of another shape is named", () => {
+    const backend = createReferenceBackend();
+    const run = new Run(backend, { training: false });
+    const gather = () =>
+      run.scope(() => {
+        const [table, base] = [tensor(backend, [4, 3], 0), tensor(backend, [4, 3], 0)];
+        gatherRows(run, [table, base], { ids: run.integers(repeated) });
+      });
+    expect(gather).toThrow(
+      "[gatherRows] base must be [N, C] for a table of [V, C]: got table [4, 3], base [4, 3]",
+    );
+  });
+});
+
+describe("unfold", () => {
+  const neighbours = [-1, 0, 1, 0, 1, 2, 1, 2, -1, -1, 3, -1]; // sequences of 3 rows and 1
+
+  test("gradients equal central differences, borders included", () =>
+    gradcheck("unfold", {
+      inputs: { x: [4, 2] },
+      build: (run, { x }) => unfold(run, [x], { neighbours: run.integers(neighbours), width: 3 }),
+    }));
+
+  test("windows lie channel by channel, zeros beyond the borders", () => {
+    const backend = createReferenceBackend();
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const x = tensor(backend, [4, 2], 0, [1, 10, 2, 20, 3, 30, 4, 40]);
+      const y = unfold(run, [x], { neighbours: integers(backend, neighbours), width: 3 });
+      expect(y.shape).toEqual([4, 6]);
+      const rows = [
+        [0, 1, 2, 0, 10, 20],
+        [1, 2, 3, 10, 20, 30],
+        [2, 3, 0, 20, 30, 0],
+        [0, 4, 0, 0, 40, 0],
+      ];
+      expect(Array.from(backend.download(y.buffer))).toEqual(rows.flat());
+    });
+  });
+
+  test("neighbours for another number of rows are named", () => {
+    const backend = createReferenceBackend();
+    const run = new Run(backend, { training: false });
+    const unfolded = () =>
+      run.scope(() => {
+        unfold(run, [tensor(backend, [5, 2], 0)], {
+          neighbours: run.integers(neighbours),
+          width: 3,
+        });
+      });
+    expect(unfolded).toThrow(
+      "[unfold] neighbours must be [N * 3] for x of [N, C]: got x [5, 2], neighbours [12]",
+    );
+  });
+});

@@ -1,0 +1,34 @@
+import { expect, test } from "bun:test";
+import { defineOp } from "../../core/op.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { gradcheck } from "./gradcheck.ts";
+
+/** y = 2 x with a backward that is `factor` times the incoming gradient. */
+const doubled = (factor: number) =>
+  defineOp({
+    name: "doubled",
+    forward(run, [x]: readonly [Tensor]) {
+      const out = run.allocate(x.buffer.length);
+      run.backend.scale(x.buffer, 2, out);
+      return { shape: x.shape, out, saved: {}, keep: [] };
+    },
+    backward(run, dy, _saved, [dx]) {
+      const out = run.allocate(dy.length);
+      run.backend.scale(dy, factor, out);
+      dx.give(out);
+    },
+  });
+
+const check = (factor: number) =>
+  gradcheck("doubled", {
+    inputs: { x: [3] },
+    build: (run, { x }) => doubled(factor)(run, [x], {}),
+  });
+
+test("a right backward passes, a wrong one is named with its input and index", () => {
+  check(2);
+  expect(() => check(-2)).toThrow(
+    "doubled (parameters, trained: x): d/d(x)[0] numeric 1.15885108 analytic -1.15885108",
+  );
+  expect(() => check(1.999)).toThrow("d/d(x)[0]");
+});

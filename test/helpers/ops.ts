@@ -1,0 +1,35 @@
+import type { Buffer } from "../../core/backend.ts";
+import { defineOp } from "../../core/op.ts";
+import type { Tensor } from "../../core/tensor.ts";
+
+/** y = x as the fresh output of an op, so that the next op may take it over and its gradient is an inner one. */
+export const fresh = defineOp({
+  name: "fresh",
+
+  forward(run, [x]: readonly [Tensor]) {
+    const out = run.allocate(x.buffer.length);
+    run.backend.scale(x.buffer, 1, out);
+    return { shape: x.shape, out, saved: {}, keep: [] };
+  },
+
+  backward(_run, dy, _saved, [dx]) {
+    dx.give(dy);
+  },
+});
+
+/** loss = <y, cotangent>, [1]. */
+export const product = defineOp({
+  name: "product",
+
+  forward(run, [y]: readonly [Tensor], { cotangent }: { cotangent: Buffer }) {
+    const out = run.allocateMaster(1);
+    run.backend.gemm(y.buffer, cotangent, out, { m: 1, n: 1, k: y.buffer.length });
+    return { shape: [1], out, saved: {}, keep: [cotangent] };
+  },
+
+  backward(run, dloss, _saved, [dy], { cotangent }) {
+    const out = run.allocate(cotangent.length);
+    run.backend.scaleBy(cotangent, dloss, out);
+    dy.give(out);
+  },
+});

@@ -1,0 +1,126 @@
+import type { Backend } from "../../core/backend.ts";
+import { startAdapters, gaussianStart, loraStart } from "../../core/adalora/start.ts";
+import type { AllocatorOptions } from "../../core/adalora/rank-allocator.ts";
+import { initializeWeights } from "../../core/nn/load-weights.ts";
+import { type TokenBatch, packSequences } from "../../core/nn/packed-batch.ts";
+import type { Task } from "../../core/plugin.ts";
+import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
+import type { Dataset } from "../../core/train/dataset.ts";
+import { type Method, decomposing, isOneOf } from "../../core/train/method.ts";
+import { type AdaptedModel, adaptModel, declareModel } from "../../core/train/open-model.ts";
+import { type LabelledBatch, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
+import { deberta } from "../../plugins/deberta.ts";
+import { wave } from "./wave.ts";
+
+/** config.json of a DeBERTa v3 that a test can afford: every part of the real one, large initial weights. */
+export const tinyConfig = {
+  model_type: "deberta-v2",
+  vocab_size: 24,
+  hidden_size: 8,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  intermediate_size: 12,
+  initializer_range: 0.4,
+  relative_attention: true,
+  position_buckets: 4,
+  max_position_embeddings: 16,
+  pos_att_type: "p2c|c2p",
+  share_att_key: true,
+  norm_rel_ebd: "layer_norm",
+  position_biased_input: false,
+  type_vocab_size: 0,
+  hidden_dropout_prob: 0,
+  attention_probs_dropout_prob: 0,
+} as const;
+
+export interface TinyOptions {
+  readonly method?: Method;
+  readonly rank?: number;
+  readonly alpha?: number;
+  readonly modules?: readonly string[];
+  /** Of hidden states, attention, head, and the adapters' inputs. */
+  readonly dropout?: number;
+  readonly labels?: number;
+  readonly seed?: number;
+  readonly config?: object;
+}
+
+/** A tiny DeBERTa with numbers, adapted as a method does; a function of its options alone. */
+export function tinyModel(backend: Backend, options: TinyOptions = {}): AdaptedModel {
+  const { method = "adalora", rank = 3, dropout = 0, labels = 2, seed = 5 } = options;
+  const svd = isOneOf(method, decomposing);
+  const task: Task = labels === 1 ? "regression" : "classification";
+  const config = deberta.parseConfig({ ...tinyConfig, ...options.config });
+  const head = { task, labels, dropout: { hidden: dropout, attention: dropout, head: dropout } };
+  const adapted = adaptModel(declareModel(deberta, config, head), {
+    method,
+    modules: options.modules ?? null,
+    rank,
+    alpha: options.alpha ?? 16,
+    dropout,
+    seed,
+  });
+  initializeWeights(backend, adapted.tree, seed);
+  startAdapters(backend, adapted.adapters, svd ? gaussianStart : loraStart, seed);
+  return adapted;
+}
+
+export const tinyTraining: TrainerOptions = {
+  optimizer: { variant: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 },
+  learningRate: () => 0.02,
+  maxGradNorm: 1,
+  orthogonality: 0.1,
+  seed: 11,
+  allocator: undefined,
+};
+
+/** 12 adapters of rank 3 that go down to half: masks at steps 4, 6 and from 8 on. */
+export const tinyAllocator: AllocatorOptions = {
+  schedule: { initial: 36, target: 18, warmup: 2, finalTuning: 4, interval: 2, steps: 12 },
+  beta1: 0.85,
+  beta2: 0.85,
+  importance: "ipt",
+  semantics: "reference",
+};
+
+export function tinyTrainer(
+  backend: Backend,
+  { model, adapters, trained }: AdaptedModel,
+  options: Partial<TrainerOptions> = {},
+  labels = 2,
+): Trainer {
+  const lossOf = sequenceLoss(model, labels === 1 ? "regression" : "classification");
+  return new Trainer(backend, { adapters, trained, lossOf }, { ...tinyTraining, ...options });
+}
+
+/** Sentences of 1 to 7 tokens; the class says whether word 7 is among them. */
+export function tinySentence(index: number): { ids: number[]; label: number } {
+  const length = 1 + ((index * 5) % 7);
+  const numbers = wave(length, index);
+  const ids = Array.from(numbers, (x) => 8 + (Math.floor(Math.abs(x) * 1000) % 16));
+  const label = index % 2;
+  if (label === 1) ids[index % length] = 7;
+  return { ids, label };
+}
+
+/** The batch of some tiny sentences. */
+export function tinyBatch(indices: readonly number[]): LabelledBatch {
+  const sentences = indices.map(tinySentence);
+  const packed: TokenBatch = packSequences(sentences.map(({ ids }) => ids));
+  return { ...packed, labels: sentences.map(({ label }) => label) };
+}
+
+/** The first `rows` tiny sentences, from `from` on, as a split. */
+export function tinyDataset(name: string, rows: number, from = 0): Dataset {
+  const sentences = Array.from({ length: rows }, (_, i) => tinySentence(from + i));
+  const { ids, offsets } = packSequences(sentences.map((s) => s.ids));
+  return {
+    name,
+    examples: sentences.map(({ label }, index) => ({ index, text: `row ${index}`, label })),
+    tokens: { ids, typeIds: new Uint8Array(ids.length), offsets },
+    lengths: Int32Array.from(sentences, (s) => s.ids.length),
+    labels: Float64Array.from(sentences, ({ label }) => label),
+    labelNames: ["no", "yes"],
+    warnings: [],
+  };
+}

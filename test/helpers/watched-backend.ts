@@ -1,0 +1,29 @@
+import type { Backend } from "../../core/backend.ts";
+
+/** `backend` with `onCall(name)` before each call of an entry. */
+export function watched(backend: Backend, onCall: (name: string) => void): Backend {
+  return new Proxy(backend, {
+    get(target, key, receiver) {
+      const entry: unknown = Reflect.get(target, key, receiver);
+      if (typeof entry !== "function") return entry;
+      return (...args: unknown[]) => {
+        onCall(String(key));
+        return Reflect.apply(entry, target, args);
+      };
+    },
+  });
+}
+
+/** `backend`, and how often each of its entries was called. */
+export function counted(backend: Backend): {
+  backend: Backend;
+  calls: (name: keyof Backend) => number;
+  reset: () => void;
+} {
+  const calls = new Map<string, number>();
+  return {
+    backend: watched(backend, (name) => calls.set(name, (calls.get(name) ?? 0) + 1)),
+    calls: (name) => calls.get(name) ?? 0,
+    reset: () => calls.clear(),
+  };
+}
