@@ -103,8 +103,9 @@ export async function kernelLibrary(): Promise<KernelLibrary> {
   const usable = usableLevels();
   const sanitize = sanitizer !== undefined;
   const dir = sanitize ? join(nativeDir, "sanitize") : nativeDir;
+  const levels = sanitize ? usable.slice(-1) : LEVELS;
   const manifest =
-    freshManifest(dir, sanitize) ?? (await buildKernels({ to: dir, sanitize })).manifest;
+    freshManifest(dir, sanitize) ?? (await buildKernels({ to: dir, sanitize, levels })).manifest;
   const level = usable.findLast((each) => manifest.libraries[each] !== undefined);
   const file = level === undefined ? undefined : manifest.libraries[level];
   if (level === undefined || file === undefined)

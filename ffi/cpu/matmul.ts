@@ -126,7 +126,7 @@ interface Primitive {
   readonly handle: Pointer;
   readonly implementation: string;
   /** dnnl_exec_arg_t[]: { int32 argument; (4 bytes of padding) void *memory; } */
-  readonly arguments: DataView;
+  readonly arguments: Uint8Array;
   /** Points the arguments at the operands of the next execution. */
   bind(a: Pointer, b: Pointer, c: Pointer, bias: Pointer | undefined): void;
   destroy(): void;
@@ -179,13 +179,13 @@ function createPrimitive(api: Api, engine: Pointer, shape: MatmulShape): Primiti
   };
 }
 
-function argumentTable(names: readonly number[], memories: readonly Pointer[]): DataView {
+function argumentTable(names: readonly number[], memories: readonly Pointer[]): Uint8Array {
   const table = new DataView(new ArrayBuffer(ARGUMENT_BYTES * names.length));
   for (const [i, name] of names.entries()) {
     table.setInt32(ARGUMENT_BYTES * i, name, true);
     table.setBigUint64(ARGUMENT_BYTES * i + 8, BigInt(memories[i] ?? 0), true);
   }
-  return table;
+  return new Uint8Array(table.buffer);
 }
 
 function describe(
