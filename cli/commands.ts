@@ -16,4 +16,8 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "say what run would do: steps, phases, ranks, parameters",
     load: async () => (await import("./commands/plan.ts")).plan,
   },
+  bench: {
+    about: "measure speed, memory and start-up, beside PEFT's on request",
+    load: async () => (await import("./commands/bench.ts")).bench,
+  },
 };

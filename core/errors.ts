@@ -46,6 +46,16 @@ export const errors = {
     return new AdaloraError("E_FILE", `${where}: ${rule}`, { hint, cause });
   },
 
+  /** A repository of the hub that cannot be used; `where` is its name, with the file where one is known. */
+  hub(where: string, rule: string, hint?: string, cause?: unknown) {
+    return new AdaloraError("E_HUB", `${where}: ${rule}`, { hint, cause });
+  },
+
+  /** The hub, or the way to it, does not work now, though the request may be right. */
+  hubUnreachable(where: string, rule: string, hint: string, cause?: unknown) {
+    return new AdaloraError("E_HUB_UNREACHABLE", `${where}: ${rule}`, { hint, cause });
+  },
+
   /** Text that can't be cut or split as asked. */
   tokenize(rule: string, got: string, hint?: string) {
     return new AdaloraError("E_TOKENIZE", `[tokenize] ${rule}: got ${got}`, { hint });
@@ -98,6 +108,11 @@ export const errors = {
         hint: "repeat the run's own command to resume it, or name another --out",
       },
     );
+  },
+
+  process(command: string, output: string) {
+    const last = output.trim().split("\n").slice(-3).join("\n  ");
+    return new AdaloraError("E_PROCESS", `${command} failed\n  ${last}`);
   },
 
   nothingTrained(method: string) {
