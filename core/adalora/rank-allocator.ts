@@ -1,4 +1,5 @@
 import type { Averages, Backend, Buffer } from "../backend.ts";
+import { invariant } from "../errors.ts";
 import type { ParameterArena } from "../optim/parameter-arena.ts";
 import type { Parameter } from "../tensor.ts";
 import { type Adapter, adapterParameters } from "./adapter.ts";
@@ -57,6 +58,8 @@ export class RankAllocator implements Allocator {
     report: AllocatorReport,
     options: AllocatorOptions,
   ) {
+    const hasDoublets = adapters.some(({ e }) => e === undefined);
+    invariant(options.importance !== "magnitude" || !hasDoublets, "magnitude scores need E");
     this.#backend = backend;
     this.#arena = arena;
     this.#adapters = adapters;

@@ -38,8 +38,8 @@ const ranksFollow: readonly SettingName[] = ["method", "targetRank", "targetTota
 
 /**
  * The settings' defaults under the layers, lowest first. Null in a layer means not set.
- * Throws E_CONFIG for two alternatives in one layer, an option that the layer's own method has no use for, or
- * no task or model.
+ * Throws E_CONFIG for two alternatives in one layer, an option that the method has no use for, or no task
+ * or model.
  */
 export function resolveConfig(layers: readonly Layer[]): RunConfig {
   let config = defaults();
@@ -51,6 +51,10 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
   const { task, model } = config;
   if (task === null) throw errors.missing("task", "name a recipe, or give --task");
   if (model === null) throw errors.missing("model", "give --model DIR");
+  if (config.method === "prune-lora" && config.importance === "magnitude") {
+    const hint = "its doublets have no E to be measured: score them by ipt or sensitivity";
+    throw errors.unusable("--importance magnitude", "method prune-lora", hint);
+  }
   return { ...config, task, model };
 }
 

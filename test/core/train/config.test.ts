@@ -61,6 +61,14 @@ describe("a setting without use for the method", () => {
     );
   });
 
+  test("magnitude is |E|, which doublets lack", () => {
+    const doublets = layer({ method: "prune-lora" });
+    expect(() => resolveConfig([base, layer({ importance: "magnitude" }), doublets])).toThrow(
+      "--importance magnitude has no use in method prune-lora",
+    );
+    expect(resolveConfig([base, layer({ importance: "magnitude" })]).importance).toBe("magnitude");
+  });
+
   test("is no error in a recipe below", () => {
     expect(resolveConfig([base, layer({ method: "bitfit" })]).method).toBe("bitfit");
   });
