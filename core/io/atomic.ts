@@ -16,10 +16,15 @@ import { fileError } from "./file-errors.ts";
 // One call writes at most 2 GiB - 1.
 const LARGEST_WRITE = 2 ** 30;
 
-/** `bytes` written in full to an open file; a short write (a nearly full disk) is continued until it fails. */
-export function writeAll(fd: number, bytes: Uint8Array): void {
+/**
+ * Writes all of `bytes` to an open file, at `position` or where the file stands; a short write (a nearly full disk) is continued
+ * until it fails.
+ */
+export function writeAll(fd: number, bytes: Uint8Array, position?: number): void {
   for (let done = 0; done < bytes.length;) {
-    done += writeSync(fd, bytes, done, Math.min(bytes.length - done, LARGEST_WRITE));
+    const length = Math.min(bytes.length - done, LARGEST_WRITE);
+    const at = position === undefined ? null : position + done;
+    done += writeSync(fd, bytes, done, length, at);
   }
 }
 
@@ -37,7 +42,8 @@ const besideName = (path: string, suffix: string) =>
 const scratchName = (path: string) => besideName(path, `tmp-${process.pid}`);
 const replacedName = (dir: string) => besideName(dir, "replaced");
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this number runs on this machine. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

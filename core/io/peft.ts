@@ -16,8 +16,8 @@ import { openTorchCheckpoint } from "./torch-pickle.ts";
 
 export const ADAPTER_CONFIG = "adapter_config.json";
 export const ADAPTER_WEIGHTS = "adapter_model.safetensors";
-// What PEFT wrote before version 0.7.
-const OLD_ADAPTER_WEIGHTS = "adapter_model.bin";
+/** What PEFT wrote before version 0.7. */
+export const OLD_ADAPTER_WEIGHTS = "adapter_model.bin";
 
 const PREFIX = "base_model.model.";
 

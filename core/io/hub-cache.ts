@@ -1,0 +1,82 @@
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { writeFileAtomic } from "./atomic.ts";
+import { errorCode, fileError } from "./file-errors.ts";
+import { isCommit, type Repo } from "./hub-repo.ts";
+
+/**
+ * One repository in the cache that all programs of the hub share:
+ *   blobs/HASH                       the content of each file
+ *   refs/REVISION                    the commit that a branch or tag was last seen at
+ *   snapshots/COMMIT/PATH            links into blobs
+ */
+export interface CachedRepo {
+  /** The commit that the repository's revision was last seen at; undefined when it never was. */
+  readonly commit: string | undefined;
+  blob(hash: string): string;
+  snapshot(commit: string): string;
+  /** Remembers which commit the revision is at. */
+  setCommit(commit: string): void;
+  /** Shows the blob under its path in the snapshot. */
+  link(commit: string, path: string, hash: string): void;
+}
+
+function placeLink(blob: string, path: string): void {
+  const scratch = `${path}.${process.pid}.link`;
+  mkdirSync(dirname(path), { recursive: true });
+  rmSync(scratch, { force: true });
+  try {
+    symlinkSync(relative(dirname(path), blob), scratch);
+  } catch (error) {
+    // A file system without symbolic links gets a copy, as huggingface_hub does it.
+    if (errorCode(error) !== "EPERM" && errorCode(error) !== "ENOSYS") throw error;
+    copyFileSync(blob, scratch);
+  }
+  renameSync(scratch, path);
+}
+
+/** Opens a repository's place in the cache; nothing is made before something is written. */
+export function openCachedRepo(cache: string, repo: Repo): CachedRepo {
+  const folder = join(cache, [`${repo.type}s`, ...repo.name.split("/")].join("--"));
+  const ref = join(folder, "refs", repo.revision);
+  const readRef = () => {
+    const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : "";
+    return isCommit(commit) ? commit : undefined;
+  };
+  const snapshot = (commit: string) => join(folder, "snapshots", commit);
+  const blob = (hash: string) => join(folder, "blobs", hash);
+  return {
+    commit: isCommit(repo.revision) ? repo.revision : readRef(),
+    blob,
+    snapshot,
+    setCommit(commit) {
+      if (!isCommit(repo.revision)) writeFileAtomic(ref, commit);
+    },
+    link(commit, path, hash) {
+      const target = join(snapshot(commit), path);
+      try {
+        placeLink(blob(hash), target);
+      } catch (error) {
+        throw fileError(target, error);
+      }
+    },
+  };
+}
+
+/** The files below a folder whose content is there (no dangling links), by their paths with "/", sorted. */
+export function listFolder(dir: string): string[] {
+  if (!existsSync(dir)) return [];
+  return readdirSync(dir, { recursive: true, encoding: "utf8" })
+    .filter((path) => statSync(join(dir, path), { throwIfNoEntry: false })?.isFile() === true)
+    .toSorted();
+}

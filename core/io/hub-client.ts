@@ -1,0 +1,229 @@
+import { AdaloraError, errors } from "../errors.ts";
+import { errorCode } from "./file-errors.ts";
+import { isCommit, type Repo, showRepo } from "./hub-repo.ts";
+import type { HubSettings } from "./hub-settings.ts";
+import { isSafeRelative } from "./shard-index.ts";
+import { isSize } from "./stored-tensor.ts";
+
+/** A file of a repository, with what its content must be. */
+export interface RemoteFile {
+  readonly path: string;
+  readonly size: number;
+  /** SHA-256 for a large file (LFS), else git's SHA-1 of the blob; in hexadecimal. */
+  readonly hash: string;
+}
+
+export interface HubClient {
+  /** The commit that the repository's revision is at now. */
+  commit(): Promise<string>;
+  /** All files of the commit. */
+  list(commit: string): Promise<RemoteFile[]>;
+  /** The content of a file from byte `from` on: 206 with that part, or 200 with all of it. */
+  get(commit: string, path: string, from: number): Promise<Response>;
+}
+
+export interface ClientOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Before the second try, in milliseconds; doubled for each further one. */
+  readonly retryDelay?: number | undefined;
+}
+
+const TRIES = 4;
+const RETRY_DELAY = 500;
+const LONGEST_RETRY_DELAY = 30_000;
+const MOST_REDIRECTS = 8;
+const RETRIED_STATUS = new Set([408, 429, 500, 502, 503, 504]);
+const RETRIED_CODES = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT", "ConnectionClosed"]);
+
+function describe(error: unknown): string {
+  if (error instanceof DOMException && error.name === "TimeoutError") return "no answer in time";
+  const code = errorCode(error);
+  if (code === "ECONNREFUSED") return "connection refused";
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "its name cannot be resolved";
+  if (code === "ECONNRESET") return "connection closed";
+  return code ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** What an answer other than success means, with what to do. */
+function statusError(response: Response, repo: Repo, endpoint: string): AdaloraError {
+  const where = showRepo(repo);
+  const code = response.headers.get("X-Error-Code");
+  const { status } = response;
+  if (code === "GatedRepo" || status === 403) {
+    const page = `${endpoint}/${repo.type === "dataset" ? "datasets/" : ""}${repo.name}`;
+    return errors.hub(
+      where,
+      "asks for consent before it can be used",
+      `accept its terms at ${page}, and set HF_TOKEN`,
+    );
+  }
+  if (code === "RevisionNotFound") return errors.hub(where, `has no revision "${repo.revision}"`);
+  if (code === "EntryNotFound") return errors.hub(where, "a file of it is gone", "run again");
+  if (status === 401 || status === 404) {
+    return errors.hub(
+      where,
+      `there is no such ${repo.type} at ${endpoint}, or it is private`,
+      "check the spelling; for a private one, set HF_TOKEN to a token that may read it",
+    );
+  }
+  return errors.hubUnreachable(
+    where,
+    `${endpoint} answered with status ${status}`,
+    "try again later; HF_HUB_OFFLINE=1 uses only what was downloaded before",
+  );
+}
+
+async function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await Bun.sleep(milliseconds);
+  signal?.throwIfAborted();
+}
+
+/** Waits at most `timeout` for the headers; the body may then take as long as it likes. */
+async function fetchHeaders(
+  url: URL,
+  init: RequestInit,
+  timeout: number,
+  signal: AbortSignal | undefined,
+): Promise<Response> {
+  const timer = new AbortController();
+  const handle = setTimeout(() => timer.abort(new DOMException("", "TimeoutError")), timeout);
+  const signals = signal === undefined ? [timer.signal] : [timer.signal, signal];
+  try {
+    return await fetch(url, { ...init, redirect: "manual", signal: AbortSignal.any(signals) });
+  } finally {
+    clearTimeout(handle);
+  }
+}
+
+function retryAfter(response: Response, delay: number): number {
+  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
+  return Math.min(seconds >= 0 ? seconds * 1000 : delay, LONGEST_RETRY_DELAY);
+}
+
+/**
+ * A fetch for one endpoint: sends the token to it alone (not to where it redirects), tries again after passing failures, and
+ * turns every failure into an AdaloraError about the repository.
+ */
+function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: ClientOptions) {
+  const { signal, retryDelay = RETRY_DELAY } = options;
+  const origin = new URL(endpoint).origin;
+
+  const follow = async (start: URL, init: RequestInit): Promise<Response> => {
+    let url = start;
+    for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
+      const headers = new Headers(init.headers);
+      headers.set("User-Agent", "adalora");
+      headers.set("Accept-Encoding", "identity");
+      headers.delete("Authorization");
+      if (settings.token !== undefined && url.origin === origin) {
+        headers.set("Authorization", `Bearer ${settings.token}`);
+      }
+      const response = await fetchHeaders(url, { ...init, headers }, settings.timeout, signal);
+      const location = response.headers.get("Location");
+      if (response.status < 300 || response.status >= 400 || location === null) return response;
+      await response.body?.cancel();
+      url = new URL(location, url);
+    }
+    throw errors.hub(showRepo(repo), `${endpoint} redirects without end`);
+  };
+
+  return async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
+    const url = new URL(input instanceof Request ? input.url : input);
+    for (let attempt = 1; ; attempt++) {
+      const delay = retryDelay * 2 ** (attempt - 1);
+      try {
+        const response = await follow(url, init);
+        if (response.ok) return response;
+        await response.body?.cancel();
+        const error = statusError(response, repo, endpoint);
+        if (!RETRIED_STATUS.has(response.status) || attempt === TRIES) throw error;
+        await sleep(retryAfter(response, delay), signal);
+      } catch (error) {
+        if (error instanceof AdaloraError || signal?.aborted === true) throw error;
+        if (!RETRIED_CODES.has(errorCode(error) ?? "") || attempt === TRIES) {
+          throw errors.hubUnreachable(
+            showRepo(repo),
+            `cannot reach ${endpoint}: ${describe(error)}`,
+            "check the network, set HF_ENDPOINT to a mirror, or give a local folder",
+            error,
+          );
+        }
+        await sleep(delay, signal);
+      }
+    }
+  };
+}
+
+interface Entry {
+  readonly path: string;
+  readonly size: number;
+  readonly oid?: string;
+  readonly lfs?: { readonly oid: string; readonly size: number };
+}
+
+function checkFile({ path, size, oid, lfs }: Entry, where: string): RemoteFile {
+  const file = { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid ?? "" };
+  if (!isSafeRelative(path)) {
+    throw errors.hub(where, `a path leaves its folder: ${JSON.stringify(path)}`);
+  }
+  if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(file.hash) || !isSize(file.size)) {
+    throw errors.hub(`${where}: ${path}`, "has no size and checksum");
+  }
+  return file;
+}
+
+/** Opens one repository of the hub. The hub's library is loaded here, as only few commands need it. */
+export async function openHub(
+  repo: Repo,
+  settings: HubSettings,
+  options: ClientOptions,
+): Promise<HubClient> {
+  const hub = await import("@huggingface/hub");
+  const hubUrl = settings.endpoint ?? hub.HUB_URL;
+  const send = hubFetch(repo, hubUrl, settings, options);
+  const shared = { hubUrl, fetch: Object.assign(send, { preconnect: fetch.preconnect }) };
+  const where = showRepo(repo);
+  // An answer that is no answer of the hub (a captive portal's page) fails in the library, in one way or another.
+  const understand = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await answer;
+    } catch (cause) {
+      if (cause instanceof AdaloraError || options.signal?.aborted === true) throw cause;
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      throw errors.hub(
+        where,
+        `${hubUrl} does not answer as the hub does: ${detail}`,
+        undefined,
+        cause,
+      );
+    }
+  };
+  return {
+    async commit() {
+      const { name, revision, type } = repo;
+      const query = { ...shared, name, revision, additionalFields: ["sha" as const] };
+      const info = type === "model" ? hub.modelInfo(query) : hub.datasetInfo(query);
+      const { sha } = await understand<{ sha: string }>(info);
+      if (typeof sha === "string" && isCommit(sha)) return sha;
+      throw errors.hub(where, `${hubUrl} names no commit: ${JSON.stringify(sha)}`);
+    },
+    list(commit) {
+      const entries = hub.listFiles({ ...shared, repo, recursive: true, revision: commit });
+      return understand(
+        (async () => {
+          const files: RemoteFile[] = [];
+          for await (const entry of entries) {
+            if (entry.type === "file") files.push(checkFile(entry, where));
+          }
+          return files;
+        })(),
+      );
+    },
+    get(commit, path, from) {
+      const prefix = repo.type === "dataset" ? `datasets/${repo.name}` : repo.name;
+      const encoded = path.split("/").map(encodeURIComponent).join("/");
+      const headers: Record<string, string> = from > 0 ? { Range: `bytes=${from}-` } : {};
+      return send(`${hubUrl}/${prefix}/resolve/${commit}/${encoded}`, { headers });
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { errors } from "../errors.ts";
+
+/** Environment variables, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the environment says about the hub; the variables are those of huggingface_hub. */
+export interface HubSettings {
+  /** Without a slash at the end; undefined for the hub itself. */
+  readonly endpoint: string | undefined;
+  /** The folder that holds models--ORG--NAME and the like. */
+  readonly cache: string;
+  /** Secret: sent to the endpoint, and never logged or written. */
+  readonly token: string | undefined;
+  readonly offline: boolean;
+  /** How long the hub may be silent, in milliseconds. */
+  readonly timeout: number;
+}
+
+const DEFAULT_TIMEOUT_SECONDS = 30;
+
+const isOn = (value: string | undefined) => /^(1|on|yes|true)$/i.test(value ?? "");
+const expandHome = (path: string) =>
+  path.startsWith("~/") ? join(homedir(), path.slice(2)) : path;
+
+function readToken(env: Environment, home: string): string | undefined {
+  const file = expandHome(env["HF_TOKEN_PATH"] ?? join(home, "token"));
+  const given = env["HF_TOKEN"] ?? env["HUGGING_FACE_HUB_TOKEN"];
+  const token = (given ?? (existsSync(file) ? readFileSync(file, "utf8") : "")).trim();
+  if (/[^\x21-\x7e]/.test(token)) {
+    const source = given === undefined ? file : "HF_TOKEN";
+    throw errors.hub(source, "is not a token: it holds spaces or control characters");
+  }
+  return token === "" ? undefined : token;
+}
+
+function readEndpoint(env: Environment): string | undefined {
+  const text = env["HF_ENDPOINT"];
+  if (text === undefined || text === "") return undefined;
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
+    throw errors.hub("HF_ENDPOINT", `must be a URL of http or https, got ${JSON.stringify(text)}`);
+  }
+  return text.replace(/\/+$/, "");
+}
+
+function readTimeout(env: Environment): number {
+  const text = env["HF_HUB_DOWNLOAD_TIMEOUT"];
+  const seconds = text === undefined || text === "" ? DEFAULT_TIMEOUT_SECONDS : Number(text);
+  if (seconds > 0) return seconds * 1000;
+  throw errors.hub(
+    "HF_HUB_DOWNLOAD_TIMEOUT",
+    `must be seconds above 0, got ${JSON.stringify(text)}`,
+  );
+}
+
+/** Reads HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and their kin. */
+export function hubSettings(env: Environment): HubSettings {
+  const cacheHome = env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  const home = expandHome(env["HF_HOME"] ?? join(cacheHome, "huggingface"));
+  const cache = env["HF_HUB_CACHE"] ?? env["HUGGINGFACE_HUB_CACHE"] ?? join(home, "hub");
+  return {
+    endpoint: readEndpoint(env),
+    cache: expandHome(cache),
+    token: readToken(env, home),
+    offline: isOn(env["HF_HUB_OFFLINE"]) || isOn(env["TRANSFORMERS_OFFLINE"]),
+    timeout: readTimeout(env),
+  };
+}
