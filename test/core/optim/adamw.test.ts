@@ -1,0 +1,52 @@
+import { describe, expect, test } from "bun:test";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { type AdamWOptions, adamwStep } from "../../../core/optim/adamw.ts";
+import { ParameterArena } from "../../../core/optim/parameter-arena.ts";
+import { Parameter } from "../../../core/tensor.ts";
+import { masters } from "../../helpers/upload.ts";
+
+const options = { beta1: 0.8, beta2: 0.95, eps: 0.01, weightDecay: 0.2 };
+const gradients = [
+  [0.5, -1, 0],
+  [-2, 0.25, 3],
+  [1, 1, -1],
+];
+
+/** Values after each of three updates of [1, -2, 0.5]. */
+function trajectory(name: string, variant: AdamWOptions["variant"]): number[][] {
+  const backend = createReferenceBackend();
+  const parameter = new Parameter(name, [3]);
+  parameter.buffer = masters(backend, [1, -2, 0.5]);
+  const arena = new ParameterArena(backend, [], [parameter]);
+  return gradients.map((gradient, i) => {
+    backend.upload(arena.gradients, gradient);
+    adamwStep(backend, arena, { ...options, variant }, { lr: 0.1, t: i + 1 });
+    return Array.from(backend.download(parameter.buffer));
+  });
+}
+
+const close = (got: readonly number[][], want: readonly number[][]) =>
+  got.flat().forEach((x, i) => expect(x).toBeCloseTo(want.flat()[i] ?? NaN, 15));
+
+describe("adamw", () => {
+  test("follows torch's AdamW", () =>
+    close(trajectory("dense.weight", "adamw"), [
+      [0.8819607843137255, -1.8609900990099009, 0.49],
+      [0.924214253236298, -1.781946412028981, 0.4029803266639169],
+      [0.9143107397217365, -1.773651980607738, 0.36373309692901745],
+    ]));
+
+  test("the older transformers' variant: eps before bias correction, decay after the update", () =>
+    close(trajectory("dense.weight", "adamw-hf"), [
+      [0.890045752491733, -1.866195083402705, 0.49],
+      [0.9300813337324794, -1.7890833103264152, 0.40528917551152543],
+      [0.9197865047570865, -1.779583244298892, 0.36689085978390884],
+    ]));
+
+  test("a bias has no decay: a number without gradient stays", () => {
+    for (const variant of ["adamw", "adamw-hf"] as const) {
+      expect(trajectory("dense.bias", variant)[0]?.[2]).toBe(0.5);
+      expect(trajectory("dense.weight", variant)[0]?.[2]).toBeCloseTo(0.5 * (1 - 0.1 * 0.2), 15);
+    }
+  });
+});
