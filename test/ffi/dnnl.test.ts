@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { dnnlCandidates, openDnnl } from "../../ffi/cpu/dnnl.ts";
-import { type MatmulShape, type MatmulType, openMatmul } from "../../ffi/cpu/matmul.ts";
+import { type MatmulOperand, type MatmulShape, openMatmul } from "../../ffi/cpu/matmul.ts";
+import type { MatmulType } from "../../ffi/cpu/primitive.ts";
 import { openMpRuntimes, openOpenMp } from "../../ffi/cpu/openmp.ts";
 import { copyIn, memoryPool, viewBytes } from "../../ffi/memory.ts";
 
@@ -23,9 +24,11 @@ function place(values: Float32Array, type: MatmulType) {
   return pointer;
 }
 
+type PlainShape = MatmulShape & { readonly b: MatmulOperand };
+
 /** C[m,n] = op(A) op(B) + beta C in f64, with element strides. */
 function product(
-  s: MatmulShape,
+  s: PlainShape,
   a: Float32Array,
   b: Float32Array,
   start: Float32Array,
@@ -136,7 +139,7 @@ function oneDnnTests() {
       for (const extra of ["", "bias", "sum"])
         test(`matmul ${type} -> ${to} ${layout} ${extra}`, () => {
           const [m, n, k] = [65, 40, 520];
-          const shape: MatmulShape = {
+          const shape: PlainShape = {
             m,
             n,
             k,
@@ -165,6 +168,40 @@ function oneDnnTests() {
           expect(worst(got, want)).toBeLessThan(tolerance * size);
         });
 
+  for (const [type, to, tolerance] of types)
+    for (const transposed of [false, true])
+      test(`matmul ${type} -> ${to} by ${transposed ? "W^T" : "W"} packed once, whatever the rows`, () => {
+        const [n, k] = [72, 130]; // neither a multiple of a block
+        const from: MatmulOperand = transposed
+          ? { type: "f32", rowStride: 1, columnStride: k }
+          : { type: "f32", rowStride: n, columnStride: 1 };
+        const w = fromBf16(toBf16(wave(k * n, 2))); // exact in either type
+        const layout = matmul.layout(k, n, type);
+        const packed = pool.alloc(layout.bytes);
+        matmul.pack(layout, place(w, "f32"), from, packed);
+        for (const m of [1, 3, 64, 257]) {
+          const shape = {
+            m,
+            n,
+            k,
+            bias: false,
+            accumulate: false,
+            a: { type, rowStride: k, columnStride: 1 },
+            c: { type: to, rowStride: n },
+          };
+          const a = fromBf16(toBf16(wave(m * k, 1)));
+          const c = pool.alloc(4 * m * n);
+          matmul.run({ ...shape, b: layout }, place(a, type), packed, c);
+          const got =
+            to === "bf16"
+              ? fromBf16(new Uint16Array(viewBytes(c, 2 * m * n)))
+              : new Float32Array(viewBytes(c, 4 * m * n));
+          const want = product({ ...shape, b: from }, a, w, new Float32Array(m * n));
+          const size = Math.max(...want.map(Math.abs));
+          expect(worst(got, want)).toBeLessThan(tolerance * size);
+        }
+      });
+
   test("more shapes than are kept still give right products", () => {
     openmp.setThreads(1); // small products on a busy machine: threads would only wait for each other
     const n = 16;
@@ -172,7 +209,7 @@ function oneDnnTests() {
     const [pa, pb, c] = [place(a, "f32"), place(b, "f32"), pool.alloc(4 * 700 * n)];
     for (const m of [...Array(600).keys(), 0, 599, 0].map((i) => i + 1)) {
       const operand = { type: "f32", rowStride: n, columnStride: 1 } as const;
-      const shape: MatmulShape = {
+      const shape: PlainShape = {
         m,
         n,
         k: n,

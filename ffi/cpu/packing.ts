@@ -1,0 +1,79 @@
+import type { Pointer } from "bun:ffi";
+import { pointerAt } from "../libc.ts";
+import type { MatmulOperand } from "./matmul.ts";
+import {
+  ARG,
+  describe,
+  made,
+  makePrimitive,
+  type MatmulType,
+  type PrimitiveApi,
+} from "./primitive.ts";
+
+/** How oneDNN lays out weights [k, n] of one type; made once for each and kept. */
+export interface PackedLayout {
+  readonly k: number;
+  readonly n: number;
+  /** Bytes that packed weights take; more than k * n numbers where blocks are padded. */
+  readonly bytes: number;
+  readonly descriptor: Pointer;
+}
+
+const QUERY_WEIGHTS = 131;
+/** Rows of the product that a layout is chosen for; any other number of rows takes it too. */
+const ROWS = 256;
+/** The arguments of a reorder have the numbers of a source and a destination. */
+const { src: FROM, dst: TO } = ARG;
+
+/** The two functions of Matmul that deal with packed weights. */
+export function packings(api: PrimitiveApi) {
+  const layouts = new Map<string, PackedLayout>();
+  return {
+    layout(k: number, n: number, type: MatmulType): PackedLayout {
+      const key = `${k},${n},${type}`;
+      const found = layouts.get(key) ?? chooseLayout(api, k, n, type);
+      layouts.set(key, found);
+      return found;
+    },
+
+    pack(layout: PackedLayout, from: Pointer, operand: MatmulOperand, to: Pointer) {
+      const { symbols, engine } = api;
+      const strides = [operand.rowStride, operand.columnStride];
+      const plain = describe(api, [layout.k, layout.n], operand.type, strides);
+      const description = made("dnnl_reorder_primitive_desc_create", (out) =>
+        symbols.dnnl_reorder_primitive_desc_create(
+          out,
+          plain,
+          engine,
+          layout.descriptor,
+          engine,
+          null,
+        ),
+      );
+      const reorder = makePrimitive(api, description, [
+        [FROM, plain],
+        [TO, layout.descriptor],
+      ]);
+      symbols.dnnl_memory_desc_destroy(plain);
+      reorder.run([from, to]);
+      reorder.destroy();
+    },
+  };
+}
+
+function chooseLayout(api: PrimitiveApi, k: number, n: number, type: MatmulType): PackedLayout {
+  const { symbols, engine } = api;
+  const src = describe(api, [ROWS, k], type, [k, 1]);
+  const dst = describe(api, [ROWS, n], "f32", [n, 1]);
+  const open = describe(api, [k, n], type, undefined);
+  const product = made("dnnl_matmul_primitive_desc_create", (to) =>
+    symbols.dnnl_matmul_primitive_desc_create(to, engine, src, open, null, dst, null),
+  );
+  const chosen = pointerAt(Number(symbols.dnnl_primitive_desc_query_md(product, QUERY_WEIGHTS, 0)));
+  const descriptor = made("dnnl_memory_desc_clone", (to) =>
+    symbols.dnnl_memory_desc_clone(to, chosen),
+  );
+  for (const each of [src, dst, open]) symbols.dnnl_memory_desc_destroy(each);
+  symbols.dnnl_primitive_desc_destroy(product); // and with it `chosen`
+  return { k, n, bytes: Number(symbols.dnnl_memory_desc_get_size(descriptor)), descriptor };
+}
