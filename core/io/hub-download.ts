@@ -71,7 +71,6 @@ class Partial {
       this.#hasher.update(buffer.subarray(0, count));
       this.received += count;
     }
-    if (this.received > this.#file.size) this.restart();
   }
 
   restart(): void {

@@ -84,6 +84,9 @@ test("what is in the cache is not fetched again, and a commit needs no hub at al
   s.hub.requests.length = 0;
   expect((await resolveModel(`org/name@${COMMIT}`, s.options)).source).toBe("cache");
   expect(s.hub.requests).toEqual([]);
+  rmSync(s.home, { recursive: true });
+  expect((await resolveModel(`org/name@${COMMIT}`, s.options)).source).toBe("hub");
+  expect(existsSync(join(s.repo, "refs"))).toBe(false);
 });
 
 test("a new commit takes its unchanged files from the blobs that are there", async () => {
@@ -280,21 +283,19 @@ test("answers that bring nothing end the download after some tries", async () =>
 });
 
 test("a part left by a dead process is continued; one of a living process is left to it", async () => {
-  const s = setUp();
-  mkdirSync(s.blobs, { recursive: true });
   const name = hashOf(WEIGHTS);
-  writeFileSync(join(s.blobs, `${name}.1.incomplete`), "a living process writes here");
-  writeFileSync(
-    join(s.blobs, `${name}.${2 ** 22 + 1}.incomplete`),
-    WEIGHTS.bytes.subarray(0, 5000),
-  );
-  await resolveModel("org/name", s.options);
-  expect(s.hub.requests.filter(({ host }) => host === "files").map(({ range }) => range)).toEqual([
-    "bytes=5000-",
-  ]);
-  expect(readdirSync(s.blobs).filter((file) => file.includes("incomplete"))).toEqual([
-    `${name}.1.incomplete`,
-  ]);
+  for (const [pid, range] of [
+    [1, null],
+    [2 ** 22 + 1, "bytes=5000-"],
+  ] as const) {
+    const s = setUp();
+    mkdirSync(s.blobs, { recursive: true });
+    const part = `${name}.${pid}.incomplete`;
+    writeFileSync(join(s.blobs, part), WEIGHTS.bytes.subarray(0, 5000));
+    await resolveModel("org/name", s.options);
+    expect(s.hub.requests.find(({ host }) => host === "files")?.range).toBe(range);
+    expect(existsSync(join(s.blobs, part))).toBe(range === null);
+  }
 });
 
 test("a leftover that is wrong, too long, or cannot be continued is fetched again from the start", async () => {

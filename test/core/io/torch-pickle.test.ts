@@ -104,7 +104,7 @@ const HOSTILE: readonly [what: string, pickle: string, message: RegExp][] = [
   ["a call of a value", dict("K\x01)R"), /calls something that is not a known name/],
   ["attributes on a list", "]}b.", /sets attributes of an object/],
   ["an empty stack", "0.", /takes a value from an empty stack/],
-  ["a value below a mark", "K\x01(0.", /takes a value from an empty stack/],
+  ["a value below a mark", "K\x01K\x01(0.", /takes a value from an empty stack/],
   ["an unopened group", "t.", /closes a group that was not opened/],
   ["an unknown memo", "h\x05.", /refers to object 5/],
   ["a key without a value", "}(K\x01u.", /sets a key without a value/],
