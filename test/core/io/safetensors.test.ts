@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSafetensors, writeSafetensors } from "../../../core/io/safetensors.ts";
 import { duplicateKey } from "../../../core/io/safetensors-header.ts";
@@ -148,6 +148,16 @@ test("what is not a safetensors file is named", () => {
   );
   expect(failure(() => openSafetensors(dir)).message).toContain("is not a regular file");
 });
+
+test.skipIf(process.getuid?.() === 0)(
+  "a file that may only be read is read, though it cannot be mapped (root may always write: skipped)",
+  () => {
+    const readOnly = join(dir, "read-only.safetensors");
+    copyFileSync(fixture("expected.safetensors"), readOnly);
+    chmodSync(readOnly, 0o444);
+    expect(openSafetensors(readOnly)).toEqual(openSafetensors(fixture("expected.safetensors")));
+  },
+);
 
 test("a header that nests without end is refused", () => {
   const deep = writeRaw(undefined, 0, `{"w":${"[".repeat(200_000)}`);
