@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Backend, HostArray } from "../backend.ts";
+import type { Backend, Buffer, HostArray } from "../backend.ts";
 import { configReader } from "../config-reader.ts";
 import { errors } from "../errors.ts";
 import { writeDirectoryAtomic } from "../io/atomic.ts";
@@ -24,7 +24,10 @@ export interface Progress {
 const STATE = "state.safetensors";
 const PROGRESS = "progress.json";
 
-/** Writes `checkpoints/step-N`, complete or not at all, and removes the oldest beyond `limit`. */
+/**
+ * Writes `checkpoints/step-N`, complete or not at all, and removes the oldest beyond `limit`. Later steps go too: the run was
+ * resumed before them, so they are damaged, and must not push out whole ones.
+ */
 export function saveCheckpoint(
   dir: string,
   backend: Backend,
@@ -41,7 +44,9 @@ export function saveCheckpoint(
     writeSafetensors(join(scratch, STATE), new Map(tensors));
     writeFileSync(join(scratch, PROGRESS), JSON.stringify(progress, null, 2));
   });
-  for (const step of stepsIn(dir).slice(limit)) {
+  const steps = stepsIn(dir);
+  const current = steps.indexOf(progress.step);
+  for (const step of [...steps.slice(0, current), ...steps.slice(current + limit)]) {
     rmSync(join(dir, `step-${step}`), { recursive: true, force: true });
   }
 }
@@ -75,36 +80,49 @@ export function resumeNewest(
   const damaged: string[] = [];
   for (const step of stepsIn(dir)) {
     const folder = join(dir, `step-${step}`);
-    const loaded = readCheckpoint(folder, trainer, backend);
-    if (typeof loaded === "string") {
-      damaged.push(loaded);
+    const progress = attempt(folder, () => readProgress(join(folder, PROGRESS)));
+    if (typeof progress === "string") {
+      damaged.push(progress);
       continue;
     }
-    if (loaded.progress.fingerprint !== fingerprint) throw errors.otherRun(folder);
-    for (const [buffer, numbers] of loaded.buffers) backend.upload(buffer, numbers);
-    trainer.resumeAt(loaded.progress.step, loaded.progress.passes);
-    return { progress: loaded.progress, damaged };
+    // Before the state: another run's may well have other sizes, which is no damage.
+    if (progress.fingerprint !== fingerprint) throw errors.otherRun(folder);
+    const buffers = attempt(folder, () => readState(join(folder, STATE), trainer, backend));
+    if (typeof buffers === "string") {
+      damaged.push(buffers);
+      continue;
+    }
+    for (const [buffer, numbers] of buffers) backend.upload(buffer, numbers);
+    trainer.resumeAt(progress.step, progress.passes);
+    return { progress, damaged };
   }
   return undefined;
 }
 
-/** Everything is read and checked before anything is changed; a string says what is wrong. */
-function readCheckpoint(folder: string, trainer: Trainer, backend: Backend) {
+/** What `read` gives, or a line that says what is wrong with the checkpoint. */
+function attempt<T>(folder: string, read: () => T): T | string {
   try {
-    const progress = readProgress(join(folder, PROGRESS));
-    const { tensors } = openSafetensors(join(folder, STATE));
-    const buffers = Object.entries(trainer.state).map(([name, buffer]) => {
-      const tensor = tensors.get(name);
-      if (!tensor) throw new Error(`${name} is missing`);
-      const numbers = toFloat64(tensor);
-      if (numbers.length !== buffer.length)
-        throw new Error(`${name} has ${numbers.length} numbers, ${buffer.length} are due`);
-      return [buffer, backend.master === "f64" ? numbers : Float32Array.from(numbers)] as const;
-    });
-    return { progress, buffers };
+    return read();
   } catch (error) {
     return `${folder}: ${error instanceof Error ? error.message : String(error)}`;
   }
+}
+
+/** Every buffer of the trainer with its numbers: all are read and checked before any is changed. */
+function readState(
+  path: string,
+  trainer: Trainer,
+  backend: Backend,
+): (readonly [Buffer, HostArray])[] {
+  const { tensors } = openSafetensors(path);
+  return Object.entries(trainer.state).map(([name, buffer]) => {
+    const tensor = tensors.get(name);
+    if (!tensor) throw new Error(`${name} is missing`);
+    const numbers = toFloat64(tensor);
+    if (numbers.length !== buffer.length)
+      throw new Error(`${name} has ${numbers.length} numbers, ${buffer.length} are due`);
+    return [buffer, backend.master === "f64" ? numbers : Float32Array.from(numbers)] as const;
+  });
 }
 
 function readProgress(path: string): Progress {

@@ -159,7 +159,8 @@ function judge(
   const [first] = evaluations;
   if (!first) return { state, evaluations };
   const value = options.metric === "loss" ? -first.loss : (first.metrics[options.metric] ?? NaN);
-  const isBest = state.best === null || value > state.best.value;
+  // An undefined metric is no evaluation to beat: Pearson's is NaN while all predictions are equal.
+  const isBest = Number.isFinite(value) && (state.best === null || value > state.best.value);
   const best = isBest ? { step: trainer.steps, value } : state.best;
   const evaluationsSinceBest = isBest ? 0 : state.evaluationsSinceBest + 1;
   const isOver = options.earlyStopping > 0 && evaluationsSinceBest >= options.earlyStopping;
