@@ -1,0 +1,209 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { resumeNewest, saveCheckpoint, stepsIn } from "../../../core/train/checkpoint.ts";
+import { tinyAllocator } from "../../helpers/tiny-model.ts";
+import { type TinyRunOptions, stateOf, tinySetup, train } from "../../helpers/tiny-run.ts";
+
+let dir = "";
+beforeEach(() => (dir = mkdtempSync(join(tmpdir(), "checkpoint-"))));
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const create = (run: Partial<TinyRunOptions> = {}) => tinySetup({ checkpointDir: dir, ...run });
+
+const file = (step: number, name: string) => join(dir, `step-${step}`, name);
+
+describe("resume continues to the bit, with dropout, accumulation and in the middle of an epoch", () => {
+  const methods = ["adalora", "lora", "prune-lora"] as const;
+  for (const method of methods)
+    for (const how of ["stopped after 5 steps", "killed after 7"] as const)
+      test(`${method}, ${how}`, async () => {
+        const allocator = method === "lora" ? undefined : tinyAllocator;
+        const run = {
+          model: { method, dropout: 0.2 },
+          trainer: { allocator, orthogonality: method === "adalora" ? 0.1 : 0 },
+        };
+        const whole = create({ ...run, checkpointDir: join(dir, "whole") });
+        const told = await train(whole);
+
+        const first = create(run);
+        if (how.startsWith("stopped")) {
+          expect((await train(first, { stopAfter: 5 })).outcome).toMatchObject({
+            steps: 5,
+            stoppedBy: "interrupt",
+          });
+        } else await expect(train(first, { killAfter: 7 })).rejects.toThrow("killed");
+
+        const second = create(run);
+        const rest = await train(second, { resume: true });
+        const from = how.startsWith("stopped") ? 5 : 4;
+        expect(rest.resumed.map(({ progress }) => progress.step)).toEqual([from]);
+        expect(rest.reports).toEqual(told.reports.slice(from));
+        expect(rest.outcome).toEqual(told.outcome);
+        expect(stateOf(second.backend, second)).toEqual(stateOf(whole.backend, whole));
+        expect(second.trainer.kept()).toEqual(whole.trainer.kept());
+        expect(second.trainer.passes).toBe(whole.trainer.passes);
+      });
+
+  test("right after it, everything is as it was, the ranks of the last mask included", async () => {
+    const first = create();
+    await train(first, { stopAfter: 5 });
+    expect(first.trainer.kept().flat().filter(Boolean)).toHaveLength(23);
+    const second = create();
+    resumeNewest(dir, second.backend, second.trainer, "this run");
+    expect(stateOf(second.backend, second)).toEqual(stateOf(first.backend, first));
+    expect(second.trainer.kept()).toEqual(first.trainer.kept());
+  });
+});
+
+describe("damage", () => {
+  let undisturbed: Record<string, number[]> = {};
+  beforeAll(async () => {
+    const whole = create({ checkpointDir: mkdtempSync(join(tmpdir(), "checkpoint-")) });
+    await train(whole);
+    undisturbed = stateOf(whole.backend, whole);
+    rmSync(whole.checkpointDir, { recursive: true });
+  });
+
+  const damages: [what: string, damage: () => void, says: RegExp][] = [
+    [
+      "truncated in the numbers",
+      () =>
+        truncateSync(
+          file(8, "state.safetensors"),
+          statSync(file(8, "state.safetensors")).size - 100,
+        ),
+      /step-8.*state\.safetensors/,
+    ],
+    [
+      "truncated in the header",
+      () => truncateSync(file(8, "state.safetensors"), 20),
+      /step-8.*state\.safetensors/,
+    ],
+    ["empty", () => truncateSync(file(8, "state.safetensors"), 0), /step-8.*state\.safetensors/],
+    ["without its state", () => rmSync(file(8, "state.safetensors")), /step-8.*state\.safetensors/],
+    ["without its progress", () => rmSync(file(8, "progress.json")), /step-8.*progress\.json/],
+    [
+      "with half its progress",
+      () => truncateSync(file(8, "progress.json"), 20),
+      /step-8.*progress\.json/,
+    ],
+    [
+      "with a progress that lacks a number",
+      () => writeFileSync(file(8, "progress.json"), '{"step": 8, "fingerprint": "this run"}'),
+      /step-8.*progress\.json: "passes" must be a whole number/,
+    ],
+  ];
+
+  for (const [what, damage, says] of damages)
+    test(`a newest checkpoint ${what} is passed over for the one before, and named`, async () => {
+      await expect(train(create(), { killAfter: 9 })).rejects.toThrow("killed");
+      expect(stepsIn(dir)).toEqual([8, 4]);
+      damage();
+      const second = create();
+      const { resumed, outcome } = await train(second, { resume: true });
+      expect(resumed.map(({ progress }) => progress.step)).toEqual([4]);
+      expect(resumed[0]?.damaged).toHaveLength(1);
+      expect(resumed[0]?.damaged[0]).toMatch(says);
+      expect(outcome.steps).toBe(12);
+      expect(stateOf(second.backend, second)).toEqual(undisturbed);
+    });
+
+  test("a damaged checkpoint changes nothing of the trainer", async () => {
+    await train(create(), { stopAfter: 5 });
+    for (const step of [4, 5])
+      truncateSync(
+        file(step, "state.safetensors"),
+        statSync(file(step, "state.safetensors")).size - 8,
+      );
+    const fresh = create();
+    const before = stateOf(fresh.backend, fresh);
+    expect(resumeNewest(dir, fresh.backend, fresh.trainer, "this run")).toBeUndefined();
+    expect(stateOf(fresh.backend, fresh)).toEqual(before);
+    expect([fresh.trainer.steps, fresh.trainer.passes]).toEqual([0, 0]);
+  });
+
+  test("a damaged later checkpoint does not push out the whole one that follows it", async () => {
+    const options = { saveLimit: 1 };
+    await train(create({ options: { ...options, saveSteps: 5 } }), { stopAfter: 10 });
+    expect(stepsIn(dir)).toEqual([10]);
+    writeFileSync(file(10, "state.safetensors"), "");
+    const second = create({ options: { ...options, saveSteps: 4 } });
+    await expect(train(second, { resume: true, killAfter: 5 })).rejects.toThrow("killed");
+    expect(stepsIn(dir)).toEqual([4]);
+    const third = create({ options });
+    const { resumed } = await train(third, { resume: true });
+    expect(resumed.map(({ progress, damaged }) => [progress.step, damaged.length])).toEqual([
+      [4, 0],
+    ]);
+  });
+});
+
+describe("a checkpoint of another run", () => {
+  const refused = async (setup: ReturnType<typeof create>) => {
+    await train(create(), { stopAfter: 5 });
+    expect(() => resumeNewest(dir, setup.backend, setup.trainer, "another run")).toThrow(
+      `${join(dir, "step-5")}: was written by a run with other settings or data`,
+    );
+    expect(setup.trainer.steps).toBe(0);
+  };
+
+  test("is refused", () => refused(create()));
+  test("is refused, not called damaged, where its sizes differ too", () =>
+    refused(
+      create({
+        model: { rank: 2 },
+        trainer: {
+          allocator: { ...tinyAllocator, schedule: { ...tinyAllocator.schedule, initial: 24 } },
+        },
+      }),
+    ));
+});
+
+describe("files", () => {
+  test("no folder means nothing to resume", () => {
+    const { backend, trainer } = create();
+    expect(resumeNewest(join(dir, "none"), backend, trainer, "this run")).toBeUndefined();
+    expect(stepsIn(join(dir, "none"))).toEqual([]);
+  });
+
+  test("the newest are kept, by number and not by name; other names are left alone", () => {
+    const { backend, trainer } = create();
+    writeFileSync(join(dir, "notes.txt"), "mine");
+    const save = (step: number) => {
+      const progress = { step, passes: 0, best: null, evaluationsSinceBest: 0, fingerprint: "f" };
+      saveCheckpoint(dir, backend, trainer, progress, 2);
+    };
+    for (const step of [8, 9, 10, 100]) save(step);
+    expect(stepsIn(dir)).toEqual([100, 10]);
+    expect(readdirSync(dir).toSorted()).toEqual(["notes.txt", "step-10", "step-100"]);
+  });
+
+  test("what is read back is what was written, the best evaluation included", () => {
+    const { backend, trainer } = create();
+    const progress = {
+      step: 7,
+      passes: 15,
+      best: { step: 3, value: -0.25 },
+      evaluationsSinceBest: 2,
+      fingerprint: "this run",
+    };
+    saveCheckpoint(dir, backend, trainer, progress, 2);
+    expect(JSON.parse(readFileSync(file(7, "progress.json"), "utf8"))).toEqual(progress);
+    const other = create({ model: { seed: 99 } });
+    expect(resumeNewest(dir, other.backend, other.trainer, "this run")).toEqual({
+      progress,
+      damaged: [],
+    });
+    expect([other.trainer.steps, other.trainer.passes]).toEqual([7, 15]);
+  });
+});

@@ -1,0 +1,176 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AdaloraError } from "../../../core/errors.ts";
+import { trainingOrder } from "../../../core/train/order.ts";
+import { stepsIn } from "../../../core/train/checkpoint.ts";
+import { tinyAllocator, tinyDataset } from "../../helpers/tiny-model.ts";
+import { type TinyRunOptions, tinySetup, train } from "../../helpers/tiny-run.ts";
+
+let dir = "";
+beforeEach(() => (dir = mkdtempSync(join(tmpdir(), "run-"))));
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const create = (run: Partial<TinyRunOptions> = {}) => tinySetup({ checkpointDir: dir, ...run });
+
+describe("the loop", () => {
+  const schedule = { ...tinyAllocator.schedule, steps: 24 };
+
+  test("steps, evaluates and saves where it should, and ends with an evaluation of the last step", async () => {
+    const setup = create();
+    const { reports, evaluations, checkpoints, outcome } = await train(setup);
+    expect(reports.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expect(evaluations.map(({ step }) => step)).toEqual([3, 6, 9, 12]);
+    expect(checkpoints).toEqual([4, 8]); // none at the end: what the run leaves is its adapter
+    expect(outcome).toMatchObject({ steps: 12, stoppedBy: "end" });
+    expect(outcome.final).toEqual(evaluations.at(-1)?.evaluations ?? []);
+    expect(outcome.final[0]?.split).toBe("validation");
+  });
+
+  test("learns its rows, through the whole schedule", async () => {
+    const setup = create({
+      model: { dropout: 0 },
+      setup: { validation: [tinyDataset("train", 19)] },
+      options: { steps: 24 },
+      trainer: { allocator: { ...tinyAllocator, schedule } },
+    });
+    const { evaluations, outcome } = await train(setup);
+    const losses = evaluations.map((e) => e.evaluations[0]?.loss ?? NaN);
+    expect(losses.at(-1)).toBeLessThan(0.5 * (losses[0] ?? NaN));
+    expect(outcome.final[0]?.metrics["accuracy"]).toBeGreaterThan(0.9);
+    expect(setup.trainer.kept().flat().filter(Boolean)).toHaveLength(18);
+  });
+
+  test("feeds the rows of its order, in micro-batches", async () => {
+    const seen: number[][] = [];
+    const setup = create();
+    const step = setup.trainer.step.bind(setup.trainer);
+    setup.trainer.step = (batches) => {
+      seen.push(batches.map(({ offsets }) => offsets.length - 1));
+      return step(batches);
+    };
+    await train(setup);
+    const epoch = [[3, 3], [3, 3], [3, 3], [1]]; // 19 rows
+    expect(seen).toEqual([...epoch, ...epoch, ...epoch]);
+  });
+
+  test("the best evaluation is told once, and kept", async () => {
+    const { evaluations, outcome } = await train(create());
+    const losses = evaluations.map((e) => -(e.evaluations[0]?.loss ?? NaN));
+    let best = -Infinity;
+    for (const [i, value] of losses.entries()) {
+      expect(evaluations[i]?.isBest).toBe(value > best);
+      best = Math.max(best, value);
+    }
+    expect(outcome.best?.value).toBe(best);
+    expect(outcome.best?.step).toBe(evaluations[losses.indexOf(best)]?.step ?? NaN);
+  });
+
+  test("without validation data it trains and says nothing of a best step", async () => {
+    const { evaluations, outcome } = await train(create({ setup: { validation: [] } }));
+    expect(evaluations).toEqual([{ step: 12, evaluations: [], isBest: false }].slice(1));
+    expect(outcome).toMatchObject({ steps: 12, best: null, final: [] });
+  });
+
+  test("asked to stop, it saves first and does not evaluate", async () => {
+    const { outcome, checkpoints, evaluations } = await train(create(), { stopAfter: 2 });
+    expect(outcome).toEqual({ steps: 2, stoppedBy: "interrupt", best: null, final: [] });
+    expect(checkpoints).toEqual([2]);
+    expect(stepsIn(dir)).toEqual([2]);
+    expect(evaluations).toEqual([]);
+  });
+
+  test("resume without a checkpoint starts anew", async () => {
+    const { resumed, outcome } = await train(create(), { resume: true });
+    expect(resumed).toEqual([]);
+    expect(outcome.steps).toBe(12);
+  });
+});
+
+describe("early stopping", () => {
+  const still = { trainer: { learningRate: () => 0 } }; // nothing changes, so nothing gets better
+
+  test("stops after N evaluations without a better one", async () => {
+    const { outcome, evaluations } = await train(
+      create({ ...still, options: { evalSteps: 2, earlyStopping: 2 } }),
+    );
+    expect(outcome).toMatchObject({ steps: 6, stoppedBy: "early stopping", best: { step: 2 } });
+    expect(evaluations.map(({ step, isBest }) => [step, isBest])).toEqual([
+      [2, true],
+      [4, false],
+      [6, false],
+      [6, false], // the final one
+    ]);
+  });
+
+  test("0 never stops", async () => {
+    const { outcome } = await train(create({ ...still, options: { evalSteps: 1 } }));
+    expect(outcome).toMatchObject({ steps: 12, stoppedBy: "end" });
+  });
+
+  test("a better evaluation starts the count anew", async () => {
+    const { outcome, evaluations } = await train(
+      create({
+        model: { dropout: 0 },
+        trainer: { learningRate: (step) => (step === 5 ? 0.02 : 0), allocator: undefined },
+        options: { evalSteps: 2, earlyStopping: 3 },
+      }),
+    );
+    // best at 2; 4 equal; 6 after the only step that moves
+    const better = evaluations[2]?.isBest;
+    expect(evaluations[1]?.isBest).toBe(false);
+    expect(outcome.steps).toBe(better ? 12 : 8);
+    expect(better).toBe(true);
+  });
+
+  test("the count survives an interruption", async () => {
+    const run = { ...still, options: { evalSteps: 1, earlyStopping: 4 } };
+    await train(create(run), { stopAfter: 3 }); // best at 1, then 2 without
+    const { outcome } = await train(create(run), { resume: true });
+    expect(outcome).toMatchObject({ steps: 5, stoppedBy: "early stopping", best: { step: 1 } });
+  });
+
+  test("a metric that is undefined is never the best, and a later one that is defined may be", async () => {
+    const alike = { ...tinyDataset("validation", 8, 100), labels: new Float64Array(8).fill(1) };
+    const run = { setup: { scored: { metrics: ["pearson"] as const }, validation: [alike] } };
+    const constant = create({ ...run, ...still, options: { metric: "pearson", evalSteps: 1 } });
+    const { outcome, evaluations } = await train(constant, { stopAfter: 3 });
+    expect(evaluations.map((e) => e.evaluations[0]?.metrics["pearson"])).toEqual([NaN, NaN, NaN]);
+    expect(evaluations.some(({ isBest }) => isBest)).toBe(false);
+    expect(outcome.best).toBeNull();
+    // and the checkpoint that says so can be read
+    const again = create({ ...run, ...still, options: { metric: "pearson", evalSteps: 1 } });
+    const { resumed } = await train(again, { resume: true });
+    expect(resumed[0]?.progress).toMatchObject({ step: 3, best: null, evaluationsSinceBest: 3 });
+    expect(resumed[0]?.damaged).toEqual([]);
+  });
+});
+
+describe("a loss that is not finite", () => {
+  test("stops the run with the step, the rows and the way back", async () => {
+    const learningRate = (step: number) => (step === 5 ? NaN : 0.01);
+    const setup = create({ trainer: { learningRate } });
+    const rows = trainingOrder(setup.train.lengths, setup.options)(6).flatMap((b) => [...b]);
+    let error: unknown;
+    try {
+      await train(setup);
+    } catch (caught) {
+      error = caught;
+    }
+    if (!(error instanceof AdaloraError)) throw new Error("an AdaloraError is due");
+    expect(error.message).toBe(
+      `step 6: the loss must be finite: got loss NaN, gradient norm NaN (training rows ${rows.join(", ")})`,
+    );
+    expect(error.hint).toBe(
+      `lower --lr, or look at these rows; --resume continues from the last checkpoint in ${dir}`,
+    );
+    expect(readdirSync(dir)).toEqual(["step-4"]); // of before the harm, and nothing later
+  });
+
+  test("many rows are cut short in the message", async () => {
+    const learningRate = () => NaN;
+    const setup = create({ trainer: { learningRate }, options: { batchSize: 5 } });
+    await expect(train(setup)).rejects.toThrow(/\(training rows (\d+, ){8}…\)$/);
+  });
+});

@@ -1,0 +1,107 @@
+import type { Backend } from "../../core/backend.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import type { Progress } from "../../core/train/checkpoint.ts";
+import type { Evaluation } from "../../core/train/evaluate.ts";
+import type { StepReport, TrainerOptions } from "../../core/train/trainer.ts";
+import {
+  type TrainingObserver,
+  type TrainingOutcome,
+  type TrainingSetup,
+  runTraining,
+} from "../../core/train/training-run.ts";
+import {
+  type TinyOptions,
+  tinyAllocator,
+  tinyDataset,
+  tinyModel,
+  tinyTrainer,
+} from "./tiny-model.ts";
+
+export interface TinyRunOptions {
+  readonly checkpointDir: string;
+  readonly model?: TinyOptions;
+  readonly trainer?: Partial<TrainerOptions>;
+  readonly setup?: Partial<TrainingSetup>;
+  readonly options?: Partial<TrainingSetup["options"]>;
+}
+
+/** A run of 12 steps over 19 rows: 2 micro-batches of 3 a step, so 4 steps an epoch, the last one smaller; dropout on. */
+export function tinySetup(run: TinyRunOptions): TrainingSetup {
+  const backend = createReferenceBackend();
+  const adapted = tinyModel(backend, { dropout: 0.2, ...run.model });
+  const trainer = tinyTrainer(backend, adapted, { allocator: tinyAllocator, ...run.trainer });
+  return {
+    backend,
+    trainer,
+    model: adapted.model,
+    task: "classification",
+    scored: { metrics: ["accuracy"] },
+    width: 2,
+    train: tinyDataset("train", 19),
+    validation: [tinyDataset("validation", 8, 100)],
+    checkpointDir: run.checkpointDir,
+    fingerprint: "this run",
+    ...run.setup,
+    options: {
+      steps: 12,
+      batchSize: 3,
+      evalBatchSize: 4,
+      gradAccum: 2,
+      bucketed: true,
+      seed: 3,
+      evalSteps: 3,
+      saveSteps: 4,
+      saveLimit: 2,
+      earlyStopping: 0,
+      metric: "loss",
+      ...run.options,
+    },
+  };
+}
+
+/** What a run told its observer. */
+export interface Told {
+  readonly reports: StepReport[];
+  readonly evaluations: { step: number; isBest: boolean; evaluations: readonly Evaluation[] }[];
+  readonly checkpoints: number[];
+  readonly resumed: { progress: Progress; damaged: readonly string[] }[];
+}
+
+export interface Interruptions {
+  readonly resume?: boolean;
+  /** Asks the run to stop once it has done so many steps. */
+  readonly stopAfter?: number;
+  /** Throws in the middle of the run, as a killed process would end it. */
+  readonly killAfter?: number;
+}
+
+/** Runs a set-up to its end, and tells what it told. */
+export async function train(
+  setup: TrainingSetup,
+  { resume = false, stopAfter = Infinity, killAfter = Infinity }: Interruptions = {},
+): Promise<Told & { outcome: TrainingOutcome }> {
+  const told: Told = { reports: [], evaluations: [], checkpoints: [], resumed: [] };
+  const observer: TrainingObserver = {
+    onResume: (progress, damaged) => told.resumed.push({ progress, damaged }),
+    onStep(report) {
+      told.reports.push(report);
+      if (report.step + 1 >= killAfter) throw new Error("killed");
+    },
+    onEvaluation: (step, evaluations, isBest) =>
+      told.evaluations.push({ step, evaluations, isBest }),
+    onCheckpoint: (step) => told.checkpoints.push(step),
+    stopRequested: () => setup.trainer.steps >= stopAfter,
+  };
+  const outcome = await runTraining(setup, observer, { resume });
+  return { ...told, outcome };
+}
+
+/** Every number that a run's future depends on. */
+export function stateOf(backend: Backend, { trainer }: TrainingSetup): Record<string, number[]> {
+  return Object.fromEntries(
+    Object.entries(trainer.state).map(([name, buffer]) => [
+      name,
+      Array.from(backend.download(buffer)),
+    ]),
+  );
+}
