@@ -1,5 +1,6 @@
 import { createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
+import { liveLine } from "./live-line.ts";
 import { type Progress, progressLine } from "./progress.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 
@@ -13,12 +14,18 @@ export interface Report {
   warn(text: string): void;
   /** Where a long job is: one live line on a terminal. Elsewhere a line where `keep` is set; not with --quiet. */
   progress(state: Progress, keep: boolean): void;
+  /** A line that the next one replaces: on a terminal only, and not with --quiet. */
+  live(text: string): void;
+  /** Whether live lines are seen. */
+  readonly isLive: boolean;
   /** A help page, or the version. */
   page(text: string): void;
   /** The command's result, once: as text, or with --json as the one object on stdout. */
   result(value: object, text: string): void;
   /** Prints an error, and says what to exit with. */
   error(error: unknown): ExitCode;
+  /** Prints errors of the user, one or more; with --json the first is the one of an error that comes alone. */
+  errors(list: readonly AdaloraError[]): ExitCode;
   /** For what a result's text holds. */
   readonly stdout: Output;
 }
@@ -31,9 +38,6 @@ interface ReportOptions {
   readonly stderr?: Output;
 }
 
-/** Live lines are rewritten at most this often. */
-const liveInterval = 100; // ms: faster than the eye reads
-
 export function createReport({
   json,
   quiet,
@@ -41,8 +45,8 @@ export function createReport({
   stdout = outputOf(process.stdout),
   stderr = outputOf(process.stderr),
 }: ReportOptions): Report {
-  let live = false;
-  let lastLive = -Infinity;
+  const line = liveLine(stderr);
+  const isLive = stderr.isTerminal && !quiet;
   const log = createConsola({
     level: quiet ? LogLevels.warn : LogLevels.info,
     throttle: 0, // a line that repeats is printed again
@@ -51,56 +55,65 @@ export function createReport({
         log({ type, args }) {
           const text = String(args[0]);
           const label = labels[type];
-          stderr.write(erase() + (label ? paint(stderr, label, type) + "  " : "") + text + "\n");
+          const prefix = label ? `${paint(stderr, label, type)}  ` : "";
+          stderr.write(`${line.erased()}${prefix}${text}\n`);
         },
       },
     ],
   });
 
-  function erase(): string {
-    const wasLive = live;
-    live = false;
-    return wasLive ? "\r\x1b[2K" : "";
+  function printError(error: unknown): ReturnType<typeof described> {
+    const about = described(error);
+    const { message, hint } = about;
+    log.error(indented(message) + (hint === undefined ? "" : `\n  hint: ${indented(hint)}`));
+    if (debug && error instanceof Error) stderr.write(`${Bun.inspect(error)}\n`);
+    return about;
   }
 
   return {
     stdout,
+    isLive,
     info: (text) => log.info(text),
     warn: (text) => log.warn(text),
 
     progress(state, keep) {
       if (quiet) return;
-      if (!stderr.isTerminal) {
-        if (keep) log.info(progressLine(state));
-        return;
-      }
-      const now = performance.now();
-      if (now - lastLive < liveInterval && state.step < state.steps) return;
-      lastLive = now;
-      stderr.write(erase() + progressLine(state).slice(0, stderr.columns - 1));
-      live = true;
+      if (isLive) line.show(progressLine(state), state.step === state.steps);
+      else if (keep) log.info(progressLine(state));
+    },
+
+    live(text) {
+      if (isLive) line.show(text, false);
     },
 
     page: (text) => stdout.write(`${text}\n`),
 
     result(value, text) {
-      stderr.write(erase());
+      stderr.write(line.erased());
       stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`);
     },
 
     error(error) {
-      const { code, message, hint, exitCode } = described(error);
-      log.error(indented(message) + (hint === undefined ? "" : `\n  hint: ${indented(hint)}`));
-      if (debug && error instanceof Error) stderr.write(`${Bun.inspect(error)}\n`);
+      const { code, message, hint, exitCode } = printError(error);
       if (json) stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
       return exitCode;
+    },
+
+    errors(list) {
+      const all = list.map((error) => {
+        const { code, message, hint } = printError(error);
+        return { code, message, hint };
+      });
+      if (json) stdout.write(`${JSON.stringify({ error: all[0], errors: all })}\n`);
+      return 1;
     },
   };
 }
 
 /** Ends the process once stdout has taken everything: the only exit. */
 export async function exit(code: ExitCode): Promise<never> {
-  await new Promise<void>((done) => process.stdout.write("", () => done()));
+  // Not write("", done): to a pipe Bun calls back before the earlier writes are through.
+  await new Promise<void>((done) => process.stdout.end(() => done()));
   process.exit(code);
 }
 
