@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { errors } from "../../core/errors.ts";
+import { errors, invariant } from "../../core/errors.ts";
+import { isExecutable, nativeFolder } from "../carried.ts";
 import { sanitizer } from "../libc.ts";
 import { nativeDir } from "../places.ts";
 import { compile, findCompiler, INSTALL_COMPILER } from "./compiler.ts";
@@ -96,16 +97,25 @@ export interface KernelLibrary {
 
 /**
  * The library for the best level of this CPU (at most ADALORA_ISA), compiled now when the sources have changed
- * since set-up. Under a preloaded address sanitizer it is one compiled for that.
+ * since set-up; a released executable brings its own. Under a preloaded address sanitizer it is one compiled for that.
  * Throws E_MACHINE when the CPU or the compiler can't.
  */
 export async function kernelLibrary(): Promise<KernelLibrary> {
   const usable = usableLevels();
+  if (isExecutable()) {
+    const manifest = readManifest(nativeFolder());
+    invariant(manifest !== undefined, "the executable carries kernels");
+    return bestOf(manifest, usable, nativeFolder());
+  }
   const sanitize = sanitizer !== undefined;
-  const dir = sanitize ? join(nativeDir, "sanitize") : nativeDir;
   const levels = sanitize ? usable.slice(-1) : LEVELS;
+  const dir = sanitize ? join(nativeDir, "sanitize", ...levels) : nativeDir;
   const manifest =
     freshManifest(dir, sanitize) ?? (await buildKernels({ to: dir, sanitize, levels })).manifest;
+  return bestOf(manifest, usable, dir);
+}
+
+function bestOf(manifest: KernelManifest, usable: readonly Level[], dir: string): KernelLibrary {
   const level = usable.findLast((each) => manifest.libraries[each] !== undefined);
   const file = level === undefined ? undefined : manifest.libraries[level];
   if (level === undefined || file === undefined)

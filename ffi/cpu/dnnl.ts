@@ -1,11 +1,12 @@
 import { CString, type Pointer, read } from "bun:ffi";
 import { join } from "node:path";
-import { addressOf, pointerAt } from "../libc.ts";
+import { isExecutable, nativeFolder, systemOrCarried } from "../carried.ts";
+import { addressOf, loadGlobally, pointerAt } from "../libc.ts";
 import { checked, openLibrary } from "../load.ts";
-import { findLibraries, libraryDirs, nativeDir } from "../places.ts";
+import { findLibraries, libraryDirs } from "../places.ts";
 
-/** Where set-up puts the library that it fetches. */
-export const fetchedDnnl = join(nativeDir, "onednn-2023.2.0", "libdnnl.so.3");
+/** Where set-up puts the library that it fetches, and a released executable the one that it carries. */
+export const fetchedDnnl = () => join(nativeFolder(), "onednn-2023.2.0", "libdnnl.so.3");
 
 const HINT =
   "npm run setup fetches it; or install your system's oneDNN 3.1 or newer, or set ADALORA_DNNL to its libdnnl.so.3";
@@ -34,6 +35,9 @@ const STATUS = [
 
 /** oneDNN's words for a status. */
 export const dnnlStatus = (status: number) => STATUS[status] ?? "unknown status";
+
+/** What oneDNN itself needs; the smallest systems lack it, and an executable brings it to them. */
+export const CPLUSPLUS = ["libgcc_s.so.1", "libstdc++.so.6"];
 
 /** dnnl_version_t.cpu_runtime */
 const RUNTIMES: Readonly<Record<number, string>> = {
@@ -73,11 +77,12 @@ export interface Dnnl {
 export function dnnlCandidates(env: NodeJS.ProcessEnv = process.env): string[] {
   const named = env["ADALORA_DNNL"];
   if (named !== undefined && named !== "") return [named];
-  return [...findLibraries(/^libdnnl\.so\.3(\.\d+)*$/, libraryDirs(env)), fetchedDnnl];
+  return [...findLibraries(/^libdnnl\.so\.3(\.\d+)*$/, libraryDirs(env)), fetchedDnnl()];
 }
 
 /** Opens oneDNN 3.1 or newer, built for OpenMP. The OpenMP runtime must have been opened before. */
 export function openDnnl(candidates = dnnlCandidates()): Dnnl {
+  if (isExecutable()) for (const name of CPLUSPLUS) loadGlobally(name, systemOrCarried(name), HINT);
   const { path, symbols } = openLibrary("oneDNN", candidates, SYMBOLS, HINT, (s) =>
     refusal(readVersion(s.dnnl_version())),
   );

@@ -1,4 +1,4 @@
-import { findLibraries, libraryDirs } from "../places.ts";
+import { systemOrCarried } from "../carried.ts";
 import { loadGlobally, mappedLibraries } from "../libc.ts";
 import { openLibrary } from "../load.ts";
 
@@ -18,7 +18,7 @@ export interface OpenMp {
 export function openOpenMp(preferred: string | undefined): OpenMp {
   const candidates = [
     ...(preferred === undefined ? [] : [preferred]),
-    ...findLibraries(/^libgomp\.so\.1$/, libraryDirs()),
+    ...systemOrCarried("libgomp.so.1"),
   ];
   const path = loadGlobally("OpenMP's runtime", candidates, HINT);
   const { symbols } = openLibrary(

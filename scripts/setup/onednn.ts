@@ -21,15 +21,16 @@ const KEPT = ["/lib/libdnnl.so.3", "/onednn/LICENSE", "/onednn/THIRD-PARTY-PROGR
 
 const FETCH_LIMIT_MS = 100_000;
 
-/** Whether set-up's own copy is in place and whole. */
-export const isFetched = (path = fetchedDnnl) =>
-  existsSync(path) && statSync(path).size === LIBRARY.bytes;
+/** Whether set-up's own copy is in place and whole, with its licences. */
+export const isFetched = (path = fetchedDnnl()) =>
+  KEPT.every((name) => existsSync(join(dirname(path), basename(name)))) &&
+  statSync(path).size === LIBRARY.bytes;
 
 /**
  * Fetches oneDNN with pip (or uv) and puts it in place in one step, or not at all.
  * Throws E_MACHINE with what is missing, or E_FILE when what came is not what was asked for.
  */
-export async function fetchDnnl(to = fetchedDnnl, env = process.env): Promise<void> {
+export async function fetchDnnl(to = fetchedDnnl(), env = process.env): Promise<void> {
   const place = dirname(to);
   const part = await mkdtemp(join(dirname(place), "tmp."));
   try {

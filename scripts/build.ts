@@ -1,0 +1,99 @@
+/** Builds dist/adalora: one executable with the program, its kernels, oneDNN and the libraries that those need. */
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { errors } from "../core/errors.ts";
+import type { CarriedFile } from "../ffi/carried.ts";
+import { buildKernels } from "../ffi/cpu/build.ts";
+import { CPLUSPLUS, fetchedDnnl } from "../ffi/cpu/dnnl.ts";
+import { LEVELS } from "../ffi/cpu/isa.ts";
+import { findLibraries, libraryDirs, nativeDir, projectDir } from "../ffi/places.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { fetchDnnl, isFetched } from "./setup/onednn.ts";
+import { runShown } from "./tools.ts";
+
+const OUTPUT = "dist/adalora";
+const COMPRESS_FROM = 1_000_000; // bytes; below, unpacking would cost more than it saves
+const COMPRESSION = 15; // of zstd
+
+/** Every native file, by its name below the folder of native files: the portable oneDNN, kernels, runtimes, licences. */
+async function nativeFiles(scratch: string): Promise<Map<string, string>> {
+  if (!isFetched()) await fetchDnnl();
+  const { manifest } = await buildKernels();
+  const missing = LEVELS.filter((level) => manifest.libraries[level] === undefined);
+  if (missing.length > 0 || manifest.openmp?.endsWith("/libgomp.so.1") !== true)
+    throw errors.machine(
+      `${manifest.compiler} can't build a release: it must know every level and link with libgomp`,
+      "build with gcc 10 or newer",
+    );
+  const dnnl = dirname(fetchedDnnl());
+  const oneDnn = ["libdnnl.so.3", "LICENSE", "THIRD-PARTY-PROGRAMS"].map(
+    (name) => [join(basename(dnnl), name), join(dnnl, name)] as const,
+  );
+  const kernels = Object.values(manifest.libraries).map(
+    (name) => [name, join(nativeDir, name)] as const,
+  );
+  const portable = join(scratch, "kernels.json");
+  writeFileSync(portable, JSON.stringify({ ...manifest, openmp: undefined }));
+  return new Map([
+    ...oneDnn,
+    ...kernels,
+    ["kernels.json", portable],
+    ["libgomp.so.1", manifest.openmp],
+    ...CPLUSPLUS.map((name) => [name, systemLibrary(name)] as const),
+  ]);
+}
+
+function systemLibrary(name: string): string {
+  const found = findLibraries(/./, libraryDirs()).find((path) => basename(path) === name);
+  if (found === undefined)
+    throw errors.machine(`this system has no ${name}`, "apt-get install libstdc++6");
+  return found;
+}
+
+/** Writes the program's entry: the command line, after the native files have been made known. */
+async function writeEntry(scratch: string): Promise<string> {
+  const hash = createHash("sha256");
+  const files = [...(await nativeFiles(scratch))].map(([name, source], i) => {
+    const bytes = readFileSync(source);
+    hash.update(name).update(bytes);
+    const compressed = bytes.length > COMPRESS_FROM;
+    const path = join(scratch, `file${i}`);
+    writeFileSync(path, compressed ? Bun.zstdCompressSync(bytes, { level: COMPRESSION }) : bytes);
+    return { name, path, bytes: bytes.length, compressed } satisfies CarriedFile;
+  });
+  const id = `${packageJson.version}-${hash.digest("hex").slice(0, 12)}`;
+  const text = (value: unknown) => JSON.stringify(value);
+  const entry = join(scratch, "entry.ts");
+  writeFileSync(
+    entry,
+    [
+      ...files.map(({ path }, i) => `import file${i} from ${text(path)} with { type: "file" };`),
+      `import { carryNativeFiles } from ${text(join(projectDir, "ffi/carried.ts"))};`,
+      `import { main } from ${text(join(projectDir, "cli/main.ts"))};`,
+      `import { exit, tolerateClosedPipe } from ${text(join(projectDir, "cli/report.ts"))};`,
+      `carryNativeFiles({ id: ${text(id)}, files: [`,
+      ...files.map(
+        ({ name, bytes, compressed }, i) =>
+          `  { name: ${text(name)}, path: file${i}, bytes: ${bytes}, compressed: ${compressed} },`,
+      ),
+      "] });",
+      "tolerateClosedPipe();",
+      "await exit(await main(process.argv.slice(2)));",
+    ].join("\n"),
+  );
+  return entry;
+}
+
+const FLAGS = (
+  "--compile --minify --sourcemap --bytecode --format=esm " +
+  "--compile-autoload-package-json --no-compile-autoload-dotenv --no-compile-autoload-bunfig"
+).split(" ");
+
+const scratch = mkdtempSync(join(nativeDir, "tmp."));
+try {
+  const entry = await writeEntry(scratch);
+  process.exitCode = runShown([process.execPath, "build", ...FLAGS, entry, "--outfile", OUTPUT]);
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
