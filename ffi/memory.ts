@@ -8,6 +8,10 @@ const ALIGNMENT = 64;
 const HUGE_PAGE = 2 * 2 ** 20;
 /** What the pool may always keep. */
 const POOL_FLOOR = 64 * 2 ** 20;
+/** Live and waiting blocks together stay below this times the highest that was ever live. */
+const POOL_SLACK = 1.1;
+/** A waiting block serves where it is at most this times what is asked for: batches differ in tokens from step to step. */
+const LOOSEST_FIT = 1.5;
 
 const PROT_READ_WRITE = 0x3;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
@@ -37,8 +41,9 @@ export function classBytes(bytes: number): number {
 }
 
 /**
- * Native memory by size class. Freed blocks wait in their class; when more waits than was ever live at once
- * (and more than 64 MiB), the classes used longest ago go back to the system.
+ * Native memory by size class. Freed blocks wait in their class, and serve smaller requests too where none of their own class
+ * waits. Before the pool grows beyond a tenth above what was ever live at once (and 64 MiB), the classes used
+ * longest ago go back to the system.
  */
 export function memoryPool(): MemoryPool {
   const sizes = new Map<Pointer, number>();
@@ -46,14 +51,23 @@ export function memoryPool(): MemoryPool {
   let live = 0;
   let peak = 0;
 
+  /** Bytes that may wait beside what is live and `more`. */
+  const room = (more: number) =>
+    Math.max(POOL_SLACK * Math.max(peak, live + more) - live - more, POOL_FLOOR);
+
+  function acquireWithin(size: number): Pointer | undefined {
+    waiting.shrink(room(size));
+    const pointer = acquire(size);
+    if (pointer !== undefined) return pointer;
+    waiting.shrink(0); // blocks of other classes may be what the system lacks
+    return acquire(size);
+  }
+
   return {
     alloc(bytes) {
-      const size = classBytes(bytes);
-      let pointer = waiting.take(size) ?? acquire(size);
-      if (pointer === undefined) {
-        waiting.shrink(0); // blocks of other classes may be what the system lacks
-        pointer = acquire(size);
-      }
+      const found = waiting.take(classBytes(bytes));
+      const size = found?.size ?? classBytes(bytes);
+      const pointer = found?.pointer ?? acquireWithin(size);
       if (pointer === undefined) throw errors.memory(size, live);
       sizes.set(pointer, size);
       live += size;
@@ -66,7 +80,7 @@ export function memoryPool(): MemoryPool {
       sizes.delete(pointer);
       live -= size;
       waiting.put(size, pointer);
-      waiting.shrink(sanitizer === undefined ? Math.max(peak, POOL_FLOOR) : 0);
+      waiting.shrink(sanitizer === undefined ? room(0) : 0);
     },
     trim: () => waiting.shrink(0),
     resetPeak() {
@@ -96,11 +110,24 @@ function waitingBlocks() {
     return blocks;
   };
 
+  function nextLarger(wanted: number): number | undefined {
+    if (!isMapped(wanted)) return undefined; // small blocks are cheap, and exact under the sanitizer
+    let best: number | undefined;
+    for (const [size, blocks] of classes) {
+      const fits = size > wanted && size <= LOOSEST_FIT * wanted && blocks.length > 0;
+      if (fits && (best === undefined || size < best)) best = size;
+    }
+    return best;
+  }
+
   return {
-    take(size: number): Pointer | undefined {
-      const pointer = latest(size).pop();
-      if (pointer !== undefined) bytes -= size;
-      return pointer;
+    /** A block of the class, or of the next larger one that has any and is not much larger. */
+    take(wanted: number): { pointer: Pointer; size: number } | undefined {
+      const size = classes.get(wanted)?.length ? wanted : nextLarger(wanted);
+      const pointer = size === undefined ? undefined : latest(size).pop();
+      if (size === undefined || pointer === undefined) return undefined;
+      bytes -= size;
+      return { pointer, size };
     },
     put(size: number, pointer: Pointer) {
       latest(size).push(pointer);

@@ -65,6 +65,25 @@ describe("memoryPool", () => {
     expect(pool.pooledBytes).toBe(0);
   });
 
+  test("a larger block serves where none of the class waits, a much larger one does not", () => {
+    const pool = memoryPool();
+    const block = pool.alloc(12 * MIB);
+    pool.free(block);
+    const smaller = pool.alloc(7 * MIB);
+    expect(smaller).not.toBe(block);
+    expect(pool.alloc(9 * MIB)).toBe(block);
+    expect(pool.liveBytes).toBe(classBytes(7 * MIB) + 12 * MIB);
+  });
+
+  test("steps of different sizes hold little more than the largest of them", () => {
+    const pool = memoryPool();
+    for (let step = 0; step < 30; step++) {
+      const bytes = (20 + ((step * 7) % 13)) * MIB;
+      Array.from({ length: 8 }, () => pool.alloc(bytes)).forEach((block) => pool.free(block));
+      expect(pool.liveBytes + pool.pooledBytes).toBeLessThanOrEqual(1.1 * pool.peakBytes);
+    }
+  });
+
   test("pooled blocks go back to the system, the longest unused first, past the peak", () => {
     const pool = memoryPool();
     const size = 40 * MIB;
