@@ -56,6 +56,14 @@ export const errors = {
     return new AdaloraError("E_HUB_UNREACHABLE", `${where}: ${rule}`, { hint, cause });
   },
 
+  /** A name that is no path on this machine, and what the hub said to it. */
+  neitherHereNorThere(name: string, { code, message, hint, cause }: AdaloraError) {
+    return new AdaloraError(code, message, {
+      hint: `${hint === undefined ? "" : `${hint}; `}as a path, ${name} does not exist here`,
+      cause,
+    });
+  },
+
   /** Text that can't be cut or split as asked. */
   tokenize(rule: string, got: string, hint?: string) {
     return new AdaloraError("E_TOKENIZE", `[tokenize] ${rule}: got ${got}`, { hint });
@@ -100,10 +108,12 @@ export const errors = {
     );
   },
 
-  otherRun(checkpoint: string) {
+  /** `differing`: the settings, where they and not the data are what differs. */
+  otherRun(where: string, differing: readonly string[] = []) {
+    const what = differing.length === 0 ? "other settings or data" : `another ${differing.join(", ")}`;
     return new AdaloraError(
       "E_RESUME",
-      `${checkpoint}: was written by a run with other settings or data`,
+      `${where}: was written by a run with ${what}`,
       {
         hint: "repeat the run's own command to resume it, or name another --out",
       },

@@ -21,17 +21,39 @@ export interface SplitWishes {
  * Throws E_FILE when nothing is found, a shard is missing, or two files claim one split.
  */
 export function locateSplits(data: string, wishes: SplitWishes = {}): DataSplit[] {
-  const given: DataSplit[] = [];
-  if (wishes.validation !== undefined) given.push(fileSplit(wishes.validation, "validation"));
-  if (wishes.test !== undefined) given.push(fileSplit(wishes.test, "test"));
-  const found = isFolder(data) ? splitsIn(data, wishes.task) : [fileSplit(data, "train")];
-  const kept = found.filter(({ role }) => given.every((split) => split.role !== role));
-  return [...kept, ...given].toSorted((a, b) => roles.indexOf(a.role) - roles.indexOf(b.role));
+  return withGiven(
+    isFolder(data) ? splitsIn(data, wishes.task) : [fileSplit(data, "train")],
+    wishes,
+  );
+}
+
+/** The splits of a data set whose files are known by the splits' names, as the hub knows them; other names are left out. */
+export function namedSplits(
+  files: ReadonlyMap<string, readonly string[]>,
+  wishes: SplitWishes = {},
+): DataSplit[] {
+  const roleOf = (name: string) =>
+    wishes.task?.splits.find((split) => split.name === name)?.role ??
+    roles.find((role) => usualNames[role].includes(name));
+  const found = [...files].flatMap(([name, paths]) => {
+    const role = roleOf(name);
+    return role === undefined ? [] : [{ name, role, files: paths }];
+  });
+  return withGiven(found, wishes);
 }
 
 /** One file as a split. */
 export function fileSplit(path: string, role: SplitRole): DataSplit {
   return { role, name: role, files: [path] };
+}
+
+/** The files that the user named stand for their splits; in the roles' order. */
+function withGiven(found: readonly DataSplit[], { validation, test }: SplitWishes): DataSplit[] {
+  const given: DataSplit[] = [];
+  if (validation !== undefined) given.push(fileSplit(validation, "validation"));
+  if (test !== undefined) given.push(fileSplit(test, "test"));
+  const kept = found.filter(({ role }) => given.every((split) => split.role !== role));
+  return [...kept, ...given].toSorted((a, b) => roles.indexOf(a.role) - roles.indexOf(b.role));
 }
 
 const roles: readonly SplitRole[] = ["train", "validation", "test"];

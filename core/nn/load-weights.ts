@@ -5,21 +5,28 @@ import { normals } from "../rng.ts";
 import { type Parameter, elementsOf } from "../tensor.ts";
 import type { Fill, ModuleTree } from "./module-scope.ts";
 
+/** What a checkpoint has for a model: a tensor for each of `found`, nothing for `fresh`, which may start from their fill. */
+export interface MatchedWeights {
+  readonly found: ReadonlyMap<Parameter, HostTensor>;
+  readonly fresh: readonly Parameter[];
+}
+
 /**
- * Gives every declared parameter its numbers: from the checkpoint, or from its fill where the plugin says that a pre-trained
- * checkpoint may lack it. Every key of the checkpoint is used or ignored on purpose. Returns the parameters that were filled.
- * Matrices take the backend's activation type, vectors and trained parameters its master type.
+ * Finds each declared parameter's tensor, by names and shapes alone. Every key of the checkpoint is used or ignored on purpose;
+ * what is missing must be something that the plugin says a pre-trained checkpoint may lack. `given`: parameters whose numbers come
+ * from elsewhere (an adapter's file), whatever the checkpoint has for them. Throws E_WEIGHTS.
  */
-export function loadWeights(
-  backend: Backend,
+export function matchWeights(
   tree: ModuleTree,
   tensors: ReadonlyMap<string, HostTensor>,
   plugin: Pick<ModelPlugin, "name" | "weights">,
-  { where, seed }: { where: string; seed: number },
-): readonly Parameter[] {
+  where: string,
+  given: ReadonlySet<string> = new Set(),
+): MatchedWeights {
   const found = matchKeys(tree, tensors, plugin, where);
-  const missing = [...tree.parameters.values()].filter((p) => !found.has(p));
-  const lost = missing.filter((p) => !plugin.weights.fresh.some((r) => r.test(p.name)));
+  for (const parameter of found.keys()) if (given.has(parameter.name)) found.delete(parameter);
+  const fresh = [...tree.parameters.values()].filter((p) => !found.has(p) && !given.has(p.name));
+  const lost = fresh.filter((p) => !plugin.weights.fresh.some((r) => r.test(p.name)));
   if (lost.length > 0)
     throw errors.missingWeights(
       where,
@@ -30,10 +37,34 @@ export function loadWeights(
     if (tensor.shape.length !== due.length || tensor.shape.some((n, i) => n !== due[i])) {
       throw errors.weightShape(where, parameter.name, due, tensor.shape);
     }
+  }
+  return { found, fresh };
+}
+
+/** Gives parameters the checkpoint's numbers: matrices in the backend's activation type, vectors and trained ones in its master type. */
+export function adoptWeights(backend: Backend, { found }: MatchedWeights): void {
+  for (const [parameter, tensor] of found) {
     parameter.buffer = backend.adopt(tensor, typeOf(backend, parameter));
   }
-  missing.forEach((parameter) => fill(backend, parameter, tree.fills.get(parameter.name), seed));
-  return missing;
+}
+
+/**
+ * Gives every declared parameter its numbers: from the checkpoint, or from its fill where the plugin says that a pre-trained
+ * checkpoint may lack it. Returns the parameters that were filled. Throws as matchWeights does, before anything is changed.
+ */
+export function loadWeights(
+  backend: Backend,
+  tree: ModuleTree,
+  tensors: ReadonlyMap<string, HostTensor>,
+  plugin: Pick<ModelPlugin, "name" | "weights">,
+  { where, seed }: { where: string; seed: number },
+): readonly Parameter[] {
+  const matched = matchWeights(tree, tensors, plugin, where);
+  adoptWeights(backend, matched);
+  for (const parameter of matched.fresh) {
+    fill(backend, parameter, tree.fills.get(parameter.name), seed);
+  }
+  return matched.fresh;
 }
 
 /** Fills every parameter: a model that begins without a checkpoint. */

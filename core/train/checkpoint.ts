@@ -65,18 +65,19 @@ export function stepsIn(dir: string): readonly number[] {
 }
 
 export interface Resumed {
-  readonly progress: Progress;
+  /** Undefined where no checkpoint is whole. */
+  readonly progress: Progress | undefined;
   /** Newer checkpoints that could not be read, and why. */
   readonly damaged: readonly string[];
 }
 
-/** Puts the trainer into the state of the newest checkpoint that is whole; undefined where there is none. */
+/** Puts the trainer into the state of the newest checkpoint that is whole; where there is none, it stays as it is. */
 export function resumeNewest(
   dir: string,
   backend: Backend,
   trainer: Trainer,
   fingerprint: string,
-): Resumed | undefined {
+): Resumed {
   const damaged: string[] = [];
   for (const step of stepsIn(dir)) {
     const folder = join(dir, `step-${step}`);
@@ -96,7 +97,7 @@ export function resumeNewest(
     trainer.resumeAt(progress.step, progress.passes);
     return { progress, damaged };
   }
-  return undefined;
+  return { progress: undefined, damaged };
 }
 
 /** What `read` gives, or a line that says what is wrong with the checkpoint. */

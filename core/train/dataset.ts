@@ -1,6 +1,13 @@
 import { cachedTokens, packTokens, tokenCacheKey, tokensOf } from "../data/token-cache.ts";
 import type { PackedTokens } from "../data/token-cache.ts";
-import { type DataSplit, type Example, type ReadSpec, readExamples } from "../data/examples.ts";
+import {
+  type DataSplit,
+  type Example,
+  type ExampleSet,
+  type ReadSpec,
+  readExamples,
+} from "../data/examples.ts";
+import { errors } from "../errors.ts";
 import { packSequences } from "../nn/packed-batch.ts";
 import {
   type TokenizerSource,
@@ -8,6 +15,7 @@ import {
   checkVocabulary,
   tokenizerFingerprint,
 } from "../text/load-tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LabelledBatch } from "./trainer.ts";
 
 /** A split, read, checked and tokenised. */
@@ -39,7 +47,15 @@ export async function loadDataset(
   spec: ReadSpec,
   options: TokenizeOptions,
 ): Promise<Dataset> {
-  const { examples, labelNames, warnings } = await readExamples(split, spec);
+  return tokenizeExamples(split.name, await readExamples(split, spec), options);
+}
+
+/** The same for a split that has been read. Throws E_FLAG where not even the special tokens fit into the length. */
+export async function tokenizeExamples(
+  name: string,
+  { examples, labelNames, warnings }: ExampleSet,
+  options: TokenizeOptions,
+): Promise<Dataset> {
   const key = tokenCacheKey({
     inputs: examples,
     tokenizer: tokenizerFingerprint(options.tokenizer),
@@ -48,12 +64,13 @@ export async function loadDataset(
   const cached = await cachedTokens(key, async () => {
     const tokenizer = await buildTokenizer(options.tokenizer);
     checkVocabulary(tokenizer, options.vocabSize, options.modelConfig);
+    checkRoom(tokenizer, options.maxLength, examples);
     return packTokens(await tokenizer.encode(examples, { maxLength: options.maxLength }));
   });
   const { tokens } = cached;
   const labels = examples.map(({ label }) => label);
   return {
-    name: split.name,
+    name,
     examples,
     tokens,
     lengths: Int32Array.from(examples, (_, i) => tokens.offsets[i + 1]! - tokens.offsets[i]!),
@@ -61,6 +78,21 @@ export async function loadDataset(
     labelNames,
     warnings: cached.warning === undefined ? warnings : [...warnings, cached.warning],
   };
+}
+
+function checkRoom(
+  { specialCount }: Tokenizer,
+  maxLength: number,
+  examples: readonly Example[],
+): void {
+  const isPair = examples.some(({ pair }) => pair !== undefined);
+  const special = isPair ? specialCount.pair : specialCount.single;
+  if (maxLength > special) return;
+  const around = isPair ? "a pair of texts" : "a text";
+  throw errors.flag(
+    "max-length",
+    `must be above ${special}, the special tokens around ${around}, got ${maxLength}`,
+  );
 }
 
 /** The packed batch of some examples; rows without a label get 0, which only prediction may do. */

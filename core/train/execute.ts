@@ -2,13 +2,13 @@ import { join } from "node:path";
 import type { Backend } from "../backend.ts";
 import { openJsonLog } from "../io/jsonl.ts";
 import { openScalars } from "../io/tensorboard.ts";
-import { stepsIn } from "./checkpoint.ts";
 import { configToJson } from "./config.ts";
 import { createTrainer } from "./create-trainer.ts";
 import { type Evaluation, majorityShare } from "./evaluate.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
-import { rankPattern, runFiles, writeJson, writePredictions, writeTrained } from "./run-files.ts";
+import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
+import { clearRun, runFiles } from "./run-folder.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 import {
   type Speed,
@@ -21,7 +21,8 @@ import {
 export interface RunWatcher {
   /** Parameters that the checkpoint lacked. */
   onLoaded(fresh: readonly string[]): void;
-  onResume(step: number, damaged: readonly string[]): void;
+  /** Undefined where no checkpoint is whole, so that the run starts anew. */
+  onResume(step: number | undefined, damaged: readonly string[]): void;
   onStep(report: StepReport, speed: Speed): void;
   onEvaluation(step: number, evaluations: readonly Evaluation[], isBest: boolean): void;
   onCheckpoint(step: number): void;
@@ -37,26 +38,27 @@ export interface RunResult extends TrainingOutcome {
   readonly seconds: number;
 }
 
+export interface FolderOptions {
+  readonly out: string;
+  readonly resume: boolean;
+  /** Removes an earlier run from the folder, once this one is loaded and nothing can refuse it any more. */
+  readonly overwrite: boolean;
+}
+
 /** Trains a prepared run into its folder: log, TensorBoard, checkpoints, then adapter, ranks, predictions and metrics. */
 export async function executeRun(
   backend: Backend,
   run: PreparedRun,
-  { out, resume }: { out: string; resume: boolean },
+  { out, resume, overwrite }: FolderOptions,
   watcher: RunWatcher,
 ): Promise<RunResult> {
   const started = performance.now();
-  const checkpointDir = join(out, runFiles.checkpoints);
-  writeJson(join(out, runFiles.config), configToJson(run.config));
   const { trainer, adapted, fresh } = createTrainer(backend, run);
   watcher.onLoaded(fresh);
-  const files = openRunFiles(
-    out,
-    backend,
-    run,
-    trainer,
-    watcher,
-    resume && stepsIn(checkpointDir).length > 0,
-  );
+  if (overwrite) clearRun(out);
+  writeJson(join(out, runFiles.config), configToJson(run.config));
+  const checkpointDir = join(out, runFiles.checkpoints);
+  using files = openRunFiles(out, backend, run, trainer, watcher, resume);
   const { config, schedule, spec, train, validation } = run;
   const setup = {
     backend,
@@ -77,7 +79,6 @@ export async function executeRun(
     },
   };
   const outcome = await runTraining(setup, files.observer, { resume });
-  files.close();
   const seconds = (performance.now() - started) / 1000;
   const first = setup.validation[0];
   const majority = first?.labels && majorityShare(first.labels, spec.kind);
@@ -105,7 +106,7 @@ function writeResults(
   trainer: Trainer,
   result: Omit<RunResult, "ranks">,
 ): void {
-  writeTrained(out, backend, run, trainer, runFiles.adapter);
+  writeTrained(out, backend, run, trainer, "last");
   if (trainer.adapters.length > 0) writeJson(join(out, runFiles.ranks), rankPattern(trainer));
   for (const evaluation of result.final) {
     const dataset = run.validation.find(({ name }) => name === evaluation.split);
@@ -137,8 +138,8 @@ function openRunFiles(
   run: PreparedRun,
   trainer: Trainer,
   watcher: RunWatcher,
-  mayResume: boolean,
-): { observer: TrainingObserver; close(): void } {
+  resume: boolean,
+): Disposable & { readonly observer: TrainingObserver } {
   const open = (resumeAfter: number | undefined) => {
     const options = resumeAfter === undefined ? {} : { resumeAfter };
     return {
@@ -146,14 +147,14 @@ function openRunFiles(
       scalars: openScalars(join(out, runFiles.tensorboard), options),
     };
   };
-  let files = mayResume ? undefined : open(undefined);
+  let files: ReturnType<typeof open> | undefined = resume ? undefined : open(undefined);
   const current = () => (files ??= open(undefined));
   const { logSteps, task } = run.config;
   const observer: TrainingObserver = {
     stopRequested: () => watcher.stopRequested(),
-    onResume({ step }, damaged) {
-      files = open(step - 1); // records count steps from 0
-      watcher.onResume(step, damaged);
+    onResume(progress, damaged) {
+      files = open(progress && progress.step - 1); // records count steps from 0
+      watcher.onResume(progress?.step, damaged);
     },
     onStep(report, speed) {
       if (report.step % logSteps === 0 || report.step + 1 === run.schedule.steps) {
@@ -173,17 +174,16 @@ function openRunFiles(
           current().scalars.scalar(`Eval_${task}${suffix}/${name}`, step - 1, value);
         }
       }
-      if (isBest && step < run.schedule.steps)
-        writeTrained(out, backend, run, trainer, runFiles.bestAdapter);
+      if (isBest && step < run.schedule.steps) writeTrained(out, backend, run, trainer, "best");
       watcher.onEvaluation(step, evaluations, isBest);
     },
     onCheckpoint: (step) => watcher.onCheckpoint(step),
   };
   return {
     observer,
-    close() {
-      current().log.close();
-      current().scalars.close();
+    [Symbol.dispose]() {
+      files?.log.close();
+      files?.scalars.close();
     },
   };
 }

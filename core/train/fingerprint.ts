@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { configToJson } from "./config.ts";
+import { configToJson, type RunConfig } from "./config.ts";
 import type { PreparedRun } from "./prepare.ts";
 
 /** Settings that may change between a run and its resumption: they do not change a number of it. */
@@ -13,11 +13,25 @@ const free = new Set([
   "out",
 ]);
 
+/** All settings that a number of the run depends on, in a fixed order. */
+function decisive(config: RunConfig): [string, unknown][] {
+  const settings = Object.entries(configToJson(config)).filter(([name]) => !free.has(name));
+  return settings.toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Names of the settings by which two configurations are different runs; none where one can resume the other. */
+export function differingSettings(a: RunConfig, b: RunConfig): readonly string[] {
+  const written = (config: RunConfig) =>
+    new Map(decisive(config).map(([name, value]) => [name, JSON.stringify(value)]));
+  const [first, second] = [written(a), written(b)];
+  const names = new Set([...first.keys(), ...second.keys()]);
+  return [...names].filter((name) => first.get(name) !== second.get(name));
+}
+
 /** Says whether a checkpoint belongs to this run: its settings and its training data, token for token. */
 export function fingerprintOf({ config, train, declared }: PreparedRun): string {
   const hash = createHash("sha256");
-  const settings = Object.entries(configToJson(config)).filter(([name]) => !free.has(name));
-  hash.update(JSON.stringify(settings.toSorted(([a], [b]) => (a < b ? -1 : 1))));
+  hash.update(JSON.stringify(decisive(config)));
   hash.update(
     JSON.stringify([...declared.tree.parameters.values()].map(({ name, shape }) => [name, shape])),
   );

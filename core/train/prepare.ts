@@ -1,50 +1,29 @@
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { selectLinears } from "../adalora/wrap.ts";
-import type { DataSplit, ReadSpec } from "../data/examples.ts";
-import { glueTasks, isGlueTask, type GlueTask } from "../data/glue-tasks.ts";
-import { locateSplits } from "../data/splits.ts";
-import { errors } from "../errors.ts";
-import { readJsonObject } from "../io/json-file.ts";
-import type { Scored } from "../metrics/glue-metrics.ts";
-import type { ModelPlugin, Task } from "../plugin.ts";
-import { readTokenizer } from "../text/load-tokenizer.ts";
+import { type DataSplit, type ExampleSet, readExamples } from "../data/examples.ts";
+import { AdaloraError, errors } from "../errors.ts";
+import { openCheckpoint } from "../io/checkpoint-files.ts";
+import { matchWeights } from "../nn/load-weights.ts";
 import type { RunConfig } from "./config.ts";
-import { type Dataset, type TokenizeOptions, loadDataset } from "./dataset.ts";
+import { type Dataset, tokenizeExamples } from "./dataset.ts";
 import { adapting, isOneOf } from "./method.ts";
-import { type DeclaredModel, declareModel } from "./open-model.ts";
-import { type RunSchedule, resolveSchedule } from "./phases.ts";
+import {
+  backboneParameters,
+  declareRunModel,
+  type ModelFiles,
+  openModelFiles,
+  type Sources,
+  splitsAt,
+} from "./model-files.ts";
+import type { DeclaredModel } from "./open-model.ts";
+import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
-
-/** Where models and data come from: the hub for names, the disk for paths. */
-export interface Sources {
-  readonly plugins: { readonly pluginFor: (modelType: string) => ModelPlugin };
-  /** A local folder with config.json, weights and tokenizer. */
-  model(name: string): Promise<string>;
-  /** A local folder or file with the task's data; null: the task's own data set on the hub. */
-  data(name: string | null, task: GlueTask | undefined): Promise<string>;
-}
-
-/** What a task asks of a model. */
-export interface TaskSpec {
-  readonly glue: GlueTask | undefined;
-  readonly kind: Task;
-  readonly scored: Scored;
-  readonly labelNames: readonly string[] | undefined;
-  /** Width of the model's output. */
-  readonly width: number;
-}
-
-/** A model's folder, read but without weights. */
-export interface ModelFiles {
-  readonly dir: string;
-  readonly rawConfig: Readonly<Record<string, unknown>>;
-  readonly plugin: ModelPlugin;
-  readonly config: object;
-  readonly tokenize: TokenizeOptions;
-}
+import { metricNames, namedTask, readSpec, type TaskSpec, taskSpec } from "./task-spec.ts";
 
 /** Everything of a run that can be known and checked before a number is computed. */
 export interface PreparedRun {
+  /** With local paths absolute, and initial rank and class names filled in: enough to repeat the run from anywhere. */
   readonly config: RunConfig;
   readonly files: ModelFiles;
   readonly spec: TaskSpec;
@@ -53,159 +32,184 @@ export interface PreparedRun {
   readonly schedule: RunSchedule;
   readonly train: Dataset;
   readonly validation: readonly Dataset[];
-  /** Splits without labels, which a GLUE submission is made of. */
-  readonly test: readonly DataSplit[];
   readonly warnings: readonly string[];
 }
 
-/** Reads a model's folder: config.json, the family that handles it, the tokenizer's files. */
-export async function openModelFiles(
-  { model, tokenizer, maxLength }: Pick<RunConfig, "model" | "tokenizer" | "maxLength">,
-  sources: Sources,
-): Promise<ModelFiles> {
-  const dir = await sources.model(model);
-  const path = join(dir, "config.json");
-  const rawConfig = readJsonObject(path);
-  const plugin = sources.plugins.pluginFor(String(rawConfig["model_type"]));
-  const config = plugin.parseConfig(rawConfig);
-  const limits = plugin.limits(config);
-  if (maxLength > limits.maxLength) {
-    throw errors.flag(
-      "max-length",
-      `must be at most ${limits.maxLength} for this model, got ${maxLength}`,
-    );
-  }
-  const source = readTokenizer(
-    tokenizer === null ? dir : await sources.model(tokenizer),
-    plugin.tokenizer,
-  );
-  const tokenize = { tokenizer: source, maxLength, vocabSize: limits.vocabSize, modelConfig: path };
-  return { dir, rawConfig, plugin, config, tokenize };
+/** A run as far as it could be prepared, and all that was found. */
+export interface Inspection extends Findings {
+  /** Undefined where a problem stands in the way of knowing the rest. */
+  readonly run: PreparedRun | undefined;
 }
 
 /**
- * Reads and checks the data, resolves ranks and schedule, declares the model. Throws the first of all that would make the
- * run fail later; what is only suspicious is a warning.
+ * Reads and checks the data, then the model's files, resolves ranks and schedule, declares the model. Throws the first of all
+ * that would make the run fail later, the data's faults first; what is only suspicious is a warning.
  */
 export async function prepareRun(config: RunConfig, sources: Sources): Promise<PreparedRun> {
-  const glue = isGlueTask(config.task) ? glueTasks[config.task] : undefined;
-  const kind = glue?.kind ?? (config.task === "regression" ? "regression" : "classification");
-  const data = await sources.data(config.data, glue);
-  const splits = locateSplits(data, {
-    task: glue,
-    ...(config.evalData === null ? {} : { validation: config.evalData }),
+  const run = await look(config, sources, (problem) => {
+    throw problem;
   });
-  const files = await openModelFiles(config, sources);
-  const spec = readSpec(config, glue, kind);
-  const train = await loadTrain(splits, data, spec, files.tokenize);
-  const labelled = { ...spec, labelNames: train.labelNames };
-  const validation: Dataset[] = [];
-  for (const split of splits.filter(({ role }) => role === "validation")) {
-    validation.push(await loadDataset(split, labelled, files.tokenize));
-  }
-  const task = taskSpec(glue, kind, train.labelNames);
-  const declared = declareRunModel(files, task, config);
-  const target = isOneOf(config.method, adapting) ? targetOf(config, declared) : undefined;
-  const { findings, ...schedule } = resolveSchedule(config, train.lengths.length);
-  const [problem] = [...(target?.findings.problems ?? []), ...findings.problems];
-  if (problem) throw problem;
-  const none = validation.length === 0 ? ["no validation split: nothing is evaluated"] : [];
-  const warnings = [
-    ...train.warnings,
-    ...validation.flatMap((dataset) => dataset.warnings),
-    ...none,
-    ...(target?.findings.warnings ?? []),
-    ...findings.warnings,
-  ];
-  const test = splits.filter(({ role }) => role === "test");
+  if (run === undefined) throw new Error("internal: a run is not prepared, and nothing says why");
+  return run;
+}
+
+/** The same, but goes on after a problem wherever that can tell of more. */
+export async function inspectRun(config: RunConfig, sources: Sources): Promise<Inspection> {
+  const problems: AdaloraError[] = [];
+  const run = await look(config, sources, (problem) => void problems.push(problem));
+  return { run: problems.length === 0 ? run : undefined, problems, warnings: run?.warnings ?? [] };
+}
+
+// --- internal ---
+
+type OnProblem = (problem: AdaloraError) => void;
+
+async function look(
+  config: RunConfig,
+  sources: Sources,
+  onProblem: OnProblem,
+): Promise<PreparedRun | undefined> {
+  const attempt = attempting(onProblem);
+  const data = await readData(config, sources, attempt);
+  const { glue, kind } = namedTask(config.task);
+  const spec = taskSpec(glue, kind, data.labelNames);
+  await attempt(() => checkOptions(config, spec));
+  const files = await attempt(() => openModelFiles(config, sources));
+  const declared = files && (await attempt(() => declareRunModel(files, spec, config)));
+  if (files && declared) await attempt(() => checkWeights(files, declared));
+  const ranks = declared && (await attempt(() => resolveRanks(config, declared)));
+  const course = data.train && resolveCourse(config, data.train);
+  const findings = [ranks?.findings, course?.findings].filter((one) => one !== undefined);
+  for (const problem of findings.flatMap(({ problems }) => problems)) onProblem(problem);
+  const datasets = files && (await tokenizeAll(data, files, attempt));
+  if (!files || !declared || !ranks || !course || !datasets?.train) return undefined;
+  const { train, validation } = datasets;
+  const labels = glue === undefined && kind === "classification" ? data.labelNames : undefined;
+  const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
   return {
-    config,
+    config: { ...withAbsolutePaths(config), ...resolved },
     files,
-    spec: task,
+    spec,
     declared,
-    target,
-    schedule,
+    target: ranks.target,
+    schedule: course.schedule,
     train,
     validation,
-    test,
-    warnings,
+    warnings: [
+      ...[train, ...validation].flatMap(({ warnings }) => warnings),
+      ...(validation.length === 0 ? ["no validation split: nothing is evaluated"] : []),
+      ...findings.flatMap(({ warnings }) => warnings),
+    ],
   };
 }
 
-/** The data's columns and labels, as the configuration names them. */
-export function readSpec(
-  {
-    textColumn,
-    pairColumn,
-    labelColumn,
-    limit,
-  }: Pick<RunConfig, "textColumn" | "pairColumn" | "labelColumn" | "limit">,
-  task: GlueTask | undefined,
-  kind: Task,
-): ReadSpec {
-  return {
-    task,
-    kind,
-    labels: "required",
-    ...(textColumn === null ? {} : { textColumn }),
-    ...(pairColumn === null ? {} : { pairColumn }),
-    ...(labelColumn === null ? {} : { labelColumn }),
-    ...(limit === null ? {} : { limit }),
+type Attempt = <T>(step: () => T | Promise<T>) => Promise<T | undefined>;
+
+/** Runs a step; what a user caused goes to `onProblem`, and the step then has no result. */
+function attempting(onProblem: OnProblem): Attempt {
+  return async (step) => {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof AdaloraError)) throw error;
+      onProblem(error);
+      return undefined;
+    }
   };
 }
 
-/** A task's output and metrics. Data of one's own is scored by accuracy, with F1 for two classes; scores by correlation. */
-export function taskSpec(
-  glue: GlueTask | undefined,
-  kind: Task,
-  labelNames: readonly string[] | undefined,
-): TaskSpec {
-  if (kind === "regression") {
-    return {
-      glue,
-      kind,
-      scored: glue ?? { metrics: ["pearson", "spearmanr"] },
-      labelNames: undefined,
-      width: 1,
-    };
+interface ReadSplit {
+  readonly name: string;
+  readonly set: ExampleSet;
+}
+
+interface ReadData {
+  readonly train: ReadSplit | undefined;
+  readonly validation: readonly ReadSplit[];
+  readonly labelNames: readonly string[] | undefined;
+}
+
+/** Reads the training split, and with its class names the validation splits. */
+async function readData(config: RunConfig, sources: Sources, attempt: Attempt): Promise<ReadData> {
+  const { glue, kind } = namedTask(config.task);
+  const splits = (await attempt(() => findSplits(config, sources))) ?? [];
+  const read = async (split: DataSplit | undefined, labelNames?: readonly string[]) => {
+    const spec = { ...readSpec(config, glue, kind), ...(labelNames ? { labelNames } : {}) };
+    const set = split && (await attempt(() => readExamples(split, spec)));
+    return set && { name: split.name, set };
+  };
+  const train = await read(splits.find(({ role }) => role === "train"));
+  const labelNames = train?.set.labelNames ?? config.labels ?? glue?.labelNames;
+  const validation: ReadSplit[] = [];
+  for (const split of splits.filter(({ role }) => role === "validation")) {
+    const one = await read(split, labelNames);
+    if (one) validation.push(one);
   }
-  const width = labelNames?.length ?? 2;
-  const own: Scored = { metrics: width === 2 ? ["accuracy", "f1"] : ["accuracy"] };
-  return { glue, kind, scored: glue ?? own, labelNames, width };
+  return { train, validation, labelNames };
 }
 
-export function declareRunModel(
-  { plugin, config }: ModelFiles,
-  { kind, width }: TaskSpec,
-  { clsDropout, dropout }: Pick<RunConfig, "clsDropout" | "dropout">,
-): DeclaredModel {
-  const overrides = {
-    ...(dropout === null ? {} : { hidden: dropout, attention: dropout }),
-    ...(clsDropout === null ? {} : { head: clsDropout }),
-  };
-  return declareModel(plugin, config, { task: kind, labels: width, dropout: overrides });
+async function findSplits(config: RunConfig, sources: Sources): Promise<readonly DataSplit[]> {
+  const { glue } = namedTask(config.task);
+  const place = await sources.data(config.data, glue);
+  const validation = config.evalData ?? undefined;
+  const splits = splitsAt(place, { task: glue, validation });
+  const [train, ...more] = splits.filter(({ role }) => role === "train");
+  if (train && more.length === 0) return splits;
+  const hint = "name a folder with train.* or a file";
+  throw errors.file(place.path, "holds no training split", hint);
 }
 
-async function loadTrain(
-  splits: readonly DataSplit[],
-  data: string,
-  spec: ReadSpec,
-  tokenize: TokenizeOptions,
-): Promise<Dataset> {
-  const [split, ...more] = splits.filter(({ role }) => role === "train");
-  if (!split || more.length > 0)
-    throw errors.file(data, "holds no training split", "name a folder with train.* or a file");
-  return loadDataset(split, spec, tokenize);
+/** What a task has no use for, or no such thing as. */
+function checkOptions({ metric, labels, task }: RunConfig, spec: TaskSpec): void {
+  if (labels !== null && (spec.glue !== undefined || spec.kind === "regression")) {
+    throw errors.unusable("--labels", `task ${task}`, "it names the classes of your own data");
+  }
+  const known = metricNames(spec);
+  if (metric !== null && !known.includes(metric)) {
+    throw errors.flag("metric", `must be one of ${known.join(", ")}, got "${metric}"`);
+  }
 }
 
-function targetOf(config: RunConfig, declared: DeclaredModel) {
+/** The checkpoint's names and shapes against the declared model; no number is read. */
+function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): void {
+  matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir);
+}
+
+function resolveRanks(config: RunConfig, declared: DeclaredModel) {
+  if (!isOneOf(config.method, adapting)) return { target: undefined, findings: undefined };
   const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
-  return resolveTarget(config, { parameters: backboneParameters(declared), matrices });
+  const parameters = backboneParameters(declared);
+  const { findings, ...target } = resolveTarget(config, { parameters, matrices });
+  return { target, findings };
 }
 
-/** Parameters of the pretrained model, heads left out. */
-export function backboneParameters({ tree, plugin }: DeclaredModel): number {
-  return [...tree.parameters.values()]
-    .filter(({ name }) => !plugin.adapters.trainable.some((pattern) => pattern.test(name)))
-    .reduce((sum, { length }) => sum + length, 0);
+function resolveCourse(config: RunConfig, { set }: ReadSplit) {
+  const { findings, ...schedule } = resolveSchedule(config, set.examples.length);
+  return { schedule, findings };
+}
+
+async function tokenizeAll({ train, validation }: ReadData, files: ModelFiles, attempt: Attempt) {
+  const tokenized = async (split: ReadSplit | undefined): Promise<Dataset | undefined> =>
+    split && attempt(() => tokenizeExamples(split.name, split.set, files.tokenize));
+  const sets: Dataset[] = [];
+  const first = await tokenized(train);
+  for (const split of validation) {
+    const one = await tokenized(split);
+    if (one) sets.push(one);
+  }
+  return { train: first, validation: sets };
+}
+
+/** Names that are paths here, in a form that is one from anywhere. */
+function withAbsolutePaths(config: RunConfig): RunConfig {
+  const { model, tokenizer, data, evalData } = config;
+  const absolute = <P extends string | null>(name: P) =>
+    name !== null && existsSync(name) ? resolve(name) : name;
+  return {
+    ...config,
+    model: absolute(model),
+    tokenizer: absolute(tokenizer),
+    data: absolute(data),
+    evalData: absolute(evalData),
+  };
 }

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Backend } from "../backend.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
 import { writePeftAdapter } from "../io/peft.ts";
@@ -8,21 +8,10 @@ import { adaLoraAdapter, loraAdapter } from "./adapter-files.ts";
 import type { Dataset } from "./dataset.ts";
 import type { Predictions } from "./evaluate.ts";
 import { isOneOf, adapting, decomposing } from "./method.ts";
-import type { PreparedRun, TaskSpec } from "./prepare.ts";
+import type { PreparedRun } from "./prepare.ts";
+import { runFiles } from "./run-folder.ts";
+import type { TaskSpec } from "./task-spec.ts";
 import type { Trainer } from "./trainer.ts";
-
-/** The names in a run's folder. */
-export const runFiles = {
-  config: "config.json",
-  metrics: "metrics.json",
-  log: "log.jsonl",
-  ranks: "rank_pattern.json",
-  adapter: "adapter",
-  bestAdapter: "best_adapter",
-  model: "model",
-  tensorboard: "tensorboard",
-  checkpoints: "checkpoints",
-} as const;
 
 /** Ranks of the adapted matrices by path, "….lora_E", as the authors' `rank_pattern.json` spells them. */
 export function rankPattern(trainer: Trainer): Record<string, number> {
@@ -34,18 +23,19 @@ export function rankPattern(trainer: Trainer): Record<string, number> {
 
 /**
  * Writes what was trained: a PEFT adapter into `adapter/` for methods with adapters, a whole checkpoint into `model/` for
- * those that change the model itself. Returns the folder's name.
+ * those that change the model itself; the best so far into `best_adapter/` or `best_model/`.
  */
 export function writeTrained(
   dir: string,
   backend: Backend,
   run: PreparedRun,
   trainer: Trainer,
-  folder: string,
+  which: "last" | "best",
 ): void {
   const { config, target, schedule } = run;
   if (!isOneOf(config.method, adapting) || !target) {
-    writeModel(join(dir, runFiles.model), backend, run);
+    const folder = which === "last" ? runFiles.model : runFiles.bestModel;
+    writeModel(join(dir, folder), backend, run);
     return;
   }
   const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
@@ -65,10 +55,11 @@ export function writeTrained(
         regOrthCoef: config.regOrthCoef,
       })
     : loraAdapter(backend, parts, trainer.kept(), common);
+  const folder = which === "last" ? runFiles.adapter : runFiles.bestAdapter;
   writePeftAdapter(join(dir, folder), adapter);
 }
 
-/** A whole checkpoint in transformers' layout. */
+/** A whole checkpoint in transformers' layout, with its tokenizer; config.json comes last. */
 function writeModel(dir: string, backend: Backend, { files, declared, spec }: PreparedRun): void {
   const tensors = [...declared.tree.parameters.values()].map(({ name, storedShape, buffer }) => {
     const bytes = () =>
@@ -82,7 +73,11 @@ function writeModel(dir: string, backend: Backend, { files, declared, spec }: Pr
     id2label: Object.fromEntries(labels.map((label, i) => [String(i), label])),
     label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
   };
-  writeJson(join(dir, "config.json"), { ...files.rawConfig, ...named });
+  const { tokenizer } = files.tokenize;
+  for (const { path, bytes } of tokenizer.files) writeFileAtomic(join(dir, basename(path)), bytes);
+  if (Object.keys(tokenizer.config).length > 0)
+    writeJson(join(dir, "tokenizer_config.json"), tokenizer.config);
+  writeJson(join(dir, runFiles.config), { ...files.rawConfig, ...named });
 }
 
 export function writeJson(path: string, value: object): void {

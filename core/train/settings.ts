@@ -20,17 +20,17 @@ const task = {
     also: ["task-name"],
     hint: "NAME",
   }),
-  model: text(null, "folder of the pretrained model", {
+  model: text(null, "the pretrained model: a folder, or a model of the hub", {
     also: ["model-name-or-path"],
-    hint: "DIR",
+    hint: "DIR|org/name",
   }),
   tokenizer: text(null, "the tokenizer's folder (default: the model's)", {
     also: ["tokenizer-name"],
     hint: "DIR",
   }),
-  data: text(null, "training data: a folder with the task's files, or a file", {
+  data: text(null, "a folder with the task's files, a file to train on, or a data set of the hub", {
     also: ["data-dir", "train-file"],
-    hint: "PATH",
+    hint: "PATH|org/name",
   }),
   evalData: text(null, "evaluation data, where --data names a file", {
     also: ["validation-file"],
@@ -39,6 +39,7 @@ const task = {
   textColumn: text(null, "column of the text (default: the task's)", { hint: "NAME" }),
   pairColumn: text(null, "column of the second text (default: the task's)", { hint: "NAME" }),
   labelColumn: text(null, "column of the label (default: the task's)", { hint: "NAME" }),
+  labels: list("class names in the order of their numbers (default: the task's, or the data's)"),
   limit: integer(null, "use the first N rows of each split only", { min: 1 }),
   maxLength: integer(128, "tokens of an example; longer ones are cut", {
     min: 2,

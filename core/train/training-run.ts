@@ -49,7 +49,8 @@ export interface Speed {
 
 /** Who watches a run: logs, progress line, early exits. */
 export interface TrainingObserver {
-  onResume(progress: Progress, damaged: readonly string[]): void;
+  /** Where to go on from: undefined where no checkpoint is whole, so that the run starts anew. */
+  onResume(progress: Progress | undefined, damaged: readonly string[]): void;
   onStep(report: StepReport, speed: Speed): void;
   onEvaluation(step: number, evaluations: readonly Evaluation[], isBest: boolean): void;
   onCheckpoint(step: number): void;
@@ -114,10 +115,10 @@ const unstarted: LoopState = { best: null, evaluationsSinceBest: 0, isOver: fals
 
 function startFrom(setup: TrainingSetup, observer: TrainingObserver): LoopState {
   const { checkpointDir, backend, trainer, fingerprint } = setup;
-  const resumed = resumeNewest(checkpointDir, backend, trainer, fingerprint);
-  if (!resumed) return unstarted;
-  observer.onResume(resumed.progress, resumed.damaged);
-  const { best, evaluationsSinceBest } = resumed.progress;
+  const { progress, damaged } = resumeNewest(checkpointDir, backend, trainer, fingerprint);
+  observer.onResume(progress, damaged);
+  if (!progress) return unstarted;
+  const { best, evaluationsSinceBest } = progress;
   const patience = setup.options.earlyStopping;
   return { best, evaluationsSinceBest, isOver: patience > 0 && evaluationsSinceBest >= patience };
 }

@@ -64,7 +64,7 @@ export interface Told {
   readonly reports: StepReport[];
   readonly evaluations: { step: number; isBest: boolean; evaluations: readonly Evaluation[] }[];
   readonly checkpoints: number[];
-  readonly resumed: { progress: Progress; damaged: readonly string[] }[];
+  readonly resumed: { progress: Progress | undefined; damaged: readonly string[] }[];
 }
 
 export interface Interruptions {

@@ -46,7 +46,7 @@ describe("resume continues to the bit, with dropout, accumulation and in the mid
         const second = create(run);
         const rest = await train(second, { resume: true });
         const from = how.startsWith("stopped") ? 5 : 4;
-        expect(rest.resumed.map(({ progress }) => progress.step)).toEqual([from]);
+        expect(rest.resumed.map(({ progress }) => progress?.step)).toEqual([from]);
         expect(rest.reports).toEqual(told.reports.slice(from));
         expect(rest.outcome).toEqual(told.outcome);
         expect(stateOf(second.backend, second)).toEqual(stateOf(whole.backend, whole));
@@ -111,7 +111,7 @@ describe("damage", () => {
       damage();
       const second = create();
       const { resumed, outcome } = await train(second, { resume: true });
-      expect(resumed.map(({ progress }) => progress.step)).toEqual([4]);
+      expect(resumed.map(({ progress }) => progress?.step)).toEqual([4]);
       expect(resumed[0]?.damaged).toHaveLength(1);
       expect(resumed[0]?.damaged[0]).toMatch(says);
       expect(outcome.steps).toBe(12);
@@ -127,7 +127,8 @@ describe("damage", () => {
       );
     const fresh = create();
     const before = stateOf(fresh.backend, fresh);
-    expect(resumeNewest(dir, fresh.backend, fresh.trainer, "this run")).toBeUndefined();
+    const { progress, damaged } = resumeNewest(dir, fresh.backend, fresh.trainer, "this run");
+    expect([progress, damaged.length]).toEqual([undefined, 2]);
     expect(stateOf(fresh.backend, fresh)).toEqual(before);
     expect([fresh.trainer.steps, fresh.trainer.passes]).toEqual([0, 0]);
   });
@@ -142,7 +143,7 @@ describe("damage", () => {
     expect(stepsIn(dir)).toEqual([4]);
     const third = create({ options });
     const { resumed } = await train(third, { resume: true });
-    expect(resumed.map(({ progress, damaged }) => [progress.step, damaged.length])).toEqual([
+    expect(resumed.map(({ progress, damaged }) => [progress?.step, damaged.length])).toEqual([
       [4, 0],
     ]);
   });
@@ -172,7 +173,10 @@ describe("a checkpoint of another run", () => {
 describe("files", () => {
   test("no folder means nothing to resume", () => {
     const { backend, trainer } = create();
-    expect(resumeNewest(join(dir, "none"), backend, trainer, "this run")).toBeUndefined();
+    expect(resumeNewest(join(dir, "none"), backend, trainer, "this run")).toEqual({
+      progress: undefined,
+      damaged: [],
+    });
     expect(stepsIn(join(dir, "none"))).toEqual([]);
   });
 

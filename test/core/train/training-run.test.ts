@@ -83,7 +83,7 @@ describe("the loop", () => {
 
   test("resume without a checkpoint starts anew", async () => {
     const { resumed, outcome } = await train(create(), { resume: true });
-    expect(resumed).toEqual([]);
+    expect(resumed).toEqual([{ progress: undefined, damaged: [] }]);
     expect(outcome.steps).toBe(12);
   });
 });

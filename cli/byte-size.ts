@@ -1,0 +1,9 @@
+const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** A size in the largest unit that leaves at least 1 of it: "512 B", "1.4 GiB". */
+export function byteSize(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10);
+  const unit = Math.min(units.length - 1, power);
+  const value = bytes / 1024 ** unit;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}

@@ -1,0 +1,46 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { errors } from "../errors.ts";
+import { isJsonObject, type JsonObject, readJsonObject } from "../io/json-file.ts";
+import type { RunResult } from "./execute.ts";
+import { runFiles } from "./run-folder.ts";
+
+/** The result of a run that ended, from its metrics and ranks. Throws E_FILE where they are not what a run writes. */
+export function readFinishedRun(out: string): RunResult {
+  const path = join(out, runFiles.metrics);
+  const raw = readJsonObject(path);
+  const ranks = join(out, runFiles.ranks);
+  const { steps, seconds, stopped_by, best, majority_baseline: majority } = raw;
+  if (typeof steps !== "number" || typeof seconds !== "number") {
+    throw errors.file(path, "does not hold a run's steps and seconds");
+  }
+  return {
+    steps,
+    seconds,
+    stoppedBy: stopped_by === "early stopping" ? "early stopping" : "end",
+    best: isJsonObject(best) ? { step: Number(best["step"]), value: Number(best["value"]) } : null,
+    final: [],
+    metrics: Object.fromEntries(
+      Object.entries(objectIn(raw, "metrics", path)).map(([split, metrics]) => [
+        split,
+        numbersIn(metrics),
+      ]),
+    ),
+    majority: typeof majority === "number" ? majority : undefined,
+    ranks: existsSync(ranks) ? numbersIn(readJsonObject(ranks)) : {},
+  };
+}
+
+function objectIn(raw: JsonObject, key: string, path: string): JsonObject {
+  const value = raw[key];
+  if (isJsonObject(value)) return value;
+  throw errors.config(path, key, "an object", value);
+}
+
+/** An undefined metric is NaN, which JSON writes as null. */
+function numbersIn(value: unknown): Record<string, number> {
+  const entries = isJsonObject(value) ? Object.entries(value) : [];
+  return Object.fromEntries(
+    entries.map(([name, number]) => [name, typeof number === "number" ? number : Number.NaN]),
+  );
+}

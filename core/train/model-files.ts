@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import type { DataSplit } from "../data/examples.ts";
+import type { GlueTask } from "../data/glue-tasks.ts";
+import { locateSplits, namedSplits, type SplitWishes } from "../data/splits.ts";
+import { errors } from "../errors.ts";
+import { readJsonObject } from "../io/json-file.ts";
+import type { ModelPlugin } from "../plugin.ts";
+import { readTokenizer } from "../text/load-tokenizer.ts";
+import type { RunConfig } from "./config.ts";
+import type { TokenizeOptions } from "./dataset.ts";
+import { type DeclaredModel, declareModel } from "./open-model.ts";
+import type { TaskSpec } from "./task-spec.ts";
+
+/** Where models and data come from: the hub for names, the disk for paths. */
+export interface Sources {
+  readonly plugins: { readonly pluginFor: (modelType: string) => ModelPlugin };
+  /** A local folder with config.json, weights and tokenizer. */
+  model(name: string): Promise<string>;
+  /** A local folder with a PEFT adapter. */
+  adapter(name: string): Promise<string>;
+  /** The data of a name; null: the task's own data set on the hub. */
+  data(name: string | null, task: GlueTask | undefined): Promise<DataPlace>;
+}
+
+/** A folder or file, or a data set of the hub: then its files by the names of the splits. */
+export interface DataPlace {
+  readonly path: string;
+  readonly splits?: ReadonlyMap<string, readonly string[]>;
+}
+
+/** A model's folder, read but without weights. */
+export interface ModelFiles {
+  readonly dir: string;
+  readonly rawConfig: Readonly<Record<string, unknown>>;
+  readonly plugin: ModelPlugin;
+  readonly config: object;
+  readonly tokenize: TokenizeOptions;
+}
+
+/** The splits of some data, in the order train, validation, test. Throws as locateSplits does. */
+export function splitsAt({ path, splits }: DataPlace, wishes: SplitWishes): readonly DataSplit[] {
+  return splits === undefined ? locateSplits(path, wishes) : namedSplits(splits, wishes);
+}
+
+/** Reads a model's folder: config.json, the family that handles it, the tokenizer's files. */
+export async function openModelFiles(
+  { model, tokenizer, maxLength }: Pick<RunConfig, "model" | "tokenizer" | "maxLength">,
+  sources: Sources,
+): Promise<ModelFiles> {
+  const dir = await sources.model(model);
+  const path = join(dir, "config.json");
+  const rawConfig = readJsonObject(path);
+  const plugin = sources.plugins.pluginFor(String(rawConfig["model_type"]));
+  const config = plugin.parseConfig(rawConfig);
+  const limits = plugin.limits(config);
+  if (maxLength > limits.maxLength) {
+    throw errors.flag(
+      "max-length",
+      `must be at most ${limits.maxLength} for this model, got ${maxLength}`,
+    );
+  }
+  const source = readTokenizer(
+    tokenizer === null ? dir : await sources.model(tokenizer),
+    plugin.tokenizer,
+  );
+  const tokenize = { tokenizer: source, maxLength, vocabSize: limits.vocabSize, modelConfig: path };
+  return { dir, rawConfig, plugin, config, tokenize };
+}
+
+/** Declares the model for a task, with the dropout that the run asks for. */
+export function declareRunModel(
+  { plugin, config }: Pick<ModelFiles, "plugin" | "config">,
+  { kind, width }: Pick<TaskSpec, "kind" | "width">,
+  { clsDropout, dropout }: Pick<RunConfig, "clsDropout" | "dropout">,
+): DeclaredModel {
+  const overrides = {
+    ...(dropout === null ? {} : { hidden: dropout, attention: dropout }),
+    ...(clsDropout === null ? {} : { head: clsDropout }),
+  };
+  return declareModel(plugin, config, { task: kind, labels: width, dropout: overrides });
+}
+
+/** Parameters of the pretrained model, heads left out. */
+export function backboneParameters({ tree, plugin }: DeclaredModel): number {
+  return [...tree.parameters.values()]
+    .filter(({ name }) => !plugin.adapters.trainable.some((pattern) => pattern.test(name)))
+    .reduce((sum, { length }) => sum + length, 0);
+}

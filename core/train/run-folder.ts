@@ -1,0 +1,44 @@
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+/** The names in a run's folder. */
+export const runFiles = {
+  config: "config.json",
+  metrics: "metrics.json",
+  log: "log.jsonl",
+  ranks: "rank_pattern.json",
+  adapter: "adapter",
+  bestAdapter: "best_adapter",
+  model: "model",
+  bestModel: "best_model",
+  tensorboard: "tensorboard",
+  checkpoints: "checkpoints",
+} as const;
+
+const names: ReadonlySet<string> = new Set([...Object.values(runFiles), "report.html"]);
+
+/** Whether a name in a folder is a run's, or what a killed run left of one that it was writing. */
+function isRunFile(name: string): boolean {
+  const [, unfinished] = /^\.(.+)\.(?:tmp-\d+|replaced)$/.exec(name) ?? [];
+  const meant = unfinished ?? name;
+  return names.has(meant) || /^predictions[._-]/.test(meant);
+}
+
+/** The names of a run's files in a folder, which need not exist. */
+export function runFilesIn(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder).filter(isRunFile) : [];
+}
+
+/** Whether a folder holds a run that ended: its metrics are written last. */
+export function isFinishedRun(folder: string): boolean {
+  return existsSync(join(folder, runFiles.metrics));
+}
+
+/** Removes a run from a folder, and nothing else in it; the metrics first, so that what is left is not taken for a whole run. */
+export function clearRun(folder: string): void {
+  const found = runFilesIn(folder);
+  const first = found.filter((name) => name === runFiles.metrics);
+  for (const name of [...first, ...found]) {
+    rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,80 @@
+import type { Backend } from "../backend.ts";
+import { createCountingBackend, elementBytes } from "../backend/counting.ts";
+import { evaluationBatches } from "../data/batching.ts";
+import { Run } from "../run.ts";
+import type { RunConfig } from "./config.ts";
+import { createTrainer } from "./create-trainer.ts";
+import { batchOf, type Dataset } from "./dataset.ts";
+import { adapting, isOneOf } from "./method.ts";
+import { declareRunModel } from "./model-files.ts";
+import type { PreparedRun } from "./prepare.ts";
+
+/** What a run takes, in bytes, known without doing it. */
+export interface RunNeeds {
+  /** Memory of the parameters that stay as they are. */
+  readonly weights: number;
+  /** Memory of what is trained and of the largest batch: the most that is allocated at once. */
+  readonly training: number;
+  /** One checkpoint on the disk. */
+  readonly checkpoint: number;
+  /** All that the run may have on the disk at once. */
+  readonly disk: number;
+}
+
+/**
+ * Takes one training step on the longest rows, and one evaluation, on a backend that only counts. The longest rows seldom come
+ * together: this is an upper bound.
+ */
+export function runNeeds(run: PreparedRun): RunNeeds {
+  const { config, files, spec, train, validation } = run;
+  const backend = createCountingBackend(typesOf(config));
+  const declared = declareRunModel(files, spec, config);
+  const { adapted, trainer } = createTrainer(backend, { ...run, declared });
+  trainer.step([longestBatch(train, config.batchSize)]);
+  for (const dataset of validation) {
+    const batch = longestBatch(dataset, config.evalBatchSize);
+    const forward = new Run(backend, { training: false });
+    forward.scope(() => void adapted.model.forward(forward, batch));
+  }
+  const master = elementBytes[backend.master];
+  const state = Object.values(trainer.state).reduce((sum, { length }) => sum + length, 0);
+  const checkpoint = state * master;
+  const all = [...adapted.tree.parameters.values()];
+  const frozen = all.filter(({ requiresGrad }) => !requiresGrad);
+  return {
+    weights: frozen.reduce(
+      (sum, { buffer }) => sum + buffer.length * elementBytes[buffer.dtype],
+      0,
+    ),
+    training: backend.memory().peak,
+    checkpoint,
+    disk: checkpointsAtOnce(run) * checkpoint + resultBytes(run, trainer.arena.length, all),
+  };
+}
+
+// --- internal ---
+
+function typesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "master"> {
+  if (device === "reference") return { activation: "f64", master: "f64" };
+  return { activation: dtype, master: "f32" };
+}
+
+function longestBatch(dataset: Dataset, size: number) {
+  return batchOf(dataset, evaluationBatches(dataset.lengths, size)[0] ?? []);
+}
+
+/** Those that are kept, and the one that is written before the oldest is removed; one for an interruption at least. */
+function checkpointsAtOnce({ config, schedule }: PreparedRun): number {
+  const written = Math.floor((schedule.steps - 1) / config.saveSteps) + 1;
+  return Math.min(written, config.saveLimit + 1);
+}
+
+/** The adapters, the best and the last, or the model: in f32, whatever the backend computes in. */
+function resultBytes(
+  { config }: PreparedRun,
+  trained: number,
+  parameters: readonly { readonly length: number }[],
+): number {
+  const model = parameters.reduce((sum, { length }) => sum + length, 0);
+  return 4 * 2 * (isOneOf(config.method, adapting) ? trained : model);
+}
