@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Backend } from "../../../core/backend.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { resumeNewest, saveCheckpoint } from "../../../core/train/checkpoint.ts";
+import { predict } from "../../../core/train/evaluate.ts";
+import type { AllocatorOptions } from "../../../core/adalora/rank-allocator.ts";
+import { guarded } from "../../helpers/guarded-backend.ts";
+import {
+  type TinyOptions,
+  tinyAllocator,
+  tinyBatch,
+  tinyDataset,
+  tinyModel,
+  tinyTrainer,
+} from "../../helpers/tiny-model.ts";
+
+let dir = "";
+beforeAll(() => (dir = mkdtempSync(join(tmpdir(), "guarded-"))));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** The whole AdaLoRA schedule of 12 steps, two micro-batches each, dropout on. */
+function trained(
+  backend: Backend,
+  allocator: AllocatorOptions | undefined = tinyAllocator,
+  model: TinyOptions = {},
+  afterStep: () => void = () => {},
+) {
+  const labels = model.labels ?? 2;
+  const adapted = tinyModel(backend, { dropout: 0.1, ...model });
+  const trainer = tinyTrainer(backend, adapted, { allocator }, labels);
+  const reports = Array.from({ length: 12 }, (_, i) => {
+    const report = trainer.step([tinyBatch([i, i + 1, i + 2]), tinyBatch([i + 3])]);
+    afterStep();
+    return report;
+  });
+  trainer.finish();
+  return { adapted, trainer, reports };
+}
+
+describe("on a device whose memory the host cannot see", () => {
+  test("every AdaLoRA step, allocator included, downloads once and gives the reference's numbers", () => {
+    const plain = trained(createReferenceBackend());
+    const guard = guarded(createReferenceBackend());
+    let before = 0;
+    const perStep: number[] = [];
+    const opaque = trained(guard.backend, tinyAllocator, {}, () => {
+      perStep.push(guard.downloads() - before);
+      before = guard.downloads();
+    });
+    expect(perStep).toEqual(Array<number>(12).fill(1));
+    expect(opaque.reports).toEqual(plain.reports);
+    expect(opaque.trainer.kept()).toEqual(plain.trainer.kept());
+  });
+
+  for (const [name, allocator, model] of [
+    ["PEFT's semantics", { ...tinyAllocator, semantics: "peft" }, {}],
+    ["magnitude scores", { ...tinyAllocator, importance: "magnitude" }, {}],
+    ["prune-lora", tinyAllocator, { method: "prune-lora" }],
+    ["full fine-tuning of a score", undefined, { method: "full", labels: 1 }],
+  ] as const)
+    test(`${name} too`, () => {
+      const guard = guarded(createReferenceBackend());
+      trained(guard.backend, allocator, model);
+      expect(guard.downloads()).toBe(12);
+    });
+
+  test("evaluation downloads once a batch, a checkpoint once a buffer", () => {
+    const guard = guarded(createReferenceBackend());
+    const { adapted, trainer } = trained(guard.backend);
+    const start = guard.downloads();
+    const options = { width: 2, batchSize: 4 };
+    const { logits } = predict(guard.backend, adapted.model, tinyDataset("test", 10), options);
+    expect(guard.downloads() - start).toBe(3);
+    const progress = { step: 12, passes: 24, best: null, evaluationsSinceBest: 0 };
+    saveCheckpoint(dir, guard.backend, trainer, { ...progress, fingerprint: "f" }, 1);
+    expect(guard.downloads() - start - 3).toBe(Object.keys(trainer.state).length);
+
+    const other = guarded(createReferenceBackend());
+    const resumed = tinyModel(other.backend, { dropout: 0.1, seed: 5 });
+    const second = tinyTrainer(other.backend, resumed, { allocator: tinyAllocator });
+    resumeNewest(dir, other.backend, second, "f");
+    const again = predict(other.backend, resumed.model, tinyDataset("test", 10), options);
+    expect(again.logits).toEqual(logits);
+  });
+
+  test("the guard itself refuses every other way to the numbers", () => {
+    const guard = guarded(createReferenceBackend());
+    const { backend } = guard;
+    const buffer = backend.alloc("f64", 3);
+    expect([buffer.dtype, buffer.length]).toEqual(["f64", 3]);
+    expect(() => Reflect.get(buffer, "data")).toThrow("a device buffer has no data for the host");
+    expect(() => Object.keys(buffer)).toThrow("a device buffer was listed on the host");
+    backend.upload(buffer, [1, 2, 3]);
+    expect(Array.from(backend.download(backend.view(buffer, 1, 2)))).toEqual([2, 3]);
+    expect(guard.downloads()).toBe(1);
+  });
+});

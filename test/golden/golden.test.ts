@@ -1,0 +1,46 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Backend } from "../../core/backend.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { createCpuBackend } from "../../ffi/cpu/backend.ts";
+import { available } from "../helpers/available.ts";
+import { checkCase } from "./check.ts";
+import { readCase } from "./golden-case.ts";
+
+const cases = join(import.meta.dir, "cases");
+const names = readdirSync(cases, { withFileTypes: true })
+  .flatMap((entry) => (entry.isDirectory() ? entry.name : []))
+  .toSorted();
+
+/** What each kind of case must compare: a check that compares less would pass by silence. */
+function dueOf(name: string): readonly string[] {
+  if (name === "01-hub-style-fp16-bin") return ["hidden"];
+  if (/^0[12]/.test(name)) return ["gradients", "hidden", "logits", "loss"];
+  if (name === "05-bucket-table") return ["non_negative", "non_positive"];
+  if (name === "05-masking-table")
+    return ["exp_avg_ipt", "exp_avg_unc", "kept", "scores", "threshold", "unpruned"];
+  if (name === "05-schedule-table") return ["budget", "mask", "raises"];
+  const training = ["budget", "final", "grad_norm", "lr", "orth_loss", "task_loss", "threshold"];
+  if (name.startsWith("05-lora")) return training;
+  return [...training, "E_trajectory", "exp_avg_ipt", "exp_avg_unc", "kept"];
+}
+
+function runCases(backend: Backend, dtype: string): void {
+  for (const name of names)
+    test(`${backend.name} ${dtype}: ${name}`, () => {
+      const result = checkCase(backend, readCase(join(cases, name)), dtype);
+      expect(result).toMatchObject({ status: "pass" });
+      expect(Object.keys(result.worst ?? {}).toSorted()).toEqual([...dueOf(name)].toSorted());
+    });
+}
+
+describe("goldens", () => {
+  test("are there", () => expect(names).toHaveLength(12));
+
+  runCases(createReferenceBackend(), "f64");
+});
+
+const cpu = await available(() => createCpuBackend({ threads: 2 }));
+if (cpu.backend) runCases(cpu.backend, "f32");
+else test.skip(`goldens on the cpu (${cpu.reason})`, () => {});
