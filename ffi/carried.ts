@@ -1,7 +1,16 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { errors, invariant } from "../core/errors.ts";
-import { findLibraries, libraryDirs, nativeDir } from "./places.ts";
+import { loadGlobally } from "./libc.ts";
+import { libraryDirs, nativeDir } from "./places.ts";
 
 /** One file inside a released executable. */
 export interface CarriedFile {
@@ -23,9 +32,14 @@ interface Carried {
 let carried: Carried | undefined;
 let unpacked: string | undefined;
 
+/** The C++ runtime, which oneDNN and the tokenizers need and the smallest systems lack. */
+export const CPLUSPLUS = ["libgcc_s.so.1", "libstdc++.so.6"];
+
 /** Told once by a released executable, before anything native is opened. */
 export function carryNativeFiles(files: Carried) {
   carried = files;
+  for (const name of CPLUSPLUS)
+    if (findSystem(name).length === 0) loadGlobally(name, [join(nativeFolder(), name)], "");
 }
 
 /** Whether this is a released executable, with no sources and no compiler to rely on. */
@@ -42,11 +56,13 @@ export function nativeFolder(): string {
 }
 
 /** Where a library of the system is, and after those the copy that an executable carries. */
-export function systemOrCarried(name: string): string[] {
-  const escaped = name.replaceAll(/[.+]/g, "\\$&");
-  const system = findLibraries(new RegExp(`^${escaped}$`), libraryDirs());
-  return isExecutable() ? [...system, join(nativeFolder(), name)] : system;
-}
+export const systemOrCarried = (name: string): string[] =>
+  isExecutable() ? [...findSystem(name), join(nativeFolder(), name)] : findSystem(name);
+
+const findSystem = (name: string) =>
+  libraryDirs()
+    .map((dir) => join(dir, name))
+    .filter((path) => existsSync(path));
 
 /** Writes what is not there yet. Safe beside another process that does the same. */
 export function unpack({ id, files }: Carried, env: NodeJS.ProcessEnv): string {

@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../core/errors.ts";
-import type { CarriedFile } from "../ffi/carried.ts";
+import { type CarriedFile, CPLUSPLUS, systemOrCarried } from "../ffi/carried.ts";
 import { buildKernels } from "../ffi/cpu/build.ts";
-import { CPLUSPLUS, fetchedDnnl } from "../ffi/cpu/dnnl.ts";
+import { fetchedDnnl } from "../ffi/cpu/dnnl.ts";
 import { LEVELS } from "../ffi/cpu/isa.ts";
-import { findLibraries, libraryDirs, nativeDir, projectDir } from "../ffi/places.ts";
+import { nativeDir, projectDir } from "../ffi/places.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { fetchDnnl, isFetched } from "./setup/onednn.ts";
 import { runShown } from "./tools.ts";
@@ -45,7 +45,7 @@ async function nativeFiles(scratch: string): Promise<Map<string, string>> {
 }
 
 function systemLibrary(name: string): string {
-  const found = findLibraries(/./, libraryDirs()).find((path) => basename(path) === name);
+  const [found] = systemOrCarried(name);
   if (found === undefined)
     throw errors.machine(`this system has no ${name}`, "apt-get install libstdc++6");
   return found;

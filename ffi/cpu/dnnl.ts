@@ -1,7 +1,7 @@
 import { CString, type Pointer, read } from "bun:ffi";
 import { join } from "node:path";
-import { isExecutable, nativeFolder, systemOrCarried } from "../carried.ts";
-import { addressOf, loadGlobally, pointerAt } from "../libc.ts";
+import { nativeFolder } from "../carried.ts";
+import { addressOf, pointerAt } from "../libc.ts";
 import { checked, openLibrary } from "../load.ts";
 import { findLibraries, libraryDirs } from "../places.ts";
 
@@ -35,9 +35,6 @@ const STATUS = [
 
 /** oneDNN's words for a status. */
 export const dnnlStatus = (status: number) => STATUS[status] ?? "unknown status";
-
-/** What oneDNN itself needs; the smallest systems lack it, and an executable brings it to them. */
-export const CPLUSPLUS = ["libgcc_s.so.1", "libstdc++.so.6"];
 
 /** dnnl_version_t.cpu_runtime */
 const RUNTIMES: Readonly<Record<number, string>> = {
@@ -82,7 +79,6 @@ export function dnnlCandidates(env: NodeJS.ProcessEnv = process.env): string[] {
 
 /** Opens oneDNN 3.1 or newer, built for OpenMP. The OpenMP runtime must have been opened before. */
 export function openDnnl(candidates = dnnlCandidates()): Dnnl {
-  if (isExecutable()) for (const name of CPLUSPLUS) loadGlobally(name, systemOrCarried(name), HINT);
   const { path, symbols } = openLibrary("oneDNN", candidates, SYMBOLS, HINT, (s) =>
     refusal(readVersion(s.dnnl_version())),
   );
