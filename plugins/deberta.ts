@@ -21,14 +21,12 @@ export const deberta = definePlugin<DebertaConfig>({
     const maxRelative = c.int("max_relative_positions", -1);
     const hidden = c.number("hidden_dropout_prob", 0.1);
     const convKernelSize = c.int("conv_kernel_size", 0);
-    if (c.int("conv_groups", 1) !== 1) {
-      throw errors.config(
-        "config.json",
-        "conv_groups",
-        "1, the only grouping built",
-        raw["conv_groups"],
-      );
-    }
+    const insist = (key: string, holds: boolean, want: string) => {
+      if (!holds) throw errors.config("config.json", key, want, raw[key]);
+    };
+    insist("conv_groups", c.int("conv_groups", 1) === 1, "1, the only grouping built");
+    insist("conv_kernel_size", convKernelSize <= 0 || convKernelSize % 2 === 1, "odd");
+    insist("hidden_size", hiddenSize % heads === 0, `a multiple of ${heads}, the attention heads`);
     return {
       vocabSize: c.size("vocab_size"),
       hiddenSize,
