@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { HostTensor } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { initializeWeights, loadWeights } from "../../../core/nn/load-weights.ts";
+import { initializeWeights, loadWeights, matchWeights } from "../../../core/nn/load-weights.ts";
 import { ModuleScope } from "../../../core/nn/module-scope.ts";
 import type { ModelPlugin } from "../../../core/plugin.ts";
 import { normals } from "../../../core/rng.ts";
@@ -30,15 +30,19 @@ const whole = {
   "toy.conv": stored([1, 1, 2], 8, 9),
 };
 
-function load(tensors: Readonly<Record<string, HostTensor>>, seed = 1) {
-  const backend = createReferenceBackend();
+function toyScope(): ModuleScope {
   const scope = ModuleScope.root();
   const body = scope.child("toy");
   body.linear("dense", 2, 1, 0.5);
   body.layerNorm("norm", 2, 1e-5);
   body.parameter("conv", [1, 2], { normal: 0.5 }, [1, 1, 2]);
   scope.linear("classifier", 2, 2, 0.5);
-  const { tree } = scope;
+  return scope;
+}
+
+function load(tensors: Readonly<Record<string, HostTensor>>, seed = 1) {
+  const backend = createReferenceBackend();
+  const { tree } = toyScope();
   const where = "model.safetensors";
   const entries = new Map(Object.entries(tensors));
   const fresh = loadWeights(backend, tree, entries, plugin, { where, seed });
@@ -49,7 +53,7 @@ function load(tensors: Readonly<Record<string, HostTensor>>, seed = 1) {
   return { fresh: fresh.map(({ name }) => name), numbers };
 }
 
-const without = (key: keyof typeof whole) => {
+const without = (key: keyof typeof whole): Readonly<Record<string, HostTensor>> => {
   const { [key]: _, ...rest } = whole;
   return rest;
 };
@@ -108,6 +112,19 @@ describe("loadWeights", () => {
       "toy.conv must be [1, 1, 2] for this config.json: got [1, 2]",
     );
   });
+});
+
+test("parameters whose numbers come from elsewhere are neither missed nor taken from the checkpoint", () => {
+  const { tree } = toyScope();
+  const given = new Set(["toy.norm.bias", "toy.conv", "classifier.weight"]);
+  const tensors = new Map(Object.entries(without("toy.norm.bias")));
+  const { found, fresh } = matchWeights(tree, tensors, plugin, "model.safetensors", given);
+  expect([...found.keys()].map(({ name }) => name)).toEqual([
+    "toy.dense.weight",
+    "toy.dense.bias",
+    "toy.norm.weight",
+  ]);
+  expect(fresh.map(({ name }) => name)).toEqual(["classifier.bias"]);
 });
 
 test("initializeWeights fills everything as it was declared", () => {
