@@ -1,0 +1,47 @@
+import type { Pointer } from "bun:ffi";
+import type { Dropout } from "../../../core/backend.ts";
+import { type MemoryPool, viewBytes } from "../../memory.ts";
+import type { Dnnl } from "../dnnl.ts";
+import { ELEMENT_BYTES } from "./buffer.ts";
+
+/** What the groups of entries share. */
+export interface CpuContext {
+  /** Path of the compiled kernels. */
+  readonly library: string;
+  readonly dnnl: Dnnl;
+  /** Scratch of at least `floats` floats, the same block for every kernel: it is free again when the call returns. */
+  readonly scratch: (floats: number) => Pointer;
+  /** `dropout` as C reads it, until the next call; NULL without. */
+  readonly dropout: (dropout: Dropout | undefined) => Pointer | null;
+}
+
+/** struct adl_dropout of kernels/philox.h: threshold, scale, key[2], step, site. */
+const DROPOUT_BYTES = 24;
+
+export function cpuContext(library: string, dnnl: Dnnl, pool: MemoryPool): CpuContext {
+  const block = pool.alloc(DROPOUT_BYTES);
+  const fields = new DataView(viewBytes(block, DROPOUT_BYTES));
+  let scratch: { pointer: Pointer; floats: number } | undefined;
+  return {
+    library,
+    dnnl,
+    scratch(floats) {
+      if (scratch === undefined || scratch.floats < floats) {
+        if (scratch !== undefined) pool.free(scratch.pointer);
+        scratch = { pointer: pool.alloc(floats * ELEMENT_BYTES), floats };
+      }
+      return scratch.pointer;
+    },
+    dropout(dropout) {
+      if (dropout === undefined) return null;
+      const { probability, seed, step, site } = dropout;
+      fields.setUint32(0, Math.floor(probability * 2 ** 32), true);
+      fields.setFloat32(4, 1 / (1 - probability), true);
+      fields.setUint32(8, seed[0], true);
+      fields.setUint32(12, seed[1], true);
+      fields.setUint32(16, step, true);
+      fields.setUint32(20, site, true);
+      return block;
+    },
+  };
+}

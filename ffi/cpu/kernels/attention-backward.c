@@ -1,0 +1,267 @@
+#include "attention.h"
+
+typedef struct {
+  const act *dout, *q, *k, *v, *pos_key, *pos_query, *probs; /* of one head from here on */
+  act *dq, *dk, *dv;
+} tensors;
+
+/* A thread's memory. pos_key (reversed) and pos_query are rows of the head's slice; dpos_* their
+ * sums over a group. */
+typedef struct {
+  float *dout, *q, *k, *v_turned, *dk, *dv, *pos_key, *pos_query, *dpos_key, *dpos_query;
+  float *dq, *dropped, *dscores, *factors, *by_query, *by_key;
+  column_range *strips;
+} workspace;
+
+/* Rows whose columns are bounded together when gradients of the slice are summed over them. */
+enum { STRIP = 4 };
+
+static workspace cut(const attention_plan *plan, int thread) {
+  float *memory = plan->threads + thread * plan->thread_floats;
+  const int64_t rows = plan->padded_rows, band = plan->padded_band, dim = plan->padded_dim;
+  return (workspace){
+      .dout = attention_take(&memory, rows * dim),
+      .q = attention_take(&memory, rows * dim),
+      .k = attention_take(&memory, rows * dim),
+      .v_turned = attention_take(&memory, dim * rows),
+      .dk = attention_take(&memory, rows * dim),
+      .dv = attention_take(&memory, rows * dim),
+      .pos_key = attention_take(&memory, band * dim),
+      .pos_query = attention_take(&memory, band * dim),
+      .dq = attention_take(&memory, BLOCK_ROWS * dim),
+      .dropped = attention_take(&memory, BLOCK_ROWS * rows),
+      .dscores = attention_take(&memory, BLOCK_ROWS * rows),
+      .factors = attention_take(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),
+      .by_query = attention_take(&memory, BLOCK_ROWS * band),
+      .by_key = attention_take(&memory, rows * band),
+      .strips = (column_range *)attention_take(&memory, rows / STRIP * 2),
+  };
+}
+
+/*
+ * One row: from dP = dout V^T (in dscores), P and the dropout factors (NULL without) sets dropped =
+ * P * factors and dscores = P * (dP * factors - sum over j of dP * factors * P) / scale. Padding
+ * becomes 0.
+ */
+ADL_APART void softmax_backward(const act *probs, const float *factors, float *dropped,
+                                float *dscores, int n, int padded, float inverse_scale) {
+  float inner = 0.0f;
+#pragma omp simd reduction(+ : inner)
+  for (int j = 0; j < n; j++) {
+    const float p = act_load(probs + j), factor = factors ? factors[j] : 1.0f;
+    dscores[j] *= factor;
+    dropped[j] = p * factor;
+    inner += dscores[j] * p;
+  }
+#pragma omp simd
+  for (int j = 0; j < n; j++)
+    dscores[j] = act_load(probs + j) * (dscores[j] - inner) * inverse_scale;
+  for (int j = n; j < padded; j++) dscores[j] = dropped[j] = 0.0f;
+}
+
+/* Sets dropped and dscores of a block of queries. */
+static void score_block(const attention_shape *s, const attention_plan *plan,
+                        const attention_sequence *q, const workspace *w, int first, int rows,
+                        uint32_t dropout_row, const act *probs) {
+  const int groups = (q->n + 3) / 4;
+  adl_small_gemm(rows, q->padded, s->head_dim, w->dout + first * plan->padded_dim, plan->padded_dim,
+                 1, w->v_turned, q->padded, w->dscores, q->padded, 0, NULL);
+  if (s->dropout) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
+  for (int r = 0; r < rows; r++) {
+    const int64_t at = r * (int64_t)q->padded;
+    softmax_backward(probs + (first + r) * (int64_t)q->n,
+                     s->dropout ? w->factors + 4 * groups * (int64_t)r : NULL, w->dropped + at,
+                     w->dscores + at, q->n, q->padded, 1.0f / s->scale);
+  }
+}
+
+/*
+ * Adds: sums[c] += sum over rows r of pairs[r, c] * of_row[r], for `columns` columns of pairs
+ * [rows, band]. A row's numbers are 0 outside its strip's range, and only rows with some in reach
+ * are read.
+ */
+static void add_slice_gradient(const attention_plan *plan, int head_dim, const float *pairs,
+                               int64_t band, const column_range *strips, int rows, int columns,
+                               const float *of_row, float *sums) {
+  const int64_t dim = plan->padded_dim;
+  for (int c = 0; c < columns; c += SLICE_ROWS) {
+    const int cols = (int)adl_min(columns - c, SLICE_ROWS);
+    int from = rows, to = 0;
+    for (int strip = 0; strip * STRIP < rows; strip++) {
+      if (strips[strip].from >= c + cols || strips[strip].to <= c) continue;
+      from = (int)adl_min(from, strip * STRIP);
+      to = (int)adl_min(rows, (strip + 1) * STRIP);
+    }
+    if (from >= to) continue;
+    adl_small_gemm(cols, head_dim, to - from, pairs + from * band + c, 1, band, of_row + from * dim,
+                   dim, sums + c * dim, dim, 1, NULL);
+  }
+}
+
+/* The share of a block of queries in dq (added) and dposKey (added). */
+static void backward_queries(const attention_shape *s, const attention_plan *plan,
+                             const attention_sequence *q, const workspace *w, int block,
+                             int block_rows) {
+  const int64_t dim = plan->padded_dim, shift = plan->high - (q->low + q->width);
+  for (int first = 0; first < block_rows; first += SLICE_ROWS) {
+    const int rows = (int)adl_min(block_rows - first, SLICE_ROWS);
+    const column_range range = attention_query_columns(q, block + first, rows);
+    adl_small_gemm(rows, s->head_dim, range.to - range.from,
+                   w->by_query + first * q->band + range.from, q->band, 1,
+                   w->pos_key + (shift + range.from) * dim, dim, w->dq + first * dim, dim, 1, NULL);
+  }
+  for (int r = 0; r < block_rows; r += STRIP) {
+    w->strips[r / STRIP] =
+        attention_query_columns(q, block + r, (int)adl_min(block_rows - r, STRIP));
+  }
+  add_slice_gradient(plan, s->head_dim, w->by_query, q->band, w->strips, block_rows, q->width,
+                     w->q + block * dim, w->dpos_key + shift * dim);
+}
+
+/* The share of all keys in dk (added) and dposQuery (added). */
+static void backward_keys(const attention_shape *s, const attention_plan *plan,
+                          const attention_sequence *q, const workspace *w) {
+  const int64_t dim = plan->padded_dim, shift = q->low - plan->low;
+  for (int first = 0; first < q->n; first += SLICE_ROWS) {
+    const int rows = (int)adl_min(q->n - first, SLICE_ROWS);
+    const column_range range = attention_key_columns(q, first, rows);
+    adl_small_gemm(
+        rows, s->head_dim, range.to - range.from, w->by_key + first * q->band + range.from, q->band,
+        1, w->pos_query + (shift + range.from) * dim, dim, w->dk + first * dim, dim, 1, NULL);
+  }
+  for (int r = 0; r < q->n; r += STRIP) {
+    w->strips[r / STRIP] = attention_key_columns(q, r, (int)adl_min(q->n - r, STRIP));
+  }
+  add_slice_gradient(plan, s->head_dim, w->by_key, q->band, w->strips, q->n, q->width, w->k,
+                     w->dpos_query + shift * dim);
+}
+
+/* A block's products without positions: sets dq, adds to dk and dv, or sets them with the first
+ * block. */
+static void backward_content(const attention_shape *s, const attention_plan *plan,
+                             const attention_sequence *q, const workspace *w, int first, int rows) {
+  const int dim = s->head_dim;
+  const int64_t padded_dim = plan->padded_dim, at = first * padded_dim;
+  adl_small_gemm(q->n, dim, rows, w->dropped, 1, q->padded, w->dout + at, padded_dim, w->dv,
+                 padded_dim, first > 0, NULL);
+  adl_small_gemm(q->n, dim, rows, w->dscores, 1, q->padded, w->q + at, padded_dim, w->dk,
+                 padded_dim, first > 0, NULL);
+  adl_small_gemm(rows, dim, q->n, w->dscores, q->padded, 1, w->k, padded_dim, w->dq, padded_dim, 0,
+                 NULL);
+}
+
+/* One sequence and head; `t` points at the head's columns, probs at the pair's block. */
+static void attend_backward(const attention_shape *s, const attention_plan *plan,
+                            const workspace *w, tensors t, int index, int head) {
+  const attention_sequence q = attention_sequence_at(s, plan, index);
+  const int width = s->heads * s->head_dim;
+  const int64_t at = (int64_t)q.start * width;
+  attention_copy_in(s, w->dout, t.dout + at, width, q.n);
+  attention_copy_in(s, w->q, t.q + at, width, q.n);
+  attention_copy_in(s, w->k, t.k + at, width, q.n);
+  attention_copy_in_turned(s, w->v_turned, q.padded, t.v + at, width, q.n);
+  if (t.pos_query) memset(w->by_key, 0, sizeof(float) * (size_t)(q.n * q.band));
+  const int step = attention_block_rows(q.n);
+  for (int first = 0; first < q.n; first += step) {
+    const int rows = (int)adl_min(q.n - first, step);
+    score_block(s, plan, &q, w, first, rows, (uint32_t)(head * s->tokens + q.start + first),
+                t.probs);
+    backward_content(s, plan, &q, w, first, rows);
+    if (t.pos_key) memset(w->by_query, 0, sizeof(float) * (size_t)(rows * q.band));
+    if (t.pos_key || t.pos_query) {
+      attention_scatter_relative(&q, first, rows, w->dscores, t.pos_key ? w->by_query : NULL,
+                                 t.pos_query ? w->by_key : NULL);
+    }
+    if (t.pos_key) backward_queries(s, plan, &q, w, first, rows);
+    attention_copy_out(s, t.dq + at + (int64_t)first * width, w->dq, rows);
+  }
+  if (t.pos_query) backward_keys(s, plan, &q, w);
+  attention_copy_out(s, t.dk + at, w->dk, q.n);
+  attention_copy_out(s, t.dv + at, w->dv, q.n);
+}
+
+/* Sums of dposKey (which = 0) or dposQuery (1) of a head over one group: [slice, padded_dim]. */
+static float *slice_sums(const attention_shape *s, const attention_plan *plan, int which, int head,
+                         int group) {
+  const int64_t size = (int64_t)(plan->high - plan->low) * plan->padded_dim;
+  return plan->sums + ((which * plan->groups + group) * (int64_t)s->heads + head) * size;
+}
+
+/* The sequences of one group, for one head, in order. */
+static void backward_group(const attention_shape *s, const attention_plan *plan, const tensors *all,
+                           int head, int group) {
+  workspace w = cut(plan, omp_get_thread_num());
+  const int column = head * s->head_dim, width = s->heads * s->head_dim,
+            slice = plan->high - plan->low;
+  const size_t sums_bytes = sizeof(float) * (size_t)slice * (size_t)plan->padded_dim;
+  tensors t = {
+      all->dout + column, all->q + column,  all->k + column, all->v + column, NULL, NULL, NULL,
+      all->dq + column,   all->dk + column, all->dv + column};
+  if (all->pos_key) {
+    t.pos_key = all->pos_key + column;
+    attention_copy_in(s, w.pos_key, t.pos_key + (int64_t)(plan->high - 1) * width, -width, slice);
+    w.dpos_key = slice_sums(s, plan, 0, head, group);
+    memset(w.dpos_key, 0, sums_bytes);
+  }
+  if (all->pos_query) {
+    t.pos_query = all->pos_query + column;
+    attention_copy_in(s, w.pos_query, t.pos_query + (int64_t)plan->low * width, width, slice);
+    w.dpos_query = slice_sums(s, plan, 1, head, group);
+    memset(w.dpos_query, 0, sums_bytes);
+  }
+  const int from = attention_group_start(s, plan, group),
+            to = attention_group_start(s, plan, group + 1);
+  int64_t pairs = 0;
+  for (int b = 0; b < to; b++) {
+    const int64_t n = s->offsets[b + 1] - s->offsets[b];
+    t.probs = all->probs + pairs * s->heads + n * n * head;
+    if (b >= from) attend_backward(s, plan, &w, t, b, head);
+    pairs += n * n;
+  }
+}
+
+/* Sets all rows of dposKey (which = 0) or dposQuery (1) to the sums of the groups, added in order;
+ * 0 where none reaches. */
+static void set_slice_gradient(const attention_shape *s, const attention_plan *plan, int which,
+                               act *gradient, int t) {
+  const int dim = s->head_dim;
+  for (int head = 0; head < s->heads; head++) {
+    act *to = gradient + ((int64_t)t * s->heads + head) * dim;
+    const int64_t row = which == 0 ? plan->high - 1 - t : t - plan->low;
+    for (int d = 0; d < dim; d++) {
+      float sum = 0.0f;
+      for (int group = 0; t >= plan->low && t < plan->high && group < plan->groups; group++) {
+        sum += slice_sums(s, plan, which, head, group)[row * plan->padded_dim + d];
+      }
+      act_store(to + d, sum);
+    }
+  }
+}
+
+/*
+ * Sets dq, dk, dv, and dposKey and dposQuery (all rows) where posKey and posQuery are given. The
+ * latter are summed over sequences in order, in as many groups as heads and threads call for.
+ */
+ADL_API int ADL_ACT(disentangled_attention_bwd)(
+    const act *dout, const act *q, const act *k, const act *v, const act *pos_key,
+    const act *pos_query, const act *probs, act *dq, act *dk, act *dv, act *dpos_key,
+    act *dpos_query, int sequences, int tokens, int longest, const int32_t *offsets,
+    const int32_t *positions, int span, const int32_t *relative, int relative_rows, int heads,
+    int head_dim, float scale, const adl_dropout *dropout, float *scratch) {
+  const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
+                             offsets,   positions, span,    relative, relative_rows, dropout};
+  const tensors all = {dout, q, k, v, pos_key, pos_query, probs, dq, dk, dv};
+  const attention_plan plan = attention_prepare(&s, scratch);
+#pragma omp parallel
+  {
+#pragma omp for schedule(dynamic, 1)
+    for (int item = 0; item < heads * plan.groups; item++)
+      backward_group(&s, &plan, &all, item % heads, item / heads);
+#pragma omp for schedule(static)
+    for (int t = 0; t < relative_rows; t++) {
+      if (pos_key) set_slice_gradient(&s, &plan, 0, dpos_key, t);
+      if (pos_query) set_slice_gradient(&s, &plan, 1, dpos_query, t);
+    }
+  }
+  return ADL_OK;
+}

@@ -1,0 +1,176 @@
+#include "attention.h"
+#include "vector-math.h"
+
+typedef struct {
+  const act *q, *k, *v, *pos_key, *pos_query; /* of one head from here on */
+  act *out, *probs;                           /* probs may be NULL */
+} tensors;
+
+/* A thread's memory; pos_key and pos_query are the turned slices of the head. */
+typedef struct {
+  float *k_turned, *v, *pos_key, *pos_query, *q, *out, *scores, *factors, *by_query, *by_key;
+} workspace;
+
+static workspace cut(const attention_plan *plan, int thread) {
+  float *memory = plan->threads + thread * plan->thread_floats;
+  const int64_t rows = plan->padded_rows, band = plan->padded_band, dim = plan->padded_dim;
+  return (workspace){
+      .k_turned = attention_take(&memory, dim * rows),
+      .v = attention_take(&memory, rows * dim),
+      .pos_key = attention_take(&memory, dim * band),
+      .pos_query = attention_take(&memory, dim * band),
+      .q = attention_take(&memory, BLOCK_ROWS * dim),
+      .out = attention_take(&memory, BLOCK_ROWS * dim),
+      .scores = attention_take(&memory, BLOCK_ROWS * rows),
+      .factors = attention_take(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),
+      .by_query = attention_take(&memory, BLOCK_ROWS * band),
+      .by_key = attention_take(&memory, rows * band),
+  };
+}
+
+/* row := softmax(row * factor) over its first n numbers; the rest, up to `padded`, becomes 0. */
+ADL_APART void softmax(float *row, int n, int padded, float factor) {
+  float *tail = row + padded - ADL_VECTOR;
+#pragma omp simd
+  for (int j = 0; j < ADL_VECTOR; j++) tail[j] = padded - ADL_VECTOR + j < n ? tail[j] : -INFINITY;
+  float top = -INFINITY, sum = 0.0f;
+#pragma omp simd reduction(max : top)
+  for (int j = 0; j < padded; j++) top = row[j] > top ? row[j] : top;
+#pragma omp simd reduction(+ : sum)
+  for (int j = 0; j < padded; j++) {
+    float e = exp_negative((row[j] - top) * factor);
+    row[j] = e;
+    sum += e;
+  }
+  const float inverse = 1.0f / sum;
+#pragma omp simd
+  for (int j = 0; j < padded; j++) row[j] *= inverse;
+}
+
+/* Sets by_key[j, t] = k_j . posQuery[t] for the rows t that key j's pairs reach. */
+static void multiply_keys(const attention_shape *s, const attention_plan *plan,
+                          const attention_sequence *q, const workspace *w) {
+  const int64_t shift = q->low - plan->low;
+  for (int first = 0; first < q->n; first += SLICE_ROWS) {
+    const int rows = (int)adl_min(q->n - first, SLICE_ROWS);
+    const column_range range = attention_key_columns(q, first, rows);
+    adl_small_gemm(rows, range.to - range.from, s->head_dim, w->k_turned + first, 1, q->padded,
+                   w->pos_query + shift + range.from, plan->padded_band,
+                   w->by_key + first * q->band + range.from, q->band, 0, NULL);
+  }
+}
+
+/* The same for a block of queries and posKey, whose columns are reversed. */
+static void multiply_queries(const attention_shape *s, const attention_plan *plan,
+                             const attention_sequence *q, const workspace *w, int block,
+                             int block_rows) {
+  const int64_t shift = plan->high - (q->low + q->width);
+  for (int first = 0; first < block_rows; first += SLICE_ROWS) {
+    const int rows = (int)adl_min(block_rows - first, SLICE_ROWS);
+    const column_range range = attention_query_columns(q, block + first, rows);
+    adl_small_gemm(rows, range.to - range.from, s->head_dim, w->q + first * plan->padded_dim,
+                   plan->padded_dim, 1, w->pos_key + shift + range.from, plan->padded_band,
+                   w->by_query + first * q->band + range.from, q->band, 0, NULL);
+  }
+}
+
+/* Softmax of a block's scores, kept in probs where wanted; then dropout. */
+static void normalise(const attention_shape *s, const attention_sequence *q, const workspace *w,
+                      int first, int rows, uint32_t dropout_row, act *probs) {
+  const int groups = (q->n + 3) / 4;
+  if (s->dropout) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
+  for (int r = 0; r < rows; r++) {
+    float *row = w->scores + r * (int64_t)q->padded;
+    softmax(row, q->n, q->padded, 1.0f / s->scale);
+    if (probs) {
+      act *kept = probs + (first + r) * (int64_t)q->n;
+#pragma omp simd
+      for (int j = 0; j < q->n; j++) act_store(kept + j, row[j]);
+    }
+    if (s->dropout) {
+      const float *factors = w->factors + 4 * groups * (int64_t)r;
+#pragma omp simd
+      for (int j = 0; j < q->n; j++) row[j] *= factors[j];
+    }
+  }
+}
+
+/* One sequence and head; `t` points at the head's columns, `probs` at the pair's block. */
+static void attend(const attention_shape *s, const attention_plan *plan, const workspace *w,
+                   tensors t, int index, int head) {
+  const attention_sequence q = attention_sequence_at(s, plan, index);
+  const int dim = s->head_dim, width = s->heads * dim;
+  const int64_t padded_dim = plan->padded_dim, at = (int64_t)q.start * width;
+  attention_copy_in_turned(s, w->k_turned, q.padded, t.k + at, width, q.n);
+  attention_copy_in(s, w->v, t.v + at, width, q.n);
+  if (t.pos_query) multiply_keys(s, plan, &q, w);
+  const int step = attention_block_rows(q.n);
+  for (int first = 0; first < q.n; first += step) {
+    const int rows = (int)adl_min(q.n - first, step);
+    const int64_t row_at = at + (int64_t)first * width;
+    attention_copy_in(s, w->q, t.q + row_at, width, rows);
+    adl_small_gemm(rows, q.padded, dim, w->q, padded_dim, 1, w->k_turned, q.padded, w->scores,
+                   q.padded, 0, NULL);
+    if (t.pos_key) multiply_queries(s, plan, &q, w, first, rows);
+    if (t.pos_key || t.pos_query) {
+      attention_add_relative(&q, first, rows, w->scores, t.pos_key ? w->by_query : NULL,
+                             t.pos_query ? w->by_key : NULL);
+    }
+    normalise(s, &q, w, first, rows, (uint32_t)(head * s->tokens + q.start + first), t.probs);
+    adl_small_gemm(rows, dim, q.n, w->scores, q.padded, 1, w->v, padded_dim, w->out, padded_dim, 0,
+                   NULL);
+    attention_copy_out(s, t.out + row_at, w->out, rows);
+  }
+}
+
+/* The sequences of one group, for one head. */
+static void attend_group(const attention_shape *s, const attention_plan *plan, const tensors *all,
+                         int head, int group) {
+  const workspace w = cut(plan, omp_get_thread_num());
+  const int column = head * s->head_dim, width = s->heads * s->head_dim,
+            slice = plan->high - plan->low;
+  tensors t = {
+      all->q + column, all->k + column, all->v + column, NULL, NULL, all->out + column, NULL};
+  if (all->pos_key) {
+    t.pos_key = all->pos_key + column;
+    attention_copy_in_turned(s, w.pos_key, plan->padded_band,
+                             t.pos_key + (int64_t)(plan->high - 1) * width, -width, slice);
+  }
+  if (all->pos_query) {
+    t.pos_query = all->pos_query + column;
+    attention_copy_in_turned(s, w.pos_query, plan->padded_band,
+                             t.pos_query + (int64_t)plan->low * width, width, slice);
+  }
+  const int from = attention_group_start(s, plan, group),
+            to = attention_group_start(s, plan, group + 1);
+  int64_t pairs = 0;
+  for (int b = 0; b < to; b++) {
+    const int64_t n = s->offsets[b + 1] - s->offsets[b];
+    if (all->probs) t.probs = all->probs + pairs * s->heads + n * n * head;
+    if (b >= from) attend(s, plan, &w, t, b, head);
+    pairs += n * n;
+  }
+}
+
+/*
+ * Sets out [tokens, heads * head_dim], and probs where given: softmax before dropout, per sequence
+ * and head, the sum of n^2 * heads. Each sequence and head is computed by one thread, so that the
+ * thread count changes no bit. Row of a dropout mask: head * tokens + query's row; column: key's
+ * place in its sequence.
+ */
+ADL_API int ADL_ACT(disentangled_attention)(const act *q, const act *k, const act *v,
+                                            const act *pos_key, const act *pos_query, act *out,
+                                            act *probs, int sequences, int tokens, int longest,
+                                            const int32_t *offsets, const int32_t *positions,
+                                            int span, const int32_t *relative, int relative_rows,
+                                            int heads, int head_dim, float scale,
+                                            const adl_dropout *dropout, float *scratch) {
+  const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
+                             offsets,   positions, span,    relative, relative_rows, dropout};
+  const tensors all = {q, k, v, pos_key, pos_query, out, probs};
+  const attention_plan plan = attention_prepare(&s, scratch);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int item = 0; item < heads * plan.groups; item++)
+    attend_group(&s, &plan, &all, item % heads, item / heads);
+  return ADL_OK;
+}

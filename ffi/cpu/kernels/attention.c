@@ -1,0 +1,271 @@
+#include "attention.h"
+
+static int64_t group_count(int heads, int sequences) {
+  int threads = omp_get_max_threads();
+  if (heads % threads == 0 || heads >= 4 * threads) return 1;
+  return adl_min(sequences, (4 * threads + heads - 1) / heads);
+}
+
+static int64_t cost(const attention_shape *s, int b) {
+  int64_t n = s->offsets[b + 1] - s->offsets[b];
+  return n * (n + BLOCK_ROWS);
+}
+
+int attention_group_start(const attention_shape *s, const attention_plan *plan, int group) {
+  int64_t total = 0, sum = 0;
+  for (int b = 0; b < s->sequences; b++) total += cost(s, b);
+  int b = 0;
+  for (; b < s->sequences && sum * plan->groups < total * group; b++) sum += cost(s, b);
+  return group == plan->groups ? s->sequences : b;
+}
+
+/* Fills in the rows of posKey and posQuery that the table reaches. */
+static void look_through(const attention_shape *s, attention_plan *plan) {
+  if (!s->relative) return;
+  plan->rising = 1;
+  plan->low = plan->high = s->relative[0];
+  for (int d = 1; d < 2 * s->span - 1; d++) {
+    const int32_t t = s->relative[d];
+    plan->rising &= t >= s->relative[d - 1];
+    plan->low = t < plan->low ? t : plan->low;
+    plan->high = t > plan->high ? t : plan->high;
+  }
+  plan->high++;
+}
+
+static attention_plan layout(const attention_shape *s) {
+  attention_plan plan = {.groups = (int)group_count(s->heads, s->sequences)};
+  look_through(s, &plan);
+  const int64_t dim = adl_round_up(s->head_dim, ADL_VECTOR),
+                rows = adl_round_up(s->longest, ADL_VECTOR);
+  /* A vector that starts at the last column reaches past it; so does one from a padding row. */
+  const int64_t band = adl_round_up(plan.high - plan.low, ADL_VECTOR) + 2 * ADL_VECTOR;
+  plan.padded_dim = dim;
+  plan.padded_rows = rows;
+  plan.padded_band = band;
+  /* What the backward kernel takes, and room for 16 cuts at whole lines; the forward kernel takes
+   * less of everything. */
+  plan.thread_floats = 6 * rows * dim + 2 * band * dim + 2 * BLOCK_ROWS * rows +
+                       BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK + BLOCK_ROWS * (band + 2 * dim) +
+                       rows * band + rows + 16 * ADL_LINE;
+  plan.thread_floats = adl_round_up(plan.thread_floats, ADL_LINE);
+  return plan;
+}
+
+static int64_t sums_floats(const attention_shape *s, const attention_plan *plan) {
+  return 2 * plan->groups * (int64_t)s->heads * (plan->high - plan->low) * plan->padded_dim;
+}
+
+/* Floats of scratch that the two attention kernels need. */
+ADL_API int64_t adl_attention_scratch(int sequences, int longest, int span, const int32_t *relative,
+                                      int heads, int head_dim) {
+  const attention_shape s = {.sequences = sequences,
+                             .longest = longest,
+                             .heads = heads,
+                             .head_dim = head_dim,
+                             .span = span,
+                             .relative = relative};
+  const attention_plan plan = layout(&s);
+  return omp_get_max_threads() * plan.thread_floats + sums_floats(&s, &plan) + 2 * (int64_t)span;
+}
+
+attention_plan attention_prepare(const attention_shape *s, float *scratch) {
+  attention_plan plan = layout(s);
+  plan.threads = scratch;
+  plan.sums = scratch + omp_get_max_threads() * plan.thread_floats;
+  int32_t *bends = (int32_t *)(plan.sums + sums_floats(s, &plan));
+  plan.bends = bends;
+  for (int d = 0; s->relative && d < 2 * s->span - 1; d++) {
+    bends[d] = d == 0 ? 0 : bends[d - 1] + (s->relative[d] != s->relative[d - 1] + 1);
+  }
+  return plan;
+}
+
+attention_sequence attention_sequence_at(const attention_shape *s, const attention_plan *plan,
+                                         int index) {
+  const int start = s->offsets[index], n = s->offsets[index + 1] - start;
+  attention_sequence q = {.start = start, .n = n, .padded = (int)adl_round_up(n, ADL_VECTOR)};
+  if (!s->relative || n == 0) return q;
+  q.positions = s->positions + start;
+  q.table = s->relative + s->span - 1;
+  q.bends = plan->bends + s->span - 1;
+  q.rising = plan->rising;
+  const int reach = q.positions[n - 1] - q.positions[0];
+  q.low = plan->rising ? q.table[-reach] : plan->low;
+  q.width = (plan->rising ? q.table[reach] + 1 : plan->high) - q.low;
+  q.band = adl_round_up(q.width, ADL_VECTOR) + 2 * ADL_VECTOR;
+  return q;
+}
+
+column_range attention_query_columns(const attention_sequence *q, int first, int rows) {
+  if (!q->rising) return (column_range){0, q->width};
+  const int32_t *p = q->positions;
+  const int low = q->table[p[first] - p[q->n - 1]], high = q->table[p[first + rows - 1] - p[0]];
+  const int last = q->low + q->width - 1;
+  return (column_range){last - high, last - low + 1};
+}
+
+column_range attention_key_columns(const attention_sequence *q, int first, int rows) {
+  if (!q->rising) return (column_range){0, q->width};
+  const int32_t *p = q->positions;
+  const int low = q->table[p[0] - p[first + rows - 1]], high = q->table[p[q->n - 1] - p[first]];
+  return (column_range){low - q->low, high - q->low + 1};
+}
+
+/* A square of pairs, as wide as a vector, cut off at the sequence's end. */
+typedef struct {
+  int i, j, rows, cols;
+} square;
+
+/* Whether all its pairs lie on one slope: positions and `relative` go up by one. Then sets *t to
+ * the row of pair (i, j). */
+static int is_straight(const attention_sequence *q, square at, int *t) {
+  const int32_t *p = q->positions;
+  const int i_last = at.i + at.rows - 1, j_last = at.j + at.cols - 1;
+  if (p[i_last] - p[at.i] != at.rows - 1 || p[j_last] - p[at.j] != at.cols - 1) return 0;
+  *t = q->table[p[at.i] - p[at.j]] - q->low;
+  return q->bends[p[i_last] - p[at.j]] == q->bends[p[at.i] - p[j_last]];
+}
+
+static square square_at(const attention_sequence *q, int i, int j) {
+  return (square){i, j, (int)adl_min(q->n - i, ADL_VECTOR), (int)adl_min(q->n - j, ADL_VECTOR)};
+}
+
+/* Loads by_key for pairs that start at row t, one vector for each key, and turns it into one for
+ * each query. */
+ADL_INLINE void load_by_key(const attention_sequence *q, square at, int t, const float *by_key,
+                            vec *turned) {
+#pragma GCC unroll 16
+  for (int c = 0; c < ADL_VECTOR; c++) {
+    /* Padding keys read the last key's numbers, which nobody uses. */
+    const int j = c < at.cols ? c : at.cols - 1;
+    turned[c] = vec_load(by_key + (at.j + j) * q->band + t - j);
+  }
+  vec_transpose(turned);
+}
+
+static void add_square(const attention_sequence *q, square at, int first, float *scores,
+                       const float *by_query, const float *by_key) {
+  const int last = q->width - 1;
+  int t;
+  if (is_straight(q, at, &t)) {
+    vec turned[ADL_VECTOR] = {{0}};
+    if (by_key) load_by_key(q, at, t, by_key, turned);
+#pragma GCC unroll 16
+    for (int r = 0; r < ADL_VECTOR; r++) {
+      if (r >= at.rows) break;
+      float *row = scores + (at.i - first + r) * (int64_t)q->padded + at.j;
+      vec sum = vec_load(row) + turned[r];
+      if (by_query) sum += vec_load(by_query + (at.i - first + r) * q->band + last - t - r);
+      vec_store(row, sum);
+    }
+    return;
+  }
+  const int32_t *p = q->positions;
+  for (int i = at.i; i < at.i + at.rows; i++) {
+    for (int j = at.j; j < at.j + at.cols; j++) {
+      const int row = q->table[p[i] - p[j]] - q->low;
+      float sum = by_query ? by_query[(i - first) * q->band + last - row] : 0.0f;
+      if (by_key) sum += by_key[j * q->band + row];
+      scores[(i - first) * (int64_t)q->padded + j] += sum;
+    }
+  }
+}
+
+void attention_add_relative(const attention_sequence *q, int first, int rows, float *scores,
+                            const float *by_query, const float *by_key) {
+  for (int i = first; i < first + rows; i += ADL_VECTOR) {
+    for (int j = 0; j < q->n; j += ADL_VECTOR)
+      add_square(q, square_at(q, i, j), first, scores, by_query, by_key);
+  }
+}
+
+static void scatter_square(const attention_sequence *q, square at, int first, const float *dscores,
+                           float *by_query, float *by_key) {
+  const int last = q->width - 1;
+  int t;
+  if (is_straight(q, at, &t)) {
+    vec turned[ADL_VECTOR];
+    for (int r = 0; r < ADL_VECTOR; r++) {
+      turned[r] = (vec){0};
+      if (r >= at.rows) continue;
+      turned[r] = vec_load(dscores + (at.i - first + r) * (int64_t)q->padded + at.j);
+      if (!by_query) continue;
+      float *sum = by_query + (at.i - first + r) * q->band + last - t - r;
+      vec_store(sum, vec_load(sum) + turned[r]);
+    }
+    if (!by_key) return;
+    vec_transpose(turned);
+    for (int c = 0; c < at.cols; c++) {
+      float *sum = by_key + (at.j + c) * q->band + t - c;
+      vec_store(sum, vec_load(sum) + turned[c]);
+    }
+    return;
+  }
+  const int32_t *p = q->positions;
+  for (int i = at.i; i < at.i + at.rows; i++) {
+    for (int j = at.j; j < at.j + at.cols; j++) {
+      const int row = q->table[p[i] - p[j]] - q->low;
+      const float ds = dscores[(i - first) * (int64_t)q->padded + j];
+      if (by_query) by_query[(i - first) * q->band + last - row] += ds;
+      if (by_key) by_key[j * q->band + row] += ds;
+    }
+  }
+}
+
+void attention_scatter_relative(const attention_sequence *q, int first, int rows,
+                                const float *dscores, float *by_query, float *by_key) {
+  for (int i = first; i < first + rows; i += ADL_VECTOR) {
+    for (int j = 0; j < q->n; j += ADL_VECTOR)
+      scatter_square(q, square_at(q, i, j), first, dscores, by_query, by_key);
+  }
+}
+
+void attention_copy_in(const attention_shape *s, float *to, const act *from, ptrdiff_t step,
+                       int rows) {
+  const int dim = s->head_dim, padded = (int)adl_round_up(dim, ADL_VECTOR);
+  for (int r = 0; r < rows; r++, from += step, to += padded) {
+#pragma omp simd
+    for (int d = 0; d < dim; d++) to[d] = act_load(from + d);
+    for (int d = dim; d < padded; d++) to[d] = 0.0f;
+  }
+}
+
+void attention_copy_in_turned(const attention_shape *s, float *to, int64_t stride, const act *from,
+                              ptrdiff_t step, int rows) {
+  for (int r = 0; r < rows; r += ADL_VECTOR) {
+    const int rows_here = (int)adl_min(rows - r, ADL_VECTOR);
+    for (int d = 0; d < s->head_dim; d += ADL_VECTOR) {
+      const int cols_here = (int)adl_min(s->head_dim - d, ADL_VECTOR);
+      float square[ADL_VECTOR][ADL_VECTOR] __attribute__((aligned(64))) = {{0}};
+      for (int i = 0; i < rows_here; i++) {
+        const act *row = from + (r + i) * step + d;
+        if (cols_here == ADL_VECTOR) {
+#pragma omp simd
+          for (int c = 0; c < ADL_VECTOR; c++) square[i][c] = act_load(row + c);
+        } else {
+          for (int c = 0; c < cols_here; c++) square[i][c] = act_load(row + c);
+        }
+      }
+      vec turned[ADL_VECTOR];
+#pragma GCC unroll 16
+      for (int i = 0; i < ADL_VECTOR; i++) turned[i] = vec_load(square[i]);
+      vec_transpose(turned);
+#pragma GCC unroll 16
+      for (int c = 0; c < ADL_VECTOR; c++) vec_store(to + (d + c) * stride + r, turned[c]);
+    }
+  }
+}
+
+void attention_copy_out(const attention_shape *s, act *to, const float *from, int rows) {
+  const int dim = s->head_dim, padded = (int)adl_round_up(dim, ADL_VECTOR), width = s->heads * dim;
+  for (int r = 0; r < rows; r++, from += padded, to += width) {
+#pragma omp simd
+    for (int d = 0; d < dim; d++) act_store(to + d, from[d]);
+  }
+}
+
+int attention_block_rows(int n) {
+  const int blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
+  return blocks == 0 ? ADL_VECTOR : (int)adl_round_up((n + blocks - 1) / blocks, ADL_VECTOR);
+}

@@ -1,0 +1,44 @@
+/* Checkpoint types to float and int32. Sources may lie at any address. */
+#include "adl.h"
+#include "vector-math.h"
+
+/* Order of the element types in convert.ts. */
+enum source { F16, BF16, F64, I64 };
+
+/* IEEE half: its exponent and fraction, read as a float's, are 2^112 too small; infinities and NaNs
+ * keep all exponent bits. */
+ADL_INLINE float from_half(uint16_t half) {
+  uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13;
+  uint32_t scaled = (uint32_t)bits_of(float_of((int32_t)magnitude) * 0x1p112f);
+  uint32_t bits = magnitude >= 0x0f800000u ? magnitude | 0x7f800000u : scaled;
+  return float_of((int32_t)(bits | (uint32_t)(half & 0x8000) << 16));
+}
+
+#define CONVERT(type, expression)                                                                  \
+  {                                                                                                \
+    const int parts = adl_parts(n);                                                                \
+    ADL_FOR_PARTS(part, parts) {                                                                   \
+      adl_range range = adl_part(n, ADL_LINE, part, parts);                                        \
+      for (int64_t i = range.from; i < range.to; i++) {                                            \
+        type x;                                                                                    \
+        memcpy(&x, from + i * (int64_t)sizeof x, sizeof x);                                        \
+        to[i] = expression;                                                                        \
+      }                                                                                            \
+    }                                                                                              \
+    return ADL_OK;                                                                                 \
+  }
+
+/* Sets to[i] to the i-th of n numbers of type `source`. */
+ADL_API int adl_to_f32(int source, const uint8_t *from, float *to, int64_t n) {
+  switch (source) {
+  case F16:
+    CONVERT(uint16_t, from_half(x))
+  case BF16:
+    CONVERT(uint16_t, float_of((int32_t)((uint32_t)x << 16)))
+  case F64:
+    CONVERT(double, (float)x)
+  case I64:
+    CONVERT(int64_t, (float)x)
+  }
+  return ADL_BAD_INDEX;
+}

@@ -1,0 +1,156 @@
+/* Residual add, dropout and layer normalisation (Ba et al., 2016) in one pass: a row stays in the
+ * first cache. */
+#include "activation-type.h"
+#include "philox.h"
+
+/* Columns whose dropout factors are drawn at a time. */
+enum { STRIP = 1024 };
+
+/* Sets x = residual + dropout(x) for one row, either of them optional. Returns the row's sum. */
+ADL_APART float add_row(act *x, const act *residual, int64_t cols, const adl_dropout *dropout,
+                        uint32_t row) {
+  float sum = 0.0f;
+  if (dropout) {
+    float factors[STRIP + ADL_FACTORS_SLACK];
+    for (int64_t first = 0; first < cols; first += STRIP) {
+      int64_t width = adl_min(cols - first, STRIP);
+      adl_dropout_row(dropout, row, first, width, factors);
+      act *strip = x + first;
+#pragma omp simd
+      for (int64_t c = 0; c < width; c++) act_store(strip + c, act_load(strip + c) * factors[c]);
+    }
+  }
+  if (residual) {
+#pragma omp simd
+    for (int64_t c = 0; c < cols; c++) act_store(x + c, act_load(residual + c) + act_load(x + c));
+  }
+#pragma omp simd reduction(+ : sum)
+  for (int64_t c = 0; c < cols; c++) sum += act_load(x + c);
+  return sum;
+}
+
+/*
+ * x := residual + dropout(x) in place (residual and dropout may be NULL), then y = (x - mean) *
+ * rstd * weight + bias. Sets y [rows, cols], mean [rows] and rstd [rows].
+ */
+ADL_API int ADL_ACT(add_layer_norm)(act *x, const act *residual, const float *weight,
+                                    const float *bias, act *y, float *mean, float *rstd,
+                                    int64_t rows, int64_t cols, float eps,
+                                    const adl_dropout *dropout) {
+  const int parts = adl_parts(rows * cols);
+  ADL_FOR_PARTS(part, parts) {
+    adl_range range = adl_part(rows, 1, part, parts);
+    for (int64_t r = range.from; r < range.to; r++) {
+      act *row = x + r * cols, *out = y + r * cols;
+      const float mu =
+          add_row(row, residual ? residual + r * cols : NULL, cols, dropout, (uint32_t)r) /
+          (float)cols;
+      float squares = 0.0f;
+#pragma omp simd reduction(+ : squares)
+      for (int64_t c = 0; c < cols; c++) {
+        float centred = act_load(row + c) - mu;
+        squares += centred * centred;
+      }
+      const float scale = 1.0f / sqrtf(squares / (float)cols + eps);
+      mean[r] = mu;
+      rstd[r] = scale;
+#pragma omp simd
+      for (int64_t c = 0; c < cols; c++) {
+        act_store(out + c, (act_load(row + c) - mu) * scale * weight[c] + bias[c]);
+      }
+    }
+  }
+  return ADL_OK;
+}
+
+typedef struct {
+  const act *dy, *x;
+  const float *weight;
+  float mean, rstd;
+} row_inputs;
+
+/* dsum = rstd * (g - mean(g) - xhat * mean(g * xhat)), g = dy * weight, xhat = (x - mean) * rstd.
+ */
+ADL_APART void set_dsum(row_inputs in, act *dsum, int64_t cols) {
+  const float mu = in.mean, rstd = in.rstd;
+  const act *dy = in.dy, *x = in.x;
+  const float *weight = in.weight;
+  float sum = 0.0f, dot = 0.0f;
+#pragma omp simd reduction(+ : sum, dot)
+  for (int64_t c = 0; c < cols; c++) {
+    float g = act_load(dy + c) * weight[c];
+    sum += g;
+    dot += g * ((act_load(x + c) - mu) * rstd);
+  }
+  const float mean_g = sum / (float)cols, mean_dot = dot / (float)cols;
+#pragma omp simd
+  for (int64_t c = 0; c < cols; c++) {
+    float g = act_load(dy + c) * weight[c];
+    act_store(dsum + c, (g - mean_g - (act_load(x + c) - mu) * rstd * mean_dot) * rstd);
+  }
+}
+
+ADL_APART void set_masked(act *dx, const act *dsum, int64_t cols, const adl_dropout *dropout,
+                          uint32_t row) {
+  float factors[STRIP + ADL_FACTORS_SLACK];
+  for (int64_t first = 0; first < cols; first += STRIP) {
+    int64_t width = adl_min(cols - first, STRIP);
+    adl_dropout_row(dropout, row, first, width, factors);
+    const act *from = dsum + first;
+    act *to = dx + first;
+#pragma omp simd
+    for (int64_t c = 0; c < width; c++) act_store(to + c, act_load(from + c) * factors[c]);
+  }
+}
+
+/* Adds one row's share to dweight and dbias, each of them optional. */
+ADL_APART void add_parameters(row_inputs in, float *restrict dweight, float *restrict dbias,
+                              int64_t cols) {
+  const float mu = in.mean, rstd = in.rstd;
+  const act *dy = in.dy, *x = in.x;
+  if (dweight) {
+#pragma omp simd
+    for (int64_t c = 0; c < cols; c++)
+      dweight[c] += act_load(dy + c) * ((act_load(x + c) - mu) * rstd);
+  }
+  if (dbias) {
+#pragma omp simd
+    for (int64_t c = 0; c < cols; c++) dbias[c] += act_load(dy + c);
+  }
+}
+
+/* Floats of scratch that the backward kernel needs. */
+ADL_API int64_t adl_layer_norm_bwd_scratch(int64_t rows, int64_t cols) {
+  return adl_parts(rows * cols) * 2 * adl_round_up(cols, ADL_LINE);
+}
+
+/*
+ * From the saved sum x: sets dsum [rows, cols], which may be dy, and, where dropout and dx are
+ * given, dx = mask * dsum. Adds to dweight [cols] and dbias [cols] where they are given: partial
+ * sums over rows in scratch, added in order.
+ */
+ADL_API int ADL_ACT(add_layer_norm_bwd)(const act *dy, const act *x, const float *weight,
+                                        const float *mean, const float *rstd, act *dsum, act *dx,
+                                        float *dweight, float *dbias, int64_t rows, int64_t cols,
+                                        const adl_dropout *dropout, float *scratch) {
+  const int parts = adl_parts(rows * cols);
+  const int64_t stride = adl_round_up(cols, ADL_LINE);
+  ADL_FOR_PARTS(part, parts) {
+    adl_range range = adl_part(rows, 1, part, parts);
+    float *part_dweight = dweight ? scratch + 2 * part * stride : NULL;
+    float *part_dbias = dbias ? scratch + (2 * part + 1) * stride : NULL;
+    if (dweight) memset(part_dweight, 0, sizeof(float) * (size_t)cols);
+    if (dbias) memset(part_dbias, 0, sizeof(float) * (size_t)cols);
+    for (int64_t r = range.from; r < range.to; r++) {
+      row_inputs in = {dy + r * cols, x + r * cols, weight, mean[r], rstd[r]};
+      add_parameters(in, part_dweight, part_dbias, cols);
+      set_dsum(in, dsum + r * cols, cols);
+      if (dropout && dx) set_masked(dx + r * cols, dsum + r * cols, cols, dropout, (uint32_t)r);
+    }
+  }
+  for (int part = 0; part < parts; part++) {
+    for (int64_t c = 0; dweight && c < cols; c++) dweight[c] += scratch[2 * part * stride + c];
+    for (int64_t c = 0; dbias && c < cols; c++) dbias[c] += scratch[(2 * part + 1) * stride + c];
+  }
+  return ADL_OK;
+}

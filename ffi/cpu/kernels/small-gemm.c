@@ -1,0 +1,84 @@
+#include "small-gemm.h"
+
+/*
+ * A tile of C stays in registers: 6 x 4 vectors of AVX-512's 32, or 6 x 2 of AVX2's 16. Each step
+ * multiplies a row of B by 6 numbers of A, so that loads (4 + 6) stay below the 24 multiply-adds
+ * that they feed.
+ */
+enum { TILE_ROWS = 6, TILE_VECTORS = ADL_VECTOR == 16 ? 4 : 2 };
+
+typedef struct {
+  int k;
+  const float *a;
+  ptrdiff_t a_row, a_col;
+  const float *b;
+  ptrdiff_t ldb;
+  float *c;
+  ptrdiff_t ldc;
+  int add;
+  const float *bias;
+} operands;
+
+/* `rows` and `vectors` are constants at every call, so that the loops over them unroll into
+ * registers. */
+ADL_INLINE void tile(const int rows, const int vectors, const operands *o) {
+  vec sum[TILE_ROWS][TILE_VECTORS];
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) {
+      sum[i][j] = o->add ? vec_load(o->c + i * o->ldc + j * ADL_VECTOR) : (vec){0};
+      if (o->bias) sum[i][j] += vec_load(o->bias + j * ADL_VECTOR);
+    }
+  }
+  const float *a = o->a, *b = o->b;
+  const ptrdiff_t a_row = o->a_row, a_col = o->a_col, ldb = o->ldb;
+  for (int p = 0; p < o->k; p++, a += a_col, b += ldb) {
+    vec row[TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) row[j] = vec_load(b + j * ADL_VECTOR);
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; j++) sum[i][j] += a[i * a_row] * row[j];
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) vec_store(o->c + i * o->ldc + j * ADL_VECTOR, sum[i][j]);
+  }
+}
+
+#define TILE(rows, vectors)                                                                        \
+  case 8 * (rows) + (vectors):                                                                     \
+    tile(rows, vectors, o);                                                                        \
+    break;
+#define TILES_OF(vectors)                                                                          \
+  TILE(1, vectors)                                                                                 \
+  TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors)
+
+static void any_tile(int rows, int vectors, const operands *o) {
+  switch (8 * rows + vectors) {
+    TILES_OF(1)
+    TILES_OF(2)
+#if ADL_VECTOR == 16
+    TILES_OF(3)
+    TILES_OF(4)
+#endif
+  }
+}
+
+void adl_small_gemm(int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                    const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc, int add,
+                    const float *bias) {
+  int vectors = n / ADL_VECTOR + (n % ADL_VECTOR != 0);
+  for (int j = 0; j < vectors; j += TILE_VECTORS) {
+    int column = j * ADL_VECTOR;
+    for (int i = 0; i < m; i += TILE_ROWS) {
+      operands o = {k,   a + i * a_row,        a_row, a_col, b + column,
+                    ldb, c + i * ldc + column, ldc,   add,   bias ? bias + column : NULL};
+      any_tile((int)adl_min(m - i, TILE_ROWS), (int)adl_min(vectors - j, TILE_VECTORS), &o);
+    }
+  }
+}
