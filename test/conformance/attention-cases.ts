@@ -1,0 +1,170 @@
+import type { DisentangledShape, Dropout, Packing } from "../../core/backend.ts";
+import { wave } from "../helpers/wave.ts";
+import type { Bench } from "./bench.ts";
+import type { Case } from "./cases.ts";
+import { dropouts } from "./elementwise-cases.ts";
+
+type Table = (difference: number) => number;
+
+interface Variant {
+  readonly note: string;
+  readonly lengths: readonly number[];
+  readonly heads: number;
+  readonly headDim: number;
+  /** Whether positions skip some numbers, as where a mask has holes. */
+  readonly holes?: boolean;
+  /** Which of posKey and posQuery there are. */
+  readonly terms?: "both" | "posKey" | "posQuery" | "none";
+  readonly table?: Table;
+  readonly dropout?: Dropout | undefined;
+}
+
+const MIDDLE = 160;
+const RELATIVE_ROWS = 2 * MIDDLE;
+
+/** One row for each difference. */
+const straight: Table = (d) => MIDDLE + d;
+/** One row for each near difference, one for several far ones, as DeBERTa v3's buckets. */
+const buckets: Table = (d) =>
+  Math.abs(d) <= 12
+    ? MIDDLE + d
+    : MIDDLE + Math.sign(d) * (12 + Math.ceil(Math.log2(Math.abs(d) / 12) * 4));
+/** Falling, rising and jumping: nothing may be assumed of a table. */
+const unordered: Table = (d) => MIDDLE + (d < 0 ? -d * 3 : 20 - (d % 17));
+
+const VARIANTS: readonly Variant[] = [
+  { note: "one token", lengths: [1], heads: 1, headDim: 4 },
+  { note: "lengths around a vector", lengths: [1, 15, 16, 17, 2], heads: 2, headDim: 16 },
+  { note: "dropout", lengths: [31, 33, 1, 7], heads: 2, headDim: 32, dropout: dropouts[0] },
+  { note: "odd sizes", lengths: [5, 40, 3], heads: 3, headDim: 7, dropout: dropouts[1] },
+  { note: "several blocks of rows", lengths: [65, 130], heads: 2, headDim: 64 },
+  { note: "an empty sequence", lengths: [4, 0, 6], heads: 2, headDim: 8 },
+  { note: "holes", lengths: [20, 37, 9], heads: 2, headDim: 16, holes: true },
+  {
+    note: "buckets",
+    lengths: [70, 18],
+    heads: 3,
+    headDim: 16,
+    table: buckets,
+    dropout: dropouts[0],
+  },
+  { note: "buckets, holes", lengths: [50, 18], heads: 1, headDim: 16, table: buckets, holes: true },
+  { note: "any table", lengths: [40, 21], heads: 2, headDim: 16, table: unordered },
+  {
+    note: "no positions",
+    lengths: [17, 66],
+    heads: 2,
+    headDim: 16,
+    terms: "none",
+    dropout: dropouts[0],
+  },
+  { note: "posKey alone", lengths: [17, 5, 70], heads: 2, headDim: 16, terms: "posKey" },
+  { note: "posQuery alone", lengths: [17, 5, 70], heads: 2, headDim: 16, terms: "posQuery" },
+  { note: "many heads", lengths: [9, 8, 20], heads: 16, headDim: 8 },
+];
+
+function packingOf(v: Variant): {
+  packing: Omit<Packing, "offsets" | "positions">;
+  positions: Int32Array;
+} {
+  const hostOffsets = new Int32Array(v.lengths.length + 1);
+  v.lengths.forEach((n, b) => (hostOffsets[b + 1] = hostOffsets[b]! + n));
+  const tokens = hostOffsets[v.lengths.length]!;
+  const positions = new Int32Array(tokens);
+  let span = 1;
+  v.lengths.forEach((n, b) => {
+    for (let i = 0; i < n; i++) {
+      positions[hostOffsets[b]! + i] = b + i + (v.holes ? Math.floor(i / 5) : 0);
+    }
+    if (n > 0) span = Math.max(span, n + (v.holes ? Math.floor((n - 1) / 5) : 0));
+  });
+  return { packing: { sequences: v.lengths.length, tokens, hostOffsets, span }, positions };
+}
+
+function shapeOf({ input }: Bench, v: Variant): DisentangledShape {
+  const { packing, positions } = packingOf(v);
+  const { table = straight, terms = "both", dropout } = v;
+  const { span } = packing;
+  const relative = Int32Array.from({ length: 2 * span - 1 }, (_, i) => table(i - span + 1));
+  return {
+    packing: {
+      ...packing,
+      offsets: input("i32", packing.hostOffsets),
+      positions: input("i32", positions),
+    },
+    heads: v.heads,
+    headDim: v.headDim,
+    scale: Math.sqrt(3 * v.headDim),
+    relative: terms === "none" ? undefined : input("i32", relative),
+    relativeRows: terms === "none" ? 0 : RELATIVE_ROWS,
+    dropout,
+  };
+}
+
+function inputsOf({ input }: Bench, v: Variant, shape: DisentangledShape) {
+  const width = v.heads * v.headDim;
+  const terms = v.terms ?? "both";
+  const rows = (phase: number) => input("activation", wave(shape.packing.tokens * width, phase));
+  const slice = (phase: number) => input("activation", wave(RELATIVE_ROWS * width, phase));
+  return {
+    q: rows(1),
+    k: rows(2),
+    v: rows(3),
+    posKey: terms === "both" || terms === "posKey" ? slice(4) : undefined,
+    posQuery: terms === "both" || terms === "posQuery" ? slice(5) : undefined,
+  };
+}
+
+const pairs = (v: Variant) => v.heads * v.lengths.reduce((sum, n) => sum + n * n, 0);
+
+function forward(bench: Bench, variant: Variant, keep: boolean) {
+  const shape = shapeOf(bench, variant);
+  const { q, k, v, posKey, posQuery } = inputsOf(bench, variant, shape);
+  const out = bench.output("out", "activation", q.length);
+  const probs = keep ? bench.output("probs", "activation", pairs(variant)) : undefined;
+  bench.backend.disentangledAttention(q, k, v, posKey, posQuery, out, probs, shape);
+}
+
+function backward(bench: Bench, variant: Variant) {
+  const shape = shapeOf(bench, variant);
+  const inputs = inputsOf(bench, variant, shape);
+  const { input, output } = bench;
+  // Rows need not sum to 1 for the formula.
+  const probs = input(
+    "activation",
+    wave(pairs(variant), 6).map((p) => Math.abs(p) / 8),
+  );
+  const dout = input("activation", wave(inputs.q.length, 7));
+  const grad = (name: string, length: number) => output(name, "activation", length);
+  bench.backend.disentangledAttentionBackward(
+    dout,
+    inputs,
+    probs,
+    {
+      dq: grad("dq", inputs.q.length),
+      dk: grad("dk", inputs.k.length),
+      dv: grad("dv", inputs.v.length),
+      dposKey: inputs.posKey && grad("dposKey", inputs.posKey.length),
+      dposQuery: inputs.posQuery && grad("dposQuery", inputs.posQuery.length),
+    },
+    shape,
+  );
+}
+
+export const attentionCases: readonly Case[] = VARIANTS.flatMap((variant): Case[] => [
+  {
+    name: `disentangledAttention ${variant.note}`,
+    entry: "disentangledAttention",
+    run: (bench) => forward(bench, variant, true),
+  },
+  {
+    name: `disentangledAttention ${variant.note}, probs not kept`,
+    entry: "disentangledAttention",
+    run: (bench) => forward(bench, variant, false),
+  },
+  {
+    name: `disentangledAttentionBackward ${variant.note}`,
+    entry: "disentangledAttentionBackward",
+    run: (bench) => backward(bench, variant),
+  },
+]);

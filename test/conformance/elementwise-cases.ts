@@ -1,0 +1,95 @@
+import type { ActivationKind, Dropout } from "../../core/backend.ts";
+import { wave } from "../helpers/wave.ts";
+import type { Case } from "./cases.ts";
+import { SIZES } from "./matrix-cases.ts";
+
+const LENGTHS = [1, 15, 16, 17, 31, 32, 33, 100, 20_001];
+const KINDS: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
+
+/** Numbers between -9 and 9, where all activations have left their curved part, with exact zeros among them. */
+const wide = (length: number, phase: number) =>
+  wave(length, phase).map((x, i) => (i % 13 === 5 ? 0 : x * 8.2 * Math.abs(Math.sin(i))));
+
+export const dropouts: readonly Dropout[] = [
+  { probability: 0.1, seed: [1, 2], step: 3, site: 4 },
+  { probability: 0.5, seed: [0xffff_fff0, 0x8000_0001], step: 0xffff_ffff, site: 0x9000_0000 },
+  { probability: 0, seed: [5, 0], step: 0, site: 0 },
+];
+
+const flat: Case[] = LENGTHS.flatMap((n): Case[] => [
+  {
+    name: `add ${n}`,
+    entry: "add",
+    run({ backend, input, inOut }) {
+      backend.add(inOut("y", "activation", wave(n, 1)), input("activation", wave(n, 2)));
+    },
+  },
+  {
+    name: `scale ${n}`,
+    entry: "scale",
+    run({ backend, input, output, inOut }) {
+      backend.scale(input("activation", wave(n, 1)), 0.3, output("y", "activation", n));
+      const same = inOut("x in place", "activation", wave(n, 2));
+      backend.scale(same, -7, same);
+    },
+  },
+  {
+    name: `scaleBy ${n}`,
+    entry: "scaleBy",
+    run({ backend, input, output, inOut }) {
+      const s = input("master", [-2.5]);
+      backend.scaleBy(input("activation", wave(n, 1)), s, output("y", "activation", n));
+      const same = inOut("x in place", "activation", wave(n, 2));
+      backend.scaleBy(same, s, same);
+    },
+  },
+  {
+    name: `absolute ${n}`,
+    entry: "absolute",
+    run({ backend, input, output }) {
+      backend.absolute(input("master", wave(n, 1)), output("y", "master", n));
+    },
+  },
+]);
+
+const activations: Case[] = KINDS.flatMap((kind) =>
+  LENGTHS.flatMap((n): Case[] => [
+    {
+      name: `activate ${kind} ${n}`,
+      entry: "activate",
+      run({ backend, input, output, inOut }) {
+        backend.activate(kind, input("activation", wide(n, 1)), output("y", "activation", n));
+        const same = inOut("x in place", "activation", wide(n, 2));
+        backend.activate(kind, same, same);
+      },
+    },
+    {
+      name: `activationBackward ${kind} ${n}`,
+      entry: "activationBackward",
+      run({ backend, input, output, inOut }) {
+        const x = input("activation", wide(n, 1));
+        const dy = input("activation", wave(n, 2));
+        backend.activationBackward(kind, x, dy, output("dx", "activation", n));
+        const same = inOut("dy in place", "activation", wave(n, 3));
+        backend.activationBackward(kind, x, same, same);
+      },
+    },
+  ]),
+);
+
+const masks: Case[] = dropouts.flatMap((dropout) =>
+  [...SIZES, [2, 1100] as const].map(([rows, cols]): Case => ({
+    name: `dropout ${dropout.probability} ${rows}x${cols}`,
+    entry: "dropout",
+    run({ backend, input, output, inOut }) {
+      // Ones show the mask itself.
+      const ones = input("activation", new Float64Array(rows * cols).fill(1));
+      const mask = output("mask", "activation", rows * cols);
+      backend.dropout(ones, mask, rows, cols, dropout);
+      const same = inOut("x in place", "activation", wave(rows * cols, 2));
+      backend.dropout(same, same, rows, cols, dropout);
+    },
+  })),
+);
+
+export const elementwiseCases: readonly Case[] = [...flat, ...activations, ...masks];

@@ -1,0 +1,115 @@
+import type { GemmShape } from "../../core/backend.ts";
+import { wave } from "../helpers/wave.ts";
+import type { Case } from "./cases.ts";
+
+/** Rows and columns on both sides of vector widths, blocks of rows and the size from which threads share the work. */
+export const SIZES: readonly (readonly [rows: number, cols: number])[] = [
+  [1, 1],
+  [3, 5],
+  [7, 15],
+  [8, 16],
+  [9, 31],
+  [17, 32],
+  [5, 33],
+  [150, 131],
+];
+
+const stored = (rows: number, cols: number, stride: number) => (rows - 1) * stride + cols;
+
+const gemm = (note: string, shape: GemmShape): Case => ({
+  name: `gemm ${shape.m}x${shape.n}x${shape.k}${note}`,
+  entry: "gemm",
+  run({ backend, input, output, inOut }) {
+    const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
+    const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = shape;
+    const a = input("activation", wave(transA ? stored(k, m, lda) : stored(m, k, lda), 1));
+    const b = input("activation", wave(transB ? stored(n, k, ldb) : stored(k, n, ldb), 2));
+    const length = stored(m, n, ldc);
+    // With a stride, what lies between the rows must survive.
+    const c =
+      beta === 1 || ldc !== n
+        ? inOut("c", "activation", wave(length, 3))
+        : output("c", "activation", length);
+    backend.gemm(a, b, c, shape);
+  },
+});
+
+/** Of both operands transposed. */
+const STRIDED: GemmShape = { m: 9, n: 16, k: 12, lda: 13, ldb: 17, ldc: 48 };
+
+const products: Case[] = [
+  gemm("", { m: 1, n: 1, k: 1 }),
+  gemm("", { m: 17, n: 33, k: 31 }),
+  gemm(", A transposed", { m: 17, n: 33, k: 31, transA: true }),
+  gemm(", B transposed", { m: 17, n: 33, k: 31, transB: true }),
+  gemm(", both transposed", { m: 17, n: 33, k: 31, transA: true, transB: true }),
+  gemm(", beta 1", { m: 32, n: 12, k: 64, beta: 1 }),
+  gemm(", A transposed, beta 1", { m: 32, n: 12, k: 65, beta: 1, transA: true }),
+  gemm(", strides", { m: 9, n: 16, k: 12, lda: 20, ldb: 48, ldc: 31 }),
+  gemm(", strides, both transposed", { ...STRIDED, transA: true, transB: true }),
+  gemm(", strides, both transposed, beta 1", { ...STRIDED, transA: true, transB: true, beta: 1 }),
+  gemm(", one column", { m: 40, n: 1, k: 700 }),
+  gemm(", one row", { m: 1, n: 40, k: 700, transB: true }),
+  gemm(", threads", { m: 130, n: 200, k: 150, transB: true }),
+];
+
+const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
+  [1, 6, 12].flatMap((rank) =>
+    [true, false].map((transposed) => {
+      const withBias = (rank === 12) === transposed;
+      const note = `${transposed ? " transposed" : ""}${withBias ? " bias" : ""}`;
+      return {
+        name: `addLowRank ${rows}x${cols} rank ${rank}${note}`,
+        entry: "addLowRank",
+        run({ backend, input, inOut }) {
+          const y = inOut("y", "activation", wave(rows * cols, 1));
+          const h = input("master", wave(rows * rank, 2));
+          const factor = input("master", wave(cols * rank, 3));
+          const bias = withBias ? input("activation", wave(cols, 4)) : undefined;
+          backend.addLowRank(y, h, factor, bias, { rows, cols, rank, transposed });
+        },
+      } satisfies Case;
+    }),
+  ),
+);
+
+const columns: Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
+  {
+    name: `addBias ${rows}x${cols}`,
+    entry: "addBias",
+    run({ backend, input, inOut }) {
+      const y = inOut("y", "activation", wave(rows * cols, 1));
+      backend.addBias(y, input("activation", wave(cols, 2)), rows, cols);
+    },
+  },
+  {
+    name: `addColumnSums ${rows}x${cols}`,
+    entry: "addColumnSums",
+    run({ backend, input, inOut }) {
+      const x = input("activation", wave(rows * cols, 1));
+      backend.addColumnSums(x, inOut("sum", "master", wave(cols, 2)), rows, cols);
+    },
+  },
+  {
+    name: `scaleColumns ${rows}x${cols}`,
+    entry: "scaleColumns",
+    run({ backend, input, output, inOut }) {
+      const x = input("master", wave(rows * cols, 1));
+      const scale = input("master", wave(cols, 2));
+      backend.scaleColumns(x, scale, 1.5, output("y", "master", rows * cols), rows, cols);
+      const same = inOut("x in place", "master", wave(rows * cols, 3));
+      backend.scaleColumns(same, scale, -0.5, same, rows, cols);
+    },
+  },
+  {
+    name: `addColumnDots ${rows}x${cols}`,
+    entry: "addColumnDots",
+    run({ backend, input, inOut }) {
+      const x = input("master", wave(rows * cols, 1));
+      const y = input("master", wave(rows * cols, 2));
+      backend.addColumnDots(x, y, 0.7, inOut("dots", "master", wave(cols, 3)), rows, cols);
+    },
+  },
+]);
+
+export const matrixCases: readonly Case[] = [...products, ...lowRank, ...columns];

@@ -1,0 +1,73 @@
+import type { HostTensor } from "../../core/backend.ts";
+import { wave } from "../helpers/wave.ts";
+import type { Case } from "./cases.ts";
+
+/** A tensor as a file holds it: `shift` bytes into a larger block. */
+function tensor(dtype: string, numbers: NodeJS.TypedArray, shift: number): HostTensor {
+  const block = new Uint8Array(new ArrayBuffer(numbers.byteLength + shift + 8));
+  const bytes = block.subarray(shift, shift + numbers.byteLength);
+  bytes.set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
+  return { dtype, shape: [numbers.length], bytes };
+}
+
+/** 0, the smallest and a larger subnormal, the smallest normal, 1, -2, the largest, 1/3 and infinity as IEEE halves. */
+const HALVES = [0, 1, 0x3ff, 0x400, 0x3c00, 0xc000, 0x7bff, 0x3555, 0x7c00, 0xfc00];
+
+const stored = (n: number, shift: number): HostTensor[] => [
+  tensor("F32", Float32Array.from(wave(n, 1)), shift),
+  tensor("F64", wave(n, 1).map(Math.fround), shift),
+  tensor(
+    "F16",
+    Uint16Array.from({ length: n }, (_, i) => HALVES[i % HALVES.length]!),
+    shift,
+  ),
+  tensor(
+    "BF16",
+    Uint16Array.from({ length: n }, (_, i) => 0x3f80 + ((i * 37) % 0x200)),
+    shift,
+  ),
+];
+
+/** Small and large (which may stay where it is); aligned and not. */
+const adopted: Case[] = [5, 33, 40_001].flatMap((n) =>
+  [0, 4, 1].flatMap((shift) =>
+    stored(n, shift).map((weight): Case => ({
+      name: `adopt ${weight.dtype} ${n}, ${shift} bytes in`,
+      entry: "adopt",
+      run({ backend, output }) {
+        const buffer = backend.adopt(weight, backend.activation);
+        backend.scale(buffer, 1, output("twice read", "activation", n));
+        backend.scale(buffer, 2, output("doubled", "activation", n));
+        backend.free(buffer);
+      },
+    })),
+  ),
+);
+
+export const memoryCases: readonly Case[] = [
+  ...adopted,
+  {
+    name: "zero of a part leaves the rest",
+    entry: "zero",
+    run({ backend, inOut }) {
+      backend.zero(backend.view(inOut("x", "master", wave(40, 1)), 3, 33));
+    },
+  },
+  {
+    name: "copy of a part leaves the rest",
+    entry: "copy",
+    run({ backend, input, inOut }) {
+      const from = backend.view(input("master", wave(40, 1)), 5, 17);
+      backend.copy(backend.view(inOut("x", "master", wave(40, 2)), 9, 17), from);
+    },
+  },
+  {
+    name: "copy of integers",
+    entry: "copy",
+    run({ backend, input, result }) {
+      const to = backend.alloc("i32", 3);
+      backend.copy(to, input("i32", [1, -2, 2 ** 31 - 1]));
+      result("integers", to);
+    },
+  },
+];

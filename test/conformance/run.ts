@@ -1,0 +1,69 @@
+import { describe, expect, test } from "bun:test";
+import type { Backend, DType, HostArray } from "../../core/backend.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { type Results, runOn, sameBits } from "./bench.ts";
+import { cases } from "./cases.ts";
+
+/** Largest error allowed, by the type of activations: of |number| plus the root mean square of its buffer. */
+const TOLERANCE: Readonly<Record<Exclude<DType, "i32">, number>> = {
+  f64: 1e-13,
+  f32: 5e-6,
+  bf16: 1e-2,
+};
+
+interface Skip {
+  readonly reason: string;
+  /** Names, or beginnings of names, of cases. */
+  readonly cases: readonly string[];
+}
+
+/**
+ * Holds a backend to the reference, case by case: the numbers, what a kernel must leave alone, and that the same call
+ * gives the same bits again.
+ */
+export function runConformance(
+  backend: Backend,
+  { skip = [] }: { readonly skip?: readonly Skip[] } = {},
+): void {
+  const reference = createReferenceBackend();
+  const type = backend.activation;
+  const tolerance = type === "i32" ? 0 : TOLERANCE[type];
+  describe(`${backend.name} agrees with the reference`, () => {
+    for (const { name, run } of cases) {
+      const skipped = skip.find((s) => s.cases.some((each) => name.startsWith(each)));
+      test.skipIf(skipped !== undefined)(skipped ? `${name} (${skipped.reason})` : name, () => {
+        const got = runOn(backend, run);
+        compare(got, runOn(reference, run), tolerance);
+        for (const [result, again] of runOn(backend, run)) {
+          const same = sameBits(again, got.get(result) ?? again.subarray(1));
+          expect(same, `the same call again sets ${result} to the same bits`).toBe(true);
+        }
+      });
+    }
+  });
+}
+
+function compare(got: Results, want: Results, tolerance: number): void {
+  expect([...got.keys()]).toEqual([...want.keys()]);
+  for (const [name, numbers] of want) {
+    const worst = worstOf(got.get(name) ?? [], numbers);
+    if (worst.error > tolerance || Number.isNaN(worst.error)) {
+      const { index, error } = worst;
+      const pair = `${got.get(name)?.[index]}, want ${numbers[index]}`;
+      expect.unreachable(`${name}[${index}] is ${pair}: error ${error.toExponential(1)}`);
+    }
+  }
+}
+
+/** The largest error in |want| + root mean square of want; NaN equals NaN. */
+function worstOf(got: ArrayLike<number>, want: HostArray): { index: number; error: number } {
+  const finite = [...want].filter((x) => Number.isFinite(x));
+  const size = Math.sqrt(finite.reduce((sum, x) => sum + x * x, 0) / Math.max(finite.length, 1));
+  let worst = { index: 0, error: got.length === want.length ? 0 : Number.NaN };
+  for (let i = 0; i < want.length; i++) {
+    if (Object.is(got[i], want[i])) continue;
+    const error = Math.abs(got[i]! - want[i]!) / (Math.abs(want[i]!) + size || 1);
+    if (!(error <= worst.error)) worst = { index: i, error };
+  }
+  return worst;
+}

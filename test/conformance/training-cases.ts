@@ -1,0 +1,255 @@
+import type { AdamWStep } from "../../core/backend.ts";
+import { wave } from "../helpers/wave.ts";
+import type { Bench } from "./bench.ts";
+import type { Case } from "./cases.ts";
+
+const LENGTHS = [1, 31, 32, 33, 40_003];
+
+const losses: Case[] = [
+  ...(
+    [
+      [1, 2],
+      [32, 3],
+      [5, 33],
+      [3, 6000],
+    ] as const
+  ).map(([rows, classes]): Case => ({
+    name: `crossEntropy ${rows}x${classes}`,
+    entry: "crossEntropy",
+    run({ backend, input, output, inOut }) {
+      const labels = input(
+        "i32",
+        Int32Array.from({ length: rows }, (_, r) => (r * 5 + 1) % classes),
+      );
+      const logits = wave(rows * classes, 1).map((x) => x * 6);
+      const loss = output("loss", "master", 1);
+      const dlogits = output("dlogits", "activation", rows * classes);
+      backend.crossEntropy(input("activation", logits), labels, loss, dlogits, rows, classes);
+      const same = inOut("logits in place", "activation", logits);
+      backend.crossEntropy(same, labels, output("loss again", "master", 1), same, rows, classes);
+    },
+  })),
+  {
+    name: "crossEntropy of a sure row, right and wrong, keeps a small gradient",
+    entry: "crossEntropy",
+    run({ backend, input, output }) {
+      const logits = input("activation", [20, 0, 1, 0, 0, 30, 0, 0, 0]);
+      const dlogits = output("dlogits", "activation", 9);
+      backend.crossEntropy(
+        logits,
+        input("i32", [0, 2, 1]),
+        output("loss", "master", 1),
+        dlogits,
+        3,
+        3,
+      );
+      // The first row's own scale: its gradients are of 1e-9.
+      const sure = output("dlogits of the sure row", "activation", 3);
+      backend.scale(backend.view(dlogits, 0, 3), 1, sure);
+    },
+  },
+  ...[1, 33].map((rows): Case => ({
+    name: `meanSquaredError ${rows}`,
+    entry: "meanSquaredError",
+    run({ backend, input, output }) {
+      const [prediction, target] = [
+        input("activation", wave(rows, 1)),
+        input("master", wave(rows, 2)),
+      ];
+      const dprediction = output("dprediction", "activation", rows);
+      backend.meanSquaredError(prediction, target, output("loss", "master", 1), dprediction, rows);
+    },
+  })),
+];
+
+const norms: Case[] = LENGTHS.flatMap((n): Case[] => [
+  {
+    name: `sumOfSquares ${n}`,
+    entry: "sumOfSquares",
+    run({ backend, input, output }) {
+      backend.sumOfSquares(input("master", wave(n, 1)), output("sum", "master", 1));
+    },
+  },
+  ...[0, 0.5, 1e6].map((maxNorm): Case => ({
+    name: `clipByNorm ${n} to ${maxNorm}`,
+    entry: "clipByNorm",
+    run({ backend, input, output, inOut }) {
+      const grad = inOut("grad", "master", wave(n, 1));
+      const sum = input("master", [wave(n, 1).reduce((total, x) => total + x * x, 0)]);
+      backend.clipByNorm(grad, sum, maxNorm, output("norm", "master", 1));
+    },
+  })),
+]);
+
+const nanNorm: Case = {
+  name: "clipByNorm of a NaN norm makes every gradient NaN",
+  entry: "clipByNorm",
+  run({ backend, input, output, inOut }) {
+    const grad = inOut("grad", "master", wave(33, 1));
+    backend.clipByNorm(grad, input("master", [Number.NaN]), 1, output("norm", "master", 1));
+  },
+};
+
+const STEPS: readonly AdamWStep[] = (["adamw", "adamw-hf"] as const).flatMap((variant) => [
+  { variant, lr: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.1, t: 1 },
+  { variant, lr: 3e-3, beta1: 0.85, beta2: 0.95, eps: 1e-6, weightDecay: 0, t: 1000 },
+]);
+
+const updates: Case[] = LENGTHS.flatMap((n) =>
+  STEPS.map((step): Case => ({
+    name: `adamw ${step.variant} ${n}, step ${step.t}`,
+    entry: "adamw",
+    run({ backend, input, inOut }) {
+      const grad = wave(n, 2).map((g, i) => (i % 7 === 3 ? 0 : g * 0.1));
+      backend.adamw(
+        inOut("param", "master", wave(n, 1)),
+        input("master", grad),
+        inOut("m", "master", wave(n, 3)),
+        inOut("v", "master", wave(n, 4).map(Math.abs)),
+        step,
+      );
+    },
+  })),
+);
+
+const importance: Case[] = LENGTHS.map((n) => ({
+  name: `updateImportance ${n}`,
+  entry: "updateImportance",
+  run({ backend, input, inOut }) {
+    const averages = {
+      sensitivity: inOut("sensitivity", "master", wave(n, 3).map(Math.abs)),
+      uncertainty: inOut("uncertainty", "master", wave(n, 4).map(Math.abs)),
+    };
+    const [param, grad] = [input("master", wave(n, 1)), input("master", wave(n, 2))];
+    backend.updateImportance(param, grad, averages, 0.85, 0.7);
+  },
+}));
+
+const averages = ({ input }: Bench, n: number, phase: number) => ({
+  sensitivity: input("master", wave(n, phase).map(Math.abs)),
+  uncertainty: input("master", wave(n, phase + 1).map(Math.abs)),
+});
+
+const scores: Case[] = (
+  [
+    [1, 1, 1],
+    [12, 33, 31],
+    [8, 768, 100],
+    [17, 5, 3],
+  ] as const
+).flatMap(([rank, inFeatures, outFeatures]) =>
+  [true, false].flatMap((uncertainty) =>
+    [true, false].map((withE): Case => ({
+      name:
+        `tripletScores rank ${rank} of ${inFeatures} to ${outFeatures}` +
+        `${uncertainty ? ", uncertainty" : ""}${withE ? "" : ", doublets"}`,
+      entry: "tripletScores",
+      run(bench) {
+        const a = averages(bench, rank * inFeatures, 1);
+        const e = withE ? averages(bench, rank, 3) : undefined;
+        const b = averages(bench, outFeatures * rank, 5);
+        const shape = { rank, inFeatures, outFeatures, uncertainty };
+        bench.backend.tripletScores(a, e, b, bench.output("scores", "master", rank), shape);
+      },
+    })),
+  ),
+);
+
+const TIED = [3, 1, 2, 2, -1, 2, 0, -0, 5, 1];
+
+const tops: Case[] = [
+  ...[0, 1, 4, 5, 6, 9, 10, 11].map((budget) => ({
+    note: `ties, budget ${budget}`,
+    budget,
+    scores: TIED,
+  })),
+  { note: "864 scores", budget: 500, scores: [...wave(864, 1)] },
+  { note: "equal scores", budget: 2, scores: [7, 7, 7, 7] },
+  { note: "one NaN", budget: 2, scores: [3, Number.NaN, 1, 2] },
+  { note: "a NaN threshold", budget: 0, scores: [3, Number.NaN, 1, 2] },
+  {
+    note: "tiny and infinite scores",
+    budget: 3,
+    scores: [1e-42, -1e-42, Infinity, 1e-30, -Infinity],
+  },
+].map(({ note, budget, scores: values }): Case => ({
+  name: `keepTop ${note}`,
+  entry: "keepTop",
+  run({ backend, input, output }) {
+    const kept = output("kept", "master", values.length);
+    backend.keepTop(input("master", values), budget, kept, output("threshold", "master", 1));
+  },
+}));
+
+const masks: Case[] = (
+  [
+    [1, 1],
+    [12, 33],
+    [31, 12],
+  ] as const
+).flatMap(([rows, cols]) =>
+  [true, false].map((columns): Case => ({
+    name: `applyMask ${rows}x${cols} by ${columns ? "columns" : "rows"}`,
+    entry: "applyMask",
+    run({ backend, input, inOut }) {
+      const kept = Float64Array.from({ length: columns ? cols : rows }, (_, i) =>
+        i % 3 === 1 ? 0 : 1,
+      );
+      const param = inOut("param", "master", wave(rows * cols, 1));
+      backend.applyMask(param, input("master", kept), { rows, cols, columns });
+    },
+  })),
+);
+
+const orthogonality: Case[] = (
+  [
+    [1, 1],
+    [12, 33],
+    [4, 768],
+    [7, 3],
+  ] as const
+).flatMap(([rank, width]) =>
+  [true, false].flatMap((columns) =>
+    [true, false].map((trained): Case => ({
+      name: `orthogonality ${rank}x${width}${columns ? " columns" : ""}${trained ? "" : ", norm alone"}`,
+      entry: "orthogonality",
+      run({ backend, input, inOut }) {
+        const factor = input(
+          "master",
+          wave(rank * width, 1).map((x) => x * 0.3),
+        );
+        const grad = trained ? inOut("grad", "master", wave(rank * width, 2)) : undefined;
+        const shape = { rank, width, columns, weight: 0.25, gradWeight: 0.4 };
+        backend.orthogonality(factor, grad, inOut("norm", "master", [0.5]), shape);
+      },
+    })),
+  ),
+);
+
+const orthonormal: Case = {
+  name: "orthogonality of orthonormal rows adds nothing",
+  entry: "orthogonality",
+  run({ backend, input, inOut }) {
+    const shape = { rank: 2, width: 3, columns: false, weight: 1, gradWeight: 1 };
+    const grad = inOut("grad", "master", wave(6, 2));
+    backend.orthogonality(
+      input("master", [0, 1, 0, -1, 0, 0]),
+      grad,
+      inOut("norm", "master", [0.5]),
+      shape,
+    );
+  },
+};
+
+export const trainingCases: readonly Case[] = [
+  ...losses,
+  ...norms,
+  nanNorm,
+  ...updates,
+  ...importance,
+  ...scores,
+  ...tops,
+  ...masks,
+  ...orthogonality,
+  orthonormal,
+];

@@ -1,0 +1,53 @@
+import type { Backend, Buffer } from "../../core/backend.ts";
+
+/**
+ * `backend` as if its memory were another machine's: buffers show their type and length alone, anything else that is
+ * read of them or done to them throws. Counts what comes back to the host.
+ */
+export function guarded(backend: Backend): { backend: Backend; downloads(): number } {
+  const inner = new WeakMap<object, Buffer>();
+  let downloads = 0;
+
+  function wrap(buffer: Buffer): Buffer {
+    const shown = Object.freeze({ dtype: buffer.dtype, length: buffer.length });
+    const opaque = new Proxy(shown, {
+      get(target, key) {
+        if (key === "dtype" || key === "length") return Reflect.get(target, key);
+        throw new Error(`a device buffer has no ${String(key)} for the host`);
+      },
+      has: (_, key) => refuse(`looked for ${String(key)}`),
+      ownKeys: () => refuse("was listed"),
+      set: (_, key) => refuse(`was given ${String(key)}`),
+    });
+    inner.set(opaque, buffer);
+    return opaque;
+  }
+
+  /** Buffers inside, also those in shapes and groups of buffers. */
+  function unwrap(value: unknown): unknown {
+    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+    const buffer = inner.get(value);
+    if (buffer) return buffer;
+    if (Array.isArray(value)) return value.map(unwrap);
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, unwrap(part)]));
+  }
+
+  const guard = new Proxy(backend, {
+    get(target, key, receiver) {
+      const entry: unknown = Reflect.get(target, key, receiver);
+      if (typeof entry !== "function") return entry;
+      return (...args: unknown[]) => {
+        if (key === "download") downloads++;
+        const result: unknown = Reflect.apply(entry, target, args.map(unwrap));
+        const made = key === "alloc" || key === "view" || key === "adopt";
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what these three return
+        return made ? wrap(result as Buffer) : result;
+      };
+    },
+  });
+  return { backend: guard, downloads: () => downloads };
+}
+
+function refuse(what: string): never {
+  throw new Error(`a device buffer ${what} on the host`);
+}
