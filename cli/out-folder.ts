@@ -1,10 +1,9 @@
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { errors } from "../core/errors.ts";
-
-/** What a run writes into its folder. */
-const runFile =
-  /^(config\.json|metrics\.json|log\.jsonl|rank_pattern\.json|report\.html|predictions[._-].*|adapter|checkpoints|tensorboard)$/;
+import { fileError } from "../core/io/file-errors.ts";
+import { runBytes, runFiles, runFilesIn } from "../core/train/run-folder.ts";
+import { byteSize } from "./byte-size.ts";
 
 export interface FolderWishes {
   readonly resume: boolean;
@@ -12,25 +11,35 @@ export interface FolderWishes {
 }
 
 /**
- * Refuses a folder that already holds a run, unless it is to be resumed or overwritten; changes nothing. Throws
- * E_OUT, also where the path is a file.
+ * Refuses a folder that already holds a run, unless it is to be resumed or overwritten, and one that can't be written to;
+ * changes nothing. Throws E_OUT, also where the path is a file.
  */
 export function checkOut(out: string, { resume, overwrite }: FolderWishes): void {
   if (resume && overwrite) throw errors.alternatives("--resume", "--overwrite");
-  if (!existsSync(out)) return;
-  if (!statSync(out).isDirectory()) throw errors.out(out, "is a file, not a folder");
-  const holdsRun = readdirSync(out).some((name) => runFile.test(name));
-  if (holdsRun && !resume && !overwrite) {
+  checkWritable(out);
+  if (runFilesIn(out).length > 0 && !resume && !overwrite) {
     const hint = "--resume goes on with it, --overwrite replaces it, --out DIR writes elsewhere";
     throw errors.out(out, "already holds a run", hint);
   }
 }
 
-/** Removes an earlier run from a folder, and nothing else in it. */
-export function clearOut(out: string): void {
-  if (!existsSync(out)) return;
-  const names = readdirSync(out).filter((name) => runFile.test(name));
-  for (const name of names) rmSync(join(out, name), { recursive: true, force: true });
+/** The same for results beside which no run may lie: predictions of other data would be taken for the run's own. */
+export function checkResultsOut(out: string): void {
+  checkWritable(out);
+  const own = runFilesIn(out).filter((name) => !/^predictions|^metrics/.test(name));
+  if (own.length > 0) throw errors.out(out, "holds a run", "--out DIR writes elsewhere");
+}
+
+/** Throws E_OUT where less than `bytes` are free on the folder's disk; what an earlier run takes there is to be replaced. */
+export function checkSpace(out: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(existingAncestor(out));
+  const free = bavail * bsize + runBytes(out);
+  if (free >= bytes) return;
+  throw errors.out(
+    out,
+    `needs room for the run's files: ${byteSize(bytes)}, and ${byteSize(free)} are free`,
+    "free some space, keep fewer checkpoints with --save-limit, or write elsewhere with --out DIR",
+  );
 }
 
 /** The folder of a run that names none: a new one for each, "runs/rte-20260131-154501". */
@@ -39,4 +48,36 @@ export function defaultOut(task: string, now: Date): string {
   const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map(two).join("");
   const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join("");
   return join("runs", `${task}-${date}-${time}`);
+}
+
+/** The configuration of the run in a folder, to go on with it. Throws E_OUT where there is none. */
+export function configIn(out: string): string {
+  const path = join(out, runFiles.config);
+  if (existsSync(path)) return path;
+  throw errors.out(
+    out,
+    `holds no ${runFiles.config} to resume from`,
+    "name the run's recipe or file, as when it was started",
+  );
+}
+
+// --- internal ---
+
+function checkWritable(out: string): void {
+  const place = existingAncestor(out);
+  if (!statSync(place).isDirectory()) {
+    const rule = place === resolve(out) ? "is a file, not a folder" : `lies below a file, ${place}`;
+    throw errors.out(out, rule, "name a folder with --out DIR");
+  }
+  try {
+    accessSync(place, constants.W_OK);
+  } catch (error) {
+    throw fileError(place, error);
+  }
+}
+
+/** The folder itself, or the nearest one above it that exists. */
+function existingAncestor(path: string): string {
+  const whole = resolve(path);
+  return existsSync(whole) ? whole : existingAncestor(dirname(whole));
 }

@@ -1,7 +1,9 @@
 import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
 import { configToJson, type RunConfig } from "../core/train/config.ts";
 import type { RunSchedule } from "../core/train/phases.ts";
+import type { RunNeeds } from "../core/train/run-needs.ts";
 import type { RankTarget } from "../core/train/target.ts";
+import { byteSize } from "./byte-size.ts";
 import { paint, type Output } from "./terminal.ts";
 
 /** What a run will do, known without doing it. */
@@ -10,17 +12,20 @@ export interface Plan {
   readonly schedule: RunSchedule;
   /** Undefined for methods without adapters. */
   readonly target: RankTarget | undefined;
+  /** Where there are several runs: the seed of each. */
+  readonly seeds: readonly number[] | undefined;
   /** Matrices that get an adapter. */
   readonly matrices: number;
   readonly modelParameters: number;
   /** Parameters of the model itself that are trained: its head, for most methods. */
   readonly trainedParameters: number;
+  readonly needs: RunNeeds;
   readonly warnings: readonly string[];
 }
 
 /** A plan as a page of at most 80 columns. */
 export function planText(plan: Plan, output: Output): string {
-  const { config, schedule, target, warnings } = plan;
+  const { config, schedule, target, seeds, warnings } = plan;
   const rows = [
     [
       "data",
@@ -30,6 +35,8 @@ export function planText(plan: Plan, output: Output): string {
     ["rate", rateText(config, schedule)],
     ...(target ? phaseRows(schedule, target, config) : []),
     ...parameterRows(plan),
+    ...needsRows(plan),
+    ...(seeds ? [["seeds", `${seeds.length} runs, with ${seeds.join(", ")}`]] : []),
   ];
   const title = `${config.task}: ${config.method} on ${config.model}`;
   const lines = rows.map(([label = "", text]) => `${label.padEnd(labelWidth)}${text}`);
@@ -127,5 +134,17 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
     ["ranks", `${ranks} in ${matrices} matrices (${target.because})`],
     ["adapter", `${sizes} parameters, ${share}% of the model's`],
     model,
+  ];
+}
+
+function needsRows({ needs, config }: Plan): string[][] {
+  const { weights, training, checkpoint, disk } = needs;
+  const batch = config.device === "reference" ? " in f64" : "";
+  return [
+    [
+      "memory",
+      `up to ${byteSize(weights + training)}${batch}: ${byteSize(weights)} of weights, ${byteSize(training)} to train`,
+    ],
+    ["disk", `up to ${byteSize(disk)}, ${byteSize(checkpoint)} a checkpoint`],
   ];
 }

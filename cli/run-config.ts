@@ -1,10 +1,13 @@
 import { existsSync } from "node:fs";
-import { extname } from "node:path";
+import { extname, join } from "node:path";
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { isSettingName, type Layer, resolveConfig, type RunConfig } from "../core/train/config.ts";
+import type { RunResult } from "../core/train/execute.ts";
+import { isFinishedRun, runFiles } from "../core/train/run-folder.ts";
 import type { Given } from "./args.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
-import { nearest } from "./names.ts";
+import { kebab, nearest } from "./names.ts";
+import { configIn } from "./out-folder.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
 import { referenceMethod, settledNote } from "./reference-flags.ts";
 
@@ -12,6 +15,35 @@ import { referenceMethod, settledNote } from "./reference-flags.ts";
 export interface RequestedRun {
   readonly config: RunConfig;
   readonly notes: readonly string[];
+}
+
+/** A run that has its folder. */
+export type PlacedRun = RunConfig & { readonly out: string };
+
+/** What `run` and `plan` are asked for: a recipe or file, the task's recipe, the run in `--out` that is to be resumed, or the demo. */
+export async function requestedRun(
+  name: string | undefined,
+  given: ReadonlyMap<string, Given>,
+  { resume }: { readonly resume: boolean },
+): Promise<RequestedRun> {
+  const out = given.get("out")?.value;
+  if (name !== undefined || given.has("task")) return resolveRun(name, given);
+  return resolveRun(resume && typeof out === "string" ? configIn(out) : "demo", given);
+}
+
+/**
+ * The result of the run in a folder that is to be resumed; undefined where it has not ended. Throws E_RESUME where the folder
+ * holds a run with other settings.
+ */
+export async function storedRun(out: string, config: RunConfig): Promise<RunResult | undefined> {
+  if (!existsSync(join(out, runFiles.config))) return undefined;
+  const { differingSettings } = await import("../core/train/fingerprint.ts");
+  const stored = resolveConfig([readConfigFile(configIn(out))]);
+  const differing = differingSettings(stored, config).map((one) => `--${kebab(one)}`);
+  if (differing.length > 0) throw errors.otherRun(out, differing);
+  if (!isFinishedRun(out)) return undefined;
+  const { readFinishedRun } = await import("../core/train/finished-run.ts");
+  return readFinishedRun(out);
 }
 
 /**

@@ -1,8 +1,12 @@
 import { join } from "node:path";
-import type { RunConfig } from "../core/train/config.ts";
 import { writeJson } from "../core/train/run-files.ts";
-import type { Trained } from "./commands/run.ts";
+import { checkOut, type FolderWishes } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";
+import type { PlacedRun } from "./run-config.ts";
+import { interrupted, type Trained } from "./trained.ts";
+
+/** The folder of the run with one of several seeds. */
+export const seedFolder = (out: string, seed: number) => join(out, `seed-${seed}`);
 
 /** Mean and sample standard deviation. */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {
@@ -13,17 +17,20 @@ export function meanAndDeviation(values: readonly number[]): { mean: number; dev
 
 /** One run a seed, in `out/seed-N`, then each metric's mean and deviation in `out/seeds.json`. */
 export async function runSeeds(
-  config: RunConfig,
+  config: PlacedRun,
   seeds: readonly number[],
-  out: string,
+  wishes: FolderWishes,
   report: Report,
-  train: (config: RunConfig & { out: string }) => Promise<Trained>,
+  train: (config: PlacedRun) => Promise<Trained>,
 ): Promise<ExitCode> {
+  const { out } = config;
+  for (const seed of seeds) checkOut(seedFolder(out, seed), wishes);
   const values = new Map<string, number[]>();
   for (const seed of seeds) {
     report.info(`seed ${seed}`);
-    const { result } = await train({ ...config, seed, out: join(out, `seed-${seed}`) });
-    if (result.stoppedBy === "interrupt") return 130;
+    const trained = await train({ ...config, seed, out: seedFolder(out, seed) });
+    const { result } = trained;
+    if (result.stoppedBy === "interrupt") return interrupted({ ...trained, out }, report);
     for (const [split, metrics] of Object.entries(result.metrics)) {
       for (const [name, value] of Object.entries(metrics)) {
         const key = `${split} ${name}`;

@@ -1,8 +1,8 @@
 import { relative } from "node:path";
-import type { Trained } from "./commands/run.ts";
 import { duration } from "./progress.ts";
 import { type MatrixRank, rankTable } from "./rank-table.ts";
 import { type Output, paint } from "./terminal.ts";
+import type { Trained } from "./trained.ts";
 
 /** A finished run as a page: metrics beside the baseline, the rank table, where the files are. */
 export function runText(trained: Trained, output: Output): string {

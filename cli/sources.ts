@@ -1,25 +1,97 @@
-import { statSync } from "node:fs";
-import { errors } from "../core/errors.ts";
-import type { Sources } from "../core/train/prepare.ts";
+import { existsSync, statSync } from "node:fs";
+import { formatOf } from "../core/data/open-table.ts";
+import type { GlueTask } from "../core/data/glue-tasks.ts";
+import { AdaloraError, errors } from "../core/errors.ts";
+import type { Environment } from "../core/io/hub-settings.ts";
+import type { Resolved } from "../core/io/hub.ts";
+import type { DataPlace, Sources } from "../core/train/model-files.ts";
+import { byteSize } from "./byte-size.ts";
+import type { Report } from "./report.ts";
 
-/** Models and data from the disk, model families from the plugins. */
-export async function localSources(): Promise<Sources> {
+/** Where the GLUE tasks come from when no data is named; its configurations have the recipes' names. */
+const glueOnHub = "nyu-mll/glue";
+
+/** Model families from the plugins; models and data from the disk where a path of the name is there, else from the hub. */
+export async function openSources(
+  report: Report,
+  env: Environment = process.env,
+): Promise<Sources> {
+  const options = { env, onProgress: downloadProgress(report) };
+  const folderOf = ({ dir, warning }: Resolved) => {
+    if (warning !== undefined) report.warn(warning);
+    return dir;
+  };
+  const hub = () => import("../core/io/hub.ts");
   return {
     plugins: await import("../plugins/index.ts"),
 
-    model(name) {
-      if (statSync(name, { throwIfNoEntry: false })?.isDirectory()) return Promise.resolve(name);
-      throw errors.file(
-        name,
-        "there is no such folder",
-        "--model DIR names a folder with config.json, the weights and the tokenizer's files",
+    async model(name) {
+      if (isFolder(name)) return name;
+      return orElsewhere(name, async () =>
+        folderOf(await (await hub()).resolveModel(name, options)),
       );
     },
 
-    data(name, task) {
-      if (name !== null) return Promise.resolve(name);
-      const folder = task === undefined ? "" : `, such as GLUE's ${task.folder} folder`;
-      throw errors.missing("data", `--data PATH names a folder with train and dev files${folder}`);
+    async adapter(name) {
+      if (isFolder(name)) return name;
+      return orElsewhere(name, async () =>
+        folderOf(await (await hub()).resolveAdapter(name, options)),
+      );
     },
+
+    async data(name, task) {
+      if (name === null && task === undefined) throw noData();
+      if (name !== null && existsSync(name)) return { path: name };
+      const [spec, config] = datasetOf(name, task);
+      return orElsewhere(spec, async (): Promise<DataPlace> => {
+        const resolved = await (await hub()).resolveDataset(spec, config, options);
+        return { path: folderOf(resolved), splits: resolved.splits };
+      });
+    },
+  };
+}
+
+// --- internal ---
+
+const isFolder = (name: string) =>
+  statSync(name, { throwIfNoEntry: false })?.isDirectory() === true;
+
+function noData(): AdaloraError {
+  return errors.missing(
+    "data",
+    "--data PATH names a folder with train and dev files, or a data set of the hub",
+  );
+}
+
+/** "org/name" or "org/name:configuration"; of the GLUE data set the task is the configuration. */
+function datasetOf(name: string | null, task: GlueTask | undefined) {
+  const [spec = "", config] = (name ?? glueOnHub).split(":");
+  return [spec, config ?? (spec.split("@")[0] === glueOnHub ? task?.name : undefined)] as const;
+}
+
+/** Asks the hub for a name that is no path here; an error says both. */
+async function orElsewhere<T>(name: string, ask: () => Promise<T>): Promise<T> {
+  if (formatOf(name) !== undefined) throw errors.file(name, "does not exist");
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof AdaloraError && error.code.startsWith("E_HUB")) {
+      throw errors.neitherHereNorThere(name, error);
+    }
+    throw error;
+  }
+}
+
+/** Files below this size come and go without a word. */
+const worthSaying = 2 ** 20;
+
+/** A live line while a large file comes; where there is no terminal, one line when it begins. */
+function downloadProgress(report: Report) {
+  let said = "";
+  return ({ file, received, total }: { file: string; received: number; total: number }) => {
+    if (total < worthSaying) return;
+    if (said !== file && !report.isLive) report.info(`downloading ${file}, ${byteSize(total)}`);
+    said = file;
+    report.live(`downloading ${file}  ${byteSize(received)} of ${byteSize(total)}`);
   };
 }

@@ -1,12 +1,14 @@
+import { AdaloraError } from "../../core/errors.ts";
 import { settingNames } from "../../core/train/config.ts";
 import type { PreparedRun } from "../../core/train/prepare.ts";
 import { defineCommand } from "../command.ts";
+import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
-import { checkOut } from "../out-folder.ts";
+import { checkOut, checkSpace, type FolderWishes } from "../out-folder.ts";
 import { type Plan, planJson, planText } from "../plan-text.ts";
 import { recipeNames } from "../recipes.ts";
-import { resolveRun } from "../run-config.ts";
-import { localSources } from "../sources.ts";
+import { requestedRun } from "../run-config.ts";
+import { openSources } from "../sources.ts";
 
 /** `adalora plan`: what `run` would do with the same words, and all that it would reject. */
 export const plan = defineCommand({
@@ -17,32 +19,32 @@ export const plan = defineCommand({
   scripts: true,
   notes: [
     `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it.`,
+    "Everything that run would reject is listed, and nothing is written.",
   ],
   examples: [
-    "adalora plan rte --model deberta-v3-base --data glue/RTE",
-    "adalora plan rte --budget 0.32M --model deberta-v3-base --data glue/RTE --json",
+    "adalora plan rte --budget 0.32M",
+    "adalora plan rte --model ./deberta-v3-base --data glue/RTE --json",
   ],
 
   async run({ positionals, given, options }, report) {
-    const { config, notes } = await resolveRun(positionals[0], given);
+    const { config, notes } = await requestedRun(positionals[0], given, options);
     for (const note of notes) report.info(note);
-    if (config.out !== null) checkOut(config.out, options);
-    const { prepareRun } = await import("../../core/train/prepare.ts");
-    const planned = await planOf(await prepareRun(config, await localSources()));
+    const { inspectRun } = await import("../../core/train/prepare.ts");
+    const { run, problems } = await inspectRun(config, await openSources(report));
+    const planned = run && (await planOf(run, options.seeds));
+    const all = [...problems, ...(await folderProblems(config.out, options, planned))];
+    if (all.length > 0 || !planned) return report.errors(all);
     report.result(planJson(planned), planText(planned, report.stdout));
+    return 0;
   },
 });
 
 /** The model is declared and adapted, so that its parameters can be counted; it gets no numbers. */
-async function planOf({
-  config,
-  schedule,
-  target,
-  declared,
-  warnings,
-}: PreparedRun): Promise<Plan> {
-  const { backboneParameters } = await import("../../core/train/prepare.ts");
+async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promise<Plan> {
+  const { config, schedule, target, declared, warnings } = run;
+  const { backboneParameters } = await import("../../core/train/model-files.ts");
   const { adaptModel } = await import("../../core/train/open-model.ts");
+  const { runNeeds } = await import("../../core/train/run-needs.ts");
   const modelParameters = backboneParameters(declared);
   const { adapters, trained } = adaptModel(declared, {
     method: config.method,
@@ -52,13 +54,41 @@ async function planOf({
     dropout: config.loraDropout,
     seed: config.seed,
   });
+  const needs = runNeeds(run);
+  const memory = memoryWarning(needs);
   return {
     config,
     schedule,
     target,
+    seeds: seeds ?? undefined,
     matrices: adapters.length,
     modelParameters,
     trainedParameters: trained.reduce((sum, { length }) => sum + length, 0),
-    warnings,
+    needs,
+    warnings: memory === undefined ? warnings : [...warnings, memory],
   };
+}
+
+/** What is wrong with the run's folder, or with the folders of several seeds. */
+async function folderProblems(
+  out: string | null,
+  options: FolderWishes & { readonly seeds: readonly number[] | null },
+  planned: Plan | undefined,
+): Promise<AdaloraError[]> {
+  if (out === null) return [];
+  const { seedFolder } = await import("../run-seeds.ts");
+  const folders = options.seeds?.map((seed) => seedFolder(out, seed)) ?? [out];
+  const checks = [
+    ...folders.map((folder) => () => checkOut(folder, options)),
+    () => planned && checkSpace(out, planned.needs.disk * folders.length),
+  ];
+  return checks.flatMap((check) => {
+    try {
+      check();
+      return [];
+    } catch (error) {
+      if (error instanceof AdaloraError) return [error];
+      throw error;
+    }
+  });
 }

@@ -1,18 +1,20 @@
 import { resolve } from "node:path";
-import { type RunConfig, settingNames } from "../../core/train/config.ts";
-import type { RunResult, RunWatcher } from "../../core/train/execute.ts";
+import { settingNames } from "../../core/train/config.ts";
+import type { RunWatcher } from "../../core/train/execute.ts";
 import type { PreparedRun } from "../../core/train/prepare.ts";
 import { openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
+import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
-import { checkOut, clearOut, defaultOut } from "../out-folder.ts";
+import { checkOut, checkSpace, defaultOut, type FolderWishes } from "../out-folder.ts";
 import { recipeNames } from "../recipes.ts";
 import type { ExitCode, Report } from "../report.ts";
-import { resolveRun } from "../run-config.ts";
+import { type PlacedRun, requestedRun, storedRun } from "../run-config.ts";
 import { runJson, runText } from "../run-text.ts";
 import { listenForStop } from "../signals.ts";
-import { localSources } from "../sources.ts";
+import { openSources } from "../sources.ts";
 import { createSpeedometer } from "../speedometer.ts";
+import { interrupted, type Trained } from "../trained.ts";
 
 /** `adalora run`: model, data, plan, training, evaluation and files in one go. */
 export const run = defineCommand({
@@ -23,80 +25,68 @@ export const run = defineCommand({
   scripts: true,
   notes: [
     `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it. Without either: the demo, which needs no model and no data.`,
+    "Without --model and --data a recipe takes its model and its data from the Hugging Face hub, by way of the standard cache: HF_HOME, HF_TOKEN and HF_HUB_OFFLINE count.",
     "A line of the authors' scripts can be pasted after `adalora run`.",
   ],
   examples: [
     "adalora run",
-    "adalora run rte --budget 0.32M --model deberta-v3-base --data glue/RTE --out runs/rte",
+    "adalora run rte --budget 0.32M --out runs/rte",
+    "adalora run rte --model ./deberta-v3-base --data glue/RTE --out runs/rte",
+    "adalora run --resume --out runs/rte",
     "adalora run runs/rte/config.json --seed 7 --out runs/rte-7",
   ],
 
   async run({ positionals, given, options }, report) {
-    const { config, notes } = await resolveRun(
-      positionals[0] ?? (given.has("task") ? undefined : "demo"),
-      given,
-    );
+    const { config, notes } = await requestedRun(positionals[0], given, options);
     for (const note of notes) report.info(note);
     const { seeds, resume, overwrite } = options;
     const out = config.out ?? defaultOut(config.task, new Date());
     if (!seeds) return runOnce({ ...config, out }, { resume, overwrite }, report);
     const { runSeeds } = await import("../run-seeds.ts");
-    return runSeeds(config, seeds, out, report, (one) =>
+    return runSeeds({ ...config, out }, seeds, { resume, overwrite }, report, (one) =>
       trainOnce(one, { resume, overwrite }, report),
     );
   },
 });
 
-interface FolderWishes {
-  readonly resume: boolean;
-  readonly overwrite: boolean;
-}
-
-/** A finished run, or the exit code of one that was interrupted. */
-export interface Trained {
-  readonly prepared: PreparedRun;
-  readonly result: RunResult;
-  readonly out: string;
-}
-
-async function runOnce(
-  config: RunConfig & { out: string },
-  wishes: FolderWishes,
-  report: Report,
-): Promise<ExitCode> {
+async function runOnce(config: PlacedRun, wishes: FolderWishes, report: Report): Promise<ExitCode> {
   const trained = await trainOnce(config, wishes, report);
   if (trained.result.stoppedBy === "interrupt") return interrupted(trained, report);
   report.result(runJson(trained), runText(trained, report.stdout));
   return 0;
 }
 
-function interrupted({ result, out }: Trained, report: Report): ExitCode {
-  report.warn(`interrupted after step ${result.steps}; --resume --out ${out} goes on from there`);
-  return 130;
-}
-
-/** Checks everything, then claims the folder, then trains. */
+/** Checks everything, then trains into the folder, which is claimed last; a run to be resumed that has ended is read instead. */
 async function trainOnce(
-  config: RunConfig & { out: string },
+  config: PlacedRun,
   wishes: FolderWishes,
   report: Report,
 ): Promise<Trained> {
   const out = resolve(config.out);
   checkOut(out, wishes);
   const { prepareRun } = await import("../../core/train/prepare.ts");
-  const { executeRun } = await import("../../core/train/execute.ts");
-  const prepared = await prepareRun(config, await localSources());
+  const prepared = await prepareRun(config, await openSources(report));
   for (const warning of prepared.warnings) report.warn(warning);
+  if (wishes.resume) {
+    const result = await storedRun(out, prepared.config);
+    if (result) report.info("the run is finished: there is nothing to resume");
+    if (result) return { prepared, result, out };
+  }
+  await checkNeeds(prepared, out, report);
+  const { executeRun } = await import("../../core/train/execute.ts");
   const backend = await openBackend(config);
-  if (wishes.overwrite) clearOut(out);
   using stop = listenForStop(report);
-  const result = await executeRun(
-    backend,
-    prepared,
-    { out, resume: wishes.resume },
-    watch(prepared, report, stop.signal),
-  );
+  const watcher = watch(prepared, report, stop.signal);
+  const result = await executeRun(backend, prepared, { out, ...wishes }, watcher);
   return { prepared, result, out };
+}
+
+async function checkNeeds(prepared: PreparedRun, out: string, report: Report): Promise<void> {
+  const { runNeeds } = await import("../../core/train/run-needs.ts");
+  const needs = runNeeds(prepared);
+  const warning = memoryWarning(needs);
+  if (warning !== undefined) report.warn(warning);
+  checkSpace(out, needs.disk);
 }
 
 /** Tells the report what happens. */
@@ -111,8 +101,9 @@ function watch({ config, schedule }: PreparedRun, report: Report, stop: AbortSig
         report.info(`${heads.join(" and ")} start at random: the checkpoint has none`);
     },
     onResume(step, damaged) {
-      for (const one of damaged) report.warn(`${one}: is not whole, an earlier checkpoint is used`);
-      report.info(`going on after step ${step}`);
+      for (const one of damaged) report.warn(`${one}: the checkpoint is not whole`);
+      if (step === undefined) report.info("there is no checkpoint to resume from: starting anew");
+      else report.info(`going on after step ${step}`);
     },
     onStep({ step, taskLoss, budget }, speed) {
       loss = taskLoss;

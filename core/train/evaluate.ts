@@ -15,17 +15,24 @@ export interface Predictions {
   readonly values: Float64Array;
 }
 
-/** Runs the model over a split, without a tape, rows of like length together. `onBatch` hears how many rows are done. */
-export function predict(
+export interface PredictOptions {
+  /** Of the model's output. */
+  readonly width: number;
+  readonly batchSize: number;
+  /** Hears how many rows are done. */
+  readonly onBatch?: (done: number) => void;
+}
+
+/**
+ * Runs the model over a split, without a tape, rows of like length together. Signals and timers get their turn after each batch:
+ * a large split takes minutes.
+ */
+export async function predict(
   backend: Backend,
   model: Model,
   dataset: Dataset,
-  {
-    width,
-    batchSize,
-    onBatch,
-  }: { width: number; batchSize: number; onBatch?: (done: number) => void },
-): Predictions {
+  { width, batchSize, onBatch }: PredictOptions,
+): Promise<Predictions> {
   const rows = dataset.lengths.length;
   const logits = new Float64Array(rows * width);
   let done = 0;
@@ -36,6 +43,7 @@ export function predict(
       batch.forEach((row, i) => logits.set(got.subarray(i * width, (i + 1) * width), row * width));
     });
     onBatch?.((done += batch.length));
+    await Bun.sleep(0);
   }
   const rowOf = (i: number) => logits.subarray(i * width, (i + 1) * width);
   const values = Float64Array.from({ length: rows }, (_, i) =>

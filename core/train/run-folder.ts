@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /** The names in a run's folder. */
@@ -32,6 +32,17 @@ export function runFilesIn(folder: string): readonly string[] {
 /** Whether a folder holds a run that ended: its metrics are written last. */
 export function isFinishedRun(folder: string): boolean {
   return existsSync(join(folder, runFiles.metrics));
+}
+
+/** Bytes that a run's files take in a folder. */
+export function runBytes(folder: string): number {
+  return runFilesIn(folder).reduce((sum, name) => sum + bytesOf(join(folder, name)), 0);
+}
+
+function bytesOf(path: string): number {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isDirectory() !== true) return stats?.size ?? 0;
+  return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
 }
 
 /** Removes a run from a folder, and nothing else in it; the metrics first, so that what is left is not taken for a whole run. */

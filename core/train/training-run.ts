@@ -96,13 +96,13 @@ export async function runTraining(
     stepOnce(setup, observer, order(trainer.steps));
     const done = trainer.steps;
     if (done % options.evalSteps === 0 && done < options.steps) {
-      state = judge(setup, observer, state).state;
+      ({ state } = await judge(setup, observer, state));
     }
     if (done % options.saveSteps === 0 && done < options.steps) save();
     await Bun.sleep(0); // signals and timers get their turn
   }
   trainer.finish();
-  const { state: last, evaluations } = judge(setup, observer, state);
+  const { state: last, evaluations } = await judge(setup, observer, state);
   const stoppedBy = state.isOver ? "early stopping" : "end";
   return { steps: trainer.steps, stoppedBy, best: last.best, final: evaluations };
 }
@@ -144,19 +144,18 @@ function stepOnce(
 }
 
 /** Evaluates, and keeps account of the best step. */
-function judge(
+async function judge(
   setup: TrainingSetup,
   observer: TrainingObserver,
   state: LoopState,
-): { state: LoopState; evaluations: readonly Evaluation[] } {
+): Promise<{ state: LoopState; evaluations: readonly Evaluation[] }> {
   const { backend, model, validation, scored, task, width, options, trainer } = setup;
-  const evaluations = validation.map((dataset) => {
-    const predictions = predict(backend, model, dataset, {
-      width,
-      batchSize: options.evalBatchSize,
-    });
-    return evaluate(dataset, predictions, scored, task);
-  });
+  const evaluations: Evaluation[] = [];
+  for (const dataset of validation) {
+    const rows = { width, batchSize: options.evalBatchSize };
+    const predictions = await predict(backend, model, dataset, rows);
+    evaluations.push(evaluate(dataset, predictions, scored, task));
+  }
   const [first] = evaluations;
   if (!first) return { state, evaluations };
   const value = options.metric === "loss" ? -first.loss : (first.metrics[options.metric] ?? NaN);

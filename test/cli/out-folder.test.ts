@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkOut, clearOut, defaultOut } from "../../cli/out-folder.ts";
+import { checkOut, defaultOut } from "../../cli/out-folder.ts";
+import { clearRun } from "../../core/train/run-folder.ts";
 
 const fresh = { resume: false, overwrite: false };
 let out = "";
@@ -59,9 +60,9 @@ test("resuming and overwriting exclude each other", () => {
 
 test("clearing removes the run and nothing else", () => {
   holdRun();
-  clearOut(out);
+  clearRun(out);
   expect(readdirSync(out)).toEqual(["notes.txt"]);
-  clearOut(join(out, "absent"));
+  clearRun(join(out, "absent"));
   expect(existsSync(join(out, "absent"))).toBe(false);
 });
 

@@ -67,12 +67,17 @@ describe("on a device whose memory the host cannot see", () => {
       expect(guard.downloads()).toBe(12);
     });
 
-  test("evaluation downloads once a batch, a checkpoint once a buffer", () => {
+  test("evaluation downloads once a batch, a checkpoint once a buffer", async () => {
     const guard = guarded(createReferenceBackend());
     const { adapted, trainer } = trained(guard.backend);
     const start = guard.downloads();
     const options = { width: 2, batchSize: 4 };
-    const { logits } = predict(guard.backend, adapted.model, tinyDataset("test", 10), options);
+    const { logits } = await predict(
+      guard.backend,
+      adapted.model,
+      tinyDataset("test", 10),
+      options,
+    );
     expect(guard.downloads() - start).toBe(3);
     const progress = { step: 12, passes: 24, best: null, evaluationsSinceBest: 0 };
     saveCheckpoint(dir, guard.backend, trainer, { ...progress, fingerprint: "f" }, 1);
@@ -82,7 +87,7 @@ describe("on a device whose memory the host cannot see", () => {
     const resumed = tinyModel(other.backend, { dropout: 0.1, seed: 5 });
     const second = tinyTrainer(other.backend, resumed, { allocator: tinyAllocator });
     resumeNewest(dir, other.backend, second, "f");
-    const again = predict(other.backend, resumed.model, tinyDataset("test", 10), options);
+    const again = await predict(other.backend, resumed.model, tinyDataset("test", 10), options);
     expect(again.logits).toEqual(logits);
   });
 
