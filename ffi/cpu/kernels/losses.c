@@ -68,3 +68,58 @@ ADL_API int ADL_ACT(mean_squared_error)(const act *prediction, const float *targ
   *loss = (float)(total / (double)rows);
   return ADL_OK;
 }
+
+/* The rows of a sequence: its own, and one that stands for all of its padding. */
+typedef struct {
+  int64_t from, to, pad; /* pad: -1 for none */
+  float times;
+} span_rows;
+
+/* One column of one sequence: returns logsumexp - logits[target], and sets dlogits = (softmax - onehot) * factor. */
+static float span_column(const act *logits, act *dlogits, span_rows rows, int64_t target, float factor) {
+  float top = rows.pad >= 0 ? act_load(logits + 2 * rows.pad) : act_load(logits + 2 * rows.from);
+  for (int64_t r = rows.from; r < rows.to; r++) {
+    const float logit = act_load(logits + 2 * r);
+    top = logit > top ? logit : top;
+  }
+  double sum = rows.pad >= 0 ? (double)rows.times * expf(act_load(logits + 2 * rows.pad) - top) : 0.0;
+  for (int64_t r = rows.from; r < rows.to; r++) sum += expf(act_load(logits + 2 * r) - top);
+  const float scale = factor / (float)sum;
+  for (int64_t r = rows.from; r < rows.to; r++) {
+    const float own = r == target ? factor : 0.0f;
+    act_store(dlogits + 2 * r, expf(act_load(logits + 2 * r) - top) * scale - own);
+  }
+  if (rows.pad >= 0) {
+    const float own = rows.pad == target ? factor : 0.0f;
+    act_store(dlogits + 2 * rows.pad, rows.times * expf(act_load(logits + 2 * rows.pad) - top) * scale - own);
+  }
+  return logf((float)sum) + top - act_load(logits + 2 * target);
+}
+
+/*
+ * Sets loss[0] to the mean over both columns of the mean over counted sequences of -log softmax(logits of the sequence)[target], and
+ * dlogits [rows, 2] to its gradient. targets [2, sequences]: rows, -1 leaves a sequence out; NaN where all are left out.
+ * padding [2, sequences]: rows of padding (-1 for none), and how often each counts.
+ */
+ADL_API int ADL_ACT(span_loss)(const act *logits, const int32_t *targets, float *loss, act *dlogits, int64_t sequences,
+                               int64_t rows, const int32_t *offsets, const int32_t *padding) {
+  for (int64_t i = 0; i < 2 * sequences; i++) {
+    if (targets[i] >= rows || (i < sequences && padding[i] >= rows)) return ADL_BAD_INDEX;
+  }
+  for (int64_t i = 0; i < 2 * rows; i++) act_store(dlogits + i, 0.0f);
+  double total = 0.0;
+  for (int column = 0; column < 2; column++) {
+    const int32_t *target = targets + column * sequences;
+    int64_t counted = 0;
+    for (int64_t b = 0; b < sequences; b++) counted += target[b] >= 0;
+    if (counted == 0) total = NAN;
+    for (int64_t b = 0; b < sequences; b++) {
+      if (target[b] < 0) continue;
+      const span_rows part = {offsets[b], offsets[b + 1], padding[b], (float)padding[sequences + b]};
+      const float share = 0.5f / (float)counted;
+      total += share * span_column(logits + column, dlogits + column, part, target[b], share);
+    }
+  }
+  *loss = (float)total;
+  return ADL_OK;
+}

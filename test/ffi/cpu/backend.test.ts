@@ -1,0 +1,105 @@
+import { describe, expect, test } from "bun:test";
+import type { Buffer } from "../../../core/backend.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
+import { available } from "../../helpers/available.ts";
+import { integers, masters } from "../../helpers/upload.ts";
+
+const { backend: cpu, reason } = await available(() => createCpuBackend({ threads: 2 }));
+
+if (cpu === undefined) test.skip(`the cpu backend (${reason})`, () => {});
+else {
+  const weight = (n: number) => {
+    const numbers = new Float32Array(new ArrayBuffer(4 * n)).fill(1);
+    return { dtype: "F32", shape: [n], bytes: new Uint8Array(numbers.buffer), numbers };
+  };
+
+  describe("adopted weights", () => {
+    test("a large aligned F32 tensor is used where it lies", () => {
+      const tensor = weight(100_000);
+      const before = cpu.memory().live;
+      const buffer = cpu.adopt(tensor, "f32");
+      tensor.numbers[99_999] = 5;
+      expect(cpu.download(buffer)[99_999]).toBe(5);
+      expect(cpu.memory().live).toBe(before);
+    });
+
+    test("a small one is copied: the JS heap may move it", () => {
+      const tensor = weight(10);
+      const buffer = cpu.adopt(tensor, "f32");
+      tensor.numbers[9] = 5;
+      expect(cpu.download(buffer)[9]).toBe(1);
+    });
+
+    test("they are read-only, in whole and in part", () => {
+      const buffer = cpu.adopt(weight(10), "f32");
+      expect(() => cpu.zero(buffer)).toThrow("a checkpoint's weights are read-only");
+      const part = cpu.view(buffer, 2, 5);
+      expect(() => cpu.add(part, masters(cpu, [1, 2, 3, 4, 5]))).toThrow("read-only");
+    });
+
+    test("a type that is no number's is a bug", () => {
+      const tensor = { dtype: "BOOL", shape: [4], bytes: new Uint8Array(4) };
+      expect(() => cpu.adopt(tensor, "f32")).toThrow("a tensor of BOOL cannot become a weight");
+    });
+  });
+
+  describe("memory", () => {
+    test("live bytes follow alloc and free; views have none; the peak stays", () => {
+      const before = cpu.memory().live;
+      const buffer = cpu.alloc("f32", 1_000_000);
+      const view = cpu.view(buffer, 5, 10);
+      expect(cpu.memory().live).toBe(before + 4_000_000);
+      cpu.free(view);
+      expect(cpu.memory().live).toBe(before + 4_000_000);
+      cpu.free(buffer);
+      expect(cpu.memory().live).toBe(before);
+      expect(cpu.memory().peak).toBeGreaterThanOrEqual(before + 4_000_000);
+    });
+
+    test("a freed buffer is refused", () => {
+      const buffer = masters(cpu, [1]);
+      cpu.free(buffer);
+      expect(() => cpu.download(buffer)).toThrow("freed buffer");
+      expect(() => cpu.free(buffer)).toThrow("freed buffer");
+    });
+
+    test("scratch that grows leaves live bytes as they were", () => {
+      const [rows, cols] = [64, 5000];
+      const x = cpu.alloc("f32", rows * cols);
+      const sum = cpu.alloc("f32", cols);
+      cpu.zero(x);
+      cpu.zero(sum);
+      const before = cpu.memory().live;
+      cpu.addColumnSums(x, sum, rows, cols);
+      expect(cpu.memory().live).toBe(before);
+    });
+  });
+
+  describe("bugs above end before C", () => {
+    const x = masters(cpu, [1, 2, 3]);
+
+    test.each<[string, () => void, string]>([
+      ["a short buffer", () => cpu.addBias(x, x, 2, 2), "got f32 [3] where f32 [4] was due"],
+      ["a wrong type", () => cpu.add(x, integers(cpu, [1, 2, 3])), "got i32 [3] where f32 [3] was"],
+      ["a view past the end", () => cpu.view(x, 2, 2), "a view lies within its buffer"],
+      ["another backend's buffer", () => cpu.add(x, foreign()), "got another backend's buffer"],
+      ["a type it has not", () => cpu.alloc("f64", 1), "has no f64 buffers"],
+    ])("%s", (_, act, message) => {
+      expect(act).toThrow(message);
+    });
+
+    test.each<[string, (ids: Buffer) => void]>([
+      ["gatherRows", (ids) => cpu.gatherRows(x, ids, x, { rows: 1, cols: 1, add: false })],
+      ["scatterAddRows", (ids) => cpu.scatterAddRows(x, ids, x, 1, 1)],
+      ["unfold", (ids) => cpu.unfold(x, ids, x, { rows: 1, cols: 1, width: 1 })],
+      ["foldAdd", (ids) => cpu.foldAdd(x, ids, x, { rows: 1, cols: 1, width: 1 })],
+      ["crossEntropy", (ids) => cpu.crossEntropy(x, ids, x, x, 1, 3)],
+    ])("%s tells an index outside its table", (_, act) => {
+      expect(() => act(integers(cpu, [3]))).toThrow("an index points outside its table (status 1)");
+      expect(() => act(integers(cpu, [-2]))).toThrow("an index points outside its table");
+    });
+  });
+
+  const foreign = () => masters(createReferenceBackend(), [1, 2, 3]);
+}
