@@ -163,6 +163,25 @@ describe("keepTop", () => {
     expect(keep([10, 9, 1e-7, 100], 2)).toEqual({ kept: [1, 0, 0, 1], threshold: 9 }));
 });
 
+test("a triplet's score is s(E) + mean of s over A's row + mean of s over B's column, s = sensitivity * uncertainty", () => {
+  const averages = (sensitivity: number[], uncertainty: number[]) => ({
+    sensitivity: masters(backend, sensitivity),
+    uncertainty: masters(backend, uncertainty),
+  });
+  const scores = masters(backend, [NaN, NaN]);
+  const a = averages([1, 2, 3, 4, 5, 6, 7, 8], [1, 0, 1, 0, 1, 1, 0, 0]); // [2, 4]
+  const e = averages([10, 20], [0.5, 2]);
+  const b = averages([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]); // [3, 2]
+  const shape = { rank: 2, inFeatures: 4, outFeatures: 3 };
+  const score = (uncertainty: boolean, withE = true) => {
+    backend.tripletScores(a, withE ? e : undefined, b, scores, { ...shape, uncertainty });
+    return numbers(scores);
+  };
+  expect(score(true)).toEqual([5 + 4 / 4 + 35 / 3, 40 + 11 / 4 + 56 / 3]);
+  expect(score(false)).toEqual([10 + 10 / 4 + 9 / 3, 20 + 26 / 4 + 12 / 3]);
+  expect(score(false, false)).toEqual([10 / 4 + 9 / 3, 26 / 4 + 12 / 3]);
+});
+
 test("rows scattered to one place add up in order", () => {
   const table = masters(backend, [1, 2, 3, 4]);
   const ids = integers(backend, [1, 1, 0]);

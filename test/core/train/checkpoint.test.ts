@@ -149,6 +149,18 @@ describe("damage", () => {
   });
 });
 
+test("a state of other sizes under the same settings is damage, and both sizes are told", async () => {
+  await train(create(), { stopAfter: 5 });
+  const schedule = { ...tinyAllocator.schedule, initial: 24 };
+  const other = create({
+    model: { rank: 2 },
+    trainer: { allocator: { ...tinyAllocator, schedule } },
+  });
+  const { damaged } = resumeNewest(dir, other.backend, other.trainer, "this run");
+  expect(damaged).toHaveLength(2);
+  expect(damaged[0]).toMatch(/step-5: values has \d+ numbers, \d+ are due$/);
+});
+
 describe("a checkpoint of another run", () => {
   const refused = async (setup: ReturnType<typeof create>) => {
     await train(create(), { stopAfter: 5 });

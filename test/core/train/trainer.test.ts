@@ -104,6 +104,33 @@ describe("determinism", () => {
   });
 });
 
+describe("a step after another", () => {
+  test("begins with gradients of zero", () => {
+    const { trainer } = create({ learningRate: () => 0, maxGradNorm: 0 });
+    const [first, second] = [0, 1].map(() => trainer.step([tinyBatch(rows)]));
+    expect(second).toEqual({ ...first!, step: 1 });
+  });
+
+  test("corrects Adam's moments for its own count: a constant gradient moves as far again", () => {
+    const { backend, trainer } = create({ learningRate: () => 1e-9, maxGradNorm: 0 });
+    const values = () => Float64Array.from(valuesOf(backend, trainer));
+    const moves: Float64Array[] = [];
+    for (let i = 0; i < 3; i++) {
+      const before = values();
+      trainer.step([tinyBatch(rows)]);
+      moves.push(values().map((x, p) => x - before[p]!));
+    }
+    const gradients = backend.download(trainer.arena.gradients);
+    let compared = 0;
+    gradients.forEach((g, p) => {
+      if (Math.abs(g) < 1e-3) return; // eps matters there
+      compared++;
+      for (const move of moves) expect(Math.abs(move[p]! / moves[0]![p]! - 1)).toBeLessThan(1e-3);
+    });
+    expect(compared).toBeGreaterThan(50);
+  });
+});
+
 describe("a step's report", () => {
   test("tells the step, its rate, budget, and threshold where something was pruned", () => {
     const { trainer } = create({

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AdaloraError } from "../../../core/errors.ts";
 import { trainingOrder } from "../../../core/train/order.ts";
-import { stepsIn } from "../../../core/train/checkpoint.ts";
+import { saveCheckpoint, stepsIn } from "../../../core/train/checkpoint.ts";
 import { tinyAllocator, tinyDataset } from "../../helpers/tiny-model.ts";
 import { type TinyRunOptions, tinySetup, train } from "../../helpers/tiny-run.ts";
 
@@ -40,6 +40,18 @@ describe("the loop", () => {
     expect(losses.at(-1)).toBeLessThan(0.5 * (losses[0] ?? NaN));
     expect(outcome.final[0]?.metrics["accuracy"]).toBeGreaterThan(0.9);
     expect(setup.trainer.kept().flat().filter(Boolean)).toHaveLength(18);
+  });
+
+  test("ends with what the masks zeroed at zero, also where Adam has revived it since", async () => {
+    const setup = create({ options: { steps: 6 } }); // masks in step 4 alone
+    await train(setup);
+    const { backend, trainer } = setup;
+    const kept = trainer.kept().flat();
+    const e = trainer.adapters.flatMap((adapter) =>
+      adapter.e ? Array.from(backend.download(adapter.e.buffer), (x) => x !== 0) : [],
+    );
+    expect(kept.filter(Boolean)).toHaveLength(23);
+    expect(e).toEqual(kept);
   });
 
   test("feeds the rows of its order, in micro-batches", async () => {
@@ -131,6 +143,17 @@ describe("early stopping", () => {
     expect(outcome).toMatchObject({ steps: 5, stoppedBy: "early stopping", best: { step: 1 } });
   });
 
+  test("a run that was killed after its last evaluation is over when it is resumed", async () => {
+    const run = { ...still, options: { evalSteps: 1, earlyStopping: 2 } };
+    const { backend, trainer } = create(run);
+    const best = { step: 1, value: -0.1 };
+    const progress = { step: 3, passes: 6, best, evaluationsSinceBest: 2 };
+    saveCheckpoint(dir, backend, trainer, { ...progress, fingerprint: "this run" }, 1);
+    const { outcome, reports } = await train(create(run), { resume: true });
+    expect(outcome).toMatchObject({ steps: 3, stoppedBy: "early stopping", best });
+    expect(reports).toEqual([]);
+  });
+
   test("a metric that is undefined is never the best, and a later one that is defined may be", async () => {
     const alike = { ...tinyDataset("validation", 8, 100), labels: new Float64Array(8).fill(1) };
     const run = { setup: { scored: { metrics: ["pearson"] as const }, validation: [alike] } };
@@ -167,6 +190,16 @@ describe("a loss that is not finite", () => {
     );
     expect(readdirSync(dir)).toEqual(["step-4"]); // of before the harm, and nothing later
   });
+
+  for (const part of ["taskLoss", "gradNorm"] as const)
+    test(`an infinite ${part} alone stops it too`, async () => {
+      const setup = create();
+      const step = setup.trainer.step.bind(setup.trainer);
+      setup.trainer.step = (batches) => ({ ...step(batches), [part]: Infinity });
+      await expect(train(setup)).rejects.toThrow(
+        /^step 0: the loss must be finite: got .*Infinity/,
+      );
+    });
 
   test("many rows are cut short in the message", async () => {
     const learningRate = () => NaN;
