@@ -1,4 +1,4 @@
-/** Builds dist/adalora: one executable with the program, its kernels, oneDNN and the libraries that those need. */
+/** Builds dist/adalora (or the file named): one executable with the program, its kernels, oneDNN and the libraries that those need. */
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -12,7 +12,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { fetchDnnl, isFetched } from "./setup/onednn.ts";
 import { runShown } from "./tools.ts";
 
-const OUTPUT = "dist/adalora";
+const output = process.argv[2] ?? "dist/adalora";
 const COMPRESS_FROM = 1_000_000; // bytes; below, unpacking would cost more than it saves
 const COMPRESSION = 15; // of zstd
 
@@ -93,7 +93,7 @@ const FLAGS = (
 const scratch = mkdtempSync(join(nativeDir, "tmp."));
 try {
   const entry = await writeEntry(scratch);
-  process.exitCode = runShown([process.execPath, "build", ...FLAGS, entry, "--outfile", OUTPUT]);
+  process.exitCode = runShown([process.execPath, "build", ...FLAGS, entry, "--outfile", output]);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
