@@ -74,6 +74,16 @@ export interface DisentangledShape {
   readonly dropout: Dropout | undefined;
 }
 
+/** Where the span loss finds each sequence's rows; targets are i32 [2, sequences]: a row of the batch, or -1. */
+export interface SpanShape {
+  readonly sequences: number;
+  readonly rows: number;
+  /** i32 [sequences + 1]. */
+  readonly offsets: Buffer;
+  /** i32 [2, sequences]: each sequence's padding row (-1 for none), then how many rows of padding it stands for. */
+  readonly padding: Buffer;
+}
+
 export interface AdamWStep {
   /** "adamw": torch (decay first, eps outside the bias-corrected root). "adamw-hf": eps before bias correction, decay last. */
   readonly variant: "adamw" | "adamw-hf";
@@ -279,6 +289,13 @@ export interface Backend {
     dprediction: Buffer,
     rows: number,
   ): void;
+
+  /**
+   * The loss of answer spans. logits [rows, 2]: columns are start and end. For each column, over the sequences whose target is not
+   * -1, the mean of logsumexp(logits of the sequence) - logits[target]; loss[0] is the mean of both columns' (NaN where every
+   * sequence is left out), dlogits its gradient; both set. A sequence's padding is one row that counts `multiplicity` times.
+   */
+  spanLoss(logits: Buffer, targets: Buffer, loss: Buffer, dlogits: Buffer, shape: SpanShape): void;
 
   // --- training; all in the master type ---
   /** sum[0] = sum of squares of x. */

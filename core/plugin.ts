@@ -1,5 +1,6 @@
 import type { ModuleScope } from "./nn/module-scope.ts";
 import type { TokenBatch } from "./nn/packed-batch.ts";
+import type { PaddedQueries } from "./nn/padding-rows.ts";
 import type { Run } from "./run.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TokenizerFamily } from "./text/tokenizer-family.ts";
@@ -8,6 +9,8 @@ import type { TokenizerFamily } from "./text/tokenizer-family.ts";
 export interface TaskHead {
   readonly task: Task;
   readonly labels: number;
+  /** What padded positions attend to, where the span loss counts them. */
+  readonly paddedQueries?: PaddedQueries;
   /** Overrides of the checkpoint's own dropout probabilities; undefined keeps them. */
   readonly dropout?: {
     readonly hidden?: number;
@@ -16,11 +19,14 @@ export interface TaskHead {
   };
 }
 
-export type Task = "classification" | "regression";
+export type Task = SequenceTask | "span";
+
+/** Tasks with one output for a whole sequence. */
+export type SequenceTask = "classification" | "regression";
 
 /** A built model. Its parameters were declared on the scope that `build` was given. */
 export interface Model {
-  /** Logits [B, labels] of a packed batch. */
+  /** Logits of a packed batch: [B, labels], or [N, 2] for spans. */
   forward(run: Run, batch: TokenBatch): Tensor;
 }
 

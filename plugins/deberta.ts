@@ -12,7 +12,7 @@ const LAYER = String.raw`^deberta\.encoder\.layer\.\d+\.`;
 export const deberta = definePlugin<DebertaConfig>({
   name: "deberta",
   modelTypes: ["deberta-v2"],
-  tasks: ["classification", "regression"],
+  tasks: ["classification", "regression", "span"],
 
   parseConfig(raw) {
     const c = configReader(raw, "config.json");
@@ -76,11 +76,11 @@ export const deberta = definePlugin<DebertaConfig>({
     ],
     ignore: [
       /^(lm_predictions|mask_predictions|cls)\./, // heads of the pre-training
-      /^qa_outputs\./,
+      /^(qa_outputs|pooler|classifier)\./, // heads of other tasks
       /\.position_ids$/,
       /\.pos_q_proj\./,
     ],
-    fresh: [/^pooler\./, /^classifier\./],
+    fresh: [/^(pooler|classifier|qa_outputs)\./],
   },
 
   adapters: {
@@ -92,8 +92,8 @@ export const deberta = definePlugin<DebertaConfig>({
       "layer.output": new RegExp(String.raw`${LAYER}output\.dense$`),
       "attention.output": new RegExp(String.raw`${LAYER}attention\.output\.dense$`),
     },
-    trainable: [/^pooler\./, /^classifier\./],
-    saved: ["pooler", "classifier"],
+    trainable: [/^(pooler|classifier|qa_outputs)\./],
+    saved: ["pooler", "classifier", "qa_outputs"],
   },
 
   tokenizer: debertaTokenizer,

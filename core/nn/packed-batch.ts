@@ -11,6 +11,8 @@ export interface TokenBatch {
   readonly typeIds?: Int32Array;
   /** [B + 1] */
   readonly offsets: Int32Array;
+  /** [B]: positions that each sequence lacks to the reference's padded width, where a loss counts them (see `PaddingRows`). */
+  readonly padding?: Int32Array;
 }
 
 /** Packs sequences without holes: positions count from 0. */

@@ -1,6 +1,8 @@
-import type { DisentangledShape } from "../backend.ts";
+import type { Buffer, DisentangledShape } from "../backend.ts";
 import { errors } from "../errors.ts";
+import type { PaddingRows } from "../nn/padding-rows.ts";
 import { defineOp } from "../op.ts";
+import type { Run } from "../run.ts";
 import type { Tensor } from "../tensor.ts";
 
 type Inputs = readonly [
@@ -11,22 +13,24 @@ type Inputs = readonly [
   posQuery: Tensor | undefined,
 ];
 
+interface Attrs {
+  readonly shape: DisentangledShape;
+  /** Rows below the packed ones, each standing for the padding of a sequence. */
+  readonly padding?: PaddingRows | undefined;
+}
+
 /**
  * Attention with content-to-position and position-to-content terms (He et al. 2021, eq. 4) over packed sequences; the
  * formula is at `DisentangledShape`. q, k, v: [N, H * D]; posKey, posQuery: [S, H * D]; out: [N, H * D].
+ * A padding row sees what `padding.mix` says: mix [P, N + P] times v, or zeros without it; nobody sees a padding row otherwise.
  * Saves the probabilities of each sequence (sum of n^2 * H numbers), nothing of [S] width.
  */
 export const disentangledAttention = defineOp({
   name: "disentangledAttention",
 
-  forward(
-    run,
-    [q, k, v, posKey, posQuery]: Inputs,
-    { shape }: { shape: DisentangledShape },
-    recording,
-  ) {
+  forward(run, [q, k, v, posKey, posQuery]: Inputs, { shape, padding }: Attrs, recording) {
     const { packing, heads, headDim, relativeRows } = shape;
-    const [rows, cols] = [packing.tokens, heads * headDim];
+    const [rows, cols] = [packing.tokens + (padding?.count ?? 0), heads * headDim];
     for (const x of [q, k, v]) {
       if (x.shape[0] !== rows || x.shape[1] !== cols) {
         throw errors.shape("disentangledAttention", `q, k and v must be [${rows}, ${cols}]`, {
@@ -59,6 +63,7 @@ export const disentangledAttention = defineOp({
       probs,
       shape,
     );
+    if (padding) attendPadding(run, v.buffer, out, padding, packing.tokens, cols);
     const inputs = {
       q: q.buffer,
       k: k.buffer,
@@ -71,12 +76,13 @@ export const disentangledAttention = defineOp({
       packing.offsets,
       packing.positions,
       ...(shape.relative ? [shape.relative] : []),
+      ...(padding?.mix ? [padding.mix] : []),
     ];
     const keep = probs ? [q.buffer, k.buffer, v.buffer, probs, ...tables, ...geometry] : [];
     return { shape: q.shape, out, saved: { inputs, probs }, keep };
   },
 
-  backward(run, dout, { inputs, probs }, sinks, { shape }) {
+  backward(run, dout, { inputs, probs }, sinks, { shape, padding }) {
     if (!probs) return;
     const width = shape.heads * shape.headDim;
     const dq = run.allocate(inputs.q.length);
@@ -86,11 +92,40 @@ export const disentangledAttention = defineOp({
     const dposQuery = inputs.posQuery && run.allocate(shape.relativeRows * width);
     const grads = { dq, dk, dv, dposKey, dposQuery };
     run.backend.disentangledAttentionBackward(dout, inputs, probs, grads, shape);
+    if (padding) attendPaddingBackward(run, dout, grads, padding, shape.packing.tokens, width);
     [dq, dk, dv, dposKey, dposQuery].forEach((gradient, i) => {
       if (gradient && sinks[i]?.needed) sinks[i].give(gradient);
     });
   },
 });
+
+function attendPadding(
+  run: Run,
+  v: Buffer,
+  out: Buffer,
+  { count, mix }: PaddingRows,
+  tokens: number,
+  cols: number,
+): void {
+  const rows = run.backend.view(out, tokens * cols, count * cols);
+  if (mix) run.backend.gemm(mix, v, rows, { m: count, n: cols, k: tokens + count });
+  else run.backend.zero(rows);
+}
+
+/** The kernel has set the packed rows' gradients; the padding rows' follow, and what they owe to every v. */
+function attendPaddingBackward(
+  run: Run,
+  dout: Buffer,
+  { dq, dk, dv }: { dq: Buffer; dk: Buffer; dv: Buffer },
+  { count, mix }: PaddingRows,
+  tokens: number,
+  cols: number,
+): void {
+  const tail = (buffer: Buffer) => run.backend.view(buffer, tokens * cols, count * cols);
+  for (const gradient of [dq, dk, dv]) run.backend.zero(tail(gradient));
+  const shape = { m: tokens + count, n: cols, k: count, transA: true, beta: 1 as const };
+  if (mix) run.backend.gemm(mix, tail(dout), dv, shape);
+}
 
 function sumOfSquaredLengths(offsets: Int32Array): number {
   let sum = 0;

@@ -1,4 +1,4 @@
-import type { Buffer } from "../backend.ts";
+import type { Buffer, SpanShape } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -47,5 +47,32 @@ export const meanSquaredError = defineOp({
   backward: (run, dloss, { dprediction }, [sink]) => {
     run.backend.scaleBy(dprediction, dloss, dprediction);
     sink.give(dprediction);
+  },
+});
+
+/**
+ * loss = mean of the cross entropies of start and end over each sequence's positions, padding included. logits: [rows, 2], targets:
+ * [2, B] rows or -1; loss: [1].
+ */
+export const spanLoss = defineOp({
+  name: "spanLoss",
+
+  forward(
+    run,
+    [logits]: readonly [Tensor],
+    { targets, shape }: { targets: Buffer; shape: SpanShape },
+  ) {
+    if (logits.shape[0] !== shape.rows || logits.shape[1] !== 2) {
+      throw errors.shape("spanLoss", `logits must be [${shape.rows}, 2]`, { logits });
+    }
+    const out = run.allocateMaster(1);
+    const dlogits = run.allocate(2 * shape.rows);
+    run.backend.spanLoss(logits.buffer, targets, out, dlogits, shape);
+    return { shape: [1], out, saved: { dlogits }, keep: [dlogits] };
+  },
+
+  backward: (run, dloss, { dlogits }, [sink]) => {
+    run.backend.scaleBy(dlogits, dloss, dlogits);
+    sink.give(dlogits);
   },
 });

@@ -16,7 +16,10 @@ export interface LabelledBatch extends TokenBatch {
 }
 
 /** Builds the loss of a batch, [1], the mean over its rows. */
-export type LossOf = (run: Run, batch: LabelledBatch) => Tensor;
+export type LossOf<Batch extends Rows = LabelledBatch> = (run: Run, batch: Batch) => Tensor;
+
+/** What the trainer itself needs to know of a batch: its rows, counted by their offsets. */
+type Rows = Pick<TokenBatch, "offsets">;
 
 export interface TrainerOptions {
   readonly optimizer: AdamWOptions;
@@ -51,13 +54,13 @@ const [TASK, ORTHOGONALITY, NORM, THRESHOLD, KEPT] = [0, 1, 2, 3, 4];
  * forward and backward of each micro-batch -> orthogonality -> clip -> AdamW -> allocator -> zero the gradients.
  * All numbers stay on the device; a step downloads its report once.
  */
-export class Trainer {
+export class Trainer<Batch extends Rows = LabelledBatch> {
   readonly arena: ParameterArena;
   readonly adapters: readonly Adapter[];
   readonly allocator: RankAllocator | undefined;
   readonly #backend: Backend;
   readonly #options: TrainerOptions;
-  readonly #lossOf: LossOf;
+  readonly #lossOf: LossOf<Batch>;
   readonly #report: Buffer;
   readonly #sumOfSquares: Buffer;
   #step = 0;
@@ -65,7 +68,7 @@ export class Trainer {
 
   constructor(
     backend: Backend,
-    model: { adapters: readonly Adapter[]; trained: readonly Parameter[]; lossOf: LossOf },
+    model: { adapters: readonly Adapter[]; trained: readonly Parameter[]; lossOf: LossOf<Batch> },
     options: TrainerOptions,
   ) {
     this.#backend = backend;
@@ -101,7 +104,7 @@ export class Trainer {
    * One optimizer step over micro-batches whose gradients are averaged over all their rows, so that it equals one step on
    * the batch that they make up.
    */
-  step(microBatches: readonly LabelledBatch[]): StepReport {
+  step(microBatches: readonly Batch[]): StepReport {
     const { optimizer, maxGradNorm, orthogonality } = this.#options;
     const backend = this.#backend;
     const step = this.#step;
@@ -152,8 +155,8 @@ export class Trainer {
     return this.#passes;
   }
 
-  #accumulate(microBatches: readonly LabelledBatch[]): void {
-    const rowsOf = (batch: LabelledBatch) => batch.offsets.length - 1;
+  #accumulate(microBatches: readonly Batch[]): void {
+    const rowsOf = (batch: Batch) => batch.offsets.length - 1;
     const total = microBatches.reduce((sum, batch) => sum + rowsOf(batch), 0);
     for (const batch of microBatches) {
       const share = rowsOf(batch) / total;

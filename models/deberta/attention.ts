@@ -1,6 +1,7 @@
 import type { Buffer, Packing } from "../../core/backend.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import type { PaddingRows } from "../../core/nn/padding-rows.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { disentangledAttention } from "../../core/ops/disentangled-attention.ts";
 import { dropout } from "../../core/ops/dropout.ts";
@@ -12,6 +13,13 @@ import type { DebertaConfig } from "./config.ts";
 export interface RelativeTable {
   readonly embeddings: Tensor;
   readonly index: Buffer;
+}
+
+/** What all layers need to know of a batch. */
+export interface BatchGeometry {
+  readonly packing: Packing;
+  readonly relative: RelativeTable | undefined;
+  readonly padding: PaddingRows | undefined;
 }
 
 /** Disentangled self-attention with its output projection, residual and LayerNorm. */
@@ -46,7 +54,7 @@ export class DebertaAttention {
   }
 
   /** x: [N, C]; returns [N, C]. */
-  forward(run: Run, x: Tensor, packing: Packing, relative: RelativeTable | undefined): Tensor {
+  forward(run: Run, x: Tensor, { packing, relative, padding }: BatchGeometry): Tensor {
     const { heads, headDim, posAttType, dropout: p } = this.#config;
     const q = this.#query.forward(run, x);
     const k = this.#key.forward(run, x);
@@ -64,7 +72,7 @@ export class DebertaAttention {
     };
     const posKey = table && this.#posKey?.forward(run, table);
     const posQuery = table && this.#posQuery?.forward(run, table);
-    const context = disentangledAttention(run, [q, k, v, posKey, posQuery], { shape });
+    const context = disentangledAttention(run, [q, k, v, posKey, posQuery], { shape, padding });
     const { weight, bias, eps } = this.#norm;
     const out = this.#output.forward(run, context);
     return addLayerNorm(run, [out, x, weight, bias], { eps, dropout: run.nextDropout(p.hidden) });

@@ -2,12 +2,14 @@ import type { Packing } from "../../core/backend.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import type { PaddingRows } from "../../core/nn/padding-rows.ts";
 import { activation } from "../../core/ops/activation.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
+import { appendZeroRows, firstRows } from "../../core/ops/append-zero-rows.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
 import type { Run } from "../../core/run.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
-import { DebertaAttention, type RelativeTable } from "./attention.ts";
+import { type BatchGeometry, DebertaAttention, type RelativeTable } from "./attention.ts";
 import type { DebertaConfig } from "./config.ts";
 import { DebertaConvolution } from "./convolution.ts";
 import { relativeRows, relativeSpan } from "./relative-positions.ts";
@@ -30,9 +32,9 @@ class DebertaLayer {
     this.#norm = output.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
   }
 
-  forward(run: Run, x: Tensor, packing: Packing, relative: RelativeTable | undefined): Tensor {
+  forward(run: Run, x: Tensor, geometry: BatchGeometry): Tensor {
     const { activation: kind, dropout } = this.#config;
-    const attended = this.#attention.forward(run, x, packing, relative);
+    const attended = this.#attention.forward(run, x, geometry);
     const raised = activation(run, [this.#up.forward(run, attended)], { kind });
     const lowered = this.#down.forward(run, raised);
     const { weight, bias, eps } = this.#norm;
@@ -68,20 +70,32 @@ export class DebertaEncoder {
       this.#convolution = new DebertaConvolution(scope.child("conv"), config);
   }
 
-  /** x: the embeddings' output, [N, C]; returns [N, C]. */
-  forward(run: Run, x: Tensor, batch: TokenBatch, packing: Packing): Tensor {
+  /** x: the embeddings' output, [N, C], padding rows below the packed ones where there are any; returns the same shape. */
+  forward(run: Run, x: Tensor, batch: TokenBatch, packing: Packing, padding?: PaddingRows): Tensor {
     const relative = this.#relativeTable(run, packing.span);
+    const geometry = { packing, relative, padding };
     let hidden = x;
     this.#layers.forEach((layer, i) => {
       const input = hidden;
       hidden = run.scope(() => {
-        const out = layer.forward(run, input, packing, relative);
-        return i === 0 && this.#convolution ? this.#convolution.forward(run, x, out, batch) : out;
+        const out = layer.forward(run, input, geometry);
+        return i === 0 && this.#convolution ? this.#convolve(run, x, out, batch, padding) : out;
       });
       run.tape.drop(input.buffer); // evaluation needs one layer's output at a time
       run.observe(`hidden.${i + 1}`, hidden);
     });
     return hidden;
+  }
+
+  /** Padding comes out of the convolution as zeros: it is masked there. */
+  #convolve(run: Run, x: Tensor, out: Tensor, batch: TokenBatch, padding?: PaddingRows): Tensor {
+    const convolution = this.#convolution;
+    if (!convolution) return out;
+    if (!padding) return convolution.forward(run, x, out, batch);
+    const rows = batch.ids.length;
+    const [source, residual] = [x, out].map((t) => firstRows(run, [t], { rows }));
+    const mixed = convolution.forward(run, source!, residual!, batch);
+    return appendZeroRows(run, [mixed], { rows: padding.count });
   }
 
   /** Only the rows that this batch's sequences can reach are projected: 2n - 1 at most for n positions. */

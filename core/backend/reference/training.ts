@@ -4,6 +4,7 @@ import { floats, integers } from "./buffer.ts";
 type Training = Pick<
   Backend,
   | "crossEntropy"
+  | "spanLoss"
   | "meanSquaredError"
   | "sumOfSquares"
   | "clipByNorm"
@@ -44,6 +45,40 @@ export const training: Training = {
       dprediction[r] = (2 * difference) / rows;
     }
     loss[0] = total / rows;
+  },
+
+  spanLoss(
+    logitsBuffer,
+    targetsBuffer,
+    lossBuffer,
+    dlogitsBuffer,
+    { sequences, offsets, padding },
+  ) {
+    const [logits, dlogits] = [floats(logitsBuffer), floats(dlogitsBuffer)];
+    const [targets, starts, pads] = [integers(targetsBuffer), integers(offsets), integers(padding)];
+    dlogits.fill(0);
+    let total = 0;
+    for (const column of [0, 1]) {
+      const target = (b: number) => targets[column * sequences + b]!;
+      const counted = [...Array(sequences).keys()].filter((b) => target(b) >= 0);
+      for (const b of counted) {
+        const rows = Array.from({ length: starts[b + 1]! - starts[b]! }, (_, i) => ({
+          row: starts[b]! + i,
+          times: 1,
+        }));
+        if (pads[b]! >= 0) rows.push({ row: pads[b]!, times: pads[sequences + b]! });
+        const at = (row: number) => logits[2 * row + column]!;
+        const top = Math.max(...rows.map(({ row }) => at(row)));
+        const sum = rows.reduce((s, { row, times }) => s + times * Math.exp(at(row) - top), 0);
+        total += (Math.log(sum) + top - at(target(b))) / counted.length / 2;
+        for (const { row, times } of rows) {
+          const share = (times * Math.exp(at(row) - top)) / sum - (row === target(b) ? 1 : 0);
+          dlogits[2 * row + column] = share / counted.length / 2;
+        }
+      }
+      if (counted.length === 0) total = NaN;
+    }
+    floats(lossBuffer)[0] = total;
   },
 
   sumOfSquares(xBuffer, sumBuffer) {

@@ -1,0 +1,51 @@
+import type { TokenBatch } from "../nn/packed-batch.ts";
+import { spanLoss } from "../ops/losses.ts";
+import type { Model } from "../plugin.ts";
+import type { Run } from "../run.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Packed rows and the answer's first and last position in each; a position outside the padded width is left out of the loss. */
+export interface SpanBatch extends TokenBatch {
+  /** [B], clamped to 0 from below as the reference does. */
+  readonly starts: ArrayLike<number>;
+  readonly ends: ArrayLike<number>;
+}
+
+/** Cross entropy of start and end over each sequence's positions, those of its padding included where the batch counts them. */
+export function answerSpanLoss(model: Model): (run: Run, batch: SpanBatch) => Tensor {
+  return (run, batch) => {
+    const logits = model.forward(run, batch);
+    const { rowOf, times } = paddingOf(batch);
+    const targets = [batch.starts, batch.ends].flatMap((positions) =>
+      Array.from(positions, (position, b) => targetRow(batch, rowOf, b, Math.max(0, position))),
+    );
+    const shape = {
+      sequences: rowOf.length,
+      rows: logits.shape[0] ?? 0,
+      offsets: run.integers(batch.offsets),
+      padding: run.integers([...rowOf, ...times]),
+    };
+    return spanLoss(run, [logits], { targets: run.integers(targets), shape });
+  };
+}
+
+/** Padding rows lie below the packed ones, one for each padded sequence, in order. */
+function paddingOf({ offsets, padding }: SpanBatch): { rowOf: Int32Array; times: Int32Array } {
+  const sequences = offsets.length - 1;
+  const times = padding ?? new Int32Array(sequences);
+  let next = offsets[sequences]!;
+  return { rowOf: times.map((n) => (n > 0 ? next++ : -1)), times };
+}
+
+/** The row of a position: a token's, the padding's, or -1 for one past the padded width. */
+function targetRow(
+  { offsets, positions, padding }: SpanBatch,
+  rowOf: Int32Array,
+  b: number,
+  position: number,
+): number {
+  const [from, to] = [offsets[b]!, offsets[b + 1]!];
+  for (let row = from; row < to; row++) if (positions[row] === position) return row;
+  const width = to - from + (padding?.[b] ?? 0);
+  return position < width ? rowOf[b]! : -1;
+}

@@ -1,0 +1,41 @@
+import type { Linear } from "../../core/nn/linear.ts";
+import type { ModuleScope } from "../../core/nn/module-scope.ts";
+import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import { activation } from "../../core/ops/activation.ts";
+import { dropout } from "../../core/ops/dropout.ts";
+import { gatherRows } from "../../core/ops/gather-rows.ts";
+import type { Model } from "../../core/plugin.ts";
+import type { Run } from "../../core/run.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { DebertaBackbone } from "./backbone.ts";
+import type { DebertaConfig } from "./config.ts";
+
+/** The backbone and a head on each sequence's first token: pooler, then classifier. Logits [B, labels]. */
+export class DebertaClassifier implements Model {
+  readonly #config: DebertaConfig;
+  readonly #backbone: DebertaBackbone;
+  readonly #pooler: Linear;
+  readonly #classifier: Linear;
+
+  constructor(scope: ModuleScope, config: DebertaConfig, labels: number) {
+    const { poolerSize, initializerRange: std } = config;
+    this.#config = config;
+    this.#backbone = new DebertaBackbone(scope, config);
+    this.#pooler = scope.child("pooler").linear("dense", poolerSize, poolerSize, std);
+    this.#classifier = scope.linear("classifier", poolerSize, labels, std);
+  }
+
+  forward(run: Run, batch: TokenBatch): Tensor {
+    const hidden = this.#backbone.forward(run, batch);
+    const firsts = batch.offsets.subarray(0, batch.offsets.length - 1);
+    const first = gatherRows(run, [hidden, undefined], { ids: run.integers(firsts) });
+    const { poolerActivation: kind, dropout: p } = this.#config;
+    const pooled = this.#pooler.forward(run, drop(run, first, p.pooler));
+    return this.#classifier.forward(run, drop(run, activation(run, [pooled], { kind }), p.head));
+  }
+}
+
+function drop(run: Run, x: Tensor, probability: number): Tensor {
+  const mask = run.nextDropout(probability);
+  return mask ? dropout(run, [x], { dropout: mask }) : x;
+}

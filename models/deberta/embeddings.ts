@@ -1,0 +1,54 @@
+import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
+import { dropout } from "../../core/ops/dropout.ts";
+import { gatherRows } from "../../core/ops/gather-rows.ts";
+import { linear } from "../../core/ops/linear.ts";
+import type { Run } from "../../core/run.ts";
+import type { Parameter, Tensor } from "../../core/tensor.ts";
+import type { DebertaConfig } from "./config.ts";
+
+/** Word, and where the checkpoint has them position and segment embeddings, normalised. */
+export class DebertaEmbeddings {
+  readonly #config: DebertaConfig;
+  readonly #words: Parameter;
+  readonly #positions: Parameter | undefined;
+  readonly #types: Parameter | undefined;
+  readonly #project: Parameter | undefined;
+  readonly #norm: LayerNorm;
+
+  constructor(scope: ModuleScope, config: DebertaConfig) {
+    const { embeddingSize, hiddenSize, initializerRange } = config;
+    const table = (name: string, rows: number, width = embeddingSize) =>
+      scope.child(name).parameter("weight", [rows, width], { normal: initializerRange });
+    this.#config = config;
+    this.#words = table("word_embeddings", config.vocabSize);
+    if (config.positionBiasedInput)
+      this.#positions = table("position_embeddings", config.maxPositions);
+    if (config.typeVocabSize > 0)
+      this.#types = table("token_type_embeddings", config.typeVocabSize);
+    if (embeddingSize !== hiddenSize) this.#project = table("embed_proj", hiddenSize);
+    this.#norm = scope.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
+  }
+
+  /** Returns [N, C]. */
+  forward(run: Run, batch: TokenBatch): Tensor {
+    let x = gatherRows(run, [this.#words, undefined], { ids: run.integers(batch.ids) });
+    if (this.#positions)
+      x = gatherRows(run, [this.#positions, x], { ids: run.integers(batch.positions) });
+    if (this.#types) {
+      const ids = run.integers(batch.typeIds ?? new Int32Array(batch.ids.length));
+      x = gatherRows(run, [this.#types, x], { ids });
+    }
+    if (this.#project) {
+      x = linear(run, [x, this.#project, undefined, undefined, undefined, undefined], {
+        scale: 1,
+        dropout: undefined,
+      });
+    }
+    const { weight, bias, eps } = this.#norm;
+    const normal = addLayerNorm(run, [x, undefined, weight, bias], { eps, dropout: undefined });
+    const mask = run.nextDropout(this.#config.dropout.hidden);
+    return mask ? dropout(run, [normal], { dropout: mask }) : normal;
+  }
+}

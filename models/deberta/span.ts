@@ -1,0 +1,26 @@
+import type { Linear } from "../../core/nn/linear.ts";
+import type { ModuleScope } from "../../core/nn/module-scope.ts";
+import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import type { PaddedQueries } from "../../core/nn/padding-rows.ts";
+import type { Model } from "../../core/plugin.ts";
+import type { Run } from "../../core/run.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { DebertaBackbone } from "./backbone.ts";
+import type { DebertaConfig } from "./config.ts";
+
+/** The backbone and two numbers per token, the logits of an answer's start and end: [N, 2], padding rows below. */
+export class DebertaSpan implements Model {
+  readonly #backbone: DebertaBackbone;
+  readonly #outputs: Linear;
+  readonly #queries: PaddedQueries;
+
+  constructor(scope: ModuleScope, config: DebertaConfig, queries: PaddedQueries) {
+    this.#backbone = new DebertaBackbone(scope, config);
+    this.#outputs = scope.linear("qa_outputs", config.hiddenSize, 2, config.initializerRange);
+    this.#queries = queries;
+  }
+
+  forward(run: Run, batch: TokenBatch): Tensor {
+    return this.#outputs.forward(run, this.#backbone.forward(run, batch, this.#queries));
+  }
+}
