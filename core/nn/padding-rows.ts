@@ -36,7 +36,7 @@ export function paddingRows(
   if (count === 0) return undefined;
   if (queries === "zero") return { count, rowOf, times: padding, mix: undefined };
   const width = tokens + count;
-  const weights = new Float32Array(count * width);
+  const weights = new Float64Array(count * width);
   rowOf.forEach((row, b) => {
     if (row < 0) return;
     const [from, to] = [offsets[b]!, offsets[b + 1]!];

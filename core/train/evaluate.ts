@@ -2,7 +2,7 @@ import type { Backend } from "../backend.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import { glueMetrics, explainMetrics, type Scored } from "../metrics/glue-metrics.ts";
 import { argmax } from "../metrics/classification.ts";
-import type { Model, Task } from "../plugin.ts";
+import type { Model, SequenceTask } from "../plugin.ts";
 import { Run } from "../run.ts";
 import { type Dataset, batchOf } from "./dataset.ts";
 
@@ -67,7 +67,7 @@ export function evaluate(
   dataset: Dataset,
   predictions: Predictions,
   scored: Scored,
-  task: Task,
+  task: SequenceTask,
 ): Evaluation {
   const { labels } = dataset;
   if (!labels) throw new Error(`internal: split ${dataset.name} has no labels to be scored with`);
@@ -84,7 +84,7 @@ export function evaluate(
 }
 
 /** The share of the most frequent class; undefined for scores. */
-export function majorityShare(labels: Float64Array, task: Task): number | undefined {
+export function majorityShare(labels: Float64Array, task: SequenceTask): number | undefined {
   if (task === "regression") return undefined;
   const counts = new Map<number, number>();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);

@@ -10,7 +10,8 @@ import { checkForward } from "./forward-case.ts";
 import { type GoldenCase, readCase, tolerances } from "./golden-case.ts";
 import { checkPeft } from "./peft-case.ts";
 import { checkBucketTable, checkMaskingTable, checkScheduleTable } from "./table-cases.ts";
-import { checkTraining } from "./training-case.ts";
+import { checkSpan, spanKind } from "./span-case.ts";
+import { checkTraining, sequenceKind } from "./training-case.ts";
 
 const skip = (reason: string): CaseResult => ({ status: "skip", reason });
 
@@ -21,15 +22,17 @@ export function checkCase(backend: Backend, golden: GoldenCase, dtype: string): 
   const { golden: g } = golden;
   const settings = g["case"] as { kind: string } | undefined;
   const kind = settings?.kind ?? g["kind"];
-  if (kind === "qa") return skip("extractive QA is not built yet");
   if (kind === "bart" || kind === "generate") return skip("the BART family is not built yet");
   if (g["adapter_keys"]) return checkPeft(backend, golden, tolerance);
   if (g["steps"]) {
     if (g["dtype"] === "float32" && dtype === "f64")
       return skip("a float32 trajectory: for f32 backends");
-    return checkTraining(backend, golden, tolerance);
+    return kind === "qa"
+      ? checkTraining(backend, golden, tolerance, spanKind)
+      : checkTraining(backend, golden, tolerance, sequenceKind);
   }
   if (Array.isArray(g["rows"])) return checkTable(backend, golden, tolerance);
+  if (kind === "qa") return checkSpan(backend, golden, tolerance);
   if (kind === "seqcls" || kind === "deberta") return checkForward(backend, golden, tolerance);
   return skip(`unknown kind of case "${String(kind)}"`);
 }

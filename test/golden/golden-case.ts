@@ -10,7 +10,7 @@ import { type Adapter, adapterScale } from "../../core/adalora/adapter.ts";
 import { loadWeights } from "../../core/nn/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { Model, ModelPlugin } from "../../core/plugin.ts";
+import type { Model, ModelPlugin, TaskHead } from "../../core/plugin.ts";
 import { pluginFor } from "../../plugins/index.ts";
 
 /** Numbers of one golden tensor, [shape] row-major; whole numbers come exact. */
@@ -75,6 +75,7 @@ export function loadModel(
     adapt?: { rank: number; alpha: number; svd: boolean };
     weights?: ReadonlyMap<string, StoredTensor>;
     trainAll?: boolean;
+    head?: TaskHead;
   },
 ): CaseModel {
   const raw = JSON.parse(readFileSync(join(dir, "config.json"), "utf8"));
@@ -82,7 +83,7 @@ export function loadModel(
   const labels = raw.num_labels ?? (raw.id2label ? Object.keys(raw.id2label).length : 2);
   const scope = ModuleScope.root();
   const task = labels === 1 ? "regression" : "classification";
-  const model = plugin.build(plugin.parseConfig(raw), { task, labels }, scope);
+  const model = plugin.build(plugin.parseConfig(raw), options.head ?? { task, labels }, scope);
   const { tree } = scope;
   const { adapt } = options;
   const adapters = adapt

@@ -15,7 +15,7 @@ import {
   packGolden,
   tensorOf,
 } from "./golden-case.ts";
-import { type TrainingSettings, createTrainer, trainingBatch } from "./training-case.ts";
+import { type TrainingSettings, createTrainer, sequenceKind } from "./training-case.ts";
 
 interface PeftStep {
   readonly step: number;
@@ -82,9 +82,13 @@ function comparePeftTraining(
     return `base_model.model.${name}${suffix}`;
   };
   const allowed = svd ? Math.max(tolerance.training, RANKNUM_DRIFT) : tolerance.training;
-  const trainer = createTrainer(backend, golden, subject, settings, "peft", nameOf);
+  const trainer = createTrainer(backend, golden, subject, settings, {
+    kind: sequenceKind,
+    semantics: "peft",
+    nameOf,
+  });
   for (const want of golden.golden["steps"] as PeftStep[]) {
-    const got = trainer.step([trainingBatch(golden, want.step)]);
+    const got = trainer.step([sequenceKind.batch(golden, want.step)]);
     const at = `step ${want.step}`;
     const loss = got.taskLoss + (svd ? settings.orth_coef : 0) * got.orthogonalityLoss;
     comparison.relative("peft_loss", loss, want.peft_loss, allowed, `${at} loss`);

@@ -4,7 +4,14 @@ import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
 import { learningRateAt } from "../../core/optim/schedule.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import type { Parameter } from "../../core/tensor.ts";
-import { Trainer } from "../../core/train/trainer.ts";
+import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import type { TaskHead } from "../../core/plugin.ts";
+import {
+  type LabelledBatch,
+  type LossOf,
+  type StepReport,
+  Trainer,
+} from "../../core/train/trainer.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import {
   type CaseModel,
@@ -48,85 +55,99 @@ interface GoldenStep {
   readonly kept?: Record<string, string>;
 }
 
+/** What differs between the kinds of training cases: the model's head, its loss, its batches. */
+export interface TrainingKind<Batch extends TokenBatch> {
+  readonly head?: TaskHead;
+  lossOf(subject: CaseModel): LossOf<Batch>;
+  batch(golden: GoldenCase, step: number): Batch;
+}
+
+/** Classification and regression, as the width of the head says. */
+export const sequenceKind: TrainingKind<LabelledBatch> = {
+  lossOf({ model, tree }) {
+    const labels = tree.parameters.get("classifier.bias")?.length ?? 0;
+    return sequenceLoss(model, labels === 1 ? "regression" : "classification");
+  },
+  batch: trainingBatch,
+};
+
 /** A whole trajectory of the authors' loralib: every step's scalars and masks, then the final tensors and averages. */
-export function checkTraining(
+export function checkTraining<Batch extends TokenBatch>(
   backend: Backend,
   golden: GoldenCase,
   tolerance: Tolerance,
+  kind: TrainingKind<Batch>,
 ): CaseResult {
   const settings = golden.golden["case"] as TrainingSettings;
   const comparison = new Comparison();
   const svd = settings.method !== "lora";
+  const adapt = { rank: settings.r, alpha: settings.alpha, svd };
   const subject = loadModel(backend, golden.dir, {
-    adapt: { rank: settings.r, alpha: settings.alpha, svd },
+    adapt,
+    ...(kind.head ? { head: kind.head } : {}),
   });
-  const semantics = "reference";
-  const trainer = createTrainer(backend, golden, subject, settings, semantics);
+  const trainer = createTrainer(backend, golden, subject, settings, { kind });
   const steps = golden.golden["steps"] as GoldenStep[];
   const lora = settings.method === "lora" ? 20 : 1; // the README's margin for plain LoRA's grad norm in f32
   const trajectory: number[] = [];
   for (const want of steps) {
-    const got = trainer.step([trainingBatch(golden, want.step)]);
-    const at = `step ${want.step}`;
-    comparison.relative(
-      "task_loss",
-      got.taskLoss,
-      want.task_loss,
-      tolerance.training,
-      `${at} task loss`,
-    );
-    comparison.close(
-      "orth_loss",
-      [got.orthogonalityLoss],
-      [want.orth_loss],
-      tolerance.training,
-      `${at} orth loss`,
-    );
-    comparison.relative(
-      "grad_norm",
-      got.gradNorm,
-      want.grad_norm,
-      tolerance.training * lora,
-      `${at} grad norm`,
-    );
-    comparison.relative("lr", got.learningRate, want.lr, 1e-12, `${at} lr`);
-    comparison.same("budget", got.budget, want.budget, `${at} budget`);
-    if (typeof want.threshold === "number") {
-      comparison.relative(
-        "threshold",
-        got.threshold ?? NaN,
-        want.threshold,
-        tolerance.training,
-        `${at} threshold`,
-      );
-    } else comparison.same("threshold", got.threshold, undefined, `${at} threshold`);
-    if (want.kept) comparison.same("kept", keptByPath(trainer), want.kept, `${at} kept`);
+    const got = trainer.step([kind.batch(golden, want.step)]);
+    compareStep(trainer, got, want, { ...tolerance, norm: tolerance.training * lora }, comparison);
     trajectory.push(...diagonals(backend, trainer));
   }
   compareEnd(backend, golden, trainer, trajectory, tolerance, comparison);
   return comparison.result;
 }
 
-export function createTrainer(
+function compareStep<Batch extends TokenBatch>(
+  trainer: Trainer<Batch>,
+  got: StepReport,
+  want: GoldenStep,
+  { training, norm }: Tolerance & { norm: number },
+  comparison: Comparison,
+): void {
+  const at = `step ${want.step}`;
+  comparison.relative("task_loss", got.taskLoss, want.task_loss, training, `${at} task loss`);
+  comparison.close(
+    "orth_loss",
+    [got.orthogonalityLoss],
+    [want.orth_loss],
+    training,
+    `${at} orth loss`,
+  );
+  comparison.relative("grad_norm", got.gradNorm, want.grad_norm, norm, `${at} grad norm`);
+  comparison.relative("lr", got.learningRate, want.lr, 1e-12, `${at} lr`);
+  comparison.same("budget", got.budget, want.budget, `${at} budget`);
+  if (typeof want.threshold === "number") {
+    const threshold = got.threshold ?? NaN;
+    comparison.relative("threshold", threshold, want.threshold, training, `${at} threshold`);
+  } else comparison.same("threshold", got.threshold, undefined, `${at} threshold`);
+  if (want.kept) comparison.same("kept", keptByPath(trainer), want.kept, `${at} kept`);
+}
+
+export function createTrainer<Batch extends TokenBatch>(
   backend: Backend,
   golden: GoldenCase,
-  { model, tree, adapters, plugin }: CaseModel,
+  subject: CaseModel,
   s: TrainingSettings,
-  semantics: AllocatorOptions["semantics"],
-  nameOf: (parameter: Parameter) => string = ({ name }) => name,
-): Trainer {
+  {
+    kind,
+    semantics = "reference",
+    nameOf = ({ name }) => name,
+  }: {
+    kind: TrainingKind<Batch>;
+    semantics?: AllocatorOptions["semantics"];
+    nameOf?: (parameter: Parameter) => string;
+  },
+): Trainer<Batch> {
+  const { tree, adapters, plugin } = subject;
   startAdapters(backend, adapters, gaussianStart, 0); // replaced by the case's own below
   const trained = [...tree.parameters.values()].filter((p) =>
     plugin.adapters.trainable.some((pattern) => pattern.test(p.name)),
   );
-  const labels = trained.find((p) => p.name === "classifier.bias")?.length ?? 0;
   const trainer = new Trainer(
     backend,
-    {
-      adapters,
-      trained,
-      lossOf: sequenceLoss(model, labels === 1 ? "regression" : "classification"),
-    },
+    { adapters, trained, lossOf: kind.lossOf(subject) },
     {
       optimizer: {
         variant: "adamw",
@@ -170,7 +191,7 @@ export function createTrainer(
   return trainer;
 }
 
-export function trainingBatch(golden: GoldenCase, step: number) {
+function trainingBatch(golden: GoldenCase, step: number): LabelledBatch {
   const ids = tensorOf(golden, "batch.input_ids");
   const labels = tensorOf(golden, "batch.labels");
   const [batch, width] = [ids.shape[1] ?? 0, ids.shape[2] ?? 0];
@@ -179,7 +200,7 @@ export function trainingBatch(golden: GoldenCase, step: number) {
   return { ...packed, labels: labels.values.subarray(step * batch, (step + 1) * batch) };
 }
 
-function keptByPath(trainer: Trainer): Record<string, string> {
+function keptByPath<Batch extends TokenBatch>(trainer: Trainer<Batch>): Record<string, string> {
   const kept = trainer.kept();
   const entries = trainer.adapters.map(
     ({ path }, i) => [path, kept[i]!.map((k) => (k ? "1" : "0")).join("")] as const,
@@ -188,16 +209,16 @@ function keptByPath(trainer: Trainer): Record<string, string> {
 }
 
 /** E of every module, modules in sorted order. */
-function diagonals(backend: Backend, trainer: Trainer): number[] {
+function diagonals<Batch extends TokenBatch>(backend: Backend, trainer: Trainer<Batch>): number[] {
   return trainer.adapters
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
     .flatMap(({ e }) => (e ? Array.from(backend.download(e.buffer)) : []));
 }
 
-function compareEnd(
+function compareEnd<Batch extends TokenBatch>(
   backend: Backend,
   golden: GoldenCase,
-  { arena, allocator }: Trainer,
+  { arena, allocator }: Trainer<Batch>,
   trajectory: readonly number[],
   tolerance: Tolerance,
   comparison: Comparison,
@@ -216,6 +237,8 @@ function compareEnd(
       const name = `${prefix}.${parameter.name}`;
       const want = golden.tensors.get(name);
       if (!want) continue;
+      // Its gradient is zero but for rounding, which Adam turns into steps of the size of the learning rate.
+      if (parameter.name === "qa_outputs.bias" && backend.master !== "f64") continue;
       comparison.close(
         prefix,
         backend.download(arena.partOf(buffer, parameter)),
