@@ -62,6 +62,37 @@ const losses: Case[] = [
   })),
 ];
 
+/** Sequences of 1, 33 and 5 rows, two of them with a padding row below, and one without rows of its own in the loss. */
+const spans: Case[] = [
+  { name: "targets at both ends and in the padding", targets: [0, 33, 40, 0, 1, 36] },
+  { name: "sequences left out", targets: [-1, 5, -1, 0, -1, -1] },
+  { name: "a column with every sequence left out", targets: [0, 5, 36, -1, -1, -1] },
+].map(({ name, targets }) => ({
+  name: `spanLoss, ${name}`,
+  entry: "spanLoss",
+  run({ backend, input, output }) {
+    const [rows, offsets] = [41, [0, 1, 34, 39]];
+    const logits = input(
+      "activation",
+      wave(2 * rows, 1).map((x) => 5 * x),
+    );
+    const shape = {
+      sequences: 3,
+      rows,
+      offsets: input("i32", offsets),
+      padding: input("i32", [39, -1, 40, 12, 0, 3]),
+    };
+    const loss = output("loss", "master", 1);
+    backend.spanLoss(
+      logits,
+      input("i32", targets),
+      loss,
+      output("dlogits", "activation", 2 * rows),
+      shape,
+    );
+  },
+}));
+
 const norms: Case[] = LENGTHS.flatMap((n): Case[] => [
   {
     name: `sumOfSquares ${n}`,
@@ -243,6 +274,7 @@ const orthonormal: Case = {
 
 export const trainingCases: readonly Case[] = [
   ...losses,
+  ...spans,
   ...norms,
   nanNorm,
   ...updates,
