@@ -112,9 +112,18 @@ describe("all plugins", () => {
       test("the head's parts for PEFT's files are what is trained in full", () => {
         const [golden] = own;
         if (!golden) throw new Error("no golden checkpoint");
-        const trained = [...declare(golden).tree.parameters.keys()].filter((name) =>
-          plugin.adapters.trainable.some((pattern) => pattern.test(name)),
-        );
+        const config = plugin.parseConfig(golden.config);
+        const trained = plugin.tasks.flatMap((task) => {
+          const { tree } = declareModel(plugin, config, {
+            task,
+            labels: task === "regression" ? 1 : 2,
+          });
+          const names = [...tree.parameters.keys()].filter((name) =>
+            plugin.adapters.trainable.some((pattern) => pattern.test(name)),
+          );
+          expect(names.length).toBeGreaterThan(0); // every task has a head
+          return names;
+        });
         expect(new Set(trained.map((name) => name.split(".")[0]))).toEqual(
           new Set(plugin.adapters.saved),
         );

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Dropout } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { type TokenBatch, packSequences, uploadPacking } from "../../../core/nn/packed-batch.ts";
+import { paddingRows } from "../../../core/nn/padding-rows.ts";
 import { disentangledAttention } from "../../../core/ops/disentangled-attention.ts";
 import { Run } from "../../../core/run.ts";
 import type { Tensor } from "../../../core/tensor.ts";
@@ -76,6 +77,23 @@ describe("disentangledAttention: gradients equal central differences", () => {
           }),
       }));
   }
+
+  for (const queries of ["uniform", "zero"] as const)
+    test(`with rows of padding that see ${queries === "zero" ? "nothing" : "their whole sequence"}`, () =>
+      gradcheck("disentangledAttention", {
+        inputs: {
+          q: [8, WIDTH],
+          k: [8, WIDTH],
+          v: [8, WIDTH],
+          posKey: positions,
+          posQuery: positions,
+        },
+        build: (run, { q, k, v, posKey, posQuery }) =>
+          disentangledAttention(run, [q, k, v, posKey, posQuery], {
+            shape: shapeFor(run, batch, relative, mask),
+            padding: paddingRows(run, batch, Int32Array.of(4, 0, 2), queries),
+          }),
+      }));
 
   test("one tensor as query, key and value", () =>
     gradcheck("disentangledAttention", {
@@ -152,6 +170,31 @@ describe("disentangledAttention: values", () => {
       }),
     );
     expect(got[0]).toBeCloseTo(10 * (1 - p01) + 20 * p01, 12);
+  });
+});
+
+test("a row of padding sees every position of its sequence alike, those of the padding as often as they are", () => {
+  const backend = createReferenceBackend();
+  const run = new Run(backend, { training: false });
+  run.scope(() => {
+    const x = tensor(backend, [8, WIDTH], 0);
+    const v = tensor(backend, [8, WIDTH], 1);
+    const padding = paddingRows(run, batch, Int32Array.of(4, 0, 2), "uniform");
+    expect(padding?.rowOf).toEqual(Int32Array.of(6, -1, 7));
+    const out = disentangledAttention(run, [x, x, v, undefined, undefined], {
+      shape: shapeFor(run, batch, []),
+      padding,
+    });
+    const [got, values] = [backend.download(out.buffer), backend.download(v.buffer)];
+    const mean = (tokens: readonly number[], pad: number, times: number, c: number) =>
+      (tokens.reduce((sum, r) => sum + values[r * WIDTH + c]!, 0) +
+        times * values[pad * WIDTH + c]!) /
+      (tokens.length + times);
+    for (let c = 0; c < WIDTH; c++) {
+      expect(got[6 * WIDTH + c]).toBeCloseTo(mean([0, 1, 2], 6, 4, c), 13);
+      expect(got[7 * WIDTH + c]).toBeCloseTo(mean([4, 5], 7, 2, c), 13);
+    }
+    expect(paddingRows(run, batch, new Int32Array(3), "uniform")).toBeUndefined();
   });
 });
 

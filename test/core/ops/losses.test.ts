@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { crossEntropy, meanSquaredError } from "../../../core/ops/losses.ts";
+import { crossEntropy, meanSquaredError, spanLoss } from "../../../core/ops/losses.ts";
 import { Run } from "../../../core/run.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
@@ -74,5 +74,70 @@ describe("meanSquaredError", () => {
     expect(() => valueOf((run) => meanSquaredError(run, [prediction], { target }))).toThrow(
       "[meanSquaredError] prediction must be [B, 1] for a target of [B]: got prediction [3, 2], target [3]",
     );
+  });
+});
+
+describe("spanLoss", () => {
+  // sequences of 3, 1 and 2 rows; the first and last stand beside 4 and 2 rows of padding, rows 6 and 7
+  const offsets = [0, 3, 4, 6];
+  const padding = [6, -1, 7, 4, 0, 2];
+  const shapeOf = (run: Run) => ({
+    sequences: 3,
+    rows: 8,
+    offsets: run.integers(offsets),
+    padding: run.integers(padding),
+  });
+
+  const targets: [what: string, numbers: readonly number[]][] = [
+    ["in every sequence", [0, 3, 5, 2, 3, 4]],
+    ["in the padding", [6, 3, 7, 2, 3, 7]],
+    ["left out in one sequence", [-1, 3, 5, 2, -1, 4]],
+  ];
+  for (const [what, numbers] of targets)
+    test(`gradients equal central differences, targets ${what}`, () =>
+      gradcheck("spanLoss", {
+        inputs: { logits: [8, 2] },
+        build: (run, { logits }) =>
+          spanLoss(run, [logits], { targets: run.integers(numbers), shape: shapeOf(run) }),
+      }));
+
+  test("a row of padding counts as often as it stands for: by hand", () => {
+    const logits = tensor(backend, [2, 2], 0, [1, 0, 2, 0]); // one token and its padding, three times
+    const loss = valueOf((run) =>
+      spanLoss(run, [logits], {
+        targets: run.integers([0, 0]),
+        shape: {
+          sequences: 1,
+          rows: 2,
+          offsets: run.integers([0, 1]),
+          padding: run.integers([1, 3]),
+        },
+      }),
+    );
+    const start = Math.log(Math.E + 3 * Math.E ** 2) - 1;
+    expect(loss).toBeCloseTo((start + Math.log(4)) / 2, 14);
+  });
+
+  test("with every sequence left out it is not a number, as torch's mean of nothing", () => {
+    const logits = tensor(backend, [8, 2], 0);
+    const loss = valueOf((run) =>
+      spanLoss(run, [logits], {
+        targets: run.integers([-1, -1, -1, 0, 3, 4]),
+        shape: shapeOf(run),
+      }),
+    );
+    expect(loss).toBeNaN();
+  });
+
+  test("another count of rows is named", () => {
+    const logits = tensor(backend, [6, 2], 0);
+    expect(() =>
+      valueOf((run) =>
+        spanLoss(run, [logits], {
+          targets: run.integers([0, 3, 5, 2, 3, 4]),
+          shape: shapeOf(run),
+        }),
+      ),
+    ).toThrow("[spanLoss] logits must be [8, 2]: got logits [6, 2]");
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { appendZeroRows, firstRows } from "../../../core/ops/append-zero-rows.ts";
 import { gatherRows } from "../../../core/ops/gather-rows.ts";
 import { unfold } from "../../../core/ops/unfold.ts";
 import { Run } from "../../../core/run.ts";
@@ -87,5 +88,33 @@ describe("unfold", () => {
     expect(unfolded).toThrow(
       "[unfold] neighbours must be [N * 3] for x of [N, C]: got x [5, 2], neighbours [12]",
     );
+  });
+});
+
+describe("rows of padding", () => {
+  test("appendZeroRows: gradients equal central differences", () =>
+    gradcheck("appendZeroRows", {
+      inputs: { x: [3, 2] },
+      build: (run, { x }) => appendZeroRows(run, [x], { rows: 2 }),
+    }));
+
+  test("firstRows: gradients equal central differences, zero below", () =>
+    gradcheck("firstRows", {
+      inputs: { x: [5, 2] },
+      build: (run, { x }) => firstRows(run, [x], { rows: 3 }),
+    }));
+
+  test("the first rows of what rows were appended to are what it was", () => {
+    const backend = createReferenceBackend();
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const x = tensor(backend, [3, 2], 0);
+      const longer = appendZeroRows(run, [x], { rows: 2 });
+      expect(longer.shape).toEqual([5, 2]);
+      const numbers = Array.from(backend.download(x.buffer));
+      expect(Array.from(backend.download(longer.buffer))).toEqual([...numbers, 0, 0, 0, 0]);
+      const back = firstRows(run, [longer], { rows: 3 });
+      expect(Array.from(backend.download(back.buffer))).toEqual(numbers);
+    });
   });
 });
