@@ -1,0 +1,84 @@
+import { describe, expect, test } from "bun:test";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { Run } from "../../../core/run.ts";
+import { type Dataset, batchOf } from "../../../core/train/dataset.ts";
+import { evaluate, majorityShare, predict } from "../../../core/train/evaluate.ts";
+import { tinyDataset, tinyModel } from "../../helpers/tiny-model.ts";
+
+const dataset = tinyDataset("validation", 11); // lengths 1 to 7, not in order
+
+describe("predict", () => {
+  test("answers in input order, whatever the batches", async () => {
+    const backend = createReferenceBackend();
+    const { model } = tinyModel(backend);
+    const alone = dataset.examples.flatMap(({ index }) => {
+      const run = new Run(backend, { training: false });
+      let logits: number[] = [];
+      run.scope(() => {
+        logits = Array.from(backend.download(model.forward(run, batchOf(dataset, [index])).buffer));
+      });
+      return logits;
+    });
+    for (const batchSize of [1, 4, 100]) {
+      const done: number[] = [];
+      const got = await predict(backend, model, dataset, {
+        width: 2,
+        batchSize,
+        onBatch: (rows) => done.push(rows),
+      });
+      got.logits.forEach((x, i) => expect(x).toBeCloseTo(alone[i] ?? NaN, 12));
+      expect(Array.from(got.values)).toEqual(
+        dataset.examples.map((_, i) => (alone[2 * i + 1]! > alone[2 * i]! ? 1 : 0)),
+      );
+      expect([done.length, done.at(-1)]).toEqual([Math.ceil(11 / batchSize), 11]);
+    }
+  });
+
+  test("a score is the output itself; memory is returned", async () => {
+    const backend = createReferenceBackend();
+    const { model } = tinyModel(backend, { labels: 1 });
+    const before = backend.memory().live;
+    const { logits, values } = await predict(backend, model, dataset, { width: 1, batchSize: 4 });
+    expect(values).toEqual(logits);
+    expect(new Set(values).size).toBe(11);
+    expect(backend.memory().live).toBe(before);
+  });
+});
+
+describe("evaluate", () => {
+  const of = (labels: readonly number[] | undefined): Dataset => ({
+    ...tinyDataset("validation", labels?.length ?? 2),
+    labels: labels && Float64Array.from(labels),
+  });
+
+  test("the loss of classes is the mean cross entropy", () => {
+    const predictions = {
+      logits: Float64Array.of(0, Math.log(3), 700, 0),
+      width: 2,
+      values: Float64Array.of(1, 0),
+    };
+    const got = evaluate(of([0, 1]), predictions, { metrics: ["accuracy"] }, "classification");
+    expect(got.loss).toBeCloseTo((Math.log(4) + 700) / 2, 12);
+    expect(got).toMatchObject({ split: "validation", metrics: { accuracy: 0 } });
+  });
+
+  test("the loss of scores is the mean squared error", () => {
+    const values = Float64Array.of(1, 2.5);
+    const predictions = { logits: values, width: 1, values };
+    const got = evaluate(of([3, 2]), predictions, { metrics: ["pearson"] }, "regression");
+    expect(got.loss).toBe((4 + 0.25) / 2);
+    expect(got.metrics["pearson"]).toBeCloseTo(-1, 12);
+  });
+
+  test("a split without labels is not to be scored", () => {
+    const predictions = { logits: new Float64Array(4), width: 2, values: new Float64Array(2) };
+    expect(() =>
+      evaluate(of(undefined), predictions, { metrics: ["accuracy"] }, "classification"),
+    ).toThrow("internal: split validation has no labels to be scored with");
+  });
+});
+
+test("the majority's share is what a blind guess would reach; scores have none", () => {
+  expect(majorityShare(Float64Array.of(2, 0, 2, 1), "classification")).toBe(0.5);
+  expect(majorityShare(Float64Array.of(1, 1.5), "regression")).toBeUndefined();
+});
