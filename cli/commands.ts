@@ -16,6 +16,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "say what run would do: steps, phases, ranks, parameters",
     load: async () => (await import("./commands/plan.ts")).plan,
   },
+  eval: {
+    about: "measure a trained model on labelled data",
+    load: async () => (await import("./commands/eval.ts")).evaluation,
+  },
+  predict: {
+    about: "predict with a trained model: files, stdin, GLUE submissions",
+    load: async () => (await import("./commands/predict.ts")).predict,
+  },
   bench: {
     about: "measure speed, memory and start-up, beside PEFT's on request",
     load: async () => (await import("./commands/bench.ts")).bench,

@@ -1,6 +1,6 @@
-import { createConsola, LogLevels } from "consola/core";
+import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
-import { liveLine } from "./live-line.ts";
+import { type LiveLine, liveLine } from "./live-line.ts";
 import { type Progress, progressLine } from "./progress.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 
@@ -47,20 +47,7 @@ export function createReport({
 }: ReportOptions): Report {
   const line = liveLine(stderr);
   const isLive = stderr.isTerminal && !quiet;
-  const log = createConsola({
-    level: quiet ? LogLevels.warn : LogLevels.info,
-    throttle: 0, // a line that repeats is printed again
-    reporters: [
-      {
-        log({ type, args }) {
-          const text = String(args[0]);
-          const label = labels[type];
-          const prefix = label ? `${paint(stderr, label, type)}  ` : "";
-          stderr.write(`${line.erased()}${prefix}${text}\n`);
-        },
-      },
-    ],
-  });
+  const log = stderrLog(stderr, line, quiet);
 
   function printError(error: unknown): ReturnType<typeof described> {
     const about = described(error);
@@ -131,6 +118,23 @@ export function tolerateClosedPipe(): void {
 }
 
 // --- internal ---
+
+/** Lines on stderr, each after its label; none of what only informs where it is to be quiet. */
+function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInstance {
+  return createConsola({
+    level: quiet ? LogLevels.warn : LogLevels.info,
+    throttle: 0, // a line that repeats is printed again
+    reporters: [
+      {
+        log({ type, args }) {
+          const label = labels[type];
+          const prefix = label ? `${paint(stderr, label, type)}  ` : "";
+          stderr.write(`${line.erased()}${prefix}${String(args[0])}\n`);
+        },
+      },
+    ],
+  });
+}
 
 const labels: Readonly<Partial<Record<string, "red" | "yellow">>> = {
   error: "red",

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeJson } from "../core/train/run-files.ts";
+import { metricLine } from "./metrics-text.ts";
 import { checkOut, type FolderWishes } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
@@ -42,8 +43,8 @@ export async function runSeeds(
     [...values].map(([key, all]) => [key, { ...meanAndDeviation(all), values: all }]),
   );
   writeJson(join(out, "seeds.json"), { task: config.task, seeds, metrics: summary });
-  const lines = Object.entries(summary).map(
-    ([key, { mean, deviation }]) => `${key.padEnd(34)}${mean.toFixed(4)} ± ${deviation.toFixed(4)}`,
+  const lines = Object.entries(summary).map(([key, { mean, deviation }]) =>
+    metricLine(key, `${mean.toFixed(4)} ± ${deviation.toFixed(4)}`),
   );
   report.result(
     { task: config.task, out, seeds, metrics: summary },

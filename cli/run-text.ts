@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { metricLine, metricLines } from "./metrics-text.ts";
 import { duration } from "./progress.ts";
 import { type MatrixRank, rankTable } from "./rank-table.ts";
 import { type Output, paint } from "./terminal.ts";
@@ -8,14 +9,8 @@ import type { Trained } from "./trained.ts";
 export function runText(trained: Trained, output: Output): string {
   const { prepared, result, out } = trained;
   const { config } = prepared;
-  const rows = Object.entries(result.metrics).flatMap(([split, metrics]) =>
-    Object.entries(metrics).map(
-      ([name, value]) => `${`${split} ${name}`.padEnd(34)}${value.toFixed(4)}`,
-    ),
-  );
-  if (result.majority !== undefined)
-    rows.push(`${"always the most frequent class".padEnd(34)}${result.majority.toFixed(4)}`);
-  if (result.best) rows.push(`${"best step".padEnd(34)}${result.best.step}`);
+  const rows = metricLines(result.metrics, result.majority);
+  if (result.best) rows.push(metricLine("best step", String(result.best.step)));
   const ranks = ranksOf(trained);
   const steps = `${result.steps} steps in ${duration(result.seconds)}`;
   const early = result.stoppedBy === "early stopping" ? ", stopped early" : "";

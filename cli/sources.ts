@@ -43,10 +43,11 @@ export async function openSources(
       if (name === null && task === undefined) throw noData();
       if (name !== null && existsSync(name)) return { path: name };
       const [spec, config] = datasetOf(name, task);
-      return orElsewhere(spec, async (): Promise<DataPlace> => {
+      const ask = async (): Promise<DataPlace> => {
         const resolved = await (await hub()).resolveDataset(spec, config, options);
         return { path: folderOf(resolved), splits: resolved.splits };
-      });
+      };
+      return name === null ? ask() : orElsewhere(spec, ask);
     },
   };
 }

@@ -108,16 +108,32 @@ export const errors = {
     );
   },
 
+  /** Parameters that no file of a trained model has. */
+  untrained(where: string, names: readonly string[], hasAdapter: boolean) {
+    const modules = [...new Set(names.map((name) => name.replace(/\.[^.]+$/, "")))].join(" and ");
+    const both = hasAdapter ? ", nor does the adapter" : "";
+    return new AdaloraError("E_UNTRAINED", `${where}: the model has no trained ${modules}${both}`, {
+      hint: hasAdapter
+        ? "the adapter must have been saved with these modules (PEFT: modules_to_save)"
+        : "give the adapter of a run with --adapter DIR, or a model that was fine-tuned for the task",
+    });
+  },
+
+  /** The base that an adapter names, and why it cannot be had. */
+  baseModel(adapter: string, { code, message, cause }: AdaloraError) {
+    return new AdaloraError(code, `the base model of ${adapter} is not here: ${message}`, {
+      hint: "--model DIR or --model org/name says where it is",
+      cause,
+    });
+  },
+
   /** `differing`: the settings, where they and not the data are what differs. */
   otherRun(where: string, differing: readonly string[] = []) {
-    const what = differing.length === 0 ? "other settings or data" : `another ${differing.join(", ")}`;
-    return new AdaloraError(
-      "E_RESUME",
-      `${where}: was written by a run with ${what}`,
-      {
-        hint: "repeat the run's own command to resume it, or name another --out",
-      },
-    );
+    const what =
+      differing.length === 0 ? "other settings or data" : `another ${differing.join(", ")}`;
+    return new AdaloraError("E_RESUME", `${where}: was written by a run with ${what}`, {
+      hint: "repeat the run's own command to resume it, or name another --out",
+    });
   },
 
   process(command: string, output: string) {

@@ -9,9 +9,7 @@ const nothing = () => {};
  * Counts what would be allocated, and computes nothing: a step on it tells what the step needs without taking its time or
  * memory. Weights are adopted for free, as where a checkpoint's file is used in place; downloads give zeros.
  */
-export function createCountingBackend(
-  types: Pick<Backend, "activation" | "master">,
-): Backend {
+export function createCountingBackend(types: Pick<Backend, "activation" | "master">): Backend {
   const owned = new Set<Buffer>();
   let live = 0;
   let peak = 0;
@@ -58,6 +56,7 @@ export function createCountingBackend(
     disentangledAttention: nothing,
     disentangledAttentionBackward: nothing,
     crossEntropy: nothing,
+    spanLoss: nothing,
     meanSquaredError: nothing,
     sumOfSquares: nothing,
     clipByNorm: nothing,

@@ -8,8 +8,8 @@ export interface ColumnWishes {
   readonly textColumn?: string | undefined;
   readonly pairColumn?: string | undefined;
   readonly labelColumn?: string | undefined;
-  /** Whether rows without a label are of use: a test set. */
-  readonly labels: "required" | "optional";
+  /** Whether rows without a label are of use (a test set), or labels are not even read (texts to be labelled). */
+  readonly labels: "required" | "optional" | "ignored";
 }
 
 /** The columns of a table to read; no label where it is optional and not there. */
@@ -30,13 +30,15 @@ export function chooseColumns(table: Table, wishes: ColumnWishes): ChosenColumns
   const pair =
     wishes.pairColumn ??
     (wishes.textColumn === undefined || wishes.task !== undefined ? layout?.pair : undefined);
-  const label = wishes.labelColumn ?? layout?.label;
-  if (text === undefined || label === undefined) throw noLayout(table);
+  const isIgnored = wishes.labels === "ignored";
+  const label = isIgnored ? undefined : (wishes.labelColumn ?? layout?.label);
+  if (text === undefined || (label === undefined && !isIgnored)) throw noLayout(table);
   const needsLabel = wishes.labels === "required" || wishes.labelColumn !== undefined;
-  const needed = [text, ...(pair === undefined ? [] : [pair]), ...(needsLabel ? [label] : [])];
+  const needed = [text, pair, needsLabel ? label : undefined].filter((name) => name !== undefined);
   const missing = needed.filter((name) => !table.columns.includes(name));
   if (missing.length > 0) throw lacks(table, missing);
-  return { text, pair, label: table.columns.includes(label) ? label : undefined };
+  const isThere = label !== undefined && table.columns.includes(label);
+  return { text, pair, label: isThere ? label : undefined };
 }
 
 function layoutFor(table: Table, { task, textColumn }: ColumnWishes): GlueColumns | undefined {

@@ -115,7 +115,7 @@ async function readFile(
 function rulesFor(table: Table, columns: ChosenColumns, spec: ReadSpec): LabelRules {
   return {
     column: columns.label ?? "label",
-    optional: spec.labels === "optional",
+    optional: spec.labels !== "required",
     hint:
       table.header === undefined
         ? `this layout has no header line; its columns are ${quoted(table.columns)}`

@@ -7,7 +7,13 @@ import { createTrainer } from "./create-trainer.ts";
 import { type Evaluation, majorityShare } from "./evaluate.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
-import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
+import {
+  predictionRecords,
+  rankPattern,
+  writeJson,
+  writePredictions,
+  writeTrained,
+} from "./run-files.ts";
 import { clearRun, runFiles } from "./run-folder.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 import {
@@ -111,13 +117,9 @@ function writeResults(
   for (const evaluation of result.final) {
     const dataset = run.validation.find(({ name }) => name === evaluation.split);
     const suffix = result.final.length > 1 ? `_${evaluation.split}` : "";
-    if (dataset)
-      writePredictions(
-        join(out, `predictions${suffix}.jsonl`),
-        dataset,
-        evaluation.predictions,
-        run.spec,
-      );
+    if (!dataset) continue;
+    const records = predictionRecords(dataset, evaluation.predictions, run.spec);
+    writePredictions(join(out, `predictions${suffix}.jsonl`), records);
   }
   // Last: its presence says that the run is whole.
   writeJson(join(out, runFiles.metrics), {

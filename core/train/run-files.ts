@@ -84,19 +84,29 @@ export function writeJson(path: string, value: object): void {
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** One JSON object per row, in input order: `{"index", "prediction", "logits"}`, a class by its name, a score as it is. */
-export function writePredictions(
-  path: string,
+/** What a row's line of `predictions.jsonl` holds: a class by its name, a score as it is. */
+export interface PredictionRecord {
+  readonly index: number;
+  readonly prediction: string | number;
+  /** [width] */
+  readonly logits: readonly number[];
+}
+
+/** One record per row, in input order. */
+export function predictionRecords(
   dataset: Dataset,
-  predictions: Predictions,
+  { logits, width, values }: Predictions,
   spec: TaskSpec,
-): void {
-  const { logits, width, values } = predictions;
-  const lines = dataset.examples.map(({ index }) => {
-    const row = Array.from(logits.subarray(index * width, (index + 1) * width));
+): readonly PredictionRecord[] {
+  return dataset.examples.map(({ index }) => {
     const value = values[index]!;
     const prediction = spec.kind === "regression" ? value : (spec.labelNames?.[value] ?? value);
-    return JSON.stringify({ index, prediction, logits: row });
+    const row = Array.from(logits.subarray(index * width, (index + 1) * width));
+    return { index, prediction, logits: row };
   });
-  writeFileAtomic(path, lines.map((line) => `${line}\n`).join(""));
+}
+
+/** Writes one JSON object a row. */
+export function writePredictions(path: string, records: readonly PredictionRecord[]): void {
+  writeFileAtomic(path, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
 }

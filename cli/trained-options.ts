@@ -1,0 +1,37 @@
+import { choice, integer, text } from "../core/train/setting.ts";
+import { settings, tasks } from "../core/train/settings.ts";
+
+/** How every command that uses a trained model is told which, and where it runs. */
+export const trainedOptions = {
+  adapter: text(null, "what a run trained: a PEFT adapter, or the run's folder", {
+    hint: "DIR|org/name",
+  }),
+  model: text(null, "the adapter's base (default: the one it names), or a model trained whole", {
+    also: ["model-name-or-path"],
+    hint: "DIR|org/name",
+  }),
+  tokenizer: settings.tokenizer,
+  task: choice(tasks, null, "what the model was trained for (default: as the run's)", {
+    also: ["task-name"],
+    hint: "NAME",
+  }),
+  labels: settings.labels,
+  maxLength: integer(null, "tokens of an example; longer ones are cut (default: as the run's)", {
+    min: 2,
+    also: ["max-seq-length"],
+  }),
+  limit: integer(null, "use the first N rows only", { min: 1 }),
+  batchSize: integer(32, "examples of a batch", {
+    min: 1,
+    also: ["eval-batch-size", "per-device-eval-batch-size"],
+  }),
+  device: settings.device,
+  dtype: settings.dtype,
+  threads: settings.threads,
+};
+
+/** The columns of the texts. */
+export const textColumns = {
+  textColumn: settings.textColumn,
+  pairColumn: settings.pairColumn,
+};

@@ -1,0 +1,165 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Backend } from "../backend.ts";
+import { AdaloraError, errors } from "../errors.ts";
+import { currentDirectory } from "../io/atomic.ts";
+import { openCheckpoint } from "../io/checkpoint-files.ts";
+import { isJsonObject } from "../io/json-file.ts";
+import { ADAPTER_CONFIG, readPeftAdapter } from "../io/peft.ts";
+import type { PeftAdapter } from "../io/peft-adapter.ts";
+import { adoptWeights, type MatchedWeights, matchWeights } from "../nn/load-weights.ts";
+import type { Model } from "../plugin.ts";
+import { applyAdapter } from "./adapter-files.ts";
+import { type ClassOrder, classOrder } from "./class-order.ts";
+import type { Layer } from "./config.ts";
+import { declareRunModel, type ModelFiles, openModelFiles, type Sources } from "./model-files.ts";
+import type { DeclaredModel } from "./open-model.ts";
+import { runFiles } from "./run-folder.ts";
+import { readSavedConfig } from "./saved-config.ts";
+import { settings } from "./settings.ts";
+import { namedTask, type TaskSpec, taskSpec } from "./task-spec.ts";
+
+type SavedRun = Layer["values"];
+
+/** A trained model as the user names it; null: as the adapter or the run beside it says. */
+export interface TrainedWishes {
+  /** The base of the adapter, or without one a model that was trained as a whole; a folder, a run's folder, or a name of the hub. */
+  readonly model: string | null;
+  /** A PEFT adapter's folder, a run's folder, or a name of the hub. */
+  readonly adapter: string | null;
+  readonly tokenizer: string | null;
+  readonly task: string | null;
+  /** Class names in the order of the model's numbers. */
+  readonly labels: readonly string[] | null;
+  readonly maxLength: number | null;
+}
+
+/** A trained model whose files are known to fit each other and the task; no weight has been read yet. */
+export interface TrainedModel {
+  readonly task: string;
+  readonly spec: TaskSpec;
+  readonly files: ModelFiles;
+  /** The settings of the run that it comes from, where that is known. */
+  readonly run: SavedRun | undefined;
+  /** Puts the model's classes into the task's order. */
+  readonly order: ClassOrder;
+  readonly warnings: readonly string[];
+  readonly declared: DeclaredModel;
+  readonly weights: MatchedWeights;
+  readonly adapter: AdapterFiles | undefined;
+}
+
+interface AdapterFiles {
+  readonly dir: string;
+  readonly adapter: PeftAdapter;
+}
+
+/**
+ * Opens what a training run left, or PEFT or transformers: an adapter over its base model, or a whole model. Throws where a file is
+ * missing or damaged, where model and task do not fit, and where a head is in none of the files: nothing would have trained it.
+ */
+export async function openTrained(wishes: TrainedWishes, sources: Sources): Promise<TrainedModel> {
+  const adapter = await openAdapter(wishes.adapter, sources);
+  const model = await modelFolder(wishes.model, adapter, sources);
+  const run = readSavedConfig(dirname(resolve(adapter?.dir ?? model)));
+  const task = wishes.task ?? run?.task;
+  if (!task) throw errors.missing("task", "--task names a recipe, classification or regression");
+  const { glue, kind } = namedTask(task);
+  const maxLength = wishes.maxLength ?? run?.maxLength ?? glue?.maxLength;
+  const files = await openModelFiles(
+    {
+      model,
+      tokenizer: wishes.tokenizer ?? run?.tokenizer ?? null,
+      maxLength: maxLength ?? settings.maxLength.fallback,
+    },
+    sources,
+  );
+  const own = wishes.labels ?? (adapter && (run?.labels ?? glue?.labelNames)) ?? classesOf(files);
+  const names = kind === "regression" ? undefined : (glue?.labelNames ?? own);
+  const spec = taskSpec(glue, kind, names);
+  const order = names ? classOrder(own, names, files.dir) : { columns: undefined };
+  const declared = declareRunModel(files, spec, { clsDropout: null, dropout: null });
+  const weights = matchTrained(declared, files, adapter);
+  const otherTask = run?.task !== undefined && run.task !== task;
+  return {
+    task,
+    spec,
+    files,
+    run: otherTask ? undefined : run,
+    order,
+    warnings: [
+      ...(otherTask ? [`the model was trained for ${run.task}, not for ${task}`] : []),
+      ...(order.warning === undefined ? [] : [order.warning]),
+    ],
+    declared,
+    weights,
+    adapter,
+  };
+}
+
+/** Reads the weights onto a backend. */
+export function loadTrained(backend: Backend, trained: TrainedModel): Model {
+  const { declared, weights, adapter } = trained;
+  adoptWeights(backend, weights);
+  if (adapter) applyAdapter(backend, declared, adapter.adapter, adapter.dir);
+  return declared.model;
+}
+
+// --- internal ---
+
+async function openAdapter(
+  name: string | null,
+  sources: Sources,
+): Promise<AdapterFiles | undefined> {
+  if (name === null) return undefined;
+  const given = await sources.adapter(name);
+  const inRun = join(given, runFiles.adapter);
+  const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
+  const dir = [given, inRun].find(holds);
+  if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
+  throw existsSync(join(given, runFiles.model))
+    ? errors.file(given, "holds a whole model, not an adapter", `name it with --model ${name}`)
+    : errors.file(given, `holds no ${ADAPTER_CONFIG}`, "name a PEFT adapter's or a run's folder");
+}
+
+/** The folder with the model's config: of the name given, or of the base that the adapter names; of a run's folder its model. */
+async function modelFolder(
+  name: string | null,
+  adapter: AdapterFiles | undefined,
+  sources: Sources,
+): Promise<string> {
+  if (name !== null) {
+    const dir = await sources.model(name);
+    return readSavedConfig(dir) ? join(dir, runFiles.model) : dir;
+  }
+  const base = adapter?.adapter.baseModel;
+  if (!adapter) throw errors.missing("model", "--model or --adapter names a trained one");
+  if (!base) throw errors.missing("model", "the adapter names no base: give it with --model");
+  try {
+    return await sources.model(base);
+  } catch (error) {
+    throw error instanceof AdaloraError ? errors.baseModel(adapter.dir, error) : error;
+  }
+}
+
+/** Class names in a model's config, in transformers' form; its default is two classes without names. */
+function classesOf({ rawConfig }: ModelFiles): readonly string[] {
+  const { id2label: names, num_labels: count } = rawConfig;
+  const known = isJsonObject(names) ? Object.entries(names) : [];
+  const named = known.toSorted(([a], [b]) => Number(a) - Number(b)).map(([, name]) => String(name));
+  if (named.length > 0) return named;
+  return Array.from({ length: typeof count === "number" ? count : 2 }, (_, i) => `LABEL_${i}`);
+}
+
+/** What the adapter saved whole is not taken from the checkpoint; every other parameter must be in it. */
+function matchTrained(
+  { tree, plugin }: DeclaredModel,
+  { dir }: ModelFiles,
+  adapter: AdapterFiles | undefined,
+): MatchedWeights {
+  const given = new Set(adapter?.adapter.saved.keys());
+  const weights = matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir, given);
+  const untrained = weights.fresh.map(({ name }) => name);
+  if (untrained.length > 0) throw errors.untrained(dir, untrained, adapter !== undefined);
+  return weights;
+}
