@@ -93,6 +93,7 @@ export function checkTraining<Batch extends TokenBatch>(
   for (const want of steps) {
     const got = trainer.step([kind.batch(golden, want.step)]);
     compareStep(trainer, got, want, { ...tolerance, norm: tolerance.training * lora }, comparison);
+    compareGradients(backend, golden, trainer, got, tolerance, comparison);
     trajectory.push(...diagonals(backend, trainer));
   }
   compareEnd(backend, golden, trainer, trajectory, tolerance, comparison);
@@ -123,6 +124,27 @@ function compareStep<Batch extends TokenBatch>(
     comparison.relative("threshold", threshold, want.threshold, training, `${at} threshold`);
   } else comparison.same("threshold", got.threshold, undefined, `${at} threshold`);
   if (want.kept) comparison.same("kept", keptByPath(trainer), want.kept, `${at} kept`);
+}
+
+/** Golden gradients are those before clipping; ours stay in the arena after it, scaled by a known factor. */
+function compareGradients<Batch extends TokenBatch>(
+  backend: Backend,
+  golden: GoldenCase,
+  { arena }: Trainer<Batch>,
+  { step, gradNorm }: StepReport,
+  tolerance: Tolerance,
+  comparison: Comparison,
+): void {
+  const { max_grad_norm: max } = golden.golden["case"] as TrainingSettings;
+  const factor = max ? Math.min(1, max / (gradNorm + 1e-6)) : 1;
+  for (const parameter of arena.parameters) {
+    const name = `grad.step${step}.${parameter.name}`;
+    const want = golden.tensors.get(name);
+    if (!want) continue;
+    const clipped = backend.download(arena.partOf(arena.gradients, parameter));
+    const got = Float64Array.from(clipped, (x) => x / factor);
+    comparison.close("gradients", got, want.values, tolerance.training, name);
+  }
 }
 
 export function createTrainer<Batch extends TokenBatch>(
