@@ -212,6 +212,18 @@ const tops: Case[] = [
   },
 }));
 
+/** x86 makes NaNs with the sign bit set, which no host number has. */
+const madeNan: Case = {
+  name: "keepTop puts a NaN of the device's making last",
+  entry: "keepTop",
+  run({ backend, input, inOut, output }) {
+    const scores = inOut("scores", "master", [3, Infinity, 1, 2]);
+    backend.add(scores, input("master", [0, -Infinity, 0, 0]));
+    const kept = output("kept", "master", 4);
+    backend.keepTop(scores, 2, kept, output("threshold", "master", 1));
+  },
+};
+
 const masks: Case[] = (
   [
     [1, 1],
@@ -281,6 +293,7 @@ export const trainingCases: readonly Case[] = [
   ...importance,
   ...scores,
   ...tops,
+  madeNan,
   ...masks,
   ...orthogonality,
   orthonormal,
