@@ -24,6 +24,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "predict with a trained model: files, stdin, GLUE submissions",
     load: async () => (await import("./commands/predict.ts")).predict,
   },
+  doctor: {
+    about: "check libraries, machine and folders, and test the computation",
+    load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
   bench: {
     about: "measure speed, memory and start-up, beside PEFT's on request",
     load: async () => (await import("./commands/bench.ts")).bench,

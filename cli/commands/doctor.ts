@@ -1,0 +1,41 @@
+import { defineCommand } from "../command.ts";
+import type { Finding } from "../doctor/finding.ts";
+import { type Output, paint } from "../terminal.ts";
+
+/** `adalora doctor`: what is installed, whether it computes right, and how to cure what does not. */
+export const doctor = defineCommand({
+  usage: "",
+  positionals: 0,
+  settings: [],
+  options: {},
+  scripts: false,
+  notes: [
+    "Looks at the libraries, the machine and the folders that adalora uses, then trains a tiny model for two steps on the CPU backend and on the slow reference. Exits with 1 if something that is needed is missing or wrong.",
+  ],
+  examples: ["adalora doctor", "adalora doctor --json"],
+
+  async run(_line, report) {
+    const { placeFindings } = await import("../doctor/places.ts");
+    const { nativeFindings } = await import("../doctor/native.ts");
+    const findings = [...(await placeFindings()), ...(await nativeFindings())];
+    const ok = findings.every((finding) => finding.ok);
+    report.result({ ok, findings }, doctorText(findings, report.stdout));
+    return ok ? 0 : 1;
+  },
+});
+
+const labelWidth = 13;
+
+function doctorText(findings: readonly Finding[], output: Output): string {
+  const blocks = findings.map(({ what, ok, found, fix }) => {
+    const mark = ok ? "ok  " : paint(output, "red", "fail");
+    const first = `${mark}  ${what.padEnd(labelWidth)}${found.replaceAll("\n", "\n      ")}`;
+    return fix === undefined ? first : `${first}\n      fix: ${fix}`;
+  });
+  const failed = findings.filter(({ ok }) => !ok).length;
+  return [
+    ...blocks,
+    "",
+    failed === 0 ? "all is well" : `${failed} of ${findings.length} failed`,
+  ].join("\n");
+}

@@ -1,0 +1,62 @@
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
+import { totalmem } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+import { cacheFolder } from "../../core/data/token-cache.ts";
+import { errors } from "../../core/errors.ts";
+import { fileError } from "../../core/io/file-errors.ts";
+import { hubSettings } from "../../core/io/hub-settings.ts";
+import { byteSize } from "../byte-size.ts";
+import { availableMemory } from "../memory.ts";
+import { type Finding, look } from "./finding.ts";
+
+/** What the machine offers beside the native libraries: the runtime, memory, and folders to write to. */
+export async function placeFindings(
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<readonly Finding[]> {
+  return [
+    await look("Bun", describeBun),
+    await look("device", () => "cpu (--device auto); this version has no other but the reference"),
+    await look("memory", () => `${byteSize(availableMemory())} free of ${byteSize(totalmem())}`),
+    await look("runs", () => describeFolder(resolve("runs"))),
+    await look("token cache", () => describeFolder(join(cacheFolder(env), "tokens"))),
+    await look("hub cache", () => {
+      const { cache, endpoint, token, offline } = hubSettings(env);
+      const facts = [
+        describeFolder(cache),
+        ...(endpoint === undefined ? [] : [`endpoint ${endpoint}`]),
+        token === undefined ? "no token" : "with a token",
+        ...(offline ? ["offline"] : []),
+      ];
+      return facts.join(", ");
+    }),
+  ];
+}
+
+// --- internal ---
+
+function describeBun(): string {
+  const due = packageJson.engines.bun;
+  if (Bun.version === due) return Bun.version;
+  throw errors.machine(
+    `${Bun.version}; adalora is made and tested with ${due}`,
+    "start it as ./adalora, which brings its own; npm run setup installs it",
+  );
+}
+
+/** Throws E_FILE where nothing can be written. */
+function describeFolder(folder: string): string {
+  const place = existingAncestor(folder);
+  try {
+    accessSync(place, constants.W_OK);
+    const { bavail, bsize } = statfsSync(place);
+    if (bavail === 0)
+      throw errors.file(folder, "no space is left on the device", "free some space");
+    return `${folder}, ${byteSize(bavail * bsize)} free`;
+  } catch (error) {
+    throw fileError(place, error);
+  }
+}
+
+const existingAncestor = (path: string): string =>
+  existsSync(path) ? path : existingAncestor(dirname(path));

@@ -1,0 +1,114 @@
+import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
+import type { Backend } from "../../core/backend.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { initializeWeights } from "../../core/nn/load-weights.ts";
+import { packSequences } from "../../core/nn/packed-batch.ts";
+import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
+import { adaptModel, declareModel } from "../../core/train/open-model.ts";
+import { Trainer } from "../../core/train/trainer.ts";
+import { pluginFor } from "../../plugins/index.ts";
+
+/** A DeBERTa with every part of a real one, small enough for the reference backend's plain loops. */
+const config = {
+  model_type: "deberta-v2",
+  vocab_size: 64,
+  hidden_size: 32,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  intermediate_size: 48,
+  initializer_range: 0.2,
+  relative_attention: true,
+  position_buckets: 8,
+  max_position_embeddings: 32,
+  pos_att_type: "p2c|c2p",
+  share_att_key: true,
+  norm_rel_ebd: "layer_norm",
+  position_biased_input: false,
+  type_vocab_size: 0,
+};
+
+/** Largest relative difference that f32 may have from f64 here; a wrong kernel is off by 1 or so. */
+export const allowedDifference = 1e-3;
+
+/**
+ * Two steps of AdaLoRA on a tiny model, of which the second prunes, on a backend and on the reference. Returns the largest
+ * difference of losses and gradients, relative to the largest gradient of the same parameter.
+ */
+export function selfTest(backend: Backend): number {
+  const [due, got] = [numbersOf(createReferenceBackend()), numbersOf(backend)];
+  return Math.max(...due.map((numbers, i) => relativeDifference(numbers, got[i] ?? [])));
+}
+
+// --- internal ---
+
+const seed = 3;
+const lengths = [17, 5, 9, 1];
+
+/** The losses of two steps and all gradients of the second, parameter by parameter. */
+function numbersOf(backend: Backend): ArrayLike<number>[] {
+  const trainer = tinyTrainer(backend);
+  const sequences = lengths.map((length, row) =>
+    Array.from({ length }, (_, i) => (7 * i + 11 * row) % config.vocab_size),
+  );
+  const batch = { ...packSequences(sequences), labels: [0, 1, 1, 0] };
+  const losses = [trainer.step([batch]), trainer.step([batch])].map(({ taskLoss }) => taskLoss);
+  const { parameters, gradients } = trainer.arena;
+  const gradientsOf = parameters.map((p) => backend.download(trainer.arena.partOf(gradients, p)));
+  return [losses, ...gradientsOf];
+}
+
+function tinyTrainer(backend: Backend): Trainer {
+  const plugin = pluginFor(config.model_type);
+  const dropout = { hidden: 0.1, attention: 0.1, head: 0.1 };
+  const head = { task: "classification", labels: 2, dropout } as const;
+  const declared = declareModel(plugin, plugin.parseConfig(config), head);
+  const adapted = adaptModel(declared, {
+    method: "adalora",
+    modules: null,
+    rank: 4,
+    alpha: 8,
+    dropout: 0,
+    seed,
+  });
+  const { model, adapters, trained, tree } = adapted;
+  initializeWeights(backend, tree, seed);
+  startAdapters(backend, adapters, gaussianStart, seed);
+  // E = 0 would leave A and B without a gradient
+  for (const { e } of adapters) if (e) backend.upload(e.buffer, [0.5, -0.4, 0.3, 0.2]);
+  const ranks = 4 * adapters.length;
+  return new Trainer(
+    backend,
+    { adapters, trained, lossOf: sequenceLoss(model, "classification") },
+    {
+      optimizer: { variant: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 },
+      learningRate: () => 1e-3,
+      maxGradNorm: 1,
+      orthogonality: 0.1,
+      seed,
+      allocator: {
+        schedule: {
+          initial: ranks,
+          target: ranks / 2,
+          warmup: 0,
+          finalTuning: 0,
+          interval: 1,
+          steps: 2,
+        },
+        beta1: 0.85,
+        beta2: 0.85,
+        importance: "ipt",
+        semantics: "reference",
+      },
+    },
+  );
+}
+
+function relativeDifference(due: ArrayLike<number>, got: ArrayLike<number>): number {
+  let [difference, largest] = [0, 0];
+  for (let i = 0; i < due.length; i++) {
+    const distance = Math.abs(due[i]! - (got[i] ?? Number.NaN));
+    if (!(distance <= difference)) difference = distance; // NaN too
+    largest = Math.max(largest, Math.abs(due[i]!));
+  }
+  return largest === 0 ? difference : difference / largest;
+}
