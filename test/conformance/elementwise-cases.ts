@@ -3,7 +3,7 @@ import { wave } from "../helpers/wave.ts";
 import type { Case } from "./cases.ts";
 import { SIZES } from "./matrix-cases.ts";
 
-const LENGTHS = [1, 15, 16, 17, 31, 32, 33, 100, 20_001];
+const LENGTHS = [1, 15, 16, 17, 31, 32, 33, 100, 40_001];
 const KINDS: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
 
 /** Numbers between -9 and 9, where all activations have left their curved part, with exact zeros among them. */

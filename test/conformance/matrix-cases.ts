@@ -11,7 +11,7 @@ export const SIZES: readonly (readonly [rows: number, cols: number])[] = [
   [9, 31],
   [17, 32],
   [5, 33],
-  [150, 131],
+  [150, 222],
 ];
 
 const stored = (rows: number, cols: number, stride: number) => (rows - 1) * stride + cols;

@@ -33,7 +33,7 @@ enum adl_status {
  */
 static inline int adl_parts(int64_t elements) {
   int threads = omp_get_max_threads();
-  if (elements < 16384) return 1;
+  if (elements < 32768) return 1;
   return threads < ADL_MAX_PARTS ? threads : ADL_MAX_PARTS;
 }
 
