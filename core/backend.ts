@@ -74,6 +74,40 @@ export interface DisentangledShape {
   readonly dropout: Dropout | undefined;
 }
 
+/** Sequences laid end to end, without positions. */
+export type Sequences = Pick<Packing, "sequences" | "tokens" | "offsets" | "hostOffsets">;
+
+/**
+ * Multi-head attention (Vaswani et al. 2017) of packed queries to packed keys: sequence b of the queries sees sequence b of the
+ * keys. For query i of n and key j of m, per head:
+ *   S[i,j] = q_i.k_j / scale,   out_i = sum_j dropout(softmax_j(S))[i,j] v_j
+ * `causal`: query i sees the keys j <= i + m - n, so that the last query sees all. A query that sees no key gets zeros.
+ * q, out: [queries.tokens, heads * headDim]; k, v: [keys.tokens, heads * headDim].
+ * Dropout's row is head * queries.tokens + the query's row, its column the key's place in its sequence.
+ */
+export interface AttentionShape {
+  readonly queries: Sequences;
+  readonly keys: Sequences;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly scale: number;
+  readonly causal: boolean;
+  readonly dropout: Dropout | undefined;
+}
+
+/** Rows of logits whose labels are counted unless they are `ignoredLabel`. */
+export interface VocabularyShape {
+  readonly rows: number;
+  readonly classes: number;
+  /** Share of the target that is spread over all classes: 0 for one-hot targets. */
+  readonly smoothing: number;
+  /** Of each counted row in the loss. */
+  readonly weight: number;
+}
+
+/** The label of a row that the loss leaves out, as torch has it. */
+export const ignoredLabel = -100;
+
 /** Where the span loss finds each sequence's rows; targets are i32 [2, sequences]: a row of the batch, or -1. */
 export interface SpanShape {
   readonly sequences: number;
@@ -271,6 +305,23 @@ export interface Backend {
     shape: DisentangledShape,
   ): void;
 
+  /** Sets out; sets logSumExp [heads, queries.tokens] of S's rows, in the master type, where given (-Infinity where no key is seen). */
+  attention(
+    q: Buffer,
+    k: Buffer,
+    v: Buffer,
+    out: Buffer,
+    logSumExp: Buffer | undefined,
+    shape: AttentionShape,
+  ): void;
+  /** Sets dq, dk, dv. `out` and `logSumExp` are the forward's: the probabilities are computed anew. */
+  attentionBackward(
+    dout: Buffer,
+    inputs: { q: Buffer; k: Buffer; v: Buffer; out: Buffer; logSumExp: Buffer },
+    grads: { dq: Buffer; dk: Buffer; dv: Buffer },
+    shape: AttentionShape,
+  ): void;
+
   // --- losses; logits and dlogits in the activation type, loss in the master type ---
   /** Sets loss[0] to the mean of -log softmax(logits)[label] over rows, and dlogits to its gradient. */
   crossEntropy(
@@ -280,6 +331,19 @@ export interface Backend {
     dlogits: Buffer,
     rows: number,
     classes: number,
+  ): void;
+  /**
+   * For each row whose label is not `ignoredLabel`, with p = softmax(logits + bias): adds
+   * weight * ((1 - smoothing) * -log p[label] + smoothing * mean over classes of -log p) to loss[0].
+   * Sets dlogits, where given, to the gradient, 0 in rows left out; it may be logits. logits and bias [classes] in the master type.
+   */
+  addVocabularyLoss(
+    logits: Buffer,
+    bias: Buffer,
+    labels: Buffer,
+    loss: Buffer,
+    dlogits: Buffer | undefined,
+    shape: VocabularyShape,
   ): void;
   /** Sets loss[0] to the mean of (prediction - target)^2 over rows, and dprediction to its gradient. */
   meanSquaredError(

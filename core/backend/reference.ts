@@ -3,7 +3,9 @@ import { ReferenceBuffer, floats, integers, widen } from "./reference/buffer.ts"
 import { attention } from "./reference/attention.ts";
 import { elementwise } from "./reference/elementwise.ts";
 import { matrix } from "./reference/matrix.ts";
+import { multiHeadAttention } from "./reference/multi-head-attention.ts";
 import { training } from "./reference/training.ts";
+import { vocabularyLoss } from "./reference/vocabulary-loss.ts";
 
 /** Plain loops in f64. Slow on purpose: this is the definition that every other backend is held to. */
 export function createReferenceBackend(): Backend {
@@ -50,7 +52,9 @@ export function createReferenceBackend(): Backend {
     ...matrix,
     ...elementwise,
     ...attention,
+    ...multiHeadAttention,
     ...training,
+    ...vocabularyLoss,
   };
 }
 

@@ -11,8 +11,10 @@ import { elementwise } from "./backend/elementwise.ts";
 import { layerNorm } from "./backend/layer-norm.ts";
 import { losses } from "./backend/losses.ts";
 import { matrix } from "./backend/matrix.ts";
+import { multiHead } from "./backend/multi-head.ts";
 import { optimizer } from "./backend/optimizer.ts";
 import { rowMoves } from "./backend/rows.ts";
+import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
 import { kernelLibrary } from "./build.ts";
 import { openDnnl } from "./dnnl.ts";
 import { openOpenMp } from "./openmp.ts";
@@ -56,7 +58,9 @@ function kernelEntries(library: string, pool: ReturnType<typeof memoryPool>) {
     ...elementwise(context),
     ...layerNorm(context),
     ...attention(context),
+    ...multiHead(context),
     ...losses(context),
+    ...vocabularyLoss(context),
     ...optimizer(context),
     ...allocator(context),
   };

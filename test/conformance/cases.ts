@@ -5,8 +5,10 @@ import { elementwiseCases } from "./elementwise-cases.ts";
 import { layerNormCases } from "./layer-norm-cases.ts";
 import { matrixCases } from "./matrix-cases.ts";
 import { memoryCases } from "./memory-cases.ts";
+import { multiHeadCases } from "./multi-head-cases.ts";
 import { rowCases } from "./row-cases.ts";
 import { trainingCases } from "./training-cases.ts";
+import { vocabularyLossCases } from "./vocabulary-loss-cases.ts";
 
 /** One use of one entry of a backend, on buffers that `bench` makes and judges. */
 export interface Case {
@@ -23,5 +25,7 @@ export const cases: readonly Case[] = [
   ...elementwiseCases,
   ...layerNormCases,
   ...attentionCases,
+  ...multiHeadCases,
   ...trainingCases,
+  ...vocabularyLossCases,
 ];

@@ -9,8 +9,10 @@ import { SIZE } from "../../../ffi/cpu/backend/kernels.ts";
 import { LAYER_NORM_KERNELS, LAYER_NORM_SIZES } from "../../../ffi/cpu/backend/layer-norm.ts";
 import { LOSS_KERNELS } from "../../../ffi/cpu/backend/losses.ts";
 import { MATRIX_KERNELS, MATRIX_SIZES } from "../../../ffi/cpu/backend/matrix.ts";
+import { MULTI_HEAD_KERNELS, MULTI_HEAD_SIZES } from "../../../ffi/cpu/backend/multi-head.ts";
 import { OPTIMIZER_KERNELS } from "../../../ffi/cpu/backend/optimizer.ts";
 import { ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
+import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
 
@@ -27,8 +29,11 @@ const declared = Object.entries({
   ...LOSS_KERNELS,
   ...MATRIX_KERNELS,
   ...MATRIX_SIZES,
+  ...MULTI_HEAD_KERNELS,
+  ...MULTI_HEAD_SIZES,
   ...OPTIMIZER_KERNELS,
   ...ROW_KERNELS,
+  ...VOCABULARY_LOSS_KERNELS,
 }).map(([name, { args, returns }]) => {
   const result = returns === SIZE ? "i64" : returns;
   return `${result} ${name}(${args.join(", ")})`;

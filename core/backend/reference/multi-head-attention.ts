@@ -1,0 +1,95 @@
+import type { AttentionShape, Backend } from "../../backend.ts";
+import { floats } from "./buffer.ts";
+import { dropoutFactor } from "./elementwise.ts";
+
+type MultiHead = Pick<Backend, "attention" | "attentionBackward">;
+
+/** A query of one head, and the keys that it sees: places in buffers, counted in numbers. */
+interface Query {
+  /** Of q, out and their gradients. */
+  readonly at: number;
+  /** Of k, v and their gradients, for key j of the sequence. */
+  readonly keyAt: (j: number) => number;
+  readonly seen: number;
+  /** Of logSumExp, and the row of its dropout mask. */
+  readonly row: number;
+}
+
+function eachQuery(shape: AttentionShape, visit: (query: Query) => void): void {
+  const { queries, keys, heads, headDim, causal } = shape;
+  const width = heads * headDim;
+  for (let b = 0; b < queries.sequences; b++) {
+    const [start, end] = [queries.hostOffsets[b]!, queries.hostOffsets[b + 1]!];
+    const [keyStart, keyEnd] = [keys.hostOffsets[b]!, keys.hostOffsets[b + 1]!];
+    for (let head = 0; head < heads; head++) {
+      for (let i = start; i < end; i++) {
+        visit({
+          at: i * width + head * headDim,
+          keyAt: (j) => (keyStart + j) * width + head * headDim,
+          seen: causal ? Math.max(0, keyEnd - keyStart - (end - 1 - i)) : keyEnd - keyStart,
+          row: head * queries.tokens + i,
+        });
+      }
+    }
+  }
+}
+
+function dot(a: Float64Array, i: number, b: Float64Array, j: number, length: number): number {
+  let sum = 0;
+  for (let d = 0; d < length; d++) sum += a[i + d]! * b[j + d]!;
+  return sum;
+}
+
+/** y[j ..] += factor * x[i ..] */
+function addScaled(
+  y: Float64Array,
+  j: number,
+  x: Float64Array,
+  i: number,
+  factor: number,
+  length: number,
+): void {
+  for (let d = 0; d < length; d++) y[j + d]! += factor * x[i + d]!;
+}
+
+export const multiHeadAttention: MultiHead = {
+  attention(qBuffer, kBuffer, vBuffer, outBuffer, logSumExp, shape) {
+    const [q, k, v, out] = [floats(qBuffer), floats(kBuffer), floats(vBuffer), floats(outBuffer)];
+    const { headDim, scale, dropout } = shape;
+    out.fill(0);
+    eachQuery(shape, ({ at, keyAt, seen, row }) => {
+      const scores = Float64Array.from(
+        { length: seen },
+        (_, j) => dot(q, at, k, keyAt(j), headDim) / scale,
+      );
+      const top = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+      const sum = scores.reduce((total, score) => total + Math.exp(score - top), 0);
+      if (logSumExp) floats(logSumExp)[row] = top + Math.log(sum);
+      scores.forEach((score, j) => {
+        const kept = dropout ? dropoutFactor(row, j, dropout) : 1;
+        addScaled(out, at, v, keyAt(j), (Math.exp(score - top) / sum) * kept, headDim);
+      });
+    });
+  },
+
+  attentionBackward(doutBuffer, inputs, grads, shape) {
+    const [dout, out] = [floats(doutBuffer), floats(inputs.out)];
+    const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
+    const [dq, dk, dv] = [floats(grads.dq), floats(grads.dk), floats(grads.dv)];
+    const logSumExp = floats(inputs.logSumExp);
+    const { headDim, scale, dropout } = shape;
+    for (const grad of [dq, dk, dv]) grad.fill(0);
+    eachQuery(shape, ({ at, keyAt, seen, row }) => {
+      const inner = dot(dout, at, out, at, headDim);
+      for (let j = 0; j < seen; j++) {
+        const key = keyAt(j);
+        const p = Math.exp(dot(q, at, k, key, headDim) / scale - logSumExp[row]!);
+        const kept = dropout ? dropoutFactor(row, j, dropout) : 1;
+        addScaled(dv, key, dout, at, p * kept, headDim);
+        const ds = (p * (dot(dout, at, v, key, headDim) * kept - inner)) / scale;
+        addScaled(dq, at, k, key, ds, headDim);
+        addScaled(dk, key, q, at, ds, headDim);
+      }
+    });
+  },
+};

@@ -1,0 +1,135 @@
+#include "multi-head.h"
+#include "vector-math.h"
+
+typedef struct {
+  const act *dout, *q, *k, *v, *out; /* of one head and sequence from here on */
+  const float *log_sum_exp;
+  act *dq, *dk, *dv;
+} tensors;
+
+/* A thread's memory. */
+typedef struct {
+  float *k, *k_turned, *v_turned, *dk, *dv;         /* all keys */
+  float *q, *dout, *dq, *probs, *dscores, *factors; /* a block of queries */
+} workspace;
+
+static workspace cut(const multi_head_shape *s, float *scratch) {
+  float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
+  const int64_t dim = adl_round_up(s->head_dim, ADL_VECTOR),
+                keys = adl_round_up(s->longest_keys, ADL_VECTOR);
+  return (workspace){
+      .k = attention_take(&memory, keys * dim),
+      .k_turned = attention_take(&memory, dim * keys),
+      .v_turned = attention_take(&memory, dim * keys),
+      .dk = attention_take(&memory, keys * dim),
+      .dv = attention_take(&memory, keys * dim),
+      .q = attention_take(&memory, BLOCK_ROWS * dim),
+      .dout = attention_take(&memory, BLOCK_ROWS * dim),
+      .dq = attention_take(&memory, BLOCK_ROWS * dim),
+      .probs = attention_take(&memory, BLOCK_ROWS * keys),
+      .dscores = attention_take(&memory, BLOCK_ROWS * keys),
+      .factors = attention_take(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
+  };
+}
+
+ADL_APART float dot(const act *x, const act *y, int n) {
+  float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+  for (int d = 0; d < n; d++) sum += act_load(x + d) * act_load(y + d);
+  return sum;
+}
+
+/*
+ * One row: from scores (in probs), dP = dout V^T (in dscores), the dropout factors (NULL without)
+ * and inner = dout . out sets, with P = exp(score / scale - log_sum), probs = P * factors and
+ * dscores = P * (dP * factors - inner) / scale. Padding becomes 0.
+ */
+ADL_APART void softmax_backward(float *probs, float *dscores, const float *factors, float log_sum,
+                                float inner, int n, int padded, float inverse_scale) {
+#pragma omp simd
+  for (int j = 0; j < n; j++) {
+    const float exponent = probs[j] * inverse_scale - log_sum;
+    const float p = exp_negative(exponent < 0.0f ? exponent : 0.0f);
+    const float factor = factors ? factors[j] : 1.0f;
+    probs[j] = p * factor;
+    dscores[j] = p * (dscores[j] * factor - inner) * inverse_scale;
+  }
+  for (int j = n; j < padded; j++) probs[j] = dscores[j] = 0.0f;
+}
+
+/* Sets probs and dscores of a block of queries over the `seen` keys of its last. */
+static void score_block(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
+                        const tensors *t, int first, int rows, int seen, uint32_t dropout_row) {
+  const int dim = s->head_dim, width = s->heads * dim, groups = (seen + 3) / 4;
+  const int64_t padded_dim = adl_round_up(dim, ADL_VECTOR),
+                stride = adl_round_up(pair->m, ADL_VECTOR);
+  const int padded = (int)adl_round_up(seen, ADL_VECTOR);
+  adl_small_gemm(rows, seen, dim, w->q, padded_dim, 1, w->k_turned, stride, w->probs, stride, 0,
+                 NULL);
+  adl_small_gemm(rows, seen, dim, w->dout, padded_dim, 1, w->v_turned, stride, w->dscores, stride,
+                 0, NULL);
+  if (s->dropout) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
+  for (int r = 0; r < rows; r++) {
+    const int64_t at = (int64_t)(first + r) * width;
+    softmax_backward(w->probs + r * stride, w->dscores + r * stride,
+                     s->dropout ? w->factors + 4 * groups * (int64_t)r : NULL,
+                     t->log_sum_exp[first + r], dot(t->dout + at, t->out + at, dim),
+                     multi_head_seen(s, pair, first + r), padded, 1.0f / s->scale);
+  }
+}
+
+/* One sequence and head. */
+static void attend_backward(const multi_head_shape *s, const multi_head_pair *pair,
+                            const workspace *w, const tensors *t, uint32_t dropout_row) {
+  const attention_shape head = multi_head_rows(s);
+  const int dim = s->head_dim, width = s->heads * dim;
+  const int64_t padded_dim = adl_round_up(dim, ADL_VECTOR),
+                stride = adl_round_up(pair->m, ADL_VECTOR);
+  attention_copy_in(&head, w->k, t->k, width, pair->m);
+  attention_copy_in_turned(&head, w->k_turned, stride, t->k, width, pair->m);
+  attention_copy_in_turned(&head, w->v_turned, stride, t->v, width, pair->m);
+  memset(w->dk, 0, sizeof(float) * (size_t)(pair->m * padded_dim));
+  memset(w->dv, 0, sizeof(float) * (size_t)(pair->m * padded_dim));
+  const int step = attention_block_rows(pair->n);
+  for (int first = 0; first < pair->n; first += step) {
+    const int rows = (int)adl_min(pair->n - first, step);
+    const int seen = multi_head_seen(s, pair, first + rows - 1);
+    const int64_t at = (int64_t)first * width;
+    attention_copy_in(&head, w->q, t->q + at, width, rows);
+    attention_copy_in(&head, w->dout, t->dout + at, width, rows);
+    if (seen > 0) score_block(s, pair, w, t, first, rows, seen, dropout_row + (uint32_t)first);
+    adl_small_gemm(seen, dim, rows, w->probs, 1, stride, w->dout, padded_dim, w->dv, padded_dim, 1,
+                   NULL);
+    adl_small_gemm(seen, dim, rows, w->dscores, 1, stride, w->q, padded_dim, w->dk, padded_dim, 1,
+                   NULL);
+    adl_small_gemm(rows, dim, seen, w->dscores, stride, 1, w->k, padded_dim, w->dq, padded_dim, 0,
+                   NULL);
+    attention_copy_out(&head, t->dq + at, w->dq, rows);
+  }
+  attention_copy_out(&head, t->dk, w->dk, pair->m);
+  attention_copy_out(&head, t->dv, w->dv, pair->m);
+}
+
+/* Sets dq, dk and dv; out and log_sum_exp are the forward's. */
+ADL_API int ADL_ACT(attention_bwd)(const act *dout, const act *q, const act *k, const act *v,
+                                   const act *out, const float *log_sum_exp, act *dq, act *dk,
+                                   act *dv, int sequences, int queries, int keys, int longest_keys,
+                                   const int32_t *query_offsets, const int32_t *key_offsets,
+                                   int heads, int head_dim, float scale, int causal,
+                                   const adl_dropout *dropout, float *scratch) {
+  const multi_head_shape s = {sequences, queries,  keys,  longest_keys, query_offsets, key_offsets,
+                              heads,     head_dim, scale, causal,       dropout};
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int item = 0; item < heads * sequences; item++) {
+    const int head = item % heads;
+    const multi_head_pair pair = multi_head_pair_at(&s, item / heads);
+    const int64_t width = heads * head_dim, at = pair.start * width + head * head_dim,
+                  key_at = pair.key_start * width + head * head_dim;
+    const workspace w = cut(&s, scratch);
+    const tensors t = {dout + at,  q + at,      k + key_at,
+                       v + key_at, out + at,    log_sum_exp + (int64_t)head * queries + pair.start,
+                       dq + at,    dk + key_at, dv + key_at};
+    attend_backward(&s, &pair, &w, &t, (uint32_t)(head * queries + pair.start));
+  }
+  return ADL_OK;
+}

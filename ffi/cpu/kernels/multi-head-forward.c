@@ -1,0 +1,166 @@
+#include "multi-head.h"
+#include "vector-math.h"
+
+/* Up to so many queries of a sequence, as where one token after another is written, turning its
+ * keys would cost more than the products. */
+enum { FEW_QUERIES = 2 };
+
+typedef struct {
+  const act *q, *k, *v; /* of one head and sequence from here on */
+  act *out;
+  float *log_sum_exp; /* may be NULL */
+} tensors;
+
+/* A thread's memory. */
+typedef struct {
+  float *k_turned, *v, *q, *out, *scores, *factors;
+} workspace;
+
+static workspace cut(const multi_head_shape *s, float *scratch) {
+  float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
+  const int64_t dim = adl_round_up(s->head_dim, ADL_VECTOR),
+                keys = adl_round_up(s->longest_keys, ADL_VECTOR);
+  return (workspace){
+      .k_turned = attention_take(&memory, dim * keys),
+      .v = attention_take(&memory, keys * dim),
+      .q = attention_take(&memory, BLOCK_ROWS * dim),
+      .out = attention_take(&memory, BLOCK_ROWS * dim),
+      .scores = attention_take(&memory, BLOCK_ROWS * keys),
+      .factors = attention_take(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
+  };
+}
+
+/* row := softmax(row * factor) over its first n numbers; the rest, up to `padded`, becomes 0.
+ * Returns the log of the sum. */
+ADL_APART float softmax(float *row, int n, int padded, float factor) {
+  for (int j = n; j < padded; j++) row[j] = -INFINITY;
+  if (n == 0) {
+    for (int j = 0; j < padded; j++) row[j] = 0.0f;
+    return -INFINITY;
+  }
+  float top = -INFINITY, sum = 0.0f;
+#pragma omp simd reduction(max : top)
+  for (int j = 0; j < padded; j++) top = row[j] > top ? row[j] : top;
+#pragma omp simd reduction(+ : sum)
+  for (int j = 0; j < padded; j++) {
+    float e = exp_negative((row[j] - top) * factor);
+    row[j] = e;
+    sum += e;
+  }
+  const float inverse = 1.0f / sum;
+#pragma omp simd
+  for (int j = 0; j < padded; j++) row[j] *= inverse;
+  return top * factor + logf(sum);
+}
+
+/* The scores of a block of queries become probabilities, dropped out; sets their log_sum_exp. */
+static void normalise(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
+                      int first, int rows, int64_t stride, uint32_t dropout_row,
+                      float *log_sum_exp) {
+  const int seen_by_last = multi_head_seen(s, pair, first + rows - 1);
+  const int groups = (seen_by_last + 3) / 4;
+  const int padded = (int)adl_round_up(seen_by_last, ADL_VECTOR);
+  if (s->dropout && groups > 0) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
+  for (int r = 0; r < rows; r++) {
+    float *row = w->scores + r * stride;
+    const int seen = multi_head_seen(s, pair, first + r);
+    const float log_sum = softmax(row, seen, padded, 1.0f / s->scale);
+    if (log_sum_exp) log_sum_exp[first + r] = log_sum;
+    if (s->dropout) {
+      const float *factors = w->factors + 4 * groups * (int64_t)r;
+#pragma omp simd
+      for (int j = 0; j < seen; j++) row[j] *= factors[j];
+    }
+  }
+}
+
+/* scores[j] = q . k_j and, once they are probabilities, out = sum over j of scores[j] v_j: straight
+ * from the tensors' rows. */
+ADL_APART void score_query(const act *q, const act *k, int keys, ptrdiff_t width, int dim,
+                           float *scores) {
+  for (int j = 0; j < keys; j++, k += width) {
+    float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (int d = 0; d < dim; d++) sum += act_load(q + d) * act_load(k + d);
+    scores[j] = sum;
+  }
+}
+
+ADL_APART void sum_values(const float *probs, const act *v, int keys, ptrdiff_t width, int dim,
+                          float *sum) {
+  for (int d = 0; d < dim; d++) sum[d] = 0.0f;
+  for (int j = 0; j < keys; j++, v += width) {
+    const float p = probs[j];
+#pragma omp simd
+    for (int d = 0; d < dim; d++) sum[d] += p * act_load(v + d);
+  }
+}
+
+static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
+                       tensors t, uint32_t dropout_row) {
+  const attention_shape rows = multi_head_rows(s);
+  const int dim = s->head_dim, width = s->heads * dim;
+  const int64_t stride = adl_round_up(s->longest_keys, ADL_VECTOR);
+  for (int r = 0; r < pair->n; r++) {
+    const int seen = multi_head_seen(s, pair, r);
+    score_query(t.q + (int64_t)r * width, t.k, seen, width, dim, w->scores + r * stride);
+  }
+  normalise(s, pair, w, 0, pair->n, stride, dropout_row, t.log_sum_exp);
+  for (int r = 0; r < pair->n; r++) {
+    const int seen = multi_head_seen(s, pair, r);
+    sum_values(w->scores + r * stride, t.v, seen, width, dim, w->out);
+    attention_copy_out(&rows, t.out + (int64_t)r * width, w->out, 1);
+  }
+}
+
+static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair,
+                          const workspace *w, tensors t, uint32_t dropout_row) {
+  const attention_shape head = multi_head_rows(s);
+  const int dim = s->head_dim, width = s->heads * dim;
+  const int64_t padded_dim = adl_round_up(dim, ADL_VECTOR),
+                stride = adl_round_up(pair->m, ADL_VECTOR);
+  attention_copy_in_turned(&head, w->k_turned, stride, t.k, width, pair->m);
+  attention_copy_in(&head, w->v, t.v, width, pair->m);
+  const int step = attention_block_rows(pair->n);
+  for (int first = 0; first < pair->n; first += step) {
+    const int rows = (int)adl_min(pair->n - first, step);
+    const int seen = multi_head_seen(s, pair, first + rows - 1);
+    const int64_t at = (int64_t)first * width;
+    attention_copy_in(&head, w->q, t.q + at, width, rows);
+    adl_small_gemm(rows, seen, dim, w->q, padded_dim, 1, w->k_turned, stride, w->scores, stride, 0,
+                   NULL);
+    normalise(s, pair, w, first, rows, stride, dropout_row + (uint32_t)first, t.log_sum_exp);
+    adl_small_gemm(rows, dim, seen, w->scores, stride, 1, w->v, padded_dim, w->out, padded_dim, 0,
+                   NULL);
+    attention_copy_out(&head, t.out + at, w->out, rows);
+  }
+}
+
+/*
+ * Sets out [queries, heads * head_dim], and log_sum_exp [heads, queries] where given. Each sequence
+ * and head is computed by one thread, so that the thread count changes no bit.
+ */
+ADL_API int ADL_ACT(attention)(const act *q, const act *k, const act *v, act *out,
+                               float *log_sum_exp, int sequences, int queries, int keys,
+                               int longest_keys, const int32_t *query_offsets,
+                               const int32_t *key_offsets, int heads, int head_dim, float scale,
+                               int causal, const adl_dropout *dropout, float *scratch) {
+  const multi_head_shape s = {sequences, queries,  keys,  longest_keys, query_offsets, key_offsets,
+                              heads,     head_dim, scale, causal,       dropout};
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int item = 0; item < heads * sequences; item++) {
+    const int head = item % heads;
+    const multi_head_pair pair = multi_head_pair_at(&s, item / heads);
+    const int64_t width = heads * head_dim, column = head * head_dim;
+    const workspace w = cut(&s, scratch);
+    const tensors t = {q + pair.start * width + column, k + pair.key_start * width + column,
+                       v + pair.key_start * width + column, out + pair.start * width + column,
+                       log_sum_exp ? log_sum_exp + (int64_t)head * queries + pair.start : NULL};
+    const uint32_t dropout_row = (uint32_t)(head * queries + pair.start);
+    if (pair.n <= FEW_QUERIES)
+      attend_few(&s, &pair, &w, t, dropout_row);
+    else
+      attend_blocks(&s, &pair, &w, t, dropout_row);
+  }
+  return ADL_OK;
+}

@@ -1,0 +1,17 @@
+#include "multi-head.h"
+
+int64_t multi_head_thread_floats(const multi_head_shape *s) {
+  const int64_t dim = adl_round_up(s->head_dim, ADL_VECTOR),
+                keys = adl_round_up(s->longest_keys, ADL_VECTOR);
+  /* What the backward kernel takes, and room for its cuts at whole lines; the forward kernel takes
+   * less of everything. */
+  const int64_t floats = 5 * keys * dim + 3 * BLOCK_ROWS * dim + 2 * BLOCK_ROWS * keys +
+                         BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK + 11 * ADL_LINE;
+  return adl_round_up(floats, ADL_LINE);
+}
+
+/* Floats of scratch that the two kernels need. */
+ADL_API int64_t adl_multi_head_scratch(int longest_keys, int head_dim) {
+  const multi_head_shape s = {.longest_keys = longest_keys, .head_dim = head_dim};
+  return omp_get_max_threads() * multi_head_thread_floats(&s);
+}

@@ -1,0 +1,42 @@
+/*
+ * Multi-head attention of packed queries to packed keys: what its two directions share. A block of
+ * queries meets all keys that it sees at once, as in attention.h; no probability leaves the kernel.
+ */
+#pragma once
+
+#include "attention.h"
+
+typedef struct {
+  int sequences, queries, keys; /* rows in all */
+  int longest_keys;             /* rows of the longest sequence */
+  const int32_t *query_offsets, *key_offsets;
+  int heads, head_dim;
+  float scale;
+  int causal;
+  const adl_dropout *dropout; /* NULL without */
+} multi_head_shape;
+
+/* A sequence's queries and keys. */
+typedef struct {
+  int start, n;     /* of the queries */
+  int key_start, m; /* of the keys */
+} multi_head_pair;
+
+ADL_INLINE multi_head_pair multi_head_pair_at(const multi_head_shape *s, int b) {
+  const int start = s->query_offsets[b], key_start = s->key_offsets[b];
+  return (multi_head_pair){start, s->query_offsets[b + 1] - start, key_start,
+                           s->key_offsets[b + 1] - key_start};
+}
+
+/* Keys that query i of the sequence sees: the first of them, as many as come back. */
+ADL_INLINE int multi_head_seen(const multi_head_shape *s, const multi_head_pair *pair, int i) {
+  return s->causal ? (int)adl_max(0, pair->m - (pair->n - 1 - i)) : pair->m;
+}
+
+/* The rows of a head, for the copying functions of attention.h. */
+ADL_INLINE attention_shape multi_head_rows(const multi_head_shape *s) {
+  return (attention_shape){.heads = s->heads, .head_dim = s->head_dim};
+}
+
+/* Floats that a thread of either direction needs at most. */
+int64_t multi_head_thread_floats(const multi_head_shape *s);
