@@ -8,6 +8,7 @@ import type { Given } from "./args.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
 import { kebab, nearest } from "./names.ts";
 import { configIn } from "./out-folder.ts";
+import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
 import { referenceMethod, settledNote } from "./reference-flags.ts";
 
@@ -56,7 +57,7 @@ export async function resolveRun(
 ): Promise<RequestedRun> {
   const flags = flagLayer(given);
   const layers = [
-    await baseLayer(base ?? flags.values.task ?? undefined, base !== undefined),
+    await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined),
     flags,
   ];
   const config = resolveConfig(layers.filter((layer) => layer !== undefined));
@@ -78,10 +79,15 @@ function flagLayer(given: ReadonlyMap<string, Given>): Layer {
   return { values, name: (setting) => given.get(setting)?.flag ?? setting };
 }
 
-async function baseLayer(name: string | undefined, required: boolean): Promise<Layer | undefined> {
+async function baseLayer(
+  name: string | undefined,
+  flags: Layer,
+  required: boolean,
+): Promise<Layer | undefined> {
   if (name === undefined) return undefined;
   const recipe = await loadRecipe(name);
-  if (recipe !== undefined) return settingsLayer(recipe, `recipe ${name}`);
+  if (recipe !== undefined)
+    return scaledRecipe(name, settingsLayer(recipe, `recipe ${name}`), flags);
   if (!required) return undefined;
   if (configExtensions.includes(extname(name).toLowerCase()) || existsSync(name)) {
     return readConfigFile(name);

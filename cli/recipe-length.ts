@@ -1,0 +1,31 @@
+import type { Layer } from "../core/train/config.ts";
+
+/** Optimizer steps of each recipe as it is; recipes whose phases are shares already need none. */
+const recipeSteps: Readonly<Record<string, number>> = {
+  cola: 6_700,
+  sst2: 50_520,
+  mrpc: 3_450,
+  qqp: 56_855,
+  mnli: 85_904,
+  qnli: 16_370,
+  rte: 3_900,
+  stsb: 4_500,
+};
+
+/**
+ * A recipe's phases are steps of its own length. In a run that flags make longer or shorter they keep their share of it, where flags do
+ * not set them too: `adalora run rte --max-steps 100` warms up, prunes and ends as the paper does, in miniature.
+ */
+export function scaledRecipe(name: string, recipe: Layer, flags: Layer): Layer {
+  const steps = recipeSteps[name];
+  const isResized = flags.values.maxSteps !== undefined || flags.values.epochs !== undefined;
+  if (steps === undefined || !isResized) return recipe;
+  const { initWarmup, finalWarmup, warmupSteps, ...rest } = recipe.values;
+  const share = (span: number) => span / steps;
+  const percent = (span: typeof initWarmup) =>
+    typeof span === "number" ? (`${100 * share(span)}%` as const) : span;
+  const phases = { initWarmup: percent(initWarmup), finalWarmup: percent(finalWarmup) };
+  const given = Object.fromEntries(Object.entries(phases).filter(([, span]) => span !== undefined));
+  const rise = typeof warmupSteps === "number" ? { warmupRatio: share(warmupSteps) } : {};
+  return { ...recipe, values: { ...rest, ...given, ...rise } };
+}
