@@ -31,7 +31,9 @@ export async function runSeeds(
     report.info(`seed ${seed}`);
     const trained = await train({ ...config, seed, out: seedFolder(out, seed) });
     const { result } = trained;
-    if (result.stoppedBy === "interrupt") return interrupted({ ...trained, out }, report);
+    if (result.stoppedBy === "interrupt") {
+      return interrupted(trained, "the same command with --resume", report);
+    }
     for (const [split, metrics] of Object.entries(result.metrics)) {
       for (const [name, value] of Object.entries(metrics)) {
         const key = `${split} ${name}`;

@@ -1,3 +1,4 @@
+import { errors } from "../core/errors.ts";
 import type { RunResult } from "../core/train/execute.ts";
 import type { PreparedRun } from "../core/train/prepare.ts";
 import type { ExitCode, Report } from "./report.ts";
@@ -10,10 +11,7 @@ export interface Trained {
 }
 
 /** Says how an interrupted run goes on. */
-export function interrupted(
-  { result, out }: Pick<Trained, "result" | "out">,
-  report: Report,
-): ExitCode {
-  report.warn(`interrupted after step ${result.steps}; --resume --out ${out} goes on from there`);
+export function interrupted({ result }: Trained, command: string, report: Report): ExitCode {
+  report.error(errors.interrupted(result.steps, command));
   return 130;
 }

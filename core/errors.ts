@@ -108,6 +108,13 @@ export const errors = {
     );
   },
 
+  /** The user stopped a run, which saved a checkpoint. */
+  interrupted(step: number, command: string) {
+    return new AdaloraError("E_INTERRUPTED", `interrupted after step ${step}`, {
+      hint: `${command} goes on from there`,
+    });
+  },
+
   /** Parameters that no file of a trained model has. */
   untrained(where: string, names: readonly string[], hasAdapter: boolean) {
     const modules = [...new Set(names.map((name) => name.replace(/\.[^.]+$/, "")))].join(" and ");

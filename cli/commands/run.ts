@@ -51,7 +51,9 @@ export const run = defineCommand({
 
 async function runOnce(config: PlacedRun, wishes: FolderWishes, report: Report): Promise<ExitCode> {
   const trained = await trainOnce(config, wishes, report);
-  if (trained.result.stoppedBy === "interrupt") return interrupted(trained, report);
+  if (trained.result.stoppedBy === "interrupt") {
+    return interrupted(trained, `adalora run --resume --out ${config.out}`, report);
+  }
   report.result(runJson(trained), runText(trained, report.stdout));
   return 0;
 }

@@ -1,0 +1,135 @@
+import { afterAll } from "bun:test";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { readJsonLog } from "../../core/io/jsonl.ts";
+import { createCpuBackend } from "../../ffi/cpu/backend.ts";
+import { tinyTask } from "../cli/tiny-task.ts";
+import { available } from "../helpers/available.ts";
+
+const program = resolve(import.meta.dir, "../../cli/main.ts");
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+type Flags = Readonly<Record<string, string | number | true>>;
+
+/** 24 steps of AdaLoRA, 3 an epoch: warm-up to step 5, final phase from step 18 on. */
+const schedule: Flags = {
+  "max-steps": 24,
+  "init-warmup": "20%",
+  "final-warmup": "30%",
+  "mask-interval": 2,
+  "init-rank": 3,
+  "target-rank": 1,
+  "batch-size": 8,
+  lr: 0.02,
+  "warmup-steps": 4,
+  dropout: 0,
+  "cls-dropout": 0.1,
+  seed: 5,
+  "eval-steps": 8,
+  "log-steps": 1,
+  device: "reference",
+};
+
+const wordsOf = (flags: Flags) =>
+  Object.entries(flags).flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : [`--${name}`, String(value)],
+  );
+
+/** A command that runs: to be waited for, and to be signalled once it has said something. */
+export interface Started {
+  readonly ended: Promise<Ended>;
+  /** Sends a signal when stderr holds the text. */
+  signalAfter(text: string, signal: NodeJS.Signals): Promise<void>;
+}
+
+/** A tiny task in a folder of its own, and the real command with an empty home. */
+export function commandTest() {
+  const task = tinyTask();
+  const home = join(task.folder, "home");
+  mkdirSync(home);
+  afterAll(() => rmSync(task.folder, { recursive: true, force: true }));
+
+  function start(args: readonly string[], env: Record<string, string> = {}, input = ""): Started {
+    const child = Bun.spawn([process.execPath, program, ...args], {
+      cwd: home,
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: home,
+        XDG_CACHE_HOME: join(home, "cache"),
+        HF_HUB_OFFLINE: "1",
+        ...env,
+      },
+      stdin: Buffer.from(input),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    let stderr = "";
+    const waiting: { text: string; done: () => void }[] = [];
+    const listen = async () => {
+      const decoder = new TextDecoder();
+      for await (const chunk of child.stderr) {
+        stderr += decoder.decode(chunk, { stream: true });
+        for (const { text, done } of waiting) if (stderr.includes(text)) done();
+      }
+      for (const { done } of waiting) done(); // it ended without a word: the test will tell
+    };
+    const ended = Promise.all([child.exited, new Response(child.stdout).text(), listen()]);
+    return {
+      ended: ended.then(([code, stdout]) => ({ code, stdout, stderr })),
+      async signalAfter(text, signal) {
+        if (!stderr.includes(text)) {
+          await new Promise<void>((done) => void waiting.push({ text, done }));
+        }
+        child.kill(signal);
+      },
+    };
+  }
+
+  return {
+    task,
+    home,
+    start,
+    /** Runs a command to its end. */
+    run: (args: readonly string[], env?: Record<string, string>, input?: string) =>
+      start(args, env, input).ended,
+    /** A path in the test's folder. */
+    path: (...names: string[]) => join(task.folder, ...names),
+    /** `run rte` with the tiny model, data and schedule; flags override. */
+    training: (flags: Flags = {}) => [
+      "run",
+      "rte",
+      ...wordsOf({ model: task.model, data: task.data, ...schedule, ...flags }),
+    ],
+  };
+}
+
+/** The CPU backend on this machine, or the reason why there is none. */
+export const cpu = await available(() => createCpuBackend({ threads: 1 }));
+
+/** The task losses in a run's log, step by step. */
+export function lossesIn(out: string): number[] {
+  const records = readJsonLog(join(out, "log.jsonl"));
+  return records.flatMap(({ task_loss: loss }) => (typeof loss === "number" ? [loss] : []));
+}
+
+/** The bytes of a run's adapter. */
+export const adapterBytes = (out: string) =>
+  readFileSync(join(out, "adapter", "adapter_model.safetensors"));
+
+export interface Prediction {
+  readonly index: number;
+  readonly prediction: string | number;
+  readonly logits: readonly number[];
+}
+
+/** Lines of predictions. */
+export const predictionsIn = (text: string): Prediction[] =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));

@@ -1,0 +1,135 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readPeftAdapter } from "../../core/io/peft.ts";
+import { adapterBytes, commandTest, cpu, lossesIn, predictionsIn } from "./command.ts";
+
+const { run, training, path, task } = commandTest();
+
+/** The losses of the 24 steps, on the reference backend: f64, so that they hold on any machine. */
+const expectedLosses = [
+  0.7246119, 0.7088505, 0.6477302, 0.6429299, 0.6517065, 1.0381595, 0.6825173, 0.640787, 0.7247435,
+  0.680575, 0.6500593, 0.657876, 0.7167937, 0.5995547, 0.7055871, 0.5875421, 0.6942377, 0.7031723,
+  0.6187131, 0.6149067, 0.6091097, 0.6397558, 0.6539108, 0.62995,
+];
+
+const readJson = (...names: string[]) => JSON.parse(readFileSync(path(...names), "utf8"));
+
+describe("a run on the reference backend", () => {
+  const out = path("reference");
+
+  test("has the losses that it always had, and says what it did", async () => {
+    const { code, stdout, stderr } = await run(training({ out }));
+    expect(code).toBe(0);
+    expect(stdout.replace(/in \d+ s/, "in N s")).toMatchInlineSnapshot(`
+      "rte: adalora, 24 steps in N s
+
+      validation accuracy               0.8333
+      validation loss                   0.6314
+      always the most frequent class    0.5000
+      best step                         24
+
+      layer  query  key  value  attention.output  intermediate  layer.output    sum
+          0      1    2      1                 2             2             0      8
+          1      0    2      1                 1             0             0      4
+        sum      1    4      2                 3             2             0     12
+
+      12 of 36 ranks kept, 4 of 12 matrices at rank 0
+
+      files in ../reference
+      "
+    `);
+    expect(stderr).toContain("pooler and classifier start at random: the checkpoint has none\n");
+    const losses = lossesIn(out);
+    expect(losses).toHaveLength(24);
+    losses.forEach((loss, i) => expect(loss).toBeCloseTo(expectedLosses[i] ?? 0, 6));
+  });
+
+  test("leaves the files that the README names", () => {
+    expect(readdirSync(out).toSorted()).toEqual([
+      "adapter",
+      "best_adapter",
+      "config.json",
+      "log.jsonl",
+      "metrics.json",
+      "predictions.jsonl",
+      "rank_pattern.json",
+      "tensorboard",
+    ]);
+    expect(readJson("reference", "metrics.json")).toMatchObject({
+      task: "rte",
+      steps: 24,
+      stopped_by: "end",
+      best: { step: 24 },
+      majority_baseline: 0.5,
+    });
+  });
+
+  test("leaves a PEFT adapter whose ranks are the ranks told", () => {
+    const adapter = readPeftAdapter(join(out, "adapter"));
+    const ranks = Object.fromEntries(
+      adapter.modules.map(({ path: name, A }) => [`${name}.lora_E`, A.shape[0]]),
+    );
+    expect(ranks).toEqual(readJson("reference", "rank_pattern.json"));
+    expect(Object.values(ranks).reduce((sum: number, rank) => sum + (rank ?? 0), 0)).toBe(12);
+    expect([...adapter.saved.keys()].toSorted()).toEqual([
+      "classifier.bias",
+      "classifier.weight",
+      "pooler.dense.bias",
+      "pooler.dense.weight",
+    ]);
+    expect(adapter.baseModel).toBe(task.model);
+  });
+
+  test("is what predict and eval find again from its folder alone", async () => {
+    const dev = join(task.data, "dev.tsv");
+    const device = ["--device", "reference"];
+    const found = await run(["predict", "--adapter", out, "--input", dev, ...device]);
+    const [own, again] = [
+      predictionsIn(readFileSync(join(out, "predictions.jsonl"), "utf8")),
+      predictionsIn(found.stdout),
+    ];
+    expect(again.map(({ prediction }) => prediction)).toEqual(
+      own.map(({ prediction }) => prediction),
+    );
+    again.forEach(({ logits }, row) =>
+      logits.forEach((logit, i) => expect(logit).toBeCloseTo(own[row]?.logits[i] ?? 0, 6)),
+    );
+    const { stdout } = await run(["eval", "--adapter", join(out, "adapter"), ...device, "--json"]);
+    const { metrics } = readJson("reference", "metrics.json");
+    const evaluated = JSON.parse(stdout);
+    expect(evaluated).toMatchObject({ task: "rte", majority_baseline: 0.5, rows: 6 });
+    expect(evaluated.metrics.validation.accuracy).toBe(metrics.validation.accuracy);
+    expect(evaluated.metrics.validation.loss).toBeCloseTo(metrics.validation.loss, 6);
+  });
+
+  test("is repeated bit for bit from its config.json, from another folder", async () => {
+    const again = path("again");
+    const { code } = await run(["run", join(out, "config.json"), "--out", again, "--quiet"]);
+    expect(code).toBe(0);
+    expect(adapterBytes(again).equals(adapterBytes(out))).toBe(true);
+    expect(readJson("again", "config.json")).toEqual(readJson("reference", "config.json"));
+  });
+});
+
+describe.skipIf(cpu.backend === undefined)("a run on the CPU backend", () => {
+  test("has the reference's losses within f32, and the same bits each time", async () => {
+    const train = (to: string) => run(training({ device: "cpu", threads: 1, out: to }));
+    const [out, again] = [path("cpu"), path("cpu-again")];
+    expect((await train(out)).code).toBe(0);
+    lossesIn(out).forEach((loss, i) => expect(loss).toBeCloseTo(expectedLosses[i] ?? 0, 3));
+    await train(again);
+    expect(adapterBytes(again).equals(adapterBytes(out))).toBe(true);
+  });
+});
+
+test("several seeds run into folders of their own, and are summed up", async () => {
+  const out = path("seeds");
+  const { code, stdout } = await run(training({ "max-steps": 6, seeds: "1,2", out, json: true }));
+  expect(code).toBe(0);
+  const accuracy = ["seed-1", "seed-2"].map(
+    (seed) => readJson("seeds", seed, "metrics.json").metrics.validation.accuracy,
+  );
+  const { metrics } = JSON.parse(stdout);
+  expect(metrics["validation accuracy"].values).toEqual(accuracy);
+});
