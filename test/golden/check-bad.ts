@@ -1,16 +1,13 @@
 /**
  * Holds the readers, and `adalora run` on what they refuse, to a folder of files with known outcomes:
  * `bun test/golden/check-bad.ts DIR`.
- * DIR/index.json lists { file, loader, task, expect: error|warn|ok, line?, mentions, rows?, count?, strength }.
+ * DIR/index.json lists { file, loader, task?, expect: error|warn|ok, line?, mentions, rows?, count?, answers?, strength }.
  * Prints one JSON line a file, { file, status: pass|fail|skip, reason?, worst }; exits 1 if anything failed.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Example, readExamples } from "../../core/data/examples.ts";
-import { glueTasks, isGlueTask } from "../../core/data/glue-tasks.ts";
-import { fileSplit } from "../../core/data/splits.ts";
-import { commands } from "../../cli/commands.ts";
 import { AdaloraError } from "../../core/errors.ts";
+import { type Loaded, type Loader, loaderOf } from "./bad-loaders.ts";
 import { badRunFaults } from "./bad-run.ts";
 
 export interface BadCase {
@@ -22,6 +19,8 @@ export interface BadCase {
   readonly mentions: readonly string[];
   readonly rows?: readonly (readonly unknown[])[];
   readonly count?: number;
+  /** Question answering: every answer's text and offset. */
+  readonly answers?: readonly (readonly unknown[])[];
   /** "should": a matter of taste; another outcome passes with a note, unless rows are wrong or the reader crashes. */
   readonly strength: "must" | "should";
 }
@@ -37,24 +36,22 @@ export interface Verdict {
 type Outcome =
   | { readonly kind: "error"; readonly message: string; readonly hint: string }
   | { readonly kind: "crash"; readonly message: string }
-  | {
-      readonly kind: "loaded";
-      readonly examples: readonly Example[];
-      readonly warnings: readonly string[];
-    };
+  | ({ readonly kind: "loaded" } & Loaded);
 
 /** Runs one case through the reader, and through the command line where the reader refuses the file. */
 export async function checkCase(folder: string, entry: BadCase): Promise<Verdict> {
-  const { file, loader, task, strength } = entry;
-  if (!loader.startsWith("glue-")) return verdict(file, "skip", `loader ${loader} is not built`);
-  if (task === undefined || !isGlueTask(task))
-    return verdict(file, "fail", `no GLUE task: ${task}`);
+  const { file, strength } = entry;
+  const loader = loaderOf(entry.loader, entry.task);
+  if (loader === undefined) {
+    const of = entry.task === undefined ? "" : ` for task ${entry.task}`;
+    return verdict(file, "skip", `no loader ${entry.loader}${of}`);
+  }
   const path = join(folder, file);
-  const outcome = await load(path, task);
+  const outcome = await load(path, loader);
   const hard = hardFaults(outcome, entry);
-  if (outcome.kind === "error" && canRun) {
+  if (outcome.kind === "error" && existsSync(join(recipes, `${loader.recipe}.toml`))) {
     const message = outcome.message.slice(outcome.message.indexOf(file));
-    hard.push(...(await badRunFaults(task, path, message)));
+    hard.push(...(await badRunFaults(loader.recipe, path, message)));
   }
   if (hard.length > 0) return verdict(file, "fail", hard.join("; "));
   const faults = faultsOf(outcome, entry);
@@ -64,18 +61,15 @@ export async function checkCase(folder: string, entry: BadCase): Promise<Verdict
     : verdict(file, "pass", `should: ${faults.join("; ")}`);
 }
 
-const canRun = Object.hasOwn(commands, "run");
+const recipes = join(import.meta.dir, "../../cli/recipes");
 
 function verdict(file: string, status: Verdict["status"], reason?: string): Verdict {
   return { file, status, ...(reason === undefined ? {} : { reason }), worst: {} };
 }
 
-async function load(path: string, name: keyof typeof glueTasks): Promise<Outcome> {
-  const task = glueTasks[name];
+async function load(path: string, loader: Loader): Promise<Outcome> {
   try {
-    const spec = { task, kind: task.kind, labels: "required" } as const;
-    const { examples, warnings } = await readExamples(fileSplit(path, "train"), spec);
-    return { kind: "loaded", examples, warnings };
+    return { kind: "loaded", ...(await loader.read(path)) };
   } catch (error) {
     if (error instanceof AdaloraError) {
       return { kind: "error", message: error.message, hint: error.hint ?? "" };
@@ -85,17 +79,18 @@ async function load(path: string, name: keyof typeof glueTasks): Promise<Outcome
 }
 
 /** What no taste excuses: a crash, or rows other than the file's. */
-function hardFaults(outcome: Outcome, { rows, count }: BadCase): string[] {
+function hardFaults(outcome: Outcome, { rows, count, answers }: BadCase): string[] {
   if (outcome.kind === "crash") return [`crashed: ${outcome.message}`];
   if (outcome.kind === "error") return [];
-  const got = outcome.examples.map(({ text, pair, label }) =>
-    pair === undefined ? [text, label] : [text, pair, label],
-  );
   const faults: string[] = [];
-  if (rows !== undefined && JSON.stringify(got) !== JSON.stringify(rows)) {
-    faults.push(`rows are ${JSON.stringify(got)}, not ${JSON.stringify(rows)}`);
-  }
-  if (count !== undefined && got.length !== count) faults.push(`${got.length} rows, not ${count}`);
+  const compare = (what: string, got: unknown, want: unknown) => {
+    if (want === undefined || JSON.stringify(got) === JSON.stringify(want)) return;
+    faults.push(`${what} are ${JSON.stringify(got)}, not ${JSON.stringify(want)}`);
+  };
+  compare("rows", outcome.rows, rows);
+  compare("answers", outcome.answers, answers);
+  const found = outcome.rows.length;
+  if (count !== undefined && found !== count) faults.push(`${found} rows, not ${count}`);
   return faults;
 }
 
@@ -107,7 +102,7 @@ function faultsOf(outcome: Outcome, entry: BadCase): string[] {
       ? messageFaults([`${outcome.message} ${outcome.hint}`], entry)
       : [`is an error, not ${expect}: ${outcome.message}`];
   }
-  if (expect === "error") return [`loads ${outcome.examples.length} rows, not an error`];
+  if (expect === "error") return [`loads ${outcome.rows.length} rows, not an error`];
   if (expect === "warn") return messageFaults(outcome.warnings, entry);
   return outcome.warnings.length === 0 ? [] : [`warns: ${outcome.warnings.join("; ")}`];
 }

@@ -1,0 +1,83 @@
+/** Where a text stops being JSON. */
+export interface JsonFault {
+  /** From 1. */
+  readonly line: number;
+  /** Whether everything up to the text's end is right, and more of it is missing. */
+  readonly isCutShort: boolean;
+}
+
+/**
+ * Finds the first fault of a text that JSON.parse has refused: it says what is wrong, but not where. undefined where
+ * there is none.
+ */
+export function jsonFault(text: string): JsonFault | undefined {
+  const open: string[] = [];
+  let due: Due = "value";
+  let at = 0;
+  for (;;) {
+    at = matchEnd(space, text, at) ?? at;
+    if (at === text.length)
+      return open.length === 0 && due === "next" ? undefined : fault(text, at);
+    const step: Step | undefined = stepAt(text, at, due, open);
+    if (step === undefined) return fault(text, at);
+    if (step.end === undefined) return fault(text, text.length);
+    ({ end: at, due } = step);
+  }
+}
+
+// --- internal ---
+
+/** What may come: a value or the end of a list; a key or the end of an object; a comma or the end of what is open. */
+type Due = "value" | "value or ]" | "key" | "key or }" | ":" | "next";
+
+interface Step {
+  /** The offset behind a token; undefined where the text ends inside it. */
+  readonly end: number | undefined;
+  readonly due: Due;
+}
+
+const space = /[ \t\r\n]*/y;
+const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
+const insideString = /"(?:[^"\\\r\n\t]+|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*/y;
+
+/** Reads one token and keeps `open`, the brackets that are not closed yet. undefined where another token is due. */
+function stepAt(text: string, at: number, due: Due, open: string[]): Step | undefined {
+  const char = text[at];
+  const closing = open.at(-1) === "{" ? "}" : "]";
+  const mayClose = due === "next" || due.endsWith(closing);
+  if (open.length > 0 && char === closing && mayClose) {
+    open.pop();
+    return { end: at + 1, due: "next" };
+  }
+  if (due === "next") {
+    if (open.length === 0 || char !== ",") return undefined;
+    return { end: at + 1, due: closing === "}" ? "key" : "value" };
+  }
+  if (due === ":") return char === ":" ? { end: at + 1, due: "value" } : undefined;
+  if (char === '"') return stringStep(text, at, due.startsWith("key") ? ":" : "next");
+  if (due.startsWith("key")) return undefined;
+  if (char === "{" || char === "[") {
+    open.push(char);
+    return { end: at + 1, due: char === "{" ? "key or }" : "value or ]" };
+  }
+  const end = matchEnd(scalar, text, at);
+  return end === undefined ? undefined : { end, due: "next" };
+}
+
+function stringStep(text: string, at: number, due: Due): Step | undefined {
+  const end = matchEnd(insideString, text, at) ?? at;
+  if (text[end] === '"') return { end: end + 1, due };
+  return end === text.length ? { end: undefined, due } : undefined;
+}
+
+/** The end of a sticky pattern's match at an offset. */
+function matchEnd(pattern: RegExp, text: string, at: number): number | undefined {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : undefined;
+}
+
+function fault(text: string, at: number): JsonFault {
+  const isCutShort = at === text.length;
+  const before = isCutShort ? text.trimEnd() : text.slice(0, at);
+  return { line: before.split("\n").length, isCutShort };
+}

@@ -1,0 +1,106 @@
+import { invariant } from "../errors.ts";
+
+/** Keys and element numbers (from 0) that lead from a document to one of its values. */
+export type JsonPath = readonly (string | number)[];
+
+/**
+ * The line, from 1, of a value in a JSON text: of a member, where its key is; of an object, where its first key is.
+ * Where a key or element is not there, that of what should hold it. The text must be valid JSON, as JSON.parse takes it.
+ */
+export function lineOf(text: string, path: JsonPath): number {
+  let found = { value: skipSpace(text, 0), mark: undefined as number | undefined };
+  for (const step of path) {
+    const next =
+      typeof step === "number"
+        ? elementOf(text, found.value, step)
+        : memberOf(text, found.value, step);
+    if (next === undefined) break;
+    found = next;
+  }
+  return lineAt(text, found.mark ?? firstKey(text, found.value));
+}
+
+// --- internal ---
+
+/** Where a value begins, and where its key does, if it has one. */
+interface Place {
+  readonly value: number;
+  readonly mark: number | undefined;
+}
+
+function elementOf(text: string, list: number, index: number): Place | undefined {
+  if (text[list] !== "[") return undefined;
+  let at = skipSpace(text, list + 1);
+  for (let i = 0; text[at] !== "]"; i++) {
+    if (i === index) return { value: at, mark: undefined };
+    at = skipSpace(text, endOf(text, at));
+    if (text[at] === ",") at = skipSpace(text, at + 1);
+  }
+  return undefined;
+}
+
+/** Of a key that occurs twice, JSON.parse keeps the last. */
+function memberOf(text: string, object: number, key: string): Place | undefined {
+  if (text[object] !== "{") return undefined;
+  let found: Place | undefined;
+  let at = skipSpace(text, object + 1);
+  while (text[at] !== "}") {
+    const mark = at;
+    at = endOf(text, mark);
+    const name: unknown = JSON.parse(text.slice(mark, at));
+    const value = skipSpace(text, skipSpace(text, at) + 1);
+    if (name === key) found = { value, mark };
+    at = skipSpace(text, endOf(text, value));
+    if (text[at] === ",") at = skipSpace(text, at + 1);
+  }
+  return found;
+}
+
+function firstKey(text: string, value: number): number {
+  const first = skipSpace(text, value + 1);
+  return text[value] === "{" && text[first] === '"' ? first : value;
+}
+
+/** The offset behind a value. Depth is counted, not recursed into. */
+function endOf(text: string, start: number): number {
+  let depth = 0;
+  let at = start;
+  do {
+    const char = text[at];
+    invariant(char !== undefined, "a value's place was asked for in text that is not JSON");
+    if (char === '"') at = stringEnd(text, at);
+    else {
+      if (char === "{" || char === "[") depth++;
+      else if (char === "}" || char === "]") depth--;
+      else if (depth === 0) return scalarEnd(text, at);
+      at++;
+    }
+  } while (depth > 0);
+  return at;
+}
+
+function stringEnd(text: string, quote: number): number {
+  let at = quote + 1;
+  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at + 1;
+}
+
+function scalarEnd(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && !/[\s,\]}]/.test(text[at]!)) at++;
+  return at;
+}
+
+function skipSpace(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && " \t\r\n".includes(text[at]!)) at++;
+  return at;
+}
+
+function lineAt(text: string, offset: number): number {
+  let line = 1;
+  for (let at = text.indexOf("\n"); at !== -1 && at < offset; at = text.indexOf("\n", at + 1)) {
+    line++;
+  }
+  return line;
+}

@@ -1,0 +1,173 @@
+import { type AdaloraError, errors } from "../errors.ts";
+import { type CodePoints, codePoints } from "../text/code-points.ts";
+import { shown } from "./labels.ts";
+import { type RawAnswer, type RawQuestion, rawAnswers } from "./squad-raw.ts";
+import { textOf } from "./text-field.ts";
+
+/** A part of the context that answers the question. */
+export interface SquadAnswer {
+  readonly text: string;
+  /** Where it begins, in code points of the context. */
+  readonly start: number;
+}
+
+/** A question on a context, as the file has them: nothing is trimmed. */
+export interface SquadExample {
+  /** The place among the split's examples, from 0; equal to its place in the list. */
+  readonly index: number;
+  readonly id: string;
+  readonly question: string;
+  readonly context: string;
+  /** Empty: the context has no answer. Absent: it is not known, as in a test set. */
+  readonly answers?: readonly SquadAnswer[];
+}
+
+export interface QuestionRules {
+  /** Whether answers must be there, may be missing (a test set), or are not looked at. */
+  readonly labels: "required" | "optional" | "ignored";
+  /** Whether a context may lack the answer, as in SQuAD 2.0. */
+  readonly unanswerable: boolean;
+  /** Notes something suspicious; `place` is called for the first of a kind only. */
+  readonly warn: (kind: string, place: () => string, what: string) => void;
+}
+
+/** Checks questions one by one. Each call throws E_FILE on what a run could fail on later. */
+export function questionChecker(
+  rules: QuestionRules,
+): (raw: RawQuestion, index: number) => SquadExample {
+  const seen = new Map<string, RawQuestion>();
+  let last = { text: "", points: codePoints("") };
+  return (raw, index) => {
+    const id = idOf(raw, index, rules);
+    const twin = seen.get(id);
+    if (twin !== undefined) {
+      throw errors.file(
+        raw.place("id"),
+        `the id "${id}" occurs twice: first at ${twin.place("id")}`,
+      );
+    }
+    seen.set(id, raw);
+    const owner = `question "${id}"`;
+    const question = namedText(raw, "question", owner, rules);
+    const context = namedText(raw, "context", owner, rules);
+    // questions on one context follow each other
+    if (context !== last.text) last = { text: context, points: codePoints(context) };
+    const answers = answersOf(raw, owner, last.points, rules);
+    return { index, id, question, context, ...(answers === undefined ? {} : { answers }) };
+  };
+}
+
+function idOf(raw: RawQuestion, index: number, { warn }: QuestionRules): string {
+  const { id } = raw;
+  const place = () => raw.place("id");
+  if (id === null) return String(index);
+  if (typeof id === "bigint" || (typeof id === "number" && Number.isSafeInteger(id))) {
+    warn("id", place, `"id" ${id} is a number: predictions will know the question as "${id}"`);
+    return String(id);
+  }
+  return textOf({ value: id, key: "id", owner: "the question", place });
+}
+
+function namedText(
+  raw: RawQuestion,
+  part: "question" | "context",
+  owner: string,
+  { warn }: QuestionRules,
+): string {
+  const key = raw.keys[part];
+  const place = () => raw.place(part);
+  const text = textOf({ value: raw[part], key, owner, place });
+  if (text.trim() === "") warn(`empty ${part}`, place, `${owner}: "${key}" is empty`);
+  return text;
+}
+
+function answersOf(
+  raw: RawQuestion,
+  owner: string,
+  context: CodePoints,
+  rules: QuestionRules,
+): readonly SquadAnswer[] | undefined {
+  if (rules.labels === "ignored") return undefined;
+  const { isImpossible, keys } = raw;
+  const isMissing = raw.answers === undefined || raw.answers === null;
+  if (isMissing && rules.labels === "optional") return undefined;
+  if (isMissing && isImpossible !== true) {
+    throw errors.file(raw.place(), `${owner} lacks "${keys.answers}"`);
+  }
+  const answers = (isMissing ? [] : rawAnswers(raw, owner)).map((answer) =>
+    checkedAnswer(answer, raw, owner, context, rules),
+  );
+  if (answers.length === 0) checkUnanswerable(raw, owner, rules);
+  else if (isImpossible === true) {
+    const what = `${owner}: "is_impossible" is true, but it has an answer: the answer is used`;
+    rules.warn("impossible", () => raw.place("is_impossible"), what);
+  }
+  return answers;
+}
+
+function checkUnanswerable(raw: RawQuestion, owner: string, rules: QuestionRules): void {
+  if (!rules.unanswerable) {
+    throw errors.file(
+      raw.place("answers"),
+      `${owner} has no answer, and this task has none for a question without one`,
+      "questions without an answer are a matter of squad_v2",
+    );
+  }
+  if (raw.isImpossible !== false) return;
+  rules.warn(
+    "unanswered",
+    () => raw.place("is_impossible"),
+    `${owner}: "is_impossible" is false, but it has no answer: it counts as one without`,
+  );
+}
+
+function checkedAnswer(
+  { text: value, start, part }: RawAnswer,
+  raw: RawQuestion,
+  owner: string,
+  context: CodePoints,
+  { warn }: QuestionRules,
+): SquadAnswer {
+  const place = (key: "text" | "answer_start") => raw.place(...part(key));
+  const answer = `an answer of ${owner}`;
+  const text = textOf({ value, key: "text", owner: answer, place: () => place("text") });
+  const at = offsetOf(start);
+  const fault = (rule: string, hint?: string): AdaloraError =>
+    errors.file(place("answer_start"), `${owner}: "answer_start" ${rule}`, hint);
+  if (at === undefined || at < 0) {
+    throw fault(
+      `must be a whole number from 0, got ${start === undefined ? "none" : shown(start)}`,
+    );
+  }
+  if (text === "") warn("empty answer", () => place("text"), `${owner}: an answer is empty`);
+  if (at + (text === "" ? 0 : 1) > context.length) {
+    throw fault(`${at} is past the end of the context (${context.length} characters)`);
+  }
+  const got = context.slice(at, at + codePoints(text).length);
+  if (got !== text) {
+    const rule = `${at} does not point at the answer ${brief(text)}: the context reads ${brief(got)} there`;
+    throw fault(rule, mismatchHint(raw.context, context, text, at));
+  }
+  return { text, start: at };
+}
+
+function offsetOf(value: unknown): number | undefined {
+  const number = typeof value === "bigint" ? Number(value) : value;
+  return typeof number === "number" && Number.isSafeInteger(number) ? number : undefined;
+}
+
+/** Where the answer really is, which often shows what was counted. */
+function mismatchHint(value: unknown, context: CodePoints, text: string, at: number) {
+  if (typeof value !== "string") return undefined;
+  if (value.startsWith(text, at)) {
+    const due = context.indexOfUnit(at);
+    return `${at} counts UTF-16 units; offsets are code points, in which an emoji is one: ${due} is right`;
+  }
+  const first = value.indexOf(text);
+  if (first === -1) return "the context does not hold the answer's text";
+  return `the first place where the context holds the answer is ${context.indexOfUnit(first)}`;
+}
+
+function brief(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}

@@ -1,0 +1,85 @@
+import { errors } from "../errors.ts";
+import { isJsonObject } from "../io/json-file.ts";
+import type { JsonPath } from "./json-line.ts";
+import { typeOf } from "./json-table.ts";
+
+/** A question as a file has it, unchecked; undefined is what the file lacks. */
+export interface RawQuestion {
+  /** null: this file's questions have no ids, and are known by their numbers. */
+  readonly id: unknown;
+  readonly question: unknown;
+  readonly context: unknown;
+  readonly answers: unknown;
+  readonly isImpossible: unknown;
+  /** What the file calls the parts, for messages. */
+  readonly keys: {
+    readonly question: string;
+    readonly context: string;
+    readonly answers: string;
+  };
+  /** The place of the question, or of one of its parts. */
+  readonly place: (...part: JsonPath) => string;
+}
+
+/** An answer as a file has it, unchecked. */
+export interface RawAnswer {
+  readonly text: unknown;
+  readonly start: unknown;
+  /** Where the question keeps a part of it. */
+  readonly part: (key: "text" | "answer_start") => JsonPath;
+}
+
+/**
+ * A question's answers in either layout: a list of { text, answer_start } (the official files), or one object with
+ * lists of both (the hub); a cell of CSV holds it as JSON. Throws E_FILE on anything else.
+ */
+export function rawAnswers(raw: RawQuestion, owner: string): readonly RawAnswer[] {
+  const { keys, place } = raw;
+  const fault = (rule: string) =>
+    errors.file(
+      place("answers"),
+      `${owner}: "${keys.answers}" ${rule}`,
+      '"answers" is [{"text": "…", "answer_start": 0}] or {"text": ["…"], "answer_start": [0]}',
+    );
+  const value = typeof raw.answers === "string" ? parsed(raw.answers) : raw.answers;
+  if (Array.isArray(value))
+    return value.map((answer: unknown, i) => answerObject(answer, i, fault));
+  if (!isJsonObject(value)) throw fault(`is ${typeOf(value)}, not a list of answers`);
+  const texts = listOf(value["text"]);
+  const starts = listOf(value["answer_start"]);
+  if (texts === undefined || starts === undefined) {
+    throw fault('must hold the lists "text" and "answer_start"');
+  }
+  if (texts.length !== starts.length) {
+    throw fault(`has ${texts.length} "text" and ${starts.length} "answer_start"`);
+  }
+  return texts.map((text, i) => ({
+    text,
+    start: starts[i],
+    part: (key) => ["answers", key, i],
+  }));
+}
+
+function answerObject(answer: unknown, i: number, fault: (rule: string) => Error): RawAnswer {
+  if (!isJsonObject(answer)) throw fault(`holds ${typeOf(answer)}, not an object`);
+  return {
+    text: answer["text"],
+    start: answer["answer_start"],
+    part: (key) => ["answers", i, key],
+  };
+}
+
+/** Parquet gives lists of numbers as typed arrays. */
+function listOf(value: unknown): readonly unknown[] | undefined {
+  if (Array.isArray(value)) return value;
+  if (value instanceof Int32Array || value instanceof BigInt64Array) return [...value];
+  return undefined;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // no list then, which is what the caller reports
+  }
+}

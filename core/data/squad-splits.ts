@@ -1,0 +1,25 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { DataSplit } from "./examples.ts";
+import { locateSplits, namedSplits, type SplitWishes } from "./splits.ts";
+
+/** The name of each split, and of its file in the official release. */
+const officialFiles = { train: "train", validation: "dev" } as const;
+
+/**
+ * Finds the splits of SQuAD: a folder with the official files (train-v2.0.json, dev-v2.0.json; v1.1 where every
+ * question has an answer), else as `locateSplits` does. Throws E_FILE when nothing is found.
+ */
+export function locateSquadSplits(
+  data: string,
+  unanswerable: boolean,
+  wishes: Pick<SplitWishes, "validation" | "test"> = {},
+): DataSplit[] {
+  const version = unanswerable ? "v2.0" : "v1.1";
+  const official = new Map<string, readonly string[]>();
+  for (const [name, stem] of Object.entries(officialFiles)) {
+    const file = join(data, `${stem}-${version}.json`);
+    if (existsSync(file)) official.set(name, [file]);
+  }
+  return official.size === 0 ? locateSplits(data, wishes) : namedSplits(official, wishes);
+}

@@ -1,0 +1,157 @@
+import { errors } from "../errors.ts";
+import { isJsonObject, type JsonObject } from "../io/json-file.ts";
+import type { ColumnWishes } from "./columns.ts";
+import type { DataSplit } from "./examples.ts";
+import { jsonFault } from "./json-fault.ts";
+import { type DataSource, formatOf, openTable } from "./open-table.ts";
+import { documentQuestions } from "./squad-document.ts";
+import { questionChecker, type SquadExample } from "./squad-question.ts";
+import type { RawQuestion } from "./squad-raw.ts";
+import { quoted, type Table } from "./table.ts";
+import { decodeUtf8, readBytes } from "./text-file.ts";
+import { createWarnings, type Warnings } from "./warnings.ts";
+
+export interface SquadSet {
+  readonly examples: readonly SquadExample[];
+  /** Whether the answers of all of them are known. */
+  readonly isLabelled: boolean;
+  /** One line a kind of thing that is suspicious but usable. */
+  readonly warnings: readonly string[];
+}
+
+/** The columns are those of a table: text is the question, pair the context, label the answers. */
+export interface SquadSpec extends Omit<ColumnWishes, "task"> {
+  /** Whether a context may lack the answer: SQuAD 2.0. */
+  readonly unanswerable: boolean;
+  /** At most this many examples, the first ones. */
+  readonly limit?: number | undefined;
+}
+
+/**
+ * Reads and checks every question of a split: SQuAD's nested JSON, or a table in any format (JSON lines, parquet, …)
+ * with the columns "question", "context", "answers" and, where it has one, "id". Throws E_FILE naming file and line (or
+ * row) on an answer that is not where it says, an id that occurs twice, and whatever else a run could fail on later.
+ */
+export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<SquadSet> {
+  const warnings = createWarnings();
+  const { labels, unanswerable } = spec;
+  const check = questionChecker({ labels, unanswerable, warn: lazily(warnings) });
+  const examples: SquadExample[] = [];
+  for (const source of split.files) {
+    for await (const raw of questionsIn(source, split, spec, warnings)) {
+      examples.push(check(raw, examples.length));
+    }
+  }
+  const [first] = split.files;
+  if (examples.length === 0) throw errors.file(nameOf(first ?? "data"), "no questions");
+  const chosen = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
+  const isLabelled = chosen.every(({ answers }) => answers !== undefined);
+  return { examples: chosen, isLabelled, warnings: warnings.lines() };
+}
+
+/** A place costs a walk through the file, and only the first of a kind is told. */
+function lazily(warnings: Warnings) {
+  const told = new Set<string>();
+  return (kind: string, place: () => string, what: string) => {
+    warnings.add(kind, told.has(kind) ? "" : place(), what);
+    told.add(kind);
+  };
+}
+
+function questionsIn(
+  source: DataSource,
+  split: DataSplit,
+  spec: SquadSpec,
+  warnings: Warnings,
+): Iterable<RawQuestion> | AsyncIterable<RawQuestion> {
+  const name = nameOf(source);
+  const bytes = jsonBytes(source);
+  if (bytes !== undefined) {
+    const text = decodeUtf8(bytes, name);
+    const root = documentIn(text, name, spec);
+    if (root !== undefined) return documentQuestions(root, text, name);
+  }
+  const opened = bytes === undefined ? source : { name, bytes };
+  const table = openTable(opened, { role: split.role, hasHeader: true, warnings });
+  return tableQuestions(table, spec);
+}
+
+/** The bytes of a file that may be one JSON document; undefined for other formats. */
+function jsonBytes(source: DataSource): Uint8Array<ArrayBuffer> | undefined {
+  if (typeof source !== "string") return source.bytes[0] === 0x7b ? source.bytes : undefined;
+  return formatOf(source) === "json" ? readBytes(source) : undefined;
+}
+
+/** The object that the whole text is; undefined where it is a list, or a table's rows as JSON lines. */
+function documentIn(text: string, name: string, spec: SquadSpec): JsonObject | undefined {
+  if (!text.trimStart().startsWith("{")) return undefined;
+  try {
+    const root: unknown = JSON.parse(text);
+    const isRow = isJsonObject(root) && Object.hasOwn(root, columnNames(spec).question);
+    return isJsonObject(root) && !isRow ? root : undefined;
+  } catch (cause) {
+    if (isJson(text.trimStart().split("\n", 1)[0] ?? "")) return undefined;
+    throw notJson(text, name, cause);
+  }
+}
+
+function notJson(text: string, name: string, cause: unknown) {
+  const { line, isCutShort } = jsonFault(text) ?? {};
+  const place = line === undefined ? name : `${name}:${line}`;
+  if (isCutShort === true) {
+    const hint = "fetch it again: its size should equal the original's";
+    return errors.file(place, "the file ends in the middle of the JSON", hint, cause);
+  }
+  const detail = cause instanceof Error ? cause.message.replace(/^JSON Parse error: /, "") : "";
+  return errors.file(place, `the file is not valid JSON (${detail})`, undefined, cause);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const columnNames = ({ textColumn, pairColumn, labelColumn }: SquadSpec) => ({
+  question: textColumn ?? "question",
+  context: pairColumn ?? "context",
+  answers: labelColumn ?? "answers",
+});
+
+async function* tableQuestions(table: Table, spec: SquadSpec): AsyncGenerator<RawQuestion> {
+  const keys = columnNames(spec);
+  const needed = [
+    keys.question,
+    keys.context,
+    ...(spec.labels === "required" ? [keys.answers] : []),
+  ];
+  const missing = needed.filter((column) => !table.columns.includes(column));
+  if (missing.length > 0) throw lacks(table, missing);
+  const wanted = ["id", keys.question, keys.context, keys.answers, "is_impossible"];
+  const present = wanted.filter((column) => table.columns.includes(column));
+  const places = wanted.map((column) => present.indexOf(column));
+  const hasId = present.includes("id");
+  for (const { at, cells } of await table.read(present)) {
+    const [id, question, context, answers, isImpossible] = places.map((place) => cells[place]);
+    // an id that is null in a file with ids is missing; null to the checker means a file without
+    const known = hasId ? (id ?? undefined) : null;
+    const place = () => table.place(at);
+    yield { id: known, question, context, answers, isImpossible, keys, place };
+  }
+}
+
+function lacks(table: Table, missing: readonly string[]) {
+  const noun = table.header?.noun ?? "layout";
+  return errors.file(
+    table.header?.place ?? table.name,
+    `the ${noun} lacks the ${missing.length === 1 ? "column" : "columns"} ${quoted(missing)}: got ${quoted(table.columns)}`,
+    "columns of other names are given by --text-column (question), --pair-column (context) and --label-column (answers)",
+  );
+}
+
+function nameOf(source: DataSource): string {
+  return typeof source === "string" ? source : source.name;
+}

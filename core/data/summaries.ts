@@ -1,0 +1,118 @@
+import { errors } from "../errors.ts";
+import type { ColumnWishes } from "./columns.ts";
+import type { DataSplit } from "./examples.ts";
+import { type DataSource, openTable } from "./open-table.ts";
+import { quoted, type Row, type Table } from "./table.ts";
+import { textOf } from "./text-field.ts";
+import { createWarnings, type Warnings } from "./warnings.ts";
+
+/** A text and its summary, as the file has them: nothing is trimmed. */
+export interface SummaryExample {
+  /** The place among the split's examples, from 0; equal to its place in the list. */
+  readonly index: number;
+  readonly text: string;
+  /** Absent on a text that is to be summarized. */
+  readonly summary?: string;
+}
+
+export interface SummarySet {
+  readonly examples: readonly SummaryExample[];
+  /** Whether all of them have a summary. */
+  readonly isLabelled: boolean;
+  /** One line a kind of thing that is suspicious but usable. */
+  readonly warnings: readonly string[];
+}
+
+/** The label is the summary. */
+export interface SummarySpec extends Pick<ColumnWishes, "textColumn" | "labelColumn" | "labels"> {
+  /** At most this many examples, the first ones. */
+  readonly limit?: number | undefined;
+}
+
+/** What data sets call the two columns, the usual name first: XSum, CNN/DailyMail, SAMSum, data of one's own. */
+const textColumns = ["document", "article", "dialogue", "text", "source"];
+const summaryColumns = ["summary", "highlights", "target"];
+
+/**
+ * Reads and checks every example of a split, in any table format (CSV with quoted cells of many lines, JSON lines,
+ * parquet, …). Throws E_FILE naming file and line (or row) on a missing column, a cell that is no text, a quote that is
+ * never closed, bytes that are not UTF-8, no rows.
+ */
+export async function readSummaries(split: DataSplit, spec: SummarySpec): Promise<SummarySet> {
+  const warnings = createWarnings();
+  const examples: SummaryExample[] = [];
+  for (const source of split.files) {
+    const table = openTable(source, { role: split.role, hasHeader: true, warnings });
+    const columns = chooseColumns(table, spec);
+    const wanted = [columns.text, columns.summary].filter((name) => name !== undefined);
+    for (const row of await table.read(wanted)) {
+      examples.push(exampleOf(row, examples.length, table, columns, spec, warnings));
+    }
+  }
+  if (examples.length === 0) throw errors.file(nameOf(split.files[0] ?? "data"), "no rows of data");
+  const chosen = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
+  const isLabelled = chosen.every(({ summary }) => summary !== undefined);
+  return { examples: chosen, isLabelled, warnings: warnings.lines() };
+}
+
+interface SummaryColumns {
+  readonly text: string;
+  readonly summary: string | undefined;
+}
+
+/** The user's names, else the first known ones that the table has. */
+function chooseColumns(table: Table, spec: SummarySpec): SummaryColumns {
+  const find = (given: string | undefined, known: readonly string[]) =>
+    (given === undefined ? known : [given]).find((name) => table.columns.includes(name));
+  const { labels, textColumn, labelColumn } = spec;
+  const text = find(textColumn, textColumns);
+  const summary = labels === "ignored" ? undefined : find(labelColumn, summaryColumns);
+  const needsSummary = labels === "required" || labelColumn !== undefined;
+  if (text === undefined) throw lacks(table, "text", textColumn, textColumns);
+  if (summary === undefined && needsSummary && labels !== "ignored") {
+    throw lacks(table, "summary", labelColumn, summaryColumns);
+  }
+  return { text, summary };
+}
+
+function lacks(
+  { columns, header, name }: Table,
+  what: "text" | "summary",
+  given: string | undefined,
+  known: readonly string[],
+) {
+  const due = given === undefined ? `for the ${what} (one of ${quoted(known)})` : quoted([given]);
+  const flag = what === "text" ? "--text-column" : "--label-column";
+  return errors.file(
+    header?.place ?? name,
+    `the ${header?.noun ?? "layout"} lacks a column ${due}: got ${quoted(columns)}`,
+    columns.length === 1 ? "CSV is separated by commas, TSV by TABs" : `${flag} names it`,
+  );
+}
+
+function exampleOf(
+  { at, cells: [text, summary] }: Row,
+  index: number,
+  table: Table,
+  columns: SummaryColumns,
+  { labels }: SummarySpec,
+  warnings: Warnings,
+): SummaryExample {
+  const cellText = (value: unknown, key: string) => {
+    const content = textOf({ value, key, place: () => table.place(at) });
+    if (content.trim() === "") warnings.add(`empty ${key}`, table.place(at), `"${key}" is empty`);
+    return content;
+  };
+  const isMissing = summary === undefined || summary === null;
+  const key = columns.summary;
+  const known = key === undefined || (isMissing && labels === "optional") ? undefined : key;
+  return {
+    index,
+    text: cellText(text, columns.text),
+    ...(known === undefined ? {} : { summary: cellText(summary, known) }),
+  };
+}
+
+function nameOf(source: DataSource): string {
+  return typeof source === "string" ? source : source.name;
+}
