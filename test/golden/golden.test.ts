@@ -21,7 +21,8 @@ function dueOf(name: string): readonly string[] {
   if (name === "05-masking-table")
     return ["exp_avg_ipt", "exp_avg_unc", "kept", "scores", "threshold", "unpruned"];
   if (name === "05-schedule-table") return ["budget", "mask", "raises"];
-  const training = ["budget", "final", "grad_norm", "lr", "orth_loss", "task_loss", "threshold"];
+  const scalars = ["grad_norm", "lr", "orth_loss", "task_loss", "threshold"];
+  const training = ["budget", "final", "gradients", ...scalars];
   if (name.startsWith("05-lora")) return training;
   return [...training, "E_trajectory", "exp_avg_ipt", "exp_avg_unc", "kept"];
 }
