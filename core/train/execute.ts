@@ -176,7 +176,7 @@ function openRunFiles(
           current().scalars.scalar(`Eval_${task}${suffix}/${name}`, step - 1, value);
         }
       }
-      if (isBest && step < run.schedule.steps) writeTrained(out, backend, run, trainer, "best");
+      if (isBest) writeTrained(out, backend, run, trainer, "best");
       watcher.onEvaluation(step, evaluations, isBest);
     },
     onCheckpoint: (step) => watcher.onCheckpoint(step),

@@ -1,0 +1,261 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { commandTest, predictionsIn } from "./command.ts";
+
+const { run, training, path, task } = commandTest();
+const out = path("run");
+const device = ["--device", "reference"];
+
+beforeAll(async () => {
+  expect((await run(training({ out }))).code).toBe(0);
+});
+
+const predict = (...args: string[]) => run(["predict", "--adapter", out, ...device, ...args]);
+const evaluate = (...args: string[]) => run(["eval", "--adapter", out, ...device, ...args]);
+
+/** The rows of dev.tsv, header left out. */
+const devRows = () =>
+  readFileSync(join(task.data, "dev.tsv"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split("\t"));
+
+function file(name: string, content: string | Uint8Array): string {
+  writeFileSync(path(name), content);
+  return path(name);
+}
+
+describe("predict", () => {
+  test("says the same of a file in every format, and of standard input", async () => {
+    const rows = devRows();
+    const columns = (place: number) => rows.map((row) => row[place] ?? "");
+    const csv = rows.map(([, a, b]) => `"${a}",${b}\n`).join("");
+    const jsonl = rows.map(([, a, b]) => JSON.stringify({ sentence2: b, sentence1: a })).join("\n");
+    const parquet = parquetWriteBuffer({
+      columnData: [
+        { name: "sentence1", data: columns(1), type: "STRING" },
+        { name: "sentence2", data: columns(2), type: "STRING" },
+      ],
+    });
+    const due = await predict("--input", join(task.data, "dev.tsv"));
+    expect([due.code, due.stderr, predictionsIn(due.stdout).length]).toEqual([0, "", 6]);
+    const csvText = `sentence1,sentence2\n${csv}`;
+    for (const input of [
+      file("x.csv", csvText),
+      file("x.jsonl", jsonl),
+      file("x.parquet", new Uint8Array(parquet)),
+    ]) {
+      expect((await predict("--input", input)).stdout).toBe(due.stdout);
+    }
+    const piped = await run(["predict", "--adapter", out, ...device, "--input", "-"], {}, csvText);
+    expect(piped.stdout).toBe(due.stdout);
+  });
+
+  test("writes the test set's predictions and GLUE's own file for them", async () => {
+    const to = path("submission");
+    const { code, stdout } = await predict("--data", task.data, "--out", to, "--json");
+    const files = ["predictions.jsonl", "RTE.tsv"].map((name) => join(to, name));
+    expect([code, JSON.parse(stdout)]).toEqual([0, { task: "rte", rows: 4, files }]);
+    const names = predictionsIn(readFileSync(join(to, "predictions.jsonl"), "utf8")).map(
+      ({ prediction }) => prediction,
+    );
+    expect(readFileSync(join(to, "RTE.tsv"), "utf8")).toBe(
+      `index\tprediction\n${names.map((name, i) => `${i}\t${name}\n`).join("")}`,
+    );
+  });
+
+  test("does not submit a part of a test set, nor read labels", async () => {
+    const to = path("part");
+    const input = file(
+      "test.tsv",
+      "index\tsentence1\tsentence2\tlabel\n0\tthe cat\ta\twhatever\n1\tthe\ta\t\n",
+    );
+    const { code, stderr } = await predict("--input", input, "--limit", "1", "--out", to);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(readdirSync(to)).toEqual(["predictions.jsonl"]);
+    expect(predictionsIn(readFileSync(join(to, "predictions.jsonl"), "utf8"))).toHaveLength(1);
+  });
+
+  test("with --json and no folder holds all predictions in its one object", async () => {
+    const { stdout } = await predict(
+      "--input",
+      join(task.data, "dev.tsv"),
+      "--limit",
+      "2",
+      "--json",
+    );
+    const { task: name, rows, predictions } = JSON.parse(stdout);
+    expect([name, rows]).toEqual(["rte", 2]);
+    expect(predictions.map(({ index }: { index: number }) => index)).toEqual([0, 1]);
+  });
+});
+
+describe("eval", () => {
+  test("of a file, of a split, and into a folder", async () => {
+    const dev = JSON.parse((await evaluate("--json")).stdout);
+    const ofFile = JSON.parse(
+      (await evaluate("--data", join(task.data, "dev.tsv"), "--json")).stdout,
+    );
+    expect(ofFile.metrics).toEqual(dev.metrics);
+    const train = JSON.parse((await evaluate("--split", "train", "--json")).stdout);
+    expect([train.rows, Object.keys(train.metrics)]).toEqual([20, ["train"]]);
+    const to = path("evaluated");
+    const { stdout } = await evaluate("--out", to);
+    expect(stdout).toContain(
+      `validation accuracy               ${dev.metrics.validation.accuracy.toFixed(4)}\n`,
+    );
+    const { files: _, ...saved } = dev;
+    expect(JSON.parse(readFileSync(join(to, "metrics.json"), "utf8"))).toEqual(saved);
+    expect(predictionsIn(readFileSync(join(to, "predictions.jsonl"), "utf8"))).toHaveLength(6);
+  });
+
+  test("of the adapter at its best step", async () => {
+    const { metrics } = JSON.parse(
+      (await run(["eval", "--adapter", join(out, "best_adapter"), ...device, "--json"])).stdout,
+    );
+    const best = readFileSync(join(out, "log.jsonl"), "utf8")
+      .split("\n")
+      .filter((line) => line.includes('"evaluation"'))
+      .map((line) => JSON.parse(line).evaluation.validation);
+    const top = Math.max(...best.map(({ accuracy }: { accuracy: number }) => accuracy));
+    expect(metrics.validation.accuracy).toBe(top);
+  });
+});
+
+describe("a whole model of others", () => {
+  /** A whole model for MNLI whose classes have another order than the task's. */
+  async function mnliModel(): Promise<string> {
+    const data = path("mnli");
+    mkdirSync(data);
+    const rows = ["entailment", "neutral", "contradiction", "neutral", "entailment", "neutral"]
+      .map(
+        (label, i) =>
+          `${["the cat", "a moon", "the moon"][i % 3]}\t${"a ".repeat(i + 1)}\t${label}`,
+      )
+      .join("\n");
+    for (const name of ["train", "dev_matched"])
+      writeFileSync(join(data, `${name}.tsv`), `sentence1\tsentence2\tgold_label\n${rows}\n`);
+    const flags = ["--task", "mnli", "--method", "full", "--model", task.model, "--data", data];
+    const to = path("mnli-run");
+    const words = ["--max-steps", "4", "--batch-size", "6", "--out", to, ...device];
+    const { init: _, ...ended } = {
+      init: 0,
+      ...(await run(["run", file("mnli.toml", ""), ...flags, ...words])),
+    };
+    expect(ended).toMatchObject({ code: 0 });
+    return join(to, "model");
+  }
+
+  test("has its classes put into the task's order, by their names", async () => {
+    const model = await mnliModel();
+    const args = ["eval", "--model", model, "--task", "mnli", "--data", path("mnli"), ...device];
+    const due = JSON.parse((await run([...args, "--out", path("due"), "--json"])).stdout);
+    const shuffled = path("shuffled");
+    cpSync(model, shuffled, { recursive: true });
+    const configPath = join(shuffled, "config.json");
+    const config = JSON.parse(readFileSync(configPath, "utf8"));
+    expect(config.id2label).toEqual({ "0": "entailment", "1": "neutral", "2": "contradiction" });
+    const rename = (names: readonly string[]) =>
+      writeFileSync(
+        configPath,
+        JSON.stringify({ ...config, id2label: Object.fromEntries(names.map((n, i) => [i, n])) }),
+      );
+    rename(["Contradiction", "Entailment", "Neutral"]);
+    args[2] = shuffled;
+    const told = await run([...args, "--out", path("told"), "--json"]);
+    const logits = (name: string) =>
+      predictionsIn(readFileSync(path(name, "predictions.jsonl"), "utf8")).map((p) => p.logits);
+    expect(logits("told")).toEqual(logits("due").map(([a = 0, b = 0, c = 0]) => [b, c, a]));
+    expect(told.stderr).toBe("");
+    rename(["yes", "maybe", "no"]);
+    const odd = await run([...args, "--json"]);
+    expect(JSON.parse(odd.stdout).metrics).toEqual(due.metrics);
+    expect(odd.stderr).toContain(
+      "the model's classes yes, maybe, no are taken for entailment, neutral,",
+    );
+    rename(["yes", "no"]);
+    expect((await run(args)).stderr).toContain("the model has 2 classes, the task 3");
+  });
+});
+
+describe("what can't be predicted with is refused before it is loaded", () => {
+  const input = ["--input", join(task.data, "dev.tsv"), ...device];
+  test.each([
+    [
+      "a base without heads",
+      ["predict", "--model", task.model, "--task", "rte", ...input],
+      "base: the model has no trained pooler.dense and classifier\n",
+    ],
+    ["no model at all", ["predict", "--task", "rte", ...input], "no model given\n"],
+    ["no task anywhere", ["predict", "--model", task.model, ...input], "no task given\n"],
+    [
+      "a folder without an adapter",
+      ["eval", "--adapter", task.data],
+      "data: holds no adapter_config.json\n",
+    ],
+    [
+      "a file that is not there",
+      ["predict", "--adapter", out, "--input", "none.tsv"],
+      "none.tsv: does not exist\n",
+    ],
+    [
+      "two inputs",
+      ["predict", "--adapter", out, ...input, "--data", "x"],
+      "--input and --data exclude each other",
+    ],
+    [
+      "a run's folder as --out",
+      ["predict", "--adapter", out, ...input, "--out", out],
+      "holds a run\n",
+    ],
+    [
+      "a test set without labels",
+      ["eval", "--adapter", out, "--split", "test"],
+      'the header lacks the column "label"',
+    ],
+    [
+      "a length below the special tokens",
+      ["eval", "--adapter", out, "--max-length", "3"],
+      "--max-length must be above 3, the special tokens around a pair of texts, got 3\n",
+    ],
+  ])("%s", async (_, args, message) => {
+    const { code, stdout, stderr } = await run(args);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain(message);
+  });
+
+  test("an adapter whose base has moved names both", async () => {
+    const moved = path("moved");
+    renameSync(task.model, moved);
+    const { stderr } = await predict("--input", join(task.data, "dev.tsv"));
+    expect(stderr).toStartWith(
+      `error  the base model of ${join(out, "adapter")} is not here: ${task.model}: there is no such folder\n`,
+    );
+    expect((await predict("--model", moved, "--input", join(task.data, "dev.tsv"))).code).toBe(0);
+    renameSync(moved, task.model);
+  });
+
+  test("a base of another width", async () => {
+    const other = path("other");
+    cpSync(task.model, other, { recursive: true });
+    const config = JSON.parse(readFileSync(join(other, "config.json"), "utf8"));
+    writeFileSync(join(other, "config.json"), JSON.stringify({ ...config, intermediate_size: 25 }));
+    const { code, stderr } = await predict("--model", other, "--input", join(task.data, "dev.tsv"));
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining("must be [25] for this config.json: got [24]"),
+    ]);
+    rmSync(other, { recursive: true });
+  });
+});
