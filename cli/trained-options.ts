@@ -1,4 +1,4 @@
-import { choice, integer, text } from "../core/train/setting.ts";
+import { choice, integer, list, text } from "../core/train/setting.ts";
 import { settings, tasks } from "../core/train/settings.ts";
 
 /** How every command that uses a trained model is told which, and where it runs. */
@@ -15,7 +15,7 @@ export const trainedOptions = {
     also: ["task-name"],
     hint: "NAME",
   }),
-  labels: settings.labels,
+  labels: list("the model's class names in the order of its numbers (default: as it says)"),
   maxLength: integer(null, "tokens of an example; longer ones are cut (default: as the run's)", {
     min: 2,
     also: ["max-seq-length"],

@@ -70,10 +70,11 @@ async function look(
   onProblem: OnProblem,
 ): Promise<PreparedRun | undefined> {
   const attempt = attempting(onProblem);
+  await attempt(() => checkLabels(config));
   const data = await readData(config, sources, attempt);
   const { glue, kind } = namedTask(config.task);
   const spec = taskSpec(glue, kind, data.labelNames);
-  await attempt(() => checkOptions(config, spec));
+  await attempt(() => checkMetric(config, spec));
   const files = await attempt(() => openModelFiles(config, sources));
   const declared = files && (await attempt(() => declareRunModel(files, spec, config)));
   if (files && declared) await attempt(() => checkWeights(files, declared));
@@ -159,15 +160,17 @@ async function findSplits(config: RunConfig, sources: Sources): Promise<readonly
   throw errors.file(place.path, "holds no training split", hint);
 }
 
-/** What a task has no use for, or no such thing as. */
-function checkOptions({ metric, labels, task }: RunConfig, spec: TaskSpec): void {
-  if (labels !== null && (spec.glue !== undefined || spec.kind === "regression")) {
-    throw errors.unusable("--labels", `task ${task}`, "it names the classes of your own data");
-  }
+/** Only data of one's own may name its classes. */
+function checkLabels({ labels, task }: RunConfig): void {
+  const { glue, kind } = namedTask(task);
+  if (labels === null || (glue === undefined && kind === "classification")) return;
+  throw errors.unusable("--labels", `task ${task}`, "it names the classes of your own data");
+}
+
+function checkMetric({ metric }: RunConfig, spec: TaskSpec): void {
   const known = metricNames(spec);
-  if (metric !== null && !known.includes(metric)) {
-    throw errors.flag("metric", `must be one of ${known.join(", ")}, got "${metric}"`);
-  }
+  if (metric === null || known.includes(metric)) return;
+  throw errors.flag("metric", `must be one of ${known.join(", ")}, got "${metric}"`);
 }
 
 /** The checkpoint's names and shapes against the declared model; no number is read. */
