@@ -1,0 +1,55 @@
+import type { AttentionShape } from "../backend.ts";
+import { errors } from "../errors.ts";
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+type Inputs = readonly [q: Tensor, k: Tensor, v: Tensor];
+
+/**
+ * out = dropout(softmax(q k^T / scale)) v within each sequence and head; the details are at `AttentionShape`. Queries and keys are
+ * packed apart, so that a decoder's rows attend to an encoder's. q, out: [N, H * D]; k, v: [M, H * D].
+ *
+ * Saves q, k, v, out and one number a row and head: backward computes the probabilities anew, which would be n * m a head.
+ */
+export const attention = defineOp({
+  name: "attention",
+
+  forward(run, [q, k, v]: Inputs, { shape }: { shape: AttentionShape }, recording) {
+    checkShapes([q, k, v], shape);
+    const { queries, keys, heads } = shape;
+    const out = run.allocate(q.buffer.length);
+    const logSumExp = recording ? run.allocateMaster(heads * queries.tokens) : undefined;
+    run.backend.attention(q.buffer, k.buffer, v.buffer, out, logSumExp, shape);
+    const inputs = { q: q.buffer, k: k.buffer, v: v.buffer, out };
+    const keep = logSumExp
+      ? [...Object.values(inputs), logSumExp, queries.offsets, keys.offsets]
+      : [];
+    return { shape: q.shape, out, saved: { inputs, logSumExp }, keep };
+  },
+
+  backward(run, dout, { inputs, logSumExp }, [dq, dk, dv], { shape }) {
+    if (!logSumExp) return;
+    const grads = {
+      dq: run.allocate(inputs.q.length),
+      dk: run.allocate(inputs.k.length),
+      dv: run.allocate(inputs.v.length),
+    };
+    run.backend.attentionBackward(dout, { ...inputs, logSumExp }, grads, shape);
+    if (dq.needed) dq.give(grads.dq);
+    if (dk.needed) dk.give(grads.dk);
+    if (dv.needed) dv.give(grads.dv);
+  },
+});
+
+function checkShapes([q, k, v]: Inputs, { queries, keys, heads, headDim }: AttentionShape): void {
+  const width = heads * headDim;
+  const fits = (x: Tensor, rows: number) => x.shape[0] === rows && x.shape[1] === width;
+  if (!fits(q, queries.tokens))
+    throw errors.shape("attention", `q must be [${queries.tokens}, ${width}]`, { q });
+  if (!fits(k, keys.tokens) || !fits(v, keys.tokens))
+    throw errors.shape("attention", `k and v must be [${keys.tokens}, ${width}]`, { k, v });
+  if (queries.sequences !== keys.sequences) {
+    const got = { queries: { shape: [queries.sequences] }, keys: { shape: [keys.sequences] } };
+    throw errors.shape("attention", "queries and keys must be of as many sequences", got);
+  }
+}

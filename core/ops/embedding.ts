@@ -1,0 +1,42 @@
+import { errors } from "../errors.ts";
+import { defineOp } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+
+interface Attrs {
+  /** [N] whole numbers below V. */
+  readonly ids: Int32Array;
+  /** Its lookups add nothing to its row's gradient, as torch's padding_idx. */
+  readonly paddingId: number;
+  readonly scale: number;
+}
+
+/**
+ * y[r] = scale * table[ids[r]]. table: [V, C], y: [N, C]. Saves nothing but ids.
+ * For tables whose padding row must stay as it is; `gatherRows` is the plain one.
+ */
+export const embedding = defineOp({
+  name: "embedding",
+
+  forward(run, [table]: readonly [Tensor], { ids, scale }: Attrs) {
+    const [rows, cols] = [ids.length, table.shape[1] ?? 0];
+    if (table.shape.length !== 2)
+      throw errors.shape("embedding", "table must be [V, C]", { table });
+    const out = run.allocate(rows * cols);
+    const shape = { rows, cols, add: false };
+    run.backend.gatherRows(table.buffer, run.integers(ids), out, shape);
+    if (scale !== 1) run.backend.scale(out, scale, out);
+    return { shape: [rows, cols], out, saved: { cols }, keep: [] };
+  },
+
+  backward(run, dy, { cols }, [dtable], { ids, paddingId, scale }) {
+    if (!dtable.needed) return;
+    const { backend } = run;
+    const counted = [...ids.keys()].filter((row) => ids[row] !== paddingId);
+    const rows = counted.length;
+    const gradient = run.allocate(rows * cols);
+    backend.gatherRows(dy, run.integers(counted), gradient, { rows, cols, add: false });
+    if (scale !== 1) backend.scale(gradient, scale, gradient);
+    const of = run.integers(counted.map((row) => ids[row] ?? paddingId));
+    backend.scatterAddRows(gradient, of, dtable.accumulateZeroed(), rows, cols);
+  },
+});

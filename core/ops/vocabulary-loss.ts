@@ -1,0 +1,122 @@
+import { type Buffer, ignoredLabel } from "../backend.ts";
+import { errors } from "../errors.ts";
+import { defineOp } from "../op.ts";
+import type { Run } from "../run.ts";
+import type { Tensor } from "../tensor.ts";
+
+type Inputs = readonly [hidden: Tensor, weight: Tensor];
+
+interface Attrs {
+  /** [V], never trained. */
+  readonly bias: Tensor;
+  /** [N] whole numbers below V; rows with `ignoredLabel` are left out, wherever they are. */
+  readonly labels: Int32Array;
+  /** Share of each target that is spread over the vocabulary. */
+  readonly smoothing: number;
+}
+
+/** Logits that are held at once: 64 MiB in f32. */
+const CHUNK_NUMBERS = 2 ** 24;
+
+/**
+ * Cross entropy of hidden W^T + bias over a vocabulary, the mean over the rows that count, as torch's cross_entropy with
+ * `label_smoothing` and `ignore_index` (NaN where no row counts). hidden: [N, C], W: [V, C], bias: [V], labels: [N]; loss: [1].
+ *
+ * [N, V] would be the largest tensor of a model by far, so logits are made, judged and dropped a few rows at a time, and the gradients
+ * are made with them. Saves these: [N, C], and [V, C] where W is trained; backward only scales them.
+ */
+export const vocabularyLoss = defineOp({
+  name: "vocabularyLoss",
+
+  forward(run, [hidden, weight]: Inputs, attrs: Attrs, recording) {
+    checkShapes([hidden, weight], attrs);
+    const [classes, width] = [weight.shape[0] ?? 0, weight.shape[1] ?? 0];
+    const { labels } = attrs;
+    const counted = labels.reduce((n, label) => n + (label === ignoredLabel ? 0 : 1), 0);
+    const out = run.allocateMaster(1);
+    run.backend.upload(out, [counted === 0 ? Number.NaN : 0]);
+    const gradients = {
+      hidden: recording && hidden.requiresGrad ? run.allocate(hidden.buffer.length) : undefined,
+      weight: recording && weight.requiresGrad ? run.allocateMaster(classes * width) : undefined,
+    };
+    const chunk = Math.max(1, Math.floor(CHUNK_NUMBERS / classes));
+    for (let first = 0; first < labels.length; first += chunk) {
+      const rows = Math.min(chunk, labels.length - first);
+      const share = { first, rows, weight: counted === 0 ? 0 : 1 / counted };
+      run.scope(() => judgeRows(run, [hidden, weight], attrs, share, { loss: out, ...gradients }));
+    }
+    if (gradients.weight && labels.length === 0) run.backend.zero(gradients.weight);
+    const keep = Object.values(gradients).filter((buffer) => buffer !== undefined);
+    return { shape: [1], out, saved: { gradients }, keep };
+  },
+
+  backward(run, dloss, { gradients }, [dhidden, dweight]) {
+    for (const [sink, gradient] of [
+      [dhidden, gradients.hidden],
+      [dweight, gradients.weight],
+    ] as const) {
+      if (!sink.needed || !gradient) continue;
+      run.backend.scaleBy(gradient, dloss, gradient);
+      sink.give(gradient);
+    }
+  },
+});
+
+interface Rows {
+  readonly first: number;
+  readonly rows: number;
+  /** Of each row that counts. */
+  readonly weight: number;
+}
+
+interface Targets {
+  readonly loss: Buffer;
+  readonly hidden: Buffer | undefined;
+  readonly weight: Buffer | undefined;
+}
+
+/** Some rows' logits: adds their loss, sets their part of d(hidden), and adds to d(weight), which the first rows set. */
+function judgeRows(
+  run: Run,
+  [hidden, weight]: Inputs,
+  { bias, labels, smoothing }: Attrs,
+  { first, rows, weight: share }: Rows,
+  to: Targets,
+): void {
+  const { backend } = run;
+  const [classes, width] = [weight.shape[0] ?? 0, weight.shape[1] ?? 0];
+  const rowsOf = (buffer: Buffer) => backend.view(buffer, first * width, rows * width);
+  const some = rowsOf(hidden.buffer);
+  const logits = run.allocateMaster(rows * classes);
+  const wanted = to.hidden !== undefined || to.weight !== undefined;
+  const inPlace = backend.activation === backend.master;
+  const dlogits = wanted ? (inPlace ? logits : run.allocate(rows * classes)) : undefined;
+  backend.gemm(some, weight.buffer, logits, { m: rows, n: classes, k: width, transB: true });
+  const due = run.integers(labels.subarray(first, first + rows));
+  const shape = { rows, classes, smoothing, weight: share };
+  backend.addVocabularyLoss(logits, bias.buffer, due, to.loss, dlogits, shape);
+  if (!dlogits) return;
+  if (to.hidden) {
+    const product = { m: rows, n: width, k: classes };
+    backend.gemm(dlogits, weight.buffer, rowsOf(to.hidden), product);
+  }
+  if (to.weight) {
+    const beta = first === 0 ? 0 : 1;
+    const product = { m: classes, n: width, k: rows, transA: true, beta } as const;
+    backend.gemm(dlogits, some, to.weight, product);
+  }
+}
+
+function checkShapes([hidden, weight]: Inputs, { bias, labels }: Attrs): void {
+  if (hidden.shape.length !== 2 || weight.shape.length !== 2 || hidden.shape[1] !== weight.shape[1])
+    throw errors.shape("vocabularyLoss", "hidden must be [N, C] for a weight of [V, C]", {
+      hidden,
+      weight,
+    });
+  if (bias.shape.length !== 1 || bias.shape[0] !== weight.shape[0])
+    throw errors.shape("vocabularyLoss", "bias must be [V]", { weight, bias });
+  if (labels.length !== hidden.shape[0]) {
+    const got = { hidden, labels: { shape: [labels.length] } };
+    throw errors.shape("vocabularyLoss", "one label is due for each row", got);
+  }
+}

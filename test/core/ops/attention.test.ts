@@ -1,0 +1,173 @@
+import { describe, expect, test } from "bun:test";
+import type { AttentionShape, Dropout, Sequences } from "../../../core/backend.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { attention } from "../../../core/ops/attention.ts";
+import { Run } from "../../../core/run.ts";
+import type { Tensor } from "../../../core/tensor.ts";
+import { gradcheck } from "../../helpers/gradcheck.ts";
+import { tensor } from "../../helpers/tensors.ts";
+import { wave } from "../../helpers/wave.ts";
+
+const [HEADS, DIM] = [2, 3];
+const WIDTH = HEADS * DIM;
+const mask: Dropout = { probability: 0.3, seed: [1, 2], step: 3, site: 4 };
+
+function sequences(run: Run, lengths: readonly number[]): Sequences {
+  const hostOffsets = new Int32Array(lengths.length + 1);
+  lengths.forEach((n, b) => (hostOffsets[b + 1] = hostOffsets[b]! + n));
+  return {
+    sequences: lengths.length,
+    tokens: hostOffsets[lengths.length]!,
+    offsets: run.integers(hostOffsets),
+    hostOffsets,
+  };
+}
+
+interface Lengths {
+  readonly queries: readonly number[];
+  readonly keys: readonly number[];
+}
+
+function shapeFor(run: Run, lengths: Lengths, more: Partial<AttentionShape> = {}): AttentionShape {
+  return {
+    queries: sequences(run, lengths.queries),
+    keys: sequences(run, lengths.keys),
+    heads: HEADS,
+    headDim: DIM,
+    scale: 1.7,
+    causal: false,
+    dropout: undefined,
+    ...more,
+  };
+}
+
+const rows = (lengths: readonly number[]) =>
+  [lengths.reduce((sum, n) => sum + n, 0), WIDTH] as const;
+
+const SELF: Lengths = { queries: [3, 1, 2], keys: [3, 1, 2] };
+const CROSS: Lengths = { queries: [2, 1, 3], keys: [1, 4, 2] };
+
+describe("attention: gradients equal central differences", () => {
+  const cases: readonly (readonly [note: string, Lengths, Partial<AttentionShape>])[] = [
+    ["self", SELF, {}],
+    ["self, causal", SELF, { causal: true }],
+    ["other keys than queries", CROSS, {}],
+    ["other keys than queries, causal", CROSS, { causal: true }],
+    ["a sequence without keys", { queries: [2, 2], keys: [0, 3] }, {}],
+  ];
+  for (const dropout of [undefined, mask])
+    for (const [note, lengths, more] of cases)
+      test(`${note}${dropout ? ", dropout on" : ""}`, () =>
+        gradcheck("attention", {
+          inputs: { q: rows(lengths.queries), k: rows(lengths.keys), v: rows(lengths.keys) },
+          build: (run, { q, k, v }) =>
+            attention(run, [q, k, v], { shape: shapeFor(run, lengths, { ...more, dropout }) }),
+        }));
+
+  test("one tensor as query, key and value", () =>
+    gradcheck("attention", {
+      inputs: { x: rows(SELF.queries) },
+      build: (run, { x }) => attention(run, [x, x, x], { shape: shapeFor(run, SELF) }),
+    }));
+});
+
+describe("attention: values", () => {
+  const backend = createReferenceBackend();
+  const numbersOf = (build: (run: Run) => Tensor): number[] => {
+    let out: number[] = [];
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      out = Array.from(backend.download(build(run).buffer));
+    });
+    return out;
+  };
+  const of = (...numbers: number[]) => tensor(backend, [numbers.length, 1], 0, numbers);
+  const one = { heads: 1, headDim: 1, scale: 2 };
+
+  test("by hand: two queries, two keys", () => {
+    const got = numbersOf((run) =>
+      attention(run, [of(1, 3), of(0.5, -1), of(10, 20)], {
+        shape: shapeFor(run, { queries: [2], keys: [2] }, one),
+      }),
+    );
+    const expected = (q: number) => {
+      const first = 1 / (1 + Math.exp((q * -1 - q * 0.5) / 2));
+      return 10 * first + 20 * (1 - first);
+    };
+    expect(got[0]).toBeCloseTo(expected(1), 12);
+    expect(got[1]).toBeCloseTo(expected(3), 12);
+  });
+
+  test("causal: a query sees nothing behind its own place, and the last sees all", () => {
+    const lengths = { queries: [4], keys: [4] };
+    const outputs = (v: Float64Array) =>
+      numbersOf((run) =>
+        attention(
+          run,
+          [
+            tensor(backend, [4, WIDTH], 0),
+            tensor(backend, [4, WIDTH], 1),
+            tensor(backend, [4, WIDTH], 0, v),
+          ],
+          { shape: shapeFor(run, lengths, { causal: true }) },
+        ),
+      );
+    const v = wave(4 * WIDTH, 2);
+    const before = outputs(v);
+    expect(before.slice(0, WIDTH)).toEqual(Array.from(v.subarray(0, WIDTH)));
+    const after = outputs(v.map((x, i) => (i >= 2 * WIDTH ? x + 1 : x)));
+    const changed = before.map((x, i) => x !== after[i]);
+    expect(changed.indexOf(true)).toBe(2 * WIDTH);
+    expect(changed.slice(2 * WIDTH)).not.toContain(false);
+  });
+
+  test("causal: the last queries alone, with all keys, are the last rows of the whole", () => {
+    const [q, k, v] = [0, 1, 2].map((phase) => wave(5 * WIDTH, phase));
+    const attend = (from: number) =>
+      numbersOf((run) =>
+        attention(
+          run,
+          [
+            tensor(backend, [5 - from, WIDTH], 0, q?.subarray(from * WIDTH)),
+            tensor(backend, [5, WIDTH], 0, k),
+            tensor(backend, [5, WIDTH], 0, v),
+          ],
+          { shape: shapeFor(run, { queries: [5 - from], keys: [5] }, { causal: true }) },
+        ),
+      );
+    expect(attend(3)).toEqual(attend(0).slice(3 * WIDTH));
+  });
+
+  test("a query without keys gets zeros", () => {
+    const got = numbersOf((run) =>
+      attention(run, [of(1, 2, 3), of(5), of(7)], {
+        shape: shapeFor(run, { queries: [2, 1], keys: [0, 1] }, one),
+      }),
+    );
+    expect(got).toEqual([0, 0, 7]);
+  });
+});
+
+describe("attention: shapes that do not fit are named", () => {
+  const backend = createReferenceBackend();
+  const refused = (lengths: Lengths, k: readonly number[]) => () => {
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const q = tensor(backend, [6, WIDTH], 0);
+      const key = tensor(backend, k, 0);
+      attention(run, [q, key, key], { shape: shapeFor(run, lengths) });
+    });
+  };
+  test("q against its packing", () =>
+    expect(refused({ queries: [3], keys: [3] }, [3, WIDTH])).toThrow(
+      "[attention] q must be [3, 6]: got q [6, 6]",
+    ));
+  test("k against its packing", () =>
+    expect(refused(SELF, [5, WIDTH])).toThrow(
+      "[attention] k and v must be [6, 6]: got k [5, 6], v [5, 6]",
+    ));
+  test("sequences of queries against those of keys", () =>
+    expect(refused({ queries: [6], keys: [3, 3] }, [6, WIDTH])).toThrow(
+      "[attention] queries and keys must be of as many sequences: got queries [1], keys [2]",
+    ));
+});

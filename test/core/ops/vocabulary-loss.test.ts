@@ -1,0 +1,153 @@
+import { describe, expect, test } from "bun:test";
+import { type Backend, ignoredLabel } from "../../../core/backend.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { vocabularyLoss } from "../../../core/ops/vocabulary-loss.ts";
+import { Run } from "../../../core/run.ts";
+import { Parameter, type Tensor } from "../../../core/tensor.ts";
+import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
+import { available } from "../../helpers/available.ts";
+import { gradcheck } from "../../helpers/gradcheck.ts";
+import { tensor } from "../../helpers/tensors.ts";
+import { masters } from "../../helpers/upload.ts";
+import { wave } from "../../helpers/wave.ts";
+
+const IGNORED = ignoredLabel;
+const reference = createReferenceBackend();
+
+function biasOf(run: Run, classes: number): Tensor {
+  const buffer = run.allocateMaster(classes);
+  run.backend.upload(buffer, wave(classes, 5));
+  return { shape: [classes], buffer, requiresGrad: false };
+}
+
+function valueOf(
+  hidden: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  labels: number[],
+  smoothing: number,
+) {
+  let value = Number.NaN;
+  const run = new Run(reference, { training: false });
+  run.scope(() => {
+    const attrs = { bias, labels: Int32Array.from(labels), smoothing };
+    const loss = vocabularyLoss(run, [hidden, weight], attrs);
+    value = reference.download(loss.buffer)[0] ?? Number.NaN;
+  });
+  return value;
+}
+
+describe("vocabularyLoss", () => {
+  for (const smoothing of [0, 0.1])
+    test(`gradients equal central differences, a label left out in the middle, smoothing ${smoothing}`, () =>
+      gradcheck("vocabularyLoss", {
+        inputs: { hidden: [4, 3], weight: [5, 3] },
+        build: (run, { hidden, weight }) =>
+          vocabularyLoss(run, [hidden, weight], {
+            bias: biasOf(run, 5),
+            labels: Int32Array.of(2, IGNORED, 0, 4),
+            smoothing,
+          }),
+      }));
+
+  test("a value by hand, and what smoothing makes of it", () => {
+    const hidden = tensor(reference, [3, 1], 0, [1, 50, 0]);
+    const weight = tensor(reference, [2, 1], 0, [0, 1]);
+    const bias = tensor(reference, [2], 0, [0, Math.log(3) - 1]); // logits 0, log 3; then 0, log 3 - 1
+    const nll = (logit: number, label: number) => Math.log(1 + Math.exp(logit)) - label * logit;
+    const [a, b] = [Math.log(3), Math.log(3) - 1];
+    const plain = (nll(a, 1) + nll(b, 0)) / 2;
+    expect(valueOf(hidden, weight, bias, [1, IGNORED, 0], 0)).toBeCloseTo(plain, 14);
+    const even = (nll(a, 0) + nll(a, 1) + nll(b, 0) + nll(b, 1)) / 4;
+    expect(valueOf(hidden, weight, bias, [1, IGNORED, 0], 0.2)).toBeCloseTo(
+      0.8 * plain + 0.2 * even,
+      14,
+    );
+  });
+
+  test("of no row that counts is NaN, as torch has it", () => {
+    const [hidden, weight] = [tensor(reference, [2, 1], 0), tensor(reference, [3, 1], 1)];
+    const bias = tensor(reference, [3], 2);
+    expect(valueOf(hidden, weight, bias, [IGNORED, IGNORED], 0)).toBeNaN();
+  });
+
+  const refused = (bias: readonly number[], labels: number[]) => () =>
+    valueOf(
+      tensor(reference, [2, 3], 0),
+      tensor(reference, [4, 3], 1),
+      tensor(reference, bias, 2),
+      labels,
+      0,
+    );
+
+  test("shapes that do not fit are named", () => {
+    expect(refused([3], [0, 1])).toThrow(
+      "[vocabularyLoss] bias must be [V]: got weight [4, 3], bias [3]",
+    );
+    expect(refused([4], [0])).toThrow(
+      "[vocabularyLoss] one label is due for each row: got hidden [2, 3], labels [1]",
+    );
+  });
+});
+
+const cpu = await available(() => createCpuBackend({ threads: 2 }));
+
+describe.skipIf(!cpu.backend)("vocabularyLoss of a whole vocabulary (cpu)", () => {
+  const [ROWS, WIDTH, CLASSES] = [700, 8, 50_265];
+
+  /** Loss and gradients of some rows. */
+  function judge(backend: Backend, from: number, to: number) {
+    const parameter = (name: string, shape: readonly number[], numbers: Float64Array) => {
+      const made = new Parameter(name, shape);
+      made.buffer = masters(backend, numbers);
+      made.grad = masters(backend, new Float64Array(numbers.length));
+      made.requiresGrad = true;
+      return made;
+    };
+    const part = (row: number) => row * WIDTH;
+    const hidden = parameter(
+      "hidden",
+      [to - from, WIDTH],
+      wave(part(ROWS), 1).slice(part(from), part(to)),
+    );
+    const weight = parameter("weight", [CLASSES, WIDTH], wave(part(CLASSES), 2));
+    const labels = Int32Array.from({ length: ROWS }, (_, r) =>
+      r % 7 === 3 ? IGNORED : (r * 71) % CLASSES,
+    ).slice(from, to);
+    let [loss, peak] = [Number.NaN, 0];
+    const live = backend.memory().live;
+    const run = new Run(backend, { training: true });
+    run.scope(() => {
+      const bias = {
+        shape: [CLASSES],
+        buffer: masters(backend, wave(CLASSES, 3)),
+        requiresGrad: false,
+      };
+      const out = vocabularyLoss(run, [hidden, weight], { bias, labels, smoothing: 0.1 });
+      loss = backend.download(out.buffer)[0] ?? Number.NaN;
+      run.tape.backward(out, 1);
+      peak = backend.memory().peak - live;
+    });
+    const gradient = ({ grad }: Parameter) => (grad ? backend.download(grad) : []);
+    const counted = labels.filter((label) => label !== IGNORED).length;
+    return { loss, counted, hidden: gradient(hidden), weight: gradient(weight), peak };
+  }
+
+  test("rows that are judged in chunks are judged as rows of one chunk, in little memory", () => {
+    const { backend } = cpu;
+    if (!backend) return;
+    const whole = judge(backend, 0, ROWS); // 333 + 333 + 34 rows
+    const parts = [0, 1, 2, 3].map((i) => judge(backend, i * 175, (i + 1) * 175));
+    const share = ({ counted }: { counted: number }) => counted / whole.counted;
+    const mean = parts.reduce((sum, part) => sum + part.loss * share(part), 0);
+    expect(whole.loss).toBeCloseTo(mean, 5);
+    const hidden = parts.flatMap((part) => Array.from(part.hidden, (x) => x * share(part)));
+    hidden.forEach((x, i) => expect(Math.abs(x - (whole.hidden[i] ?? NaN))).toBeLessThan(1e-8));
+    const worst = Array.from(whole.weight).reduce((error, x, i) => {
+      const due = parts.reduce((sum, part) => sum + (part.weight[i] ?? NaN) * share(part), 0);
+      return Math.max(error, Math.abs(x - due));
+    }, 0);
+    expect(worst).toBeLessThan(1e-8);
+    expect(whole.peak).toBeLessThan(0.65 * ROWS * CLASSES * 4); // all logits at once are 140 MB
+  });
+});
