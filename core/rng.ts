@@ -3,32 +3,38 @@
  * Counter-based, so that a number depends on where it is used alone: the same on every backend and in recomputation.
  */
 export function philox(
-  counter: readonly [number, number, number, number],
-  key: readonly [number, number],
+  [c0, c1, c2, c3]: readonly [number, number, number, number],
+  [k0, k1]: readonly [number, number],
 ): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
+  const words = new Uint32Array([c0, c1, c2, c3]);
+  encrypt(words, k0, k1);
+  return [words[0]!, words[1]!, words[2]!, words[3]!];
+}
+
+/** Turns a counter into its words, in place: nothing is allocated, as a model's start takes millions of them. */
+function encrypt(words: Uint32Array, key0: number, key1: number): void {
+  let [k0, k1] = [key0, key1];
   for (let round = 0; round < 10; round++) {
-    const [hi0, lo0] = multiply(0xd2511f53, c0);
-    const [hi1, lo1] = multiply(0xcd9e8d57, c2);
-    [c0, c1, c2, c3] = [(hi1 ^ c1 ^ k0) >>> 0, lo1, (hi0 ^ c3 ^ k1) >>> 0, lo0];
+    const c0 = words[0]!;
+    const c2 = words[2]!;
+    words[0] = highProduct(0xcd9e8d57, c2) ^ words[1]! ^ k0;
+    words[2] = highProduct(0xd2511f53, c0) ^ words[3]! ^ k1;
+    words[1] = Math.imul(0xcd9e8d57, c2);
+    words[3] = Math.imul(0xd2511f53, c0);
     k0 = (k0 + 0x9e3779b9) >>> 0;
     k1 = (k1 + 0xbb67ae85) >>> 0;
   }
-  return [c0, c1, c2, c3];
 }
 
-/** The 64-bit product of two 32-bit words as [high, low]. */
-function multiply(a: number, b: number): [number, number] {
+/** The upper 32 bits of the product of two 32-bit words. */
+function highProduct(a: number, b: number): number {
   const al = a & 0xffff;
   const ah = a >>> 16;
   const bl = b & 0xffff;
   const bh = b >>> 16;
-  const low = al * bl;
-  const mid = ah * bl + (low >>> 16);
+  const mid = ah * bl + ((al * bl) >>> 16);
   const mid2 = al * bh + (mid & 0xffff);
-  const high = ah * bh + Math.floor(mid / 0x10000) + Math.floor(mid2 / 0x10000);
-  return [high >>> 0, (((mid2 & 0xffff) << 16) | (low & 0xffff)) >>> 0];
+  return ah * bh + Math.floor(mid / 0x10000) + Math.floor(mid2 / 0x10000);
 }
 
 /** A 64-bit key from a seed; seeds are whole numbers below 2^53. */
@@ -39,9 +45,11 @@ export function seedKey(seed: number): [low: number, high: number] {
 /** n draws of N(0, std), a function of (seed, stream, index) alone; Box-Muller on 32-bit uniforms. */
 export function normals(n: number, std: number, seed: number, stream: number): Float32Array {
   const out = new Float32Array(n);
-  const key = seedKey(seed);
+  const words = new Uint32Array(4);
+  const [low, high] = seedKey(seed);
   for (let i = 0; i < n; i += 4) {
-    const words = philox([i / 4, 0, stream, 0x6e6f726d], key); // "norm": apart from dropout's counters
+    setCounter(words, i / 4, stream, 0x6e6f726d); // "norm": apart from dropout's counters
+    encrypt(words, low, high);
     for (let pair = 0; pair < 2; pair++) {
       const radius = Math.sqrt(-2 * Math.log((words[2 * pair]! + 1) / 2 ** 32)) * std;
       const angle = (2 * Math.PI * words[2 * pair + 1]!) / 2 ** 32;
@@ -55,10 +63,19 @@ export function normals(n: number, std: number, seed: number, stream: number): F
 /** n draws of U(-bound, bound), likewise. */
 export function uniforms(n: number, bound: number, seed: number, stream: number): Float32Array {
   const out = new Float32Array(n);
-  const key = seedKey(seed);
+  const words = new Uint32Array(4);
+  const [low, high] = seedKey(seed);
   for (let i = 0; i < n; i += 4) {
-    const words = philox([i / 4, 0, stream, 0x756e6966], key);
+    setCounter(words, i / 4, stream, 0x756e6966);
+    encrypt(words, low, high);
     for (let w = 0; w < 4 && i + w < n; w++) out[i + w] = ((words[w]! + 0.5) / 2 ** 31 - 1) * bound;
   }
   return out;
+}
+
+function setCounter(words: Uint32Array, index: number, stream: number, use: number): void {
+  words[0] = index;
+  words[1] = 0;
+  words[2] = stream;
+  words[3] = use;
 }
