@@ -15,11 +15,11 @@ export function availableMemory(read: (path: string) => string | undefined = rea
 
 /** A warning where a run may need more memory than there is. */
 export function memoryWarning(
-  { weights, training }: Pick<RunNeeds, "weights" | "training">,
+  { memory }: Pick<RunNeeds, "memory">,
   available = availableMemory(),
 ): string | undefined {
-  if (weights + training <= available) return undefined;
-  const [need, have] = [byteSize(weights + training), byteSize(available)];
+  if (memory <= available) return undefined;
+  const [need, have] = [byteSize(memory), byteSize(available)];
   return `the run may need ${need} of memory, and ${have} are free: a smaller --batch-size needs less`;
 }
 

@@ -138,12 +138,12 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
 }
 
 function needsRows({ needs, config }: Plan): string[][] {
-  const { weights, training, checkpoint, disk } = needs;
-  const batch = config.device === "reference" ? " in f64" : "";
+  const { weights, training, memory, checkpoint, disk } = needs;
+  const exact = config.device === "reference" ? " in f64" : "";
   return [
     [
       "memory",
-      `up to ${byteSize(weights + training)}${batch}: ${byteSize(weights)} of weights, ${byteSize(training)} to train`,
+      `up to ${byteSize(memory)}: ${byteSize(weights)} of weights, ${byteSize(training)} to train${exact}`,
     ],
     ["disk", `up to ${byteSize(disk)}, ${byteSize(checkpoint)} a checkpoint`],
   ];

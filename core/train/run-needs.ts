@@ -15,6 +15,8 @@ export interface RunNeeds {
   readonly weights: number;
   /** Memory of what is trained and of the largest batch: the most that is allocated at once. */
   readonly training: number;
+  /** Both, and what comes on top: the pool's size classes waste up to an eighth, and the program and its data need room too. */
+  readonly memory: number;
   /** One checkpoint on the disk. */
   readonly checkpoint: number;
   /** All that the run may have on the disk at once. */
@@ -41,18 +43,36 @@ export function runNeeds(run: PreparedRun): RunNeeds {
   const checkpoint = state * master;
   const all = [...adapted.tree.parameters.values()];
   const frozen = all.filter(({ requiresGrad }) => !requiresGrad);
+  const weights = frozen.reduce(
+    (sum, { buffer }) => sum + buffer.length * elementBytes[buffer.dtype],
+    0,
+  );
+  const training = backend.memory().peak;
   return {
-    weights: frozen.reduce(
-      (sum, { buffer }) => sum + buffer.length * elementBytes[buffer.dtype],
-      0,
-    ),
-    training: backend.memory().peak,
+    weights,
+    training,
+    memory: weights + training * (9 / 8) + PROGRAM + dataBytes([train, ...validation]),
     checkpoint,
     disk: checkpointsAtOnce(run) * checkpoint + resultBytes(run, trainer.arena.length, all),
   };
 }
 
 // --- internal ---
+
+/** Bun, this program, oneDNN and its generated code. */
+const PROGRAM = 128 * 2 ** 20;
+
+/** Tokens, and texts with what a JavaScript object costs. */
+function dataBytes(datasets: readonly Dataset[]): number {
+  const bytes = datasets.map(({ tokens, examples }) => {
+    const characters = examples.reduce(
+      (n, { text, pair = "" }) => n + text.length + pair.length,
+      0,
+    );
+    return 5 * tokens.ids.length + characters + 256 * examples.length;
+  });
+  return bytes.reduce((sum, one) => sum + one, 0);
+}
 
 function typesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "master"> {
   if (device === "reference") return { activation: "f64", master: "f64" };

@@ -37,7 +37,7 @@ function planOf(values: Layer["values"], rows = 2490): Plan {
     modelParameters: 184_422_912,
     trainedParameters: 592_130,
     seeds: undefined,
-    needs: { weights: 735e6, training: 1.4e9, checkpoint: 12e6, disk: 40e6 },
+    needs: { weights: 735e6, training: 1.4e9, memory: 2.45e9, checkpoint: 12e6, disk: 40e6 },
     warnings: [...schedule.findings.warnings, ...target.findings.warnings],
   };
 }
@@ -59,7 +59,7 @@ describe("a plan", () => {
       ranks       4 to an average of 2 in 12 matrices (target rank 2)
       adapter     73,776 to 36,888 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
-      memory      up to 2.0 GiB: 701 MiB of weights, 1.3 GiB to train
+      memory      up to 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
     `);
   });
@@ -75,7 +75,7 @@ describe("a plan", () => {
       ranks       2 in 12 matrices (target rank 2)
       adapter     36,864 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
-      memory      up to 2.0 GiB: 701 MiB of weights, 1.3 GiB to train
+      memory      up to 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
     `);
   });
@@ -88,7 +88,7 @@ describe("a plan", () => {
       length      3,900 steps in 50 epochs, batches of 32
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       model       184,422,912 parameters, 592,130 of them trained
-      memory      up to 2.0 GiB: 701 MiB of weights, 1.3 GiB to train
+      memory      up to 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
     `);
   });
@@ -108,7 +108,7 @@ describe("a plan", () => {
       ranks       4 to an average of 2 in 12 matrices (target rank 2)
       adapter     73,776 to 36,888 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
-      memory      up to 2.0 GiB: 701 MiB of weights, 1.3 GiB to train
+      memory      up to 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB a checkpoint
 
       warn  the learning rate reaches 75% of its peak: 200 warm-up steps in a run of 150"
