@@ -1,13 +1,13 @@
 import type { ReadSpec } from "../data/examples.ts";
 import { type GlueTask, glueTasks, isGlueTask } from "../data/glue-tasks.ts";
 import type { Scored } from "../metrics/glue-metrics.ts";
-import type { Task } from "../plugin.ts";
+import type { SequenceTask } from "../plugin.ts";
 import type { RunConfig } from "./config.ts";
 
 /** What a task asks of a model. */
 export interface TaskSpec {
   readonly glue: GlueTask | undefined;
-  readonly kind: Task;
+  readonly kind: SequenceTask;
   readonly scored: Scored;
   readonly labelNames: readonly string[] | undefined;
   /** Width of the model's output. */
@@ -15,7 +15,7 @@ export interface TaskSpec {
 }
 
 /** The GLUE task of a task's name, and what it predicts. */
-export function namedTask(name: string): { glue: GlueTask | undefined; kind: Task } {
+export function namedTask(name: string): { glue: GlueTask | undefined; kind: SequenceTask } {
   const glue = isGlueTask(name) ? glueTasks[name] : undefined;
   const kind = glue?.kind ?? (name === "regression" ? "regression" : "classification");
   return { glue, kind };
@@ -24,7 +24,7 @@ export function namedTask(name: string): { glue: GlueTask | undefined; kind: Tas
 /** A task's output and metrics. Data of one's own is scored by accuracy, with F1 for two classes; scores by correlation. */
 export function taskSpec(
   glue: GlueTask | undefined,
-  kind: Task,
+  kind: SequenceTask,
   labelNames: readonly string[] | undefined,
 ): TaskSpec {
   if (kind === "regression") {
@@ -50,7 +50,7 @@ export function metricNames({ scored }: Pick<TaskSpec, "scored">): readonly stri
 export function readSpec(
   config: Pick<RunConfig, "textColumn" | "pairColumn" | "labelColumn" | "limit" | "labels">,
   task: GlueTask | undefined,
-  kind: Task,
+  kind: SequenceTask,
   labels: ReadSpec["labels"] = "required",
 ): ReadSpec {
   const { textColumn, pairColumn, labelColumn, limit, labels: labelNames } = config;

@@ -1,5 +1,5 @@
 import type { Backend } from "../backend.ts";
-import type { Model, Task } from "../plugin.ts";
+import type { Model, SequenceTask } from "../plugin.ts";
 import type { Scored } from "../metrics/glue-metrics.ts";
 import { errors } from "../errors.ts";
 import { type Progress, resumeNewest, saveCheckpoint } from "./checkpoint.ts";
@@ -13,7 +13,7 @@ export interface TrainingSetup {
   readonly backend: Backend;
   readonly trainer: Trainer;
   readonly model: Model;
-  readonly task: Task;
+  readonly task: SequenceTask;
   readonly scored: Scored;
   /** Width of the model's output. */
   readonly width: number;
