@@ -9,16 +9,22 @@ export interface BackendWishes {
   readonly threads: number | null;
 }
 
-/** Opens the backend that a device name stands for; auto takes the CPU. The native code is loaded here and nowhere else. */
-export async function openBackend({ device, dtype, threads }: BackendWishes): Promise<Backend> {
-  if (device === "reference") {
-    const { createReferenceBackend } = await import("../core/backend/reference.ts");
-    return createReferenceBackend();
-  }
+/** Throws E_FLAG for wishes that no backend of this version fulfils; loads nothing. */
+export function checkBackend({ device, dtype }: BackendWishes): void {
   if (device.startsWith("cuda")) {
     throw errors.flag("device", `must be auto, cpu or reference in this version, got ${device}`);
   }
   if (dtype === "bf16") throw errors.flag("dtype", "must be f32 in this version, got bf16");
+}
+
+/** Opens the backend that a device name stands for; auto takes the CPU. The native code is loaded here and nowhere else. */
+export async function openBackend(wishes: BackendWishes): Promise<Backend> {
+  const { device, threads } = wishes;
+  checkBackend(wishes);
+  if (device === "reference") {
+    const { createReferenceBackend } = await import("../core/backend/reference.ts");
+    return createReferenceBackend();
+  }
   const { createCpuBackend } = await import("../ffi/cpu/backend.ts");
   return createCpuBackend(threads === null ? {} : { threads });
 }

@@ -36,11 +36,16 @@ function section(title: string, table: SettingTable): string[] {
 function flagLines(key: string, setting: Setting<unknown>): string[] {
   const { hint, about, also, fallback } = setting;
   const no = hint === undefined && fallback === true ? "[no-]" : "";
-  const flag = `  --${no}${kebab(key)}${hint === undefined ? "" : ` ${hint}`}`;
+  const name = `  --${no}${kebab(key)}`;
+  const whole = hint === undefined ? name : `${name} ${hint}`;
+  // A choice of many words would not fit beside its flag: they go below.
+  const isLong = whole.length > pageWidth;
+  const flag = isLong ? `${name} WORD` : whole;
+  const words = isLong ? `: ${hint?.replaceAll("|", ", ")}` : "";
   const isWorthSaying = typeof fallback === "number" || typeof fallback === "string";
   const usual = isWorthSaying ? ` (default ${fallback})` : "";
-  const others = also.length === 0 ? "" : `; also ${also.map((name) => `--${name}`).join(", ")}`;
-  const text = wrapped(about + usual + others, pageWidth - flagWidth);
+  const others = also.length === 0 ? "" : `; also ${also.map((one) => `--${one}`).join(", ")}`;
+  const text = wrapped(about + words + usual + others, pageWidth - flagWidth);
   const indent = " ".repeat(flagWidth);
   if (flag.length > flagWidth - 2) return [flag, ...text.map((line) => indent + line)];
   return text.map((line, i) => (i === 0 ? flag.padEnd(flagWidth) : indent) + line);

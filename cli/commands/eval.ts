@@ -3,6 +3,7 @@ import type { Evaluation } from "../../core/train/evaluate.ts";
 import type { TrainedModel } from "../../core/train/open-trained.ts";
 import { choice, text } from "../../core/train/setting.ts";
 import { settings } from "../../core/train/settings.ts";
+import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { metricLine, metricLines } from "../metrics-text.ts";
 import { checkResultsOut } from "../out-folder.ts";
@@ -38,6 +39,7 @@ export const evaluation = defineCommand({
 
   async run({ options }, report) {
     if (options.out !== null) checkResultsOut(options.out);
+    checkBackend(options);
     const { openTrained } = await import("../../core/train/open-trained.ts");
     const { loadSplits, splitsFor } = await import("../trained-data.ts");
     const { predictAll } = await import("../trained-predictions.ts");

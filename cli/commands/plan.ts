@@ -1,6 +1,7 @@
 import { AdaloraError } from "../../core/errors.ts";
-import { settingNames } from "../../core/train/config.ts";
+import { type RunConfig, settingNames } from "../../core/train/config.ts";
 import type { PreparedRun } from "../../core/train/prepare.ts";
+import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
@@ -32,7 +33,8 @@ export const plan = defineCommand({
     const { inspectRun } = await import("../../core/train/prepare.ts");
     const { run, problems } = await inspectRun(config, await openSources(report));
     const planned = run && (await planOf(run, options.seeds));
-    const all = [...problems, ...(await folderProblems(config.out, options, planned))];
+    const placement = await placeProblems(config, options, planned);
+    const all = [...problems, ...placement];
     if (all.length > 0 || !planned) return report.errors(all);
     report.result(planJson(planned), planText(planned, report.stdout));
     return 0;
@@ -69,18 +71,19 @@ async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promis
   };
 }
 
-/** What is wrong with the run's folder, or with the folders of several seeds. */
-async function folderProblems(
-  out: string | null,
+/** What is wrong with where it runs: the device, and the folder of the run or those of several seeds. */
+async function placeProblems(
+  config: RunConfig,
   options: FolderWishes & { readonly seeds: readonly number[] | null },
   planned: Plan | undefined,
 ): Promise<AdaloraError[]> {
-  if (out === null) return [];
   const { seedFolder } = await import("../run-seeds.ts");
-  const folders = options.seeds?.map((seed) => seedFolder(out, seed)) ?? [out];
+  const { out } = config;
+  const folders = out === null ? [] : (options.seeds?.map((s) => seedFolder(out, s)) ?? [out]);
   const checks = [
+    () => checkBackend(config),
     ...folders.map((folder) => () => checkOut(folder, options)),
-    () => planned && checkSpace(out, planned.needs.disk * folders.length),
+    () => out !== null && planned && checkSpace(out, planned.needs.disk * folders.length),
   ];
   return checks.flatMap((check) => {
     try {

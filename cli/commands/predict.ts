@@ -6,6 +6,7 @@ import { writeFileAtomic } from "../../core/io/atomic.ts";
 import type { Sources } from "../../core/train/model-files.ts";
 import type { TrainedModel } from "../../core/train/open-trained.ts";
 import { choice, text } from "../../core/train/setting.ts";
+import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { checkResultsOut } from "../out-folder.ts";
 import { openSources } from "../sources.ts";
@@ -46,6 +47,7 @@ export const predict = defineCommand({
     const { input, data, out } = options;
     if (input !== null && data !== null) throw errors.alternatives("--input", "--data");
     if (out !== null) checkResultsOut(out);
+    checkBackend(options);
     const { openTrained } = await import("../../core/train/open-trained.ts");
     const { loadSplits } = await import("../trained-data.ts");
     const { predictAll } = await import("../trained-predictions.ts");

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { settingNames } from "../../core/train/config.ts";
 import type { RunWatcher } from "../../core/train/execute.ts";
 import type { PreparedRun } from "../../core/train/prepare.ts";
-import { openBackend } from "../backend.ts";
+import { checkBackend, openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
@@ -40,6 +40,7 @@ export const run = defineCommand({
     const { config, notes } = await requestedRun(positionals[0], given, options);
     for (const note of notes) report.info(note);
     const { seeds, resume, overwrite } = options;
+    checkBackend(config);
     const out = config.out ?? defaultOut(config.task, new Date());
     if (!seeds) return runOnce({ ...config, out }, { resume, overwrite }, report);
     const { runSeeds } = await import("../run-seeds.ts");

@@ -1,0 +1,184 @@
+import { describe, expect, test } from "bun:test";
+import { commands } from "../../cli/commands.ts";
+import { main } from "../../cli/main.ts";
+import { createReport } from "../../cli/report.ts";
+import { fakeOutput } from "./fake-output.ts";
+
+async function run(...args: string[]) {
+  const stdout = fakeOutput();
+  const stderr = fakeOutput();
+  const code = await main(args, { open: (o) => createReport({ ...o, stdout, stderr }) });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+describe("the help page", () => {
+  test("of predict", async () => {
+    expect((await run("predict", "--help")).stdout).toMatchInlineSnapshot(`
+      "adalora predict: predict with a trained model: files, stdin, GLUE submissions
+
+      Usage: adalora predict [flags]
+
+      Labels are not needed, and not read. Without --out the predictions are JSON
+      lines on stdout. Without --input and --data: the test set of the run that the
+      adapter or the model lies in.
+
+      Command
+        --adapter DIR|org/name  what a run trained: a PEFT adapter, or the run's
+                                folder
+        --model DIR|org/name    the adapter's base (default: the one it names), or a
+                                model trained whole; also --model-name-or-path
+        --tokenizer DIR         the tokenizer's folder (default: the model's); also
+                                --tokenizer-name
+        --task NAME             what the model was trained for (default: as the
+                                run's); also --task-name
+        --labels A,B            the model's class names in the order of its numbers
+                                (default: as it says)
+        --max-length N          tokens of an example; longer ones are cut (default: as
+                                the run's); also --max-seq-length
+        --limit N               use the first N rows only
+        --batch-size N          examples of a batch (default 32); also
+                                --eval-batch-size, --per-device-eval-batch-size
+        --device NAME           auto, cpu, cuda, or reference: slow and exact (default
+                                auto)
+        --dtype f32|bf16        numbers of frozen weights and activations (default
+                                f32)
+        --threads N             CPU threads (default: one a core)
+        --input FILE|-          TSV, CSV, JSON lines or parquet; - is standard input
+        --data DIR|org/name     instead of --input: a folder, or a data set of the
+                                hub; also --data-dir
+        --split test|validation|train
+                                which part of --data (default test)
+        --text-column NAME      column of the text (default: the task's)
+        --pair-column NAME      column of the second text (default: the task's)
+        --out DIR               write predictions.jsonl there, and GLUE's file for a
+                                test set
+        --json                  print one JSON object on stdout; remarks and errors'
+                                text stay on stderr
+        --quiet                 print results, warnings and errors only
+
+      Examples
+        adalora predict --adapter runs/rte --input pairs.csv --out predictions
+        adalora predict --adapter runs/rte --data glue/RTE --out submission
+        cat pairs.tsv | adalora predict --adapter runs/rte --input -
+      "
+    `);
+  });
+
+  test("of eval names its own flags after those of every trained model", async () => {
+    const { stdout } = await run("eval", "--help");
+    const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
+    expect(flags.join(" ")).toMatchInlineSnapshot(
+      `"--adapter --model --tokenizer --task --labels --max-length --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --out --json --quiet"`,
+    );
+  });
+
+  test("of doctor", async () => {
+    expect((await run("doctor", "--help")).stdout).toMatchInlineSnapshot(`
+      "adalora doctor: check libraries, machine and folders, and test the computation
+
+      Usage: adalora doctor [flags]
+
+      Looks at the libraries, the machine and the folders that adalora uses, then
+      trains a tiny model for two steps on the CPU backend and on the slow reference.
+      Exits with 1 if something that is needed is missing or wrong.
+
+      Command
+        --json                  print one JSON object on stdout; remarks and errors'
+                                text stay on stderr
+        --quiet                 print results, warnings and errors only
+
+      Examples
+        adalora doctor
+        adalora doctor --json
+      "
+    `);
+  });
+
+  test("of run says where models and data come from, and how it treats its folder", async () => {
+    const { stdout } = await run("run", "--help");
+    const parts = stdout.split("\n\n");
+    const command = parts.findIndex((part) => part.startsWith("Command\n"));
+    expect([...parts.slice(3, 5), parts[command]].join("\n\n")).toMatchInlineSnapshot(`
+      "Without --model and --data a recipe takes its model and its data from the
+      Hugging Face hub, by way of the standard cache: HF_HOME, HF_TOKEN and
+      HF_HUB_OFFLINE count.
+
+      A line of the authors' scripts can be pasted after \`adalora run\`.
+
+      Command
+        --resume                go on from the newest whole checkpoint in --out
+        --overwrite             replace the run in --out; also --overwrite-output-dir
+        --seeds N,N             run once with each seed, in DIR/seed-N, and report
+                                mean and deviation
+        --json                  print one JSON object on stdout; remarks and errors'
+                                text stay on stderr
+        --quiet                 print results, warnings and errors only"
+    `);
+  });
+
+  test.each(Object.keys(commands))(
+    "of %s fits into 80 columns and says something of each flag",
+    async (name) => {
+      const { code, stdout, stderr } = await run(name, "--help");
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(
+        stdout
+          .replace(/\nExamples\n[^]*/, "")
+          .split("\n")
+          .filter((line) => line.length > 80),
+      ).toEqual([]);
+      expect(stdout).toStartWith(`adalora ${name}: ${commands[name]?.about}\n`);
+      expect(stdout).toMatch(/\nExamples\n {2}\S/);
+    },
+  );
+});
+
+describe("a mistake", () => {
+  test.each([
+    [["predict", "--adaptor", "x"], "unknown flag --adaptor", "did you mean --adapter?"],
+    [
+      ["eval", "--split", "dev"],
+      '--split must be one of validation, test, train, got "dev"',
+      undefined,
+    ],
+    [["eval", "rte"], 'unexpected argument "rte"', "the command takes no arguments, and flags"],
+    [["predict", "--limit", "0"], '--limit must be a whole number from 1, got "0"', undefined],
+    [
+      ["predict", "--device", "tpu"],
+      '--device must be auto, cpu, cuda, cuda:N or reference, got "tpu"',
+      undefined,
+    ],
+    [
+      ["predict", "--device", "cuda"],
+      "--device must be auto, cpu or reference in this version, got cuda",
+      undefined,
+    ],
+    [
+      ["eval", "--adapter", "x", "--dtype", "bf16"],
+      "--dtype must be f32 in this version, got bf16",
+      undefined,
+    ],
+    [["eval"], "no model given", "--model or --adapter names a trained one"],
+    [["doctor", "now"], 'unexpected argument "now"', "the command takes no arguments, and flags"],
+    [["docter"], 'unknown command "docter"', expect.stringContaining("did you mean doctor?")],
+    [
+      ["run", "rtt"],
+      'no recipe or configuration file "rtt"',
+      expect.stringContaining("did you mean rte?"),
+    ],
+    [
+      ["run", "rte", "--resume", "--overwrite", "--device", "reference"],
+      "--resume and --overwrite exclude each other: give one",
+      undefined,
+    ],
+    [
+      ["plan", "--task", "classification", "--model", "x"],
+      "no data given",
+      expect.stringContaining("--data PATH"),
+    ],
+  ] as const)("in %j exits with 1, names it and says what to do", async (args, message, hint) => {
+    const { code, stdout } = await run(...args, "--json");
+    const { error } = JSON.parse(stdout);
+    expect([code, error.message, error.hint]).toEqual([1, message, hint]);
+  });
+});
