@@ -1,0 +1,103 @@
+import type { SquadExample } from "../data/squad-question.ts";
+import { packTokens, type PackedTokens } from "../data/token-cache.ts";
+import { codePoints } from "../text/code-points.ts";
+import type { TokenIds, Tokenizer } from "../text/tokenizer.ts";
+import {
+  type QuestionWindow,
+  type QuestionWindowOptions,
+  questionWindows,
+} from "./question-windows.ts";
+
+/** Windows as training reads them. */
+export interface TrainFeatures {
+  /** F windows, N tokens. */
+  readonly tokens: PackedTokens;
+  /** [F], the index of each window's example. */
+  readonly exampleOf: Int32Array;
+  /** [F], the positions in the window of the answer's first and last token; 0, the CLS token, where it holds none. */
+  readonly start: Int32Array;
+  readonly end: Int32Array;
+}
+
+/** Windows as predictions are read from them. */
+export interface ValidationFeatures {
+  /** F windows, N tokens. */
+  readonly tokens: PackedTokens;
+  /** [F], the index of each window's example. */
+  readonly exampleOf: Int32Array;
+  /** [F], the context's tokens in each window: positions from `contextFirst` to before `contextEnd`. */
+  readonly contextFirst: Int32Array;
+  readonly contextEnd: Int32Array;
+  /** [N], where the text of a context's token begins and ends, in code points of the context; 0 for other tokens. */
+  readonly textStart: Int32Array;
+  readonly textEnd: Int32Array;
+}
+
+/** The windows and answer positions of training examples: `prepare_train_features` of run_qa.py, without padding. */
+export async function trainFeatures(
+  examples: readonly SquadExample[],
+  tokenizer: Tokenizer,
+  options: QuestionWindowOptions,
+): Promise<TrainFeatures> {
+  const windows: TokenIds[] = [];
+  const exampleOf: number[] = [];
+  const starts: number[] = [];
+  const ends: number[] = [];
+  for await (const window of questionWindows(examples, tokenizer, options)) {
+    const [start, end] = answerPositions(window);
+    windows.push({ ids: window.ids, typeIds: window.typeIds });
+    exampleOf.push(window.index);
+    starts.push(start);
+    ends.push(end);
+  }
+  return {
+    tokens: packTokens(windows),
+    exampleOf: Int32Array.from(exampleOf),
+    start: Int32Array.from(starts),
+    end: Int32Array.from(ends),
+  };
+}
+
+/** The windows of examples that get predictions: `prepare_validation_features` of run_qa.py, without padding. */
+export async function validationFeatures(
+  examples: readonly SquadExample[],
+  tokenizer: Tokenizer,
+  options: QuestionWindowOptions,
+): Promise<ValidationFeatures> {
+  const windows: QuestionWindow[] = [];
+  for await (const window of questionWindows(examples, tokenizer, options)) windows.push(window);
+  const tokens = packTokens(windows);
+  const textStart = new Int32Array(tokens.ids.length);
+  const textEnd = new Int32Array(tokens.ids.length);
+  windows.forEach((window, f) => {
+    const first = tokens.offsets[f]! + window.contextFirst;
+    textStart.set(window.textStart, first);
+    textEnd.set(window.textEnd, first);
+  });
+  return {
+    tokens,
+    exampleOf: Int32Array.from(windows, ({ index }) => index),
+    contextFirst: Int32Array.from(windows, ({ contextFirst }) => contextFirst),
+    contextEnd: Int32Array.from(windows, (w) => w.contextFirst + w.textStart.length),
+    textStart,
+    textEnd,
+  };
+}
+
+/**
+ * The positions of the first answer's first and last token; [0, 0], the CLS token, where the window does not hold all of
+ * it. As the reference, a start inside the context's last token is labelled with the token behind it.
+ */
+function answerPositions(window: QuestionWindow): readonly [start: number, end: number] {
+  const { example, textStart, textEnd, contextFirst, ids } = window;
+  const [answer] = example.answers ?? [];
+  const first = textStart[0];
+  const last = textEnd.at(-1);
+  if (answer === undefined || first === undefined || last === undefined) return [0, 0];
+  const answerEnd = answer.start + codePoints(answer.text).length;
+  if (first > answer.start || last < answerEnd) return [0, 0];
+  const behind = textStart.findIndex((start) => start > answer.start);
+  const before = textEnd.findLastIndex((end) => end < answerEnd);
+  const start = behind === -1 ? ids.length - 1 : contextFirst + behind - 1;
+  return [start, contextFirst + before + 1];
+}

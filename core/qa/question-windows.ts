@@ -1,0 +1,148 @@
+import type { SquadExample } from "../data/squad-question.ts";
+import { errors, invariant } from "../errors.ts";
+import { assemble, type Range } from "../text/assemble.ts";
+import { specialCount, type TemplatePart } from "../text/template.ts";
+import type { TokenIds, Tokenizer } from "../text/tokenizer.ts";
+import { checkStride, windowRanges } from "../text/truncation.ts";
+import { stripStart } from "../text/white-space.ts";
+
+export interface QuestionWindowOptions {
+  /** Tokens of a window, special ones included. */
+  readonly maxLength: number;
+  /** Tokens of a context that neighbouring windows share. */
+  readonly stride: number;
+}
+
+/** A question with a part of its context, as the model reads it. */
+export interface QuestionWindow extends TokenIds {
+  readonly example: SquadExample;
+  /** The example's place in the list. */
+  readonly index: number;
+  /** The position in the window of the first of the context's C tokens. */
+  readonly contextFirst: number;
+  /** [C], where the text of each of the context's tokens begins and ends, in code points of the context. */
+  readonly textStart: Int32Array;
+  readonly textEnd: Int32Array;
+}
+
+/**
+ * The windows of every example, in order; a context that does not fit beside its question is split into overlapping
+ * ones (run_qa's truncation "only_second"; white space before a question is dropped as there). A context is tokenized
+ * once for all its questions. Throws E_TOKENIZE where a question leaves its context too little room.
+ */
+export async function* questionWindows(
+  examples: readonly SquadExample[],
+  tokenizer: Tokenizer,
+  options: QuestionWindowOptions,
+): AsyncGenerator<QuestionWindow> {
+  checkStride(options.stride, options.maxLength - tokenizer.specialCount.single);
+  const template = await pairTemplate(tokenizer);
+  for (let start = 0; start < examples.length; start += chunkSize) {
+    const chunk = examples.slice(start, start + chunkSize);
+    const questions = await tokenizer.encode(
+      chunk.map(({ question }) => ({ text: stripStart(question) })),
+      { addSpecialTokens: false },
+    );
+    const contexts = await tokenizeContexts(chunk, tokenizer);
+    for (const [i, example] of chunk.entries()) {
+      const context = contexts.get(example.context);
+      const question = questions[i];
+      invariant(context !== undefined && question !== undefined, `example ${i} has no tokens`);
+      const texts = { question: Array.from(question.ids), context };
+      for (const window of windowsOf(example.id, texts, template, options)) {
+        yield { ...window, example, index: start + i };
+      }
+    }
+  }
+}
+
+// examples whose tokens are in memory at a time
+const chunkSize = 4096;
+// contexts that are with the tokenizer at a time: it works on them in parallel
+const atOnce = 64;
+
+interface TokenizedText {
+  readonly ids: readonly number[];
+  readonly textStart: Int32Array;
+  readonly textEnd: Int32Array;
+}
+
+/** Every distinct context of some examples, whole and without special tokens. */
+async function tokenizeContexts(
+  examples: readonly SquadExample[],
+  tokenizer: Tokenizer,
+): Promise<ReadonlyMap<string, TokenizedText>> {
+  const texts = [...new Set(examples.map(({ context }) => context))];
+  const tokenized = new Map<string, TokenizedText>();
+  for (let done = 0; done < texts.length; done += atOnce) {
+    const some = texts.slice(done, done + atOnce);
+    const found = await Promise.all(
+      some.map((text) => tokenizer.windows({ text }, { addSpecialTokens: false })),
+    );
+    some.forEach((text, i) => {
+      const [whole] = found[i] ?? [];
+      invariant(whole !== undefined, "a text without a window");
+      tokenized.set(text, {
+        ids: Array.from(whole.ids),
+        textStart: Int32Array.from(whole.offsets, ([start]) => start),
+        textEnd: Int32Array.from(whole.offsets, ([, end]) => end),
+      });
+    });
+  }
+  return tokenized;
+}
+
+/** What stands around a question and its context: read off what the tokenizer does to a sample. */
+async function pairTemplate(tokenizer: Tokenizer): Promise<TemplatePart[]> {
+  const [sample] = await tokenizer.windows({ text: "a", pair: "a" });
+  const template: TemplatePart[] = [];
+  sample?.sequences.forEach((text, i) => {
+    const typeId = sample.typeIds[i]!;
+    if (text === null) template.push({ special: sample.ids[i]!, typeId });
+    else if (text !== sample.sequences[i - 1]) template.push({ text, typeId });
+  });
+  return template;
+}
+
+function* windowsOf(
+  id: string,
+  { question, context }: { question: readonly number[]; context: TokenizedText },
+  template: readonly TemplatePart[],
+  { maxLength, stride }: QuestionWindowOptions,
+): Generator<Omit<QuestionWindow, "example" | "index">> {
+  const { ids, textStart, textEnd } = context;
+  const room = maxLength - specialCount(template) - question.length;
+  checkRoom(id, { question: question.length, context: ids.length, room, stride });
+  const whole: Range = [0, question.length];
+  for (const part of windowRanges(ids.length, room, stride)) {
+    yield {
+      ...assemble(template, [question, ids], [whole, part]),
+      contextFirst: specialsBefore(template) + question.length,
+      textStart: textStart.subarray(...part),
+      textEnd: textEnd.subarray(...part),
+    };
+  }
+}
+
+/** How many special tokens come before the second text. */
+function specialsBefore(template: readonly TemplatePart[]): number {
+  const second = template.findIndex((part) => "text" in part && part.text === 1);
+  return template.slice(0, second).filter((part) => "special" in part).length;
+}
+
+interface Sizes {
+  readonly question: number;
+  readonly context: number;
+  /** What the question and the special tokens leave to the context. */
+  readonly room: number;
+  readonly stride: number;
+}
+
+function checkRoom(id: string, { question, context, room, stride }: Sizes): void {
+  if (context <= room || room > stride) return;
+  throw errors.tokenize(
+    `the windows of question "${id}" must hold more of the context than the ${stride} tokens that they share`,
+    `a question of ${question} tokens, which leaves room for ${Math.max(room, 0)}`,
+    "raise --max-length, lower --doc-stride, or shorten the question",
+  );
+}
