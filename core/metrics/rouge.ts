@@ -1,0 +1,109 @@
+import { errors } from "../errors.ts";
+import { commonPositions, commonLength } from "./common-subsequence.ts";
+import { rougeTokens } from "./rouge-tokens.ts";
+
+export const rougeNames = ["rouge1", "rouge2", "rougeL", "rougeLsum"] as const;
+export type RougeName = (typeof rougeNames)[number];
+
+/** From 0 to 1. */
+export interface RougeScore {
+  readonly precision: number;
+  readonly recall: number;
+  readonly fmeasure: number;
+}
+
+/** A pair's scores. */
+export type RougeScores = Readonly<Record<RougeName, RougeScore>>;
+
+/**
+ * ROUGE of each prediction with its reference, as Google's `rouge_score`: overlap of words and of pairs of words, longest
+ * common subsequence of the whole texts (L), and of their sentences, one a line (Lsum). Throws E_METRIC where the lists
+ * differ in length.
+ */
+export function rougeScores(
+  predictions: readonly string[],
+  references: readonly string[],
+  { stem }: { readonly stem: boolean },
+): RougeScores[] {
+  if (predictions.length !== references.length) {
+    const counts = `${predictions.length} predictions, ${references.length} references`;
+    throw errors.metric("rouge", `predictions and references must be as many: got ${counts}`);
+  }
+  return predictions.map((prediction, i) => scoresOf(prediction, references[i] ?? "", stem));
+}
+
+// --- internal ---
+
+type Tokens = readonly string[];
+
+function scoresOf(prediction: string, reference: string, stem: boolean): RougeScores {
+  const got = rougeTokens(prediction, stem);
+  const due = rougeTokens(reference, stem);
+  return {
+    rouge1: overlapScore(counted(got), counted(due)),
+    rouge2: overlapScore(counted(pairsOf(got)), counted(pairsOf(due))),
+    rougeL: scoreOf(commonLength(due, got), got.length, due.length),
+    rougeLsum: summaryScore(linesOf(prediction, stem), linesOf(reference, stem)),
+  };
+}
+
+function scoreOf(shared: number, got: number, due: number): RougeScore {
+  const precision = got === 0 ? 0 : shared / got;
+  const recall = due === 0 ? 0 : shared / due;
+  const sum = precision + recall;
+  return { precision, recall, fmeasure: sum === 0 ? 0 : (2 * precision * recall) / sum };
+}
+
+/** How often each token occurs. */
+type Counts = Map<string, number>;
+
+function counted(tokens: Tokens): Counts {
+  const counts: Counts = new Map();
+  for (const token of tokens) counts.set(token, (counts.get(token) ?? 0) + 1);
+  return counts;
+}
+
+const pairsOf = (tokens: Tokens) => tokens.slice(1).map((token, i) => `${tokens[i]} ${token}`);
+
+function overlapScore(got: Counts, due: Counts): RougeScore {
+  let shared = 0;
+  for (const [token, count] of due) shared += Math.min(count, got.get(token) ?? 0);
+  return scoreOf(shared, totalOf(got), totalOf(due));
+}
+
+function totalOf(counts: Counts): number {
+  let total = 0;
+  for (const count of counts.values()) total += count;
+  return total;
+}
+
+const linesOf = (text: string, stem: boolean) =>
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => rougeTokens(line, stem));
+
+/**
+ * Each sentence of the reference earns the union of what it has in common with every sentence of the prediction; a
+ * token counts at most as often as either text has it.
+ */
+function summaryScore(got: readonly Tokens[], due: readonly Tokens[]): RougeScore {
+  const left = { got: counted(got.flat()), due: counted(due.flat()) };
+  const totals = { got: totalOf(left.got), due: totalOf(left.due) };
+  let shared = 0;
+  for (const sentence of due) {
+    const union = new Set<number>();
+    for (const other of got) for (const i of commonPositions(sentence, other)) union.add(i);
+    for (const i of union) if (take(left.got, left.due, sentence[i] ?? "")) shared++;
+  }
+  return scoreOf(shared, totals.got, totals.due);
+}
+
+/** Takes a token out of both counts where both have one left. */
+function take(a: Counts, b: Counts, token: string): boolean {
+  const [inA, inB] = [a.get(token) ?? 0, b.get(token) ?? 0];
+  if (inA === 0 || inB === 0) return false;
+  a.set(token, inA - 1);
+  b.set(token, inB - 1);
+  return true;
+}

@@ -1,0 +1,16 @@
+import { splitWords } from "../text/white-space.ts";
+
+const punctuation = /[!-/:-@[-`{-~]/g;
+
+// Python's \b: letters and numbers of any script are word characters, marks are not.
+const article = /(?<![\p{L}\p{N}_])(?:an?|the)(?![\p{L}\p{N}_])/gu;
+
+/** An answer's words as the official scripts compare them: lower case, without ASCII punctuation and without articles. */
+export function answerWords(text: string): string[] {
+  return splitWords(text.toLowerCase().replace(punctuation, "").replace(article, " "));
+}
+
+/** The words with one space between them: `normalize_answer`. */
+export function normalizeAnswer(text: string): string {
+  return answerWords(text).join(" ");
+}
