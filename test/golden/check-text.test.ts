@@ -61,13 +61,9 @@ describe("the checker of text goldens", () => {
     );
   });
 
-  test("skips, with a reason, what isn't built and what it doesn't know", async () => {
-    expect(await check("porter.tsv", {})).toEqual({
-      status: "skip",
-      reason: "summarization is not built",
-      worst: {},
-    });
-    expect((await check("toString", {})).reason).toBe("no check knows this file");
+  test("skips, with a reason, what it doesn't know", async () => {
+    const verdict = await check("toString", {});
+    expect(verdict).toEqual({ status: "skip", reason: "no check knows this file", worst: {} });
   });
 
   test("clipping is held to the norm and to every gradient", async () => {

@@ -4,16 +4,20 @@ import { checkGlueMetrics } from "./glue-metrics.ts";
 import { checkGlue, checkGlueDiff, checkGlueTasks } from "./glue.ts";
 import { checkManifest } from "./manifest.ts";
 import { checkAdamW, checkClipping } from "./optimizer.ts";
+import { checkPorter, checkRouge, checkRougeAggregate } from "./rouge.ts";
 import { checkSchedules } from "./schedules.ts";
+import { checkSeq2Seq, checkSeq2SeqDiff } from "./seq2seq.ts";
+import { checkSquadExamples } from "./squad-examples.ts";
+import {
+  checkSquadTrain,
+  checkSquadTrainDiff,
+  checkSquadValid,
+  checkSquadValidDiff,
+} from "./squad-features.ts";
+import { checkSquadCases, checkSquadMetrics, checkSquadNormalize } from "./squad-metrics.ts";
+import { checkSquadLogits, checkSquadPost } from "./squad-post.ts";
 import { checkTokenization, checkTokenizationDiff } from "./tokenization.ts";
 import type { FileCheck } from "./verdict.ts";
-
-const unbuilt =
-  (what: string): FileCheck =>
-  () => ({ status: "skip", reason: `${what} is not built`, worst: {} });
-
-const questionAnswering = unbuilt("question answering");
-const summarization = unbuilt("summarization");
 
 /** What checks each file of a golden folder. */
 export const checks: Readonly<Record<string, FileCheck>> = {
@@ -35,19 +39,19 @@ export const checks: Readonly<Record<string, FileCheck>> = {
   "schedules.json": checkSchedules,
   "adamw.jsonl": checkAdamW,
   "clip-grad-norm.json": checkClipping,
-  "squad-examples.json": questionAnswering,
-  "squad-train.jsonl": questionAnswering,
-  "squad-train-diff.jsonl": questionAnswering,
-  "squad-valid.jsonl": questionAnswering,
-  "squad-valid-diff.jsonl": questionAnswering,
-  "squad-logits.jsonl": questionAnswering,
-  "squad-post.jsonl": questionAnswering,
-  "squad-normalize.json": questionAnswering,
-  "squad-metric-cases.jsonl": questionAnswering,
-  "squad-metrics.json": questionAnswering,
-  "seq2seq.jsonl": summarization,
-  "seq2seq-diff.jsonl": summarization,
-  "rouge.jsonl": summarization,
-  "rouge-aggregate.json": summarization,
-  "porter.tsv": summarization,
+  "squad-examples.json": checkSquadExamples,
+  "squad-train.jsonl": checkSquadTrain,
+  "squad-train-diff.jsonl": checkSquadTrainDiff,
+  "squad-valid.jsonl": checkSquadValid,
+  "squad-valid-diff.jsonl": checkSquadValidDiff,
+  "squad-logits.jsonl": checkSquadLogits,
+  "squad-post.jsonl": checkSquadPost,
+  "squad-normalize.json": checkSquadNormalize,
+  "squad-metric-cases.jsonl": checkSquadCases,
+  "squad-metrics.json": checkSquadMetrics,
+  "seq2seq.jsonl": checkSeq2Seq,
+  "seq2seq-diff.jsonl": checkSeq2SeqDiff,
+  "rouge.jsonl": checkRouge,
+  "rouge-aggregate.json": checkRougeAggregate,
+  "porter.tsv": checkPorter,
 };
