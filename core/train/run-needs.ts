@@ -5,7 +5,7 @@ import { Run } from "../run.ts";
 import type { RunConfig } from "./config.ts";
 import { createTrainer } from "./create-trainer.ts";
 import { batchOf, type Dataset } from "./dataset.ts";
-import { adapting, isOneOf } from "./method.ts";
+import { adapting, isOneOf, pruning } from "./method.ts";
 import { declareRunModel } from "./model-files.ts";
 import type { PreparedRun } from "./prepare.ts";
 
@@ -53,7 +53,10 @@ export function runNeeds(run: PreparedRun): RunNeeds {
     training,
     memory: weights + training * (9 / 8) + PROGRAM + dataBytes([train, ...validation]),
     checkpoint,
-    disk: checkpointsAtOnce(run) * checkpoint + resultBytes(run, trainer.arena.length, all),
+    disk:
+      checkpointsAtOnce(run) * checkpoint +
+      resultBytes(run, trainer.arena.length, all) +
+      logBytes(run, adapted.adapters.length),
   };
 }
 
@@ -97,4 +100,11 @@ function resultBytes(
 ): number {
   const model = parameters.reduce((sum, { length }) => sum + length, 0);
   return 4 * 2 * (isOneOf(config.method, adapting) ? trained : model);
+}
+
+/** A line of the log and the points of the curves at each logged step; the ranks are a curve a matrix. */
+function logBytes({ config, schedule }: PreparedRun, matrices: number): number {
+  const [lineBytes, pointBytes, curves] = [250, 140, 6];
+  const points = curves + (isOneOf(config.method, pruning) ? matrices : 0);
+  return Math.ceil(schedule.steps / config.logSteps) * (lineBytes + pointBytes * points);
 }

@@ -2,8 +2,14 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkOut, defaultOut } from "../../cli/out-folder.ts";
-import { clearRun } from "../../core/train/run-folder.ts";
+import {
+  checkOut,
+  checkResultsOut,
+  checkSpace,
+  configIn,
+  defaultOut,
+} from "../../cli/out-folder.ts";
+import { clearRun, runBytes } from "../../core/train/run-folder.ts";
 
 const fresh = { resume: false, overwrite: false };
 let out = "";
@@ -45,6 +51,29 @@ describe("a folder", () => {
     expect(readdirSync(out).toSorted()).toEqual(["checkpoints", "config.json", "notes.txt"]);
   });
 
+  test("that holds a run takes no results of other data beside it", () => {
+    writeFileSync(join(out, "predictions.jsonl"), "");
+    writeFileSync(join(out, "metrics.json"), "{}");
+    checkResultsOut(out); // of an evaluation: they may be replaced
+    holdRun();
+    expect(() => checkResultsOut(out)).toThrow(`${out} holds a run`);
+  });
+
+  test("must have room for the run, less what the run before it takes there", () => {
+    holdRun();
+    checkSpace(join(out, "new", "deep"), 1);
+    expect(runBytes(out)).toBe(2); // "{}" of config.json: notes.txt is not the run's
+    expect(() => checkSpace(out, 1e18)).toThrow(
+      /needs room for the run's files: 888 PiB|needs room for the run's files: 909495 TiB, and .* are free/,
+    );
+  });
+
+  test("to be resumed without a recipe holds config.json", () => {
+    expect(() => configIn(out)).toThrow(`${out} holds no config.json to resume from`);
+    holdRun();
+    expect(configIn(out)).toBe(join(out, "config.json"));
+  });
+
   test("is not a file", () => {
     const path = join(out, "file");
     writeFileSync(path, "");
@@ -58,10 +87,14 @@ test("resuming and overwriting exclude each other", () => {
   );
 });
 
-test("clearing removes the run and nothing else", () => {
+test("clearing removes the run, what a killed one left half-written, and nothing else", () => {
   holdRun();
+  for (const name of [".config.json.tmp-123", "best_model", "report.html", "predictions_x.jsonl"])
+    writeFileSync(join(out, name), "");
+  mkdirSync(join(out, ".adapter.replaced"));
+  writeFileSync(join(out, ".notes.tmp-1"), "");
   clearRun(out);
-  expect(readdirSync(out)).toEqual(["notes.txt"]);
+  expect(readdirSync(out).toSorted()).toEqual([".notes.tmp-1", "notes.txt"]);
   clearRun(join(out, "absent"));
   expect(existsSync(join(out, "absent"))).toBe(false);
 });

@@ -49,7 +49,7 @@ test("a recipe with flags over it", async () => {
     adapter     1,712 to 856 parameters, 6.89% of the model's
     model       12,432 parameters, 306 of them trained
     memory      up to 129 MiB: 48.6 KiB of weights, 859 KiB to train
-    disk        up to 53.0 KiB, 37.2 KiB a checkpoint
+    disk        up to 61.1 KiB, 37.2 KiB a checkpoint
     "
   `);
 });
