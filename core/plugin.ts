@@ -1,6 +1,8 @@
+import type { Sequences } from "./backend.ts";
 import type { ModuleScope } from "./nn/module-scope.ts";
 import type { TokenBatch } from "./nn/packed-batch.ts";
 import type { PaddedQueries } from "./nn/padding-rows.ts";
+import type { SourceTargetBatch } from "./nn/source-target-batch.ts";
 import type { Run } from "./run.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TokenizerFamily } from "./text/tokenizer-family.ts";
@@ -19,15 +21,52 @@ export interface TaskHead {
   };
 }
 
-export type Task = SequenceTask | "span";
+export type Task = SequenceTask | "span" | "generation";
 
 /** Tasks with one output for a whole sequence. */
 export type SequenceTask = "classification" | "regression";
 
 /** A built model. Its parameters were declared on the scope that `build` was given. */
 export interface Model {
-  /** Logits of a packed batch: [B, labels], or [N, 2] for spans. */
+  /** Logits of a packed batch: [B, labels], or [N, 2] for spans, or those of each target row for generation. */
   forward(run: Run, batch: TokenBatch): Tensor;
+}
+
+/** Packed rows, as keys and values that others attend to: k, v [M, width]. */
+export interface AttendedRows {
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly rows: Sequences;
+}
+
+/** Ids that a target begins with, is filled up with and ends with. */
+export interface SpecialIds {
+  readonly start: number;
+  readonly pad: number;
+  readonly end: number;
+}
+
+/** What the rows of a target are to say. */
+export interface VocabularyTargets {
+  /** [N], `ignoredLabel` where the loss leaves a row out. */
+  readonly labels: Int32Array;
+  /** Share of each label that is spread over the vocabulary. */
+  readonly smoothing: number;
+}
+
+/** A model built for the task "generation": it writes a target about a source. */
+export interface GenerationModel extends Model {
+  readonly special: SpecialIds;
+  /** Logits of every target row, [N, V]: only where N is small. */
+  forward(run: Run, batch: SourceTargetBatch): Tensor;
+  /** Sources, as each of the decoder's layers attends to them. */
+  encode(run: Run, source: TokenBatch): readonly AttendedRows[];
+  /** Hidden states of target rows, [N, C]. */
+  decode(run: Run, target: TokenBatch, source: readonly AttendedRows[]): Tensor;
+  /** Logits of some hidden states: [N, C] to [N, V]. */
+  logits(run: Run, hidden: Tensor): Tensor;
+  /** Mean loss of hidden states, [1], without all their logits at once. */
+  loss(run: Run, hidden: Tensor, targets: VocabularyTargets): Tensor;
 }
 
 /** What a model family must say about itself. Data first; two functions; no lifecycle. */

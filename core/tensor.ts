@@ -12,6 +12,11 @@ export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
+interface ParameterOptions {
+  readonly storedShape?: readonly number[];
+  readonly constant?: boolean;
+}
+
 /**
  * A named tensor of the model. It is declared with its shape first and gets its numbers later, from a checkpoint or an
  * initial fill, so that a model can be planned without memory.
@@ -21,16 +26,23 @@ export class Parameter implements Tensor {
   readonly shape: readonly number[];
   /** Shape of the same numbers in files. */
   readonly storedShape: readonly number[];
+  /** Part of the model that no method trains, as torch's buffers are. */
+  readonly constant: boolean;
   /** Trained, so that backward adds to `grad`. */
   requiresGrad = false;
   /** A view of the trained parameters' gradient arena; backward adds to it. */
   grad: Buffer | undefined;
   #buffer: Buffer | undefined;
 
-  constructor(name: string, shape: readonly number[], storedShape = shape) {
+  constructor(
+    name: string,
+    shape: readonly number[],
+    { storedShape = shape, constant = false }: ParameterOptions = {},
+  ) {
     this.name = name;
     this.shape = shape;
     this.storedShape = storedShape;
+    this.constant = constant;
   }
 
   get length(): number {

@@ -1,9 +1,10 @@
 import { errors } from "../core/errors.ts";
 import type { ModelPlugin } from "../core/plugin.ts";
+import { bart } from "./bart.ts";
 import { deberta } from "./deberta.ts";
 
 /** Adding a family is one import and one entry here. */
-export const plugins: readonly ModelPlugin[] = [deberta];
+export const plugins: readonly ModelPlugin[] = [deberta, bart];
 
 export function pluginFor(modelType: string): ModelPlugin {
   const plugin = plugins.find((p) => p.modelTypes.includes(modelType));

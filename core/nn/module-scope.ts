@@ -40,12 +40,13 @@ export class ModuleScope {
 
   /** `storedShape`: the checkpoint's shape of the same numbers, where the model sees them otherwise. */
   parameter(name: string, shape: readonly number[], fill: Fill, storedShape = shape): Parameter {
-    const path = this.#join(name);
-    invariant(!this.#parameters.has(path), `parameter ${path} is declared twice`);
-    const parameter = new Parameter(path, shape, storedShape);
-    this.#parameters.set(path, parameter);
-    this.#fills.set(path, fill);
-    return parameter;
+    return this.#declare(new Parameter(this.#join(name), shape, { storedShape }), fill);
+  }
+
+  /** Numbers of the checkpoint that no method trains. */
+  constant(name: string, shape: readonly number[], fill: Fill, storedShape = shape): Parameter {
+    const options = { storedShape, constant: true };
+    return this.#declare(new Parameter(this.#join(name), shape, options), fill);
   }
 
   /** weight [out, in] ~ N(0, std) and bias [out] = 0 until a checkpoint says otherwise. */
@@ -64,6 +65,14 @@ export class ModuleScope {
       bias: scope.parameter("bias", [width], "zeros"),
       eps,
     };
+  }
+
+  #declare(parameter: Parameter, fill: Fill): Parameter {
+    const { name } = parameter;
+    invariant(!this.#parameters.has(name), `parameter ${name} is declared twice`);
+    this.#parameters.set(name, parameter);
+    this.#fills.set(name, fill);
+    return parameter;
   }
 
   #join(name: string): string {

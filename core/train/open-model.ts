@@ -54,8 +54,9 @@ export function adaptModel(declared: DeclaredModel, options: AdaptOptions): Adap
     : [];
   const isHead = (name: string) => plugin.adapters.trainable.some((pattern) => pattern.test(name));
   const trained = [...tree.parameters.values()].filter(
-    ({ name }) =>
-      method === "full" || isHead(name) || (method === "bitfit" && name.endsWith(".bias")),
+    ({ name, constant }) =>
+      !constant &&
+      (method === "full" || isHead(name) || (method === "bitfit" && name.endsWith(".bias"))),
   );
   for (const parameter of trained) parameter.requiresGrad = true;
   return { ...declared, adapters, trained };

@@ -18,8 +18,11 @@ export interface LabelledBatch extends TokenBatch {
 /** Builds the loss of a batch, [1], the mean over its rows. */
 export type LossOf<Batch extends Rows = LabelledBatch> = (run: Run, batch: Batch) => Tensor;
 
-/** What the trainer itself needs to know of a batch: its rows, counted by their offsets. */
-type Rows = Pick<TokenBatch, "offsets">;
+/** What the trainer itself needs to know of a batch: what it counts beside others of a step, its sequences unless it says otherwise. */
+export interface Rows extends Pick<TokenBatch, "offsets"> {
+  /** What the batch's loss is the mean over, where that is not its sequences. */
+  readonly weight?: number;
+}
 
 export interface TrainerOptions {
   readonly optimizer: AdamWOptions;
@@ -156,7 +159,7 @@ export class Trainer<Batch extends Rows = LabelledBatch> {
   }
 
   #accumulate(microBatches: readonly Batch[]): void {
-    const rowsOf = (batch: Batch) => batch.offsets.length - 1;
+    const rowsOf = ({ weight, offsets }: Batch) => weight ?? offsets.length - 1;
     const total = microBatches.reduce((sum, batch) => sum + rowsOf(batch), 0);
     for (const batch of microBatches) {
       const share = rowsOf(batch) / total;

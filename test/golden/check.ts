@@ -5,10 +5,11 @@
 import { basename } from "node:path";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { bartKind, checkBart } from "./bart-case.ts";
 import type { CaseResult } from "./comparison.ts";
 import { checkForward } from "./forward-case.ts";
 import { type GoldenCase, readCase, tolerances } from "./golden-case.ts";
-import { checkPeft } from "./peft-case.ts";
+import { checkPeft, peftBart, peftSequence } from "./peft-case.ts";
 import { checkBucketTable, checkMaskingTable, checkScheduleTable } from "./table-cases.ts";
 import { checkSpan, spanKind } from "./span-case.ts";
 import { checkTraining, sequenceKind } from "./training-case.ts";
@@ -22,16 +23,21 @@ export function checkCase(backend: Backend, golden: GoldenCase, dtype: string): 
   const { golden: g } = golden;
   const settings = g["case"] as { kind: string } | undefined;
   const kind = settings?.kind ?? g["kind"];
-  if (kind === "bart" || kind === "generate") return skip("the BART family is not built yet");
-  if (g["adapter_keys"]) return checkPeft(backend, golden, tolerance);
+  if (kind === "generate") return skip("generation is not built yet");
+  if (g["adapter_keys"]) {
+    return kind === "bart"
+      ? checkPeft(backend, golden, tolerance, peftBart)
+      : checkPeft(backend, golden, tolerance, peftSequence);
+  }
   if (g["steps"]) {
     if (g["dtype"] === "float32" && dtype === "f64")
       return skip("a float32 trajectory: for f32 backends");
-    return kind === "qa"
-      ? checkTraining(backend, golden, tolerance, spanKind)
-      : checkTraining(backend, golden, tolerance, sequenceKind);
+    if (kind === "qa") return checkTraining(backend, golden, tolerance, spanKind);
+    if (kind === "bart") return checkTraining(backend, golden, tolerance, bartKind);
+    return checkTraining(backend, golden, tolerance, sequenceKind);
   }
   if (Array.isArray(g["rows"])) return checkTable(backend, golden, tolerance);
+  if (kind === "bart") return checkBart(backend, golden, tolerance);
   if (kind === "qa") return checkSpan(backend, golden, tolerance);
   if (kind === "seqcls" || kind === "deberta") return checkForward(backend, golden, tolerance);
   return skip(`unknown kind of case "${String(kind)}"`);

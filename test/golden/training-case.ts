@@ -59,7 +59,7 @@ interface GoldenStep {
 export interface TrainingKind<Batch extends TokenBatch> {
   readonly head?: TaskHead;
   lossOf(subject: CaseModel): LossOf<Batch>;
-  batch(golden: GoldenCase, step: number): Batch;
+  batch(golden: GoldenCase, step: number, subject: CaseModel): Batch;
 }
 
 /** Classification and regression, as the width of the head says. */
@@ -91,7 +91,7 @@ export function checkTraining<Batch extends TokenBatch>(
   const lora = settings.method === "lora" ? 20 : 1; // the README's margin for plain LoRA's grad norm in f32
   const trajectory: number[] = [];
   for (const want of steps) {
-    const got = trainer.step([kind.batch(golden, want.step)]);
+    const got = trainer.step([kind.batch(golden, want.step, subject)]);
     compareStep(trainer, got, want, { ...tolerance, norm: tolerance.training * lora }, comparison);
     compareGradients(backend, golden, trainer, got, tolerance, comparison);
     trajectory.push(...diagonals(backend, trainer));

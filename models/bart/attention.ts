@@ -1,0 +1,66 @@
+import type { Sequences } from "../../core/backend.ts";
+import type { Linear } from "../../core/nn/linear.ts";
+import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
+import { attention } from "../../core/ops/attention.ts";
+import type { AttendedRows } from "../../core/plugin.ts";
+import type { Run } from "../../core/run.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { type BartConfig, type BartStack, LAYER_NORM_EPS } from "./config.ts";
+
+/**
+ * Multi-head attention with its output projection, residual and LayerNorm. What is attended to is projected apart from what attends:
+ * a decoder keeps a source's keys and values for all its tokens, and may keep those of earlier tokens.
+ */
+export class BartAttention {
+  readonly #config: BartConfig;
+  readonly #heads: number;
+  readonly #key: Linear;
+  readonly #value: Linear;
+  readonly #query: Linear;
+  readonly #output: Linear;
+  readonly #norm: LayerNorm;
+
+  /** `layer`: the layer's scope; `name`: "self_attn" or "encoder_attn". */
+  constructor(layer: ModuleScope, name: string, config: BartConfig, { heads }: BartStack) {
+    const { hiddenSize, initializerRange } = config;
+    const scope = layer.child(name);
+    const project = (which: string) =>
+      scope.linear(which, hiddenSize, hiddenSize, initializerRange);
+    this.#config = config;
+    this.#heads = heads;
+    this.#key = project("k_proj");
+    this.#value = project("v_proj");
+    this.#query = project("q_proj");
+    this.#output = project("out_proj");
+    this.#norm = layer.layerNorm(`${name}_layer_norm`, hiddenSize, LAYER_NORM_EPS);
+  }
+
+  /** Keys and values of packed rows, x: [M, C]. */
+  attended(run: Run, x: Tensor, rows: Sequences): AttendedRows {
+    return {
+      k: run.scope(() => this.#key.forward(run, x)),
+      v: run.scope(() => this.#value.forward(run, x)),
+      rows,
+    };
+  }
+
+  /** x: [N, C], packed as `queries`; returns [N, C]. */
+  forward(
+    run: Run,
+    x: Tensor,
+    queries: Sequences,
+    { k, v, rows: keys }: AttendedRows,
+    { causal }: { causal: boolean },
+  ): Tensor {
+    const { hiddenSize, dropout: p } = this.#config;
+    const [heads, headDim] = [this.#heads, hiddenSize / this.#heads];
+    const scale = Math.sqrt(headDim);
+    const mask = run.nextDropout(p.attention);
+    const shape = { queries, keys, heads, headDim, scale, causal, dropout: mask };
+    const q = this.#query.forward(run, x);
+    const out = this.#output.forward(run, attention(run, [q, k, v], { shape }));
+    const { weight, bias, eps } = this.#norm;
+    return addLayerNorm(run, [out, x, weight, bias], { eps, dropout: run.nextDropout(p.hidden) });
+  }
+}

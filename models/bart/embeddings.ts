@@ -1,0 +1,45 @@
+import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
+import { dropout } from "../../core/ops/dropout.ts";
+import { embedding } from "../../core/ops/embedding.ts";
+import { gatherRows } from "../../core/ops/gather-rows.ts";
+import type { Run } from "../../core/run.ts";
+import type { Parameter, Tensor } from "../../core/tensor.ts";
+import { type BartConfig, LAYER_NORM_EPS } from "./config.ts";
+
+/** The released models' position embeddings begin with two rows that nobody looks up. */
+const FIRST_POSITION = 2;
+
+/** Word embeddings, which the encoder, the decoder and the output share, and positions of one's own, normalised. */
+export class BartEmbeddings {
+  readonly #config: BartConfig;
+  readonly #words: Parameter;
+  readonly #positions: Parameter;
+  readonly #norm: LayerNorm;
+
+  /** `scope`: the encoder's or the decoder's. */
+  constructor(scope: ModuleScope, words: Parameter, config: BartConfig) {
+    const { hiddenSize, maxPositions, initializerRange } = config;
+    const shape = [maxPositions + FIRST_POSITION, hiddenSize];
+    this.#config = config;
+    this.#words = words;
+    this.#positions = scope
+      .child("embed_positions")
+      .parameter("weight", shape, { normal: initializerRange });
+    this.#norm = scope.layerNorm("layernorm_embedding", hiddenSize, LAYER_NORM_EPS);
+  }
+
+  /** Returns [N, C]. */
+  forward(run: Run, { ids, positions }: TokenBatch): Tensor {
+    const { scaleEmbedding, hiddenSize, special, dropout: p } = this.#config;
+    const scale = scaleEmbedding ? Math.sqrt(hiddenSize) : 1;
+    const words = embedding(run, [this.#words], { ids, paddingId: special.pad, scale });
+    const rows = run.integers(positions.map((position) => position + FIRST_POSITION));
+    const sum = gatherRows(run, [this.#positions, words], { ids: rows });
+    const { weight, bias, eps } = this.#norm;
+    const normal = addLayerNorm(run, [sum, undefined, weight, bias], { eps, dropout: undefined });
+    const mask = run.nextDropout(p.hidden);
+    return mask ? dropout(run, [normal], { dropout: mask }) : normal;
+  }
+}

@@ -1,0 +1,36 @@
+import type { Linear } from "../../core/nn/linear.ts";
+import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import { activation } from "../../core/ops/activation.ts";
+import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
+import { dropout } from "../../core/ops/dropout.ts";
+import type { Run } from "../../core/run.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { type BartConfig, type BartStack, LAYER_NORM_EPS } from "./config.ts";
+
+/** The feed-forward block of a layer, with residual and LayerNorm. */
+export class BartFeedForward {
+  readonly #config: BartConfig;
+  readonly #up: Linear;
+  readonly #down: Linear;
+  readonly #norm: LayerNorm;
+
+  constructor(layer: ModuleScope, config: BartConfig, { ffnSize }: BartStack) {
+    const { hiddenSize, initializerRange } = config;
+    this.#config = config;
+    this.#up = layer.linear("fc1", hiddenSize, ffnSize, initializerRange);
+    this.#down = layer.linear("fc2", ffnSize, hiddenSize, initializerRange);
+    this.#norm = layer.layerNorm("final_layer_norm", hiddenSize, LAYER_NORM_EPS);
+  }
+
+  /** x: [N, C]; returns [N, C]. */
+  forward(run: Run, x: Tensor): Tensor {
+    const { activation: kind, dropout: p } = this.#config;
+    const raised = activation(run, [this.#up.forward(run, x)], { kind });
+    const mask = run.nextDropout(p.activation);
+    const dropped = mask ? dropout(run, [raised], { dropout: mask }) : raised;
+    const lowered = this.#down.forward(run, dropped);
+    const { weight, bias, eps } = this.#norm;
+    const attrs = { eps, dropout: run.nextDropout(p.hidden) };
+    return addLayerNorm(run, [lowered, x, weight, bias], attrs);
+  }
+}

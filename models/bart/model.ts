@@ -1,0 +1,78 @@
+import type { ModuleScope } from "../../core/nn/module-scope.ts";
+import { type TokenBatch, uploadPacking } from "../../core/nn/packed-batch.ts";
+import type { SourceTargetBatch } from "../../core/nn/source-target-batch.ts";
+import { linear } from "../../core/ops/linear.ts";
+import { vocabularyLoss } from "../../core/ops/vocabulary-loss.ts";
+import type {
+  AttendedRows,
+  GenerationModel,
+  SpecialIds,
+  TaskHead,
+  VocabularyTargets,
+} from "../../core/plugin.ts";
+import type { Run } from "../../core/run.ts";
+import type { Parameter, Tensor } from "../../core/tensor.ts";
+import type { BartConfig } from "./config.ts";
+import { BartDecoder } from "./decoder.ts";
+import { BartEncoder } from "./encoder.ts";
+
+/**
+ * BART with its language model head, which is the word embeddings once more and a constant bias.
+ *
+ * To write: `encode` once; then `decode` what has been written so far, and `logits` of the rows that matter, as often as need be, each
+ * step in a `run.scope` of its own. `BartDecoder` says how to keep the work of earlier steps.
+ */
+export class BartGenerator implements GenerationModel {
+  readonly special: SpecialIds;
+  readonly #words: Parameter;
+  readonly #bias: Parameter;
+  readonly #encoder: BartEncoder;
+  readonly #decoder: BartDecoder;
+
+  constructor(scope: ModuleScope, config: BartConfig) {
+    const { vocabSize, hiddenSize, initializerRange } = config;
+    const model = scope.child("model");
+    this.special = config.special;
+    this.#words = model
+      .child("shared")
+      .parameter("weight", [vocabSize, hiddenSize], { normal: initializerRange });
+    this.#encoder = new BartEncoder(model.child("encoder"), this.#words, config);
+    this.#decoder = new BartDecoder(model.child("decoder"), this.#words, config);
+    this.#bias = scope.constant("final_logits_bias", [vocabSize], "zeros", [1, vocabSize]);
+  }
+
+  forward(run: Run, batch: SourceTargetBatch): Tensor {
+    return this.logits(run, this.decode(run, batch.target, this.encode(run, batch)));
+  }
+
+  encode(run: Run, source: TokenBatch): readonly AttendedRows[] {
+    const rows = uploadPacking(run, source);
+    const hidden = this.#encoder.forward(run, source, rows);
+    const attended = this.#decoder.sourceRows(run, hidden, rows);
+    run.tape.drop(hidden.buffer);
+    return attended;
+  }
+
+  decode(run: Run, target: TokenBatch, source: readonly AttendedRows[]): Tensor {
+    return this.#decoder.forward(run, target, uploadPacking(run, target), source);
+  }
+
+  logits(run: Run, hidden: Tensor): Tensor {
+    const inputs = [hidden, this.#words, this.#bias, undefined, undefined, undefined] as const;
+    return linear(run, inputs, { scale: 1, dropout: undefined });
+  }
+
+  loss(run: Run, hidden: Tensor, targets: VocabularyTargets): Tensor {
+    return vocabularyLoss(run, [hidden, this.#words], { ...targets, bias: this.#bias });
+  }
+}
+
+/** The model of a task; the head's dropout overrides the checkpoint's. */
+export function buildBart(config: BartConfig, head: TaskHead, scope: ModuleScope): GenerationModel {
+  const dropout = {
+    ...config.dropout,
+    hidden: head.dropout?.hidden ?? config.dropout.hidden,
+    attention: head.dropout?.attention ?? config.dropout.attention,
+  };
+  return new BartGenerator(scope, { ...config, dropout });
+}
