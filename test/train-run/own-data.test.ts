@@ -22,29 +22,20 @@ const csv = [
 writeFileSync(path("train.csv"), csv);
 writeFileSync(path("dev.csv"), csv);
 
-const common = [
-  ...["--model", task.model, "--data", path("train.csv"), "--eval-data", path("dev.csv")],
-  ...[
-    "--text-column",
-    "text of it",
-    "--max-steps",
-    "6",
-    "--batch-size",
-    "3",
-    "--init-warmup",
-    "20%",
-  ],
-  ...[
-    "--final-warmup",
-    "30%",
-    "--mask-interval",
-    "1",
-    "--target-rank",
-    "1",
-    "--device",
-    "reference",
-  ],
-];
+const flags = {
+  model: task.model,
+  data: path("train.csv"),
+  "eval-data": path("dev.csv"),
+  "text-column": "text of it",
+  "max-steps": 6,
+  "batch-size": 3,
+  "init-warmup": "20%",
+  "final-warmup": "30%",
+  "mask-interval": 1,
+  "target-rank": 1,
+  device: "reference",
+};
+const common = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
 
 describe("data of one's own", () => {
   test("with classes: their names are the run's, the model's and the predictions'", async () => {
