@@ -69,6 +69,11 @@ export interface GenerationModel extends Model {
   loss(run: Run, hidden: Tensor, targets: VocabularyTargets): Tensor;
 }
 
+/** A family builds every task's model as a `Model`; what can also write says so by its methods. */
+export function isGenerationModel(model: Model): model is GenerationModel {
+  return "encode" in model && "decode" in model && "loss" in model;
+}
+
 /** What a model family must say about itself. Data first; two functions; no lifecycle. */
 export interface ModelPlugin<Config extends object = object> {
   readonly name: string;

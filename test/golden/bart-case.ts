@@ -5,10 +5,14 @@ import { openTorchCheckpoint } from "../../core/io/torch-pickle.ts";
 import type { SourceTargetBatch } from "../../core/nn/source-target-batch.ts";
 import { packTargets } from "../../core/nn/source-target-batch.ts";
 import { ParameterArena } from "../../core/optim/parameter-arena.ts";
-import type { Model, TaskHead } from "../../core/plugin.ts";
+import {
+  type GenerationModel,
+  type Model,
+  type TaskHead,
+  isGenerationModel,
+} from "../../core/plugin.ts";
 import { Run } from "../../core/run.ts";
 import { type GenerationBatch, generationLoss } from "../../core/tasks/generation-loss.ts";
-import { BartGenerator } from "../../models/bart/model.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import {
   type CaseModel,
@@ -41,9 +45,9 @@ export function checkBart(backend: Backend, golden: GoldenCase, tolerance: Toler
 }
 
 /** The model as what it is: `loadModel` builds any family's. */
-export function generator(model: Model): BartGenerator {
-  if (model instanceof BartGenerator) return model;
-  throw new Error("the case's model is not BART");
+function generator(model: Model): GenerationModel {
+  if (isGenerationModel(model)) return model;
+  throw new Error("the case's model does not write");
 }
 
 function compareOutputs(
@@ -113,7 +117,7 @@ function compareLoss(
 }
 
 /** Numbers of a padded golden tensor [B, T, ...] at packed rows. */
-export function packedRows(
+function packedRows(
   { shape, values }: GoldenTensor,
   rows: Int32Array,
   width = shape.at(-1) ?? 1,
@@ -134,7 +138,7 @@ interface PaddedRows {
 }
 
 function bartBatch(
-  { special }: BartGenerator,
+  { special }: GenerationModel,
   golden: GoldenCase,
   prefix: string,
   step: number,
