@@ -1,4 +1,5 @@
 import { type Pointer, toArrayBuffer } from "bun:ffi";
+import { readFileSync } from "node:fs";
 import { errors, invariant } from "../core/errors.ts";
 import { libc, pointerAt, sanitizer } from "./libc.ts";
 
@@ -213,4 +214,29 @@ export function copyNative(to: Pointer, from: Pointer, bytes: number) {
 /** Sets bytes to zero. */
 export function zeroNative(to: Pointer, bytes: number) {
   libc.memset(to, 0, bytes);
+}
+
+const MADV_DONTNEED = 4;
+const PAGE = 4096;
+
+/**
+ * Gives whole pages of a mapped file back to the system: they are read again from the file where they are needed again. Leaves other
+ * memory, and pages that a write may have made the process's own, as they are.
+ */
+export function dropFilePages(from: Pointer, bytes: number) {
+  const start = Math.ceil(from / PAGE) * PAGE;
+  const end = Math.floor((from + bytes) / PAGE) * PAGE;
+  if (end > start && isOfFile(start, end))
+    libc.madvise(pointerAt(start), end - start, MADV_DONTNEED);
+}
+
+/** Whether [start, end) lies in one mapping of a file that is shared or read-only. */
+function isOfFile(start: number, end: number): boolean {
+  const maps = readFileSync("/proc/self/maps", "utf8");
+  for (const [, low, high, access] of maps.matchAll(/^(\w+)-(\w+) (\S{4}) .* \//gm)) {
+    const within =
+      Number.parseInt(low ?? "", 16) <= start && end <= Number.parseInt(high ?? "", 16);
+    if (within) return access?.[3] === "s" || access?.[1] === "-";
+  }
+  return false;
 }

@@ -1,11 +1,17 @@
 import { availableParallelism } from "node:os";
 import type { Backend, DType } from "../../core/backend.ts";
-import { invariant } from "../../core/errors.ts";
+import { errors, invariant } from "../../core/errors.ts";
 import { copyNative, memoryPool, offsetBy, viewBytes, zeroNative } from "../memory.ts";
-import { adopter } from "./backend/adopt.ts";
+import { adopter, converter } from "./backend/adopt.ts";
 import { allocator } from "./backend/allocator.ts";
 import { attention } from "./backend/attention.ts";
-import { type CpuBuffer as Own, CpuBuffer, cpuBuffer, ELEMENT_BYTES } from "./backend/buffer.ts";
+import {
+  type CpuBuffer as Own,
+  CpuBuffer,
+  cpuBuffer,
+  type CpuType,
+  elementBytes,
+} from "./backend/buffer.ts";
 import { cpuContext } from "./backend/context.ts";
 import { elementwise } from "./backend/elementwise.ts";
 import { layerNorm } from "./backend/layer-norm.ts";
@@ -16,12 +22,16 @@ import { optimizer } from "./backend/optimizer.ts";
 import { rowMoves } from "./backend/rows.ts";
 import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
 import { kernelLibrary } from "./build.ts";
-import { openDnnl } from "./dnnl.ts";
+import { type Dnnl, openDnnl } from "./dnnl.ts";
+import { bf16Refusal } from "./isa.ts";
+import { openMatmul } from "./matmul.ts";
 import { openOpenMp } from "./openmp.ts";
 
 export interface CpuOptions {
   /** Default: one a core. Set for the whole process, as OpenMP has it. */
   readonly threads?: number;
+  /** Of activations and frozen matrices; default f32. bf16 needs a processor that multiplies it: see bf16Refusal. */
+  readonly dtype?: "f32" | "bf16";
   /** Kernels to use instead of the ones that set-up compiled: a path, and the OpenMP runtime that they need. */
   readonly kernels?: { readonly path: string; readonly openmp: string | undefined };
 }
@@ -32,26 +42,35 @@ type Memory = Omit<
 >;
 
 /**
- * f32 on the CPU: matrix products by oneDNN, all else by own kernels in C, which are compiled now where set-up has not.
+ * f32, or bf16 for activations and frozen matrices, on the CPU: matrix products by oneDNN, all else by own kernels in C, which are compiled now where set-up has not.
  * Calls return when the work is done. The same thread count gives the same bits.
  *
  * Throws E_LIBRARY or E_MACHINE with what to install.
  */
 export async function createCpuBackend(options: CpuOptions = {}): Promise<Backend> {
   const { path, openmp } = options.kernels ?? (await kernelLibrary());
+  const activation = options.dtype ?? "f32";
+  const refusal = activation === "bf16" ? bf16Refusal() : undefined;
+  if (refusal !== undefined) throw refused(refusal);
   openOpenMp(openmp).setThreads(options.threads ?? availableParallelism());
   const pool = memoryPool();
+  const dnnl = openDnnl();
+  if (activation === "bf16" && !openMatmul(dnnl.path).bf16)
+    throw refused(`oneDNN ${dnnl.version} has no bf16 products for this CPU`);
   return {
     name: "cpu",
-    activation: "f32",
+    activation,
     master: "f32",
     ...memoryEntries(path, pool),
-    ...kernelEntries(path, pool),
+    ...kernelEntries(path, dnnl, pool),
   };
 }
 
-function kernelEntries(library: string, pool: ReturnType<typeof memoryPool>) {
-  const context = cpuContext(library, openDnnl(), pool);
+const refused = (reason: string) =>
+  errors.machine(`bf16 is not for this machine: ${reason}`, "run it with --dtype f32");
+
+function kernelEntries(library: string, dnnl: Dnnl, pool: ReturnType<typeof memoryPool>) {
+  const context = cpuContext(library, dnnl, pool);
   return {
     ...matrix(context),
     ...rowMoves(context),
@@ -66,29 +85,31 @@ function kernelEntries(library: string, pool: ReturnType<typeof memoryPool>) {
   };
 }
 
-const bytesOf = (buffer: Own) => buffer.length * ELEMENT_BYTES;
+const bytesOf = (buffer: Own) => buffer.length * elementBytes[buffer.dtype];
 
-/** The numbers of a buffer, where they lie. */
-function numbers(buffer: Own): Float32Array | Int32Array {
+/** The numbers of a buffer of 4-byte elements, where they lie. */
+function elements(buffer: Own): Float32Array | Int32Array {
   const bytes = viewBytes(buffer.pointer, bytesOf(buffer));
   return buffer.dtype === "i32" ? new Int32Array(bytes) : new Float32Array(bytes);
 }
 
-function cpuType(dtype: DType): "f32" | "i32" {
-  invariant(dtype === "f32" || dtype === "i32", `the cpu backend has no ${dtype} buffers`);
+function cpuType(dtype: DType): CpuType {
+  invariant(dtype !== "f64", `the cpu backend has no ${dtype} buffers`);
   return dtype;
 }
 
 function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Memory {
   const adopt = adopter(library, pool);
+  const convert = converter(library);
   /** Buffers with a block of their own; views and weights in place have none. */
   const counted = new Set<Own>();
   let [live, peak] = [0, 0];
 
   return {
     alloc(dtype, length) {
-      const pointer = pool.alloc(length * ELEMENT_BYTES);
-      const buffer = new CpuBuffer(cpuType(dtype), length, pointer, { writable: true });
+      const type = cpuType(dtype);
+      const pointer = pool.alloc(length * elementBytes[type]);
+      const buffer = new CpuBuffer(type, length, pointer, { writable: true });
       counted.add(buffer);
       live += bytesOf(buffer);
       peak = Math.max(peak, live);
@@ -104,7 +125,7 @@ function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Me
     view(buffer, offset, length) {
       const whole = cpuBuffer(buffer);
       invariant(offset >= 0 && offset + length <= whole.length, "a view lies within its buffer");
-      const pointer = offsetBy(whole.pointer, offset * ELEMENT_BYTES);
+      const pointer = offsetBy(whole.pointer, offset * elementBytes[whole.dtype]);
       return new CpuBuffer(whole.dtype, length, pointer, whole);
     },
     zero(buffer) {
@@ -118,9 +139,21 @@ function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Me
       copyNative(target.pointer, source.pointer, bytesOf(source));
     },
     upload(to, from) {
-      numbers(writable(cpuBuffer(to))).set(from);
+      const own = writable(cpuBuffer(to));
+      if (own.dtype !== "bf16") return elements(own).set(from);
+      invariant(from.length <= own.length, "an upload fits its buffer");
+      const floats = new Uint8Array(Float32Array.from(from).buffer);
+      convert("F32", floats, own.pointer, from.length, "bf16");
     },
-    download: (from) => numbers(cpuBuffer(from)).slice(),
+    download(from) {
+      const own = cpuBuffer(from);
+      if (own.dtype !== "bf16") return elements(own).slice();
+      const space = pool.alloc(own.length * elementBytes.f32);
+      convert("BF16", own.pointer, space, own.length, "f32");
+      const floats = new Float32Array(viewBytes(space, own.length * elementBytes.f32)).slice();
+      pool.free(space);
+      return floats;
+    },
     adopt,
     memory: () => ({ live, peak }),
   };

@@ -59,3 +59,16 @@ export function usableLevels(
     throw errors.machine(`ADALORA_ISA is "${cap}"`, `this CPU can run: ${usable.join(", ")}`);
   return usable.slice(0, end + 1);
 }
+
+/**
+ * Why this CPU cannot run bf16, or undefined where it can: products need AVX512-BF16 or AMX, and the C kernels the level avx512.
+ */
+export function bf16Refusal(
+  flags: ReadonlySet<string> = cpuFlags(),
+  env: NodeJS.ProcessEnv = process.env,
+): string | undefined {
+  if (!flags.has("avx512_bf16") && !flags.has("amx_bf16"))
+    return "this CPU has neither avx512_bf16 nor amx_bf16";
+  if (usableLevels(flags, env).includes("avx512")) return undefined;
+  return `the kernels of level ${usableLevels(flags, env).at(-1)} have no bf16`;
+}

@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { Buffer as Bytes } from "node:buffer";
-import type { Backend, Buffer, HostArray } from "../../core/backend.ts";
+import type { Backend, Buffer, DType, HostArray } from "../../core/backend.ts";
 
 /** What a buffer is for, which decides its type: see Backend.activation and Backend.master. */
 export type Role = "activation" | "master" | "i32";
@@ -31,8 +31,25 @@ interface Tracked {
   readonly input: boolean;
 }
 
-/** Runs a case and returns its results, after checking that nothing but them has changed. */
-export function runOn(backend: Backend, body: (bench: Bench) => void): Results {
+/** The nearest bf16, ties to even. */
+function roundToBf16(x: number): number {
+  const bits = new DataView(new ArrayBuffer(4));
+  bits.setFloat32(0, x);
+  const word = bits.getUint32(0);
+  if (!Number.isFinite(x)) return x;
+  bits.setUint32(0, ((word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000) >>> 0);
+  return bits.getFloat32(0);
+}
+
+/**
+ * Runs a case and returns its results, after checking that nothing but them has changed. Activations begin as numbers that
+ * `activation` holds exactly, so that a reference for another backend begins with that one's.
+ */
+export function runOn(
+  backend: Backend,
+  body: (bench: Bench) => void,
+  activation: DType = backend.activation,
+): Results {
   const { live } = backend.memory();
   const tracked: Tracked[] = [];
   const others = new Map<string, Buffer>();
@@ -40,7 +57,8 @@ export function runOn(backend: Backend, body: (bench: Bench) => void): Results {
   function place(name: string, role: Role, values: ArrayLike<number>, input: boolean): Buffer {
     const around = role === "i32" ? INTEGER_SENTINEL : input ? Number.NaN : SENTINEL;
     const numbers = new Float64Array(values.length + 2 * GUARD).fill(around);
-    for (let i = 0; i < values.length; i++) numbers[GUARD + i] = Math.fround(values[i]!);
+    const rounded = role === "activation" && activation === "bf16" ? roundToBf16 : Math.fround;
+    for (let i = 0; i < values.length; i++) numbers[GUARD + i] = rounded(values[i]!);
     const whole = backend.alloc(role === "i32" ? "i32" : backend[role], numbers.length);
     backend.upload(whole, numbers);
     tracked.push({ name, whole, before: backend.download(whole), input });

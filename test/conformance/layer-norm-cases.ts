@@ -36,14 +36,15 @@ function forward({ backend, input, output, inOut }: Bench, rows: number, cols: n
     rstd: output("rstd", "master", rows),
   };
   const shape = { rows, cols, eps: EPS, dropout: v.dropout };
-  const [weight, bias] = [wave(cols, 3), wave(cols, 4)].map((w) => input("activation", w));
+  const [weight, bias] = [wave(cols, 3), wave(cols, 4)].map((w) => input("master", w));
   if (weight && bias) backend.addLayerNorm(x, residual, weight, bias, out, shape);
 }
 
 function backward(bench: Bench, rows: number, cols: number, v: Variant, trained: boolean) {
   const { backend, input, output, inOut } = bench;
   const size = rows * cols;
-  const x = wave(size, 1);
+  // Every type holds multiples of 1/64 exactly: the mean below is that of what the kernel reads.
+  const x = wave(size, 1).map((value) => Math.round(64 * value) / 64);
   const mean = Float64Array.from({ length: rows }, (_, r) =>
     x.subarray(r * cols, (r + 1) * cols).reduce((sum, value) => sum + value / cols, 0),
   );
@@ -55,7 +56,7 @@ function backward(bench: Bench, rows: number, cols: number, v: Variant, trained:
     dbias: trained ? inOut("dbias", "master", wave(cols, 7)) : undefined,
   };
   const [dy, sum] = [input("activation", wave(size, 8)), input("activation", x)];
-  const weight = input("activation", wave(cols, 9));
+  const weight = input("master", wave(cols, 9));
   backend.addLayerNormBackward(dy, sum, weight, stats, out, { rows, cols, dropout: v.dropout });
 }
 

@@ -1,5 +1,6 @@
 import type { GemmShape } from "../../core/backend.ts";
 import { wave } from "../helpers/wave.ts";
+import type { Role } from "./bench.ts";
 import type { Case } from "./cases.ts";
 
 /** Rows and columns on both sides of vector widths, blocks of rows and the size from which threads share the work. */
@@ -16,20 +17,22 @@ export const SIZES: readonly (readonly [rows: number, cols: number])[] = [
 
 const stored = (rows: number, cols: number, stride: number) => (rows - 1) * stride + cols;
 
-const gemm = (note: string, shape: GemmShape): Case => ({
+/** The types of A, B and C. */
+type Roles = readonly [a: Role, b: Role, c: Role];
+const allActivations: Roles = ["activation", "activation", "activation"];
+
+const gemm = (note: string, shape: GemmShape, roles: Roles = allActivations): Case => ({
   name: `gemm ${shape.m}x${shape.n}x${shape.k}${note}`,
   entry: "gemm",
   run({ backend, input, output, inOut }) {
     const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
     const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = shape;
-    const a = input("activation", wave(transA ? stored(k, m, lda) : stored(m, k, lda), 1));
-    const b = input("activation", wave(transB ? stored(n, k, ldb) : stored(k, n, ldb), 2));
+    const [ofA, ofB, ofC] = roles;
+    const a = input(ofA, wave(transA ? stored(k, m, lda) : stored(m, k, lda), 1));
+    const b = input(ofB, wave(transB ? stored(n, k, ldb) : stored(k, n, ldb), 2));
     const length = stored(m, n, ldc);
     // With a stride, what lies between the rows must survive.
-    const c =
-      beta === 1 || ldc !== n
-        ? inOut("c", "activation", wave(length, 3))
-        : output("c", "activation", length);
+    const c = beta === 1 || ldc !== n ? inOut("c", ofC, wave(length, 3)) : output("c", ofC, length);
     backend.gemm(a, b, c, shape);
   },
 });
@@ -53,6 +56,21 @@ const products: Case[] = [
   gemm(", threads", { m: 130, n: 200, k: 150, transB: true }),
 ];
 
+/** What linear layers and losses ask for: adapters, and gradients of what is trained, are of the master type. */
+const NARROW = { m: 37, n: 12, k: 65 };
+const GRADIENT = { m: 12, n: 65, k: 37, transA: true, beta: 1 } as const;
+const mixed: Case[] = [
+  gemm(", to the low-rank path", { ...NARROW, transB: true }, ["activation", "master", "master"]),
+  gemm(", back to the low-rank path", NARROW, ["activation", "master", "master"]),
+  gemm(", out of the low-rank path", NARROW, ["master", "master", "activation"]),
+  gemm(", gradient of B", GRADIENT, ["activation", "master", "master"]),
+  gemm(", gradient of A", GRADIENT, ["master", "activation", "master"]),
+  gemm(", gradient of a trained weight", GRADIENT, ["activation", "activation", "master"]),
+  gemm(", trained weight", { ...NARROW, transB: true }, ["activation", "master", "activation"]),
+  gemm(", back through a trained weight", NARROW, ["activation", "master", "activation"]),
+  gemm(", logits", { ...NARROW, transB: true }, ["activation", "activation", "master"]),
+];
+
 const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
   [1, 6, 12].flatMap((rank) =>
     [true, false].map((transposed) => {
@@ -65,7 +83,7 @@ const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
           const y = inOut("y", "activation", wave(rows * cols, 1));
           const h = input("master", wave(rows * rank, 2));
           const factor = input("master", wave(cols * rank, 3));
-          const bias = withBias ? input("activation", wave(cols, 4)) : undefined;
+          const bias = withBias ? input("master", wave(cols, 4)) : undefined;
           backend.addLowRank(y, h, factor, bias, { rows, cols, rank, transposed });
         },
       } satisfies Case;
@@ -79,7 +97,7 @@ const columns: Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
     entry: "addBias",
     run({ backend, input, inOut }) {
       const y = inOut("y", "activation", wave(rows * cols, 1));
-      backend.addBias(y, input("activation", wave(cols, 2)), rows, cols);
+      backend.addBias(y, input("master", wave(cols, 2)), rows, cols);
     },
   },
   {
@@ -112,4 +130,4 @@ const columns: Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
   },
 ]);
 
-export const matrixCases: readonly Case[] = [...products, ...lowRank, ...columns];
+export const matrixCases: readonly Case[] = [...products, ...mixed, ...lowRank, ...columns];

@@ -15,29 +15,37 @@ function neighbours(rows: number, width: number): Int32Array {
   });
 }
 
-export const rowCases: readonly Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
-  {
-    name: `gatherRows ${rows}x${cols}`,
-    entry: "gatherRows",
-    run({ backend, input, output, inOut }) {
-      const table = input("activation", wave(11 * cols, 1));
-      const rowIds = input("i32", ids(rows, 11));
-      const y = output("y", "activation", rows * cols);
-      backend.gatherRows(table, rowIds, y, { rows, cols, add: false });
-      const sum = inOut("sum", "activation", wave(rows * cols, 2));
-      backend.gatherRows(table, rowIds, sum, { rows, cols, add: true });
+/** Tables that are frozen or another op's output, and trained ones. */
+const tables = (["activation", "master"] as const).flatMap((role) =>
+  SIZES.flatMap(([rows, cols]): Case[] => [
+    {
+      name: `gatherRows ${rows}x${cols} of ${role}`,
+      entry: "gatherRows",
+      run({ backend, input, output, inOut }) {
+        const table = input(role, wave(11 * cols, 1));
+        const rowIds = input("i32", ids(rows, 11));
+        const y = output("y", "activation", rows * cols);
+        backend.gatherRows(table, rowIds, y, { rows, cols, add: false });
+        const sum = inOut("sum", "activation", wave(rows * cols, 2));
+        backend.gatherRows(table, rowIds, sum, { rows, cols, add: true });
+      },
     },
-  },
-  {
-    name: `scatterAddRows ${rows}x${cols}`,
-    entry: "scatterAddRows",
-    run({ backend, input, inOut }) {
-      const dy = input("activation", wave(rows * cols, 1));
-      const table = inOut("table", "master", wave(5 * cols, 2));
-      backend.scatterAddRows(dy, input("i32", ids(rows, 5)), table, rows, cols);
+    {
+      name: `scatterAddRows ${rows}x${cols} to ${role}`,
+      entry: "scatterAddRows",
+      run({ backend, input, inOut }) {
+        const dy = input("activation", wave(rows * cols, 1));
+        // Sums of many rows are for the master type.
+        const tableRows = role === "master" ? 5 : rows;
+        const table = inOut("table", role, wave(tableRows * cols, 2));
+        backend.scatterAddRows(dy, input("i32", ids(rows, tableRows)), table, rows, cols);
+      },
     },
-  },
-  ...[1, 3].flatMap((width): Case[] => [
+  ]),
+);
+
+const windows = SIZES.flatMap(([rows, cols]): Case[] =>
+  [1, 3].flatMap((width): Case[] => [
     {
       name: `unfold ${rows}x${cols} width ${width}`,
       entry: "unfold",
@@ -57,4 +65,6 @@ export const rowCases: readonly Case[] = SIZES.flatMap(([rows, cols]): Case[] =>
       },
     },
   ]),
-]);
+);
+
+export const rowCases: readonly Case[] = [...tables, ...windows];

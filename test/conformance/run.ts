@@ -28,12 +28,12 @@ export function runConformance(
   const reference = createReferenceBackend();
   const type = backend.activation;
   const tolerance = type === "i32" ? 0 : TOLERANCE[type];
-  describe(`${backend.name} agrees with the reference`, () => {
+  describe(`${backend.name} in ${type} agrees with the reference`, () => {
     for (const { name, run } of cases) {
       const skipped = skip.find((s) => s.cases.some((each) => name.startsWith(each)));
       test.skipIf(skipped !== undefined)(skipped ? `${name} (${skipped.reason})` : name, () => {
         const got = runOn(backend, run);
-        compare(got, runOn(reference, run), tolerance);
+        compare(got, runOn(reference, run, type), tolerance);
         for (const [result, again] of runOn(backend, run)) {
           const same = sameBits(again, got.get(result) ?? again.subarray(1));
           expect(same, `the same call again sets ${result} to the same bits`).toBe(true);

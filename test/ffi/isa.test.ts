@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { cpuFlags, levelFlags, usableLevels } from "../../ffi/cpu/isa.ts";
+import { bf16Refusal, cpuFlags, levelFlags, usableLevels } from "../../ffi/cpu/isa.ts";
 
 const AVX2 = ["avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe"];
 const AVX512 = ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"];
@@ -28,6 +28,16 @@ test("ADALORA_ISA lowers the level, and is no wish list", () => {
   expect(() => usableLevels(cpu, { ADALORA_ISA: "avx512bf16" })).toThrow(
     'ADALORA_ISA is "avx512bf16"',
   );
+});
+
+test("bf16 needs instructions for its products, AVX512-BF16 or AMX, and kernels of level avx512", () => {
+  const [cpu, none] = [flags(...AVX2, ...AVX512), {}];
+  expect(bf16Refusal(cpu, none)).toBe("this CPU has neither avx512_bf16 nor amx_bf16");
+  expect(bf16Refusal(new Set([...cpu, "avx512_bf16"]), none)).toBeUndefined();
+  expect(bf16Refusal(new Set([...cpu, "amx_bf16"]), none)).toBeUndefined();
+  expect(bf16Refusal(flags(...AVX2, "amx_bf16"), none)).toContain("level avx2 have no bf16");
+  const capped = bf16Refusal(new Set([...cpu, "amx_bf16"]), { ADALORA_ISA: "avx2" });
+  expect(capped).toContain("level avx2 have no bf16");
 });
 
 test("a level compiles with the flags of those below it", () => {

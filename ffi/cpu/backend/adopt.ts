@@ -1,13 +1,13 @@
 import { type Pointer, ptr } from "bun:ffi";
 import type { DType, HostTensor } from "../../../core/backend.ts";
 import { invariant } from "../../../core/errors.ts";
-import { copyIn, type MemoryPool } from "../../memory.ts";
-import { CpuBuffer, ELEMENT_BYTES } from "./buffer.ts";
-import { I, L, openKernels, P } from "./kernels.ts";
+import { copyIn, dropFilePages, type MemoryPool, offsetBy } from "../../memory.ts";
+import { CpuBuffer, elementBytes } from "./buffer.ts";
+import { I, type KernelType, L, P, typedKernels } from "./kernels.ts";
 
 /** kernels/convert.c */
 export const CONVERT_KERNELS = {
-  adl_to_f32: { args: [I, P, P, L], returns: I },
+  adl_convert: { args: [I, P, P, L], returns: I },
 } as const;
 
 /** enum source of kernels/convert.c. */
@@ -16,7 +16,11 @@ const SOURCES: Readonly<Record<string, { code: number; bytes: number }>> = {
   BF16: { code: 1, bytes: 2 },
   F64: { code: 2, bytes: 8 },
   I64: { code: 3, bytes: 8 },
+  F32: { code: 4, bytes: 4 },
 };
+
+/** A checkpoint's name of what a kernel reads. */
+const storedAs: Readonly<Record<KernelType, string>> = { f32: "F32", bf16: "BF16" };
 
 /**
  * From this size on bytes are used where they lie. Small typed arrays of the JS heap may move, so that an address of
@@ -24,34 +28,59 @@ const SOURCES: Readonly<Record<string, { code: number; bytes: number }>> = {
  */
 const IN_PLACE_BYTES = 65_536;
 
-/** Makes checkpoint tensors into read-only float buffers: in place for large aligned F32, else converted into the pool. */
-export function adopter(library: string, pool: MemoryPool) {
-  const kernels = openKernels(library, CONVERT_KERNELS);
+/** Numbers that are converted before their pages go back: 16 MiB of floats. */
+const CHUNK = 2 ** 22;
 
-  return (tensor: HostTensor, dtype: DType): CpuBuffer => {
-    invariant(dtype === "f32", `the cpu backend has no ${dtype} weights`);
-    const { bytes } = tensor;
-    if (tensor.dtype === "F32") {
-      const length = bytes.byteLength / ELEMENT_BYTES;
-      const pointer = inPlace(bytes);
-      if (pointer !== undefined) {
-        return new CpuBuffer("f32", length, pointer, { writable: false, keeps: bytes });
-      }
-      const copy = pool.alloc(bytes.byteLength);
-      copyIn(copy, bytes);
-      return new CpuBuffer("f32", length, copy, { writable: false });
-    }
-    const source = SOURCES[tensor.dtype];
-    invariant(source !== undefined, `a tensor of ${tensor.dtype} cannot become a weight`);
-    const length = bytes.byteLength / source.bytes;
-    const converted = pool.alloc(length * ELEMENT_BYTES);
-    kernels.adl_to_f32(source.code, bytes, converted, length);
-    return new CpuBuffer("f32", length, converted, { writable: false });
+/** Conversion of numbers of a checkpoint's or the host's type. */
+export function converter(library: string) {
+  const kernels = typedKernels(library, CONVERT_KERNELS);
+  return (stored: string, from: Pointer | Uint8Array, to: Pointer, n: number, type: KernelType) => {
+    const source = SOURCES[stored];
+    invariant(source !== undefined, `a tensor of ${stored} cannot become a weight`);
+    kernels(type).adl_convert(source.code, from, to, n);
   };
 }
 
-function inPlace(bytes: Uint8Array): Pointer | undefined {
+/**
+ * Makes checkpoint tensors into read-only buffers of numbers: in place where they are large, aligned and of the wanted type, else
+ * converted into the pool. Large floats become bf16 when they are first used, piece by piece.
+ */
+export function adopter(library: string, pool: MemoryPool) {
+  const convert = converter(library);
+
+  function convertFloats(floats: Pointer, length: number): Pointer {
+    const to = pool.alloc(length * elementBytes.bf16);
+    for (let first = 0; first < length; first += CHUNK) {
+      const count = Math.min(CHUNK, length - first);
+      const from = offsetBy(floats, first * elementBytes.f32);
+      convert("F32", from, offsetBy(to, first * elementBytes.bf16), count, "bf16");
+      dropFilePages(from, count * elementBytes.f32);
+    }
+    return to;
+  }
+
+  return (tensor: HostTensor, dtype: DType): CpuBuffer => {
+    invariant(dtype === "f32" || dtype === "bf16", `the cpu backend has no ${dtype} weights`);
+    const { bytes, dtype: stored } = tensor;
+    const source = SOURCES[stored];
+    invariant(source !== undefined, `a tensor of ${stored} cannot become a weight`);
+    const length = bytes.byteLength / source.bytes;
+    const place = inPlace(bytes, source.bytes);
+    if (place !== undefined && stored === storedAs[dtype])
+      return new CpuBuffer(dtype, length, place, { writable: false, keeps: bytes });
+    if (place !== undefined && stored === "F32") {
+      const pending = { floats: place, convert: () => convertFloats(place, length) };
+      return new CpuBuffer(dtype, length, pending, { writable: false, keeps: bytes });
+    }
+    const own = pool.alloc(length * elementBytes[dtype]);
+    if (stored === storedAs[dtype]) copyIn(own, bytes);
+    else convert(stored, bytes, own, length, dtype);
+    return new CpuBuffer(dtype, length, own, { writable: false });
+  };
+}
+
+function inPlace(bytes: Uint8Array, alignment: number): Pointer | undefined {
   if (bytes.byteLength < IN_PLACE_BYTES) return undefined;
   const pointer = ptr(bytes);
-  return pointer % ELEMENT_BYTES === 0 ? pointer : undefined;
+  return pointer % alignment === 0 ? pointer : undefined;
 }

@@ -10,11 +10,11 @@ type Allocator = Pick<
 
 /** kernels/allocator.c */
 export const ALLOCATOR_KERNELS = {
-  adl_update_importance_f32: { args: [P, P, P, P, L, F, F, F, F], returns: I },
-  adl_triplet_scores_f32: { args: [P, P, P, P, P, P, P, L, L, L, P], returns: I },
-  adl_keep_top_f32: { args: [P, L, L, P, P], returns: I },
-  adl_apply_mask_f32: { args: [P, P, L, L, I], returns: I },
-  adl_orthogonality_f32: { args: [P, P, P, L, L, I, F, F, P], returns: I },
+  adl_update_importance: { args: [P, P, P, P, L, F, F, F, F], returns: I },
+  adl_triplet_scores: { args: [P, P, P, P, P, P, P, L, L, L, P], returns: I },
+  adl_keep_top: { args: [P, L, L, P, P], returns: I },
+  adl_apply_mask: { args: [P, P, L, L, I], returns: I },
+  adl_orthogonality: { args: [P, P, P, L, L, I, F, F, P], returns: I },
 } as const;
 
 export const ALLOCATOR_SIZES = {
@@ -29,12 +29,12 @@ const scored = (averages: Averages | undefined, n: number, uncertainty: boolean)
   ] as const;
 
 export function allocator({ library, scratch }: CpuContext): Allocator {
-  const kernels = openKernels(library, ALLOCATOR_KERNELS);
+  const kernels = openKernels(library, ALLOCATOR_KERNELS, "f32");
   const sizes = openSizes(library, ALLOCATOR_SIZES);
   return {
     updateImportance(param, grad, { sensitivity, uncertainty }, beta1, beta2) {
       const n = param.length;
-      kernels.adl_update_importance_f32(
+      kernels.adl_update_importance(
         floats(param, n),
         floats(grad, n),
         target(sensitivity, n),
@@ -47,7 +47,7 @@ export function allocator({ library, scratch }: CpuContext): Allocator {
       );
     },
     tripletScores(a, e, b, scores, { rank, inFeatures, outFeatures, uncertainty }) {
-      kernels.adl_triplet_scores_f32(
+      kernels.adl_triplet_scores(
         ...scored(a, rank * inFeatures, uncertainty),
         ...scored(e, rank, uncertainty),
         ...scored(b, outFeatures * rank, uncertainty),
@@ -61,14 +61,14 @@ export function allocator({ library, scratch }: CpuContext): Allocator {
     keepTop(scores, budget, kept, threshold) {
       const n = scores.length;
       const [from, to, limit] = [floats(scores, n), target(kept, n), target(threshold, 1)];
-      kernels.adl_keep_top_f32(from, n, budget, to, limit);
+      kernels.adl_keep_top(from, n, budget, to, limit);
     },
     applyMask(param, kept, { rows, cols, columns }) {
       const [to, mask] = [target(param, rows * cols), floats(kept, columns ? cols : rows)];
-      kernels.adl_apply_mask_f32(to, mask, rows, cols, Number(columns));
+      kernels.adl_apply_mask(to, mask, rows, cols, Number(columns));
     },
     orthogonality(factor, grad, norm, { rank, width, columns, weight, gradWeight }) {
-      kernels.adl_orthogonality_f32(
+      kernels.adl_orthogonality(
         floats(factor, rank * width),
         optionalTarget(grad, rank * width),
         target(norm, 1),

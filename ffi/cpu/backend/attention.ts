@@ -1,7 +1,7 @@
 import type { Backend, DisentangledShape } from "../../../core/backend.ts";
-import { floats, integers, optionalFloats, optionalTarget, target } from "./buffer.ts";
+import { integers, numbers, optionalNumbers, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { F, I, openKernels, openSizes, P, SIZE } from "./kernels.ts";
+import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 
 type Attention = Pick<Backend, "disentangledAttention" | "disentangledAttentionBackward">;
 
@@ -10,8 +10,8 @@ const SHAPE = [I, I, I, P, P, I, P, I, I, I, F, P, P] as const;
 
 /** kernels/attention-forward.c and kernels/attention-backward.c */
 export const ATTENTION_KERNELS = {
-  adl_disentangled_attention_f32: { args: [P, P, P, P, P, P, P, ...SHAPE], returns: I },
-  adl_disentangled_attention_bwd_f32: {
+  adl_disentangled_attention: { args: [P, P, P, P, P, P, P, ...SHAPE], returns: I },
+  adl_disentangled_attention_bwd: {
     args: [P, P, P, P, P, P, P, P, P, P, P, P, ...SHAPE],
     returns: I,
   },
@@ -33,7 +33,7 @@ function lengths({ packing }: DisentangledShape): { longest: number; squares: nu
 }
 
 export function attention({ library, scratch, dropout: draw }: CpuContext): Attention {
-  const kernels = openKernels(library, ATTENTION_KERNELS);
+  const kernels = typedKernels(library, ATTENTION_KERNELS);
   const sizes = openSizes(library, ATTENTION_SIZES);
 
   /** The arguments of SHAPE. */
@@ -56,33 +56,35 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
     disentangledAttention(q, k, v, posKey, posQuery, out, probs, shape) {
       const width = shape.heads * shape.headDim;
       const [tokens, positions] = [shape.packing.tokens * width, shape.relativeRows * width];
-      kernels.adl_disentangled_attention_f32(
-        floats(q, tokens),
-        floats(k, tokens),
-        floats(v, tokens),
-        optionalFloats(posKey, positions),
-        optionalFloats(posQuery, positions),
-        target(out, tokens),
-        optionalTarget(probs, shape.heads * lengths(shape).squares),
+      const type = typeOf(out);
+      kernels(type).adl_disentangled_attention(
+        numbers(q, tokens, type),
+        numbers(k, tokens, type),
+        numbers(v, tokens, type),
+        optionalNumbers(posKey, positions, type),
+        optionalNumbers(posQuery, positions, type),
+        target(out, tokens, type),
+        optionalTarget(probs, shape.heads * lengths(shape).squares, type),
         ...shapeArguments(shape),
       );
     },
     disentangledAttentionBackward(dout, { q, k, v, posKey, posQuery }, probs, grads, shape) {
       const width = shape.heads * shape.headDim;
       const [tokens, positions] = [shape.packing.tokens * width, shape.relativeRows * width];
-      kernels.adl_disentangled_attention_bwd_f32(
-        floats(dout, tokens),
-        floats(q, tokens),
-        floats(k, tokens),
-        floats(v, tokens),
-        optionalFloats(posKey, positions),
-        optionalFloats(posQuery, positions),
-        floats(probs, shape.heads * lengths(shape).squares),
-        target(grads.dq, tokens),
-        target(grads.dk, tokens),
-        target(grads.dv, tokens),
-        optionalTarget(grads.dposKey, positions),
-        optionalTarget(grads.dposQuery, positions),
+      const type = typeOf(dout);
+      kernels(type).adl_disentangled_attention_bwd(
+        numbers(dout, tokens, type),
+        numbers(q, tokens, type),
+        numbers(k, tokens, type),
+        numbers(v, tokens, type),
+        optionalNumbers(posKey, positions, type),
+        optionalNumbers(posQuery, positions, type),
+        numbers(probs, shape.heads * lengths(shape).squares, type),
+        target(grads.dq, tokens, type),
+        target(grads.dk, tokens, type),
+        target(grads.dv, tokens, type),
+        optionalTarget(grads.dposKey, positions, type),
+        optionalTarget(grads.dposQuery, positions, type),
         ...shapeArguments(shape),
       );
     },

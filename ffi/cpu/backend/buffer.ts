@@ -1,60 +1,96 @@
 import type { Pointer } from "bun:ffi";
 import type { Buffer } from "../../../core/backend.ts";
 import { invariant } from "../../../core/errors.ts";
+import type { KernelType } from "./kernels.ts";
 
-/** Types that the CPU backend stores, all of 4 bytes. */
-export type CpuType = "f32" | "i32";
-export const ELEMENT_BYTES = 4;
+/** Types that the CPU backend stores. */
+export type CpuType = KernelType | "i32";
+export const elementBytes: Readonly<Record<CpuType, number>> = { f32: 4, bf16: 2, i32: 4 };
+
+/** Numbers of a checkpoint that become bf16 when a kernel first asks for them. */
+export interface Pending {
+  /** Where they lie as floats. */
+  readonly floats: Pointer;
+  /** Converts them into memory of their own. */
+  readonly convert: () => Pointer;
+}
 
 /** Native memory of the CPU backend; nothing outside ffi/cpu may look inside. */
 export class CpuBuffer implements Buffer {
   readonly dtype: CpuType;
   readonly length: number;
-  readonly pointer: Pointer;
   /** Checkpoint weights: their pages may be a mapped file's, which a write would kill the process for. */
   readonly writable: boolean;
   /** The mapped bytes that the pointer points into: as long as the buffer is reachable, so are they. */
   readonly keeps: Uint8Array | undefined;
   freed = false;
+  #place: Pointer | Pending;
 
   constructor(
     dtype: CpuType,
     length: number,
-    pointer: Pointer,
+    place: Pointer | Pending,
     { writable, keeps }: { writable: boolean; keeps?: Uint8Array | undefined },
   ) {
     this.dtype = dtype;
     this.length = length;
-    this.pointer = pointer;
+    this.#place = place;
     this.writable = writable;
     this.keeps = keeps;
   }
+
+  get pointer(): Pointer {
+    if (typeof this.#place === "object") this.#place = this.#place.convert();
+    return this.#place;
+  }
+
+  /** Where the numbers lie as floats, as long as they have not become bf16. */
+  get pendingFloats(): Pointer | undefined {
+    return typeof this.#place === "object" ? this.#place.floats : undefined;
+  }
 }
 
-/** Address of at least `count` floats to read. A bug above (a wrong type or size, a freed buffer) ends here, not in C. */
-export function floats(buffer: Buffer, count: number): Pointer {
-  return checkedBuffer(buffer, "f32", count).pointer;
+/** The type of the kernels that a buffer of numbers is for. */
+export function typeOf(buffer: Buffer): KernelType {
+  const { dtype } = cpuBuffer(buffer);
+  invariant(dtype !== "i32", "a cpu kernel got i32 where numbers were due");
+  return dtype;
 }
+
+/** Address of at least `count` numbers to read. A bug above (a wrong type or size, a freed buffer) ends here, not in C. */
+export function numbers(buffer: Buffer, count: number, type: KernelType): Pointer {
+  return checkedBuffer(buffer, type, count).pointer;
+}
+
+/** Address of at least `count` floats to read. */
+export const floats = (buffer: Buffer, count: number) => numbers(buffer, count, "f32");
 
 /** Address of at least `count` integers to read. */
 export function integers(buffer: Buffer, count: number): Pointer {
   return checkedBuffer(buffer, "i32", count).pointer;
 }
 
-/** Address of at least `count` floats to write. */
-export function target(buffer: Buffer, count: number): Pointer {
-  const checked = checkedBuffer(buffer, "f32", count);
+/** Address of at least `count` numbers, floats if not said otherwise, to write. */
+export function target(buffer: Buffer, count: number, type: KernelType = "f32"): Pointer {
+  const checked = checkedBuffer(buffer, type, count);
   invariant(checked.writable, "a checkpoint's weights are read-only");
   return checked.pointer;
 }
 
+/** As `numbers`, NULL for an absent buffer. */
+export const optionalNumbers = (buffer: Buffer | undefined, count: number, type: KernelType) =>
+  buffer === undefined ? null : numbers(buffer, count, type);
+
 /** As `floats`, NULL for an absent buffer. */
 export const optionalFloats = (buffer: Buffer | undefined, count: number) =>
-  buffer === undefined ? null : floats(buffer, count);
+  optionalNumbers(buffer, count, "f32");
 
 /** As `target`, NULL for an absent buffer. */
-export const optionalTarget = (buffer: Buffer | undefined, count: number) =>
-  buffer === undefined ? null : target(buffer, count);
+export const optionalTarget = (
+  buffer: Buffer | undefined,
+  count: number,
+  type: KernelType = "f32",
+) => (buffer === undefined ? null : target(buffer, count, type));
 
 function checkedBuffer(buffer: Buffer, dtype: CpuType, count: number): CpuBuffer {
   const own = cpuBuffer(buffer);

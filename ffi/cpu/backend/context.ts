@@ -2,7 +2,7 @@ import type { Pointer } from "bun:ffi";
 import type { Dropout } from "../../../core/backend.ts";
 import { type MemoryPool, viewBytes } from "../../memory.ts";
 import type { Dnnl } from "../dnnl.ts";
-import { ELEMENT_BYTES } from "./buffer.ts";
+import { elementBytes } from "./buffer.ts";
 
 /** What the groups of entries share. */
 export interface CpuContext {
@@ -28,7 +28,7 @@ export function cpuContext(library: string, dnnl: Dnnl, pool: MemoryPool): CpuCo
     scratch(floats) {
       if (scratch === undefined || scratch.floats < floats) {
         if (scratch !== undefined) pool.free(scratch.pointer);
-        scratch = { pointer: pool.alloc(floats * ELEMENT_BYTES), floats };
+        scratch = { pointer: pool.alloc(floats * elementBytes.f32), floats };
       }
       return scratch.pointer;
     },

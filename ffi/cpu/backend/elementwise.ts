@@ -1,7 +1,7 @@
 import type { ActivationKind, Backend } from "../../../core/backend.ts";
-import { floats, target } from "./buffer.ts";
+import { floats, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { F, I, L, openKernels, P } from "./kernels.ts";
+import { F, I, L, P, typedKernels } from "./kernels.ts";
 
 type Elementwise = Pick<
   Backend,
@@ -10,46 +10,54 @@ type Elementwise = Pick<
 
 /** kernels/elementwise.c */
 export const ELEMENTWISE_KERNELS = {
-  adl_add_f32: { args: [P, P, L], returns: I },
-  adl_scale_f32: { args: [P, F, P, L], returns: I },
-  adl_scale_by_f32: { args: [P, P, P, L], returns: I },
-  adl_absolute_f32: { args: [P, P, L], returns: I },
-  adl_activate_f32: { args: [I, P, P, L], returns: I },
-  adl_activation_bwd_f32: { args: [I, P, P, P, L], returns: I },
-  adl_dropout_f32: { args: [P, P, L, L, P], returns: I },
+  adl_add: { args: [P, P, L], returns: I },
+  adl_scale: { args: [P, F, P, L], returns: I },
+  adl_scale_by: { args: [P, P, P, L], returns: I },
+  adl_absolute: { args: [P, P, L], returns: I },
+  adl_activate: { args: [I, P, P, L], returns: I },
+  adl_activation_bwd: { args: [I, P, P, P, L], returns: I },
+  adl_dropout: { args: [P, P, L, L, P], returns: I },
 } as const;
 
 /** enum activation of kernels/elementwise.c. */
 const KINDS: Readonly<Record<ActivationKind, number>> = { gelu: 0, gelu_new: 1, relu: 2, tanh: 3 };
 
 export function elementwise({ library, dropout: draw }: CpuContext): Elementwise {
-  const kernels = openKernels(library, ELEMENTWISE_KERNELS);
+  const kernels = typedKernels(library, ELEMENTWISE_KERNELS);
   return {
     add(y, x) {
-      kernels.adl_add_f32(target(y, y.length), floats(x, y.length), y.length);
+      const type = typeOf(y);
+      kernels(type).adl_add(target(y, y.length, type), numbers(x, y.length, type), y.length);
     },
     scale(x, factor, y) {
-      kernels.adl_scale_f32(floats(x, y.length), factor, target(y, y.length), y.length);
+      const type = typeOf(y);
+      const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
+      kernels(type).adl_scale(from, factor, to, y.length);
     },
     scaleBy(x, s, y) {
-      const [from, by, to] = [floats(x, y.length), floats(s, 1), target(y, y.length)];
-      kernels.adl_scale_by_f32(from, by, to, y.length);
+      const type = typeOf(y);
+      const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
+      kernels(type).adl_scale_by(from, floats(s, 1), to, y.length);
     },
     absolute(x, y) {
-      kernels.adl_absolute_f32(floats(x, y.length), target(y, y.length), y.length);
+      const type = typeOf(y);
+      const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
+      kernels(type).adl_absolute(from, to, y.length);
     },
     activate(kind, x, y) {
-      const [from, to] = [floats(x, y.length), target(y, y.length)];
-      kernels.adl_activate_f32(KINDS[kind], from, to, y.length);
+      const type = typeOf(y);
+      const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
+      kernels(type).adl_activate(KINDS[kind], from, to, y.length);
     },
     activationBackward(kind, x, dy, dx) {
-      const n = dx.length;
-      const [at, from, to] = [floats(x, n), floats(dy, n), target(dx, n)];
-      kernels.adl_activation_bwd_f32(KINDS[kind], at, from, to, n);
+      const [n, type] = [dx.length, typeOf(dx)];
+      const [at, from, to] = [numbers(x, n, type), numbers(dy, n, type), target(dx, n, type)];
+      kernels(type).adl_activation_bwd(KINDS[kind], at, from, to, n);
     },
     dropout(x, y, rows, cols, dropout) {
-      const [from, to] = [floats(x, rows * cols), target(y, rows * cols)];
-      kernels.adl_dropout_f32(from, to, rows, cols, draw(dropout));
+      const [n, type] = [rows * cols, typeOf(y)];
+      const [from, to] = [numbers(x, n, type), target(y, n, type)];
+      kernels(type).adl_dropout(from, to, rows, cols, draw(dropout));
     },
   };
 }

@@ -21,13 +21,27 @@ const HINT = "npm run setup compiles it anew";
 const STATUS = ["success", "an index points outside its table"];
 const describe = (status: number) => STATUS[status] ?? "unknown status";
 
-/** Kernels of the compiled library, each throwing E_NATIVE on a status other than 0. */
-export function openKernels<const S extends Symbols>(library: string, table: S): Checked<S> {
-  const { symbols } = openLibrary("the CPU kernels", [library], table, HINT);
-  const entries = Object.entries(symbols).map(
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every kernel returns a status
-    ([name, fn]) => [name, checked(name, fn as (...args: unknown[]) => number, describe)] as const,
+/** Types that kernels are compiled for; the names of their symbols end with it. */
+export type KernelType = "f32" | "bf16";
+
+/** Kernels of the compiled library for one type, each throwing E_NATIVE on a status other than 0. */
+export function openKernels<const S extends Symbols>(
+  library: string,
+  table: S,
+  type: KernelType,
+): Checked<S> {
+  const typed = Object.entries(table).map(([name, fn]) => [`${name}_${type}`, fn] as const);
+  const { symbols } = openLibrary(
+    "the CPU kernels",
+    [library],
+    Object.fromEntries<FFIFunction>(typed),
+    HINT,
   );
+  const entries = Object.keys(table).map((name) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every kernel returns a status
+    const fn = symbols[`${name}_${type}`] as unknown as (...args: unknown[]) => number;
+    return [name, checked(`${name}_${type}`, fn, describe)] as const;
+  });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table's own names and arguments
   return Object.fromEntries(entries) as unknown as Checked<S>;
 }
@@ -35,3 +49,16 @@ export function openKernels<const S extends Symbols>(library: string, table: S):
 /** Functions of the compiled library that say how many floats of scratch a kernel needs. */
 export const openSizes = <const S extends Symbols>(library: string, table: S) =>
   openLibrary("the CPU kernels", [library], table, HINT).symbols;
+
+/** As `openKernels`, for each type when it is first asked for: below AVX512-BF16 there are none of bf16. */
+export function typedKernels<const S extends Symbols>(
+  library: string,
+  table: S,
+): (type: KernelType) => Checked<S> {
+  const opened = new Map<KernelType, Checked<S>>();
+  return (type) => {
+    const kernels = opened.get(type) ?? openKernels(library, table, type);
+    opened.set(type, kernels);
+    return kernels;
+  };
+}

@@ -1,14 +1,14 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, optionalFloats, optionalTarget, target } from "./buffer.ts";
+import { floats, numbers, optionalNumbers, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { F, I, L, openKernels, openSizes, P, SIZE } from "./kernels.ts";
+import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 
 type LayerNorm = Pick<Backend, "addLayerNorm" | "addLayerNormBackward">;
 
 /** kernels/layer-norm.c */
 export const LAYER_NORM_KERNELS = {
-  adl_add_layer_norm_f32: { args: [P, P, P, P, P, P, P, L, L, F, P], returns: I },
-  adl_add_layer_norm_bwd_f32: { args: [P, P, P, P, P, P, P, P, P, L, L, P, P], returns: I },
+  adl_add_layer_norm: { args: [P, P, P, P, P, P, P, L, L, F, P], returns: I },
+  adl_add_layer_norm_bwd: { args: [P, P, P, P, P, P, P, P, P, L, L, P, P], returns: I },
 } as const;
 
 export const LAYER_NORM_SIZES = {
@@ -16,16 +16,17 @@ export const LAYER_NORM_SIZES = {
 } as const;
 
 export function layerNorm({ library, scratch, dropout: draw }: CpuContext): LayerNorm {
-  const kernels = openKernels(library, LAYER_NORM_KERNELS);
+  const kernels = typedKernels(library, LAYER_NORM_KERNELS);
   const sizes = openSizes(library, LAYER_NORM_SIZES);
   return {
     addLayerNorm(x, residual, weight, bias, out, { rows, cols, eps, dropout }) {
-      kernels.adl_add_layer_norm_f32(
-        target(x, rows * cols),
-        optionalFloats(residual, rows * cols),
+      const type = typeOf(x);
+      kernels(type).adl_add_layer_norm(
+        target(x, rows * cols, type),
+        optionalNumbers(residual, rows * cols, type),
         floats(weight, cols),
         floats(bias, cols),
-        target(out.y, rows * cols),
+        target(out.y, rows * cols, type),
         target(out.mean, rows),
         target(out.rstd, rows),
         rows,
@@ -35,14 +36,15 @@ export function layerNorm({ library, scratch, dropout: draw }: CpuContext): Laye
       );
     },
     addLayerNormBackward(dy, x, weight, { mean, rstd }, out, { rows, cols, dropout }) {
-      kernels.adl_add_layer_norm_bwd_f32(
-        floats(dy, rows * cols),
-        floats(x, rows * cols),
+      const type = typeOf(x);
+      kernels(type).adl_add_layer_norm_bwd(
+        numbers(dy, rows * cols, type),
+        numbers(x, rows * cols, type),
         floats(weight, cols),
         floats(mean, rows),
         floats(rstd, rows),
-        target(out.dsum, rows * cols),
-        optionalTarget(out.dx, rows * cols),
+        target(out.dsum, rows * cols, type),
+        optionalTarget(out.dx, rows * cols, type),
         optionalTarget(out.dweight, cols),
         optionalTarget(out.dbias, cols),
         rows,

@@ -1,31 +1,33 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, integers, target } from "./buffer.ts";
+import { floats, integers, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { I, L, openKernels, P } from "./kernels.ts";
+import { I, L, P, typedKernels } from "./kernels.ts";
 
 type Losses = Pick<Backend, "crossEntropy" | "meanSquaredError" | "spanLoss">;
 
 /** kernels/losses.c */
 export const LOSS_KERNELS = {
-  adl_cross_entropy_f32: { args: [P, P, P, P, L, L], returns: I },
-  adl_mean_squared_error_f32: { args: [P, P, P, P, L], returns: I },
-  adl_span_loss_f32: { args: [P, P, P, P, L, L, P, P], returns: I },
+  adl_cross_entropy: { args: [P, P, P, P, L, L], returns: I },
+  adl_mean_squared_error: { args: [P, P, P, P, L], returns: I },
+  adl_span_loss: { args: [P, P, P, P, L, L, P, P], returns: I },
 } as const;
 
 export function losses({ library }: CpuContext): Losses {
-  const kernels = openKernels(library, LOSS_KERNELS);
+  const kernels = typedKernels(library, LOSS_KERNELS);
   return {
     crossEntropy(logits, labels, loss, dlogits, rows, classes) {
-      const [from, at] = [floats(logits, rows * classes), integers(labels, rows)];
-      const [sum, to] = [target(loss, 1), target(dlogits, rows * classes)];
-      kernels.adl_cross_entropy_f32(from, at, sum, to, rows, classes);
+      const [n, type] = [rows * classes, typeOf(logits)];
+      const [from, at] = [numbers(logits, n, type), integers(labels, rows)];
+      const [sum, to] = [target(loss, 1), target(dlogits, n, type)];
+      kernels(type).adl_cross_entropy(from, at, sum, to, rows, classes);
     },
     spanLoss(logits, targets, loss, dlogits, { sequences, rows, offsets, padding }) {
-      kernels.adl_span_loss_f32(
-        floats(logits, 2 * rows),
+      const type = typeOf(logits);
+      kernels(type).adl_span_loss(
+        numbers(logits, 2 * rows, type),
         integers(targets, 2 * sequences),
         target(loss, 1),
-        target(dlogits, 2 * rows),
+        target(dlogits, 2 * rows, type),
         sequences,
         rows,
         integers(offsets, sequences + 1),
@@ -33,12 +35,13 @@ export function losses({ library }: CpuContext): Losses {
       );
     },
     meanSquaredError(prediction, wanted, loss, dprediction, rows) {
-      const [from, want] = [floats(prediction, rows), floats(wanted, rows)];
-      kernels.adl_mean_squared_error_f32(
+      const type = typeOf(prediction);
+      const [from, want] = [numbers(prediction, rows, type), floats(wanted, rows)];
+      kernels(type).adl_mean_squared_error(
         from,
         want,
         target(loss, 1),
-        target(dprediction, rows),
+        target(dprediction, rows, type),
         rows,
       );
     },

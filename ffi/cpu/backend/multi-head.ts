@@ -1,7 +1,7 @@
 import type { AttentionShape, Backend, Sequences } from "../../../core/backend.ts";
-import { floats, integers, optionalTarget, target } from "./buffer.ts";
+import { floats, integers, numbers, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { F, I, openKernels, openSizes, P, SIZE } from "./kernels.ts";
+import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 
 type MultiHead = Pick<Backend, "attention" | "attentionBackward">;
 
@@ -10,8 +10,8 @@ const SHAPE = [I, I, I, I, P, P, I, I, F, I, P, P] as const;
 
 /** kernels/multi-head-forward.c and kernels/multi-head-backward.c */
 export const MULTI_HEAD_KERNELS = {
-  adl_attention_f32: { args: [P, P, P, P, P, ...SHAPE], returns: I },
-  adl_attention_bwd_f32: { args: [P, P, P, P, P, P, P, P, P, ...SHAPE], returns: I },
+  adl_attention: { args: [P, P, P, P, P, ...SHAPE], returns: I },
+  adl_attention_bwd: { args: [P, P, P, P, P, P, P, P, P, ...SHAPE], returns: I },
 } as const;
 
 export const MULTI_HEAD_SIZES = {
@@ -26,7 +26,7 @@ function longestOf({ sequences, hostOffsets }: Sequences): number {
 }
 
 export function multiHead({ library, scratch, dropout: draw }: CpuContext): MultiHead {
-  const kernels = openKernels(library, MULTI_HEAD_KERNELS);
+  const kernels = typedKernels(library, MULTI_HEAD_KERNELS);
   const sizes = openSizes(library, MULTI_HEAD_SIZES);
 
   /** The arguments of SHAPE. */
@@ -45,35 +45,37 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
     ] as const;
   }
 
-  const numbers = ({ queries, keys, heads, headDim }: AttentionShape) => {
+  const counts = ({ queries, keys, heads, headDim }: AttentionShape) => {
     const width = heads * headDim;
     return [queries.tokens * width, keys.tokens * width, heads * queries.tokens] as const;
   };
 
   return {
     attention(q, k, v, out, logSumExp, shape) {
-      const [ofQueries, ofKeys, rows] = numbers(shape);
-      kernels.adl_attention_f32(
-        floats(q, ofQueries),
-        floats(k, ofKeys),
-        floats(v, ofKeys),
-        target(out, ofQueries),
+      const [ofQueries, ofKeys, rows] = counts(shape);
+      const type = typeOf(out);
+      kernels(type).adl_attention(
+        numbers(q, ofQueries, type),
+        numbers(k, ofKeys, type),
+        numbers(v, ofKeys, type),
+        target(out, ofQueries, type),
         optionalTarget(logSumExp, rows),
         ...shapeArguments(shape),
       );
     },
     attentionBackward(dout, { q, k, v, out, logSumExp }, { dq, dk, dv }, shape) {
-      const [ofQueries, ofKeys, rows] = numbers(shape);
-      kernels.adl_attention_bwd_f32(
-        floats(dout, ofQueries),
-        floats(q, ofQueries),
-        floats(k, ofKeys),
-        floats(v, ofKeys),
-        floats(out, ofQueries),
+      const [ofQueries, ofKeys, rows] = counts(shape);
+      const type = typeOf(dout);
+      kernels(type).adl_attention_bwd(
+        numbers(dout, ofQueries, type),
+        numbers(q, ofQueries, type),
+        numbers(k, ofKeys, type),
+        numbers(v, ofKeys, type),
+        numbers(out, ofQueries, type),
         floats(logSumExp, rows),
-        target(dq, ofQueries),
-        target(dk, ofKeys),
-        target(dv, ofKeys),
+        target(dq, ofQueries, type),
+        target(dk, ofKeys, type),
+        target(dv, ofKeys, type),
         ...shapeArguments(shape),
       );
     },

@@ -7,12 +7,12 @@ type Optimizer = Pick<Backend, "sumOfSquares" | "clipByNorm" | "adamw">;
 
 /** kernels/optimizer.c */
 export const OPTIMIZER_KERNELS = {
-  adl_sum_of_squares_f32: { args: [P, P, L], returns: I },
-  adl_clip_by_norm_f32: { args: [P, P, F, P, L], returns: I },
-  adl_adamw_f32: { args: [P, P, P, P, L, F, F, F, F, F, F, F, F, F], returns: I },
+  adl_sum_of_squares: { args: [P, P, L], returns: I },
+  adl_clip_by_norm: { args: [P, P, F, P, L], returns: I },
+  adl_adamw: { args: [P, P, P, P, L, F, F, F, F, F, F, F, F, F], returns: I },
 } as const;
 
-/** What adl_adamw_f32 takes after beta2: in double here, so that 1 - beta keeps its digits. */
+/** What adl_adamw takes after beta2: in double here, so that 1 - beta keeps its digits. */
 function adamwFactors(s: AdamWStep) {
   const correction1 = 1 - s.beta1 ** s.t;
   const correction2 = Math.sqrt(1 - s.beta2 ** s.t);
@@ -23,19 +23,19 @@ function adamwFactors(s: AdamWStep) {
 }
 
 export function optimizer({ library }: CpuContext): Optimizer {
-  const kernels = openKernels(library, OPTIMIZER_KERNELS);
+  const kernels = openKernels(library, OPTIMIZER_KERNELS, "f32");
   return {
     sumOfSquares(x, sum) {
-      kernels.adl_sum_of_squares_f32(floats(x, x.length), target(sum, 1), x.length);
+      kernels.adl_sum_of_squares(floats(x, x.length), target(sum, 1), x.length);
     },
     clipByNorm(grad, sumOfSquares, maxNorm, norm) {
       const [to, sum] = [target(grad, grad.length), floats(sumOfSquares, 1)];
-      kernels.adl_clip_by_norm_f32(to, sum, maxNorm, target(norm, 1), grad.length);
+      kernels.adl_clip_by_norm(to, sum, maxNorm, target(norm, 1), grad.length);
     },
     adamw(param, grad, m, v, step) {
       const n = param.length;
       const { stepSize, rootFactor, before, after } = adamwFactors(step);
-      kernels.adl_adamw_f32(
+      kernels.adl_adamw(
         target(param, n),
         floats(grad, n),
         target(m, n),

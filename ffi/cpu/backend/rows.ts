@@ -1,38 +1,61 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, integers, target } from "./buffer.ts";
+import { cpuBuffer, floats, integers, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { I, L, openKernels, P } from "./kernels.ts";
+import { I, L, P, typedKernels } from "./kernels.ts";
 
 type Rows = Pick<Backend, "gatherRows" | "scatterAddRows" | "unfold" | "foldAdd">;
 
 /** kernels/rows.c */
 export const ROW_KERNELS = {
-  adl_gather_rows_f32: { args: [P, L, P, P, L, L, I], returns: I },
-  adl_scatter_add_rows_f32: { args: [P, P, P, L, L, L], returns: I },
-  adl_unfold_f32: { args: [P, P, P, L, L, L], returns: I },
-  adl_fold_add_f32: { args: [P, P, P, L, L, L], returns: I },
+  adl_gather_rows: { args: [P, L, P, P, L, L, I], returns: I },
+  adl_scatter_add_rows: { args: [P, P, P, L, L, L], returns: I },
+  adl_unfold: { args: [P, P, P, L, L, L], returns: I },
+  adl_fold_add: { args: [P, P, P, L, L, L], returns: I },
+} as const;
+
+/** Those between bf16 and the other type than in ROW_KERNELS. */
+export const BF16_ROW_KERNELS = {
+  adl_gather_float_rows: { args: [P, L, P, P, L, L, I], returns: I },
+  adl_scatter_add_act_rows: { args: [P, P, P, L, L, L], returns: I },
 } as const;
 
 export function rowMoves({ library }: CpuContext): Rows {
-  const kernels = openKernels(library, ROW_KERNELS);
+  const kernels = typedKernels(library, ROW_KERNELS);
+  const mixedKernels = typedKernels(library, BF16_ROW_KERNELS);
+  const mixed = () => mixedKernels("bf16");
   return {
     gatherRows(table, ids, y, { rows, cols, add }) {
+      const type = typeOf(y);
       const tableRows = Math.floor(table.length / cols);
-      const [from, at, to] = [floats(table, 0), integers(ids, rows), target(y, rows * cols)];
-      kernels.adl_gather_rows_f32(from, tableRows, at, to, rows, cols, Number(add));
+      const [at, to] = [integers(ids, rows), target(y, rows * cols, type)];
+      // Of a table that is only gathered from, the rows that are read are all that becomes bf16.
+      const wide = typeOf(table) === "f32" ? floats(table, 0) : cpuBuffer(table).pendingFloats;
+      if (type === "bf16" && wide !== undefined)
+        mixed().adl_gather_float_rows(wide, tableRows, at, to, rows, cols, Number(add));
+      else {
+        const from = numbers(table, 0, type);
+        kernels(type).adl_gather_rows(from, tableRows, at, to, rows, cols, Number(add));
+      }
     },
     scatterAddRows(dy, ids, table, rows, cols) {
+      const [type, tableType] = [typeOf(dy), typeOf(table)];
       const tableRows = Math.floor(table.length / cols);
-      const [from, at, to] = [floats(dy, rows * cols), integers(ids, rows), target(table, 0)];
-      kernels.adl_scatter_add_rows_f32(from, at, to, tableRows, rows, cols);
+      const [from, at] = [numbers(dy, rows * cols, type), integers(ids, rows)];
+      const scatter =
+        tableType === "f32" ? kernels(type).adl_scatter_add_rows : mixed().adl_scatter_add_act_rows;
+      scatter(from, at, target(table, 0, tableType), tableRows, rows, cols);
     },
     unfold(x, neighbours, y, { rows, cols, width }) {
-      const [from, at] = [floats(x, rows * cols), integers(neighbours, rows * width)];
-      kernels.adl_unfold_f32(from, at, target(y, rows * cols * width), rows, cols, width);
+      const type = typeOf(y);
+      const [from, at] = [numbers(x, rows * cols, type), integers(neighbours, rows * width)];
+      const to = target(y, rows * cols * width, type);
+      kernels(type).adl_unfold(from, at, to, rows, cols, width);
     },
     foldAdd(dy, neighbours, dx, { rows, cols, width }) {
-      const [from, at] = [floats(dy, rows * cols * width), integers(neighbours, rows * width)];
-      kernels.adl_fold_add_f32(from, at, target(dx, rows * cols), rows, cols, width);
+      const type = typeOf(dx);
+      const from = numbers(dy, rows * cols * width, type);
+      const [at, to] = [integers(neighbours, rows * width), target(dx, rows * cols, type)];
+      kernels(type).adl_fold_add(from, at, to, rows, cols, width);
     },
   };
 }

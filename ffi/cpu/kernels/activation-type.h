@@ -1,13 +1,53 @@
 /*
- * The type of activations. Kernels compute in float and touch activations by these two alone, so
- * that a file of kernels compiles for another storage type by other definitions.
+ * The type of activations. Kernels compute in float and touch activations by these alone, so that a
+ * file of kernels compiles for another storage type by other definitions: bf16-*.c do so where there are instructions for it.
  */
 #pragma once
 
-#include "adl.h"
+#include "vector.h"
+
+#ifdef ADL_BF16
+
+typedef uint16_t act; /* the upper half of a float */
+#define ADL_ACT(name) adl_##name##_bf16
+
+ADL_INLINE float act_load(const act *p) {
+  const uint32_t bits = (uint32_t)*p << 16;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/* Rounds to nearest, ties to even; a NaN stays one. */
+ADL_INLINE void act_store(act *p, float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  *p = (act)(x == x ? rounded : bits >> 16 | 0x40u);
+}
+
+ADL_INLINE vec vec_load_act(const act *p) {
+  return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16);
+}
+
+ADL_INLINE void vec_store_act(act *p, vec x) {
+  const __m512i bits = (__m512i)x, half = _mm512_srli_epi32(bits, 16);
+  const __m512i odd = _mm512_and_si512(half, _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 number = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_ORD_Q);
+  const __m512i nan = _mm512_or_si512(half, _mm512_set1_epi32(0x40));
+  const __m512i rounded = _mm512_mask_srli_epi32(nan, number, up, 16);
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(rounded));
+}
+
+#else
 
 typedef float act;
 #define ADL_ACT(name) adl_##name##_f32
 
 ADL_INLINE float act_load(const act *p) { return *p; }
 ADL_INLINE void act_store(act *p, float x) { *p = x; }
+ADL_INLINE vec vec_load_act(const act *p) { return vec_load(p); }
+ADL_INLINE void vec_store_act(act *p, vec x) { vec_store(p, x); }
+
+#endif

@@ -83,6 +83,10 @@ void attention_add_relative(const attention_sequence *q, int first, int rows, fl
 void attention_scatter_relative(const attention_sequence *q, int first, int rows,
                                 const float *dscores, float *by_query, float *by_key);
 
+#define attention_copy_in ADL_ACT(attention_copy_in)
+#define attention_copy_in_turned ADL_ACT(attention_copy_in_turned)
+#define attention_copy_out ADL_ACT(attention_copy_out)
+
 /*
  * Sets to[rows, padded_dim] to rows of one head, zeros after head_dim. `step` leads from a row to
  * the next in `from`; with from = the last row, -step reverses them.

@@ -70,10 +70,12 @@ ADL_APART void add_row_dots(const act *x, const act *y, float *restrict sums, in
   add_rows(x, y, sums, rows, cols);
 }
 
+#ifndef ADL_BF16
 /* Floats of scratch that the two kernels below need. */
 ADL_API int64_t adl_column_sums_scratch(int64_t rows, int64_t cols) {
   return adl_parts(rows * cols) * adl_round_up(cols, ADL_LINE);
 }
+#endif
 
 ADL_INLINE void add_columns(const act *x, const act *y, float factor, float *total, int64_t rows,
                             int64_t cols, float *scratch) {
@@ -116,10 +118,12 @@ ADL_API int ADL_ACT(add_column_dots)(const act *x, const act *y, float factor, f
  * in a stream. */
 enum { LOW_RANK_ROWS = 6 };
 
+#ifndef ADL_BF16
 /* Floats of scratch that add_low_rank needs. */
 ADL_API int64_t adl_low_rank_scratch(int64_t cols, int64_t rank, int transposed) {
   return transposed ? cols * rank : 0;
 }
+#endif
 
 /*
  * Adds: y[rows, cols] += h[rows, rank] . factor (+ bias[cols], where it is given), in one pass over
@@ -144,13 +148,13 @@ ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *factor, c
     adl_range range = adl_part(rows, LOW_RANK_ROWS, part, parts);
     for (int64_t r = range.from; r < range.to; r += LOW_RANK_ROWS) {
       int block = (int)adl_min(range.to - r, LOW_RANK_ROWS);
-      adl_small_gemm(block, (int)whole, (int)rank, h + r * rank, rank, 1, factor, cols,
-                     y + r * cols, cols, 1, bias);
+      ADL_ACT(small_gemm)(block, (int)whole, (int)rank, h + r * rank, rank, 1, factor, cols,
+                          y + r * cols, cols, 1, bias);
       for (int64_t i = r; i < r + block; i++) {
         for (int64_t c = whole; c < cols; c++) {
           float sum = bias ? bias[c] : 0.0f;
           for (int64_t k = 0; k < rank; k++) sum += h[i * rank + k] * factor[k * cols + c];
-          y[i * cols + c] += sum;
+          act_store(y + i * cols + c, act_load(y + i * cols + c) + sum);
         }
       }
     }

@@ -1,9 +1,9 @@
-/* Checkpoint types to float and int32. Sources may lie at any address. */
-#include "adl.h"
+/* Checkpoint types to the types of activations. Sources may lie at any address. */
+#include "activation-type.h"
 #include "vector-math.h"
 
-/* Order of the element types in convert.ts. */
-enum source { F16, BF16, F64, I64 };
+/* Order of the element types in adopt.ts. */
+enum source { F16, BF16, F64, I64, F32 };
 
 /* IEEE half: its exponent and fraction, read as a float's, are 2^112 too small; infinities and NaNs
  * keep all exponent bits. */
@@ -22,14 +22,14 @@ ADL_INLINE float from_half(uint16_t half) {
       for (int64_t i = range.from; i < range.to; i++) {                                            \
         type x;                                                                                    \
         memcpy(&x, from + i * (int64_t)sizeof x, sizeof x);                                        \
-        to[i] = expression;                                                                        \
+        act_store(to + i, expression);                                                             \
       }                                                                                            \
     }                                                                                              \
     return ADL_OK;                                                                                 \
   }
 
 /* Sets to[i] to the i-th of n numbers of type `source`. */
-ADL_API int adl_to_f32(int source, const uint8_t *from, float *to, int64_t n) {
+ADL_API int ADL_ACT(convert)(int source, const uint8_t *from, act *to, int64_t n) {
   switch (source) {
   case F16:
     CONVERT(uint16_t, from_half(x))
@@ -39,6 +39,8 @@ ADL_API int adl_to_f32(int source, const uint8_t *from, float *to, int64_t n) {
     CONVERT(double, (float)x)
   case I64:
     CONVERT(int64_t, (float)x)
+  case F32:
+    CONVERT(float, x)
   }
   return ADL_BAD_INDEX;
 }

@@ -119,10 +119,12 @@ ADL_APART void add_parameters(row_inputs in, float *restrict dweight, float *res
   }
 }
 
+#ifndef ADL_BF16
 /* Floats of scratch that the backward kernel needs. */
 ADL_API int64_t adl_layer_norm_bwd_scratch(int64_t rows, int64_t cols) {
   return adl_parts(rows * cols) * 2 * adl_round_up(cols, ADL_LINE);
 }
+#endif
 
 /*
  * From the saved sum x: sets dsum [rows, cols], which may be dy, and, where dropout and dx are

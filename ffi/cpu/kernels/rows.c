@@ -29,8 +29,26 @@ ADL_API int ADL_ACT(gather_rows)(const act *table, int64_t table_rows, const int
   return ADL_OK;
 }
 
-/* Adds: table[ids[r]] += dy[r]. Parts own columns, so that every sum runs over the rows in order.
- */
+#ifdef ADL_BF16
+/* Sets y[r] = table[ids[r]], or adds it when `add`, from a table in float: a trained one, or one of which few rows are read. */
+ADL_API int ADL_ACT(gather_float_rows)(const float *table, int64_t table_rows, const int32_t *ids, act *y,
+                                       int64_t rows, int64_t cols, int add) {
+  if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
+  const int parts = adl_parts(rows * cols);
+  ADL_FOR_PARTS(part, parts) {
+    adl_range range = adl_part(rows, 1, part, parts);
+    for (int64_t r = range.from; r < range.to; r++) {
+      const float *from = table + ids[r] * cols;
+      act *to = y + r * cols;
+#pragma omp simd
+      for (int64_t c = 0; c < cols; c++) act_store(to + c, add ? act_load(to + c) + from[c] : from[c]);
+    }
+  }
+  return ADL_OK;
+}
+#endif
+
+/* Adds: table[ids[r]] += dy[r], the table in float. Parts own columns, so that every sum runs over the rows in order. */
 ADL_API int ADL_ACT(scatter_add_rows)(const act *dy, const int32_t *ids, float *table,
                                       int64_t table_rows, int64_t rows, int64_t cols) {
   if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
@@ -46,6 +64,25 @@ ADL_API int ADL_ACT(scatter_add_rows)(const act *dy, const int32_t *ids, float *
   }
   return ADL_OK;
 }
+
+#ifdef ADL_BF16
+/* The same with a table of activations. */
+ADL_API int ADL_ACT(scatter_add_act_rows)(const act *dy, const int32_t *ids, act *table, int64_t table_rows,
+                                          int64_t rows, int64_t cols) {
+  if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
+  const int parts = adl_parts(rows * cols);
+  ADL_FOR_PARTS(part, parts) {
+    adl_range range = adl_part(cols, ADL_LINE, part, parts);
+    for (int64_t r = 0; r < rows; r++) {
+      const act *from = dy + r * cols;
+      act *to = table + ids[r] * cols;
+#pragma omp simd
+      for (int64_t c = range.from; c < range.to; c++) act_store(to + c, act_load(to + c) + act_load(from + c));
+    }
+  }
+  return ADL_OK;
+}
+#endif
 
 /* Sets y[r, c * width + t] = x[neighbours[r * width + t], c], 0 where the neighbour is -1. x [rows,
  * cols]. */

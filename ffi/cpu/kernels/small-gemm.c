@@ -13,7 +13,7 @@ typedef struct {
   ptrdiff_t a_row, a_col;
   const float *b;
   ptrdiff_t ldb;
-  float *c;
+  act *c;
   ptrdiff_t ldc;
   int add;
   const float *bias;
@@ -27,7 +27,7 @@ ADL_INLINE void tile(const int rows, const int vectors, const operands *o) {
   for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; j++) {
-      sum[i][j] = o->add ? vec_load(o->c + i * o->ldc + j * ADL_VECTOR) : (vec){0};
+      sum[i][j] = o->add ? vec_load_act(o->c + i * o->ldc + j * ADL_VECTOR) : (vec){0};
       if (o->bias) sum[i][j] += vec_load(o->bias + j * ADL_VECTOR);
     }
   }
@@ -46,7 +46,7 @@ ADL_INLINE void tile(const int rows, const int vectors, const operands *o) {
 #pragma GCC unroll 8
   for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 8
-    for (int j = 0; j < vectors; j++) vec_store(o->c + i * o->ldc + j * ADL_VECTOR, sum[i][j]);
+    for (int j = 0; j < vectors; j++) vec_store_act(o->c + i * o->ldc + j * ADL_VECTOR, sum[i][j]);
   }
 }
 
@@ -69,9 +69,9 @@ static void any_tile(int rows, int vectors, const operands *o) {
   }
 }
 
-void adl_small_gemm(int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
-                    const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc, int add,
-                    const float *bias) {
+void ADL_ACT(small_gemm)(int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                         const float *b, ptrdiff_t ldb, act *c, ptrdiff_t ldc, int add,
+                         const float *bias) {
   int vectors = n / ADL_VECTOR + (n % ADL_VECTOR != 0);
   for (int j = 0; j < vectors; j += TILE_VECTORS) {
     int column = j * ADL_VECTOR;

@@ -2,7 +2,7 @@
  * one thread. */
 #pragma once
 
-#include "vector.h"
+#include "activation-type.h"
 
 /*
  * C[m, n] = A B, or += with `add`, plus bias[n] in each row where it is given (with `add` alone).
@@ -10,6 +10,12 @@
  * n] with strides ldb, ldc. n is in whole vectors: rows of B, C and bias hold a multiple of
  * ADL_VECTOR floats from their start. Sums run over p in order.
  */
-void adl_small_gemm(int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
-                    const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc, int add,
-                    const float *bias);
+void ADL_ACT(small_gemm)(int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                         const float *b, ptrdiff_t ldb, act *c, ptrdiff_t ldc, int add,
+                         const float *bias);
+
+/* The same with C in float, whatever activations are. */
+void adl_small_gemm_f32(int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
+                        const float *b, ptrdiff_t ldb, float *c, ptrdiff_t ldc, int add,
+                        const float *bias);
+#define adl_small_gemm adl_small_gemm_f32

@@ -44,6 +44,41 @@ else {
     });
   });
 
+  describe("adopted weights in bf16", () => {
+    const bf16 = (n: number) => {
+      const numbers = new Uint16Array(new ArrayBuffer(2 * n)).fill(0x3f80);
+      return { dtype: "BF16", shape: [n], bytes: new Uint8Array(numbers.buffer), numbers };
+    };
+    const inBf16 = createCpuBackend({ threads: 2, dtype: "bf16" }).catch(() => undefined);
+
+    test("a large tensor of bf16 is used where it lies", async () => {
+      const backend = await inBf16;
+      if (!backend) return;
+      const tensor = bf16(100_000);
+      const buffer = backend.adopt(tensor, "bf16");
+      tensor.numbers[99_999] = 0x4000;
+      expect(backend.download(buffer)[99_999]).toBe(2);
+    });
+
+    test("large floats wait: gathering converts the rows that it reads, and nothing else", async () => {
+      const backend = await inBf16;
+      if (!backend) return;
+      const tensor = weight(100_000);
+      const table = backend.adopt(tensor, "bf16");
+      const row = backend.alloc("bf16", 2);
+      const read = (id: number) => {
+        const shape = { rows: 1, cols: 2, add: false };
+        backend.gatherRows(table, integers(backend, [id]), row, shape);
+        return [...backend.download(row)];
+      };
+      tensor.numbers[99_999] = 5;
+      expect(read(49_999)).toEqual([1, 5]); // not yet converted when it was adopted
+      expect(backend.download(table)[99_999]).toBe(5); // converts it
+      tensor.numbers[99_999] = 6;
+      expect(read(49_999)).toEqual([1, 5]);
+    });
+  });
+
   describe("memory", () => {
     test("live bytes follow alloc and free; views have none; the peak stays", () => {
       const before = cpu.memory().live;

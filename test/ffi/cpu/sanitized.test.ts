@@ -2,11 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { hasSanitizer, runSanitized } from "../../helpers/sanitizer.ts";
 
-const conformance = join(import.meta.dir, "../../conformance/cpu.test.ts");
+const conformance = ["cpu", "cpu-bf16"].map((name) =>
+  join(import.meta.dir, `../../conformance/${name}.test.ts`),
+);
 
 describe.skipIf(!hasSanitizer)("the CPU kernels under the sanitizers (they come with gcc)", () => {
   test("every conformance case stays within its buffers and defined behaviour", () => {
-    const { code, output } = runSanitized(["test", conformance]);
+    const { code, output } = runSanitized(["test", ...conformance]);
     const told = output.split("\n").filter((line) => line !== "" && !line.startsWith("(pass)"));
     expect(told.join("\n")).toMatch(/^ \d{3,} pass\n 0 fail$/m);
     expect(code).toBe(0);

@@ -11,33 +11,48 @@ import { LOSS_KERNELS } from "../../../ffi/cpu/backend/losses.ts";
 import { MATRIX_KERNELS, MATRIX_SIZES } from "../../../ffi/cpu/backend/matrix.ts";
 import { MULTI_HEAD_KERNELS, MULTI_HEAD_SIZES } from "../../../ffi/cpu/backend/multi-head.ts";
 import { OPTIMIZER_KERNELS } from "../../../ffi/cpu/backend/optimizer.ts";
-import { ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
+import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
 
-/** Every declared symbol, as "result name(arguments)" in FFI's words. */
-const declared = Object.entries({
+/** Tables whose kernels come in both types; BF16_ROW_KERNELS come in bf16 alone, the allocator's and the optimizer's in f32. */
+const typed = {
   ...CONVERT_KERNELS,
-  ...ALLOCATOR_KERNELS,
-  ...ALLOCATOR_SIZES,
   ...ATTENTION_KERNELS,
-  ...ATTENTION_SIZES,
   ...ELEMENTWISE_KERNELS,
   ...LAYER_NORM_KERNELS,
-  ...LAYER_NORM_SIZES,
   ...LOSS_KERNELS,
   ...MATRIX_KERNELS,
-  ...MATRIX_SIZES,
   ...MULTI_HEAD_KERNELS,
-  ...MULTI_HEAD_SIZES,
-  ...OPTIMIZER_KERNELS,
   ...ROW_KERNELS,
   ...VOCABULARY_LOSS_KERNELS,
-}).map(([name, { args, returns }]) => {
-  const result = returns === SIZE ? "i64" : returns;
-  return `${result} ${name}(${args.join(", ")})`;
-});
+};
+const named = (table: Record<string, Declaration>, suffix: string) =>
+  Object.entries(table).map(([name, { args, returns }]) => {
+    const result = returns === SIZE ? "i64" : String(returns);
+    return `${result} ${name}${suffix}(${args.join(", ")})`;
+  });
+interface Declaration {
+  readonly args: readonly unknown[];
+  readonly returns: unknown;
+}
+
+/** Every declared symbol, as "result name(arguments)" in FFI's words. */
+const declared = [
+  ...named({ ...typed, ...ALLOCATOR_KERNELS, ...OPTIMIZER_KERNELS }, "_f32"),
+  ...named({ ...typed, ...BF16_ROW_KERNELS }, "_bf16"),
+  ...named(
+    {
+      ...ALLOCATOR_SIZES,
+      ...ATTENTION_SIZES,
+      ...LAYER_NORM_SIZES,
+      ...MATRIX_SIZES,
+      ...MULTI_HEAD_SIZES,
+    },
+    "",
+  ),
+];
 
 /** The FFI type of one C parameter or result. */
 function typeOf(text: string): string {
@@ -51,17 +66,24 @@ function typeOf(text: string): string {
   return known[type] ?? `unknown ${type}`;
 }
 
-/** The exported functions of the C sources, in the same words. */
-const defined = readdirSync(kernels)
-  .filter((file) => file.endsWith(".c"))
-  .flatMap((file) => {
-    const source = readFileSync(join(kernels, file), "utf8");
-    const head = /ADL_API (\w+) (?:ADL_ACT\((\w+)\)|(\w+))\(([^)]*)\)/g;
-    return [...source.matchAll(head)].map(([, result = "", activation, plain, parameters = ""]) => {
-      const name = activation === undefined ? plain : `adl_${activation}_f32`;
+/** The exported functions of the C sources, in the same words; a source that bf16-*.c includes makes those of bf16 too. */
+const files = readdirSync(kernels).filter((file) => file.endsWith(".c"));
+const defined = files.flatMap((file) => {
+  const source = readFileSync(join(kernels, file), "utf8");
+  const again = files.includes(`bf16-${file}`);
+  return functionsOf(source, "f32").concat(again ? functionsOf(source, "bf16") : []);
+});
+
+function functionsOf(source: string, type: "f32" | "bf16"): string[] {
+  const wanted = { f32: /#ifdef ADL_BF16[\s\S]*?#endif/g, bf16: /#ifndef ADL_BF16[\s\S]*?#endif/g };
+  const head = /ADL_API (\w+) (?:ADL_ACT\((\w+)\)|(\w+))\(([^)]*)\)/g;
+  return [...source.replaceAll(wanted[type], "").matchAll(head)].map(
+    ([, result = "", activation, plain, parameters = ""]) => {
+      const name = activation === undefined ? plain : `adl_${activation}_${type}`;
       return `${typeOf(result)} ${name}(${parameters.split(",").map(typeOf).join(", ")})`;
-    });
-  });
+    },
+  );
+}
 
 // FFI checks nothing: an argument too few is a 0 in C, one of another type a wrong register.
 test("every kernel is declared to FFI with the parameters that it has in C, and no other", () => {

@@ -1,0 +1,71 @@
+import type { Pointer } from "bun:ffi";
+import type { Buffer, GemmShape } from "../../../core/backend.ts";
+import { offsetBy } from "../../memory.ts";
+import { type Matmul, type MatmulOperand, openMatmul } from "../matmul.ts";
+import { converter } from "./adopt.ts";
+import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
+import type { CpuContext } from "./context.ts";
+
+/** Numbers that a matrix with a stride spans. */
+const spanned = (rows: number, cols: number, stride: number) =>
+  rows === 0 || cols === 0 ? 0 : (rows - 1) * stride + cols;
+
+/** A product's leading dimensions, and how many numbers each operand spans. */
+export function placed({ m, n, k, transA = false, transB = false, ...strides }: GemmShape) {
+  const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = strides;
+  const lengths = {
+    a: transA ? spanned(k, m, lda) : spanned(m, k, lda),
+    b: transB ? spanned(n, k, ldb) : spanned(k, n, ldb),
+    c: spanned(m, n, ldc),
+  };
+  return { lda, ldb, ldc, lengths };
+}
+
+/**
+ * Products with a bf16 operand or result. Floats among the factors (adapters and their small products) are rounded to bf16 first:
+ * oneDNN's products of both types at once are no faster, and some of its versions get them wrong. Sums are float.
+ */
+export function mixedProducts({ library, dnnl, scratch }: CpuContext) {
+  const convert = converter(library);
+  let opened: Matmul | undefined;
+
+  /** Address of `count` numbers in bf16, at `space` where they must be converted. */
+  function rounded(buffer: Buffer, count: number, space: Pointer): Pointer {
+    if (typeOf(buffer) === "bf16") return numbers(buffer, count, "bf16");
+    convert("F32", floats(buffer, count), space, count, "bf16");
+    return space;
+  }
+
+  return (a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void => {
+    const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
+    if (m === 0 || n === 0) return;
+    opened ??= openMatmul(dnnl.path);
+    const { lda, ldb, ldc, lengths } = placed(shape);
+    const type = typeOf(c);
+    const half = lineOf(lengths.a * elementBytes.bf16);
+    const space = scratch((half + lineOf(lengths.b * elementBytes.bf16)) / elementBytes.f32);
+    opened.run(
+      {
+        m,
+        n,
+        k,
+        bias: false,
+        accumulate: beta === 1,
+        a: operand(transA, lda),
+        b: operand(transB, ldb),
+        c: { type, rowStride: ldc },
+      },
+      rounded(a, lengths.a, space),
+      rounded(b, lengths.b, offsetBy(space, half)),
+      target(c, lengths.c, type),
+    );
+  };
+}
+
+const lineOf = (bytes: number) => Math.ceil(bytes / 64) * 64;
+
+const operand = (transposed: boolean, stride: number): MatmulOperand => ({
+  type: "bf16",
+  rowStride: transposed ? 1 : stride,
+  columnStride: transposed ? stride : 1,
+});
