@@ -45,17 +45,16 @@ export function rawAnswers(raw: RawQuestion, owner: string): readonly RawAnswer[
   if (Array.isArray(value))
     return value.map((answer: unknown, i) => answerObject(answer, i, fault));
   if (!isJsonObject(value)) throw fault(`is ${typeOf(value)}, not a list of answers`);
-  const texts = listOf(value["text"]);
-  const starts = listOf(value["answer_start"]);
-  if (texts === undefined || starts === undefined) {
+  const { text: texts, answer_start: starts } = value;
+  if (!Array.isArray(texts) || !Array.isArray(starts)) {
     throw fault('must hold the lists "text" and "answer_start"');
   }
   if (texts.length !== starts.length) {
     throw fault(`has ${texts.length} "text" and ${starts.length} "answer_start"`);
   }
-  return texts.map((text, i) => ({
+  return texts.map((text: unknown, i) => ({
     text,
-    start: starts[i],
+    start: starts[i] as unknown,
     part: (key) => ["answers", key, i],
   }));
 }
@@ -67,13 +66,6 @@ function answerObject(answer: unknown, i: number, fault: (rule: string) => Error
     start: answer["answer_start"],
     part: (key) => ["answers", i, key],
   };
-}
-
-/** Parquet gives lists of numbers as typed arrays. */
-function listOf(value: unknown): readonly unknown[] | undefined {
-  if (Array.isArray(value)) return value;
-  if (value instanceof Int32Array || value instanceof BigInt64Array) return [...value];
-  return undefined;
 }
 
 function parsed(text: string): unknown {
