@@ -34,6 +34,11 @@ export const errors = {
     });
   },
 
+  otherTask(family: string, task: string, tasks: readonly string[]) {
+    const rule = `a model of the family "${family}" is not built for ${task}`;
+    return new AdaloraError("E_TASK", rule, { hint: `it is for: ${tasks.join(", ")}` });
+  },
+
   config(source: string, key: string, want: string, got: unknown) {
     return new AdaloraError(
       "E_CONFIG",

@@ -2,6 +2,7 @@ import { type Adapter, adapterScale } from "../adalora/adapter.ts";
 import { gaussianStart, loraStart, startAdapters } from "../adalora/start.ts";
 import { attachAdapters, selectLinears } from "../adalora/wrap.ts";
 import type { Backend, HostTensor } from "../backend.ts";
+import { errors } from "../errors.ts";
 import { loadWeights } from "../nn/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
 import type { Model, ModelPlugin, TaskHead } from "../plugin.ts";
@@ -15,7 +16,10 @@ export interface DeclaredModel {
   readonly tree: ModuleTree;
 }
 
+/** Throws E_TASK where the family has no such task. */
 export function declareModel(plugin: ModelPlugin, config: object, head: TaskHead): DeclaredModel {
+  if (!plugin.tasks.includes(head.task))
+    throw errors.otherTask(plugin.name, head.task, plugin.tasks);
   const scope = ModuleScope.root();
   const model = plugin.build(config, head, scope);
   return { plugin, model, tree: scope.tree };
