@@ -1,5 +1,6 @@
 /** The recipes, embedded in the executable and read when used: the settings of the paper, a file a task. */
 const recipes: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {
+  demo: () => import("./recipes/demo.toml"),
   cola: () => import("./recipes/cola.toml"),
   sst2: () => import("./recipes/sst2.toml"),
   mrpc: () => import("./recipes/mrpc.toml"),

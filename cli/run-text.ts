@@ -6,10 +6,14 @@ import { type Output, paint } from "./terminal.ts";
 import type { Trained } from "./trained.ts";
 
 /** A finished run as a page: metrics beside the baseline, the rank table, where the files are. */
-export function runText(trained: Trained, output: Output): string {
+export function runText(
+  trained: Trained,
+  output: Output,
+  comparisons: readonly string[] = [],
+): string {
   const { prepared, result, out } = trained;
   const { config } = prepared;
-  const rows = metricLines(result.metrics, result.majority);
+  const rows = [...metricLines(result.metrics, result.majority), ...comparisons];
   if (result.best) rows.push(metricLine("best step", String(result.best.step)));
   const ranks = ranksOf(trained);
   const steps = `${result.steps} steps in ${duration(result.seconds)}`;

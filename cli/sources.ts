@@ -8,6 +8,9 @@ import type { DataPlace, Sources } from "../core/train/model-files.ts";
 import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
 
+/** The demo's model and data, which come with the program. */
+const DEMO = "adalora:demo";
+
 /** Where the GLUE tasks come from when no data is named; its configurations have the recipes' names. */
 const glueOnHub = "nyu-mll/glue";
 
@@ -26,6 +29,7 @@ export async function openSources(
     plugins: await import("../plugins/index.ts"),
 
     async model(name) {
+      if (name === DEMO) return (await import("../demo/place.ts")).demoModel();
       if (isFolder(name)) return name;
       return orElsewhere(name, async () =>
         folderOf(await (await hub()).resolveModel(name, options)),
@@ -41,6 +45,7 @@ export async function openSources(
 
     async data(name, task) {
       if (name === null && task === undefined) throw noData();
+      if (name === DEMO) return { path: (await import("../demo/place.ts")).demoData() };
       if (name !== null && existsSync(name)) return { path: name };
       const [spec, config] = datasetOf(name, task);
       const ask = async (): Promise<DataPlace> => {

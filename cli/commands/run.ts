@@ -51,13 +51,20 @@ export const run = defineCommand({
 });
 
 async function runOnce(config: PlacedRun, wishes: FolderWishes, report: Report): Promise<ExitCode> {
+  const demo = isDemo(config) ? await import("../demo.ts") : undefined;
+  const frozen = await demo?.trainFrozen(config, report, (head) => trainOnce(head, wishes, report));
   const trained = await trainOnce(config, wishes, report);
   if (trained.result.stoppedBy === "interrupt") {
     return interrupted(trained, `adalora run --resume --out ${config.out}`, report);
   }
-  report.result(runJson(trained), runText(trained, report.stdout));
+  const value = { ...runJson(trained), ...(frozen ? { frozen_baseline: frozen.accuracy } : {}) };
+  const rows = demo && frozen ? [demo.frozenLine(frozen)] : [];
+  report.result(value, runText(trained, report.stdout, rows));
   return 0;
 }
+
+/** Without a model of one's own the run is the demo: it compares itself with the frozen model. */
+const isDemo = ({ model, method }: PlacedRun) => model === "adalora:demo" && method === "adalora";
 
 /** Checks everything, then trains into the folder, which is claimed last; a run to be resumed that has ended is read instead. */
 async function trainOnce(

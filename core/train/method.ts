@@ -1,5 +1,13 @@
 /** What is trained: AdaLoRA, the paper's ablations and baselines of it. */
-export const methods = ["adalora", "lora", "svd-lora", "prune-lora", "bitfit", "full"] as const;
+export const methods = [
+  "adalora",
+  "lora",
+  "svd-lora",
+  "prune-lora",
+  "bitfit",
+  "head",
+  "full",
+] as const;
 
 export type Method = (typeof methods)[number];
 

@@ -60,7 +60,8 @@ describe("what the paper leaves open is the authors' script's", () => {
 });
 
 test("there is a recipe for every GLUE task, that cuts as its task does", async () => {
-  expect(recipeNames.toSorted()).toEqual(Object.keys(glueTasks).toSorted());
+  const paperTasks = recipeNames.filter((name) => name !== "demo");
+  expect(paperTasks.toSorted()).toEqual(Object.keys(glueTasks).toSorted());
   for (const task of Object.values(glueTasks)) {
     expect((await resolve(task.name)).maxLength).toBe(task.maxLength);
   }

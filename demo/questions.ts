@@ -1,0 +1,68 @@
+import type { Draw } from "../core/data/shuffle.ts";
+import { chance, oneOf } from "./choose.ts";
+import type { Row } from "./rows.ts";
+import { drawFalsehood, drawStory, type Happening, type Story } from "./stories.ts";
+import { adjectives, animals, verbs } from "./words.ts";
+
+/** The classes of the pre-training task: every word that can be an answer. */
+export const answers: readonly string[] = [
+  ...animals,
+  ...adjectives,
+  ...verbs.map(({ base }) => base),
+  "yes",
+  "no",
+];
+
+/** How many of 100 stories tell of one happening: from them the model finds out what the questions ask for. */
+const shortStories = 35;
+
+/**
+ * The pre-training task: a story, a question about it, and the answer as one of the classes. `checks`: how many of 100
+ * questions ask whether something happened; the others ask who, whom, what was done, what an animal is like.
+ */
+export function drawQuestion(draw: Draw, checks: number): Row {
+  const story = drawStory(draw, chance(shortStories, draw) ? 1 : 2);
+  const ask = chance(checks, draw) ? check : oneOf([agent, patient, action, trait], draw);
+  const [sentence, label] = ask(story, oneOf(story.happenings, draw), draw);
+  return { story: story.text, sentence, label };
+}
+
+type Ask = (
+  story: Story,
+  about: Happening,
+  draw: Draw,
+) => readonly [question: string, answer: string];
+
+const agent: Ask = (_, about) => [`who ${about.verb.past} the ${about.patient} ?`, about.agent];
+
+const patient: Ask = (_, about) => [
+  `who was ${about.verb.participle} by the ${about.agent} ?`,
+  about.patient,
+];
+
+const action: Ask = (_, about) => [
+  `what did the ${about.agent} do to the ${about.patient} ?`,
+  about.verb.base,
+];
+
+/** Where the story says nothing of any animal, another question is asked. */
+const trait: Ask = (story, about, draw) => {
+  if (story.traits.size === 0) return action(story, about, draw);
+  const [animal, like] = oneOf([...story.traits], draw);
+  return [`what is the ${animal} like ?`, like];
+};
+
+/** A question, a negated one, or a plain statement, which is asked without a question mark. */
+const check: Ask = (story, about, draw) => {
+  const happened = chance(50, draw);
+  const { agent: a, verb, patient: p } = happened ? about : drawFalsehood(story, draw);
+  const [yes, no] = happened ? ["yes", "no"] : ["no", "yes"];
+  return oneOf<readonly [string, string]>(
+    [
+      [`did the ${a} ${verb.base} the ${p} ?`, yes],
+      [`is it true that the ${a} did not ${verb.base} the ${p} ?`, no],
+      [`the ${a} ${verb.past} the ${p}`, yes],
+    ],
+    draw,
+  );
+};
