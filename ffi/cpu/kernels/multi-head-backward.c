@@ -119,7 +119,7 @@ ADL_API int ADL_ACT(attention_bwd)(const act *dout, const act *q, const act *k, 
                                    const adl_dropout *dropout, float *scratch) {
   const multi_head_shape s = {sequences, queries,  keys,  longest_keys, query_offsets, key_offsets,
                               heads,     head_dim, scale, causal,       dropout};
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (multi_head_is_large(&s))
   for (int item = 0; item < heads * sequences; item++) {
     const int head = item % heads;
     const multi_head_pair pair = multi_head_pair_at(&s, item / heads);

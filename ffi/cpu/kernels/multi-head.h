@@ -33,6 +33,16 @@ ADL_INLINE int multi_head_seen(const multi_head_shape *s, const multi_head_pair 
   return s->causal ? (int)adl_max(0, pair->m - (pair->n - 1 - i)) : pair->m;
 }
 
+/* Whether the products are worth waking threads. */
+ADL_INLINE int multi_head_is_large(const multi_head_shape *s) {
+  int64_t products = 0;
+  for (int b = 0; b < s->sequences; b++) {
+    const multi_head_pair pair = multi_head_pair_at(s, b);
+    products += (int64_t)pair.n * pair.m * s->heads * s->head_dim;
+  }
+  return adl_parts(products) > 1;
+}
+
 /* The rows of a head, for the copying functions of attention.h. */
 ADL_INLINE attention_shape multi_head_rows(const multi_head_shape *s) {
   return (attention_shape){.heads = s->heads, .head_dim = s->head_dim};
