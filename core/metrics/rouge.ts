@@ -85,25 +85,21 @@ const linesOf = (text: string, stem: boolean) =>
 
 /**
  * Each sentence of the reference earns the union of what it has in common with every sentence of the prediction; a
- * token counts at most as often as either text has it.
+ * token counts at most as often as the prediction has it.
  */
 function summaryScore(got: readonly Tokens[], due: readonly Tokens[]): RougeScore {
-  const left = { got: counted(got.flat()), due: counted(due.flat()) };
-  const totals = { got: totalOf(left.got), due: totalOf(left.due) };
+  const left = counted(got.flat());
+  const total = totalOf(left);
   let shared = 0;
   for (const sentence of due) {
-    const union = new Set<number>();
-    for (const other of got) for (const i of commonPositions(sentence, other)) union.add(i);
-    for (const i of union) if (take(left.got, left.due, sentence[i] ?? "")) shared++;
+    const union = new Set(got.flatMap((other) => commonPositions(sentence, other)));
+    for (const i of union) {
+      const token = sentence[i] ?? "";
+      const count = left.get(token) ?? 0;
+      if (count === 0) continue;
+      left.set(token, count - 1);
+      shared++;
+    }
   }
-  return scoreOf(shared, totals.got, totals.due);
-}
-
-/** Takes a token out of both counts where both have one left. */
-function take(a: Counts, b: Counts, token: string): boolean {
-  const [inA, inB] = [a.get(token) ?? 0, b.get(token) ?? 0];
-  if (inA === 0 || inB === 0) return false;
-  a.set(token, inA - 1);
-  b.set(token, inB - 1);
-  return true;
+  return scoreOf(shared, total, due.flat().length);
 }

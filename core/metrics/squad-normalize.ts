@@ -3,7 +3,7 @@ import { splitWords } from "../text/white-space.ts";
 const punctuation = /[!-/:-@[-`{-~]/g;
 
 // Python's \b: letters and numbers of any script are word characters, marks are not.
-const article = /(?<![\p{L}\p{N}_])(?:an?|the)(?![\p{L}\p{N}_])/gu;
+const article = /(?<![\p{L}\p{N}])(?:an?|the)(?![\p{L}\p{N}])/gu;
 
 /** An answer's words as the official scripts compare them: lower case, without ASCII punctuation and without articles. */
 export function answerWords(text: string): string[] {

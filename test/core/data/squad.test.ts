@@ -111,6 +111,10 @@ describe("answers", () => {
       [{ text: "x", answer_start: 30 }],
       'x.json:14: question "q1": "answer_start" 30 is past the end of the context (30 characters)',
     ],
+    "before the start": [
+      [{ text: "Ada", answer_start: -1 }],
+      'x.json:14: question "q1": "answer_start" must be a whole number from 0, got -1',
+    ],
     "with a fraction": [
       [{ text: "Ada", answer_start: 0.5 }],
       'x.json:14: question "q1": "answer_start" must be a whole number from 0, got 0.5',

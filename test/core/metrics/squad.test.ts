@@ -9,6 +9,7 @@ describe("answers are compared by their words", () => {
     ["\u201cthe cat\u201d", "\u201c cat\u201d", "only ASCII punctuation goes"],
     ["the\u0301 x", "\u0301 x", "a mark is no letter: the article before it goes"],
     ["aé théâtre \u4e2dthe", "aé théâtre \u4e2dthe", "letters of any script hold a word together"],
+    ["1the a2 the_", "1the a2", "digits hold a word together, an underscore does not"],
     ["x\u001cy\u0085z\ufeffb", "x y z\ufeffb", "white space is Python's"],
     ["the a an", "", "articles alone are nothing"],
   ];
@@ -74,6 +75,18 @@ describe("SQuAD 2.0", () => {
     const names = Object.keys(squadV2Metrics(pairs.slice(0, 1)));
     expect(names.filter((name) => name.startsWith("NoAns"))).toEqual([]);
     expect(names).toContain("HasAns_f1");
+  });
+
+  test("of thresholds that give the same, the first is the best", () => {
+    const turns = [
+      { prediction: "x", answers: ["x"], noAnswer: 0.1 },
+      { prediction: "x", answers: [], noAnswer: 0.2 },
+      { prediction: "x", answers: ["x"], noAnswer: 0.3 },
+    ];
+    expect(squadV2Metrics(turns)).toMatchObject({
+      best_exact: expect.closeTo(200 / 3, 10),
+      best_exact_thresh: 0.1,
+    });
   });
 
   test("a question without a prediction counts as wrong", () => {

@@ -55,10 +55,10 @@ const question = (id: string, text: string, context: string): SquadExample => ({
 test("a family with two separators between the texts gets the windows of its tokenizer", async () => {
   const tokenizer = await loadTokenizer(tinyBartDir, bartTokenizer);
   const sizes = { maxLength: 16, stride: 4 };
-  const example = question("a", "the cat", "a cat's eating the cat in the morning");
+  const example = question("a", " \u3000the cat", "a cat's eating the cat in the morning");
   const { tokens, contextFirst, textStart } = await validationFeatures([example], tokenizer, sizes);
   const want = await tokenizer.windows(
-    { text: example.question, pair: example.context },
+    { text: "the cat", pair: example.context }, // white space before a question goes
     { ...sizes, cut: "second" },
   );
   expect(want.length).toBeGreaterThan(1);
@@ -103,6 +103,7 @@ describe("sizes that fit no window are refused", () => {
     expect(await refusal(31, 8)).toBe(
       '[tokenize] the windows of question "long" must hold more of the context than the 8 tokens that they share: got a question of 22 tokens, which leaves room for 6',
     );
+    expect(await refusal(31, 6)).toContain('of question "long"');
     expect(await refusal(12, 0)).toContain("leaves room for 0");
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { answerFiles } from "../../../core/qa/answer-files.ts";
 import { type ValidationFeatures, validationFeatures } from "../../../core/qa/features.ts";
 import { postProcess, usualPostProcessing } from "../../../core/qa/post-process.ts";
+import type { SpanLimits } from "../../../core/qa/spans.ts";
 import { examples, expected, tinyTokenizer } from "./fixtures.ts";
 
 const [, size = { maxLength: 0, stride: 0 }] = expected.sizes;
@@ -57,8 +58,13 @@ const features: ValidationFeatures = {
 };
 const example = { index: 0, id: "q", question: "x", context: "ab cd" };
 
-function predict(start: number[], end: number[], unanswerable: boolean, nBest = 20) {
-  const options = { ...usualPostProcessing, nBest, unanswerable };
+function predict(
+  start: number[],
+  end: number[],
+  unanswerable: boolean,
+  limits: Partial<SpanLimits> = {},
+) {
+  const options = { ...usualPostProcessing, ...limits, unanswerable };
   const [answer] = postProcess(
     [example],
     features,
@@ -86,13 +92,32 @@ describe("a single window", () => {
   test("logits behind the window, of padding, are no candidates but take the places of some", () => {
     const padded = [0, 0, 0, 1, 2, 0, 8, 8];
     expect(predict(padded, padded, false)?.text).toBe(" cd");
-    expect(predict(padded, padded, false, 2)?.text).toBe("empty");
+    expect(predict(padded, padded, false, { nBest: 2 })?.text).toBe("empty");
   });
 
   test("sums are those of 32-bit floats", () => {
-    const [large, small] = [16_777_216, 1]; // 2^24 + 1 is no 32-bit float
-    const answer = predict([0, 0, 0, large, 0, 0], [0, 0, 0, small, 0, 0], true);
-    expect(answer?.nullOdds).toBe(-16_777_216 - 1 + 1);
+    const large = 2 ** 24; // large + 1 is no 32-bit float
+    const answer = predict([0, 0, 0, large, 0, 0], [0, 0, 0, 1, 0, 0], true);
+    expect(answer?.nullOdds).toBe(-large);
+    // " cd" scores large + 1, which is large: a tie, in which the larger start stays first
+    const tie = predict([0, 0, 0, large, large - 2, 0], [0, 0, 0, 0, 3, 0], false, {
+      maxAnswerLength: 1,
+    });
+    expect(tie?.candidates.map(({ text }) => text)).toEqual(["ab", " cd"]);
+  });
+
+  test("an answer has at most so many tokens", () => {
+    const [start, end] = [
+      [0, 0, 0, 2, 1, 0],
+      [0, 0, 0, 0, 9, 0],
+    ];
+    expect(predict(start, end, false, { maxAnswerLength: 2 })?.text).toBe("ab cd");
+    expect(predict(start, end, false, { maxAnswerLength: 1 })?.text).toBe(" cd");
+  });
+
+  test("of equal logits the later token is taken", () => {
+    const equal = [0, 0, 0, 1, 1, 0];
+    expect(predict(equal, equal, false, { nBest: 1 })?.text).toBe(" cd");
   });
 });
 
