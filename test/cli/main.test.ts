@@ -74,7 +74,7 @@ describe("help", () => {
       form can be tested.
 
       Adapter
-        --method adalora|lora|svd-lora|prune-lora|bitfit|full
+        --method adalora|lora|svd-lora|prune-lora|bitfit|head|full
                                 what is trained: AdaLoRA, or a baseline of the paper
                                 (default adalora)
 
