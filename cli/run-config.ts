@@ -5,6 +5,7 @@ import { isSettingName, type Layer, resolveConfig, type RunConfig } from "../cor
 import type { RunResult } from "../core/train/execute.ts";
 import { isFinishedRun, runFiles } from "../core/train/run-folder.ts";
 import type { Given } from "./args.ts";
+import { settledDtype } from "./backend.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
 import { kebab, nearest } from "./names.ts";
 import { configIn } from "./out-folder.ts";
@@ -60,7 +61,9 @@ export async function resolveRun(
     await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined),
     flags,
   ];
-  const config = resolveConfig(layers.filter((layer) => layer !== undefined));
+  const wished = resolveConfig(layers.filter((layer) => layer !== undefined));
+  // A resumed run goes on with the numbers that it began with.
+  const config = { ...wished, dtype: settledDtype(wished) };
   const note = settledNote(given);
   return { config, notes: note === undefined ? [] : [note] };
 }

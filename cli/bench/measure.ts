@@ -179,7 +179,7 @@ function lengthsOf({ offsets }: LabelledBatch): number[] {
   return Array.from({ length: offsets.length - 1 }, (_, b) => offsets[b + 1]! - offsets[b]!);
 }
 
-/** Operations per second of a large product on this machine. */
+/** Operations per second of a large product on this machine, in the type of activations. */
 function gemmPeak(backend: Backend): number {
   const [m, k, n] = [4096, 768, 3072];
   const [a, b, c] = [m * k, k * n, m * n].map((length) => {

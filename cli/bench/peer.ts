@@ -17,6 +17,7 @@ export interface PeerOptions {
   /** The folder with peer.py. */
   readonly dir: string;
   readonly workload: string;
+  readonly dtype: "f32" | "bf16";
   readonly batches: string;
   readonly model: string;
   readonly threads: number;
@@ -27,12 +28,12 @@ export interface PeerOptions {
 /** Keeping freed pages pays on large batches and costs memory on small ones: the better setting of each is used. */
 const keepsPages = new Set(["rte-b32", "full-b16"]);
 
-/** One process of transformers + PEFT on the same batches and weights, in f32. */
+/** One process of transformers + PEFT on the same batches and weights, in the same type. */
 export async function runPeer(options: PeerOptions): Promise<Round> {
   const { workload } = options;
   const flags = {
     engine: "peft",
-    dtype: "f32",
+    dtype: options.dtype,
     rank: "12:8",
     alloc: keepsPages.has(workload) ? "keep" : "default",
     threads: options.threads,

@@ -4,7 +4,7 @@ import { errors } from "../../core/errors.ts";
 import { integer, list, text, toggle } from "../../core/train/setting.ts";
 import { writeJson } from "../../core/train/run-files.ts";
 import { writeFileAtomic } from "../../core/io/atomic.ts";
-import { openBackend } from "../backend.ts";
+import { openBackend, settledDtype } from "../backend.ts";
 import { benchText } from "../bench/bench-text.ts";
 import { flagWords } from "../bench/flag-words.ts";
 import { machineFacts } from "../bench/machine.ts";
@@ -50,10 +50,11 @@ export const bench = defineCommand({
     const model = textOf(given.get("model")?.value);
     const device = textOf(given.get("device")?.value) ?? "auto";
     const threads = Number(given.get("threads")?.value ?? availableParallelism());
+    const dtype = settledDtype({ device, dtype: dtypeOf(given.get("dtype")?.value) });
     const names = chosen(options.workload);
     const { batches, warmup, steps, profile } = options;
     if (options.inProcess) {
-      const backend = await openBackend({ device, dtype: "f32", threads });
+      const backend = await openBackend({ device, dtype, threads });
       const { measure } = await import("../bench/measure.ts");
       const [workload = "rte-b32"] = names;
       report.result(measure(backend, { workload, batches, model, warmup, steps, profile }), "");
@@ -67,9 +68,19 @@ export const bench = defineCommand({
       for (let round = 0; round < options.rounds; round++) {
         report.info(`${workload}: round ${round + 1} of ${options.rounds}`);
         ours.push(
-          await runOurs({ workload, batches, model, device, threads, warmup, steps, profile }),
+          await runOurs({
+            workload,
+            batches,
+            model,
+            device,
+            dtype,
+            threads,
+            warmup,
+            steps,
+            profile,
+          }),
         );
-        if (peer) theirs.push(await runPeer({ ...peer, workload, threads, warmup, steps }));
+        if (peer) theirs.push(await runPeer({ ...peer, workload, dtype, threads, warmup, steps }));
       }
       results.push(summarize(workload, ours, theirs));
       if (profile) writeTrace(workload, ours.at(-1), report);
@@ -78,6 +89,7 @@ export const bench = defineCommand({
       ...(await machineFacts(threads)),
       model,
       batches,
+      dtype,
       rounds: options.rounds,
       warmup,
       steps,
@@ -91,6 +103,8 @@ export const bench = defineCommand({
 function textOf(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }
+
+const dtypeOf = (value: unknown) => (value === "auto" || value === "bf16" ? value : "f32");
 
 function chosen(words: readonly string[] | null): readonly string[] {
   const names = words ?? ["rte-b32"];
@@ -123,6 +137,7 @@ interface OursOptions {
   readonly batches: string | null;
   readonly model: string | null;
   readonly device: string;
+  readonly dtype: "f32" | "bf16";
   readonly threads: number;
   readonly warmup: number;
   readonly steps: number;

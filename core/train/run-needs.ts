@@ -79,7 +79,7 @@ function dataBytes(datasets: readonly Dataset[]): number {
 
 function typesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "master"> {
   if (device === "reference") return { activation: "f64", master: "f64" };
-  return { activation: dtype, master: "f32" };
+  return { activation: dtype === "bf16" ? "bf16" : "f32", master: "f32" };
 }
 
 function longestBatch(dataset: Dataset, size: number) {

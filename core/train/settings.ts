@@ -182,7 +182,11 @@ const machine = {
     ...devices,
     hint: "NAME",
   }),
-  dtype: choice(["f32", "bf16"], "f32", "numbers of frozen weights and activations"),
+  dtype: choice(
+    ["f32", "bf16", "auto"],
+    "f32",
+    "numbers of frozen weights and activations; auto: bf16 where the CPU multiplies it",
+  ),
   threads: integer(null, "CPU threads (default: one a core)", { min: 1 }),
 };
 

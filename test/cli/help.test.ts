@@ -40,8 +40,8 @@ describe("the help page", () => {
                                 --eval-batch-size, --per-device-eval-batch-size
         --device NAME           auto, cpu, cuda, or reference: slow and exact (default
                                 auto)
-        --dtype f32|bf16        numbers of frozen weights and activations (default
-                                f32)
+        --dtype f32|bf16|auto   numbers of frozen weights and activations; auto: bf16
+                                where the CPU multiplies it (default f32)
         --threads N             CPU threads (default: one a core)
         --input FILE|-          TSV, CSV, JSON lines or parquet; - is standard input
         --data DIR|org/name     instead of --input: a folder, or a data set of the
@@ -154,8 +154,8 @@ describe("a mistake", () => {
       undefined,
     ],
     [
-      ["eval", "--adapter", "x", "--dtype", "bf16"],
-      "--dtype must be f32 in this version, got bf16",
+      ["eval", "--adapter", "x", "--device", "reference", "--dtype", "bf16"],
+      "--dtype must be f32 with --device reference, got bf16",
       undefined,
     ],
     [["eval"], "no model given", "--model or --adapter names a trained one"],

@@ -29,7 +29,7 @@ const head: TaskHead = { task: "generation", labels: 0 };
 
 /** Hidden states, logits, loss and every gradient, with label smoothing too; with a bin beside the safetensors, from both. */
 export function checkBart(backend: Backend, golden: GoldenCase, tolerance: Tolerance): CaseResult {
-  const comparison = new Comparison();
+  const comparison = new Comparison(tolerance);
   const files = [undefined, join(golden.dir, "pytorch_model.bin")];
   for (const bin of files) {
     if (bin !== undefined && !existsSync(bin)) continue;

@@ -1,5 +1,5 @@
 /**
- * bun test/golden/check.ts [--backend reference|cpu] [--dtype f64|f32] CASE_DIR...
+ * bun test/golden/check.ts [--backend reference|cpu] [--dtype f64|f32|bf16] CASE_DIR...
  * Holds a backend to golden case folders; one JSON line per case, exit 1 if any failed.
  */
 import { basename } from "node:path";
@@ -56,11 +56,11 @@ function checkTable(
   return skip("unknown kind of table");
 }
 
-async function openBackend(name: string): Promise<Backend> {
+async function openBackend(name: string, dtype: string): Promise<Backend> {
   if (name === "reference") return createReferenceBackend();
   if (name !== "cpu") throw new Error(`no backend "${name}": reference or cpu`);
   const { createCpuBackend } = await import("../../ffi/cpu/backend.ts");
-  return createCpuBackend();
+  return createCpuBackend({ dtype: dtype === "bf16" ? "bf16" : "f32" });
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -71,7 +71,7 @@ async function main(args: readonly string[]): Promise<number> {
   const backendName = option("--backend", "reference");
   const dtype = option("--dtype", backendName === "reference" ? "f64" : "f32");
   const dirs = args.filter((arg, i) => !arg.startsWith("--") && !args[i - 1]?.startsWith("--"));
-  const backend = await openBackend(backendName);
+  const backend = await openBackend(backendName, dtype);
   let failed = dirs.length === 0;
   for (const dir of dirs) {
     let result: CaseResult;

@@ -9,9 +9,15 @@ export interface CaseResult {
 /** Collects the largest error of each quantity, and the first thing that is out of tolerance. */
 export class Comparison {
   readonly #worst: Record<string, number> = {};
+  readonly #least: number;
   #failure: string | undefined;
 
-  /** |got - want| of every number, against `tolerance` times the larger of 1 and the largest |want|. */
+  /** `least`: errors of tensors are relative to their largest number, or to this where it is larger. */
+  constructor({ least }: { readonly least: number }) {
+    this.#least = least;
+  }
+
+  /** |got - want| of every number, against `tolerance` times the larger of `least` and the largest |want|. */
   close(
     quantity: string,
     got: ArrayLike<number>,
@@ -23,7 +29,7 @@ export class Comparison {
       this.fail(`${what}: ${got.length} numbers, ${want.length} are due`);
       return;
     }
-    let scale = 1;
+    let scale = this.#least;
     for (let i = 0; i < want.length; i++) scale = Math.max(scale, Math.abs(want[i]!));
     let error = 0;
     for (let i = 0; i < want.length; i++) {

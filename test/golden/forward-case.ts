@@ -21,7 +21,7 @@ export function checkForward(
   golden: GoldenCase,
   tolerance: Tolerance,
 ): CaseResult {
-  const comparison = new Comparison();
+  const comparison = new Comparison(tolerance);
   compareForward(
     backend,
     golden,

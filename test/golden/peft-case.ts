@@ -66,7 +66,7 @@ export function checkPeft<Batch extends TokenBatch>(
   tolerance: Tolerance,
   kind: PeftKind<Batch>,
 ): CaseResult {
-  const comparison = new Comparison();
+  const comparison = new Comparison(tolerance);
   comparePeftTraining(backend, golden, tolerance, comparison, kind.training);
   const batch = kind.evaluation(golden);
   const base = join(golden.dir, "base");

@@ -21,7 +21,7 @@ const headOf = (paddedQueries: "zero" | "uniform"): TaskHead => ({
 
 /** Logits at the tokens, loss and every gradient of extractive QA, under both maskings. */
 export function checkSpan(backend: Backend, golden: GoldenCase, tolerance: Tolerance): CaseResult {
-  const comparison = new Comparison();
+  const comparison = new Comparison(tolerance);
   for (const [tag, queries] of maskings) {
     if (golden.tensors.has(`loss${tag}`))
       compareSpan(backend, golden, tag, queries, tolerance, comparison);

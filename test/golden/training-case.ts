@@ -79,7 +79,7 @@ export function checkTraining<Batch extends TokenBatch>(
   kind: TrainingKind<Batch>,
 ): CaseResult {
   const settings = golden.golden["case"] as TrainingSettings;
-  const comparison = new Comparison();
+  const comparison = new Comparison(tolerance);
   const svd = settings.method !== "lora";
   const adapt = { rank: settings.r, alpha: settings.alpha, svd };
   const subject = loadModel(backend, golden.dir, {
@@ -93,10 +93,11 @@ export function checkTraining<Batch extends TokenBatch>(
   for (const want of steps) {
     const got = trainer.step([kind.batch(golden, want.step, subject)]);
     compareStep(trainer, got, want, { ...tolerance, norm: tolerance.training * lora }, comparison);
-    compareGradients(backend, golden, trainer, got, tolerance, comparison);
+    if (tolerance.trajectory || want === steps[0])
+      compareGradients(backend, golden, trainer, got, tolerance, comparison);
     trajectory.push(...diagonals(backend, trainer));
   }
-  compareEnd(backend, golden, trainer, trajectory, tolerance, comparison);
+  if (tolerance.trajectory) compareEnd(backend, golden, trainer, trajectory, tolerance, comparison);
   return comparison.result;
 }
 
@@ -104,11 +105,17 @@ function compareStep<Batch extends TokenBatch>(
   trainer: Trainer<Batch>,
   got: StepReport,
   want: GoldenStep,
-  { training, norm }: Tolerance & { norm: number },
+  { training, norm, trajectory }: Tolerance & { norm: number },
   comparison: Comparison,
 ): void {
   const at = `step ${want.step}`;
-  comparison.relative("task_loss", got.taskLoss, want.task_loss, training, `${at} task loss`);
+  if (trajectory)
+    comparison.relative("task_loss", got.taskLoss, want.task_loss, training, `${at} task loss`);
+  else {
+    // Plain LoRA's trajectory magnifies rounding most, here as in f32.
+    const margin = norm > training ? 3 * training : training;
+    comparison.close("task_loss", [got.taskLoss], [want.task_loss], margin, `${at} task loss`);
+  }
   comparison.close(
     "orth_loss",
     [got.orthogonalityLoss],
@@ -116,9 +123,10 @@ function compareStep<Batch extends TokenBatch>(
     training,
     `${at} orth loss`,
   );
-  comparison.relative("grad_norm", got.gradNorm, want.grad_norm, norm, `${at} grad norm`);
   comparison.relative("lr", got.learningRate, want.lr, 1e-12, `${at} lr`);
   comparison.same("budget", got.budget, want.budget, `${at} budget`);
+  if (!trajectory) return;
+  comparison.relative("grad_norm", got.gradNorm, want.grad_norm, norm, `${at} grad norm`);
   if (typeof want.threshold === "number") {
     const threshold = got.threshold ?? NaN;
     comparison.relative("threshold", threshold, want.threshold, training, `${at} threshold`);

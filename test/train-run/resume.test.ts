@@ -139,7 +139,7 @@ describe("--overwrite", () => {
     for (const flags of [
       { "init-warmup": "90%" },
       { model: path("data") },
-      { dtype: "bf16", device: "cpu" },
+      { dtype: "bf16", device: "reference" },
     ]) {
       expect((await run(training({ ...bad, ...flags }))).code).toBe(1);
       expect(resultsOf(whole)).toEqual(before);
