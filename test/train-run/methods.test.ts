@@ -14,6 +14,7 @@ const methods = {
   lora: { "init-rank": 2 },
   "svd-lora": { "init-rank": 2 },
   bitfit: {},
+  head: {},
   full: {},
 } as const;
 
@@ -29,7 +30,7 @@ const mean = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0) 
 
 describe.each(Object.entries(methods))("method %s", (method, flags) => {
   const out = path(method);
-  const changesModel = method === "bitfit" || method === "full";
+  const changesModel = ["bitfit", "head", "full"].includes(method);
 
   test("trains", async () => {
     const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
