@@ -161,7 +161,7 @@ const averages = ({ input }: Bench, n: number, phase: number) => ({
   uncertainty: input("master", wave(n, phase + 1).map(Math.abs)),
 });
 
-const scores: Case[] = (
+const triplets: Case[] = (
   [
     [1, 1, 1],
     [12, 33, 31],
@@ -291,7 +291,7 @@ export const trainingCases: readonly Case[] = [
   nanNorm,
   ...updates,
   ...importance,
-  ...scores,
+  ...triplets,
   ...tops,
   madeNan,
   ...masks,

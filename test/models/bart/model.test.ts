@@ -52,7 +52,12 @@ describe("logits", () => {
     const same = (after: string[]) => after.map((row, i) => row === before[i]);
     // the second label is what the third row reads
     expect(same(rows({ target: [5, 9, 7, 8] }))).toEqual([true, true, false, false]);
-    expect(same(rows({ source: [...source.slice(0, -1), 9] }))).toEqual([false, false, false, false]);
+    expect(same(rows({ source: [...source.slice(0, -1), 9] }))).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 
   test("are those of one token after another, with the source encoded once", () => {
