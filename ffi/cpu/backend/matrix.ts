@@ -1,5 +1,6 @@
-import type { Backend } from "../../../core/backend.ts";
-import { floats, numbers, optionalFloats, target, typeOf } from "./buffer.ts";
+import type { Backend, Buffer, GemmShape } from "../../../core/backend.ts";
+import { offsetBy, zeroNative } from "../../memory.ts";
+import { elementBytes, floats, numbers, optionalFloats, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { mixedProducts, placed } from "./mixed-products.ts";
@@ -23,6 +24,15 @@ export const MATRIX_SIZES = {
   adl_column_sums_scratch: { args: [L, L], returns: SIZE },
 } as const;
 
+/** C of a product over nothing, such as one of rank 0: oneDNN would leave it as it is. */
+function withoutTerms(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
+  const type = typeOf(c);
+  const at = target(c, (m - 1) * ldc + n, type);
+  const bytes = elementBytes[type];
+  if (beta === 1) return;
+  for (let i = 0; i < m; i++) zeroNative(offsetBy(at, i * ldc * bytes), n * bytes);
+}
+
 /** Matrix products by oneDNN; what goes with them by our kernels. */
 export function matrix(context: CpuContext): Matrix {
   const { library, dnnl, scratch } = context;
@@ -34,6 +44,8 @@ export function matrix(context: CpuContext): Matrix {
 
   return {
     gemm(a, b, c, shape) {
+      if (shape.m === 0 || shape.n === 0) return;
+      if (shape.k === 0) return withoutTerms(c, shape);
       if ([a, b, c].some((each) => typeOf(each) === "bf16")) return mixedProduct(a, b, c, shape);
       const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
       const { lda, ldb, ldc, lengths } = placed(shape);

@@ -38,7 +38,6 @@ export function mixedProducts({ library, dnnl, scratch }: CpuContext) {
 
   return (a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void => {
     const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
-    if (m === 0 || n === 0) return;
     opened ??= openMatmul(dnnl.path);
     const { lda, ldb, ldc, lengths } = placed(shape);
     const type = typeOf(c);
