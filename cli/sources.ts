@@ -9,7 +9,7 @@ import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
 
 /** The demo's model and data, which come with the program. */
-const DEMO = "adalora:demo";
+export const DEMO = "adalora:demo";
 
 /** Where the GLUE tasks come from when no data is named; its configurations have the recipes' names. */
 const glueOnHub = "nyu-mll/glue";

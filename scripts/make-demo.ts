@@ -1,8 +1,9 @@
 /**
  * bun scripts/make-demo.ts OUT [SHARE]
- * Makes the demo's pretrained model from nothing, with the program's own `run --method full`: first on questions of all kinds, then on
- * as many that ask whether something happened. OUT/model.safetensors is what lies in demo/model. About five minutes on two free
- * cores; SHARE, such as 0.01, takes that share of the steps, to try it out.
+ * Makes a model like the demo's from nothing, with the program's own `run --method full`: first on questions of all kinds, then on as
+ * many that ask whether something happened. OUT/model.safetensors has the form of demo/model's, but not its numbers: those were
+ * made in the same two stages with an earlier form of the questions. About two minutes on two free cores; SHARE, such as 0.01,
+ * takes that share of the steps, to try it out.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

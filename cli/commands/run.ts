@@ -12,7 +12,7 @@ import type { ExitCode, Report } from "../report.ts";
 import { type PlacedRun, requestedRun, storedRun } from "../run-config.ts";
 import { runJson, runText } from "../run-text.ts";
 import { listenForStop } from "../signals.ts";
-import { openSources } from "../sources.ts";
+import { DEMO, openSources } from "../sources.ts";
 import { createSpeedometer } from "../speedometer.ts";
 import { interrupted, type Trained } from "../trained.ts";
 
@@ -41,7 +41,7 @@ export const run = defineCommand({
     for (const note of notes) report.info(note);
     const { seeds, resume, overwrite } = options;
     checkBackend(config);
-    const out = config.out ?? defaultOut(config.task, new Date());
+    const out = config.out ?? defaultOut(config.model === DEMO ? "demo" : config.task, new Date());
     if (!seeds) return runOnce({ ...config, out }, { resume, overwrite }, report);
     const { runSeeds } = await import("../run-seeds.ts");
     return runSeeds({ ...config, out }, seeds, { resume, overwrite }, report, (one) =>
@@ -51,20 +51,29 @@ export const run = defineCommand({
 });
 
 async function runOnce(config: PlacedRun, wishes: FolderWishes, report: Report): Promise<ExitCode> {
+  checkOut(resolve(config.out), wishes);
+  const train = (one: PlacedRun) => trainOnce(one, wishes, report);
   const demo = isDemo(config) ? await import("../demo.ts") : undefined;
-  const frozen = await demo?.trainFrozen(config, report, (head) => trainOnce(head, wishes, report));
-  const trained = await trainOnce(config, wishes, report);
+  const head = await demo?.trainHead(config, report, train);
+  if (head?.result.stoppedBy === "interrupt") {
+    return interrupted(head, `adalora run demo --resume --out ${config.out}`, report);
+  }
+  const trained = await train(config);
   if (trained.result.stoppedBy === "interrupt") {
     return interrupted(trained, `adalora run --resume --out ${config.out}`, report);
   }
-  const value = { ...runJson(trained), ...(frozen ? { frozen_baseline: frozen.accuracy } : {}) };
-  const rows = demo && frozen ? [demo.frozenLine(frozen)] : [];
+  const frozen = head && demo?.accuracyOf(head);
+  const value = {
+    ...runJson(trained),
+    ...(frozen === undefined ? {} : { frozen_baseline: frozen }),
+  };
+  const rows = demo && frozen !== undefined ? [demo.frozenLine(frozen)] : [];
   report.result(value, runText(trained, report.stdout, rows));
   return 0;
 }
 
 /** Without a model of one's own the run is the demo: it compares itself with the frozen model. */
-const isDemo = ({ model, method }: PlacedRun) => model === "adalora:demo" && method === "adalora";
+const isDemo = ({ model, method }: PlacedRun) => model === DEMO && method === "adalora";
 
 /** Checks everything, then trains into the folder, which is claimed last; a run to be resumed that has ended is read instead. */
 async function trainOnce(

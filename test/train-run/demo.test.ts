@@ -1,0 +1,51 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { readJsonLog } from "../../core/io/jsonl.ts";
+import { commandTest } from "./command.ts";
+
+const { home, path, run, start } = commandTest();
+
+const sizes = "--device reference --limit 64 --batch-size 8 --mask-interval 1 --log-steps 1";
+const short = (steps: number) => [...sizes.split(" "), "--max-steps", String(steps)];
+
+describe("adalora run without a recipe", () => {
+  test("trains the demo, its frozen model first, and compares them", async () => {
+    const { code, stdout, stderr } = await run(["run", ...short(20), "--json"]);
+    expect(stderr).toMatch(/head alone, to compare with\n[^]*step 20\/20 [^]*step 20\/20 /);
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({ method: "adalora", steps: 20 });
+    expect(result.frozen_baseline).toBeGreaterThan(0.3);
+    const [folder = ""] = readdirSync(join(home, "runs"));
+    expect(folder).toMatch(/^demo-\d{8}-\d{6}$/);
+    const log = readJsonLog(join(home, "runs", folder, "log.jsonl"));
+    const budgets = log.flatMap(({ budget }) => (typeof budget === "number" ? [budget] : []));
+    expect([budgets[0], budgets.at(-1)]).toEqual([144, 96]);
+    expect(new Set(budgets).size).toBeGreaterThan(4);
+    const ranks: number[] = Object.values(result.ranks);
+    expect(ranks.reduce((sum, rank) => sum + rank, 0)).toBe(96);
+  });
+
+  test("says that a folder is taken before it trains anything", async () => {
+    const [folder = ""] = readdirSync(join(home, "runs"));
+    const { code, stderr } = await run(["run", ...short(20), "--out", join("runs", folder)]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${folder} already holds a run`);
+    expect(stderr).not.toContain("to compare with");
+  });
+
+  test("interrupted in its first part does not go on with the second, and can be resumed", async () => {
+    const out = path("interrupted");
+    const started = start(["run", ...short(24), "--out", out]);
+    await started.signalAfter("step  5/24", "SIGINT");
+    const { code, stderr } = await started.ended;
+    expect(code).toBe(130);
+    expect(stderr).toContain(`adalora run demo --resume --out ${out} goes on from there`);
+    expect(existsSync(join(out, "config.json"))).toBe(false);
+    const resumed = await run(["run", "demo", ...short(24), "--resume", "--out", out]);
+    expect(resumed.stderr).toMatch(/going on after step \d+\n/);
+    expect(resumed.code).toBe(0);
+    expect(resumed.stdout).toContain("frozen model, its head alone");
+  });
+});
