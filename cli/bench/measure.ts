@@ -114,7 +114,6 @@ function trainingStep(backend: Backend, config: DebertaConfig, { model }: Measur
     rank: INITIAL_RANK,
     alpha: ALPHA,
     dropout: 0,
-    seed: 0,
   });
   if (model === null) {
     initializeWeights(backend, adapted.tree, 0);

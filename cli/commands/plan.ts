@@ -45,17 +45,10 @@ export const plan = defineCommand({
 async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promise<Plan> {
   const { config, schedule, target, declared, warnings } = run;
   const { backboneParameters } = await import("../../core/train/model-files.ts");
-  const { adaptModel } = await import("../../core/train/open-model.ts");
+  const { adaptRun } = await import("../../core/train/create-trainer.ts");
   const { runNeeds } = await import("../../core/train/run-needs.ts");
   const modelParameters = backboneParameters(declared);
-  const { adapters, trained } = adaptModel(declared, {
-    method: config.method,
-    modules: config.modules,
-    rank: target?.initRank ?? 0,
-    alpha: config.alpha,
-    dropout: config.loraDropout,
-    seed: config.seed,
-  });
+  const { adapters, trained } = adaptRun(run);
   const needs = runNeeds(run);
   const memory = memoryWarning(needs);
   return {

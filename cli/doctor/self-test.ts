@@ -68,7 +68,6 @@ function tinyTrainer(backend: Backend): Trainer {
     rank: 4,
     alpha: 8,
     dropout: 0,
-    seed,
   });
   const { model, adapters, trained, tree } = adapted;
   initializeWeights(backend, tree, seed);

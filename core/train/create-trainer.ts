@@ -15,17 +15,21 @@ export interface ReadyRun {
   readonly fresh: readonly string[];
 }
 
-/** Loads the model's weights, starts its adapters and makes the trainer of a prepared run. */
-export function createTrainer(backend: Backend, run: PreparedRun): ReadyRun {
-  const { config, declared, files, spec, target } = run;
-  const adapted = adaptModel(declared, {
+/** The run's model with what its method trains; nothing has numbers yet. */
+export function adaptRun({ config, declared, target }: PreparedRun): AdaptedModel {
+  return adaptModel(declared, {
     method: config.method,
     modules: config.modules,
     rank: target?.initRank ?? 0,
     alpha: config.alpha,
     dropout: config.loraDropout,
-    seed: config.seed,
   });
+}
+
+/** Loads the model's weights, starts its adapters and makes the trainer of a prepared run. */
+export function createTrainer(backend: Backend, run: PreparedRun): ReadyRun {
+  const { config, files, spec } = run;
+  const adapted = adaptRun(run);
   if (adapted.trained.length + adapted.adapters.length === 0)
     throw errors.nothingTrained(config.method);
   const { tensors } = openCheckpoint(files.dir);

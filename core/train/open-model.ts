@@ -33,7 +33,6 @@ export interface AdaptOptions {
   readonly alpha: number;
   /** Dropout before the adapters. */
   readonly dropout: number;
-  readonly seed: number;
 }
 
 /** What a method trains: adapters beside the frozen model, and parameters of the model itself. */

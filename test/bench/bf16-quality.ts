@@ -58,7 +58,6 @@ function finalLoss(backend: Backend, seed: number): number {
     rank: 4,
     alpha: 16,
     dropout: 0,
-    seed,
   });
   initializeWeights(backend, tree, 5);
   startAdapters(backend, adapters, gaussianStart, seed);

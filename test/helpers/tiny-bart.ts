@@ -49,7 +49,7 @@ export function tinyBart(backend: Backend, options: TinyBartOptions = {}): TinyB
   const model = buildBart(bart.parseConfig({ ...tinyBartConfig, ...config }), head, scope);
   const adapted = adaptModel(
     { plugin: bart, model, tree: scope.tree },
-    { method, modules: null, rank: 2, alpha: 16, dropout: 0, seed: 5 },
+    { method, modules: null, rank: 2, alpha: 16, dropout: 0 },
   );
   initializeWeights(backend, adapted.tree, 5);
   startAdapters(backend, adapted.adapters, gaussianStart, 5);

@@ -58,7 +58,6 @@ export function tinyModel(backend: Backend, options: TinyOptions = {}): AdaptedM
     rank,
     alpha: options.alpha ?? 16,
     dropout,
-    seed,
   });
   initializeWeights(backend, adapted.tree, seed);
   startAdapters(backend, adapted.adapters, svd ? gaussianStart : loraStart, seed);
