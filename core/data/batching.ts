@@ -44,22 +44,6 @@ export function evaluationBatches(lengths: ArrayLike<number>, batchSize: number)
   return chunksOf(sortByLength(indices(lengths.length), lengths).toReversed(), batchSize);
 }
 
-/** Results of batches back in input order. results: for each batch, one result for each of its examples. */
-export function inInputOrder<T>(
-  batches: readonly Batch[],
-  results: readonly (readonly T[])[],
-): T[] {
-  const ordered: T[] = [];
-  batches.forEach((batch, b) => {
-    batch.forEach((index, i) => {
-      const result = results[b]?.[i];
-      invariant(result !== undefined, `batch ${b} has no result for example ${index}`);
-      ordered[index] = result;
-    });
-  });
-  return ordered;
-}
-
 function indices(n: number): Uint32Array {
   return Uint32Array.from({ length: n }, (_, i) => i);
 }

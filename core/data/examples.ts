@@ -1,7 +1,6 @@
 import { errors } from "../errors.ts";
 import { chooseColumns, type ChosenColumns, type ColumnWishes } from "./columns.ts";
 import type { GlueTask, SplitRole } from "./glue-tasks.ts";
-import { typeOf } from "./json-table.ts";
 import {
   classNameOf,
   classNamesIn,
@@ -12,6 +11,7 @@ import {
 } from "./labels.ts";
 import { type DataSource, openTable } from "./open-table.ts";
 import { quoted, type Row, type Table } from "./table.ts";
+import { textOf } from "./text-field.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
 
 /** A text or a pair of texts, as the file has them: nothing is trimmed. */
@@ -126,30 +126,24 @@ function rulesFor(table: Table, columns: ChosenColumns, spec: ReadSpec): LabelRu
 function foundIn(row: Row, file: FoundIn, columns: ChosenColumns, warnings: Warnings): Found {
   const { table } = file;
   const { at, cells } = row;
-  const text = textOf(cells[0], columns.text, table, at, warnings);
+  const text = cellText(cells[0], columns.text, table, at, warnings);
   const pair =
-    columns.pair === undefined ? undefined : textOf(cells[1], columns.pair, table, at, warnings);
+    columns.pair === undefined ? undefined : cellText(cells[1], columns.pair, table, at, warnings);
   const label = columns.label === undefined ? undefined : cells[columns.pair === undefined ? 1 : 2];
   return { text, pair, label: namedByFile(label, table, columns.label, at), at, file };
 }
 
-function textOf(
+/** A cell's text; an empty one is only suspicious. */
+function cellText(
   cell: unknown,
   column: string,
   table: Table,
   at: number,
   warnings: Warnings,
 ): string {
-  if (typeof cell === "string") {
-    if (cell.trim() === "")
-      warnings.add(`empty ${column}`, table.place(at), `"${column}" is empty`);
-    if (!cell.isWellFormed()) {
-      throw errors.file(table.place(at), `"${column}" holds half of a surrogate pair: not text`);
-    }
-    return cell;
-  }
-  if (cell === undefined) throw errors.file(table.place(at), `the row lacks "${column}"`);
-  throw errors.file(table.place(at), `"${column}" is ${typeOf(cell)}, not a string`);
+  const text = textOf({ value: cell, key: column, place: () => table.place(at) });
+  if (text.trim() === "") warnings.add(`empty ${column}`, table.place(at), `"${column}" is empty`);
+  return text;
 }
 
 /** Where the file itself names its classes, an integer is that name: its order may not be the task's. */
