@@ -19,7 +19,7 @@ export interface HostTensor {
 
 /**
  * Inverted dropout with a counter-based mask: element (row, col) is kept where
- * philox(counter = [col >> 2, row, site, step], key = seed)[col & 3] >= probability * 2^32,
+ * philox(counter = [col >> 2, row, site, step], key = seed)[col & 3] >= floor(probability * 2^32),
  * and is then scaled by 1 / (1 - probability). Nothing is stored; backward draws the same mask again.
  */
 export interface Dropout {
@@ -62,6 +62,7 @@ export interface Packing {
  *   S[i,j] = (q_i.k_j + q_i.posKey[t] + k_j.posQuery[t]) / scale,   t = relative[pos_i - pos_j + span - 1]
  *   out_i = sum_j dropout(softmax_j(S))[i,j] v_j
  * q, k, v, out: [tokens, heads * headDim]; posKey (c2p), posQuery (p2c): [relativeRows, heads * headDim], either may be absent.
+ * Dropout's row is head * tokens + the query's row, its column the key's place in its sequence.
  */
 export interface DisentangledShape {
   readonly packing: Packing;
