@@ -1,18 +1,15 @@
 import { existsSync, statSync } from "node:fs";
 import { formatOf } from "../core/data/open-table.ts";
-import type { GlueTask } from "../core/data/glue-tasks.ts";
 import { AdaloraError, errors } from "../core/errors.ts";
 import type { Environment } from "../core/io/hub-settings.ts";
 import type { Resolved } from "../core/io/hub.ts";
-import type { DataPlace, Sources } from "../core/train/model-files.ts";
+import type { Sources } from "../core/train/model-files.ts";
+import type { DataPlace, HubData } from "../core/train/task.ts";
 import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
 
 /** The demo's model and data, which come with the program. */
 export const DEMO = "adalora:demo";
-
-/** Where the GLUE tasks come from when no data is named; its configurations have the recipes' names. */
-const glueOnHub = "nyu-mll/glue";
 
 /** Model families from the plugins; models and data from the disk where a path of the name is there, else from the hub. */
 export async function openSources(
@@ -43,11 +40,11 @@ export async function openSources(
       );
     },
 
-    async data(name, task) {
-      if (name === null && task === undefined) throw noData();
+    async data(name, own) {
+      if (name === null && own === undefined) throw noData();
       if (name === DEMO) return { path: (await import("../demo/place.ts")).demoData() };
       if (name !== null && existsSync(name)) return { path: name };
-      const [spec, config] = datasetOf(name, task);
+      const [spec, config] = datasetOf(name, own);
       const ask = async (): Promise<DataPlace> => {
         const resolved = await (await hub()).resolveDataset(spec, config, options);
         return { path: folderOf(resolved), splits: resolved.splits };
@@ -69,10 +66,10 @@ function noData(): AdaloraError {
   );
 }
 
-/** "org/name" or "org/name:configuration"; of the GLUE data set the task is the configuration. */
-function datasetOf(name: string | null, task: GlueTask | undefined) {
-  const [spec = "", config] = (name ?? glueOnHub).split(":");
-  return [spec, config ?? (spec.split("@")[0] === glueOnHub ? task?.name : undefined)] as const;
+/** "org/name" or "org/name:configuration"; of the task's own data set its configuration. */
+function datasetOf(name: string | null, own: HubData | undefined) {
+  const [spec = "", config] = (name ?? own?.id ?? "").split(":");
+  return [spec, config ?? (spec.split("@")[0] === own?.id ? own?.config : undefined)] as const;
 }
 
 /** Asks the hub for a name that is no path here; an error says both. */

@@ -3,19 +3,14 @@ import type { DataSplit, ReadSpec } from "../core/data/examples.ts";
 import type { SplitRole } from "../core/data/glue-tasks.ts";
 import { fileSplit } from "../core/data/splits.ts";
 import { errors } from "../core/errors.ts";
-import { type Dataset, loadDataset } from "../core/train/dataset.ts";
-import { type Sources, splitsAt } from "../core/train/model-files.ts";
+import type { Sources } from "../core/train/model-files.ts";
 import type { TrainedModel } from "../core/train/open-trained.ts";
-import { readSpec } from "../core/train/task-spec.ts";
+import type { Dataset } from "../core/train/task.ts";
 
-/** The data that the user names, by its columns; null: as the run's. */
+/** The data that the user names; null: as the run's. */
 export interface DataWishes {
   readonly data: string | null;
   readonly split: SplitRole;
-  readonly textColumn: string | null;
-  readonly pairColumn: string | null;
-  readonly labelColumn: string | null;
-  readonly limit: number | null;
 }
 
 /**
@@ -23,14 +18,13 @@ export interface DataWishes {
  * itself. Throws E_FILE where there is no such split.
  */
 export async function splitsFor(
-  { data, split }: Pick<DataWishes, "data" | "split">,
-  { spec, run }: TrainedModel,
+  { data, split }: DataWishes,
+  { task, run }: TrainedModel,
   sources: Sources,
 ): Promise<readonly DataSplit[]> {
   if (data !== null && isFile(data)) return [fileSplit(data, split)];
-  const place = await sources.data(data ?? run?.data ?? null, spec.glue);
-  const validation = data === null ? (run?.evalData ?? undefined) : undefined;
-  const found = splitsAt(place, { task: spec.glue, validation });
+  const place = await sources.data(data ?? run?.data ?? null, task.hub);
+  const found = task.locate(place, data === null ? (run?.evalData ?? undefined) : undefined);
   const splits = found.filter(({ role }) => role === split);
   if (splits.length > 0) return splits;
   const others = [...new Set(found.map(({ role }) => role))].join(", ");
@@ -40,20 +34,14 @@ export async function splitsFor(
 /** Reads and tokenises splits for a trained model. */
 export async function loadSplits(
   splits: readonly DataSplit[],
-  wishes: Omit<DataWishes, "data" | "split">,
-  { spec, run, files }: TrainedModel,
+  { task, spec, files }: TrainedModel,
   labels: ReadSpec["labels"],
 ): Promise<readonly Dataset[]> {
-  const columns = {
-    textColumn: wishes.textColumn ?? run?.textColumn ?? null,
-    pairColumn: wishes.pairColumn ?? run?.pairColumn ?? null,
-    labelColumn: wishes.labelColumn ?? run?.labelColumn ?? null,
-    limit: wishes.limit,
-    labels: spec.labelNames ?? null,
-  };
-  const read = readSpec(columns, spec.glue, spec.kind, labels);
   const sets: Dataset[] = [];
-  for (const split of splits) sets.push(await loadDataset(split, read, files.tokenize));
+  for (const split of splits) {
+    const text = await task.read(split, labels, spec.labelNames);
+    sets.push(await text.tokenize(files.tokenize));
+  }
   return sets;
 }
 

@@ -1,13 +1,10 @@
-import type { Backend } from "../core/backend.ts";
-import type { Model } from "../core/plugin.ts";
-import { inTaskOrder } from "../core/train/class-order.ts";
-import type { Dataset } from "../core/train/dataset.ts";
-import { type Predictions, predict } from "../core/train/evaluate.ts";
+import { writePredictions } from "../core/train/run-files.ts";
 import { loadTrained, type TrainedModel } from "../core/train/open-trained.ts";
+import type { Dataset, Predictions } from "../core/train/task.ts";
 import { type BackendWishes, openBackend } from "./backend.ts";
 import type { Report } from "./report.ts";
 
-/** A dataset, and what the model says of each of its rows, classes in the task's order. */
+/** A dataset, and what the model says of each of its rows. */
 export interface Predicted {
   readonly dataset: Dataset;
   readonly predictions: Predictions;
@@ -23,37 +20,21 @@ export async function predictAll(
   for (const warning of datasets.flatMap(({ warnings }) => warnings)) report.warn(warning);
   const backend = await openBackend(options);
   const model = loadTrained(backend, trained);
+  const { order } = trained;
   const all: Predicted[] = [];
   for (const dataset of datasets) {
-    const rows = watched(dataset, options.batchSize, trained, report);
-    all.push({ dataset, predictions: await predicted(backend, model, dataset, trained, rows) });
+    const { name, lengths } = dataset;
+    const onBatch = (done: number) => report.live(`${name}  ${done} of ${lengths.length}`);
+    const { batchSize } = options;
+    const predictions = await dataset.predict(backend, model, { batchSize, order, onBatch });
+    all.push({ dataset, predictions });
   }
   return all;
 }
 
-// --- internal ---
-
-type Rows = Parameters<typeof predict>[3];
-
-async function predicted(
-  backend: Backend,
-  model: Model,
-  dataset: Dataset,
-  { order }: TrainedModel,
-  rows: Rows,
-): Promise<Predictions> {
-  return inTaskOrder(await predict(backend, model, dataset, rows), order);
-}
-
-function watched(
-  { name, examples }: Dataset,
-  batchSize: number,
-  { spec }: TrainedModel,
-  report: Report,
-): Rows {
-  return {
-    width: spec.width,
-    batchSize,
-    onBatch: (done) => report.live(`${name}  ${done} of ${examples.length} rows`),
-  };
+/** Writes the predictions of one split, or of several under names with theirs. Returns the paths. */
+export function writePredicted(out: string, predicted: readonly Predicted[]): string[] {
+  return predicted.flatMap(({ dataset: { name }, predictions }) =>
+    writePredictions(out, predictions, predicted.length > 1 ? name : undefined),
+  );
 }

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import type { Evaluation } from "../../core/train/evaluate.ts";
-import type { TrainedModel } from "../../core/train/open-trained.ts";
+import { numbersOf } from "../../core/train/task.ts";
 import { choice, text } from "../../core/train/setting.ts";
 import { settings } from "../../core/train/settings.ts";
 import { checkBackend } from "../backend.ts";
@@ -47,12 +46,12 @@ export const evaluation = defineCommand({
     const trained = await openTrained(options, sources);
     for (const warning of trained.warnings) report.warn(warning);
     const splits = await splitsFor(options, trained, sources);
-    const datasets = await loadSplits(splits, options, trained, "required");
+    const datasets = await loadSplits(splits, trained, "required");
     const predicted = await predictAll(trained, datasets, options, report);
-    const scores = await score(predicted, trained);
+    const scores = score(predicted);
     for (const remark of scores.remarks) report.warn(remark);
-    const result = { task: trained.task, ...scores.result };
-    const files = options.out === null ? [] : await write(options.out, result, predicted, trained);
+    const result = { task: trained.task.name, ...scores.result };
+    const files = options.out === null ? [] : await write(options.out, result, predicted);
     const lines = [
       ...metricLines(result.metrics, result.majority_baseline ?? undefined),
       metricLine("rows", String(result.rows)),
@@ -62,19 +61,14 @@ export const evaluation = defineCommand({
   },
 });
 
-async function score(predicted: readonly Predicted[], { spec }: TrainedModel) {
-  const { evaluate, majorityShare } = await import("../../core/train/evaluate.ts");
-  const evaluations = predicted.map(({ dataset, predictions }) =>
-    evaluate(dataset, predictions, spec.scored, spec.kind),
-  );
-  const labels = predicted[0]?.dataset.labels;
-  const ofSplit = ({ split, metrics, loss }: Evaluation) => [split, { ...metrics, loss }] as const;
+function score(predicted: readonly Predicted[]) {
+  const evaluations = predicted.map(({ predictions }) => predictions.evaluate());
   return {
     remarks: evaluations.flatMap(({ remarks }) => remarks),
     result: {
-      metrics: Object.fromEntries(evaluations.map(ofSplit)),
-      majority_baseline: (labels && majorityShare(labels, spec.kind)) ?? null,
-      rows: predicted.reduce((sum, { dataset }) => sum + dataset.examples.length, 0),
+      metrics: Object.fromEntries(evaluations.map((one) => [one.split, numbersOf(one)])),
+      majority_baseline: predicted[0]?.dataset.majority ?? null,
+      rows: predicted.reduce((sum, { dataset }) => sum + dataset.rows, 0),
     },
   };
 }
@@ -83,11 +77,10 @@ async function write(
   out: string,
   result: object,
   predicted: readonly Predicted[],
-  trained: TrainedModel,
 ): Promise<string[]> {
   const { writeJson } = await import("../../core/train/run-files.ts");
-  const { writePredicted } = await import("../write-predicted.ts");
-  const files = writePredicted(out, predicted, trained);
+  const { writePredicted } = await import("../trained-predictions.ts");
+  const files = writePredicted(out, predicted);
   const metrics = join(out, "metrics.json");
   writeJson(metrics, result);
   return [...files, metrics];

@@ -1,8 +1,5 @@
-import { basename, extname, join } from "node:path";
 import type { DataSplit } from "../../core/data/examples.ts";
-import type { GlueTask } from "../../core/data/glue-tasks.ts";
 import { errors } from "../../core/errors.ts";
-import { writeFileAtomic } from "../../core/io/atomic.ts";
 import type { Sources } from "../../core/train/model-files.ts";
 import type { TrainedModel } from "../../core/train/open-trained.ts";
 import { choice, text } from "../../core/train/setting.ts";
@@ -11,7 +8,6 @@ import { defineCommand } from "../command.ts";
 import { checkResultsOut } from "../out-folder.ts";
 import { openSources } from "../sources.ts";
 import { textColumns, trainedOptions } from "../trained-options.ts";
-import type { Predicted } from "../trained-predictions.ts";
 
 /** `adalora predict`: what a trained model says of texts, labelled or not. */
 export const predict = defineCommand({
@@ -50,21 +46,19 @@ export const predict = defineCommand({
     checkBackend(options);
     const { openTrained } = await import("../../core/train/open-trained.ts");
     const { loadSplits } = await import("../trained-data.ts");
-    const { predictAll } = await import("../trained-predictions.ts");
-    const { predictionRecords } = await import("../../core/train/run-files.ts");
+    const { predictAll, writePredicted } = await import("../trained-predictions.ts");
     const sources = await openSources(report);
-    const trained = await openTrained(options, sources);
+    const trained = await openTrained({ ...options, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     const splits = await inputSplits(options, trained, sources);
-    const columns = { ...options, labelColumn: null };
-    const datasets = await loadSplits(splits, columns, trained, "ignored");
+    const datasets = await loadSplits(splits, trained, "ignored");
     const predicted = await predictAll(trained, datasets, options, report);
-    const { task } = trained;
-    const rows = datasets.reduce((sum, { examples }) => sum + examples.length, 0);
+    const task = trained.task.name;
+    const rows = datasets.reduce((sum, dataset) => sum + dataset.rows, 0);
     if (out === null) {
       const several = predicted.length > 1;
       const records = predicted.flatMap(({ dataset, predictions }) =>
-        predictionRecords(dataset, predictions, trained.spec).map((record) =>
+        predictions.records.map((record) =>
           several ? { split: dataset.name, ...record } : record,
         ),
       );
@@ -72,9 +66,7 @@ export const predict = defineCommand({
       report.result({ task, rows, predictions: records }, lines.join("\n"));
       return;
     }
-    const { writePredicted } = await import("../write-predicted.ts");
-    const submitted = options.limit === null ? await writeSubmissions(out, predicted, trained) : [];
-    const files = [...writePredicted(out, predicted, trained), ...submitted];
+    const files = writePredicted(out, predicted);
     report.result({ task, rows, files }, [`${rows} rows predicted`, ...files].join("\n"));
   },
 });
@@ -94,31 +86,9 @@ async function inputSplits(
     return [{ name: "input", role: "test", files: [source] }];
   }
   if (input !== null) {
-    const name = glueSplitOf(input, trained.spec.glue)?.name ?? "input";
+    const name = trained.task.splitNameOf(input) ?? "input";
     return [{ name, role: "test", files: [input] }];
   }
   const { splitsFor } = await import("../trained-data.ts");
   return splitsFor(options, trained, sources);
-}
-
-/** The split of GLUE that a file's name stands for. */
-function glueSplitOf(path: string, task: GlueTask | undefined) {
-  const stem = basename(path, extname(path)).replace(/-00000-of-00001$/, "");
-  return task?.splits.find(({ name, file }) => stem === name || stem === basename(file, ".tsv"));
-}
-
-/** Writes a GLUE submission's file for each test split of the task. Returns the paths. */
-async function writeSubmissions(
-  out: string,
-  predicted: readonly Predicted[],
-  { spec: { glue } }: TrainedModel,
-): Promise<string[]> {
-  const { submissionText } = await import("../../core/data/glue-submission.ts");
-  return predicted.flatMap(({ dataset, predictions }) => {
-    const file = glue?.splits.find(({ name }) => name === dataset.name)?.submission;
-    if (glue === undefined || file === undefined) return [];
-    const path = join(out, file);
-    writeFileAtomic(path, submissionText(glue, predictions.values));
-    return [path];
-  });
 }

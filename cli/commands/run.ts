@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { settingNames } from "../../core/train/config.ts";
 import type { RunWatcher } from "../../core/train/execute.ts";
 import type { PreparedRun } from "../../core/train/prepare.ts";
+import { numbersOf } from "../../core/train/task.ts";
 import { checkBackend, openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
@@ -140,8 +141,9 @@ function watch({ config, schedule }: PreparedRun, report: Report, stop: AbortSig
       report.progress(state, done % config.logSteps === 0 || done === schedule.steps);
     },
     onEvaluation(step, evaluations, isBest) {
-      for (const { split, metrics, loss: validation, remarks } of evaluations) {
-        const values = Object.entries({ ...metrics, loss: validation }).map(
+      for (const evaluation of evaluations) {
+        const { split, remarks } = evaluation;
+        const values = Object.entries(numbersOf(evaluation)).map(
           ([name, value]) => `${name} ${value.toFixed(4)}`,
         );
         report.info(`step ${step}  ${split}  ${values.join("  ")}${isBest ? "  best so far" : ""}`);

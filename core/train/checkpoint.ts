@@ -31,7 +31,7 @@ const PROGRESS = "progress.json";
 export function saveCheckpoint(
   dir: string,
   backend: Backend,
-  trainer: Trainer,
+  trainer: Trainer<never>,
   progress: Progress,
   limit: number,
 ): void {
@@ -83,7 +83,7 @@ export interface Resumed {
 export function resumeNewest(
   dir: string,
   backend: Backend,
-  trainer: Trainer,
+  trainer: Trainer<never>,
   fingerprint: string,
 ): Resumed {
   const damaged: string[] = [];
@@ -120,7 +120,7 @@ function attempt<T>(folder: string, read: () => T): T | string {
 /** Every buffer of the trainer with its numbers: all are read and checked before any is changed. */
 function readState(
   folder: string,
-  trainer: Trainer,
+  trainer: Trainer<never>,
   backend: Backend,
 ): (readonly [Buffer, HostArray])[] {
   const { tensors } = openSafetensors(join(folder, STATE));

@@ -1,6 +1,6 @@
 import { errors } from "../errors.ts";
 import { argmax } from "../metrics/classification.ts";
-import type { Predictions } from "./evaluate.ts";
+import type { SequenceOutputs } from "../tasks/sequence-predictions.ts";
 
 /** How a model's classes stand to a task's. */
 export interface ClassOrder {
@@ -37,10 +37,10 @@ export function classOrder(
   return { columns: columns.every((column, i) => column === i) ? undefined : columns };
 }
 
-/** Predictions with their classes in the task's order. */
-export function inTaskOrder(predictions: Predictions, { columns }: ClassOrder): Predictions {
-  if (columns === undefined) return predictions;
-  const { logits, width, values } = predictions;
+/** Outputs with their classes in the task's order. */
+export function inTaskOrder(outputs: SequenceOutputs, { columns }: ClassOrder): SequenceOutputs {
+  if (columns === undefined) return outputs;
+  const { logits, width, values } = outputs;
   const ordered = logits.map((_, i) => logits[i - (i % width) + columns[i % width]!]!);
   return {
     logits: ordered,

@@ -2,15 +2,16 @@ import type { Backend } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { learningRateAt } from "../optim/schedule.ts";
-import { sequenceLoss } from "../tasks/sequence-loss.ts";
+import type { Run } from "../run.ts";
 import { decomposing, isOneOf, pruning } from "./method.ts";
 import { type AdaptedModel, adaptModel, loadModel } from "./open-model.ts";
 import type { PreparedRun } from "./prepare.ts";
+import type { TrainingBatch } from "./task.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
 
 export interface ReadyRun {
   readonly adapted: AdaptedModel;
-  readonly trainer: Trainer;
+  readonly trainer: Trainer<TrainingBatch>;
   /** Parameters that the checkpoint lacked, which start from their fill. */
   readonly fresh: readonly string[];
 }
@@ -28,15 +29,15 @@ export function adaptRun({ config, declared, target }: PreparedRun): AdaptedMode
 
 /** Loads the model's weights, starts its adapters and makes the trainer of a prepared run. */
 export function createTrainer(backend: Backend, run: PreparedRun): ReadyRun {
-  const { config, files, spec } = run;
+  const { config, files } = run;
   const adapted = adaptRun(run);
   if (adapted.trained.length + adapted.adapters.length === 0)
     throw errors.nothingTrained(config.method);
   const { tensors } = openCheckpoint(files.dir);
   const { seed, method } = config;
   const fresh = loadModel(backend, adapted, tensors, { where: files.dir, seed, method });
-  const lossOf = sequenceLoss(adapted.model, spec.kind);
-  const { adapters, trained } = adapted;
+  const { adapters, trained, model } = adapted;
+  const lossOf = (pass: Run, batch: TrainingBatch) => batch.loss(pass, model);
   const trainer = new Trainer(backend, { adapters, trained, lossOf }, trainerOptions(run));
   return { adapted, trainer, fresh: fresh.map(({ name }) => name) };
 }
@@ -61,6 +62,7 @@ function trainerOptions({ config, schedule, target }: PreparedRun): TrainerOptio
     maxGradNorm: config.maxGradNorm,
     orthogonality: isOneOf(config.method, decomposing) ? config.regOrthCoef : 0,
     seed: config.seed,
+    checkpointing: config.checkpointing,
     allocator: prunes
       ? {
           schedule: {

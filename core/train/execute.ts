@@ -4,17 +4,11 @@ import { openJsonLog } from "../io/jsonl.ts";
 import { openScalars } from "../io/tensorboard.ts";
 import { configToJson } from "./config.ts";
 import { createTrainer } from "./create-trainer.ts";
-import { type Evaluation, majorityShare } from "./evaluate.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
-import {
-  predictionRecords,
-  rankPattern,
-  writeJson,
-  writePredictions,
-  writeTrained,
-} from "./run-files.ts";
+import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
 import { clearRun, runFiles } from "./run-folder.ts";
+import { type Evaluation, numbersOf, type TrainingBatch } from "./task.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 import {
   type Speed,
@@ -70,24 +64,20 @@ export async function executeRun(
     backend,
     trainer,
     model: adapted.model,
-    task: spec.kind,
-    scored: spec.scored,
-    width: spec.width,
     train,
-    validation: validation.filter(({ labels }) => labels !== undefined),
+    validation: validation.filter(({ isLabelled }) => isLabelled),
     checkpointDir,
     fingerprint: fingerprintOf(run),
     options: {
       ...config,
       steps: schedule.steps,
       evalSteps: config.evalSteps ?? schedule.stepsPerEpoch,
-      metric: config.metric ?? defaultMetric(spec.scored.metrics),
+      metric: config.metric ?? spec.defaultMetric,
     },
   };
   const outcome = await runTraining(setup, files.observer, { resume });
   const seconds = (performance.now() - started) / 1000;
-  const first = setup.validation[0];
-  const majority = first?.labels && majorityShare(first.labels, spec.kind);
+  const majority = setup.validation[0]?.majority;
   const metrics = metricsOf(outcome.final);
   const ranks = rankPattern(trainer);
   if (outcome.stoppedBy !== "interrupt")
@@ -95,13 +85,9 @@ export async function executeRun(
   return { ...outcome, metrics, majority, ranks, seconds };
 }
 
-function defaultMetric(metrics: readonly string[]): string {
-  return metrics.length > 1 ? "combined_score" : (metrics[0] ?? "loss");
-}
-
 function metricsOf(evaluations: readonly Evaluation[]): Record<string, Record<string, number>> {
   return Object.fromEntries(
-    evaluations.map(({ split, metrics, loss }) => [split, { ...metrics, loss }]),
+    evaluations.map((evaluation) => [evaluation.split, numbersOf(evaluation)]),
   );
 }
 
@@ -109,17 +95,13 @@ function writeResults(
   out: string,
   backend: Backend,
   run: PreparedRun,
-  trainer: Trainer,
+  trainer: Trainer<TrainingBatch>,
   result: Omit<RunResult, "ranks">,
 ): void {
   writeTrained(out, backend, run, trainer, "last");
   if (trainer.adapters.length > 0) writeJson(join(out, runFiles.ranks), rankPattern(trainer));
-  for (const evaluation of result.final) {
-    const dataset = run.validation.find(({ name }) => name === evaluation.split);
-    const suffix = result.final.length > 1 ? `_${evaluation.split}` : "";
-    if (!dataset) continue;
-    const records = predictionRecords(dataset, evaluation.predictions, run.spec);
-    writePredictions(join(out, `predictions${suffix}.jsonl`), records);
+  for (const { split, predictions } of result.final) {
+    writePredictions(out, predictions, result.final.length > 1 ? split : undefined);
   }
   // Last: its presence says that the run is whole.
   writeJson(join(out, runFiles.metrics), {
@@ -138,7 +120,7 @@ function openRunFiles(
   out: string,
   backend: Backend,
   run: PreparedRun,
-  trainer: Trainer,
+  trainer: Trainer<TrainingBatch>,
   watcher: RunWatcher,
   resume: boolean,
 ): Disposable & { readonly observer: TrainingObserver } {
@@ -206,7 +188,7 @@ function logRecord(report: StepReport, { tokens, seconds }: Speed) {
 /** The reference's tags, and the learning rate. */
 function scalarsOf(
   record: ReturnType<typeof logRecord>,
-  trainer: Trainer,
+  trainer: Trainer<TrainingBatch>,
   method: string,
 ): [string, number][] {
   const scalars: [string, number][] = [

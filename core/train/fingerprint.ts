@@ -6,6 +6,7 @@ import type { PreparedRun } from "./prepare.ts";
 const free = new Set([
   "threads",
   "device",
+  "checkpointing",
   "logSteps",
   "saveSteps",
   "saveLimit",
@@ -35,8 +36,6 @@ export function fingerprintOf({ config, train, declared }: PreparedRun): string 
   hash.update(
     JSON.stringify([...declared.tree.parameters.values()].map(({ name, shape }) => [name, shape])),
   );
-  hash.update(train.tokens.offsets);
-  hash.update(train.tokens.ids);
-  if (train.labels) hash.update(train.labels);
+  train.digest(hash);
   return hash.digest("hex");
 }

@@ -1,15 +1,12 @@
 import { join } from "node:path";
-import type { DataSplit } from "../data/examples.ts";
-import type { GlueTask } from "../data/glue-tasks.ts";
-import { locateSplits, namedSplits, type SplitWishes } from "../data/splits.ts";
+import { existsSync } from "node:fs";
 import { errors } from "../errors.ts";
 import { readJsonObject } from "../io/json-file.ts";
 import type { ModelPlugin } from "../plugin.ts";
 import { readTokenizer } from "../text/load-tokenizer.ts";
 import type { RunConfig } from "./config.ts";
-import type { TokenizeOptions } from "./dataset.ts";
 import { type DeclaredModel, declareModel } from "./open-model.ts";
-import type { TaskSpec } from "./task-spec.ts";
+import type { DataPlace, HubData, TaskSpec, TokenizeOptions } from "./task.ts";
 
 /** Where models and data come from: the hub for names, the disk for paths. */
 export interface Sources {
@@ -19,13 +16,7 @@ export interface Sources {
   /** A local folder with a PEFT adapter. */
   adapter(name: string): Promise<string>;
   /** The data of a name; null: the task's own data set on the hub. */
-  data(name: string | null, task: GlueTask | undefined): Promise<DataPlace>;
-}
-
-/** A folder or file, or a data set of the hub: then its files by the names of the splits. */
-export interface DataPlace {
-  readonly path: string;
-  readonly splits?: ReadonlyMap<string, readonly string[]>;
+  data(name: string | null, own: HubData | undefined): Promise<DataPlace>;
 }
 
 /** A model's folder, read but without weights. */
@@ -35,11 +26,6 @@ export interface ModelFiles {
   readonly plugin: ModelPlugin;
   readonly config: object;
   readonly tokenize: TokenizeOptions;
-}
-
-/** The splits of some data, in the order train, validation, test. Throws as locateSplits does. */
-export function splitsAt({ path, splits }: DataPlace, wishes: SplitWishes): readonly DataSplit[] {
-  return splits === undefined ? locateSplits(path, wishes) : namedSplits(splits, wishes);
 }
 
 /** Reads a model's folder: config.json, the family that handles it, the tokenizer's files. */
@@ -63,21 +49,30 @@ export async function openModelFiles(
     tokenizer === null ? dir : await sources.model(tokenizer),
     plugin.tokenizer,
   );
-  const tokenize = { tokenizer: source, maxLength, vocabSize: limits.vocabSize, modelConfig: path };
+  const generation = join(dir, "generation_config.json");
+  const tokenize = {
+    tokenizer: source,
+    maxLength,
+    vocabSize: limits.vocabSize,
+    modelConfig: path,
+    rawConfig,
+    ...(existsSync(generation) ? { generationConfig: readJsonObject(generation) } : {}),
+  };
   return { dir, rawConfig, plugin, config, tokenize };
 }
 
 /** Declares the model for a task, with the dropout that the run asks for. */
 export function declareRunModel(
   { plugin, config }: Pick<ModelFiles, "plugin" | "config">,
-  { kind, width }: Pick<TaskSpec, "kind" | "width">,
+  { kind, width, paddedQueries }: Pick<TaskSpec, "kind" | "width" | "paddedQueries">,
   { clsDropout, dropout }: Pick<RunConfig, "clsDropout" | "dropout">,
 ): DeclaredModel {
   const overrides = {
     ...(dropout === null ? {} : { hidden: dropout, attention: dropout }),
     ...(clsDropout === null ? {} : { head: clsDropout }),
   };
-  return declareModel(plugin, config, { task: kind, labels: width, dropout: overrides });
+  const head = { task: kind, labels: width, dropout: overrides };
+  return declareModel(plugin, config, paddedQueries ? { ...head, paddedQueries } : head);
 }
 
 /** Parameters of the pretrained model, heads left out. */

@@ -17,12 +17,13 @@ import type { DeclaredModel } from "./open-model.ts";
 import { runFiles } from "./run-folder.ts";
 import { readSavedConfig } from "./saved-config.ts";
 import { settings } from "./settings.ts";
-import { namedTask, type TaskSpec, taskSpec } from "./task-spec.ts";
+import type { RunTask, TaskSpec } from "./task.ts";
+import { taskNamed, type TaskWishes } from "./task-named.ts";
 
 type SavedRun = Layer["values"];
 
 /** A trained model as the user names it; null: as the adapter or the run beside it says. */
-export interface TrainedWishes {
+export interface TrainedWishes extends Omit<TaskWishes, "labels"> {
   /** The base of the adapter, or without one a model that was trained as a whole; a folder, a run's folder, or a name of the hub. */
   readonly model: string | null;
   /** A PEFT adapter's folder, a run's folder, or a name of the hub. */
@@ -36,7 +37,7 @@ export interface TrainedWishes {
 
 /** A trained model whose files are known to fit each other and the task; no weight has been read yet. */
 export interface TrainedModel {
-  readonly task: string;
+  readonly task: RunTask;
   readonly spec: TaskSpec;
   readonly files: ModelFiles;
   /** The settings of the run that it comes from, where that is known. */
@@ -62,10 +63,11 @@ export async function openTrained(wishes: TrainedWishes, sources: Sources): Prom
   const adapter = await openAdapter(wishes.adapter, sources);
   const model = await modelFolder(wishes.model, adapter, sources);
   const run = readSavedConfig(dirname(resolve(adapter?.dir ?? model)));
-  const task = wishes.task ?? run?.task;
-  if (!task) throw errors.missing("task", "--task names a recipe, classification or regression");
-  const { glue, kind } = namedTask(task);
-  const maxLength = wishes.maxLength ?? run?.maxLength ?? glue?.maxLength;
+  const name = wishes.task ?? run?.task;
+  if (!name) throw errors.missing("task", "--task names a recipe, classification or regression");
+  const isSameTask = run?.task === undefined || run.task === name;
+  const task = taskNamed(name, taskWishes(wishes, isSameTask ? run : undefined));
+  const maxLength = wishes.maxLength ?? run?.maxLength ?? task.maxLength;
   const files = await openModelFiles(
     {
       model,
@@ -74,21 +76,20 @@ export async function openTrained(wishes: TrainedWishes, sources: Sources): Prom
     },
     sources,
   );
-  const own = wishes.labels ?? (adapter && (run?.labels ?? glue?.labelNames)) ?? classesOf(files);
-  const names = kind === "regression" ? undefined : (glue?.labelNames ?? own);
-  const spec = taskSpec(glue, kind, names);
+  const own = wishes.labels ?? (adapter && (run?.labels ?? task.labelNames)) ?? classesOf(files);
+  const names = task.kind === "classification" ? (task.labelNames ?? own) : undefined;
+  const spec = task.spec(names);
   const order = names ? classOrder(own, names, files.dir) : { columns: undefined };
   const declared = declareRunModel(files, spec, { clsDropout: null, dropout: null });
   const weights = matchTrained(declared, files, adapter);
-  const otherTask = run?.task !== undefined && run.task !== task;
   return {
     task,
     spec,
     files,
-    run: otherTask ? undefined : run,
+    run: isSameTask ? run : undefined,
     order,
     warnings: [
-      ...(otherTask ? [`the model was trained for ${run.task}, not for ${task}`] : []),
+      ...(isSameTask ? [] : [`the model was trained for ${run.task}, not for ${name}`]),
       ...(order.warning === undefined ? [] : [order.warning]),
     ],
     declared,
@@ -106,6 +107,17 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 }
 
 // --- internal ---
+
+/** What the user says, else the run, else nobody. */
+function taskWishes(wishes: TrainedWishes, run: SavedRun | undefined): TaskWishes {
+  return {
+    textColumn: wishes.textColumn ?? run?.textColumn ?? null,
+    pairColumn: wishes.pairColumn ?? run?.pairColumn ?? null,
+    labelColumn: wishes.labelColumn ?? run?.labelColumn ?? null,
+    limit: wishes.limit,
+    labels: null,
+  };
+}
 
 async function openAdapter(
   name: string | null,

@@ -1,12 +1,11 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { selectLinears } from "../adalora/wrap.ts";
-import { type DataSplit, type ExampleSet, readExamples } from "../data/examples.ts";
+import type { DataSplit } from "../data/examples.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { matchWeights } from "../nn/load-weights.ts";
 import type { RunConfig } from "./config.ts";
-import { type Dataset, tokenizeExamples } from "./dataset.ts";
 import { adapting, isOneOf } from "./method.ts";
 import {
   backboneParameters,
@@ -14,12 +13,12 @@ import {
   type ModelFiles,
   openModelFiles,
   type Sources,
-  splitsAt,
 } from "./model-files.ts";
 import type { DeclaredModel } from "./open-model.ts";
 import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
-import { metricNames, namedTask, readSpec, type TaskSpec, taskSpec } from "./task-spec.ts";
+import type { Dataset, RunTask, SplitText, TaskSpec } from "./task.ts";
+import { taskNamed } from "./task-named.ts";
 
 /** Everything of a run that can be known and checked before a number is computed. */
 export interface PreparedRun {
@@ -70,22 +69,27 @@ async function look(
   onProblem: OnProblem,
 ): Promise<PreparedRun | undefined> {
   const attempt = attempting(onProblem);
-  await attempt(() => checkLabels(config));
-  const data = await readData(config, sources, attempt);
-  const { glue, kind } = namedTask(config.task);
-  const spec = taskSpec(glue, kind, data.labelNames);
+  const task = taskNamed(config.task, config);
+  await attempt(() => checkLabels(config, task));
+  const data = await readData(config, task, sources, attempt);
+  const spec = task.spec(data.labelNames);
   await attempt(() => checkMetric(config, spec));
   const files = await attempt(() => openModelFiles(config, sources));
   const declared = files && (await attempt(() => declareRunModel(files, spec, config)));
   if (files && declared) await attempt(() => checkWeights(files, declared));
   const ranks = declared && (await attempt(() => resolveRanks(config, declared)));
-  const course = data.train && resolveCourse(config, data.train);
-  const findings = [ranks?.findings, course?.findings].filter((one) => one !== undefined);
-  for (const problem of findings.flatMap(({ problems }) => problems)) onProblem(problem);
+  const tell = ({ problems }: Findings) => problems.forEach(onProblem);
+  if (ranks?.findings) tell(ranks.findings);
+  const early = data.train?.items;
+  const known = early === undefined ? undefined : resolveCourse(config, early);
+  if (known) tell(known.findings);
   const datasets = files && (await tokenizeAll(data, files, attempt));
+  const course = known ?? (datasets?.train && resolveCourse(config, datasets.train.lengths.length));
+  if (course && !known) tell(course.findings);
   if (!files || !declared || !ranks || !course || !datasets?.train) return undefined;
   const { train, validation } = datasets;
-  const labels = glue === undefined && kind === "classification" ? data.labelNames : undefined;
+  const findings = [ranks.findings, course.findings].filter((one) => one !== undefined);
+  const labels = task.labelNames === undefined ? spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
   return {
     config: { ...withAbsolutePaths(config), ...resolved },
@@ -119,29 +123,25 @@ function attempting(onProblem: OnProblem): Attempt {
   };
 }
 
-interface ReadSplit {
-  readonly name: string;
-  readonly set: ExampleSet;
-}
-
 interface ReadData {
-  readonly train: ReadSplit | undefined;
-  readonly validation: readonly ReadSplit[];
+  readonly train: SplitText | undefined;
+  readonly validation: readonly SplitText[];
   readonly labelNames: readonly string[] | undefined;
 }
 
 /** Reads the training split, and with its class names the validation splits. */
-async function readData(config: RunConfig, sources: Sources, attempt: Attempt): Promise<ReadData> {
-  const { glue, kind } = namedTask(config.task);
-  const splits = (await attempt(() => findSplits(config, sources))) ?? [];
-  const read = async (split: DataSplit | undefined, labelNames?: readonly string[]) => {
-    const spec = { ...readSpec(config, glue, kind), ...(labelNames ? { labelNames } : {}) };
-    const set = split && (await attempt(() => readExamples(split, spec)));
-    return set && { name: split.name, set };
-  };
+async function readData(
+  config: RunConfig,
+  task: RunTask,
+  sources: Sources,
+  attempt: Attempt,
+): Promise<ReadData> {
+  const splits = (await attempt(() => findSplits(config, task, sources))) ?? [];
+  const read = async (split: DataSplit | undefined, labelNames?: readonly string[]) =>
+    split && attempt(() => task.read(split, "required", labelNames));
   const train = await read(splits.find(({ role }) => role === "train"));
-  const labelNames = train?.set.labelNames ?? config.labels ?? glue?.labelNames;
-  const validation: ReadSplit[] = [];
+  const labelNames = train?.labelNames ?? config.labels ?? task.labelNames;
+  const validation: SplitText[] = [];
   for (const split of splits.filter(({ role }) => role === "validation")) {
     const one = await read(split, labelNames);
     if (one) validation.push(one);
@@ -149,11 +149,13 @@ async function readData(config: RunConfig, sources: Sources, attempt: Attempt): 
   return { train, validation, labelNames };
 }
 
-async function findSplits(config: RunConfig, sources: Sources): Promise<readonly DataSplit[]> {
-  const { glue } = namedTask(config.task);
-  const place = await sources.data(config.data, glue);
-  const validation = config.evalData ?? undefined;
-  const splits = splitsAt(place, { task: glue, validation });
+async function findSplits(
+  config: RunConfig,
+  task: RunTask,
+  sources: Sources,
+): Promise<readonly DataSplit[]> {
+  const place = await sources.data(config.data, task.hub);
+  const splits = task.locate(place, config.evalData ?? undefined);
   const [train, ...more] = splits.filter(({ role }) => role === "train");
   if (train && more.length === 0) return splits;
   const hint = "name a folder with train.* or a file";
@@ -161,14 +163,13 @@ async function findSplits(config: RunConfig, sources: Sources): Promise<readonly
 }
 
 /** Only data of one's own may name its classes. */
-function checkLabels({ labels, task }: RunConfig): void {
-  const { glue, kind } = namedTask(task);
-  if (labels === null || (glue === undefined && kind === "classification")) return;
-  throw errors.unusable("--labels", `task ${task}`, "it names the classes of your own data");
+function checkLabels({ labels }: RunConfig, { name, kind, labelNames }: RunTask): void {
+  if (labels === null || (labelNames === undefined && kind === "classification")) return;
+  throw errors.unusable("--labels", `task ${name}`, "it names the classes of your own data");
 }
 
 function checkMetric({ metric }: RunConfig, spec: TaskSpec): void {
-  const known = metricNames(spec);
+  const known = spec.metrics;
   if (metric === null || known.includes(metric)) return;
   throw errors.flag("metric", `must be one of ${known.join(", ")}, got "${metric}"`);
 }
@@ -186,14 +187,14 @@ function resolveRanks(config: RunConfig, declared: DeclaredModel) {
   return { target, findings };
 }
 
-function resolveCourse(config: RunConfig, { set }: ReadSplit) {
-  const { findings, ...schedule } = resolveSchedule(config, set.examples.length);
+function resolveCourse(config: RunConfig, items: number) {
+  const { findings, ...schedule } = resolveSchedule(config, items);
   return { schedule, findings };
 }
 
 async function tokenizeAll({ train, validation }: ReadData, files: ModelFiles, attempt: Attempt) {
-  const tokenized = async (split: ReadSplit | undefined): Promise<Dataset | undefined> =>
-    split && attempt(() => tokenizeExamples(split.name, split.set, files.tokenize));
+  const tokenized = async (split: SplitText | undefined): Promise<Dataset | undefined> =>
+    split && attempt(() => split.tokenize(files.tokenize));
   const sets: Dataset[] = [];
   const first = await tokenized(train);
   for (const split of validation) {

@@ -1,20 +1,18 @@
-import { basename, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import type { Backend } from "../backend.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
 import { writePeftAdapter } from "../io/peft.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { float32Tensor } from "../io/stored-tensor.ts";
 import { adaLoraAdapter, loraAdapter } from "./adapter-files.ts";
-import type { Dataset } from "./dataset.ts";
-import type { Predictions } from "./evaluate.ts";
 import { isOneOf, adapting, decomposing } from "./method.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { runFiles } from "./run-folder.ts";
-import type { TaskSpec } from "./task-spec.ts";
+import type { Predictions } from "./task.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** Ranks of the adapted matrices by path, "….lora_E", as the authors' `rank_pattern.json` spells them. */
-export function rankPattern(trainer: Trainer): Record<string, number> {
+export function rankPattern(trainer: Trainer<never>): Record<string, number> {
   const kept = trainer.kept();
   return Object.fromEntries(
     trainer.adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
@@ -29,7 +27,7 @@ export function writeTrained(
   dir: string,
   backend: Backend,
   run: PreparedRun,
-  trainer: Trainer,
+  trainer: Trainer<never>,
   which: "last" | "best",
 ): void {
   const { config, target, schedule } = run;
@@ -40,7 +38,7 @@ export function writeTrained(
   }
   const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
   const parts = { adapters: trainer.adapters, trained };
-  const common = { taskType: "SEQ_CLS", baseModel: config.model, alpha: config.alpha };
+  const common = { taskType: run.spec.peftType, baseModel: config.model, alpha: config.alpha };
   const adapter = isOneOf(config.method, decomposing)
     ? adaLoraAdapter(backend, parts, trainer.kept(), {
         ...common,
@@ -84,29 +82,22 @@ export function writeJson(path: string, value: object): void {
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** What a row's line of `predictions.jsonl` holds: a class by its name, a score as it is. */
-export interface PredictionRecord {
-  readonly index: number;
-  readonly prediction: string | number;
-  /** [width] */
-  readonly logits: readonly number[];
-}
-
-/** One record per row, in input order. */
-export function predictionRecords(
-  dataset: Dataset,
-  { logits, width, values }: Predictions,
-  spec: TaskSpec,
-): readonly PredictionRecord[] {
-  return dataset.examples.map(({ index }) => {
-    const value = values[index]!;
-    const prediction = spec.kind === "regression" ? value : (spec.labelNames?.[value] ?? value);
-    const row = Array.from(logits.subarray(index * width, (index + 1) * width));
-    return { index, prediction, logits: row };
+/**
+ * Writes `predictions.jsonl`, an object a row, and what else the task's predictions are read as; of one of several splits under
+ * names with the split's. Returns the paths.
+ */
+export function writePredictions(dir: string, predictions: Predictions, split?: string): string[] {
+  const { records, files } = predictions;
+  const lines = records.map((record) => `${JSON.stringify(record)}\n`).join("");
+  const named = (name: string) => {
+    const ending = extname(name);
+    return split === undefined ? name : `${basename(name, ending)}_${split}${ending}`;
+  };
+  const contents = [[named("predictions.jsonl"), lines] as const];
+  for (const [name, text] of files) contents.push([named(name), text]);
+  return contents.map(([name, text]) => {
+    const path = join(dir, name);
+    writeFileAtomic(path, text);
+    return path;
   });
-}
-
-/** Writes one JSON object a row. */
-export function writePredictions(path: string, records: readonly PredictionRecord[]): void {
-  writeFileAtomic(path, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
 }

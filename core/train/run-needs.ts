@@ -4,10 +4,10 @@ import { evaluationBatches } from "../data/batching.ts";
 import { Run } from "../run.ts";
 import type { RunConfig } from "./config.ts";
 import { createTrainer } from "./create-trainer.ts";
-import { batchOf, type Dataset } from "./dataset.ts";
 import { adapting, isOneOf, pruning } from "./method.ts";
 import { declareRunModel } from "./model-files.ts";
 import type { PreparedRun } from "./prepare.ts";
+import type { Dataset } from "./task.ts";
 
 /** What a run takes, in bytes, known without doing it. */
 export interface RunNeeds {
@@ -32,11 +32,11 @@ export function runNeeds(run: PreparedRun): RunNeeds {
   const backend = createCountingBackend(typesOf(config));
   const declared = declareRunModel(files, spec, config);
   const { adapted, trainer } = createTrainer(backend, { ...run, declared });
-  trainer.step([longestBatch(train, config.batchSize)]);
+  trainer.step([train.batch(longestItems(train, config.batchSize))]);
   for (const dataset of validation) {
-    const batch = longestBatch(dataset, config.evalBatchSize);
-    const forward = new Run(backend, { training: false });
-    forward.scope(() => void adapted.model.forward(forward, batch));
+    const items = longestItems(dataset, config.evalBatchSize);
+    const pass = new Run(backend, { training: false });
+    pass.scope(() => dataset.forward(pass, adapted.model, items));
   }
   const master = elementBytes[backend.master];
   const state = Object.values(trainer.state).reduce((sum, { length }) => sum + length, 0);
@@ -51,7 +51,11 @@ export function runNeeds(run: PreparedRun): RunNeeds {
   return {
     weights,
     training,
-    memory: weights + training * (9 / 8) + PROGRAM + dataBytes([train, ...validation]),
+    memory:
+      weights +
+      training * (9 / 8) +
+      PROGRAM +
+      sum([train, ...validation].map(({ bytes }) => bytes)),
     checkpoint,
     disk:
       checkpointsAtOnce(run) * checkpoint +
@@ -65,25 +69,15 @@ export function runNeeds(run: PreparedRun): RunNeeds {
 /** Bun, this program, oneDNN and its generated code. */
 const PROGRAM = 128 * 2 ** 20;
 
-/** Tokens, and texts with what a JavaScript object costs. */
-function dataBytes(datasets: readonly Dataset[]): number {
-  const bytes = datasets.map(({ tokens, examples }) => {
-    const characters = examples.reduce(
-      (n, { text, pair = "" }) => n + text.length + pair.length,
-      0,
-    );
-    return 5 * tokens.ids.length + characters + 256 * examples.length;
-  });
-  return bytes.reduce((sum, one) => sum + one, 0);
-}
+const total = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0);
 
 function typesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "master"> {
   if (device === "reference") return { activation: "f64", master: "f64" };
   return { activation: dtype === "bf16" ? "bf16" : "f32", master: "f32" };
 }
 
-function longestBatch(dataset: Dataset, size: number) {
-  return batchOf(dataset, evaluationBatches(dataset.lengths, size)[0] ?? []);
+function longestItems({ lengths }: Dataset, size: number): ArrayLike<number> {
+  return evaluationBatches(lengths, size)[0] ?? [];
 }
 
 /** Those that are kept, and the one that is written before the oldest is removed; one for an interruption at least. */

@@ -187,6 +187,9 @@ const machine = {
     "f32",
     "numbers of frozen weights and activations; auto: bf16 where the CPU multiplies it",
   ),
+  checkpointing: toggle(false, "less memory, more time: backward runs each layer again", {
+    also: ["gradient-checkpointing"],
+  }),
   threads: integer(null, "CPU threads (default: one a core)", { min: 1 }),
 };
 

@@ -32,6 +32,8 @@ export interface TrainerOptions {
   readonly maxGradNorm: number;
   readonly orthogonality: number;
   readonly seed: number;
+  /** Layers are run once more in backward, to save memory; no number changes. */
+  readonly checkpointing?: boolean;
   readonly allocator: AllocatorOptions | undefined;
 }
 
@@ -164,7 +166,9 @@ export class Trainer<Batch extends Rows = LabelledBatch> {
     for (const batch of microBatches) {
       const share = rowsOf(batch) / total;
       const seed = seedKey(this.#options.seed);
-      const run = new Run(this.#backend, { training: true, seed, pass: this.#passes++ });
+      const { checkpointing = false } = this.#options;
+      const pass = this.#passes++;
+      const run = new Run(this.#backend, { training: true, seed, pass, checkpointing });
       run.scope(() => {
         const loss = this.#lossOf(run, batch);
         run.tape.backward(loss, share);

@@ -1,22 +1,16 @@
 import type { Backend } from "../backend.ts";
-import type { Model, SequenceTask } from "../plugin.ts";
-import type { Scored } from "../metrics/glue-metrics.ts";
+import type { Model } from "../plugin.ts";
 import { errors } from "../errors.ts";
 import { type Progress, resumeNewest, saveCheckpoint } from "./checkpoint.ts";
-import { type Dataset, batchOf } from "./dataset.ts";
-import { type Evaluation, evaluate, predict } from "./evaluate.ts";
 import { trainingOrder } from "./order.ts";
+import { type Dataset, type Evaluation, numbersOf, type TrainingBatch } from "./task.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 
 /** All that the loop needs, checked and loaded. */
 export interface TrainingSetup {
   readonly backend: Backend;
-  readonly trainer: Trainer;
+  readonly trainer: Trainer<TrainingBatch>;
   readonly model: Model;
-  readonly task: SequenceTask;
-  readonly scored: Scored;
-  /** Width of the model's output. */
-  readonly width: number;
   readonly train: Dataset;
   /** Labelled splits; the first picks the best step. */
   readonly validation: readonly Dataset[];
@@ -129,7 +123,7 @@ function stepOnce(
   indices: readonly ArrayLike<number>[],
 ): void {
   const start = performance.now();
-  const batches = indices.map((batch) => batchOf(train, batch));
+  const batches = indices.map((batch) => train.batch(batch));
   const report = trainer.step(batches);
   const seconds = (performance.now() - start) / 1000;
   if (!Number.isFinite(report.taskLoss) || !Number.isFinite(report.gradNorm)) {
@@ -139,7 +133,7 @@ function stepOnce(
       checkpointDir,
     );
   }
-  const tokens = batches.reduce((sum, { ids }) => sum + ids.length, 0);
+  const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0);
   observer.onStep(report, { tokens, seconds });
 }
 
@@ -149,16 +143,16 @@ async function judge(
   observer: TrainingObserver,
   state: LoopState,
 ): Promise<{ state: LoopState; evaluations: readonly Evaluation[] }> {
-  const { backend, model, validation, scored, task, width, options, trainer } = setup;
+  const { backend, model, validation, options, trainer } = setup;
   const evaluations: Evaluation[] = [];
   for (const dataset of validation) {
-    const rows = { width, batchSize: options.evalBatchSize };
-    const predictions = await predict(backend, model, dataset, rows);
-    evaluations.push(evaluate(dataset, predictions, scored, task));
+    const predictions = await dataset.predict(backend, model, { batchSize: options.evalBatchSize });
+    evaluations.push(predictions.evaluate());
   }
   const [first] = evaluations;
   if (!first) return { state, evaluations };
-  const value = options.metric === "loss" ? -first.loss : (first.metrics[options.metric] ?? NaN);
+  const number = numbersOf(first)[options.metric] ?? NaN;
+  const value = options.metric === "loss" ? -number : number;
   // An undefined metric is no evaluation to beat: Pearson's is NaN while all predictions are equal.
   const isBest = Number.isFinite(value) && (state.best === null || value > state.best.value);
   const best = isBest ? { step: trainer.steps, value } : state.best;

@@ -5,9 +5,11 @@ import { initializeWeights } from "../../core/nn/load-weights.ts";
 import { type TokenBatch, packSequences } from "../../core/nn/packed-batch.ts";
 import type { Task } from "../../core/plugin.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
-import type { Dataset } from "../../core/train/dataset.ts";
+import { sequenceDataset } from "../../core/tasks/sequence-dataset.ts";
+import type { SequenceExamples } from "../../core/tasks/sequence-examples.ts";
 import { type Method, decomposing, isOneOf } from "../../core/train/method.ts";
 import { type AdaptedModel, adaptModel, declareModel } from "../../core/train/open-model.ts";
+import type { Dataset } from "../../core/train/task.ts";
 import { type LabelledBatch, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import { deberta } from "../../plugins/deberta.ts";
 import { wave } from "./wave.ts";
@@ -109,8 +111,18 @@ export function tinyBatch(indices: readonly number[]): LabelledBatch {
   return { ...packed, labels: sentences.map(({ label }) => label) };
 }
 
-/** The first `rows` tiny sentences, from `from` on, as a split. */
+/** The same as a run sees it. */
 export function tinyDataset(name: string, rows: number, from = 0): Dataset {
+  return ownDataset(tinyExamples(name, rows, from));
+}
+
+/** A split of data of one's own with two classes. */
+export function ownDataset(set: SequenceExamples): Dataset {
+  return sequenceDataset(set, { glue: undefined, kind: "classification", isWhole: true });
+}
+
+/** The first `rows` tiny sentences, from `from` on, as a split. */
+export function tinyExamples(name: string, rows: number, from = 0): SequenceExamples {
   const sentences = Array.from({ length: rows }, (_, i) => tinySentence(from + i));
   const { ids, offsets } = packSequences(sentences.map((s) => s.ids));
   return {

@@ -1,8 +1,9 @@
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import type { Progress } from "../../core/train/checkpoint.ts";
-import type { Evaluation } from "../../core/train/evaluate.ts";
-import type { StepReport, TrainerOptions } from "../../core/train/trainer.ts";
+import type { Run } from "../../core/run.ts";
+import type { Evaluation, TrainingBatch } from "../../core/train/task.ts";
+import { type StepReport, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import {
   type TrainingObserver,
   type TrainingOutcome,
@@ -14,7 +15,7 @@ import {
   tinyAllocator,
   tinyDataset,
   tinyModel,
-  tinyTrainer,
+  tinyTraining,
 } from "./tiny-model.ts";
 
 export interface TinyRunOptions {
@@ -29,14 +30,14 @@ export interface TinyRunOptions {
 export function tinySetup(run: TinyRunOptions): TrainingSetup {
   const backend = createReferenceBackend();
   const adapted = tinyModel(backend, { dropout: 0.2, ...run.model });
-  const trainer = tinyTrainer(backend, adapted, { allocator: tinyAllocator, ...run.trainer });
+  const { adapters, trained, model } = adapted;
+  const lossOf = (pass: Run, batch: TrainingBatch) => batch.loss(pass, model);
+  const options = { ...tinyTraining, allocator: tinyAllocator, ...run.trainer };
+  const trainer = new Trainer(backend, { adapters, trained, lossOf }, options);
   return {
     backend,
     trainer,
-    model: adapted.model,
-    task: "classification",
-    scored: { metrics: ["accuracy"] },
-    width: 2,
+    model,
     train: tinyDataset("train", 19),
     validation: [tinyDataset("validation", 8, 100)],
     checkpointDir: run.checkpointDir,

@@ -5,14 +5,14 @@ import { join } from "node:path";
 import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { resumeNewest, saveCheckpoint } from "../../../core/train/checkpoint.ts";
-import { predict } from "../../../core/train/evaluate.ts";
+import { sequenceOutputs } from "../../../core/tasks/sequence-predictions.ts";
 import type { AllocatorOptions } from "../../../core/adalora/rank-allocator.ts";
 import { guarded } from "../../helpers/guarded-backend.ts";
 import {
   type TinyOptions,
   tinyAllocator,
   tinyBatch,
-  tinyDataset,
+  tinyExamples,
   tinyModel,
   tinyTrainer,
 } from "../../helpers/tiny-model.ts";
@@ -72,10 +72,10 @@ describe("on a device whose memory the host cannot see", () => {
     const { adapted, trainer } = trained(guard.backend);
     const start = guard.downloads();
     const options = { width: 2, batchSize: 4 };
-    const { logits } = await predict(
+    const { logits } = await sequenceOutputs(
       guard.backend,
       adapted.model,
-      tinyDataset("test", 10),
+      tinyExamples("test", 10),
       options,
     );
     expect(guard.downloads() - start).toBe(3);
@@ -87,7 +87,12 @@ describe("on a device whose memory the host cannot see", () => {
     const resumed = tinyModel(other.backend, { dropout: 0.1, seed: 5 });
     const second = tinyTrainer(other.backend, resumed, { allocator: tinyAllocator });
     resumeNewest(dir, other.backend, second, "f");
-    const again = await predict(other.backend, resumed.model, tinyDataset("test", 10), options);
+    const again = await sequenceOutputs(
+      other.backend,
+      resumed.model,
+      tinyExamples("test", 10),
+      options,
+    );
     expect(again.logits).toEqual(logits);
   });
 

@@ -3,9 +3,11 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AdaloraError } from "../../../core/errors.ts";
+import { glueTasks } from "../../../core/data/glue-tasks.ts";
+import { sequenceDataset } from "../../../core/tasks/sequence-dataset.ts";
 import { trainingOrder } from "../../../core/train/order.ts";
 import { saveCheckpoint, stepsIn } from "../../../core/train/checkpoint.ts";
-import { tinyAllocator, tinyDataset } from "../../helpers/tiny-model.ts";
+import { tinyAllocator, tinyDataset, tinyExamples } from "../../helpers/tiny-model.ts";
 import { type TinyRunOptions, tinySetup, train } from "../../helpers/tiny-run.ts";
 
 let dir = "";
@@ -155,8 +157,9 @@ describe("early stopping", () => {
   });
 
   test("a metric that is undefined is never the best, and a later one that is defined may be", async () => {
-    const alike = { ...tinyDataset("validation", 8, 100), labels: new Float64Array(8).fill(1) };
-    const run = { setup: { scored: { metrics: ["pearson"] as const }, validation: [alike] } };
+    const rows = { ...tinyExamples("validation", 8, 100), labels: new Float64Array(8).fill(1) };
+    const scored = { glue: glueTasks.stsb, kind: "classification", isWhole: true } as const;
+    const run = { setup: { validation: [sequenceDataset(rows, scored)] } };
     const constant = create({ ...run, ...still, options: { metric: "pearson", evalSteps: 1 } });
     const { outcome, evaluations } = await train(constant, { stopAfter: 3 });
     expect(evaluations.map((e) => e.evaluations[0]?.metrics["pearson"])).toEqual([NaN, NaN, NaN]);

@@ -1,25 +1,20 @@
-import { cachedTokens, packTokens, tokenCacheKey, tokensOf } from "../data/token-cache.ts";
-import type { PackedTokens } from "../data/token-cache.ts";
+import type { Example, ExampleSet } from "../data/examples.ts";
 import {
-  type DataSplit,
-  type Example,
-  type ExampleSet,
-  type ReadSpec,
-  readExamples,
-} from "../data/examples.ts";
+  cachedTokens,
+  packTokens,
+  type PackedTokens,
+  tokenCacheKey,
+  tokensOf,
+} from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
 import { packSequences } from "../nn/packed-batch.ts";
-import {
-  type TokenizerSource,
-  buildTokenizer,
-  checkVocabulary,
-  tokenizerFingerprint,
-} from "../text/load-tokenizer.ts";
+import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import type { LabelledBatch } from "./trainer.ts";
+import type { TokenizeOptions } from "../train/task.ts";
+import type { LabelledBatch } from "../train/trainer.ts";
 
-/** A split, read, checked and tokenised. */
-export interface Dataset {
+/** A split's examples and their tokens. */
+export interface SequenceExamples {
   /** The split's name, "validation_matched". */
   readonly name: string;
   readonly examples: readonly Example[];
@@ -32,30 +27,15 @@ export interface Dataset {
   readonly warnings: readonly string[];
 }
 
-export interface TokenizeOptions {
-  readonly tokenizer: TokenizerSource;
-  /** Tokens of an example, special ones included; longer ones are cut. */
-  readonly maxLength: number;
-  /** The model's number of embeddings, and where it was read. */
-  readonly vocabSize: number;
-  readonly modelConfig: string;
-}
-
-/** Reads a split and tokenises it, from the token cache where the same texts were seen with the same tokenizer. */
-export async function loadDataset(
-  split: DataSplit,
-  spec: ReadSpec,
-  options: TokenizeOptions,
-): Promise<Dataset> {
-  return tokenizeExamples(split.name, await readExamples(split, spec), options);
-}
-
-/** The same for a split that has been read. Throws E_FLAG where not even the special tokens fit into the length. */
+/**
+ * Tokenises a split, from the token cache where the same texts were seen with the same tokenizer. Throws E_FLAG where not even the
+ * special tokens fit into the length.
+ */
 export async function tokenizeExamples(
   name: string,
   { examples, labelNames, warnings }: ExampleSet,
   options: TokenizeOptions,
-): Promise<Dataset> {
+): Promise<SequenceExamples> {
   const key = tokenCacheKey({
     inputs: examples,
     tokenizer: tokenizerFingerprint(options.tokenizer),
@@ -80,6 +60,21 @@ export async function tokenizeExamples(
   };
 }
 
+/** The packed batch of some examples; rows without a label get 0, which only prediction may do. */
+export function batchOf(
+  { tokens, labels }: Pick<SequenceExamples, "tokens" | "labels">,
+  indices: ArrayLike<number>,
+): LabelledBatch {
+  const rows = Array.from(indices, (i) => tokensOf(tokens, i));
+  const packed = packSequences(
+    rows.map(({ ids }) => ids),
+    rows.map(({ typeIds }) => typeIds),
+  );
+  return { ...packed, labels: Float64Array.from(indices, (i) => labels?.[i] ?? 0) };
+}
+
+// --- internal ---
+
 function checkRoom(
   { specialCount }: Tokenizer,
   maxLength: number,
@@ -93,14 +88,4 @@ function checkRoom(
     "max-length",
     `must be above ${special}, the special tokens around ${around}, got ${maxLength}`,
   );
-}
-
-/** The packed batch of some examples; rows without a label get 0, which only prediction may do. */
-export function batchOf({ tokens, labels }: Dataset, indices: ArrayLike<number>): LabelledBatch {
-  const rows = Array.from(indices, (i) => tokensOf(tokens, i));
-  const packed = packSequences(
-    rows.map(({ ids }) => ids),
-    rows.map(({ typeIds }) => typeIds),
-  );
-  return { ...packed, labels: Float64Array.from(indices, (i) => labels?.[i] ?? 0) };
 }

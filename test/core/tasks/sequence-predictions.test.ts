@@ -1,13 +1,20 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { Run } from "../../../core/run.ts";
-import { type Dataset, batchOf } from "../../../core/train/dataset.ts";
-import { evaluate, majorityShare, predict } from "../../../core/train/evaluate.ts";
-import { tinyDataset, tinyModel } from "../../helpers/tiny-model.ts";
+import { glueTasks } from "../../../core/data/glue-tasks.ts";
+import type { SequenceTask } from "../../../core/plugin.ts";
+import { batchOf, type SequenceExamples } from "../../../core/tasks/sequence-examples.ts";
+import {
+  majorityShare,
+  type SequenceOutputs,
+  sequenceOutputs,
+  SequencePredictions,
+} from "../../../core/tasks/sequence-predictions.ts";
+import { tinyExamples, tinyModel } from "../../helpers/tiny-model.ts";
 
-const dataset = tinyDataset("validation", 11); // lengths 1 to 7, not in order
+const dataset = tinyExamples("validation", 11); // lengths 1 to 7, not in order
 
-describe("predict", () => {
+describe("sequenceOutputs", () => {
   test("answers in input order, whatever the batches", async () => {
     const backend = createReferenceBackend();
     const { model } = tinyModel(backend);
@@ -21,7 +28,7 @@ describe("predict", () => {
     });
     for (const batchSize of [1, 4, 100]) {
       const done: number[] = [];
-      const got = await predict(backend, model, dataset, {
+      const got = await sequenceOutputs(backend, model, dataset, {
         width: 2,
         batchSize,
         onBatch: (rows) => done.push(rows),
@@ -38,7 +45,10 @@ describe("predict", () => {
     const backend = createReferenceBackend();
     const { model } = tinyModel(backend, { labels: 1 });
     const before = backend.memory().live;
-    const { logits, values } = await predict(backend, model, dataset, { width: 1, batchSize: 4 });
+    const { logits, values } = await sequenceOutputs(backend, model, dataset, {
+      width: 1,
+      batchSize: 4,
+    });
     expect(values).toEqual(logits);
     expect(new Set(values).size).toBe(11);
     expect(backend.memory().live).toBe(before);
@@ -46,8 +56,10 @@ describe("predict", () => {
 });
 
 describe("evaluate", () => {
-  const of = (labels: readonly number[] | undefined): Dataset => ({
-    ...tinyDataset("validation", labels?.length ?? 2),
+  const evaluate = (set: SequenceExamples, outputs: SequenceOutputs, kind: SequenceTask) =>
+    new SequencePredictions({ set, glue: undefined, kind, isWhole: true }, outputs).evaluate();
+  const of = (labels: readonly number[] | undefined): SequenceExamples => ({
+    ...tinyExamples("validation", labels?.length ?? 2),
     labels: labels && Float64Array.from(labels),
   });
 
@@ -57,25 +69,37 @@ describe("evaluate", () => {
       width: 2,
       values: Float64Array.of(1, 0),
     };
-    const got = evaluate(of([0, 1]), predictions, { metrics: ["accuracy"] }, "classification");
+    const got = evaluate(of([0, 1]), predictions, "classification");
     expect(got.loss).toBeCloseTo((Math.log(4) + 700) / 2, 12);
-    expect(got).toMatchObject({ split: "validation", metrics: { accuracy: 0 } });
+    expect(got).toMatchObject({ split: "validation", metrics: { accuracy: 0, f1: 0 } });
   });
 
   test("the loss of scores is the mean squared error", () => {
     const values = Float64Array.of(1, 2.5);
     const predictions = { logits: values, width: 1, values };
-    const got = evaluate(of([3, 2]), predictions, { metrics: ["pearson"] }, "regression");
+    const got = evaluate(of([3, 2]), predictions, "regression");
     expect(got.loss).toBe((4 + 0.25) / 2);
     expect(got.metrics["pearson"]).toBeCloseTo(-1, 12);
   });
 
   test("a split without labels is not to be scored", () => {
     const predictions = { logits: new Float64Array(4), width: 2, values: new Float64Array(2) };
-    expect(() =>
-      evaluate(of(undefined), predictions, { metrics: ["accuracy"] }, "classification"),
-    ).toThrow("internal: split validation has no labels to be scored with");
+    expect(() => evaluate(of(undefined), predictions, "classification")).toThrow(
+      "internal: split validation has no labels to be scored with",
+    );
   });
+});
+
+test("a whole test split of GLUE comes with its submission; a part of one does not", () => {
+  const set = { ...tinyExamples("test", 2), labels: undefined };
+  const outputs = { logits: new Float64Array(4), width: 2, values: Float64Array.of(1, 0) };
+  const filesOf = (isWhole: boolean) => {
+    const predicted = { set, glue: glueTasks.rte, kind: "classification", isWhole } as const;
+    return new SequencePredictions(predicted, outputs).files;
+  };
+  const lines = ["index\tprediction", "0\tnot_entailment", "1\tentailment", ""];
+  expect([...filesOf(true)]).toEqual([["RTE.tsv", lines.join("\n")]]);
+  expect(filesOf(false).size).toBe(0);
 });
 
 test("the majority's share is what a blind guess would reach; scores have none", () => {

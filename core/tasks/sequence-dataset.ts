@@ -1,0 +1,46 @@
+import type { Dataset } from "../train/task.ts";
+import { batchOf, type SequenceExamples } from "./sequence-examples.ts";
+import { sequenceLoss } from "./sequence-loss.ts";
+import { majorityShare, predictSequences, type Predicted } from "./sequence-predictions.ts";
+
+/** What a run sees of a split whose rows have one output each. */
+export function sequenceDataset(
+  set: SequenceExamples,
+  task: Pick<Predicted, "glue" | "kind" | "isWhole">,
+): Dataset {
+  const { name, examples, tokens, lengths, labels, warnings } = set;
+  return {
+    name,
+    rows: examples.length,
+    lengths,
+    isLabelled: labels !== undefined,
+    majority: labels && majorityShare(labels, task.kind),
+    warnings,
+    bytes: bytesOf(set),
+    digest(hash) {
+      hash.update(tokens.offsets);
+      hash.update(tokens.ids);
+      if (labels) hash.update(labels);
+    },
+    batch(items) {
+      const batch = batchOf(set, items);
+      const { offsets, ids } = batch;
+      return {
+        offsets,
+        tokens: ids.length,
+        loss: (run, model) => sequenceLoss(model, task.kind)(run, batch),
+      };
+    },
+    forward: (run, model, items) => void model.forward(run, batchOf(set, items)),
+    predict: (backend, model, options) =>
+      predictSequences(backend, model, { ...task, set }, options),
+  };
+}
+
+// --- internal ---
+
+/** Tokens, and texts with what a JavaScript object costs. */
+function bytesOf({ tokens, examples }: SequenceExamples): number {
+  const characters = examples.reduce((n, { text, pair = "" }) => n + text.length + pair.length, 0);
+  return 5 * tokens.ids.length + characters + 256 * examples.length;
+}

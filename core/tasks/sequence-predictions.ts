@@ -1,0 +1,149 @@
+import type { Backend } from "../backend.ts";
+import { evaluationBatches } from "../data/batching.ts";
+import { submissionText } from "../data/glue-submission.ts";
+import type { GlueTask } from "../data/glue-tasks.ts";
+import { argmax } from "../metrics/classification.ts";
+import { explainMetrics, glueMetrics, type Scored } from "../metrics/glue-metrics.ts";
+import type { Model, SequenceTask } from "../plugin.ts";
+import { Run } from "../run.ts";
+import { inTaskOrder } from "../train/class-order.ts";
+import type { Evaluation, PredictOptions, Predictions } from "../train/task.ts";
+import { batchOf, type SequenceExamples } from "./sequence-examples.ts";
+
+/** A split and the task that it is predicted for. */
+export interface Predicted {
+  readonly set: SequenceExamples;
+  readonly glue: GlueTask | undefined;
+  readonly kind: SequenceTask;
+  /** Whether it has all rows of its file: what a submission must have. */
+  readonly isWhole: boolean;
+}
+
+/** What a model says of each row of a split. */
+export interface SequenceOutputs {
+  /** [n, width], in input order. */
+  readonly logits: Float64Array;
+  readonly width: number;
+  /** [n]: the class with the largest logit, or the score. */
+  readonly values: Float64Array;
+}
+
+/**
+ * Runs the model over a split, without a tape, rows of like length together. Signals and timers get their turn after each batch:
+ * a large split takes minutes.
+ */
+export async function predictSequences(
+  backend: Backend,
+  model: Model,
+  predicted: Predicted,
+  { order, ...options }: PredictOptions,
+): Promise<SequencePredictions> {
+  const width = predicted.kind === "regression" ? 1 : (predicted.set.labelNames?.length ?? 2);
+  const outputs = await sequenceOutputs(backend, model, predicted.set, { ...options, width });
+  return new SequencePredictions(predicted, order ? inTaskOrder(outputs, order) : outputs);
+}
+
+/** Logits of every row, and the values that they mean; `width` is that of the model's output. */
+export async function sequenceOutputs(
+  backend: Backend,
+  model: Model,
+  set: Pick<SequenceExamples, "lengths" | "tokens" | "labels">,
+  { width, batchSize, onBatch }: Omit<PredictOptions, "order"> & { readonly width: number },
+): Promise<SequenceOutputs> {
+  const rows = set.lengths.length;
+  const logits = new Float64Array(rows * width);
+  let done = 0;
+  for (const batch of evaluationBatches(set.lengths, batchSize)) {
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const got = backend.download(model.forward(run, batchOf(set, batch)).buffer);
+      batch.forEach((row, i) => logits.set(got.subarray(i * width, (i + 1) * width), row * width));
+    });
+    onBatch?.((done += batch.length));
+    await Bun.sleep(0);
+  }
+  const rowOf = (i: number) => logits.subarray(i * width, (i + 1) * width);
+  const values = Float64Array.from({ length: rows }, (_, i) =>
+    width === 1 ? logits[i]! : argmax(rowOf(i)),
+  );
+  return { logits, width, values };
+}
+
+/** A class or a score for every row. */
+export class SequencePredictions implements Predictions {
+  readonly outputs: SequenceOutputs;
+  readonly #predicted: Predicted;
+
+  constructor(predicted: Predicted, outputs: SequenceOutputs) {
+    this.#predicted = predicted;
+    this.outputs = outputs;
+  }
+
+  /** A class by its name, a score as it is. */
+  get records(): readonly { index: number; prediction: string | number; logits: number[] }[] {
+    const { logits, width, values } = this.outputs;
+    const { kind, set } = this.#predicted;
+    return set.examples.map(({ index }) => {
+      const value = values[index]!;
+      const prediction = kind === "regression" ? value : (set.labelNames?.[value] ?? value);
+      const row = Array.from(logits.subarray(index * width, (index + 1) * width));
+      return { index, prediction, logits: row };
+    });
+  }
+
+  /** The file of a GLUE submission, for a test split. */
+  get files(): ReadonlyMap<string, string> {
+    const { glue, set, isWhole } = this.#predicted;
+    const file = glue?.splits.find(({ name }) => name === set.name)?.submission;
+    if (!glue || file === undefined || !isWhole) return new Map();
+    return new Map([[file, submissionText(glue, this.outputs.values)]]);
+  }
+
+  evaluate(): Evaluation {
+    const { set, kind } = this.#predicted;
+    const { name, labels } = set;
+    if (!labels) throw new Error(`internal: split ${name} has no labels to be scored with`);
+    const scored = scoredOf(this.#predicted, this.outputs.width);
+    const lossOf = kind === "regression" ? squaredError : negativeLogLikelihood;
+    return {
+      split: name,
+      metrics: glueMetrics(scored, this.outputs.values, labels),
+      loss: lossOf(this.outputs, labels),
+      remarks: explainMetrics(scored, this.outputs.values, labels),
+      predictions: this,
+    };
+  }
+}
+
+/** The metrics of a task: GLUE's own; of data of one's own accuracy, with F1 for two classes, and correlation for scores. */
+export function scoredOf(
+  { glue, kind }: { readonly glue: GlueTask | undefined; readonly kind: SequenceTask },
+  classes: number,
+): Scored {
+  if (glue) return glue;
+  if (kind === "regression") return { metrics: ["pearson", "spearmanr"] };
+  return { metrics: classes === 2 ? ["accuracy", "f1"] : ["accuracy"] };
+}
+
+/** The share of the most frequent class; undefined for scores. */
+export function majorityShare(labels: Float64Array, task: SequenceTask): number | undefined {
+  if (task === "regression") return undefined;
+  const counts = new Map<number, number>();
+  for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return Math.max(...counts.values()) / labels.length;
+}
+
+function squaredError({ values }: SequenceOutputs, labels: Float64Array): number {
+  return values.reduce((sum, value, i) => sum + (value - labels[i]!) ** 2, 0) / labels.length;
+}
+
+function negativeLogLikelihood({ logits, width }: SequenceOutputs, labels: Float64Array): number {
+  let total = 0;
+  labels.forEach((label, i) => {
+    const row = logits.subarray(i * width, (i + 1) * width);
+    const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const sum = row.reduce((a, b) => a + Math.exp(b - top), 0);
+    total += Math.log(sum) + top - row[label]!;
+  });
+  return total / labels.length;
+}

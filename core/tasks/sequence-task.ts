@@ -1,0 +1,98 @@
+import { basename, extname } from "node:path";
+import { type ExampleSet, type ReadSpec, readExamples } from "../data/examples.ts";
+import { type GlueTask, glueTasks, isGlueTask } from "../data/glue-tasks.ts";
+import { locateSplits, namedSplits } from "../data/splits.ts";
+import type { SequenceTask } from "../plugin.ts";
+import type { RunConfig } from "../train/config.ts";
+import type { RunTask, SplitText, TaskSpec } from "../train/task.ts";
+import { sequenceDataset } from "./sequence-dataset.ts";
+import { tokenizeExamples } from "./sequence-examples.ts";
+import { type Predicted, scoredOf } from "./sequence-predictions.ts";
+
+/** How the data are to be read; null: as the task has it. */
+export type SequenceWishes = Pick<
+  RunConfig,
+  "textColumn" | "pairColumn" | "labelColumn" | "limit" | "labels"
+>;
+
+/** A task with one output for a whole sequence: one of GLUE's, or "classification" or "regression" of data of one's own. */
+export function sequenceTask(name: string, wishes: SequenceWishes): RunTask {
+  const glue = isGlueTask(name) ? glueTasks[name] : undefined;
+  const kind = glue?.kind ?? (name === "regression" ? "regression" : "classification");
+  return {
+    name,
+    kind,
+    hub: glue && { id: "nyu-mll/glue", config: glue.name },
+    maxLength: glue?.maxLength,
+    labelNames: glue?.labelNames,
+    locate({ path, splits }, validation) {
+      const found = { task: glue, validation };
+      return splits === undefined ? locateSplits(path, found) : namedSplits(splits, found);
+    },
+    splitNameOf(path) {
+      const stem = basename(path, extname(path)).replace(/-00000-of-00001$/, "");
+      const isIts = (split: string, file: string) => stem === split || stem === stemOf(file);
+      return glue?.splits.find((split) => isIts(split.name, split.file))?.name;
+    },
+    async read(split, labels, labelNames) {
+      const spec = { ...readSpec(wishes, glue, kind, labels), ...(labelNames && { labelNames }) };
+      const set = await readExamples(split, spec);
+      const isWhole = wishes.limit === null;
+      return splitText(split.name, set, { name, glue, kind, isWhole });
+    },
+    spec: (labelNames) => specOf({ glue, kind }, labelNames),
+  };
+}
+
+// --- internal ---
+
+const stemOf = (file: string) => basename(file, extname(file));
+
+function splitText(
+  name: string,
+  set: ExampleSet,
+  task: Pick<Predicted, "glue" | "kind" | "isWhole"> & { readonly name: string },
+): SplitText {
+  return {
+    name,
+    items: set.examples.length,
+    labelNames: set.labelNames,
+    async tokenize(files) {
+      return sequenceDataset(await tokenizeExamples(name, set, files), task);
+    },
+  };
+}
+
+function specOf(
+  task: { readonly glue: GlueTask | undefined; readonly kind: SequenceTask },
+  labelNames: readonly string[] | undefined,
+): TaskSpec {
+  const width = task.kind === "regression" ? 1 : (labelNames?.length ?? 2);
+  const { metrics } = scoredOf(task, width);
+  return {
+    kind: task.kind,
+    width,
+    labelNames: task.kind === "regression" ? undefined : labelNames,
+    metrics: [...metrics, ...(metrics.length > 1 ? ["combined_score"] : []), "loss"],
+    defaultMetric: metrics.length > 1 ? "combined_score" : (metrics[0] ?? "loss"),
+    peftType: "SEQ_CLS",
+  };
+}
+
+function readSpec(
+  { textColumn, pairColumn, labelColumn, limit, labels: labelNames }: SequenceWishes,
+  task: GlueTask | undefined,
+  kind: SequenceTask,
+  labels: ReadSpec["labels"],
+): ReadSpec {
+  return {
+    task,
+    kind,
+    labels,
+    ...(textColumn === null ? {} : { textColumn }),
+    ...(pairColumn === null ? {} : { pairColumn }),
+    ...(labelColumn === null ? {} : { labelColumn }),
+    ...(limit === null ? {} : { limit }),
+    ...(labelNames === null ? {} : { labelNames }),
+  };
+}
