@@ -26,6 +26,17 @@ export interface Node {
 }
 
 /**
+ * Stands for the nodes of a part of the model that were dropped after its forward: backward runs the part again to have them
+ * (activation checkpointing, Chen et al. 2016).
+ */
+interface Checkpoint {
+  readonly out: Tensor;
+  /** Buffers that the part reads. */
+  readonly keep: readonly Buffer[];
+  readonly rerun: () => Tensor;
+}
+
+/**
  * Owns the buffers of a forward and backward pass. A buffer lives while a scope or a node of the tape holds it: scopes end
  * with the layer that opened them, nodes with their backward, so memory falls as backward proceeds.
  */
@@ -33,7 +44,7 @@ export class Tape {
   readonly #backend: Backend;
   readonly #holds = new Map<Buffer, number>();
   #scope: Set<Buffer> | undefined;
-  #nodes: Node[] = [];
+  #nodes: (Node | Checkpoint)[] = [];
   /** Off for evaluation: no node is recorded and nothing outlives its scope. */
   readonly recording: boolean;
 
@@ -84,6 +95,20 @@ export class Tape {
     this.#nodes.push(node);
   }
 
+  /**
+   * Runs `body` in a scope and drops its nodes; backward calls `rerun` for them when it comes to them. `reads`: buffers from
+   * outside that both read and neither writes to; they live until then. `rerun` must do what `body` did.
+   */
+  checkpoint(reads: readonly Buffer[], body: () => Tensor, rerun: () => Tensor): Tensor {
+    const first = this.#nodes.length;
+    const out = this.scope(body);
+    this.#drop(this.#nodes.splice(first));
+    if (!out.requiresGrad) return out;
+    for (const buffer of reads) this.#hold(buffer);
+    this.#nodes.push({ out, keep: reads, rerun });
+    return out;
+  }
+
   /** Walks the tape back from `loss` (one number), whose gradient is `seed`. Gradients of parameters are added to their `grad`. */
   backward(loss: Tensor, seed: number): void {
     const gradients = new Map<Tensor, Buffer>();
@@ -92,27 +117,47 @@ export class Tape {
     this.#backend.upload(start, [seed]);
     gradients.set(loss, start);
     for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
-      const { backward, inputs, keep, out } = node;
-      const dout = gradients.get(out);
-      gradients.delete(out);
+      const dout = gradients.get(node.out);
+      gradients.delete(node.out);
       if (dout) {
-        this.scope(() =>
-          backward(
-            dout,
-            inputs.map((input) => this.#sink(input, gradients)),
-          ),
-        );
-        this.#release(dout);
+        if ("rerun" in node) gradients.set(this.#restore(node), dout);
+        else this.#pass(node, dout, gradients);
       }
-      for (const buffer of keep) this.#release(buffer);
+      for (const buffer of node.keep) this.#release(buffer);
     }
     for (const rest of gradients.values()) this.#release(rest);
   }
 
   /** Drops what a forward pass without a backward has left. */
   clear(): void {
-    for (const node of this.#nodes) for (const buffer of node.keep) this.#release(buffer);
-    this.#nodes = [];
+    this.#drop(this.#nodes.splice(0));
+  }
+
+  /** Runs a node's backward, and frees the gradient that it was handed. */
+  #pass({ backward, inputs }: Node, dout: Buffer, gradients: Map<Tensor, Buffer>): void {
+    this.scope(() =>
+      backward(
+        dout,
+        inputs.map((input) => this.#sink(input, gradients)),
+      ),
+    );
+    this.#release(dout);
+  }
+
+  /**
+   * Puts a checkpoint's nodes back on the tape, to be walked next. They know their inputs as the first ones did, so that every
+   * gradient is added to what is there in the same order as without checkpoints. Returns the output as they know it.
+   */
+  #restore({ out, rerun }: Checkpoint): Tensor {
+    let again = out;
+    this.scope(() => {
+      again = rerun();
+    });
+    return again;
+  }
+
+  #drop(nodes: readonly (Node | Checkpoint)[]): void {
+    for (const { keep } of nodes) for (const buffer of keep) this.#release(buffer);
   }
 
   #abandon(): void {

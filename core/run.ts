@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly seed?: readonly [low: number, high: number];
   /** Counts forward passes of the whole run: each draws its own dropout masks. */
   readonly pass?: number;
+  /** Parts of the model that say so keep what they read alone, and run once more in backward. */
+  readonly checkpointing?: boolean;
   /** Sees intermediate results by name while they live (tests compare hidden states). */
   readonly observe?: (name: string, tensor: Tensor) => void;
 }
@@ -20,6 +22,7 @@ export class Run {
   readonly observe: (name: string, tensor: Tensor) => void;
   readonly #seed: readonly [low: number, high: number];
   readonly #pass: number;
+  readonly #checkpointing: boolean;
   #site = 0;
 
   constructor(backend: Backend, options: RunOptions) {
@@ -29,6 +32,7 @@ export class Run {
     this.observe = options.observe ?? (() => {});
     this.#seed = options.seed ?? [0, 0];
     this.#pass = options.pass ?? 0;
+    this.#checkpointing = options.checkpointing ?? false;
   }
 
   allocate(length: number): Buffer {
@@ -49,6 +53,27 @@ export class Run {
 
   scope<T extends Tensor | void>(body: () => T): T {
     return this.tape.scope(body);
+  }
+
+  /**
+   * A scope around a part of the model, a layer as a rule, that is run once more in backward where the run checkpoints: the same
+   * numbers for less memory and more time. `reads`: every buffer of the run from outside of `body` that it reads; it must not
+   * let an op take one over.
+   */
+  checkpoint(reads: readonly (Buffer | undefined)[], body: () => Tensor): Tensor {
+    if (!this.#checkpointing) return this.scope(body);
+    const first = this.#site;
+    const rerun = () => {
+      const next = this.#site;
+      this.#site = first; // the masks of the first time
+      try {
+        return body();
+      } finally {
+        this.#site = next;
+      }
+    };
+    const held = reads.filter((buffer) => buffer !== undefined);
+    return this.tape.checkpoint(held, body, rerun);
   }
 
   /** The mask of the next place in the model that drops out; undefined where nothing is dropped. */

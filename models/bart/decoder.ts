@@ -64,7 +64,9 @@ export class BartDecoder {
     this.#layers.forEach((layer, i) => {
       const [input, own] = [hidden, source[i]];
       if (!own) throw new Error(`internal: decoder layer ${i} has no source`);
-      hidden = run.scope(() => layer.forward(run, input, rows, own));
+      const reads = [input, own.k, own.v].map(({ buffer }) => buffer);
+      const packing = [rows.offsets, own.rows.offsets];
+      hidden = run.checkpoint([...reads, ...packing], () => layer.forward(run, input, rows, own));
       run.tape.drop(input.buffer); // evaluation needs one layer's output at a time
       run.observe(`decoder_hidden.${i + 1}`, hidden);
     });

@@ -43,7 +43,8 @@ export class BartEncoder {
     run.observe("encoder_hidden.0", hidden);
     this.#layers.forEach((layer, i) => {
       const input = hidden;
-      hidden = run.scope(() => layer.forward(run, input, rows));
+      const reads = [input.buffer, rows.offsets];
+      hidden = run.checkpoint(reads, () => layer.forward(run, input, rows));
       run.tape.drop(input.buffer); // evaluation needs one layer's output at a time
       run.observe(`encoder_hidden.${i + 1}`, hidden);
     });

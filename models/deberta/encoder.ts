@@ -74,10 +74,17 @@ export class DebertaEncoder {
   forward(run: Run, x: Tensor, batch: TokenBatch, packing: Packing, padding?: PaddingRows): Tensor {
     const relative = this.#relativeTable(run, packing.span);
     const geometry = { packing, relative, padding };
+    const shared = [
+      packing.offsets,
+      packing.positions,
+      relative?.embeddings.buffer,
+      relative?.index,
+      padding?.mix,
+    ];
     let hidden = x;
     this.#layers.forEach((layer, i) => {
       const input = hidden;
-      hidden = run.scope(() => {
+      hidden = run.checkpoint([input.buffer, ...shared], () => {
         const out = layer.forward(run, input, geometry);
         return i === 0 && this.#convolution ? this.#convolve(run, x, out, batch, padding) : out;
       });

@@ -1,0 +1,237 @@
+import { describe, expect, test } from "bun:test";
+import type { Backend, Buffer } from "../../core/backend.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { initializeWeights } from "../../core/nn/load-weights.ts";
+import { packSequences } from "../../core/nn/packed-batch.ts";
+import type { Run } from "../../core/run.ts";
+import { generationLoss } from "../../core/tasks/generation-loss.ts";
+import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
+import { answerSpanLoss } from "../../core/tasks/span-loss.ts";
+import type { Tensor } from "../../core/tensor.ts";
+import { type AdaptedModel, adaptModel, declareModel } from "../../core/train/open-model.ts";
+import { type Rows, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
+import { createCpuBackend } from "../../ffi/cpu/backend.ts";
+import { deberta } from "../../plugins/deberta.ts";
+import { available } from "../helpers/available.ts";
+import { type TinyBartOptions, tinyBart, tinyBartBatch } from "../helpers/tiny-bart.ts";
+import {
+  type TinyOptions,
+  tinyAllocator,
+  tinyBatch,
+  tinyConfig,
+  tinyModel,
+  tinySentence,
+  tinyTraining,
+} from "../helpers/tiny-model.ts";
+import { counted, watched } from "../helpers/watched-backend.ts";
+
+/** What is trained, and its loss over some tiny examples. */
+interface Subject {
+  readonly adapted: AdaptedModel;
+  batch(indices: readonly number[]): Rows & { loss(run: Run): Tensor };
+}
+
+const debertaOf =
+  (options: TinyOptions) =>
+  (backend: Backend): Subject => {
+    const adapted = tinyModel(backend, { dropout: 0.2, ...options });
+    const lossOf = sequenceLoss(adapted.model, "classification");
+    return {
+      adapted,
+      batch(indices) {
+        const batch = tinyBatch(indices);
+        return { ...batch, loss: (run) => lossOf(run, batch) };
+      },
+    };
+  };
+
+const bartOf =
+  (options: TinyBartOptions) =>
+  (backend: Backend): Subject => {
+    const config = { dropout: 0.2, attention_dropout: 0.3, activation_dropout: 0.25 };
+    const { bart, adapted } = tinyBart(backend, { config, ...options });
+    const lossOf = generationLoss(bart, { smoothing: 0.1 });
+    return {
+      adapted,
+      batch(indices) {
+        const batch = tinyBartBatch(indices);
+        return { ...batch, loss: (run) => lossOf(run, batch) };
+      },
+    };
+  };
+
+/** Padded positions attend to every position of their row: layers read one buffer more. */
+function spans(backend: Backend): Subject {
+  const dropout = { hidden: 0.2, attention: 0.2 };
+  const head = { task: "span", labels: 2, paddedQueries: "uniform", dropout } as const;
+  const declared = declareModel(deberta, deberta.parseConfig(tinyConfig), head);
+  const options = { method: "full", modules: null, rank: 0, alpha: 1, dropout: 0 } as const;
+  const adapted = adaptModel(declared, options);
+  initializeWeights(backend, adapted.tree, 5);
+  const lossOf = answerSpanLoss(adapted.model);
+  return {
+    adapted,
+    batch(indices) {
+      const rows = indices.map((i) => tinySentence(i).ids);
+      const padding = Int32Array.from(rows, ({ length }) => 8 - length);
+      const [starts, ends] = [rows.map(() => 0), rows.map(({ length }) => length)];
+      const batch = { ...packSequences(rows), padding, starts, ends };
+      return { ...batch, loss: (run) => lossOf(run, batch) };
+    },
+  };
+}
+
+const subjects = {
+  "DeBERTa, AdaLoRA": debertaOf({}),
+  "DeBERTa, all trained": debertaOf({ method: "full" }),
+  "DeBERTa, all trained without dropout: layers share one table of positions": debertaOf({
+    method: "full",
+    dropout: 0,
+  }),
+  "DeBERTa, own projections of positions, convolution": debertaOf({
+    method: "full",
+    config: { share_att_key: false, conv_kernel_size: 3, conv_act: "gelu" },
+  }),
+  "DeBERTa, adapters of the feed-forward blocks": debertaOf({
+    method: "lora",
+    modules: ["intermediate"],
+  }),
+  "DeBERTa, spans with rows for padding": spans,
+  "BART, AdaLoRA": bartOf({}),
+  "BART, all trained": bartOf({ method: "full" }),
+};
+
+function trainerOf(
+  backend: Backend,
+  { adapted: { adapters, trained } }: Subject,
+  options: Partial<TrainerOptions>,
+) {
+  type Batch = ReturnType<Subject["batch"]>;
+  const lossOf = (run: Run, batch: Batch) => batch.loss(run);
+  const all = { ...tinyTraining, ...options };
+  return new Trainer<Batch>(backend, { adapters, trained, lossOf }, all);
+}
+
+/** Steps of two micro-batches each, and all that they leave behind. */
+function course(backend: Backend, make: (backend: Backend) => Subject, checkpointing: boolean) {
+  const subject = make(backend);
+  const prunes = subject.adapted.adapters.length === 12;
+  const allocator = prunes ? tinyAllocator : undefined;
+  const trainer = trainerOf(backend, subject, { checkpointing, allocator });
+  const start = backend.memory().live;
+  const numbers = Array.from({ length: 7 }, (_, i) => {
+    const report = trainer.step([subject.batch([i, i + 1, i + 2]), subject.batch([i + 5])]);
+    expect(backend.memory().live).toBe(start);
+    return { report, gradients: Array.from(backend.download(trainer.arena.gradients)) };
+  });
+  const values = Array.from(backend.download(trainer.arena.values));
+  return { numbers, values, peak: backend.memory().peak - start };
+}
+
+const cpu = await available(() => createCpuBackend({ threads: 1 }));
+const narrow = await available(() => createCpuBackend({ threads: 1, dtype: "bf16" }));
+const devices = {
+  "reference, f64": () => Promise.resolve(createReferenceBackend()),
+  "cpu, f32": cpu.backend && (() => createCpuBackend({ threads: 1 })),
+  "cpu, bf16": narrow.backend && (() => createCpuBackend({ threads: 1, dtype: "bf16" })),
+};
+
+describe.each(Object.entries(subjects))("%s", (_name, make) => {
+  for (const [device, create] of Object.entries(devices)) {
+    test.skipIf(!create)(`on ${device}: the same bits in less memory`, async () => {
+      const plain = course(await create!(), make, false);
+      const less = course(await create!(), make, true);
+      expect(less.numbers).toEqual(plain.numbers);
+      expect(less.values).toEqual(plain.values);
+      expect(less.peak).toBeLessThan(plain.peak);
+    });
+
+    test.skipIf(!create)(`on ${device}: what a layer reads lives until backward`, async () => {
+      const plain = course(await create!(), make, false);
+      const less = course(spoiling(await create!()), scoped(make), true);
+      expect(less.numbers).toEqual(plain.numbers);
+    });
+  }
+});
+
+/** The subject, where all that its forward allocated but the loss has gone before backward begins. */
+const scoped = (make: (backend: Backend) => Subject) => (backend: Backend) => {
+  const subject = make(backend);
+  const batch = (indices: readonly number[]) => {
+    const inner = subject.batch(indices);
+    return { ...inner, loss: (run: Run) => run.scope(() => inner.loss(run)) };
+  };
+  return { ...subject, batch };
+};
+
+/** `backend`, but what it has allocated loses its numbers as it is freed. */
+function spoiling(backend: Backend): Backend {
+  const allocated = new Set<Buffer>();
+  return {
+    ...backend,
+    alloc(dtype, length) {
+      const buffer = backend.alloc(dtype, length);
+      allocated.add(buffer);
+      return buffer;
+    },
+    free(buffer) {
+      const nothing = buffer.dtype === "i32" ? 0 : Number.NaN;
+      if (allocated.delete(buffer))
+        backend.upload(buffer, new Float64Array(buffer.length).fill(nothing));
+      backend.free(buffer);
+    },
+  };
+}
+
+test("a layer more costs the memory of its input alone", () => {
+  const peakOf = (layers: number) => {
+    const make = debertaOf({ dropout: 0, config: { num_hidden_layers: layers } });
+    const backend = createReferenceBackend();
+    const subject = make(backend);
+    const trainer = trainerOf(backend, subject, { checkpointing: true });
+    const start = backend.memory().live;
+    trainer.step([subject.batch([0, 1, 2, 3])]);
+    return backend.memory().peak - start;
+  };
+  const tokens = tinyBatch([0, 1, 2, 3]).ids.length;
+  expect(peakOf(6) - peakOf(2)).toBe(4 * tokens * tinyConfig.hidden_size * 8);
+});
+
+describe("layers that no gradient passes", () => {
+  /** A step that trains the classifier, and the last bias of a layer. */
+  const step = (layer: number | undefined, layers = 3) => {
+    const { backend, calls } = counted(createReferenceBackend());
+    const subject = debertaOf({ method: "bitfit", config: { num_hidden_layers: layers } })(backend);
+    const trained = subject.adapted.trained.filter((parameter) => {
+      const { name } = parameter;
+      const bias = `deberta.encoder.layer.${layer}.output.dense.bias`;
+      parameter.requiresGrad = name === bias || name.startsWith("classifier");
+      return parameter.requiresGrad;
+    });
+    const adapted = { ...subject.adapted, trained };
+    const trainer = trainerOf(backend, { ...subject, adapted }, { checkpointing: true });
+    const start = backend.memory().live;
+    trainer.step([subject.batch([1])]);
+    return { attentions: calls("disentangledAttention"), peak: backend.memory().peak - start };
+  };
+
+  test("are not run again", () =>
+    expect([undefined, 2, 1, 0].map((layer) => step(layer).attentions)).toEqual([3, 4, 5, 6]));
+
+  test("keep nothing", () => expect(step(undefined, 6).peak).toBe(step(undefined, 3).peak));
+});
+
+test("a layer that fails when it is run again frees what the tape held", () => {
+  const reference = createReferenceBackend();
+  let calls = 0;
+  const backend = watched(reference, (name) => {
+    if (name === "disentangledAttention" && ++calls === 4) throw new Error("out of order");
+  });
+  const subject = debertaOf({})(backend); // two layers: the fourth attention is the first layer's second
+  const trainer = trainerOf(backend, subject, { checkpointing: true });
+  const start = reference.memory().live;
+  expect(() => trainer.step([subject.batch([0, 1])])).toThrow("out of order");
+  expect(reference.memory().live).toBe(start);
+  trainer.step([subject.batch([0, 1])]);
+  expect(reference.memory().live).toBe(start);
+});
