@@ -10,6 +10,10 @@ const recipeSteps: Readonly<Record<string, number>> = {
   qnli: 16_370,
   rte: 3_900,
   stsb: 4_500,
+  squad: 55_300,
+  squad_v2: 98_900,
+  xsum: 79_725,
+  cnn_dailymail: 134_595,
 };
 
 /**

@@ -10,6 +10,10 @@ const recipes: Readonly<Record<string, () => Promise<{ readonly default: unknown
   qnli: () => import("./recipes/qnli.toml"),
   rte: () => import("./recipes/rte.toml"),
   wnli: () => import("./recipes/wnli.toml"),
+  squad: () => import("./recipes/squad.toml"),
+  squad_v2: () => import("./recipes/squad_v2.toml"),
+  xsum: () => import("./recipes/xsum.toml"),
+  cnn_dailymail: () => import("./recipes/cnn_dailymail.toml"),
 };
 
 /** In the order of the help page. */

@@ -1,5 +1,6 @@
-import { choice, integer, list, text } from "../core/train/setting.ts";
-import { settings, tasks } from "../core/train/settings.ts";
+import { choice, integer, list, text, undecided } from "../core/train/setting.ts";
+import { lengths, predicting, settings } from "../core/train/settings.ts";
+import { taskNames } from "../core/train/task-names.ts";
 
 /** How every command that uses a trained model is told which, and where it runs. */
 export const trainedOptions = {
@@ -11,15 +12,26 @@ export const trainedOptions = {
     hint: "DIR|org/name",
   }),
   tokenizer: settings.tokenizer,
-  task: choice(tasks, null, "what the model was trained for (default: as the run's)", {
+  task: choice(taskNames, null, "what the model was trained for (default: as the run's)", {
     also: ["task-name"],
     hint: "NAME",
   }),
   labels: list("the model's class names in the order of its numbers (default: as it says)"),
   maxLength: integer(null, "tokens of an example; longer ones are cut (default: as the run's)", {
     min: 2,
-    also: ["max-seq-length"],
+    also: ["max-seq-length", "max-source-length"],
   }),
+  docStride: undecided(lengths.docStride),
+  sourcePrefix: undecided(lengths.sourcePrefix),
+  maxTargetLength: undecided(lengths.maxTargetLength),
+  nBest: undecided(predicting.nBest),
+  maxAnswerLength: undecided(predicting.maxAnswerLength),
+  nullThreshold: undecided(predicting.nullThreshold),
+  numBeams: undecided(predicting.numBeams),
+  lengthPenalty: undecided(predicting.lengthPenalty),
+  beamStopping: undecided(predicting.beamStopping),
+  minTargetLength: undecided(predicting.minTargetLength),
+  noRepeatNgram: undecided(predicting.noRepeatNgram),
   limit: integer(null, "use the first N rows only", { min: 1 }),
   batchSize: integer(32, "examples of a batch", {
     min: 1,

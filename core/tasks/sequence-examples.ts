@@ -1,17 +1,11 @@
 import type { Example, ExampleSet } from "../data/examples.ts";
-import {
-  cachedTokens,
-  packTokens,
-  type PackedTokens,
-  tokenCacheKey,
-  tokensOf,
-} from "../data/token-cache.ts";
+import { cachedTokens, packTokens, type PackedTokens, tokenCacheKey } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
-import { packSequences } from "../nn/packed-batch.ts";
 import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { TokenizeOptions } from "../train/task.ts";
 import type { LabelledBatch } from "../train/trainer.ts";
+import { lengthsOf, packedBatch } from "./packed-items.ts";
 
 /** A split's examples and their tokens. */
 export interface SequenceExamples {
@@ -53,7 +47,7 @@ export async function tokenizeExamples(
     name,
     examples,
     tokens,
-    lengths: Int32Array.from(examples, (_, i) => tokens.offsets[i + 1]! - tokens.offsets[i]!),
+    lengths: lengthsOf(tokens),
     labels: labels.every((label) => label !== undefined) ? Float64Array.from(labels) : undefined,
     labelNames,
     warnings: cached.warning === undefined ? warnings : [...warnings, cached.warning],
@@ -65,11 +59,7 @@ export function batchOf(
   { tokens, labels }: Pick<SequenceExamples, "tokens" | "labels">,
   indices: ArrayLike<number>,
 ): LabelledBatch {
-  const rows = Array.from(indices, (i) => tokensOf(tokens, i));
-  const packed = packSequences(
-    rows.map(({ ids }) => ids),
-    rows.map(({ typeIds }) => typeIds),
-  );
+  const packed = packedBatch(tokens, indices);
   return { ...packed, labels: Float64Array.from(indices, (i) => labels?.[i] ?? 0) };
 }
 

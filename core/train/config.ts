@@ -2,6 +2,7 @@ import { type AdaloraError, errors } from "../errors.ts";
 import type { Method } from "./method.ts";
 import type { ValuesOf } from "./setting.ts";
 import { settings } from "./settings.ts";
+import { kindOf, type TaskKind, taskNames } from "./task-names.ts";
 
 /** The name of an option of a run: "targetRank". */
 export type SettingName = keyof typeof settings;
@@ -42,7 +43,7 @@ const ranksFollow: readonly SettingName[] = ["method", "targetRank", "targetTota
  * or model.
  */
 export function resolveConfig(layers: readonly Layer[]): RunConfig {
-  let config = defaults();
+  let config = defaultSettings();
   for (const layer of layers) {
     checkAlternatives(layer);
     config = { ...config, ...unset(layer), ...given(layer) };
@@ -51,6 +52,7 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
   const { task, model } = config;
   if (task === null) throw errors.missing("task", "name a recipe, or give --task");
   if (model === null) throw errors.missing("model", "give --model DIR");
+  for (const layer of layers) checkTask(layer, task);
   if (config.method === "prune-lora" && config.importance === "magnitude") {
     const hint = "its doublets have no E to be measured: score them by ipt or sensitivity";
     throw errors.unusable("--importance magnitude", "method prune-lora", hint);
@@ -59,7 +61,7 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
 }
 
 /** Every option at its default. */
-function defaults(): Optional {
+export function defaultSettings(): Optional {
   const values = Object.entries(settings).map(([name, { fallback }]) => [name, fallback] as const);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and types are the table's own
   return Object.fromEntries(values) as unknown as Optional;
@@ -73,7 +75,11 @@ export function configToJson(config: RunConfig): Record<string, unknown> {
   const { out: _, ...rest } = config;
   return Object.fromEntries(
     Object.entries(rest).filter(
-      ([name, value]) => value !== null && isSettingName(name) && isUsed(name, config.method),
+      ([name, value]) =>
+        value !== null &&
+        isSettingName(name) &&
+        isUsed(name, config.method) &&
+        isOfTask(name, kindOf(config.task)),
     ),
   );
 }
@@ -89,6 +95,11 @@ export const settingNames: readonly SettingName[] = Object.keys(settings).filter
 /** Whether a method has a use for an option. */
 export function isUsed(name: SettingName, method: Method): boolean {
   return settings[name].methods?.includes(method) ?? true;
+}
+
+/** Whether a kind of task has a use for an option. */
+export function isOfTask(name: SettingName, kind: TaskKind): boolean {
+  return settings[name].kinds?.includes(kind) ?? true;
 }
 
 // --- internal ---
@@ -124,6 +135,17 @@ function checkAlternatives(layer: Layer): void {
 function checkMethod(layer: Layer, method: Method): void {
   const useless = namesIn(layer).find((name) => !isUsed(name, method));
   if (useless !== undefined) throw unusable(layer, useless, method);
+}
+
+function checkTask(layer: Layer, task: string): void {
+  const useless = namesIn(layer).find((name) => !isOfTask(name, kindOf(task)));
+  if (useless === undefined) return;
+  const users = taskNames.filter((name) => isOfTask(useless, kindOf(name)));
+  throw errors.unusable(
+    layer.name(useless),
+    `task ${task}`,
+    `tasks that use it: ${users.join(", ")}`,
+  );
 }
 
 function unusable(layer: Layer, name: SettingName, method: Method): AdaloraError {

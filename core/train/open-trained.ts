@@ -11,7 +11,7 @@ import { adoptWeights, type MatchedWeights, matchWeights } from "../nn/load-weig
 import type { Model } from "../plugin.ts";
 import { applyAdapter } from "./adapter-files.ts";
 import { type ClassOrder, classOrder } from "./class-order.ts";
-import type { Layer } from "./config.ts";
+import { defaultSettings, type Layer } from "./config.ts";
 import { declareRunModel, type ModelFiles, openModelFiles, type Sources } from "./model-files.ts";
 import type { DeclaredModel } from "./open-model.ts";
 import { runFiles } from "./run-folder.ts";
@@ -22,8 +22,31 @@ import { taskNamed, type TaskWishes } from "./task-named.ts";
 
 type SavedRun = Layer["values"];
 
+/** Settings of a run that go on to hold for its model: how data are read and predictions made. */
+const taskSettings = [
+  "textColumn",
+  "pairColumn",
+  "labelColumn",
+  "docStride",
+  "sourcePrefix",
+  "maxTargetLength",
+  "nBest",
+  "maxAnswerLength",
+  "nullThreshold",
+  "numBeams",
+  "lengthPenalty",
+  "beamStopping",
+  "minTargetLength",
+  "noRepeatNgram",
+] as const satisfies readonly (keyof TaskWishes)[];
+
+type TrainedTaskWishes = {
+  readonly [Name in (typeof taskSettings)[number]]: TaskWishes[Name] | null;
+};
+
 /** A trained model as the user names it; null: as the adapter or the run beside it says. */
-export interface TrainedWishes extends Omit<TaskWishes, "labels"> {
+export interface TrainedWishes extends TrainedTaskWishes {
+  readonly limit: number | null;
   /** The base of the adapter, or without one a model that was trained as a whole; a folder, a run's folder, or a name of the hub. */
   readonly model: string | null;
   /** A PEFT adapter's folder, a run's folder, or a name of the hub. */
@@ -108,15 +131,17 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 
 // --- internal ---
 
-/** What the user says, else the run, else nobody. */
+/** What the user says, else the run, else what a run without a word would do. */
 function taskWishes(wishes: TrainedWishes, run: SavedRun | undefined): TaskWishes {
-  return {
-    textColumn: wishes.textColumn ?? run?.textColumn ?? null,
-    pairColumn: wishes.pairColumn ?? run?.pairColumn ?? null,
-    labelColumn: wishes.labelColumn ?? run?.labelColumn ?? null,
-    limit: wishes.limit,
-    labels: null,
-  };
+  const said = (layer: Partial<TrainedTaskWishes>) =>
+    Object.fromEntries(
+      taskSettings
+        .map((name) => [name, layer[name]])
+        .filter(([, value]) => value !== null && value !== undefined),
+    );
+  // Nothing is trained: padding has no say in a loss, labels are not smoothed.
+  const given = { limit: wishes.limit, spanPadding: "none", labels: null } as const;
+  return { ...defaultSettings(), ...said(run ?? {}), ...said(wishes), ...given };
 }
 
 async function openAdapter(

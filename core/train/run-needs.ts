@@ -55,7 +55,7 @@ export function runNeeds(run: PreparedRun): RunNeeds {
       weights +
       training * (9 / 8) +
       PROGRAM +
-      sum([train, ...validation].map(({ bytes }) => bytes)),
+      total([train, ...validation].map(({ bytes }) => bytes)),
     checkpoint,
     disk:
       checkpointsAtOnce(run) * checkpoint +

@@ -1,4 +1,5 @@
 import type { Method } from "./method.ts";
+import type { TaskKind } from "./task-names.ts";
 
 /**
  * One option of a command: how it is read, what it may be, how it is explained. Flags, help and the keys of
@@ -16,6 +17,8 @@ export interface Setting<T> {
   readonly also: readonly string[];
   /** The methods that use it; undefined: all. */
   readonly methods: readonly Method[] | undefined;
+  /** The kinds of tasks that use it; undefined: all. */
+  readonly kinds: readonly TaskKind[] | undefined;
   /** The value of a flag's text or of a file's key; undefined when it is not what is wanted. */
   read(raw: unknown): T | undefined;
 }
@@ -33,6 +36,7 @@ export type Percent = `${number}%`;
 interface Extras {
   readonly also?: readonly string[];
   readonly methods?: readonly Method[];
+  readonly kinds?: readonly TaskKind[];
   readonly hint?: string;
 }
 
@@ -158,6 +162,15 @@ export function span(
   );
 }
 
+/** The same option where what nothing sets is decided later: by the run that a model comes from. */
+export function undecided<T>(setting: Setting<T>): Setting<T | null> {
+  const { about } = setting;
+  const text = about.includes("(default:")
+    ? about.replace(/\(default: [^)]*\)/, "(default: as the run's)")
+    : `${about} (default: as the run's)`;
+  return { ...setting, fallback: null, about: text };
+}
+
 // --- internal ---
 
 function make<T>(
@@ -165,10 +178,10 @@ function make<T>(
   about: string,
   want: string,
   hint: string,
-  { also = [], methods, hint: ownHint }: Extras,
+  { also = [], methods, kinds, hint: ownHint }: Extras,
   read: (raw: unknown) => T | undefined,
 ): Setting<T> {
-  return { fallback, about, want, also, methods, read, hint: ownHint ?? hint };
+  return { fallback, about, want, also, methods, kinds, read, hint: ownHint ?? hint };
 }
 
 /** Python's and TOML's ways to write a number, "0." and "1e-3" too; not "", "0x10" or "Infinity". */

@@ -1,10 +1,7 @@
-import { glueTasks } from "../data/glue-tasks.ts";
 import { scheduleNames } from "../optim/schedule.ts";
 import { adapting, decomposing, methods, pruning } from "./method.ts";
 import { choice, integer, list, real, span, text, toggle } from "./setting.ts";
-
-/** Tasks by their recipe's name, and the two kinds for data of one's own. */
-export const tasks = [...Object.keys(glueTasks), "classification", "regression"];
+import { taskNames } from "./task-names.ts";
 
 const share = { pattern: /^\d+(\.\d+)?([kKmM]?|%)$/, want: "a count of parameters or a share" };
 const devices = {
@@ -13,10 +10,63 @@ const devices = {
 };
 const dropout = { min: 0, below: 1 };
 const ema = { min: 0, below: 1, methods: pruning };
+const ofSpans = { kinds: ["span"] } as const;
+const ofTexts = { kinds: ["generation"] } as const;
+
+/** How long texts become what a model reads. */
+export const lengths = {
+  docStride: integer(128, "tokens that two windows on a long context share", {
+    ...ofSpans,
+    min: 0,
+  }),
+  sourcePrefix: text(null, "put before every text that is read (default: nothing)", ofTexts),
+  maxTargetLength: integer(128, "tokens of a text that is written; longer ones are cut", {
+    ...ofTexts,
+    min: 2,
+    also: ["val-max-target-length"],
+  }),
+};
+
+/** How predictions are made of what a model says. */
+export const predicting = {
+  nBest: integer(20, "starts and ends of which answers are made, and answers kept", {
+    ...ofSpans,
+    min: 1,
+    also: ["n-best-size"],
+  }),
+  maxAnswerLength: integer(30, "tokens of an answer", { ...ofSpans, min: 1 }),
+  nullThreshold: real(0, "no answer is said where it scores so much above the best", {
+    ...ofSpans,
+    also: ["null-score-diff-threshold"],
+  }),
+  numBeams: integer(null, "texts that are written on at a time (default: the model's)", {
+    ...ofTexts,
+    min: 1,
+    max: 64,
+  }),
+  lengthPenalty: real(null, "favours long texts above 0 (default: the model's)", ofTexts),
+  beamStopping: choice(
+    ["true", "false", "never"],
+    null,
+    "when beams end: true, once enough are finished (default: the model's)",
+    ofTexts,
+  ),
+  minTargetLength: integer(null, "fewest tokens that are written (default: the model's)", {
+    ...ofTexts,
+    min: 0,
+    also: ["min-length"],
+  }),
+  noRepeatNgram: integer(null, "no run of N tokens is written twice (default: the model's)", {
+    ...ofTexts,
+    min: 0,
+    off: true,
+    also: ["no-repeat-ngram-size"],
+  }),
+};
 
 /** What is trained on what. */
 const task = {
-  task: choice(tasks, null, "the task: a recipe's name, or the kind of your own data", {
+  task: choice(taskNames, null, "the task: a recipe's name, or the kind of your own data", {
     also: ["task-name"],
     hint: "NAME",
   }),
@@ -43,8 +93,9 @@ const task = {
   limit: integer(null, "use the first N rows of each split only", { min: 1 }),
   maxLength: integer(128, "tokens of an example; longer ones are cut", {
     min: 2,
-    also: ["max-seq-length"],
+    also: ["max-seq-length", "max-source-length"],
   }),
+  ...lengths,
 };
 
 /** The adapter: AdaLoRA's own options. */
@@ -138,6 +189,18 @@ const training = {
     also: ["gradient-accumulation-steps"],
   }),
   bucketed: toggle(true, "batches of similar lengths", { also: ["group-by-length"] }),
+  spanPadding: choice(
+    ["zero", "uniform", "none"],
+    "zero",
+    "what padding says in the span loss: as the paper's code, as transformers 5, or nothing",
+    ofSpans,
+  ),
+  labelSmoothing: real(0, "share of each token's label that is spread over all", {
+    ...ofTexts,
+    min: 0,
+    below: 1,
+    also: ["label-smoothing-factor"],
+  }),
   weightDecay: real(0, "AdamW's decay; not of biases and norms", { min: 0 }),
   maxGradNorm: real(1, "gradients are clipped to this norm", { min: 0, off: true }),
   optimizer: choice(["adamw", "adamw-hf"], "adamw", "torch's AdamW, or the older transformers'", {
@@ -158,6 +221,11 @@ const evaluation = {
     min: 1,
     also: ["per-device-eval-batch-size"],
   }),
+  evalLimit: integer(null, "evaluate on the first N rows only (default: on all)", {
+    min: 1,
+    also: ["max-eval-samples"],
+  }),
+  ...predicting,
   metric: text(null, "metric that picks the best evaluation (default: the task's)", {
     also: ["metric-for-best-model"],
     hint: "NAME",

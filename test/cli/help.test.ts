@@ -34,7 +34,29 @@ describe("the help page", () => {
         --labels A,B            the model's class names in the order of its numbers
                                 (default: as it says)
         --max-length N          tokens of an example; longer ones are cut (default: as
-                                the run's); also --max-seq-length
+                                the run's); also --max-seq-length, --max-source-length
+        --doc-stride N          tokens that two windows on a long context share
+                                (default: as the run's)
+        --source-prefix TEXT    put before every text that is read (default: as the
+                                run's)
+        --max-target-length N   tokens of a text that is written; longer ones are cut
+                                (default: as the run's); also --val-max-target-length
+        --n-best N              starts and ends of which answers are made, and answers
+                                kept (default: as the run's); also --n-best-size
+        --max-answer-length N   tokens of an answer (default: as the run's)
+        --null-threshold X      no answer is said where it scores so much above the
+                                best (default: as the run's); also
+                                --null-score-diff-threshold
+        --num-beams N           texts that are written on at a time (default: as the
+                                run's)
+        --length-penalty X      favours long texts above 0 (default: as the run's)
+        --beam-stopping true|false|never
+                                when beams end: true, once enough are finished
+                                (default: as the run's)
+        --min-target-length N   fewest tokens that are written (default: as the
+                                run's); also --min-length
+        --no-repeat-ngram N     no run of N tokens is written twice (default: as the
+                                run's); also --no-repeat-ngram-size
         --limit N               use the first N rows only
         --batch-size N          examples of a batch (default 32); also
                                 --eval-batch-size, --per-device-eval-batch-size
@@ -68,7 +90,7 @@ describe("the help page", () => {
     const { stdout } = await run("eval", "--help");
     const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
     expect(flags.join(" ")).toMatchInlineSnapshot(
-      `"--adapter --model --tokenizer --task --labels --max-length --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --out --json --quiet"`,
+      `"--adapter --model --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --out --json --quiet"`,
     );
   });
 

@@ -1,0 +1,95 @@
+import type { Backend } from "../backend.ts";
+import { evaluationBatches } from "../data/batching.ts";
+import type { SquadSet } from "../data/squad.ts";
+import { squadMetrics, squadV2Metrics } from "../metrics/squad.ts";
+import type { Model } from "../plugin.ts";
+import { answerFiles } from "../qa/answer-files.ts";
+import type { ValidationFeatures } from "../qa/features.ts";
+import { postProcess, type PredictedAnswer } from "../qa/post-process.ts";
+import { Run } from "../run.ts";
+import type { TaskWishes } from "../train/task-named.ts";
+import type { Evaluation, PredictOptions, Predictions } from "../train/task.ts";
+import { lengthsOf, packedBatch } from "./packed-items.ts";
+
+/** A split's questions and the windows that they are answered from. */
+export interface SpanQuestions {
+  readonly name: string;
+  readonly set: SquadSet;
+  readonly features: ValidationFeatures;
+  readonly settings: Pick<TaskWishes, "nBest" | "maxAnswerLength" | "nullThreshold"> & {
+    readonly unanswerable: boolean;
+  };
+}
+
+/** Runs the model over every window, without a tape, windows of like length together, and makes an answer of each question's. */
+export async function predictSpans(
+  backend: Backend,
+  model: Model,
+  questions: SpanQuestions,
+  { batchSize, onBatch }: PredictOptions,
+): Promise<Predictions> {
+  const { set, features, settings } = questions;
+  const { tokens, exampleOf } = features;
+  const start: Float32Array[] = Array.from(exampleOf, () => new Float32Array(0));
+  const end = [...start];
+  let done = 0;
+  for (const items of evaluationBatches(lengthsOf(tokens), batchSize)) {
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const batch = packedBatch(tokens, items);
+      const logits = backend.download(model.forward(run, batch).buffer);
+      items.forEach((item, b) => {
+        const [first, last] = [batch.offsets[b]!, batch.offsets[b + 1]!];
+        const column = (c: number) =>
+          Float32Array.from({ length: last - first }, (_, row) => logits[2 * (first + row) + c]!);
+        start[item] = column(0);
+        end[item] = column(1);
+      });
+    });
+    onBatch?.((done += items.length));
+    await Bun.sleep(0);
+  }
+  return new SpanPredictions(questions, postProcess(set.examples, features, start, end, settings));
+}
+
+/** An answer to every question. */
+class SpanPredictions implements Predictions {
+  readonly #questions: SpanQuestions;
+  readonly #answers: readonly PredictedAnswer[];
+
+  constructor(questions: SpanQuestions, answers: readonly PredictedAnswer[]) {
+    this.#questions = questions;
+    this.#answers = answers;
+  }
+
+  get records(): readonly object[] {
+    return this.#answers.map(({ id, text, best, nullOdds }) => ({
+      id,
+      prediction: text,
+      ...(nullOdds === undefined ? {} : { null_odds: nullOdds, best_answer: best.text }),
+      probability: best.probability,
+    }));
+  }
+
+  /** predictions.json, nbest_predictions.json and, where a context may lack the answer, null_odds.json. */
+  get files(): ReadonlyMap<string, string> {
+    return new Map(Object.entries(answerFiles(this.#answers)));
+  }
+
+  evaluate(): Evaluation {
+    const { name, set, settings } = this.#questions;
+    const pairs = this.#answers.map(({ text, best, nullOdds }, i) => {
+      const answers = set.examples[i]?.answers;
+      if (!answers) throw new Error(`internal: split ${name} has no answers to be scored with`);
+      return {
+        prediction: settings.unanswerable ? best.text : text,
+        answers: answers.map((answer) => answer.text),
+        ...(nullOdds === undefined ? {} : { noAnswer: nullOdds }),
+      };
+    });
+    const metrics = settings.unanswerable
+      ? squadV2Metrics(pairs, settings.nullThreshold)
+      : { ...squadMetrics(pairs) };
+    return { split: name, metrics, loss: undefined, remarks: [], predictions: this };
+  }
+}

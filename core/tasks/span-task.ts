@@ -1,0 +1,80 @@
+import { readSquad, type SquadSet } from "../data/squad.ts";
+import { locateSquadSplits } from "../data/squad-splits.ts";
+import { namedSplits } from "../data/splits.ts";
+import type { TaskWishes } from "../train/task-named.ts";
+import type { SpanTaskName } from "../train/task-names.ts";
+import type { RunTask, SplitText } from "../train/task.ts";
+import { evaluatedSpans, type SpanSettings, trainedSpans } from "./span-dataset.ts";
+
+/** Where a task's data are on the hub, what its recipe reads, and whether a context may lack the answer. */
+const tasks = {
+  squad: { hub: { id: "rajpurkar/squad", config: "plain_text" }, unanswerable: false },
+  squad_v2: { hub: { id: "rajpurkar/squad_v2", config: "squad_v2" }, unanswerable: true },
+} as const;
+
+/** What is told of an evaluation; the official scripts' names. */
+const metrics = {
+  squad: ["exact_match", "f1"],
+  squad_v2: ["exact", "f1", "HasAns_f1", "NoAns_f1", "best_exact", "best_f1"],
+} as const;
+
+/** Extractive question answering: the answer is a span of a context, or, in squad_v2, that there is none. */
+export function spanTask(name: SpanTaskName, wishes: TaskWishes): RunTask {
+  const { hub, unanswerable } = tasks[name];
+  const settings: SpanSettings = { ...wishes, unanswerable };
+  return {
+    name,
+    kind: "span",
+    hub,
+    maxLength: 384,
+    labelNames: undefined,
+    locate({ path, splits }, validation) {
+      const found = validation === undefined ? {} : { validation };
+      if (splits !== undefined) return namedSplits(splits, found);
+      return locateSquadSplits(path, unanswerable, found);
+    },
+    splitNameOf: () => undefined,
+    async read(split, labels) {
+      const { textColumn, pairColumn, labelColumn, limit, evalLimit } = wishes;
+      const limits = [limit, split.role === "train" ? null : evalLimit];
+      const set = await readSquad(split, {
+        labels,
+        unanswerable,
+        limit: least(limits),
+        ...(textColumn === null ? {} : { textColumn }),
+        ...(pairColumn === null ? {} : { pairColumn }),
+        ...(labelColumn === null ? {} : { labelColumn }),
+      });
+      return splitText(split.name, set, split.role === "train", settings);
+    },
+    spec: () => ({
+      kind: "span",
+      width: 2,
+      ...(wishes.spanPadding === "none" ? {} : { paddedQueries: wishes.spanPadding }),
+      labelNames: undefined,
+      metrics: metrics[name],
+      defaultMetric: "f1",
+      peftType: "QUESTION_ANS",
+    }),
+  };
+}
+
+/** The smaller of what is set; undefined where nothing is. */
+export function least(limits: readonly (number | null)[]): number | undefined {
+  const set = limits.filter((limit) => limit !== null);
+  return set.length === 0 ? undefined : Math.min(...set);
+}
+
+function splitText(
+  name: string,
+  set: SquadSet,
+  isTrained: boolean,
+  settings: SpanSettings,
+): SplitText {
+  return {
+    name,
+    items: undefined,
+    labelNames: undefined,
+    tokenize: (files) => (isTrained ? trainedSpans : evaluatedSpans)(name, set, files, settings),
+  };
+}
