@@ -165,10 +165,10 @@ export function span(
 /** The same option where what nothing sets is decided later: by the run that a model comes from. */
 export function undecided<T>(setting: Setting<T>): Setting<T | null> {
   const { about } = setting;
-  const text = about.includes("(default:")
+  const told = about.includes("(default:")
     ? about.replace(/\(default: [^)]*\)/, "(default: as the run's)")
     : `${about} (default: as the run's)`;
-  return { ...setting, fallback: null, about: text };
+  return { ...setting, fallback: null, about: told };
 }
 
 // --- internal ---
