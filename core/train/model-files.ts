@@ -55,6 +55,7 @@ export async function openModelFiles(
     maxLength,
     vocabSize: limits.vocabSize,
     modelConfig: path,
+    maxPositions: limits.maxLength,
     rawConfig,
     ...(existsSync(generation) ? { generationConfig: readJsonObject(generation) } : {}),
   };

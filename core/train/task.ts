@@ -78,6 +78,8 @@ export interface TokenizeOptions {
   /** The model's number of embeddings, and where it was read. */
   readonly vocabSize: number;
   readonly modelConfig: string;
+  /** The most tokens that the model reads, or writes, at a time. */
+  readonly maxPositions: number;
   /** The model's own settings: config.json's, and generation_config.json's where there is one. */
   readonly rawConfig: Readonly<Record<string, unknown>>;
   readonly generationConfig?: Readonly<Record<string, unknown>>;

@@ -2,11 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { fileSplit } from "../../../core/data/splits.ts";
 import { readSummaries, type SummarySpec } from "../../../core/data/summaries.ts";
-import {
-  decoderInputs,
-  ignoredLabel,
-  summaryFeatures,
-} from "../../../core/data/summary-features.ts";
+import { encodeTexts, summaryInputs } from "../../../core/data/summary-features.ts";
 import { tokensOf } from "../../../core/data/token-cache.ts";
 import { bartTokenizer } from "../../../core/text/bart-tokenizer.ts";
 import { loadTokenizer } from "../../../core/text/load-tokenizer.ts";
@@ -89,41 +85,31 @@ describe("tokens of texts and summaries", () => {
     { index: 0, text: "the cat's eating", summary: "the cat" },
     { index: 1, text: "a", summary: "eating a cat in the morning" },
   ];
-  const sizes = { maxSourceLength: 8, maxTargetLength: 6 };
 
   test("are those of the tokenizer, cut to their lengths, behind the prefix", async () => {
     const tokenizer = await loadTokenizer(tinyBartDir, bartTokenizer);
-    const { source, target } = await summaryFeatures(examples, tokenizer, {
-      ...sizes,
-      prefix: "the ",
-    });
-    const [first, second] = await tokenizer.encode(
-      [{ text: "the the cat's eating" }, { text: "eating a cat in the morning" }],
-      { maxLength: 8 },
-    );
-    const { sep } = tokenizer.specialIds;
+    const { sources, targets = [] } = summaryInputs(examples, "the ");
+    const [first, second] = await tokenizer.encode([
+      { text: "the the cat's eating" },
+      { text: "eating a cat in the morning" },
+    ]);
+    const source = await encodeTexts(sources, tokenizer, { maxLength: 99, flag: "max-length" });
     expect(tokensOf(source, 0).ids).toEqual(first?.ids ?? new Int32Array());
-    expect(target && Array.from(tokensOf(target, 1).ids)).toEqual([
+    const cut = { maxLength: 6, flag: "max-target-length" } as const;
+    const target = await encodeTexts(targets, tokenizer, cut);
+    expect(Array.from(tokensOf(target, 1).ids)).toEqual([
       ...(second?.ids.subarray(0, 5) ?? []),
-      sep,
+      tokenizer.specialIds.sep,
     ]);
   });
 
   test("no labels where a summary is missing; no room for a text is refused", async () => {
     const tokenizer = await loadTokenizer(tinyBartDir, bartTokenizer);
-    const features = await summaryFeatures([{ index: 0, text: "a" }], tokenizer, sizes);
-    expect(Object.keys(features)).toEqual(["source"]);
+    expect(summaryInputs([...examples, { index: 2, text: "a" }]).targets).toBeUndefined();
     await expect(
-      summaryFeatures(examples, tokenizer, { ...sizes, maxTargetLength: 2 }),
-    ).rejects.toThrow("a text must have room for more than its special tokens");
-  });
-
-  test("the decoder reads the token before each label, and the start token first", () => {
-    const ids = Int32Array.of(0, 7, 8, 2, 0, 9, 2, ignoredLabel, ignoredLabel);
-    const inputs = decoderInputs(
-      { ids, offsets: Int32Array.of(0, 4, 4, 9) },
-      { startId: 2, padId: 1 },
+      encodeTexts([{ text: "a" }], tokenizer, { maxLength: 2, flag: "max-target-length" }),
+    ).rejects.toThrow(
+      "--max-target-length must be above 2, the special tokens around a text, got 2",
     );
-    expect(Array.from(inputs)).toEqual([2, 0, 7, 8, 2, 0, 9, 2, 1]);
   });
 });
