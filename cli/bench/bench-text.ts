@@ -1,20 +1,12 @@
 import type { KernelTime } from "./profile.ts";
 import type { Spread, WorkloadResult } from "./summary.ts";
 
-/** The figures as a table; medians, with the spread of the speed-up. */
+/** Above this, others took so much of the machine that a figure is not to be quoted. */
+const DISTURBED = 0.1;
+
+/** The figures as tables; medians, with the spread of the ratios. */
 export function benchText(results: readonly WorkloadResult[]): string {
-  const head = [
-    "workload",
-    "s/step",
-    "tokens/s",
-    "MiB",
-    "start s",
-    "of bound",
-    "PEFT s/step",
-    "speed-up",
-    "memory",
-    "start-up",
-  ];
+  const head = ["workload", "s/step", "tokens/s", "MiB", "start s", "of bound"];
   const rows = results.map((r) => [
     r.workload,
     r.secondsPerStep.median.toFixed(3),
@@ -22,31 +14,82 @@ export function benchText(results: readonly WorkloadResult[]): string {
     r.peakRssMib.median.toFixed(0),
     r.startUpSeconds.median.toFixed(2),
     r.gemmBound.toFixed(2),
-    ...(r.peer
-      ? [
-          r.peer.secondsPerStep.median.toFixed(3),
-          ratio(r.peer.speedUp),
-          `${r.peer.memory.toFixed(2)}x`,
-          `${r.peer.startUp.toFixed(2)}x`,
-        ]
-      : ["", "", "", ""]),
   ]);
-  const widths = head.map((name, i) =>
-    Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join("  ")
-      .trimEnd();
   const profiles = results.flatMap(({ workload, kernels }) =>
     kernels ? [kernelTable(workload, kernels)] : [],
   );
-  return [[line(head), ...rows.map(line)].join("\n"), ...profiles].join("\n\n");
+  const blocks = [table([head, ...rows]), peerTable(results), disturbance(results), ...profiles];
+  return blocks.filter((block) => block !== "").join("\n\n");
 }
 
-function ratio({ min, median, max }: Spread): string {
-  return `${median.toFixed(2)}x (${min.toFixed(2)}-${max.toFixed(2)})`;
+/** The figures as rows of a Markdown table, for a page that quotes them. */
+export function benchMarkdown(results: readonly WorkloadResult[]): string {
+  const head = [
+    "workload",
+    "adalora",
+    "tokens/s",
+    "of bound",
+    "PEFT",
+    "faster",
+    "peak memory",
+    "start to first step",
+  ];
+  const rows = results.map(({ workload, peer, ...ours }) => [
+    workload,
+    `${ours.secondsPerStep.median.toPrecision(3)} s`,
+    Math.round(ours.tokensPerSecond).toString(),
+    ours.gemmBound.toFixed(2),
+    peer ? `${peer.secondsPerStep.median.toPrecision(3)} s` : "",
+    peer ? ratio(peer.speedUp, 1) : "",
+    peer ? ratio(peer.memory, 2) : "",
+    peer ? ratio(peer.startUp, 2) : "",
+  ]);
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+// --- internal ---
+
+function peerTable(results: readonly WorkloadResult[]): string {
+  const head = ["beside PEFT", "s/step", "MiB", "start s", "faster", "memory", "start-up"];
+  const rows = results.flatMap(({ workload, peer }) =>
+    peer
+      ? [
+          [
+            workload,
+            peer.secondsPerStep.median.toFixed(3),
+            peer.peakRssMib.median.toFixed(0),
+            peer.startUpSeconds.median.toFixed(2),
+            ratio(peer.speedUp, 2),
+            ratio(peer.memory, 2),
+            ratio(peer.startUp, 2),
+          ],
+        ]
+      : [],
+  );
+  return rows.length === 0 ? "" : table([head, ...rows]);
+}
+
+function disturbance(results: readonly WorkloadResult[]): string {
+  const lines = results.flatMap(({ workload, otherLoad, peer }) => {
+    const load = Math.max(otherLoad, peer?.otherLoad ?? 0);
+    return load > DISTURBED
+      ? [`${workload}: others kept up to ${load.toFixed(1)} processors busy`]
+      : [];
+  });
+  return lines.join("\n");
+}
+
+/** Columns of the same width: the first to the left, the others to the right. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  const cell = (text: string, i: number) =>
+    i === 0 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!);
+  return rows.map((row) => row.map(cell).join("  ").trimEnd()).join("\n");
+}
+
+function ratio({ min, median, max }: Spread, digits: number): string {
+  return `${median.toFixed(digits)}x (${min.toFixed(digits)}-${max.toFixed(digits)})`;
 }
 
 function kernelTable(workload: string, kernels: readonly KernelTime[]): string {

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { errors } from "../../core/errors.ts";
-import { flagWords } from "./flag-words.ts";
 import { parseJsonObject } from "../../core/io/json-file.ts";
+import { flagWords } from "./flag-words.ts";
+import type { WorkloadName } from "./workloads.ts";
 
 /** What is compared of one process. */
 export interface Round {
@@ -9,6 +10,9 @@ export interface Round {
   readonly secondsPerStep: number;
   readonly startUpSeconds: number;
   readonly peakRssMib: number;
+  /** Processors that others kept busy during the timed steps. */
+  readonly otherLoad: number;
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 export interface PeerOptions {
@@ -16,7 +20,7 @@ export interface PeerOptions {
   readonly python: string;
   /** The folder with peer.py. */
   readonly dir: string;
-  readonly workload: string;
+  readonly workload: WorkloadName;
   readonly dtype: "f32" | "bf16";
   readonly batches: string;
   readonly model: string;
@@ -25,17 +29,37 @@ export interface PeerOptions {
   readonly steps: number;
 }
 
-/** Keeping freed pages pays on large batches and costs memory on small ones: the better setting of each is used. */
-const keepsPages = new Set(["rte-b32", "full-b16"]);
+/** How the peer is run: the best settings found for each workload and type. */
+export interface PeerSettings {
+  /** Whether malloc keeps freed pages: pays on large batches, costs memory on small ones. */
+  readonly alloc: "keep" | "default";
+  /** What is bf16 in the peer: operations within autocast, or the whole frozen model. */
+  readonly bf16Mode: "autocast" | "base";
+}
+
+const keepsPages: ReadonlySet<WorkloadName> = new Set([
+  "rte-b32",
+  "full-b16",
+  "squad-b16",
+  "xsum-b8",
+]);
+const bf16Base: ReadonlySet<WorkloadName> = new Set(["sst2-predict-b32"]);
+
+export const peerSettings = (workload: WorkloadName): PeerSettings => ({
+  alloc: keepsPages.has(workload) ? "keep" : "default",
+  bf16Mode: bf16Base.has(workload) ? "base" : "autocast",
+});
 
 /** One process of transformers + PEFT on the same batches and weights, in the same type. */
 export async function runPeer(options: PeerOptions): Promise<Round> {
-  const { workload } = options;
+  const { workload, dtype } = options;
+  const { alloc, bf16Mode } = peerSettings(workload);
   const flags = {
     engine: "peft",
-    dtype: options.dtype,
+    dtype,
+    "bf16-mode": dtype === "bf16" ? bf16Mode : null,
     rank: "12:8",
-    alloc: keepsPages.has(workload) ? "keep" : "default",
+    alloc,
     threads: options.threads,
     warmup: options.warmup,
     steps: options.steps,
@@ -49,16 +73,37 @@ export async function runPeer(options: PeerOptions): Promise<Round> {
     new Response(child.stderr).text(),
   ]);
   if ((await child.exited) !== 0) throw errors.process(words.slice(0, 3).join(" "), err);
-  const json = parseJsonObject(out.trim().split("\n").at(-1) ?? "", "peer.py's output");
+  const json = parseJsonObject(out.trim().split("\n").at(-1) ?? "", SOURCE);
   return {
     secondsPerStep: numberOf(json, "mean_s"),
     startUpSeconds: numberOf(json, "start_up_s"),
     peakRssMib: numberOf(json, "peak_rss_mib"),
+    otherLoad: meanOf(json, "other_load"),
+    versions: wordsOf(json, "versions"),
   };
 }
 
-function numberOf(json: Readonly<Record<string, unknown>>, key: string): number {
+// --- internal ---
+
+const SOURCE = "peer.py's output";
+type Json = Readonly<Record<string, unknown>>;
+
+function numberOf(json: Json, key: string): number {
   const value = json[key];
-  if (typeof value !== "number") throw errors.config("peer.py's output", key, "a number", value);
+  if (typeof value !== "number") throw errors.config(SOURCE, key, "a number", value);
   return value;
+}
+
+function meanOf(json: Json, key: string): number {
+  const value = json[key];
+  if (!Array.isArray(value) || value.length === 0)
+    throw errors.config(SOURCE, key, "a list of numbers", value);
+  return value.map(Number).reduce((sum, x) => sum + x, 0) / value.length;
+}
+
+function wordsOf(json: Json, key: string): Readonly<Record<string, string>> {
+  const value = json[key];
+  if (typeof value !== "object" || value === null)
+    throw errors.config(SOURCE, key, "an object", value);
+  return Object.fromEntries(Object.entries(value).map(([name, word]) => [name, String(word)]));
 }

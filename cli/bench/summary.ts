@@ -1,6 +1,7 @@
 import type { Measurement } from "./measure.ts";
+import type { PeerSettings, Round } from "./peer.ts";
 import type { KernelTime } from "./profile.ts";
-import type { Round } from "./peer.ts";
+import type { WorkloadName } from "./workloads.ts";
 
 /** Smallest, middle and largest of several rounds. */
 export interface Spread {
@@ -10,66 +11,66 @@ export interface Spread {
 }
 
 export interface WorkloadResult {
-  readonly workload: string;
+  readonly workload: WorkloadName;
   readonly secondsPerStep: Spread;
   readonly tokensPerSecond: number;
   readonly startUpSeconds: Spread;
   readonly peakRssMib: Spread;
-  /** Share of the time that the needed operations would take at this machine's own matrix-product peak. */
+  /** Processors that others kept busy during the steps, at most: figures of a shared machine say little. */
+  readonly otherLoad: number;
+  /** Share of the step's time that its needed operations would take at this machine's own matrix-product peak. */
   readonly gemmBound: number;
   readonly gemmPeakGflops: number;
   readonly neededGflop: number;
   readonly kernels?: readonly KernelTime[];
-  readonly peer?: {
-    readonly secondsPerStep: Spread;
-    readonly startUpSeconds: Spread;
-    readonly peakRssMib: Spread;
-    /** Peer's time over ours, round by round. */
-    readonly speedUp: Spread;
-    /** Ours over the peer's. */
-    readonly memory: number;
-    readonly startUp: number;
-  };
+  readonly peer?: PeerResult;
 }
 
+export interface PeerResult {
+  readonly settings: PeerSettings;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly secondsPerStep: Spread;
+  readonly startUpSeconds: Spread;
+  readonly peakRssMib: Spread;
+  readonly otherLoad: number;
+  /** Peer's time over ours, round by round. */
+  readonly speedUp: Spread;
+  /** Ours over the peer's. */
+  readonly memory: Spread;
+  readonly startUp: Spread;
+}
+
+export interface PeerRounds {
+  readonly settings: PeerSettings;
+  readonly rounds: readonly Round[];
+}
+
+/** The figures of a workload's rounds, ours beside the peer's where it ran. */
 export function summarize(
-  workload: string,
+  workload: WorkloadName,
   ours: readonly Measurement[],
-  theirs: readonly Round[],
+  theirs?: PeerRounds,
 ): WorkloadResult {
-  const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
   const seconds = ours.map(({ stepSeconds }) => mean(stepSeconds));
   const step = spread(seconds);
   const [first] = ours;
   const tokens = mean(first?.tokens ?? []);
   const needed = mean(first?.neededFlops ?? []);
-  const peak = Math.max(...ours.map(({ gemmPeak }) => gemmPeak));
-  const startUpSeconds = spread(ours.map((m) => m.startUpSeconds));
-  const peakRssMib = spread(ours.map((m) => m.peakRssMib));
+  const peak = Math.max(...ours.map((round) => round.gemmPeak));
   const kernels = ours.at(-1)?.kernels;
-  const base = {
+  return {
     workload,
     secondsPerStep: step,
     tokensPerSecond: tokens / step.median,
-    startUpSeconds,
-    peakRssMib,
+    startUpSeconds: spread(ours.map((round) => round.startUpSeconds)),
+    peakRssMib: spread(ours.map((round) => round.peakRssMib)),
+    otherLoad: Math.max(...ours.map((round) => round.otherLoad)),
     gemmBound: needed / peak / step.median,
     gemmPeakGflops: peak / 1e9,
     neededGflop: needed / 1e9,
     ...(kernels ? { kernels } : {}),
+    ...(theirs && theirs.rounds.length > 0 ? { peer: compared(ours, seconds, theirs) } : {}),
   };
-  if (theirs.length === 0) return base;
-  const peerStart = spread(theirs.map((r) => r.startUpSeconds));
-  const peerMemory = spread(theirs.map((r) => r.peakRssMib));
-  const peer = {
-    secondsPerStep: spread(theirs.map((r) => r.secondsPerStep)),
-    startUpSeconds: peerStart,
-    peakRssMib: peerMemory,
-    speedUp: spread(theirs.map((r, i) => r.secondsPerStep / seconds[i]!)),
-    memory: peakRssMib.median / peerMemory.median,
-    startUp: startUpSeconds.median / peerStart.median,
-  };
-  return { ...base, peer };
 }
 
 export function spread(values: readonly number[]): Spread {
@@ -78,4 +79,26 @@ export function spread(values: readonly number[]): Spread {
   const median =
     sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
   return { min: sorted[0]!, median, max: sorted.at(-1)! };
+}
+
+// --- internal ---
+
+const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
+
+function compared(
+  ours: readonly Measurement[],
+  seconds: readonly number[],
+  { settings, rounds }: PeerRounds,
+): PeerResult {
+  return {
+    settings,
+    versions: rounds[0]?.versions ?? {},
+    secondsPerStep: spread(rounds.map((round) => round.secondsPerStep)),
+    startUpSeconds: spread(rounds.map((round) => round.startUpSeconds)),
+    peakRssMib: spread(rounds.map((round) => round.peakRssMib)),
+    otherLoad: Math.max(...rounds.map((round) => round.otherLoad)),
+    speedUp: spread(rounds.map((round, i) => round.secondsPerStep / seconds[i]!)),
+    memory: spread(rounds.map((round, i) => ours[i]!.peakRssMib / round.peakRssMib)),
+    startUp: spread(rounds.map((round, i) => ours[i]!.startUpSeconds / round.startUpSeconds)),
+  };
 }

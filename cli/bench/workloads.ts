@@ -1,86 +1,50 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { errors } from "../../core/errors.ts";
-import { packSequences } from "../../core/nn/packed-batch.ts";
-import type { LabelledBatch } from "../../core/train/trainer.ts";
+/** Draw of the lengths of built-in sequences: log-normal within bounds. */
+export interface Lengths {
+  readonly mean: number;
+  readonly spread: number;
+  readonly min: number;
+  readonly max: number;
+}
 
-/** Sequence lengths of the built-in batches: like those of the tasks they are named after. */
-interface Workload {
-  readonly training: boolean;
+/** What is measured under a name: a step of training on a task, or a batch of predictions. */
+export interface Workload {
+  readonly does: "classify" | "answer" | "write" | "predict";
+  /** Sequences in a batch. */
   readonly rows: number;
-  /** Mean and spread of the log-normal that lengths are drawn from, and their bounds. */
-  readonly lengths: {
-    readonly mean: number;
-    readonly spread: number;
-    readonly min: number;
-    readonly max: number;
-  };
+  /** Of the built-in batches: like those of the task that the workload is named after. */
+  readonly lengths: Lengths;
+  /** Lengths of what is written about each sequence. */
+  readonly targets?: Lengths;
+  /** The width that rows are padded to, where the loss counts padded positions; else the batch's longest. */
+  readonly width?: number;
 }
 
-export const workloads: Readonly<Record<string, Workload>> = {
-  "rte-b32": { training: true, rows: 32, lengths: { mean: 58, spread: 0.5, min: 17, max: 289 } },
-  "sst2-b32": { training: true, rows: 32, lengths: { mean: 11, spread: 0.55, min: 4, max: 60 } },
-  "cola-b32": { training: true, rows: 32, lengths: { mean: 10.5, spread: 0.35, min: 5, max: 45 } },
-  "full-b16": { training: true, rows: 16, lengths: { mean: 128, spread: 0, min: 128, max: 128 } },
-  "sst2-predict-b32": {
-    training: false,
-    rows: 32,
-    lengths: { mean: 22, spread: 0.4, min: 5, max: 60 },
-  },
-};
+const lengths = (mean: number, spread: number, min: number, max: number): Lengths => ({
+  mean,
+  spread,
+  min,
+  max,
+});
 
-export const workloadNames = Object.keys(workloads);
+const articles = lengths(430, 0.6, 60, 768);
+const summaries = lengths(27, 0.3, 12, 64);
 
-interface BatchFile {
-  readonly batches: readonly {
-    readonly input_ids: readonly (readonly number[])[];
-    readonly attention_mask: readonly (readonly number[])[];
-    readonly labels: readonly number[];
-  }[];
+export const workloads = {
+  "rte-b32": { does: "classify", rows: 32, lengths: lengths(58, 0.5, 17, 289) },
+  "sst2-b32": { does: "classify", rows: 32, lengths: lengths(11, 0.55, 4, 60) },
+  "cola-b32": { does: "classify", rows: 32, lengths: lengths(10.5, 0.35, 5, 45) },
+  "squad-b16": { does: "answer", rows: 16, lengths: lengths(168, 0.4, 40, 384), width: 384 },
+  "full-b16": { does: "classify", rows: 16, lengths: lengths(128, 0, 128, 128) },
+  "xsum-b8": { does: "write", rows: 8, lengths: articles, targets: summaries },
+  "sst2-predict-b32": { does: "predict", rows: 32, lengths: lengths(22, 0.4, 5, 60) },
+} as const satisfies Readonly<Record<string, Workload>>;
+
+export type WorkloadName = keyof typeof workloads;
+
+export const workloadNames = Object.keys(workloads).filter(isWorkload);
+
+export function isWorkload(name: string): name is WorkloadName {
+  return Object.hasOwn(workloads, name);
 }
 
-/** Batches of `DIR/WORKLOAD.json` as integers with padding, packed; without a folder, eight built-in ones of like lengths. */
-export function readBatches(
-  name: string,
-  dir: string | null,
-  vocabSize: number,
-): readonly LabelledBatch[] {
-  if (dir === null) return builtInBatches(name, vocabSize);
-  const path = join(dir, `${name}.json`);
-  let file: BatchFile;
-  try {
-    file = JSON.parse(readFileSync(path, "utf8"));
-  } catch (cause) {
-    throw errors.file(path, "cannot be read as a file of batches", undefined, cause);
-  }
-  return file.batches.map(({ input_ids: ids, attention_mask: mask, labels }) => ({
-    ...packSequences(ids.map((row, b) => row.filter((_, t) => mask[b]?.[t] === 1))),
-    labels,
-  }));
-}
-
-function builtInBatches(name: string, vocabSize: number): readonly LabelledBatch[] {
-  const workload = workloads[name];
-  if (!workload) throw new Error(`internal: no workload ${name}`);
-  const next = generator(0x5eed);
-  const length = () => {
-    const { mean, spread, min, max } = workload.lengths;
-    const normal = Math.sqrt(-2 * Math.log(next())) * Math.cos(2 * Math.PI * next());
-    return Math.round(Math.min(max, Math.max(min, mean * Math.exp(spread * normal))));
-  };
-  return Array.from({ length: 8 }, () => {
-    const rows = Array.from({ length: workload.rows }, () =>
-      Int32Array.from({ length: length() }, () => 4 + Math.floor(next() * (vocabSize - 4))),
-    );
-    return { ...packSequences(rows), labels: rows.map((_, i) => i % 2) };
-  });
-}
-
-/** Uniform numbers in (0, 1): a linear congruential generator is plenty for lengths and arbitrary ids. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-}
+export const workloadOf = (name: WorkloadName): Workload => workloads[name];

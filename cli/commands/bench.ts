@@ -1,17 +1,21 @@
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
-import { integer, list, text, toggle } from "../../core/train/setting.ts";
-import { writeJson } from "../../core/train/run-files.ts";
 import { writeFileAtomic } from "../../core/io/atomic.ts";
+import { writeJson } from "../../core/train/run-files.ts";
+import { integer, list, text, toggle } from "../../core/train/setting.ts";
+import type { ValuesOf } from "../../core/train/setting.ts";
 import { openBackend, settledDtype } from "../backend.ts";
-import { benchText } from "../bench/bench-text.ts";
-import { flagWords } from "../bench/flag-words.ts";
+import { benchMarkdown, benchText } from "../bench/bench-text.ts";
+import { findModel } from "../bench/checkpoints.ts";
 import { machineFacts } from "../bench/machine.ts";
 import type { Measurement } from "../bench/measure.ts";
-import { type Round, runPeer } from "../bench/peer.ts";
+import { benchProcess } from "../bench/own-process.ts";
+import { type PeerOptions, peerSettings, type Round, runPeer } from "../bench/peer.ts";
+import { scalingSvg } from "../bench/scaling-svg.ts";
+import { scalingText } from "../bench/scaling-text.ts";
 import { summarize, type WorkloadResult } from "../bench/summary.ts";
-import { workloadNames } from "../bench/workloads.ts";
+import { isWorkload, type WorkloadName, workloadNames, workloadOf } from "../bench/workloads.ts";
 import { defineCommand } from "../command.ts";
 import type { Report } from "../report.ts";
 
@@ -27,9 +31,23 @@ const benchOptions = {
   peerDir: text(null, "folder with the peer's peer.py", { hint: "DIR" }),
   python: text(null, "a Python with the peer's packages (default: $PYTHON)", { hint: "FILE" }),
   profile: toggle(false, "print the time of each kernel and write a trace for Perfetto"),
-  result: text(null, "write the figures to this JSON file", { hint: "FILE" }),
+  scaling: toggle(false, "time batches of 4 to 64 rows instead: is the cost linear in tokens?"),
+  markdown: toggle(false, "print the figures as a Markdown table"),
+  result: text(null, "write the figures to this JSON file, charts and traces beside it", {
+    hint: "FILE",
+  }),
   inProcess: toggle(false, "measure one round in this process and print it: what each round runs"),
 };
+
+type BenchOptions = ValuesOf<typeof benchOptions>;
+
+/** What all rounds of a bench have in common. */
+interface BenchSetting {
+  readonly model: string | null;
+  readonly device: string;
+  readonly dtype: "f32" | "bf16";
+  readonly threads: number;
+}
 
 /** `adalora bench`: step time, memory, start-up and the share of the machine's peak, beside PEFT's on request. */
 export const bench = defineCommand({
@@ -40,65 +58,107 @@ export const bench = defineCommand({
   scripts: false,
   notes: [
     "Every round is a process of its own, so that memory and start-up are those of a user's run.",
+    "--model names a checkpoint's folder, or one that holds deberta-v3-base and bart-base.",
   ],
   examples: [
     "adalora bench",
-    "adalora bench --workload rte-b32,full-b16 --peer --peer-dir peer --batches batches --model deberta-v3-base",
+    "adalora bench --workload rte-b32,xsum-b8 --peer --peer-dir peer --batches batches --model models",
+    "adalora bench --workload full-b16 --scaling --result scaling.json",
   ],
 
   async run({ given, options }, report) {
-    const model = textOf(given.get("model")?.value);
     const device = textOf(given.get("device")?.value) ?? "auto";
-    const threads = Number(given.get("threads")?.value ?? availableParallelism());
-    const dtype = settledDtype({ device, dtype: dtypeOf(given.get("dtype")?.value) });
-    const names = chosen(options.workload);
-    const { batches, warmup, steps, profile } = options;
-    if (options.inProcess) {
-      const backend = await openBackend({ device, dtype, threads });
-      const { measure } = await import("../bench/measure.ts");
-      const [workload = "rte-b32"] = names;
-      report.result(measure(backend, { workload, batches, model, warmup, steps, profile }), "");
-      return;
-    }
-    const peer = options.peer ? peerSettings(options, model) : undefined;
-    const results: WorkloadResult[] = [];
-    for (const workload of names) {
-      const ours: Measurement[] = [];
-      const theirs: Round[] = [];
-      for (let round = 0; round < options.rounds; round++) {
-        report.info(`${workload}: round ${round + 1} of ${options.rounds}`);
-        ours.push(
-          await runOurs({
-            workload,
-            batches,
-            model,
-            device,
-            dtype,
-            threads,
-            warmup,
-            steps,
-            profile,
-          }),
-        );
-        if (peer) theirs.push(await runPeer({ ...peer, workload, dtype, threads, warmup, steps }));
-      }
-      results.push(summarize(workload, ours, theirs));
-      if (profile) writeTrace(workload, ours.at(-1), report);
-    }
-    const value = {
-      ...(await machineFacts(threads)),
-      model,
-      batches,
-      dtype,
-      rounds: options.rounds,
-      warmup,
-      steps,
-      results,
+    const setting = {
+      model: textOf(given.get("model")?.value),
+      device,
+      dtype: settledDtype({ device, dtype: dtypeOf(given.get("dtype")?.value) }),
+      threads: Number(given.get("threads")?.value ?? availableParallelism()),
     };
+    const names = chosen(options.workload);
+    if (options.inProcess) return measureHere(names, setting, options, report);
+    if (options.scaling) return measureGrowth(names, setting, options, report);
+    const peer = options.peer ? peerOf(options, setting) : undefined;
+    const results: WorkloadResult[] = [];
+    for (const workload of names)
+      results.push(await compare(workload, setting, options, peer, report));
+    const value = { ...(await factsOf(setting, options)), results };
     if (options.result !== null) writeJson(options.result, value);
-    report.result(value, benchText(results));
+    report.result(value, options.markdown ? benchMarkdown(results) : benchText(results));
   },
 });
+
+// --- internal ---
+
+/** One round in this process, for the process that compares. */
+async function measureHere(
+  [workload = "rte-b32"]: readonly WorkloadName[],
+  setting: BenchSetting,
+  options: BenchOptions,
+  report: Report,
+): Promise<void> {
+  const backend = await openBackend(setting);
+  const { measure } = await import("../bench/measure.ts");
+  report.result(measure(backend, { ...options, model: setting.model, workload }), "");
+}
+
+/** Steps of growing batches, of each workload in turn. */
+async function measureGrowth(
+  names: readonly WorkloadName[],
+  setting: BenchSetting,
+  options: BenchOptions,
+  report: Report,
+): Promise<void> {
+  const backend = await openBackend(setting);
+  const { measureScaling } = await import("../bench/scaling.ts");
+  const scaling = names.map((workload) => {
+    report.info(`${workload}: ${options.rounds * options.steps} steps of each batch size`);
+    const grown = measureScaling(backend, { ...options, model: setting.model, workload });
+    const path = besideResult(options, `scaling-${workload}-${setting.dtype}.svg`);
+    writeFileAtomic(path, scalingSvg(grown, setting.dtype));
+    report.info(`chart in ${path}`);
+    return grown;
+  });
+  const value = { ...(await factsOf(setting, options)), scaling };
+  if (options.result !== null) writeJson(options.result, value);
+  report.result(value, scaling.map(scalingText).join("\n\n"));
+}
+
+type Peer = Pick<PeerOptions, "dir" | "python" | "batches" | "model">;
+
+/** Rounds of a workload, ours and the peer's in turn. */
+async function compare(
+  workload: WorkloadName,
+  setting: BenchSetting,
+  options: BenchOptions,
+  peer: Peer | undefined,
+  report: Report,
+): Promise<WorkloadResult> {
+  const { warmup, steps, batches, profile, rounds } = options;
+  const { dtype, threads } = setting;
+  const ours: Measurement[] = [];
+  const theirs: Round[] = [];
+  for (let round = 0; round < rounds; round++) {
+    report.info(`${workload}: round ${round + 1} of ${rounds}`);
+    const flags = { ...setting, workload, batches, warmup, steps };
+    ours.push(await benchProcess<Measurement>(flags, profile ? ["--profile"] : []));
+    if (peer) {
+      const model = findModel(workloadOf(workload), peer.model).dir ?? peer.model;
+      theirs.push(await runPeer({ ...peer, model, workload, dtype, threads, warmup, steps }));
+    }
+  }
+  const trace = ours.at(-1)?.trace;
+  if (trace) {
+    const path = besideResult(options, `trace-${workload}-${dtype}.json`);
+    writeFileAtomic(path, JSON.stringify(trace));
+    report.info(`trace in ${path}: open it in https://ui.perfetto.dev`);
+  }
+  return summarize(workload, ours, { settings: peerSettings(workload), rounds: theirs });
+}
+
+async function factsOf({ model, dtype, threads }: BenchSetting, options: BenchOptions) {
+  const { batches, rounds, warmup, steps } = options;
+  return { ...(await machineFacts(threads)), model, batches, dtype, rounds, warmup, steps };
+}
 
 function textOf(value: unknown): string | null {
   return typeof value === "string" ? value : null;
@@ -106,24 +166,17 @@ function textOf(value: unknown): string | null {
 
 const dtypeOf = (value: unknown) => (value === "auto" || value === "bf16" ? value : "f32");
 
-function chosen(words: readonly string[] | null): readonly string[] {
+function chosen(words: readonly string[] | null): readonly WorkloadName[] {
   const names = words ?? ["rte-b32"];
   if (names.includes("all")) return workloadNames;
-  const unknown = names.find((name) => !workloadNames.includes(name));
+  const unknown = names.find((name) => !isWorkload(name));
   if (unknown !== undefined) {
     throw errors.flag("workload", `must be of ${workloadNames.join(", ")} or all, got ${unknown}`);
   }
-  return names;
+  return names.filter(isWorkload);
 }
 
-function peerSettings(
-  {
-    peerDir,
-    python,
-    batches,
-  }: { peerDir: string | null; python: string | null; batches: string | null },
-  model: string | null,
-) {
+function peerOf({ peerDir, python, batches }: BenchOptions, { model }: BenchSetting): Peer {
   if (peerDir === null)
     throw errors.flag("peer-dir", "is needed with --peer: the folder of peer.py");
   if (batches === null || model === null) {
@@ -132,44 +185,6 @@ function peerSettings(
   return { dir: peerDir, python: python ?? process.env["PYTHON"] ?? "python3", batches, model };
 }
 
-interface OursOptions {
-  readonly workload: string;
-  readonly batches: string | null;
-  readonly model: string | null;
-  readonly device: string;
-  readonly dtype: "f32" | "bf16";
-  readonly threads: number;
-  readonly warmup: number;
-  readonly steps: number;
-  readonly profile: boolean;
-}
-
-async function runOurs(options: OursOptions): Promise<Measurement> {
-  const entry = join(import.meta.dir, "..", "main.ts");
-  const self = (await Bun.file(entry).exists()) ? [process.execPath, entry] : [process.execPath];
-  const { profile, ...flags } = options;
-  const words = [
-    ...self,
-    "bench",
-    "--in-process",
-    "--json",
-    ...flagWords(flags),
-    ...(profile ? ["--profile"] : []),
-  ];
-  const child = Bun.spawn(words, { stdout: "pipe", stderr: "pipe" });
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  if ((await child.exited) !== 0) throw errors.process("adalora bench --in-process", err);
-  // The line is our own, printed by the same version.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-  return JSON.parse(out) as Measurement;
-}
-
-function writeTrace(workload: string, measurement: Measurement | undefined, report: Report): void {
-  if (!measurement?.trace) return;
-  const path = `trace-${workload}.json`;
-  writeFileAtomic(path, JSON.stringify(measurement.trace));
-  report.info(`trace in ${path}: open it in https://ui.perfetto.dev`);
-}
+/** Where a chart or a trace goes: the result's folder, or this one. */
+const besideResult = ({ result }: BenchOptions, name: string) =>
+  join(result === null ? "." : dirname(result), name);

@@ -1,0 +1,142 @@
+import type { Backend } from "../../core/backend.ts";
+import { packSequences } from "../../core/nn/packed-batch.ts";
+import { packTargets } from "../../core/nn/source-target-batch.ts";
+import { isGenerationModel } from "../../core/plugin.ts";
+import { Run } from "../../core/run.ts";
+import { generationLoss } from "../../core/tasks/generation-loss.ts";
+import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
+import { answerSpanLoss } from "../../core/tasks/span-loss.ts";
+import { adaptModel, declareModel } from "../../core/train/open-model.ts";
+import { bart } from "../../plugins/bart.ts";
+import { deberta } from "../../plugins/deberta.ts";
+import { type BenchModel, fillModel } from "./checkpoints.ts";
+import { bartFlops, debertaFlops } from "./needed-flops.ts";
+import type { Profile } from "./profile.ts";
+import type { BenchRow } from "./rows.ts";
+import { ADAPTERS, INITIAL_RANK, trainingStep } from "./training-step.ts";
+import type { Workload } from "./workloads.ts";
+
+/** A loaded model with the work that is timed. */
+export interface OpenWorkload {
+  /** Does the work on one batch; returns a number of its result, to show that it was done. */
+  readonly step: (rows: readonly BenchRow[]) => number;
+  /** Operations that the work needs, whatever an engine does. */
+  readonly neededFlops: (rows: readonly BenchRow[]) => number;
+  /** Embeddings, for batches of arbitrary ids. */
+  readonly vocabSize: number;
+}
+
+/** Loads a workload's model onto the backend. */
+export function openWorkload(
+  backend: Backend,
+  workload: Workload,
+  model: BenchModel,
+  profile?: Profile,
+): OpenWorkload {
+  return openers[workload.does](backend, model, profile);
+}
+
+/** Tokens that count as work: of sources, and of targets where there are any. */
+export function tokensOf(rows: readonly BenchRow[]): number {
+  return rows.reduce((sum, row) => sum + row.ids.length + targetLength(row), 0);
+}
+
+// --- internal ---
+
+type Opener = (backend: Backend, model: BenchModel, profile?: Profile) => OpenWorkload;
+
+const openers: Readonly<Record<Workload["does"], Opener>> = {
+  classify: openClassifier,
+  answer: openAnswers,
+  write: openWriter,
+  predict: openPredictions,
+};
+
+const lengthsOf = (rows: readonly BenchRow[]) => rows.map(({ ids }) => ids.length);
+const targetLength = ({ target }: BenchRow) => target.filter((label) => label >= 0).length;
+
+function openClassifier(backend: Backend, model: BenchModel, profile?: Profile): OpenWorkload {
+  const config = deberta.parseConfig(model.config);
+  const declared = declareModel(deberta, config, { task: "classification", labels: 2 });
+  const adapted = adaptModel(declared, ADAPTERS);
+  fillModel(backend, adapted, model);
+  const lossOf = sequenceLoss(adapted.model, "classification");
+  const step = trainingStep(backend, adapted, lossOf, profile);
+  return {
+    step: (rows) =>
+      step({
+        ...packSequences(rows.map(({ ids }) => ids)),
+        labels: rows.map(({ label }) => label),
+      }),
+    neededFlops: (rows) =>
+      debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: true }),
+    vocabSize: config.vocabSize,
+  };
+}
+
+/** The loss is transformers' own: padded positions take part in its softmax. */
+function openAnswers(backend: Backend, model: BenchModel, profile?: Profile): OpenWorkload {
+  const config = deberta.parseConfig(model.config);
+  const head = { task: "span", labels: 2, paddedQueries: "uniform" } as const;
+  const adapted = adaptModel(declareModel(deberta, config, head), ADAPTERS);
+  fillModel(backend, adapted, model);
+  const step = trainingStep(backend, adapted, answerSpanLoss(adapted.model), profile);
+  return {
+    step: (rows) =>
+      step({
+        ...packSequences(rows.map(({ ids }) => ids)),
+        starts: rows.map(({ span }) => span[0]),
+        ends: rows.map(({ span }) => span[1]),
+        padding: Int32Array.from(rows, ({ ids, width }) => width - ids.length),
+      }),
+    neededFlops: (rows) =>
+      debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: true }),
+    vocabSize: config.vocabSize,
+  };
+}
+
+function openWriter(backend: Backend, model: BenchModel, profile?: Profile): OpenWorkload {
+  const config = bart.parseConfig(model.config);
+  const adapted = adaptModel(
+    declareModel(bart, config, { task: "generation", labels: config.vocabSize }),
+    ADAPTERS,
+  );
+  fillModel(backend, adapted, model);
+  if (!isGenerationModel(adapted.model)) throw new Error("internal: bart writes");
+  const lossOf = generationLoss(adapted.model, { smoothing: 0 });
+  const step = trainingStep(backend, adapted, lossOf, profile);
+  return {
+    step: (rows) =>
+      step({
+        ...packSequences(rows.map(({ ids }) => ids)),
+        ...packTargets(
+          rows.map(({ target }) => target),
+          config.special,
+        ),
+      }),
+    neededFlops: (rows) =>
+      bartFlops(lengthsOf(rows), rows.map(targetLength), config, { rank: INITIAL_RANK }),
+    vocabSize: config.vocabSize,
+  };
+}
+
+/** The plain model, as it is once its adapters are merged. */
+function openPredictions(backend: Backend, model: BenchModel): OpenWorkload {
+  const config = deberta.parseConfig(model.config);
+  const declared = declareModel(deberta, config, { task: "classification", labels: 2 });
+  fillModel(backend, { ...declared, adapters: [], trained: [] }, model);
+  return {
+    step(rows) {
+      const run = new Run(backend, { training: false });
+      let first = 0;
+      run.scope(() => {
+        const logits = declared.model.forward(run, packSequences(rows.map(({ ids }) => ids)));
+        first = backend.download(logits.buffer)[0] ?? 0;
+      });
+      return first;
+    },
+    neededFlops: (rows) =>
+      debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: false }),
+    vocabSize: config.vocabSize,
+  };
+}

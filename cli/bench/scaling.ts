@@ -1,0 +1,82 @@
+import type { Backend } from "../../core/backend.ts";
+import { findModel } from "./checkpoints.ts";
+import type { MeasureOptions } from "./measure.ts";
+import { openWorkload, tokensOf } from "./open-workload.ts";
+import { secondsOfOthers } from "./process-facts.ts";
+import { type BenchRow, readRows } from "./rows.ts";
+import { type Spread, spread } from "./summary.ts";
+import { type WorkloadName, workloadOf } from "./workloads.ts";
+
+const SIZES = [4, 8, 16, 32, 64];
+
+/** A batch size: what its steps took. */
+export interface ScalingPoint {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly seconds: Spread;
+  readonly secondsPerToken: number;
+  /** Its time over that of a cost which is linear in tokens, the whole of all sizes; 1 is exactly linear. */
+  readonly ofLinear: number;
+}
+
+export interface Scaling {
+  readonly workload: WorkloadName;
+  readonly points: readonly ScalingPoint[];
+  /** Of the linear cost. */
+  readonly secondsPerToken: number;
+  readonly otherLoad: number;
+}
+
+/** Times steps of batches of 4 to 64 rows with the same mix of lengths, the sizes in turn in each round. */
+export function measureScaling(
+  backend: Backend,
+  options: MeasureOptions & { readonly rounds: number },
+): Scaling {
+  const workload = workloadOf(options.workload);
+  const work = openWorkload(backend, workload, findModel(workload, options.model));
+  const all = readRows(options.workload, options.batches, work.vocabSize).flat();
+  const sizes = SIZES.filter((rows) => rows <= all.length);
+  const batches = sizes.map((rows) => evenSample(all, rows));
+  const seconds = batches.map((): number[] => []);
+  for (let i = 0; i < options.warmup; i++) for (const batch of batches) work.step(batch);
+  const others = secondsOfOthers();
+  const start = performance.now();
+  for (let i = 0; i < options.rounds * options.steps; i++) {
+    batches.forEach((batch, size) => {
+      const began = performance.now();
+      work.step(batch);
+      seconds[size]?.push((performance.now() - began) / 1000);
+    });
+  }
+  const otherLoad = (secondsOfOthers() - others) / ((performance.now() - start) / 1000);
+  const samples = batches.map((batch, i) => ({
+    rows: batch.length,
+    tokens: tokensOf(batch),
+    seconds: spread(seconds[i]!),
+  }));
+  return { workload: options.workload, otherLoad: Math.max(0, otherLoad), ...against(samples) };
+}
+
+/** Points beside the cost per token that lies in the middle of theirs, as a factor: none is further from it than it must be. */
+export function against(
+  samples: readonly Pick<ScalingPoint, "rows" | "tokens" | "seconds">[],
+): Pick<Scaling, "points" | "secondsPerToken"> {
+  const each = samples.map(({ tokens, seconds }) => seconds.median / tokens);
+  const secondsPerToken = Math.sqrt(Math.min(...each) * Math.max(...each));
+  const points = samples.map((sample, i) => ({
+    ...sample,
+    secondsPerToken: each[i]!,
+    ofLinear: each[i]! / secondsPerToken,
+  }));
+  return { points, secondsPerToken };
+}
+
+// --- internal ---
+
+/** Rows at even steps through the order of lengths: a small sample has the whole's mix. */
+function evenSample(rows: readonly BenchRow[], count: number): readonly BenchRow[] {
+  const sorted = rows.toSorted((a, b) => a.ids.length - b.ids.length);
+  return Array.from({ length: count }, (_, i) => {
+    return sorted[Math.floor(((i + 0.5) * sorted.length) / count)]!;
+  });
+}

@@ -1,0 +1,55 @@
+import type { Backend } from "../../core/backend.ts";
+import { learningRateAt } from "../../core/optim/schedule.ts";
+import type { AdaptedModel, AdaptOptions } from "../../core/train/open-model.ts";
+import { type LossOf, type Rows, Trainer } from "../../core/train/trainer.ts";
+import type { Profile } from "./profile.ts";
+
+/** The peer's setting: ranks 12 -> 8, an allocation at every step after the first, dropout as in the checkpoint. */
+export const INITIAL_RANK = 12;
+const [TARGET_RANK, ORTHOGONALITY, STEPS, FINAL] = [8, 0.1, 1000, 100];
+
+export const ADAPTERS: AdaptOptions = {
+  method: "adalora",
+  modules: null,
+  rank: INITIAL_RANK,
+  alpha: 32,
+  dropout: 0,
+};
+
+/** Whole steps of AdaLoRA training; returns the task's loss. */
+export function trainingStep<Batch extends Rows>(
+  backend: Backend,
+  { adapters, trained }: AdaptedModel,
+  lossOf: LossOf<Batch>,
+  profile?: Profile,
+): (batch: Batch) => number {
+  const watched: LossOf<Batch> = (run, batch) =>
+    profile ? profile.phase("forward", () => lossOf(run, batch)) : lossOf(run, batch);
+  const trainer = new Trainer<Batch>(
+    backend,
+    { adapters, trained, lossOf: watched },
+    {
+      optimizer: { variant: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 },
+      learningRate: (step) =>
+        learningRateAt(step, { name: "linear", base: 1e-3, warmup: 10, total: STEPS }),
+      maxGradNorm: 1,
+      orthogonality: ORTHOGONALITY,
+      seed: 0,
+      allocator: {
+        schedule: {
+          initial: INITIAL_RANK * adapters.length,
+          target: TARGET_RANK * adapters.length,
+          warmup: 0,
+          finalTuning: FINAL,
+          interval: 1,
+          steps: STEPS,
+        },
+        beta1: 0.85,
+        beta2: 0.85,
+        importance: "ipt",
+        semantics: "reference",
+      },
+    },
+  );
+  return (batch) => trainer.step([batch]).taskLoss;
+}
