@@ -62,10 +62,12 @@ export interface Packing {
  *   S[i,j] = (q_i.k_j + q_i.posKey[t] + k_j.posQuery[t]) / scale,   t = relative[pos_i - pos_j + span - 1]
  *   out_i = sum_j dropout(softmax_j(S))[i,j] v_j
  * q, k, v, out: [tokens, heads * headDim]; posKey (c2p), posQuery (p2c): [relativeRows, heads * headDim], either may be absent.
- * Dropout's row is head * tokens + the query's row, its column the key's place in its sequence.
+ * Dropout's row is head * tokens + the query's token, its column the key's place in its sequence.
  */
 export interface DisentangledShape {
   readonly packing: Packing;
+  /** "first": only the first token of each sequence asks, so that q and out are [sequences, heads * headDim]. */
+  readonly queries: "all" | "first";
   readonly heads: number;
   readonly headDim: number;
   readonly scale: number;
@@ -73,6 +75,17 @@ export interface DisentangledShape {
   readonly relative: Buffer | undefined;
   readonly relativeRows: number;
   readonly dropout: Dropout | undefined;
+}
+
+/** How many probabilities disentangled attention has: n * n for each sequence and head, n where first tokens ask. */
+export function probabilities({ packing, queries, heads }: DisentangledShape): number {
+  const { sequences, hostOffsets } = packing;
+  let sum = 0;
+  for (let b = 0; b < sequences; b++) {
+    const n = hostOffsets[b + 1]! - hostOffsets[b]!;
+    sum += queries === "first" ? n : n * n;
+  }
+  return heads * sum;
 }
 
 /** Sequences laid end to end, without positions. */
@@ -274,7 +287,7 @@ export interface Backend {
   ): void;
 
   // --- attention ---
-  /** Sets out; sets probs (softmax before dropout, per sequence and head, sum of n^2 * heads) where given. */
+  /** Sets out; sets probs (softmax before dropout, per sequence and head: n * n numbers, n where first tokens ask) where given. */
   disentangledAttention(
     q: Buffer,
     k: Buffer,

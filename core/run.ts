@@ -20,6 +20,8 @@ export class Run {
   readonly tape: Tape;
   readonly training: boolean;
   readonly observe: (name: string, tensor: Tensor) => void;
+  /** Whether anyone sees intermediate results: then they are computed whole. */
+  readonly observed: boolean;
   readonly #seed: readonly [low: number, high: number];
   readonly #pass: number;
   readonly #checkpointing: boolean;
@@ -30,6 +32,7 @@ export class Run {
     this.training = options.training;
     this.tape = new Tape(backend, { recording: options.training });
     this.observe = options.observe ?? (() => {});
+    this.observed = options.observe !== undefined;
     this.#seed = options.seed ?? [0, 0];
     this.#pass = options.pass ?? 0;
     this.#checkpointing = options.checkpointing ?? false;

@@ -1,5 +1,5 @@
-import type { Buffer, DisentangledShape } from "../backend.ts";
-import { errors } from "../errors.ts";
+import { type Buffer, type DisentangledShape, probabilities } from "../backend.ts";
+import { errors, invariant } from "../errors.ts";
 import type { PaddingRows } from "../nn/padding-rows.ts";
 import { defineOp } from "../op.ts";
 import type { Run } from "../run.ts";
@@ -21,9 +21,10 @@ interface Attrs {
 
 /**
  * Attention with content-to-position and position-to-content terms (He et al. 2021, eq. 4) over packed sequences; the
- * formula is at `DisentangledShape`. q, k, v: [N, H * D]; posKey, posQuery: [S, H * D]; out: [N, H * D].
+ * formula is at `DisentangledShape`. q, k, v: [N, H * D]; posKey, posQuery: [S, H * D]; out: as q, which has [B] rows where
+ * first tokens alone ask (then without padding rows).
  * A padding row sees what `padding.mix` says: mix [P, N + P] times v, or zeros without it; nobody sees a padding row otherwise.
- * Saves the probabilities of each sequence (sum of n^2 * H numbers), nothing of [S] width.
+ * Saves the probabilities of each sequence, nothing of [S] width.
  */
 export const disentangledAttention = defineOp({
   name: "disentangledAttention",
@@ -31,13 +32,16 @@ export const disentangledAttention = defineOp({
   forward(run, [q, k, v, posKey, posQuery]: Inputs, { shape, padding }: Attrs, recording) {
     const { packing, heads, headDim, relativeRows } = shape;
     const [rows, cols] = [packing.tokens + (padding?.count ?? 0), heads * headDim];
-    for (const x of [q, k, v]) {
-      if (x.shape[0] !== rows || x.shape[1] !== cols) {
-        throw errors.shape("disentangledAttention", `q, k and v must be [${rows}, ${cols}]`, {
-          q,
-          k,
-          v,
-        });
+    const asking = shape.queries === "first" ? packing.sequences : rows;
+    invariant(asking === rows || !padding, "rows of padding ask beside all tokens");
+    for (const [x, due] of [
+      [q, asking],
+      [k, rows],
+      [v, rows],
+    ] as const) {
+      if (x.shape[0] !== due || x.shape[1] !== cols) {
+        const rule = `q must be [${asking}, ${cols}], k and v [${rows}, ${cols}]`;
+        throw errors.shape("disentangledAttention", rule, { q, k, v });
       }
     }
     for (const p of [posKey, posQuery]) {
@@ -49,10 +53,8 @@ export const disentangledAttention = defineOp({
         );
       }
     }
-    const out = run.allocate(rows * cols);
-    const probs = recording
-      ? run.allocate(heads * sumOfSquaredLengths(packing.hostOffsets))
-      : undefined;
+    const out = run.allocate(asking * cols);
+    const probs = recording ? run.allocate(probabilities(shape)) : undefined;
     run.backend.disentangledAttention(
       q.buffer,
       k.buffer,
@@ -125,10 +127,4 @@ function attendPaddingBackward(
   for (const gradient of [dq, dk, dv]) run.backend.zero(tail(gradient));
   const shape = { m: tokens + count, n: cols, k: count, transA: true, beta: 1 as const };
   if (mix) run.backend.gemm(mix, tail(dout), dv, shape);
-}
-
-function sumOfSquaredLengths(offsets: Int32Array): number {
-  let sum = 0;
-  for (let b = 1; b < offsets.length; b++) sum += (offsets[b]! - offsets[b - 1]!) ** 2;
-  return sum;
 }

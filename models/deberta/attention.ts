@@ -5,6 +5,7 @@ import type { PaddingRows } from "../../core/nn/padding-rows.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { disentangledAttention } from "../../core/ops/disentangled-attention.ts";
 import { dropout } from "../../core/ops/dropout.ts";
+import { gatherRows } from "../../core/ops/gather-rows.ts";
 import type { Run } from "../../core/run.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { DebertaConfig } from "./config.ts";
@@ -53,15 +54,18 @@ export class DebertaAttention {
     this.#norm = output.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
   }
 
-  /** x: [N, C]; returns [N, C]. */
-  forward(run: Run, x: Tensor, { packing, relative, padding }: BatchGeometry): Tensor {
+  /** x: [N, C]; returns [N, C], or with `firsts`, i32 [B], only each sequence's first row: [B, C]. */
+  forward(run: Run, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
+    const { packing, relative, padding } = geometry;
     const { heads, headDim, posAttType, dropout: p } = this.#config;
-    const q = this.#query.forward(run, x);
+    const asking = firsts ? gatherRows(run, [x, undefined], { ids: firsts }) : x;
+    const q = this.#query.forward(run, asking);
     const k = this.#key.forward(run, x);
     const v = this.#value.forward(run, x);
     const table = relative && this.#dropPositions(run, relative.embeddings);
     const shape = {
       packing,
+      queries: firsts ? ("first" as const) : ("all" as const),
       heads,
       headDim,
       // transformers rounds this square root to single precision in every dtype
@@ -75,7 +79,10 @@ export class DebertaAttention {
     const context = disentangledAttention(run, [q, k, v, posKey, posQuery], { shape, padding });
     const { weight, bias, eps } = this.#norm;
     const out = this.#output.forward(run, context);
-    return addLayerNorm(run, [out, x, weight, bias], { eps, dropout: run.nextDropout(p.hidden) });
+    return addLayerNorm(run, [out, asking, weight, bias], {
+      eps,
+      dropout: run.nextDropout(p.hidden),
+    });
   }
 
   #dropPositions(run: Run, embeddings: Tensor): Tensor {

@@ -20,7 +20,7 @@ export class DebertaBackbone {
   }
 
   /** Returns [N, C]; where the batch counts its padding, a row for each padded sequence follows (see `PaddingRows`). */
-  forward(run: Run, batch: TokenBatch, queries: PaddedQueries = "zero"): Tensor {
+  forward(run: Run, batch: TokenBatch, queries: PaddedQueries): Tensor {
     const packing = uploadPacking(run, batch);
     const padding = batch.padding && paddingRows(run, batch, batch.padding, queries);
     const x = run.scope(() => {
@@ -29,5 +29,13 @@ export class DebertaBackbone {
     });
     run.observe("hidden.0", x);
     return this.#encoder.forward(run, x, batch, packing, padding);
+  }
+
+  /** Of each sequence's first token alone: [B, C]. */
+  firstRows(run: Run, batch: TokenBatch): Tensor {
+    const packing = uploadPacking(run, batch);
+    const x = run.scope(() => this.#embeddings.forward(run, batch));
+    run.observe("hidden.0", x);
+    return this.#encoder.firstRows(run, x, batch, packing);
   }
 }

@@ -3,7 +3,6 @@ import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import { activation } from "../../core/ops/activation.ts";
 import { dropout } from "../../core/ops/dropout.ts";
-import { gatherRows } from "../../core/ops/gather-rows.ts";
 import type { Model } from "../../core/plugin.ts";
 import type { Run } from "../../core/run.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -26,9 +25,7 @@ export class DebertaClassifier implements Model {
   }
 
   forward(run: Run, batch: TokenBatch): Tensor {
-    const hidden = this.#backbone.forward(run, batch);
-    const firsts = batch.offsets.subarray(0, batch.offsets.length - 1);
-    const first = gatherRows(run, [hidden, undefined], { ids: run.integers(firsts) });
+    const first = this.#backbone.firstRows(run, batch);
     const { poolerActivation: kind, dropout: p } = this.#config;
     const pooled = this.#pooler.forward(run, drop(run, first, p.pooler));
     return this.#classifier.forward(run, drop(run, activation(run, [pooled], { kind }), p.head));

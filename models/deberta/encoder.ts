@@ -1,4 +1,4 @@
-import type { Packing } from "../../core/backend.ts";
+import type { Buffer, Packing } from "../../core/backend.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
@@ -32,9 +32,9 @@ class DebertaLayer {
     this.#norm = output.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
   }
 
-  forward(run: Run, x: Tensor, geometry: BatchGeometry): Tensor {
+  forward(run: Run, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
     const { activation: kind, dropout } = this.#config;
-    const attended = this.#attention.forward(run, x, geometry);
+    const attended = this.#attention.forward(run, x, geometry, firsts);
     const raised = activation(run, [this.#up.forward(run, attended)], { kind });
     const lowered = this.#down.forward(run, raised);
     const { weight, bias, eps } = this.#norm;
@@ -72,20 +72,41 @@ export class DebertaEncoder {
 
   /** x: the embeddings' output, [N, C], padding rows below the packed ones where there are any; returns the same shape. */
   forward(run: Run, x: Tensor, batch: TokenBatch, packing: Packing, padding?: PaddingRows): Tensor {
+    return this.#run(run, x, batch, packing, { padding });
+  }
+
+  /** The rows of each sequence's first token alone, [B, C]: the last layer computes no others, unless they are observed. */
+  firstRows(run: Run, x: Tensor, batch: TokenBatch, packing: Packing): Tensor {
+    const firsts = run.integers(batch.offsets.subarray(0, packing.sequences));
+    const convolvesLast = this.#convolution !== undefined && this.#layers.length === 1;
+    if (!run.observed && !convolvesLast) return this.#run(run, x, batch, packing, { firsts });
+    const hidden = this.forward(run, x, batch, packing);
+    return gatherRows(run, [hidden, undefined], { ids: firsts });
+  }
+
+  #run(
+    run: Run,
+    x: Tensor,
+    batch: TokenBatch,
+    packing: Packing,
+    { padding, firsts }: { padding?: PaddingRows | undefined; firsts?: Buffer },
+  ): Tensor {
     const relative = this.#relativeTable(run, packing.span);
-    const geometry = { packing, relative, padding };
+    const geometry = { packing, padding, relative };
     const shared = [
       packing.offsets,
       packing.positions,
       relative?.embeddings.buffer,
       relative?.index,
       padding?.mix,
+      firsts,
     ];
+    const last = this.#layers.length - 1;
     let hidden = x;
     this.#layers.forEach((layer, i) => {
       const input = hidden;
       hidden = run.checkpoint([input.buffer, ...shared], () => {
-        const out = layer.forward(run, input, geometry);
+        const out = layer.forward(run, input, geometry, i === last ? firsts : undefined);
         return i === 0 && this.#convolution ? this.#convolve(run, x, out, batch, padding) : out;
       });
       run.tape.drop(input.buffer); // evaluation needs one layer's output at a time

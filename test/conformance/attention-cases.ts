@@ -1,4 +1,9 @@
-import type { DisentangledShape, Dropout, Packing } from "../../core/backend.ts";
+import {
+  type DisentangledShape,
+  type Dropout,
+  type Packing,
+  probabilities,
+} from "../../core/backend.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Bench } from "./bench.ts";
 import type { Case } from "./cases.ts";
@@ -17,6 +22,7 @@ interface Variant {
   readonly terms?: "both" | "posKey" | "posQuery" | "none";
   readonly table?: Table;
   readonly dropout?: Dropout | undefined;
+  readonly queries?: DisentangledShape["queries"];
 }
 
 const MIDDLE = 160;
@@ -92,6 +98,7 @@ function shapeOf({ input }: Bench, v: Variant): DisentangledShape {
       offsets: input("i32", packing.hostOffsets),
       positions: input("i32", positions),
     },
+    queries: v.queries ?? "all",
     heads: v.heads,
     headDim: v.headDim,
     scale: Math.sqrt(3 * v.headDim),
@@ -106,8 +113,9 @@ function inputsOf({ input }: Bench, v: Variant, shape: DisentangledShape) {
   const terms = v.terms ?? "both";
   const rows = (phase: number) => input("activation", wave(shape.packing.tokens * width, phase));
   const slice = (phase: number) => input("activation", wave(RELATIVE_ROWS * width, phase));
+  const asking = v.queries === "first" ? shape.packing.sequences : shape.packing.tokens;
   return {
-    q: rows(1),
+    q: input("activation", wave(asking * width, 1)),
     k: rows(2),
     v: rows(3),
     posKey: terms === "both" || terms === "posKey" ? slice(4) : undefined,
@@ -115,13 +123,11 @@ function inputsOf({ input }: Bench, v: Variant, shape: DisentangledShape) {
   };
 }
 
-const pairs = (v: Variant) => v.heads * v.lengths.reduce((sum, n) => sum + n * n, 0);
-
 function forward(bench: Bench, variant: Variant, keep: boolean) {
   const shape = shapeOf(bench, variant);
   const { q, k, v, posKey, posQuery } = inputsOf(bench, variant, shape);
   const out = bench.output("out", "activation", q.length);
-  const probs = keep ? bench.output("probs", "activation", pairs(variant)) : undefined;
+  const probs = keep ? bench.output("probs", "activation", probabilities(shape)) : undefined;
   bench.backend.disentangledAttention(q, k, v, posKey, posQuery, out, probs, shape);
 }
 
@@ -132,7 +138,7 @@ function backward(bench: Bench, variant: Variant) {
   // Rows need not sum to 1 for the formula.
   const probs = input(
     "activation",
-    wave(pairs(variant), 6).map((p) => Math.abs(p) / 8),
+    wave(probabilities(shape), 6).map((p) => Math.abs(p) / 8),
   );
   const dout = input("activation", wave(inputs.q.length, 7));
   const grad = (name: string, length: number) => output(name, "activation", length);
@@ -151,20 +157,28 @@ function backward(bench: Bench, variant: Variant) {
   );
 }
 
-export const attentionCases: readonly Case[] = VARIANTS.flatMap((variant): Case[] => [
-  {
-    name: `disentangledAttention ${variant.note}`,
-    entry: "disentangledAttention",
-    run: (bench) => forward(bench, variant, true),
-  },
-  {
-    name: `disentangledAttention ${variant.note}, probs not kept`,
-    entry: "disentangledAttention",
-    run: (bench) => forward(bench, variant, false),
-  },
-  {
-    name: `disentangledAttentionBackward ${variant.note}`,
-    entry: "disentangledAttentionBackward",
-    run: (bench) => backward(bench, variant),
-  },
-]);
+const firsts = VARIANTS.map((variant): Variant => ({
+  ...variant,
+  note: `${variant.note}, first tokens`,
+  queries: "first",
+}));
+
+export const attentionCases: readonly Case[] = [...VARIANTS, ...firsts].flatMap(
+  (variant): Case[] => [
+    {
+      name: `disentangledAttention ${variant.note}`,
+      entry: "disentangledAttention",
+      run: (bench) => forward(bench, variant, true),
+    },
+    {
+      name: `disentangledAttention ${variant.note}, probs not kept`,
+      entry: "disentangledAttention",
+      run: (bench) => forward(bench, variant, false),
+    },
+    {
+      name: `disentangledAttentionBackward ${variant.note}`,
+      entry: "disentangledAttentionBackward",
+      run: (bench) => backward(bench, variant),
+    },
+  ],
+);

@@ -95,6 +95,7 @@ const subjects = {
   "DeBERTa, adapters of the feed-forward blocks": debertaOf({
     method: "lora",
     modules: ["intermediate"],
+    config: { num_hidden_layers: 4 }, // the last one keeps little as it is
   }),
   "DeBERTa, spans with rows for padding": spans,
   "BART, AdaLoRA": bartOf({}),

@@ -4,17 +4,29 @@ import { dropoutFactor } from "./elementwise.ts";
 
 type Attention = Pick<Backend, "disentangledAttention" | "disentangledAttentionBackward">;
 
-/** Calls `visit` for each (sequence, head): its first row, its length, and where its n x n block of probs starts. */
-function eachBlock(
-  shape: DisentangledShape,
-  visit: (block: { start: number; n: number; head: number; at: number }) => void,
-): void {
+interface Block {
+  readonly head: number;
+  /** First row and number of rows of the sequence's keys. */
+  readonly start: number;
+  readonly n: number;
+  /** The same of its queries. */
+  readonly asks: number;
+  readonly queries: number;
+  /** Where its [queries, n] of probs start. */
+  readonly at: number;
+}
+
+/** Calls `visit` for each sequence and head. */
+function eachBlock(shape: DisentangledShape, visit: (block: Block) => void): void {
   const offsets = shape.packing.hostOffsets;
+  const first = shape.queries === "first";
   let at = 0;
   for (let b = 0; b < shape.packing.sequences; b++) {
     const start = offsets[b]!;
     const n = offsets[b + 1]! - start;
-    for (let head = 0; head < shape.heads; head++, at += n * n) visit({ start, n, head, at });
+    const queries = first ? Math.min(n, 1) : n;
+    for (let head = 0; head < shape.heads; head++, at += queries * n)
+      visit({ start, n, asks: first ? b : start, queries, head, at });
   }
 }
 
@@ -51,13 +63,13 @@ export const attention: Attention = {
       return sum;
     };
     out.fill(0);
-    eachBlock(shape, ({ start, n, head, at }) => {
-      for (let i = 0; i < n; i++) {
+    eachBlock(shape, ({ start, n, asks, queries, head, at }) => {
+      for (let i = 0; i < queries; i++) {
         const scores = new Float64Array(n);
         for (let j = 0; j < n; j++) {
           const t = row(start + i, start + j);
-          let score = dot(q, start + i, k, start + j, head);
-          if (pk) score += dot(q, start + i, pk, t, head);
+          let score = dot(q, asks + i, k, start + j, head);
+          if (pk) score += dot(q, asks + i, pk, t, head);
           if (pq) score += dot(k, start + j, pq, t, head);
           scores[j] = score / scale;
         }
@@ -68,7 +80,7 @@ export const attention: Attention = {
             ? dropoutFactor(head * shape.packing.tokens + start + i, j, dropout)
             : 1;
           for (let d = 0; d < D; d++) {
-            out[(start + i) * width + head * D + d]! +=
+            out[(asks + i) * width + head * D + d]! +=
               scores[j]! * kept * v[(start + j) * width + head * D + d]!;
           }
         }
@@ -93,9 +105,9 @@ export const attention: Attention = {
     const { heads, headDim: D, scale, dropout } = shape;
     const width = heads * D;
     const row = relativeRow(shape);
-    eachBlock(shape, ({ start, n, head, at }) => {
-      for (let i = 0; i < n; i++) {
-        const ri = (start + i) * width + head * D;
+    eachBlock(shape, ({ start, n, asks, queries, head, at }) => {
+      for (let i = 0; i < queries; i++) {
+        const ri = (asks + i) * width + head * D;
         const dprobs = new Float64Array(n);
         let inner = 0;
         for (let j = 0; j < n; j++) {

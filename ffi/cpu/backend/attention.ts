@@ -1,4 +1,9 @@
-import type { Backend, DisentangledShape } from "../../../core/backend.ts";
+import {
+  type Backend,
+  type DisentangledShape,
+  type Packing,
+  probabilities,
+} from "../../../core/backend.ts";
 import { integers, numbers, optionalNumbers, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
@@ -8,28 +13,39 @@ type Attention = Pick<Backend, "disentangledAttention" | "disentangledAttentionB
 /** sequences, tokens, longest, offsets, positions, span, relative, relative_rows, heads, head_dim, scale, dropout, scratch */
 const SHAPE = [I, I, I, P, P, I, P, I, I, I, F, P, P] as const;
 
-/** kernels/attention-forward.c and kernels/attention-backward.c */
+const FORWARD = { args: [P, P, P, P, P, P, P, ...SHAPE], returns: I } as const;
+const BACKWARD = { args: [P, P, P, P, P, P, P, P, P, P, P, P, ...SHAPE], returns: I } as const;
+
+/** kernels/attention-forward.c, attention-backward.c and attention-first.c */
 export const ATTENTION_KERNELS = {
-  adl_disentangled_attention: { args: [P, P, P, P, P, P, P, ...SHAPE], returns: I },
-  adl_disentangled_attention_bwd: {
-    args: [P, P, P, P, P, P, P, P, P, P, P, P, ...SHAPE],
-    returns: I,
-  },
+  adl_disentangled_attention: FORWARD,
+  adl_disentangled_attention_bwd: BACKWARD,
+  adl_first_attention: FORWARD,
+  adl_first_attention_bwd: BACKWARD,
 } as const;
 
 export const ATTENTION_SIZES = {
   adl_attention_scratch: { args: [I, I, I, P, I, I], returns: SIZE },
 } as const;
 
-/** Rows of the longest sequence, and the sum of the squared lengths. */
-function lengths({ packing }: DisentangledShape): { longest: number; squares: number } {
-  let [longest, squares] = [0, 0];
-  for (let b = 0; b < packing.sequences; b++) {
-    const n = packing.hostOffsets[b + 1]! - packing.hostOffsets[b]!;
-    longest = Math.max(longest, n);
-    squares += n * n;
-  }
-  return { longest, squares };
+/** Rows of the longest sequence. */
+function longestOf({ sequences, hostOffsets }: Packing): number {
+  let longest = 0;
+  for (let b = 0; b < sequences; b++)
+    longest = Math.max(longest, hostOffsets[b + 1]! - hostOffsets[b]!);
+  return longest;
+}
+
+/** Numbers of the operands of one call. */
+function sizesOf(shape: DisentangledShape) {
+  const { packing, queries, heads, headDim, relativeRows } = shape;
+  const width = heads * headDim;
+  return {
+    keys: packing.tokens * width,
+    queries: (queries === "first" ? packing.sequences : packing.tokens) * width,
+    positions: relativeRows * width,
+    probs: probabilities(shape),
+  };
 }
 
 export function attention({ library, scratch, dropout: draw }: CpuContext): Attention {
@@ -40,7 +56,7 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
   function shapeArguments(shape: DisentangledShape) {
     const { packing, heads, headDim, scale, relative, relativeRows, dropout } = shape;
     const { sequences, tokens, offsets, positions, span } = packing;
-    const { longest } = lengths(shape);
+    const longest = longestOf(packing);
     const table = relative === undefined ? null : integers(relative, 2 * span - 1);
     const space = Number(
       sizes.adl_attention_scratch(sequences, longest, span, table, heads, headDim),
@@ -54,35 +70,38 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
 
   return {
     disentangledAttention(q, k, v, posKey, posQuery, out, probs, shape) {
-      const width = shape.heads * shape.headDim;
-      const [tokens, positions] = [shape.packing.tokens * width, shape.relativeRows * width];
+      const { queries, keys, positions, probs: pairs } = sizesOf(shape);
       const type = typeOf(out);
-      kernels(type).adl_disentangled_attention(
-        numbers(q, tokens, type),
-        numbers(k, tokens, type),
-        numbers(v, tokens, type),
+      const { adl_disentangled_attention, adl_first_attention } = kernels(type);
+      const kernel = shape.queries === "first" ? adl_first_attention : adl_disentangled_attention;
+      kernel(
+        numbers(q, queries, type),
+        numbers(k, keys, type),
+        numbers(v, keys, type),
         optionalNumbers(posKey, positions, type),
         optionalNumbers(posQuery, positions, type),
-        target(out, tokens, type),
-        optionalTarget(probs, shape.heads * lengths(shape).squares, type),
+        target(out, queries, type),
+        optionalTarget(probs, pairs, type),
         ...shapeArguments(shape),
       );
     },
     disentangledAttentionBackward(dout, { q, k, v, posKey, posQuery }, probs, grads, shape) {
-      const width = shape.heads * shape.headDim;
-      const [tokens, positions] = [shape.packing.tokens * width, shape.relativeRows * width];
+      const { queries, keys, positions, probs: pairs } = sizesOf(shape);
       const type = typeOf(dout);
-      kernels(type).adl_disentangled_attention_bwd(
-        numbers(dout, tokens, type),
-        numbers(q, tokens, type),
-        numbers(k, tokens, type),
-        numbers(v, tokens, type),
+      const { adl_disentangled_attention_bwd, adl_first_attention_bwd } = kernels(type);
+      const first = shape.queries === "first";
+      const kernel = first ? adl_first_attention_bwd : adl_disentangled_attention_bwd;
+      kernel(
+        numbers(dout, queries, type),
+        numbers(q, queries, type),
+        numbers(k, keys, type),
+        numbers(v, keys, type),
         optionalNumbers(posKey, positions, type),
         optionalNumbers(posQuery, positions, type),
-        numbers(probs, shape.heads * lengths(shape).squares, type),
-        target(grads.dq, tokens, type),
-        target(grads.dk, tokens, type),
-        target(grads.dv, tokens, type),
+        numbers(probs, pairs, type),
+        target(grads.dq, queries, type),
+        target(grads.dk, keys, type),
+        target(grads.dv, keys, type),
         optionalTarget(grads.dposKey, positions, type),
         optionalTarget(grads.dposQuery, positions, type),
         ...shapeArguments(shape),

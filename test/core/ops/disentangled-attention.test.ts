@@ -26,6 +26,7 @@ const mask: Dropout = { probability: 0.3, seed: [1, 2], step: 3, site: 4 };
 function shapeFor(run: Run, of: TokenBatch, table: readonly number[], dropout?: Dropout) {
   return {
     packing: uploadPacking(run, of),
+    queries: "all" as const,
     heads: HEADS,
     headDim: DIM,
     scale: 2.3,
@@ -77,6 +78,16 @@ describe("disentangledAttention: gradients equal central differences", () => {
           }),
       }));
   }
+
+  for (const dropout of [undefined, mask])
+    test(`first tokens alone ask${dropout ? ", dropout on" : ""}`, () =>
+      gradcheck("disentangledAttention", {
+        inputs: { q: [3, WIDTH], k: rows, v: rows, posKey: positions, posQuery: positions },
+        build: (run, { q, k, v, posKey, posQuery }) =>
+          disentangledAttention(run, [q, k, v, posKey, posQuery], {
+            shape: { ...shapeFor(run, batch, relative, dropout), queries: "first" },
+          }),
+      }));
 
   for (const queries of ["uniform", "zero"] as const)
     test(`with rows of padding that see ${queries === "zero" ? "nothing" : "their whole sequence"}`, () =>
@@ -152,7 +163,8 @@ describe("disentangledAttention: values", () => {
   });
 
   test("by hand: two tokens, one head's scores from all three terms", () => {
-    const one = { heads: 1, headDim: 1, scale: 2, relativeRows: 3, dropout: undefined };
+    const queries = "all" as const;
+    const one = { queries, heads: 1, headDim: 1, scale: 2, relativeRows: 3, dropout: undefined };
     const of = (...numbers: number[]) => tensor(backend, [numbers.length, 1], 0, numbers);
     const [q, k, v] = [of(1, 2), of(0.5, -1), of(10, 20)];
     const [posKey, posQuery] = [of(0.1, 0.2, 0.3), of(-0.3, 0.4, 0.7)];
@@ -213,7 +225,7 @@ describe("disentangledAttention: shapes that do not fit are named", () => {
   };
   test("k against the packing", () =>
     expect(refused({ k: [5, WIDTH] })).toThrow(
-      "[disentangledAttention] q, k and v must be [6, 6]: got q [6, 6], k [5, 6], v [6, 6]",
+      "[disentangledAttention] q must be [6, 6], k and v [6, 6]: got q [6, 6], k [5, 6], v [6, 6]",
     ));
   test("positions against the relative table", () =>
     expect(refused({ posKey: [ROWS, 4] })).toThrow(

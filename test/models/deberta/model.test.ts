@@ -3,7 +3,10 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { initializeWeights } from "../../../core/nn/load-weights.ts";
 import { type TokenBatch, packSequences } from "../../../core/nn/packed-batch.ts";
 import type { TaskHead } from "../../../core/plugin.ts";
+import { ParameterArena } from "../../../core/optim/parameter-arena.ts";
 import { Run } from "../../../core/run.ts";
+import { sequenceLoss } from "../../../core/tasks/sequence-loss.ts";
+import type { Tensor } from "../../../core/tensor.ts";
 import { declareModel } from "../../../core/train/open-model.ts";
 import { deberta } from "../../../plugins/deberta.ts";
 import { tinyConfig, tinyModel, tinySentence } from "../../helpers/tiny-model.ts";
@@ -52,6 +55,26 @@ describe("logits do not depend on the batch's company", () => {
       const turned = logits(pack(sentences.toReversed()));
       expectClose(turned.slice(-2), together.slice(0, 2));
       expect(new Set(together.map((x) => x.toFixed(9))).size).toBe(10); // and the sentences differ
+    });
+});
+
+describe("the last layer, which is computed where it is read and whole where it is observed", () => {
+  for (const [name, config] of variants)
+    test(name, () => {
+      const backend = createReferenceBackend();
+      const batch = { ...pack(sentences), labels: [0, 1, 0, 1, 1] };
+      const [seen, unseen] = [true, false].map((observed) => {
+        const { model: built, tree } = tinyModel(backend, { method: "full", config });
+        const arena = new ParameterArena(backend, [], [...tree.parameters.values()]);
+        const rows: number[] = [];
+        const observe = (_: string, tensor: Tensor) => void rows.push(tensor.shape[0] ?? 0);
+        const run = new Run(backend, { training: true, ...(observed && { observe }) });
+        run.scope(() => run.tape.backward(sequenceLoss(built, "classification")(run, batch), 1));
+        return { rows, gradients: Array.from(backend.download(arena.gradients)) };
+      });
+      expect(seen!.rows).toEqual([batch.ids.length, batch.ids.length, batch.ids.length]);
+      expectClose(unseen!.gradients, seen!.gradients);
+      expect(Math.hypot(...seen!.gradients)).toBeGreaterThan(1e-3);
     });
 });
 

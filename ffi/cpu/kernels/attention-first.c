@@ -1,0 +1,241 @@
+/*
+ * Disentangled attention where the first token of each sequence alone asks, as below a classifier
+ * that reads nothing else: a row of scores for each sequence and head, so plain loops do. q, out and
+ * their gradients have a row for each sequence; of an empty one they are 0.
+ */
+#include "attention.h"
+
+typedef struct {
+  const act *q, *k, *v, *pos_key, *pos_query; /* of one head from here on */
+  int width;                                  /* stride of their rows */
+} first_inputs;
+
+/* Row of posKey and posQuery for key j. */
+ADL_INLINE int64_t relative_row(const attention_sequence *q, int j) {
+  return q->table[q->positions[0] - q->positions[j]];
+}
+
+ADL_INLINE float dot(const act *x, const act *y, int n) {
+  float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+  for (int i = 0; i < n; i++) sum += act_load(x + i) * act_load(y + i);
+  return sum;
+}
+
+/* sum += factor * x. */
+ADL_INLINE void add_scaled(float *sum, float factor, const act *x, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; i++) sum[i] += factor * act_load(x + i);
+}
+
+/* y = sum. */
+ADL_INLINE void store_row(act *y, const float *sum, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; i++) act_store(y + i, sum[i]);
+}
+
+/* row := softmax(row * factor). */
+static void softmax(float *row, int n, float factor) {
+  float top = -INFINITY, sum = 0.0f;
+  for (int j = 0; j < n; j++) top = row[j] > top ? row[j] : top;
+  for (int j = 0; j < n; j++) sum += row[j] = expf((row[j] - top) * factor);
+  for (int j = 0; j < n; j++) row[j] /= sum;
+}
+
+static void score_keys(const attention_shape *s, const attention_sequence *q, const first_inputs *t,
+                       int index, float *scores) {
+  const act *asks = t->q + (int64_t)index * t->width;
+  for (int j = 0; j < q->n; j++) {
+    const act *key = t->k + (int64_t)(q->start + j) * t->width;
+    scores[j] = dot(asks, key, s->head_dim);
+    if (!s->relative) continue;
+    const int64_t row = relative_row(q, j) * t->width;
+    if (t->pos_key) scores[j] += dot(asks, t->pos_key + row, s->head_dim);
+    if (t->pos_query) scores[j] += dot(key, t->pos_query + row, s->head_dim);
+  }
+}
+
+static first_inputs of_head(const first_inputs *all, int column) {
+  return (first_inputs){all->q + column,
+                        all->k + column,
+                        all->v + column,
+                        all->pos_key ? all->pos_key + column : NULL,
+                        all->pos_query ? all->pos_query + column : NULL,
+                        all->width};
+}
+
+/* Factors of the one row of a sequence and head. */
+static void draw(const attention_shape *s, const attention_sequence *q, int head, float *factors) {
+  if (s->dropout)
+    adl_dropout_rows(s->dropout, (uint32_t)(head * s->tokens + q->start), 1, (q->n + 3) / 4,
+                     factors);
+}
+
+static void attend_head(const attention_shape *s, const attention_plan *plan, first_inputs t,
+                        int head, act *out, act *probs) {
+  float *memory = plan->threads + omp_get_thread_num() * plan->thread_floats;
+  float *scores = attention_take(&memory, plan->padded_rows);
+  float *factors = attention_take(&memory, plan->padded_rows + 4 + ADL_FACTORS_SLACK);
+  float *sum = attention_take(&memory, plan->padded_dim);
+  int64_t at = 0;
+  for (int b = 0; b < s->sequences; b++) {
+    const attention_sequence q = attention_sequence_at(s, plan, b);
+    score_keys(s, &q, &t, b, scores);
+    softmax(scores, q.n, 1.0f / s->scale);
+    if (probs) store_row(probs + at * s->heads + (int64_t)q.n * head, scores, q.n);
+    draw(s, &q, head, factors);
+    memset(sum, 0, sizeof(float) * (size_t)s->head_dim);
+    for (int j = 0; j < q.n; j++) {
+      const float weight = s->dropout ? scores[j] * factors[j] : scores[j];
+      add_scaled(sum, weight, t.v + (int64_t)(q.start + j) * t.width, s->head_dim);
+    }
+    store_row(out + (int64_t)b * t.width, sum, s->head_dim);
+    at += q.n;
+  }
+}
+
+/* Sets out [sequences, heads * head_dim], and probs where given: n numbers per sequence and head. */
+ADL_API int ADL_ACT(first_attention)(const act *q, const act *k, const act *v, const act *pos_key,
+                                     const act *pos_query, act *out, act *probs, int sequences,
+                                     int tokens, int longest, const int32_t *offsets,
+                                     const int32_t *positions, int span, const int32_t *relative,
+                                     int relative_rows, int heads, int head_dim, float scale,
+                                     const adl_dropout *dropout, float *scratch) {
+  const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
+                             offsets,   positions, span,    relative, relative_rows, dropout};
+  const attention_plan plan = attention_prepare(&s, scratch);
+  const first_inputs all = {q, k, v, pos_key, pos_query, heads * head_dim};
+#pragma omp parallel for schedule(static) if (adl_parts((int64_t)tokens * all.width) > 1)
+  for (int head = 0; head < heads; head++)
+    attend_head(&s, &plan, of_head(&all, head * head_dim), head, out + head * head_dim, probs);
+  return ADL_OK;
+}
+
+/* Gradients of one head, from its first column on. */
+typedef struct {
+  act *dq, *dk, *dv, *dpos_key, *dpos_query;
+} first_gradients;
+
+/* A thread's memory. */
+typedef struct {
+  float *factors, *dscores, *dq, *dk, *dv;
+  float *dpos_key, *dpos_query; /* [high - low, padded_dim] */
+} first_workspace;
+
+static first_workspace cut(const attention_plan *plan) {
+  float *memory = plan->threads + omp_get_thread_num() * plan->thread_floats;
+  const int64_t dim = plan->padded_dim, slice = plan->padded_band * dim;
+  return (first_workspace){
+      .factors = attention_take(&memory, plan->padded_rows + 4 + ADL_FACTORS_SLACK),
+      .dscores = attention_take(&memory, plan->padded_rows),
+      .dq = attention_take(&memory, dim),
+      .dk = attention_take(&memory, dim),
+      .dv = attention_take(&memory, dim),
+      .dpos_key = attention_take(&memory, slice),
+      .dpos_query = attention_take(&memory, slice),
+  };
+}
+
+/* Sets dscores: P * (dP * factors - sum over j of dP * factors * P) / scale with dP = dout V^T. */
+static void score_gradients(const attention_shape *s, const attention_sequence *q,
+                            const first_inputs *t, const act *dout, const act *probs,
+                            const first_workspace *w) {
+  float inner = 0.0f;
+  for (int j = 0; j < q->n; j++) {
+    const float dp = dot(dout, t->v + (int64_t)(q->start + j) * t->width, s->head_dim);
+    w->dscores[j] = s->dropout ? dp * w->factors[j] : dp;
+    inner += w->dscores[j] * act_load(probs + j);
+  }
+  for (int j = 0; j < q->n; j++)
+    w->dscores[j] = act_load(probs + j) * (w->dscores[j] - inner) / s->scale;
+}
+
+/* What key j owes to each gradient. */
+static void key_gradients(const attention_shape *s, const attention_plan *plan,
+                          const attention_sequence *q, const first_inputs *t,
+                          const first_gradients *g, const first_workspace *w, const act *asks,
+                          const act *dout, int j, float weight) {
+  const int dim = s->head_dim;
+  const int64_t at = (int64_t)(q->start + j) * t->width;
+  const float ds = w->dscores[j];
+  memset(w->dk, 0, sizeof(float) * (size_t)dim);
+  memset(w->dv, 0, sizeof(float) * (size_t)dim);
+  add_scaled(w->dv, weight, dout, dim);
+  add_scaled(w->dk, ds, asks, dim);
+  add_scaled(w->dq, ds, t->k + at, dim);
+  if (s->relative) {
+    const int64_t row = relative_row(q, j), sum = (row - plan->low) * plan->padded_dim;
+    if (t->pos_key) {
+      add_scaled(w->dq, ds, t->pos_key + row * t->width, dim);
+      add_scaled(w->dpos_key + sum, ds, asks, dim);
+    }
+    if (t->pos_query) {
+      add_scaled(w->dk, ds, t->pos_query + row * t->width, dim);
+      add_scaled(w->dpos_query + sum, ds, t->k + at, dim);
+    }
+  }
+  store_row(g->dk + at, w->dk, dim);
+  store_row(g->dv + at, w->dv, dim);
+}
+
+/* Sets all rows of a position gradient: sums where a pair reaches, else 0. */
+static void store_positions(const attention_shape *s, const attention_plan *plan, act *gradient,
+                            const float *sums, int width) {
+  for (int row = 0; row < s->relative_rows; row++) {
+    act *to = gradient + (int64_t)row * width;
+    const int reached = row >= plan->low && row < plan->high;
+    if (reached)
+      store_row(to, sums + (row - plan->low) * plan->padded_dim, s->head_dim);
+    else
+      memset(to, 0, sizeof(act) * (size_t)s->head_dim);
+  }
+}
+
+static void attend_head_backward(const attention_shape *s, const attention_plan *plan,
+                                 first_inputs t, first_gradients g, int head, const act *dout,
+                                 const act *probs) {
+  const first_workspace w = cut(plan);
+  const size_t sums = sizeof(float) * (size_t)((plan->high - plan->low) * plan->padded_dim);
+  memset(w.dpos_key, 0, sums);
+  memset(w.dpos_query, 0, sums);
+  int64_t at = 0;
+  for (int b = 0; b < s->sequences; b++) {
+    const attention_sequence q = attention_sequence_at(s, plan, b);
+    const act *row = probs + at * s->heads + (int64_t)q.n * head;
+    const act *asks = t.q + (int64_t)b * t.width, *given = dout + (int64_t)b * t.width;
+    draw(s, &q, head, w.factors);
+    score_gradients(s, &q, &t, given, row, &w);
+    memset(w.dq, 0, sizeof(float) * (size_t)s->head_dim);
+    for (int j = 0; j < q.n; j++) {
+      const float weight = act_load(row + j) * (s->dropout ? w.factors[j] : 1.0f);
+      key_gradients(s, plan, &q, &t, &g, &w, asks, given, j, weight);
+    }
+    store_row(g.dq + (int64_t)b * t.width, w.dq, s->head_dim);
+    at += q.n;
+  }
+  if (t.pos_key) store_positions(s, plan, g.dpos_key, w.dpos_key, t.width);
+  if (t.pos_query) store_positions(s, plan, g.dpos_query, w.dpos_query, t.width);
+}
+
+/* Sets dq [sequences, heads * head_dim], dk, dv, and dposKey and dposQuery (all rows) where posKey
+ * and posQuery are given. A head is one thread's, so that the thread count changes no bit. */
+ADL_API int ADL_ACT(first_attention_bwd)(
+    const act *dout, const act *q, const act *k, const act *v, const act *pos_key,
+    const act *pos_query, const act *probs, act *dq, act *dk, act *dv, act *dpos_key,
+    act *dpos_query, int sequences, int tokens, int longest, const int32_t *offsets,
+    const int32_t *positions, int span, const int32_t *relative, int relative_rows, int heads,
+    int head_dim, float scale, const adl_dropout *dropout, float *scratch) {
+  const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
+                             offsets,   positions, span,    relative, relative_rows, dropout};
+  const attention_plan plan = attention_prepare(&s, scratch);
+  const first_inputs all = {q, k, v, pos_key, pos_query, heads * head_dim};
+#pragma omp parallel for schedule(static) if (adl_parts((int64_t)tokens * all.width) > 1)
+  for (int head = 0; head < heads; head++) {
+    const int column = head * head_dim;
+    const first_gradients g = {dq + column, dk + column, dv + column,
+                               pos_key ? dpos_key + column : NULL,
+                               pos_query ? dpos_query + column : NULL};
+    attend_head_backward(&s, &plan, of_head(&all, column), g, head, dout + column, probs);
+  }
+  return ADL_OK;
+}
