@@ -10,6 +10,8 @@ import { paint, type Output } from "./terminal.ts";
 export interface Plan {
   readonly config: RunConfig;
   readonly schedule: RunSchedule;
+  /** Of the training data; of a long context the schedule may count several windows. */
+  readonly rows: number;
   /** Undefined for methods without adapters. */
   readonly target: RankTarget | undefined;
   /** Where there are several runs: the seed of each. */
@@ -27,10 +29,7 @@ export interface Plan {
 export function planText(plan: Plan, output: Output): string {
   const { config, schedule, target, seeds, warnings } = plan;
   const rows = [
-    [
-      "data",
-      `${count(schedule.trainRows)} training rows, ${steps(schedule.stepsPerEpoch)} an epoch`,
-    ],
+    ["data", dataText(plan)],
     ["length", lengthText(config, schedule)],
     ["rate", rateText(config, schedule)],
     ...(target ? phaseRows(schedule, target, config) : []),
@@ -84,6 +83,11 @@ const curveWidth = 64;
 
 const count = (n: number) => n.toLocaleString("en-US");
 const steps = (n: number) => `${count(n)} step${n === 1 ? "" : "s"}`;
+
+function dataText({ rows, schedule: { trainRows, stepsPerEpoch } }: Plan): string {
+  const windows = rows === trainRows ? "" : ` in ${count(trainRows)} windows`;
+  return `${count(rows)} training rows${windows}, ${steps(stepsPerEpoch)} an epoch`;
+}
 
 function lengthText({ epochs, batchSize, gradAccum }: RunConfig, schedule: RunSchedule): string {
   const passes = epochs ?? schedule.steps / schedule.stepsPerEpoch;

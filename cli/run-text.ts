@@ -20,7 +20,7 @@ export function runText(
   const early = result.stoppedBy === "early stopping" ? ", stopped early" : "";
   const blocks = [
     paint(output, "bold", `${config.task}: ${config.method}, ${steps}${early}`),
-    rows.join("\n"),
+    ...(rows.length > 0 ? [rows.join("\n")] : []),
     ...(ranks.length > 0 ? [rankTable(ranks, output)] : []),
     `files in ${relative(process.cwd(), out) || "."}`,
   ];

@@ -1,6 +1,15 @@
-import { choice, integer, list, text, undecided } from "../core/train/setting.ts";
+import { uselessIn } from "../core/train/config.ts";
+import {
+  choice,
+  integer,
+  list,
+  type SettingTable,
+  text,
+  undecided,
+} from "../core/train/setting.ts";
 import { lengths, predicting, settings } from "../core/train/settings.ts";
 import { taskNames } from "../core/train/task-names.ts";
+import type { Given } from "./args.ts";
 
 /** How every command that uses a trained model is told which, and where it runs. */
 export const trainedOptions = {
@@ -16,7 +25,9 @@ export const trainedOptions = {
     also: ["task-name"],
     hint: "NAME",
   }),
-  labels: list("the model's class names in the order of its numbers (default: as it says)"),
+  labels: list("the model's class names in the order of its numbers (default: as it says)", {
+    kinds: ["sequence"],
+  }),
   maxLength: integer(null, "tokens of an example; longer ones are cut (default: as the run's)", {
     min: 2,
     also: ["max-seq-length", "max-source-length"],
@@ -32,7 +43,10 @@ export const trainedOptions = {
   beamStopping: undecided(predicting.beamStopping),
   minTargetLength: undecided(predicting.minTargetLength),
   noRepeatNgram: undecided(predicting.noRepeatNgram),
-  limit: integer(null, "use the first N rows only", { min: 1 }),
+  limit: integer(null, "use the first N rows only", {
+    min: 1,
+    also: ["eval-limit", "max-eval-samples", "max-predict-samples"],
+  }),
   batchSize: integer(32, "examples of a batch", {
     min: 1,
     also: ["eval-batch-size", "per-device-eval-batch-size"],
@@ -47,3 +61,15 @@ export const textColumns = {
   textColumn: settings.textColumn,
   pairColumn: settings.pairColumn,
 };
+
+/** Throws E_CONFIG for an option that was given and that the model's task has no use for. */
+export function checkTaskOptions(
+  given: ReadonlyMap<string, Given>,
+  table: SettingTable,
+  task: string,
+): void {
+  for (const [key, { flag }] of given) {
+    const useless = table[key] && uselessIn(task, flag, table[key]);
+    if (useless !== undefined) throw useless;
+  }
+}

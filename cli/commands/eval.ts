@@ -7,8 +7,20 @@ import { defineCommand } from "../command.ts";
 import { metricLine, metricLines } from "../metrics-text.ts";
 import { checkResultsOut } from "../out-folder.ts";
 import { openSources } from "../sources.ts";
-import { textColumns, trainedOptions } from "../trained-options.ts";
+import { checkTaskOptions, textColumns, trainedOptions } from "../trained-options.ts";
 import type { Predicted } from "../trained-predictions.ts";
+
+const own = {
+  ...trainedOptions,
+  data: text(null, "labelled data: a folder, a file, or the hub's (default: the run's)", {
+    also: ["input", "data-dir"],
+    hint: "PATH|org/name",
+  }),
+  split: choice(["validation", "test", "train"], "validation", "which part of it"),
+  ...textColumns,
+  labelColumn: settings.labelColumn,
+  out: text(null, "write metrics.json and predictions.jsonl there", { hint: "DIR" }),
+};
 
 /** `adalora eval`: a trained model's metrics on a labelled split. */
 export const evaluation = defineCommand({
@@ -16,17 +28,7 @@ export const evaluation = defineCommand({
   positionals: 0,
   settings: [],
   scripts: false,
-  options: {
-    ...trainedOptions,
-    data: text(null, "labelled data: a folder, a file, or the hub's (default: the run's)", {
-      also: ["input", "data-dir"],
-      hint: "PATH|org/name",
-    }),
-    split: choice(["validation", "test", "train"], "validation", "which part of it"),
-    ...textColumns,
-    labelColumn: settings.labelColumn,
-    out: text(null, "write metrics.json and predictions.jsonl there", { hint: "DIR" }),
-  },
+  options: own,
   notes: [
     "The metrics are those of run: the task's own, and the loss. What is not given is taken from the run that the adapter or the model lies in.",
   ],
@@ -36,7 +38,7 @@ export const evaluation = defineCommand({
     "adalora eval --model runs/rte-full --task rte --data dev.tsv",
   ],
 
-  async run({ options }, report) {
+  async run({ given, options }, report) {
     if (options.out !== null) checkResultsOut(options.out);
     checkBackend(options);
     const { openTrained } = await import("../../core/train/open-trained.ts");
@@ -45,6 +47,7 @@ export const evaluation = defineCommand({
     const sources = await openSources(report);
     const trained = await openTrained(options, sources);
     for (const warning of trained.warnings) report.warn(warning);
+    checkTaskOptions(given, own, trained.task.name);
     const splits = await splitsFor(options, trained, sources);
     const datasets = await loadSplits(splits, trained, "required");
     const predicted = await predictAll(trained, datasets, options, report);

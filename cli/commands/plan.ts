@@ -43,7 +43,7 @@ export const plan = defineCommand({
 
 /** The model is declared and adapted, so that its parameters can be counted; it gets no numbers. */
 async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promise<Plan> {
-  const { config, schedule, target, declared, warnings } = run;
+  const { config, schedule, target, declared, train, warnings } = run;
   const { backboneParameters } = await import("../../core/train/model-files.ts");
   const { adaptRun } = await import("../../core/train/create-trainer.ts");
   const { runNeeds } = await import("../../core/train/run-needs.ts");
@@ -54,6 +54,7 @@ async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promis
   return {
     config,
     schedule,
+    rows: train.rows,
     target,
     seeds: seeds ?? undefined,
     matrices: adapters.length,

@@ -1,47 +1,55 @@
-import type { DataSplit } from "../../core/data/examples.ts";
-import { errors } from "../../core/errors.ts";
-import type { Sources } from "../../core/train/model-files.ts";
-import type { TrainedModel } from "../../core/train/open-trained.ts";
 import { choice, text } from "../../core/train/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { checkResultsOut } from "../out-folder.ts";
 import { openSources } from "../sources.ts";
-import { textColumns, trainedOptions } from "../trained-options.ts";
+import { checkTaskOptions, textColumns, trainedOptions } from "../trained-options.ts";
+
+const own = {
+  ...trainedOptions,
+  context: text(null, "what questions given as arguments are about: a file, - or the text", {
+    kinds: ["span"],
+    hint: "FILE|TEXT",
+  }),
+  input: text(null, "TSV, CSV, JSON lines, SQuAD's JSON or parquet; - is standard input", {
+    hint: "FILE|-",
+  }),
+  data: text(null, "instead of --input: a folder, or a data set of the hub", {
+    also: ["data-dir"],
+    hint: "DIR|org/name",
+  }),
+  split: choice(["test", "validation", "train"], "test", "which part of --data"),
+  ...textColumns,
+  out: text(null, "write predictions.jsonl there, and what else the task is submitted as", {
+    hint: "DIR",
+  }),
+};
 
 /** `adalora predict`: what a trained model says of texts, labelled or not. */
 export const predict = defineCommand({
-  usage: "",
-  positionals: 0,
+  usage: "[TEXT…]",
+  positionals: Infinity,
   settings: [],
   scripts: false,
-  options: {
-    ...trainedOptions,
-    input: text(null, "TSV, CSV, JSON lines or parquet; - is standard input", {
-      hint: "FILE|-",
-    }),
-    data: text(null, "instead of --input: a folder, or a data set of the hub", {
-      also: ["data-dir"],
-      hint: "DIR|org/name",
-    }),
-    split: choice(["test", "validation", "train"], "test", "which part of --data"),
-    ...textColumns,
-    out: text(null, "write predictions.jsonl there, and GLUE's file for a test set", {
-      hint: "DIR",
-    }),
-  },
+  options: own,
   notes: [
-    "Labels are not needed, and not read. Without --out the predictions are JSON lines on stdout. Without --input and --data: the test set of the run that the adapter or the model lies in.",
+    "What is predicted: the TEXTs, the rows of --input or --data, or without any of them the test set of the run that the adapter or the model lies in. Labels are not needed, and not read. Without --out the predictions are JSON lines on stdout.",
+    "A TEXT is a text to classify (two for a task about pairs), a question on --context, or a text to summarize. As a TEXT or as --context, - is standard input as one plain text; as --input it is rows.",
   ],
   examples: [
     "adalora predict --adapter runs/rte --input pairs.csv --out predictions",
     "adalora predict --adapter runs/rte --data glue/RTE --out submission",
     "cat pairs.tsv | adalora predict --adapter runs/rte --input -",
+    'adalora predict --adapter runs/rte "It rained all day." "It was wet."',
+    'adalora predict --adapter runs/squad --context page.txt "Who won?" "When?"',
+    "adalora predict --adapter runs/xsum - < article.txt",
   ],
 
-  async run({ options }, report) {
-    const { input, data, out } = options;
-    if (input !== null && data !== null) throw errors.alternatives("--input", "--data");
+  async run({ positionals, given, options }, report) {
+    const { out } = options;
+    const { checkInput, inputSplits } = await import("../predict-input.ts");
+    const wishes = { ...options, words: positionals, isSplitGiven: given.has("split") };
+    checkInput(wishes);
     if (out !== null) checkResultsOut(out);
     checkBackend(options);
     const { openTrained } = await import("../../core/train/open-trained.ts");
@@ -50,7 +58,8 @@ export const predict = defineCommand({
     const sources = await openSources(report);
     const trained = await openTrained({ ...options, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
-    const splits = await inputSplits(options, trained, sources);
+    checkTaskOptions(given, own, trained.task.name);
+    const splits = await inputSplits(wishes, trained, sources, report);
     const datasets = await loadSplits(splits, trained, "ignored");
     const predicted = await predictAll(trained, datasets, options, report);
     const task = trained.task.name;
@@ -70,25 +79,3 @@ export const predict = defineCommand({
     report.result({ task, rows, files }, [`${rows} rows predicted`, ...files].join("\n"));
   },
 });
-
-async function inputSplits(
-  options: {
-    readonly input: string | null;
-    readonly data: string | null;
-    readonly split: "test" | "validation" | "train";
-  },
-  trained: TrainedModel,
-  sources: Sources,
-): Promise<readonly DataSplit[]> {
-  const { input } = options;
-  if (input === "-") {
-    const source = { name: "standard input", bytes: await Bun.stdin.bytes() };
-    return [{ name: "input", role: "test", files: [source] }];
-  }
-  if (input !== null) {
-    const name = trained.task.splitNameOf(input) ?? "input";
-    return [{ name, role: "test", files: [input] }];
-  }
-  const { splitsFor } = await import("../trained-data.ts");
-  return splitsFor(options, trained, sources);
-}

@@ -110,7 +110,11 @@ async function checkNeeds(prepared: PreparedRun, out: string, report: Report): P
 }
 
 /** Tells the report what happens. */
-function watch({ config, schedule }: PreparedRun, report: Report, stop: AbortSignal): RunWatcher {
+function watch(
+  { config, schedule, spec }: PreparedRun,
+  report: Report,
+  stop: AbortSignal,
+): RunWatcher {
   const speedometer = createSpeedometer();
   let loss = 0;
   return {
@@ -143,8 +147,9 @@ function watch({ config, schedule }: PreparedRun, report: Report, stop: AbortSig
     onEvaluation(step, evaluations, isBest) {
       for (const evaluation of evaluations) {
         const { split, remarks } = evaluation;
-        const values = Object.entries(numbersOf(evaluation)).map(
-          ([name, value]) => `${name} ${value.toFixed(4)}`,
+        const numbers = numbersOf(evaluation);
+        const values = spec.metrics.flatMap((name) =>
+          numbers[name] === undefined ? [] : `${name} ${numbers[name].toFixed(4)}`,
         );
         report.info(`step ${step}  ${split}  ${values.join("  ")}${isBest ? "  best so far" : ""}`);
         for (const remark of remarks) report.warn(remark);

@@ -49,6 +49,17 @@ export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<Squa
   return { examples: chosen, isLabelled, warnings: warnings.lines() };
 }
 
+/** The names of a table's columns: the user's, else the hub's. */
+export const squadColumns = ({
+  textColumn,
+  pairColumn,
+  labelColumn,
+}: Pick<SquadSpec, "textColumn" | "pairColumn" | "labelColumn">) => ({
+  question: textColumn ?? "question",
+  context: pairColumn ?? "context",
+  answers: labelColumn ?? "answers",
+});
+
 /** A place costs a walk through the file, and only the first of a kind is told. */
 function lazily(warnings: Warnings) {
   const told = new Set<string>();
@@ -87,7 +98,7 @@ function documentIn(text: string, name: string, spec: SquadSpec): JsonObject | u
   if (!text.trimStart().startsWith("{")) return undefined;
   try {
     const root: unknown = JSON.parse(text);
-    const isRow = isJsonObject(root) && Object.hasOwn(root, columnNames(spec).question);
+    const isRow = isJsonObject(root) && Object.hasOwn(root, squadColumns(spec).question);
     return isJsonObject(root) && !isRow ? root : undefined;
   } catch (cause) {
     if (isJson(text.trimStart().split("\n", 1)[0] ?? "")) return undefined;
@@ -115,14 +126,8 @@ function isJson(text: string): boolean {
   }
 }
 
-const columnNames = ({ textColumn, pairColumn, labelColumn }: SquadSpec) => ({
-  question: textColumn ?? "question",
-  context: pairColumn ?? "context",
-  answers: labelColumn ?? "answers",
-});
-
 async function* tableQuestions(table: Table, spec: SquadSpec): AsyncGenerator<RawQuestion> {
-  const keys = columnNames(spec);
+  const keys = squadColumns(spec);
   const needed = [
     keys.question,
     keys.context,

@@ -1,10 +1,13 @@
 import { basename, extname } from "node:path";
 import { type ExampleSet, type ReadSpec, readExamples } from "../data/examples.ts";
-import { type GlueTask, glueTasks, isGlueTask } from "../data/glue-tasks.ts";
+import { type GlueColumns, type GlueTask, glueTasks, isGlueTask } from "../data/glue-tasks.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
+import { splitOfWords } from "../data/words.ts";
+import { errors } from "../errors.ts";
 import type { SequenceTask } from "../plugin.ts";
 import type { RunConfig } from "../train/config.ts";
 import type { RunTask, SplitText, TaskSpec } from "../train/task.ts";
+import { rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
 import { type Predicted, scoredOf } from "./sequence-predictions.ts";
@@ -12,7 +15,7 @@ import { type Predicted, scoredOf } from "./sequence-predictions.ts";
 /** How the data are to be read; null: as the task has it. */
 export type SequenceWishes = Pick<
   RunConfig,
-  "textColumn" | "pairColumn" | "labelColumn" | "limit" | "labels"
+  "textColumn" | "pairColumn" | "labelColumn" | "limit" | "evalLimit" | "labels"
 >;
 
 /** A task with one output for a whole sequence: one of GLUE's, or "classification" or "regression" of data of one's own. */
@@ -29,15 +32,17 @@ export function sequenceTask(name: string, wishes: SequenceWishes): RunTask {
       const found = { task: glue, validation };
       return splits === undefined ? locateSplits(path, found) : namedSplits(splits, found);
     },
+    fromWords: (words) => splitOfWords([rowOfWords(words, name, glue, wishes)]),
     splitNameOf(path) {
       const stem = basename(path, extname(path)).replace(/-00000-of-00001$/, "");
       const isIts = (split: string, file: string) => stem === split || stem === stemOf(file);
       return glue?.splits.find((split) => isIts(split.name, split.file))?.name;
     },
     async read(split, labels, labelNames) {
+      const limit = rowLimit(split, wishes);
       const spec = { ...readSpec(wishes, glue, kind, labels), ...(labelNames && { labelNames }) };
-      const set = await readExamples(split, spec);
-      const isWhole = wishes.limit === null;
+      const set = await readExamples(split, { ...spec, limit });
+      const isWhole = limit === undefined;
       return splitText(split.name, set, { name, glue, kind, isWhole });
     },
     spec: (labelNames) => specOf({ glue, kind }, labelNames),
@@ -47,6 +52,34 @@ export function sequenceTask(name: string, wishes: SequenceWishes): RunTask {
 // --- internal ---
 
 const stemOf = (file: string) => basename(file, extname(file));
+
+type TextColumns = Pick<GlueColumns, "text" | "pair">;
+
+/** A text and, for a task that compares two, the second one, under the names of their columns. */
+function rowOfWords(
+  words: readonly string[],
+  task: string,
+  glue: GlueTask | undefined,
+  { textColumn, pairColumn }: SequenceWishes,
+): Readonly<Record<string, string>> {
+  const [text = "", pair, extra] = words;
+  const own = pair === undefined ? ownText : ownPair;
+  const columns: TextColumns = glue?.tsv.columns ?? own;
+  const textName = textColumn ?? columns.text;
+  // Names of one's own say whether there is a second text.
+  const pairName = pairColumn ?? (textColumn === null || glue ? columns.pair : undefined);
+  if (pair === undefined && pairName !== undefined) {
+    throw errors.missing("second text", `${task} is about two: give both as arguments`);
+  }
+  const unwanted = pairName === undefined ? pair : extra;
+  if (unwanted !== undefined) throw errors.argument(unwanted, pairName ? "TEXT TEXT" : "TEXT");
+  if (pair === undefined || pairName === undefined) return { [textName]: text };
+  return { [textName]: text, [pairName]: pair };
+}
+
+/** Names that are known in data of one's own too. */
+const ownText: TextColumns = { text: "text" };
+const ownPair: TextColumns = { text: "sentence1", pair: "sentence2" };
 
 function splitText(
   name: string,
@@ -80,7 +113,7 @@ function specOf(
 }
 
 function readSpec(
-  { textColumn, pairColumn, labelColumn, limit, labels: labelNames }: SequenceWishes,
+  { textColumn, pairColumn, labelColumn, labels: labelNames }: SequenceWishes,
   task: GlueTask | undefined,
   kind: SequenceTask,
   labels: ReadSpec["labels"],
@@ -92,7 +125,6 @@ function readSpec(
     ...(textColumn === null ? {} : { textColumn }),
     ...(pairColumn === null ? {} : { pairColumn }),
     ...(labelColumn === null ? {} : { labelColumn }),
-    ...(limit === null ? {} : { limit }),
     ...(labelNames === null ? {} : { labelNames }),
   };
 }

@@ -1,9 +1,12 @@
-import { readSquad, type SquadSet } from "../data/squad.ts";
+import { readSquad, type SquadSet, squadColumns } from "../data/squad.ts";
 import { locateSquadSplits } from "../data/squad-splits.ts";
 import { namedSplits } from "../data/splits.ts";
+import { splitOfWords } from "../data/words.ts";
+import { errors } from "../errors.ts";
 import type { TaskWishes } from "../train/task-named.ts";
 import type { SpanTaskName } from "../train/task-names.ts";
 import type { RunTask, SplitText } from "../train/task.ts";
+import { rowLimit } from "./row-limit.ts";
 import { evaluatedSpans, type SpanSettings, trainedSpans } from "./span-dataset.ts";
 
 /** Where a task's data are on the hub, what its recipe reads, and whether a context may lack the answer. */
@@ -33,18 +36,17 @@ export function spanTask(name: SpanTaskName, wishes: TaskWishes): RunTask {
       if (splits !== undefined) return namedSplits(splits, found);
       return locateSquadSplits(path, unanswerable, found);
     },
+    fromWords(words, context) {
+      if (context === undefined) throw noContext(name);
+      const columns = squadColumns(columnWishes(wishes));
+      return splitOfWords(
+        words.map((word) => ({ [columns.question]: word, [columns.context]: context })),
+      );
+    },
     splitNameOf: () => undefined,
     async read(split, labels) {
-      const { textColumn, pairColumn, labelColumn, limit, evalLimit } = wishes;
-      const limits = [limit, split.role === "train" ? null : evalLimit];
-      const set = await readSquad(split, {
-        labels,
-        unanswerable,
-        limit: least(limits),
-        ...(textColumn === null ? {} : { textColumn }),
-        ...(pairColumn === null ? {} : { pairColumn }),
-        ...(labelColumn === null ? {} : { labelColumn }),
-      });
+      const limit = rowLimit(split, wishes);
+      const set = await readSquad(split, { labels, unanswerable, limit, ...columnWishes(wishes) });
       return splitText(split.name, set, split.role === "train", settings);
     },
     spec: () => ({
@@ -59,10 +61,19 @@ export function spanTask(name: SpanTaskName, wishes: TaskWishes): RunTask {
   };
 }
 
-/** The smaller of what is set; undefined where nothing is. */
-export function least(limits: readonly (number | null)[]): number | undefined {
-  const set = limits.filter((limit) => limit !== null);
-  return set.length === 0 ? undefined : Math.min(...set);
+// --- internal ---
+
+function columnWishes({ textColumn, pairColumn, labelColumn }: TaskWishes) {
+  return {
+    ...(textColumn === null ? {} : { textColumn }),
+    ...(pairColumn === null ? {} : { pairColumn }),
+    ...(labelColumn === null ? {} : { labelColumn }),
+  };
+}
+
+function noContext(task: string) {
+  const hint = `--context FILE, or the text itself: ${task} finds an answer in it`;
+  return errors.missing("context", hint);
 }
 
 function splitText(

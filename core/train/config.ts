@@ -1,6 +1,6 @@
 import { type AdaloraError, errors } from "../errors.ts";
 import type { Method } from "./method.ts";
-import type { ValuesOf } from "./setting.ts";
+import type { Setting, ValuesOf } from "./setting.ts";
 import { settings } from "./settings.ts";
 import { kindOf, type TaskKind, taskNames } from "./task-names.ts";
 
@@ -102,6 +102,18 @@ export function isOfTask(name: SettingName, kind: TaskKind): boolean {
   return settings[name].kinds?.includes(kind) ?? true;
 }
 
+/** The error of an option that a task has no use for; undefined where it has. `option`: as its writer knows it. */
+export function uselessIn(
+  task: string,
+  option: string,
+  { kinds }: Pick<Setting<unknown>, "kinds">,
+): AdaloraError | undefined {
+  const isUsedBy = (name: string) => kinds?.includes(kindOf(name)) ?? true;
+  if (isUsedBy(task)) return undefined;
+  const users = taskNames.filter(isUsedBy).join(", ");
+  return errors.unusable(option, `task ${task}`, `tasks that use it: ${users}`);
+}
+
 // --- internal ---
 
 function given({ values }: Layer): Partial<Optional> {
@@ -138,14 +150,10 @@ function checkMethod(layer: Layer, method: Method): void {
 }
 
 function checkTask(layer: Layer, task: string): void {
-  const useless = namesIn(layer).find((name) => !isOfTask(name, kindOf(task)));
-  if (useless === undefined) return;
-  const users = taskNames.filter((name) => isOfTask(useless, kindOf(name)));
-  throw errors.unusable(
-    layer.name(useless),
-    `task ${task}`,
-    `tasks that use it: ${users.join(", ")}`,
-  );
+  for (const name of namesIn(layer)) {
+    const useless = uselessIn(task, layer.name(name), settings[name]);
+    if (useless !== undefined) throw useless;
+  }
 }
 
 function unusable(layer: Layer, name: SettingName, method: Method): AdaloraError {

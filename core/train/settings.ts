@@ -87,9 +87,14 @@ const task = {
     hint: "PATH",
   }),
   textColumn: text(null, "column of the text (default: the task's)", { hint: "NAME" }),
-  pairColumn: text(null, "column of the second text (default: the task's)", { hint: "NAME" }),
+  pairColumn: text(null, "column of the second text or context (default: the task's)", {
+    kinds: ["sequence", "span"],
+    hint: "NAME",
+  }),
   labelColumn: text(null, "column of the label (default: the task's)", { hint: "NAME" }),
-  labels: list("class names in the order of their numbers (default: the task's, or the data's)"),
+  labels: list("class names in the order of their numbers (default: the task's, or the data's)", {
+    kinds: ["sequence"],
+  }),
   limit: integer(null, "use the first N rows of each split only", { min: 1 }),
   maxLength: integer(128, "tokens of an example; longer ones are cut", {
     min: 2,
@@ -192,7 +197,7 @@ const training = {
   spanPadding: choice(
     ["zero", "uniform", "none"],
     "zero",
-    "what padding says in the span loss: as the paper's code, as transformers 5, or nothing",
+    "padding in the span loss: as in the code of the paper, as in transformers 5, or left out",
     ofSpans,
   ),
   labelSmoothing: real(0, "share of each token's label that is spread over all", {
@@ -209,7 +214,10 @@ const training = {
   adamBeta1: real(0.9, "AdamW's first moment", dropout),
   adamBeta2: real(0.999, "AdamW's second moment", dropout),
   adamEps: real(1e-8, "AdamW's epsilon", { above: 0, also: ["adam-epsilon"] }),
-  clsDropout: real(null, "dropout before the classifier (default: the model's)", dropout),
+  clsDropout: real(null, "dropout before the classifier (default: the model's)", {
+    ...dropout,
+    kinds: ["sequence"],
+  }),
   dropout: real(null, "hidden and attention dropout (default: the model's)", dropout),
   seed: integer(42, "seed of weights, order and dropout", { min: 0 }),
 };

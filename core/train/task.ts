@@ -22,6 +22,11 @@ export interface RunTask {
   readonly labelNames: readonly string[] | undefined;
   /** The splits of some data, in the order train, validation, test. Throws E_FILE where there is none. */
   locate(place: DataPlace, validation?: string): readonly DataSplit[];
+  /**
+   * What is to be predicted of words of a command line: texts, or questions on a context. Throws E_FLAG or E_CONFIG where the task
+   * has another use for them.
+   */
+  fromWords(words: readonly string[], context: string | undefined): DataSplit;
   /** The name of the task's split that a file's name stands for. */
   splitNameOf(path: string): string | undefined;
   /** Reads and checks a split; `labelNames` are the classes as the training set or the model has them. */
@@ -53,7 +58,7 @@ export interface TaskSpec {
   readonly width: number;
   readonly paddedQueries?: PaddedQueries;
   readonly labelNames: readonly string[] | undefined;
-  /** Names under which an evaluation's numbers are known. */
+  /** Names of the numbers that an evaluation is told by, and judged by: there may be more in its files. */
   readonly metrics: readonly string[];
   /** The one that picks the best evaluation where nobody says. */
   readonly defaultMetric: string;

@@ -16,11 +16,16 @@ describe("the help page", () => {
     expect((await run("predict", "--help")).stdout).toMatchInlineSnapshot(`
       "adalora predict: predict with a trained model: files, stdin, GLUE submissions
 
-      Usage: adalora predict [flags]
+      Usage: adalora predict [TEXT…] [flags]
 
-      Labels are not needed, and not read. Without --out the predictions are JSON
-      lines on stdout. Without --input and --data: the test set of the run that the
-      adapter or the model lies in.
+      What is predicted: the TEXTs, the rows of --input or --data, or without any of
+      them the test set of the run that the adapter or the model lies in. Labels are
+      not needed, and not read. Without --out the predictions are JSON lines on
+      stdout.
+
+      A TEXT is a text to classify (two for a task about pairs), a question on
+      --context, or a text to summarize. As a TEXT or as --context, - is standard
+      input as one plain text; as --input it is rows.
 
       Command
         --adapter DIR|org/name  what a run trained: a PEFT adapter, or the run's
@@ -57,7 +62,8 @@ describe("the help page", () => {
                                 run's); also --min-length
         --no-repeat-ngram N     no run of N tokens is written twice (default: as the
                                 run's); also --no-repeat-ngram-size
-        --limit N               use the first N rows only
+        --limit N               use the first N rows only; also --eval-limit,
+                                --max-eval-samples, --max-predict-samples
         --batch-size N          examples of a batch (default 32); also
                                 --eval-batch-size, --per-device-eval-batch-size
         --device NAME           auto, cpu, cuda, or reference: slow and exact (default
@@ -65,15 +71,19 @@ describe("the help page", () => {
         --dtype f32|bf16|auto   numbers of frozen weights and activations; auto: bf16
                                 where the CPU multiplies it (default f32)
         --threads N             CPU threads (default: one a core)
-        --input FILE|-          TSV, CSV, JSON lines or parquet; - is standard input
+        --context FILE|TEXT     what questions given as arguments are about: a file, -
+                                or the text
+        --input FILE|-          TSV, CSV, JSON lines, SQuAD's JSON or parquet; - is
+                                standard input
         --data DIR|org/name     instead of --input: a folder, or a data set of the
                                 hub; also --data-dir
         --split test|validation|train
                                 which part of --data (default test)
         --text-column NAME      column of the text (default: the task's)
-        --pair-column NAME      column of the second text (default: the task's)
-        --out DIR               write predictions.jsonl there, and GLUE's file for a
-                                test set
+        --pair-column NAME      column of the second text or context (default: the
+                                task's)
+        --out DIR               write predictions.jsonl there, and what else the task
+                                is submitted as
         --json                  print one JSON object on stdout; remarks and errors'
                                 text stay on stderr
         --quiet                 print results, warnings and errors only
@@ -82,6 +92,9 @@ describe("the help page", () => {
         adalora predict --adapter runs/rte --input pairs.csv --out predictions
         adalora predict --adapter runs/rte --data glue/RTE --out submission
         cat pairs.tsv | adalora predict --adapter runs/rte --input -
+        adalora predict --adapter runs/rte "It rained all day." "It was wet."
+        adalora predict --adapter runs/squad --context page.txt "Who won?" "When?"
+        adalora predict --adapter runs/xsum - < article.txt
       "
     `);
   });

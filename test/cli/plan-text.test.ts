@@ -32,6 +32,7 @@ function planOf(values: Layer["values"], rows = 2490): Plan {
   return {
     config,
     schedule,
+    rows,
     target: config.method === "bitfit" ? undefined : target,
     matrices: matrices.length,
     modelParameters: 184_422_912,
@@ -127,4 +128,11 @@ test("the curve falls from full bars to the target's share", () => {
   };
   expect(budgetCurve(schedule, 20)).toBe("██████▆▅▄▃▃▃▂▂▂▂▂▂▂▂");
   expect(budgetCurve({ ...schedule, target: 40 }, 4)).toBe("████");
+});
+
+test("windows on long contexts are told beside the rows", () => {
+  const plan = { ...planOf({}), rows: 2100 };
+  expect(planText(plan, fakeOutput())).toContain(
+    "data        2,100 training rows in 2,490 windows, 78 steps an epoch\n",
+  );
 });

@@ -1,0 +1,93 @@
+import { existsSync, statSync } from "node:fs";
+import type { DataSplit } from "../core/data/examples.ts";
+import type { SplitRole } from "../core/data/glue-tasks.ts";
+import { formatOf } from "../core/data/open-table.ts";
+import { decodeUtf8, readBytes } from "../core/data/text-file.ts";
+import { errors } from "../core/errors.ts";
+import type { Sources } from "../core/train/model-files.ts";
+import type { TrainedModel } from "../core/train/open-trained.ts";
+import type { Report } from "./report.ts";
+import { splitsFor } from "./trained-data.ts";
+
+/** What is to be predicted, as the user names it: rows of a file, of a data set, or words of the command line. */
+export interface InputWishes {
+  readonly words: readonly string[];
+  /** What questions among the words are about: a file, - or the text. */
+  readonly context: string | null;
+  /** A file, or - for standard input. */
+  readonly input: string | null;
+  readonly data: string | null;
+  readonly split: SplitRole;
+  readonly isSplitGiven: boolean;
+}
+
+/** Throws E_CONFIG for two inputs, and for a part of one that has no parts. */
+export function checkInput({ words, context, input, data, isSplitGiven }: InputWishes): void {
+  const given = [
+    ...(words.length > 0 ? ["a text as an argument"] : context === null ? [] : ["--context"]),
+    ...(input === null ? [] : ["--input"]),
+    ...(data === null ? [] : ["--data"]),
+  ];
+  const [first, second] = given;
+  if (first !== undefined && second !== undefined) throw errors.alternatives(first, second);
+  if (words.length === 0 && context !== null) {
+    throw errors.missing("question", 'beside --context it is an argument: "Who walked?"');
+  }
+  if (!isSplitGiven || first === undefined || first === "--data") return;
+  throw errors.unusable("--split", `a prediction of ${first}`, "it names a part of --data");
+}
+
+/** The splits to be predicted: without a word of the user's the test set of the model's run. Throws E_FILE where there is none. */
+export async function inputSplits(
+  wishes: InputWishes,
+  trained: TrainedModel,
+  sources: Sources,
+  report: Report,
+): Promise<readonly DataSplit[]> {
+  const { words, context, input } = wishes;
+  const { task } = trained;
+  if (words.length > 0) {
+    for (const word of words.filter(isDataFile)) {
+      report.warn(`"${word}" is taken as a text: a file's rows are predicted by --input ${word}`);
+    }
+    const typed = await typedTexts(words, context);
+    return [task.fromWords(typed.words, typed.context)];
+  }
+  if (input === "-") {
+    const source = { name: "standard input", bytes: await Bun.stdin.bytes() };
+    return [{ name: "input", role: "test", files: [source] }];
+  }
+  if (input !== null) {
+    return [{ name: task.splitNameOf(input) ?? "input", role: "test", files: [input] }];
+  }
+  return splitsFor(wishes, trained, sources);
+}
+
+// --- internal ---
+
+const isDataFile = (word: string) => formatOf(word) !== undefined && existsSync(word);
+
+/** The texts that words stand for; `-` is the whole of standard input, which there is once. */
+async function typedTexts(words: readonly string[], context: string | null) {
+  if ([...words, context].filter((word) => word === "-").length > 1) {
+    throw errors.alternatives("- as one text", "- as another");
+  }
+  const typed: string[] = [];
+  for (const word of words) typed.push(word === "-" ? await standardInput() : word);
+  return { words: typed, context: context === null ? undefined : await contextText(context) };
+}
+
+async function standardInput(): Promise<string> {
+  return withoutLineEnd(decodeUtf8(await Bun.stdin.bytes(), "standard input"));
+}
+
+async function contextText(given: string): Promise<string> {
+  if (given === "-") return standardInput();
+  const isFile = statSync(given, { throwIfNoEntry: false })?.isFile() === true;
+  if (isFile) return withoutLineEnd(decodeUtf8(readBytes(given), given));
+  // One word of ASCII is a path that was mistyped; a language without spaces has other letters.
+  if (!/^[\x21-\x7e]+$/.test(given)) return given;
+  throw errors.file(given, "there is no such file", "--context is a file, or the text itself");
+}
+
+const withoutLineEnd = (text: string) => text.replace(/\r?\n$/, "");
