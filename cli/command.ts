@@ -4,7 +4,7 @@ import { settings } from "../core/train/settings.ts";
 import { type Given, parseArgs } from "./args.ts";
 import { errors } from "../core/errors.ts";
 import { commonOptions } from "./options.ts";
-import { referenceFlags, withoutLauncher } from "./reference-flags.ts";
+import { scriptFlags, withoutLauncher } from "./reference-flags.ts";
 import type { ExitCode, Report } from "./report.ts";
 
 /** A command line, read: every flag is known, every value is one that its setting allows. */
@@ -47,7 +47,7 @@ export function readLine<Options extends SettingTable>(
   const own = { ...command.options, ...commonOptions };
   const words = command.scripts ? withoutLauncher(args) : args;
   const taken = Object.fromEntries(command.settings.map((name) => [name, settings[name]]));
-  const table = { ...taken, ...own, ...(command.scripts ? referenceFlags : {}) };
+  const table = { ...taken, ...own, ...(command.scripts ? scriptFlags(words) : {}) };
   const { positionals, given } = parseArgs(words, table);
   const extra = positionals[command.positionals];
   if (extra !== undefined) throw errors.argument(extra, command.usage);

@@ -1,7 +1,9 @@
 import { errors } from "../core/errors.ts";
 import type { Method } from "../core/train/method.ts";
-import { choice, integer, text, toggle } from "../core/train/setting.ts";
+import { choice, integer, type SettingTable, text, toggle } from "../core/train/setting.ts";
+import { settings } from "../core/train/settings.ts";
 import type { Given } from "./args.ts";
+import { kebab } from "./names.ts";
 
 /** Flags of the authors' scripts that together say what is here `--method`. */
 const methodFlags = {
@@ -22,13 +24,41 @@ const settledFlags = {
   tbWritterLoginterval: integer(500, "--log-steps decides", { min: 1 }),
   loggingDir: text(null, "logs are in the run's folder"),
   padToMaxLength: toggle(true, "padding is never computed"),
+  version2WithNegative: toggle(true, "the task says it", { also: ["version-2-with-negative"] }),
+  datasetConfig: choice(["3.0.0"], "3.0.0", "the recipe's own", { also: ["dataset-config-name"] }),
+  withTracking: toggle(true, "TensorBoard files are always written"),
   useFastTokenizer: toggle(true, "there is one tokenizer"),
   useDeterministicAlgorithms: toggle(true, "runs repeat exactly"),
   overwriteCache: toggle(false, "the cache is keyed by content"),
 };
 
-/** The flags that only the authors' scripts have, as settings. */
-export const referenceFlags = { ...methodFlags, ...settledFlags };
+/** Settings that the scripts know by further names; their parser takes the start of a name for the name. */
+const renamedFlags = {
+  task: { ...settings.task, also: [...settings.task.also, "dataset-name"] },
+  maxSteps: { ...settings.maxSteps, also: [...settings.maxSteps.also, "max-step"] },
+};
+
+/** What the launcher of several processes says. */
+const launcherFlags = {
+  processes: integer(1, "processes", { min: 1, also: ["nproc-per-node", "num-processes"] }),
+};
+
+/** Where the script for summaries says how long sources are, its --max_length is what they are padded to. */
+const paddedLength = {
+  paddedLength: integer(128, "--max_source_length decides", { also: ["max-length"] }),
+};
+
+/** The flags that only the authors' scripts have, for a line of theirs. */
+export function scriptFlags(words: readonly string[]): SettingTable {
+  const hasSourceLength = words.some((word) => /^--max[-_]source[-_]length(=|$)/.test(word));
+  return {
+    ...methodFlags,
+    ...settledFlags,
+    ...renamedFlags,
+    ...launcherFlags,
+    ...(hasSourceLength ? paddedLength : {}),
+  };
+}
 
 type FlagMap = ReadonlyMap<string, Given>;
 
@@ -49,31 +79,76 @@ export function referenceMethod(given: FlagMap): { method: Method; flag: string 
   return { method: "full", flag };
 }
 
-/** One line that names the flags given for what is always so; undefined without any. */
-export function settledNote(given: FlagMap): string | undefined {
-  const parts = Object.entries(settledFlags).flatMap(([key, { about }]) => {
+/**
+ * Settings that follow from flags of the scripts beside each other; null: not set. Throws E_CONFIG for --version_2_with_negative
+ * with a task that has no such questions.
+ */
+export function scriptValues(given: FlagMap): Readonly<Record<string, unknown>> {
+  const negative = given.get("version2WithNegative");
+  if (negative?.value === true && given.get("task")?.value === "squad") {
+    const hint = "squad_v2 is the task with questions that have no answer";
+    throw errors.unusable(negative.flag, "task squad", hint);
+  }
+  const processes = processesOf(given);
+  return {
+    ...(overruledEpochs(given) ? { epochs: null } : {}),
+    ...(processes === undefined ? {} : { gradAccum: processes * accumulationOf(given) }),
+  };
+}
+
+/** How the flags of the scripts were understood, where that needs a word. */
+export function scriptNotes(given: FlagMap): readonly string[] {
+  const settled = { ...settledFlags, ...paddedLength };
+  const idle = Object.entries(settled).flatMap(([key, { about }]) => {
     const flag = given.get(key)?.flag;
     return flag === undefined ? [] : [`${flag} (${about})`];
   });
-  return parts.length === 0 ? undefined : `no effect here: ${parts.join(", ")}`;
+  const steps = given.get("maxSteps");
+  const epochs = overruledEpochs(given);
+  if (epochs && steps) idle.push(`${epochs.flag} (${steps.flag} decides)`);
+  const processes = processesOf(given);
+  const isShort = steps && kebab(steps.flag) === "--max-step";
+  return [
+    ...(idle.length === 0 ? [] : [`no effect here: ${idle.join(", ")}`]),
+    ...(isShort ? [`${steps.flag} is --max-steps, as the script's parser reads it`] : []),
+    ...(processes === undefined
+      ? []
+      : [
+          `${processes} processes are one here: --grad-accum ${processes * accumulationOf(given)} makes the same batch`,
+        ]),
+  ];
 }
 
 /**
- * Drops the launcher in front of a pasted script: `python -m torch.distributed.launch … run_glue.py`. Throws
- * E_FLAG when it starts several processes, whose batches would add up.
+ * Drops the launcher in front of a pasted script: `python -m torch.distributed.launch … run_glue.py`. How many processes it starts,
+ * where they are several, goes behind the script's own flags: their batches add up.
  */
 export function withoutLauncher(args: readonly string[]): readonly string[] {
   if (!/^(python[\d.]*|torchrun|accelerate)$/.test(args[0] ?? "")) return args;
   const script = args.findIndex((arg) => arg.endsWith(".py"));
   if (script < 0) return args;
   const launcher = args.slice(0, script).join(" ");
-  const processes = Number(/--(?:nproc_per_node|num_processes)[= ](\d+)/.exec(launcher)?.[1] ?? 1);
-  if (processes > 1) {
-    throw errors.flag(
-      launcher.includes("num_processes") ? "num_processes" : "nproc_per_node",
-      `is ${processes}, but a run is one process`,
-      `leave the launcher out, and add --grad-accum ${processes} for the same batch`,
-    );
-  }
-  return args.slice(script + 1);
+  const [, flag, count] = /(--(?:nproc_per_node|num_processes))[= ](\d+)/.exec(launcher) ?? [];
+  const rest = args.slice(script + 1);
+  return flag === undefined || count === undefined || count === "1" ? rest : [...rest, flag, count];
+}
+
+// --- internal ---
+
+/** Above 1. */
+function processesOf(given: FlagMap): number | undefined {
+  const count = given.get("processes")?.value;
+  return typeof count === "number" && count > 1 ? count : undefined;
+}
+
+function accumulationOf(given: FlagMap): number {
+  const own = given.get("gradAccum")?.value;
+  return typeof own === "number" ? own : 1;
+}
+
+/** The trainer of the scripts ends after its steps, however many epochs are given beside them. */
+function overruledEpochs(given: FlagMap): Given | undefined {
+  const epochs = given.get("epochs");
+  const isTheirs = epochs !== undefined && kebab(epochs.flag) === "--num-train-epochs";
+  return isTheirs && given.has("maxSteps") ? epochs : undefined;
 }

@@ -11,7 +11,7 @@ import { kebab, nearest } from "./names.ts";
 import { configIn } from "./out-folder.ts";
 import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
-import { referenceMethod, settledNote } from "./reference-flags.ts";
+import { referenceMethod, scriptNotes, scriptValues } from "./reference-flags.ts";
 
 /** The run that a command line describes, and remarks on how it was understood. */
 export interface RequestedRun {
@@ -64,8 +64,7 @@ export async function resolveRun(
   const wished = resolveConfig(layers.filter((layer) => layer !== undefined));
   // A resumed run goes on with the numbers that it began with.
   const config = { ...wished, dtype: settledDtype(wished) };
-  const note = settledNote(given);
-  return { config, notes: note === undefined ? [] : [note] };
+  return { config, notes: scriptNotes(given) };
 }
 
 // --- internal ---
@@ -75,6 +74,7 @@ function flagLayer(given: ReadonlyMap<string, Given>): Layer {
   for (const [key, { value }] of given) {
     if (isSettingName(key)) values[key] = value;
   }
+  Object.assign(values, scriptValues(given));
   const script = referenceMethod(given);
   const own = given.get("method");
   if (script !== undefined && own !== undefined) throw errors.alternatives(own.flag, script.flag);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { parseArgs } from "../../cli/args.ts";
 import { runOptions } from "../../cli/options.ts";
 import { recipeNames } from "../../cli/recipes.ts";
-import { referenceFlags, withoutLauncher } from "../../cli/reference-flags.ts";
+import { scriptFlags, withoutLauncher } from "../../cli/reference-flags.ts";
 import { resolveRun } from "../../cli/run-config.ts";
 import { glueTasks } from "../../core/data/glue-tasks.ts";
 import { resolveSchedule } from "../../core/train/phases.ts";
@@ -50,7 +50,7 @@ const open =
 describe("what the paper leaves open is the authors' script's", () => {
   test.each(paper)("%s", async (name) => {
     const args = withoutLauncher(referenceScripts[name].trim().split(/\s+/));
-    const table = { ...settings, ...runOptions, ...referenceFlags };
+    const table = { ...settings, ...runOptions, ...scriptFlags(args) };
     const script = await resolveRun(undefined, parseArgs(args, table).given);
     const [fromRecipe, fromScript] = [await resolve(name), script.config].map((config) =>
       Object.entries(config).filter(([key]) => open.split(" ").includes(key)),

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { parseArgs } from "../../cli/args.ts";
 import { runOptions } from "../../cli/options.ts";
-import { referenceFlags, withoutLauncher } from "../../cli/reference-flags.ts";
+import { scriptFlags, withoutLauncher } from "../../cli/reference-flags.ts";
 import { resolveRun } from "../../cli/run-config.ts";
+import { resolveSchedule } from "../../core/train/phases.ts";
 import { settings } from "../../core/train/settings.ts";
 import { referenceScripts } from "./reference-scripts.ts";
 
@@ -10,7 +11,7 @@ function resolve(line: string) {
   const args = withoutLauncher(line.trim().split(/\s+/));
   return resolveRun(
     undefined,
-    parseArgs(args, { ...settings, ...runOptions, ...referenceFlags }).given,
+    parseArgs(args, { ...settings, ...runOptions, ...scriptFlags(args) }).given,
   );
 }
 
@@ -49,6 +50,95 @@ describe("a pasted script of the authors resolves", () => {
       seed: 6,
       out: expect.stringMatching(new RegExp(`^./output/(glue|debertav3-base)/${task}$`)),
     });
+  });
+});
+
+describe("the scripts for questions and summaries resolve too", () => {
+  test("squad_v2: its --max_step ends it, as for the script's own parser", async () => {
+    const { config, notes } = await resolve(referenceScripts.squad_v2);
+    expect(config).toMatchObject({
+      task: "squad_v2",
+      model: "microsoft/deberta-v3-base",
+      initRank: 2,
+      targetRank: 1,
+      alpha: 16,
+      maxLength: 384,
+      docStride: 128,
+      batchSize: 16,
+      evalBatchSize: 128,
+      lr: 1e-3,
+      warmupSteps: 1000,
+      maxSteps: 300,
+      epochs: null,
+      evalSteps: 3000,
+      saveSteps: 100_000,
+      logSteps: 300,
+      seed: 9,
+    });
+    expect(notes).toEqual([
+      "no effect here: --do_train (run trains), --do_eval (run evaluates), " +
+        "--evaluation_strategy (--eval-steps decides), --save_strategy (--save-steps decides), " +
+        "--report_to (TensorBoard files are always written), --tb_writter_loginterval " +
+        "(--log-steps decides), --version_2_with_negative (the task says it), " +
+        "--num_train_epochs (--max_step decides)",
+      "--max_step is --max-steps, as the script's parser reads it",
+    ]);
+    const { findings } = resolveSchedule(config, 130_319);
+    expect(findings.problems.map(({ message }) => message)).toEqual([
+      "--init-warmup 5000 and --final-warmup 50000 leave no step to prune in: the run has 300",
+    ]);
+  });
+
+  test("squad_v2 without it is the run that the authors meant", async () => {
+    const { config } = await resolve(referenceScripts.squad_v2.replace("--max_step 300", ""));
+    expect(config).toMatchObject({ maxSteps: null, epochs: 12 });
+    expect(resolveSchedule(config, 131_754)).toMatchObject({ steps: 98_820, prunings: 438 });
+  });
+
+  test.each([
+    ["xsum", [12, 8, 6000, 25_000, 8, 25, 768, 64, 8]],
+    ["cnn_dailymail", [4, 2, 5000, 85_000, 4, 15, 1024, 160, 4]],
+  ] as const)("%s: eight processes are eight batches a step", async (task, values) => {
+    const { config, notes } = await resolve(referenceScripts[task]);
+    const names =
+      "initRank targetRank initWarmup finalWarmup batchSize epochs maxLength maxTargetLength numBeams";
+    expect(config).toMatchObject({
+      ...Object.fromEntries(names.split(" ").map((name, i) => [name, values[i]])),
+      task,
+      model: "facebook/bart-large",
+      method: "adalora",
+      modules: ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"],
+      alpha: 32,
+      lr: 5e-4,
+      warmupSteps: 3000,
+      gradAccum: 8,
+      maxGradNorm: 0,
+      evalBatchSize: values[4],
+      seed: 9,
+      out: `./output/bart-large/${task}`,
+    });
+    expect(notes).toEqual([
+      "no effect here: --tb_writter_loginterval (--log-steps decides), " +
+        "--pad_to_max_length (padding is never computed), " +
+        (task === "xsum" ? "" : "--dataset_config (the recipe's own), ") +
+        "--with_tracking (TensorBoard files are always written), " +
+        "--max_length (--max_source_length decides)",
+      "8 processes are one here: --grad-accum 8 makes the same batch",
+    ]);
+  });
+
+  test("what would be another data set is an error", async () => {
+    const line = "--model_name_or_path dir --dataset_name cnn_dailymail --dataset_config 1.0.0";
+    expect(() => resolve(line)).toThrow('--dataset_config must be one of 3.0.0, got "1.0.0"');
+    const negative = resolve("--dataset_name squad --version_2_with_negative");
+    await expect(negative).rejects.toThrow("--version_2_with_negative has no use in task squad");
+  });
+
+  test("one length alone is the sources', by either name", async () => {
+    for (const flag of ["--max_length", "--max_source_length"]) {
+      const { config } = await resolve(`--dataset_name xsum ${flag} 512`);
+      expect(config.maxLength).toBe(512);
+    }
   });
 });
 
@@ -101,13 +191,15 @@ describe("the launcher", () => {
     expect(withoutLauncher(["rte", "python"])).toEqual(["rte", "python"]);
   });
 
-  test("of several processes is an error: their batches add up", () => {
-    const line = "accelerate launch --multi_gpu --num_processes=8 run_summarization.py --seed 6";
-    expect(() => withoutLauncher(line.split(" "))).toThrow(
-      expect.objectContaining({
-        message: "--num_processes is 8, but a run is one process",
-        hint: "leave the launcher out, and add --grad-accum 8 for the same batch",
-      }),
-    );
+  test("of several processes makes as many batches a step: theirs add up", async () => {
+    const launcher = "accelerate launch --multi_gpu --num_processes=8";
+    const line = `${launcher} run.py --task_name rte --model_name_or_path dir`;
+    const { config, notes } = await resolve(line);
+    expect([config.gradAccum, notes]).toEqual([
+      8,
+      ["8 processes are one here: --grad-accum 8 makes the same batch"],
+    ]);
+    const both = await resolve(`${line} --gradient_accumulation_steps 2`);
+    expect(both.config.gradAccum).toBe(16);
   });
 });
