@@ -126,7 +126,8 @@ function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Me
       const whole = cpuBuffer(buffer);
       invariant(offset >= 0 && offset + length <= whole.length, "a view lies within its buffer");
       const pointer = offsetBy(whole.pointer, offset * elementBytes[whole.dtype]);
-      return new CpuBuffer(whole.dtype, length, pointer, whole);
+      const { writable: changes, keeps } = whole;
+      return new CpuBuffer(whole.dtype, length, pointer, { writable: changes, keeps });
     },
     zero(buffer) {
       const own = writable(cpuBuffer(buffer));

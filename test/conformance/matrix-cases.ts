@@ -75,6 +75,39 @@ const mixed: Case[] = [
   gemm(", logits", { ...NARROW, transB: true }, ["activation", "activation", "master"]),
 ];
 
+/** A frozen matrix of a checkpoint as B, asked for twice: a backend may lay it out anew for itself. */
+const frozen: Case[] = [
+  { m: 37, n: 64, k: 192, transB: true },
+  { m: 37, n: 192, k: 64 },
+  { m: 1, n: 64, k: 192, transB: true, beta: 1 as const },
+  { m: 130, n: 96, k: 160, beta: 1 as const },
+  { m: 5, n: 3, k: 7, transB: true },
+  { m: 20, n: 33, k: 1000 },
+].map((shape) => ({
+  name: `gemm of a frozen matrix ${shape.m}x${shape.n}x${shape.k}${shape.transB ? ", transposed" : ""}`,
+  entry: "gemm",
+  run({ backend, input, output, inOut }) {
+    const { m, n, k, beta = 0 } = shape;
+    const floats = new Float32Array(new ArrayBuffer(4 * k * n));
+    floats.set(wave(k * n, 2).map((x) => Math.round(x * 128) / 128)); // exact in bf16
+    const bytes = new Uint8Array(floats.buffer);
+    const tensor = { dtype: "F32", shape: [k * n], bytes };
+    const matrix = backend.adopt(tensor, backend.activation);
+    for (const [name, role] of [
+      ["c", "activation"],
+      ["sums", "master"],
+    ] as const) {
+      const a = input("activation", wave(m * k, 1));
+      const c = beta === 1 ? inOut(name, role, wave(m * n, 3)) : output(name, role, m * n);
+      backend.gemm(a, matrix, c, shape);
+    }
+    const other = { m: 3, n: k, k: n, transB: !shape.transB }; // the same numbers, read the other way
+    backend.gemm(input("activation", wave(3 * n, 4)), matrix, output("back", "activation", 3 * k), {
+      ...other,
+    });
+  },
+}));
+
 const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
   [1, 6, 12].flatMap((rank) =>
     [true, false].map((transposed) => {
@@ -134,4 +167,10 @@ const columns: Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
   },
 ]);
 
-export const matrixCases: readonly Case[] = [...products, ...mixed, ...lowRank, ...columns];
+export const matrixCases: readonly Case[] = [
+  ...products,
+  ...mixed,
+  ...frozen,
+  ...lowRank,
+  ...columns,
+];

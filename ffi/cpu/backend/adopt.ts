@@ -22,6 +22,8 @@ const SOURCES: Readonly<Record<string, { code: number; bytes: number }>> = {
 /** A checkpoint's name of what a kernel reads. */
 const storedAs: Readonly<Record<KernelType, string>> = { f32: "F32", bf16: "BF16" };
 
+const frozen = { writable: false, adopted: true };
+
 /**
  * From this size on bytes are used where they lie. Small typed arrays of the JS heap may move, so that an address of
  * theirs must not be kept; copying them costs nothing.
@@ -43,18 +45,18 @@ export function converter(library: string) {
 
 /**
  * Makes checkpoint tensors into read-only buffers of numbers: in place where they are large, aligned and of the wanted type, else
- * converted into the pool. Large floats become bf16 when they are first used, piece by piece.
+ * converted into the pool. Large ones become bf16 when they are first used, piece by piece.
  */
 export function adopter(library: string, pool: MemoryPool) {
   const convert = converter(library);
 
-  function convertFloats(floats: Pointer, length: number): Pointer {
+  function toBf16(stored: string, numbers: Pointer, bytes: number, length: number): Pointer {
     const to = pool.alloc(length * elementBytes.bf16);
     for (let first = 0; first < length; first += CHUNK) {
       const count = Math.min(CHUNK, length - first);
-      const from = offsetBy(floats, first * elementBytes.f32);
-      convert("F32", from, offsetBy(to, first * elementBytes.bf16), count, "bf16");
-      dropFilePages(from, count * elementBytes.f32);
+      const from = offsetBy(numbers, first * bytes);
+      convert(stored, from, offsetBy(to, first * elementBytes.bf16), count, "bf16");
+      dropFilePages(from, count * bytes);
     }
     return to;
   }
@@ -67,15 +69,16 @@ export function adopter(library: string, pool: MemoryPool) {
     const length = bytes.byteLength / source.bytes;
     const place = inPlace(bytes, source.bytes);
     if (place !== undefined && stored === storedAs[dtype])
-      return new CpuBuffer(dtype, length, place, { writable: false, keeps: bytes });
-    if (place !== undefined && stored === "F32") {
-      const pending = { floats: place, convert: () => convertFloats(place, length) };
-      return new CpuBuffer(dtype, length, pending, { writable: false, keeps: bytes });
+      return new CpuBuffer(dtype, length, place, { ...frozen, keeps: bytes });
+    if (place !== undefined && dtype === "bf16") {
+      const floats = stored === "F32" ? place : undefined;
+      const pending = { floats, convert: () => toBf16(stored, place, source.bytes, length) };
+      return new CpuBuffer(dtype, length, pending, { ...frozen, keeps: bytes });
     }
     const own = pool.alloc(length * elementBytes[dtype]);
     if (stored === storedAs[dtype]) copyIn(own, bytes);
     else convert(stored, bytes, own, length, dtype);
-    return new CpuBuffer(dtype, length, own, { writable: false });
+    return new CpuBuffer(dtype, length, own, frozen);
   };
 }
 

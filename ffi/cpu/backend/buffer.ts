@@ -9,9 +9,9 @@ export const elementBytes: Readonly<Record<CpuType, number>> = { f32: 4, bf16: 2
 
 /** Numbers of a checkpoint that become bf16 when a kernel first asks for them. */
 export interface Pending {
-  /** Where they lie as floats. */
-  readonly floats: Pointer;
-  /** Converts them into memory of their own. */
+  /** Where they lie, if as floats. */
+  readonly floats: Pointer | undefined;
+  /** Converts them into a new block of the pool. */
   readonly convert: () => Pointer;
 }
 
@@ -21,6 +21,8 @@ export class CpuBuffer implements Buffer {
   readonly length: number;
   /** Checkpoint weights: their pages may be a mapped file's, which a write would kill the process for. */
   readonly writable: boolean;
+  /** A whole tensor of a checkpoint: what is made of its numbers, such as a packed copy, stays true. */
+  readonly adopted: boolean;
   /** The mapped bytes that the pointer points into: as long as the buffer is reachable, so are they. */
   readonly keeps: Uint8Array | undefined;
   freed = false;
@@ -30,13 +32,18 @@ export class CpuBuffer implements Buffer {
     dtype: CpuType,
     length: number,
     place: Pointer | Pending,
-    { writable, keeps }: { writable: boolean; keeps?: Uint8Array | undefined },
+    {
+      writable,
+      keeps,
+      adopted = false,
+    }: { writable: boolean; keeps?: Uint8Array | undefined; adopted?: boolean },
   ) {
     this.dtype = dtype;
     this.length = length;
     this.#place = place;
     this.writable = writable;
     this.keeps = keeps;
+    this.adopted = adopted;
   }
 
   get pointer(): Pointer {
@@ -44,9 +51,9 @@ export class CpuBuffer implements Buffer {
     return this.#place;
   }
 
-  /** Where the numbers lie as floats, as long as they have not become bf16. */
-  get pendingFloats(): Pointer | undefined {
-    return typeof this.#place === "object" ? this.#place.floats : undefined;
+  /** What the numbers are to be made of, as long as nothing has asked for them. */
+  get pending(): Pending | undefined {
+    return typeof this.#place === "object" ? this.#place : undefined;
   }
 }
 

@@ -9,6 +9,7 @@ export interface CpuContext {
   /** Path of the compiled kernels. */
   readonly library: string;
   readonly dnnl: Dnnl;
+  readonly pool: MemoryPool;
   /** Scratch of at least `floats` floats, the same block for every kernel: it is free again when the call returns. */
   readonly scratch: (floats: number) => Pointer;
   /** `dropout` as C reads it, until the next call; NULL without. */
@@ -25,6 +26,7 @@ export function cpuContext(library: string, dnnl: Dnnl, pool: MemoryPool): CpuCo
   return {
     library,
     dnnl,
+    pool,
     scratch(floats) {
       if (scratch === undefined || scratch.floats < floats) {
         if (scratch !== undefined) pool.free(scratch.pointer);

@@ -1,10 +1,11 @@
 import type { Pointer } from "bun:ffi";
 import type { Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy } from "../../memory.ts";
-import { type Matmul, type MatmulOperand, openMatmul } from "../matmul.ts";
+import { type MatmulOperand, openMatmul } from "../matmul.ts";
 import { converter } from "./adopt.ts";
 import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
+import { packedWeights } from "./packed-weights.ts";
 
 /** Numbers that a matrix with a stride spans. */
 const spanned = (rows: number, cols: number, stride: number) =>
@@ -25,9 +26,13 @@ export function placed({ m, n, k, transA = false, transB = false, ...strides }: 
  * Products with a bf16 operand or result. Floats among the factors (adapters and their small products) are rounded to bf16 first:
  * oneDNN's products of both types at once are no faster, and some of its versions get them wrong. Sums are float.
  */
-export function mixedProducts({ library, dnnl, scratch }: CpuContext) {
+export function mixedProducts({ library, dnnl, scratch, pool }: CpuContext) {
   const convert = converter(library);
-  let opened: Matmul | undefined;
+  let opened: ReturnType<typeof open> | undefined;
+  const open = () => {
+    const matmul = openMatmul(dnnl.path);
+    return { matmul, packed: packedWeights(matmul, pool) };
+  };
 
   /** Address of `count` numbers in bf16, at `space` where they must be converted. */
   function rounded(buffer: Buffer, count: number, space: Pointer): Pointer {
@@ -38,12 +43,13 @@ export function mixedProducts({ library, dnnl, scratch }: CpuContext) {
 
   return (a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void => {
     const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
-    opened ??= openMatmul(dnnl.path);
+    const { matmul, packed } = (opened ??= open());
     const { lda, ldb, ldc, lengths } = placed(shape);
     const type = typeOf(c);
     const half = lineOf(lengths.a * elementBytes.bf16);
     const space = scratch((half + lineOf(lengths.b * elementBytes.bf16)) / elementBytes.f32);
-    opened.run(
+    const weights = lengths.b === k * n ? packed(b, { k, n, transB }) : undefined;
+    matmul.run(
       {
         m,
         n,
@@ -51,11 +57,11 @@ export function mixedProducts({ library, dnnl, scratch }: CpuContext) {
         bias: false,
         accumulate: beta === 1,
         a: operand(transA, lda),
-        b: operand(transB, ldb),
+        b: weights?.layout ?? operand(transB, ldb),
         c: { type, rowStride: ldc },
       },
       rounded(a, lengths.a, space),
-      rounded(b, lengths.b, offsetBy(space, half)),
+      weights?.pointer ?? rounded(b, lengths.b, offsetBy(space, half)),
       target(c, lengths.c, type),
     );
   };

@@ -29,7 +29,7 @@ export function rowMoves({ library }: CpuContext): Rows {
       const tableRows = Math.floor(table.length / cols);
       const [at, to] = [integers(ids, rows), target(y, rows * cols, type)];
       // Of a table that is only gathered from, the rows that are read are all that becomes bf16.
-      const wide = typeOf(table) === "f32" ? floats(table, 0) : cpuBuffer(table).pendingFloats;
+      const wide = typeOf(table) === "f32" ? floats(table, 0) : cpuBuffer(table).pending?.floats;
       if (type === "bf16" && wide !== undefined)
         mixed().adl_gather_float_rows(wide, tableRows, at, to, rows, cols, Number(add));
       else {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import type { Buffer } from "../../../core/backend.ts";
+import type { Buffer, HostTensor } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
 import { available } from "../../helpers/available.ts";
 import { integers, masters } from "../../helpers/upload.ts";
 
 const { backend: cpu, reason } = await available(() => createCpuBackend({ threads: 2 }));
+const bf16 = await available(() => createCpuBackend({ threads: 2, dtype: "bf16" }));
 
 if (cpu === undefined) test.skip(`the cpu backend (${reason})`, () => {});
 else {
@@ -45,7 +46,7 @@ else {
   });
 
   describe("adopted weights in bf16", () => {
-    const bf16 = (n: number) => {
+    const halves = (n: number) => {
       const numbers = new Uint16Array(new ArrayBuffer(2 * n)).fill(0x3f80);
       return { dtype: "BF16", shape: [n], bytes: new Uint8Array(numbers.buffer), numbers };
     };
@@ -54,7 +55,7 @@ else {
     test("a large tensor of bf16 is used where it lies", async () => {
       const backend = await inBf16;
       if (!backend) return;
-      const tensor = bf16(100_000);
+      const tensor = halves(100_000);
       const buffer = backend.adopt(tensor, "bf16");
       tensor.numbers[99_999] = 0x4000;
       expect(backend.download(buffer)[99_999]).toBe(2);
@@ -76,6 +77,53 @@ else {
       expect(backend.download(table)[99_999]).toBe(5); // converts it
       tensor.numbers[99_999] = 6;
       expect(read(49_999)).toEqual([1, 5]);
+    });
+  });
+
+  describe("packed weights", () => {
+    const [rows, width] = [40, 256];
+    const product = async (tensor: HostTensor, times: number) => {
+      const backend = await createCpuBackend({ threads: 2, dtype: "bf16" });
+      const x = backend.alloc("bf16", rows * width);
+      backend.upload(x, new Float32Array(rows * width).fill(1));
+      const y = backend.alloc("f32", rows * width);
+      const matrix = backend.adopt(tensor, "bf16");
+      const shape = { m: rows, n: width, k: width, transB: true };
+      for (let i = 0; i < times; i++) backend.gemm(x, matrix, y, shape);
+      return { backend, matrix, y, again: () => backend.gemm(x, matrix, y, shape) };
+    };
+    const stored: [string, () => HostTensor & { numbers: Float32Array | Uint16Array }][] = [
+      ["F32", () => weight(width * width)],
+      ["F16", () => halves(width * width, 0x3c00)],
+      ["BF16", () => halves(width * width, 0x3f80)],
+    ];
+    const halves = (n: number, one: number) => {
+      const numbers = new Uint16Array(new ArrayBuffer(2 * n)).fill(one);
+      const dtype = one === 0x3c00 ? "F16" : "BF16";
+      return { dtype, shape: [n], bytes: new Uint8Array(numbers.buffer), numbers };
+    };
+    for (const [dtype, make] of stored)
+      test.skipIf(!bf16.backend)(`${dtype}: read once, when a product first asks`, async () => {
+        const tensor = make();
+        const { backend, y, again } = await product(tensor, 0);
+        tensor.numbers.fill(0, 1, width); // of the first output, but for its first term
+        again();
+        expect([...backend.download(y).subarray(0, 2)]).toEqual([1, width]);
+        tensor.numbers.fill(0);
+        again();
+        expect([...backend.download(y).subarray(0, 2)]).toEqual([1, width]);
+      });
+
+    test.skipIf(!bf16.backend)("a part of a matrix is never packed", async () => {
+      const { backend, matrix, y } = await product(weight(width * width), 1);
+      const part = () => backend.view(matrix, 0, 64 * width);
+      const x = backend.alloc("bf16", width);
+      backend.upload(x, new Float32Array(width).fill(2));
+      const before = process.memoryUsage.rss();
+      for (let i = 0; i < 2000; i++)
+        backend.gemm(x, part(), y, { m: 1, n: 64, k: width, transB: true });
+      expect(backend.download(y)[0]).toBe(2 * width);
+      expect(process.memoryUsage.rss() - before).toBeLessThan(30 * 2 ** 20); // packed, they would take 62
     });
   });
 
