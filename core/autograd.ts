@@ -90,6 +90,14 @@ export class Tape {
     if (this.#scope?.delete(buffer)) this.#release(buffer);
   }
 
+  /** Hands a buffer of the current scope, which no node holds, over to the caller, who frees it. */
+  take(buffer: Buffer): Buffer {
+    const owned = this.#scope?.delete(buffer) === true && this.#holds.get(buffer) === 1;
+    invariant(owned, "a buffer is taken from the scope that allocated it, and from nobody else");
+    this.#holds.delete(buffer);
+    return buffer;
+  }
+
   record(node: Node): void {
     for (const buffer of node.keep) this.#hold(buffer);
     this.#nodes.push(node);

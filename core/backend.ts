@@ -109,6 +109,38 @@ export interface AttentionShape {
   readonly dropout: Dropout | undefined;
 }
 
+/**
+ * Attention of queries that each have `count` keys of their own choice: query r sees the rows index[r * count ..] of k and v. Per head:
+ *   S[r,j] = q_r.k_row(r,j) / scale,   out_r = sum_j softmax_j(S)[r,j] v_row(r,j)
+ * q, out: [rows, heads * headDim]; k, v: [any, heads * headDim]. For writing: the earlier tokens of a text lie where they were made.
+ */
+export interface ChosenRowsShape {
+  readonly rows: number;
+  /** At least 1. */
+  readonly count: number;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly scale: number;
+}
+
+/** Which classes `topLogProbabilities` looks for. */
+export interface TopShape {
+  readonly rows: number;
+  readonly classes: number;
+  /** Classes wanted of each row. */
+  readonly count: number;
+  /** i32 [n, 2] of (row, class): never among the best. */
+  readonly banned: Buffer | undefined;
+  /** i32 [n, 2] of (row, class), each pair once: a score s is s * penalty below 0, s / penalty above. */
+  readonly repeated: Buffer | undefined;
+  readonly penalty: number;
+  /**
+   * Whether scores are log-probabilities before they are banned and penalised, as in transformers' beam search, or the classes that are
+   * left share the probability among them, as in its greedy search.
+   */
+  readonly normalise: "before" | "after";
+}
+
 /** Rows of logits whose labels are counted unless they are `ignoredLabel`. */
 export interface VocabularyShape {
   readonly rows: number;
@@ -334,6 +366,30 @@ export interface Backend {
     inputs: { q: Buffer; k: Buffer; v: Buffer; out: Buffer; logSumExp: Buffer },
     grads: { dq: Buffer; dk: Buffer; dv: Buffer },
     shape: AttentionShape,
+  ): void;
+
+  /** Sets out. */
+  attendChosenRows(
+    q: Buffer,
+    k: Buffer,
+    v: Buffer,
+    index: Buffer,
+    out: Buffer,
+    shape: ChosenRowsShape,
+  ): void;
+
+  // --- writing ---
+  /**
+   * The classes with the highest log softmax(logits + bias) of each row, best first, the lower one first of equals. Sets scores
+   * [rows, count] in the master type and ids i32 [rows, count]; where fewer than `count` are left, the rest are -Infinity and -1. Of a
+   * row with NaN or Infinity among its logits they are NaN and -1. logits [rows, classes] and bias [classes] in the master type; logits
+   * are overwritten.
+   */
+  topLogProbabilities(
+    logits: Buffer,
+    bias: Buffer,
+    out: { ids: Buffer; scores: Buffer },
+    shape: TopShape,
   ): void;
 
   // --- losses; logits and dlogits in the activation type, loss in the master type ---

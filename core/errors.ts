@@ -78,6 +78,11 @@ export const errors = {
     return new AdaloraError("E_METRIC", `[${name}] ${rule}`);
   },
 
+  /** Sources, options or scores that no text can be written with. */
+  generation(rule: string, got: string) {
+    return new AdaloraError("E_GENERATION", `[generate] ${rule}: got ${got}`);
+  },
+
   missingWeights(where: string, names: readonly string[]) {
     const some = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
     return new AdaloraError("E_WEIGHTS", `${where}: ${names.length} weights are missing: ${some}`, {

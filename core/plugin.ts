@@ -1,11 +1,19 @@
 import type { Sequences } from "./backend.ts";
+import type { CacheShape, KeyValueCache } from "./generation/key-value-cache.ts";
 import type { ModuleScope } from "./nn/module-scope.ts";
 import type { TokenBatch } from "./nn/packed-batch.ts";
 import type { PaddedQueries } from "./nn/padding-rows.ts";
 import type { SourceTargetBatch } from "./nn/source-target-batch.ts";
+import type { TokenChoice, TopTokens } from "./ops/top-log-probabilities.ts";
 import type { Run } from "./run.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TokenizerFamily } from "./text/tokenizer-family.ts";
+
+/** Ids are below `vocabSize`; sequences have at most `maxLength` tokens. */
+export interface ModelLimits {
+  readonly vocabSize: number;
+  readonly maxLength: number;
+}
 
 /** What a model is built for. `labels` is the width of its output. */
 export interface TaskHead {
@@ -39,6 +47,16 @@ export interface AttendedRows {
   readonly rows: Sequences;
 }
 
+/** The newest token of each of N texts that are being written about some sources; texts of one source lie together. */
+export interface WritingStep {
+  /** [N] */
+  readonly ids: Int32Array;
+  /** Place of all these tokens in their texts. */
+  readonly position: number;
+  /** The texts of each source, as a sequence: those that go on writing, be they none. */
+  readonly texts: Sequences;
+}
+
 /** Ids that a target begins with, is filled up with and ends with. */
 export interface SpecialIds {
   readonly start: number;
@@ -57,12 +75,22 @@ export interface VocabularyTargets {
 /** A model built for the task "generation": it writes a target about a source. */
 export interface GenerationModel extends Model {
   readonly special: SpecialIds;
+  readonly limits: ModelLimits;
   /** Logits of every target row, [N, V]: only where N is small. */
   forward(run: Run, batch: SourceTargetBatch): Tensor;
   /** Sources, as each of the decoder's layers attends to them. */
   encode(run: Run, source: TokenBatch): readonly AttendedRows[];
   /** Hidden states of target rows, [N, C]. */
   decode(run: Run, target: TokenBatch, source: readonly AttendedRows[]): Tensor;
+  /** What the decoder keeps of each token that it has read. */
+  readonly cacheShape: CacheShape;
+  /**
+   * Reads one more token of each text, where `cache` has made room for it and has the earlier ones. Returns hidden states, [N, C]. The
+   * keys and values of a source serve all its texts.
+   */
+  write(run: Run, step: WritingStep, source: readonly AttendedRows[], cache: KeyValueCache): Tensor;
+  /** The tokens that may follow hidden states best. */
+  topTokens(run: Run, hidden: Tensor, choice: TokenChoice): TopTokens;
   /** Logits of some hidden states: [N, C] to [N, V]. */
   logits(run: Run, hidden: Tensor): Tensor;
   /** Mean loss of hidden states, [1], without all their logits at once. */
@@ -71,7 +99,7 @@ export interface GenerationModel extends Model {
 
 /** A family builds every task's model as a `Model`; what can also write says so by its methods. */
 export function isGenerationModel(model: Model): model is GenerationModel {
-  return "encode" in model && "decode" in model && "loss" in model;
+  return "encode" in model && "write" in model && "loss" in model;
 }
 
 /** What a model family must say about itself. Data first; two functions; no lifecycle. */
@@ -82,7 +110,7 @@ export interface ModelPlugin<Config extends object = object> {
   readonly tasks: readonly Task[];
   parseConfig(raw: Readonly<Record<string, unknown>>): Config;
   /** Sizes that the rest of the program needs to check data against a model. */
-  limits(config: Config): { readonly vocabSize: number; readonly maxLength: number };
+  limits(config: Config): ModelLimits;
   build(config: Config, head: TaskHead, scope: ModuleScope): Model;
   readonly weights: {
     /** Path of the backbone's modules; a checkpoint of the bare backbone has its keys without it. */

@@ -32,6 +32,8 @@ const kernels = {
   disentangledAttentionBackward: nothing,
   attention: nothing,
   attentionBackward: nothing,
+  attendChosenRows: nothing,
+  topLogProbabilities: nothing,
   crossEntropy: nothing,
   spanLoss: nothing,
   addVocabularyLoss: nothing,

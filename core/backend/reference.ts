@@ -1,9 +1,11 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { ReferenceBuffer, floats, integers, widen } from "./reference/buffer.ts";
 import { attention } from "./reference/attention.ts";
+import { chosenRows } from "./reference/chosen-rows.ts";
 import { elementwise } from "./reference/elementwise.ts";
 import { matrix } from "./reference/matrix.ts";
 import { multiHeadAttention } from "./reference/multi-head-attention.ts";
+import { topLogProbabilities } from "./reference/top-log-probabilities.ts";
 import { training } from "./reference/training.ts";
 import { vocabularyLoss } from "./reference/vocabulary-loss.ts";
 
@@ -55,6 +57,8 @@ export function createReferenceBackend(): Backend {
     ...multiHeadAttention,
     ...training,
     ...vocabularyLoss,
+    ...chosenRows,
+    ...topLogProbabilities,
   };
 }
 

@@ -13,6 +13,7 @@ import {
   elementBytes,
 } from "./backend/buffer.ts";
 import { cpuContext } from "./backend/context.ts";
+import { chosenRows } from "./backend/chosen-rows.ts";
 import { elementwise } from "./backend/elementwise.ts";
 import { layerNorm } from "./backend/layer-norm.ts";
 import { losses } from "./backend/losses.ts";
@@ -20,6 +21,7 @@ import { matrix } from "./backend/matrix.ts";
 import { multiHead } from "./backend/multi-head.ts";
 import { optimizer } from "./backend/optimizer.ts";
 import { rowMoves } from "./backend/rows.ts";
+import { topLogProbabilities } from "./backend/top-log-probabilities.ts";
 import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
 import { kernelLibrary } from "./build.ts";
 import { type Dnnl, openDnnl } from "./dnnl.ts";
@@ -80,6 +82,8 @@ function kernelEntries(library: string, dnnl: Dnnl, pool: ReturnType<typeof memo
     ...multiHead(context),
     ...losses(context),
     ...vocabularyLoss(context),
+    ...chosenRows(context),
+    ...topLogProbabilities(context),
     ...optimizer(context),
     ...allocator(context),
   };

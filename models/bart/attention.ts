@@ -2,6 +2,7 @@ import type { Sequences } from "../../core/backend.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
+import { type ChosenRows, attendChosenRows } from "../../core/ops/attend-chosen-rows.ts";
 import { attention } from "../../core/ops/attention.ts";
 import type { AttendedRows } from "../../core/plugin.ts";
 import type { Run } from "../../core/run.ts";
@@ -53,14 +54,29 @@ export class BartAttention {
     { k, v, rows: keys }: AttendedRows,
     { causal }: { causal: boolean },
   ): Tensor {
-    const { hiddenSize, dropout: p } = this.#config;
-    const [heads, headDim] = [this.#heads, hiddenSize / this.#heads];
-    const scale = Math.sqrt(headDim);
-    const mask = run.nextDropout(p.attention);
-    const shape = { queries, keys, heads, headDim, scale, causal, dropout: mask };
+    const mask = run.nextDropout(this.#config.dropout.attention);
+    const shape = { queries, keys, ...this.#headShape, causal, dropout: mask };
     const q = this.#query.forward(run, x);
-    const out = this.#output.forward(run, attention(run, [q, k, v], { shape }));
+    return this.#project(run, attention(run, [q, k, v], { shape }), x);
+  }
+
+  /** x: [N, C], where each row sees `count` rows of its own; returns [N, C]. */
+  forwardChosen(run: Run, x: Tensor, chosen: ChosenRows, count: number): Tensor {
+    const q = this.#query.forward(run, x);
+    const shape = { rows: x.shape[0] ?? 0, count, ...this.#headShape };
+    return this.#project(run, attendChosenRows(run, q, chosen, shape), x);
+  }
+
+  get #headShape() {
+    const headDim = this.#config.hiddenSize / this.#heads;
+    return { heads: this.#heads, headDim, scale: Math.sqrt(headDim) };
+  }
+
+  /** Output projection, residual and LayerNorm. */
+  #project(run: Run, attended: Tensor, x: Tensor): Tensor {
+    const out = this.#output.forward(run, attended);
     const { weight, bias, eps } = this.#norm;
-    return addLayerNorm(run, [out, x, weight, bias], { eps, dropout: run.nextDropout(p.hidden) });
+    const dropout = run.nextDropout(this.#config.dropout.hidden);
+    return addLayerNorm(run, [out, x, weight, bias], { eps, dropout });
   }
 }

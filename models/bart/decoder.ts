@@ -1,7 +1,8 @@
-import type { Sequences } from "../../core/backend.ts";
+import type { Buffer, Sequences } from "../../core/backend.ts";
+import type { KeyValueCache } from "../../core/generation/key-value-cache.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { AttendedRows } from "../../core/plugin.ts";
+import type { AttendedRows, WritingStep } from "../../core/plugin.ts";
 import type { Run } from "../../core/run.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import { BartAttention } from "./attention.ts";
@@ -30,16 +31,27 @@ class BartDecoderLayer {
     const informed = this.#cross.forward(run, told, rows, source, { causal: false });
     return this.#feedForward.forward(run, informed);
   }
+
+  /** As `forward` for the last row of each text, whose earlier ones are in `tokens`. */
+  write(run: Run, x: Tensor, texts: Sequences, source: AttendedRows, tokens: CachedTokens): Tensor {
+    const { cache, layer, index } = tokens;
+    const own = this.#self.attended(run, x, texts);
+    cache.write(layer, own.k.buffer, own.v.buffer);
+    const chosen = { ...cache.layer(layer), index };
+    const told = this.#self.forwardChosen(run, x, chosen, cache.length);
+    const informed = this.#cross.forward(run, told, texts, source, { causal: false });
+    return this.#feedForward.forward(run, informed);
+  }
 }
 
-/**
- * Target tokens to hidden states, each of them knowing the source and the tokens before it.
- *
- * Writing one token after another needs nothing new for a start: `sourceRows` once, then `forward` over what has been written so far.
- * To keep earlier tokens' keys and values instead, a step hands a layer's self-attention `AttendedRows` of all tokens (the kept ones
- * and `attended` of the new) and the new tokens alone as queries: causal attention lets the last query see the last key. Several
- * beams of one source share its rows if they are the queries of one sequence of the cross-attention.
- */
+/** A layer's part of a cache; `index`: i32 [texts, length], on the device. */
+interface CachedTokens {
+  readonly cache: KeyValueCache;
+  readonly layer: number;
+  readonly index: Buffer;
+}
+
+/** Target tokens to hidden states, each of them knowing the source and the tokens before it. */
 export class BartDecoder {
   readonly #embeddings: BartEmbeddings;
   readonly #layers: readonly BartDecoderLayer[];
@@ -69,6 +81,25 @@ export class BartDecoder {
       hidden = run.checkpoint([...reads, ...packing], () => layer.forward(run, input, rows, own));
       run.tape.drop(input.buffer); // evaluation needs one layer's output at a time
       run.observe(`decoder_hidden.${i + 1}`, hidden);
+    });
+    return hidden;
+  }
+
+  /** The newest token of each text: [N, C]. */
+  write(
+    run: Run,
+    { ids, position, texts }: WritingStep,
+    source: readonly AttendedRows[],
+    cache: KeyValueCache,
+  ): Tensor {
+    const positions = new Int32Array(ids.length).fill(position);
+    const index = run.integers(cache.index);
+    let hidden = run.scope(() => this.#embeddings.forward(run, { ids, positions }));
+    this.#layers.forEach((each, layer) => {
+      const [input, own] = [hidden, source[layer]];
+      if (!own) throw new Error(`internal: decoder layer ${layer} has no source`);
+      hidden = run.scope(() => each.write(run, input, texts, own, { cache, layer, index }));
+      run.tape.drop(input.buffer);
     });
     return hidden;
   }

@@ -31,7 +31,7 @@ export class BartEmbeddings {
   }
 
   /** Returns [N, C]. */
-  forward(run: Run, { ids, positions }: TokenBatch): Tensor {
+  forward(run: Run, { ids, positions }: Pick<TokenBatch, "ids" | "positions">): Tensor {
     const { scaleEmbedding, hiddenSize, special, dropout: p } = this.#config;
     const scale = scaleEmbedding ? Math.sqrt(hiddenSize) : 1;
     const words = embedding(run, [this.#words], { ids, paddingId: special.pad, scale });

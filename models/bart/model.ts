@@ -1,14 +1,22 @@
+import type { CacheShape, KeyValueCache } from "../../core/generation/key-value-cache.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import { type TokenBatch, uploadPacking } from "../../core/nn/packed-batch.ts";
 import type { SourceTargetBatch } from "../../core/nn/source-target-batch.ts";
 import { linear } from "../../core/ops/linear.ts";
+import {
+  type TokenChoice,
+  type TopTokens,
+  topLogProbabilities,
+} from "../../core/ops/top-log-probabilities.ts";
 import { vocabularyLoss } from "../../core/ops/vocabulary-loss.ts";
 import type {
   AttendedRows,
   GenerationModel,
+  ModelLimits,
   SpecialIds,
   TaskHead,
   VocabularyTargets,
+  WritingStep,
 } from "../../core/plugin.ts";
 import type { Run } from "../../core/run.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
@@ -16,14 +24,11 @@ import type { BartConfig } from "./config.ts";
 import { BartDecoder } from "./decoder.ts";
 import { BartEncoder } from "./encoder.ts";
 
-/**
- * BART with its language model head, which is the word embeddings once more and a constant bias.
- *
- * To write: `encode` once; then `decode` what has been written so far, and `logits` of the rows that matter, as often as need be, each
- * step in a `run.scope` of its own. `BartDecoder` says how to keep the work of earlier steps.
- */
+/** BART with its language model head, which is the word embeddings once more and a constant bias. */
 export class BartGenerator implements GenerationModel {
   readonly special: SpecialIds;
+  readonly limits: ModelLimits;
+  readonly cacheShape: CacheShape;
   readonly #words: Parameter;
   readonly #bias: Parameter;
   readonly #encoder: BartEncoder;
@@ -33,6 +38,8 @@ export class BartGenerator implements GenerationModel {
     const { vocabSize, hiddenSize, initializerRange } = config;
     const model = scope.child("model");
     this.special = config.special;
+    this.limits = { vocabSize, maxLength: config.maxPositions };
+    this.cacheShape = { layers: config.decoder.layers, width: hiddenSize };
     this.#words = model
       .child("shared")
       .parameter("weight", [vocabSize, hiddenSize], { normal: initializerRange });
@@ -55,6 +62,19 @@ export class BartGenerator implements GenerationModel {
 
   decode(run: Run, target: TokenBatch, source: readonly AttendedRows[]): Tensor {
     return this.#decoder.forward(run, target, uploadPacking(run, target), source);
+  }
+
+  write(
+    run: Run,
+    step: WritingStep,
+    source: readonly AttendedRows[],
+    cache: KeyValueCache,
+  ): Tensor {
+    return this.#decoder.write(run, step, source, cache);
+  }
+
+  topTokens(run: Run, hidden: Tensor, choice: TokenChoice): TopTokens {
+    return topLogProbabilities(run, [hidden, this.#words, this.#bias], choice);
   }
 
   logits(run: Run, hidden: Tensor): Tensor {

@@ -8,6 +8,7 @@ import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { bartKind, checkBart } from "./bart-case.ts";
 import type { CaseResult } from "./comparison.ts";
 import { checkForward } from "./forward-case.ts";
+import { checkGeneration } from "./generate-case.ts";
 import { type GoldenCase, readCase, tolerances } from "./golden-case.ts";
 import { checkPeft, peftBart, peftSequence } from "./peft-case.ts";
 import { checkBucketTable, checkMaskingTable, checkScheduleTable } from "./table-cases.ts";
@@ -17,13 +18,17 @@ import { checkTraining, sequenceKind } from "./training-case.ts";
 const skip = (reason: string): CaseResult => ({ status: "skip", reason });
 
 /** Runs one case on a backend. */
-export function checkCase(backend: Backend, golden: GoldenCase, dtype: string): CaseResult {
+export async function checkCase(
+  backend: Backend,
+  golden: GoldenCase,
+  dtype: string,
+): Promise<CaseResult> {
   const tolerance = tolerances[dtype];
   if (!tolerance) return skip(`no tolerances for ${dtype}`);
   const { golden: g } = golden;
   const settings = g["case"] as { kind: string } | undefined;
   const kind = settings?.kind ?? g["kind"];
-  if (kind === "generate") return skip("generation is not built yet");
+  if (kind === "generate") return checkGeneration(backend, golden, tolerance);
   if (g["adapter_keys"]) {
     return kind === "bart"
       ? checkPeft(backend, golden, tolerance, peftBart)
@@ -76,7 +81,7 @@ async function main(args: readonly string[]): Promise<number> {
   for (const dir of dirs) {
     let result: CaseResult;
     try {
-      result = checkCase(backend, readCase(dir), dtype);
+      result = await checkCase(backend, readCase(dir), dtype);
     } catch (error) {
       result = {
         status: "fail",

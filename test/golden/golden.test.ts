@@ -39,8 +39,8 @@ function dueOf(name: string, dtype: string): readonly string[] {
 
 function runCases(backend: Backend, dtype: string): void {
   for (const name of names)
-    test(`${backend.name} ${dtype}: ${name}`, () => {
-      const result = checkCase(backend, readCase(join(cases, name)), dtype);
+    test(`${backend.name} ${dtype}: ${name}`, async () => {
+      const result = await checkCase(backend, readCase(join(cases, name)), dtype);
       expect(result).toMatchObject({ status: "pass" });
       expect(Object.keys(result.worst ?? {}).toSorted()).toEqual(
         [...dueOf(name, dtype)].toSorted(),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { CONVERT_KERNELS } from "../../../ffi/cpu/backend/adopt.ts";
 import { ALLOCATOR_KERNELS, ALLOCATOR_SIZES } from "../../../ffi/cpu/backend/allocator.ts";
 import { ATTENTION_KERNELS, ATTENTION_SIZES } from "../../../ffi/cpu/backend/attention.ts";
+import { CHOSEN_ROWS_KERNELS, CHOSEN_ROWS_SIZES } from "../../../ffi/cpu/backend/chosen-rows.ts";
 import { ELEMENTWISE_KERNELS } from "../../../ffi/cpu/backend/elementwise.ts";
 import { SIZE } from "../../../ffi/cpu/backend/kernels.ts";
 import { LAYER_NORM_KERNELS, LAYER_NORM_SIZES } from "../../../ffi/cpu/backend/layer-norm.ts";
@@ -12,14 +13,16 @@ import { MATRIX_KERNELS, MATRIX_SIZES } from "../../../ffi/cpu/backend/matrix.ts
 import { MULTI_HEAD_KERNELS, MULTI_HEAD_SIZES } from "../../../ffi/cpu/backend/multi-head.ts";
 import { OPTIMIZER_KERNELS } from "../../../ffi/cpu/backend/optimizer.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
+import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
 
-/** Tables whose kernels come in both types; BF16_ROW_KERNELS come in bf16 alone, the allocator's and the optimizer's in f32. */
+/** Tables whose kernels come in both types; BF16_ROW_KERNELS come in bf16 alone, the allocator's, the optimizer's and TOP_KERNELS in f32. */
 const typed = {
   ...CONVERT_KERNELS,
   ...ATTENTION_KERNELS,
+  ...CHOSEN_ROWS_KERNELS,
   ...ELEMENTWISE_KERNELS,
   ...LAYER_NORM_KERNELS,
   ...LOSS_KERNELS,
@@ -40,12 +43,13 @@ interface Declaration {
 
 /** Every declared symbol, as "result name(arguments)" in FFI's words. */
 const declared = [
-  ...named({ ...typed, ...ALLOCATOR_KERNELS, ...OPTIMIZER_KERNELS }, "_f32"),
+  ...named({ ...typed, ...ALLOCATOR_KERNELS, ...OPTIMIZER_KERNELS, ...TOP_KERNELS }, "_f32"),
   ...named({ ...typed, ...BF16_ROW_KERNELS }, "_bf16"),
   ...named(
     {
       ...ALLOCATOR_SIZES,
       ...ATTENTION_SIZES,
+      ...CHOSEN_ROWS_SIZES,
       ...LAYER_NORM_SIZES,
       ...MATRIX_SIZES,
       ...MULTI_HEAD_SIZES,

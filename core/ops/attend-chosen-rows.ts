@@ -1,0 +1,31 @@
+import type { Buffer, ChosenRowsShape } from "../backend.ts";
+import { errors } from "../errors.ts";
+import type { Run } from "../run.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Keys and values in rows of their own, [any, H * D] each; `index` i32 [N, count] says which ones each query sees. */
+export interface ChosenRows {
+  readonly k: Buffer;
+  readonly v: Buffer;
+  readonly index: Buffer;
+}
+
+/** out = softmax(q k^T / scale) v for each query's own rows of k and v; see `ChosenRowsShape`. For writing: it has no backward. */
+export function attendChosenRows(
+  run: Run,
+  q: Tensor,
+  { k, v, index }: ChosenRows,
+  shape: ChosenRowsShape,
+): Tensor {
+  const { rows, count, heads, headDim } = shape;
+  const width = heads * headDim;
+  if (q.shape[0] !== rows || q.shape[1] !== width)
+    throw errors.shape("attendChosenRows", `q must be [${rows}, ${width}]`, { q });
+  if (index.length !== rows * count) {
+    const got = { index: { shape: [index.length] } };
+    throw errors.shape("attendChosenRows", `index must be [${rows}, ${count}]`, got);
+  }
+  const out = run.allocate(rows * width);
+  run.backend.attendChosenRows(q.buffer, k, v, index, out, shape);
+  return { shape: q.shape, buffer: out, requiresGrad: false };
+}

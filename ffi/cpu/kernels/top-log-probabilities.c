@@ -1,0 +1,119 @@
+/* The best of many classes for each row: what to write next. */
+#include "vector-math.h"
+
+/* Columns whose sum is taken in float, and whose maximum is looked at before they are. */
+enum { BLOCK = 1024, STRIP = 64 };
+
+typedef struct {
+  float *scores;
+  int32_t *ids;
+  int count;
+} best_classes;
+
+/* Sets row := logits + bias and returns its largest number. */
+ADL_APART float add_bias(float *row, const float *bias, int64_t classes) {
+  float top = -INFINITY;
+#pragma omp simd reduction(max : top)
+  for (int64_t c = 0; c < classes; c++) {
+    const float x = row[c] + bias[c];
+    row[c] = x;
+    top = x > top ? x : top;
+  }
+  return top;
+}
+
+ADL_APART float top_of(const float *row, int64_t n) {
+  float top = -INFINITY;
+#pragma omp simd reduction(max : top)
+  for (int64_t c = 0; c < n; c++) top = row[c] > top ? row[c] : top;
+  return top;
+}
+
+/* -INFINITY where all numbers are; NaN where a number is one (exp_negative keeps it) or infinite. */
+ADL_APART double log_sum_exp(const float *row, int64_t classes, float largest) {
+  const float top = largest == -INFINITY ? 0.0f : largest;
+  double sum = 0.0;
+  for (int64_t from = 0; from < classes; from += BLOCK) {
+    const int64_t to = adl_min(from + BLOCK, classes);
+    float some = 0.0f;
+#pragma omp simd reduction(+ : some)
+    for (int64_t c = from; c < to; c++) some += exp_negative(row[c] - top);
+    sum += some;
+  }
+  return top + log(sum);
+}
+
+/* Puts a class that is better than the last one into its place, behind its equals. */
+static void insert(best_classes best, float score, int32_t id) {
+  int at = best.count - 1;
+  for (; at > 0 && score > best.scores[at - 1]; at--) {
+    best.scores[at] = best.scores[at - 1];
+    best.ids[at] = best.ids[at - 1];
+  }
+  best.scores[at] = score;
+  best.ids[at] = id;
+}
+
+static void select_best(const float *row, int64_t classes, best_classes best) {
+  for (int i = 0; i < best.count; i++) {
+    best.scores[i] = -INFINITY;
+    best.ids[i] = -1;
+  }
+  const float *last = best.scores + best.count - 1;
+  for (int64_t from = 0; from < classes; from += STRIP) {
+    const int64_t n = adl_min(classes - from, STRIP);
+    if (!(top_of(row + from, n) > *last)) continue;
+    for (int64_t c = from; c < from + n; c++) {
+      if (row[c] > *last) insert(best, row[c], (int32_t)c);
+    }
+  }
+}
+
+static int pairs_fit(const int32_t *pairs, int64_t n, int64_t rows, int64_t classes) {
+  for (int64_t i = 0; i < n; i++) {
+    const int32_t row = pairs[2 * i], id = pairs[2 * i + 1];
+    if (row < 0 || row >= rows || id < 0 || id >= classes) return 0;
+  }
+  return 1;
+}
+
+/*
+ * Sets scores and ids [rows, count] to the classes with the highest log softmax(logits + bias) of
+ * each row, best first. Pairs of (row, class): `banned` are never chosen; the score s of `repeated`
+ * becomes s * penalty below 0, s / penalty above. With `after`, classes share the probability when
+ * that is done, else before. Overwrites logits [rows, classes].
+ */
+ADL_API int adl_top_log_probabilities_f32(float *logits, const float *bias, float *scores,
+                                          int32_t *ids, int64_t rows, int64_t classes, int count,
+                                          const int32_t *banned, int64_t bans,
+                                          const int32_t *repeated, int64_t repeats, float penalty,
+                                          int after) {
+  if (!pairs_fit(banned, bans, rows, classes) || !pairs_fit(repeated, repeats, rows, classes))
+    return ADL_BAD_INDEX;
+  const int parts = adl_parts(rows * classes);
+  ADL_FOR_PARTS(part, parts) {
+    const adl_range range = adl_part(rows, 1, part, parts);
+    for (int64_t r = range.from; r < range.to; r++) {
+      float *row = logits + r * classes;
+      const float top = add_bias(row, bias, classes);
+      double shift = after ? 0.0 : log_sum_exp(row, classes, top);
+      for (int64_t i = 0; i < repeats; i++) {
+        if (repeated[2 * i] != r) continue;
+        float *x = row + repeated[2 * i + 1];
+        const double score = *x - shift;
+        *x = (float)((score < 0.0 ? score * penalty : score / penalty) + shift);
+      }
+      for (int64_t i = 0; i < bans; i++) {
+        if (banned[2 * i] == r) row[banned[2 * i + 1]] = -INFINITY;
+      }
+      if (after) shift = log_sum_exp(row, classes, top_of(row, classes));
+      const best_classes best = {scores + r * count, ids + r * count, count};
+      select_best(row, classes, best);
+      for (int i = 0; i < count; i++) {
+        if (shift != shift) best.ids[i] = -1;
+        if (best.ids[i] >= 0 || shift != shift) best.scores[i] = (float)(best.scores[i] - shift);
+      }
+    }
+  }
+  return ADL_OK;
+}
