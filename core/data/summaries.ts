@@ -30,7 +30,7 @@ export interface SummarySpec extends Pick<ColumnWishes, "textColumn" | "labelCol
 }
 
 /** What data sets call the two columns, the usual name first: XSum, CNN/DailyMail, SAMSum, data of one's own. */
-const textColumns = ["document", "article", "dialogue", "text", "source"];
+export const textColumns = ["document", "article", "dialogue", "text", "source"] as const;
 const summaryColumns = ["summary", "highlights", "target"];
 
 /**

@@ -26,6 +26,8 @@ export interface GenerationExamples {
   readonly warnings: readonly string[];
 }
 
+type LengthWishes = Pick<TaskWishes, "maxTargetLength" | "minTargetLength">;
+
 /**
  * Tokenises a split, from the token cache where the same texts were seen with the same tokenizer. Throws E_FLAG where a length holds no
  * more than the special tokens, or where a summary may be longer than the model can write.
@@ -34,23 +36,24 @@ export async function tokenizeSummaries(
   name: string,
   { examples, warnings }: SummarySet,
   files: TokenizeOptions,
-  { sourcePrefix, maxTargetLength }: Pick<TaskWishes, "sourcePrefix" | "maxTargetLength">,
+  { sourcePrefix, ...lengths }: LengthWishes & Pick<TaskWishes, "sourcePrefix">,
 ): Promise<GenerationExamples> {
-  checkTargetLength(maxTargetLength, files);
+  const { maxTargetLength } = lengths;
+  checkTargetLengths(lengths, files);
   const inputs = summaryInputs(examples, sourcePrefix ?? "");
   const source = await tokensFor(inputs.sources, files, files.maxLength, "max-length");
   const target =
     inputs.targets &&
     (await tokensFor(inputs.targets, files, maxTargetLength, "max-target-length"));
   const [texts, summaries] = [source, target].map((cached) => cached && lengthsOf(cached.tokens));
-  const uncached = source.warning ?? target?.warning;
+  const told = [source.warning ?? target?.warning, texts && cutWarning(name, texts, files)];
   return {
     name,
     examples,
     source: source.tokens,
     target: target?.tokens,
     lengths: Int32Array.from(texts ?? [], (length, i) => length + (summaries?.[i] ?? 0)),
-    warnings: uncached === undefined ? warnings : [...warnings, uncached],
+    warnings: [...warnings, ...told.filter((one) => one !== undefined)],
   };
 }
 
@@ -65,12 +68,21 @@ export function pairsOf(
   items: ArrayLike<number>,
   special: SpecialIds,
 ): GenerationBatch {
-  const { name, target } = set;
-  if (!target) throw new Error(`internal: split ${name} has no summaries to be trained on`);
-  return { ...sourcesOf(set, items), ...packTargets(rowsOf(target, items), special) };
+  return { ...sourcesOf(set, items), ...packTargets(rowsOf(summariesOf(set), items), special) };
+}
+
+/** Tokens of some examples' summaries: what their loss is the mean over. */
+export function targetTokens(set: GenerationExamples, items: ArrayLike<number>): number {
+  const { offsets } = summariesOf(set);
+  return Array.from(items).reduce((sum, i) => sum + offsets[i + 1]! - offsets[i]!, 0);
 }
 
 // --- internal ---
+
+function summariesOf({ name, target }: GenerationExamples): PackedTokens {
+  if (target) return target;
+  throw new Error(`internal: split ${name} has no summaries to be trained on`);
+}
 
 const rowsOf = (tokens: PackedTokens, items: ArrayLike<number>) =>
   Array.from(items, (i) => tokensOf(tokens, i).ids);
@@ -90,8 +102,27 @@ async function tokensFor(
   });
 }
 
-function checkTargetLength(length: number, { maxPositions }: TokenizeOptions): void {
-  if (length <= maxPositions) return;
-  const rule = `must be at most ${maxPositions} for this model, got ${length}`;
-  throw errors.flag("max-target-length", rule);
+/** Texts of which a model sees the beginning are usual, as long as they are the few long ones. */
+function cutWarning(
+  name: string,
+  lengths: Int32Array,
+  { maxLength, maxPositions }: TokenizeOptions,
+): string | undefined {
+  const full = lengths.reduce((n, length) => n + (length === maxLength ? 1 : 0), 0);
+  if (2 * full <= lengths.length || maxLength === maxPositions) return undefined;
+  const many = `${full} of the ${lengths.length} texts of ${name}`;
+  return `${many} end at --max-length ${maxLength}: the model could read ${maxPositions} tokens`;
+}
+
+function checkTargetLengths(
+  { maxTargetLength: most, minTargetLength: fewest }: LengthWishes,
+  { maxPositions }: TokenizeOptions,
+): void {
+  if (most > maxPositions) {
+    const rule = `must be at most ${maxPositions} for this model, got ${most}`;
+    throw errors.flag("max-target-length", rule);
+  }
+  if (fewest === null || fewest <= most) return;
+  const rule = `must be at most --max-target-length, which is ${most}, got ${fewest}`;
+  throw errors.flag("min-target-length", rule);
 }

@@ -1,0 +1,74 @@
+import type { Backend } from "../backend.ts";
+import { tokensOf } from "../data/token-cache.ts";
+import { generate } from "../generation/generate.ts";
+import { generationOptions, type GenerationOptions } from "../generation/options.ts";
+import type { GenerationModel } from "../plugin.ts";
+import { buildTokenizer } from "../text/load-tokenizer.ts";
+import { strip } from "../text/white-space.ts";
+import type { TaskWishes } from "../train/task-named.ts";
+import type { PredictOptions, TokenizeOptions } from "../train/task.ts";
+import type { GenerationExamples } from "./generation-examples.ts";
+import { GenerationPredictions, meanLoss } from "./generation-predictions.ts";
+
+/** How summaries are written; null: as the model's own files say. */
+export type WritingWishes = Pick<
+  TaskWishes,
+  | "maxTargetLength"
+  | "minTargetLength"
+  | "numBeams"
+  | "lengthPenalty"
+  | "beamStopping"
+  | "noRepeatNgram"
+>;
+
+/** The model's options with the user's. Throws E_CONFIG where the model's files ask for what is not built, such as sampling. */
+export function writingOptions(
+  { rawConfig, generationConfig }: TokenizeOptions,
+  wishes: WritingWishes,
+): GenerationOptions {
+  const { beamStopping } = wishes;
+  return generationOptions(rawConfig, generationConfig, {
+    maxLength: wishes.maxTargetLength,
+    minLength: wishes.minTargetLength ?? undefined,
+    numBeams: wishes.numBeams ?? undefined,
+    numReturnSequences: 1,
+    lengthPenalty: wishes.lengthPenalty ?? undefined,
+    noRepeatNgramSize: wishes.noRepeatNgram ?? undefined,
+    earlyStopping: beamStopping === "never" ? beamStopping : stops[beamStopping ?? "unset"],
+  });
+}
+
+/** Writes a summary of each text of a split; where it has summaries, their loss is found too. */
+export async function writeSummaries(
+  backend: Backend,
+  model: GenerationModel,
+  set: GenerationExamples,
+  files: TokenizeOptions,
+  options: GenerationOptions,
+  { batchSize, onBatch }: PredictOptions,
+): Promise<GenerationPredictions> {
+  const { name, examples, source, target } = set;
+  const loss = target && (await meanLoss(backend, model, set, batchSize));
+  const sources = examples.map((_, i) => tokensOf(source, i).ids);
+  const progress = onBatch ? { onBatch } : {};
+  const written = await generate(backend, model, sources, options, { batchSize, ...progress });
+  const decode = await decoderOf(files);
+  return new GenerationPredictions({
+    name,
+    examples,
+    texts: await Promise.all(written.map(({ ids }) => decode(ids))),
+    lengths: written.map(({ ids }) => ids.length),
+    loss,
+  });
+}
+
+// --- internal ---
+
+const stops = { true: true, false: false, unset: undefined } as const;
+
+/** Text of ids as the tokenizer's own settings have it. */
+async function decoderOf({ tokenizer }: TokenizeOptions) {
+  const cleanUpSpaces = tokenizer.config["clean_up_tokenization_spaces"] === true;
+  const built = await buildTokenizer(tokenizer);
+  return async (ids: readonly number[]) => strip(await built.decode(ids, { cleanUpSpaces }));
+}

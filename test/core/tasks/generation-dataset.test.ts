@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import type { Backend } from "../../../core/backend.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { fileSplit } from "../../../core/data/splits.ts";
+import { Run } from "../../../core/run.ts";
+import type { Tensor } from "../../../core/tensor.ts";
+import { bartTokenizer } from "../../../core/text/bart-tokenizer.ts";
+import { readTokenizer } from "../../../core/text/load-tokenizer.ts";
+import { generationLoss } from "../../../core/tasks/generation-loss.ts";
+import { defaultSettings } from "../../../core/train/config.ts";
+import { type TaskWishes, taskNamed } from "../../../core/train/task-named.ts";
+import type { TokenizeOptions } from "../../../core/train/task.ts";
+import { bartFolderConfig } from "../../helpers/bart-folder.ts";
+import { tinyBart, tinyBartBatch } from "../../helpers/tiny-bart.ts";
+import { fileOf, folderOf, removeFolders } from "../data/temp-files.ts";
+import { tinyBartDir } from "../text/fixtures.ts";
+
+const cache = process.env["XDG_CACHE_HOME"];
+beforeAll(() => void (process.env["XDG_CACHE_HOME"] = folderOf({})));
+afterAll(() => {
+  if (cache === undefined) delete process.env["XDG_CACHE_HOME"];
+  else process.env["XDG_CACHE_HOME"] = cache;
+  removeFolders();
+});
+
+const files: TokenizeOptions = {
+  tokenizer: readTokenizer(tinyBartDir, bartTokenizer),
+  maxLength: 12,
+  vocabSize: 271,
+  modelConfig: "config.json",
+  maxPositions: 64,
+  rawConfig: bartFolderConfig,
+};
+const text = "text,summary\nthe cat,a cat\nthe cat in a cat,the\na,in the cat\n";
+
+async function datasetOf(
+  content: string,
+  { wishes, ...more }: Partial<TokenizeOptions> & { wishes?: Partial<TaskWishes> } = {},
+) {
+  const settings = { ...defaultSettings(), maxTargetLength: 8, ...wishes };
+  const split = fileSplit(fileOf("x.csv", content), "train");
+  const read = await taskNamed("summarization", settings).read(split, "optional");
+  return read.tokenize({ ...files, ...more });
+}
+
+/** The number that a loss is. */
+function numberOf(backend: Backend, loss: (run: Run) => Tensor): number {
+  let number = NaN;
+  const run = new Run(backend, { training: true });
+  run.scope(() => {
+    number = backend.download(loss(run).buffer)[0] ?? NaN;
+  });
+  return number;
+}
+
+/** The loss of some items, as training builds it. */
+function lossOf(dataset: Awaited<ReturnType<typeof datasetOf>>, items: readonly number[]): number {
+  const backend = createReferenceBackend();
+  const { adapted } = tinyBart(backend, { config: { vocab_size: 271 } });
+  return numberOf(backend, (run) => dataset.batch(items).loss(run, adapted.model));
+}
+
+/** Ids of the tiny tokenizer: "the", " cat" and "a"; <s> is 0, </s> is 2. */
+const [the, cat, a] = [261, 265, 68];
+
+describe("a split of texts and summaries", () => {
+  test("is trained on by the loss of its tokens, which counts by summaries' tokens", async () => {
+    const dataset = await datasetOf(text);
+    const batch = dataset.batch([0]);
+    const due = tinyBartBatch([{ source: [0, the, cat, 2], target: [0, a, cat, 2] }]);
+    expect([Array.from(batch.offsets), batch.weight, batch.tokens]).toEqual([[0, 4], 4, 8]);
+    const backend = createReferenceBackend();
+    const { bart } = tinyBart(backend, { config: { vocab_size: 271 } });
+    for (const smoothing of [0, 0.2]) {
+      const loss = numberOf(backend, (run) => generationLoss(bart, { smoothing })(run, due));
+      const got = lossOf(await datasetOf(text, { wishes: { labelSmoothing: smoothing } }), [0]);
+      expect(got).toBeCloseTo(loss, 12);
+    }
+  });
+
+  test("a batch's loss is the mean of its examples' by their weights", async () => {
+    const dataset = await datasetOf(text);
+    const items = [2, 0, 1];
+    const weights = items.map((item) => dataset.batch([item]).weight ?? NaN);
+    const sum = items.reduce((total, item, i) => total + weights[i]! * lossOf(dataset, [item]), 0);
+    expect(new Set(weights).size).toBeGreaterThan(1);
+    expect(lossOf(dataset, items)).toBeCloseTo(sum / dataset.batch(items).weight!, 12);
+  });
+
+  test("lengths are a text's and its summary's; both are cut to theirs", async () => {
+    const dataset = await datasetOf(text);
+    expect([dataset.rows, dataset.isLabelled]).toEqual([3, true]);
+    const whole = Array.from(dataset.lengths);
+    const cut = await datasetOf(text, { maxLength: 3, wishes: { maxTargetLength: 4 } });
+    expect(Array.from(cut.lengths)).toEqual([7, 6, 7]);
+    expect(Math.min(...whole.map((length, i) => length - cut.lengths[i]!))).toBeGreaterThan(0);
+  });
+
+  test("the prefix is part of every text", async () => {
+    const dataset = await datasetOf(text, { wishes: { sourcePrefix: "the" } });
+    const plain = await datasetOf(text);
+    expect(dataset.lengths[2]).toBe(plain.lengths[2]! + 1);
+  });
+
+  test("a run's checkpoints belong to its texts and its summaries", async () => {
+    const digest = async (content: string) => {
+      const hash = createHash("sha256");
+      (await datasetOf(content)).digest(hash);
+      return hash.digest("hex");
+    };
+    const due = await digest(text);
+    expect(await digest(text)).toBe(due);
+    expect(await digest(text.replace("a cat\n", "in cat\n"))).not.toBe(due);
+    expect(await digest(text.replace("\na,", "\nin,"))).not.toBe(due);
+  });
+
+  test("without summaries it has no labels", async () => {
+    const dataset = await datasetOf("text\nthe cat\n");
+    expect([dataset.isLabelled, Array.from(dataset.lengths)]).toEqual([false, [4]]);
+  });
+
+  test("says where most texts are cut below what the model reads", async () => {
+    const { warnings } = await datasetOf(text, { maxLength: 4 });
+    expect(warnings).toEqual([
+      "2 of the 3 texts of train end at --max-length 4: the model could read 64 tokens",
+    ]);
+    expect(
+      (await datasetOf(text, { maxLength: 4, maxPositions: 4, wishes: { maxTargetLength: 4 } }))
+        .warnings,
+    ).toEqual([]);
+  });
+});
+
+describe("refused before anything is trained", () => {
+  const refusal = async (changes: Parameters<typeof datasetOf>[1]) =>
+    datasetOf(text, changes).then(
+      () => "accepted",
+      (error: unknown) => String(error),
+    );
+
+  test("summaries longer than the model can write", async () => {
+    expect(await refusal({ wishes: { maxTargetLength: 65 } })).toContain(
+      "--max-target-length must be at most 64 for this model, got 65",
+    );
+    expect(await refusal({ wishes: { maxTargetLength: 64 } })).toBe("accepted");
+  });
+
+  test("lengths without room for a word", async () => {
+    expect(await refusal({ wishes: { maxTargetLength: 2 } })).toContain(
+      "--max-target-length must be above 2, the special tokens around a text, got 2",
+    );
+    expect(await refusal({ maxLength: 2 })).toContain("--max-length must be above 2");
+  });
+
+  test("a tokenizer with more tokens than the model has embeddings", async () => {
+    expect(await refusal({ vocabSize: 270 })).toContain("271 tokens do not fit the model");
+  });
+});

@@ -1,0 +1,60 @@
+import { expect, test } from "bun:test";
+import { createCountingBackend } from "../../../core/backend/counting.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { packTokens } from "../../../core/data/token-cache.ts";
+import { generate } from "../../../core/generation/generate.ts";
+import { generationOptions } from "../../../core/generation/options.ts";
+import { Run } from "../../../core/run.ts";
+import type { GenerationExamples } from "../../../core/tasks/generation-examples.ts";
+import { lastStep } from "../../../core/tasks/generation-needs.ts";
+import { tinyBart, tinyBartConfig, tinyPair } from "../../helpers/tiny-bart.ts";
+
+const sources = [1, 4, 2].map((index) => tinyPair(index).source);
+const set: GenerationExamples = {
+  name: "validation",
+  examples: sources.map((_, index) => ({ index, text: "" })),
+  source: packTokens(
+    sources.map((ids) => ({ ids: Int32Array.from(ids), typeIds: new Int32Array(ids.length) })),
+  ),
+  target: undefined,
+  lengths: Int32Array.from(sources, ({ length }) => length),
+  warnings: [],
+};
+
+const config = {
+  ...tinyBartConfig,
+  max_position_embeddings: 64,
+  decoder_start_token_id: 2,
+  eos_token_id: 2,
+};
+
+test.each([
+  [1, 16],
+  [1, 60],
+  [4, 16],
+  [4, 60],
+  [7, 40],
+])(
+  "writing with %d beams of %d tokens takes no more memory than was said, and not far less",
+  async (numBeams, length) => {
+    const lengths = { numBeams, minLength: length, maxLength: length };
+    const options = generationOptions(config, undefined, lengths);
+
+    const counting = createCountingBackend({ activation: "f64", master: "f64" });
+    const { bart: counted } = tinyBart(counting, { config });
+    const unwritten = counting.memory().live;
+    const run = new Run(counting, { training: false });
+    run.scope(() => lastStep(run, counted, set, [0, 1, 2], options));
+    const said = counting.memory().peak - unwritten;
+    expect(counting.memory().live).toBe(unwritten);
+
+    const backend = createReferenceBackend();
+    const { bart } = tinyBart(backend, { config });
+    const before = backend.memory().live;
+    const written = await generate(backend, bart, sources, options);
+    expect(written.map(({ ids }) => ids.length)).toEqual([length, length, length]);
+    const took = backend.memory().peak - before;
+    expect(took).toBeLessThanOrEqual(said);
+    expect(took).toBeGreaterThan(said / 3);
+  },
+);

@@ -1,0 +1,89 @@
+import { describe, expect, test } from "bun:test";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { packTokens } from "../../../core/data/token-cache.ts";
+import { Run } from "../../../core/run.ts";
+import type { GenerationExamples } from "../../../core/tasks/generation-examples.ts";
+import { generationLoss } from "../../../core/tasks/generation-loss.ts";
+import {
+  generationMetrics,
+  GenerationPredictions,
+  meanLoss,
+} from "../../../core/tasks/generation-predictions.ts";
+import { numbersOf } from "../../../core/train/task.ts";
+import { tinyBart, tinyBartBatch, tinyPair } from "../../helpers/tiny-bart.ts";
+
+const written = (texts: readonly string[], summaries: readonly (string | undefined)[]) =>
+  new GenerationPredictions({
+    name: "validation",
+    examples: summaries.map((summary, index) => ({
+      index,
+      text: "…",
+      ...(summary === undefined ? {} : { summary }),
+    })),
+    texts,
+    lengths: texts.map((text) => text.length),
+    loss: 1.5,
+  });
+
+describe("what was written of texts", () => {
+  test("is scored by the mean of its ROUGE, words stemmed, and its length", () => {
+    const evaluation = written(
+      ["The cats walked home.", "rain"],
+      ["A cat walks home.", "It will be dry."],
+    ).evaluate();
+    // cat, walk and home of 4 words; walk home is a pair that both have of 3
+    const [rouge1, rouge2] = [(100 * 3) / 4 / 2, (100 * 2) / 3 / 2];
+    expect(Object.keys(numbersOf(evaluation))).toEqual([...generationMetrics, "loss"]);
+    expect(evaluation.metrics["rouge1"]).toBeCloseTo(rouge1, 10);
+    expect(evaluation.metrics["rouge2"]).toBeCloseTo(rouge2, 10);
+    expect(evaluation.metrics["rougeL"]).toBeCloseTo(rouge1, 10);
+    expect([evaluation.metrics["gen_len"], evaluation.loss]).toEqual([(21 + 4) / 2, 1.5]);
+    expect(evaluation.split).toBe("validation");
+  });
+
+  test("is compared sentence by sentence for Lsum, not for L", () => {
+    const { metrics } = written(["One went. Two came."], ["Two came. One went."]).evaluate();
+    expect([metrics["rougeL"], metrics["rougeLsum"]]).toEqual([50, 100]);
+  });
+
+  test("stands beside its reference where there is one", () => {
+    const predictions = written(["x", "y"], ["a", undefined]);
+    expect(predictions.records).toEqual([
+      { index: 0, prediction: "x", reference: "a" },
+      { index: 1, prediction: "y" },
+    ]);
+    expect(() => predictions.evaluate()).toThrow("split validation has no summaries");
+  });
+});
+
+describe("meanLoss", () => {
+  const pairs = [0, 1, 2, 3, 4].map(tinyPair);
+  const pack = (rows: readonly (readonly number[])[]) =>
+    packTokens(
+      rows.map((ids) => ({ ids: Int32Array.from(ids), typeIds: new Int32Array(ids.length) })),
+    );
+  const set: GenerationExamples = {
+    name: "validation",
+    examples: pairs.map((_, index) => ({ index, text: "", summary: "" })),
+    source: pack(pairs.map(({ source }) => source)),
+    target: pack(pairs.map(({ target }) => target)),
+    lengths: Int32Array.from(pairs, ({ source, target }) => source.length + target.length),
+    warnings: [],
+  };
+
+  test("is the mean over all tokens, whatever the batches; memory is returned", async () => {
+    const backend = createReferenceBackend();
+    const { bart } = tinyBart(backend);
+    let due = NaN;
+    const run = new Run(backend, { training: false });
+    run.scope(() => {
+      const loss = generationLoss(bart, { smoothing: 0 })(run, tinyBartBatch(pairs));
+      due = backend.download(loss.buffer)[0] ?? NaN;
+    });
+    const before = backend.memory().live;
+    for (const batchSize of [1, 2, 100]) {
+      expect(await meanLoss(backend, bart, set, batchSize)).toBeCloseTo(due, 12);
+    }
+    expect(backend.memory().live).toBe(before);
+  });
+});
