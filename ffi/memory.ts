@@ -1,5 +1,5 @@
 import { type Pointer, toArrayBuffer } from "bun:ffi";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { errors, invariant } from "../core/errors.ts";
 import { libc, pointerAt, sanitizer } from "./libc.ts";
 
@@ -230,13 +230,31 @@ export function dropFilePages(from: Pointer, bytes: number) {
     libc.madvise(pointerAt(start), end - start, MADV_DONTNEED);
 }
 
-/** Whether [start, end) lies in one mapping of a file that is shared or read-only. */
+/** Whether [start, end) lies in one mapping of a file, and no page of it is a copy that a write has made. */
 function isOfFile(start: number, end: number): boolean {
   const maps = readFileSync("/proc/self/maps", "utf8");
   for (const [, low, high, access] of maps.matchAll(/^(\w+)-(\w+) (\S{4}) .* \//gm)) {
     const within =
       Number.parseInt(low ?? "", 16) <= start && end <= Number.parseInt(high ?? "", 16);
-    if (within) return access?.[3] === "s" || access?.[1] === "-";
+    if (within) return access?.[3] === "s" || !hasCopies(start, end);
+  }
+  return false;
+}
+
+/** Bits of the highest byte of a page's entry in /proc/self/pagemap: in memory, in swap, of a file or shared. */
+const [PRESENT, SWAPPED, OF_FILE] = [0x80, 0x40, 0x20];
+const ENTRY = 8;
+
+/** Whether a page of a private mapping is the process's own. */
+function hasCopies(start: number, end: number): boolean {
+  const entries = new Uint8Array(((end - start) / PAGE) * ENTRY);
+  const file = openSync("/proc/self/pagemap", "r");
+  const read = readSync(file, entries, 0, entries.length, (start / PAGE) * ENTRY);
+  closeSync(file);
+  if (read < entries.length) return true;
+  for (let i = ENTRY - 1; i < read; i += ENTRY) {
+    const bits = entries[i]!;
+    if ((bits & (PRESENT | SWAPPED)) !== 0 && (bits & OF_FILE) === 0) return true;
   }
   return false;
 }

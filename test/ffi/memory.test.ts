@@ -1,12 +1,23 @@
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ptr } from "bun:ffi";
 import { describe, expect, test } from "bun:test";
+import { openMapped } from "../../core/io/mapped-file.ts";
 import {
   classBytes,
   copyIn,
   copyNative,
   copyOut,
+  dropFilePages,
   memoryPool,
   offsetBy,
   viewBytes,
@@ -159,5 +170,42 @@ describe("copies", () => {
     copyIn(pointer, Bun.mmap(path, { offset: end - 4096, size: 4096, shared: false }));
     expect(new Uint8Array(viewBytes(pointer, 4096)).every((byte) => byte === 0)).toBe(true);
     rmSync(folder, { recursive: true });
+  });
+});
+
+describe("dropFilePages", () => {
+  const residentMib = () =>
+    Number(/RssFile:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) / 1024;
+
+  /** 64 MiB of ones, mapped as checkpoints are, every page of it read. */
+  function mappedOnes(): Uint8Array {
+    const dir = mkdtempSync(join(tmpdir(), "adalora-pages-"));
+    const path = join(dir, "ones");
+    writeFileSync(path, new Uint8Array(64 * MIB).fill(1));
+    const bytes = openMapped(path).view(0, 64 * MIB);
+    rmSync(dir, { recursive: true });
+    for (let i = 0; i < bytes.length; i += 4096) if (bytes[i] !== 1) throw new Error("not read");
+    return bytes;
+  }
+
+  test("a checkpoint's pages go back to the system and can be read again", () => {
+    const bytes = mappedOnes();
+    const before = residentMib();
+    dropFilePages(ptr(bytes), bytes.length);
+    expect(before - residentMib()).toBeGreaterThan(60);
+    expect(bytes[12_345_678]).toBe(1);
+  });
+
+  test("what a write has made of a page stays", () => {
+    const bytes = mappedOnes();
+    bytes[5_000_000] = 7;
+    dropFilePages(ptr(bytes), bytes.length);
+    expect(bytes[5_000_000]).toBe(7);
+  });
+
+  test("memory that is of no file is left alone", () => {
+    const bytes = new Uint8Array(4 * MIB).fill(3);
+    dropFilePages(ptr(bytes), bytes.length);
+    expect(bytes.every((byte) => byte === 3)).toBe(true);
   });
 });
