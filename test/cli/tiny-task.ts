@@ -51,13 +51,14 @@ export function tinyTask(): TinyTask {
 }
 
 /** A checkpoint as pre-training leaves it: without pooler and classifier. */
-export function writeTinyModel(dir: string): void {
+export function writeTinyModel(dir: string, overrides: Partial<typeof tinyConfig> = {}): void {
+  const config = { ...tinyConfig, ...overrides };
   mkdirSync(dir);
   copyFileSync(tinyTokenizer, join(dir, "spm.model"));
-  writeFileSync(join(dir, "config.json"), JSON.stringify(tinyConfig));
+  writeFileSync(join(dir, "config.json"), JSON.stringify(config));
   const backend = createReferenceBackend();
   const head = { task: "classification", labels: 2 } as const;
-  const { tree } = declareModel(deberta, deberta.parseConfig(tinyConfig), head);
+  const { tree } = declareModel(deberta, deberta.parseConfig(config), head);
   initializeWeights(backend, tree, 7);
   const backbone = [...tree.parameters.values()].filter(({ name }) => name.startsWith("deberta."));
   const tensors = backbone.map(({ name, storedShape, buffer }) => {

@@ -1,0 +1,68 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readExamples } from "../../../core/data/examples.ts";
+import { glueTasks } from "../../../core/data/glue-tasks.ts";
+import { sequenceTask } from "../../../core/tasks/sequence-task.ts";
+import { wishesOf } from "./span-fixtures.ts";
+
+describe("words of a command line", () => {
+  const rowsOf = async (name: string, words: readonly string[], columns = {}) => {
+    const split = sequenceTask(name, wishesOf(columns)).fromWords(words, undefined);
+    const glue = Object.values(glueTasks).find((task) => task.name === name);
+    const kind = glue?.kind ?? (name === "regression" ? name : "classification");
+    const labelNames = ["no", "yes"]; // as the model has them
+    const spec = { task: glue, kind, labels: "ignored", labelNames, ...columns } as const;
+    const { examples } = await readExamples(split, spec);
+    return examples.map(({ text, pair }) => (pair === undefined ? [text] : [text, pair]));
+  };
+
+  test.each(Object.values(glueTasks).map((task) => [task.name, task] as const))(
+    "are one row of %s",
+    async (name, { columns }) => {
+      const words = columns.pair === undefined ? ["a\tb"] : ["a\tb", 'c "d"\n'];
+      expect(await rowsOf(name, words)).toEqual([words]);
+    },
+  );
+
+  test("are a text or a pair of data of one's own", async () => {
+    expect(await rowsOf("classification", ["a"])).toEqual([["a"]]);
+    expect(await rowsOf("regression", ["a", "b"])).toEqual([["a", "b"]]);
+    expect(await rowsOf("classification", ["a"], { textColumn: "review" })).toEqual([["a"]]);
+    const both = { textColumn: "premise", pairColumn: "claim" };
+    expect(await rowsOf("classification", ["a", "b"], both)).toEqual([["a", "b"]]);
+    expect(await rowsOf("rte", ["a", "b"], both)).toEqual([["a", "b"]]);
+  });
+
+  test.each([
+    ["rte", ["a"], {}, "no second text given"],
+    ["rte", ["a", "b", "c"], {}, 'unexpected argument "c"'],
+    ["sst2", ["a", "b"], {}, 'unexpected argument "b"'],
+    ["classification", ["a", "b", "c"], {}, 'unexpected argument "c"'],
+    ["classification", ["a", "b"], { textColumn: "review" }, 'unexpected argument "b"'],
+    ["classification", ["a"], { pairColumn: "claim" }, "no second text given"],
+  ])("that %s has no use for: %j", (name, words, columns, message) => {
+    expect(() => sequenceTask(name, wishesOf(columns)).fromWords(words, undefined)).toThrow(
+      message,
+    );
+  });
+});
+
+test("the first rows of a split, fewer of those that are not trained on", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "adalora-rows-"));
+  const file = join(folder, "rows.csv");
+  writeFileSync(file, `text,label\n${"a,x\nb,y\n".repeat(5)}`);
+  const items = async (role: "train" | "validation", wishes: object) => {
+    const task = sequenceTask("classification", wishesOf(wishes));
+    return (await task.read({ name: role, role, files: [file] }, "required")).items;
+  };
+  expect([
+    await items("train", {}),
+    await items("train", { limit: 4, evalLimit: 3 }),
+    await items("validation", { limit: 4, evalLimit: 3 }),
+    await items("validation", { limit: 4, evalLimit: 6 }),
+    await items("validation", { evalLimit: 6 }),
+  ]).toEqual([10, 4, 3, 4, 6]);
+  rmSync(folder, { recursive: true });
+});

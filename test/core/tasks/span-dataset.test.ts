@@ -1,0 +1,124 @@
+import { describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { initializeWeights } from "../../../core/nn/load-weights.ts";
+import type { PaddedQueries } from "../../../core/nn/padding-rows.ts";
+import { Run } from "../../../core/run.ts";
+import { trainedSpans } from "../../../core/tasks/span-dataset.ts";
+import { declareModel } from "../../../core/train/open-model.ts";
+import type { Dataset } from "../../../core/train/task.ts";
+import { deberta } from "../../../plugins/deberta.ts";
+import { tinyConfig } from "../../helpers/tiny-model.ts";
+import { expected } from "../qa/fixtures.ts";
+import { questions, tokenizeOptions, wishesOf } from "./span-fixtures.ts";
+
+const [, size = { maxLength: 0, stride: 0, windows: [] }] = expected.sizes;
+const config = { ...tinyConfig, vocab_size: 512, max_position_embeddings: 64 };
+
+type Padding = "zero" | "uniform" | "none";
+
+async function trained(spanPadding: Padding): Promise<Dataset> {
+  const settings = { ...wishesOf({ docStride: size.stride, spanPadding }), unanswerable: true };
+  return trainedSpans("train", questions, tokenizeOptions(size.maxLength), settings);
+}
+
+function spanModel(paddedQueries: PaddedQueries | undefined) {
+  const backend = createReferenceBackend();
+  const head = { task: "span", labels: 2, ...(paddedQueries && { paddedQueries }) } as const;
+  const { model, tree } = declareModel(deberta, deberta.parseConfig(config), head);
+  initializeWeights(backend, tree, 3);
+  return { backend, model };
+}
+
+/** The loss that a run computes, and the logits of every row, those of padding last. */
+async function lossOf(padding: Padding, items: readonly number[]) {
+  const dataset = await trained(padding);
+  const { backend, model } = spanModel(padding === "none" ? undefined : padding);
+  const run = new Run(backend, { training: false });
+  let logits: number[] = [];
+  const spied = {
+    forward: (...args: Parameters<typeof model.forward>) => {
+      const out = model.forward(...args);
+      logits = Array.from(backend.download(out.buffer));
+      return out;
+    },
+  };
+  let loss = NaN;
+  run.scope(() => {
+    loss = backend.download(dataset.batch(items).loss(run, spied).buffer)[0] ?? NaN;
+  });
+  return { loss, logits, lengths: items.map((i) => dataset.lengths[i]!) };
+}
+
+/** Cross entropy by its definition: over the tokens, and over `times` positions of padding with one logit. */
+function entropyOf(tokens: readonly number[], padded: number, times: number, target: number) {
+  const sum = tokens.reduce((total, x) => total + Math.exp(x), 0);
+  return Math.log(sum + times * Math.exp(padded)) - tokens[target]!;
+}
+
+describe("the loss of windows", () => {
+  const windows = size.windows;
+  const withAnswer = windows.findIndex(({ start }) => start > 0);
+  const without = windows.findIndex(({ start }) => start === 0);
+  const items = [withAnswer, without, windows.length - 1];
+
+  test.each([
+    ["zero", true],
+    ["uniform", true],
+    ["none", false],
+  ] as const)("%s: padding takes part where it is to", async (padding, counts) => {
+    const { loss, logits, lengths } = await lossOf(padding, items);
+    const tokens = lengths.reduce((sum, length) => sum + length, 0);
+    let row = 0;
+    let paddedRow = tokens;
+    const each = items.map((f, i) => {
+      const length = lengths[i]!;
+      const times = counts ? size.maxLength - length : 0;
+      const at = times > 0 ? paddedRow++ : 0;
+      const { start, end } = windows[f]!; // [0, 0], the first token, where there is no answer
+      const column = (c: number) => Array.from({ length }, (_, t) => logits[2 * (row + t) + c]!);
+      const value =
+        (entropyOf(column(0), logits[2 * at]!, times, start) +
+          entropyOf(column(1), logits[2 * at + 1]!, times, end)) /
+        2;
+      row += length;
+      return value;
+    });
+    expect(loss).toBeCloseTo(each.reduce((sum, x) => sum + x, 0) / items.length, 12);
+    expect(logits.length).toBe(2 * paddedRow);
+  });
+
+  test("is another for each rule: what is trained depends on it", async () => {
+    const all = await Promise.all(
+      (["zero", "uniform", "none"] as const).map((padding) => lossOf(padding, items)),
+    );
+    const [zero, uniform, none] = all.map(({ loss }) => loss);
+    expect(none).toBeLessThan(zero!);
+    expect(Math.abs(zero! - uniform!)).toBeGreaterThan(1e-4);
+  });
+});
+
+test("a split is its windows: lengths, rows, digest", async () => {
+  const dataset = await trained("zero");
+  expect(Array.from(dataset.lengths)).toEqual(size.windows.map(({ ids }) => ids.length));
+  expect([dataset.rows, dataset.isLabelled, dataset.majority]).toEqual([9, true, undefined]);
+  const digestOf = (set: Dataset) => {
+    const hash = createHash("sha256");
+    set.digest(hash);
+    return hash.digest("hex");
+  };
+  const other = {
+    ...questions,
+    examples: questions.examples.map((one, i) => (i === 0 ? { ...one, answers: [] } : one)),
+  };
+  const settings = { ...wishesOf({ docStride: size.stride }), unanswerable: true };
+  const moved = await trainedSpans("train", other, tokenizeOptions(size.maxLength), settings);
+  expect(digestOf(await trained("zero"))).toBe(digestOf(dataset));
+  expect(digestOf(moved)).not.toBe(digestOf(dataset));
+});
+
+test("a vocabulary that the model lacks is refused", async () => {
+  const files = { ...tokenizeOptions(size.maxLength), vocabSize: 20 };
+  const settings = { ...wishesOf(), unanswerable: true };
+  await expect(trainedSpans("train", questions, files, settings)).rejects.toThrow("vocab_size");
+});

@@ -1,0 +1,122 @@
+import { describe, expect, test } from "bun:test";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import type { Model } from "../../../core/plugin.ts";
+import { evaluatedSpans, trainedSpans } from "../../../core/tasks/span-dataset.ts";
+import type { Predictions } from "../../../core/train/task.ts";
+import { expected } from "../qa/fixtures.ts";
+import { questions, tokenizeOptions, wishesOf } from "./span-fixtures.ts";
+
+const [, size = { maxLength: 0, stride: 0, windows: [] }] = expected.sizes;
+
+/** Says the recorded logits of each window, which it knows by its tokens. */
+const oracle: Model = {
+  forward(run, { ids, offsets }) {
+    const logits = Array.from(offsets.subarray(1), (end, b) => {
+      const window = ids.subarray(offsets[b], end).join();
+      const f = size.windows.findIndex((one) => one.ids.join() === window);
+      return Array.from({ length: end - offsets[b]! }, (_, i) => [
+        expected.start[f]?.[i] ?? NaN,
+        expected.end[f]?.[i] ?? NaN,
+      ]);
+    }).flat(2);
+    const buffer = run.allocate(logits.length);
+    run.backend.upload(buffer, logits);
+    return { shape: [logits.length / 2, 2], buffer, requiresGrad: false };
+  },
+};
+
+type Options = (typeof expected.answers)[number];
+
+const settingsOf = ({ unanswerable, ...limits }: Options) => ({
+  ...wishesOf({ docStride: size.stride, ...limits }),
+  unanswerable,
+});
+
+async function predict(
+  options: Options,
+  batchSize = 4,
+  examples = questions.examples,
+): Promise<Predictions> {
+  const files = tokenizeOptions(size.maxLength);
+  const set = { ...questions, examples };
+  const dataset = await evaluatedSpans("validation", set, files, settingsOf(options));
+  return dataset.predict(createReferenceBackend(), oracle, { batchSize });
+}
+
+describe("the answers are those of the reference's utils_qa.py", () => {
+  test.each(expected.answers.map((want, i) => [i, want] as const))("%i", async (_, want) => {
+    const { files, records } = await predict(want);
+    const names = ["predictions.json", "nbest_predictions.json"];
+    expect([...files.keys()]).toEqual(want.unanswerable ? [...names, "null_odds.json"] : names);
+    const texts = JSON.parse(want.predictionsText);
+    expect(JSON.parse(files.get("predictions.json") ?? "")).toEqual(texts);
+    for (const { id, prediction, ...rest } of records as readonly Record<string, string>[]) {
+      expect(prediction).toBe(texts[id ?? ""]);
+      const odds = want.nullOdds?.[id ?? ""];
+      expect(rest["null_odds"]).toEqual(odds as unknown as string);
+    }
+    expect(records.map((record) => ("id" in record ? record.id : ""))).toEqual(
+      questions.examples.map(({ id }) => id),
+    );
+  });
+
+  test("whatever the batches, and of a split that is trained on too", async () => {
+    const [want] = expected.answers;
+    if (!want) throw new Error("no answers are recorded");
+    const one = await predict(want, 1);
+    const files = tokenizeOptions(size.maxLength);
+    const trained = await trainedSpans("train", questions, files, settingsOf(want));
+    const backend = createReferenceBackend();
+    const all = await trained.predict(backend, oracle, { batchSize: 100 });
+    expect(all.records).toEqual(one.records);
+    expect(backend.memory().live).toBe(0);
+  });
+});
+
+describe("evaluate", () => {
+  const answers = expected.answers.find((one) => one.unanswerable && one.nullThreshold === 0);
+
+  test("scores what is predicted, as the official script scores predictions.json", async () => {
+    if (!answers) throw new Error("no such answers are recorded");
+    const texts = JSON.parse(answers.predictionsText);
+    // Three of nine get the answer that is predicted for them, two more a part of it.
+    const due = (i: number, text: string) => (i < 3 ? text : i < 5 ? `${text} and more` : "moon's");
+    const examples = questions.examples.map((one, i) => {
+      const text = due(i, texts[one.id]);
+      return { ...one, answers: text === "" ? [] : [{ text, start: 0 }] };
+    });
+    const { metrics, loss, split } = (await predict(answers, 4, examples)).evaluate();
+    expect({ split, loss, exact: metrics["exact"], total: metrics["total"] }).toEqual({
+      split: "validation",
+      loss: undefined,
+      exact: 300 / 9,
+      total: 9,
+    });
+    expect(metrics["f1"]).toBeGreaterThan(300 / 9);
+    expect(metrics["f1"]).toBeLessThan(500 / 9);
+  });
+
+  test("the threshold moves the answers, and the best ones do not change with it", async () => {
+    if (!answers) throw new Error("no such answers are recorded");
+    const withThreshold = async (nullThreshold: number) => {
+      const predictions = await predict({ ...answers, nullThreshold });
+      const empty = predictions.records.filter((one) => "prediction" in one && !one.prediction);
+      return { empty: empty.length, metrics: predictions.evaluate().metrics };
+    };
+    const [never, always] = [await withThreshold(100), await withThreshold(-100)];
+    expect([never.empty, always.empty]).toEqual([0, 9]);
+    expect(always.metrics).toMatchObject({ NoAns_exact: 100, HasAns_exact: 0 });
+    expect(never.metrics["best_f1"]).toBe(always.metrics["best_f1"]);
+  });
+
+  test("of a split without answers is refused as a bug", async () => {
+    if (!answers) throw new Error("no such answers are recorded");
+    const unlabelled = questions.examples.map(({ answers: _, ...rest }) => rest);
+    const set = { ...questions, examples: unlabelled, isLabelled: false };
+    const files = tokenizeOptions(size.maxLength);
+    const dataset = await evaluatedSpans("test", set, files, settingsOf(answers));
+    const predictions = await dataset.predict(createReferenceBackend(), oracle, { batchSize: 9 });
+    expect(predictions.records).toHaveLength(9);
+    expect(() => predictions.evaluate()).toThrow("internal: split test has no answers");
+  });
+});

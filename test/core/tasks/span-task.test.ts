@@ -1,0 +1,90 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DataSplit } from "../../../core/data/examples.ts";
+import { readSquad } from "../../../core/data/squad.ts";
+import { spanTask } from "../../../core/tasks/span-task.ts";
+import { wishesOf } from "./span-fixtures.ts";
+
+const fixture = join(import.meta.dir, "../../fixtures/data/squad-16.json");
+const reading = { labels: "ignored", unanswerable: true } as const;
+
+async function questionsOf(split: DataSplit, columns = {}) {
+  const { examples } = await readSquad(split, { ...reading, ...columns });
+  return examples.map(({ id, question, context }) => [id, question, context]);
+}
+
+describe("words of a command line", () => {
+  const context = 'A "cat"\tsat.\nOn the mat.';
+
+  test("are questions on one context, known by their numbers", async () => {
+    const task = spanTask("squad", wishesOf());
+    const split = task.fromWords(["Who sat?", "Where?"], context);
+    expect(split).toMatchObject({ name: "input", role: "test" });
+    expect(await questionsOf(split)).toEqual([
+      ["0", "Who sat?", context],
+      ["1", "Where?", context],
+    ]);
+    expect(await questionsOf(task.fromWords(["Who?"], context))).toEqual([["0", "Who?", context]]);
+  });
+
+  test("of a task with columns of its own", async () => {
+    const columns = { textColumn: "asked", pairColumn: "page" };
+    const split = spanTask("squad_v2", wishesOf(columns)).fromWords(["Who?"], context);
+    expect(await questionsOf(split, columns)).toEqual([["0", "Who?", context]]);
+  });
+
+  test("without a context are refused", () => {
+    expect(() => spanTask("squad", wishesOf()).fromWords(["Who?"], undefined)).toThrow(
+      "no context given",
+    );
+  });
+});
+
+describe("splits", () => {
+  const rows = async (wishes: object, role: DataSplit["role"]) => {
+    const split = { name: role, role, files: [fixture] };
+    const task = spanTask("squad_v2", wishesOf(wishes));
+    const { name, items } = await task.read(split, "required");
+    const set = await readSquad(split, { ...reading, labels: "required" });
+    return { name, items, all: set.examples.length };
+  };
+
+  test("are read in any role; how many windows they are only the tokenizer can tell", async () => {
+    expect(await rows({}, "train")).toEqual({ name: "train", items: undefined, all: 16 });
+  });
+
+  test("a question without an answer is refused in squad", async () => {
+    const split = { name: "train", role: "train", files: [fixture] } as const;
+    await expect(spanTask("squad", wishesOf()).read(split, "required")).rejects.toThrow(
+      "has no answer, and this task has none for a question without one",
+    );
+  });
+
+  test("official files are found by their version; evaluation data may be named", () => {
+    const folder = mkdtempSync(join(tmpdir(), "adalora-squad-"));
+    for (const name of ["train-v1.1", "dev-v1.1", "train-v2.0", "dev-v2.0"])
+      writeFileSync(join(folder, `${name}.json`), "{}");
+    const found = (task: "squad" | "squad_v2", validation?: string) =>
+      spanTask(task, wishesOf())
+        .locate({ path: folder }, validation)
+        .map(({ role, files }) => [role, String(files[0]).replace(`${folder}/`, "")]);
+    expect(found("squad_v2")).toEqual([
+      ["train", "train-v2.0.json"],
+      ["validation", "dev-v2.0.json"],
+    ]);
+    expect(found("squad", "mine.json")).toEqual([
+      ["train", "train-v1.1.json"],
+      ["validation", "mine.json"],
+    ]);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+test("what is asked of a model says how padding is treated, where a loss counts it", () => {
+  const spec = (wishes: object) => spanTask("squad_v2", wishesOf(wishes)).spec(undefined);
+  expect(spec({})).toMatchObject({ width: 2, paddedQueries: "zero", peftType: "QUESTION_ANS" });
+  expect(spec({ spanPadding: "uniform" }).paddedQueries).toBe("uniform");
+  expect("paddedQueries" in spec({ spanPadding: "none" })).toBe(false);
+});

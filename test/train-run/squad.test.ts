@@ -1,0 +1,375 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { writeTinyModel } from "../cli/tiny-task.ts";
+import { adapterBytes, commandTest, cpu, lossesIn } from "./command.ts";
+
+const { run, start, path } = commandTest();
+const fixture = resolve(import.meta.dir, "../fixtures/data/squad-16.json");
+
+interface Question {
+  readonly id: string;
+  readonly question: string;
+  readonly answers: readonly { readonly text: string }[];
+}
+
+interface Paragraph {
+  readonly context: string;
+  readonly qas: readonly Question[];
+}
+
+const paragraphs: readonly [Paragraph, ...Paragraph[]] = JSON.parse(readFileSync(fixture, "utf8"))
+  .data[0].paragraphs;
+const questions = paragraphs.flatMap(({ qas }) => qas);
+
+const json = (file: string) => JSON.parse(readFileSync(file, "utf8"));
+const linesOf = (text: string) =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+const wordsOf = (flags: Readonly<Record<string, string | number>>) =>
+  Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+
+/** Contexts of two windows, on the reference backend: every number is exact. */
+const exact = {
+  model: path("exact-base"),
+  data: path("stories.json"),
+  "eval-data": path("stories.json"),
+  "max-length": 24,
+  "doc-stride": 4,
+  "max-steps": 30,
+  "eval-steps": 10,
+  "log-steps": 1,
+  "batch-size": 7,
+  "init-warmup": "20%",
+  "final-warmup": "30%",
+  "mask-interval": 1,
+  "warmup-steps": 2,
+  "init-rank": 3,
+  "target-rank": 1,
+  lr: 0.05,
+  seed: 5,
+  dropout: 0,
+  device: "reference",
+};
+const story = (context: string, id: string, question: string, answer?: string) => ({
+  context,
+  qas: [
+    {
+      id,
+      question,
+      is_impossible: answer === undefined,
+      answers:
+        answer === undefined ? [] : [{ text: answer, answer_start: context.indexOf(answer) }],
+    },
+  ],
+});
+const river = "The dog walked to the river, and the cat looked at the boat.";
+writeFileSync(
+  path("stories.json"),
+  JSON.stringify({
+    data: [
+      {
+        paragraphs: [
+          story(river, "first", "Who walked?", "The dog"),
+          story(river, "late", "What did it see?", "the boat"),
+          story(river, "none", "Who slept?"),
+          story("A cat sat.", "short", "Who sat?", "A cat"),
+          story("A moon was bright.", "moon", "Who was cold?"),
+        ],
+      },
+    ],
+  }),
+);
+writeTinyModel(path("exact-base"));
+const training = (out: string, flags: Readonly<Record<string, string | number>> = {}) => [
+  "run",
+  "squad_v2",
+  ...wordsOf({ ...exact, ...flags, out }),
+];
+
+const out = path("exact");
+const device = ["--device", "reference"];
+
+beforeAll(async () => {
+  const { code, stderr } = await run(training(out));
+  expect([code, stderr.match(/warn.*/g)]).toEqual([0, null]);
+});
+
+const predict = (args: readonly string[], input = "") =>
+  run(["predict", "--adapter", out, ...device, ...args], {}, input);
+const evaluate = (...args: string[]) => run(["eval", "--adapter", out, ...device, ...args]);
+
+describe("a run on windows of contexts", () => {
+  test("has these losses, metrics and answers", () => {
+    const losses = lossesIn(out);
+    expect([losses.length, ...losses.slice(0, 5), ...losses.slice(-1)]).toEqual(
+      [30, 3.126234321, 3.232145015, 2.993687953, 2.668899982, 2.277954121, 0.070090292].map(
+        (value) => expect.closeTo(value, 6),
+      ),
+    );
+    expect(json(join(out, "metrics.json")).metrics.validation).toEqual({
+      exact: 80,
+      f1: 80,
+      total: 5,
+      HasAns_exact: 200 / 3,
+      HasAns_f1: 200 / 3,
+      HasAns_total: 3,
+      NoAns_exact: 100,
+      NoAns_f1: 100,
+      NoAns_total: 2,
+      best_exact: 80,
+      best_exact_thresh: expect.closeTo(-2.4106646, 4),
+      best_f1: 80,
+      best_f1_thresh: expect.closeTo(-2.4106646, 4),
+    });
+    // "The" is no part of an answer to the official script: that question counts as wrong
+    expect(json(join(out, "predictions.json"))).toEqual({
+      first: "The",
+      late: "the boat",
+      none: "",
+      short: "A cat",
+      moon: "",
+    });
+    expect(json(join(out, "null_odds.json"))).toEqual({
+      first: expect.closeTo(-0.2913104, 4),
+      late: expect.closeTo(-4.7466979, 4),
+      none: expect.closeTo(7.8030734, 4),
+      short: expect.closeTo(-2.4106646, 4),
+      moon: expect.closeTo(14.9458914, 4),
+    });
+  });
+
+  test("leaves the files that the official scripts read, and settings of its task alone", () => {
+    expect(readdirSync(out).toSorted()).toEqual([
+      "adapter",
+      "best_adapter",
+      "config.json",
+      "log.jsonl",
+      "metrics.json",
+      "nbest_predictions.json",
+      "null_odds.json",
+      "predictions.json",
+      "predictions.jsonl",
+      "rank_pattern.json",
+      "tensorboard",
+    ]);
+    const config = json(join(out, "config.json"));
+    expect(config).toMatchObject({
+      docStride: 4,
+      spanPadding: "zero",
+      nBest: 20,
+      nullThreshold: 0,
+    });
+    for (const name of ["clsDropout", "numBeams", "maxTargetLength", "labels"])
+      expect(config).not.toHaveProperty(name);
+    const adapter = json(join(out, "adapter", "adapter_config.json"));
+    expect([adapter.task_type, adapter.modules_to_save]).toEqual(["QUESTION_ANS", ["qa_outputs"]]);
+    const [first, ...rest] = linesOf(readFileSync(join(out, "predictions.jsonl"), "utf8"));
+    expect([rest.length, first]).toEqual([
+      4,
+      {
+        id: "first",
+        prediction: "The",
+        null_odds: json(join(out, "null_odds.json")).first,
+        best_answer: "The",
+        probability: expect.any(Number),
+      },
+    ]);
+    const [best, ...others] = json(join(out, "nbest_predictions.json")).late;
+    expect([best.text, others.length]).toEqual(["the boat", 19]);
+  });
+
+  test("that is interrupted goes on with the same bits", async () => {
+    const again = path("resumed");
+    const first = start(training(again));
+    await first.signalAfter("step 12/30", "SIGINT");
+    expect((await first.ended).code).toBe(130);
+    const { code, stderr } = await run(["run", "--resume", "--out", again]);
+    expect([code, /going on after step (\d+)/.test(stderr)]).toEqual([0, true]);
+    expect(adapterBytes(again)).toEqual(adapterBytes(out));
+    const answers = (folder: string) =>
+      readFileSync(join(folder, "nbest_predictions.json"), "utf8");
+    expect(answers(again)).toBe(answers(out));
+  });
+
+  test("whose only file is trained on says that nothing is evaluated", async () => {
+    const { "eval-data": _, ...flags } = exact;
+    const only = path("only");
+    const args = wordsOf({ ...flags, "max-steps": 10, out: only });
+    const { code, stdout, stderr } = await run(["run", "squad_v2", ...args, "--json"]);
+    expect([code, JSON.parse(stdout).metrics]).toEqual([0, {}]);
+    expect(stderr).toContain("warn  no validation split: nothing is evaluated\n");
+    expect(readdirSync(only)).not.toContain("predictions.jsonl");
+  });
+
+  test("reads no more questions than it is told to", async () => {
+    const { stdout, stderr } = await run([
+      ...training(path("limited"), { limit: 4, "eval-limit": 3, "max-steps": 10 }),
+      "--json",
+    ]);
+    const { metrics, best } = JSON.parse(stdout);
+    expect([metrics.validation.total, best.step > 0]).toEqual([3, true]);
+    // Counts and thresholds stay in the files.
+    expect(stderr).toMatch(
+      /^step 10 {2}validation {2}exact \S+ {2}f1 \S+ {2}HasAns_f1 \S+ {2}NoAns_f1 \S+ {2}best_exact \S+ {2}best_f1 \S+( {2}best so far)?$/m,
+    );
+    const planned = await run(["plan", ...training(path("planned"), { limit: 4 }).slice(1)]);
+    expect(planned.stdout).toContain("4 training rows in 20 windows, 3 steps an epoch\n");
+  });
+});
+
+describe("eval", () => {
+  test("of the run's own data, and of a file, is what the run found", async () => {
+    const own = json(join(out, "metrics.json")).metrics.validation;
+    const close = Object.fromEntries(
+      Object.entries(own).map(([name, value]) => [name, expect.closeTo(Number(value), 4)]),
+    );
+    const { stdout } = await evaluate("--json");
+    expect(JSON.parse(stdout).metrics.validation).toEqual(close);
+    const to = path("evaluated");
+    const table = await evaluate("--data", path("stories.json"), "--out", to);
+    expect(table.stdout).toContain(
+      "validation HasAns_f1              66.6667\nvalidation HasAns_total           3\n",
+    );
+    expect(json(join(to, "predictions.json"))).toEqual(json(join(out, "predictions.json")));
+  });
+
+  test("moves the threshold and the lengths of answers", async () => {
+    const metrics = async (...flags: string[]) =>
+      JSON.parse((await evaluate(...flags, "--json")).stdout).metrics.validation;
+    expect(await metrics("--null-threshold", "-100")).toMatchObject({
+      HasAns_exact: 0,
+      NoAns_exact: 100,
+    });
+    const short = await metrics("--max-answer-length", "1", "--limit", "2");
+    expect([short.total, short.HasAns_exact]).toEqual([2, 0]);
+  });
+});
+
+describe("predict", () => {
+  const answers = () => json(join(out, "predictions.json"));
+
+  test("of questions on a context: as text, as a file, on standard input", async () => {
+    const asked = ["Who walked?", "Who slept?"];
+    const typed = await predict(["--context", river, ...asked]);
+    expect([typed.code, typed.stderr]).toEqual([0, ""]);
+    expect(
+      linesOf(typed.stdout).map(({ id, prediction }: Record<string, string>) => [id, prediction]),
+    ).toEqual([
+      ["0", answers().first],
+      ["1", answers().none],
+    ]);
+    writeFileSync(path("river.txt"), `${river}\n`);
+    expect((await predict([...asked, "--context", path("river.txt")])).stdout).toBe(typed.stdout);
+    expect((await predict([...asked, "--context", "-"], `${river}\n`)).stdout).toBe(typed.stdout);
+    const question = await predict(["--context", river, "-", "Who slept?"], "Who walked?\n");
+    expect(question.stdout).toBe(typed.stdout);
+  });
+
+  test("of rows in every format, and into a folder", async () => {
+    const rows = [
+      { question: "Who walked?", context: river },
+      { question: "Who slept?", context: river },
+    ];
+    const lines = rows.map((row) => JSON.stringify(row)).join("\n");
+    const csv = `id,question,context\na,Who walked?,"${river}"\nb,Who slept?,"${river}"\n`;
+    writeFileSync(path("rows.csv"), csv);
+    const ofCsv = linesOf((await predict(["--input", path("rows.csv")])).stdout);
+    const ofLines = linesOf((await predict(["--input", "-"], lines)).stdout);
+    const plain = (all: readonly object[]) => all.map((one) => ({ ...one, id: "" }));
+    expect(plain(ofLines)).toEqual(plain(ofCsv));
+    expect(ofCsv.map(({ id }: { id: string }) => id)).toEqual(["a", "b"]);
+    const to = path("predicted");
+    const { stdout } = await predict(["--input", path("stories.json"), "--out", to, "--json"]);
+    const names = [
+      "predictions.jsonl",
+      "predictions.json",
+      "nbest_predictions.json",
+      "null_odds.json",
+    ];
+    expect(JSON.parse(stdout)).toEqual({
+      task: "squad_v2",
+      rows: 5,
+      files: names.map((name) => join(to, name)),
+    });
+    expect(json(join(to, "predictions.json"))).toEqual(answers());
+  });
+
+  test.each([
+    ["no context", ["Who?"], "no context given\n  hint: --context FILE"],
+    ["no question", ["--context", river], "no question given"],
+    ["a context that is no file", ["--context", "none.txt", "Who?"], "none.txt: there is no such"],
+    ["two inputs", ["Who?", "--context", river, "--input", "x.csv"], "exclude each other"],
+    ["two texts on one input", ["-", "--context", "-"], "exclude each other"],
+    ["a part of no data", ["--input", "x.csv", "--split", "train"], "--split has no use"],
+    ["no test set", [], "stories.json: holds no test split\n  hint: it has: train, validation"],
+    [
+      "another task's option",
+      ["--num_beams", "4", "--input", "x.csv"],
+      "--num_beams has no use in task squad_v2\n  hint: tasks that use it: xsum, cnn_dailymail",
+    ],
+    ["classes", ["--labels", "a,b", "--input", "x.csv"], "--labels has no use in task squad_v2"],
+  ])("%s is an error", async (_, args, message) => {
+    const { code, stdout, stderr } = await predict(args);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
+  test("AdaLoRA learns 16 questions of SQuAD by heart, eight of them without an answer", async () => {
+    const model = path("base-32");
+    writeTinyModel(model, {
+      hidden_size: 32,
+      num_attention_heads: 4,
+      intermediate_size: 64,
+      max_position_embeddings: 512,
+      position_buckets: 32,
+    });
+    const to = path("by-heart");
+    const flags = {
+      model,
+      data: fixture,
+      "eval-data": fixture,
+      "max-steps": 100,
+      "eval-steps": 100,
+      "batch-size": 8,
+      "mask-interval": 5,
+      "warmup-steps": 10,
+      "init-rank": 6,
+      "target-rank": 4,
+      alpha: 32,
+      lr: 0.02,
+      seed: 1,
+      dropout: 0,
+      device: "cpu",
+      out: to,
+    };
+    const { code, stdout } = await run(["run", "squad_v2", ...wordsOf(flags), "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).metrics.validation).toMatchObject({
+      exact: 100,
+      HasAns_exact: 100,
+      HasAns_total: 8,
+      NoAns_exact: 100,
+      NoAns_total: 8,
+    });
+    const ranks: number[] = Object.values(JSON.parse(stdout).ranks);
+    expect(ranks.reduce((sum, rank) => sum + rank)).toBe(48);
+    const predicted = json(join(to, "predictions.json"));
+    const odds = json(join(to, "null_odds.json"));
+    for (const { id, answers } of questions) {
+      const due = answers.map(({ text }) => text);
+      expect(due.length === 0 ? [""] : due).toContain(predicted[id].trim());
+      expect(odds[id] > 0).toBe(due.length === 0);
+    }
+    const [{ context, qas }] = paragraphs;
+    const asked = qas.map(({ question }) => question);
+    const typed = await run(["predict", "--adapter", to, "--context", context, ...asked]);
+    expect(
+      linesOf(typed.stdout).map(({ prediction }: { prediction: string }) => prediction),
+    ).toEqual(qas.map(({ id }) => predicted[id]));
+  }, 60_000);
+});
