@@ -144,6 +144,11 @@ describe("refused before anything is trained", () => {
       "--max-target-length must be at most 64 for this model, got 65",
     );
     expect(await refusal({ wishes: { maxTargetLength: 64 } })).toBe("accepted");
+    const fewest = (minTargetLength: number) => refusal({ wishes: { minTargetLength } });
+    expect(await fewest(9)).toContain(
+      "--min-target-length must be at most --max-target-length, which is 8, got 9",
+    );
+    expect(await fewest(8)).toBe("accepted");
   });
 
   test("lengths without room for a word", async () => {
@@ -151,6 +156,12 @@ describe("refused before anything is trained", () => {
       "--max-target-length must be above 2, the special tokens around a text, got 2",
     );
     expect(await refusal({ maxLength: 2 })).toContain("--max-length must be above 2");
+  });
+
+  test("a model whose own options are not built", async () => {
+    expect(await refusal({ generationConfig: { ...bartFolderConfig, do_sample: true } })).toContain(
+      'generation_config.json: "do_sample" must be false or absent',
+    );
   });
 
   test("a tokenizer with more tokens than the model has embeddings", async () => {

@@ -41,8 +41,12 @@ describe("what was written of texts", () => {
     expect(evaluation.split).toBe("validation");
   });
 
-  test("is compared sentence by sentence for Lsum, not for L", () => {
-    const { metrics } = written(["One went. Two came."], ["Two came. One went."]).evaluate();
+  test.each([
+    ["One went. Two came.", "Two came. One went."],
+    ["One went two came", "Two came. One went."], // the reference has sentences
+    ["One went. Two came.", "Two came one went"], // what was written has
+  ])("is compared sentence by sentence for Lsum, not for L: %s %s", (text, summary) => {
+    const { metrics } = written([text], [summary]).evaluate();
     expect([metrics["rougeL"], metrics["rougeLsum"]]).toEqual([50, 100]);
   });
 

@@ -1,0 +1,75 @@
+import { describe, expect, test } from "bun:test";
+import { readTokenizer } from "../../../core/text/load-tokenizer.ts";
+import { bartTokenizer } from "../../../core/text/bart-tokenizer.ts";
+import { writingOptions, type WritingWishes } from "../../../core/tasks/generation-writing.ts";
+import type { TokenizeOptions } from "../../../core/train/task.ts";
+import { tinyBartDir } from "../text/fixtures.ts";
+
+const rawConfig = { decoder_start_token_id: 2, eos_token_id: 2, num_beams: 3, max_length: 5 };
+const files: TokenizeOptions = {
+  tokenizer: readTokenizer(tinyBartDir, bartTokenizer),
+  maxLength: 12,
+  vocabSize: 271,
+  modelConfig: "config.json",
+  maxPositions: 64,
+  rawConfig,
+};
+const unset: WritingWishes = {
+  maxTargetLength: 40,
+  minTargetLength: null,
+  numBeams: null,
+  lengthPenalty: null,
+  beamStopping: null,
+  noRepeatNgram: null,
+};
+
+describe("how summaries are written", () => {
+  test("the user says, before the model; the target length is always the user's", () => {
+    const wishes = {
+      maxTargetLength: 30,
+      minTargetLength: 4,
+      numBeams: 6,
+      lengthPenalty: 0.5,
+      noRepeatNgram: 3,
+    };
+    expect(writingOptions(files, { ...wishes, beamStopping: "never" })).toMatchObject({
+      maxLength: 30,
+      minLength: 4,
+      numBeams: 6,
+      lengthPenalty: 0.5,
+      noRepeatNgramSize: 3,
+      earlyStopping: "never",
+    });
+  });
+
+  test("the model says what the user does not, by generation_config.json where it has one", () => {
+    const own = {
+      ...rawConfig,
+      num_beams: 4,
+      length_penalty: 2,
+      min_length: 7,
+      no_repeat_ngram_size: 2,
+      early_stopping: true,
+      num_return_sequences: 4, // a summary a text, all the same
+    };
+    expect(writingOptions(files, unset)).toMatchObject({ numBeams: 3, maxLength: 40 });
+    expect(writingOptions({ ...files, generationConfig: own }, unset)).toMatchObject({
+      maxLength: 40,
+      minLength: 7,
+      numBeams: 4,
+      lengthPenalty: 2,
+      noRepeatNgramSize: 2,
+      earlyStopping: true,
+      numReturnSequences: 1,
+    });
+  });
+
+  test.each([
+    ["true", true],
+    ["false", false],
+    ["never", "never"],
+  ] as const)("--beam-stopping %s", (beamStopping, due) => {
+    const own = { ...files, rawConfig: { ...rawConfig, early_stopping: due !== true } };
+    expect(writingOptions(own, { ...unset, beamStopping }).earlyStopping).toBe(due);
+  });
+});
