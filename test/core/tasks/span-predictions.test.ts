@@ -50,10 +50,10 @@ describe("the answers are those of the reference's utils_qa.py", () => {
     expect([...files.keys()]).toEqual(want.unanswerable ? [...names, "null_odds.json"] : names);
     const texts = JSON.parse(want.predictionsText);
     expect(JSON.parse(files.get("predictions.json") ?? "")).toEqual(texts);
-    for (const { id, prediction, ...rest } of records as readonly Record<string, string>[]) {
-      expect(prediction).toBe(texts[id ?? ""]);
-      const odds = want.nullOdds?.[id ?? ""];
-      expect(rest["null_odds"]).toEqual(odds as unknown as string);
+    const own: Record<string, unknown>[] = records.map((record) => ({ ...record }));
+    for (const { id, prediction, null_odds: odds } of own) {
+      expect(prediction).toBe(texts[String(id)]);
+      expect(odds).toEqual(want.nullOdds?.[String(id)]);
     }
     expect(records.map((record) => ("id" in record ? record.id : ""))).toEqual(
       questions.examples.map(({ id }) => id),
