@@ -111,7 +111,9 @@ describe("evaluate", () => {
 
   test("of a split without answers is refused as a bug", async () => {
     if (!answers) throw new Error("no such answers are recorded");
-    const unlabelled = questions.examples.map(({ answers: _, ...rest }) => rest);
+    const unlabelled = questions.examples.map(({ index, id, question, context }) => {
+      return { index, id, question, context };
+    });
     const set = { ...questions, examples: unlabelled, isLabelled: false };
     const files = tokenizeOptions(size.maxLength);
     const dataset = await evaluatedSpans("test", set, files, settingsOf(answers));
