@@ -51,6 +51,7 @@ const modelNames = {
   answer: "deberta-v3-base",
   predict: "deberta-v3-base",
   write: "bart-base",
+  generate: "bart-base",
 } as const satisfies Readonly<Record<Workload["does"], keyof typeof builtIn>>;
 
 /** A workload's model: a checkpoint's folder, or undefined for random weights. */

@@ -1,7 +1,7 @@
 import type { Backend } from "../../core/backend.ts";
 import { findModel } from "./checkpoints.ts";
 import { gemmPeak } from "./gemm-peak.ts";
-import { openWorkload, tokensOf } from "./open-workload.ts";
+import { openWorkload } from "./open-workload.ts";
 import { peakMemory, secondsOfOthers, sinceProcessStart } from "./process-facts.ts";
 import { type KernelTime, profiled } from "./profile.ts";
 import { readRows } from "./rows.ts";
@@ -35,7 +35,7 @@ export interface Measurement {
 }
 
 /** Runs one workload in this process: warm-up steps, then timed ones over the batches that follow. */
-export function measure(opened: Backend, options: MeasureOptions): Measurement {
+export async function measure(opened: Backend, options: MeasureOptions): Promise<Measurement> {
   const { warmup, steps } = options;
   const profile = options.profile ? profiled(opened) : undefined;
   const workload = workloadOf(options.workload);
@@ -48,16 +48,17 @@ export function measure(opened: Backend, options: MeasureOptions): Measurement {
   let finalValue = 0;
   let startUpSeconds = 0;
   for (let i = 0; i < warmup; i++) {
-    finalValue = step(i);
+    finalValue = await step(i);
     startUpSeconds ||= sinceProcessStart();
   }
   profile?.reset();
   const others = secondsOfOthers();
-  const stepSeconds = Array.from({ length: steps }, (_, i) => {
+  const stepSeconds: number[] = [];
+  for (let i = 0; i < steps; i++) {
     const start = performance.now();
-    finalValue = step(warmup + i);
-    return (performance.now() - start) / 1000;
-  });
+    finalValue = await step(warmup + i);
+    stepSeconds.push((performance.now() - start) / 1000);
+  }
   const otherLoad = (secondsOfOthers() - others) / stepSeconds.reduce((sum, s) => sum + s, 0);
   const timed = stepSeconds.map((_, i) => at(warmup + i));
   const peakRssMib = peakMemory();
@@ -66,7 +67,7 @@ export function measure(opened: Backend, options: MeasureOptions): Measurement {
     startUpSeconds,
     peakRssMib,
     otherLoad: Math.max(0, otherLoad),
-    tokens: timed.map(tokensOf),
+    tokens: timed.map(work.tokens),
     neededFlops: timed.map(work.neededFlops),
     gemmPeak: gemmPeak(opened),
     finalValue,

@@ -69,6 +69,29 @@ export function bartFlops(
   );
 }
 
+/**
+ * Of writing a text of `tokens` about each source with some beams, where keys and values are kept: each token passes the decoder
+ * once, sees those before it and its source, and is scored over the vocabulary. The first token has one beam.
+ */
+export function generationFlops(
+  sources: readonly number[],
+  config: BartConfig,
+  { beams, tokens }: { beams: number; tokens: number },
+): number {
+  const { hiddenSize: d, encoder, decoder, vocabSize } = config;
+  const S = sum(sources);
+  const read =
+    encoder.layers * 2 * S * (4 * d * d + 2 * d * encoder.ffnSize) +
+    encoder.layers * 4 * d * sum(sources.map((s) => s * s)) +
+    decoder.layers * 2 * S * 2 * d * d;
+  const linear = decoder.layers * 2 * (6 * d * d + 2 * d * decoder.ffnSize) + 2 * d * vocabSize;
+  const rows = Array.from({ length: tokens }, (_, i) => (i === 0 ? 1 : beams));
+  const written = sources.map((s) =>
+    sum(rows.map((n, i) => n * (linear + decoder.layers * 4 * d * (i + 1 + s)))),
+  );
+  return read + sum(written);
+}
+
 // --- internal ---
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, n) => total + n, 0);

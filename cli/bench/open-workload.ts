@@ -1,4 +1,6 @@
 import type { Backend } from "../../core/backend.ts";
+import { generate } from "../../core/generation/generate.ts";
+import { generationOptions } from "../../core/generation/options.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
 import { packTargets } from "../../core/nn/source-target-batch.ts";
 import { isGenerationModel } from "../../core/plugin.ts";
@@ -10,7 +12,7 @@ import { adaptModel, declareModel } from "../../core/train/open-model.ts";
 import { bart } from "../../plugins/bart.ts";
 import { deberta } from "../../plugins/deberta.ts";
 import { type BenchModel, fillModel } from "./checkpoints.ts";
-import { bartFlops, debertaFlops } from "./needed-flops.ts";
+import { bartFlops, debertaFlops, generationFlops } from "./needed-flops.ts";
 import type { Profile } from "./profile.ts";
 import type { BenchRow } from "./rows.ts";
 import { ADAPTERS, INITIAL_RANK, trainingStep } from "./training-step.ts";
@@ -19,7 +21,9 @@ import type { Workload } from "./workloads.ts";
 /** A loaded model with the work that is timed. */
 export interface OpenWorkload {
   /** Does the work on one batch; returns a number of its result, to show that it was done. */
-  readonly step: (rows: readonly BenchRow[]) => number;
+  readonly step: (rows: readonly BenchRow[]) => number | Promise<number>;
+  /** What the work is counted in: tokens read, and those of targets; or tokens written. */
+  readonly tokens: (rows: readonly BenchRow[]) => number;
   /** Operations that the work needs, whatever an engine does. */
   readonly neededFlops: (rows: readonly BenchRow[]) => number;
   /** Embeddings, for batches of arbitrary ids. */
@@ -36,11 +40,6 @@ export function openWorkload(
   return openers[workload.does](backend, model, profile);
 }
 
-/** Tokens that count as work: of sources, and of targets where there are any. */
-export function tokensOf(rows: readonly BenchRow[]): number {
-  return rows.reduce((sum, row) => sum + row.ids.length + targetLength(row), 0);
-}
-
 // --- internal ---
 
 type Opener = (backend: Backend, model: BenchModel, profile?: Profile) => OpenWorkload;
@@ -50,9 +49,15 @@ const openers: Readonly<Record<Workload["does"], Opener>> = {
   answer: openAnswers,
   write: openWriter,
   predict: openPredictions,
+  generate: openGeneration,
 };
 
 const lengthsOf = (rows: readonly BenchRow[]) => rows.map(({ ids }) => ids.length);
+
+/** Tokens of sources, and of targets where there are any. */
+const tokensOf = (rows: readonly BenchRow[]) =>
+  rows.reduce((sum, row) => sum + row.ids.length + targetLength(row), 0);
+
 const targetLength = ({ target }: BenchRow) => target.filter((label) => label >= 0).length;
 
 function openClassifier(backend: Backend, model: BenchModel, profile?: Profile): OpenWorkload {
@@ -68,6 +73,7 @@ function openClassifier(backend: Backend, model: BenchModel, profile?: Profile):
         ...packSequences(rows.map(({ ids }) => ids)),
         labels: rows.map(({ label }) => label),
       }),
+    tokens: tokensOf,
     neededFlops: (rows) =>
       debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: true }),
     vocabSize: config.vocabSize,
@@ -89,6 +95,7 @@ function openAnswers(backend: Backend, model: BenchModel, profile?: Profile): Op
         ends: rows.map(({ span }) => span[1]),
         padding: Int32Array.from(rows, ({ ids, width }) => width - ids.length),
       }),
+    tokens: tokensOf,
     neededFlops: (rows) =>
       debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: true }),
     vocabSize: config.vocabSize,
@@ -114,6 +121,7 @@ function openWriter(backend: Backend, model: BenchModel, profile?: Profile): Ope
           config.special,
         ),
       }),
+    tokens: tokensOf,
     neededFlops: (rows) =>
       bartFlops(lengthsOf(rows), rows.map(targetLength), config, { rank: INITIAL_RANK }),
     vocabSize: config.vocabSize,
@@ -135,8 +143,43 @@ function openPredictions(backend: Backend, model: BenchModel): OpenWorkload {
       });
       return first;
     },
+    tokens: tokensOf,
     neededFlops: (rows) =>
       debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: false }),
+    vocabSize: config.vocabSize,
+  };
+}
+
+/** Beam search as the authors evaluate summaries, with texts of one length: with random weights the end is arbitrary. */
+const SEARCH = {
+  numBeams: 4,
+  maxLength: 60,
+  minLength: 60,
+  noRepeatNgramSize: 3,
+  earlyStopping: true,
+} as const;
+
+/** Texts have a start token that nobody writes. */
+const WRITTEN = SEARCH.maxLength - 1;
+
+/** The plain model writes about each source of a batch. */
+function openGeneration(backend: Backend, model: BenchModel): OpenWorkload {
+  const config = bart.parseConfig(model.config);
+  const head = { task: "generation", labels: config.vocabSize } as const;
+  const declared = declareModel(bart, config, head);
+  fillModel(backend, { ...declared, adapters: [], trained: [] }, model);
+  const writer = declared.model;
+  if (!isGenerationModel(writer)) throw new Error("internal: bart writes");
+  const options = generationOptions(model.config, undefined, SEARCH);
+  return {
+    async step(rows) {
+      const sources = rows.map(({ ids }) => ids);
+      const texts = await generate(backend, writer, sources, options, { batchSize: rows.length });
+      return Math.min(...texts.map(({ ids }) => ids.length));
+    },
+    tokens: (rows) => WRITTEN * rows.length,
+    neededFlops: (rows) =>
+      generationFlops(lengthsOf(rows), config, { beams: SEARCH.numBeams, tokens: WRITTEN }),
     vocabSize: config.vocabSize,
   };
 }

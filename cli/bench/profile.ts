@@ -10,7 +10,7 @@ export interface KernelTime {
 /** Times a backend's calls, and what they are part of. */
 export interface Profile {
   readonly backend: Backend;
-  /** Runs a part of the work under a name; parts nest. */
+  /** Runs a part of the work under a name; parts nest. One that goes on later ends when it has. */
   phase<T>(name: string, part: () => T): T;
   /** By kernel, the slowest first; the time of the phases that no kernel took comes last. */
   times(): readonly KernelTime[];
@@ -38,9 +38,8 @@ interface Interval {
 
 /** Wraps a backend whose calls end when they return (the CPU's do) so that each is timed. */
 export function profiled(backend: Backend): Profile {
-  let calls: Interval[] = [];
-  let phases: (Interval & { readonly depth: number })[] = [];
-  let depth = 0;
+  const calls: Interval[] = [];
+  const phases: Phase[] = [];
   const wrapped = new Proxy(backend, {
     get(target, name: keyof Backend) {
       const member: unknown = target[name];
@@ -55,49 +54,59 @@ export function profiled(backend: Backend): Profile {
   });
   return {
     backend: wrapped,
-
-    phase(name, part) {
-      const start = performance.now();
-      depth++;
-      try {
-        return part();
-      } finally {
-        depth--;
-        phases.push({ name, start, end: performance.now(), depth });
-      }
-    },
-
-    times() {
-      const groups = Map.groupBy(calls, ({ name }) => name);
-      const times = [...groups].map(([kernel, group]) => ({
-        kernel,
-        calls: group.length,
-        seconds: secondsIn(group),
-      }));
-      const whole = secondsIn(phases.filter((each) => each.depth === 0));
-      const rest = { kernel: "(outside the backend)", calls: 0, seconds: whole - secondsIn(calls) };
-      const slowestFirst = times.toSorted((a, b) => b.seconds - a.seconds);
-      return phases.length === 0 ? slowestFirst : [...slowestFirst, rest];
-    },
-
-    trace() {
-      const outer = phases.toSorted((a, b) => a.start - b.start || a.depth - b.depth);
-      return {
-        traceEvents: [
-          ...outer.map((each) => eventOf(each, "phase")),
-          ...calls.map((each) => eventOf(each, "kernel")),
-        ],
-      };
-    },
-
+    phase: phaseTimer(phases),
+    times: () => timesOf(calls, phases),
+    trace: () => ({
+      traceEvents: [
+        ...phases.toSorted((a, b) => a.start - b.start || a.depth - b.depth).map(phaseEvent),
+        ...calls.map((call) => eventOf(call, "kernel")),
+      ],
+    }),
     reset() {
-      calls = [];
-      phases = [];
+      calls.length = 0;
+      phases.length = 0;
     },
   };
 }
 
 // --- internal ---
+
+interface Phase extends Interval {
+  /** Phases that it is part of. */
+  readonly depth: number;
+}
+
+function phaseTimer(phases: Phase[]): Profile["phase"] {
+  let depth = 0;
+  return (name, part) => {
+    const start = performance.now();
+    const own = depth++;
+    const end = () => {
+      depth--;
+      phases.push({ name, start, end: performance.now(), depth: own });
+    };
+    const result = part();
+    if (result instanceof Promise) void result.then(end);
+    else end();
+    return result;
+  };
+}
+
+function timesOf(calls: readonly Interval[], phases: readonly Phase[]): readonly KernelTime[] {
+  const groups = [...Map.groupBy(calls, ({ name }) => name)];
+  const times = groups.map(([kernel, group]) => ({
+    kernel,
+    calls: group.length,
+    seconds: secondsIn(group),
+  }));
+  const slowestFirst = times.toSorted((a, b) => b.seconds - a.seconds);
+  if (phases.length === 0) return slowestFirst;
+  const whole = secondsIn(phases.filter(({ depth }) => depth === 0));
+  const rest = { kernel: "(outside the backend)", calls: 0, seconds: whole - secondsIn(calls) };
+  return [...slowestFirst, rest];
+}
+
+const phaseEvent = (phase: Phase) => eventOf(phase, "phase");
 
 const eventOf = ({ name, start, end }: Interval, cat: TraceEvent["cat"]): TraceEvent => ({
   name,

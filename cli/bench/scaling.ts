@@ -1,7 +1,7 @@
 import type { Backend } from "../../core/backend.ts";
 import { findModel } from "./checkpoints.ts";
 import type { MeasureOptions } from "./measure.ts";
-import { openWorkload, tokensOf } from "./open-workload.ts";
+import { openWorkload } from "./open-workload.ts";
 import { secondsOfOthers } from "./process-facts.ts";
 import { type BenchRow, readRows } from "./rows.ts";
 import { type Spread, spread } from "./summary.ts";
@@ -28,30 +28,30 @@ export interface Scaling {
 }
 
 /** Times steps of batches of 4 to 64 rows with the same mix of lengths, the sizes in turn in each round. */
-export function measureScaling(
+export async function measureScaling(
   backend: Backend,
   options: MeasureOptions & { readonly rounds: number },
-): Scaling {
+): Promise<Scaling> {
   const workload = workloadOf(options.workload);
   const work = openWorkload(backend, workload, findModel(workload, options.model));
   const all = readRows(options.workload, options.batches, work.vocabSize).flat();
   const sizes = SIZES.filter((rows) => rows <= all.length);
   const batches = sizes.map((rows) => evenSample(all, rows));
   const seconds = batches.map((): number[] => []);
-  for (let i = 0; i < options.warmup; i++) for (const batch of batches) work.step(batch);
+  for (let i = 0; i < options.warmup; i++) for (const batch of batches) await work.step(batch);
   const others = secondsOfOthers();
   const start = performance.now();
   for (let i = 0; i < options.rounds * options.steps; i++) {
-    batches.forEach((batch, size) => {
+    for (const [size, batch] of batches.entries()) {
       const began = performance.now();
-      work.step(batch);
+      await work.step(batch);
       seconds[size]?.push((performance.now() - began) / 1000);
-    });
+    }
   }
   const otherLoad = (secondsOfOthers() - others) / ((performance.now() - start) / 1000);
   const samples = batches.map((batch, i) => ({
     rows: batch.length,
-    tokens: tokensOf(batch),
+    tokens: work.tokens(batch),
     seconds: spread(seconds[i]!),
   }));
   return { workload: options.workload, otherLoad: Math.max(0, otherLoad), ...against(samples) };

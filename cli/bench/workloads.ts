@@ -6,9 +6,9 @@ export interface Lengths {
   readonly max: number;
 }
 
-/** What is measured under a name: a step of training on a task, or a batch of predictions. */
+/** What is measured under a name: a step of training on a task, a batch of predictions, or one of texts written. */
 export interface Workload {
-  readonly does: "classify" | "answer" | "write" | "predict";
+  readonly does: "classify" | "answer" | "write" | "predict" | "generate";
   /** Sequences in a batch. */
   readonly rows: number;
   /** Of the built-in batches: like those of the task that the workload is named after. */
@@ -37,6 +37,7 @@ export const workloads = {
   "full-b16": { does: "classify", rows: 16, lengths: lengths(128, 0, 128, 128) },
   "xsum-b8": { does: "write", rows: 8, lengths: articles, targets: summaries },
   "sst2-predict-b32": { does: "predict", rows: 32, lengths: lengths(22, 0.4, 5, 60) },
+  "xsum-generate-b8": { does: "generate", rows: 8, lengths: articles },
 } as const satisfies Readonly<Record<string, Workload>>;
 
 export type WorkloadName = keyof typeof workloads;

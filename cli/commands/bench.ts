@@ -12,6 +12,7 @@ import { machineFacts } from "../bench/machine.ts";
 import type { Measurement } from "../bench/measure.ts";
 import { benchProcess } from "../bench/own-process.ts";
 import { type PeerOptions, peerSettings, type Round, runPeer } from "../bench/peer.ts";
+import type { Scaling } from "../bench/scaling.ts";
 import { scalingSvg } from "../bench/scaling-svg.ts";
 import { scalingText } from "../bench/scaling-text.ts";
 import { summarize, type WorkloadResult } from "../bench/summary.ts";
@@ -98,7 +99,7 @@ async function measureHere(
 ): Promise<void> {
   const backend = await openBackend(setting);
   const { measure } = await import("../bench/measure.ts");
-  report.result(measure(backend, { ...options, model: setting.model, workload }), "");
+  report.result(await measure(backend, { ...options, model: setting.model, workload }), "");
 }
 
 /** Steps of growing batches, of each workload in turn. */
@@ -110,14 +111,15 @@ async function measureGrowth(
 ): Promise<void> {
   const backend = await openBackend(setting);
   const { measureScaling } = await import("../bench/scaling.ts");
-  const scaling = names.map((workload) => {
+  const scaling: Scaling[] = [];
+  for (const workload of names) {
     report.info(`${workload}: ${options.rounds * options.steps} steps of each batch size`);
-    const grown = measureScaling(backend, { ...options, model: setting.model, workload });
+    const grown = await measureScaling(backend, { ...options, model: setting.model, workload });
     const path = besideResult(options, `scaling-${workload}-${setting.dtype}.svg`);
     writeFileAtomic(path, scalingSvg(grown, setting.dtype));
     report.info(`chart in ${path}`);
-    return grown;
-  });
+    scaling.push(grown);
+  }
   const value = { ...(await factsOf(setting, options)), scaling };
   if (options.result !== null) writeJson(options.result, value);
   report.result(value, scaling.map(scalingText).join("\n\n"));
