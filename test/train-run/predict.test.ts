@@ -62,6 +62,29 @@ describe("predict", () => {
     expect(piped.stdout).toBe(due.stdout);
   });
 
+  test("says the same of a pair of arguments, and of one on standard input", async () => {
+    const [, a = "", b = ""] = devRows()[0] ?? [];
+    const [due] = predictionsIn((await predict("--input", join(task.data, "dev.tsv"))).stdout);
+    const typed = await predict(a, b);
+    const [got, ...rest] = predictionsIn(typed.stdout);
+    expect([typed.stderr, rest.length, got]).toEqual([
+      "",
+      0,
+      { ...due!, logits: due!.logits.map((x) => expect.closeTo(x, 9)) },
+    ]);
+    const args = ["predict", "--adapter", out, ...device, a, "-"];
+    expect((await run(args, {}, `${b}\n`)).stdout).toBe(typed.stdout);
+  });
+
+  test("warns of an argument that is the name of a file", async () => {
+    const name = join(task.data, "dev.tsv");
+    const { code, stderr } = await predict(name, "the cat");
+    expect([code, stderr]).toEqual([
+      0,
+      `warn  "${name}" is taken as a text: a file's rows are predicted by --input ${name}\n`,
+    ]);
+  });
+
   test("writes the test set's predictions and GLUE's own file for them", async () => {
     const to = path("submission");
     const { code, stdout } = await predict("--data", task.data, "--out", to, "--json");
@@ -208,6 +231,31 @@ describe("what can't be predicted with is refused before it is loaded", () => {
       "a file that is not there",
       ["predict", "--adapter", out, "--input", "none.tsv"],
       "none.tsv: does not exist\n",
+    ],
+    [
+      "one text of a pair",
+      ["predict", "--adapter", out, "the cat"],
+      "no second text given\n  hint: rte is about two",
+    ],
+    [
+      "a text too many",
+      ["predict", "--adapter", out, "a", "b", "c"],
+      'unexpected argument "c"\n  hint: the command takes TEXT TEXT, and flags',
+    ],
+    [
+      "a text and a file",
+      ["predict", "--adapter", out, "a", "b", ...input],
+      "a text as an argument and --input exclude each other",
+    ],
+    [
+      "a context, which no pair has",
+      ["predict", "--adapter", out, "a", "b", "--context", "the cat sat"],
+      "--context has no use in task rte\n  hint: tasks that use it: squad, squad_v2\n",
+    ],
+    [
+      "another task's option",
+      ["eval", "--adapter", out, "--num-beams", "4"],
+      "--num-beams has no use in task rte\n  hint: tasks that use it: xsum, cnn_dailymail, summarization\n",
     ],
     [
       "two inputs",

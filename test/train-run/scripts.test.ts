@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { referenceScripts } from "../cli/reference-scripts.ts";
 import { commandTest } from "./command.ts";
 
@@ -31,5 +32,45 @@ test("a line of the authors' scripts trains, once its paths and lengths are thos
     regOrthCoef: 0.3,
     clsDropout: 0.2,
     epochs: 12,
+  });
+});
+
+test("the smoke run of the authors' README for SQuAD trains, whose --max_step ends it", async () => {
+  const out = path("squad");
+  const data = resolve(import.meta.dir, "../fixtures/data/squad-16.json");
+  const changes: readonly (readonly [from: string, to: string])[] = [
+    ["--target_rank 1", "--target_rank 8"],
+    ["--lora_r 2", "--lora_r 12"],
+    ["--init_warmup 5000", "--init_warmup 2"],
+    ["--final_warmup 50000", "--final_warmup 4"],
+    ["--mask_interval 100", "--mask_interval 1"],
+    ["--num_train_epochs 12", "--num_train_epochs 1"],
+    ["--max_step 300", "--max_step 12"],
+    ["--max_seq_length 384", "--max_seq_length 64"],
+    ["--doc_stride 128", "--doc_stride 8"],
+    ["microsoft/deberta-v3-base", `${task.model} --train_file ${data} --validation_file ${data}`],
+    ["./output/debertav3-base/squadv2", out],
+  ];
+  const line = changes.reduce(
+    (text, [from, to]) => text.replace(from, to),
+    referenceScripts.squad_v2.replaceAll(/\s+/g, " "),
+  );
+  const args = ["run", ...line.trim().split(" "), "--device", "reference", "--limit", "4"];
+  const { code, stdout, stderr } = await run([...args, "--json"]);
+  expect([code, stderr.split("\n")[1]]).toEqual([
+    0,
+    "--max_step is --max-steps, as the script's parser reads it",
+  ]);
+  const result = JSON.parse(stdout);
+  expect(result).toMatchObject({
+    task: "squad_v2",
+    steps: 12,
+    metrics: { validation: { total: 4 } },
+  });
+  expect(JSON.parse(readFileSync(path("squad", "config.json"), "utf8"))).toMatchObject({
+    docStride: 8,
+    maxSteps: 12,
+    initRank: 12,
+    seed: 9,
   });
 });
