@@ -1,107 +1,182 @@
 /**
- * bun test/bench/bf16-quality.ts
- * Trains the same tiny model in f32 and in bf16 from several seeds; exit 1 if their mean losses at the end differ by more than
- * f32's do from seed to seed.
+ * bun test/bench/bf16-quality.ts --name NAME --seeds 1,2,3 --work DIR --out FILE.json -- FLAGS OF `adalora run`
+ *
+ * Does a run once a seed in f32 and once in bf16. FILE.json gets their curves and final numbers, beside those of other names that
+ * it holds already, and FILE.svg shows them side by side. Exit 1 where the means over the seeds differ by more than f32's seeds do.
+ * Finished runs in DIR are read, not repeated; a folder is for one set of flags.
  */
-import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
-import type { Backend } from "../../core/backend.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
-import { packSequences } from "../../core/nn/packed-batch.ts";
-import { normals } from "../../core/rng.ts";
-import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
-import { adaptModel, declareModel } from "../../core/train/open-model.ts";
-import { type LabelledBatch, Trainer } from "../../core/train/trainer.ts";
-import { createCpuBackend } from "../../ffi/cpu/backend.ts";
-import { pluginFor } from "../../plugins/index.ts";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { writeFileAtomic } from "../../core/io/atomic.ts";
+import { readJsonObject } from "../../core/io/json-file.ts";
+import { readJsonLog } from "../../core/io/jsonl.ts";
+import { curvePicture } from "./curve-picture.ts";
 
-const config = {
-  model_type: "deberta-v2",
-  vocab_size: 24,
-  hidden_size: 48,
-  num_hidden_layers: 2,
-  num_attention_heads: 3,
-  intermediate_size: 96,
-  initializer_range: 0.2,
-  relative_attention: true,
-  position_buckets: 8,
-  max_position_embeddings: 32,
-  pos_att_type: "p2c|c2p",
-  share_att_key: true,
-  norm_rel_ebd: "layer_norm",
-  position_biased_input: false,
-  type_vocab_size: 0,
-};
-const [STEPS, LAST, BATCH] = [300, 60, 16];
-const SEEDS = [1, 2, 3];
+/** Names of the curves by their key in a run's log. */
+const curves = {
+  task_loss: "task loss",
+  orth_loss: "orthogonality loss",
+  grad_norm: "gradient norm",
+  budget: "budget, triplets",
+} as const;
+export type Curve = keyof typeof curves;
+export type Dtype = "f32" | "bf16";
 
-/** Random sequences that say whether their commonest half of the vocabulary is the upper one. */
-function batchAt(step: number): LabelledBatch {
-  const rows = Array.from({ length: BATCH }, (_, row) => {
-    const draws = normals(5 + ((step + 3 * row) % 12), 1, 77, step * BATCH + row);
-    return Array.from(draws, (x) => Math.floor(Math.abs(x) * 1e4) % config.vocab_size);
-  });
-  const isUpper = (id: number) => (id >= config.vocab_size / 2 ? 1 : -1);
-  const labels = rows.map((ids) => (ids.reduce((sum, id) => sum + isUpper(id), 0) > 0 ? 1 : 0));
-  return { ...packSequences(rows), labels };
+/** Points of a curve: each is the mean over as many steps. */
+const POINTS = 50;
+
+export interface FinishedRun {
+  readonly seed: number;
+  readonly dtype: Dtype;
+  /** On the evaluation data, after the last step. */
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly curves: Readonly<Record<Curve, readonly number[]>>;
 }
 
-/** The mean loss of the last steps of an AdaLoRA run that prunes half of its ranks on the way. */
-function finalLoss(backend: Backend, seed: number): number {
-  const plugin = pluginFor(config.model_type);
-  const declared = declareModel(plugin, plugin.parseConfig(config), {
-    task: "classification",
-    labels: 2,
+/** How far bf16's mean is from f32's, and how far f32's seeds are from each other; of a curve the root mean square over its points. */
+export interface Comparison {
+  readonly f32: number;
+  readonly bf16: number;
+  readonly difference: number;
+  readonly spread: number;
+  /** The difference is not larger than the spread. */
+  readonly within: boolean;
+}
+
+export interface Experiment {
+  readonly flags: readonly string[];
+  readonly steps: number;
+  readonly runs: readonly FinishedRun[];
+  readonly comparisons: Readonly<Record<string, Comparison>>;
+}
+
+async function main(): Promise<void> {
+  const { values, positionals: flags } = parseArgs({
+    allowPositionals: true,
+    options: {
+      name: { type: "string", default: "demo" },
+      seeds: { type: "string", default: "1,2,3" },
+      work: { type: "string" },
+      out: { type: "string" },
+    },
   });
-  const { model, adapters, trained, tree } = adaptModel(declared, {
-    method: "adalora",
-    modules: null,
-    rank: 4,
-    alpha: 16,
-    dropout: 0,
-  });
-  initializeWeights(backend, tree, 5);
-  startAdapters(backend, adapters, gaussianStart, seed);
-  const initial = 4 * adapters.length;
-  const trainer = new Trainer(
-    backend,
-    { adapters, trained, lossOf: sequenceLoss(model, "classification") },
-    {
-      optimizer: { variant: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 },
-      learningRate: () => 3e-3,
-      maxGradNorm: 1,
-      orthogonality: 0.1,
-      seed,
-      allocator: {
-        schedule: {
-          initial,
-          target: initial / 2,
-          warmup: 30,
-          finalTuning: 150,
-          interval: 5,
-          steps: STEPS,
-        },
-        beta1: 0.85,
-        beta2: 0.85,
-        importance: "ipt",
-        semantics: "reference",
+  const { name, seeds, work, out } = values;
+  if (work === undefined || out === undefined || flags.length === 0)
+    throw new Error("--work DIR, --out FILE.json and, after --, a run's flags are needed");
+  const numbers = seeds.split(",").map(Number);
+  if (numbers.length < 2) throw new Error("one seed has no spread: --seeds needs two at least");
+  const runs: FinishedRun[] = [];
+  let steps = 0;
+  for (const seed of numbers) {
+    for (const dtype of ["f32", "bf16"] as const) {
+      const folder = resolve(work, `${name}-${dtype}-${seed}`);
+      if (!existsSync(join(folder, "metrics.json"))) await train(folder, flags, seed, dtype);
+      const finished = readRun(folder);
+      ({ steps } = finished);
+      runs.push({ seed, dtype, ...finished.run });
+      console.log(`${name}, seed ${seed}, ${dtype}: ${JSON.stringify(finished.run.metrics)}`);
+    }
+  }
+  const comparisons = compareAll(runs);
+  const before: Record<string, unknown> = existsSync(out) ? { ...readJsonObject(out) } : {};
+  const result = { ...before, [name]: { flags: shown(flags), steps, runs, comparisons } };
+  writeFileAtomic(out, `${JSON.stringify(result, undefined, 1)}\n`);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by this script alone
+  const experiments = result as unknown as Readonly<Record<string, Experiment>>;
+  writeFileAtomic(out.replace(/\.json$/, ".svg"), curvePicture(experiments, curves));
+  for (const [what, { f32, bf16, difference, spread, within }] of Object.entries(comparisons)) {
+    const verdict = within ? "within" : "BEYOND";
+    const means = `f32 ${f32.toPrecision(5)}, bf16 ${bf16.toPrecision(5)}`;
+    console.log(
+      `${what}: ${means}; differ by ${difference.toPrecision(3)}, ${verdict} f32's seeds ${spread.toPrecision(3)}`,
+    );
+    if (!within) process.exitCode = 1;
+  }
+}
+
+/** Does a run in a process of its own. */
+async function train(folder: string, flags: readonly string[], seed: number, dtype: Dtype) {
+  const program = resolve(import.meta.dir, "../../cli/main.ts");
+  const own = ["--seed", seed, "--dtype", dtype, "--log-steps", 1, "--out", folder, "--overwrite"];
+  const command = [process.execPath, program, "run", ...flags, ...own.map(String), "--quiet"];
+  const child = Bun.spawn(command, { stdout: "ignore", stderr: "inherit" });
+  if ((await child.exited) !== 0) throw new Error(`failed: ${command.join(" ")}`);
+}
+
+function readRun(folder: string): { steps: number; run: Pick<FinishedRun, "metrics" | "curves"> } {
+  const { metrics } = JSON.parse(readFileSync(join(folder, "metrics.json"), "utf8"));
+  const [split] = Object.keys(metrics);
+  const steps = readJsonLog(join(folder, "log.jsonl")).filter((line) => "task_loss" in line);
+  const curveOf = (key: Curve) => binned(steps.map((line) => Number(line[key])));
+  return {
+    steps: steps.length,
+    run: {
+      metrics: metrics[split ?? ""],
+      curves: {
+        task_loss: curveOf("task_loss"),
+        orth_loss: curveOf("orth_loss"),
+        grad_norm: curveOf("grad_norm"),
+        budget: curveOf("budget"),
       },
     },
-  );
-  const losses = Array.from({ length: STEPS }, (_, i) => trainer.step([batchAt(i)]).taskLoss);
-  return losses.slice(-LAST).reduce((sum, loss) => sum + loss, 0) / LAST;
+  };
 }
 
-const [wide, narrow] = [[], []] as [number[], number[]];
-for (const seed of SEEDS) {
-  for (const [dtype, losses] of [
-    ["f32", wide],
-    ["bf16", narrow],
-  ] as const)
-    losses.push(finalLoss(await createCpuBackend({ threads: 1, dtype }), seed));
-  console.log(`seed ${seed}: f32 ${wide.at(-1)?.toFixed(4)}, bf16 ${narrow.at(-1)?.toFixed(4)}`);
+/** Means of `POINTS` equal parts, to five digits. */
+function binned(values: readonly number[]): number[] {
+  return Array.from({ length: POINTS }, (_, i) => {
+    const [from, to] = [i, i + 1].map((n) => Math.round((n * values.length) / POINTS));
+    return Number(mean(values.slice(from, to)).toPrecision(5));
+  });
 }
-const mean = (losses: readonly number[]) => losses.reduce((sum, x) => sum + x, 0) / losses.length;
-const noise = Math.max(...wide) - Math.min(...wide);
-const difference = Math.abs(mean(narrow) - mean(wide));
-console.log(`means differ by ${difference.toFixed(4)}; f32's seeds by ${noise.toFixed(4)}`);
-process.exitCode = difference <= noise ? 0 : 1;
+
+function compareAll(runs: readonly FinishedRun[]): Record<string, Comparison> {
+  const of = (dtype: Dtype, numbers: (run: FinishedRun) => readonly number[]) =>
+    runs.filter((run) => run.dtype === dtype).map(numbers);
+  const compared = (numbers: (run: FinishedRun) => readonly number[]) =>
+    compare(of("f32", numbers), of("bf16", numbers));
+  const [metric = "loss"] = Object.keys(runs[0]?.metrics ?? {});
+  const last = POINTS / 10;
+  return {
+    [`final ${metric}`]: compared((run) => [run.metrics[metric] ?? Number.NaN]),
+    "final evaluation loss": compared((run) => [run.metrics["loss"] ?? Number.NaN]),
+    "task loss of the last tenth": compared((run) => [mean(run.curves.task_loss.slice(-last))]),
+    "curve of task loss": compared((run) => run.curves.task_loss),
+    "curve of orthogonality loss": compared((run) => run.curves.orth_loss),
+    "curve of gradient norm": compared((run) => run.curves.grad_norm),
+    "curve of budget": compared((run) => run.curves.budget),
+  };
+}
+
+/** `wide`, `narrow`: for each seed the numbers of f32's run and of bf16's. */
+function compare(
+  wide: readonly (readonly number[])[],
+  narrow: readonly (readonly number[])[],
+): Comparison {
+  const points = (wide[0] ?? []).map((_, i) => {
+    const [f32, bf16] = [wide, narrow].map((runs) => runs.map((run) => run[i] ?? Number.NaN));
+    const range = Math.max(...f32!) - Math.min(...f32!);
+    return { f32: mean(f32!), bf16: mean(bf16!), range };
+  });
+  const rounded = (x: number) => Number(x.toPrecision(5));
+  const difference = rootMeanSquare(points.map(({ f32, bf16 }) => bf16 - f32));
+  const spread = rootMeanSquare(points.map(({ range }) => range));
+  return {
+    f32: rounded(mean(points.map(({ f32 }) => f32))),
+    bf16: rounded(mean(points.map(({ bf16 }) => bf16))),
+    difference: rounded(difference),
+    spread: rounded(spread),
+    within: difference <= spread,
+  };
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
+const rootMeanSquare = (values: readonly number[]) => Math.sqrt(mean(values.map((x) => x * x)));
+
+/** Flags without the folders of the machine that they were used on. */
+function shown(flags: readonly string[]): string[] {
+  return flags.map((word) => (word.startsWith("/") ? (word.split("/").at(-1) ?? word) : word));
+}
+
+await main();
