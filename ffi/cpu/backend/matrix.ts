@@ -2,7 +2,7 @@ import type { Backend, Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy, zeroNative } from "../../memory.ts";
 import { elementBytes, floats, numbers, optionalFloats, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
+import { F, I, L, openKernels, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { mixedProducts, placed } from "./mixed-products.ts";
 
 type Matrix = Pick<
@@ -18,6 +18,14 @@ export const MATRIX_KERNELS = {
   adl_scale_columns: { args: [P, P, F, P, L, L], returns: I },
   adl_add_column_dots: { args: [P, P, F, P, L, L, P], returns: I },
 } as const;
+
+/** kernels/few-rows.c: in bf16, oneDNN multiplies matrices that are packed already. */
+export const FEW_ROWS_KERNELS = {
+  adl_multiply_few_rows: { args: [P, L, P, L, P, L, I, L, I], returns: I },
+} as const;
+
+/** Up to so many rows, our own product with a transposed matrix is faster than oneDNN's. */
+const FEW_ROWS = 64;
 
 export const MATRIX_SIZES = {
   adl_low_rank_scratch: { args: [L, L, I], returns: SIZE },
@@ -37,6 +45,7 @@ function withoutTerms(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
 export function matrix(context: CpuContext): Matrix {
   const { library, dnnl, scratch } = context;
   const kernels = typedKernels(library, MATRIX_KERNELS);
+  const few = openKernels(library, FEW_ROWS_KERNELS, "f32");
   const sizes = openSizes(library, MATRIX_SIZES);
   const mixedProduct = mixedProducts(context);
   const columnScratch = (rows: number, cols: number) =>
@@ -51,6 +60,8 @@ export function matrix(context: CpuContext): Matrix {
       const { lda, ldb, ldc, lengths } = placed(shape);
       const [aAt, bAt] = [floats(a, lengths.a), floats(b, lengths.b)];
       const cAt = target(c, lengths.c);
+      if (m <= FEW_ROWS && transB && !transA && beta === 0)
+        return few.adl_multiply_few_rows(aAt, lda, bAt, ldb, cAt, ldc, m, n, k);
       dnnl.sgemm(transA, transB, m, n, k, 1, aAt, lda, bAt, ldb, beta, cAt, ldc);
     },
     addLowRank(y, h, factor, bias, { rows, cols, rank, transposed }) {

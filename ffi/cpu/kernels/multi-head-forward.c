@@ -1,9 +1,10 @@
+#include "dot-tile.h"
 #include "multi-head.h"
 #include "vector-math.h"
 
-/* Up to so many queries of a sequence, as where one token after another is written, turning its
- * keys would cost more than the products. */
-enum { FEW_QUERIES = 2 };
+/* Up to so many queries of a sequence, as where texts are written one token after another, turning
+ * its keys would cost more than the products. */
+enum { FEW_QUERIES = 16 };
 
 typedef struct {
   const act *q, *k, *v; /* of one head and sequence from here on */
@@ -74,43 +75,83 @@ static void normalise(const multi_head_shape *s, const multi_head_pair *pair, co
   }
 }
 
-/* scores[j] = q . k_j and, once they are probabilities, out = sum over j of scores[j] v_j: straight
- * from the tensors' rows. */
-ADL_APART void score_query(const act *q, const act *k, int keys, ptrdiff_t width, int dim,
-                           float *scores) {
-  for (int j = 0; j < keys; j++, k += width) {
-    float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-    for (int d = 0; d < dim; d++) sum += act_load(q + d) * act_load(k + d);
-    scores[j] = sum;
-  }
-}
+/* Rows and vectors of a tile of sums. */
+enum { SUM_ROWS = 4, SUM_VECTORS = ADL_VECTOR == 16 ? 4 : 2 };
 
-ADL_APART void sum_values(const float *probs, const act *v, int keys, ptrdiff_t width, int dim,
-                          float *sum) {
-  for (int d = 0; d < dim; d++) sum[d] = 0.0f;
+/* Adds probs[r, j] v_j over all j to `vectors` vectors of `rows` rows of out: straight from the
+ * tensor's rows. `rows` and `vectors` are constants at every call. */
+ADL_INLINE void sum_tile(const int rows, const int vectors, const float *probs, int64_t stride,
+                         const act *v, int keys, ptrdiff_t width, float *out, int64_t padded_dim) {
+  vec sum[SUM_ROWS][SUM_VECTORS] = {{{0}}};
   for (int j = 0; j < keys; j++, v += width) {
-    const float p = probs[j];
-#pragma omp simd
-    for (int d = 0; d < dim; d++) sum[d] += p * act_load(v + d);
+    vec value[SUM_VECTORS];
+#pragma GCC unroll 4
+    for (int d = 0; d < vectors; d++) value[d] = vec_load_act(v + d * ADL_VECTOR);
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+      for (int d = 0; d < vectors; d++) sum[r][d] += probs[r * stride + j] * value[d];
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+    for (int d = 0; d < vectors; d++)
+      vec_store(out + r * padded_dim + d * ADL_VECTOR, sum[r][d]);
   }
 }
 
+/* The columns that no whole vector has. */
+ADL_APART void sum_columns(const float *probs, const act *v, int keys, ptrdiff_t width, int columns,
+                           float *sum) {
+  for (int d = 0; d < columns; d++) sum[d] = 0.0f;
+  for (int j = 0; j < keys; j++, v += width) {
+    for (int d = 0; d < columns; d++) sum[d] += probs[j] * act_load(v + d);
+  }
+}
+
+/* out[r] = sum over j of probs[r, j] v_j, for rows that see equally many keys. */
+static void sum_values(int rows, const float *probs, int64_t stride, const act *v, int keys,
+                       ptrdiff_t width, int dim, float *out, int64_t padded_dim) {
+  const int vectors = dim / ADL_VECTOR;
+  for (int r = 0; r < rows;) {
+    const int some = rows - r >= SUM_ROWS ? SUM_ROWS : 1;
+    const float *p = probs + r * stride;
+    float *to = out + r * padded_dim;
+    for (int d = 0; d < vectors;) {
+      const int wide = vectors - d >= SUM_VECTORS, at = d * ADL_VECTOR;
+      if (wide && some == SUM_ROWS)
+        sum_tile(SUM_ROWS, SUM_VECTORS, p, stride, v + at, keys, width, to + at, padded_dim);
+      else if (wide)
+        sum_tile(1, SUM_VECTORS, p, stride, v + at, keys, width, to + at, padded_dim);
+      else if (some == SUM_ROWS)
+        sum_tile(SUM_ROWS, 1, p, stride, v + at, keys, width, to + at, padded_dim);
+      else
+        sum_tile(1, 1, p, stride, v + at, keys, width, to + at, padded_dim);
+      d += wide ? SUM_VECTORS : 1;
+    }
+    for (int i = 0; i < some && vectors * ADL_VECTOR < dim; i++) {
+      const int at = vectors * ADL_VECTOR;
+      sum_columns(p + i * stride, v + at, keys, width, dim - at, to + i * padded_dim + at);
+    }
+    r += some;
+  }
+}
+
+/* Scores and sums straight from the tensors' rows. Queries that don't see all keys make scores that
+ * nobody reads. */
 static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                        tensors t, uint32_t dropout_row) {
-  const attention_shape rows = multi_head_rows(s);
-  const int dim = s->head_dim, width = s->heads * dim;
-  const int64_t stride = adl_round_up(s->longest_keys, ADL_VECTOR);
-  for (int r = 0; r < pair->n; r++) {
-    const int seen = multi_head_seen(s, pair, r);
-    score_query(t.q + (int64_t)r * width, t.k, seen, width, dim, w->scores + r * stride);
-  }
-  normalise(s, pair, w, 0, pair->n, stride, dropout_row, t.log_sum_exp);
-  for (int r = 0; r < pair->n; r++) {
-    const int seen = multi_head_seen(s, pair, r);
-    sum_values(w->scores + r * stride, t.v, seen, width, dim, w->out);
-    attention_copy_out(&rows, t.out + (int64_t)r * width, w->out, 1);
-  }
+  const attention_shape head = multi_head_rows(s);
+  const int dim = s->head_dim, width = s->heads * dim, n = pair->n;
+  const int64_t stride = adl_round_up(pair->m, ADL_VECTOR),
+                padded_dim = adl_round_up(dim, ADL_VECTOR);
+  dot_products(n, 0, pair->m, dim, t.q, width, t.k, width, w->scores, stride);
+  normalise(s, pair, w, 0, n, stride, dropout_row, t.log_sum_exp);
+  /* What a causal query does not see has a probability of 0, up to what the last one sees. */
+  const int seen = multi_head_seen(s, pair, n - 1);
+  sum_values(n, w->scores, stride, t.v, seen, width, dim, w->out, padded_dim);
+  attention_copy_out(&head, t.out, w->out, n);
 }
 
 static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair,
@@ -157,6 +198,7 @@ ADL_API int ADL_ACT(attention)(const act *q, const act *k, const act *v, act *ou
                        v + pair.key_start * width + column, out + pair.start * width + column,
                        log_sum_exp ? log_sum_exp + (int64_t)head * queries + pair.start : NULL};
     const uint32_t dropout_row = (uint32_t)(head * queries + pair.start);
+    if (pair.n == 0) continue;
     if (pair.n <= FEW_QUERIES)
       attend_few(&s, &pair, &w, t, dropout_row);
     else
