@@ -1,10 +1,11 @@
 import type { Backend } from "../../core/backend.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { generate } from "../../core/generation/generate.ts";
 import { generationOptions } from "../../core/generation/options.ts";
-import type { Hypothesis } from "../../core/generation/search.ts";
-import { type GenerationModel, isGenerationModel } from "../../core/plugin.ts";
+import { type GenerationModel, isGenerationModel, type Model } from "../../core/plugin.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import { type GoldenCase, type Tolerance, loadModel, packGolden, tensorOf } from "./golden-case.ts";
+import { rescore } from "./rescore.ts";
 
 /** What transformers wrote with one set of parameters. */
 export interface GenerationRun {
@@ -12,6 +13,13 @@ export interface GenerationRun {
   /** [sources * num_return_sequences], filled up with padding to one length. */
   readonly sequences: readonly (readonly number[])[];
   readonly scores?: readonly number[];
+}
+
+/** A model that writes, and the same on the reference backend where texts may differ: see `compareTexts`. */
+export interface Writer {
+  readonly backend: Backend;
+  readonly model: GenerationModel;
+  readonly exact: () => GenerationModel;
 }
 
 /** Every run of a case: each text, token by token, and its score. */
@@ -22,12 +30,18 @@ export async function checkGeneration(
 ): Promise<CaseResult> {
   const comparison = new Comparison(tolerance);
   const head = { task: "generation", labels: 0 } as const;
-  const { model } = loadModel(backend, golden.dir, { head });
-  if (!isGenerationModel(model)) throw new Error(`${golden.dir}: the model does not write`);
+  const on = (place: Backend) => writing(loadModel(place, golden.dir, { head }).model);
+  const writer = { backend, model: on(backend), exact: () => on(createReferenceBackend()) };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the case's kind says
   for (const run of golden.golden["runs"] as GenerationRun[])
-    await compareTexts(backend, model, sourcesOf(golden, "input"), run, tolerance, comparison);
+    await compareTexts(writer, sourcesOf(golden, "input"), run, tolerance, comparison);
   return comparison.result;
+}
+
+/** The model as what it is: `loadModel` builds any family's. */
+export function writing(model: Model): GenerationModel {
+  if (isGenerationModel(model)) return model;
+  throw new Error("the case's model does not write");
 }
 
 /** The rows of `<prefix>.input_ids` without their padding. */
@@ -42,25 +56,41 @@ export function sourcesOf(golden: GoldenCase, prefix: string): readonly Int32Arr
   });
 }
 
-/** `sources` written about with a run's parameters and no others. */
+/**
+ * `sources` written about with a run's parameters and no others. Where rounding may tip the balance between equally good texts
+ * (`trajectory` is off), another text will do if the exact model gives it the golden's score, within the tolerance.
+ */
 export async function compareTexts(
-  backend: Backend,
-  model: GenerationModel,
+  { backend, model, exact }: Writer,
   sources: readonly ArrayLike<number>[],
   { params, sequences, scores }: GenerationRun,
   tolerance: Tolerance,
   comparison: Comparison,
 ): Promise<void> {
   const options = generationOptions({}, params);
+  const judge = tolerance.trajectory ? undefined : exact();
   const written = await generate(backend, model, sources, options);
-  const texts = written.flatMap((best): Hypothesis[] => [best, ...best.others]);
-  const what = JSON.stringify(params);
-  texts.forEach(({ ids, score }, i) => {
-    const due = sequences[i] ?? [];
-    const padded = [...ids, ...due.slice(ids.length).fill(params.pad_token_id)];
-    comparison.same("tokens", padded, due, `text ${i} of ${what}`);
-    if (!scores) return;
-    comparison.close("scores", [score], [scores[i]!], tolerance.scores, `score ${i} of ${what}`);
+  const each = options.numReturnSequences;
+  comparison.same(
+    "texts",
+    written.flatMap(({ others }) => [0, ...others]).length,
+    sequences.length,
+  );
+  written.forEach((best, source) => {
+    [best, ...best.others].forEach(({ ids, score }, rank) => {
+      const place = source * each + rank;
+      const due = sequences[place] ?? [];
+      const what = `text ${place} of ${JSON.stringify(params)}`;
+      const padded = [...ids, ...due.slice(ids.length).fill(params.pad_token_id)];
+      const close = (quantity: string, got: number, want: number) =>
+        comparison.close(quantity, [got], [want], tolerance.scores, `${quantity} of ${what}`);
+      if (scores) close("scores", score, scores[place] ?? Number.NaN);
+      if (!judge) return comparison.same("tokens", padded, due, what);
+      const of = (text: readonly number[]) => rescore(judge, sources[source]!, text, options);
+      close("exact_scores", of(ids), of(withoutPadding(due, params.pad_token_id)));
+    });
   });
-  comparison.same("texts", texts.length, sequences.length, `texts of ${what}`);
 }
+
+const withoutPadding = (text: readonly number[], pad: number) =>
+  text.slice(0, text.findLastIndex((id) => id !== pad) + 1);
