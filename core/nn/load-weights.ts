@@ -5,10 +5,13 @@ import { normals } from "../rng.ts";
 import { type Parameter, elementsOf } from "../tensor.ts";
 import type { Fill, ModuleTree } from "./module-scope.ts";
 
-/** What a checkpoint has for a model: a tensor for each of `found`, nothing for `fresh`, which may start from their fill. */
+/** What a checkpoint has for a model. */
 export interface MatchedWeights {
   readonly found: ReadonlyMap<Parameter, HostTensor>;
+  /** It has nothing for these, which may start from their fill. */
   readonly fresh: readonly Parameter[];
+  /** Nor for these, which are never trained: their fill is their value. */
+  readonly constants: ReadonlyMap<Parameter, Fill | undefined>;
 }
 
 /**
@@ -25,8 +28,8 @@ export function matchWeights(
 ): MatchedWeights {
   const found = matchKeys(tree, tensors, plugin, where);
   for (const parameter of found.keys()) if (given.has(parameter.name)) found.delete(parameter);
-  const fresh = [...tree.parameters.values()].filter((p) => !found.has(p) && !given.has(p.name));
-  const lost = fresh.filter((p) => !plugin.weights.fresh.some((r) => r.test(p.name)));
+  const absent = [...tree.parameters.values()].filter((p) => !found.has(p) && !given.has(p.name));
+  const lost = absent.filter((p) => !plugin.weights.fresh.some((r) => r.test(p.name)));
   if (lost.length > 0)
     throw errors.missingWeights(
       where,
@@ -38,11 +41,17 @@ export function matchWeights(
       throw errors.weightShape(where, parameter.name, due, tensor.shape);
     }
   }
-  return { found, fresh };
+  const constants = absent.filter(({ constant }) => constant);
+  return {
+    found,
+    fresh: absent.filter(({ constant }) => !constant),
+    constants: new Map(constants.map((p) => [p, tree.fills.get(p.name)])),
+  };
 }
 
 /** Gives parameters the checkpoint's numbers: matrices in the backend's activation type, vectors and trained ones in its master type. */
-export function adoptWeights(backend: Backend, { found }: MatchedWeights): void {
+export function adoptWeights(backend: Backend, { found, constants }: MatchedWeights): void {
+  for (const [parameter, how] of constants) fill(backend, parameter, how, 0);
   for (const [parameter, tensor] of found) {
     parameter.buffer = backend.adopt(tensor, typeOf(backend, parameter));
   }
@@ -64,7 +73,7 @@ export function loadWeights(
   for (const parameter of matched.fresh) {
     fill(backend, parameter, tree.fills.get(parameter.name), seed);
   }
-  return matched.fresh;
+  return [...matched.fresh, ...matched.constants.keys()];
 }
 
 /** Fills every parameter: a model that begins without a checkpoint. */

@@ -35,7 +35,8 @@ export function createTrainer(backend: Backend, run: PreparedRun): ReadyRun {
     throw errors.nothingTrained(config.method);
   const { tensors } = openCheckpoint(files.dir);
   const { seed, method } = config;
-  const fresh = loadModel(backend, adapted, tensors, { where: files.dir, seed, method });
+  const filled = loadModel(backend, adapted, tensors, { where: files.dir, seed, method });
+  const fresh = filled.filter(({ constant }) => !constant);
   const { adapters, trained, model } = adapted;
   const lossOf = (pass: Run, batch: TrainingBatch) => batch.loss(pass, model);
   const trainer = new Trainer(backend, { adapters, trained, lossOf }, trainerOptions(run));

@@ -19,7 +19,7 @@ export const bartFolderConfig = {
   pad_token_id: 1,
 };
 
-/** Writes a BART checkpoint with its tokenizer into a new folder; a function of its config alone. */
+/** Writes a BART checkpoint with its tokenizer into a new folder, as pre-training leaves it: a function of its config alone. */
 export function writeBart(dir: string, config: object = {}): void {
   mkdirSync(dir);
   for (const file of ["vocab.json", "merges.txt"])
@@ -30,7 +30,8 @@ export function writeBart(dir: string, config: object = {}): void {
   const head = { task: "generation", labels: 0 } as const;
   const { tree } = declareModel(bart, bart.parseConfig(raw), head);
   initializeWeights(backend, tree, 7);
-  const tensors = [...tree.parameters.values()].map(({ name, storedShape, buffer }) => {
+  const stored = [...tree.parameters.values()].filter(({ constant }) => !constant);
+  const tensors = stored.map(({ name, storedShape, buffer }) => {
     return [name, float32Tensor(storedShape, Float32Array.from(backend.download(buffer)))] as const;
   });
   writeSafetensors(join(dir, "model.safetensors"), new Map(tensors));

@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { HostTensor } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { initializeWeights, loadWeights, matchWeights } from "../../../core/nn/load-weights.ts";
+import {
+  adoptWeights,
+  initializeWeights,
+  loadWeights,
+  matchWeights,
+} from "../../../core/nn/load-weights.ts";
 import { ModuleScope } from "../../../core/nn/module-scope.ts";
 import type { ModelPlugin } from "../../../core/plugin.ts";
 import { normals } from "../../../core/rng.ts";
@@ -59,6 +64,20 @@ const without = (key: keyof typeof whole): Readonly<Record<string, HostTensor>> 
 };
 
 describe("loadWeights", () => {
+  test("a constant that the checkpoint may lack has its fill, which nothing trains", () => {
+    const backend = createReferenceBackend();
+    const scope = ModuleScope.root();
+    const constant = scope.constant("offset", [2], "ones");
+    const open = { name: "toy", weights: { ...plugin.weights, fresh: [/^offset$/] } };
+    const matched = matchWeights(scope.tree, new Map(), open, "x");
+    expect([matched.fresh, [...matched.constants.keys()]]).toEqual([[], [constant]]);
+    adoptWeights(backend, matched);
+    expect(Array.from(backend.download(constant.buffer))).toEqual([1, 1]);
+    expect(() =>
+      loadWeights(backend, scope.tree, new Map(), plugin, { where: "x", seed: 1 }),
+    ).toThrow("x: 1 weights are missing: offset");
+  });
+
   test("gives each parameter its numbers; what the checkpoint may lack is filled and reported", () => {
     const { fresh, numbers } = load(whole);
     expect(fresh).toEqual(["classifier.weight", "classifier.bias"]);
