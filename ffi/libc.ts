@@ -18,6 +18,7 @@ const SYMBOLS = {
   free: { args: ["ptr"], returns: "void" },
   memcpy: { args: ["ptr", "ptr", "u64"], returns: "ptr" },
   memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
+  setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" },
 } as const;
 
 const isPointer = (address: number): address is Pointer =>
@@ -60,6 +61,11 @@ export function loadGlobally(what: string, candidates: readonly string[], hint: 
     else reasons.push(String(libc.dlerror()));
   }
   throw errors.library(what, reasons, hint);
+}
+
+/** Sets a variable that libraries loaded later will read, unless it has a value: process.env does not reach C. */
+export function defaultEnvironment(name: string, value: string): void {
+  invariant(libc.setenv(name, value, 0) === 0, `setenv ${name} failed`);
 }
 
 /** Address of a function of a library that is already open, for native code that calls it by pointer. */
