@@ -15,6 +15,7 @@ import {
   type Sources,
 } from "./model-files.ts";
 import type { DeclaredModel } from "./open-model.ts";
+import { paddingRemarks } from "./padded-queries.ts";
 import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
 import type { Dataset, RunTask, SplitText, TaskSpec } from "./task.ts";
@@ -103,6 +104,7 @@ async function look(
     warnings: [
       ...[train, ...validation].flatMap(({ warnings }) => warnings),
       ...(validation.length === 0 ? ["no validation split: nothing is evaluated"] : []),
+      ...paddingRemarks(spec.paddedQueries, files.dir),
       ...findings.flatMap(({ warnings }) => warnings),
     ],
   };

@@ -195,9 +195,9 @@ const training = {
   }),
   bucketed: toggle(true, "batches of similar lengths", { also: ["group-by-length"] }),
   spanPadding: choice(
-    ["zero", "uniform", "none"],
-    "zero",
-    "padding in the span loss: as in the code of the paper, as in transformers 5, or left out",
+    ["auto", "zero", "uniform", "none"],
+    "auto",
+    "padding in the span loss: zero, as in the paper's code, uniform, as in transformers 5, or left out; auto: zero, once pretrained",
     ofSpans,
   ),
   labelSmoothing: real(0, "share of each token's label that is spread over all", {

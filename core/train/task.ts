@@ -1,12 +1,12 @@
 import type { Hash } from "node:crypto";
 import type { Backend } from "../backend.ts";
 import type { DataSplit, ReadSpec } from "../data/examples.ts";
-import type { PaddedQueries } from "../nn/padding-rows.ts";
 import type { Model, Task } from "../plugin.ts";
 import type { Run } from "../run.ts";
 import type { Tensor } from "../tensor.ts";
 import type { TokenizerSource } from "../text/load-tokenizer.ts";
 import type { ClassOrder } from "./class-order.ts";
+import type { PaddedQueriesWish } from "./padded-queries.ts";
 import type { Rows } from "./trainer.ts";
 
 /** A task as a run sees it, whatever it is: where its data are, how they are read, what it asks of a model. */
@@ -56,7 +56,8 @@ export interface TaskSpec {
   readonly kind: Task;
   /** Width of the model's output. */
   readonly width: number;
-  readonly paddedQueries?: PaddedQueries;
+  /** What padding attends to, where the loss counts it. */
+  readonly paddedQueries?: PaddedQueriesWish;
   readonly labelNames: readonly string[] | undefined;
   /** Names of the numbers that an evaluation is told by, and judged by: there may be more in its files. */
   readonly metrics: readonly string[];

@@ -51,6 +51,7 @@ const exact = {
   lr: 0.05,
   seed: 5,
   dropout: 0,
+  "span-padding": "zero",
   device: "reference",
 };
 const story = (context: string, id: string, question: string, answer?: string) => ({
@@ -319,6 +320,16 @@ describe("predict", () => {
 });
 
 describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
+  test("a deep model that was never pretrained has finite gradients, padding or not", async () => {
+    const model = path("base-deep");
+    writeTinyModel(model, { num_hidden_layers: 12 });
+    const { "span-padding": _, ...rest } = exact;
+    const flags = { ...rest, model, device: "cpu", threads: 1, "max-steps": 4, out: path("deep") };
+    const { code, stderr } = await run(["run", "squad_v2", ...wordsOf(flags)]);
+    expect([code, stderr.match(/^warn .*biases are all zero.*$/m) !== null]).toEqual([0, true]);
+    expect(lossesIn(path("deep")).every(Number.isFinite)).toBe(true);
+  });
+
   test("AdaLoRA learns 16 questions of SQuAD by heart, eight of them without an answer", async () => {
     const model = path("base-32");
     writeTinyModel(model, {
@@ -345,6 +356,7 @@ describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
       seed: 1,
       dropout: 0,
       device: "cpu",
+      threads: 1,
       out: to,
     };
     const { code, stdout } = await run(["run", "squad_v2", ...wordsOf(flags), "--json"]);
@@ -367,7 +379,8 @@ describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
     }
     const [{ context, qas }] = paragraphs;
     const asked = qas.map(({ question }) => question);
-    const typed = await run(["predict", "--adapter", to, "--context", context, ...asked]);
+    const on = ["--adapter", to, "--threads", "1"];
+    const typed = await run(["predict", ...on, "--context", context, ...asked]);
     expect(
       linesOf(typed.stdout).map(({ prediction }: { prediction: string }) => prediction),
     ).toEqual(qas.map(({ id }) => predicted[id]));

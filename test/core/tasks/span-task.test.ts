@@ -84,7 +84,7 @@ describe("splits", () => {
 
 test("what is asked of a model says how padding is treated, where a loss counts it", () => {
   const spec = (wishes: object) => spanTask("squad_v2", wishesOf(wishes)).spec(undefined);
-  expect(spec({})).toMatchObject({ width: 2, paddedQueries: "zero", peftType: "QUESTION_ANS" });
+  expect(spec({})).toMatchObject({ width: 2, paddedQueries: "auto", peftType: "QUESTION_ANS" });
   expect(spec({ spanPadding: "uniform" }).paddedQueries).toBe("uniform");
   expect("paddedQueries" in spec({ spanPadding: "none" })).toBe(false);
 });
