@@ -18,18 +18,31 @@ const recipeSteps: Readonly<Record<string, number>> = {
 
 /**
  * A recipe's phases are steps of its own length. In a run that flags make longer or shorter they keep their share of it, where flags do
- * not set them too: `adalora run rte --max-steps 100` warms up, prunes and ends as the paper does, in miniature.
+ * not set them too: `adalora run rte --max-steps 100` warms up, prunes and ends as the paper does, in miniature. A shorter run prunes
+ * as many times.
  */
 export function scaledRecipe(name: string, recipe: Layer, flags: Layer): Layer {
   const steps = recipeSteps[name];
   const isResized = flags.values.maxSteps !== undefined || flags.values.epochs !== undefined;
   if (steps === undefined || !isResized) return recipe;
-  const { initWarmup, finalWarmup, warmupSteps, ...rest } = recipe.values;
+  const { initWarmup, finalWarmup, warmupSteps, maskInterval, ...rest } = recipe.values;
   const share = (span: number) => span / steps;
   const percent = (span: typeof initWarmup) =>
     typeof span === "number" ? (`${100 * share(span)}%` as const) : span;
   const phases = { initWarmup: percent(initWarmup), finalWarmup: percent(finalWarmup) };
   const given = Object.fromEntries(Object.entries(phases).filter(([, span]) => span !== undefined));
   const rise = typeof warmupSteps === "number" ? { warmupRatio: share(warmupSteps) } : {};
-  return { ...recipe, values: { ...rest, ...given, ...rise } };
+  const interval =
+    maskInterval === undefined
+      ? {}
+      : { maskInterval: Math.max(1, Math.round(maskInterval * lengthOf(recipe, flags, steps))) };
+  return { ...recipe, values: { ...rest, ...given, ...rise, ...interval } };
+}
+
+// --- internal ---
+
+/** A run's length as a share of its recipe's, at most 1. */
+function lengthOf(recipe: Layer, { values: { maxSteps, epochs } }: Layer, steps: number): number {
+  const share = maxSteps ? maxSteps / steps : (epochs ?? 1) / (recipe.values.epochs ?? 1);
+  return Math.min(1, share);
 }

@@ -22,6 +22,19 @@ describe("a recipe's phases", () => {
     expect([config.warmupSteps, config.warmupRatio]).toEqual([null, 200 / 3900]);
   });
 
+  test("hold as many prunings in a shorter run", async () => {
+    const interval = async (flags: Record<string, unknown>) =>
+      (await resolveRun("squad_v2", given(flags))).config.maskInterval;
+    expect([
+      await interval({}),
+      await interval({ maxSteps: 9890 }),
+      await interval({ epochs: 3 }),
+      await interval({ maxSteps: 60 }),
+      await interval({ epochs: 24 }),
+      await interval({ maxSteps: 9890, maskInterval: 7 }),
+    ]).toEqual([100, 10, 25, 1, 100, 7]);
+  });
+
   test("give way to flags of their own", async () => {
     const { config } = await resolveRun("rte", given({ epochs: 2, initWarmup: 7, warmupSteps: 3 }));
     expect([config.initWarmup, config.warmupSteps, config.warmupRatio]).toEqual([7, 3, null]);
