@@ -147,7 +147,7 @@ function needsRows({ needs, config }: Plan): string[][] {
   return [
     [
       "memory",
-      `up to ${byteSize(memory)}: ${byteSize(weights)} of weights, ${byteSize(training)} to train${exact}`,
+      `about ${byteSize(memory)}: ${byteSize(weights)} of weights, ${byteSize(training)} to train${exact}`,
     ],
     ["disk", `up to ${byteSize(disk)}, ${byteSize(checkpoint)} a checkpoint`],
   ];

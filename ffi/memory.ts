@@ -1,16 +1,11 @@
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { ALIGNMENT, POOL_FLOOR, POOL_SLACK, sizeClass } from "../core/backend/size-classes.ts";
 import { errors, invariant } from "../core/errors.ts";
 import { libc, pointerAt, sanitizer } from "./libc.ts";
 
-/** A cache line, and the widest vector register. */
-const ALIGNMENT = 64;
 /** From one huge page on, blocks are mapped by themselves and the kernel is asked for huge pages. */
 const HUGE_PAGE = 2 * 2 ** 20;
-/** What the pool may always keep. */
-const POOL_FLOOR = 64 * 2 ** 20;
-/** Live and waiting blocks together stay below this times the highest that was ever live. */
-const POOL_SLACK = 1.1;
 /** A waiting block serves where it is at most this times what is asked for: batches differ in tokens from step to step. */
 const LOOSEST_FIT = 1.5;
 
@@ -33,12 +28,10 @@ export interface MemoryPool {
   readonly pooledBytes: number;
 }
 
-/** Size of the class that holds `bytes`: eight classes between powers of two, so at most an eighth is wasted. */
+/** Size of the block for `bytes`. */
 export function classBytes(bytes: number): number {
   if (sanitizer !== undefined) return bytes; // exact blocks, so that a step past the end is seen
-  const power = 2 ** Math.floor(Math.log2(Math.max(bytes, 1)));
-  const step = Math.max(ALIGNMENT, power / 8);
-  return Math.ceil(Math.max(bytes, 1) / step) * step;
+  return sizeClass(bytes);
 }
 
 /**

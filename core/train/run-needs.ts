@@ -1,11 +1,13 @@
 import type { Backend } from "../backend.ts";
-import { createCountingBackend, elementBytes } from "../backend/counting.ts";
+import { elementBytes } from "../backend/counting.ts";
+import { createResidentBackend } from "../backend/resident.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import { Run } from "../run.ts";
 import type { RunConfig } from "./config.ts";
 import { createTrainer } from "./create-trainer.ts";
 import { adapting, isOneOf, pruning } from "./method.ts";
 import { declareRunModel } from "./model-files.ts";
+import { trainingOrder } from "./order.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { Dataset } from "./task.ts";
 
@@ -15,7 +17,7 @@ export interface RunNeeds {
   readonly weights: number;
   /** Memory of what is trained and of the largest batch: the most that is allocated at once. */
   readonly training: number;
-  /** Both, and what comes on top: the pool's size classes waste up to an eighth, and the program and its data need room too. */
+  /** Of the whole process at its highest: what is read of the weights, the pool with what waits in it, the program, its data. */
   readonly memory: number;
   /** One checkpoint on the disk. */
   readonly checkpoint: number;
@@ -24,17 +26,21 @@ export interface RunNeeds {
 }
 
 /**
- * Takes one training step on the longest rows, and one evaluation, on a backend that only counts. The longest rows seldom come
- * together: this is an upper bound.
+ * Takes the largest of the run's training steps, and the largest batch of an evaluation, on a backend that only counts. Its memory is
+ * within 15 % of what runs then took (test/bench/plan-memory.ts).
  */
 export function runNeeds(run: PreparedRun): RunNeeds {
   const { config, files, spec, train, validation } = run;
-  const backend = createCountingBackend(typesOf(config));
+  const backend = createResidentBackend(typesOf(config));
   const declared = declareRunModel(files, spec, config);
   const { adapted, trainer } = createTrainer(backend, { ...run, declared });
-  trainer.step([train.batch(longestItems(train, config.batchSize))]);
+  for (const items of someBatches(train, config.batchSize)) {
+    const pass = new Run(backend, { training: false });
+    pass.scope(() => void train.batch(items).loss(pass, adapted.model));
+  }
+  for (const items of largestBatches(run)) trainer.step([train.batch(items)]);
   for (const dataset of validation) {
-    const items = longestItems(dataset, config.evalBatchSize);
+    const items = evaluationBatches(dataset.lengths, config.evalBatchSize)[0] ?? [];
     const pass = new Run(backend, { training: false });
     pass.scope(() => dataset.forward(pass, adapted.model, items));
   }
@@ -48,14 +54,11 @@ export function runNeeds(run: PreparedRun): RunNeeds {
     0,
   );
   const training = backend.memory().peak;
+  const { file, pool } = backend.resident();
   return {
     weights,
     training,
-    memory:
-      weights +
-      training * (9 / 8) +
-      PROGRAM +
-      total([train, ...validation].map(({ bytes }) => bytes)),
+    memory: PROGRAM + file + pool + total([train, ...validation].map(({ bytes }) => bytes)),
     checkpoint,
     disk:
       checkpointsAtOnce(run) * checkpoint +
@@ -68,6 +71,10 @@ export function runNeeds(run: PreparedRun): RunNeeds {
 
 /** Bun, this program, oneDNN and its generated code. */
 const PROGRAM = 128 * 2 ** 20;
+/** Batches that are looked through for the largest: more seldom hold a larger one. */
+const MOST_BATCHES = 50_000;
+/** Batches whose rows of the word embeddings are counted. */
+const MOST_PASSES = 128;
 
 const total = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0);
 
@@ -76,8 +83,25 @@ function typesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "ma
   return { activation: dtype === "bf16" ? "bf16" : "f32", master: "f32" };
 }
 
-function longestItems({ lengths }: Dataset, size: number): ArrayLike<number> {
-  return evaluationBatches(lengths, size)[0] ?? [];
+/** The micro-batch of most tokens that training will see, and the one of the longest row. */
+function largestBatches({ config, schedule, train }: PreparedRun): readonly ArrayLike<number>[] {
+  const order = trainingOrder(train.lengths, config);
+  const steps = Math.min(schedule.steps, Math.ceil(MOST_BATCHES / config.gradAccum));
+  const batches = Array.from({ length: steps }, (_, step) => order(step)).flat();
+  const lengthsIn = (items: ArrayLike<number>) => Array.from(items, (i) => train.lengths[i] ?? 0);
+  const most = (size: (items: ArrayLike<number>) => number) =>
+    batches.reduce((best, items) => (size(items) > size(best) ? items : best), batches[0] ?? []);
+  return [most((items) => total(lengthsIn(items))), most((items) => Math.max(...lengthsIn(items)))];
+}
+
+/** Batches at even steps through the training set. */
+function someBatches({ lengths }: Dataset, size: number): readonly ArrayLike<number>[] {
+  const batches = evaluationBatches(lengths, size);
+  const count = Math.min(batches.length, MOST_PASSES);
+  return Array.from(
+    { length: count },
+    (_, i) => batches[Math.floor((i * batches.length) / count)] ?? [],
+  );
 }
 
 /** Those that are kept, and the one that is written before the oldest is removed; one for an interruption at least. */

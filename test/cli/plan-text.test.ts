@@ -60,7 +60,7 @@ describe("a plan", () => {
       ranks       4 to an average of 2 in 12 matrices (target rank 2)
       adapter     73,776 to 36,888 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
-      memory      up to 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
+      memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
     `);
   });
@@ -76,7 +76,7 @@ describe("a plan", () => {
       ranks       2 in 12 matrices (target rank 2)
       adapter     36,864 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
-      memory      up to 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
+      memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
     `);
   });
@@ -89,7 +89,7 @@ describe("a plan", () => {
       length      3,900 steps in 50 epochs, batches of 32
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       model       184,422,912 parameters, 592,130 of them trained
-      memory      up to 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
+      memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
     `);
   });
@@ -109,7 +109,7 @@ describe("a plan", () => {
       ranks       4 to an average of 2 in 12 matrices (target rank 2)
       adapter     73,776 to 36,888 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
-      memory      up to 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
+      memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB a checkpoint
 
       warn  the learning rate reaches 75% of its peak: 200 warm-up steps in a run of 150"

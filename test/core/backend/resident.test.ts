@@ -1,0 +1,64 @@
+import { describe, expect, test } from "bun:test";
+import type { HostTensor } from "../../../core/backend.ts";
+import { createResidentBackend } from "../../../core/backend/resident.ts";
+import { sizeClass } from "../../../core/backend/size-classes.ts";
+
+const MIB = 2 ** 20;
+
+/** A float tensor as a checkpoint has it; nothing reads its numbers. */
+const stored = (rows: number, cols: number): HostTensor => ({
+  dtype: "F32",
+  shape: [rows, cols],
+  bytes: new Uint8Array(4 * rows * cols),
+});
+
+const product = { m: 8, n: 1024, k: 1024 };
+
+describe("of a checkpoint's weights, what is held", () => {
+  test("in f32 is the file, once a product reads it", () => {
+    const backend = createResidentBackend({ activation: "f32", master: "f32" });
+    const weight = backend.adopt(stored(1024, 1024), "f32");
+    expect(backend.resident()).toEqual({ file: 0, pool: 0 });
+    const x = backend.alloc("f32", 8 * 1024);
+    for (const transB of [true, false, true]) backend.gemm(x, weight, x, { ...product, transB });
+    expect(backend.resident().file).toBe(4 * MIB);
+  });
+
+  test("in bf16 is a copy for each direction, and nothing of the file", () => {
+    const backend = createResidentBackend({ activation: "bf16", master: "f32" });
+    const weight = backend.adopt(stored(8192, 8192), "bf16");
+    const x = backend.alloc("bf16", 1);
+    const shape = { m: 8, n: 8192, k: 8192 };
+    const pool = (copies: number) => {
+      const blocks = copies * 128 * MIB + 64;
+      return blocks + Math.max(blocks / 10, Math.min(64 * MIB, 3.5 * blocks));
+    };
+    backend.gemm(x, weight, x, { ...shape, transB: true });
+    backend.gemm(x, weight, x, { ...shape, transB: true });
+    expect(backend.resident()).toEqual({ file: 0, pool: pool(1) });
+    backend.gemm(x, weight, x, { ...shape, transB: false });
+    expect(backend.resident()).toEqual({ file: 0, pool: pool(2) });
+  });
+
+  test("of a table is what lies around the rows that are gathered", () => {
+    const backend = createResidentBackend({ activation: "bf16", master: "f32" });
+    const table = backend.adopt(stored(1000, 1024), "bf16"); // 16 rows in 64 KiB
+    const ids = backend.alloc("i32", 5);
+    backend.upload(ids, [0, 3, 15, 16, 990]);
+    const y = backend.alloc("bf16", 5 * 1024);
+    backend.gatherRows(table, ids, y, { rows: 5, cols: 1024, add: false });
+    expect(backend.resident().file).toBe(3 * 65_536);
+  });
+});
+
+test("blocks count by their size class, and the highest sum stays", () => {
+  const backend = createResidentBackend({ activation: "f32", master: "f32" });
+  const bytes = 300 * MIB + 4;
+  const one = backend.alloc("f32", bytes / 4);
+  const two = backend.alloc("f32", bytes / 4);
+  backend.free(one);
+  backend.free(two);
+  expect(sizeClass(bytes)).toBe(320 * MIB);
+  expect(backend.resident().pool).toBeCloseTo(1.1 * 640 * MIB, 0);
+  expect(backend.memory()).toEqual({ live: 0, peak: 2 * bytes });
+});

@@ -1,0 +1,59 @@
+import { afterAll, expect, test } from "bun:test";
+import { rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { bf16Refusal } from "../../ffi/cpu/isa.ts";
+import { createCpuBackend } from "../../ffi/cpu/backend.ts";
+import { tinyTask, writeTinyModel } from "../cli/tiny-task.ts";
+import { available } from "../helpers/available.ts";
+
+const { folder } = tinyTask();
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const { reason } = await available(() => createCpuBackend({ threads: 1 }));
+const program = resolve(import.meta.dir, "../../cli/main.ts");
+const words = ["cat", "moon", "the", "a", "looked", "saw", "at"];
+const sentence = (row: number, length: number) =>
+  Array.from({ length }, (_, i) => words[(row * 3 + i * i) % words.length]).join(" ");
+
+const model = join(folder, "wide");
+const sizes = { hidden_size: 256, intermediate_size: 768, num_hidden_layers: 3 };
+writeTinyModel(model, { ...sizes, num_attention_heads: 4, max_position_embeddings: 256 });
+const [data, judged] = [256, 16].map((length) => {
+  const path = join(folder, `${length}-rows.csv`);
+  const rows = Array.from({ length }, (_, i) => `${sentence(i, 20 + (i % 40))},${i % 2}`);
+  writeFileSync(path, ["text,label", ...rows, ""].join("\n"));
+  return path;
+});
+
+async function adalora(verb: string, flags: readonly string[]) {
+  const child = Bun.spawn([process.execPath, program, verb, ...flags], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  expect({ err, code: await child.exited }).toMatchObject({ code: 0 });
+  return { out, peak: child.resourceUsage()?.maxRSS ?? 0 };
+}
+
+test.skipIf(reason !== undefined).each([
+  ["f32", 96],
+  ["f32", 32],
+  ["bf16", 96],
+])(
+  "the memory that plan says is what a run in %s with batches of %d takes",
+  async (dtype, size) => {
+    if (dtype === "bf16" && bf16Refusal() !== undefined) return;
+    const flags = [
+      `--task classification --data ${data} --eval-data ${judged} --model ${model}`,
+      `--text-column text --label-column label --max-steps 10 --batch-size ${size}`,
+      `--eval-batch-size 32 --dtype ${dtype} --threads 1 --json`,
+    ].flatMap((line) => line.split(" "));
+    const { out } = await adalora("plan", flags);
+    const said = Number(JSON.parse(out).needs.memory);
+    const { peak } = await adalora("run", [...flags, "--out", join(folder, `${dtype}-${size}`)]);
+    expect(said / peak).toBeWithin(0.85, 1.15);
+  },
+);
