@@ -4,8 +4,57 @@
 
 #include "activation-type.h"
 
-/* A tile has a vector of sums: DOT_ROWS rows of A by DOT_COLUMNS of W. */
-enum { DOT_COLUMNS = 4, DOT_ROWS = ADL_VECTOR / DOT_COLUMNS };
+/*
+ * A tile has DOT_ROWS rows of A by DOT_COLUMNS of W: as many sums as registers hold beside the
+ * operands, more of W, whose rows stay in the first cache while all of A goes by.
+ */
+enum {
+  DOT_ROWS = ADL_VECTOR == 16 ? 4 : 2,
+  DOT_COLUMNS = ADL_VECTOR == 16 ? 6 : 4,
+  DOT_SUMS = DOT_ROWS * DOT_COLUMNS,
+  DOT_GROUPS = (DOT_SUMS + ADL_VECTOR - 1) / ADL_VECTOR,
+};
+
+/* The sum of each of ADL_VECTOR vectors, as one vector: halves of neighbours are added as they come
+ * to lie upon each other. */
+ADL_INLINE vec dot_sums(const vec *x) {
+#ifdef __AVX512F__
+  __m512 two[8], four[4], eight[2];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) {
+    const __m512 a = (__m512)x[2 * i], b = (__m512)x[2 * i + 1];
+    two[i] = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const __m512d a = _mm512_castps_pd(two[2 * i]), b = _mm512_castps_pd(two[2 * i + 1]);
+    four[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                            _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++) {
+    const __m512 a = four[2 * i], b = four[2 * i + 1];
+    eight[i] = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  }
+  return (vec)_mm512_add_ps(_mm512_shuffle_f32x4(eight[0], eight[1], 0x88),
+                            _mm512_shuffle_f32x4(eight[0], eight[1], 0xdd));
+#else
+  __m256 two[4], four[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    const __m256 a = (__m256)x[2 * i], b = (__m256)x[2 * i + 1];
+    two[i] = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; i++) {
+    const __m256d a = _mm256_castps_pd(two[2 * i]), b = _mm256_castps_pd(two[2 * i + 1]);
+    four[i] = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)),
+                            _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+  }
+  return (vec)_mm256_add_ps(_mm256_permute2f128_ps(four[0], four[1], 0x20),
+                            _mm256_permute2f128_ps(four[0], four[1], 0x31));
+#endif
+}
 
 typedef struct {
   const act *a[DOT_ROWS], *w[DOT_COLUMNS]; /* rows; past the last one, that one again */
@@ -13,24 +62,22 @@ typedef struct {
 
 /* Sets sums[i * DOT_COLUMNS + j] to the product of a[i] and w[j]. */
 ADL_INLINE void dot_tile(const dot_operands *o, int k, float *sums) {
-  vec sum[ADL_VECTOR] = {{0}};
+  vec sum[DOT_GROUPS * ADL_VECTOR] = {{0}};
   int p = 0;
   for (; p + ADL_VECTOR <= k; p += ADL_VECTOR) {
     vec w[DOT_COLUMNS];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < DOT_COLUMNS; j++) w[j] = vec_load_act(o->w[j] + p);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < DOT_ROWS; i++) {
       const vec a = vec_load_act(o->a[i] + p);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < DOT_COLUMNS; j++) sum[i * DOT_COLUMNS + j] += a * w[j];
     }
   }
-  vec_transpose(sum);
-  vec total = sum[0];
-#pragma GCC unroll 16
-  for (int i = 1; i < ADL_VECTOR; i++) total += sum[i];
-  vec_store(sums, total);
+#pragma GCC unroll 2
+  for (int group = 0; group < DOT_GROUPS; group++)
+    vec_store(sums + group * ADL_VECTOR, dot_sums(sum + group * ADL_VECTOR));
   for (; p < k; p++) {
     for (int i = 0; i < DOT_ROWS; i++) {
       for (int j = 0; j < DOT_COLUMNS; j++)
@@ -46,9 +93,14 @@ ADL_INLINE void dot_products(int m, int64_t from, int64_t to, int k, const act *
     dot_operands o;
     for (int j = 0; j < DOT_COLUMNS; j++) o.w[j] = w + adl_min(column + j, to - 1) * ldw;
     const int columns = (int)adl_min(to - column, DOT_COLUMNS);
+    /* Rows that lie far apart are no stream that the processor would see. */
+    for (int j = 0; j < DOT_COLUMNS && ldw > k; j++) {
+      const act *ahead = w + (column + 2 * DOT_COLUMNS + j) * ldw;
+      for (int p = 0; p < k; p += ADL_LINE) __builtin_prefetch(ahead + p);
+    }
     for (int row = 0; row < m; row += DOT_ROWS) {
       for (int i = 0; i < DOT_ROWS; i++) o.a[i] = a + adl_min(row + i, m - 1) * lda;
-      float sums[ADL_VECTOR];
+      float sums[DOT_GROUPS * ADL_VECTOR];
       dot_tile(&o, k, sums);
       const int rows = (int)adl_min(m - row, DOT_ROWS);
       for (int i = 0; i < rows; i++) {

@@ -75,8 +75,8 @@ static void normalise(const multi_head_shape *s, const multi_head_pair *pair, co
   }
 }
 
-/* Rows and vectors of a tile of sums. */
-enum { SUM_ROWS = 4, SUM_VECTORS = ADL_VECTOR == 16 ? 4 : 2 };
+/* Rows and vectors of a tile of sums, and how far ahead keys' rows are asked for, which lie far apart. */
+enum { SUM_ROWS = 4, AHEAD = 12, SUM_VECTORS = ADL_VECTOR == 16 ? 4 : 2 };
 
 /* Adds probs[r, j] v_j over all j to `vectors` vectors of `rows` rows of out: straight from the
  * tensor's rows. `rows` and `vectors` are constants at every call. */
@@ -86,7 +86,10 @@ ADL_INLINE void sum_tile(const int rows, const int vectors, const float *probs, 
   for (int j = 0; j < keys; j++, v += width) {
     vec value[SUM_VECTORS];
 #pragma GCC unroll 4
-    for (int d = 0; d < vectors; d++) value[d] = vec_load_act(v + d * ADL_VECTOR);
+    for (int d = 0; d < vectors; d++) {
+      value[d] = vec_load_act(v + d * ADL_VECTOR);
+      __builtin_prefetch(v + AHEAD * width + d * ADL_VECTOR);
+    }
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
