@@ -42,6 +42,11 @@ const builtIn = {
     dropout: 0.1,
     attention_dropout: 0.1,
     activation_dropout: 0.1,
+    bos_token_id: 0,
+    pad_token_id: 1,
+    eos_token_id: 2,
+    decoder_start_token_id: 2,
+    forced_eos_token_id: 2,
   },
 } as const;
 

@@ -11,12 +11,12 @@ export interface KernelTime {
 export interface Profile {
   readonly backend: Backend;
   /** Runs a part of the work under a name; parts nest. One that goes on later ends when it has. */
-  phase<T>(name: string, part: () => T): T;
+  readonly phase: <T>(name: string, part: () => T) => T;
   /** By kernel, the slowest first; the time of the phases that no kernel took comes last. */
-  times(): readonly KernelTime[];
+  readonly times: () => readonly KernelTime[];
   /** The format of chrome://tracing and Perfetto: microseconds, complete events, parts before what they hold. */
-  trace(): { readonly traceEvents: readonly TraceEvent[] };
-  reset(): void;
+  readonly trace: () => { readonly traceEvents: readonly TraceEvent[] };
+  readonly reset: () => void;
 }
 
 export interface TraceEvent {
