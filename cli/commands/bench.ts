@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { writeFileAtomic } from "../../core/io/atomic.ts";
 import { writeJson } from "../../core/train/run-files.ts";
@@ -157,8 +157,12 @@ async function compare(
   return summarize(workload, ours, { settings: peerSettings(workload), rounds: theirs });
 }
 
-async function factsOf({ model, dtype, threads }: BenchSetting, options: BenchOptions) {
-  const { batches, rounds, warmup, steps } = options;
+/** What figures belong to; of folders the names alone, which mean something elsewhere. */
+async function factsOf(setting: BenchSetting, options: BenchOptions) {
+  const { dtype, threads } = setting;
+  const { rounds, warmup, steps } = options;
+  const model = setting.model === null ? "random weights" : basename(setting.model);
+  const batches = options.batches === null ? "built in" : basename(options.batches);
   return { ...(await machineFacts(threads)), model, batches, dtype, rounds, warmup, steps };
 }
 
