@@ -5,7 +5,8 @@ import { bucketOf } from "../../models/deberta/relative-positions.ts";
 /**
  * Multiplications and additions that a DeBERTa batch needs, every sequence at its own length and position terms over the buckets
  * that it can reach. Backward: dX of frozen matrices costs what forward did, attention products twice that, adapters dX and dW.
- * Layer 0's query, key and value need no dX.
+ * Layer 0's query, key and value need no dX. The last layer counts whole, as in other engines: a classifier of this program computes it
+ * for first tokens alone, so that its share of the bound holds up to a twelfth of work that is not done.
  */
 export function debertaFlops(
   lengths: readonly number[],

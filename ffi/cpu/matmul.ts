@@ -45,7 +45,10 @@ export interface Matmul {
   readonly bf16: boolean;
 }
 
-/** A new shape costs 0.4 ms of code generation; a packed batch seldom has the row count of the last one. */
+/**
+ * A new shape costs 0.5 ms of code generation, and 150 KB for as long as it is kept; a packed batch seldom has the row count of the
+ * last one. A training step makes 13 to 18 for a new count, 1 to 2 % of a step of 400 tokens.
+ */
 const KEPT_SHAPES = 512;
 
 /** Matrix products as oneDNN primitives, kept by shape; past 512 shapes the one used longest ago goes. */
