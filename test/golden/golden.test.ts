@@ -27,7 +27,9 @@ function dueOf(name: string, dtype: string): readonly string[] {
   if (name.startsWith("06")) {
     const files = ["adapter", "base_only", "lora_adapter"];
     if (name.endsWith("bart")) files.push(...texts);
-    return [...files, "budget", "final", "grad_norm", "lr", "nonzero_E", "peft_loss", "ranknum"];
+    const training = ["budget", "lr", "peft_loss"];
+    const whole = dtype === "bf16" ? [] : ["final", "grad_norm", "nonzero_E", "ranknum"];
+    return [...files, ...training, ...whole];
   }
   if (name === "05-bucket-table") return ["non_negative", "non_positive"];
   if (name === "05-masking-table")
