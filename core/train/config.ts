@@ -2,7 +2,7 @@ import { type AdaloraError, errors } from "../errors.ts";
 import type { Method } from "./method.ts";
 import type { Setting, ValuesOf } from "./setting.ts";
 import { settings } from "./settings.ts";
-import { kindOf, type TaskKind, taskNames } from "./task-names.ts";
+import { kindOf, taskNames } from "./task-names.ts";
 
 /** The name of an option of a run: "targetRank". */
 export type SettingName = keyof typeof settings;
@@ -79,7 +79,7 @@ export function configToJson(config: RunConfig): Record<string, unknown> {
         value !== null &&
         isSettingName(name) &&
         isUsed(name, config.method) &&
-        isOfTask(name, kindOf(config.task)),
+        isUsedBy(config.task, settings[name]),
     ),
   );
 }
@@ -97,24 +97,22 @@ export function isUsed(name: SettingName, method: Method): boolean {
   return settings[name].methods?.includes(method) ?? true;
 }
 
-/** Whether a kind of task has a use for an option. */
-export function isOfTask(name: SettingName, kind: TaskKind): boolean {
-  return settings[name].kinds?.includes(kind) ?? true;
-}
-
 /** The error of an option that a task has no use for; undefined where it has. `option`: as its writer knows it. */
 export function uselessIn(
   task: string,
   option: string,
-  { kinds }: Pick<Setting<unknown>, "kinds">,
+  setting: Pick<Setting<unknown>, "kinds">,
 ): AdaloraError | undefined {
-  const isUsedBy = (name: string) => kinds?.includes(kindOf(name)) ?? true;
-  if (isUsedBy(task)) return undefined;
-  const users = taskNames.filter(isUsedBy).join(", ");
+  if (isUsedBy(task, setting)) return undefined;
+  const users = taskNames.filter((name) => isUsedBy(name, setting)).join(", ");
   return errors.unusable(option, `task ${task}`, `tasks that use it: ${users}`);
 }
 
 // --- internal ---
+
+function isUsedBy(task: string, { kinds }: Pick<Setting<unknown>, "kinds">): boolean {
+  return kinds?.some((one) => one === task || one === kindOf(task)) ?? true;
+}
 
 function given({ values }: Layer): Partial<Optional> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));

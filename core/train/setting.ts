@@ -1,5 +1,5 @@
 import type { Method } from "./method.ts";
-import type { TaskKind } from "./task-names.ts";
+import type { SpanTaskName, TaskKind } from "./task-names.ts";
 
 /**
  * One option of a command: how it is read, what it may be, how it is explained. Flags, help and the keys of
@@ -17,8 +17,8 @@ export interface Setting<T> {
   readonly also: readonly string[];
   /** The methods that use it; undefined: all. */
   readonly methods: readonly Method[] | undefined;
-  /** The kinds of tasks that use it; undefined: all. */
-  readonly kinds: readonly TaskKind[] | undefined;
+  /** The kinds of tasks that use it, or tasks by their names; undefined: all. */
+  readonly kinds: readonly (TaskKind | SpanTaskName)[] | undefined;
   /** The value of a flag's text or of a file's key; undefined when it is not what is wanted. */
   read(raw: unknown): T | undefined;
 }
@@ -36,7 +36,7 @@ export type Percent = `${number}%`;
 interface Extras {
   readonly also?: readonly string[];
   readonly methods?: readonly Method[];
-  readonly kinds?: readonly TaskKind[];
+  readonly kinds?: readonly (TaskKind | SpanTaskName)[];
   readonly hint?: string;
 }
 

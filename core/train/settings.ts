@@ -36,7 +36,7 @@ export const predicting = {
   }),
   maxAnswerLength: integer(30, "tokens of an answer", { ...ofSpans, min: 1 }),
   nullThreshold: real(0, "no answer is said where it scores so much above the best", {
-    ...ofSpans,
+    kinds: ["squad_v2"],
     also: ["null-score-diff-threshold"],
   }),
   numBeams: integer(null, "texts that are written on at a time (default: the model's)", {

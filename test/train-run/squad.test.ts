@@ -221,6 +221,64 @@ describe("a run on windows of contexts", () => {
   });
 });
 
+describe("squad, where every question has an answer", () => {
+  const answered = path("answered.json");
+  const stories = [
+    story(river, "late", "What did it see?", "the boat"),
+    story("A cat sat.", "short", "Who sat?", "A cat"),
+  ];
+  writeFileSync(answered, JSON.stringify({ data: [{ paragraphs: stories }] }));
+  const args = (to: string, ...more: string[]) => [
+    "run",
+    "squad",
+    ...wordsOf({ ...exact, data: answered, "eval-data": answered, "max-steps": 10, out: to }),
+    ...more,
+  ];
+
+  test("has the metrics and files of version 1.1", async () => {
+    const to = path("version-1");
+    const { code, stdout } = await run(args(to, "--json"));
+    expect([code, Object.keys(JSON.parse(stdout).metrics.validation)]).toEqual([
+      0,
+      ["exact_match", "f1"],
+    ]);
+    expect(readdirSync(to)).not.toContain("null_odds.json");
+    for (const line of linesOf(readFileSync(join(to, "predictions.jsonl"), "utf8")))
+      expect(Object.keys(line)).toEqual(["id", "prediction", "probability"]);
+    expect(json(join(to, "config.json"))).not.toHaveProperty("nullThreshold");
+  });
+
+  test("has no use for a threshold of no answer", async () => {
+    const { code, stderr } = await run(args(path("none"), "--null-threshold", "1"));
+    expect([code, stderr]).toEqual([
+      1,
+      "error  --null-threshold has no use in task squad\n  hint: tasks that use it: squad_v2\n",
+    ]);
+  });
+});
+
+describe("every method", () => {
+  test.each(["lora", "svd-lora", "prune-lora", "bitfit", "head", "full"])(
+    "%s: what is saved says what the run said",
+    async (method) => {
+      const to = path(method);
+      const { "init-warmup": _, "final-warmup": _f, "mask-interval": _m, ...rest } = exact;
+      const { "init-rank": _i, "target-rank": _t, ...flags } = rest;
+      const words = wordsOf({ ...flags, method, "max-steps": 12, lr: 0.01, out: to });
+      const { code, stderr } = await run(["run", "squad_v2", ...words]);
+      expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
+      const where = method.includes("lora") ? "--adapter" : "--model";
+      const { stdout } = await run(["eval", where, to, ...device, "--json"]);
+      const due: [string, number][] = Object.entries(
+        json(join(to, "metrics.json")).metrics.validation,
+      );
+      expect(JSON.parse(stdout).metrics.validation).toEqual(
+        Object.fromEntries(due.map(([name, value]) => [name, expect.closeTo(value, 4)])),
+      );
+    },
+  );
+});
+
 describe("eval", () => {
   test("of the run's own data, and of a file, is what the run found", async () => {
     const own = json(join(out, "metrics.json")).metrics.validation;
