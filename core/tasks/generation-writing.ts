@@ -51,7 +51,10 @@ export async function writeSummaries(
   const loss = target && (await meanLoss(backend, model, set, batchSize));
   const sources = examples.map((_, i) => tokensOf(source, i).ids);
   const progress = onBatch ? { onBatch } : {};
-  const written = await generate(backend, model, sources, options, { batchSize, ...progress });
+  // Files that name no end have their family's; without one every text would be of the full length.
+  const endIds = options.endIds.length > 0 ? options.endIds : [model.special.end];
+  const settled = { ...options, endIds };
+  const written = await generate(backend, model, sources, settled, { batchSize, ...progress });
   const decode = await decoderOf(files);
   return new GenerationPredictions({
     name,

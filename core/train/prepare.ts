@@ -103,7 +103,9 @@ async function look(
     validation,
     warnings: [
       ...[train, ...validation].flatMap(({ warnings }) => warnings),
-      ...(validation.length === 0 ? ["no validation split: nothing is evaluated"] : []),
+      ...(validation.length === 0
+        ? ["no validation split (--eval-data names one): nothing is evaluated"]
+        : []),
       ...paddingRemarks(spec.paddedQueries, files.dir),
       ...findings.flatMap(({ warnings }) => warnings),
     ],

@@ -96,7 +96,7 @@ const task = {
     kinds: ["sequence"],
   }),
   limit: integer(null, "use the first N rows of each split only", { min: 1 }),
-  maxLength: integer(128, "tokens of an example; longer ones are cut", {
+  maxLength: integer(128, "tokens of an example; longer ones are cut; questions 384, texts 1024", {
     min: 2,
     also: ["max-seq-length", "max-source-length"],
   }),

@@ -201,7 +201,9 @@ describe("a run on windows of contexts", () => {
     const args = wordsOf({ ...flags, "max-steps": 10, out: only });
     const { code, stdout, stderr } = await run(["run", "squad_v2", ...args, "--json"]);
     expect([code, JSON.parse(stdout).metrics]).toEqual([0, {}]);
-    expect(stderr).toContain("warn  no validation split: nothing is evaluated\n");
+    expect(stderr).toContain(
+      "warn  no validation split (--eval-data names one): nothing is evaluated\n",
+    );
     expect(readdirSync(only)).not.toContain("predictions.jsonl");
   });
 
