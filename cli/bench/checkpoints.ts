@@ -10,7 +10,7 @@ import { type AdaptedModel, loadModel } from "../../core/train/open-model.ts";
 import type { Workload } from "./workloads.ts";
 
 /** The sizes of the released models, for runs without a checkpoint. */
-const builtIn = {
+export const builtIn = {
   "deberta-v3-base": {
     model_type: "deberta-v2",
     vocab_size: 128100,

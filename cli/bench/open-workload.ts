@@ -1,3 +1,4 @@
+import type { DebertaConfig } from "../../models/deberta/config.ts";
 import type { Backend } from "../../core/backend.ts";
 import { generate } from "../../core/generation/generate.ts";
 import { generationOptions } from "../../core/generation/options.ts";
@@ -60,6 +61,14 @@ const tokensOf = (rows: readonly BenchRow[]) =>
 
 const targetLength = ({ target }: BenchRow) => target.filter((label) => label >= 0).length;
 
+/** What the training steps of an encoder have in common. */
+const trainedEncoder = (config: DebertaConfig): Omit<OpenWorkload, "step"> => ({
+  tokens: tokensOf,
+  neededFlops: (rows) =>
+    debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: true }),
+  vocabSize: config.vocabSize,
+});
+
 function openClassifier(backend: Backend, model: BenchModel, profile?: Profile): OpenWorkload {
   const config = deberta.parseConfig(model.config);
   const declared = declareModel(deberta, config, { task: "classification", labels: 2 });
@@ -73,10 +82,7 @@ function openClassifier(backend: Backend, model: BenchModel, profile?: Profile):
         ...packSequences(rows.map(({ ids }) => ids)),
         labels: rows.map(({ label }) => label),
       }),
-    tokens: tokensOf,
-    neededFlops: (rows) =>
-      debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: true }),
-    vocabSize: config.vocabSize,
+    ...trainedEncoder(config),
   };
 }
 
@@ -95,10 +101,7 @@ function openAnswers(backend: Backend, model: BenchModel, profile?: Profile): Op
         ends: rows.map(({ span }) => span[1]),
         padding: Int32Array.from(rows, ({ ids, width }) => width - ids.length),
       }),
-    tokens: tokensOf,
-    neededFlops: (rows) =>
-      debertaFlops(lengthsOf(rows), config, { rank: INITIAL_RANK, training: true }),
-    vocabSize: config.vocabSize,
+    ...trainedEncoder(config),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Backend, Sequences } from "../backend.ts";
+import { evaluationBatches } from "../data/batching.ts";
 import { errors } from "../errors.ts";
 import { packSequences } from "../nn/packed-batch.ts";
 import type { TokenChoice } from "../ops/top-log-probabilities.ts";
@@ -40,16 +41,11 @@ export async function generate(
 ): Promise<readonly Generated[]> {
   checkOptions(model, options);
   sources.forEach((source, index) => checkSource(model, source, index));
-  const order = [...sources.keys()].toSorted((a, b) => sources[b]!.length - sources[a]!.length);
+  const lengths = sources.map(({ length }) => length);
   const written = new Map<number, Generated>();
-  for (let first = 0; first < order.length; first += batchSize) {
-    const batch = order.slice(first, first + batchSize);
-    const texts = await writeBatch(
-      backend,
-      model,
-      batch.map((index) => sources[index]!),
-      options,
-    );
+  for (const batch of evaluationBatches(lengths, batchSize)) {
+    const chosen = Array.from(batch, (index) => sources[index]!);
+    const texts = await writeBatch(backend, model, chosen, options);
     batch.forEach((index, place) => written.set(index, texts[place]!));
     onBatch?.(written.size);
   }

@@ -46,8 +46,25 @@ export function aggregateRouge(scores: readonly RougeScores[], seed: number): Ro
   };
 }
 
+/** What the metrics are made of. */
+type MeanFMeasures = Readonly<Record<RougeName, { readonly fmeasure: Pick<Interval, "mean"> }>>;
+
+/** The mean F-measures of many pairs, one or more: those of `aggregateRouge`, without the work of its intervals. */
+export function meanRouge(scores: readonly RougeScores[]): MeanFMeasures {
+  const of = (name: RougeName) => {
+    const mean = meanOf(Float64Array.from(scores, (pair) => pair[name].fmeasure));
+    return { fmeasure: { mean } };
+  };
+  return {
+    rouge1: of("rouge1"),
+    rouge2: of("rouge2"),
+    rougeL: of("rougeL"),
+    rougeLsum: of("rougeLsum"),
+  };
+}
+
 /** The reference's metrics: mean F-measures in percent. */
-export function rougeMetrics(aggregate: RougeAggregate): Record<RougeName, number> {
+export function rougeMetrics(aggregate: MeanFMeasures): Record<RougeName, number> {
   return {
     rouge1: 100 * aggregate.rouge1.fmeasure.mean,
     rouge2: 100 * aggregate.rouge2.fmeasure.mean,
@@ -71,9 +88,12 @@ function bootstrap(columns: readonly Float64Array[], seed: number): Interval[] {
   }
   return columns.map((column, c) => {
     const sorted = means[c]!.toSorted();
-    const mean = column.reduce((sum, value) => sum + value, 0) / count;
-    return { mean, low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) };
+    return { mean: meanOf(column), low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) };
   });
+}
+
+function meanOf(column: Float64Array): number {
+  return column.reduce((sum, value) => sum + value, 0) / column.length;
 }
 
 function dot(values: Float64Array, times: Float64Array): number {

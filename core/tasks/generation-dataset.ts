@@ -5,6 +5,7 @@ import {
   type GenerationExamples,
   pairsOf,
   sourcesOf,
+  targetsOf,
   targetTokens,
 } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
@@ -44,7 +45,7 @@ export function generationDataset(
         tokens: sources.ids.length + weight,
         loss(run, model) {
           const writer = writerOf(model);
-          const batch = pairsOf(set, items, writer.special);
+          const batch = { ...sources, ...targetsOf(set, items, writer.special) };
           return generationLoss(writer, { smoothing: wishes.labelSmoothing })(run, batch);
         },
       };

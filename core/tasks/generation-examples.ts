@@ -3,7 +3,7 @@ import { encodeTexts, type LengthFlag, summaryInputs } from "../data/summary-fea
 import { cachedTokens, type PackedTokens, tokenCacheKey, tokensOf } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
 import { packSequences, type TokenBatch } from "../nn/packed-batch.ts";
-import { packTargets } from "../nn/source-target-batch.ts";
+import { type PackedTargets, packTargets } from "../nn/source-target-batch.ts";
 import type { SpecialIds } from "../plugin.ts";
 import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { TextInput } from "../text/tokenizer.ts";
@@ -68,7 +68,16 @@ export function pairsOf(
   items: ArrayLike<number>,
   special: SpecialIds,
 ): GenerationBatch {
-  return { ...sourcesOf(set, items), ...packTargets(rowsOf(summariesOf(set), items), special) };
+  return { ...sourcesOf(set, items), ...targetsOf(set, items, special) };
+}
+
+/** The packed summaries of some examples, and what each of their rows is to say. */
+export function targetsOf(
+  set: GenerationExamples,
+  items: ArrayLike<number>,
+  special: SpecialIds,
+): PackedTargets {
+  return packTargets(rowsOf(summariesOf(set), items), special);
 }
 
 /** Tokens of some examples' summaries: what their loss is the mean over. */

@@ -1,7 +1,7 @@
 import type { Backend } from "../backend.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import type { SummaryExample } from "../data/summaries.ts";
-import { aggregateRouge, rougeMetrics } from "../metrics/rouge-aggregate.ts";
+import { meanRouge, rougeMetrics } from "../metrics/rouge-aggregate.ts";
 import { rougeNames, rougeScores } from "../metrics/rouge.ts";
 import { sentencesOnLines } from "../metrics/sentences.ts";
 import type { GenerationModel } from "../plugin.ts";
@@ -59,7 +59,7 @@ export class GenerationPredictions implements Predictions {
     return {
       split: name,
       metrics: {
-        ...rougeMetrics(aggregateRouge(scores, bootstrapSeed)),
+        ...rougeMetrics(meanRouge(scores)),
         gen_len: tokens / lengths.length,
       },
       loss,
@@ -89,8 +89,3 @@ export async function meanLoss(
   }
   return sum / tokens;
 }
-
-// --- internal ---
-
-/** Of the intervals, which are not told. */
-const bootstrapSeed = 1;

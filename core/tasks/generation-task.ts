@@ -2,7 +2,7 @@ import { locateSplits, namedSplits } from "../data/splits.ts";
 import { readSummaries, type SummarySet, textColumns } from "../data/summaries.ts";
 import { splitOfWords } from "../data/words.ts";
 import type { TaskWishes } from "../train/task-named.ts";
-import type { GenerationTaskName } from "../train/task-names.ts";
+import { type GenerationTaskName, usualLengths } from "../train/task-names.ts";
 import type { RunTask, SplitText } from "../train/task.ts";
 import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";
@@ -17,7 +17,7 @@ const tasks = {
     maxLength: 768,
   },
   cnn_dailymail: { hub: { id: "abisee/cnn_dailymail", config: "3.0.0" }, maxLength: 1024 },
-  summarization: { hub: undefined, maxLength: 1024 },
+  summarization: { hub: undefined, maxLength: usualLengths.generation },
 } as const;
 
 /** Summarization: a text is written about another. */

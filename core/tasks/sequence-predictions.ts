@@ -38,7 +38,7 @@ export async function predictSequences(
   predicted: Predicted,
   { order, ...options }: PredictOptions,
 ): Promise<SequencePredictions> {
-  const width = predicted.kind === "regression" ? 1 : (predicted.set.labelNames?.length ?? 2);
+  const width = outputWidth(predicted.kind, predicted.set.labelNames);
   const outputs = await sequenceOutputs(backend, model, predicted.set, { ...options, width });
   return new SequencePredictions(predicted, order ? inTaskOrder(outputs, order) : outputs);
 }
@@ -123,6 +123,11 @@ export function scoredOf(
   if (glue) return glue;
   if (kind === "regression") return { metrics: ["pearson", "spearmanr"] };
   return { metrics: classes === 2 ? ["accuracy", "f1"] : ["accuracy"] };
+}
+
+/** Numbers that a model gives for a sequence: a score, or a logit of each class. */
+export function outputWidth(kind: SequenceTask, labelNames: readonly string[] | undefined): number {
+  return kind === "regression" ? 1 : (labelNames?.length ?? 2);
 }
 
 /** The share of the most frequent class; undefined for scores. */

@@ -10,7 +10,7 @@ import type { RunTask, SplitText, TaskSpec } from "../train/task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
-import { type Predicted, scoredOf } from "./sequence-predictions.ts";
+import { outputWidth, type Predicted, scoredOf } from "./sequence-predictions.ts";
 
 /** How the data are to be read; null: as the task has it. */
 export type SequenceWishes = Pick<
@@ -100,7 +100,7 @@ function specOf(
   task: { readonly glue: GlueTask | undefined; readonly kind: SequenceTask },
   labelNames: readonly string[] | undefined,
 ): TaskSpec {
-  const width = task.kind === "regression" ? 1 : (labelNames?.length ?? 2);
+  const width = outputWidth(task.kind, labelNames);
   const { metrics } = scoredOf(task, width);
   return {
     kind: task.kind,

@@ -4,7 +4,7 @@ import { namedSplits } from "../data/splits.ts";
 import { splitOfWords } from "../data/words.ts";
 import { errors } from "../errors.ts";
 import type { TaskWishes } from "../train/task-named.ts";
-import type { SpanTaskName } from "../train/task-names.ts";
+import { type SpanTaskName, usualLengths } from "../train/task-names.ts";
 import type { RunTask, SplitText } from "../train/task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { evaluatedSpans, type SpanSettings, trainedSpans } from "./span-dataset.ts";
@@ -29,7 +29,7 @@ export function spanTask(name: SpanTaskName, wishes: TaskWishes): RunTask {
     name,
     kind: "span",
     hub,
-    maxLength: 384,
+    maxLength: usualLengths.span,
     labelNames: undefined,
     locate({ path, splits }, validation) {
       const found = validation === undefined ? {} : { validation };

@@ -2,7 +2,7 @@ import { type AdaloraError, errors } from "../errors.ts";
 import type { Method } from "./method.ts";
 import type { Setting, ValuesOf } from "./setting.ts";
 import { settings } from "./settings.ts";
-import { kindOf, type TaskKind, taskNames } from "./task-names.ts";
+import { kindOf, taskNames, usualLengths } from "./task-names.ts";
 
 /** The name of an option of a run: "targetRank". */
 export type SettingName = keyof typeof settings;
@@ -58,12 +58,10 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
     throw errors.unusable("--importance magnitude", "method prune-lora", hint);
   }
   const isSaid = layers.some((layer) => namesIn(layer).includes("maxLength"));
-  const maxLength = (isSaid ? undefined : usualLengths[kindOf(task)]) ?? config.maxLength;
+  const kind = kindOf(task);
+  const maxLength = isSaid || kind === "sequence" ? config.maxLength : usualLengths[kind];
   return { ...config, task, model, maxLength };
 }
-
-/** Tokens of an example, where nothing sets them, for the kinds of tasks whose texts are long. */
-const usualLengths: Partial<Readonly<Record<TaskKind, number>>> = { span: 384, generation: 1024 };
 
 /** Every option at its default. */
 export function defaultSettings(): Optional {

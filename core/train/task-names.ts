@@ -1,5 +1,4 @@
 import { glueTasks } from "../data/glue-tasks.ts";
-import type { Task } from "../plugin.ts";
 
 /** What a task is to a run: one output a sequence, an answer's span in a context, or a text that is written. */
 export type TaskKind = "sequence" | "span" | "generation";
@@ -34,7 +33,5 @@ export function kindOf(name: string): TaskKind {
   return isGenerationTask(name) ? "generation" : "sequence";
 }
 
-/** The kind of a model's task. */
-export function kindOfTask(task: Task): TaskKind {
-  return task === "span" || task === "generation" ? task : "sequence";
-}
+/** Tokens of an example, where nothing sets them, for the kinds of tasks whose texts are long. */
+export const usualLengths = { span: 384, generation: 1024 } as const;

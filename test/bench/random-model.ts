@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { writeSafetensors } from "../../core/io/safetensors.ts";
 import { initializeWeights } from "../../core/nn/load-weights.ts";
 import { declareModel } from "../../core/train/open-model.ts";
+import { builtIn } from "../../cli/bench/checkpoints.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { deberta } from "../../plugins/deberta.ts";
 
@@ -26,21 +27,12 @@ if (out === undefined) throw new Error("--out DIR is needed");
 const hidden = Number(values.hidden);
 
 const config = {
-  model_type: "deberta-v2",
-  vocab_size: 128100,
+  ...builtIn["deberta-v3-base"],
   hidden_size: hidden,
   num_hidden_layers: Number(values.layers),
   num_attention_heads: hidden / 64,
   intermediate_size: 4 * hidden,
   initializer_range: Number(values.std),
-  max_position_embeddings: 512,
-  relative_attention: true,
-  position_buckets: 256,
-  norm_rel_ebd: "layer_norm",
-  share_att_key: true,
-  pos_att_type: "p2c|c2p",
-  position_biased_input: false,
-  type_vocab_size: 0,
   hidden_dropout_prob: 0.1,
   attention_probs_dropout_prob: 0.1,
 };

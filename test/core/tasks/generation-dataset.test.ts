@@ -5,8 +5,6 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { fileSplit } from "../../../core/data/splits.ts";
 import { Run } from "../../../core/run.ts";
 import type { Tensor } from "../../../core/tensor.ts";
-import { bartTokenizer } from "../../../core/text/bart-tokenizer.ts";
-import { readTokenizer } from "../../../core/text/load-tokenizer.ts";
 import { generationLoss } from "../../../core/tasks/generation-loss.ts";
 import { defaultSettings } from "../../../core/train/config.ts";
 import { type TaskWishes, taskNamed } from "../../../core/train/task-named.ts";
@@ -14,7 +12,7 @@ import type { TokenizeOptions } from "../../../core/train/task.ts";
 import { bartFolderConfig } from "../../helpers/bart-folder.ts";
 import { tinyBart, tinyBartBatch } from "../../helpers/tiny-bart.ts";
 import { fileOf, folderOf, removeFolders } from "../data/temp-files.ts";
-import { tinyBartDir } from "../text/fixtures.ts";
+import { tinyBartFiles } from "../../helpers/tiny-bart-files.ts";
 
 const cache = process.env["XDG_CACHE_HOME"];
 beforeAll(() => void (process.env["XDG_CACHE_HOME"] = folderOf({})));
@@ -24,14 +22,7 @@ afterAll(() => {
   removeFolders();
 });
 
-const files: TokenizeOptions = {
-  tokenizer: readTokenizer(tinyBartDir, bartTokenizer),
-  maxLength: 12,
-  vocabSize: 271,
-  modelConfig: "config.json",
-  maxPositions: 64,
-  rawConfig: bartFolderConfig,
-};
+const files = tinyBartFiles(bartFolderConfig);
 const text = "text,summary\nthe cat,a cat\nthe cat in a cat,the\na,in the cat\n";
 
 async function datasetOf(

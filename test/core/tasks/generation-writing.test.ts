@@ -1,19 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { readTokenizer } from "../../../core/text/load-tokenizer.ts";
-import { bartTokenizer } from "../../../core/text/bart-tokenizer.ts";
 import { writingOptions, type WritingWishes } from "../../../core/tasks/generation-writing.ts";
-import type { TokenizeOptions } from "../../../core/train/task.ts";
-import { tinyBartDir } from "../text/fixtures.ts";
+import { tinyBartFiles } from "../../helpers/tiny-bart-files.ts";
 
 const rawConfig = { decoder_start_token_id: 2, eos_token_id: 2, num_beams: 3, max_length: 5 };
-const files: TokenizeOptions = {
-  tokenizer: readTokenizer(tinyBartDir, bartTokenizer),
-  maxLength: 12,
-  vocabSize: 271,
-  modelConfig: "config.json",
-  maxPositions: 64,
-  rawConfig,
-};
+const files = tinyBartFiles(rawConfig);
 const unset: WritingWishes = {
   maxTargetLength: 40,
   minTargetLength: null,

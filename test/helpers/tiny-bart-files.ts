@@ -1,0 +1,14 @@
+import { bartTokenizer } from "../../core/text/bart-tokenizer.ts";
+import { readTokenizer } from "../../core/text/load-tokenizer.ts";
+import type { TokenizeOptions } from "../../core/train/task.ts";
+import { tinyBartDir } from "../core/text/fixtures.ts";
+
+/** How texts become tokens of a tiny BART whose config.json says `rawConfig`. */
+export const tinyBartFiles = (rawConfig: TokenizeOptions["rawConfig"]): TokenizeOptions => ({
+  tokenizer: readTokenizer(tinyBartDir, bartTokenizer),
+  maxLength: 12,
+  vocabSize: 271,
+  modelConfig: "config.json",
+  maxPositions: 64,
+  rawConfig,
+});
