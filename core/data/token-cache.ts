@@ -17,6 +17,12 @@ export interface PackedTokens {
   readonly offsets: Int32Array;
 }
 
+/** Tokens, and what else was found when they were made. */
+export interface TokenTable extends PackedTokens {
+  /** Whole numbers of each input or each token, in their maker's order. */
+  readonly columns: readonly Int32Array[];
+}
+
 /** Inputs' tokens one after the other. */
 export function packTokens(inputs: readonly TokenIds[]): PackedTokens {
   const offsets = new Int32Array(inputs.length + 1);
@@ -42,7 +48,7 @@ export interface TokenCacheKey {
   readonly inputs: Iterable<TextInput>;
   /** A hash of the tokenizer's files. */
   readonly tokenizer: string;
-  /** Everything else that decides the tokens: maxLength, cut, stride. */
+  /** Everything else that decides the tokens, and the columns beside them: maxLength, cut, stride. */
   readonly options: Readonly<Record<string, string | number | boolean>>;
 }
 
@@ -71,7 +77,7 @@ export function cacheFolder(
 }
 
 export interface CachedTokens {
-  readonly tokens: PackedTokens;
+  readonly tokens: TokenTable;
   readonly fromCache: boolean;
   /** Why the tokens could not be kept: a read-only or full disk costs time, not the run. */
   readonly warning?: string;
@@ -80,13 +86,13 @@ export interface CachedTokens {
 /** Tokens from the cache, or made by `build` and kept there. A cache file that is damaged in any way is made anew. */
 export async function cachedTokens(
   key: string,
-  build: () => Promise<PackedTokens>,
+  build: () => Promise<PackedTokens & Partial<TokenTable>>,
   folder: string = cacheFolder(),
 ): Promise<CachedTokens> {
   const path = join(folder, "tokens", `${key}.bin`);
   const known = readTokens(path, key);
   if (known !== undefined) return { tokens: known, fromCache: true };
-  const tokens = await build();
+  const tokens = { columns: [], ...(await build()) };
   try {
     writeFileAtomic(path, encodeTokens(tokens, key));
   } catch (error) {
@@ -96,23 +102,26 @@ export async function cachedTokens(
   return { tokens, fromCache: false };
 }
 
-// The file: magic (8 bytes), key (32), n, N and the payload's CRC-32 (4 each, little-endian), 4 bytes of zeros;
-// then offsets [n + 1] and ids [N] as i32, typeIds [N] as u8.
+// The file: magic (8 bytes), key (32), n, N, the payload's CRC-32 and the number of columns (4 each, little-endian);
+// then offsets [n + 1], ids [N], the columns' lengths and the columns as i32, typeIds [N] as u8.
 const formatVersion = "ADLTOK01";
 const headerBytes = 56;
 
-function encodeTokens({ ids, typeIds, offsets }: PackedTokens, key: string): Uint8Array {
-  const payload = Buffer.concat([bytesOf(offsets), bytesOf(ids), typeIds]);
+function encodeTokens({ ids, typeIds, offsets, columns }: TokenTable, key: string): Uint8Array {
+  const lengths = Int32Array.from(columns, ({ length }) => length);
+  const integers = [offsets, ids, lengths, ...columns].map(bytesOf);
+  const payload = Buffer.concat([...integers, typeIds]);
   const header = Buffer.alloc(headerBytes);
   header.write(formatVersion, 0, "latin1");
   header.write(key, 8, "hex");
   header.writeUInt32LE(offsets.length - 1, 40);
   header.writeUInt32LE(ids.length, 44);
   header.writeUInt32LE(Bun.hash.crc32(payload), 48);
+  header.writeUInt32LE(columns.length, 52);
   return Buffer.concat([header, payload]);
 }
 
-function readTokens(path: string, key: string): PackedTokens | undefined {
+function readTokens(path: string, key: string): TokenTable | undefined {
   if (!existsSync(path)) return undefined;
   try {
     return decodeTokens(readFileSync(path), key);
@@ -121,23 +130,25 @@ function readTokens(path: string, key: string): PackedTokens | undefined {
   }
 }
 
-function decodeTokens(file: Buffer, key: string): PackedTokens | undefined {
-  if (file.length < headerBytes) return undefined;
+/** Throws a RangeError where the file is shorter than it says. */
+function decodeTokens(file: Buffer, key: string): TokenTable | undefined {
   const isOurs =
     file.toString("latin1", 0, 8) === formatVersion && file.toString("hex", 8, 40) === key;
-  const rows = file.readUInt32LE(40);
-  const length = file.readUInt32LE(44);
-  const idsAt = headerBytes + 4 * (rows + 1);
-  const typesAt = idsAt + 4 * length;
-  if (!isOurs || file.length !== typesAt + length) return undefined;
+  if (!isOurs) return undefined;
   if (Bun.hash.crc32(file.subarray(headerBytes)) !== file.readUInt32LE(48)) return undefined;
-  const bytes = Uint8Array.from(file).buffer; // typed arrays need aligned bytes of their own
-  const tokens = {
-    offsets: new Int32Array(bytes, headerBytes, rows + 1),
-    ids: new Int32Array(bytes, idsAt, length),
-    typeIds: new Uint8Array(bytes, typesAt, length),
+  const [inputs, length, count] = [40, 44, 52].map((at) => file.readUInt32LE(at));
+  const bytes = new Uint8Array(file).buffer; // typed arrays need aligned bytes of their own
+  let at = headerBytes;
+  const integers = (n: number) => {
+    const values = new Int32Array(bytes, at, n);
+    at += values.byteLength;
+    return values;
   };
-  return isWhole(tokens) ? tokens : undefined;
+  const [offsets, ids] = [integers(inputs! + 1), integers(length!)];
+  const columns = Array.from(integers(count!), integers);
+  const typeIds = new Uint8Array(bytes, at);
+  const tokens = { offsets, ids, typeIds, columns };
+  return typeIds.length === length && isWhole(tokens) ? tokens : undefined;
 }
 
 function isWhole({ ids, offsets }: PackedTokens): boolean {

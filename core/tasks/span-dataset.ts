@@ -1,10 +1,9 @@
 import type { SquadSet } from "../data/squad.ts";
 import type { PackedTokens } from "../data/token-cache.ts";
-import { trainFeatures, validationFeatures } from "../qa/features.ts";
-import { buildTokenizer, checkVocabulary } from "../text/load-tokenizer.ts";
 import type { TaskWishes } from "../train/task-named.ts";
 import type { Dataset, TokenizeOptions } from "../train/task.ts";
 import { lengthsOf, packedBatch } from "./packed-items.ts";
+import { cachedTrainFeatures, cachedValidationFeatures } from "./span-features.ts";
 import { answerSpanLoss } from "./span-loss.ts";
 import { predictSpans, type SpanQuestions } from "./span-predictions.ts";
 
@@ -27,16 +26,14 @@ export async function trainedSpans(
   settings: SpanSettings,
 ): Promise<Dataset> {
   const { maxLength } = files;
-  const stride = settings.docStride;
-  const tokenizer = await openTokenizer(files);
-  const { tokens, start, end } = await trainFeatures(set.examples, tokenizer, {
-    maxLength,
-    stride,
-  });
+  const sizes = { ...files, stride: settings.docStride };
+  const { features, warnings } = await cachedTrainFeatures(set.examples, sizes);
+  const { tokens, start, end } = features;
   const lengths = lengthsOf(tokens);
   const pads = settings.spanPadding !== "none";
   return {
     ...common(name, set, tokens),
+    warnings: [...set.warnings, ...warnings],
     digest(hash) {
       for (const numbers of [tokens.offsets, tokens.ids, start, end]) hash.update(numbers);
     },
@@ -65,13 +62,12 @@ export async function evaluatedSpans(
   files: TokenizeOptions,
   settings: SpanSettings,
 ): Promise<Dataset> {
-  const tokenizer = await openTokenizer(files);
-  const { maxLength } = files;
-  const stride = settings.docStride;
-  const features = await validationFeatures(set.examples, tokenizer, { maxLength, stride });
+  const sizes = { ...files, stride: settings.docStride };
+  const { features, warnings } = await cachedValidationFeatures(set.examples, sizes);
   const questions: SpanQuestions = { name, set, features, settings };
   return {
     ...common(name, set, features.tokens),
+    warnings: [...set.warnings, ...warnings],
     digest: (hash) => void hash.update(features.tokens.offsets).update(features.tokens.ids),
     batch() {
       throw new Error(`internal: the ${name} split is not to be trained on`);
@@ -82,13 +78,7 @@ export async function evaluatedSpans(
 
 // --- internal ---
 
-async function openTokenizer({ tokenizer: source, vocabSize, modelConfig }: TokenizeOptions) {
-  const tokenizer = await buildTokenizer(source);
-  checkVocabulary(tokenizer, vocabSize, modelConfig);
-  return tokenizer;
-}
-
-function common(name: string, { examples, isLabelled, warnings }: SquadSet, tokens: PackedTokens) {
+function common(name: string, { examples, isLabelled }: SquadSet, tokens: PackedTokens) {
   // A context is one string, however many questions it has.
   const contexts = new Set(examples.map(({ context }) => context));
   const characters = [...contexts].reduce((sum, { length }) => sum + length, 0);
@@ -98,7 +88,6 @@ function common(name: string, { examples, isLabelled, warnings }: SquadSet, toke
     lengths: lengthsOf(tokens),
     isLabelled,
     majority: undefined,
-    warnings,
     bytes: 13 * tokens.ids.length + characters + 512 * examples.length,
     forward: ((run, model, items) =>
       void model.forward(run, packedBatch(tokens, items))) satisfies Dataset["forward"],

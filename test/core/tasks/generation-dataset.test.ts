@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
@@ -10,17 +10,13 @@ import { defaultSettings } from "../../../core/train/config.ts";
 import { type TaskWishes, taskNamed } from "../../../core/train/task-named.ts";
 import type { TokenizeOptions } from "../../../core/train/task.ts";
 import { bartFolderConfig } from "../../helpers/bart-folder.ts";
+import { ownCache } from "../../helpers/own-cache.ts";
 import { tinyBart, tinyBartBatch } from "../../helpers/tiny-bart.ts";
-import { fileOf, folderOf, removeFolders } from "../data/temp-files.ts";
+import { fileOf, removeFolders } from "../data/temp-files.ts";
 import { tinyBartFiles } from "../../helpers/tiny-bart-files.ts";
 
-const cache = process.env["XDG_CACHE_HOME"];
-beforeAll(() => void (process.env["XDG_CACHE_HOME"] = folderOf({})));
-afterAll(() => {
-  if (cache === undefined) delete process.env["XDG_CACHE_HOME"];
-  else process.env["XDG_CACHE_HOME"] = cache;
-  removeFolders();
-});
+ownCache();
+afterAll(removeFolders);
 
 const files = tinyBartFiles(bartFolderConfig);
 const text = "text,summary\nthe cat,a cat\nthe cat in a cat,the\na,in the cat\n";

@@ -8,9 +8,12 @@ import { trainedSpans } from "../../../core/tasks/span-dataset.ts";
 import { declareModel } from "../../../core/train/open-model.ts";
 import type { Dataset } from "../../../core/train/task.ts";
 import { deberta } from "../../../plugins/deberta.ts";
+import { ownCache } from "../../helpers/own-cache.ts";
 import { tinyConfig } from "../../helpers/tiny-model.ts";
 import { expected } from "../qa/fixtures.ts";
 import { questions, tokenizeOptions, wishesOf } from "./span-fixtures.ts";
+
+ownCache();
 
 const [, size = { maxLength: 0, stride: 0, windows: [] }] = expected.sizes;
 const config = { ...tinyConfig, vocab_size: 512, max_position_embeddings: 64 };

@@ -3,8 +3,11 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import type { Model } from "../../../core/plugin.ts";
 import { evaluatedSpans, trainedSpans } from "../../../core/tasks/span-dataset.ts";
 import type { Predictions } from "../../../core/train/task.ts";
+import { ownCache } from "../../helpers/own-cache.ts";
 import { expected } from "../qa/fixtures.ts";
 import { questions, tokenizeOptions, wishesOf } from "./span-fixtures.ts";
+
+ownCache();
 
 const [, size = { maxLength: 0, stride: 0, windows: [] }] = expected.sizes;
 
