@@ -5,7 +5,7 @@ import { fileSplit } from "../core/data/splits.ts";
 import { errors } from "../core/errors.ts";
 import type { Sources } from "../core/train/model-files.ts";
 import type { TrainedModel } from "../core/train/open-trained.ts";
-import type { Dataset } from "../core/train/task.ts";
+import type { PredictionSet } from "../core/train/task.ts";
 
 /** The data that the user names; null: as the run's. */
 export interface DataWishes {
@@ -36,11 +36,11 @@ export async function loadSplits(
   splits: readonly DataSplit[],
   { task, spec, files }: TrainedModel,
   labels: ReadSpec["labels"],
-): Promise<readonly Dataset[]> {
-  const sets: Dataset[] = [];
+): Promise<readonly PredictionSet[]> {
+  const sets: PredictionSet[] = [];
   for (const split of splits) {
     const text = await task.read(split, labels, spec.labelNames);
-    sets.push(await text.tokenize(files.tokenize));
+    sets.push(await text.forPrediction(files.tokenize));
   }
   return sets;
 }

@@ -1,19 +1,19 @@
 import { writePredictions } from "../core/train/run-files.ts";
 import { loadTrained, type TrainedModel } from "../core/train/open-trained.ts";
-import type { Dataset, Predictions } from "../core/train/task.ts";
+import type { PredictionSet, Predictions } from "../core/train/task.ts";
 import { type BackendWishes, openBackend } from "./backend.ts";
 import type { Report } from "./report.ts";
 
 /** A dataset, and what the model says of each of its rows. */
 export interface Predicted {
-  readonly dataset: Dataset;
+  readonly dataset: PredictionSet;
   readonly predictions: Predictions;
 }
 
 /** Loads the model, once all data are known to be good, and runs it over each dataset. */
 export async function predictAll(
   trained: TrainedModel,
-  datasets: readonly Dataset[],
+  datasets: readonly PredictionSet[],
   options: BackendWishes & { readonly batchSize: number },
   report: Report,
 ): Promise<readonly Predicted[]> {

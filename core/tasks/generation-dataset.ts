@@ -1,6 +1,6 @@
 import { type GenerationModel, isGenerationModel, type Model } from "../plugin.ts";
 import type { TaskWishes } from "../train/task-named.ts";
-import type { Dataset, TokenizeOptions } from "../train/task.ts";
+import type { PredictionSet, TokenizeOptions, TrainingSet } from "../train/task.ts";
 import {
   type GenerationExamples,
   pairsOf,
@@ -20,7 +20,7 @@ export function generationDataset(
   set: GenerationExamples,
   files: TokenizeOptions,
   wishes: GenerationWishes,
-): Dataset {
+): TrainingSet & PredictionSet {
   const { name, examples, source, target, lengths, warnings } = set;
   const options = writingOptions(files, wishes);
   return {

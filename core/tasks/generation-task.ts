@@ -3,7 +3,7 @@ import { readSummaries, type SummarySet, textColumns } from "../data/summaries.t
 import { splitOfWords } from "../data/words.ts";
 import type { TaskWishes } from "../train/task-named.ts";
 import { type GenerationTaskName, usualLengths } from "../train/task-names.ts";
-import type { RunTask, SplitText } from "../train/task.ts";
+import type { RunTask, SplitText, TokenizeOptions } from "../train/task.ts";
 import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";
 import { generationMetrics } from "./generation-predictions.ts";
@@ -63,12 +63,13 @@ export function generationTask(name: GenerationTaskName, wishes: TaskWishes): Ru
 // --- internal ---
 
 function splitText(name: string, set: SummarySet, wishes: TaskWishes): SplitText {
+  const tokenize = async (files: TokenizeOptions) =>
+    generationDataset(await tokenizeSummaries(name, set, files, wishes), files, wishes);
   return {
     name,
     items: set.examples.length,
     labelNames: undefined,
-    async tokenize(files) {
-      return generationDataset(await tokenizeSummaries(name, set, files, wishes), files, wishes);
-    },
+    forTraining: tokenize,
+    forPrediction: tokenize,
   };
 }

@@ -1,4 +1,4 @@
-import type { Dataset } from "../train/task.ts";
+import type { PredictionSet, TrainingSet } from "../train/task.ts";
 import { batchOf, type SequenceExamples } from "./sequence-examples.ts";
 import { sequenceLoss } from "./sequence-loss.ts";
 import { majorityShare, predictSequences, type Predicted } from "./sequence-predictions.ts";
@@ -7,7 +7,7 @@ import { majorityShare, predictSequences, type Predicted } from "./sequence-pred
 export function sequenceDataset(
   set: SequenceExamples,
   task: Pick<Predicted, "glue" | "kind" | "isWhole">,
-): Dataset {
+): TrainingSet & PredictionSet {
   const { name, examples, tokens, lengths, labels, warnings } = set;
   return {
     name,

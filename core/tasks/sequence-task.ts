@@ -6,7 +6,7 @@ import { splitOfWords } from "../data/words.ts";
 import { errors } from "../errors.ts";
 import type { SequenceTask } from "../plugin.ts";
 import type { RunConfig } from "../train/config.ts";
-import type { RunTask, SplitText, TaskSpec } from "../train/task.ts";
+import type { RunTask, SplitText, TaskSpec, TokenizeOptions } from "../train/task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
@@ -86,13 +86,14 @@ function splitText(
   set: ExampleSet,
   task: Pick<Predicted, "glue" | "kind" | "isWhole"> & { readonly name: string },
 ): SplitText {
+  const tokenize = async (files: TokenizeOptions) =>
+    sequenceDataset(await tokenizeExamples(name, set, files), task);
   return {
     name,
     items: set.examples.length,
     labelNames: set.labelNames,
-    async tokenize(files) {
-      return sequenceDataset(await tokenizeExamples(name, set, files), task);
-    },
+    forTraining: tokenize,
+    forPrediction: tokenize,
   };
 }
 

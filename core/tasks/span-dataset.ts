@@ -1,7 +1,7 @@
 import type { SquadSet } from "../data/squad.ts";
 import type { PackedTokens } from "../data/token-cache.ts";
 import type { TaskWishes } from "../train/task-named.ts";
-import type { Dataset, TokenizeOptions } from "../train/task.ts";
+import type { Dataset, PredictionSet, TokenizeOptions, TrainingSet } from "../train/task.ts";
 import { lengthsOf, packedBatch } from "./packed-items.ts";
 import { cachedTrainFeatures, cachedValidationFeatures } from "./span-features.ts";
 import { answerSpanLoss } from "./span-loss.ts";
@@ -24,7 +24,7 @@ export async function trainedSpans(
   set: SquadSet,
   files: TokenizeOptions,
   settings: SpanSettings,
-): Promise<Dataset> {
+): Promise<TrainingSet> {
   const { maxLength } = files;
   const sizes = { ...files, stride: settings.docStride };
   const { features, warnings } = await cachedTrainFeatures(set.examples, sizes);
@@ -48,37 +48,34 @@ export async function trainedSpans(
         loss: (run, model) => answerSpanLoss(model)(run, batch),
       };
     },
-    async predict(backend, model, options) {
-      const evaluated = await evaluatedSpans(name, set, files, settings);
-      return evaluated.predict(backend, model, options);
-    },
   };
 }
 
 /** Questions to be answered: an item is a window of a context, a row a question. */
-export async function evaluatedSpans(
+export async function predictedSpans(
   name: string,
   set: SquadSet,
   files: TokenizeOptions,
   settings: SpanSettings,
-): Promise<Dataset> {
+): Promise<PredictionSet> {
   const sizes = { ...files, stride: settings.docStride };
   const { features, warnings } = await cachedValidationFeatures(set.examples, sizes);
   const questions: SpanQuestions = { name, set, features, settings };
   return {
     ...common(name, set, features.tokens),
     warnings: [...set.warnings, ...warnings],
-    digest: (hash) => void hash.update(features.tokens.offsets).update(features.tokens.ids),
-    batch() {
-      throw new Error(`internal: the ${name} split is not to be trained on`);
-    },
+    forward: (run, model, items) => void model.forward(run, packedBatch(features.tokens, items)),
     predict: (backend, model, options) => predictSpans(backend, model, questions, options),
   };
 }
 
 // --- internal ---
 
-function common(name: string, { examples, isLabelled }: SquadSet, tokens: PackedTokens) {
+function common(
+  name: string,
+  { examples, isLabelled }: SquadSet,
+  tokens: PackedTokens,
+): Omit<Dataset, "warnings"> {
   // A context is one string, however many questions it has.
   const contexts = new Set(examples.map(({ context }) => context));
   const characters = [...contexts].reduce((sum, { length }) => sum + length, 0);
@@ -89,7 +86,5 @@ function common(name: string, { examples, isLabelled }: SquadSet, tokens: Packed
     isLabelled,
     majority: undefined,
     bytes: 13 * tokens.ids.length + characters + 512 * examples.length,
-    forward: ((run, model, items) =>
-      void model.forward(run, packedBatch(tokens, items))) satisfies Dataset["forward"],
   };
 }

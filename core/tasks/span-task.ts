@@ -7,7 +7,7 @@ import type { TaskWishes } from "../train/task-named.ts";
 import { type SpanTaskName, usualLengths } from "../train/task-names.ts";
 import type { RunTask, SplitText } from "../train/task.ts";
 import { rowLimit } from "./row-limit.ts";
-import { evaluatedSpans, type SpanSettings, trainedSpans } from "./span-dataset.ts";
+import { predictedSpans, type SpanSettings, trainedSpans } from "./span-dataset.ts";
 
 /** Where a task's data are on the hub, what its recipe reads, and whether a context may lack the answer. */
 const tasks = {
@@ -47,7 +47,7 @@ export function spanTask(name: SpanTaskName, wishes: TaskWishes): RunTask {
     async read(split, labels) {
       const limit = rowLimit(split, wishes);
       const set = await readSquad(split, { labels, unanswerable, limit, ...columnWishes(wishes) });
-      return splitText(split.name, set, split.role === "train", settings);
+      return splitText(split.name, set, settings);
     },
     spec: () => ({
       kind: "span",
@@ -76,16 +76,12 @@ function noContext(task: string) {
   return errors.missing("context", hint);
 }
 
-function splitText(
-  name: string,
-  set: SquadSet,
-  isTrained: boolean,
-  settings: SpanSettings,
-): SplitText {
+function splitText(name: string, set: SquadSet, settings: SpanSettings): SplitText {
   return {
     name,
     items: undefined,
     labelNames: undefined,
-    tokenize: (files) => (isTrained ? trainedSpans : evaluatedSpans)(name, set, files, settings),
+    forTraining: (files) => trainedSpans(name, set, files, settings),
+    forPrediction: (files) => predictedSpans(name, set, files, settings),
   };
 }

@@ -18,7 +18,7 @@ import type { DeclaredModel } from "./open-model.ts";
 import { paddingRemarks } from "./padded-queries.ts";
 import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
-import type { Dataset, RunTask, SplitText, TaskSpec } from "./task.ts";
+import type { PredictionSet, RunTask, SplitText, TaskSpec, TrainingSet } from "./task.ts";
 import { taskNamed } from "./task-named.ts";
 
 /** Everything of a run that can be known and checked before a number is computed. */
@@ -30,8 +30,8 @@ export interface PreparedRun {
   readonly declared: DeclaredModel;
   readonly target: RankTarget | undefined;
   readonly schedule: RunSchedule;
-  readonly train: Dataset;
-  readonly validation: readonly Dataset[];
+  readonly train: TrainingSet;
+  readonly validation: readonly PredictionSet[];
   readonly warnings: readonly string[];
 }
 
@@ -197,15 +197,13 @@ function resolveCourse(config: RunConfig, items: number) {
 }
 
 async function tokenizeAll({ train, validation }: ReadData, files: ModelFiles, attempt: Attempt) {
-  const tokenized = async (split: SplitText | undefined): Promise<Dataset | undefined> =>
-    split && attempt(() => split.tokenize(files.tokenize));
-  const sets: Dataset[] = [];
-  const first = await tokenized(train);
+  const trained = train && (await attempt(() => train.forTraining(files.tokenize)));
+  const predicted: PredictionSet[] = [];
   for (const split of validation) {
-    const one = await tokenized(split);
-    if (one) sets.push(one);
+    const one = await attempt(() => split.forPrediction(files.tokenize));
+    if (one) predicted.push(one);
   }
-  return { train: first, validation: sets };
+  return { train: trained, validation: predicted };
 }
 
 /** Names that are paths here, in a form that is one from anywhere. */

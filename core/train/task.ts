@@ -73,8 +73,9 @@ export interface SplitText {
   /** Items that it is trained on; undefined where only the tokenizer can tell. */
   readonly items: number | undefined;
   readonly labelNames: readonly string[] | undefined;
-  /** Throws E_FLAG, E_TOKENIZE or E_FILE where the texts do not fit the lengths or the model. */
-  tokenize(files: TokenizeOptions): Promise<Dataset>;
+  /** Both throw E_FLAG, E_TOKENIZE or E_FILE where the texts do not fit the lengths or the model. */
+  forTraining(files: TokenizeOptions): Promise<TrainingSet>;
+  forPrediction(files: TokenizeOptions): Promise<PredictionSet>;
 }
 
 export interface TokenizeOptions {
@@ -91,10 +92,7 @@ export interface TokenizeOptions {
   readonly generationConfig?: Readonly<Record<string, unknown>>;
 }
 
-/**
- * A split, read, checked and tokenised. It is trained on by item: what a model sees as one sequence, an example or a window of a
- * long one. Predictions are by row of the input.
- */
+/** A split, read, checked and tokenised. An item is what a model sees as one sequence: an example or a window of a long one. */
 export interface Dataset {
   /** The split's name, "validation_matched". */
   readonly name: string;
@@ -108,9 +106,17 @@ export interface Dataset {
   readonly warnings: readonly string[];
   /** What it takes in memory. */
   readonly bytes: number;
+}
+
+/** A split to be trained on, by item. */
+export interface TrainingSet extends Dataset {
   /** Tells a hash all that training on it depends on. */
   digest(hash: Hash): void;
   batch(items: ArrayLike<number>): TrainingBatch;
+}
+
+/** A split to be predicted, by row of the input. */
+export interface PredictionSet extends Dataset {
   /** The forward pass of an evaluation's batch: what it takes is what an evaluation takes. */
   forward(run: Run, model: Model, items: ArrayLike<number>): void;
   predict(backend: Backend, model: Model, options: PredictOptions): Promise<Predictions>;

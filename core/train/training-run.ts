@@ -3,7 +3,13 @@ import type { Model } from "../plugin.ts";
 import { errors } from "../errors.ts";
 import { type Progress, resumeNewest, saveCheckpoint } from "./checkpoint.ts";
 import { trainingOrder } from "./order.ts";
-import { type Dataset, type Evaluation, numbersOf, type TrainingBatch } from "./task.ts";
+import {
+  type Evaluation,
+  numbersOf,
+  type PredictionSet,
+  type TrainingBatch,
+  type TrainingSet,
+} from "./task.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 
 /** All that the loop needs, checked and loaded. */
@@ -11,9 +17,9 @@ export interface TrainingSetup {
   readonly backend: Backend;
   readonly trainer: Trainer<TrainingBatch>;
   readonly model: Model;
-  readonly train: Dataset;
+  readonly train: TrainingSet;
   /** Labelled splits; the first picks the best step. */
-  readonly validation: readonly Dataset[];
+  readonly validation: readonly PredictionSet[];
   readonly checkpointDir: string;
   readonly fingerprint: string;
   readonly options: LoopOptions;

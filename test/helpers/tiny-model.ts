@@ -9,7 +9,7 @@ import { sequenceDataset } from "../../core/tasks/sequence-dataset.ts";
 import type { SequenceExamples } from "../../core/tasks/sequence-examples.ts";
 import { type Method, decomposing, isOneOf } from "../../core/train/method.ts";
 import { type AdaptedModel, adaptModel, declareModel } from "../../core/train/open-model.ts";
-import type { Dataset } from "../../core/train/task.ts";
+import type { PredictionSet, TrainingSet } from "../../core/train/task.ts";
 import { type LabelledBatch, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import { deberta } from "../../plugins/deberta.ts";
 import { wave } from "./wave.ts";
@@ -112,12 +112,12 @@ export function tinyBatch(indices: readonly number[]): LabelledBatch {
 }
 
 /** The same as a run sees it. */
-export function tinyDataset(name: string, rows: number, from = 0): Dataset {
+export function tinyDataset(name: string, rows: number, from = 0): TrainingSet & PredictionSet {
   return ownDataset(tinyExamples(name, rows, from));
 }
 
 /** A split of data of one's own with two classes. */
-export function ownDataset(set: SequenceExamples): Dataset {
+export function ownDataset(set: SequenceExamples): TrainingSet & PredictionSet {
   return sequenceDataset(set, { glue: undefined, kind: "classification", isWhole: true });
 }
 

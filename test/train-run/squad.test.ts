@@ -282,6 +282,14 @@ describe("every method", () => {
 });
 
 describe("eval", () => {
+  test("of the training split makes no windows that only training reads", async () => {
+    const cache = path("eval-cache");
+    const args = ["eval", "--adapter", out, ...device, "--split", "train", "--json"];
+    const { code, stdout } = await run(args, { XDG_CACHE_HOME: cache });
+    expect([code, JSON.parse(stdout).metrics.train.total]).toEqual([0, 5]);
+    expect(readdirSync(join(cache, "adalora", "tokens"))).toHaveLength(1);
+  });
+
   test("of the run's own data, and of a file, is what the run found", async () => {
     const own = json(join(out, "metrics.json")).metrics.validation;
     const close = Object.fromEntries(

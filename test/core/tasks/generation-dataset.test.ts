@@ -28,7 +28,7 @@ async function datasetOf(
   const settings = { ...defaultSettings(), maxTargetLength: 8, ...wishes };
   const split = fileSplit(fileOf("x.csv", content), "train");
   const read = await taskNamed("summarization", settings).read(split, "optional");
-  return read.tokenize({ ...files, ...more });
+  return read.forTraining({ ...files, ...more });
 }
 
 /** The number that a loss is. */

@@ -6,7 +6,7 @@ import type { PaddedQueries } from "../../../core/nn/padding-rows.ts";
 import { Run } from "../../../core/run.ts";
 import { trainedSpans } from "../../../core/tasks/span-dataset.ts";
 import { declareModel } from "../../../core/train/open-model.ts";
-import type { Dataset } from "../../../core/train/task.ts";
+import type { TrainingSet } from "../../../core/train/task.ts";
 import { deberta } from "../../../plugins/deberta.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { tinyConfig } from "../../helpers/tiny-model.ts";
@@ -20,7 +20,7 @@ const config = { ...tinyConfig, vocab_size: 512, max_position_embeddings: 64 };
 
 type Padding = "zero" | "uniform" | "none";
 
-async function trained(spanPadding: Padding): Promise<Dataset> {
+async function trained(spanPadding: Padding): Promise<TrainingSet> {
   const settings = { ...wishesOf({ docStride: size.stride, spanPadding }), unanswerable: true };
   return trainedSpans("train", questions, tokenizeOptions(size.maxLength), settings);
 }
@@ -105,7 +105,7 @@ test("a split is its windows: lengths, rows, digest", async () => {
   const dataset = await trained("zero");
   expect(Array.from(dataset.lengths)).toEqual(size.windows.map(({ ids }) => ids.length));
   expect([dataset.rows, dataset.isLabelled, dataset.majority]).toEqual([9, true, undefined]);
-  const digestOf = (set: Dataset) => {
+  const digestOf = (set: TrainingSet) => {
     const hash = createHash("sha256");
     set.digest(hash);
     return hash.digest("hex");
