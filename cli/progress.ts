@@ -30,6 +30,33 @@ export function progressLine({
   return parts.join("  ");
 }
 
+/** What an evaluation during training found. */
+export interface Scores {
+  readonly step: number;
+  readonly split: string;
+  /** In the order in which they are told. */
+  readonly metrics: readonly (readonly [name: string, value: number])[];
+  /** Whether it is the best evaluation so far. */
+  readonly isBest: boolean;
+}
+
+/** "step 120  validation  accuracy 0.9012  loss 0.3012  best so far", on as many lines as it takes to fit the columns. */
+export function scoresText({ step, split, metrics, isBest }: Scores, columns: number): string {
+  const values = metrics.map(([name, value]) => `${name} ${value.toFixed(4)}`);
+  const parts = [split, ...values, ...(isBest ? ["best so far"] : [])];
+  const margin = `step ${step}`;
+  const lines: string[] = [];
+  let line = margin;
+  for (const part of parts) {
+    if (line.length + 2 + part.length > columns) {
+      lines.push(line);
+      line = " ".repeat(margin.length);
+    }
+    line += `  ${part}`;
+  }
+  return [...lines, line].join("\n");
+}
+
 /** A time span in its two largest units: "45 s", "12 min 5 s", "3 h 20 min", "2 d 4 h". */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

@@ -1,7 +1,7 @@
 import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
 import { type LiveLine, liveLine } from "./live-line.ts";
-import { type Progress, progressLine } from "./progress.ts";
+import { type Progress, progressLine, type Scores, scoresText } from "./progress.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 
 /** 0 done, 1 the user's mistake, 70 ours, 130 interrupted. */
@@ -14,6 +14,8 @@ export interface Report {
   warn(text: string): void;
   /** Where a long job is: one live line on a terminal. Elsewhere a line where `keep` is set; not with --quiet. */
   progress(state: Progress, keep: boolean): void;
+  /** What an evaluation during training found; not with --quiet. */
+  scores(found: Scores): void;
   /** A line that the next one replaces: on a terminal only, and not with --quiet. */
   live(text: string): void;
   /** Whether live lines are seen. */
@@ -68,6 +70,8 @@ export function createReport({
       if (isLive) line.show(progressLine(state), state.step === state.steps);
       else if (keep) log.info(progressLine(state));
     },
+
+    scores: (found) => log.info(scoresText(found, scoresColumns(stderr))),
 
     live(text) {
       if (isLive) line.show(text, false);
@@ -135,6 +139,10 @@ function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInsta
     ],
   });
 }
+
+/** A page's width; in a narrower terminal, the terminal's. */
+const scoresColumns = ({ isTerminal, columns }: Output) =>
+  isTerminal ? Math.min(100, columns) : 100;
 
 const labels: Readonly<Partial<Record<string, "red" | "yellow">>> = {
   error: "red",

@@ -148,10 +148,10 @@ function watch(
       for (const evaluation of evaluations) {
         const { split, remarks } = evaluation;
         const numbers = numbersOf(evaluation);
-        const values = spec.metrics.flatMap((name) =>
-          numbers[name] === undefined ? [] : `${name} ${numbers[name].toFixed(4)}`,
+        const metrics = spec.metrics.flatMap((name) =>
+          numbers[name] === undefined ? [] : [[name, numbers[name]] as const],
         );
-        report.info(`step ${step}  ${split}  ${values.join("  ")}${isBest ? "  best so far" : ""}`);
+        report.scores({ step, split, metrics, isBest });
         for (const remark of remarks) report.warn(remark);
       }
     },

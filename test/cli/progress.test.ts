@@ -1,5 +1,5 @@
-import { expect, test } from "bun:test";
-import { duration, progressLine } from "../../cli/progress.ts";
+import { describe, expect, test } from "bun:test";
+import { duration, progressLine, scoresText } from "../../cli/progress.ts";
 
 test("a line of progress keeps its width while steps count up", () => {
   const state = {
@@ -13,6 +13,40 @@ test("a line of progress keeps its width while steps count up", () => {
     "step   39/3900    1%  loss 0.5124  budget 282  1,240 tokens/s  1 h 12 min left",
   );
   expect(progressLine({ ...state, step: 3899 })).toStartWith("step 3899/3900   99%  loss");
+});
+
+describe("what an evaluation found", () => {
+  const names = ["exact", "f1", "HasAns_f1", "NoAns_f1", "best_exact", "best_f1"];
+  const scores = {
+    step: 120_000,
+    split: "validation",
+    metrics: names.map((name, i) => [name, 100 - i / 3] as const),
+    isBest: true,
+  };
+
+  test("is a line where it fits", () => {
+    const two = { ...scores, metrics: scores.metrics.slice(0, 2), isBest: false };
+    expect(scoresText(two, 52)).toBe("step 120000  validation  exact 100.0000  f1 99.6667");
+    expect(scoresText(two, 51)).toBe("step 120000  validation  exact 100.0000  f1 99.6667");
+    expect(scoresText(two, 50)).toBe(
+      "step 120000  validation  exact 100.0000\n             f1 99.6667",
+    );
+  });
+
+  test.each([
+    [100, 2],
+    [80, 2],
+    [60, 4],
+  ])("of six metrics fits %p columns in %p lines", (columns, count) => {
+    const lines = scoresText(scores, columns).split("\n");
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(columns);
+    expect(lines.length).toBe(count);
+    const margin = "step 120000  ";
+    const rest = lines.map((line) => line.slice(margin.length)).join("  ");
+    expect(rest).toBe(
+      "validation  exact 100.0000  f1 99.6667  HasAns_f1 99.3333  NoAns_f1 99.0000  best_exact 98.6667  best_f1 98.3333  best so far",
+    );
+  });
 });
 
 test.each([

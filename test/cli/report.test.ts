@@ -15,6 +15,23 @@ function setUp(
 const state = { step: 1, steps: 9, loss: 0.5, tokensPerSecond: 100, secondsLeft: 10 };
 const line = "step 1/9   11%  loss 0.5000  100 tokens/s  10 s left";
 
+test("what an evaluation found fits the terminal, and elsewhere a page", () => {
+  const metrics = ["pearson", "spearmanr", "combined_score"].map((name) => [name, 0.5] as const);
+  const found = { step: 9, split: "validation", metrics, isBest: false };
+  const [narrow, page] = [setUp({ terminal: true }), setUp()];
+  narrow.report.scores(found);
+  page.report.scores(found);
+  expect(narrow.stderr.text).toBe(
+    "step 9  validation  pearson 0.5000\n        spearmanr 0.5000\n        combined_score 0.5000\n",
+  );
+  expect(page.stderr.text).toBe(
+    "step 9  validation  pearson 0.5000  spearmanr 0.5000  combined_score 0.5000\n",
+  );
+  const { report, stderr } = setUp({ quiet: true });
+  report.scores(found);
+  expect(stderr.text).toBe("");
+});
+
 describe("results", () => {
   test("are text on stdout, remarks are on stderr", () => {
     const { report, stdout, stderr } = setUp();

@@ -216,7 +216,7 @@ describe("a run on windows of contexts", () => {
     expect([metrics.validation.total, best.step > 0]).toEqual([3, true]);
     // Counts and thresholds stay in the files.
     expect(stderr).toMatch(
-      /^step 10 {2}validation {2}exact \S+ {2}f1 \S+ {2}HasAns_f1 \S+ {2}NoAns_f1 \S+ {2}best_exact \S+ {2}best_f1 \S+( {2}best so far)?$/m,
+      /^step 10 {2}validation {2}exact \S+ {2}f1 \S+ {2}HasAns_f1 \S+ {2}NoAns_f1 \S+(\n +| {2})best_exact \S+ {2}best_f1 \S+( {2}best so far)?$/m,
     );
     const planned = await run(["plan", ...training(path("planned"), { limit: 4 }).slice(1)]);
     expect(planned.stdout).toContain("4 training rows in 20 windows, 3 steps an epoch\n");
