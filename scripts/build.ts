@@ -24,7 +24,7 @@ async function nativeFiles(scratch: string): Promise<Map<string, string>> {
   if (missing.length > 0 || manifest.openmp?.endsWith("/libgomp.so.1") !== true)
     throw errors.machine(
       `${manifest.compiler} can't build a release: it must know every level and link with libgomp`,
-      "build with gcc 10 or newer",
+      "build with gcc 11 or newer",
     );
   const dnnl = dirname(fetchedDnnl());
   const oneDnn = ["libdnnl.so.3", "LICENSE", "THIRD-PARTY-PROGRAMS"].map(

@@ -4,12 +4,16 @@ import { join } from "node:path";
 import { errors, invariant } from "../../core/errors.ts";
 import { isExecutable, nativeFolder } from "../carried.ts";
 import { sanitizer } from "../libc.ts";
+import { openLibrary } from "../load.ts";
 import { nativeDir } from "../places.ts";
 import { compile, findCompiler, INSTALL_COMPILER } from "./compiler.ts";
 import { type Level, LEVELS, levelFlags, usableLevels } from "./isa.ts";
 import { type KernelManifest, readManifest, writeManifest } from "./manifest.ts";
 
 const kernelsDir = join(import.meta.dir, "kernels");
+
+/** What to do about a library that does not load. */
+export const REBUILD = "npm run setup compiles it anew";
 
 /** Numbers must not depend on the compiler's mood: no -ffast-math. The two -fno flags change no value. */
 const FLAGS = (
@@ -116,12 +120,28 @@ export async function kernelLibrary(): Promise<KernelLibrary> {
 }
 
 function bestOf(manifest: KernelManifest, usable: readonly Level[], dir: string): KernelLibrary {
-  const level = usable.findLast((each) => manifest.libraries[each] !== undefined);
-  const file = level === undefined ? undefined : manifest.libraries[level];
-  if (level === undefined || file === undefined)
-    throw errors.machine(`${manifest.compiler} can't compile for AVX2`, INSTALL_COMPILER);
-  return { path: join(dir, file), level, openmp: manifest.openmp };
+  for (const level of usable.toReversed()) {
+    const file = manifest.libraries[level];
+    if (file === undefined) continue;
+    const path = join(dir, file);
+    if (level !== "amx" || grantsTiles(path)) return { path, level, openmp: manifest.openmp };
+  }
+  throw errors.machine(`${manifest.compiler} can't compile for AVX2`, INSTALL_COMPILER);
 }
+
+/** kernels/amx.c */
+export const TILE_PERMISSION = {
+  adl_request_tiles: { args: [], returns: "i32" },
+} as const;
+
+/** Whether this process may use AMX's tiles: an old system, or one that was told so, has the instructions and refuses. */
+const grantsTiles = (library: string) =>
+  openLibrary(
+    "the CPU kernels",
+    [library],
+    TILE_PERMISSION,
+    REBUILD,
+  ).symbols.adl_request_tiles() === 0;
 
 /** The folder's manifest, when it is of today's sources and flags and its libraries are there. */
 function freshManifest(dir: string, sanitize: boolean): KernelManifest | undefined {

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { errors } from "../../core/errors.ts";
 
 /** Instruction-set levels that the C kernels are compiled for, lowest first. */
-export const LEVELS = ["avx2", "avx512", "avx512bf16"] as const;
+export const LEVELS = ["avx2", "avx512", "avx512bf16", "amx"] as const;
 export type Level = (typeof LEVELS)[number];
 
 /** What a level needs besides the levels below it, in /proc/cpuinfo's words and in the compiler's. */
@@ -17,6 +17,7 @@ const NEEDS: Readonly<Record<Level, { cpu: readonly string[]; compiler: readonly
       "-mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512".split(" "),
   },
   avx512bf16: { cpu: ["avx512_bf16"], compiler: ["-mavx512bf16"] },
+  amx: { cpu: ["amx_tile", "amx_bf16"], compiler: ["-mamx-tile", "-mamx-bf16"] },
 };
 
 /** `level` and the levels below it. */

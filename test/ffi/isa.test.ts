@@ -14,6 +14,9 @@ test("a level is usable when it and all below it are", () => {
     "avx512bf16",
   ]);
   expect(usableLevels(flags(...AVX2, "avx512f", "avx512_bf16"), {})).toEqual(["avx2"]);
+  const amx = flags(...AVX2, ...AVX512, "avx512_bf16", "amx_tile", "amx_bf16");
+  expect(usableLevels(amx, {}).at(-1)).toBe("amx");
+  expect(usableLevels(amx, { ADALORA_ISA: "avx512bf16" }).at(-1)).toBe("avx512bf16");
 });
 
 test("a CPU below AVX2 is refused with what it lacks", () => {

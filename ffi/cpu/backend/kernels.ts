@@ -1,5 +1,6 @@
 import { type FFIFunction, FFIType, type Library } from "bun:ffi";
 import { checked, openLibrary } from "../../load.ts";
+import { REBUILD } from "../build.ts";
 
 /** What C kernels take: addresses, 32- and 64-bit integers, floats. */
 export const P = "ptr";
@@ -15,10 +16,8 @@ type Checked<S extends Symbols> = {
   readonly [K in keyof S]: (...args: Parameters<Library<S>["symbols"][K]>) => void;
 };
 
-const HINT = "npm run setup compiles it anew";
-
 /** enum adl_status of kernels/adl.h. */
-const STATUS = ["success", "an index points outside its table"];
+const STATUS = ["success", "an index points outside its table", "the system refuses"];
 const describe = (status: number) => STATUS[status] ?? "unknown status";
 
 /** Types that kernels are compiled for; the names of their symbols end with it. */
@@ -35,7 +34,7 @@ export function openKernels<const S extends Symbols>(
     "the CPU kernels",
     [library],
     Object.fromEntries<FFIFunction>(typed),
-    HINT,
+    REBUILD,
   );
   const entries = Object.keys(table).map((name) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every kernel returns a status
@@ -48,7 +47,7 @@ export function openKernels<const S extends Symbols>(
 
 /** Functions of the compiled library that say how many floats of scratch a kernel needs. */
 export const openSizes = <const S extends Symbols>(library: string, table: S) =>
-  openLibrary("the CPU kernels", [library], table, HINT).symbols;
+  openLibrary("the CPU kernels", [library], table, REBUILD).symbols;
 
 /** As `openKernels`, for each type when it is first asked for: below AVX512-BF16 there are none of bf16. */
 export function typedKernels<const S extends Symbols>(

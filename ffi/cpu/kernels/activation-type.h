@@ -1,6 +1,7 @@
 /*
  * The type of activations. Kernels compute in float and touch activations by these alone, so that a
- * file of kernels compiles for another storage type by other definitions: bf16-*.c do so where there are instructions for it.
+ * file of kernels compiles for another storage type by other definitions: bf16-*.c do so where
+ * there are instructions for it.
  */
 #pragma once
 
@@ -30,14 +31,27 @@ ADL_INLINE vec vec_load_act(const act *p) {
   return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16);
 }
 
-ADL_INLINE void vec_store_act(act *p, vec x) {
+/* The bits of 16 numbers, in the lower halves. */
+ADL_INLINE __m512i vec_act_bits(vec x) {
+#ifdef __AVX512BF16__
+  /* Takes numbers below float's normal range as 0. */
+  return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)x));
+#else
   const __m512i bits = (__m512i)x, half = _mm512_srli_epi32(bits, 16);
   const __m512i odd = _mm512_and_si512(half, _mm512_set1_epi32(1));
   const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
   const __mmask16 number = _mm512_cmp_ps_mask((__m512)x, (__m512)x, _CMP_ORD_Q);
   const __m512i nan = _mm512_or_si512(half, _mm512_set1_epi32(0x40));
-  const __m512i rounded = _mm512_mask_srli_epi32(nan, number, up, 16);
-  _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(rounded));
+  return _mm512_mask_srli_epi32(nan, number, up, 16);
+#endif
+}
+
+ADL_INLINE void vec_store_act(act *p, vec x) {
+#ifdef __AVX512BF16__
+  _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh((__m512)x));
+#else
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(vec_act_bits(x)));
+#endif
 }
 
 #else

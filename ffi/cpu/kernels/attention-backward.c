@@ -8,7 +8,9 @@ typedef struct {
 /* A thread's memory. pos_key (reversed) and pos_query are rows of the head's slice; dpos_* their
  * sums over a group. */
 typedef struct {
-  float *dout, *q, *k, *v_turned, *dk, *dv, *pos_key, *pos_query, *dpos_key, *dpos_query;
+  right *dout, *q, *k, *v_turned, *pos_key, *pos_query;
+  left *dout_left, *panel;
+  float *dk, *dv, *dpos_key, *dpos_query;
   float *dq, *dropped, *dscores, *factors, *by_query, *by_key;
   column_range *strips;
 } workspace;
@@ -19,15 +21,16 @@ enum { STRIP = 4 };
 static workspace cut(const attention_plan *plan, int thread) {
   float *memory = plan->threads + thread * plan->thread_floats;
   const int64_t rows = plan->padded_rows, band = plan->padded_band, dim = plan->padded_dim;
-  return (workspace){
-      .dout = attention_take(&memory, rows * dim),
-      .q = attention_take(&memory, rows * dim),
-      .k = attention_take(&memory, rows * dim),
-      .v_turned = attention_take(&memory, dim * rows),
+  workspace w = {
+      .dout = attention_take_right(&memory, rows, dim),
+      .q = attention_take_right(&memory, rows, dim),
+      .k = attention_take_right(&memory, rows, dim),
+      .v_turned = attention_take_right(&memory, dim, rows),
+      .panel = (left *)attention_take(&memory, adl_panel_floats(adl_max(rows, band))),
       .dk = attention_take(&memory, rows * dim),
       .dv = attention_take(&memory, rows * dim),
-      .pos_key = attention_take(&memory, band * dim),
-      .pos_query = attention_take(&memory, band * dim),
+      .pos_key = attention_take_right(&memory, band, dim),
+      .pos_query = attention_take_right(&memory, band, dim),
       .dq = attention_take(&memory, BLOCK_ROWS * dim),
       .dropped = attention_take(&memory, BLOCK_ROWS * rows),
       .dscores = attention_take(&memory, BLOCK_ROWS * rows),
@@ -36,6 +39,9 @@ static workspace cut(const attention_plan *plan, int thread) {
       .by_key = attention_take(&memory, rows * band),
       .strips = (column_range *)attention_take(&memory, rows / STRIP * 2),
   };
+  /* In float a right operand by rows is a left one too. */
+  w.dout_left = RIGHT_ROWS == 1 ? (left *)w.dout : attention_take_left(&memory, rows, dim);
+  return w;
 }
 
 /*
@@ -64,8 +70,8 @@ static void score_block(const attention_shape *s, const attention_plan *plan,
                         const attention_sequence *q, const workspace *w, int first, int rows,
                         uint32_t dropout_row, const act *probs) {
   const int groups = (q->n + 3) / 4;
-  adl_small_gemm(rows, q->padded, s->head_dim, w->dout + first * plan->padded_dim, plan->padded_dim,
-                 1, w->v_turned, q->padded, w->dscores, q->padded, 0, NULL);
+  multiply(rows, q->padded, s->head_dim, w->dout_left + first * plan->padded_dim, plan->padded_dim,
+           w->v_turned, q->padded, w->dscores, q->padded, 0);
   if (s->dropout) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
   for (int r = 0; r < rows; r++) {
     const int64_t at = r * (int64_t)q->padded;
@@ -82,7 +88,7 @@ static void score_block(const attention_shape *s, const attention_plan *plan,
  */
 static void add_slice_gradient(const attention_plan *plan, int head_dim, const float *pairs,
                                int64_t band, const column_range *strips, int rows, int columns,
-                               const float *of_row, float *sums) {
+                               const right *of_row, float *sums, left *panel) {
   const int64_t dim = plan->padded_dim;
   for (int c = 0; c < columns; c += SLICE_ROWS) {
     const int cols = (int)adl_min(columns - c, SLICE_ROWS);
@@ -93,9 +99,14 @@ static void add_slice_gradient(const attention_plan *plan, int head_dim, const f
       to = (int)adl_min(rows, (strip + 1) * STRIP);
     }
     if (from >= to) continue;
-    adl_small_gemm(cols, head_dim, to - from, pairs + from * band + c, 1, band, of_row + from * dim,
-                   dim, sums + c * dim, dim, 1, NULL);
+    multiply_floats(cols, head_dim, to - from, pairs + from * band + c, 1, band,
+                    right_at(of_row, dim, from), dim, sums + c * dim, dim, 1, panel);
   }
+}
+
+/* The range from where rows of a right operand are kept together. */
+static column_range whole_rows(column_range range) {
+  return (column_range){range.from / RIGHT_ROWS * RIGHT_ROWS, range.to};
 }
 
 /* The share of a block of queries in dq (added) and dposKey (added). */
@@ -105,17 +116,18 @@ static void backward_queries(const attention_shape *s, const attention_plan *pla
   const int64_t dim = plan->padded_dim, shift = plan->high - (q->low + q->width);
   for (int first = 0; first < block_rows; first += SLICE_ROWS) {
     const int rows = (int)adl_min(block_rows - first, SLICE_ROWS);
-    const column_range range = attention_query_columns(q, block + first, rows);
-    adl_small_gemm(rows, s->head_dim, range.to - range.from,
-                   w->by_query + first * q->band + range.from, q->band, 1,
-                   w->pos_key + (shift + range.from) * dim, dim, w->dq + first * dim, dim, 1, NULL);
+    const column_range range = whole_rows(attention_query_columns(q, block + first, rows));
+    multiply_floats(rows, s->head_dim, range.to - range.from,
+                    w->by_query + first * q->band + range.from, q->band, 1,
+                    right_at(w->pos_key, dim, shift + range.from), dim, w->dq + first * dim, dim, 1,
+                    w->panel);
   }
   for (int r = 0; r < block_rows; r += STRIP) {
     w->strips[r / STRIP] =
         attention_query_columns(q, block + r, (int)adl_min(block_rows - r, STRIP));
   }
   add_slice_gradient(plan, s->head_dim, w->by_query, q->band, w->strips, block_rows, q->width,
-                     w->q + block * dim, w->dpos_key + shift * dim);
+                     right_at(w->q, dim, block), w->dpos_key + shift * dim, w->panel);
 }
 
 /* The share of all keys in dk (added) and dposQuery (added). */
@@ -124,16 +136,17 @@ static void backward_keys(const attention_shape *s, const attention_plan *plan,
   const int64_t dim = plan->padded_dim, shift = q->low - plan->low;
   for (int first = 0; first < q->n; first += SLICE_ROWS) {
     const int rows = (int)adl_min(q->n - first, SLICE_ROWS);
-    const column_range range = attention_key_columns(q, first, rows);
-    adl_small_gemm(
-        rows, s->head_dim, range.to - range.from, w->by_key + first * q->band + range.from, q->band,
-        1, w->pos_query + (shift + range.from) * dim, dim, w->dk + first * dim, dim, 1, NULL);
+    const column_range range = whole_rows(attention_key_columns(q, first, rows));
+    multiply_floats(rows, s->head_dim, range.to - range.from,
+                    w->by_key + first * q->band + range.from, q->band, 1,
+                    right_at(w->pos_query, dim, shift + range.from), dim, w->dk + first * dim, dim,
+                    1, w->panel);
   }
   for (int r = 0; r < q->n; r += STRIP) {
     w->strips[r / STRIP] = attention_key_columns(q, r, (int)adl_min(q->n - r, STRIP));
   }
   add_slice_gradient(plan, s->head_dim, w->by_key, q->band, w->strips, q->n, q->width, w->k,
-                     w->dpos_query + shift * dim);
+                     w->dpos_query + shift * dim, w->panel);
 }
 
 /* A block's products without positions: sets dq, adds to dk and dv, or sets them with the first
@@ -141,25 +154,26 @@ static void backward_keys(const attention_shape *s, const attention_plan *plan,
 static void backward_content(const attention_shape *s, const attention_plan *plan,
                              const attention_sequence *q, const workspace *w, int first, int rows) {
   const int dim = s->head_dim;
-  const int64_t padded_dim = plan->padded_dim, at = first * padded_dim;
-  adl_small_gemm(q->n, dim, rows, w->dropped, 1, q->padded, w->dout + at, padded_dim, w->dv,
-                 padded_dim, first > 0, NULL);
-  adl_small_gemm(q->n, dim, rows, w->dscores, 1, q->padded, w->q + at, padded_dim, w->dk,
-                 padded_dim, first > 0, NULL);
-  adl_small_gemm(rows, dim, q->n, w->dscores, q->padded, 1, w->k, padded_dim, w->dq, padded_dim, 0,
-                 NULL);
+  const int64_t padded_dim = plan->padded_dim;
+  multiply_floats(q->n, dim, rows, w->dropped, 1, q->padded, right_at(w->dout, padded_dim, first),
+                  padded_dim, w->dv, padded_dim, first > 0, w->panel);
+  multiply_floats(q->n, dim, rows, w->dscores, 1, q->padded, right_at(w->q, padded_dim, first),
+                  padded_dim, w->dk, padded_dim, first > 0, w->panel);
+  multiply_floats(rows, dim, q->n, w->dscores, q->padded, 1, w->k, padded_dim, w->dq, padded_dim, 0,
+                  w->panel);
 }
 
 /* One sequence and head; `t` points at the head's columns, probs at the pair's block. */
 static void attend_backward(const attention_shape *s, const attention_plan *plan,
                             const workspace *w, tensors t, int index, int head) {
   const attention_sequence q = attention_sequence_at(s, plan, index);
-  const int width = s->heads * s->head_dim;
-  const int64_t at = (int64_t)q.start * width;
-  attention_copy_in(s, w->dout, t.dout + at, width, q.n);
-  attention_copy_in(s, w->q, t.q + at, width, q.n);
-  attention_copy_in(s, w->k, t.k + at, width, q.n);
-  attention_copy_in_turned(s, w->v_turned, q.padded, t.v + at, width, q.n);
+  const int dim = s->head_dim, width = s->heads * dim;
+  const int64_t at = (int64_t)q.start * width, padded_dim = plan->padded_dim;
+  copy_right(w->dout, t.dout + at, width, q.n, dim);
+  if (RIGHT_ROWS > 1) copy_left(w->dout_left, t.dout + at, width, q.n, dim);
+  copy_right(w->q, t.q + at, width, q.n, dim);
+  copy_right(w->k, t.k + at, width, q.n, dim);
+  copy_right_turned(w->v_turned, q.padded, t.v + at, width, q.n, dim);
   if (t.pos_query) memset(w->by_key, 0, sizeof(float) * (size_t)(q.n * q.band));
   const int step = attention_block_rows(q.n);
   for (int first = 0; first < q.n; first += step) {
@@ -173,17 +187,17 @@ static void attend_backward(const attention_shape *s, const attention_plan *plan
                                  t.pos_query ? w->by_key : NULL);
     }
     if (t.pos_key) backward_queries(s, plan, &q, w, first, rows);
-    attention_copy_out(s, t.dq + at + (int64_t)first * width, w->dq, rows);
+    copy_out(t.dq + at + (int64_t)first * width, width, w->dq, padded_dim, rows, dim);
   }
   if (t.pos_query) backward_keys(s, plan, &q, w);
-  attention_copy_out(s, t.dk + at, w->dk, q.n);
-  attention_copy_out(s, t.dv + at, w->dv, q.n);
+  copy_out(t.dk + at, width, w->dk, padded_dim, q.n, dim);
+  copy_out(t.dv + at, width, w->dv, padded_dim, q.n, dim);
 }
 
 /* Sums of dposKey (which = 0) or dposQuery (1) of a head over one group: [slice, padded_dim]. */
 static float *slice_sums(const attention_shape *s, const attention_plan *plan, int which, int head,
                          int group) {
-  const int64_t size = (int64_t)(plan->high - plan->low) * plan->padded_dim;
+  const int64_t size = plan->padded_band * plan->padded_dim;
   return plan->sums + ((which * plan->groups + group) * (int64_t)s->heads + head) * size;
 }
 
@@ -191,33 +205,35 @@ static float *slice_sums(const attention_shape *s, const attention_plan *plan, i
 static void backward_group(const attention_shape *s, const attention_plan *plan, const tensors *all,
                            int head, int group) {
   workspace w = cut(plan, omp_get_thread_num());
-  const int column = head * s->head_dim, width = s->heads * s->head_dim,
+  const int dim = s->head_dim, column = head * dim, width = s->heads * dim,
             slice = plan->high - plan->low;
-  const size_t sums_bytes = sizeof(float) * (size_t)slice * (size_t)plan->padded_dim;
+  const size_t sums_bytes = sizeof(float) * (size_t)(plan->padded_band * plan->padded_dim);
   tensors t = {
       all->dout + column, all->q + column,  all->k + column, all->v + column, NULL, NULL, NULL,
       all->dq + column,   all->dk + column, all->dv + column};
   if (all->pos_key) {
     t.pos_key = all->pos_key + column;
-    attention_copy_in(s, w.pos_key, t.pos_key + (int64_t)(plan->high - 1) * width, -width, slice);
+    copy_right(w.pos_key, t.pos_key + (int64_t)(plan->high - 1) * width, -width, slice, dim);
     w.dpos_key = slice_sums(s, plan, 0, head, group);
     memset(w.dpos_key, 0, sums_bytes);
   }
   if (all->pos_query) {
     t.pos_query = all->pos_query + column;
-    attention_copy_in(s, w.pos_query, t.pos_query + (int64_t)plan->low * width, width, slice);
+    copy_right(w.pos_query, t.pos_query + (int64_t)plan->low * width, width, slice, dim);
     w.dpos_query = slice_sums(s, plan, 1, head, group);
     memset(w.dpos_query, 0, sums_bytes);
   }
   const int from = attention_group_start(s, plan, group),
             to = attention_group_start(s, plan, group + 1);
   int64_t pairs = 0;
+  adl_begin_products();
   for (int b = 0; b < to; b++) {
     const int64_t n = s->offsets[b + 1] - s->offsets[b];
     t.probs = all->probs + pairs * s->heads + n * n * head;
     if (b >= from) attend_backward(s, plan, &w, t, b, head);
     pairs += n * n;
   }
+  adl_end_products();
 }
 
 /* Sets all rows of dposKey (which = 0) or dposQuery (1) to the sums of the groups, added in order;

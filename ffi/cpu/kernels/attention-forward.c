@@ -8,18 +8,22 @@ typedef struct {
 
 /* A thread's memory; pos_key and pos_query are the turned slices of the head. */
 typedef struct {
-  float *k_turned, *v, *pos_key, *pos_query, *q, *out, *scores, *factors, *by_query, *by_key;
+  right *k_turned, *v, *pos_key, *pos_query;
+  left *k, *q, *panel;
+  float *out, *scores, *factors, *by_query, *by_key;
 } workspace;
 
 static workspace cut(const attention_plan *plan, int thread) {
   float *memory = plan->threads + thread * plan->thread_floats;
   const int64_t rows = plan->padded_rows, band = plan->padded_band, dim = plan->padded_dim;
   return (workspace){
-      .k_turned = attention_take(&memory, dim * rows),
-      .v = attention_take(&memory, rows * dim),
-      .pos_key = attention_take(&memory, dim * band),
-      .pos_query = attention_take(&memory, dim * band),
-      .q = attention_take(&memory, BLOCK_ROWS * dim),
+      .k_turned = attention_take_right(&memory, dim, rows),
+      .v = attention_take_right(&memory, rows, dim),
+      .pos_key = attention_take_right(&memory, dim, band),
+      .pos_query = attention_take_right(&memory, dim, band),
+      .k = attention_take_left(&memory, rows, dim),
+      .q = attention_take_left(&memory, BLOCK_ROWS, dim),
+      .panel = (left *)attention_take(&memory, adl_panel_floats(rows)),
       .out = attention_take(&memory, BLOCK_ROWS * dim),
       .scores = attention_take(&memory, BLOCK_ROWS * rows),
       .factors = attention_take(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),
@@ -54,9 +58,9 @@ static void multiply_keys(const attention_shape *s, const attention_plan *plan,
   for (int first = 0; first < q->n; first += SLICE_ROWS) {
     const int rows = (int)adl_min(q->n - first, SLICE_ROWS);
     const column_range range = attention_key_columns(q, first, rows);
-    adl_small_gemm(rows, range.to - range.from, s->head_dim, w->k_turned + first, 1, q->padded,
-                   w->pos_query + shift + range.from, plan->padded_band,
-                   w->by_key + first * q->band + range.from, q->band, 0, NULL);
+    multiply(rows, range.to - range.from, s->head_dim, w->k + first * plan->padded_dim,
+             plan->padded_dim, w->pos_query + shift + range.from, plan->padded_band,
+             w->by_key + first * q->band + range.from, q->band, 0);
   }
 }
 
@@ -68,9 +72,9 @@ static void multiply_queries(const attention_shape *s, const attention_plan *pla
   for (int first = 0; first < block_rows; first += SLICE_ROWS) {
     const int rows = (int)adl_min(block_rows - first, SLICE_ROWS);
     const column_range range = attention_query_columns(q, block + first, rows);
-    adl_small_gemm(rows, range.to - range.from, s->head_dim, w->q + first * plan->padded_dim,
-                   plan->padded_dim, 1, w->pos_key + shift + range.from, plan->padded_band,
-                   w->by_query + first * q->band + range.from, q->band, 0, NULL);
+    multiply(rows, range.to - range.from, s->head_dim, w->q + first * plan->padded_dim,
+             plan->padded_dim, w->pos_key + shift + range.from, plan->padded_band,
+             w->by_query + first * q->band + range.from, q->band, 0);
   }
 }
 
@@ -83,9 +87,7 @@ static void normalise(const attention_shape *s, const attention_sequence *q, con
     float *row = w->scores + r * (int64_t)q->padded;
     softmax(row, q->n, q->padded, 1.0f / s->scale);
     if (probs) {
-      act *kept = probs + (first + r) * (int64_t)q->n;
-#pragma omp simd
-      for (int j = 0; j < q->n; j++) act_store(kept + j, row[j]);
+      copy_out(probs + (first + r) * (int64_t)q->n, 0, row, 0, 1, q->n);
     }
     if (s->dropout) {
       const float *factors = w->factors + 4 * groups * (int64_t)r;
@@ -101,25 +103,27 @@ static void attend(const attention_shape *s, const attention_plan *plan, const w
   const attention_sequence q = attention_sequence_at(s, plan, index);
   const int dim = s->head_dim, width = s->heads * dim;
   const int64_t padded_dim = plan->padded_dim, at = (int64_t)q.start * width;
-  attention_copy_in_turned(s, w->k_turned, q.padded, t.k + at, width, q.n);
-  attention_copy_in(s, w->v, t.v + at, width, q.n);
-  if (t.pos_query) multiply_keys(s, plan, &q, w);
+  copy_right_turned(w->k_turned, q.padded, t.k + at, width, q.n, dim);
+  copy_right(w->v, t.v + at, width, q.n, dim);
+  if (t.pos_query) {
+    copy_left(w->k, t.k + at, width, q.n, dim);
+    multiply_keys(s, plan, &q, w);
+  }
   const int step = attention_block_rows(q.n);
   for (int first = 0; first < q.n; first += step) {
     const int rows = (int)adl_min(q.n - first, step);
     const int64_t row_at = at + (int64_t)first * width;
-    attention_copy_in(s, w->q, t.q + row_at, width, rows);
-    adl_small_gemm(rows, q.padded, dim, w->q, padded_dim, 1, w->k_turned, q.padded, w->scores,
-                   q.padded, 0, NULL);
+    copy_left(w->q, t.q + row_at, width, rows, dim);
+    multiply(rows, q.padded, dim, w->q, padded_dim, w->k_turned, q.padded, w->scores, q.padded, 0);
     if (t.pos_key) multiply_queries(s, plan, &q, w, first, rows);
     if (t.pos_key || t.pos_query) {
       attention_add_relative(&q, first, rows, w->scores, t.pos_key ? w->by_query : NULL,
                              t.pos_query ? w->by_key : NULL);
     }
     normalise(s, &q, w, first, rows, (uint32_t)(head * s->tokens + q.start + first), t.probs);
-    adl_small_gemm(rows, dim, q.n, w->scores, q.padded, 1, w->v, padded_dim, w->out, padded_dim, 0,
-                   NULL);
-    attention_copy_out(s, t.out + row_at, w->out, rows);
+    multiply_floats(rows, dim, q.n, w->scores, q.padded, 1, w->v, padded_dim, w->out, padded_dim, 0,
+                    w->panel);
+    copy_out(t.out + row_at, width, w->out, padded_dim, rows, dim);
   }
 }
 
@@ -127,29 +131,31 @@ static void attend(const attention_shape *s, const attention_plan *plan, const w
 static void attend_group(const attention_shape *s, const attention_plan *plan, const tensors *all,
                          int head, int group) {
   const workspace w = cut(plan, omp_get_thread_num());
-  const int column = head * s->head_dim, width = s->heads * s->head_dim,
+  const int dim = s->head_dim, column = head * dim, width = s->heads * dim,
             slice = plan->high - plan->low;
   tensors t = {
       all->q + column, all->k + column, all->v + column, NULL, NULL, all->out + column, NULL};
   if (all->pos_key) {
     t.pos_key = all->pos_key + column;
-    attention_copy_in_turned(s, w.pos_key, plan->padded_band,
-                             t.pos_key + (int64_t)(plan->high - 1) * width, -width, slice);
+    copy_right_turned(w.pos_key, plan->padded_band, t.pos_key + (int64_t)(plan->high - 1) * width,
+                      -width, slice, dim);
   }
   if (all->pos_query) {
     t.pos_query = all->pos_query + column;
-    attention_copy_in_turned(s, w.pos_query, plan->padded_band,
-                             t.pos_query + (int64_t)plan->low * width, width, slice);
+    copy_right_turned(w.pos_query, plan->padded_band, t.pos_query + (int64_t)plan->low * width,
+                      width, slice, dim);
   }
   const int from = attention_group_start(s, plan, group),
             to = attention_group_start(s, plan, group + 1);
   int64_t pairs = 0;
+  adl_begin_products();
   for (int b = 0; b < to; b++) {
     const int64_t n = s->offsets[b + 1] - s->offsets[b];
     if (all->probs) t.probs = all->probs + pairs * s->heads + n * n * head;
     if (b >= from) attend(s, plan, &w, t, b, head);
     pairs += n * n;
   }
+  adl_end_products();
 }
 
 /*

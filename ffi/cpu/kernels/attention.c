@@ -36,24 +36,25 @@ static void look_through(const attention_shape *s, attention_plan *plan) {
 static attention_plan layout(const attention_shape *s) {
   attention_plan plan = {.groups = (int)group_count(s->heads, s->sequences)};
   look_through(s, &plan);
-  const int64_t dim = adl_round_up(s->head_dim, ADL_VECTOR),
-                rows = adl_round_up(s->longest, ADL_VECTOR);
-  /* A vector that starts at the last column reaches past it; so does one from a padding row. */
-  const int64_t band = adl_round_up(plan.high - plan.low, ADL_VECTOR) + 2 * ADL_VECTOR;
+  const int64_t dim = adl_padded_depth(s->head_dim), rows = adl_round_up(s->longest, OPERAND_ROWS);
+  /* A vector that starts at the last column reaches past it; so does one from a padding row, and a
+   * tile's rows. */
+  const int64_t band = adl_round_up(plan.high - plan.low, OPERAND_ROWS) + 2 * OPERAND_ROWS;
   plan.padded_dim = dim;
   plan.padded_rows = rows;
   plan.padded_band = band;
-  /* What the backward kernel takes, and room for 16 cuts at whole lines; the forward kernel takes
-   * less of everything. */
-  plan.thread_floats = 6 * rows * dim + 2 * band * dim + 2 * BLOCK_ROWS * rows +
+  /* What the backward kernel takes, and room for its cuts at whole lines; the forward kernel takes
+   * less of everything. Operands in bf16 take half, but end with two tiles' rows of zeros. */
+  const int64_t tail = 2 * OPERAND_DEPTH;
+  plan.thread_floats = 6 * (rows + tail) * dim + 2 * (band + tail) * dim + 2 * BLOCK_ROWS * rows +
                        BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK + BLOCK_ROWS * (band + 2 * dim) +
-                       rows * band + rows + 16 * ADL_LINE;
+                       rows * band + rows + adl_panel_floats(rows + band) + 20 * ADL_LINE;
   plan.thread_floats = adl_round_up(plan.thread_floats, ADL_LINE);
   return plan;
 }
 
 static int64_t sums_floats(const attention_shape *s, const attention_plan *plan) {
-  return 2 * plan->groups * (int64_t)s->heads * (plan->high - plan->low) * plan->padded_dim;
+  return 2 * plan->groups * (int64_t)s->heads * plan->padded_band * plan->padded_dim;
 }
 
 /* Floats of scratch that the two attention kernels need. */
@@ -91,8 +92,11 @@ attention_sequence attention_sequence_at(const attention_shape *s, const attenti
   q.bends = plan->bends + s->span - 1;
   q.rising = plan->rising;
   const int reach = q.positions[n - 1] - q.positions[0];
-  q.low = plan->rising ? q.table[-reach] : plan->low;
-  q.width = (plan->rising ? q.table[reach] + 1 : plan->high) - q.low;
+  const int low = plan->rising ? q.table[-reach] : plan->low,
+            high = plan->rising ? q.table[reach] + 1 : plan->high;
+  /* An even number of rows lies before and after, where operands keep two together. */
+  q.low = low - (low - plan->low) % 2;
+  q.width = high + (plan->high - high) % 2 - q.low;
   q.band = adl_round_up(q.width, ADL_VECTOR) + 2 * ADL_VECTOR;
   return q;
 }

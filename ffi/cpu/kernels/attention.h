@@ -12,8 +12,8 @@
 #pragma once
 
 #include "activation-type.h"
+#include "operands.h"
 #include "philox.h"
-#include "small-gemm.h"
 
 typedef struct {
   int sequences, tokens, longest; /* rows of the longest sequence */
@@ -29,7 +29,8 @@ typedef struct {
 /* Queries of a sequence that are worked on together. */
 enum { BLOCK_ROWS = 64 };
 
-/* What all threads read, and where each has its own memory. Sizes in floats. */
+/* What all threads read, and where each has its own memory. Sizes in floats, enough for operands of
+ * either type. */
 typedef struct {
   int groups;    /* parts that the sequences of a head are cut into */
   int low, high; /* rows of posKey and posQuery that some pair reaches: [low, high) */
@@ -83,32 +84,22 @@ void attention_add_relative(const attention_sequence *q, int first, int rows, fl
 void attention_scatter_relative(const attention_sequence *q, int first, int rows,
                                 const float *dscores, float *by_query, float *by_key);
 
-#define attention_copy_in ADL_ACT(attention_copy_in)
-#define attention_copy_in_turned ADL_ACT(attention_copy_in_turned)
-#define attention_copy_out ADL_ACT(attention_copy_out)
-
-/*
- * Sets to[rows, padded_dim] to rows of one head, zeros after head_dim. `step` leads from a row to
- * the next in `from`; with from = the last row, -step reverses them.
- */
-void attention_copy_in(const attention_shape *s, float *to, const act *from, ptrdiff_t step,
-                       int rows);
-/* The transpose: to[padded_dim, stride], zeros where rows are rounded up to whole vectors. */
-void attention_copy_in_turned(const attention_shape *s, float *to, int64_t stride, const act *from,
-                              ptrdiff_t step, int rows);
-/* Sets rows of one head from from[rows, padded_dim]. */
-void attention_copy_out(const attention_shape *s, act *to, const float *from, int rows);
-
 /* Rows of a block: as even as whole vectors allow, at most BLOCK_ROWS. */
 int attention_block_rows(int n);
 
 /* Rows over which a relative product's columns are taken together: fewer rows reach fewer columns.
  */
-enum { SLICE_ROWS = 12 };
+enum { SLICE_ROWS = RIGHT_ROWS == 1 ? 12 : 16 };
 
 /* Cuts `count` floats off a thread's memory, at a whole cache line. */
 ADL_INLINE float *attention_take(float **memory, int64_t count) {
   float *taken = *memory;
   *memory += adl_round_up(count, ADL_LINE);
   return taken;
+}
+ADL_INLINE right *attention_take_right(float **memory, int64_t rows, int64_t columns) {
+  return (right *)attention_take(memory, right_floats(rows, columns));
+}
+ADL_INLINE left *attention_take_left(float **memory, int64_t rows, int64_t depth) {
+  return (left *)attention_take(memory, left_floats(rows, depth));
 }

@@ -9,27 +9,35 @@ typedef struct {
 
 /* A thread's memory. */
 typedef struct {
-  float *k, *k_turned, *v_turned, *dk, *dv;         /* all keys */
-  float *q, *dout, *dq, *probs, *dscores, *factors; /* a block of queries */
+  right *k, *k_turned, *v_turned; /* all keys */
+  float *dk, *dv;
+  right *q, *dout; /* a block of queries */
+  left *q_left, *dout_left, *panel;
+  float *dq, *probs, *dscores, *factors;
 } workspace;
 
 static workspace cut(const multi_head_shape *s, float *scratch) {
   float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
-  const int64_t dim = adl_round_up(s->head_dim, ADL_VECTOR),
-                keys = adl_round_up(s->longest_keys, ADL_VECTOR);
-  return (workspace){
-      .k = attention_take(&memory, keys * dim),
-      .k_turned = attention_take(&memory, dim * keys),
-      .v_turned = attention_take(&memory, dim * keys),
+  const int64_t dim = adl_padded_depth(s->head_dim),
+                keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
+  workspace w = {
+      .k = attention_take_right(&memory, keys, dim),
+      .k_turned = attention_take_right(&memory, dim, keys),
+      .v_turned = attention_take_right(&memory, dim, keys),
       .dk = attention_take(&memory, keys * dim),
       .dv = attention_take(&memory, keys * dim),
-      .q = attention_take(&memory, BLOCK_ROWS * dim),
-      .dout = attention_take(&memory, BLOCK_ROWS * dim),
+      .q = attention_take_right(&memory, BLOCK_ROWS, dim),
+      .dout = attention_take_right(&memory, BLOCK_ROWS, dim),
+      .panel = (left *)attention_take(&memory, adl_panel_floats(keys)),
       .dq = attention_take(&memory, BLOCK_ROWS * dim),
       .probs = attention_take(&memory, BLOCK_ROWS * keys),
       .dscores = attention_take(&memory, BLOCK_ROWS * keys),
       .factors = attention_take(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
   };
+  /* In float a right operand by rows is a left one too. */
+  w.q_left = RIGHT_ROWS == 1 ? (left *)w.q : attention_take_left(&memory, BLOCK_ROWS, dim);
+  w.dout_left = RIGHT_ROWS == 1 ? (left *)w.dout : attention_take_left(&memory, BLOCK_ROWS, dim);
+  return w;
 }
 
 ADL_APART float dot(const act *x, const act *y, int n) {
@@ -61,13 +69,10 @@ ADL_APART void softmax_backward(float *probs, float *dscores, const float *facto
 static void score_block(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                         const tensors *t, int first, int rows, int seen, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim, groups = (seen + 3) / 4;
-  const int64_t padded_dim = adl_round_up(dim, ADL_VECTOR),
-                stride = adl_round_up(pair->m, ADL_VECTOR);
+  const int64_t padded_dim = adl_padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
   const int padded = (int)adl_round_up(seen, ADL_VECTOR);
-  adl_small_gemm(rows, seen, dim, w->q, padded_dim, 1, w->k_turned, stride, w->probs, stride, 0,
-                 NULL);
-  adl_small_gemm(rows, seen, dim, w->dout, padded_dim, 1, w->v_turned, stride, w->dscores, stride,
-                 0, NULL);
+  multiply(rows, seen, dim, w->q_left, padded_dim, w->k_turned, stride, w->probs, stride, 0);
+  multiply(rows, seen, dim, w->dout_left, padded_dim, w->v_turned, stride, w->dscores, stride, 0);
   if (s->dropout) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
   for (int r = 0; r < rows; r++) {
     const int64_t at = (int64_t)(first + r) * width;
@@ -78,36 +83,45 @@ static void score_block(const multi_head_shape *s, const multi_head_pair *pair, 
   }
 }
 
+/* A block of queries, as both kinds of operands. */
+static void copy_queries(const workspace *w, const act *q, const act *dout, ptrdiff_t width,
+                         int rows, int dim) {
+  copy_right(w->q, q, width, rows, dim);
+  copy_right(w->dout, dout, width, rows, dim);
+  if (RIGHT_ROWS == 1) return;
+  copy_left(w->q_left, q, width, rows, dim);
+  copy_left(w->dout_left, dout, width, rows, dim);
+}
+
 /* One sequence and head. */
 static void attend_backward(const multi_head_shape *s, const multi_head_pair *pair,
                             const workspace *w, const tensors *t, uint32_t dropout_row) {
-  const attention_shape head = multi_head_rows(s);
   const int dim = s->head_dim, width = s->heads * dim;
-  const int64_t padded_dim = adl_round_up(dim, ADL_VECTOR),
-                stride = adl_round_up(pair->m, ADL_VECTOR);
-  attention_copy_in(&head, w->k, t->k, width, pair->m);
-  attention_copy_in_turned(&head, w->k_turned, stride, t->k, width, pair->m);
-  attention_copy_in_turned(&head, w->v_turned, stride, t->v, width, pair->m);
+  const int64_t padded_dim = adl_padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
+  copy_right(w->k, t->k, width, pair->m, dim);
+  copy_right_turned(w->k_turned, stride, t->k, width, pair->m, dim);
+  copy_right_turned(w->v_turned, stride, t->v, width, pair->m, dim);
   memset(w->dk, 0, sizeof(float) * (size_t)(pair->m * padded_dim));
   memset(w->dv, 0, sizeof(float) * (size_t)(pair->m * padded_dim));
   const int step = attention_block_rows(pair->n);
+  adl_begin_products();
   for (int first = 0; first < pair->n; first += step) {
     const int rows = (int)adl_min(pair->n - first, step);
     const int seen = multi_head_seen(s, pair, first + rows - 1);
     const int64_t at = (int64_t)first * width;
-    attention_copy_in(&head, w->q, t->q + at, width, rows);
-    attention_copy_in(&head, w->dout, t->dout + at, width, rows);
+    copy_queries(w, t->q + at, t->dout + at, width, rows, dim);
     if (seen > 0) score_block(s, pair, w, t, first, rows, seen, dropout_row + (uint32_t)first);
-    adl_small_gemm(seen, dim, rows, w->probs, 1, stride, w->dout, padded_dim, w->dv, padded_dim, 1,
-                   NULL);
-    adl_small_gemm(seen, dim, rows, w->dscores, 1, stride, w->q, padded_dim, w->dk, padded_dim, 1,
-                   NULL);
-    adl_small_gemm(rows, dim, seen, w->dscores, stride, 1, w->k, padded_dim, w->dq, padded_dim, 0,
-                   NULL);
-    attention_copy_out(&head, t->dq + at, w->dq, rows);
+    multiply_floats(seen, dim, rows, w->probs, 1, stride, w->dout, padded_dim, w->dv, padded_dim, 1,
+                    w->panel);
+    multiply_floats(seen, dim, rows, w->dscores, 1, stride, w->q, padded_dim, w->dk, padded_dim, 1,
+                    w->panel);
+    multiply_floats(rows, dim, seen, w->dscores, stride, 1, w->k, padded_dim, w->dq, padded_dim, 0,
+                    w->panel);
+    copy_out(t->dq + at, width, w->dq, padded_dim, rows, dim);
   }
-  attention_copy_out(&head, t->dk, w->dk, pair->m);
-  attention_copy_out(&head, t->dv, w->dv, pair->m);
+  adl_end_products();
+  copy_out(t->dk, width, w->dk, padded_dim, pair->m, dim);
+  copy_out(t->dv, width, w->dv, padded_dim, pair->m, dim);
 }
 
 /* Sets dq, dk and dv; out and log_sum_exp are the forward's. */

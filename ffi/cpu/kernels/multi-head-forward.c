@@ -14,17 +14,20 @@ typedef struct {
 
 /* A thread's memory. */
 typedef struct {
-  float *k_turned, *v, *q, *out, *scores, *factors;
+  right *k_turned, *v;
+  left *q, *panel;
+  float *out, *scores, *factors;
 } workspace;
 
 static workspace cut(const multi_head_shape *s, float *scratch) {
   float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
-  const int64_t dim = adl_round_up(s->head_dim, ADL_VECTOR),
-                keys = adl_round_up(s->longest_keys, ADL_VECTOR);
+  const int64_t dim = adl_padded_depth(s->head_dim),
+                keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
   return (workspace){
-      .k_turned = attention_take(&memory, dim * keys),
-      .v = attention_take(&memory, keys * dim),
-      .q = attention_take(&memory, BLOCK_ROWS * dim),
+      .k_turned = attention_take_right(&memory, dim, keys),
+      .v = attention_take_right(&memory, keys, dim),
+      .q = attention_take_left(&memory, BLOCK_ROWS, dim),
+      .panel = (left *)attention_take(&memory, adl_panel_floats(keys)),
       .out = attention_take(&memory, BLOCK_ROWS * dim),
       .scores = attention_take(&memory, BLOCK_ROWS * keys),
       .factors = attention_take(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
@@ -75,7 +78,8 @@ static void normalise(const multi_head_shape *s, const multi_head_pair *pair, co
   }
 }
 
-/* Rows and vectors of a tile of sums, and how far ahead keys' rows are asked for, which lie far apart. */
+/* Rows and vectors of a tile of sums, and how far ahead keys' rows are asked for, which lie far
+ * apart. */
 enum { SUM_ROWS = 4, AHEAD = 12, SUM_VECTORS = ADL_VECTOR == 16 ? 4 : 2 };
 
 /* Adds probs[r, j] v_j over all j to `vectors` vectors of `rows` rows of out: straight from the
@@ -99,8 +103,7 @@ ADL_INLINE void sum_tile(const int rows, const int vectors, const float *probs, 
 #pragma GCC unroll 4
   for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
-    for (int d = 0; d < vectors; d++)
-      vec_store(out + r * padded_dim + d * ADL_VECTOR, sum[r][d]);
+    for (int d = 0; d < vectors; d++) vec_store(out + r * padded_dim + d * ADL_VECTOR, sum[r][d]);
   }
 }
 
@@ -145,39 +148,36 @@ static void sum_values(int rows, const float *probs, int64_t stride, const act *
  * nobody reads. */
 static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                        tensors t, uint32_t dropout_row) {
-  const attention_shape head = multi_head_rows(s);
   const int dim = s->head_dim, width = s->heads * dim, n = pair->n;
-  const int64_t stride = adl_round_up(pair->m, ADL_VECTOR),
-                padded_dim = adl_round_up(dim, ADL_VECTOR);
+  const int64_t stride = adl_round_up(pair->m, ADL_VECTOR), padded_dim = adl_padded_depth(dim);
   dot_products(n, 0, pair->m, dim, t.q, width, t.k, width, w->scores, stride);
   normalise(s, pair, w, 0, n, stride, dropout_row, t.log_sum_exp);
   /* What a causal query does not see has a probability of 0, up to what the last one sees. */
   const int seen = multi_head_seen(s, pair, n - 1);
   sum_values(n, w->scores, stride, t.v, seen, width, dim, w->out, padded_dim);
-  attention_copy_out(&head, t.out, w->out, n);
+  copy_out(t.out, width, w->out, padded_dim, n, dim);
 }
 
 static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair,
                           const workspace *w, tensors t, uint32_t dropout_row) {
-  const attention_shape head = multi_head_rows(s);
   const int dim = s->head_dim, width = s->heads * dim;
-  const int64_t padded_dim = adl_round_up(dim, ADL_VECTOR),
-                stride = adl_round_up(pair->m, ADL_VECTOR);
-  attention_copy_in_turned(&head, w->k_turned, stride, t.k, width, pair->m);
-  attention_copy_in(&head, w->v, t.v, width, pair->m);
+  const int64_t padded_dim = adl_padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
+  copy_right_turned(w->k_turned, stride, t.k, width, pair->m, dim);
+  copy_right(w->v, t.v, width, pair->m, dim);
   const int step = attention_block_rows(pair->n);
+  adl_begin_products();
   for (int first = 0; first < pair->n; first += step) {
     const int rows = (int)adl_min(pair->n - first, step);
     const int seen = multi_head_seen(s, pair, first + rows - 1);
     const int64_t at = (int64_t)first * width;
-    attention_copy_in(&head, w->q, t.q + at, width, rows);
-    adl_small_gemm(rows, seen, dim, w->q, padded_dim, 1, w->k_turned, stride, w->scores, stride, 0,
-                   NULL);
+    copy_left(w->q, t.q + at, width, rows, dim);
+    multiply(rows, seen, dim, w->q, padded_dim, w->k_turned, stride, w->scores, stride, 0);
     normalise(s, pair, w, first, rows, stride, dropout_row + (uint32_t)first, t.log_sum_exp);
-    adl_small_gemm(rows, dim, seen, w->scores, stride, 1, w->v, padded_dim, w->out, padded_dim, 0,
-                   NULL);
-    attention_copy_out(&head, t.out + at, w->out, rows);
+    multiply_floats(rows, dim, seen, w->scores, stride, 1, w->v, padded_dim, w->out, padded_dim, 0,
+                    w->panel);
+    copy_out(t.out + at, width, w->out, padded_dim, rows, dim);
   }
+  adl_end_products();
 }
 
 /*

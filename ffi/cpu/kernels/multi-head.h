@@ -43,10 +43,5 @@ ADL_INLINE int multi_head_is_large(const multi_head_shape *s) {
   return adl_parts(products) > 1;
 }
 
-/* The rows of a head, for the copying functions of attention.h. */
-ADL_INLINE attention_shape multi_head_rows(const multi_head_shape *s) {
-  return (attention_shape){.heads = s->heads, .head_dim = s->head_dim};
-}
-
 /* Floats that a thread of either direction needs at most. */
 int64_t multi_head_thread_floats(const multi_head_shape *s);

@@ -1,11 +1,5 @@
 #include "small-gemm.h"
-
-/*
- * A tile of C stays in registers: 6 x 4 vectors of AVX-512's 32, or 6 x 2 of AVX2's 16. Each step
- * multiplies a row of B by 6 numbers of A, so that loads (4 + 6) stay below the 24 multiply-adds
- * that they feed.
- */
-enum { TILE_ROWS = 6, TILE_VECTORS = ADL_VECTOR == 16 ? 4 : 2 };
+#include "tiles.h"
 
 typedef struct {
   int k;
@@ -19,8 +13,6 @@ typedef struct {
   const float *bias;
 } operands;
 
-/* `rows` and `vectors` are constants at every call, so that the loops over them unroll into
- * registers. */
 ADL_INLINE void tile(const int rows, const int vectors, const operands *o) {
   vec sum[TILE_ROWS][TILE_VECTORS];
 #pragma GCC unroll 8
@@ -50,24 +42,7 @@ ADL_INLINE void tile(const int rows, const int vectors, const operands *o) {
   }
 }
 
-#define TILE(rows, vectors)                                                                        \
-  case 8 * (rows) + (vectors):                                                                     \
-    tile(rows, vectors, o);                                                                        \
-    break;
-#define TILES_OF(vectors)                                                                          \
-  TILE(1, vectors)                                                                                 \
-  TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors)
-
-static void any_tile(int rows, int vectors, const operands *o) {
-  switch (8 * rows + vectors) {
-    TILES_OF(1)
-    TILES_OF(2)
-#if ADL_VECTOR == 16
-    TILES_OF(3)
-    TILES_OF(4)
-#endif
-  }
-}
+DEFINE_ANY_TILE(tile, operands)
 
 void ADL_ACT(small_gemm)(int m, int n, int k, const float *a, ptrdiff_t a_row, ptrdiff_t a_col,
                          const float *b, ptrdiff_t ldb, act *c, ptrdiff_t ldc, int add,

@@ -15,6 +15,7 @@ import { OPTIMIZER_KERNELS } from "../../../ffi/cpu/backend/optimizer.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
+import { TILE_PERMISSION } from "../../../ffi/cpu/build.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
 
@@ -56,6 +57,7 @@ const declared = [
       ...LAYER_NORM_SIZES,
       ...MATRIX_SIZES,
       ...MULTI_HEAD_SIZES,
+      ...TILE_PERMISSION,
     },
     "",
   ),
@@ -87,7 +89,8 @@ function functionsOf(source: string, type: "f32" | "bf16"): string[] {
   return [...source.replaceAll(wanted[type], "").matchAll(head)].map(
     ([, result = "", activation, plain, parameters = ""]) => {
       const name = activation === undefined ? plain : `adl_${activation}_${type}`;
-      return `${typeOf(result)} ${name}(${parameters.split(",").map(typeOf).join(", ")})`;
+      const types = parameters === "void" ? [] : parameters.split(",").map(typeOf);
+      return `${typeOf(result)} ${name}(${types.join(", ")})`;
     },
   );
 }

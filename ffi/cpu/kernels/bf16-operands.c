@@ -1,0 +1,59 @@
+/* Operands in bf16. */
+#ifdef __AVX512F__
+#define ADL_BF16
+#include "operands.h"
+
+void copy_left(left *to, const act *from, ptrdiff_t step, int rows, int dim) {
+  const int64_t padded = adl_padded_depth(dim);
+  for (int r = 0; r < rows; r++, from += step, to += padded) {
+    memcpy(to, from, sizeof(act) * (size_t)dim);
+    memset(to + dim, 0, sizeof(act) * (size_t)(padded - dim));
+  }
+}
+
+/* 16 numbers of a row from d on, in the lower halves: zeros after dim, and where there is no row.
+ */
+ADL_INLINE __m512i halves(const act *row, int d, int dim) {
+  const int64_t there = row ? adl_min(dim - d, 16) : 0;
+  if (there <= 0) return _mm512_setzero_si512();
+  const __mmask16 mask = (__mmask16)((1u << there) - 1);
+  return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, row + d));
+}
+
+void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
+  const int64_t padded = adl_padded_depth(dim);
+  int r = 0;
+  for (; r < rows; r += 2, to += padded) {
+    const act *lower = from + r * step, *upper = r + 1 < rows ? lower + step : NULL;
+    for (int d = 0; d < padded; d += 16) {
+      const __m512i pairs =
+          _mm512_or_si512(halves(lower, d, dim), _mm512_slli_epi32(halves(upper, d, dim), 16));
+      _mm512_storeu_si512(to + d, pairs);
+    }
+  }
+  const int64_t end = adl_padded_depth(rows) + OPERAND_DEPTH;
+  memset(to, 0, sizeof(right) * (size_t)((end - r) / 2 * padded));
+}
+
+void copy_right_turned(right *to, int64_t stride, const act *from, ptrdiff_t step, int rows,
+                       int dim) {
+  for (int r = 0; r < rows; r += 16) {
+    for (int d = 0; d < dim; d += OPERAND_DEPTH) {
+      const int64_t there = adl_min(dim - d, OPERAND_DEPTH);
+      const __mmask32 mask = (__mmask32)(((uint64_t)1 << there) - 1);
+      vec pairs[16];
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; i++) {
+        pairs[i] = r + i < rows ? (vec)_mm512_maskz_loadu_epi16(mask, from + (r + i) * step + d)
+                                : (vec){0};
+      }
+      vec_transpose(pairs);
+#pragma GCC unroll 16
+      for (int c = 0; c < 16; c++)
+        _mm512_storeu_si512(to + (d / 2 + c) * stride + r, (__m512i)pairs[c]);
+    }
+  }
+}
+#else
+typedef int nothing_below_avx512;
+#endif

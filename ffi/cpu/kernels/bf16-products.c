@@ -1,0 +1,239 @@
+/*
+ * Products of bf16 pairs. With AMX a tile is the processor's own, of 16 x 16 sums; else one of
+ * vectors, whose instruction adds two products at once.
+ */
+#ifdef __AVX512F__
+#define ADL_BF16
+#include "operands.h"
+#include "tiles.h"
+
+#ifdef __AMX_BF16__
+
+typedef struct {
+  int k;
+  const left *a;
+  int64_t lda;
+  const right *b;
+  int64_t ldb;
+  float *c;
+  int64_t ldc;
+  int add;
+} operands;
+
+void adl_begin_products(void) {
+  /* Palette 1; eight tiles of 16 rows of 64 bytes. */
+  struct {
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+  } __attribute__((aligned(64))) config = {.palette = 1};
+  for (int t = 0; t < 8; t++) {
+    config.bytes[t] = 64;
+    config.rows[t] = OPERAND_ROWS;
+  }
+  _tile_loadconfig(&config);
+}
+
+void adl_end_products(void) { _tile_release(); }
+
+/* Sets or adds tile (i, j) of the result from tmm<t>. */
+#define TILE_START(t, i, j)                                                                        \
+  if (o->add)                                                                                      \
+    _tile_loadd(t, o->c + (i)*o->ldc + (j), o->ldc * 4);                                           \
+  else                                                                                             \
+    _tile_zero(t)
+#define TILE_END(t, i, j) _tile_stored(t, o->c + (i)*o->ldc + (j), o->ldc * 4)
+#define TILE_LEFT(t, i) _tile_loadd(t, o->a + (i)*o->lda + p, o->lda * 2)
+#define TILE_RIGHT(t, j) _tile_loadd(t, o->b + p / 2 * o->ldb + (j), o->ldb * 4)
+
+/* Four tiles of sums at once, so that each loaded tile is used twice. */
+static void tiles_2_2(const operands *o) {
+  TILE_START(0, 0, 0);
+  TILE_START(1, 0, 16);
+  TILE_START(2, 16, 0);
+  TILE_START(3, 16, 16);
+  for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
+    TILE_LEFT(4, 0);
+    TILE_RIGHT(6, 0);
+    _tile_dpbf16ps(0, 4, 6);
+    TILE_RIGHT(7, 16);
+    _tile_dpbf16ps(1, 4, 7);
+    TILE_LEFT(5, 16);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  TILE_END(0, 0, 0);
+  TILE_END(1, 0, 16);
+  TILE_END(2, 16, 0);
+  TILE_END(3, 16, 16);
+}
+
+static void tiles_1_2(const operands *o) {
+  TILE_START(0, 0, 0);
+  TILE_START(1, 0, 16);
+  for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
+    TILE_LEFT(4, 0);
+    TILE_RIGHT(6, 0);
+    _tile_dpbf16ps(0, 4, 6);
+    TILE_RIGHT(7, 16);
+    _tile_dpbf16ps(1, 4, 7);
+  }
+  TILE_END(0, 0, 0);
+  TILE_END(1, 0, 16);
+}
+
+static void tiles_2_1(const operands *o) {
+  TILE_START(0, 0, 0);
+  TILE_START(2, 16, 0);
+  for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
+    TILE_LEFT(4, 0);
+    TILE_RIGHT(6, 0);
+    _tile_dpbf16ps(0, 4, 6);
+    TILE_LEFT(5, 16);
+    _tile_dpbf16ps(2, 5, 6);
+  }
+  TILE_END(0, 0, 0);
+  TILE_END(2, 16, 0);
+}
+
+static void tiles_1_1(const operands *o) {
+  TILE_START(0, 0, 0);
+  for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
+    TILE_LEFT(4, 0);
+    TILE_RIGHT(6, 0);
+    _tile_dpbf16ps(0, 4, 6);
+  }
+  TILE_END(0, 0, 0);
+}
+
+void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, int64_t ldb,
+              float *c, int64_t ldc, int add) {
+  for (int j = 0; j < n; j += 32) {
+    for (int i = 0; i < m; i += 32) {
+      const operands o = {k, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, add};
+      const int tall = m - i > 16, wide = n - j > 16;
+      (tall ? wide ? tiles_2_2 : tiles_2_1 : wide ? tiles_1_2 : tiles_1_1)(&o);
+    }
+  }
+}
+
+#else
+
+typedef struct {
+  int pairs; /* of a sum */
+  const left *a;
+  int64_t lda;
+  const right *b;
+  int64_t ldb;
+  float *c;
+  int64_t ldc;
+  int add;
+} operands;
+
+/* sum + the products of pairs. */
+ADL_INLINE vec add_pairs(vec sum, __m512i a, __m512i b) {
+#ifdef __AVX512BF16__
+  return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+  const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
+  sum += (vec)_mm512_and_si512(a, upper) * (vec)_mm512_and_si512(b, upper);
+  return sum + (vec)_mm512_slli_epi32(a, 16) * (vec)_mm512_slli_epi32(b, 16);
+#endif
+}
+
+ADL_INLINE void tile(const int rows, const int vectors, const operands *o) {
+  vec sum[TILE_ROWS][TILE_VECTORS];
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++)
+      sum[i][j] = o->add ? vec_load(o->c + i * o->ldc + j * ADL_VECTOR) : (vec){0};
+  }
+  const left *a = o->a;
+  const right *b = o->b;
+  for (int p = 0; p < o->pairs; p++, a += 2, b += o->ldb) {
+    __m512i row[TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) row[j] = _mm512_loadu_si512(b + j * ADL_VECTOR);
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++) {
+      int32_t pair;
+      memcpy(&pair, a + i * o->lda, sizeof pair);
+      const __m512i all = _mm512_set1_epi32(pair);
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; j++) sum[i][j] = add_pairs(sum[i][j], all, row[j]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; i++) {
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; j++) vec_store(o->c + i * o->ldc + j * ADL_VECTOR, sum[i][j]);
+  }
+}
+
+DEFINE_ANY_TILE(tile, operands)
+
+void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, int64_t ldb,
+              float *c, int64_t ldc, int add) {
+  const int vectors = n / ADL_VECTOR + (n % ADL_VECTOR != 0);
+  for (int j = 0; j < vectors; j += TILE_VECTORS) {
+    const int column = j * ADL_VECTOR;
+    for (int i = 0; i < m; i += TILE_ROWS) {
+      const operands o = {(k + 1) / 2, a + i * lda,          lda, b + column,
+                          ldb,         c + i * ldc + column, ldc, add};
+      any_tile((int)adl_min(m - i, TILE_ROWS), (int)adl_min(vectors - j, TILE_VECTORS), &o);
+    }
+  }
+}
+
+#endif
+
+/* Rounds rows of floats into a left operand. */
+static void round_rows(left *to, const float *from, int64_t stride, int rows, int k) {
+  const int64_t padded = adl_padded_depth(k);
+  for (int r = 0; r < rows; r++, from += stride, to += padded) {
+    int p = 0;
+    for (; p + ADL_VECTOR <= k; p += ADL_VECTOR) vec_store_act(to + p, vec_load(from + p));
+    const __mmask16 rest = (__mmask16)((1u << (k - p)) - 1);
+    for (; p < padded; p += ADL_VECTOR) {
+      const vec there = p < k ? (vec)_mm512_maskz_loadu_ps(rest, from + p) : (vec){0};
+      vec_store_act(to + p, there);
+    }
+  }
+}
+
+/* The same of columns, 16 at a time: `stride` leads from a number of a sum to the next. */
+static void round_columns(left *to, const float *from, int64_t stride, int rows, int k) {
+  const int64_t padded = adl_padded_depth(k);
+  for (int r = 0; r < rows; r += 16) {
+    for (int p = 0; p < k; p += OPERAND_DEPTH) {
+      vec pairs[16];
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; i++) {
+        const float *lower = from + (p + 2 * i) * stride + r;
+        const vec a = p + 2 * i < k ? vec_load(lower) : (vec){0},
+                  b = p + 2 * i + 1 < k ? vec_load(lower + stride) : (vec){0};
+        pairs[i] = (vec)_mm512_or_si512(vec_act_bits(a), _mm512_slli_epi32(vec_act_bits(b), 16));
+      }
+      vec_transpose(pairs);
+#pragma GCC unroll 16
+      for (int i = 0; i < 16; i++)
+        _mm512_storeu_si512(to + (r + i) * padded + p, (__m512i)pairs[i]);
+    }
+  }
+}
+
+void multiply_floats(int m, int n, int k, const float *a, int64_t a_row, int64_t a_col,
+                     const right *b, int64_t ldb, float *c, int64_t ldc, int add, left *panel) {
+  for (int i = 0; i < m; i += PANEL_ROWS) {
+    const int rows = (int)adl_min(m - i, PANEL_ROWS);
+    if (a_col == 1)
+      round_rows(panel, a + i * a_row, a_row, rows, k);
+    else
+      round_columns(panel, a + i, a_col, rows, k);
+    multiply(rows, n, k, panel, adl_padded_depth(k), b, ldb, c + i * ldc, ldc, add);
+  }
+}
+#else
+typedef int nothing_below_avx512;
+#endif
