@@ -4,7 +4,7 @@ import type { Output } from "./terminal.ts";
 export interface MatrixRank {
   /** Path of its module: what comes before the first number in it names the stack, the number the layer. */
   readonly path: string;
-  /** The module's short name, the table's column. */
+  /** The module's name in its layer, the table's column. */
   readonly module: string;
   readonly rank: number;
   /** The rank it started with. */

@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { nameInLayer } from "../core/adalora/wrap.ts";
 import { metricLine, metricLines } from "./metrics-text.ts";
 import { duration } from "./progress.ts";
 import { type MatrixRank, rankTable } from "./rank-table.ts";
@@ -47,10 +48,8 @@ export function runJson(trained: Trained): object {
 function ranksOf({ prepared, result }: Trained): MatrixRank[] {
   const { target, declared } = prepared;
   if (!target) return [];
-  const names = Object.entries(declared.plugin.adapters.modules);
   return Object.entries(result.ranks).map(([name, rank]) => {
     const path = name.replace(/\.lora_E$/, "");
-    const module = names.find(([, pattern]) => pattern.test(path))?.[0] ?? path;
-    return { path, module, rank, of: target.initRank };
+    return { path, module: nameInLayer(path, declared.plugin), rank, of: target.initRank };
   });
 }

@@ -125,6 +125,8 @@ export interface ModelPlugin<Config extends object = object> {
   readonly adapters: {
     /** The reference's short module names, as patterns over module paths. */
     readonly modules: Readonly<Record<string, RegExp>>;
+    /** What is written before a short name, as patterns over module paths, where a layer has several modules of that name. */
+    readonly prefixes: Readonly<Record<string, RegExp>>;
     /** Parameters trained in full beside the adapters. */
     readonly trainable: readonly RegExp[];
     /** Modules of the head by the names that PEFT saves them under. */

@@ -85,6 +85,7 @@ export const bart = definePlugin<BartConfig>({
       fc1: new RegExp(String.raw`${LAYER}fc1$`),
       fc2: new RegExp(String.raw`${LAYER}fc2$`),
     },
+    prefixes: { "cross.": new RegExp(String.raw`${LAYER}encoder_attn\.`) },
     trainable: [],
     saved: [],
   },

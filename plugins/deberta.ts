@@ -92,6 +92,7 @@ export const deberta = definePlugin<DebertaConfig>({
       "layer.output": new RegExp(String.raw`${LAYER}output\.dense$`),
       "attention.output": new RegExp(String.raw`${LAYER}attention\.output\.dense$`),
     },
+    prefixes: {},
     trainable: [/^(pooler|classifier|qa_outputs)\./],
     saved: ["pooler", "classifier", "qa_outputs"],
   },

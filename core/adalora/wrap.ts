@@ -24,6 +24,13 @@ export function selectLinears(
   );
 }
 
+/** What the module of a path is called among those of its layer: "q_proj", "cross.q_proj". */
+export function nameInLayer(path: string, { adapters }: Pick<ModelPlugin, "adapters">): string {
+  const nameIn = (table: Readonly<Record<string, RegExp>>) =>
+    Object.entries(table).find(([, pattern]) => pattern.test(path))?.[0];
+  return (nameIn(adapters.prefixes) ?? "") + (nameIn(adapters.modules) ?? path);
+}
+
 /** Gives each layer an adapter whose numbers come later. */
 export function attachAdapters(
   linears: readonly Linear[],

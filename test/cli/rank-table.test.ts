@@ -69,6 +69,20 @@ describe("a wide table", () => {
     `);
   });
 
+  test("of a decoder like bart-large's fits 80 columns with its names", () => {
+    const parts = ["k_proj", "v_proj", "q_proj", "out_proj"];
+    const modules = [...parts, ...parts.map((name) => `cross.${name}`), "fc1", "fc2"];
+    const lines = rankTable(ranks("decoder.layers", 12, modules), fakeOutput()).split("\n");
+    expect(lines.slice(0, 4)).toMatchInlineSnapshot(`
+      [
+        "                               cross.  cross.  cross.  cross.",
+        "         k_    v_    q_  out_      k_      v_      q_    out_",
+        "layer  proj  proj  proj  proj    proj    proj    proj    proj  fc1  fc2    sum",
+        "    0     0     1     4     4       1       0       1       4    4    1     20",
+      ]
+    `);
+  });
+
   test.each([200, 92, 80, 60])("fits %p columns", (columns) => {
     const lines = rankTable(decoder, fakeOutput({ columns })).split("\n");
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);

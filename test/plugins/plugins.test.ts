@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { HostTensor } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { nameInLayer, selectLinears } from "../../core/adalora/wrap.ts";
 import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
 import { loadWeights } from "../../core/nn/load-weights.ts";
 import type { ModelPlugin } from "../../core/plugin.ts";
@@ -111,6 +112,18 @@ describe("all plugins", () => {
             plugin.adapters.trainable.some((pattern) => pattern.test(`${path}.weight`));
           expect(selected.flat().some(isHead)).toBe(false);
           expect(paths.some(isHead)).toBe(plugin.adapters.trainable.length > 0);
+        });
+
+        test(`${golden.name}: in a layer each adapted module has a name of its own, which ends in the short one`, () => {
+          const { tree } = declare(golden);
+          const modules = Object.entries(plugin.adapters.modules);
+          const names = selectLinears(tree, plugin).map(({ path }) => {
+            const [short] = modules.find(([, pattern]) => pattern.test(path)) ?? [];
+            const name = nameInLayer(path, plugin);
+            expect(name).toEndWith(short ?? "none");
+            return path.replace(/(\.\d+\.).*/, `$1${name}`);
+          });
+          expect(unique(names)).toBe(true);
         });
       }
 
