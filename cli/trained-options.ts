@@ -7,7 +7,7 @@ import {
   text,
   undecided,
 } from "../core/train/setting.ts";
-import { lengths, predicting, settings } from "../core/train/settings.ts";
+import { columns, lengths, predicting, settings } from "../core/train/settings.ts";
 import { taskNames } from "../core/train/task-names.ts";
 import type { Given } from "./args.ts";
 
@@ -32,17 +32,8 @@ export const trainedOptions = {
     min: 2,
     also: ["max-seq-length", "max-source-length"],
   }),
-  docStride: undecided(lengths.docStride),
-  sourcePrefix: undecided(lengths.sourcePrefix),
-  maxTargetLength: undecided(lengths.maxTargetLength),
-  nBest: undecided(predicting.nBest),
-  maxAnswerLength: undecided(predicting.maxAnswerLength),
-  nullThreshold: undecided(predicting.nullThreshold),
-  numBeams: undecided(predicting.numBeams),
-  lengthPenalty: undecided(predicting.lengthPenalty),
-  beamStopping: undecided(predicting.beamStopping),
-  minTargetLength: undecided(predicting.minTargetLength),
-  noRepeatNgram: undecided(predicting.noRepeatNgram),
+  ...undecided(lengths),
+  ...undecided(predicting),
   limit: integer(null, "use the first N rows only", {
     min: 1,
     also: ["eval-limit", "max-eval-samples", "max-predict-samples"],
@@ -56,11 +47,8 @@ export const trainedOptions = {
   threads: settings.threads,
 };
 
-/** The columns of the texts. */
-export const textColumns = {
-  textColumn: settings.textColumn,
-  pairColumn: settings.pairColumn,
-};
+/** The columns of the texts, and that of what is to be predicted. */
+export const { labelColumn, ...textColumns } = undecided(columns);
 
 /** Throws E_CONFIG for an option that was given and that the model's task has no use for. */
 export function checkTaskOptions(

@@ -1,13 +1,12 @@
 import { join } from "node:path";
 import { numbersOf } from "../../core/train/task.ts";
 import { choice, text } from "../../core/train/setting.ts";
-import { settings } from "../../core/train/settings.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { metricLine, metricLines } from "../metrics-text.ts";
 import { checkResultsOut } from "../out-folder.ts";
 import { openSources } from "../sources.ts";
-import { checkTaskOptions, textColumns, trainedOptions } from "../trained-options.ts";
+import { checkTaskOptions, labelColumn, textColumns, trainedOptions } from "../trained-options.ts";
 import type { Predicted } from "../trained-predictions.ts";
 
 const own = {
@@ -18,7 +17,7 @@ const own = {
   }),
   split: choice(["validation", "test", "train"], "validation", "which part of it"),
   ...textColumns,
-  labelColumn: settings.labelColumn,
+  labelColumn,
   out: text(null, "write metrics.json and predictions.jsonl there", { hint: "DIR" }),
 };
 

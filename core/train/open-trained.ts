@@ -16,36 +16,16 @@ import { declareRunModel, type ModelFiles, openModelFiles, type Sources } from "
 import type { DeclaredModel } from "./open-model.ts";
 import { runFiles } from "./run-folder.ts";
 import { readSavedConfig } from "./saved-config.ts";
-import { settings } from "./settings.ts";
+import { kept, settings } from "./settings.ts";
 import type { RunTask, TaskSpec } from "./task.ts";
 import { taskNamed, type TaskWishes } from "./task-named.ts";
 
 type SavedRun = Layer["values"];
 
-/** Settings of a run that go on to hold for its model: how data are read and predictions made. */
-const taskSettings = [
-  "textColumn",
-  "pairColumn",
-  "labelColumn",
-  "docStride",
-  "sourcePrefix",
-  "maxTargetLength",
-  "nBest",
-  "maxAnswerLength",
-  "nullThreshold",
-  "numBeams",
-  "lengthPenalty",
-  "beamStopping",
-  "minTargetLength",
-  "noRepeatNgram",
-] as const satisfies readonly (keyof TaskWishes)[];
-
-type TrainedTaskWishes = {
-  readonly [Name in (typeof taskSettings)[number]]: TaskWishes[Name] | null;
-};
+type KeptWishes = { readonly [Name in keyof typeof kept]: TaskWishes[Name] | null };
 
 /** A trained model as the user names it; null: as the adapter or the run beside it says. */
-export interface TrainedWishes extends TrainedTaskWishes {
+export interface TrainedWishes extends KeptWishes {
   readonly limit: number | null;
   /** The base of the adapter, or without one a model that was trained as a whole; a folder, a run's folder, or a name of the hub. */
   readonly model: string | null;
@@ -133,11 +113,11 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 
 /** What the user says, else the run, else what a run without a word would do. */
 function taskWishes(wishes: TrainedWishes, run: SavedRun | undefined): TaskWishes {
-  const said = (layer: Partial<TrainedTaskWishes>) =>
+  const said = (layer: Partial<KeptWishes>) =>
     Object.fromEntries(
-      taskSettings
-        .map((name) => [name, layer[name]])
-        .filter(([, value]) => value !== null && value !== undefined),
+      Object.entries(layer).filter(
+        ([name, value]) => Object.hasOwn(kept, name) && (value ?? null) !== null,
+      ),
     );
   // Nothing is trained: padding has no say in a loss, labels are not smoothed.
   const given = { limit: wishes.limit, spanPadding: "none", labels: null } as const;

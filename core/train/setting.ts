@@ -162,16 +162,26 @@ export function span(
   );
 }
 
-/** The same option where what nothing sets is decided later: by the run that a model comes from. */
-export function undecided<T>(setting: Setting<T>): Setting<T | null> {
+/** The same options where what nothing sets is decided later: by the run that a model comes from. */
+export function undecided<Table extends SettingTable>(table: Table): Undecided<Table> {
+  const settings = Object.entries(table).map(([name, setting]) => [name, leftToRun(setting)]);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and types are the table's own
+  return Object.fromEntries(settings) as Undecided<Table>;
+}
+
+type Undecided<Table extends SettingTable> = {
+  readonly [Name in keyof Table]: Setting<ValuesOf<Table>[Name] | null>;
+};
+
+// --- internal ---
+
+function leftToRun<T>(setting: Setting<T>): Setting<T | null> {
   const { about } = setting;
   const told = about.includes("(default:")
     ? about.replace(/\(default: [^)]*\)/, "(default: as the run's)")
     : `${about} (default: as the run's)`;
   return { ...setting, fallback: null, about: told };
 }
-
-// --- internal ---
 
 function make<T>(
   fallback: T,

@@ -13,6 +13,16 @@ const ema = { min: 0, below: 1, methods: pruning };
 const ofSpans = { kinds: ["span"] } as const;
 const ofTexts = { kinds: ["generation"] } as const;
 
+/** Where a table has its texts and labels. */
+export const columns = {
+  textColumn: text(null, "column of the text (default: the task's)", { hint: "NAME" }),
+  pairColumn: text(null, "column of the second text or context (default: the task's)", {
+    kinds: ["sequence", "span"],
+    hint: "NAME",
+  }),
+  labelColumn: text(null, "column of the label (default: the task's)", { hint: "NAME" }),
+};
+
 /** How long texts become what a model reads. */
 export const lengths = {
   docStride: integer(128, "tokens that two windows on a long context share", {
@@ -64,6 +74,9 @@ export const predicting = {
   }),
 };
 
+/** What goes on to hold for a model once it is trained: how data are read and predictions made. */
+export const kept = { ...columns, ...lengths, ...predicting };
+
 /** What is trained on what. */
 const task = {
   task: choice(taskNames, null, "the task: a recipe's name, or the kind of your own data", {
@@ -86,12 +99,7 @@ const task = {
     also: ["validation-file"],
     hint: "PATH",
   }),
-  textColumn: text(null, "column of the text (default: the task's)", { hint: "NAME" }),
-  pairColumn: text(null, "column of the second text or context (default: the task's)", {
-    kinds: ["sequence", "span"],
-    hint: "NAME",
-  }),
-  labelColumn: text(null, "column of the label (default: the task's)", { hint: "NAME" }),
+  ...columns,
   labels: list("class names in the order of their numbers (default: the task's, or the data's)", {
     kinds: ["sequence"],
   }),

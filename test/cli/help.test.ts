@@ -79,9 +79,9 @@ describe("the help page", () => {
                                 hub; also --data-dir
         --split test|validation|train
                                 which part of --data (default test)
-        --text-column NAME      column of the text (default: the task's)
-        --pair-column NAME      column of the second text or context (default: the
-                                task's)
+        --text-column NAME      column of the text (default: as the run's)
+        --pair-column NAME      column of the second text or context (default: as the
+                                run's)
         --out DIR               write predictions.jsonl there, and what else the task
                                 is submitted as
         --json                  print one JSON object on stdout; remarks and errors'

@@ -8,6 +8,7 @@ import {
   span,
   text,
   toggle,
+  undecided,
 } from "../../../core/train/setting.ts";
 
 const table = [
@@ -67,4 +68,18 @@ test("what a number must be is said with its range", () => {
   expect(integer(0, "", { min: 0, off: true }).want).toBe(
     'a whole number from 0 (0 or "none": off)',
   );
+});
+
+test("what is undecided is left to the run, and read as before", () => {
+  const { many, column } = undecided({
+    many: integer(3, "how many", { min: 1, also: ["count"] }),
+    column: text(null, "the column (default: the task's)"),
+  });
+  expect([many.fallback, many.about, many.also]).toEqual([
+    null,
+    "how many (default: as the run's)",
+    ["count"],
+  ]);
+  expect([many.read("4"), many.read("0")]).toEqual([4, undefined]);
+  expect(column.about).toBe("the column (default: as the run's)");
 });
