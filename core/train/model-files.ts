@@ -6,8 +6,7 @@ import type { ModelPlugin } from "../plugin.ts";
 import { readTokenizer } from "../text/load-tokenizer.ts";
 import type { RunConfig } from "./config.ts";
 import { type DeclaredModel, declareModel } from "./open-model.ts";
-import { paddedQueriesOf } from "./padded-queries.ts";
-import type { DataPlace, HubData, TaskSpec, TokenizeOptions } from "./task.ts";
+import type { DataPlace, HubData, RunSpec, TokenizeOptions } from "./task.ts";
 
 /** Where models and data come from: the hub for names, the disk for paths. */
 export interface Sources {
@@ -65,8 +64,8 @@ export async function openModelFiles(
 
 /** Declares the model for a task, with the dropout that the run asks for. */
 export function declareRunModel(
-  { plugin, config, dir }: Pick<ModelFiles, "plugin" | "config" | "dir">,
-  { kind, width, paddedQueries: wish }: Pick<TaskSpec, "kind" | "width" | "paddedQueries">,
+  { plugin, config }: Pick<ModelFiles, "plugin" | "config">,
+  { kind, width, paddedQueries }: Pick<RunSpec, "kind" | "width" | "paddedQueries">,
   { clsDropout, dropout }: Pick<RunConfig, "clsDropout" | "dropout">,
 ): DeclaredModel {
   const overrides = {
@@ -74,7 +73,6 @@ export function declareRunModel(
     ...(clsDropout === null ? {} : { head: clsDropout }),
   };
   const head = { task: kind, labels: width, dropout: overrides };
-  const paddedQueries = paddedQueriesOf(wish, dir);
   return declareModel(plugin, config, paddedQueries ? { ...head, paddedQueries } : head);
 }
 

@@ -17,7 +17,7 @@ import type { DeclaredModel } from "./open-model.ts";
 import { runFiles } from "./run-folder.ts";
 import { readSavedConfig } from "./saved-config.ts";
 import { kept, settings } from "./settings.ts";
-import type { RunTask, TaskSpec } from "./task.ts";
+import type { RunSpec, RunTask } from "./task.ts";
 import { taskNamed, type TaskWishes } from "./task-named.ts";
 
 type SavedRun = Layer["values"];
@@ -41,7 +41,7 @@ export interface TrainedWishes extends KeptWishes {
 /** A trained model whose files are known to fit each other and the task; no weight has been read yet. */
 export interface TrainedModel {
   readonly task: RunTask;
-  readonly spec: TaskSpec;
+  readonly spec: RunSpec;
   readonly files: ModelFiles;
   /** The settings of the run that it comes from, where that is known. */
   readonly run: SavedRun | undefined;
@@ -81,7 +81,8 @@ export async function openTrained(wishes: TrainedWishes, sources: Sources): Prom
   );
   const own = wishes.labels ?? (adapter && (run?.labels ?? task.labelNames)) ?? classesOf(files);
   const names = task.kind === "classification" ? (task.labelNames ?? own) : undefined;
-  const spec = task.spec(names);
+  // Nothing is trained: padding has no say.
+  const spec = { ...task.spec(names), paddedQueries: undefined };
   const order = names ? classOrder(own, names, files.dir) : { columns: undefined };
   const declared = declareRunModel(files, spec, { clsDropout: null, dropout: null });
   const weights = matchTrained(declared, files, adapter);
@@ -119,7 +120,7 @@ function taskWishes(wishes: TrainedWishes, run: SavedRun | undefined): TaskWishe
         ([name, value]) => Object.hasOwn(kept, name) && (value ?? null) !== null,
       ),
     );
-  // Nothing is trained: padding has no say in a loss, labels are not smoothed.
+  // Nothing is trained: there is no loss that padding has its say in, or for which labels are smoothed.
   const given = { limit: wishes.limit, spanPadding: "none", labels: null } as const;
   return { ...defaultSettings(), ...said(run ?? {}), ...said(wishes), ...given };
 }

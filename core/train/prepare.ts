@@ -15,10 +15,10 @@ import {
   type Sources,
 } from "./model-files.ts";
 import type { DeclaredModel } from "./open-model.ts";
-import { paddingRemarks } from "./padded-queries.ts";
+import { settlePadding } from "./padded-queries.ts";
 import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
-import type { PredictionSet, RunTask, SplitText, TaskSpec, TrainingSet } from "./task.ts";
+import type { PredictionSet, RunSpec, RunTask, SplitText, TaskSpec, TrainingSet } from "./task.ts";
 import { taskNamed } from "./task-named.ts";
 
 /** Everything of a run that can be known and checked before a number is computed. */
@@ -26,7 +26,7 @@ export interface PreparedRun {
   /** With local paths absolute, and initial rank and class names filled in: enough to repeat the run from anywhere. */
   readonly config: RunConfig;
   readonly files: ModelFiles;
-  readonly spec: TaskSpec;
+  readonly spec: RunSpec;
   readonly declared: DeclaredModel;
   readonly target: RankTarget | undefined;
   readonly schedule: RunSchedule;
@@ -73,10 +73,12 @@ async function look(
   const task = taskNamed(config.task, config);
   await attempt(() => checkLabels(config, task));
   const data = await readData(config, task, sources, attempt);
-  const spec = task.spec(data.labelNames);
-  await attempt(() => checkMetric(config, spec));
+  const asked = task.spec(data.labelNames);
+  await attempt(() => checkMetric(config, asked));
   const files = await attempt(() => openModelFiles(config, sources));
-  const declared = files && (await attempt(() => declareRunModel(files, spec, config)));
+  const padding = files && (await attempt(() => settlePadding(asked.paddedQueries, files.dir)));
+  const spec = padding && { ...asked, paddedQueries: padding.paddedQueries };
+  const declared = files && spec && (await attempt(() => declareRunModel(files, spec, config)));
   if (files && declared) await attempt(() => checkWeights(files, declared));
   const ranks = declared && (await attempt(() => resolveRanks(config, declared)));
   const tell = ({ problems }: Findings) => problems.forEach(onProblem);
@@ -87,7 +89,8 @@ async function look(
   const datasets = files && (await tokenizeAll(data, files, attempt));
   const course = known ?? (datasets?.train && resolveCourse(config, datasets.train.lengths.length));
   if (course && !known) tell(course.findings);
-  if (!files || !declared || !ranks || !course || !datasets?.train) return undefined;
+  if (!files || !padding || !spec || !declared || !ranks || !course || !datasets?.train)
+    return undefined;
   const { train, validation } = datasets;
   const findings = [ranks.findings, course.findings].filter((one) => one !== undefined);
   const labels = task.labelNames === undefined ? spec.labelNames : undefined;
@@ -106,7 +109,7 @@ async function look(
       ...(validation.length === 0
         ? ["no validation split (--eval-data names one): nothing is evaluated"]
         : []),
-      ...paddingRemarks(spec.paddedQueries, files.dir),
+      ...padding.remarks,
       ...findings.flatMap(({ warnings }) => warnings),
     ],
   };

@@ -1,6 +1,7 @@
 import type { Hash } from "node:crypto";
 import type { Backend } from "../backend.ts";
 import type { DataSplit, ReadSpec } from "../data/examples.ts";
+import type { PaddedQueries } from "../nn/padding-rows.ts";
 import type { Model, Task } from "../plugin.ts";
 import type { Run } from "../run.ts";
 import type { Tensor } from "../tensor.ts";
@@ -65,6 +66,11 @@ export interface TaskSpec {
   readonly defaultMetric: string;
   /** PEFT's name for the kind of task. */
   readonly peftType: "SEQ_CLS" | "QUESTION_ANS" | "SEQ_2_SEQ_LM";
+}
+
+/** The same, settled for a model. */
+export interface RunSpec extends TaskSpec {
+  readonly paddedQueries: PaddedQueries | undefined;
 }
 
 /** A split that has been read and checked, but not tokenised. */

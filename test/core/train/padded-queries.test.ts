@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeSafetensors } from "../../../core/io/safetensors.ts";
 import { float32Tensor } from "../../../core/io/stored-tensor.ts";
-import { paddedQueriesOf, paddingRemarks } from "../../../core/train/padded-queries.ts";
+import { settlePadding } from "../../../core/train/padded-queries.ts";
 
 const root = mkdtempSync(join(tmpdir(), "adalora-padded-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -24,19 +24,16 @@ const pretrained = modelWith("pretrained", [0, 1e-30]);
 const fresh = modelWith("fresh", [0, 0]);
 
 test("padding that is left open attends to nothing, unless the model was never trained", () => {
-  expect([paddedQueriesOf("auto", pretrained), paddingRemarks("auto", pretrained)]).toEqual([
-    "zero",
-    [],
-  ]);
-  expect(paddedQueriesOf("auto", fresh)).toBe("uniform");
-  expect(paddingRemarks("auto", fresh)).toEqual([
-    expect.stringContaining("as with --span-padding uniform"),
-  ]);
+  expect(settlePadding("auto", pretrained)).toEqual({ paddedQueries: "zero", remarks: [] });
+  expect(settlePadding("auto", fresh)).toEqual({
+    paddedQueries: "uniform",
+    remarks: [expect.stringContaining("as with --span-padding uniform")],
+  });
 });
 
 test.each(["zero", "uniform", undefined] as const)(
-  "what is said holds for any model: %s",
+  "what is said holds for any model, which is not looked at: %s",
   (said) => {
-    expect([paddedQueriesOf(said, fresh), paddingRemarks(said, fresh)]).toEqual([said, []]);
+    expect(settlePadding(said, "none")).toEqual({ paddedQueries: said, remarks: [] });
   },
 );
