@@ -1,5 +1,5 @@
 import type { KernelTime } from "./profile.ts";
-import type { Spread, WorkloadResult } from "./summary.ts";
+import { type Spread, titleOf, type WorkloadResult } from "./summary.ts";
 
 /** Above this, others took so much of the machine that a figure is not to be quoted. */
 const DISTURBED = 0.1;
@@ -8,16 +8,14 @@ const DISTURBED = 0.1;
 export function benchText(results: readonly WorkloadResult[]): string {
   const head = ["workload", "s/step", "tokens/s", "MiB", "start s", "of bound"];
   const rows = results.map((r) => [
-    r.workload,
+    titleOf(r),
     r.secondsPerStep.median.toFixed(3),
     Math.round(r.tokensPerSecond).toString(),
     r.peakRssMib.median.toFixed(0),
     r.startUpSeconds.median.toFixed(2),
     r.gemmBound.toFixed(2),
   ]);
-  const profiles = results.flatMap(({ workload, kernels }) =>
-    kernels ? [kernelTable(workload, kernels)] : [],
-  );
+  const profiles = results.flatMap((r) => (r.kernels ? [kernelTable(titleOf(r), r.kernels)] : []));
   const blocks = [table([head, ...rows]), peerTable(results), disturbance(results), ...profiles];
   return blocks.filter((block) => block !== "").join("\n\n");
 }
@@ -34,8 +32,8 @@ export function benchMarkdown(results: readonly WorkloadResult[]): string {
     "peak memory",
     "start to first step",
   ];
-  const rows = results.map(({ workload, peer, ...ours }) => [
-    workload,
+  const rows = results.map(({ peer, ...ours }) => [
+    titleOf(ours),
     `${ours.secondsPerStep.median.toPrecision(3)} s`,
     Math.round(ours.tokensPerSecond).toString(),
     ours.gemmBound.toFixed(2),
@@ -52,11 +50,11 @@ export function benchMarkdown(results: readonly WorkloadResult[]): string {
 
 function peerTable(results: readonly WorkloadResult[]): string {
   const head = ["beside PEFT", "s/step", "MiB", "start s", "faster", "memory", "start-up"];
-  const rows = results.flatMap(({ workload, peer }) =>
+  const rows = results.flatMap(({ peer, ...ours }) =>
     peer
       ? [
           [
-            workload,
+            titleOf(ours),
             peer.secondsPerStep.median.toFixed(3),
             peer.peakRssMib.median.toFixed(0),
             peer.startUpSeconds.median.toFixed(2),
@@ -92,11 +90,11 @@ function ratio({ min, median, max }: Spread, digits: number): string {
   return `${median.toFixed(digits)}x (${min.toFixed(digits)}-${max.toFixed(digits)})`;
 }
 
-function kernelTable(workload: string, kernels: readonly KernelTime[]): string {
+function kernelTable(title: string, kernels: readonly KernelTime[]): string {
   const total = kernels.reduce((sum, { seconds }) => sum + seconds, 0);
   const rows = kernels.map(
     ({ kernel, calls, seconds }) =>
       `  ${kernel.padEnd(32)}${String(calls).padStart(6)}${(seconds * 1000).toFixed(1).padStart(10)} ms${((100 * seconds) / total).toFixed(1).padStart(7)}%`,
   );
-  return [`${workload}: time by kernel over the timed steps`, ...rows].join("\n");
+  return [`${title}: time by kernel over the timed steps`, ...rows].join("\n");
 }

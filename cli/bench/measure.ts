@@ -14,9 +14,12 @@ export interface MeasureOptions {
   readonly warmup: number;
   readonly steps: number;
   readonly profile: boolean;
+  /** Whether training steps run each layer again in backward. */
+  readonly checkpointing: boolean;
 }
 
 export interface Measurement {
+  readonly checkpointing: boolean;
   readonly stepSeconds: readonly number[];
   /** From the process's start to the end of its first step. */
   readonly startUpSeconds: number;
@@ -36,11 +39,12 @@ export interface Measurement {
 
 /** Runs one workload in this process: warm-up steps, then timed ones over the batches that follow. */
 export async function measure(opened: Backend, options: MeasureOptions): Promise<Measurement> {
-  const { warmup, steps } = options;
+  const { warmup, steps, checkpointing } = options;
   const profile = options.profile ? profiled(opened) : undefined;
   const workload = workloadOf(options.workload);
   const model = findModel(workload, options.model);
-  const work = openWorkload(profile?.backend ?? opened, workload, model, profile);
+  const stepping = { checkpointing, profile };
+  const work = openWorkload(profile?.backend ?? opened, workload, model, stepping);
   const batches = readRows(options.workload, options.batches, work.vocabSize);
   const at = (i: number) => batches[i % batches.length]!;
   const step = (i: number) =>
@@ -63,6 +67,7 @@ export async function measure(opened: Backend, options: MeasureOptions): Promise
   const timed = stepSeconds.map((_, i) => at(warmup + i));
   const peakRssMib = peakMemory();
   return {
+    checkpointing,
     stepSeconds,
     startUpSeconds,
     peakRssMib,

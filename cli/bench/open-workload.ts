@@ -14,9 +14,8 @@ import { bart } from "../../plugins/bart.ts";
 import { deberta } from "../../plugins/deberta.ts";
 import { type BenchModel, fillModel } from "./checkpoints.ts";
 import { bartFlops, debertaFlops, generationFlops } from "./needed-flops.ts";
-import type { Profile } from "./profile.ts";
 import type { BenchRow } from "./rows.ts";
-import { ADAPTERS, INITIAL_RANK, trainingStep } from "./training-step.ts";
+import { ADAPTERS, INITIAL_RANK, type StepOptions, trainingStep } from "./training-step.ts";
 import type { Workload } from "./workloads.ts";
 
 /** A loaded model with the work that is timed. */
@@ -36,14 +35,14 @@ export function openWorkload(
   backend: Backend,
   workload: Workload,
   model: BenchModel,
-  profile?: Profile,
+  options: StepOptions,
 ): OpenWorkload {
-  return openers[workload.does](backend, model, profile);
+  return openers[workload.does](backend, model, options);
 }
 
 // --- internal ---
 
-type Opener = (backend: Backend, model: BenchModel, profile?: Profile) => OpenWorkload;
+type Opener = (backend: Backend, model: BenchModel, options: StepOptions) => OpenWorkload;
 
 const openers: Readonly<Record<Workload["does"], Opener>> = {
   classify: openClassifier,
@@ -69,13 +68,13 @@ const trainedEncoder = (config: DebertaConfig): Omit<OpenWorkload, "step"> => ({
   vocabSize: config.vocabSize,
 });
 
-function openClassifier(backend: Backend, model: BenchModel, profile?: Profile): OpenWorkload {
+function openClassifier(backend: Backend, model: BenchModel, options: StepOptions): OpenWorkload {
   const config = deberta.parseConfig(model.config);
   const declared = declareModel(deberta, config, { task: "classification", labels: 2 });
   const adapted = adaptModel(declared, ADAPTERS);
   fillModel(backend, adapted, model);
   const lossOf = sequenceLoss(adapted.model, "classification");
-  const step = trainingStep(backend, adapted, lossOf, profile);
+  const step = trainingStep(backend, adapted, lossOf, options);
   return {
     step: (rows) =>
       step({
@@ -87,12 +86,12 @@ function openClassifier(backend: Backend, model: BenchModel, profile?: Profile):
 }
 
 /** The loss is transformers' own: padded positions take part in its softmax. */
-function openAnswers(backend: Backend, model: BenchModel, profile?: Profile): OpenWorkload {
+function openAnswers(backend: Backend, model: BenchModel, options: StepOptions): OpenWorkload {
   const config = deberta.parseConfig(model.config);
   const head = { task: "span", labels: 2, paddedQueries: "uniform" } as const;
   const adapted = adaptModel(declareModel(deberta, config, head), ADAPTERS);
   fillModel(backend, adapted, model);
-  const step = trainingStep(backend, adapted, answerSpanLoss(adapted.model), profile);
+  const step = trainingStep(backend, adapted, answerSpanLoss(adapted.model), options);
   return {
     step: (rows) =>
       step({
@@ -105,7 +104,7 @@ function openAnswers(backend: Backend, model: BenchModel, profile?: Profile): Op
   };
 }
 
-function openWriter(backend: Backend, model: BenchModel, profile?: Profile): OpenWorkload {
+function openWriter(backend: Backend, model: BenchModel, options: StepOptions): OpenWorkload {
   const config = bart.parseConfig(model.config);
   const adapted = adaptModel(
     declareModel(bart, config, { task: "generation", labels: config.vocabSize }),
@@ -114,7 +113,7 @@ function openWriter(backend: Backend, model: BenchModel, profile?: Profile): Ope
   fillModel(backend, adapted, model);
   if (!isGenerationModel(adapted.model)) throw new Error("internal: bart writes");
   const lossOf = generationLoss(adapted.model, { smoothing: 0 });
-  const step = trainingStep(backend, adapted, lossOf, profile);
+  const step = trainingStep(backend, adapted, lossOf, options);
   return {
     step: (rows) =>
       step({

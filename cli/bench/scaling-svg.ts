@@ -1,12 +1,13 @@
 import type { Scaling } from "./scaling.ts";
 import { TOLERANCE, verdict } from "./scaling-text.ts";
+import { titleOf } from "./summary.ts";
 
 const [WIDTH, HEIGHT] = [720, 440];
 const frame = { left: 70, right: 24, top: 62, bottom: 56 };
 
 /** The chart of a scaling measurement: seconds over tokens, the linear cost with its tolerance, the range of each size's steps. */
 export function scalingSvg(scaling: Scaling, dtype: string): string {
-  const { points, secondsPerToken, workload } = scaling;
+  const { points, secondsPerToken } = scaling;
   const most = niceCeiling(Math.max(...points.map(({ tokens }) => tokens)));
   const longest = niceCeiling(
     Math.max(
@@ -25,7 +26,7 @@ export function scalingSvg(scaling: Scaling, dtype: string): string {
     label(
       frame.left,
       26,
-      `${workload}, ${dtype}: time of a step by tokens of the batch`,
+      `${titleOf(scaling)}, ${dtype}: time of a step by tokens of the batch`,
       16,
       "start",
     ),

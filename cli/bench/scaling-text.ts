@@ -1,4 +1,5 @@
 import type { Scaling } from "./scaling.ts";
+import { titleOf } from "./summary.ts";
 
 /** The share of a linear cost that a batch size may be away from it. */
 export const TOLERANCE = 0.2;
@@ -18,7 +19,7 @@ export function scalingText(scaling: Scaling): string {
   );
   const head = `${"rows".padStart(6)}${"tokens".padStart(8)}${"s/step".padStart(9)}${"ms/token".padStart(10)}${"of linear".padStart(11)}`;
   return [
-    `${scaling.workload}: ${verdict(scaling)}`,
+    `${titleOf(scaling)}: ${verdict(scaling)}`,
     [head, ...rows].join("\n"),
     plot(scaling),
   ].join("\n\n");

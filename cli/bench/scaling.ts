@@ -4,8 +4,8 @@ import type { MeasureOptions } from "./measure.ts";
 import { openWorkload } from "./open-workload.ts";
 import { secondsOfOthers } from "./process-facts.ts";
 import { type BenchRow, readRows } from "./rows.ts";
-import { type Spread, spread } from "./summary.ts";
-import { type WorkloadName, workloadOf } from "./workloads.ts";
+import { type Done, type Spread, spread } from "./summary.ts";
+import { workloadOf } from "./workloads.ts";
 
 const SIZES = [4, 8, 16, 32, 64];
 
@@ -19,8 +19,7 @@ export interface ScalingPoint {
   readonly ofLinear: number;
 }
 
-export interface Scaling {
-  readonly workload: WorkloadName;
+export interface Scaling extends Done {
   readonly points: readonly ScalingPoint[];
   /** Of the linear cost. */
   readonly secondsPerToken: number;
@@ -33,7 +32,9 @@ export async function measureScaling(
   options: MeasureOptions & { readonly rounds: number },
 ): Promise<Scaling> {
   const workload = workloadOf(options.workload);
-  const work = openWorkload(backend, workload, findModel(workload, options.model));
+  const work = openWorkload(backend, workload, findModel(workload, options.model), {
+    checkpointing: options.checkpointing,
+  });
   const all = readRows(options.workload, options.batches, work.vocabSize).flat();
   const sizes = SIZES.filter((rows) => rows <= all.length);
   const batches = sizes.map((rows) => evenSample(all, rows));
@@ -54,7 +55,12 @@ export async function measureScaling(
     tokens: work.tokens(batch),
     seconds: spread(seconds[i]!),
   }));
-  return { workload: options.workload, otherLoad: Math.max(0, otherLoad), ...against(samples) };
+  return {
+    workload: options.workload,
+    checkpointing: options.checkpointing,
+    otherLoad: Math.max(0, otherLoad),
+    ...against(samples),
+  };
 }
 
 /** Points beside the cost per token that lies in the middle of theirs, as a factor: none is further from it than it must be. */

@@ -10,8 +10,14 @@ export interface Spread {
   readonly max: number;
 }
 
-export interface WorkloadResult {
+/** A workload, and how it was done. */
+export interface Done {
   readonly workload: WorkloadName;
+  /** Whether our training steps ran each layer again in backward. */
+  readonly checkpointing: boolean;
+}
+
+export interface WorkloadResult extends Done {
   readonly secondsPerStep: Spread;
   readonly tokensPerSecond: number;
   readonly startUpSeconds: Spread;
@@ -45,6 +51,10 @@ export interface PeerRounds {
   readonly rounds: readonly Round[];
 }
 
+/** What a table calls a workload. */
+export const titleOf = ({ workload, checkpointing }: Done) =>
+  checkpointing ? `${workload}, checkpointing` : workload;
+
 /** The figures of a workload's rounds, ours beside the peer's where it ran. */
 export function summarize(
   workload: WorkloadName,
@@ -60,6 +70,7 @@ export function summarize(
   const kernels = ours.at(-1)?.kernels;
   return {
     workload,
+    checkpointing: first?.checkpointing ?? false,
     secondsPerStep: step,
     tokensPerSecond: tokens / step.median,
     startUpSeconds: spread(ours.map((round) => round.startUpSeconds)),

@@ -16,12 +16,19 @@ export const ADAPTERS: AdaptOptions = {
   dropout: 0,
 };
 
+/** How training steps are run and watched. */
+export interface StepOptions {
+  /** Whether backward runs each layer again. */
+  readonly checkpointing: boolean;
+  readonly profile?: Profile | undefined;
+}
+
 /** Whole steps of AdaLoRA training; returns the task's loss. */
 export function trainingStep<Batch extends Rows>(
   backend: Backend,
   { adapters, trained }: AdaptedModel,
   lossOf: LossOf<Batch>,
-  profile?: Profile,
+  { checkpointing, profile }: StepOptions,
 ): (batch: Batch) => number {
   const watched: LossOf<Batch> = (run, batch) =>
     profile ? profile.phase("forward", () => lossOf(run, batch)) : lossOf(run, batch);
@@ -35,6 +42,7 @@ export function trainingStep<Batch extends Rows>(
       maxGradNorm: 1,
       orthogonality: ORTHOGONALITY,
       seed: 0,
+      checkpointing,
       allocator: {
         schedule: {
           initial: INITIAL_RANK * adapters.length,

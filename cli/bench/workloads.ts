@@ -48,4 +48,8 @@ export function isWorkload(name: string): name is WorkloadName {
   return Object.hasOwn(workloads, name);
 }
 
+/** Whether a step of it trains. */
+export const isTraining = (name: WorkloadName) =>
+  !["predict", "generate"].includes(workloadOf(name).does);
+
 export const workloadOf = (name: WorkloadName): Workload => workloads[name];

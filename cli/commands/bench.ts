@@ -16,7 +16,13 @@ import type { Scaling } from "../bench/scaling.ts";
 import { scalingSvg } from "../bench/scaling-svg.ts";
 import { scalingText } from "../bench/scaling-text.ts";
 import { summarize, type WorkloadResult } from "../bench/summary.ts";
-import { isWorkload, type WorkloadName, workloadNames, workloadOf } from "../bench/workloads.ts";
+import {
+  isTraining,
+  isWorkload,
+  type WorkloadName,
+  workloadNames,
+  workloadOf,
+} from "../bench/workloads.ts";
 import { defineCommand } from "../command.ts";
 import type { Report } from "../report.ts";
 
@@ -47,6 +53,7 @@ interface BenchSetting {
   readonly model: string | null;
   readonly device: string;
   readonly dtype: "f32" | "bf16";
+  readonly checkpointing: boolean;
   readonly threads: number;
 }
 
@@ -54,11 +61,12 @@ interface BenchSetting {
 export const bench = defineCommand({
   usage: "",
   positionals: 0,
-  settings: ["model", "device", "dtype", "threads"],
+  settings: ["model", "device", "dtype", "checkpointing", "threads"],
   options: benchOptions,
   scripts: false,
   notes: [
     "Every round is a process of its own, so that memory and start-up are those of a user's run.",
+    "--checkpointing is for our side alone: the peer keeps its activations.",
     "--model names a checkpoint's folder, or one that holds deberta-v3-base and bart-base.",
   ],
   examples: [
@@ -73,9 +81,11 @@ export const bench = defineCommand({
       model: textOf(given.get("model")?.value),
       device,
       dtype: settledDtype({ device, dtype: dtypeOf(given.get("dtype")?.value) }),
+      checkpointing: given.get("checkpointing")?.value === true,
       threads: Number(given.get("threads")?.value ?? availableParallelism()),
     };
     const names = chosen(options.workload);
+    if (setting.checkpointing) checkTraining(names);
     if (options.inProcess) return measureHere(names, setting, options, report);
     if (options.scaling) return measureGrowth(names, setting, options, report);
     const peer = options.peer ? peerOf(options, setting) : undefined;
@@ -99,7 +109,7 @@ async function measureHere(
 ): Promise<void> {
   const backend = await openBackend(setting);
   const { measure } = await import("../bench/measure.ts");
-  report.result(await measure(backend, { ...options, model: setting.model, workload }), "");
+  report.result(await measure(backend, { ...options, ...setting, workload }), "");
 }
 
 /** Steps of growing batches, of each workload in turn. */
@@ -114,7 +124,7 @@ async function measureGrowth(
   const scaling: Scaling[] = [];
   for (const workload of names) {
     report.info(`${workload}: ${options.rounds * options.steps} steps of each batch size`);
-    const grown = await measureScaling(backend, { ...options, model: setting.model, workload });
+    const grown = await measureScaling(backend, { ...options, ...setting, workload });
     const path = besideResult(options, `scaling-${workload}-${setting.dtype}.svg`);
     writeFileAtomic(path, scalingSvg(grown, setting.dtype));
     report.info(`chart in ${path}`);
@@ -136,13 +146,18 @@ async function compare(
   report: Report,
 ): Promise<WorkloadResult> {
   const { warmup, steps, batches, profile, rounds } = options;
+  const { checkpointing, ...own } = setting;
   const { dtype, threads } = setting;
+  const switches = [
+    ...(profile ? ["--profile"] : []),
+    ...(checkpointing ? ["--checkpointing"] : []),
+  ];
   const ours: Measurement[] = [];
   const theirs: Round[] = [];
   for (let round = 0; round < rounds; round++) {
     report.info(`${workload}: round ${round + 1} of ${rounds}`);
-    const flags = { ...setting, workload, batches, warmup, steps };
-    ours.push(await benchProcess<Measurement>(flags, profile ? ["--profile"] : []));
+    const flags = { ...own, workload, batches, warmup, steps };
+    ours.push(await benchProcess<Measurement>(flags, switches));
     if (peer) {
       const model = findModel(workloadOf(workload), peer.model).dir ?? peer.model;
       theirs.push(await runPeer({ ...peer, model, workload, dtype, threads, warmup, steps }));
@@ -159,11 +174,20 @@ async function compare(
 
 /** What figures belong to; of folders the names alone, which mean something elsewhere. */
 async function factsOf(setting: BenchSetting, options: BenchOptions) {
-  const { dtype, threads } = setting;
+  const { dtype, checkpointing, threads } = setting;
   const { rounds, warmup, steps } = options;
   const model = setting.model === null ? "random weights" : basename(setting.model);
   const batches = options.batches === null ? "built in" : basename(options.batches);
-  return { ...(await machineFacts(threads)), model, batches, dtype, rounds, warmup, steps };
+  return {
+    ...(await machineFacts(threads)),
+    model,
+    batches,
+    dtype,
+    checkpointing,
+    rounds,
+    warmup,
+    steps,
+  };
 }
 
 function textOf(value: unknown): string | null {
@@ -180,6 +204,14 @@ function chosen(words: readonly string[] | null): readonly WorkloadName[] {
     throw errors.flag("workload", `must be of ${workloadNames.join(", ")} or all, got ${unknown}`);
   }
   return names.filter(isWorkload);
+}
+
+/** Predicting keeps nothing for a backward pass that could be made anew. */
+function checkTraining(names: readonly WorkloadName[]): void {
+  const other = names.find((name) => !isTraining(name));
+  if (other === undefined) return;
+  const hint = `nothing is trained there; workloads that train: ${workloadNames.filter(isTraining).join(", ")}`;
+  throw errors.unusable("--checkpointing", `workload ${other}`, hint);
 }
 
 function peerOf({ peerDir, python, batches }: BenchOptions, { model }: BenchSetting): Peer {

@@ -66,6 +66,7 @@ const measurement = (seconds: number, over: Partial<Measurement> = {}): Measurem
   neededFlops: [1e9, 3e9],
   gemmPeak: 4e9,
   finalValue: 0.7,
+  checkpointing: false,
   ...over,
 });
 
@@ -109,6 +110,16 @@ describe("a summary", () => {
     );
   });
 
+  test("says in every table that layers were run again", () => {
+    const rounds = { settings: peerSettings("rte-b32"), rounds: [round(8)] };
+    const again = summarize("rte-b32", [measurement(1, { checkpointing: true })], rounds);
+    expect([again.checkpointing, result.checkpointing]).toEqual([true, false]);
+    const lines = benchText([again]).split("\n");
+    expect(lines.filter((line) => line.startsWith("rte-b32, checkpointing  "))).toHaveLength(2);
+    expect(benchMarkdown([again])).toContain("\n| rte-b32, checkpointing | 1.00 s |");
+    expect(benchText([result])).not.toContain("checkpointing");
+  });
+
   test("says where others disturbed it", () => {
     const busy = summarize("rte-b32", [measurement(1, { otherLoad: 1.26 })]);
     expect(benchText([busy])).toContain("rte-b32: others kept up to 1.3 processors busy");
@@ -124,6 +135,7 @@ describe("a scaling measurement", () => {
   });
   const scaling = (last: number) => ({
     workload: "full-b16" as const,
+    checkpointing: false,
     otherLoad: 0,
     ...against([sample(4, 4), sample(8, 8), sample(64, last)]),
   });
@@ -132,7 +144,12 @@ describe("a scaling measurement", () => {
     const { points, secondsPerToken } = scaling(64);
     expect(secondsPerToken).toBeCloseTo(0.01, 12);
     for (const { ofLinear } of points) expect(ofLinear).toBeCloseTo(1, 12);
-    expect(scalingText(scaling(64))).toContain("is within 20 % of linear (worst 0 %)");
+    expect(scalingText(scaling(64))).toContain(
+      "full-b16: step time per token is within 20 % of linear (worst 0 %)",
+    );
+    const again = { ...scaling(64), checkpointing: true };
+    expect(scalingText(again)).toStartWith("full-b16, checkpointing: step time");
+    expect(scalingSvg(again, "f32")).toContain("full-b16, checkpointing, f32: time");
   });
 
   test("of a cost that grows faster says so", () => {

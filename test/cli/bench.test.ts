@@ -67,6 +67,29 @@ describe.skipIf(reason !== undefined)("bench", () => {
     expect({ dtype, cpu }).toEqual({ dtype: "f32", cpu: expect.any(String) });
   }, 120_000);
 
+  test("trains with layer checkpointing on request: layers run twice, to the same loss", async () => {
+    const given = ["--workload", "rte-b32,xsum-b8", "--model", models, ...once];
+    const file = join(folder, "again.json");
+    const { code, stdout } = await bench(...given, "--checkpointing", "--result", file);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^rte-b32, checkpointing /m)]);
+    const { checkpointing, results } = JSON.parse(readFileSync(file, "utf8"));
+    expect([checkpointing, ...results.map((one: object) => "checkpointing" in one)]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    const measured = async (...flags: string[]) => {
+      const text = (await bench("--in-process", "--json", "--profile", ...given, ...flags)).stdout;
+      const { kernels, ...rest } = JSON.parse(text);
+      const norms = kernels.find(({ kernel }: { kernel: string }) => kernel === "addLayerNorm");
+      return { ...rest, norms: norms?.calls };
+    };
+    const [plain, again] = [await measured(), await measured("--checkpointing")];
+    expect([plain.checkpointing, again.checkpointing]).toEqual([false, true]);
+    expect(again.finalValue).toBe(plain.finalValue);
+    expect(again.norms).toBe(plain.norms + 4); // two norms of each of two layers
+  }, 120_000);
+
   test("runs the peer alternately, in its best setting and on the same numbers", async () => {
     const batches = join(folder, "batches");
     mkdirSync(batches);
@@ -128,6 +151,12 @@ describe.skipIf(reason !== undefined)("bench", () => {
 
 test.each([
   [["--workload", "rte"], "--workload must be of rte-b32"],
+  [
+    ["--checkpointing", "--workload", "rte-b32,sst2-predict-b32"],
+    "--checkpointing has no use in workload sst2-predict-b32\n  hint: nothing is trained there; workloads that train: rte-b32,",
+  ],
+  [["--checkpointing", "--workload", "all"], "no use in workload sst2-predict-b32"],
+  [["--checkpointing", "--workload", "xsum-generate-b8"], "no use in workload xsum-generate-b8"],
   [["--peer"], "--peer-dir is needed with --peer: the folder of peer.py"],
   [["--peer", "--peer-dir", "x"], "--peer needs --batches and --model"],
 ])("bench %p is refused with what to do", async (flags, message) => {
