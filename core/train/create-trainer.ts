@@ -1,3 +1,4 @@
+import type { Start } from "../adalora/start.ts";
 import type { Backend } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
@@ -27,15 +28,15 @@ export function adaptRun({ config, declared, target }: PreparedRun): AdaptedMode
   });
 }
 
-/** Loads the model's weights, starts its adapters and makes the trainer of a prepared run. */
-export function createTrainer(backend: Backend, run: PreparedRun): ReadyRun {
+/** Loads the model's weights, starts its adapters (as its method does, unless told) and makes the trainer of a prepared run. */
+export function createTrainer(backend: Backend, run: PreparedRun, start?: Start): ReadyRun {
   const { config, files } = run;
   const adapted = adaptRun(run);
   if (adapted.trained.length + adapted.adapters.length === 0)
     throw errors.nothingTrained(config.method);
   const { tensors } = openCheckpoint(files.dir);
   const { seed, method } = config;
-  const filled = loadModel(backend, adapted, tensors, { where: files.dir, seed, method });
+  const filled = loadModel(backend, adapted, tensors, { where: files.dir, seed, method, start });
   const fresh = filled.filter(({ constant }) => !constant);
   const { adapters, trained, model } = adapted;
   const lossOf = (pass: Run, batch: TrainingBatch) => batch.loss(pass, model);

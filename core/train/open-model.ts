@@ -1,5 +1,5 @@
 import { type Adapter, adapterScale } from "../adalora/adapter.ts";
-import { gaussianStart, loraStart, startAdapters } from "../adalora/start.ts";
+import { gaussianStart, loraStart, type Start, startAdapters } from "../adalora/start.ts";
 import { attachAdapters, selectLinears } from "../adalora/wrap.ts";
 import type { Backend, HostTensor } from "../backend.ts";
 import { errors } from "../errors.ts";
@@ -65,14 +65,16 @@ export function adaptModel(declared: DeclaredModel, options: AdaptOptions): Adap
   return { ...declared, adapters, trained };
 }
 
-/** Gives a model its numbers, and its adapters their start. Returns the parameters that the checkpoint lacked. */
+/** Gives a model its numbers, and its adapters their start, the method's own unless told. Returns the parameters that the checkpoint lacked. */
 export function loadModel(
   backend: Backend,
   { tree, plugin, adapters }: AdaptedModel,
   tensors: ReadonlyMap<string, HostTensor>,
-  { where, seed, method }: { where: string; seed: number; method: Method },
+  options: { where: string; seed: number; method: Method; start?: Start | undefined },
 ): readonly Parameter[] {
+  const { where, seed, method } = options;
   const fresh = loadWeights(backend, tree, tensors, plugin, { where, seed });
-  startAdapters(backend, adapters, isOneOf(method, decomposing) ? gaussianStart : loraStart, seed);
+  const { start = isOneOf(method, decomposing) ? gaussianStart : loraStart } = options;
+  startAdapters(backend, adapters, start, seed);
   return fresh;
 }

@@ -1,3 +1,4 @@
+import type { Start } from "../adalora/start.ts";
 import type { Backend } from "../backend.ts";
 import { elementBytes } from "../backend/counting.ts";
 import { createResidentBackend } from "../backend/resident.ts";
@@ -33,7 +34,7 @@ export function runNeeds(run: PreparedRun): RunNeeds {
   const { config, files, spec, train, validation } = run;
   const backend = createResidentBackend(typesOf(config));
   const declared = declareRunModel(files, spec, config);
-  const { adapted, trainer } = createTrainer(backend, { ...run, declared });
+  const { adapted, trainer } = createTrainer(backend, { ...run, declared }, unwritten);
   for (const items of someBatches(train, config.batchSize)) {
     const pass = new Run(backend, { training: false });
     pass.scope(() => void train.batch(items).loss(pass, adapted.model));
@@ -68,6 +69,10 @@ export function runNeeds(run: PreparedRun): RunNeeds {
 }
 
 // --- internal ---
+
+/** Adapters of the right sizes: what counts alone need not wait for the millions of random numbers of a real start. */
+const unwritten: Start = ({ a, e, b }) =>
+  new Map([a, b, ...(e ? [e] : [])].map((p) => [p, new Float32Array(p.length)]));
 
 /** Bun, this program, oneDNN and its generated code. */
 const PROGRAM = 128 * 2 ** 20;
