@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { isUsed, type RunConfig, settingNames } from "../core/train/config.ts";
 import { settings } from "../core/train/settings.ts";
 import { metricLine } from "./metrics-text.ts";
+import { FROZEN } from "./out-folder.ts";
 import type { Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
 import type { Trained } from "./trained.ts";
@@ -16,7 +17,7 @@ export async function trainHead(
   train: (config: PlacedRun) => Promise<Trained>,
 ): Promise<Trained> {
   report.info("first the frozen model with its head alone, to compare with");
-  const trained = await train({ ...withMethod(config, "head"), out: join(config.out, "frozen") });
+  const trained = await train({ ...withMethod(config, "head"), out: join(config.out, FROZEN) });
   if (trained.result.stoppedBy !== "interrupt") report.info("now AdaLoRA");
   return trained;
 }

@@ -8,7 +8,9 @@ export const commonOptions = {
 
 /** How `run` treats its folder, and how often it runs. */
 export const runOptions = {
-  resume: toggle(false, "go on from the newest whole checkpoint in --out"),
+  resume: toggle(false, "go on with the run in --out, from its newest whole checkpoint"),
   overwrite: toggle(false, "replace the run in --out", { also: ["overwrite-output-dir"] }),
-  seeds: integers("run once with each seed, in DIR/seed-N, and report mean and deviation"),
+  seeds: integers(
+    "run once with each of these seeds, in seed-N of --out, and report mean and deviation",
+  ),
 };

@@ -1,9 +1,12 @@
-import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { errors } from "../core/errors.ts";
 import { fileError } from "../core/io/file-errors.ts";
 import { runBytes, runFiles, runFilesIn } from "../core/train/run-folder.ts";
 import { byteSize } from "./byte-size.ts";
+
+/** Where in the demo's folder its comparison lies. */
+export const FROZEN = "frozen";
 
 export interface FolderWishes {
   readonly resume: boolean;
@@ -54,11 +57,12 @@ export function defaultOut(task: string, now: Date): string {
 export function configIn(out: string): string {
   const path = join(out, runFiles.config);
   if (existsSync(path)) return path;
-  throw errors.out(
-    out,
-    `holds no ${runFiles.config} to resume from`,
-    "name the run's recipe or file, as when it was started",
-  );
+  if (!existsSync(out)) throw errors.out(out, "does not exist: there is no run to resume");
+  const isOfSeeds = readdirSync(out).some((name) => /^seed-\d+$/.test(name));
+  const hint = isOfSeeds
+    ? "it has runs of several seeds: repeat the command that began them, with --resume"
+    : "name the run's recipe or file, as when it was started";
+  throw errors.out(out, `holds no ${runFiles.config} to resume from`, hint);
 }
 
 // --- internal ---

@@ -35,7 +35,9 @@ export function planText(plan: Plan, output: Output): string {
     ...(target ? phaseRows(schedule, target, config) : []),
     ...parameterRows(plan),
     ...needsRows(plan),
-    ...(seeds ? [["seeds", `${seeds.length} runs, with ${seeds.join(", ")}`]] : []),
+    ...(seeds
+      ? [["seeds", `${count(seeds.length)} runs like this, with ${seeds.join(", ")}`]]
+      : []),
   ];
   const title = `${config.task}: ${config.method} on ${config.model}`;
   const lines = rows.map(([label = "", text]) => `${label.padEnd(labelWidth)}${text}`);

@@ -1,14 +1,15 @@
 import { existsSync } from "node:fs";
 import { extname, join } from "node:path";
-import { type AdaloraError, errors } from "../core/errors.ts";
+import { errors } from "../core/errors.ts";
 import { isSettingName, type Layer, resolveConfig, type RunConfig } from "../core/train/config.ts";
 import type { RunResult } from "../core/train/execute.ts";
+import { taskNames } from "../core/train/task-names.ts";
 import { isFinishedRun, runFiles } from "../core/train/run-folder.ts";
 import type { Given } from "./args.ts";
 import { settledDtype } from "./backend.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
 import { kebab, nearest } from "./names.ts";
-import { configIn } from "./out-folder.ts";
+import { configIn, type FolderWishes } from "./out-folder.ts";
 import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
 import { referenceMethod, scriptNotes, scriptValues } from "./reference-flags.ts";
@@ -22,15 +23,23 @@ export interface RequestedRun {
 /** A run that has its folder. */
 export type PlacedRun = RunConfig & { readonly out: string };
 
-/** What `run` and `plan` are asked for: a recipe or file, the task's recipe, the run in `--out` that is to be resumed, or the demo. */
+/**
+ * What `run` and `plan` are asked for: a recipe or file, the task's recipe, the run in `--out` that is to be resumed, or the demo.
+ * Throws E_CONFIG where a run is to be resumed that nothing names, and for one seed beside several.
+ */
 export async function requestedRun(
   name: string | undefined,
   given: ReadonlyMap<string, Given>,
-  { resume }: { readonly resume: boolean },
+  { resume, overwrite }: FolderWishes,
 ): Promise<RequestedRun> {
+  const [seed, seeds] = [given.get("seed"), given.get("seeds")];
+  if (seed && seeds) throw errors.alternatives(seed.flag, seeds.flag);
   const out = given.get("out")?.value;
-  if (name !== undefined || given.has("task")) return resolveRun(name, given);
-  return resolveRun(resume && typeof out === "string" ? configIn(out) : "demo", given);
+  const isNamed = name !== undefined || given.has("task");
+  const stored = !isNamed && resume && typeof out === "string" ? configIn(out) : undefined;
+  const requested = await resolveRun(isNamed ? name : (stored ?? "demo"), given);
+  if (!resume || overwrite || requested.config.out !== null) return requested;
+  throw errors.missing("--out", "--resume goes on with the run in a folder: name it");
 }
 
 /**
@@ -95,9 +104,6 @@ async function baseLayer(
   if (configExtensions.includes(extname(name).toLowerCase()) || existsSync(name)) {
     return readConfigFile(name);
   }
-  throw unknownRecipe(name);
-}
-
-function unknownRecipe(name: string): AdaloraError {
-  return errors.unknownRecipe(name, recipeNames, nearest(name, recipeNames));
+  if (taskNames.some((task) => task === name)) throw errors.taskOfOwn(name);
+  throw errors.unknownRecipe(name, recipeNames, nearest(name, recipeNames));
 }

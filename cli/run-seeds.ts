@@ -4,7 +4,8 @@ import { metricLine } from "./metrics-text.ts";
 import { checkOut, type FolderWishes } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
-import { interrupted, type Trained } from "./trained.ts";
+import { type Output, paint } from "./terminal.ts";
+import { interrupted, sameCommand, type Trained } from "./trained.ts";
 
 /** The folder of the run with one of several seeds. */
 export const seedFolder = (out: string, seed: number) => join(out, `seed-${seed}`);
@@ -32,7 +33,7 @@ export async function runSeeds(
     const trained = await train({ ...config, seed, out: seedFolder(out, seed) });
     const { result } = trained;
     if (result.stoppedBy === "interrupt") {
-      return interrupted(trained, "the same command with --resume", report);
+      return interrupted(trained, sameCommand(out), report);
     }
     for (const [split, metrics] of Object.entries(result.metrics)) {
       for (const [name, value] of Object.entries(metrics)) {
@@ -45,12 +46,29 @@ export async function runSeeds(
     [...values].map(([key, all]) => [key, { ...meanAndDeviation(all), values: all }]),
   );
   writeJson(join(out, "seeds.json"), { task: config.task, seeds, metrics: summary });
+  report.result(
+    { task: config.task, out, seeds, metrics: summary },
+    seedsText(config, seeds, summary, report.stdout),
+  );
+  return 0;
+}
+
+type Summary = Readonly<Record<string, { readonly mean: number; readonly deviation: number }>>;
+
+/** The metrics of runs with several seeds as a page: what they are, their means and deviations, where the files are. */
+export function seedsText(
+  { task, method, out }: Pick<PlacedRun, "task" | "method" | "out">,
+  seeds: readonly number[],
+  summary: Summary,
+  output: Output,
+): string {
   const lines = Object.entries(summary).map(([key, { mean, deviation }]) =>
     metricLine(key, `${mean.toFixed(4)} ± ${deviation.toFixed(4)}`),
   );
-  report.result(
-    { task: config.task, out, seeds, metrics: summary },
-    [`${seeds.length} seeds`, lines.join("\n")].join("\n\n"),
-  );
-  return 0;
+  const what = "mean and standard deviation over seeds";
+  return [
+    paint(output, "bold", `${task}: ${method}, ${what} ${seeds.join(", ")}`),
+    ...(lines.length > 0 ? [lines.join("\n")] : []),
+    `files in ${out}`,
+  ].join("\n\n");
 }

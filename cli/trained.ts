@@ -10,6 +10,9 @@ export interface Trained {
   readonly out: string;
 }
 
+/** What goes on with several runs in one folder: settings of theirs that it does not hold are the command's. */
+export const sameCommand = (out: string) => `the same command with --resume --out ${out}`;
+
 /** Says how an interrupted run goes on. */
 export function interrupted({ result }: Trained, command: string, report: Report): ExitCode {
   report.error(errors.interrupted(result.steps, command));

@@ -126,13 +126,19 @@ export const errors = {
   },
 
   /** Parameters that no file of a trained model has. */
-  untrained(where: string, names: readonly string[], hasAdapter: boolean) {
+  untrained(
+    where: string,
+    names: readonly string[],
+    { hasAdapter, trainedFor }: { hasAdapter: boolean; trainedFor: string | undefined },
+  ) {
     const modules = [...new Set(names.map((name) => name.replace(/\.[^.]+$/, "")))].join(" and ");
     const both = hasAdapter ? ", nor does the adapter" : "";
     return new AdaloraError("E_UNTRAINED", `${where}: the model has no trained ${modules}${both}`, {
-      hint: hasAdapter
-        ? "the adapter must have been saved with these modules (PEFT: modules_to_save)"
-        : "give the adapter of a run with --adapter DIR, or a model that was fine-tuned for the task",
+      hint: trainedFor
+        ? `it was trained for ${trainedFor}: leave --task out`
+        : hasAdapter
+          ? "the adapter must have been saved with these modules (PEFT: modules_to_save)"
+          : "give the adapter of a run with --adapter DIR, or a model that was fine-tuned for the task",
     });
   },
 
@@ -228,9 +234,9 @@ export const errors = {
   },
 
   argument(word: string, usage: string) {
-    const takes = usage === "" ? "no arguments" : usage;
+    const takes = usage === "" ? "flags alone: --help lists them" : `${usage}, and flags`;
     return new AdaloraError("E_FLAG", `unexpected argument "${word}"`, {
-      hint: `the command takes ${takes}, and flags`,
+      hint: `the command takes ${takes}`,
     });
   },
 
@@ -249,6 +255,13 @@ export const errors = {
     const guess = nearest === undefined ? "" : `did you mean ${nearest}? `;
     return new AdaloraError("E_RECIPE", `no recipe or configuration file "${name}"`, {
       hint: `${guess}recipes: ${known.join(", ")}`,
+    });
+  },
+
+  /** The kind of data of one's own, where a recipe or file was wanted. */
+  taskOfOwn(name: string) {
+    return new AdaloraError("E_RECIPE", `${name} is a task of your own data, not a recipe`, {
+      hint: `give it as --task ${name}, with --model and --data`,
     });
   },
 

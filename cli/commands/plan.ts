@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
 import { type RunConfig, settingNames } from "../../core/train/config.ts";
 import type { PreparedRun } from "../../core/train/prepare.ts";
@@ -8,7 +9,7 @@ import { runOptions } from "../options.ts";
 import { checkOut, checkSpace, type FolderWishes } from "../out-folder.ts";
 import { type Plan, planJson, planText } from "../plan-text.ts";
 import { recipeNames } from "../recipes.ts";
-import { requestedRun } from "../run-config.ts";
+import { requestedRun, storedRun } from "../run-config.ts";
 import { openSources } from "../sources.ts";
 
 /** `adalora plan`: what `run` would do with the same words, and all that it would reject. */
@@ -73,19 +74,31 @@ async function placeProblems(
 ): Promise<AdaloraError[]> {
   const { seedFolder } = await import("../run-seeds.ts");
   const { out } = config;
-  const folders = out === null ? [] : (options.seeds?.map((s) => seedFolder(out, s)) ?? [out]);
-  const checks = [
+  const places = options.seeds?.map((seed) => ({ seed, folder: seedFolder(out ?? "", seed) }));
+  const runs = out === null ? [] : (places ?? [{ seed: config.seed, folder: out }]);
+  const resumed = options.resume ? planned : undefined;
+  const checks: (() => unknown)[] = [
     () => checkBackend(config),
-    ...folders.map((folder) => () => checkOut(folder, options)),
-    () => out !== null && planned && checkSpace(out, planned.needs.disk * folders.length),
+    ...runs.map(
+      ({ folder }) =>
+        () =>
+          checkOut(folder, options),
+    ),
+    ...runs.map(
+      ({ seed, folder }) =>
+        () =>
+          resumed && storedRun(resolve(folder), { ...resumed.config, seed }),
+    ),
+    () => out !== null && planned && checkSpace(out, planned.needs.disk * runs.length),
   ];
-  return checks.flatMap((check) => {
+  const problems: AdaloraError[] = [];
+  for (const check of checks) {
     try {
-      check();
-      return [];
+      await check();
     } catch (error) {
-      if (error instanceof AdaloraError) return [error];
-      throw error;
+      if (!(error instanceof AdaloraError)) throw error;
+      problems.push(error);
     }
-  });
+  }
+  return problems;
 }

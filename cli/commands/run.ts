@@ -1,13 +1,15 @@
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { settingNames } from "../../core/train/config.ts";
 import type { RunWatcher } from "../../core/train/execute.ts";
 import type { PreparedRun } from "../../core/train/prepare.ts";
+import { runFiles } from "../../core/train/run-folder.ts";
 import { numbersOf } from "../../core/train/task.ts";
 import { checkBackend, openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
-import { checkOut, checkSpace, defaultOut, type FolderWishes } from "../out-folder.ts";
+import { checkOut, checkSpace, defaultOut, type FolderWishes, FROZEN } from "../out-folder.ts";
 import { recipeNames } from "../recipes.ts";
 import type { ExitCode, Report } from "../report.ts";
 import { type PlacedRun, requestedRun, storedRun } from "../run-config.ts";
@@ -15,7 +17,7 @@ import { runJson, runText } from "../run-text.ts";
 import { listenForStop } from "../signals.ts";
 import { DEMO, openSources } from "../sources.ts";
 import { createSpeedometer } from "../speedometer.ts";
-import { interrupted, type Trained } from "../trained.ts";
+import { interrupted, sameCommand, type Trained } from "../trained.ts";
 
 /** `adalora run`: model, data, plan, training, evaluation and files in one go. */
 export const run = defineCommand({
@@ -54,10 +56,10 @@ export const run = defineCommand({
 async function runOnce(config: PlacedRun, wishes: FolderWishes, report: Report): Promise<ExitCode> {
   checkOut(resolve(config.out), wishes);
   const train = (one: PlacedRun) => trainOnce(one, wishes, report);
-  const demo = isDemo(config) ? await import("../demo.ts") : undefined;
+  const demo = isDemo(config, wishes) ? await import("../demo.ts") : undefined;
   const head = await demo?.trainHead(config, report, train);
   if (head?.result.stoppedBy === "interrupt") {
-    return interrupted(head, `adalora run demo --resume --out ${config.out}`, report);
+    return interrupted(head, sameCommand(config.out), report);
   }
   const trained = await train(config);
   if (trained.result.stoppedBy === "interrupt") {
@@ -73,8 +75,11 @@ async function runOnce(config: PlacedRun, wishes: FolderWishes, report: Report):
   return 0;
 }
 
-/** Without a model of one's own the run is the demo: it compares itself with the frozen model. */
-const isDemo = ({ model, method }: PlacedRun) => model === DEMO && method === "adalora";
+/** Without a model of one's own the run is the demo: it compares itself with the frozen model, unless it began without. */
+function isDemo({ model, method, out }: PlacedRun, { resume }: FolderWishes): boolean {
+  const began = resume && existsSync(join(out, runFiles.config));
+  return model === DEMO && method === "adalora" && (!began || existsSync(join(out, FROZEN)));
+}
 
 /** Checks everything, then trains into the folder, which is claimed last; a run to be resumed that has ended is read instead. */
 async function trainOnce(

@@ -85,7 +85,12 @@ export async function openTrained(wishes: TrainedWishes, sources: Sources): Prom
   const spec = { ...task.spec(names), paddedQueries: undefined };
   const order = names ? classOrder(own, names, files.dir) : { columns: undefined };
   const declared = declareRunModel(files, spec, { clsDropout: null, dropout: null });
-  const weights = matchTrained(declared, files, adapter);
+  const weights = matchTrained(
+    declared,
+    files,
+    adapter,
+    isSameTask ? undefined : (run.task ?? undefined),
+  );
   return {
     task,
     spec,
@@ -148,10 +153,17 @@ async function modelFolder(
 ): Promise<string> {
   if (name !== null) {
     const dir = await sources.model(name);
-    return readSavedConfig(dir) ? join(dir, runFiles.model) : dir;
+    if (!readSavedConfig(dir)) return dir;
+    const model = join(dir, runFiles.model);
+    if (existsSync(model) || !existsSync(join(dir, runFiles.adapter))) return model;
+    throw errors.file(dir, "holds an adapter, not a whole model", `name it with --adapter ${name}`);
   }
   const base = adapter?.adapter.baseModel;
-  if (!adapter) throw errors.missing("model", "--model or --adapter names a trained one");
+  if (!adapter)
+    throw errors.missing(
+      "model",
+      "--adapter names what a run trained, --model a model trained whole",
+    );
   if (!base) throw errors.missing("model", "the adapter names no base: give it with --model");
   try {
     return await sources.model(base);
@@ -169,15 +181,17 @@ function classesOf({ rawConfig }: ModelFiles): readonly string[] {
   return Array.from({ length: typeof count === "number" ? count : 2 }, (_, i) => `LABEL_${i}`);
 }
 
-/** What the adapter saved whole is not taken from the checkpoint; every other parameter must be in it. */
+/** What the adapter saved whole is not taken from the checkpoint; every other parameter must be in it. `trainedFor`: another task. */
 function matchTrained(
   { tree, plugin }: DeclaredModel,
   { dir }: ModelFiles,
   adapter: AdapterFiles | undefined,
+  trainedFor: string | undefined,
 ): MatchedWeights {
   const given = new Set(adapter?.adapter.saved.keys());
   const weights = matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir, given);
   const untrained = weights.fresh.map(({ name }) => name);
-  if (untrained.length > 0) throw errors.untrained(dir, untrained, adapter !== undefined);
+  if (untrained.length > 0)
+    throw errors.untrained(dir, untrained, { hasAdapter: adapter !== undefined, trainedFor });
   return weights;
 }

@@ -133,12 +133,13 @@ export function list(about: string, extras: Extras = {}): Setting<readonly strin
   );
 }
 
-/** Whole numbers separated by commas, or a file's list of them; null unless set. */
+/** Different whole numbers separated by commas, or a file's list of them; null unless set. */
 export function integers(about: string, extras: Extras = {}): Setting<readonly number[] | null> {
-  const want = "whole numbers separated by commas";
-  return make<readonly number[] | null>(null, about, want, "N,N", extras, (raw) =>
-    itemsIn(raw, wholeIn),
-  );
+  const want = "different whole numbers separated by commas";
+  return make<readonly number[] | null>(null, about, want, "N,N", extras, (raw) => {
+    const numbers = itemsIn(raw, wholeIn);
+    return new Set(numbers).size === numbers?.length ? numbers : undefined;
+  });
 }
 
 /** True or false: a flag without a value. */

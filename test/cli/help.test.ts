@@ -141,10 +141,11 @@ describe("the help page", () => {
       A line of the authors' scripts can be pasted after \`adalora run\`.
 
       Command
-        --resume                go on from the newest whole checkpoint in --out
+        --resume                go on with the run in --out, from its newest whole
+                                checkpoint
         --overwrite             replace the run in --out; also --overwrite-output-dir
-        --seeds N,N             run once with each seed, in DIR/seed-N, and report
-                                mean and deviation
+        --seeds N,N             run once with each of these seeds, in seed-N of --out,
+                                and report mean and deviation
         --json                  print one JSON object on stdout; remarks and errors'
                                 text stay on stderr
         --quiet                 print results, warnings and errors only"
@@ -176,7 +177,11 @@ describe("a mistake", () => {
       '--split must be one of validation, test, train, got "dev"',
       undefined,
     ],
-    [["eval", "rte"], 'unexpected argument "rte"', "the command takes no arguments, and flags"],
+    [
+      ["eval", "rte"],
+      'unexpected argument "rte"',
+      "the command takes flags alone: --help lists them",
+    ],
     [["predict", "--limit", "0"], '--limit must be a whole number from 1, got "0"', undefined],
     [
       ["predict", "--device", "tpu"],
@@ -193,8 +198,16 @@ describe("a mistake", () => {
       "--dtype must be f32 with --device reference, got bf16",
       undefined,
     ],
-    [["eval"], "no model given", "--model or --adapter names a trained one"],
-    [["doctor", "now"], 'unexpected argument "now"', "the command takes no arguments, and flags"],
+    [
+      ["eval"],
+      "no model given",
+      "--adapter names what a run trained, --model a model trained whole",
+    ],
+    [
+      ["doctor", "now"],
+      'unexpected argument "now"',
+      "the command takes flags alone: --help lists them",
+    ],
     [["docter"], 'unknown command "docter"', expect.stringContaining("did you mean doctor?")],
     [
       ["run", "rtt"],
@@ -205,6 +218,27 @@ describe("a mistake", () => {
       ["run", "rte", "--resume", "--overwrite", "--device", "reference"],
       "--resume and --overwrite exclude each other: give one",
       undefined,
+    ],
+    [["run", "--resume"], "no --out given", "--resume goes on with the run in a folder: name it"],
+    [
+      ["run", "--resume", "--out", "none"],
+      "none does not exist: there is no run to resume",
+      undefined,
+    ],
+    [
+      ["plan", "demo", "--seeds", "1,2", "--seed", "3"],
+      "--seed and --seeds exclude each other: give one",
+      undefined,
+    ],
+    [
+      ["plan", "demo", "--seeds", "1,2,1"],
+      '--seeds must be different whole numbers separated by commas, got "1,2,1"',
+      undefined,
+    ],
+    [
+      ["run", "summarization"],
+      "summarization is a task of your own data, not a recipe",
+      "give it as --task summarization, with --model and --data",
     ],
     [
       ["plan", "--task", "classification", "--model", "x"],

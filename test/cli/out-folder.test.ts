@@ -9,6 +9,7 @@ import {
   configIn,
   defaultOut,
 } from "../../cli/out-folder.ts";
+import { AdaloraError } from "../../core/errors.ts";
 import { clearRun, runBytes } from "../../core/train/run-folder.ts";
 
 const fresh = { resume: false, overwrite: false };
@@ -97,6 +98,25 @@ test("clearing removes the run, what a killed one left half-written, and nothing
   expect(readdirSync(out).toSorted()).toEqual([".notes.tmp-1", "notes.txt"]);
   clearRun(join(out, "absent"));
   expect(existsSync(join(out, "absent"))).toBe(false);
+});
+
+test("a folder without a run to resume says what it is instead", () => {
+  rmSync(out, { recursive: true });
+  expect(() => configIn(out)).toThrow(`${out} does not exist: there is no run to resume`);
+  const hintOf = () => {
+    try {
+      configIn(out);
+    } catch (error) {
+      return error instanceof AdaloraError ? error.hint : error;
+    }
+    return undefined;
+  };
+  mkdirSync(out);
+  expect(hintOf()).toContain("name the run's recipe or file");
+  mkdirSync(join(out, "seed-1"));
+  expect(hintOf()).toContain("runs of several seeds");
+  writeFileSync(join(out, "config.json"), "{}");
+  expect(configIn(out)).toBe(join(out, "config.json"));
 });
 
 test("a run that names no folder gets one of its own", () => {

@@ -114,4 +114,27 @@ describe("what run would reject, plan rejects", () => {
     expect((await plan(...short, "--out", out, "--overwrite")).code).toBe(0);
     expect(readdirSync(out)).toEqual(["config.json"]);
   });
+
+  test("a run with other settings that is to be resumed, of several seeds too", async () => {
+    const { config } = JSON.parse((await plan(...short, "--json")).stdout);
+    const out = join(task.folder, "begun");
+    const held = (folder: string, seed: number) => {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, seed }));
+    };
+    held(out, config.seed);
+    const resume = ["--resume", "--out", out];
+    expect((await plan(...short, ...resume)).code).toBe(0);
+    const other = await plan(...short, ...resume, "--lr", "0.5");
+    expect([other.code, other.stderr]).toEqual([
+      1,
+      expect.stringContaining(`${out}: was written by a run with another --lr\n`),
+    ]);
+    held(join(out, "seed-1"), 1);
+    held(join(out, "seed-2"), 3);
+    const several = await plan(...short, ...resume, "--seeds", "1,2");
+    expect(several.stderr.match(/was written by.*/g)).toEqual([
+      "was written by a run with another --seed",
+    ]);
+  });
 });

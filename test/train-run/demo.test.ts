@@ -41,11 +41,26 @@ describe("adalora run without a recipe", () => {
     await started.signalAfter("step  5/24", "SIGINT");
     const { code, stderr } = await started.ended;
     expect(code).toBe(130);
-    expect(stderr).toContain(`adalora run demo --resume --out ${out} goes on from there`);
+    expect(stderr).toContain(`the same command with --resume --out ${out} goes on from there`);
     expect(existsSync(join(out, "config.json"))).toBe(false);
     const resumed = await run(["run", "demo", ...short(24), "--resume", "--out", out]);
     expect(resumed.stderr).toMatch(/going on after step \d+\n/);
     expect(resumed.code).toBe(0);
     expect(resumed.stdout).toContain("frozen model, its head alone");
+  });
+
+  test("with several seeds is not compared, nor is one of them when it is resumed", async () => {
+    const out = path("seeds");
+    const { code, stdout } = await run(["run", "demo", ...short(12), "--seeds", "1", "--out", out]);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/over seeds 1\n[^]*files in .*seeds\n/),
+    ]);
+    const one = await run(["run", "--resume", "--out", join(out, "seed-1")]);
+    expect([one.code, one.stderr]).toEqual([
+      0,
+      expect.stringContaining("the run is finished: there is nothing to resume"),
+    ]);
+    expect(existsSync(join(out, "seed-1", "frozen"))).toBe(false);
   });
 });

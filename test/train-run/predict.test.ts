@@ -220,6 +220,11 @@ describe("what can't be predicted with is refused before it is loaded", () => {
       ["predict", "--model", task.model, "--task", "rte", ...input],
       "base: the model has no trained pooler.dense and classifier\n",
     ],
+    [
+      "a model of another task",
+      ["eval", "--adapter", out, "--task", "squad"],
+      "no trained qa_outputs, nor does the adapter\n  hint: it was trained for rte: leave --task out\n",
+    ],
     ["no model at all", ["predict", "--task", "rte", ...input], "no model given\n"],
     ["no task anywhere", ["predict", "--model", task.model, ...input], "no task given\n"],
     [

@@ -128,7 +128,10 @@ describe("--resume", () => {
 
   test("without a recipe needs a run in --out", async () => {
     const { code, stderr } = await run(["run", "--resume", "--out", path("nowhere")]);
-    expect([code, stderr]).toEqual([1, expect.stringContaining("nowhere holds no config.json")]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining("nowhere does not exist: there is no run"),
+    ]);
   });
 });
 

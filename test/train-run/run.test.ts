@@ -125,11 +125,18 @@ describe.skipIf(cpu.backend === undefined)("a run on the CPU backend", () => {
 
 test("several seeds run into folders of their own, and are summed up", async () => {
   const out = path("seeds");
-  const { code, stdout } = await run(training({ "max-steps": 6, seeds: "1,2", out, json: true }));
+  const args = training({ "max-steps": 6, seeds: "1,2", out, json: true });
+  args.splice(args.indexOf("--seed"), 2);
+  const { code, stdout } = await run(args);
   expect(code).toBe(0);
   const accuracy = ["seed-1", "seed-2"].map(
     (seed) => readJson("seeds", seed, "metrics.json").metrics.validation.accuracy,
   );
   const { metrics } = JSON.parse(stdout);
   expect(metrics["validation accuracy"].values).toEqual(accuracy);
+  const whole = await run(["eval", "--model", join(out, "seed-1"), "--device", "reference"]);
+  expect([whole.code, whole.stderr]).toEqual([
+    1,
+    `error  ${out}/seed-1: holds an adapter, not a whole model\n  hint: name it with --adapter ${out}/seed-1\n`,
+  ]);
 });

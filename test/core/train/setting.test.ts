@@ -46,6 +46,7 @@ const table = [
   [list(""), ["query", 3], undefined],
   [integers(""), "1,2", [1, 2]],
   [integers(""), "1,x", undefined],
+  [integers(""), "1,2,1", undefined],
   [toggle(false, ""), "True", true],
   [toggle(false, ""), false, false],
   [toggle(false, ""), "yes", undefined],
