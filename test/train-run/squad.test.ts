@@ -373,7 +373,11 @@ describe("predict", () => {
     ["two inputs", ["Who?", "--context", river, "--input", "x.csv"], "exclude each other"],
     ["two texts on one input", ["-", "--context", "-"], "exclude each other"],
     ["a part of no data", ["--input", "x.csv", "--split", "train"], "--split has no use"],
-    ["no test set", [], "stories.json: holds no test split\n  hint: it has: train, validation"],
+    [
+      "no test set",
+      [],
+      "stories.json: holds no test split\n  hint: --split names another part: train, validation",
+    ],
     [
       "another task's option",
       ["--num_beams", "4", "--input", "x.csv"],
