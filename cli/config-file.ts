@@ -24,7 +24,8 @@ export function readConfigFile(path: string): Layer {
   const parse = parsers[extname(path).toLowerCase()];
   if (parse === undefined) {
     const known = configExtensions.join(", ");
-    throw errors.file(path, `a configuration's name must end in ${known}`);
+    const hint = "the argument is a recipe or a configuration; data are named by --data";
+    throw errors.file(path, `a configuration's name must end in ${known}`, hint);
   }
   const text = readText(path);
   return settingsLayer(parseText(path, text, parse), path, text);

@@ -3,7 +3,10 @@ import { adapting, decomposing, methods, pruning } from "./method.ts";
 import { choice, integer, list, real, span, text, toggle } from "./setting.ts";
 import { taskNames } from "./task-names.ts";
 
-const share = { pattern: /^\d+(\.\d+)?([kKmM]?|%)$/, want: "a count of parameters or a share" };
+const share = {
+  pattern: /^\d+(\.\d+)?([kKmM]?|%)$/,
+  want: "a count of parameters like 0.32M, or a share like 0.32%",
+};
 const devices = {
   pattern: /^(auto|cpu|cuda(:\d+)?|reference)$/,
   want: "auto, cpu, cuda, cuda:N or reference",

@@ -236,6 +236,16 @@ describe("a mistake", () => {
       undefined,
     ],
     [
+      ["plan", "demo", "--budget", "5x"],
+      '--budget must be a count of parameters like 0.32M, or a share like 0.32%, got "5x"',
+      undefined,
+    ],
+    [
+      ["plan", import.meta.dir],
+      `${import.meta.dir}: a configuration's name must end in .toml, .yaml, .yml, .json`,
+      "the argument is a recipe or a configuration; data are named by --data",
+    ],
+    [
       ["run", "summarization"],
       "summarization is a task of your own data, not a recipe",
       "give it as --task summarization, with --model and --data",
