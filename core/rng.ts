@@ -11,19 +11,29 @@ export function philox(
   return [words[0]!, words[1]!, words[2]!, words[3]!];
 }
 
-/** Turns a counter into its words, in place: nothing is allocated, as a model's start takes millions of them. */
+/** Turns a counter into its words, in place: nothing is allocated, as a model's start takes millions of them. All in 32-bit integers. */
 function encrypt(words: Uint32Array, key0: number, key1: number): void {
-  let [k0, k1] = [key0, key1];
+  let c0 = words[0]! | 0;
+  let c1 = words[1]! | 0;
+  let c2 = words[2]! | 0;
+  let c3 = words[3]! | 0;
+  let k0 = key0 | 0;
+  let k1 = key1 | 0;
   for (let round = 0; round < 10; round++) {
-    const c0 = words[0]!;
-    const c2 = words[2]!;
-    words[0] = highProduct(0xcd9e8d57, c2) ^ words[1]! ^ k0;
-    words[2] = highProduct(0xd2511f53, c0) ^ words[3]! ^ k1;
-    words[1] = Math.imul(0xcd9e8d57, c2);
-    words[3] = Math.imul(0xd2511f53, c0);
-    k0 = (k0 + 0x9e3779b9) >>> 0;
-    k1 = (k1 + 0xbb67ae85) >>> 0;
+    const first = highProduct(0xd2511f53, c0);
+    const second = highProduct(0xcd9e8d57, c2);
+    const low = Math.imul(0xd2511f53, c0);
+    c0 = second ^ c1 ^ k0;
+    c1 = Math.imul(0xcd9e8d57, c2);
+    c2 = first ^ c3 ^ k1;
+    c3 = low;
+    k0 = (k0 + 0x9e3779b9) | 0;
+    k1 = (k1 + 0xbb67ae85) | 0;
   }
+  words[0] = c0;
+  words[1] = c1;
+  words[2] = c2;
+  words[3] = c3;
 }
 
 /** The upper 32 bits of the product of two 32-bit words. */
@@ -32,9 +42,9 @@ function highProduct(a: number, b: number): number {
   const ah = a >>> 16;
   const bl = b & 0xffff;
   const bh = b >>> 16;
-  const mid = ah * bl + ((al * bl) >>> 16);
-  const mid2 = al * bh + (mid & 0xffff);
-  return ah * bh + Math.floor(mid / 0x10000) + Math.floor(mid2 / 0x10000);
+  const mid = (Math.imul(ah, bl) + (Math.imul(al, bl) >>> 16)) | 0;
+  const mid2 = (Math.imul(al, bh) + (mid & 0xffff)) | 0;
+  return (Math.imul(ah, bh) + (mid >>> 16) + (mid2 >>> 16)) | 0;
 }
 
 /** A 64-bit key from a seed; seeds are whole numbers below 2^53. */
