@@ -104,6 +104,21 @@ static void add_slice_gradient(const attention_plan *plan, int head_dim, const f
   }
 }
 
+/* Sets to 0 what is read of pairs [rows, band], the columns of `columns_of`: those of SLICE_ROWS
+ * rows together, and as many at either side. */
+static void clear_pairs(const attention_sequence *q,
+                        column_range (*columns_of)(const attention_sequence *, int, int), int first,
+                        int rows, float *pairs) {
+  for (int slice = 0; slice < rows; slice += SLICE_ROWS) {
+    const int here = (int)adl_min(rows - slice, SLICE_ROWS);
+    const column_range range = columns_of(q, first + slice, here);
+    const int64_t from = adl_max(range.from - SLICE_ROWS, 0),
+                  to = adl_min(range.to + SLICE_ROWS, q->band);
+    for (int r = slice; r < slice + here; r++)
+      memset(pairs + r * q->band + from, 0, sizeof(float) * (size_t)(to - from));
+  }
+}
+
 /* The range from where rows of a right operand are kept together. */
 static column_range whole_rows(column_range range) {
   return (column_range){range.from / RIGHT_ROWS * RIGHT_ROWS, range.to};
@@ -174,14 +189,14 @@ static void attend_backward(const attention_shape *s, const attention_plan *plan
   copy_right(w->q, t.q + at, width, q.n, dim);
   copy_right(w->k, t.k + at, width, q.n, dim);
   copy_right_turned(w->v_turned, q.padded, t.v + at, width, q.n, dim);
-  if (t.pos_query) memset(w->by_key, 0, sizeof(float) * (size_t)(q.n * q.band));
+  if (t.pos_query) clear_pairs(&q, attention_key_columns, 0, q.n, w->by_key);
   const int step = attention_block_rows(q.n);
   for (int first = 0; first < q.n; first += step) {
     const int rows = (int)adl_min(q.n - first, step);
     score_block(s, plan, &q, w, first, rows, (uint32_t)(head * s->tokens + q.start + first),
                 t.probs);
     backward_content(s, plan, &q, w, first, rows);
-    if (t.pos_key) memset(w->by_query, 0, sizeof(float) * (size_t)(rows * q.band));
+    if (t.pos_key) clear_pairs(&q, attention_query_columns, first, rows, w->by_query);
     if (t.pos_key || t.pos_query) {
       attention_scatter_relative(&q, first, rows, w->dscores, t.pos_key ? w->by_query : NULL,
                                  t.pos_query ? w->by_key : NULL);
@@ -236,21 +251,25 @@ static void backward_group(const attention_shape *s, const attention_plan *plan,
   adl_end_products();
 }
 
-/* Sets all rows of dposKey (which = 0) or dposQuery (1) to the sums of the groups, added in order;
- * 0 where none reaches. */
+/* Sets row t of dposKey (which = 0) or dposQuery (1) to the sum of the groups, added in order to
+ * the first; 0 where no pair reaches it. */
 static void set_slice_gradient(const attention_shape *s, const attention_plan *plan, int which,
                                act *gradient, int t) {
   const int dim = s->head_dim;
+  const int64_t row = (which == 0 ? plan->high - 1 - t : t - plan->low) * plan->padded_dim;
   for (int head = 0; head < s->heads; head++) {
     act *to = gradient + ((int64_t)t * s->heads + head) * dim;
-    const int64_t row = which == 0 ? plan->high - 1 - t : t - plan->low;
-    for (int d = 0; d < dim; d++) {
-      float sum = 0.0f;
-      for (int group = 0; t >= plan->low && t < plan->high && group < plan->groups; group++) {
-        sum += slice_sums(s, plan, which, head, group)[row * plan->padded_dim + d];
-      }
-      act_store(to + d, sum);
+    if (t < plan->low || t >= plan->high) {
+      memset(to, 0, sizeof(act) * (size_t)dim);
+      continue;
     }
+    float *sum = slice_sums(s, plan, which, head, 0) + row;
+    for (int group = 1; group < plan->groups; group++) {
+      const float *more = slice_sums(s, plan, which, head, group) + row;
+      for (int d = 0; d < plan->padded_dim; d += ADL_VECTOR)
+        vec_store(sum + d, vec_load(sum + d) + vec_load(more + d));
+    }
+    copy_out(to, 0, sum, 0, 1, dim);
   }
 }
 
