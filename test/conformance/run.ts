@@ -11,6 +11,9 @@ const TOLERANCE: Readonly<Record<Exclude<DType, "i32">, number>> = {
   bf16: 1e-2,
 };
 
+/** The same of attention's gradients in bf16: probabilities and gradients of scores are rounded before they are multiplied, and their sums cancel. */
+const ROUNDED_SUMS = { cases: /ttentionBackward /, bf16: 1e-1 };
+
 interface Skip {
   readonly reason: string;
   /** Names, or beginnings of names, of cases. */
@@ -27,13 +30,16 @@ export function runConformance(
 ): void {
   const reference = createReferenceBackend();
   const type = backend.activation;
-  const tolerance = type === "i32" ? 0 : TOLERANCE[type];
+  const toleranceOf = (name: string) => {
+    if (type === "i32") return 0;
+    return type === "bf16" && ROUNDED_SUMS.cases.test(name) ? ROUNDED_SUMS.bf16 : TOLERANCE[type];
+  };
   describe(`${backend.name} in ${type} agrees with the reference`, () => {
     for (const { name, run } of cases) {
       const skipped = skip.find((s) => s.cases.some((each) => name.startsWith(each)));
       test.skipIf(skipped !== undefined)(skipped ? `${name} (${skipped.reason})` : name, () => {
         const got = runOn(backend, run);
-        compare(got, runOn(reference, run, type), tolerance);
+        compare(got, runOn(reference, run, type), toleranceOf(name));
         for (const [result, again] of runOn(backend, run)) {
           const same = sameBits(again, got.get(result) ?? again.subarray(1));
           expect(same, `the same call again sets ${result} to the same bits`).toBe(true);
