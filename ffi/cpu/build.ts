@@ -41,6 +41,8 @@ export interface BuildOptions {
   /** Address and undefined-behaviour checks; the loader then needs libasan preloaded. */
   readonly sanitize?: boolean;
   readonly levels?: readonly Level[];
+  /** Only the highest of `levels` that the compiler knows, beside what is there; default all of them. */
+  readonly highest?: boolean;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -59,14 +61,16 @@ export interface KernelBuild {
  * Throws E_MACHINE without a compiler, or with what it said.
  */
 export async function buildKernels(options: BuildOptions = {}): Promise<KernelBuild> {
-  const { from = kernelsDir, to = nativeDir, levels = LEVELS } = options;
+  const { from = kernelsDir, to = nativeDir, levels = LEVELS, highest = false } = options;
   const flags = compilerFlags(options.sanitize === true);
   const compiler = findCompiler(options.env);
   const source = sourceHash(from, flags);
   const key = digest([source, compiler.version]);
   mkdirSync(to, { recursive: true });
 
-  const known = levels.filter((level) => compiler.accepts(levelFlags(level)));
+  const accepts = (level: Level) => compiler.accepts(levelFlags(level));
+  const best = highest ? levels.findLast(accepts) : undefined;
+  const known = highest ? [best].filter((level) => level !== undefined) : levels.filter(accepts);
   const named = known.map((level) => ({ level, file: `kernels-${level}-${key}.so` }));
   const missing = named.filter(({ file }) => !existsSync(join(to, file)));
   const runs = await Promise.allSettled(
@@ -78,11 +82,18 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
     if (run.status === "rejected") throw run.reason;
     return run.value;
   });
+  const kept = readManifest(to);
+  const same = kept?.source === source && kept.compiler === compiler.version ? kept : undefined;
+  const asked = new Set([...(same?.asked ?? []), ...levels.slice(highest ? -1 : 0)]);
   const manifest: KernelManifest = {
     source,
     compiler: compiler.version,
     openmp: compiler.openmp(),
-    libraries: Object.fromEntries(named.map(({ level, file }) => [level, file])),
+    libraries: {
+      ...same?.libraries,
+      ...Object.fromEntries(named.map(({ level, file }) => [level, file])),
+    },
+    asked: LEVELS.filter((level) => asked.has(level)),
   };
   writeManifest(to, manifest);
   return {
@@ -99,6 +110,9 @@ export interface KernelLibrary {
   readonly openmp: string | undefined;
 }
 
+/** Compiles what this CPU (at most ADALORA_ISA) needs, unless it is there. Throws E_MACHINE when the CPU or the compiler can't. */
+export const buildForThisCpu = () => buildKernels({ levels: usableLevels(), highest: true });
+
 /**
  * The library for the best level of this CPU (at most ADALORA_ISA), compiled now when the sources have changed
  * since set-up; a released executable brings its own. Under a preloaded address sanitizer it is one compiled for that.
@@ -106,27 +120,32 @@ export interface KernelLibrary {
  */
 export async function kernelLibrary(): Promise<KernelLibrary> {
   const usable = usableLevels();
+  const best = await bestLibrary(usable);
+  if (best.level !== "amx" || grantsTiles(best.path)) return best;
+  return bestLibrary(usable.filter((level) => level !== "amx"));
+}
+
+async function bestLibrary(levels: readonly Level[]): Promise<KernelLibrary> {
   if (isExecutable()) {
     const manifest = readManifest(nativeFolder());
     invariant(manifest !== undefined, "the executable carries kernels");
-    return bestOf(manifest, usable, nativeFolder());
+    return bestOf(manifest, levels, nativeFolder());
   }
   const sanitize = sanitizer !== undefined;
-  const levels = sanitize ? usable.slice(-1) : LEVELS;
-  const dir = sanitize ? join(nativeDir, "sanitize", ...levels) : nativeDir;
+  const wanted = levels.at(-1)!;
+  const to = sanitize ? join(nativeDir, "sanitize", wanted) : nativeDir;
   const manifest =
-    freshManifest(dir, sanitize) ?? (await buildKernels({ to: dir, sanitize, levels })).manifest;
-  return bestOf(manifest, usable, dir);
+    freshManifest(to, wanted, sanitize) ??
+    (await buildKernels({ to, sanitize, levels, highest: true })).manifest;
+  return bestOf(manifest, levels, to);
 }
 
-function bestOf(manifest: KernelManifest, usable: readonly Level[], dir: string): KernelLibrary {
-  for (const level of usable.toReversed()) {
-    const file = manifest.libraries[level];
-    if (file === undefined) continue;
-    const path = join(dir, file);
-    if (level !== "amx" || grantsTiles(path)) return { path, level, openmp: manifest.openmp };
-  }
-  throw errors.machine(`${manifest.compiler} can't compile for AVX2`, INSTALL_COMPILER);
+function bestOf(manifest: KernelManifest, levels: readonly Level[], dir: string): KernelLibrary {
+  const level = levels.findLast((each) => manifest.libraries[each] !== undefined);
+  const file = level === undefined ? undefined : manifest.libraries[level];
+  if (level === undefined || file === undefined)
+    throw errors.machine(`${manifest.compiler} can't compile for AVX2`, INSTALL_COMPILER);
+  return { path: join(dir, file), level, openmp: manifest.openmp };
 }
 
 /** kernels/amx.c */
@@ -143,10 +162,11 @@ const grantsTiles = (library: string) =>
     REBUILD,
   ).symbols.adl_request_tiles() === 0;
 
-/** The folder's manifest, when it is of today's sources and flags and its libraries are there. */
-function freshManifest(dir: string, sanitize: boolean): KernelManifest | undefined {
+/** The folder's manifest, when it is of today's sources and flags, `wanted` was asked for, and its libraries are there. */
+function freshManifest(dir: string, wanted: Level, sanitize: boolean): KernelManifest | undefined {
   const kept = readManifest(dir);
   if (kept?.source !== sourceHash(kernelsDir, compilerFlags(sanitize))) return undefined;
+  if (!kept.asked.includes(wanted)) return undefined;
   const whole = Object.values(kept.libraries).every((file) => existsSync(join(dir, file)));
   return whole ? kept : undefined;
 }

@@ -10,6 +10,8 @@ export interface KernelManifest {
   readonly compiler: string;
   readonly openmp: string | undefined;
   readonly libraries: Readonly<Partial<Record<Level, string>>>;
+  /** Levels that were asked for; the compiler does not know those without a library. */
+  readonly asked: readonly Level[];
 }
 
 const MANIFEST = "kernels.json";
@@ -51,6 +53,8 @@ function isManifest(value: unknown): value is KernelManifest {
     "libraries" in value &&
     typeof value.libraries === "object" &&
     value.libraries !== null &&
-    Object.values(value.libraries).every((file) => typeof file === "string")
+    Object.values(value.libraries).every((file) => typeof file === "string") &&
+    "asked" in value &&
+    Array.isArray(value.asked)
   );
 }

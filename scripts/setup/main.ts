@@ -2,9 +2,8 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
-import { buildKernels } from "../../ffi/cpu/build.ts";
+import { buildForThisCpu } from "../../ffi/cpu/build.ts";
 import { openDnnl } from "../../ffi/cpu/dnnl.ts";
-import { usableLevels } from "../../ffi/cpu/isa.ts";
 import { openOpenMp } from "../../ffi/cpu/openmp.ts";
 import { nativeDir, projectDir } from "../../ffi/places.ts";
 import { fetchDnnl, isFetched } from "./onednn.ts";
@@ -47,8 +46,7 @@ async function oneDnn() {
 
 async function kernels() {
   const start = performance.now();
-  usableLevels(); // refuses a CPU that none of the libraries could serve
-  const { manifest, compiled, warnings } = await buildKernels();
+  const { manifest, compiled, warnings } = await buildForThisCpu();
   if (warnings !== "") say(warnings.trimEnd());
   if (compiled.length > 0)
     say(

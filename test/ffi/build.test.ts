@@ -12,7 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildKernels } from "../../ffi/cpu/build.ts";
-import { cpuFlags } from "../../ffi/cpu/isa.ts";
+import { findCompiler } from "../../ffi/cpu/compiler.ts";
+import { cpuFlags, type Level, levelFlags, LEVELS } from "../../ffi/cpu/isa.ts";
 import { openLibrary } from "../../ffi/load.ts";
 
 const SCALE = `
@@ -28,6 +29,7 @@ const SCALE = `
   #endif
   }`;
 
+const kernels = join(import.meta.dir, "../../ffi/cpu/kernels");
 const root = mkdtempSync(join(tmpdir(), "adalora-build-"));
 afterAll(() => rmSync(root, { recursive: true }));
 let from = "";
@@ -48,8 +50,38 @@ function fakeCompiler(script: string) {
   return { ...process.env, CC: path };
 }
 
+/** Knows no AVX512-BF16. */
+const OLD = `
+  case "$*" in
+    *--version*) echo "old cc 1.0" ;;
+    *-mavx512bf16*) exit 1 ;;
+    *-print-file-name*) echo libgomp.so.1 ;;
+    *-fsyntax-only*) ;;
+    *) while [ "$1" != -o ]; do shift; done; echo made >"$2" ;;
+  esac`;
+
 const possible =
   cpuFlags().has("avx2") && ["gcc", "cc", "clang"].some((name) => Bun.which(name) !== null);
+
+// set-up compiles for its own CPU alone
+test.skipIf(!possible)(
+  "the kernels are C without warnings for other CPUs too",
+  () => {
+    const compiler = findCompiler();
+    const warnings = (level: Level, sources: string[]) => {
+      const flags = [
+        ...levelFlags(level),
+        ..."-std=gnu11 -fopenmp -Wall -Wextra -fsyntax-only".split(" "),
+      ];
+      const command = [...compiler.command, ...flags, ...sources];
+      return Bun.spawnSync(command, { cwd: kernels }).stderr.toString();
+    };
+    const levels = LEVELS.filter((level) => compiler.accepts(levelFlags(level)));
+    expect(warnings(levels.at(-1)!, [...new Bun.Glob("*.c").scanSync(kernels)])).toBe("");
+    for (const level of levels) expect(warnings(level, ["bf16-products.c"]), level).toBe("");
+  },
+  60_000,
+);
 
 describe.skipIf(!possible)("buildKernels (needs a C compiler and AVX2)", () => {
   test("compiles a library for each level, each with its instructions", async () => {
@@ -130,14 +162,7 @@ test("without a compiler the message says how to get one", async () => {
 });
 
 test("a compiler that does not know a level's flags leaves that level out", async () => {
-  const env = fakeCompiler(`
-    case "$*" in
-      *--version*) echo "old cc 1.0" ;;
-      *-mavx512bf16*) exit 1 ;;
-      *-print-file-name*) echo libgomp.so.1 ;;
-      *-fsyntax-only*) ;;
-      *) while [ "$1" != -o ]; do shift; done; echo made >"$2" ;;
-    esac`);
+  const env = fakeCompiler(OLD);
   const { manifest } = await buildKernels({ from, to, env });
   expect(Object.keys(manifest.libraries)).toEqual(["avx2", "avx512"]);
   expect(manifest.compiler).toBe("old cc 1.0");
@@ -145,7 +170,18 @@ test("a compiler that does not know a level's flags leaves that level out", asyn
     source: manifest.source,
     compiler: "old cc 1.0",
     libraries: manifest.libraries,
+    asked: [...LEVELS],
   });
+});
+
+test("a CPU's own level alone is compiled, or the best below it that the compiler knows, and what is there stays", async () => {
+  const env = fakeCompiler(OLD);
+  const build = (levels: Level[]) => buildKernels({ from, to, env, levels, highest: true });
+  expect((await build(["avx2"])).compiled).toEqual(["avx2"]);
+  const { compiled, manifest } = await build(["avx2", "avx512", "avx512bf16"]);
+  expect(compiled).toEqual(["avx512"]);
+  expect(Object.keys(manifest.libraries)).toEqual(["avx2", "avx512"]);
+  expect(manifest.asked).toEqual(["avx2", "avx512bf16"]);
 });
 
 test("clang without OpenMP's headers is told apart", async () => {
