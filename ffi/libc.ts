@@ -18,6 +18,7 @@ const SYMBOLS = {
   free: { args: ["ptr"], returns: "void" },
   memcpy: { args: ["ptr", "ptr", "u64"], returns: "ptr" },
   memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
+  sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" },
 } as const;
 

@@ -1,8 +1,8 @@
 import { CString, type Pointer, read } from "bun:ffi";
 import { join } from "node:path";
 import { nativeFolder } from "../carried.ts";
-import { addressOf, pointerAt } from "../libc.ts";
-import { checked, openLibrary } from "../load.ts";
+import { pointerAt } from "../libc.ts";
+import { openLibrary } from "../load.ts";
 import { findLibraries, libraryDirs } from "../places.ts";
 
 /** Where set-up puts the library that it fetches, and a released executable the one that it carries. */
@@ -13,13 +13,6 @@ const HINT =
 
 const SYMBOLS = {
   dnnl_version: { args: [], returns: "ptr" },
-  dnnl_sgemm: {
-    args: [
-      ...(["u8", "u8", "i64", "i64", "i64", "f32", "ptr", "i64", "ptr", "i64"] as const),
-      ...(["f32", "ptr", "i64"] as const),
-    ],
-    returns: "i32",
-  },
 } as const;
 
 const STATUS = [
@@ -47,27 +40,6 @@ const OPENMP_RUNTIME = 2;
 export interface Dnnl {
   readonly path: string;
   readonly version: string;
-  /**
-   * C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C, row-major f32; leading dimensions in elements.
-   * With beta 0, C need not hold numbers.
-   */
-  sgemm(
-    transA: boolean,
-    transB: boolean,
-    m: number,
-    n: number,
-    k: number,
-    alpha: number,
-    a: Pointer,
-    lda: number,
-    b: Pointer,
-    ldb: number,
-    beta: number,
-    c: Pointer,
-    ldc: number,
-  ): void;
-  /** dnnl_status_t dnnl_sgemm(...), for C kernels that take it as a function pointer. */
-  readonly sgemmAddress: Pointer;
 }
 
 /** Places where oneDNN may be: what ADALORA_DNNL names and nothing else, or the system's, then set-up's. */
@@ -82,18 +54,8 @@ export function openDnnl(candidates = dnnlCandidates()): Dnnl {
   const { path, symbols } = openLibrary("oneDNN", candidates, SYMBOLS, HINT, (s) =>
     refusal(readVersion(s.dnnl_version())),
   );
-  const sgemm = checked("dnnl_sgemm", symbols.dnnl_sgemm, dnnlStatus);
-  return {
-    path,
-    version: readVersion(symbols.dnnl_version()).text,
-    sgemm(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) {
-      sgemm(flag(transA), flag(transB), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    },
-    sgemmAddress: addressOf(path, "dnnl_sgemm"),
-  };
+  return { path, version: readVersion(symbols.dnnl_version()).text };
 }
-
-const flag = (transposed: boolean) => (transposed ? 84 : 78); // "T", "N"
 
 interface Version {
   readonly major: number;

@@ -51,9 +51,9 @@ export interface Matmul {
  */
 const KEPT_SHAPES = 512;
 
-/** Matrix products as oneDNN primitives, kept by shape; past 512 shapes the one used longest ago goes. */
-export function openMatmul(path: string): Matmul {
-  const api = openPrimitives(path);
+/** Matrix products as primitives of the oneDNN at `path`, kept by shape; past 512 shapes the one used longest ago goes. */
+export function openMatmul(path: string, kernels: string): Matmul {
+  const api = openPrimitives(path, kernels);
   const kept = new Map<string, Primitive>();
 
   function product(shape: MatmulShape): Primitive {

@@ -4,6 +4,7 @@ import { invariant } from "../../core/errors.ts";
 import { pointerAt } from "../libc.ts";
 import { checked, openLibrary } from "../load.ts";
 import { dnnlStatus } from "./dnnl.ts";
+import { openProductCalls, type ProductCalls } from "./product-calls.ts";
 
 const P = "ptr";
 const I = "i32";
@@ -30,7 +31,6 @@ const SYMBOLS = {
   dnnl_primitive_desc_query_md: { args: [P, I, I], returns: P },
   dnnl_primitive_desc_destroy: { args: [P], returns: I },
   dnnl_primitive_create: { args: [P, P], returns: I },
-  dnnl_primitive_execute: { args: [P, P, I, P], returns: I },
   dnnl_primitive_destroy: { args: [P], returns: I },
 } as const;
 
@@ -53,18 +53,19 @@ export interface PrimitiveApi {
   readonly symbols: ReturnType<typeof openSymbols>;
   readonly engine: Pointer;
   readonly stream: Pointer;
+  readonly execute: ProductCalls["execute"];
 }
 
 const openSymbols = (path: string) => openLibrary("oneDNN", [path], SYMBOLS, "").symbols;
 
-/** The part of oneDNN that makes and runs primitives; the library at `path` has been opened before. */
-export function openPrimitives(path: string): PrimitiveApi {
+/** The part of oneDNN that makes and runs primitives, by the compiled kernels; the library at `path` has been opened before. */
+export function openPrimitives(path: string, kernels: string): PrimitiveApi {
   const symbols = openSymbols(path);
   const engine = made("dnnl_engine_create", (to) => symbols.dnnl_engine_create(to, CPU_ENGINE, 0));
   const stream = made("dnnl_stream_create", (to) =>
     symbols.dnnl_stream_create(to, engine, IN_ORDER),
   );
-  return { symbols, engine, stream };
+  return { symbols, engine, stream, execute: openProductCalls(path, kernels).execute };
 }
 
 /** Receives a handle from C. The array itself is passed in each call: an address does not keep it alive. */
@@ -104,7 +105,7 @@ export interface Primitive {
 
 /** Makes a primitive of its description, which is then gone. Operands: argument and descriptor, which stays. */
 export function makePrimitive(
-  { symbols, engine, stream }: PrimitiveApi,
+  { symbols, engine, stream, execute }: PrimitiveApi,
   description: Pointer,
   operands: readonly (readonly [argument: number, descriptor: Pointer])[],
 ): Primitive {
@@ -127,7 +128,6 @@ export function makePrimitive(
     symbols.dnnl_memory_set_data_handle,
     dnnlStatus,
   );
-  const execute = checked("dnnl_primitive_execute", symbols.dnnl_primitive_execute, dnnlStatus);
   return {
     implementation,
     run(data) {

@@ -1,11 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { AdaloraError } from "../../core/errors.ts";
+import { type KernelLibrary, kernelLibrary } from "../../ffi/cpu/build.ts";
 import { dnnlCandidates, openDnnl } from "../../ffi/cpu/dnnl.ts";
 import { type MatmulOperand, type MatmulShape, openMatmul } from "../../ffi/cpu/matmul.ts";
+import { openProductCalls } from "../../ffi/cpu/product-calls.ts";
 import type { MatmulType } from "../../ffi/cpu/primitive.ts";
 import { openMpRuntimes, openOpenMp } from "../../ffi/cpu/openmp.ts";
 import { copyIn, memoryPool, viewBytes } from "../../ffi/memory.ts";
 
+const compiled = await kernelLibrary().catch((error: unknown) => {
+  if (error instanceof AdaloraError) return undefined; // no compiler, or not the processor
+  throw error;
+});
 const found = dnnlCandidates().some((path) => existsSync(path));
 const pool = memoryPool();
 
@@ -54,12 +61,14 @@ function worst(got: ArrayLike<number>, want: ArrayLike<number>) {
   return error;
 }
 
-if (!found) test.skip("oneDNN: there is none here; npm run setup fetches it", () => {});
+if (!found || compiled === undefined)
+  test.skip("oneDNN: it or the C kernels are not here; npm run setup fetches and compiles them", () => {});
 
-function oneDnnTests() {
-  const openmp = openOpenMp(undefined); // before oneDNN, which is to share it
+function oneDnnTests(kernels: KernelLibrary) {
+  const openmp = openOpenMp(kernels.openmp); // before oneDNN, which is to share it
   const dnnl = openDnnl();
-  const matmul = openMatmul(dnnl.path);
+  const { sgemm } = openProductCalls(dnnl.path, kernels.path);
+  const matmul = openMatmul(dnnl.path, kernels.path);
 
   test("says its version and where it lies", () => {
     expect(dnnl.version).toMatch(/^3\.\d+\.\d+ [0-9a-f]{8}$/);
@@ -84,7 +93,7 @@ function oneDnnTests() {
           const [a, b] = [wave(lda * (transA ? k : m), 1), wave(ldb * (transB ? n : k), 2)];
           const start = beta === 0 ? new Float32Array(m * ldc).fill(Number.NaN) : wave(m * ldc, 3);
           const c = place(start, "f32");
-          dnnl.sgemm(
+          sgemm(
             transA,
             transB,
             m,
@@ -125,7 +134,7 @@ function oneDnnTests() {
 
   test("a bad leading dimension is an error with the call's name", () => {
     const p = pool.alloc(4096);
-    expect(() => dnnl.sgemm(false, false, 8, 8, 8, 1, p, 4, p, 8, 0, p, 8)).toThrow(
+    expect(() => sgemm(false, false, 8, 8, 8, 1, p, 4, p, 8, 0, p, 8)).toThrow(
       "[dnnl_sgemm] invalid arguments (status 2)",
     );
   });
@@ -230,7 +239,7 @@ function oneDnnTests() {
   });
 }
 
-if (found) describe("oneDNN", oneDnnTests);
+if (found && compiled !== undefined) describe("oneDNN", () => oneDnnTests(compiled));
 
 describe("dnnlCandidates", () => {
   test("ADALORA_DNNL alone is tried when it is set", () => {

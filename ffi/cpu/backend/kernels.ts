@@ -1,5 +1,6 @@
 import { type FFIFunction, FFIType, type Library } from "bun:ffi";
 import { checked, openLibrary } from "../../load.ts";
+import { withoutSignals } from "../../signals.ts";
 import { REBUILD } from "../build.ts";
 
 /** What C kernels take: addresses, 32- and 64-bit integers, floats. */
@@ -39,7 +40,7 @@ export function openKernels<const S extends Symbols>(
   const entries = Object.keys(table).map((name) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every kernel returns a status
     const fn = symbols[`${name}_${type}`] as unknown as (...args: unknown[]) => number;
-    return [name, checked(`${name}_${type}`, fn, describe)] as const;
+    return [name, checked(`${name}_${type}`, withoutSignals(fn), describe)] as const;
   });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table's own names and arguments
   return Object.fromEntries(entries) as unknown as Checked<S>;

@@ -1,6 +1,7 @@
 import type { Backend, Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy, zeroNative } from "../../memory.ts";
 import { elementBytes, floats, numbers, optionalFloats, target, typeOf } from "./buffer.ts";
+import { openProductCalls } from "../product-calls.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { mixedProducts, placed } from "./mixed-products.ts";
@@ -47,6 +48,7 @@ export function matrix(context: CpuContext): Matrix {
   const kernels = typedKernels(library, MATRIX_KERNELS);
   const few = openKernels(library, FEW_ROWS_KERNELS, "f32");
   const sizes = openSizes(library, MATRIX_SIZES);
+  const { sgemm } = openProductCalls(dnnl.path, library);
   const mixedProduct = mixedProducts(context);
   const columnScratch = (rows: number, cols: number) =>
     scratch(Number(sizes.adl_column_sums_scratch(rows, cols)));
@@ -62,7 +64,7 @@ export function matrix(context: CpuContext): Matrix {
       const cAt = target(c, lengths.c);
       if (m <= FEW_ROWS && transB && !transA && beta === 0)
         return few.adl_multiply_few_rows(aAt, lda, bAt, ldb, cAt, ldc, m, n, k);
-      dnnl.sgemm(transA, transB, m, n, k, 1, aAt, lda, bAt, ldb, beta, cAt, ldc);
+      sgemm(transA, transB, m, n, k, 1, aAt, lda, bAt, ldb, beta, cAt, ldc);
     },
     addLowRank(y, h, factor, bias, { rows, cols, rank, transposed }) {
       const type = typeOf(y);

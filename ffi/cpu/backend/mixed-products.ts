@@ -30,7 +30,7 @@ export function mixedProducts({ library, dnnl, scratch, pool }: CpuContext) {
   const convert = converter(library);
   let opened: ReturnType<typeof open> | undefined;
   const open = () => {
-    const matmul = openMatmul(dnnl.path);
+    const matmul = openMatmul(dnnl.path, library);
     return { matmul, packed: packedWeights(matmul, pool) };
   };
 

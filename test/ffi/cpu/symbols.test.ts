@@ -16,6 +16,7 @@ import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts"
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
 import { TILE_PERMISSION } from "../../../ffi/cpu/build.ts";
+import { PRODUCT_CALLS } from "../../../ffi/cpu/product-calls.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
 
@@ -57,6 +58,7 @@ const declared = [
       ...LAYER_NORM_SIZES,
       ...MATRIX_SIZES,
       ...MULTI_HEAD_SIZES,
+      ...PRODUCT_CALLS,
       ...TILE_PERMISSION,
     },
     "",

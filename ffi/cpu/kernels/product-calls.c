@@ -1,0 +1,48 @@
+/* Calls of oneDNN's products while this thread takes no signals. */
+#include <pthread.h>
+#include <signal.h>
+
+#include "adl.h"
+
+typedef int sgemm_function(char, char, int64_t, int64_t, int64_t, float, const float *, int64_t,
+                           const float *, int64_t, float, float *, int64_t);
+typedef int execute_function(const void *, void *, int, const void *);
+
+/*
+ * Where K is large, oneDNN's f32 products that do not pack (jit_avx_gemm_f32,
+ * jit_avx512_common_gemm_f32; in 3.1 to 3.7) point the stack register at a block of the heap: the
+ * frame of a signal, 1 to 3 KB, would be written over what lies below the block. Held signals are
+ * taken when the product is done. No JavaScript may run meanwhile: a thread of the engine that
+ * suspends this one (by SIGPWR) waits for it with locks in its hands.
+ */
+static sigset_t hold_signals(void) {
+  /* What an instruction of the thread itself raises ends the process when it is blocked. */
+  const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+  sigset_t held, before;
+  sigfillset(&held);
+  for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) sigdelset(&held, own[i]);
+  pthread_sigmask(SIG_BLOCK, &held, &before);
+  return before;
+}
+
+static void release_signals(sigset_t before) { pthread_sigmask(SIG_SETMASK, &before, NULL); }
+
+/* dnnl_sgemm(...); returns its dnnl_status_t. */
+ADL_API int adl_sgemm(sgemm_function *sgemm, int trans_a, int trans_b, int64_t m, int64_t n,
+                      int64_t k, float alpha, const float *a, int64_t lda, const float *b,
+                      int64_t ldb, float beta, float *c, int64_t ldc) {
+  const sigset_t before = hold_signals();
+  const int status =
+      sgemm((char)trans_a, (char)trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  release_signals(before);
+  return status;
+}
+
+/* dnnl_primitive_execute(...); returns its dnnl_status_t. */
+ADL_API int adl_execute(execute_function *execute, const void *primitive, void *stream, int count,
+                        const void *arguments) {
+  const sigset_t before = hold_signals();
+  const int status = execute(primitive, stream, count, arguments);
+  release_signals(before);
+  return status;
+}
