@@ -19,6 +19,7 @@ const SYMBOLS = {
   memcpy: { args: ["ptr", "ptr", "u64"], returns: "ptr" },
   memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  syscall: { args: ["i64", "i64", "i64"], returns: "i32" },
   setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" },
 } as const;
 

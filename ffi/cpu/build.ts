@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { errors, invariant } from "../../core/errors.ts";
 import { isExecutable, nativeFolder } from "../carried.ts";
 import { sanitizer } from "../libc.ts";
-import { openLibrary } from "../load.ts";
 import { nativeDir } from "../places.ts";
-import { compile, findCompiler, INSTALL_COMPILER } from "./compiler.ts";
+import { compile, type Compiler, findCompiler, INSTALL_COMPILER } from "./compiler.ts";
 import { type Level, LEVELS, levelFlags, usableLevels } from "./isa.ts";
 import { type KernelManifest, readManifest, writeManifest } from "./manifest.ts";
 
@@ -55,10 +54,10 @@ export interface KernelBuild {
 }
 
 /**
- * Compiles the C kernels once for each instruction-set level that the compiler knows, unless libraries of the
- * same sources, flags and compiler are there. Safe beside another process that does the same.
+ * Compiles the C kernels for each instruction-set level that the compiler knows, or the `highest` of them, unless
+ * libraries of the same sources, flags and compiler are there. Safe beside another process that does the same.
  *
- * Throws E_MACHINE without a compiler, or with what it said.
+ * Throws E_MACHINE without a compiler that knows one of the levels, or with what it said.
  */
 export async function buildKernels(options: BuildOptions = {}): Promise<KernelBuild> {
   const { from = kernelsDir, to = nativeDir, levels = LEVELS, highest = false } = options;
@@ -68,9 +67,7 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
   const key = digest([source, compiler.version]);
   mkdirSync(to, { recursive: true });
 
-  const accepts = (level: Level) => compiler.accepts(levelFlags(level));
-  const best = highest ? levels.findLast(accepts) : undefined;
-  const known = highest ? [best].filter((level) => level !== undefined) : levels.filter(accepts);
+  const known = knownLevels(compiler, levels, highest);
   const named = known.map((level) => ({ level, file: `kernels-${level}-${key}.so` }));
   const missing = named.filter(({ file }) => !existsSync(join(to, file)));
   const runs = await Promise.allSettled(
@@ -83,7 +80,10 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
     return run.value;
   });
   const kept = readManifest(to);
-  const same = kept?.source === source && kept.compiler === compiler.version ? kept : undefined;
+  const same =
+    kept?.source === source && kept.compiler === compiler.version && isWhole(kept, to)
+      ? kept
+      : undefined;
   const asked = new Set([...(same?.asked ?? []), ...levels.slice(highest ? -1 : 0)]);
   const manifest: KernelManifest = {
     source,
@@ -103,6 +103,15 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
   };
 }
 
+function knownLevels(compiler: Compiler, levels: readonly Level[], highest: boolean): Level[] {
+  const accepts = (level: Level) => compiler.accepts(levelFlags(level));
+  const best = highest ? levels.findLast(accepts) : undefined;
+  const known = highest && best !== undefined ? [best] : levels.filter(accepts);
+  if (known.length === 0)
+    throw errors.machine(`${compiler.version} can't compile for AVX2`, INSTALL_COMPILER);
+  return known;
+}
+
 export interface KernelLibrary {
   readonly path: string;
   readonly level: Level;
@@ -119,20 +128,15 @@ export const buildForThisCpu = () => buildKernels({ levels: usableLevels(), high
  * Throws E_MACHINE when the CPU or the compiler can't.
  */
 export async function kernelLibrary(): Promise<KernelLibrary> {
-  const usable = usableLevels();
-  const best = await bestLibrary(usable);
-  if (best.level !== "amx" || grantsTiles(best.path)) return best;
-  return bestLibrary(usable.filter((level) => level !== "amx"));
-}
-
-async function bestLibrary(levels: readonly Level[]): Promise<KernelLibrary> {
+  const levels = usableLevels();
   if (isExecutable()) {
     const manifest = readManifest(nativeFolder());
     invariant(manifest !== undefined, "the executable carries kernels");
     return bestOf(manifest, levels, nativeFolder());
   }
   const sanitize = sanitizer !== undefined;
-  const wanted = levels.at(-1)!;
+  const wanted = levels.at(-1);
+  invariant(wanted !== undefined, "a CPU that is not refused has a level");
   const to = sanitize ? join(nativeDir, "sanitize", wanted) : nativeDir;
   const manifest =
     freshManifest(to, wanted, sanitize) ??
@@ -143,33 +147,21 @@ async function bestLibrary(levels: readonly Level[]): Promise<KernelLibrary> {
 function bestOf(manifest: KernelManifest, levels: readonly Level[], dir: string): KernelLibrary {
   const level = levels.findLast((each) => manifest.libraries[each] !== undefined);
   const file = level === undefined ? undefined : manifest.libraries[level];
-  if (level === undefined || file === undefined)
-    throw errors.machine(`${manifest.compiler} can't compile for AVX2`, INSTALL_COMPILER);
+  invariant(level !== undefined && file !== undefined, "a manifest has a library for every CPU");
   return { path: join(dir, file), level, openmp: manifest.openmp };
 }
-
-/** kernels/amx.c */
-export const TILE_PERMISSION = {
-  adl_request_tiles: { args: [], returns: "i32" },
-} as const;
-
-/** Whether this process may use AMX's tiles: an old system, or one that was told so, has the instructions and refuses. */
-const grantsTiles = (library: string) =>
-  openLibrary(
-    "the CPU kernels",
-    [library],
-    TILE_PERMISSION,
-    REBUILD,
-  ).symbols.adl_request_tiles() === 0;
 
 /** The folder's manifest, when it is of today's sources and flags, `wanted` was asked for, and its libraries are there. */
 function freshManifest(dir: string, wanted: Level, sanitize: boolean): KernelManifest | undefined {
   const kept = readManifest(dir);
   if (kept?.source !== sourceHash(kernelsDir, compilerFlags(sanitize))) return undefined;
   if (!kept.asked.includes(wanted)) return undefined;
-  const whole = Object.values(kept.libraries).every((file) => existsSync(join(dir, file)));
-  return whole ? kept : undefined;
+  return isWhole(kept, dir) ? kept : undefined;
 }
+
+/** Whether the libraries that it names are there. */
+const isWhole = (manifest: KernelManifest, dir: string) =>
+  Object.values(manifest.libraries).every((file) => existsSync(join(dir, file)));
 
 const cFiles = (dir: string) => sourceFiles(dir).filter((name) => name.endsWith(".c"));
 

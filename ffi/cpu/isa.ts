@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { errors } from "../../core/errors.ts";
+import { libc } from "../libc.ts";
 
 /** Instruction-set levels that the C kernels are compiled for, lowest first. */
 export const LEVELS = ["avx2", "avx512", "avx512bf16", "amx"] as const;
@@ -27,15 +28,29 @@ const upTo = (level: Level): readonly Level[] => LEVELS.slice(0, LEVELS.indexOf(
 export const levelFlags = (level: Level): string[] =>
   upTo(level).flatMap((each) => NEEDS[each].compiler);
 
-/** Flags of the first processor, as /proc/cpuinfo names them. */
+/**
+ * Flags of the first processor, as /proc/cpuinfo names them, without amx_tile where the system does not let this process use it:
+ * Linux (5.16 and later) wants to be asked, once, for all threads.
+ */
 export function cpuFlags(): ReadonlySet<string> {
   const head = Buffer.alloc(16_384); // the first processor's entry; the file repeats it for each core
   const file = openSync("/proc/cpuinfo", "r");
   const read = readSync(file, head);
   closeSync(file);
   const line = /^flags\s*:(.*)$/m.exec(head.toString("latin1", 0, read))?.[1] ?? "";
-  return new Set(line.trim().split(/\s+/));
+  const flags = new Set(line.trim().split(/\s+/));
+  if (flags.has("amx_tile") && !grantsTiles()) flags.delete("amx_tile");
+  return flags;
 }
+
+/** arch_prctl(2) of x86-64. */
+const SYS_ARCH_PRCTL = 158;
+const ARCH_REQ_XCOMP_PERM = 0x1023;
+const XFEATURE_XTILEDATA = 18;
+
+/** By the C library alone: the kernels would bring OpenMP along, which must find its settings when it is loaded. */
+const grantsTiles = () =>
+  libc.syscall(SYS_ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) === 0;
 
 /**
  * Levels that this CPU can run, lowest first; ADALORA_ISA=avx2 (avx512, …) leaves out those above it.

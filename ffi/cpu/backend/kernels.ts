@@ -18,7 +18,7 @@ type Checked<S extends Symbols> = {
 };
 
 /** enum adl_status of kernels/adl.h. */
-const STATUS = ["success", "an index points outside its table", "the system refuses"];
+const STATUS = ["success", "an index points outside its table"];
 const describe = (status: number) => STATUS[status] ?? "unknown status";
 
 /** Types that kernels are compiled for; the names of their symbols end with it. */

@@ -21,8 +21,6 @@ enum adl_status {
   ADL_OK = 0,
   /* An id, label or neighbour points outside its table; outputs are undefined. */
   ADL_BAD_INDEX = 1,
-  /* The system does not allow it. */
-  ADL_REFUSED = 2,
 };
 
 /* The most parts that a sum is split into: partial sums fit on the stack. */

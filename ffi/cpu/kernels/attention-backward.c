@@ -17,6 +17,7 @@ typedef struct {
 
 /* Rows whose columns are bounded together when gradients of the slice are summed over them. */
 enum { STRIP = 4 };
+_Static_assert(SLICE_ROWS % STRIP == 0, "a strip lies in one slice, as clear_pairs counts on");
 
 static workspace cut(const attention_plan *plan, int thread) {
   float *memory = plan->threads + thread * plan->thread_floats;
@@ -26,7 +27,7 @@ static workspace cut(const attention_plan *plan, int thread) {
       .q = attention_take_right(&memory, rows, dim),
       .k = attention_take_right(&memory, rows, dim),
       .v_turned = attention_take_right(&memory, dim, rows),
-      .panel = (left *)attention_take(&memory, adl_panel_floats(adl_max(rows, band))),
+      .panel = (left *)attention_take(&memory, panel_floats(adl_max(rows, band))),
       .dk = attention_take(&memory, rows * dim),
       .dv = attention_take(&memory, rows * dim),
       .pos_key = attention_take_right(&memory, band, dim),
@@ -104,8 +105,9 @@ static void add_slice_gradient(const attention_plan *plan, int head_dim, const f
   }
 }
 
-/* Sets to 0 what is read of pairs [rows, band], the columns of `columns_of`: those of SLICE_ROWS
- * rows together, and as many at either side. */
+/* Sets to 0 the columns of pairs [rows, band] that products read: those that a slice of rows
+ * reaches by `columns_of`, and SLICE_ROWS more at either side, as columns are read in slices too.
+ */
 static void clear_pairs(const attention_sequence *q,
                         column_range (*columns_of)(const attention_sequence *, int, int), int first,
                         int rows, float *pairs) {
@@ -241,14 +243,14 @@ static void backward_group(const attention_shape *s, const attention_plan *plan,
   const int from = attention_group_start(s, plan, group),
             to = attention_group_start(s, plan, group + 1);
   int64_t pairs = 0;
-  adl_begin_products();
+  begin_products();
   for (int b = 0; b < to; b++) {
     const int64_t n = s->offsets[b + 1] - s->offsets[b];
     t.probs = all->probs + pairs * s->heads + n * n * head;
     if (b >= from) attend_backward(s, plan, &w, t, b, head);
     pairs += n * n;
   }
-  adl_end_products();
+  end_products();
 }
 
 /* Sets row t of dposKey (which = 0) or dposQuery (1) to the sum of the groups, added in order to

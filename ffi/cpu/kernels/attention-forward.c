@@ -23,7 +23,7 @@ static workspace cut(const attention_plan *plan, int thread) {
       .pos_query = attention_take_right(&memory, dim, band),
       .k = attention_take_left(&memory, rows, dim),
       .q = attention_take_left(&memory, BLOCK_ROWS, dim),
-      .panel = (left *)attention_take(&memory, adl_panel_floats(rows)),
+      .panel = (left *)attention_take(&memory, panel_floats(rows)),
       .out = attention_take(&memory, BLOCK_ROWS * dim),
       .scores = attention_take(&memory, BLOCK_ROWS * rows),
       .factors = attention_take(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),
@@ -86,9 +86,7 @@ static void normalise(const attention_shape *s, const attention_sequence *q, con
   for (int r = 0; r < rows; r++) {
     float *row = w->scores + r * (int64_t)q->padded;
     softmax(row, q->n, q->padded, 1.0f / s->scale);
-    if (probs) {
-      copy_out(probs + (first + r) * (int64_t)q->n, 0, row, 0, 1, q->n);
-    }
+    if (probs) copy_out(probs + (first + r) * (int64_t)q->n, 0, row, 0, 1, q->n);
     if (s->dropout) {
       const float *factors = w->factors + 4 * groups * (int64_t)r;
 #pragma omp simd
@@ -148,14 +146,14 @@ static void attend_group(const attention_shape *s, const attention_plan *plan, c
   const int from = attention_group_start(s, plan, group),
             to = attention_group_start(s, plan, group + 1);
   int64_t pairs = 0;
-  adl_begin_products();
+  begin_products();
   for (int b = 0; b < to; b++) {
     const int64_t n = s->offsets[b + 1] - s->offsets[b];
     if (all->probs) t.probs = all->probs + pairs * s->heads + n * n * head;
     if (b >= from) attend(s, plan, &w, t, b, head);
     pairs += n * n;
   }
-  adl_end_products();
+  end_products();
 }
 
 /*

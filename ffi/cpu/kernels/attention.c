@@ -36,7 +36,7 @@ static void look_through(const attention_shape *s, attention_plan *plan) {
 static attention_plan layout(const attention_shape *s) {
   attention_plan plan = {.groups = (int)group_count(s->heads, s->sequences)};
   look_through(s, &plan);
-  const int64_t dim = adl_padded_depth(s->head_dim), rows = adl_round_up(s->longest, OPERAND_ROWS);
+  const int64_t dim = padded_depth(s->head_dim), rows = adl_round_up(s->longest, OPERAND_ROWS);
   /* A vector that starts at the last column reaches past it; so does one from a padding row, and a
    * tile's rows. */
   const int64_t band = adl_round_up(plan.high - plan.low, OPERAND_ROWS) + 2 * OPERAND_ROWS;
@@ -48,7 +48,7 @@ static attention_plan layout(const attention_shape *s) {
   const int64_t tail = 2 * OPERAND_DEPTH;
   plan.thread_floats = 6 * (rows + tail) * dim + 2 * (band + tail) * dim + 2 * BLOCK_ROWS * rows +
                        BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK + BLOCK_ROWS * (band + 2 * dim) +
-                       rows * band + rows + adl_panel_floats(rows + band) + 20 * ADL_LINE;
+                       rows * band + rows + panel_floats(rows + band) + 20 * ADL_LINE;
   plan.thread_floats = adl_round_up(plan.thread_floats, ADL_LINE);
   return plan;
 }

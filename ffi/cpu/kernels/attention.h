@@ -87,8 +87,8 @@ void attention_scatter_relative(const attention_sequence *q, int first, int rows
 /* Rows of a block: as even as whole vectors allow, at most BLOCK_ROWS. */
 int attention_block_rows(int n);
 
-/* Rows over which a relative product's columns are taken together: fewer rows reach fewer columns.
- */
+/* Rows over which a relative product's columns are taken together: two register tiles, or one of
+ * AMX. Fewer rows reach fewer columns. */
 enum { SLICE_ROWS = RIGHT_ROWS == 1 ? 12 : 16 };
 
 /* Cuts `count` floats off a thread's memory, at a whole cache line. */

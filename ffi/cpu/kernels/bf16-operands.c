@@ -4,7 +4,7 @@
 #include "operands.h"
 
 void copy_left(left *to, const act *from, ptrdiff_t step, int rows, int dim) {
-  const int64_t padded = adl_padded_depth(dim);
+  const int64_t padded = padded_depth(dim);
   for (int r = 0; r < rows; r++, from += step, to += padded) {
     memcpy(to, from, sizeof(act) * (size_t)dim);
     memset(to + dim, 0, sizeof(act) * (size_t)(padded - dim));
@@ -21,7 +21,7 @@ ADL_INLINE __m512i halves(const act *row, int d, int dim) {
 }
 
 void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
-  const int64_t padded = adl_padded_depth(dim);
+  const int64_t padded = padded_depth(dim);
   int r = 0;
   for (; r < rows; r += 2, to += padded) {
     const act *lower = from + r * step, *upper = r + 1 < rows ? lower + step : NULL;
@@ -31,7 +31,7 @@ void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
       _mm512_storeu_si512(to + d, pairs);
     }
   }
-  const int64_t end = adl_padded_depth(rows) + OPERAND_DEPTH;
+  const int64_t end = padded_depth(rows) + OPERAND_DEPTH;
   memset(to, 0, sizeof(right) * (size_t)((end - r) / 2 * padded));
 }
 

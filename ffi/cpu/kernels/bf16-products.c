@@ -18,7 +18,7 @@ typedef struct {
   float *c;
   int64_t ldc;
   int add;
-} operands;
+} product;
 
 /* Palette 1; eight tiles of 16 rows of 64 bytes. In memory from the start: GCC 12 does not know
  * that the instruction reads more than 8 bytes. */
@@ -30,9 +30,9 @@ static const struct {
             .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
             .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
 
-void adl_begin_products(void) { _tile_loadconfig(&config); }
+void begin_products(void) { _tile_loadconfig(&config); }
 
-void adl_end_products(void) { _tile_release(); }
+void end_products(void) { _tile_release(); }
 
 /* Sets or adds tile (i, j) of the result from tmm<t>. */
 #define TILE_START(t, i, j)                                                                        \
@@ -45,7 +45,7 @@ void adl_end_products(void) { _tile_release(); }
 #define TILE_RIGHT(t, j) _tile_loadd(t, o->b + p / 2 * o->ldb + (j), o->ldb * 4)
 
 /* Four tiles of sums at once, so that each loaded tile is used twice. */
-static void tiles_2_2(const operands *o) {
+static void tiles_2_2(const product *o) {
   TILE_START(0, 0, 0);
   TILE_START(1, 0, 16);
   TILE_START(2, 16, 0);
@@ -66,7 +66,7 @@ static void tiles_2_2(const operands *o) {
   TILE_END(3, 16, 16);
 }
 
-static void tiles_1_2(const operands *o) {
+static void tiles_1_2(const product *o) {
   TILE_START(0, 0, 0);
   TILE_START(1, 0, 16);
   for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
@@ -80,7 +80,7 @@ static void tiles_1_2(const operands *o) {
   TILE_END(1, 0, 16);
 }
 
-static void tiles_2_1(const operands *o) {
+static void tiles_2_1(const product *o) {
   TILE_START(0, 0, 0);
   TILE_START(2, 16, 0);
   for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
@@ -94,7 +94,7 @@ static void tiles_2_1(const operands *o) {
   TILE_END(2, 16, 0);
 }
 
-static void tiles_1_1(const operands *o) {
+static void tiles_1_1(const product *o) {
   TILE_START(0, 0, 0);
   for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
     TILE_LEFT(4, 0);
@@ -106,9 +106,12 @@ static void tiles_1_1(const operands *o) {
 
 void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, int64_t ldb,
               float *c, int64_t ldc, int add) {
+  /* GCC 12 does not know that loading a tile reads memory: what was written before must be there.
+   */
+  __asm__ volatile("" ::: "memory");
   for (int j = 0; j < n; j += 32) {
     for (int i = 0; i < m; i += 32) {
-      const operands o = {k, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, add};
+      const product o = {k, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, add};
       const int tall = m - i > 16, wide = n - j > 16;
       (tall ? wide ? tiles_2_2 : tiles_2_1 : wide ? tiles_1_2 : tiles_1_1)(&o);
     }
@@ -126,7 +129,7 @@ typedef struct {
   float *c;
   int64_t ldc;
   int add;
-} operands;
+} product;
 
 /* sum + the products of pairs. */
 ADL_INLINE vec add_pairs(vec sum, __m512i a, __m512i b) {
@@ -139,7 +142,7 @@ ADL_INLINE vec add_pairs(vec sum, __m512i a, __m512i b) {
 #endif
 }
 
-ADL_INLINE void tile(const int rows, const int vectors, const operands *o) {
+ADL_INLINE void tile(const int rows, const int vectors, const product *o) {
   vec sum[TILE_ROWS][TILE_VECTORS];
 #pragma GCC unroll 8
   for (int i = 0; i < rows; i++) {
@@ -169,7 +172,7 @@ ADL_INLINE void tile(const int rows, const int vectors, const operands *o) {
   }
 }
 
-DEFINE_ANY_TILE(tile, operands)
+DEFINE_ANY_TILE(tile, product)
 
 void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, int64_t ldb,
               float *c, int64_t ldc, int add) {
@@ -177,8 +180,8 @@ void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, i
   for (int j = 0; j < vectors; j += TILE_VECTORS) {
     const int column = j * ADL_VECTOR;
     for (int i = 0; i < m; i += TILE_ROWS) {
-      const operands o = {(k + 1) / 2, a + i * lda,          lda, b + column,
-                          ldb,         c + i * ldc + column, ldc, add};
+      const product o = {(k + 1) / 2, a + i * lda,          lda, b + column,
+                         ldb,         c + i * ldc + column, ldc, add};
       any_tile((int)adl_min(m - i, TILE_ROWS), (int)adl_min(vectors - j, TILE_VECTORS), &o);
     }
   }
@@ -188,7 +191,7 @@ void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, i
 
 /* Rounds rows of floats into a left operand. */
 static void round_rows(left *to, const float *from, int64_t stride, int rows, int k) {
-  const int64_t padded = adl_padded_depth(k);
+  const int64_t padded = padded_depth(k);
   for (int r = 0; r < rows; r++, from += stride, to += padded) {
     int p = 0;
     for (; p + ADL_VECTOR <= k; p += ADL_VECTOR) vec_store_act(to + p, vec_load(from + p));
@@ -202,7 +205,7 @@ static void round_rows(left *to, const float *from, int64_t stride, int rows, in
 
 /* The same of columns, 16 at a time: `stride` leads from a number of a sum to the next. */
 static void round_columns(left *to, const float *from, int64_t stride, int rows, int k) {
-  const int64_t padded = adl_padded_depth(k);
+  const int64_t padded = padded_depth(k);
   for (int r = 0; r < rows; r += 16) {
     for (int p = 0; p < k; p += OPERAND_DEPTH) {
       vec pairs[16];
@@ -229,7 +232,7 @@ void multiply_floats(int m, int n, int k, const float *a, int64_t a_row, int64_t
       round_rows(panel, a + i * a_row, a_row, rows, k);
     else
       round_columns(panel, a + i, a_col, rows, k);
-    multiply(rows, n, k, panel, adl_padded_depth(k), b, ldb, c + i * ldc, ldc, add);
+    multiply(rows, n, k, panel, padded_depth(k), b, ldb, c + i * ldc, ldc, add);
   }
 }
 #else

@@ -18,8 +18,7 @@ typedef struct {
 
 static workspace cut(const multi_head_shape *s, float *scratch) {
   float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
-  const int64_t dim = adl_padded_depth(s->head_dim),
-                keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
+  const int64_t dim = padded_depth(s->head_dim), keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
   workspace w = {
       .k = attention_take_right(&memory, keys, dim),
       .k_turned = attention_take_right(&memory, dim, keys),
@@ -28,7 +27,7 @@ static workspace cut(const multi_head_shape *s, float *scratch) {
       .dv = attention_take(&memory, keys * dim),
       .q = attention_take_right(&memory, BLOCK_ROWS, dim),
       .dout = attention_take_right(&memory, BLOCK_ROWS, dim),
-      .panel = (left *)attention_take(&memory, adl_panel_floats(keys)),
+      .panel = (left *)attention_take(&memory, panel_floats(adl_max(keys, BLOCK_ROWS))),
       .dq = attention_take(&memory, BLOCK_ROWS * dim),
       .probs = attention_take(&memory, BLOCK_ROWS * keys),
       .dscores = attention_take(&memory, BLOCK_ROWS * keys),
@@ -69,7 +68,7 @@ ADL_APART void softmax_backward(float *probs, float *dscores, const float *facto
 static void score_block(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                         const tensors *t, int first, int rows, int seen, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim, groups = (seen + 3) / 4;
-  const int64_t padded_dim = adl_padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
+  const int64_t padded_dim = padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
   const int padded = (int)adl_round_up(seen, ADL_VECTOR);
   multiply(rows, seen, dim, w->q_left, padded_dim, w->k_turned, stride, w->probs, stride, 0);
   multiply(rows, seen, dim, w->dout_left, padded_dim, w->v_turned, stride, w->dscores, stride, 0);
@@ -97,14 +96,14 @@ static void copy_queries(const workspace *w, const act *q, const act *dout, ptrd
 static void attend_backward(const multi_head_shape *s, const multi_head_pair *pair,
                             const workspace *w, const tensors *t, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim;
-  const int64_t padded_dim = adl_padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
+  const int64_t padded_dim = padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
   copy_right(w->k, t->k, width, pair->m, dim);
   copy_right_turned(w->k_turned, stride, t->k, width, pair->m, dim);
   copy_right_turned(w->v_turned, stride, t->v, width, pair->m, dim);
   memset(w->dk, 0, sizeof(float) * (size_t)(pair->m * padded_dim));
   memset(w->dv, 0, sizeof(float) * (size_t)(pair->m * padded_dim));
   const int step = attention_block_rows(pair->n);
-  adl_begin_products();
+  begin_products();
   for (int first = 0; first < pair->n; first += step) {
     const int rows = (int)adl_min(pair->n - first, step);
     const int seen = multi_head_seen(s, pair, first + rows - 1);
@@ -119,7 +118,7 @@ static void attend_backward(const multi_head_shape *s, const multi_head_pair *pa
                     w->panel);
     copy_out(t->dq + at, width, w->dq, padded_dim, rows, dim);
   }
-  adl_end_products();
+  end_products();
   copy_out(t->dk, width, w->dk, padded_dim, pair->m, dim);
   copy_out(t->dv, width, w->dv, padded_dim, pair->m, dim);
 }

@@ -21,13 +21,12 @@ typedef struct {
 
 static workspace cut(const multi_head_shape *s, float *scratch) {
   float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
-  const int64_t dim = adl_padded_depth(s->head_dim),
-                keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
+  const int64_t dim = padded_depth(s->head_dim), keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
   return (workspace){
       .k_turned = attention_take_right(&memory, dim, keys),
       .v = attention_take_right(&memory, keys, dim),
       .q = attention_take_left(&memory, BLOCK_ROWS, dim),
-      .panel = (left *)attention_take(&memory, adl_panel_floats(keys)),
+      .panel = (left *)attention_take(&memory, panel_floats(keys)),
       .out = attention_take(&memory, BLOCK_ROWS * dim),
       .scores = attention_take(&memory, BLOCK_ROWS * keys),
       .factors = attention_take(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
@@ -149,7 +148,7 @@ static void sum_values(int rows, const float *probs, int64_t stride, const act *
 static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                        tensors t, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim, n = pair->n;
-  const int64_t stride = adl_round_up(pair->m, ADL_VECTOR), padded_dim = adl_padded_depth(dim);
+  const int64_t stride = adl_round_up(pair->m, ADL_VECTOR), padded_dim = padded_depth(dim);
   dot_products(n, 0, pair->m, dim, t.q, width, t.k, width, w->scores, stride);
   normalise(s, pair, w, 0, n, stride, dropout_row, t.log_sum_exp);
   /* What a causal query does not see has a probability of 0, up to what the last one sees. */
@@ -161,11 +160,11 @@ static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, c
 static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair,
                           const workspace *w, tensors t, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim;
-  const int64_t padded_dim = adl_padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
+  const int64_t padded_dim = padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
   copy_right_turned(w->k_turned, stride, t.k, width, pair->m, dim);
   copy_right(w->v, t.v, width, pair->m, dim);
   const int step = attention_block_rows(pair->n);
-  adl_begin_products();
+  begin_products();
   for (int first = 0; first < pair->n; first += step) {
     const int rows = (int)adl_min(pair->n - first, step);
     const int seen = multi_head_seen(s, pair, first + rows - 1);
@@ -177,7 +176,7 @@ static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair
                     w->panel);
     copy_out(t.out + at, width, w->out, padded_dim, rows, dim);
   }
-  adl_end_products();
+  end_products();
 }
 
 /*

@@ -1,14 +1,13 @@
 #include "multi-head.h"
 
 int64_t multi_head_thread_floats(const multi_head_shape *s) {
-  const int64_t dim = adl_padded_depth(s->head_dim),
-                keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
+  const int64_t dim = padded_depth(s->head_dim), keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
   /* What the backward kernel takes, and room for its cuts at whole lines; the forward kernel takes
    * less of everything. Operands in bf16 take half, but end with two tiles' rows of zeros. */
   const int64_t tail = 2 * OPERAND_DEPTH;
   const int64_t floats = 5 * (keys + tail) * dim + 3 * (BLOCK_ROWS + tail) * dim +
                          2 * BLOCK_ROWS * keys + BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK +
-                         adl_panel_floats(keys) + 14 * ADL_LINE;
+                         panel_floats(adl_max(keys, BLOCK_ROWS)) + 14 * ADL_LINE;
   return adl_round_up(floats, ADL_LINE);
 }
 

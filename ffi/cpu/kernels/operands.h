@@ -31,15 +31,15 @@ enum {
 
 /* Numbers from a row to the next of a left operand with sums of n, and of what has a head's
  * columns. */
-ADL_INLINE int64_t adl_padded_depth(int64_t n) { return adl_round_up(n, OPERAND_DEPTH); }
+ADL_INLINE int64_t padded_depth(int64_t n) { return adl_round_up(n, OPERAND_DEPTH); }
 
 /* Memory of a right operand, and of a left one, in floats. */
 ADL_INLINE int64_t right_floats(int64_t rows, int64_t columns) {
   return RIGHT_ROWS == 1 ? rows * columns
-                         : (adl_padded_depth(rows) + OPERAND_DEPTH) / RIGHT_ROWS * columns;
+                         : (padded_depth(rows) + OPERAND_DEPTH) / RIGHT_ROWS * columns;
 }
 ADL_INLINE int64_t left_floats(int64_t rows, int64_t depth) {
-  return adl_round_up(rows, OPERAND_ROWS) * adl_padded_depth(depth) / RIGHT_ROWS;
+  return adl_round_up(rows, OPERAND_ROWS) * padded_depth(depth) / RIGHT_ROWS;
 }
 
 /* Row `row` of a right operand: an even one in bf16. */
@@ -53,16 +53,16 @@ ADL_INLINE const right *right_at(const right *b, int64_t ldb, int64_t row) {
 #define multiply ADL_ACT(multiply)
 #define multiply_floats ADL_ACT(multiply_floats)
 
-/* Sets to[rows, adl_padded_depth(dim)] to rows of `from`, zeros after dim; `step` leads from a row
+/* Sets to[rows, padded_depth(dim)] to rows of `from`, zeros after dim; `step` leads from a row
  * to the next. */
 void copy_left(left *to, const act *from, ptrdiff_t step, int rows, int dim);
 
-/* Sets the right operand to[rows, adl_padded_depth(dim)] likewise. In bf16 zero rows follow: up to
+/* Sets the right operand to[rows, padded_depth(dim)] likewise. In bf16 zero rows follow: up to
  * whole tiles, and one more. A negative step reverses rows. */
 void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim);
 
-/* The transpose: to[adl_padded_depth(dim), stride], zeros where rows are rounded up to whole
- * vectors. */
+/* The transpose: to[dim, stride], zeros where rows are rounded up to whole vectors; in bf16 zero
+ * rows follow, up to whole tiles. */
 void copy_right_turned(right *to, int64_t stride, const act *from, ptrdiff_t step, int rows,
                        int dim);
 
@@ -78,8 +78,9 @@ ADL_INLINE void copy_out(act *to, ptrdiff_t step, const float *from, int64_t str
 
 /*
  * C[m, n] = A B, or += with `add`. Rows of A lie lda apart. Columns are computed, and C written, in
- * whole vectors; in bf16 also rows in whole tiles, so that C has such rows, those of an addition in
- * use by nobody else. A's rows after m may hold anything.
+ * whole vectors. In bf16 A has zeros after k up to padded_depth(k), and what B has in these rows is
+ * finite. With AMX rows are computed in whole tiles too: A's after m may hold anything, C's are
+ * written, so that nobody else uses them.
  */
 void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, int64_t ldb,
               float *c, int64_t ldc, int add);
@@ -87,7 +88,7 @@ void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, i
 /*
  * The same with a left operand of floats, rounded in bf16: A(i, p) = a[i * a_row + p * a_col],
  * where one of the strides is 1. Where it is a_row, whole vectors of rows are read, and rows after
- * m are added to C as they are: zeros, where others' rows follow. `panel` has adl_panel_floats(k).
+ * m are added to C as they are: zeros, where others' rows follow. `panel` has panel_floats(k).
  */
 void multiply_floats(int m, int n, int k, const float *a, int64_t a_row, int64_t a_col,
                      const right *b, int64_t ldb, float *c, int64_t ldc, int add, left *panel);
@@ -95,13 +96,13 @@ void multiply_floats(int m, int n, int k, const float *a, int64_t a_row, int64_t
 /* Rows that multiply_floats rounds before it multiplies them: few, so that they stay close. */
 enum { PANEL_ROWS = 32 };
 
-ADL_INLINE int64_t adl_panel_floats(int64_t k) { return PANEL_ROWS * adl_padded_depth(k) / 2; }
+ADL_INLINE int64_t panel_floats(int64_t k) { return PANEL_ROWS * padded_depth(k) / 2; }
 
 /* Around a thread's products: its tiles are set up and given back, where the processor has any. */
 #if defined ADL_BF16 && defined __AMX_BF16__
-void adl_begin_products(void);
-void adl_end_products(void);
+void begin_products(void);
+void end_products(void);
 #else
-ADL_INLINE void adl_begin_products(void) {}
-ADL_INLINE void adl_end_products(void) {}
+ADL_INLINE void begin_products(void) {}
+ADL_INLINE void end_products(void) {}
 #endif

@@ -15,7 +15,6 @@ import { OPTIMIZER_KERNELS } from "../../../ffi/cpu/backend/optimizer.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
-import { TILE_PERMISSION } from "../../../ffi/cpu/build.ts";
 import { PRODUCT_CALLS } from "../../../ffi/cpu/product-calls.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
@@ -59,7 +58,6 @@ const declared = [
       ...MATRIX_SIZES,
       ...MULTI_HEAD_SIZES,
       ...PRODUCT_CALLS,
-      ...TILE_PERMISSION,
     },
     "",
   ),
@@ -91,8 +89,7 @@ function functionsOf(source: string, type: "f32" | "bf16"): string[] {
   return [...source.replaceAll(wanted[type], "").matchAll(head)].map(
     ([, result = "", activation, plain, parameters = ""]) => {
       const name = activation === undefined ? plain : `adl_${activation}_${type}`;
-      const types = parameters === "void" ? [] : parameters.split(",").map(typeOf);
-      return `${typeOf(result)} ${name}(${types.join(", ")})`;
+      return `${typeOf(result)} ${name}(${parameters.split(",").map(typeOf).join(", ")})`;
     },
   );
 }
