@@ -120,12 +120,14 @@ function comparePeftTraining<Batch extends TokenBatch>(
     nameOf,
   });
   const ranknum = new PeftRanknum(backend, subject, trainer, settings);
+  // Plain LoRA's trajectory magnifies rounding most, in bf16 by more than f32's tolerance allows for.
+  const margin = svd || tolerance.trajectory ? tolerance.training : 3 * tolerance.training;
   for (const want of golden.golden["steps"] as PeftStep[]) {
     ranknum.remember();
     const got = trainer.step([kind.batch(golden, want.step, subject)]);
     const at = `step ${want.step}`;
     const loss = got.taskLoss + (svd ? settings.orth_coef : 0) * got.orthogonalityLoss;
-    comparison.relative("peft_loss", loss, want.peft_loss, tolerance.training, `${at} loss`);
+    comparison.relative("peft_loss", loss, want.peft_loss, margin, `${at} loss`);
     const norm = ranknum.follow(got);
     comparison.relative("lr", got.learningRate, want.lr, 1e-12, `${at} lr`);
     if (want.nonzero_E) comparison.same("budget", got.budget, want.budget, `${at} budget`);
