@@ -1,15 +1,15 @@
 import type { SummaryExample, SummarySet } from "../data/summaries.ts";
 import { encodeTexts, type LengthFlag, summaryInputs } from "../data/summary-features.ts";
-import { cachedTokens, type PackedTokens, tokenCacheKey, tokensOf } from "../data/token-cache.ts";
+import { type PackedTokens, tokensOf } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
 import { packSequences, type TokenBatch } from "../nn/packed-batch.ts";
 import { type PackedTargets, packTargets } from "../nn/source-target-batch.ts";
 import type { SpecialIds } from "../plugin.ts";
-import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { TextInput } from "../text/tokenizer.ts";
 import type { TaskWishes } from "../train/task-named.ts";
 import type { TokenizeOptions } from "../train/task.ts";
 import type { GenerationBatch } from "./generation-loss.ts";
+import { modelTokens } from "./model-tokens.ts";
 import { lengthsOf } from "./packed-items.ts";
 
 /** A split's texts and summaries, and their tokens. */
@@ -96,20 +96,15 @@ function summariesOf({ name, target }: GenerationExamples): PackedTokens {
 const rowsOf = (tokens: PackedTokens, items: ArrayLike<number>) =>
   Array.from(items, (i) => tokensOf(tokens, i).ids);
 
-async function tokensFor(
+const tokensFor = (
   inputs: readonly TextInput[],
-  { tokenizer: source, vocabSize, modelConfig }: TokenizeOptions,
+  files: TokenizeOptions,
   maxLength: number,
   flag: LengthFlag,
-) {
-  const tokenizer = tokenizerFingerprint(source);
-  const key = tokenCacheKey({ inputs, tokenizer, options: { maxLength, vocabSize } });
-  return cachedTokens(key, async () => {
-    const built = await buildTokenizer(source);
-    checkVocabulary(built, vocabSize, modelConfig);
-    return encodeTexts(inputs, built, { maxLength, flag });
-  });
-}
+) =>
+  modelTokens(files, { inputs, options: { maxLength } }, (tokenizer) =>
+    encodeTexts(inputs, tokenizer, { maxLength, flag }),
+  );
 
 /** Texts of which a model sees the beginning are usual, as long as they are the few long ones. */
 function cutWarning(

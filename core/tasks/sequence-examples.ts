@@ -1,10 +1,10 @@
 import type { Example, ExampleSet } from "../data/examples.ts";
-import { cachedTokens, packTokens, type PackedTokens, tokenCacheKey } from "../data/token-cache.ts";
+import { packTokens, type PackedTokens } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
-import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { TokenizeOptions } from "../train/task.ts";
 import type { LabelledBatch } from "../train/trainer.ts";
+import { modelTokens } from "./model-tokens.ts";
 import { lengthsOf, packedBatch } from "./packed-items.ts";
 
 /** A split's examples and their tokens. */
@@ -30,16 +30,11 @@ export async function tokenizeExamples(
   { examples, labelNames, warnings }: ExampleSet,
   options: TokenizeOptions,
 ): Promise<SequenceExamples> {
-  const key = tokenCacheKey({
-    inputs: examples,
-    tokenizer: tokenizerFingerprint(options.tokenizer),
-    options: { maxLength: options.maxLength, vocabSize: options.vocabSize },
-  });
-  const cached = await cachedTokens(key, async () => {
-    const tokenizer = await buildTokenizer(options.tokenizer);
-    checkVocabulary(tokenizer, options.vocabSize, options.modelConfig);
-    checkRoom(tokenizer, options.maxLength, examples);
-    return packTokens(await tokenizer.encode(examples, { maxLength: options.maxLength }));
+  const { maxLength } = options;
+  const key = { inputs: examples, options: { maxLength } };
+  const cached = await modelTokens(options, key, async (tokenizer) => {
+    checkRoom(tokenizer, maxLength, examples);
+    return packTokens(await tokenizer.encode(examples, { maxLength }));
   });
   const { tokens } = cached;
   const labels = examples.map(({ label }) => label);

@@ -1,5 +1,5 @@
 import type { SquadExample } from "../data/squad-question.ts";
-import { cachedTokens, type TokenTable, tokenCacheKey } from "../data/token-cache.ts";
+import type { TokenTable } from "../data/token-cache.ts";
 import { invariant } from "../errors.ts";
 import {
   type TrainFeatures,
@@ -7,9 +7,9 @@ import {
   type ValidationFeatures,
   validationFeatures,
 } from "../qa/features.ts";
-import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
 import type { TokenizeOptions } from "../train/task.ts";
+import { modelTokens } from "./model-tokens.ts";
 
 export interface FeatureOptions extends Pick<
   TokenizeOptions,
@@ -65,17 +65,11 @@ export async function cachedValidationFeatures(
 async function cached(
   windows: "train" | "validation",
   inputs: readonly TextInput[],
-  { tokenizer: source, maxLength, stride, vocabSize, modelConfig }: FeatureOptions,
+  { maxLength, stride, ...files }: FeatureOptions,
   build: (tokenizer: Tokenizer) => Promise<TokenTable>,
 ) {
-  const tokenizer = tokenizerFingerprint(source);
-  const options = { windows, maxLength, stride, vocabSize };
-  const key = tokenCacheKey({ inputs, tokenizer, options });
-  const { tokens, warning } = await cachedTokens(key, async () => {
-    const built = await buildTokenizer(source);
-    checkVocabulary(built, vocabSize, modelConfig);
-    return build(built);
-  });
+  const key = { inputs, options: { windows, maxLength, stride } };
+  const { tokens, warning } = await modelTokens(files, key, build);
   return { tokens, warnings: warning === undefined ? [] : [warning] };
 }
 
