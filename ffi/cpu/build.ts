@@ -104,12 +104,10 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
 }
 
 function knownLevels(compiler: Compiler, levels: readonly Level[], highest: boolean): Level[] {
-  const accepts = (level: Level) => compiler.accepts(levelFlags(level));
-  const best = highest ? levels.findLast(accepts) : undefined;
-  const known = highest && best !== undefined ? [best] : levels.filter(accepts);
+  const known = levels.filter((level) => compiler.accepts(levelFlags(level)));
   if (known.length === 0)
     throw errors.machine(`${compiler.version} can't compile for AVX2`, INSTALL_COMPILER);
-  return known;
+  return highest ? known.slice(-1) : known;
 }
 
 export interface KernelLibrary {
