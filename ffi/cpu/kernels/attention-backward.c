@@ -27,7 +27,7 @@ static workspace cut(const attention_plan *plan, int thread) {
       .q = attention_take_right(&memory, rows, dim),
       .k = attention_take_right(&memory, rows, dim),
       .v_turned = attention_take_right(&memory, dim, rows),
-      .panel = (left *)attention_take(&memory, panel_floats(adl_max(rows, band))),
+      .panel = attention_take_panel(&memory, adl_max(rows, band)),
       .dk = attention_take(&memory, rows * dim),
       .dv = attention_take(&memory, rows * dim),
       .pos_key = attention_take_right(&memory, band, dim),
@@ -40,8 +40,7 @@ static workspace cut(const attention_plan *plan, int thread) {
       .by_key = attention_take(&memory, rows * band),
       .strips = (column_range *)attention_take(&memory, rows / STRIP * 2),
   };
-  /* In float a right operand by rows is a left one too. */
-  w.dout_left = RIGHT_ROWS == 1 ? (left *)w.dout : attention_take_left(&memory, rows, dim);
+  w.dout_left = attention_take_both(&memory, w.dout, rows, dim);
   return w;
 }
 
@@ -186,8 +185,7 @@ static void attend_backward(const attention_shape *s, const attention_plan *plan
   const attention_sequence q = attention_sequence_at(s, plan, index);
   const int dim = s->head_dim, width = s->heads * dim;
   const int64_t at = (int64_t)q.start * width, padded_dim = plan->padded_dim;
-  copy_right(w->dout, t.dout + at, width, q.n, dim);
-  if (RIGHT_ROWS > 1) copy_left(w->dout_left, t.dout + at, width, q.n, dim);
+  copy_both(w->dout_left, w->dout, t.dout + at, width, q.n, dim);
   copy_right(w->q, t.q + at, width, q.n, dim);
   copy_right(w->k, t.k + at, width, q.n, dim);
   copy_right_turned(w->v_turned, q.padded, t.v + at, width, q.n, dim);

@@ -23,7 +23,7 @@ static workspace cut(const attention_plan *plan, int thread) {
       .pos_query = attention_take_right(&memory, dim, band),
       .k = attention_take_left(&memory, rows, dim),
       .q = attention_take_left(&memory, BLOCK_ROWS, dim),
-      .panel = (left *)attention_take(&memory, panel_floats(rows)),
+      .panel = attention_take_panel(&memory, rows),
       .out = attention_take(&memory, BLOCK_ROWS * dim),
       .scores = attention_take(&memory, BLOCK_ROWS * rows),
       .factors = attention_take(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),

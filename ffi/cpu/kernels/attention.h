@@ -103,3 +103,11 @@ ADL_INLINE right *attention_take_right(float **memory, int64_t rows, int64_t col
 ADL_INLINE left *attention_take_left(float **memory, int64_t rows, int64_t depth) {
   return (left *)attention_take(memory, left_floats(rows, depth));
 }
+/* A left operand of the rows of `same`, for copy_both. */
+ADL_INLINE left *attention_take_both(float **memory, right *same, int64_t rows, int64_t depth) {
+  return RIGHT_ROWS == 1 ? (left *)same : attention_take_left(memory, rows, depth);
+}
+/* What multiply_floats needs for sums of k. */
+ADL_INLINE left *attention_take_panel(float **memory, int64_t k) {
+  return (left *)attention_take(memory, panel_floats(k));
+}

@@ -3,14 +3,6 @@
 #define ADL_BF16
 #include "operands.h"
 
-void copy_left(left *to, const act *from, ptrdiff_t step, int rows, int dim) {
-  const int64_t padded = padded_depth(dim);
-  for (int r = 0; r < rows; r++, from += step, to += padded) {
-    memcpy(to, from, sizeof(act) * (size_t)dim);
-    memset(to + dim, 0, sizeof(act) * (size_t)(padded - dim));
-  }
-}
-
 /* 16 numbers of a row from d on, in the lower halves: zeros after dim, and where there is no row.
  */
 ADL_INLINE __m512i halves(const act *row, int d, int dim) {

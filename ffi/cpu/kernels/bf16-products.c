@@ -7,8 +7,6 @@
 #include "operands.h"
 #include "tiles.h"
 
-#ifdef __AMX_BF16__
-
 typedef struct {
   int k;
   const left *a;
@@ -19,6 +17,8 @@ typedef struct {
   int64_t ldc;
   int add;
 } product;
+
+#ifdef __AMX_BF16__
 
 /* Palette 1; eight tiles of 16 rows of 64 bytes. In memory from the start: GCC 12 does not know
  * that the instruction reads more than 8 bytes. */
@@ -34,74 +34,39 @@ void begin_products(void) { _tile_loadconfig(&config); }
 
 void end_products(void) { _tile_release(); }
 
-/* Sets or adds tile (i, j) of the result from tmm<t>. */
+/* Tile (i, j) of the result, and those of the operands, in the register tmm<t>. */
 #define TILE_START(t, i, j)                                                                        \
-  if (o->add)                                                                                      \
-    _tile_loadd(t, o->c + (i)*o->ldc + (j), o->ldc * 4);                                           \
-  else                                                                                             \
-    _tile_zero(t)
+  do {                                                                                             \
+    if (o->add)                                                                                    \
+      _tile_loadd(t, o->c + (i)*o->ldc + (j), o->ldc * 4);                                         \
+    else                                                                                           \
+      _tile_zero(t);                                                                               \
+  } while (0)
 #define TILE_END(t, i, j) _tile_stored(t, o->c + (i)*o->ldc + (j), o->ldc * 4)
 #define TILE_LEFT(t, i) _tile_loadd(t, o->a + (i)*o->lda + p, o->lda * 2)
 #define TILE_RIGHT(t, j) _tile_loadd(t, o->b + p / 2 * o->ldb + (j), o->ldb * 4)
 
-/* Four tiles of sums at once, so that each loaded tile is used twice. */
-static void tiles_2_2(const product *o) {
+/* Up to four tiles of sums at once, so that each loaded tile is used twice: two of rows where
+ * `tall`, two of columns where `wide`, which are constants at every call. */
+ADL_INLINE void tiles(const int tall, const int wide, const product *o) {
   TILE_START(0, 0, 0);
-  TILE_START(1, 0, 16);
-  TILE_START(2, 16, 0);
-  TILE_START(3, 16, 16);
+  if (wide) TILE_START(1, 0, 16);
+  if (tall) TILE_START(2, 16, 0);
+  if (tall && wide) TILE_START(3, 16, 16);
   for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
     TILE_LEFT(4, 0);
     TILE_RIGHT(6, 0);
     _tile_dpbf16ps(0, 4, 6);
-    TILE_RIGHT(7, 16);
-    _tile_dpbf16ps(1, 4, 7);
-    TILE_LEFT(5, 16);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    if (wide) TILE_RIGHT(7, 16);
+    if (wide) _tile_dpbf16ps(1, 4, 7);
+    if (tall) TILE_LEFT(5, 16);
+    if (tall) _tile_dpbf16ps(2, 5, 6);
+    if (tall && wide) _tile_dpbf16ps(3, 5, 7);
   }
   TILE_END(0, 0, 0);
-  TILE_END(1, 0, 16);
-  TILE_END(2, 16, 0);
-  TILE_END(3, 16, 16);
-}
-
-static void tiles_1_2(const product *o) {
-  TILE_START(0, 0, 0);
-  TILE_START(1, 0, 16);
-  for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
-    TILE_LEFT(4, 0);
-    TILE_RIGHT(6, 0);
-    _tile_dpbf16ps(0, 4, 6);
-    TILE_RIGHT(7, 16);
-    _tile_dpbf16ps(1, 4, 7);
-  }
-  TILE_END(0, 0, 0);
-  TILE_END(1, 0, 16);
-}
-
-static void tiles_2_1(const product *o) {
-  TILE_START(0, 0, 0);
-  TILE_START(2, 16, 0);
-  for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
-    TILE_LEFT(4, 0);
-    TILE_RIGHT(6, 0);
-    _tile_dpbf16ps(0, 4, 6);
-    TILE_LEFT(5, 16);
-    _tile_dpbf16ps(2, 5, 6);
-  }
-  TILE_END(0, 0, 0);
-  TILE_END(2, 16, 0);
-}
-
-static void tiles_1_1(const product *o) {
-  TILE_START(0, 0, 0);
-  for (int p = 0; p < o->k; p += OPERAND_DEPTH) {
-    TILE_LEFT(4, 0);
-    TILE_RIGHT(6, 0);
-    _tile_dpbf16ps(0, 4, 6);
-  }
-  TILE_END(0, 0, 0);
+  if (wide) TILE_END(1, 0, 16);
+  if (tall) TILE_END(2, 16, 0);
+  if (tall && wide) TILE_END(3, 16, 16);
 }
 
 void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, int64_t ldb,
@@ -113,23 +78,19 @@ void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, i
     for (int i = 0; i < m; i += 32) {
       const product o = {k, a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, add};
       const int tall = m - i > 16, wide = n - j > 16;
-      (tall ? wide ? tiles_2_2 : tiles_2_1 : wide ? tiles_1_2 : tiles_1_1)(&o);
+      if (tall && wide)
+        tiles(1, 1, &o);
+      else if (tall)
+        tiles(1, 0, &o);
+      else if (wide)
+        tiles(0, 1, &o);
+      else
+        tiles(0, 0, &o);
     }
   }
 }
 
 #else
-
-typedef struct {
-  int pairs; /* of a sum */
-  const left *a;
-  int64_t lda;
-  const right *b;
-  int64_t ldb;
-  float *c;
-  int64_t ldc;
-  int add;
-} product;
 
 /* sum + the products of pairs. */
 ADL_INLINE vec add_pairs(vec sum, __m512i a, __m512i b) {
@@ -152,7 +113,7 @@ ADL_INLINE void tile(const int rows, const int vectors, const product *o) {
   }
   const left *a = o->a;
   const right *b = o->b;
-  for (int p = 0; p < o->pairs; p++, a += 2, b += o->ldb) {
+  for (int p = 0; p < o->k; p += 2, a += 2, b += o->ldb) {
     __m512i row[TILE_VECTORS];
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; j++) row[j] = _mm512_loadu_si512(b + j * ADL_VECTOR);
@@ -180,8 +141,7 @@ void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, i
   for (int j = 0; j < vectors; j += TILE_VECTORS) {
     const int column = j * ADL_VECTOR;
     for (int i = 0; i < m; i += TILE_ROWS) {
-      const product o = {(k + 1) / 2, a + i * lda,          lda, b + column,
-                         ldb,         c + i * ldc + column, ldc, add};
+      const product o = {k, a + i * lda, lda, b + column, ldb, c + i * ldc + column, ldc, add};
       any_tile((int)adl_min(m - i, TILE_ROWS), (int)adl_min(vectors - j, TILE_VECTORS), &o);
     }
   }

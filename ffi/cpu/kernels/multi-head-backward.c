@@ -27,15 +27,14 @@ static workspace cut(const multi_head_shape *s, float *scratch) {
       .dv = attention_take(&memory, keys * dim),
       .q = attention_take_right(&memory, BLOCK_ROWS, dim),
       .dout = attention_take_right(&memory, BLOCK_ROWS, dim),
-      .panel = (left *)attention_take(&memory, panel_floats(adl_max(keys, BLOCK_ROWS))),
+      .panel = attention_take_panel(&memory, adl_max(keys, BLOCK_ROWS)),
       .dq = attention_take(&memory, BLOCK_ROWS * dim),
       .probs = attention_take(&memory, BLOCK_ROWS * keys),
       .dscores = attention_take(&memory, BLOCK_ROWS * keys),
       .factors = attention_take(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
   };
-  /* In float a right operand by rows is a left one too. */
-  w.q_left = RIGHT_ROWS == 1 ? (left *)w.q : attention_take_left(&memory, BLOCK_ROWS, dim);
-  w.dout_left = RIGHT_ROWS == 1 ? (left *)w.dout : attention_take_left(&memory, BLOCK_ROWS, dim);
+  w.q_left = attention_take_both(&memory, w.q, BLOCK_ROWS, dim);
+  w.dout_left = attention_take_both(&memory, w.dout, BLOCK_ROWS, dim);
   return w;
 }
 
@@ -82,16 +81,6 @@ static void score_block(const multi_head_shape *s, const multi_head_pair *pair, 
   }
 }
 
-/* A block of queries, as both kinds of operands. */
-static void copy_queries(const workspace *w, const act *q, const act *dout, ptrdiff_t width,
-                         int rows, int dim) {
-  copy_right(w->q, q, width, rows, dim);
-  copy_right(w->dout, dout, width, rows, dim);
-  if (RIGHT_ROWS == 1) return;
-  copy_left(w->q_left, q, width, rows, dim);
-  copy_left(w->dout_left, dout, width, rows, dim);
-}
-
 /* One sequence and head. */
 static void attend_backward(const multi_head_shape *s, const multi_head_pair *pair,
                             const workspace *w, const tensors *t, uint32_t dropout_row) {
@@ -108,7 +97,8 @@ static void attend_backward(const multi_head_shape *s, const multi_head_pair *pa
     const int rows = (int)adl_min(pair->n - first, step);
     const int seen = multi_head_seen(s, pair, first + rows - 1);
     const int64_t at = (int64_t)first * width;
-    copy_queries(w, t->q + at, t->dout + at, width, rows, dim);
+    copy_both(w->q_left, w->q, t->q + at, width, rows, dim);
+    copy_both(w->dout_left, w->dout, t->dout + at, width, rows, dim);
     if (seen > 0) score_block(s, pair, w, t, first, rows, seen, dropout_row + (uint32_t)first);
     multiply_floats(seen, dim, rows, w->probs, 1, stride, w->dout, padded_dim, w->dv, padded_dim, 1,
                     w->panel);

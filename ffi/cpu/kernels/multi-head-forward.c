@@ -26,7 +26,7 @@ static workspace cut(const multi_head_shape *s, float *scratch) {
       .k_turned = attention_take_right(&memory, dim, keys),
       .v = attention_take_right(&memory, keys, dim),
       .q = attention_take_left(&memory, BLOCK_ROWS, dim),
-      .panel = (left *)attention_take(&memory, panel_floats(keys)),
+      .panel = attention_take_panel(&memory, keys),
       .out = attention_take(&memory, BLOCK_ROWS * dim),
       .scores = attention_take(&memory, BLOCK_ROWS * keys),
       .factors = attention_take(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),

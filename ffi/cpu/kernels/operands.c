@@ -2,14 +2,6 @@
 #include "operands.h"
 #include "small-gemm.h"
 
-void copy_left(left *to, const act *from, ptrdiff_t step, int rows, int dim) {
-  const int64_t padded = padded_depth(dim);
-  for (int r = 0; r < rows; r++, from += step, to += padded) {
-    memcpy(to, from, sizeof(float) * (size_t)dim);
-    memset(to + dim, 0, sizeof(float) * (size_t)(padded - dim));
-  }
-}
-
 void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
   copy_left(to, from, step, rows, dim);
 }

@@ -47,7 +47,6 @@ ADL_INLINE const right *right_at(const right *b, int64_t ldb, int64_t row) {
   return b + row / RIGHT_ROWS * ldb;
 }
 
-#define copy_left ADL_ACT(copy_left)
 #define copy_right ADL_ACT(copy_right)
 #define copy_right_turned ADL_ACT(copy_right_turned)
 #define multiply ADL_ACT(multiply)
@@ -55,11 +54,24 @@ ADL_INLINE const right *right_at(const right *b, int64_t ldb, int64_t row) {
 
 /* Sets to[rows, padded_depth(dim)] to rows of `from`, zeros after dim; `step` leads from a row
  * to the next. */
-void copy_left(left *to, const act *from, ptrdiff_t step, int rows, int dim);
+ADL_INLINE void copy_left(left *to, const act *from, ptrdiff_t step, int rows, int dim) {
+  const int64_t padded = padded_depth(dim);
+  for (int r = 0; r < rows; r++, from += step, to += padded) {
+    memcpy(to, from, sizeof(act) * (size_t)dim);
+    memset(to + dim, 0, sizeof(act) * (size_t)(padded - dim));
+  }
+}
 
 /* Sets the right operand to[rows, padded_depth(dim)] likewise. In bf16 zero rows follow: up to
  * whole tiles, and one more. A negative step reverses rows. */
 void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim);
+
+/* Sets both kinds of operands to the same rows. In float a right operand by rows is a left one too.
+ */
+ADL_INLINE void copy_both(left *l, right *r, const act *from, ptrdiff_t step, int rows, int dim) {
+  copy_right(r, from, step, rows, dim);
+  if (RIGHT_ROWS > 1) copy_left(l, from, step, rows, dim);
+}
 
 /* The transpose: to[dim, stride], zeros where rows are rounded up to whole vectors; in bf16 zero
  * rows follow, up to whole tiles. */
