@@ -8,7 +8,7 @@ import { Parameter, type Tensor } from "./tensor.ts";
  */
 export interface Sink {
   readonly needed: boolean;
-  /** Hands over a gradient that the op has allocated. */
+  /** Hands over a gradient that the op has allocated, or has made in place of the one it was handed. */
   give(gradient: Buffer): void;
   /** A buffer to write to: `beta` 1 means that it holds a gradient already, to be added to; 0 that it is to be set. */
   accumulate(): { readonly buffer: Buffer; readonly beta: 0 | 1 };
@@ -88,6 +88,12 @@ export class Tape {
   /** Frees a buffer before its scope ends, unless a node holds it. */
   drop(buffer: Buffer): void {
     if (this.#scope?.delete(buffer)) this.#release(buffer);
+  }
+
+  /** A buffer for what an op makes of `buffer` element by element: `buffer` itself, where nobody else holds it, or a new one. */
+  inPlaceOf(buffer: Buffer): Buffer {
+    const alone = this.#holds.get(buffer) === 1;
+    return alone ? buffer : this.allocate(buffer.dtype, buffer.length);
   }
 
   /** Hands a buffer of the current scope, which no node holds, over to the caller, who frees it. */

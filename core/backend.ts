@@ -301,7 +301,7 @@ export interface Backend {
     shape: { rows: number; cols: number; eps: number; dropout: Dropout | undefined },
   ): void;
   /**
-   * From the saved sum x: sets dsum [rows, cols]; where dropout was on, sets dx = mask * dsum too;
+   * From the saved sum x: sets dsum [rows, cols], which may be dy; where dropout was on, sets dx = mask * dsum too;
    * adds to dweight and dbias where they are given.
    */
   addLayerNormBackward(

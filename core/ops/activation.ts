@@ -14,7 +14,7 @@ export const activation = defineOp({
 
   backward(run, dy, { x }, [dx], { kind }) {
     if (!dx.needed) return;
-    const out = run.allocate(elementsOf(x.shape));
+    const out = run.tape.inPlaceOf(dy);
     run.backend.activationBackward(kind, x.buffer, dy, out);
     dx.give(out);
   },

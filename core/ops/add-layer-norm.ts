@@ -58,7 +58,7 @@ export const addLayerNorm = defineOp({
     [dx, dresidual, dweight, dbias],
     { dropout },
   ) {
-    const dsum = run.allocate(rows * cols);
+    const dsum = run.tape.inPlaceOf(dy);
     const masked = dropout && dx.needed ? run.allocate(rows * cols) : undefined;
     const out = {
       dsum,

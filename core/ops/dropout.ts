@@ -15,7 +15,7 @@ export const dropout = defineOp({
 
   backward(run, dy, { rows, cols }, [dx], attrs) {
     if (!dx.needed) return;
-    const out = run.allocate(rows * cols);
+    const out = run.tape.inPlaceOf(dy);
     run.backend.dropout(dy, out, rows, cols, attrs.dropout);
     dx.give(out);
   },

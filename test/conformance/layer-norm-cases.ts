@@ -57,7 +57,11 @@ function backward(bench: Bench, rows: number, cols: number, v: Variant, trained:
   };
   const [dy, sum] = [input("activation", wave(size, 8)), input("activation", x)];
   const weight = input("master", wave(cols, 9));
-  backend.addLayerNormBackward(dy, sum, weight, stats, out, { rows, cols, dropout: v.dropout });
+  const shape = { rows, cols, dropout: v.dropout };
+  backend.addLayerNormBackward(dy, sum, weight, stats, out, shape);
+  const same = inOut("dy in place", "activation", wave(size, 8));
+  const inPlace = { dsum: same, dx: undefined, dweight: undefined, dbias: undefined };
+  backend.addLayerNormBackward(same, sum, weight, stats, inPlace, shape);
 }
 
 export const layerNormCases: readonly Case[] = NORM_SIZES.flatMap(([rows, cols]) =>
