@@ -218,13 +218,17 @@ export interface Backend {
 
   // --- matrix products and their companions ---
   gemm(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void;
-  /** y[rows, cols] += h[rows, rank] . factor (+ bias), factor [rank, cols], or [cols, rank] when `transposed`. */
+  /**
+   * y[rows, cols] += h[rows, rank] . factor (+ bias), factor [rank, cols], or [cols, rank] when `transposed`; then, where
+   * `activated` is given, sets its buffer, which may be y, to f(y).
+   */
   addLowRank(
     y: Buffer,
     h: Buffer,
     factor: Buffer,
     bias: Buffer | undefined,
     shape: { rows: number; cols: number; rank: number; transposed: boolean },
+    activated?: { kind: ActivationKind; buffer: Buffer },
   ): void;
   /** y[rows, cols] += bias[cols]. */
   addBias(y: Buffer, bias: Buffer, rows: number, cols: number): void;

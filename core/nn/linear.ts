@@ -1,11 +1,10 @@
 import type { Adapter } from "../adalora/adapter.ts";
+import type { ActivationKind } from "../backend.ts";
 import { linear } from "../ops/linear.ts";
 import type { Run } from "../run.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
-const plain = { scale: 1, dropout: undefined };
-
-/** y = x W^T + bias, plus the increment of an adapter once one is attached. */
+/** y = f(x W^T + bias), plus the increment of an adapter once one is attached. */
 export class Linear {
   /** Dotted path of the module in the model, as in the checkpoint. */
   readonly path: string;
@@ -27,12 +26,15 @@ export class Linear {
     return this.weight.shape[0] ?? 0;
   }
 
-  /** x: [N, in]; returns [N, out]. */
-  forward(run: Run, x: Tensor): Tensor {
+  /** x: [N, in]; returns [N, out], activated where `activation` says so. */
+  forward(run: Run, x: Tensor, activation?: ActivationKind): Tensor {
     const { weight, bias, adapter } = this;
-    if (!adapter) return linear(run, [x, weight, bias, undefined, undefined, undefined], plain);
+    if (!adapter) {
+      const plain = { scale: 1, dropout: undefined, activation };
+      return linear(run, [x, weight, bias, undefined, undefined, undefined], plain);
+    }
     const { a, e, b, scale } = adapter;
     const dropout = adapter.dropout > 0 ? run.nextDropout(adapter.dropout) : undefined;
-    return linear(run, [x, weight, bias, a, e, b], { scale, dropout });
+    return linear(run, [x, weight, bias, a, e, b], { scale, dropout, activation });
   }
 }

@@ -1,4 +1,4 @@
-import type { Buffer, Dropout } from "../backend.ts";
+import type { ActivationKind, Buffer, Dropout } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 import type { Run } from "../run.ts";
@@ -17,14 +17,17 @@ interface Attrs {
   readonly scale: number;
   /** Of the low-rank path's input. */
   readonly dropout: Dropout | undefined;
+  /** f; without it y is z. */
+  readonly activation?: ActivationKind | undefined;
 }
 
 /**
- * y = x W^T + bias + scale * (dropout(x) A^T) diag(E) B^T, the adapted linear layer (paper eq. 3; W frozen or trained).
+ * y = f(z), z = x W^T + bias + scale * (dropout(x) A^T) diag(E) B^T: the adapted linear layer (paper eq. 3; W frozen or trained),
+ * and where an activation f follows, that one in the same pass over memory.
  * x: [N, in], W: [out, in], bias: [out], A: [r, in], E: [r, 1] (absent for LoRA), B: [out, r]; y: [N, out].
  *
  * The low-rank path is never merged into W: in bf16 the increment would be rounded away.
- * Saves x, h = x A^T ([N, r]) and h scaled by E.
+ * Saves x, h = x A^T ([N, r]) and h scaled by E; z where f follows.
  */
 export const linear = defineOp({
   name: "linear",
@@ -34,22 +37,32 @@ export const linear = defineOp({
     const outputs = weight.shape[0] ?? 0;
     checkShapes([x, weight, bias, a, e, b]);
     const { backend } = run;
-    const out = run.allocate(rows * outputs);
-    backend.gemm(x.buffer, weight.buffer, out, { m: rows, n: outputs, k: inputs, transB: true });
+    const z = run.allocate(rows * outputs);
+    backend.gemm(x.buffer, weight.buffer, z, { m: rows, n: outputs, k: inputs, transB: true });
     const low = a && b ? lowRank(run, x, a, e, attrs) : undefined;
+    const { activation: kind } = attrs;
+    const out = kind && recording ? run.allocate(rows * outputs) : z;
     if (low && b) {
       const shape = { rows, cols: outputs, rank: low.rank, transposed: true };
-      backend.addLowRank(out, low.scaled, b.buffer, bias?.buffer, shape);
-    } else if (bias) backend.addBias(out, bias.buffer, rows, outputs);
+      const activated = kind && { kind, buffer: out };
+      backend.addLowRank(z, low.scaled, b.buffer, bias?.buffer, shape, activated);
+    } else {
+      if (bias) backend.addBias(z, bias.buffer, rows, outputs);
+      if (kind) backend.activate(kind, z, out);
+    }
     const readsX = recording && (low !== undefined || weight.requiresGrad);
     const keep = readsX ? [x.buffer, ...(low ? [low.h, low.scaled] : [])] : [];
-    return { shape: [rows, outputs], out, saved: { x, weight, a, e, b, low }, keep };
+    if (out !== z) keep.push(z);
+    return { shape: [rows, outputs], out, saved: { x, weight, a, e, b, low, z }, keep };
   },
 
-  backward(run, dy, { x, weight, a, e, b, low }, [dx, dweight, dbias, da, de, db], attrs) {
+  backward(run, dout, { x, weight, a, e, b, low, z }, [dx, dweight, dbias, da, de, db], attrs) {
     const { backend } = run;
     const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
     const outputs = weight.shape[0]!;
+    const { activation: kind } = attrs;
+    const dy = kind ? run.tape.inPlaceOf(dout) : dout;
+    if (kind) backend.activationBackward(kind, z, dout, dy);
     if (dbias.needed) backend.addColumnSums(dy, dbias.accumulateZeroed(), rows, outputs);
     if (dweight.needed) {
       const { buffer, beta } = dweight.accumulate();

@@ -20,6 +20,7 @@ import { losses } from "./backend/losses.ts";
 import { matrix } from "./backend/matrix.ts";
 import { multiHead } from "./backend/multi-head.ts";
 import { optimizer } from "./backend/optimizer.ts";
+import { products } from "./backend/products.ts";
 import { rowMoves } from "./backend/rows.ts";
 import { topLogProbabilities } from "./backend/top-log-probabilities.ts";
 import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
@@ -75,6 +76,7 @@ function kernelEntries(library: string, dnnl: Dnnl, pool: ReturnType<typeof memo
   const context = cpuContext(library, dnnl, pool);
   return {
     ...matrix(context),
+    ...products(context),
     ...rowMoves(context),
     ...elementwise(context),
     ...layerNorm(context),

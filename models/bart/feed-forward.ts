@@ -1,6 +1,5 @@
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
-import { activation } from "../../core/ops/activation.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { dropout } from "../../core/ops/dropout.ts";
 import type { Run } from "../../core/run.ts";
@@ -24,8 +23,8 @@ export class BartFeedForward {
 
   /** x: [N, C]; returns [N, C]. */
   forward(run: Run, x: Tensor): Tensor {
-    const { activation: kind, dropout: p } = this.#config;
-    const raised = activation(run, [this.#up.forward(run, x)], { kind });
+    const { activation, dropout: p } = this.#config;
+    const raised = this.#up.forward(run, x, activation);
     const mask = run.nextDropout(p.activation);
     const dropped = mask ? dropout(run, [raised], { dropout: mask }) : raised;
     const lowered = this.#down.forward(run, dropped);

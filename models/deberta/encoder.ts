@@ -3,7 +3,6 @@ import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { PaddingRows } from "../../core/nn/padding-rows.ts";
-import { activation } from "../../core/ops/activation.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { appendZeroRows, firstRows } from "../../core/ops/append-zero-rows.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
@@ -33,9 +32,9 @@ class DebertaLayer {
   }
 
   forward(run: Run, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
-    const { activation: kind, dropout } = this.#config;
+    const { activation, dropout } = this.#config;
     const attended = this.#attention.forward(run, x, geometry, firsts);
-    const raised = activation(run, [this.#up.forward(run, attended)], { kind });
+    const raised = this.#up.forward(run, attended, activation);
     const lowered = this.#down.forward(run, raised);
     const { weight, bias, eps } = this.#norm;
     const attrs = { eps, dropout: run.nextDropout(dropout.hidden) };

@@ -116,12 +116,18 @@ const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
       return {
         name: `addLowRank ${rows}x${cols} rank ${rank}${note}`,
         entry: "addLowRank",
-        run({ backend, input, inOut }) {
+        run({ backend, input, inOut, output }) {
           const y = inOut("y", "activation", wave(rows * cols, 1));
           const h = input("master", wave(rows * rank, 2));
           const factor = input("master", wave(cols * rank, 3));
           const bias = withBias ? input("master", wave(cols, 4)) : undefined;
-          backend.addLowRank(y, h, factor, bias, { rows, cols, rank, transposed });
+          const shape = { rows, cols, rank, transposed };
+          backend.addLowRank(y, h, factor, bias, shape);
+          const raised = inOut("raised", "activation", wave(rows * cols, 5));
+          const activated = output("activated", "activation", rows * cols);
+          backend.addLowRank(raised, h, factor, bias, shape, { kind: "gelu", buffer: activated });
+          const same = inOut("in place", "activation", wave(rows * cols, 6));
+          backend.addLowRank(same, h, factor, bias, shape, { kind: "tanh", buffer: same });
         },
       } satisfies Case;
     }),

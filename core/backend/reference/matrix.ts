@@ -1,5 +1,6 @@
 import type { Backend } from "../../backend.ts";
 import { floats, integers } from "./buffer.ts";
+import { elementwise } from "./elementwise.ts";
 
 type Matrix = Pick<
   Backend,
@@ -31,7 +32,7 @@ export const matrix: Matrix = {
     }
   },
 
-  addLowRank(yBuffer, hBuffer, factorBuffer, bias, { rows, cols, rank, transposed }) {
+  addLowRank(yBuffer, hBuffer, factorBuffer, bias, { rows, cols, rank, transposed }, activated) {
     const [y, h, factor] = [floats(yBuffer), floats(hBuffer), floats(factorBuffer)];
     const offset = bias && floats(bias);
     for (let r = 0; r < rows; r++) {
@@ -43,6 +44,7 @@ export const matrix: Matrix = {
         y[r * cols + c]! += sum;
       }
     }
+    if (activated) elementwise.activate(activated.kind, yBuffer, activated.buffer);
   },
 
   addBias(yBuffer, biasBuffer, rows, cols) {

@@ -19,8 +19,13 @@ export const ELEMENTWISE_KERNELS = {
   adl_dropout: { args: [P, P, L, L, P], returns: I },
 } as const;
 
-/** enum activation of kernels/elementwise.c. */
-const KINDS: Readonly<Record<ActivationKind, number>> = { gelu: 0, gelu_new: 1, relu: 2, tanh: 3 };
+/** enum activation of kernels/activation.h. */
+export const ACTIVATIONS: Readonly<Record<ActivationKind, number>> = {
+  gelu: 0,
+  gelu_new: 1,
+  relu: 2,
+  tanh: 3,
+};
 
 export function elementwise({ library, dropout: draw }: CpuContext): Elementwise {
   const kernels = typedKernels(library, ELEMENTWISE_KERNELS);
@@ -47,12 +52,12 @@ export function elementwise({ library, dropout: draw }: CpuContext): Elementwise
     activate(kind, x, y) {
       const type = typeOf(y);
       const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
-      kernels(type).adl_activate(KINDS[kind], from, to, y.length);
+      kernels(type).adl_activate(ACTIVATIONS[kind], from, to, y.length);
     },
     activationBackward(kind, x, dy, dx) {
       const [n, type] = [dx.length, typeOf(dx)];
       const [at, from, to] = [numbers(x, n, type), numbers(dy, n, type), target(dx, n, type)];
-      kernels(type).adl_activation_bwd(KINDS[kind], at, from, to, n);
+      kernels(type).adl_activation_bwd(ACTIVATIONS[kind], at, from, to, n);
     },
     dropout(x, y, rows, cols, dropout) {
       const [n, type] = [rows * cols, typeOf(y)];

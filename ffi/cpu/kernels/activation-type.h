@@ -65,3 +65,8 @@ ADL_INLINE vec vec_load_act(const act *p) { return vec_load(p); }
 ADL_INLINE void vec_store_act(act *p, vec x) { vec_store(p, x); }
 
 #endif
+
+/* Sets to[i] = value, an expression of i, for i in [from, end). It may read what it replaces. */
+#define ACT_SET(to, i, from, end, value)                                                           \
+  ADL_PRAGMA(omp simd)                                                                             \
+  for (int64_t i = (from); i < (end); i++) act_store((to) + i, value);

@@ -1,5 +1,5 @@
 /* Kernels along the columns of a matrix, and the low-rank update of a linear layer. */
-#include "activation-type.h"
+#include "activation.h"
 #include "small-gemm.h"
 
 /* Adds: y[rows, cols] += bias[cols]. */
@@ -9,8 +9,7 @@ ADL_API int ADL_ACT(add_bias)(act *y, const float *bias, int64_t rows, int64_t c
     adl_range range = adl_part(rows, 1, part, parts);
     for (int64_t r = range.from; r < range.to; r++) {
       act *row = y + r * cols;
-#pragma omp simd
-      for (int64_t c = 0; c < cols; c++) act_store(row + c, act_load(row + c) + bias[c]);
+      ACT_SET(row, c, 0, cols, act_load(row + c) + bias[c])
     }
   }
   return ADL_OK;
@@ -25,8 +24,7 @@ ADL_API int ADL_ACT(scale_columns)(const act *x, const float *scale, float facto
     for (int64_t r = range.from; r < range.to; r++) {
       const act *from = x + r * cols;
       act *to = y + r * cols;
-#pragma omp simd
-      for (int64_t c = 0; c < cols; c++) act_store(to + c, act_load(from + c) * scale[c] * factor);
+      ACT_SET(to, c, 0, cols, act_load(from + c) * scale[c] * factor)
     }
   }
   return ADL_OK;
@@ -128,10 +126,12 @@ ADL_API int64_t adl_low_rank_scratch(int64_t cols, int64_t rank, int transposed)
 /*
  * Adds: y[rows, cols] += h[rows, rank] . factor (+ bias[cols], where it is given), in one pass over
  * y. factor is [rank, cols], or [cols, rank] when `transposed`: it is turned into scratch first.
+ * Where `activated` is given, which may be y, it is set to f(y) while rows are close.
  */
 ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *factor, const float *bias,
                                   int64_t rows, int64_t cols, int64_t rank, int transposed,
-                                  float *scratch) {
+                                  int kind, act *activated, float *scratch) {
+  if (activated && (kind < 0 || kind >= ACTIVATIONS)) return ADL_BAD_INDEX;
   const int parts = adl_parts(rows * cols);
   if (transposed) {
     ADL_FOR_PARTS(part, parts) {
@@ -148,8 +148,9 @@ ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *factor, c
     adl_range range = adl_part(rows, LOW_RANK_ROWS, part, parts);
     for (int64_t r = range.from; r < range.to; r += LOW_RANK_ROWS) {
       int block = (int)adl_min(range.to - r, LOW_RANK_ROWS);
-      ADL_ACT(small_gemm)(block, (int)whole, (int)rank, h + r * rank, rank, 1, factor, cols,
-                          y + r * cols, cols, 1, bias);
+      ADL_ACT(small_gemm)
+      (block, (int)whole, (int)rank, h + r * rank, rank, 1, factor, cols, y + r * cols, cols, 1,
+       bias);
       for (int64_t i = r; i < r + block; i++) {
         for (int64_t c = whole; c < cols; c++) {
           float sum = bias ? bias[c] : 0.0f;
@@ -157,6 +158,7 @@ ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *factor, c
           act_store(y + i * cols + c, act_load(y + i * cols + c) + sum);
         }
       }
+      if (activated) ADL_ACT(activate_run)(kind, y + r * cols, activated + r * cols, block * cols);
     }
   }
   return ADL_OK;

@@ -9,21 +9,21 @@ enum { STRIP = 1024 };
 /* Sets x = residual + dropout(x) for one row, either of them optional. Returns the row's sum. */
 ADL_APART float add_row(act *x, const act *residual, int64_t cols, const adl_dropout *dropout,
                         uint32_t row) {
-  float sum = 0.0f;
-  if (dropout) {
-    float factors[STRIP + ADL_FACTORS_SLACK];
-    for (int64_t first = 0; first < cols; first += STRIP) {
-      int64_t width = adl_min(cols - first, STRIP);
-      adl_dropout_row(dropout, row, first, width, factors);
-      act *strip = x + first;
-#pragma omp simd
-      for (int64_t c = 0; c < width; c++) act_store(strip + c, act_load(strip + c) * factors[c]);
+  float factors[STRIP + ADL_FACTORS_SLACK];
+  for (int64_t first = 0; first < cols; first += STRIP) {
+    const int64_t width = adl_min(cols - first, STRIP);
+    act *strip = x + first;
+    const act *more = residual ? residual + first : NULL;
+    if (dropout) adl_dropout_row(dropout, row, first, width, factors);
+    if (dropout && more) {
+      ACT_SET(strip, c, 0, width, act_load(strip + c) * factors[c] + act_load(more + c))
+    } else if (dropout) {
+      ACT_SET(strip, c, 0, width, act_load(strip + c) * factors[c])
+    } else if (more) {
+      ACT_SET(strip, c, 0, width, act_load(strip + c) + act_load(more + c))
     }
   }
-  if (residual) {
-#pragma omp simd
-    for (int64_t c = 0; c < cols; c++) act_store(x + c, act_load(residual + c) + act_load(x + c));
-  }
+  float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
   for (int64_t c = 0; c < cols; c++) sum += act_load(x + c);
   return sum;
@@ -54,10 +54,7 @@ ADL_API int ADL_ACT(add_layer_norm)(act *x, const act *residual, const float *we
       const float scale = 1.0f / sqrtf(squares / (float)cols + eps);
       mean[r] = mu;
       rstd[r] = scale;
-#pragma omp simd
-      for (int64_t c = 0; c < cols; c++) {
-        act_store(out + c, (act_load(row + c) - mu) * scale * weight[c] + bias[c]);
-      }
+      ACT_SET(out, c, 0, cols, (act_load(row + c) - mu) * scale * weight[c] + bias[c])
     }
   }
   return ADL_OK;
@@ -83,11 +80,8 @@ ADL_APART void set_dsum(row_inputs in, act *dsum, int64_t cols) {
     dot += g * ((act_load(x + c) - mu) * rstd);
   }
   const float mean_g = sum / (float)cols, mean_dot = dot / (float)cols;
-#pragma omp simd
-  for (int64_t c = 0; c < cols; c++) {
-    float g = act_load(dy + c) * weight[c];
-    act_store(dsum + c, (g - mean_g - (act_load(x + c) - mu) * rstd * mean_dot) * rstd);
-  }
+  ACT_SET(dsum, c, 0, cols,
+          (act_load(dy + c) * weight[c] - mean_g - (act_load(x + c) - mu) * rstd * mean_dot) * rstd)
 }
 
 ADL_APART void set_masked(act *dx, const act *dsum, int64_t cols, const adl_dropout *dropout,
@@ -98,8 +92,7 @@ ADL_APART void set_masked(act *dx, const act *dsum, int64_t cols, const adl_drop
     adl_dropout_row(dropout, row, first, width, factors);
     const act *from = dsum + first;
     act *to = dx + first;
-#pragma omp simd
-    for (int64_t c = 0; c < width; c++) act_store(to + c, act_load(from + c) * factors[c]);
+    ACT_SET(to, c, 0, width, act_load(from + c) * factors[c])
   }
 }
 

@@ -40,8 +40,21 @@ describe("linear: gradients equal central differences", () => {
         linear(run, [x, weight, bias, undefined, undefined, undefined], plain),
     }));
 
+  for (const kind of ["gelu", "relu"] as const) {
+    test(`an activation after it, ${kind}`, () =>
+      gradcheck("linear", {
+        inputs: { ...base, bias: [3] },
+        build: (run, { x, weight, bias }) =>
+          linear(run, [x, weight, bias, undefined, undefined, undefined], {
+            ...plain,
+            activation: kind,
+          }),
+      }));
+  }
+
   for (const [name, attrs] of [
     ["", adapted],
+    [", an activation after it", { ...adapted, activation: "gelu" }],
     [", dropout on its input", dropped],
   ] as const) {
     test(`SVD adapter, E not zero${name}`, () =>

@@ -9,9 +9,10 @@ import { ELEMENTWISE_KERNELS } from "../../../ffi/cpu/backend/elementwise.ts";
 import { SIZE } from "../../../ffi/cpu/backend/kernels.ts";
 import { LAYER_NORM_KERNELS, LAYER_NORM_SIZES } from "../../../ffi/cpu/backend/layer-norm.ts";
 import { LOSS_KERNELS } from "../../../ffi/cpu/backend/losses.ts";
-import { FEW_ROWS_KERNELS, MATRIX_KERNELS, MATRIX_SIZES } from "../../../ffi/cpu/backend/matrix.ts";
+import { MATRIX_KERNELS, MATRIX_SIZES } from "../../../ffi/cpu/backend/matrix.ts";
 import { MULTI_HEAD_KERNELS, MULTI_HEAD_SIZES } from "../../../ffi/cpu/backend/multi-head.ts";
 import { OPTIMIZER_KERNELS } from "../../../ffi/cpu/backend/optimizer.ts";
+import { PRODUCT_KERNELS } from "../../../ffi/cpu/backend/products.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
@@ -19,7 +20,7 @@ import { PRODUCT_CALLS } from "../../../ffi/cpu/product-calls.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
 
-/** Tables whose kernels come in both types; BF16_ROW_KERNELS come in bf16 alone, the allocator's, the optimizer's, FEW_ROWS_KERNELS and TOP_KERNELS in f32. */
+/** Tables whose kernels come in both types; BF16_ROW_KERNELS come in bf16 alone, the allocator's, the optimizer's, PRODUCT_KERNELS and TOP_KERNELS in f32. */
 const typed = {
   ...CONVERT_KERNELS,
   ...ATTENTION_KERNELS,
@@ -45,7 +46,7 @@ interface Declaration {
 /** Every declared symbol, as "result name(arguments)" in FFI's words. */
 const declared = [
   ...named(
-    { ...typed, ...ALLOCATOR_KERNELS, ...FEW_ROWS_KERNELS, ...OPTIMIZER_KERNELS, ...TOP_KERNELS },
+    { ...typed, ...ALLOCATOR_KERNELS, ...OPTIMIZER_KERNELS, ...PRODUCT_KERNELS, ...TOP_KERNELS },
     "_f32",
   ),
   ...named({ ...typed, ...BF16_ROW_KERNELS }, "_bf16"),

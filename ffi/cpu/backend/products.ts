@@ -1,0 +1,68 @@
+import type { Backend, Buffer, GemmShape } from "../../../core/backend.ts";
+import { offsetBy, zeroNative } from "../../memory.ts";
+import { CpuBuffer, elementBytes, floats, target, typeOf } from "./buffer.ts";
+import { openProductCalls } from "../product-calls.ts";
+import type { CpuContext } from "./context.ts";
+import { I, L, openKernels, P } from "./kernels.ts";
+import { mixedProducts, placed } from "./mixed-products.ts";
+
+/** kernels/narrow-products.c */
+export const PRODUCT_KERNELS = {
+  adl_multiply_few_rows: { args: [P, L, P, L, P, L, I, L, I], returns: I },
+  adl_set_transposed: { args: [P, P, L, L, L, I], returns: I },
+} as const;
+
+/** Up to so many columns, oneDNN is faster at C^T than at a tall C whose A is transposed: 45 and 86 GF/s at [3072, 12] on Zen 3. */
+const FEW_COLUMNS = 64;
+
+/** Up to so many rows, our own product with a transposed matrix is faster than oneDNN's, in float: in bf16 it has packed ones. */
+const FEW_ROWS = 64;
+
+/** C of a product over nothing, such as one of rank 0: oneDNN would leave it as it is. */
+function withoutTerms(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
+  const type = typeOf(c);
+  const at = target(c, (m - 1) * ldc + n, type);
+  const bytes = elementBytes[type];
+  if (beta === 1) return;
+  for (let i = 0; i < m; i++) zeroNative(offsetBy(at, i * ldc * bytes), n * bytes);
+}
+
+/** Matrix products: oneDNN's, or our own where it is slow. */
+export function products(context: CpuContext): Pick<Backend, "gemm"> {
+  const { library, dnnl, pool } = context;
+  const kernels = openKernels(library, PRODUCT_KERNELS, "f32");
+  const { sgemm } = openProductCalls(dnnl.path, library);
+  const mixedProduct = mixedProducts(context);
+
+  /** C by way of its transpose, a product of the operands in the other order. */
+  function byTranspose(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape) {
+    const { m, n, k, lda = m, ldb = n, ldc = n, beta = 0 } = shape;
+    const bytes = m * n * elementBytes.f32;
+    const turned = new CpuBuffer("f32", m * n, pool.alloc(bytes), { writable: true });
+    product(b, a, turned, { m: n, n: m, k, transA: true, lda: ldb, ldb: lda });
+    kernels.adl_set_transposed(turned.pointer, target(c, (m - 1) * ldc + n), m, n, ldc, beta);
+    pool.free(turned.pointer);
+  }
+
+  function product(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape) {
+    if ([a, b, c].some((each) => typeOf(each) === "bf16")) return mixedProduct(a, b, c, shape);
+    const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
+    const { lda, ldb, ldc, lengths } = placed(shape);
+    const [aAt, bAt] = [floats(a, lengths.a), floats(b, lengths.b)];
+    const cAt = target(c, lengths.c);
+    if (m <= FEW_ROWS && transB && !transA && beta === 0)
+      return kernels.adl_multiply_few_rows(aAt, lda, bAt, ldb, cAt, ldc, m, n, k);
+    sgemm(transA, transB, m, n, k, 1, aAt, lda, bAt, ldb, beta, cAt, ldc);
+  }
+
+  return {
+    gemm(a, b, c, shape) {
+      const { m, n, k, transA = false, transB = false } = shape;
+      if (m === 0 || n === 0) return;
+      if (k === 0) return withoutTerms(c, shape);
+      const tall = transA && !transB && n <= FEW_COLUMNS && m > n;
+      if (tall && typeOf(c) === "f32") byTranspose(a, b, c, shape);
+      else product(a, b, c, shape);
+    },
+  };
+}
