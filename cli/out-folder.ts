@@ -1,8 +1,8 @@
-import { accessSync, constants, existsSync, readdirSync, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { errors } from "../core/errors.ts";
 import { fileError } from "../core/io/file-errors.ts";
-import { runBytes, runFiles, runFilesIn } from "../core/train/run-folder.ts";
+import { runBytes, runFiles, runFilesIn, seedFolders } from "../core/train/run-folder.ts";
 import { byteSize } from "./byte-size.ts";
 
 /** Where in the demo's folder its comparison lies. */
@@ -58,10 +58,10 @@ export function configIn(out: string): string {
   const path = join(out, runFiles.config);
   if (existsSync(path)) return path;
   if (!existsSync(out)) throw errors.out(out, "does not exist: there is no run to resume");
-  const isOfSeeds = readdirSync(out).some((name) => /^seed-\d+$/.test(name));
-  const hint = isOfSeeds
-    ? "it has runs of several seeds: repeat the command that began them, with --resume"
-    : "name the run's recipe or file, as when it was started";
+  const hint =
+    seedFolders(out).length > 0
+      ? "it has runs of several seeds: repeat the command that began them, with --resume"
+      : "name the run's recipe or file, as when it was started";
   throw errors.out(out, `holds no ${runFiles.config} to resume from`, hint);
 }
 

@@ -1,14 +1,12 @@
 import { join } from "node:path";
 import { writeJson } from "../core/train/run-files.ts";
+import { seedFolder } from "../core/train/run-folder.ts";
 import { metricLine } from "./metrics-text.ts";
 import { checkOut, type FolderWishes } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
 import { type Output, paint } from "./terminal.ts";
 import { interrupted, sameCommand, type Trained } from "./trained.ts";
-
-/** The folder of the run with one of several seeds. */
-export const seedFolder = (out: string, seed: number) => join(out, `seed-${seed}`);
 
 /** Mean and sample standard deviation. */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {

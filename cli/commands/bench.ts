@@ -33,7 +33,9 @@ const benchOptions = {
   }),
   rounds: integer(3, "processes of each side", { min: 1 }),
   steps: integer(3, "timed steps of a process", { min: 1 }),
-  warmup: integer(1, "steps before them", { min: 1 }),
+  warmup: integer(3, "steps before them: the first ones also wait for memory and generated code", {
+    min: 1,
+  }),
   peer: toggle(false, "run transformers + PEFT alternately, on the same batches and weights"),
   peerDir: text(null, "folder with the peer's peer.py", { hint: "DIR" }),
   python: text(null, "a Python with the peer's packages (default: $PYTHON)", { hint: "FILE" }),

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
 import { type RunConfig, settingNames } from "../../core/train/config.ts";
 import type { PreparedRun } from "../../core/train/prepare.ts";
+import { seedFolder } from "../../core/train/run-folder.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
@@ -72,7 +73,6 @@ async function placeProblems(
   options: FolderWishes & { readonly seeds: readonly number[] | null },
   planned: Plan | undefined,
 ): Promise<AdaloraError[]> {
-  const { seedFolder } = await import("../run-seeds.ts");
   const { out } = config;
   const places = options.seeds?.map((seed) => ({ seed, folder: seedFolder(out ?? "", seed) }));
   const runs = out === null ? [] : (places ?? [{ seed: config.seed, folder: out }]);

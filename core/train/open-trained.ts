@@ -14,7 +14,7 @@ import { type ClassOrder, classOrder } from "./class-order.ts";
 import { defaultSettings, type Layer } from "./config.ts";
 import { declareRunModel, type ModelFiles, openModelFiles, type Sources } from "./model-files.ts";
 import type { DeclaredModel } from "./open-model.ts";
-import { runFiles } from "./run-folder.ts";
+import { runFiles, seedFolders } from "./run-folder.ts";
 import { readSavedConfig } from "./saved-config.ts";
 import { kept, settings } from "./settings.ts";
 import type { RunSpec, RunTask } from "./task.ts";
@@ -140,9 +140,12 @@ async function openAdapter(
   const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
   const dir = [given, inRun].find(holds);
   if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
-  throw existsSync(join(given, runFiles.model))
-    ? errors.file(given, "holds a whole model, not an adapter", `name it with --model ${name}`)
-    : errors.file(given, `holds no ${ADAPTER_CONFIG}`, "name a PEFT adapter's or a run's folder");
+  if (existsSync(join(given, runFiles.model)))
+    throw errors.file(given, "holds a whole model, not an adapter", `name it with --model ${name}`);
+  const [seed] = seedFolders(given);
+  throw seed === undefined
+    ? errors.file(given, `holds no ${ADAPTER_CONFIG}`, "name a PEFT adapter's or a run's folder")
+    : errors.file(given, "holds runs of several seeds", `name one of them, such as ${seed}`);
 }
 
 /** The folder with the model's config: of the name given, or of the base that the adapter names; of a run's folder its model. */

@@ -29,6 +29,19 @@ export function runFilesIn(folder: string): readonly string[] {
   return existsSync(folder) ? readdirSync(folder).filter(isRunFile) : [];
 }
 
+/** The folder of the run with one of several seeds. */
+export const seedFolder = (out: string, seed: number) => join(out, `seed-${seed}`);
+
+/** The folders of a folder's runs with several seeds, by seed. */
+export function seedFolders(out: string): readonly string[] {
+  if (!existsSync(out)) return [];
+  const seeds = readdirSync(out).flatMap((name) => /^seed-(\d+)$/.exec(name)?.slice(1) ?? []);
+  return seeds
+    .map(Number)
+    .toSorted((a, b) => a - b)
+    .map((seed) => seedFolder(out, seed));
+}
+
 /** Whether a folder holds a run that ended: its metrics are written last. */
 export function isFinishedRun(folder: string): boolean {
   return existsSync(join(folder, runFiles.metrics));

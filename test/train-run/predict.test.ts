@@ -213,6 +213,8 @@ describe("a whole model of others", () => {
 });
 
 describe("what can't be predicted with is refused before it is loaded", () => {
+  const seeds = path("seeds");
+  for (const seed of ["seed-10", "seed-2"]) mkdirSync(join(seeds, seed), { recursive: true });
   const input = ["--input", join(task.data, "dev.tsv"), ...device];
   test.each([
     [
@@ -231,6 +233,11 @@ describe("what can't be predicted with is refused before it is loaded", () => {
       "a folder without an adapter",
       ["eval", "--adapter", task.data],
       "data: holds no adapter_config.json\n",
+    ],
+    [
+      "a folder of several seeds' runs",
+      ["eval", "--adapter", seeds],
+      `seeds: holds runs of several seeds\n  hint: name one of them, such as ${join(seeds, "seed-2")}\n`,
     ],
     [
       "a file that is not there",
