@@ -12,7 +12,7 @@ const SYMBOLS = {
   dlsym: { args: ["ptr", "cstring"], returns: "ptr" },
   dlerror: { args: [], returns: "cstring" },
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "i64" },
-  munmap: { args: ["ptr", "u64"], returns: "i32" },
+  mprotect: { args: ["ptr", "u64", "i32"], returns: "i32" },
   madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
   posix_memalign: { args: ["ptr", "u64", "u64"], returns: "i32" },
   free: { args: ["ptr"], returns: "void" },

@@ -1,12 +1,13 @@
 import type { Backend, Buffer, HostTensor } from "../backend.ts";
+import { invariant } from "../errors.ts";
 import { createCountingBackend, elementBytes } from "./counting.ts";
-import { POOL_FLOOR, POOL_SLACK, sizeClass } from "./size-classes.ts";
+import { blockBytes, FreeSpace } from "./free-space.ts";
 
 /** What a process on the CPU backend would hold of its memory. */
 export interface Resident {
   /** Pages of the checkpoint's file that are used where they lie. */
   readonly file: number;
-  /** The pool's blocks, those that wait included, at their highest. */
+  /** The pool's pages: as far as its blocks ever reached. */
   readonly pool: number;
 }
 
@@ -14,49 +15,49 @@ export interface Resident {
 const IN_PLACE_BYTES = 65_536;
 /** Linux maps as much of a file around the page that is asked for. */
 const FAULT_AROUND = 65_536;
-/** Blocks that wait, over the highest sum of live ones, as far as the pool's floor lets them: seen with small models. */
-const WAITING = 3.5;
 
 /**
  * A counting backend that also follows what the CPU backend does with weights and blocks: it uses a file's pages in place, or packs a
  * bf16 copy of a matrix for each direction of its products and gives the pages back; of a table of which rows are gathered it reads
- * those alone; and its pool keeps freed blocks by size class.
+ * those alone; and its blocks lie where the pool would put them.
  */
 export function createResidentBackend(
   types: Pick<Backend, "activation" | "master">,
 ): Backend & { resident(): Resident } {
   const counting = createCountingBackend(types);
-  const blocks = new Map<Buffer, number>();
-  let [live, peak] = [0, 0];
-  const grow = (bytes: number) => {
-    live += sizeClass(bytes);
-    peak = Math.max(peak, live);
+  const space = new FreeSpace();
+  space.give(0, Number.MAX_SAFE_INTEGER);
+  const starts = new Map<Buffer, number>();
+  let reached = 0;
+  const place = (bytes: number): number => {
+    const start = space.take(blockBytes(bytes));
+    invariant(start !== undefined, "address space is endless");
+    reached = Math.max(reached, start + blockBytes(bytes));
+    return start;
   };
-  const weights = adoptedWeights(counting, grow);
+  const weights = adoptedWeights(counting, place);
 
   return {
     ...counting,
     ...weights.entries,
     alloc(dtype, length) {
       const buffer = counting.alloc(dtype, length);
-      const bytes = length * elementBytes[dtype];
-      blocks.set(buffer, sizeClass(bytes));
-      grow(bytes);
+      starts.set(buffer, place(bytesOf(buffer)));
       return buffer;
     },
     free(buffer) {
-      live -= blocks.get(buffer) ?? 0;
-      blocks.delete(buffer);
+      const start = starts.get(buffer);
+      if (start !== undefined) space.give(start, blockBytes(bytesOf(buffer)));
+      starts.delete(buffer);
       counting.free(buffer);
     },
-    resident() {
-      const waiting = Math.max((POOL_SLACK - 1) * peak, Math.min(POOL_FLOOR, WAITING * peak));
-      return { file: weights.fileBytes(), pool: peak + waiting };
-    },
+    resident: () => ({ file: weights.fileBytes(), pool: reached }),
   };
 }
 
 // --- internal ---
+
+const bytesOf = ({ dtype, length }: Buffer) => length * elementBytes[dtype];
 
 /** A checkpoint's tensor, and what was made of it. */
 interface Adopted {
@@ -72,8 +73,8 @@ interface Adopted {
 const sourceBytes: Readonly<Record<string, number>> = { F16: 2, BF16: 2, F32: 4, F64: 8, I64: 8 };
 const storedAs: Readonly<Record<string, string>> = { f32: "F32", bf16: "BF16" };
 
-/** Entries that make or read weights; `grow` hears of blocks that are made for them. */
-function adoptedWeights(counting: Backend, grow: (bytes: number) => void) {
+/** Entries that make or read weights; `place` finds room for blocks that are made for them. */
+function adoptedWeights(counting: Backend, place: (bytes: number) => void) {
   const adopted = new Map<Buffer, Adopted>();
   const integers = new WeakMap<Buffer, ArrayLike<number>>();
 
@@ -83,7 +84,7 @@ function adoptedWeights(counting: Backend, grow: (bytes: number) => void) {
     if (buffer.dtype !== "bf16") weight.whole = true;
     else {
       weight.copies.add(layout);
-      grow(buffer.length * elementBytes.bf16);
+      place(buffer.length * elementBytes.bf16);
     }
   };
 
@@ -92,7 +93,7 @@ function adoptedWeights(counting: Backend, grow: (bytes: number) => void) {
       const buffer = counting.adopt(stored, dtype);
       const large = stored.bytes.byteLength >= IN_PLACE_BYTES;
       const inPlace = large && (dtype === "bf16" || stored.dtype === storedAs[dtype]);
-      if (!inPlace) grow(buffer.length * elementBytes[dtype]);
+      if (!inPlace) place(buffer.length * elementBytes[dtype]);
       const whole = large && !inPlace;
       adopted.set(buffer, { stored, inPlace, whole, copies: new Set(), parts: new Set() });
       return buffer;

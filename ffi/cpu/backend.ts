@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
 import type { Backend, DType } from "../../core/backend.ts";
 import { errors, invariant } from "../../core/errors.ts";
-import { copyNative, memoryPool, offsetBy, viewBytes, zeroNative } from "../memory.ts";
+import { copyNative, offsetBy, viewBytes, zeroNative } from "../memory.ts";
+import { memoryPool } from "../pool.ts";
 import { adopter, converter } from "./backend/adopt.ts";
 import { allocator } from "./backend/allocator.ts";
 import { attention } from "./backend/attention.ts";

@@ -7,7 +7,8 @@ import { type MatmulOperand, type MatmulShape, openMatmul } from "../../ffi/cpu/
 import { openProductCalls } from "../../ffi/cpu/product-calls.ts";
 import type { MatmulType } from "../../ffi/cpu/primitive.ts";
 import { openMpRuntimes, openOpenMp } from "../../ffi/cpu/openmp.ts";
-import { copyIn, memoryPool, viewBytes } from "../../ffi/memory.ts";
+import { copyIn, viewBytes } from "../../ffi/memory.ts";
+import { memoryPool } from "../../ffi/pool.ts";
 
 const compiled = await kernelLibrary().catch((error: unknown) => {
   if (error instanceof AdaloraError) return undefined; // no compiler, or not the processor

@@ -18,7 +18,7 @@ writeFileSync(
   driver,
   `import { dlopen } from "bun:ffi";
    import { buildKernels } from "${project}/ffi/cpu/build.ts";
-   import { memoryPool } from "${project}/ffi/memory.ts";
+   import { memoryPool } from "${project}/ffi/pool.ts";
    const to = "${root}/out";
    const { manifest } = await buildKernels({ from: "${root}", to, sanitize: true, levels: ["avx2"] });
    const { fill, twice } = dlopen(to + "/" + manifest.libraries.avx2, {

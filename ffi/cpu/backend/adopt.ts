@@ -1,7 +1,8 @@
 import { type Pointer, ptr } from "bun:ffi";
 import type { DType, HostTensor } from "../../../core/backend.ts";
 import { invariant } from "../../../core/errors.ts";
-import { copyIn, dropFilePages, type MemoryPool, offsetBy } from "../../memory.ts";
+import { copyIn, dropFilePages, offsetBy } from "../../memory.ts";
+import type { MemoryPool } from "../../pool.ts";
 import { CpuBuffer, elementBytes } from "./buffer.ts";
 import { I, type KernelType, L, P, typedKernels } from "./kernels.ts";
 

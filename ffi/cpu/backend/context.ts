@@ -1,6 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import type { Dropout } from "../../../core/backend.ts";
-import { type MemoryPool, viewBytes } from "../../memory.ts";
+import { viewBytes } from "../../memory.ts";
+import type { MemoryPool } from "../../pool.ts";
 import type { Dnnl } from "../dnnl.ts";
 import { elementBytes } from "./buffer.ts";
 

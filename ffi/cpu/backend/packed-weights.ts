@@ -1,6 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import type { Buffer } from "../../../core/backend.ts";
-import { dropFilePages, type MemoryPool } from "../../memory.ts";
+import { dropFilePages } from "../../memory.ts";
+import type { MemoryPool } from "../../pool.ts";
 import type { Matmul } from "../matmul.ts";
 import type { PackedLayout } from "../packing.ts";
 import type { MatmulType } from "../primitive.ts";

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { HostTensor } from "../../../core/backend.ts";
 import { createResidentBackend } from "../../../core/backend/resident.ts";
-import { sizeClass } from "../../../core/backend/size-classes.ts";
 
 const MIB = 2 ** 20;
 
@@ -29,10 +28,7 @@ describe("of a checkpoint's weights, what is held", () => {
     const weight = backend.adopt(stored(8192, 8192), "bf16");
     const x = backend.alloc("bf16", 1);
     const shape = { m: 8, n: 8192, k: 8192 };
-    const pool = (copies: number) => {
-      const blocks = copies * 128 * MIB + 64;
-      return blocks + Math.max(blocks / 10, Math.min(64 * MIB, 3.5 * blocks));
-    };
+    const pool = (copies: number) => copies * 128 * MIB + 64;
     backend.gemm(x, weight, x, { ...shape, transB: true });
     backend.gemm(x, weight, x, { ...shape, transB: true });
     expect(backend.resident()).toEqual({ file: 0, pool: pool(1) });
@@ -51,14 +47,15 @@ describe("of a checkpoint's weights, what is held", () => {
   });
 });
 
-test("blocks count by their size class, and the highest sum stays", () => {
+test("the pool is as large as its blocks reached, holes included", () => {
   const backend = createResidentBackend({ activation: "f32", master: "f32" });
-  const bytes = 300 * MIB + 4;
-  const one = backend.alloc("f32", bytes / 4);
-  const two = backend.alloc("f32", bytes / 4);
+  const alloc = (mebibytes: number) => backend.alloc("f32", (mebibytes * MIB) / 4);
+  const [one, , three] = [alloc(300), alloc(10), alloc(20)];
   backend.free(one);
-  backend.free(two);
-  expect(sizeClass(bytes)).toBe(320 * MIB);
-  expect(backend.resident().pool).toBeCloseTo(1.1 * 640 * MIB, 0);
-  expect(backend.memory()).toEqual({ live: 0, peak: 2 * bytes });
+  backend.free(three);
+  alloc(310);
+  expect(backend.resident().pool).toBe(620 * MIB);
+  alloc(290); // where the first one was
+  expect(backend.resident().pool).toBe(620 * MIB);
+  expect(backend.memory()).toEqual({ live: 610 * MIB, peak: 610 * MIB });
 });

@@ -1,0 +1,121 @@
+import type { Pointer } from "bun:ffi";
+import { readFileSync } from "node:fs";
+import { totalmem } from "node:os";
+import { blockBytes, FreeSpace } from "../core/backend/free-space.ts";
+import { errors, invariant } from "../core/errors.ts";
+import { libc, pointerAt, sanitizer } from "./libc.ts";
+
+export interface MemoryPool {
+  /** A block of at least `bytes`, aligned to 64 bytes. Its contents are undefined. Throws E_MEMORY. */
+  alloc(bytes: number): Pointer;
+  /** Takes a block back. Views of it must not be used any more. */
+  free(pointer: Pointer): void;
+  /** Bytes of blocks handed out. */
+  readonly liveBytes: number;
+}
+
+/** Where a pool's blocks come from. */
+interface Source {
+  take(bytes: number): Pointer | undefined;
+  give(pointer: Pointer, bytes: number): void;
+}
+
+/**
+ * Native memory for all buffers of a backend. Pages that a block has had stay with the pool: a system takes longer to hand out memory
+ * anew, zeroed, than a step takes to fill it.
+ */
+export function memoryPool(): MemoryPool {
+  const source = sanitizer === undefined ? arena() : exactBlocks;
+  const sizes = new Map<Pointer, number>();
+  let live = 0;
+  return {
+    alloc(bytes) {
+      const size = sanitizer === undefined ? blockBytes(bytes) : bytes;
+      const pointer = source.take(size);
+      if (pointer === undefined) throw errors.memory(size, live);
+      sizes.set(pointer, size);
+      live += size;
+      return pointer;
+    },
+    free(pointer) {
+      const size = sizes.get(pointer);
+      invariant(size !== undefined, `0x${pointer.toString(16)} is not a live block`);
+      sizes.delete(pointer);
+      live -= size;
+      source.give(pointer, size);
+    },
+    get liveBytes() {
+      return live;
+    },
+  };
+}
+
+/** Address space becomes memory in such steps; only pages that are written to count as resident. */
+const STEP = 64 * 2 ** 20;
+
+/** One piece of address space, as much as the machine has memory, and of it as much as has been asked for. */
+function arena(): Source {
+  const space = new FreeSpace();
+  let region: { end: number; readonly limit: number } | undefined;
+
+  /** Makes room for a block of `bytes` at the end. */
+  function extend(bytes: number): boolean {
+    region ??= reserve();
+    if (region === undefined) return false;
+    const [wanted, left] = [bytes - space.below(region.end), region.limit - region.end];
+    if (wanted > left) return false;
+    const more = Math.min(Math.ceil(wanted / STEP) * STEP, left);
+    if (libc.mprotect(pointerAt(region.end), more, PROT_READ_WRITE) !== 0) return false;
+    space.give(region.end, more);
+    region.end += more;
+    return true;
+  }
+
+  return {
+    take(bytes) {
+      const start = space.take(bytes) ?? (extend(bytes) ? space.take(bytes) : undefined);
+      return start === undefined ? undefined : pointerAt(start);
+    },
+    give: (pointer, bytes) => space.give(pointer, bytes),
+  };
+}
+
+const PROT_NONE = 0x0;
+const PROT_READ_WRITE = 0x3;
+const MAP_PRIVATE_ANONYMOUS = 0x22;
+const MADV_HUGEPAGE = 14;
+const HUGE_PAGE = 2 * 2 ** 20;
+
+/** Reserves address space: less than the machine's memory where a limit of the process is lower. */
+function reserve(): { end: number; limit: number } | undefined {
+  for (let bytes = machineBytes(); bytes >= STEP; bytes /= 2) {
+    const size = Math.floor(bytes / HUGE_PAGE) * HUGE_PAGE;
+    const base = Number(libc.mmap(null, size, PROT_NONE, MAP_PRIVATE_ANONYMOUS, -1, 0));
+    if (base < 0) continue; // MAP_FAILED is -1
+    const start = Math.ceil(base / HUGE_PAGE) * HUGE_PAGE;
+    const limit = base + size;
+    libc.madvise(pointerAt(start), limit - start, MADV_HUGEPAGE); // advice: nothing is lost when it is refused
+    return { end: start, limit };
+  }
+  return undefined;
+}
+
+/** Memory and swap space. */
+function machineBytes(): number {
+  const facts = readFileSync("/proc/meminfo", "utf8");
+  const kibibytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(facts)?.[1] ?? 0);
+  return 1024 * (kibibytes("MemTotal") + kibibytes("SwapTotal")) || totalmem();
+}
+
+/** The sanitizer's own allocator, which sees a step past the end of a block and a use of one that was freed. */
+const exactBlocks: Source = {
+  take(bytes) {
+    const status = libc.posix_memalign(slot, 64, bytes);
+    return status === 0 ? pointerAt(Number(slot[0])) : undefined;
+  },
+  give: (pointer) => libc.free(pointer),
+};
+
+/** Receives an address from C. The array itself is passed in each call: an address does not keep it alive. */
+const slot = new BigUint64Array(new ArrayBuffer(8));
