@@ -50,7 +50,7 @@ async function bench(...flags: string[]) {
   return { code: await child.exited, stdout, stderr };
 }
 
-const once = ["--threads", "1", "--steps", "1", "--rounds", "1"];
+const once = ["--threads", "1", "--steps", "1", "--warmup", "1", "--rounds", "1"];
 
 describe.skipIf(reason !== undefined)("bench", () => {
   test("measures every workload on checkpoints of both families", async () => {
@@ -118,7 +118,7 @@ describe.skipIf(reason !== undefined)("bench", () => {
     chmodSync(python, 0o755);
     const flags = ["--workload", "squad-b16", "--model", models, "--batches", batches];
     const peer = ["--peer", "--peer-dir", "/peer", "--python", python, "--rounds", "2"];
-    const { stdout, stderr } = await bench(...flags, ...peer, ...once.slice(0, 4), "--json");
+    const { stdout, stderr } = await bench(...flags, ...peer, ...once.slice(0, 6), "--json");
     expect(stderr).toContain("squad-b16: round 2 of 2");
     const [result] = JSON.parse(stdout).results;
     expect(result.tokensPerSecond * result.secondsPerStep.median).toBeCloseTo(7, 9);
