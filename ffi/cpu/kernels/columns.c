@@ -148,9 +148,8 @@ ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *factor, c
     adl_range range = adl_part(rows, LOW_RANK_ROWS, part, parts);
     for (int64_t r = range.from; r < range.to; r += LOW_RANK_ROWS) {
       int block = (int)adl_min(range.to - r, LOW_RANK_ROWS);
-      ADL_ACT(small_gemm)
-      (block, (int)whole, (int)rank, h + r * rank, rank, 1, factor, cols, y + r * cols, cols, 1,
-       bias);
+      ADL_ACT(small_gemm)(block, (int)whole, (int)rank, h + r * rank, rank, 1, factor, cols,
+                          y + r * cols, cols, 1, bias);
       for (int64_t i = r; i < r + block; i++) {
         for (int64_t c = whole; c < cols; c++) {
           float sum = bias ? bias[c] : 0.0f;
