@@ -16,6 +16,8 @@ export interface MemoryPool {
 
 /** Where a pool's blocks come from. */
 interface Source {
+  /** What a block of `bytes` takes. */
+  sizeOf(bytes: number): number;
   take(bytes: number): Pointer | undefined;
   give(pointer: Pointer, bytes: number): void;
 }
@@ -30,7 +32,7 @@ export function memoryPool(): MemoryPool {
   let live = 0;
   return {
     alloc(bytes) {
-      const size = sanitizer === undefined ? blockBytes(bytes) : bytes;
+      const size = source.sizeOf(bytes);
       const pointer = source.take(size);
       if (pointer === undefined) throw errors.memory(size, live);
       sizes.set(pointer, size);
@@ -72,6 +74,7 @@ function arena(): Source {
   }
 
   return {
+    sizeOf: blockBytes,
     take(bytes) {
       const start = space.take(bytes) ?? (extend(bytes) ? space.take(bytes) : undefined);
       return start === undefined ? undefined : pointerAt(start);
@@ -110,6 +113,7 @@ function machineBytes(): number {
 
 /** The sanitizer's own allocator, which sees a step past the end of a block and a use of one that was freed. */
 const exactBlocks: Source = {
+  sizeOf: (bytes) => bytes,
   take(bytes) {
     const status = libc.posix_memalign(slot, 64, bytes);
     return status === 0 ? pointerAt(Number(slot[0])) : undefined;

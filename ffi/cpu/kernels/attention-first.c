@@ -29,10 +29,7 @@ ADL_INLINE void add_scaled(float *sum, float factor, const act *x, int n) {
 }
 
 /* y = sum. */
-ADL_INLINE void store_row(act *y, const float *sum, int n) {
-#pragma omp simd
-  for (int i = 0; i < n; i++) act_store(y + i, sum[i]);
-}
+ADL_INLINE void store_row(act *y, const float *sum, int n) { ACT_SET(y, i, 0, n, sum[i]) }
 
 /* row := softmax(row * factor). */
 static void softmax(float *row, int n, float factor) {

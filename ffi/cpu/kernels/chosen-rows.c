@@ -50,8 +50,7 @@ ADL_APART void sum_values(const float *probs, const act *v, const int32_t *index
 #pragma omp simd
       for (int d = 0; d < columns; d++) sum[d] += p * act_load(value + d);
     }
-#pragma omp simd
-    for (int d = 0; d < columns; d++) act_store(out + first + d, sum[d]);
+    ACT_SET(out + first, d, 0, columns, sum[d])
   }
 }
 

@@ -15,9 +15,7 @@ ADL_APART float cross_entropy_row(const act *logits, int32_t label, act *dlogits
 #pragma omp simd reduction(+ : sum)
   for (int64_t c = 0; c < classes; c++) sum += exp_negative(act_load(logits + c) - top);
   const float factor = 1.0f / (sum * (float)rows);
-#pragma omp simd
-  for (int64_t c = 0; c < classes; c++)
-    act_store(dlogits + c, exp_negative(act_load(logits + c) - top) * factor);
+  ACT_SET(dlogits, c, 0, classes, exp_negative(act_load(logits + c) - top) * factor)
   /* softmax - 1 from the row's own numbers, so that a sure and right row keeps its small gradient.
    */
   float others = 0.0f;

@@ -22,8 +22,7 @@ ADL_API int ADL_ACT(gather_rows)(const act *table, int64_t table_rows, const int
         memcpy(to, from, sizeof(act) * (size_t)cols);
         continue;
       }
-#pragma omp simd
-      for (int64_t c = 0; c < cols; c++) act_store(to + c, act_load(to + c) + act_load(from + c));
+      ACT_SET(to, c, 0, cols, act_load(to + c) + act_load(from + c))
     }
   }
   return ADL_OK;
@@ -40,8 +39,7 @@ ADL_API int ADL_ACT(gather_float_rows)(const float *table, int64_t table_rows, c
     for (int64_t r = range.from; r < range.to; r++) {
       const float *from = table + ids[r] * cols;
       act *to = y + r * cols;
-#pragma omp simd
-      for (int64_t c = 0; c < cols; c++) act_store(to + c, add ? act_load(to + c) + from[c] : from[c]);
+      ACT_SET(to, c, 0, cols, add ? act_load(to + c) + from[c] : from[c])
     }
   }
   return ADL_OK;
@@ -76,8 +74,7 @@ ADL_API int ADL_ACT(scatter_add_act_rows)(const act *dy, const int32_t *ids, act
     for (int64_t r = 0; r < rows; r++) {
       const act *from = dy + r * cols;
       act *to = table + ids[r] * cols;
-#pragma omp simd
-      for (int64_t c = range.from; c < range.to; c++) act_store(to + c, act_load(to + c) + act_load(from + c));
+      ACT_SET(to, c, range.from, range.to, act_load(to + c) + act_load(from + c))
     }
   }
   return ADL_OK;
