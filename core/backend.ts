@@ -176,18 +176,42 @@ export interface AdamWStep {
   readonly t: number;
 }
 
-export interface TripletShape {
-  readonly rank: number;
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-  /** Multiply the smoothed sensitivity by its uncertainty (paper eq. 9-11); without it the score is sensitivity alone. */
-  readonly uncertainty: boolean;
-}
-
 /** Moving averages of one factor: sensitivity (paper eq. 9) and uncertainty (eq. 10). */
 export interface Averages {
   readonly sensitivity: Buffer;
   readonly uncertainty: Buffer;
+}
+
+/** The triplets of one adapter: A [rank, inFeatures], E [rank] (absent for LoRA's doublets), B [outFeatures, rank]. */
+export interface Triplets {
+  readonly a: Averages;
+  readonly e: Averages | undefined;
+  readonly b: Averages;
+  /** [rank] */
+  readonly scores: Buffer;
+  readonly rank: number;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+}
+
+/** A matrix [rows, cols] whose rows, or columns, are kept (1) or zeroed (0). */
+export interface MaskedMatrix {
+  readonly param: Buffer;
+  /** [rows], or [cols] when `columns`. */
+  readonly kept: Buffer;
+  readonly rows: number;
+  readonly cols: number;
+  readonly columns: boolean;
+}
+
+/** A matrix whose rows, factor [rank, width], or columns, factor [width, rank], are to be orthonormal. */
+export interface OrthogonalFactor {
+  readonly factor: Buffer;
+  /** As the factor; absent where it is not trained. */
+  readonly grad: Buffer | undefined;
+  readonly rank: number;
+  readonly width: number;
+  readonly columns: boolean;
 }
 
 /**
@@ -456,16 +480,10 @@ export interface Backend {
     beta2: number,
   ): void;
   /**
-   * score[i] = s(E_i) + mean over columns of s(A_i) + mean over rows of s(B_i), set. A [rank, in], E [rank], B [out, rank].
-   * Without E (LoRA doublets) its term is left out.
+   * Of each adapter: scores[i] = s(E_i) + mean over columns of s(A_i) + mean over rows of s(B_i), set. Without E its term is left out.
+   * s is the smoothed sensitivity times its uncertainty (paper eq. 9-11), or without `uncertainty` the sensitivity alone.
    */
-  tripletScores(
-    a: Averages,
-    e: Averages | undefined,
-    b: Averages,
-    scores: Buffer,
-    shape: TripletShape,
-  ): void;
+  tripletScores(adapters: readonly Triplets[], uncertainty: boolean): void;
   /** y = |x|. */
   absolute(x: Buffer, y: Buffer): void;
   /**
@@ -473,20 +491,15 @@ export interface Backend {
    * With budget = length nothing is pruned: all kept, threshold[0] = NaN.
    */
   keepTop(scores: Buffer, budget: number, kept: Buffer, threshold: Buffer): void;
-  /** param[r, c] *= kept[r], param [rows, cols]; or *= kept[c] when `columns`. */
-  applyMask(
-    param: Buffer,
-    kept: Buffer,
-    shape: { rows: number; cols: number; columns: boolean },
-  ): void;
+  /** Of each matrix: param[r, c] *= kept[r], or *= kept[c] when `columns`. */
+  applyMask(matrices: readonly MaskedMatrix[]): void;
   /**
-   * M = P P^T - I (P P^T of the rows of factor [rank, width]; of its columns, factor [width, rank], when `columns`).
+   * Of each factor, M = P P^T - I with the vectors that are to be orthonormal as P's rows:
    * norm[0] += weight * ||M||_F; grad += gradWeight * weight * d||M||_F / dP where grad is given.
    */
   orthogonality(
-    factor: Buffer,
-    grad: Buffer | undefined,
+    factors: readonly OrthogonalFactor[],
     norm: Buffer,
-    shape: { rank: number; width: number; columns: boolean; weight: number; gradWeight: number },
+    weights: { readonly weight: number; readonly gradWeight: number },
   ): void;
 }

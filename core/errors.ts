@@ -272,7 +272,8 @@ export const errors = {
   },
 };
 
-/** For states that only a bug in adalora can reach. */
-export function invariant(condition: unknown, message: string): asserts condition {
-  if (!condition) throw new Error(`internal: ${message}`);
+/** For states that only a bug in adalora can reach. A message that is made of something is a function where steps pass often. */
+export function invariant(condition: unknown, message: string | (() => string)): asserts condition {
+  if (condition) return;
+  throw new Error(`internal: ${typeof message === "string" ? message : message()}`);
 }

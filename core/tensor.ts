@@ -54,7 +54,7 @@ export class Parameter implements Tensor {
   }
 
   get buffer(): Buffer {
-    invariant(this.#buffer, `parameter ${this.name} has no numbers yet`);
+    invariant(this.#buffer, () => `parameter ${this.name} has no numbers yet`);
     return this.#buffer;
   }
 

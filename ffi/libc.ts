@@ -28,7 +28,7 @@ const isPointer = (address: number): address is Pointer =>
 
 /** An address as a pointer; 0 and what no address can be are bugs. */
 export function pointerAt(address: number): Pointer {
-  invariant(isPointer(address), `${address} is no address`);
+  invariant(isPointer(address), () => `${address} is no address`);
   return address;
 }
 

@@ -41,7 +41,7 @@ export function memoryPool(): MemoryPool {
     },
     free(pointer) {
       const size = sizes.get(pointer);
-      invariant(size !== undefined, `0x${pointer.toString(16)} is not a live block`);
+      invariant(size !== undefined, () => `0x${pointer.toString(16)} is not a live block`);
       sizes.delete(pointer);
       live -= size;
       source.give(pointer, size);

@@ -32,7 +32,7 @@ const benchOptions = {
     hint: "DIR",
   }),
   rounds: integer(3, "processes of each side", { min: 1 }),
-  steps: integer(3, "timed steps of a process", { min: 1 }),
+  steps: integer(8, "timed steps of a process: a file's 8 batches once each", { min: 1 }),
   warmup: integer(3, "steps before them: the first ones also wait for memory and generated code", {
     min: 1,
   }),

@@ -1,5 +1,5 @@
-import type { Backend, Buffer } from "../backend.ts";
-import { type Adapter, adapterParameters } from "./adapter.ts";
+import type { Backend, Buffer, OrthogonalFactor } from "../backend.ts";
+import type { Adapter } from "./adapter.ts";
 
 /**
  * R = mean over all A and B of ||P P^T - I||_F, rows of A and columns of B being the P of each (paper eq. 4, in the authors' form:
@@ -11,14 +11,12 @@ export function addOrthogonality(
   coefficient: number,
   value: Buffer,
 ): void {
-  const weight = 1 / (2 * adapters.length);
-  for (const adapter of adapters) {
-    for (const factor of adapterParameters(adapter)) {
-      if (factor === adapter.e) continue;
-      const columns = factor === adapter.b;
-      const width = factor.length / adapter.rank;
-      const shape = { rank: adapter.rank, width, columns, weight, gradWeight: coefficient };
-      backend.orthogonality(factor.buffer, factor.grad, value, shape);
-    }
-  }
+  const factors = adapters.flatMap(({ rank, a, b }) =>
+    [a, b].map((p): OrthogonalFactor => {
+      const { buffer: factor, grad, length } = p;
+      return { factor, grad, rank, width: length / rank, columns: p === b };
+    }),
+  );
+  if (factors.length === 0) return;
+  backend.orthogonality(factors, value, { weight: 1 / factors.length, gradWeight: coefficient });
 }

@@ -1,4 +1,4 @@
-import type { Averages, Backend, Buffer } from "../backend.ts";
+import type { Averages, Backend, Buffer, MaskedMatrix, Triplets } from "../backend.ts";
 import { invariant } from "../errors.ts";
 import type { ParameterArena } from "../optim/parameter-arena.ts";
 import type { Parameter } from "../tensor.ts";
@@ -43,12 +43,15 @@ export class RankAllocator implements Allocator {
   readonly state: Readonly<Record<string, Buffer>>;
   readonly #backend: Backend;
   readonly #arena: ParameterArena;
-  readonly #adapters: readonly Adapter[];
   readonly #options: AllocatorOptions;
   readonly #report: AllocatorReport;
   readonly #scores: Buffer;
   readonly #length: number;
   readonly #averages: Averages;
+  readonly #triplets: readonly Triplets[];
+  readonly #masked: readonly MaskedMatrix[];
+  /** [rank] each, where scores are magnitudes: E, and the scores. */
+  readonly #magnitudes: readonly (readonly [e: Buffer, scores: Buffer])[];
 
   /** The adapters' factors must lie at the arena's start, E's first. */
   constructor(
@@ -62,7 +65,6 @@ export class RankAllocator implements Allocator {
     invariant(options.importance !== "magnitude" || !hasDoublets, "magnitude scores need E");
     this.#backend = backend;
     this.#arena = arena;
-    this.#adapters = adapters;
     this.#options = options;
     this.#report = report;
     this.#length = adapters.flatMap(adapterParameters).reduce((sum, p) => sum + p.length, 0);
@@ -73,6 +75,11 @@ export class RankAllocator implements Allocator {
     backend.zero(uncertainty);
     this.#averages = { sensitivity, uncertainty };
     this.state = { sensitivity, uncertainty };
+    const scoresOf = viewsByRank(backend, this.#scores, adapters);
+    this.#triplets = adapters.map((adapter, i) => this.#tripletsOf(adapter, scoresOf[i]!));
+    this.#magnitudes = adapters.flatMap(({ e }, i) => (e ? [[e.buffer, scoresOf[i]!]] : []));
+    const keptOf = viewsByRank(backend, report.kept, adapters);
+    this.#masked = adapters.flatMap((adapter, i) => maskedOf(adapter, keptOf[i]!));
   }
 
   afterStep(step: number): { budget: number; masked: boolean } {
@@ -105,28 +112,22 @@ export class RankAllocator implements Allocator {
   }
 
   #score(): void {
-    let at = 0;
-    for (const { a, e, b, rank } of this.#adapters) {
-      const scores = this.#backend.view(this.#scores, at, rank);
-      at += rank;
-      if (this.#options.importance === "magnitude" && e) {
-        this.#backend.absolute(e.buffer, scores);
-        continue;
-      }
-      const shape = {
-        rank,
-        inFeatures: a.shape[1] ?? 0,
-        outFeatures: b.shape[0] ?? 0,
-        uncertainty: this.#options.importance === "ipt",
-      };
-      this.#backend.tripletScores(
-        this.#averagesOf(a),
-        e && this.#averagesOf(e),
-        this.#averagesOf(b),
-        scores,
-        shape,
-      );
-    }
+    const { importance } = this.#options;
+    if (importance !== "magnitude")
+      return this.#backend.tripletScores(this.#triplets, importance === "ipt");
+    for (const [e, scores] of this.#magnitudes) this.#backend.absolute(e, scores);
+  }
+
+  #tripletsOf({ a, e, b, rank }: Adapter, scores: Buffer): Triplets {
+    return {
+      a: this.#averagesOf(a),
+      e: e && this.#averagesOf(e),
+      b: this.#averagesOf(b),
+      scores,
+      rank,
+      inFeatures: a.shape[1] ?? 0,
+      outFeatures: b.shape[0] ?? 0,
+    };
   }
 
   #averagesOf(parameter: Parameter): Averages {
@@ -138,17 +139,26 @@ export class RankAllocator implements Allocator {
 
   /** Zeroes what the last mask pruned. */
   applyMask(): void {
-    let at = 0;
-    for (const { a, e, b, rank } of this.#adapters) {
-      const kept = this.#backend.view(this.#report.kept, at, rank);
-      at += rank;
-      const mask = (p: Parameter, rows: number, cols: number, columns: boolean) =>
-        this.#backend.applyMask(p.buffer, kept, { rows, cols, columns });
-      if (e) mask(e, rank, 1, false);
-      else {
-        mask(a, rank, a.shape[1] ?? 0, false);
-        mask(b, b.shape[0] ?? 0, rank, true);
-      }
-    }
+    this.#backend.applyMask(this.#masked);
   }
+}
+
+// --- internal ---
+
+/** The part of each adapter in a buffer of one number a triplet. */
+function viewsByRank(backend: Backend, buffer: Buffer, adapters: readonly Adapter[]): Buffer[] {
+  let at = 0;
+  return adapters.map(({ rank }) => {
+    at += rank;
+    return backend.view(buffer, at - rank, rank);
+  });
+}
+
+/** What a mask zeroes of an adapter: E alone, or a row of A and a column of B. */
+function maskedOf({ a, e, b, rank }: Adapter, kept: Buffer): MaskedMatrix[] {
+  if (e) return [{ param: e.buffer, kept, rows: rank, cols: 1, columns: false }];
+  return [
+    { param: a.buffer, kept, rows: rank, cols: a.shape[1] ?? 0, columns: false },
+    { param: b.buffer, kept, rows: b.shape[0] ?? 0, cols: rank, columns: true },
+  ];
 }

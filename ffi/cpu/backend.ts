@@ -101,7 +101,7 @@ function elements(buffer: Own): Float32Array | Int32Array {
 }
 
 function cpuType(dtype: DType): CpuType {
-  invariant(dtype !== "f64", `the cpu backend has no ${dtype} buffers`);
+  invariant(dtype !== "f64", () => `the cpu backend has no ${dtype} buffers`);
   return dtype;
 }
 

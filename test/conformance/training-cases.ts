@@ -179,12 +179,34 @@ const triplets: Case[] = (
         const a = averages(bench, rank * inFeatures, 1);
         const e = withE ? averages(bench, rank, 3) : undefined;
         const b = averages(bench, outFeatures * rank, 5);
-        const shape = { rank, inFeatures, outFeatures, uncertainty };
-        bench.backend.tripletScores(a, e, b, bench.output("scores", "master", rank), shape);
+        const scores = bench.output("scores", "master", rank);
+        const adapter = { a, e, b, scores, rank, inFeatures, outFeatures };
+        bench.backend.tripletScores([adapter], uncertainty);
       },
     })),
   ),
 );
+
+/** As many as threads share, of several sizes. */
+const SIZES = Array.from({ length: 18 }, (_, i) => ({
+  rank: [12, 4, 1][i % 3]!,
+  width: [768, 33, 3072, 100][i % 4]!,
+}));
+
+const manyTriplets: Case = {
+  name: "tripletScores of many adapters",
+  entry: "tripletScores",
+  run(bench) {
+    const adapters = SIZES.map(({ rank, width }, i) => ({
+      a: averages(bench, rank * width, i),
+      e: i % 5 === 4 ? undefined : averages(bench, rank, i + 1),
+      b: averages(bench, width * rank, i + 2),
+      scores: bench.output(`scores ${i}`, "master", rank),
+      ...{ rank, inFeatures: width, outFeatures: width },
+    }));
+    bench.backend.tripletScores(adapters, true);
+  },
+};
 
 const TIED = [3, 1, 2, 2, -1, 2, 0, -0, 5, 1];
 
@@ -239,10 +261,28 @@ const masks: Case[] = (
         i % 3 === 1 ? 0 : 1,
       );
       const param = inOut("param", "master", wave(rows * cols, 1));
-      backend.applyMask(param, input("master", kept), { rows, cols, columns });
+      backend.applyMask([{ param, kept: input("master", kept), rows, cols, columns }]);
     },
   })),
 );
+
+const manyMasks: Case = {
+  name: "applyMask of many matrices",
+  entry: "applyMask",
+  run({ backend, input, inOut }) {
+    const matrices = SIZES.map(({ rank, width }, i) => {
+      const kept = input(
+        "master",
+        Array.from({ length: rank }, (_, r) => Number((r + i) % 3 > 0)),
+      );
+      const param = inOut(`param ${i}`, "master", wave(rank * width, i));
+      const byRows = { rows: rank, cols: width, columns: false };
+      const byColumns = { rows: width, cols: rank, columns: true };
+      return { param, kept, ...(i % 2 ? byColumns : byRows) };
+    });
+    backend.applyMask(matrices);
+  },
+};
 
 const orthogonality: Case[] = (
   [
@@ -262,8 +302,9 @@ const orthogonality: Case[] = (
           wave(rank * width, 1).map((x) => x * 0.3),
         );
         const grad = trained ? inOut("grad", "master", wave(rank * width, 2)) : undefined;
-        const shape = { rank, width, columns, weight: 0.25, gradWeight: 0.4 };
-        backend.orthogonality(factor, grad, inOut("norm", "master", [0.5]), shape);
+        const weights = { weight: 0.25, gradWeight: 0.4 };
+        const norm = inOut("norm", "master", [0.5]);
+        backend.orthogonality([{ factor, grad, rank, width, columns }], norm, weights);
       },
     })),
   ),
@@ -273,14 +314,28 @@ const orthonormal: Case = {
   name: "orthogonality of orthonormal rows adds nothing",
   entry: "orthogonality",
   run({ backend, input, inOut }) {
-    const shape = { rank: 2, width: 3, columns: false, weight: 1, gradWeight: 1 };
+    const factor = input("master", [0, 1, 0, -1, 0, 0]);
     const grad = inOut("grad", "master", wave(6, 2));
-    backend.orthogonality(
-      input("master", [0, 1, 0, -1, 0, 0]),
-      grad,
-      inOut("norm", "master", [0.5]),
-      shape,
-    );
+    const norm = inOut("norm", "master", [0.5]);
+    const weights = { weight: 1, gradWeight: 1 };
+    backend.orthogonality([{ factor, grad, rank: 2, width: 3, columns: false }], norm, weights);
+  },
+};
+
+const manyFactors: Case = {
+  name: "orthogonality of many factors",
+  entry: "orthogonality",
+  run({ backend, input, inOut }) {
+    const factors = SIZES.map(({ rank, width }, i) => ({
+      factor: input(
+        "master",
+        wave(rank * width, i).map((x) => x * 0.2),
+      ),
+      grad: i % 5 === 4 ? undefined : inOut(`grad ${i}`, "master", wave(rank * width, i + 1)),
+      ...{ rank, width, columns: i % 2 === 1 },
+    }));
+    const norm = inOut("norm", "master", [0.5]);
+    backend.orthogonality(factors, norm, { weight: 1 / SIZES.length, gradWeight: 0.4 });
   },
 };
 
@@ -292,9 +347,12 @@ export const trainingCases: readonly Case[] = [
   ...updates,
   ...importance,
   ...triplets,
+  manyTriplets,
   ...tops,
   madeNan,
   ...masks,
+  manyMasks,
   ...orthogonality,
   orthonormal,
+  manyFactors,
 ];

@@ -168,12 +168,13 @@ function checkMaskingRow(
     backend.upload(of.uncertainty, flat(row.after_tie.exp_avg_unc[name]!));
   }
   const scores = buffer(Array.from<number>({ length: row.total_rank }).fill(0));
-  row.dims.forEach(([inFeatures, outFeatures], m) => {
+  const triplets = row.dims.map(([inFeatures, outFeatures], m) => {
     const of = (factor: string) => averages.get(`m.${m}.lora_${factor}`)!;
     const view = backend.view(scores, m * row.r, row.r);
-    const shape = { rank: row.r, inFeatures, outFeatures, uncertainty: true };
-    backend.tripletScores(of("A"), of("E"), of("B"), view, shape);
+    const shape = { rank: row.r, inFeatures, outFeatures };
+    return { a: of("A"), e: of("E"), b: of("B"), scores: view, ...shape };
   });
+  backend.tripletScores(triplets, true);
   comparison.close("scores", backend.download(scores), row.scores, tolerance.training);
   const kept = buffer(row.scores.map(() => 0));
   const threshold = buffer([0]);

@@ -1,4 +1,4 @@
-import type { Averages, Backend } from "../../backend.ts";
+import type { Averages, Backend, OrthogonalFactor } from "../../backend.ts";
 import { floats, integers } from "./buffer.ts";
 
 type Training = Pick<
@@ -127,19 +127,21 @@ export const training: Training = {
     }
   },
 
-  tripletScores(a, e, b, scoresBuffer, { rank, inFeatures, outFeatures, uncertainty }) {
+  tripletScores(adapters, uncertainty) {
     const score = (averages: Averages) => {
       const [s, u] = [floats(averages.sensitivity), floats(averages.uncertainty)];
       return (i: number) => s[i]! * (uncertainty ? u[i]! : 1);
     };
-    const [ofA, ofE, ofB] = [score(a), e && score(e), score(b)];
-    const scores = floats(scoresBuffer);
-    for (let r = 0; r < rank; r++) {
-      let sumA = 0;
-      let sumB = 0;
-      for (let c = 0; c < inFeatures; c++) sumA += ofA(r * inFeatures + c);
-      for (let o = 0; o < outFeatures; o++) sumB += ofB(o * rank + r);
-      scores[r] = (ofE?.(r) ?? 0) + (sumA / inFeatures + sumB / outFeatures);
+    for (const { a, e, b, rank, inFeatures, outFeatures, ...to } of adapters) {
+      const [ofA, ofE, ofB] = [score(a), e && score(e), score(b)];
+      const scores = floats(to.scores);
+      for (let r = 0; r < rank; r++) {
+        let sumA = 0;
+        let sumB = 0;
+        for (let c = 0; c < inFeatures; c++) sumA += ofA(r * inFeatures + c);
+        for (let o = 0; o < outFeatures; o++) sumB += ofB(o * rank + r);
+        scores[r] = (ofE?.(r) ?? 0) + (sumA / inFeatures + sumB / outFeatures);
+      }
     }
   },
 
@@ -160,41 +162,45 @@ export const training: Training = {
       kept[i] = pruned <= 0 || scores[i]! > threshold[0] ? 1 : 0;
   },
 
-  applyMask(paramBuffer, keptBuffer, { rows, cols, columns }) {
-    const [param, kept] = [floats(paramBuffer), floats(keptBuffer)];
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) param[r * cols + c]! *= kept[columns ? c : r]!;
+  applyMask(matrices) {
+    for (const { rows, cols, columns, ...of } of matrices) {
+      const [param, kept] = [floats(of.param), floats(of.kept)];
+      for (let r = 0; r < rows; r++) {
+        for (let c = 0; c < cols; c++) param[r * cols + c]! *= kept[columns ? c : r]!;
+      }
     }
   },
 
-  orthogonality(
-    factorBuffer,
-    gradBuffer,
-    normBuffer,
-    { rank, width, columns, weight, gradWeight },
-  ) {
-    const p = floats(factorBuffer);
-    const at = columns
-      ? (r: number, c: number) => c * rank + r
-      : (r: number, c: number) => r * width + c;
-    const residual = new Float64Array(rank * rank);
-    for (let i = 0; i < rank; i++) {
-      for (let j = 0; j < rank; j++) {
-        let sum = i === j ? -1 : 0;
-        for (let c = 0; c < width; c++) sum += p[at(i, c)]! * p[at(j, c)]!;
-        residual[i * rank + j] = sum;
-      }
-    }
-    const norm = Math.sqrt(residual.reduce((sum, x) => sum + x * x, 0));
-    floats(normBuffer)[0]! += weight * norm;
-    if (!gradBuffer || norm === 0) return; // torch's subgradient of the norm at 0 is 0
-    const grad = floats(gradBuffer);
-    for (let i = 0; i < rank; i++) {
-      for (let c = 0; c < width; c++) {
-        let sum = 0;
-        for (let j = 0; j < rank; j++) sum += residual[i * rank + j]! * p[at(j, c)]!;
-        grad[at(i, c)]! += (gradWeight * weight * 2 * sum) / norm;
-      }
-    }
+  orthogonality(factors, norm, { weight, gradWeight }) {
+    for (const factor of factors)
+      floats(norm)[0]! += weight * departure(factor, gradWeight * weight);
   },
 };
+
+/** ||P P^T - I||_F; adds coefficient times its derivative to the gradient. */
+function departure(of: OrthogonalFactor, coefficient: number): number {
+  const { rank, width, columns } = of;
+  const p = floats(of.factor);
+  const at = columns
+    ? (r: number, c: number) => c * rank + r
+    : (r: number, c: number) => r * width + c;
+  const residual = new Float64Array(rank * rank);
+  for (let i = 0; i < rank; i++) {
+    for (let j = 0; j < rank; j++) {
+      let sum = i === j ? -1 : 0;
+      for (let c = 0; c < width; c++) sum += p[at(i, c)]! * p[at(j, c)]!;
+      residual[i * rank + j] = sum;
+    }
+  }
+  const norm = Math.sqrt(residual.reduce((sum, x) => sum + x * x, 0));
+  if (!of.grad || norm === 0) return norm; // torch's subgradient of the norm at 0 is 0
+  const grad = floats(of.grad);
+  for (let i = 0; i < rank; i++) {
+    for (let c = 0; c < width; c++) {
+      let sum = 0;
+      for (let j = 0; j < rank; j++) sum += residual[i * rank + j]! * p[at(j, c)]!;
+      grad[at(i, c)]! += (coefficient * 2 * sum) / norm;
+    }
+  }
+  return norm;
+}

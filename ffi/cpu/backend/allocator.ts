@@ -1,3 +1,4 @@
+import type { Pointer } from "bun:ffi";
 import type { Averages, Backend } from "../../../core/backend.ts";
 import { floats, optionalTarget, target } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
@@ -11,15 +12,29 @@ type Allocator = Pick<
 /** kernels/allocator.c */
 export const ALLOCATOR_KERNELS = {
   adl_update_importance: { args: [P, P, P, P, L, F, F, F, F], returns: I },
-  adl_triplet_scores: { args: [P, P, P, P, P, P, P, L, L, L, P], returns: I },
+  adl_triplet_scores: { args: [P, L, P], returns: I },
   adl_keep_top: { args: [P, L, L, P, P], returns: I },
-  adl_apply_mask: { args: [P, P, L, L, I], returns: I },
-  adl_orthogonality: { args: [P, P, P, L, L, I, F, F, P], returns: I },
+  adl_apply_mask: { args: [P, L], returns: I },
+  adl_orthogonality: { args: [P, L, P, F, F, P], returns: I },
 } as const;
 
 export const ALLOCATOR_SIZES = {
-  adl_orthogonality_scratch: { args: [L, L], returns: SIZE },
+  adl_triplet_scores_scratch: { args: [P, L], returns: SIZE },
+  adl_orthogonality_scratch: { args: [P, L], returns: SIZE },
 } as const;
+
+/** Structs of C, one after another, whose fields are addresses (NULL is 0) and int64_t's. */
+function structs(rows: readonly (readonly (Pointer | number | null)[])[]): Uint32Array {
+  const fields = rows.flat();
+  // A buffer of its own: small typed arrays of the JS heap may move.
+  const halves = new Uint32Array(new ArrayBuffer(8 * fields.length));
+  for (const [i, field] of fields.entries()) {
+    const value = Number(field);
+    halves[2 * i] = value % 2 ** 32;
+    halves[2 * i + 1] = value / 2 ** 32;
+  }
+  return halves;
+}
 
 /** Sensitivity and uncertainty of n numbers; NULL for what the score leaves out. */
 const scored = (averages: Averages | undefined, n: number, uncertainty: boolean) =>
@@ -46,39 +61,42 @@ export function allocator({ library, scratch }: CpuContext): Allocator {
         1 - beta2,
       );
     },
-    tripletScores(a, e, b, scores, { rank, inFeatures, outFeatures, uncertainty }) {
-      kernels.adl_triplet_scores(
-        ...scored(a, rank * inFeatures, uncertainty),
-        ...scored(e, rank, uncertainty),
-        ...scored(b, outFeatures * rank, uncertainty),
-        target(scores, rank),
-        rank,
-        inFeatures,
-        outFeatures,
-        scratch(2 * rank),
+    tripletScores(adapters, uncertainty) {
+      const table = structs(
+        adapters.map(({ a, e, b, scores, rank, inFeatures, outFeatures }) => [
+          ...scored(a, rank * inFeatures, uncertainty),
+          ...scored(e, rank, uncertainty),
+          ...scored(b, outFeatures * rank, uncertainty),
+          target(scores, rank),
+          ...[rank, inFeatures, outFeatures],
+        ]),
       );
+      const space = scratch(Number(sizes.adl_triplet_scores_scratch(table, adapters.length)));
+      kernels.adl_triplet_scores(table, adapters.length, space);
     },
     keepTop(scores, budget, kept, threshold) {
       const n = scores.length;
       const [from, to, limit] = [floats(scores, n), target(kept, n), target(threshold, 1)];
       kernels.adl_keep_top(from, n, budget, to, limit);
     },
-    applyMask(param, kept, { rows, cols, columns }) {
-      const [to, mask] = [target(param, rows * cols), floats(kept, columns ? cols : rows)];
-      kernels.adl_apply_mask(to, mask, rows, cols, Number(columns));
+    applyMask(matrices) {
+      const table = matrices.map(({ param, kept, rows, cols, columns }) => [
+        target(param, rows * cols),
+        floats(kept, columns ? cols : rows),
+        ...[rows, cols, Number(columns)],
+      ]);
+      kernels.adl_apply_mask(structs(table), matrices.length);
     },
-    orthogonality(factor, grad, norm, { rank, width, columns, weight, gradWeight }) {
-      kernels.adl_orthogonality(
-        floats(factor, rank * width),
-        optionalTarget(grad, rank * width),
-        target(norm, 1),
-        rank,
-        width,
-        Number(columns),
-        weight,
-        gradWeight,
-        scratch(Number(sizes.adl_orthogonality_scratch(rank, width))),
+    orthogonality(factors, norm, { weight, gradWeight }) {
+      const table = structs(
+        factors.map(({ factor, grad, rank, width, columns }) => [
+          floats(factor, rank * width),
+          optionalTarget(grad, rank * width),
+          ...[rank, width, Number(columns)],
+        ]),
       );
+      const space = scratch(Number(sizes.adl_orthogonality_scratch(table, factors.length)));
+      kernels.adl_orthogonality(table, factors.length, target(norm, 1), weight, gradWeight, space);
     },
   };
 }

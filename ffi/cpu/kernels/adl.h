@@ -56,6 +56,12 @@ static inline adl_range adl_part(int64_t n, int64_t grain, int part, int parts) 
   ADL_PRAGMA(omp parallel for schedule(static, 1) if ((parts) > 1))                                \
   for (int part = 0; part < (parts); part++)
 
+/* for (int64_t i = 0; i < count; i++), by whichever thread is free: for work of unequal sizes,
+ * `elements` numbers in all, where it does not matter who does what. */
+#define ADL_FOR_EACH(i, count, elements)                                                           \
+  ADL_PRAGMA(omp parallel for schedule(dynamic, 1) if (adl_parts(elements) > 1))                   \
+  for (int64_t i = 0; i < (count); i++)
+
 static inline int64_t adl_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t adl_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t adl_round_up(int64_t n, int64_t multiple) {

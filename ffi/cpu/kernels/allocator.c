@@ -28,29 +28,56 @@ ADL_INLINE double score(const float *sensitivity, const float *uncertainty, int6
   return uncertainty ? (double)sensitivity[i] * uncertainty[i] : sensitivity[i];
 }
 
-/*
- * Sets scores[i] = s(E_i) + mean over columns of s(A_i) + mean over rows of s(B_i); A [rank, in], E
- * [rank], B [out, rank]. s is sensitivity * uncertainty, or sensitivity where the uncertainties are
- * NULL. Without E its term is left out. scratch: rank doubles.
- */
-ADL_API int adl_triplet_scores_f32(const float *a_sensitivity, const float *a_uncertainty,
-                                   const float *e_sensitivity, const float *e_uncertainty,
-                                   const float *b_sensitivity, const float *b_uncertainty,
-                                   float *scores, int64_t rank, int64_t in_features,
-                                   int64_t out_features, double *scratch) {
-  memset(scratch, 0, sizeof(double) * (size_t)rank);
-  for (int64_t o = 0; o < out_features; o++) {
+/* Averages of an adapter's factors: A [rank, in], E [rank], B [out, rank]. Those of E may be NULL,
+ * and all uncertainties. */
+typedef struct {
+  const float *a_sensitivity, *a_uncertainty, *e_sensitivity, *e_uncertainty, *b_sensitivity,
+      *b_uncertainty;
+  float *scores;
+  int64_t rank, in_features, out_features;
+} adl_triplets;
+
+static int64_t largest_rank(const adl_triplets *adapters, int64_t count) {
+  int64_t rank = 0;
+  for (int64_t i = 0; i < count; i++) rank = adl_max(rank, adapters[i].rank);
+  return adl_round_up(rank, ADL_LINE);
+}
+
+/* Floats of scratch that the kernel below needs: a thread's doubles. */
+ADL_API int64_t adl_triplet_scores_scratch(const adl_triplets *adapters, int64_t count) {
+  return 2 * largest_rank(adapters, count) * omp_get_max_threads();
+}
+
+static void score_triplets(const adl_triplets *t, double *of_b) {
+  memset(of_b, 0, sizeof(double) * (size_t)t->rank);
+  for (int64_t o = 0; o < t->out_features; o++) {
 #pragma omp simd
-    for (int64_t r = 0; r < rank; r++)
-      scratch[r] += score(b_sensitivity, b_uncertainty, o * rank + r);
+    for (int64_t r = 0; r < t->rank; r++)
+      of_b[r] += score(t->b_sensitivity, t->b_uncertainty, o * t->rank + r);
   }
-  for (int64_t r = 0; r < rank; r++) {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t c = 0; c < in_features; c++)
-      sum += score(a_sensitivity, a_uncertainty, r * in_features + c);
-    double of_e = e_sensitivity ? score(e_sensitivity, e_uncertainty, r) : 0.0;
-    scores[r] = (float)(of_e + (sum / (double)in_features + scratch[r] / (double)out_features));
+  for (int64_t r = 0; r < t->rank; r++) {
+    double of_a = 0.0;
+#pragma omp simd reduction(+ : of_a)
+    for (int64_t c = 0; c < t->in_features; c++)
+      of_a += score(t->a_sensitivity, t->a_uncertainty, r * t->in_features + c);
+    const double of_e = t->e_sensitivity ? score(t->e_sensitivity, t->e_uncertainty, r) : 0.0;
+    t->scores[r] =
+        (float)(of_e + (of_a / (double)t->in_features + of_b[r] / (double)t->out_features));
+  }
+}
+
+/*
+ * Of each adapter, sets scores[i] = s(E_i) + mean over columns of s(A_i) + mean over rows of
+ * s(B_i). s is sensitivity * uncertainty, or sensitivity where the uncertainties are NULL. Without
+ * E its term is left out.
+ */
+ADL_API int adl_triplet_scores_f32(const adl_triplets *adapters, int64_t count, double *scratch) {
+  const int64_t rank = largest_rank(adapters, count);
+  int64_t numbers = 0;
+  for (int64_t i = 0; i < count; i++)
+    numbers += adapters[i].rank * (adapters[i].in_features + adapters[i].out_features);
+  ADL_FOR_EACH(i, count, numbers) {
+    score_triplets(&adapters[i], scratch + rank * omp_get_thread_num());
   }
   return ADL_OK;
 }
@@ -96,19 +123,49 @@ ADL_API int adl_keep_top_f32(const float *scores, int64_t n, int64_t budget, flo
 }
 
 /* param[r, c] *= kept[r], or *= kept[c] when `columns`. */
-ADL_API int adl_apply_mask_f32(float *param, const float *kept, int64_t rows, int64_t cols,
-                               int columns) {
-  for (int64_t r = 0; r < rows; r++) {
-    const float factor = columns ? 0.0f : kept[r];
+typedef struct {
+  float *param;
+  const float *kept;
+  int64_t rows, cols, columns;
+} adl_masked;
+
+static void mask_matrix(const adl_masked *m) {
+  for (int64_t r = 0; r < m->rows; r++) {
+    float *row = m->param + r * m->cols;
+    const float factor = m->columns ? 0.0f : m->kept[r];
 #pragma omp simd
-    for (int64_t c = 0; c < cols; c++) param[r * cols + c] *= columns ? kept[c] : factor;
+    for (int64_t c = 0; c < m->cols; c++) row[c] *= m->columns ? m->kept[c] : factor;
   }
+}
+
+ADL_API int adl_apply_mask_f32(const adl_masked *matrices, int64_t count) {
+  int64_t numbers = 0;
+  for (int64_t i = 0; i < count; i++) numbers += matrices[i].rows * matrices[i].cols;
+  ADL_FOR_EACH(i, count, numbers) mask_matrix(&matrices[i]);
   return ADL_OK;
 }
 
-/* Floats of scratch that the kernel below needs. */
-ADL_API int64_t adl_orthogonality_scratch(int64_t rank, int64_t width) {
-  return rank * rank + 2 * rank * width;
+/* A factor whose vectors are to be orthonormal: rows of [rank, width], or columns of [width, rank].
+ * grad may be NULL. */
+typedef struct {
+  const float *factor;
+  float *grad;
+  int64_t rank, width, columns;
+} adl_orthogonal;
+
+static int64_t largest_workspace(const adl_orthogonal *factors, int64_t count) {
+  int64_t most = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const int64_t rank = factors[i].rank;
+    most = adl_max(most, rank * rank + 2 * rank * factors[i].width);
+  }
+  return adl_round_up(most, ADL_LINE);
+}
+
+/* Floats of scratch that the kernel below needs: the norms as doubles, and a thread's workspace. */
+ADL_API int64_t adl_orthogonality_scratch(const adl_orthogonal *factors, int64_t count) {
+  return 2 * adl_round_up(count, ADL_LINE) +
+         largest_workspace(factors, count) * omp_get_max_threads();
 }
 
 /* Sets residual = P P^T - I, P [rank, width]. In double: near orthogonality its entries are small
@@ -135,31 +192,49 @@ static void transpose(const float *from, float *to, int64_t rows, int64_t cols) 
 }
 
 /*
- * M = P P^T - I with P = factor [rank, width], or the transpose of factor [width, rank] when
- * `columns`. Adds: norm[0] += weight * |M|; grad += grad_weight * weight * 2 M P / |M| where grad
- * is given (0 where |M| is, as torch).
+ * Returns |M|, M = P P^T - I with the factor's vectors as P's rows; grad += coefficient * M P / |M|
+ * (0 where |M| is, as torch).
  */
-ADL_API int adl_orthogonality_f32(const float *factor, float *grad, float *norm, int64_t rank,
-                                  int64_t width, int columns, float weight, float grad_weight,
-                                  float *scratch) {
-  float *residual = scratch, *turned = residual + rank * rank, *dp = turned + rank * width;
-  if (columns) transpose(factor, turned, width, rank);
-  const float *p = columns ? turned : factor;
+static double departure(const adl_orthogonal *of, double coefficient, float *workspace) {
+  const int64_t rank = of->rank, width = of->width;
+  float *residual = workspace, *turned = residual + rank * rank, *dp = turned + rank * width;
+  if (of->columns) transpose(of->factor, turned, width, rank);
+  const float *p = of->columns ? turned : of->factor;
   const double size = set_residual(p, residual, rank, width);
-  *norm += (float)(weight * size);
-  if (!grad || size == 0.0) return ADL_OK;
-  const float coefficient = (float)(2.0 * grad_weight * weight / size);
+  if (!of->grad || size == 0.0) return size;
+  const float factor = (float)(coefficient / size);
   for (int64_t i = 0; i < rank; i++) {
-    float *row = columns ? dp + i * width : grad + i * width;
-    if (columns) memset(row, 0, sizeof(float) * (size_t)width);
+    float *row = of->columns ? dp + i * width : of->grad + i * width;
+    if (of->columns) memset(row, 0, sizeof(float) * (size_t)width);
     for (int64_t j = 0; j < rank; j++) {
-      const float m = coefficient * residual[i * rank + j];
+      const float m = factor * residual[i * rank + j];
 #pragma omp simd
       for (int64_t c = 0; c < width; c++) row[c] += m * p[j * width + c];
     }
   }
-  for (int64_t r = 0; columns && r < width; r++) {
-    for (int64_t i = 0; i < rank; i++) grad[r * rank + i] += dp[i * width + r];
+  for (int64_t r = 0; of->columns && r < width; r++) {
+    for (int64_t i = 0; i < rank; i++) of->grad[r * rank + i] += dp[i * width + r];
   }
+  return size;
+}
+
+/*
+ * Of each factor, adds: norm[0] += weight * |M|; grad += grad_weight * weight * 2 M P / |M|. A
+ * factor is one thread's, and norms are added in order, so that the thread count changes no bit.
+ */
+ADL_API int adl_orthogonality_f32(const adl_orthogonal *factors, int64_t count, float *norm,
+                                  float weight, float grad_weight, float *scratch) {
+  double *norms = (double *)scratch, sum = 0.0;
+  float *workspaces = scratch + 2 * adl_round_up(count, ADL_LINE);
+  const int64_t each = largest_workspace(factors, count);
+  int64_t products = 0;
+  for (int64_t i = 0; i < count; i++)
+    products += factors[i].rank * factors[i].rank * factors[i].width;
+  ADL_FOR_EACH(i, count, products) {
+    float *workspace = workspaces + each * omp_get_thread_num();
+    norms[i] = departure(&factors[i], 2.0 * grad_weight * weight, workspace);
+  }
+  for (int64_t i = 0; i < count; i++) sum += norms[i];
+  *norm += (float)(weight * sum);
   return ADL_OK;
 }

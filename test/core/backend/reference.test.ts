@@ -174,7 +174,7 @@ test("a triplet's score is s(E) + mean of s over A's row + mean of s over B's co
   const b = averages([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]); // [3, 2]
   const shape = { rank: 2, inFeatures: 4, outFeatures: 3 };
   const score = (uncertainty: boolean, withE = true) => {
-    backend.tripletScores(a, withE ? e : undefined, b, scores, { ...shape, uncertainty });
+    backend.tripletScores([{ a, e: withE ? e : undefined, b, scores, ...shape }], uncertainty);
     return numbers(scores);
   };
   expect(score(true)).toEqual([5 + 4 / 4 + 35 / 3, 40 + 11 / 4 + 56 / 3]);
