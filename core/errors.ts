@@ -30,7 +30,7 @@ export const errors = {
 
   unknownModelType(modelType: string, known: readonly string[]) {
     return new AdaloraError("E_MODEL_TYPE", `no plugin handles model_type "${modelType}"`, {
-      hint: `known: ${known.join(", ")}. A new family is one file: see adalora plugin new.`,
+      hint: `known: ${known.join(", ")}; another family needs a plugin in adalora itself`,
     });
   },
 
@@ -159,9 +159,14 @@ export const errors = {
     });
   },
 
-  process(command: string, output: string) {
-    const last = output.trim().split("\n").slice(-3).join("\n  ");
-    return new AdaloraError("E_PROCESS", `${command} failed\n  ${last}`);
+  /** `signal`: what killed it, where something did. */
+  process(command: string, output: string, signal: string | number | null) {
+    const last = output.trim().split("\n").slice(-3);
+    const end = signal === null ? "failed" : `was killed by ${signal}`;
+    const outOfMemory = "the system kills what needs more memory than there is";
+    return new AdaloraError("E_PROCESS", [`${command} ${end}`, ...last].join("\n  ").trimEnd(), {
+      hint: signal === "SIGKILL" ? outOfMemory : undefined,
+    });
   },
 
   nothingTrained(method: string) {

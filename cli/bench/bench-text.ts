@@ -71,9 +71,13 @@ function peerTable(results: readonly WorkloadResult[]): string {
 function disturbance(results: readonly WorkloadResult[]): string {
   const lines = results.flatMap(({ workload, otherLoad, peer }) => {
     const load = Math.max(otherLoad, peer?.otherLoad ?? 0);
-    return load > DISTURBED
-      ? [`${workload}: others kept up to ${load.toFixed(1)} processors busy`]
-      : [];
+    const failed = peer?.failed ?? 0;
+    return [
+      ...(load > DISTURBED
+        ? [`${workload}: others kept up to ${load.toFixed(1)} processors busy`]
+        : []),
+      ...(failed > 0 ? [`${workload}: PEFT failed in ${failed} of its rounds`] : []),
+    ];
   });
   return lines.join("\n");
 }

@@ -17,7 +17,8 @@ export async function benchProcess<Result>(
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
-  if ((await child.exited) !== 0) throw errors.process("adalora bench --in-process", err);
+  if ((await child.exited) !== 0)
+    throw errors.process("adalora bench --in-process", err, child.signalCode);
   // The line is our own, printed by the same version.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return JSON.parse(out) as Result;

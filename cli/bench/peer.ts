@@ -72,7 +72,8 @@ export async function runPeer(options: PeerOptions): Promise<Round> {
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
-  if ((await child.exited) !== 0) throw errors.process(words.slice(0, 3).join(" "), err);
+  if ((await child.exited) !== 0)
+    throw errors.process(words.slice(0, 3).join(" "), err, child.signalCode);
   const json = parseJsonObject(out.trim().split("\n").at(-1) ?? "", SOURCE);
   return {
     secondsPerStep: numberOf(json, "mean_s"),

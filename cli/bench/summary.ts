@@ -34,6 +34,8 @@ export interface WorkloadResult extends Done {
 
 export interface PeerResult {
   readonly settings: PeerSettings;
+  /** Rounds that the peer did not come through; ratios are of the others. */
+  readonly failed: number;
   readonly versions: Readonly<Record<string, string>>;
   readonly secondsPerStep: Spread;
   readonly startUpSeconds: Spread;
@@ -48,7 +50,8 @@ export interface PeerResult {
 
 export interface PeerRounds {
   readonly settings: PeerSettings;
-  readonly rounds: readonly Round[];
+  /** One for each of ours; undefined where the peer failed. */
+  readonly rounds: readonly (Round | undefined)[];
 }
 
 /** What a table calls a workload. */
@@ -61,8 +64,7 @@ export function summarize(
   ours: readonly Measurement[],
   theirs?: PeerRounds,
 ): WorkloadResult {
-  const seconds = ours.map(({ stepSeconds }) => mean(stepSeconds));
-  const step = spread(seconds);
+  const step = spread(ours.map(secondsPerStep));
   const [first] = ours;
   const tokens = mean(first?.tokens ?? []);
   const needed = mean(first?.neededFlops ?? []);
@@ -80,7 +82,7 @@ export function summarize(
     gemmPeakGflops: peak / 1e9,
     neededGflop: needed / 1e9,
     ...(kernels ? { kernels } : {}),
-    ...(theirs && theirs.rounds.length > 0 ? { peer: compared(ours, seconds, theirs) } : {}),
+    ...(theirs && theirs.rounds.length > 0 ? { peer: compared(ours, theirs) } : {}),
   };
 }
 
@@ -96,20 +98,22 @@ export function spread(values: readonly number[]): Spread {
 
 const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
 
-function compared(
-  ours: readonly Measurement[],
-  seconds: readonly number[],
-  { settings, rounds }: PeerRounds,
-): PeerResult {
+const secondsPerStep = ({ stepSeconds }: Measurement) => mean(stepSeconds);
+
+function compared(ours: readonly Measurement[], { settings, rounds }: PeerRounds): PeerResult {
+  const pairs = rounds.flatMap((peer, i) => (peer ? [{ peer, own: ours[i]! }] : []));
+  const of = (figure: (pair: { peer: Round; own: Measurement }) => number) =>
+    spread(pairs.map(figure));
   return {
     settings,
-    versions: rounds[0]?.versions ?? {},
-    secondsPerStep: spread(rounds.map((round) => round.secondsPerStep)),
-    startUpSeconds: spread(rounds.map((round) => round.startUpSeconds)),
-    peakRssMib: spread(rounds.map((round) => round.peakRssMib)),
-    otherLoad: Math.max(...rounds.map((round) => round.otherLoad)),
-    speedUp: spread(rounds.map((round, i) => round.secondsPerStep / seconds[i]!)),
-    memory: spread(rounds.map((round, i) => ours[i]!.peakRssMib / round.peakRssMib)),
-    startUp: spread(rounds.map((round, i) => ours[i]!.startUpSeconds / round.startUpSeconds)),
+    failed: rounds.length - pairs.length,
+    versions: pairs[0]?.peer.versions ?? {},
+    secondsPerStep: of(({ peer }) => peer.secondsPerStep),
+    startUpSeconds: of(({ peer }) => peer.startUpSeconds),
+    peakRssMib: of(({ peer }) => peer.peakRssMib),
+    otherLoad: Math.max(...pairs.map(({ peer }) => peer.otherLoad)),
+    speedUp: of(({ peer, own }) => peer.secondsPerStep / secondsPerStep(own)),
+    memory: of(({ peer, own }) => own.peakRssMib / peer.peakRssMib),
+    startUp: of(({ peer, own }) => own.startUpSeconds / peer.startUpSeconds),
   };
 }

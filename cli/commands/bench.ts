@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { errors } from "../../core/errors.ts";
+import { AdaloraError, errors } from "../../core/errors.ts";
 import { writeFileAtomic } from "../../core/io/atomic.ts";
 import { writeJson } from "../../core/train/run-files.ts";
 import { integer, list, text, toggle } from "../../core/train/setting.ts";
@@ -91,12 +91,16 @@ export const bench = defineCommand({
     if (options.inProcess) return measureHere(names, setting, options, report);
     if (options.scaling) return measureGrowth(names, setting, options, report);
     const peer = options.peer ? peerOf(options, setting) : undefined;
+    const facts = await factsOf(setting, options);
     const results: WorkloadResult[] = [];
-    for (const workload of names)
+    for (const workload of names) {
       results.push(await compare(workload, setting, options, peer, report));
-    const value = { ...(await factsOf(setting, options)), results };
-    if (options.result !== null) writeJson(options.result, value);
-    report.result(value, options.markdown ? benchMarkdown(results) : benchText(results));
+      if (options.result !== null) writeJson(options.result, { ...facts, results });
+    }
+    report.result(
+      { ...facts, results },
+      options.markdown ? benchMarkdown(results) : benchText(results),
+    );
   },
 });
 
@@ -155,14 +159,15 @@ async function compare(
     ...(checkpointing ? ["--checkpointing"] : []),
   ];
   const ours: Measurement[] = [];
-  const theirs: Round[] = [];
+  const theirs: (Round | undefined)[] = [];
   for (let round = 0; round < rounds; round++) {
     report.info(`${workload}: round ${round + 1} of ${rounds}`);
     const flags = { ...own, workload, batches, warmup, steps };
     ours.push(await benchProcess<Measurement>(flags, switches));
     if (peer) {
       const model = findModel(workloadOf(workload), peer.model).dir ?? peer.model;
-      theirs.push(await runPeer({ ...peer, model, workload, dtype, threads, warmup, steps }));
+      const run = runPeer({ ...peer, model, workload, dtype, threads, warmup, steps });
+      theirs.push(round === 0 ? await run : await run.catch((error) => lost(error, report)));
     }
   }
   const trace = ours.at(-1)?.trace;
@@ -172,6 +177,12 @@ async function compare(
     report.info(`trace in ${path}: open it in https://ui.perfetto.dev`);
   }
   return summarize(workload, ours, { settings: peerSettings(workload), rounds: theirs });
+}
+
+/** A peer that has run before fails: what has been measured is worth more than an end. */
+function lost(error: unknown, report: Report): undefined {
+  if (!(error instanceof AdaloraError)) throw error;
+  report.warn(`${error.message}\nits round is left out of the ratios`);
 }
 
 /** What figures belong to; of folders the names alone, which mean something elsewhere. */

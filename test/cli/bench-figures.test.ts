@@ -120,6 +120,19 @@ describe("a summary", () => {
     expect(benchText([result])).not.toContain("checkpointing");
   });
 
+  test("leaves out rounds that the peer did not come through, and says so", () => {
+    const rounds = { settings: peerSettings("rte-b32"), rounds: [round(8), undefined, round(12)] };
+    const partial = summarize(
+      "rte-b32",
+      [1, 4, 2].map((seconds) => measurement(seconds)),
+      rounds,
+    );
+    expect(partial.secondsPerStep.median).toBe(2);
+    expect(partial.peer).toMatchObject({ failed: 1, speedUp: { min: 6, median: 7, max: 8 } });
+    expect(benchText([partial])).toContain("rte-b32: PEFT failed in 1 of its rounds");
+    expect(benchText([result])).not.toContain("failed");
+  });
+
   test("says where others disturbed it", () => {
     const busy = summarize("rte-b32", [measurement(1, { otherLoad: 1.26 })]);
     expect(benchText([busy])).toContain("rte-b32: others kept up to 1.3 processors busy");

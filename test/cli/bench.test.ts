@@ -131,6 +131,39 @@ describe.skipIf(reason !== undefined)("bench", () => {
     expect(lines[0]).toContain(`--model ${join(models, "deberta-v3-base")} --batches ${batches}`);
   }, 120_000);
 
+  test("a peer that is killed after its first round costs that round alone; a first round is an error", async () => {
+    const batches = join(folder, "killed");
+    mkdirSync(batches);
+    const batch = { input_ids: [[1, 7, 2]], attention_mask: [[1, 1, 1]] };
+    writeFileSync(join(batches, "sst2-b32.json"), JSON.stringify({ batches: [batch] }));
+    const python = join(folder, "dying-python");
+    const [mark, figures] = [
+      join(folder, "ran"),
+      { mean_s: 3, start_up_s: 9, peak_rss_mib: 80, other_load: [0], versions: {} },
+    ];
+    writeFileSync(
+      python,
+      `#!/bin/sh\n[ -e ${mark} ] && kill -KILL $$\ntouch ${mark}\necho '${JSON.stringify(figures)}'\n`,
+    );
+    chmodSync(python, 0o755);
+    const flags = ["--workload", "sst2-b32", "--model", models, "--batches", batches];
+    const peer = ["--peer", "--peer-dir", "/peer", "--python", python, "--rounds", "2"];
+    const compare = () => bench(...flags, ...peer, ...once.slice(0, 6), "--json");
+    const { code, stdout, stderr } = await compare();
+    const [result] = JSON.parse(stdout).results;
+    expect([code, result.peer.failed, result.peer.speedUp.min > 0]).toEqual([0, 1, true]);
+    expect(stderr).toContain("was killed by SIGKILL");
+    const again = await compare();
+    expect([again.code, JSON.parse(again.stdout).error]).toEqual([
+      1,
+      {
+        code: "E_PROCESS",
+        message: `${python} /peer/peer.py sst2-b32 was killed by SIGKILL`,
+        hint: "the system kills what needs more memory than there is",
+      },
+    ]);
+  }, 120_000);
+
   test("writes the figures, the trace and the chart beside each other", async () => {
     const dir = join(folder, "figures");
     mkdirSync(dir);

@@ -202,7 +202,9 @@ const manyTriplets: Case = {
       e: i % 5 === 4 ? undefined : averages(bench, rank, i + 1),
       b: averages(bench, width * rank, i + 2),
       scores: bench.output(`scores ${i}`, "master", rank),
-      ...{ rank, inFeatures: width, outFeatures: width },
+      rank,
+      inFeatures: width,
+      outFeatures: width,
     }));
     bench.backend.tripletScores(adapters, true);
   },
@@ -332,7 +334,9 @@ const manyFactors: Case = {
         wave(rank * width, i).map((x) => x * 0.2),
       ),
       grad: i % 5 === 4 ? undefined : inOut(`grad ${i}`, "master", wave(rank * width, i + 1)),
-      ...{ rank, width, columns: i % 2 === 1 },
+      rank,
+      width,
+      columns: i % 2 === 1,
     }));
     const norm = inOut("norm", "master", [0.5]);
     backend.orthogonality(factors, norm, { weight: 1 / SIZES.length, gradWeight: 0.4 });

@@ -1,5 +1,11 @@
 import type { Pointer } from "bun:ffi";
-import type { Averages, Backend } from "../../../core/backend.ts";
+import type {
+  Averages,
+  Backend,
+  MaskedMatrix,
+  OrthogonalFactor,
+  Triplets,
+} from "../../../core/backend.ts";
 import { floats, optionalTarget, target } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, openSizes, P, SIZE } from "./kernels.ts";
@@ -23,8 +29,10 @@ export const ALLOCATOR_SIZES = {
   adl_orthogonality_scratch: { args: [P, L], returns: SIZE },
 } as const;
 
+type Fields = readonly (Pointer | number | null)[];
+
 /** Structs of C, one after another, whose fields are addresses (NULL is 0) and int64_t's. */
-function structs(rows: readonly (readonly (Pointer | number | null)[])[]): Uint32Array {
+function structs(rows: readonly Fields[]): Uint32Array {
   const fields = rows.flat();
   // A buffer of its own: small typed arrays of the JS heap may move.
   const halves = new Uint32Array(new ArrayBuffer(8 * fields.length));
@@ -42,6 +50,38 @@ const scored = (averages: Averages | undefined, n: number, uncertainty: boolean)
     averages === undefined ? null : floats(averages.sensitivity, n),
     averages === undefined || !uncertainty ? null : floats(averages.uncertainty, n),
   ] as const;
+
+/** struct adl_triplets */
+const tripletFields = (adapter: Triplets, uncertainty: boolean): Fields => {
+  const { a, e, b, scores, rank, inFeatures, outFeatures } = adapter;
+  return [
+    ...scored(a, rank * inFeatures, uncertainty),
+    ...scored(e, rank, uncertainty),
+    ...scored(b, outFeatures * rank, uncertainty),
+    target(scores, rank),
+    rank,
+    inFeatures,
+    outFeatures,
+  ];
+};
+
+/** struct adl_masked */
+const maskedFields = ({ param, kept, rows, cols, columns }: MaskedMatrix): Fields => [
+  target(param, rows * cols),
+  floats(kept, columns ? cols : rows),
+  rows,
+  cols,
+  Number(columns),
+];
+
+/** struct adl_orthogonal */
+const orthogonalFields = ({ factor, grad, rank, width, columns }: OrthogonalFactor): Fields => [
+  floats(factor, rank * width),
+  optionalTarget(grad, rank * width),
+  rank,
+  width,
+  Number(columns),
+];
 
 export function allocator({ library, scratch }: CpuContext): Allocator {
   const kernels = openKernels(library, ALLOCATOR_KERNELS, "f32");
@@ -62,15 +102,7 @@ export function allocator({ library, scratch }: CpuContext): Allocator {
       );
     },
     tripletScores(adapters, uncertainty) {
-      const table = structs(
-        adapters.map(({ a, e, b, scores, rank, inFeatures, outFeatures }) => [
-          ...scored(a, rank * inFeatures, uncertainty),
-          ...scored(e, rank, uncertainty),
-          ...scored(b, outFeatures * rank, uncertainty),
-          target(scores, rank),
-          ...[rank, inFeatures, outFeatures],
-        ]),
-      );
+      const table = structs(adapters.map((adapter) => tripletFields(adapter, uncertainty)));
       const space = scratch(Number(sizes.adl_triplet_scores_scratch(table, adapters.length)));
       kernels.adl_triplet_scores(table, adapters.length, space);
     },
@@ -80,21 +112,10 @@ export function allocator({ library, scratch }: CpuContext): Allocator {
       kernels.adl_keep_top(from, n, budget, to, limit);
     },
     applyMask(matrices) {
-      const table = matrices.map(({ param, kept, rows, cols, columns }) => [
-        target(param, rows * cols),
-        floats(kept, columns ? cols : rows),
-        ...[rows, cols, Number(columns)],
-      ]);
-      kernels.adl_apply_mask(structs(table), matrices.length);
+      kernels.adl_apply_mask(structs(matrices.map(maskedFields)), matrices.length);
     },
     orthogonality(factors, norm, { weight, gradWeight }) {
-      const table = structs(
-        factors.map(({ factor, grad, rank, width, columns }) => [
-          floats(factor, rank * width),
-          optionalTarget(grad, rank * width),
-          ...[rank, width, Number(columns)],
-        ]),
-      );
+      const table = structs(factors.map(orthogonalFields));
       const space = scratch(Number(sizes.adl_orthogonality_scratch(table, factors.length)));
       kernels.adl_orthogonality(table, factors.length, target(norm, 1), weight, gradWeight, space);
     },
