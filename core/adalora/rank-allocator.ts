@@ -50,8 +50,6 @@ export class RankAllocator implements Allocator {
   readonly #averages: Averages;
   readonly #triplets: readonly Triplets[];
   readonly #masked: readonly MaskedMatrix[];
-  /** [rank] each, where scores are magnitudes: E, and the scores. */
-  readonly #magnitudes: readonly (readonly [e: Buffer, scores: Buffer])[];
 
   /** The adapters' factors must lie at the arena's start, E's first. */
   constructor(
@@ -77,7 +75,6 @@ export class RankAllocator implements Allocator {
     this.state = { sensitivity, uncertainty };
     const scoresOf = viewsByRank(backend, this.#scores, adapters);
     this.#triplets = adapters.map((adapter, i) => this.#tripletsOf(adapter, scoresOf[i]!));
-    this.#magnitudes = adapters.flatMap(({ e }, i) => (e ? [[e.buffer, scoresOf[i]!]] : []));
     const keptOf = viewsByRank(backend, report.kept, adapters);
     this.#masked = adapters.flatMap((adapter, i) => maskedOf(adapter, keptOf[i]!));
   }
@@ -113,9 +110,10 @@ export class RankAllocator implements Allocator {
 
   #score(): void {
     const { importance } = this.#options;
-    if (importance !== "magnitude")
-      return this.#backend.tripletScores(this.#triplets, importance === "ipt");
-    for (const [e, scores] of this.#magnitudes) this.#backend.absolute(e, scores);
+    if (importance === "magnitude") {
+      const allE = this.#backend.view(this.#arena.values, 0, this.#scores.length);
+      this.#backend.absolute(allE, this.#scores);
+    } else this.#backend.tripletScores(this.#triplets, importance === "ipt");
   }
 
   #tripletsOf({ a, e, b, rank }: Adapter, scores: Buffer): Triplets {
