@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { parseJsonObject } from "../../core/io/json-file.ts";
+import { childOutput } from "./child-output.ts";
 import { flagWords } from "./flag-words.ts";
 import type { WorkloadName } from "./workloads.ts";
 
@@ -67,13 +68,7 @@ export async function runPeer(options: PeerOptions): Promise<Round> {
     batches: options.batches,
   };
   const words = [options.python, join(options.dir, "peer.py"), workload, ...flagWords(flags)];
-  const child = Bun.spawn(words, { stdout: "pipe", stderr: "pipe" });
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  if ((await child.exited) !== 0)
-    throw errors.process(words.slice(0, 3).join(" "), err, child.signalCode);
+  const out = await childOutput(words, words.slice(0, 3).join(" "));
   const json = parseJsonObject(out.trim().split("\n").at(-1) ?? "", SOURCE);
   return {
     secondsPerStep: numberOf(json, "mean_s"),

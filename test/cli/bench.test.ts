@@ -50,6 +50,23 @@ async function bench(...flags: string[]) {
   return { code: await child.exited, stdout, stderr };
 }
 
+/** What peer.py prints. */
+const figures = {
+  mean_s: 3,
+  start_up_s: 9,
+  peak_rss_mib: 8000,
+  other_load: [0, 0.5],
+  versions: { torch: "2.15.0" },
+};
+
+/** Flags of two rounds beside a peer whose Python, a shell script called `name`, runs `commands` and prints the figures. */
+function besidePeer(name: string, commands: string): string[] {
+  const python = join(folder, name);
+  writeFileSync(python, `#!/bin/sh\n${commands}\necho '${JSON.stringify(figures)}'\n`);
+  chmodSync(python, 0o755);
+  return ["--peer", "--peer-dir", "/peer", "--python", python, "--rounds", "2"];
+}
+
 const once = ["--threads", "1", "--steps", "1", "--warmup", "1", "--rounds", "1"];
 
 describe.skipIf(reason !== undefined)("bench", () => {
@@ -105,19 +122,9 @@ describe.skipIf(reason !== undefined)("bench", () => {
     };
     const rows = { ...batch, start_positions: [1, 0], end_positions: [2, 0] };
     writeFileSync(join(batches, "squad-b16.json"), JSON.stringify({ batches: [rows, rows] }));
-    const python = join(folder, "python");
-    const figures = {
-      mean_s: 3,
-      start_up_s: 9,
-      peak_rss_mib: 8000,
-      other_load: [0, 0.5],
-      versions: { torch: "2.15.0" },
-    };
     const calls = join(folder, "calls");
-    writeFileSync(python, `#!/bin/sh\necho "$@" >> ${calls}\necho '${JSON.stringify(figures)}'\n`);
-    chmodSync(python, 0o755);
     const flags = ["--workload", "squad-b16", "--model", models, "--batches", batches];
-    const peer = ["--peer", "--peer-dir", "/peer", "--python", python, "--rounds", "2"];
+    const peer = besidePeer("python", `echo "$@" >> ${calls}`);
     const { stdout, stderr } = await bench(...flags, ...peer, ...once.slice(0, 6), "--json");
     expect(stderr).toContain("squad-b16: round 2 of 2");
     const [result] = JSON.parse(stdout).results;
@@ -136,18 +143,9 @@ describe.skipIf(reason !== undefined)("bench", () => {
     mkdirSync(batches);
     const batch = { input_ids: [[1, 7, 2]], attention_mask: [[1, 1, 1]] };
     writeFileSync(join(batches, "sst2-b32.json"), JSON.stringify({ batches: [batch] }));
-    const python = join(folder, "dying-python");
-    const [mark, figures] = [
-      join(folder, "ran"),
-      { mean_s: 3, start_up_s: 9, peak_rss_mib: 80, other_load: [0], versions: {} },
-    ];
-    writeFileSync(
-      python,
-      `#!/bin/sh\n[ -e ${mark} ] && kill -KILL $$\ntouch ${mark}\necho '${JSON.stringify(figures)}'\n`,
-    );
-    chmodSync(python, 0o755);
+    const mark = join(folder, "ran");
     const flags = ["--workload", "sst2-b32", "--model", models, "--batches", batches];
-    const peer = ["--peer", "--peer-dir", "/peer", "--python", python, "--rounds", "2"];
+    const peer = besidePeer("dying-python", `[ -e ${mark} ] && kill -KILL $$\ntouch ${mark}`);
     const compare = () => bench(...flags, ...peer, ...once.slice(0, 6), "--json");
     const { code, stdout, stderr } = await compare();
     const [result] = JSON.parse(stdout).results;
@@ -158,7 +156,7 @@ describe.skipIf(reason !== undefined)("bench", () => {
       1,
       {
         code: "E_PROCESS",
-        message: `${python} /peer/peer.py sst2-b32 was killed by SIGKILL`,
+        message: `${join(folder, "dying-python")} /peer/peer.py sst2-b32 was killed by SIGKILL`,
         hint: "the system kills what needs more memory than there is",
       },
     ]);

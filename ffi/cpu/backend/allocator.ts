@@ -32,17 +32,8 @@ export const ALLOCATOR_SIZES = {
 type Fields = readonly (Pointer | number | null)[];
 
 /** Structs of C, one after another, whose fields are addresses (NULL is 0) and int64_t's. */
-function structs(rows: readonly Fields[]): Uint32Array {
-  const fields = rows.flat();
-  // A buffer of its own: small typed arrays of the JS heap may move.
-  const halves = new Uint32Array(new ArrayBuffer(8 * fields.length));
-  for (const [i, field] of fields.entries()) {
-    const value = Number(field);
-    halves[2 * i] = value % 2 ** 32;
-    halves[2 * i + 1] = value / 2 ** 32;
-  }
-  return halves;
-}
+const structs = (rows: readonly Fields[]) =>
+  BigInt64Array.from(rows.flat(), (field) => BigInt(field ?? 0));
 
 /** Sensitivity and uncertainty of n numbers; NULL for what the score leaves out. */
 const scored = (averages: Averages | undefined, n: number, uncertainty: boolean) =>

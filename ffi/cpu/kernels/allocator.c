@@ -122,7 +122,7 @@ ADL_API int adl_keep_top_f32(const float *scores, int64_t n, int64_t budget, flo
   return ADL_OK;
 }
 
-/* param[r, c] *= kept[r], or *= kept[c] when `columns`. */
+/* A matrix whose rows, or columns, are kept (1) or zeroed (0). */
 typedef struct {
   float *param;
   const float *kept;
@@ -138,6 +138,7 @@ static void mask_matrix(const adl_masked *m) {
   }
 }
 
+/* Of each matrix, param[r, c] *= kept[r], or *= kept[c] when `columns`. */
 ADL_API int adl_apply_mask_f32(const adl_masked *matrices, int64_t count) {
   int64_t numbers = 0;
   for (int64_t i = 0; i < count; i++) numbers += matrices[i].rows * matrices[i].cols;

@@ -1,0 +1,12 @@
+import { errors } from "../../core/errors.ts";
+
+/** What a process prints, run to its end; throws E_PROCESS, which calls it `name`, where it fails or is killed. */
+export async function childOutput(words: readonly string[], name: string): Promise<string> {
+  const child = Bun.spawn([...words], { stdout: "pipe", stderr: "pipe" });
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  if ((await child.exited) !== 0) throw errors.process(name, err, child.signalCode);
+  return out;
+}
