@@ -5,28 +5,28 @@
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { bf16Refusal } from "../../ffi/cpu/isa.ts";
+import { adaloraProcess } from "../helpers/adalora-process.ts";
 
 const TOLERANCE = 0.15;
 const MIB = 2 ** 20;
-const program = resolve(import.meta.dir, "../../cli/main.ts");
 
 const words = process.argv.slice(2);
 const flag = words.indexOf("--steps");
 const [, steps = "12"] = flag < 0 ? [] : words.splice(flag, 2);
 
-async function adalora(verb: string, flags: readonly string[]) {
-  const command = [process.execPath, program, verb, ...words, ...flags, "--json", "--quiet"];
-  const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
-  const out = await new Response(child.stdout).text();
-  if ((await child.exited) !== 0) process.exit(1);
-  return { out, peak: child.resourceUsage()?.maxRSS ?? 0 };
-}
-
 const dtypes = bf16Refusal() === undefined ? ["f32", "bf16"] : ["f32"];
 const folder = mkdtempSync(join(tmpdir(), "adalora-memory-"));
 let isFar = false;
+
+async function adalora(verb: string, flags: readonly string[]) {
+  const command = [verb, ...words, ...flags, "--json", "--quiet"];
+  const { code, err, ...rest } = await adaloraProcess(command, join(folder, "peak"));
+  if (code !== 0) throw Error(err);
+  return rest;
+}
+
 try {
   for (const dtype of dtypes) {
     for (const size of ["8", "16", "32"]) {

@@ -1,16 +1,16 @@
 import { afterAll, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { bf16Refusal } from "../../ffi/cpu/isa.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { tinyTask, writeTinyModel } from "../cli/tiny-task.ts";
+import { adaloraProcess } from "../helpers/adalora-process.ts";
 import { available } from "../helpers/available.ts";
 
 const { folder } = tinyTask();
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const { reason } = await available(() => createCpuBackend({ threads: 1 }));
-const program = resolve(import.meta.dir, "../../cli/main.ts");
 const words = ["cat", "moon", "the", "a", "looked", "saw", "at"];
 const sentence = (row: number, length: number) =>
   Array.from({ length }, (_, i) => words[(row * 3 + i * i) % words.length]).join(" ");
@@ -26,16 +26,9 @@ const [data, judged] = [256, 16].map((length) => {
 });
 
 async function adalora(verb: string, flags: readonly string[]) {
-  const child = Bun.spawn([process.execPath, program, verb, ...flags], {
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [out, err] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  expect({ err, code: await child.exited }).toMatchObject({ code: 0 });
-  return { out, peak: child.resourceUsage()?.maxRSS ?? 0 };
+  const { err, code, ...rest } = await adaloraProcess([verb, ...flags], join(folder, "peak"));
+  expect({ err, code }).toMatchObject({ code: 0 });
+  return rest;
 }
 
 test.skipIf(reason !== undefined).each([
