@@ -59,7 +59,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
   openOpenMp(openmp).setThreads(options.threads ?? availableParallelism());
   const pool = memoryPool();
   const dnnl = openDnnl();
-  if (activation === "bf16" && !openMatmul(dnnl.path, path).bf16)
+  if (activation === "bf16" && !openMatmul(dnnl.path, path, pool).generates("bf16"))
     throw refused(`oneDNN ${dnnl.version} has no bf16 products for this CPU`);
   return {
     name: "cpu",

@@ -1,6 +1,8 @@
 import type { Pointer } from "bun:ffi";
 import { AdaloraError, invariant } from "../../core/errors.ts";
+import { pointerAt } from "../libc.ts";
 import { checked } from "../load.ts";
+import type { MemoryPool } from "../pool.ts";
 import { dnnlStatus } from "./dnnl.ts";
 import { type PackedLayout, packings } from "./packing.ts";
 import {
@@ -41,8 +43,8 @@ export interface Matmul {
   pack(layout: PackedLayout, from: Pointer, operand: MatmulOperand, to: Pointer): void;
   /** oneDNN's name of the code that a shape gets, such as "brg:avx512_core_bf16". */
   implementation(shape: MatmulShape): string;
-  /** Whether bf16 products run on bf16 instructions here; elsewhere they are slower than f32 or missing. */
-  readonly bf16: boolean;
+  /** Whether products of `type` run here on code that is made for their shape; else f32's are sgemm's, and bf16's slow or missing. */
+  generates(type: MatmulType): boolean;
 }
 
 /**
@@ -51,12 +53,29 @@ export interface Matmul {
  */
 const KEPT_SHAPES = 512;
 
-/** Matrix products as primitives of the oneDNN at `path`, kept by shape; past 512 shapes the one used longest ago goes. */
-export function openMatmul(path: string, kernels: string): Matmul {
-  const api = openPrimitives(path, kernels);
-  const kept = new Map<string, Primitive>();
+/** A product's primitive, and the bytes that it works in beside its operands, which are the last operand where there are any. */
+interface Product extends Primitive {
+  readonly scratchBytes: number;
+}
 
-  function product(shape: MatmulShape): Primitive {
+/**
+ * Matrix products as primitives of the oneDNN at `path`, kept by shape; past 512 shapes the one used longest ago goes. They work in
+ * one block of `pool`: on its own, oneDNN keeps a block for each, as large as W where that is transposed.
+ */
+export function openMatmul(path: string, kernels: string, pool: MemoryPool): Matmul {
+  const api = openPrimitives(path, kernels);
+  const kept = new Map<string, Product>();
+  let scratch: { pointer: Pointer; bytes: number } | undefined;
+
+  function scratchOf(bytes: number): Pointer {
+    if (scratch === undefined || scratch.bytes < bytes) {
+      if (scratch !== undefined) pool.free(scratch.pointer);
+      scratch = { pointer: pool.alloc(bytes), bytes };
+    }
+    return scratch.pointer;
+  }
+
+  function product(shape: MatmulShape): Product {
     const key = shapeKey(shape);
     const found = kept.get(key) ?? createProduct(api, shape);
     kept.delete(key); // set anew, it becomes the latest: a map keeps the order of insertion
@@ -75,11 +94,14 @@ export function openMatmul(path: string, kernels: string): Matmul {
 
   return {
     run(shape, a, b, c, bias) {
-      product(shape).run(bias === undefined ? [a, b, c] : [a, b, c, bias]);
+      const { run, scratchBytes } = product(shape);
+      const data = bias === undefined ? [a, b, c] : [a, b, c, bias];
+      if (scratchBytes > 0) data.push(scratchOf(scratchBytes));
+      run(data);
     },
     ...packings(api),
     implementation: (shape) => product(shape).implementation,
-    bf16: hasBf16(api),
+    generates: (type) => generates(api, type),
   };
 }
 
@@ -88,7 +110,9 @@ const shapeKey = ({ m, n, k, a, b, c, bias, accumulate }: MatmulShape) =>
   ("descriptor" in b ? `${b.descriptor}` : `${b.type},${b.rowStride},${b.columnStride}`) +
   `,${c.type},${c.rowStride},${bias},${accumulate}`;
 
-function createProduct(api: PrimitiveApi, shape: MatmulShape): Primitive {
+const QUERY_SCRATCHPAD = 136;
+
+function createProduct(api: PrimitiveApi, shape: MatmulShape): Product {
   const { m, n, k, a, b, c } = shape;
   const { symbols, engine } = api;
   const src = describe(api, [m, k], a.type, [a.rowStride, a.columnStride]);
@@ -97,7 +121,7 @@ function createProduct(api: PrimitiveApi, shape: MatmulShape): Primitive {
   const plain =
     "descriptor" in b ? null : describe(api, [k, n], b.type, [b.rowStride, b.columnStride]);
   const weights = "descriptor" in b ? b.descriptor : plain;
-  const attributes = shape.accumulate ? accumulating(api) : null;
+  const attributes = attributesOf(api, shape);
   try {
     const description = made("dnnl_matmul_primitive_desc_create", (to) =>
       symbols.dnnl_matmul_primitive_desc_create(to, engine, src, weights, bias, dst, attributes),
@@ -109,41 +133,50 @@ function createProduct(api: PrimitiveApi, shape: MatmulShape): Primitive {
       [ARG.dst, dst],
     ];
     if (bias !== null) operands.push([ARG.bias, bias]);
-    return makePrimitive(api, description, operands);
+    const own = symbols.dnnl_primitive_desc_query_md(description, QUERY_SCRATCHPAD, 0);
+    const scratch = pointerAt(Number(own)); // goes with the description, when the primitive is made
+    const scratchBytes = Number(symbols.dnnl_memory_desc_get_size(scratch));
+    if (scratchBytes > 0) operands.push([ARG.scratchpad, scratch]);
+    return { ...makePrimitive(api, description, operands), scratchBytes };
   } finally {
     for (const descriptor of [src, dst, bias, plain])
       if (descriptor !== null) symbols.dnnl_memory_desc_destroy(descriptor);
-    if (attributes !== null) symbols.dnnl_primitive_attr_destroy(attributes);
+    symbols.dnnl_primitive_attr_destroy(attributes);
   }
 }
 
-/** Attributes of a product that adds to what C holds. */
-function accumulating({ symbols }: PrimitiveApi): Pointer {
-  const sum = made("dnnl_post_ops_create", (to) => symbols.dnnl_post_ops_create(to));
-  const append = checked("dnnl_post_ops_append_sum", symbols.dnnl_post_ops_append_sum, dnnlStatus);
-  append(sum, 1, 0, 0);
+const SCRATCHPAD_OF_CALLER = 1;
+
+/** Attributes of a product that works in the caller's block, and adds to what C holds where it is to accumulate. */
+function attributesOf({ symbols }: PrimitiveApi, { accumulate }: MatmulShape): Pointer {
   const attributes = made("dnnl_primitive_attr_create", (to) =>
     symbols.dnnl_primitive_attr_create(to),
   );
-  const set = checked(
-    "dnnl_primitive_attr_set_post_ops",
-    symbols.dnnl_primitive_attr_set_post_ops,
-    dnnlStatus,
-  );
-  set(attributes, sum);
-  symbols.dnnl_post_ops_destroy(sum);
+  const setMode = symbols.dnnl_primitive_attr_set_scratchpad_mode;
+  const setScratchpad = checked("dnnl_primitive_attr_set_scratchpad_mode", setMode, dnnlStatus);
+  setScratchpad(attributes, SCRATCHPAD_OF_CALLER);
+  if (!accumulate) return attributes;
+  const post = made("dnnl_post_ops_create", (to) => symbols.dnnl_post_ops_create(to));
+  const append = checked("dnnl_post_ops_append_sum", symbols.dnnl_post_ops_append_sum, dnnlStatus);
+  append(post, 1, 0, 0);
+  const setPost = symbols.dnnl_primitive_attr_set_post_ops;
+  checked("dnnl_primitive_attr_set_post_ops", setPost, dnnlStatus)(attributes, post);
+  symbols.dnnl_post_ops_destroy(post);
   return attributes;
 }
 
-function hasBf16(api: PrimitiveApi): boolean {
-  const square = { type: "bf16", rowStride: 64, columnStride: 1 } as const;
+/** oneDNN's names of generated code. */
+const GENERATED = { f32: /^brg/, bf16: /^brg.*(bf16|amx)/ } as const;
+
+function generates(api: PrimitiveApi, type: MatmulType): boolean {
+  const square = { type, rowStride: 64, columnStride: 1 } as const;
   const sizes = { m: 64, n: 64, k: 64, bias: false, accumulate: false };
   try {
     const probe = createProduct(api, { ...sizes, a: square, b: square, c: square });
     probe.destroy();
-    return /brg.*(bf16|amx)/.test(probe.implementation);
+    return GENERATED[type].test(probe.implementation);
   } catch (error) {
-    if (error instanceof AdaloraError) return false; // "unimplemented" below AVX-512
+    if (error instanceof AdaloraError) return false; // "unimplemented": bf16 below AVX-512
     throw error;
   }
 }

@@ -21,6 +21,7 @@ const SYMBOLS = {
   dnnl_memory_destroy: { args: [P], returns: I },
   dnnl_primitive_attr_create: { args: [P], returns: I },
   dnnl_primitive_attr_set_post_ops: { args: [P, P], returns: I },
+  dnnl_primitive_attr_set_scratchpad_mode: { args: [P, I], returns: I },
   dnnl_primitive_attr_destroy: { args: [P], returns: I },
   dnnl_post_ops_create: { args: [P], returns: I },
   dnnl_post_ops_append_sum: { args: [P, "f32", I, I], returns: I },
@@ -39,7 +40,7 @@ export type MatmulType = "f32" | "bf16";
 const TYPE: Readonly<Record<MatmulType, number>> = { bf16: 2, f32: 3 };
 
 /** Names of a primitive's arguments: dnnl.h's DNNL_ARG_*. */
-export const ARG = { src: 1, dst: 17, weights: 33, bias: 41 } as const;
+export const ARG = { src: 1, dst: 17, weights: 33, bias: 41, scratchpad: 80 } as const;
 
 /** dnnl_format_tag_any */
 const ANY_LAYOUT = 1;
@@ -99,7 +100,7 @@ export interface Primitive {
   /** oneDNN's name of the code that runs. */
   readonly implementation: string;
   /** Runs on the given data, in the order of the operands. */
-  run(data: readonly Pointer[]): void;
+  run(this: void, data: readonly Pointer[]): void;
   destroy(): void;
 }
 

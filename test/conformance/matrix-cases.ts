@@ -37,6 +37,7 @@ const gemm = (note: string, shape: GemmShape, roles: Roles = allActivations): Ca
   },
 });
 
+const LONG_SUMS: GemmShape = { m: 66, n: 12, k: 1100, lda: 1104, ldb: 1107, ldc: 13 };
 /** Of both operands transposed. */
 const STRIDED: GemmShape = { m: 9, n: 16, k: 12, lda: 13, ldb: 17, ldc: 48 };
 
@@ -51,6 +52,10 @@ const products: Case[] = [
   gemm(", strides", { m: 9, n: 16, k: 12, lda: 20, ldb: 48, ldc: 31 }),
   gemm(", strides, both transposed", { ...STRIDED, transA: true, transB: true }),
   gemm(", strides, both transposed, beta 1", { ...STRIDED, transA: true, transB: true, beta: 1 }),
+  gemm(", B transposed, more rows", { m: 70, n: 40, k: 90, transB: true }),
+  gemm(", B transposed, long sums, beta 1", { m: 270, n: 20, k: 600, transB: true, beta: 1 }),
+  gemm(", narrow, long sums", { m: 66, n: 12, k: 1100 }),
+  gemm(", narrow, B transposed, long sums, strides", { ...LONG_SUMS, transB: true }),
   gemm(", over nothing", { m: 3, n: 5, k: 0 }),
   gemm(", over nothing, transposed, strides", { m: 3, n: 5, k: 0, ldc: 8, transB: true }),
   gemm(", over nothing, beta 1", { m: 3, n: 5, k: 0, beta: 1 }),

@@ -8,7 +8,7 @@ import { openProductCalls } from "../../ffi/cpu/product-calls.ts";
 import type { MatmulType } from "../../ffi/cpu/primitive.ts";
 import { openMpRuntimes, openOpenMp } from "../../ffi/cpu/openmp.ts";
 import { copyIn, viewBytes } from "../../ffi/memory.ts";
-import { memoryPool } from "../../ffi/pool.ts";
+import { type MemoryPool, memoryPool } from "../../ffi/pool.ts";
 
 const compiled = await kernelLibrary().catch((error: unknown) => {
   if (error instanceof AdaloraError) return undefined; // no compiler, or not the processor
@@ -69,7 +69,7 @@ function oneDnnTests(kernels: KernelLibrary) {
   const openmp = openOpenMp(kernels.openmp); // before oneDNN, which is to share it
   const dnnl = openDnnl();
   const { sgemm } = openProductCalls(dnnl.path, kernels.path);
-  const matmul = openMatmul(dnnl.path, kernels.path);
+  const matmul = openMatmul(dnnl.path, kernels.path, pool);
 
   test("says its version and where it lies", () => {
     expect(dnnl.version).toMatch(/^3\.\d+\.\d+ [0-9a-f]{8}$/);
@@ -140,9 +140,36 @@ function oneDnnTests(kernels: KernelLibrary) {
     );
   });
 
+  test("products of many row counts, each with a transposed matrix to copy, work in one block", () => {
+    const taken: number[] = [];
+    const watched: MemoryPool = {
+      ...pool,
+      alloc(bytes) {
+        taken.push(bytes);
+        return pool.alloc(bytes);
+      },
+    };
+    const [k, n] = [1024, 64];
+    const multiply = openMatmul(dnnl.path, kernels.path, watched);
+    const shapeOf = (m: number): MatmulShape => ({
+      m,
+      n,
+      k,
+      a: { type: "f32", rowStride: k, columnStride: 1 },
+      b: { type: "f32", rowStride: 1, columnStride: k },
+      c: { type: "f32", rowStride: n },
+      bias: false,
+      accumulate: false,
+    });
+    const [a, b, c] = [96 * k, k * n, 96 * n].map((count) => place(wave(count, 1), "f32"));
+    for (let m = 96; m > 80; m--) multiply.run(shapeOf(m), a!, b!, c!);
+    expect(taken.length).toBeLessThanOrEqual(matmul.generates("f32") ? 2 : 1);
+    if (matmul.generates("f32")) expect(Math.max(...taken)).toBeGreaterThan(4 * k);
+  });
+
   /** Operand type, result type, error relative to the largest number (2^-8: half a step of bf16). */
   const types: [MatmulType, MatmulType, number][] = [["f32", "f32", 4e-6]];
-  if (matmul.bf16) types.push(["bf16", "f32", 4e-6], ["bf16", "bf16", 2 ** -8]);
+  if (matmul.generates("bf16")) types.push(["bf16", "f32", 4e-6], ["bf16", "bf16", 2 ** -8]);
 
   for (const [type, to, tolerance] of types)
     for (const layout of ["fwd: X W^T", "bwd: dY W", "dW: dY^T X"])

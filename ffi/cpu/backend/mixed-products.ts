@@ -1,7 +1,8 @@
 import type { Pointer } from "bun:ffi";
 import type { Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy } from "../../memory.ts";
-import { type MatmulOperand, openMatmul } from "../matmul.ts";
+import type { Matmul, MatmulOperand } from "../matmul.ts";
+import type { MatmulType } from "../primitive.ts";
 import { converter } from "./adopt.ts";
 import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
@@ -26,13 +27,9 @@ export function placed({ m, n, k, transA = false, transB = false, ...strides }: 
  * Products with a bf16 operand or result. Floats among the factors (adapters and their small products) are rounded to bf16 first:
  * oneDNN's products of both types at once are no faster, and some of its versions get them wrong. Sums are float.
  */
-export function mixedProducts({ library, dnnl, scratch, pool }: CpuContext) {
+export function mixedProducts({ library, scratch, pool }: CpuContext, matmul: () => Matmul) {
   const convert = converter(library);
-  let opened: ReturnType<typeof open> | undefined;
-  const open = () => {
-    const matmul = openMatmul(dnnl.path, library);
-    return { matmul, packed: packedWeights(matmul, pool) };
-  };
+  let packing: ReturnType<typeof packedWeights> | undefined;
 
   /** Address of `count` numbers in bf16, at `space` where they must be converted. */
   function rounded(buffer: Buffer, count: number, space: Pointer): Pointer {
@@ -43,21 +40,21 @@ export function mixedProducts({ library, dnnl, scratch, pool }: CpuContext) {
 
   return (a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void => {
     const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
-    const { matmul, packed } = (opened ??= open());
+    const packed = (packing ??= packedWeights(matmul(), pool));
     const { lda, ldb, ldc, lengths } = placed(shape);
     const type = typeOf(c);
     const half = lineOf(lengths.a * elementBytes.bf16);
     const space = scratch((half + lineOf(lengths.b * elementBytes.bf16)) / elementBytes.f32);
     const weights = lengths.b === k * n ? packed(b, { k, n, transB }) : undefined;
-    matmul.run(
+    matmul().run(
       {
         m,
         n,
         k,
         bias: false,
         accumulate: beta === 1,
-        a: operand(transA, lda),
-        b: weights?.layout ?? operand(transB, ldb),
+        a: operand("bf16", transA, lda),
+        b: weights?.layout ?? operand("bf16", transB, ldb),
         c: { type, rowStride: ldc },
       },
       rounded(a, lengths.a, space),
@@ -69,8 +66,9 @@ export function mixedProducts({ library, dnnl, scratch, pool }: CpuContext) {
 
 const lineOf = (bytes: number) => Math.ceil(bytes / 64) * 64;
 
-const operand = (transposed: boolean, stride: number): MatmulOperand => ({
-  type: "bf16",
+/** How a product reads an operand with a leading dimension of `stride`. */
+export const operand = (type: MatmulType, transposed: boolean, stride: number): MatmulOperand => ({
+  type,
   rowStride: transposed ? 1 : stride,
   columnStride: transposed ? stride : 1,
 });
