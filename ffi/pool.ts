@@ -22,6 +22,18 @@ interface Source {
   give(pointer: Pointer, bytes: number): void;
 }
 
+/** Addresses one block of the pool, of at least so many bytes; what it held is lost when it must grow. */
+export function growingBlock(pool: MemoryPool): (bytes: number) => Pointer {
+  let block: { pointer: Pointer; bytes: number } | undefined;
+  return (bytes) => {
+    if (block === undefined || block.bytes < bytes) {
+      if (block !== undefined) pool.free(block.pointer);
+      block = { pointer: pool.alloc(bytes), bytes };
+    }
+    return block.pointer;
+  };
+}
+
 /**
  * Native memory for all buffers of a backend. Pages that a block has had stay with the pool: a system takes longer to hand out memory
  * anew, zeroed, than a step takes to fill it.

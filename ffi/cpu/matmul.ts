@@ -2,7 +2,7 @@ import type { Pointer } from "bun:ffi";
 import { AdaloraError, invariant } from "../../core/errors.ts";
 import { pointerAt } from "../libc.ts";
 import { checked } from "../load.ts";
-import type { MemoryPool } from "../pool.ts";
+import { growingBlock, type MemoryPool } from "../pool.ts";
 import { dnnlStatus } from "./dnnl.ts";
 import { type PackedLayout, packings } from "./packing.ts";
 import {
@@ -22,6 +22,13 @@ export interface MatmulOperand {
   readonly rowStride: number;
   readonly columnStride: number;
 }
+
+/** How a product reads a matrix, or its transpose, with a leading dimension of `stride`. */
+export const operand = (type: MatmulType, transposed: boolean, stride: number): MatmulOperand => ({
+  type,
+  rowStride: transposed ? 1 : stride,
+  columnStride: transposed ? stride : 1,
+});
 
 /** C[m,n] = A[m,k] B[k,n] (+ bias[n], f32) (+ C when `accumulate`). Sums are f32. */
 export interface MatmulShape {
@@ -65,15 +72,7 @@ interface Product extends Primitive {
 export function openMatmul(path: string, kernels: string, pool: MemoryPool): Matmul {
   const api = openPrimitives(path, kernels);
   const kept = new Map<string, Product>();
-  let scratch: { pointer: Pointer; bytes: number } | undefined;
-
-  function scratchOf(bytes: number): Pointer {
-    if (scratch === undefined || scratch.bytes < bytes) {
-      if (scratch !== undefined) pool.free(scratch.pointer);
-      scratch = { pointer: pool.alloc(bytes), bytes };
-    }
-    return scratch.pointer;
-  }
+  const scratch = growingBlock(pool);
 
   function product(shape: MatmulShape): Product {
     const key = shapeKey(shape);
@@ -96,7 +95,7 @@ export function openMatmul(path: string, kernels: string, pool: MemoryPool): Mat
     run(shape, a, b, c, bias) {
       const { run, scratchBytes } = product(shape);
       const data = bias === undefined ? [a, b, c] : [a, b, c, bias];
-      if (scratchBytes > 0) data.push(scratchOf(scratchBytes));
+      if (scratchBytes > 0) data.push(scratch(scratchBytes));
       run(data);
     },
     ...packings(api),

@@ -1,7 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import type { Dropout } from "../../../core/backend.ts";
 import { viewBytes } from "../../memory.ts";
-import type { MemoryPool } from "../../pool.ts";
+import { growingBlock, type MemoryPool } from "../../pool.ts";
 import type { Dnnl } from "../dnnl.ts";
 import { elementBytes } from "./buffer.ts";
 
@@ -23,18 +23,12 @@ const DROPOUT_BYTES = 24;
 export function cpuContext(library: string, dnnl: Dnnl, pool: MemoryPool): CpuContext {
   const block = pool.alloc(DROPOUT_BYTES);
   const fields = new DataView(viewBytes(block, DROPOUT_BYTES));
-  let scratch: { pointer: Pointer; floats: number } | undefined;
+  const scratch = growingBlock(pool);
   return {
     library,
     dnnl,
     pool,
-    scratch(floats) {
-      if (scratch === undefined || scratch.floats < floats) {
-        if (scratch !== undefined) pool.free(scratch.pointer);
-        scratch = { pointer: pool.alloc(floats * elementBytes.f32), floats };
-      }
-      return scratch.pointer;
-    },
+    scratch: (floats) => scratch(floats * elementBytes.f32),
     dropout(dropout) {
       if (dropout === undefined) return null;
       const { probability, seed, step, site } = dropout;

@@ -1,8 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import type { Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy } from "../../memory.ts";
-import type { Matmul, MatmulOperand } from "../matmul.ts";
-import type { MatmulType } from "../primitive.ts";
+import { type Matmul, operand } from "../matmul.ts";
 import { converter } from "./adopt.ts";
 import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
@@ -65,10 +64,3 @@ export function mixedProducts({ library, scratch, pool }: CpuContext, matmul: ()
 }
 
 const lineOf = (bytes: number) => Math.ceil(bytes / 64) * 64;
-
-/** How a product reads an operand with a leading dimension of `stride`. */
-export const operand = (type: MatmulType, transposed: boolean, stride: number): MatmulOperand => ({
-  type,
-  rowStride: transposed ? 1 : stride,
-  columnStride: transposed ? stride : 1,
-});

@@ -2,7 +2,7 @@ import type { Pointer } from "bun:ffi";
 import type { Buffer } from "../../../core/backend.ts";
 import { dropFilePages } from "../../memory.ts";
 import type { MemoryPool } from "../../pool.ts";
-import type { Matmul } from "../matmul.ts";
+import { type Matmul, operand } from "../matmul.ts";
 import type { PackedLayout } from "../packing.ts";
 import type { MatmulType } from "../primitive.ts";
 import { cpuBuffer, type CpuBuffer, elementBytes, typeOf } from "./buffer.ts";
@@ -34,9 +34,8 @@ export function packedWeights(matmul: Matmul, pool: MemoryPool) {
 
   function pack(buffer: CpuBuffer, { k, n, transB }: Factor, layout: PackedLayout): Packed {
     const pointer = pool.alloc(layout.bytes);
-    const strides = transB ? { rowStride: 1, columnStride: k } : { rowStride: n, columnStride: 1 };
     const write = (from: Pointer, type: MatmulType) => {
-      matmul.pack(layout, from, { type, ...strides }, pointer);
+      matmul.pack(layout, from, operand(type, transB, transB ? k : n), pointer);
       dropFilePages(from, k * n * elementBytes[type]);
     };
     const { pending } = buffer;

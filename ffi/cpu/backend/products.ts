@@ -1,11 +1,11 @@
 import type { Backend, Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy, zeroNative } from "../../memory.ts";
 import { CpuBuffer, elementBytes, floats, target, typeOf } from "./buffer.ts";
-import { type Matmul, openMatmul } from "../matmul.ts";
+import { type Matmul, openMatmul, operand } from "../matmul.ts";
 import { openProductCalls } from "../product-calls.ts";
 import type { CpuContext } from "./context.ts";
 import { I, L, openKernels, P } from "./kernels.ts";
-import { mixedProducts, operand, placed } from "./mixed-products.ts";
+import { mixedProducts, placed } from "./mixed-products.ts";
 
 /** kernels/narrow-products.c */
 export const PRODUCT_KERNELS = {
