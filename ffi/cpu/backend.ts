@@ -13,7 +13,7 @@ import {
   type CpuType,
   elementBytes,
 } from "./backend/buffer.ts";
-import { cpuContext } from "./backend/context.ts";
+import { type CpuContext, cpuContext } from "./backend/context.ts";
 import { chosenRows } from "./backend/chosen-rows.ts";
 import { elementwise } from "./backend/elementwise.ts";
 import { layerNorm } from "./backend/layer-norm.ts";
@@ -26,9 +26,8 @@ import { rowMoves } from "./backend/rows.ts";
 import { topLogProbabilities } from "./backend/top-log-probabilities.ts";
 import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
 import { kernelLibrary } from "./build.ts";
-import { type Dnnl, openDnnl } from "./dnnl.ts";
+import { openDnnl } from "./dnnl.ts";
 import { bf16Refusal } from "./isa.ts";
-import { openMatmul } from "./matmul.ts";
 import { openOpenMp } from "./openmp.ts";
 
 export interface CpuOptions {
@@ -59,22 +58,22 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
   openOpenMp(openmp).setThreads(options.threads ?? availableParallelism());
   const pool = memoryPool();
   const dnnl = openDnnl();
-  if (activation === "bf16" && !openMatmul(dnnl.path, path, pool).generates("bf16"))
+  const context = cpuContext(path, dnnl, pool);
+  if (activation === "bf16" && !context.matmul().generates("bf16"))
     throw refused(`oneDNN ${dnnl.version} has no bf16 products for this CPU`);
   return {
     name: "cpu",
     activation,
     master: "f32",
     ...memoryEntries(path, pool),
-    ...kernelEntries(path, dnnl, pool),
+    ...kernelEntries(context),
   };
 }
 
 const refused = (reason: string) =>
   errors.machine(`bf16 is not for this machine: ${reason}`, "run it with --dtype f32");
 
-function kernelEntries(library: string, dnnl: Dnnl, pool: ReturnType<typeof memoryPool>) {
-  const context = cpuContext(library, dnnl, pool);
+function kernelEntries(context: CpuContext) {
   return {
     ...matrix(context),
     ...products(context),

@@ -19,5 +19,7 @@ export async function adaloraProcess(words: readonly string[], peakFile: string)
     new Response(child.stderr).text(),
   ]);
   const code = await child.exited;
+  if (child.signalCode !== null)
+    throw new Error(`adalora was killed by ${child.signalCode}: ${err}`);
   return { out, err, code, peak: Number(readFileSync(peakFile, "utf8")) * 2 ** 20 };
 }

@@ -3,6 +3,7 @@ import type { Dropout } from "../../../core/backend.ts";
 import { viewBytes } from "../../memory.ts";
 import { growingBlock, type MemoryPool } from "../../pool.ts";
 import type { Dnnl } from "../dnnl.ts";
+import { type Matmul, openMatmul } from "../matmul.ts";
 import { elementBytes } from "./buffer.ts";
 
 /** What the groups of entries share. */
@@ -11,6 +12,8 @@ export interface CpuContext {
   readonly library: string;
   readonly dnnl: Dnnl;
   readonly pool: MemoryPool;
+  /** Products that oneDNN makes code for; opened when first asked for. */
+  readonly matmul: () => Matmul;
   /** Scratch of at least `floats` floats, the same block for every kernel: it is free again when the call returns. */
   readonly scratch: (floats: number) => Pointer;
   /** `dropout` as C reads it, until the next call; NULL without. */
@@ -24,10 +27,12 @@ export function cpuContext(library: string, dnnl: Dnnl, pool: MemoryPool): CpuCo
   const block = pool.alloc(DROPOUT_BYTES);
   const fields = new DataView(viewBytes(block, DROPOUT_BYTES));
   const scratch = growingBlock(pool);
+  let matmul: Matmul | undefined;
   return {
     library,
     dnnl,
     pool,
+    matmul: () => (matmul ??= openMatmul(dnnl.path, library, pool)),
     scratch: (floats) => scratch(floats * elementBytes.f32),
     dropout(dropout) {
       if (dropout === undefined) return null;

@@ -1,7 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import type { Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy } from "../../memory.ts";
-import { type Matmul, operand } from "../matmul.ts";
+import { operand } from "../matmul.ts";
 import { converter } from "./adopt.ts";
 import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
@@ -26,7 +26,7 @@ export function placed({ m, n, k, transA = false, transB = false, ...strides }: 
  * Products with a bf16 operand or result. Floats among the factors (adapters and their small products) are rounded to bf16 first:
  * oneDNN's products of both types at once are no faster, and some of its versions get them wrong. Sums are float.
  */
-export function mixedProducts({ library, scratch, pool }: CpuContext, matmul: () => Matmul) {
+export function mixedProducts({ library, matmul, scratch, pool }: CpuContext) {
   const convert = converter(library);
   let packing: ReturnType<typeof packedWeights> | undefined;
 

@@ -1,7 +1,7 @@
 import type { Backend, Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy, zeroNative } from "../../memory.ts";
 import { CpuBuffer, elementBytes, floats, target, typeOf } from "./buffer.ts";
-import { type Matmul, openMatmul, operand } from "../matmul.ts";
+import { operand } from "../matmul.ts";
 import { openProductCalls } from "../product-calls.ts";
 import type { CpuContext } from "./context.ts";
 import { I, L, openKernels, P } from "./kernels.ts";
@@ -40,12 +40,10 @@ function withoutTerms(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
 
 /** Matrix products: oneDNN's, or our own where it is slow. */
 export function products(context: CpuContext): Pick<Backend, "gemm"> {
-  const { library, dnnl, pool } = context;
+  const { library, dnnl, matmul, pool } = context;
   const kernels = openKernels(library, PRODUCT_KERNELS, "f32");
   const { sgemm } = openProductCalls(dnnl.path, library);
-  let opened: Matmul | undefined;
-  const matmul = () => (opened ??= openMatmul(dnnl.path, library, pool));
-  const mixedProduct = mixedProducts(context, matmul);
+  const mixedProduct = mixedProducts(context);
   let hasCode: boolean | undefined;
 
   /** C by way of its transpose, a product of the operands in the other order. */
