@@ -176,6 +176,19 @@ export interface AdamWStep {
   readonly t: number;
 }
 
+/** An increment scale * h diag(e) factor (paper eq. 3; its gradient has the same form). */
+export interface LowRankProduct {
+  /** [rows, rank] */
+  readonly h: Buffer;
+  /** [rank]; absent: all 1, as in LoRA. What is 0 there, a pruned triplet, costs nothing. */
+  readonly e: Buffer | undefined;
+  readonly scale: number;
+  /** [rank, cols], or [cols, rank] when `transposed`. */
+  readonly factor: Buffer;
+  readonly transposed: boolean;
+  readonly rank: number;
+}
+
 /** Moving averages of one factor: sensitivity (paper eq. 9) and uncertainty (eq. 10). */
 export interface Averages {
   readonly sensitivity: Buffer;
@@ -242,16 +255,12 @@ export interface Backend {
 
   // --- matrix products and their companions ---
   gemm(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void;
-  /**
-   * y[rows, cols] += h[rows, rank] . factor (+ bias), factor [rank, cols], or [cols, rank] when `transposed`; then, where
-   * `activated` is given, sets its buffer, which may be y, to f(y).
-   */
+  /** y[rows, cols] += increment (+ bias); then, where `activated` is given, sets its buffer, which may be y, to f(y). */
   addLowRank(
     y: Buffer,
-    h: Buffer,
-    factor: Buffer,
+    increment: LowRankProduct,
     bias: Buffer | undefined,
-    shape: { rows: number; cols: number; rank: number; transposed: boolean },
+    shape: { rows: number; cols: number },
     activated?: { kind: ActivationKind; buffer: Buffer },
   ): void;
   /** y[rows, cols] += bias[cols]. */

@@ -1,4 +1,4 @@
-import type { ActivationKind, Buffer, Dropout } from "../backend.ts";
+import type { ActivationKind, Buffer, Dropout, LowRankProduct } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 import type { Run } from "../run.ts";
@@ -27,7 +27,7 @@ interface Attrs {
  * x: [N, in], W: [out, in], bias: [out], A: [r, in], E: [r, 1] (absent for LoRA), B: [out, r]; y: [N, out].
  *
  * The low-rank path is never merged into W: in bf16 the increment would be rounded away.
- * Saves x, h = x A^T ([N, r]) and h scaled by E; z where f follows.
+ * Saves x and h = dropout(x) A^T ([N, r]); z where f follows.
  */
 export const linear = defineOp({
   name: "linear",
@@ -39,24 +39,24 @@ export const linear = defineOp({
     const { backend } = run;
     const z = run.allocate(rows * outputs);
     backend.gemm(x.buffer, weight.buffer, z, { m: rows, n: outputs, k: inputs, transB: true });
-    const low = a && b ? lowRank(run, x, a, e, attrs) : undefined;
+    const h = a && b ? lowRank(run, x, a, attrs) : undefined;
     const { activation: kind } = attrs;
     const out = kind && recording ? run.allocate(rows * outputs) : z;
-    if (low && b) {
-      const shape = { rows, cols: outputs, rank: low.rank, transposed: true };
+    if (h && a && b) {
+      const increment = { ...scaled(a, e, attrs), h, factor: b.buffer, transposed: true };
       const activated = kind && { kind, buffer: out };
-      backend.addLowRank(z, low.scaled, b.buffer, bias?.buffer, shape, activated);
+      backend.addLowRank(z, increment, bias?.buffer, { rows, cols: outputs }, activated);
     } else {
       if (bias) backend.addBias(z, bias.buffer, rows, outputs);
       if (kind) backend.activate(kind, z, out);
     }
-    const readsX = recording && (low !== undefined || weight.requiresGrad);
-    const keep = readsX ? [x.buffer, ...(low ? [low.h, low.scaled] : [])] : [];
+    const readsX = recording && (h !== undefined || weight.requiresGrad);
+    const keep = readsX ? [x.buffer, ...(h ? [h] : [])] : [];
     if (out !== z) keep.push(z);
-    return { shape: [rows, outputs], out, saved: { x, weight, a, e, b, low, z }, keep };
+    return { shape: [rows, outputs], out, saved: { x, weight, a, e, b, h, z }, keep };
   },
 
-  backward(run, dout, { x, weight, a, e, b, low, z }, [dx, dweight, dbias, da, de, db], attrs) {
+  backward(run, dout, { x, weight, a, e, b, h, z }, [dx, dweight, dbias, da, de, db], attrs) {
     const { backend } = run;
     const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
     const outputs = weight.shape[0]!;
@@ -74,34 +74,34 @@ export const linear = defineOp({
       const shape = { m: rows, n: inputs, k: outputs, beta: target.beta };
       backend.gemm(dy, weight.buffer, target.buffer, shape);
     }
-    if (!low || !a || !b) return;
-    const { rank } = low;
-    const { scale, dropout } = attrs;
-    const dscaled = run.allocateMaster(rows * rank);
-    backend.gemm(dy, b.buffer, dscaled, { m: rows, n: rank, k: outputs });
+    if (!h || !a || !b) return;
+    const low = scaled(a, e, attrs);
+    const { rank, scale } = low;
+    const { dropout } = attrs;
+    const ranked = run.allocateMaster(rows * rank);
     if (db.needed) {
       const { buffer, beta } = db.accumulate();
-      backend.gemm(dy, low.scaled, buffer, { m: outputs, n: rank, k: rows, transA: true, beta });
+      scaleTriplets(run, h, low, ranked, rows);
+      backend.gemm(dy, ranked, buffer, { m: outputs, n: rank, k: rows, transA: true, beta });
     }
+    backend.gemm(dy, b.buffer, ranked, { m: rows, n: rank, k: outputs });
     if (e && de.needed) {
-      backend.addColumnDots(dscaled, low.h, scale, de.accumulateZeroed(), rows, rank);
+      backend.addColumnDots(ranked, h, scale, de.accumulateZeroed(), rows, rank);
     }
-    const dh = dscaled; // in place: d(scaled) is not needed any more
-    if (e) backend.scaleColumns(dscaled, e.buffer, scale, dh, rows, rank);
-    else backend.scale(dscaled, scale, dh);
+    if (target && !dropout) {
+      const increment = { ...low, h: ranked, factor: a.buffer, transposed: false };
+      backend.addLowRank(target.buffer, increment, undefined, { rows, cols: inputs });
+    }
+    if (!da.needed && !dropout) return;
+    scaleTriplets(run, ranked, low, ranked, rows);
     if (da.needed) {
       const { buffer, beta } = da.accumulate();
       const input = dropout ? dropped(run, x, dropout) : x.buffer;
-      backend.gemm(dh, input, buffer, { m: rank, n: inputs, k: rows, transA: true, beta });
+      backend.gemm(ranked, input, buffer, { m: rank, n: inputs, k: rows, transA: true, beta });
     }
-    if (!target) return;
-    if (!dropout) {
-      const shape = { rows, cols: inputs, rank, transposed: false };
-      backend.addLowRank(target.buffer, dh, a.buffer, undefined, shape);
-      return;
-    }
+    if (!target || !dropout) return;
     const dinput = run.allocate(rows * inputs);
-    backend.gemm(dh, a.buffer, dinput, { m: rows, n: inputs, k: rank });
+    backend.gemm(ranked, a.buffer, dinput, { m: rows, n: inputs, k: rank });
     backend.dropout(dinput, dinput, rows, inputs, dropout);
     backend.add(target.buffer, dinput);
   },
@@ -122,23 +122,27 @@ function checkShapes([x, weight, bias, a, e, b]: Inputs): void {
     throw errors.shape("linear", "B must be [out, r]", { weight, A: a, B: b });
 }
 
-/** h = dropout(x) A^T and h diag(E) * scale, both [N, r]. */
-function lowRank(
-  run: Run,
-  x: Tensor,
-  a: Tensor,
-  e: Tensor | undefined,
-  { scale, dropout }: Attrs,
-): { h: Buffer; scaled: Buffer; rank: number } {
+/** h = dropout(x) A^T, [N, r]. */
+function lowRank(run: Run, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
   const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
   const rank = a.shape[0] ?? 0;
   const h = run.allocateMaster(rows * rank);
-  const scaled = run.allocateMaster(rows * rank);
   const input = dropout ? dropped(run, x, dropout) : x.buffer;
   run.backend.gemm(input, a.buffer, h, { m: rows, n: rank, k: inputs, transB: true });
-  if (e) run.backend.scaleColumns(h, e.buffer, scale, scaled, rows, rank);
-  else run.backend.scale(h, scale, scaled);
-  return { h, scaled, rank };
+  return h;
+}
+
+type Scaled = Pick<LowRankProduct, "e" | "scale" | "rank">;
+
+/** What both the increment and its gradient are scaled by. */
+function scaled(a: Tensor, e: Tensor | undefined, { scale }: Attrs): Scaled {
+  return { e: e?.buffer, scale, rank: a.shape[0] ?? 0 };
+}
+
+/** y = x diag(E) * scale, both [rows, r]; y may be x. */
+function scaleTriplets(run: Run, x: Buffer, { e, scale, rank }: Scaled, y: Buffer, rows: number) {
+  if (e) run.backend.scaleColumns(x, e, scale, y, rows, rank);
+  else run.backend.scale(x, scale, y);
 }
 
 function dropped(run: Run, x: Tensor, dropout: Dropout): Buffer {

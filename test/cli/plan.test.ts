@@ -48,7 +48,7 @@ test("a recipe with flags over it", async () => {
     ranks       4 to an average of 2 in 12 matrices (target rank 2)
     adapter     1,712 to 856 parameters, 6.89% of the model's
     model       12,432 parameters, 306 of them trained
-    memory      about 129 MiB: 48.6 KiB of weights, 558 KiB to train
+    memory      about 129 MiB: 48.6 KiB of weights, 513 KiB to train
     disk        up to 61.1 KiB, 37.2 KiB a checkpoint
     "
   `);

@@ -117,6 +117,7 @@ const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
   [1, 6, 12].flatMap((rank) =>
     [true, false].map((transposed) => {
       const withBias = (rank === 12) === transposed;
+      const values = wave(rank, 7).map((x, i) => (i % 3 === 1 ? 0 : x));
       const note = `${transposed ? " transposed" : ""}${withBias ? " bias" : ""}`;
       return {
         name: `addLowRank ${rows}x${cols} rank ${rank}${note}`,
@@ -126,13 +127,22 @@ const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
           const h = input("master", wave(rows * rank, 2));
           const factor = input("master", wave(cols * rank, 3));
           const bias = withBias ? input("master", wave(cols, 4)) : undefined;
-          const shape = { rows, cols, rank, transposed };
-          backend.addLowRank(y, h, factor, bias, shape);
+          const e = input("master", values);
+          const shape = { rows, cols };
+          const plain = { h, e: undefined, scale: 1, factor, transposed, rank };
+          backend.addLowRank(y, plain, bias, shape);
+          const increment = { ...plain, e, scale: 1.5 };
           const raised = inOut("raised", "activation", wave(rows * cols, 5));
           const activated = output("activated", "activation", rows * cols);
-          backend.addLowRank(raised, h, factor, bias, shape, { kind: "gelu", buffer: activated });
+          backend.addLowRank(raised, increment, bias, shape, { kind: "gelu", buffer: activated });
           const same = inOut("in place", "activation", wave(rows * cols, 6));
-          backend.addLowRank(same, h, factor, bias, shape, { kind: "tanh", buffer: same });
+          backend.addLowRank(same, increment, bias, shape, { kind: "tanh", buffer: same });
+          const none = input(
+            "master",
+            values.map(() => 0),
+          );
+          const pruned = inOut("all pruned", "activation", wave(rows * cols, 8));
+          backend.addLowRank(pruned, { ...increment, e: none }, bias, shape);
         },
       } satisfies Case;
     }),

@@ -32,14 +32,15 @@ export const matrix: Matrix = {
     }
   },
 
-  addLowRank(yBuffer, hBuffer, factorBuffer, bias, { rows, cols, rank, transposed }, activated) {
-    const [y, h, factor] = [floats(yBuffer), floats(hBuffer), floats(factorBuffer)];
-    const offset = bias && floats(bias);
+  addLowRank(yBuffer, { rank, transposed, scale, ...of }, bias, { rows, cols }, activated) {
+    const [y, h, factor] = [floats(yBuffer), floats(of.h), floats(of.factor)];
+    const [e, offset] = [of.e && floats(of.e), bias && floats(bias)];
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < cols; c++) {
         let sum = offset?.[c] ?? 0;
         for (let i = 0; i < rank; i++) {
-          sum += h[r * rank + i]! * factor[transposed ? c * rank + i : i * cols + c]!;
+          const left = h[r * rank + i]! * (e?.[i] ?? 1) * scale;
+          sum += left * factor[transposed ? c * rank + i : i * cols + c]!;
         }
         y[r * cols + c]! += sum;
       }

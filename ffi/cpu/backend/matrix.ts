@@ -11,7 +11,7 @@ type Matrix = Pick<
 
 /** kernels/columns.c */
 export const MATRIX_KERNELS = {
-  adl_add_low_rank: { args: [P, P, P, P, L, L, L, I, I, P, P], returns: I },
+  adl_add_low_rank: { args: [P, P, P, F, P, P, L, L, L, I, I, P, P], returns: I },
   adl_add_bias: { args: [P, P, L, L], returns: I },
   adl_add_column_sums: { args: [P, P, L, L, P], returns: I },
   adl_scale_columns: { args: [P, P, F, P, L, L], returns: I },
@@ -19,7 +19,7 @@ export const MATRIX_KERNELS = {
 } as const;
 
 export const MATRIX_SIZES = {
-  adl_low_rank_scratch: { args: [L, L, I], returns: SIZE },
+  adl_low_rank_scratch: { args: [L, L, L], returns: SIZE },
   adl_column_sums_scratch: { args: [L, L], returns: SIZE },
 } as const;
 
@@ -31,11 +31,13 @@ export function matrix({ library, scratch }: CpuContext): Matrix {
     scratch(Number(sizes.adl_column_sums_scratch(rows, cols)));
 
   return {
-    addLowRank(y, h, factor, bias, { rows, cols, rank, transposed }, activated) {
+    addLowRank(y, { h, e, scale, factor, transposed, rank }, bias, { rows, cols }, activated) {
       const type = typeOf(y);
       kernels(type).adl_add_low_rank(
         target(y, rows * cols, type),
         floats(h, rows * rank),
+        optionalFloats(e, rank),
+        scale,
         floats(factor, cols * rank),
         optionalFloats(bias, cols),
         rows,
@@ -44,7 +46,7 @@ export function matrix({ library, scratch }: CpuContext): Matrix {
         Number(transposed),
         activated ? ACTIVATIONS[activated.kind] : 0,
         optionalTarget(activated?.buffer, rows * cols, type),
-        scratch(Number(sizes.adl_low_rank_scratch(cols, rank, Number(transposed)))),
+        scratch(Number(sizes.adl_low_rank_scratch(rows, cols, rank))),
       );
     },
     addBias(y, bias, rows, cols) {
