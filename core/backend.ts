@@ -195,6 +195,12 @@ export interface Averages {
   readonly uncertainty: Buffer;
 }
 
+/** How a parameter's averages follow its updates. */
+export interface Importance extends Averages {
+  readonly beta1: number;
+  readonly beta2: number;
+}
+
 /** The triplets of one adapter: A [rank, inFeatures], E [rank] (absent for LoRA's doublets), B [outFeatures, rank]. */
 export interface Triplets {
   readonly a: Averages;
@@ -475,18 +481,18 @@ export interface Backend {
    * norm[0] = sqrt(sumOfSquares[0]); with maxNorm > 0, grad *= min(1, maxNorm / (norm + 1e-6)), as torch's clip_grad_norm_.
    */
   clipByNorm(grad: Buffer, sumOfSquares: Buffer, maxNorm: number, norm: Buffer): void;
-  /** One AdamW update of param, m and v from grad. */
-  adamw(param: Buffer, grad: Buffer, m: Buffer, v: Buffer, step: AdamWStep): void;
   /**
-   * I = |param * grad|; sensitivity = beta1 * sensitivity + (1 - beta1) * I;
+   * One AdamW update of param, m and v from grad. Then, where `importance` is given, with the new param: I = |param * grad|;
+   * sensitivity = beta1 * sensitivity + (1 - beta1) * I;
    * uncertainty = beta2 * uncertainty + (1 - beta2) * |I - sensitivity|, with the new sensitivity.
    */
-  updateImportance(
+  adamw(
     param: Buffer,
     grad: Buffer,
-    averages: Averages,
-    beta1: number,
-    beta2: number,
+    m: Buffer,
+    v: Buffer,
+    step: AdamWStep,
+    importance?: Importance,
   ): void;
   /**
    * Of each adapter: scores[i] = s(E_i) + mean over columns of s(A_i) + mean over rows of s(B_i), set. Without E its term is left out.

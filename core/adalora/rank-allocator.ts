@@ -1,4 +1,4 @@
-import type { Averages, Backend, Buffer, MaskedMatrix, Triplets } from "../backend.ts";
+import type { Averages, Backend, Buffer, Importance, MaskedMatrix, Triplets } from "../backend.ts";
 import { invariant } from "../errors.ts";
 import type { ParameterArena } from "../optim/parameter-arena.ts";
 import type { Parameter } from "../tensor.ts";
@@ -18,7 +18,9 @@ export interface AllocatorOptions {
 
 /** What an allocator may do: look at every step, decide at events, and be saved and resumed. Other rules can join AdaLoRA's. */
 export interface Allocator {
-  /** After each optimizer step, gradients still in place. Returns the budget, and whether triplets were masked. */
+  /** What the optimizer is to average beside its update of this step, over the numbers at the arena's start. */
+  importanceAt(step: number): Importance | undefined;
+  /** After each optimizer step. Returns the budget, and whether triplets were masked. */
   afterStep(step: number): { readonly budget: number; readonly masked: boolean };
   /** State beside the parameters, by name, for checkpoints. */
   readonly state: Readonly<Record<string, Buffer>>;
@@ -46,8 +48,7 @@ export class RankAllocator implements Allocator {
   readonly #options: AllocatorOptions;
   readonly #report: AllocatorReport;
   readonly #scores: Buffer;
-  readonly #length: number;
-  readonly #averages: Averages;
+  readonly #importance: Importance;
   readonly #triplets: readonly Triplets[];
   readonly #masked: readonly MaskedMatrix[];
 
@@ -65,13 +66,13 @@ export class RankAllocator implements Allocator {
     this.#arena = arena;
     this.#options = options;
     this.#report = report;
-    this.#length = adapters.flatMap(adapterParameters).reduce((sum, p) => sum + p.length, 0);
+    const length = adapters.flatMap(adapterParameters).reduce((sum, p) => sum + p.length, 0);
     this.#scores = backend.alloc(backend.master, options.schedule.initial);
-    const sensitivity = backend.alloc(backend.master, this.#length);
-    const uncertainty = backend.alloc(backend.master, this.#length);
+    const sensitivity = backend.alloc(backend.master, length);
+    const uncertainty = backend.alloc(backend.master, length);
     backend.zero(sensitivity);
     backend.zero(uncertainty);
-    this.#averages = { sensitivity, uncertainty };
+    this.#importance = { sensitivity, uncertainty, beta1: options.beta1, beta2: options.beta2 };
     this.state = { sensitivity, uncertainty };
     const scoresOf = viewsByRank(backend, this.#scores, adapters);
     this.#triplets = adapters.map((adapter, i) => this.#tripletsOf(adapter, scoresOf[i]!));
@@ -79,10 +80,15 @@ export class RankAllocator implements Allocator {
     this.#masked = adapters.flatMap((adapter, i) => maskedOf(adapter, keptOf[i]!));
   }
 
+  importanceAt(step: number): Importance | undefined {
+    const { schedule, importance } = this.#options;
+    const observed = step < schedule.steps - schedule.finalTuning && importance !== "magnitude";
+    return observed ? this.#importance : undefined;
+  }
+
   afterStep(step: number): { budget: number; masked: boolean } {
-    const { schedule, semantics, importance } = this.#options;
+    const { schedule, semantics } = this.#options;
     const finalFrom = schedule.steps - schedule.finalTuning;
-    if (step < finalFrom && importance !== "magnitude") this.#observe();
     const budget = budgetAt(step, schedule);
     if (semantics === "peft" && step > finalFrom) {
       this.applyMask(); // the mask of step finalFrom, kept for good
@@ -94,18 +100,6 @@ export class RankAllocator implements Allocator {
     this.#backend.keepTop(this.#scores, budget, this.#report.kept, this.#report.threshold);
     this.applyMask();
     return { budget, masked: true };
-  }
-
-  #observe(): void {
-    const part = (buffer: Buffer) => this.#backend.view(buffer, 0, this.#length);
-    const { beta1, beta2 } = this.#options;
-    this.#backend.updateImportance(
-      part(this.#arena.values),
-      part(this.#arena.gradients),
-      this.#averages,
-      beta1,
-      beta2,
-    );
   }
 
   #score(): void {
@@ -130,8 +124,8 @@ export class RankAllocator implements Allocator {
 
   #averagesOf(parameter: Parameter): Averages {
     return {
-      sensitivity: this.#arena.partOf(this.#averages.sensitivity, parameter),
-      uncertainty: this.#arena.partOf(this.#averages.uncertainty, parameter),
+      sensitivity: this.#arena.partOf(this.#importance.sensitivity, parameter),
+      uncertainty: this.#arena.partOf(this.#importance.uncertainty, parameter),
     };
   }
 

@@ -41,7 +41,6 @@ const kernels = {
   sumOfSquares: nothing,
   clipByNorm: nothing,
   adamw: nothing,
-  updateImportance: nothing,
   tripletScores: nothing,
   absolute: nothing,
   keepTop: nothing,

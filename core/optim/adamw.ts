@@ -1,18 +1,26 @@
-import type { AdamWStep, Backend, Buffer } from "../backend.ts";
+import type { AdamWStep, Backend, Buffer, Importance } from "../backend.ts";
+import { invariant } from "../errors.ts";
 import type { ParameterArena } from "./parameter-arena.ts";
 
 export type AdamWOptions = Omit<AdamWStep, "lr" | "t">;
 
-/** One update of every trained number; `t` counts updates from 1. */
+/**
+ * One update of every trained number; `t` counts updates from 1. `importance` follows the numbers at the arena's start, as many as it
+ * has, none of which may be without decay.
+ */
 export function adamwStep(
   backend: Backend,
   arena: ParameterArena,
   options: AdamWOptions,
   { lr, t }: { lr: number; t: number },
+  importance?: Importance,
 ): void {
-  const update = (from: number, length: number, weightDecay: number) => {
-    if (length === 0) return;
-    const part = (buffer: Buffer) => backend.view(buffer, from, length);
+  const { decayLength, length } = arena;
+  const observed = importance?.sensitivity.length ?? 0;
+  invariant(observed <= decayLength, "importance of numbers without decay");
+  const update = (from: number, to: number, weightDecay: number, followed?: Importance) => {
+    if (from === to) return;
+    const part = (buffer: Buffer) => backend.view(buffer, from, to - from);
     const step = { ...options, weightDecay, lr, t };
     backend.adamw(
       part(arena.values),
@@ -20,8 +28,10 @@ export function adamwStep(
       part(arena.firstMoments),
       part(arena.secondMoments),
       step,
+      followed,
     );
   };
-  update(0, arena.decayLength, options.weightDecay);
-  update(arena.decayLength, arena.length - arena.decayLength, 0);
+  update(0, observed, options.weightDecay, importance);
+  update(observed, decayLength, options.weightDecay);
+  update(decayLength, length, 0);
 }

@@ -123,7 +123,8 @@ export class Trainer<Batch extends Rows = LabelledBatch> {
     }
     backend.sumOfSquares(this.arena.gradients, this.#sumOfSquares);
     backend.clipByNorm(this.arena.gradients, this.#sumOfSquares, maxGradNorm, this.#scalar(NORM));
-    adamwStep(backend, this.arena, optimizer, { lr: learningRate, t: step + 1 });
+    const importance = this.allocator?.importanceAt(step);
+    adamwStep(backend, this.arena, optimizer, { lr: learningRate, t: step + 1 }, importance);
     const decision = this.allocator?.afterStep(step);
     this.#step++;
     return this.#reportOf(step, learningRate, decision);

@@ -127,34 +127,31 @@ const STEPS: readonly AdamWStep[] = (["adamw", "adamw-hf"] as const).flatMap((va
 ]);
 
 const updates: Case[] = LENGTHS.flatMap((n) =>
-  STEPS.map((step): Case => ({
-    name: `adamw ${step.variant} ${n}, step ${step.t}`,
-    entry: "adamw",
-    run({ backend, input, inOut }) {
-      const grad = wave(n, 2).map((g, i) => (i % 7 === 3 ? 0 : g * 0.1));
-      backend.adamw(
-        inOut("param", "master", wave(n, 1)),
-        input("master", grad),
-        inOut("m", "master", wave(n, 3)),
-        inOut("v", "master", wave(n, 4).map(Math.abs)),
-        step,
-      );
-    },
-  })),
+  STEPS.flatMap((step) =>
+    [false, true].map((observed): Case => ({
+      name: `adamw ${step.variant} ${n}, step ${step.t}${observed ? ", importance" : ""}`,
+      entry: "adamw",
+      run({ backend, input, inOut }) {
+        const grad = wave(n, 2).map((g, i) => (i % 7 === 3 ? 0 : g * 0.1));
+        const size = (phase: number) => wave(n, phase).map(Math.abs);
+        const importance = observed && {
+          sensitivity: inOut("sensitivity", "master", size(5)),
+          uncertainty: inOut("uncertainty", "master", size(6)),
+          beta1: 0.85,
+          beta2: 0.7,
+        };
+        backend.adamw(
+          inOut("param", "master", wave(n, 1)),
+          input("master", grad),
+          inOut("m", "master", wave(n, 3)),
+          inOut("v", "master", size(4)),
+          step,
+          importance || undefined,
+        );
+      },
+    })),
+  ),
 );
-
-const importance: Case[] = LENGTHS.map((n) => ({
-  name: `updateImportance ${n}`,
-  entry: "updateImportance",
-  run({ backend, input, inOut }) {
-    const averages = {
-      sensitivity: inOut("sensitivity", "master", wave(n, 3).map(Math.abs)),
-      uncertainty: inOut("uncertainty", "master", wave(n, 4).map(Math.abs)),
-    };
-    const [param, grad] = [input("master", wave(n, 1)), input("master", wave(n, 2))];
-    backend.updateImportance(param, grad, averages, 0.85, 0.7);
-  },
-}));
 
 const averages = ({ input }: Bench, n: number, phase: number) => ({
   sensitivity: input("master", wave(n, phase).map(Math.abs)),
@@ -349,7 +346,6 @@ export const trainingCases: readonly Case[] = [
   ...norms,
   nanNorm,
   ...updates,
-  ...importance,
   ...triplets,
   manyTriplets,
   ...tops,

@@ -1,5 +1,5 @@
 import { budgetAt, masksAt } from "../../core/adalora/budget.ts";
-import type { Averages, Backend } from "../../core/backend.ts";
+import type { AdamWStep, Averages, Backend } from "../../core/backend.ts";
 import { bucketOf } from "../../models/deberta/relative-positions.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import type { GoldenCase, Tolerance } from "./golden-case.ts";
@@ -125,6 +125,17 @@ export function checkMaskingTable(
   return comparison.result;
 }
 
+/** An update that leaves the parameter as it is. */
+const AT_REST: AdamWStep = {
+  variant: "adamw",
+  lr: 0,
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  weightDecay: 0,
+  t: 1,
+};
+
 function checkMaskingRow(
   backend: Backend,
   row: MaskingRow,
@@ -147,7 +158,9 @@ function checkMaskingRow(
         uncertainty: buffer(flat(numbers).fill(0)),
       };
       averages.set(name, of);
-      backend.updateImportance(param, grad, of, row.beta1 ?? 0.85, row.beta2 ?? 0.85);
+      const betas = { beta1: row.beta1 ?? 0.85, beta2: row.beta2 ?? 0.85 };
+      const [m, v] = [buffer(flat(numbers).fill(0)), buffer(flat(numbers).fill(0))];
+      backend.adamw(param, grad, m, v, AT_REST, { ...of, ...betas });
       comparison.close(
         "exp_avg_ipt",
         backend.download(of.sensitivity),

@@ -1,4 +1,4 @@
-import type { Averages, Backend, OrthogonalFactor } from "../../backend.ts";
+import type { Averages, Backend, Importance, OrthogonalFactor } from "../../backend.ts";
 import { floats, integers } from "./buffer.ts";
 
 type Training = Pick<
@@ -9,7 +9,6 @@ type Training = Pick<
   | "sumOfSquares"
   | "clipByNorm"
   | "adamw"
-  | "updateImportance"
   | "tripletScores"
   | "absolute"
   | "keepTop"
@@ -94,7 +93,7 @@ export const training: Training = {
     for (let i = 0; i < grad.length; i++) grad[i]! *= factor;
   },
 
-  adamw(paramBuffer, gradBuffer, mBuffer, vBuffer, s) {
+  adamw(paramBuffer, gradBuffer, mBuffer, vBuffer, s, importance) {
     const [param, grad, m, v] = [
       floats(paramBuffer),
       floats(gradBuffer),
@@ -115,16 +114,7 @@ export const training: Training = {
         param[i]! -= s.lr * s.weightDecay * param[i]!;
       }
     }
-  },
-
-  updateImportance(paramBuffer, gradBuffer, averages, beta1, beta2) {
-    const [param, grad] = [floats(paramBuffer), floats(gradBuffer)];
-    const [sensitivity, uncertainty] = [floats(averages.sensitivity), floats(averages.uncertainty)];
-    for (let i = 0; i < param.length; i++) {
-      const now = Math.abs(param[i]! * grad[i]!);
-      sensitivity[i] = beta1 * sensitivity[i]! + (1 - beta1) * now;
-      uncertainty[i] = beta2 * uncertainty[i]! + (1 - beta2) * Math.abs(now - sensitivity[i]!);
-    }
+    if (importance) updateImportance(param, grad, importance);
   },
 
   tripletScores(adapters, uncertainty) {
@@ -203,4 +193,14 @@ function departure(of: OrthogonalFactor, coefficient: number): number {
     }
   }
   return norm;
+}
+
+function updateImportance(param: Float64Array, grad: Float64Array, of: Importance): void {
+  const { beta1, beta2 } = of;
+  const [sensitivity, uncertainty] = [floats(of.sensitivity), floats(of.uncertainty)];
+  for (let i = 0; i < param.length; i++) {
+    const now = Math.abs(param[i]! * grad[i]!);
+    sensitivity[i] = beta1 * sensitivity[i]! + (1 - beta1) * now;
+    uncertainty[i] = beta2 * uncertainty[i]! + (1 - beta2) * Math.abs(now - sensitivity[i]!);
+  }
 }

@@ -10,14 +10,10 @@ import { floats, optionalTarget, target } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, openSizes, P, SIZE } from "./kernels.ts";
 
-type Allocator = Pick<
-  Backend,
-  "updateImportance" | "tripletScores" | "keepTop" | "applyMask" | "orthogonality"
->;
+type Allocator = Pick<Backend, "tripletScores" | "keepTop" | "applyMask" | "orthogonality">;
 
 /** kernels/allocator.c */
 export const ALLOCATOR_KERNELS = {
-  adl_update_importance: { args: [P, P, P, P, L, F, F, F, F], returns: I },
   adl_triplet_scores: { args: [P, L, P], returns: I },
   adl_keep_top: { args: [P, L, L, P, P], returns: I },
   adl_apply_mask: { args: [P, L], returns: I },
@@ -78,20 +74,6 @@ export function allocator({ library, scratch }: CpuContext): Allocator {
   const kernels = openKernels(library, ALLOCATOR_KERNELS, "f32");
   const sizes = openSizes(library, ALLOCATOR_SIZES);
   return {
-    updateImportance(param, grad, { sensitivity, uncertainty }, beta1, beta2) {
-      const n = param.length;
-      kernels.adl_update_importance(
-        floats(param, n),
-        floats(grad, n),
-        target(sensitivity, n),
-        target(uncertainty, n),
-        n,
-        beta1,
-        1 - beta1,
-        beta2,
-        1 - beta2,
-      );
-    },
     tripletScores(adapters, uncertainty) {
       const table = structs(adapters.map((adapter) => tripletFields(adapter, uncertainty)));
       const space = scratch(Number(sizes.adl_triplet_scores_scratch(table, adapters.length)));

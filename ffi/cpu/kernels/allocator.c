@@ -1,28 +1,6 @@
 /* The sums that AdaLoRA's rank allocator (Zhang et al., 2023) needs. */
 #include "adl.h"
 
-/*
- * I = |param * grad|; sensitivity = beta1 * sensitivity + (1 - beta1) * I (eq. 9);
- * uncertainty = beta2 * uncertainty + (1 - beta2) * |I - sensitivity| with the new sensitivity (eq.
- * 10).
- */
-ADL_API int adl_update_importance_f32(const float *param, const float *grad, float *sensitivity,
-                                      float *uncertainty, int64_t n, float beta1,
-                                      float one_minus_beta1, float beta2, float one_minus_beta2) {
-  const int parts = adl_parts(n);
-  ADL_FOR_PARTS(part, parts) {
-    adl_range range = adl_part(n, ADL_LINE, part, parts);
-#pragma omp simd
-    for (int64_t i = range.from; i < range.to; i++) {
-      float now = fabsf(param[i] * grad[i]);
-      float smooth = beta1 * sensitivity[i] + one_minus_beta1 * now;
-      sensitivity[i] = smooth;
-      uncertainty[i] = beta2 * uncertainty[i] + one_minus_beta2 * fabsf(now - smooth);
-    }
-  }
-  return ADL_OK;
-}
-
 /* Score of one number: sensitivity times uncertainty (eq. 11), or sensitivity alone without it. */
 ADL_INLINE double score(const float *sensitivity, const float *uncertainty, int64_t i) {
   return uncertainty ? (double)sensitivity[i] * uncertainty[i] : sensitivity[i];

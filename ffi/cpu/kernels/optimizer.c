@@ -1,4 +1,4 @@
-/* Gradient norm, clipping and AdamW. */
+/* Gradient norm, clipping, and AdamW with the importance that it is to be averaged beside. */
 #include "adl.h"
 
 /* Numbers summed in float before the sum goes on in double: rounding stays below 1e-6 relative. */
@@ -44,31 +44,72 @@ ADL_API int adl_clip_by_norm_f32(float *grad, const float *sum_of_squares, float
   return ADL_OK;
 }
 
+/* AdamW's factors for one step. torch's order: before = 1 - lr wd, step_size = lr / c1, root_factor
+ * = 1 / sqrt(c2), after = 1, with c = 1 - beta^t; the older transformers': before = 1, step_size =
+ * lr sqrt(c2) / c1, root_factor = 1, after = 1 - lr wd. */
+typedef struct {
+  float beta1, one_minus_beta1, beta2, one_minus_beta2, eps, step_size, root_factor, before, after;
+} adl_adamw_step;
+
+/* Returns the updated parameter i. */
+ADL_INLINE float updated(const adl_adamw_step *s, float param, float g, float *m, float *v) {
+  const float first = s->beta1 * *m + s->one_minus_beta1 * g;
+  const float second = s->beta2 * *v + s->one_minus_beta2 * (g * g);
+  *m = first;
+  *v = second;
+  const float by = first / (s->root_factor * sqrtf(second) + s->eps);
+  return s->after * (s->before * param - s->step_size * by);
+}
+
+ADL_APART void update(float *restrict param, const float *restrict grad, float *restrict m,
+                      float *restrict v, adl_range range, const adl_adamw_step *step) {
+  const adl_adamw_step s = *step;
+#pragma omp simd
+  for (int64_t i = range.from; i < range.to; i++)
+    param[i] = updated(&s, param[i], grad[i], m + i, v + i);
+}
+
+/* How AdaLoRA's importance is smoothed. */
+typedef struct {
+  float beta1, one_minus_beta1, beta2, one_minus_beta2;
+} adl_smoothing;
+
+ADL_APART void update_observed(float *restrict param, const float *restrict grad, float *restrict m,
+                               float *restrict v, float *restrict sensitivity,
+                               float *restrict uncertainty, adl_range range,
+                               const adl_adamw_step *step, const adl_smoothing *smoothing) {
+  const adl_adamw_step s = *step;
+  const adl_smoothing by = *smoothing;
+#pragma omp simd
+  for (int64_t i = range.from; i < range.to; i++) {
+    const float moved = updated(&s, param[i], grad[i], m + i, v + i);
+    const float now = fabsf(moved * grad[i]);
+    const float smooth = by.beta1 * sensitivity[i] + by.one_minus_beta1 * now;
+    param[i] = moved;
+    sensitivity[i] = smooth;
+    uncertainty[i] = by.beta2 * uncertainty[i] + by.one_minus_beta2 * fabsf(now - smooth);
+  }
+}
+
 /*
  * One AdamW update (Loshchilov and Hutter, 2019) of param, m and v from grad, n numbers each:
  *   m = beta1 m + (1 - beta1) grad;  v = beta2 v + (1 - beta2) grad^2
  *   param = before * param - step_size * m / (root_factor * sqrt(v) + eps);  then param *= after
- * torch's order: before = 1 - lr wd, step_size = lr / c1, root_factor = 1 / sqrt(c2), after = 1,
- * with c = 1 - beta^t; the older transformers': before = 1, step_size = lr sqrt(c2) / c1,
- * root_factor = 1, after = 1 - lr wd.
+ * Where sensitivity is given, with the new param (Zhang et al., 2023, eq. 9 and 10, betas those of
+ * smoothing):
+ *   I = |param * grad|;  sensitivity = beta1 * sensitivity + (1 - beta1) * I
+ *   uncertainty = beta2 * uncertainty + (1 - beta2) * |I - sensitivity|, the new sensitivity
  */
 ADL_API int adl_adamw_f32(float *param, const float *grad, float *m, float *v, int64_t n,
-                          float beta1, float one_minus_beta1, float beta2, float one_minus_beta2,
-                          float eps, float step_size, float root_factor, float before,
-                          float after) {
+                          const adl_adamw_step *step, float *sensitivity, float *uncertainty,
+                          const adl_smoothing *smoothing) {
   const int parts = adl_parts(n);
   ADL_FOR_PARTS(part, parts) {
-    adl_range range = adl_part(n, ADL_LINE, part, parts);
-#pragma omp simd
-    for (int64_t i = range.from; i < range.to; i++) {
-      float g = grad[i];
-      float first = beta1 * m[i] + one_minus_beta1 * g;
-      float second = beta2 * v[i] + one_minus_beta2 * (g * g);
-      m[i] = first;
-      v[i] = second;
-      float moved = before * param[i] - step_size * (first / (root_factor * sqrtf(second) + eps));
-      param[i] = after * moved;
-    }
+    const adl_range range = adl_part(n, ADL_LINE, part, parts);
+    if (sensitivity)
+      update_observed(param, grad, m, v, sensitivity, uncertainty, range, step, smoothing);
+    else
+      update(param, grad, m, v, range, step);
   }
   return ADL_OK;
 }
