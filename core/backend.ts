@@ -269,19 +269,20 @@ export interface Backend {
     shape: { rows: number; cols: number },
     activated?: { kind: ActivationKind; buffer: Buffer },
   ): void;
+  /**
+   * The increment's factor gets its gradient, where the increment's own is dy[rows, cols]: gradient += scale * diag(e) h^T dy, or the
+   * transpose of that when `transposed`.
+   */
+  addFactorGradient(
+    dy: Buffer,
+    increment: Omit<LowRankProduct, "factor">,
+    gradient: Buffer,
+    shape: { rows: number; cols: number },
+  ): void;
   /** y[rows, cols] += bias[cols]. */
   addBias(y: Buffer, bias: Buffer, rows: number, cols: number): void;
   /** sum[cols] += sum over rows of x[rows, cols]. */
   addColumnSums(x: Buffer, sum: Buffer, rows: number, cols: number): void;
-  /** y[r,c] = x[r,c] * scale[c] * factor; sets y, which may be x. */
-  scaleColumns(
-    x: Buffer,
-    scale: Buffer,
-    factor: number,
-    y: Buffer,
-    rows: number,
-    cols: number,
-  ): void;
   /** dots[c] += factor * sum over r of x[r,c] * y[r,c]. */
   addColumnDots(
     x: Buffer,

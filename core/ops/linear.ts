@@ -75,33 +75,27 @@ export const linear = defineOp({
       backend.gemm(dy, weight.buffer, target.buffer, shape);
     }
     if (!h || !a || !b) return;
-    const low = scaled(a, e, attrs);
-    const { rank, scale } = low;
-    const { dropout } = attrs;
-    const ranked = run.allocateMaster(rows * rank);
+    const increment = { ...scaled(a, e, attrs), h, transposed: true };
     if (db.needed) {
-      const { buffer, beta } = db.accumulate();
-      scaleTriplets(run, h, low, ranked, rows);
-      backend.gemm(dy, ranked, buffer, { m: outputs, n: rank, k: rows, transA: true, beta });
+      const gradient = db.accumulateZeroed();
+      backend.addFactorGradient(dy, increment, gradient, { rows, cols: outputs });
     }
-    backend.gemm(dy, b.buffer, ranked, { m: rows, n: rank, k: outputs });
-    if (e && de.needed) {
-      backend.addColumnDots(ranked, h, scale, de.accumulateZeroed(), rows, rank);
-    }
-    if (target && !dropout) {
-      const increment = { ...low, h: ranked, factor: a.buffer, transposed: false };
-      backend.addLowRank(target.buffer, increment, undefined, { rows, cols: inputs });
-    }
-    if (!da.needed && !dropout) return;
-    scaleTriplets(run, ranked, low, ranked, rows);
+    const { rank, scale } = increment;
+    const dh = run.allocateMaster(rows * rank); // of h diag(E) * scale
+    backend.gemm(dy, b.buffer, dh, { m: rows, n: rank, k: outputs });
+    if (e && de.needed) backend.addColumnDots(dh, h, scale, de.accumulateZeroed(), rows, rank);
+    const shape = { rows, cols: inputs };
+    const dropout = attrs.dropout;
+    const back = { ...increment, h: dh, transposed: false };
     if (da.needed) {
-      const { buffer, beta } = da.accumulate();
       const input = dropout ? dropped(run, x, dropout) : x.buffer;
-      backend.gemm(ranked, input, buffer, { m: rank, n: inputs, k: rows, transA: true, beta });
+      backend.addFactorGradient(input, back, da.accumulateZeroed(), shape);
     }
-    if (!target || !dropout) return;
-    const dinput = run.allocate(rows * inputs);
-    backend.gemm(ranked, a.buffer, dinput, { m: rows, n: inputs, k: rank });
+    if (!target) return;
+    const dinput = dropout ? run.allocate(rows * inputs) : target.buffer;
+    if (dropout) backend.zero(dinput);
+    backend.addLowRank(dinput, { ...back, factor: a.buffer }, undefined, shape);
+    if (!dropout) return;
     backend.dropout(dinput, dinput, rows, inputs, dropout);
     backend.add(target.buffer, dinput);
   },
@@ -137,12 +131,6 @@ type Scaled = Pick<LowRankProduct, "e" | "scale" | "rank">;
 /** What both the increment and its gradient are scaled by. */
 function scaled(a: Tensor, e: Tensor | undefined, { scale }: Attrs): Scaled {
   return { e: e?.buffer, scale, rank: a.shape[0] ?? 0 };
-}
-
-/** y = x diag(E) * scale, both [rows, r]; y may be x. */
-function scaleTriplets(run: Run, x: Buffer, { e, scale, rank }: Scaled, y: Buffer, rows: number) {
-  if (e) run.backend.scaleColumns(x, e, scale, y, rows, rank);
-  else run.backend.scale(x, scale, y);
 }
 
 function dropped(run: Run, x: Tensor, dropout: Dropout): Buffer {

@@ -18,6 +18,7 @@ import { chosenRows } from "./backend/chosen-rows.ts";
 import { elementwise } from "./backend/elementwise.ts";
 import { layerNorm } from "./backend/layer-norm.ts";
 import { losses } from "./backend/losses.ts";
+import { lowRank } from "./backend/low-rank.ts";
 import { matrix } from "./backend/matrix.ts";
 import { multiHead } from "./backend/multi-head.ts";
 import { optimizer } from "./backend/optimizer.ts";
@@ -76,6 +77,7 @@ const refused = (reason: string) =>
 function kernelEntries(context: CpuContext) {
   return {
     ...matrix(context),
+    ...lowRank(context),
     ...products(context),
     ...rowMoves(context),
     ...elementwise(context),

@@ -80,6 +80,9 @@ const mixed: Case[] = [
   gemm(", logits", { ...NARROW, transB: true }, ["activation", "activation", "master"]),
 ];
 
+/** The nearest numbers that bf16 has exactly. */
+const exact = (numbers: Float64Array) => numbers.map((x) => Math.round(x * 128) / 128);
+
 /** A frozen matrix of a checkpoint as B, asked for twice: a backend may lay it out anew for itself. */
 const frozen: Case[] = [
   { m: 37, n: 64, k: 192, transB: true },
@@ -94,7 +97,7 @@ const frozen: Case[] = [
   run({ backend, input, output, inOut }) {
     const { m, n, k, beta = 0 } = shape;
     const floats = new Float32Array(new ArrayBuffer(4 * k * n));
-    floats.set(wave(k * n, 2).map((x) => Math.round(x * 128) / 128)); // exact in bf16
+    floats.set(exact(wave(k * n, 2)));
     const bytes = new Uint8Array(floats.buffer);
     const tensor = { dtype: "F32", shape: [k * n], bytes };
     const matrix = backend.adopt(tensor, backend.activation);
@@ -149,6 +152,38 @@ const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
   ),
 );
 
+/** Also of ranks and rows past the blocks that kernels cut them into. */
+const FACTORS = [
+  ...SIZES.map((size) => [...size, 12] as const),
+  [70, 300, 1],
+  [130, 160, 20],
+] as const;
+
+const factorGradients: Case[] = FACTORS.flatMap(([rows, cols, rank]) =>
+  [true, false].map((transposed) => ({
+    name: `addFactorGradient ${rows}x${cols} rank ${rank}${transposed ? " transposed" : ""}`,
+    entry: "addFactorGradient",
+    run({ backend, input, inOut }) {
+      const dy = input("activation", wave(rows * cols, 1));
+      const h = input("master", exact(wave(rows * rank, 2)));
+      const shape = { rows, cols };
+      const plain = { h, e: undefined, scale: 1, transposed, rank };
+      backend.addFactorGradient(dy, plain, inOut("plain", "master", wave(rank * cols, 3)), shape);
+      const values = wave(rank, 4).map((x, i) => (i % 3 === 1 ? 0 : x));
+      const some = { ...plain, e: input("master", values), scale: 1.5 };
+      backend.addFactorGradient(dy, some, inOut("some", "master", wave(rank * cols, 5)), shape);
+      const none = {
+        ...plain,
+        e: input(
+          "master",
+          values.map(() => 0),
+        ),
+      };
+      backend.addFactorGradient(dy, none, inOut("none", "master", wave(rank * cols, 6)), shape);
+    },
+  })),
+);
+
 const columns: Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
   {
     name: `addBias ${rows}x${cols}`,
@@ -167,17 +202,6 @@ const columns: Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
     },
   },
   {
-    name: `scaleColumns ${rows}x${cols}`,
-    entry: "scaleColumns",
-    run({ backend, input, output, inOut }) {
-      const x = input("master", wave(rows * cols, 1));
-      const scale = input("master", wave(cols, 2));
-      backend.scaleColumns(x, scale, 1.5, output("y", "master", rows * cols), rows, cols);
-      const same = inOut("x in place", "master", wave(rows * cols, 3));
-      backend.scaleColumns(same, scale, -0.5, same, rows, cols);
-    },
-  },
-  {
     name: `addColumnDots ${rows}x${cols}`,
     entry: "addColumnDots",
     run({ backend, input, inOut }) {
@@ -193,5 +217,6 @@ export const matrixCases: readonly Case[] = [
   ...mixed,
   ...frozen,
   ...lowRank,
+  ...factorGradients,
   ...columns,
 ];

@@ -6,9 +6,9 @@ type Matrix = Pick<
   Backend,
   | "gemm"
   | "addLowRank"
+  | "addFactorGradient"
   | "addBias"
   | "addColumnSums"
-  | "scaleColumns"
   | "addColumnDots"
   | "gatherRows"
   | "scatterAddRows"
@@ -48,6 +48,19 @@ export const matrix: Matrix = {
     if (activated) elementwise.activate(activated.kind, yBuffer, activated.buffer);
   },
 
+  addFactorGradient(dyBuffer, { rank, transposed, scale, ...of }, gradBuffer, { rows, cols }) {
+    const [dy, h, grad] = [floats(dyBuffer), floats(of.h), floats(gradBuffer)];
+    const e = of.e && floats(of.e);
+    for (let i = 0; i < rank; i++) {
+      for (let c = 0; c < cols; c++) {
+        let sum = 0;
+        for (let r = 0; r < rows; r++)
+          sum += h[r * rank + i]! * (e?.[i] ?? 1) * scale * dy[r * cols + c]!;
+        grad[transposed ? c * rank + i : i * cols + c]! += sum;
+      }
+    }
+  },
+
   addBias(yBuffer, biasBuffer, rows, cols) {
     const [y, bias] = [floats(yBuffer), floats(biasBuffer)];
     for (let i = 0; i < rows * cols; i++) y[i]! += bias[i % cols]!;
@@ -56,11 +69,6 @@ export const matrix: Matrix = {
   addColumnSums(xBuffer, sumBuffer, rows, cols) {
     const [x, sum] = [floats(xBuffer), floats(sumBuffer)];
     for (let i = 0; i < rows * cols; i++) sum[i % cols]! += x[i]!;
-  },
-
-  scaleColumns(xBuffer, scaleBuffer, factor, yBuffer, rows, cols) {
-    const [x, scale, y] = [floats(xBuffer), floats(scaleBuffer), floats(yBuffer)];
-    for (let i = 0; i < rows * cols; i++) y[i] = x[i]! * scale[i % cols]! * factor;
   },
 
   addColumnDots(xBuffer, yBuffer, factor, dotsBuffer, rows, cols) {

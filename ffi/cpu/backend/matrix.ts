@@ -1,25 +1,18 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, numbers, optionalFloats, optionalTarget, target, typeOf } from "./buffer.ts";
+import { floats, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { ACTIVATIONS } from "./elementwise.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 
-type Matrix = Pick<
-  Backend,
-  "addLowRank" | "addBias" | "addColumnSums" | "scaleColumns" | "addColumnDots"
->;
+type Matrix = Pick<Backend, "addBias" | "addColumnSums" | "addColumnDots">;
 
 /** kernels/columns.c */
 export const MATRIX_KERNELS = {
-  adl_add_low_rank: { args: [P, P, P, F, P, P, L, L, L, I, I, P, P], returns: I },
   adl_add_bias: { args: [P, P, L, L], returns: I },
   adl_add_column_sums: { args: [P, P, L, L, P], returns: I },
-  adl_scale_columns: { args: [P, P, F, P, L, L], returns: I },
   adl_add_column_dots: { args: [P, P, F, P, L, L, P], returns: I },
 } as const;
 
 export const MATRIX_SIZES = {
-  adl_low_rank_scratch: { args: [L, L, L], returns: SIZE },
   adl_column_sums_scratch: { args: [L, L], returns: SIZE },
 } as const;
 
@@ -31,24 +24,6 @@ export function matrix({ library, scratch }: CpuContext): Matrix {
     scratch(Number(sizes.adl_column_sums_scratch(rows, cols)));
 
   return {
-    addLowRank(y, { h, e, scale, factor, transposed, rank }, bias, { rows, cols }, activated) {
-      const type = typeOf(y);
-      kernels(type).adl_add_low_rank(
-        target(y, rows * cols, type),
-        floats(h, rows * rank),
-        optionalFloats(e, rank),
-        scale,
-        floats(factor, cols * rank),
-        optionalFloats(bias, cols),
-        rows,
-        cols,
-        rank,
-        Number(transposed),
-        activated ? ACTIVATIONS[activated.kind] : 0,
-        optionalTarget(activated?.buffer, rows * cols, type),
-        scratch(Number(sizes.adl_low_rank_scratch(rows, cols, rank))),
-      );
-    },
     addBias(y, bias, rows, cols) {
       const type = typeOf(y);
       kernels(type).adl_add_bias(target(y, rows * cols, type), floats(bias, cols), rows, cols);
@@ -57,11 +32,6 @@ export function matrix({ library, scratch }: CpuContext): Matrix {
       const type = typeOf(x);
       const [from, to] = [numbers(x, rows * cols, type), target(sum, cols)];
       kernels(type).adl_add_column_sums(from, to, rows, cols, columnScratch(rows, cols));
-    },
-    scaleColumns(x, scale, factor, y, rows, cols) {
-      const [n, type] = [rows * cols, typeOf(y)];
-      const [from, by, to] = [numbers(x, n, type), floats(scale, cols), target(y, n, type)];
-      kernels(type).adl_scale_columns(from, by, factor, to, rows, cols);
     },
     addColumnDots(x, y, factor, dots, rows, cols) {
       const [n, type] = [rows * cols, typeOf(x)];

@@ -1,20 +1,28 @@
 import type { Backend, Buffer, GemmShape } from "../../../core/backend.ts";
 import { offsetBy, zeroNative } from "../../memory.ts";
-import { CpuBuffer, elementBytes, floats, target, typeOf } from "./buffer.ts";
+import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
 import { operand } from "../matmul.ts";
 import { openProductCalls } from "../product-calls.ts";
 import type { CpuContext } from "./context.ts";
-import { I, L, openKernels, P } from "./kernels.ts";
+import { I, L, openKernels, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { mixedProducts, placed } from "./mixed-products.ts";
 
 /** kernels/narrow-products.c */
 export const PRODUCT_KERNELS = {
   adl_multiply_few_rows: { args: [P, L, P, L, P, L, I, L, I], returns: I },
-  adl_set_transposed: { args: [P, P, L, L, L, I], returns: I },
 } as const;
 
-/** Up to so many columns, oneDNN is faster at C^T than at a tall C whose A is transposed: 45 and 86 GF/s at [3072, 12] on Zen 3. */
-const FEW_COLUMNS = 64;
+/** kernels/narrow-products.c too */
+export const NARROW_KERNELS = {
+  adl_multiply_narrow: { args: [P, L, P, L, I, P, L, L, I, I, P], returns: I },
+} as const;
+
+export const NARROW_SIZES = {
+  adl_multiply_narrow_scratch: { args: [L, L], returns: SIZE },
+} as const;
+
+/** Up to so many columns our own product takes less time, half of it at 8, and needs no new code for each count of rows. */
+const FEW_COLUMNS = 32;
 
 /** Up to so many rows, our own product with a transposed matrix is faster than oneDNN's, in float: in bf16 it has packed ones. */
 const FEW_ROWS = 64;
@@ -22,11 +30,10 @@ const FEW_ROWS = 64;
 /**
  * Whether code that is made for a float product's shape, where there is some, is faster than sgemm: that one is slow at long sums
  * along a transposed matrix, and at few rows. Zen 4, W [768, 3072] transposed: 215 GF/s against 165 at 416 rows, 185 against 67 at
- * 64; A [12, 3072]: 19 % less time in a step. Equal elsewhere, where new code for each count of rows, 0.2 to 0.6 ms, would be lost.
+ * 64. Equal elsewhere, where new code for each count of rows, 0.2 to 0.6 ms, would be lost.
  */
 function gainsByCode({ m, n, k, transA = false, transB = false }: GemmShape): boolean {
-  if (transA) return false;
-  return n <= 16 ? k > 1024 : transB && (k > n || m <= 256);
+  return !transA && transB && (k > n || m <= 256);
 }
 
 /** C of a product over nothing, such as one of rank 0: oneDNN would leave it as it is. */
@@ -40,20 +47,32 @@ function withoutTerms(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
 
 /** Matrix products: oneDNN's, or our own where it is slow. */
 export function products(context: CpuContext): Pick<Backend, "gemm"> {
-  const { library, dnnl, matmul, pool } = context;
+  const { library, dnnl, matmul, scratch } = context;
   const kernels = openKernels(library, PRODUCT_KERNELS, "f32");
+  const narrowKernels = typedKernels(library, NARROW_KERNELS);
+  const sizes = openSizes(library, NARROW_SIZES);
   const { sgemm } = openProductCalls(dnnl.path, library);
   const mixedProduct = mixedProducts(context);
   let hasCode: boolean | undefined;
 
-  /** C by way of its transpose, a product of the operands in the other order. */
-  function byTranspose(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape) {
-    const { m, n, k, lda = m, ldb = n, ldc = n, beta = 0 } = shape;
-    const bytes = m * n * elementBytes.f32;
-    const turned = new CpuBuffer("f32", m * n, pool.alloc(bytes), { writable: true });
-    product(b, a, turned, { m: n, n: m, k, transA: true, lda: ldb, ldb: lda });
-    kernels.adl_set_transposed(turned.pointer, target(c, (m - 1) * ldc + n), m, n, ldc, beta);
-    pool.free(turned.pointer);
+  /** C = A B, or A B^T, of few columns: all float, or A in bf16. */
+  function narrowProduct(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape) {
+    const { m, n, k, transB = false } = shape;
+    const { lda, ldb, ldc, lengths } = placed(shape);
+    const type = typeOf(a);
+    narrowKernels(type).adl_multiply_narrow(
+      numbers(a, lengths.a, type),
+      lda,
+      floats(b, lengths.b),
+      ldb,
+      Number(transB),
+      target(c, lengths.c),
+      ldc,
+      m,
+      n,
+      k,
+      scratch(Number(sizes.adl_multiply_narrow_scratch(n, k))),
+    );
   }
 
   function product(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape) {
@@ -74,11 +93,11 @@ export function products(context: CpuContext): Pick<Backend, "gemm"> {
 
   return {
     gemm(a, b, c, shape) {
-      const { m, n, k, transA = false, transB = false } = shape;
+      const { m, n, k, transA = false, beta = 0 } = shape;
       if (m === 0 || n === 0) return;
       if (k === 0) return withoutTerms(c, shape);
-      const tall = transA && !transB && n <= FEW_COLUMNS && m > n;
-      if (tall && typeOf(c) === "f32") byTranspose(a, b, c, shape);
+      const narrow = !transA && beta === 0 && n <= FEW_COLUMNS;
+      if (narrow && [b, c].every((each) => typeOf(each) === "f32")) narrowProduct(a, b, c, shape);
       else product(a, b, c, shape);
     },
   };

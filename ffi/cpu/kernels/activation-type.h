@@ -46,6 +46,17 @@ ADL_INLINE __m512i vec_act_bits(vec x) {
 #endif
 }
 
+/* sum + the products of 16 pairs of bf16. */
+ADL_INLINE vec vec_add_pairs(vec sum, __m512i a, __m512i b) {
+#ifdef __AVX512BF16__
+  return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+  const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
+  sum += (vec)_mm512_and_si512(a, upper) * (vec)_mm512_and_si512(b, upper);
+  return sum + (vec)_mm512_slli_epi32(a, 16) * (vec)_mm512_slli_epi32(b, 16);
+#endif
+}
+
 ADL_INLINE void vec_store_act(act *p, vec x) {
 #ifdef __AVX512BF16__
   _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh((__m512)x));

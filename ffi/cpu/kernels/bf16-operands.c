@@ -12,12 +12,27 @@ ADL_INLINE __m512i halves(const act *row, int d, int dim) {
   return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, row + d));
 }
 
+/* Sets 32 pairs: a number of the one, and the other's. */
+ADL_INLINE void copy_pairs(right *to, const act *lower, const act *upper) {
+  const __m512i by_two =
+      _mm512_set_epi32(0x002f000f, 0x002e000e, 0x002d000d, 0x002c000c, 0x002b000b, 0x002a000a,
+                       0x00290009, 0x00280008, 0x00270007, 0x00260006, 0x00250005, 0x00240004,
+                       0x00230003, 0x00220002, 0x00210001, 0x00200000);
+  const __m512i next = _mm512_set1_epi16(16);
+  const __m512i a = _mm512_loadu_si512(lower), b = _mm512_loadu_si512(upper);
+  _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, by_two, b));
+  _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi16(a, _mm512_add_epi16(by_two, next), b));
+}
+
 void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
   const int64_t padded = padded_depth(dim);
   int r = 0;
   for (; r < rows; r += 2, to += padded) {
     const act *lower = from + r * step, *upper = r + 1 < rows ? lower + step : NULL;
-    for (int d = 0; d < padded; d += 16) {
+    int d = 0;
+    for (; upper && d + OPERAND_DEPTH <= dim; d += OPERAND_DEPTH)
+      copy_pairs(to + d, lower + d, upper + d);
+    for (; d < padded; d += 16) {
       const __m512i pairs =
           _mm512_or_si512(halves(lower, d, dim), _mm512_slli_epi32(halves(upper, d, dim), 16));
       _mm512_storeu_si512(to + d, pairs);

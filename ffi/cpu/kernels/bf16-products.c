@@ -92,17 +92,6 @@ void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, i
 
 #else
 
-/* sum + the products of pairs. */
-ADL_INLINE vec add_pairs(vec sum, __m512i a, __m512i b) {
-#ifdef __AVX512BF16__
-  return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-#else
-  const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
-  sum += (vec)_mm512_and_si512(a, upper) * (vec)_mm512_and_si512(b, upper);
-  return sum + (vec)_mm512_slli_epi32(a, 16) * (vec)_mm512_slli_epi32(b, 16);
-#endif
-}
-
 ADL_INLINE void tile(const int rows, const int vectors, const product *o) {
   vec sum[TILE_ROWS][TILE_VECTORS];
 #pragma GCC unroll 8
@@ -123,7 +112,7 @@ ADL_INLINE void tile(const int rows, const int vectors, const product *o) {
       memcpy(&pair, a + i * o->lda, sizeof pair);
       const __m512i all = _mm512_set1_epi32(pair);
 #pragma GCC unroll 8
-      for (int j = 0; j < vectors; j++) sum[i][j] = add_pairs(sum[i][j], all, row[j]);
+      for (int j = 0; j < vectors; j++) sum[i][j] = vec_add_pairs(sum[i][j], all, row[j]);
     }
   }
 #pragma GCC unroll 8

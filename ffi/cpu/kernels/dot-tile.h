@@ -15,6 +15,19 @@ enum {
   DOT_GROUPS = (DOT_SUMS + ADL_VECTOR - 1) / ADL_VECTOR,
 };
 
+/* Numbers that are multiplied at once: bf16's by pairs. */
+#ifdef ADL_BF16
+enum { DOT_STEP = 2 * ADL_VECTOR };
+typedef __m512i dot_vec;
+ADL_INLINE dot_vec dot_load(const act *p) { return _mm512_loadu_si512(p); }
+ADL_INLINE vec dot_add(vec sum, dot_vec a, dot_vec b) { return vec_add_pairs(sum, a, b); }
+#else
+enum { DOT_STEP = ADL_VECTOR };
+typedef vec dot_vec;
+ADL_INLINE dot_vec dot_load(const act *p) { return vec_load(p); }
+ADL_INLINE vec dot_add(vec sum, dot_vec a, dot_vec b) { return sum + a * b; }
+#endif
+
 /* The sum of each of ADL_VECTOR vectors, as one vector: halves of neighbours are added as they come
  * to lie upon each other. */
 ADL_INLINE vec dot_sums(const vec *x) {
@@ -64,15 +77,18 @@ typedef struct {
 ADL_INLINE void dot_tile(const dot_operands *o, int k, float *sums) {
   vec sum[DOT_GROUPS * ADL_VECTOR] = {{0}};
   int p = 0;
-  for (; p + ADL_VECTOR <= k; p += ADL_VECTOR) {
-    vec w[DOT_COLUMNS];
+  for (; p + DOT_STEP <= k; p += DOT_STEP) {
+    dot_vec w[DOT_COLUMNS];
 #pragma GCC unroll 8
-    for (int j = 0; j < DOT_COLUMNS; j++) w[j] = vec_load_act(o->w[j] + p);
+    for (int j = 0; j < DOT_COLUMNS; j++) w[j] = dot_load(o->w[j] + p);
 #pragma GCC unroll 8
     for (int i = 0; i < DOT_ROWS; i++) {
-      const vec a = vec_load_act(o->a[i] + p);
+      const dot_vec a = dot_load(o->a[i] + p);
 #pragma GCC unroll 8
-      for (int j = 0; j < DOT_COLUMNS; j++) sum[i * DOT_COLUMNS + j] += a * w[j];
+      for (int j = 0; j < DOT_COLUMNS; j++) {
+        vec *to = &sum[i * DOT_COLUMNS + j];
+        *to = dot_add(*to, a, w[j]);
+      }
     }
   }
 #pragma GCC unroll 2
@@ -86,9 +102,11 @@ ADL_INLINE void dot_tile(const dot_operands *o, int k, float *sums) {
   }
 }
 
-/* Sets columns [from, to) of C. Strides lead from a row to the next. */
+/* Sets columns [from, to) of C, whose number (i, j) is c[i * c_row + j * c_col]. lda and ldw lead
+ * from a row to the next. */
 ADL_INLINE void dot_products(int m, int64_t from, int64_t to, int k, const act *a, ptrdiff_t lda,
-                             const act *w, ptrdiff_t ldw, float *c, ptrdiff_t ldc) {
+                             const act *w, ptrdiff_t ldw, float *c, ptrdiff_t c_row,
+                             ptrdiff_t c_col) {
   for (int64_t column = from; column < to; column += DOT_COLUMNS) {
     dot_operands o;
     for (int j = 0; j < DOT_COLUMNS; j++) o.w[j] = w + adl_min(column + j, to - 1) * ldw;
@@ -105,7 +123,7 @@ ADL_INLINE void dot_products(int m, int64_t from, int64_t to, int k, const act *
       const int rows = (int)adl_min(m - row, DOT_ROWS);
       for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++)
-          c[(row + i) * ldc + column + j] = sums[i * DOT_COLUMNS + j];
+          c[(row + i) * c_row + (column + j) * c_col] = sums[i * DOT_COLUMNS + j];
       }
     }
   }

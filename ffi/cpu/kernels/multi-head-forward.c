@@ -149,7 +149,7 @@ static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, c
                        tensors t, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim, n = pair->n;
   const int64_t stride = adl_round_up(pair->m, ADL_VECTOR), padded_dim = padded_depth(dim);
-  dot_products(n, 0, pair->m, dim, t.q, width, t.k, width, w->scores, stride);
+  dot_products(n, 0, pair->m, dim, t.q, width, t.k, width, w->scores, stride, 1);
   normalise(s, pair, w, 0, n, stride, dropout_row, t.log_sum_exp);
   /* What a causal query does not see has a probability of 0, up to what the last one sees. */
   const int seen = multi_head_seen(s, pair, n - 1);

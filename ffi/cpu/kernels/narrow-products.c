@@ -1,6 +1,65 @@
-/* Products that a library is slow at: of few rows with a matrix whose rows are the output's
- * columns, as of a linear layer for the newest tokens; and of few columns. */
+/* Products that a library is slow at, or makes new code for at each count of rows: of few rows with
+ * a matrix whose rows are the output's columns, as of a linear layer for the newest tokens; and of
+ * few columns, as of a low-rank path. */
 #include "dot-tile.h"
+
+#ifndef ADL_BF16
+/* Floats of scratch that multiply_narrow needs: W by rows, of whole vectors. */
+ADL_API int64_t adl_multiply_narrow_scratch(int64_t n, int64_t k) {
+  return adl_round_up(n, ADL_VECTOR) * adl_round_up(k, ADL_VECTOR);
+}
+#endif
+
+/* Sets rows of `to` to rows [n, k] of w, their numbers k of `range`. */
+static void set_rows(const float *w, int64_t ldw, int64_t n, adl_range range, act *to,
+                     int64_t stride) {
+  for (int64_t i = 0; i < n; i++) ACT_SET(to + i * stride, p, range.from, range.to, w[i * ldw + p])
+}
+
+/* The same of w[k, n]. */
+static void set_rows_turned(const float *w, int64_t ldw, int64_t n, adl_range range, act *to,
+                            int64_t stride) {
+  for (int64_t p = range.from; p < range.to; p += ADL_VECTOR) {
+    for (int64_t i = 0; i < n; i += ADL_VECTOR) {
+      float square[ADL_VECTOR][ADL_VECTOR] __attribute__((aligned(64))) = {{0}};
+      const int64_t there = adl_min(n - i, ADL_VECTOR);
+      for (int64_t r = 0; r < adl_min(range.to - p, ADL_VECTOR); r++)
+        memcpy(square[r], w + (p + r) * ldw + i, sizeof(float) * (size_t)there);
+      vec turned[ADL_VECTOR];
+#pragma GCC unroll 16
+      for (int r = 0; r < ADL_VECTOR; r++) turned[r] = vec_load(square[r]);
+      vec_transpose(turned);
+#pragma GCC unroll 16
+      for (int r = 0; r < ADL_VECTOR; r++) vec_store_act(to + (i + r) * stride + p, turned[r]);
+    }
+  }
+}
+
+/*
+ * Sets C[m, n] = X[m, k] W, W [k, n], or its transpose [n, k] when `transposed`; in bf16 W is
+ * rounded. n is small. Parts own rows, so that the thread count changes no bit.
+ */
+ADL_API int ADL_ACT(multiply_narrow)(const act *x, int64_t ldx, const float *w, int64_t ldw,
+                                     int transposed, float *c, int64_t ldc, int64_t m, int n, int k,
+                                     float *scratch) {
+  const int parts = adl_parts(m * k);
+  const int64_t stride = adl_round_up(k, ADL_VECTOR);
+  act *rows = (act *)scratch;
+  ADL_FOR_PARTS(part, parts) {
+    const adl_range range = adl_part(k, ADL_LINE, part, parts);
+    if (transposed)
+      set_rows(w, ldw, n, range, rows, stride);
+    else
+      set_rows_turned(w, ldw, n, range, rows, stride);
+  }
+  ADL_FOR_PARTS(part, parts) {
+    const adl_range range = adl_part(m, DOT_COLUMNS, part, parts);
+    dot_products(n, range.from, range.to, k, rows, stride, x, ldx, c, 1, ldc);
+  }
+  return ADL_OK;
+}
+
+#ifndef ADL_BF16
 
 /*
  * Sets C[m, n] = A[m, k] W[n, k]^T. A library's product packs W anew each time, which costs more
@@ -11,22 +70,8 @@ ADL_API int adl_multiply_few_rows_f32(const float *a, int64_t lda, const float *
   const int parts = adl_parts(n * k);
   ADL_FOR_PARTS(part, parts) {
     const adl_range range = adl_part(n, ADL_LINE, part, parts);
-    dot_products(m, range.from, range.to, k, a, lda, w, ldw, c, ldc);
+    dot_products(m, range.from, range.to, k, a, lda, w, ldw, c, ldc, 1);
   }
   return ADL_OK;
 }
-
-/* Puts a product with few columns in its place that was made as its transpose: sets y[r, c] = x[c,
- * r] + beta * y[r, c], x [cols, rows], rows of y ldy apart. */
-ADL_API int adl_set_transposed_f32(const float *x, float *y, int64_t rows, int64_t cols,
-                                   int64_t ldy, int beta) {
-  const int parts = adl_parts(rows * cols);
-  ADL_FOR_PARTS(part, parts) {
-    const adl_range range = adl_part(rows, ADL_LINE, part, parts);
-    for (int64_t r = range.from; r < range.to; r++) {
-      for (int64_t c = 0; c < cols; c++)
-        y[r * ldy + c] = x[c * rows + r] + (beta ? y[r * ldy + c] : 0.0f);
-    }
-  }
-  return ADL_OK;
-}
+#endif

@@ -9,10 +9,15 @@ import { ELEMENTWISE_KERNELS } from "../../../ffi/cpu/backend/elementwise.ts";
 import { SIZE } from "../../../ffi/cpu/backend/kernels.ts";
 import { LAYER_NORM_KERNELS, LAYER_NORM_SIZES } from "../../../ffi/cpu/backend/layer-norm.ts";
 import { LOSS_KERNELS } from "../../../ffi/cpu/backend/losses.ts";
+import { LOW_RANK_KERNELS, LOW_RANK_SIZES } from "../../../ffi/cpu/backend/low-rank.ts";
 import { MATRIX_KERNELS, MATRIX_SIZES } from "../../../ffi/cpu/backend/matrix.ts";
 import { MULTI_HEAD_KERNELS, MULTI_HEAD_SIZES } from "../../../ffi/cpu/backend/multi-head.ts";
 import { OPTIMIZER_KERNELS } from "../../../ffi/cpu/backend/optimizer.ts";
-import { PRODUCT_KERNELS } from "../../../ffi/cpu/backend/products.ts";
+import {
+  NARROW_KERNELS,
+  NARROW_SIZES,
+  PRODUCT_KERNELS,
+} from "../../../ffi/cpu/backend/products.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
@@ -28,8 +33,10 @@ const typed = {
   ...ELEMENTWISE_KERNELS,
   ...LAYER_NORM_KERNELS,
   ...LOSS_KERNELS,
+  ...LOW_RANK_KERNELS,
   ...MATRIX_KERNELS,
   ...MULTI_HEAD_KERNELS,
+  ...NARROW_KERNELS,
   ...ROW_KERNELS,
   ...VOCABULARY_LOSS_KERNELS,
 };
@@ -56,8 +63,10 @@ const declared = [
       ...ATTENTION_SIZES,
       ...CHOSEN_ROWS_SIZES,
       ...LAYER_NORM_SIZES,
+      ...LOW_RANK_SIZES,
       ...MATRIX_SIZES,
       ...MULTI_HEAD_SIZES,
+      ...NARROW_SIZES,
       ...PRODUCT_CALLS,
     },
     "",

@@ -1,0 +1,59 @@
+import type { Backend } from "../../../core/backend.ts";
+import { floats, numbers, optionalFloats, optionalTarget, target, typeOf } from "./buffer.ts";
+import type { CpuContext } from "./context.ts";
+import { ACTIVATIONS } from "./elementwise.ts";
+import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
+
+/** kernels/low-rank.c */
+export const LOW_RANK_KERNELS = {
+  adl_add_low_rank: { args: [P, P, P, F, P, P, L, L, L, I, I, P, P], returns: I },
+  adl_add_factor_gradient: { args: [P, P, P, F, P, L, L, L, I, P], returns: I },
+} as const;
+
+export const LOW_RANK_SIZES = {
+  adl_low_rank_scratch: { args: [L, L, L], returns: SIZE },
+  adl_factor_gradient_scratch: { args: [L, L, L], returns: SIZE },
+} as const;
+
+export function lowRank({
+  library,
+  scratch,
+}: CpuContext): Pick<Backend, "addLowRank" | "addFactorGradient"> {
+  const kernels = typedKernels(library, LOW_RANK_KERNELS);
+  const sizes = openSizes(library, LOW_RANK_SIZES);
+  return {
+    addLowRank(y, { h, e, scale, factor, transposed, rank }, bias, { rows, cols }, activated) {
+      const type = typeOf(y);
+      kernels(type).adl_add_low_rank(
+        target(y, rows * cols, type),
+        floats(h, rows * rank),
+        optionalFloats(e, rank),
+        scale,
+        floats(factor, cols * rank),
+        optionalFloats(bias, cols),
+        rows,
+        cols,
+        rank,
+        Number(transposed),
+        activated ? ACTIVATIONS[activated.kind] : 0,
+        optionalTarget(activated?.buffer, rows * cols, type),
+        scratch(Number(sizes.adl_low_rank_scratch(rows, cols, rank))),
+      );
+    },
+    addFactorGradient(dy, { h, e, scale, transposed, rank }, gradient, { rows, cols }) {
+      const type = typeOf(dy);
+      kernels(type).adl_add_factor_gradient(
+        numbers(dy, rows * cols, type),
+        floats(h, rows * rank),
+        optionalFloats(e, rank),
+        scale,
+        target(gradient, cols * rank),
+        rows,
+        cols,
+        rank,
+        Number(transposed),
+        scratch(Number(sizes.adl_factor_gradient_scratch(rows, cols, rank))),
+      );
+    },
+  };
+}

@@ -1,0 +1,212 @@
+/* The low-rank increment of a linear layer, scale * h diag(e) factor, and its gradient. Triplets
+ * whose e is 0, pruned ones, are left out of both: nothing of them is read. */
+#include "activation.h"
+#include "operands.h"
+#include "small-gemm.h"
+
+/* Rows of y that are updated together: as many as a tile has, so that the columns of each are read
+ * in a stream. */
+enum { LOW_RANK_ROWS = 6 };
+
+#ifndef ADL_BF16
+/* Floats of scratch that add_low_rank needs: the list of kept triplets, the factor, and of each
+ * part some rows of h. */
+ADL_API int64_t adl_low_rank_scratch(int64_t rows, int64_t cols, int64_t rank) {
+  const int64_t ranks = adl_round_up(rank, ADL_LINE);
+  return ranks + ranks * cols + adl_parts(rows * cols) * LOW_RANK_ROWS * ranks;
+}
+#endif
+
+/* Lists the triplets whose e is not 0, all without e, and returns how many they are. */
+static int list_kept(const float *e, int64_t rank, int32_t *kept) {
+  int count = 0;
+  for (int64_t k = 0; k < rank; k++) {
+    if (!e || e[k] != 0.0f) kept[count++] = (int32_t)k;
+  }
+  return count;
+}
+
+typedef struct {
+  const float *factor, *e;
+  float scale;
+  int64_t cols, rank;
+  int transposed;
+} low_rank_factor;
+
+/* Sets columns of y[count, cols], the factor's rows that are kept, times e and scale. */
+static void set_kept_rows(const low_rank_factor *f, const int32_t *kept, int count,
+                          adl_range columns, float *y) {
+  for (int i = 0; i < count; i++) {
+    const int64_t k = kept[i];
+    const float times = f->e ? f->e[k] * f->scale : f->scale;
+    float *to = y + i * f->cols;
+    if (f->transposed) {
+      for (int64_t c = columns.from; c < columns.to; c++)
+        to[c] = times * f->factor[c * f->rank + k];
+    } else {
+      const float *row = f->factor + k * f->cols;
+#pragma omp simd
+      for (int64_t c = columns.from; c < columns.to; c++) to[c] = times * row[c];
+    }
+  }
+}
+
+/* Sets y[rows, count] to the kept columns of h[rows, rank], and returns it. */
+static const float *set_kept_columns(const float *h, int64_t rank, const int32_t *kept, int count,
+                                     int rows, float *y) {
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t k = 0; k < count; k++) y[r * count + k] = h[r * rank + kept[k]];
+  }
+  return y;
+}
+
+/* Adds: y[rows, cols] += left[rows, rank] . right[rank, cols] (+ bias[cols]). */
+ADL_INLINE void add_product(act *y, const float *left, const float *right, const float *bias,
+                            int rows, int64_t cols, int rank) {
+  const int64_t whole = cols / ADL_VECTOR * ADL_VECTOR;
+  ADL_ACT(small_gemm)(rows, (int)whole, rank, left, rank, 1, right, cols, y, cols, 1, bias);
+  for (int r = 0; r < rows; r++) {
+    for (int64_t c = whole; c < cols; c++) {
+      float sum = bias ? bias[c] : 0.0f;
+      for (int k = 0; k < rank; k++) sum += left[r * rank + k] * right[k * cols + c];
+      act_store(y + r * cols + c, act_load(y + r * cols + c) + sum);
+    }
+  }
+}
+
+/*
+ * Adds: y[rows, cols] += scale * h[rows, rank] . diag(e) . factor (+ bias[cols], where it is
+ * given), in one pass over y. factor is [rank, cols], or [cols, rank] when `transposed`; e may be
+ * NULL. Triplets whose e is 0 are left out: nothing of them is read. Where `activated` is given,
+ * which may be y, it is set to f(y) while rows are close.
+ */
+ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *e, float scale,
+                                  const float *factor, const float *bias, int64_t rows,
+                                  int64_t cols, int64_t rank, int transposed, int kind,
+                                  act *activated, float *scratch) {
+  if (activated && (kind < 0 || kind >= ACTIVATIONS)) return ADL_BAD_INDEX;
+  const int64_t ranks = adl_round_up(rank, ADL_LINE);
+  int32_t *kept = (int32_t *)scratch;
+  float *right = scratch + ranks, *spaces = right + ranks * cols;
+  const int count = list_kept(e, rank, kept);
+  if (count == 0 && !bias && !activated) return ADL_OK;
+  const int parts = adl_parts(rows * cols);
+  const low_rank_factor from = {factor, e, scale, cols, rank, transposed};
+  ADL_FOR_PARTS(part, parts) {
+    set_kept_rows(&from, kept, count, adl_part(cols, ADL_LINE, part, parts), right);
+  }
+  ADL_FOR_PARTS(part, parts) {
+    adl_range range = adl_part(rows, LOW_RANK_ROWS, part, parts);
+    float *space = spaces + part * LOW_RANK_ROWS * ranks;
+    for (int64_t r = range.from; r < range.to; r += LOW_RANK_ROWS) {
+      const int block = (int)adl_min(range.to - r, LOW_RANK_ROWS);
+      const float *left = h + r * rank;
+      if (count < rank) left = set_kept_columns(left, rank, kept, count, block, space);
+      add_product(y + r * cols, left, right, bias, block, cols, count);
+      if (activated) ADL_ACT(activate_run)(kind, y + r * cols, activated + r * cols, block * cols);
+    }
+  }
+  return ADL_OK;
+}
+
+enum {
+  /* What a thread has of x at once: rows that stay in the first cache, as long as its columns are
+   * multiplied by all of h's. */
+  GRADIENT_ROWS = 64,
+  GRADIENT_COLUMNS = 128,
+};
+
+/* Where a thread works: some of x as a right operand, the sums, and some of h as a left one. */
+typedef struct {
+  right *x;
+  float *sums;
+  left *panel;
+} gradient_space;
+
+static int64_t gradient_space_floats(int64_t ranks) {
+  return right_floats(GRADIENT_ROWS, GRADIENT_COLUMNS) + ranks * GRADIENT_COLUMNS +
+         adl_round_up(panel_floats(GRADIENT_ROWS), ADL_LINE);
+}
+
+static gradient_space gradient_space_at(float *scratch, int64_t ranks) {
+  float *sums = scratch + right_floats(GRADIENT_ROWS, GRADIENT_COLUMNS);
+  return (gradient_space){(right *)scratch, sums, (left *)(sums + ranks * GRADIENT_COLUMNS)};
+}
+
+#ifndef ADL_BF16
+/* Floats of scratch that add_factor_gradient needs: the list of kept triplets, their columns of h,
+ * and each part's space, which is larger in float than in bf16. */
+ADL_API int64_t adl_factor_gradient_scratch(int64_t rows, int64_t cols, int64_t rank) {
+  const int64_t ranks = adl_round_up(rank, ADL_LINE);
+  return ranks + rows * ranks + adl_parts(rows * cols) * gradient_space_floats(ranks);
+}
+#endif
+
+/* Sets rows of y[.., ranks] to the kept columns of h[.., rank], zeros after them. */
+static void set_padded_columns(const float *h, int64_t rank, const int32_t *kept, int count,
+                               adl_range rows, float *y, int64_t ranks) {
+  for (int64_t r = rows.from; r < rows.to; r++) {
+    for (int k = 0; k < count; k++) y[r * ranks + k] = h[r * rank + kept[k]];
+    for (int64_t k = count; k < ranks; k++) y[r * ranks + k] = 0.0f;
+  }
+}
+
+/* Sets space.sums[count, GRADIENT_COLUMNS] = h[rows, ranks]^T x[rows, cols]. */
+static void set_sums(const float *h, int64_t ranks, int count, const act *x, int64_t ldx,
+                     int64_t rows, int cols, gradient_space space) {
+  const int whole = (int)adl_round_up(cols, ADL_VECTOR);
+  for (int64_t r = 0; r < rows; r += GRADIENT_ROWS) {
+    const int some = (int)adl_min(rows - r, GRADIENT_ROWS);
+    /* Rows that lie apart are no stream that the processor would see. */
+    for (int64_t i = r + some; i < adl_min(r + some + GRADIENT_ROWS, rows); i++) {
+      for (int c = 0; c < cols; c += 64 / (int)sizeof(act)) __builtin_prefetch(x + i * ldx + c);
+    }
+    const right *operand = space.x;
+    int64_t stride = padded_depth(cols);
+    if (RIGHT_ROWS == 1 && whole == cols) { /* floats are an operand where they lie */
+      operand = (const right *)(x + r * ldx);
+      stride = ldx;
+    } else
+      copy_right(space.x, x + r * ldx, ldx, some, cols);
+    multiply_floats(count, whole, some, h + r * ranks, 1, ranks, operand, stride, space.sums,
+                    GRADIENT_COLUMNS, r > 0, space.panel);
+  }
+}
+
+/*
+ * Adds to grad, the gradient of the factor where that of the increment is x[rows, cols]: scale *
+ * diag(e) . h^T . x, [rank, cols], or [cols, rank] when `transposed`. A thread has columns of its
+ * own, so that the thread count changes no bit.
+ */
+ADL_API int ADL_ACT(add_factor_gradient)(const act *x, const float *h, const float *e, float scale,
+                                         float *grad, int64_t rows, int64_t cols, int64_t rank,
+                                         int transposed, float *scratch) {
+  const int64_t ranks = adl_round_up(rank, ADL_LINE);
+  int32_t *kept = (int32_t *)scratch;
+  float *padded = scratch + ranks, *spaces = padded + rows * ranks;
+  const int count = list_kept(e, rank, kept);
+  const int parts = adl_parts(rows * cols);
+  if (count == 0 || rows == 0) return ADL_OK;
+  ADL_FOR_PARTS(part, parts) {
+    set_padded_columns(h, rank, kept, count, adl_part(rows, 1, part, parts), padded, ranks);
+  }
+  ADL_FOR_PARTS(part, parts) {
+    const adl_range range = adl_part(cols, OPERAND_DEPTH, part, parts);
+    const gradient_space space =
+        gradient_space_at(spaces + part * gradient_space_floats(ranks), ranks);
+    begin_products();
+    for (int64_t c = range.from; c < range.to; c += GRADIENT_COLUMNS) {
+      const int some = (int)adl_min(range.to - c, GRADIENT_COLUMNS);
+      set_sums(padded, ranks, count, x + c, cols, rows, some, space);
+      for (int i = 0; i < count; i++) {
+        const int64_t k = kept[i];
+        const float *sums = space.sums + i * GRADIENT_COLUMNS, times = scale * (e ? e[k] : 1.0f);
+        float *to = transposed ? grad + c * rank + k : grad + k * cols + c;
+        const int64_t step = transposed ? rank : 1;
+        for (int j = 0; j < some; j++) to[j * step] += times * sums[j];
+      }
+    }
+    end_products();
+  }
+  return ADL_OK;
+}
