@@ -18,7 +18,7 @@ export interface AllocatorOptions {
 
 /** What an allocator may do: look at every step, decide at events, and be saved and resumed. Other rules can join AdaLoRA's. */
 export interface Allocator {
-  /** What the optimizer is to average beside its update of this step, over the numbers at the arena's start. */
+  /** What the optimizer is to average in its pass of this step, over the numbers at the arena's start. */
   importanceAt(step: number): Importance | undefined;
   /** After each optimizer step. Returns the budget, and whether triplets were masked. */
   afterStep(step: number): { readonly budget: number; readonly masked: boolean };

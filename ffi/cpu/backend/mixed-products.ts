@@ -23,7 +23,7 @@ export function placed({ m, n, k, transA = false, transB = false, ...strides }: 
 }
 
 /**
- * Products with a bf16 operand or result. Floats among the factors (adapters and their small products) are rounded to bf16 first:
+ * Products with a bf16 operand or result. Floats among the factors, such as trained weights, are rounded to bf16 first:
  * oneDNN's products of both types at once are no faster, and some of its versions get them wrong. Sums are float.
  */
 export function mixedProducts({ library, matmul, scratch, pool }: CpuContext) {

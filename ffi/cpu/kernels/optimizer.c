@@ -1,4 +1,4 @@
-/* Gradient norm, clipping, and AdamW with the importance that it is to be averaged beside. */
+/* Gradient norm, clipping, and AdamW, which averages importance in the same pass. */
 #include "adl.h"
 
 /* Numbers summed in float before the sum goes on in double: rounding stays below 1e-6 relative. */
