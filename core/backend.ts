@@ -180,7 +180,7 @@ export interface AdamWStep {
 export interface LowRankProduct {
   /** [rows, rank] */
   readonly h: Buffer;
-  /** [rank]; absent: all 1, as in LoRA. What is 0 there, a pruned triplet, costs nothing. */
+  /** [rank]; absent: all 1, as in LoRA. Of a triplet that is 0 here, as a mask leaves it, nothing is read, NaN neither. */
   readonly e: Buffer | undefined;
   readonly scale: number;
   /** [rank, cols], or [cols, rank] when `transposed`. */

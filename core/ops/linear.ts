@@ -39,7 +39,7 @@ export const linear = defineOp({
     const { backend } = run;
     const z = run.allocate(rows * outputs);
     backend.gemm(x.buffer, weight.buffer, z, { m: rows, n: outputs, k: inputs, transB: true });
-    const h = a && b ? lowRank(run, x, a, attrs) : undefined;
+    const h = a && b ? reduced(run, x, a, attrs) : undefined;
     const { activation: kind } = attrs;
     const out = kind && recording ? run.allocate(rows * outputs) : z;
     if (h && a && b) {
@@ -81,12 +81,12 @@ export const linear = defineOp({
       backend.addFactorGradient(dy, increment, gradient, { rows, cols: outputs });
     }
     const { rank, scale } = increment;
-    const dh = run.allocateMaster(rows * rank); // of h diag(E) * scale
-    backend.gemm(dy, b.buffer, dh, { m: rows, n: rank, k: outputs });
-    if (e && de.needed) backend.addColumnDots(dh, h, scale, de.accumulateZeroed(), rows, rank);
+    const dscaled = run.allocateMaster(rows * rank); // the gradient of h diag(E) * scale
+    backend.gemm(dy, b.buffer, dscaled, { m: rows, n: rank, k: outputs });
+    if (e && de.needed) backend.addColumnDots(dscaled, h, scale, de.accumulateZeroed(), rows, rank);
     const shape = { rows, cols: inputs };
     const dropout = attrs.dropout;
-    const back = { ...increment, h: dh, transposed: false };
+    const back = { ...increment, h: dscaled, transposed: false };
     if (da.needed) {
       const input = dropout ? dropped(run, x, dropout) : x.buffer;
       backend.addFactorGradient(input, back, da.accumulateZeroed(), shape);
@@ -117,7 +117,7 @@ function checkShapes([x, weight, bias, a, e, b]: Inputs): void {
 }
 
 /** h = dropout(x) A^T, [N, r]. */
-function lowRank(run: Run, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
+function reduced(run: Run, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
   const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
   const rank = a.shape[0] ?? 0;
   const h = run.allocateMaster(rows * rank);

@@ -8,8 +8,8 @@ interface Slot {
 }
 
 /**
- * All trained numbers in one buffer, and their gradients and Adam moments in three more, so that clipping, the optimizer
- * and the importance scores are single passes. Parameters keep views of it.
+ * All trained numbers in one buffer, and their gradients and Adam moments in three more, so that clipping
+ * and the optimizer, which also averages importance, are single passes. Parameters keep views of it.
  *
  * Order: `first` (adapters' E's, so that one mask covers them), other adapter factors, other weights with decay, then those
  * without.

@@ -21,7 +21,15 @@ const stored = (rows: number, cols: number, stride: number) => (rows - 1) * stri
 type Roles = readonly [a: Role, b: Role, c: Role];
 const allActivations: Roles = ["activation", "activation", "activation"];
 
-const gemm = (note: string, shape: GemmShape, roles: Roles = allActivations): Case => ({
+/** The nearest numbers that bf16 has exactly: what is rounded to it stays as it is, also where sums cancel. */
+const exact = (numbers: Float64Array) => numbers.map((x) => Math.round(x * 128) / 128);
+
+const gemm = (
+  note: string,
+  shape: GemmShape,
+  roles: Roles = allActivations,
+  rounded = (numbers: Float64Array) => numbers,
+): Case => ({
   name: `gemm ${shape.m}x${shape.n}x${shape.k}${note}`,
   entry: "gemm",
   run({ backend, input, output, inOut }) {
@@ -29,7 +37,7 @@ const gemm = (note: string, shape: GemmShape, roles: Roles = allActivations): Ca
     const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = shape;
     const [ofA, ofB, ofC] = roles;
     const a = input(ofA, wave(transA ? stored(k, m, lda) : stored(m, k, lda), 1));
-    const b = input(ofB, wave(transB ? stored(n, k, ldb) : stored(k, n, ldb), 2));
+    const b = input(ofB, rounded(wave(transB ? stored(n, k, ldb) : stored(k, n, ldb), 2)));
     const length = stored(m, n, ldc);
     // With a stride, what lies between the rows must survive.
     const c = beta === 1 || ldc !== n ? inOut("c", ofC, wave(length, 3)) : output("c", ofC, length);
@@ -56,6 +64,8 @@ const products: Case[] = [
   gemm(", B transposed, long sums, beta 1", { m: 270, n: 20, k: 600, transB: true, beta: 1 }),
   gemm(", narrow, long sums", { m: 66, n: 12, k: 1100 }),
   gemm(", narrow, B transposed, long sums, strides", { ...LONG_SUMS, transB: true }),
+  gemm(", narrow, two vectors", { m: 25, n: 20, k: 50 }),
+  gemm(", narrow, B transposed, two vectors", { m: 25, n: 32, k: 50, transB: true }),
   gemm(", over nothing", { m: 3, n: 5, k: 0 }),
   gemm(", over nothing, transposed, strides", { m: 3, n: 5, k: 0, ldc: 8, transB: true }),
   gemm(", over nothing, beta 1", { m: 3, n: 5, k: 0, beta: 1 }),
@@ -67,10 +77,14 @@ const products: Case[] = [
 
 /** What linear layers and losses ask for: adapters, and gradients of what is trained, are of the master type. */
 const NARROW = { m: 37, n: 12, k: 65 };
+const LONG_ROWS = { m: 66, n: 32, k: 1100, lda: 1104, ldb: 1107, ldc: 33, transB: true };
+const BACK = { m: 66, n: 20, k: 512 };
 const GRADIENT = { m: 12, n: 65, k: 37, transA: true, beta: 1 } as const;
 const mixed: Case[] = [
   gemm(", to the low-rank path", { ...NARROW, transB: true }, ["activation", "master", "master"]),
   gemm(", back to the low-rank path", NARROW, ["activation", "master", "master"]),
+  gemm(", narrow, threads, strides", LONG_ROWS, ["activation", "master", "master"], exact),
+  gemm(", narrow, threads", BACK, ["activation", "master", "master"], exact),
   gemm(", out of the low-rank path", NARROW, ["master", "master", "activation"]),
   gemm(", gradient of B", GRADIENT, ["activation", "master", "master"]),
   gemm(", gradient of A", GRADIENT, ["master", "activation", "master"]),
@@ -79,9 +93,6 @@ const mixed: Case[] = [
   gemm(", back through a trained weight", NARROW, ["activation", "master", "activation"]),
   gemm(", logits", { ...NARROW, transB: true }, ["activation", "activation", "master"]),
 ];
-
-/** The nearest numbers that bf16 has exactly. */
-const exact = (numbers: Float64Array) => numbers.map((x) => Math.round(x * 128) / 128);
 
 /** A frozen matrix of a checkpoint as B, asked for twice: a backend may lay it out anew for itself. */
 const frozen: Case[] = [
@@ -116,11 +127,18 @@ const frozen: Case[] = [
   },
 }));
 
+/** E's with some pruned. */
+const somePruned = (rank: number) => wave(rank, 7).map((x, i) => (i % 3 === 1 ? 0 : x));
+
+/** h [rows, rank] with NaN for what `somePruned` has no value for: nothing of it may be read. */
+const holed = (h: Float64Array, rank: number) =>
+  h.map((x, i) => ((i % rank) % 3 === 1 ? Number.NaN : x));
+
 const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
-  [1, 6, 12].flatMap((rank) =>
+  [0, 1, 6, 12].flatMap((rank) =>
     [true, false].map((transposed) => {
       const withBias = (rank === 12) === transposed;
-      const values = wave(rank, 7).map((x, i) => (i % 3 === 1 ? 0 : x));
+      const values = somePruned(rank);
       const note = `${transposed ? " transposed" : ""}${withBias ? " bias" : ""}`;
       return {
         name: `addLowRank ${rows}x${cols} rank ${rank}${note}`,
@@ -134,7 +152,8 @@ const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
           const shape = { rows, cols };
           const plain = { h, e: undefined, scale: 1, factor, transposed, rank };
           backend.addLowRank(y, plain, bias, shape);
-          const increment = { ...plain, e, scale: 1.5 };
+          const holes = input("master", holed(wave(rows * rank, 2), rank));
+          const increment = { ...plain, h: holes, e, scale: 1.5 };
           const raised = inOut("raised", "activation", wave(rows * cols, 5));
           const activated = output("activated", "activation", rows * cols);
           backend.addLowRank(raised, increment, bias, shape, { kind: "gelu", buffer: activated });
@@ -156,7 +175,9 @@ const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
 const FACTORS = [
   ...SIZES.map((size) => [...size, 12] as const),
   [70, 300, 1],
-  [130, 160, 20],
+  [130, 160, 40],
+  [9, 31, 0],
+  [0, 31, 12],
 ] as const;
 
 const factorGradients: Case[] = FACTORS.flatMap(([rows, cols, rank]) =>
@@ -169,8 +190,9 @@ const factorGradients: Case[] = FACTORS.flatMap(([rows, cols, rank]) =>
       const shape = { rows, cols };
       const plain = { h, e: undefined, scale: 1, transposed, rank };
       backend.addFactorGradient(dy, plain, inOut("plain", "master", wave(rank * cols, 3)), shape);
-      const values = wave(rank, 4).map((x, i) => (i % 3 === 1 ? 0 : x));
-      const some = { ...plain, e: input("master", values), scale: 1.5 };
+      const values = somePruned(rank);
+      const holes = input("master", holed(exact(wave(rows * rank, 2)), rank));
+      const some = { ...plain, h: holes, e: input("master", values), scale: 1.5 };
       backend.addFactorGradient(dy, some, inOut("some", "master", wave(rank * cols, 5)), shape);
       const none = {
         ...plain,

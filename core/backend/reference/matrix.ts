@@ -39,6 +39,7 @@ export const matrix: Matrix = {
       for (let c = 0; c < cols; c++) {
         let sum = offset?.[c] ?? 0;
         for (let i = 0; i < rank; i++) {
+          if (e?.[i] === 0) continue;
           const left = h[r * rank + i]! * (e?.[i] ?? 1) * scale;
           sum += left * factor[transposed ? c * rank + i : i * cols + c]!;
         }
@@ -52,6 +53,7 @@ export const matrix: Matrix = {
     const [dy, h, grad] = [floats(dyBuffer), floats(of.h), floats(gradBuffer)];
     const e = of.e && floats(of.e);
     for (let i = 0; i < rank; i++) {
+      if (e?.[i] === 0) continue;
       for (let c = 0; c < cols; c++) {
         let sum = 0;
         for (let r = 0; r < rows; r++)

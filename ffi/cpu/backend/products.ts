@@ -7,12 +7,12 @@ import type { CpuContext } from "./context.ts";
 import { I, L, openKernels, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { mixedProducts, placed } from "./mixed-products.ts";
 
-/** kernels/narrow-products.c */
-export const PRODUCT_KERNELS = {
+/** kernels/narrow-products.c: of few rows, in float alone. */
+export const FEW_ROWS_KERNELS = {
   adl_multiply_few_rows: { args: [P, L, P, L, P, L, I, L, I], returns: I },
 } as const;
 
-/** kernels/narrow-products.c too */
+/** kernels/narrow-products.c: of few columns. */
 export const NARROW_KERNELS = {
   adl_multiply_narrow: { args: [P, L, P, L, I, P, L, L, I, I, P], returns: I },
 } as const;
@@ -21,7 +21,7 @@ export const NARROW_SIZES = {
   adl_multiply_narrow_scratch: { args: [L, L], returns: SIZE },
 } as const;
 
-/** Up to so many columns our own product takes less time, half of it at 8, and needs no new code for each count of rows. */
+/** Up to so many columns our own product is faster than oneDNN's, twice at 8, and needs no new code for each count of rows. */
 const FEW_COLUMNS = 32;
 
 /** Up to so many rows, our own product with a transposed matrix is faster than oneDNN's, in float: in bf16 it has packed ones. */
@@ -48,7 +48,7 @@ function withoutTerms(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
 /** Matrix products: oneDNN's, or our own where it is slow. */
 export function products(context: CpuContext): Pick<Backend, "gemm"> {
   const { library, dnnl, matmul, scratch } = context;
-  const kernels = openKernels(library, PRODUCT_KERNELS, "f32");
+  const kernels = openKernels(library, FEW_ROWS_KERNELS, "f32");
   const narrowKernels = typedKernels(library, NARROW_KERNELS);
   const sizes = openSizes(library, NARROW_SIZES);
   const { sgemm } = openProductCalls(dnnl.path, library);

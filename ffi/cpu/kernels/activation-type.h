@@ -1,7 +1,7 @@
 /*
- * The type of activations. Kernels compute in float and touch activations by these alone, so that a
- * file of kernels compiles for another storage type by other definitions: bf16-*.c do so where
- * there are instructions for it.
+ * The type of activations. Kernels compute in float and touch activations by these alone, or by
+ * what dot-tile.h and operands.h say of products, so that a file of kernels compiles for another
+ * storage type by other definitions: bf16-*.c do so where there are instructions for it.
  */
 #pragma once
 

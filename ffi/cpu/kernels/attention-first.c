@@ -1,7 +1,7 @@
 /*
  * Disentangled attention where the first token of each sequence alone asks, as below a classifier
- * that reads nothing else: a row of scores for each sequence and head, so plain loops do. q, out and
- * their gradients have a row for each sequence; of an empty one they are 0.
+ * that reads nothing else: a row of scores for each sequence and head, so plain loops do. q, out
+ * and their gradients have a row for each sequence; of an empty one they are 0.
  */
 #include "attention.h"
 
@@ -91,7 +91,8 @@ static void attend_head(const attention_shape *s, const attention_plan *plan, fi
   }
 }
 
-/* Sets out [sequences, heads * head_dim], and probs where given: n numbers per sequence and head. */
+/* Sets out [sequences, heads * head_dim], and probs where given: n numbers per sequence and head.
+ */
 ADL_API int ADL_ACT(first_attention)(const act *q, const act *k, const act *v, const act *pos_key,
                                      const act *pos_query, act *out, act *probs, int sequences,
                                      int tokens, int longest, const int32_t *offsets,
@@ -216,12 +217,14 @@ static void attend_head_backward(const attention_shape *s, const attention_plan 
 
 /* Sets dq [sequences, heads * head_dim], dk, dv, and dposKey and dposQuery (all rows) where posKey
  * and posQuery are given. A head is one thread's, so that the thread count changes no bit. */
-ADL_API int ADL_ACT(first_attention_bwd)(
-    const act *dout, const act *q, const act *k, const act *v, const act *pos_key,
-    const act *pos_query, const act *probs, act *dq, act *dk, act *dv, act *dpos_key,
-    act *dpos_query, int sequences, int tokens, int longest, const int32_t *offsets,
-    const int32_t *positions, int span, const int32_t *relative, int relative_rows, int heads,
-    int head_dim, float scale, const adl_dropout *dropout, float *scratch) {
+ADL_API int ADL_ACT(first_attention_bwd)(const act *dout, const act *q, const act *k, const act *v,
+                                         const act *pos_key, const act *pos_query, const act *probs,
+                                         act *dq, act *dk, act *dv, act *dpos_key, act *dpos_query,
+                                         int sequences, int tokens, int longest,
+                                         const int32_t *offsets, const int32_t *positions, int span,
+                                         const int32_t *relative, int relative_rows, int heads,
+                                         int head_dim, float scale, const adl_dropout *dropout,
+                                         float *scratch) {
   const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
                              offsets,   positions, span,    relative, relative_rows, dropout};
   const attention_plan plan = attention_prepare(&s, scratch);

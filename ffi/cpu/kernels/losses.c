@@ -73,14 +73,17 @@ typedef struct {
   float times;
 } span_rows;
 
-/* One column of one sequence: returns logsumexp - logits[target], and sets dlogits = (softmax - onehot) * factor. */
-static float span_column(const act *logits, act *dlogits, span_rows rows, int64_t target, float factor) {
+/* One column of one sequence: returns logsumexp - logits[target], and sets dlogits = (softmax -
+ * onehot) * factor. */
+static float span_column(const act *logits, act *dlogits, span_rows rows, int64_t target,
+                         float factor) {
   float top = rows.pad >= 0 ? act_load(logits + 2 * rows.pad) : act_load(logits + 2 * rows.from);
   for (int64_t r = rows.from; r < rows.to; r++) {
     const float logit = act_load(logits + 2 * r);
     top = logit > top ? logit : top;
   }
-  double sum = rows.pad >= 0 ? (double)rows.times * expf(act_load(logits + 2 * rows.pad) - top) : 0.0;
+  double sum =
+      rows.pad >= 0 ? (double)rows.times * expf(act_load(logits + 2 * rows.pad) - top) : 0.0;
   for (int64_t r = rows.from; r < rows.to; r++) sum += expf(act_load(logits + 2 * r) - top);
   const float scale = factor / (float)sum;
   for (int64_t r = rows.from; r < rows.to; r++) {
@@ -89,18 +92,21 @@ static float span_column(const act *logits, act *dlogits, span_rows rows, int64_
   }
   if (rows.pad >= 0) {
     const float own = rows.pad == target ? factor : 0.0f;
-    act_store(dlogits + 2 * rows.pad, rows.times * expf(act_load(logits + 2 * rows.pad) - top) * scale - own);
+    act_store(dlogits + 2 * rows.pad,
+              rows.times * expf(act_load(logits + 2 * rows.pad) - top) * scale - own);
   }
   return logf((float)sum) + top - act_load(logits + 2 * target);
 }
 
 /*
- * Sets loss[0] to the mean over both columns of the mean over counted sequences of -log softmax(logits of the sequence)[target], and
- * dlogits [rows, 2] to its gradient. targets [2, sequences]: rows, -1 leaves a sequence out; NaN where all are left out.
- * padding [2, sequences]: rows of padding (-1 for none), and how often each counts.
+ * Sets loss[0] to the mean over both columns of the mean over counted sequences of -log
+ * softmax(logits of the sequence)[target], and dlogits [rows, 2] to its gradient. targets [2,
+ * sequences]: rows, -1 leaves a sequence out; NaN where all are left out. padding [2, sequences]:
+ * rows of padding (-1 for none), and how often each counts.
  */
-ADL_API int ADL_ACT(span_loss)(const act *logits, const int32_t *targets, float *loss, act *dlogits, int64_t sequences,
-                               int64_t rows, const int32_t *offsets, const int32_t *padding) {
+ADL_API int ADL_ACT(span_loss)(const act *logits, const int32_t *targets, float *loss, act *dlogits,
+                               int64_t sequences, int64_t rows, const int32_t *offsets,
+                               const int32_t *padding) {
   for (int64_t i = 0; i < 2 * sequences; i++) {
     if (targets[i] >= rows || (i < sequences && padding[i] >= rows)) return ADL_BAD_INDEX;
   }
@@ -113,7 +119,8 @@ ADL_API int ADL_ACT(span_loss)(const act *logits, const int32_t *targets, float 
     if (counted == 0) total = NAN;
     for (int64_t b = 0; b < sequences; b++) {
       if (target[b] < 0) continue;
-      const span_rows part = {offsets[b], offsets[b + 1], padding[b], (float)padding[sequences + b]};
+      const span_rows part = {offsets[b], offsets[b + 1], padding[b],
+                              (float)padding[sequences + b]};
       const float share = 0.5f / (float)counted;
       total += share * span_column(logits + column, dlogits + column, part, target[b], share);
     }

@@ -60,15 +60,15 @@ static const float *set_kept_columns(const float *h, int64_t rank, const int32_t
   return y;
 }
 
-/* Adds: y[rows, cols] += left[rows, rank] . right[rank, cols] (+ bias[cols]). */
-ADL_INLINE void add_product(act *y, const float *left, const float *right, const float *bias,
+/* Adds: y[rows, cols] += h[rows, rank] . factor[rank, cols] (+ bias[cols]). */
+ADL_INLINE void add_product(act *y, const float *h, const float *factor, const float *bias,
                             int rows, int64_t cols, int rank) {
   const int64_t whole = cols / ADL_VECTOR * ADL_VECTOR;
-  ADL_ACT(small_gemm)(rows, (int)whole, rank, left, rank, 1, right, cols, y, cols, 1, bias);
+  ADL_ACT(small_gemm)(rows, (int)whole, rank, h, rank, 1, factor, cols, y, cols, 1, bias);
   for (int r = 0; r < rows; r++) {
     for (int64_t c = whole; c < cols; c++) {
       float sum = bias ? bias[c] : 0.0f;
-      for (int k = 0; k < rank; k++) sum += left[r * rank + k] * right[k * cols + c];
+      for (int k = 0; k < rank; k++) sum += h[r * rank + k] * factor[k * cols + c];
       act_store(y + r * cols + c, act_load(y + r * cols + c) + sum);
     }
   }
@@ -87,22 +87,22 @@ ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *e, float 
   if (activated && (kind < 0 || kind >= ACTIVATIONS)) return ADL_BAD_INDEX;
   const int64_t ranks = adl_round_up(rank, ADL_LINE);
   int32_t *kept = (int32_t *)scratch;
-  float *right = scratch + ranks, *spaces = right + ranks * cols;
+  float *kept_rows = scratch + ranks, *spaces = kept_rows + ranks * cols;
   const int count = list_kept(e, rank, kept);
   if (count == 0 && !bias && !activated) return ADL_OK;
   const int parts = adl_parts(rows * cols);
   const low_rank_factor from = {factor, e, scale, cols, rank, transposed};
   ADL_FOR_PARTS(part, parts) {
-    set_kept_rows(&from, kept, count, adl_part(cols, ADL_LINE, part, parts), right);
+    set_kept_rows(&from, kept, count, adl_part(cols, ADL_LINE, part, parts), kept_rows);
   }
   ADL_FOR_PARTS(part, parts) {
     adl_range range = adl_part(rows, LOW_RANK_ROWS, part, parts);
     float *space = spaces + part * LOW_RANK_ROWS * ranks;
     for (int64_t r = range.from; r < range.to; r += LOW_RANK_ROWS) {
       const int block = (int)adl_min(range.to - r, LOW_RANK_ROWS);
-      const float *left = h + r * rank;
-      if (count < rank) left = set_kept_columns(left, rank, kept, count, block, space);
-      add_product(y + r * cols, left, right, bias, block, cols, count);
+      const float *some = h + r * rank;
+      if (count < rank) some = set_kept_columns(some, rank, kept, count, block, space);
+      add_product(y + r * cols, some, kept_rows, bias, block, cols, count);
       if (activated) ADL_ACT(activate_run)(kind, y + r * cols, activated + r * cols, block * cols);
     }
   }
@@ -110,7 +110,7 @@ ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *e, float 
 }
 
 enum {
-  /* What a thread has of x at once: rows that stay in the first cache, as long as its columns are
+  /* What a thread has of x at once: rows that stay in the first cache while its columns are
    * multiplied by all of h's. */
   GRADIENT_ROWS = 64,
   GRADIENT_COLUMNS = 128,
@@ -175,8 +175,8 @@ static void set_sums(const float *h, int64_t ranks, int count, const act *x, int
 
 /*
  * Adds to grad, the gradient of the factor where that of the increment is x[rows, cols]: scale *
- * diag(e) . h^T . x, [rank, cols], or [cols, rank] when `transposed`. A thread has columns of its
- * own, so that the thread count changes no bit.
+ * diag(e) . h^T . x, [rank, cols], or [cols, rank] when `transposed`; in bf16 h is rounded. A
+ * thread has columns of its own, so that the thread count changes no bit.
  */
 ADL_API int ADL_ACT(add_factor_gradient)(const act *x, const float *h, const float *e, float scale,
                                          float *grad, int64_t rows, int64_t cols, int64_t rank,

@@ -10,13 +10,13 @@ ADL_API int64_t adl_multiply_narrow_scratch(int64_t n, int64_t k) {
 }
 #endif
 
-/* Sets rows of `to` to rows [n, k] of w, their numbers k of `range`. */
+/* Sets columns `range` of to[n, stride] to those of w[n, k]. */
 static void set_rows(const float *w, int64_t ldw, int64_t n, adl_range range, act *to,
                      int64_t stride) {
   for (int64_t i = 0; i < n; i++) ACT_SET(to + i * stride, p, range.from, range.to, w[i * ldw + p])
 }
 
-/* The same of w[k, n]. */
+/* The same of the transpose of w[k, n]. Whole vectors are written, zeros past n and k. */
 static void set_rows_turned(const float *w, int64_t ldw, int64_t n, adl_range range, act *to,
                             int64_t stride) {
   for (int64_t p = range.from; p < range.to; p += ADL_VECTOR) {
@@ -43,15 +43,19 @@ ADL_API int ADL_ACT(multiply_narrow)(const act *x, int64_t ldx, const float *w, 
                                      int transposed, float *c, int64_t ldc, int64_t m, int n, int k,
                                      float *scratch) {
   const int parts = adl_parts(m * k);
-  const int64_t stride = adl_round_up(k, ADL_VECTOR);
-  act *rows = (act *)scratch;
-  ADL_FOR_PARTS(part, parts) {
-    const adl_range range = adl_part(k, ADL_LINE, part, parts);
-    if (transposed)
-      set_rows(w, ldw, n, range, rows, stride);
-    else
-      set_rows_turned(w, ldw, n, range, rows, stride);
-  }
+  int64_t stride = adl_round_up(k, ADL_VECTOR);
+  const act *rows = (const act *)scratch;
+  if (transposed && sizeof(act) == sizeof(float)) { /* W is by rows where it lies */
+    rows = (const act *)w;
+    stride = ldw;
+  } else
+    ADL_FOR_PARTS(part, parts) {
+      const adl_range range = adl_part(k, ADL_LINE, part, parts);
+      if (transposed)
+        set_rows(w, ldw, n, range, (act *)scratch, stride);
+      else
+        set_rows_turned(w, ldw, n, range, (act *)scratch, stride);
+    }
   ADL_FOR_PARTS(part, parts) {
     const adl_range range = adl_part(m, DOT_COLUMNS, part, parts);
     dot_products(n, range.from, range.to, k, rows, stride, x, ldx, c, 1, ldc);

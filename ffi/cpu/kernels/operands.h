@@ -1,5 +1,6 @@
 /*
- * What the products within attention multiply: left [m, k] by right [k, n] gives floats.
+ * What the products within attention, and of adapters' gradients, multiply: left [m, k] by right
+ * [k, n] gives floats.
  *
  * In float both are plain matrices. In bf16 both hold bf16 as the processor's dot products want it:
  * the left by rows, the right by pairs of rows, whose numbers of a column are neighbours; an

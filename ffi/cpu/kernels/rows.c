@@ -29,9 +29,10 @@ ADL_API int ADL_ACT(gather_rows)(const act *table, int64_t table_rows, const int
 }
 
 #ifdef ADL_BF16
-/* Sets y[r] = table[ids[r]], or adds it when `add`, from a table in float: a trained one, or one of which few rows are read. */
-ADL_API int ADL_ACT(gather_float_rows)(const float *table, int64_t table_rows, const int32_t *ids, act *y,
-                                       int64_t rows, int64_t cols, int add) {
+/* Sets y[r] = table[ids[r]], or adds it when `add`, from a table in float: a trained one, or one of
+ * which few rows are read. */
+ADL_API int ADL_ACT(gather_float_rows)(const float *table, int64_t table_rows, const int32_t *ids,
+                                       act *y, int64_t rows, int64_t cols, int add) {
   if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
   const int parts = adl_parts(rows * cols);
   ADL_FOR_PARTS(part, parts) {
@@ -46,7 +47,8 @@ ADL_API int ADL_ACT(gather_float_rows)(const float *table, int64_t table_rows, c
 }
 #endif
 
-/* Adds: table[ids[r]] += dy[r], the table in float. Parts own columns, so that every sum runs over the rows in order. */
+/* Adds: table[ids[r]] += dy[r], the table in float. Parts own columns, so that every sum runs over
+ * the rows in order. */
 ADL_API int ADL_ACT(scatter_add_rows)(const act *dy, const int32_t *ids, float *table,
                                       int64_t table_rows, int64_t rows, int64_t cols) {
   if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
@@ -65,8 +67,8 @@ ADL_API int ADL_ACT(scatter_add_rows)(const act *dy, const int32_t *ids, float *
 
 #ifdef ADL_BF16
 /* The same with a table of activations. */
-ADL_API int ADL_ACT(scatter_add_act_rows)(const act *dy, const int32_t *ids, act *table, int64_t table_rows,
-                                          int64_t rows, int64_t cols) {
+ADL_API int ADL_ACT(scatter_add_act_rows)(const act *dy, const int32_t *ids, act *table,
+                                          int64_t table_rows, int64_t rows, int64_t cols) {
   if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
   const int parts = adl_parts(rows * cols);
   ADL_FOR_PARTS(part, parts) {

@@ -29,7 +29,8 @@ ADL_APART float top_of(const float *row, int64_t n) {
   return top;
 }
 
-/* -INFINITY where all numbers are; NaN where a number is one (exp_negative keeps it) or infinite. */
+/* -INFINITY where all numbers are; NaN where a number is one (exp_negative keeps it) or infinite.
+ */
 ADL_APART double log_sum_exp(const float *row, int64_t classes, float largest) {
   const float top = largest == -INFINITY ? 0.0f : largest;
   double sum = 0.0;

@@ -43,6 +43,34 @@ describe("adamw", () => {
       [0.9197865047570865, -1.779583244298892, 0.36689085978390884],
     ]));
 
+  test("importance follows the numbers at the arena's start, and changes no update", () => {
+    const update = (observed: number) => {
+      const backend = createReferenceBackend();
+      const [e, weight, bias] = ["m.lora_E", "dense.weight", "dense.bias"].map((name, i) => {
+        const parameter = new Parameter(name, [2]);
+        parameter.buffer = masters(backend, [i + 1, -0.5]);
+        return parameter;
+      });
+      const arena = new ParameterArena(backend, [e!], [weight!, bias!]);
+      backend.upload(arena.gradients, [0.5, -1, 2, 0.25, -3, 1]);
+      const of = () => masters(backend, new Float64Array(observed).fill(1));
+      const importance = { sensitivity: of(), uncertainty: of(), beta1: 0.5, beta2: 0.25 };
+      const step = { lr: 0.1, t: 3 };
+      adamwStep(backend, arena, { ...options, variant: "adamw" }, step, importance);
+      const numbers = [arena.values, arena.firstMoments, arena.secondMoments];
+      return [...numbers, ...Object.values(importance).slice(0, 2)].map((b) =>
+        typeof b === "number" ? [] : Array.from(backend.download(b)),
+      );
+    };
+    const [values, first, second, sensitivity, uncertainty] = update(3);
+    expect([values, first, second]).toEqual(update(0).slice(0, 3));
+    const now = [0.5, -1, 2].map((gradient, i) => Math.abs(gradient * values![i]!));
+    const smooth = now.map((x) => 0.5 + 0.5 * x);
+    expect(sensitivity).toEqual(smooth);
+    expect(uncertainty).toEqual(now.map((x, i) => 0.25 + 0.75 * Math.abs(x - smooth[i]!)));
+    expect(() => update(5)).toThrow("importance of numbers without decay");
+  });
+
   test("a bias has no decay: a number without gradient stays", () => {
     for (const variant of ["adamw", "adamw-hf"] as const) {
       expect(trajectory("dense.bias", variant)[0]?.[2]).toBe(0.5);

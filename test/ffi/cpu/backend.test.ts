@@ -4,6 +4,7 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
 import { available } from "../../helpers/available.ts";
 import { integers, masters } from "../../helpers/upload.ts";
+import { wave } from "../../helpers/wave.ts";
 
 const { backend: cpu, reason } = await available(() => createCpuBackend({ threads: 2 }));
 const bf16 = await available(() => createCpuBackend({ threads: 2, dtype: "bf16" }));
@@ -125,6 +126,32 @@ else {
       expect(backend.download(y)[0]).toBe(2 * width);
       expect(process.memoryUsage.rss() - before).toBeLessThan(30 * 2 ** 20); // packed, they would take 62
     });
+  });
+
+  describe("adapters' products have the same bits on one thread and on two", () => {
+    const [rows, cols, rank] = [301, 220, 12];
+    const products = async (dtype: "f32" | "bf16", threads: number) => {
+      const backend = await createCpuBackend({ threads, dtype });
+      const filled = (length: number, phase: number, type = backend.master) => {
+        const buffer = backend.alloc(type, length);
+        backend.upload(buffer, wave(length, phase));
+        return buffer;
+      };
+      const x = filled(rows * cols, 1, backend.activation);
+      const [y, h] = [filled(rows * cols, 2, backend.activation), filled(rows * rank, 3)];
+      const [factor, gradient] = [filled(rank * cols, 4), filled(rank * cols, 5)];
+      const increment = { h, e: filled(rank, 6), scale: 0.5, factor, transposed: true, rank };
+      backend.addLowRank(y, increment, undefined, { rows, cols });
+      backend.addFactorGradient(x, increment, gradient, { rows, cols });
+      const out = backend.alloc(backend.master, rows * rank);
+      backend.gemm(x, factor, out, { m: rows, n: rank, k: cols });
+      return [y, gradient, out].map((buffer) => Array.from(backend.download(buffer)));
+    };
+    for (const dtype of ["f32", "bf16"] as const)
+      test.skipIf(dtype === "bf16" && !bf16.backend)(dtype, async () => {
+        const alone = await products(dtype, 1);
+        expect(await products(dtype, 2)).toEqual(alone); // last, as the count is the process's
+      });
   });
 
   describe("memory", () => {

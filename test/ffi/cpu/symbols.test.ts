@@ -16,7 +16,7 @@ import { OPTIMIZER_KERNELS } from "../../../ffi/cpu/backend/optimizer.ts";
 import {
   NARROW_KERNELS,
   NARROW_SIZES,
-  PRODUCT_KERNELS,
+  FEW_ROWS_KERNELS,
 } from "../../../ffi/cpu/backend/products.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
@@ -25,7 +25,7 @@ import { PRODUCT_CALLS } from "../../../ffi/cpu/product-calls.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
 
-/** Tables whose kernels come in both types; BF16_ROW_KERNELS come in bf16 alone, the allocator's, the optimizer's, PRODUCT_KERNELS and TOP_KERNELS in f32. */
+/** Tables whose kernels come in both types; BF16_ROW_KERNELS come in bf16 alone, the allocator's, the optimizer's, FEW_ROWS_KERNELS and TOP_KERNELS in f32. */
 const typed = {
   ...CONVERT_KERNELS,
   ...ATTENTION_KERNELS,
@@ -53,7 +53,7 @@ interface Declaration {
 /** Every declared symbol, as "result name(arguments)" in FFI's words. */
 const declared = [
   ...named(
-    { ...typed, ...ALLOCATOR_KERNELS, ...OPTIMIZER_KERNELS, ...PRODUCT_KERNELS, ...TOP_KERNELS },
+    { ...typed, ...ALLOCATOR_KERNELS, ...OPTIMIZER_KERNELS, ...FEW_ROWS_KERNELS, ...TOP_KERNELS },
     "_f32",
   ),
   ...named({ ...typed, ...BF16_ROW_KERNELS }, "_bf16"),
