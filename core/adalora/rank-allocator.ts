@@ -80,21 +80,25 @@ export class RankAllocator implements Allocator {
     this.#masked = adapters.flatMap((adapter, i) => maskedOf(adapter, keptOf[i]!));
   }
 
+  /** The first step of final tuning. */
+  get #finalFrom(): number {
+    const { steps, finalTuning } = this.#options.schedule;
+    return steps - finalTuning;
+  }
+
   importanceAt(step: number): Importance | undefined {
-    const { schedule, importance } = this.#options;
-    const observed = step < schedule.steps - schedule.finalTuning && importance !== "magnitude";
+    const observed = step < this.#finalFrom && this.#options.importance !== "magnitude";
     return observed ? this.#importance : undefined;
   }
 
   afterStep(step: number): { budget: number; masked: boolean } {
     const { schedule, semantics } = this.#options;
-    const finalFrom = schedule.steps - schedule.finalTuning;
     const budget = budgetAt(step, schedule);
-    if (semantics === "peft" && step > finalFrom) {
+    if (semantics === "peft" && step > this.#finalFrom) {
       this.applyMask(); // the mask of step finalFrom, kept for good
       return { budget: schedule.target, masked: true };
     }
-    const forced = semantics === "peft" && step === finalFrom;
+    const forced = semantics === "peft" && step === this.#finalFrom;
     if (!forced && !masksAt(step, schedule)) return { budget, masked: false };
     this.#score();
     this.#backend.keepTop(this.#scores, budget, this.#report.kept, this.#report.threshold);

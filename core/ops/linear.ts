@@ -1,4 +1,4 @@
-import type { ActivationKind, Buffer, Dropout, LowRankProduct } from "../backend.ts";
+import type { ActivationKind, Buffer, Dropout } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 import type { Run } from "../run.ts";
@@ -43,7 +43,7 @@ export const linear = defineOp({
     const { activation: kind } = attrs;
     const out = kind && recording ? run.allocate(rows * outputs) : z;
     if (h && a && b) {
-      const increment = { ...scaled(a, e, attrs), h, factor: b.buffer, transposed: true };
+      const increment = { ...timesB(h, a, e, attrs), factor: b.buffer };
       const activated = kind && { kind, buffer: out };
       backend.addLowRank(z, increment, bias?.buffer, { rows, cols: outputs }, activated);
     } else {
@@ -75,7 +75,7 @@ export const linear = defineOp({
       backend.gemm(dy, weight.buffer, target.buffer, shape);
     }
     if (!h || !a || !b) return;
-    const increment = { ...scaled(a, e, attrs), h, transposed: true };
+    const increment = timesB(h, a, e, attrs);
     if (db.needed) {
       const gradient = db.accumulateZeroed();
       backend.addFactorGradient(dy, increment, gradient, { rows, cols: outputs });
@@ -126,11 +126,9 @@ function reduced(run: Run, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
   return h;
 }
 
-type Scaled = Pick<LowRankProduct, "e" | "scale" | "rank">;
-
-/** What both the increment and its gradient are scaled by. */
-function scaled(a: Tensor, e: Tensor | undefined, { scale }: Attrs): Scaled {
-  return { e: e?.buffer, scale, rank: a.shape[0] ?? 0 };
+/** The increment, but for its factor B. */
+function timesB(h: Buffer, a: Tensor, e: Tensor | undefined, { scale }: Attrs) {
+  return { h, e: e?.buffer, scale, transposed: true, rank: a.shape[0] ?? 0 };
 }
 
 function dropped(run: Run, x: Tensor, dropout: Dropout): Buffer {

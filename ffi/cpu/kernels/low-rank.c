@@ -51,13 +51,14 @@ static void set_kept_rows(const low_rank_factor *f, const int32_t *kept, int cou
   }
 }
 
-/* Sets y[rows, count] to the kept columns of h[rows, rank], and returns it. */
-static const float *set_kept_columns(const float *h, int64_t rank, const int32_t *kept, int count,
-                                     int rows, float *y) {
-  for (int64_t r = 0; r < rows; r++) {
-    for (int64_t k = 0; k < count; k++) y[r * count + k] = h[r * rank + kept[k]];
+/* Sets rows of y, `stride` numbers each, to the `count` kept columns of h[rows, rank], zeros after
+ * them. */
+static void set_kept_columns(const float *h, int64_t rank, const int32_t *kept, int count,
+                             int64_t rows, float *y, int64_t stride) {
+  for (int64_t r = 0; r < rows; r++, h += rank, y += stride) {
+    for (int k = 0; k < count; k++) y[k] = h[kept[k]];
+    for (int64_t k = count; k < stride; k++) y[k] = 0.0f;
   }
-  return y;
 }
 
 /* Adds: y[rows, cols] += h[rows, rank] . factor[rank, cols] (+ bias[cols]). */
@@ -101,7 +102,10 @@ ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *e, float 
     for (int64_t r = range.from; r < range.to; r += LOW_RANK_ROWS) {
       const int block = (int)adl_min(range.to - r, LOW_RANK_ROWS);
       const float *some = h + r * rank;
-      if (count < rank) some = set_kept_columns(some, rank, kept, count, block, space);
+      if (count < rank) {
+        set_kept_columns(some, rank, kept, count, block, space, count);
+        some = space;
+      }
       add_product(y + r * cols, some, kept_rows, bias, block, cols, count);
       if (activated) ADL_ACT(activate_run)(kind, y + r * cols, activated + r * cols, block * cols);
     }
@@ -142,15 +146,6 @@ ADL_API int64_t adl_factor_gradient_scratch(int64_t rows, int64_t cols, int64_t 
 }
 #endif
 
-/* Sets rows of y[.., ranks] to the kept columns of h[.., rank], zeros after them. */
-static void set_padded_columns(const float *h, int64_t rank, const int32_t *kept, int count,
-                               adl_range rows, float *y, int64_t ranks) {
-  for (int64_t r = rows.from; r < rows.to; r++) {
-    for (int k = 0; k < count; k++) y[r * ranks + k] = h[r * rank + kept[k]];
-    for (int64_t k = count; k < ranks; k++) y[r * ranks + k] = 0.0f;
-  }
-}
-
 /* Sets space.sums[count, GRADIENT_COLUMNS] = h[rows, ranks]^T x[rows, cols]. */
 static void set_sums(const float *h, int64_t ranks, int count, const act *x, int64_t ldx,
                      int64_t rows, int cols, gradient_space space) {
@@ -188,7 +183,9 @@ ADL_API int ADL_ACT(add_factor_gradient)(const act *x, const float *h, const flo
   const int parts = adl_parts(rows * cols);
   if (count == 0 || rows == 0) return ADL_OK;
   ADL_FOR_PARTS(part, parts) {
-    set_padded_columns(h, rank, kept, count, adl_part(rows, 1, part, parts), padded, ranks);
+    const adl_range range = adl_part(rows, 1, part, parts);
+    set_kept_columns(h + range.from * rank, rank, kept, count, range.to - range.from,
+                     padded + range.from * ranks, ranks);
   }
   ADL_FOR_PARTS(part, parts) {
     const adl_range range = adl_part(cols, OPERAND_DEPTH, part, parts);

@@ -21,14 +21,9 @@ static void set_rows_turned(const float *w, int64_t ldw, int64_t n, adl_range ra
                             int64_t stride) {
   for (int64_t p = range.from; p < range.to; p += ADL_VECTOR) {
     for (int64_t i = 0; i < n; i += ADL_VECTOR) {
-      float square[ADL_VECTOR][ADL_VECTOR] __attribute__((aligned(64))) = {{0}};
-      const int64_t there = adl_min(n - i, ADL_VECTOR);
-      for (int64_t r = 0; r < adl_min(range.to - p, ADL_VECTOR); r++)
-        memcpy(square[r], w + (p + r) * ldw + i, sizeof(float) * (size_t)there);
       vec turned[ADL_VECTOR];
-#pragma GCC unroll 16
-      for (int r = 0; r < ADL_VECTOR; r++) turned[r] = vec_load(square[r]);
-      vec_transpose(turned);
+      vec_turn_square(w + p * ldw + i, ldw, adl_min(range.to - p, ADL_VECTOR),
+                      adl_min(n - i, ADL_VECTOR), turned);
 #pragma GCC unroll 16
       for (int r = 0; r < ADL_VECTOR; r++) vec_store_act(to + (i + r) * stride + p, turned[r]);
     }
