@@ -1,5 +1,5 @@
 import { errors } from "../core/errors.ts";
-import type { Setting, SettingTable } from "../core/train/setting.ts";
+import type { Setting, SettingTable } from "../core/config/setting.ts";
 import { kebab, nearest, spellings } from "./names.ts";
 
 /** A flag's value, and the flag as it was typed: "--lora_r". */

@@ -1,6 +1,6 @@
-import type { SettingName } from "../core/train/config.ts";
-import type { SettingTable, ValuesOf } from "../core/train/setting.ts";
-import { settings } from "../core/train/settings.ts";
+import type { SettingName } from "../core/config/run-config.ts";
+import type { SettingTable, ValuesOf } from "../core/config/setting.ts";
+import { settings } from "../core/config/settings.ts";
 import { type Given, parseArgs } from "./args.ts";
 import { errors } from "../core/errors.ts";
 import { commonOptions } from "./options.ts";

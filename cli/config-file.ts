@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { fileError } from "../core/io/file-errors.ts";
-import type { Layer, SettingName } from "../core/train/config.ts";
-import { settings } from "../core/train/settings.ts";
+import type { Layer, SettingName } from "../core/config/run-config.ts";
+import { settings } from "../core/config/settings.ts";
 import { kebab, nearest, spellings } from "./names.ts";
 
 const parsers: Readonly<Record<string, (text: string) => unknown>> = {

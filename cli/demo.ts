@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { isUsed, type RunConfig, settingNames } from "../core/train/config.ts";
-import { settings } from "../core/train/settings.ts";
+import { isUsed, type RunConfig, settingNames } from "../core/config/run-config.ts";
+import { settings } from "../core/config/settings.ts";
 import { metricLine } from "./metrics-text.ts";
 import { FROZEN } from "./out-folder.ts";
 import type { Report } from "./report.ts";

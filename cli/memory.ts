@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { freemem } from "node:os";
-import type { RunNeeds } from "../core/train/run-needs.ts";
+import type { RunNeeds } from "../core/run/needs.ts";
 import { byteSize } from "./byte-size.ts";
 
 /** Bytes that this process may still take: what the system has, or what its control group allows, whichever is less. */

@@ -1,4 +1,4 @@
-import type { SettingTable } from "../core/train/setting.ts";
+import type { SettingTable } from "../core/config/setting.ts";
 
 /** The kebab-case spelling of a name: "targetRank", "target_rank" and "target-rank" are the same. */
 export function kebab(name: string): string {

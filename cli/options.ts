@@ -1,4 +1,4 @@
-import { integers, toggle } from "../core/train/setting.ts";
+import { integers, toggle } from "../core/config/setting.ts";
 
 /** What every command has. */
 export const commonOptions = {

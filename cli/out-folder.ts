@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs
 import { dirname, join, resolve } from "node:path";
 import { errors } from "../core/errors.ts";
 import { fileError } from "../core/io/file-errors.ts";
-import { runBytes, runFiles, runFilesIn, seedFolders } from "../core/train/run-folder.ts";
+import { runBytes, runFiles, runFilesIn, seedFolders } from "../core/run/run-folder.ts";
 import { byteSize } from "./byte-size.ts";
 
 /** Where in the demo's folder its comparison lies. */

@@ -1,8 +1,8 @@
 import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
-import { configToJson, type RunConfig } from "../core/train/config.ts";
-import type { RunSchedule } from "../core/train/phases.ts";
-import type { RunNeeds } from "../core/train/run-needs.ts";
-import type { RankTarget } from "../core/train/target.ts";
+import { configToJson, type RunConfig } from "../core/config/run-config.ts";
+import type { RunSchedule } from "../core/run/phases.ts";
+import type { RunNeeds } from "../core/run/needs.ts";
+import type { RankTarget } from "../core/run/target.ts";
 import { byteSize } from "./byte-size.ts";
 import { paint, type Output } from "./terminal.ts";
 

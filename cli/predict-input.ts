@@ -4,8 +4,8 @@ import type { SplitRole } from "../core/data/glue-tasks.ts";
 import { formatOf } from "../core/data/open-table.ts";
 import { decodeUtf8, readBytes } from "../core/data/text-file.ts";
 import { errors } from "../core/errors.ts";
-import type { Sources } from "../core/train/model-files.ts";
-import type { TrainedModel } from "../core/train/open-trained.ts";
+import type { Sources } from "../core/model/model-files.ts";
+import type { TrainedModel } from "../core/run/open-trained.ts";
 import type { Report } from "./report.ts";
 import { splitsFor } from "./trained-data.ts";
 

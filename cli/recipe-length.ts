@@ -1,4 +1,4 @@
-import type { Layer } from "../core/train/config.ts";
+import type { Layer } from "../core/config/run-config.ts";
 
 /** Optimizer steps of each recipe as it is; recipes whose phases are shares already need none. */
 const recipeSteps: Readonly<Record<string, number>> = {

@@ -1,7 +1,7 @@
 import { errors } from "../core/errors.ts";
-import type { Method } from "../core/train/method.ts";
-import { choice, integer, type SettingTable, text, toggle } from "../core/train/setting.ts";
-import { settings } from "../core/train/settings.ts";
+import type { Method } from "../core/config/method.ts";
+import { choice, integer, type SettingTable, text, toggle } from "../core/config/setting.ts";
+import { settings } from "../core/config/settings.ts";
 import type { Given } from "./args.ts";
 import { kebab } from "./names.ts";
 

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { extname, join } from "node:path";
 import { errors } from "../core/errors.ts";
-import { isSettingName, type Layer, resolveConfig, type RunConfig } from "../core/train/config.ts";
-import type { RunResult } from "../core/train/execute.ts";
-import { taskNames } from "../core/train/task-names.ts";
-import { isFinishedRun, runFiles } from "../core/train/run-folder.ts";
+import { isSettingName, type Layer, resolveConfig, type RunConfig } from "../core/config/run-config.ts";
+import type { RunResult } from "../core/run/execute.ts";
+import { taskNames } from "../core/config/task-names.ts";
+import { isFinishedRun, runFiles } from "../core/run/run-folder.ts";
 import type { Given } from "./args.ts";
 import { settledDtype } from "./backend.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
@@ -48,12 +48,12 @@ export async function requestedRun(
  */
 export async function storedRun(out: string, config: RunConfig): Promise<RunResult | undefined> {
   if (!existsSync(join(out, runFiles.config))) return undefined;
-  const { differingSettings } = await import("../core/train/fingerprint.ts");
+  const { differingSettings } = await import("../core/run/fingerprint.ts");
   const stored = resolveConfig([readConfigFile(configIn(out))]);
   const differing = differingSettings(stored, config).map((one) => `--${kebab(one)}`);
   if (differing.length > 0) throw errors.otherRun(out, differing);
   if (!isFinishedRun(out)) return undefined;
-  const { readFinishedRun } = await import("../core/train/finished-run.ts");
+  const { readFinishedRun } = await import("../core/run/finished-run.ts");
   return readFinishedRun(out);
 }
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { writeJson } from "../core/train/run-files.ts";
-import { seedFolder } from "../core/train/run-folder.ts";
+import { writeJson } from "../core/run/run-files.ts";
+import { seedFolder } from "../core/run/run-folder.ts";
 import { metricLine } from "./metrics-text.ts";
 import { checkOut, type FolderWishes } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";

@@ -1,5 +1,5 @@
 import { relative } from "node:path";
-import { nameInLayer } from "../core/adalora/wrap.ts";
+import { nameInLayer } from "../core/model/select-linears.ts";
 import { metricLine, metricLines } from "./metrics-text.ts";
 import { duration } from "./progress.ts";
 import { type MatrixRank, rankTable } from "./rank-table.ts";

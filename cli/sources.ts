@@ -3,10 +3,10 @@ import { formatOf } from "../core/data/open-table.ts";
 import { AdaloraError, errors } from "../core/errors.ts";
 import type { Environment } from "../core/io/hub-settings.ts";
 import type { Resolved } from "../core/io/hub.ts";
-import type { Sources } from "../core/train/model-files.ts";
-import type { DataPlace, HubData } from "../core/train/task.ts";
+import type { Sources } from "../core/model/model-files.ts";
 import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
+import type { DataPlace, HubData } from "../core/data/data-place.ts";
 
 /** The demo's model and data, which come with the program. */
 export const DEMO = "adalora:demo";

@@ -3,9 +3,9 @@ import type { DataSplit, ReadSpec } from "../core/data/examples.ts";
 import type { SplitRole } from "../core/data/glue-tasks.ts";
 import { fileSplit } from "../core/data/splits.ts";
 import { errors } from "../core/errors.ts";
-import type { Sources } from "../core/train/model-files.ts";
-import type { TrainedModel } from "../core/train/open-trained.ts";
-import type { PredictionSet } from "../core/train/task.ts";
+import type { Sources } from "../core/model/model-files.ts";
+import type { TrainedModel } from "../core/run/open-trained.ts";
+import type { PredictionSet } from "../core/tasks/task.ts";
 
 /** The data that the user names; null: as the run's. */
 export interface DataWishes {

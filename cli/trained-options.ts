@@ -1,4 +1,4 @@
-import { uselessIn } from "../core/train/config.ts";
+import { uselessIn } from "../core/config/run-config.ts";
 import {
   choice,
   integer,
@@ -6,9 +6,9 @@ import {
   type SettingTable,
   text,
   undecided,
-} from "../core/train/setting.ts";
-import { columns, lengths, predicting, settings } from "../core/train/settings.ts";
-import { taskNames } from "../core/train/task-names.ts";
+} from "../core/config/setting.ts";
+import { columns, lengths, predicting, settings } from "../core/config/settings.ts";
+import { taskNames } from "../core/config/task-names.ts";
 import type { Given } from "./args.ts";
 
 /** How every command that uses a trained model is told which, and where it runs. */

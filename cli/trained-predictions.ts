@@ -1,6 +1,6 @@
-import { writePredictions } from "../core/train/run-files.ts";
-import { loadTrained, type TrainedModel } from "../core/train/open-trained.ts";
-import type { PredictionSet, Predictions } from "../core/train/task.ts";
+import { writePredictions } from "../core/run/run-files.ts";
+import { loadTrained, type TrainedModel } from "../core/run/open-trained.ts";
+import type { PredictionSet, Predictions } from "../core/tasks/task.ts";
 import { type BackendWishes, openBackend } from "./backend.ts";
 import type { Report } from "./report.ts";
 

@@ -1,6 +1,6 @@
 import { errors } from "../core/errors.ts";
-import type { RunResult } from "../core/train/execute.ts";
-import type { PreparedRun } from "../core/train/prepare.ts";
+import type { RunResult } from "../core/run/execute.ts";
+import type { PreparedRun } from "../core/run/prepare.ts";
 import type { ExitCode, Report } from "./report.ts";
 
 /** A finished run, or one that was interrupted. */

@@ -1,5 +1,5 @@
-import type { Setting, SettingTable } from "../core/train/setting.ts";
-import { sections } from "../core/train/settings.ts";
+import type { Setting, SettingTable } from "../core/config/setting.ts";
+import { sections } from "../core/config/settings.ts";
 import type { Command } from "./command.ts";
 import { kebab } from "./names.ts";
 import { commonOptions } from "./options.ts";

@@ -89,3 +89,10 @@ function setCounter(words: Uint32Array, index: number, stream: number, use: numb
   words[2] = stream;
   words[3] = use;
 }
+
+/** A random stream of its own for each name (FNV-1a), so that a number does not depend on what else is drawn. */
+export function streamOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
+}

@@ -1,7 +1,7 @@
 import { errors } from "../core/errors.ts";
-import type { ModelPlugin } from "../core/plugin.ts";
-import { bart } from "./bart.ts";
-import { deberta } from "./deberta.ts";
+import type { ModelPlugin } from "../core/model/plugin.ts";
+import { bart } from "./bart/index.ts";
+import { deberta } from "./deberta/index.ts";
 
 /** Adding a family is one import and one entry here. */
 export const plugins: readonly ModelPlugin[] = [deberta, bart];

@@ -11,13 +11,13 @@ import { createReferenceBackend } from "../core/backend/reference.ts";
 import { toFloat32 } from "../core/io/float-conversion.ts";
 import { openSafetensors, writeSafetensors } from "../core/io/safetensors.ts";
 import { float32Tensor, type StoredTensor } from "../core/io/stored-tensor.ts";
-import { initializeWeights } from "../core/nn/load-weights.ts";
-import { declareModel } from "../core/train/open-model.ts";
+import { initializeWeights } from "../core/model/load-weights.ts";
+import { declareModel } from "../core/model/open-model.ts";
 import { demoModelConfig } from "../demo/model-config.ts";
 import { answers, drawQuestion } from "../demo/questions.ts";
 import { drawSplits, toTsv } from "../demo/splits.ts";
 import { demoTokenizerJson } from "../demo/tokenizer.ts";
-import { deberta } from "../plugins/deberta.ts";
+import { deberta } from "../plugins/deberta/index.ts";
 
 const [out, share = "1"] = process.argv.slice(2);
 if (out === undefined) throw new Error("usage: bun scripts/make-demo.ts OUT [SHARE]");

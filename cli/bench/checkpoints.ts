@@ -6,7 +6,7 @@ import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
 import { readJsonObject } from "../../core/io/json-file.ts";
 import type { ModuleTree } from "../../core/nn/module-scope.ts";
 import { normals } from "../../core/rng.ts";
-import { type AdaptedModel, loadModel } from "../../core/train/open-model.ts";
+import { type AdaptedModel, loadModel } from "../../core/model/open-model.ts";
 import type { Workload } from "./workloads.ts";
 
 /** The sizes of the released models, for runs without a checkpoint. */

@@ -4,14 +4,14 @@ import { generate } from "../../core/generation/generate.ts";
 import { generationOptions } from "../../core/generation/options.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
 import { packTargets } from "../../core/nn/source-target-batch.ts";
-import { isGenerationModel } from "../../core/plugin.ts";
-import { Run } from "../../core/run.ts";
+import { isGenerationModel } from "../../core/model/plugin.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
 import { generationLoss } from "../../core/tasks/generation-loss.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import { answerSpanLoss } from "../../core/tasks/span-loss.ts";
-import { adaptModel, declareModel } from "../../core/train/open-model.ts";
-import { bart } from "../../plugins/bart.ts";
-import { deberta } from "../../plugins/deberta.ts";
+import { adaptModel, declareModel } from "../../core/model/open-model.ts";
+import { bart } from "../../plugins/bart/index.ts";
+import { deberta } from "../../plugins/deberta/index.ts";
 import { type BenchModel, fillModel } from "./checkpoints.ts";
 import { bartFlops, debertaFlops, generationFlops } from "./needed-flops.ts";
 import type { BenchRow } from "./rows.ts";
@@ -137,10 +137,10 @@ function openPredictions(backend: Backend, model: BenchModel): OpenWorkload {
   fillModel(backend, { ...declared, adapters: [], trained: [] }, model);
   return {
     step(rows) {
-      const run = new Run(backend, { training: false });
+      const pass = new ForwardPass(backend, { training: false });
       let first = 0;
-      run.scope(() => {
-        const logits = declared.model.forward(run, packSequences(rows.map(({ ids }) => ids)));
+      pass.scope(() => {
+        const logits = declared.model.forward(pass, packSequences(rows.map(({ ids }) => ids)));
         first = backend.download(logits.buffer)[0] ?? 0;
       });
       return first;

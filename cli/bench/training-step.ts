@@ -1,8 +1,9 @@
 import type { Backend } from "../../core/backend.ts";
 import { learningRateAt } from "../../core/optim/schedule.ts";
-import type { AdaptedModel, AdaptOptions } from "../../core/train/open-model.ts";
-import { type LossOf, type Rows, Trainer } from "../../core/train/trainer.ts";
+import type { AdaptedModel, AdaptOptions } from "../../core/model/open-model.ts";
+import { Trainer } from "../../core/train/trainer.ts";
 import type { Profile } from "./profile.ts";
+import type { LossOf, Rows } from "../../core/tasks/batch.ts";
 
 /** The peer's setting: ranks 12 -> 8, an allocation at every step after the first, dropout as in the checkpoint. */
 export const INITIAL_RANK = 12;
@@ -30,8 +31,8 @@ export function trainingStep<Batch extends Rows>(
   lossOf: LossOf<Batch>,
   { checkpointing, profile }: StepOptions,
 ): (batch: Batch) => number {
-  const watched: LossOf<Batch> = (run, batch) =>
-    profile ? profile.phase("forward", () => lossOf(run, batch)) : lossOf(run, batch);
+  const watched: LossOf<Batch> = (pass, batch) =>
+    profile ? profile.phase("forward", () => lossOf(pass, batch)) : lossOf(pass, batch);
   const trainer = new Trainer<Batch>(
     backend,
     { adapters, trained, lossOf: watched },

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { numbersOf } from "../../core/train/task.ts";
-import { choice, text } from "../../core/train/setting.ts";
+import { numbersOf } from "../../core/tasks/task.ts";
+import { choice, text } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { metricLine, metricLines } from "../metrics-text.ts";
@@ -40,7 +40,7 @@ export const evaluation = defineCommand({
   async run({ given, options }, report) {
     if (options.out !== null) checkResultsOut(options.out);
     checkBackend(options);
-    const { openTrained } = await import("../../core/train/open-trained.ts");
+    const { openTrained } = await import("../../core/run/open-trained.ts");
     const { loadSplits, splitsFor } = await import("../trained-data.ts");
     const { predictAll } = await import("../trained-predictions.ts");
     const sources = await openSources(report);
@@ -80,7 +80,7 @@ async function write(
   result: object,
   predicted: readonly Predicted[],
 ): Promise<string[]> {
-  const { writeJson } = await import("../../core/train/run-files.ts");
+  const { writeJson } = await import("../../core/run/run-files.ts");
   const { writePredicted } = await import("../trained-predictions.ts");
   const files = writePredicted(out, predicted);
   const metrics = join(out, "metrics.json");

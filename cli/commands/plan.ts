@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
-import { type RunConfig, settingNames } from "../../core/train/config.ts";
-import type { PreparedRun } from "../../core/train/prepare.ts";
-import { seedFolder } from "../../core/train/run-folder.ts";
+import { type RunConfig, settingNames } from "../../core/config/run-config.ts";
+import type { PreparedRun } from "../../core/run/prepare.ts";
+import { seedFolder } from "../../core/run/run-folder.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
@@ -32,7 +32,7 @@ export const plan = defineCommand({
   async run({ positionals, given, options }, report) {
     const { config, notes } = await requestedRun(positionals[0], given, options);
     for (const note of notes) report.info(note);
-    const { inspectRun } = await import("../../core/train/prepare.ts");
+    const { inspectRun } = await import("../../core/run/prepare.ts");
     const { run, problems } = await inspectRun(config, await openSources(report));
     const planned = run && (await planOf(run, options.seeds));
     const placement = await placeProblems(config, options, planned);
@@ -46,9 +46,9 @@ export const plan = defineCommand({
 /** The model is declared and adapted, so that its parameters can be counted; it gets no numbers. */
 async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promise<Plan> {
   const { config, schedule, target, declared, train, warnings } = run;
-  const { backboneParameters } = await import("../../core/train/model-files.ts");
-  const { adaptRun } = await import("../../core/train/create-trainer.ts");
-  const { runNeeds } = await import("../../core/train/run-needs.ts");
+  const { backboneParameters } = await import("../../core/model/model-files.ts");
+  const { adaptRun } = await import("../../core/run/create-trainer.ts");
+  const { runNeeds } = await import("../../core/run/needs.ts");
   const modelParameters = backboneParameters(declared);
   const { adapters, trained } = adaptRun(run);
   const needs = runNeeds(run);

@@ -1,4 +1,4 @@
-import { choice, text } from "../../core/train/setting.ts";
+import { choice, text } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { checkResultsOut } from "../out-folder.ts";
@@ -52,7 +52,7 @@ export const predict = defineCommand({
     checkInput(wishes);
     if (out !== null) checkResultsOut(out);
     checkBackend(options);
-    const { openTrained } = await import("../../core/train/open-trained.ts");
+    const { openTrained } = await import("../../core/run/open-trained.ts");
     const { loadSplits } = await import("../trained-data.ts");
     const { predictAll, writePredicted } = await import("../trained-predictions.ts");
     const sources = await openSources(report);

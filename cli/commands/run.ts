@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { settingNames } from "../../core/train/config.ts";
-import type { RunWatcher } from "../../core/train/execute.ts";
-import type { PreparedRun } from "../../core/train/prepare.ts";
-import { runFiles } from "../../core/train/run-folder.ts";
-import { numbersOf } from "../../core/train/task.ts";
+import { settingNames } from "../../core/config/run-config.ts";
+import type { RunWatcher } from "../../core/run/execute.ts";
+import type { PreparedRun } from "../../core/run/prepare.ts";
+import { runFiles } from "../../core/run/run-folder.ts";
+import { numbersOf } from "../../core/tasks/task.ts";
 import { checkBackend, openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
@@ -89,7 +89,7 @@ async function trainOnce(
 ): Promise<Trained> {
   const out = resolve(config.out);
   checkOut(out, wishes);
-  const { prepareRun } = await import("../../core/train/prepare.ts");
+  const { prepareRun } = await import("../../core/run/prepare.ts");
   const prepared = await prepareRun(config, await openSources(report));
   for (const warning of prepared.warnings) report.warn(warning);
   if (wishes.resume) {
@@ -98,7 +98,7 @@ async function trainOnce(
     if (result) return { prepared, result, out };
   }
   await checkNeeds(prepared, out, report);
-  const { executeRun } = await import("../../core/train/execute.ts");
+  const { executeRun } = await import("../../core/run/execute.ts");
   const backend = await openBackend(config);
   using stop = listenForStop(report);
   const watcher = watch(prepared, report, stop.signal);
@@ -107,7 +107,7 @@ async function trainOnce(
 }
 
 async function checkNeeds(prepared: PreparedRun, out: string, report: Report): Promise<void> {
-  const { runNeeds } = await import("../../core/train/run-needs.ts");
+  const { runNeeds } = await import("../../core/run/needs.ts");
   const needs = runNeeds(prepared);
   const warning = memoryWarning(needs);
   if (warning !== undefined) report.warn(warning);

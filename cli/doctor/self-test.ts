@@ -1,10 +1,10 @@
 import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
-import { adaptModel, declareModel } from "../../core/train/open-model.ts";
+import { adaptModel, declareModel } from "../../core/model/open-model.ts";
 import { Trainer } from "../../core/train/trainer.ts";
 import { pluginFor } from "../../plugins/index.ts";
 

@@ -1,5 +1,5 @@
 import type { Backend, Buffer, OrthogonalFactor } from "../backend.ts";
-import type { Adapter } from "./adapter.ts";
+import type { Adapter } from "../nn/adapter.ts";
 
 /**
  * R = mean over all A and B of ||P P^T - I||_F, rows of A and columns of B being the P of each (paper eq. 4, in the authors' form:

@@ -1,8 +1,7 @@
 import type { Backend } from "../backend.ts";
-import { streamOf } from "../nn/load-weights.ts";
-import { normals, uniforms } from "../rng.ts";
+import { normals, streamOf, uniforms } from "../rng.ts";
 import type { Parameter } from "../tensor.ts";
-import type { Adapter } from "./adapter.ts";
+import type { Adapter } from "../nn/adapter.ts";
 
 /** How an adapter begins: its increment must be zero, so that training starts from the frozen model. */
 export type Start = (adapter: Adapter, seed: number) => ReadonlyMap<Parameter, Float32Array>;

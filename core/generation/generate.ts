@@ -3,9 +3,9 @@ import { evaluationBatches } from "../data/batching.ts";
 import { errors } from "../errors.ts";
 import { packSequences } from "../nn/packed-batch.ts";
 import type { TokenChoice } from "../ops/top-log-probabilities.ts";
-import type { AttendedRows, GenerationModel } from "../plugin.ts";
-import { Run } from "../run.ts";
-import { KeyValueCache } from "./key-value-cache.ts";
+import type { AttendedRows, GenerationModel } from "../model/plugin.ts";
+import { ForwardPass } from "../forward-pass.ts";
+import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { GenerationOptions } from "./options.ts";
 import { type Candidate, createSearch, type Hypothesis, type TextSearch } from "./search.ts";
 import { bannedIds, forcedIds } from "./token-rules.ts";
@@ -89,15 +89,15 @@ async function writeBatch(
   sources: readonly ArrayLike<number>[],
   options: GenerationOptions,
 ): Promise<readonly Generated[]> {
-  const run = new Run(backend, { training: false });
+  const pass = new ForwardPass(backend, { training: false });
   const searches = sources.map(() => createSearch(options));
   const cache = new KeyValueCache(backend, model.cacheShape);
-  const encoded = encode(run, model, sources);
+  const encoded = encode(pass, model, sources);
   try {
     let parents: readonly number[] = searches.map(() => 0);
     let turn = performance.now();
     while (parents.length > 0) {
-      parents = advance({ run, model, options, cache, source: encoded.source, searches }, parents);
+      parents = advance({ pass, model, options, cache, source: encoded.source, searches }, parents);
       if (performance.now() - turn < TURN_MS) continue;
       await Bun.sleep(0); // signals and timers get their turn
       turn = performance.now();
@@ -110,16 +110,16 @@ async function writeBatch(
 }
 
 /** The sources as the decoder attends to them, in buffers that outlive the scope that made them. */
-function encode(run: Run, model: GenerationModel, sources: readonly ArrayLike<number>[]) {
+function encode(pass: ForwardPass, model: GenerationModel, sources: readonly ArrayLike<number>[]) {
   let source: readonly AttendedRows[] = [];
-  run.scope(() => {
-    source = model.encode(run, packSequences(sources));
+  pass.scope(() => {
+    source = model.encode(pass, packSequences(sources));
     const { k, v, rows } = buffersOf(source);
-    for (const buffer of [...k, ...v, ...rows]) run.tape.take(buffer);
+    for (const buffer of [...k, ...v, ...rows]) pass.tape.take(buffer);
   });
   const dispose = () => {
     const { k, v, rows } = buffersOf(source);
-    for (const buffer of [...k, ...v, ...rows]) run.backend.free(buffer);
+    for (const buffer of [...k, ...v, ...rows]) pass.backend.free(buffer);
   };
   return { source, dispose };
 }
@@ -131,7 +131,7 @@ const buffersOf = (source: readonly AttendedRows[]) => ({
 });
 
 interface Batch {
-  readonly run: Run;
+  readonly pass: ForwardPass;
   readonly model: GenerationModel;
   readonly options: GenerationOptions;
   readonly cache: KeyValueCache;
@@ -164,20 +164,20 @@ function advance(batch: Batch, parents: readonly number[]): readonly number[] {
 
 /** Reads the newest tokens. Returns each row's candidates, or undefined where they are `settled` beforehand. */
 function nextTokens(batch: Batch, parents: readonly number[], settled: boolean) {
-  const { run, model, cache, source, searches } = batch;
+  const { pass, model, cache, source, searches } = batch;
   const rows = searches.flatMap(({ texts }) => texts.map(({ ids }) => ids));
   cache.extend(parents);
   let found: ((row: number, text: number) => readonly Candidate[]) | undefined;
-  run.scope(() => {
+  pass.scope(() => {
     const texts = sequencesOf(
-      run,
+      pass,
       searches.map((search) => search.texts.length),
     );
     const ids = Int32Array.from(rows, (text) => text.at(-1)!);
-    const hidden = model.write(run, { ids, position: cache.length - 1, texts }, source, cache);
+    const hidden = model.write(pass, { ids, position: cache.length - 1, texts }, source, cache);
     if (settled) return;
     const choice = choiceOf(batch, rows);
-    const { ids: next, scores } = model.topTokens(run, hidden, choice);
+    const { ids: next, scores } = model.topTokens(pass, hidden, choice);
     if (Array.from(scores).some(Number.isNaN))
       throw errors.generation(
         "the model's scores are finite numbers",
@@ -209,13 +209,13 @@ function choiceOf(
 }
 
 /** The texts of each source, as sequences. */
-function sequencesOf(run: Run, counts: readonly number[]): Sequences {
+function sequencesOf(pass: ForwardPass, counts: readonly number[]): Sequences {
   const hostOffsets = new Int32Array(counts.length + 1);
   counts.forEach((count, b) => (hostOffsets[b + 1] = hostOffsets[b]! + count));
   return {
     sequences: counts.length,
     tokens: hostOffsets[counts.length]!,
-    offsets: run.integers(hostOffsets),
+    offsets: pass.integers(hostOffsets),
     hostOffsets,
   };
 }

@@ -1,7 +1,7 @@
-import type { Adapter } from "../adalora/adapter.ts";
+import type { Adapter } from "./adapter.ts";
 import type { ActivationKind } from "../backend.ts";
 import { linear } from "../ops/linear.ts";
-import type { Run } from "../run.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
 /** y = f(x W^T + bias), plus the increment of an adapter once one is attached. */
@@ -27,14 +27,14 @@ export class Linear {
   }
 
   /** x: [N, in]; returns [N, out], activated where `activation` says so. */
-  forward(run: Run, x: Tensor, activation?: ActivationKind): Tensor {
+  forward(pass: ForwardPass, x: Tensor, activation?: ActivationKind): Tensor {
     const { weight, bias, adapter } = this;
     if (!adapter) {
       const plain = { scale: 1, dropout: undefined, activation };
-      return linear(run, [x, weight, bias, undefined, undefined, undefined], plain);
+      return linear(pass, [x, weight, bias, undefined, undefined, undefined], plain);
     }
     const { a, e, b, scale } = adapter;
-    const dropout = adapter.dropout > 0 ? run.nextDropout(adapter.dropout) : undefined;
-    return linear(run, [x, weight, bias, a, e, b], { scale, dropout, activation });
+    const dropout = adapter.dropout > 0 ? pass.nextDropout(adapter.dropout) : undefined;
+    return linear(pass, [x, weight, bias, a, e, b], { scale, dropout, activation });
   }
 }

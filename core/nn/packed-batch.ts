@@ -1,5 +1,5 @@
 import type { Packing } from "../backend.ts";
-import type { Run } from "../run.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 
 /** Token rows without padding: sequence b owns rows offsets[b] .. offsets[b+1]. Made on the host, uploaded once. */
 export interface TokenBatch {
@@ -35,14 +35,14 @@ export function packSequences(
 }
 
 /** The batch's geometry on the device. */
-export function uploadPacking(run: Run, batch: TokenBatch): Packing {
+export function uploadPacking(pass: ForwardPass, batch: TokenBatch): Packing {
   const sequences = batch.offsets.length - 1;
   return {
     sequences,
     tokens: batch.ids.length,
-    offsets: run.integers(batch.offsets),
+    offsets: pass.integers(batch.offsets),
     hostOffsets: batch.offsets,
-    positions: run.integers(batch.positions),
+    positions: pass.integers(batch.positions),
     span: spanOf(batch),
   };
 }

@@ -6,16 +6,16 @@ import { type Tensor, elementsOf } from "../tensor.ts";
 export const activation = defineOp({
   name: "activation",
 
-  forward(run, [x]: readonly [Tensor], { kind }: { kind: ActivationKind }) {
-    const out = run.allocate(elementsOf(x.shape));
-    run.backend.activate(kind, x.buffer, out);
+  forward(pass, [x]: readonly [Tensor], { kind }: { kind: ActivationKind }) {
+    const out = pass.allocate(elementsOf(x.shape));
+    pass.backend.activate(kind, x.buffer, out);
     return { shape: x.shape, out, saved: { x }, keep: [x.buffer] };
   },
 
-  backward(run, dy, { x }, [dx], { kind }) {
+  backward(pass, dy, { x }, [dx], { kind }) {
     if (!dx.needed) return;
-    const out = run.tape.inPlaceOf(dy);
-    run.backend.activationBackward(kind, x.buffer, dy, out);
+    const out = pass.tape.inPlaceOf(dy);
+    pass.backend.activationBackward(kind, x.buffer, dy, out);
     dx.give(out);
   },
 });

@@ -19,7 +19,7 @@ interface Attrs {
 export const addLayerNorm = defineOp({
   name: "addLayerNorm",
 
-  forward(run, [x, residual, weight, bias]: Inputs, { eps, dropout }: Attrs, recording) {
+  forward(pass, [x, residual, weight, bias]: Inputs, { eps, dropout }: Attrs, recording) {
     const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     if (weight.shape[0] !== cols || bias.shape[0] !== cols || x.shape.length !== 2) {
       throw errors.shape("addLayerNorm", "weight and bias must be [C] for x of [N, C]", {
@@ -30,11 +30,11 @@ export const addLayerNorm = defineOp({
     }
     if (residual && (residual.shape[0] !== rows || residual.shape[1] !== cols))
       throw errors.shape("addLayerNorm", "the residual must be as x", { x, residual });
-    const y = run.allocate(rows * cols);
-    const mean = run.allocateMaster(rows);
-    const rstd = run.allocateMaster(rows);
+    const y = pass.allocate(rows * cols);
+    const mean = pass.allocateMaster(rows);
+    const rstd = pass.allocateMaster(rows);
     const shape = { rows, cols, eps, dropout };
-    run.backend.addLayerNorm(
+    pass.backend.addLayerNorm(
       x.buffer,
       residual?.buffer,
       weight.buffer,
@@ -52,21 +52,21 @@ export const addLayerNorm = defineOp({
   },
 
   backward(
-    run,
+    pass,
     dy,
     { sum, weight, mean, rstd, rows, cols },
     [dx, dresidual, dweight, dbias],
     { dropout },
   ) {
-    const dsum = run.tape.inPlaceOf(dy);
-    const masked = dropout && dx.needed ? run.allocate(rows * cols) : undefined;
+    const dsum = pass.tape.inPlaceOf(dy);
+    const masked = dropout && dx.needed ? pass.allocate(rows * cols) : undefined;
     const out = {
       dsum,
       dx: masked,
       dweight: dweight.needed ? dweight.accumulateZeroed() : undefined,
       dbias: dbias.needed ? dbias.accumulateZeroed() : undefined,
     };
-    run.backend.addLayerNormBackward(dy, sum, weight.buffer, { mean, rstd }, out, {
+    pass.backend.addLayerNormBackward(dy, sum, weight.buffer, { mean, rstd }, out, {
       rows,
       cols,
       dropout,

@@ -1,6 +1,6 @@
 import type { Buffer, ChosenRowsShape } from "../backend.ts";
 import { errors } from "../errors.ts";
-import type { Run } from "../run.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** Keys and values in rows of their own, [any, H * D] each; `index` i32 [N, count] says which ones each query sees. */
@@ -12,7 +12,7 @@ export interface ChosenRows {
 
 /** out = softmax(q k^T / scale) v for each query's own rows of k and v; see `ChosenRowsShape`. For writing: it has no backward. */
 export function attendChosenRows(
-  run: Run,
+  pass: ForwardPass,
   q: Tensor,
   { k, v, index }: ChosenRows,
   shape: ChosenRowsShape,
@@ -25,7 +25,7 @@ export function attendChosenRows(
     const got = { index: { shape: [index.length] } };
     throw errors.shape("attendChosenRows", `index must be [${rows}, ${count}]`, got);
   }
-  const out = run.allocate(rows * width);
-  run.backend.attendChosenRows(q.buffer, k, v, index, out, shape);
+  const out = pass.allocate(rows * width);
+  pass.backend.attendChosenRows(q.buffer, k, v, index, out, shape);
   return { shape: q.shape, buffer: out, requiresGrad: false };
 }

@@ -14,12 +14,12 @@ type Inputs = readonly [q: Tensor, k: Tensor, v: Tensor];
 export const attention = defineOp({
   name: "attention",
 
-  forward(run, [q, k, v]: Inputs, { shape }: { shape: AttentionShape }, recording) {
+  forward(pass, [q, k, v]: Inputs, { shape }: { shape: AttentionShape }, recording) {
     checkShapes([q, k, v], shape);
     const { queries, keys, heads } = shape;
-    const out = run.allocate(q.buffer.length);
-    const logSumExp = recording ? run.allocateMaster(heads * queries.tokens) : undefined;
-    run.backend.attention(q.buffer, k.buffer, v.buffer, out, logSumExp, shape);
+    const out = pass.allocate(q.buffer.length);
+    const logSumExp = recording ? pass.allocateMaster(heads * queries.tokens) : undefined;
+    pass.backend.attention(q.buffer, k.buffer, v.buffer, out, logSumExp, shape);
     const inputs = { q: q.buffer, k: k.buffer, v: v.buffer, out };
     const keep = logSumExp
       ? [...Object.values(inputs), logSumExp, queries.offsets, keys.offsets]
@@ -27,14 +27,14 @@ export const attention = defineOp({
     return { shape: q.shape, out, saved: { inputs, logSumExp }, keep };
   },
 
-  backward(run, dout, { inputs, logSumExp }, [dq, dk, dv], { shape }) {
+  backward(pass, dout, { inputs, logSumExp }, [dq, dk, dv], { shape }) {
     if (!logSumExp) return;
     const grads = {
-      dq: run.allocate(inputs.q.length),
-      dk: run.allocate(inputs.k.length),
-      dv: run.allocate(inputs.v.length),
+      dq: pass.allocate(inputs.q.length),
+      dk: pass.allocate(inputs.k.length),
+      dv: pass.allocate(inputs.v.length),
     };
-    run.backend.attentionBackward(dout, { ...inputs, logSumExp }, grads, shape);
+    pass.backend.attentionBackward(dout, { ...inputs, logSumExp }, grads, shape);
     if (dq.needed) dq.give(grads.dq);
     if (dk.needed) dk.give(grads.dk);
     if (dv.needed) dv.give(grads.dv);

@@ -1,8 +1,8 @@
 import { type Buffer, type DisentangledShape, probabilities } from "../backend.ts";
 import { errors, invariant } from "../errors.ts";
-import type { PaddingRows } from "../nn/padding-rows.ts";
+import type { PaddingRows } from "./padding-rows.ts";
 import { defineOp } from "../op.ts";
-import type { Run } from "../run.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
 type Inputs = readonly [
@@ -29,7 +29,7 @@ interface Attrs {
 export const disentangledAttention = defineOp({
   name: "disentangledAttention",
 
-  forward(run, [q, k, v, posKey, posQuery]: Inputs, { shape, padding }: Attrs, recording) {
+  forward(pass, [q, k, v, posKey, posQuery]: Inputs, { shape, padding }: Attrs, recording) {
     const { packing, heads, headDim, relativeRows } = shape;
     const [rows, cols] = [packing.tokens + (padding?.count ?? 0), heads * headDim];
     const asking = shape.queries === "first" ? packing.sequences : rows;
@@ -53,9 +53,9 @@ export const disentangledAttention = defineOp({
         );
       }
     }
-    const out = run.allocate(asking * cols);
-    const probs = recording ? run.allocate(probabilities(shape)) : undefined;
-    run.backend.disentangledAttention(
+    const out = pass.allocate(asking * cols);
+    const probs = recording ? pass.allocate(probabilities(shape)) : undefined;
+    pass.backend.disentangledAttention(
       q.buffer,
       k.buffer,
       v.buffer,
@@ -65,7 +65,7 @@ export const disentangledAttention = defineOp({
       probs,
       shape,
     );
-    if (padding) attendPadding(run, v.buffer, out, padding, packing.tokens, cols);
+    if (padding) attendPadding(pass, v.buffer, out, padding, packing.tokens, cols);
     const inputs = {
       q: q.buffer,
       k: k.buffer,
@@ -84,17 +84,17 @@ export const disentangledAttention = defineOp({
     return { shape: q.shape, out, saved: { inputs, probs }, keep };
   },
 
-  backward(run, dout, { inputs, probs }, sinks, { shape, padding }) {
+  backward(pass, dout, { inputs, probs }, sinks, { shape, padding }) {
     if (!probs) return;
     const width = shape.heads * shape.headDim;
-    const dq = run.allocate(inputs.q.length);
-    const dk = run.allocate(inputs.k.length);
-    const dv = run.allocate(inputs.v.length);
-    const dposKey = inputs.posKey && run.allocate(shape.relativeRows * width);
-    const dposQuery = inputs.posQuery && run.allocate(shape.relativeRows * width);
+    const dq = pass.allocate(inputs.q.length);
+    const dk = pass.allocate(inputs.k.length);
+    const dv = pass.allocate(inputs.v.length);
+    const dposKey = inputs.posKey && pass.allocate(shape.relativeRows * width);
+    const dposQuery = inputs.posQuery && pass.allocate(shape.relativeRows * width);
     const grads = { dq, dk, dv, dposKey, dposQuery };
-    run.backend.disentangledAttentionBackward(dout, inputs, probs, grads, shape);
-    if (padding) attendPaddingBackward(run, dout, grads, padding, shape.packing.tokens, width);
+    pass.backend.disentangledAttentionBackward(dout, inputs, probs, grads, shape);
+    if (padding) attendPaddingBackward(pass, dout, grads, padding, shape.packing.tokens, width);
     [dq, dk, dv, dposKey, dposQuery].forEach((gradient, i) => {
       if (gradient && sinks[i]?.needed) sinks[i].give(gradient);
     });
@@ -102,29 +102,29 @@ export const disentangledAttention = defineOp({
 });
 
 function attendPadding(
-  run: Run,
+  pass: ForwardPass,
   v: Buffer,
   out: Buffer,
   { count, mix }: PaddingRows,
   tokens: number,
   cols: number,
 ): void {
-  const rows = run.backend.view(out, tokens * cols, count * cols);
-  if (mix) run.backend.gemm(mix, v, rows, { m: count, n: cols, k: tokens + count });
-  else run.backend.zero(rows);
+  const rows = pass.backend.view(out, tokens * cols, count * cols);
+  if (mix) pass.backend.gemm(mix, v, rows, { m: count, n: cols, k: tokens + count });
+  else pass.backend.zero(rows);
 }
 
 /** The kernel has set the packed rows' gradients; the padding rows' follow, and what they owe to every v. */
 function attendPaddingBackward(
-  run: Run,
+  pass: ForwardPass,
   dout: Buffer,
   { dq, dk, dv }: { dq: Buffer; dk: Buffer; dv: Buffer },
   { count, mix }: PaddingRows,
   tokens: number,
   cols: number,
 ): void {
-  const tail = (buffer: Buffer) => run.backend.view(buffer, tokens * cols, count * cols);
-  for (const gradient of [dq, dk, dv]) run.backend.zero(tail(gradient));
+  const tail = (buffer: Buffer) => pass.backend.view(buffer, tokens * cols, count * cols);
+  for (const gradient of [dq, dk, dv]) pass.backend.zero(tail(gradient));
   const shape = { m: tokens + count, n: cols, k: count, transA: true, beta: 1 as const };
-  if (mix) run.backend.gemm(mix, tail(dout), dv, shape);
+  if (mix) pass.backend.gemm(mix, tail(dout), dv, shape);
 }

@@ -17,26 +17,26 @@ interface Attrs {
 export const embedding = defineOp({
   name: "embedding",
 
-  forward(run, [table]: readonly [Tensor], { ids, scale }: Attrs) {
+  forward(pass, [table]: readonly [Tensor], { ids, scale }: Attrs) {
     const [rows, cols] = [ids.length, table.shape[1] ?? 0];
     if (table.shape.length !== 2)
       throw errors.shape("embedding", "table must be [V, C]", { table });
-    const out = run.allocate(rows * cols);
+    const out = pass.allocate(rows * cols);
     const shape = { rows, cols, add: false };
-    run.backend.gatherRows(table.buffer, run.integers(ids), out, shape);
-    if (scale !== 1) run.backend.scale(out, scale, out);
+    pass.backend.gatherRows(table.buffer, pass.integers(ids), out, shape);
+    if (scale !== 1) pass.backend.scale(out, scale, out);
     return { shape: [rows, cols], out, saved: { cols }, keep: [] };
   },
 
-  backward(run, dy, { cols }, [dtable], { ids, paddingId, scale }) {
+  backward(pass, dy, { cols }, [dtable], { ids, paddingId, scale }) {
     if (!dtable.needed) return;
-    const { backend } = run;
+    const { backend } = pass;
     const counted = [...ids.keys()].filter((row) => ids[row] !== paddingId);
     const rows = counted.length;
-    const gradient = run.allocate(rows * cols);
-    backend.gatherRows(dy, run.integers(counted), gradient, { rows, cols, add: false });
+    const gradient = pass.allocate(rows * cols);
+    backend.gatherRows(dy, pass.integers(counted), gradient, { rows, cols, add: false });
     if (scale !== 1) backend.scale(gradient, scale, gradient);
-    const of = run.integers(counted.map((row) => ids[row] ?? paddingId));
+    const of = pass.integers(counted.map((row) => ids[row] ?? paddingId));
     backend.scatterAddRows(gradient, of, dtable.accumulateZeroed(), rows, cols);
   },
 });

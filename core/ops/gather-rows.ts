@@ -10,7 +10,7 @@ import type { Tensor } from "../tensor.ts";
 export const gatherRows = defineOp({
   name: "gatherRows",
 
-  forward(run, [table, base]: readonly [Tensor, Tensor | undefined], { ids }: { ids: Buffer }) {
+  forward(pass, [table, base]: readonly [Tensor, Tensor | undefined], { ids }: { ids: Buffer }) {
     const [rows, cols] = [ids.length, table.shape[1] ?? 0];
     if (base && (base.shape[0] !== rows || base.shape[1] !== cols)) {
       throw errors.shape("gatherRows", "base must be [N, C] for a table of [V, C]", {
@@ -18,13 +18,13 @@ export const gatherRows = defineOp({
         base,
       });
     }
-    const out = base ? base.buffer : run.allocate(rows * cols);
-    run.backend.gatherRows(table.buffer, ids, out, { rows, cols, add: base !== undefined });
+    const out = base ? base.buffer : pass.allocate(rows * cols);
+    pass.backend.gatherRows(table.buffer, ids, out, { rows, cols, add: base !== undefined });
     return { shape: [rows, cols], out, saved: { rows, cols }, keep: [ids] };
   },
 
-  backward(run, dy, { rows, cols }, [dtable, dbase], { ids }) {
-    if (dtable.needed) run.backend.scatterAddRows(dy, ids, dtable.accumulateZeroed(), rows, cols);
+  backward(pass, dy, { rows, cols }, [dtable, dbase], { ids }) {
+    if (dtable.needed) pass.backend.scatterAddRows(dy, ids, dtable.accumulateZeroed(), rows, cols);
     if (dbase.needed) dbase.give(dy);
   },
 });

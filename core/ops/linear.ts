@@ -1,7 +1,7 @@
 import type { ActivationKind, Buffer, Dropout } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
-import type { Run } from "../run.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
 type Inputs = readonly [
@@ -32,16 +32,16 @@ interface Attrs {
 export const linear = defineOp({
   name: "linear",
 
-  forward(run, [x, weight, bias, a, e, b]: Inputs, attrs: Attrs, recording) {
+  forward(pass, [x, weight, bias, a, e, b]: Inputs, attrs: Attrs, recording) {
     const [rows, inputs] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     const outputs = weight.shape[0] ?? 0;
     checkShapes([x, weight, bias, a, e, b]);
-    const { backend } = run;
-    const z = run.allocate(rows * outputs);
+    const { backend } = pass;
+    const z = pass.allocate(rows * outputs);
     backend.gemm(x.buffer, weight.buffer, z, { m: rows, n: outputs, k: inputs, transB: true });
-    const h = a && b ? reduced(run, x, a, attrs) : undefined;
+    const h = a && b ? reduced(pass, x, a, attrs) : undefined;
     const { activation: kind } = attrs;
-    const out = kind && recording ? run.allocate(rows * outputs) : z;
+    const out = kind && recording ? pass.allocate(rows * outputs) : z;
     if (h && a && b) {
       const increment = { ...timesB(h, a, e, attrs), factor: b.buffer };
       const activated = kind && { kind, buffer: out };
@@ -56,12 +56,12 @@ export const linear = defineOp({
     return { shape: [rows, outputs], out, saved: { x, weight, a, e, b, h, z }, keep };
   },
 
-  backward(run, dout, { x, weight, a, e, b, h, z }, [dx, dweight, dbias, da, de, db], attrs) {
-    const { backend } = run;
+  backward(pass, dout, { x, weight, a, e, b, h, z }, [dx, dweight, dbias, da, de, db], attrs) {
+    const { backend } = pass;
     const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
     const outputs = weight.shape[0]!;
     const { activation: kind } = attrs;
-    const dy = kind ? run.tape.inPlaceOf(dout) : dout;
+    const dy = kind ? pass.tape.inPlaceOf(dout) : dout;
     if (kind) backend.activationBackward(kind, z, dout, dy);
     if (dbias.needed) backend.addColumnSums(dy, dbias.accumulateZeroed(), rows, outputs);
     if (dweight.needed) {
@@ -81,18 +81,18 @@ export const linear = defineOp({
       backend.addFactorGradient(dy, increment, gradient, { rows, cols: outputs });
     }
     const { rank, scale } = increment;
-    const dscaled = run.allocateMaster(rows * rank); // the gradient of h diag(E) * scale
+    const dscaled = pass.allocateMaster(rows * rank); // the gradient of h diag(E) * scale
     backend.gemm(dy, b.buffer, dscaled, { m: rows, n: rank, k: outputs });
     if (e && de.needed) backend.addColumnDots(dscaled, h, scale, de.accumulateZeroed(), rows, rank);
     const shape = { rows, cols: inputs };
     const dropout = attrs.dropout;
     const back = { ...increment, h: dscaled, transposed: false };
     if (da.needed) {
-      const input = dropout ? dropped(run, x, dropout) : x.buffer;
+      const input = dropout ? dropped(pass, x, dropout) : x.buffer;
       backend.addFactorGradient(input, back, da.accumulateZeroed(), shape);
     }
     if (!target) return;
-    const dinput = dropout ? run.allocate(rows * inputs) : target.buffer;
+    const dinput = dropout ? pass.allocate(rows * inputs) : target.buffer;
     if (dropout) backend.zero(dinput);
     backend.addLowRank(dinput, { ...back, factor: a.buffer }, undefined, shape);
     if (!dropout) return;
@@ -117,12 +117,12 @@ function checkShapes([x, weight, bias, a, e, b]: Inputs): void {
 }
 
 /** h = dropout(x) A^T, [N, r]. */
-function reduced(run: Run, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
+function reduced(pass: ForwardPass, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
   const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
   const rank = a.shape[0] ?? 0;
-  const h = run.allocateMaster(rows * rank);
-  const input = dropout ? dropped(run, x, dropout) : x.buffer;
-  run.backend.gemm(input, a.buffer, h, { m: rows, n: rank, k: inputs, transB: true });
+  const h = pass.allocateMaster(rows * rank);
+  const input = dropout ? dropped(pass, x, dropout) : x.buffer;
+  pass.backend.gemm(input, a.buffer, h, { m: rows, n: rank, k: inputs, transB: true });
   return h;
 }
 
@@ -131,9 +131,9 @@ function timesB(h: Buffer, a: Tensor, e: Tensor | undefined, { scale }: Attrs) {
   return { h, e: e?.buffer, scale, transposed: true, rank: a.shape[0] ?? 0 };
 }
 
-function dropped(run: Run, x: Tensor, dropout: Dropout): Buffer {
+function dropped(pass: ForwardPass, x: Tensor, dropout: Dropout): Buffer {
   const [rows, cols] = [x.shape[0]!, x.shape[1]!];
-  const out = run.allocate(rows * cols);
-  run.backend.dropout(x.buffer, out, rows, cols, dropout);
+  const out = pass.allocate(rows * cols);
+  pass.backend.dropout(x.buffer, out, rows, cols, dropout);
   return out;
 }

@@ -10,20 +10,20 @@ import type { Tensor } from "../tensor.ts";
 export const crossEntropy = defineOp({
   name: "crossEntropy",
 
-  forward(run, [logits]: readonly [Tensor], { labels }: { labels: Buffer }) {
+  forward(pass, [logits]: readonly [Tensor], { labels }: { labels: Buffer }) {
     const [rows, classes] = [logits.shape[0] ?? 0, logits.shape[1] ?? 0];
     if (labels.length !== rows) {
       const got = { logits, labels: { shape: [labels.length] } };
       throw errors.shape("crossEntropy", "one label is due for each row of logits", got);
     }
-    const out = run.allocateMaster(1);
-    const dlogits = run.allocate(rows * classes);
-    run.backend.crossEntropy(logits.buffer, labels, out, dlogits, rows, classes);
+    const out = pass.allocateMaster(1);
+    const dlogits = pass.allocate(rows * classes);
+    pass.backend.crossEntropy(logits.buffer, labels, out, dlogits, rows, classes);
     return { shape: [1], out, saved: { dlogits }, keep: [dlogits] };
   },
 
-  backward: (run, dloss, { dlogits }, [sink]) => {
-    run.backend.scaleBy(dlogits, dloss, dlogits);
+  backward: (pass, dloss, { dlogits }, [sink]) => {
+    pass.backend.scaleBy(dlogits, dloss, dlogits);
     sink.give(dlogits);
   },
 });
@@ -32,20 +32,20 @@ export const crossEntropy = defineOp({
 export const meanSquaredError = defineOp({
   name: "meanSquaredError",
 
-  forward(run, [prediction]: readonly [Tensor], { target }: { target: Buffer }) {
+  forward(pass, [prediction]: readonly [Tensor], { target }: { target: Buffer }) {
     const rows = prediction.shape[0] ?? 0;
     if (prediction.shape[1] !== 1 || target.length !== rows) {
       const got = { prediction, target: { shape: [target.length] } };
       throw errors.shape("meanSquaredError", "prediction must be [B, 1] for a target of [B]", got);
     }
-    const out = run.allocateMaster(1);
-    const dprediction = run.allocate(rows);
-    run.backend.meanSquaredError(prediction.buffer, target, out, dprediction, rows);
+    const out = pass.allocateMaster(1);
+    const dprediction = pass.allocate(rows);
+    pass.backend.meanSquaredError(prediction.buffer, target, out, dprediction, rows);
     return { shape: [1], out, saved: { dprediction }, keep: [dprediction] };
   },
 
-  backward: (run, dloss, { dprediction }, [sink]) => {
-    run.backend.scaleBy(dprediction, dloss, dprediction);
+  backward: (pass, dloss, { dprediction }, [sink]) => {
+    pass.backend.scaleBy(dprediction, dloss, dprediction);
     sink.give(dprediction);
   },
 });
@@ -58,21 +58,21 @@ export const spanLoss = defineOp({
   name: "spanLoss",
 
   forward(
-    run,
+    pass,
     [logits]: readonly [Tensor],
     { targets, shape }: { targets: Buffer; shape: SpanShape },
   ) {
     if (logits.shape[0] !== shape.rows || logits.shape[1] !== 2) {
       throw errors.shape("spanLoss", `logits must be [${shape.rows}, 2]`, { logits });
     }
-    const out = run.allocateMaster(1);
-    const dlogits = run.allocate(2 * shape.rows);
-    run.backend.spanLoss(logits.buffer, targets, out, dlogits, shape);
+    const out = pass.allocateMaster(1);
+    const dlogits = pass.allocate(2 * shape.rows);
+    pass.backend.spanLoss(logits.buffer, targets, out, dlogits, shape);
     return { shape: [1], out, saved: { dlogits }, keep: [dlogits] };
   },
 
-  backward: (run, dloss, { dlogits }, [sink]) => {
-    run.backend.scaleBy(dlogits, dloss, dlogits);
+  backward: (pass, dloss, { dlogits }, [sink]) => {
+    pass.backend.scaleBy(dlogits, dloss, dlogits);
     sink.give(dlogits);
   },
 });

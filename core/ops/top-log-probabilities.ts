@@ -1,6 +1,6 @@
 import type { Buffer, TopShape } from "../backend.ts";
 import { errors } from "../errors.ts";
-import type { Run } from "../run.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** What may be chosen; pairs are (row, class), one behind the other. */
@@ -23,7 +23,7 @@ const CHUNK_NUMBERS = 2 ** 24;
  * host. hidden: [N, C], W: [V, C], bias: [V]. Logits are in the master type. It has no backward.
  */
 export function topLogProbabilities(
-  run: Run,
+  pass: ForwardPass,
   [hidden, weight, bias]: readonly [hidden: Tensor, weight: Tensor, bias: Tensor],
   choice: TokenChoice,
 ): TopTokens {
@@ -32,22 +32,22 @@ export function topLogProbabilities(
     const rule = "hidden must be [N, C] and bias [V] for a weight of [V, C]";
     throw errors.shape("topLogProbabilities", rule, { hidden, weight, bias });
   }
-  const { backend } = run;
+  const { backend } = pass;
   const { count } = choice;
   const [ids, scores] = [new Int32Array(rows * count), new Float64Array(rows * count)];
   const chunk = Math.max(1, Math.floor(CHUNK_NUMBERS / classes));
   for (let first = 0; first < rows; first += chunk) {
     const some = Math.min(chunk, rows - first);
-    run.scope(() => {
-      const logits = run.allocateMaster(some * classes);
+    pass.scope(() => {
+      const logits = pass.allocateMaster(some * classes);
       const from = backend.view(hidden.buffer, first * width, some * width);
       const product = { m: some, n: classes, k: width, transB: true };
       backend.gemm(from, weight.buffer, logits, product);
       const out = {
-        ids: run.integers(new Int32Array(some * count)),
-        scores: run.allocateMaster(some * count),
+        ids: pass.integers(new Int32Array(some * count)),
+        scores: pass.allocateMaster(some * count),
       };
-      const pairs = (all: readonly number[]) => pairsOf(run, all, first, some);
+      const pairs = (all: readonly number[]) => pairsOf(pass, all, first, some);
       const shape = {
         ...choice,
         rows: some,
@@ -65,7 +65,7 @@ export function topLogProbabilities(
 
 /** The pairs of rows [first, first + rows), counted from `first`; undefined where there are none. */
 function pairsOf(
-  run: Run,
+  pass: ForwardPass,
   pairs: readonly number[],
   first: number,
   rows: number,
@@ -75,5 +75,5 @@ function pairsOf(
     const row = pairs[i]! - first;
     if (row >= 0 && row < rows) some.push(row, pairs[i + 1]!);
   }
-  return some.length === 0 ? undefined : run.integers(some);
+  return some.length === 0 ? undefined : pass.integers(some);
 }

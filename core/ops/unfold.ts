@@ -10,19 +10,19 @@ import type { Tensor } from "../tensor.ts";
 export const unfold = defineOp({
   name: "unfold",
 
-  forward(run, [x]: readonly [Tensor], attrs: { neighbours: Buffer; width: number }) {
+  forward(pass, [x]: readonly [Tensor], attrs: { neighbours: Buffer; width: number }) {
     const shape = { rows: x.shape[0] ?? 0, cols: x.shape[1] ?? 0, width: attrs.width };
     if (attrs.neighbours.length !== shape.rows * shape.width) {
       const got = { x, neighbours: { shape: [attrs.neighbours.length] } };
       throw errors.shape("unfold", `neighbours must be [N * ${shape.width}] for x of [N, C]`, got);
     }
-    const out = run.allocate(shape.rows * shape.cols * shape.width);
-    run.backend.unfold(x.buffer, attrs.neighbours, out, shape);
+    const out = pass.allocate(shape.rows * shape.cols * shape.width);
+    pass.backend.unfold(x.buffer, attrs.neighbours, out, shape);
     const saved = { shape };
     return { shape: [shape.rows, shape.cols * shape.width], out, saved, keep: [attrs.neighbours] };
   },
 
-  backward(run, dy, { shape }, [dx], { neighbours }) {
-    if (dx.needed) run.backend.foldAdd(dy, neighbours, dx.accumulateZeroed(), shape);
+  backward(pass, dy, { shape }, [dx], { neighbours }) {
+    if (dx.needed) pass.backend.foldAdd(dy, neighbours, dx.accumulateZeroed(), shape);
   },
 });

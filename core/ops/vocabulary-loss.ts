@@ -1,7 +1,7 @@
 import { type Buffer, ignoredLabel } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
-import type { Run } from "../run.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
 type Inputs = readonly [hidden: Tensor, weight: Tensor];
@@ -28,35 +28,35 @@ const CHUNK_NUMBERS = 2 ** 24;
 export const vocabularyLoss = defineOp({
   name: "vocabularyLoss",
 
-  forward(run, [hidden, weight]: Inputs, attrs: Attrs, recording) {
+  forward(pass, [hidden, weight]: Inputs, attrs: Attrs, recording) {
     checkShapes([hidden, weight], attrs);
     const [classes, width] = [weight.shape[0] ?? 0, weight.shape[1] ?? 0];
     const { labels } = attrs;
     const counted = labels.reduce((n, label) => n + (label === ignoredLabel ? 0 : 1), 0);
-    const out = run.allocateMaster(1);
-    run.backend.upload(out, [counted === 0 ? Number.NaN : 0]);
+    const out = pass.allocateMaster(1);
+    pass.backend.upload(out, [counted === 0 ? Number.NaN : 0]);
     const gradients = {
-      hidden: recording && hidden.requiresGrad ? run.allocate(hidden.buffer.length) : undefined,
-      weight: recording && weight.requiresGrad ? run.allocateMaster(classes * width) : undefined,
+      hidden: recording && hidden.requiresGrad ? pass.allocate(hidden.buffer.length) : undefined,
+      weight: recording && weight.requiresGrad ? pass.allocateMaster(classes * width) : undefined,
     };
     const chunk = Math.max(1, Math.floor(CHUNK_NUMBERS / classes));
     for (let first = 0; first < labels.length; first += chunk) {
       const rows = Math.min(chunk, labels.length - first);
       const share = { first, rows, weight: counted === 0 ? 0 : 1 / counted };
-      run.scope(() => judgeRows(run, [hidden, weight], attrs, share, { loss: out, ...gradients }));
+      pass.scope(() => judgeRows(pass, [hidden, weight], attrs, share, { loss: out, ...gradients }));
     }
-    if (gradients.weight && labels.length === 0) run.backend.zero(gradients.weight);
+    if (gradients.weight && labels.length === 0) pass.backend.zero(gradients.weight);
     const keep = Object.values(gradients).filter((buffer) => buffer !== undefined);
     return { shape: [1], out, saved: { gradients }, keep };
   },
 
-  backward(run, dloss, { gradients }, [dhidden, dweight]) {
+  backward(pass, dloss, { gradients }, [dhidden, dweight]) {
     for (const [sink, gradient] of [
       [dhidden, gradients.hidden],
       [dweight, gradients.weight],
     ] as const) {
       if (!sink.needed || !gradient) continue;
-      run.backend.scaleBy(gradient, dloss, gradient);
+      pass.backend.scaleBy(gradient, dloss, gradient);
       sink.give(gradient);
     }
   },
@@ -77,22 +77,22 @@ interface Targets {
 
 /** Some rows' logits: adds their loss, sets their part of d(hidden), and adds to d(weight), which the first rows set. */
 function judgeRows(
-  run: Run,
+  pass: ForwardPass,
   [hidden, weight]: Inputs,
   { bias, labels, smoothing }: Attrs,
   { first, rows, weight: share }: Rows,
   to: Targets,
 ): void {
-  const { backend } = run;
+  const { backend } = pass;
   const [classes, width] = [weight.shape[0] ?? 0, weight.shape[1] ?? 0];
   const rowsOf = (buffer: Buffer) => backend.view(buffer, first * width, rows * width);
   const some = rowsOf(hidden.buffer);
-  const logits = run.allocateMaster(rows * classes);
+  const logits = pass.allocateMaster(rows * classes);
   const wanted = to.hidden !== undefined || to.weight !== undefined;
   const inPlace = backend.activation === backend.master;
-  const dlogits = wanted ? (inPlace ? logits : run.allocate(rows * classes)) : undefined;
+  const dlogits = wanted ? (inPlace ? logits : pass.allocate(rows * classes)) : undefined;
   backend.gemm(some, weight.buffer, logits, { m: rows, n: classes, k: width, transB: true });
-  const due = run.integers(labels.subarray(first, first + rows));
+  const due = pass.integers(labels.subarray(first, first + rows));
   const shape = { rows, classes, smoothing, weight: share };
   backend.addVocabularyLoss(logits, bias.buffer, due, to.loss, dlogits, shape);
   if (!dlogits) return;

@@ -1,6 +1,6 @@
-import { type GenerationModel, isGenerationModel, type Model } from "../plugin.ts";
-import type { TaskWishes } from "../train/task-named.ts";
-import type { PredictionSet, TokenizeOptions, TrainingSet } from "../train/task.ts";
+import { type GenerationModel, isGenerationModel, type Model } from "../model/plugin.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { PredictionSet, TrainingSet } from "./task.ts";
 import {
   type GenerationExamples,
   pairsOf,
@@ -11,9 +11,10 @@ import {
 import { generationLoss } from "./generation-loss.ts";
 import { lastStep } from "./generation-needs.ts";
 import { writeSummaries, writingOptions, type WritingWishes } from "./generation-writing.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How a model is trained to write, and how it writes. */
-export type GenerationWishes = WritingWishes & Pick<TaskWishes, "labelSmoothing">;
+export type GenerationWishes = WritingWishes & Pick<TaskOptions, "labelSmoothing">;
 
 /** What a run sees of a split of texts and their summaries: an item is a text. */
 export function generationDataset(
@@ -43,20 +44,20 @@ export function generationDataset(
         offsets: sources.offsets,
         weight,
         tokens: sources.ids.length + weight,
-        loss(run, model) {
+        loss(pass, model) {
           const writer = writerOf(model);
           const batch = { ...sources, ...targetsOf(set, items, writer.special) };
-          return generationLoss(writer, { smoothing: wishes.labelSmoothing })(run, batch);
+          return generationLoss(writer, { smoothing: wishes.labelSmoothing })(pass, batch);
         },
       };
     },
-    forward(run, model, items) {
+    forward(pass, model, items) {
       const writer = writerOf(model);
       if (target) {
         const batch = pairsOf(set, items, writer.special);
-        run.scope(() => generationLoss(writer, { smoothing: 0 })(run, batch));
+        pass.scope(() => generationLoss(writer, { smoothing: 0 })(pass, batch));
       }
-      lastStep(run, writer, set, items, options);
+      lastStep(pass, writer, set, items, options);
     },
     predict: (backend, model, wanted) =>
       writeSummaries(backend, writerOf(model), set, files, options, wanted),

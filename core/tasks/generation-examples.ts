@@ -4,13 +4,13 @@ import { type PackedTokens, tokensOf } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
 import { packSequences, type TokenBatch } from "../nn/packed-batch.ts";
 import { type PackedTargets, packTargets } from "../nn/source-target-batch.ts";
-import type { SpecialIds } from "../plugin.ts";
+import type { SpecialIds } from "../model/plugin.ts";
 import type { TextInput } from "../text/tokenizer.ts";
-import type { TaskWishes } from "../train/task-named.ts";
-import type { TokenizeOptions } from "../train/task.ts";
+import type { TaskOptions } from "./task-options.ts";
 import type { GenerationBatch } from "./generation-loss.ts";
 import { modelTokens } from "./model-tokens.ts";
 import { lengthsOf } from "./packed-items.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** A split's texts and summaries, and their tokens. */
 export interface GenerationExamples {
@@ -26,7 +26,7 @@ export interface GenerationExamples {
   readonly warnings: readonly string[];
 }
 
-type LengthWishes = Pick<TaskWishes, "maxTargetLength" | "minTargetLength">;
+type LengthWishes = Pick<TaskOptions, "maxTargetLength" | "minTargetLength">;
 
 /**
  * Tokenises a split, from the token cache where the same texts were seen with the same tokenizer. Throws E_FLAG where a length holds no
@@ -36,7 +36,7 @@ export async function tokenizeSummaries(
   name: string,
   { examples, warnings }: SummarySet,
   files: TokenizeOptions,
-  { sourcePrefix, ...lengths }: LengthWishes & Pick<TaskWishes, "sourcePrefix">,
+  { sourcePrefix, ...lengths }: LengthWishes & Pick<TaskOptions, "sourcePrefix">,
 ): Promise<GenerationExamples> {
   const { maxTargetLength } = lengths;
   checkTargetLengths(lengths, files);

@@ -4,9 +4,9 @@ import type { SummaryExample } from "../data/summaries.ts";
 import { meanRouge, rougeMetrics } from "../metrics/rouge-aggregate.ts";
 import { rougeNames, rougeScores } from "../metrics/rouge.ts";
 import { sentencesOnLines } from "../metrics/sentences.ts";
-import type { GenerationModel } from "../plugin.ts";
-import { Run } from "../run.ts";
-import type { Evaluation, Predictions } from "../train/task.ts";
+import type { GenerationModel } from "../model/plugin.ts";
+import { ForwardPass } from "../forward-pass.ts";
+import type { Evaluation, Predictions } from "./task.ts";
 import { type GenerationExamples, pairsOf } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
 
@@ -79,9 +79,9 @@ export async function meanLoss(
   let [sum, tokens] = [0, 0];
   for (const items of evaluationBatches(set.lengths, batchSize)) {
     const batch = pairsOf(set, items, model.special);
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      const loss = generationLoss(model, { smoothing: 0 })(run, batch);
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      const loss = generationLoss(model, { smoothing: 0 })(pass, batch);
       sum += batch.weight * (backend.download(loss.buffer)[0] ?? NaN);
     });
     tokens += batch.weight;

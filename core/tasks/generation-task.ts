@@ -1,13 +1,14 @@
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { readSummaries, type SummarySet, textColumns } from "../data/summaries.ts";
 import { splitOfWords } from "../data/words.ts";
-import type { TaskWishes } from "../train/task-named.ts";
-import { type GenerationTaskName, usualLengths } from "../train/task-names.ts";
-import type { RunTask, SplitText, TokenizeOptions } from "../train/task.ts";
+import type { TaskOptions } from "./task-options.ts";
+import { type GenerationTaskName, usualLengths } from "../config/task-names.ts";
+import type { RunTask, SplitText } from "./task.ts";
 import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";
 import { generationMetrics } from "./generation-predictions.ts";
 import { rowLimit } from "./row-limit.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** Where a task's data are on the hub, and the tokens of a text that its recipe reads. */
 const tasks = {
@@ -21,7 +22,7 @@ const tasks = {
 } as const;
 
 /** Summarization: a text is written about another. */
-export function generationTask(name: GenerationTaskName, wishes: TaskWishes): RunTask {
+export function generationTask(name: GenerationTaskName, wishes: TaskOptions): RunTask {
   const { hub, maxLength } = tasks[name];
   return {
     name,
@@ -62,7 +63,7 @@ export function generationTask(name: GenerationTaskName, wishes: TaskWishes): Ru
 
 // --- internal ---
 
-function splitText(name: string, set: SummarySet, wishes: TaskWishes): SplitText {
+function splitText(name: string, set: SummarySet, wishes: TaskOptions): SplitText {
   const tokenize = async (files: TokenizeOptions) =>
     generationDataset(await tokenizeSummaries(name, set, files, wishes), files, wishes);
   return {

@@ -2,17 +2,18 @@ import type { Backend } from "../backend.ts";
 import { tokensOf } from "../data/token-cache.ts";
 import { generate } from "../generation/generate.ts";
 import { generationOptions, type GenerationOptions } from "../generation/options.ts";
-import type { GenerationModel } from "../plugin.ts";
+import type { GenerationModel } from "../model/plugin.ts";
 import { buildTokenizer } from "../text/load-tokenizer.ts";
 import { strip } from "../text/white-space.ts";
-import type { TaskWishes } from "../train/task-named.ts";
-import type { PredictOptions, TokenizeOptions } from "../train/task.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { PredictOptions } from "./task.ts";
 import type { GenerationExamples } from "./generation-examples.ts";
 import { GenerationPredictions, meanLoss } from "./generation-predictions.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How summaries are written; null: as the model's own files say. */
 export type WritingWishes = Pick<
-  TaskWishes,
+  TaskOptions,
   | "maxTargetLength"
   | "minTargetLength"
   | "numBeams"

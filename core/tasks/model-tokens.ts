@@ -8,7 +8,7 @@ import {
 } from "../data/token-cache.ts";
 import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import type { TokenizeOptions } from "../train/task.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 
 /**
  * Tokens that a model reads: from the token cache where the same texts were seen with the same tokenizer and options, else made by

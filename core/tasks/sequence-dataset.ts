@@ -1,4 +1,4 @@
-import type { PredictionSet, TrainingSet } from "../train/task.ts";
+import type { PredictionSet, TrainingSet } from "./task.ts";
 import { batchOf, type SequenceExamples } from "./sequence-examples.ts";
 import { sequenceLoss } from "./sequence-loss.ts";
 import { majorityShare, predictSequences, type Predicted } from "./sequence-predictions.ts";
@@ -28,10 +28,10 @@ export function sequenceDataset(
       return {
         offsets,
         tokens: ids.length,
-        loss: (run, model) => sequenceLoss(model, task.kind)(run, batch),
+        loss: (pass, model) => sequenceLoss(model, task.kind)(pass, batch),
       };
     },
-    forward: (run, model, items) => void model.forward(run, batchOf(set, items)),
+    forward: (pass, model, items) => void model.forward(pass, batchOf(set, items)),
     predict: (backend, model, options) =>
       predictSequences(backend, model, { ...task, set }, options),
   };

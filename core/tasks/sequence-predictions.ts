@@ -4,11 +4,11 @@ import { submissionText } from "../data/glue-submission.ts";
 import type { GlueTask } from "../data/glue-tasks.ts";
 import { argmax } from "../metrics/classification.ts";
 import { explainMetrics, glueMetrics, type Scored } from "../metrics/glue-metrics.ts";
-import type { Model, SequenceTask } from "../plugin.ts";
-import { Run } from "../run.ts";
-import { inTaskOrder } from "../train/class-order.ts";
-import type { Evaluation, PredictOptions, Predictions } from "../train/task.ts";
+import type { Model, SequenceTask } from "../model/plugin.ts";
+import { ForwardPass } from "../forward-pass.ts";
+import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 import { batchOf, type SequenceExamples } from "./sequence-examples.ts";
+import { inTaskOrder, type SequenceOutputs } from "./sequence-outputs.ts";
 
 /** A split and the task that it is predicted for. */
 export interface Predicted {
@@ -17,15 +17,6 @@ export interface Predicted {
   readonly kind: SequenceTask;
   /** Whether it has all rows of its file: what a submission must have. */
   readonly isWhole: boolean;
-}
-
-/** What a model says of each row of a split. */
-export interface SequenceOutputs {
-  /** [n, width], in input order. */
-  readonly logits: Float64Array;
-  readonly width: number;
-  /** [n]: the class with the largest logit, or the score. */
-  readonly values: Float64Array;
 }
 
 /**
@@ -54,9 +45,9 @@ export async function sequenceOutputs(
   const logits = new Float64Array(rows * width);
   let done = 0;
   for (const batch of evaluationBatches(set.lengths, batchSize)) {
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      const got = backend.download(model.forward(run, batchOf(set, batch)).buffer);
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      const got = backend.download(model.forward(pass, batchOf(set, batch)).buffer);
       batch.forEach((row, i) => logits.set(got.subarray(i * width, (i + 1) * width), row * width));
     });
     onBatch?.((done += batch.length));

@@ -4,13 +4,14 @@ import { type GlueColumns, type GlueTask, glueTasks, isGlueTask } from "../data/
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { splitOfWords } from "../data/words.ts";
 import { errors } from "../errors.ts";
-import type { SequenceTask } from "../plugin.ts";
-import type { RunConfig } from "../train/config.ts";
-import type { RunTask, SplitText, TaskSpec, TokenizeOptions } from "../train/task.ts";
+import type { SequenceTask } from "../model/plugin.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import type { RunTask, SplitText, TaskSpec } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
 import { outputWidth, type Predicted, scoredOf } from "./sequence-predictions.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How the data are to be read; null: as the task has it. */
 export type SequenceWishes = Pick<

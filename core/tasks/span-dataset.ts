@@ -1,15 +1,16 @@
 import type { SquadSet } from "../data/squad.ts";
 import type { PackedTokens } from "../data/token-cache.ts";
-import type { TaskWishes } from "../train/task-named.ts";
-import type { Dataset, PredictionSet, TokenizeOptions, TrainingSet } from "../train/task.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { Dataset, PredictionSet, TrainingSet } from "./task.ts";
 import { lengthsOf, packedBatch } from "./packed-items.ts";
 import { cachedTrainFeatures, cachedValidationFeatures } from "./span-features.ts";
 import { answerSpanLoss } from "./span-loss.ts";
 import { predictSpans, type SpanQuestions } from "./span-predictions.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How contexts are cut into windows, what their padding says in the loss, and how answers are made. */
 export interface SpanSettings extends Pick<
-  TaskWishes,
+  TaskOptions,
   "docStride" | "spanPadding" | "nBest" | "maxAnswerLength" | "nullThreshold"
 > {
   readonly unanswerable: boolean;
@@ -45,7 +46,7 @@ export async function trainedSpans(
       return {
         offsets: batch.offsets,
         tokens: batch.ids.length,
-        loss: (run, model) => answerSpanLoss(model)(run, batch),
+        loss: (pass, model) => answerSpanLoss(model)(pass, batch),
       };
     },
   };
@@ -64,7 +65,7 @@ export async function predictedSpans(
   return {
     ...common(name, set, features.tokens),
     warnings: [...set.warnings, ...warnings],
-    forward: (run, model, items) => void model.forward(run, packedBatch(features.tokens, items)),
+    forward: (pass, model, items) => void model.forward(pass, packedBatch(features.tokens, items)),
     predict: (backend, model, options) => predictSpans(backend, model, questions, options),
   };
 }

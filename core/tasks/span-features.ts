@@ -8,8 +8,8 @@ import {
   validationFeatures,
 } from "../qa/features.ts";
 import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
-import type { TokenizeOptions } from "../train/task.ts";
 import { modelTokens } from "./model-tokens.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 
 export interface FeatureOptions extends Pick<
   TokenizeOptions,

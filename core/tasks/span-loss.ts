@@ -1,7 +1,7 @@
 import type { TokenBatch } from "../nn/packed-batch.ts";
 import { spanLoss } from "../ops/losses.ts";
-import type { Model } from "../plugin.ts";
-import type { Run } from "../run.ts";
+import type { Model } from "../model/plugin.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** Packed rows and the answer's first and last position in each; a position outside the padded width is left out of the loss. */
@@ -12,9 +12,9 @@ export interface SpanBatch extends TokenBatch {
 }
 
 /** Cross entropy of start and end over each sequence's positions, those of its padding included where the batch counts them. */
-export function answerSpanLoss(model: Model): (run: Run, batch: SpanBatch) => Tensor {
-  return (run, batch) => {
-    const logits = model.forward(run, batch);
+export function answerSpanLoss(model: Model): (pass: ForwardPass, batch: SpanBatch) => Tensor {
+  return (pass, batch) => {
+    const logits = model.forward(pass, batch);
     const { rowOf, times } = paddingOf(batch);
     const targets = [batch.starts, batch.ends].flatMap((positions) =>
       Array.from(positions, (position, b) => targetRow(batch, rowOf, b, Math.max(0, position))),
@@ -22,10 +22,10 @@ export function answerSpanLoss(model: Model): (run: Run, batch: SpanBatch) => Te
     const shape = {
       sequences: rowOf.length,
       rows: logits.shape[0] ?? 0,
-      offsets: run.integers(batch.offsets),
-      padding: run.integers([...rowOf, ...times]),
+      offsets: pass.integers(batch.offsets),
+      padding: pass.integers([...rowOf, ...times]),
     };
-    return spanLoss(run, [logits], { targets: run.integers(targets), shape });
+    return spanLoss(pass, [logits], { targets: pass.integers(targets), shape });
   };
 }
 

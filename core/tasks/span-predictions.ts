@@ -2,13 +2,13 @@ import type { Backend } from "../backend.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import type { SquadSet } from "../data/squad.ts";
 import { squadMetrics, squadV2Metrics } from "../metrics/squad.ts";
-import type { Model } from "../plugin.ts";
+import type { Model } from "../model/plugin.ts";
 import { answerFiles } from "../qa/answer-files.ts";
 import type { ValidationFeatures } from "../qa/features.ts";
 import { postProcess, type PredictedAnswer } from "../qa/post-process.ts";
-import { Run } from "../run.ts";
-import type { TaskWishes } from "../train/task-named.ts";
-import type { Evaluation, PredictOptions, Predictions } from "../train/task.ts";
+import { ForwardPass } from "../forward-pass.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 import { lengthsOf, packedBatch } from "./packed-items.ts";
 
 /** A split's questions and the windows that they are answered from. */
@@ -16,7 +16,7 @@ export interface SpanQuestions {
   readonly name: string;
   readonly set: SquadSet;
   readonly features: ValidationFeatures;
-  readonly settings: Pick<TaskWishes, "nBest" | "maxAnswerLength" | "nullThreshold"> & {
+  readonly settings: Pick<TaskOptions, "nBest" | "maxAnswerLength" | "nullThreshold"> & {
     readonly unanswerable: boolean;
   };
 }
@@ -34,10 +34,10 @@ export async function predictSpans(
   const end = [...start];
   let done = 0;
   for (const items of evaluationBatches(lengthsOf(tokens), batchSize)) {
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
       const batch = packedBatch(tokens, items);
-      const logits = backend.download(model.forward(run, batch).buffer);
+      const logits = backend.download(model.forward(pass, batch).buffer);
       items.forEach((item, b) => {
         const [first, last] = [batch.offsets[b]!, batch.offsets[b + 1]!];
         const column = (c: number) =>

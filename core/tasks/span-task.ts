@@ -3,9 +3,9 @@ import { locateSquadSplits } from "../data/squad-splits.ts";
 import { namedSplits } from "../data/splits.ts";
 import { splitOfWords } from "../data/words.ts";
 import { errors } from "../errors.ts";
-import type { TaskWishes } from "../train/task-named.ts";
-import { type SpanTaskName, usualLengths } from "../train/task-names.ts";
-import type { RunTask, SplitText } from "../train/task.ts";
+import type { TaskOptions } from "./task-options.ts";
+import { type SpanTaskName, usualLengths } from "../config/task-names.ts";
+import type { RunTask, SplitText } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { predictedSpans, type SpanSettings, trainedSpans } from "./span-dataset.ts";
 
@@ -22,7 +22,7 @@ const metrics = {
 } as const;
 
 /** Extractive question answering: the answer is a span of a context, or, in squad_v2, that there is none. */
-export function spanTask(name: SpanTaskName, wishes: TaskWishes): RunTask {
+export function spanTask(name: SpanTaskName, wishes: TaskOptions): RunTask {
   const { hub, unanswerable } = tasks[name];
   const settings: SpanSettings = { ...wishes, unanswerable };
   return {
@@ -63,7 +63,7 @@ export function spanTask(name: SpanTaskName, wishes: TaskWishes): RunTask {
 
 // --- internal ---
 
-function columnWishes({ textColumn, pairColumn, labelColumn }: TaskWishes) {
+function columnWishes({ textColumn, pairColumn, labelColumn }: TaskOptions) {
   return {
     ...(textColumn === null ? {} : { textColumn }),
     ...(pairColumn === null ? {} : { pairColumn }),

@@ -1,28 +1,13 @@
-import { type Adapter, adapterParameters } from "../adalora/adapter.ts";
+import { type Adapter, adapterParameters } from "../nn/adapter.ts";
 import { addOrthogonality } from "../adalora/orthogonality.ts";
-import { type AllocatorOptions, RankAllocator } from "../adalora/rank-allocator.ts";
+import { type AllocatorOptions, RankAllocator } from "../adalora/allocators/adalora.ts";
 import type { Backend, Buffer } from "../backend.ts";
-import type { TokenBatch } from "../nn/packed-batch.ts";
 import { type AdamWOptions, adamwStep } from "../optim/adamw.ts";
 import { ParameterArena } from "../optim/parameter-arena.ts";
 import { seedKey } from "../rng.ts";
-import { Run } from "../run.ts";
-import type { Parameter, Tensor } from "../tensor.ts";
-
-/** Packed rows with the numbers that the loss compares them to. */
-export interface LabelledBatch extends TokenBatch {
-  /** [B] classes as whole numbers, or scores. */
-  readonly labels: ArrayLike<number>;
-}
-
-/** Builds the loss of a batch, [1], the mean over its rows. */
-export type LossOf<Batch extends Rows = LabelledBatch> = (run: Run, batch: Batch) => Tensor;
-
-/** What the trainer itself needs to know of a batch: what it counts beside others of a step, its sequences unless it says otherwise. */
-export interface Rows extends Pick<TokenBatch, "offsets"> {
-  /** What the batch's loss is the mean over, where that is not its sequences. */
-  readonly weight?: number;
-}
+import { ForwardPass } from "../forward-pass.ts";
+import type { LabelledBatch, LossOf, Rows } from "../tasks/batch.ts";
+import type { Parameter } from "../tensor.ts";
 
 export interface TrainerOptions {
   readonly optimizer: AdamWOptions;
@@ -168,11 +153,11 @@ export class Trainer<Batch extends Rows = LabelledBatch> {
       const share = rowsOf(batch) / total;
       const seed = seedKey(this.#options.seed);
       const { checkpointing = false } = this.#options;
-      const pass = this.#passes++;
-      const run = new Run(this.#backend, { training: true, seed, pass, checkpointing });
-      run.scope(() => {
-        const loss = this.#lossOf(run, batch);
-        run.tape.backward(loss, share);
+      const index = this.#passes++;
+      const pass = new ForwardPass(this.#backend, { training: true, seed, index, checkpointing });
+      pass.scope(() => {
+        const loss = this.#lossOf(pass, batch);
+        pass.tape.backward(loss, share);
         this.#backend.scale(loss.buffer, share, loss.buffer);
         this.#backend.add(this.#scalar(TASK), loss.buffer);
       });

@@ -4,8 +4,8 @@ import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { type ChosenRows, attendChosenRows } from "../../core/ops/attend-chosen-rows.ts";
 import { attention } from "../../core/ops/attention.ts";
-import type { AttendedRows } from "../../core/plugin.ts";
-import type { Run } from "../../core/run.ts";
+import type { AttendedRows } from "../../core/model/plugin.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { type BartConfig, type BartStack, LAYER_NORM_EPS } from "./config.ts";
 
@@ -38,33 +38,33 @@ export class BartAttention {
   }
 
   /** Keys and values of packed rows, x: [M, C]. */
-  attended(run: Run, x: Tensor, rows: Sequences): AttendedRows {
+  attended(pass: ForwardPass, x: Tensor, rows: Sequences): AttendedRows {
     return {
-      k: run.scope(() => this.#key.forward(run, x)),
-      v: run.scope(() => this.#value.forward(run, x)),
+      k: pass.scope(() => this.#key.forward(pass, x)),
+      v: pass.scope(() => this.#value.forward(pass, x)),
       rows,
     };
   }
 
   /** x: [N, C], packed as `queries`; returns [N, C]. */
   forward(
-    run: Run,
+    pass: ForwardPass,
     x: Tensor,
     queries: Sequences,
     { k, v, rows: keys }: AttendedRows,
     { causal }: { causal: boolean },
   ): Tensor {
-    const mask = run.nextDropout(this.#config.dropout.attention);
+    const mask = pass.nextDropout(this.#config.dropout.attention);
     const shape = { queries, keys, ...this.#headShape, causal, dropout: mask };
-    const q = this.#query.forward(run, x);
-    return this.#project(run, attention(run, [q, k, v], { shape }), x);
+    const q = this.#query.forward(pass, x);
+    return this.#project(pass, attention(pass, [q, k, v], { shape }), x);
   }
 
   /** x: [N, C], where each row sees `count` rows of its own; returns [N, C]. */
-  forwardChosen(run: Run, x: Tensor, chosen: ChosenRows, count: number): Tensor {
-    const q = this.#query.forward(run, x);
+  forwardChosen(pass: ForwardPass, x: Tensor, chosen: ChosenRows, count: number): Tensor {
+    const q = this.#query.forward(pass, x);
     const shape = { rows: x.shape[0] ?? 0, count, ...this.#headShape };
-    return this.#project(run, attendChosenRows(run, q, chosen, shape), x);
+    return this.#project(pass, attendChosenRows(pass, q, chosen, shape), x);
   }
 
   get #headShape() {
@@ -73,10 +73,10 @@ export class BartAttention {
   }
 
   /** Output projection, residual and LayerNorm. */
-  #project(run: Run, attended: Tensor, x: Tensor): Tensor {
-    const out = this.#output.forward(run, attended);
+  #project(pass: ForwardPass, attended: Tensor, x: Tensor): Tensor {
+    const out = this.#output.forward(pass, attended);
     const { weight, bias, eps } = this.#norm;
-    const dropout = run.nextDropout(this.#config.dropout.hidden);
-    return addLayerNorm(run, [out, x, weight, bias], { eps, dropout });
+    const dropout = pass.nextDropout(this.#config.dropout.hidden);
+    return addLayerNorm(pass, [out, x, weight, bias], { eps, dropout });
   }
 }

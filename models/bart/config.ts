@@ -1,5 +1,5 @@
 import type { ActivationKind } from "../../core/backend.ts";
-import type { SpecialIds } from "../../core/plugin.ts";
+import type { SpecialIds } from "../../core/model/plugin.ts";
 
 /** Size of the encoder, or of the decoder. */
 export interface BartStack {

@@ -1,9 +1,9 @@
 import type { Buffer, Sequences } from "../../core/backend.ts";
-import type { KeyValueCache } from "../../core/generation/key-value-cache.ts";
+import type { KeyValueCache } from "../../core/nn/key-value-cache.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { AttendedRows, WritingStep } from "../../core/plugin.ts";
-import type { Run } from "../../core/run.ts";
+import type { AttendedRows, WritingStep } from "../../core/model/plugin.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import { BartAttention } from "./attention.ts";
 import type { BartConfig } from "./config.ts";
@@ -21,26 +21,26 @@ class BartDecoderLayer {
     this.#feedForward = new BartFeedForward(scope, config, config.decoder);
   }
 
-  sourceRows(run: Run, source: Tensor, rows: Sequences): AttendedRows {
-    return this.#cross.attended(run, source, rows);
+  sourceRows(pass: ForwardPass, source: Tensor, rows: Sequences): AttendedRows {
+    return this.#cross.attended(pass, source, rows);
   }
 
-  forward(run: Run, x: Tensor, rows: Sequences, source: AttendedRows): Tensor {
-    const own = this.#self.attended(run, x, rows);
-    const told = this.#self.forward(run, x, rows, own, { causal: true });
-    const informed = this.#cross.forward(run, told, rows, source, { causal: false });
-    return this.#feedForward.forward(run, informed);
+  forward(pass: ForwardPass, x: Tensor, rows: Sequences, source: AttendedRows): Tensor {
+    const own = this.#self.attended(pass, x, rows);
+    const told = this.#self.forward(pass, x, rows, own, { causal: true });
+    const informed = this.#cross.forward(pass, told, rows, source, { causal: false });
+    return this.#feedForward.forward(pass, informed);
   }
 
   /** As `forward` for the last row of each text, whose earlier ones are in `tokens`. */
-  write(run: Run, x: Tensor, texts: Sequences, source: AttendedRows, tokens: CachedTokens): Tensor {
+  write(pass: ForwardPass, x: Tensor, texts: Sequences, source: AttendedRows, tokens: CachedTokens): Tensor {
     const { cache, layer, index } = tokens;
-    const own = this.#self.attended(run, x, texts);
+    const own = this.#self.attended(pass, x, texts);
     cache.write(layer, own.k.buffer, own.v.buffer);
     const chosen = { ...cache.layer(layer), index };
-    const told = this.#self.forwardChosen(run, x, chosen, cache.length);
-    const informed = this.#cross.forward(run, told, texts, source, { causal: false });
-    return this.#feedForward.forward(run, informed);
+    const told = this.#self.forwardChosen(pass, x, chosen, cache.length);
+    const informed = this.#cross.forward(pass, told, texts, source, { causal: false });
+    return this.#feedForward.forward(pass, informed);
   }
 }
 
@@ -65,41 +65,41 @@ export class BartDecoder {
   }
 
   /** The encoder's output, [M, C], as each layer attends to it. */
-  sourceRows(run: Run, source: Tensor, rows: Sequences): readonly AttendedRows[] {
-    return this.#layers.map((layer) => layer.sourceRows(run, source, rows));
+  sourceRows(pass: ForwardPass, source: Tensor, rows: Sequences): readonly AttendedRows[] {
+    return this.#layers.map((layer) => layer.sourceRows(pass, source, rows));
   }
 
   /** `source`: for each layer. Returns [N, C]. */
-  forward(run: Run, target: TokenBatch, rows: Sequences, source: readonly AttendedRows[]): Tensor {
-    let hidden = run.scope(() => this.#embeddings.forward(run, target));
-    run.observe("decoder_hidden.0", hidden);
+  forward(pass: ForwardPass, target: TokenBatch, rows: Sequences, source: readonly AttendedRows[]): Tensor {
+    let hidden = pass.scope(() => this.#embeddings.forward(pass, target));
+    pass.observe("decoder_hidden.0", hidden);
     this.#layers.forEach((layer, i) => {
       const [input, own] = [hidden, source[i]];
       if (!own) throw new Error(`internal: decoder layer ${i} has no source`);
       const reads = [input, own.k, own.v].map(({ buffer }) => buffer);
       const packing = [rows.offsets, own.rows.offsets];
-      hidden = run.checkpoint([...reads, ...packing], () => layer.forward(run, input, rows, own));
-      run.tape.drop(input.buffer); // evaluation needs one layer's output at a time
-      run.observe(`decoder_hidden.${i + 1}`, hidden);
+      hidden = pass.checkpoint([...reads, ...packing], () => layer.forward(pass, input, rows, own));
+      pass.tape.drop(input.buffer); // evaluation needs one layer's output at a time
+      pass.observe(`decoder_hidden.${i + 1}`, hidden);
     });
     return hidden;
   }
 
   /** The newest token of each text: [N, C]. */
   write(
-    run: Run,
+    pass: ForwardPass,
     { ids, position, texts }: WritingStep,
     source: readonly AttendedRows[],
     cache: KeyValueCache,
   ): Tensor {
     const positions = new Int32Array(ids.length).fill(position);
-    const index = run.integers(cache.index);
-    let hidden = run.scope(() => this.#embeddings.forward(run, { ids, positions }));
+    const index = pass.integers(cache.index);
+    let hidden = pass.scope(() => this.#embeddings.forward(pass, { ids, positions }));
     this.#layers.forEach((each, layer) => {
       const [input, own] = [hidden, source[layer]];
       if (!own) throw new Error(`internal: decoder layer ${layer} has no source`);
-      hidden = run.scope(() => each.write(run, input, texts, own, { cache, layer, index }));
-      run.tape.drop(input.buffer);
+      hidden = pass.scope(() => each.write(pass, input, texts, own, { cache, layer, index }));
+      pass.tape.drop(input.buffer);
     });
     return hidden;
   }

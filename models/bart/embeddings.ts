@@ -4,7 +4,7 @@ import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { dropout } from "../../core/ops/dropout.ts";
 import { embedding } from "../../core/ops/embedding.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
-import type { Run } from "../../core/run.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import { type BartConfig, LAYER_NORM_EPS } from "./config.ts";
 
@@ -31,15 +31,15 @@ export class BartEmbeddings {
   }
 
   /** Returns [N, C]. */
-  forward(run: Run, { ids, positions }: Pick<TokenBatch, "ids" | "positions">): Tensor {
+  forward(pass: ForwardPass, { ids, positions }: Pick<TokenBatch, "ids" | "positions">): Tensor {
     const { scaleEmbedding, hiddenSize, special, dropout: p } = this.#config;
     const scale = scaleEmbedding ? Math.sqrt(hiddenSize) : 1;
-    const words = embedding(run, [this.#words], { ids, paddingId: special.pad, scale });
-    const rows = run.integers(positions.map((position) => position + FIRST_POSITION));
-    const sum = gatherRows(run, [this.#positions, words], { ids: rows });
+    const words = embedding(pass, [this.#words], { ids, paddingId: special.pad, scale });
+    const rows = pass.integers(positions.map((position) => position + FIRST_POSITION));
+    const sum = gatherRows(pass, [this.#positions, words], { ids: rows });
     const { weight, bias, eps } = this.#norm;
-    const normal = addLayerNorm(run, [sum, undefined, weight, bias], { eps, dropout: undefined });
-    const mask = run.nextDropout(p.hidden);
-    return mask ? dropout(run, [normal], { dropout: mask }) : normal;
+    const normal = addLayerNorm(pass, [sum, undefined, weight, bias], { eps, dropout: undefined });
+    const mask = pass.nextDropout(p.hidden);
+    return mask ? dropout(pass, [normal], { dropout: mask }) : normal;
   }
 }

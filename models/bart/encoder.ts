@@ -1,7 +1,7 @@
 import type { Sequences } from "../../core/backend.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { Run } from "../../core/run.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import { BartAttention } from "./attention.ts";
 import type { BartConfig } from "./config.ts";
@@ -17,10 +17,10 @@ class BartEncoderLayer {
     this.#feedForward = new BartFeedForward(scope, config, config.encoder);
   }
 
-  forward(run: Run, x: Tensor, rows: Sequences): Tensor {
-    const self = this.#attention.attended(run, x, rows);
-    const attended = this.#attention.forward(run, x, rows, self, { causal: false });
-    return this.#feedForward.forward(run, attended);
+  forward(pass: ForwardPass, x: Tensor, rows: Sequences): Tensor {
+    const self = this.#attention.attended(pass, x, rows);
+    const attended = this.#attention.forward(pass, x, rows, self, { causal: false });
+    return this.#feedForward.forward(pass, attended);
   }
 }
 
@@ -38,15 +38,15 @@ export class BartEncoder {
   }
 
   /** Returns [N, C]. */
-  forward(run: Run, source: TokenBatch, rows: Sequences): Tensor {
-    let hidden = run.scope(() => this.#embeddings.forward(run, source));
-    run.observe("encoder_hidden.0", hidden);
+  forward(pass: ForwardPass, source: TokenBatch, rows: Sequences): Tensor {
+    let hidden = pass.scope(() => this.#embeddings.forward(pass, source));
+    pass.observe("encoder_hidden.0", hidden);
     this.#layers.forEach((layer, i) => {
       const input = hidden;
       const reads = [input.buffer, rows.offsets];
-      hidden = run.checkpoint(reads, () => layer.forward(run, input, rows));
-      run.tape.drop(input.buffer); // evaluation needs one layer's output at a time
-      run.observe(`encoder_hidden.${i + 1}`, hidden);
+      hidden = pass.checkpoint(reads, () => layer.forward(pass, input, rows));
+      pass.tape.drop(input.buffer); // evaluation needs one layer's output at a time
+      pass.observe(`encoder_hidden.${i + 1}`, hidden);
     });
     return hidden;
   }

@@ -2,7 +2,7 @@ import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { dropout } from "../../core/ops/dropout.ts";
-import type { Run } from "../../core/run.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { type BartConfig, type BartStack, LAYER_NORM_EPS } from "./config.ts";
 
@@ -22,14 +22,14 @@ export class BartFeedForward {
   }
 
   /** x: [N, C]; returns [N, C]. */
-  forward(run: Run, x: Tensor): Tensor {
+  forward(pass: ForwardPass, x: Tensor): Tensor {
     const { activation, dropout: p } = this.#config;
-    const raised = this.#up.forward(run, x, activation);
-    const mask = run.nextDropout(p.activation);
-    const dropped = mask ? dropout(run, [raised], { dropout: mask }) : raised;
-    const lowered = this.#down.forward(run, dropped);
+    const raised = this.#up.forward(pass, x, activation);
+    const mask = pass.nextDropout(p.activation);
+    const dropped = mask ? dropout(pass, [raised], { dropout: mask }) : raised;
+    const lowered = this.#down.forward(pass, dropped);
     const { weight, bias, eps } = this.#norm;
-    const attrs = { eps, dropout: run.nextDropout(p.hidden) };
-    return addLayerNorm(run, [lowered, x, weight, bias], attrs);
+    const attrs = { eps, dropout: pass.nextDropout(p.hidden) };
+    return addLayerNorm(pass, [lowered, x, weight, bias], attrs);
   }
 }

@@ -1,4 +1,4 @@
-import type { CacheShape, KeyValueCache } from "../../core/generation/key-value-cache.ts";
+import type { CacheShape, KeyValueCache } from "../../core/nn/key-value-cache.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import { type TokenBatch, uploadPacking } from "../../core/nn/packed-batch.ts";
 import type { SourceTargetBatch } from "../../core/nn/source-target-batch.ts";
@@ -17,8 +17,8 @@ import type {
   TaskHead,
   VocabularyTargets,
   WritingStep,
-} from "../../core/plugin.ts";
-import type { Run } from "../../core/run.ts";
+} from "../../core/model/plugin.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import type { BartConfig } from "./config.ts";
 import { BartDecoder } from "./decoder.ts";
@@ -48,42 +48,42 @@ export class BartGenerator implements GenerationModel {
     this.#bias = scope.constant("final_logits_bias", [vocabSize], "zeros", [1, vocabSize]);
   }
 
-  forward(run: Run, batch: SourceTargetBatch): Tensor {
-    return this.logits(run, this.decode(run, batch.target, this.encode(run, batch)));
+  forward(pass: ForwardPass, batch: SourceTargetBatch): Tensor {
+    return this.logits(pass, this.decode(pass, batch.target, this.encode(pass, batch)));
   }
 
-  encode(run: Run, source: TokenBatch): readonly AttendedRows[] {
-    const rows = uploadPacking(run, source);
-    const hidden = this.#encoder.forward(run, source, rows);
-    const attended = this.#decoder.sourceRows(run, hidden, rows);
-    run.tape.drop(hidden.buffer);
+  encode(pass: ForwardPass, source: TokenBatch): readonly AttendedRows[] {
+    const rows = uploadPacking(pass, source);
+    const hidden = this.#encoder.forward(pass, source, rows);
+    const attended = this.#decoder.sourceRows(pass, hidden, rows);
+    pass.tape.drop(hidden.buffer);
     return attended;
   }
 
-  decode(run: Run, target: TokenBatch, source: readonly AttendedRows[]): Tensor {
-    return this.#decoder.forward(run, target, uploadPacking(run, target), source);
+  decode(pass: ForwardPass, target: TokenBatch, source: readonly AttendedRows[]): Tensor {
+    return this.#decoder.forward(pass, target, uploadPacking(pass, target), source);
   }
 
   write(
-    run: Run,
+    pass: ForwardPass,
     step: WritingStep,
     source: readonly AttendedRows[],
     cache: KeyValueCache,
   ): Tensor {
-    return this.#decoder.write(run, step, source, cache);
+    return this.#decoder.write(pass, step, source, cache);
   }
 
-  topTokens(run: Run, hidden: Tensor, choice: TokenChoice): TopTokens {
-    return topLogProbabilities(run, [hidden, this.#words, this.#bias], choice);
+  topTokens(pass: ForwardPass, hidden: Tensor, choice: TokenChoice): TopTokens {
+    return topLogProbabilities(pass, [hidden, this.#words, this.#bias], choice);
   }
 
-  logits(run: Run, hidden: Tensor): Tensor {
+  logits(pass: ForwardPass, hidden: Tensor): Tensor {
     const inputs = [hidden, this.#words, this.#bias, undefined, undefined, undefined] as const;
-    return linear(run, inputs, { scale: 1, dropout: undefined });
+    return linear(pass, inputs, { scale: 1, dropout: undefined });
   }
 
-  loss(run: Run, hidden: Tensor, targets: VocabularyTargets): Tensor {
-    return vocabularyLoss(run, [hidden, this.#words], { ...targets, bias: this.#bias });
+  loss(pass: ForwardPass, hidden: Tensor, targets: VocabularyTargets): Tensor {
+    return vocabularyLoss(pass, [hidden, this.#words], { ...targets, bias: this.#bias });
   }
 }
 

@@ -1,12 +1,12 @@
 import type { Buffer, Packing } from "../../core/backend.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
-import type { PaddingRows } from "../../core/nn/padding-rows.ts";
+import type { PaddingRows } from "../../core/ops/padding-rows.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { disentangledAttention } from "../../core/ops/disentangled-attention.ts";
 import { dropout } from "../../core/ops/dropout.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
-import type { Run } from "../../core/run.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { DebertaConfig } from "./config.ts";
 
@@ -55,14 +55,14 @@ export class DebertaAttention {
   }
 
   /** x: [N, C]; returns [N, C], or with `firsts`, i32 [B], only each sequence's first row: [B, C]. */
-  forward(run: Run, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
+  forward(pass: ForwardPass, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
     const { packing, relative, padding } = geometry;
     const { heads, headDim, posAttType, dropout: p } = this.#config;
-    const asking = firsts ? gatherRows(run, [x, undefined], { ids: firsts }) : x;
-    const q = this.#query.forward(run, asking);
-    const k = this.#key.forward(run, x);
-    const v = this.#value.forward(run, x);
-    const table = relative && this.#dropPositions(run, relative.embeddings);
+    const asking = firsts ? gatherRows(pass, [x, undefined], { ids: firsts }) : x;
+    const q = this.#query.forward(pass, asking);
+    const k = this.#key.forward(pass, x);
+    const v = this.#value.forward(pass, x);
+    const table = relative && this.#dropPositions(pass, relative.embeddings);
     const shape = {
       packing,
       queries: firsts ? ("first" as const) : ("all" as const),
@@ -72,21 +72,21 @@ export class DebertaAttention {
       scale: Math.fround(Math.sqrt(headDim * (1 + posAttType.length))),
       relative: relative?.index,
       relativeRows: relative?.embeddings.shape[0] ?? 0,
-      dropout: run.nextDropout(p.attention),
+      dropout: pass.nextDropout(p.attention),
     };
-    const posKey = table && this.#posKey?.forward(run, table);
-    const posQuery = table && this.#posQuery?.forward(run, table);
-    const context = disentangledAttention(run, [q, k, v, posKey, posQuery], { shape, padding });
+    const posKey = table && this.#posKey?.forward(pass, table);
+    const posQuery = table && this.#posQuery?.forward(pass, table);
+    const context = disentangledAttention(pass, [q, k, v, posKey, posQuery], { shape, padding });
     const { weight, bias, eps } = this.#norm;
-    const out = this.#output.forward(run, context);
-    return addLayerNorm(run, [out, asking, weight, bias], {
+    const out = this.#output.forward(pass, context);
+    return addLayerNorm(pass, [out, asking, weight, bias], {
       eps,
-      dropout: run.nextDropout(p.hidden),
+      dropout: pass.nextDropout(p.hidden),
     });
   }
 
-  #dropPositions(run: Run, embeddings: Tensor): Tensor {
-    const mask = run.nextDropout(this.#config.dropout.hidden);
-    return mask ? dropout(run, [embeddings], { dropout: mask }) : embeddings;
+  #dropPositions(pass: ForwardPass, embeddings: Tensor): Tensor {
+    const mask = pass.nextDropout(this.#config.dropout.hidden);
+    return mask ? dropout(pass, [embeddings], { dropout: mask }) : embeddings;
   }
 }

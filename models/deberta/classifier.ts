@@ -3,8 +3,8 @@ import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import { activation } from "../../core/ops/activation.ts";
 import { dropout } from "../../core/ops/dropout.ts";
-import type { Model } from "../../core/plugin.ts";
-import type { Run } from "../../core/run.ts";
+import type { Model } from "../../core/model/plugin.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { DebertaBackbone } from "./backbone.ts";
 import type { DebertaConfig } from "./config.ts";
@@ -24,15 +24,15 @@ export class DebertaClassifier implements Model {
     this.#classifier = scope.linear("classifier", poolerSize, labels, std);
   }
 
-  forward(run: Run, batch: TokenBatch): Tensor {
-    const first = this.#backbone.firstRows(run, batch);
+  forward(pass: ForwardPass, batch: TokenBatch): Tensor {
+    const first = this.#backbone.firstRows(pass, batch);
     const { poolerActivation: kind, dropout: p } = this.#config;
-    const pooled = this.#pooler.forward(run, drop(run, first, p.pooler));
-    return this.#classifier.forward(run, drop(run, activation(run, [pooled], { kind }), p.head));
+    const pooled = this.#pooler.forward(pass, drop(pass, first, p.pooler));
+    return this.#classifier.forward(pass, drop(pass, activation(pass, [pooled], { kind }), p.head));
   }
 }
 
-function drop(run: Run, x: Tensor, probability: number): Tensor {
-  const mask = run.nextDropout(probability);
-  return mask ? dropout(run, [x], { dropout: mask }) : x;
+function drop(pass: ForwardPass, x: Tensor, probability: number): Tensor {
+  const mask = pass.nextDropout(probability);
+  return mask ? dropout(pass, [x], { dropout: mask }) : x;
 }

@@ -5,7 +5,7 @@ import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { dropout } from "../../core/ops/dropout.ts";
 import { linear } from "../../core/ops/linear.ts";
 import { unfold } from "../../core/ops/unfold.ts";
-import type { Run } from "../../core/run.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import type { DebertaConfig } from "./config.ts";
 
@@ -30,20 +30,20 @@ export class DebertaConvolution {
   }
 
   /** x: the embeddings' output, residual: the first layer's; both [N, C]. */
-  forward(run: Run, x: Tensor, residual: Tensor, batch: TokenBatch): Tensor {
+  forward(pass: ForwardPass, x: Tensor, residual: Tensor, batch: TokenBatch): Tensor {
     const { convKernelSize: width, convActivation: kind, dropout: p } = this.#config;
-    const windows = unfold(run, [x], { neighbours: run.integers(neighbours(batch, width)), width });
+    const windows = unfold(pass, [x], { neighbours: pass.integers(neighbours(batch, width)), width });
     const mixed = linear(
-      run,
+      pass,
       [windows, this.#weight, this.#bias, undefined, undefined, undefined],
       { scale: 1, dropout: undefined },
     );
-    const mask = run.nextDropout(p.hidden);
-    const out = activation(run, [mask ? dropout(run, [mixed], { dropout: mask }) : mixed], {
+    const mask = pass.nextDropout(p.hidden);
+    const out = activation(pass, [mask ? dropout(pass, [mixed], { dropout: mask }) : mixed], {
       kind,
     });
     const { weight: gain, bias, eps } = this.#norm;
-    return addLayerNorm(run, [out, residual, gain, bias], { eps, dropout: undefined });
+    return addLayerNorm(pass, [out, residual, gain, bias], { eps, dropout: undefined });
   }
 }
 

@@ -4,7 +4,7 @@ import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { dropout } from "../../core/ops/dropout.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
 import { linear } from "../../core/ops/linear.ts";
-import type { Run } from "../../core/run.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import type { DebertaConfig } from "./config.ts";
 
@@ -32,23 +32,23 @@ export class DebertaEmbeddings {
   }
 
   /** Returns [N, C]. */
-  forward(run: Run, batch: TokenBatch): Tensor {
-    let x = gatherRows(run, [this.#words, undefined], { ids: run.integers(batch.ids) });
+  forward(pass: ForwardPass, batch: TokenBatch): Tensor {
+    let x = gatherRows(pass, [this.#words, undefined], { ids: pass.integers(batch.ids) });
     if (this.#positions)
-      x = gatherRows(run, [this.#positions, x], { ids: run.integers(batch.positions) });
+      x = gatherRows(pass, [this.#positions, x], { ids: pass.integers(batch.positions) });
     if (this.#types) {
-      const ids = run.integers(batch.typeIds ?? new Int32Array(batch.ids.length));
-      x = gatherRows(run, [this.#types, x], { ids });
+      const ids = pass.integers(batch.typeIds ?? new Int32Array(batch.ids.length));
+      x = gatherRows(pass, [this.#types, x], { ids });
     }
     if (this.#project) {
-      x = linear(run, [x, this.#project, undefined, undefined, undefined, undefined], {
+      x = linear(pass, [x, this.#project, undefined, undefined, undefined, undefined], {
         scale: 1,
         dropout: undefined,
       });
     }
     const { weight, bias, eps } = this.#norm;
-    const normal = addLayerNorm(run, [x, undefined, weight, bias], { eps, dropout: undefined });
-    const mask = run.nextDropout(this.#config.dropout.hidden);
-    return mask ? dropout(run, [normal], { dropout: mask }) : normal;
+    const normal = addLayerNorm(pass, [x, undefined, weight, bias], { eps, dropout: undefined });
+    const mask = pass.nextDropout(this.#config.dropout.hidden);
+    return mask ? dropout(pass, [normal], { dropout: mask }) : normal;
   }
 }

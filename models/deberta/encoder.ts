@@ -2,11 +2,11 @@ import type { Buffer, Packing } from "../../core/backend.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { PaddingRows } from "../../core/nn/padding-rows.ts";
+import type { PaddingRows } from "../../core/ops/padding-rows.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { appendZeroRows, firstRows } from "../../core/ops/append-zero-rows.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
-import type { Run } from "../../core/run.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import { type BatchGeometry, DebertaAttention, type RelativeTable } from "./attention.ts";
 import type { DebertaConfig } from "./config.ts";
@@ -31,14 +31,14 @@ class DebertaLayer {
     this.#norm = output.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
   }
 
-  forward(run: Run, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
+  forward(pass: ForwardPass, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
     const { activation, dropout } = this.#config;
-    const attended = this.#attention.forward(run, x, geometry, firsts);
-    const raised = this.#up.forward(run, attended, activation);
-    const lowered = this.#down.forward(run, raised);
+    const attended = this.#attention.forward(pass, x, geometry, firsts);
+    const raised = this.#up.forward(pass, attended, activation);
+    const lowered = this.#down.forward(pass, raised);
     const { weight, bias, eps } = this.#norm;
-    const attrs = { eps, dropout: run.nextDropout(dropout.hidden) };
-    return addLayerNorm(run, [lowered, attended, weight, bias], attrs);
+    const attrs = { eps, dropout: pass.nextDropout(dropout.hidden) };
+    return addLayerNorm(pass, [lowered, attended, weight, bias], attrs);
   }
 }
 
@@ -70,27 +70,27 @@ export class DebertaEncoder {
   }
 
   /** x: the embeddings' output, [N, C], padding rows below the packed ones where there are any; returns the same shape. */
-  forward(run: Run, x: Tensor, batch: TokenBatch, packing: Packing, padding?: PaddingRows): Tensor {
-    return this.#run(run, x, batch, packing, { padding });
+  forward(pass: ForwardPass, x: Tensor, batch: TokenBatch, packing: Packing, padding?: PaddingRows): Tensor {
+    return this.#run(pass, x, batch, packing, { padding });
   }
 
   /** The rows of each sequence's first token alone, [B, C]: the last layer computes no others, unless they are observed. */
-  firstRows(run: Run, x: Tensor, batch: TokenBatch, packing: Packing): Tensor {
-    const firsts = run.integers(batch.offsets.subarray(0, packing.sequences));
+  firstRows(pass: ForwardPass, x: Tensor, batch: TokenBatch, packing: Packing): Tensor {
+    const firsts = pass.integers(batch.offsets.subarray(0, packing.sequences));
     const convolvesLast = this.#convolution !== undefined && this.#layers.length === 1;
-    if (!run.observed && !convolvesLast) return this.#run(run, x, batch, packing, { firsts });
-    const hidden = this.forward(run, x, batch, packing);
-    return gatherRows(run, [hidden, undefined], { ids: firsts });
+    if (!pass.observed && !convolvesLast) return this.#run(pass, x, batch, packing, { firsts });
+    const hidden = this.forward(pass, x, batch, packing);
+    return gatherRows(pass, [hidden, undefined], { ids: firsts });
   }
 
   #run(
-    run: Run,
+    pass: ForwardPass,
     x: Tensor,
     batch: TokenBatch,
     packing: Packing,
     { padding, firsts }: { padding?: PaddingRows | undefined; firsts?: Buffer },
   ): Tensor {
-    const relative = this.#relativeTable(run, packing.span);
+    const relative = this.#relativeTable(pass, packing.span);
     const geometry = { packing, padding, relative };
     const shared = [
       packing.offsets,
@@ -104,40 +104,40 @@ export class DebertaEncoder {
     let hidden = x;
     this.#layers.forEach((layer, i) => {
       const input = hidden;
-      hidden = run.checkpoint([input.buffer, ...shared], () => {
-        const out = layer.forward(run, input, geometry, i === last ? firsts : undefined);
-        return i === 0 && this.#convolution ? this.#convolve(run, x, out, batch, padding) : out;
+      hidden = pass.checkpoint([input.buffer, ...shared], () => {
+        const out = layer.forward(pass, input, geometry, i === last ? firsts : undefined);
+        return i === 0 && this.#convolution ? this.#convolve(pass, x, out, batch, padding) : out;
       });
-      run.tape.drop(input.buffer); // evaluation needs one layer's output at a time
-      run.observe(`hidden.${i + 1}`, hidden);
+      pass.tape.drop(input.buffer); // evaluation needs one layer's output at a time
+      pass.observe(`hidden.${i + 1}`, hidden);
     });
     return hidden;
   }
 
   /** Padding comes out of the convolution as zeros: it is masked there. */
-  #convolve(run: Run, x: Tensor, out: Tensor, batch: TokenBatch, padding?: PaddingRows): Tensor {
+  #convolve(pass: ForwardPass, x: Tensor, out: Tensor, batch: TokenBatch, padding?: PaddingRows): Tensor {
     const convolution = this.#convolution;
     if (!convolution) return out;
-    if (!padding) return convolution.forward(run, x, out, batch);
+    if (!padding) return convolution.forward(pass, x, out, batch);
     const rows = batch.ids.length;
-    const [source, residual] = [x, out].map((t) => firstRows(run, [t], { rows }));
-    const mixed = convolution.forward(run, source!, residual!, batch);
-    return appendZeroRows(run, [mixed], { rows: padding.count });
+    const [source, residual] = [x, out].map((t) => firstRows(pass, [t], { rows }));
+    const mixed = convolution.forward(pass, source!, residual!, batch);
+    return appendZeroRows(pass, [mixed], { rows: padding.count });
   }
 
   /** Only the rows that this batch's sequences can reach are projected: 2n - 1 at most for n positions. */
-  #relativeTable(run: Run, span: number): RelativeTable | undefined {
+  #relativeTable(pass: ForwardPass, span: number): RelativeTable | undefined {
     if (!this.#relative) return undefined;
     const { first, count, index } = relativeRows(span, this.#config);
-    const ids = run.integers(Int32Array.from({ length: count }, (_, i) => first + i));
-    const rows = gatherRows(run, [this.#relative, undefined], { ids });
+    const ids = pass.integers(Int32Array.from({ length: count }, (_, i) => first + i));
+    const rows = gatherRows(pass, [this.#relative, undefined], { ids });
     const norm = this.#relativeNorm;
     const embeddings = norm
-      ? addLayerNorm(run, [rows, undefined, norm.weight, norm.bias], {
+      ? addLayerNorm(pass, [rows, undefined, norm.weight, norm.bias], {
           eps: norm.eps,
           dropout: undefined,
         })
       : rows;
-    return { embeddings, index: run.integers(index) };
+    return { embeddings, index: pass.integers(index) };
   }
 }

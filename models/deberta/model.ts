@@ -1,5 +1,5 @@
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
-import type { Model, TaskHead } from "../../core/plugin.ts";
+import type { Model, TaskHead } from "../../core/model/plugin.ts";
 import { DebertaClassifier } from "./classifier.ts";
 import type { DebertaConfig } from "./config.ts";
 import { DebertaSpan } from "./span.ts";

@@ -1,9 +1,9 @@
 import type { Linear } from "../../core/nn/linear.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { PaddedQueries } from "../../core/nn/padding-rows.ts";
-import type { Model } from "../../core/plugin.ts";
-import type { Run } from "../../core/run.ts";
+import type { PaddedQueries } from "../../core/ops/padding-rows.ts";
+import type { Model } from "../../core/model/plugin.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { DebertaBackbone } from "./backbone.ts";
 import type { DebertaConfig } from "./config.ts";
@@ -20,7 +20,7 @@ export class DebertaSpan implements Model {
     this.#queries = queries;
   }
 
-  forward(run: Run, batch: TokenBatch): Tensor {
-    return this.#outputs.forward(run, this.#backbone.forward(run, batch, this.#queries));
+  forward(pass: ForwardPass, batch: TokenBatch): Tensor {
+    return this.#outputs.forward(pass, this.#backbone.forward(pass, batch, this.#queries));
   }
 }

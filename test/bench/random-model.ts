@@ -7,11 +7,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeSafetensors } from "../../core/io/safetensors.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
-import { declareModel } from "../../core/train/open-model.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
+import { declareModel } from "../../core/model/open-model.ts";
 import { builtIn } from "../../cli/bench/checkpoints.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
-import { deberta } from "../../plugins/deberta.ts";
+import { deberta } from "../../plugins/deberta/index.ts";
 
 const { values } = parseArgs({
   options: {

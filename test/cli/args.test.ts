@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseArgs } from "../../cli/args.ts";
-import { integer, real, text, toggle } from "../../core/train/setting.ts";
+import { integer, real, text, toggle } from "../../core/config/setting.ts";
 
 const table = {
   initRank: integer(null, "", { min: 1, also: ["lora-r"] }),

@@ -9,8 +9,8 @@ import { scalingSvg } from "../../cli/bench/scaling-svg.ts";
 import { scalingText } from "../../cli/bench/scaling-text.ts";
 import { spread, summarize } from "../../cli/bench/summary.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
-import { bart } from "../../plugins/bart.ts";
-import { deberta } from "../../plugins/deberta.ts";
+import { bart } from "../../plugins/bart/index.ts";
+import { deberta } from "../../plugins/deberta/index.ts";
 
 const debertaBase = deberta.parseConfig({
   vocab_size: 128100,

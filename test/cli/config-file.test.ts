@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readConfigFile } from "../../cli/config-file.ts";
-import { configToJson, resolveConfig } from "../../core/train/config.ts";
+import { configToJson, resolveConfig } from "../../core/config/run-config.ts";
 
 let folder = "";
 beforeAll(() => {

@@ -3,7 +3,7 @@ import { defineCommand } from "../../cli/command.ts";
 import type { CommandEntry } from "../../cli/commands.ts";
 import { main } from "../../cli/main.ts";
 import { createReport } from "../../cli/report.ts";
-import { integer, toggle } from "../../core/train/setting.ts";
+import { integer, toggle } from "../../core/config/setting.ts";
 import { fakeOutput } from "./fake-output.ts";
 
 /** A command that reports what it was given. */

@@ -10,7 +10,7 @@ import {
   defaultOut,
 } from "../../cli/out-folder.ts";
 import { AdaloraError } from "../../core/errors.ts";
-import { clearRun, runBytes } from "../../core/train/run-folder.ts";
+import { clearRun, runBytes } from "../../core/run/run-folder.ts";
 
 const fresh = { resume: false, overwrite: false };
 let out = "";

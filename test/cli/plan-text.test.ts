@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { budgetCurve, type Plan, planText } from "../../cli/plan-text.ts";
-import { type Layer, resolveConfig } from "../../core/train/config.ts";
-import { resolveSchedule } from "../../core/train/phases.ts";
-import { resolveTarget } from "../../core/train/target.ts";
+import { type Layer, resolveConfig } from "../../core/config/run-config.ts";
+import { resolveSchedule } from "../../core/run/phases.ts";
+import { resolveTarget } from "../../core/run/target.ts";
 import { fakeOutput } from "./fake-output.ts";
 
 const matrices = Array.from({ length: 12 }, (_, i) => ({

@@ -5,8 +5,8 @@ import { recipeNames } from "../../cli/recipes.ts";
 import { scriptFlags, withoutLauncher } from "../../cli/reference-flags.ts";
 import { resolveRun } from "../../cli/run-config.ts";
 import { glueTasks } from "../../core/data/glue-tasks.ts";
-import { resolveSchedule } from "../../core/train/phases.ts";
-import { settings } from "../../core/train/settings.ts";
+import { resolveSchedule } from "../../core/run/phases.ts";
+import { settings } from "../../core/config/settings.ts";
 import { referenceScripts } from "./reference-scripts.ts";
 
 const resolve = (recipe: string | undefined, ...flags: string[]) =>

@@ -3,8 +3,8 @@ import { parseArgs } from "../../cli/args.ts";
 import { runOptions } from "../../cli/options.ts";
 import { scriptFlags, withoutLauncher } from "../../cli/reference-flags.ts";
 import { resolveRun } from "../../cli/run-config.ts";
-import { resolveSchedule } from "../../core/train/phases.ts";
-import { settings } from "../../core/train/settings.ts";
+import { resolveSchedule } from "../../core/run/phases.ts";
+import { settings } from "../../core/config/settings.ts";
 import { referenceScripts } from "./reference-scripts.ts";
 
 function resolve(line: string) {

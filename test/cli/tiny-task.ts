@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { writeSafetensors } from "../../core/io/safetensors.ts";
 import { float32Tensor } from "../../core/io/stored-tensor.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
-import { declareModel } from "../../core/train/open-model.ts";
-import { deberta } from "../../plugins/deberta.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
+import { declareModel } from "../../core/model/open-model.ts";
+import { deberta } from "../../plugins/deberta/index.ts";
 
 /** A model of DeBERTa's shape with 2 layers of width 16, and a task in RTE's files, in a new folder. */
 export interface TinyTask {

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "bun:test";
-import { attachAdapters } from "../../core/adalora/wrap.ts";
+import { attachAdapters } from "../../core/model/select-linears.ts";
 import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
 import { defineOp } from "../../core/op.ts";
 import { activation } from "../../core/ops/activation.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
 import { linear } from "../../core/ops/linear.ts";
 import { ParameterArena } from "../../core/optim/parameter-arena.ts";
-import { Run } from "../../core/run.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import { Parameter, type Tensor } from "../../core/tensor.ts";
-import { declareModel } from "../../core/train/open-model.ts";
-import { deberta } from "../../plugins/deberta.ts";
+import { declareModel } from "../../core/model/open-model.ts";
+import { deberta } from "../../plugins/deberta/index.ts";
 import { gradcheck } from "../helpers/gradcheck.ts";
 import { fresh, product } from "../helpers/ops.ts";
 import {
@@ -30,10 +30,10 @@ import { wave } from "../helpers/wave.ts";
 /** y = a + b; backward gives one buffer to both. */
 const sum = defineOp({
   name: "sum",
-  forward(run, [a, b]: readonly [Tensor, Tensor]) {
-    const out = run.allocate(a.buffer.length);
-    run.backend.copy(out, a.buffer);
-    run.backend.add(out, b.buffer);
+  forward(pass, [a, b]: readonly [Tensor, Tensor]) {
+    const out = pass.allocate(a.buffer.length);
+    pass.backend.copy(out, a.buffer);
+    pass.backend.add(out, b.buffer);
     return { shape: a.shape, out, saved: {}, keep: [] };
   },
   backward(_run, dy, _saved, [da, db]) {
@@ -53,10 +53,10 @@ describe("gradients of a graph", () => {
     x.grad = masters(backend, [0, 0, 0, 0]);
     x.requiresGrad = true;
     const v = masters(backend, [5, 7, 11, 13]);
-    const run = new Run(backend, { training: true });
-    run.scope(() => {
-      const y = sum(run, [fresh(run, [x], {}), x], {}); // y = 2 x
-      run.tape.backward(product(run, [y], { cotangent: v }), 0.5);
+    const pass = new ForwardPass(backend, { training: true });
+    pass.scope(() => {
+      const y = sum(pass, [fresh(pass, [x], {}), x], {}); // y = 2 x
+      pass.tape.backward(product(pass, [y], { cotangent: v }), 0.5);
     });
     expect(Array.from(backend.download(x.grad))).toEqual([5, 7, 11, 13]);
   });
@@ -66,9 +66,9 @@ describe("gradients of a graph", () => {
     gradcheck("shared", {
       inputs: { a: [3, 2], b: [3, 2], w: [2, 2] },
       takesOver: ["a", "b"],
-      build(run, { a, b, w }) {
-        const later = linear(run, [a, w, ...unadapted], plain); // its backward comes last
-        return sum(run, [later, sum(run, [a, b], {})], {});
+      build(pass, { a, b, w }) {
+        const later = linear(pass, [a, w, ...unadapted], plain); // its backward comes last
+        return sum(pass, [later, sum(pass, [a, b], {})], {});
       },
     }));
 
@@ -76,9 +76,9 @@ describe("gradients of a graph", () => {
     gradcheck("shared", {
       inputs: { a: [3, 2], b: [3, 2], w: [2, 2] },
       takesOver: [],
-      build(run, { a, b, w }) {
-        const later = linear(run, [b, w, ...unadapted], plain);
-        return sum(run, [activation(run, [a], { kind: "gelu" }), later], {});
+      build(pass, { a, b, w }) {
+        const later = linear(pass, [b, w, ...unadapted], plain);
+        return sum(pass, [activation(pass, [a], { kind: "gelu" }), later], {});
       },
     }));
 
@@ -86,9 +86,9 @@ describe("gradients of a graph", () => {
     gradcheck("shared", {
       inputs: { a: [3, 2], b: [3, 2] },
       takesOver: ["a", "b"],
-      build(run, { a, b }) {
-        const later = gatherRows(run, [b, undefined], { ids: run.integers([2, 2, 0]) });
-        return sum(run, [later, sum(run, [a, b], {})], {});
+      build(pass, { a, b }) {
+        const later = gatherRows(pass, [b, undefined], { ids: pass.integers([2, 2, 0]) });
+        return sum(pass, [later, sum(pass, [a, b], {})], {});
       },
     }));
 
@@ -96,8 +96,8 @@ describe("gradients of a graph", () => {
     gradcheck("shared", {
       inputs: { a: [3, 2], b: [3, 2] },
       takesOver: ["a", "b"],
-      build: (run, { a, b }) =>
-        sum(run, [sum(run, [a, b], {}), sum(run, [b, sum(run, [a, a], {})], {})], {}),
+      build: (pass, { a, b }) =>
+        sum(pass, [sum(pass, [a, b], {}), sum(pass, [b, sum(pass, [a, a], {})], {})], {}),
     }));
 
   test("backward seeds the loss with the given number", () => {
@@ -106,10 +106,10 @@ describe("gradients of a graph", () => {
     x.buffer = masters(backend, [1, 2, 3]);
     x.grad = masters(backend, [10, 20, 30]);
     x.requiresGrad = true;
-    const run = new Run(backend, { training: true });
-    run.scope(() => {
-      const loss = product(run, [x], { cotangent: masters(backend, [1, -1, 2]) });
-      run.tape.backward(loss, 0.25);
+    const pass = new ForwardPass(backend, { training: true });
+    pass.scope(() => {
+      const loss = product(pass, [x], { cotangent: masters(backend, [1, -1, 2]) });
+      pass.tape.backward(loss, 0.25);
     });
     expect(Array.from(backend.download(x.grad))).toEqual([10.25, 19.75, 30.5]); // added to what was there
   });
@@ -119,10 +119,10 @@ describe("gradients of a graph", () => {
     const x = new Parameter("encoder.x", [3]);
     x.buffer = masters(backend, [1, 2, 3]);
     x.requiresGrad = true;
-    const run = new Run(backend, { training: true });
+    const pass = new ForwardPass(backend, { training: true });
     const backward = () =>
-      run.scope(() => {
-        run.tape.backward(product(run, [x], { cotangent: masters(backend, [1, 1, 1]) }), 1);
+      pass.scope(() => {
+        pass.tape.backward(product(pass, [x], { cotangent: masters(backend, [1, 1, 1]) }), 1);
       });
     expect(backward).toThrow("internal: parameter encoder.x is trained but has no gradient buffer");
   });
@@ -174,12 +174,12 @@ describe("memory", () => {
     x.grad = masters(backend, new Float64Array(200));
     x.requiresGrad = true;
     w.buffer = masters(backend, wave(12, 0));
-    const run = new Run(backend, { training: true });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: true });
+    pass.scope(() => {
       const before = backend.memory().live;
-      run.scope(() => linear(run, [fresh(run, [x], {}), w, ...unadapted], plain));
+      pass.scope(() => linear(pass, [fresh(pass, [x], {}), w, ...unadapted], plain));
       expect(backend.memory().live - before).toBe(150 * 8); // y alone
-      run.tape.clear();
+      pass.tape.clear();
     });
   });
 });
@@ -246,11 +246,11 @@ describe("evaluation", () => {
     );
     const { live: start, peak: before } = backend.memory();
     let requiresGrad = false;
-    const run = new Run(backend, { training });
-    run.scope(() => {
-      const loss = sequenceLoss(model.model, "classification")(run, tinyBatch([0, 1, 2, 3]));
+    const pass = new ForwardPass(backend, { training });
+    pass.scope(() => {
+      const loss = sequenceLoss(model.model, "classification")(pass, tinyBatch([0, 1, 2, 3]));
       ({ requiresGrad } = loss);
-      run.tape.clear();
+      pass.tape.clear();
     });
     expect(arena.length).toBeGreaterThan(0);
     expect(backend.memory().peak).toBeGreaterThan(before); // what is measured is the pass's
@@ -276,8 +276,8 @@ describe("evaluation", () => {
   });
 
   test("dropout is off", () => {
-    const run = new Run(createReferenceBackend(), { training: false });
-    expect(run.nextDropout(0.5)).toBeUndefined();
+    const pass = new ForwardPass(createReferenceBackend(), { training: false });
+    expect(pass.nextDropout(0.5)).toBeUndefined();
   });
 });
 
@@ -285,10 +285,10 @@ describe("dropout sites", () => {
   const backend = createReferenceBackend();
 
   test("each place and pass draws its own mask; a place that drops nothing still counts", () => {
-    const run = new Run(backend, { training: true, seed: [3, 4], pass: 5 });
-    expect(run.nextDropout(0.5)).toEqual({ probability: 0.5, seed: [3, 4], step: 5, site: 0 });
-    expect(run.nextDropout(0)).toBeUndefined();
-    expect(run.nextDropout(0.1)).toEqual({ probability: 0.1, seed: [3, 4], step: 5, site: 2 });
+    const pass = new ForwardPass(backend, { training: true, seed: [3, 4], index: 5 });
+    expect(pass.nextDropout(0.5)).toEqual({ probability: 0.5, seed: [3, 4], step: 5, site: 0 });
+    expect(pass.nextDropout(0)).toBeUndefined();
+    expect(pass.nextDropout(0.1)).toEqual({ probability: 0.1, seed: [3, 4], step: 5, site: 2 });
   });
 });
 
@@ -297,11 +297,11 @@ describe("scopes", () => {
 
   test("of what a scope allocated, its result alone passes to the outer one", () => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      const kept = run.scope(() => {
-        run.allocate(10);
-        return { shape: [4], buffer: run.allocate(4), requiresGrad: false };
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      const kept = pass.scope(() => {
+        pass.allocate(10);
+        return { shape: [4], buffer: pass.allocate(4), requiresGrad: false };
       });
       expect(bytes(backend)).toBe(4 * 8);
       expect(kept.buffer.length).toBe(4);
@@ -310,18 +310,18 @@ describe("scopes", () => {
   });
 
   test("a buffer outside of any scope is a bug that is named", () => {
-    const run = new Run(createReferenceBackend(), { training: false });
-    expect(() => run.allocate(1)).toThrow("internal: a buffer is allocated outside of a scope");
+    const pass = new ForwardPass(createReferenceBackend(), { training: false });
+    expect(() => pass.allocate(1)).toThrow("internal: a buffer is allocated outside of a scope");
   });
 
   test("an exception frees what inner and outer scopes allocated", () => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
+    const pass = new ForwardPass(backend, { training: false });
     const failing = () =>
-      run.scope(() => {
-        run.allocate(10);
-        run.scope(() => {
-          run.allocate(5);
+      pass.scope(() => {
+        pass.allocate(10);
+        pass.scope(() => {
+          pass.allocate(5);
           throw new Error("inside");
         });
       });
@@ -331,17 +331,17 @@ describe("scopes", () => {
 
   test("an exception that the outer scope survives leaves the outer buffers alone", () => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      run.allocate(10);
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      pass.allocate(10);
       expect(() =>
-        run.scope(() => {
-          run.allocate(5);
+        pass.scope(() => {
+          pass.allocate(5);
           throw new Error("inside");
         }),
       ).toThrow("inside");
       expect(bytes(backend)).toBe(80);
-      run.allocate(1); // the outer scope goes on
+      pass.allocate(1); // the outer scope goes on
     });
     expect(bytes(backend)).toBe(0);
   });
@@ -367,12 +367,12 @@ describe("scopes", () => {
 
   test("a buffer may be dropped before its scope ends", () => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      const buffer = run.allocate(10);
-      run.tape.drop(buffer);
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      const buffer = pass.allocate(10);
+      pass.tape.drop(buffer);
       expect(bytes(backend)).toBe(0);
-      run.tape.drop(integers(backend, [1])); // not of this scope: left alone
+      pass.tape.drop(integers(backend, [1])); // not of this scope: left alone
       expect(bytes(backend)).toBe(4);
     });
   });

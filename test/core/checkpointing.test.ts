@@ -1,17 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import type { Backend, Buffer } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
-import type { Run } from "../../core/run.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
 import { generationLoss } from "../../core/tasks/generation-loss.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import { answerSpanLoss } from "../../core/tasks/span-loss.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { type AdaptedModel, adaptModel, declareModel } from "../../core/train/open-model.ts";
-import { type Rows, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
+import { type AdaptedModel, adaptModel, declareModel } from "../../core/model/open-model.ts";
+import { Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
-import { deberta } from "../../plugins/deberta.ts";
+import { deberta } from "../../plugins/deberta/index.ts";
 import { available } from "../helpers/available.ts";
 import { type TinyBartOptions, tinyBart, tinyBartBatch } from "../helpers/tiny-bart.ts";
 import {
@@ -24,11 +24,12 @@ import {
   tinyTraining,
 } from "../helpers/tiny-model.ts";
 import { counted, watched } from "../helpers/watched-backend.ts";
+import type { Rows } from "../../core/tasks/batch.ts";
 
 /** What is trained, and its loss over some tiny examples. */
 interface Subject {
   readonly adapted: AdaptedModel;
-  batch(indices: readonly number[]): Rows & { loss(run: Run): Tensor };
+  batch(indices: readonly number[]): Rows & { loss(pass: ForwardPass): Tensor };
 }
 
 const debertaOf =
@@ -40,7 +41,7 @@ const debertaOf =
       adapted,
       batch(indices) {
         const batch = tinyBatch(indices);
-        return { ...batch, loss: (run) => lossOf(run, batch) };
+        return { ...batch, loss: (pass) => lossOf(pass, batch) };
       },
     };
   };
@@ -55,7 +56,7 @@ const bartOf =
       adapted,
       batch(indices) {
         const batch = tinyBartBatch(indices);
-        return { ...batch, loss: (run) => lossOf(run, batch) };
+        return { ...batch, loss: (pass) => lossOf(pass, batch) };
       },
     };
   };
@@ -76,7 +77,7 @@ function spans(backend: Backend): Subject {
       const padding = Int32Array.from(rows, ({ length }) => 8 - length);
       const [starts, ends] = [rows.map(() => 0), rows.map(({ length }) => length)];
       const batch = { ...packSequences(rows), padding, starts, ends };
-      return { ...batch, loss: (run) => lossOf(run, batch) };
+      return { ...batch, loss: (pass) => lossOf(pass, batch) };
     },
   };
 }
@@ -108,7 +109,7 @@ function trainerOf(
   options: Partial<TrainerOptions>,
 ) {
   type Batch = ReturnType<Subject["batch"]>;
-  const lossOf = (run: Run, batch: Batch) => batch.loss(run);
+  const lossOf = (pass: ForwardPass, batch: Batch) => batch.loss(pass);
   const all = { ...tinyTraining, ...options };
   return new Trainer<Batch>(backend, { adapters, trained, lossOf }, all);
 }
@@ -160,7 +161,7 @@ const scoped = (make: (backend: Backend) => Subject) => (backend: Backend) => {
   const subject = make(backend);
   const batch = (indices: readonly number[]) => {
     const inner = subject.batch(indices);
-    return { ...inner, loss: (run: Run) => run.scope(() => inner.loss(run)) };
+    return { ...inner, loss: (pass: ForwardPass) => pass.scope(() => inner.loss(pass)) };
   };
   return { ...subject, batch };
 };

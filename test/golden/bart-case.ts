@@ -10,8 +10,8 @@ import {
   type Model,
   type TaskHead,
   isGenerationModel,
-} from "../../core/plugin.ts";
-import { Run } from "../../core/run.ts";
+} from "../../core/model/plugin.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
 import { type GenerationBatch, generationLoss } from "../../core/tasks/generation-loss.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import {
@@ -60,12 +60,12 @@ function compareOutputs(
   const hidden = new Map<string, ArrayLike<number>>();
   const bart = generator(model);
   const batch = bartBatch(bart, golden, "input.", 0);
-  const run = new Run(backend, {
+  const pass = new ForwardPass(backend, {
     training: false,
     observe: (name, tensor) => hidden.set(name, backend.download(tensor.buffer)),
   });
-  run.scope(() => {
-    const logits = backend.download(bart.forward(run, batch).buffer);
+  pass.scope(() => {
+    const logits = backend.download(bart.forward(pass, batch).buffer);
     const want = packedRows(tensorOf(golden, "out.logits"), batch.targetRows);
     comparison.close("logits", logits, want, outputs);
   });
@@ -95,12 +95,12 @@ function compareLoss(
   const trained = [...tree.parameters.values()].filter(({ constant }) => !constant);
   const arena = new ParameterArena(backend, [], trained);
   const bart = generator(model);
-  const run = new Run(backend, { training: true });
-  run.scope(() => {
-    const loss = generationLoss(bart, { smoothing })(run, bartBatch(bart, golden, "input.", 0));
+  const pass = new ForwardPass(backend, { training: true });
+  pass.scope(() => {
+    const loss = generationLoss(bart, { smoothing })(pass, bartBatch(bart, golden, "input.", 0));
     const want = tensorOf(golden, `loss${tag}`).values;
     comparison.close(`loss${tag}`, backend.download(loss.buffer), want, tolerance.outputs);
-    run.tape.backward(loss, 1);
+    pass.tape.backward(loss, 1);
   });
   const due = new Set(trained.map(({ name }) => name));
   for (const [name, want] of golden.tensors) {

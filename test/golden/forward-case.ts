@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Backend } from "../../core/backend.ts";
 import { openTorchCheckpoint } from "../../core/io/torch-pickle.ts";
 import { ParameterArena } from "../../core/optim/parameter-arena.ts";
-import { Run } from "../../core/run.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import {
@@ -57,18 +57,18 @@ function compareForward(
   const hidden = new Map<string, ArrayLike<number>>();
   const parameters = [...tree.parameters.values()];
   const arena = new ParameterArena(backend, [], parameters);
-  const run = new Run(backend, {
+  const pass = new ForwardPass(backend, {
     training: true,
     ...(observed && {
       observe: (name, tensor) => hidden.set(name, backend.download(tensor.buffer)),
     }),
   });
-  run.scope(() => {
+  pass.scope(() => {
     const labels = golden.tensors.get("input.labels")?.values;
     const logits = golden.tensors.get("out.logits");
     if (!labels || !logits) {
-      model.forward(run, batch);
-      run.tape.clear();
+      model.forward(pass, batch);
+      pass.tape.clear();
       return;
     }
     let got: ArrayLike<number> = [];
@@ -80,7 +80,7 @@ function compareForward(
       },
     };
     const task = logits.shape[1] === 1 ? "regression" : "classification";
-    const loss = sequenceLoss(spied, task)(run, { ...batch, labels });
+    const loss = sequenceLoss(spied, task)(pass, { ...batch, labels });
     comparison.close("logits", got, logits.values, tolerance.outputs);
     comparison.close(
       "loss",
@@ -88,7 +88,7 @@ function compareForward(
       tensorOf(golden, "loss").values,
       tolerance.outputs,
     );
-    run.tape.backward(loss, 1);
+    pass.tape.backward(loss, 1);
   });
   if (observed) compareHidden(golden, hidden, batch.rows, tolerance, comparison);
   for (const [name, want] of golden.tensors) {

@@ -2,7 +2,7 @@ import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { generate } from "../../core/generation/generate.ts";
 import { generationOptions } from "../../core/generation/options.ts";
-import { type GenerationModel, isGenerationModel, type Model } from "../../core/plugin.ts";
+import { type GenerationModel, isGenerationModel, type Model } from "../../core/model/plugin.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import { type GoldenCase, type Tolerance, loadModel, packGolden, tensorOf } from "./golden-case.ts";
 import { rescore } from "./rescore.ts";

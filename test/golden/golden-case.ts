@@ -5,12 +5,12 @@ import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
 import { toFloat64 } from "../../core/io/float-conversion.ts";
 import { openSafetensors } from "../../core/io/safetensors.ts";
 import type { StoredTensor } from "../../core/io/stored-tensor.ts";
-import { attachAdapters, selectLinears } from "../../core/adalora/wrap.ts";
-import { type Adapter, adapterScale } from "../../core/adalora/adapter.ts";
-import { loadWeights } from "../../core/nn/load-weights.ts";
+import { attachAdapters, selectLinears } from "../../core/model/select-linears.ts";
+import { type Adapter, adapterScale } from "../../core/nn/adapter.ts";
+import { loadWeights } from "../../core/model/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { Model, ModelPlugin, TaskHead } from "../../core/plugin.ts";
+import type { Model, ModelPlugin, TaskHead } from "../../core/model/plugin.ts";
 import { pluginFor } from "../../plugins/index.ts";
 
 /** Numbers of one golden tensor, [shape] row-major; whole numbers come exact. */

@@ -3,12 +3,12 @@ import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { readPeftAdapter } from "../../core/io/peft.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import { Run } from "../../core/run.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter } from "../../core/tensor.ts";
-import { applyAdapter } from "../../core/train/adapter-files.ts";
-import type { TaskHead } from "../../core/plugin.ts";
+import { applyAdapter } from "../../core/model/adapter-files.ts";
+import type { TaskHead } from "../../core/model/plugin.ts";
 import type { GenerationBatch } from "../../core/tasks/generation-loss.ts";
-import type { LabelledBatch, Trainer } from "../../core/train/trainer.ts";
+import type { Trainer } from "../../core/train/trainer.ts";
 import { bartKind, evaluationBatch } from "./bart-case.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import { type GenerationRun, compareTexts, sourcesOf, writing } from "./generate-case.ts";
@@ -27,6 +27,7 @@ import {
   createTrainer,
   sequenceKind,
 } from "./training-case.ts";
+import type { LabelledBatch } from "../../core/tasks/batch.ts";
 
 interface PeftStep {
   readonly step: number;
@@ -185,10 +186,10 @@ function nonzero<Batch extends TokenBatch>(
 }
 
 function logitsOf(backend: Backend, { model }: CaseModel, batch: TokenBatch): ArrayLike<number> {
-  const run = new Run(backend, { training: false });
+  const pass = new ForwardPass(backend, { training: false });
   let got: ArrayLike<number> = [];
-  run.scope(() => {
-    got = backend.download(model.forward(run, batch).buffer);
+  pass.scope(() => {
+    got = backend.download(model.forward(pass, batch).buffer);
   });
   return got;
 }

@@ -1,4 +1,4 @@
-import type { Adapter } from "../../core/adalora/adapter.ts";
+import type { Adapter } from "../../core/nn/adapter.ts";
 import type { Backend } from "../../core/backend.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { StepReport, Trainer } from "../../core/train/trainer.ts";

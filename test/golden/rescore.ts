@@ -2,8 +2,8 @@ import { createReferenceBackend } from "../../core/backend/reference.ts";
 import type { GenerationOptions } from "../../core/generation/options.ts";
 import { bannedIds, forcedIds } from "../../core/generation/token-rules.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
-import type { GenerationModel } from "../../core/plugin.ts";
-import { Run } from "../../core/run.ts";
+import type { GenerationModel } from "../../core/model/plugin.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
 
 /** The score of a text that a model on the reference backend gives: of the whole text at once, with all logits on the host. */
 export function rescore(
@@ -35,11 +35,11 @@ function logitsOf(
   text: readonly number[],
 ): number[] {
   const backend = createReferenceBackend();
-  const run = new Run(backend, { training: false });
+  const pass = new ForwardPass(backend, { training: false });
   let logits: number[] = [];
-  run.scope(() => {
+  pass.scope(() => {
     const batch = { ...packSequences([source]), target: packSequences([text.slice(0, -1)]) };
-    logits = Array.from(backend.download(model.forward(run, batch).buffer));
+    logits = Array.from(backend.download(model.forward(pass, batch).buffer));
   });
   return logits;
 }

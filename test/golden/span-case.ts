@@ -1,7 +1,7 @@
 import type { Backend } from "../../core/backend.ts";
 import { ParameterArena } from "../../core/optim/parameter-arena.ts";
-import type { TaskHead } from "../../core/plugin.ts";
-import { Run } from "../../core/run.ts";
+import type { TaskHead } from "../../core/model/plugin.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
 import { type SpanBatch, answerSpanLoss } from "../../core/tasks/span-loss.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import { type GoldenCase, type Tolerance, loadModel, packGolden, tensorOf } from "./golden-case.ts";
@@ -40,8 +40,8 @@ function compareSpan(
   const { model, tree } = loadModel(backend, golden.dir, { trainAll: true, head: headOf(queries) });
   const arena = new ParameterArena(backend, [], [...tree.parameters.values()]);
   const batch = spanBatch(golden, "input.", 0);
-  const run = new Run(backend, { training: true });
-  run.scope(() => {
+  const pass = new ForwardPass(backend, { training: true });
+  pass.scope(() => {
     let logits: ArrayLike<number> = [];
     const spied = {
       forward: (...args: Parameters<typeof model.forward>) => {
@@ -50,7 +50,7 @@ function compareSpan(
         return out;
       },
     };
-    const loss = answerSpanLoss(spied)(run, batch);
+    const loss = answerSpanLoss(spied)(pass, batch);
     for (const [column, name] of ["start", "end"].entries()) {
       const want = tensorOf(golden, `out${tag}.${name}_logits`).values;
       const got = Array.from(batch.rows, (_, row) => logits[2 * row + column]!);
@@ -67,7 +67,7 @@ function compareSpan(
       tensorOf(golden, `loss${tag}`).values,
       tolerance.outputs,
     );
-    run.tape.backward(loss, 1);
+    pass.tape.backward(loss, 1);
   });
   for (const [name, want] of golden.tensors) {
     if (!name.startsWith(`grad${tag}.`)) continue;

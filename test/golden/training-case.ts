@@ -1,17 +1,12 @@
 import type { Backend } from "../../core/backend.ts";
-import type { AllocatorOptions } from "../../core/adalora/rank-allocator.ts";
+import type { AllocatorOptions } from "../../core/adalora/allocators/adalora.ts";
 import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
 import { learningRateAt } from "../../core/optim/schedule.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import type { Parameter } from "../../core/tensor.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { TaskHead } from "../../core/plugin.ts";
-import {
-  type LabelledBatch,
-  type LossOf,
-  type StepReport,
-  Trainer,
-} from "../../core/train/trainer.ts";
+import type { TaskHead } from "../../core/model/plugin.ts";
+import { type StepReport, Trainer } from "../../core/train/trainer.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import {
   type CaseModel,
@@ -21,6 +16,7 @@ import {
   packGolden,
   tensorOf,
 } from "./golden-case.ts";
+import type { LabelledBatch, LossOf } from "../../core/tasks/batch.ts";
 
 /** Hyperparameters of a training case, as golden.json spells them. */
 export interface TrainingSettings {

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { writeSafetensors } from "../../core/io/safetensors.ts";
 import { float32Tensor } from "../../core/io/stored-tensor.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
-import { declareModel } from "../../core/train/open-model.ts";
-import { bart } from "../../plugins/bart.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
+import { declareModel } from "../../core/model/open-model.ts";
+import { bart } from "../../plugins/bart/index.ts";
 import { tinyBartDir } from "../core/text/fixtures.ts";
 import { tinyBartConfig } from "./tiny-bart.ts";
 

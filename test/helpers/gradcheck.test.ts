@@ -7,14 +7,14 @@ import { gradcheck } from "./gradcheck.ts";
 const doubled = (factor: number) =>
   defineOp({
     name: "doubled",
-    forward(run, [x]: readonly [Tensor]) {
-      const out = run.allocate(x.buffer.length);
-      run.backend.scale(x.buffer, 2, out);
+    forward(pass, [x]: readonly [Tensor]) {
+      const out = pass.allocate(x.buffer.length);
+      pass.backend.scale(x.buffer, 2, out);
       return { shape: x.shape, out, saved: {}, keep: [] };
     },
-    backward(run, dy, _saved, [dx]) {
-      const out = run.allocate(dy.length);
-      run.backend.scale(dy, factor, out);
+    backward(pass, dy, _saved, [dx]) {
+      const out = pass.allocate(dy.length);
+      pass.backend.scale(dy, factor, out);
       dx.give(out);
     },
   });
@@ -22,7 +22,7 @@ const doubled = (factor: number) =>
 const check = (factor: number) =>
   gradcheck("doubled", {
     inputs: { x: [3] },
-    build: (run, { x }) => doubled(factor)(run, [x], {}),
+    build: (pass, { x }) => doubled(factor)(pass, [x], {}),
   });
 
 test("a right backward passes, a wrong one is named with its input and index", () => {

@@ -1,6 +1,6 @@
 import type { Backend, Buffer } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
-import { Run } from "../../core/run.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
 import { Parameter, type Tensor } from "../../core/tensor.ts";
 import { fresh, product } from "./ops.ts";
 import { wave } from "./wave.ts";
@@ -13,7 +13,7 @@ export interface GradCase<Name extends string> {
   readonly takesOver?: readonly NoInfer<Name>[];
   /** Inputs that are never trained. */
   readonly frozen?: readonly NoInfer<Name>[];
-  build(run: Run, inputs: Readonly<Record<NoInfer<Name>, Tensor>>): Tensor;
+  build(pass: ForwardPass, inputs: Readonly<Record<NoInfer<Name>, Tensor>>): Tensor;
 }
 
 const H = 1e-5;
@@ -70,20 +70,20 @@ function evaluate<Name extends string>(
   { inner, backward }: { inner: boolean; backward: boolean },
 ): number {
   let value = NaN;
-  const run = new Run(backend, { training: true, seed: [7, 8], pass: 9 });
-  run.scope(() => {
+  const pass = new ForwardPass(backend, { training: true, seed: [7, 8], index: 9 });
+  pass.scope(() => {
     const inputs: Partial<Record<Name, Tensor>> = {};
     for (const [name, parameter] of parameters) {
       const isInner = inner || gradCase.takesOver?.includes(name);
-      inputs[name] = isInner ? fresh(run, [parameter], {}) : parameter;
+      inputs[name] = isInner ? fresh(pass, [parameter], {}) : parameter;
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- filled just above
-    const out = gradCase.build(run, inputs as Record<Name, Tensor>);
-    const cotangent: Buffer = run.allocate(out.buffer.length);
+    const out = gradCase.build(pass, inputs as Record<Name, Tensor>);
+    const cotangent: Buffer = pass.allocate(out.buffer.length);
     backend.upload(cotangent, wave(out.buffer.length, 0.5));
-    const loss = product(run, [out], { cotangent });
+    const loss = product(pass, [out], { cotangent });
     value = backend.download(loss.buffer)[0] ?? NaN;
-    if (backward) run.tape.backward(loss, 1);
+    if (backward) pass.tape.backward(loss, 1);
   });
   return value;
 }

@@ -6,9 +6,9 @@ import type { Tensor } from "../../core/tensor.ts";
 export const fresh = defineOp({
   name: "fresh",
 
-  forward(run, [x]: readonly [Tensor]) {
-    const out = run.allocate(x.buffer.length);
-    run.backend.scale(x.buffer, 1, out);
+  forward(pass, [x]: readonly [Tensor]) {
+    const out = pass.allocate(x.buffer.length);
+    pass.backend.scale(x.buffer, 1, out);
     return { shape: x.shape, out, saved: {}, keep: [] };
   },
 
@@ -21,15 +21,15 @@ export const fresh = defineOp({
 export const product = defineOp({
   name: "product",
 
-  forward(run, [y]: readonly [Tensor], { cotangent }: { cotangent: Buffer }) {
-    const out = run.allocateMaster(1);
-    run.backend.gemm(y.buffer, cotangent, out, { m: 1, n: 1, k: y.buffer.length });
+  forward(pass, [y]: readonly [Tensor], { cotangent }: { cotangent: Buffer }) {
+    const out = pass.allocateMaster(1);
+    pass.backend.gemm(y.buffer, cotangent, out, { m: 1, n: 1, k: y.buffer.length });
     return { shape: [1], out, saved: {}, keep: [cotangent] };
   },
 
-  backward(run, dloss, _saved, [dy], { cotangent }) {
-    const out = run.allocate(cotangent.length);
-    run.backend.scaleBy(cotangent, dloss, out);
+  backward(pass, dloss, _saved, [dy], { cotangent }) {
+    const out = pass.allocate(cotangent.length);
+    pass.backend.scaleBy(cotangent, dloss, out);
     dy.give(out);
   },
 });

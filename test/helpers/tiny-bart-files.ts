@@ -1,7 +1,7 @@
-import { bartTokenizer } from "../../core/text/bart-tokenizer.ts";
+import { bartTokenizer } from "../../plugins/bart/tokenizer.ts";
 import { readTokenizer } from "../../core/text/load-tokenizer.ts";
-import type { TokenizeOptions } from "../../core/train/task.ts";
 import { tinyBartDir } from "../core/text/fixtures.ts";
+import type { TokenizeOptions } from "../../core/model/model-files.ts";
 
 /** How texts become tokens of a tiny BART whose config.json says `rawConfig`. */
 export const tinyBartFiles = (rawConfig: TokenizeOptions["rawConfig"]): TokenizeOptions => ({

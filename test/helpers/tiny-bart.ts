@@ -1,15 +1,15 @@
 import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
 import { packTargets } from "../../core/nn/source-target-batch.ts";
 import { ModuleScope } from "../../core/nn/module-scope.ts";
-import type { GenerationModel, TaskHead } from "../../core/plugin.ts";
+import type { GenerationModel, TaskHead } from "../../core/model/plugin.ts";
 import type { GenerationBatch } from "../../core/tasks/generation-loss.ts";
-import type { Method } from "../../core/train/method.ts";
-import { type AdaptedModel, adaptModel } from "../../core/train/open-model.ts";
+import type { Method } from "../../core/config/method.ts";
+import { type AdaptedModel, adaptModel } from "../../core/model/open-model.ts";
 import { buildBart } from "../../models/bart/model.ts";
-import { bart } from "../../plugins/bart.ts";
+import { bart } from "../../plugins/bart/index.ts";
 import { wave } from "./wave.ts";
 
 /** config.json of a BART that a test can afford: every part of the real one, large initial weights. */

@@ -1,18 +1,19 @@
 import type { Backend } from "../../core/backend.ts";
 import { startAdapters, gaussianStart, loraStart } from "../../core/adalora/start.ts";
-import type { AllocatorOptions } from "../../core/adalora/rank-allocator.ts";
-import { initializeWeights } from "../../core/nn/load-weights.ts";
+import type { AllocatorOptions } from "../../core/adalora/allocators/adalora.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
 import { type TokenBatch, packSequences } from "../../core/nn/packed-batch.ts";
-import type { Task } from "../../core/plugin.ts";
+import type { Task } from "../../core/model/plugin.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import { sequenceDataset } from "../../core/tasks/sequence-dataset.ts";
 import type { SequenceExamples } from "../../core/tasks/sequence-examples.ts";
-import { type Method, decomposing, isOneOf } from "../../core/train/method.ts";
-import { type AdaptedModel, adaptModel, declareModel } from "../../core/train/open-model.ts";
-import type { PredictionSet, TrainingSet } from "../../core/train/task.ts";
-import { type LabelledBatch, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
-import { deberta } from "../../plugins/deberta.ts";
+import { type Method, decomposing, isOneOf } from "../../core/config/method.ts";
+import { type AdaptedModel, adaptModel, declareModel } from "../../core/model/open-model.ts";
+import type { PredictionSet, TrainingSet } from "../../core/tasks/task.ts";
+import { Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
+import { deberta } from "../../plugins/deberta/index.ts";
 import { wave } from "./wave.ts";
+import type { LabelledBatch } from "../../core/tasks/batch.ts";
 
 /** config.json of a DeBERTa v3 that a test can afford: every part of the real one, large initial weights. */
 export const tinyConfig = {

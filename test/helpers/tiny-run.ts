@@ -1,15 +1,15 @@
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import type { Progress } from "../../core/train/checkpoint.ts";
-import type { Run } from "../../core/run.ts";
-import type { Evaluation, TrainingBatch } from "../../core/train/task.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
+import type { Evaluation, TrainingBatch } from "../../core/tasks/task.ts";
 import { type StepReport, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import {
   type TrainingObserver,
   type TrainingOutcome,
   type TrainingSetup,
   runTraining,
-} from "../../core/train/training-run.ts";
+} from "../../core/train/loop.ts";
 import {
   type TinyOptions,
   tinyAllocator,
@@ -31,7 +31,7 @@ export function tinySetup(run: TinyRunOptions): TrainingSetup {
   const backend = createReferenceBackend();
   const adapted = tinyModel(backend, { dropout: 0.2, ...run.model });
   const { adapters, trained, model } = adapted;
-  const lossOf = (pass: Run, batch: TrainingBatch) => batch.loss(pass, model);
+  const lossOf = (pass: ForwardPass, batch: TrainingBatch) => batch.loss(pass, model);
   const options = { ...tinyTraining, allocator: tinyAllocator, ...run.trainer };
   const trainer = new Trainer(backend, { adapters, trained, lossOf }, options);
   return {

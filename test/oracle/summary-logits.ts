@@ -5,10 +5,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { packSequences } from "../../core/nn/packed-batch.ts";
 import { packTargets } from "../../core/nn/source-target-batch.ts";
-import { isGenerationModel } from "../../core/plugin.ts";
-import { Run } from "../../core/run.ts";
-import { defaultSettings } from "../../core/train/config.ts";
-import { loadTrained, openTrained } from "../../core/train/open-trained.ts";
+import { isGenerationModel } from "../../core/model/plugin.ts";
+import { ForwardPass } from "../../core/forward-pass.ts";
+import { defaultSettings } from "../../core/config/run-config.ts";
+import { loadTrained, openTrained } from "../../core/run/open-trained.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import * as plugins from "../../plugins/index.ts";
 
@@ -33,13 +33,13 @@ if (!isGenerationModel(writer)) throw new Error(`${model} cannot write`);
 const all: readonly { source: number[]; target: number[] }[] = JSON.parse(
   readFileSync(pairs, "utf8"),
 );
-const run = new Run(backend, { training: false });
-run.scope(() => {
+const pass = new ForwardPass(backend, { training: false });
+pass.scope(() => {
   const source = packSequences(all.map((pair) => pair.source));
   const { target } = packTargets(
     all.map((pair) => pair.target),
     writer.special,
   );
-  const logits = writer.logits(run, writer.decode(run, target, writer.encode(run, source)));
+  const logits = writer.logits(pass, writer.decode(pass, target, writer.encode(pass, source)));
   writeFileSync(out, Float32Array.from(backend.download(logits.buffer)));
 });

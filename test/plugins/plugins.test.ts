@@ -3,11 +3,11 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { HostTensor } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
-import { nameInLayer, selectLinears } from "../../core/adalora/wrap.ts";
+import { nameInLayer, selectLinears } from "../../core/model/select-linears.ts";
 import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
-import { loadWeights } from "../../core/nn/load-weights.ts";
-import type { ModelPlugin } from "../../core/plugin.ts";
-import { declareModel } from "../../core/train/open-model.ts";
+import { loadWeights } from "../../core/model/load-weights.ts";
+import type { ModelPlugin } from "../../core/model/plugin.ts";
+import { declareModel } from "../../core/model/open-model.ts";
 import { pluginFor, plugins } from "../../plugins/index.ts";
 
 const cases = join(import.meta.dir, "../golden/cases");

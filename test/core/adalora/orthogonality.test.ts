@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Adapter, declareAdapter } from "../../../core/adalora/adapter.ts";
+import { type Adapter, declareAdapter } from "../../../core/nn/adapter.ts";
 import { addOrthogonality } from "../../../core/adalora/orthogonality.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { Parameter } from "../../../core/tensor.ts";

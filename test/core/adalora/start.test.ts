@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { adapterScale, declareAdapter } from "../../../core/adalora/adapter.ts";
+import { adapterScale, declareAdapter } from "../../../core/nn/adapter.ts";
 import { gaussianStart, loraStart, startAdapters } from "../../../core/adalora/start.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { Run } from "../../../core/run.ts";
-import type { Method } from "../../../core/train/method.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
+import type { Method } from "../../../core/config/method.ts";
 import { tinyBatch, tinyModel } from "../../helpers/tiny-model.ts";
 
 const large = { inFeatures: 400, outFeatures: 300 };
@@ -66,9 +66,9 @@ describe("training starts from the frozen model", () => {
     const backend = createReferenceBackend();
     const { model, adapters } = tinyModel(backend, { method });
     let logits: number[] = [];
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      logits = Array.from(backend.download(model.forward(run, tinyBatch([0, 1, 2, 3])).buffer));
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      logits = Array.from(backend.download(model.forward(pass, tinyBatch([0, 1, 2, 3])).buffer));
     });
     return { logits, adapters: adapters.length };
   };

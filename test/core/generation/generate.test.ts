@@ -4,8 +4,8 @@ import type { Backend } from "../../../core/backend.ts";
 import { generate } from "../../../core/generation/generate.ts";
 import { type GenerationOverrides, generationOptions } from "../../../core/generation/options.ts";
 import { packSequences } from "../../../core/nn/packed-batch.ts";
-import type { GenerationModel } from "../../../core/plugin.ts";
-import { Run } from "../../../core/run.ts";
+import type { GenerationModel } from "../../../core/model/plugin.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { guarded } from "../../helpers/guarded-backend.ts";
 import { tinyBart, tinyPair } from "../../helpers/tiny-bart.ts";
 import { counted } from "../../helpers/watched-backend.ts";
@@ -34,15 +34,15 @@ const written = (overrides: GenerationOverrides, batchSize = 16, some = sources)
 
 /** The next token after a text by the whole decoder at once, without a cache. */
 function bestNext(source: readonly number[], text: readonly number[]): number {
-  const run = new Run(backend, { training: false });
+  const pass = new ForwardPass(backend, { training: false });
   let logits: number[] = [];
-  run.scope(() => {
+  pass.scope(() => {
     const hidden = bart.decode(
-      run,
+      pass,
       packSequences([text]),
-      bart.encode(run, packSequences([source])),
+      bart.encode(pass, packSequences([source])),
     );
-    logits = Array.from(backend.download(bart.logits(run, hidden).buffer));
+    logits = Array.from(backend.download(bart.logits(pass, hidden).buffer));
   });
   const last = logits.slice(-bart.limits.vocabSize);
   return last.indexOf(Math.max(...last));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { type TokenBatch, packSequences, uploadPacking } from "../../../core/nn/packed-batch.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 
 describe("packSequences", () => {
   test("lays sequences end to end, each with positions from 0", () => {
@@ -20,10 +20,10 @@ describe("packSequences", () => {
 describe("uploadPacking", () => {
   const spanOf = (batch: TokenBatch) => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
+    const pass = new ForwardPass(backend, { training: false });
     let span = NaN;
-    run.scope(() => {
-      const packing = uploadPacking(run, batch);
+    pass.scope(() => {
+      const packing = uploadPacking(pass, batch);
       ({ span } = packing);
       expect(Array.from(backend.download(packing.offsets))).toEqual(Array.from(batch.offsets));
       expect(Array.from(backend.download(packing.positions))).toEqual(Array.from(batch.positions));

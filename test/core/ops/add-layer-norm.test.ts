@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { addLayerNorm } from "../../../core/ops/add-layer-norm.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
 import { fresh } from "../../helpers/ops.ts";
 import { tensor } from "../../helpers/tensors.ts";
@@ -17,32 +17,32 @@ describe("addLayerNorm: gradients equal central differences", () => {
       gradcheck("addLayerNorm", {
         inputs: shapes,
         takesOver: ["x"],
-        build: (run, { x, weight, bias }) =>
-          addLayerNorm(run, [x, undefined, weight, bias], { eps, dropout }),
+        build: (pass, { x, weight, bias }) =>
+          addLayerNorm(pass, [x, undefined, weight, bias], { eps, dropout }),
       }));
 
     test(`with residual${on}`, () =>
       gradcheck("addLayerNorm", {
         inputs: { ...shapes, residual: [3, 5] },
         takesOver: ["x"],
-        build: (run, { x, residual, weight, bias }) =>
-          addLayerNorm(run, [x, residual, weight, bias], { eps, dropout }),
+        build: (pass, { x, residual, weight, bias }) =>
+          addLayerNorm(pass, [x, residual, weight, bias], { eps, dropout }),
       }));
 
     test(`the residual feeds x too, as in a layer${on}`, () =>
       gradcheck("addLayerNorm", {
         inputs: shapes,
         takesOver: ["x"],
-        build(run, { x, weight, bias }) {
-          const first = addLayerNorm(run, [x, undefined, weight, bias], {
+        build(pass, { x, weight, bias }) {
+          const first = addLayerNorm(pass, [x, undefined, weight, bias], {
             eps,
             dropout: undefined,
           });
-          const second = addLayerNorm(run, [fresh(run, [first], {}), first, weight, bias], {
+          const second = addLayerNorm(pass, [fresh(pass, [first], {}), first, weight, bias], {
             eps,
             dropout,
           });
-          return addLayerNorm(run, [fresh(run, [second], {}), first, weight, bias], {
+          return addLayerNorm(pass, [fresh(pass, [second], {}), first, weight, bias], {
             eps,
             dropout,
           });
@@ -53,11 +53,11 @@ describe("addLayerNorm: gradients equal central differences", () => {
 
 test("addLayerNorm: a row of equal numbers becomes the bias", () => {
   const backend = createReferenceBackend();
-  const run = new Run(backend, { training: false });
-  run.scope(() => {
+  const pass = new ForwardPass(backend, { training: false });
+  pass.scope(() => {
     const x = tensor(backend, [1, 3], 0, [4, 4, 4]);
     const bias = tensor(backend, [3], 0, [0.1, 0.2, 0.3]);
-    const y = addLayerNorm(run, [x, undefined, tensor(backend, [3], 1), bias], {
+    const y = addLayerNorm(pass, [x, undefined, tensor(backend, [3], 1), bias], {
       eps,
       dropout: undefined,
     });
@@ -70,10 +70,10 @@ describe("addLayerNorm: shapes that do not fit are named", () => {
   const refused = (changed: object) => () => {
     const t = { x: [3, 5], residual: [3, 5], weight: [5], bias: [5], ...changed };
     const of = (shape: readonly number[]) => tensor(backend, shape, 0);
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
       const inputs = [of(t.x), of(t.residual), of(t.weight), of(t.bias)] as const;
-      addLayerNorm(run, inputs, { eps, dropout: undefined });
+      addLayerNorm(pass, inputs, { eps, dropout: undefined });
     });
   };
   test("weight against x", () =>

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { AttentionShape, Dropout, Sequences } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { attention } from "../../../core/ops/attention.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
 import { tensor } from "../../helpers/tensors.ts";
@@ -12,13 +12,13 @@ const [HEADS, DIM] = [2, 3];
 const WIDTH = HEADS * DIM;
 const mask: Dropout = { probability: 0.3, seed: [1, 2], step: 3, site: 4 };
 
-function sequences(run: Run, lengths: readonly number[]): Sequences {
+function sequences(pass: ForwardPass, lengths: readonly number[]): Sequences {
   const hostOffsets = new Int32Array(lengths.length + 1);
   lengths.forEach((n, b) => (hostOffsets[b + 1] = hostOffsets[b]! + n));
   return {
     sequences: lengths.length,
     tokens: hostOffsets[lengths.length]!,
-    offsets: run.integers(hostOffsets),
+    offsets: pass.integers(hostOffsets),
     hostOffsets,
   };
 }
@@ -28,10 +28,10 @@ interface Lengths {
   readonly keys: readonly number[];
 }
 
-function shapeFor(run: Run, lengths: Lengths, more: Partial<AttentionShape> = {}): AttentionShape {
+function shapeFor(pass: ForwardPass, lengths: Lengths, more: Partial<AttentionShape> = {}): AttentionShape {
   return {
-    queries: sequences(run, lengths.queries),
-    keys: sequences(run, lengths.keys),
+    queries: sequences(pass, lengths.queries),
+    keys: sequences(pass, lengths.keys),
     heads: HEADS,
     headDim: DIM,
     scale: 1.7,
@@ -60,24 +60,24 @@ describe("attention: gradients equal central differences", () => {
       test(`${note}${dropout ? ", dropout on" : ""}`, () =>
         gradcheck("attention", {
           inputs: { q: rows(lengths.queries), k: rows(lengths.keys), v: rows(lengths.keys) },
-          build: (run, { q, k, v }) =>
-            attention(run, [q, k, v], { shape: shapeFor(run, lengths, { ...more, dropout }) }),
+          build: (pass, { q, k, v }) =>
+            attention(pass, [q, k, v], { shape: shapeFor(pass, lengths, { ...more, dropout }) }),
         }));
 
   test("one tensor as query, key and value", () =>
     gradcheck("attention", {
       inputs: { x: rows(SELF.queries) },
-      build: (run, { x }) => attention(run, [x, x, x], { shape: shapeFor(run, SELF) }),
+      build: (pass, { x }) => attention(pass, [x, x, x], { shape: shapeFor(pass, SELF) }),
     }));
 });
 
 describe("attention: values", () => {
   const backend = createReferenceBackend();
-  const numbersOf = (build: (run: Run) => Tensor): number[] => {
+  const numbersOf = (build: (pass: ForwardPass) => Tensor): number[] => {
     let out: number[] = [];
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      out = Array.from(backend.download(build(run).buffer));
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      out = Array.from(backend.download(build(pass).buffer));
     });
     return out;
   };
@@ -85,9 +85,9 @@ describe("attention: values", () => {
   const one = { heads: 1, headDim: 1, scale: 2 };
 
   test("by hand: two queries, two keys", () => {
-    const got = numbersOf((run) =>
-      attention(run, [of(1, 3), of(0.5, -1), of(10, 20)], {
-        shape: shapeFor(run, { queries: [2], keys: [2] }, one),
+    const got = numbersOf((pass) =>
+      attention(pass, [of(1, 3), of(0.5, -1), of(10, 20)], {
+        shape: shapeFor(pass, { queries: [2], keys: [2] }, one),
       }),
     );
     const expected = (q: number) => {
@@ -101,15 +101,15 @@ describe("attention: values", () => {
   test("causal: a query sees nothing behind its own place, and the last sees all", () => {
     const lengths = { queries: [4], keys: [4] };
     const outputs = (v: Float64Array) =>
-      numbersOf((run) =>
+      numbersOf((pass) =>
         attention(
-          run,
+          pass,
           [
             tensor(backend, [4, WIDTH], 0),
             tensor(backend, [4, WIDTH], 1),
             tensor(backend, [4, WIDTH], 0, v),
           ],
-          { shape: shapeFor(run, lengths, { causal: true }) },
+          { shape: shapeFor(pass, lengths, { causal: true }) },
         ),
       );
     const v = wave(4 * WIDTH, 2);
@@ -124,24 +124,24 @@ describe("attention: values", () => {
   test("causal: the last queries alone, with all keys, are the last rows of the whole", () => {
     const [q, k, v] = [0, 1, 2].map((phase) => wave(5 * WIDTH, phase));
     const attend = (from: number) =>
-      numbersOf((run) =>
+      numbersOf((pass) =>
         attention(
-          run,
+          pass,
           [
             tensor(backend, [5 - from, WIDTH], 0, q?.subarray(from * WIDTH)),
             tensor(backend, [5, WIDTH], 0, k),
             tensor(backend, [5, WIDTH], 0, v),
           ],
-          { shape: shapeFor(run, { queries: [5 - from], keys: [5] }, { causal: true }) },
+          { shape: shapeFor(pass, { queries: [5 - from], keys: [5] }, { causal: true }) },
         ),
       );
     expect(attend(3)).toEqual(attend(0).slice(3 * WIDTH));
   });
 
   test("a query without keys gets zeros", () => {
-    const got = numbersOf((run) =>
-      attention(run, [of(1, 2, 3), of(5), of(7)], {
-        shape: shapeFor(run, { queries: [2, 1], keys: [0, 1] }, one),
+    const got = numbersOf((pass) =>
+      attention(pass, [of(1, 2, 3), of(5), of(7)], {
+        shape: shapeFor(pass, { queries: [2, 1], keys: [0, 1] }, one),
       }),
     );
     expect(got).toEqual([0, 0, 7]);
@@ -151,11 +151,11 @@ describe("attention: values", () => {
 describe("attention: shapes that do not fit are named", () => {
   const backend = createReferenceBackend();
   const refused = (lengths: Lengths, k: readonly number[]) => () => {
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
       const q = tensor(backend, [6, WIDTH], 0);
       const key = tensor(backend, k, 0);
-      attention(run, [q, key, key], { shape: shapeFor(run, lengths) });
+      attention(pass, [q, key, key], { shape: shapeFor(pass, lengths) });
     });
   };
   test("q against its packing", () =>

@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import type { Dropout } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { type TokenBatch, packSequences, uploadPacking } from "../../../core/nn/packed-batch.ts";
-import { paddingRows } from "../../../core/nn/padding-rows.ts";
+import { paddingRows } from "../../../core/ops/padding-rows.ts";
 import { disentangledAttention } from "../../../core/ops/disentangled-attention.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
 import { tensor } from "../../helpers/tensors.ts";
@@ -23,14 +23,14 @@ const batch: TokenBatch = {
 const relative = [0, 0, 1, 1, 2, 3, 3, 4, 4];
 const mask: Dropout = { probability: 0.3, seed: [1, 2], step: 3, site: 4 };
 
-function shapeFor(run: Run, of: TokenBatch, table: readonly number[], dropout?: Dropout) {
+function shapeFor(pass: ForwardPass, of: TokenBatch, table: readonly number[], dropout?: Dropout) {
   return {
-    packing: uploadPacking(run, of),
+    packing: uploadPacking(pass, of),
     queries: "all" as const,
     heads: HEADS,
     headDim: DIM,
     scale: 2.3,
-    relative: table.length > 0 ? run.integers(table) : undefined,
+    relative: table.length > 0 ? pass.integers(table) : undefined,
     relativeRows: table.length > 0 ? ROWS : 0,
     dropout,
   };
@@ -45,36 +45,36 @@ describe("disentangledAttention: gradients equal central differences", () => {
     test(`content, posKey and posQuery${on}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: rows, k: rows, v: rows, posKey: positions, posQuery: positions },
-        build: (run, { q, k, v, posKey, posQuery }) =>
-          disentangledAttention(run, [q, k, v, posKey, posQuery], {
-            shape: shapeFor(run, batch, relative, dropout),
+        build: (pass, { q, k, v, posKey, posQuery }) =>
+          disentangledAttention(pass, [q, k, v, posKey, posQuery], {
+            shape: shapeFor(pass, batch, relative, dropout),
           }),
       }));
 
     test(`posKey only${on}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: rows, k: rows, v: rows, posKey: positions },
-        build: (run, { q, k, v, posKey }) =>
-          disentangledAttention(run, [q, k, v, posKey, undefined], {
-            shape: shapeFor(run, batch, relative, dropout),
+        build: (pass, { q, k, v, posKey }) =>
+          disentangledAttention(pass, [q, k, v, posKey, undefined], {
+            shape: shapeFor(pass, batch, relative, dropout),
           }),
       }));
 
     test(`posQuery only${on}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: rows, k: rows, v: rows, posQuery: positions },
-        build: (run, { q, k, v, posQuery }) =>
-          disentangledAttention(run, [q, k, v, undefined, posQuery], {
-            shape: shapeFor(run, batch, relative, dropout),
+        build: (pass, { q, k, v, posQuery }) =>
+          disentangledAttention(pass, [q, k, v, undefined, posQuery], {
+            shape: shapeFor(pass, batch, relative, dropout),
           }),
       }));
 
     test(`no positions${on}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: rows, k: rows, v: rows },
-        build: (run, { q, k, v }) =>
-          disentangledAttention(run, [q, k, v, undefined, undefined], {
-            shape: shapeFor(run, batch, [], dropout),
+        build: (pass, { q, k, v }) =>
+          disentangledAttention(pass, [q, k, v, undefined, undefined], {
+            shape: shapeFor(pass, batch, [], dropout),
           }),
       }));
   }
@@ -83,9 +83,9 @@ describe("disentangledAttention: gradients equal central differences", () => {
     test(`first tokens alone ask${dropout ? ", dropout on" : ""}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: [3, WIDTH], k: rows, v: rows, posKey: positions, posQuery: positions },
-        build: (run, { q, k, v, posKey, posQuery }) =>
-          disentangledAttention(run, [q, k, v, posKey, posQuery], {
-            shape: { ...shapeFor(run, batch, relative, dropout), queries: "first" },
+        build: (pass, { q, k, v, posKey, posQuery }) =>
+          disentangledAttention(pass, [q, k, v, posKey, posQuery], {
+            shape: { ...shapeFor(pass, batch, relative, dropout), queries: "first" },
           }),
       }));
 
@@ -99,37 +99,37 @@ describe("disentangledAttention: gradients equal central differences", () => {
           posKey: positions,
           posQuery: positions,
         },
-        build: (run, { q, k, v, posKey, posQuery }) =>
-          disentangledAttention(run, [q, k, v, posKey, posQuery], {
-            shape: shapeFor(run, batch, relative, mask),
-            padding: paddingRows(run, batch, Int32Array.of(4, 0, 2), queries),
+        build: (pass, { q, k, v, posKey, posQuery }) =>
+          disentangledAttention(pass, [q, k, v, posKey, posQuery], {
+            shape: shapeFor(pass, batch, relative, mask),
+            padding: paddingRows(pass, batch, Int32Array.of(4, 0, 2), queries),
           }),
       }));
 
   test("one tensor as query, key and value", () =>
     gradcheck("disentangledAttention", {
       inputs: { x: rows, p: positions },
-      build: (run, { x, p }) =>
-        disentangledAttention(run, [x, x, x, p, p], { shape: shapeFor(run, batch, relative) }),
+      build: (pass, { x, p }) =>
+        disentangledAttention(pass, [x, x, x, p, p], { shape: shapeFor(pass, batch, relative) }),
     }));
 });
 
 describe("disentangledAttention: values", () => {
   const backend = createReferenceBackend();
-  const numbersOf = (build: (run: Run) => Tensor): number[] => {
+  const numbersOf = (build: (pass: ForwardPass) => Tensor): number[] => {
     let out: number[] = [];
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      out = Array.from(backend.download(build(run).buffer));
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      out = Array.from(backend.download(build(pass).buffer));
     });
     return out;
   };
 
   test("a sequence of one token is its own value", () => {
     const v = tensor(backend, rows, 2);
-    const got = numbersOf((run) =>
+    const got = numbersOf((pass) =>
       disentangledAttention(
-        run,
+        pass,
         [
           tensor(backend, rows, 0),
           tensor(backend, rows, 1),
@@ -137,7 +137,7 @@ describe("disentangledAttention: values", () => {
           tensor(backend, positions, 3),
           tensor(backend, positions, 4),
         ],
-        { shape: shapeFor(run, batch, relative) },
+        { shape: shapeFor(pass, batch, relative) },
       ),
     );
     const row = 3 * WIDTH;
@@ -150,8 +150,8 @@ describe("disentangledAttention: values", () => {
     const run3 = (numbers: Float64Array) => {
       const x = tensor(backend, rows, 0, numbers);
       const p = tensor(backend, positions, 3);
-      return numbersOf((run) =>
-        disentangledAttention(run, [x, x, x, p, p], { shape: shapeFor(run, batch, relative) }),
+      return numbersOf((pass) =>
+        disentangledAttention(pass, [x, x, x, p, p], { shape: shapeFor(pass, batch, relative) }),
       );
     };
     const changed = wave(6 * WIDTH, 0);
@@ -172,12 +172,12 @@ describe("disentangledAttention: values", () => {
     const s00 = (1 * 0.5 + 1 * 0.2 + 0.5 * 0.4) / 2;
     const s01 = (1 * -1 + 1 * 0.1 + -1 * -0.3) / 2;
     const p01 = 1 / (1 + Math.exp(s00 - s01));
-    const got = numbersOf((run) =>
-      disentangledAttention(run, [q, k, v, posKey, posQuery], {
+    const got = numbersOf((pass) =>
+      disentangledAttention(pass, [q, k, v, posKey, posQuery], {
         shape: {
           ...one,
-          packing: uploadPacking(run, packSequences([[7, 8]])),
-          relative: run.integers([0, 1, 2]),
+          packing: uploadPacking(pass, packSequences([[7, 8]])),
+          relative: pass.integers([0, 1, 2]),
         },
       }),
     );
@@ -187,14 +187,14 @@ describe("disentangledAttention: values", () => {
 
 test("a row of padding sees every position of its sequence alike, those of the padding as often as they are", () => {
   const backend = createReferenceBackend();
-  const run = new Run(backend, { training: false });
-  run.scope(() => {
+  const pass = new ForwardPass(backend, { training: false });
+  pass.scope(() => {
     const x = tensor(backend, [8, WIDTH], 0);
     const v = tensor(backend, [8, WIDTH], 1);
-    const padding = paddingRows(run, batch, Int32Array.of(4, 0, 2), "uniform");
+    const padding = paddingRows(pass, batch, Int32Array.of(4, 0, 2), "uniform");
     expect(padding?.rowOf).toEqual(Int32Array.of(6, -1, 7));
-    const out = disentangledAttention(run, [x, x, v, undefined, undefined], {
-      shape: shapeFor(run, batch, []),
+    const out = disentangledAttention(pass, [x, x, v, undefined, undefined], {
+      shape: shapeFor(pass, batch, []),
       padding,
     });
     const [got, values] = [backend.download(out.buffer), backend.download(v.buffer)];
@@ -206,20 +206,20 @@ test("a row of padding sees every position of its sequence alike, those of the p
       expect(got[6 * WIDTH + c]).toBeCloseTo(mean([0, 1, 2], 6, 4, c), 13);
       expect(got[7 * WIDTH + c]).toBeCloseTo(mean([4, 5], 7, 2, c), 13);
     }
-    expect(paddingRows(run, batch, new Int32Array(3), "uniform")).toBeUndefined();
+    expect(paddingRows(pass, batch, new Int32Array(3), "uniform")).toBeUndefined();
   });
 });
 
 describe("disentangledAttention: shapes that do not fit are named", () => {
   const backend = createReferenceBackend();
   const refused = (changed: { k?: readonly number[]; posKey?: readonly number[] }) => () => {
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
       const x = tensor(backend, rows, 0);
       const k = tensor(backend, changed.k ?? rows, 0);
       const p = tensor(backend, changed.posKey ?? positions, 0);
-      disentangledAttention(run, [x, k, x, p, undefined], {
-        shape: shapeFor(run, batch, relative),
+      disentangledAttention(pass, [x, k, x, p, undefined], {
+        shape: shapeFor(pass, batch, relative),
       });
     });
   };

@@ -3,7 +3,7 @@ import type { Dropout } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { activation } from "../../../core/ops/activation.ts";
 import { dropout } from "../../../core/ops/dropout.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
 import { tensor } from "../../helpers/tensors.ts";
 
@@ -17,7 +17,7 @@ describe("activation: gradients equal central differences", () => {
             -7, -4, -3, -2.6, -2, -1.3, -0.7, -0.2, -0.01, 0.01, 0.3, 0.9, 1.4, 2, 2.7, 3.4, 5, 8,
           ],
         },
-        build: (run, { x }) => activation(run, [x], { kind }),
+        build: (pass, { x }) => activation(pass, [x], { kind }),
       }),
     );
   }
@@ -34,9 +34,9 @@ describe("activation: values", () => {
   } as const;
   for (const kind of ["gelu", "gelu_new", "relu", "tanh"] as const) {
     test(kind, () => {
-      const run = new Run(backend, { training: false });
-      run.scope(() => {
-        const y = activation(run, [tensor(backend, [1, 5], 0, [-2, -0.5, 0, 1, 3])], { kind });
+      const pass = new ForwardPass(backend, { training: false });
+      pass.scope(() => {
+        const y = activation(pass, [tensor(backend, [1, 5], 0, [-2, -0.5, 0, 1, 3])], { kind });
         const got = backend.download(y.buffer);
         table[kind].forEach((want, i) => expect(got[i]).toBeCloseTo(want, 15));
       });
@@ -50,16 +50,16 @@ describe("dropout", () => {
   test("gradients equal central differences", () =>
     gradcheck("dropout", {
       inputs: { x: [5, 7] },
-      build: (run, { x }) => dropout(run, [x], { dropout: mask }),
+      build: (pass, { x }) => dropout(pass, [x], { dropout: mask }),
     }));
 
   const factors = (change: Partial<Dropout>, rows = 40, cols = 50) => {
     const backend = createReferenceBackend();
     let out: ArrayLike<number> = [];
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
       const x = tensor(backend, [rows, cols], 0, new Float64Array(rows * cols).fill(1));
-      out = backend.download(dropout(run, [x], { dropout: { ...mask, ...change } }).buffer);
+      out = backend.download(dropout(pass, [x], { dropout: { ...mask, ...change } }).buffer);
     });
     return Array.from(out);
   };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { embedding } from "../../../core/ops/embedding.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { Parameter } from "../../../core/tensor.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
 import { product } from "../../helpers/ops.ts";
@@ -15,15 +15,15 @@ describe("embedding", () => {
     test(`gradients equal central differences, ids repeat, scale ${scale}`, () =>
       gradcheck("embedding", {
         inputs: { table: [4, 3] },
-        build: (run, { table }) =>
-          embedding(run, [table], { ids: Int32Array.of(2, 0, 2, 3, 2), paddingId: -1, scale }),
+        build: (pass, { table }) =>
+          embedding(pass, [table], { ids: Int32Array.of(2, 0, 2, 3, 2), paddingId: -1, scale }),
       }));
 
   test("rows are scaled", () => {
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
       const table = tensor(backend, [3, 2], 0, [1, 2, 3, 4, 5, 6]);
-      const y = embedding(run, [table], { ids: Int32Array.of(2, 0), paddingId: 0, scale: 10 });
+      const y = embedding(pass, [table], { ids: Int32Array.of(2, 0), paddingId: 0, scale: 10 });
       expect([...backend.download(y.buffer)]).toEqual([50, 60, 10, 20]);
     });
   });
@@ -37,20 +37,20 @@ describe("embedding", () => {
       table.buffer = masters(backend, [1, 2, 3]);
       table.grad = masters(backend, [100, 200, 300]);
       table.requiresGrad = true;
-      const run = new Run(backend, { training: true });
-      run.scope(() => {
-        const y = embedding(run, [table], { ids: Int32Array.from(ids), paddingId: 1, scale: 2 });
-        const loss = product(run, [y], { cotangent: masters(backend, [1, 2, 4, 8]) });
-        run.tape.backward(loss, 1);
+      const pass = new ForwardPass(backend, { training: true });
+      pass.scope(() => {
+        const y = embedding(pass, [table], { ids: Int32Array.from(ids), paddingId: 1, scale: 2 });
+        const loss = product(pass, [y], { cotangent: masters(backend, [1, 2, 4, 8]) });
+        pass.tape.backward(loss, 1);
       });
       const due = ids.includes(0) ? [104, 200, 316] : [100, 200, 300];
       expect([...backend.download(table.grad)]).toEqual(due);
     });
 
   test("a table without columns is named", () => {
-    const run = new Run(backend, { training: false });
+    const pass = new ForwardPass(backend, { training: false });
     const table = tensor(backend, [3], 0);
-    const look = () => embedding(run, [table], { ids: Int32Array.of(0), paddingId: 1, scale: 1 });
+    const look = () => embedding(pass, [table], { ids: Int32Array.of(0), paddingId: 1, scale: 1 });
     expect(look).toThrow("[embedding] table must be [V, C]: got table [3]");
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { linear } from "../../../core/ops/linear.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
 import { tensor } from "../../helpers/tensors.ts";
@@ -21,31 +21,31 @@ describe("linear: gradients equal central differences", () => {
   test("trained weight", () =>
     gradcheck("linear", {
       inputs: base,
-      build: (run, { x, weight }) =>
-        linear(run, [x, weight, undefined, undefined, undefined, undefined], plain),
+      build: (pass, { x, weight }) =>
+        linear(pass, [x, weight, undefined, undefined, undefined, undefined], plain),
     }));
 
   test("trained weight and bias", () =>
     gradcheck("linear", {
       inputs: { ...base, bias: [3] },
-      build: (run, { x, weight, bias }) =>
-        linear(run, [x, weight, bias, undefined, undefined, undefined], plain),
+      build: (pass, { x, weight, bias }) =>
+        linear(pass, [x, weight, bias, undefined, undefined, undefined], plain),
     }));
 
   test("frozen weight", () =>
     gradcheck("linear", {
       inputs: { ...base, bias: [3] },
       frozen: ["weight"],
-      build: (run, { x, weight, bias }) =>
-        linear(run, [x, weight, bias, undefined, undefined, undefined], plain),
+      build: (pass, { x, weight, bias }) =>
+        linear(pass, [x, weight, bias, undefined, undefined, undefined], plain),
     }));
 
   for (const kind of ["gelu", "relu"] as const) {
     test(`an activation after it, ${kind}`, () =>
       gradcheck("linear", {
         inputs: { ...base, bias: [3] },
-        build: (run, { x, weight, bias }) =>
-          linear(run, [x, weight, bias, undefined, undefined, undefined], {
+        build: (pass, { x, weight, bias }) =>
+          linear(pass, [x, weight, bias, undefined, undefined, undefined], {
             ...plain,
             activation: kind,
           }),
@@ -61,21 +61,21 @@ describe("linear: gradients equal central differences", () => {
       gradcheck("linear", {
         inputs: svd,
         frozen: ["weight", "bias"],
-        build: (run, t) => linear(run, [t.x, t.weight, t.bias, t.a, t.e, t.b], attrs),
+        build: (pass, t) => linear(pass, [t.x, t.weight, t.bias, t.a, t.e, t.b], attrs),
       }));
 
     test(`LoRA adapter${name}`, () =>
       gradcheck("linear", {
         inputs: lora,
         frozen: ["weight", "bias"],
-        build: (run, t) => linear(run, [t.x, t.weight, t.bias, t.a, undefined, t.b], attrs),
+        build: (pass, t) => linear(pass, [t.x, t.weight, t.bias, t.a, undefined, t.b], attrs),
       }));
   }
 
   test("SVD adapter on a trained base without bias", () =>
     gradcheck("linear", {
       inputs: { ...base, a: [2, 5], e: [2, 1], b: [3, 2] },
-      build: (run, t) => linear(run, [t.x, t.weight, undefined, t.a, t.e, t.b], adapted),
+      build: (pass, t) => linear(pass, [t.x, t.weight, undefined, t.a, t.e, t.b], adapted),
     }));
 
   test("SVD adapter, E = 0 as at the start", () =>
@@ -83,13 +83,13 @@ describe("linear: gradients equal central differences", () => {
       inputs: svd,
       values: { e: [0, 0] },
       frozen: ["weight", "bias"],
-      build: (run, t) => linear(run, [t.x, t.weight, t.bias, t.a, t.e, t.b], adapted),
+      build: (pass, t) => linear(pass, [t.x, t.weight, t.bias, t.a, t.e, t.b], adapted),
     }));
 
   test("one row, one column, rank 1", () =>
     gradcheck("linear", {
       inputs: { x: [1, 1], weight: [1, 1], bias: [1], a: [1, 1], e: [1, 1], b: [1, 1] },
-      build: (run, t) => linear(run, [t.x, t.weight, t.bias, t.a, t.e, t.b], adapted),
+      build: (pass, t) => linear(pass, [t.x, t.weight, t.bias, t.a, t.e, t.b], adapted),
     }));
 });
 
@@ -97,11 +97,11 @@ describe("linear: values", () => {
   const backend = createReferenceBackend();
   const inputs = (shapes: Readonly<Record<string, readonly number[]>>) =>
     Object.entries(shapes).map(([, shape], i) => tensor(backend, shape, i));
-  const valueOf = (build: (run: Run) => Tensor) => {
+  const valueOf = (build: (pass: ForwardPass) => Tensor) => {
     let value: number[] = [];
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      value = Array.from(backend.download(build(run).buffer));
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      value = Array.from(backend.download(build(pass).buffer));
     });
     return value;
   };
@@ -117,10 +117,10 @@ describe("linear: values", () => {
           merged[o * 5 + i]! +=
             0.7 * numbers(b)[o * 2 + r]! * numbers(e)[r]! * numbers(a)[r * 5 + i]!;
     const w = tensor(backend, [3, 5], 0, merged);
-    const want = valueOf((run) =>
-      linear(run, [x, w, bias, undefined, undefined, undefined], plain),
+    const want = valueOf((pass) =>
+      linear(pass, [x, w, bias, undefined, undefined, undefined], plain),
     );
-    const got = valueOf((run) => linear(run, [x, weight, bias, a, e, b], adapted));
+    const got = valueOf((pass) => linear(pass, [x, weight, bias, a, e, b], adapted));
     got.forEach((y, i) => expect(y).toBeCloseTo(want[i] ?? NaN, 12));
   });
 
@@ -128,10 +128,10 @@ describe("linear: values", () => {
     const [x, weight, bias, a, , b] = inputs(svd);
     if (!x || !weight || !bias) throw new Error("six inputs are due");
     const zero = tensor(backend, [2, 1], 0, [0, 0]);
-    const want = valueOf((run) =>
-      linear(run, [x, weight, bias, undefined, undefined, undefined], plain),
+    const want = valueOf((pass) =>
+      linear(pass, [x, weight, bias, undefined, undefined, undefined], plain),
     );
-    expect(valueOf((run) => linear(run, [x, weight, bias, a, zero, b], adapted))).toEqual(want);
+    expect(valueOf((pass) => linear(pass, [x, weight, bias, a, zero, b], adapted))).toEqual(want);
   });
 });
 
@@ -139,9 +139,9 @@ describe("linear: shapes that do not fit are named", () => {
   const backend = createReferenceBackend();
   const refused = (shapes: Partial<Record<keyof typeof svd, readonly number[]>>) => () => {
     const t = (name: keyof typeof svd) => tensor(backend, shapes[name] ?? svd[name], 0);
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      linear(run, [t("x"), t("weight"), t("bias"), t("a"), t("e"), t("b")], adapted);
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      linear(pass, [t("x"), t("weight"), t("bias"), t("a"), t("e"), t("b")], adapted);
     });
   };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { crossEntropy, meanSquaredError, spanLoss } from "../../../core/ops/losses.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
 import { tensor } from "../../helpers/tensors.ts";
@@ -9,11 +9,11 @@ import { integers, masters } from "../../helpers/upload.ts";
 
 const backend = createReferenceBackend();
 
-function valueOf(build: (run: Run) => Tensor): number {
+function valueOf(build: (pass: ForwardPass) => Tensor): number {
   let value = NaN;
-  const run = new Run(backend, { training: false });
-  run.scope(() => {
-    value = backend.download(build(run).buffer)[0] ?? NaN;
+  const pass = new ForwardPass(backend, { training: false });
+  pass.scope(() => {
+    value = backend.download(build(pass).buffer)[0] ?? NaN;
   });
   return value;
 }
@@ -22,28 +22,28 @@ describe("crossEntropy", () => {
   test("gradients equal central differences", () =>
     gradcheck("crossEntropy", {
       inputs: { logits: [4, 3] },
-      build: (run, { logits }) =>
-        crossEntropy(run, [logits], { labels: run.integers([2, 0, 0, 1]) }),
+      build: (pass, { logits }) =>
+        crossEntropy(pass, [logits], { labels: pass.integers([2, 0, 0, 1]) }),
     }));
 
   test("a value by hand", () => {
     const logits = tensor(backend, [2, 2], 0, [0, Math.log(3), 5, 5]);
-    const loss = valueOf((run) =>
-      crossEntropy(run, [logits], { labels: integers(backend, [1, 0]) }),
+    const loss = valueOf((pass) =>
+      crossEntropy(pass, [logits], { labels: integers(backend, [1, 0]) }),
     );
     expect(loss).toBeCloseTo((Math.log(4 / 3) + Math.log(2)) / 2, 14);
   });
 
   test("logits of thousands do not overflow", () => {
     const logits = tensor(backend, [1, 2], 0, [4000, 3990]);
-    const loss = valueOf((run) => crossEntropy(run, [logits], { labels: integers(backend, [1]) }));
+    const loss = valueOf((pass) => crossEntropy(pass, [logits], { labels: integers(backend, [1]) }));
     expect(loss).toBeCloseTo(10 + Math.log1p(Math.exp(-10)), 12);
   });
 
   test("a missing label is named", () => {
     const logits = tensor(backend, [3, 2], 0);
     expect(() =>
-      valueOf((run) => crossEntropy(run, [logits], { labels: integers(backend, [1, 0]) })),
+      valueOf((pass) => crossEntropy(pass, [logits], { labels: integers(backend, [1, 0]) })),
     ).toThrow(
       "[crossEntropy] one label is due for each row of logits: got logits [3, 2], labels [2]",
     );
@@ -56,22 +56,22 @@ describe("meanSquaredError", () => {
   test("gradients equal central differences", () =>
     gradcheck("meanSquaredError", {
       inputs: { prediction: [3, 1] },
-      build(run, { prediction }) {
-        const due = run.allocateMaster(3);
-        run.backend.upload(due, [0.5, 4.2, -1]);
-        return meanSquaredError(run, [prediction], { target: due });
+      build(pass, { prediction }) {
+        const due = pass.allocateMaster(3);
+        pass.backend.upload(due, [0.5, 4.2, -1]);
+        return meanSquaredError(pass, [prediction], { target: due });
       },
     }));
 
   test("a value by hand", () => {
     const prediction = tensor(backend, [3, 1], 0, [1, 4.2, 1]);
-    const loss = valueOf((run) => meanSquaredError(run, [prediction], { target }));
+    const loss = valueOf((pass) => meanSquaredError(pass, [prediction], { target }));
     expect(loss).toBeCloseTo((0.25 + 0 + 4) / 3, 14);
   });
 
   test("more than one score a row is named", () => {
     const prediction = tensor(backend, [3, 2], 0);
-    expect(() => valueOf((run) => meanSquaredError(run, [prediction], { target }))).toThrow(
+    expect(() => valueOf((pass) => meanSquaredError(pass, [prediction], { target }))).toThrow(
       "[meanSquaredError] prediction must be [B, 1] for a target of [B]: got prediction [3, 2], target [3]",
     );
   });
@@ -81,11 +81,11 @@ describe("spanLoss", () => {
   // sequences of 3, 1 and 2 rows; the first and last stand beside 4 and 2 rows of padding, rows 6 and 7
   const offsets = [0, 3, 4, 6];
   const padding = [6, -1, 7, 4, 0, 2];
-  const shapeOf = (run: Run) => ({
+  const shapeOf = (pass: ForwardPass) => ({
     sequences: 3,
     rows: 8,
-    offsets: run.integers(offsets),
-    padding: run.integers(padding),
+    offsets: pass.integers(offsets),
+    padding: pass.integers(padding),
   });
 
   const targets: [what: string, numbers: readonly number[]][] = [
@@ -97,20 +97,20 @@ describe("spanLoss", () => {
     test(`gradients equal central differences, targets ${what}`, () =>
       gradcheck("spanLoss", {
         inputs: { logits: [8, 2] },
-        build: (run, { logits }) =>
-          spanLoss(run, [logits], { targets: run.integers(numbers), shape: shapeOf(run) }),
+        build: (pass, { logits }) =>
+          spanLoss(pass, [logits], { targets: pass.integers(numbers), shape: shapeOf(pass) }),
       }));
 
   test("a row of padding counts as often as it stands for: by hand", () => {
     const logits = tensor(backend, [2, 2], 0, [1, 0, 2, 0]); // one token and its padding, three times
-    const loss = valueOf((run) =>
-      spanLoss(run, [logits], {
-        targets: run.integers([0, 0]),
+    const loss = valueOf((pass) =>
+      spanLoss(pass, [logits], {
+        targets: pass.integers([0, 0]),
         shape: {
           sequences: 1,
           rows: 2,
-          offsets: run.integers([0, 1]),
-          padding: run.integers([1, 3]),
+          offsets: pass.integers([0, 1]),
+          padding: pass.integers([1, 3]),
         },
       }),
     );
@@ -120,10 +120,10 @@ describe("spanLoss", () => {
 
   test("with every sequence left out it is not a number, as torch's mean of nothing", () => {
     const logits = tensor(backend, [8, 2], 0);
-    const loss = valueOf((run) =>
-      spanLoss(run, [logits], {
-        targets: run.integers([-1, -1, -1, 0, 3, 4]),
-        shape: shapeOf(run),
+    const loss = valueOf((pass) =>
+      spanLoss(pass, [logits], {
+        targets: pass.integers([-1, -1, -1, 0, 3, 4]),
+        shape: shapeOf(pass),
       }),
     );
     expect(loss).toBeNaN();
@@ -132,10 +132,10 @@ describe("spanLoss", () => {
   test("another count of rows is named", () => {
     const logits = tensor(backend, [6, 2], 0);
     expect(() =>
-      valueOf((run) =>
-        spanLoss(run, [logits], {
-          targets: run.integers([0, 3, 5, 2, 3, 4]),
-          shape: shapeOf(run),
+      valueOf((pass) =>
+        spanLoss(pass, [logits], {
+          targets: pass.integers([0, 3, 5, 2, 3, 4]),
+          shape: shapeOf(pass),
         }),
       ),
     ).toThrow("[spanLoss] logits must be [8, 2]: got logits [6, 2]");

@@ -3,7 +3,7 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { appendZeroRows, firstRows } from "../../../core/ops/append-zero-rows.ts";
 import { gatherRows } from "../../../core/ops/gather-rows.ts";
 import { unfold } from "../../../core/ops/unfold.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
 import { tensor } from "../../helpers/tensors.ts";
 import { integers } from "../../helpers/upload.ts";
@@ -14,34 +14,34 @@ describe("gatherRows", () => {
   test("gradients equal central differences, ids repeat", () =>
     gradcheck("gatherRows", {
       inputs: { table: [4, 3] },
-      build: (run, { table }) =>
-        gatherRows(run, [table, undefined], { ids: run.integers(repeated) }),
+      build: (pass, { table }) =>
+        gatherRows(pass, [table, undefined], { ids: pass.integers(repeated) }),
     }));
 
   test("gradients equal central differences with a base, which it takes over", () =>
     gradcheck("gatherRows", {
       inputs: { table: [4, 3], base: [5, 3] },
       takesOver: ["base"],
-      build: (run, { table, base }) =>
-        gatherRows(run, [table, base], { ids: run.integers(repeated) }),
+      build: (pass, { table, base }) =>
+        gatherRows(pass, [table, base], { ids: pass.integers(repeated) }),
     }));
 
   test("two tables of one sum, the second with the first as its base", () =>
     gradcheck("gatherRows", {
       inputs: { words: [4, 3], positions: [5, 3] },
-      build(run, { words, positions }) {
-        const x = gatherRows(run, [words, undefined], { ids: run.integers(repeated) });
-        return gatherRows(run, [positions, x], { ids: run.integers([0, 1, 0, 1, 2]) });
+      build(pass, { words, positions }) {
+        const x = gatherRows(pass, [words, undefined], { ids: pass.integers(repeated) });
+        return gatherRows(pass, [positions, x], { ids: pass.integers([0, 1, 0, 1, 2]) });
       },
     }));
 
   test("a base of another shape is named", () => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
+    const pass = new ForwardPass(backend, { training: false });
     const gather = () =>
-      run.scope(() => {
+      pass.scope(() => {
         const [table, base] = [tensor(backend, [4, 3], 0), tensor(backend, [4, 3], 0)];
-        gatherRows(run, [table, base], { ids: run.integers(repeated) });
+        gatherRows(pass, [table, base], { ids: pass.integers(repeated) });
       });
     expect(gather).toThrow(
       "[gatherRows] base must be [N, C] for a table of [V, C]: got table [4, 3], base [4, 3]",
@@ -55,15 +55,15 @@ describe("unfold", () => {
   test("gradients equal central differences, borders included", () =>
     gradcheck("unfold", {
       inputs: { x: [4, 2] },
-      build: (run, { x }) => unfold(run, [x], { neighbours: run.integers(neighbours), width: 3 }),
+      build: (pass, { x }) => unfold(pass, [x], { neighbours: pass.integers(neighbours), width: 3 }),
     }));
 
   test("windows lie channel by channel, zeros beyond the borders", () => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
       const x = tensor(backend, [4, 2], 0, [1, 10, 2, 20, 3, 30, 4, 40]);
-      const y = unfold(run, [x], { neighbours: integers(backend, neighbours), width: 3 });
+      const y = unfold(pass, [x], { neighbours: integers(backend, neighbours), width: 3 });
       expect(y.shape).toEqual([4, 6]);
       const rows = [
         [0, 1, 2, 0, 10, 20],
@@ -77,11 +77,11 @@ describe("unfold", () => {
 
   test("neighbours for another number of rows are named", () => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
+    const pass = new ForwardPass(backend, { training: false });
     const unfolded = () =>
-      run.scope(() => {
-        unfold(run, [tensor(backend, [5, 2], 0)], {
-          neighbours: run.integers(neighbours),
+      pass.scope(() => {
+        unfold(pass, [tensor(backend, [5, 2], 0)], {
+          neighbours: pass.integers(neighbours),
           width: 3,
         });
       });
@@ -95,25 +95,25 @@ describe("rows of padding", () => {
   test("appendZeroRows: gradients equal central differences", () =>
     gradcheck("appendZeroRows", {
       inputs: { x: [3, 2] },
-      build: (run, { x }) => appendZeroRows(run, [x], { rows: 2 }),
+      build: (pass, { x }) => appendZeroRows(pass, [x], { rows: 2 }),
     }));
 
   test("firstRows: gradients equal central differences, zero below", () =>
     gradcheck("firstRows", {
       inputs: { x: [5, 2] },
-      build: (run, { x }) => firstRows(run, [x], { rows: 3 }),
+      build: (pass, { x }) => firstRows(pass, [x], { rows: 3 }),
     }));
 
   test("the first rows of what rows were appended to are what it was", () => {
     const backend = createReferenceBackend();
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
       const x = tensor(backend, [3, 2], 0);
-      const longer = appendZeroRows(run, [x], { rows: 2 });
+      const longer = appendZeroRows(pass, [x], { rows: 2 });
       expect(longer.shape).toEqual([5, 2]);
       const numbers = Array.from(backend.download(x.buffer));
       expect(Array.from(backend.download(longer.buffer))).toEqual([...numbers, 0, 0, 0, 0]);
-      const back = firstRows(run, [longer], { rows: 3 });
+      const back = firstRows(pass, [longer], { rows: 3 });
       expect(Array.from(backend.download(back.buffer))).toEqual(numbers);
     });
   });

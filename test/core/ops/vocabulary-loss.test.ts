@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { type Backend, ignoredLabel } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { vocabularyLoss } from "../../../core/ops/vocabulary-loss.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { Parameter, type Tensor } from "../../../core/tensor.ts";
 import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
 import { available } from "../../helpers/available.ts";
@@ -14,9 +14,9 @@ import { wave } from "../../helpers/wave.ts";
 const IGNORED = ignoredLabel;
 const reference = createReferenceBackend();
 
-function biasOf(run: Run, classes: number): Tensor {
-  const buffer = run.allocateMaster(classes);
-  run.backend.upload(buffer, wave(classes, 5));
+function biasOf(pass: ForwardPass, classes: number): Tensor {
+  const buffer = pass.allocateMaster(classes);
+  pass.backend.upload(buffer, wave(classes, 5));
   return { shape: [classes], buffer, requiresGrad: false };
 }
 
@@ -28,10 +28,10 @@ function valueOf(
   smoothing: number,
 ) {
   let value = Number.NaN;
-  const run = new Run(reference, { training: false });
-  run.scope(() => {
+  const pass = new ForwardPass(reference, { training: false });
+  pass.scope(() => {
     const attrs = { bias, labels: Int32Array.from(labels), smoothing };
-    const loss = vocabularyLoss(run, [hidden, weight], attrs);
+    const loss = vocabularyLoss(pass, [hidden, weight], attrs);
     value = reference.download(loss.buffer)[0] ?? Number.NaN;
   });
   return value;
@@ -42,9 +42,9 @@ describe("vocabularyLoss", () => {
     test(`gradients equal central differences, a label left out in the middle, smoothing ${smoothing}`, () =>
       gradcheck("vocabularyLoss", {
         inputs: { hidden: [4, 3], weight: [5, 3] },
-        build: (run, { hidden, weight }) =>
-          vocabularyLoss(run, [hidden, weight], {
-            bias: biasOf(run, 5),
+        build: (pass, { hidden, weight }) =>
+          vocabularyLoss(pass, [hidden, weight], {
+            bias: biasOf(pass, 5),
             labels: Int32Array.of(2, IGNORED, 0, 4),
             smoothing,
           }),
@@ -116,16 +116,16 @@ describe.skipIf(!cpu.backend)("vocabularyLoss of a whole vocabulary (cpu)", () =
     ).slice(from, to);
     let [loss, peak] = [Number.NaN, 0];
     const live = backend.memory().live;
-    const run = new Run(backend, { training: true });
-    run.scope(() => {
+    const pass = new ForwardPass(backend, { training: true });
+    pass.scope(() => {
       const bias = {
         shape: [CLASSES],
         buffer: masters(backend, wave(CLASSES, 3)),
         requiresGrad: false,
       };
-      const out = vocabularyLoss(run, [hidden, weight], { bias, labels, smoothing: 0.1 });
+      const out = vocabularyLoss(pass, [hidden, weight], { bias, labels, smoothing: 0.1 });
       loss = backend.download(out.buffer)[0] ?? Number.NaN;
-      run.tape.backward(out, 1);
+      pass.tape.backward(out, 1);
       peak = backend.memory().peak - live;
     });
     const gradient = ({ grad }: Parameter) => (grad ? backend.download(grad) : []);

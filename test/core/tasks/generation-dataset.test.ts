@@ -3,17 +3,18 @@ import { createHash } from "node:crypto";
 import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { fileSplit } from "../../../core/data/splits.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import { generationLoss } from "../../../core/tasks/generation-loss.ts";
-import { defaultSettings } from "../../../core/train/config.ts";
-import { type TaskWishes, taskNamed } from "../../../core/train/task-named.ts";
-import type { TokenizeOptions } from "../../../core/train/task.ts";
+import { defaultSettings } from "../../../core/config/run-config.ts";
+import { taskNamed } from "../../../core/tasks/index.ts";
+import type { TaskOptions } from "../../../core/tasks/task-options.ts";
 import { bartFolderConfig } from "../../helpers/bart-folder.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { tinyBart, tinyBartBatch } from "../../helpers/tiny-bart.ts";
 import { fileOf, removeFolders } from "../data/temp-files.ts";
 import { tinyBartFiles } from "../../helpers/tiny-bart-files.ts";
+import type { TokenizeOptions } from "../../../core/model/model-files.ts";
 
 ownCache();
 afterAll(removeFolders);
@@ -23,7 +24,7 @@ const text = "text,summary\nthe cat,a cat\nthe cat in a cat,the\na,in the cat\n"
 
 async function datasetOf(
   content: string,
-  { wishes, ...more }: Partial<TokenizeOptions> & { wishes?: Partial<TaskWishes> } = {},
+  { wishes, ...more }: Partial<TokenizeOptions> & { wishes?: Partial<TaskOptions> } = {},
 ) {
   const settings = { ...defaultSettings(), maxTargetLength: 8, ...wishes };
   const split = fileSplit(fileOf("x.csv", content), "train");
@@ -32,11 +33,11 @@ async function datasetOf(
 }
 
 /** The number that a loss is. */
-function numberOf(backend: Backend, loss: (run: Run) => Tensor): number {
+function numberOf(backend: Backend, loss: (pass: ForwardPass) => Tensor): number {
   let number = NaN;
-  const run = new Run(backend, { training: true });
-  run.scope(() => {
-    number = backend.download(loss(run).buffer)[0] ?? NaN;
+  const pass = new ForwardPass(backend, { training: true });
+  pass.scope(() => {
+    number = backend.download(loss(pass).buffer)[0] ?? NaN;
   });
   return number;
 }
@@ -45,7 +46,7 @@ function numberOf(backend: Backend, loss: (run: Run) => Tensor): number {
 function lossOf(dataset: Awaited<ReturnType<typeof datasetOf>>, items: readonly number[]): number {
   const backend = createReferenceBackend();
   const { adapted } = tinyBart(backend, { config: { vocab_size: 271 } });
-  return numberOf(backend, (run) => dataset.batch(items).loss(run, adapted.model));
+  return numberOf(backend, (pass) => dataset.batch(items).loss(pass, adapted.model));
 }
 
 /** Ids of the tiny tokenizer: "the", " cat" and "a"; <s> is 0, </s> is 2. */
@@ -60,7 +61,7 @@ describe("a split of texts and summaries", () => {
     const backend = createReferenceBackend();
     const { bart } = tinyBart(backend, { config: { vocab_size: 271 } });
     for (const smoothing of [0, 0.2]) {
-      const loss = numberOf(backend, (run) => generationLoss(bart, { smoothing })(run, due));
+      const loss = numberOf(backend, (pass) => generationLoss(bart, { smoothing })(pass, due));
       const got = lossOf(await datasetOf(text, { wishes: { labelSmoothing: smoothing } }), [0]);
       expect(got).toBeCloseTo(loss, 12);
     }

@@ -4,7 +4,7 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { packTokens } from "../../../core/data/token-cache.ts";
 import { generate } from "../../../core/generation/generate.ts";
 import { generationOptions } from "../../../core/generation/options.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { GenerationExamples } from "../../../core/tasks/generation-examples.ts";
 import { lastStep } from "../../../core/tasks/generation-needs.ts";
 import { tinyBart, tinyBartConfig, tinyPair } from "../../helpers/tiny-bart.ts";
@@ -43,8 +43,8 @@ test.each([
     const counting = createCountingBackend({ activation: "f64", master: "f64" });
     const { bart: counted } = tinyBart(counting, { config });
     const unwritten = counting.memory().live;
-    const run = new Run(counting, { training: false });
-    run.scope(() => lastStep(run, counted, set, [0, 1, 2], options));
+    const pass = new ForwardPass(counting, { training: false });
+    pass.scope(() => lastStep(pass, counted, set, [0, 1, 2], options));
     const said = counting.memory().peak - unwritten;
     expect(counting.memory().live).toBe(unwritten);
 

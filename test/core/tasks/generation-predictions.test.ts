@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { packTokens } from "../../../core/data/token-cache.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { GenerationExamples } from "../../../core/tasks/generation-examples.ts";
 import { generationLoss } from "../../../core/tasks/generation-loss.ts";
 import {
@@ -9,7 +9,7 @@ import {
   GenerationPredictions,
   meanLoss,
 } from "../../../core/tasks/generation-predictions.ts";
-import { numbersOf } from "../../../core/train/task.ts";
+import { numbersOf } from "../../../core/tasks/task.ts";
 import { tinyBart, tinyBartBatch, tinyPair } from "../../helpers/tiny-bart.ts";
 
 const written = (texts: readonly string[], summaries: readonly (string | undefined)[]) =>
@@ -79,9 +79,9 @@ describe("meanLoss", () => {
     const backend = createReferenceBackend();
     const { bart } = tinyBart(backend);
     let due = NaN;
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      const loss = generationLoss(bart, { smoothing: 0 })(run, tinyBartBatch(pairs));
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      const loss = generationLoss(bart, { smoothing: 0 })(pass, tinyBartBatch(pairs));
       due = backend.download(loss.buffer)[0] ?? NaN;
     });
     const before = backend.memory().live;

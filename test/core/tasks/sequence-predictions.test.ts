@@ -1,16 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
-import type { SequenceTask } from "../../../core/plugin.ts";
+import type { SequenceTask } from "../../../core/model/plugin.ts";
 import { batchOf, type SequenceExamples } from "../../../core/tasks/sequence-examples.ts";
-import {
-  majorityShare,
-  type SequenceOutputs,
-  sequenceOutputs,
-  SequencePredictions,
-} from "../../../core/tasks/sequence-predictions.ts";
+import { majorityShare, sequenceOutputs, SequencePredictions } from "../../../core/tasks/sequence-predictions.ts";
 import { tinyExamples, tinyModel } from "../../helpers/tiny-model.ts";
+import type { SequenceOutputs } from "../../../core/tasks/sequence-outputs.ts";
 
 const dataset = tinyExamples("validation", 11); // lengths 1 to 7, not in order
 
@@ -19,10 +15,10 @@ describe("sequenceOutputs", () => {
     const backend = createReferenceBackend();
     const { model } = tinyModel(backend);
     const alone = dataset.examples.flatMap(({ index }) => {
-      const run = new Run(backend, { training: false });
+      const pass = new ForwardPass(backend, { training: false });
       let logits: number[] = [];
-      run.scope(() => {
-        logits = Array.from(backend.download(model.forward(run, batchOf(dataset, [index])).buffer));
+      pass.scope(() => {
+        logits = Array.from(backend.download(model.forward(pass, batchOf(dataset, [index])).buffer));
       });
       return logits;
     });

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { initializeWeights } from "../../../core/nn/load-weights.ts";
-import type { PaddedQueries } from "../../../core/nn/padding-rows.ts";
-import { Run } from "../../../core/run.ts";
+import { initializeWeights } from "../../../core/model/load-weights.ts";
+import type { PaddedQueries } from "../../../core/ops/padding-rows.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { trainedSpans } from "../../../core/tasks/span-dataset.ts";
-import { declareModel } from "../../../core/train/open-model.ts";
-import type { TrainingSet } from "../../../core/train/task.ts";
-import { deberta } from "../../../plugins/deberta.ts";
+import { declareModel } from "../../../core/model/open-model.ts";
+import type { TrainingSet } from "../../../core/tasks/task.ts";
+import { deberta } from "../../../plugins/deberta/index.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { tinyConfig } from "../../helpers/tiny-model.ts";
 import { expected } from "../qa/fixtures.ts";
@@ -37,7 +37,7 @@ function spanModel(paddedQueries: PaddedQueries | undefined) {
 async function lossOf(padding: Padding, items: readonly number[]) {
   const dataset = await trained(padding);
   const { backend, model } = spanModel(padding === "none" ? undefined : padding);
-  const run = new Run(backend, { training: false });
+  const pass = new ForwardPass(backend, { training: false });
   let logits: number[] = [];
   const spied = {
     forward: (...args: Parameters<typeof model.forward>) => {
@@ -47,8 +47,8 @@ async function lossOf(padding: Padding, items: readonly number[]) {
     },
   };
   let loss = NaN;
-  run.scope(() => {
-    loss = backend.download(dataset.batch(items).loss(run, spied).buffer)[0] ?? NaN;
+  pass.scope(() => {
+    loss = backend.download(dataset.batch(items).loss(pass, spied).buffer)[0] ?? NaN;
   });
   return { loss, logits, lengths: items.map((i) => dataset.lengths[i]!) };
 }

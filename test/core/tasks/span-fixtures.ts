@@ -1,11 +1,11 @@
 import type { SquadSet } from "../../../core/data/squad.ts";
-import { defaultSettings } from "../../../core/train/config.ts";
-import type { TaskWishes } from "../../../core/train/task-named.ts";
-import type { TokenizeOptions } from "../../../core/train/task.ts";
-import { debertaTokenizer } from "../../../core/text/deberta-tokenizer.ts";
+import { defaultSettings } from "../../../core/config/run-config.ts";
+import type { TaskOptions } from "../../../core/tasks/task-options.ts";
+import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
 import { readTokenizer } from "../../../core/text/load-tokenizer.ts";
 import { examples } from "../qa/fixtures.ts";
 import { tinyDir } from "../text/fixtures.ts";
+import type { TokenizeOptions } from "../../../core/model/model-files.ts";
 
 /** The nine questions that the reference was asked, as a split. */
 export const questions: SquadSet = { examples, isLabelled: true, warnings: [] };
@@ -21,6 +21,6 @@ export const tokenizeOptions = (maxLength: number): TokenizeOptions => ({
 });
 
 /** The settings of a run that says nothing of them. */
-export function wishesOf(wishes: Partial<TaskWishes> = {}): TaskWishes {
+export function wishesOf(wishes: Partial<TaskOptions> = {}): TaskOptions {
   return { ...defaultSettings(), ...wishes };
 }

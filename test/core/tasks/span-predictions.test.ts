@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import type { Model } from "../../../core/plugin.ts";
+import type { Model } from "../../../core/model/plugin.ts";
 import { predictedSpans } from "../../../core/tasks/span-dataset.ts";
-import type { Predictions } from "../../../core/train/task.ts";
+import type { Predictions } from "../../../core/tasks/task.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { expected } from "../qa/fixtures.ts";
 import { questions, tokenizeOptions, wishesOf } from "./span-fixtures.ts";
@@ -13,7 +13,7 @@ const [, size = { maxLength: 0, stride: 0, windows: [] }] = expected.sizes;
 
 /** Says the recorded logits of each window, which it knows by its tokens. */
 const oracle: Model = {
-  forward(run, { ids, offsets }) {
+  forward(pass, { ids, offsets }) {
     const logits = Array.from(offsets.subarray(1), (end, b) => {
       const window = ids.subarray(offsets[b], end).join();
       const f = size.windows.findIndex((one) => one.ids.join() === window);
@@ -22,8 +22,8 @@ const oracle: Model = {
         expected.end[f]?.[i] ?? NaN,
       ]);
     }).flat(2);
-    const buffer = run.allocate(logits.length);
-    run.backend.upload(buffer, logits);
+    const buffer = pass.allocate(logits.length);
+    pass.backend.upload(buffer, logits);
     return { shape: [logits.length / 2, 2], buffer, requiresGrad: false };
   },
 };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bartTokenizer } from "../../../core/text/bart-tokenizer.ts";
-import { debertaTokenizer, debertaTokenizerJson } from "../../../core/text/deberta-tokenizer.ts";
+import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
+import { debertaTokenizer, debertaTokenizerJson } from "../../../plugins/deberta/tokenizer.ts";
 import {
   buildTokenizer,
   checkVocabulary,

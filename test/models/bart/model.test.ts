@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { selectLinears } from "../../../core/adalora/wrap.ts";
+import { selectLinears } from "../../../core/model/select-linears.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ModuleScope } from "../../../core/nn/module-scope.ts";
 import { packSequences } from "../../../core/nn/packed-batch.ts";
 import { crossEntropy } from "../../../core/ops/losses.ts";
-import type { GenerationModel, TaskHead } from "../../../core/plugin.ts";
-import { Run } from "../../../core/run.ts";
+import type { GenerationModel, TaskHead } from "../../../core/model/plugin.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { generationLoss } from "../../../core/tasks/generation-loss.ts";
 import { buildBart } from "../../../models/bart/model.ts";
-import { bart as plugin } from "../../../plugins/bart.ts";
+import { bart as plugin } from "../../../plugins/bart/index.ts";
 import { tinyBart, tinyBartBatch, tinyBartConfig, tinyPair } from "../../helpers/tiny-bart.ts";
 
 const VOCABULARY = tinyBartConfig.vocab_size;
@@ -16,9 +16,9 @@ const backend = createReferenceBackend();
 
 function logitsOf(bart: GenerationModel, batch: ReturnType<typeof tinyBartBatch>): number[] {
   let logits: number[] = [];
-  const run = new Run(backend, { training: false });
-  run.scope(() => {
-    logits = Array.from(backend.download(bart.forward(run, batch).buffer));
+  const pass = new ForwardPass(backend, { training: false });
+  pass.scope(() => {
+    logits = Array.from(backend.download(bart.forward(pass, batch).buffer));
   });
   return logits;
 }
@@ -64,13 +64,13 @@ describe("logits", () => {
     const { bart } = tinyBart(backend);
     const batch = tinyBartBatch([{ source: tinyPair(3).source, target: [5, 6, 7] }]);
     const written: number[] = [];
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      const source = bart.encode(run, batch);
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      const source = bart.encode(pass, batch);
       for (let length = 1; length <= 3; length++) {
-        run.scope(() => {
+        pass.scope(() => {
           const prefix = packSequences([batch.target.ids.subarray(0, length)]);
-          const logits = bart.logits(run, bart.decode(run, prefix, source));
+          const logits = bart.logits(pass, bart.decode(pass, prefix, source));
           written.push(...backend.download(logits.buffer).slice(-VOCABULARY));
         });
       }
@@ -106,11 +106,11 @@ describe("logits", () => {
 test("the loss is the cross entropy of the logits", () => {
   const { bart } = tinyBart(backend);
   const batch = tinyBartBatch([3, 0, 5]);
-  const run = new Run(backend, { training: false });
-  run.scope(() => {
-    const labels = run.integers(batch.labels);
-    const want = crossEntropy(run, [bart.forward(run, batch)], { labels });
-    const got = generationLoss(bart, { smoothing: 0 })(run, batch);
+  const pass = new ForwardPass(backend, { training: false });
+  pass.scope(() => {
+    const labels = pass.integers(batch.labels);
+    const want = crossEntropy(pass, [bart.forward(pass, batch)], { labels });
+    const got = generationLoss(bart, { smoothing: 0 })(pass, batch);
     expect(backend.download(got.buffer)[0]).toBeCloseTo(backend.download(want.buffer)[0]!, 13);
   });
 });
@@ -158,17 +158,17 @@ describe("dropout", () => {
       activation_dropout: 0.3,
     };
     const { bart } = tinyBart(backend, { config, ...(dropout && { dropout }) });
-    const run = new Run(backend, { training });
+    const pass = new ForwardPass(backend, { training });
     const probabilities: (number | undefined)[] = [];
-    const next = run.nextDropout.bind(run);
-    run.nextDropout = (probability) => {
+    const next = pass.nextDropout.bind(pass);
+    pass.nextDropout = (probability) => {
       const mask = next(probability);
       probabilities.push(mask?.probability);
       return mask;
     };
-    run.scope(() => {
-      bart.forward(run, tinyBartBatch([1]));
-      run.tape.clear();
+    pass.scope(() => {
+      bart.forward(pass, tinyBartBatch([1]));
+      pass.tape.clear();
     });
     return probabilities;
   };

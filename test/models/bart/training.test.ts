@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import type { Backend } from "../../../core/backend.ts";
 import { ParameterArena } from "../../../core/optim/parameter-arena.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { generationLoss } from "../../../core/tasks/generation-loss.ts";
 import { Trainer, type TrainerOptions } from "../../../core/train/trainer.ts";
 import { guarded } from "../../helpers/guarded-backend.ts";
@@ -60,11 +60,11 @@ test("the gradient of the loss with every dropout on is its slope", () => {
       start.map((x, i) => x + change * (direction[i] ?? NaN)),
     );
     let value = Number.NaN;
-    const run = new Run(backend, { training: true, seed: [3, 4], pass: 5 });
-    run.scope(() => {
-      const out = generationLoss(bart, { smoothing: 0.1 })(run, tinyBartBatch([3, 0, 5]));
+    const pass = new ForwardPass(backend, { training: true, seed: [3, 4], index: 5 });
+    pass.scope(() => {
+      const out = generationLoss(bart, { smoothing: 0.1 })(pass, tinyBartBatch([3, 0, 5]));
       value = backend.download(out.buffer)[0] ?? Number.NaN;
-      if (backward) run.tape.backward(out, 1);
+      if (backward) pass.tape.backward(out, 1);
     });
     return value;
   };

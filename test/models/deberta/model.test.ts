@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { initializeWeights } from "../../../core/nn/load-weights.ts";
+import { initializeWeights } from "../../../core/model/load-weights.ts";
 import { type TokenBatch, packSequences } from "../../../core/nn/packed-batch.ts";
-import type { TaskHead } from "../../../core/plugin.ts";
+import type { TaskHead } from "../../../core/model/plugin.ts";
 import { ParameterArena } from "../../../core/optim/parameter-arena.ts";
-import { Run } from "../../../core/run.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
 import { sequenceLoss } from "../../../core/tasks/sequence-loss.ts";
 import type { Tensor } from "../../../core/tensor.ts";
-import { declareModel } from "../../../core/train/open-model.ts";
-import { deberta } from "../../../plugins/deberta.ts";
+import { declareModel } from "../../../core/model/open-model.ts";
+import { deberta } from "../../../plugins/deberta/index.ts";
 import { tinyConfig, tinyModel, tinySentence } from "../../helpers/tiny-model.ts";
 
 const variants: [name: string, config: object][] = [
@@ -28,9 +28,9 @@ function model(config: object) {
   const { model: built } = tinyModel(backend, { method: "full", config });
   return (batch: TokenBatch): number[] => {
     let logits: number[] = [];
-    const run = new Run(backend, { training: false });
-    run.scope(() => {
-      logits = Array.from(backend.download(built.forward(run, batch).buffer));
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => {
+      logits = Array.from(backend.download(built.forward(pass, batch).buffer));
     });
     return logits;
   };
@@ -68,8 +68,8 @@ describe("the last layer, which is computed where it is read and whole where it 
         const arena = new ParameterArena(backend, [], [...tree.parameters.values()]);
         const rows: number[] = [];
         const observe = (_: string, tensor: Tensor) => void rows.push(tensor.shape[0] ?? 0);
-        const run = new Run(backend, { training: true, ...(observed && { observe }) });
-        run.scope(() => run.tape.backward(sequenceLoss(built, "classification")(run, batch), 1));
+        const pass = new ForwardPass(backend, { training: true, ...(observed && { observe }) });
+        pass.scope(() => pass.tape.backward(sequenceLoss(built, "classification")(pass, batch), 1));
         return { rows, gradients: Array.from(backend.download(arena.gradients)) };
       });
       expect(seen!.rows).toEqual([batch.ids.length, batch.ids.length, batch.ids.length]);
@@ -196,16 +196,16 @@ describe("dropout", () => {
     const head = { task: "classification", labels: 2, ...(dropout && { dropout }) } as const;
     const { model: built, tree } = declareModel(deberta, config, head);
     initializeWeights(backend, tree, 1);
-    const run = new Run(backend, { training });
+    const pass = new ForwardPass(backend, { training });
     const probabilities: (number | undefined)[] = [];
-    const next = run.nextDropout.bind(run);
-    run.nextDropout = (probability) => {
+    const next = pass.nextDropout.bind(pass);
+    pass.nextDropout = (probability) => {
       const mask = next(probability);
       probabilities.push(mask?.probability);
       return mask;
     };
-    run.scope(() => {
-      built.forward(run, packSequences([[9, 10, 11]]));
+    pass.scope(() => {
+      built.forward(pass, packSequences([[9, 10, 11]]));
     });
     return probabilities;
   };

@@ -1,0 +1,157 @@
+import { type Adapter, adapterScale, declareAdapter } from "../nn/adapter.ts";
+import type { Backend, Buffer } from "../backend.ts";
+import { errors } from "../errors.ts";
+import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "../io/peft-adapter.ts";
+import { type StoredTensor, float32Tensor } from "../io/stored-tensor.ts";
+import type { Parameter } from "../tensor.ts";
+import type { DeclaredModel } from "./open-model.ts";
+
+/** The part of an AdaLoRA adapter's description that comes from the run's settings. */
+export type AdaLoraSettings = Omit<AdaLoraAdapter, "method" | "modules" | "saved" | "dropout">;
+export type LoraSettings = Omit<LoraAdapter, "method" | "modules" | "saved" | "dropout"> & {
+  readonly alpha: number;
+};
+
+/** Trained adapters and heads as PEFT describes them. `kept`: for each adapter, which triplets count; the others are left out. */
+export function adaLoraAdapter(
+  backend: Backend,
+  { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
+  kept: readonly (readonly boolean[])[],
+  settings: AdaLoraSettings,
+): AdaLoraAdapter {
+  const modules = adapters.map(({ path, a, e, b, rank }, i) => {
+    if (!e) throw new Error(`internal: ${path} has no E`);
+    const diagonal = backend.download(e.buffer);
+    // Between two masks Adam moves pruned E's off zero: what counts in the forward pass is written.
+    const mask = Array.from(
+      { length: rank },
+      (_, t) => (kept[i]?.[t] ?? false) || diagonal[t] !== 0,
+    );
+    const rows = [...mask.keys()].filter((t) => mask[t]);
+    return {
+      path,
+      mask,
+      A: selected(backend, a.buffer, rows, { rows: rank, cols: a.shape[1] ?? 0, columns: false }),
+      E: selected(backend, e.buffer, rows, { rows: rank, cols: 1, columns: false }),
+      B: selected(backend, b.buffer, rows, { rows: b.shape[0] ?? 0, cols: rank, columns: true }),
+    };
+  });
+  const dropout = adapters[0]?.dropout ?? 0;
+  return {
+    method: "adalora",
+    ...settings,
+    modules,
+    saved: savedTensors(backend, trained),
+    dropout,
+  };
+}
+
+/** The same for LoRA; pruned doublets (zero rows of A, zero columns of B) are left out where `kept` says so. */
+export function loraAdapter(
+  backend: Backend,
+  { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
+  kept: readonly (readonly boolean[])[],
+  { alpha, ...settings }: LoraSettings,
+): LoraAdapter {
+  const modules = adapters.flatMap(({ path, a, b, rank }, i) => {
+    const rows = [...Array(rank).keys()].filter((t) => kept[i]?.[t] ?? true);
+    if (rows.length === 0) return []; // PEFT's LoRA knows no rank 0: the layer is the base layer
+    return {
+      path,
+      // PEFT divides by the rank that it finds; the scale was fixed by the initial rank
+      alpha: (alpha * rows.length) / rank,
+      A: selected(backend, a.buffer, rows, { rows: rank, cols: a.shape[1] ?? 0, columns: false }),
+      B: selected(backend, b.buffer, rows, { rows: b.shape[0] ?? 0, cols: rank, columns: true }),
+    };
+  });
+  const dropout = adapters[0]?.dropout ?? 0;
+  return { method: "lora", ...settings, modules, saved: savedTensors(backend, trained), dropout };
+}
+
+/** Attaches a saved adapter to a loaded model and puts its heads in place. Every layer and tensor of it must exist. */
+export function applyAdapter(
+  backend: Backend,
+  { tree }: DeclaredModel,
+  adapter: PeftAdapter,
+  where: string,
+): readonly Adapter[] {
+  for (const [name, tensor] of adapter.saved) {
+    const parameter = tree.parameters.get(name);
+    if (!parameter) throw errors.file(where, `holds "${name}", which the model does not have`);
+    const due = parameter.storedShape;
+    if (tensor.shape.length !== due.length || tensor.shape.some((n, i) => n !== due[i])) {
+      throw errors.weightShape(where, name, due, tensor.shape);
+    }
+    parameter.buffer = backend.adopt(
+      tensor,
+      parameter.shape.length > 1 ? backend.activation : backend.master,
+    );
+  }
+  const svd = adapter.method === "adalora";
+  return adapter.modules.flatMap((module) => {
+    const linear = tree.linears.get(module.path);
+    if (!linear) throw errors.file(where, `adapts "${module.path}", which the model does not have`);
+    const rank = module.A.shape[0] ?? 0;
+    if (rank === 0) return [];
+    if (module.A.shape[1] !== linear.inFeatures) {
+      throw errors.weightShape(
+        where,
+        `${module.path}.lora_A`,
+        [rank, linear.inFeatures],
+        module.A.shape,
+      );
+    }
+    if (module.B.shape[0] !== linear.outFeatures) {
+      throw errors.weightShape(
+        where,
+        `${module.path}.lora_B`,
+        [linear.outFeatures, rank],
+        module.B.shape,
+      );
+    }
+    const scale =
+      adapter.method === "adalora"
+        ? adapterScale(adapter.alpha, adapter.initRank, true)
+        : "alpha" in module
+          ? module.alpha / rank
+          : 1;
+    const attached = declareAdapter(module.path, linear, { rank, scale, svd });
+    const adopt = (tensor: StoredTensor) => backend.adopt(tensor, backend.master);
+    attached.a.buffer = adopt(module.A);
+    attached.b.buffer = adopt(module.B);
+    if (attached.e && "E" in module) attached.e.buffer = adopt(module.E);
+    linear.adapter = attached;
+    return [attached];
+  });
+}
+
+function savedTensors(
+  backend: Backend,
+  trained: readonly Parameter[],
+): ReadonlyMap<string, StoredTensor> {
+  return new Map(
+    trained.map(({ name, storedShape, buffer }) => [
+      name,
+      float32Tensor(storedShape, Float32Array.from(backend.download(buffer))),
+    ]),
+  );
+}
+
+/** Some rows of a matrix, or some columns, as a stored tensor. */
+function selected(
+  backend: Backend,
+  buffer: Buffer,
+  which: readonly number[],
+  { rows, cols, columns }: { rows: number; cols: number; columns: boolean },
+): StoredTensor {
+  const numbers = backend.download(buffer);
+  const shape = columns ? [rows, which.length] : [which.length, cols];
+  const out = new Float32Array((shape[0] ?? 0) * (shape[1] ?? 0));
+  let at = 0;
+  for (let r = 0; r < (shape[0] ?? 0); r++) {
+    for (let c = 0; c < (shape[1] ?? 0); c++) {
+      out[at++] = columns ? numbers[r * cols + which[c]!]! : numbers[which[r]! * cols + c]!;
+    }
+  }
+  return float32Tensor(shape, out);
+}

@@ -1,0 +1,118 @@
+import type { Backend, HostTensor } from "../backend.ts";
+import { errors } from "../errors.ts";
+import type { ModelPlugin } from "./plugin.ts";
+import { normals, streamOf } from "../rng.ts";
+import { type Parameter, elementsOf } from "../tensor.ts";
+import type { Fill, ModuleTree } from "../nn/module-scope.ts";
+
+/** What a checkpoint has for a model. */
+export interface MatchedWeights {
+  readonly found: ReadonlyMap<Parameter, HostTensor>;
+  /** It has nothing for these, which may start from their fill. */
+  readonly fresh: readonly Parameter[];
+  /** Nor for these, which are never trained: their fill is their value. */
+  readonly constants: ReadonlyMap<Parameter, Fill | undefined>;
+}
+
+/**
+ * Finds each declared parameter's tensor, by names and shapes alone. Every key of the checkpoint is used or ignored on purpose;
+ * what is missing must be something that the plugin says a pre-trained checkpoint may lack. `given`: parameters whose numbers come
+ * from elsewhere (an adapter's file), whatever the checkpoint has for them. Throws E_WEIGHTS.
+ */
+export function matchWeights(
+  tree: ModuleTree,
+  tensors: ReadonlyMap<string, HostTensor>,
+  plugin: Pick<ModelPlugin, "name" | "weights">,
+  where: string,
+  given: ReadonlySet<string> = new Set(),
+): MatchedWeights {
+  const found = matchKeys(tree, tensors, plugin, where);
+  for (const parameter of found.keys()) if (given.has(parameter.name)) found.delete(parameter);
+  const absent = [...tree.parameters.values()].filter((p) => !found.has(p) && !given.has(p.name));
+  const lost = absent.filter((p) => !plugin.weights.fresh.some((r) => r.test(p.name)));
+  if (lost.length > 0)
+    throw errors.missingWeights(
+      where,
+      lost.map((p) => p.name),
+    );
+  for (const [parameter, tensor] of found) {
+    const { storedShape: due } = parameter;
+    if (tensor.shape.length !== due.length || tensor.shape.some((n, i) => n !== due[i])) {
+      throw errors.weightShape(where, parameter.name, due, tensor.shape);
+    }
+  }
+  const constants = absent.filter(({ constant }) => constant);
+  return {
+    found,
+    fresh: absent.filter(({ constant }) => !constant),
+    constants: new Map(constants.map((p) => [p, tree.fills.get(p.name)])),
+  };
+}
+
+/** Gives parameters the checkpoint's numbers: matrices in the backend's activation type, vectors and trained ones in its master type. */
+export function adoptWeights(backend: Backend, { found, constants }: MatchedWeights): void {
+  for (const [parameter, how] of constants) fill(backend, parameter, how, 0);
+  for (const [parameter, tensor] of found) {
+    parameter.buffer = backend.adopt(tensor, typeOf(backend, parameter));
+  }
+}
+
+/**
+ * Gives every declared parameter its numbers: from the checkpoint, or from its fill where the plugin says that a pre-trained
+ * checkpoint may lack it. Returns the parameters that were filled. Throws as matchWeights does, before anything is changed.
+ */
+export function loadWeights(
+  backend: Backend,
+  tree: ModuleTree,
+  tensors: ReadonlyMap<string, HostTensor>,
+  plugin: Pick<ModelPlugin, "name" | "weights">,
+  { where, seed }: { where: string; seed: number },
+): readonly Parameter[] {
+  const matched = matchWeights(tree, tensors, plugin, where);
+  adoptWeights(backend, matched);
+  for (const parameter of matched.fresh) {
+    fill(backend, parameter, tree.fills.get(parameter.name), seed);
+  }
+  return [...matched.fresh, ...matched.constants.keys()];
+}
+
+/** Fills every parameter: a model that begins without a checkpoint. */
+export function initializeWeights(backend: Backend, tree: ModuleTree, seed: number): void {
+  for (const parameter of tree.parameters.values()) {
+    fill(backend, parameter, tree.fills.get(parameter.name), seed);
+  }
+}
+
+function matchKeys(
+  tree: ModuleTree,
+  tensors: ReadonlyMap<string, HostTensor>,
+  { name, weights }: Pick<ModelPlugin, "name" | "weights">,
+  where: string,
+): Map<Parameter, HostTensor> {
+  const found = new Map<Parameter, HostTensor>();
+  const unknown: string[] = [];
+  for (const [key, tensor] of tensors) {
+    const renamed = weights.rename.reduce((k, [from, to]) => k.replace(from, to), key);
+    const parameter = tree.parameters.get(renamed) ?? tree.parameters.get(weights.prefix + renamed);
+    if (parameter) found.set(parameter, tensor);
+    else if (!weights.ignore.some((pattern) => pattern.test(renamed))) unknown.push(key);
+  }
+  if (unknown.length > 0) throw errors.unmappedWeights(where, name, unknown);
+  return found;
+}
+
+function typeOf(backend: Backend, parameter: Parameter): Backend["master"] {
+  const matrix = parameter.shape.length > 1 && !parameter.requiresGrad;
+  return matrix ? backend.activation : backend.master;
+}
+
+function fill(backend: Backend, parameter: Parameter, how: Fill | undefined, seed: number): void {
+  const n = elementsOf(parameter.shape);
+  const values =
+    typeof how === "object"
+      ? normals(n, how.normal, seed, streamOf(parameter.name))
+      : new Float32Array(n).fill(how === "ones" ? 1 : 0);
+  const bytes = new Uint8Array(values.buffer);
+  const tensor = { dtype: "F32", shape: parameter.storedShape, bytes };
+  parameter.buffer = backend.adopt(tensor, typeOf(backend, parameter));
+}

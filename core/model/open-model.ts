@@ -1,0 +1,80 @@
+import { type Adapter, adapterScale } from "../nn/adapter.ts";
+import { gaussianStart, loraStart, type Start, startAdapters } from "../adalora/start.ts";
+import { attachAdapters, selectLinears } from "./select-linears.ts";
+import type { Backend, HostTensor } from "../backend.ts";
+import { errors } from "../errors.ts";
+import { loadWeights } from "./load-weights.ts";
+import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
+import type { Model, ModelPlugin, TaskHead } from "./plugin.ts";
+import type { Parameter } from "../tensor.ts";
+import { type Method, adapting, decomposing, isOneOf } from "../config/method.ts";
+
+/** A model of a family, declared but without numbers: enough to plan a run. */
+export interface DeclaredModel {
+  readonly plugin: ModelPlugin;
+  readonly model: Model;
+  readonly tree: ModuleTree;
+}
+
+/** Throws E_TASK where the family has no such task. */
+export function declareModel(plugin: ModelPlugin, config: object, head: TaskHead): DeclaredModel {
+  if (!plugin.tasks.includes(head.task))
+    throw errors.otherTask(plugin.name, head.task, plugin.tasks);
+  const scope = ModuleScope.root();
+  const model = plugin.build(config, head, scope);
+  return { plugin, model, tree: scope.tree };
+}
+
+export interface AdaptOptions {
+  readonly method: Method;
+  /** Short module names; null selects all that the family knows. */
+  readonly modules: readonly string[] | null;
+  readonly rank: number;
+  readonly alpha: number;
+  /** Dropout before the adapters. */
+  readonly dropout: number;
+}
+
+/** What a method trains: adapters beside the frozen model, and parameters of the model itself. */
+export interface AdaptedModel extends DeclaredModel {
+  readonly adapters: readonly Adapter[];
+  readonly trained: readonly Parameter[];
+}
+
+/** Attaches the method's adapters and chooses what else it trains; nothing has numbers yet. */
+export function adaptModel(declared: DeclaredModel, options: AdaptOptions): AdaptedModel {
+  const { plugin, tree } = declared;
+  const { method, rank, alpha, dropout } = options;
+  const svd = isOneOf(method, decomposing);
+  const scale = adapterScale(alpha, rank, svd);
+  const adapters = isOneOf(method, adapting)
+    ? attachAdapters(selectLinears(tree, plugin, options.modules ?? undefined), {
+        rank,
+        scale,
+        svd,
+        dropout,
+      })
+    : [];
+  const isHead = (name: string) => plugin.adapters.trainable.some((pattern) => pattern.test(name));
+  const trained = [...tree.parameters.values()].filter(
+    ({ name, constant }) =>
+      !constant &&
+      (method === "full" || isHead(name) || (method === "bitfit" && name.endsWith(".bias"))),
+  );
+  for (const parameter of trained) parameter.requiresGrad = true;
+  return { ...declared, adapters, trained };
+}
+
+/** Gives a model its numbers, and its adapters their start, the method's own unless told. Returns the parameters that the checkpoint lacked. */
+export function loadModel(
+  backend: Backend,
+  { tree, plugin, adapters }: AdaptedModel,
+  tensors: ReadonlyMap<string, HostTensor>,
+  options: { where: string; seed: number; method: Method; start?: Start | undefined },
+): readonly Parameter[] {
+  const { where, seed, method } = options;
+  const fresh = loadWeights(backend, tree, tensors, plugin, { where, seed });
+  const { start = isOneOf(method, decomposing) ? gaussianStart : loraStart } = options;
+  startAdapters(backend, adapters, start, seed);
+  return fresh;
+}

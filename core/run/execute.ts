@@ -1,0 +1,207 @@
+import { join } from "node:path";
+import type { Backend } from "../backend.ts";
+import { openJsonLog } from "../io/jsonl.ts";
+import { openScalars } from "../io/tensorboard.ts";
+import { configToJson } from "../config/run-config.ts";
+import { createTrainer } from "./create-trainer.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { PreparedRun } from "./prepare.ts";
+import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
+import { clearRun, runFiles } from "./run-folder.ts";
+import { type Evaluation, numbersOf, type TrainingBatch } from "../tasks/task.ts";
+import type { StepReport, Trainer } from "../train/trainer.ts";
+import {
+  type Speed,
+  type TrainingObserver,
+  type TrainingOutcome,
+  runTraining,
+} from "../train/loop.ts";
+
+/** Who follows a run beside its files. */
+export interface RunWatcher {
+  /** Parameters that the checkpoint lacked. */
+  onLoaded(fresh: readonly string[]): void;
+  /** Undefined where no checkpoint is whole, so that the run starts anew. */
+  onResume(step: number | undefined, damaged: readonly string[]): void;
+  onStep(report: StepReport, speed: Speed): void;
+  onEvaluation(step: number, evaluations: readonly Evaluation[], isBest: boolean): void;
+  onCheckpoint(step: number): void;
+  stopRequested(): boolean;
+}
+
+export interface RunResult extends TrainingOutcome {
+  /** Metrics of each validation split after the last step. */
+  readonly metrics: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Share of the most frequent class of the first validation split. */
+  readonly majority: number | undefined;
+  readonly ranks: Readonly<Record<string, number>>;
+  readonly seconds: number;
+}
+
+export interface FolderOptions {
+  readonly out: string;
+  readonly resume: boolean;
+  /** Removes an earlier run from the folder, once this one is loaded and nothing can refuse it any more. */
+  readonly overwrite: boolean;
+}
+
+/** Trains a prepared run into its folder: log, TensorBoard, checkpoints, then adapter, ranks, predictions and metrics. */
+export async function executeRun(
+  backend: Backend,
+  run: PreparedRun,
+  { out, resume, overwrite }: FolderOptions,
+  watcher: RunWatcher,
+): Promise<RunResult> {
+  const started = performance.now();
+  const { trainer, adapted, fresh } = createTrainer(backend, run);
+  watcher.onLoaded(fresh);
+  if (overwrite) clearRun(out);
+  writeJson(join(out, runFiles.config), configToJson(run.config));
+  const checkpointDir = join(out, runFiles.checkpoints);
+  using files = openRunFiles(out, backend, run, trainer, watcher, resume);
+  const { config, schedule, spec, train, validation } = run;
+  const setup = {
+    backend,
+    trainer,
+    model: adapted.model,
+    train,
+    validation: validation.filter(({ isLabelled }) => isLabelled),
+    checkpointDir,
+    fingerprint: fingerprintOf(run),
+    options: {
+      ...config,
+      steps: schedule.steps,
+      evalSteps: config.evalSteps ?? schedule.stepsPerEpoch,
+      metric: config.metric ?? spec.defaultMetric,
+    },
+  };
+  const outcome = await runTraining(setup, files.observer, { resume });
+  const seconds = (performance.now() - started) / 1000;
+  const majority = setup.validation[0]?.majority;
+  const metrics = metricsOf(outcome.final);
+  const ranks = rankPattern(trainer);
+  if (outcome.stoppedBy !== "interrupt")
+    writeResults(out, backend, run, trainer, { ...outcome, metrics, majority, seconds });
+  return { ...outcome, metrics, majority, ranks, seconds };
+}
+
+function metricsOf(evaluations: readonly Evaluation[]): Record<string, Record<string, number>> {
+  return Object.fromEntries(
+    evaluations.map((evaluation) => [evaluation.split, numbersOf(evaluation)]),
+  );
+}
+
+function writeResults(
+  out: string,
+  backend: Backend,
+  run: PreparedRun,
+  trainer: Trainer<TrainingBatch>,
+  result: Omit<RunResult, "ranks">,
+): void {
+  writeTrained(out, backend, run, trainer, "last");
+  if (trainer.adapters.length > 0) writeJson(join(out, runFiles.ranks), rankPattern(trainer));
+  for (const { split, predictions } of result.final) {
+    writePredictions(out, predictions, result.final.length > 1 ? split : undefined);
+  }
+  // Last: its presence says that the run is whole.
+  writeJson(join(out, runFiles.metrics), {
+    task: run.config.task,
+    steps: result.steps,
+    stopped_by: result.stoppedBy,
+    metrics: result.metrics,
+    best: result.best,
+    majority_baseline: result.majority ?? null,
+    seconds: Math.round(result.seconds * 100) / 100,
+  });
+}
+
+/** Writes the run's curves; the watcher hears everything too. */
+function openRunFiles(
+  out: string,
+  backend: Backend,
+  run: PreparedRun,
+  trainer: Trainer<TrainingBatch>,
+  watcher: RunWatcher,
+  resume: boolean,
+): Disposable & { readonly observer: TrainingObserver } {
+  const open = (resumeAfter: number | undefined) => {
+    const options = resumeAfter === undefined ? {} : { resumeAfter };
+    return {
+      log: openJsonLog(join(out, runFiles.log), options),
+      scalars: openScalars(join(out, runFiles.tensorboard), options),
+    };
+  };
+  let files: ReturnType<typeof open> | undefined = resume ? undefined : open(undefined);
+  const current = () => (files ??= open(undefined));
+  const { logSteps, task } = run.config;
+  const observer: TrainingObserver = {
+    stopRequested: () => watcher.stopRequested(),
+    onResume(progress, damaged) {
+      files = open(progress && progress.step - 1); // records count steps from 0
+      watcher.onResume(progress?.step, damaged);
+    },
+    onStep(report, speed) {
+      if (report.step % logSteps === 0 || report.step + 1 === run.schedule.steps) {
+        const record = logRecord(report, speed);
+        current().log.append(record);
+        for (const [tag, value] of scalarsOf(record, trainer, run.config.method)) {
+          current().scalars.scalar(tag, report.step, value);
+        }
+      }
+      watcher.onStep(report, speed);
+    },
+    onEvaluation(step, evaluations, isBest) {
+      current().log.append({ step: step - 1, evaluation: metricsOf(evaluations) });
+      for (const { split, metrics } of evaluations) {
+        for (const [name, value] of Object.entries(metrics)) {
+          const suffix = evaluations.length > 1 ? `_${split}` : "";
+          current().scalars.scalar(`Eval_${task}${suffix}/${name}`, step - 1, value);
+        }
+      }
+      if (isBest) writeTrained(out, backend, run, trainer, "best");
+      watcher.onEvaluation(step, evaluations, isBest);
+    },
+    onCheckpoint: (step) => watcher.onCheckpoint(step),
+  };
+  return {
+    observer,
+    [Symbol.dispose]() {
+      files?.log.close();
+      files?.scalars.close();
+    },
+  };
+}
+
+function logRecord(report: StepReport, { tokens, seconds }: Speed) {
+  return {
+    step: report.step,
+    task_loss: report.taskLoss,
+    orth_loss: report.orthogonalityLoss,
+    grad_norm: report.gradNorm,
+    lr: report.learningRate,
+    budget: report.budget ?? null,
+    threshold: report.threshold ?? null,
+    tokens_per_second: Math.round(tokens / seconds),
+  };
+}
+
+/** The reference's tags, and the learning rate. */
+function scalarsOf(
+  record: ReturnType<typeof logRecord>,
+  trainer: Trainer<TrainingBatch>,
+  method: string,
+): [string, number][] {
+  const scalars: [string, number][] = [
+    ["train/loss", record.task_loss],
+    ["train/orth_regu_loss", record.orth_loss],
+    ["train/grad_norm", record.grad_norm],
+    ["train/learning_rate", record.lr],
+  ];
+  if (record.budget !== null) scalars.push(["Budget/total_rank", record.budget]);
+  if (record.threshold !== null) scalars.push(["Budget/mask_threshold", record.threshold]);
+  if (method === "adalora" || method === "prune-lora") {
+    for (const [name, rank] of Object.entries(rankPattern(trainer)))
+      scalars.push([`Ranknum/${name}`, rank]);
+  }
+  return scalars;
+}

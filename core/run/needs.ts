@@ -1,0 +1,133 @@
+import type { Start } from "../adalora/start.ts";
+import type { Backend } from "../backend.ts";
+import { elementBytes } from "../backend/counting.ts";
+import { createResidentBackend } from "../backend/resident.ts";
+import { evaluationBatches } from "../data/batching.ts";
+import { ForwardPass } from "../forward-pass.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import { createTrainer } from "./create-trainer.ts";
+import { adapting, isOneOf, pruning } from "../config/method.ts";
+import { declareRunModel } from "../model/model-files.ts";
+import { trainingOrder } from "../train/order.ts";
+import type { PreparedRun } from "./prepare.ts";
+import type { Dataset } from "../tasks/task.ts";
+
+/** What a run takes, in bytes, known without doing it. */
+export interface RunNeeds {
+  /** Memory of the parameters that stay as they are. */
+  readonly weights: number;
+  /** Memory of what is trained and of the largest batch: the most that is allocated at once. */
+  readonly training: number;
+  /** Of the whole process at its highest: what is read of the weights, the pool with what waits in it, the program, its data. */
+  readonly memory: number;
+  /** One checkpoint on the disk. */
+  readonly checkpoint: number;
+  /** All that the run may have on the disk at once. */
+  readonly disk: number;
+}
+
+/**
+ * Takes the largest of the run's training steps, and the largest batch of an evaluation, on a backend that only counts. Its memory is
+ * within 15 % of what runs then took (test/bench/plan-memory.ts).
+ */
+export function runNeeds(run: PreparedRun): RunNeeds {
+  const { config, files, spec, train, validation } = run;
+  const backend = createResidentBackend(typesOf(config));
+  const declared = declareRunModel(files, spec, config);
+  const { adapted, trainer } = createTrainer(backend, { ...run, declared }, unwritten);
+  for (const items of someBatches(train, config.batchSize)) {
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => void train.batch(items).loss(pass, adapted.model));
+  }
+  for (const items of largestBatches(run)) trainer.step([train.batch(items)]);
+  for (const dataset of validation) {
+    const items = evaluationBatches(dataset.lengths, config.evalBatchSize)[0] ?? [];
+    const pass = new ForwardPass(backend, { training: false });
+    pass.scope(() => dataset.forward(pass, adapted.model, items));
+  }
+  const master = elementBytes[backend.master];
+  const state = Object.values(trainer.state).reduce((sum, { length }) => sum + length, 0);
+  const checkpoint = state * master;
+  const all = [...adapted.tree.parameters.values()];
+  const frozen = all.filter(({ requiresGrad }) => !requiresGrad);
+  const weights = frozen.reduce(
+    (sum, { buffer }) => sum + buffer.length * elementBytes[buffer.dtype],
+    0,
+  );
+  const training = backend.memory().peak;
+  const { file, pool } = backend.resident();
+  return {
+    weights,
+    training,
+    memory: PROGRAM + file + pool + total([train, ...validation].map(({ bytes }) => bytes)),
+    checkpoint,
+    disk:
+      checkpointsAtOnce(run) * checkpoint +
+      resultBytes(run, trainer.arena.length, all) +
+      logBytes(run, adapted.adapters.length),
+  };
+}
+
+// --- internal ---
+
+/** Adapters of the right sizes: what counts alone need not wait for the millions of random numbers of a real start. */
+const unwritten: Start = ({ a, e, b }) =>
+  new Map([a, b, ...(e ? [e] : [])].map((p) => [p, new Float32Array(p.length)]));
+
+/** Bun, this program, oneDNN and its generated code. */
+const PROGRAM = 128 * 2 ** 20;
+/** Batches that are looked through for the largest: more seldom hold a larger one. */
+const MOST_BATCHES = 50_000;
+/** Batches whose rows of the word embeddings are counted. */
+const MOST_PASSES = 128;
+
+const total = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0);
+
+function typesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "master"> {
+  if (device === "reference") return { activation: "f64", master: "f64" };
+  return { activation: dtype === "bf16" ? "bf16" : "f32", master: "f32" };
+}
+
+/** The micro-batch of most tokens that training will see, and the one of the longest row. */
+function largestBatches({ config, schedule, train }: PreparedRun): readonly ArrayLike<number>[] {
+  const order = trainingOrder(train.lengths, config);
+  const steps = Math.min(schedule.steps, Math.ceil(MOST_BATCHES / config.gradAccum));
+  const batches = Array.from({ length: steps }, (_, step) => order(step)).flat();
+  const lengthsIn = (items: ArrayLike<number>) => Array.from(items, (i) => train.lengths[i] ?? 0);
+  const most = (size: (items: ArrayLike<number>) => number) =>
+    batches.reduce((best, items) => (size(items) > size(best) ? items : best), batches[0] ?? []);
+  return [most((items) => total(lengthsIn(items))), most((items) => Math.max(...lengthsIn(items)))];
+}
+
+/** Batches at even steps through the training set. */
+function someBatches({ lengths }: Dataset, size: number): readonly ArrayLike<number>[] {
+  const batches = evaluationBatches(lengths, size);
+  const count = Math.min(batches.length, MOST_PASSES);
+  return Array.from(
+    { length: count },
+    (_, i) => batches[Math.floor((i * batches.length) / count)] ?? [],
+  );
+}
+
+/** Those that are kept, and the one that is written before the oldest is removed; one for an interruption at least. */
+function checkpointsAtOnce({ config, schedule }: PreparedRun): number {
+  const written = Math.floor((schedule.steps - 1) / config.saveSteps) + 1;
+  return Math.min(written, config.saveLimit + 1);
+}
+
+/** The adapters, the best and the last, or the model: in f32, whatever the backend computes in. */
+function resultBytes(
+  { config }: PreparedRun,
+  trained: number,
+  parameters: readonly { readonly length: number }[],
+): number {
+  const model = parameters.reduce((sum, { length }) => sum + length, 0);
+  return 4 * 2 * (isOneOf(config.method, adapting) ? trained : model);
+}
+
+/** A line of the log and the points of the curves at each logged step; the ranks are a curve a matrix. */
+function logBytes({ config, schedule }: PreparedRun, matrices: number): number {
+  const [lineBytes, pointBytes, curves] = [250, 140, 6];
+  const points = curves + (isOneOf(config.method, pruning) ? matrices : 0);
+  return Math.ceil(schedule.steps / config.logSteps) * (lineBytes + pointBytes * points);
+}

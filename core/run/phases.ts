@@ -1,0 +1,113 @@
+import { type AdaloraError, errors } from "../errors.ts";
+import { warmupSteps } from "../optim/schedule.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import { isOneOf, pruning } from "../config/method.ts";
+import type { Percent } from "../config/setting.ts";
+
+/** A stretch of optimizer steps, counted from 0, both ends included. */
+export interface Phase {
+  readonly name: "warm-up" | "budgeting" | "final" | "training";
+  readonly first: number;
+  readonly last: number;
+}
+
+/** When what happens in a run, in optimizer steps. */
+export interface RunSchedule {
+  readonly trainRows: number;
+  readonly stepsPerEpoch: number;
+  /** Optimizer steps of the whole run. */
+  readonly steps: number;
+  /** Steps until the peak learning rate. */
+  readonly warmupSteps: number;
+  /** Steps of AdaLoRA's warm-up and final phase; 0 for methods that don't prune. */
+  readonly initWarmup: number;
+  readonly finalWarmup: number;
+  /** In order, without empty ones; empty when the settings leave no valid phases. */
+  readonly phases: readonly Phase[];
+  /** Steps of the budgeting phase that prune. */
+  readonly prunings: number;
+}
+
+/** What is wrong with a run's settings: it can't be run, or it can but hardly means what was meant. */
+export interface Findings {
+  readonly problems: readonly AdaloraError[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Steps and phases of a run over `trainRows` examples (1 or more), and all that is wrong with them. An epoch's
+ * last batch and last step may be smaller: nothing is dropped. The phases are the reference's: pruning is
+ * possible at steps `initWarmup < step <= steps - finalWarmup`, and the final phase is what comes after.
+ */
+export function resolveSchedule(
+  config: RunConfig,
+  trainRows: number,
+): RunSchedule & { readonly findings: Findings } {
+  const stepsPerEpoch = Math.ceil(Math.ceil(trainRows / config.batchSize) / config.gradAccum);
+  const steps = config.maxSteps ?? Math.ceil((config.epochs ?? 0) * stepsPerEpoch);
+  const prunes = isOneOf(config.method, pruning);
+  const initWarmup = prunes ? stepsOf(config.initWarmup, steps) : 0;
+  const finalWarmup = prunes ? stepsOf(config.finalWarmup, steps) : 0;
+  const lengths = {
+    trainRows,
+    stepsPerEpoch,
+    steps,
+    warmupSteps: config.warmupSteps ?? warmupSteps(config.warmupRatio ?? 0, steps),
+    initWarmup,
+    finalWarmup,
+  };
+  const valid = initWarmup + finalWarmup < steps;
+  const phases = valid ? phasesOf(lengths, prunes) : [];
+  const budgeting = phases.find(({ name }) => name === "budgeting");
+  const prunings = budgeting ? multiplesIn(budgeting, config.maskInterval) : 0;
+  const schedule = { ...lengths, phases, prunings };
+  return { ...schedule, findings: check(config, schedule, budgeting) };
+}
+
+/** Optimizer steps of a span: a share is rounded to the nearest step. */
+export function stepsOf(span: number | Percent, steps: number): number {
+  return typeof span === "number" ? span : Math.round((Number.parseFloat(span) / 100) * steps);
+}
+
+// --- internal ---
+
+type Lengths = Omit<RunSchedule, "phases" | "prunings">;
+
+function phasesOf({ steps, initWarmup, finalWarmup }: Lengths, prunes: boolean): Phase[] {
+  if (!prunes) return [{ name: "training", first: 0, last: steps - 1 }];
+  const lastPruning = Math.min(steps - finalWarmup, steps - 1);
+  const phases: Phase[] = [
+    { name: "warm-up", first: 0, last: initWarmup },
+    { name: "budgeting", first: initWarmup + 1, last: lastPruning },
+    { name: "final", first: steps - finalWarmup + 1, last: steps - 1 },
+  ];
+  return phases.filter(({ first, last }) => first <= last);
+}
+
+function multiplesIn({ first, last }: Phase, interval: number): number {
+  return Math.floor(last / interval) - Math.floor((first - 1) / interval);
+}
+
+function check(
+  { maskInterval, method }: RunConfig,
+  { steps, initWarmup, finalWarmup, phases, prunings, warmupSteps: rise }: RunSchedule,
+  budgeting: Phase | undefined,
+): Findings {
+  const problems: AdaloraError[] = [];
+  const warnings: string[] = [];
+  if (phases.length === 0) {
+    problems.push(errors.phases(steps, initWarmup, finalWarmup));
+  } else if (isOneOf(method, pruning) && prunings === 0) {
+    const when = budgeting
+      ? `no multiple of --mask-interval ${maskInterval} falls into the budgeting phase`
+      : "the budgeting phase is empty";
+    warnings.push(`${when}: the whole cut is made at the start of the final phase`);
+  }
+  if (rise > steps) {
+    const share = ((100 * steps) / rise).toFixed(0);
+    warnings.push(
+      `the learning rate reaches ${share}% of its peak: ${rise} warm-up steps in a run of ${steps}`,
+    );
+  }
+  return { problems, warnings };
+}

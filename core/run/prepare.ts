@@ -1,0 +1,224 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { selectLinears } from "../model/select-linears.ts";
+import type { DataSplit } from "../data/examples.ts";
+import { AdaloraError, errors } from "../errors.ts";
+import { openCheckpoint } from "../io/checkpoint-files.ts";
+import { matchWeights } from "../model/load-weights.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import { adapting, isOneOf } from "../config/method.ts";
+import {
+  backboneParameters,
+  declareRunModel,
+  type ModelFiles,
+  openModelFiles,
+  type Sources,
+} from "../model/model-files.ts";
+import type { DeclaredModel } from "../model/open-model.ts";
+import { settlePadding } from "../tasks/padded-queries.ts";
+import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
+import { type RankTarget, resolveTarget } from "./target.ts";
+import type { PredictionSet, RunSpec, RunTask, SplitText, TaskSpec, TrainingSet } from "../tasks/task.ts";
+import { taskNamed } from "../tasks/index.ts";
+
+/** Everything of a run that can be known and checked before a number is computed. */
+export interface PreparedRun {
+  /** With local paths absolute, and initial rank and class names filled in: enough to repeat the run from anywhere. */
+  readonly config: RunConfig;
+  readonly files: ModelFiles;
+  readonly spec: RunSpec;
+  readonly declared: DeclaredModel;
+  readonly target: RankTarget | undefined;
+  readonly schedule: RunSchedule;
+  readonly train: TrainingSet;
+  readonly validation: readonly PredictionSet[];
+  readonly warnings: readonly string[];
+}
+
+/** A run as far as it could be prepared, and all that was found. */
+export interface Inspection extends Findings {
+  /** Undefined where a problem stands in the way of knowing the rest. */
+  readonly run: PreparedRun | undefined;
+}
+
+/**
+ * Reads and checks the data, then the model's files, resolves ranks and schedule, declares the model. Throws the first of all
+ * that would make the run fail later, the data's faults first; what is only suspicious is a warning.
+ */
+export async function prepareRun(config: RunConfig, sources: Sources): Promise<PreparedRun> {
+  const run = await look(config, sources, (problem) => {
+    throw problem;
+  });
+  if (run === undefined) throw new Error("internal: a run is not prepared, and nothing says why");
+  return run;
+}
+
+/** The same, but goes on after a problem wherever that can tell of more. */
+export async function inspectRun(config: RunConfig, sources: Sources): Promise<Inspection> {
+  const problems: AdaloraError[] = [];
+  const run = await look(config, sources, (problem) => void problems.push(problem));
+  return { run: problems.length === 0 ? run : undefined, problems, warnings: run?.warnings ?? [] };
+}
+
+// --- internal ---
+
+type OnProblem = (problem: AdaloraError) => void;
+
+async function look(
+  config: RunConfig,
+  sources: Sources,
+  onProblem: OnProblem,
+): Promise<PreparedRun | undefined> {
+  const attempt = attempting(onProblem);
+  const task = taskNamed(config.task, config);
+  await attempt(() => checkLabels(config, task));
+  const data = await readData(config, task, sources, attempt);
+  const asked = task.spec(data.labelNames);
+  await attempt(() => checkMetric(config, asked));
+  const files = await attempt(() => openModelFiles(config, sources));
+  const padding = files && (await attempt(() => settlePadding(asked.paddedQueries, files.dir)));
+  const spec = padding && { ...asked, paddedQueries: padding.paddedQueries };
+  const declared = files && spec && (await attempt(() => declareRunModel(files, spec, config)));
+  if (files && declared) await attempt(() => checkWeights(files, declared));
+  const ranks = declared && (await attempt(() => resolveRanks(config, declared)));
+  const tell = ({ problems }: Findings) => problems.forEach(onProblem);
+  if (ranks?.findings) tell(ranks.findings);
+  const early = data.train?.items;
+  const known = early === undefined ? undefined : resolveCourse(config, early);
+  if (known) tell(known.findings);
+  const datasets = files && (await tokenizeAll(data, files, attempt));
+  const course = known ?? (datasets?.train && resolveCourse(config, datasets.train.lengths.length));
+  if (course && !known) tell(course.findings);
+  if (!files || !padding || !spec || !declared || !ranks || !course || !datasets?.train)
+    return undefined;
+  const { train, validation } = datasets;
+  const findings = [ranks.findings, course.findings].filter((one) => one !== undefined);
+  const labels = task.labelNames === undefined ? spec.labelNames : undefined;
+  const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
+  return {
+    config: { ...withAbsolutePaths(config), ...resolved },
+    files,
+    spec,
+    declared,
+    target: ranks.target,
+    schedule: course.schedule,
+    train,
+    validation,
+    warnings: [
+      ...[train, ...validation].flatMap(({ warnings }) => warnings),
+      ...(validation.length === 0
+        ? ["no validation split (--eval-data names one): nothing is evaluated"]
+        : []),
+      ...padding.remarks,
+      ...findings.flatMap(({ warnings }) => warnings),
+    ],
+  };
+}
+
+type Attempt = <T>(step: () => T | Promise<T>) => Promise<T | undefined>;
+
+/** Runs a step; what a user caused goes to `onProblem`, and the step then has no result. */
+function attempting(onProblem: OnProblem): Attempt {
+  return async (step) => {
+    try {
+      return await step();
+    } catch (error) {
+      if (!(error instanceof AdaloraError)) throw error;
+      onProblem(error);
+      return undefined;
+    }
+  };
+}
+
+interface ReadData {
+  readonly train: SplitText | undefined;
+  readonly validation: readonly SplitText[];
+  readonly labelNames: readonly string[] | undefined;
+}
+
+/** Reads the training split, and with its class names the validation splits. */
+async function readData(
+  config: RunConfig,
+  task: RunTask,
+  sources: Sources,
+  attempt: Attempt,
+): Promise<ReadData> {
+  const splits = (await attempt(() => findSplits(config, task, sources))) ?? [];
+  const read = async (split: DataSplit | undefined, labelNames?: readonly string[]) =>
+    split && attempt(() => task.read(split, "required", labelNames));
+  const train = await read(splits.find(({ role }) => role === "train"));
+  const labelNames = train?.labelNames ?? config.labels ?? task.labelNames;
+  const validation: SplitText[] = [];
+  for (const split of splits.filter(({ role }) => role === "validation")) {
+    const one = await read(split, labelNames);
+    if (one) validation.push(one);
+  }
+  return { train, validation, labelNames };
+}
+
+async function findSplits(
+  config: RunConfig,
+  task: RunTask,
+  sources: Sources,
+): Promise<readonly DataSplit[]> {
+  const place = await sources.data(config.data, task.hub);
+  const splits = task.locate(place, config.evalData ?? undefined);
+  const [train, ...more] = splits.filter(({ role }) => role === "train");
+  if (train && more.length === 0) return splits;
+  const hint = "name a folder with train.* or a file";
+  throw errors.file(place.path, "holds no training split", hint);
+}
+
+/** Only data of one's own may name its classes. */
+function checkLabels({ labels }: RunConfig, { name, kind, labelNames }: RunTask): void {
+  if (labels === null || (labelNames === undefined && kind === "classification")) return;
+  throw errors.unusable("--labels", `task ${name}`, "it names the classes of your own data");
+}
+
+function checkMetric({ metric }: RunConfig, spec: TaskSpec): void {
+  const known = spec.metrics;
+  if (metric === null || known.includes(metric)) return;
+  throw errors.flag("metric", `must be one of ${known.join(", ")}, got "${metric}"`);
+}
+
+/** The checkpoint's names and shapes against the declared model; no number is read. */
+function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): void {
+  matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir);
+}
+
+function resolveRanks(config: RunConfig, declared: DeclaredModel) {
+  if (!isOneOf(config.method, adapting)) return { target: undefined, findings: undefined };
+  const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
+  const parameters = backboneParameters(declared);
+  const { findings, ...target } = resolveTarget(config, { parameters, matrices });
+  return { target, findings };
+}
+
+function resolveCourse(config: RunConfig, items: number) {
+  const { findings, ...schedule } = resolveSchedule(config, items);
+  return { schedule, findings };
+}
+
+async function tokenizeAll({ train, validation }: ReadData, files: ModelFiles, attempt: Attempt) {
+  const trained = train && (await attempt(() => train.forTraining(files.tokenize)));
+  const predicted: PredictionSet[] = [];
+  for (const split of validation) {
+    const one = await attempt(() => split.forPrediction(files.tokenize));
+    if (one) predicted.push(one);
+  }
+  return { train: trained, validation: predicted };
+}
+
+/** Names that are paths here, in a form that is one from anywhere. */
+function withAbsolutePaths(config: RunConfig): RunConfig {
+  const { model, tokenizer, data, evalData } = config;
+  const absolute = <P extends string | null>(name: P) =>
+    name !== null && existsSync(name) ? resolve(name) : name;
+  return {
+    ...config,
+    model: absolute(model),
+    tokenizer: absolute(tokenizer),
+    data: absolute(data),
+    evalData: absolute(evalData),
+  };
+}

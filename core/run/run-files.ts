@@ -1,0 +1,103 @@
+import { basename, extname, join } from "node:path";
+import type { Backend } from "../backend.ts";
+import { writeFileAtomic } from "../io/atomic.ts";
+import { writePeftAdapter } from "../io/peft.ts";
+import { writeSafetensors } from "../io/safetensors.ts";
+import { float32Tensor } from "../io/stored-tensor.ts";
+import { adaLoraAdapter, loraAdapter } from "../model/adapter-files.ts";
+import { isOneOf, adapting, decomposing } from "../config/method.ts";
+import type { PreparedRun } from "./prepare.ts";
+import { runFiles } from "./run-folder.ts";
+import type { Predictions } from "../tasks/task.ts";
+import type { Trainer } from "../train/trainer.ts";
+
+/** Ranks of the adapted matrices by path, "….lora_E", as the authors' `rank_pattern.json` spells them. */
+export function rankPattern(trainer: Trainer<never>): Record<string, number> {
+  const kept = trainer.kept();
+  return Object.fromEntries(
+    trainer.adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
+  );
+}
+
+/**
+ * Writes what was trained: a PEFT adapter into `adapter/` for methods with adapters, a whole checkpoint into `model/` for
+ * those that change the model itself; the best so far into `best_adapter/` or `best_model/`.
+ */
+export function writeTrained(
+  dir: string,
+  backend: Backend,
+  run: PreparedRun,
+  trainer: Trainer<never>,
+  which: "last" | "best",
+): void {
+  const { config, target, schedule } = run;
+  if (!isOneOf(config.method, adapting) || !target) {
+    const folder = which === "last" ? runFiles.model : runFiles.bestModel;
+    writeModel(join(dir, folder), backend, run);
+    return;
+  }
+  const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
+  const parts = { adapters: trainer.adapters, trained };
+  const common = { taskType: run.spec.peftType, baseModel: config.model, alpha: config.alpha };
+  const adapter = isOneOf(config.method, decomposing)
+    ? adaLoraAdapter(backend, parts, trainer.kept(), {
+        ...common,
+        initRank: target.initRank,
+        targetRank: Math.max(1, Math.round(target.targetRank)),
+        initWarmup: schedule.initWarmup,
+        finalWarmup: schedule.finalWarmup,
+        maskInterval: config.maskInterval,
+        totalSteps: schedule.steps,
+        beta1: config.beta1,
+        beta2: config.beta2,
+        regOrthCoef: config.regOrthCoef,
+      })
+    : loraAdapter(backend, parts, trainer.kept(), common);
+  const folder = which === "last" ? runFiles.adapter : runFiles.bestAdapter;
+  writePeftAdapter(join(dir, folder), adapter);
+}
+
+/** A whole checkpoint in transformers' layout, with its tokenizer; config.json comes last. */
+function writeModel(dir: string, backend: Backend, { files, declared, spec }: PreparedRun): void {
+  const tensors = [...declared.tree.parameters.values()].map(({ name, storedShape, buffer }) => {
+    const bytes = () =>
+      float32Tensor(storedShape, Float32Array.from(backend.download(buffer))).bytes;
+    return [name, { dtype: "F32" as const, shape: storedShape, bytes }] as const;
+  });
+  writeSafetensors(join(dir, "model.safetensors"), new Map(tensors));
+  const labels = spec.labelNames ?? (spec.kind === "regression" ? ["LABEL_0"] : undefined);
+  const named = labels && {
+    num_labels: labels.length,
+    id2label: Object.fromEntries(labels.map((label, i) => [String(i), label])),
+    label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
+  };
+  const { tokenizer } = files.tokenize;
+  for (const { path, bytes } of tokenizer.files) writeFileAtomic(join(dir, basename(path)), bytes);
+  if (Object.keys(tokenizer.config).length > 0)
+    writeJson(join(dir, "tokenizer_config.json"), tokenizer.config);
+  writeJson(join(dir, runFiles.config), { ...files.rawConfig, ...named });
+}
+
+export function writeJson(path: string, value: object): void {
+  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/**
+ * Writes `predictions.jsonl`, an object a row, and what else the task's predictions are read as; of one of several splits under
+ * names with the split's. Returns the paths.
+ */
+export function writePredictions(dir: string, predictions: Predictions, split?: string): string[] {
+  const { records, files } = predictions;
+  const lines = records.map((record) => `${JSON.stringify(record)}\n`).join("");
+  const named = (name: string) => {
+    const ending = extname(name);
+    return split === undefined ? name : `${basename(name, ending)}_${split}${ending}`;
+  };
+  const contents = [[named("predictions.jsonl"), lines] as const];
+  for (const [name, text] of files) contents.push([named(name), text]);
+  return contents.map(([name, text]) => {
+    const path = join(dir, name);
+    writeFileAtomic(path, text);
+    return path;
+  });
+}

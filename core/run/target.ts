@@ -1,0 +1,150 @@
+import { type AdaloraError, errors, invariant } from "../errors.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import { decomposing, isOneOf, pruning } from "../config/method.ts";
+import type { Findings } from "./phases.ts";
+
+/** A linear layer that gets an adapter. */
+export interface AdaptedMatrix {
+  readonly path: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+}
+
+/** What of a model decides how large its adapters are. */
+export interface AdaptedModel {
+  /** Parameters of the pretrained model. */
+  readonly parameters: number;
+  /** One or more. */
+  readonly matrices: readonly AdaptedMatrix[];
+}
+
+/** Ranks at the start and at the end, and their cost. */
+export interface RankTarget {
+  /** Rank of every matrix at the start. */
+  readonly initRank: number;
+  /** Average rank at the end; the initial rank for methods that don't prune. */
+  readonly targetRank: number;
+  readonly initTotalRank: number;
+  readonly targetTotalRank: number;
+  /** Adapter parameters at the start, and at the end if every matrix kept its average rank. */
+  readonly initParameters: number;
+  readonly targetParameters: number;
+  /** How the target was arrived at. */
+  readonly because: string;
+}
+
+/**
+ * Resolves `targetRank`, `targetTotalRank` or `budget` for the matrices that are adapted, and the initial rank
+ * that goes with it unless one is set: the paper's App. C starts from 2, 4, 6 and 12 for an average of 1, 2, 4
+ * and 8 (text: 1.5 times). For a method that doesn't prune, LoRA for one, the target is its rank: the
+ * baseline of equal size.
+ */
+export function resolveTarget(
+  config: RunConfig,
+  model: AdaptedModel,
+): RankTarget & { readonly findings: Findings } {
+  const count = model.matrices.length;
+  invariant(count > 0, "a target rank for no matrices");
+  const unit = parametersOfRankOne(config, model);
+  const wanted = wantedTotal(config, model, unit);
+  const prunes = isOneOf(config.method, pruning);
+  const average = wanted.total / count;
+  const initRank =
+    config.initRank ?? (prunes ? usualInitRank(average) : Math.max(1, Math.round(average)));
+  const targetTotalRank = prunes ? wanted.total : initRank * count;
+  const target = {
+    initRank,
+    targetRank: targetTotalRank / count,
+    initTotalRank: initRank * count,
+    targetTotalRank,
+    initParameters: initRank * unit,
+    targetParameters: Math.round((targetTotalRank / count) * unit),
+    because: !prunes && config.initRank !== null ? `rank ${initRank}` : wanted.because,
+  };
+  return { ...target, findings: check(target, prunes) };
+}
+
+/** The initial rank that the paper pairs with an average target rank. */
+export function usualInitRank(average: number): number {
+  return Math.ceil(average <= 2 ? 2 * average : 1.5 * average);
+}
+
+// --- internal ---
+
+/** A + B, and the diagonal E where the method has one. */
+function parametersOfRankOne({ method }: RunConfig, { matrices }: AdaptedModel): number {
+  const diagonal = isOneOf(method, [...decomposing, ...pruning]) && method !== "prune-lora" ? 1 : 0;
+  return matrices.reduce((sum, m) => sum + m.inFeatures + m.outFeatures + diagonal, 0);
+}
+
+interface Wanted {
+  readonly total: number;
+  readonly because: string;
+}
+
+function wantedTotal(config: RunConfig, model: AdaptedModel, unit: number): Wanted {
+  const count = model.matrices.length;
+  const { targetRank, targetTotalRank, budget } = config;
+  if (targetTotalRank !== null) {
+    return { total: targetTotalRank, because: `total rank ${targetTotalRank}` };
+  }
+  if (targetRank !== null) {
+    return { total: Math.round(targetRank * count), because: `target rank ${targetRank}` };
+  }
+  invariant(budget !== null, "a configuration without a target rank");
+  const labelled = paperRank(budget, model);
+  if (labelled !== undefined) {
+    return {
+      total: labelled * count,
+      because: `the paper's name for an average rank of ${labelled}`,
+    };
+  }
+  const parameters = parametersOf(budget, model.parameters);
+  return {
+    total: Math.max(1, Math.round((parameters / unit) * count)),
+    because: `${unit} parameters for each unit of average rank`,
+  };
+}
+
+const factors: Readonly<Record<string, number>> = { k: 1e3, m: 1e6 };
+
+/** "0.32M", "320000" or "0.32%" of the pretrained model. */
+function parametersOf(budget: string, modelParameters: number): number {
+  const number = Number.parseFloat(budget);
+  const unit = budget.slice(-1).toLowerCase();
+  return unit === "%" ? (number / 100) * modelParameters : number * (factors[unit] ?? 1);
+}
+
+/**
+ * The paper's budgets are names: "0.32M" and "0.16%" both mean an average rank of 2 in DeBERTaV3-base, whose
+ * adapters then have 331,920 parameters (0.18%). Keyed by A + B + E of rank 1 over all adapted matrices, so that a name is
+ * understood for the paper's two models and nothing else. Sources: Tables 1, 2 and 3, text of section 4.1.
+ */
+const paperRanks: Readonly<Record<number, Readonly<Record<number, readonly string[]>>>> = {
+  165_960: {
+    1: ["0.08%"],
+    2: ["0.3M", "0.31M", "0.32M", "0.33M", "0.16%"],
+    4: ["0.6M", "0.61M", "0.64M", "0.65M", "0.32%"],
+    8: ["1.2M", "1.27M", "1.33M", "0.65%"],
+  },
+  540_864: { 1: ["0.13%"], 2: ["0.26%"], 8: ["1.1%"], 16: ["2.2%"] },
+};
+
+function paperRank(budget: string, { matrices }: AdaptedModel): number | undefined {
+  const unit = matrices.reduce((sum, m) => sum + m.inFeatures + m.outFeatures + 1, 0);
+  const same = (name: string) =>
+    Number.parseFloat(name) === Number.parseFloat(budget) &&
+    name.slice(-1) === budget.slice(-1).toUpperCase();
+  const found = Object.entries(paperRanks[unit] ?? {}).find(([, names]) => names.some(same));
+  return found && Number(found[0]);
+}
+
+function check(target: Omit<RankTarget, "because">, prunes: boolean): Findings {
+  const problems: AdaloraError[] = [];
+  if (target.targetTotalRank > target.initTotalRank) problems.push(errors.targetAboveStart(target));
+  const warnings =
+    prunes && target.targetTotalRank === target.initTotalRank
+      ? ["the target is the initial rank: nothing will be pruned"]
+      : [];
+  return { problems, warnings };
+}

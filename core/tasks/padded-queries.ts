@@ -1,0 +1,33 @@
+import { openCheckpoint } from "../io/checkpoint-files.ts";
+import type { PaddedQueries } from "../ops/padding-rows.ts";
+
+/** What padding attends to: as said, or, "auto", as the authors' code has it wherever that can be computed. */
+export type PaddedQueriesWish = PaddedQueries | "auto" | undefined;
+
+/** What padding attends to, settled, and what is to be said of a choice that the model forced. */
+export interface SettledPadding {
+  readonly paddedQueries: PaddedQueries | undefined;
+  readonly remarks: readonly string[];
+}
+
+/**
+ * What padding attends to in the model of a folder. "auto" is nothing, as in the authors' code, if the model was pretrained. Before that
+ * all its biases are zero, and so is a row of padding that sees nothing, in every layer: the derivative of each layer norm is
+ * eps^-1/2 there, and the product over twelve layers overflows. Looks through the checkpoint for "auto" alone.
+ */
+export function settlePadding(wish: PaddedQueriesWish, dir: string): SettledPadding {
+  if (wish !== "auto") return { paddedQueries: wish, remarks: [] };
+  if (isPretrained(dir)) return { paddedQueries: "zero", remarks: [] };
+  const remark =
+    "the model's biases are all zero, as before pretraining: padding has its say as with --span-padding uniform";
+  return { paddedQueries: "uniform", remarks: [remark] };
+}
+
+// --- internal ---
+
+/** Whether a bias of the checkpoint is not zero: the first one, wherever there was any training. */
+function isPretrained(dir: string): boolean {
+  return [...openCheckpoint(dir).tensors].some(
+    ([name, { bytes }]) => name.endsWith("bias") && bytes.some((byte) => byte !== 0),
+  );
+}

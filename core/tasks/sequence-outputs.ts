@@ -1,0 +1,23 @@
+import { argmax } from "../metrics/classification.ts";
+import type { ClassOrder } from "./class-order.ts";
+
+/** What a model says of each row of a split. */
+export interface SequenceOutputs {
+  /** [n, width], in input order. */
+  readonly logits: Float64Array;
+  readonly width: number;
+  /** [n]: the class with the largest logit, or the score. */
+  readonly values: Float64Array;
+}
+
+/** Outputs with their classes in the task's order. */
+export function inTaskOrder(outputs: SequenceOutputs, { columns }: ClassOrder): SequenceOutputs {
+  if (columns === undefined) return outputs;
+  const { logits, width, values } = outputs;
+  const ordered = logits.map((_, i) => logits[i - (i % width) + columns[i % width]!]!);
+  return {
+    logits: ordered,
+    width,
+    values: values.map((_, row) => argmax(ordered.subarray(row * width, (row + 1) * width))),
+  };
+}

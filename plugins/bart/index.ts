@@ -1,0 +1,94 @@
+import { configReader } from "../../core/config-reader.ts";
+import { errors } from "../../core/errors.ts";
+import { definePlugin } from "../../core/model/plugin.ts";
+import { bartTokenizer } from "./tokenizer.ts";
+import type { BartConfig } from "../../models/bart/config.ts";
+import { buildBart } from "../../models/bart/model.ts";
+
+const ACTIVATIONS = ["gelu", "gelu_new", "relu", "tanh"] as const;
+const LAYER = String.raw`^model\.(encoder|decoder)\.layers\.\d+\.`;
+const ATTENTION = String.raw`${LAYER}(self|encoder)_attn\.`;
+
+/** BART: an encoder and a decoder, for writing a text about another. */
+export const bart = definePlugin<BartConfig>({
+  name: "bart",
+  modelTypes: ["bart"],
+  tasks: ["generation"],
+
+  parseConfig(raw) {
+    const c = configReader(raw, "config.json");
+    const insist = (key: string, holds: boolean, want: string) => {
+      if (!holds) throw errors.config("config.json", key, want, raw[key]);
+    };
+    const [vocabSize, hiddenSize] = [c.size("vocab_size"), c.size("d_model")];
+    const stack = (side: "encoder" | "decoder") => {
+      const heads = c.size(`${side}_attention_heads`);
+      const must = `a divisor of ${hiddenSize}, the d_model`;
+      insist(`${side}_attention_heads`, hiddenSize % heads === 0, must);
+      const dropped = `${side}_layerdrop`;
+      insist(dropped, c.number(dropped, 0) === 0, "0, for no layer is ever left out");
+      return { heads, layers: c.size(`${side}_layers`), ffnSize: c.size(`${side}_ffn_dim`) };
+    };
+    const id = (key: string, fallback: number) => {
+      const found = c.int(key, fallback);
+      insist(key, found >= 0 && found < vocabSize, `an id below ${vocabSize}, the vocab_size`);
+      return found;
+    };
+    // Older checkpoints say these; only the released models' way is built.
+    for (const key of ["normalize_before", "add_final_layer_norm", "static_position_embeddings"])
+      insist(key, !c.bool(key, false), "false, as in the released models");
+    insist("tie_word_embeddings", c.bool("tie_word_embeddings", true), "true");
+    return {
+      vocabSize,
+      hiddenSize,
+      encoder: stack("encoder"),
+      decoder: stack("decoder"),
+      maxPositions: c.size("max_position_embeddings", 1024),
+      activation: c.oneOf("activation_function", ACTIVATIONS, "gelu"),
+      scaleEmbedding: c.bool("scale_embedding", false),
+      initializerRange: c.number("init_std", 0.02),
+      special: {
+        start: id("decoder_start_token_id", 2),
+        pad: id("pad_token_id", 1),
+        end: id("eos_token_id", 2),
+      },
+      dropout: {
+        hidden: c.number("dropout", 0.1),
+        attention: c.number("attention_dropout", 0),
+        activation: c.number("activation_dropout", 0),
+      },
+    };
+  },
+
+  limits: ({ vocabSize, maxPositions }) => ({ vocabSize, maxLength: maxPositions }),
+
+  build: buildBart,
+
+  weights: {
+    prefix: "model.",
+    rename: [],
+    ignore: [
+      /^(model\.)?(encoder|decoder)\.embed_tokens\.weight$/, // copies of shared.weight
+      /^lm_head\.weight$/, // one more
+      /^(model\.)?(encoder|decoder)\.version$/,
+      /^classification_head\./,
+    ],
+    fresh: [/^final_logits_bias$/],
+  },
+
+  adapters: {
+    modules: {
+      q_proj: new RegExp(String.raw`${ATTENTION}q_proj$`),
+      k_proj: new RegExp(String.raw`${ATTENTION}k_proj$`),
+      v_proj: new RegExp(String.raw`${ATTENTION}v_proj$`),
+      out_proj: new RegExp(String.raw`${ATTENTION}out_proj$`),
+      fc1: new RegExp(String.raw`${LAYER}fc1$`),
+      fc2: new RegExp(String.raw`${LAYER}fc2$`),
+    },
+    prefixes: { "cross.": new RegExp(String.raw`${LAYER}encoder_attn\.`) },
+    trainable: [],
+    saved: [],
+  },
+
+  tokenizer: bartTokenizer,
+});

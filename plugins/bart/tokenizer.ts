@@ -1,0 +1,105 @@
+import { errors } from "../../core/errors.ts";
+import { decodeUtf8, parseJsonObject } from "../../core/io/json-file.ts";
+import type { TokenizerFamily, TokenizerFile } from "../../core/text/tokenizer-family.ts";
+import { specialToken, type TokenizerJson } from "../../core/text/tokenizer-json.ts";
+
+const special = { pad: "<pad>", cls: "<s>", sep: "</s>", unk: "<unk>" } as const;
+const mask = "<mask>";
+
+/** BART: byte-level BPE in `vocab.json` and `merges.txt`. */
+export const bartTokenizer: TokenizerFamily = {
+  name: "bart",
+  special,
+  convert: {
+    files: ["vocab.json", "merges.txt"],
+    build([vocabFile, mergesFile]) {
+      const missing = { path: "vocab.json", bytes: new Uint8Array() };
+      const vocab = parseVocab(vocabFile ?? missing);
+      const merges = parseMerges(mergesFile ?? missing);
+      return bartTokenizerJson(vocab, merges, vocabFile?.path ?? missing.path);
+    },
+  },
+};
+
+/** The fast tokenizer of a byte-level BPE vocabulary, as transformers 4.57 converts it (BartTokenizerFast). */
+function bartTokenizerJson(
+  vocab: Readonly<Record<string, number>>,
+  merges: readonly (readonly [string, string])[],
+  where: string,
+): TokenizerJson {
+  const idOf = (token: string) => {
+    const id = vocab[token];
+    if (id === undefined) throw errors.file(where, `the vocabulary has no token "${token}"`);
+    return id;
+  };
+  const added = Object.values(special).map((token) =>
+    specialToken(idOf(token), token, { normalized: true }),
+  );
+  // the space before <mask> belongs to it: "a <mask>" has no lone space
+  added.push(specialToken(idOf(mask), mask, { normalized: true, lstrip: true }));
+  return {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: added.toSorted((a, b) => a.id - b.id),
+    normalizer: null,
+    pre_tokenizer: byteLevel(false),
+    post_processor: {
+      type: "RobertaProcessing",
+      sep: [special.sep, idOf(special.sep)],
+      cls: [special.cls, idOf(special.cls)],
+      trim_offsets: true,
+      add_prefix_space: false,
+    },
+    decoder: byteLevel(true),
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: "",
+      end_of_word_suffix: "",
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab,
+      merges,
+    },
+  };
+}
+
+const byteLevel = (addPrefixSpace: boolean) => ({
+  type: "ByteLevel",
+  add_prefix_space: addPrefixSpace,
+  trim_offsets: true,
+  use_regex: true,
+});
+
+function parseVocab({ path, bytes }: TokenizerFile): Record<string, number> {
+  const vocab: Record<string, number> = {};
+  for (const [token, id] of Object.entries(parseJsonObject(decodeUtf8(bytes, path), path))) {
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0) {
+      const got = JSON.stringify(id);
+      throw errors.file(path, `the id of "${token}" must be a whole number, got ${got}`);
+    }
+    vocab[token] = id;
+  }
+  return vocab;
+}
+
+/** One merge a line, the two parts separated by a space; the first line is a version comment. */
+function parseMerges({ path, bytes }: TokenizerFile): [string, string][] {
+  const lines = decodeUtf8(bytes, path).split(/\r?\n/);
+  const merges: [string, string][] = [];
+  for (const [i, line] of lines.entries()) {
+    if (i === 0 || line === "") continue;
+    const [left, right, ...rest] = line.split(" ");
+    if (left === undefined || right === undefined || rest.length > 0) {
+      throw errors.file(
+        `${path}:${i + 1}`,
+        `a merge is two parts separated by a space: got "${line}"`,
+      );
+    }
+    merges.push([left, right]);
+  }
+  return merges;
+}

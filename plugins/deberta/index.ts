@@ -1,0 +1,101 @@
+import { configReader } from "../../core/config-reader.ts";
+import { errors } from "../../core/errors.ts";
+import { definePlugin } from "../../core/model/plugin.ts";
+import { debertaTokenizer } from "./tokenizer.ts";
+import type { DebertaConfig } from "../../models/deberta/config.ts";
+import { buildDeberta } from "../../models/deberta/model.ts";
+
+const ACTIVATIONS = ["gelu", "gelu_new", "relu", "tanh"] as const;
+const LAYER = String.raw`^deberta\.encoder\.layer\.\d+\.`;
+
+/** DeBERTa v2 and v3 (both are model_type "deberta-v2"): disentangled attention, encoder only. */
+export const deberta = definePlugin<DebertaConfig>({
+  name: "deberta",
+  modelTypes: ["deberta-v2"],
+  tasks: ["classification", "regression", "span"],
+
+  parseConfig(raw) {
+    const c = configReader(raw, "config.json");
+    const [hiddenSize, heads] = [c.size("hidden_size"), c.size("num_attention_heads")];
+    const maxPositions = c.size("max_position_embeddings", 512);
+    const maxRelative = c.int("max_relative_positions", -1);
+    const hidden = c.number("hidden_dropout_prob", 0.1);
+    const convKernelSize = c.int("conv_kernel_size", 0);
+    const insist = (key: string, holds: boolean, want: string) => {
+      if (!holds) throw errors.config("config.json", key, want, raw[key]);
+    };
+    insist("conv_groups", c.int("conv_groups", 1) === 1, "1, the only grouping built");
+    insist("conv_kernel_size", convKernelSize <= 0 || convKernelSize % 2 === 1, "odd");
+    insist("hidden_size", hiddenSize % heads === 0, `a multiple of ${heads}, the attention heads`);
+    return {
+      vocabSize: c.size("vocab_size"),
+      hiddenSize,
+      embeddingSize: c.size("embedding_size", hiddenSize),
+      layers: c.size("num_hidden_layers"),
+      heads,
+      headDim: c.size("attention_head_size", hiddenSize / heads),
+      ffnSize: c.size("intermediate_size"),
+      activation: c.oneOf("hidden_act", ACTIVATIONS, "gelu"),
+      layerNormEps: c.number("layer_norm_eps", 1e-7),
+      initializerRange: c.number("initializer_range", 0.02),
+      maxPositions,
+      typeVocabSize: c.int("type_vocab_size", 0),
+      positionBiasedInput: c.bool("position_biased_input", true),
+      relativeAttention: c.bool("relative_attention", false),
+      positionBuckets: Math.max(0, c.int("position_buckets", -1)),
+      maxRelativePositions: maxRelative < 1 ? maxPositions : maxRelative,
+      posAttType: c.words("pos_att_type", ["c2p", "p2c"]),
+      shareAttKey: c.bool("share_att_key", false),
+      normRelEmbeddings: c.words("norm_rel_ebd", ["layer_norm", "none"]).includes("layer_norm"),
+      convKernelSize,
+      convActivation: c.oneOf("conv_act", ACTIVATIONS, "tanh"),
+      poolerSize: c.size("pooler_hidden_size", hiddenSize),
+      poolerActivation: c.oneOf("pooler_hidden_act", ACTIVATIONS, "gelu"),
+      dropout: {
+        hidden,
+        attention: c.number("attention_probs_dropout_prob", 0.1),
+        pooler: c.number("pooler_dropout", 0),
+        head: c.number("cls_dropout", hidden),
+      },
+    };
+  },
+
+  limits: ({ vocabSize, maxPositions, positionBiasedInput }) => ({
+    vocabSize,
+    // Relative positions alone know no end: far offsets share the last bucket.
+    maxLength: positionBiasedInput ? maxPositions : Infinity,
+  }),
+
+  build: buildDeberta,
+
+  weights: {
+    prefix: "deberta.",
+    rename: [
+      [/\.LayerNorm\.gamma$/, ".LayerNorm.weight"],
+      [/\.LayerNorm\.beta$/, ".LayerNorm.bias"],
+    ],
+    ignore: [
+      /^(lm_predictions|mask_predictions|cls)\./, // heads of the pre-training
+      /^(qa_outputs|pooler|classifier)\./, // heads of other tasks
+      /\.position_ids$/,
+      /\.pos_q_proj\./,
+    ],
+    fresh: [/^(pooler|classifier|qa_outputs)\./],
+  },
+
+  adapters: {
+    modules: {
+      query: new RegExp(String.raw`${LAYER}attention\.self\.query_proj$`),
+      key: new RegExp(String.raw`${LAYER}attention\.self\.key_proj$`),
+      value: new RegExp(String.raw`${LAYER}attention\.self\.value_proj$`),
+      intermediate: new RegExp(String.raw`${LAYER}intermediate\.dense$`),
+      "layer.output": new RegExp(String.raw`${LAYER}output\.dense$`),
+      "attention.output": new RegExp(String.raw`${LAYER}attention\.output\.dense$`),
+    },
+    prefixes: {},
+    trainable: [/^(pooler|classifier|qa_outputs)\./],
+    saved: ["pooler", "classifier", "qa_outputs"],
+  },
+
+  tokenizer: debertaTokenizer,
+});

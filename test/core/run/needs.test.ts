@@ -1,0 +1,89 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Backend } from "../../../core/backend.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { resolveConfig } from "../../../core/config/run-config.ts";
+import { executeRun } from "../../../core/run/execute.ts";
+import type { Method } from "../../../core/config/method.ts";
+import type { Sources } from "../../../core/model/model-files.ts";
+import { prepareRun } from "../../../core/run/prepare.ts";
+import { runNeeds } from "../../../core/run/needs.ts";
+import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
+import { pluginFor } from "../../../plugins/index.ts";
+import { tinyTask } from "../../cli/tiny-task.ts";
+import { available } from "../../helpers/available.ts";
+
+const task = tinyTask();
+afterAll(() => rmSync(task.folder, { recursive: true }));
+
+const sources: Sources = {
+  plugins: { pluginFor },
+  model: (name) => Promise.resolve(name),
+  adapter: (name) => Promise.resolve(name),
+  data: (name) => Promise.resolve({ path: name ?? "" }),
+};
+
+function prepared(method: Method, device: string) {
+  const values = { task: "rte", model: task.model, data: task.data, method, device } as const;
+  const rest = {
+    maxSteps: 6,
+    batchSize: 20,
+    saveSteps: 2,
+    saveLimit: 2,
+    evalSteps: 3,
+    logSteps: 1,
+  };
+  return prepareRun(resolveConfig([{ values: { ...values, ...rest }, name: String }]), sources);
+}
+
+const quiet = {
+  onLoaded() {},
+  onResume() {},
+  onStep() {},
+  onEvaluation() {},
+  onCheckpoint() {},
+  stopRequested: () => false,
+};
+
+const bytesIn = (dir: string): number =>
+  readdirSync(dir, { recursive: true, encoding: "utf8" }).reduce((sum, name) => {
+    const stats = statSync(join(dir, name));
+    return sum + (stats.isFile() ? stats.size : 0);
+  }, 0);
+
+const cpu = await available(() => createCpuBackend({ threads: 1 }));
+const backends: Readonly<Record<string, Backend | undefined>> = {
+  reference: createReferenceBackend(),
+  cpu: cpu.backend,
+};
+
+describe.each(["adalora", "lora", "full"] as const)("what a run of %s needs", (method) => {
+  for (const device of Object.keys(backends)) {
+    test.skipIf(backends[device] === undefined)(`on ${device} is what it then takes`, async () => {
+      const run = await prepared(method, device);
+      const needs = runNeeds(run);
+      const backend =
+        device === "cpu" ? await createCpuBackend({ threads: 1 }) : createReferenceBackend();
+      const out = join(task.folder, `${method}-${device}`);
+      const options = { out, resume: false, overwrite: false };
+      await executeRun(backend, run, options, quiet);
+      // all 20 rows are in one batch: the bound is reached
+      expect(needs.training).toBe(backend.memory().peak);
+      const [newest = ""] = readdirSync(join(out, "checkpoints")).toSorted().toReversed();
+      const checkpoint = statSync(join(out, "checkpoints", newest, "state.safetensors")).size;
+      expect(checkpoint - needs.checkpoint).toBeWithin(0, 1000); // its header
+      expect(bytesIn(out)).toBeLessThan(needs.disk + 30_000); // headers and config files come on top
+    });
+  }
+});
+
+test("the weights are what is not trained, in the type of the backend", async () => {
+  const { tree } = (await prepared("bitfit", "cpu")).declared;
+  const frozen = [...tree.parameters.values()].filter(
+    ({ name }) => !/\.bias$|^(pooler|classifier)\./.test(name),
+  );
+  const numbers = frozen.reduce((sum, { length }) => sum + length, 0);
+  expect(runNeeds(await prepared("bitfit", "cpu")).weights).toBe(4 * numbers);
+  expect(runNeeds(await prepared("bitfit", "reference")).weights).toBe(8 * numbers);
+});

@@ -1,0 +1,44 @@
+import { describe, expect, test } from "bun:test";
+import { classOrder } from "../../../core/tasks/class-order.ts";
+import { inTaskOrder } from "../../../core/tasks/sequence-outputs.ts";
+
+const due = ["entailment", "neutral", "contradiction"];
+
+describe("a model's classes", () => {
+  test.each([
+    [["entailment", "neutral", "contradiction"], undefined, "in the task's order"],
+    [["CONTRADICTION", "Entailment", "neutral"], [1, 2, 0], "in another"],
+    [["LABEL_0", "LABEL_1", "LABEL_2"], undefined, "without names"],
+    [["0", "1", "2"], undefined, "by number"],
+  ])("%j: %p (%s)", (own, columns) => {
+    expect(classOrder(own, due, "config.json")).toEqual({ columns });
+  });
+
+  test("of other names are taken in their order, with a warning", () => {
+    expect(classOrder(["a", "neutral", "b"], due, "config.json")).toEqual({
+      columns: undefined,
+      warning:
+        "config.json: the model's classes a, neutral, b are taken for entailment, neutral, contradiction, in this order",
+    });
+  });
+
+  test("of another number are an error", () => {
+    expect(() => classOrder(["no", "yes"], due, "config.json")).toThrow(
+      "config.json: the model has 2 classes, the task 3 (entailment, neutral, contradiction)",
+    );
+  });
+});
+
+test("predictions follow: columns and values in the task's order, row by row", () => {
+  const predictions = {
+    width: 3,
+    logits: Float64Array.from([1, 2, 3, 9, 8, 7]),
+    values: Float64Array.from([2, 0]),
+  };
+  expect(inTaskOrder(predictions, { columns: [1, 2, 0] })).toEqual({
+    width: 3,
+    logits: Float64Array.from([2, 3, 1, 8, 7, 9]),
+    values: Float64Array.from([1, 2]),
+  });
+  expect(inTaskOrder(predictions, { columns: undefined })).toBe(predictions);
+});

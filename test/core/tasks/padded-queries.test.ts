@@ -1,0 +1,39 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeSafetensors } from "../../../core/io/safetensors.ts";
+import { float32Tensor } from "../../../core/io/stored-tensor.ts";
+import { settlePadding } from "../../../core/tasks/padded-queries.ts";
+
+const root = mkdtempSync(join(tmpdir(), "adalora-padded-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+function modelWith(name: string, bias: readonly number[]): string {
+  const dir = join(root, name);
+  const tensors = new Map([
+    ["layer.weight", float32Tensor([2], Float32Array.of(1, 2))],
+    ["layer.bias", float32Tensor([2], Float32Array.of(0, 0))],
+    ["norm.bias", float32Tensor([bias.length], Float32Array.from(bias))],
+  ]);
+  writeSafetensors(join(dir, "model.safetensors"), tensors);
+  return dir;
+}
+
+const pretrained = modelWith("pretrained", [0, 1e-30]);
+const fresh = modelWith("fresh", [0, 0]);
+
+test("padding that is left open attends to nothing, unless the model was never trained", () => {
+  expect(settlePadding("auto", pretrained)).toEqual({ paddedQueries: "zero", remarks: [] });
+  expect(settlePadding("auto", fresh)).toEqual({
+    paddedQueries: "uniform",
+    remarks: [expect.stringContaining("as with --span-padding uniform")],
+  });
+});
+
+test.each(["zero", "uniform", undefined] as const)(
+  "what is said holds for any model, which is not looked at: %s",
+  (said) => {
+    expect(settlePadding(said, "none")).toEqual({ paddedQueries: said, remarks: [] });
+  },
+);
