@@ -8,7 +8,7 @@ import { byteSize } from "./byte-size.ts";
 /** Where in the demo's folder its comparison lies. */
 export const FROZEN = "frozen";
 
-export interface FolderWishes {
+export interface OutOptions {
   readonly resume: boolean;
   readonly overwrite: boolean;
 }
@@ -17,7 +17,7 @@ export interface FolderWishes {
  * Refuses a folder that already holds a run, unless it is to be resumed or overwritten, and one that can't be written to;
  * changes nothing. Throws E_OUT, also where the path is a file.
  */
-export function checkOut(out: string, { resume, overwrite }: FolderWishes): void {
+export function checkOut(out: string, { resume, overwrite }: OutOptions): void {
   if (resume && overwrite) throw errors.alternatives("--resume", "--overwrite");
   checkWritable(out);
   if (runFilesIn(out).length > 0 && !resume && !overwrite) {

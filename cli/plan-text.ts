@@ -41,8 +41,8 @@ export function planText(plan: Plan, output: Output): string {
   ];
   const title = `${config.task}: ${config.method} on ${config.model}`;
   const lines = rows.map(([label = "", text]) => `${label.padEnd(labelWidth)}${text}`);
-  const remarks = warnings.map((text) => `${paint(output, "yellow", "warn")}  ${text}`);
-  const blocks = [paint(output, "bold", title), lines.join("\n"), remarks.join("\n")];
+  const warningLines = warnings.map((text) => `${paint(output, "yellow", "warn")}  ${text}`);
+  const blocks = [paint(output, "bold", title), lines.join("\n"), warningLines.join("\n")];
   return blocks.filter((block) => block !== "").join("\n\n");
 }
 

@@ -10,7 +10,7 @@ import type { Report } from "./report.ts";
 import { splitsFor } from "./trained-data.ts";
 
 /** What is to be predicted, as the user names it: rows of a file, of a data set, or words of the command line. */
-export interface InputWishes {
+export interface InputOptions {
   readonly words: readonly string[];
   /** What questions among the words are about: a file, - or the text. */
   readonly context: string | null;
@@ -22,7 +22,7 @@ export interface InputWishes {
 }
 
 /** Throws E_CONFIG for two inputs, and for a part of one that has no parts. */
-export function checkInput({ words, context, input, data, isSplitGiven }: InputWishes): void {
+export function checkInput({ words, context, input, data, isSplitGiven }: InputOptions): void {
   const given = [
     ...(words.length > 0 ? ["a text as an argument"] : context === null ? [] : ["--context"]),
     ...(input === null ? [] : ["--input"]),
@@ -39,12 +39,12 @@ export function checkInput({ words, context, input, data, isSplitGiven }: InputW
 
 /** The splits to be predicted: without a word of the user's the test set of the model's run. Throws E_FILE where there is none. */
 export async function inputSplits(
-  wishes: InputWishes,
+  options: InputOptions,
   trained: TrainedModel,
   sources: Sources,
   report: Report,
 ): Promise<readonly DataSplit[]> {
-  const { words, context, input } = wishes;
+  const { words, context, input } = options;
   const { task } = trained;
   if (words.length > 0) {
     for (const word of words.filter(isDataFile)) {
@@ -60,7 +60,7 @@ export async function inputSplits(
   if (input !== null) {
     return [{ name: task.splitNameOf(input) ?? "input", role: "test", files: [input] }];
   }
-  return splitsFor(wishes, trained, sources);
+  return splitsFor(options, trained, sources);
 }
 
 // --- internal ---

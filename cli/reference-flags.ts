@@ -98,8 +98,8 @@ export function scriptValues(given: FlagMap): Readonly<Record<string, unknown>> 
 
 /** How the flags of the scripts were understood, where that needs a word. */
 export function scriptNotes(given: FlagMap): readonly string[] {
-  const settled = { ...settledFlags, ...paddedLength };
-  const idle = Object.entries(settled).flatMap(([key, { about }]) => {
+  const resolved = { ...settledFlags, ...paddedLength };
+  const idle = Object.entries(resolved).flatMap(([key, { about }]) => {
     const flag = given.get(key)?.flag;
     return flag === undefined ? [] : [`${flag} (${about})`];
   });

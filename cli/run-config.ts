@@ -1,15 +1,20 @@
 import { existsSync } from "node:fs";
 import { extname, join } from "node:path";
 import { errors } from "../core/errors.ts";
-import { isSettingName, type Layer, resolveConfig, type RunConfig } from "../core/config/run-config.ts";
+import {
+  isSettingName,
+  type Layer,
+  resolveConfig,
+  type RunConfig,
+} from "../core/config/run-config.ts";
 import type { RunResult } from "../core/run/execute.ts";
 import { taskNames } from "../core/config/task-names.ts";
 import { isFinishedRun, runFiles } from "../core/run/run-folder.ts";
 import type { Given } from "./args.ts";
-import { settledDtype } from "./backend.ts";
+import { resolveDtype } from "./backend.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
 import { kebab, nearest } from "./names.ts";
-import { configIn, type FolderWishes } from "./out-folder.ts";
+import { configIn, type OutOptions } from "./out-folder.ts";
 import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
 import { referenceMethod, scriptNotes, scriptValues } from "./reference-flags.ts";
@@ -30,7 +35,7 @@ export type PlacedRun = RunConfig & { readonly out: string };
 export async function requestedRun(
   name: string | undefined,
   given: ReadonlyMap<string, Given>,
-  { resume, overwrite }: FolderWishes,
+  { resume, overwrite }: OutOptions,
 ): Promise<RequestedRun> {
   const [seed, seeds] = [given.get("seed"), given.get("seeds")];
   if (seed && seeds) throw errors.alternatives(seed.flag, seeds.flag);
@@ -72,7 +77,7 @@ export async function resolveRun(
   ];
   const wished = resolveConfig(layers.filter((layer) => layer !== undefined));
   // A resumed run goes on with the numbers that it began with.
-  const config = { ...wished, dtype: settledDtype(wished) };
+  const config = { ...wished, dtype: resolveDtype(wished) };
   return { config, notes: scriptNotes(given) };
 }
 

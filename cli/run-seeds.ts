@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { writeJson } from "../core/run/run-files.ts";
 import { seedFolder } from "../core/run/run-folder.ts";
 import { metricLine } from "./metrics-text.ts";
-import { checkOut, type FolderWishes } from "./out-folder.ts";
+import { checkOut, type OutOptions } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
 import { type Output, paint } from "./terminal.ts";
@@ -19,12 +19,12 @@ export function meanAndDeviation(values: readonly number[]): { mean: number; dev
 export async function runSeeds(
   config: PlacedRun,
   seeds: readonly number[],
-  wishes: FolderWishes,
+  outOptions: OutOptions,
   report: Report,
   train: (config: PlacedRun) => Promise<Trained>,
 ): Promise<ExitCode> {
   const { out } = config;
-  for (const seed of seeds) checkOut(seedFolder(out, seed), wishes);
+  for (const seed of seeds) checkOut(seedFolder(out, seed), outOptions);
   const values = new Map<string, number[]>();
   for (const seed of seeds) {
     report.info(`seed ${seed}`);

@@ -8,7 +8,7 @@ import type { TrainedModel } from "../core/run/open-trained.ts";
 import type { PredictionSet } from "../core/tasks/task.ts";
 
 /** The data that the user names; null: as the run's. */
-export interface DataWishes {
+export interface DataOptions {
   readonly data: string | null;
   readonly split: SplitRole;
 }
@@ -18,7 +18,7 @@ export interface DataWishes {
  * itself. Throws E_FILE where there is no such split.
  */
 export async function splitsFor(
-  { data, split }: DataWishes,
+  { data, split }: DataOptions,
   { task, run }: TrainedModel,
   sources: Sources,
 ): Promise<readonly DataSplit[]> {

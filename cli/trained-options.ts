@@ -5,7 +5,7 @@ import {
   list,
   type SettingTable,
   text,
-  undecided,
+  withoutDefaults,
 } from "../core/config/setting.ts";
 import { columns, lengths, predicting, settings } from "../core/config/settings.ts";
 import { taskNames } from "../core/config/task-names.ts";
@@ -32,8 +32,8 @@ export const trainedOptions = {
     min: 2,
     also: ["max-seq-length", "max-source-length"],
   }),
-  ...undecided(lengths),
-  ...undecided(predicting),
+  ...withoutDefaults(lengths),
+  ...withoutDefaults(predicting),
   limit: integer(null, "use the first N rows only", {
     min: 1,
     also: ["eval-limit", "max-eval-samples", "max-predict-samples"],
@@ -48,7 +48,7 @@ export const trainedOptions = {
 };
 
 /** The columns of the texts, and that of what is to be predicted. */
-export const { labelColumn, ...textColumns } = undecided(columns);
+export const { labelColumn, ...textColumns } = withoutDefaults(columns);
 
 /** Throws E_CONFIG for an option that was given and that the model's task has no use for. */
 export function checkTaskOptions(

@@ -1,7 +1,7 @@
 import { writePredictions } from "../core/run/run-files.ts";
 import { loadTrained, type TrainedModel } from "../core/run/open-trained.ts";
 import type { PredictionSet, Predictions } from "../core/tasks/task.ts";
-import { type BackendWishes, openBackend } from "./backend.ts";
+import { type DeviceOptions, openBackend } from "./backend.ts";
 import type { Report } from "./report.ts";
 
 /** A dataset, and what the model says of each of its rows. */
@@ -14,7 +14,7 @@ export interface Predicted {
 export async function predictAll(
   trained: TrainedModel,
   datasets: readonly PredictionSet[],
-  options: BackendWishes & { readonly batchSize: number },
+  options: DeviceOptions & { readonly batchSize: number },
   report: Report,
 ): Promise<readonly Predicted[]> {
   for (const warning of datasets.flatMap(({ warnings }) => warnings)) report.warn(warning);

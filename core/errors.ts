@@ -98,8 +98,8 @@ export const errors = {
     });
   },
 
-  weightShape(where: string, name: string, due: readonly number[], got: readonly number[]) {
-    const rule = `${name} must be ${shown(due)} for this config.json`;
+  weightShape(where: string, name: string, expected: readonly number[], got: readonly number[]) {
+    const rule = `${name} must be ${shown(expected)} for this config.json`;
     return new AdaloraError("E_WEIGHTS", `${where}: ${rule}: got ${shown(got)}`);
   },
 

@@ -5,7 +5,7 @@ import { writeFileAtomic } from "../../core/io/atomic.ts";
 import { writeJson } from "../../core/run/run-files.ts";
 import { integer, list, text, toggle } from "../../core/config/setting.ts";
 import type { ValuesOf } from "../../core/config/setting.ts";
-import { openBackend, settledDtype } from "../backend.ts";
+import { openBackend, resolveDtype } from "../backend.ts";
 import { benchMarkdown, benchText } from "../bench/bench-text.ts";
 import { findModel } from "../bench/checkpoints.ts";
 import { machineFacts } from "../bench/machine.ts";
@@ -82,7 +82,7 @@ export const bench = defineCommand({
     const setting = {
       model: textOf(given.get("model")?.value),
       device,
-      dtype: settledDtype({ device, dtype: dtypeOf(given.get("dtype")?.value) }),
+      dtype: resolveDtype({ device, dtype: dtypeOf(given.get("dtype")?.value) }),
       checkpointing: given.get("checkpointing")?.value === true,
       threads: Number(given.get("threads")?.value ?? availableParallelism()),
     };

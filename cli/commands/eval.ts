@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { numbersOf } from "../../core/tasks/task.ts";
+import { metricsOf } from "../../core/tasks/task.ts";
 import { choice, text } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
@@ -51,7 +51,7 @@ export const evaluation = defineCommand({
     const datasets = await loadSplits(splits, trained, "required");
     const predicted = await predictAll(trained, datasets, options, report);
     const scores = score(predicted);
-    for (const remark of scores.remarks) report.warn(remark);
+    for (const remark of scores.warnings) report.warn(remark);
     const result = { task: trained.task.name, ...scores.result };
     const files = options.out === null ? [] : await write(options.out, result, predicted);
     const lines = [
@@ -66,9 +66,9 @@ export const evaluation = defineCommand({
 function score(predicted: readonly Predicted[]) {
   const evaluations = predicted.map(({ predictions }) => predictions.evaluate());
   return {
-    remarks: evaluations.flatMap(({ remarks }) => remarks),
+    warnings: evaluations.flatMap(({ warnings }) => warnings),
     result: {
-      metrics: Object.fromEntries(evaluations.map((one) => [one.split, numbersOf(one)])),
+      metrics: Object.fromEntries(evaluations.map((one) => [one.split, metricsOf(one)])),
       majority_baseline: predicted[0]?.dataset.majority ?? null,
       rows: predicted.reduce((sum, { dataset }) => sum + dataset.rows, 0),
     },

@@ -7,7 +7,7 @@ import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
-import { checkOut, checkSpace, type FolderWishes } from "../out-folder.ts";
+import { checkOut, checkSpace, type OutOptions } from "../out-folder.ts";
 import { type Plan, planJson, planText } from "../plan-text.ts";
 import { recipeNames } from "../recipes.ts";
 import { requestedRun, storedRun } from "../run-config.ts";
@@ -70,7 +70,7 @@ async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promis
 /** What is wrong with where it runs: the device, and the folder of the run or those of several seeds. */
 async function placeProblems(
   config: RunConfig,
-  options: FolderWishes & { readonly seeds: readonly number[] | null },
+  options: OutOptions & { readonly seeds: readonly number[] | null },
   planned: Plan | undefined,
 ): Promise<AdaloraError[]> {
   const { out } = config;

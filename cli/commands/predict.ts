@@ -48,8 +48,8 @@ export const predict = defineCommand({
   async run({ positionals, given, options }, report) {
     const { out } = options;
     const { checkInput, inputSplits } = await import("../predict-input.ts");
-    const wishes = { ...options, words: positionals, isSplitGiven: given.has("split") };
-    checkInput(wishes);
+    const requested = { ...options, words: positionals, isSplitGiven: given.has("split") };
+    checkInput(requested);
     if (out !== null) checkResultsOut(out);
     checkBackend(options);
     const { openTrained } = await import("../../core/run/open-trained.ts");
@@ -59,7 +59,7 @@ export const predict = defineCommand({
     const trained = await openTrained({ ...options, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     checkTaskOptions(given, own, trained.task.name);
-    const splits = await inputSplits(wishes, trained, sources, report);
+    const splits = await inputSplits(requested, trained, sources, report);
     const datasets = await loadSplits(splits, trained, "ignored");
     const predicted = await predictAll(trained, datasets, options, report);
     const task = trained.task.name;

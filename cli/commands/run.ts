@@ -4,12 +4,12 @@ import { settingNames } from "../../core/config/run-config.ts";
 import type { RunWatcher } from "../../core/run/execute.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { runFiles } from "../../core/run/run-folder.ts";
-import { numbersOf } from "../../core/tasks/task.ts";
+import { metricsOf } from "../../core/tasks/task.ts";
 import { checkBackend, openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
-import { checkOut, checkSpace, defaultOut, type FolderWishes, FROZEN } from "../out-folder.ts";
+import { checkOut, checkSpace, defaultOut, type OutOptions, FROZEN } from "../out-folder.ts";
 import { recipeNames } from "../recipes.ts";
 import type { ExitCode, Report } from "../report.ts";
 import { type PlacedRun, requestedRun, storedRun } from "../run-config.ts";
@@ -53,10 +53,14 @@ export const run = defineCommand({
   },
 });
 
-async function runOnce(config: PlacedRun, wishes: FolderWishes, report: Report): Promise<ExitCode> {
-  checkOut(resolve(config.out), wishes);
-  const train = (one: PlacedRun) => trainOnce(one, wishes, report);
-  const demo = isDemo(config, wishes) ? await import("../demo.ts") : undefined;
+async function runOnce(
+  config: PlacedRun,
+  outOptions: OutOptions,
+  report: Report,
+): Promise<ExitCode> {
+  checkOut(resolve(config.out), outOptions);
+  const train = (one: PlacedRun) => trainOnce(one, outOptions, report);
+  const demo = isDemo(config, outOptions) ? await import("../demo.ts") : undefined;
   const head = await demo?.trainHead(config, report, train);
   if (head?.result.stoppedBy === "interrupt") {
     return interrupted(head, sameCommand(config.out), report);
@@ -76,7 +80,7 @@ async function runOnce(config: PlacedRun, wishes: FolderWishes, report: Report):
 }
 
 /** Without a model of one's own the run is the demo: it compares itself with the frozen model, unless it began without. */
-function isDemo({ model, method, out }: PlacedRun, { resume }: FolderWishes): boolean {
+function isDemo({ model, method, out }: PlacedRun, { resume }: OutOptions): boolean {
   const began = resume && existsSync(join(out, runFiles.config));
   return model === DEMO && method === "adalora" && (!began || existsSync(join(out, FROZEN)));
 }
@@ -84,15 +88,15 @@ function isDemo({ model, method, out }: PlacedRun, { resume }: FolderWishes): bo
 /** Checks everything, then trains into the folder, which is claimed last; a run to be resumed that has ended is read instead. */
 async function trainOnce(
   config: PlacedRun,
-  wishes: FolderWishes,
+  outOptions: OutOptions,
   report: Report,
 ): Promise<Trained> {
   const out = resolve(config.out);
-  checkOut(out, wishes);
+  checkOut(out, outOptions);
   const { prepareRun } = await import("../../core/run/prepare.ts");
   const prepared = await prepareRun(config, await openSources(report));
   for (const warning of prepared.warnings) report.warn(warning);
-  if (wishes.resume) {
+  if (outOptions.resume) {
     const result = await storedRun(out, prepared.config);
     if (result) report.info("the run is finished: there is nothing to resume");
     if (result) return { prepared, result, out };
@@ -102,7 +106,7 @@ async function trainOnce(
   const backend = await openBackend(config);
   using stop = listenForStop(report);
   const watcher = watch(prepared, report, stop.signal);
-  const result = await executeRun(backend, prepared, { out, ...wishes }, watcher);
+  const result = await executeRun(backend, prepared, { out, ...outOptions }, watcher);
   return { prepared, result, out };
 }
 
@@ -151,13 +155,13 @@ function watch(
     },
     onEvaluation(step, evaluations, isBest) {
       for (const evaluation of evaluations) {
-        const { split, remarks } = evaluation;
-        const numbers = numbersOf(evaluation);
+        const { split, warnings } = evaluation;
+        const numbers = metricsOf(evaluation);
         const metrics = spec.metrics.flatMap((name) =>
           numbers[name] === undefined ? [] : [[name, numbers[name]] as const],
         );
         report.scores({ step, split, metrics, isBest });
-        for (const remark of remarks) report.warn(remark);
+        for (const remark of warnings) report.warn(remark);
       }
     },
     onCheckpoint: (step) => report.info(`checkpoint after step ${step}`),

@@ -36,10 +36,10 @@ export async function placeFindings(
 // --- internal ---
 
 function describeBun(): string {
-  const due = packageJson.engines.bun;
-  if (Bun.version === due) return Bun.version;
+  const expected = packageJson.engines.bun;
+  if (Bun.version === expected) return Bun.version;
   throw errors.machine(
-    `${Bun.version}; adalora is made and tested with ${due}`,
+    `${Bun.version}; adalora is made and tested with ${expected}`,
     "start it as ./adalora, which brings its own; npm run setup installs it",
   );
 }

@@ -1,4 +1,4 @@
-import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
+import { paperStart, startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
@@ -35,8 +35,8 @@ export const allowedDifference = 1e-3;
  * difference of losses and gradients, relative to the largest gradient of the same parameter, or 1 where other triplets are kept.
  */
 export function selfTest(backend: Backend): number {
-  const [due, got] = [numbersOf(createReferenceBackend()), numbersOf(backend)];
-  return Math.max(...due.map((numbers, i) => relativeDifference(numbers, got[i] ?? [])));
+  const [expected, got] = [numbersOf(createReferenceBackend()), numbersOf(backend)];
+  return Math.max(...expected.map((numbers, i) => relativeDifference(numbers, got[i] ?? [])));
 }
 
 // --- internal ---
@@ -71,7 +71,7 @@ function tinyTrainer(backend: Backend): Trainer {
   });
   const { model, adapters, trained, tree } = adapted;
   initializeWeights(backend, tree, seed);
-  startAdapters(backend, adapters, gaussianStart, seed);
+  startAdapters(backend, adapters, paperStart, seed);
   // E = 0 would leave A and B without a gradient
   for (const { e } of adapters) if (e) backend.upload(e.buffer, [0.5, -0.4, 0.3, 0.2]);
   const ranks = 4 * adapters.length;
@@ -102,12 +102,12 @@ function tinyTrainer(backend: Backend): Trainer {
   );
 }
 
-function relativeDifference(due: ArrayLike<number>, got: ArrayLike<number>): number {
+function relativeDifference(expected: ArrayLike<number>, got: ArrayLike<number>): number {
   let [difference, largest] = [0, 0];
-  for (let i = 0; i < due.length; i++) {
-    const distance = Math.abs(due[i]! - (got[i] ?? Number.NaN));
+  for (let i = 0; i < expected.length; i++) {
+    const distance = Math.abs(expected[i]! - (got[i] ?? Number.NaN));
     if (!(distance <= difference)) difference = distance; // NaN too
-    largest = Math.max(largest, Math.abs(due[i]!));
+    largest = Math.max(largest, Math.abs(expected[i]!));
   }
   return largest === 0 ? difference : difference / largest;
 }

@@ -7,7 +7,7 @@ import type { Adapter } from "../nn/adapter.ts";
 export type Start = (adapter: Adapter, seed: number) => ReadonlyMap<Parameter, Float32Array>;
 
 /** AdaLoRA: E = 0, A and B ~ N(0, 0.02) (paper section 3.1; loralib's SVDLinear). */
-export const gaussianStart: Start = ({ a, e, b }, seed) => {
+export const paperStart: Start = ({ a, e, b }, seed) => {
   const gaussian = (p: Parameter) => normals(p.length, 0.02, seed, streamOf(p.name));
   const values = new Map([
     [a, gaussian(a)],

@@ -164,8 +164,8 @@ export function span(
 }
 
 /** The same options where what nothing sets is decided later: by the run that a model comes from. */
-export function undecided<Table extends SettingTable>(table: Table): Undecided<Table> {
-  const settings = Object.entries(table).map(([name, setting]) => [name, leftToRun(setting)]);
+export function withoutDefaults<Table extends SettingTable>(table: Table): Undecided<Table> {
+  const settings = Object.entries(table).map(([name, setting]) => [name, withoutDefault(setting)]);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and types are the table's own
   return Object.fromEntries(settings) as Undecided<Table>;
 }
@@ -176,12 +176,12 @@ type Undecided<Table extends SettingTable> = {
 
 // --- internal ---
 
-function leftToRun<T>(setting: Setting<T>): Setting<T | null> {
+function withoutDefault<T>(setting: Setting<T>): Setting<T | null> {
   const { about } = setting;
-  const told = about.includes("(default:")
+  const described = about.includes("(default:")
     ? about.replace(/\(default: [^)]*\)/, "(default: as the run's)")
     : `${about} (default: as the run's)`;
-  return { ...setting, fallback: null, about: told };
+  return { ...setting, fallback: null, about: described };
 }
 
 function make<T>(

@@ -3,7 +3,7 @@ import { type GlueColumns, glueTasks, type GlueTask } from "./glue-tasks.ts";
 import { quoted, type Table } from "./table.ts";
 
 /** What the user or the task says about columns; the user's names win. */
-export interface ColumnWishes {
+export interface ColumnOptions {
   readonly task?: GlueTask | undefined;
   readonly textColumn?: string | undefined;
   readonly pairColumn?: string | undefined;
@@ -23,17 +23,17 @@ export interface ChosenColumns {
  * Chooses a table's columns: the user's names; else the task's official or hub's names; else, without a task,
  * the names that the GLUE tasks use. Throws E_FILE at the header with the names that are missing.
  */
-export function chooseColumns(table: Table, wishes: ColumnWishes): ChosenColumns {
-  const layout = layoutFor(table, wishes);
-  const text = wishes.textColumn ?? layout?.text;
+export function chooseColumns(table: Table, options: ColumnOptions): ChosenColumns {
+  const layout = layoutFor(table, options);
+  const text = options.textColumn ?? layout?.text;
   // A text column of one's own says nothing about a pair, unless the task needs one.
   const pair =
-    wishes.pairColumn ??
-    (wishes.textColumn === undefined || wishes.task !== undefined ? layout?.pair : undefined);
-  const isIgnored = wishes.labels === "ignored";
-  const label = isIgnored ? undefined : (wishes.labelColumn ?? layout?.label);
+    options.pairColumn ??
+    (options.textColumn === undefined || options.task !== undefined ? layout?.pair : undefined);
+  const isIgnored = options.labels === "ignored";
+  const label = isIgnored ? undefined : (options.labelColumn ?? layout?.label);
   if (text === undefined || (label === undefined && !isIgnored)) throw noLayout(table);
-  const needsLabel = wishes.labels === "required" || wishes.labelColumn !== undefined;
+  const needsLabel = options.labels === "required" || options.labelColumn !== undefined;
   const needed = [text, pair, needsLabel ? label : undefined].filter((name) => name !== undefined);
   const missing = needed.filter((name) => !table.columns.includes(name));
   if (missing.length > 0) throw lacks(table, missing);
@@ -41,7 +41,7 @@ export function chooseColumns(table: Table, wishes: ColumnWishes): ChosenColumns
   return { text, pair, label: isThere ? label : undefined };
 }
 
-function layoutFor(table: Table, { task, textColumn }: ColumnWishes): GlueColumns | undefined {
+function layoutFor(table: Table, { task, textColumn }: ColumnOptions): GlueColumns | undefined {
   const layouts = task === undefined ? customLayouts : [task.tsv.columns, task.columns];
   const fits = layouts.filter(
     ({ text, pair }) =>

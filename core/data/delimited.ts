@@ -36,7 +36,7 @@ export function delimitedTable(text: string, name: string, options: DelimitedOpt
     header: options.fields === undefined ? { noun: "header", place: `${name}:1` } : undefined,
     delimiter: options.format === "tsv" ? "\t" : ",",
     place: (line) => `${name}:${line}`,
-    read: async (wanted) => readRows(records, name, columns, wanted, options),
+    read: async (requested) => readRows(records, name, columns, requested, options),
   };
 }
 
@@ -70,10 +70,10 @@ function readRows(
   records: Iterable<TextRecord>,
   name: string,
   columns: readonly string[],
-  wanted: readonly string[],
+  requested: readonly string[],
   { fields, owner, skipBrokenRows = false, warnings }: DelimitedOptions,
 ): Row[] {
-  const places = wanted.map((column) => columns.indexOf(column));
+  const places = requested.map((column) => columns.indexOf(column));
   const rule = fields === undefined ? "the header has" : `${owner ?? "its"} rows have`;
   const rows: Row[] = [];
   let blanks: number[] = [];

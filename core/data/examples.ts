@@ -1,5 +1,5 @@
 import { errors } from "../errors.ts";
-import { chooseColumns, type ChosenColumns, type ColumnWishes } from "./columns.ts";
+import { chooseColumns, type ChosenColumns, type ColumnOptions } from "./columns.ts";
 import type { GlueTask, SplitRole } from "./glue-tasks.ts";
 import {
   classNameOf,
@@ -47,7 +47,7 @@ export interface DataSplit {
   readonly filter?: RowFilter | undefined;
 }
 
-export interface ReadSpec extends ColumnWishes {
+export interface ReadSpec extends ColumnOptions {
   readonly task?: GlueTask | undefined;
   readonly kind: "classification" | "regression";
   /**
@@ -104,10 +104,14 @@ async function readFile(
   const table = openTable(source, { task: spec.task, role: split.role, hasHeader, warnings });
   const columns = chooseColumns(table, spec);
   const filter = split.filter;
-  const wanted = [columns.text, columns.pair, columns.label].filter((name) => name !== undefined);
-  const rows = await table.read([...wanted, ...(filter?.columns ?? [])]);
+  const requested = [columns.text, columns.pair, columns.label].filter(
+    (name) => name !== undefined,
+  );
+  const rows = await table.read([...requested, ...(filter?.columns ?? [])]);
   const kept =
-    filter === undefined ? rows : rows.filter((row) => filter.keep(row.cells.slice(wanted.length)));
+    filter === undefined
+      ? rows
+      : rows.filter((row) => filter.keep(row.cells.slice(requested.length)));
   const file = { table, rules: rulesFor(table, columns, spec) };
   return kept.map((row) => foundIn(row, file, columns, warnings));
 }

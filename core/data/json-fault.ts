@@ -12,16 +12,16 @@ export interface JsonFault {
  */
 export function jsonFault(text: string): JsonFault | undefined {
   const open: string[] = [];
-  let due: Due = "value";
+  let expected: Due = "value";
   let at = 0;
   for (;;) {
     at = matchEnd(space, text, at) ?? at;
     if (at === text.length)
-      return open.length === 0 && due === "next" ? undefined : fault(text, at);
-    const step: Step | undefined = stepAt(text, at, due, open);
+      return open.length === 0 && expected === "next" ? undefined : fault(text, at);
+    const step: Step | undefined = stepAt(text, at, expected, open);
     if (step === undefined) return fault(text, at);
     if (step.end === undefined) return fault(text, text.length);
-    ({ end: at, due } = step);
+    ({ end: at, expected } = step);
   }
 }
 
@@ -33,7 +33,7 @@ type Due = "value" | "value or ]" | "key" | "key or }" | ":" | "next";
 interface Step {
   /** The offset behind a token; undefined where the text ends inside it. */
   readonly end: number | undefined;
-  readonly due: Due;
+  readonly expected: Due;
 }
 
 const space = /[ \t\r\n]*/y;
@@ -41,33 +41,33 @@ const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 const insideString = /"(?:[^"\\\r\n\t]+|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*/y;
 
 /** Reads one token and keeps `open`, the brackets that are not closed yet. undefined where another token is due. */
-function stepAt(text: string, at: number, due: Due, open: string[]): Step | undefined {
+function stepAt(text: string, at: number, expected: Due, open: string[]): Step | undefined {
   const char = text[at];
   const closing = open.at(-1) === "{" ? "}" : "]";
-  const mayClose = due === "next" || due.endsWith(closing);
+  const mayClose = expected === "next" || expected.endsWith(closing);
   if (open.length > 0 && char === closing && mayClose) {
     open.pop();
-    return { end: at + 1, due: "next" };
+    return { end: at + 1, expected: "next" };
   }
-  if (due === "next") {
+  if (expected === "next") {
     if (open.length === 0 || char !== ",") return undefined;
-    return { end: at + 1, due: closing === "}" ? "key" : "value" };
+    return { end: at + 1, expected: closing === "}" ? "key" : "value" };
   }
-  if (due === ":") return char === ":" ? { end: at + 1, due: "value" } : undefined;
-  if (char === '"') return stringStep(text, at, due.startsWith("key") ? ":" : "next");
-  if (due.startsWith("key")) return undefined;
+  if (expected === ":") return char === ":" ? { end: at + 1, expected: "value" } : undefined;
+  if (char === '"') return stringStep(text, at, expected.startsWith("key") ? ":" : "next");
+  if (expected.startsWith("key")) return undefined;
   if (char === "{" || char === "[") {
     open.push(char);
-    return { end: at + 1, due: char === "{" ? "key or }" : "value or ]" };
+    return { end: at + 1, expected: char === "{" ? "key or }" : "value or ]" };
   }
   const end = matchEnd(scalar, text, at);
-  return end === undefined ? undefined : { end, due: "next" };
+  return end === undefined ? undefined : { end, expected: "next" };
 }
 
-function stringStep(text: string, at: number, due: Due): Step | undefined {
+function stringStep(text: string, at: number, expected: Due): Step | undefined {
   const end = matchEnd(insideString, text, at) ?? at;
-  if (text[end] === '"') return { end: end + 1, due };
-  return end === text.length ? { end: undefined, due } : undefined;
+  if (text[end] === '"') return { end: end + 1, expected };
+  return end === text.length ? { end: undefined, expected } : undefined;
 }
 
 /** The end of a sticky pattern's match at an offset. */

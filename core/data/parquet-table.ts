@@ -15,7 +15,7 @@ export function parquetTable(bytes: Uint8Array<ArrayBuffer>, name: string): Tabl
     columns,
     header: { noun: "schema", place: name },
     place: (row) => `${name}: row ${row}`,
-    read: (wanted) => readRows(file, metadata, name, wanted),
+    read: (requested) => readRows(file, metadata, name, requested),
     classNames: (column) => names.get(column),
   };
 }

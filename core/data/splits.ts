@@ -7,7 +7,7 @@ import { msrParaphraseSplits } from "./mrpc.ts";
 import { formatOf } from "./open-table.ts";
 import { quoted } from "./table.ts";
 
-export interface SplitWishes {
+export interface SplitOptions {
   readonly task?: GlueTask | undefined;
   /** Files that stand for these splits, whatever the folder holds. */
   readonly validation?: string | undefined;
@@ -20,26 +20,26 @@ export interface SplitWishes {
  * train.*, validation.* or dev.*, test.* in any known format; the folder of all tasks works too.
  * Throws E_FILE when nothing is found, a shard is missing, or two files claim one split.
  */
-export function locateSplits(data: string, wishes: SplitWishes = {}): DataSplit[] {
+export function locateSplits(data: string, options: SplitOptions = {}): DataSplit[] {
   return withGiven(
-    isFolder(data) ? splitsIn(data, wishes.task) : [fileSplit(data, "train")],
-    wishes,
+    isFolder(data) ? splitsIn(data, options.task) : [fileSplit(data, "train")],
+    options,
   );
 }
 
 /** The splits of a data set whose files are known by the splits' names, as the hub knows them; other names are left out. */
 export function namedSplits(
   files: ReadonlyMap<string, readonly string[]>,
-  wishes: SplitWishes = {},
+  options: SplitOptions = {},
 ): DataSplit[] {
   const roleOf = (name: string) =>
-    wishes.task?.splits.find((split) => split.name === name)?.role ??
+    options.task?.splits.find((split) => split.name === name)?.role ??
     roles.find((role) => usualNames[role].includes(name));
   const found = [...files].flatMap(([name, paths]) => {
     const role = roleOf(name);
     return role === undefined ? [] : [{ name, role, files: paths }];
   });
-  return withGiven(found, wishes);
+  return withGiven(found, options);
 }
 
 /** One file as a split. */
@@ -48,7 +48,7 @@ export function fileSplit(path: string, role: SplitRole): DataSplit {
 }
 
 /** The files that the user named stand for their splits; in the roles' order. */
-function withGiven(found: readonly DataSplit[], { validation, test }: SplitWishes): DataSplit[] {
+function withGiven(found: readonly DataSplit[], { validation, test }: SplitOptions): DataSplit[] {
   const given: DataSplit[] = [];
   if (validation !== undefined) given.push(fileSplit(validation, "validation"));
   if (test !== undefined) given.push(fileSplit(test, "test"));
@@ -95,7 +95,9 @@ function splitsOf(folder: string, task: GlueTask | undefined): DataSplit[] {
     const paths = filesOf(folder, files, [...stems], split.name);
     if (paths !== undefined) splits.push({ role: split.role, name: split.name, files: paths });
   }
-  for (const role of roles.filter((wanted) => splits.every((split) => split.role !== wanted))) {
+  for (const role of roles.filter((requested) =>
+    splits.every((split) => split.role !== requested),
+  )) {
     const paths = filesOf(folder, files, usualNames[role], role);
     if (paths !== undefined) splits.push({ role, name: role, files: paths });
   }

@@ -160,8 +160,8 @@ function offsetOf(value: unknown): number | undefined {
 function mismatchHint(value: unknown, context: CodePoints, text: string, at: number) {
   if (typeof value !== "string") return undefined;
   if (value.startsWith(text, at)) {
-    const due = context.indexOfUnit(at);
-    return `${at} counts UTF-16 units; offsets are code points, in which an emoji is one: ${due} is right`;
+    const expected = context.indexOfUnit(at);
+    return `${at} counts UTF-16 units; offsets are code points, in which an emoji is one: ${expected} is right`;
   }
   const first = value.indexOf(text);
   if (first === -1) return "the context does not hold the answer's text";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { DataSplit } from "./examples.ts";
-import { locateSplits, namedSplits, type SplitWishes } from "./splits.ts";
+import { locateSplits, namedSplits, type SplitOptions } from "./splits.ts";
 
 /** The name of each split, and of its file in the official release. */
 const officialFiles = { train: "train", validation: "dev" } as const;
@@ -13,7 +13,7 @@ const officialFiles = { train: "train", validation: "dev" } as const;
 export function locateSquadSplits(
   data: string,
   unanswerable: boolean,
-  wishes: Pick<SplitWishes, "validation" | "test"> = {},
+  options: Pick<SplitOptions, "validation" | "test"> = {},
 ): DataSplit[] {
   const version = unanswerable ? "v2.0" : "v1.1";
   const official = new Map<string, readonly string[]>();
@@ -21,5 +21,5 @@ export function locateSquadSplits(
     const file = join(data, `${stem}-${version}.json`);
     if (existsSync(file)) official.set(name, [file]);
   }
-  return official.size === 0 ? locateSplits(data, wishes) : namedSplits(official, wishes);
+  return official.size === 0 ? locateSplits(data, options) : namedSplits(official, options);
 }

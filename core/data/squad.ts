@@ -1,6 +1,6 @@
 import { errors } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../io/json-file.ts";
-import type { ColumnWishes } from "./columns.ts";
+import type { ColumnOptions } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
 import { jsonFault } from "./json-fault.ts";
 import { type DataSource, formatOf, openTable } from "./open-table.ts";
@@ -20,7 +20,7 @@ export interface SquadSet {
 }
 
 /** The columns are those of a table: text is the question, pair the context, label the answers. */
-export interface SquadSpec extends Omit<ColumnWishes, "task"> {
+export interface SquadSpec extends Omit<ColumnOptions, "task"> {
   /** Whether a context may lack the answer: SQuAD 2.0. */
   readonly unanswerable: boolean;
   /** At most this many examples, the first ones. */
@@ -135,9 +135,9 @@ async function* tableQuestions(table: Table, spec: SquadSpec): AsyncGenerator<Ra
   ];
   const missing = needed.filter((column) => !table.columns.includes(column));
   if (missing.length > 0) throw lacks(table, missing);
-  const wanted = ["id", keys.question, keys.context, keys.answers, "is_impossible"];
-  const present = wanted.filter((column) => table.columns.includes(column));
-  const places = wanted.map((column) => present.indexOf(column));
+  const requested = ["id", keys.question, keys.context, keys.answers, "is_impossible"];
+  const present = requested.filter((column) => table.columns.includes(column));
+  const places = requested.map((column) => present.indexOf(column));
   const hasId = present.includes("id");
   for (const { at, cells } of await table.read(present)) {
     const [id, question, context, answers, isImpossible] = places.map((place) => cells[place]);

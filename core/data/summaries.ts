@@ -1,5 +1,5 @@
 import { errors } from "../errors.ts";
-import type { ColumnWishes } from "./columns.ts";
+import type { ColumnOptions } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
 import { type DataSource, openTable } from "./open-table.ts";
 import { quoted, type Row, type Table } from "./table.ts";
@@ -24,7 +24,7 @@ export interface SummarySet {
 }
 
 /** The label is the summary. */
-export interface SummarySpec extends Pick<ColumnWishes, "textColumn" | "labelColumn" | "labels"> {
+export interface SummarySpec extends Pick<ColumnOptions, "textColumn" | "labelColumn" | "labels"> {
   /** At most this many examples, the first ones. */
   readonly limit?: number | undefined;
 }
@@ -44,8 +44,8 @@ export async function readSummaries(split: DataSplit, spec: SummarySpec): Promis
   for (const source of split.files) {
     const table = openTable(source, { role: split.role, hasHeader: true, warnings });
     const columns = chooseColumns(table, spec);
-    const wanted = [columns.text, columns.summary].filter((name) => name !== undefined);
-    for (const row of await table.read(wanted)) {
+    const requested = [columns.text, columns.summary].filter((name) => name !== undefined);
+    for (const row of await table.read(requested)) {
       examples.push(exampleOf(row, examples.length, table, columns, spec, warnings));
     }
   }
@@ -81,11 +81,12 @@ function lacks(
   given: string | undefined,
   known: readonly string[],
 ) {
-  const due = given === undefined ? `for the ${what} (one of ${quoted(known)})` : quoted([given]);
+  const expected =
+    given === undefined ? `for the ${what} (one of ${quoted(known)})` : quoted([given]);
   const flag = what === "text" ? "--text-column" : "--label-column";
   return errors.file(
     header?.place ?? name,
-    `the ${header?.noun ?? "layout"} lacks a column ${due}: got ${quoted(columns)}`,
+    `the ${header?.noun ?? "layout"} lacks a column ${expected}: got ${quoted(columns)}`,
     columns.length === 1 ? "CSV is separated by commas, TSV by TABs" : `${flag} names it`,
   );
 }

@@ -7,7 +7,7 @@ import type { AttendedRows, GenerationModel } from "../model/plugin.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import type { GenerationOptions } from "./options.ts";
-import { type Candidate, createSearch, type Hypothesis, type TextSearch } from "./search.ts";
+import { type Candidate, createSearch, type Hypothesis, type HypothesisSearch } from "./search.ts";
 import { bannedIds, forcedIds } from "./token-rules.ts";
 
 /** The best text about a source, and the next best ones where more are to come back. */
@@ -45,7 +45,7 @@ export async function generate(
   const written = new Map<number, Generated>();
   for (const batch of evaluationBatches(lengths, batchSize)) {
     const chosen = Array.from(batch, (index) => sources[index]!);
-    const texts = await writeBatch(backend, model, chosen, options);
+    const texts = await generateBatch(backend, model, chosen, options);
     batch.forEach((index, place) => written.set(index, texts[place]!));
     onBatch?.(written.size);
   }
@@ -83,7 +83,7 @@ function checkSource({ limits }: GenerationModel, source: ArrayLike<number>, ind
     );
 }
 
-async function writeBatch(
+async function generateBatch(
   backend: Backend,
   model: GenerationModel,
   sources: readonly ArrayLike<number>[],
@@ -136,7 +136,7 @@ interface Batch {
   readonly options: GenerationOptions;
   readonly cache: KeyValueCache;
   readonly source: readonly AttendedRows[];
-  readonly searches: readonly TextSearch[];
+  readonly searches: readonly HypothesisSearch[];
 }
 
 /** One more token of all texts in play, whose rows in the step before were `parents`. Returns the same of those now in play. */

@@ -16,7 +16,7 @@ export interface Hypothesis {
 }
 
 /** The search for texts about one source. */
-export interface TextSearch {
+export interface HypothesisSearch {
   /** Texts in play, all of the same length; none when the search has ended. */
   readonly texts: readonly Hypothesis[];
   /** Candidates wanted of each text. */
@@ -30,14 +30,14 @@ export interface TextSearch {
   readonly found: readonly Hypothesis[];
 }
 
-export function createSearch(options: GenerationOptions): TextSearch {
+export function createSearch(options: GenerationOptions): HypothesisSearch {
   return options.numBeams === 1 ? new GreedySearch(options) : new BeamSearch(options);
 }
 
 const start = ({ startId }: GenerationOptions): Hypothesis => ({ ids: [startId], score: 0 });
 
 /** The most likely token, each time. */
-export class GreedySearch implements TextSearch {
+export class GreedySearch implements HypothesisSearch {
   readonly width = 1;
   readonly #options: GenerationOptions;
   #text: Hypothesis;
@@ -71,7 +71,7 @@ export class GreedySearch implements TextSearch {
  *
  * It differs where transformers plays on with texts of no probability: if all candidates end, or none is left, the search ends.
  */
-export class BeamSearch implements TextSearch {
+export class BeamSearch implements HypothesisSearch {
   readonly width: number;
   readonly #options: GenerationOptions;
   #texts: readonly Hypothesis[];

@@ -38,18 +38,18 @@ type Tokens = readonly string[];
 
 function scoresOf(prediction: string, reference: string, stem: boolean): RougeScores {
   const got = rougeTokens(prediction, stem);
-  const due = rougeTokens(reference, stem);
+  const expected = rougeTokens(reference, stem);
   return {
-    rouge1: overlapScore(counted(got), counted(due)),
-    rouge2: overlapScore(counted(pairsOf(got)), counted(pairsOf(due))),
-    rougeL: scoreOf(commonLength(due, got), got.length, due.length),
+    rouge1: overlapScore(counted(got), counted(expected)),
+    rouge2: overlapScore(counted(pairsOf(got)), counted(pairsOf(expected))),
+    rougeL: scoreOf(commonLength(expected, got), got.length, expected.length),
     rougeLsum: summaryScore(linesOf(prediction, stem), linesOf(reference, stem)),
   };
 }
 
-function scoreOf(shared: number, got: number, due: number): RougeScore {
+function scoreOf(shared: number, got: number, expected: number): RougeScore {
   const precision = got === 0 ? 0 : shared / got;
-  const recall = due === 0 ? 0 : shared / due;
+  const recall = expected === 0 ? 0 : shared / expected;
   const sum = precision + recall;
   return { precision, recall, fmeasure: sum === 0 ? 0 : (2 * precision * recall) / sum };
 }
@@ -65,10 +65,10 @@ function counted(tokens: Tokens): Counts {
 
 const pairsOf = (tokens: Tokens) => tokens.slice(1).map((token, i) => `${tokens[i]} ${token}`);
 
-function overlapScore(got: Counts, due: Counts): RougeScore {
+function overlapScore(got: Counts, expected: Counts): RougeScore {
   let shared = 0;
-  for (const [token, count] of due) shared += Math.min(count, got.get(token) ?? 0);
-  return scoreOf(shared, totalOf(got), totalOf(due));
+  for (const [token, count] of expected) shared += Math.min(count, got.get(token) ?? 0);
+  return scoreOf(shared, totalOf(got), totalOf(expected));
 }
 
 function totalOf(counts: Counts): number {
@@ -87,11 +87,11 @@ const linesOf = (text: string, stem: boolean) =>
  * Each sentence of the reference earns the union of what it has in common with every sentence of the prediction; a
  * token counts at most as often as the prediction has it.
  */
-function summaryScore(got: readonly Tokens[], due: readonly Tokens[]): RougeScore {
+function summaryScore(got: readonly Tokens[], expected: readonly Tokens[]): RougeScore {
   const left = counted(got.flat());
   const total = totalOf(left);
   let shared = 0;
-  for (const sentence of due) {
+  for (const sentence of expected) {
     const union = new Set(got.flatMap((other) => commonPositions(sentence, other)));
     for (const i of union) {
       const token = sentence[i] ?? "";
@@ -101,5 +101,5 @@ function summaryScore(got: readonly Tokens[], due: readonly Tokens[]): RougeScor
       shared++;
     }
   }
-  return scoreOf(shared, total, due.flat().length);
+  return scoreOf(shared, total, expected.flat().length);
 }

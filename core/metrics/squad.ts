@@ -23,9 +23,9 @@ export function squadMetrics(pairs: readonly AnswerPair[]): SquadMetrics {
   for (const { prediction, answers } of pairs) {
     if (prediction === undefined) continue;
     const got = answerWords(prediction);
-    const due = answers.map(answerWords);
-    exact += best(due, (words) => exactScore(words, got));
-    f1 += best(due, (words) => overlapF1(words, got));
+    const expected = answers.map(answerWords);
+    exact += best(expected, (words) => exactScore(words, got));
+    f1 += best(expected, (words) => overlapF1(words, got));
   }
   return { exact_match: (100 * exact) / pairs.length, f1: (100 * f1) / pairs.length };
 }
@@ -93,11 +93,11 @@ function squadV2Score(
   if (prediction === undefined) return { exact: 0, f1: 0 };
   const known = answers.map(answerWords).filter((words) => words.length > 0);
   // an answer of articles and punctuation alone is none
-  const due = known.length === 0 ? [[]] : known;
+  const expected = known.length === 0 ? [[]] : known;
   const got = answerWords(prediction);
   const f1 = (words: readonly string[]) =>
     words.length === 0 || got.length === 0 ? exactScore(words, got) : overlapF1(words, got);
-  return { exact: best(due, (words) => exactScore(words, got)), f1: best(due, f1) };
+  return { exact: best(expected, (words) => exactScore(words, got)), f1: best(expected, f1) };
 }
 
 function means(scores: readonly Score[], prefix: string): Record<string, number> {
@@ -137,14 +137,14 @@ function best(answers: readonly Words[], score: (words: Words) => number): numbe
   return answers.reduce((highest, words) => Math.max(highest, score(words)), 0);
 }
 
-function exactScore(due: Words, got: Words): number {
-  return Number(due.length === got.length && due.every((word, i) => word === got[i]));
+function exactScore(expected: Words, got: Words): number {
+  return Number(expected.length === got.length && expected.every((word, i) => word === got[i]));
 }
 
 /** F1 of the words as bags; 0 where they share none, also of two empty ones. */
-function overlapF1(due: Words, got: Words): number {
+function overlapF1(expected: Words, got: Words): number {
   const left = new Map<string, number>();
-  for (const word of due) left.set(word, (left.get(word) ?? 0) + 1);
+  for (const word of expected) left.set(word, (left.get(word) ?? 0) + 1);
   let shared = 0;
   for (const word of got) {
     const count = left.get(word) ?? 0;
@@ -154,6 +154,6 @@ function overlapF1(due: Words, got: Words): number {
   }
   if (shared === 0) return 0;
   const precision = shared / got.length;
-  const recall = shared / due.length;
+  const recall = shared / expected.length;
   return (2 * precision * recall) / (precision + recall);
 }

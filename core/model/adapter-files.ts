@@ -78,9 +78,9 @@ export function applyAdapter(
   for (const [name, tensor] of adapter.saved) {
     const parameter = tree.parameters.get(name);
     if (!parameter) throw errors.file(where, `holds "${name}", which the model does not have`);
-    const due = parameter.storedShape;
-    if (tensor.shape.length !== due.length || tensor.shape.some((n, i) => n !== due[i])) {
-      throw errors.weightShape(where, name, due, tensor.shape);
+    const expected = parameter.storedShape;
+    if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
+      throw errors.weightShape(where, name, expected, tensor.shape);
     }
     parameter.buffer = backend.adopt(
       tensor,

@@ -36,9 +36,9 @@ export function matchWeights(
       lost.map((p) => p.name),
     );
   for (const [parameter, tensor] of found) {
-    const { storedShape: due } = parameter;
-    if (tensor.shape.length !== due.length || tensor.shape.some((n, i) => n !== due[i])) {
-      throw errors.weightShape(where, parameter.name, due, tensor.shape);
+    const { storedShape: expected } = parameter;
+    if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
+      throw errors.weightShape(where, parameter.name, expected, tensor.shape);
     }
   }
   const constants = absent.filter(({ constant }) => constant);

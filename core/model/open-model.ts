@@ -1,5 +1,5 @@
 import { type Adapter, adapterScale } from "../nn/adapter.ts";
-import { gaussianStart, loraStart, type Start, startAdapters } from "../adalora/start.ts";
+import { paperStart, loraStart, type Start, startAdapters } from "../adalora/start.ts";
 import { attachAdapters, selectLinears } from "./select-linears.ts";
 import type { Backend, HostTensor } from "../backend.ts";
 import { errors } from "../errors.ts";
@@ -74,7 +74,7 @@ export function loadModel(
 ): readonly Parameter[] {
   const { where, seed, method } = options;
   const fresh = loadWeights(backend, tree, tensors, plugin, { where, seed });
-  const { start = isOneOf(method, decomposing) ? gaussianStart : loraStart } = options;
+  const { start = isOneOf(method, decomposing) ? paperStart : loraStart } = options;
   startAdapters(backend, adapters, start, seed);
   return fresh;
 }

@@ -48,7 +48,7 @@ export interface AttendedRows {
 }
 
 /** The newest token of each of N texts that are being written about some sources; texts of one source lie together. */
-export interface WritingStep {
+export interface DecodeStep {
   /** [N] */
   readonly ids: Int32Array;
   /** Place of all these tokens in their texts. */
@@ -88,7 +88,12 @@ export interface GenerationModel extends Model {
    * Reads one more token of each text, where `cache` has made room for it and has the earlier ones. Returns hidden states, [N, C]. The
    * keys and values of a source serve all its texts.
    */
-  write(pass: ForwardPass, step: WritingStep, source: readonly AttendedRows[], cache: KeyValueCache): Tensor;
+  write(
+    pass: ForwardPass,
+    step: DecodeStep,
+    source: readonly AttendedRows[],
+    cache: KeyValueCache,
+  ): Tensor;
   /** The tokens that may follow hidden states best. */
   topTokens(pass: ForwardPass, hidden: Tensor, choice: TokenChoice): TopTokens;
   /** Logits of some hidden states: [N, C] to [N, V]. */

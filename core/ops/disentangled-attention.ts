@@ -34,12 +34,12 @@ export const disentangledAttention = defineOp({
     const [rows, cols] = [packing.tokens + (padding?.count ?? 0), heads * headDim];
     const asking = shape.queries === "first" ? packing.sequences : rows;
     invariant(asking === rows || !padding, "rows of padding ask beside all tokens");
-    for (const [x, due] of [
+    for (const [x, expected] of [
       [q, asking],
       [k, rows],
       [v, rows],
     ] as const) {
-      if (x.shape[0] !== due || x.shape[1] !== cols) {
+      if (x.shape[0] !== expected || x.shape[1] !== cols) {
         const rule = `q must be [${asking}, ${cols}], k and v [${rows}, ${cols}]`;
         throw errors.shape("disentangledAttention", rule, { q, k, v });
       }

@@ -43,7 +43,9 @@ export const vocabularyLoss = defineOp({
     for (let first = 0; first < labels.length; first += chunk) {
       const rows = Math.min(chunk, labels.length - first);
       const share = { first, rows, weight: counted === 0 ? 0 : 1 / counted };
-      pass.scope(() => judgeRows(pass, [hidden, weight], attrs, share, { loss: out, ...gradients }));
+      pass.scope(() =>
+        judgeRows(pass, [hidden, weight], attrs, share, { loss: out, ...gradients }),
+      );
     }
     if (gradients.weight && labels.length === 0) pass.backend.zero(gradients.weight);
     const keep = Object.values(gradients).filter((buffer) => buffer !== undefined);
@@ -92,9 +94,9 @@ function judgeRows(
   const inPlace = backend.activation === backend.master;
   const dlogits = wanted ? (inPlace ? logits : pass.allocate(rows * classes)) : undefined;
   backend.gemm(some, weight.buffer, logits, { m: rows, n: classes, k: width, transB: true });
-  const due = pass.integers(labels.subarray(first, first + rows));
+  const expected = pass.integers(labels.subarray(first, first + rows));
   const shape = { rows, classes, smoothing, weight: share };
-  backend.addVocabularyLoss(logits, bias.buffer, due, to.loss, dlogits, shape);
+  backend.addVocabularyLoss(logits, bias.buffer, expected, to.loss, dlogits, shape);
   if (!dlogits) return;
   if (to.hidden) {
     const product = { m: rows, n: width, k: classes };

@@ -8,7 +8,7 @@ import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
 import { clearRun, runFiles } from "./run-folder.ts";
-import { type Evaluation, numbersOf, type TrainingBatch } from "../tasks/task.ts";
+import { type Evaluation, metricsOf, type TrainingBatch } from "../tasks/task.ts";
 import type { StepReport, Trainer } from "../train/trainer.ts";
 import {
   type Speed,
@@ -78,16 +78,18 @@ export async function executeRun(
   const outcome = await runTraining(setup, files.observer, { resume });
   const seconds = (performance.now() - started) / 1000;
   const majority = setup.validation[0]?.majority;
-  const metrics = metricsOf(outcome.final);
+  const metrics = metricsBySplit(outcome.final);
   const ranks = rankPattern(trainer);
   if (outcome.stoppedBy !== "interrupt")
     writeResults(out, backend, run, trainer, { ...outcome, metrics, majority, seconds });
   return { ...outcome, metrics, majority, ranks, seconds };
 }
 
-function metricsOf(evaluations: readonly Evaluation[]): Record<string, Record<string, number>> {
+function metricsBySplit(
+  evaluations: readonly Evaluation[],
+): Record<string, Record<string, number>> {
   return Object.fromEntries(
-    evaluations.map((evaluation) => [evaluation.split, numbersOf(evaluation)]),
+    evaluations.map((evaluation) => [evaluation.split, metricsOf(evaluation)]),
   );
 }
 
@@ -151,7 +153,7 @@ function openRunFiles(
       watcher.onStep(report, speed);
     },
     onEvaluation(step, evaluations, isBest) {
-      current().log.append({ step: step - 1, evaluation: metricsOf(evaluations) });
+      current().log.append({ step: step - 1, evaluation: metricsBySplit(evaluations) });
       for (const { split, metrics } of evaluations) {
         for (const [name, value] of Object.entries(metrics)) {
           const suffix = evaluations.length > 1 ? `_${split}` : "";

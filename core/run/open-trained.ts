@@ -12,7 +12,12 @@ import type { Model } from "../model/plugin.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
 import { defaultSettings, type Layer } from "../config/run-config.ts";
-import { declareRunModel, type ModelFiles, openModelFiles, type Sources } from "../model/model-files.ts";
+import {
+  declareRunModel,
+  type ModelFiles,
+  openModelFiles,
+  type Sources,
+} from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { runFiles, seedFolders } from "./run-folder.ts";
 import { readSavedConfig } from "./saved-config.ts";
@@ -23,10 +28,10 @@ import type { TaskOptions } from "../tasks/task-options.ts";
 
 type SavedRun = Layer["values"];
 
-type KeptWishes = { readonly [Name in keyof typeof kept]: TaskOptions[Name] | null };
+type KeptOptions = { readonly [Name in keyof typeof kept]: TaskOptions[Name] | null };
 
 /** A trained model as the user names it; null: as the adapter or the run beside it says. */
-export interface TrainedWishes extends KeptWishes {
+export interface TrainedOptions extends KeptOptions {
   readonly limit: number | null;
   /** The base of the adapter, or without one a model that was trained as a whole; a folder, a run's folder, or a name of the hub. */
   readonly model: string | null;
@@ -63,24 +68,27 @@ interface AdapterFiles {
  * Opens what a training run left, or PEFT or transformers: an adapter over its base model, or a whole model. Throws where a file is
  * missing or damaged, where model and task do not fit, and where a head is in none of the files: nothing would have trained it.
  */
-export async function openTrained(wishes: TrainedWishes, sources: Sources): Promise<TrainedModel> {
-  const adapter = await openAdapter(wishes.adapter, sources);
-  const model = await modelFolder(wishes.model, adapter, sources);
+export async function openTrained(
+  requested: TrainedOptions,
+  sources: Sources,
+): Promise<TrainedModel> {
+  const adapter = await openAdapter(requested.adapter, sources);
+  const model = await modelFolder(requested.model, adapter, sources);
   const run = readSavedConfig(dirname(resolve(adapter?.dir ?? model)));
-  const name = wishes.task ?? run?.task;
+  const name = requested.task ?? run?.task;
   if (!name) throw errors.missing("task", "--task names a recipe, classification or regression");
   const isSameTask = run?.task === undefined || run.task === name;
-  const task = taskNamed(name, taskWishes(wishes, isSameTask ? run : undefined));
-  const maxLength = wishes.maxLength ?? run?.maxLength ?? task.maxLength;
+  const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
+  const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
   const files = await openModelFiles(
     {
       model,
-      tokenizer: wishes.tokenizer ?? run?.tokenizer ?? null,
+      tokenizer: requested.tokenizer ?? run?.tokenizer ?? null,
       maxLength: maxLength ?? settings.maxLength.fallback,
     },
     sources,
   );
-  const own = wishes.labels ?? (adapter && (run?.labels ?? task.labelNames)) ?? classesOf(files);
+  const own = requested.labels ?? (adapter && (run?.labels ?? task.labelNames)) ?? classesOf(files);
   const names = task.kind === "classification" ? (task.labelNames ?? own) : undefined;
   // Nothing is trained: padding has no say.
   const spec = { ...task.spec(names), paddedQueries: undefined };
@@ -119,16 +127,16 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 // --- internal ---
 
 /** What the user says, else the run, else what a run without a word would do. */
-function taskWishes(wishes: TrainedWishes, run: SavedRun | undefined): TaskOptions {
-  const said = (layer: Partial<KeptWishes>) =>
+function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): TaskOptions {
+  const said = (layer: Partial<KeptOptions>) =>
     Object.fromEntries(
       Object.entries(layer).filter(
         ([name, value]) => Object.hasOwn(kept, name) && (value ?? null) !== null,
       ),
     );
   // Nothing is trained: there is no loss that padding has its say in, or for which labels are smoothed.
-  const given = { limit: wishes.limit, spanPadding: "none", labels: null } as const;
-  return { ...defaultSettings(), ...said(run ?? {}), ...said(wishes), ...given };
+  const given = { limit: requested.limit, spanPadding: "none", labels: null } as const;
+  return { ...defaultSettings(), ...said(run ?? {}), ...said(requested), ...given };
 }
 
 async function openAdapter(

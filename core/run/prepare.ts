@@ -15,10 +15,17 @@ import {
   type Sources,
 } from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
-import { settlePadding } from "../tasks/padded-queries.ts";
+import { resolvePadding } from "../tasks/padded-queries.ts";
 import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
-import type { PredictionSet, RunSpec, RunTask, SplitText, TaskSpec, TrainingSet } from "../tasks/task.ts";
+import type {
+  PredictionSet,
+  RunSpec,
+  RunTask,
+  SplitText,
+  TaskSpec,
+  TrainingSet,
+} from "../tasks/task.ts";
 import { taskNamed } from "../tasks/index.ts";
 
 /** Everything of a run that can be known and checked before a number is computed. */
@@ -46,7 +53,7 @@ export interface Inspection extends Findings {
  * that would make the run fail later, the data's faults first; what is only suspicious is a warning.
  */
 export async function prepareRun(config: RunConfig, sources: Sources): Promise<PreparedRun> {
-  const run = await look(config, sources, (problem) => {
+  const run = await inspect(config, sources, (problem) => {
     throw problem;
   });
   if (run === undefined) throw new Error("internal: a run is not prepared, and nothing says why");
@@ -56,7 +63,7 @@ export async function prepareRun(config: RunConfig, sources: Sources): Promise<P
 /** The same, but goes on after a problem wherever that can tell of more. */
 export async function inspectRun(config: RunConfig, sources: Sources): Promise<Inspection> {
   const problems: AdaloraError[] = [];
-  const run = await look(config, sources, (problem) => void problems.push(problem));
+  const run = await inspect(config, sources, (problem) => void problems.push(problem));
   return { run: problems.length === 0 ? run : undefined, problems, warnings: run?.warnings ?? [] };
 }
 
@@ -64,7 +71,7 @@ export async function inspectRun(config: RunConfig, sources: Sources): Promise<I
 
 type OnProblem = (problem: AdaloraError) => void;
 
-async function look(
+async function inspect(
   config: RunConfig,
   sources: Sources,
   onProblem: OnProblem,
@@ -73,26 +80,27 @@ async function look(
   const task = taskNamed(config.task, config);
   await attempt(() => checkLabels(config, task));
   const data = await readData(config, task, sources, attempt);
-  const asked = task.spec(data.labelNames);
-  await attempt(() => checkMetric(config, asked));
+  const requested = task.spec(data.labelNames);
+  await attempt(() => checkMetric(config, requested));
   const files = await attempt(() => openModelFiles(config, sources));
-  const padding = files && (await attempt(() => settlePadding(asked.paddedQueries, files.dir)));
-  const spec = padding && { ...asked, paddedQueries: padding.paddedQueries };
+  const padding =
+    files && (await attempt(() => resolvePadding(requested.paddedQueries, files.dir)));
+  const spec = padding && { ...requested, paddedQueries: padding.paddedQueries };
   const declared = files && spec && (await attempt(() => declareRunModel(files, spec, config)));
   if (files && declared) await attempt(() => checkWeights(files, declared));
   const ranks = declared && (await attempt(() => resolveRanks(config, declared)));
   const tell = ({ problems }: Findings) => problems.forEach(onProblem);
   if (ranks?.findings) tell(ranks.findings);
-  const early = data.train?.items;
-  const known = early === undefined ? undefined : resolveCourse(config, early);
-  if (known) tell(known.findings);
+  const known = data.train?.features;
+  const early = known === undefined ? undefined : scheduleOf(config, known);
+  if (early) tell(early.findings);
   const datasets = files && (await tokenizeAll(data, files, attempt));
-  const course = known ?? (datasets?.train && resolveCourse(config, datasets.train.lengths.length));
-  if (course && !known) tell(course.findings);
-  if (!files || !padding || !spec || !declared || !ranks || !course || !datasets?.train)
+  const schedule = early ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
+  if (schedule && !early) tell(schedule.findings);
+  if (!files || !padding || !spec || !declared || !ranks || !schedule || !datasets?.train)
     return undefined;
   const { train, validation } = datasets;
-  const findings = [ranks.findings, course.findings].filter((one) => one !== undefined);
+  const findings = [ranks.findings, schedule.findings].filter((one) => one !== undefined);
   const labels = task.labelNames === undefined ? spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
   return {
@@ -101,7 +109,7 @@ async function look(
     spec,
     declared,
     target: ranks.target,
-    schedule: course.schedule,
+    schedule: schedule.schedule,
     train,
     validation,
     warnings: [
@@ -109,7 +117,7 @@ async function look(
       ...(validation.length === 0
         ? ["no validation split (--eval-data names one): nothing is evaluated"]
         : []),
-      ...padding.remarks,
+      ...padding.warnings,
       ...findings.flatMap(({ warnings }) => warnings),
     ],
   };
@@ -176,9 +184,9 @@ function checkLabels({ labels }: RunConfig, { name, kind, labelNames }: RunTask)
 }
 
 function checkMetric({ metric }: RunConfig, spec: TaskSpec): void {
-  const known = spec.metrics;
-  if (metric === null || known.includes(metric)) return;
-  throw errors.flag("metric", `must be one of ${known.join(", ")}, got "${metric}"`);
+  const early = spec.metrics;
+  if (metric === null || early.includes(metric)) return;
+  throw errors.flag("metric", `must be one of ${early.join(", ")}, got "${metric}"`);
 }
 
 /** The checkpoint's names and shapes against the declared model; no number is read. */
@@ -194,7 +202,7 @@ function resolveRanks(config: RunConfig, declared: DeclaredModel) {
   return { target, findings };
 }
 
-function resolveCourse(config: RunConfig, items: number) {
+function scheduleOf(config: RunConfig, items: number) {
   const { findings, ...schedule } = resolveSchedule(config, items);
   return { schedule, findings };
 }

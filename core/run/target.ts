@@ -46,12 +46,12 @@ export function resolveTarget(
   const count = model.matrices.length;
   invariant(count > 0, "a target rank for no matrices");
   const unit = parametersOfRankOne(config, model);
-  const wanted = wantedTotal(config, model, unit);
+  const requested = requestedTotal(config, model, unit);
   const prunes = isOneOf(config.method, pruning);
-  const average = wanted.total / count;
+  const average = requested.total / count;
   const initRank =
     config.initRank ?? (prunes ? usualInitRank(average) : Math.max(1, Math.round(average)));
-  const targetTotalRank = prunes ? wanted.total : initRank * count;
+  const targetTotalRank = prunes ? requested.total : initRank * count;
   const target = {
     initRank,
     targetRank: targetTotalRank / count,
@@ -59,7 +59,7 @@ export function resolveTarget(
     targetTotalRank,
     initParameters: initRank * unit,
     targetParameters: Math.round((targetTotalRank / count) * unit),
-    because: !prunes && config.initRank !== null ? `rank ${initRank}` : wanted.because,
+    because: !prunes && config.initRank !== null ? `rank ${initRank}` : requested.because,
   };
   return { ...target, findings: check(target, prunes) };
 }
@@ -82,7 +82,7 @@ interface Wanted {
   readonly because: string;
 }
 
-function wantedTotal(config: RunConfig, model: AdaptedModel, unit: number): Wanted {
+function requestedTotal(config: RunConfig, model: AdaptedModel, unit: number): Wanted {
   const count = model.matrices.length;
   const { targetRank, targetTotalRank, budget } = config;
   if (targetTotalRank !== null) {

@@ -15,4 +15,7 @@ export interface LabelledBatch extends TokenBatch {
 }
 
 /** Builds the loss of a batch, [1], the mean over its rows. */
-export type LossOf<Batch extends Rows = LabelledBatch> = (pass: ForwardPass, batch: Batch) => Tensor;
+export type LossOf<Batch extends Rows = LabelledBatch> = (
+  pass: ForwardPass,
+  batch: Batch,
+) => Tensor;

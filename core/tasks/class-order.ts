@@ -13,13 +13,13 @@ export interface ClassOrder {
  */
 export function classOrder(
   own: readonly string[],
-  due: readonly string[],
+  expected: readonly string[],
   where: string,
 ): ClassOrder {
-  if (own.length !== due.length) {
+  if (own.length !== expected.length) {
     throw errors.file(
       where,
-      `the model has ${own.length} classes, the task ${due.length} (${due.join(", ")})`,
+      `the model has ${own.length} classes, the task ${expected.length} (${expected.join(", ")})`,
       "--task names the task that the model was trained for",
     );
   }
@@ -27,9 +27,9 @@ export function classOrder(
     return { columns: undefined };
   }
   const plain = own.map((name) => name.toLowerCase());
-  const columns = due.map((name) => plain.indexOf(name.toLowerCase()));
+  const columns = expected.map((name) => plain.indexOf(name.toLowerCase()));
   if (columns.includes(-1)) {
-    const warning = `${where}: the model's classes ${own.join(", ")} are taken for ${due.join(", ")}, in this order`;
+    const warning = `${where}: the model's classes ${own.join(", ")} are taken for ${expected.join(", ")}, in this order`;
     return { columns: undefined, warning };
   }
   return { columns: columns.every((column, i) => column === i) ? undefined : columns };

@@ -10,20 +10,20 @@ import {
 } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
 import { lastStep } from "./generation-needs.ts";
-import { writeSummaries, writingOptions, type WritingWishes } from "./generation-writing.ts";
+import { generateSummaries, decodingOptions, type DecodingSettings } from "./generation-writing.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How a model is trained to write, and how it writes. */
-export type GenerationWishes = WritingWishes & Pick<TaskOptions, "labelSmoothing">;
+export type GenerationSettings = DecodingSettings & Pick<TaskOptions, "labelSmoothing">;
 
 /** What a run sees of a split of texts and their summaries: an item is a text. */
 export function generationDataset(
   set: GenerationExamples,
   files: TokenizeOptions,
-  wishes: GenerationWishes,
+  settings: GenerationSettings,
 ): TrainingSet & PredictionSet {
   const { name, examples, source, target, lengths, warnings } = set;
-  const options = writingOptions(files, wishes);
+  const options = decodingOptions(files, settings);
   return {
     name,
     rows: examples.length,
@@ -45,14 +45,14 @@ export function generationDataset(
         weight,
         tokens: sources.ids.length + weight,
         loss(pass, model) {
-          const writer = writerOf(model);
+          const writer = generatorOf(model);
           const batch = { ...sources, ...targetsOf(set, items, writer.special) };
-          return generationLoss(writer, { smoothing: wishes.labelSmoothing })(pass, batch);
+          return generationLoss(writer, { smoothing: settings.labelSmoothing })(pass, batch);
         },
       };
     },
     forward(pass, model, items) {
-      const writer = writerOf(model);
+      const writer = generatorOf(model);
       if (target) {
         const batch = pairsOf(set, items, writer.special);
         pass.scope(() => generationLoss(writer, { smoothing: 0 })(pass, batch));
@@ -60,14 +60,14 @@ export function generationDataset(
       lastStep(pass, writer, set, items, options);
     },
     predict: (backend, model, wanted) =>
-      writeSummaries(backend, writerOf(model), set, files, options, wanted),
+      generateSummaries(backend, generatorOf(model), set, files, options, wanted),
   };
 }
 
 // --- internal ---
 
 /** A family that declares the task builds models for it that can write. */
-function writerOf(model: Model): GenerationModel {
+function generatorOf(model: Model): GenerationModel {
   if (isGenerationModel(model)) return model;
   throw new Error("internal: a model that cannot write was built for generation");
 }

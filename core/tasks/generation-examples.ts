@@ -26,7 +26,7 @@ export interface GenerationExamples {
   readonly warnings: readonly string[];
 }
 
-type LengthWishes = Pick<TaskOptions, "maxTargetLength" | "minTargetLength">;
+type LengthOptions = Pick<TaskOptions, "maxTargetLength" | "minTargetLength">;
 
 /**
  * Tokenises a split, from the token cache where the same texts were seen with the same tokenizer. Throws E_FLAG where a length holds no
@@ -36,7 +36,7 @@ export async function tokenizeSummaries(
   name: string,
   { examples, warnings }: SummarySet,
   files: TokenizeOptions,
-  { sourcePrefix, ...lengths }: LengthWishes & Pick<TaskOptions, "sourcePrefix">,
+  { sourcePrefix, ...lengths }: LengthOptions & Pick<TaskOptions, "sourcePrefix">,
 ): Promise<GenerationExamples> {
   const { maxTargetLength } = lengths;
   checkTargetLengths(lengths, files);
@@ -119,7 +119,7 @@ function cutWarning(
 }
 
 function checkTargetLengths(
-  { maxTargetLength: most, minTargetLength: fewest }: LengthWishes,
+  { maxTargetLength: most, minTargetLength: fewest }: LengthOptions,
   { maxPositions }: TokenizeOptions,
 ): void {
   if (most > maxPositions) {

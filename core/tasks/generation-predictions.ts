@@ -63,7 +63,7 @@ export class GenerationPredictions implements Predictions {
         gen_len: tokens / lengths.length,
       },
       loss,
-      remarks: [],
+      warnings: [],
       predictions: this,
     };
   }

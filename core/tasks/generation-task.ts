@@ -22,7 +22,7 @@ const tasks = {
 } as const;
 
 /** Summarization: a text is written about another. */
-export function generationTask(name: GenerationTaskName, wishes: TaskOptions): RunTask {
+export function generationTask(name: GenerationTaskName, settings: TaskOptions): RunTask {
   const { hub, maxLength } = tasks[name];
   return {
     name,
@@ -35,19 +35,19 @@ export function generationTask(name: GenerationTaskName, wishes: TaskOptions): R
       return splits === undefined ? locateSplits(path, found) : namedSplits(splits, found);
     },
     fromWords(words) {
-      const column = wishes.textColumn ?? textColumns[0];
+      const column = settings.textColumn ?? textColumns[0];
       return splitOfWords(words.map((word) => ({ [column]: word })));
     },
     splitNameOf: () => undefined,
     async read(split, labels) {
-      const { textColumn, labelColumn } = wishes;
+      const { textColumn, labelColumn } = settings;
       const set = await readSummaries(split, {
         labels,
-        limit: rowLimit(split, wishes),
+        limit: rowLimit(split, settings),
         ...(textColumn === null ? {} : { textColumn }),
         ...(labelColumn === null ? {} : { labelColumn }),
       });
-      return splitText(split.name, set, wishes);
+      return splitText(split.name, set, settings);
     },
     spec: () => ({
       kind: "generation",
@@ -63,12 +63,12 @@ export function generationTask(name: GenerationTaskName, wishes: TaskOptions): R
 
 // --- internal ---
 
-function splitText(name: string, set: SummarySet, wishes: TaskOptions): SplitText {
+function splitText(name: string, set: SummarySet, settings: TaskOptions): SplitText {
   const tokenize = async (files: TokenizeOptions) =>
-    generationDataset(await tokenizeSummaries(name, set, files, wishes), files, wishes);
+    generationDataset(await tokenizeSummaries(name, set, files, settings), files, settings);
   return {
     name,
-    items: set.examples.length,
+    features: set.examples.length,
     labelNames: undefined,
     forTraining: tokenize,
     forPrediction: tokenize,

@@ -12,7 +12,7 @@ import { GenerationPredictions, meanLoss } from "./generation-predictions.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How summaries are written; null: as the model's own files say. */
-export type WritingWishes = Pick<
+export type DecodingSettings = Pick<
   TaskOptions,
   | "maxTargetLength"
   | "minTargetLength"
@@ -23,24 +23,24 @@ export type WritingWishes = Pick<
 >;
 
 /** The model's options with the user's. Throws E_CONFIG where the model's files ask for what is not built, such as sampling. */
-export function writingOptions(
+export function decodingOptions(
   { rawConfig, generationConfig }: TokenizeOptions,
-  wishes: WritingWishes,
+  settings: DecodingSettings,
 ): GenerationOptions {
-  const { beamStopping } = wishes;
+  const { beamStopping } = settings;
   return generationOptions(rawConfig, generationConfig, {
-    maxLength: wishes.maxTargetLength,
-    minLength: wishes.minTargetLength ?? undefined,
-    numBeams: wishes.numBeams ?? undefined,
+    maxLength: settings.maxTargetLength,
+    minLength: settings.minTargetLength ?? undefined,
+    numBeams: settings.numBeams ?? undefined,
     numReturnSequences: 1,
-    lengthPenalty: wishes.lengthPenalty ?? undefined,
-    noRepeatNgramSize: wishes.noRepeatNgram ?? undefined,
+    lengthPenalty: settings.lengthPenalty ?? undefined,
+    noRepeatNgramSize: settings.noRepeatNgram ?? undefined,
     earlyStopping: beamStopping === "never" ? beamStopping : stops[beamStopping ?? "unset"],
   });
 }
 
 /** Writes a summary of each text of a split; where it has summaries, their loss is found too. */
-export async function writeSummaries(
+export async function generateSummaries(
   backend: Backend,
   model: GenerationModel,
   set: GenerationExamples,

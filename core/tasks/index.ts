@@ -6,8 +6,8 @@ import type { RunTask } from "./task.ts";
 import { isGenerationTask, isSpanTask } from "../config/task-names.ts";
 
 /** The task of a name: a recipe's, or the kind of data of one's own. */
-export function taskNamed(name: string, wishes: TaskOptions): RunTask {
-  if (isSpanTask(name)) return spanTask(name, wishes);
-  if (isGenerationTask(name)) return generationTask(name, wishes);
-  return sequenceTask(name, wishes);
+export function taskNamed(name: string, settings: TaskOptions): RunTask {
+  if (isSpanTask(name)) return spanTask(name, settings);
+  if (isGenerationTask(name)) return generationTask(name, settings);
+  return sequenceTask(name, settings);
 }

@@ -2,12 +2,12 @@ import { openCheckpoint } from "../io/checkpoint-files.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
 
 /** What padding attends to: as said, or, "auto", as the authors' code has it wherever that can be computed. */
-export type PaddedQueriesWish = PaddedQueries | "auto" | undefined;
+export type PaddedQueriesOption = PaddedQueries | "auto" | undefined;
 
 /** What padding attends to, settled, and what is to be said of a choice that the model forced. */
-export interface SettledPadding {
+export interface ResolvedPadding {
   readonly paddedQueries: PaddedQueries | undefined;
-  readonly remarks: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -15,12 +15,12 @@ export interface SettledPadding {
  * all its biases are zero, and so is a row of padding that sees nothing, in every layer: the derivative of each layer norm is
  * eps^-1/2 there, and the product over twelve layers overflows. Looks through the checkpoint for "auto" alone.
  */
-export function settlePadding(wish: PaddedQueriesWish, dir: string): SettledPadding {
-  if (wish !== "auto") return { paddedQueries: wish, remarks: [] };
-  if (isPretrained(dir)) return { paddedQueries: "zero", remarks: [] };
-  const remark =
+export function resolvePadding(option: PaddedQueriesOption, dir: string): ResolvedPadding {
+  if (option !== "auto") return { paddedQueries: option, warnings: [] };
+  if (isPretrained(dir)) return { paddedQueries: "zero", warnings: [] };
+  const warning =
     "the model's biases are all zero, as before pretraining: padding has its say as with --span-padding uniform";
-  return { paddedQueries: "uniform", remarks: [remark] };
+  return { paddedQueries: "uniform", warnings: [warning] };
 }
 
 // --- internal ---

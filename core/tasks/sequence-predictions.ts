@@ -100,7 +100,7 @@ export class SequencePredictions implements Predictions {
       split: name,
       metrics: glueMetrics(scored, this.outputs.values, labels),
       loss: lossOf(this.outputs, labels),
-      remarks: explainMetrics(scored, this.outputs.values, labels),
+      warnings: explainMetrics(scored, this.outputs.values, labels),
       predictions: this,
     };
   }

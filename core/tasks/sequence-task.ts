@@ -14,13 +14,13 @@ import { outputWidth, type Predicted, scoredOf } from "./sequence-predictions.ts
 import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How the data are to be read; null: as the task has it. */
-export type SequenceWishes = Pick<
+export type SequenceOptions = Pick<
   RunConfig,
   "textColumn" | "pairColumn" | "labelColumn" | "limit" | "evalLimit" | "labels"
 >;
 
 /** A task with one output for a whole sequence: one of GLUE's, or "classification" or "regression" of data of one's own. */
-export function sequenceTask(name: string, wishes: SequenceWishes): RunTask {
+export function sequenceTask(name: string, settings: SequenceOptions): RunTask {
   const glue = isGlueTask(name) ? glueTasks[name] : undefined;
   const kind = glue?.kind ?? (name === "regression" ? "regression" : "classification");
   return {
@@ -33,15 +33,15 @@ export function sequenceTask(name: string, wishes: SequenceWishes): RunTask {
       const found = { task: glue, validation };
       return splits === undefined ? locateSplits(path, found) : namedSplits(splits, found);
     },
-    fromWords: (words) => splitOfWords([rowOfWords(words, name, glue, wishes)]),
+    fromWords: (words) => splitOfWords([rowOfWords(words, name, glue, settings)]),
     splitNameOf(path) {
       const stem = basename(path, extname(path)).replace(/-00000-of-00001$/, "");
       const isIts = (split: string, file: string) => stem === split || stem === stemOf(file);
       return glue?.splits.find((split) => isIts(split.name, split.file))?.name;
     },
     async read(split, labels, labelNames) {
-      const limit = rowLimit(split, wishes);
-      const spec = { ...readSpec(wishes, glue, kind, labels), ...(labelNames && { labelNames }) };
+      const limit = rowLimit(split, settings);
+      const spec = { ...readSpec(settings, glue, kind, labels), ...(labelNames && { labelNames }) };
       const set = await readExamples(split, { ...spec, limit });
       const isWhole = limit === undefined;
       return splitText(split.name, set, { name, glue, kind, isWhole });
@@ -61,7 +61,7 @@ function rowOfWords(
   words: readonly string[],
   task: string,
   glue: GlueTask | undefined,
-  { textColumn, pairColumn }: SequenceWishes,
+  { textColumn, pairColumn }: SequenceOptions,
 ): Readonly<Record<string, string>> {
   const [text = "", pair, extra] = words;
   const own = pair === undefined ? ownText : ownPair;
@@ -91,7 +91,7 @@ function splitText(
     sequenceDataset(await tokenizeExamples(name, set, files), task);
   return {
     name,
-    items: set.examples.length,
+    features: set.examples.length,
     labelNames: set.labelNames,
     forTraining: tokenize,
     forPrediction: tokenize,
@@ -115,7 +115,7 @@ function specOf(
 }
 
 function readSpec(
-  { textColumn, pairColumn, labelColumn, labels: labelNames }: SequenceWishes,
+  { textColumn, pairColumn, labelColumn, labels: labelNames }: SequenceOptions,
   task: GlueTask | undefined,
   kind: SequenceTask,
   labels: ReadSpec["labels"],

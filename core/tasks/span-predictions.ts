@@ -90,6 +90,6 @@ class SpanPredictions implements Predictions {
     const metrics = settings.unanswerable
       ? squadV2Metrics(pairs, settings.nullThreshold)
       : { ...squadMetrics(pairs) };
-    return { split: name, metrics, loss: undefined, remarks: [], predictions: this };
+    return { split: name, metrics, loss: undefined, warnings: [], predictions: this };
   }
 }

@@ -22,9 +22,9 @@ const metrics = {
 } as const;
 
 /** Extractive question answering: the answer is a span of a context, or, in squad_v2, that there is none. */
-export function spanTask(name: SpanTaskName, wishes: TaskOptions): RunTask {
+export function spanTask(name: SpanTaskName, options: TaskOptions): RunTask {
   const { hub, unanswerable } = tasks[name];
-  const settings: SpanSettings = { ...wishes, unanswerable };
+  const settings: SpanSettings = { ...options, unanswerable };
   return {
     name,
     kind: "span",
@@ -38,21 +38,26 @@ export function spanTask(name: SpanTaskName, wishes: TaskOptions): RunTask {
     },
     fromWords(words, context) {
       if (context === undefined) throw noContext(name);
-      const columns = squadColumns(columnWishes(wishes));
+      const columns = squadColumns(columnOptions(options));
       return splitOfWords(
         words.map((word) => ({ [columns.question]: word, [columns.context]: context })),
       );
     },
     splitNameOf: () => undefined,
     async read(split, labels) {
-      const limit = rowLimit(split, wishes);
-      const set = await readSquad(split, { labels, unanswerable, limit, ...columnWishes(wishes) });
+      const limit = rowLimit(split, options);
+      const set = await readSquad(split, {
+        labels,
+        unanswerable,
+        limit,
+        ...columnOptions(options),
+      });
       return splitText(split.name, set, settings);
     },
     spec: () => ({
       kind: "span",
       width: 2,
-      ...(wishes.spanPadding === "none" ? {} : { paddedQueries: wishes.spanPadding }),
+      ...(settings.spanPadding === "none" ? {} : { paddedQueries: settings.spanPadding }),
       labelNames: undefined,
       metrics: metrics[name],
       defaultMetric: "f1",
@@ -63,7 +68,7 @@ export function spanTask(name: SpanTaskName, wishes: TaskOptions): RunTask {
 
 // --- internal ---
 
-function columnWishes({ textColumn, pairColumn, labelColumn }: TaskOptions) {
+function columnOptions({ textColumn, pairColumn, labelColumn }: TaskOptions) {
   return {
     ...(textColumn === null ? {} : { textColumn }),
     ...(pairColumn === null ? {} : { pairColumn }),
@@ -79,7 +84,7 @@ function noContext(task: string) {
 function splitText(name: string, set: SquadSet, settings: SpanSettings): SplitText {
   return {
     name,
-    items: undefined,
+    features: undefined,
     labelNames: undefined,
     forTraining: (files) => trainedSpans(name, set, files, settings),
     forPrediction: (files) => predictedSpans(name, set, files, settings),

@@ -8,7 +8,7 @@ import type { Model, Task } from "../model/plugin.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ClassOrder } from "./class-order.ts";
-import type { PaddedQueriesWish } from "./padded-queries.ts";
+import type { PaddedQueriesOption } from "./padded-queries.ts";
 import type { Rows } from "./batch.ts";
 
 /** A task as a run sees it, whatever it is: where its data are, how they are read, what it asks of a model. */
@@ -47,7 +47,7 @@ export interface TaskSpec {
   /** Width of the model's output. */
   readonly width: number;
   /** What padding attends to, where the loss counts it. */
-  readonly paddedQueries?: PaddedQueriesWish;
+  readonly paddedQueries?: PaddedQueriesOption;
   readonly labelNames: readonly string[] | undefined;
   /** Names of the numbers that an evaluation is told by, and judged by: there may be more in its files. */
   readonly metrics: readonly string[];
@@ -66,7 +66,7 @@ export interface RunSpec extends TaskSpec {
 export interface SplitText {
   readonly name: string;
   /** Items that it is trained on; undefined where only the tokenizer can tell. */
-  readonly items: number | undefined;
+  readonly features: number | undefined;
   readonly labelNames: readonly string[] | undefined;
   /** Both throw E_FLAG, E_TOKENIZE or E_FILE where the texts do not fit the lengths or the model. */
   forTraining(files: TokenizeOptions): Promise<TrainingSet>;
@@ -93,13 +93,13 @@ export interface Dataset {
 export interface TrainingSet extends Dataset {
   /** Tells a hash all that training on it depends on. */
   digest(hash: Hash): void;
-  batch(items: ArrayLike<number>): TrainingBatch;
+  batch(features: ArrayLike<number>): TrainingBatch;
 }
 
 /** A split to be predicted, by row of the input. */
 export interface PredictionSet extends Dataset {
   /** The forward pass of an evaluation's batch: what it takes is what an evaluation takes. */
-  forward(pass: ForwardPass, model: Model, items: ArrayLike<number>): void;
+  forward(pass: ForwardPass, model: Model, features: ArrayLike<number>): void;
   predict(backend: Backend, model: Model, options: PredictOptions): Promise<Predictions>;
 }
 
@@ -135,11 +135,11 @@ export interface Evaluation {
   /** The task loss alone: the orthogonality term belongs to training. Undefined where the task's evaluation has none. */
   readonly loss: number | undefined;
   /** Why a metric does not mean what it seems to. */
-  readonly remarks: readonly string[];
+  readonly warnings: readonly string[];
   readonly predictions: Predictions;
 }
 
 /** An evaluation's numbers by their names, the loss last. */
-export function numbersOf({ metrics, loss }: Evaluation): Record<string, number> {
+export function metricsOf({ metrics, loss }: Evaluation): Record<string, number> {
   return loss === undefined ? { ...metrics } : { ...metrics, loss };
 }

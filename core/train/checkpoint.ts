@@ -128,8 +128,8 @@ function readState(
   return Object.entries(trainer.state).map(([name, buffer]) => {
     const tensor = tensors.get(name);
     if (!tensor) throw new Error(`${name} is missing`);
-    const due = isJsonObject(hashes) ? hashes[name] : undefined;
-    if (hashOf(tensor.bytes) !== due) throw new Error(`${name} is not what was written`);
+    const expected = isJsonObject(hashes) ? hashes[name] : undefined;
+    if (hashOf(tensor.bytes) !== expected) throw new Error(`${name} is not what was written`);
     const numbers = toFloat64(tensor);
     if (numbers.length !== buffer.length)
       throw new Error(`${name} has ${numbers.length} numbers, ${buffer.length} are due`);

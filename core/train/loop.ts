@@ -5,7 +5,7 @@ import { type Progress, resumeNewest, saveCheckpoint } from "./checkpoint.ts";
 import { trainingOrder } from "./order.ts";
 import {
   type Evaluation,
-  numbersOf,
+  metricsOf,
   type PredictionSet,
   type TrainingBatch,
   type TrainingSet,
@@ -96,13 +96,13 @@ export async function runTraining(
     stepOnce(setup, observer, order(trainer.steps));
     const done = trainer.steps;
     if (done % options.evalSteps === 0 && done < options.steps) {
-      ({ state } = await judge(setup, observer, state));
+      ({ state } = await evaluateAll(setup, observer, state));
     }
     if (done % options.saveSteps === 0 && done < options.steps) save();
     await Bun.sleep(0); // signals and timers get their turn
   }
   trainer.finish();
-  const { state: last, evaluations } = await judge(setup, observer, state);
+  const { state: last, evaluations } = await evaluateAll(setup, observer, state);
   const stoppedBy = state.isOver ? "early stopping" : "end";
   return { steps: trainer.steps, stoppedBy, best: last.best, final: evaluations };
 }
@@ -144,7 +144,7 @@ function stepOnce(
 }
 
 /** Evaluates, and keeps account of the best step. */
-async function judge(
+async function evaluateAll(
   setup: TrainingSetup,
   observer: TrainingObserver,
   state: LoopState,
@@ -157,7 +157,7 @@ async function judge(
   }
   const [first] = evaluations;
   if (!first) return { state, evaluations };
-  const number = numbersOf(first)[options.metric] ?? NaN;
+  const number = metricsOf(first)[options.metric] ?? NaN;
   const value = options.metric === "loss" ? -number : number;
   // An undefined metric is no evaluation to beat: Pearson's is NaN while all predictions are equal.
   const isBest = Number.isFinite(value) && (state.best === null || value > state.best.value);

@@ -2,7 +2,7 @@ import type { Buffer, Sequences } from "../../core/backend.ts";
 import type { KeyValueCache } from "../../core/nn/key-value-cache.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { AttendedRows, WritingStep } from "../../core/model/plugin.ts";
+import type { AttendedRows, DecodeStep } from "../../core/model/plugin.ts";
 import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import { BartAttention } from "./attention.ts";
@@ -33,7 +33,13 @@ class BartDecoderLayer {
   }
 
   /** As `forward` for the last row of each text, whose earlier ones are in `tokens`. */
-  write(pass: ForwardPass, x: Tensor, texts: Sequences, source: AttendedRows, tokens: CachedTokens): Tensor {
+  write(
+    pass: ForwardPass,
+    x: Tensor,
+    texts: Sequences,
+    source: AttendedRows,
+    tokens: CachedTokens,
+  ): Tensor {
     const { cache, layer, index } = tokens;
     const own = this.#self.attended(pass, x, texts);
     cache.write(layer, own.k.buffer, own.v.buffer);
@@ -70,7 +76,12 @@ export class BartDecoder {
   }
 
   /** `source`: for each layer. Returns [N, C]. */
-  forward(pass: ForwardPass, target: TokenBatch, rows: Sequences, source: readonly AttendedRows[]): Tensor {
+  forward(
+    pass: ForwardPass,
+    target: TokenBatch,
+    rows: Sequences,
+    source: readonly AttendedRows[],
+  ): Tensor {
     let hidden = pass.scope(() => this.#embeddings.forward(pass, target));
     pass.observe("decoder_hidden.0", hidden);
     this.#layers.forEach((layer, i) => {
@@ -88,7 +99,7 @@ export class BartDecoder {
   /** The newest token of each text: [N, C]. */
   write(
     pass: ForwardPass,
-    { ids, position, texts }: WritingStep,
+    { ids, position, texts }: DecodeStep,
     source: readonly AttendedRows[],
     cache: KeyValueCache,
   ): Tensor {

@@ -16,7 +16,7 @@ import type {
   SpecialIds,
   TaskHead,
   VocabularyTargets,
-  WritingStep,
+  DecodeStep,
 } from "../../core/model/plugin.ts";
 import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
@@ -66,7 +66,7 @@ export class BartGenerator implements GenerationModel {
 
   write(
     pass: ForwardPass,
-    step: WritingStep,
+    step: DecodeStep,
     source: readonly AttendedRows[],
     cache: KeyValueCache,
   ): Tensor {

@@ -32,7 +32,10 @@ export class DebertaConvolution {
   /** x: the embeddings' output, residual: the first layer's; both [N, C]. */
   forward(pass: ForwardPass, x: Tensor, residual: Tensor, batch: TokenBatch): Tensor {
     const { convKernelSize: width, convActivation: kind, dropout: p } = this.#config;
-    const windows = unfold(pass, [x], { neighbours: pass.integers(neighbours(batch, width)), width });
+    const windows = unfold(pass, [x], {
+      neighbours: pass.integers(neighbours(batch, width)),
+      width,
+    });
     const mixed = linear(
       pass,
       [windows, this.#weight, this.#bias, undefined, undefined, undefined],

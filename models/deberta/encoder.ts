@@ -70,7 +70,13 @@ export class DebertaEncoder {
   }
 
   /** x: the embeddings' output, [N, C], padding rows below the packed ones where there are any; returns the same shape. */
-  forward(pass: ForwardPass, x: Tensor, batch: TokenBatch, packing: Packing, padding?: PaddingRows): Tensor {
+  forward(
+    pass: ForwardPass,
+    x: Tensor,
+    batch: TokenBatch,
+    packing: Packing,
+    padding?: PaddingRows,
+  ): Tensor {
     return this.#run(pass, x, batch, packing, { padding });
   }
 
@@ -115,7 +121,13 @@ export class DebertaEncoder {
   }
 
   /** Padding comes out of the convolution as zeros: it is masked there. */
-  #convolve(pass: ForwardPass, x: Tensor, out: Tensor, batch: TokenBatch, padding?: PaddingRows): Tensor {
+  #convolve(
+    pass: ForwardPass,
+    x: Tensor,
+    out: Tensor,
+    batch: TokenBatch,
+    padding?: PaddingRows,
+  ): Tensor {
     const convolution = this.#convolution;
     if (!convolution) return out;
     if (!padding) return convolution.forward(pass, x, out, batch);

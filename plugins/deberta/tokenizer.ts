@@ -1,5 +1,9 @@
 import { errors } from "../../core/errors.ts";
-import { parseSentencePiece, pieceType, type SentencePieceModel } from "../../core/text/sentencepiece.ts";
+import {
+  parseSentencePiece,
+  pieceType,
+  type SentencePieceModel,
+} from "../../core/text/sentencepiece.ts";
 import type { TokenizerFamily } from "../../core/text/tokenizer-family.ts";
 import {
   specialToken,

@@ -9,7 +9,7 @@ import { multiHeadCases } from "./multi-head-cases.ts";
 import { rowCases } from "./row-cases.ts";
 import { trainingCases } from "./training-cases.ts";
 import { vocabularyLossCases } from "./vocabulary-loss-cases.ts";
-import { writingCases } from "./writing-cases.ts";
+import { decodingCases } from "./writing-cases.ts";
 
 /** One use of one entry of a backend, on buffers that `bench` makes and judges. */
 export interface Case {
@@ -29,5 +29,5 @@ export const cases: readonly Case[] = [
   ...multiHeadCases,
   ...trainingCases,
   ...vocabularyLossCases,
-  ...writingCases,
+  ...decodingCases,
 ];

@@ -136,4 +136,4 @@ const searchCases = SEARCHES.map((each): Case => ({
   run: (bench) => search(bench, each),
 }));
 
-export const writingCases: readonly Case[] = [...chosenRowsCases, ...searchCases];
+export const decodingCases: readonly Case[] = [...chosenRowsCases, ...searchCases];

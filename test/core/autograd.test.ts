@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { attachAdapters } from "../../core/model/select-linears.ts";
-import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
+import { paperStart, startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
@@ -195,7 +195,7 @@ describe("gradients stop below the lowest trained module", () => {
       ({ name }) => trainsHead && /^(pooler|classifier)/.test(name),
     );
     initializeWeights(backend, declared.tree, 1);
-    startAdapters(backend, adapters, gaussianStart, 1);
+    startAdapters(backend, adapters, paperStart, 1);
     const trainer = tinyTrainer(backend, { ...declared, adapters, trained });
     reset();
     trainer.step([tinyBatch([0, 1, 2])]);

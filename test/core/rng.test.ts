@@ -36,8 +36,8 @@ function moments(x: Float32Array): { mean: number; std: number; skew: number; ku
 }
 
 const N = 40_000;
-const within = (got: number, due: number, sigma: number) =>
-  expect(Math.abs(got - due)).toBeLessThan(4 * sigma); // sigma: the estimate's own deviation
+const within = (got: number, expected: number, sigma: number) =>
+  expect(Math.abs(got - expected)).toBeLessThan(4 * sigma); // sigma: the estimate's own deviation
 
 describe("normals", () => {
   const x = normals(N, 0.02, 42, 3);

@@ -102,18 +102,18 @@ function compareLoss(
     comparison.close(`loss${tag}`, backend.download(loss.buffer), want, tolerance.outputs);
     pass.tape.backward(loss, 1);
   });
-  const due = new Set(trained.map(({ name }) => name));
+  const expected = new Set(trained.map(({ name }) => name));
   for (const [name, want] of golden.tensors) {
     if (!name.startsWith(`grad${tag}.`)) continue;
     const parameter = tree.parameters.get(name.slice(`grad${tag}.`.length));
-    if (!parameter || !due.delete(parameter.name)) {
+    if (!parameter || !expected.delete(parameter.name)) {
       comparison.fail(`${name}: the model trains no such parameter`);
       continue;
     }
     const got = backend.download(arena.partOf(arena.gradients, parameter));
     comparison.close(`gradients${tag}`, got, want.values, tolerance.gradients, name);
   }
-  if (due.size > 0) comparison.fail(`no golden gradient of ${[...due].join(", ")}`);
+  if (expected.size > 0) comparison.fail(`no golden gradient of ${[...expected].join(", ")}`);
 }
 
 /** Numbers of a padded golden tensor [B, T, ...] at packed rows. */

@@ -79,15 +79,15 @@ export async function compareTexts(
   written.forEach((best, source) => {
     [best, ...best.others].forEach(({ ids, score }, rank) => {
       const place = source * each + rank;
-      const due = sequences[place] ?? [];
+      const expected = sequences[place] ?? [];
       const what = `text ${place} of ${JSON.stringify(params)}`;
-      const padded = [...ids, ...due.slice(ids.length).fill(params.pad_token_id)];
+      const padded = [...ids, ...expected.slice(ids.length).fill(params.pad_token_id)];
       const close = (quantity: string, got: number, want: number) =>
         comparison.close(quantity, [got], [want], tolerance.scores, `${quantity} of ${what}`);
       if (scores) close("scores", score, scores[place] ?? Number.NaN);
-      if (!judge) return comparison.same("tokens", padded, due, what);
+      if (!judge) return comparison.same("tokens", padded, expected, what);
       const of = (text: readonly number[]) => rescore(judge, sources[source]!, text, options);
-      close("exact_scores", of(ids), of(withoutPadding(due, params.pad_token_id)));
+      close("exact_scores", of(ids), of(withoutPadding(expected, params.pad_token_id)));
     });
   });
 }

@@ -1,6 +1,6 @@
 import type { Backend } from "../../core/backend.ts";
 import type { AllocatorOptions } from "../../core/adalora/allocators/adalora.ts";
-import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
+import { paperStart, startAdapters } from "../../core/adalora/start.ts";
 import { learningRateAt } from "../../core/optim/schedule.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import type { Parameter } from "../../core/tensor.ts";
@@ -169,7 +169,7 @@ export function createTrainer<Batch extends TokenBatch>(
   },
 ): Trainer<Batch> {
   const { tree, adapters, plugin } = subject;
-  startAdapters(backend, adapters, gaussianStart, 0); // replaced by the case's own below
+  startAdapters(backend, adapters, paperStart, 0); // replaced by the case's own below
   const trained = [...tree.parameters.values()].filter((p) =>
     plugin.adapters.trainable.some((pattern) => pattern.test(p.name)),
   );

@@ -1,4 +1,4 @@
-import { gaussianStart, startAdapters } from "../../core/adalora/start.ts";
+import { paperStart, startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
@@ -52,7 +52,7 @@ export function tinyBart(backend: Backend, options: TinyBartOptions = {}): TinyB
     { method, modules: null, rank: 2, alpha: 16, dropout: 0 },
   );
   initializeWeights(backend, adapted.tree, 5);
-  startAdapters(backend, adapted.adapters, gaussianStart, 5);
+  startAdapters(backend, adapted.adapters, paperStart, 5);
   return { bart: model, adapted };
 }
 

@@ -1,5 +1,5 @@
 import type { Backend } from "../../core/backend.ts";
-import { startAdapters, gaussianStart, loraStart } from "../../core/adalora/start.ts";
+import { startAdapters, paperStart, loraStart } from "../../core/adalora/start.ts";
 import type { AllocatorOptions } from "../../core/adalora/allocators/adalora.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
 import { type TokenBatch, packSequences } from "../../core/nn/packed-batch.ts";
@@ -63,7 +63,7 @@ export function tinyModel(backend: Backend, options: TinyOptions = {}): AdaptedM
     dropout,
   });
   initializeWeights(backend, adapted.tree, seed);
-  startAdapters(backend, adapted.adapters, svd ? gaussianStart : loraStart, seed);
+  startAdapters(backend, adapted.adapters, svd ? paperStart : loraStart, seed);
   return adapted;
 }
 

@@ -48,12 +48,12 @@ describe.each(Object.entries(methods))("method %s", (method, flags) => {
     const input = join(task.data, "dev.tsv");
     const ended = await run(["predict", which, out, "--input", input, "--device", "reference"]);
     expect(ended.stderr).toBe("");
-    const due = predictionsIn(readFileSync(join(out, "predictions.jsonl"), "utf8"));
+    const expected = predictionsIn(readFileSync(join(out, "predictions.jsonl"), "utf8"));
     const got = predictionsIn(ended.stdout);
     expect(got).toHaveLength(6);
     got.forEach(({ logits, prediction }, row) => {
-      expect(prediction).toBe(due[row]?.prediction ?? "");
-      logits.forEach((logit, i) => expect(logit).toBeCloseTo(due[row]?.logits[i] ?? 0, 5));
+      expect(prediction).toBe(expected[row]?.prediction ?? "");
+      logits.forEach((logit, i) => expect(logit).toBeCloseTo(expected[row]?.logits[i] ?? 0, 5));
     });
   });
 

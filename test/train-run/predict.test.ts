@@ -48,29 +48,33 @@ describe("predict", () => {
         { name: "sentence2", data: columns(2), type: "STRING" },
       ],
     });
-    const due = await predict("--input", join(task.data, "dev.tsv"));
-    expect([due.code, due.stderr, predictionsIn(due.stdout).length]).toEqual([0, "", 6]);
+    const expected = await predict("--input", join(task.data, "dev.tsv"));
+    expect([expected.code, expected.stderr, predictionsIn(expected.stdout).length]).toEqual([
+      0,
+      "",
+      6,
+    ]);
     const csvText = `sentence1,sentence2\n${csv}`;
     for (const input of [
       file("x.csv", csvText),
       file("x.jsonl", jsonl),
       file("x.parquet", new Uint8Array(parquet)),
     ]) {
-      expect((await predict("--input", input)).stdout).toBe(due.stdout);
+      expect((await predict("--input", input)).stdout).toBe(expected.stdout);
     }
     const piped = await run(["predict", "--adapter", out, ...device, "--input", "-"], {}, csvText);
-    expect(piped.stdout).toBe(due.stdout);
+    expect(piped.stdout).toBe(expected.stdout);
   });
 
   test("says the same of a pair of arguments, and of one on standard input", async () => {
     const [, a = "", b = ""] = devRows()[0] ?? [];
-    const [due] = predictionsIn((await predict("--input", join(task.data, "dev.tsv"))).stdout);
+    const [expected] = predictionsIn((await predict("--input", join(task.data, "dev.tsv"))).stdout);
     const typed = await predict(a, b);
     const [got, ...rest] = predictionsIn(typed.stdout);
     expect([typed.stderr, rest.length, got]).toEqual([
       "",
       0,
-      { ...due!, logits: due!.logits.map((x) => expect.closeTo(x, 9)) },
+      { ...expected!, logits: expected!.logits.map((x) => expect.closeTo(x, 9)) },
     ]);
     const args = ["predict", "--adapter", out, ...device, a, "-"];
     expect((await run(args, {}, `${b}\n`)).stdout).toBe(typed.stdout);
@@ -183,7 +187,7 @@ describe("a whole model of others", () => {
   test("has its classes put into the task's order, by their names", async () => {
     const model = await mnliModel();
     const args = ["eval", "--model", model, "--task", "mnli", "--data", path("mnli"), ...device];
-    const due = JSON.parse((await run([...args, "--out", path("due"), "--json"])).stdout);
+    const expected = JSON.parse((await run([...args, "--out", path("due"), "--json"])).stdout);
     const shuffled = path("shuffled");
     cpSync(model, shuffled, { recursive: true });
     const configPath = join(shuffled, "config.json");
@@ -203,7 +207,7 @@ describe("a whole model of others", () => {
     expect(told.stderr).toBe("");
     rename(["yes", "maybe", "no"]);
     const odd = await run([...args, "--json"]);
-    expect(JSON.parse(odd.stdout).metrics).toEqual(due.metrics);
+    expect(JSON.parse(odd.stdout).metrics).toEqual(expected.metrics);
     expect(odd.stderr).toContain(
       "the model's classes yes, maybe, no are taken for entailment, neutral,",
     );

@@ -271,11 +271,11 @@ describe("every method", () => {
       expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
       const where = method.includes("lora") ? "--adapter" : "--model";
       const { stdout } = await run(["eval", where, to, ...device, "--json"]);
-      const due: [string, number][] = Object.entries(
+      const expected: [string, number][] = Object.entries(
         json(join(to, "metrics.json")).metrics.validation,
       );
       expect(JSON.parse(stdout).metrics.validation).toEqual(
-        Object.fromEntries(due.map(([name, value]) => [name, expect.closeTo(value, 4)])),
+        Object.fromEntries(expected.map(([name, value]) => [name, expect.closeTo(value, 4)])),
       );
     },
   );
@@ -445,9 +445,9 @@ describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
     const predicted = json(join(to, "predictions.json"));
     const odds = json(join(to, "null_odds.json"));
     for (const { id, answers } of questions) {
-      const due = answers.map(({ text }) => text);
-      expect(due.length === 0 ? [""] : due).toContain(predicted[id].trim());
-      expect(odds[id] > 0).toBe(due.length === 0);
+      const expected = answers.map(({ text }) => text);
+      expect(expected.length === 0 ? [""] : expected).toContain(predicted[id].trim());
+      expect(odds[id] > 0).toBe(expected.length === 0);
     }
     const [{ context, qas }] = paragraphs;
     const asked = qas.map(({ question }) => question);

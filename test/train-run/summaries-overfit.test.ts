@@ -50,8 +50,8 @@ describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
         const said = await run(["predict", "--device", "cpu", "--dtype", dtype, ...from, text]);
         return JSON.parse(said.stdout).prediction;
       };
-      const due = "A frog burst when it tried to equal an ox.";
-      expect(await predict("--adapter", out)).toBe(due);
+      const expected = "A frog burst when it tried to equal an ox.";
+      expect(await predict("--adapter", out)).toBe(expected);
       const lengths = ["--max-length", "160", "--max-target-length", "64"];
       const base = await predict("--model", model, "--task", "summarization", ...lengths);
       expect(base).not.toContain("frog");

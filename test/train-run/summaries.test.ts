@@ -120,10 +120,14 @@ describe("run xsum", () => {
 describe("predict", () => {
   test("writes about texts as arguments, on standard input, and in files, the same", async () => {
     const texts = pairs.slice(0, 3).map(([text]) => String(text));
-    const due = await predict(texts);
-    expect([due.code, due.stderr, due.stdout.trimEnd().split("\n").length]).toEqual([0, "", 3]);
+    const expected = await predict(texts);
+    expect([expected.code, expected.stderr, expected.stdout.trimEnd().split("\n").length]).toEqual([
+      0,
+      "",
+      3,
+    ]);
     const [first] = texts;
-    const [line] = due.stdout.split("\n");
+    const [line] = expected.stdout.split("\n");
     expect((await predict(["-"], `${first}\n`)).stdout).toBe(`${line}\n`);
     const columnData = [{ name: "article", data: texts, type: "STRING" as const }];
     const files = {
@@ -132,10 +136,10 @@ describe("predict", () => {
     };
     for (const [name, content] of Object.entries(files)) {
       writeFileSync(path(name), content);
-      expect((await predict(["--input", path(name)])).stdout).toBe(due.stdout);
+      expect((await predict(["--input", path(name)])).stdout).toBe(expected.stdout);
     }
     const csv = csvOf(texts.map((text) => [text, "unread"]));
-    expect((await predict(["--input", "-"], csv)).stdout).toBe(due.stdout);
+    expect((await predict(["--input", "-"], csv)).stdout).toBe(expected.stdout);
   });
 
   test("takes other beams and lengths, and refuses what the task has no use for", async () => {

@@ -1,4 +1,11 @@
-import type { Averages, Backend, Buffer, Importance, MaskedMatrix, Triplets } from "../../backend.ts";
+import type {
+  Averages,
+  Backend,
+  Buffer,
+  Importance,
+  MaskedMatrix,
+  Triplets,
+} from "../../backend.ts";
 import { invariant } from "../../errors.ts";
 import type { ParameterArena } from "../../optim/parameter-arena.ts";
 import type { Parameter } from "../../tensor.ts";

@@ -163,12 +163,12 @@ export const training: Training = {
 
   orthogonality(factors, norm, { weight, gradWeight }) {
     for (const factor of factors)
-      floats(norm)[0]! += weight * departure(factor, gradWeight * weight);
+      floats(norm)[0]! += weight * residualNorm(factor, gradWeight * weight);
   },
 };
 
 /** ||P P^T - I||_F; adds coefficient times its derivative to the gradient. */
-function departure(of: OrthogonalFactor, coefficient: number): number {
+function residualNorm(of: OrthogonalFactor, coefficient: number): number {
   const { rank, width, columns } = of;
   const p = floats(of.factor);
   const at = columns

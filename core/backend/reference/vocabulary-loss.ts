@@ -27,8 +27,8 @@ export const vocabularyLoss: VocabularyLoss = {
       loss[0]! += weight * (top + Math.log(sum) - expected);
       if (!dlogits) continue;
       for (let c = 0; c < classes; c++) {
-        const due = (c === label ? 1 - smoothing : 0) + smoothing / classes;
-        dlogits[r * classes + c] = weight * (Math.exp(row[c]! - top) / sum - due);
+        const target = (c === label ? 1 - smoothing : 0) + smoothing / classes;
+        dlogits[r * classes + c] = weight * (Math.exp(row[c]! - top) / sum - target);
       }
     }
   },

@@ -82,8 +82,8 @@ describe("the gradient", () => {
             backend.upload(p.buffer, moved);
             return valueOnly(all);
           };
-          const due = (0.3 * (at(1e-6) - at(-1e-6))) / 2e-6;
-          expect(Math.abs(got[i]! - before[m]![i]! - due)).toBeLessThan(1e-8);
+          const expected = (0.3 * (at(1e-6) - at(-1e-6))) / 2e-6;
+          expect(Math.abs(got[i]! - before[m]![i]! - expected)).toBeLessThan(1e-8);
           backend.upload(p.buffer, start);
         });
       });

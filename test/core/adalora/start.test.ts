@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { adapterScale, declareAdapter } from "../../../core/nn/adapter.ts";
-import { gaussianStart, loraStart, startAdapters } from "../../../core/adalora/start.ts";
+import { paperStart, loraStart, startAdapters } from "../../../core/adalora/start.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { Method } from "../../../core/config/method.ts";
@@ -12,7 +12,7 @@ const declare = (path: string, svd: boolean) =>
 
 describe("AdaLoRA's start", () => {
   const adapter = declare("layer.0.query", true);
-  const start = gaussianStart(adapter, 42);
+  const start = paperStart(adapter, 42);
   const numbers = (values: ReadonlyMap<unknown, Float32Array>, p: unknown) => {
     const found = values.get(p);
     if (!found) throw new Error("no numbers");
@@ -33,10 +33,10 @@ describe("AdaLoRA's start", () => {
   test("is a function of seed and name: other adapters change nothing", () => {
     const a = numbers(start, adapter.a);
     const again = declare("layer.0.query", true);
-    expect(numbers(gaussianStart(again, 42), again.a)).toEqual(a);
-    expect(numbers(gaussianStart(again, 43), again.a)).not.toEqual(a);
+    expect(numbers(paperStart(again, 42), again.a)).toEqual(a);
+    expect(numbers(paperStart(again, 43), again.a)).not.toEqual(a);
     const other = declare("layer.1.query", true);
-    expect(numbers(gaussianStart(other, 42), other.a)).not.toEqual(a);
+    expect(numbers(paperStart(other, 42), other.a)).not.toEqual(a);
     expect(a.slice(0, 3600)).not.toEqual(numbers(start, adapter.b).slice(0, 3600));
   });
 });
@@ -91,7 +91,7 @@ test("the scale is loralib's: alpha / (r + 1e-5) with E, alpha / r without", () 
 test("every factor gets its numbers on the device", () => {
   const backend = createReferenceBackend();
   const adapter = declare("layer.0.query", true);
-  startAdapters(backend, [adapter], gaussianStart, 7);
-  for (const [parameter, values] of gaussianStart(adapter, 7))
+  startAdapters(backend, [adapter], paperStart, 7);
+  for (const [parameter, values] of paperStart(adapter, 7))
     expect(Array.from(backend.download(parameter.buffer))).toEqual(Array.from(values));
 });

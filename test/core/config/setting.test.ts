@@ -8,7 +8,7 @@ import {
   span,
   text,
   toggle,
-  undecided,
+  withoutDefaults,
 } from "../../../core/config/setting.ts";
 
 const table = [
@@ -72,7 +72,7 @@ test("what a number must be is said with its range", () => {
 });
 
 test("what is undecided is left to the run, and read as before", () => {
-  const { many, column } = undecided({
+  const { many, column } = withoutDefaults({
     many: integer(3, "how many", { min: 1, also: ["count"] }),
     column: text(null, "the column (default: the task's)"),
   });

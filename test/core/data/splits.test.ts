@@ -2,15 +2,15 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { relative } from "node:path";
 import { readExamples } from "../../../core/data/examples.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
-import { locateSplits, type SplitWishes } from "../../../core/data/splits.ts";
+import { locateSplits, type SplitOptions } from "../../../core/data/splits.ts";
 import { folderOf, removeFolders } from "./temp-files.ts";
 
 afterAll(removeFolders);
 
 /** [split name, its files] of a folder made of empty files. */
-function located(names: readonly string[], wishes: SplitWishes = {}) {
+function located(names: readonly string[], options: SplitOptions = {}) {
   const folder = folderOf(Object.fromEntries(names.map((name) => [name, ""])));
-  return locateSplits(folder, wishes).map(({ name, files }) => [
+  return locateSplits(folder, options).map(({ name, files }) => [
     name,
     ...files.map((file) => relative(folder, typeof file === "string" ? file : file.name)),
   ]);

@@ -241,8 +241,8 @@ describe("documents", () => {
 });
 
 describe("the splits of a folder", () => {
-  const named = (folder: string, unanswerable: boolean, wishes = {}) =>
-    locateSquadSplits(folder, unanswerable, wishes).map(({ role, files }) => [
+  const named = (folder: string, unanswerable: boolean, options = {}) =>
+    locateSquadSplits(folder, unanswerable, options).map(({ role, files }) => [
       role,
       ...files.map((file) => (typeof file === "string" ? basename(file) : file.name)),
     ]);

@@ -50,14 +50,14 @@ function bestNext(source: readonly number[], text: readonly number[]): number {
 
 describe("texts", () => {
   test("written greedily with a cache are those of the whole decoder, token by token", async () => {
-    const due = sources.map((source) => {
+    const expected = sources.map((source) => {
       const text = [2];
       do text.push(bestNext(source, text));
       while (text.at(-1) !== 2 && text.length < LONGEST);
       return text;
     });
     const got = (await written({})).map(({ ids }) => ids);
-    expect(got).toEqual(due);
+    expect(got).toEqual(expected);
     expect(new Set(got.map(({ length }) => length)).size).toBeGreaterThan(2); // some leave before others
   });
 

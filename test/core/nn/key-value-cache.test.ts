@@ -15,15 +15,17 @@ function texts(cache: KeyValueCache, download: (layer: number) => ArrayLike<numb
 test("texts keep their own tokens as they fork, change places, leave, and move to larger buffers", () => {
   const backend = createReferenceBackend();
   const cache = new KeyValueCache(backend, { layers: 2, width: 2 });
-  let due: string[] = [];
+  let expected: string[] = [];
   let next = 0;
   for (let step = 0; step < 200; step++) {
     const parents =
       step === 0
         ? [0, 0, 0]
-        : [0, 1, 2].slice(0, 2 + (step % 2)).map((n) => (n * step + (step >> 2)) % due.length);
+        : [0, 1, 2].slice(0, 2 + (step % 2)).map((n) => (n * step + (step >> 2)) % expected.length);
     const tokens = parents.map(() => next++);
-    due = parents.map((parent, n) => (step === 0 ? `${tokens[n]}` : `${due[parent]},${tokens[n]}`));
+    expected = parents.map((parent, n) =>
+      step === 0 ? `${tokens[n]}` : `${expected[parent]},${tokens[n]}`,
+    );
     cache.extend(parents);
     for (const layer of [0, 1]) {
       const rows = masters(
@@ -33,8 +35,8 @@ test("texts keep their own tokens as they fork, change places, leave, and move t
       cache.write(layer, rows, rows);
       backend.free(rows);
     }
-    expect(texts(cache, (layer) => backend.download(cache.layer(layer).k))).toEqual(due);
-    expect(texts(cache, (layer) => backend.download(cache.layer(layer).v))).toEqual(due);
+    expect(texts(cache, (layer) => backend.download(cache.layer(layer).k))).toEqual(expected);
+    expect(texts(cache, (layer) => backend.download(cache.layer(layer).v))).toEqual(expected);
   }
   const wrote = next * 2 * 2 * 2 * 8;
   expect(backend.memory().peak).toBeLessThan(2.5 * wrote);

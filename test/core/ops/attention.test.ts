@@ -28,7 +28,11 @@ interface Lengths {
   readonly keys: readonly number[];
 }
 
-function shapeFor(pass: ForwardPass, lengths: Lengths, more: Partial<AttentionShape> = {}): AttentionShape {
+function shapeFor(
+  pass: ForwardPass,
+  lengths: Lengths,
+  more: Partial<AttentionShape> = {},
+): AttentionShape {
   return {
     queries: sequences(pass, lengths.queries),
     keys: sequences(pass, lengths.keys),
@@ -73,7 +77,7 @@ describe("attention: gradients equal central differences", () => {
 
 describe("attention: values", () => {
   const backend = createReferenceBackend();
-  const numbersOf = (build: (pass: ForwardPass) => Tensor): number[] => {
+  const metricsOf = (build: (pass: ForwardPass) => Tensor): number[] => {
     let out: number[] = [];
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
@@ -85,7 +89,7 @@ describe("attention: values", () => {
   const one = { heads: 1, headDim: 1, scale: 2 };
 
   test("by hand: two queries, two keys", () => {
-    const got = numbersOf((pass) =>
+    const got = metricsOf((pass) =>
       attention(pass, [of(1, 3), of(0.5, -1), of(10, 20)], {
         shape: shapeFor(pass, { queries: [2], keys: [2] }, one),
       }),
@@ -101,7 +105,7 @@ describe("attention: values", () => {
   test("causal: a query sees nothing behind its own place, and the last sees all", () => {
     const lengths = { queries: [4], keys: [4] };
     const outputs = (v: Float64Array) =>
-      numbersOf((pass) =>
+      metricsOf((pass) =>
         attention(
           pass,
           [
@@ -124,7 +128,7 @@ describe("attention: values", () => {
   test("causal: the last queries alone, with all keys, are the last rows of the whole", () => {
     const [q, k, v] = [0, 1, 2].map((phase) => wave(5 * WIDTH, phase));
     const attend = (from: number) =>
-      numbersOf((pass) =>
+      metricsOf((pass) =>
         attention(
           pass,
           [
@@ -139,7 +143,7 @@ describe("attention: values", () => {
   });
 
   test("a query without keys gets zeros", () => {
-    const got = numbersOf((pass) =>
+    const got = metricsOf((pass) =>
       attention(pass, [of(1, 2, 3), of(5), of(7)], {
         shape: shapeFor(pass, { queries: [2, 1], keys: [0, 1] }, one),
       }),

@@ -116,7 +116,7 @@ describe("disentangledAttention: gradients equal central differences", () => {
 
 describe("disentangledAttention: values", () => {
   const backend = createReferenceBackend();
-  const numbersOf = (build: (pass: ForwardPass) => Tensor): number[] => {
+  const metricsOf = (build: (pass: ForwardPass) => Tensor): number[] => {
     let out: number[] = [];
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
@@ -127,7 +127,7 @@ describe("disentangledAttention: values", () => {
 
   test("a sequence of one token is its own value", () => {
     const v = tensor(backend, rows, 2);
-    const got = numbersOf((pass) =>
+    const got = metricsOf((pass) =>
       disentangledAttention(
         pass,
         [
@@ -150,7 +150,7 @@ describe("disentangledAttention: values", () => {
     const run3 = (numbers: Float64Array) => {
       const x = tensor(backend, rows, 0, numbers);
       const p = tensor(backend, positions, 3);
-      return numbersOf((pass) =>
+      return metricsOf((pass) =>
         disentangledAttention(pass, [x, x, x, p, p], { shape: shapeFor(pass, batch, relative) }),
       );
     };
@@ -172,7 +172,7 @@ describe("disentangledAttention: values", () => {
     const s00 = (1 * 0.5 + 1 * 0.2 + 0.5 * 0.4) / 2;
     const s01 = (1 * -1 + 1 * 0.1 + -1 * -0.3) / 2;
     const p01 = 1 / (1 + Math.exp(s00 - s01));
-    const got = numbersOf((pass) =>
+    const got = metricsOf((pass) =>
       disentangledAttention(pass, [q, k, v, posKey, posQuery], {
         shape: {
           ...one,

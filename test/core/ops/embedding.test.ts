@@ -43,8 +43,8 @@ describe("embedding", () => {
         const loss = product(pass, [y], { cotangent: masters(backend, [1, 2, 4, 8]) });
         pass.tape.backward(loss, 1);
       });
-      const due = ids.includes(0) ? [104, 200, 316] : [100, 200, 300];
-      expect([...backend.download(table.grad)]).toEqual(due);
+      const expected = ids.includes(0) ? [104, 200, 316] : [100, 200, 300];
+      expect([...backend.download(table.grad)]).toEqual(expected);
     });
 
   test("a table without columns is named", () => {

@@ -36,7 +36,9 @@ describe("crossEntropy", () => {
 
   test("logits of thousands do not overflow", () => {
     const logits = tensor(backend, [1, 2], 0, [4000, 3990]);
-    const loss = valueOf((pass) => crossEntropy(pass, [logits], { labels: integers(backend, [1]) }));
+    const loss = valueOf((pass) =>
+      crossEntropy(pass, [logits], { labels: integers(backend, [1]) }),
+    );
     expect(loss).toBeCloseTo(10 + Math.log1p(Math.exp(-10)), 12);
   });
 
@@ -57,9 +59,9 @@ describe("meanSquaredError", () => {
     gradcheck("meanSquaredError", {
       inputs: { prediction: [3, 1] },
       build(pass, { prediction }) {
-        const due = pass.allocateMaster(3);
-        pass.backend.upload(due, [0.5, 4.2, -1]);
-        return meanSquaredError(pass, [prediction], { target: due });
+        const expected = pass.allocateMaster(3);
+        pass.backend.upload(expected, [0.5, 4.2, -1]);
+        return meanSquaredError(pass, [prediction], { target: expected });
       },
     }));
 

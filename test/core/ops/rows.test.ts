@@ -55,7 +55,8 @@ describe("unfold", () => {
   test("gradients equal central differences, borders included", () =>
     gradcheck("unfold", {
       inputs: { x: [4, 2] },
-      build: (pass, { x }) => unfold(pass, [x], { neighbours: pass.integers(neighbours), width: 3 }),
+      build: (pass, { x }) =>
+        unfold(pass, [x], { neighbours: pass.integers(neighbours), width: 3 }),
     }));
 
   test("windows lie channel by channel, zeros beyond the borders", () => {

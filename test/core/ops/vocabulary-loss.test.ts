@@ -144,8 +144,8 @@ describe.skipIf(!cpu.backend)("vocabularyLoss of a whole vocabulary (cpu)", () =
     const hidden = parts.flatMap((part) => Array.from(part.hidden, (x) => x * share(part)));
     hidden.forEach((x, i) => expect(Math.abs(x - (whole.hidden[i] ?? NaN))).toBeLessThan(1e-8));
     const worst = Array.from(whole.weight).reduce((error, x, i) => {
-      const due = parts.reduce((sum, part) => sum + (part.weight[i] ?? NaN) * share(part), 0);
-      return Math.max(error, Math.abs(x - due));
+      const expected = parts.reduce((sum, part) => sum + (part.weight[i] ?? NaN) * share(part), 0);
+      return Math.max(error, Math.abs(x - expected));
     }, 0);
     expect(worst).toBeLessThan(1e-8);
     expect(whole.peak).toBeLessThan(0.65 * ROWS * CLASSES * 4); // all logits at once are 140 MB

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { classOrder } from "../../../core/tasks/class-order.ts";
 import { inTaskOrder } from "../../../core/tasks/sequence-outputs.ts";
 
-const due = ["entailment", "neutral", "contradiction"];
+const expected = ["entailment", "neutral", "contradiction"];
 
 describe("a model's classes", () => {
   test.each([
@@ -11,11 +11,11 @@ describe("a model's classes", () => {
     [["LABEL_0", "LABEL_1", "LABEL_2"], undefined, "without names"],
     [["0", "1", "2"], undefined, "by number"],
   ])("%j: %p (%s)", (own, columns) => {
-    expect(classOrder(own, due, "config.json")).toEqual({ columns });
+    expect(classOrder(own, expected, "config.json")).toEqual({ columns });
   });
 
   test("of other names are taken in their order, with a warning", () => {
-    expect(classOrder(["a", "neutral", "b"], due, "config.json")).toEqual({
+    expect(classOrder(["a", "neutral", "b"], expected, "config.json")).toEqual({
       columns: undefined,
       warning:
         "config.json: the model's classes a, neutral, b are taken for entailment, neutral, contradiction, in this order",
@@ -23,7 +23,7 @@ describe("a model's classes", () => {
   });
 
   test("of another number are an error", () => {
-    expect(() => classOrder(["no", "yes"], due, "config.json")).toThrow(
+    expect(() => classOrder(["no", "yes"], expected, "config.json")).toThrow(
       "config.json: the model has 2 classes, the task 3 (entailment, neutral, contradiction)",
     );
   });

@@ -56,12 +56,12 @@ describe("a split of texts and summaries", () => {
   test("is trained on by the loss of its tokens, which counts by summaries' tokens", async () => {
     const dataset = await datasetOf(text);
     const batch = dataset.batch([0]);
-    const due = tinyBartBatch([{ source: [0, the, cat, 2], target: [0, a, cat, 2] }]);
+    const expected = tinyBartBatch([{ source: [0, the, cat, 2], target: [0, a, cat, 2] }]);
     expect([Array.from(batch.offsets), batch.weight, batch.tokens]).toEqual([[0, 4], 4, 8]);
     const backend = createReferenceBackend();
     const { bart } = tinyBart(backend, { config: { vocab_size: 271 } });
     for (const smoothing of [0, 0.2]) {
-      const loss = numberOf(backend, (pass) => generationLoss(bart, { smoothing })(pass, due));
+      const loss = numberOf(backend, (pass) => generationLoss(bart, { smoothing })(pass, expected));
       const got = lossOf(await datasetOf(text, { wishes: { labelSmoothing: smoothing } }), [0]);
       expect(got).toBeCloseTo(loss, 12);
     }
@@ -97,10 +97,10 @@ describe("a split of texts and summaries", () => {
       (await datasetOf(content)).digest(hash);
       return hash.digest("hex");
     };
-    const due = await digest(text);
-    expect(await digest(text)).toBe(due);
-    expect(await digest(text.replace("a cat\n", "in cat\n"))).not.toBe(due);
-    expect(await digest(text.replace("\na,", "\nin,"))).not.toBe(due);
+    const expected = await digest(text);
+    expect(await digest(text)).toBe(expected);
+    expect(await digest(text.replace("a cat\n", "in cat\n"))).not.toBe(expected);
+    expect(await digest(text.replace("\na,", "\nin,"))).not.toBe(expected);
   });
 
   test("without summaries it has no labels", async () => {

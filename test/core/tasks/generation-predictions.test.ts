@@ -9,7 +9,7 @@ import {
   GenerationPredictions,
   meanLoss,
 } from "../../../core/tasks/generation-predictions.ts";
-import { numbersOf } from "../../../core/tasks/task.ts";
+import { metricsOf } from "../../../core/tasks/task.ts";
 import { tinyBart, tinyBartBatch, tinyPair } from "../../helpers/tiny-bart.ts";
 
 const written = (texts: readonly string[], summaries: readonly (string | undefined)[]) =>
@@ -33,7 +33,7 @@ describe("what was written of texts", () => {
     ).evaluate();
     // cat, walk and home of 4 words; walk home is a pair that both have of 3
     const [rouge1, rouge2] = [(100 * 3) / 4 / 2, (100 * 2) / 3 / 2];
-    expect(Object.keys(numbersOf(evaluation))).toEqual([...generationMetrics, "loss"]);
+    expect(Object.keys(metricsOf(evaluation))).toEqual([...generationMetrics, "loss"]);
     expect(evaluation.metrics["rouge1"]).toBeCloseTo(rouge1, 10);
     expect(evaluation.metrics["rouge2"]).toBeCloseTo(rouge2, 10);
     expect(evaluation.metrics["rougeL"]).toBeCloseTo(rouge1, 10);
@@ -78,15 +78,15 @@ describe("meanLoss", () => {
   test("is the mean over all tokens, whatever the batches; memory is returned", async () => {
     const backend = createReferenceBackend();
     const { bart } = tinyBart(backend);
-    let due = NaN;
+    let expected = NaN;
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const loss = generationLoss(bart, { smoothing: 0 })(pass, tinyBartBatch(pairs));
-      due = backend.download(loss.buffer)[0] ?? NaN;
+      expected = backend.download(loss.buffer)[0] ?? NaN;
     });
     const before = backend.memory().live;
     for (const batchSize of [1, 2, 100]) {
-      expect(await meanLoss(backend, bart, set, batchSize)).toBeCloseTo(due, 12);
+      expect(await meanLoss(backend, bart, set, batchSize)).toBeCloseTo(expected, 12);
     }
     expect(backend.memory().live).toBe(before);
   });

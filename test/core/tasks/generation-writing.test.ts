@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { writingOptions, type WritingWishes } from "../../../core/tasks/generation-writing.ts";
+import { decodingOptions, type DecodingSettings } from "../../../core/tasks/generation-writing.ts";
 import { tinyBartFiles } from "../../helpers/tiny-bart-files.ts";
 
 const rawConfig = { decoder_start_token_id: 2, eos_token_id: 2, num_beams: 3, max_length: 5 };
 const files = tinyBartFiles(rawConfig);
-const unset: WritingWishes = {
+const unset: DecodingSettings = {
   maxTargetLength: 40,
   minTargetLength: null,
   numBeams: null,
@@ -22,7 +22,7 @@ describe("how summaries are written", () => {
       lengthPenalty: 0.5,
       noRepeatNgram: 3,
     };
-    expect(writingOptions(files, { ...wishes, beamStopping: "never" })).toMatchObject({
+    expect(decodingOptions(files, { ...wishes, beamStopping: "never" })).toMatchObject({
       maxLength: 30,
       minLength: 4,
       numBeams: 6,
@@ -42,8 +42,8 @@ describe("how summaries are written", () => {
       early_stopping: true,
       num_return_sequences: 4, // a summary a text, all the same
     };
-    expect(writingOptions(files, unset)).toMatchObject({ numBeams: 3, maxLength: 40 });
-    expect(writingOptions({ ...files, generationConfig: own }, unset)).toMatchObject({
+    expect(decodingOptions(files, unset)).toMatchObject({ numBeams: 3, maxLength: 40 });
+    expect(decodingOptions({ ...files, generationConfig: own }, unset)).toMatchObject({
       maxLength: 40,
       minLength: 7,
       numBeams: 4,
@@ -58,8 +58,8 @@ describe("how summaries are written", () => {
     ["true", true],
     ["false", false],
     ["never", "never"],
-  ] as const)("--beam-stopping %s", (beamStopping, due) => {
-    const own = { ...files, rawConfig: { ...rawConfig, early_stopping: due !== true } };
-    expect(writingOptions(own, { ...unset, beamStopping }).earlyStopping).toBe(due);
+  ] as const)("--beam-stopping %s", (beamStopping, expected) => {
+    const own = { ...files, rawConfig: { ...rawConfig, early_stopping: expected !== true } };
+    expect(decodingOptions(own, { ...unset, beamStopping }).earlyStopping).toBe(expected);
   });
 });

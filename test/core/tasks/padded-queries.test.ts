@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeSafetensors } from "../../../core/io/safetensors.ts";
 import { float32Tensor } from "../../../core/io/stored-tensor.ts";
-import { settlePadding } from "../../../core/tasks/padded-queries.ts";
+import { resolvePadding } from "../../../core/tasks/padded-queries.ts";
 
 const root = mkdtempSync(join(tmpdir(), "adalora-padded-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -24,16 +24,16 @@ const pretrained = modelWith("pretrained", [0, 1e-30]);
 const fresh = modelWith("fresh", [0, 0]);
 
 test("padding that is left open attends to nothing, unless the model was never trained", () => {
-  expect(settlePadding("auto", pretrained)).toEqual({ paddedQueries: "zero", remarks: [] });
-  expect(settlePadding("auto", fresh)).toEqual({
+  expect(resolvePadding("auto", pretrained)).toEqual({ paddedQueries: "zero", warnings: [] });
+  expect(resolvePadding("auto", fresh)).toEqual({
     paddedQueries: "uniform",
-    remarks: [expect.stringContaining("as with --span-padding uniform")],
+    warnings: [expect.stringContaining("as with --span-padding uniform")],
   });
 });
 
 test.each(["zero", "uniform", undefined] as const)(
   "what is said holds for any model, which is not looked at: %s",
   (said) => {
-    expect(settlePadding(said, "none")).toEqual({ paddedQueries: said, remarks: [] });
+    expect(resolvePadding(said, "none")).toEqual({ paddedQueries: said, warnings: [] });
   },
 );

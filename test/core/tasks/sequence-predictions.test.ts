@@ -4,7 +4,11 @@ import { ForwardPass } from "../../../core/forward-pass.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
 import type { SequenceTask } from "../../../core/model/plugin.ts";
 import { batchOf, type SequenceExamples } from "../../../core/tasks/sequence-examples.ts";
-import { majorityShare, sequenceOutputs, SequencePredictions } from "../../../core/tasks/sequence-predictions.ts";
+import {
+  majorityShare,
+  sequenceOutputs,
+  SequencePredictions,
+} from "../../../core/tasks/sequence-predictions.ts";
 import { tinyExamples, tinyModel } from "../../helpers/tiny-model.ts";
 import type { SequenceOutputs } from "../../../core/tasks/sequence-outputs.ts";
 
@@ -18,7 +22,9 @@ describe("sequenceOutputs", () => {
       const pass = new ForwardPass(backend, { training: false });
       let logits: number[] = [];
       pass.scope(() => {
-        logits = Array.from(backend.download(model.forward(pass, batchOf(dataset, [index])).buffer));
+        logits = Array.from(
+          backend.download(model.forward(pass, batchOf(dataset, [index])).buffer),
+        );
       });
       return logits;
     });

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { readExamples } from "../../../core/data/examples.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
 import { sequenceTask } from "../../../core/tasks/sequence-task.ts";
-import { wishesOf } from "./span-fixtures.ts";
+import { optionsOf } from "./span-fixtures.ts";
 
 describe("words of a command line", () => {
   const rowsOf = async (name: string, words: readonly string[], columns = {}) => {
-    const split = sequenceTask(name, wishesOf(columns)).fromWords(words, undefined);
+    const split = sequenceTask(name, optionsOf(columns)).fromWords(words, undefined);
     const glue = Object.values(glueTasks).find((task) => task.name === name);
     const kind = glue?.kind ?? (name === "regression" ? name : "classification");
     const labelNames = ["no", "yes"]; // as the model has them
@@ -43,7 +43,7 @@ describe("words of a command line", () => {
     ["classification", ["a", "b"], { textColumn: "review" }, 'unexpected argument "b"'],
     ["classification", ["a"], { pairColumn: "claim" }, "no second text given"],
   ])("that %s has no use for: %j", (name, words, columns, message) => {
-    expect(() => sequenceTask(name, wishesOf(columns)).fromWords(words, undefined)).toThrow(
+    expect(() => sequenceTask(name, optionsOf(columns)).fromWords(words, undefined)).toThrow(
       message,
     );
   });
@@ -54,8 +54,8 @@ test("the first rows of a split, fewer of those that are not trained on", async 
   const file = join(folder, "rows.csv");
   writeFileSync(file, `text,label\n${"a,x\nb,y\n".repeat(5)}`);
   const items = async (role: "train" | "validation", wishes: object) => {
-    const task = sequenceTask("classification", wishesOf(wishes));
-    return (await task.read({ name: role, role, files: [file] }, "required")).items;
+    const task = sequenceTask("classification", optionsOf(wishes));
+    return (await task.read({ name: role, role, files: [file] }, "required")).features;
   };
   expect([
     await items("train", {}),

@@ -11,7 +11,7 @@ import { deberta } from "../../../plugins/deberta/index.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { tinyConfig } from "../../helpers/tiny-model.ts";
 import { expected } from "../qa/fixtures.ts";
-import { questions, tokenizeOptions, wishesOf } from "./span-fixtures.ts";
+import { questions, tokenizeOptions, optionsOf } from "./span-fixtures.ts";
 
 ownCache();
 
@@ -21,7 +21,7 @@ const config = { ...tinyConfig, vocab_size: 512, max_position_embeddings: 64 };
 type Padding = "zero" | "uniform" | "none";
 
 async function trained(spanPadding: Padding): Promise<TrainingSet> {
-  const settings = { ...wishesOf({ docStride: size.stride, spanPadding }), unanswerable: true };
+  const settings = { ...optionsOf({ docStride: size.stride, spanPadding }), unanswerable: true };
   return trainedSpans("train", questions, tokenizeOptions(size.maxLength), settings);
 }
 
@@ -114,7 +114,7 @@ test("a split is its windows: lengths, rows, digest", async () => {
     ...questions,
     examples: questions.examples.map((one, i) => (i === 0 ? { ...one, answers: [] } : one)),
   };
-  const settings = { ...wishesOf({ docStride: size.stride }), unanswerable: true };
+  const settings = { ...optionsOf({ docStride: size.stride }), unanswerable: true };
   const moved = await trainedSpans("train", other, tokenizeOptions(size.maxLength), settings);
   expect(digestOf(await trained("zero"))).toBe(digestOf(dataset));
   expect(digestOf(moved)).not.toBe(digestOf(dataset));
@@ -122,6 +122,6 @@ test("a split is its windows: lengths, rows, digest", async () => {
 
 test("a vocabulary that the model lacks is refused", async () => {
   const files = { ...tokenizeOptions(size.maxLength), vocabSize: 20 };
-  const settings = { ...wishesOf(), unanswerable: true };
+  const settings = { ...optionsOf(), unanswerable: true };
   await expect(trainedSpans("train", questions, files, settings)).rejects.toThrow("vocab_size");
 });

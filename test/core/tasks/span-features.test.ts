@@ -32,10 +32,10 @@ const ways = [
 
 describe.each(ways)("windows to be %s", (_, cached, made) => {
   test("come from the cache as they were made, without a tokenizer", async () => {
-    const due = await made(examples, await tinyTokenizer(), options);
+    const expected = await made(examples, await tinyTokenizer(), options);
     const first = await cached(examples, options);
     const second = await cached(examples, unbuildable(options));
-    expect(first).toMatchObject({ features: due, warnings: [] });
+    expect(first).toMatchObject({ features: expected, warnings: [] });
     expect(second).toEqual(first);
   });
 

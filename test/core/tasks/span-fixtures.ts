@@ -21,6 +21,6 @@ export const tokenizeOptions = (maxLength: number): TokenizeOptions => ({
 });
 
 /** The settings of a run that says nothing of them. */
-export function wishesOf(wishes: Partial<TaskOptions> = {}): TaskOptions {
+export function optionsOf(wishes: Partial<TaskOptions> = {}): TaskOptions {
   return { ...defaultSettings(), ...wishes };
 }

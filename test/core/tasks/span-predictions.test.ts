@@ -5,7 +5,7 @@ import { predictedSpans } from "../../../core/tasks/span-dataset.ts";
 import type { Predictions } from "../../../core/tasks/task.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { expected } from "../qa/fixtures.ts";
-import { questions, tokenizeOptions, wishesOf } from "./span-fixtures.ts";
+import { questions, tokenizeOptions, optionsOf } from "./span-fixtures.ts";
 
 ownCache();
 
@@ -31,7 +31,7 @@ const oracle: Model = {
 type Options = (typeof expected.answers)[number];
 
 const settingsOf = ({ unanswerable, ...limits }: Options) => ({
-  ...wishesOf({ docStride: size.stride, ...limits }),
+  ...optionsOf({ docStride: size.stride, ...limits }),
   unanswerable,
 });
 
@@ -81,9 +81,10 @@ describe("evaluate", () => {
     if (!answers) throw new Error("no such answers are recorded");
     const texts = JSON.parse(answers.predictionsText);
     // Three of nine get the answer that is predicted for them, two more a part of it.
-    const due = (i: number, text: string) => (i < 3 ? text : i < 5 ? `${text} and more` : "moon's");
+    const predicted = (i: number, text: string) =>
+      i < 3 ? text : i < 5 ? `${text} and more` : "moon's";
     const examples = questions.examples.map((one, i) => {
-      const text = due(i, texts[one.id]);
+      const text = predicted(i, texts[one.id]);
       return { ...one, answers: text === "" ? [] : [{ text, start: 0 }] };
     });
     const { metrics, loss, split } = (await predict(answers, 4, { examples })).evaluate();

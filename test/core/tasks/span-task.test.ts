@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import type { DataSplit } from "../../../core/data/examples.ts";
 import { readSquad } from "../../../core/data/squad.ts";
 import { spanTask } from "../../../core/tasks/span-task.ts";
-import { wishesOf } from "./span-fixtures.ts";
+import { optionsOf } from "./span-fixtures.ts";
 
 const fixture = join(import.meta.dir, "../../fixtures/data/squad-16.json");
 const reading = { labels: "ignored", unanswerable: true } as const;
@@ -19,7 +19,7 @@ describe("words of a command line", () => {
   const context = 'A "cat"\tsat.\nOn the mat.';
 
   test("are questions on one context, known by their numbers", async () => {
-    const task = spanTask("squad", wishesOf());
+    const task = spanTask("squad", optionsOf());
     const split = task.fromWords(["Who sat?", "Where?"], context);
     expect(split).toMatchObject({ name: "input", role: "test" });
     expect(await questionsOf(split)).toEqual([
@@ -31,12 +31,12 @@ describe("words of a command line", () => {
 
   test("of a task with columns of its own", async () => {
     const columns = { textColumn: "asked", pairColumn: "page" };
-    const split = spanTask("squad_v2", wishesOf(columns)).fromWords(["Who?"], context);
+    const split = spanTask("squad_v2", optionsOf(columns)).fromWords(["Who?"], context);
     expect(await questionsOf(split, columns)).toEqual([["0", "Who?", context]]);
   });
 
   test("without a context are refused", () => {
-    expect(() => spanTask("squad", wishesOf()).fromWords(["Who?"], undefined)).toThrow(
+    expect(() => spanTask("squad", optionsOf()).fromWords(["Who?"], undefined)).toThrow(
       "no context given",
     );
   });
@@ -45,8 +45,8 @@ describe("words of a command line", () => {
 describe("splits", () => {
   const rows = async (wishes: object, role: DataSplit["role"]) => {
     const split = { name: role, role, files: [fixture] };
-    const task = spanTask("squad_v2", wishesOf(wishes));
-    const { name, items } = await task.read(split, "required");
+    const task = spanTask("squad_v2", optionsOf(wishes));
+    const { name, features: items } = await task.read(split, "required");
     const set = await readSquad(split, { ...reading, labels: "required" });
     return { name, items, all: set.examples.length };
   };
@@ -57,7 +57,7 @@ describe("splits", () => {
 
   test("a question without an answer is refused in squad", async () => {
     const split = { name: "train", role: "train", files: [fixture] } as const;
-    await expect(spanTask("squad", wishesOf()).read(split, "required")).rejects.toThrow(
+    await expect(spanTask("squad", optionsOf()).read(split, "required")).rejects.toThrow(
       "has no answer, and this task has none for a question without one",
     );
   });
@@ -67,7 +67,7 @@ describe("splits", () => {
     for (const name of ["train-v1.1", "dev-v1.1", "train-v2.0", "dev-v2.0"])
       writeFileSync(join(folder, `${name}.json`), "{}");
     const found = (task: "squad" | "squad_v2", validation?: string) =>
-      spanTask(task, wishesOf())
+      spanTask(task, optionsOf())
         .locate({ path: folder }, validation)
         .map(({ role, files: [file] }) => [role, typeof file === "string" ? basename(file) : ""]);
     expect(found("squad_v2")).toEqual([
@@ -83,7 +83,7 @@ describe("splits", () => {
 });
 
 test("what is asked of a model says how padding is treated, where a loss counts it", () => {
-  const spec = (wishes: object) => spanTask("squad_v2", wishesOf(wishes)).spec(undefined);
+  const spec = (wishes: object) => spanTask("squad_v2", optionsOf(wishes)).spec(undefined);
   expect(spec({})).toMatchObject({ width: 2, paddedQueries: "auto", peftType: "QUESTION_ANS" });
   expect(spec({ spanPadding: "uniform" }).paddedQueries).toBe("uniform");
   expect("paddedQueries" in spec({ spanPadding: "none" })).toBe(false);

@@ -76,7 +76,7 @@ describe("gradient accumulation", () => {
 });
 
 describe("determinism", () => {
-  const numbersOf = (options: Partial<TrainerOptions>, model: TinyOptions) => {
+  const metricsOf = (options: Partial<TrainerOptions>, model: TinyOptions) => {
     const { backend, trainer } = create({ allocator: tinyAllocator, ...options }, model);
     const reports = [0, 1, 2, 3, 4, 5].map((i) => trainer.step([tinyBatch([i, i + 1, i + 2])]));
     return { reports, values: valuesOf(backend, trainer) };
@@ -84,23 +84,23 @@ describe("determinism", () => {
   const dropout = 0.2;
 
   test("the same seeds give the same numbers to the bit", () => {
-    expect(numbersOf({ seed: 3 }, { dropout })).toEqual(numbersOf({ seed: 3 }, { dropout }));
+    expect(metricsOf({ seed: 3 }, { dropout })).toEqual(metricsOf({ seed: 3 }, { dropout }));
   });
 
   test("another seed of dropout gives others", () => {
-    const [a, b] = [numbersOf({ seed: 3 }, { dropout }), numbersOf({ seed: 4 }, { dropout })];
+    const [a, b] = [metricsOf({ seed: 3 }, { dropout }), metricsOf({ seed: 4 }, { dropout })];
     expect(a.reports[0]?.taskLoss).not.toBe(b.reports[0]?.taskLoss);
-    const high = numbersOf({ seed: 2 ** 32 + 3 }, { dropout });
+    const high = metricsOf({ seed: 2 ** 32 + 3 }, { dropout });
     expect(a.reports[0]?.taskLoss).not.toBe(high.reports[0]?.taskLoss);
   });
 
   test("another seed of the weights gives others", () => {
-    const [a, b] = [numbersOf({}, { seed: 1 }), numbersOf({}, { seed: 2 })];
+    const [a, b] = [metricsOf({}, { seed: 1 }), metricsOf({}, { seed: 2 })];
     expect(a.reports[0]?.taskLoss).not.toBe(b.reports[0]?.taskLoss);
   });
 
   test("without dropout the trainer's seed has no part in the numbers", () => {
-    expect(numbersOf({ seed: 3 }, {})).toEqual(numbersOf({ seed: 4 }, {}));
+    expect(metricsOf({ seed: 3 }, {})).toEqual(metricsOf({ seed: 4 }, {}));
   });
 });
 

@@ -121,14 +121,18 @@ function compareInterval(
   p: number,
   findings: Findings,
 ): void {
-  const [due, mid, top] = [want.bootstrap_low[p], want.bootstrap_mid[p], want.bootstrap_high[p]];
-  if (due === undefined || mid === undefined || top === undefined) {
+  const [expected, mid, top] = [
+    want.bootstrap_low[p],
+    want.bootstrap_mid[p],
+    want.bootstrap_high[p],
+  ];
+  if (expected === undefined || mid === undefined || top === undefined) {
     return findings.complain(`${where}: no interval`);
   }
-  const width = top - due;
+  const width = top - expected;
   const loosely = { tolerance: 0.15 };
-  const inWidths = (value: number) => (width === 0 ? value : (value - due) / width);
-  findings.close("low in widths", where, inWidths(low), inWidths(due), loosely);
+  const inWidths = (value: number) => (width === 0 ? value : (value - expected) / width);
+  findings.close("low in widths", where, inWidths(low), inWidths(expected), loosely);
   findings.close("high in widths", where, inWidths(high), inWidths(top), loosely);
   findings.close("middle in widths", where, inWidths(mean), inWidths(mid), loosely);
 }

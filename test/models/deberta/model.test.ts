@@ -222,8 +222,9 @@ describe("dropout", () => {
     ["overridden", { hidden: 0.5, attention: 0.6, head: 0.7 }, [0.5, 0.5, 0.6, 0.5, 0.5, 0.3, 0.7]],
     ["overridden in part", { head: 0.05 }, [0.1, 0.1, 0.2, 0.1, 0.1, 0.3, 0.05]],
   ];
-  for (const [what, overrides, due] of places)
-    test(`${what}, at its seven places`, () => expect(drawn(checkpoint, overrides)).toEqual(due));
+  for (const [what, overrides, expected] of places)
+    test(`${what}, at its seven places`, () =>
+      expect(drawn(checkpoint, overrides)).toEqual(expected));
 
   test("the classifier's is the hidden one where the checkpoint says nothing", () => {
     const { cls_dropout: _, ...silent } = checkpoint;

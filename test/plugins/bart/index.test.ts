@@ -8,7 +8,7 @@ import { loadWeights } from "../../../core/model/load-weights.ts";
 import { declareModel } from "../../../core/model/open-model.ts";
 import { bart } from "../../../plugins/bart/index.ts";
 
-const cases = join(import.meta.dir, "../golden/cases");
+const cases = join(import.meta.dir, "../../golden/cases");
 const config = await Bun.file(join(cases, "04-bart/config.json")).json();
 
 function load(tensors: ReadonlyMap<string, HostTensor>): readonly string[] {

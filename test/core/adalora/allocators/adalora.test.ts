@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { type Adapter, adapterParameters, declareAdapter } from "../../../../core/nn/adapter.ts";
-import { type AllocatorOptions, RankAllocator } from "../../../../core/adalora/allocators/adalora.ts";
+import {
+  type AllocatorOptions,
+  RankAllocator,
+} from "../../../../core/adalora/allocators/adalora.ts";
 import type { Buffer } from "../../../../core/backend.ts";
 import { createReferenceBackend } from "../../../../core/backend/reference.ts";
 import { adamwStep } from "../../../../core/optim/adamw.ts";
@@ -217,8 +220,8 @@ describe("masks", () => {
       expect(numbers(arena.gradients)).toEqual(gradients);
       arena.parameters.forEach((p, i) => {
         const m = adapters.findIndex(({ e }) => e === p);
-        const due = m < 0 ? before[i]! : before[i]!.map((x, r) => x * kept[3 * m + r]!);
-        expect(numbers(p.buffer)).toEqual(due);
+        const expected = m < 0 ? before[i]! : before[i]!.map((x, r) => x * kept[3 * m + r]!);
+        expect(numbers(p.buffer)).toEqual(expected);
       });
     }
     expect(subject.kept().filter((k) => k === 1)).toHaveLength(2); // and something was pruned
