@@ -10,6 +10,8 @@ export interface ForwardPassOptions {
   readonly index?: number;
   /** Parts of the model that say so keep what they read alone, and run once more in backward. */
   readonly checkpointing?: boolean;
+  /** Sees the rows that each linear layer reads, by its path, while they live. */
+  readonly onInput?: (path: string, x: Tensor) => void;
   /** Sees intermediate results by name while they live (tests compare hidden states). */
   readonly observe?: (name: string, tensor: Tensor) => void;
 }
@@ -19,8 +21,9 @@ export class ForwardPass {
   readonly backend: Backend;
   readonly tape: Tape;
   readonly training: boolean;
+  readonly onInput: ((path: string, x: Tensor) => void) | undefined;
   readonly observe: (name: string, tensor: Tensor) => void;
-  /** Whether anyone sees intermediate results: then they are computed whole. */
+  /** Whether intermediate results are observed: then they are computed whole. */
   readonly observed: boolean;
   readonly #seed: readonly [low: number, high: number];
   readonly #pass: number;
@@ -32,7 +35,8 @@ export class ForwardPass {
     this.training = options.training;
     this.tape = new Tape(backend, { recording: options.training });
     this.observe = options.observe ?? (() => {});
-    this.observed = options.observe !== undefined;
+    this.onInput = options.onInput;
+    this.observed = options.observe !== undefined || options.onInput !== undefined;
     this.#seed = options.seed ?? [0, 0];
     this.#pass = options.index ?? 0;
     this.#checkpointing = options.checkpointing ?? false;

@@ -1,12 +1,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { startAdapters } from "../../core/adalora/start.ts";
+import { paperValues } from "../../core/adalora/starts/paper.ts";
 import type { Backend, HostTensor } from "../../core/backend.ts";
 import { errors } from "../../core/errors.ts";
 import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
 import { readJsonObject } from "../../core/io/json-file.ts";
 import type { ModuleTree } from "../../core/nn/module-scope.ts";
 import { normals } from "../../core/rng.ts";
-import { type AdaptedModel, loadModel } from "../../core/model/open-model.ts";
+import { loadWeights } from "../../core/model/load-weights.ts";
+import type { AdaptedModel } from "../../core/model/open-model.ts";
 import type { Workload } from "./workloads.ts";
 
 /** The sizes of the released models, for runs without a checkpoint. */
@@ -82,7 +85,9 @@ export function findModel({ does }: Workload, path: string | null): BenchModel {
 export function fillModel(backend: Backend, adapted: AdaptedModel, { dir }: BenchModel): void {
   const where = dir ?? "random weights";
   const tensors = dir === undefined ? randomTensors(adapted.tree) : openCheckpoint(dir).tensors;
-  loadModel(backend, adapted, tensors, { where, seed: 0, method: "adalora" });
+  const { tree, plugin, adapters } = adapted;
+  loadWeights(backend, tree, tensors, plugin, { where, seed: 0 });
+  startAdapters(backend, adapters, paperValues, 0);
 }
 
 // --- internal ---

@@ -1,3 +1,4 @@
+import { adaloraAllocator } from "../../core/adalora/allocators/adalora.ts";
 import type { Backend } from "../../core/backend.ts";
 import { learningRateAt } from "../../core/optim/schedule.ts";
 import type { AdaptedModel, AdaptOptions } from "../../core/model/open-model.ts";
@@ -45,6 +46,7 @@ export function trainingStep<Batch extends Rows>(
       seed: 0,
       checkpointing,
       allocator: {
+        rule: adaloraAllocator,
         schedule: {
           initial: INITIAL_RANK * adapters.length,
           target: TARGET_RANK * adapters.length,

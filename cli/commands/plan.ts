@@ -51,7 +51,7 @@ async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promis
   const { runNeeds } = await import("../../core/run/needs.ts");
   const modelParameters = backboneParameters(declared);
   const { adapters, trained } = adaptRun(run);
-  const needs = runNeeds(run);
+  const needs = await runNeeds(run);
   const memory = memoryWarning(needs);
   return {
     config,

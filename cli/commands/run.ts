@@ -112,7 +112,7 @@ async function trainOnce(
 
 async function checkNeeds(prepared: PreparedRun, out: string, report: Report): Promise<void> {
   const { runNeeds } = await import("../../core/run/needs.ts");
-  const needs = runNeeds(prepared);
+  const needs = await runNeeds(prepared);
   const warning = memoryWarning(needs);
   if (warning !== undefined) report.warn(warning);
   checkSpace(out, needs.disk);

@@ -1,4 +1,5 @@
-import { paperStart, startAdapters } from "../../core/adalora/start.ts";
+import { adaloraAllocator } from "../../core/adalora/allocators/adalora.ts";
+import { startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
@@ -7,6 +8,7 @@ import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import { adaptModel, declareModel } from "../../core/model/open-model.ts";
 import { Trainer } from "../../core/train/trainer.ts";
 import { pluginFor } from "../../plugins/index.ts";
+import { paperValues } from "../../core/adalora/starts/paper.ts";
 
 /** A DeBERTa with every part of a real one, small enough for the reference backend's plain loops. */
 const config = {
@@ -71,7 +73,7 @@ function tinyTrainer(backend: Backend): Trainer {
   });
   const { model, adapters, trained, tree } = adapted;
   initializeWeights(backend, tree, seed);
-  startAdapters(backend, adapters, paperStart, seed);
+  startAdapters(backend, adapters, paperValues, seed);
   // E = 0 would leave A and B without a gradient
   for (const { e } of adapters) if (e) backend.upload(e.buffer, [0.5, -0.4, 0.3, 0.2]);
   const ranks = 4 * adapters.length;
@@ -85,6 +87,7 @@ function tinyTrainer(backend: Backend): Trainer {
       orthogonality: 0.1,
       seed,
       allocator: {
+        rule: adaloraAllocator,
         schedule: {
           initial: ranks,
           target: ranks / 2,

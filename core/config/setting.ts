@@ -103,6 +103,16 @@ export function choice<const W extends string>(
   );
 }
 
+/** The name of an entry of a table whose entries say in `about` what they are; null unless set. */
+export function named(
+  entries: Readonly<Record<string, { readonly about: string }>>,
+  about: string,
+  extras: Extras = {},
+): Setting<string | null> {
+  const each = Object.entries(entries).map(([name, entry]) => `${name}: ${entry.about}`);
+  return choice(Object.keys(entries), null, `${about}. ${each.join("; ")}`, extras);
+}
+
 /** Text that is not empty: a path, a name. `pattern` and `want` narrow it. */
 export function text<D extends string | null>(
   fallback: D,

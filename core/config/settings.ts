@@ -1,6 +1,8 @@
+import { allocators } from "../adalora/allocators/index.ts";
+import { starts } from "../adalora/starts/index.ts";
 import { scheduleNames } from "../optim/schedule.ts";
 import { adapting, decomposing, methods, pruning } from "./method.ts";
-import { choice, integer, list, real, span, text, toggle } from "./setting.ts";
+import { choice, integer, list, named, real, span, text, toggle } from "./setting.ts";
 import { taskNames } from "./task-names.ts";
 
 const share = {
@@ -167,6 +169,12 @@ const adapter = {
   }),
   importance: choice(["ipt", "sensitivity", "magnitude"], "ipt", "how a triplet is scored", {
     methods: pruning,
+  }),
+  allocator: named(allocators, "which triplets are kept (default: adalora)", {
+    methods: pruning,
+  }),
+  start: named(starts, "first values of the adapters (default: the method's own)", {
+    methods: adapting,
   }),
   semantics: choice(["reference", "peft"], "reference", "whose rules hold where they differ", {
     methods: ["adalora"],

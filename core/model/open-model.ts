@@ -1,9 +1,6 @@
 import { type Adapter, adapterScale } from "../nn/adapter.ts";
-import { paperStart, loraStart, type Start, startAdapters } from "../adalora/start.ts";
 import { attachAdapters, selectLinears } from "./select-linears.ts";
-import type { Backend, HostTensor } from "../backend.ts";
 import { errors } from "../errors.ts";
-import { loadWeights } from "./load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
 import type { Model, ModelPlugin, TaskHead } from "./plugin.ts";
 import type { Parameter } from "../tensor.ts";
@@ -63,18 +60,4 @@ export function adaptModel(declared: DeclaredModel, options: AdaptOptions): Adap
   );
   for (const parameter of trained) parameter.requiresGrad = true;
   return { ...declared, adapters, trained };
-}
-
-/** Gives a model its numbers, and its adapters their start, the method's own unless told. Returns the parameters that the checkpoint lacked. */
-export function loadModel(
-  backend: Backend,
-  { tree, plugin, adapters }: AdaptedModel,
-  tensors: ReadonlyMap<string, HostTensor>,
-  options: { where: string; seed: number; method: Method; start?: Start | undefined },
-): readonly Parameter[] {
-  const { where, seed, method } = options;
-  const fresh = loadWeights(backend, tree, tensors, plugin, { where, seed });
-  const { start = isOneOf(method, decomposing) ? paperStart : loraStart } = options;
-  startAdapters(backend, adapters, start, seed);
-  return fresh;
 }

@@ -29,6 +29,7 @@ export class Linear {
   /** x: [N, in]; returns [N, out], activated where `activation` says so. */
   forward(pass: ForwardPass, x: Tensor, activation?: ActivationKind): Tensor {
     const { weight, bias, adapter } = this;
+    pass.onInput?.(this.path, x);
     if (!adapter) {
       const plain = { scale: 1, dropout: undefined, activation };
       return linear(pass, [x, weight, bias, undefined, undefined, undefined], plain);

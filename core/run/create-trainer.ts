@@ -1,14 +1,16 @@
-import type { Start } from "../adalora/start.ts";
+import { runStart, type Start, type StartBatch, type StartContext } from "../adalora/start.ts";
 import type { Backend } from "../backend.ts";
+import { decomposing, isOneOf } from "../config/method.ts";
 import { errors } from "../errors.ts";
+import { ForwardPass } from "../forward-pass.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
+import { loadWeights } from "../model/load-weights.ts";
+import { type AdaptedModel, adaptModel } from "../model/open-model.ts";
 import { learningRateAt } from "../optim/schedule.ts";
-import type { ForwardPass } from "../forward-pass.ts";
-import { decomposing, isOneOf, pruning } from "../config/method.ts";
-import { type AdaptedModel, adaptModel, loadModel } from "../model/open-model.ts";
-import type { PreparedRun } from "./prepare.ts";
 import type { TrainingBatch } from "../tasks/task.ts";
+import { trainingOrder } from "../train/order.ts";
 import { Trainer, type TrainerOptions } from "../train/trainer.ts";
+import type { PreparedRun } from "./prepare.ts";
 
 export interface ReadyRun {
   readonly adapted: AdaptedModel;
@@ -17,7 +19,7 @@ export interface ReadyRun {
   readonly fresh: readonly string[];
 }
 
-/** The run's model with what its method trains; nothing has numbers yet. */
+/** The run's model with what its method trains; nothing has values yet. */
 export function adaptRun({ config, declared, target }: PreparedRun): AdaptedModel {
   return adaptModel(declared, {
     method: config.method,
@@ -28,30 +30,65 @@ export function adaptRun({ config, declared, target }: PreparedRun): AdaptedMode
   });
 }
 
-/** Loads the model's weights, starts its adapters (as its method does, unless told) and makes the trainer of a prepared run. */
-export function createTrainer(backend: Backend, run: PreparedRun, start?: Start): ReadyRun {
+/** Loads the model's weights, starts its adapters and makes the trainer of a prepared run. */
+export async function createTrainer(
+  backend: Backend,
+  run: PreparedRun,
+  start: Start = run.start,
+): Promise<ReadyRun> {
   const { config, files } = run;
   const adapted = adaptRun(run);
-  if (adapted.trained.length + adapted.adapters.length === 0)
-    throw errors.nothingTrained(config.method);
+  const { adapters, trained, model, tree, plugin } = adapted;
+  if (trained.length + adapters.length === 0) throw errors.nothingTrained(config.method);
   const { tensors } = openCheckpoint(files.dir);
-  const { seed, method } = config;
-  const filled = loadModel(backend, adapted, tensors, { where: files.dir, seed, method, start });
-  const fresh = filled.filter(({ constant }) => !constant);
-  const { adapters, trained, model } = adapted;
+  const options = { where: files.dir, seed: config.seed };
+  const filled = loadWeights(backend, tree, tensors, plugin, options);
+  await runStart(start, startContext(backend, run, adapted));
   const lossOf = (pass: ForwardPass, batch: TrainingBatch) => batch.loss(pass, model);
   const trainer = new Trainer(backend, { adapters, trained, lossOf }, trainerOptions(run));
-  return { adapted, trainer, fresh: fresh.map(({ name }) => name) };
+  const fresh = filled.filter(({ constant }) => !constant).map(({ name }) => name);
+  return { adapted, trainer, fresh };
 }
 
-function trainerOptions({ config, schedule, target }: PreparedRun): TrainerOptions {
+// --- internal ---
+
+function startContext(
+  backend: Backend,
+  { config, schedule, target, train }: PreparedRun,
+  { adapters, model, tree }: AdaptedModel,
+): StartContext {
+  const { initTotalRank: initial = 0, targetTotalRank: final = 0 } = target ?? {};
+  return {
+    backend,
+    adapters,
+    tree,
+    budget: { initial, target: final },
+    seed: config.seed,
+    *batches(): Iterable<StartBatch> {
+      const order = trainingOrder(train.lengths, config);
+      for (let step = 0; step < schedule.stepsPerEpoch; step++) {
+        for (const features of order(step)) {
+          const batch = train.batch(features);
+          yield {
+            forward(onInput) {
+              const pass = new ForwardPass(backend, { training: false, onInput });
+              pass.scope(() => void batch.loss(pass, model));
+            },
+          };
+        }
+      }
+    },
+  };
+}
+
+function trainerOptions(run: PreparedRun): TrainerOptions {
+  const { config, schedule } = run;
   const learningRate = {
     name: config.schedule,
     base: config.lr,
     warmup: schedule.warmupSteps,
     total: schedule.steps,
   };
-  const prunes = isOneOf(config.method, pruning) && target !== undefined;
   return {
     optimizer: {
       variant: config.optimizer,
@@ -65,21 +102,31 @@ function trainerOptions({ config, schedule, target }: PreparedRun): TrainerOptio
     orthogonality: isOneOf(config.method, decomposing) ? config.regOrthCoef : 0,
     seed: config.seed,
     checkpointing: config.checkpointing,
-    allocator: prunes
-      ? {
-          schedule: {
-            initial: target.initTotalRank,
-            target: target.targetTotalRank,
-            warmup: schedule.initWarmup,
-            finalTuning: schedule.finalWarmup,
-            interval: config.maskInterval,
-            steps: schedule.steps,
-          },
-          beta1: config.beta1,
-          beta2: config.beta2,
-          importance: config.importance,
-          semantics: config.semantics,
-        }
-      : undefined,
+    allocator: allocatorOptions(run),
+  };
+}
+
+/** Undefined for methods that keep their ranks. */
+function allocatorOptions({
+  config,
+  schedule,
+  target,
+  allocator,
+}: PreparedRun): TrainerOptions["allocator"] {
+  if (!allocator || !target) return undefined;
+  return {
+    rule: allocator,
+    schedule: {
+      initial: target.initTotalRank,
+      target: target.targetTotalRank,
+      warmup: schedule.initWarmup,
+      finalTuning: schedule.finalWarmup,
+      interval: config.maskInterval,
+      steps: schedule.steps,
+    },
+    beta1: config.beta1,
+    beta2: config.beta2,
+    importance: config.importance,
+    semantics: config.semantics,
   };
 }

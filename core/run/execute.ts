@@ -53,7 +53,7 @@ export async function executeRun(
   watcher: RunWatcher,
 ): Promise<RunResult> {
   const started = performance.now();
-  const { trainer, adapted, fresh } = createTrainer(backend, run);
+  const { trainer, adapted, fresh } = await createTrainer(backend, run);
   watcher.onLoaded(fresh);
   if (overwrite) clearRun(out);
   writeJson(join(out, runFiles.config), configToJson(run.config));

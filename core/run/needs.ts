@@ -1,9 +1,10 @@
-import type { Start } from "../adalora/start.ts";
+import { perAdapter } from "../adalora/start.ts";
 import type { Backend } from "../backend.ts";
 import { elementBytes } from "../backend/counting.ts";
 import { createResidentBackend } from "../backend/resident.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import { ForwardPass } from "../forward-pass.ts";
+import { adapterParameters } from "../nn/adapter.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { createTrainer } from "./create-trainer.ts";
 import { adapting, isOneOf, pruning } from "../config/method.ts";
@@ -30,11 +31,11 @@ export interface RunNeeds {
  * Takes the largest of the run's training steps, and the largest batch of an evaluation, on a backend that only counts. Its memory is
  * within 15 % of what runs then took (test/bench/plan-memory.ts).
  */
-export function runNeeds(run: PreparedRun): RunNeeds {
+export async function runNeeds(run: PreparedRun): Promise<RunNeeds> {
   const { config, files, spec, train, validation } = run;
   const backend = createResidentBackend(typesOf(config));
   const declared = declareRunModel(files, spec, config);
-  const { adapted, trainer } = createTrainer(backend, { ...run, declared }, unwritten);
+  const { adapted, trainer } = await createTrainer(backend, { ...run, declared }, unwritten);
   for (const items of someBatches(train, config.batchSize)) {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => void train.batch(items).loss(pass, adapted.model));
@@ -70,9 +71,11 @@ export function runNeeds(run: PreparedRun): RunNeeds {
 
 // --- internal ---
 
-/** Adapters of the right sizes: what counts alone need not wait for the millions of random numbers of a real start. */
-const unwritten: Start = ({ a, e, b }) =>
-  new Map([a, b, ...(e ? [e] : [])].map((p) => [p, new Float32Array(p.length)]));
+/** Adapters of the right sizes: counting need not wait for the values of a real start. */
+const unwritten = perAdapter(
+  { about: "all 0", needsE: false },
+  (adapter) => new Map(adapterParameters(adapter).map((p) => [p, new Float32Array(p.length)])),
+);
 
 /** Bun, this program, oneDNN and its generated code. */
 const PROGRAM = 128 * 2 ** 20;

@@ -26,7 +26,9 @@ import type {
   TaskSpec,
   TrainingSet,
 } from "../tasks/task.ts";
-import { taskNamed } from "../tasks/index.ts";
+import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
+import type { AllocatorRule } from "../adalora/allocator.ts";
+import type { Start } from "../adalora/start.ts";
 
 /** Everything of a run that can be known and checked before a number is computed. */
 export interface PreparedRun {
@@ -37,6 +39,9 @@ export interface PreparedRun {
   readonly declared: DeclaredModel;
   readonly target: RankTarget | undefined;
   readonly schedule: RunSchedule;
+  /** The rule that allocates ranks; undefined for methods that keep theirs. */
+  readonly allocator: AllocatorRule | undefined;
+  readonly start: Start;
   readonly train: TrainingSet;
   readonly validation: readonly PredictionSet[];
   readonly warnings: readonly string[];
@@ -52,18 +57,27 @@ export interface Inspection extends Findings {
  * Reads and checks the data, then the model's files, resolves ranks and schedule, declares the model. Throws the first of all
  * that would make the run fail later, the data's faults first; what is only suspicious is a warning.
  */
-export async function prepareRun(config: RunConfig, sources: Sources): Promise<PreparedRun> {
-  const run = await inspect(config, sources, (problem) => {
+export async function prepareRun(
+  config: RunConfig,
+  sources: Sources,
+  registry: Registry = builtIn,
+): Promise<PreparedRun> {
+  const run = await inspect(config, sources, registry, (problem) => {
     throw problem;
   });
-  if (run === undefined) throw new Error("internal: a run is not prepared, and nothing says why");
+  if (run === undefined)
+    throw new Error("internal: a run is not prepared, and no problem is known");
   return run;
 }
 
 /** The same, but goes on after a problem wherever that can tell of more. */
-export async function inspectRun(config: RunConfig, sources: Sources): Promise<Inspection> {
+export async function inspectRun(
+  config: RunConfig,
+  sources: Sources,
+  registry: Registry = builtIn,
+): Promise<Inspection> {
   const problems: AdaloraError[] = [];
-  const run = await inspect(config, sources, (problem) => void problems.push(problem));
+  const run = await inspect(config, sources, registry, (problem) => void problems.push(problem));
   return { run: problems.length === 0 ? run : undefined, problems, warnings: run?.warnings ?? [] };
 }
 
@@ -71,45 +85,42 @@ export async function inspectRun(config: RunConfig, sources: Sources): Promise<I
 
 type OnProblem = (problem: AdaloraError) => void;
 
+/** Checks a run in the order in which its parts depend on each other: data, model, ranks, schedule, tokens. */
 async function inspect(
   config: RunConfig,
   sources: Sources,
+  registry: Registry,
   onProblem: OnProblem,
 ): Promise<PreparedRun | undefined> {
   const attempt = attempting(onProblem);
-  const task = taskNamed(config.task, config);
+  const report = ({ problems }: Findings) => problems.forEach(onProblem);
+  const rules = await attempt(() => rulesOf(config, registry));
+  const task = registry.taskNamed(config.task, config);
   await attempt(() => checkLabels(config, task));
   const data = await readData(config, task, sources, attempt);
-  const requested = task.spec(data.labelNames);
-  await attempt(() => checkMetric(config, requested));
-  const files = await attempt(() => openModelFiles(config, sources));
-  const padding =
-    files && (await attempt(() => resolvePadding(requested.paddedQueries, files.dir)));
-  const spec = padding && { ...requested, paddedQueries: padding.paddedQueries };
-  const declared = files && spec && (await attempt(() => declareRunModel(files, spec, config)));
-  if (files && declared) await attempt(() => checkWeights(files, declared));
-  const ranks = declared && (await attempt(() => resolveRanks(config, declared)));
-  const tell = ({ problems }: Findings) => problems.forEach(onProblem);
-  if (ranks?.findings) tell(ranks.findings);
-  const known = data.train?.features;
-  const early = known === undefined ? undefined : scheduleOf(config, known);
-  if (early) tell(early.findings);
-  const datasets = files && (await tokenizeAll(data, files, attempt));
+  const taskSpec = task.spec(data.labelNames);
+  await attempt(() => checkMetric(config, taskSpec));
+  const model = await inspectModel(config, taskSpec, sources, attempt);
+  const ranks = model && (await attempt(() => resolveRanks(config, model.declared)));
+  if (ranks?.findings) report(ranks.findings);
+  const features = data.train?.features;
+  const early = features === undefined ? undefined : scheduleOf(config, features);
+  if (early) report(early.findings);
+  const datasets = model && (await tokenizeAll(data, model.files, attempt));
   const schedule = early ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
-  if (schedule && !early) tell(schedule.findings);
-  if (!files || !padding || !spec || !declared || !ranks || !schedule || !datasets?.train)
-    return undefined;
+  if (schedule && !early) report(schedule.findings);
+  if (!rules || !model || !ranks || !schedule || !datasets?.train) return undefined;
   const { train, validation } = datasets;
-  const findings = [ranks.findings, schedule.findings].filter((one) => one !== undefined);
-  const labels = task.labelNames === undefined ? spec.labelNames : undefined;
+  const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
   return {
     config: { ...withAbsolutePaths(config), ...resolved },
-    files,
-    spec,
-    declared,
+    files: model.files,
+    spec: model.spec,
+    declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,
+    ...rules,
     train,
     validation,
     warnings: [
@@ -117,15 +128,19 @@ async function inspect(
       ...(validation.length === 0
         ? ["no validation split (--eval-data names one): nothing is evaluated"]
         : []),
-      ...padding.warnings,
-      ...findings.flatMap(({ warnings }) => warnings),
+      ...model.warnings,
+      ...[ranks.findings, schedule.findings].flatMap((findings) => findings?.warnings ?? []),
     ],
   };
 }
 
+function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allocator" | "start"> {
+  return { allocator: allocatorOf(config, registry), start: startOf(config, registry) };
+}
+
 type Attempt = <T>(step: () => T | Promise<T>) => Promise<T | undefined>;
 
-/** Runs a step; what a user caused goes to `onProblem`, and the step then has no result. */
+/** Runs a step; an error that the user caused goes to `onProblem`, and the step then has no result. */
 function attempting(onProblem: OnProblem): Attempt {
   return async (step) => {
     try {
@@ -136,6 +151,22 @@ function attempting(onProblem: OnProblem): Attempt {
       return undefined;
     }
   };
+}
+
+/** Opens the model's files and declares it for the task; its weights are matched by name and shape. */
+async function inspectModel(
+  config: RunConfig,
+  taskSpec: TaskSpec,
+  sources: Sources,
+  attempt: Attempt,
+) {
+  const files = await attempt(() => openModelFiles(config, sources));
+  const padding = files && (await attempt(() => resolvePadding(taskSpec.paddedQueries, files.dir)));
+  const spec = padding && { ...taskSpec, paddedQueries: padding.paddedQueries };
+  const declared = files && spec && (await attempt(() => declareRunModel(files, spec, config)));
+  if (!declared) return undefined;
+  await attempt(() => checkWeights(files, declared));
+  return { files, spec, declared, warnings: padding.warnings };
 }
 
 interface ReadData {

@@ -1,6 +1,11 @@
 import { type Adapter, adapterParameters } from "../nn/adapter.ts";
 import { addOrthogonality } from "../adalora/orthogonality.ts";
-import { type AllocatorOptions, RankAllocator } from "../adalora/allocators/adalora.ts";
+import type {
+  Allocation,
+  Allocator,
+  AllocatorRule,
+  AllocatorSettings,
+} from "../adalora/allocator.ts";
 import type { Backend, Buffer } from "../backend.ts";
 import { type AdamWOptions, adamwStep } from "../optim/adamw.ts";
 import { ParameterArena } from "../optim/parameter-arena.ts";
@@ -8,6 +13,11 @@ import { seedKey } from "../rng.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import type { LabelledBatch, LossOf, Rows } from "../tasks/batch.ts";
 import type { Parameter } from "../tensor.ts";
+
+/** The rule that allocates ranks, and its settings but the seed, which is the trainer's. */
+export interface AllocatorOptions extends Omit<AllocatorSettings, "seed"> {
+  readonly rule: AllocatorRule;
+}
 
 export interface TrainerOptions {
   readonly optimizer: AdamWOptions;
@@ -47,7 +57,7 @@ const [TASK, ORTHOGONALITY, NORM, THRESHOLD, KEPT] = [0, 1, 2, 3, 4];
 export class Trainer<Batch extends Rows = LabelledBatch> {
   readonly arena: ParameterArena;
   readonly adapters: readonly Adapter[];
-  readonly allocator: RankAllocator | undefined;
+  readonly allocator: Allocator | undefined;
   readonly #backend: Backend;
   readonly #options: TrainerOptions;
   readonly #lossOf: LossOf<Batch>;
@@ -74,15 +84,16 @@ export class Trainer<Batch extends Rows = LabelledBatch> {
     this.#report = backend.alloc(backend.master, KEPT + ranks);
     this.#sumOfSquares = backend.alloc(backend.master, 1);
     backend.upload(this.#report, new Float64Array(KEPT + ranks).fill(1));
-    this.allocator =
-      options.allocator &&
-      new RankAllocator(
-        backend,
-        this.arena,
-        model.adapters,
-        { kept: backend.view(this.#report, KEPT, ranks), threshold: this.#scalar(THRESHOLD) },
-        options.allocator,
-      );
+    this.allocator = options.allocator?.rule.create({
+      backend,
+      arena: this.arena,
+      adapters: model.adapters,
+      report: {
+        kept: backend.view(this.#report, KEPT, ranks),
+        threshold: this.#scalar(THRESHOLD),
+      },
+      settings: { ...options.allocator, seed: options.seed },
+    });
   }
 
   /** Optimizer steps taken. */
@@ -164,11 +175,7 @@ export class Trainer<Batch extends Rows = LabelledBatch> {
     }
   }
 
-  #reportOf(
-    step: number,
-    learningRate: number,
-    decision: { budget: number; masked: boolean } | undefined,
-  ): StepReport {
+  #reportOf(step: number, learningRate: number, decision: Allocation | undefined): StepReport {
     const numbers = this.#backend.download(this.#report);
     const threshold = decision?.masked ? numbers[THRESHOLD] : undefined;
     return {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { attachAdapters } from "../../core/model/select-linears.ts";
-import { paperStart, startAdapters } from "../../core/adalora/start.ts";
+import { startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
@@ -26,6 +26,7 @@ import {
 import { integers, masters } from "../helpers/upload.ts";
 import { counted, watched } from "../helpers/watched-backend.ts";
 import { wave } from "../helpers/wave.ts";
+import { paperValues } from "../../core/adalora/starts/paper.ts";
 
 /** y = a + b; backward gives one buffer to both. */
 const sum = defineOp({
@@ -195,7 +196,7 @@ describe("gradients stop below the lowest trained module", () => {
       ({ name }) => trainsHead && /^(pooler|classifier)/.test(name),
     );
     initializeWeights(backend, declared.tree, 1);
-    startAdapters(backend, adapters, paperStart, 1);
+    startAdapters(backend, adapters, paperValues, 1);
     const trainer = tinyTrainer(backend, { ...declared, adapters, trained });
     reset();
     trainer.step([tinyBatch([0, 1, 2])]);

@@ -1,12 +1,12 @@
 import type { Backend } from "../../core/backend.ts";
-import type { AllocatorOptions } from "../../core/adalora/allocators/adalora.ts";
-import { paperStart, startAdapters } from "../../core/adalora/start.ts";
+import { adaloraAllocator } from "../../core/adalora/allocators/adalora.ts";
+import { startAdapters } from "../../core/adalora/start.ts";
 import { learningRateAt } from "../../core/optim/schedule.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import type { Parameter } from "../../core/tensor.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { TaskHead } from "../../core/model/plugin.ts";
-import { type StepReport, Trainer } from "../../core/train/trainer.ts";
+import { type AllocatorOptions, type StepReport, Trainer } from "../../core/train/trainer.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import {
   type CaseModel,
@@ -17,6 +17,7 @@ import {
   tensorOf,
 } from "./golden-case.ts";
 import type { LabelledBatch, LossOf } from "../../core/tasks/batch.ts";
+import { paperValues } from "../../core/adalora/starts/paper.ts";
 
 /** Hyperparameters of a training case, as golden.json spells them. */
 export interface TrainingSettings {
@@ -169,7 +170,7 @@ export function createTrainer<Batch extends TokenBatch>(
   },
 ): Trainer<Batch> {
   const { tree, adapters, plugin } = subject;
-  startAdapters(backend, adapters, paperStart, 0); // replaced by the case's own below
+  startAdapters(backend, adapters, paperValues, 0); // replaced by the case's own below
   const trained = [...tree.parameters.values()].filter((p) =>
     plugin.adapters.trainable.some((pattern) => pattern.test(p.name)),
   );
@@ -197,6 +198,7 @@ export function createTrainer<Batch extends TokenBatch>(
       allocator:
         s.method === "adalora"
           ? {
+              rule: adaloraAllocator,
               schedule: {
                 initial: s.r * adapters.length,
                 target: s.target_total_rank ?? s.target_rank * adapters.length,

@@ -1,4 +1,4 @@
-import { paperStart, startAdapters } from "../../core/adalora/start.ts";
+import { startAdapters } from "../../core/adalora/start.ts";
 import type { Backend } from "../../core/backend.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
@@ -11,6 +11,7 @@ import { type AdaptedModel, adaptModel } from "../../core/model/open-model.ts";
 import { buildBart } from "../../models/bart/model.ts";
 import { bart } from "../../plugins/bart/index.ts";
 import { wave } from "./wave.ts";
+import { paperValues } from "../../core/adalora/starts/paper.ts";
 
 /** config.json of a BART that a test can afford: every part of the real one, large initial weights. */
 export const tinyBartConfig = {
@@ -52,7 +53,7 @@ export function tinyBart(backend: Backend, options: TinyBartOptions = {}): TinyB
     { method, modules: null, rank: 2, alpha: 16, dropout: 0 },
   );
   initializeWeights(backend, adapted.tree, 5);
-  startAdapters(backend, adapted.adapters, paperStart, 5);
+  startAdapters(backend, adapted.adapters, paperValues, 5);
   return { bart: model, adapted };
 }
 

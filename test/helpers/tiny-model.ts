@@ -1,6 +1,6 @@
 import type { Backend } from "../../core/backend.ts";
-import { startAdapters, paperStart, loraStart } from "../../core/adalora/start.ts";
-import type { AllocatorOptions } from "../../core/adalora/allocators/adalora.ts";
+import { startAdapters } from "../../core/adalora/start.ts";
+import { adaloraAllocator } from "../../core/adalora/allocators/adalora.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
 import { type TokenBatch, packSequences } from "../../core/nn/packed-batch.ts";
 import type { Task } from "../../core/model/plugin.ts";
@@ -10,10 +10,12 @@ import type { SequenceExamples } from "../../core/tasks/sequence-examples.ts";
 import { type Method, decomposing, isOneOf } from "../../core/config/method.ts";
 import { type AdaptedModel, adaptModel, declareModel } from "../../core/model/open-model.ts";
 import type { PredictionSet, TrainingSet } from "../../core/tasks/task.ts";
-import { Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
+import { type AllocatorOptions, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import { deberta } from "../../plugins/deberta/index.ts";
 import { wave } from "./wave.ts";
 import type { LabelledBatch } from "../../core/tasks/batch.ts";
+import { paperValues } from "../../core/adalora/starts/paper.ts";
+import { loraValues } from "../../core/adalora/starts/lora.ts";
 
 /** config.json of a DeBERTa v3 that a test can afford: every part of the real one, large initial weights. */
 export const tinyConfig = {
@@ -63,7 +65,7 @@ export function tinyModel(backend: Backend, options: TinyOptions = {}): AdaptedM
     dropout,
   });
   initializeWeights(backend, adapted.tree, seed);
-  startAdapters(backend, adapted.adapters, svd ? paperStart : loraStart, seed);
+  startAdapters(backend, adapted.adapters, svd ? paperValues : loraValues, seed);
   return adapted;
 }
 
@@ -78,6 +80,7 @@ export const tinyTraining: TrainerOptions = {
 
 /** 12 adapters of rank 3 that go down to half: masks at steps 4, 6 and from 8 on. */
 export const tinyAllocator: AllocatorOptions = {
+  rule: adaloraAllocator,
   schedule: { initial: 36, target: 18, warmup: 2, finalTuning: 4, interval: 2, steps: 12 },
   beta1: 0.85,
   beta2: 0.85,

@@ -6,7 +6,7 @@ import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { resumeNewest, saveCheckpoint } from "../../../core/train/checkpoint.ts";
 import { sequenceOutputs } from "../../../core/tasks/sequence-predictions.ts";
-import type { AllocatorOptions } from "../../../core/adalora/allocators/adalora.ts";
+import type { AllocatorOptions } from "../../../core/train/trainer.ts";
 import { guarded } from "../../helpers/guarded-backend.ts";
 import {
   type TinyOptions,

@@ -1,9 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Adapter, adapterParameters, declareAdapter } from "../../../../core/nn/adapter.ts";
-import {
-  type AllocatorOptions,
-  RankAllocator,
-} from "../../../../core/adalora/allocators/adalora.ts";
+import type { AllocatorSettings } from "../../../../core/adalora/allocator.ts";
+import { adaloraAllocator } from "../../../../core/adalora/allocators/adalora.ts";
 import type { Buffer } from "../../../../core/backend.ts";
 import { createReferenceBackend } from "../../../../core/backend/reference.ts";
 import { adamwStep } from "../../../../core/optim/adamw.ts";
@@ -22,7 +20,7 @@ const optimizer = {
 
 /** One module [in 2, out 1], rank 3, unless more are asked for; budgets 3, 1, 1 and final tuning from step 3 on. */
 function createSubject(
-  options: Partial<AllocatorOptions> = {},
+  options: Partial<AllocatorSettings> = {},
   { svd = true, modules = 1 }: { svd?: boolean; modules?: number } = {},
 ) {
   const backend = createReferenceBackend();
@@ -37,12 +35,12 @@ function createSubject(
   const arena = new ParameterArena(backend, diagonals, [...factors, head]);
   const kept = masters(backend, new Float64Array(3 * modules).fill(1));
   const threshold = masters(backend, [0]);
-  const allocator = new RankAllocator(
+  const allocator = adaloraAllocator.create({
     backend,
     arena,
     adapters,
-    { kept, threshold },
-    {
+    report: { kept, threshold },
+    settings: {
       schedule: {
         initial: 3 * modules,
         target: modules,
@@ -55,9 +53,10 @@ function createSubject(
       beta2: 0.5,
       importance: "ipt",
       semantics: "reference",
+      seed: 0,
       ...options,
     },
-  );
+  });
   const numbers = (buffer: Buffer | undefined) =>
     buffer ? Array.from(backend.download(buffer)) : [];
   return {
@@ -103,7 +102,7 @@ describe("importance metrics", () => {
    * |E dE| is [2, 4, 0] at step 0 and [2, 0, 0] at step 1. With both betas 1/2:
    * sensitivity [1, 2, 0] then [1.5, 1, 0]; uncertainty [0.5, 1, 0] then [0.5, 1, 0].
    */
-  const afterTwoSteps = (importance: AllocatorOptions["importance"]) => {
+  const afterTwoSteps = (importance: AllocatorSettings["importance"]) => {
     const subject = createSubject({
       importance,
       schedule: { initial: 3, target: 1, warmup: 0, finalTuning: 2, interval: 1, steps: 4 },
@@ -297,7 +296,7 @@ describe("the final phase", () => {
 
   test("both follow one path before it", () => {
     const long = { ...schedule, interval: 1, steps: 9 };
-    const run = (semantics: AllocatorOptions["semantics"]) => {
+    const run = (semantics: AllocatorSettings["semantics"]) => {
       const subject = createSubject({ schedule: long, semantics });
       return [0, 1, 2, 3, 4, 5, 6].map((step) => {
         gradientsOfE(subject, [1, -2, 3], [Math.sin(step), Math.cos(step), 0.3]);

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { adapterScale, declareAdapter } from "../../../core/nn/adapter.ts";
-import { paperStart, loraStart, startAdapters } from "../../../core/adalora/start.ts";
+import { startAdapters } from "../../../core/adalora/start.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { Method } from "../../../core/config/method.ts";
 import { tinyBatch, tinyModel } from "../../helpers/tiny-model.ts";
+import { paperValues } from "../../../core/adalora/starts/paper.ts";
+import { loraValues } from "../../../core/adalora/starts/lora.ts";
 
 const large = { inFeatures: 400, outFeatures: 300 };
 const declare = (path: string, svd: boolean) =>
@@ -12,7 +14,7 @@ const declare = (path: string, svd: boolean) =>
 
 describe("AdaLoRA's start", () => {
   const adapter = declare("layer.0.query", true);
-  const start = paperStart(adapter, 42);
+  const start = paperValues(adapter, 42);
   const numbers = (values: ReadonlyMap<unknown, Float32Array>, p: unknown) => {
     const found = values.get(p);
     if (!found) throw new Error("no numbers");
@@ -33,17 +35,17 @@ describe("AdaLoRA's start", () => {
   test("is a function of seed and name: other adapters change nothing", () => {
     const a = numbers(start, adapter.a);
     const again = declare("layer.0.query", true);
-    expect(numbers(paperStart(again, 42), again.a)).toEqual(a);
-    expect(numbers(paperStart(again, 43), again.a)).not.toEqual(a);
+    expect(numbers(paperValues(again, 42), again.a)).toEqual(a);
+    expect(numbers(paperValues(again, 43), again.a)).not.toEqual(a);
     const other = declare("layer.1.query", true);
-    expect(numbers(paperStart(other, 42), other.a)).not.toEqual(a);
+    expect(numbers(paperValues(other, 42), other.a)).not.toEqual(a);
     expect(a.slice(0, 3600)).not.toEqual(numbers(start, adapter.b).slice(0, 3600));
   });
 });
 
 describe("LoRA's start", () => {
   const adapter = declare("layer.0.query", false);
-  const start = loraStart(adapter, 42);
+  const start = loraValues(adapter, 42);
 
   test("B is 0, and there is no E", () => {
     expect(start.get(adapter.b)).toEqual(new Float32Array(300 * 12));
@@ -58,6 +60,21 @@ describe("LoRA's start", () => {
     expect(Math.max(...a)).toBeGreaterThan(0.998 * bound);
     expect(Math.min(...a)).toBeLessThan(-0.998 * bound);
     expect(Math.abs(std / (bound / Math.sqrt(3)) - 1)).toBeLessThan(4 / Math.sqrt(a.length));
+  });
+});
+
+describe("LoRA's start of an increment with E", () => {
+  const adapter = declare("layer.0.query", true);
+  const start = loraValues(adapter, 42);
+
+  test("E is 1, B is 0, so that A and B have LoRA's gradients from the first step", () => {
+    expect(start.get(adapter.e!)).toEqual(new Float32Array(12).fill(1));
+    expect(start.get(adapter.b)).toEqual(new Float32Array(300 * 12));
+  });
+
+  test("A is LoRA's of the same seed", () => {
+    const plain = declare("layer.0.query", false);
+    expect(start.get(adapter.a)).toEqual(loraValues(plain, 42).get(plain.a));
   });
 });
 
@@ -91,7 +108,7 @@ test("the scale is loralib's: alpha / (r + 1e-5) with E, alpha / r without", () 
 test("every factor gets its numbers on the device", () => {
   const backend = createReferenceBackend();
   const adapter = declare("layer.0.query", true);
-  startAdapters(backend, [adapter], paperStart, 7);
-  for (const [parameter, values] of paperStart(adapter, 7))
+  startAdapters(backend, [adapter], paperValues, 7);
+  for (const [parameter, values] of paperValues(adapter, 7))
     expect(Array.from(backend.download(parameter.buffer))).toEqual(Array.from(values));
 });

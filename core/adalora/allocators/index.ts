@@ -1,0 +1,11 @@
+import type { AllocatorTable } from "../allocator.ts";
+import { adaloraAllocator } from "./adalora.ts";
+import { randomAllocator } from "./random.ts";
+import { uniformAllocator } from "./uniform.ts";
+
+/** The rules for ranks that come with the program; `--allocator` and its help are made from this table. */
+export const allocators = {
+  adalora: adaloraAllocator,
+  uniform: uniformAllocator,
+  random: randomAllocator,
+} as const satisfies AllocatorTable;

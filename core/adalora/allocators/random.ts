@@ -1,0 +1,23 @@
+import { drawsOf, shuffle } from "../../data/shuffle.ts";
+import { streamOf } from "../../rng.ts";
+import type { AllocatorRule } from "../allocator.ts";
+import { followBudget } from "../budgeted.ts";
+
+/**
+ * A control for claims about allocation: AdaLoRA's budget, but triplets are pruned in an order that the
+ * seed draws once, so that what is pruned stays pruned.
+ */
+export const randomAllocator: AllocatorRule = {
+  about: "at random, by the seed",
+
+  create(context) {
+    const { backend, report, settings } = context;
+    const { initial } = settings.schedule;
+    const order = backend.alloc(backend.master, initial);
+    const draw = drawsOf(settings.seed, 0, streamOf("random allocation"));
+    backend.upload(order, shuffle([...Array(initial).keys()], draw));
+    return followBudget(context, {
+      keep: (budget) => backend.keepTop(order, budget, report.kept, report.threshold),
+    });
+  },
+};

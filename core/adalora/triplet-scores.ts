@@ -1,0 +1,86 @@
+import type { Averages, Backend, Buffer, Importance, Triplets } from "../backend.ts";
+import { invariant } from "../errors.ts";
+import { type Adapter, adapterParameters } from "../nn/adapter.ts";
+import type { Parameter } from "../tensor.ts";
+import type { AllocatorContext } from "./allocator.ts";
+
+/**
+ * Importance of every triplet (paper eq. 8-11): sensitivity |parameter * gradient| of each value of the
+ * adapters and its uncertainty are smoothed over the steps, then summed up into one score a triplet.
+ *
+ * Follows the authors' code: parameters after the optimizer's step, gradients after clipping.
+ */
+export class TripletScores {
+  /** [sum of ranks] */
+  readonly scores: Buffer;
+  readonly state: Readonly<Record<string, Buffer>>;
+  readonly #context: AllocatorContext;
+  readonly #importance: Importance;
+  readonly #triplets: readonly Triplets[];
+
+  /** The adapters' factors must lie at the arena's start, E's first. */
+  constructor(context: AllocatorContext) {
+    const { backend, adapters, settings } = context;
+    const hasDoublets = adapters.some(({ e }) => e === undefined);
+    invariant(settings.importance !== "magnitude" || !hasDoublets, "magnitude scores need E");
+    this.#context = context;
+    const length = adapters.flatMap(adapterParameters).reduce((sum, p) => sum + p.length, 0);
+    this.scores = backend.alloc(backend.master, settings.schedule.initial);
+    const sensitivity = backend.alloc(backend.master, length);
+    const uncertainty = backend.alloc(backend.master, length);
+    backend.zero(sensitivity);
+    backend.zero(uncertainty);
+    this.#importance = { sensitivity, uncertainty, beta1: settings.beta1, beta2: settings.beta2 };
+    this.state = { sensitivity, uncertainty };
+    const scoresOf = viewsByRank(backend, this.scores, adapters);
+    this.#triplets = adapters.map((adapter, i) => this.#tripletsOf(adapter, scoresOf[i]!));
+  }
+
+  /** The averages to update at this step: none in the final phase, whose masks use frozen averages. */
+  importanceAt(step: number): Importance | undefined {
+    const { schedule, importance } = this.#context.settings;
+    const isFinal = step >= schedule.steps - schedule.finalTuning;
+    return isFinal || importance === "magnitude" ? undefined : this.#importance;
+  }
+
+  /** Sets `scores` from the averages, or from |E|. */
+  update(): void {
+    const { backend, arena, settings } = this.#context;
+    if (settings.importance === "magnitude")
+      backend.absolute(backend.view(arena.values, 0, this.scores.length), this.scores);
+    else backend.tripletScores(this.#triplets, settings.importance === "ipt");
+  }
+
+  #tripletsOf({ a, e, b, rank }: Adapter, scores: Buffer): Triplets {
+    return {
+      a: this.#averagesOf(a),
+      e: e && this.#averagesOf(e),
+      b: this.#averagesOf(b),
+      scores,
+      rank,
+      inFeatures: a.shape[1] ?? 0,
+      outFeatures: b.shape[0] ?? 0,
+    };
+  }
+
+  #averagesOf(parameter: Parameter): Averages {
+    const { arena } = this.#context;
+    return {
+      sensitivity: arena.partOf(this.#importance.sensitivity, parameter),
+      uncertainty: arena.partOf(this.#importance.uncertainty, parameter),
+    };
+  }
+}
+
+/** Each adapter's part of a buffer with one element a triplet. */
+export function viewsByRank(
+  backend: Backend,
+  buffer: Buffer,
+  adapters: readonly Adapter[],
+): Buffer[] {
+  let end = 0;
+  return adapters.map(({ rank }) => {
+    end += rank;
+    return backend.view(buffer, end - rank, rank);
+  });
+}

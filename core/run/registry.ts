@@ -1,0 +1,49 @@
+import type { AllocatorRule, AllocatorTable } from "../adalora/allocator.ts";
+import { allocators } from "../adalora/allocators/index.ts";
+import type { Start, StartTable } from "../adalora/start.ts";
+import { starts } from "../adalora/starts/index.ts";
+import { decomposing, isOneOf, pruning } from "../config/method.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import { errors } from "../errors.ts";
+import { taskNamed } from "../tasks/index.ts";
+import type { TaskOptions } from "../tasks/task-options.ts";
+import type { RunTask } from "../tasks/task.ts";
+
+/** What a run finds by name. A program may hand in more than core's own. */
+export interface Registry {
+  readonly taskNamed: (name: string, options: TaskOptions) => RunTask;
+  readonly allocators: AllocatorTable;
+  readonly starts: StartTable;
+}
+
+/** Everything that comes with the program. */
+export const builtIn: Registry = { taskNamed, allocators, starts };
+
+/** The rule that allocates a run's ranks; undefined where its method keeps them. Throws E_FLAG. */
+export function allocatorOf(
+  { method, allocator }: Pick<RunConfig, "method" | "allocator">,
+  { allocators: table }: Pick<Registry, "allocators">,
+): AllocatorRule | undefined {
+  return isOneOf(method, pruning) ? entryOf(table, allocator ?? "adalora", "allocator") : undefined;
+}
+
+/** The start of a run's adapters: its own choice or its method's. Throws E_FLAG where the two don't go together. */
+export function startOf(
+  { method, start }: Pick<RunConfig, "method" | "start">,
+  { starts: table }: Pick<Registry, "starts">,
+): Start {
+  const hasE = isOneOf(method, decomposing);
+  const found = entryOf(table, start ?? (hasE ? "paper" : "lora"), "start");
+  if (!found.needsE || hasE) return found;
+  const others = Object.keys(table).filter((name) => table[name]?.needsE === false);
+  const hint = `without E its increments would not be zero: use --start ${others.join(" or ")}`;
+  throw errors.unusable(`--start ${start}`, `method ${method}`, hint);
+}
+
+// --- internal ---
+
+function entryOf<T>(table: Readonly<Record<string, T>>, name: string, flag: string): T {
+  const found = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (found) return found;
+  throw errors.flag(flag, `must be one of ${Object.keys(table).join(", ")}, got "${name}"`);
+}

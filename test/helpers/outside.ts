@@ -1,0 +1,17 @@
+import type { AllocatorRule } from "../../core/adalora/allocator.ts";
+import { followBudget } from "../../core/adalora/budgeted.ts";
+import type { Start } from "../../core/adalora/start.ts";
+import { paperValues } from "../../core/adalora/starts/paper.ts";
+import { readLines } from "../../core/data/text-file.ts";
+import { configReader } from "../../core/config-reader.ts";
+import type { ForwardPass } from "../../core/forward-pass.ts";
+import { definePlugin, type Model } from "../../core/model/plugin.ts";
+import type { Linear } from "../../core/nn/linear.ts";
+import type { ModuleScope } from "../../core/nn/module-scope.ts";
+import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import { gatherRows } from "../../core/ops/gather-rows.ts";
+import { sequenceTask } from "../../core/tasks/sequence-task.ts";
+import type { TaskOptions } from "../../core/tasks/task-options.ts";
+import type { RunTask } from "../../core/tasks/task.ts";
+import type { Parameter, Tensor } from "../../core/tensor.ts";
+import { debertaTokenizer } from "../../plugins/deberta/tokenizer.ts";
