@@ -12,7 +12,7 @@ export type OnInput = (path: string, x: Tensor) => void;
 /** A batch of the training data. */
 export interface StartBatch {
   /** Runs the frozen model, without adapters or dropout, over the batch. */
-  forward(onInput: OnInput): void;
+  readonly forward: (onInput: OnInput) => void;
 }
 
 /** Everything that a start may look at. */
@@ -25,7 +25,7 @@ export interface StartContext {
   readonly budget: { readonly initial: number; readonly target: number };
   readonly seed: number;
   /** The first epoch's batches, in training order. */
-  batches(): Iterable<StartBatch>;
+  readonly batches: () => Iterable<StartBatch>;
 }
 
 /**
