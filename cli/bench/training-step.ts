@@ -4,7 +4,7 @@ import { learningRateAt } from "../../core/optim/schedule.ts";
 import type { AdaptedModel, AdaptOptions } from "../../core/model/open-model.ts";
 import { Trainer } from "../../core/train/trainer.ts";
 import type { Profile } from "./profile.ts";
-import type { LossOf, Rows } from "../../core/tasks/batch.ts";
+import type { BatchLoss, WeightedBatch } from "../../core/tasks/batch.ts";
 
 /** The peer's setting: ranks 12 -> 8, an allocation at every step after the first, dropout as in the checkpoint. */
 export const INITIAL_RANK = 12;
@@ -26,13 +26,13 @@ export interface StepOptions {
 }
 
 /** Whole steps of AdaLoRA training; returns the task's loss. */
-export function trainingStep<Batch extends Rows>(
+export function trainingStep<Batch extends WeightedBatch>(
   backend: Backend,
   { adapters, trained }: AdaptedModel,
-  lossOf: LossOf<Batch>,
+  lossOf: BatchLoss<Batch>,
   { checkpointing, profile }: StepOptions,
 ): (batch: Batch) => number {
-  const watched: LossOf<Batch> = (pass, batch) =>
+  const watched: BatchLoss<Batch> = (pass, batch) =>
     profile ? profile.phase("forward", () => lossOf(pass, batch)) : lossOf(pass, batch);
   const trainer = new Trainer<Batch>(
     backend,

@@ -10,27 +10,29 @@ import type { GenerationOptions } from "./options.ts";
 import { type Candidate, createSearch, type Hypothesis, type HypothesisSearch } from "./search.ts";
 import { bannedIds, forcedIds } from "./token-rules.ts";
 
-/** The best text about a source, and the next best ones where more are to come back. */
+/** The best hypothesis of a source, and the next best ones where `numReturnSequences` is above 1. */
 export interface Generated extends Hypothesis {
-  readonly others: readonly Hypothesis[];
+  readonly alternatives: readonly Hypothesis[];
 }
 
+/** How `generate` batches its sources and reports progress. */
 export interface GenerateSettings {
-  /** Sources that are written about at once; default 16. Only speed and memory depend on it. */
+  /** Sources decoded together; default 16. Affects speed and memory only. */
   readonly batchSize?: number;
-  /** Sources that are done, after each batch. */
+  /** Called after each batch with the number of sources done so far. */
   readonly onBatch?: (done: number) => void;
 }
 
-/** Milliseconds after which timers and signals have their turn between two tokens. */
-const TURN_MS = 100;
+/** Milliseconds of decoding after which the event loop runs, so that timers and signals are handled. */
+const YIELD_INTERVAL_MS = 100;
 
 /**
- * Writes a text about each source, in the order of the sources; sources of like length are worked on together. A text does not depend on
- * its company, but for the rounding of other sizes of matrix products.
+ * Generates a target sequence for each source, in the order of the sources; batches are bucketed by
+ * length. A result does not depend on the other sources of its batch, except for rounding in matrix
+ * products of other sizes.
  *
- * sources: token ids as the model's tokenizer makes them, with their special tokens. Throws E_GENERATION for sources and options that the
- * model can't do, before anything is written, and for scores that are no numbers.
+ * sources: token ids with special tokens, as the model's tokenizer produces them. Throws E_GENERATION
+ * before decoding for sources and options outside the model's limits, and for NaN scores.
  */
 export async function generate(
   backend: Backend,
@@ -42,20 +44,22 @@ export async function generate(
   checkOptions(model, options);
   sources.forEach((source, index) => checkSource(model, source, index));
   const lengths = sources.map(({ length }) => length);
-  const written = new Map<number, Generated>();
+  const results = new Map<number, Generated>();
   for (const batch of evaluationBatches(lengths, batchSize)) {
-    const chosen = Array.from(batch, (index) => sources[index]!);
-    const texts = await generateBatch(backend, model, chosen, options);
-    batch.forEach((index, place) => written.set(index, texts[place]!));
-    onBatch?.(written.size);
+    const batchSources = Array.from(batch, (index) => sources[index]!);
+    const generated = await generateBatch(backend, model, batchSources, options);
+    batch.forEach((index, b) => results.set(index, generated[b]!));
+    onBatch?.(results.size);
   }
-  return sources.map((_, index) => written.get(index)!);
+  return sources.map((_, index) => results.get(index)!);
 }
+
+// --- internal ---
 
 function checkOptions({ limits }: GenerationModel, options: GenerationOptions): void {
   const { maxLength, startId, endIds, forcedBosId, forcedEosIds } = options;
   if (maxLength > limits.maxLength + 1) {
-    const rule = `a text has at most ${limits.maxLength + 1} tokens with its start token`;
+    const rule = `a target has at most ${limits.maxLength + 1} tokens with its start token`;
     throw errors.generation(rule, `max_length ${maxLength}`);
   }
   for (const id of [
@@ -75,11 +79,11 @@ function checkSource({ limits }: GenerationModel, source: ArrayLike<number>, ind
       `a source has 1 to ${limits.maxLength} tokens`,
       `${length} in source ${index}`,
     );
-  const wrong = Array.from(source).find((id) => !(id >= 0 && id < limits.vocabSize));
-  if (wrong !== undefined)
+  const invalid = Array.from(source).find((id) => !(id >= 0 && id < limits.vocabSize));
+  if (invalid !== undefined)
     throw errors.generation(
       `ids are below ${limits.vocabSize}, the vocab_size`,
-      `${wrong} in source ${index}`,
+      `${invalid} in source ${index}`,
     );
 }
 
@@ -92,25 +96,30 @@ async function generateBatch(
   const pass = new ForwardPass(backend, { training: false });
   const searches = sources.map(() => createSearch(options));
   const cache = new KeyValueCache(backend, model.cacheShape);
-  const encoded = encode(pass, model, sources);
+  const encoded = encodeSources(pass, model, sources);
+  const state = { pass, model, options, cache, source: encoded.source, searches };
   try {
     let parents: readonly number[] = searches.map(() => 0);
-    let turn = performance.now();
+    let lastYield = performance.now();
     while (parents.length > 0) {
-      parents = advance({ pass, model, options, cache, source: encoded.source, searches }, parents);
-      if (performance.now() - turn < TURN_MS) continue;
-      await Bun.sleep(0); // signals and timers get their turn
-      turn = performance.now();
+      parents = advance(state, parents);
+      if (performance.now() - lastYield < YIELD_INTERVAL_MS) continue;
+      await Bun.sleep(0);
+      lastYield = performance.now();
     }
   } finally {
     cache.dispose();
     encoded.dispose();
   }
-  return searches.map(({ found: [best, ...others] }) => ({ ...best!, others }));
+  return searches.map(({ finished: [best, ...alternatives] }) => ({ ...best!, alternatives }));
 }
 
-/** The sources as the decoder attends to them, in buffers that outlive the scope that made them. */
-function encode(pass: ForwardPass, model: GenerationModel, sources: readonly ArrayLike<number>[]) {
+/** Cross-attention keys and values of the sources, in buffers that outlive their scope. */
+function encodeSources(
+  pass: ForwardPass,
+  model: GenerationModel,
+  sources: readonly ArrayLike<number>[],
+) {
   let source: readonly AttendedRows[] = [];
   pass.scope(() => {
     source = model.encode(pass, packSequences(sources));
@@ -130,7 +139,7 @@ const buffersOf = (source: readonly AttendedRows[]) => ({
   rows: new Set(source.map(({ rows }) => rows.offsets)),
 });
 
-interface Batch {
+interface DecodeState {
   readonly pass: ForwardPass;
   readonly model: GenerationModel;
   readonly options: GenerationOptions;
@@ -139,76 +148,79 @@ interface Batch {
   readonly searches: readonly HypothesisSearch[];
 }
 
-/** One more token of all texts in play, whose rows in the step before were `parents`. Returns the same of those now in play. */
-function advance(batch: Batch, parents: readonly number[]): readonly number[] {
-  const { searches, options } = batch;
-  const length = batch.cache.length + 1;
+/**
+ * Extends every running hypothesis by one token. parents: each one's row in the previous step. Returns
+ * the parents of the hypotheses that are running now.
+ */
+function advance(state: DecodeState, parents: readonly number[]): readonly number[] {
+  const { searches, options } = state;
+  const length = state.cache.length + 1;
   const forced = forcedIds(length, options);
-  const forcedAll = (text: number) => (forced ?? []).map((id) => ({ text, id, score: 0 }));
-  // The last token of all: nobody will read what is written now.
-  const last = forced !== undefined && length === options.maxLength - 1;
-  const candidatesOf = last ? undefined : nextTokens(batch, parents, forced !== undefined);
+  const forcedCandidates = (beam: number) => (forced ?? []).map((id) => ({ beam, id, score: 0 }));
+  // Every hypothesis ends with a forced last token: the decoder's output would be unused.
+  const isLast = forced !== undefined && length === options.maxLength - 1;
+  const candidatesOf = isLast ? undefined : decodeNext(state, parents, forced !== undefined);
   const next: number[] = [];
   let row = 0;
   for (const search of searches) {
-    const [first, { texts }] = [row, search];
-    if (texts.length === 0) continue;
-    const candidates = texts.flatMap(
-      (_, text) => candidatesOf?.(first + text, text) ?? forcedAll(text),
+    const [first, { running }] = [row, search];
+    if (running.length === 0) continue;
+    const candidates = running.flatMap(
+      (_, beam) => candidatesOf?.(first + beam, beam) ?? forcedCandidates(beam),
     );
-    next.push(...search.advance(candidates).map((text) => first + text));
-    row += texts.length;
+    next.push(...search.advance(candidates).map((beam) => first + beam));
+    row += running.length;
   }
   return next;
 }
 
-/** Reads the newest tokens. Returns each row's candidates, or undefined where they are `settled` beforehand. */
-function nextTokens(batch: Batch, parents: readonly number[], settled: boolean) {
-  const { pass, model, cache, source, searches } = batch;
-  const rows = searches.flatMap(({ texts }) => texts.map(({ ids }) => ids));
+/** Runs one decode step. Returns each row's candidates, or undefined where the next token is forced. */
+function decodeNext(state: DecodeState, parents: readonly number[], isForced: boolean) {
+  const { pass, model, cache, source, searches } = state;
+  const rows = searches.flatMap(({ running }) => running.map(({ ids }) => ids));
   cache.extend(parents);
-  let found: ((row: number, text: number) => readonly Candidate[]) | undefined;
+  let candidatesOf: ((row: number, beam: number) => readonly Candidate[]) | undefined;
   pass.scope(() => {
-    const texts = sequencesOf(
+    const hypotheses = sequencesOf(
       pass,
-      searches.map((search) => search.texts.length),
+      searches.map((search) => search.running.length),
     );
-    const ids = Int32Array.from(rows, (text) => text.at(-1)!);
-    const hidden = model.write(pass, { ids, position: cache.length - 1, texts }, source, cache);
-    if (settled) return;
-    const choice = choiceOf(batch, rows);
+    const ids = Int32Array.from(rows, (tokens) => tokens.at(-1)!);
+    const step = { ids, position: cache.length - 1, hypotheses };
+    const hidden = model.decodeStep(pass, step, source, cache);
+    if (isForced) return;
+    const choice = choiceOf(state, rows);
     const { ids: next, scores } = model.topTokens(pass, hidden, choice);
     if (Array.from(scores).some(Number.isNaN))
       throw errors.generation(
         "the model's scores are finite numbers",
         `NaN for token ${cache.length}`,
       );
-    found = (row, text) =>
+    candidatesOf = (row, beam) =>
       Array.from({ length: choice.count }, (_, i) => row * choice.count + i)
-        .filter((at) => next[at]! >= 0)
-        .map((at) => ({ text, id: next[at]!, score: scores[at]! }));
+        .filter((i) => next[i]! >= 0)
+        .map((i) => ({ beam, id: next[i]!, score: scores[i]! }));
   });
-  return found;
+  return candidatesOf;
 }
 
 function choiceOf(
-  { options, model, searches }: Batch,
+  { options, model, searches }: DecodeState,
   rows: readonly (readonly number[])[],
 ): TokenChoice {
   const { numBeams, repetitionPenalty } = options;
-  const width = searches[0]?.width ?? 1;
-  const pairs = (idsOf: (text: readonly number[]) => Iterable<number>) =>
-    rows.flatMap((text, row) => [...idsOf(text)].flatMap((id) => [row, id]));
+  const pairs = (idsOf: (tokens: readonly number[]) => Iterable<number>) =>
+    rows.flatMap((tokens, row) => [...idsOf(tokens)].flatMap((id) => [row, id]));
   return {
-    count: Math.min(width, model.limits.vocabSize),
-    banned: pairs((text) => bannedIds(text, options)),
-    repeated: repetitionPenalty === 1 ? [] : pairs((text) => new Set(text)),
+    count: Math.min(searches[0]?.candidatesPerBeam ?? 1, model.limits.vocabSize),
+    banned: pairs((tokens) => bannedIds(tokens, options)),
+    repeated: repetitionPenalty === 1 ? [] : pairs((tokens) => new Set(tokens)),
     penalty: repetitionPenalty,
     normalise: numBeams === 1 ? "after" : "before",
   };
 }
 
-/** The texts of each source, as sequences. */
+/** The running hypotheses of each source as one sequence; counts: how many each source has. */
 function sequencesOf(pass: ForwardPass, counts: readonly number[]): Sequences {
   const hostOffsets = new Int32Array(counts.length + 1);
   counts.forEach((count, b) => (hostOffsets[b + 1] = hostOffsets[b]! + count));

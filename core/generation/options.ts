@@ -1,39 +1,42 @@
 import { configReader } from "../config-reader.ts";
 import { errors } from "../errors.ts";
 
-/** How texts are written: transformers' GenerationConfig by its own names. Lengths count the start token. */
+/** Decoding options, named as in transformers' GenerationConfig. Lengths count the start token. */
 export interface GenerationOptions {
-  /** 1 writes greedily; more keep as many texts of a source in play. Default 1. */
+  /** Beams per source; 1 decodes greedily. Default 1. */
   readonly numBeams: number;
-  /** Texts that a source comes back with, at most `numBeams`. Default 1. */
+  /** Hypotheses returned per source, at most `numBeams`. Default 1. */
   readonly numReturnSequences: number;
-  /** Default 21, or as many as the model has positions. */
+  /** Default 21, or the number of positions of the model if smaller. */
   readonly maxLength: number;
-  /** Shorter texts don't end. Default 0. */
+  /** End tokens are banned below this length. Default 0. */
   readonly minLength: number;
-  /** No so many tokens come twice in a text in the same order; 0, the default, lets them. */
+  /** No n-gram of this size occurs twice in a hypothesis; 0, the default, allows all. */
   readonly noRepeatNgramSize: number;
-  /** Above 1, the tokens that a text has are less likely to come again. Default 1. */
+  /** Above 1, tokens that a hypothesis already contains become less likely. Default 1. */
   readonly repetitionPenalty: number;
-  /** The score of a beam is its sum of log-probabilities / (tokens behind the start token)^lengthPenalty. Default 1. */
+  /** Beam score = sum of log-probabilities / (tokens after the start token)^lengthPenalty. Default 1. */
   readonly lengthPenalty: number;
   /**
-   * When the search for a source's text ends. true: with `numBeams` ended texts. false, the default: when the best text in play, were it
-   * to end at its present length, can't beat the worst of them; "never": when it can't at the best length, which is `maxLength` where
-   * lengthPenalty is above 0.
+   * When beam search stops. true: at `numBeams` finished hypotheses. false, the default: once the best
+   * running hypothesis, scored at its current length, can't beat the worst finished one. "never": once
+   * it can't at its most favourable length, which is `maxLength` where lengthPenalty is above 0.
    */
   readonly earlyStopping: boolean | "never";
-  /** What every text begins with: decoder_start_token_id, else bos_token_id. */
+  /** First token of every hypothesis: decoder_start_token_id, else bos_token_id. */
   readonly startId: number;
-  /** Any of them ends a text: eos_token_id. */
+  /** Each of them ends a hypothesis: eos_token_id. */
   readonly endIds: readonly number[];
-  /** Comes behind the start token; null, the default, for none. */
+  /** Forced as the first token after the start token; null, the default, forces none. */
   readonly forcedBosId: number | null;
-  /** One of them is the last token of a text of `maxLength`; none by default. */
+  /** One of them is forced as the last token at `maxLength`; none by default. */
   readonly forcedEosIds: readonly number[];
 }
 
-/** Options that go before a checkpoint's. New tokens don't count the start token, and go before lengths. */
+/**
+ * Overrides of a checkpoint's options. Numbers of new tokens don't count the start token, and override
+ * lengths.
+ */
 export type GenerationOverrides = {
   readonly [K in keyof GenerationOptions]?: GenerationOptions[K] | undefined;
 } & {
@@ -43,15 +46,17 @@ export type GenerationOverrides = {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** New tokens where neither the checkpoint nor the caller says how many. */
+/** New tokens where neither the checkpoint nor the caller sets a length. */
 const DEFAULT_NEW_TOKENS = 20;
 
 /**
- * A checkpoint's options with the caller's, as transformers 5 finds them: in generation_config.json alone where there is one, else in
- * config.json, where older checkpoints have the same keys. `config`, `generation`: what these files hold.
+ * Resolves a checkpoint's options and the caller's overrides as transformers 5 does: from
+ * generation_config.json alone where it exists, else from config.json, where older checkpoints keep the
+ * same keys. config, generation: the contents of these files.
  *
- * One difference: the caller's `maxLength` goes before the checkpoint's max_new_tokens, and `minLength` likewise.
- * Throws E_CONFIG for a value out of range, and for a setting that would change the texts but is not built, such as sampling.
+ * One difference: the caller's `maxLength` overrides the checkpoint's max_new_tokens, and `minLength`
+ * likewise. Throws E_CONFIG for a value out of range, and for an unsupported setting that would change
+ * the output, such as sampling.
  */
 export function generationOptions(
   config: Json,
@@ -60,7 +65,7 @@ export function generationOptions(
 ): GenerationOptions {
   const source = generation === undefined ? "config.json" : "generation_config.json";
   const raw = generation ?? config;
-  refuseOthers(raw, source);
+  refuseUnsupported(raw, source);
   const positions = configReader(config, "config.json").size("max_position_embeddings", 1024);
   const found = checkpointOptions(raw, source, positions);
   const { maxNewTokens, minNewTokens, ...rest } = overrides;
@@ -86,7 +91,7 @@ function checkpointOptions(raw: Json, source: string, positions: number): Genera
   const start = optional("decoder_start_token_id") ?? bos;
   if (start === undefined)
     throw errors.config(source, "decoder_start_token_id", "an id, or bos_token_id be one", start);
-  // config.json alone may have the oldest spelling
+  // The oldest spelling, in config.json only.
   const forcedBos = raw["force_bos_token_to_be_generated"] === true ? bos : undefined;
   return {
     numBeams: read.int("num_beams", 1),
@@ -123,8 +128,8 @@ function idsOf(raw: Json, key: string, source: string): readonly number[] {
   });
 }
 
-/** Keys that would change the texts, and the values with which they don't. */
-const OTHERS: Readonly<Record<string, readonly unknown[]>> = {
+/** Unsupported keys that change the output, and their neutral values. */
+const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
   do_sample: [false],
   num_beam_groups: [1],
   diversity_penalty: [0],
@@ -144,21 +149,21 @@ const OTHERS: Readonly<Record<string, readonly unknown[]>> = {
   max_time: [],
 };
 
-function refuseOthers(raw: Json, source: string): void {
-  for (const [key, neutral] of Object.entries(OTHERS)) {
+function refuseUnsupported(raw: Json, source: string): void {
+  for (const [key, neutral] of Object.entries(UNSUPPORTED)) {
     const value = raw[key];
     if (value == null || neutral.includes(value)) continue;
-    const want = neutral.length === 0 ? "absent" : `${String(neutral[0])} or absent`;
-    throw errors.config(source, key, `${want}: texts are written by greedy or beam search`, value);
+    const rule = neutral.length === 0 ? "absent" : `${String(neutral[0])} or absent`;
+    throw errors.config(source, key, `${rule}: only greedy and beam search are supported`, value);
   }
 }
 
-/** What each number must be. */
+/** Valid range of each number. */
 const RANGES: readonly (readonly [
   option: keyof GenerationOptions,
   key: string,
-  want: string,
-  holds: (value: number, options: GenerationOptions) => boolean,
+  rule: string,
+  isValid: (value: number, options: GenerationOptions) => boolean,
 ])[] = [
   ["numBeams", "num_beams", "a whole number above 0", (n) => isWhole(n) && n > 0],
   [
@@ -177,9 +182,9 @@ const RANGES: readonly (readonly [
 const isWhole = (value: number) => Number.isInteger(value);
 
 function checkRanges(options: GenerationOptions, source: string): void {
-  for (const [option, key, want, holds] of RANGES) {
+  for (const [option, key, rule, isValid] of RANGES) {
     const value = options[option];
-    if (typeof value !== "number" || !holds(value, options))
-      throw errors.config(source, key, want, value);
+    if (typeof value !== "number" || !isValid(value, options))
+      throw errors.config(source, key, rule, value);
   }
 }

@@ -1,153 +1,165 @@
 import type { GenerationOptions } from "./options.ts";
 
-/** A token that may follow a text in play, and its log-probability there. */
+/** A token that may extend a running hypothesis, and its log-probability there. */
 export interface Candidate {
-  /** Place of the text among those in play. */
-  readonly text: number;
+  /** Index of the extended hypothesis in `running`. */
+  readonly beam: number;
   readonly id: number;
   readonly score: number;
 }
 
-/** Token ids from the start token to the end token, or to the longest length. */
+/** A partial or finished target: token ids from the start token on. */
 export interface Hypothesis {
   readonly ids: readonly number[];
-  /** Greedy: the sum of the tokens' log-probabilities. Beams: that sum / (tokens behind the start token)^lengthPenalty. */
+  /**
+   * The sum of the tokens' log-probabilities; for finished beams that sum
+   * / (tokens after the start token)^lengthPenalty.
+   */
   readonly score: number;
 }
 
-/** The search for texts about one source. */
+/** The search over target sequences of one source. */
 export interface HypothesisSearch {
-  /** Texts in play, all of the same length; none when the search has ended. */
-  readonly texts: readonly Hypothesis[];
-  /** Candidates wanted of each text. */
-  readonly width: number;
+  /** Unfinished hypotheses, all of the same length; empty once the search has ended. */
+  readonly running: readonly Hypothesis[];
+  /** How many candidates `advance` needs of each running hypothesis. */
+  readonly candidatesPerBeam: number;
   /**
-   * Goes on with the best candidates, of which each text has given its best `width` or all that it has. Returns the places that the texts
-   * now in play had before. Without candidates the search ends with the texts as they are.
+   * Extends the running hypotheses by the best candidates. Each hypothesis must contribute its best
+   * `candidatesPerBeam`, or all that it has. Returns, for each hypothesis now in `running`, the index
+   * of the one it extends. Without candidates the search ends with the hypotheses as they are.
    */
   advance(candidates: readonly Candidate[]): readonly number[];
-  /** What the search has found, best first. */
-  readonly found: readonly Hypothesis[];
+  /** The results, best first, at most `numReturnSequences`; complete once `running` is empty. */
+  readonly finished: readonly Hypothesis[];
 }
 
+/** Greedy search for one beam, else beam search. */
 export function createSearch(options: GenerationOptions): HypothesisSearch {
   return options.numBeams === 1 ? new GreedySearch(options) : new BeamSearch(options);
 }
 
-const start = ({ startId }: GenerationOptions): Hypothesis => ({ ids: [startId], score: 0 });
-
-/** The most likely token, each time. */
+/** Appends the most likely token until the end token or `maxLength`. */
 export class GreedySearch implements HypothesisSearch {
-  readonly width = 1;
+  readonly candidatesPerBeam = 1;
   readonly #options: GenerationOptions;
-  #text: Hypothesis;
-  #ended = false;
+  #hypothesis: Hypothesis;
+  #isFinished = false;
 
   constructor(options: GenerationOptions) {
     this.#options = options;
-    this.#text = start(options);
+    this.#hypothesis = start(options);
   }
 
-  get texts(): readonly Hypothesis[] {
-    return this.#ended ? [] : [this.#text];
+  get running(): readonly Hypothesis[] {
+    return this.#isFinished ? [] : [this.#hypothesis];
   }
 
-  get found(): readonly Hypothesis[] {
-    return this.#ended ? [this.#text] : [];
+  get finished(): readonly Hypothesis[] {
+    return this.#isFinished ? [this.#hypothesis] : [];
   }
 
   advance(candidates: readonly Candidate[]): readonly number[] {
     const [best] = candidates.toSorted(byScore);
-    if (best) this.#text = extended(this.#text, best);
-    this.#ended = best === undefined || ends(this.#text, this.#options);
-    return this.#ended ? [] : [0];
+    if (best) this.#hypothesis = extended(this.#hypothesis, best);
+    this.#isFinished = best === undefined || isFinished(this.#hypothesis, this.#options);
+    return this.#isFinished ? [] : [0];
   }
 }
 
 /**
- * Beam search as transformers does it (`GenerationMixin._beam_search`), for one source: of the best candidates of all texts in play, twice
- * as many as beams (more where there are several end tokens), those that end a text and are among the best `numBeams` compete for
- * the `numBeams` ended texts to keep, and the best that don't end are played on.
+ * Beam search for one source, as in transformers (`GenerationMixin._beam_search`). Each step takes the
+ * best candidates of all running hypotheses, twice as many as beams (more with several end tokens).
+ * Those that finish and rank among the best `numBeams` compete for the `numBeams` finished hypotheses;
+ * the best unfinished ones keep running.
  *
- * It differs where transformers plays on with texts of no probability: if all candidates end, or none is left, the search ends.
+ * One difference: transformers keeps running hypotheses of zero probability. Here the search ends once
+ * every candidate finishes or none is left.
  */
 export class BeamSearch implements HypothesisSearch {
-  readonly width: number;
+  readonly candidatesPerBeam: number;
   readonly #options: GenerationOptions;
-  #texts: readonly Hypothesis[];
-  /** Best first, at most `numBeams`; scores with their lengths' penalty. */
-  #ended: readonly Hypothesis[] = [];
+  #running: readonly Hypothesis[];
+  /** Best first, at most `numBeams`; scores are length-penalised. */
+  #finished: readonly Hypothesis[] = [];
 
   constructor(options: GenerationOptions) {
     this.#options = options;
-    this.width = Math.max(2, 1 + options.endIds.length) * options.numBeams;
-    this.#texts = [start(options)];
+    this.candidatesPerBeam = Math.max(2, 1 + options.endIds.length) * options.numBeams;
+    this.#running = [start(options)];
   }
 
-  get texts(): readonly Hypothesis[] {
-    return this.#texts;
+  get running(): readonly Hypothesis[] {
+    return this.#running;
   }
 
-  get found(): readonly Hypothesis[] {
-    return this.#ended.slice(0, this.#options.numReturnSequences);
+  get finished(): readonly Hypothesis[] {
+    return this.#finished.slice(0, this.#options.numReturnSequences);
   }
 
   advance(candidates: readonly Candidate[]): readonly number[] {
     const { numBeams } = this.#options;
     if (candidates.length === 0) {
-      this.#end(this.#texts);
-      this.#texts = [];
+      this.#finish(this.#running);
+      this.#running = [];
       return [];
     }
     const best = candidates
-      .map(({ text, id, score }) => ({ text, id, score: score + this.#texts[text]!.score }))
+      .map(({ beam, id, score }) => ({ beam, id, score: score + this.#running[beam]!.score }))
       .toSorted(byScore)
-      .slice(0, this.width)
-      .map(({ text, id, score }) => ({
-        text,
-        next: { ids: [...this.#texts[text]!.ids, id], score },
+      .slice(0, this.candidatesPerBeam)
+      .map(({ beam, id, score }) => ({
+        beam,
+        next: { ids: [...this.#running[beam]!.ids, id], score },
       }));
-    const goOn = best.filter(({ next }) => !ends(next, this.#options)).slice(0, numBeams);
-    const ended = best
+    const unfinished = best
+      .filter(({ next }) => !isFinished(next, this.#options))
+      .slice(0, numBeams);
+    const finished = best
       .slice(0, numBeams)
-      .flatMap(({ next }) => (ends(next, this.#options) ? [next] : []));
-    this.#end(ended);
-    const [first] = goOn;
-    const inPlay = first !== undefined && !this.#isOver(first.next) ? goOn : [];
-    this.#texts = inPlay.map(({ next }) => next);
-    return inPlay.map(({ text }) => text);
+      .flatMap(({ next }) => (isFinished(next, this.#options) ? [next] : []));
+    this.#finish(finished);
+    const [first] = unfinished;
+    const running = first !== undefined && !this.#isDone(first.next) ? unfinished : [];
+    this.#running = running.map(({ next }) => next);
+    return running.map(({ beam }) => beam);
   }
 
-  #end(texts: readonly Hypothesis[]): void {
+  /** Adds finished hypotheses and keeps the best `numBeams`. */
+  #finish(hypotheses: readonly Hypothesis[]): void {
     const { numBeams, lengthPenalty } = this.#options;
-    const scored = texts.map(({ ids, score }) => ({
+    const scored = hypotheses.map(({ ids, score }) => ({
       ids,
-      score: penalised(score, ids.length, lengthPenalty),
+      score: lengthPenalised(score, ids.length, lengthPenalty),
     }));
-    const all = [...this.#ended, ...scored];
-    this.#ended = all.toSorted((a, b) => b.score - a.score).slice(0, numBeams);
+    const all = [...this.#finished, ...scored];
+    this.#finished = all.toSorted((a, b) => b.score - a.score).slice(0, numBeams);
   }
 
-  /** Whether the ended texts are the result, with `best` the best one in play. */
-  #isOver({ ids, score }: Hypothesis): boolean {
+  /** Whether the search stops, given the best running hypothesis: see `earlyStopping`. */
+  #isDone({ ids, score }: Hypothesis): boolean {
     const { numBeams, earlyStopping, lengthPenalty, maxLength } = this.#options;
-    const worst = this.#ended[numBeams - 1];
+    const worst = this.#finished[numBeams - 1];
     if (worst === undefined) return false;
     if (earlyStopping === true) return true;
     const length = earlyStopping === "never" && lengthPenalty > 0 ? maxLength : ids.length;
-    return penalised(score, length, lengthPenalty) <= worst.score;
+    return lengthPenalised(score, length, lengthPenalty) <= worst.score;
   }
 }
+
+// --- internal ---
+
+const start = ({ startId }: GenerationOptions): Hypothesis => ({ ids: [startId], score: 0 });
 
 const extended = ({ ids, score }: Hypothesis, candidate: Candidate): Hypothesis => ({
   ids: [...ids, candidate.id],
   score: score + candidate.score,
 });
 
-const ends = ({ ids }: Hypothesis, { endIds, maxLength }: GenerationOptions): boolean =>
+const isFinished = ({ ids }: Hypothesis, { endIds, maxLength }: GenerationOptions): boolean =>
   ids.length >= maxLength || endIds.includes(ids.at(-1) ?? -1);
 
-const penalised = (score: number, length: number, penalty: number) =>
+const lengthPenalised = (score: number, length: number, penalty: number) =>
   score / (length - 1) ** penalty;
 
-const byScore = (a: Candidate, b: Candidate) => b.score - a.score || a.text - b.text || a.id - b.id;
+const byScore = (a: Candidate, b: Candidate) => b.score - a.score || a.beam - b.beam || a.id - b.id;

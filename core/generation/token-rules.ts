@@ -1,6 +1,9 @@
 import type { GenerationOptions } from "./options.ts";
 
-/** The only tokens that may follow a text of `length` tokens, where that is settled beforehand; each with a log-probability of 0. */
+/**
+ * The tokens that must follow a hypothesis of `length` tokens, each with log-probability 0; undefined
+ * where the choice is free.
+ */
 export function forcedIds(
   length: number,
   { maxLength, forcedBosId, forcedEosIds }: GenerationOptions,
@@ -9,24 +12,27 @@ export function forcedIds(
   return length === 1 && forcedBosId !== null ? [forcedBosId] : undefined;
 }
 
-/** Tokens that must not follow a text: an end that comes too early, and what would complete a run of tokens that the text has. */
+/**
+ * Tokens that must not follow a hypothesis: end tokens below the minimum length, and tokens that would
+ * repeat one of its n-grams.
+ */
 export function bannedIds(
-  text: readonly number[],
+  tokens: readonly number[],
   { minLength, endIds, noRepeatNgramSize }: GenerationOptions,
 ): readonly number[] {
-  const early = text.length < minLength ? endIds : [];
-  return [...early, ...completions(text, noRepeatNgramSize)];
+  const early = tokens.length < minLength ? endIds : [];
+  return [...early, ...repeatedNgramEnds(tokens, noRepeatNgramSize)];
 }
 
-/** What followed, each time that the text had the `size - 1` tokens that it ends with. */
-function completions(text: readonly number[], size: number): number[] {
+/** The token that followed each earlier occurrence of the last `size - 1` tokens. */
+function repeatedNgramEnds(tokens: readonly number[], size: number): number[] {
   const found: number[] = [];
-  if (size === 0 || text.length < size) return found;
-  const beginning = text.length - (size - 1);
-  for (let at = 0; at + size <= text.length; at++) {
+  if (size === 0 || tokens.length < size) return found;
+  const suffix = tokens.length - (size - 1);
+  for (let start = 0; start + size <= tokens.length; start++) {
     let same = 0;
-    while (same < size - 1 && text[at + same] === text[beginning + same]) same++;
-    const next = text[at + size - 1];
+    while (same < size - 1 && tokens[start + same] === tokens[suffix + same]) same++;
+    const next = tokens[start + size - 1];
     if (same === size - 1 && next !== undefined) found.push(next);
   }
   return found;

@@ -13,7 +13,7 @@ const metrics: Readonly<Record<GlueMetricName, Metric>> = {
 };
 
 /** What of a task the metrics need; any classification or regression can be scored with it. */
-export type Scored = Pick<GlueTask, "metrics">;
+export type TaskMetrics = Pick<GlueTask, "metrics">;
 
 /**
  * The task's metrics by the reference's names; with more than one, `combined_score` is their mean.
@@ -21,13 +21,14 @@ export type Scored = Pick<GlueTask, "metrics">;
  * is NaN, never a stand-in: `explainMetrics` says why.
  */
 export function glueMetrics(
-  task: Scored,
+  task: TaskMetrics,
   predictions: Values,
   labels: Values,
 ): Record<string, number> {
   const values: Record<string, number> = {};
   for (const name of task.metrics) {
-    values[name] = labels.length < fewest(name) ? Number.NaN : metrics[name](predictions, labels);
+    values[name] =
+      labels.length < minExamples(name) ? Number.NaN : metrics[name](predictions, labels);
   }
   const all = Object.values(values);
   if (all.length > 1) values["combined_score"] = all.reduce((a, b) => a + b) / all.length;
@@ -35,7 +36,7 @@ export function glueMetrics(
 }
 
 /** A line for each metric whose value does not mean what it seems to: undefined, or 0 by convention. */
-export function explainMetrics(task: Scored, predictions: Values, labels: Values): string[] {
+export function explainMetrics(task: TaskMetrics, predictions: Values, labels: Values): string[] {
   const lines: string[] = [];
   for (const name of task.metrics) {
     const reason = explain(name, predictions, labels);
@@ -44,11 +45,11 @@ export function explainMetrics(task: Scored, predictions: Values, labels: Values
   return lines;
 }
 
-const fewest = (name: GlueMetricName) => (name === "pearson" || name === "spearmanr" ? 2 : 1);
+const minExamples = (name: GlueMetricName) => (name === "pearson" || name === "spearmanr" ? 2 : 1);
 
 function explain(name: GlueMetricName, predictions: Values, labels: Values): string | undefined {
-  if (labels.length < fewest(name)) {
-    return `is undefined: it needs ${fewest(name)} or more examples, got ${labels.length}`;
+  if (labels.length < minExamples(name)) {
+    return `is undefined: it needs ${minExamples(name)} or more examples, got ${labels.length}`;
   }
   return explanations[name](predictions, labels);
 }

@@ -47,64 +47,64 @@ export interface AttendedRows {
   readonly rows: Sequences;
 }
 
-/** The newest token of each of N texts that are being written about some sources; texts of one source lie together. */
+/** The newest token of each of N running hypotheses; hypotheses of one source are adjacent. */
 export interface DecodeStep {
   /** [N] */
   readonly ids: Int32Array;
-  /** Place of all these tokens in their texts. */
+  /** Position of these tokens in their hypotheses, the same for all. */
   readonly position: number;
-  /** The texts of each source, as a sequence: those that go on writing, be they none. */
-  readonly texts: Sequences;
+  /** One sequence per source: the rows of its running hypotheses, possibly none. */
+  readonly hypotheses: Sequences;
 }
 
-/** Ids that a target begins with, is filled up with and ends with. */
+/** Ids of the tokens that start, pad and end a target. */
 export interface SpecialIds {
   readonly start: number;
   readonly pad: number;
   readonly end: number;
 }
 
-/** What the rows of a target are to say. */
+/** Labels of target rows. */
 export interface VocabularyTargets {
   /** [N], `ignoredLabel` where the loss leaves a row out. */
   readonly labels: Int32Array;
-  /** Share of each label that is spread over the vocabulary. */
+  /** Label smoothing: the share of each label spread over the vocabulary. */
   readonly smoothing: number;
 }
 
-/** A model built for the task "generation": it writes a target about a source. */
+/** A model built for the task "generation": an encoder of sources and a decoder of targets. */
 export interface GenerationModel extends Model {
   readonly special: SpecialIds;
   readonly limits: ModelLimits;
-  /** Logits of every target row, [N, V]: only where N is small. */
+  /** Logits of every target row, [N, V]; for small N only. */
   forward(pass: ForwardPass, batch: SourceTargetBatch): Tensor;
-  /** Sources, as each of the decoder's layers attends to them. */
+  /** Encodes sources: the cross-attention keys and values of each decoder layer. */
   encode(pass: ForwardPass, source: TokenBatch): readonly AttendedRows[];
-  /** Hidden states of target rows, [N, C]. */
+  /** Hidden states of whole targets, [N, C]. */
   decode(pass: ForwardPass, target: TokenBatch, source: readonly AttendedRows[]): Tensor;
-  /** What the decoder keeps of each token that it has read. */
+  /** What `decodeStep` caches per token. */
   readonly cacheShape: CacheShape;
   /**
-   * Reads one more token of each text, where `cache` has made room for it and has the earlier ones. Returns hidden states, [N, C]. The
-   * keys and values of a source serve all its texts.
+   * Hidden states of the newest token of each hypothesis, [N, C]. `cache` holds the earlier tokens and
+   * has room for this one. A source's keys and values serve all its hypotheses.
    */
-  write(
+  decodeStep(
     pass: ForwardPass,
     step: DecodeStep,
     source: readonly AttendedRows[],
     cache: KeyValueCache,
   ): Tensor;
-  /** The tokens that may follow hidden states best. */
+  /** The most likely next tokens for hidden states [N, C]. */
   topTokens(pass: ForwardPass, hidden: Tensor, choice: TokenChoice): TopTokens;
-  /** Logits of some hidden states: [N, C] to [N, V]. */
+  /** Logits of hidden states: [N, C] to [N, V]. */
   logits(pass: ForwardPass, hidden: Tensor): Tensor;
-  /** Mean loss of hidden states, [1], without all their logits at once. */
+  /** Mean loss of hidden states, [1], without materialising all logits at once. */
   loss(pass: ForwardPass, hidden: Tensor, targets: VocabularyTargets): Tensor;
 }
 
-/** A family builds every task's model as a `Model`; what can also write says so by its methods. */
+/** Whether a built model can generate: narrows it by its methods. */
 export function isGenerationModel(model: Model): model is GenerationModel {
-  return "encode" in model && "write" in model && "loss" in model;
+  return "encode" in model && "decodeStep" in model && "loss" in model;
 }
 
 /** What a model family must say about itself. Data first; two functions; no lifecycle. */

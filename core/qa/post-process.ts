@@ -12,7 +12,7 @@ export interface PostProcessOptions extends SpanLimits {
 }
 
 /** The reference's settings. */
-export const usualPostProcessing = {
+export const defaultPostProcessing = {
   nBest: 20,
   maxAnswerLength: 30,
   nullThreshold: 0,

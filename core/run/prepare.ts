@@ -103,7 +103,7 @@ async function inspect(
   const model = await inspectModel(config, taskSpec, sources, attempt);
   const ranks = model && (await attempt(() => resolveRanks(config, model.declared)));
   if (ranks?.findings) report(ranks.findings);
-  const features = data.train?.features;
+  const features = data.train?.featureCount;
   const early = features === undefined ? undefined : scheduleOf(config, features);
   if (early) report(early.findings);
   const datasets = model && (await tokenizeAll(data, model.files, attempt));

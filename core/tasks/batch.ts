@@ -3,7 +3,7 @@ import type { TokenBatch } from "../nn/packed-batch.ts";
 import type { Tensor } from "../tensor.ts";
 
 /** What the trainer itself needs to know of a batch: what it counts beside others of a step, its sequences unless it says otherwise. */
-export interface Rows extends Pick<TokenBatch, "offsets"> {
+export interface WeightedBatch extends Pick<TokenBatch, "offsets"> {
   /** What the batch's loss is the mean over, where that is not its sequences. */
   readonly weight?: number;
 }
@@ -15,7 +15,7 @@ export interface LabelledBatch extends TokenBatch {
 }
 
 /** Builds the loss of a batch, [1], the mean over its rows. */
-export type LossOf<Batch extends Rows = LabelledBatch> = (
+export type BatchLoss<Batch extends WeightedBatch = LabelledBatch> = (
   pass: ForwardPass,
   batch: Batch,
 ) => Tensor;

@@ -9,8 +9,12 @@ import {
   targetTokens,
 } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
-import { lastStep } from "./generation-needs.ts";
-import { generateSummaries, decodingOptions, type DecodingSettings } from "./generation-writing.ts";
+import { largestDecodeStep } from "./generation-memory.ts";
+import {
+  generateSummaries,
+  decodingOptions,
+  type DecodingSettings,
+} from "./generation-decoding.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How a model is trained to write, and how it writes. */
@@ -37,27 +41,27 @@ export function generationDataset(
         if (tokens) hash.update(tokens.offsets).update(tokens.ids);
       }
     },
-    batch(items) {
-      const sources = sourcesOf(set, items);
-      const weight = targetTokens(set, items);
+    batch(indices) {
+      const sources = sourcesOf(set, indices);
+      const weight = targetTokens(set, indices);
       return {
         offsets: sources.offsets,
         weight,
         tokens: sources.ids.length + weight,
         loss(pass, model) {
-          const writer = generatorOf(model);
-          const batch = { ...sources, ...targetsOf(set, items, writer.special) };
-          return generationLoss(writer, { smoothing: settings.labelSmoothing })(pass, batch);
+          const generator = generatorOf(model);
+          const batch = { ...sources, ...targetsOf(set, indices, generator.special) };
+          return generationLoss(generator, { smoothing: settings.labelSmoothing })(pass, batch);
         },
       };
     },
-    forward(pass, model, items) {
-      const writer = generatorOf(model);
+    forward(pass, model, indices) {
+      const generator = generatorOf(model);
       if (target) {
-        const batch = pairsOf(set, items, writer.special);
-        pass.scope(() => generationLoss(writer, { smoothing: 0 })(pass, batch));
+        const batch = pairsOf(set, indices, generator.special);
+        pass.scope(() => generationLoss(generator, { smoothing: 0 })(pass, batch));
       }
-      lastStep(pass, writer, set, items, options);
+      largestDecodeStep(pass, generator, set, indices, options);
     },
     predict: (backend, model, wanted) =>
       generateSummaries(backend, generatorOf(model), set, files, options, wanted),

@@ -9,7 +9,7 @@ import type { TextInput } from "../text/tokenizer.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { GenerationBatch } from "./generation-loss.ts";
 import { modelTokens } from "./model-tokens.ts";
-import { lengthsOf } from "./packed-items.ts";
+import { lengthsOf } from "./packed-features.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** A split's texts and summaries, and their tokens. */
@@ -58,32 +58,32 @@ export async function tokenizeSummaries(
 }
 
 /** The packed texts of some examples. */
-export function sourcesOf({ source }: GenerationExamples, items: ArrayLike<number>): TokenBatch {
-  return packSequences(rowsOf(source, items));
+export function sourcesOf({ source }: GenerationExamples, indices: ArrayLike<number>): TokenBatch {
+  return packSequences(rowsOf(source, indices));
 }
 
 /** The packed texts and summaries of some examples, as a model with these special ids is trained on them. */
 export function pairsOf(
   set: GenerationExamples,
-  items: ArrayLike<number>,
+  indices: ArrayLike<number>,
   special: SpecialIds,
 ): GenerationBatch {
-  return { ...sourcesOf(set, items), ...targetsOf(set, items, special) };
+  return { ...sourcesOf(set, indices), ...targetsOf(set, indices, special) };
 }
 
 /** The packed summaries of some examples, and what each of their rows is to say. */
 export function targetsOf(
   set: GenerationExamples,
-  items: ArrayLike<number>,
+  indices: ArrayLike<number>,
   special: SpecialIds,
 ): PackedTargets {
-  return packTargets(rowsOf(summariesOf(set), items), special);
+  return packTargets(rowsOf(summariesOf(set), indices), special);
 }
 
 /** Tokens of some examples' summaries: what their loss is the mean over. */
-export function targetTokens(set: GenerationExamples, items: ArrayLike<number>): number {
+export function targetTokens(set: GenerationExamples, indices: ArrayLike<number>): number {
   const { offsets } = summariesOf(set);
-  return Array.from(items).reduce((sum, i) => sum + offsets[i + 1]! - offsets[i]!, 0);
+  return Array.from(indices).reduce((sum, i) => sum + offsets[i + 1]! - offsets[i]!, 0);
 }
 
 // --- internal ---
@@ -93,8 +93,8 @@ function summariesOf({ name, target }: GenerationExamples): PackedTokens {
   throw new Error(`internal: split ${name} has no summaries to be trained on`);
 }
 
-const rowsOf = (tokens: PackedTokens, items: ArrayLike<number>) =>
-  Array.from(items, (i) => tokensOf(tokens, i).ids);
+const rowsOf = (tokens: PackedTokens, indices: ArrayLike<number>) =>
+  Array.from(indices, (i) => tokensOf(tokens, i).ids);
 
 const tokensFor = (
   inputs: readonly TextInput[],

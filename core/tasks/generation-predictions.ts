@@ -14,7 +14,7 @@ import { generationLoss } from "./generation-loss.ts";
 export const generationMetrics: readonly string[] = [...rougeNames, "gen_len"];
 
 /** What was written of each text of a split. */
-export interface Written {
+export interface GeneratedSummaries {
   /** The split's name. */
   readonly name: string;
   readonly examples: readonly SummaryExample[];
@@ -29,9 +29,9 @@ export interface Written {
 /** A summary of every text. */
 export class GenerationPredictions implements Predictions {
   readonly files: ReadonlyMap<string, string> = new Map();
-  readonly #written: Written;
+  readonly #written: GeneratedSummaries;
 
-  constructor(written: Written) {
+  constructor(written: GeneratedSummaries) {
     this.#written = written;
   }
 
@@ -70,15 +70,15 @@ export class GenerationPredictions implements Predictions {
 }
 
 /** The loss of a split's summaries, the mean over their tokens; labels are not smoothed. */
-export async function meanLoss(
+export async function meanTokenLoss(
   backend: Backend,
   model: GenerationModel,
   set: GenerationExamples,
   batchSize: number,
 ): Promise<number> {
   let [sum, tokens] = [0, 0];
-  for (const items of evaluationBatches(set.lengths, batchSize)) {
-    const batch = pairsOf(set, items, model.special);
+  for (const indices of evaluationBatches(set.lengths, batchSize)) {
+    const batch = pairsOf(set, indices, model.special);
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const loss = generationLoss(model, { smoothing: 0 })(pass, batch);

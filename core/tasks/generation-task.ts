@@ -68,7 +68,7 @@ function splitText(name: string, set: SummarySet, settings: TaskOptions): SplitT
     generationDataset(await tokenizeSummaries(name, set, files, settings), files, settings);
   return {
     name,
-    features: set.examples.length,
+    featureCount: set.examples.length,
     labelNames: undefined,
     forTraining: tokenize,
     forPrediction: tokenize,

@@ -1,12 +1,12 @@
 import type { PredictionSet, TrainingSet } from "./task.ts";
-import { batchOf, type SequenceExamples } from "./sequence-examples.ts";
+import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { sequenceLoss } from "./sequence-loss.ts";
-import { majorityShare, predictSequences, type Predicted } from "./sequence-predictions.ts";
+import { majorityShare, predictSequences, type SequenceSplit } from "./sequence-predictions.ts";
 
 /** What a run sees of a split whose rows have one output each. */
 export function sequenceDataset(
   set: SequenceExamples,
-  task: Pick<Predicted, "glue" | "kind" | "isWhole">,
+  task: Pick<SequenceSplit, "glue" | "kind" | "isWhole">,
 ): TrainingSet & PredictionSet {
   const { name, examples, tokens, lengths, labels, warnings } = set;
   return {
@@ -22,8 +22,8 @@ export function sequenceDataset(
       hash.update(tokens.ids);
       if (labels) hash.update(labels);
     },
-    batch(items) {
-      const batch = batchOf(set, items);
+    batch(indices) {
+      const batch = sequenceBatch(set, indices);
       const { offsets, ids } = batch;
       return {
         offsets,
@@ -31,7 +31,7 @@ export function sequenceDataset(
         loss: (pass, model) => sequenceLoss(model, task.kind)(pass, batch),
       };
     },
-    forward: (pass, model, items) => void model.forward(pass, batchOf(set, items)),
+    forward: (pass, model, indices) => void model.forward(pass, sequenceBatch(set, indices)),
     predict: (backend, model, options) =>
       predictSequences(backend, model, { ...task, set }, options),
   };

@@ -3,7 +3,7 @@ import { packTokens, type PackedTokens } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { modelTokens } from "./model-tokens.ts";
-import { lengthsOf, packedBatch } from "./packed-items.ts";
+import { lengthsOf, packedBatch } from "./packed-features.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { LabelledBatch } from "./batch.ts";
 
@@ -50,7 +50,7 @@ export async function tokenizeExamples(
 }
 
 /** The packed batch of some examples; rows without a label get 0, which only prediction may do. */
-export function batchOf(
+export function sequenceBatch(
   { tokens, labels }: Pick<SequenceExamples, "tokens" | "labels">,
   indices: ArrayLike<number>,
 ): LabelledBatch {

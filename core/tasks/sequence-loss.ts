@@ -1,9 +1,9 @@
 import type { Model, SequenceTask } from "../model/plugin.ts";
 import { crossEntropy, meanSquaredError } from "../ops/losses.ts";
-import type { LossOf } from "./batch.ts";
+import type { BatchLoss } from "./batch.ts";
 
 /** Cross entropy over classes, or the mean squared error of one score, of a model that gives one row per sequence. */
-export function sequenceLoss(model: Model, task: SequenceTask): LossOf {
+export function sequenceLoss(model: Model, task: SequenceTask): BatchLoss {
   return (pass, batch) => {
     const logits = model.forward(pass, batch);
     if (task === "classification") {

@@ -3,15 +3,15 @@ import { evaluationBatches } from "../data/batching.ts";
 import { submissionText } from "../data/glue-submission.ts";
 import type { GlueTask } from "../data/glue-tasks.ts";
 import { argmax } from "../metrics/classification.ts";
-import { explainMetrics, glueMetrics, type Scored } from "../metrics/glue-metrics.ts";
+import { explainMetrics, glueMetrics, type TaskMetrics } from "../metrics/glue-metrics.ts";
 import type { Model, SequenceTask } from "../model/plugin.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
-import { batchOf, type SequenceExamples } from "./sequence-examples.ts";
+import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { inTaskOrder, type SequenceOutputs } from "./sequence-outputs.ts";
 
 /** A split and the task that it is predicted for. */
-export interface Predicted {
+export interface SequenceSplit {
   readonly set: SequenceExamples;
   readonly glue: GlueTask | undefined;
   readonly kind: SequenceTask;
@@ -26,7 +26,7 @@ export interface Predicted {
 export async function predictSequences(
   backend: Backend,
   model: Model,
-  predicted: Predicted,
+  predicted: SequenceSplit,
   { order, ...options }: PredictOptions,
 ): Promise<SequencePredictions> {
   const width = outputWidth(predicted.kind, predicted.set.labelNames);
@@ -47,7 +47,7 @@ export async function sequenceOutputs(
   for (const batch of evaluationBatches(set.lengths, batchSize)) {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
-      const got = backend.download(model.forward(pass, batchOf(set, batch)).buffer);
+      const got = backend.download(model.forward(pass, sequenceBatch(set, batch)).buffer);
       batch.forEach((row, i) => logits.set(got.subarray(i * width, (i + 1) * width), row * width));
     });
     onBatch?.((done += batch.length));
@@ -63,9 +63,9 @@ export async function sequenceOutputs(
 /** A class or a score for every row. */
 export class SequencePredictions implements Predictions {
   readonly outputs: SequenceOutputs;
-  readonly #predicted: Predicted;
+  readonly #predicted: SequenceSplit;
 
-  constructor(predicted: Predicted, outputs: SequenceOutputs) {
+  constructor(predicted: SequenceSplit, outputs: SequenceOutputs) {
     this.#predicted = predicted;
     this.outputs = outputs;
   }
@@ -94,7 +94,7 @@ export class SequencePredictions implements Predictions {
     const { set, kind } = this.#predicted;
     const { name, labels } = set;
     if (!labels) throw new Error(`internal: split ${name} has no labels to be scored with`);
-    const scored = scoredOf(this.#predicted, this.outputs.width);
+    const scored = taskMetrics(this.#predicted, this.outputs.width);
     const lossOf = kind === "regression" ? squaredError : negativeLogLikelihood;
     return {
       split: name,
@@ -107,10 +107,10 @@ export class SequencePredictions implements Predictions {
 }
 
 /** The metrics of a task: GLUE's own; of data of one's own accuracy, with F1 for two classes, and correlation for scores. */
-export function scoredOf(
+export function taskMetrics(
   { glue, kind }: { readonly glue: GlueTask | undefined; readonly kind: SequenceTask },
   classes: number,
-): Scored {
+): TaskMetrics {
   if (glue) return glue;
   if (kind === "regression") return { metrics: ["pearson", "spearmanr"] };
   return { metrics: classes === 2 ? ["accuracy", "f1"] : ["accuracy"] };

@@ -10,7 +10,7 @@ import type { RunTask, SplitText, TaskSpec } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
-import { outputWidth, type Predicted, scoredOf } from "./sequence-predictions.ts";
+import { outputWidth, type SequenceSplit, taskMetrics } from "./sequence-predictions.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How the data are to be read; null: as the task has it. */
@@ -85,13 +85,13 @@ const ownPair: TextColumns = { text: "sentence1", pair: "sentence2" };
 function splitText(
   name: string,
   set: ExampleSet,
-  task: Pick<Predicted, "glue" | "kind" | "isWhole"> & { readonly name: string },
+  task: Pick<SequenceSplit, "glue" | "kind" | "isWhole"> & { readonly name: string },
 ): SplitText {
   const tokenize = async (files: TokenizeOptions) =>
     sequenceDataset(await tokenizeExamples(name, set, files), task);
   return {
     name,
-    features: set.examples.length,
+    featureCount: set.examples.length,
     labelNames: set.labelNames,
     forTraining: tokenize,
     forPrediction: tokenize,
@@ -103,7 +103,7 @@ function specOf(
   labelNames: readonly string[] | undefined,
 ): TaskSpec {
   const width = outputWidth(task.kind, labelNames);
-  const { metrics } = scoredOf(task, width);
+  const { metrics } = taskMetrics(task, width);
   return {
     kind: task.kind,
     width,

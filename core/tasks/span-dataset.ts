@@ -2,7 +2,7 @@ import type { SquadSet } from "../data/squad.ts";
 import type { PackedTokens } from "../data/token-cache.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { Dataset, PredictionSet, TrainingSet } from "./task.ts";
-import { lengthsOf, packedBatch } from "./packed-items.ts";
+import { lengthsOf, packedBatch } from "./packed-features.ts";
 import { cachedTrainFeatures, cachedValidationFeatures } from "./span-features.ts";
 import { answerSpanLoss } from "./span-loss.ts";
 import { predictSpans, type SpanQuestions } from "./span-predictions.ts";
@@ -20,7 +20,7 @@ export interface SpanSettings extends Pick<
  * Questions to be trained on: an item is a window of a context. Its padding to `maxLength` takes part in the loss as `spanPadding`
  * says; the reference pads every window so far.
  */
-export async function trainedSpans(
+export async function spanTrainingSet(
   name: string,
   set: SquadSet,
   files: TokenizeOptions,
@@ -38,10 +38,10 @@ export async function trainedSpans(
     digest(hash) {
       for (const numbers of [tokens.offsets, tokens.ids, start, end]) hash.update(numbers);
     },
-    batch(items) {
-      const packed = packedBatch(tokens, items);
-      const at = (positions: Int32Array) => Int32Array.from(items, (i) => positions[i]!);
-      const padding = Int32Array.from(items, (i) => maxLength - lengths[i]!);
+    batch(indices) {
+      const packed = packedBatch(tokens, indices);
+      const at = (positions: Int32Array) => Int32Array.from(indices, (i) => positions[i]!);
+      const padding = Int32Array.from(indices, (i) => maxLength - lengths[i]!);
       const batch = { ...packed, starts: at(start), ends: at(end), ...(pads ? { padding } : {}) };
       return {
         offsets: batch.offsets,
@@ -53,7 +53,7 @@ export async function trainedSpans(
 }
 
 /** Questions to be answered: an item is a window of a context, a row a question. */
-export async function predictedSpans(
+export async function spanPredictionSet(
   name: string,
   set: SquadSet,
   files: TokenizeOptions,
@@ -65,7 +65,8 @@ export async function predictedSpans(
   return {
     ...common(name, set, features.tokens),
     warnings: [...set.warnings, ...warnings],
-    forward: (pass, model, items) => void model.forward(pass, packedBatch(features.tokens, items)),
+    forward: (pass, model, indices) =>
+      void model.forward(pass, packedBatch(features.tokens, indices)),
     predict: (backend, model, options) => predictSpans(backend, model, questions, options),
   };
 }

@@ -9,7 +9,7 @@ import { postProcess, type PredictedAnswer } from "../qa/post-process.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
-import { lengthsOf, packedBatch } from "./packed-items.ts";
+import { lengthsOf, packedBatch } from "./packed-features.ts";
 
 /** A split's questions and the windows that they are answered from. */
 export interface SpanQuestions {
@@ -33,12 +33,12 @@ export async function predictSpans(
   const start: Float32Array[] = Array.from(exampleOf, () => new Float32Array(0));
   const end = [...start];
   let done = 0;
-  for (const items of evaluationBatches(lengthsOf(tokens), batchSize)) {
+  for (const indices of evaluationBatches(lengthsOf(tokens), batchSize)) {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
-      const batch = packedBatch(tokens, items);
+      const batch = packedBatch(tokens, indices);
       const logits = backend.download(model.forward(pass, batch).buffer);
-      items.forEach((item, b) => {
+      indices.forEach((item, b) => {
         const [first, last] = [batch.offsets[b]!, batch.offsets[b + 1]!];
         const column = (c: number) =>
           Float32Array.from({ length: last - first }, (_, row) => logits[2 * (first + row) + c]!);
@@ -46,7 +46,7 @@ export async function predictSpans(
         end[item] = column(1);
       });
     });
-    onBatch?.((done += items.length));
+    onBatch?.((done += indices.length));
     await Bun.sleep(0);
   }
   return new SpanPredictions(questions, postProcess(set.examples, features, start, end, settings));

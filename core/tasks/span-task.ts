@@ -7,7 +7,7 @@ import type { TaskOptions } from "./task-options.ts";
 import { type SpanTaskName, usualLengths } from "../config/task-names.ts";
 import type { RunTask, SplitText } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
-import { predictedSpans, type SpanSettings, trainedSpans } from "./span-dataset.ts";
+import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";
 
 /** Where a task's data are on the hub, what its recipe reads, and whether a context may lack the answer. */
 const tasks = {
@@ -84,9 +84,9 @@ function noContext(task: string) {
 function splitText(name: string, set: SquadSet, settings: SpanSettings): SplitText {
   return {
     name,
-    features: undefined,
+    featureCount: undefined,
     labelNames: undefined,
-    forTraining: (files) => trainedSpans(name, set, files, settings),
-    forPrediction: (files) => predictedSpans(name, set, files, settings),
+    forTraining: (files) => spanTrainingSet(name, set, files, settings),
+    forPrediction: (files) => spanPredictionSet(name, set, files, settings),
   };
 }

@@ -9,7 +9,7 @@ import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ClassOrder } from "./class-order.ts";
 import type { PaddedQueriesOption } from "./padded-queries.ts";
-import type { Rows } from "./batch.ts";
+import type { WeightedBatch } from "./batch.ts";
 
 /** A task as a run sees it, whatever it is: where its data are, how they are read, what it asks of a model. */
 export interface RunTask {
@@ -66,7 +66,7 @@ export interface RunSpec extends TaskSpec {
 export interface SplitText {
   readonly name: string;
   /** Items that it is trained on; undefined where only the tokenizer can tell. */
-  readonly features: number | undefined;
+  readonly featureCount: number | undefined;
   readonly labelNames: readonly string[] | undefined;
   /** Both throw E_FLAG, E_TOKENIZE or E_FILE where the texts do not fit the lengths or the model. */
   forTraining(files: TokenizeOptions): Promise<TrainingSet>;
@@ -104,7 +104,7 @@ export interface PredictionSet extends Dataset {
 }
 
 /** Packed rows and the loss that they are trained on. */
-export interface TrainingBatch extends Rows {
+export interface TrainingBatch extends WeightedBatch {
   readonly tokens: number;
   /** The mean over its rows, [1]. */
   loss(pass: ForwardPass, model: Model): Tensor;

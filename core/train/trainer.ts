@@ -11,7 +11,7 @@ import { type AdamWOptions, adamwStep } from "../optim/adamw.ts";
 import { ParameterArena } from "../optim/parameter-arena.ts";
 import { seedKey } from "../rng.ts";
 import { ForwardPass } from "../forward-pass.ts";
-import type { LabelledBatch, LossOf, Rows } from "../tasks/batch.ts";
+import type { LabelledBatch, BatchLoss, WeightedBatch } from "../tasks/batch.ts";
 import type { Parameter } from "../tensor.ts";
 
 /** The rule that allocates ranks, and its settings but the seed, which is the trainer's. */
@@ -54,13 +54,13 @@ const [TASK, ORTHOGONALITY, NORM, THRESHOLD, KEPT] = [0, 1, 2, 3, 4];
  * forward and backward of each micro-batch -> orthogonality -> clip -> AdamW -> allocator -> zero the gradients.
  * All numbers stay on the device; a step downloads its report once.
  */
-export class Trainer<Batch extends Rows = LabelledBatch> {
+export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   readonly arena: ParameterArena;
   readonly adapters: readonly Adapter[];
   readonly allocator: Allocator | undefined;
   readonly #backend: Backend;
   readonly #options: TrainerOptions;
-  readonly #lossOf: LossOf<Batch>;
+  readonly #lossOf: BatchLoss<Batch>;
   readonly #report: Buffer;
   readonly #sumOfSquares: Buffer;
   #step = 0;
@@ -68,7 +68,11 @@ export class Trainer<Batch extends Rows = LabelledBatch> {
 
   constructor(
     backend: Backend,
-    model: { adapters: readonly Adapter[]; trained: readonly Parameter[]; lossOf: LossOf<Batch> },
+    model: {
+      adapters: readonly Adapter[];
+      trained: readonly Parameter[];
+      lossOf: BatchLoss<Batch>;
+    },
     options: TrainerOptions,
   ) {
     this.#backend = backend;

@@ -32,25 +32,25 @@ class BartDecoderLayer {
     return this.#feedForward.forward(pass, informed);
   }
 
-  /** As `forward` for the last row of each text, whose earlier ones are in `tokens`. */
-  write(
+  /** As `forward`, for the newest token of each hypothesis; earlier ones are in `tokens.cache`. */
+  decodeStep(
     pass: ForwardPass,
     x: Tensor,
-    texts: Sequences,
+    hypotheses: Sequences,
     source: AttendedRows,
     tokens: CachedTokens,
   ): Tensor {
     const { cache, layer, index } = tokens;
-    const own = this.#self.attended(pass, x, texts);
+    const own = this.#self.attended(pass, x, hypotheses);
     cache.write(layer, own.k.buffer, own.v.buffer);
     const chosen = { ...cache.layer(layer), index };
     const told = this.#self.forwardChosen(pass, x, chosen, cache.length);
-    const informed = this.#cross.forward(pass, told, texts, source, { causal: false });
+    const informed = this.#cross.forward(pass, told, hypotheses, source, { causal: false });
     return this.#feedForward.forward(pass, informed);
   }
 }
 
-/** A layer's part of a cache; `index`: i32 [texts, length], on the device. */
+/** A layer's part of a cache; `index`: i32 [hypotheses, length], on the device. */
 interface CachedTokens {
   readonly cache: KeyValueCache;
   readonly layer: number;
@@ -96,10 +96,10 @@ export class BartDecoder {
     return hidden;
   }
 
-  /** The newest token of each text: [N, C]. */
-  write(
+  /** Hidden states of the newest token of each hypothesis: [N, C]. */
+  decodeStep(
     pass: ForwardPass,
-    { ids, position, texts }: DecodeStep,
+    { ids, position, hypotheses }: DecodeStep,
     source: readonly AttendedRows[],
     cache: KeyValueCache,
   ): Tensor {
@@ -109,7 +109,9 @@ export class BartDecoder {
     this.#layers.forEach((each, layer) => {
       const [input, own] = [hidden, source[layer]];
       if (!own) throw new Error(`internal: decoder layer ${layer} has no source`);
-      hidden = pass.scope(() => each.write(pass, input, texts, own, { cache, layer, index }));
+      hidden = pass.scope(() =>
+        each.decodeStep(pass, input, hypotheses, own, { cache, layer, index }),
+      );
       pass.tape.drop(input.buffer);
     });
     return hidden;

@@ -64,13 +64,13 @@ export class BartGenerator implements GenerationModel {
     return this.#decoder.forward(pass, target, uploadPacking(pass, target), source);
   }
 
-  write(
+  decodeStep(
     pass: ForwardPass,
     step: DecodeStep,
     source: readonly AttendedRows[],
     cache: KeyValueCache,
   ): Tensor {
-    return this.#decoder.write(pass, step, source, cache);
+    return this.#decoder.decodeStep(pass, step, source, cache);
   }
 
   topTokens(pass: ForwardPass, hidden: Tensor, choice: TokenChoice): TopTokens {

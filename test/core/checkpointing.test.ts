@@ -24,12 +24,12 @@ import {
   tinyTraining,
 } from "../helpers/tiny-model.ts";
 import { counted, watched } from "../helpers/watched-backend.ts";
-import type { Rows } from "../../core/tasks/batch.ts";
+import type { WeightedBatch } from "../../core/tasks/batch.ts";
 
 /** What is trained, and its loss over some tiny examples. */
 interface Subject {
   readonly adapted: AdaptedModel;
-  batch(indices: readonly number[]): Rows & { loss(pass: ForwardPass): Tensor };
+  batch(indices: readonly number[]): WeightedBatch & { loss(pass: ForwardPass): Tensor };
 }
 
 const debertaOf =

@@ -7,16 +7,16 @@ import { Comparison, type CaseResult } from "./comparison.ts";
 import { type GoldenCase, type Tolerance, loadModel, packGolden, tensorOf } from "./golden-case.ts";
 import { rescore } from "./rescore.ts";
 
-/** What transformers wrote with one set of parameters. */
+/** What transformers generated with one set of parameters. */
 export interface GenerationRun {
   readonly params: Readonly<Record<string, unknown>> & { readonly pad_token_id: number };
-  /** [sources * num_return_sequences], filled up with padding to one length. */
+  /** [sources * num_return_sequences], padded to one length. */
   readonly sequences: readonly (readonly number[])[];
   readonly scores?: readonly number[];
 }
 
-/** A model that writes, and the same on the reference backend where texts may differ: see `compareTexts`. */
-export interface Writer {
+/** A generating model, and the same on the reference backend where outputs may differ: see `compareTexts`. */
+export interface Generator {
   readonly backend: Backend;
   readonly model: GenerationModel;
   readonly exact: () => GenerationModel;
@@ -30,18 +30,18 @@ export async function checkGeneration(
 ): Promise<CaseResult> {
   const comparison = new Comparison(tolerance);
   const head = { task: "generation", labels: 0 } as const;
-  const on = (place: Backend) => writing(loadModel(place, golden.dir, { head }).model);
-  const writer = { backend, model: on(backend), exact: () => on(createReferenceBackend()) };
+  const on = (place: Backend) => generating(loadModel(place, golden.dir, { head }).model);
+  const generator = { backend, model: on(backend), exact: () => on(createReferenceBackend()) };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the case's kind says
   for (const run of golden.golden["runs"] as GenerationRun[])
-    await compareTexts(writer, sourcesOf(golden, "input"), run, tolerance, comparison);
+    await compareTexts(generator, sourcesOf(golden, "input"), run, tolerance, comparison);
   return comparison.result;
 }
 
-/** The model as what it is: `loadModel` builds any family's. */
-export function writing(model: Model): GenerationModel {
+/** Narrows a model of any family to one that generates. */
+export function generating(model: Model): GenerationModel {
   if (isGenerationModel(model)) return model;
-  throw new Error("the case's model does not write");
+  throw new Error("the case's model does not generate");
 }
 
 /** The rows of `<prefix>.input_ids` without their padding. */
@@ -57,11 +57,12 @@ export function sourcesOf(golden: GoldenCase, prefix: string): readonly Int32Arr
 }
 
 /**
- * `sources` written about with a run's parameters and no others. Where rounding may tip the balance between equally good texts
- * (`trajectory` is off), another text will do if the exact model gives it the golden's score, within the tolerance.
+ * Generates from `sources` with a run's parameters alone. Where rounding may decide between hypotheses
+ * of equal score (`trajectory` is off), another one passes if the exact model gives it the golden's score
+ * within the tolerance.
  */
 export async function compareTexts(
-  { backend, model, exact }: Writer,
+  { backend, model, exact }: Generator,
   sources: readonly ArrayLike<number>[],
   { params, sequences, scores }: GenerationRun,
   tolerance: Tolerance,
@@ -69,15 +70,15 @@ export async function compareTexts(
 ): Promise<void> {
   const options = generationOptions({}, params);
   const judge = tolerance.trajectory ? undefined : exact();
-  const written = await generate(backend, model, sources, options);
+  const generated = await generate(backend, model, sources, options);
   const each = options.numReturnSequences;
   comparison.same(
     "texts",
-    written.flatMap(({ others }) => [0, ...others]).length,
+    generated.flatMap(({ alternatives }) => [0, ...alternatives]).length,
     sequences.length,
   );
-  written.forEach((best, source) => {
-    [best, ...best.others].forEach(({ ids, score }, rank) => {
+  generated.forEach((best, source) => {
+    [best, ...best.alternatives].forEach(({ ids, score }, rank) => {
       const place = source * each + rank;
       const expected = sequences[place] ?? [];
       const what = `text ${place} of ${JSON.stringify(params)}`;

@@ -11,7 +11,7 @@ import type { GenerationBatch } from "../../core/tasks/generation-loss.ts";
 import type { Trainer } from "../../core/train/trainer.ts";
 import { bartKind, evaluationBatch } from "./bart-case.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import { type GenerationRun, compareTexts, sourcesOf, writing } from "./generate-case.ts";
+import { type GenerationRun, compareTexts, sourcesOf, generating } from "./generate-case.ts";
 import {
   type CaseModel,
   type GoldenCase,
@@ -91,7 +91,7 @@ export async function checkPeft<Batch extends TokenBatch>(
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- BART's cases have them
   for (const run of (golden.golden["generate"] ?? []) as GenerationRun[]) {
-    const on = (place: Backend) => writing(load("adapter", place).model);
+    const on = (place: Backend) => generating(load("adapter", place).model);
     const writer = { backend, model: on(backend), exact: () => on(createReferenceBackend()) };
     await compareTexts(writer, sourcesOf(golden, "eval"), run, tolerance, comparison);
   }

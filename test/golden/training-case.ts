@@ -16,7 +16,7 @@ import {
   packGolden,
   tensorOf,
 } from "./golden-case.ts";
-import type { LabelledBatch, LossOf } from "../../core/tasks/batch.ts";
+import type { BatchLoss, LabelledBatch } from "../../core/tasks/batch.ts";
 import { paperValues } from "../../core/adalora/starts/paper.ts";
 
 /** Hyperparameters of a training case, as golden.json spells them. */
@@ -55,7 +55,7 @@ interface GoldenStep {
 /** What differs between the kinds of training cases: the model's head, its loss, its batches. */
 export interface TrainingKind<Batch extends TokenBatch> {
   readonly head?: TaskHead;
-  lossOf(subject: CaseModel): LossOf<Batch>;
+  lossOf(subject: CaseModel): BatchLoss<Batch>;
   batch(golden: GoldenCase, step: number, subject: CaseModel): Batch;
 }
 

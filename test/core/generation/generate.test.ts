@@ -17,8 +17,8 @@ const sources = [3, 0, 5, 2, 1].map((index) => tinyPair(index).source);
 const optionsOf = (overrides: GenerationOverrides) =>
   generationOptions({}, IDS, { maxLength: LONGEST, ...overrides });
 
-/** A tiny BART whose texts are neither one token for ever nor over at once. */
-function writer(backend: Backend): GenerationModel {
+/** A tiny BART whose output neither repeats one token nor ends at once. */
+function generator(backend: Backend): GenerationModel {
   const { bart, adapted } = tinyBart(backend, { config: { init_std: 0.7 } });
   const bias = adapted.tree.parameters.get("final_logits_bias");
   if (!bias) throw new Error("no bias");
@@ -28,18 +28,18 @@ function writer(backend: Backend): GenerationModel {
 }
 
 const backend = createReferenceBackend();
-const bart = writer(backend);
-const written = (overrides: GenerationOverrides, batchSize = 16, some = sources) =>
+const bart = generator(backend);
+const generated = (overrides: GenerationOverrides, batchSize = 16, some = sources) =>
   generate(backend, bart, some, optionsOf(overrides), { batchSize });
 
-/** The next token after a text by the whole decoder at once, without a cache. */
-function bestNext(source: readonly number[], text: readonly number[]): number {
+/** The greedy next token, from the whole decoder without a cache. */
+function bestNext(source: readonly number[], tokens: readonly number[]): number {
   const pass = new ForwardPass(backend, { training: false });
   let logits: number[] = [];
   pass.scope(() => {
     const hidden = bart.decode(
       pass,
-      packSequences([text]),
+      packSequences([tokens]),
       bart.encode(pass, packSequences([source])),
     );
     logits = Array.from(backend.download(bart.logits(pass, hidden).buffer));
@@ -48,43 +48,43 @@ function bestNext(source: readonly number[], text: readonly number[]): number {
   return last.indexOf(Math.max(...last));
 }
 
-describe("texts", () => {
-  test("written greedily with a cache are those of the whole decoder, token by token", async () => {
+describe("generated targets", () => {
+  test("decoded greedily with a cache equal the whole decoder's, token by token", async () => {
     const expected = sources.map((source) => {
-      const text = [2];
-      do text.push(bestNext(source, text));
-      while (text.at(-1) !== 2 && text.length < LONGEST);
-      return text;
+      const tokens = [2];
+      do tokens.push(bestNext(source, tokens));
+      while (tokens.at(-1) !== 2 && tokens.length < LONGEST);
+      return tokens;
     });
-    const got = (await written({})).map(({ ids }) => ids);
+    const got = (await generated({})).map(({ ids }) => ids);
     expect(got).toEqual(expected);
-    expect(new Set(got.map(({ length }) => length)).size).toBeGreaterThan(2); // some leave before others
+    expect(new Set(got.map(({ length }) => length)).size).toBeGreaterThan(2); // some finish before others
   });
 
   for (const numBeams of [1, 2, 3, 8])
-    test(`of ${numBeams} beams do not depend on their company`, async () => {
+    test(`of ${numBeams} beams do not depend on the batch`, async () => {
       const options = { numBeams, numReturnSequences: numBeams, noRepeatNgramSize: 3 };
-      const together = await written(options);
-      const apart = await Promise.all(sources.map((source) => written(options, 1, [source])));
+      const together = await generated(options);
+      const apart = await Promise.all(sources.map((source) => generated(options, 1, [source])));
       const rounded = (score: number) => score.toFixed(9);
-      const shown = (texts: typeof together) =>
-        texts.map(({ ids, score, others }) =>
-          [{ ids, score }, ...others].map((text) => [text.ids, rounded(text.score)]),
+      const shown = (results: typeof together) =>
+        results.map(({ ids, score, alternatives }) =>
+          [{ ids, score }, ...alternatives].map((one) => [one.ids, rounded(one.score)]),
         );
       expect(shown(together)).toEqual(shown(apart.flat()));
-      expect(shown(await written(options, 2))).toEqual(shown(together));
+      expect(shown(await generated(options, 2))).toEqual(shown(together));
     });
 
   test("come in the order of their sources", async () => {
     const [forwards, backwards] = await Promise.all([
-      written({ numBeams: 2 }, 2),
-      written({ numBeams: 2 }, 2, sources.toReversed()),
+      generated({ numBeams: 2 }, 2),
+      generated({ numBeams: 2 }, 2, sources.toReversed()),
     ]);
     expect(backwards).toEqual(forwards.toReversed());
   });
 
   test("of beams have the score of their tokens", async () => {
-    for (const { ids, score } of await written({ numBeams: 3, lengthPenalty: 2 })) {
+    for (const { ids, score } of await generated({ numBeams: 3, lengthPenalty: 2 })) {
       expect(ids[0]).toBe(2);
       expect(score).toBeLessThan(0);
       expect(score * (ids.length - 1) ** 2).toBeGreaterThan(-40);
@@ -94,7 +94,7 @@ describe("texts", () => {
 
 describe("options", () => {
   const idsOf = async (overrides: GenerationOverrides) =>
-    (await written(overrides)).map(({ ids }) => ids);
+    (await generated(overrides)).map(({ ids }) => ids);
 
   for (const numBeams of [1, 3]) {
     test(`a longest length, ${numBeams} beams`, async () =>
@@ -103,7 +103,7 @@ describe("options", () => {
       ));
     test(`a shortest length, ${numBeams} beams`, async () => {
       const lengths = (await idsOf({ numBeams, minLength: 8 })).map((ids) => ids.length);
-      expect(Math.min(...lengths)).toBeGreaterThan(8); // the end token comes behind it
+      expect(Math.min(...lengths)).toBeGreaterThan(8); // the end token comes after it
       expect(Math.min(...(await idsOf({ numBeams })).map((ids) => ids.length))).toBeLessThan(8);
     });
     test(`a forced first and last token, ${numBeams} beams`, async () => {
@@ -135,7 +135,7 @@ describe("options", () => {
     });
   }
 
-  test("a length penalty: the higher, the longer the texts", async () => {
+  test("a length penalty: the higher, the longer the output", async () => {
     const total = async (lengthPenalty: number) =>
       (await idsOf({ numBeams: 4, lengthPenalty, earlyStopping: "never" })).flat().length;
     expect(await total(3)).toBeGreaterThan(await total(-1));
@@ -143,9 +143,9 @@ describe("options", () => {
 });
 
 describe("work", () => {
-  test("leaves no bytes behind, when it fails too", async () => {
+  test("frees all memory, after a failure too", async () => {
     const { live } = backend.memory();
-    await written({ numBeams: 4 });
+    await generated({ numBeams: 4 });
     expect(backend.memory().live).toBe(live);
     const broken = Object.create(bart, {
       topTokens: {
@@ -158,9 +158,9 @@ describe("work", () => {
     expect(backend.memory().live).toBe(live);
   });
 
-  test("a source's keys and values are made once, whatever its beams and tokens", async () => {
+  test("a source's keys and values are computed once, whatever its beams and tokens", async () => {
     const watched = counted(backend);
-    const model = writer(watched.backend);
+    const model = generator(watched.backend);
     watched.reset();
     await generate(watched.backend, model, sources, optionsOf({ numBeams: 4, minLength: LONGEST }));
     expect(watched.calls("topLogProbabilities")).toBe(LONGEST - 1);
@@ -168,34 +168,34 @@ describe("work", () => {
     expect(watched.calls("attendChosenRows")).toBe(2 * (LONGEST - 1));
   });
 
-  test("two small downloads a step, and nothing else that a device could not do", async () => {
+  test("two small downloads per step, and no other host access", async () => {
     const guard = guarded(createReferenceBackend());
-    const model = writer(guard.backend);
+    const model = generator(guard.backend);
     const before = guard.downloads();
     const options = optionsOf({ numBeams: 3, minLength: LONGEST });
-    const texts = await generate(guard.backend, model, sources, options);
+    const results = await generate(guard.backend, model, sources, options);
     expect(guard.downloads() - before).toBe(2 * (LONGEST - 1));
-    expect(texts).toEqual(await written({ numBeams: 3, minLength: LONGEST }));
+    expect(results).toEqual(await generated({ numBeams: 3, minLength: LONGEST }));
   });
 
-  test("tells of each batch", async () => {
-    const told: number[] = [];
+  test("reports progress after each batch", async () => {
+    const reported: number[] = [];
     await generate(backend, bart, sources, optionsOf({}), {
       batchSize: 2,
-      onBatch: (done) => told.push(done),
+      onBatch: (done) => reported.push(done),
     });
-    expect(told).toEqual([2, 4, 5]);
+    expect(reported).toEqual([2, 4, 5]);
   });
 });
 
-describe("what can't be written", () => {
+describe("refused", () => {
   const refusal = async (some: readonly number[][], overrides: GenerationOverrides = {}) =>
     generate(backend, bart, some, optionsOf(overrides)).then(
-      () => "written",
+      () => "generated",
       (error: unknown) => (error instanceof Error ? error.message : ""),
     );
 
-  test("an empty or too long source, by its number", async () => {
+  test("an empty or too long source, by its index", async () => {
     const rule = "[generate] a source has 1 to 16 tokens: got";
     expect(await refusal([[5], []])).toBe(`${rule} 0 in source 1`);
     expect(await refusal([Array.from({ length: 17 }, () => 5)])).toBe(`${rule} 17 in source 0`);
@@ -205,13 +205,13 @@ describe("what can't be written", () => {
     expect(await refusal([[5, 24]])).toBe(`${rule} 24 in source 0`);
     expect(await refusal([[5]], { forcedBosId: 99 })).toBe(`${rule} 99`);
   });
-  test("a text longer than there are positions", async () => {
+  test("a target longer than the positions", async () => {
     expect(await refusal([[5]], { maxLength: 18 })).toBe(
-      "[generate] a text has at most 17 tokens with its start token: got max_length 18",
+      "[generate] a target has at most 17 tokens with its start token: got max_length 18",
     );
-    expect(await refusal([[5]], { maxLength: 17, minLength: 17 })).toBe("written");
+    expect(await refusal([[5]], { maxLength: 17, minLength: 17 })).toBe("generated");
   });
-  test("scores that are no numbers", async () => {
+  test("NaN scores", async () => {
     const other = createReferenceBackend();
     const { bart: broken, adapted } = tinyBart(other);
     const bias = adapted.tree.parameters.get("final_logits_bias")!;
@@ -220,10 +220,10 @@ describe("what can't be written", () => {
       "[generate] the model's scores are finite numbers: got NaN for token 1",
     );
   });
-  test("nothing may follow: the text ends as it is", async () => {
+  test("with every token banned, the target ends as it is", async () => {
     const all = { noRepeatNgramSize: 1, maxLength: 17, minLength: 17, endIds: [] };
     const { bart: small } = tinyBart(backend, { config: { vocab_size: 4 } });
-    const texts = await generate(backend, small, [[3]], optionsOf({ ...all, numBeams: 2 }));
-    expect(texts[0]?.ids.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
+    const results = await generate(backend, small, [[3]], optionsOf({ ...all, numBeams: 2 }));
+    expect(results[0]?.ids.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
   });
 });

@@ -18,12 +18,12 @@ const plain = {
   forcedEosIds: [2],
 } as const;
 
-// What transformers 5.24 ended up with for the same files and arguments.
-describe("options are found as transformers finds them", () => {
+// What transformers 5.24 resolves for the same files and arguments.
+describe("options resolve as in transformers", () => {
   test("nothing but ids in config.json", () =>
     expect(generationOptions(config, undefined)).toEqual(plain));
 
-  test("20 new tokens by default, or as many as there are positions", () =>
+  test("20 new tokens by default, or as many as the model has positions", () =>
     expect(generationOptions({ ...config, max_position_embeddings: 16 }, undefined).maxLength).toBe(
       16,
     ));
@@ -68,18 +68,18 @@ describe("options are found as transformers finds them", () => {
     });
   });
 
-  test("new tokens go before lengths, and don't count the start token", () => {
+  test("new tokens override lengths, and don't count the start token", () => {
     const file = { ...ids, max_length: 50, max_new_tokens: 6, min_length: 1, min_new_tokens: 2 };
     const { maxLength, minLength } = generationOptions(config, file);
     expect([maxLength, minLength]).toEqual([7, 3]);
   });
 
-  test("the start token is the first of a text where no other is said", () => {
+  test("the start token defaults to bos_token_id", () => {
     const { decoder_start_token_id: _start, ...rest } = ids;
     expect(generationOptions(config, rest).startId).toBe(0);
   });
 
-  test("several ids may end a text", () =>
+  test("several end tokens", () =>
     expect(generationOptions(config, { ...ids, eos_token_id: [2, 5] }).endIds).toEqual([2, 5]));
 });
 
@@ -88,7 +88,7 @@ describe("the caller's options", () => {
   const chosen = (overrides: Parameters<typeof generationOptions>[2]) =>
     generationOptions(config, file, overrides);
 
-  test("go before the checkpoint's", () =>
+  test("override the checkpoint's", () =>
     expect(chosen({ numBeams: 2, lengthPenalty: 0.5 })).toMatchObject({
       numBeams: 2,
       lengthPenalty: 0.5,
@@ -98,7 +98,7 @@ describe("the caller's options", () => {
   test("undefined ones change nothing", () =>
     expect(chosen({ numBeams: undefined, maxNewTokens: undefined })).toEqual(chosen({})));
   test("null forces no token", () => expect(chosen({ forcedBosId: null }).forcedBosId).toBeNull());
-  test("a longest length goes before the checkpoint's new tokens", () =>
+  test("a longest length overrides the checkpoint's new tokens", () =>
     expect(chosen({ maxLength: 30 }).maxLength).toBe(30));
   test("new tokens count without the start token", () =>
     expect(chosen({ maxNewTokens: 9, minNewTokens: 3 })).toMatchObject({
@@ -107,7 +107,7 @@ describe("the caller's options", () => {
     }));
 });
 
-describe("what can't be done is refused", () => {
+describe("unsupported settings are refused", () => {
   const message = (file: object, overrides = {}) => {
     try {
       generationOptions(config, { ...ids, ...file }, overrides);
@@ -120,7 +120,7 @@ describe("what can't be done is refused", () => {
 
   test("sampling", () =>
     expect(message({ do_sample: true })).toBe(
-      `${source} "do_sample" must be false or absent: texts are written by greedy or beam search, got true`,
+      `${source} "do_sample" must be false or absent: only greedy and beam search are supported, got true`,
     ));
   test("lists of words", () =>
     expect(message({ bad_words_ids: [[3]] })).toStartWith(

@@ -5,10 +5,15 @@ import { type Candidate, createSearch, type Hypothesis } from "../../../core/gen
 const END = 0;
 const START = 1;
 
-/** A toy language of ids 0 to 4: the log-probability of each after a text is a function of its last two tokens and its length. */
-function toy(text: readonly number[]): number[] {
-  const [a = 0, b = 0] = text.slice(-2);
-  const raw = [0, 1, 2, 3, 4].map((id) => 2 * Math.sin(3.1 * a + 1.7 * b + 2.3 * id + text.length));
+/**
+ * A toy language model over ids 0 to 4: the next token's log-probabilities depend on the last two tokens
+ * and the length.
+ */
+function toy(tokens: readonly number[]): number[] {
+  const [a = 0, b = 0] = tokens.slice(-2);
+  const raw = [0, 1, 2, 3, 4].map(
+    (id) => 2 * Math.sin(3.1 * a + 1.7 * b + 2.3 * id + tokens.length),
+  );
   const sum = Math.log(raw.reduce((total, x) => total + Math.exp(x), 0));
   return raw.map((x) => x - sum);
 }
@@ -18,19 +23,19 @@ const optionsOf = (overrides: GenerationOverrides) =>
 
 function run(overrides: GenerationOverrides): readonly Hypothesis[] {
   const search = createSearch(optionsOf(overrides));
-  while (search.texts.length > 0) {
-    const candidates = search.texts.flatMap(({ ids }, text) =>
+  while (search.running.length > 0) {
+    const candidates = search.running.flatMap(({ ids }, beam) =>
       toy(ids)
-        .map((score, id): Candidate => ({ text, id, score }))
+        .map((score, id): Candidate => ({ beam, id, score }))
         .toSorted((a, b) => b.score - a.score)
-        .slice(0, search.width),
+        .slice(0, search.candidatesPerBeam),
     );
     search.advance(candidates);
   }
-  return search.found;
+  return search.finished;
 }
 
-/** Every text up to a length, by its score. */
+/** Every sequence up to a length, best score first. */
 function exhaustive(maxLength: number, lengthPenalty: number): Hypothesis[] {
   const all: Hypothesis[] = [];
   const visit = (ids: readonly number[], sum: number): void => {
@@ -46,7 +51,7 @@ function exhaustive(maxLength: number, lengthPenalty: number): Hypothesis[] {
 
 describe("beam search", () => {
   for (const lengthPenalty of [0, 1, 2, -0.5])
-    test(`with enough beams finds the best of all texts, length penalty ${lengthPenalty}`, () => {
+    test(`with enough beams finds the best of all sequences, length penalty ${lengthPenalty}`, () => {
       const wide = {
         numBeams: 64,
         numReturnSequences: 5,
@@ -59,7 +64,7 @@ describe("beam search", () => {
       found.forEach(({ score }, i) => expect(score).toBeCloseTo(best[i]!.score, 12));
     });
 
-  test("with few beams finds no better text than there is, and better ones with more", () => {
+  test("with few beams never beats the exhaustive search, and more beams find better", () => {
     const best = exhaustive(6, 1)[0]!.score;
     const score = (numBeams: number) =>
       run({ numBeams, maxLength: 6, earlyStopping: "never" })[0]!.score;
@@ -68,7 +73,7 @@ describe("beam search", () => {
     expect(score(16)).toBeCloseTo(best, 12);
   });
 
-  test("hands back as many texts as are asked for, best first", () => {
+  test("returns the requested number of hypotheses, best first", () => {
     const found = run({ numBeams: 4, numReturnSequences: 3, maxLength: 6 });
     const scores = found.map(({ score }) => score);
     expect(found).toHaveLength(3);
@@ -76,53 +81,53 @@ describe("beam search", () => {
   });
 });
 
-describe("a search ends", () => {
-  /** Log-probabilities of two tokens that go on and of the end token, after each text of a step. */
+describe("a search stops", () => {
+  /** Log-probabilities of two ordinary tokens and of the end token, after each hypothesis of a step. */
   const steps = [
-    [-0.5, -3, -2], // an ended text of -2 / 1
-    [-0.3, -4, -0.6], // one of -1.1 / 2; in play -0.8 / 2
-    [-1.5, -4, -0.6], // one of -1.4 / 3 in the place of the first; in play -2.3 / 3
-    [-3, -4, -9], // in play -5.3 / 4
+    [-0.5, -3, -2], // finished: -2 / 1
+    [-0.3, -4, -0.6], // finished: -1.1 / 2; running: -0.8 / 2
+    [-1.5, -4, -0.6], // finished: -1.4 / 3 replaces the first; running: -2.3 / 3
+    [-3, -4, -9], // running: -5.3 / 4
     [-3, -4, -9],
   ] as const;
 
   function lasted(earlyStopping: boolean | "never"): number {
     const search = createSearch(optionsOf({ numBeams: 2, maxLength: 9, earlyStopping }));
     for (const [step, [first, second, end]] of steps.entries()) {
-      const candidates = search.texts.flatMap((_, text) => [
-        { text, id: 2, score: first },
-        { text, id: 3, score: second },
-        { text, id: END, score: end },
+      const candidates = search.running.flatMap((_, beam) => [
+        { beam, id: 2, score: first },
+        { beam, id: 3, score: second },
+        { beam, id: END, score: end },
       ]);
       search.advance(candidates);
-      if (search.texts.length === 0) return step + 1;
+      if (search.running.length === 0) return step + 1;
     }
     return Infinity;
   }
 
-  test("with as many ended texts as beams, if it may stop early", () =>
+  test("at as many finished hypotheses as beams, with early stopping", () =>
     expect(lasted(true)).toBe(2));
-  test("else when the best in play can't win at its present length", () =>
+  test("otherwise once the best running one can't win at its current length", () =>
     expect(lasted(false)).toBe(3));
-  test("or not at the longest one either: -2.3 / 8 could, -5.3 / 8 can't", () =>
+  test("with `never`, once it can't win at the longest length either: -2.3 / 8 could, -5.3 / 8 can't", () =>
     expect(lasted("never")).toBe(4));
-  test("when all candidates end", () => {
+  test("when all candidates finish", () => {
     const search = createSearch(optionsOf({ numBeams: 2 }));
-    expect(search.advance([{ text: 0, id: END, score: -1 }])).toEqual([]);
-    expect(search.found).toEqual([{ ids: [START, END], score: -1 }]);
+    expect(search.advance([{ beam: 0, id: END, score: -1 }])).toEqual([]);
+    expect(search.finished).toEqual([{ ids: [START, END], score: -1 }]);
   });
-  test("with the texts as they are, when nothing may follow", () => {
+  test("with the hypotheses as they are when every token is banned", () => {
     for (const numBeams of [1, 2]) {
       const search = createSearch(optionsOf({ numBeams }));
-      search.advance([{ text: 0, id: 3, score: -1 }]);
+      search.advance([{ beam: 0, id: 3, score: -1 }]);
       expect(search.advance([])).toEqual([]);
-      expect(search.found).toEqual([{ ids: [START, 3], score: -1 }]);
+      expect(search.finished).toEqual([{ ids: [START, 3], score: -1 }]);
     }
   });
 });
 
 describe("greedy search", () => {
-  test("takes the best token each time, to the end token or the longest length", () => {
+  test("takes the most likely token until the end token or the longest length", () => {
     const expected = [START];
     while (expected.length < 8 && expected.at(-1) !== END) {
       const scores = toy(expected);
@@ -130,18 +135,18 @@ describe("greedy search", () => {
     }
     expect(run({ maxLength: 8 })[0]?.ids).toEqual(expected);
   });
-  test("does not heed what is for beams", () =>
+  test("ignores options of beam search", () =>
     expect(run({ maxLength: 8, lengthPenalty: 3, earlyStopping: true })).toEqual(
       run({ maxLength: 8 }),
     ));
 });
 
-test("a text that ends takes a place among the ended only if it is among the best beams", () => {
+test("a finished hypothesis counts only if it ranks among the best beams", () => {
   const search = createSearch(optionsOf({ numBeams: 2, numReturnSequences: 2 }));
   search.advance([
-    { text: 0, id: 2, score: -1 },
-    { text: 0, id: 3, score: -2 },
-    { text: 0, id: END, score: -3 },
+    { beam: 0, id: 2, score: -1 },
+    { beam: 0, id: 3, score: -2 },
+    { beam: 0, id: END, score: -3 },
   ]);
-  expect([search.texts.length, search.found.length]).toEqual([2, 0]);
+  expect([search.running.length, search.finished.length]).toEqual([2, 0]);
 });

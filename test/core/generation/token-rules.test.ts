@@ -6,19 +6,19 @@ const options = (given: Parameters<typeof generationOptions>[2]) =>
   generationOptions({}, { decoder_start_token_id: 2, eos_token_id: 2, max_length: 6 }, given);
 
 describe("banned tokens", () => {
-  const banned = (size: number, text: readonly number[]) =>
-    bannedIds(text, options({ noRepeatNgramSize: size }));
+  const banned = (size: number, tokens: readonly number[]) =>
+    bannedIds(tokens, options({ noRepeatNgramSize: size }));
 
   test("none, without a rule", () => expect(banned(0, [2, 5, 5, 5])).toEqual([]));
-  test("with runs of one, all that were there", () => expect(banned(1, [2, 5])).toEqual([2, 5]));
-  test("with runs of two, what followed the last token before", () =>
+  test("for 1-grams, all tokens so far", () => expect(banned(1, [2, 5])).toEqual([2, 5]));
+  test("for 2-grams, what followed earlier occurrences of the last token", () =>
     expect(banned(2, [2, 5, 6, 5, 7, 5])).toEqual([6, 7]));
-  test("with runs of three, what followed the last two", () =>
+  test("for 3-grams, what followed the last two", () =>
     expect(banned(3, [2, 5, 6, 7, 5, 6])).toEqual([7]));
-  test("a run may overlap itself", () => expect(banned(3, [2, 5, 5, 5])).toEqual([5]));
-  test("texts shorter than a run have nothing to repeat", () =>
+  test("an n-gram may overlap itself", () => expect(banned(3, [2, 5, 5, 5])).toEqual([5]));
+  test("hypotheses shorter than an n-gram have nothing to repeat", () =>
     expect(banned(3, [2, 5])).toEqual([]));
-  test("an end, below the shortest length", () => {
+  test("end tokens, below the minimum length", () => {
     const rule = options({ minLength: 3, endIds: [2, 9] });
     expect([bannedIds([2, 5], rule), bannedIds([2, 5, 6], rule)]).toEqual([[2, 9], []]);
   });
@@ -35,7 +35,7 @@ describe("forced tokens", () => {
       undefined,
       [2],
     ]));
-  test("the last one where both are the same place", () =>
+  test("the last one where both apply", () =>
     expect(forcedIds(1, { ...forced, maxLength: 2 })).toEqual([2]));
   test("none by default", () => expect(forcedIds(1, options({}))).toBeUndefined());
 });

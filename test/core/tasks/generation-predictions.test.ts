@@ -7,7 +7,7 @@ import { generationLoss } from "../../../core/tasks/generation-loss.ts";
 import {
   generationMetrics,
   GenerationPredictions,
-  meanLoss,
+  meanTokenLoss,
 } from "../../../core/tasks/generation-predictions.ts";
 import { metricsOf } from "../../../core/tasks/task.ts";
 import { tinyBart, tinyBartBatch, tinyPair } from "../../helpers/tiny-bart.ts";
@@ -86,7 +86,7 @@ describe("meanLoss", () => {
     });
     const before = backend.memory().live;
     for (const batchSize of [1, 2, 100]) {
-      expect(await meanLoss(backend, bart, set, batchSize)).toBeCloseTo(expected, 12);
+      expect(await meanTokenLoss(backend, bart, set, batchSize)).toBeCloseTo(expected, 12);
     }
     expect(backend.memory().live).toBe(before);
   });

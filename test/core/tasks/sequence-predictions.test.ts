@@ -3,7 +3,7 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
 import type { SequenceTask } from "../../../core/model/plugin.ts";
-import { batchOf, type SequenceExamples } from "../../../core/tasks/sequence-examples.ts";
+import { sequenceBatch, type SequenceExamples } from "../../../core/tasks/sequence-examples.ts";
 import {
   majorityShare,
   sequenceOutputs,
@@ -23,7 +23,7 @@ describe("sequenceOutputs", () => {
       let logits: number[] = [];
       pass.scope(() => {
         logits = Array.from(
-          backend.download(model.forward(pass, batchOf(dataset, [index])).buffer),
+          backend.download(model.forward(pass, sequenceBatch(dataset, [index])).buffer),
         );
       });
       return logits;

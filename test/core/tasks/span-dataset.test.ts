@@ -4,7 +4,7 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { initializeWeights } from "../../../core/model/load-weights.ts";
 import type { PaddedQueries } from "../../../core/ops/padding-rows.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
-import { trainedSpans } from "../../../core/tasks/span-dataset.ts";
+import { spanTrainingSet } from "../../../core/tasks/span-dataset.ts";
 import { declareModel } from "../../../core/model/open-model.ts";
 import type { TrainingSet } from "../../../core/tasks/task.ts";
 import { deberta } from "../../../plugins/deberta/index.ts";
@@ -22,7 +22,7 @@ type Padding = "zero" | "uniform" | "none";
 
 async function trained(spanPadding: Padding): Promise<TrainingSet> {
   const settings = { ...optionsOf({ docStride: size.stride, spanPadding }), unanswerable: true };
-  return trainedSpans("train", questions, tokenizeOptions(size.maxLength), settings);
+  return spanTrainingSet("train", questions, tokenizeOptions(size.maxLength), settings);
 }
 
 function spanModel(paddedQueries: PaddedQueries | undefined) {
@@ -115,7 +115,7 @@ test("a split is its windows: lengths, rows, digest", async () => {
     examples: questions.examples.map((one, i) => (i === 0 ? { ...one, answers: [] } : one)),
   };
   const settings = { ...optionsOf({ docStride: size.stride }), unanswerable: true };
-  const moved = await trainedSpans("train", other, tokenizeOptions(size.maxLength), settings);
+  const moved = await spanTrainingSet("train", other, tokenizeOptions(size.maxLength), settings);
   expect(digestOf(await trained("zero"))).toBe(digestOf(dataset));
   expect(digestOf(moved)).not.toBe(digestOf(dataset));
 });
@@ -123,5 +123,5 @@ test("a split is its windows: lengths, rows, digest", async () => {
 test("a vocabulary that the model lacks is refused", async () => {
   const files = { ...tokenizeOptions(size.maxLength), vocabSize: 20 };
   const settings = { ...optionsOf(), unanswerable: true };
-  await expect(trainedSpans("train", questions, files, settings)).rejects.toThrow("vocab_size");
+  await expect(spanTrainingSet("train", questions, files, settings)).rejects.toThrow("vocab_size");
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import type { Model } from "../../../core/model/plugin.ts";
-import { predictedSpans } from "../../../core/tasks/span-dataset.ts";
+import { spanPredictionSet } from "../../../core/tasks/span-dataset.ts";
 import type { Predictions } from "../../../core/tasks/task.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { expected } from "../qa/fixtures.ts";
@@ -42,7 +42,7 @@ async function predict(
 ): Promise<Predictions> {
   const files = tokenizeOptions(size.maxLength);
   const set = { ...questions, examples };
-  const dataset = await predictedSpans("validation", set, files, settingsOf(options));
+  const dataset = await spanPredictionSet("validation", set, files, settingsOf(options));
   return dataset.predict(backend, oracle, { batchSize });
 }
 
@@ -118,7 +118,7 @@ describe("evaluate", () => {
     });
     const set = { ...questions, examples: unlabelled, isLabelled: false };
     const files = tokenizeOptions(size.maxLength);
-    const dataset = await predictedSpans("test", set, files, settingsOf(answers));
+    const dataset = await spanPredictionSet("test", set, files, settingsOf(answers));
     const predictions = await dataset.predict(createReferenceBackend(), oracle, { batchSize: 9 });
     expect(predictions.records).toHaveLength(9);
     expect(() => predictions.evaluate()).toThrow("internal: split test has no answers");

@@ -46,7 +46,7 @@ describe("splits", () => {
   const rows = async (wishes: object, role: DataSplit["role"]) => {
     const split = { name: role, role, files: [fixture] };
     const task = spanTask("squad_v2", optionsOf(wishes));
-    const { name, features: items } = await task.read(split, "required");
+    const { name, featureCount: items } = await task.read(split, "required");
     const set = await readSquad(split, { ...reading, labels: "required" });
     return { name, items, all: set.examples.length };
   };

@@ -2,8 +2,8 @@ import { type PackedTokens, tokensOf } from "../data/token-cache.ts";
 import { packSequences, type TokenBatch } from "../nn/packed-batch.ts";
 
 /** The packed batch of some items of a split, in the order given. */
-export function packedBatch(tokens: PackedTokens, items: ArrayLike<number>): TokenBatch {
-  const rows = Array.from(items, (i) => tokensOf(tokens, i));
+export function packedBatch(tokens: PackedTokens, indices: ArrayLike<number>): TokenBatch {
+  const rows = Array.from(indices, (i) => tokensOf(tokens, i));
   return packSequences(
     rows.map(({ ids }) => ids),
     rows.map(({ typeIds }) => typeIds),

@@ -6,7 +6,7 @@ import { generate } from "../../../core/generation/generate.ts";
 import { generationOptions } from "../../../core/generation/options.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { GenerationExamples } from "../../../core/tasks/generation-examples.ts";
-import { lastStep } from "../../../core/tasks/generation-needs.ts";
+import { largestDecodeStep } from "../../../core/tasks/generation-memory.ts";
 import { tinyBart, tinyBartConfig, tinyPair } from "../../helpers/tiny-bart.ts";
 
 const sources = [1, 4, 2].map((index) => tinyPair(index).source);
@@ -44,7 +44,7 @@ test.each([
     const { bart: counted } = tinyBart(counting, { config });
     const unwritten = counting.memory().live;
     const pass = new ForwardPass(counting, { training: false });
-    pass.scope(() => lastStep(pass, counted, set, [0, 1, 2], options));
+    pass.scope(() => largestDecodeStep(pass, counted, set, [0, 1, 2], options));
     const said = counting.memory().peak - unwritten;
     expect(counting.memory().live).toBe(unwritten);
 

@@ -9,34 +9,34 @@ import { type GenerationExamples, sourcesOf } from "./generation-examples.ts";
  * Takes the memory of writing about a batch's sources: of one step, whose texts are all as long as they may become and have no beginning
  * in common.
  */
-export function lastStep(
+export function largestDecodeStep(
   pass: ForwardPass,
   model: GenerationModel,
   set: GenerationExamples,
-  items: ArrayLike<number>,
+  indices: ArrayLike<number>,
   options: GenerationOptions,
 ): void {
   const { numBeams, maxLength } = options;
-  const source = model.encode(pass, sourcesOf(set, items));
+  const source = model.encode(pass, sourcesOf(set, indices));
   const cache = new KeyValueCache(pass.backend, model.cacheShape);
-  const rows = Array.from({ length: items.length * numBeams }, (_, row) => row);
-  cache.extend(Array.from(items));
+  const rows = Array.from({ length: indices.length * numBeams }, (_, row) => row);
+  cache.extend(Array.from(indices));
   // The last of all tokens is never read.
   for (let length = 2; length < maxLength; length++) {
     cache.extend(length === 2 ? rows.map((row) => Math.floor(row / numBeams)) : rows);
   }
-  const hostOffsets = Int32Array.from({ length: items.length + 1 }, (_, b) => b * numBeams);
+  const hostOffsets = Int32Array.from({ length: indices.length + 1 }, (_, b) => b * numBeams);
   pass.scope(() => {
-    const texts = {
-      sequences: items.length,
+    const hypotheses = {
+      sequences: indices.length,
       tokens: rows.length,
       offsets: pass.integers(hostOffsets),
       hostOffsets,
     };
-    const step = { ids: new Int32Array(rows.length), position: cache.length - 1, texts };
-    const count = Math.min(createSearch(options).width, model.limits.vocabSize);
+    const step = { ids: new Int32Array(rows.length), position: cache.length - 1, hypotheses };
+    const count = Math.min(createSearch(options).candidatesPerBeam, model.limits.vocabSize);
     const choice = { count, banned: [], repeated: [], penalty: 1, normalise: "before" } as const;
-    model.topTokens(pass, model.write(pass, step, source, cache), choice);
+    model.topTokens(pass, model.decodeStep(pass, step, source, cache), choice);
   });
   cache.dispose();
 }

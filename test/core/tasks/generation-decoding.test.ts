@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { decodingOptions, type DecodingSettings } from "../../../core/tasks/generation-writing.ts";
+import { decodingOptions, type DecodingSettings } from "../../../core/tasks/generation-decoding.ts";
 import { tinyBartFiles } from "../../helpers/tiny-bart-files.ts";
 
 const rawConfig = { decoder_start_token_id: 2, eos_token_id: 2, num_beams: 3, max_length: 5 };

@@ -8,7 +8,7 @@ import { strip } from "../text/white-space.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { PredictOptions } from "./task.ts";
 import type { GenerationExamples } from "./generation-examples.ts";
-import { GenerationPredictions, meanLoss } from "./generation-predictions.ts";
+import { GenerationPredictions, meanTokenLoss } from "./generation-predictions.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How summaries are written; null: as the model's own files say. */
@@ -49,7 +49,7 @@ export async function generateSummaries(
   { batchSize, onBatch }: PredictOptions,
 ): Promise<GenerationPredictions> {
   const { name, examples, source, target } = set;
-  const loss = target && (await meanLoss(backend, model, set, batchSize));
+  const loss = target && (await meanTokenLoss(backend, model, set, batchSize));
   const sources = examples.map((_, i) => tokensOf(source, i).ids);
   const progress = onBatch ? { onBatch } : {};
   // Files that name no end have their family's; without one every text would be of the full length.
