@@ -10,7 +10,9 @@ import type { GenerationOptions } from "./options.ts";
 import { type Candidate, createSearch, type Hypothesis, type HypothesisSearch } from "./search.ts";
 import { bannedIds, forcedIds } from "./token-rules.ts";
 
-/** The best hypothesis of a source, and the next best ones where `numReturnSequences` is above 1. */
+/**
+ * The best hypothesis of a source, and the next best ones where `numReturnSequences` is above 1.
+ */
 export interface Generated extends Hypothesis {
   readonly alternatives: readonly Hypothesis[];
 }
@@ -23,7 +25,9 @@ export interface GenerateSettings {
   readonly onBatch?: (done: number) => void;
 }
 
-/** Milliseconds of decoding after which the event loop runs, so that timers and signals are handled. */
+/**
+ * Milliseconds of decoding after which the event loop runs, so that timers and signals are handled.
+ */
 const YIELD_INTERVAL_MS = 100;
 
 /**
@@ -31,8 +35,9 @@ const YIELD_INTERVAL_MS = 100;
  * length. A result does not depend on the other sources of its batch, except for rounding in matrix
  * products of other sizes.
  *
- * sources: token ids with special tokens, as the model's tokenizer produces them. Throws E_GENERATION
- * before decoding for sources and options outside the model's limits, and for NaN scores.
+ * sources: token ids with special tokens, as the model's tokenizer produces them. Throws
+ * E_GENERATION before decoding for sources and options outside the model's limits, and for NaN
+ * scores.
  */
 export async function generate(
   backend: Backend,
@@ -149,8 +154,8 @@ interface DecodeState {
 }
 
 /**
- * Extends every running hypothesis by one token. parents: each one's row in the previous step. Returns
- * the parents of the hypotheses that are running now.
+ * Extends every running hypothesis by one token. parents: each one's row in the previous step.
+ * Returns the parents of the hypotheses that are running now.
  */
 function advance(state: DecodeState, parents: readonly number[]): readonly number[] {
   const { searches, options } = state;
@@ -174,7 +179,9 @@ function advance(state: DecodeState, parents: readonly number[]): readonly numbe
   return next;
 }
 
-/** Runs one decode step. Returns each row's candidates, or undefined where the next token is forced. */
+/**
+ * Runs one decode step. Returns each row's candidates, or undefined where the next token is forced.
+ */
 function decodeNext(state: DecodeState, parents: readonly number[], isForced: boolean) {
   const { pass, model, cache, source, searches } = state;
   const rows = searches.flatMap(({ running }) => running.map(({ ids }) => ids));

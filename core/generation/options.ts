@@ -15,12 +15,16 @@ export interface GenerationOptions {
   readonly noRepeatNgramSize: number;
   /** Above 1, tokens that a hypothesis already contains become less likely. Default 1. */
   readonly repetitionPenalty: number;
-  /** Beam score = sum of log-probabilities / (tokens after the start token)^lengthPenalty. Default 1. */
+  /**
+   * Beam score = sum of log-probabilities / (tokens after the start token)^lengthPenalty. Default
+   * 1.
+   */
   readonly lengthPenalty: number;
   /**
-   * When beam search stops. true: at `numBeams` finished hypotheses. false, the default: once the best
-   * running hypothesis, scored at its current length, can't beat the worst finished one. "never": once
-   * it can't at its most favourable length, which is `maxLength` where lengthPenalty is above 0.
+   * When beam search stops. true: at `numBeams` finished hypotheses. false, the default: once the
+   * best running hypothesis, scored at its current length, can't beat the worst finished one.
+   * "never": once it can't at its most favourable length, which is `maxLength` where lengthPenalty
+   * is above 0.
    */
   readonly earlyStopping: boolean | "never";
   /** First token of every hypothesis: decoder_start_token_id, else bos_token_id. */
@@ -34,8 +38,8 @@ export interface GenerationOptions {
 }
 
 /**
- * Overrides of a checkpoint's options. Numbers of new tokens don't count the start token, and override
- * lengths.
+ * Overrides of a checkpoint's options. Numbers of new tokens don't count the start token, and
+ * override lengths.
  */
 export type GenerationOverrides = {
   readonly [K in keyof GenerationOptions]?: GenerationOptions[K] | undefined;
@@ -51,12 +55,12 @@ const DEFAULT_NEW_TOKENS = 20;
 
 /**
  * Resolves a checkpoint's options and the caller's overrides as transformers 5 does: from
- * generation_config.json alone where it exists, else from config.json, where older checkpoints keep the
- * same keys. config, generation: the contents of these files.
+ * generation_config.json alone where it exists, else from config.json, where older checkpoints keep
+ * the same keys. config, generation: the contents of these files.
  *
- * One difference: the caller's `maxLength` overrides the checkpoint's max_new_tokens, and `minLength`
- * likewise. Throws E_CONFIG for a value out of range, and for an unsupported setting that would change
- * the output, such as sampling.
+ * One difference: the caller's `maxLength` overrides the checkpoint's max_new_tokens, and
+ * `minLength` likewise. Throws E_CONFIG for a value out of range, and for an unsupported setting
+ * that would change the output, such as sampling.
  */
 export function generationOptions(
   config: Json,

@@ -12,8 +12,8 @@ export interface Candidate {
 export interface Hypothesis {
   readonly ids: readonly number[];
   /**
-   * The sum of the tokens' log-probabilities; for finished beams that sum
-   * / (tokens after the start token)^lengthPenalty.
+   * The sum of the tokens' log-probabilities; for finished beams that sum / (tokens after the start
+   * token)^lengthPenalty.
    */
   readonly score: number;
 }
@@ -26,8 +26,9 @@ export interface HypothesisSearch {
   readonly candidatesPerBeam: number;
   /**
    * Extends the running hypotheses by the best candidates. Each hypothesis must contribute its best
-   * `candidatesPerBeam`, or all that it has. Returns, for each hypothesis now in `running`, the index
-   * of the one it extends. Without candidates the search ends with the hypotheses as they are.
+   * `candidatesPerBeam`, or all that it has. Returns, for each hypothesis now in `running`, the
+   * index of the one it extends. Without candidates the search ends with the hypotheses as they
+   * are.
    */
   advance(candidates: readonly Candidate[]): readonly number[];
   /** The results, best first, at most `numReturnSequences`; complete once `running` is empty. */
@@ -68,13 +69,13 @@ export class GreedySearch implements HypothesisSearch {
 }
 
 /**
- * Beam search for one source, as in transformers (`GenerationMixin._beam_search`). Each step takes the
- * best candidates of all running hypotheses, twice as many as beams (more with several end tokens).
- * Those that finish and rank among the best `numBeams` compete for the `numBeams` finished hypotheses;
- * the best unfinished ones keep running.
+ * Beam search for one source, as in transformers (`GenerationMixin._beam_search`). Each step takes
+ * the best candidates of all running hypotheses, twice as many as beams (more with several end
+ * tokens). Those that finish and rank among the best `numBeams` compete for the `numBeams` finished
+ * hypotheses; the best unfinished ones keep running.
  *
- * One difference: transformers keeps running hypotheses of zero probability. Here the search ends once
- * every candidate finishes or none is left.
+ * One difference: transformers keeps running hypotheses of zero probability. Here the search ends
+ * once every candidate finishes or none is left.
  */
 export class BeamSearch implements HypothesisSearch {
   readonly candidatesPerBeam: number;

@@ -1,8 +1,8 @@
 import type { GenerationOptions } from "./options.ts";
 
 /**
- * The tokens that must follow a hypothesis of `length` tokens, each with log-probability 0; undefined
- * where the choice is free.
+ * The tokens that must follow a hypothesis of `length` tokens, each with log-probability 0;
+ * undefined where the choice is free.
  */
 export function forcedIds(
   length: number,
@@ -13,8 +13,8 @@ export function forcedIds(
 }
 
 /**
- * Tokens that must not follow a hypothesis: end tokens below the minimum length, and tokens that would
- * repeat one of its n-grams.
+ * Tokens that must not follow a hypothesis: end tokens below the minimum length, and tokens that
+ * would repeat one of its n-grams.
  */
 export function bannedIds(
   tokens: readonly number[],

@@ -1,9 +1,9 @@
 import { errors } from "../errors.ts";
 
-/** Class numbers or scores, one an example. */
+/** Class indices or scores, one per example. */
 export type Values = ArrayLike<number>;
 
-/** The place of the largest logit, the first one on a tie; a NaN counts as the largest, as in numpy. */
+/** Index of the largest logit, the first of equal ones; NaN counts as the largest, as in numpy. */
 export function argmax(logits: Values): number {
   let best = 0;
   for (let i = 0; i < logits.length; i++) {
@@ -13,7 +13,7 @@ export function argmax(logits: Values): number {
   return best;
 }
 
-/** The share of equal entries; NaN when there are none. */
+/** Share of equal entries; NaN for empty lists. */
 export function accuracy(predictions: Values, labels: Values): number {
   checkSameLength("accuracy", predictions, labels);
   let equal = 0;
@@ -21,7 +21,10 @@ export function accuracy(predictions: Values, labels: Values): number {
   return equal / labels.length;
 }
 
-/** Binary F1 of class 1, as scikit-learn's `f1_score`: 0 when no example is, or is predicted, of class 1. Throws on no examples. */
+/**
+ * Binary F1 of class 1, as scikit-learn's `f1_score`: 0 if class 1 occurs in neither list. Throws
+ * E_METRIC for empty lists.
+ */
 export function f1(predictions: Values, labels: Values): number {
   checkSameLength("f1", predictions, labels);
   checkNotEmpty("f1", labels);
@@ -36,8 +39,8 @@ export function f1(predictions: Values, labels: Values): number {
 }
 
 /**
- * Matthews' correlation for any number of classes, as scikit-learn's `matthews_corrcoef`: 0 when the predictions
- * or the labels are all of one class. Throws on no examples.
+ * Matthews correlation for any number of classes, as scikit-learn's `matthews_corrcoef`: 0 if
+ * predictions or labels are all of one class. Throws E_METRIC for empty lists.
  */
 export function matthewsCorrelation(predictions: Values, labels: Values): number {
   checkSameLength("matthews_correlation", predictions, labels);
@@ -54,7 +57,7 @@ export function matthewsCorrelation(predictions: Values, labels: Values): number
   return covariance / Math.sqrt(predictedVariance * labelledVariance);
 }
 
-/** Throws E_METRIC when the lists differ in length. */
+/** Throws E_METRIC if the lists differ in length. */
 export function checkSameLength(metric: string, predictions: Values, labels: Values): void {
   if (predictions.length === labels.length) return;
   throw errors.metric(
@@ -62,6 +65,8 @@ export function checkSameLength(metric: string, predictions: Values, labels: Val
     `needs a prediction for each label: got ${predictions.length} and ${labels.length}`,
   );
 }
+
+// --- internal ---
 
 function checkNotEmpty(metric: string, labels: Values): void {
   if (labels.length === 0) throw errors.metric(metric, "needs at least 1 example, got none");

@@ -1,13 +1,14 @@
 type Tokens = readonly string[];
 
-/** The length of the longest common subsequence. */
+/** Length of the longest common subsequence. */
 export function commonLength(a: Tokens, b: Tokens): number {
   return lengths(a, b).at(-1) ?? 0;
 }
 
 /**
- * The positions in `a` of a longest common subsequence, the last first. Of several it is the one that `rouge_score`
- * finds: from the ends, it steps back in `b` only where that keeps more.
+ * Positions in `a` of a longest common subsequence, in descending order. Of several it picks the
+ * one that `rouge_score` picks: backtracking moves back in `b` only if that keeps a longer
+ * subsequence.
  */
 export function commonPositions(a: Tokens, b: Tokens): number[] {
   const table = lengths(a, b);
@@ -26,7 +27,9 @@ export function commonPositions(a: Tokens, b: Tokens): number[] {
   return positions;
 }
 
-/** [a + 1, b + 1]: the length for the first i tokens of `a` and the first j of `b`. */
+// --- internal ---
+
+/** Table [a + 1, b + 1]: the length for the first i tokens of `a` and the first j of `b`. */
 function lengths(a: Tokens, b: Tokens): Uint32Array {
   const width = b.length + 1;
   const table = new Uint32Array((a.length + 1) * width);

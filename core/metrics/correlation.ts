@@ -2,8 +2,8 @@ import { errors } from "../errors.ts";
 import { checkSameLength, type Values } from "./classification.ts";
 
 /**
- * Pearson's correlation as scipy's `pearsonr`: NaN when either side is constant or holds a NaN.
- * Throws on fewer than 2 points.
+ * Pearson correlation, as scipy's `pearsonr`: NaN if either side is constant or contains NaN.
+ * Throws E_METRIC for fewer than 2 points.
  */
 export function pearson(a: Values, b: Values): number {
   checkSameLength("pearson", a, b);
@@ -16,14 +16,17 @@ export function pearson(a: Values, b: Values): number {
   return Math.max(-1, Math.min(1, sum));
 }
 
-/** Spearman's correlation as scipy's `spearmanr`: Pearson's of the average ranks; NaN on fewer than 2 points too. */
+/**
+ * Spearman correlation, as scipy's `spearmanr`: Pearson of average ranks; NaN also for fewer than 2
+ * points.
+ */
 export function spearman(a: Values, b: Values): number {
   checkSameLength("spearmanr", a, b);
   if (a.length < 2 || hasNaN(a) || hasNaN(b)) return Number.NaN;
   return pearson(averageRanks(a), averageRanks(b));
 }
 
-/** Ranks from 1 to n; equal values share the mean of their ranks. */
+/** Ranks from 1 to n; ties get the mean of their ranks. */
 export function averageRanks(values: Values): Float64Array {
   const order = Uint32Array.from({ length: values.length }, (_, i) => i);
   order.sort((i, j) => values[i]! - values[j]!);
@@ -37,15 +40,15 @@ export function averageRanks(values: Values): Float64Array {
   return ranks;
 }
 
-/** Whether all values are one number: its correlation with anything is undefined. */
+/** Whether all values are equal, which leaves every correlation undefined. */
 export function isConstant(values: Values): boolean {
   for (let i = 1; i < values.length; i++) if (values[i] !== values[0]) return false;
   return !Number.isNaN(values[0]);
 }
 
 /**
- * Whether the spread is so small beside the mean that rounding decides the correlation:
- * scipy's rule, |v - mean| < eps^0.75 |mean|.
+ * Whether the spread is so small relative to the mean that rounding dominates the correlation:
+ * scipy's rule, ||v - mean|| < eps^0.75 |mean|.
  */
 export function isNearlyConstant(values: Values): boolean {
   const { mean, norm } = centred(values);
@@ -58,12 +61,17 @@ export function hasNaN(values: Values): boolean {
   return false;
 }
 
+// --- internal ---
+
 function unitVector(values: Values): Float64Array {
   const { deviations, norm } = centred(values);
   return deviations.map((d) => d / norm);
 }
 
-/** Deviations from the mean and their norm, scaled by the largest so that 1e200 does not overflow. */
+/**
+ * Deviations from the mean, and their norm, computed relative to the largest so that 1e200 does not
+ * overflow.
+ */
 function centred(values: Values) {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]!;

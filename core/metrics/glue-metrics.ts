@@ -12,13 +12,13 @@ const metrics: Readonly<Record<GlueMetricName, Metric>> = {
   spearmanr: spearman,
 };
 
-/** What of a task the metrics need; any classification or regression can be scored with it. */
+/** The metrics of a classification or regression task, by GLUE's names. */
 export type TaskMetrics = Pick<GlueTask, "metrics">;
 
 /**
- * The task's metrics by the reference's names; with more than one, `combined_score` is their mean.
- * predictions: class numbers (argmax), or scores for regression; labels alike. A metric that is undefined
- * is NaN, never a stand-in: `explainMetrics` says why.
+ * A task's metrics by the reference's names; with more than one, `combined_score` is their mean.
+ * predictions: class indices (argmax), or scores for regression; labels likewise. Undefined metrics
+ * are NaN; `explainMetrics` gives the reason.
  */
 export function glueMetrics(
   task: TaskMetrics,
@@ -35,7 +35,7 @@ export function glueMetrics(
   return values;
 }
 
-/** A line for each metric whose value does not mean what it seems to: undefined, or 0 by convention. */
+/** One line per metric that is undefined, 0 by convention or numerically unreliable. */
 export function explainMetrics(task: TaskMetrics, predictions: Values, labels: Values): string[] {
   const lines: string[] = [];
   for (const name of task.metrics) {
@@ -44,6 +44,8 @@ export function explainMetrics(task: TaskMetrics, predictions: Values, labels: V
   }
   return lines;
 }
+
+// --- internal ---
 
 const minExamples = (name: GlueMetricName) => (name === "pearson" || name === "spearmanr" ? 2 : 1);
 
@@ -76,7 +78,8 @@ function explainCorrelation(predictions: Values, labels: Values): string | undef
   if (hasNaN(predictions)) return "is undefined: a prediction is NaN";
   const constant = constantSide("is undefined", predictions, labels);
   if (constant !== undefined) return constant;
-  if (isNearlyConstant(predictions)) return "may be inaccurate: the predictions hardly differ";
+  if (isNearlyConstant(predictions))
+    return "may be inaccurate: the predictions are nearly constant";
   return undefined;
 }
 

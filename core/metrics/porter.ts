@@ -1,6 +1,6 @@
 /**
- * Porter's stemmer (1980) with the departures that NLTK makes by default, which `rouge_score` uses. A word of lower-case
- * letters in, its stem out.
+ * The stem of a lower-case word: Porter's stemmer (1980) with NLTK's default extensions, as in
+ * `rouge_score`.
  */
 export function porterStem(word: string): string {
   const irregular = irregulars.get(word);
@@ -28,10 +28,13 @@ const irregulars: ReadonlyMap<string, string> = new Map(
   }).flatMap(([stem, words]) => words.map((word) => [word, stem] as const)),
 );
 
-/** An ending, what stands for it, and what the rest of the word must be like. */
+/** An ending, its replacement, and a condition on the stem before it. */
 type Rule = readonly [ending: string, replacement: string, isFit?: (stem: string) => boolean];
 
-/** The first rule whose ending the word has decides, even when the rest does not fit. */
+/**
+ * Applies the first rule whose ending matches; later rules are not tried even if its condition
+ * fails.
+ */
 function applyFirst(word: string, rules: readonly Rule[]): string {
   for (const [ending, replacement, isFit = always] of rules) {
     if (!word.endsWith(ending)) continue;
@@ -49,7 +52,7 @@ function isConsonant(word: string, i: number): boolean {
   return char === undefined || !"aeiou".includes(char);
 }
 
-/** m of [C](VC)^m[V]: how often a consonant follows a vowel. */
+/** m of [C](VC)^m[V]: how many times a consonant follows a vowel. */
 function measure(stem: string): number {
   let count = 0;
   let wasConsonant = true;
@@ -75,7 +78,10 @@ function endsDoubled(word: string): boolean {
   return last > 0 && word[last] === word[last - 1] && isConsonant(word, last);
 }
 
-/** Consonant, vowel, consonant other than w, x, y; NLTK: also a word of vowel and consonant. */
+/**
+ * Ends in consonant, vowel, consonant other than w, x, y; NLTK: also a word of one vowel and one
+ * consonant.
+ */
 function endsShort(word: string): boolean {
   const last = word.length - 1;
   if (last === 1) return !isConsonant(word, 0) && isConsonant(word, 1);
@@ -109,14 +115,17 @@ function pastAndGerund(word: string): string {
   return hasVowel(stem) ? repaired(stem) : word;
 }
 
-/** Gives a stem back the e that its ending took, or takes the letter that it doubled. */
+/** Restores a final e that the ending removed, or removes a doubled letter. */
 function repaired(stem: string): string {
   if (["at", "bl", "iz"].some((end) => stem.endsWith(end))) return `${stem}e`;
   if (endsDoubled(stem)) return "lsz".includes(stem.at(-1) ?? "") ? stem : stem.slice(0, -1);
   return measure(stem) === 1 && endsShort(stem) ? `${stem}e` : stem;
 }
 
-/** NLTK: only behind a consonant that is not the word's first letter, so that "say" and "enjoy" keep their y. */
+/**
+ * NLTK: only after a consonant that is not the first letter, so that "say" and "enjoy" keep their
+ * y.
+ */
 function finalY(word: string): string {
   return applyFirst(word, [
     ["y", "i", (stem) => stem.length > 1 && isConsonant(stem, stem.length - 1)],
@@ -124,7 +133,7 @@ function finalY(word: string): string {
 }
 
 function doubleSuffixes(word: string): string {
-  // NLTK: "ally" loses its ending first, and what is left is looked at again
+  // NLTK: "alli" becomes "al" first, and the step runs again on the result.
   if (word.endsWith("alli") && isMeasured(word.slice(0, -4))) {
     return doubleSuffixes(`${word.slice(0, -4)}al`);
   }
@@ -150,7 +159,7 @@ function doubleSuffixes(word: string): string {
     ["iviti", "ive", isMeasured],
     ["biliti", "ble", isMeasured],
     ["fulli", "ful", isMeasured],
-    // NLTK measures the stem with its l
+    // NLTK measures the stem including its l.
     ["logi", "log", (stem) => isMeasured(`${stem}l`)],
   ]);
 }

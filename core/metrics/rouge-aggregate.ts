@@ -17,9 +17,10 @@ const samples = 1000;
 const tail = 0.025;
 
 /**
- * The means of many pairs' scores. The intervals are a bootstrap's, as `rouge_score` makes them: means of as many pairs
- * drawn with replacement, 1000 times; they are a function of `seed`. The reference reports the median of these means;
- * we report the mean itself, which does not depend on the draws. Throws E_METRIC on no scores.
+ * The means of many pairs' scores. The intervals are a bootstrap's, as `rouge_score` makes them:
+ * means of as many pairs drawn with replacement, 1000 times; they are a function of `seed`. The
+ * reference reports the median of these means; we report the mean itself, which does not depend on
+ * the draws. Throws E_METRIC on no scores.
  */
 export function aggregateRouge(scores: readonly RougeScores[], seed: number): RougeAggregate {
   if (scores.length === 0) throw errors.metric("rouge", "needs 1 or more pairs, got none");
@@ -49,7 +50,10 @@ export function aggregateRouge(scores: readonly RougeScores[], seed: number): Ro
 /** What the metrics are made of. */
 type MeanFMeasures = Readonly<Record<RougeName, { readonly fmeasure: Pick<Interval, "mean"> }>>;
 
-/** The mean F-measures of many pairs, one or more: those of `aggregateRouge`, without the work of its intervals. */
+/**
+ * The mean F-measures of many pairs, one or more: those of `aggregateRouge`, without the work of
+ * its intervals.
+ */
 export function meanRouge(scores: readonly RougeScores[]): MeanFMeasures {
   const of = (name: RougeName) => {
     const mean = meanOf(Float64Array.from(scores, (pair) => pair[name].fmeasure));

@@ -2,23 +2,25 @@ import { errors } from "../errors.ts";
 import { commonPositions, commonLength } from "./common-subsequence.ts";
 import { rougeTokens } from "./rouge-tokens.ts";
 
+/** ROUGE variants by `rouge_score`'s names. */
 export const rougeNames = ["rouge1", "rouge2", "rougeL", "rougeLsum"] as const;
+/** A ROUGE variant. */
 export type RougeName = (typeof rougeNames)[number];
 
-/** From 0 to 1. */
+/** Scores of a pair in one variant, from 0 to 1. */
 export interface RougeScore {
   readonly precision: number;
   readonly recall: number;
   readonly fmeasure: number;
 }
 
-/** A pair's scores. */
+/** Scores of a pair in all variants. */
 export type RougeScores = Readonly<Record<RougeName, RougeScore>>;
 
 /**
- * ROUGE of each prediction with its reference, as Google's `rouge_score`: overlap of words and of pairs of words, longest
- * common subsequence of the whole texts (L), and of their sentences, one a line (Lsum). Throws E_METRIC where the lists
- * differ in length.
+ * ROUGE of each prediction against its reference, as Google's `rouge_score`: overlap of unigrams
+ * and bigrams, longest common subsequence of whole texts (L) and of their sentences, one per line
+ * (Lsum). Throws E_METRIC if the lists differ in length.
  */
 export function rougeScores(
   predictions: readonly string[],
@@ -27,7 +29,7 @@ export function rougeScores(
 ): RougeScores[] {
   if (predictions.length !== references.length) {
     const counts = `${predictions.length} predictions, ${references.length} references`;
-    throw errors.metric("rouge", `predictions and references must be as many: got ${counts}`);
+    throw errors.metric("rouge", `needs a reference for each prediction: got ${counts}`);
   }
   return predictions.map((prediction, i) => scoresOf(prediction, references[i] ?? "", stem));
 }
@@ -41,7 +43,7 @@ function scoresOf(prediction: string, reference: string, stem: boolean): RougeSc
   const expected = rougeTokens(reference, stem);
   return {
     rouge1: overlapScore(counted(got), counted(expected)),
-    rouge2: overlapScore(counted(pairsOf(got)), counted(pairsOf(expected))),
+    rouge2: overlapScore(counted(bigramsOf(got)), counted(bigramsOf(expected))),
     rougeL: scoreOf(commonLength(expected, got), got.length, expected.length),
     rougeLsum: summaryScore(linesOf(prediction, stem), linesOf(reference, stem)),
   };
@@ -54,7 +56,7 @@ function scoreOf(shared: number, got: number, expected: number): RougeScore {
   return { precision, recall, fmeasure: sum === 0 ? 0 : (2 * precision * recall) / sum };
 }
 
-/** How often each token occurs. */
+/** Occurrences of each token. */
 type Counts = Map<string, number>;
 
 function counted(tokens: Tokens): Counts {
@@ -63,7 +65,7 @@ function counted(tokens: Tokens): Counts {
   return counts;
 }
 
-const pairsOf = (tokens: Tokens) => tokens.slice(1).map((token, i) => `${tokens[i]} ${token}`);
+const bigramsOf = (tokens: Tokens) => tokens.slice(1).map((token, i) => `${tokens[i]} ${token}`);
 
 function overlapScore(got: Counts, expected: Counts): RougeScore {
   let shared = 0;
@@ -84,8 +86,8 @@ const linesOf = (text: string, stem: boolean) =>
     .map((line) => rougeTokens(line, stem));
 
 /**
- * Each sentence of the reference earns the union of what it has in common with every sentence of the prediction; a
- * token counts at most as often as the prediction has it.
+ * Summary-level LCS: for each reference sentence the union of its longest common subsequences with
+ * all predicted sentences; each token counts at most as often as it occurs in the prediction.
  */
 function summaryScore(got: readonly Tokens[], expected: readonly Tokens[]): RougeScore {
   const left = counted(got.flat());

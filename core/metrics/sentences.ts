@@ -1,9 +1,10 @@
 import { strip } from "../text/white-space.ts";
 
 /**
- * A summary with a sentence a line, as ROUGE-Lsum wants it. Sentences end at ".", "!" and "?" before white space, not at
- * the period of an abbreviation or initial; the quotes and brackets that close a sentence belong to it. The authors used
- * nltk's trained splitter here: on news the two agree at 997 of 1000 ends. Line ends inside the text stay.
+ * Splits a summary into one sentence per line, as ROUGE-Lsum expects. Sentences end at ".", "!" and
+ * "?" before white space, but not at the period of an abbreviation or initial; closing quotes and
+ * brackets belong to the sentence. The authors used nltk's trained splitter: on news the two agree
+ * at 997 of 1000 ends. Existing line breaks are kept.
  */
 export function sentencesOnLines(text: string): string {
   const whole = strip(text);
@@ -19,10 +20,14 @@ export function sentencesOnLines(text: string): string {
   return lines + whole.slice(start);
 }
 
-/** What ends a sentence, with closing quotes and brackets, and the white space behind it. */
+// --- internal ---
+
+/**
+ * End of a sentence: punctuation with closing quotes and brackets, and the white space after it.
+ */
 const possibleEnd = /(?<![.!?])([.!?]+["'”’)\]}]*)(\s+)(?=\S)/g;
 
-/** Abbreviations before a name or number: never the end of a sentence. */
+/** Abbreviations before a name or number, which never end a sentence. */
 const beforeName = new Set(
   "mr mrs ms dr prof st gen sen rep gov lt col sgt capt cmdr maj rev hon pres no nos vs mt fig vol pp".split(
     " ",
@@ -36,14 +41,14 @@ const abbreviations = new Set(
   ),
 );
 
-/** Words that, capitalised behind an abbreviation, begin a sentence. */
+/** Words that, capitalised after an abbreviation, begin a sentence. */
 const starters = new Set(
   "the a an in on at it its he his she her they their we our i you this that these those there but and if when while as for after before however although though since what who how so".split(
     " ",
   ),
 );
 
-/** Whether the period at `at` ends a sentence whose next one would begin at `next`. */
+/** Whether the period at `at` ends a sentence; the next one would begin at `next`. */
 function isSentenceEnd(text: string, at: number, next: number): boolean {
   const word = /[^\s"'“‘([{]*$/.exec(text.slice(Math.max(0, at - 40), at))?.[0].toLowerCase() ?? "";
   if (beforeName.has(word)) return false;

@@ -5,12 +5,15 @@ const punctuation = /[!-/:-@[-`{-~]/g;
 // Python's \b: letters and numbers of any script are word characters, marks are not.
 const article = /(?<![\p{L}\p{N}])(?:an?|the)(?![\p{L}\p{N}])/gu;
 
-/** An answer's words as the official scripts compare them: lower case, without ASCII punctuation and without articles. */
+/**
+ * An answer's words as the official scripts compare them: lower case, without ASCII punctuation and
+ * articles.
+ */
 export function answerWords(text: string): string[] {
   return splitWords(text.toLowerCase().replace(punctuation, "").replace(article, " "));
 }
 
-/** The words with one space between them: `normalize_answer`. */
+/** The words joined by single spaces: `normalize_answer`. */
 export function normalizeAnswer(text: string): string {
   return answerWords(text).join(" ");
 }

@@ -1,22 +1,24 @@
 import { answerWords } from "./squad-normalize.ts";
 
-/** A prediction with the answers that are right. */
+/** A prediction with its reference answers. */
 export interface AnswerPair {
-  /** Empty: "there is no answer". undefined: nothing was predicted, which counts as wrong. */
+  /** Empty: "no answer". undefined: nothing was predicted, which counts as wrong. */
   readonly prediction: string | undefined;
   /** Empty: the question has no answer. */
   readonly answers: readonly string[];
-  /** How sure the model is that there is none, on any scale; the higher the surer. Default 0. */
+  /** Confidence that there is no answer, on any scale. Default 0. */
   readonly noAnswer?: number;
 }
 
-/** In percent. */
+/** SQuAD 1.1 metrics in percent, by the official names. */
 export interface SquadMetrics {
   readonly exact_match: number;
   readonly f1: number;
 }
 
-/** SQuAD 1.1's metrics: the official script's. Every question must have an answer; with no pairs they are NaN. */
+/**
+ * SQuAD 1.1 metrics, as the official script. Every question must have an answer; NaN for no pairs.
+ */
 export function squadMetrics(pairs: readonly AnswerPair[]): SquadMetrics {
   let exact = 0;
   let f1 = 0;
@@ -31,9 +33,10 @@ export function squadMetrics(pairs: readonly AnswerPair[]): SquadMetrics {
 }
 
 /**
- * SQuAD 2.0's metrics by the official script's names, in percent: of all questions, of those with (HasAns) and without
- * (NoAns) an answer, and the best that a threshold on `noAnswer` could give, with that threshold. A question whose
- * `noAnswer` is above `threshold` counts as answered by "there is no answer".
+ * SQuAD 2.0 metrics by the official script's names, in percent: over all questions, over those with
+ * (HasAns) and without (NoAns) an answer, and the best values over all thresholds on `noAnswer`,
+ * with their thresholds. A question whose `noAnswer` exceeds `threshold` counts as answered "no
+ * answer".
  */
 export function squadV2Metrics(
   pairs: readonly AnswerPair[],
@@ -72,7 +75,7 @@ interface Score {
   readonly exact: number;
   readonly f1: number;
   readonly hasAnswer: boolean;
-  readonly saysNone: boolean;
+  readonly predictsNone: boolean;
   readonly noAnswer: number;
 }
 
@@ -80,19 +83,19 @@ function scoreOf({ prediction, answers, noAnswer = 0 }: AnswerPair): Score {
   return {
     ...squadV2Score(prediction, answers),
     hasAnswer: answers.length > 0,
-    saysNone: prediction === "",
+    predictsNone: prediction === "",
     noAnswer,
   };
 }
 
-/** What one prediction earns under SQuAD 2.0's rules, from 0 to 1. */
+/** Scores of one prediction under the rules of SQuAD 2.0, from 0 to 1. */
 function squadV2Score(
   prediction: string | undefined,
   answers: readonly string[],
 ): { readonly exact: number; readonly f1: number } {
   if (prediction === undefined) return { exact: 0, f1: 0 };
   const known = answers.map(answerWords).filter((words) => words.length > 0);
-  // an answer of articles and punctuation alone is none
+  // Answers of articles and punctuation only count as no answer.
   const expected = known.length === 0 ? [[]] : known;
   const got = answerWords(prediction);
   const f1 = (words: readonly string[]) =>
@@ -113,8 +116,9 @@ function means(scores: readonly Score[], prefix: string): Record<string, number>
 }
 
 /**
- * The script's search: questions turn from "no answer" to their prediction one by one, the least `noAnswer` first. Its
- * details are kept: equal values turn apart, and a prediction of "no answer" earns nothing twice.
+ * The official script's threshold search: questions switch from "no answer" to their prediction one
+ * by one, in ascending order of `noAnswer`. As in the script, ties switch one at a time, and
+ * switching to a prediction of "no answer" changes nothing.
  */
 function bestThreshold(
   scores: readonly Score[],
@@ -125,7 +129,7 @@ function bestThreshold(
   let threshold = 0;
   for (const score of scores.toSorted((a, b) => a.noAnswer - b.noAnswer)) {
     if (score.hasAnswer) current += score[key];
-    else if (!score.saysNone) current -= 1;
+    else if (!score.predictsNone) current -= 1;
     if (current <= highest) continue;
     highest = current;
     threshold = score.noAnswer;
@@ -141,7 +145,7 @@ function exactScore(expected: Words, got: Words): number {
   return Number(expected.length === got.length && expected.every((word, i) => word === got[i]));
 }
 
-/** F1 of the words as bags; 0 where they share none, also of two empty ones. */
+/** F1 of the words as bags; 0 without common words, also for two empty bags. */
 function overlapF1(expected: Words, got: Words): number {
   const left = new Map<string, number>();
   for (const word of expected) left.set(word, (left.get(word) ?? 0) + 1);

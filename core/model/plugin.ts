@@ -85,8 +85,8 @@ export interface GenerationModel extends Model {
   /** What `decodeStep` caches per token. */
   readonly cacheShape: CacheShape;
   /**
-   * Hidden states of the newest token of each hypothesis, [N, C]. `cache` holds the earlier tokens and
-   * has room for this one. A source's keys and values serve all its hypotheses.
+   * Hidden states of the newest token of each hypothesis, [N, C]. `cache` holds the earlier tokens
+   * and has room for this one. A source's keys and values serve all its hypotheses.
    */
   decodeStep(
     pass: ForwardPass,

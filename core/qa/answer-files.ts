@@ -1,12 +1,15 @@
 import type { PredictedAnswer } from "./post-process.ts";
 
-/** The files of the reference's run_qa.py, by their names; the official evaluation scripts read the first and last. */
+/**
+ * Output files of the reference's run_qa.py: name -> contents. The official evaluation scripts read
+ * predictions.json and null_odds.json.
+ */
 export type AnswerFiles = Readonly<
   Record<"predictions.json" | "nbest_predictions.json", string> &
     Partial<Record<"null_odds.json", string>>
 >;
 
-/** The contents of the answer files; null_odds.json only where questions may have no answer. */
+/** Builds the answer files; null_odds.json only if questions may be unanswerable. */
 export function answerFiles(answers: readonly PredictedAnswer[]): AnswerFiles {
   const isWithOdds = answers.some(({ nullOdds }) => nullOdds !== undefined);
   return {
@@ -23,7 +26,12 @@ export function answerFiles(answers: readonly PredictedAnswer[]): AnswerFiles {
   };
 }
 
-/** A JSON object keyed by the questions' ids, in their order; an object of our own would put ids of digits first. */
+// --- internal ---
+
+/**
+ * A JSON object keyed by question id, in input order; a JavaScript object would move integer-like
+ * ids first.
+ */
 function objectText(
   answers: readonly PredictedAnswer[],
   valueOf: (answer: PredictedAnswer) => unknown,
@@ -35,7 +43,7 @@ function objectText(
   return members.length === 0 ? "{}\n" : ascii(`{\n${members.join(",\n")}\n}\n`);
 }
 
-/** Escapes what is not ASCII: Python's `open` reads with the machine's own encoding. */
+/** Escapes non-ASCII characters, since Python's `open` uses the locale's encoding. */
 function ascii(json: string): string {
   return json.replace(
     /[\u007f-\uffff]/g,

@@ -8,32 +8,41 @@ import {
   questionWindows,
 } from "./question-windows.ts";
 
-/** Windows as training reads them. */
+/** Training features: windows of contexts with answer positions. */
 export interface TrainFeatures {
   /** F windows, N tokens. */
   readonly tokens: PackedTokens;
   /** [F], the index of each window's example. */
   readonly exampleOf: Int32Array;
-  /** [F], the positions in the window of the answer's first and last token; 0, the CLS token, where it holds none. */
+  /**
+   * [F], window positions of the answer's first and last token; 0, the CLS token, if the window
+   * lacks it.
+   */
   readonly start: Int32Array;
   readonly end: Int32Array;
 }
 
-/** Windows as predictions are read from them. */
+/** Prediction features: windows of contexts with what maps tokens back to text. */
 export interface ValidationFeatures {
   /** F windows, N tokens. */
   readonly tokens: PackedTokens;
   /** [F], the index of each window's example. */
   readonly exampleOf: Int32Array;
-  /** [F], the context's tokens in each window: positions from `contextFirst` to before `contextEnd`. */
+  /**
+   * [F], window positions of the context's tokens: from `contextFirst`, up to and excluding
+   * `contextEnd`.
+   */
   readonly contextFirst: Int32Array;
   readonly contextEnd: Int32Array;
-  /** [N], where the text of a context's token begins and ends, in code points of the context; 0 for other tokens. */
+  /**
+   * [N], start and end of a context token's text, in code points of the context; 0 for other
+   * tokens.
+   */
   readonly textStart: Int32Array;
   readonly textEnd: Int32Array;
 }
 
-/** The windows and answer positions of training examples: `prepare_train_features` of run_qa.py, without padding. */
+/** Features of training examples: `prepare_train_features` of run_qa.py, without padding. */
 export async function trainFeatures(
   examples: readonly SquadExample[],
   tokenizer: Tokenizer,
@@ -58,7 +67,7 @@ export async function trainFeatures(
   };
 }
 
-/** The windows of examples that get predictions: `prepare_validation_features` of run_qa.py, without padding. */
+/** Features of examples to predict: `prepare_validation_features` of run_qa.py, without padding. */
 export async function validationFeatures(
   examples: readonly SquadExample[],
   tokenizer: Tokenizer,
@@ -84,9 +93,12 @@ export async function validationFeatures(
   };
 }
 
+// --- internal ---
+
 /**
- * The positions of the first answer's first and last token; [0, 0], the CLS token, where the window does not hold all of
- * it. As the reference, a start inside the context's last token is labelled with the token behind it.
+ * Window positions of the first answer's first and last token; [0, 0], the CLS token, unless the
+ * window holds the whole answer. As in the reference, a start inside the context's last token is
+ * labelled with the token after it.
  */
 function answerPositions(window: QuestionWindow): readonly [start: number, end: number] {
   const { example, textStart, textEnd, contextFirst, ids } = window;
@@ -96,8 +108,8 @@ function answerPositions(window: QuestionWindow): readonly [start: number, end: 
   if (answer === undefined || first === undefined || last === undefined) return [0, 0];
   const answerEnd = answer.start + codePoints(answer.text).length;
   if (first > answer.start || last < answerEnd) return [0, 0];
-  const behind = textStart.findIndex((start) => start > answer.start);
+  const after = textStart.findIndex((start) => start > answer.start);
   const before = textEnd.findLastIndex((end) => end < answerEnd);
-  const start = behind === -1 ? ids.length - 1 : contextFirst + behind - 1;
+  const start = after === -1 ? ids.length - 1 : contextFirst + after - 1;
   return [start, contextFirst + before + 1];
 }

@@ -4,14 +4,15 @@ import { codePoints } from "../text/code-points.ts";
 import type { ValidationFeatures } from "./features.ts";
 import { type LogitRows, nullSpan, type Span, spansOf, type SpanLimits } from "./spans.ts";
 
+/** How answers are extracted from logits. */
 export interface PostProcessOptions extends SpanLimits {
-  /** Whether "there is no answer" is an answer: SQuAD 2.0. */
+  /** Whether questions may be unanswerable, as in SQuAD 2.0. */
   readonly unanswerable: boolean;
-  /** No answer is predicted where it scores more than this above the best span. */
+  /** Predict "no answer" when its score exceeds the best span's by more than this. */
   readonly nullThreshold: number;
 }
 
-/** The reference's settings. */
+/** The reference's defaults. */
 export const defaultPostProcessing = {
   nBest: 20,
   maxAnswerLength: 30,
@@ -23,26 +24,28 @@ export interface Candidate {
   readonly text: string;
   readonly startLogit: number;
   readonly endLogit: number;
-  /** Among the candidates of its question. */
+  /** Softmax over the candidates of the question. */
   readonly probability: number;
 }
 
-/** What is predicted for a question. */
+/** A question's prediction. */
 export interface PredictedAnswer {
   readonly id: string;
-  /** Empty: there is no answer. As the context has it, the space before the first word included. */
+  /** Empty: no answer. Verbatim from the context, including a space before the first word. */
   readonly text: string;
-  /** The best first. */
+  /** Best first. */
   readonly candidates: readonly Candidate[];
-  /** The best candidate that is an answer. */
+  /** The best candidate with a text. */
   readonly best: Candidate;
-  /** By how much "there is no answer" scores above `best`; absent where every question has an answer. */
+  /**
+   * Score of "no answer" minus the score of `best`; absent unless questions may be unanswerable.
+   */
   readonly nullOdds?: number;
 }
 
 /**
- * Answers from logits, one an example: postprocess_qa_predictions of the reference, number by number. start, end: the
- * logits of every window.
+ * Extracts one answer per example from logits, exactly as the reference's
+ * postprocess_qa_predictions. start, end: the logits of every window.
  */
 export function postProcess(
   examples: readonly SquadExample[],
@@ -59,7 +62,7 @@ export function postProcess(
       const [starts, ends] = [start[f], end[f]];
       invariant(starts !== undefined && ends !== undefined, `window ${f} has no logits`);
       const none = nullSpan(starts, ends);
-      // the least of all windows: every one of them must want no answer
+      // The minimum over windows: every window must vote for "no answer".
       if (noAnswer === undefined || noAnswer.score > none.score) noAnswer = none;
       spans.push(...spansOf(features, f, starts, ends, options));
     }
@@ -67,6 +70,8 @@ export function postProcess(
     return { id, ...answerOf(context, spans, noAnswer, options) };
   });
 }
+
+// --- internal ---
 
 function windowsByExample(exampleOf: Int32Array, count: number): readonly (readonly number[])[] {
   const windows: number[][] = Array.from({ length: count }, () => []);
@@ -86,14 +91,14 @@ function answerOf(
   if (unanswerable && !kept.some(isNull)) kept.push(noAnswer);
   const candidates = withProbabilities(kept, context);
   const best = candidates.find(({ text }) => text !== "") ?? candidates[0];
-  invariant(best !== undefined, "no candidate, not even the stand-in");
+  invariant(best !== undefined, "no candidate, not even the placeholder");
   if (!unanswerable) return { text: candidates[0]?.text ?? "", candidates, best };
   const nullOdds = Math.fround(Math.fround(noAnswer.score - best.startLogit) - best.endLogit);
   return { text: nullOdds > nullThreshold ? "" : best.text, candidates, best, nullOdds };
 }
 
-// The reference's own words where no span of the context survives.
-const standIn: Span & { readonly text: string } = {
+// The reference's placeholder where no span of the context is a candidate.
+const placeholder: Span & { readonly text: string } = {
   text: "empty",
   offsets: [0, 0],
   score: 0,
@@ -101,12 +106,12 @@ const standIn: Span & { readonly text: string } = {
   endLogit: 0,
 };
 
-/** Texts and the softmax of the scores. */
+/** The text of each span, and its probability: the softmax of the scores. */
 function withProbabilities(spans: readonly Span[], context: string): Candidate[] {
   const points = codePoints(context);
   const texts = spans.map((span) => ({ ...span, text: points.slice(...span.offsets) }));
   const [only] = texts;
-  if (only === undefined || (texts.length === 1 && only.text === "")) texts.unshift(standIn);
+  if (only === undefined || (texts.length === 1 && only.text === "")) texts.unshift(placeholder);
   const highest = Math.max(...texts.map(({ score }) => score));
   const weights = texts.map(({ score }) => Math.exp(score - highest));
   const total = weights.reduce((sum, weight) => sum + weight, 0);

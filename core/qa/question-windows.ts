@@ -6,29 +6,31 @@ import type { TokenIds, Tokenizer } from "../text/tokenizer.ts";
 import { checkStride, windowRanges } from "../text/truncation.ts";
 import { stripStart } from "../text/white-space.ts";
 
+/** Sizes of windows. */
 export interface QuestionWindowOptions {
-  /** Tokens of a window, special ones included. */
+  /** Tokens of a window, special tokens included. */
   readonly maxLength: number;
-  /** Tokens of a context that neighbouring windows share. */
+  /** Context tokens shared by adjacent windows. */
   readonly stride: number;
 }
 
-/** A question with a part of its context, as the model reads it. */
+/** A feature: a question with a part of its context, as the model reads it. */
 export interface QuestionWindow extends TokenIds {
   readonly example: SquadExample;
-  /** The example's place in the list. */
+  /** Index of the example. */
   readonly index: number;
-  /** The position in the window of the first of the context's C tokens. */
+  /** Window position of the first of the context's C tokens. */
   readonly contextFirst: number;
-  /** [C], where the text of each of the context's tokens begins and ends, in code points of the context. */
+  /** [C], start and end of each context token's text, in code points of the context. */
   readonly textStart: Int32Array;
   readonly textEnd: Int32Array;
 }
 
 /**
- * The windows of every example, in order; a context that does not fit beside its question is split into overlapping
- * ones (run_qa's truncation "only_second"; white space before a question is dropped as there). A context is tokenized
- * once for all its questions. Throws E_TOKENIZE where a question leaves its context too little room.
+ * Yields the windows of every example, in order. A context that does not fit beside its question is
+ * split into overlapping windows (run_qa's truncation "only_second"; as there, leading white space
+ * of a question is dropped). Each context is tokenised once for all its questions. Throws
+ * E_TOKENIZE if a question leaves too little room for its context.
  */
 export async function* questionWindows(
   examples: readonly SquadExample[],
@@ -56,10 +58,12 @@ export async function* questionWindows(
   }
 }
 
-// examples whose tokens are in memory at a time
+// --- internal ---
+
+/** Examples whose tokens are in memory at a time. */
 const chunkSize = 4096;
-// contexts that are with the tokenizer at a time: it works on them in parallel
-const atOnce = 64;
+/** Contexts tokenised in parallel. */
+const concurrentContexts = 64;
 
 interface TokenizedText {
   readonly ids: readonly number[];
@@ -67,20 +71,20 @@ interface TokenizedText {
   readonly textEnd: Int32Array;
 }
 
-/** Every distinct context of some examples, whole and without special tokens. */
+/** Tokenises every distinct context of some examples, unsplit and without special tokens. */
 async function tokenizeContexts(
   examples: readonly SquadExample[],
   tokenizer: Tokenizer,
 ): Promise<ReadonlyMap<string, TokenizedText>> {
   const texts = [...new Set(examples.map(({ context }) => context))];
   const tokenized = new Map<string, TokenizedText>();
-  for (let done = 0; done < texts.length; done += atOnce) {
-    const some = texts.slice(done, done + atOnce);
-    const found = await Promise.all(
-      some.map((text) => tokenizer.windows({ text }, { addSpecialTokens: false })),
+  for (let done = 0; done < texts.length; done += concurrentContexts) {
+    const batch = texts.slice(done, done + concurrentContexts);
+    const windows = await Promise.all(
+      batch.map((text) => tokenizer.windows({ text }, { addSpecialTokens: false })),
     );
-    some.forEach((text, i) => {
-      const [whole] = found[i] ?? [];
+    batch.forEach((text, i) => {
+      const [whole] = windows[i] ?? [];
       invariant(whole !== undefined, "a text without a window");
       tokenized.set(text, {
         ids: Array.from(whole.ids),
@@ -92,7 +96,7 @@ async function tokenizeContexts(
   return tokenized;
 }
 
-/** What stands around a question and its context: read off what the tokenizer does to a sample. */
+/** The tokenizer's template of special tokens around a pair, derived from a sample. */
 async function pairTemplate(tokenizer: Tokenizer): Promise<TemplatePart[]> {
   const [sample] = await tokenizer.windows({ text: "a", pair: "a" });
   const template: TemplatePart[] = [];
@@ -124,7 +128,7 @@ function* windowsOf(
   }
 }
 
-/** How many special tokens come before the second text. */
+/** Special tokens before the second text. */
 function specialsBefore(template: readonly TemplatePart[]): number {
   const second = template.findIndex((part) => "text" in part && part.text === 1);
   return template.slice(0, second).filter((part) => "special" in part).length;
@@ -133,7 +137,7 @@ function specialsBefore(template: readonly TemplatePart[]): number {
 interface Sizes {
   readonly question: number;
   readonly context: number;
-  /** What the question and the special tokens leave to the context. */
+  /** Tokens left for the context beside the question and special tokens. */
   readonly room: number;
   readonly stride: number;
 }
@@ -141,7 +145,7 @@ interface Sizes {
 function checkRoom(id: string, { question, context, room, stride }: Sizes): void {
   if (context <= room || room > stride) return;
   throw errors.tokenize(
-    `the windows of question "${id}" must hold more of the context than the ${stride} tokens that they share`,
+    `windows of question "${id}" must hold more context tokens than the ${stride} that they share`,
     `a question of ${question} tokens, which leaves room for ${Math.max(room, 0)}`,
     "raise --max-length, lower --doc-stride, or shorten the question",
   );

@@ -1,25 +1,34 @@
 import type { ValidationFeatures } from "./features.ts";
 
-/** A part of a context with its score: the sum of its first token's start and its last token's end logit, in f32. */
+/**
+ * A span of a context. Its score is start logit of the first token + end logit of the last, in f32.
+ */
 export interface Span {
-  /** In code points of the context; [0, 0] says that there is no answer. */
+  /** In code points of the context; [0, 0] means "no answer". */
   readonly offsets: readonly [start: number, end: number];
   readonly score: number;
   readonly startLogit: number;
   readonly endLogit: number;
 }
 
-/** Logits of each of F windows, a row as long as the window; what is behind its tokens is outside the context. */
+/**
+ * Logits of F windows, one row each; positions beyond the window (padding) are never in the
+ * context.
+ */
 export type LogitRows = readonly Float32Array[];
 
+/** Limits of the span search. */
 export interface SpanLimits {
-  /** Start and end logits that are combined: the largest of each. */
+  /** How many of the largest start logits are paired with as many end logits. */
   readonly nBest: number;
-  /** Tokens of an answer. */
+  /** Maximum tokens of an answer. */
   readonly maxAnswerLength: number;
 }
 
-/** The spans of window f that its largest start and end logits make, in the order of the starts, then of the ends. */
+/**
+ * Candidate spans of window f from its largest start and end logits, ordered by start, then end
+ * logit.
+ */
 export function spansOf(
   features: ValidationFeatures,
   f: number,
@@ -45,16 +54,21 @@ export function spansOf(
   return spans;
 }
 
-/** What window f says to "there is no answer": the logits of its CLS token. */
+/** The "no answer" span of a window: the logits of its CLS token. */
 export function nullSpan(start: Float32Array, end: Float32Array): Span {
   return { offsets: [0, 0], ...scored(start[0] ?? 0, end[0] ?? 0) };
 }
+
+// --- internal ---
 
 function scored(startLogit: number, endLogit: number) {
   return { score: Math.fround(startLogit + endLogit), startLogit, endLogit };
 }
 
-/** The positions of the `count` largest values, the largest first; of equal ones the later comes first. */
+/**
+ * Positions of the `count` largest values, in descending order; of equal values the later comes
+ * first.
+ */
 function largest(values: Float32Array, count: number): number[] {
   const order = Uint32Array.from({ length: values.length }, (_, i) => i);
   order.sort((a, b) => values[b]! - values[a]! || b - a);

@@ -1,35 +1,36 @@
 import { errors } from "../errors.ts";
 
-/** How a model's classes stand to a task's. */
+/** How a model's classes map to a task's. */
 export interface ClassOrder {
-  /** For each class of the task, the model's number of it; undefined where the numbers are the same. */
+  /** For each class of the task, its index in the model; undefined where the order is the same. */
   readonly columns: readonly number[] | undefined;
   readonly warning?: string;
 }
 
 /**
- * Matches the classes of a model, by the names that its config gives them, with those of a task: models of others often have
- * another order. Names that say nothing (LABEL_0, 0) stand for the task's order. Throws E_FILE for another number of classes.
+ * Matches a model's class names, as its config has them, with a task's, ignoring case: third-party
+ * models often order them differently. Generic names (LABEL_0, 0) mean the task's order. Throws
+ * E_FILE if the numbers of classes differ.
  */
 export function classOrder(
-  own: readonly string[],
-  expected: readonly string[],
+  modelClasses: readonly string[],
+  taskClasses: readonly string[],
   where: string,
 ): ClassOrder {
-  if (own.length !== expected.length) {
+  if (modelClasses.length !== taskClasses.length) {
     throw errors.file(
       where,
-      `the model has ${own.length} classes, the task ${expected.length} (${expected.join(", ")})`,
+      `the model has ${modelClasses.length} classes, the task ${taskClasses.length} (${taskClasses.join(", ")})`,
       "--task names the task that the model was trained for",
     );
   }
-  if (own.every((name, i) => /^(LABEL_)?\d+$/.test(name) && name.endsWith(String(i)))) {
+  if (modelClasses.every((name, i) => /^(LABEL_)?\d+$/.test(name) && name.endsWith(String(i)))) {
     return { columns: undefined };
   }
-  const plain = own.map((name) => name.toLowerCase());
-  const columns = expected.map((name) => plain.indexOf(name.toLowerCase()));
+  const lowered = modelClasses.map((name) => name.toLowerCase());
+  const columns = taskClasses.map((name) => lowered.indexOf(name.toLowerCase()));
   if (columns.includes(-1)) {
-    const warning = `${where}: the model's classes ${own.join(", ")} are taken for ${expected.join(", ")}, in this order`;
+    const warning = `${where}: the model's classes ${modelClasses.join(", ")} are read as ${taskClasses.join(", ")}, in this order`;
     return { columns: undefined, warning };
   }
   return { columns: columns.every((column, i) => column === i) ? undefined : columns };

@@ -9,7 +9,7 @@ import {
   targetTokens,
 } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
-import { largestDecodeStep } from "./generation-memory.ts";
+import { allocateDecodeStep } from "./generation-memory.ts";
 import {
   generateSummaries,
   decodingOptions,
@@ -17,10 +17,10 @@ import {
 } from "./generation-decoding.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
-/** How a model is trained to write, and how it writes. */
+/** Settings of training and decoding. */
 export type GenerationSettings = DecodingSettings & Pick<TaskOptions, "labelSmoothing">;
 
-/** What a run sees of a split of texts and their summaries: an item is a text. */
+/** A split of texts and summaries as a data set; each text is one feature. */
 export function generationDataset(
   set: GenerationExamples,
   files: TokenizeOptions,
@@ -61,22 +61,22 @@ export function generationDataset(
         const batch = pairsOf(set, indices, generator.special);
         pass.scope(() => generationLoss(generator, { smoothing: 0 })(pass, batch));
       }
-      largestDecodeStep(pass, generator, set, indices, options);
+      allocateDecodeStep(pass, generator, set, indices, options);
     },
-    predict: (backend, model, wanted) =>
-      generateSummaries(backend, generatorOf(model), set, files, options, wanted),
+    predict: (backend, model, request) =>
+      generateSummaries(backend, generatorOf(model), set, files, options, request),
   };
 }
 
 // --- internal ---
 
-/** A family that declares the task builds models for it that can write. */
+/** Every family that declares the task "generation" builds models that can generate. */
 function generatorOf(model: Model): GenerationModel {
   if (isGenerationModel(model)) return model;
-  throw new Error("internal: a model that cannot write was built for generation");
+  throw new Error("internal: a model that cannot generate was built for generation");
 }
 
-/** Tokens, and texts with what a JavaScript object costs. */
+/** Bytes of tokens (5 each), of texts, and of a JavaScript object per example. */
 function bytesOf({ source, target, examples }: GenerationExamples): number {
   const tokens = source.ids.length + (target?.ids.length ?? 0);
   const characters = examples.reduce(

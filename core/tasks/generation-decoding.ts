@@ -11,7 +11,7 @@ import type { GenerationExamples } from "./generation-examples.ts";
 import { GenerationPredictions, meanTokenLoss } from "./generation-predictions.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
-/** How summaries are written; null: as the model's own files say. */
+/** The user's decoding options; null: the model's own. */
 export type DecodingSettings = Pick<
   TaskOptions,
   | "maxTargetLength"
@@ -22,7 +22,10 @@ export type DecodingSettings = Pick<
   | "noRepeatNgram"
 >;
 
-/** The model's options with the user's. Throws E_CONFIG where the model's files ask for what is not built, such as sampling. */
+/**
+ * The model's options with the user's overrides. Throws E_CONFIG if the model's files require
+ * something unsupported, such as sampling.
+ */
 export function decodingOptions(
   { rawConfig, generationConfig }: TokenizeOptions,
   settings: DecodingSettings,
@@ -35,11 +38,13 @@ export function decodingOptions(
     numReturnSequences: 1,
     lengthPenalty: settings.lengthPenalty ?? undefined,
     noRepeatNgramSize: settings.noRepeatNgram ?? undefined,
-    earlyStopping: beamStopping === "never" ? beamStopping : stops[beamStopping ?? "unset"],
+    earlyStopping: earlyStoppingValues[beamStopping ?? "unset"],
   });
 }
 
-/** Writes a summary of each text of a split; where it has summaries, their loss is found too. */
+/**
+ * Generates a summary of each text of a split; with reference summaries, also computes their loss.
+ */
 export async function generateSummaries(
   backend: Backend,
   model: GenerationModel,
@@ -52,25 +57,30 @@ export async function generateSummaries(
   const loss = target && (await meanTokenLoss(backend, model, set, batchSize));
   const sources = examples.map((_, i) => tokensOf(source, i).ids);
   const progress = onBatch ? { onBatch } : {};
-  // Files that name no end have their family's; without one every text would be of the full length.
+  // Without any end token every summary would have the maximum length.
   const endIds = options.endIds.length > 0 ? options.endIds : [model.special.end];
-  const settled = { ...options, endIds };
-  const written = await generate(backend, model, sources, settled, { batchSize, ...progress });
+  const settings = { batchSize, ...progress };
+  const generated = await generate(backend, model, sources, { ...options, endIds }, settings);
   const decode = await decoderOf(files);
   return new GenerationPredictions({
     name,
     examples,
-    texts: await Promise.all(written.map(({ ids }) => decode(ids))),
-    lengths: written.map(({ ids }) => ids.length),
+    texts: await Promise.all(generated.map(({ ids }) => decode(ids))),
+    lengths: generated.map(({ ids }) => ids.length),
     loss,
   });
 }
 
 // --- internal ---
 
-const stops = { true: true, false: false, unset: undefined } as const;
+const earlyStoppingValues = {
+  true: true,
+  false: false,
+  never: "never",
+  unset: undefined,
+} as const;
 
-/** Text of ids as the tokenizer's own settings have it. */
+/** Decodes ids to text, cleaning up spaces if tokenizer_config.json asks for it. */
 async function decoderOf({ tokenizer }: TokenizeOptions) {
   const cleanUpSpaces = tokenizer.config["clean_up_tokenization_spaces"] === true;
   const built = await buildTokenizer(tokenizer);

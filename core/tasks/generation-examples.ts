@@ -19,9 +19,9 @@ export interface GenerationExamples {
   readonly examples: readonly SummaryExample[];
   /** n texts. */
   readonly source: PackedTokens;
-  /** n summaries: the labels. Undefined where any example has none. */
+  /** n summaries: the labels. Undefined if any example lacks one. */
   readonly target: PackedTokens | undefined;
-  /** [n] tokens of a text and its summary. */
+  /** [n] tokens of each text and its summary together. */
   readonly lengths: Int32Array;
   readonly warnings: readonly string[];
 }
@@ -29,8 +29,9 @@ export interface GenerationExamples {
 type LengthOptions = Pick<TaskOptions, "maxTargetLength" | "minTargetLength">;
 
 /**
- * Tokenises a split, from the token cache where the same texts were seen with the same tokenizer. Throws E_FLAG where a length holds no
- * more than the special tokens, or where a summary may be longer than the model can write.
+ * Tokenises a split, or reads its tokens from the cache if the texts, tokenizer and lengths are
+ * unchanged. Throws E_FLAG for a length without room beside the special tokens, and for a target
+ * length above the model's positions.
  */
 export async function tokenizeSummaries(
   name: string,
@@ -46,14 +47,14 @@ export async function tokenizeSummaries(
     inputs.targets &&
     (await tokensFor(inputs.targets, files, maxTargetLength, "max-target-length"));
   const [texts, summaries] = [source, target].map((cached) => cached && lengthsOf(cached.tokens));
-  const told = [source.warning ?? target?.warning, texts && cutWarning(name, texts, files)];
+  const added = [source.warning ?? target?.warning, texts && truncationWarning(name, texts, files)];
   return {
     name,
     examples,
     source: source.tokens,
     target: target?.tokens,
     lengths: Int32Array.from(texts ?? [], (length, i) => length + (summaries?.[i] ?? 0)),
-    warnings: [...warnings, ...told.filter((one) => one !== undefined)],
+    warnings: [...warnings, ...added.filter((one) => one !== undefined)],
   };
 }
 
@@ -62,7 +63,9 @@ export function sourcesOf({ source }: GenerationExamples, indices: ArrayLike<num
   return packSequences(rowsOf(source, indices));
 }
 
-/** The packed texts and summaries of some examples, as a model with these special ids is trained on them. */
+/**
+ * The packed texts and summaries of some examples; special: the special ids of the trained model.
+ */
 export function pairsOf(
   set: GenerationExamples,
   indices: ArrayLike<number>,
@@ -71,7 +74,7 @@ export function pairsOf(
   return { ...sourcesOf(set, indices), ...targetsOf(set, indices, special) };
 }
 
-/** The packed summaries of some examples, and what each of their rows is to say. */
+/** The packed summaries of some examples, and the label of each row. */
 export function targetsOf(
   set: GenerationExamples,
   indices: ArrayLike<number>,
@@ -80,7 +83,7 @@ export function targetsOf(
   return packTargets(rowsOf(summariesOf(set), indices), special);
 }
 
-/** Tokens of some examples' summaries: what their loss is the mean over. */
+/** The number of target tokens of some examples, over which their loss is averaged. */
 export function targetTokens(set: GenerationExamples, indices: ArrayLike<number>): number {
   const { offsets } = summariesOf(set);
   return Array.from(indices).reduce((sum, i) => sum + offsets[i + 1]! - offsets[i]!, 0);
@@ -90,7 +93,7 @@ export function targetTokens(set: GenerationExamples, indices: ArrayLike<number>
 
 function summariesOf({ name, target }: GenerationExamples): PackedTokens {
   if (target) return target;
-  throw new Error(`internal: split ${name} has no summaries to be trained on`);
+  throw new Error(`internal: split ${name} has no summaries to train on`);
 }
 
 const rowsOf = (tokens: PackedTokens, indices: ArrayLike<number>) =>
@@ -106,27 +109,27 @@ const tokensFor = (
     encodeTexts(inputs, tokenizer, { maxLength, flag }),
   );
 
-/** Texts of which a model sees the beginning are usual, as long as they are the few long ones. */
-function cutWarning(
+/** Warns if most texts are truncated below what the model could read; a few long ones are usual. */
+function truncationWarning(
   name: string,
   lengths: Int32Array,
   { maxLength, maxPositions }: TokenizeOptions,
 ): string | undefined {
-  const full = lengths.reduce((n, length) => n + (length === maxLength ? 1 : 0), 0);
-  if (2 * full <= lengths.length || maxLength === maxPositions) return undefined;
-  const many = `${full} of the ${lengths.length} texts of ${name}`;
-  return `${many} end at --max-length ${maxLength}: the model could read ${maxPositions} tokens`;
+  const truncated = lengths.reduce((n, length) => n + (length === maxLength ? 1 : 0), 0);
+  if (2 * truncated <= lengths.length || maxLength === maxPositions) return undefined;
+  const count = `${truncated} of the ${lengths.length} texts of ${name}`;
+  return `${count} reach --max-length ${maxLength}: the model can read ${maxPositions} tokens`;
 }
 
 function checkTargetLengths(
-  { maxTargetLength: most, minTargetLength: fewest }: LengthOptions,
+  { maxTargetLength, minTargetLength }: LengthOptions,
   { maxPositions }: TokenizeOptions,
 ): void {
-  if (most > maxPositions) {
-    const rule = `must be at most ${maxPositions} for this model, got ${most}`;
+  if (maxTargetLength > maxPositions) {
+    const rule = `must be at most ${maxPositions} for this model, got ${maxTargetLength}`;
     throw errors.flag("max-target-length", rule);
   }
-  if (fewest === null || fewest <= most) return;
-  const rule = `must be at most --max-target-length, which is ${most}, got ${fewest}`;
+  if (minTargetLength === null || minTargetLength <= maxTargetLength) return;
+  const rule = `must be at most --max-target-length, which is ${maxTargetLength}, got ${minTargetLength}`;
   throw errors.flag("min-target-length", rule);
 }

@@ -3,10 +3,10 @@ import type { TokenBatch } from "../nn/packed-batch.ts";
 import type { GenerationModel } from "../model/plugin.ts";
 import type { BatchLoss } from "./batch.ts";
 
-/** Packed sources and targets, and what each target row is to say. */
+/** Packed sources and targets, and the label of each target row. */
 export interface GenerationBatch extends TokenBatch, PackedTargets {}
 
-/** Cross entropy over the vocabulary, the mean over the labels that count; `smoothing` spreads that share of each over all words. */
+/** Mean cross entropy over the target tokens; smoothing: label smoothing over the vocabulary. */
 export function generationLoss(
   model: GenerationModel,
   { smoothing }: { readonly smoothing: number },

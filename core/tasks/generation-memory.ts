@@ -6,10 +6,10 @@ import type { ForwardPass } from "../forward-pass.ts";
 import { type GenerationExamples, sourcesOf } from "./generation-examples.ts";
 
 /**
- * Takes the memory of writing about a batch's sources: of one step, whose texts are all as long as they may become and have no beginning
- * in common.
+ * Runs the largest decode step of a batch, to measure its memory: every hypothesis has the maximum
+ * length, and hypotheses share no cached tokens.
  */
-export function largestDecodeStep(
+export function allocateDecodeStep(
   pass: ForwardPass,
   model: GenerationModel,
   set: GenerationExamples,
@@ -21,7 +21,7 @@ export function largestDecodeStep(
   const cache = new KeyValueCache(pass.backend, model.cacheShape);
   const rows = Array.from({ length: indices.length * numBeams }, (_, row) => row);
   cache.extend(Array.from(indices));
-  // The last of all tokens is never read.
+  // The decoder never reads the last token.
   for (let length = 2; length < maxLength; length++) {
     cache.extend(length === 2 ? rows.map((row) => Math.floor(row / numBeams)) : rows);
   }

@@ -10,33 +10,33 @@ import type { Evaluation, Predictions } from "./task.ts";
 import { type GenerationExamples, pairsOf } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
 
-/** What is told of an evaluation, the loss apart; the names of the field's scripts. */
+/** Metrics of an evaluation besides the loss, named as in run_summarization. */
 export const generationMetrics: readonly string[] = [...rougeNames, "gen_len"];
 
-/** What was written of each text of a split. */
+/** The generated summaries of a split. */
 export interface GeneratedSummaries {
   /** The split's name. */
   readonly name: string;
   readonly examples: readonly SummaryExample[];
-  /** One an example, in their order, without white space around. */
+  /** One per example, in order, trimmed. */
   readonly texts: readonly string[];
-  /** [n] tokens of each, special ones included. */
+  /** [n] tokens of each, special tokens included. */
   readonly lengths: readonly number[];
-  /** Of the summaries that were to be written; undefined where there are none. */
+  /** Loss of the reference summaries; undefined if there are none. */
   readonly loss: number | undefined;
 }
 
-/** A summary of every text. */
+/** Generated summaries as predictions, one per text. */
 export class GenerationPredictions implements Predictions {
   readonly files: ReadonlyMap<string, string> = new Map();
-  readonly #written: GeneratedSummaries;
+  readonly #generated: GeneratedSummaries;
 
-  constructor(written: GeneratedSummaries) {
-    this.#written = written;
+  constructor(generated: GeneratedSummaries) {
+    this.#generated = generated;
   }
 
   get records(): readonly { index: number; prediction: string; reference?: string }[] {
-    const { examples, texts } = this.#written;
+    const { examples, texts } = this.#generated;
     return examples.map(({ index, summary }) => ({
       index,
       prediction: texts[index] ?? "",
@@ -45,14 +45,15 @@ export class GenerationPredictions implements Predictions {
   }
 
   /**
-   * Mean ROUGE F-measures in percent, words stemmed, and the mean length in tokens: as run_summarization. Its references are cut to the
-   * target length and decoded from their tokens; ours are the data's own.
+   * Mean ROUGE F-measures in percent, with stemming, and the mean length in tokens, as
+   * run_summarization computes them. It truncates its references to the target length; ours are the
+   * data's own texts.
    */
   evaluate(): Evaluation {
-    const { name, examples, texts, lengths, loss } = this.#written;
+    const { name, examples, texts, lengths, loss } = this.#generated;
     const references = examples.map(({ summary }) => {
       if (summary !== undefined) return sentencesOnLines(summary);
-      throw new Error(`internal: split ${name} has no summaries to be scored with`);
+      throw new Error(`internal: split ${name} has no summaries to score against`);
     });
     const scores = rougeScores(texts.map(sentencesOnLines), references, { stem: true });
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
@@ -69,7 +70,7 @@ export class GenerationPredictions implements Predictions {
   }
 }
 
-/** The loss of a split's summaries, the mean over their tokens; labels are not smoothed. */
+/** Mean loss over the tokens of a split's reference summaries, without label smoothing. */
 export async function meanTokenLoss(
   backend: Backend,
   model: GenerationModel,

@@ -10,9 +10,9 @@ import { generationMetrics } from "./generation-predictions.ts";
 import { rowLimit } from "./row-limit.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
-/** Where a task's data are on the hub, and the tokens of a text that its recipe reads. */
+/** Hub data set of each task, and the tokens of a text that its recipe reads. */
 const tasks = {
-  // The data set itself is a script; this branch is the hub's conversion of it into tables.
+  // The data set itself is a loading script; this branch is the hub's conversion to parquet.
   xsum: {
     hub: { id: "EdinburghNLP/xsum@refs/convert/parquet", config: undefined },
     maxLength: 768,
@@ -21,7 +21,7 @@ const tasks = {
   summarization: { hub: undefined, maxLength: usualLengths.generation },
 } as const;
 
-/** Summarization: a text is written about another. */
+/** Summarization. */
 export function generationTask(name: GenerationTaskName, settings: TaskOptions): RunTask {
   const { hub, maxLength } = tasks[name];
   return {
@@ -54,7 +54,7 @@ export function generationTask(name: GenerationTaskName, settings: TaskOptions):
       width: 0,
       labelNames: undefined,
       metrics: [...generationMetrics, "loss"],
-      // What transformers' first summarization scripts kept the best by.
+      // As in the first summarization scripts of transformers.
       defaultMetric: "rouge2",
       peftType: "SEQ_2_SEQ_LM",
     }),

@@ -11,8 +11,9 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
 /**
- * Tokens that a model reads: from the token cache where the same texts were seen with the same tokenizer and options, else made by
- * `build` with the model's own tokenizer. Throws E_FILE where that gives ids for which the model has no embedding.
+ * A model's input tokens: from the token cache if inputs, tokenizer and options are unchanged, else
+ * built by `build` with the model's own tokenizer. Throws E_FILE if the tokenizer has ids outside
+ * the model's vocabulary.
  */
 export function modelTokens(
   {

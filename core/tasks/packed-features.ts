@@ -1,7 +1,7 @@
 import { type PackedTokens, tokensOf } from "../data/token-cache.ts";
 import { packSequences, type TokenBatch } from "../nn/packed-batch.ts";
 
-/** The packed batch of some items of a split, in the order given. */
+/** Packs some features of a split into a batch, in the given order. */
 export function packedBatch(tokens: PackedTokens, indices: ArrayLike<number>): TokenBatch {
   const rows = Array.from(indices, (i) => tokensOf(tokens, i));
   return packSequences(
@@ -10,7 +10,7 @@ export function packedBatch(tokens: PackedTokens, indices: ArrayLike<number>): T
   );
 }
 
-/** [items] tokens of each. */
+/** Token count of each feature, [features]. */
 export function lengthsOf({ offsets }: Pick<PackedTokens, "offsets">): Int32Array {
   return Int32Array.from({ length: offsets.length - 1 }, (_, i) => offsets[i + 1]! - offsets[i]!);
 }

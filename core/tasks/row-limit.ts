@@ -1,7 +1,10 @@
 import type { DataSplit } from "../data/examples.ts";
 import type { TaskOptions } from "./task-options.ts";
 
-/** How many rows of a split are read, the first ones: fewer of those that are not trained on; undefined: all. */
+/**
+ * How many leading rows of a split are read: --limit, and --eval-limit outside training; undefined:
+ * all.
+ */
 export function rowLimit(
   { role }: DataSplit,
   { limit, evalLimit }: Pick<TaskOptions, "limit" | "evalLimit">,

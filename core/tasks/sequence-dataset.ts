@@ -3,7 +3,7 @@ import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { sequenceLoss } from "./sequence-loss.ts";
 import { majorityShare, predictSequences, type SequenceSplit } from "./sequence-predictions.ts";
 
-/** What a run sees of a split whose rows have one output each. */
+/** A split with one output per row as a data set. */
 export function sequenceDataset(
   set: SequenceExamples,
   task: Pick<SequenceSplit, "glue" | "kind" | "isWhole">,
@@ -39,7 +39,7 @@ export function sequenceDataset(
 
 // --- internal ---
 
-/** Tokens, and texts with what a JavaScript object costs. */
+/** Bytes of tokens (5 each), of texts, and of a JavaScript object per example. */
 function bytesOf({ tokens, examples }: SequenceExamples): number {
   const characters = examples.reduce((n, { text, pair = "" }) => n + text.length + pair.length, 0);
   return 5 * tokens.ids.length + characters + 256 * examples.length;

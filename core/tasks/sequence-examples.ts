@@ -15,15 +15,15 @@ export interface SequenceExamples {
   readonly tokens: PackedTokens;
   /** [n] tokens of each example. */
   readonly lengths: Int32Array;
-  /** [n]; undefined where any row has no label (a test split). */
+  /** [n]; undefined if any row lacks a label, as in a test split. */
   readonly labels: Float64Array | undefined;
   readonly labelNames: readonly string[] | undefined;
   readonly warnings: readonly string[];
 }
 
 /**
- * Tokenises a split, from the token cache where the same texts were seen with the same tokenizer. Throws E_FLAG where not even the
- * special tokens fit into the length.
+ * Tokenises a split, or reads its tokens from the cache if texts, tokenizer and length are
+ * unchanged. Throws E_FLAG if the length has no room beside the special tokens.
  */
 export async function tokenizeExamples(
   name: string,
@@ -49,7 +49,7 @@ export async function tokenizeExamples(
   };
 }
 
-/** The packed batch of some examples; rows without a label get 0, which only prediction may do. */
+/** The packed batch of some examples. Rows without a label get 0: valid for prediction only. */
 export function sequenceBatch(
   { tokens, labels }: Pick<SequenceExamples, "tokens" | "labels">,
   indices: ArrayLike<number>,

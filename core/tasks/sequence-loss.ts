@@ -2,7 +2,10 @@ import type { Model, SequenceTask } from "../model/plugin.ts";
 import { crossEntropy, meanSquaredError } from "../ops/losses.ts";
 import type { BatchLoss } from "./batch.ts";
 
-/** Cross entropy over classes, or the mean squared error of one score, of a model that gives one row per sequence. */
+/**
+ * Mean cross entropy over classes, or mean squared error of scores, of a model with one output row
+ * per sequence.
+ */
 export function sequenceLoss(model: Model, task: SequenceTask): BatchLoss {
   return (pass, batch) => {
     const logits = model.forward(pass, batch);

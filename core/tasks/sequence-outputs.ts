@@ -1,7 +1,7 @@
 import { argmax } from "../metrics/classification.ts";
 import type { ClassOrder } from "./class-order.ts";
 
-/** What a model says of each row of a split. */
+/** A model's outputs for each row of a split. */
 export interface SequenceOutputs {
   /** [n, width], in input order. */
   readonly logits: Float64Array;
@@ -10,7 +10,7 @@ export interface SequenceOutputs {
   readonly values: Float64Array;
 }
 
-/** Outputs with their classes in the task's order. */
+/** Reorders the classes of outputs from the model's order to the task's. */
 export function inTaskOrder(outputs: SequenceOutputs, { columns }: ClassOrder): SequenceOutputs {
   if (columns === undefined) return outputs;
   const { logits, width, values } = outputs;

@@ -10,31 +10,31 @@ import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { inTaskOrder, type SequenceOutputs } from "./sequence-outputs.ts";
 
-/** A split and the task that it is predicted for. */
+/** A split and the task it is predicted for. */
 export interface SequenceSplit {
   readonly set: SequenceExamples;
   readonly glue: GlueTask | undefined;
   readonly kind: SequenceTask;
-  /** Whether it has all rows of its file: what a submission must have. */
+  /** Whether it holds all rows of its file, as a submission requires. */
   readonly isWhole: boolean;
 }
 
 /**
- * Runs the model over a split, without a tape, rows of like length together. Signals and timers get their turn after each batch:
- * a large split takes minutes.
+ * Runs the model over a split in batches bucketed by length, without a tape. Yields to the event
+ * loop after each batch, since a large split takes minutes.
  */
 export async function predictSequences(
   backend: Backend,
   model: Model,
-  predicted: SequenceSplit,
+  split: SequenceSplit,
   { order, ...options }: PredictOptions,
 ): Promise<SequencePredictions> {
-  const width = outputWidth(predicted.kind, predicted.set.labelNames);
-  const outputs = await sequenceOutputs(backend, model, predicted.set, { ...options, width });
-  return new SequencePredictions(predicted, order ? inTaskOrder(outputs, order) : outputs);
+  const width = outputWidth(split.kind, split.set.labelNames);
+  const outputs = await sequenceOutputs(backend, model, split.set, { ...options, width });
+  return new SequencePredictions(split, order ? inTaskOrder(outputs, order) : outputs);
 }
 
-/** Logits of every row, and the values that they mean; `width` is that of the model's output. */
+/** Logits and predicted value of every row; width: the model's output width. */
 export async function sequenceOutputs(
   backend: Backend,
   model: Model,
@@ -47,8 +47,10 @@ export async function sequenceOutputs(
   for (const batch of evaluationBatches(set.lengths, batchSize)) {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
-      const got = backend.download(model.forward(pass, sequenceBatch(set, batch)).buffer);
-      batch.forEach((row, i) => logits.set(got.subarray(i * width, (i + 1) * width), row * width));
+      const output = backend.download(model.forward(pass, sequenceBatch(set, batch)).buffer);
+      batch.forEach((row, i) =>
+        logits.set(output.subarray(i * width, (i + 1) * width), row * width),
+      );
     });
     onBatch?.((done += batch.length));
     await Bun.sleep(0);
@@ -60,20 +62,20 @@ export async function sequenceOutputs(
   return { logits, width, values };
 }
 
-/** A class or a score for every row. */
+/** Predicted classes or scores, one per row. */
 export class SequencePredictions implements Predictions {
   readonly outputs: SequenceOutputs;
-  readonly #predicted: SequenceSplit;
+  readonly #split: SequenceSplit;
 
-  constructor(predicted: SequenceSplit, outputs: SequenceOutputs) {
-    this.#predicted = predicted;
+  constructor(split: SequenceSplit, outputs: SequenceOutputs) {
+    this.#split = split;
     this.outputs = outputs;
   }
 
-  /** A class by its name, a score as it is. */
+  /** Classes by name, scores as numbers. */
   get records(): readonly { index: number; prediction: string | number; logits: number[] }[] {
     const { logits, width, values } = this.outputs;
-    const { kind, set } = this.#predicted;
+    const { kind, set } = this.#split;
     return set.examples.map(({ index }) => {
       const value = values[index]!;
       const prediction = kind === "regression" ? value : (set.labelNames?.[value] ?? value);
@@ -82,31 +84,34 @@ export class SequencePredictions implements Predictions {
     });
   }
 
-  /** The file of a GLUE submission, for a test split. */
+  /** The GLUE submission file, for a whole test split. */
   get files(): ReadonlyMap<string, string> {
-    const { glue, set, isWhole } = this.#predicted;
+    const { glue, set, isWhole } = this.#split;
     const file = glue?.splits.find(({ name }) => name === set.name)?.submission;
     if (!glue || file === undefined || !isWhole) return new Map();
     return new Map([[file, submissionText(glue, this.outputs.values)]]);
   }
 
   evaluate(): Evaluation {
-    const { set, kind } = this.#predicted;
+    const { set, kind } = this.#split;
     const { name, labels } = set;
-    if (!labels) throw new Error(`internal: split ${name} has no labels to be scored with`);
-    const scored = taskMetrics(this.#predicted, this.outputs.width);
+    if (!labels) throw new Error(`internal: split ${name} has no labels to score against`);
+    const task = taskMetrics(this.#split, this.outputs.width);
     const lossOf = kind === "regression" ? squaredError : negativeLogLikelihood;
     return {
       split: name,
-      metrics: glueMetrics(scored, this.outputs.values, labels),
+      metrics: glueMetrics(task, this.outputs.values, labels),
       loss: lossOf(this.outputs, labels),
-      warnings: explainMetrics(scored, this.outputs.values, labels),
+      warnings: explainMetrics(task, this.outputs.values, labels),
       predictions: this,
     };
   }
 }
 
-/** The metrics of a task: GLUE's own; of data of one's own accuracy, with F1 for two classes, and correlation for scores. */
+/**
+ * The metrics of a task: GLUE's, or for the user's own data accuracy (with F1 for two classes) and,
+ * for scores, correlations.
+ */
 export function taskMetrics(
   { glue, kind }: { readonly glue: GlueTask | undefined; readonly kind: SequenceTask },
   classes: number,
@@ -116,7 +121,7 @@ export function taskMetrics(
   return { metrics: classes === 2 ? ["accuracy", "f1"] : ["accuracy"] };
 }
 
-/** Numbers that a model gives for a sequence: a score, or a logit of each class. */
+/** Width of the output of one sequence: 1 for a score, else the number of classes. */
 export function outputWidth(kind: SequenceTask, labelNames: readonly string[] | undefined): number {
   return kind === "regression" ? 1 : (labelNames?.length ?? 2);
 }
@@ -137,9 +142,9 @@ function negativeLogLikelihood({ logits, width }: SequenceOutputs, labels: Float
   let total = 0;
   labels.forEach((label, i) => {
     const row = logits.subarray(i * width, (i + 1) * width);
-    const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
-    const sum = row.reduce((a, b) => a + Math.exp(b - top), 0);
-    total += Math.log(sum) + top - row[label]!;
+    const highest = row.reduce((a, b) => Math.max(a, b), -Infinity);
+    const sum = row.reduce((a, b) => a + Math.exp(b - highest), 0);
+    total += Math.log(sum) + highest - row[label]!;
   });
   return total / labels.length;
 }

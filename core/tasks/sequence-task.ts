@@ -13,13 +13,16 @@ import { tokenizeExamples } from "./sequence-examples.ts";
 import { outputWidth, type SequenceSplit, taskMetrics } from "./sequence-predictions.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
-/** How the data are to be read; null: as the task has it. */
+/** How the data are read; null: the task's default. */
 export type SequenceOptions = Pick<
   RunConfig,
   "textColumn" | "pairColumn" | "labelColumn" | "limit" | "evalLimit" | "labels"
 >;
 
-/** A task with one output for a whole sequence: one of GLUE's, or "classification" or "regression" of data of one's own. */
+/**
+ * A task with one output per sequence: one of GLUE's, or "classification" or "regression" on the
+ * user's own data.
+ */
 export function sequenceTask(name: string, settings: SequenceOptions): RunTask {
   const glue = isGlueTask(name) ? glueTasks[name] : undefined;
   const kind = glue?.kind ?? (name === "regression" ? "regression" : "classification");
@@ -36,8 +39,7 @@ export function sequenceTask(name: string, settings: SequenceOptions): RunTask {
     fromWords: (words) => splitOfWords([rowOfWords(words, name, glue, settings)]),
     splitNameOf(path) {
       const stem = basename(path, extname(path)).replace(/-00000-of-00001$/, "");
-      const isIts = (split: string, file: string) => stem === split || stem === stemOf(file);
-      return glue?.splits.find((split) => isIts(split.name, split.file))?.name;
+      return glue?.splits.find(({ name, file }) => stem === name || stem === stemOf(file))?.name;
     },
     async read(split, labels, labelNames) {
       const limit = rowLimit(split, settings);
@@ -56,7 +58,7 @@ const stemOf = (file: string) => basename(file, extname(file));
 
 type TextColumns = Pick<GlueColumns, "text" | "pair">;
 
-/** A text and, for a task that compares two, the second one, under the names of their columns. */
+/** One row of a text and, for a pair task, its second text, keyed by column names. */
 function rowOfWords(
   words: readonly string[],
   task: string,
@@ -64,23 +66,23 @@ function rowOfWords(
   { textColumn, pairColumn }: SequenceOptions,
 ): Readonly<Record<string, string>> {
   const [text = "", pair, extra] = words;
-  const own = pair === undefined ? ownText : ownPair;
-  const columns: TextColumns = glue?.tsv.columns ?? own;
+  const columns: TextColumns =
+    glue?.tsv.columns ?? (pair === undefined ? singleColumns : pairColumns);
   const textName = textColumn ?? columns.text;
-  // Names of one's own say whether there is a second text.
+  // Column names set by the user decide whether there is a second text.
   const pairName = pairColumn ?? (textColumn === null || glue ? columns.pair : undefined);
   if (pair === undefined && pairName !== undefined) {
-    throw errors.missing("second text", `${task} is about two: give both as arguments`);
+    throw errors.missing("second text", `${task} takes a pair of texts: pass both as arguments`);
   }
-  const unwanted = pairName === undefined ? pair : extra;
-  if (unwanted !== undefined) throw errors.argument(unwanted, pairName ? "TEXT TEXT" : "TEXT");
+  const unexpected = pairName === undefined ? pair : extra;
+  if (unexpected !== undefined) throw errors.argument(unexpected, pairName ? "TEXT TEXT" : "TEXT");
   if (pair === undefined || pairName === undefined) return { [textName]: text };
   return { [textName]: text, [pairName]: pair };
 }
 
-/** Names that are known in data of one's own too. */
-const ownText: TextColumns = { text: "text" };
-const ownPair: TextColumns = { text: "sentence1", pair: "sentence2" };
+/** Default column names of the user's own data. */
+const singleColumns: TextColumns = { text: "text" };
+const pairColumns: TextColumns = { text: "sentence1", pair: "sentence2" };
 
 function splitText(
   name: string,

@@ -8,7 +8,7 @@ import { answerSpanLoss } from "./span-loss.ts";
 import { predictSpans, type SpanQuestions } from "./span-predictions.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
-/** How contexts are cut into windows, what their padding says in the loss, and how answers are made. */
+/** How contexts are split into windows, what padding attends to, and how answers are extracted. */
 export interface SpanSettings extends Pick<
   TaskOptions,
   "docStride" | "spanPadding" | "nBest" | "maxAnswerLength" | "nullThreshold"
@@ -17,8 +17,9 @@ export interface SpanSettings extends Pick<
 }
 
 /**
- * Questions to be trained on: an item is a window of a context. Its padding to `maxLength` takes part in the loss as `spanPadding`
- * says; the reference pads every window so far.
+ * Questions as a training set; each window of a context is one feature. Unless `spanPadding` is
+ * "none", the loss counts padding up to `maxLength`, as in the reference, which pads every window
+ * to it.
  */
 export async function spanTrainingSet(
   name: string,
@@ -31,7 +32,7 @@ export async function spanTrainingSet(
   const { features, warnings } = await cachedTrainFeatures(set.examples, sizes);
   const { tokens, start, end } = features;
   const lengths = lengthsOf(tokens);
-  const pads = settings.spanPadding !== "none";
+  const countsPadding = settings.spanPadding !== "none";
   return {
     ...common(name, set, tokens),
     warnings: [...set.warnings, ...warnings],
@@ -42,7 +43,12 @@ export async function spanTrainingSet(
       const packed = packedBatch(tokens, indices);
       const at = (positions: Int32Array) => Int32Array.from(indices, (i) => positions[i]!);
       const padding = Int32Array.from(indices, (i) => maxLength - lengths[i]!);
-      const batch = { ...packed, starts: at(start), ends: at(end), ...(pads ? { padding } : {}) };
+      const batch = {
+        ...packed,
+        starts: at(start),
+        ends: at(end),
+        ...(countsPadding ? { padding } : {}),
+      };
       return {
         offsets: batch.offsets,
         tokens: batch.ids.length,
@@ -52,7 +58,9 @@ export async function spanTrainingSet(
   };
 }
 
-/** Questions to be answered: an item is a window of a context, a row a question. */
+/**
+ * Questions as a prediction set; each window of a context is one feature, each question one row.
+ */
 export async function spanPredictionSet(
   name: string,
   set: SquadSet,
@@ -78,7 +86,7 @@ function common(
   { examples, isLabelled }: SquadSet,
   tokens: PackedTokens,
 ): Omit<Dataset, "warnings"> {
-  // A context is one string, however many questions it has.
+  // Questions on the same context share its string.
   const contexts = new Set(examples.map(({ context }) => context));
   const characters = [...contexts].reduce((sum, { length }) => sum + length, 0);
   return {

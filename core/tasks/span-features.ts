@@ -11,45 +11,48 @@ import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
 import { modelTokens } from "./model-tokens.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 
+/** How questions and contexts are tokenised into windows. */
 export interface FeatureOptions extends Pick<
   TokenizeOptions,
   "tokenizer" | "maxLength" | "vocabSize" | "modelConfig"
 > {
-  /** Tokens of a context that neighbouring windows share. */
+  /** Context tokens shared by adjacent windows. */
   readonly stride: number;
 }
 
-/** Windows, and why they are not in the token cache, where they should be. */
+/** Windows, and a warning if they could not be cached. */
 export interface CachedFeatures<Features> {
   readonly features: Features;
   readonly warnings: readonly string[];
 }
 
-/** Windows to be trained on, from the token cache where the same questions were seen with the same tokenizer and sizes. */
+/**
+ * Training windows, from the token cache if questions, answers, tokenizer and sizes are unchanged.
+ */
 export async function cachedTrainFeatures(
   examples: readonly SquadExample[],
   options: FeatureOptions,
 ): Promise<CachedFeatures<TrainFeatures>> {
   const inputs = [...textsOf(examples), ...firstAnswersOf(examples)];
   const { tokens, warnings } = await cached("train", inputs, options, async (tokenizer) => {
-    const made = await trainFeatures(examples, tokenizer, options);
-    return { ...made.tokens, columns: [made.exampleOf, made.start, made.end] };
+    const built = await trainFeatures(examples, tokenizer, options);
+    return { ...built.tokens, columns: [built.exampleOf, built.start, built.end] };
   });
   const [exampleOf, start, end] = tokens.columns;
   invariant(exampleOf && start && end, "windows without their answers");
   return { features: { tokens, exampleOf, start, end }, warnings };
 }
 
-/** Windows to be answered from, from the token cache as those to be trained on. */
+/** Validation windows, from the token cache if questions, tokenizer and sizes are unchanged. */
 export async function cachedValidationFeatures(
   examples: readonly SquadExample[],
   options: FeatureOptions,
 ): Promise<CachedFeatures<ValidationFeatures>> {
   const inputs = textsOf(examples);
   const { tokens, warnings } = await cached("validation", inputs, options, async (tokenizer) => {
-    const made = await validationFeatures(examples, tokenizer, options);
-    const { exampleOf, contextFirst, contextEnd, textStart, textEnd } = made;
-    return { ...made.tokens, columns: [exampleOf, contextFirst, contextEnd, textStart, textEnd] };
+    const built = await validationFeatures(examples, tokenizer, options);
+    const { exampleOf, contextFirst, contextEnd, textStart, textEnd } = built;
+    return { ...built.tokens, columns: [exampleOf, contextFirst, contextEnd, textStart, textEnd] };
   });
   const [exampleOf, contextFirst, contextEnd, textStart, textEnd] = tokens.columns;
   invariant(
@@ -76,7 +79,7 @@ async function cached(
 const textsOf = (examples: readonly SquadExample[]): readonly TextInput[] =>
   examples.map(({ question, context }) => ({ text: question, pair: context }));
 
-/** What windows to be trained on depend on besides their texts. */
+/** The answers that training windows depend on, as part of the cache key. */
 const firstAnswersOf = (examples: readonly SquadExample[]): readonly TextInput[] =>
   examples.map(({ answers: [first] = [] }) => ({
     text: first?.text ?? "",

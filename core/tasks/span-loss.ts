@@ -4,14 +4,20 @@ import type { Model } from "../model/plugin.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
-/** Packed rows and the answer's first and last position in each; a position outside the padded width is left out of the loss. */
+/**
+ * Packed rows with each answer's first and last position. The loss ignores positions beyond the
+ * padded width.
+ */
 export interface SpanBatch extends TokenBatch {
-  /** [B], clamped to 0 from below as the reference does. */
+  /** [B], clamped to 0 from below, as in the reference. */
   readonly starts: ArrayLike<number>;
   readonly ends: ArrayLike<number>;
 }
 
-/** Cross entropy of start and end over each sequence's positions, those of its padding included where the batch counts them. */
+/**
+ * Mean of start and end cross entropy over each sequence's positions, padding included if the batch
+ * counts it.
+ */
 export function answerSpanLoss(model: Model): (pass: ForwardPass, batch: SpanBatch) => Tensor {
   return (pass, batch) => {
     const logits = model.forward(pass, batch);
@@ -29,7 +35,11 @@ export function answerSpanLoss(model: Model): (pass: ForwardPass, batch: SpanBat
   };
 }
 
-/** Padding rows lie below the packed ones, one for each padded sequence, in order. */
+// --- internal ---
+
+/**
+ * The padding rows, which follow the packed rows, one per padded sequence, in order; -1 for none.
+ */
 function paddingOf({ offsets, padding }: SpanBatch): { rowOf: Int32Array; times: Int32Array } {
   const sequences = offsets.length - 1;
   const times = padding ?? new Int32Array(sequences);
@@ -37,7 +47,7 @@ function paddingOf({ offsets, padding }: SpanBatch): { rowOf: Int32Array; times:
   return { rowOf: times.map((n) => (n > 0 ? next++ : -1)), times };
 }
 
-/** The row of a position: a token's, the padding's, or -1 for one past the padded width. */
+/** The row of a position: a token's, the padding row, or -1 beyond the padded width. */
 function targetRow(
   { offsets, positions, padding }: SpanBatch,
   rowOf: Int32Array,

@@ -11,7 +11,7 @@ import type { TaskOptions } from "./task-options.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 import { lengthsOf, packedBatch } from "./packed-features.ts";
 
-/** A split's questions and the windows that they are answered from. */
+/** A split's questions and their windows. */
 export interface SpanQuestions {
   readonly name: string;
   readonly set: SquadSet;
@@ -21,7 +21,10 @@ export interface SpanQuestions {
   };
 }
 
-/** Runs the model over every window, without a tape, windows of like length together, and makes an answer of each question's. */
+/**
+ * Runs the model over every window, in batches bucketed by length, and extracts an answer per
+ * question.
+ */
 export async function predictSpans(
   backend: Backend,
   model: Model,
@@ -38,12 +41,12 @@ export async function predictSpans(
     pass.scope(() => {
       const batch = packedBatch(tokens, indices);
       const logits = backend.download(model.forward(pass, batch).buffer);
-      indices.forEach((item, b) => {
+      indices.forEach((f, b) => {
         const [first, last] = [batch.offsets[b]!, batch.offsets[b + 1]!];
         const column = (c: number) =>
           Float32Array.from({ length: last - first }, (_, row) => logits[2 * (first + row) + c]!);
-        start[item] = column(0);
-        end[item] = column(1);
+        start[f] = column(0);
+        end[f] = column(1);
       });
     });
     onBatch?.((done += indices.length));
@@ -52,7 +55,7 @@ export async function predictSpans(
   return new SpanPredictions(questions, postProcess(set.examples, features, start, end, settings));
 }
 
-/** An answer to every question. */
+/** Predicted answers, one per question. */
 class SpanPredictions implements Predictions {
   readonly #questions: SpanQuestions;
   readonly #answers: readonly PredictedAnswer[];
@@ -71,7 +74,9 @@ class SpanPredictions implements Predictions {
     }));
   }
 
-  /** predictions.json, nbest_predictions.json and, where a context may lack the answer, null_odds.json. */
+  /**
+   * predictions.json, nbest_predictions.json and, if questions may be unanswerable, null_odds.json.
+   */
   get files(): ReadonlyMap<string, string> {
     return new Map(Object.entries(answerFiles(this.#answers)));
   }
@@ -80,7 +85,7 @@ class SpanPredictions implements Predictions {
     const { name, set, settings } = this.#questions;
     const pairs = this.#answers.map(({ text, best, nullOdds }, i) => {
       const answers = set.examples[i]?.answers;
-      if (!answers) throw new Error(`internal: split ${name} has no answers to be scored with`);
+      if (!answers) throw new Error(`internal: split ${name} has no answers to score against`);
       return {
         prediction: settings.unanswerable ? best.text : text,
         answers: answers.map((answer) => answer.text),

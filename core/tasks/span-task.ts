@@ -9,19 +9,21 @@ import type { RunTask, SplitText } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";
 
-/** Where a task's data are on the hub, what its recipe reads, and whether a context may lack the answer. */
+/** Hub data set of each task, and whether its questions may be unanswerable. */
 const tasks = {
   squad: { hub: { id: "rajpurkar/squad", config: "plain_text" }, unanswerable: false },
   squad_v2: { hub: { id: "rajpurkar/squad_v2", config: "squad_v2" }, unanswerable: true },
 } as const;
 
-/** What is told of an evaluation; the official scripts' names. */
+/** Metrics shown of an evaluation, named as in the official scripts. */
 const metrics = {
   squad: ["exact_match", "f1"],
   squad_v2: ["exact", "f1", "HasAns_f1", "NoAns_f1", "best_exact", "best_f1"],
 } as const;
 
-/** Extractive question answering: the answer is a span of a context, or, in squad_v2, that there is none. */
+/**
+ * Extractive question answering: an answer is a span of the context or, in squad_v2, "no answer".
+ */
 export function spanTask(name: SpanTaskName, options: TaskOptions): RunTask {
   const { hub, unanswerable } = tasks[name];
   const settings: SpanSettings = { ...options, unanswerable };
@@ -77,7 +79,7 @@ function columnOptions({ textColumn, pairColumn, labelColumn }: TaskOptions) {
 }
 
 function noContext(task: string) {
-  const hint = `--context FILE, or the text itself: ${task} finds an answer in it`;
+  const hint = `--context FILE, or the text itself: ${task} extracts the answer from it`;
   return errors.missing("context", hint);
 }
 

@@ -1,7 +1,7 @@
 import type { RunConfig } from "../config/run-config.ts";
 import type { kept } from "../config/settings.ts";
 
-/** The settings by which a task's data are read, trained on and predicted. */
+/** The settings that control how a task's data are read, trained on and predicted. */
 export type TaskOptions = Pick<
   RunConfig,
   keyof typeof kept | "limit" | "evalLimit" | "labels" | "spanPadding" | "labelSmoothing"

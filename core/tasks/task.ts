@@ -11,120 +11,137 @@ import type { ClassOrder } from "./class-order.ts";
 import type { PaddedQueriesOption } from "./padded-queries.ts";
 import type { WeightedBatch } from "./batch.ts";
 
-/** A task as a run sees it, whatever it is: where its data are, how they are read, what it asks of a model. */
+/** A task: where its data are, how they are read, and what it requires of a model. */
 export interface RunTask {
-  /** A recipe's name, or the kind of data of one's own. */
+  /**
+   * A recipe's name, or "classification", "regression" or "summarization" for the user's own data.
+   */
   readonly name: string;
   readonly kind: Task;
-  /** The task's own data set on the hub. */
+  /** The task's data set on the hub. */
   readonly hub: HubData | undefined;
-  /** Tokens of an example where nobody says. */
+  /** Default tokens per feature. */
   readonly maxLength: number | undefined;
-  /** The classes that the task itself names. */
+  /** Class names fixed by the task. */
   readonly labelNames: readonly string[] | undefined;
-  /** The splits of some data, in the order train, validation, test. Throws E_FILE where there is none. */
+  /**
+   * Finds the splits of a data set, in the order train, validation, test. Throws E_FILE if there
+   * are none.
+   */
   locate(place: DataPlace, validation?: string): readonly DataSplit[];
   /**
-   * What is to be predicted of words of a command line: texts, or questions on a context. Throws E_FLAG or E_CONFIG where the task
-   * has another use for them.
+   * A split made from command-line arguments: texts, or questions on a context. Throws E_FLAG or
+   * E_CONFIG if the task takes different arguments.
    */
   fromWords(words: readonly string[], context: string | undefined): DataSplit;
-  /** The name of the task's split that a file's name stands for. */
+  /** The task's split that a file name belongs to. */
   splitNameOf(path: string): string | undefined;
-  /** Reads and checks a split; `labelNames` are the classes as the training set or the model has them. */
+  /** Reads and checks a split; labelNames: the classes of the training set or the model. */
   read(
     split: DataSplit,
     labels: ReadSpec["labels"],
     labelNames?: readonly string[],
   ): Promise<SplitText>;
-  /** What is asked of a model, once the classes are known. */
+  /** What the task requires of a model; labelNames: the classes, once known. */
   spec(labelNames: readonly string[] | undefined): TaskSpec;
 }
 
-/** What a task asks of a model. */
+/** What a task requires of a model. */
 export interface TaskSpec {
   readonly kind: Task;
   /** Width of the model's output. */
   readonly width: number;
-  /** What padding attends to, where the loss counts it. */
+  /** What padding attends to, if the loss counts it. */
   readonly paddedQueries?: PaddedQueriesOption;
   readonly labelNames: readonly string[] | undefined;
-  /** Names of the numbers that an evaluation is told by, and judged by: there may be more in its files. */
+  /** Metrics that an evaluation shows and --metric accepts; its files may hold more. */
   readonly metrics: readonly string[];
-  /** The one that picks the best evaluation where nobody says. */
+  /** The metric that picks the best evaluation by default. */
   readonly defaultMetric: string;
-  /** PEFT's name for the kind of task. */
+  /** PEFT's task type. */
   readonly peftType: "SEQ_CLS" | "QUESTION_ANS" | "SEQ_2_SEQ_LM";
 }
 
-/** The same, settled for a model. */
+/** A spec resolved for a concrete model. */
 export interface RunSpec extends TaskSpec {
   readonly paddedQueries: PaddedQueries | undefined;
 }
 
-/** A split that has been read and checked, but not tokenised. */
+/** A split, read and checked but not yet tokenised. */
 export interface SplitText {
   readonly name: string;
-  /** Items that it is trained on; undefined where only the tokenizer can tell. */
+  /** Number of features; undefined if it depends on the tokenizer. */
   readonly featureCount: number | undefined;
   readonly labelNames: readonly string[] | undefined;
-  /** Both throw E_FLAG, E_TOKENIZE or E_FILE where the texts do not fit the lengths or the model. */
+  /**
+   * Tokenises for training. Throws E_FLAG, E_TOKENIZE or E_FILE if texts do not fit the lengths or
+   * the model.
+   */
   forTraining(files: TokenizeOptions): Promise<TrainingSet>;
+  /** Tokenises for prediction; throws as `forTraining`. */
   forPrediction(files: TokenizeOptions): Promise<PredictionSet>;
 }
 
-/** A split, read, checked and tokenised. An item is what a model sees as one sequence: an example or a window of a long one. */
+/**
+ * A tokenised split. A feature is what a model reads as one sequence: an example, or a window of a
+ * long one; a row is an example of the input.
+ */
 export interface Dataset {
   /** The split's name, "validation_matched". */
   readonly name: string;
   readonly rows: number;
-  /** [items] tokens of each. */
+  /** Token count of each feature, [features]. */
   readonly lengths: Int32Array;
-  /** Whether every row has its label: a test split has none. */
+  /** Whether every row has a label; those of a test split have none. */
   readonly isLabelled: boolean;
   /** Share of the most frequent class. */
   readonly majority: number | undefined;
   readonly warnings: readonly string[];
-  /** What it takes in memory. */
+  /** Memory footprint. */
   readonly bytes: number;
 }
 
-/** A split to be trained on, by item. */
+/** A split to train on, indexed by feature. */
 export interface TrainingSet extends Dataset {
-  /** Tells a hash all that training on it depends on. */
+  /** Feeds everything that training depends on into a hash. */
   digest(hash: Hash): void;
+  /** The batch of some features, by index. */
   batch(features: ArrayLike<number>): TrainingBatch;
 }
 
-/** A split to be predicted, by row of the input. */
+/** A split to predict, with one result per row of the input. */
 export interface PredictionSet extends Dataset {
-  /** The forward pass of an evaluation's batch: what it takes is what an evaluation takes. */
+  /**
+   * Runs an evaluation batch without reading its results, to measure the memory of an evaluation.
+   */
   forward(pass: ForwardPass, model: Model, features: ArrayLike<number>): void;
+  /** Predicts every row. */
   predict(backend: Backend, model: Model, options: PredictOptions): Promise<Predictions>;
 }
 
-/** Packed rows and the loss that they are trained on. */
+/** A batch of features and its loss. */
 export interface TrainingBatch extends WeightedBatch {
   readonly tokens: number;
-  /** The mean over its rows, [1]. */
+  /** The mean loss of the batch, [1]. */
   loss(pass: ForwardPass, model: Model): Tensor;
 }
 
+/** Options of a prediction. */
 export interface PredictOptions {
   readonly batchSize: number;
-  /** Hears how many items are done. */
+  /** Called after each batch with the number of features done so far. */
   readonly onBatch?: (done: number) => void;
-  /** Puts the model's classes into the task's order. */
+  /** Maps the model's classes to the task's. */
   readonly order?: ClassOrder;
 }
 
-/** What a model says of each row of a split. */
+/** A model's predictions for a split. */
 export interface Predictions {
-  /** A JSON object a row, in input order: the lines of predictions.jsonl. */
+  /** One JSON object per row, in input order: the lines of predictions.jsonl. */
   readonly records: readonly object[];
-  /** Contents of further files by their names, as the field's own scripts read them. */
+  /** Further output files in the formats of the official scripts: name -> contents. */
   readonly files: ReadonlyMap<string, string>;
-  /** Throws where the split has no labels. */
+  /** Scores the predictions. Throws if the split has no labels. */
   evaluate(): Evaluation;
 }
 
@@ -132,14 +149,14 @@ export interface Predictions {
 export interface Evaluation {
   readonly split: string;
   readonly metrics: Readonly<Record<string, number>>;
-  /** The task loss alone: the orthogonality term belongs to training. Undefined where the task's evaluation has none. */
+  /** Task loss without the orthogonality term; undefined if the task's evaluation computes none. */
   readonly loss: number | undefined;
-  /** Why a metric does not mean what it seems to. */
+  /** Caveats: metrics that are undefined, or defined by convention. */
   readonly warnings: readonly string[];
   readonly predictions: Predictions;
 }
 
-/** An evaluation's numbers by their names, the loss last. */
+/** An evaluation's metrics by name, the loss last. */
 export function metricsOf({ metrics, loss }: Evaluation): Record<string, number> {
   return loss === undefined ? { ...metrics } : { ...metrics, loss };
 }

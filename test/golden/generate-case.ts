@@ -15,7 +15,10 @@ export interface GenerationRun {
   readonly scores?: readonly number[];
 }
 
-/** A generating model, and the same on the reference backend where outputs may differ: see `compareTexts`. */
+/**
+ * A generating model, and the same on the reference backend where outputs may differ: see
+ * `compareTexts`.
+ */
 export interface Generator {
   readonly backend: Backend;
   readonly model: GenerationModel;
@@ -57,9 +60,9 @@ export function sourcesOf(golden: GoldenCase, prefix: string): readonly Int32Arr
 }
 
 /**
- * Generates from `sources` with a run's parameters alone. Where rounding may decide between hypotheses
- * of equal score (`trajectory` is off), another one passes if the exact model gives it the golden's score
- * within the tolerance.
+ * Generates from `sources` with a run's parameters alone. Where rounding may decide between
+ * hypotheses of equal score (`trajectory` is off), another one passes if the exact model gives it
+ * the golden's score within the tolerance.
  */
 export async function compareTexts(
   { backend, model, exact }: Generator,

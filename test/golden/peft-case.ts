@@ -92,8 +92,8 @@ export async function checkPeft<Batch extends TokenBatch>(
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- BART's cases have them
   for (const run of (golden.golden["generate"] ?? []) as GenerationRun[]) {
     const on = (place: Backend) => generating(load("adapter", place).model);
-    const writer = { backend, model: on(backend), exact: () => on(createReferenceBackend()) };
-    await compareTexts(writer, sourcesOf(golden, "eval"), run, tolerance, comparison);
+    const generator = { backend, model: on(backend), exact: () => on(createReferenceBackend()) };
+    await compareTexts(generator, sourcesOf(golden, "eval"), run, tolerance, comparison);
   }
   return comparison.result;
 }

@@ -209,7 +209,7 @@ describe("a whole model of others", () => {
     const odd = await run([...args, "--json"]);
     expect(JSON.parse(odd.stdout).metrics).toEqual(expected.metrics);
     expect(odd.stderr).toContain(
-      "the model's classes yes, maybe, no are taken for entailment, neutral,",
+      "the model's classes yes, maybe, no are read as entailment, neutral,",
     );
     rename(["yes", "no"]);
     expect((await run(args)).stderr).toContain("the model has 2 classes, the task 3");
@@ -251,7 +251,7 @@ describe("what can't be predicted with is refused before it is loaded", () => {
     [
       "one text of a pair",
       ["predict", "--adapter", out, "the cat"],
-      "no second text given\n  hint: rte is about two",
+      "no second text given\n  hint: rte takes a pair of texts",
     ],
     [
       "a text too many",

@@ -6,8 +6,8 @@ const END = 0;
 const START = 1;
 
 /**
- * A toy language model over ids 0 to 4: the next token's log-probabilities depend on the last two tokens
- * and the length.
+ * A toy language model over ids 0 to 4: the next token's log-probabilities depend on the last two
+ * tokens and the length.
  */
 function toy(tokens: readonly number[]): number[] {
   const [a = 0, b = 0] = tokens.slice(-2);
@@ -82,7 +82,9 @@ describe("beam search", () => {
 });
 
 describe("a search stops", () => {
-  /** Log-probabilities of two ordinary tokens and of the end token, after each hypothesis of a step. */
+  /**
+   * Log-probabilities of two ordinary tokens and of the end token, after each hypothesis of a step.
+   */
   const steps = [
     [-0.5, -3, -2], // finished: -2 / 1
     [-0.3, -4, -0.6], // finished: -1.1 / 2; running: -0.8 / 2

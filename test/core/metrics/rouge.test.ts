@@ -5,7 +5,7 @@ import { type RougeName, rougeScores } from "../../../core/metrics/rouge.ts";
 
 type Triple = readonly [precision: number, recall: number, fmeasure: number];
 
-/** What rouge_score 0.1.2 gives. */
+/** Computed by rouge_score 0.1.2. */
 const cases: readonly {
   readonly what: string;
   readonly prediction: string;
@@ -14,7 +14,7 @@ const cases: readonly {
   readonly want: readonly [Triple, Triple, Triple, Triple];
 }[] = [
   {
-    what: "words without their endings",
+    what: "stemmed words",
     prediction: "The cats are running quickly",
     reference: "a cat runs quick",
     stem: true,
@@ -26,7 +26,7 @@ const cases: readonly {
     ],
   },
   {
-    what: "words with their endings",
+    what: "unstemmed words",
     prediction: "The cats are running quickly",
     reference: "a cat runs quick",
     stem: false,
@@ -50,7 +50,7 @@ const cases: readonly {
     ],
   },
   {
-    what: "a token of the union counts as often as either text has it",
+    what: "a token of the union counts at most as often as either text has it",
     prediction: "w1 w2 w3 w4 w5\nw1 w2 w6 w7 w8\nw1 w3 w8 w9 w5",
     reference: "w1 w2 w3 w4 w5",
     stem: true,
@@ -119,12 +119,12 @@ describe("ROUGE of a pair", () => {
 
   test("lists of unequal length are refused", () => {
     expect(() => rougeScores(["a"], [], { stem: true })).toThrow(
-      "[rouge] predictions and references must be as many: got 1 predictions, 0 references",
+      "[rouge] needs a reference for each prediction: got 1 predictions, 0 references",
     );
   });
 });
 
-test("words are runs of a to z and digits, in lower case; short ones keep their endings", () => {
+test("tokens are lower-case runs of a to z and digits; short ones are not stemmed", () => {
   const text = "Café it's 1,000 \u212aelvins running\u2019s bus";
   expect(rougeTokens(text, false)).toEqual([
     "caf",

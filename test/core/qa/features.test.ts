@@ -101,7 +101,7 @@ describe("sizes that fit no window are refused", () => {
 
   test("a question that leaves too little room is named", async () => {
     expect(await refusal(31, 8)).toBe(
-      '[tokenize] the windows of question "long" must hold more of the context than the 8 tokens that they share: got a question of 22 tokens, which leaves room for 6',
+      '[tokenize] windows of question "long" must hold more context tokens than the 8 that they share: got a question of 22 tokens, which leaves room for 6',
     );
     expect(await refusal(31, 6)).toContain('of question "long"');
     expect(await refusal(12, 0)).toContain("leaves room for 0");

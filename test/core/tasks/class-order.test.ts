@@ -18,7 +18,7 @@ describe("a model's classes", () => {
     expect(classOrder(["a", "neutral", "b"], expected, "config.json")).toEqual({
       columns: undefined,
       warning:
-        "config.json: the model's classes a, neutral, b are taken for entailment, neutral, contradiction, in this order",
+        "config.json: the model's classes a, neutral, b are read as entailment, neutral, contradiction, in this order",
     });
   });
 

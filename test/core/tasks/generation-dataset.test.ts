@@ -24,16 +24,16 @@ const text = "text,summary\nthe cat,a cat\nthe cat in a cat,the\na,in the cat\n"
 
 async function datasetOf(
   content: string,
-  { wishes, ...more }: Partial<TokenizeOptions> & { wishes?: Partial<TaskOptions> } = {},
+  { options, ...more }: Partial<TokenizeOptions> & { options?: Partial<TaskOptions> } = {},
 ) {
-  const settings = { ...defaultSettings(), maxTargetLength: 8, ...wishes };
+  const settings = { ...defaultSettings(), maxTargetLength: 8, ...options };
   const split = fileSplit(fileOf("x.csv", content), "train");
   const read = await taskNamed("summarization", settings).read(split, "optional");
   return read.forTraining({ ...files, ...more });
 }
 
-/** The number that a loss is. */
-function numberOf(backend: Backend, loss: (pass: ForwardPass) => Tensor): number {
+/** The value of a loss. */
+function valueOf(backend: Backend, loss: (pass: ForwardPass) => Tensor): number {
   let number = NaN;
   const pass = new ForwardPass(backend, { training: true });
   pass.scope(() => {
@@ -42,18 +42,21 @@ function numberOf(backend: Backend, loss: (pass: ForwardPass) => Tensor): number
   return number;
 }
 
-/** The loss of some items, as training builds it. */
-function lossOf(dataset: Awaited<ReturnType<typeof datasetOf>>, items: readonly number[]): number {
+/** The loss of some features, as training builds it. */
+function lossOf(
+  dataset: Awaited<ReturnType<typeof datasetOf>>,
+  indices: readonly number[],
+): number {
   const backend = createReferenceBackend();
   const { adapted } = tinyBart(backend, { config: { vocab_size: 271 } });
-  return numberOf(backend, (pass) => dataset.batch(items).loss(pass, adapted.model));
+  return valueOf(backend, (pass) => dataset.batch(indices).loss(pass, adapted.model));
 }
 
 /** Ids of the tiny tokenizer: "the", " cat" and "a"; <s> is 0, </s> is 2. */
 const [the, cat, a] = [261, 265, 68];
 
 describe("a split of texts and summaries", () => {
-  test("is trained on by the loss of its tokens, which counts by summaries' tokens", async () => {
+  test("is trained on the mean loss of its target tokens, which are its weight", async () => {
     const dataset = await datasetOf(text);
     const batch = dataset.batch([0]);
     const expected = tinyBartBatch([{ source: [0, the, cat, 2], target: [0, a, cat, 2] }]);
@@ -61,37 +64,40 @@ describe("a split of texts and summaries", () => {
     const backend = createReferenceBackend();
     const { bart } = tinyBart(backend, { config: { vocab_size: 271 } });
     for (const smoothing of [0, 0.2]) {
-      const loss = numberOf(backend, (pass) => generationLoss(bart, { smoothing })(pass, expected));
-      const got = lossOf(await datasetOf(text, { wishes: { labelSmoothing: smoothing } }), [0]);
+      const loss = valueOf(backend, (pass) => generationLoss(bart, { smoothing })(pass, expected));
+      const got = lossOf(await datasetOf(text, { options: { labelSmoothing: smoothing } }), [0]);
       expect(got).toBeCloseTo(loss, 12);
     }
   });
 
   test("a batch's loss is the mean of its examples' by their weights", async () => {
     const dataset = await datasetOf(text);
-    const items = [2, 0, 1];
-    const weights = items.map((item) => dataset.batch([item]).weight ?? NaN);
-    const sum = items.reduce((total, item, i) => total + weights[i]! * lossOf(dataset, [item]), 0);
+    const indices = [2, 0, 1];
+    const weights = indices.map((index) => dataset.batch([index]).weight ?? NaN);
+    const sum = indices.reduce(
+      (total, index, i) => total + weights[i]! * lossOf(dataset, [index]),
+      0,
+    );
     expect(new Set(weights).size).toBeGreaterThan(1);
-    expect(lossOf(dataset, items)).toBeCloseTo(sum / dataset.batch(items).weight!, 12);
+    expect(lossOf(dataset, indices)).toBeCloseTo(sum / dataset.batch(indices).weight!, 12);
   });
 
-  test("lengths are a text's and its summary's; both are cut to theirs", async () => {
+  test("lengths count a text and its summary; each is truncated to its own limit", async () => {
     const dataset = await datasetOf(text);
     expect([dataset.rows, dataset.isLabelled]).toEqual([3, true]);
     const whole = Array.from(dataset.lengths);
-    const cut = await datasetOf(text, { maxLength: 3, wishes: { maxTargetLength: 4 } });
+    const cut = await datasetOf(text, { maxLength: 3, options: { maxTargetLength: 4 } });
     expect(Array.from(cut.lengths)).toEqual([7, 6, 7]);
     expect(Math.min(...whole.map((length, i) => length - cut.lengths[i]!))).toBeGreaterThan(0);
   });
 
   test("the prefix is part of every text", async () => {
-    const dataset = await datasetOf(text, { wishes: { sourcePrefix: "the" } });
+    const dataset = await datasetOf(text, { options: { sourcePrefix: "the" } });
     const plain = await datasetOf(text);
     expect(dataset.lengths[2]).toBe(plain.lengths[2]! + 1);
   });
 
-  test("a run's checkpoints belong to its texts and its summaries", async () => {
+  test("the digest covers texts and summaries", async () => {
     const digest = async (content: string) => {
       const hash = createHash("sha256");
       (await datasetOf(content)).digest(hash);
@@ -108,13 +114,13 @@ describe("a split of texts and summaries", () => {
     expect([dataset.isLabelled, Array.from(dataset.lengths)]).toEqual([false, [4]]);
   });
 
-  test("says where most texts are cut below what the model reads", async () => {
+  test("warns if most texts are truncated below what the model can read", async () => {
     const { warnings } = await datasetOf(text, { maxLength: 4 });
     expect(warnings).toEqual([
-      "2 of the 3 texts of train end at --max-length 4: the model could read 64 tokens",
+      "2 of the 3 texts of train reach --max-length 4: the model can read 64 tokens",
     ]);
     expect(
-      (await datasetOf(text, { maxLength: 4, maxPositions: 4, wishes: { maxTargetLength: 4 } }))
+      (await datasetOf(text, { maxLength: 4, maxPositions: 4, options: { maxTargetLength: 4 } }))
         .warnings,
     ).toEqual([]);
   });
@@ -127,26 +133,26 @@ describe("refused before anything is trained", () => {
       (error: unknown) => String(error),
     );
 
-  test("summaries longer than the model can write", async () => {
-    expect(await refusal({ wishes: { maxTargetLength: 65 } })).toContain(
+  test("summaries longer than the model can generate", async () => {
+    expect(await refusal({ options: { maxTargetLength: 65 } })).toContain(
       "--max-target-length must be at most 64 for this model, got 65",
     );
-    expect(await refusal({ wishes: { maxTargetLength: 64 } })).toBe("accepted");
-    const fewest = (minTargetLength: number) => refusal({ wishes: { minTargetLength } });
+    expect(await refusal({ options: { maxTargetLength: 64 } })).toBe("accepted");
+    const fewest = (minTargetLength: number) => refusal({ options: { minTargetLength } });
     expect(await fewest(9)).toContain(
       "--min-target-length must be at most --max-target-length, which is 8, got 9",
     );
     expect(await fewest(8)).toBe("accepted");
   });
 
-  test("lengths without room for a word", async () => {
-    expect(await refusal({ wishes: { maxTargetLength: 2 } })).toContain(
+  test("lengths without room beside the special tokens", async () => {
+    expect(await refusal({ options: { maxTargetLength: 2 } })).toContain(
       "--max-target-length must be above 2, the special tokens around a text, got 2",
     );
     expect(await refusal({ maxLength: 2 })).toContain("--max-length must be above 2");
   });
 
-  test("a model whose own options are not built", async () => {
+  test("a model whose own options are unsupported", async () => {
     expect(await refusal({ generationConfig: { ...bartFolderConfig, do_sample: true } })).toContain(
       'generation_config.json: "do_sample" must be false or absent',
     );

@@ -13,16 +13,16 @@ const unset: DecodingSettings = {
   noRepeatNgram: null,
 };
 
-describe("how summaries are written", () => {
-  test("the user says, before the model; the target length is always the user's", () => {
-    const wishes = {
+describe("decoding options", () => {
+  test("the user's override the model's; the target length is always the user's", () => {
+    const overrides = {
       maxTargetLength: 30,
       minTargetLength: 4,
       numBeams: 6,
       lengthPenalty: 0.5,
       noRepeatNgram: 3,
     };
-    expect(decodingOptions(files, { ...wishes, beamStopping: "never" })).toMatchObject({
+    expect(decodingOptions(files, { ...overrides, beamStopping: "never" })).toMatchObject({
       maxLength: 30,
       minLength: 4,
       numBeams: 6,
@@ -32,7 +32,7 @@ describe("how summaries are written", () => {
     });
   });
 
-  test("the model says what the user does not, by generation_config.json where it has one", () => {
+  test("unset ones are the model's, from generation_config.json if it exists", () => {
     const own = {
       ...rawConfig,
       num_beams: 4,
@@ -40,7 +40,7 @@ describe("how summaries are written", () => {
       min_length: 7,
       no_repeat_ngram_size: 2,
       early_stopping: true,
-      num_return_sequences: 4, // a summary a text, all the same
+      num_return_sequences: 4, // ignored: one summary per text
     };
     expect(decodingOptions(files, unset)).toMatchObject({ numBeams: 3, maxLength: 40 });
     expect(decodingOptions({ ...files, generationConfig: own }, unset)).toMatchObject({

@@ -6,7 +6,7 @@ import { generate } from "../../../core/generation/generate.ts";
 import { generationOptions } from "../../../core/generation/options.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import type { GenerationExamples } from "../../../core/tasks/generation-examples.ts";
-import { largestDecodeStep } from "../../../core/tasks/generation-memory.ts";
+import { allocateDecodeStep } from "../../../core/tasks/generation-memory.ts";
 import { tinyBart, tinyBartConfig, tinyPair } from "../../helpers/tiny-bart.ts";
 
 const sources = [1, 4, 2].map((index) => tinyPair(index).source);
@@ -35,26 +35,26 @@ test.each([
   [4, 60],
   [7, 40],
 ])(
-  "writing with %d beams of %d tokens takes no more memory than was said, and not far less",
+  "decoding with %d beams of %d tokens takes no more memory than predicted, and not far less",
   async (numBeams, length) => {
     const lengths = { numBeams, minLength: length, maxLength: length };
     const options = generationOptions(config, undefined, lengths);
 
     const counting = createCountingBackend({ activation: "f64", master: "f64" });
     const { bart: counted } = tinyBart(counting, { config });
-    const unwritten = counting.memory().live;
+    const loaded = counting.memory().live;
     const pass = new ForwardPass(counting, { training: false });
-    pass.scope(() => largestDecodeStep(pass, counted, set, [0, 1, 2], options));
-    const said = counting.memory().peak - unwritten;
-    expect(counting.memory().live).toBe(unwritten);
+    pass.scope(() => allocateDecodeStep(pass, counted, set, [0, 1, 2], options));
+    const predicted = counting.memory().peak - loaded;
+    expect(counting.memory().live).toBe(loaded);
 
     const backend = createReferenceBackend();
     const { bart } = tinyBart(backend, { config });
     const before = backend.memory().live;
-    const written = await generate(backend, bart, sources, options);
-    expect(written.map(({ ids }) => ids.length)).toEqual([length, length, length]);
-    const took = backend.memory().peak - before;
-    expect(took).toBeLessThanOrEqual(said);
-    expect(took).toBeGreaterThan(said / 3);
+    const generated = await generate(backend, bart, sources, options);
+    expect(generated.map(({ ids }) => ids.length)).toEqual([length, length, length]);
+    const measured = backend.memory().peak - before;
+    expect(measured).toBeLessThanOrEqual(predicted);
+    expect(measured).toBeGreaterThan(predicted / 3);
   },
 );

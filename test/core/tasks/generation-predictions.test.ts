@@ -12,7 +12,7 @@ import {
 import { metricsOf } from "../../../core/tasks/task.ts";
 import { tinyBart, tinyBartBatch, tinyPair } from "../../helpers/tiny-bart.ts";
 
-const written = (texts: readonly string[], summaries: readonly (string | undefined)[]) =>
+const predictionsOf = (texts: readonly string[], summaries: readonly (string | undefined)[]) =>
   new GenerationPredictions({
     name: "validation",
     examples: summaries.map((summary, index) => ({
@@ -25,13 +25,13 @@ const written = (texts: readonly string[], summaries: readonly (string | undefin
     loss: 1.5,
   });
 
-describe("what was written of texts", () => {
-  test("is scored by the mean of its ROUGE, words stemmed, and its length", () => {
-    const evaluation = written(
+describe("generated summaries", () => {
+  test("are scored by mean ROUGE, with stemming, and mean length", () => {
+    const evaluation = predictionsOf(
       ["The cats walked home.", "rain"],
       ["A cat walks home.", "It will be dry."],
     ).evaluate();
-    // cat, walk and home of 4 words; walk home is a pair that both have of 3
+    // unigrams cat, walk, home: 3 of 4; bigrams: 2 of 3
     const [rouge1, rouge2] = [(100 * 3) / 4 / 2, (100 * 2) / 3 / 2];
     expect(Object.keys(metricsOf(evaluation))).toEqual([...generationMetrics, "loss"]);
     expect(evaluation.metrics["rouge1"]).toBeCloseTo(rouge1, 10);
@@ -43,15 +43,15 @@ describe("what was written of texts", () => {
 
   test.each([
     ["One went. Two came.", "Two came. One went."],
-    ["One went two came", "Two came. One went."], // the reference has sentences
-    ["One went. Two came.", "Two came one went"], // what was written has
-  ])("is compared sentence by sentence for Lsum, not for L: %s %s", (text, summary) => {
-    const { metrics } = written([text], [summary]).evaluate();
+    ["One went two came", "Two came. One went."], // two sentences in the reference only
+    ["One went. Two came.", "Two came one went"], // in the prediction only
+  ])("are compared sentence by sentence for Lsum, not for L: %s %s", (text, summary) => {
+    const { metrics } = predictionsOf([text], [summary]).evaluate();
     expect([metrics["rougeL"], metrics["rougeLsum"]]).toEqual([50, 100]);
   });
 
-  test("stands beside its reference where there is one", () => {
-    const predictions = written(["x", "y"], ["a", undefined]);
+  test("are recorded beside their references, if any", () => {
+    const predictions = predictionsOf(["x", "y"], ["a", undefined]);
     expect(predictions.records).toEqual([
       { index: 0, prediction: "x", reference: "a" },
       { index: 1, prediction: "y" },

@@ -23,17 +23,17 @@ function modelWith(name: string, bias: readonly number[]): string {
 const pretrained = modelWith("pretrained", [0, 1e-30]);
 const fresh = modelWith("fresh", [0, 0]);
 
-test("padding that is left open attends to nothing, unless the model was never trained", () => {
+test("auto: padding attends to nothing, unless the model was never trained", () => {
   expect(resolvePadding("auto", pretrained)).toEqual({ paddedQueries: "zero", warnings: [] });
   expect(resolvePadding("auto", fresh)).toEqual({
     paddedQueries: "uniform",
-    warnings: [expect.stringContaining("as with --span-padding uniform")],
+    warnings: [expect.stringContaining("--span-padding is uniform instead of zero")],
   });
 });
 
 test.each(["zero", "uniform", undefined] as const)(
-  "what is said holds for any model, which is not looked at: %s",
-  (said) => {
-    expect(resolvePadding(said, "none")).toEqual({ paddedQueries: said, warnings: [] });
+  "an explicit choice is kept without reading the model: %s",
+  (option) => {
+    expect(resolvePadding(option, "none")).toEqual({ paddedQueries: option, warnings: [] });
   },
 );

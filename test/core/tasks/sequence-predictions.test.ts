@@ -15,7 +15,7 @@ import type { SequenceOutputs } from "../../../core/tasks/sequence-outputs.ts";
 const dataset = tinyExamples("validation", 11); // lengths 1 to 7, not in order
 
 describe("sequenceOutputs", () => {
-  test("answers in input order, whatever the batches", async () => {
+  test("are in input order, whatever the batches", async () => {
     const backend = createReferenceBackend();
     const { model } = tinyModel(backend);
     const alone = dataset.examples.flatMap(({ index }) => {
@@ -84,27 +84,27 @@ describe("evaluate", () => {
     expect(got.metrics["pearson"]).toBeCloseTo(-1, 12);
   });
 
-  test("a split without labels is not to be scored", () => {
+  test("a split without labels is refused", () => {
     const predictions = { logits: new Float64Array(4), width: 2, values: new Float64Array(2) };
     expect(() => evaluate(of(undefined), predictions, "classification")).toThrow(
-      "internal: split validation has no labels to be scored with",
+      "internal: split validation has no labels to score against",
     );
   });
 });
 
-test("a whole test split of GLUE comes with its submission; a part of one does not", () => {
+test("a whole test split of GLUE has a submission file; a part of one does not", () => {
   const set = { ...tinyExamples("test", 2), labels: undefined };
   const outputs = { logits: new Float64Array(4), width: 2, values: Float64Array.of(1, 0) };
   const filesOf = (isWhole: boolean) => {
-    const predicted = { set, glue: glueTasks.rte, kind: "classification", isWhole } as const;
-    return new SequencePredictions(predicted, outputs).files;
+    const split = { set, glue: glueTasks.rte, kind: "classification", isWhole } as const;
+    return new SequencePredictions(split, outputs).files;
   };
   const lines = ["index\tprediction", "0\tnot_entailment", "1\tentailment", ""];
   expect([...filesOf(true)]).toEqual([["RTE.tsv", lines.join("\n")]]);
   expect(filesOf(false).size).toBe(0);
 });
 
-test("the majority's share is what a blind guess would reach; scores have none", () => {
+test("the majority share is the accuracy of the most frequent class; scores have none", () => {
   expect(majorityShare(Float64Array.of(2, 0, 2, 1), "classification")).toBe(0.5);
   expect(majorityShare(Float64Array.of(1, 1.5), "regression")).toBeUndefined();
 });

@@ -26,7 +26,7 @@ describe("words of a command line", () => {
     },
   );
 
-  test("are a text or a pair of data of one's own", async () => {
+  test("are a text or a pair of the user's own data", async () => {
     expect(await rowsOf("classification", ["a"])).toEqual([["a"]]);
     expect(await rowsOf("regression", ["a", "b"])).toEqual([["a", "b"]]);
     expect(await rowsOf("classification", ["a"], { textColumn: "review" })).toEqual([["a"]]);
@@ -42,27 +42,27 @@ describe("words of a command line", () => {
     ["classification", ["a", "b", "c"], {}, 'unexpected argument "c"'],
     ["classification", ["a", "b"], { textColumn: "review" }, 'unexpected argument "b"'],
     ["classification", ["a"], { pairColumn: "claim" }, "no second text given"],
-  ])("that %s has no use for: %j", (name, words, columns, message) => {
+  ])("refused by %s: %j", (name, words, columns, message) => {
     expect(() => sequenceTask(name, optionsOf(columns)).fromWords(words, undefined)).toThrow(
       message,
     );
   });
 });
 
-test("the first rows of a split, fewer of those that are not trained on", async () => {
+test("--limit reads the first rows of a split, --eval-limit those of the others", async () => {
   const folder = mkdtempSync(join(tmpdir(), "adalora-rows-"));
   const file = join(folder, "rows.csv");
   writeFileSync(file, `text,label\n${"a,x\nb,y\n".repeat(5)}`);
-  const items = async (role: "train" | "validation", wishes: object) => {
-    const task = sequenceTask("classification", optionsOf(wishes));
+  const rowsOf = async (role: "train" | "validation", options: object) => {
+    const task = sequenceTask("classification", optionsOf(options));
     return (await task.read({ name: role, role, files: [file] }, "required")).featureCount;
   };
   expect([
-    await items("train", {}),
-    await items("train", { limit: 4, evalLimit: 3 }),
-    await items("validation", { limit: 4, evalLimit: 3 }),
-    await items("validation", { limit: 4, evalLimit: 6 }),
-    await items("validation", { evalLimit: 6 }),
+    await rowsOf("train", {}),
+    await rowsOf("train", { limit: 4, evalLimit: 3 }),
+    await rowsOf("validation", { limit: 4, evalLimit: 3 }),
+    await rowsOf("validation", { limit: 4, evalLimit: 6 }),
+    await rowsOf("validation", { evalLimit: 6 }),
   ]).toEqual([10, 4, 3, 4, 6]);
   rmSync(folder, { recursive: true });
 });

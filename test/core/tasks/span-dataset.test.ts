@@ -33,8 +33,8 @@ function spanModel(paddedQueries: PaddedQueries | undefined) {
   return { backend, model };
 }
 
-/** The loss that a run computes, and the logits of every row, those of padding last. */
-async function lossOf(padding: Padding, items: readonly number[]) {
+/** The loss as training computes it, and the logits of every row, padding rows last. */
+async function lossOf(padding: Padding, indices: readonly number[]) {
   const dataset = await trained(padding);
   const { backend, model } = spanModel(padding === "none" ? undefined : padding);
   const pass = new ForwardPass(backend, { training: false });
@@ -48,12 +48,12 @@ async function lossOf(padding: Padding, items: readonly number[]) {
   };
   let loss = NaN;
   pass.scope(() => {
-    loss = backend.download(dataset.batch(items).loss(pass, spied).buffer)[0] ?? NaN;
+    loss = backend.download(dataset.batch(indices).loss(pass, spied).buffer)[0] ?? NaN;
   });
-  return { loss, logits, lengths: items.map((i) => dataset.lengths[i]!) };
+  return { loss, logits, lengths: indices.map((i) => dataset.lengths[i]!) };
 }
 
-/** Cross entropy by its definition: over the tokens, and over `times` positions of padding with one logit. */
+/** Cross entropy by definition: over the tokens, and `times` padded positions with one logit. */
 function entropyOf(tokens: readonly number[], padded: number, times: number, target: number) {
   const sum = tokens.reduce((total, x) => total + Math.exp(x), 0);
   return Math.log(sum + times * Math.exp(padded)) - tokens[target]!;
@@ -63,22 +63,22 @@ describe("the loss of windows", () => {
   const windows = size.windows;
   const withAnswer = windows.findIndex(({ start }) => start > 0);
   const without = windows.findIndex(({ start }) => start === 0);
-  const items = [withAnswer, without, windows.length - 1];
+  const indices = [withAnswer, without, windows.length - 1];
 
   test.each([
     ["zero", true],
     ["uniform", true],
     ["none", false],
-  ] as const)("%s: padding takes part where it is to", async (padding, counts) => {
-    const { loss, logits, lengths } = await lossOf(padding, items);
+  ] as const)("%s: the loss counts padding or not", async (padding, counts) => {
+    const { loss, logits, lengths } = await lossOf(padding, indices);
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
     let row = 0;
     let paddedRow = tokens;
-    const each = items.map((f, i) => {
+    const each = indices.map((f, i) => {
       const length = lengths[i]!;
       const times = counts ? size.maxLength - length : 0;
       const at = times > 0 ? paddedRow++ : 0;
-      const { start, end } = windows[f]!; // [0, 0], the first token, where there is no answer
+      const { start, end } = windows[f]!; // [0, 0], the first token, without an answer
       const column = (c: number) => Array.from({ length }, (_, t) => logits[2 * (row + t) + c]!);
       const value =
         (entropyOf(column(0), logits[2 * at]!, times, start) +
@@ -87,13 +87,13 @@ describe("the loss of windows", () => {
       row += length;
       return value;
     });
-    expect(loss).toBeCloseTo(each.reduce((sum, x) => sum + x, 0) / items.length, 12);
+    expect(loss).toBeCloseTo(each.reduce((sum, x) => sum + x, 0) / indices.length, 12);
     expect(logits.length).toBe(2 * paddedRow);
   });
 
-  test("is another for each rule: what is trained depends on it", async () => {
+  test("differs between the rules", async () => {
     const all = await Promise.all(
-      (["zero", "uniform", "none"] as const).map((padding) => lossOf(padding, items)),
+      (["zero", "uniform", "none"] as const).map((padding) => lossOf(padding, indices)),
     );
     const [zero, uniform, none] = all.map(({ loss }) => loss);
     expect(none).toBeLessThan(zero!);

@@ -26,13 +26,13 @@ function unbuildable({ tokenizer, ...rest }: FeatureOptions): FeatureOptions {
 }
 
 const ways = [
-  ["trained on", cachedTrainFeatures, trainFeatures],
-  ["answered from", cachedValidationFeatures, validationFeatures],
+  ["train", cachedTrainFeatures, trainFeatures],
+  ["validation", cachedValidationFeatures, validationFeatures],
 ] as const;
 
-describe.each(ways)("windows to be %s", (_, cached, made) => {
-  test("come from the cache as they were made, without a tokenizer", async () => {
-    const expected = await made(examples, await tinyTokenizer(), options);
+describe.each(ways)("%s windows", (_, cached, build) => {
+  test("come from the cache unchanged, without a tokenizer", async () => {
+    const expected = await build(examples, await tinyTokenizer(), options);
     const first = await cached(examples, options);
     const second = await cached(examples, unbuildable(options));
     expect(first).toMatchObject({ features: expected, warnings: [] });
@@ -45,14 +45,14 @@ describe.each(ways)("windows to be %s", (_, cached, made) => {
     ["another vocabulary", { vocabSize: 600 }, {}],
     ["another question", {}, { question: "Where?" }],
     ["another context", {}, { context: "The cat sat.", answers: [] }],
-  ])("are made anew for %s", async (_what, sizes, one) => {
+  ])("are rebuilt for %s", async (_what, sizes, one) => {
     await cached(examples, options);
     const others = examples.map((example, i) => (i === 0 ? { ...example, ...one } : example));
     const attempt = cached(others, unbuildable({ ...options, ...sizes }));
     await expect(attempt).rejects.toThrow("a tokenizer is built");
   });
 
-  test("are made anew where the cache's file is damaged", async () => {
+  test("are rebuilt if the cache file is damaged", async () => {
     const first = await cached(examples, options);
     const folder = join(cache, "adalora", "tokens");
     for (const name of readdirSync(folder)) writeFileSync(join(folder, name), "");
@@ -60,7 +60,7 @@ describe.each(ways)("windows to be %s", (_, cached, made) => {
   });
 });
 
-test("an answer elsewhere makes other windows to be trained on, and the same to be answered from", async () => {
+test("a moved answer invalidates training windows but not validation windows", async () => {
   const moved = examples.map((example, i) => (i === 0 ? { ...example, answers: [] } : example));
   await cachedTrainFeatures(examples, options);
   await cachedValidationFeatures(examples, options);
@@ -69,7 +69,7 @@ test("an answer elsewhere makes other windows to be trained on, and the same to 
   expect(features.exampleOf.length).toBeGreaterThan(examples.length);
 });
 
-test("a folder that cannot be written costs a warning, not the run", async () => {
+test("a cache folder that cannot be written causes a warning, not an error", async () => {
   const home = process.env["XDG_CACHE_HOME"];
   writeFileSync(join(cache, "file"), "");
   process.env["XDG_CACHE_HOME"] = join(cache, "file");

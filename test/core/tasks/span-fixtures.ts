@@ -7,10 +7,10 @@ import { examples } from "../qa/fixtures.ts";
 import { tinyDir } from "../text/fixtures.ts";
 import type { TokenizeOptions } from "../../../core/model/model-files.ts";
 
-/** The nine questions that the reference was asked, as a split. */
+/** The nine questions of the reference outputs, as a split. */
 export const questions: SquadSet = { examples, isLabelled: true, warnings: [] };
 
-/** The tiny tokenizer, as a model's folder gives it. */
+/** The tiny tokenizer, as read from a model's folder. */
 export const tokenizeOptions = (maxLength: number): TokenizeOptions => ({
   tokenizer: readTokenizer(tinyDir, debertaTokenizer),
   maxLength,
@@ -20,7 +20,7 @@ export const tokenizeOptions = (maxLength: number): TokenizeOptions => ({
   maxPositions: 512,
 });
 
-/** The settings of a run that says nothing of them. */
-export function optionsOf(wishes: Partial<TaskOptions> = {}): TaskOptions {
-  return { ...defaultSettings(), ...wishes };
+/** Default settings with overrides. */
+export function optionsOf(overrides: Partial<TaskOptions> = {}): TaskOptions {
+  return { ...defaultSettings(), ...overrides };
 }

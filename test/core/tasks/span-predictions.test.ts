@@ -11,8 +11,8 @@ ownCache();
 
 const [, size = { maxLength: 0, stride: 0, windows: [] }] = expected.sizes;
 
-/** Says the recorded logits of each window, which it knows by its tokens. */
-const oracle: Model = {
+/** Returns the recorded logits of each window, found by its tokens. */
+const recordedModel: Model = {
   forward(pass, { ids, offsets }) {
     const logits = Array.from(offsets.subarray(1), (end, b) => {
       const window = ids.subarray(offsets[b], end).join();
@@ -43,7 +43,7 @@ async function predict(
   const files = tokenizeOptions(size.maxLength);
   const set = { ...questions, examples };
   const dataset = await spanPredictionSet("validation", set, files, settingsOf(options));
-  return dataset.predict(backend, oracle, { batchSize });
+  return dataset.predict(backend, recordedModel, { batchSize });
 }
 
 describe("the answers are those of the reference's utils_qa.py", () => {
@@ -77,10 +77,10 @@ describe("the answers are those of the reference's utils_qa.py", () => {
 describe("evaluate", () => {
   const answers = expected.answers.find((one) => one.unanswerable && one.nullThreshold === 0);
 
-  test("scores what is predicted, as the official script scores predictions.json", async () => {
+  test("scores predictions as the official script scores predictions.json", async () => {
     if (!answers) throw new Error("no such answers are recorded");
     const texts = JSON.parse(answers.predictionsText);
-    // Three of nine get the answer that is predicted for them, two more a part of it.
+    // Three of nine references equal the prediction, two more contain it.
     const predicted = (i: number, text: string) =>
       i < 3 ? text : i < 5 ? `${text} and more` : "moon's";
     const examples = questions.examples.map((one, i) => {
@@ -98,7 +98,7 @@ describe("evaluate", () => {
     expect(metrics["f1"]).toBeLessThan(500 / 9);
   });
 
-  test("the threshold moves the answers, and the best ones do not change with it", async () => {
+  test("the threshold changes answers, but not the best_* metrics", async () => {
     if (!answers) throw new Error("no such answers are recorded");
     const withThreshold = async (nullThreshold: number) => {
       const predictions = await predict({ ...answers, nullThreshold });
@@ -119,7 +119,9 @@ describe("evaluate", () => {
     const set = { ...questions, examples: unlabelled, isLabelled: false };
     const files = tokenizeOptions(size.maxLength);
     const dataset = await spanPredictionSet("test", set, files, settingsOf(answers));
-    const predictions = await dataset.predict(createReferenceBackend(), oracle, { batchSize: 9 });
+    const predictions = await dataset.predict(createReferenceBackend(), recordedModel, {
+      batchSize: 9,
+    });
     expect(predictions.records).toHaveLength(9);
     expect(() => predictions.evaluate()).toThrow("internal: split test has no answers");
   });

@@ -18,7 +18,7 @@ async function questionsOf(split: DataSplit, columns = {}) {
 describe("words of a command line", () => {
   const context = 'A "cat"\tsat.\nOn the mat.';
 
-  test("are questions on one context, known by their numbers", async () => {
+  test("are questions on one context, with their indices as ids", async () => {
     const task = spanTask("squad", optionsOf());
     const split = task.fromWords(["Who sat?", "Where?"], context);
     expect(split).toMatchObject({ name: "input", role: "test" });
@@ -43,16 +43,16 @@ describe("words of a command line", () => {
 });
 
 describe("splits", () => {
-  const rows = async (wishes: object, role: DataSplit["role"]) => {
+  const rows = async (options: object, role: DataSplit["role"]) => {
     const split = { name: role, role, files: [fixture] };
-    const task = spanTask("squad_v2", optionsOf(wishes));
-    const { name, featureCount: items } = await task.read(split, "required");
+    const task = spanTask("squad_v2", optionsOf(options));
+    const { name, featureCount } = await task.read(split, "required");
     const set = await readSquad(split, { ...reading, labels: "required" });
-    return { name, items, all: set.examples.length };
+    return { name, featureCount, all: set.examples.length };
   };
 
-  test("are read in any role; how many windows they are only the tokenizer can tell", async () => {
-    expect(await rows({}, "train")).toEqual({ name: "train", items: undefined, all: 16 });
+  test("are read in any role; the number of windows depends on the tokenizer", async () => {
+    expect(await rows({}, "train")).toEqual({ name: "train", featureCount: undefined, all: 16 });
   });
 
   test("a question without an answer is refused in squad", async () => {
@@ -62,7 +62,7 @@ describe("splits", () => {
     );
   });
 
-  test("official files are found by their version; evaluation data may be named", () => {
+  test("official files are found by version; evaluation data can be given", () => {
     const folder = mkdtempSync(join(tmpdir(), "adalora-squad-"));
     for (const name of ["train-v1.1", "dev-v1.1", "train-v2.0", "dev-v2.0"])
       writeFileSync(join(folder, `${name}.json`), "{}");
@@ -82,8 +82,8 @@ describe("splits", () => {
   });
 });
 
-test("what is asked of a model says how padding is treated, where a loss counts it", () => {
-  const spec = (wishes: object) => spanTask("squad_v2", optionsOf(wishes)).spec(undefined);
+test("the model spec says what padding attends to, if the loss counts it", () => {
+  const spec = (options: object) => spanTask("squad_v2", optionsOf(options)).spec(undefined);
   expect(spec({})).toMatchObject({ width: 2, paddedQueries: "auto", peftType: "QUESTION_ANS" });
   expect(spec({ spanPadding: "uniform" }).paddedQueries).toBe("uniform");
   expect("paddedQueries" in spec({ spanPadding: "none" })).toBe(false);
