@@ -1,3 +1,6 @@
+import type { Interval } from "../core/metrics/bootstrap.ts";
+import { intervalText } from "./metrics-text.ts";
+
 /** Where a training run is. */
 export interface Progress {
   /** Optimizer steps done, and all. */
@@ -35,14 +38,16 @@ export interface Scores {
   readonly step: number;
   readonly split: string;
   /** In the order in which they are told. */
-  readonly metrics: readonly (readonly [name: string, value: number])[];
+  readonly metrics: readonly (readonly [name: string, value: number, interval?: Interval])[];
   /** Whether it is the best evaluation so far. */
   readonly isBest: boolean;
 }
 
 /** "step 120  validation  accuracy 0.9012  loss 0.3012  best so far", on as many lines as it takes to fit the columns. */
 export function scoresText({ step, split, metrics, isBest }: Scores, columns: number): string {
-  const values = metrics.map(([name, value]) => `${name} ${value.toFixed(4)}`);
+  const values = metrics.map(
+    ([name, value, interval]) => `${name} ${value.toFixed(4)}${intervalText(interval)}`,
+  );
   const parts = [split, ...values, ...(isBest ? ["best so far"] : [])];
   const margin = `step ${step}`;
   const lines: string[] = [];

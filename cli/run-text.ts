@@ -14,7 +14,7 @@ export function runText(
 ): string {
   const { prepared, result, out } = trained;
   const { config } = prepared;
-  const rows = [...metricLines(result.metrics, result.majority), ...comparisons];
+  const rows = [...metricLines(result.metrics, result.majority, result.intervals), ...comparisons];
   if (result.best) rows.push(metricLine("best step", String(result.best.step)));
   const ranks = ranksOf(trained);
   const steps = `${result.steps} steps in ${duration(result.seconds)}`;
@@ -38,6 +38,7 @@ export function runJson(trained: Trained): object {
     steps: result.steps,
     stopped_by: result.stoppedBy,
     metrics: result.metrics,
+    ...(result.intervals && { intervals: result.intervals }),
     majority_baseline: result.majority ?? null,
     best: result.best,
     ranks: result.ranks,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { metricsOf } from "../../core/tasks/task.ts";
+import { intervalsBySplit, metricsOf } from "../../core/tasks/task.ts";
 import { choice, text } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
@@ -55,7 +55,7 @@ export const evaluation = defineCommand({
     const result = { task: trained.task.name, ...scores.result };
     const files = options.out === null ? [] : await write(options.out, result, predicted);
     const lines = [
-      ...metricLines(result.metrics, result.majority_baseline ?? undefined),
+      ...metricLines(result.metrics, result.majority_baseline ?? undefined, result.intervals),
       metricLine("rows", String(result.rows)),
       ...files,
     ];
@@ -65,10 +65,12 @@ export const evaluation = defineCommand({
 
 function score(predicted: readonly Predicted[]) {
   const evaluations = predicted.map(({ predictions }) => predictions.evaluate());
+  const intervals = intervalsBySplit(evaluations);
   return {
     warnings: evaluations.flatMap(({ warnings }) => warnings),
     result: {
       metrics: Object.fromEntries(evaluations.map((one) => [one.split, metricsOf(one)])),
+      ...(intervals && { intervals }),
       majority_baseline: predicted[0]?.dataset.majority ?? null,
       rows: predicted.reduce((sum, { dataset }) => sum + dataset.rows, 0),
     },

@@ -155,11 +155,13 @@ function watch(
     },
     onEvaluation(step, evaluations, isBest) {
       for (const evaluation of evaluations) {
-        const { split, warnings } = evaluation;
+        const { split, warnings, intervals = {} } = evaluation;
         const numbers = metricsOf(evaluation);
-        const metrics = spec.metrics.flatMap((name) =>
-          numbers[name] === undefined ? [] : [[name, numbers[name]] as const],
-        );
+        const metrics = spec.metrics.flatMap((name) => {
+          const [value, interval] = [numbers[name], intervals[name]];
+          if (value === undefined) return [];
+          return [interval ? ([name, value, interval] as const) : ([name, value] as const)];
+        });
         report.scores({ step, split, metrics, isBest });
         for (const remark of warnings) report.warn(remark);
       }

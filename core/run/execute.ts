@@ -8,7 +8,13 @@ import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
 import { clearRun, runFiles } from "./run-folder.ts";
-import { type Evaluation, metricsOf, type TrainingBatch } from "../tasks/task.ts";
+import {
+  type Evaluation,
+  intervalsBySplit,
+  metricsOf,
+  type SplitIntervals,
+  type TrainingBatch,
+} from "../tasks/task.ts";
 import type { StepReport, Trainer } from "../train/trainer.ts";
 import {
   type Speed,
@@ -32,6 +38,8 @@ export interface RunWatcher {
 export interface RunResult extends TrainingOutcome {
   /** Metrics of each validation split after the last step. */
   readonly metrics: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** 95 % confidence intervals of these metrics, for tasks that have them. */
+  readonly intervals?: SplitIntervals | undefined;
   /** Share of the most frequent class of the first validation split. */
   readonly majority: number | undefined;
   readonly ranks: Readonly<Record<string, number>>;
@@ -79,10 +87,11 @@ export async function executeRun(
   const seconds = (performance.now() - started) / 1000;
   const majority = setup.validation[0]?.majority;
   const metrics = metricsBySplit(outcome.final);
+  const intervals = intervalsBySplit(outcome.final);
   const ranks = rankPattern(trainer);
   if (outcome.stoppedBy !== "interrupt")
-    writeResults(out, backend, run, trainer, { ...outcome, metrics, majority, seconds });
-  return { ...outcome, metrics, majority, ranks, seconds };
+    writeResults(out, backend, run, trainer, { ...outcome, metrics, intervals, majority, seconds });
+  return { ...outcome, metrics, intervals, majority, ranks, seconds };
 }
 
 function metricsBySplit(
@@ -111,6 +120,7 @@ function writeResults(
     steps: result.steps,
     stopped_by: result.stoppedBy,
     metrics: result.metrics,
+    ...(result.intervals && { intervals: result.intervals }),
     best: result.best,
     majority_baseline: result.majority ?? null,
     seconds: Math.round(result.seconds * 100) / 100,

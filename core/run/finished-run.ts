@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { errors } from "../errors.ts";
 import { isJsonObject, type JsonObject, readJsonObject } from "../io/json-file.ts";
 import type { RunResult } from "./execute.ts";
+import type { SplitIntervals } from "../tasks/task.ts";
 import { runFiles } from "./run-folder.ts";
 
 /** The result of a run that ended, from its metrics and ranks. Throws E_FILE where they are not what a run writes. */
@@ -26,6 +27,7 @@ export function readFinishedRun(out: string): RunResult {
         numbersIn(metrics),
       ]),
     ),
+    intervals: intervalsIn(raw["intervals"]),
     majority: typeof majority === "number" ? majority : undefined,
     ranks: existsSync(ranks) ? numbersIn(readJsonObject(ranks)) : {},
   };
@@ -35,6 +37,20 @@ function objectIn(raw: JsonObject, key: string, path: string): JsonObject {
   const value = raw[key];
   if (isJsonObject(value)) return value;
   throw errors.config(path, key, "an object", value);
+}
+
+/** Intervals as `execute` writes them; undefined for a task without. */
+function intervalsIn(value: unknown): SplitIntervals | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const bySplit = Object.entries(value).map(([split, intervals]) => {
+    const entries = isJsonObject(intervals) ? Object.entries(intervals) : [];
+    const read = entries.map(([name, one]) => {
+      const { low = Number.NaN, high = Number.NaN } = numbersIn(one);
+      return [name, { low, high }] as const;
+    });
+    return [split, Object.fromEntries(read)] as const;
+  });
+  return Object.fromEntries(bySplit);
 }
 
 /** An undefined metric is NaN, which JSON writes as null. */

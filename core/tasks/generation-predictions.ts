@@ -1,7 +1,7 @@
 import type { Backend } from "../backend.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import type { SummaryExample } from "../data/summaries.ts";
-import { meanRouge, rougeMetrics } from "../metrics/rouge-aggregate.ts";
+import { aggregateRouge, rougeIntervals, rougeMetrics } from "../metrics/rouge-aggregate.ts";
 import { rougeNames, rougeScores } from "../metrics/rouge.ts";
 import { sentencesOnLines } from "../metrics/sentences.ts";
 import type { GenerationModel } from "../model/plugin.ts";
@@ -25,6 +25,9 @@ export interface GeneratedSummaries {
   /** Loss of the reference summaries; undefined if there are none. */
   readonly loss: number | undefined;
 }
+
+/** One seed for all runs: equal summaries have equal intervals. */
+const BOOTSTRAP_SEED = 0;
 
 /** Generated summaries as predictions, one per text. */
 export class GenerationPredictions implements Predictions {
@@ -56,13 +59,15 @@ export class GenerationPredictions implements Predictions {
       throw new Error(`internal: split ${name} has no summaries to score against`);
     });
     const scores = rougeScores(texts.map(sentencesOnLines), references, { stem: true });
+    const aggregate = aggregateRouge(scores, BOOTSTRAP_SEED);
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
     return {
       split: name,
       metrics: {
-        ...rougeMetrics(meanRouge(scores)),
+        ...rougeMetrics(aggregate),
         gen_len: tokens / lengths.length,
       },
+      intervals: rougeIntervals(aggregate),
       loss,
       warnings: [],
       predictions: this,

@@ -39,7 +39,10 @@ export function sequenceTask(name: string, settings: SequenceOptions): RunTask {
     fromWords: (words) => splitOfWords([rowOfWords(words, name, glue, settings)]),
     splitNameOf(path) {
       const stem = basename(path, extname(path)).replace(/-00000-of-00001$/, "");
-      return glue?.splits.find(({ name, file }) => stem === name || stem === stemOf(file))?.name;
+      const found = glue?.splits.find(
+        (split) => stem === split.name || stem === stemOf(split.file),
+      );
+      return found?.name;
     },
     async read(split, labels, labelNames) {
       const limit = rowLimit(split, settings);

@@ -2,6 +2,7 @@ import type { Hash } from "node:crypto";
 import type { Backend } from "../backend.ts";
 import type { DataPlace, HubData } from "../data/data-place.ts";
 import type { DataSplit, ReadSpec } from "../data/examples.ts";
+import type { Interval } from "../metrics/bootstrap.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { Model, Task } from "../model/plugin.ts";
@@ -149,6 +150,8 @@ export interface Predictions {
 export interface Evaluation {
   readonly split: string;
   readonly metrics: Readonly<Record<string, number>>;
+  /** 95 % confidence intervals of some of the metrics, by name; absent if the task computes none. */
+  readonly intervals?: Readonly<Record<string, Interval>>;
   /** Task loss without the orthogonality term; undefined if the task's evaluation computes none. */
   readonly loss: number | undefined;
   /** Caveats: metrics that are undefined, or defined by convention. */
@@ -160,3 +163,14 @@ export interface Evaluation {
 export function metricsOf({ metrics, loss }: Evaluation): Record<string, number> {
   return loss === undefined ? { ...metrics } : { ...metrics, loss };
 }
+
+/** The confidence intervals of evaluations, by split and metric; undefined if none has any. */
+export function intervalsBySplit(evaluations: readonly Evaluation[]): SplitIntervals | undefined {
+  const found = evaluations.flatMap(({ split, intervals }) =>
+    intervals === undefined ? [] : [[split, intervals] as const],
+  );
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+/** Confidence intervals by split and metric. */
+export type SplitIntervals = Readonly<Record<string, Readonly<Record<string, Interval>>>>;

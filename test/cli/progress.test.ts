@@ -33,6 +33,14 @@ describe("what an evaluation found", () => {
     );
   });
 
+  test("shows the interval of a metric that has one", () => {
+    const rouge = ["rouge1", 41.23456, { low: 39.801, high: 42.496 }] as const;
+    const metrics = [rouge, ["loss", 1.5] as const];
+    expect(scoresText({ ...scores, metrics, isBest: false }, 80)).toBe(
+      "step 120000  validation  rouge1 41.2346 (39.80-42.50)  loss 1.5000",
+    );
+  });
+
   test.each([
     [100, 2],
     [80, 2],

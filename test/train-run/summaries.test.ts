@@ -57,6 +57,9 @@ describe("run xsum", () => {
         },
       }
     `);
+    const { intervals } = JSON.parse(readFileSync(join(out, "metrics.json"), "utf8"));
+    expect(JSON.parse(stdout).intervals).toEqual(intervals);
+    expect(intervals.validation.rouge1).toEqual({ low: 0, high: expect.closeTo(200 / 3, 9) });
     expect(readFileSync(join(out, "predictions.jsonl"), "utf8")).toMatchInlineSnapshot(`
       "{"index":0,"prediction":"the","reference":"the cat"}
       {"index":1,"prediction":"the","reference":"a cat"}
@@ -107,6 +110,9 @@ describe("run xsum", () => {
     expect((await run(["run", ...training("--out", again, "--resume")])).code).toBe(0);
     expect(lossesIn(again)).toEqual(lossesIn(out));
     expect(adapterBytes(again)).toEqual(adapterBytes(out));
+    const finished = await run(["run", ...training("--out", again, "--resume", "--json")]);
+    const { intervals } = JSON.parse(readFileSync(join(out, "metrics.json"), "utf8"));
+    expect(JSON.parse(finished.stdout).intervals).toEqual(intervals);
   });
 
   test("is planned, and its needs are known", async () => {
@@ -159,7 +165,8 @@ describe("eval", () => {
   test("scores as the run did, with its lengths and beams", async () => {
     const evaluate = ["eval", "--adapter", out, ...device, "--json"];
     const { code, stdout } = await run([...evaluate, "--limit", "3"]);
-    const { metrics } = JSON.parse(readFileSync(join(out, "metrics.json"), "utf8"));
+    const { metrics, intervals } = JSON.parse(readFileSync(join(out, "metrics.json"), "utf8"));
+    expect(JSON.parse(stdout).intervals).toEqual(intervals);
     expect([code, JSON.parse(stdout).rows]).toEqual([0, 3]);
     for (const [name, value] of Object.entries(metrics.validation)) {
       expect(JSON.parse(stdout).metrics.validation[name]).toBeCloseTo(Number(value), 6);

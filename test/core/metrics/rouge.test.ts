@@ -1,5 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { aggregateRouge, rougeMetrics } from "../../../core/metrics/rouge-aggregate.ts";
+import {
+  aggregateRouge,
+  rougeIntervals,
+  rougeMetrics,
+} from "../../../core/metrics/rouge-aggregate.ts";
 import { rougeTokens } from "../../../core/metrics/rouge-tokens.ts";
 import { type RougeName, rougeScores } from "../../../core/metrics/rouge.ts";
 
@@ -155,27 +159,31 @@ describe("over many pairs", () => {
     stem: true,
   });
 
-  test("means, in percent where they are metrics", () => {
+  const manyOf = (times: number) => Array.from({ length: times }, () => scores).flat();
+
+  test("means and intervals, in percent as metrics", () => {
     const aggregate = aggregateRouge(scores, 1);
     // F-measures 1, 2/3, 0, 2/3; the second text has no pair of words
     expect(aggregate.rouge1.precision.mean).toBeCloseTo((1 + 1 + 0 + 0.5) / 4, 12);
     expect(rougeMetrics(aggregate).rouge1).toBeCloseTo((100 * (1 + 2 / 3 + 0 + 2 / 3)) / 4, 10);
+    const { low, high } = aggregate.rouge1.fmeasure;
+    expect(rougeIntervals(aggregate).rouge1).toEqual({ low: 100 * low, high: 100 * high });
     expect(rougeMetrics(aggregate).rouge2).toBeCloseTo((100 * (1 + 0 + 0 + 0.5)) / 4, 10);
   });
 
-  test("intervals hold the mean, are a function of the seed, and narrow with more pairs", () => {
+  test("intervals contain the mean, are a function of the seed, and narrow with more pairs", () => {
     const { low, mean, high } = aggregateRouge(scores, 1).rouge1.fmeasure;
     expect(low).toBeLessThan(mean);
     expect(high).toBeGreaterThan(mean);
     expect(aggregateRouge(scores, 1)).toEqual(aggregateRouge(scores, 1));
-    const many = Array.from({ length: 25 }, () => scores).flat();
-    const narrow = aggregateRouge(many, 1).rouge1.fmeasure;
-    // a mean's spread falls with the root of the count: five times for 25 times the pairs
+    expect(aggregateRouge(manyOf(25), 2)).not.toEqual(aggregateRouge(manyOf(25), 1));
+    const narrow = aggregateRouge(manyOf(25), 1).rouge1.fmeasure;
+    // the standard error falls with the root of the count: 5 times for 25 times the pairs
     expect((high - low) / (narrow.high - narrow.low)).toBeGreaterThan(4);
     expect((high - low) / (narrow.high - narrow.low)).toBeLessThan(6);
   });
 
-  test("an interval's bounds are those of the normal law where there are many pairs", () => {
+  test("with many pairs the bounds are those of the normal approximation", () => {
     const coin = Array.from({ length: 400 }, (_, i) => (i % 2 === 0 ? "a" : "b"));
     const half = rougeScores(
       coin,
@@ -183,9 +191,9 @@ describe("over many pairs", () => {
       { stem: false },
     );
     const { low, high } = aggregateRouge(half, 7).rouge1.fmeasure;
-    const spread = 1.96 * Math.sqrt(0.25 / 400);
-    expect(Math.abs(low - (0.5 - spread))).toBeLessThan(0.01);
-    expect(Math.abs(high - (0.5 + spread))).toBeLessThan(0.01);
+    const halfWidth = 1.96 * Math.sqrt(0.25 / 400);
+    expect(Math.abs(low - (0.5 - halfWidth))).toBeLessThan(0.01);
+    expect(Math.abs(high - (0.5 + halfWidth))).toBeLessThan(0.01);
   });
 
   test("no pairs have no mean", () => {

@@ -9,6 +9,7 @@ import {
   GenerationPredictions,
   meanTokenLoss,
 } from "../../../core/tasks/generation-predictions.ts";
+import { rougeNames } from "../../../core/metrics/rouge.ts";
 import { metricsOf } from "../../../core/tasks/task.ts";
 import { tinyBart, tinyBartBatch, tinyPair } from "../../helpers/tiny-bart.ts";
 
@@ -39,6 +40,9 @@ describe("generated summaries", () => {
     expect(evaluation.metrics["rougeL"]).toBeCloseTo(rouge1, 10);
     expect([evaluation.metrics["gen_len"], evaluation.loss]).toEqual([(21 + 4) / 2, 1.5]);
     expect(evaluation.split).toBe("validation");
+    // Of two pairs one scores 0: a quarter of the resamples hold it twice, a quarter the other.
+    expect(evaluation.intervals?.["rouge1"]).toEqual({ low: 0, high: expect.closeTo(2 * rouge1) });
+    expect(Object.keys(evaluation.intervals ?? {})).toEqual([...rougeNames]);
   });
 
   test.each([

@@ -1,7 +1,7 @@
 import { porterStem } from "../../../core/metrics/porter.ts";
+import type { MeanInterval } from "../../../core/metrics/bootstrap.ts";
 import {
   aggregateRouge,
-  type Interval,
   type RougeAggregate,
   rougeMetrics,
 } from "../../../core/metrics/rouge-aggregate.ts";
@@ -116,7 +116,7 @@ function compareAggregate(
 /** Both are random: 15% of the interval's width are about 5 standard deviations of a bound's difference. */
 function compareInterval(
   where: string,
-  { mean, low, high }: Interval,
+  { mean, low, high }: MeanInterval,
   want: AggregateRecord,
   p: number,
   findings: Findings,

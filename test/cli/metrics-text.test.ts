@@ -1,0 +1,13 @@
+import { expect, test } from "bun:test";
+import { metricLines } from "../../cli/metrics-text.ts";
+
+test("metrics are aligned lines; a metric with an interval shows it", () => {
+  const metrics = { validation: { rouge1: 41.23456, loss: 1.5 }, test: { rouge1: 40 } };
+  const intervals = { validation: { rouge1: { low: 39.801, high: 42.496 } } };
+  expect(metricLines(metrics, 0.5, intervals)).toEqual([
+    "validation rouge1                 41.2346 (39.80-42.50)",
+    "validation loss                   1.5000",
+    "test rouge1                       40.0000",
+    "always the most frequent class    0.5000",
+  ]);
+});
