@@ -14,6 +14,12 @@ describe("a model's classes", () => {
     expect(classOrder(own, expected, "config.json")).toEqual({ columns });
   });
 
+  test("match a task's names in any case", () => {
+    const upper = ["Entailment", "NEUTRAL", "Contradiction"];
+    const own = ["neutral", "contradiction", "entailment"];
+    expect(classOrder(own, upper, "config.json")).toEqual({ columns: [2, 0, 1] });
+  });
+
   test("of other names are taken in their order, with a warning", () => {
     expect(classOrder(["a", "neutral", "b"], expected, "config.json")).toEqual({
       columns: undefined,
