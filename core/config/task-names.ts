@@ -1,36 +1,35 @@
 import { glueTasks } from "../data/glue-tasks.ts";
 
-/** What a task is to a run: one output a sequence, an answer's span in a context, or a text that is written. */
+/** Kind of a task by its output: one per sequence, a span of a context, or a generated sequence. */
 export type TaskKind = "sequence" | "span" | "generation";
 
-const spans = ["squad", "squad_v2"] as const;
-const texts = ["xsum", "cnn_dailymail", "summarization"] as const;
+const glueNames = Object.keys(glueTasks);
+const ownDataNames = ["classification", "regression"];
 
-export type SpanTaskName = (typeof spans)[number];
-export type GenerationTaskName = (typeof texts)[number];
+/** Tasks with one output per sequence: GLUE's, and the kinds of the user's own data. */
+export const sequenceTaskNames: readonly string[] = [...glueNames, ...ownDataNames];
+/** Tasks of extractive question answering. */
+export const spanTaskNames = ["squad", "squad_v2"] as const;
+/** Tasks of summarization. */
+export const generationTaskNames = ["xsum", "cnn_dailymail", "summarization"] as const;
 
-/** Tasks by their recipe's name, and the kinds for data of one's own. */
+/** A task of extractive question answering. */
+export type SpanTaskName = (typeof spanTaskNames)[number];
+/** A task of summarization. */
+export type GenerationTaskName = (typeof generationTaskNames)[number];
+
+/** All built-in tasks: recipe names, then the tasks of the user's own data. */
 export const taskNames: readonly string[] = [
-  ...Object.keys(glueTasks),
-  ...spans,
-  ...texts,
-  "classification",
-  "regression",
+  ...glueNames,
+  ...spanTaskNames,
+  ...generationTaskNames,
+  ...ownDataNames,
 ];
 
-/** Whether a word is a task that answers questions: narrows it. */
-export function isSpanTask(name: string): name is SpanTaskName {
-  return spans.some((one) => one === name);
-}
-
-/** Whether a word is a task that writes texts: narrows it. */
-export function isGenerationTask(name: string): name is GenerationTaskName {
-  return texts.some((one) => one === name);
-}
-
+/** The kind of a built-in task; "sequence" for any other name. */
 export function kindOf(name: string): TaskKind {
-  if (isSpanTask(name)) return "span";
-  return isGenerationTask(name) ? "generation" : "sequence";
+  if (spanTaskNames.some((one) => one === name)) return "span";
+  return generationTaskNames.some((one) => one === name) ? "generation" : "sequence";
 }
 
 /** Tokens of an example, where nothing sets them, for the kinds of tasks whose texts are long. */

@@ -2,8 +2,12 @@ import { locateSplits, namedSplits } from "../data/splits.ts";
 import { readSummaries, type SummarySet, textColumns } from "../data/summaries.ts";
 import { splitOfWords } from "../data/words.ts";
 import type { TaskOptions } from "./task-options.ts";
-import { type GenerationTaskName, usualLengths } from "../config/task-names.ts";
-import type { RunTask, SplitText } from "./task.ts";
+import {
+  type GenerationTaskName,
+  generationTaskNames,
+  usualLengths,
+} from "../config/task-names.ts";
+import type { RunTask, SplitText, TaskDefinition } from "./task.ts";
 import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";
 import { generationMetrics } from "./generation-predictions.ts";
@@ -60,6 +64,13 @@ export function generationTask(name: GenerationTaskName, settings: TaskOptions):
     }),
   };
 }
+
+/** XSum, CNN/DailyMail and "summarization". */
+export const generationTasks: readonly TaskDefinition[] = generationTaskNames.map((name) => ({
+  name,
+  kind: "generation",
+  create: (options) => generationTask(name, options),
+}));
 
 // --- internal ---
 

@@ -1,13 +1,27 @@
-import { generationTask } from "./generation-task.ts";
-import { sequenceTask } from "./sequence-task.ts";
-import { spanTask } from "./span-task.ts";
+import { errors } from "../errors.ts";
+import { generationTasks } from "./generation-task.ts";
+import { sequenceTasks } from "./sequence-task.ts";
+import { spanTasks } from "./span-task.ts";
 import type { TaskOptions } from "./task-options.ts";
-import type { RunTask } from "./task.ts";
-import { isGenerationTask, isSpanTask } from "../config/task-names.ts";
+import type { RunTask, TaskDefinition } from "./task.ts";
 
-/** The task of a name: a recipe's, or the kind of data of one's own. */
-export function taskNamed(name: string, settings: TaskOptions): RunTask {
-  if (isSpanTask(name)) return spanTask(name, settings);
-  if (isGenerationTask(name)) return generationTask(name, settings);
-  return sequenceTask(name, settings);
+/** The registry of built-in tasks; `core/config/task-names.ts` has their names and kinds. */
+export const builtInTasks: readonly TaskDefinition[] = [
+  ...sequenceTasks,
+  ...spanTasks,
+  ...generationTasks,
+];
+
+/**
+ * Creates the task of a name; definitions: the registry to search. Throws E_FLAG for an unknown name.
+ */
+export function taskNamed(
+  name: string,
+  options: TaskOptions,
+  definitions: readonly TaskDefinition[] = builtInTasks,
+): RunTask {
+  const definition = definitions.find((one) => one.name === name);
+  if (definition) return definition.create(options);
+  const known = definitions.map((one) => one.name).join(", ");
+  throw errors.flag("task", `must be one of ${known}, got "${name}"`);
 }

@@ -6,7 +6,8 @@ import { splitOfWords } from "../data/words.ts";
 import { errors } from "../errors.ts";
 import type { SequenceTask } from "../model/plugin.ts";
 import type { RunConfig } from "../config/run-config.ts";
-import type { RunTask, SplitText, TaskSpec } from "./task.ts";
+import { sequenceTaskNames } from "../config/task-names.ts";
+import type { RunTask, SplitText, TaskDefinition, TaskSpec } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
@@ -54,6 +55,13 @@ export function sequenceTask(name: string, settings: SequenceOptions): RunTask {
     spec: (labelNames) => specOf({ glue, kind }, labelNames),
   };
 }
+
+/** GLUE's tasks, "classification" and "regression". */
+export const sequenceTasks: readonly TaskDefinition[] = sequenceTaskNames.map((name) => ({
+  name,
+  kind: "sequence",
+  create: (options) => sequenceTask(name, options),
+}));
 
 // --- internal ---
 

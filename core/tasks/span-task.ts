@@ -4,8 +4,8 @@ import { namedSplits } from "../data/splits.ts";
 import { splitOfWords } from "../data/words.ts";
 import { errors } from "../errors.ts";
 import type { TaskOptions } from "./task-options.ts";
-import { type SpanTaskName, usualLengths } from "../config/task-names.ts";
-import type { RunTask, SplitText } from "./task.ts";
+import { type SpanTaskName, spanTaskNames, usualLengths } from "../config/task-names.ts";
+import type { RunTask, SplitText, TaskDefinition } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";
 
@@ -67,6 +67,13 @@ export function spanTask(name: SpanTaskName, options: TaskOptions): RunTask {
     }),
   };
 }
+
+/** SQuAD 1.1 and 2.0. */
+export const spanTasks: readonly TaskDefinition[] = spanTaskNames.map((name) => ({
+  name,
+  kind: "span",
+  create: (options) => spanTask(name, options),
+}));
 
 // --- internal ---
 

@@ -8,9 +8,19 @@ import type { TokenizeOptions } from "../model/model-files.ts";
 import type { Model, Task } from "../model/plugin.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
+import type { TaskKind } from "../config/task-names.ts";
 import type { ClassOrder } from "./class-order.ts";
 import type { PaddedQueriesOption } from "./padded-queries.ts";
 import type { WeightedBatch } from "./batch.ts";
+import type { TaskOptions } from "./task-options.ts";
+
+/** An entry of the task registry. */
+export interface TaskDefinition {
+  /** The value of --task. */
+  readonly name: string;
+  readonly kind: TaskKind;
+  create(options: TaskOptions): RunTask;
+}
 
 /** A task: where its data are, how they are read, and what it requires of a model. */
 export interface RunTask {
