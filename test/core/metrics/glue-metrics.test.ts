@@ -42,7 +42,7 @@ describe("correlations equal scipy's", () => {
   }
 });
 
-test("argmax takes the first of equal logits, and a NaN before any number", () => {
+test("argmax picks the first of equal logits, and NaN over any number", () => {
   for (const { logits, argmax: want } of golden.argmax) {
     expect(logits.map((row) => argmax(row))).toEqual(want);
   }
@@ -54,7 +54,7 @@ test("equal values share the mean of their ranks", () => {
 });
 
 describe("a task's metrics", () => {
-  test("several metrics have their mean beside them", () => {
+  test("several metrics come with their mean", () => {
     expect(glueMetrics(glueTasks.mrpc, [1, 1, 0, 0], [1, 0, 0, 0])).toEqual({
       accuracy: 0.75,
       f1: 2 / 3,
@@ -62,11 +62,11 @@ describe("a task's metrics", () => {
     });
   });
 
-  test("one metric stands alone", () => {
+  test("a single metric has no combined score", () => {
     expect(glueMetrics(glueTasks.rte, [1, 0], [1, 1])).toEqual({ accuracy: 0.5 });
   });
 
-  test("constant scores are NaN and the reason is told", () => {
+  test("constant scores give NaN and a reason", () => {
     const values = glueMetrics(glueTasks.stsb, [2.5, 2.5, 2.5], [1, 2, 3]);
     expect(values).toEqual({
       pearson: Number.NaN,
@@ -79,7 +79,7 @@ describe("a task's metrics", () => {
     ]);
   });
 
-  test("too few examples are NaN, not a crash after training", () => {
+  test("too few examples give NaN, not a crash after training", () => {
     expect(glueMetrics(glueTasks.stsb, [1], [1])["pearson"]).toBeNaN();
     expect(glueMetrics(glueTasks.cola, [], [])["matthews_correlation"]).toBeNaN();
     expect(explainMetrics(glueTasks.stsb, [1], [1])[0]).toBe(
@@ -87,7 +87,7 @@ describe("a task's metrics", () => {
     );
   });
 
-  test("zeros that are conventions are told, true zeros are not", () => {
+  test("zeros by convention are reported, true zeros are not", () => {
     expect(explainMetrics(glueTasks.cola, [1, 1], [0, 1])).toEqual([
       "matthews_correlation is 0 by convention: all predictions are 1",
     ]);

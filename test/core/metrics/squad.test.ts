@@ -56,7 +56,7 @@ describe("SQuAD 2.0", () => {
     );
   });
 
-  test("what is above the threshold counts as unanswered; the best thresholds stay", () => {
+  test("a question above the threshold counts as unanswered; the best thresholds stay", () => {
     expect(squadV2Metrics(pairs, 0.5)).toEqual(
       close({
         exact: 42.857142857142854,
@@ -71,13 +71,13 @@ describe("SQuAD 2.0", () => {
     );
   });
 
-  test("a kind of question that is not there has no metrics", () => {
+  test("an absent kind of question has no metrics", () => {
     const names = Object.keys(squadV2Metrics(pairs.slice(0, 1)));
     expect(names.filter((name) => name.startsWith("NoAns"))).toEqual([]);
     expect(names).toContain("HasAns_f1");
   });
 
-  test("of thresholds that give the same, the first is the best", () => {
+  test("of equally good thresholds the first wins", () => {
     const turns = [
       { prediction: "x", answers: ["x"], noAnswer: 0.1 },
       { prediction: "x", answers: [], noAnswer: 0.2 },

@@ -52,7 +52,7 @@ const question = (id: string, text: string, context: string): SquadExample => ({
   context,
 });
 
-test("a family with two separators between the texts gets the windows of its tokenizer", async () => {
+test("a family with two separators between the texts has its own template", async () => {
   const tokenizer = await loadTokenizer(tinyBartDir, bartTokenizer);
   const sizes = { maxLength: 16, stride: 4 };
   const example = question("a", " \u3000the cat", "a cat's eating the cat in the morning");
@@ -91,7 +91,7 @@ test("an empty answer at the start of the context is labelled inside the window"
   expect([start[0], end[0]]).toEqual([first, first]);
 });
 
-describe("sizes that fit no window are refused", () => {
+describe("impossible window sizes are refused", () => {
   const long = question("long", "Who walked to the river, and when?", "The cat sat on the mat.");
   const refusal = async (maxLength: number, stride: number) =>
     trainFeatures([long], await tinyTokenizer(), { maxLength, stride }).then(

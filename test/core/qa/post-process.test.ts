@@ -35,7 +35,7 @@ describe("answers of the reference's utils_qa.py", () => {
     });
   }
 
-  test("some of them are none, and some are not", () => {
+  test('some are "no answer", and some are not', () => {
     const [first] = expected.answers;
     const texts = Object.values(JSON.parse(first?.predictionsText ?? "{}"));
     expect(texts.filter((text) => text === "").length).toBeGreaterThan(0);
@@ -76,7 +76,7 @@ function predict(
 }
 
 describe("a single window", () => {
-  test("the best span of the context, whatever scores higher outside it or backwards", () => {
+  test("the best span of the context, even if reversed or outside spans score higher", () => {
     const answer = predict([9, 9, 9, 1, 3, 9], [9, 9, 9, 5, 2, 9], false);
     expect(answer?.text).toBe("ab");
     expect(answer?.candidates.map(({ text }) => text)).toEqual(["ab", " cd", "ab cd"]);
@@ -89,7 +89,7 @@ describe("a single window", () => {
     expect([equal?.text, equal?.nullOdds]).toEqual(["ab", 0]);
   });
 
-  test("logits behind the window, of padding, are no candidates but take the places of some", () => {
+  test("logits of padding are no candidates, but count among the nBest", () => {
     const padded = [0, 0, 0, 1, 2, 0, 8, 8];
     expect(predict(padded, padded, false)?.text).toBe(" cd");
     expect(predict(padded, padded, false, { nBest: 2 })?.text).toBe("empty");
@@ -106,7 +106,7 @@ describe("a single window", () => {
     expect(tie?.candidates.map(({ text }) => text)).toEqual(["ab", " cd"]);
   });
 
-  test("an answer has at most so many tokens", () => {
+  test("an answer has at most maxAnswerLength tokens", () => {
     const [start, end] = [
       [0, 0, 0, 2, 1, 0],
       [0, 0, 0, 0, 9, 0],
@@ -115,13 +115,13 @@ describe("a single window", () => {
     expect(predict(start, end, false, { maxAnswerLength: 1 })?.text).toBe(" cd");
   });
 
-  test("of equal logits the later token is taken", () => {
+  test("of equal logits the later token wins", () => {
     const equal = [0, 0, 0, 1, 1, 0];
     expect(predict(equal, equal, false, { nBest: 1 })?.text).toBe(" cd");
   });
 });
 
-test("answer files keep the order of ids that are numbers, in ASCII", () => {
+test("answer files keep the order of integer-like ids, in ASCII", () => {
   const candidate = { text: "é\u{1f600}", startLogit: 1, endLogit: 2, probability: 1 };
   const files = answerFiles(
     ["17", "9"].map((id) => ({
