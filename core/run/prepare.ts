@@ -15,6 +15,7 @@ import {
   type Sources,
 } from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
+import { taskNamed } from "../tasks/index.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
 import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
@@ -95,7 +96,7 @@ async function inspect(
   const attempt = attempting(onProblem);
   const report = ({ problems }: Findings) => problems.forEach(onProblem);
   const rules = await attempt(() => rulesOf(config, registry));
-  const task = registry.taskNamed(config.task, config);
+  const task = taskNamed(config.task, config, registry.tasks);
   await attempt(() => checkLabels(config, task));
   const data = await readData(config, task, sources, attempt);
   const taskSpec = task.spec(data.labelNames);

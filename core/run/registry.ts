@@ -5,19 +5,18 @@ import { starts } from "../adalora/starts/index.ts";
 import { decomposing, isOneOf, pruning } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { errors } from "../errors.ts";
-import { taskNamed } from "../tasks/index.ts";
-import type { TaskOptions } from "../tasks/task-options.ts";
-import type { RunTask } from "../tasks/task.ts";
+import { builtInTasks } from "../tasks/index.ts";
+import type { TaskDefinition } from "../tasks/task.ts";
 
 /** What a run finds by name. A program may hand in more than core's own. */
 export interface Registry {
-  readonly taskNamed: (name: string, options: TaskOptions) => RunTask;
+  readonly tasks: readonly TaskDefinition[];
   readonly allocators: AllocatorTable;
   readonly starts: StartTable;
 }
 
 /** Everything that comes with the program. */
-export const builtIn: Registry = { taskNamed, allocators, starts };
+export const builtIn: Registry = { tasks: builtInTasks, allocators, starts };
 
 /** The rule that allocates a run's ranks; undefined where its method keeps them. Throws E_FLAG. */
 export function allocatorOf(

@@ -16,7 +16,7 @@ import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
 import { sequenceDataset } from "../../core/tasks/sequence-dataset.ts";
 import { tokenizeExamples } from "../../core/tasks/sequence-examples.ts";
-import type { RunTask, SplitText } from "../../core/tasks/task.ts";
+import type { RunTask, SplitText, TaskDefinition } from "../../core/tasks/task.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { debertaTokenizer } from "../../plugins/deberta/tokenizer.ts";
 
@@ -131,7 +131,13 @@ function firstTokenModel(
 }
 
 /** Lines "no|some text" or "yes|some text": a task with a file format of its own. */
-export function yesOrNo(): RunTask {
+export const yesOrNo: TaskDefinition = {
+  name: "yes-or-no",
+  kind: "sequence",
+  create: yesOrNoTask,
+};
+
+function yesOrNoTask(): RunTask {
   const labelNames = ["no", "yes"];
   return {
     name: "yes-or-no",
@@ -173,7 +179,7 @@ function linesOf({ name, files: [file] }: DataSplit, labelNames: readonly string
   };
   return {
     name,
-    features: examples.length,
+    featureCount: examples.length,
     labelNames,
     forTraining: tokenize,
     forPrediction: tokenize,

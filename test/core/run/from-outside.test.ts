@@ -33,8 +33,7 @@ const sources: Sources = {
 };
 
 const registry: Registry = {
-  taskNamed: (name, options) =>
-    name === "yes-or-no" ? yesOrNo() : builtIn.taskNamed(name, options),
+  tasks: [...builtIn.tasks, yesOrNo],
   allocators: { ...builtIn.allocators, first: firstTriplet },
   starts: { ...builtIn.starts, mean: meanInput },
 };
