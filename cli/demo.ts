@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { isUsed, type RunConfig, settingNames } from "../core/config/run-config.ts";
+import { isUsedByMethod, type RunConfig, settingNames } from "../core/config/run-config.ts";
 import { settings } from "../core/config/settings.ts";
 import { metricLine } from "./metrics-text.ts";
 import { FROZEN } from "./out-folder.ts";
@@ -33,7 +33,7 @@ export function frozenLine(accuracy: number): string {
 
 /** The same run with another method: what that has no use for goes back to its default. */
 function withMethod(config: RunConfig, method: RunConfig["method"]): RunConfig {
-  const useless = settingNames.filter((name) => !isUsed(name, method));
+  const useless = settingNames.filter((name) => !isUsedByMethod(name, method));
   const defaults = Object.fromEntries(useless.map((name) => [name, settings[name].fallback]));
   return { ...config, ...defaults, method };
 }

@@ -137,7 +137,7 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
     : count(initParameters);
   const share = ((100 * targetParameters) / modelParameters).toFixed(2);
   return [
-    ["ranks", `${ranks} in ${matrices} matrices (${target.because})`],
+    ["ranks", `${ranks} in ${matrices} matrices (${target.basis})`],
     ["adapter", `${sizes} parameters, ${share}% of the model's`],
     model,
   ];

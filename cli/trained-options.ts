@@ -1,4 +1,4 @@
-import { uselessIn } from "../core/config/run-config.ts";
+import { unusedOptionError } from "../core/config/run-config.ts";
 import {
   choice,
   integer,
@@ -57,7 +57,7 @@ export function checkTaskOptions(
   task: string,
 ): void {
   for (const [key, { flag }] of given) {
-    const useless = table[key] && uselessIn(task, flag, table[key]);
+    const useless = table[key] && unusedOptionError(task, flag, table[key]);
     if (useless !== undefined) throw useless;
   }
 }

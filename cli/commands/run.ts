@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { settingNames } from "../../core/config/run-config.ts";
-import type { RunWatcher } from "../../core/run/execute.ts";
+import type { RunObserver } from "../../core/run/execute.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { runFiles } from "../../core/run/run-folder.ts";
 import { metricsOf } from "../../core/tasks/task.ts";
@@ -123,7 +123,7 @@ function watch(
   { config, schedule, spec }: PreparedRun,
   report: Report,
   stop: AbortSignal,
-): RunWatcher {
+): RunObserver {
   const speedometer = createSpeedometer();
   let loss = 0;
   return {

@@ -5,7 +5,7 @@ import { budgetAt, masksAt } from "./budget.ts";
 import { viewsByRank } from "./triplet-scores.ts";
 
 /** What tells one rule from another among those that follow AdaLoRA's budget. */
-export interface Choice {
+export interface TripletSelection {
   /** Averages that the rule needs the optimizer to update; a rule that needs none leaves it out. */
   importanceAt?(step: number): Importance | undefined;
   /** Sets the report's `kept` to 1 for the `budget` triplets to keep and 0 for others, and its threshold. */
@@ -17,7 +17,10 @@ export interface Choice {
  * An allocator with AdaLoRA's budget b(t) (paper eq. 14) and its masking steps, whatever triplets the
  * rule keeps. Without E (LoRA doublets) a row of A and a column of B are zeroed instead of an E.
  */
-export function followBudget(context: AllocatorContext, choice: Choice): Allocator {
+export function createBudgetedAllocator(
+  context: AllocatorContext,
+  selection: TripletSelection,
+): Allocator {
   const { backend, adapters, report, settings } = context;
   const { schedule, semantics } = settings;
   const keptOf = viewsByRank(backend, report.kept, adapters);
@@ -26,7 +29,7 @@ export function followBudget(context: AllocatorContext, choice: Choice): Allocat
   const applyMask = () => backend.applyMask(masked);
 
   return {
-    importanceAt: (step) => choice.importanceAt?.(step),
+    importanceAt: (step) => selection.importanceAt?.(step),
     afterStep(step): Allocation {
       const budget = budgetAt(step, schedule);
       if (semantics === "peft" && step > finalFrom) {
@@ -35,12 +38,12 @@ export function followBudget(context: AllocatorContext, choice: Choice): Allocat
       }
       const forced = semantics === "peft" && step === finalFrom;
       if (!forced && !masksAt(step, schedule)) return { budget, masked: false };
-      choice.keep(budget);
+      selection.keep(budget);
       applyMask();
       return { budget, masked: true };
     },
     applyMask,
-    state: choice.state ?? {},
+    state: selection.state ?? {},
   };
 }
 

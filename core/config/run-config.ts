@@ -2,12 +2,12 @@ import { type AdaloraError, errors } from "../errors.ts";
 import type { Method } from "./method.ts";
 import type { Setting, ValuesOf } from "./setting.ts";
 import { settings } from "./settings.ts";
-import { kindOf, taskNames, usualLengths } from "./task-names.ts";
+import { kindOf, taskNames, defaultMaxLengths } from "./task-names.ts";
 
 /** The name of an option of a run: "targetRank". */
 export type SettingName = keyof typeof settings;
 
-type Optional = ValuesOf<typeof settings>;
+type SettingValues = ValuesOf<typeof settings>;
 
 /**
  * A run, fully resolved: all that repeating it needs, and JSON-serialisable. Of each group of alternatives
@@ -16,13 +16,13 @@ type Optional = ValuesOf<typeof settings>;
  */
 export type RunConfig = {
   readonly [Name in SettingName]: Name extends "task" | "model"
-    ? NonNullable<Optional[Name]>
-    : Optional[Name];
+    ? NonNullable<SettingValues[Name]>
+    : SettingValues[Name];
 };
 
 /** Some options of a run, and who set them: later layers override earlier ones. */
 export interface Layer {
-  readonly values: Partial<Optional>;
+  readonly values: Partial<SettingValues>;
   /** The option as its writer knows it: `--target-rank`, or `my.toml: "target_rank"`. */
   readonly name: (setting: SettingName) => string;
 }
@@ -35,7 +35,12 @@ const alternatives: readonly (readonly SettingName[])[] = [
 ];
 
 /** An initial rank set below one of these no longer belongs to it. */
-const ranksFollow: readonly SettingName[] = ["method", "targetRank", "targetTotalRank", "budget"];
+const initRankDependsOn: readonly SettingName[] = [
+  "method",
+  "targetRank",
+  "targetTotalRank",
+  "budget",
+];
 
 /**
  * The settings' defaults under the layers, lowest first. Null in a layer means not set.
@@ -46,7 +51,7 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
   let config = defaultSettings();
   for (const layer of layers) {
     checkAlternatives(layer);
-    config = { ...config, ...unset(layer), ...given(layer) };
+    config = { ...config, ...resetBy(layer), ...valuesSetBy(layer) };
     checkMethod(layer, config.method);
   }
   const { task, model } = config;
@@ -57,17 +62,18 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
     const hint = "its doublets have no E to be measured: score them by ipt or sensitivity";
     throw errors.unusable("--importance magnitude", "method prune-lora", hint);
   }
-  const isSaid = layers.some((layer) => namesIn(layer).includes("maxLength"));
+  const isMaxLengthSet = layers.some((layer) => namesSetBy(layer).includes("maxLength"));
   const kind = kindOf(task);
-  const maxLength = isSaid || kind === "sequence" ? config.maxLength : usualLengths[kind];
+  const maxLength =
+    isMaxLengthSet || kind === "sequence" ? config.maxLength : defaultMaxLengths[kind];
   return { ...config, task, model, maxLength };
 }
 
 /** Every option at its default. */
-export function defaultSettings(): Optional {
+export function defaultSettings(): SettingValues {
   const values = Object.entries(settings).map(([name, { fallback }]) => [name, fallback] as const);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and types are the table's own
-  return Object.fromEntries(values) as unknown as Optional;
+  return Object.fromEntries(values) as unknown as SettingValues;
 }
 
 /**
@@ -81,8 +87,8 @@ export function configToJson(config: RunConfig): Record<string, unknown> {
       ([name, value]) =>
         value !== null &&
         isSettingName(name) &&
-        isUsed(name, config.method) &&
-        isUsedBy(config.task, settings[name]),
+        isUsedByMethod(name, config.method) &&
+        isUsedByTask(config.task, settings[name]),
     ),
   );
 }
@@ -96,47 +102,47 @@ export function isSettingName(name: string): name is SettingName {
 export const settingNames: readonly SettingName[] = Object.keys(settings).filter(isSettingName);
 
 /** Whether a method has a use for an option. */
-export function isUsed(name: SettingName, method: Method): boolean {
+export function isUsedByMethod(name: SettingName, method: Method): boolean {
   return settings[name].methods?.includes(method) ?? true;
 }
 
 /** The error of an option that a task has no use for; undefined where it has. `option`: as its writer knows it. */
-export function uselessIn(
+export function unusedOptionError(
   task: string,
   option: string,
   setting: Pick<Setting<unknown>, "kinds">,
 ): AdaloraError | undefined {
-  if (isUsedBy(task, setting)) return undefined;
-  const users = taskNames.filter((name) => isUsedBy(name, setting)).join(", ");
+  if (isUsedByTask(task, setting)) return undefined;
+  const users = taskNames.filter((name) => isUsedByTask(name, setting)).join(", ");
   return errors.unusable(option, `task ${task}`, `tasks that use it: ${users}`);
 }
 
 // --- internal ---
 
-function isUsedBy(task: string, { kinds }: Pick<Setting<unknown>, "kinds">): boolean {
+function isUsedByTask(task: string, { kinds }: Pick<Setting<unknown>, "kinds">): boolean {
   return kinds?.some((one) => one === task || one === kindOf(task)) ?? true;
 }
 
-function given({ values }: Layer): Partial<Optional> {
+function valuesSetBy({ values }: Layer): Partial<SettingValues> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null));
 }
 
-function namesIn(layer: Layer): SettingName[] {
-  return Object.keys(given(layer)).filter(isSettingName);
+function namesSetBy(layer: Layer): SettingName[] {
+  return Object.keys(valuesSetBy(layer)).filter(isSettingName);
 }
 
 /** Nulls for what the layer's own options replace. */
-function unset(layer: Layer): Partial<Optional> {
-  const names = namesIn(layer);
+function resetBy(layer: Layer): Partial<SettingValues> {
+  const names = namesSetBy(layer);
   const replaced = alternatives
     .filter((group) => group.some((name) => names.includes(name)))
     .flat();
-  if (ranksFollow.some((name) => names.includes(name))) replaced.push("initRank");
+  if (initRankDependsOn.some((name) => names.includes(name))) replaced.push("initRank");
   return Object.fromEntries(replaced.map((name) => [name, null]));
 }
 
 function checkAlternatives(layer: Layer): void {
-  const names = namesIn(layer);
+  const names = namesSetBy(layer);
   for (const group of alternatives) {
     const [first, second] = group.filter((name) => names.includes(name));
     if (second !== undefined && first !== undefined) {
@@ -146,18 +152,18 @@ function checkAlternatives(layer: Layer): void {
 }
 
 function checkMethod(layer: Layer, method: Method): void {
-  const useless = namesIn(layer).find((name) => !isUsed(name, method));
-  if (useless !== undefined) throw unusable(layer, useless, method);
+  const unused = namesSetBy(layer).find((name) => !isUsedByMethod(name, method));
+  if (unused !== undefined) throw unusedByMethod(layer, unused, method);
 }
 
 function checkTask(layer: Layer, task: string): void {
-  for (const name of namesIn(layer)) {
-    const useless = uselessIn(task, layer.name(name), settings[name]);
-    if (useless !== undefined) throw useless;
+  for (const name of namesSetBy(layer)) {
+    const unused = unusedOptionError(task, layer.name(name), settings[name]);
+    if (unused !== undefined) throw unused;
   }
 }
 
-function unusable(layer: Layer, name: SettingName, method: Method): AdaloraError {
+function unusedByMethod(layer: Layer, name: SettingName, method: Method): AdaloraError {
   const users = settings[name].methods ?? [];
   return errors.unusable(
     layer.name(name),

@@ -62,7 +62,7 @@ export function real(
 ): Setting<number | null> {
   const range = { min, above, max, below, off };
   const want = `a number${rangeText(range)}`;
-  return make(fallback, about, want, "X", extras, (raw) => numberIn(raw, range));
+  return makeSetting(fallback, about, want, "X", extras, (raw) => numberIn(raw, range));
 }
 
 /** A whole number within a range. */
@@ -78,7 +78,7 @@ export function integer(
 ): Setting<number | null> {
   const range = { min, above, max, below, off };
   const want = `a whole number${rangeText(range)}`;
-  return make(fallback, about, want, "N", extras, (raw) => {
+  return makeSetting(fallback, about, want, "N", extras, (raw) => {
     const value = numberIn(raw, range);
     return Number.isSafeInteger(value) ? value : undefined;
   });
@@ -98,8 +98,8 @@ export function choice<const W extends string>(
   extras: Extras = {},
 ): Setting<W | null> {
   const want = `one of ${words.join(", ")}`;
-  return make(fallback, about, want, words.join("|"), extras, (raw) =>
-    typeof raw === "string" ? words.find((word) => plain(word) === plain(raw)) : undefined,
+  return makeSetting(fallback, about, want, words.join("|"), extras, (raw) =>
+    typeof raw === "string" ? words.find((word) => normalize(word) === normalize(raw)) : undefined,
   );
 }
 
@@ -124,7 +124,7 @@ export function text(
   about: string,
   { pattern = /\S/, want = "text", ...extras }: TextRule & Extras = {},
 ): Setting<string | null> {
-  return make(fallback, about, want, "TEXT", extras, (raw) => {
+  return makeSetting(fallback, about, want, "TEXT", extras, (raw) => {
     const value = typeof raw === "number" ? String(raw) : raw;
     return typeof value === "string" && pattern.test(value) ? value : undefined;
   });
@@ -138,7 +138,7 @@ interface TextRule {
 /** Words separated by commas, or a file's list of them; null unless set. */
 export function list(about: string, extras: Extras = {}): Setting<readonly string[] | null> {
   const want = "words separated by commas";
-  return make<readonly string[] | null>(null, about, want, "A,B", extras, (raw) =>
+  return makeSetting<readonly string[] | null>(null, about, want, "A,B", extras, (raw) =>
     itemsIn(raw, (item) => (typeof item === "string" && item.trim()) || undefined),
   );
 }
@@ -146,15 +146,15 @@ export function list(about: string, extras: Extras = {}): Setting<readonly strin
 /** Different whole numbers separated by commas, or a file's list of them; null unless set. */
 export function integers(about: string, extras: Extras = {}): Setting<readonly number[] | null> {
   const want = "different whole numbers separated by commas";
-  return make<readonly number[] | null>(null, about, want, "N,N", extras, (raw) => {
-    const numbers = itemsIn(raw, wholeIn);
+  return makeSetting<readonly number[] | null>(null, about, want, "N,N", extras, (raw) => {
+    const numbers = itemsIn(raw, integerIn);
     return new Set(numbers).size === numbers?.length ? numbers : undefined;
   });
 }
 
 /** True or false: a flag without a value. */
 export function toggle(fallback: boolean, about: string, extras: Extras = {}): Setting<boolean> {
-  const setting = make(fallback, about, "true or false", "", extras, (raw) => {
+  const setting = makeSetting(fallback, about, "true or false", "", extras, (raw) => {
     if (typeof raw === "boolean") return raw;
     if (typeof raw !== "string") return undefined;
     return { true: true, false: false }[raw.toLowerCase()];
@@ -168,19 +168,25 @@ export function span(
   about: string,
   extras: Extras = {},
 ): Setting<number | Percent> {
-  return make(fallback, about, 'a number of steps or a share below "100%"', "N|N%", extras, (raw) =>
-    typeof raw === "string" && raw.trim().endsWith("%") ? percentIn(raw) : wholeIn(raw),
+  return makeSetting(
+    fallback,
+    about,
+    'a number of steps or a share below "100%"',
+    "N|N%",
+    extras,
+    (raw) =>
+      typeof raw === "string" && raw.trim().endsWith("%") ? percentIn(raw) : integerIn(raw),
   );
 }
 
 /** The same options where what nothing sets is decided later: by the run that a model comes from. */
-export function withoutDefaults<Table extends SettingTable>(table: Table): Undecided<Table> {
+export function withoutDefaults<Table extends SettingTable>(table: Table): WithoutDefaults<Table> {
   const settings = Object.entries(table).map(([name, setting]) => [name, withoutDefault(setting)]);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and types are the table's own
-  return Object.fromEntries(settings) as Undecided<Table>;
+  return Object.fromEntries(settings) as WithoutDefaults<Table>;
 }
 
-type Undecided<Table extends SettingTable> = {
+type WithoutDefaults<Table extends SettingTable> = {
   readonly [Name in keyof Table]: Setting<ValuesOf<Table>[Name] | null>;
 };
 
@@ -194,7 +200,7 @@ function withoutDefault<T>(setting: Setting<T>): Setting<T | null> {
   return { ...setting, fallback: null, about: described };
 }
 
-function make<T>(
+function makeSetting<T>(
   fallback: T,
   about: string,
   want: string,
@@ -225,7 +231,7 @@ function rangeText({ min, above, max, below, off }: Range): string {
   return low + high + (off ? ' (0 or "none": off)' : "");
 }
 
-function wholeIn(raw: unknown): number | undefined {
+function integerIn(raw: unknown): number | undefined {
   const value = numberIn(raw, { min: 0 });
   return Number.isSafeInteger(value) ? value : undefined;
 }
@@ -235,7 +241,7 @@ function percentIn(raw: string): Percent | undefined {
   return value === undefined ? undefined : `${value}%`;
 }
 
-const plain = (word: string) => word.toLowerCase().replaceAll(/[-_]/g, "");
+const normalize = (word: string) => word.toLowerCase().replaceAll(/[-_]/g, "");
 
 /** The items of a comma-separated text or of a list; undefined when it is neither, is empty, or an item is wrong. */
 function itemsIn<T>(raw: unknown, read: (item: unknown) => T | undefined): T[] | undefined {

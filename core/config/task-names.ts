@@ -33,4 +33,4 @@ export function kindOf(name: string): TaskKind {
 }
 
 /** Tokens of an example, where nothing sets them, for the kinds of tasks whose texts are long. */
-export const usualLengths = { span: 384, generation: 1024 } as const;
+export const defaultMaxLengths = { span: 384, generation: 1024 } as const;

@@ -1,8 +1,8 @@
-import { type Adapter, adapterScale, declareAdapter } from "../nn/adapter.ts";
 import type { Backend, Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "../io/peft-adapter.ts";
 import { type StoredTensor, float32Tensor } from "../io/stored-tensor.ts";
+import { type Adapter, adapterScale, declareAdapter } from "../nn/adapter.ts";
 import type { Parameter } from "../tensor.ts";
 import type { DeclaredModel } from "./open-model.ts";
 
@@ -31,9 +31,17 @@ export function adaLoraAdapter(
     return {
       path,
       mask,
-      A: selected(backend, a.buffer, rows, { rows: rank, cols: a.shape[1] ?? 0, columns: false }),
-      E: selected(backend, e.buffer, rows, { rows: rank, cols: 1, columns: false }),
-      B: selected(backend, b.buffer, rows, { rows: b.shape[0] ?? 0, cols: rank, columns: true }),
+      A: selectTriplets(backend, a.buffer, rows, {
+        rows: rank,
+        cols: a.shape[1] ?? 0,
+        columns: false,
+      }),
+      E: selectTriplets(backend, e.buffer, rows, { rows: rank, cols: 1, columns: false }),
+      B: selectTriplets(backend, b.buffer, rows, {
+        rows: b.shape[0] ?? 0,
+        cols: rank,
+        columns: true,
+      }),
     };
   });
   const dropout = adapters[0]?.dropout ?? 0;
@@ -60,8 +68,16 @@ export function loraAdapter(
       path,
       // PEFT divides by the rank that it finds; the scale was fixed by the initial rank
       alpha: (alpha * rows.length) / rank,
-      A: selected(backend, a.buffer, rows, { rows: rank, cols: a.shape[1] ?? 0, columns: false }),
-      B: selected(backend, b.buffer, rows, { rows: b.shape[0] ?? 0, cols: rank, columns: true }),
+      A: selectTriplets(backend, a.buffer, rows, {
+        rows: rank,
+        cols: a.shape[1] ?? 0,
+        columns: false,
+      }),
+      B: selectTriplets(backend, b.buffer, rows, {
+        rows: b.shape[0] ?? 0,
+        cols: rank,
+        columns: true,
+      }),
     };
   });
   const dropout = adapters[0]?.dropout ?? 0;
@@ -138,19 +154,19 @@ function savedTensors(
 }
 
 /** Some rows of a matrix, or some columns, as a stored tensor. */
-function selected(
+function selectTriplets(
   backend: Backend,
   buffer: Buffer,
-  which: readonly number[],
+  indices: readonly number[],
   { rows, cols, columns }: { rows: number; cols: number; columns: boolean },
 ): StoredTensor {
-  const numbers = backend.download(buffer);
-  const shape = columns ? [rows, which.length] : [which.length, cols];
+  const values = backend.download(buffer);
+  const shape = columns ? [rows, indices.length] : [indices.length, cols];
   const out = new Float32Array((shape[0] ?? 0) * (shape[1] ?? 0));
   let at = 0;
   for (let r = 0; r < (shape[0] ?? 0); r++) {
     for (let c = 0; c < (shape[1] ?? 0); c++) {
-      out[at++] = columns ? numbers[r * cols + which[c]!]! : numbers[which[r]! * cols + c]!;
+      out[at++] = columns ? values[r * cols + indices[c]!]! : values[indices[r]! * cols + c]!;
     }
   }
   return float32Tensor(shape, out);

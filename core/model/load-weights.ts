@@ -1,15 +1,15 @@
 import type { Backend, HostTensor } from "../backend.ts";
 import { errors } from "../errors.ts";
-import type { ModelPlugin } from "./plugin.ts";
+import type { Fill, ModuleTree } from "../nn/module-scope.ts";
 import { normals, streamOf } from "../rng.ts";
 import { type Parameter, elementsOf } from "../tensor.ts";
-import type { Fill, ModuleTree } from "../nn/module-scope.ts";
+import type { ModelPlugin } from "./plugin.ts";
 
 /** What a checkpoint has for a model. */
 export interface MatchedWeights {
   readonly found: ReadonlyMap<Parameter, HostTensor>;
   /** It has nothing for these, which may start from their fill. */
-  readonly fresh: readonly Parameter[];
+  readonly newlyInitialized: readonly Parameter[];
   /** Nor for these, which are never trained: their fill is their value. */
   readonly constants: ReadonlyMap<Parameter, Fill | undefined>;
 }
@@ -24,16 +24,18 @@ export function matchWeights(
   tensors: ReadonlyMap<string, HostTensor>,
   plugin: Pick<ModelPlugin, "name" | "weights">,
   where: string,
-  given: ReadonlySet<string> = new Set(),
+  supplied: ReadonlySet<string> = new Set(),
 ): MatchedWeights {
   const found = matchKeys(tree, tensors, plugin, where);
-  for (const parameter of found.keys()) if (given.has(parameter.name)) found.delete(parameter);
-  const absent = [...tree.parameters.values()].filter((p) => !found.has(p) && !given.has(p.name));
-  const lost = absent.filter((p) => !plugin.weights.fresh.some((r) => r.test(p.name)));
-  if (lost.length > 0)
+  for (const parameter of found.keys()) if (supplied.has(parameter.name)) found.delete(parameter);
+  const absent = [...tree.parameters.values()].filter(
+    (p) => !found.has(p) && !supplied.has(p.name),
+  );
+  const missing = absent.filter((p) => !plugin.weights.optional.some((r) => r.test(p.name)));
+  if (missing.length > 0)
     throw errors.missingWeights(
       where,
-      lost.map((p) => p.name),
+      missing.map((p) => p.name),
     );
   for (const [parameter, tensor] of found) {
     const { storedShape: expected } = parameter;
@@ -44,16 +46,16 @@ export function matchWeights(
   const constants = absent.filter(({ constant }) => constant);
   return {
     found,
-    fresh: absent.filter(({ constant }) => !constant),
+    newlyInitialized: absent.filter(({ constant }) => !constant),
     constants: new Map(constants.map((p) => [p, tree.fills.get(p.name)])),
   };
 }
 
 /** Gives parameters the checkpoint's numbers: matrices in the backend's activation type, vectors and trained ones in its master type. */
 export function adoptWeights(backend: Backend, { found, constants }: MatchedWeights): void {
-  for (const [parameter, how] of constants) fill(backend, parameter, how, 0);
+  for (const [parameter, init] of constants) fill(backend, parameter, init, 0);
   for (const [parameter, tensor] of found) {
-    parameter.buffer = backend.adopt(tensor, typeOf(backend, parameter));
+    parameter.buffer = backend.adopt(tensor, dtypeOf(backend, parameter));
   }
 }
 
@@ -70,10 +72,10 @@ export function loadWeights(
 ): readonly Parameter[] {
   const matched = matchWeights(tree, tensors, plugin, where);
   adoptWeights(backend, matched);
-  for (const parameter of matched.fresh) {
+  for (const parameter of matched.newlyInitialized) {
     fill(backend, parameter, tree.fills.get(parameter.name), seed);
   }
-  return [...matched.fresh, ...matched.constants.keys()];
+  return [...matched.newlyInitialized, ...matched.constants.keys()];
 }
 
 /** Fills every parameter: a model that begins without a checkpoint. */
@@ -101,18 +103,18 @@ function matchKeys(
   return found;
 }
 
-function typeOf(backend: Backend, parameter: Parameter): Backend["master"] {
+function dtypeOf(backend: Backend, parameter: Parameter): Backend["master"] {
   const matrix = parameter.shape.length > 1 && !parameter.requiresGrad;
   return matrix ? backend.activation : backend.master;
 }
 
-function fill(backend: Backend, parameter: Parameter, how: Fill | undefined, seed: number): void {
+function fill(backend: Backend, parameter: Parameter, init: Fill | undefined, seed: number): void {
   const n = elementsOf(parameter.shape);
   const values =
-    typeof how === "object"
-      ? normals(n, how.normal, seed, streamOf(parameter.name))
-      : new Float32Array(n).fill(how === "ones" ? 1 : 0);
+    typeof init === "object"
+      ? normals(n, init.normal, seed, streamOf(parameter.name))
+      : new Float32Array(n).fill(init === "ones" ? 1 : 0);
   const bytes = new Uint8Array(values.buffer);
   const tensor = { dtype: "F32", shape: parameter.storedShape, bytes };
-  parameter.buffer = backend.adopt(tensor, typeOf(backend, parameter));
+  parameter.buffer = backend.adopt(tensor, dtypeOf(backend, parameter));
 }

@@ -1,13 +1,13 @@
-import { join } from "node:path";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { RunConfig } from "../config/run-config.ts";
 import type { DataPlace, HubData } from "../data/data-place.ts";
 import { errors } from "../errors.ts";
 import { readJsonObject } from "../io/json-file.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
-import type { ModelPlugin, Task } from "./plugin.ts";
 import { readTokenizer, type TokenizerSource } from "../text/load-tokenizer.ts";
-import type { RunConfig } from "../config/run-config.ts";
 import { type DeclaredModel, declareModel } from "./open-model.ts";
+import type { ModelPlugin, Task } from "./plugin.ts";
 
 /** Where models and data come from: the hub for names, the disk for paths. */
 export interface Sources {

@@ -1,10 +1,10 @@
-import { type Adapter, adapterScale } from "../nn/adapter.ts";
-import { attachAdapters, selectLinears } from "./select-linears.ts";
-import { errors } from "../errors.ts";
-import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
-import type { Model, ModelPlugin, TaskHead } from "./plugin.ts";
-import type { Parameter } from "../tensor.ts";
 import { type Method, adapting, decomposing, isOneOf } from "../config/method.ts";
+import { errors } from "../errors.ts";
+import { type Adapter, adapterScale } from "../nn/adapter.ts";
+import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
+import type { Parameter } from "../tensor.ts";
+import type { Model, ModelPlugin, TaskHead } from "./plugin.ts";
+import { attachAdapters, selectLinears } from "./select-linears.ts";
 
 /** A model of a family, declared but without numbers: enough to plan a run. */
 export interface DeclaredModel {

@@ -1,11 +1,11 @@
 import type { Sequences } from "../backend.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { CacheShape, KeyValueCache } from "../nn/key-value-cache.ts";
 import type { ModuleScope } from "../nn/module-scope.ts";
 import type { TokenBatch } from "../nn/packed-batch.ts";
-import type { PaddedQueries } from "../ops/padding-rows.ts";
 import type { SourceTargetBatch } from "../nn/source-target-batch.ts";
+import type { PaddedQueries } from "../ops/padding-rows.ts";
 import type { TokenChoice, TopTokens } from "../ops/top-log-probabilities.ts";
-import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 import type { TokenizerFamily } from "../text/tokenizer-family.ts";
 
@@ -125,7 +125,7 @@ export interface ModelPlugin<Config extends object = object> {
     /** Keys that are known and not needed. */
     readonly ignore: readonly RegExp[];
     /** Parameters that a pre-trained checkpoint may lack: they start from their fill. */
-    readonly fresh: readonly RegExp[];
+    readonly optional: readonly RegExp[];
   };
   readonly adapters: {
     /** The reference's short module names, as patterns over module paths. */

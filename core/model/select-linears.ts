@@ -1,8 +1,8 @@
 import { errors } from "../errors.ts";
+import { type Adapter, type AdapterOptions, declareAdapter } from "../nn/adapter.ts";
 import type { Linear } from "../nn/linear.ts";
 import type { ModuleTree } from "../nn/module-scope.ts";
 import type { ModelPlugin } from "./plugin.ts";
-import { type Adapter, type AdapterOptions, declareAdapter } from "../nn/adapter.ts";
 
 /**
  * The linear layers that the short names select, in the model's own order.

@@ -12,11 +12,11 @@ import { trainingOrder } from "../train/order.ts";
 import { Trainer, type TrainerOptions } from "../train/trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
 
-export interface ReadyRun {
+export interface LoadedRun {
   readonly adapted: AdaptedModel;
   readonly trainer: Trainer<TrainingBatch>;
   /** Parameters that the checkpoint lacked, which start from their fill. */
-  readonly fresh: readonly string[];
+  readonly newlyInitialized: readonly string[];
 }
 
 /** The run's model with what its method trains; nothing has values yet. */
@@ -35,7 +35,7 @@ export async function createTrainer(
   backend: Backend,
   run: PreparedRun,
   start: Start = run.start,
-): Promise<ReadyRun> {
+): Promise<LoadedRun> {
   const { config, files } = run;
   const adapted = adaptRun(run);
   const { adapters, trained, model, tree, plugin } = adapted;
@@ -46,8 +46,8 @@ export async function createTrainer(
   await runStart(start, startContext(backend, run, adapted));
   const lossOf = (pass: ForwardPass, batch: TrainingBatch) => batch.loss(pass, model);
   const trainer = new Trainer(backend, { adapters, trained, lossOf }, trainerOptions(run));
-  const fresh = filled.filter(({ constant }) => !constant).map(({ name }) => name);
-  return { adapted, trainer, fresh };
+  const newlyInitialized = filled.filter(({ constant }) => !constant).map(({ name }) => name);
+  return { adapted, trainer, newlyInitialized };
 }
 
 // --- internal ---

@@ -1,32 +1,21 @@
 import { join } from "node:path";
 import type { Backend } from "../backend.ts";
+import { configToJson } from "../config/run-config.ts";
 import { openJsonLog } from "../io/jsonl.ts";
 import { openScalars } from "../io/tensorboard.ts";
-import { configToJson } from "../config/run-config.ts";
+import { type Evaluation, intervalsBySplit, metricsOf, type SplitIntervals, type TrainingBatch } from "../tasks/task.ts";
+import { type Speed, type TrainingObserver, type TrainingOutcome, runTraining } from "../train/loop.ts";
+import type { StepReport, Trainer } from "../train/trainer.ts";
 import { createTrainer } from "./create-trainer.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
 import { clearRun, runFiles } from "./run-folder.ts";
-import {
-  type Evaluation,
-  intervalsBySplit,
-  metricsOf,
-  type SplitIntervals,
-  type TrainingBatch,
-} from "../tasks/task.ts";
-import type { StepReport, Trainer } from "../train/trainer.ts";
-import {
-  type Speed,
-  type TrainingObserver,
-  type TrainingOutcome,
-  runTraining,
-} from "../train/loop.ts";
 
 /** Who follows a run beside its files. */
-export interface RunWatcher {
+export interface RunObserver {
   /** Parameters that the checkpoint lacked. */
-  onLoaded(fresh: readonly string[]): void;
+  onLoaded(newlyInitialized: readonly string[]): void;
   /** Undefined where no checkpoint is whole, so that the run starts anew. */
   onResume(step: number | undefined, damaged: readonly string[]): void;
   onStep(report: StepReport, speed: Speed): void;
@@ -58,15 +47,15 @@ export async function executeRun(
   backend: Backend,
   run: PreparedRun,
   { out, resume, overwrite }: FolderOptions,
-  watcher: RunWatcher,
+  observer: RunObserver,
 ): Promise<RunResult> {
   const started = performance.now();
-  const { trainer, adapted, fresh } = await createTrainer(backend, run);
-  watcher.onLoaded(fresh);
+  const { trainer, adapted, newlyInitialized } = await createTrainer(backend, run);
+  observer.onLoaded(newlyInitialized);
   if (overwrite) clearRun(out);
   writeJson(join(out, runFiles.config), configToJson(run.config));
   const checkpointDir = join(out, runFiles.checkpoints);
-  using files = openRunFiles(out, backend, run, trainer, watcher, resume);
+  using files = openRunFiles(out, backend, run, trainer, observer, resume);
   const { config, schedule, spec, train, validation } = run;
   const setup = {
     backend,
@@ -83,7 +72,7 @@ export async function executeRun(
       metric: config.metric ?? spec.defaultMetric,
     },
   };
-  const outcome = await runTraining(setup, files.observer, { resume });
+  const outcome = await runTraining(setup, files.trainingObserver, { resume });
   const seconds = (performance.now() - started) / 1000;
   const majority = setup.validation[0]?.majority;
   const metrics = metricsBySplit(outcome.final);
@@ -133,9 +122,9 @@ function openRunFiles(
   backend: Backend,
   run: PreparedRun,
   trainer: Trainer<TrainingBatch>,
-  watcher: RunWatcher,
+  observer: RunObserver,
   resume: boolean,
-): Disposable & { readonly observer: TrainingObserver } {
+): Disposable & { readonly trainingObserver: TrainingObserver } {
   const open = (resumeAfter: number | undefined) => {
     const options = resumeAfter === undefined ? {} : { resumeAfter };
     return {
@@ -146,11 +135,11 @@ function openRunFiles(
   let files: ReturnType<typeof open> | undefined = resume ? undefined : open(undefined);
   const current = () => (files ??= open(undefined));
   const { logSteps, task } = run.config;
-  const observer: TrainingObserver = {
-    stopRequested: () => watcher.stopRequested(),
+  const trainingObserver: TrainingObserver = {
+    stopRequested: () => observer.stopRequested(),
     onResume(progress, damaged) {
       files = open(progress && progress.step - 1); // records count steps from 0
-      watcher.onResume(progress?.step, damaged);
+      observer.onResume(progress?.step, damaged);
     },
     onStep(report, speed) {
       if (report.step % logSteps === 0 || report.step + 1 === run.schedule.steps) {
@@ -160,7 +149,7 @@ function openRunFiles(
           current().scalars.scalar(tag, report.step, value);
         }
       }
-      watcher.onStep(report, speed);
+      observer.onStep(report, speed);
     },
     onEvaluation(step, evaluations, isBest) {
       current().log.append({ step: step - 1, evaluation: metricsBySplit(evaluations) });
@@ -171,12 +160,12 @@ function openRunFiles(
         }
       }
       if (isBest) writeTrained(out, backend, run, trainer, "best");
-      watcher.onEvaluation(step, evaluations, isBest);
+      observer.onEvaluation(step, evaluations, isBest);
     },
-    onCheckpoint: (step) => watcher.onCheckpoint(step),
+    onCheckpoint: (step) => observer.onCheckpoint(step),
   };
   return {
-    observer,
+    trainingObserver,
     [Symbol.dispose]() {
       files?.log.close();
       files?.scalars.close();

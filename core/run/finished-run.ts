@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
 import { isJsonObject, type JsonObject, readJsonObject } from "../io/json-file.ts";
-import type { RunResult } from "./execute.ts";
 import type { SplitIntervals } from "../tasks/task.ts";
+import type { RunResult } from "./execute.ts";
 import { runFiles } from "./run-folder.ts";
 
 /** The result of a run that ended, from its metrics and ranks. Throws E_FILE where they are not what a run writes. */

@@ -2,16 +2,16 @@ import { perAdapter } from "../adalora/start.ts";
 import type { Backend } from "../backend.ts";
 import { elementBytes } from "../backend/counting.ts";
 import { createResidentBackend } from "../backend/resident.ts";
+import { adapting, isOneOf, pruning } from "../config/method.ts";
+import type { RunConfig } from "../config/run-config.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import { ForwardPass } from "../forward-pass.ts";
-import { adapterParameters } from "../nn/adapter.ts";
-import type { RunConfig } from "../config/run-config.ts";
-import { createTrainer } from "./create-trainer.ts";
-import { adapting, isOneOf, pruning } from "../config/method.ts";
 import { declareRunModel } from "../model/model-files.ts";
-import { trainingOrder } from "../train/order.ts";
-import type { PreparedRun } from "./prepare.ts";
+import { adapterParameters } from "../nn/adapter.ts";
 import type { Dataset } from "../tasks/task.ts";
+import { trainingOrder } from "../train/order.ts";
+import { createTrainer } from "./create-trainer.ts";
+import type { PreparedRun } from "./prepare.ts";
 
 /** What a run takes, in bytes, known without doing it. */
 export interface RunNeeds {
@@ -33,18 +33,18 @@ export interface RunNeeds {
  */
 export async function runNeeds(run: PreparedRun): Promise<RunNeeds> {
   const { config, files, spec, train, validation } = run;
-  const backend = createResidentBackend(typesOf(config));
+  const backend = createResidentBackend(dtypesOf(config));
   const declared = declareRunModel(files, spec, config);
-  const { adapted, trainer } = await createTrainer(backend, { ...run, declared }, unwritten);
-  for (const items of someBatches(train, config.batchSize)) {
+  const { adapted, trainer } = await createTrainer(backend, { ...run, declared }, zeroStart);
+  for (const features of sampleBatches(train, config.batchSize)) {
     const pass = new ForwardPass(backend, { training: false });
-    pass.scope(() => void train.batch(items).loss(pass, adapted.model));
+    pass.scope(() => void train.batch(features).loss(pass, adapted.model));
   }
-  for (const items of largestBatches(run)) trainer.step([train.batch(items)]);
+  for (const features of largestBatches(run)) trainer.step([train.batch(features)]);
   for (const dataset of validation) {
-    const items = evaluationBatches(dataset.lengths, config.evalBatchSize)[0] ?? [];
+    const features = evaluationBatches(dataset.lengths, config.evalBatchSize)[0] ?? [];
     const pass = new ForwardPass(backend, { training: false });
-    pass.scope(() => dataset.forward(pass, adapted.model, items));
+    pass.scope(() => dataset.forward(pass, adapted.model, features));
   }
   const master = elementBytes[backend.master];
   const state = Object.values(trainer.state).reduce((sum, { length }) => sum + length, 0);
@@ -72,7 +72,7 @@ export async function runNeeds(run: PreparedRun): Promise<RunNeeds> {
 // --- internal ---
 
 /** Adapters of the right sizes: counting need not wait for the values of a real start. */
-const unwritten = perAdapter(
+const zeroStart = perAdapter(
   { about: "all 0", needsE: false },
   (adapter) => new Map(adapterParameters(adapter).map((p) => [p, new Float32Array(p.length)])),
 );
@@ -80,13 +80,13 @@ const unwritten = perAdapter(
 /** Bun, this program, oneDNN and its generated code. */
 const PROGRAM = 128 * 2 ** 20;
 /** Batches that are looked through for the largest: more seldom hold a larger one. */
-const MOST_BATCHES = 50_000;
+const MAX_TRAINING_BATCHES = 50_000;
 /** Batches whose rows of the word embeddings are counted. */
-const MOST_PASSES = 128;
+const MAX_FORWARD_PASSES = 128;
 
 const total = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0);
 
-function typesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "master"> {
+function dtypesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "master"> {
   if (device === "reference") return { activation: "f64", master: "f64" };
   return { activation: dtype === "bf16" ? "bf16" : "f32", master: "f32" };
 }
@@ -94,18 +94,25 @@ function typesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "ma
 /** The micro-batch of most tokens that training will see, and the one of the longest row. */
 function largestBatches({ config, schedule, train }: PreparedRun): readonly ArrayLike<number>[] {
   const order = trainingOrder(train.lengths, config);
-  const steps = Math.min(schedule.steps, Math.ceil(MOST_BATCHES / config.gradAccum));
+  const steps = Math.min(schedule.steps, Math.ceil(MAX_TRAINING_BATCHES / config.gradAccum));
   const batches = Array.from({ length: steps }, (_, step) => order(step)).flat();
-  const lengthsIn = (items: ArrayLike<number>) => Array.from(items, (i) => train.lengths[i] ?? 0);
-  const most = (size: (items: ArrayLike<number>) => number) =>
-    batches.reduce((best, items) => (size(items) > size(best) ? items : best), batches[0] ?? []);
-  return [most((items) => total(lengthsIn(items))), most((items) => Math.max(...lengthsIn(items)))];
+  const lengthsIn = (features: ArrayLike<number>) =>
+    Array.from(features, (i) => train.lengths[i] ?? 0);
+  const most = (size: (features: ArrayLike<number>) => number) =>
+    batches.reduce(
+      (best, features) => (size(features) > size(best) ? features : best),
+      batches[0] ?? [],
+    );
+  return [
+    most((features) => total(lengthsIn(features))),
+    most((features) => Math.max(...lengthsIn(features))),
+  ];
 }
 
 /** Batches at even steps through the training set. */
-function someBatches({ lengths }: Dataset, size: number): readonly ArrayLike<number>[] {
+function sampleBatches({ lengths }: Dataset, size: number): readonly ArrayLike<number>[] {
   const batches = evaluationBatches(lengths, size);
-  const count = Math.min(batches.length, MOST_PASSES);
+  const count = Math.min(batches.length, MAX_FORWARD_PASSES);
   return Array.from(
     { length: count },
     (_, i) => batches[Math.floor((i * batches.length) / count)] ?? [],

@@ -1,37 +1,32 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Backend } from "../backend.ts";
+import { defaultSettings, type Layer } from "../config/run-config.ts";
+import { kept, settings } from "../config/settings.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { currentDirectory } from "../io/atomic.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { isJsonObject } from "../io/json-file.ts";
-import { ADAPTER_CONFIG, readPeftAdapter } from "../io/peft.ts";
 import type { PeftAdapter } from "../io/peft-adapter.ts";
-import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
-import type { Model } from "../model/plugin.ts";
+import { ADAPTER_CONFIG, readPeftAdapter } from "../io/peft.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
-import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
-import { defaultSettings, type Layer } from "../config/run-config.ts";
-import {
-  declareRunModel,
-  type ModelFiles,
-  openModelFiles,
-  type Sources,
-} from "../model/model-files.ts";
+import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
+import { declareRunModel, type ModelFiles, openModelFiles, type Sources } from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
-import { runFiles, seedFolders } from "./run-folder.ts";
-import { readSavedConfig } from "./saved-config.ts";
-import { kept, settings } from "../config/settings.ts";
-import type { RunSpec, RunTask } from "../tasks/task.ts";
+import type { Model } from "../model/plugin.ts";
+import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
 import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
+import type { RunSpec, RunTask } from "../tasks/task.ts";
+import { runFiles, seedFolders } from "./run-folder.ts";
+import { readSavedConfig } from "./saved-config.ts";
 
 type SavedRun = Layer["values"];
 
-type KeptOptions = { readonly [Name in keyof typeof kept]: TaskOptions[Name] | null };
+type InferenceOptions = { readonly [Name in keyof typeof kept]: TaskOptions[Name] | null };
 
 /** A trained model as the user names it; null: as the adapter or the run beside it says. */
-export interface TrainedOptions extends KeptOptions {
+export interface TrainedOptions extends InferenceOptions {
   readonly limit: number | null;
   /** The base of the adapter, or without one a model that was trained as a whole; a folder, a run's folder, or a name of the hub. */
   readonly model: string | null;
@@ -88,11 +83,15 @@ export async function openTrained(
     },
     sources,
   );
-  const own = requested.labels ?? (adapter && (run?.labels ?? task.labelNames)) ?? classesOf(files);
-  const names = task.kind === "classification" ? (task.labelNames ?? own) : undefined;
+  const modelClasses =
+    requested.labels ?? (adapter && (run?.labels ?? task.labelNames)) ?? classesOf(files);
+  const taskClasses =
+    task.kind === "classification" ? (task.labelNames ?? modelClasses) : undefined;
   // Nothing is trained: padding has no say.
-  const spec = { ...task.spec(names), paddedQueries: undefined };
-  const order = names ? classOrder(own, names, files.dir) : { columns: undefined };
+  const spec = { ...task.spec(taskClasses), paddedQueries: undefined };
+  const order = taskClasses
+    ? classOrder(modelClasses, taskClasses, files.dir)
+    : { columns: undefined };
   const declared = declareRunModel(files, spec, { clsDropout: null, dropout: null });
   const weights = matchTrained(
     declared,
@@ -128,7 +127,7 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 
 /** What the user says, else the run, else what a run without a word would do. */
 function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): TaskOptions {
-  const said = (layer: Partial<KeptOptions>) =>
+  const nonNull = (layer: Partial<InferenceOptions>) =>
     Object.fromEntries(
       Object.entries(layer).filter(
         ([name, value]) => Object.hasOwn(kept, name) && (value ?? null) !== null,
@@ -136,7 +135,7 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
     );
   // Nothing is trained: there is no loss that padding has its say in, or for which labels are smoothed.
   const given = { limit: requested.limit, spanPadding: "none", labels: null } as const;
-  return { ...defaultSettings(), ...said(run ?? {}), ...said(requested), ...given };
+  return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...given };
 }
 
 async function openAdapter(
@@ -202,7 +201,7 @@ function matchTrained(
 ): MatchedWeights {
   const given = new Set(adapter?.adapter.saved.keys());
   const weights = matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir, given);
-  const untrained = weights.fresh.map(({ name }) => name);
+  const untrained = weights.newlyInitialized.map(({ name }) => name);
   if (untrained.length > 0)
     throw errors.untrained(dir, untrained, { hasAdapter: adapter !== undefined, trainedFor });
   return weights;

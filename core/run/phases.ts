@@ -1,8 +1,8 @@
+import { isOneOf, pruning } from "../config/method.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import type { Percent } from "../config/setting.ts";
 import { type AdaloraError, errors } from "../errors.ts";
 import { warmupSteps } from "../optim/schedule.ts";
-import type { RunConfig } from "../config/run-config.ts";
-import { isOneOf, pruning } from "../config/method.ts";
-import type { Percent } from "../config/setting.ts";
 
 /** A stretch of optimizer steps, counted from 0, both ends included. */
 export interface Phase {
@@ -29,7 +29,7 @@ export interface RunSchedule {
 }
 
 /** What is wrong with a run's settings: it can't be run, or it can but hardly means what was meant. */
-export interface Findings {
+export interface Diagnostics {
   readonly problems: readonly AdaloraError[];
   readonly warnings: readonly string[];
 }
@@ -42,7 +42,7 @@ export interface Findings {
 export function resolveSchedule(
   config: RunConfig,
   trainRows: number,
-): RunSchedule & { readonly findings: Findings } {
+): RunSchedule & { readonly diagnostics: Diagnostics } {
   const stepsPerEpoch = Math.ceil(Math.ceil(trainRows / config.batchSize) / config.gradAccum);
   const steps = config.maxSteps ?? Math.ceil((config.epochs ?? 0) * stepsPerEpoch);
   const prunes = isOneOf(config.method, pruning);
@@ -61,7 +61,7 @@ export function resolveSchedule(
   const budgeting = phases.find(({ name }) => name === "budgeting");
   const prunings = budgeting ? multiplesIn(budgeting, config.maskInterval) : 0;
   const schedule = { ...lengths, phases, prunings };
-  return { ...schedule, findings: check(config, schedule, budgeting) };
+  return { ...schedule, diagnostics: diagnose(config, schedule, budgeting) };
 }
 
 /** Optimizer steps of a span: a share is rounded to the nearest step. */
@@ -88,11 +88,11 @@ function multiplesIn({ first, last }: Phase, interval: number): number {
   return Math.floor(last / interval) - Math.floor((first - 1) / interval);
 }
 
-function check(
+function diagnose(
   { maskInterval, method }: RunConfig,
   { steps, initWarmup, finalWarmup, phases, prunings, warmupSteps: rise }: RunSchedule,
   budgeting: Phase | undefined,
-): Findings {
+): Diagnostics {
   const problems: AdaloraError[] = [];
   const warnings: string[] = [];
   if (phases.length === 0) {

@@ -1,35 +1,22 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { selectLinears } from "../model/select-linears.ts";
+import type { AllocatorRule } from "../adalora/allocator.ts";
+import type { Start } from "../adalora/start.ts";
+import { adapting, isOneOf } from "../config/method.ts";
+import type { RunConfig } from "../config/run-config.ts";
 import type { DataSplit } from "../data/examples.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { matchWeights } from "../model/load-weights.ts";
-import type { RunConfig } from "../config/run-config.ts";
-import { adapting, isOneOf } from "../config/method.ts";
-import {
-  backboneParameters,
-  declareRunModel,
-  type ModelFiles,
-  openModelFiles,
-  type Sources,
-} from "../model/model-files.ts";
+import { backboneParameters, declareRunModel, type ModelFiles, openModelFiles, type Sources } from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
+import { selectLinears } from "../model/select-linears.ts";
 import { taskNamed } from "../tasks/index.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
-import { type Findings, type RunSchedule, resolveSchedule } from "./phases.ts";
-import { type RankTarget, resolveTarget } from "./target.ts";
-import type {
-  PredictionSet,
-  RunSpec,
-  RunTask,
-  SplitText,
-  TaskSpec,
-  TrainingSet,
-} from "../tasks/task.ts";
+import type { PredictionSet, RunSpec, RunTask, SplitText, TaskSpec, TrainingSet } from "../tasks/task.ts";
+import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
-import type { AllocatorRule } from "../adalora/allocator.ts";
-import type { Start } from "../adalora/start.ts";
+import { type RankTarget, resolveTarget } from "./target.ts";
 
 /** Everything of a run that can be known and checked before a number is computed. */
 export interface PreparedRun {
@@ -49,7 +36,7 @@ export interface PreparedRun {
 }
 
 /** A run as far as it could be prepared, and all that was found. */
-export interface Inspection extends Findings {
+export interface Inspection extends Diagnostics {
   /** Undefined where a problem stands in the way of knowing the rest. */
   readonly run: PreparedRun | undefined;
 }
@@ -93,8 +80,8 @@ async function inspect(
   registry: Registry,
   onProblem: OnProblem,
 ): Promise<PreparedRun | undefined> {
-  const attempt = attempting(onProblem);
-  const report = ({ problems }: Findings) => problems.forEach(onProblem);
+  const attempt = attemptWith(onProblem);
+  const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
   const rules = await attempt(() => rulesOf(config, registry));
   const task = taskNamed(config.task, config, registry.tasks);
   await attempt(() => checkLabels(config, task));
@@ -103,13 +90,14 @@ async function inspect(
   await attempt(() => checkMetric(config, taskSpec));
   const model = await inspectModel(config, taskSpec, sources, attempt);
   const ranks = model && (await attempt(() => resolveRanks(config, model.declared)));
-  if (ranks?.findings) report(ranks.findings);
   const features = data.train?.featureCount;
-  const early = features === undefined ? undefined : scheduleOf(config, features);
-  if (early) report(early.findings);
+  if (ranks?.diagnostics) report(ranks.diagnostics);
+  const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
+  if (knownSchedule) report(knownSchedule.diagnostics);
   const datasets = model && (await tokenizeAll(data, model.files, attempt));
-  const schedule = early ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
-  if (schedule && !early) report(schedule.findings);
+  const schedule =
+    knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
+  if (schedule && !knownSchedule) report(schedule.diagnostics);
   if (!rules || !model || !ranks || !schedule || !datasets?.train) return undefined;
   const { train, validation } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
@@ -130,7 +118,9 @@ async function inspect(
         ? ["no validation split (--eval-data names one): nothing is evaluated"]
         : []),
       ...model.warnings,
-      ...[ranks.findings, schedule.findings].flatMap((findings) => findings?.warnings ?? []),
+      ...[ranks.diagnostics, schedule.diagnostics].flatMap(
+        (diagnostics) => diagnostics?.warnings ?? [],
+      ),
     ],
   };
 }
@@ -142,7 +132,7 @@ function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allo
 type Attempt = <T>(step: () => T | Promise<T>) => Promise<T | undefined>;
 
 /** Runs a step; an error that the user caused goes to `onProblem`, and the step then has no result. */
-function attempting(onProblem: OnProblem): Attempt {
+function attemptWith(onProblem: OnProblem): Attempt {
   return async (step) => {
     try {
       return await step();
@@ -216,9 +206,9 @@ function checkLabels({ labels }: RunConfig, { name, kind, labelNames }: RunTask)
 }
 
 function checkMetric({ metric }: RunConfig, spec: TaskSpec): void {
-  const early = spec.metrics;
-  if (metric === null || early.includes(metric)) return;
-  throw errors.flag("metric", `must be one of ${early.join(", ")}, got "${metric}"`);
+  const { metrics } = spec;
+  if (metric === null || metrics.includes(metric)) return;
+  throw errors.flag("metric", `must be one of ${metrics.join(", ")}, got "${metric}"`);
 }
 
 /** The checkpoint's names and shapes against the declared model; no number is read. */
@@ -227,26 +217,26 @@ function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): voi
 }
 
 function resolveRanks(config: RunConfig, declared: DeclaredModel) {
-  if (!isOneOf(config.method, adapting)) return { target: undefined, findings: undefined };
+  if (!isOneOf(config.method, adapting)) return { target: undefined, diagnostics: undefined };
   const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
   const parameters = backboneParameters(declared);
-  const { findings, ...target } = resolveTarget(config, { parameters, matrices });
-  return { target, findings };
+  const { diagnostics, ...target } = resolveTarget(config, { parameters, matrices });
+  return { target, diagnostics };
 }
 
-function scheduleOf(config: RunConfig, items: number) {
-  const { findings, ...schedule } = resolveSchedule(config, items);
-  return { schedule, findings };
+function scheduleOf(config: RunConfig, trainRows: number) {
+  const { diagnostics, ...schedule } = resolveSchedule(config, trainRows);
+  return { schedule, diagnostics };
 }
 
 async function tokenizeAll({ train, validation }: ReadData, files: ModelFiles, attempt: Attempt) {
-  const trained = train && (await attempt(() => train.forTraining(files.tokenize)));
-  const predicted: PredictionSet[] = [];
+  const trainingSet = train && (await attempt(() => train.forTraining(files.tokenize)));
+  const predictionSets: PredictionSet[] = [];
   for (const split of validation) {
-    const one = await attempt(() => split.forPrediction(files.tokenize));
-    if (one) predicted.push(one);
+    const set = await attempt(() => split.forPrediction(files.tokenize));
+    if (set) predictionSets.push(set);
   }
-  return { train: trained, validation: predicted };
+  return { train: trainingSet, validation: predictionSets };
 }
 
 /** Names that are paths here, in a form that is one from anywhere. */

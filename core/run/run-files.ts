@@ -1,15 +1,15 @@
 import { basename, extname, join } from "node:path";
 import type { Backend } from "../backend.ts";
+import { isOneOf, adapting, decomposing } from "../config/method.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
 import { writePeftAdapter } from "../io/peft.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { float32Tensor } from "../io/stored-tensor.ts";
 import { adaLoraAdapter, loraAdapter } from "../model/adapter-files.ts";
-import { isOneOf, adapting, decomposing } from "../config/method.ts";
-import type { PreparedRun } from "./prepare.ts";
-import { runFiles } from "./run-folder.ts";
 import type { Predictions } from "../tasks/task.ts";
 import type { Trainer } from "../train/trainer.ts";
+import type { PreparedRun } from "./prepare.ts";
+import { runFiles } from "./run-folder.ts";
 
 /** Ranks of the adapted matrices by path, "….lora_E", as the authors' `rank_pattern.json` spells them. */
 export function rankPattern(trainer: Trainer<never>): Record<string, number> {

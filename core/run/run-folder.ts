@@ -20,8 +20,8 @@ const names: ReadonlySet<string> = new Set([...Object.values(runFiles), "report.
 /** Whether a name in a folder is a run's, or what a killed run left of one that it was writing. */
 function isRunFile(name: string): boolean {
   const [, unfinished] = /^\.(.+)\.(?:tmp-\d+|replaced)$/.exec(name) ?? [];
-  const meant = unfinished ?? name;
-  return names.has(meant) || /^predictions[._-]/.test(meant);
+  const target = unfinished ?? name;
+  return names.has(target) || /^predictions[._-]/.test(target);
 }
 
 /** The names of a run's files in a folder, which need not exist. */

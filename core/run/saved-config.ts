@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { readJsonObject } from "../io/json-file.ts";
 import { isSettingName, type Layer } from "../config/run-config.ts";
-import { runFiles } from "./run-folder.ts";
 import { settings } from "../config/settings.ts";
+import { readJsonObject } from "../io/json-file.ts";
+import { runFiles } from "./run-folder.ts";
 
 /** The settings of the run in a folder, as far as its config.json has them; undefined where the folder is no run's. */
 export function readSavedConfig(dir: string): Layer["values"] | undefined {

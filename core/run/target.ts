@@ -1,7 +1,7 @@
-import { type AdaloraError, errors, invariant } from "../errors.ts";
-import type { RunConfig } from "../config/run-config.ts";
 import { decomposing, isOneOf, pruning } from "../config/method.ts";
-import type { Findings } from "./phases.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import { type AdaloraError, errors, invariant } from "../errors.ts";
+import type { Diagnostics } from "./phases.ts";
 
 /** A linear layer that gets an adapter. */
 export interface AdaptedMatrix {
@@ -11,7 +11,7 @@ export interface AdaptedMatrix {
 }
 
 /** What of a model decides how large its adapters are. */
-export interface AdaptedModel {
+export interface ModelSizes {
   /** Parameters of the pretrained model. */
   readonly parameters: number;
   /** One or more. */
@@ -30,7 +30,7 @@ export interface RankTarget {
   readonly initParameters: number;
   readonly targetParameters: number;
   /** How the target was arrived at. */
-  readonly because: string;
+  readonly basis: string;
 }
 
 /**
@@ -41,8 +41,8 @@ export interface RankTarget {
  */
 export function resolveTarget(
   config: RunConfig,
-  model: AdaptedModel,
-): RankTarget & { readonly findings: Findings } {
+  model: ModelSizes,
+): RankTarget & { readonly diagnostics: Diagnostics } {
   const count = model.matrices.length;
   invariant(count > 0, "a target rank for no matrices");
   const unit = parametersOfRankOne(config, model);
@@ -50,7 +50,7 @@ export function resolveTarget(
   const prunes = isOneOf(config.method, pruning);
   const average = requested.total / count;
   const initRank =
-    config.initRank ?? (prunes ? usualInitRank(average) : Math.max(1, Math.round(average)));
+    config.initRank ?? (prunes ? defaultInitRank(average) : Math.max(1, Math.round(average)));
   const targetTotalRank = prunes ? requested.total : initRank * count;
   const target = {
     initRank,
@@ -59,50 +59,50 @@ export function resolveTarget(
     targetTotalRank,
     initParameters: initRank * unit,
     targetParameters: Math.round((targetTotalRank / count) * unit),
-    because: !prunes && config.initRank !== null ? `rank ${initRank}` : requested.because,
+    basis: !prunes && config.initRank !== null ? `rank ${initRank}` : requested.basis,
   };
-  return { ...target, findings: check(target, prunes) };
+  return { ...target, diagnostics: diagnose(target, prunes) };
 }
 
 /** The initial rank that the paper pairs with an average target rank. */
-export function usualInitRank(average: number): number {
+export function defaultInitRank(average: number): number {
   return Math.ceil(average <= 2 ? 2 * average : 1.5 * average);
 }
 
 // --- internal ---
 
 /** A + B, and the diagonal E where the method has one. */
-function parametersOfRankOne({ method }: RunConfig, { matrices }: AdaptedModel): number {
+function parametersOfRankOne({ method }: RunConfig, { matrices }: ModelSizes): number {
   const diagonal = isOneOf(method, [...decomposing, ...pruning]) && method !== "prune-lora" ? 1 : 0;
   return matrices.reduce((sum, m) => sum + m.inFeatures + m.outFeatures + diagonal, 0);
 }
 
-interface Wanted {
+interface RequestedTotal {
   readonly total: number;
-  readonly because: string;
+  readonly basis: string;
 }
 
-function requestedTotal(config: RunConfig, model: AdaptedModel, unit: number): Wanted {
+function requestedTotal(config: RunConfig, model: ModelSizes, unit: number): RequestedTotal {
   const count = model.matrices.length;
   const { targetRank, targetTotalRank, budget } = config;
   if (targetTotalRank !== null) {
-    return { total: targetTotalRank, because: `total rank ${targetTotalRank}` };
+    return { total: targetTotalRank, basis: `total rank ${targetTotalRank}` };
   }
   if (targetRank !== null) {
-    return { total: Math.round(targetRank * count), because: `target rank ${targetRank}` };
+    return { total: Math.round(targetRank * count), basis: `target rank ${targetRank}` };
   }
   invariant(budget !== null, "a configuration without a target rank");
-  const labelled = paperRank(budget, model);
-  if (labelled !== undefined) {
+  const paperAverage = paperRank(budget, model);
+  if (paperAverage !== undefined) {
     return {
-      total: labelled * count,
-      because: `the paper's name for an average rank of ${labelled}`,
+      total: paperAverage * count,
+      basis: `the paper's name for an average rank of ${paperAverage}`,
     };
   }
   const parameters = parametersOf(budget, model.parameters);
   return {
     total: Math.max(1, Math.round((parameters / unit) * count)),
-    because: `${unit} parameters for each unit of average rank`,
+    basis: `${unit} parameters for each unit of average rank`,
   };
 }
 
@@ -130,7 +130,7 @@ const paperRanks: Readonly<Record<number, Readonly<Record<number, readonly strin
   540_864: { 1: ["0.13%"], 2: ["0.26%"], 8: ["1.1%"], 16: ["2.2%"] },
 };
 
-function paperRank(budget: string, { matrices }: AdaptedModel): number | undefined {
+function paperRank(budget: string, { matrices }: ModelSizes): number | undefined {
   const unit = matrices.reduce((sum, m) => sum + m.inFeatures + m.outFeatures + 1, 0);
   const same = (name: string) =>
     Number.parseFloat(name) === Number.parseFloat(budget) &&
@@ -139,7 +139,7 @@ function paperRank(budget: string, { matrices }: AdaptedModel): number | undefin
   return found && Number(found[0]);
 }
 
-function check(target: Omit<RankTarget, "because">, prunes: boolean): Findings {
+function diagnose(target: Omit<RankTarget, "because">, prunes: boolean): Diagnostics {
   const problems: AdaloraError[] = [];
   if (target.targetTotalRank > target.initTotalRank) problems.push(errors.targetAboveStart(target));
   const warnings =

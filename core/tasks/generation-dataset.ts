@@ -1,21 +1,11 @@
+import type { TokenizeOptions } from "../model/model-files.ts";
 import { type GenerationModel, isGenerationModel, type Model } from "../model/plugin.ts";
-import type { TaskOptions } from "./task-options.ts";
-import type { PredictionSet, TrainingSet } from "./task.ts";
-import {
-  type GenerationExamples,
-  pairsOf,
-  sourcesOf,
-  targetsOf,
-  targetTokens,
-} from "./generation-examples.ts";
+import { generateSummaries, decodingOptions, type DecodingSettings } from "./generation-decoding.ts";
+import { type GenerationExamples, pairsOf, sourcesOf, targetsOf, targetTokens } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
 import { allocateDecodeStep } from "./generation-memory.ts";
-import {
-  generateSummaries,
-  decodingOptions,
-  type DecodingSettings,
-} from "./generation-decoding.ts";
-import type { TokenizeOptions } from "../model/model-files.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { PredictionSet, TrainingSet } from "./task.ts";
 
 /** Settings of training and decoding. */
 export type GenerationSettings = DecodingSettings & Pick<TaskOptions, "labelSmoothing">;

@@ -2,14 +2,14 @@ import type { Backend } from "../backend.ts";
 import { tokensOf } from "../data/token-cache.ts";
 import { generate } from "../generation/generate.ts";
 import { generationOptions, type GenerationOptions } from "../generation/options.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 import type { GenerationModel } from "../model/plugin.ts";
 import { buildTokenizer } from "../text/load-tokenizer.ts";
 import { strip } from "../text/white-space.ts";
-import type { TaskOptions } from "./task-options.ts";
-import type { PredictOptions } from "./task.ts";
 import type { GenerationExamples } from "./generation-examples.ts";
 import { GenerationPredictions, meanTokenLoss } from "./generation-predictions.ts";
-import type { TokenizeOptions } from "../model/model-files.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { PredictOptions } from "./task.ts";
 
 /** The user's decoding options; null: the model's own. */
 export type DecodingSettings = Pick<

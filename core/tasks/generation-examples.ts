@@ -2,15 +2,15 @@ import type { SummaryExample, SummarySet } from "../data/summaries.ts";
 import { encodeTexts, type LengthFlag, summaryInputs } from "../data/summary-features.ts";
 import { type PackedTokens, tokensOf } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
+import type { SpecialIds } from "../model/plugin.ts";
 import { packSequences, type TokenBatch } from "../nn/packed-batch.ts";
 import { type PackedTargets, packTargets } from "../nn/source-target-batch.ts";
-import type { SpecialIds } from "../model/plugin.ts";
 import type { TextInput } from "../text/tokenizer.ts";
-import type { TaskOptions } from "./task-options.ts";
 import type { GenerationBatch } from "./generation-loss.ts";
 import { modelTokens } from "./model-tokens.ts";
 import { lengthsOf } from "./packed-features.ts";
-import type { TokenizeOptions } from "../model/model-files.ts";
+import type { TaskOptions } from "./task-options.ts";
 
 /** A split's texts and summaries, and their tokens. */
 export interface GenerationExamples {

@@ -1,6 +1,6 @@
-import type { PackedTargets } from "../nn/source-target-batch.ts";
-import type { TokenBatch } from "../nn/packed-batch.ts";
 import type { GenerationModel } from "../model/plugin.ts";
+import type { TokenBatch } from "../nn/packed-batch.ts";
+import type { PackedTargets } from "../nn/source-target-batch.ts";
 import type { BatchLoss } from "./batch.ts";
 
 /** Packed sources and targets, and the label of each target row. */

@@ -1,8 +1,8 @@
-import { KeyValueCache } from "../nn/key-value-cache.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { GenerationOptions } from "../generation/options.ts";
 import { createSearch } from "../generation/search.ts";
 import type { GenerationModel } from "../model/plugin.ts";
-import type { ForwardPass } from "../forward-pass.ts";
+import { KeyValueCache } from "../nn/key-value-cache.ts";
 import { type GenerationExamples, sourcesOf } from "./generation-examples.ts";
 
 /**

@@ -1,14 +1,14 @@
 import type { Backend } from "../backend.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import type { SummaryExample } from "../data/summaries.ts";
+import { ForwardPass } from "../forward-pass.ts";
 import { aggregateRouge, rougeIntervals, rougeMetrics } from "../metrics/rouge-aggregate.ts";
 import { rougeNames, rougeScores } from "../metrics/rouge.ts";
 import { sentencesOnLines } from "../metrics/sentences.ts";
 import type { GenerationModel } from "../model/plugin.ts";
-import { ForwardPass } from "../forward-pass.ts";
-import type { Evaluation, Predictions } from "./task.ts";
 import { type GenerationExamples, pairsOf } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
+import type { Evaluation, Predictions } from "./task.ts";
 
 /** Metrics of an evaluation besides the loss, named as in run_summarization. */
 export const generationMetrics: readonly string[] = [...rougeNames, "gen_len"];

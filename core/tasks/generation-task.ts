@@ -1,18 +1,14 @@
+import { type GenerationTaskName, generationTaskNames, defaultMaxLengths } from "../config/task-names.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { readSummaries, type SummarySet, textColumns } from "../data/summaries.ts";
 import { splitOfWords } from "../data/words.ts";
-import type { TaskOptions } from "./task-options.ts";
-import {
-  type GenerationTaskName,
-  generationTaskNames,
-  usualLengths,
-} from "../config/task-names.ts";
-import type { RunTask, SplitText, TaskDefinition } from "./task.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";
 import { generationMetrics } from "./generation-predictions.ts";
 import { rowLimit } from "./row-limit.ts";
-import type { TokenizeOptions } from "../model/model-files.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { RunTask, SplitText, TaskDefinition } from "./task.ts";
 
 /** Hub data set of each task, and the tokens of a text that its recipe reads. */
 const tasks = {
@@ -22,7 +18,7 @@ const tasks = {
     maxLength: 768,
   },
   cnn_dailymail: { hub: { id: "abisee/cnn_dailymail", config: "3.0.0" }, maxLength: 1024 },
-  summarization: { hub: undefined, maxLength: usualLengths.generation },
+  summarization: { hub: undefined, maxLength: defaultMaxLengths.generation },
 } as const;
 
 /** Summarization. */

@@ -1,7 +1,7 @@
-import type { PredictionSet, TrainingSet } from "./task.ts";
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { sequenceLoss } from "./sequence-loss.ts";
 import { majorityShare, predictSequences, type SequenceSplit } from "./sequence-predictions.ts";
+import type { PredictionSet, TrainingSet } from "./task.ts";
 
 /** A split with one output per row as a data set. */
 export function sequenceDataset(

@@ -1,11 +1,11 @@
 import type { Example, ExampleSet } from "../data/examples.ts";
 import { packTokens, type PackedTokens } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import type { LabelledBatch } from "./batch.ts";
 import { modelTokens } from "./model-tokens.ts";
 import { lengthsOf, packedBatch } from "./packed-features.ts";
-import type { TokenizeOptions } from "../model/model-files.ts";
-import type { LabelledBatch } from "./batch.ts";
 
 /** A split's examples and their tokens. */
 export interface SequenceExamples {

@@ -2,13 +2,13 @@ import type { Backend } from "../backend.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import { submissionText } from "../data/glue-submission.ts";
 import type { GlueTask } from "../data/glue-tasks.ts";
+import { ForwardPass } from "../forward-pass.ts";
 import { argmax } from "../metrics/classification.ts";
 import { explainMetrics, glueMetrics, type TaskMetrics } from "../metrics/glue-metrics.ts";
 import type { Model, SequenceTask } from "../model/plugin.ts";
-import { ForwardPass } from "../forward-pass.ts";
-import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { inTaskOrder, type SequenceOutputs } from "./sequence-outputs.ts";
+import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 
 /** A split and the task it is predicted for. */
 export interface SequenceSplit {

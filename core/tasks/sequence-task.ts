@@ -1,18 +1,18 @@
 import { basename, extname } from "node:path";
+import type { RunConfig } from "../config/run-config.ts";
+import { sequenceTaskNames } from "../config/task-names.ts";
 import { type ExampleSet, type ReadSpec, readExamples } from "../data/examples.ts";
 import { type GlueColumns, type GlueTask, glueTasks, isGlueTask } from "../data/glue-tasks.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { splitOfWords } from "../data/words.ts";
 import { errors } from "../errors.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 import type { SequenceTask } from "../model/plugin.ts";
-import type { RunConfig } from "../config/run-config.ts";
-import { sequenceTaskNames } from "../config/task-names.ts";
-import type { RunTask, SplitText, TaskDefinition, TaskSpec } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
 import { outputWidth, type SequenceSplit, taskMetrics } from "./sequence-predictions.ts";
-import type { TokenizeOptions } from "../model/model-files.ts";
+import type { RunTask, SplitText, TaskDefinition, TaskSpec } from "./task.ts";
 
 /** How the data are read; null: the task's default. */
 export type SequenceOptions = Pick<

@@ -1,12 +1,12 @@
 import type { SquadSet } from "../data/squad.ts";
 import type { PackedTokens } from "../data/token-cache.ts";
-import type { TaskOptions } from "./task-options.ts";
-import type { Dataset, PredictionSet, TrainingSet } from "./task.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
 import { lengthsOf, packedBatch } from "./packed-features.ts";
 import { cachedTrainFeatures, cachedValidationFeatures } from "./span-features.ts";
 import { answerSpanLoss } from "./span-loss.ts";
 import { predictSpans, type SpanQuestions } from "./span-predictions.ts";
-import type { TokenizeOptions } from "../model/model-files.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { Dataset, PredictionSet, TrainingSet } from "./task.ts";
 
 /** How contexts are split into windows, what padding attends to, and how answers are extracted. */
 export interface SpanSettings extends Pick<

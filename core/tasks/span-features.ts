@@ -1,15 +1,10 @@
 import type { SquadExample } from "../data/squad-question.ts";
 import type { TokenTable } from "../data/token-cache.ts";
 import { invariant } from "../errors.ts";
-import {
-  type TrainFeatures,
-  trainFeatures,
-  type ValidationFeatures,
-  validationFeatures,
-} from "../qa/features.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
+import { type TrainFeatures, trainFeatures, type ValidationFeatures, validationFeatures } from "../qa/features.ts";
 import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
 import { modelTokens } from "./model-tokens.ts";
-import type { TokenizeOptions } from "../model/model-files.ts";
 
 /** How questions and contexts are tokenised into windows. */
 export interface FeatureOptions extends Pick<

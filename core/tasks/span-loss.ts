@@ -1,7 +1,7 @@
+import type { ForwardPass } from "../forward-pass.ts";
+import type { Model } from "../model/plugin.ts";
 import type { TokenBatch } from "../nn/packed-batch.ts";
 import { spanLoss } from "../ops/losses.ts";
-import type { Model } from "../model/plugin.ts";
-import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
 /**

@@ -1,15 +1,15 @@
 import type { Backend } from "../backend.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import type { SquadSet } from "../data/squad.ts";
+import { ForwardPass } from "../forward-pass.ts";
 import { squadMetrics, squadV2Metrics } from "../metrics/squad.ts";
 import type { Model } from "../model/plugin.ts";
 import { answerFiles } from "../qa/answer-files.ts";
 import type { ValidationFeatures } from "../qa/features.ts";
 import { postProcess, type PredictedAnswer } from "../qa/post-process.ts";
-import { ForwardPass } from "../forward-pass.ts";
+import { lengthsOf, packedBatch } from "./packed-features.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
-import { lengthsOf, packedBatch } from "./packed-features.ts";
 
 /** A split's questions and their windows. */
 export interface SpanQuestions {

@@ -1,13 +1,13 @@
-import { readSquad, type SquadSet, squadColumns } from "../data/squad.ts";
-import { locateSquadSplits } from "../data/squad-splits.ts";
+import { type SpanTaskName, spanTaskNames, defaultMaxLengths } from "../config/task-names.ts";
 import { namedSplits } from "../data/splits.ts";
+import { locateSquadSplits } from "../data/squad-splits.ts";
+import { readSquad, type SquadSet, squadColumns } from "../data/squad.ts";
 import { splitOfWords } from "../data/words.ts";
 import { errors } from "../errors.ts";
-import type { TaskOptions } from "./task-options.ts";
-import { type SpanTaskName, spanTaskNames, usualLengths } from "../config/task-names.ts";
-import type { RunTask, SplitText, TaskDefinition } from "./task.ts";
 import { rowLimit } from "./row-limit.ts";
 import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";
+import type { TaskOptions } from "./task-options.ts";
+import type { RunTask, SplitText, TaskDefinition } from "./task.ts";
 
 /** Hub data set of each task, and whether its questions may be unanswerable. */
 const tasks = {
@@ -31,7 +31,7 @@ export function spanTask(name: SpanTaskName, options: TaskOptions): RunTask {
     name,
     kind: "span",
     hub,
-    maxLength: usualLengths.span,
+    maxLength: defaultMaxLengths.span,
     labelNames: undefined,
     locate({ path, splits }, validation) {
       const found = validation === undefined ? {} : { validation };

@@ -1,17 +1,17 @@
 import type { Hash } from "node:crypto";
 import type { Backend } from "../backend.ts";
+import type { TaskKind } from "../config/task-names.ts";
 import type { DataPlace, HubData } from "../data/data-place.ts";
 import type { DataSplit, ReadSpec } from "../data/examples.ts";
+import type { ForwardPass } from "../forward-pass.ts";
 import type { Interval } from "../metrics/bootstrap.ts";
-import type { PaddedQueries } from "../ops/padding-rows.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { Model, Task } from "../model/plugin.ts";
-import type { ForwardPass } from "../forward-pass.ts";
+import type { PaddedQueries } from "../ops/padding-rows.ts";
 import type { Tensor } from "../tensor.ts";
-import type { TaskKind } from "../config/task-names.ts";
+import type { WeightedBatch } from "./batch.ts";
 import type { ClassOrder } from "./class-order.ts";
 import type { PaddedQueriesOption } from "./padded-queries.ts";
-import type { WeightedBatch } from "./batch.ts";
 import type { TaskOptions } from "./task-options.ts";
 
 /** An entry of the task registry. */

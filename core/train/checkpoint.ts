@@ -4,8 +4,8 @@ import type { Backend, Buffer, HostArray } from "../backend.ts";
 import { configReader } from "../config-reader.ts";
 import { errors } from "../errors.ts";
 import { writeDirectoryAtomic } from "../io/atomic.ts";
-import { isJsonObject, readJsonObject } from "../io/json-file.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
+import { isJsonObject, readJsonObject } from "../io/json-file.ts";
 import { openSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -40,9 +40,9 @@ export function saveCheckpoint(
     const hashes: Record<string, string> = {};
     const tensors = Object.entries(trainer.state).map(([name, buffer]) => {
       const bytes = () => {
-        const numbers = bytesOf(backend.download(buffer));
-        hashes[name] = hashOf(numbers);
-        return numbers;
+        const values = bytesOf(backend.download(buffer));
+        hashes[name] = hashOf(values);
+        return values;
       };
       return [name, { dtype, shape: [buffer.length], bytes }] as const;
     });
@@ -56,8 +56,8 @@ export function saveCheckpoint(
   }
 }
 
-function bytesOf(numbers: HostArray): Uint8Array {
-  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+function bytesOf(values: HostArray): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
 /** Not against forgery, but against bits that a disk lost: 10 GB/s. */
@@ -72,7 +72,7 @@ export function stepsIn(dir: string): readonly number[] {
     .toSorted((a, b) => b - a);
 }
 
-export interface Resumed {
+export interface ResumeResult {
   /** Undefined where no checkpoint is whole. */
   readonly progress: Progress | undefined;
   /** Newer checkpoints that could not be read, and why. */
@@ -85,23 +85,23 @@ export function resumeNewest(
   backend: Backend,
   trainer: Trainer<never>,
   fingerprint: string,
-): Resumed {
+): ResumeResult {
   const damaged: string[] = [];
   for (const step of stepsIn(dir)) {
     const folder = join(dir, `step-${step}`);
-    const progress = attempt(folder, () => readProgress(join(folder, PROGRESS)));
+    const progress = tryRead(folder, () => readProgress(join(folder, PROGRESS)));
     if (typeof progress === "string") {
       damaged.push(progress);
       continue;
     }
     // Before the state: another run's may well have other sizes, which is no damage.
     if (progress.fingerprint !== fingerprint) throw errors.otherRun(folder);
-    const buffers = attempt(folder, () => readState(folder, trainer, backend));
+    const buffers = tryRead(folder, () => readState(folder, trainer, backend));
     if (typeof buffers === "string") {
       damaged.push(buffers);
       continue;
     }
-    for (const [buffer, numbers] of buffers) backend.upload(buffer, numbers);
+    for (const [buffer, values] of buffers) backend.upload(buffer, values);
     trainer.resumeAt(progress.step, progress.passes);
     return { progress, damaged };
   }
@@ -109,7 +109,7 @@ export function resumeNewest(
 }
 
 /** What `read` gives, or a line that says what is wrong with the checkpoint. */
-function attempt<T>(folder: string, read: () => T): T | string {
+function tryRead<T>(folder: string, read: () => T): T | string {
   try {
     return read();
   } catch (error) {
@@ -130,10 +130,10 @@ function readState(
     if (!tensor) throw new Error(`${name} is missing`);
     const expected = isJsonObject(hashes) ? hashes[name] : undefined;
     if (hashOf(tensor.bytes) !== expected) throw new Error(`${name} is not what was written`);
-    const numbers = toFloat64(tensor);
-    if (numbers.length !== buffer.length)
-      throw new Error(`${name} has ${numbers.length} numbers, ${buffer.length} are due`);
-    return [buffer, backend.master === "f64" ? numbers : Float32Array.from(numbers)] as const;
+    const values = toFloat64(tensor);
+    if (values.length !== buffer.length)
+      throw new Error(`${name} has ${values.length} numbers, ${buffer.length} are due`);
+    return [buffer, backend.master === "f64" ? values : Float32Array.from(values)] as const;
   });
 }
 

@@ -1,15 +1,9 @@
 import type { Backend } from "../backend.ts";
-import type { Model } from "../model/plugin.ts";
 import { errors } from "../errors.ts";
+import type { Model } from "../model/plugin.ts";
+import { type Evaluation, metricsOf, type PredictionSet, type TrainingBatch, type TrainingSet } from "../tasks/task.ts";
 import { type Progress, resumeNewest, saveCheckpoint } from "./checkpoint.ts";
 import { trainingOrder } from "./order.ts";
-import {
-  type Evaluation,
-  metricsOf,
-  type PredictionSet,
-  type TrainingBatch,
-  type TrainingSet,
-} from "../tasks/task.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 
 /** All that the loop needs, checked and loaded. */
@@ -74,7 +68,7 @@ export async function runTraining(
 ): Promise<TrainingOutcome> {
   const { options, trainer, train } = setup;
   const order = trainingOrder(train.lengths, options);
-  let state = resume ? startFrom(setup, observer) : unstarted;
+  let state = resume ? resumedState(setup, observer) : initialState;
   const save = () => {
     const { best, evaluationsSinceBest } = state;
     const { fingerprint, checkpointDir, backend } = setup;
@@ -88,42 +82,46 @@ export async function runTraining(
     saveCheckpoint(checkpointDir, backend, trainer, progress, options.saveLimit);
     observer.onCheckpoint(trainer.steps);
   };
-  while (trainer.steps < options.steps && !state.isOver) {
+  while (trainer.steps < options.steps && !state.shouldStop) {
     if (observer.stopRequested()) {
       save();
       return { steps: trainer.steps, stoppedBy: "interrupt", best: state.best, final: [] };
     }
-    stepOnce(setup, observer, order(trainer.steps));
+    takeStep(setup, observer, order(trainer.steps));
     const done = trainer.steps;
     if (done % options.evalSteps === 0 && done < options.steps) {
-      ({ state } = await evaluateAll(setup, observer, state));
+      ({ state } = await evaluate(setup, observer, state));
     }
     if (done % options.saveSteps === 0 && done < options.steps) save();
     await Bun.sleep(0); // signals and timers get their turn
   }
   trainer.finish();
-  const { state: last, evaluations } = await evaluateAll(setup, observer, state);
-  const stoppedBy = state.isOver ? "early stopping" : "end";
+  const { state: last, evaluations } = await evaluate(setup, observer, state);
+  const stoppedBy = state.shouldStop ? "early stopping" : "end";
   return { steps: trainer.steps, stoppedBy, best: last.best, final: evaluations };
 }
 
 interface LoopState extends Pick<Progress, "best" | "evaluationsSinceBest"> {
-  readonly isOver: boolean;
+  readonly shouldStop: boolean;
 }
 
-const unstarted: LoopState = { best: null, evaluationsSinceBest: 0, isOver: false };
+const initialState: LoopState = { best: null, evaluationsSinceBest: 0, shouldStop: false };
 
-function startFrom(setup: TrainingSetup, observer: TrainingObserver): LoopState {
+function resumedState(setup: TrainingSetup, observer: TrainingObserver): LoopState {
   const { checkpointDir, backend, trainer, fingerprint } = setup;
   const { progress, damaged } = resumeNewest(checkpointDir, backend, trainer, fingerprint);
   observer.onResume(progress, damaged);
-  if (!progress) return unstarted;
+  if (!progress) return initialState;
   const { best, evaluationsSinceBest } = progress;
   const patience = setup.options.earlyStopping;
-  return { best, evaluationsSinceBest, isOver: patience > 0 && evaluationsSinceBest >= patience };
+  return {
+    best,
+    evaluationsSinceBest,
+    shouldStop: patience > 0 && evaluationsSinceBest >= patience,
+  };
 }
 
-function stepOnce(
+function takeStep(
   { trainer, train, checkpointDir }: TrainingSetup,
   observer: TrainingObserver,
   indices: readonly ArrayLike<number>[],
@@ -144,7 +142,7 @@ function stepOnce(
 }
 
 /** Evaluates, and keeps account of the best step. */
-async function evaluateAll(
+async function evaluate(
   setup: TrainingSetup,
   observer: TrainingObserver,
   state: LoopState,
@@ -157,13 +155,13 @@ async function evaluateAll(
   }
   const [first] = evaluations;
   if (!first) return { state, evaluations };
-  const number = metricsOf(first)[options.metric] ?? NaN;
-  const value = options.metric === "loss" ? -number : number;
+  const metric = metricsOf(first)[options.metric] ?? NaN;
+  const value = options.metric === "loss" ? -metric : metric;
   // An undefined metric is no evaluation to beat: Pearson's is NaN while all predictions are equal.
   const isBest = Number.isFinite(value) && (state.best === null || value > state.best.value);
   const best = isBest ? { step: trainer.steps, value } : state.best;
   const evaluationsSinceBest = isBest ? 0 : state.evaluationsSinceBest + 1;
-  const isOver = options.earlyStopping > 0 && evaluationsSinceBest >= options.earlyStopping;
+  const shouldStop = options.earlyStopping > 0 && evaluationsSinceBest >= options.earlyStopping;
   observer.onEvaluation(trainer.steps, evaluations, isBest);
-  return { state: { best, evaluationsSinceBest, isOver }, evaluations };
+  return { state: { best, evaluationsSinceBest, shouldStop }, evaluations };
 }

@@ -13,12 +13,12 @@ export function trainingOrder(lengths: ArrayLike<number>, options: OrderOptions)
   const { gradAccum } = options;
   const batchesPerEpoch = Math.ceil(lengths.length / options.batchSize);
   const stepsPerEpoch = Math.ceil(batchesPerEpoch / gradAccum);
-  let known: { epoch: number; batches: readonly Batch[] } | undefined;
+  let cached: { epoch: number; batches: readonly Batch[] } | undefined;
   return (step: number): readonly Batch[] => {
     const epoch = Math.floor(step / stepsPerEpoch);
-    if (known?.epoch !== epoch)
-      known = { epoch, batches: batchesOf(lengths, { ...options, epoch }) };
+    if (cached?.epoch !== epoch)
+      cached = { epoch, batches: batchesOf(lengths, { ...options, epoch }) };
     const first = (step % stepsPerEpoch) * gradAccum;
-    return known.batches.slice(first, first + gradAccum);
+    return cached.batches.slice(first, first + gradAccum);
   };
 }

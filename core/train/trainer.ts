@@ -1,16 +1,11 @@
-import { type Adapter, adapterParameters } from "../nn/adapter.ts";
+import type { Allocation, Allocator, AllocatorRule, AllocatorSettings } from "../adalora/allocator.ts";
 import { addOrthogonality } from "../adalora/orthogonality.ts";
-import type {
-  Allocation,
-  Allocator,
-  AllocatorRule,
-  AllocatorSettings,
-} from "../adalora/allocator.ts";
 import type { Backend, Buffer } from "../backend.ts";
+import { ForwardPass } from "../forward-pass.ts";
+import { type Adapter, adapterParameters } from "../nn/adapter.ts";
 import { type AdamWOptions, adamwStep } from "../optim/adamw.ts";
 import { ParameterArena } from "../optim/parameter-arena.ts";
 import { seedKey } from "../rng.ts";
-import { ForwardPass } from "../forward-pass.ts";
 import type { LabelledBatch, BatchLoss, WeightedBatch } from "../tasks/batch.ts";
 import type { Parameter } from "../tensor.ts";
 
@@ -138,9 +133,9 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   /** For each adapter, which of its triplets the last mask kept. */
   kept(): readonly (readonly boolean[])[] {
     const kept = this.#backend.download(this.#report).subarray(KEPT);
-    let at = 0;
+    let offset = 0;
     return this.adapters.map(({ rank }) =>
-      Array.from(kept.subarray(at, (at += rank)), (k) => k > 0),
+      Array.from(kept.subarray(offset, (offset += rank)), (k) => k > 0),
     );
   }
 
@@ -180,13 +175,13 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   }
 
   #reportOf(step: number, learningRate: number, decision: Allocation | undefined): StepReport {
-    const numbers = this.#backend.download(this.#report);
-    const threshold = decision?.masked ? numbers[THRESHOLD] : undefined;
+    const report = this.#backend.download(this.#report);
+    const threshold = decision?.masked ? report[THRESHOLD] : undefined;
     return {
       step,
-      taskLoss: numbers[TASK]!,
-      orthogonalityLoss: numbers[ORTHOGONALITY]!,
-      gradNorm: numbers[NORM]!,
+      taskLoss: report[TASK]!,
+      orthogonalityLoss: report[ORTHOGONALITY]!,
+      gradNorm: report[NORM]!,
       learningRate,
       budget: decision?.budget,
       threshold: threshold === undefined || Number.isNaN(threshold) ? undefined : threshold,
@@ -194,7 +189,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     };
   }
 
-  #scalar(at: number): Buffer {
-    return this.#backend.view(this.#report, at, 1);
+  #scalar(offset: number): Buffer {
+    return this.#backend.view(this.#report, offset, 1);
   }
 }

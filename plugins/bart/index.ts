@@ -73,7 +73,7 @@ export const bart = definePlugin<BartConfig>({
       /^(model\.)?(encoder|decoder)\.version$/,
       /^classification_head\./,
     ],
-    fresh: [/^final_logits_bias$/],
+    optional: [/^final_logits_bias$/],
   },
 
   adapters: {

@@ -80,7 +80,7 @@ export const deberta = definePlugin<DebertaConfig>({
       /\.position_ids$/,
       /\.pos_q_proj\./,
     ],
-    fresh: [/^(pooler|classifier|qa_outputs)\./],
+    optional: [/^(pooler|classifier|qa_outputs)\./],
   },
 
   adapters: {

@@ -39,7 +39,7 @@ function planOf(values: Layer["values"], rows = 2490): Plan {
     trainedParameters: 592_130,
     seeds: undefined,
     needs: { weights: 735e6, training: 1.4e9, memory: 2.45e9, checkpoint: 12e6, disk: 40e6 },
-    warnings: [...schedule.findings.warnings, ...target.findings.warnings],
+    warnings: [...schedule.diagnostics.warnings, ...target.diagnostics.warnings],
   };
 }
 

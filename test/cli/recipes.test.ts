@@ -39,7 +39,7 @@ describe("a recipe is the paper's setting", () => {
     });
     const schedule = resolveSchedule(config, rows);
     expect(schedule.steps).toBe(steps);
-    expect(schedule.findings).toEqual({ problems: [], warnings: [] });
+    expect(schedule.diagnostics).toEqual({ problems: [], warnings: [] });
   });
 });
 
@@ -69,9 +69,9 @@ test("there is a recipe for every task of the paper; GLUE's cut as their tasks d
 });
 
 test("wnli has room for its phases", async () => {
-  const { phases, findings } = resolveSchedule(await resolve("wnli"), 635);
+  const { phases, diagnostics } = resolveSchedule(await resolve("wnli"), 635);
   expect(phases.map(({ first, last }) => last - first + 1)).toEqual([151, 390, 459]);
-  expect(findings).toEqual({ problems: [], warnings: [] });
+  expect(diagnostics).toEqual({ problems: [], warnings: [] });
 });
 
 test("flags override the recipe, and --task alone stands for its recipe", async () => {

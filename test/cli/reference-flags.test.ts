@@ -83,8 +83,8 @@ describe("the scripts for questions and summaries resolve too", () => {
         "--num_train_epochs (--max_step decides)",
       "--max_step is --max-steps, as the script's parser reads it",
     ]);
-    const { findings } = resolveSchedule(config, 130_319);
-    expect(findings.problems.map(({ message }) => message)).toEqual([
+    const { diagnostics } = resolveSchedule(config, 130_319);
+    expect(diagnostics.problems.map(({ message }) => message)).toEqual([
       "--init-warmup 5000 and --final-warmup 50000 leave no step to prune in: the run has 300",
     ]);
   });

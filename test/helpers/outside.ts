@@ -101,7 +101,7 @@ export const outsidePlugin = definePlugin<{ vocabSize: number; width: number }>(
   build({ vocabSize, width }, { labels }, scope) {
     return firstTokenModel(scope, vocabSize, width, labels);
   },
-  weights: { prefix: "bag.", rename: [], ignore: [], fresh: [/^classifier\./] },
+  weights: { prefix: "bag.", rename: [], ignore: [], optional: [/^classifier\./] },
   adapters: {
     modules: { dense: /\.dense$/ },
     prefixes: {},

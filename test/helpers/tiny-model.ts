@@ -1,21 +1,21 @@
-import type { Backend } from "../../core/backend.ts";
-import { startAdapters } from "../../core/adalora/start.ts";
 import { adaloraAllocator } from "../../core/adalora/allocators/adalora.ts";
+import { startAdapters } from "../../core/adalora/start.ts";
+import { loraValues } from "../../core/adalora/starts/lora.ts";
+import { paperValues } from "../../core/adalora/starts/paper.ts";
+import type { Backend } from "../../core/backend.ts";
+import { type Method, decomposing, isOneOf } from "../../core/config/method.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
-import { type TokenBatch, packSequences } from "../../core/nn/packed-batch.ts";
+import { type AdaptedModel, adaptModel, declareModel } from "../../core/model/open-model.ts";
 import type { Task } from "../../core/model/plugin.ts";
-import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
+import { type TokenBatch, packSequences } from "../../core/nn/packed-batch.ts";
+import type { LabelledBatch } from "../../core/tasks/batch.ts";
 import { sequenceDataset } from "../../core/tasks/sequence-dataset.ts";
 import type { SequenceExamples } from "../../core/tasks/sequence-examples.ts";
-import { type Method, decomposing, isOneOf } from "../../core/config/method.ts";
-import { type AdaptedModel, adaptModel, declareModel } from "../../core/model/open-model.ts";
+import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import type { PredictionSet, TrainingSet } from "../../core/tasks/task.ts";
 import { type AllocatorOptions, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import { deberta } from "../../plugins/deberta/index.ts";
 import { wave } from "./wave.ts";
-import type { LabelledBatch } from "../../core/tasks/batch.ts";
-import { paperValues } from "../../core/adalora/starts/paper.ts";
-import { loraValues } from "../../core/adalora/starts/lora.ts";
 
 /** config.json of a DeBERTa v3 that a test can afford: every part of the real one, large initial weights. */
 export const tinyConfig = {

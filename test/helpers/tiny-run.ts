@@ -1,15 +1,15 @@
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
-import type { Progress } from "../../core/train/checkpoint.ts";
 import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Evaluation, TrainingBatch } from "../../core/tasks/task.ts";
-import { type StepReport, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
+import type { Progress } from "../../core/train/checkpoint.ts";
 import {
   type TrainingObserver,
   type TrainingOutcome,
   type TrainingSetup,
   runTraining,
 } from "../../core/train/loop.ts";
+import { type StepReport, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import {
   type TinyOptions,
   tinyAllocator,
@@ -61,7 +61,7 @@ export function tinySetup(run: TinyRunOptions): TrainingSetup {
 }
 
 /** What a run told its observer. */
-export interface Told {
+export interface Recorded {
   readonly reports: StepReport[];
   readonly evaluations: { step: number; isBest: boolean; evaluations: readonly Evaluation[] }[];
   readonly checkpoints: number[];
@@ -80,21 +80,21 @@ export interface Interruptions {
 export async function train(
   setup: TrainingSetup,
   { resume = false, stopAfter = Infinity, killAfter = Infinity }: Interruptions = {},
-): Promise<Told & { outcome: TrainingOutcome }> {
-  const told: Told = { reports: [], evaluations: [], checkpoints: [], resumed: [] };
+): Promise<Recorded & { outcome: TrainingOutcome }> {
+  const recorded: Recorded = { reports: [], evaluations: [], checkpoints: [], resumed: [] };
   const observer: TrainingObserver = {
-    onResume: (progress, damaged) => told.resumed.push({ progress, damaged }),
+    onResume: (progress, damaged) => recorded.resumed.push({ progress, damaged }),
     onStep(report) {
-      told.reports.push(report);
+      recorded.reports.push(report);
       if (report.step + 1 >= killAfter) throw new Error("killed");
     },
     onEvaluation: (step, evaluations, isBest) =>
-      told.evaluations.push({ step, evaluations, isBest }),
-    onCheckpoint: (step) => told.checkpoints.push(step),
+      recorded.evaluations.push({ step, evaluations, isBest }),
+    onCheckpoint: (step) => recorded.checkpoints.push(step),
     stopRequested: () => setup.trainer.steps >= stopAfter,
   };
   const outcome = await runTraining(setup, observer, { resume });
-  return { ...told, outcome };
+  return { ...recorded, outcome };
 }
 
 /** Every number that a run's future depends on. */

@@ -97,7 +97,7 @@ describe("all plugins", () => {
           for (const key of ignored)
             expect(plugin.weights.ignore.some((pattern) => pattern.test(key))).toBe(true);
           for (const name of fresh)
-            expect(plugin.weights.fresh.some((pattern) => pattern.test(name))).toBe(true);
+            expect(plugin.weights.optional.some((pattern) => pattern.test(name))).toBe(true);
           expect(golden.tensors.size - ignored.length + fresh.length).toBe(tree.parameters.size);
         });
 

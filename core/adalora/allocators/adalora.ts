@@ -1,5 +1,5 @@
 import type { AllocatorRule } from "../allocator.ts";
-import { followBudget } from "../budgeted.ts";
+import { createBudgetedAllocator } from "../budgeted.ts";
 import { TripletScores } from "../triplet-scores.ts";
 
 /**
@@ -12,7 +12,7 @@ export const adaloraAllocator: AllocatorRule = {
   create(context) {
     const { backend, report } = context;
     const triplets = new TripletScores(context);
-    return followBudget(context, {
+    return createBudgetedAllocator(context, {
       importanceAt: (step) => triplets.importanceAt(step),
       keep(budget) {
         triplets.update();

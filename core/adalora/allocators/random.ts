@@ -1,7 +1,7 @@
 import { drawsOf, shuffle } from "../../data/shuffle.ts";
 import { streamOf } from "../../rng.ts";
 import type { AllocatorRule } from "../allocator.ts";
-import { followBudget } from "../budgeted.ts";
+import { createBudgetedAllocator } from "../budgeted.ts";
 
 /**
  * A control for claims about allocation: AdaLoRA's budget, but triplets are pruned in an order that the
@@ -16,7 +16,7 @@ export const randomAllocator: AllocatorRule = {
     const order = backend.alloc(backend.master, initial);
     const draw = drawsOf(settings.seed, 0, streamOf("random allocation"));
     backend.upload(order, shuffle([...Array(initial).keys()], draw));
-    return followBudget(context, {
+    return createBudgetedAllocator(context, {
       keep: (budget) => backend.keepTop(order, budget, report.kept, report.threshold),
     });
   },

@@ -1,6 +1,6 @@
 import { invariant } from "../../errors.ts";
 import type { AllocatorRule } from "../allocator.ts";
-import { followBudget } from "../budgeted.ts";
+import { createBudgetedAllocator } from "../budgeted.ts";
 import { TripletScores, viewsByRank } from "../triplet-scores.ts";
 
 /**
@@ -17,7 +17,7 @@ export const uniformAllocator: AllocatorRule = {
     const scoresOf = viewsByRank(backend, triplets.scores, adapters);
     const keptOf = viewsByRank(backend, report.kept, adapters);
     const threshold = backend.alloc(backend.master, 1); // of one matrix: not reported
-    return followBudget(context, {
+    return createBudgetedAllocator(context, {
       importanceAt: (step) => triplets.importanceAt(step),
       keep(budget) {
         triplets.update();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { type Adapter, declareAdapter } from "../../../core/nn/adapter.ts";
 import { addOrthogonality } from "../../../core/adalora/orthogonality.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import { type Adapter, declareAdapter } from "../../../core/nn/adapter.ts";
 import { Parameter } from "../../../core/tensor.ts";
 import { masters } from "../../helpers/upload.ts";
 import { wave } from "../../helpers/wave.ts";

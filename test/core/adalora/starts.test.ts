@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { adapterScale, declareAdapter } from "../../../core/nn/adapter.ts";
 import { startAdapters } from "../../../core/adalora/start.ts";
-import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { ForwardPass } from "../../../core/forward-pass.ts";
-import type { Method } from "../../../core/config/method.ts";
-import { tinyBatch, tinyModel } from "../../helpers/tiny-model.ts";
-import { paperValues } from "../../../core/adalora/starts/paper.ts";
 import { loraValues } from "../../../core/adalora/starts/lora.ts";
+import { paperValues } from "../../../core/adalora/starts/paper.ts";
+import { createReferenceBackend } from "../../../core/backend/reference.ts";
+import type { Method } from "../../../core/config/method.ts";
+import { ForwardPass } from "../../../core/forward-pass.ts";
+import { adapterScale, declareAdapter } from "../../../core/nn/adapter.ts";
+import { tinyBatch, tinyModel } from "../../helpers/tiny-model.ts";
 
 const large = { inFeatures: 400, outFeatures: 300 };
 const declare = (path: string, svd: boolean) =>
@@ -15,17 +15,17 @@ const declare = (path: string, svd: boolean) =>
 describe("AdaLoRA's start", () => {
   const adapter = declare("layer.0.query", true);
   const start = paperValues(adapter, 42);
-  const numbers = (values: ReadonlyMap<unknown, Float32Array>, p: unknown) => {
+  const valuesOf = (values: ReadonlyMap<unknown, Float32Array>, p: unknown) => {
     const found = values.get(p);
     if (!found) throw new Error("no numbers");
     return found;
   };
 
-  test("E is 0", () => expect(numbers(start, adapter.e)).toEqual(new Float32Array(12)));
+  test("E is 0", () => expect(valuesOf(start, adapter.e)).toEqual(new Float32Array(12)));
 
   for (const factor of ["a", "b"] as const)
     test(`${factor === "a" ? "A" : "B"} is N(0, 0.02)`, () => {
-      const x = numbers(start, adapter[factor]);
+      const x = valuesOf(start, adapter[factor]);
       const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
       const std = Math.sqrt(x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length);
       expect(Math.abs(mean)).toBeLessThan((4 * 0.02) / Math.sqrt(x.length));
@@ -33,13 +33,13 @@ describe("AdaLoRA's start", () => {
     });
 
   test("is a function of seed and name: other adapters change nothing", () => {
-    const a = numbers(start, adapter.a);
+    const a = valuesOf(start, adapter.a);
     const again = declare("layer.0.query", true);
-    expect(numbers(paperValues(again, 42), again.a)).toEqual(a);
-    expect(numbers(paperValues(again, 43), again.a)).not.toEqual(a);
+    expect(valuesOf(paperValues(again, 42), again.a)).toEqual(a);
+    expect(valuesOf(paperValues(again, 43), again.a)).not.toEqual(a);
     const other = declare("layer.1.query", true);
-    expect(numbers(paperValues(other, 42), other.a)).not.toEqual(a);
-    expect(a.slice(0, 3600)).not.toEqual(numbers(start, adapter.b).slice(0, 3600));
+    expect(valuesOf(paperValues(other, 42), other.a)).not.toEqual(a);
+    expect(a.slice(0, 3600)).not.toEqual(valuesOf(start, adapter.b).slice(0, 3600));
   });
 });
 

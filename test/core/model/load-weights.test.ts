@@ -7,8 +7,8 @@ import {
   loadWeights,
   matchWeights,
 } from "../../../core/model/load-weights.ts";
-import { ModuleScope } from "../../../core/nn/module-scope.ts";
 import type { ModelPlugin } from "../../../core/model/plugin.ts";
+import { ModuleScope } from "../../../core/nn/module-scope.ts";
 import { normals } from "../../../core/rng.ts";
 
 const plugin: Pick<ModelPlugin, "name" | "weights"> = {
@@ -17,17 +17,17 @@ const plugin: Pick<ModelPlugin, "name" | "weights"> = {
     prefix: "toy.",
     rename: [[/\.gamma$/, ".weight"]],
     ignore: [/^lm_head\./],
-    fresh: [/^classifier\./],
+    optional: [/^classifier\./],
   },
 };
 
-const stored = (shape: readonly number[], ...numbers: number[]): HostTensor => ({
+const stored = (shape: readonly number[], ...values: number[]): HostTensor => ({
   dtype: "F32",
   shape,
-  bytes: new Uint8Array(Float32Array.from(numbers).buffer),
+  bytes: new Uint8Array(Float32Array.from(values).buffer),
 });
 
-const whole = {
+const complete = {
   "toy.dense.weight": stored([1, 2], 1, 2),
   "toy.dense.bias": stored([1], 3),
   "toy.norm.weight": stored([2], 4, 5),
@@ -50,27 +50,27 @@ function load(tensors: Readonly<Record<string, HostTensor>>, seed = 1) {
   const { tree } = toyScope();
   const where = "model.safetensors";
   const entries = new Map(Object.entries(tensors));
-  const fresh = loadWeights(backend, tree, entries, plugin, { where, seed });
-  const numbers = (name: string) => {
+  const filled = loadWeights(backend, tree, entries, plugin, { where, seed });
+  const valuesOf = (name: string) => {
     const parameter = tree.parameters.get(name);
     return parameter ? Array.from(backend.download(parameter.buffer)) : [];
   };
-  return { fresh: fresh.map(({ name }) => name), numbers };
+  return { filled: filled.map(({ name }) => name), valuesOf };
 }
 
-const without = (key: keyof typeof whole): Readonly<Record<string, HostTensor>> => {
-  const { [key]: _, ...rest } = whole;
+const without = (key: keyof typeof complete): Readonly<Record<string, HostTensor>> => {
+  const { [key]: _, ...rest } = complete;
   return rest;
 };
 
 describe("loadWeights", () => {
-  test("a constant that the checkpoint may lack has its fill, which nothing trains", () => {
+  test("an optional constant missing from the checkpoint takes its fill and is never trained", () => {
     const backend = createReferenceBackend();
     const scope = ModuleScope.root();
     const constant = scope.constant("offset", [2], "ones");
-    const open = { name: "toy", weights: { ...plugin.weights, fresh: [/^offset$/] } };
+    const open = { name: "toy", weights: { ...plugin.weights, optional: [/^offset$/] } };
     const matched = matchWeights(scope.tree, new Map(), open, "x");
-    expect([matched.fresh, [...matched.constants.keys()]]).toEqual([[], [constant]]);
+    expect([matched.newlyInitialized, [...matched.constants.keys()]]).toEqual([[], [constant]]);
     adoptWeights(backend, matched);
     expect(Array.from(backend.download(constant.buffer))).toEqual([1, 1]);
     expect(() =>
@@ -78,33 +78,33 @@ describe("loadWeights", () => {
     ).toThrow("x: 1 weights are missing: offset");
   });
 
-  test("gives each parameter its numbers; what the checkpoint may lack is filled and reported", () => {
-    const { fresh, numbers } = load(whole);
-    expect(fresh).toEqual(["classifier.weight", "classifier.bias"]);
-    expect(numbers("toy.dense.weight")).toEqual([1, 2]);
-    expect(numbers("toy.norm.bias")).toEqual([6, 7]);
-    expect(numbers("toy.conv")).toEqual([8, 9]); // stored [1, 1, 2], seen as [1, 2]
-    expect(numbers("classifier.bias")).toEqual([0, 0]);
-    expect(numbers("classifier.weight").every((x) => x !== 0 && Math.abs(x) < 3)).toBe(true);
+  test("loads every parameter; those that the checkpoint may lack are filled and reported", () => {
+    const { filled, valuesOf } = load(complete);
+    expect(filled).toEqual(["classifier.weight", "classifier.bias"]);
+    expect(valuesOf("toy.dense.weight")).toEqual([1, 2]);
+    expect(valuesOf("toy.norm.bias")).toEqual([6, 7]);
+    expect(valuesOf("toy.conv")).toEqual([8, 9]); // stored [1, 1, 2], seen as [1, 2]
+    expect(valuesOf("classifier.bias")).toEqual([0, 0]);
+    expect(valuesOf("classifier.weight").every((x) => x !== 0 && Math.abs(x) < 3)).toBe(true);
   });
 
   test("the fill is a function of seed and name", () => {
-    const weight = load(whole).numbers("classifier.weight");
-    expect(load(whole).numbers("classifier.weight")).toEqual(weight);
-    expect(load(whole, 2).numbers("classifier.weight")).not.toEqual(weight);
+    const weight = load(complete).valuesOf("classifier.weight");
+    expect(load(complete).valuesOf("classifier.weight")).toEqual(weight);
+    expect(load(complete, 2).valuesOf("classifier.weight")).not.toEqual(weight);
   });
 
-  test("a bare backbone has its keys without the prefix", () => {
-    const bare = Object.entries(whole).map(([key, t]) => [key.replace("toy.", ""), t] as const);
-    const { numbers, fresh } = load(Object.fromEntries(bare));
-    expect(numbers("toy.dense.weight")).toEqual([1, 2]);
-    expect(fresh).toEqual(["classifier.weight", "classifier.bias"]);
+  test("keys of a bare backbone lack the prefix", () => {
+    const bare = Object.entries(complete).map(([key, t]) => [key.replace("toy.", ""), t] as const);
+    const { valuesOf, filled } = load(Object.fromEntries(bare));
+    expect(valuesOf("toy.dense.weight")).toEqual([1, 2]);
+    expect(filled).toEqual(["classifier.weight", "classifier.bias"]);
   });
 
-  test("old names are rewritten, and known needless keys are dropped", () => {
+  test("old names are rewritten, and keys known to be unneeded are dropped", () => {
     const old = { ...without("toy.norm.weight"), "toy.norm.gamma": stored([2], 40, 50) };
-    const { numbers } = load({ ...old, "lm_head.weight": stored([2], 0, 0) });
-    expect(numbers("toy.norm.weight")).toEqual([40, 50]);
+    const { valuesOf } = load({ ...old, "lm_head.weight": stored([2], 0, 0) });
+    expect(valuesOf("toy.norm.weight")).toEqual([40, 50]);
   });
 
   test("a missing weight is named", () => {
@@ -117,45 +117,51 @@ describe("loadWeights", () => {
   });
 
   test("a key that is neither mapped nor ignored is named with the plugin", () => {
-    const extra = { ...whole, "toy.dense.weight2": stored([1], 0) };
+    const extra = { ...complete, "toy.dense.weight2": stored([1], 0) };
     expect(() => load(extra)).toThrow(
       'model.safetensors: 1 keys are neither mapped nor ignored by plugin "toy": toy.dense.weight2',
     );
   });
 
-  test("another shape is named with both, also where the count of numbers is the same", () => {
-    expect(() => load({ ...whole, "toy.dense.weight": stored([2, 1], 1, 2) })).toThrow(
+  test("a wrong shape is reported with the expected one, even if the element count matches", () => {
+    expect(() => load({ ...complete, "toy.dense.weight": stored([2, 1], 1, 2) })).toThrow(
       "model.safetensors: toy.dense.weight must be [1, 2] for this config.json: got [2, 1]",
     );
-    expect(() => load({ ...whole, "toy.conv": stored([1, 2], 1, 2) })).toThrow(
+    expect(() => load({ ...complete, "toy.conv": stored([1, 2], 1, 2) })).toThrow(
       "toy.conv must be [1, 1, 2] for this config.json: got [1, 2]",
     );
   });
 });
 
-test("parameters whose numbers come from elsewhere are neither missed nor taken from the checkpoint", () => {
+test("parameters supplied from elsewhere are neither missing nor read from the checkpoint", () => {
   const { tree } = toyScope();
-  const given = new Set(["toy.norm.bias", "toy.conv", "classifier.weight"]);
+  const supplied = new Set(["toy.norm.bias", "toy.conv", "classifier.weight"]);
   const tensors = new Map(Object.entries(without("toy.norm.bias")));
-  const { found, fresh } = matchWeights(tree, tensors, plugin, "model.safetensors", given);
+  const { found, newlyInitialized } = matchWeights(
+    tree,
+    tensors,
+    plugin,
+    "model.safetensors",
+    supplied,
+  );
   expect([...found.keys()].map(({ name }) => name)).toEqual([
     "toy.dense.weight",
     "toy.dense.bias",
     "toy.norm.weight",
   ]);
-  expect(fresh.map(({ name }) => name)).toEqual(["classifier.bias"]);
+  expect(newlyInitialized.map(({ name }) => name)).toEqual(["classifier.bias"]);
 });
 
-test("initializeWeights fills everything as it was declared", () => {
+test("initializeWeights fills every parameter as declared", () => {
   const backend = createReferenceBackend();
   const scope = ModuleScope.root();
   scope.linear("dense", 3, 2, 0.5);
   scope.layerNorm("norm", 2, 1e-5);
   initializeWeights(backend, scope.tree, 9);
-  const numbers = [...scope.tree.parameters.values()].map(
+  const entries = [...scope.tree.parameters.values()].map(
     ({ name, buffer }) => [name, Array.from(backend.download(buffer))] as const,
   );
-  const of = new Map(numbers);
+  const of = new Map(entries);
   expect(of.get("dense.bias")).toEqual([0, 0]);
   expect(of.get("norm.weight")).toEqual([1, 1]);
   expect(of.get("norm.bias")).toEqual([0, 0]);
@@ -177,7 +183,7 @@ describe("ModuleScope", () => {
     expect(scope.tree.linears.get("encoder.layer.0.dense")).toBe(linear);
   });
 
-  test("one name twice is a bug that is named", () => {
+  test("a name declared twice is an internal error that names it", () => {
     const scope = ModuleScope.root();
     scope.linear("dense", 3, 2, 0.1);
     expect(() => scope.linear("dense", 3, 2, 0.1)).toThrow(
@@ -185,7 +191,7 @@ describe("ModuleScope", () => {
     );
   });
 
-  test("a parameter says when it has no numbers, or another count of them", () => {
+  test("a parameter without values, or with the wrong number of them, is an internal error", () => {
     const scope = ModuleScope.root();
     const { weight } = scope.linear("dense", 3, 2, 0.1);
     expect(() => weight.buffer).toThrow("internal: parameter dense.weight has no numbers yet");

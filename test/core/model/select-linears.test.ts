@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { attachAdapters, selectLinears } from "../../../core/model/select-linears.ts";
 import { declareModel } from "../../../core/model/open-model.ts";
+import { attachAdapters, selectLinears } from "../../../core/model/select-linears.ts";
 import { deberta } from "../../../plugins/deberta/index.ts";
 import { tinyConfig } from "../../helpers/tiny-model.ts";
 

@@ -88,10 +88,10 @@ describe("phases", () => {
   });
 });
 
-describe("findings", () => {
+describe("diagnostics", () => {
   const messages = (values: Layer["values"]) => {
-    const { findings } = schedule(2490, values);
-    return [...findings.problems.map(({ message }) => message), ...findings.warnings];
+    const { diagnostics } = schedule(2490, values);
+    return [...diagnostics.problems.map(({ message }) => message), ...diagnostics.warnings];
   };
 
   test("a sound schedule has none", () => {

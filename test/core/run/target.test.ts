@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { type Layer, resolveConfig } from "../../../core/config/run-config.ts";
-import { type AdaptedModel, resolveTarget } from "../../../core/run/target.ts";
+import { type ModelSizes, resolveTarget } from "../../../core/run/target.ts";
 
 /** DeBERTaV3-base: 12 layers of four 768 x 768 matrices and two of 768 x 3072. */
-const deberta: AdaptedModel = {
+const deberta: ModelSizes = {
   parameters: 184_422_912,
   matrices: Array.from({ length: 12 }, (_, i) => [
     ...["query", "key", "value", "attention.output"].map((name) =>
@@ -84,14 +84,14 @@ describe("ranks", () => {
   });
 
   test("a target above the start is an error", () => {
-    const [problem] = target({ targetRank: 8, initRank: 4 }).findings.problems;
+    const [problem] = target({ targetRank: 8, initRank: 4 }).diagnostics.problems;
     expect(problem?.message).toBe(
       "the target, 576 in all, is above the start: --init-rank 4 gives 288",
     );
   });
 
   test("a target equal to the start means no pruning", () => {
-    const { problems, warnings } = target({ targetRank: 4, initRank: 4 }).findings;
+    const { problems, warnings } = target({ targetRank: 4, initRank: 4 }).diagnostics;
     expect(problems).toEqual([]);
     expect(warnings).toEqual(["the target is the initial rank: nothing will be pruned"]);
   });

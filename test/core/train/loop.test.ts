@@ -2,11 +2,11 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AdaloraError } from "../../../core/errors.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
+import { AdaloraError } from "../../../core/errors.ts";
 import { sequenceDataset } from "../../../core/tasks/sequence-dataset.ts";
-import { trainingOrder } from "../../../core/train/order.ts";
 import { saveCheckpoint, stepsIn } from "../../../core/train/checkpoint.ts";
+import { trainingOrder } from "../../../core/train/order.ts";
 import { tinyAllocator, tinyDataset, tinyExamples } from "../../helpers/tiny-model.ts";
 import { type TinyRunOptions, tinySetup, train } from "../../helpers/tiny-run.ts";
 

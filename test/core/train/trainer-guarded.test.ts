@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import { resumeNewest, saveCheckpoint } from "../../../core/train/checkpoint.ts";
 import { sequenceOutputs } from "../../../core/tasks/sequence-predictions.ts";
+import { resumeNewest, saveCheckpoint } from "../../../core/train/checkpoint.ts";
 import type { AllocatorOptions } from "../../../core/train/trainer.ts";
 import { guarded } from "../../helpers/guarded-backend.ts";
 import {

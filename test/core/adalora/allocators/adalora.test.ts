@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { type Adapter, adapterParameters, declareAdapter } from "../../../../core/nn/adapter.ts";
 import type { AllocatorSettings } from "../../../../core/adalora/allocator.ts";
 import { adaloraAllocator } from "../../../../core/adalora/allocators/adalora.ts";
 import type { Buffer } from "../../../../core/backend.ts";
 import { createReferenceBackend } from "../../../../core/backend/reference.ts";
+import { type Adapter, adapterParameters, declareAdapter } from "../../../../core/nn/adapter.ts";
 import { adamwStep } from "../../../../core/optim/adamw.ts";
 import { ParameterArena } from "../../../../core/optim/parameter-arena.ts";
 import { Parameter } from "../../../../core/tensor.ts";

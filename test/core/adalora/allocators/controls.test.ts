@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { evenShares, uniformAllocator } from "../../../../core/adalora/allocators/uniform.ts";
-import { randomAllocator } from "../../../../core/adalora/allocators/random.ts";
 import type { AllocatorRule } from "../../../../core/adalora/allocator.ts";
+import { randomAllocator } from "../../../../core/adalora/allocators/random.ts";
+import { evenShares, uniformAllocator } from "../../../../core/adalora/allocators/uniform.ts";
 import { budgetAt } from "../../../../core/adalora/budget.ts";
 import { createReferenceBackend } from "../../../../core/backend/reference.ts";
 import { tinyAllocator, tinyBatch, tinyModel, tinyTrainer } from "../../../helpers/tiny-model.ts";
