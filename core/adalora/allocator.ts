@@ -3,63 +3,69 @@ import type { Adapter } from "../nn/adapter.ts";
 import type { ParameterArena } from "../optim/parameter-arena.ts";
 import type { BudgetSchedule } from "./budget.ts";
 
+/** How triplets are scored: `ipt` multiplies sensitivity by its uncertainty; `magnitude` is |E|. */
 export type ImportanceMetric = "ipt" | "sensitivity" | "magnitude";
 
-/** A run's settings for the rule that allocates its ranks; a rule uses those that it needs. */
+/** Settings available to an allocation rule; a rule may use only some of them. */
 export interface AllocatorSettings {
   readonly schedule: BudgetSchedule;
-  /** Smoothing of the sensitivity and of its uncertainty. */
+  /** Smoothing factors of the sensitivity (beta1) and of its uncertainty (beta2). */
   readonly beta1: number;
   readonly beta2: number;
   readonly importance: ImportanceMetric;
-  /** "peft" keeps the first mask of the final phase; "reference" scores anew at each of its steps. */
+  /**
+   * In the final phase "peft" keeps the first mask; "reference" rescores and masks at each step.
+   */
   readonly semantics: "reference" | "peft";
   readonly seed: number;
 }
 
-/** Device buffers that an allocator writes for the step's report, which is downloaded once. */
+/** Device buffers that an allocator writes, downloaded with the step's report. */
 export interface AllocatorReport {
-  /** [sum of ranks]: 1 where the last mask kept a triplet. Not derived from E: Adam revives masked E's. */
+  /**
+   * [sum of ranks]: 1 for triplets that the last mask kept. E cannot tell: Adam revives masked E's.
+   */
   readonly kept: Buffer;
-  /** [1]: threshold of the last mask; NaN where there is none. */
+  /** [1]: score threshold of the last mask; NaN if it has none. */
   readonly threshold: Buffer;
 }
 
-/** Everything that a rule works on. */
+/** Everything passed to a rule when it creates an allocator. */
 export interface AllocatorContext {
   readonly backend: Backend;
-  /** Values, gradients and moments of all that is trained; the adapters' E's come first. */
+  /** Values, gradients and moments of all trained parameters; the adapters' E's come first. */
   readonly arena: ParameterArena;
   readonly adapters: readonly Adapter[];
   readonly report: AllocatorReport;
   readonly settings: AllocatorSettings;
 }
 
-/** What one step did to the ranks. */
+/** The rank allocation after one step. */
 export interface Allocation {
-  /** Triplets allowed in all adapters together. */
+  /** Total number of triplets allowed over all adapters. */
   readonly budget: number;
+  /** Whether this step applied a mask. */
   readonly masked: boolean;
 }
 
-/** Decides during training which triplets keep their rank. The trainer knows nothing else of a rule. */
+/** Decides during training which triplets to keep. The trainer's only interface to a rule. */
 export interface Allocator {
-  /** Averages that the optimizer's pass of this step must update; undefined for none. */
+  /** Averages that the optimizer must update at this step; undefined if none. */
   importanceAt(step: number): Importance | undefined;
-  /** Called after each optimizer step, with the clipped gradients still in the arena. */
+  /** Called after each optimizer step, while the clipped gradients are still in the arena. */
   afterStep(step: number): Allocation;
-  /** Zeroes what the last mask pruned. */
+  /** Zeroes the triplets that the last mask pruned. */
   applyMask(): void;
-  /** State beside the parameters, by name, which checkpoints save and restore. */
+  /** State besides the parameters, by name; saved in checkpoints. */
   readonly state: Readonly<Record<string, Buffer>>;
 }
 
-/** A rule for ranks, as a table offers it by name. */
+/** A rank allocation rule, selectable by name. */
 export interface AllocatorRule {
-  /** Completes a help line: "by importance (the paper's)". */
+  /** Help text: "by importance over all matrices, as in the paper". */
   readonly about: string;
   create(context: AllocatorContext): Allocator;
 }
 
-/** Rules by the name that `--allocator` takes. */
+/** Rules by `--allocator` name. */
 export type AllocatorTable = Readonly<Record<string, AllocatorRule>>;

@@ -1,14 +1,18 @@
 import { invariant } from "../errors.ts";
 
-/** Steps count from 0. Ranks are summed over all adapted matrices. */
+/** Parameters of the budget schedule. Steps are numbered from 0. */
 export interface BudgetSchedule {
+  /** Ranks summed over all adapted matrices, before pruning. */
   readonly initial: number;
+  /** The same after the last pruning. */
   readonly target: number;
   /** Steps before the budget begins to fall. */
   readonly warmup: number;
-  /** Steps at the end that train with the final budget. */
+  /** Steps at the end that train with the target budget. */
   readonly finalTuning: number;
+  /** Steps between two masks while the budget falls. */
   readonly interval: number;
+  /** Total steps. */
   readonly steps: number;
 }
 
@@ -17,8 +21,8 @@ export interface BudgetSchedule {
  *
  *   b(t) = target + (initial - target) * (1 - (t - warmup) / (steps - finalTuning - warmup))^3
  *
- * The paper's eq. 14 has t - warmup - finalTuning in the numerator, which exceeds 1 at t = warmup; the authors' code,
- * followed here, does not.
+ * Follows the authors' code. The paper's eq. 14 has t - warmup - finalTuning in the numerator,
+ * which makes the base of the cube exceed 1 at t = warmup.
  */
 export function budgetAt(step: number, s: BudgetSchedule): number {
   invariant(s.steps > s.warmup + s.finalTuning, "no step is left between warm-up and final tuning");
@@ -28,7 +32,7 @@ export function budgetAt(step: number, s: BudgetSchedule): number {
   return Math.trunc(s.target + (s.initial - s.target) * left ** 3);
 }
 
-/** Whether triplets are masked after this step: at intervals while the budget falls, and at every step of final tuning. */
+/** Whether a step masks triplets: at intervals while the budget falls, then at every step. */
 export function masksAt(step: number, s: BudgetSchedule): boolean {
   if (step <= s.warmup) return false;
   return step > s.steps - s.finalTuning || step % s.interval === 0;

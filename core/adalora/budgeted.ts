@@ -4,18 +4,19 @@ import type { Allocation, Allocator, AllocatorContext } from "./allocator.ts";
 import { budgetAt, masksAt } from "./budget.ts";
 import { viewsByRank } from "./triplet-scores.ts";
 
-/** What tells one rule from another among those that follow AdaLoRA's budget. */
+/** How a rule that follows AdaLoRA's budget selects the triplets to keep. */
 export interface TripletSelection {
-  /** Averages that the rule needs the optimizer to update; a rule that needs none leaves it out. */
+  /** Averages that the optimizer must update at this step; omitted by rules that need none. */
   importanceAt?(step: number): Importance | undefined;
-  /** Sets the report's `kept` to 1 for the `budget` triplets to keep and 0 for others, and its threshold. */
+  /** Sets the report's threshold, and `kept` to 1 for `budget` triplets and 0 for the rest. */
   keep(budget: number): void;
+  /** Saved in checkpoints. */
   readonly state?: Readonly<Record<string, Buffer>>;
 }
 
 /**
- * An allocator with AdaLoRA's budget b(t) (paper eq. 14) and its masking steps, whatever triplets the
- * rule keeps. Without E (LoRA doublets) a row of A and a column of B are zeroed instead of an E.
+ * Creates an allocator with AdaLoRA's budget b(t) (paper eq. 14) and masking steps; `selection`
+ * picks the triplets. Without E (LoRA doublets) a mask zeroes a row of A and a column of B instead.
  */
 export function createBudgetedAllocator(
   context: AllocatorContext,
@@ -33,7 +34,7 @@ export function createBudgetedAllocator(
     afterStep(step): Allocation {
       const budget = budgetAt(step, schedule);
       if (semantics === "peft" && step > finalFrom) {
-        applyMask(); // the mask of step finalFrom, kept for good
+        applyMask(); // the mask of step finalFrom, never recomputed
         return { budget: schedule.target, masked: true };
       }
       const forced = semantics === "peft" && step === finalFrom;
@@ -49,7 +50,7 @@ export function createBudgetedAllocator(
 
 // --- internal ---
 
-/** What a mask zeroes of an adapter: E alone, or a row of A and a column of B. */
+/** The matrices that a mask zeroes: E, or without it the rows of A and the columns of B. */
 function maskedOf({ a, e, b, rank }: Adapter, kept: Buffer): MaskedMatrix[] {
   if (e) return [{ param: e.buffer, kept, rows: rank, cols: 1, columns: false }];
   return [

@@ -2,8 +2,9 @@ import type { Backend, Buffer, OrthogonalFactor } from "../backend.ts";
 import type { Adapter } from "../nn/adapter.ts";
 
 /**
- * R = mean over all A and B of ||P P^T - I||_F, rows of A and columns of B being the P of each (paper eq. 4, in the authors' form:
- * the norm is not squared, and it is averaged, not summed). Adds R to value[0], and coefficient * dR/dP to the gradients.
+ * R = mean of ||P P^T - I||_F over P = A and P = B^T of every adapter. Paper eq. 4 as in the
+ * authors' code: the norm is not squared, and averaged rather than summed. Adds R to value[0], and
+ * coefficient * dR/dP to the gradients.
  */
 export function addOrthogonality(
   backend: Backend,

@@ -3,25 +3,25 @@ import type { Adapter } from "../nn/adapter.ts";
 import type { ModuleTree } from "../nn/module-scope.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
-/** First values of adapters' parameters: A [r, in], E [r], B [out, r]. */
+/** Initial values of adapter parameters: A [r, in], E [r], B [out, r]. */
 export type StartValues = ReadonlyMap<Parameter, Float32Array>;
 
-/** Sees the rows x [N, in] that the linear layer of a path reads; x lives until the call returns. */
+/** Receives the input x [N, in] of the linear layer at `path`; x is freed after the call. */
 export type OnInput = (path: string, x: Tensor) => void;
 
-/** A batch of the training data. */
+/** A batch of training data. */
 export interface StartBatch {
-  /** Runs the frozen model, without adapters or dropout, over the batch. */
+  /** Runs the frozen model on the batch, without adapters or dropout. */
   readonly forward: (onInput: OnInput) => void;
 }
 
-/** Everything that a start may look at. */
+/** Everything available to a start. */
 export interface StartContext {
   readonly backend: Backend;
   readonly adapters: readonly Adapter[];
-  /** Parameters and linear layers of the loaded model, by path. */
+  /** The loaded model's parameters and linear layers, by path. */
   readonly tree: ModuleTree;
-  /** Sums of all ranks: at the start, and after the last pruning (the same where nothing is pruned). */
+  /** Sum of all ranks at the start and after the last pruning; equal if nothing is pruned. */
   readonly budget: { readonly initial: number; readonly target: number };
   readonly seed: number;
   /** The first epoch's batches, in training order. */
@@ -29,25 +29,25 @@ export interface StartContext {
 }
 
 /**
- * How adapters begin. Their increments must be zero, so that training starts from the frozen model.
- * A start may look at the loaded model and at training data before the first step.
+ * Initializes adapters, optionally from the loaded model and training data. The initial increments
+ * must be zero, so that training starts from the frozen model.
  */
 export interface Start {
-  /** Completes a help line: "A Kaiming-uniform, B = 0, E = 1". */
+  /** Help text: "A Kaiming-uniform, B = 0, E = 1". */
   readonly about: string;
-  /** Whether it needs a diagonal E, as AdaLoRA and SVD-LoRA have, for the increment to be zero. */
+  /** Whether zero increments require a diagonal E, which only AdaLoRA and SVD-LoRA have. */
   readonly needsE: boolean;
-  /** A value for every element of every adapter's parameters. */
+  /** Values for all parameters of all adapters. */
   values(context: StartContext): StartValues | Promise<StartValues>;
 }
 
-/** Starts by the name that `--start` takes. */
+/** Starts by `--start` name. */
 export type StartTable = Readonly<Record<string, Start>>;
 
-/** The values of one adapter, where a start needs neither data nor model. */
+/** Initial values of one adapter, independent of data and model. */
 export type AdapterStart = (adapter: Adapter, seed: number) => StartValues;
 
-/** A start that treats each adapter by itself. */
+/** A start that initializes each adapter independently. */
 export function perAdapter(
   { about, needsE }: Pick<Start, "about" | "needsE">,
   valuesOf: AdapterStart,
@@ -57,7 +57,7 @@ export function perAdapter(
   return { about, needsE, values };
 }
 
-/** Gives the adapters their first values; meanwhile they are detached from the model. */
+/** Initializes the adapters, which are detached from the model while the start runs. */
 export async function runStart(start: Start, context: StartContext): Promise<void> {
   const { backend, adapters, tree } = context;
   const linears = adapters.map(({ path }) => tree.linears.get(path));
@@ -67,7 +67,7 @@ export async function runStart(start: Start, context: StartContext): Promise<voi
   uploadValues(backend, values);
 }
 
-/** Gives each adapter the values of a start that needs neither data nor model. */
+/** Initializes each adapter independently of data and model. */
 export function startAdapters(
   backend: Backend,
   adapters: readonly Adapter[],

@@ -5,20 +5,22 @@ import type { Parameter } from "../tensor.ts";
 import type { AllocatorContext } from "./allocator.ts";
 
 /**
- * Importance of every triplet (paper eq. 8-11): sensitivity |parameter * gradient| of each value of the
- * adapters and its uncertainty are smoothed over the steps, then summed up into one score a triplet.
+ * Importance of every triplet (paper eq. 8-11): the sensitivity |parameter * gradient| of each
+ * adapter element and its uncertainty are smoothed over steps, then combined into one score per
+ * triplet.
  *
- * Follows the authors' code: parameters after the optimizer's step, gradients after clipping.
+ * Follows the authors' code: parameters after the optimizer step, gradients after clipping.
  */
 export class TripletScores {
   /** [sum of ranks] */
   readonly scores: Buffer;
+  /** The smoothed averages, saved in checkpoints. */
   readonly state: Readonly<Record<string, Buffer>>;
   readonly #context: AllocatorContext;
   readonly #importance: Importance;
   readonly #triplets: readonly Triplets[];
 
-  /** The adapters' factors must lie at the arena's start, E's first. */
+  /** Requires the adapters' factors at the start of the arena, E's first. */
   constructor(context: AllocatorContext) {
     const { backend, adapters, settings } = context;
     const hasDoublets = adapters.some(({ e }) => e === undefined);
@@ -36,14 +38,14 @@ export class TripletScores {
     this.#triplets = adapters.map((adapter, i) => this.#tripletsOf(adapter, scoresOf[i]!));
   }
 
-  /** The averages to update at this step: none in the final phase, whose masks use frozen averages. */
+  /** The averages to update at this step; undefined in the final phase, which freezes them. */
   importanceAt(step: number): Importance | undefined {
     const { schedule, importance } = this.#context.settings;
     const isFinal = step >= schedule.steps - schedule.finalTuning;
     return isFinal || importance === "magnitude" ? undefined : this.#importance;
   }
 
-  /** Sets `scores` from the averages, or from |E|. */
+  /** Computes `scores` from the averages, or from |E|. */
   update(): void {
     const { backend, arena, settings } = this.#context;
     if (settings.importance === "magnitude")
@@ -72,7 +74,7 @@ export class TripletScores {
   }
 }
 
-/** Each adapter's part of a buffer with one element a triplet. */
+/** Each adapter's slice of a buffer with one element per triplet. */
 export function viewsByRank(
   backend: Backend,
   buffer: Buffer,

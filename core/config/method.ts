@@ -1,4 +1,4 @@
-/** What is trained: AdaLoRA, the paper's ablations and baselines of it. */
+/** Training methods: AdaLoRA, and the paper's ablations and baselines. */
 export const methods = [
   "adalora",
   "lora",
@@ -9,18 +9,19 @@ export const methods = [
   "full",
 ] as const;
 
+/** A training method's name. */
 export type Method = (typeof methods)[number];
 
 /** Methods that add low-rank matrices to the model's linear layers. */
 export const adapting = ["adalora", "lora", "svd-lora", "prune-lora"] as const;
 
-/** Methods that train an SVD form, `B·diag(E)·A`, and so can ask for orthogonal factors. */
+/** Methods that train an SVD form, `B·diag(E)·A`, with an orthogonality loss on its factors. */
 export const decomposing = ["adalora", "svd-lora"] as const;
 
-/** Methods that start above their rank budget and prune down to it. */
+/** Methods that start above their target rank and prune down to it. */
 export const pruning = ["adalora", "prune-lora"] as const;
 
-/** Whether `method` is one of `those`; narrows no further than the list does. */
+/** Whether `method` is in the list; narrows its type to the list's elements. */
 export function isOneOf<M extends Method>(method: Method, those: readonly M[]): method is M {
   return those.some((one) => one === method);
 }

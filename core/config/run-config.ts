@@ -4,15 +4,16 @@ import type { Setting, ValuesOf } from "./setting.ts";
 import { settings } from "./settings.ts";
 import { kindOf, taskNames, defaultMaxLengths } from "./task-names.ts";
 
-/** The name of an option of a run: "targetRank". */
+/** The name of a run's option, such as "targetRank". */
 export type SettingName = keyof typeof settings;
 
 type SettingValues = ValuesOf<typeof settings>;
 
 /**
- * A run, fully resolved: all that repeating it needs, and JSON-serialisable. Of each group of alternatives
- * (target rank, total rank or budget; epochs or steps; warm-up steps or ratio) one is set and the rest are null.
- * Other nulls stand for the default that the option's description in settings.ts names.
+ * A fully resolved, JSON-serializable run configuration, sufficient to repeat the run. In each
+ * group of alternatives (target rank, total rank or budget; epochs or steps; warm-up steps or
+ * ratio) one is set and the rest are null. Any other null means the default documented in
+ * settings.ts.
  */
 export type RunConfig = {
   readonly [Name in SettingName]: Name extends "task" | "model"
@@ -20,21 +21,21 @@ export type RunConfig = {
     : SettingValues[Name];
 };
 
-/** Some options of a run, and who set them: later layers override earlier ones. */
+/** Options from one source, such as flags or a file. Later layers override earlier ones. */
 export interface Layer {
   readonly values: Partial<SettingValues>;
-  /** The option as its writer knows it: `--target-rank`, or `my.toml: "target_rank"`. */
+  /** The option as spelled in the source: `--target-rank`, or `my.toml: "target_rank"`. */
   readonly name: (setting: SettingName) => string;
 }
 
-/** Of each group at most one is set by a layer, and it unsets the others below it. */
+/** Mutually exclusive options: a layer may set one of a group, which clears the others below it. */
 const alternatives: readonly (readonly SettingName[])[] = [
   ["targetRank", "targetTotalRank", "budget"],
   ["epochs", "maxSteps"],
   ["warmupSteps", "warmupRatio"],
 ];
 
-/** An initial rank set below one of these no longer belongs to it. */
+/** Setting one of these clears an initial rank set in a lower layer. */
 const initRankDependsOn: readonly SettingName[] = [
   "method",
   "targetRank",
@@ -43,9 +44,9 @@ const initRankDependsOn: readonly SettingName[] = [
 ];
 
 /**
- * The settings' defaults under the layers, lowest first. Null in a layer means not set.
- * Throws E_CONFIG for two alternatives in one layer, an option that the method has no use for, or no task
- * or model.
+ * Applies layers, lowest first, over the defaults. Null in a layer means not set. Throws E_CONFIG
+ * for two alternatives in one layer, an option that the method or task does not use, or a missing
+ * task or model.
  */
 export function resolveConfig(layers: readonly Layer[]): RunConfig {
   let config = defaultSettings();
@@ -59,7 +60,7 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
   if (model === null) throw errors.missing("model", "give --model DIR");
   for (const layer of layers) checkTask(layer, task);
   if (config.method === "prune-lora" && config.importance === "magnitude") {
-    const hint = "its doublets have no E to be measured: score them by ipt or sensitivity";
+    const hint = "its doublets have no E: use --importance ipt or sensitivity";
     throw errors.unusable("--importance magnitude", "method prune-lora", hint);
   }
   const isMaxLengthSet = layers.some((layer) => namesSetBy(layer).includes("maxLength"));
@@ -69,7 +70,7 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
   return { ...config, task, model, maxLength };
 }
 
-/** Every option at its default. */
+/** The default of every option. */
 export function defaultSettings(): SettingValues {
   const values = Object.entries(settings).map(([name, { fallback }]) => [name, fallback] as const);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and types are the table's own
@@ -77,8 +78,8 @@ export function defaultSettings(): SettingValues {
 }
 
 /**
- * The configuration as a run's `config.json` holds it: options that are set and that its method uses, without
- * `out`. Read back as a layer over the defaults it gives the same run.
+ * The contents of a run's `config.json`: every option that is set and that its method and task use,
+ * except `out`. Read back as a layer over the defaults, it yields the same run.
  */
 export function configToJson(config: RunConfig): Record<string, unknown> {
   const { out: _, ...rest } = config;
@@ -93,20 +94,23 @@ export function configToJson(config: RunConfig): Record<string, unknown> {
   );
 }
 
-/** Whether a word is the name of an option. */
+/** Whether a string is the name of an option. */
 export function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(settings, name);
 }
 
-/** Every option of a run, in the table's order. */
+/** Names of all options, in the order of the settings table. */
 export const settingNames: readonly SettingName[] = Object.keys(settings).filter(isSettingName);
 
-/** Whether a method has a use for an option. */
+/** Whether a method uses an option. */
 export function isUsedByMethod(name: SettingName, method: Method): boolean {
   return settings[name].methods?.includes(method) ?? true;
 }
 
-/** The error of an option that a task has no use for; undefined where it has. `option`: as its writer knows it. */
+/**
+ * The error for an option that the task does not use; undefined if it does. `option` is its name as
+ * the user spelled it.
+ */
 export function unusedOptionError(
   task: string,
   option: string,
@@ -131,7 +135,7 @@ function namesSetBy(layer: Layer): SettingName[] {
   return Object.keys(valuesSetBy(layer)).filter(isSettingName);
 }
 
-/** Nulls for what the layer's own options replace. */
+/** Nulls for the lower layers' options that this layer's options replace. */
 function resetBy(layer: Layer): Partial<SettingValues> {
   const names = namesSetBy(layer);
   const replaced = alternatives

@@ -2,37 +2,40 @@ import type { Method } from "./method.ts";
 import type { SpanTaskName, TaskKind } from "./task-names.ts";
 
 /**
- * One option of a command: how it is read, what it may be, how it is explained. Flags, help and the keys of
- * configuration files are all made from it.
+ * One option of a command: how it is parsed, validated and documented. Flags, help and
+ * configuration file keys are all generated from it.
  */
 export interface Setting<T> {
-  /** The value's place-holder in help, "N" or "DIR"; undefined for a switch. */
+  /** The value's placeholder in help, such as "N" or "DIR"; undefined for a switch. */
   readonly hint: string | undefined;
+  /** Help text. */
   readonly about: string;
-  /** The value when nothing sets it; null: decided later, as `about` says. */
+  /** The default; null if it is determined later, as `about` explains. */
   readonly fallback: T;
-  /** Completes "must be …". */
+  /** The expected value, completing "must be …". */
   readonly want: string;
-  /** Further names, kebab-case: the reference's and PEFT's. */
+  /** Aliases in kebab-case: names from the reference, transformers and PEFT. */
   readonly also: readonly string[];
-  /** The methods that use it; undefined: all. */
+  /** The methods that use it; undefined means all. */
   readonly methods: readonly Method[] | undefined;
-  /** The kinds of tasks that use it, or tasks by their names; undefined: all. */
+  /** The task kinds or task names that use it; undefined means all. */
   readonly kinds: readonly (TaskKind | SpanTaskName)[] | undefined;
-  /** The value of a flag's text or of a file's key; undefined when it is not what is wanted. */
+  /** Parses a flag's text or a file's value; undefined if it is invalid. */
   read(raw: unknown): T | undefined;
 }
 
+/** Settings by name. */
 export type SettingTable = Readonly<Record<string, Setting<unknown>>>;
 
-/** The values that a table of settings describes, by name. */
+/** The types of a settings table's values, by name. */
 export type ValuesOf<Table extends SettingTable> = {
   readonly [Name in keyof Table]: Table[Name] extends Setting<infer T> ? T : never;
 };
 
-/** A share of all steps, "10%". */
+/** A percentage of all steps, such as "10%". */
 export type Percent = `${number}%`;
 
+/** Optional properties of a setting. */
 interface Extras {
   readonly also?: readonly string[];
   readonly methods?: readonly Method[];
@@ -40,16 +43,17 @@ interface Extras {
   readonly hint?: string;
 }
 
+/** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */
 interface Range {
   readonly min?: number | undefined;
   readonly above?: number | undefined;
   readonly max?: number | undefined;
   readonly below?: number | undefined;
-  /** 0 turns it off, and may be written "none". */
+  /** 0 disables the option, and may be spelled "none". */
   readonly off?: true | undefined;
 }
 
-/** A finite number within a range. */
+/** A finite number in a range. */
 export function real<D extends number | null>(
   fallback: D,
   about: string,
@@ -65,7 +69,7 @@ export function real(
   return makeSetting(fallback, about, want, "X", extras, (raw) => numberIn(raw, range));
 }
 
-/** A whole number within a range. */
+/** An integer in a range. */
 export function integer<D extends number | null>(
   fallback: D,
   about: string,
@@ -84,7 +88,7 @@ export function integer(
   });
 }
 
-/** One of a few words; case, "-" and "_" don't matter. */
+/** One of several words; case, "-" and "_" are ignored. */
 export function choice<const W extends string, D extends NoInfer<W> | null>(
   words: readonly W[],
   fallback: D,
@@ -103,7 +107,7 @@ export function choice<const W extends string>(
   );
 }
 
-/** The name of an entry of a table whose entries say in `about` what they are; null unless set. */
+/** The name of an entry in a table, with help built from the entries' `about`; null by default. */
 export function named(
   entries: Readonly<Record<string, { readonly about: string }>>,
   about: string,
@@ -113,7 +117,7 @@ export function named(
   return choice(Object.keys(entries), null, `${about}. ${each.join("; ")}`, extras);
 }
 
-/** Text that is not empty: a path, a name. `pattern` and `want` narrow it. */
+/** Non-empty text, such as a path or name; `pattern` and `want` restrict it. */
 export function text<D extends string | null>(
   fallback: D,
   about: string,
@@ -135,7 +139,7 @@ interface TextRule {
   readonly want?: string;
 }
 
-/** Words separated by commas, or a file's list of them; null unless set. */
+/** Comma-separated words, or a list in a file; null by default. */
 export function list(about: string, extras: Extras = {}): Setting<readonly string[] | null> {
   const want = "words separated by commas";
   return makeSetting<readonly string[] | null>(null, about, want, "A,B", extras, (raw) =>
@@ -143,16 +147,16 @@ export function list(about: string, extras: Extras = {}): Setting<readonly strin
   );
 }
 
-/** Different whole numbers separated by commas, or a file's list of them; null unless set. */
+/** Distinct comma-separated integers >= 0, or a list in a file; null by default. */
 export function integers(about: string, extras: Extras = {}): Setting<readonly number[] | null> {
-  const want = "different whole numbers separated by commas";
+  const want = "distinct whole numbers separated by commas";
   return makeSetting<readonly number[] | null>(null, about, want, "N,N", extras, (raw) => {
     const numbers = itemsIn(raw, integerIn);
     return new Set(numbers).size === numbers?.length ? numbers : undefined;
   });
 }
 
-/** True or false: a flag without a value. */
+/** A boolean flag without a value. */
 export function toggle(fallback: boolean, about: string, extras: Extras = {}): Setting<boolean> {
   const setting = makeSetting(fallback, about, "true or false", "", extras, (raw) => {
     if (typeof raw === "boolean") return raw;
@@ -162,7 +166,7 @@ export function toggle(fallback: boolean, about: string, extras: Extras = {}): S
   return { ...setting, hint: undefined };
 }
 
-/** A number of optimizer steps, or a share of them all: 600 or "10%". */
+/** A number of optimizer steps, or a percentage of all steps: 600 or "10%". */
 export function span(
   fallback: number | Percent,
   about: string,
@@ -179,7 +183,7 @@ export function span(
   );
 }
 
-/** The same options where what nothing sets is decided later: by the run that a model comes from. */
+/** The same settings with null defaults, to be filled in from the run that trained a model. */
 export function withoutDefaults<Table extends SettingTable>(table: Table): WithoutDefaults<Table> {
   const settings = Object.entries(table).map(([name, setting]) => [name, withoutDefault(setting)]);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- keys and types are the table's own
@@ -211,7 +215,7 @@ function makeSetting<T>(
   return { fallback, about, want, also, methods, kinds, read, hint: ownHint ?? hint };
 }
 
-/** Python's and TOML's ways to write a number, "0." and "1e-3" too; not "", "0x10" or "Infinity". */
+/** Numbers as in Python and TOML, "0." and "1e-3" included; not "", "0x10" or "Infinity". */
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 function numberIn(raw: unknown, range: Range): number | undefined {
@@ -243,7 +247,9 @@ function percentIn(raw: string): Percent | undefined {
 
 const normalize = (word: string) => word.toLowerCase().replaceAll(/[-_]/g, "");
 
-/** The items of a comma-separated text or of a list; undefined when it is neither, is empty, or an item is wrong. */
+/**
+ * Parses the items of comma-separated text or a list; undefined if empty or any item is invalid.
+ */
 function itemsIn<T>(raw: unknown, read: (item: unknown) => T | undefined): T[] | undefined {
   const items: unknown = typeof raw === "string" ? raw.split(",") : raw;
   if (!Array.isArray(items) || items.length === 0) return undefined;

@@ -18,7 +18,7 @@ const ema = { min: 0, below: 1, methods: pruning };
 const ofSpans = { kinds: ["span"] } as const;
 const ofTexts = { kinds: ["generation"] } as const;
 
-/** Where a table has its texts and labels. */
+/** Columns of a table that hold texts and labels. */
 export const columns = {
   textColumn: text(null, "column of the text (default: the task's)", { hint: "NAME" }),
   pairColumn: text(null, "column of the second text or context (default: the task's)", {
@@ -28,7 +28,7 @@ export const columns = {
   labelColumn: text(null, "column of the label (default: the task's)", { hint: "NAME" }),
 };
 
-/** How long texts become what a model reads. */
+/** How texts are split, prefixed and truncated for a model. */
 export const lengths = {
   docStride: integer(128, "tokens that two windows on a long context share", {
     ...ofSpans,
@@ -42,7 +42,7 @@ export const lengths = {
   }),
 };
 
-/** How predictions are made of what a model says. */
+/** How predictions are derived from a model's outputs. */
 export const predicting = {
   nBest: integer(20, "starts and ends of which answers are made, and answers kept", {
     ...ofSpans,
@@ -79,10 +79,10 @@ export const predicting = {
   }),
 };
 
-/** What goes on to hold for a model once it is trained: how data are read and predictions made. */
+/** Settings that still apply to a trained model: how data is read and predictions are made. */
 export const kept = { ...columns, ...lengths, ...predicting };
 
-/** What is trained on what. */
+/** The task, the model and the data. */
 const task = {
   task: choice(taskNames, null, "the task: a recipe's name, or the kind of your own data", {
     also: ["task-name"],
@@ -116,7 +116,7 @@ const task = {
   ...lengths,
 };
 
-/** The adapter: AdaLoRA's own options. */
+/** The adapters: AdaLoRA's own options. */
 const adapter = {
   method: choice(methods, "adalora", "what is trained: AdaLoRA, or a baseline of the paper"),
   modules: list("linear layers to adapt, by the family's short names (default: all it names)", {
@@ -182,7 +182,7 @@ const adapter = {
   loraDropout: real(0, "dropout before the adapters", { ...dropout, methods: adapting }),
 };
 
-/** The optimisation. */
+/** Optimization. */
 const training = {
   lr: real(5e-4, "peak learning rate", { above: 0, also: ["learning-rate"] }),
   schedule: choice(scheduleNames, "linear", "the learning rate's course", {
@@ -241,7 +241,7 @@ const training = {
   seed: integer(42, "seed of weights, order and dropout", { min: 0 }),
 };
 
-/** What is measured and kept on the way. */
+/** Evaluation, checkpoints and logs. */
 const evaluation = {
   evalSteps: integer(null, "steps between evaluations (default: one an epoch)", { min: 1 }),
   evalBatchSize: integer(32, "examples of an evaluation batch", {
@@ -271,7 +271,7 @@ const evaluation = {
   }),
 };
 
-/** Where it runs. */
+/** Device, dtype and threads. */
 const machine = {
   device: text("auto", "auto, cpu, cuda, or reference: slow and exact", {
     ...devices,
@@ -288,10 +288,10 @@ const machine = {
   threads: integer(null, "CPU threads (default: one a core)", { min: 1 }),
 };
 
-/** Every option of a run, in the order of the help page. The only place that defines one. */
+/** Every option of a run, in help order. All options are defined in this file. */
 export const settings = { ...task, ...adapter, ...training, ...evaluation, ...machine };
 
-/** The help page's sections. */
+/** Sections of the help page. */
 export const sections = {
   "Task and data": task,
   Adapter: adapter,

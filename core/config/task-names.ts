@@ -32,5 +32,5 @@ export function kindOf(name: string): TaskKind {
   return generationTaskNames.some((one) => one === name) ? "generation" : "sequence";
 }
 
-/** Tokens of an example, where nothing sets them, for the kinds of tasks whose texts are long. */
+/** Default maximum tokens per example, for the kinds of tasks with long texts. */
 export const defaultMaxLengths = { span: 384, generation: 1024 } as const;

@@ -6,13 +6,17 @@ import { type Adapter, adapterScale, declareAdapter } from "../nn/adapter.ts";
 import type { Parameter } from "../tensor.ts";
 import type { DeclaredModel } from "./open-model.ts";
 
-/** The part of an AdaLoRA adapter's description that comes from the run's settings. */
+/** The fields of a saved AdaLoRA adapter that come from the run's settings. */
 export type AdaLoraSettings = Omit<AdaLoraAdapter, "method" | "modules" | "saved" | "dropout">;
+/** The fields of a saved LoRA adapter that come from the run's settings. */
 export type LoraSettings = Omit<LoraAdapter, "method" | "modules" | "saved" | "dropout"> & {
   readonly alpha: number;
 };
 
-/** Trained adapters and heads as PEFT describes them. `kept`: for each adapter, which triplets count; the others are left out. */
+/**
+ * Converts trained adapters and heads to PEFT's format. `kept` marks the unpruned triplets of each
+ * adapter; pruned ones are omitted.
+ */
 export function adaLoraAdapter(
   backend: Backend,
   { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
@@ -22,7 +26,7 @@ export function adaLoraAdapter(
   const modules = adapters.map(({ path, a, e, b, rank }, i) => {
     if (!e) throw new Error(`internal: ${path} has no E`);
     const diagonal = backend.download(e.buffer);
-    // Between two masks Adam moves pruned E's off zero: what counts in the forward pass is written.
+    // Between masks Adam moves pruned E's off zero: save every triplet that the forward pass uses.
     const mask = Array.from(
       { length: rank },
       (_, t) => (kept[i]?.[t] ?? false) || diagonal[t] !== 0,
@@ -54,7 +58,7 @@ export function adaLoraAdapter(
   };
 }
 
-/** The same for LoRA; pruned doublets (zero rows of A, zero columns of B) are left out where `kept` says so. */
+/** As adaLoraAdapter, for LoRA; omits pruned doublets (zero rows of A, zero columns of B). */
 export function loraAdapter(
   backend: Backend,
   { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
@@ -63,10 +67,10 @@ export function loraAdapter(
 ): LoraAdapter {
   const modules = adapters.flatMap(({ path, a, b, rank }, i) => {
     const rows = [...Array(rank).keys()].filter((t) => kept[i]?.[t] ?? true);
-    if (rows.length === 0) return []; // PEFT's LoRA knows no rank 0: the layer is the base layer
+    if (rows.length === 0) return []; // PEFT's LoRA has no rank 0: leave the layer unadapted
     return {
       path,
-      // PEFT divides by the rank that it finds; the scale was fixed by the initial rank
+      // PEFT divides alpha by the saved rank, but the scale was fixed by the initial rank.
       alpha: (alpha * rows.length) / rank,
       A: selectTriplets(backend, a.buffer, rows, {
         rows: rank,
@@ -84,7 +88,11 @@ export function loraAdapter(
   return { method: "lora", ...settings, modules, saved: savedTensors(backend, trained), dropout };
 }
 
-/** Attaches a saved adapter to a loaded model and puts its heads in place. Every layer and tensor of it must exist. */
+/**
+ * Attaches a saved adapter to a loaded model and loads its heads. Throws E_FILE for layers or
+ * tensors that the model lacks, and E_WEIGHTS for shapes that differ. `where` is the adapter's
+ * path.
+ */
 export function applyAdapter(
   backend: Backend,
   { tree }: DeclaredModel,
@@ -141,6 +149,7 @@ export function applyAdapter(
   });
 }
 
+/** Full copies of trained parameters, by name, in f32. */
 function savedTensors(
   backend: Backend,
   trained: readonly Parameter[],
@@ -153,7 +162,9 @@ function savedTensors(
   );
 }
 
-/** Some rows of a matrix, or some columns, as a stored tensor. */
+/**
+ * Copies the given rows of a matrix [rows, cols], or its columns if `columns`, to a stored tensor.
+ */
 function selectTriplets(
   backend: Backend,
   buffer: Buffer,

@@ -5,19 +5,20 @@ import { normals, streamOf } from "../rng.ts";
 import { type Parameter, elementsOf } from "../tensor.ts";
 import type { ModelPlugin } from "./plugin.ts";
 
-/** What a checkpoint has for a model. */
+/** A model's parameters, matched to the tensors of a checkpoint. */
 export interface MatchedWeights {
   readonly found: ReadonlyMap<Parameter, HostTensor>;
-  /** It has nothing for these, which may start from their fill. */
+  /** Optional parameters that the checkpoint lacks: they are initialized from their fill. */
   readonly newlyInitialized: readonly Parameter[];
-  /** Nor for these, which are never trained: their fill is their value. */
+  /** Constants that the checkpoint lacks: never trained, so they keep their fill. */
   readonly constants: ReadonlyMap<Parameter, Fill | undefined>;
 }
 
 /**
- * Finds each declared parameter's tensor, by names and shapes alone. Every key of the checkpoint is used or ignored on purpose;
- * what is missing must be something that the plugin says a pre-trained checkpoint may lack. `given`: parameters whose numbers come
- * from elsewhere (an adapter's file), whatever the checkpoint has for them. Throws E_WEIGHTS.
+ * Matches each declared parameter to a tensor by name and shape; reads no values. Every key of the
+ * checkpoint must be used or explicitly ignored, and only parameters that the plugin lists as
+ * optional may be missing. `supplied` parameters get their values from elsewhere, such as an
+ * adapter file, and are not read from the checkpoint. Throws E_WEIGHTS.
  */
 export function matchWeights(
   tree: ModuleTree,
@@ -51,7 +52,10 @@ export function matchWeights(
   };
 }
 
-/** Gives parameters the checkpoint's numbers: matrices in the backend's activation type, vectors and trained ones in its master type. */
+/**
+ * Loads matched parameters onto the backend: frozen matrices in its activation dtype; vectors and
+ * trained parameters in its master dtype.
+ */
 export function adoptWeights(backend: Backend, { found, constants }: MatchedWeights): void {
   for (const [parameter, init] of constants) fill(backend, parameter, init, 0);
   for (const [parameter, tensor] of found) {
@@ -60,8 +64,8 @@ export function adoptWeights(backend: Backend, { found, constants }: MatchedWeig
 }
 
 /**
- * Gives every declared parameter its numbers: from the checkpoint, or from its fill where the plugin says that a pre-trained
- * checkpoint may lack it. Returns the parameters that were filled. Throws as matchWeights does, before anything is changed.
+ * Loads every declared parameter from the checkpoint, or from its fill if it is optional and
+ * missing. Returns the filled parameters. Throws like matchWeights, before changing anything.
  */
 export function loadWeights(
   backend: Backend,
@@ -78,7 +82,7 @@ export function loadWeights(
   return [...matched.newlyInitialized, ...matched.constants.keys()];
 }
 
-/** Fills every parameter: a model that begins without a checkpoint. */
+/** Initializes every parameter from its fill, for a model without a checkpoint. */
 export function initializeWeights(backend: Backend, tree: ModuleTree, seed: number): void {
   for (const parameter of tree.parameters.values()) {
     fill(backend, parameter, tree.fills.get(parameter.name), seed);

@@ -9,33 +9,35 @@ import { readTokenizer, type TokenizerSource } from "../text/load-tokenizer.ts";
 import { type DeclaredModel, declareModel } from "./open-model.ts";
 import type { ModelPlugin, Task } from "./plugin.ts";
 
-/** Where models and data come from: the hub for names, the disk for paths. */
+/** Resolves models, adapters and data: paths on disk, names on the hub. */
 export interface Sources {
   readonly plugins: { readonly pluginFor: (modelType: string) => ModelPlugin };
   /** A local folder with config.json, weights and tokenizer. */
   model(name: string): Promise<string>;
   /** A local folder with a PEFT adapter. */
   adapter(name: string): Promise<string>;
-  /** The data of a name; null: the task's own data set on the hub. */
+  /** A path or hub data set; null means the task's own data set on the hub. */
   data(name: string | null, own: HubData | undefined): Promise<DataPlace>;
 }
 
-/** What a task's texts are tokenised with for a model. */
+/** Everything needed to tokenize a task's texts for a model. */
 export interface TokenizeOptions {
   readonly tokenizer: TokenizerSource;
-  /** Tokens of an example, special ones included; longer ones are cut. */
+  /** Maximum tokens per example, special tokens included; longer ones are truncated. */
   readonly maxLength: number;
-  /** The model's number of embeddings, and where it was read. */
+  /** Number of token embeddings. */
   readonly vocabSize: number;
+  /** Path of the config.json that `vocabSize` was read from. */
   readonly modelConfig: string;
-  /** The most tokens that the model reads, or writes, at a time. */
+  /** Longest sequence that the model can read or generate, in tokens. */
   readonly maxPositions: number;
-  /** The model's own settings: config.json's, and generation_config.json's where there is one. */
+  /** Contents of config.json. */
   readonly rawConfig: Readonly<Record<string, unknown>>;
+  /** Contents of generation_config.json, if it exists. */
   readonly generationConfig?: Readonly<Record<string, unknown>>;
 }
 
-/** A model's folder, read but without weights. */
+/** A model's folder, read except for its weights. */
 export interface ModelFiles {
   readonly dir: string;
   readonly rawConfig: Readonly<Record<string, unknown>>;
@@ -44,7 +46,10 @@ export interface ModelFiles {
   readonly tokenize: TokenizeOptions;
 }
 
-/** Reads a model's folder: config.json, the family that handles it, the tokenizer's files. */
+/**
+ * Reads a model's folder: config.json, its family's plugin and the tokenizer's files. Throws E_FLAG
+ * if `maxLength` exceeds what the model can read.
+ */
 export async function openModelFiles(
   { model, tokenizer, maxLength }: Pick<RunConfig, "model" | "tokenizer" | "maxLength">,
   sources: Sources,
@@ -78,15 +83,16 @@ export async function openModelFiles(
   return { dir, rawConfig, plugin, config, tokenize };
 }
 
-/** What a run wants of the end of a model. */
+/** The head that a run needs on its model. */
 export interface HeadSpec {
   readonly kind: Task;
   /** Width of the output. */
   readonly width: number;
+  /** What padded positions attend to in the span loss; undefined leaves padding out. */
   readonly paddedQueries: PaddedQueries | undefined;
 }
 
-/** Declares the model for a task, with the dropout that the run asks for. */
+/** Declares the model for a task; null dropout keeps the model's own. */
 export function declareRunModel(
   { plugin, config }: Pick<ModelFiles, "plugin" | "config">,
   { kind, width, paddedQueries }: HeadSpec,
@@ -100,7 +106,7 @@ export function declareRunModel(
   return declareModel(plugin, config, paddedQueries ? { ...head, paddedQueries } : head);
 }
 
-/** Parameters of the pretrained model, heads left out. */
+/** Parameter count of the pretrained model, heads excluded. */
 export function backboneParameters({ tree, plugin }: DeclaredModel): number {
   return [...tree.parameters.values()]
     .filter(({ name }) => !plugin.adapters.trainable.some((pattern) => pattern.test(name)))

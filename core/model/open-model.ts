@@ -6,14 +6,14 @@ import type { Parameter } from "../tensor.ts";
 import type { Model, ModelPlugin, TaskHead } from "./plugin.ts";
 import { attachAdapters, selectLinears } from "./select-linears.ts";
 
-/** A model of a family, declared but without numbers: enough to plan a run. */
+/** A model with parameter shapes but no values: enough to plan a run. */
 export interface DeclaredModel {
   readonly plugin: ModelPlugin;
   readonly model: Model;
   readonly tree: ModuleTree;
 }
 
-/** Throws E_TASK where the family has no such task. */
+/** Builds a model's modules without loading values. Throws E_TASK if the family lacks the task. */
 export function declareModel(plugin: ModelPlugin, config: object, head: TaskHead): DeclaredModel {
   if (!plugin.tasks.includes(head.task))
     throw errors.otherTask(plugin.name, head.task, plugin.tasks);
@@ -22,23 +22,24 @@ export function declareModel(plugin: ModelPlugin, config: object, head: TaskHead
   return { plugin, model, tree: scope.tree };
 }
 
+/** Options of a training method: what to adapt, and how. */
 export interface AdaptOptions {
   readonly method: Method;
-  /** Short module names; null selects all that the family knows. */
+  /** Short module names; null selects all of the family's. */
   readonly modules: readonly string[] | null;
   readonly rank: number;
   readonly alpha: number;
-  /** Dropout before the adapters. */
+  /** Dropout probability on the adapters' inputs. */
   readonly dropout: number;
 }
 
-/** What a method trains: adapters beside the frozen model, and parameters of the model itself. */
+/** A declared model with its adapters, and the parameters of the model itself that are trained. */
 export interface AdaptedModel extends DeclaredModel {
   readonly adapters: readonly Adapter[];
   readonly trained: readonly Parameter[];
 }
 
-/** Attaches the method's adapters and chooses what else it trains; nothing has numbers yet. */
+/** Attaches the method's adapters and selects what else it trains; loads no values. */
 export function adaptModel(declared: DeclaredModel, options: AdaptOptions): AdaptedModel {
   const { plugin, tree } = declared;
   const { method, rank, alpha, dropout } = options;

@@ -9,19 +9,19 @@ import type { TokenChoice, TopTokens } from "../ops/top-log-probabilities.ts";
 import type { Tensor } from "../tensor.ts";
 import type { TokenizerFamily } from "../text/tokenizer-family.ts";
 
-/** Ids are below `vocabSize`; sequences have at most `maxLength` tokens. */
+/** Limits of a model: ids are below `vocabSize`, sequences have at most `maxLength` tokens. */
 export interface ModelLimits {
   readonly vocabSize: number;
   readonly maxLength: number;
 }
 
-/** What a model is built for. `labels` is the width of its output. */
+/** The task head to build. `labels` is the width of its output. */
 export interface TaskHead {
   readonly task: Task;
   readonly labels: number;
-  /** What padded positions attend to, where the span loss counts them. */
+  /** What padded positions attend to, if the span loss includes them. */
   readonly paddedQueries?: PaddedQueries;
-  /** Overrides of the checkpoint's own dropout probabilities; undefined keeps them. */
+  /** Override the checkpoint's dropout probabilities; undefined keeps them. */
   readonly dropout?: {
     readonly hidden?: number;
     readonly attention?: number;
@@ -29,14 +29,18 @@ export interface TaskHead {
   };
 }
 
+/** The tasks that a model can be built for. */
 export type Task = SequenceTask | "span" | "generation";
 
-/** Tasks with one output for a whole sequence. */
+/** Tasks with one output per sequence. */
 export type SequenceTask = "classification" | "regression";
 
-/** A built model. Its parameters were declared on the scope that `build` was given. */
+/** A built model. Its parameters are declared on the scope passed to `build`. */
 export interface Model {
-  /** Logits of a packed batch: [B, labels], or [N, 2] for spans, or those of each target row for generation. */
+  /**
+   * Logits of a packed batch: [B, labels] for sequence tasks, [N, 2] for spans, [N, V] over the
+   * target rows for generation.
+   */
   forward(pass: ForwardPass, batch: TokenBatch): Tensor;
 }
 
@@ -107,40 +111,44 @@ export function isGenerationModel(model: Model): model is GenerationModel {
   return "encode" in model && "decodeStep" in model && "loss" in model;
 }
 
-/** What a model family must say about itself. Data first; two functions; no lifecycle. */
+/** Describes a model family: data and three functions, no lifecycle. */
 export interface ModelPlugin<Config extends object = object> {
   readonly name: string;
-  /** Values of config.json's "model_type" that it handles. */
+  /** The values of config.json's "model_type" that this family handles. */
   readonly modelTypes: readonly string[];
   readonly tasks: readonly Task[];
+  /** Throws E_CONFIG for a config.json that the family cannot build. */
   parseConfig(raw: Readonly<Record<string, unknown>>): Config;
-  /** Sizes that the rest of the program needs to check data against a model. */
+  /** Limits that data is checked against. */
   limits(config: Config): ModelLimits;
+  /** Declares the model's parameters on `scope`; computes nothing. */
   build(config: Config, head: TaskHead, scope: ModuleScope): Model;
   readonly weights: {
-    /** Path of the backbone's modules; a checkpoint of the bare backbone has its keys without it. */
+    /** Path prefix of the backbone's modules; keys of a bare backbone's checkpoint lack it. */
     readonly prefix: string;
-    /** Old or foreign key names, rewritten in order before they are looked up. */
+    /** Rewrites of legacy or foreign keys, applied in order before lookup. */
     readonly rename: readonly (readonly [RegExp, string])[];
-    /** Keys that are known and not needed. */
+    /** Known keys that are not needed. */
     readonly ignore: readonly RegExp[];
-    /** Parameters that a pre-trained checkpoint may lack: they start from their fill. */
+    /** Parameters that a pretrained checkpoint may lack: they are initialized from their fill. */
     readonly optional: readonly RegExp[];
   };
   readonly adapters: {
-    /** The reference's short module names, as patterns over module paths. */
+    /** Short module names, as in the reference, with patterns over module paths. */
     readonly modules: Readonly<Record<string, RegExp>>;
-    /** What is written before a short name, as patterns over module paths, where a layer has several modules of that name. */
+    /**
+     * Prefixes that tell apart modules with the same short name in one layer, with path patterns.
+     */
     readonly prefixes: Readonly<Record<string, RegExp>>;
-    /** Parameters trained in full beside the adapters. */
+    /** Parameters trained in full alongside the adapters. */
     readonly trainable: readonly RegExp[];
-    /** Modules of the head by the names that PEFT saves them under. */
+    /** Head modules, by the names that PEFT saves them under. */
     readonly saved: readonly string[];
   };
   readonly tokenizer: TokenizerFamily;
 }
 
-/** Identity at run time: it is here for inference and for one place to document a plugin. */
+/** Returns the plugin unchanged; it exists so that TypeScript infers `Config`. */
 export function definePlugin<Config extends object>(
   plugin: ModelPlugin<Config>,
 ): ModelPlugin<Config> {

@@ -5,8 +5,8 @@ import type { ModuleTree } from "../nn/module-scope.ts";
 import type { ModelPlugin } from "./plugin.ts";
 
 /**
- * The linear layers that the short names select, in the model's own order.
- * A name that the plugin does not know, or that selects nothing, is an error.
+ * Selects linear layers by the family's short names (default: all), in model order. Throws
+ * E_MODULES for a name that is unknown or matches no layer.
  */
 export function selectLinears(
   tree: ModuleTree,
@@ -24,14 +24,14 @@ export function selectLinears(
   );
 }
 
-/** What the module of a path is called among those of its layer: "q_proj", "cross.q_proj". */
+/** A module's short name, prefixed if its layer has several: "q_proj", "cross.q_proj". */
 export function nameInLayer(path: string, { adapters }: Pick<ModelPlugin, "adapters">): string {
   const nameIn = (table: Readonly<Record<string, RegExp>>) =>
     Object.entries(table).find(([, pattern]) => pattern.test(path))?.[0];
   return (nameIn(adapters.prefixes) ?? "") + (nameIn(adapters.modules) ?? path);
 }
 
-/** Gives each layer an adapter whose numbers come later. */
+/** Attaches an adapter to each layer; the adapters have no values yet. */
 export function attachAdapters(
   linears: readonly Linear[],
   options: AdapterOptions,

@@ -12,14 +12,17 @@ import { trainingOrder } from "../train/order.ts";
 import { Trainer, type TrainerOptions } from "../train/trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
 
+/** A prepared run with its weights on the backend, ready for the first step. */
 export interface LoadedRun {
   readonly adapted: AdaptedModel;
   readonly trainer: Trainer<TrainingBatch>;
-  /** Parameters that the checkpoint lacked, which start from their fill. */
+  /** Names of randomly initialized parameters that the checkpoint lacks. */
   readonly newlyInitialized: readonly string[];
 }
 
-/** The run's model with what its method trains; nothing has values yet. */
+/**
+ * Attaches the run's adapters to its model and selects trainable parameters; allocates no values.
+ */
 export function adaptRun({ config, declared, target }: PreparedRun): AdaptedModel {
   return adaptModel(declared, {
     method: config.method,
@@ -30,7 +33,10 @@ export function adaptRun({ config, declared, target }: PreparedRun): AdaptedMode
   });
 }
 
-/** Loads the model's weights, starts its adapters and makes the trainer of a prepared run. */
+/**
+ * Loads the model's weights, initializes its adapters and creates the trainer of a prepared run.
+ * Throws E_METHOD if the method trains nothing.
+ */
 export async function createTrainer(
   backend: Backend,
   run: PreparedRun,
@@ -106,7 +112,7 @@ function trainerOptions(run: PreparedRun): TrainerOptions {
   };
 }
 
-/** Undefined for methods that keep their ranks. */
+/** Undefined for methods with fixed ranks. */
 function allocatorOptions({
   config,
   schedule,

@@ -12,18 +12,23 @@ import type { PreparedRun } from "./prepare.ts";
 import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
 import { clearRun, runFiles } from "./run-folder.ts";
 
-/** Who follows a run beside its files. */
+/** Receives a run's events; the run's files are written independently of it. */
 export interface RunObserver {
-  /** Parameters that the checkpoint lacked. */
+  /** Names of randomly initialized parameters that the checkpoint lacks. */
   onLoaded(newlyInitialized: readonly string[]): void;
-  /** Undefined where no checkpoint is whole, so that the run starts anew. */
+  /**
+   * `step`: optimizer steps already taken; undefined if no checkpoint is intact and the run starts
+   * from step 0. `damaged`: a message for each newer checkpoint that could not be read.
+   */
   onResume(step: number | undefined, damaged: readonly string[]): void;
   onStep(report: StepReport, speed: Speed): void;
   onEvaluation(step: number, evaluations: readonly Evaluation[], isBest: boolean): void;
   onCheckpoint(step: number): void;
+  /** Polled between steps; on true the run saves a checkpoint and stops. */
   stopRequested(): boolean;
 }
 
+/** Outcome of a run: progress, metrics and ranks. */
 export interface RunResult extends TrainingOutcome {
   /** Metrics of each validation split after the last step. */
   readonly metrics: Readonly<Record<string, Readonly<Record<string, number>>>>;
@@ -31,18 +36,26 @@ export interface RunResult extends TrainingOutcome {
   readonly intervals?: SplitIntervals | undefined;
   /** Share of the most frequent class of the first validation split. */
   readonly majority: number | undefined;
+  /** Final rank of each adapted matrix, keyed as in `rank_pattern.json`. */
   readonly ranks: Readonly<Record<string, number>>;
+  /** Wall-clock time, loading included. */
   readonly seconds: number;
 }
 
+/** Where a run writes, and how it treats an earlier run in that folder. */
 export interface FolderOptions {
   readonly out: string;
+  /** Continues from the newest intact checkpoint in the folder. */
   readonly resume: boolean;
-  /** Removes an earlier run from the folder, once this one is loaded and nothing can refuse it any more. */
+  /** Deletes an earlier run from the folder, but only after this one has loaded successfully. */
   readonly overwrite: boolean;
 }
 
-/** Trains a prepared run into its folder: log, TensorBoard, checkpoints, then adapter, ranks, predictions and metrics. */
+/**
+ * Trains a prepared run and writes its folder: log, TensorBoard curves and checkpoints during
+ * training; adapter, ranks, predictions and metrics at the end. An interrupted run writes no
+ * results.
+ */
 export async function executeRun(
   backend: Backend,
   run: PreparedRun,
@@ -103,7 +116,7 @@ function writeResults(
   for (const { split, predictions } of result.final) {
     writePredictions(out, predictions, result.final.length > 1 ? split : undefined);
   }
-  // Last: its presence says that the run is whole.
+  // Written last: its presence marks the run as complete.
   writeJson(join(out, runFiles.metrics), {
     task: run.config.task,
     steps: result.steps,
@@ -116,7 +129,7 @@ function writeResults(
   });
 }
 
-/** Writes the run's curves; the watcher hears everything too. */
+/** Opens the log and TensorBoard files; forwards every event to `observer` as well. */
 function openRunFiles(
   out: string,
   backend: Backend,
@@ -138,7 +151,7 @@ function openRunFiles(
   const trainingObserver: TrainingObserver = {
     stopRequested: () => observer.stopRequested(),
     onResume(progress, damaged) {
-      files = open(progress && progress.step - 1); // records count steps from 0
+      files = open(progress && progress.step - 1); // records number steps from 0
       observer.onResume(progress?.step, damaged);
     },
     onStep(report, speed) {
@@ -186,7 +199,7 @@ function logRecord(report: StepReport, { tokens, seconds }: Speed) {
   };
 }
 
-/** The reference's tags, and the learning rate. */
+/** TensorBoard tags and values: the reference's tags, plus the learning rate. */
 function scalarsOf(
   record: ReturnType<typeof logRecord>,
   trainer: Trainer<TrainingBatch>,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { configToJson, type RunConfig } from "../config/run-config.ts";
 import type { PreparedRun } from "./prepare.ts";
 
-/** Settings that may change between a run and its resumption: they do not change a number of it. */
+/** Settings that a resumed run may change, because they do not affect its numerical results. */
 const excludedSettings = new Set([
   "threads",
   "device",
@@ -14,7 +14,7 @@ const excludedSettings = new Set([
   "out",
 ]);
 
-/** All settings that a number of the run depends on, in a fixed order. */
+/** Every setting that affects the numerical results, sorted by name. */
 function fingerprintedSettings(config: RunConfig): [string, unknown][] {
   const settings = Object.entries(configToJson(config)).filter(
     ([name]) => !excludedSettings.has(name),
@@ -22,7 +22,7 @@ function fingerprintedSettings(config: RunConfig): [string, unknown][] {
   return settings.toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Names of the settings by which two configurations are different runs; none where one can resume the other. */
+/** Settings that prevent a run with one configuration from resuming the other; empty if none do. */
 export function differingSettings(a: RunConfig, b: RunConfig): readonly string[] {
   const serialized = (config: RunConfig) =>
     new Map(fingerprintedSettings(config).map(([name, value]) => [name, JSON.stringify(value)]));
@@ -31,7 +31,7 @@ export function differingSettings(a: RunConfig, b: RunConfig): readonly string[]
   return [...names].filter((name) => first.get(name) !== second.get(name));
 }
 
-/** Says whether a checkpoint belongs to this run: its settings and its training data, token for token. */
+/** SHA-256 of the settings, parameter shapes and training tokens; checkpoints must match it. */
 export function fingerprintOf({ config, train, declared }: PreparedRun): string {
   const hash = createHash("sha256");
   hash.update(JSON.stringify(fingerprintedSettings(config)));

@@ -6,14 +6,14 @@ import type { SplitIntervals } from "../tasks/task.ts";
 import type { RunResult } from "./execute.ts";
 import { runFiles } from "./run-folder.ts";
 
-/** The result of a run that ended, from its metrics and ranks. Throws E_FILE where they are not what a run writes. */
+/** Reads the result of a completed run from its folder. Throws E_FILE or E_CONFIG if malformed. */
 export function readFinishedRun(out: string): RunResult {
   const path = join(out, runFiles.metrics);
   const raw = readJsonObject(path);
   const ranks = join(out, runFiles.ranks);
   const { steps, seconds, stopped_by, best, majority_baseline: majority } = raw;
   if (typeof steps !== "number" || typeof seconds !== "number") {
-    throw errors.file(path, "does not hold a run's steps and seconds");
+    throw errors.file(path, "lacks a run's steps and seconds");
   }
   return {
     steps,

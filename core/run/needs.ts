@@ -13,23 +13,24 @@ import { trainingOrder } from "../train/order.ts";
 import { createTrainer } from "./create-trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
 
-/** What a run takes, in bytes, known without doing it. */
+/** Estimated memory and disk requirements of a run, in bytes. */
 export interface RunNeeds {
-  /** Memory of the parameters that stay as they are. */
+  /** Memory of the frozen parameters. */
   readonly weights: number;
-  /** Memory of what is trained and of the largest batch: the most that is allocated at once. */
+  /** Peak backend allocation during the largest training step or evaluation batch. */
   readonly training: number;
-  /** Of the whole process at its highest: what is read of the weights, the pool with what waits in it, the program, its data. */
+  /** Peak resident memory of the process: mapped weights, buffer pool, runtime and data sets. */
   readonly memory: number;
-  /** One checkpoint on the disk. */
+  /** Size of one checkpoint. */
   readonly checkpoint: number;
-  /** All that the run may have on the disk at once. */
+  /** Peak disk usage of the run's folder. */
   readonly disk: number;
 }
 
 /**
- * Takes the largest of the run's training steps, and the largest batch of an evaluation, on a backend that only counts. Its memory is
- * within 15 % of what runs then took (test/bench/plan-memory.ts).
+ * Estimates a run's requirements by replaying its largest training step and evaluation batch on a
+ * backend that only counts allocations. `memory` was within 15 % of the measured peak
+ * (test/bench/plan-memory.ts).
  */
 export async function runNeeds(run: PreparedRun): Promise<RunNeeds> {
   const { config, files, spec, train, validation } = run;
@@ -71,17 +72,17 @@ export async function runNeeds(run: PreparedRun): Promise<RunNeeds> {
 
 // --- internal ---
 
-/** Adapters of the right sizes: counting need not wait for the values of a real start. */
+/** Zero adapters of the right sizes: counting does not need the values of the real start. */
 const zeroStart = perAdapter(
   { about: "all 0", needsE: false },
   (adapter) => new Map(adapterParameters(adapter).map((p) => [p, new Float32Array(p.length)])),
 );
 
-/** Bun, this program, oneDNN and its generated code. */
+/** Bytes of Bun, this program, oneDNN and its generated code. */
 const PROGRAM = 128 * 2 ** 20;
-/** Batches that are looked through for the largest: more seldom hold a larger one. */
+/** Training batches searched for the largest; longer searches rarely find a larger one. */
 const MAX_TRAINING_BATCHES = 50_000;
-/** Batches whose rows of the word embeddings are counted. */
+/** Forward passes that record which rows of the word embeddings are read. */
 const MAX_FORWARD_PASSES = 128;
 
 const total = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0);
@@ -91,7 +92,7 @@ function dtypesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "m
   return { activation: dtype === "bf16" ? "bf16" : "f32", master: "f32" };
 }
 
-/** The micro-batch of most tokens that training will see, and the one of the longest row. */
+/** The training micro-batch with the most tokens, and the one with the longest sequence. */
 function largestBatches({ config, schedule, train }: PreparedRun): readonly ArrayLike<number>[] {
   const order = trainingOrder(train.lengths, config);
   const steps = Math.min(schedule.steps, Math.ceil(MAX_TRAINING_BATCHES / config.gradAccum));
@@ -109,7 +110,7 @@ function largestBatches({ config, schedule, train }: PreparedRun): readonly Arra
   ];
 }
 
-/** Batches at even steps through the training set. */
+/** Batches sampled evenly from the training set. */
 function sampleBatches({ lengths }: Dataset, size: number): readonly ArrayLike<number>[] {
   const batches = evaluationBatches(lengths, size);
   const count = Math.min(batches.length, MAX_FORWARD_PASSES);
@@ -119,13 +120,13 @@ function sampleBatches({ lengths }: Dataset, size: number): readonly ArrayLike<n
   );
 }
 
-/** Those that are kept, and the one that is written before the oldest is removed; one for an interruption at least. */
+/** Checkpoints on disk at once: a new one is written before the oldest is deleted. At least 1. */
 function checkpointsAtOnce({ config, schedule }: PreparedRun): number {
   const written = Math.floor((schedule.steps - 1) / config.saveSteps) + 1;
   return Math.min(written, config.saveLimit + 1);
 }
 
-/** The adapters, the best and the last, or the model: in f32, whatever the backend computes in. */
+/** Best and last adapter or model, always stored in f32. */
 function resultBytes(
   { config }: PreparedRun,
   trained: number,
@@ -135,7 +136,7 @@ function resultBytes(
   return 4 * 2 * (isOneOf(config.method, adapting) ? trained : model);
 }
 
-/** A line of the log and the points of the curves at each logged step; the ranks are a curve a matrix. */
+/** Log lines and TensorBoard points of all logged steps; a pruned matrix has a rank curve too. */
 function logBytes({ config, schedule }: PreparedRun, matrices: number): number {
   const [lineBytes, pointBytes, curves] = [250, 140, 6];
   const points = curves + (isOneOf(config.method, pruning) ? matrices : 0);

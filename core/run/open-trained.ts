@@ -25,28 +25,31 @@ type SavedRun = Layer["values"];
 
 type InferenceOptions = { readonly [Name in keyof typeof kept]: TaskOptions[Name] | null };
 
-/** A trained model as the user names it; null: as the adapter or the run beside it says. */
+/** The user's options for loading a trained model; null falls back to the adapter or its run. */
 export interface TrainedOptions extends InferenceOptions {
+  /** Rows read from each split; null reads all. */
   readonly limit: number | null;
-  /** The base of the adapter, or without one a model that was trained as a whole; a folder, a run's folder, or a name of the hub. */
+  /**
+   * The adapter's base model, or a fully fine-tuned one: a folder, a run's folder or a hub name.
+   */
   readonly model: string | null;
-  /** A PEFT adapter's folder, a run's folder, or a name of the hub. */
+  /** A PEFT adapter: its folder, a run's folder or a hub name. */
   readonly adapter: string | null;
   readonly tokenizer: string | null;
   readonly task: string | null;
-  /** Class names in the order of the model's numbers. */
+  /** Class names in the order of the model's outputs. */
   readonly labels: readonly string[] | null;
   readonly maxLength: number | null;
 }
 
-/** A trained model whose files are known to fit each other and the task; no weight has been read yet. */
+/** A trained model whose files match each other and the task; weights are not loaded yet. */
 export interface TrainedModel {
   readonly task: RunTask;
   readonly spec: RunSpec;
   readonly files: ModelFiles;
-  /** The settings of the run that it comes from, where that is known. */
+  /** Settings of the run that trained it, if known. */
   readonly run: SavedRun | undefined;
-  /** Puts the model's classes into the task's order. */
+  /** Reorders the model's classes into the task's order. */
   readonly order: ClassOrder;
   readonly warnings: readonly string[];
   readonly declared: DeclaredModel;
@@ -60,8 +63,9 @@ interface AdapterFiles {
 }
 
 /**
- * Opens what a training run left, or PEFT or transformers: an adapter over its base model, or a whole model. Throws where a file is
- * missing or damaged, where model and task do not fit, and where a head is in none of the files: nothing would have trained it.
+ * Opens a trained model saved by adalora, PEFT or transformers: an adapter with its base model, or
+ * a full model. Throws if a file is missing or damaged, if the model does not fit the task, or if
+ * no file contains the head, which would then be untrained.
  */
 export async function openTrained(
   requested: TrainedOptions,
@@ -87,7 +91,7 @@ export async function openTrained(
     requested.labels ?? (adapter && (run?.labels ?? task.labelNames)) ?? classesOf(files);
   const taskClasses =
     task.kind === "classification" ? (task.labelNames ?? modelClasses) : undefined;
-  // Nothing is trained: padding has no say.
+  // Padding only affects the training loss.
   const spec = { ...task.spec(taskClasses), paddedQueries: undefined };
   const order = taskClasses
     ? classOrder(modelClasses, taskClasses, files.dir)
@@ -115,7 +119,7 @@ export async function openTrained(
   };
 }
 
-/** Reads the weights onto a backend. */
+/** Loads the weights onto a backend. */
 export function loadTrained(backend: Backend, trained: TrainedModel): Model {
   const { declared, weights, adapter } = trained;
   adoptWeights(backend, weights);
@@ -125,7 +129,7 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 
 // --- internal ---
 
-/** What the user says, else the run, else what a run without a word would do. */
+/** Task options: the user's, else the run's, else the defaults. */
 function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): TaskOptions {
   const nonNull = (layer: Partial<InferenceOptions>) =>
     Object.fromEntries(
@@ -133,9 +137,9 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
         ([name, value]) => Object.hasOwn(kept, name) && (value ?? null) !== null,
       ),
     );
-  // Nothing is trained: there is no loss that padding has its say in, or for which labels are smoothed.
-  const given = { limit: requested.limit, spanPadding: "none", labels: null } as const;
-  return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...given };
+  // Inference computes no loss, so padding has no effect.
+  const fixed = { limit: requested.limit, spanPadding: "none", labels: null } as const;
+  return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...fixed };
 }
 
 async function openAdapter(
@@ -149,14 +153,18 @@ async function openAdapter(
   const dir = [given, inRun].find(holds);
   if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
   if (existsSync(join(given, runFiles.model)))
-    throw errors.file(given, "holds a whole model, not an adapter", `name it with --model ${name}`);
+    throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
   const [seed] = seedFolders(given);
   throw seed === undefined
-    ? errors.file(given, `holds no ${ADAPTER_CONFIG}`, "name a PEFT adapter's or a run's folder")
-    : errors.file(given, "holds runs of several seeds", `name one of them, such as ${seed}`);
+    ? errors.file(
+        given,
+        `holds no ${ADAPTER_CONFIG}`,
+        "give the folder of a PEFT adapter or of a run",
+      )
+    : errors.file(given, "holds runs with several seeds", `give one of them, such as ${seed}`);
 }
 
-/** The folder with the model's config: of the name given, or of the base that the adapter names; of a run's folder its model. */
+/** Folder of the model called `name`, or of the adapter's base; for a run's folder, its model. */
 async function modelFolder(
   name: string | null,
   adapter: AdapterFiles | undefined,
@@ -167,15 +175,16 @@ async function modelFolder(
     if (!readSavedConfig(dir)) return dir;
     const model = join(dir, runFiles.model);
     if (existsSync(model) || !existsSync(join(dir, runFiles.adapter))) return model;
-    throw errors.file(dir, "holds an adapter, not a whole model", `name it with --adapter ${name}`);
+    throw errors.file(dir, "holds an adapter, not a full model", `use --adapter ${name}`);
   }
   const base = adapter?.adapter.baseModel;
   if (!adapter)
     throw errors.missing(
       "model",
-      "--adapter names what a run trained, --model a model trained whole",
+      "use --adapter for an adapter, or --model for a fully fine-tuned model",
     );
-  if (!base) throw errors.missing("model", "the adapter names no base: give it with --model");
+  if (!base)
+    throw errors.missing("model", "the adapter does not name its base model: give it with --model");
   try {
     return await sources.model(base);
   } catch (error) {
@@ -183,7 +192,7 @@ async function modelFolder(
   }
 }
 
-/** Class names in a model's config, in transformers' form; its default is two classes without names. */
+/** Class names from a transformers config.json; the default is LABEL_0 and LABEL_1. */
 function classesOf({ rawConfig }: ModelFiles): readonly string[] {
   const { id2label: names, num_labels: count } = rawConfig;
   const known = isJsonObject(names) ? Object.entries(names) : [];
@@ -192,7 +201,10 @@ function classesOf({ rawConfig }: ModelFiles): readonly string[] {
   return Array.from({ length: typeof count === "number" ? count : 2 }, (_, i) => `LABEL_${i}`);
 }
 
-/** What the adapter saved whole is not taken from the checkpoint; every other parameter must be in it. `trainedFor`: another task. */
+/**
+ * Matches the checkpoint to the model. Modules that the adapter saved in full are not read from it;
+ * every other parameter must be in it. `trainedFor`: the run's task if it is not the requested one.
+ */
 function matchTrained(
   { tree, plugin }: DeclaredModel,
   { dir }: ModelFiles,

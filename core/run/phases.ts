@@ -4,40 +4,44 @@ import type { Percent } from "../config/setting.ts";
 import { type AdaloraError, errors } from "../errors.ts";
 import { warmupSteps } from "../optim/schedule.ts";
 
-/** A stretch of optimizer steps, counted from 0, both ends included. */
+/** A range of optimizer steps, numbered from 0, both ends inclusive. */
 export interface Phase {
   readonly name: "warm-up" | "budgeting" | "final" | "training";
   readonly first: number;
   readonly last: number;
 }
 
-/** When what happens in a run, in optimizer steps. */
+/** The length and phases of a run, in optimizer steps. */
 export interface RunSchedule {
+  /** Training examples; long contexts count once per window. */
   readonly trainRows: number;
   readonly stepsPerEpoch: number;
-  /** Optimizer steps of the whole run. */
+  /** Total optimizer steps. */
   readonly steps: number;
-  /** Steps until the peak learning rate. */
+  /** Learning-rate warm-up steps. */
   readonly warmupSteps: number;
-  /** Steps of AdaLoRA's warm-up and final phase; 0 for methods that don't prune. */
+  /** Lengths of AdaLoRA's warm-up and final phase; 0 for methods that don't prune. */
   readonly initWarmup: number;
   readonly finalWarmup: number;
-  /** In order, without empty ones; empty when the settings leave no valid phases. */
+  /** In order, without empty phases; [] if the settings leave no step to prune in. */
   readonly phases: readonly Phase[];
-  /** Steps of the budgeting phase that prune. */
+  /** Number of steps in the budgeting phase that prune. */
   readonly prunings: number;
 }
 
-/** What is wrong with a run's settings: it can't be run, or it can but hardly means what was meant. */
+/**
+ * Problems make a run impossible; warnings flag settings that are valid but probably unintended.
+ */
 export interface Diagnostics {
   readonly problems: readonly AdaloraError[];
   readonly warnings: readonly string[];
 }
 
 /**
- * Steps and phases of a run over `trainRows` examples (1 or more), and all that is wrong with them. An epoch's
- * last batch and last step may be smaller: nothing is dropped. The phases are the reference's: pruning is
- * possible at steps `initWarmup < step <= steps - finalWarmup`, and the final phase is what comes after.
+ * Computes and checks the steps and phases of a run over `trainRows` (>= 1) examples. The last
+ * batch and the last step of an epoch may be smaller: no example is dropped. Phases follow the
+ * reference: pruning is possible at `initWarmup < step <= steps - finalWarmup`; the final phase
+ * comes after.
  */
 export function resolveSchedule(
   config: RunConfig,
@@ -64,7 +68,7 @@ export function resolveSchedule(
   return { ...schedule, diagnostics: diagnose(config, schedule, budgeting) };
 }
 
-/** Optimizer steps of a span: a share is rounded to the nearest step. */
+/** Converts a step count or a percentage of all steps to steps, rounded to the nearest. */
 export function stepsOf(span: number | Percent, steps: number): number {
   return typeof span === "number" ? span : Math.round((Number.parseFloat(span) / 100) * steps);
 }
@@ -99,9 +103,9 @@ function diagnose(
     problems.push(errors.phases(steps, initWarmup, finalWarmup));
   } else if (isOneOf(method, pruning) && prunings === 0) {
     const when = budgeting
-      ? `no multiple of --mask-interval ${maskInterval} falls into the budgeting phase`
+      ? `no multiple of --mask-interval ${maskInterval} falls in the budgeting phase`
       : "the budgeting phase is empty";
-    warnings.push(`${when}: the whole cut is made at the start of the final phase`);
+    warnings.push(`${when}: all pruning happens at the start of the final phase`);
   }
   if (rise > steps) {
     const share = ((100 * steps) / rise).toFixed(0);

@@ -18,16 +18,16 @@ import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
 
-/** Everything of a run that can be known and checked before a number is computed. */
+/** A validated run: everything that can be resolved and checked without computing anything. */
 export interface PreparedRun {
-  /** With local paths absolute, and initial rank and class names filled in: enough to repeat the run from anywhere. */
+  /** Paths are absolute, initial rank and class names resolved: repeats the run from any folder. */
   readonly config: RunConfig;
   readonly files: ModelFiles;
   readonly spec: RunSpec;
   readonly declared: DeclaredModel;
   readonly target: RankTarget | undefined;
   readonly schedule: RunSchedule;
-  /** The rule that allocates ranks; undefined for methods that keep theirs. */
+  /** Allocates ranks; undefined for methods with fixed ranks. */
   readonly allocator: AllocatorRule | undefined;
   readonly start: Start;
   readonly train: TrainingSet;
@@ -35,15 +35,16 @@ export interface PreparedRun {
   readonly warnings: readonly string[];
 }
 
-/** A run as far as it could be prepared, and all that was found. */
+/** All diagnostics of a run, and the prepared run if there were no problems. */
 export interface Inspection extends Diagnostics {
-  /** Undefined where a problem stands in the way of knowing the rest. */
+  /** Undefined if there are problems. */
   readonly run: PreparedRun | undefined;
 }
 
 /**
- * Reads and checks the data, then the model's files, resolves ranks and schedule, declares the model. Throws the first of all
- * that would make the run fail later, the data's faults first; what is only suspicious is a warning.
+ * Reads and checks the data and the model's files, declares the model and resolves ranks and
+ * schedule. Throws the first problem that would make the run fail later, data problems first;
+ * settings that are merely suspicious become warnings.
  */
 export async function prepareRun(
   config: RunConfig,
@@ -53,12 +54,11 @@ export async function prepareRun(
   const run = await inspect(config, sources, registry, (problem) => {
     throw problem;
   });
-  if (run === undefined)
-    throw new Error("internal: a run is not prepared, and no problem is known");
+  if (run === undefined) throw new Error("internal: preparing the run failed without a problem");
   return run;
 }
 
-/** The same, but goes on after a problem wherever that can tell of more. */
+/** As prepareRun, but collects every problem instead of throwing the first. */
 export async function inspectRun(
   config: RunConfig,
   sources: Sources,
@@ -73,7 +73,7 @@ export async function inspectRun(
 
 type OnProblem = (problem: AdaloraError) => void;
 
-/** Checks a run in the order in which its parts depend on each other: data, model, ranks, schedule, tokens. */
+/** Checks a run in dependency order: data, model, ranks, schedule, tokenized sets. */
 async function inspect(
   config: RunConfig,
   sources: Sources,
@@ -115,7 +115,7 @@ async function inspect(
     warnings: [
       ...[train, ...validation].flatMap(({ warnings }) => warnings),
       ...(validation.length === 0
-        ? ["no validation split (--eval-data names one): nothing is evaluated"]
+        ? ["no validation split (see --eval-data): nothing will be evaluated"]
         : []),
       ...model.warnings,
       ...[ranks.diagnostics, schedule.diagnostics].flatMap(
@@ -131,7 +131,7 @@ function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allo
 
 type Attempt = <T>(step: () => T | Promise<T>) => Promise<T | undefined>;
 
-/** Runs a step; an error that the user caused goes to `onProblem`, and the step then has no result. */
+/** Wraps steps: an AdaloraError is reported to `onProblem`, and the step's result is undefined. */
 function attemptWith(onProblem: OnProblem): Attempt {
   return async (step) => {
     try {
@@ -144,7 +144,7 @@ function attemptWith(onProblem: OnProblem): Attempt {
   };
 }
 
-/** Opens the model's files and declares it for the task; its weights are matched by name and shape. */
+/** Opens the model's files, declares it for the task and matches weight names and shapes. */
 async function inspectModel(
   config: RunConfig,
   taskSpec: TaskSpec,
@@ -166,7 +166,7 @@ interface ReadData {
   readonly labelNames: readonly string[] | undefined;
 }
 
-/** Reads the training split, and with its class names the validation splits. */
+/** Reads the training split, then the validation splits with its class names. */
 async function readData(
   config: RunConfig,
   task: RunTask,
@@ -195,11 +195,11 @@ async function findSplits(
   const splits = task.locate(place, config.evalData ?? undefined);
   const [train, ...more] = splits.filter(({ role }) => role === "train");
   if (train && more.length === 0) return splits;
-  const hint = "name a folder with train.* or a file";
+  const hint = "give a folder with train.*, or a file";
   throw errors.file(place.path, "holds no training split", hint);
 }
 
-/** Only data of one's own may name its classes. */
+/** Rejects --labels unless the task is classification of the user's own data. */
 function checkLabels({ labels }: RunConfig, { name, kind, labelNames }: RunTask): void {
   if (labels === null || (labelNames === undefined && kind === "classification")) return;
   throw errors.unusable("--labels", `task ${name}`, "it names the classes of your own data");
@@ -211,7 +211,7 @@ function checkMetric({ metric }: RunConfig, spec: TaskSpec): void {
   throw errors.flag("metric", `must be one of ${metrics.join(", ")}, got "${metric}"`);
 }
 
-/** The checkpoint's names and shapes against the declared model; no number is read. */
+/** Matches the checkpoint's names and shapes to the declared model; reads no values. */
 function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): void {
   matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir);
 }
@@ -239,7 +239,7 @@ async function tokenizeAll({ train, validation }: ReadData, files: ModelFiles, a
   return { train: trainingSet, validation: predictionSets };
 }
 
-/** Names that are paths here, in a form that is one from anywhere. */
+/** Makes names that are existing local paths absolute; hub names stay as they are. */
 function withAbsolutePaths(config: RunConfig): RunConfig {
   const { model, tokenizer, data, evalData } = config;
   const absolute = <P extends string | null>(name: P) =>

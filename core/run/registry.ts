@@ -8,7 +8,7 @@ import { errors } from "../errors.ts";
 import { builtInTasks } from "../tasks/index.ts";
 import type { TaskDefinition } from "../tasks/task.ts";
 
-/** What a run finds by name. A program may hand in more than core's own. */
+/** Everything a run looks up by name. Callers may supply more entries than core has. */
 export interface Registry {
   readonly tasks: readonly TaskDefinition[];
   readonly allocators: AllocatorTable;
@@ -18,7 +18,7 @@ export interface Registry {
 /** Everything that comes with the program. */
 export const builtIn: Registry = { tasks: builtInTasks, allocators, starts };
 
-/** The rule that allocates a run's ranks; undefined where its method keeps them. Throws E_FLAG. */
+/** The allocator of a run; undefined for methods with fixed ranks. Throws E_FLAG if unknown. */
 export function allocatorOf(
   { method, allocator }: Pick<RunConfig, "method" | "allocator">,
   { allocators: table }: Pick<Registry, "allocators">,
@@ -26,7 +26,10 @@ export function allocatorOf(
   return isOneOf(method, pruning) ? entryOf(table, allocator ?? "adalora", "allocator") : undefined;
 }
 
-/** The start of a run's adapters: its own choice or its method's. Throws E_FLAG where the two don't go together. */
+/**
+ * The start of a run's adapters; defaults to the method's own. Throws E_FLAG if it is unknown, and
+ * E_CONFIG if it needs an E that the method lacks.
+ */
 export function startOf(
   { method, start }: Pick<RunConfig, "method" | "start">,
   { starts: table }: Pick<Registry, "starts">,
@@ -35,7 +38,7 @@ export function startOf(
   const found = entryOf(table, start ?? (hasE ? "paper" : "lora"), "start");
   if (!found.needsE || hasE) return found;
   const others = Object.keys(table).filter((name) => table[name]?.needsE === false);
-  const hint = `without E its increments would not be zero: use --start ${others.join(" or ")}`;
+  const hint = `without E the increments would not start at zero: use --start ${others.join(" or ")}`;
   throw errors.unusable(`--start ${start}`, `method ${method}`, hint);
 }
 

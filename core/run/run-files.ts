@@ -11,7 +11,7 @@ import type { Trainer } from "../train/trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { runFiles } from "./run-folder.ts";
 
-/** Ranks of the adapted matrices by path, "….lora_E", as the authors' `rank_pattern.json` spells them. */
+/** Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. */
 export function rankPattern(trainer: Trainer<never>): Record<string, number> {
   const kept = trainer.kept();
   return Object.fromEntries(
@@ -20,8 +20,8 @@ export function rankPattern(trainer: Trainer<never>): Record<string, number> {
 }
 
 /**
- * Writes what was trained: a PEFT adapter into `adapter/` for methods with adapters, a whole checkpoint into `model/` for
- * those that change the model itself; the best so far into `best_adapter/` or `best_model/`.
+ * Saves the trained weights: a PEFT adapter in `adapter/` for methods with adapters, else a full
+ * checkpoint in `model/`. `which` "best" writes to `best_adapter/` or `best_model/` instead.
  */
 export function writeTrained(
   dir: string,
@@ -57,7 +57,7 @@ export function writeTrained(
   writePeftAdapter(join(dir, folder), adapter);
 }
 
-/** A whole checkpoint in transformers' layout, with its tokenizer; config.json comes last. */
+/** Writes a full checkpoint in transformers' layout, tokenizer included; config.json comes last. */
 function writeModel(dir: string, backend: Backend, { files, declared, spec }: PreparedRun): void {
   const tensors = [...declared.tree.parameters.values()].map(({ name, storedShape, buffer }) => {
     const bytes = () =>
@@ -78,13 +78,14 @@ function writeModel(dir: string, backend: Backend, { files, declared, spec }: Pr
   writeJson(join(dir, runFiles.config), { ...files.rawConfig, ...named });
 }
 
+/** Writes a value as indented JSON, atomically. */
 export function writeJson(path: string, value: object): void {
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
 /**
- * Writes `predictions.jsonl`, an object a row, and what else the task's predictions are read as; of one of several splits under
- * names with the split's. Returns the paths.
+ * Writes `predictions.jsonl`, one object per row, and the task's other prediction files. `split` is
+ * appended to the file names. Returns the paths.
  */
 export function writePredictions(dir: string, predictions: Predictions, split?: string): string[] {
   const { records, files } = predictions;

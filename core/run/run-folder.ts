@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** The names in a run's folder. */
+/** File and folder names in a run's folder. */
 export const runFiles = {
   config: "config.json",
   metrics: "metrics.json",
@@ -17,22 +17,22 @@ export const runFiles = {
 
 const names: ReadonlySet<string> = new Set([...Object.values(runFiles), "report.html"]);
 
-/** Whether a name in a folder is a run's, or what a killed run left of one that it was writing. */
+/** Whether a name belongs to a run, or is a temporary file left by a killed one. */
 function isRunFile(name: string): boolean {
   const [, unfinished] = /^\.(.+)\.(?:tmp-\d+|replaced)$/.exec(name) ?? [];
   const target = unfinished ?? name;
   return names.has(target) || /^predictions[._-]/.test(target);
 }
 
-/** The names of a run's files in a folder, which need not exist. */
+/** Names of a run's files in a folder; [] if it does not exist. */
 export function runFilesIn(folder: string): readonly string[] {
   return existsSync(folder) ? readdirSync(folder).filter(isRunFile) : [];
 }
 
-/** The folder of the run with one of several seeds. */
+/** Folder of one seed's run within a multi-seed run. */
 export const seedFolder = (out: string, seed: number) => join(out, `seed-${seed}`);
 
-/** The folders of a folder's runs with several seeds, by seed. */
+/** Folders of a multi-seed run, sorted by seed; [] for any other folder. */
 export function seedFolders(out: string): readonly string[] {
   if (!existsSync(out)) return [];
   const seeds = readdirSync(out).flatMap((name) => /^seed-(\d+)$/.exec(name)?.slice(1) ?? []);
@@ -42,12 +42,12 @@ export function seedFolders(out: string): readonly string[] {
     .map((seed) => seedFolder(out, seed));
 }
 
-/** Whether a folder holds a run that ended: its metrics are written last. */
+/** Whether a folder contains a completed run: its metrics are written last. */
 export function isFinishedRun(folder: string): boolean {
   return existsSync(join(folder, runFiles.metrics));
 }
 
-/** Bytes that a run's files take in a folder. */
+/** Disk usage of a run's files, in bytes. */
 export function runBytes(folder: string): number {
   return runFilesIn(folder).reduce((sum, name) => sum + bytesOf(join(folder, name)), 0);
 }
@@ -58,7 +58,10 @@ function bytesOf(path: string): number {
   return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
 }
 
-/** Removes a run from a folder, and nothing else in it; the metrics first, so that what is left is not taken for a whole run. */
+/**
+ * Deletes a run's files from a folder and leaves all others. Metrics go first, so that an
+ * interrupted deletion does not look like a completed run.
+ */
 export function clearRun(folder: string): void {
   const found = runFilesIn(folder);
   const first = found.filter((name) => name === runFiles.metrics);

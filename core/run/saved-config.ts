@@ -5,7 +5,7 @@ import { settings } from "../config/settings.ts";
 import { readJsonObject } from "../io/json-file.ts";
 import { runFiles } from "./run-folder.ts";
 
-/** The settings of the run in a folder, as far as its config.json has them; undefined where the folder is no run's. */
+/** The settings in a run's config.json; undefined if the folder is not a run's. */
 export function readSavedConfig(dir: string): Layer["values"] | undefined {
   const path = join(dir, runFiles.config);
   if (!existsSync(path)) return undefined;

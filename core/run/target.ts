@@ -3,48 +3,50 @@ import type { RunConfig } from "../config/run-config.ts";
 import { type AdaloraError, errors, invariant } from "../errors.ts";
 import type { Diagnostics } from "./phases.ts";
 
-/** A linear layer that gets an adapter. */
+/** A linear layer to adapt. */
 export interface AdaptedMatrix {
   readonly path: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
 }
 
-/** What of a model decides how large its adapters are. */
+/** The model dimensions that determine adapter sizes. */
 export interface ModelSizes {
-  /** Parameters of the pretrained model. */
+  /** Parameter count of the pretrained model. */
   readonly parameters: number;
-  /** One or more. */
+  /** Not empty. */
   readonly matrices: readonly AdaptedMatrix[];
 }
 
-/** Ranks at the start and at the end, and their cost. */
+/** Initial and target ranks, and the adapter sizes that they imply. */
 export interface RankTarget {
-  /** Rank of every matrix at the start. */
+  /** Initial rank of every matrix. */
   readonly initRank: number;
-  /** Average rank at the end; the initial rank for methods that don't prune. */
+  /** Average final rank; equals `initRank` for methods that don't prune. */
   readonly targetRank: number;
   readonly initTotalRank: number;
   readonly targetTotalRank: number;
-  /** Adapter parameters at the start, and at the end if every matrix kept its average rank. */
+  /**
+   * Adapter parameters at the initial rank, and if every matrix ended at the average target rank.
+   */
   readonly initParameters: number;
   readonly targetParameters: number;
-  /** How the target was arrived at. */
+  /** The setting that the target was derived from, in words. */
   readonly basis: string;
 }
 
 /**
- * Resolves `targetRank`, `targetTotalRank` or `budget` for the matrices that are adapted, and the initial rank
- * that goes with it unless one is set: the paper's App. C starts from 2, 4, 6 and 12 for an average of 1, 2, 4
- * and 8 (text: 1.5 times). For a method that doesn't prune, LoRA for one, the target is its rank: the
- * baseline of equal size.
+ * Resolves `targetRank`, `targetTotalRank` or `budget` to ranks. Unless set, the initial rank
+ * follows the paper: App. C pairs averages of 1, 2, 4 and 8 with 2, 4, 6 and 12 (its text says 1.5
+ * times). A method that doesn't prune, such as LoRA, uses the target as its rank: a baseline of
+ * equal size.
  */
 export function resolveTarget(
   config: RunConfig,
   model: ModelSizes,
 ): RankTarget & { readonly diagnostics: Diagnostics } {
   const count = model.matrices.length;
-  invariant(count > 0, "a target rank for no matrices");
+  invariant(count > 0, "no matrices to resolve a target rank for");
   const unit = parametersOfRankOne(config, model);
   const requested = requestedTotal(config, model, unit);
   const prunes = isOneOf(config.method, pruning);
@@ -64,14 +66,14 @@ export function resolveTarget(
   return { ...target, diagnostics: diagnose(target, prunes) };
 }
 
-/** The initial rank that the paper pairs with an average target rank. */
+/** The initial rank that the paper pairs with an average target rank (App. C). */
 export function defaultInitRank(average: number): number {
   return Math.ceil(average <= 2 ? 2 * average : 1.5 * average);
 }
 
 // --- internal ---
 
-/** A + B, and the diagonal E where the method has one. */
+/** Parameters of rank-1 adapters on all matrices: A + B, plus E if the method has it. */
 function parametersOfRankOne({ method }: RunConfig, { matrices }: ModelSizes): number {
   const diagonal = isOneOf(method, [...decomposing, ...pruning]) && method !== "prune-lora" ? 1 : 0;
   return matrices.reduce((sum, m) => sum + m.inFeatures + m.outFeatures + diagonal, 0);
@@ -96,19 +98,19 @@ function requestedTotal(config: RunConfig, model: ModelSizes, unit: number): Req
   if (paperAverage !== undefined) {
     return {
       total: paperAverage * count,
-      basis: `the paper's name for an average rank of ${paperAverage}`,
+      basis: `the paper's label for an average rank of ${paperAverage}`,
     };
   }
   const parameters = parametersOf(budget, model.parameters);
   return {
     total: Math.max(1, Math.round((parameters / unit) * count)),
-    basis: `${unit} parameters for each unit of average rank`,
+    basis: `${unit} parameters per unit of average rank`,
   };
 }
 
 const factors: Readonly<Record<string, number>> = { k: 1e3, m: 1e6 };
 
-/** "0.32M", "320000" or "0.32%" of the pretrained model. */
+/** Parses "0.32M", "320000", or "0.32%" of the pretrained model, into a parameter count. */
 function parametersOf(budget: string, modelParameters: number): number {
   const number = Number.parseFloat(budget);
   const unit = budget.slice(-1).toLowerCase();
@@ -116,9 +118,10 @@ function parametersOf(budget: string, modelParameters: number): number {
 }
 
 /**
- * The paper's budgets are names: "0.32M" and "0.16%" both mean an average rank of 2 in DeBERTaV3-base, whose
- * adapters then have 331,920 parameters (0.18%). Keyed by A + B + E of rank 1 over all adapted matrices, so that a name is
- * understood for the paper's two models and nothing else. Sources: Tables 1, 2 and 3, text of section 4.1.
+ * The paper's budgets are labels rather than exact sizes: "0.32M" and "0.16%" both mean an average
+ * rank of 2 in DeBERTaV3-base, whose adapters then have 331,920 parameters (0.18%). Keyed by the
+ * rank-1 size (A + B + E over all adapted matrices), so that labels apply to the paper's two models
+ * only. Sources: Tables 1, 2 and 3, text of section 4.1.
  */
 const paperRanks: Readonly<Record<number, Readonly<Record<number, readonly string[]>>>> = {
   165_960: {
@@ -130,6 +133,9 @@ const paperRanks: Readonly<Record<number, Readonly<Record<number, readonly strin
   540_864: { 1: ["0.13%"], 2: ["0.26%"], 8: ["1.1%"], 16: ["2.2%"] },
 };
 
+/**
+ * The average rank that a budget label means in the paper; undefined for any other budget or model.
+ */
 function paperRank(budget: string, { matrices }: ModelSizes): number | undefined {
   const unit = matrices.reduce((sum, m) => sum + m.inFeatures + m.outFeatures + 1, 0);
   const same = (name: string) =>

@@ -9,15 +9,16 @@ import { isJsonObject, readJsonObject } from "../io/json-file.ts";
 import { openSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import type { Trainer } from "./trainer.ts";
 
-/** What a checkpoint holds beside the trainer's buffers. */
+/** Training progress, saved in a checkpoint beside the trainer's buffers. */
 export interface Progress {
   /** Optimizer steps taken. */
   readonly step: number;
+  /** Forward passes made; dropout masks are drawn from the count. */
   readonly passes: number;
-  /** The best evaluation so far, and evaluations since. */
+  /** The best evaluation so far; null before the first. */
   readonly best: { readonly step: number; readonly value: number } | null;
   readonly evaluationsSinceBest: number;
-  /** Hash of the configuration and the data: a checkpoint of another run is refused. */
+  /** Hash of configuration and data; checkpoints of a different run are rejected. */
   readonly fingerprint: string;
 }
 
@@ -25,8 +26,8 @@ const STATE = "state.safetensors";
 const PROGRESS = "progress.json";
 
 /**
- * Writes `checkpoints/step-N`, complete or not at all, and removes the oldest beyond `limit`. Later steps go too: the run was
- * resumed before them, so they are damaged, and must not push out whole ones.
+ * Writes `checkpoints/step-N` atomically, then deletes the oldest beyond `limit`. Later steps are
+ * deleted too: if the run resumed before them they were damaged, and must not displace intact ones.
  */
 export function saveCheckpoint(
   dir: string,
@@ -60,10 +61,10 @@ function bytesOf(values: HostArray): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 
-/** Not against forgery, but against bits that a disk lost: 10 GB/s. */
+/** Detects corruption, not tampering. A non-cryptographic hash is enough, and runs at 10 GB/s. */
 const hashOf = (bytes: Uint8Array) => Bun.hash(bytes).toString(16);
 
-/** Steps of the checkpoints in a folder, newest first. */
+/** Step numbers of the checkpoints in a folder, newest first. */
 export function stepsIn(dir: string): readonly number[] {
   if (!existsSync(dir)) return [];
   return readdirSync(dir)
@@ -72,14 +73,18 @@ export function stepsIn(dir: string): readonly number[] {
     .toSorted((a, b) => b - a);
 }
 
+/** Result of looking for a checkpoint to resume from. */
 export interface ResumeResult {
-  /** Undefined where no checkpoint is whole. */
+  /** Undefined if no checkpoint is intact. */
   readonly progress: Progress | undefined;
-  /** Newer checkpoints that could not be read, and why. */
+  /** A message for each newer checkpoint that could not be read. */
   readonly damaged: readonly string[];
 }
 
-/** Puts the trainer into the state of the newest checkpoint that is whole; where there is none, it stays as it is. */
+/**
+ * Restores the trainer from the newest intact checkpoint; without one the trainer is left
+ * unchanged. Throws E_RESUME for a checkpoint of a different run.
+ */
 export function resumeNewest(
   dir: string,
   backend: Backend,
@@ -94,7 +99,7 @@ export function resumeNewest(
       damaged.push(progress);
       continue;
     }
-    // Before the state: another run's may well have other sizes, which is no damage.
+    // Checked before the state: another run's buffers may differ in size without being damaged.
     if (progress.fingerprint !== fingerprint) throw errors.otherRun(folder);
     const buffers = tryRead(folder, () => readState(folder, trainer, backend));
     if (typeof buffers === "string") {
@@ -108,7 +113,7 @@ export function resumeNewest(
   return { progress: undefined, damaged };
 }
 
-/** What `read` gives, or a line that says what is wrong with the checkpoint. */
+/** The result of `read`, or its error as a message that names the checkpoint. */
 function tryRead<T>(folder: string, read: () => T): T | string {
   try {
     return read();
@@ -117,7 +122,7 @@ function tryRead<T>(folder: string, read: () => T): T | string {
   }
 }
 
-/** Every buffer of the trainer with its numbers: all are read and checked before any is changed. */
+/** Reads and verifies the values of every trainer buffer before any buffer is changed. */
 function readState(
   folder: string,
   trainer: Trainer<never>,
@@ -129,10 +134,11 @@ function readState(
     const tensor = tensors.get(name);
     if (!tensor) throw new Error(`${name} is missing`);
     const expected = isJsonObject(hashes) ? hashes[name] : undefined;
-    if (hashOf(tensor.bytes) !== expected) throw new Error(`${name} is not what was written`);
+    if (hashOf(tensor.bytes) !== expected)
+      throw new Error(`${name} is corrupted: its hash differs`);
     const values = toFloat64(tensor);
     if (values.length !== buffer.length)
-      throw new Error(`${name} has ${values.length} numbers, ${buffer.length} are due`);
+      throw new Error(`${name} has ${values.length} elements, expected ${buffer.length}`);
     return [buffer, backend.master === "f64" ? values : Float32Array.from(values)] as const;
   });
 }

@@ -6,19 +6,20 @@ import { type Progress, resumeNewest, saveCheckpoint } from "./checkpoint.ts";
 import { trainingOrder } from "./order.ts";
 import type { StepReport, Trainer } from "./trainer.ts";
 
-/** All that the loop needs, checked and loaded. */
+/** Everything the training loop needs, validated and loaded. */
 export interface TrainingSetup {
   readonly backend: Backend;
   readonly trainer: Trainer<TrainingBatch>;
   readonly model: Model;
   readonly train: TrainingSet;
-  /** Labelled splits; the first picks the best step. */
+  /** Labelled splits; the first one selects the best step. */
   readonly validation: readonly PredictionSet[];
   readonly checkpointDir: string;
   readonly fingerprint: string;
   readonly options: LoopOptions;
 }
 
+/** Options of the training loop; intervals and lengths are in optimizer steps. */
 export interface LoopOptions {
   readonly steps: number;
   readonly batchSize: number;
@@ -29,38 +30,42 @@ export interface LoopOptions {
   readonly evalSteps: number;
   readonly saveSteps: number;
   readonly saveLimit: number;
-  /** Evaluations without a better one after which training stops; 0 never stops. */
+  /** Patience: training stops after this many evaluations without improvement; 0 disables it. */
   readonly earlyStopping: number;
-  /** Metric that picks the best evaluation; "loss" is better where it is smaller. */
+  /** Metric that selects the best evaluation: highest wins, except for "loss". */
   readonly metric: string;
 }
 
-/** Speed of the last step. */
+/** Tokens and wall-clock time of one step. */
 export interface Speed {
   readonly tokens: number;
   readonly seconds: number;
 }
 
-/** Who watches a run: logs, progress line, early exits. */
+/** Receives the events of the training loop and may stop it. */
 export interface TrainingObserver {
-  /** Where to go on from: undefined where no checkpoint is whole, so that the run starts anew. */
+  /** `progress` is undefined if no checkpoint is intact and training starts from step 0. */
   onResume(progress: Progress | undefined, damaged: readonly string[]): void;
   onStep(report: StepReport, speed: Speed): void;
   onEvaluation(step: number, evaluations: readonly Evaluation[], isBest: boolean): void;
   onCheckpoint(step: number): void;
-  /** Asked between steps; a run that is to stop writes a checkpoint first. */
+  /** Polled between steps; on true the loop saves a checkpoint and stops. */
   stopRequested(): boolean;
 }
 
+/** How training ended. */
 export interface TrainingOutcome {
   readonly steps: number;
   readonly stoppedBy: "end" | "early stopping" | "interrupt";
   readonly best: Progress["best"];
-  /** The evaluations after the last step; none for an interrupted run. */
+  /** Evaluations after the last step; [] for an interrupted run. */
   readonly final: readonly Evaluation[];
 }
 
-/** The training loop: step -> log -> maybe evaluate -> maybe save, from the newest checkpoint where `resume` is set. */
+/**
+ * The training loop: step -> log -> maybe evaluate -> maybe save. With `resume` it continues from
+ * the newest intact checkpoint. Throws E_NOT_FINITE if the loss or gradient norm is not finite.
+ */
 export async function runTraining(
   setup: TrainingSetup,
   observer: TrainingObserver,
@@ -93,7 +98,7 @@ export async function runTraining(
       ({ state } = await evaluate(setup, observer, state));
     }
     if (done % options.saveSteps === 0 && done < options.steps) save();
-    await Bun.sleep(0); // signals and timers get their turn
+    await Bun.sleep(0); // lets signal handlers and timers run
   }
   trainer.finish();
   const { state: last, evaluations } = await evaluate(setup, observer, state);
@@ -141,7 +146,7 @@ function takeStep(
   observer.onStep(report, { tokens, seconds });
 }
 
-/** Evaluates, and keeps account of the best step. */
+/** Evaluates every validation split and updates the best step and the patience count. */
 async function evaluate(
   setup: TrainingSetup,
   observer: TrainingObserver,
@@ -157,7 +162,7 @@ async function evaluate(
   if (!first) return { state, evaluations };
   const metric = metricsOf(first)[options.metric] ?? NaN;
   const value = options.metric === "loss" ? -metric : metric;
-  // An undefined metric is no evaluation to beat: Pearson's is NaN while all predictions are equal.
+  // NaN never counts as best: Pearson's correlation is undefined while all predictions are equal.
   const isBest = Number.isFinite(value) && (state.best === null || value > state.best.value);
   const best = isBest ? { step: trainer.steps, value } : state.best;
   const evaluationsSinceBest = isBest ? 0 : state.evaluationsSinceBest + 1;

@@ -1,14 +1,19 @@
 import { type Batch, batchesOf } from "../data/batching.ts";
 
+/** Options that determine the order of training examples. */
 export interface OrderOptions {
   readonly batchSize: number;
-  /** Micro-batches of one optimizer step. */
+  /** Micro-batches per optimizer step. */
   readonly gradAccum: number;
   readonly seed: number;
+  /** Batches examples of similar length. */
   readonly bucketed: boolean;
 }
 
-/** Which examples each optimizer step sees: a function of the step alone, so that a resumed run goes on as it would have. */
+/**
+ * Returns a function from optimizer step to its micro-batches of example indices. It depends on the
+ * step alone, so a resumed run sees the same batches as an uninterrupted one.
+ */
 export function trainingOrder(lengths: ArrayLike<number>, options: OrderOptions) {
   const { gradAccum } = options;
   const batchesPerEpoch = Math.ceil(lengths.length / options.batchSize);

@@ -9,45 +9,49 @@ import { seedKey } from "../rng.ts";
 import type { LabelledBatch, BatchLoss, WeightedBatch } from "../tasks/batch.ts";
 import type { Parameter } from "../tensor.ts";
 
-/** The rule that allocates ranks, and its settings but the seed, which is the trainer's. */
+/** The rank allocation rule and its settings; the seed is the trainer's. */
 export interface AllocatorOptions extends Omit<AllocatorSettings, "seed"> {
   readonly rule: AllocatorRule;
 }
 
+/** Options of the trainer. */
 export interface TrainerOptions {
   readonly optimizer: AdamWOptions;
-  /** Learning rate of step i, from 0. */
+  /** Learning rate of a step, numbered from 0. */
   readonly learningRate: (step: number) => number;
-  /** 0 turns clipping off. */
+  /** 0 disables clipping. */
   readonly maxGradNorm: number;
+  /** Coefficient of the orthogonality loss; 0 disables it. */
   readonly orthogonality: number;
   readonly seed: number;
-  /** Layers are run once more in backward, to save memory; no number changes. */
+  /** Recomputes layers in the backward pass to save memory; results are bit-identical. */
   readonly checkpointing?: boolean;
   readonly allocator: AllocatorOptions | undefined;
 }
 
-/** What one optimizer step did. */
+/** Results of one optimizer step. */
 export interface StepReport {
   readonly step: number;
   readonly taskLoss: number;
-  /** R of the adapters, before its coefficient; 0 where it is not part of the loss. */
+  /** R of the adapters, without its coefficient; 0 if disabled. */
   readonly orthogonalityLoss: number;
   /** Before clipping. */
   readonly gradNorm: number;
   readonly learningRate: number;
+  /** Sum of ranks that the allocator allows; undefined without an allocator. */
   readonly budget: number | undefined;
-  /** Undefined where nothing was masked or pruned. */
+  /** Triplets with a score up to this one were pruned; undefined if none were. */
   readonly threshold: number | undefined;
   readonly masked: boolean;
 }
 
+/** Offsets in the report buffer; KEPT starts one element per triplet. */
 const [TASK, ORTHOGONALITY, NORM, THRESHOLD, KEPT] = [0, 1, 2, 3, 4];
 
 /**
- * The state of training and its one step:
- * forward and backward of each micro-batch -> orthogonality -> clip -> AdamW -> allocator -> zero the gradients.
- * All numbers stay on the device; a step downloads its report once.
+ * Training state and the optimizer step: zero the gradients -> forward and backward of each
+ * micro-batch -> orthogonality -> clip -> AdamW -> allocator. All values stay on the device; a step
+ * downloads its report once.
  */
 export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   readonly arena: ParameterArena;
@@ -101,8 +105,8 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   }
 
   /**
-   * One optimizer step over micro-batches whose gradients are averaged over all their rows, so that it equals one step on
-   * the batch that they make up.
+   * Takes one optimizer step. Gradients are averaged over the rows of all micro-batches, so the
+   * step equals one on a single batch of the same rows.
    */
   step(microBatches: readonly Batch[]): StepReport {
     const { optimizer, maxGradNorm, orthogonality } = this.#options;
@@ -125,12 +129,12 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     return this.#reportOf(step, learningRate, decision);
   }
 
-  /** Masks once more after the last step: Adam may have revived what the last mask had zeroed. */
+  /** Applies the last mask again after training: Adam may have revived pruned triplets. */
   finish(): void {
     this.allocator?.applyMask();
   }
 
-  /** For each adapter, which of its triplets the last mask kept. */
+  /** The triplets of each adapter that the last mask kept. */
   kept(): readonly (readonly boolean[])[] {
     const kept = this.#backend.download(this.#report).subarray(KEPT);
     let offset = 0;
@@ -139,19 +143,19 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     );
   }
 
-  /** Every buffer that an exact resume needs, by name. */
+  /** Every buffer needed to resume exactly, by name. */
   get state(): Readonly<Record<string, Buffer>> {
     const { values, firstMoments, secondMoments } = this.arena;
     return { values, firstMoments, secondMoments, report: this.#report, ...this.allocator?.state };
   }
 
-  /** Continues from a state whose buffers have been uploaded. */
+  /** Sets the counters of a resumed run, whose buffers have already been uploaded. */
   resumeAt(step: number, passes: number): void {
     this.#step = step;
     this.#passes = passes;
   }
 
-  /** Forward passes made, which dropout masks are drawn from. */
+  /** Forward passes made; dropout masks are drawn from the count. */
   get passes(): number {
     return this.#passes;
   }

@@ -201,7 +201,7 @@ describe("a mistake", () => {
     [
       ["eval"],
       "no model given",
-      "--adapter names what a run trained, --model a model trained whole",
+      "use --adapter for an adapter, or --model for a fully fine-tuned model",
     ],
     [
       ["doctor", "now"],
@@ -232,7 +232,7 @@ describe("a mistake", () => {
     ],
     [
       ["plan", "demo", "--seeds", "1,2,1"],
-      '--seeds must be different whole numbers separated by commas, got "1,2,1"',
+      '--seeds must be distinct whole numbers separated by commas, got "1,2,1"',
       undefined,
     ],
     [

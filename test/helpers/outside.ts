@@ -1,6 +1,6 @@
 /**
- * A tiny one of everything that can be added to the program from outside: a rule for ranks, a start, a family
- * and a task. Nothing here is known to core, models, plugins or cli.
+ * Tiny examples of everything that can be added from outside: an allocation rule, a start, a model
+ * family and a task. Core, models, plugins and cli know nothing about them.
  */
 import { readFileSync } from "node:fs";
 import type { AllocatorRule } from "../../core/adalora/allocator.ts";
@@ -20,7 +20,7 @@ import type { RunTask, SplitText, TaskDefinition } from "../../core/tasks/task.t
 import type { Tensor } from "../../core/tensor.ts";
 import { debertaTokenizer } from "../../plugins/deberta/tokenizer.ts";
 
-/** After step 4 the first triplet of each matrix is kept, with a count of masks as state. */
+/** Keeps the first triplet of each matrix after step 4; its state counts the masks. */
 export const firstTriplet: AllocatorRule = {
   about: "the first triplet of each matrix",
 
@@ -56,7 +56,7 @@ export const firstTriplet: AllocatorRule = {
   },
 };
 
-/** A's rows are the mean of what the layer reads over the first batch, E = 0: a start that looks at data. */
+/** A data-dependent start: A's rows are the mean layer input over the first batch, and E = 0. */
 export const meanInput: Start = {
   about: "the mean of the layer's inputs",
   needsE: true,

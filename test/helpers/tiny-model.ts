@@ -17,7 +17,7 @@ import { type AllocatorOptions, Trainer, type TrainerOptions } from "../../core/
 import { deberta } from "../../plugins/deberta/index.ts";
 import { wave } from "./wave.ts";
 
-/** config.json of a DeBERTa v3 that a test can afford: every part of the real one, large initial weights. */
+/** config.json of a tiny DeBERTa v3 with every part of the real one, and large initial weights. */
 export const tinyConfig = {
   model_type: "deberta-v2",
   vocab_size: 24,
@@ -50,7 +50,7 @@ export interface TinyOptions {
   readonly config?: object;
 }
 
-/** A tiny DeBERTa with numbers, adapted as a method does; a function of its options alone. */
+/** A tiny initialized DeBERTa, adapted by a method; determined by its options alone. */
 export function tinyModel(backend: Backend, options: TinyOptions = {}): AdaptedModel {
   const { method = "adalora", rank = 3, dropout = 0, labels = 2, seed = 5 } = options;
   const svd = isOneOf(method, decomposing);
@@ -78,7 +78,7 @@ export const tinyTraining: TrainerOptions = {
   allocator: undefined,
 };
 
-/** 12 adapters of rank 3 that go down to half: masks at steps 4, 6 and from 8 on. */
+/** Prunes 12 adapters of rank 3 to half: masks at steps 4, 6 and from 8 on. */
 export const tinyAllocator: AllocatorOptions = {
   rule: adaloraAllocator,
   schedule: { initial: 36, target: 18, warmup: 2, finalTuning: 4, interval: 2, steps: 12 },
@@ -101,14 +101,14 @@ export function tinyTrainer(
 /** Sentences of 1 to 7 tokens; the class says whether word 7 is among them. */
 export function tinySentence(index: number): { ids: number[]; label: number } {
   const length = 1 + ((index * 5) % 7);
-  const numbers = wave(length, index);
-  const ids = Array.from(numbers, (x) => 8 + (Math.floor(Math.abs(x) * 1000) % 16));
+  const values = wave(length, index);
+  const ids = Array.from(values, (x) => 8 + (Math.floor(Math.abs(x) * 1000) % 16));
   const label = index % 2;
   if (label === 1) ids[index % length] = 7;
   return { ids, label };
 }
 
-/** The batch of some tiny sentences. */
+/** A batch of tiny sentences. */
 export function tinyBatch(indices: readonly number[]): LabelledBatch {
   const sentences = indices.map(tinySentence);
   const packed: TokenBatch = packSequences(sentences.map(({ ids }) => ids));
@@ -120,7 +120,7 @@ export function tinyDataset(name: string, rows: number, from = 0): TrainingSet &
   return ownDataset(tinyExamples(name, rows, from));
 }
 
-/** A split of data of one's own with two classes. */
+/** A split of the user's own data with two classes. */
 export function ownDataset(set: SequenceExamples): TrainingSet & PredictionSet {
   return sequenceDataset(set, { glue: undefined, kind: "classification", isWhole: true });
 }

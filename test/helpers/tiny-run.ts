@@ -26,7 +26,10 @@ export interface TinyRunOptions {
   readonly options?: Partial<TrainingSetup["options"]>;
 }
 
-/** A run of 12 steps over 19 rows: 2 micro-batches of 3 a step, so 4 steps an epoch, the last one smaller; dropout on. */
+/**
+ * A run of 12 steps over 19 rows with dropout: 2 micro-batches of 3 rows per step, so an epoch has
+ * 4 steps, the last one smaller.
+ */
 export function tinySetup(run: TinyRunOptions): TrainingSetup {
   const backend = createReferenceBackend();
   const adapted = tinyModel(backend, { dropout: 0.2, ...run.model });
@@ -60,7 +63,7 @@ export function tinySetup(run: TinyRunOptions): TrainingSetup {
   };
 }
 
-/** What a run told its observer. */
+/** The events that a run's observer received. */
 export interface Recorded {
   readonly reports: StepReport[];
   readonly evaluations: { step: number; isBest: boolean; evaluations: readonly Evaluation[] }[];
@@ -70,13 +73,13 @@ export interface Recorded {
 
 export interface Interruptions {
   readonly resume?: boolean;
-  /** Asks the run to stop once it has done so many steps. */
+  /** Requests a stop after this many steps. */
   readonly stopAfter?: number;
-  /** Throws in the middle of the run, as a killed process would end it. */
+  /** Throws after this many steps, as if the process were killed. */
   readonly killAfter?: number;
 }
 
-/** Runs a set-up to its end, and tells what it told. */
+/** Runs a setup to its end and records its events. */
 export async function train(
   setup: TrainingSetup,
   { resume = false, stopAfter = Infinity, killAfter = Infinity }: Interruptions = {},
@@ -97,7 +100,7 @@ export async function train(
   return { ...recorded, outcome };
 }
 
-/** Every number that a run's future depends on. */
+/** All values that the rest of a run depends on. */
 export function stateOf(backend: Backend, { trainer }: TrainingSetup): Record<string, number[]> {
   return Object.fromEntries(
     Object.entries(trainer.state).map(([name, buffer]) => [

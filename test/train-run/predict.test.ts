@@ -241,7 +241,7 @@ describe("what can't be predicted with is refused before it is loaded", () => {
     [
       "a folder of several seeds' runs",
       ["eval", "--adapter", seeds],
-      `seeds: holds runs of several seeds\n  hint: name one of them, such as ${join(seeds, "seed-2")}\n`,
+      `seeds: holds runs with several seeds\n  hint: give one of them, such as ${join(seeds, "seed-2")}\n`,
     ],
     [
       "a file that is not there",

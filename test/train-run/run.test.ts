@@ -137,6 +137,6 @@ test("several seeds run into folders of their own, and are summed up", async () 
   const whole = await run(["eval", "--model", join(out, "seed-1"), "--device", "reference"]);
   expect([whole.code, whole.stderr]).toEqual([
     1,
-    `error  ${out}/seed-1: holds an adapter, not a whole model\n  hint: name it with --adapter ${out}/seed-1\n`,
+    `error  ${out}/seed-1: holds an adapter, not a full model\n  hint: use --adapter ${out}/seed-1\n`,
   ]);
 });

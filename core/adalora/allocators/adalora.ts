@@ -3,8 +3,8 @@ import { createBudgetedAllocator } from "../budgeted.ts";
 import { TripletScores } from "../triplet-scores.ts";
 
 /**
- * AdaLoRA's rank allocation (paper algorithm 1): of all adapters' triplets together the `b(t)` with the
- * highest importance are kept, so that a matrix may end at any rank, 0 included.
+ * AdaLoRA's rank allocation (paper algorithm 1): keeps the `b(t)` most important triplets of all
+ * adapters together, so a matrix may end at any rank, including 0.
  */
 export const adaloraAllocator: AllocatorRule = {
   about: "by importance over all matrices, as in the paper",

@@ -3,7 +3,7 @@ import { adaloraAllocator } from "./adalora.ts";
 import { randomAllocator } from "./random.ts";
 import { uniformAllocator } from "./uniform.ts";
 
-/** The rules for ranks that come with the program; `--allocator` and its help are made from this table. */
+/** The built-in allocation rules. `--allocator` and its help are generated from this table. */
 export const allocators = {
   adalora: adaloraAllocator,
   uniform: uniformAllocator,

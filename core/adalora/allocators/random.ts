@@ -4,8 +4,8 @@ import type { AllocatorRule } from "../allocator.ts";
 import { createBudgetedAllocator } from "../budgeted.ts";
 
 /**
- * A control for claims about allocation: AdaLoRA's budget, but triplets are pruned in an order that the
- * seed draws once, so that what is pruned stays pruned.
+ * A control for claims about allocation: follows AdaLoRA's budget, but prunes triplets in a random
+ * order drawn once from the seed, so pruned triplets stay pruned.
  */
 export const randomAllocator: AllocatorRule = {
   about: "at random, by the seed",

@@ -4,8 +4,9 @@ import { createBudgetedAllocator } from "../budgeted.ts";
 import { TripletScores, viewsByRank } from "../triplet-scores.ts";
 
 /**
- * A control for claims about allocation: AdaLoRA's budget, but every matrix is cut alike. Within a matrix
- * the most important triplets are kept, so that only the allocation over matrices differs.
+ * A control for claims about allocation: follows AdaLoRA's budget, but prunes every matrix by the
+ * same share. Each matrix keeps its most important triplets, so only the allocation over matrices
+ * differs.
  */
 export const uniformAllocator: AllocatorRule = {
   about: "every matrix alike",
@@ -16,7 +17,7 @@ export const uniformAllocator: AllocatorRule = {
     const ranks = adapters.map(({ rank }) => rank);
     const scoresOf = viewsByRank(backend, triplets.scores, adapters);
     const keptOf = viewsByRank(backend, report.kept, adapters);
-    const threshold = backend.alloc(backend.master, 1); // of one matrix: not reported
+    const threshold = backend.alloc(backend.master, 1); // per matrix, so not reported
     return createBudgetedAllocator(context, {
       importanceAt: (step) => triplets.importanceAt(step),
       keep(budget) {
@@ -33,12 +34,12 @@ export const uniformAllocator: AllocatorRule = {
 };
 
 /**
- * Splits a budget over matrices in proportion to their ranks; shares of equal ranks differ by at most 1,
- * and the larger ones are spread evenly over the model.
+ * Splits a budget over matrices in proportion to their ranks. Shares of equal ranks differ by at
+ * most 1, and the larger shares are spread evenly over the model.
  */
 export function evenShares(ranks: readonly number[], budget: number): readonly number[] {
   const total = ranks.reduce((sum, rank) => sum + rank, 0);
-  invariant(budget <= total, "a budget is at most the sum of the ranks");
+  invariant(budget <= total, "the budget exceeds the sum of the ranks");
   let [before, given] = [0, 0];
   return ranks.map((rank) => {
     before += rank;

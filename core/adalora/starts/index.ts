@@ -2,7 +2,7 @@ import type { StartTable } from "../start.ts";
 import { loraStart } from "./lora.ts";
 import { paperStart } from "./paper.ts";
 
-/** The starts that come with the program; `--start` and its help are made from this table. */
+/** The built-in starts. `--start` and its help are generated from this table. */
 export const starts = {
   paper: paperStart,
   lora: loraStart,

@@ -2,8 +2,8 @@ import { streamOf, uniforms } from "../../rng.ts";
 import { type AdapterStart, perAdapter } from "../start.ts";
 
 /**
- * B = 0, E = 1, A uniform within 1 / sqrt(in), as torch's kaiming_uniform_(a = sqrt(5)). The gradients of
- * A and B are LoRA's from the first step, where AdaLoRA's E = 0 leaves them none.
+ * B = 0, E = 1 and A uniform in ±1 / sqrt(in), like torch's kaiming_uniform_(a = sqrt(5)). A and B
+ * get LoRA's gradients from the first step, whereas AdaLoRA's E = 0 gives them none.
  */
 export const loraValues: AdapterStart = ({ a, e, b }, seed) => {
   const values = new Map([
@@ -14,7 +14,7 @@ export const loraValues: AdapterStart = ({ a, e, b }, seed) => {
   return values;
 };
 
-/** LoRA's start, for increments with E too. */
+/** LoRA's start; adapters with E get E = 1. */
 export const loraStart = perAdapter(
   { about: "A Kaiming-uniform, B = 0, E = 1, as LoRA starts", needsE: false },
   loraValues,

@@ -13,7 +13,7 @@ export const paperValues: AdapterStart = ({ a, e, b }, seed) => {
   return values;
 };
 
-/** AdaLoRA's own start. */
+/** AdaLoRA's start. */
 export const paperStart = perAdapter(
   { about: "A and B Gaussian, E = 0, as in the paper", needsE: true },
   paperValues,

@@ -14,7 +14,7 @@ describe("budgetAt", () => {
   const table: [step: number, budget: number, reason: string][] = [
     [0, 144, "first step"],
     [10, 144, "last step of warm-up"],
-    [11, 141, "96 + 48 (69/70)^3 = 141.97, cut and not rounded"],
+    [11, 141, "96 + 48 (69/70)^3 = 141.97, truncated rather than rounded"],
     [45, 102, "half-way: 96 + 48 / 8"],
     [79, 96, "96 + 48 / 70^3"],
     [80, 96, "last step of budgeting"],
@@ -24,12 +24,12 @@ describe("budgetAt", () => {
   for (const [step, budget, reason] of table)
     test(`step ${step}: ${budget}, ${reason}`, () => expect(budgetAt(step, schedule)).toBe(budget));
 
-  test("without warm-up the first step has the initial budget and the second less", () => {
+  test("without warm-up the first step has the initial budget and the second a smaller one", () => {
     const s = { ...schedule, warmup: 0, finalTuning: 0 };
     expect([0, 1, 50, 99, 100].map((step) => budgetAt(step, s))).toEqual([144, 142, 102, 96, 96]);
   });
 
-  test("never rises, never leaves initial and target", () => {
+  test("never rises, and stays between initial and target", () => {
     for (const s of [
       schedule,
       { ...schedule, warmup: 0, finalTuning: 0 },
@@ -43,7 +43,7 @@ describe("budgetAt", () => {
     }
   });
 
-  test("a schedule without a step to prune in is a bug by then", () => {
+  test("a schedule without a step to prune in is an internal error", () => {
     expect(() => budgetAt(0, { ...schedule, warmup: 80 })).toThrow(
       "internal: no step is left between warm-up and final tuning",
     );
@@ -52,10 +52,10 @@ describe("budgetAt", () => {
 
 describe("masksAt", () => {
   const table: [step: number, masks: boolean, reason: string][] = [
-    [0, false, "a multiple of the interval, but warm-up"],
+    [0, false, "a multiple of the interval, but in warm-up"],
     [5, false, "warm-up"],
     [10, false, "the last step of warm-up"],
-    [11, false, "no multiple of the interval"],
+    [11, false, "not a multiple of the interval"],
     [15, true, "first multiple after warm-up"],
     [16, false, "no multiple"],
     [80, true, "last step of budgeting, a multiple"],

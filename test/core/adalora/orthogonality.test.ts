@@ -53,7 +53,7 @@ describe("the value", () => {
     expect(valueOf([wide])).toBe(0);
   });
 
-  test("is added to what is there", () => {
+  test("is added to the existing value", () => {
     const value = masters(backend, [10]);
     addOrthogonality(backend, [of([2, 0, 0, 2], identity)], 1, value);
     expect(backend.download(value)[0]).toBeCloseTo(10 + (3 * Math.SQRT2) / 2, 13);
@@ -63,10 +63,10 @@ describe("the value", () => {
 describe("the gradient", () => {
   const adapters = () => [
     adapter({ rank: 2, inFeatures: 4, outFeatures: 3 }),
-    adapter({ rank: 3, inFeatures: 2, outFeatures: 5 }), // more rows than numbers in one: never orthonormal
+    adapter({ rank: 3, inFeatures: 2, outFeatures: 5 }), // rank > inFeatures: never orthonormal
   ];
 
-  test("is coefficient * dR / dP by central differences, added to what is there", () => {
+  test("is coefficient * dR / dP by central differences, added to existing gradients", () => {
     const all = adapters();
     const before = all.flatMap(({ a, b }) => [a, b]).map((p) => gradOf(p));
     valueOf(all, 0.3);
@@ -89,7 +89,7 @@ describe("the gradient", () => {
       });
   });
 
-  test("leaves E's alone, and is 0 where the norm is 0", () => {
+  test("leaves E's gradient alone, and is 0 where the norm is 0", () => {
     const one = adapter({ rank: 2, inFeatures: 2, outFeatures: 2 });
     backend.upload(one.a.buffer, identity);
     backend.upload(one.b.buffer, identity);
@@ -98,7 +98,7 @@ describe("the gradient", () => {
     expect([one.a, one.e, one.b].map((p) => p && gradOf(p))).toEqual(before);
   });
 
-  /** R of the same numbers without a trace in the gradients. */
+  /** R of the same values, without touching the gradients. */
   function valueOnly(all: readonly Adapter[]): number {
     return valueOf(all.map((m) => ({ ...m, a: untrained(m.a), b: untrained(m.b) })));
   }
@@ -108,7 +108,7 @@ function gradOf(parameter: Parameter): number[] {
   return parameter.grad ? Array.from(backend.download(parameter.grad)) : [];
 }
 
-/** The same numbers without a place for a gradient. */
+/** The same values without a gradient buffer. */
 function untrained({ name, shape, buffer }: Parameter): Parameter {
   const copy = new Parameter(name, shape);
   copy.buffer = buffer;

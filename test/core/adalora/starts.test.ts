@@ -17,7 +17,7 @@ describe("AdaLoRA's start", () => {
   const start = paperValues(adapter, 42);
   const valuesOf = (values: ReadonlyMap<unknown, Float32Array>, p: unknown) => {
     const found = values.get(p);
-    if (!found) throw new Error("no numbers");
+    if (!found) throw new Error("no values");
     return found;
   };
 
@@ -32,7 +32,7 @@ describe("AdaLoRA's start", () => {
       expect(Math.abs(std - 0.02)).toBeLessThan((4 * 0.02) / Math.sqrt(2 * x.length));
     });
 
-  test("is a function of seed and name: other adapters change nothing", () => {
+  test("depends on seed and name alone: other adapters have no effect", () => {
     const a = valuesOf(start, adapter.a);
     const again = declare("layer.0.query", true);
     expect(valuesOf(paperValues(again, 42), again.a)).toEqual(a);
@@ -63,7 +63,7 @@ describe("LoRA's start", () => {
   });
 });
 
-describe("LoRA's start of an increment with E", () => {
+describe("LoRA's start with E", () => {
   const adapter = declare("layer.0.query", true);
   const start = loraValues(adapter, 42);
 
@@ -72,7 +72,7 @@ describe("LoRA's start of an increment with E", () => {
     expect(start.get(adapter.b)).toEqual(new Float32Array(300 * 12));
   });
 
-  test("A is LoRA's of the same seed", () => {
+  test("A equals LoRA's for the same seed", () => {
     const plain = declare("layer.0.query", false);
     expect(start.get(adapter.a)).toEqual(loraValues(plain, 42).get(plain.a));
   });
@@ -105,7 +105,7 @@ test("the scale is loralib's: alpha / (r + 1e-5) with E, alpha / r without", () 
   expect(adapterScale(16, 12, false)).toBe(16 / 12);
 });
 
-test("every factor gets its numbers on the device", () => {
+test("every factor is initialized on the device", () => {
   const backend = createReferenceBackend();
   const adapter = declare("layer.0.query", true);
   startAdapters(backend, [adapter], paperValues, 7);

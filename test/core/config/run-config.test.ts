@@ -10,7 +10,7 @@ test("later layers override earlier ones, and defaults fill the rest", () => {
 });
 
 describe("alternatives", () => {
-  test("setting one unsets the others below it", () => {
+  test("setting one clears the others in lower layers", () => {
     const config = resolveConfig([
       base,
       layer({ budget: "0.32M", maxSteps: 40, warmupRatio: 0.1 }),
@@ -40,20 +40,20 @@ describe("alternatives", () => {
 describe("the initial rank", () => {
   const withInit = layer({ ...base.values, initRank: 4 });
 
-  test("belongs to the target of its layer: another target drops it", () => {
+  test("belongs to the target of its layer: another target clears it", () => {
     expect(resolveConfig([withInit]).initRank).toBe(4);
     expect(resolveConfig([withInit, layer({ targetRank: 8 })]).initRank).toBeNull();
     expect(resolveConfig([withInit, layer({ method: "lora" })]).initRank).toBeNull();
   });
 
-  test("set with the target or above it, it stays", () => {
+  test("is kept if set with the target or in a higher layer", () => {
     expect(resolveConfig([base, layer({ targetRank: 8, initRank: 9 })]).initRank).toBe(9);
     expect(resolveConfig([base, layer({ initRank: 9 })]).initRank).toBe(9);
   });
 });
 
-describe("a setting without use for the method", () => {
-  test("is an error in the layer that is about that method", () => {
+describe("a setting that the method does not use", () => {
+  test("is an error in the layer that sets that method", () => {
     const both = layer({ method: "bitfit", targetRank: 2 });
     expect(() => resolveConfig([base, both])).toThrow('"targetRank" has no use in method bitfit');
     expect(() => resolveConfig([base, layer({ method: "lora", maskInterval: 10 })])).toThrow(
@@ -61,7 +61,7 @@ describe("a setting without use for the method", () => {
     );
   });
 
-  test("magnitude is |E|, which doublets lack", () => {
+  test("magnitude needs E, which doublets lack", () => {
     const doublets = layer({ method: "prune-lora" });
     expect(() => resolveConfig([base, layer({ importance: "magnitude" }), doublets])).toThrow(
       "--importance magnitude has no use in method prune-lora",
@@ -69,22 +69,22 @@ describe("a setting without use for the method", () => {
     expect(resolveConfig([base, layer({ importance: "magnitude" })]).importance).toBe("magnitude");
   });
 
-  test("is no error in a recipe below", () => {
+  test("is no error in a lower recipe", () => {
     expect(resolveConfig([base, layer({ method: "bitfit" })]).method).toBe("bitfit");
   });
 
-  test("a budget is LoRA's too: the baseline of equal size", () => {
+  test("LoRA accepts a budget: a baseline of equal size", () => {
     expect(resolveConfig([base, layer({ method: "lora", budget: "0.32M" })]).budget).toBe("0.32M");
   });
 });
 
-test("a task and a model are needed", () => {
+test("a task and a model are required", () => {
   expect(() => resolveConfig([layer({ model: "dir" })])).toThrow("no task given");
   expect(() => resolveConfig([layer({ task: "rte" })])).toThrow("no model given");
 });
 
 describe("config.json", () => {
-  test.each(["adalora", "lora", "bitfit"] as const)("of %s gives the same run again", (method) => {
+  test.each(["adalora", "lora", "bitfit"] as const)("of %s reproduces the run", (method) => {
     const config = resolveConfig([
       base,
       layer({ method, maxSteps: 40, maxGradNorm: 0, out: "runs/a" }),
@@ -95,7 +95,7 @@ describe("config.json", () => {
     expect(again).toMatchObject({ maxGradNorm: 0, epochs: null, maxSteps: 40, out: null });
   });
 
-  test("holds no setting that the method has no use for", () => {
+  test("omits settings that the method does not use", () => {
     const json = configToJson(resolveConfig([base, layer({ method: "bitfit" })]));
     expect(Object.keys(json)).not.toContain("targetRank");
     expect(Object.keys(json)).toContain("lr");

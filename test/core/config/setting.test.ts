@@ -64,14 +64,14 @@ for (const [setting, raw, value] of table) {
   });
 }
 
-test("what a number must be is said with its range", () => {
+test("the expected number is described with its range", () => {
   expect(real(0, "", { above: 0, below: 1 }).want).toBe("a number above 0 and below 1");
   expect(integer(0, "", { min: 0, off: true }).want).toBe(
     'a whole number from 0 (0 or "none": off)',
   );
 });
 
-test("what is undecided is left to the run, and read as before", () => {
+test("settings without defaults are left to the run, but parsed as before", () => {
   const { many, column } = withoutDefaults({
     many: integer(3, "how many", { min: 1, also: ["count"] }),
     column: text(null, "the column (default: the task's)"),

@@ -13,7 +13,7 @@ const pathsOf = (modules?: readonly string[], config?: object) =>
   selectLinears(treeOf(config), deberta, modules).map(({ path }) => path);
 
 describe("short names", () => {
-  test("all of them select six matrices a layer, in the model's order", () => {
+  test("all of them select six matrices per layer, in model order", () => {
     const layer = (i: number) =>
       [
         "attention.self.query_proj",
@@ -43,20 +43,20 @@ describe("short names", () => {
     );
   });
 
-  test("two names keep the model's order, however they are given, and select nothing twice", () => {
+  test("two names select in model order, however they are listed, and nothing twice", () => {
     const both = pathsOf(["value", "query"]);
     expect(both).toEqual(pathsOf(["query", "value", "query"]));
     expect(both).toHaveLength(6);
     expect(both[0]).toEndWith("query_proj");
   });
 
-  test("an unknown name is an error that lists the known", () => {
+  test("an unknown name is an error that lists the known ones", () => {
     expect(() => pathsOf(["query", "querry"])).toThrow(
       'no module of this model is called "querry"',
     );
     try {
       pathsOf(["q"]);
-      throw new Error("an error is due");
+      throw new Error("expected an error");
     } catch (error) {
       expect(error).toMatchObject({
         code: "E_MODULES",
@@ -67,7 +67,7 @@ describe("short names", () => {
 });
 
 describe("attachAdapters", () => {
-  test("each layer gets factors of its own shape, named as PEFT names them", () => {
+  test("each layer gets factors of matching shapes with PEFT's names", () => {
     const tree = treeOf();
     const linears = selectLinears(tree, deberta, ["intermediate"]);
     const adapters = attachAdapters(linears, { rank: 5, scale: 2, svd: true, dropout: 0.1 });
@@ -84,7 +84,7 @@ describe("attachAdapters", () => {
     ]);
   });
 
-  test("without E for LoRA", () => {
+  test("LoRA has no E", () => {
     const linears = selectLinears(treeOf(), deberta, ["query"]);
     const adapters = attachAdapters(linears, { rank: 2, scale: 1, svd: false });
     expect(adapters.map(({ e }) => e)).toEqual([undefined, undefined, undefined]);

@@ -58,17 +58,17 @@ async function run(out: string, values: Partial<RunConfig>, resume = false, stop
   const options = { out: join(folder, out), resume, overwrite: false };
   let steps = 0;
   const onStep = () => void steps++;
-  const watcher = { ...quiet, onStep, stopRequested: () => steps >= stopAfter };
-  return executeRun(createReferenceBackend(), prepared, options, watcher);
+  const observer = { ...quiet, onStep, stopRequested: () => steps >= stopAfter };
+  return executeRun(createReferenceBackend(), prepared, options, observer);
 }
 
-describe("a rule for ranks from outside", () => {
-  test("decides which triplets a run keeps", async () => {
+describe("an external allocation rule", () => {
+  test("determines which triplets a run keeps", async () => {
     const { ranks } = await run("rule", { allocator: "first" });
     expect(Object.values(ranks)).toEqual(Array(12).fill(1));
   });
 
-  test("is resumed with its state to the same bits", async () => {
+  test("resumes with its state bit for bit", async () => {
     const values = { allocator: "first", saveSteps: 3 };
     const { stoppedBy } = await run("resumed", values, false, 7);
     expect(stoppedBy).toBe("interrupt");
@@ -78,7 +78,7 @@ describe("a rule for ranks from outside", () => {
     expect(adapter("resumed").equals(adapter("rule"))).toBe(true);
   });
 
-  test("a name that no table has is an error that lists those that it has", async () => {
+  test("an unknown name is an error that lists the known ones", async () => {
     const error = await run("unknown", { allocator: "last" }).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(AdaloraError);
     expect(String(error)).toContain(
@@ -87,8 +87,8 @@ describe("a rule for ranks from outside", () => {
   });
 });
 
-describe("a start from outside", () => {
-  test("sees what every adapted layer reads, the frozen model's, in its own batches", async () => {
+describe("an external start", () => {
+  test("sees the frozen model's inputs to every adapted layer, batch by batch", async () => {
     const prepared = await prepareRun(configOf({ start: "mean" }), sources, registry);
     const backend = createReferenceBackend();
     const { adapted } = await createTrainer(backend, prepared);
@@ -100,12 +100,12 @@ describe("a start from outside", () => {
     }
   });
 
-  test("leaves the adapters attached, so that training moves them", async () => {
+  test("leaves the adapters attached, so that they are trained", async () => {
     const { ranks } = await run("start", { start: "mean" });
     expect(Object.values(ranks).reduce((sum, rank) => sum + rank, 0)).toBe(12);
   });
 
-  test("that needs E is refused where the method has none", async () => {
+  test("that needs E is rejected for a method without E", async () => {
     const error = await run("no-e", { start: "mean", method: "lora", targetRank: null }).catch(
       (e: unknown) => e,
     );
@@ -114,7 +114,7 @@ describe("a start from outside", () => {
   });
 });
 
-describe("a family and a task from outside", () => {
+describe("an external family and task", () => {
   const model = join(folder, "bag");
   const data = join(folder, "lines");
 
@@ -142,7 +142,7 @@ describe("a family and a task from outside", () => {
     for (const role of ["train", "validation"]) writeFileSync(join(data, `${role}.txt`), lines);
   });
 
-  test("train together, and learn", async () => {
+  test("train together and learn", async () => {
     const { metrics, ranks } = await run("together", {
       task: "yes-or-no",
       model,

@@ -68,22 +68,22 @@ describe.each(["adalora", "lora", "full"] as const)("what a run of %s needs", (m
       const out = join(task.folder, `${method}-${device}`);
       const options = { out, resume: false, overwrite: false };
       await executeRun(backend, run, options, quiet);
-      // all 20 rows are in one batch: the bound is reached
+      // all 20 rows are in one batch, so the estimate is exact
       expect(needs.training).toBe(backend.memory().peak);
       const [newest = ""] = readdirSync(join(out, "checkpoints")).toSorted().toReversed();
       const checkpoint = statSync(join(out, "checkpoints", newest, "state.safetensors")).size;
       expect(checkpoint - needs.checkpoint).toBeWithin(0, 1000); // its header
-      expect(bytesIn(out)).toBeLessThan(needs.disk + 30_000); // headers and config files come on top
+      expect(bytesIn(out)).toBeLessThan(needs.disk + 30_000); // headers and configs are extra
     });
   }
 });
 
-test("the weights are what is not trained, in the type of the backend", async () => {
+test("weights counts the frozen parameters in the backend's dtype", async () => {
   const { tree } = (await prepared("bitfit", "cpu")).declared;
   const frozen = [...tree.parameters.values()].filter(
     ({ name }) => !/\.bias$|^(pooler|classifier)\./.test(name),
   );
-  const numbers = frozen.reduce((sum, { length }) => sum + length, 0);
-  expect((await runNeeds(await prepared("bitfit", "cpu"))).weights).toBe(4 * numbers);
-  expect((await runNeeds(await prepared("bitfit", "reference"))).weights).toBe(8 * numbers);
+  const elements = frozen.reduce((sum, { length }) => sum + length, 0);
+  expect((await runNeeds(await prepared("bitfit", "cpu"))).weights).toBe(4 * elements);
+  expect((await runNeeds(await prepared("bitfit", "reference"))).weights).toBe(8 * elements);
 });

@@ -16,21 +16,21 @@ describe("steps", () => {
     [2490, 50, 3900, "RTE: 78 batches"],
     [8551, 25, 6700, "CoLA"],
     [392_702, 7, 85_904, "MNLI"],
-    [64, 1, 2, "whole batches"],
+    [64, 1, 2, "full batches"],
     [65, 1, 3, "a smaller last batch"],
     [65, 0.5, 2, "half an epoch, rounded up"],
   ])("%p rows, %p epochs: %p (%s)", (rows, epochs, steps) => {
     expect(schedule(rows, { epochs }).steps).toBe(steps);
   });
 
-  test("an epoch's last step may accumulate fewer batches", () => {
+  test("the last step of an epoch may accumulate fewer batches", () => {
     expect(schedule(160, { epochs: 2, gradAccum: 2 })).toMatchObject({
       stepsPerEpoch: 3,
       steps: 6,
     });
   });
 
-  test("steps stand instead of epochs", () => {
+  test("--max-steps replaces --epochs", () => {
     expect(schedule(2490, { maxSteps: 40, initWarmup: 5, finalWarmup: 10 }).steps).toBe(40);
   });
 });
@@ -63,7 +63,7 @@ describe("phases", () => {
     }
   });
 
-  test("shares are of all steps, rounded to the nearest", () => {
+  test("percentages are of all steps, rounded to the nearest step", () => {
     expect(schedule(2490, { epochs: 50, initWarmup: "15%", finalWarmup: "46%" })).toMatchObject({
       initWarmup: 585,
       finalWarmup: 1794,
@@ -81,7 +81,7 @@ describe("phases", () => {
     expect(prunings).toBe(13); // 9, 12, … 45
   });
 
-  test("a method that doesn't prune has one", () => {
+  test("a method that doesn't prune has a single phase", () => {
     expect(schedule(32, { method: "lora", maxSteps: 10 }).phases).toEqual([
       { name: "training", first: 0, last: 9 },
     ]);
@@ -94,7 +94,7 @@ describe("diagnostics", () => {
     return [...diagnostics.problems.map(({ message }) => message), ...diagnostics.warnings];
   };
 
-  test("a sound schedule has none", () => {
+  test("none for a valid schedule", () => {
     expect(messages({ epochs: 50 })).toEqual([]);
     expect(messages({ maxSteps: 2401 })).toEqual([]);
   });
@@ -107,8 +107,8 @@ describe("diagnostics", () => {
 
   test("an interval longer than the budgeting phase", () => {
     expect(messages({ epochs: 50, maskInterval: 5000 })).toEqual([
-      "no multiple of --mask-interval 5000 falls into the budgeting phase: " +
-        "the whole cut is made at the start of the final phase",
+      "no multiple of --mask-interval 5000 falls in the budgeting phase: " +
+        "all pruning happens at the start of the final phase",
     ]);
   });
 

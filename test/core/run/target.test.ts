@@ -48,7 +48,7 @@ describe("the paper's budgets", () => {
     });
   });
 
-  test("are names for the paper's models only", () => {
+  test("are labels for the paper's models only", () => {
     const half = { ...deberta, matrices: deberta.matrices.slice(0, 36) };
     expect(target({ budget: "0.32M" }, half).targetTotalRank).toBe(139); // 320,000 / 82,980 * 36
   });
@@ -62,11 +62,11 @@ describe("any other budget", () => {
     expect(initRank).toBe(5);
   });
 
-  test("or a share of the pretrained model", () => {
+  test("or a percentage of the pretrained model's parameters", () => {
     expect(target({ budget: "0.5%" }).targetTotalRank).toBe(400); // 922,115 / 165,960 * 72 = 400.05
   });
 
-  test("of almost nothing keeps one triplet", () => {
+  test("keeps at least one triplet", () => {
     expect(target({ budget: "10" }).targetTotalRank).toBe(1);
   });
 });
@@ -76,7 +76,7 @@ describe("ranks", () => {
     expect(target({ targetRank: 1.5 })).toMatchObject({ targetTotalRank: 108, initRank: 3 });
   });
 
-  test("the sum can be given instead", () => {
+  test("the total can be set instead of the average", () => {
     expect(target({ targetTotalRank: 100, initRank: 4 })).toMatchObject({
       targetTotalRank: 100,
       initTotalRank: 288,
@@ -98,12 +98,12 @@ describe("ranks", () => {
 });
 
 describe("a method that doesn't prune", () => {
-  test("takes the recipe's target as its rank, without E where it has none", () => {
+  test("uses the recipe's target as its rank, and counts E only if it has one", () => {
     expect(target({ method: "lora" })).toMatchObject({ initRank: 2, initParameters: 331_776 });
     expect(target({ method: "svd-lora" })).toMatchObject({ initRank: 2, initParameters: 331_920 });
   });
 
-  test("or the rank it is given, or a budget's", () => {
+  test("or uses --init-rank, or the rank of a budget", () => {
     expect(target({ method: "lora", initRank: 8 })).toMatchObject({ targetTotalRank: 576 });
     expect(target({ method: "lora", budget: "1.27M" }).initRank).toBe(8);
   });

@@ -22,7 +22,7 @@ const create = (run: Partial<TinyRunOptions> = {}) => tinySetup({ checkpointDir:
 
 const file = (step: number, name: string) => join(dir, `step-${step}`, name);
 
-describe("resume continues to the bit, with dropout, accumulation and in the middle of an epoch", () => {
+describe("resume is bit-identical, with dropout, accumulation and in the middle of an epoch", () => {
   const methods = ["adalora", "lora", "prune-lora"] as const;
   for (const method of methods)
     for (const how of ["stopped after 5 steps", "killed after 7"] as const)
@@ -32,8 +32,8 @@ describe("resume continues to the bit, with dropout, accumulation and in the mid
           model: { method, dropout: 0.2 },
           trainer: { allocator, orthogonality: method === "adalora" ? 0.1 : 0 },
         };
-        const whole = create({ ...run, checkpointDir: join(dir, "whole") });
-        const told = await train(whole);
+        const uninterrupted = create({ ...run, checkpointDir: join(dir, "uninterrupted") });
+        const expected = await train(uninterrupted);
 
         const first = create(run);
         if (how.startsWith("stopped")) {
@@ -47,14 +47,16 @@ describe("resume continues to the bit, with dropout, accumulation and in the mid
         const rest = await train(second, { resume: true });
         const from = how.startsWith("stopped") ? 5 : 4;
         expect(rest.resumed.map(({ progress }) => progress?.step)).toEqual([from]);
-        expect(rest.reports).toEqual(told.reports.slice(from));
-        expect(rest.outcome).toEqual(told.outcome);
-        expect(stateOf(second.backend, second)).toEqual(stateOf(whole.backend, whole));
-        expect(second.trainer.kept()).toEqual(whole.trainer.kept());
-        expect(second.trainer.passes).toBe(whole.trainer.passes);
+        expect(rest.reports).toEqual(expected.reports.slice(from));
+        expect(rest.outcome).toEqual(expected.outcome);
+        expect(stateOf(second.backend, second)).toEqual(
+          stateOf(uninterrupted.backend, uninterrupted),
+        );
+        expect(second.trainer.kept()).toEqual(uninterrupted.trainer.kept());
+        expect(second.trainer.passes).toBe(uninterrupted.trainer.passes);
       });
 
-  test("right after it, everything is as it was, the ranks of the last mask included", async () => {
+  test("restores everything immediately, including the ranks of the last mask", async () => {
     const first = create();
     await train(first, { stopAfter: 5 });
     expect(first.trainer.kept().flat().filter(Boolean)).toHaveLength(23);
@@ -68,15 +70,15 @@ describe("resume continues to the bit, with dropout, accumulation and in the mid
 describe("damage", () => {
   let undisturbed: Record<string, number[]> = {};
   beforeAll(async () => {
-    const whole = create({ checkpointDir: mkdtempSync(join(tmpdir(), "checkpoint-")) });
-    await train(whole);
-    undisturbed = stateOf(whole.backend, whole);
-    rmSync(whole.checkpointDir, { recursive: true });
+    const setup = create({ checkpointDir: mkdtempSync(join(tmpdir(), "checkpoint-")) });
+    await train(setup);
+    undisturbed = stateOf(setup.backend, setup);
+    rmSync(setup.checkpointDir, { recursive: true });
   });
 
   const damages: [what: string, damage: () => void, says: RegExp][] = [
     [
-      "truncated in the numbers",
+      "truncated in the values",
       () =>
         truncateSync(
           file(8, "state.safetensors"),
@@ -90,14 +92,14 @@ describe("damage", () => {
       /step-8.*state\.safetensors/,
     ],
     [
-      "with one bit lost in its numbers",
+      "with one flipped bit in its values",
       () => {
         const bytes = readFileSync(file(8, "state.safetensors"));
         const at = bytes.length - 100;
         bytes[at] = (bytes[at] ?? 0) ^ 0x10;
         writeFileSync(file(8, "state.safetensors"), bytes);
       },
-      /step-8: \w+ is not what was written/,
+      /step-8: \w+ is corrupted: its hash differs/,
     ],
     ["empty", () => truncateSync(file(8, "state.safetensors"), 0), /step-8.*state\.safetensors/],
     ["without its state", () => rmSync(file(8, "state.safetensors")), /step-8.*state\.safetensors/],
@@ -108,14 +110,14 @@ describe("damage", () => {
       /step-8.*progress\.json/,
     ],
     [
-      "with a progress that lacks a number",
+      "with a progress file that lacks a key",
       () => writeFileSync(file(8, "progress.json"), '{"step": 8, "fingerprint": "this run"}'),
       /step-8.*progress\.json: "passes" must be a whole number/,
     ],
   ];
 
   for (const [what, damage, says] of damages)
-    test(`a newest checkpoint ${what} is passed over for the one before, and named`, async () => {
+    test(`a newest checkpoint ${what} is skipped for the previous one, and reported`, async () => {
       await expect(train(create(), { killAfter: 9 })).rejects.toThrow("killed");
       expect(stepsIn(dir)).toEqual([8, 4]);
       damage();
@@ -128,7 +130,7 @@ describe("damage", () => {
       expect(stateOf(second.backend, second)).toEqual(undisturbed);
     });
 
-  test("a damaged checkpoint changes nothing of the trainer", async () => {
+  test("a damaged checkpoint leaves the trainer unchanged", async () => {
     await train(create(), { stopAfter: 5 });
     for (const step of [4, 5])
       truncateSync(
@@ -143,7 +145,7 @@ describe("damage", () => {
     expect([fresh.trainer.steps, fresh.trainer.passes]).toEqual([0, 0]);
   });
 
-  test("a damaged later checkpoint does not push out the whole one that follows it", async () => {
+  test("a later damaged checkpoint does not displace an intact one", async () => {
     const options = { saveLimit: 1 };
     await train(create({ options: { ...options, saveSteps: 5 } }), { stopAfter: 10 });
     expect(stepsIn(dir)).toEqual([10]);
@@ -159,7 +161,7 @@ describe("damage", () => {
   });
 });
 
-test("a state of other sizes under the same settings is damage, and both sizes are told", async () => {
+test("a state of the wrong size under the same settings is damage, reported with both sizes", async () => {
   await train(create(), { stopAfter: 5 });
   const schedule = { ...tinyAllocator.schedule, initial: 24 };
   const other = create({
@@ -168,10 +170,10 @@ test("a state of other sizes under the same settings is damage, and both sizes a
   });
   const { damaged } = resumeNewest(dir, other.backend, other.trainer, "this run");
   expect(damaged).toHaveLength(2);
-  expect(damaged[0]).toMatch(/step-5: values has \d+ numbers, \d+ are due$/);
+  expect(damaged[0]).toMatch(/step-5: values has \d+ elements, expected \d+$/);
 });
 
-describe("a checkpoint of another run", () => {
+describe("a checkpoint of a different run", () => {
   const refused = async (setup: ReturnType<typeof create>) => {
     await train(create(), { stopAfter: 5 });
     expect(() => resumeNewest(dir, setup.backend, setup.trainer, "another run")).toThrow(
@@ -180,8 +182,8 @@ describe("a checkpoint of another run", () => {
     expect(setup.trainer.steps).toBe(0);
   };
 
-  test("is refused", () => refused(create()));
-  test("is refused, not called damaged, where its sizes differ too", () =>
+  test("is rejected", () => refused(create()));
+  test("is rejected rather than called damaged if its sizes differ too", () =>
     refused(
       create({
         model: { rank: 2 },
@@ -202,7 +204,7 @@ describe("files", () => {
     expect(stepsIn(join(dir, "none"))).toEqual([]);
   });
 
-  test("the newest are kept, by number and not by name; other names are left alone", () => {
+  test("the newest are kept, by number rather than name; other files are left alone", () => {
     const { backend, trainer } = create();
     writeFileSync(join(dir, "notes.txt"), "mine");
     const save = (step: number) => {
@@ -214,7 +216,7 @@ describe("files", () => {
     expect(readdirSync(dir).toSorted()).toEqual(["notes.txt", "step-10", "step-100"]);
   });
 
-  test("what is read back is what was written, the best evaluation included", () => {
+  test("progress is read back as written, including the best evaluation", () => {
     const { backend, trainer } = create();
     const progress = {
       step: 7,

@@ -19,18 +19,18 @@ const create = (run: Partial<TinyRunOptions> = {}) => tinySetup({ checkpointDir:
 describe("the loop", () => {
   const schedule = { ...tinyAllocator.schedule, steps: 24 };
 
-  test("steps, evaluates and saves where it should, and ends with an evaluation of the last step", async () => {
+  test("steps, evaluates and saves on schedule, and evaluates after the last step", async () => {
     const setup = create();
     const { reports, evaluations, checkpoints, outcome } = await train(setup);
     expect(reports.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(evaluations.map(({ step }) => step)).toEqual([3, 6, 9, 12]);
-    expect(checkpoints).toEqual([4, 8]); // none at the end: what the run leaves is its adapter
+    expect(checkpoints).toEqual([4, 8]); // none at the end: the run's result is its adapter
     expect(outcome).toMatchObject({ steps: 12, stoppedBy: "end" });
     expect(outcome.final).toEqual(evaluations.at(-1)?.evaluations ?? []);
     expect(outcome.final[0]?.split).toBe("validation");
   });
 
-  test("learns its rows, through the whole schedule", async () => {
+  test("learns its rows over a complete schedule", async () => {
     const setup = create({
       model: { dropout: 0 },
       setup: { validation: [tinyDataset("train", 19)] },
@@ -44,8 +44,8 @@ describe("the loop", () => {
     expect(setup.trainer.kept().flat().filter(Boolean)).toHaveLength(18);
   });
 
-  test("ends with what the masks zeroed at zero, also where Adam has revived it since", async () => {
-    const setup = create({ options: { steps: 6 } }); // masks in step 4 alone
+  test("ends with pruned triplets at zero, even those that Adam has revived", async () => {
+    const setup = create({ options: { steps: 6 } }); // masks in step 4 only
     await train(setup);
     const { backend, trainer } = setup;
     const kept = trainer.kept().flat();
@@ -56,7 +56,7 @@ describe("the loop", () => {
     expect(e).toEqual(kept);
   });
 
-  test("feeds the rows of its order, in micro-batches", async () => {
+  test("trains on the rows of its order, in micro-batches", async () => {
     const seen: number[][] = [];
     const setup = create();
     const step = setup.trainer.step.bind(setup.trainer);
@@ -69,7 +69,7 @@ describe("the loop", () => {
     expect(seen).toEqual([...epoch, ...epoch, ...epoch]);
   });
 
-  test("the best evaluation is told once, and kept", async () => {
+  test("the best evaluation is reported once and kept", async () => {
     const { evaluations, outcome } = await train(create());
     const losses = evaluations.map((e) => -(e.evaluations[0]?.loss ?? NaN));
     let best = -Infinity;
@@ -81,13 +81,13 @@ describe("the loop", () => {
     expect(outcome.best?.step).toBe(evaluations[losses.indexOf(best)]?.step ?? NaN);
   });
 
-  test("without validation data it trains and says nothing of a best step", async () => {
+  test("without validation data it trains and reports no best step", async () => {
     const { evaluations, outcome } = await train(create({ setup: { validation: [] } }));
     expect(evaluations).toEqual([{ step: 12, evaluations: [], isBest: false }].slice(1));
     expect(outcome).toMatchObject({ steps: 12, best: null, final: [] });
   });
 
-  test("asked to stop, it saves first and does not evaluate", async () => {
+  test("on a stop request it saves and does not evaluate", async () => {
     const { outcome, checkpoints, evaluations } = await train(create(), { stopAfter: 2 });
     expect(outcome).toEqual({ steps: 2, stoppedBy: "interrupt", best: null, final: [] });
     expect(checkpoints).toEqual([2]);
@@ -95,7 +95,7 @@ describe("the loop", () => {
     expect(evaluations).toEqual([]);
   });
 
-  test("resume without a checkpoint starts anew", async () => {
+  test("resume without a checkpoint starts from step 0", async () => {
     const { resumed, outcome } = await train(create(), { resume: true });
     expect(resumed).toEqual([{ progress: undefined, damaged: [] }]);
     expect(outcome.steps).toBe(12);
@@ -103,7 +103,8 @@ describe("the loop", () => {
 });
 
 describe("early stopping", () => {
-  const still = { trainer: { learningRate: () => 0 } }; // nothing changes, so nothing gets better
+  // No weight changes, so no evaluation improves.
+  const still = { trainer: { learningRate: () => 0 } };
 
   test("stops after N evaluations without a better one", async () => {
     const { outcome, evaluations } = await train(
@@ -118,12 +119,12 @@ describe("early stopping", () => {
     ]);
   });
 
-  test("0 never stops", async () => {
+  test("0 disables it", async () => {
     const { outcome } = await train(create({ ...still, options: { evalSteps: 1 } }));
     expect(outcome).toMatchObject({ steps: 12, stoppedBy: "end" });
   });
 
-  test("a better evaluation starts the count anew", async () => {
+  test("a better evaluation resets the count", async () => {
     const { outcome, evaluations } = await train(
       create({
         model: { dropout: 0 },
@@ -145,7 +146,7 @@ describe("early stopping", () => {
     expect(outcome).toMatchObject({ steps: 5, stoppedBy: "early stopping", best: { step: 1 } });
   });
 
-  test("a run that was killed after its last evaluation is over when it is resumed", async () => {
+  test("a run killed after the evaluation that ended its patience stops when resumed", async () => {
     const run = { ...still, options: { evalSteps: 1, earlyStopping: 2 } };
     const { backend, trainer } = create(run);
     const best = { step: 1, value: -0.1 };
@@ -156,7 +157,7 @@ describe("early stopping", () => {
     expect(reports).toEqual([]);
   });
 
-  test("a metric that is undefined is never the best, and a later one that is defined may be", async () => {
+  test("an undefined metric is never the best, but a later defined one may be", async () => {
     const rows = { ...tinyExamples("validation", 8, 100), labels: new Float64Array(8).fill(1) };
     const scored = { glue: glueTasks.stsb, kind: "classification", isWhole: true } as const;
     const run = { setup: { validation: [sequenceDataset(rows, scored)] } };
@@ -165,7 +166,7 @@ describe("early stopping", () => {
     expect(evaluations.map((e) => e.evaluations[0]?.metrics["pearson"])).toEqual([NaN, NaN, NaN]);
     expect(evaluations.some(({ isBest }) => isBest)).toBe(false);
     expect(outcome.best).toBeNull();
-    // and the checkpoint that says so can be read
+    // and such a checkpoint can be read
     const again = create({ ...run, ...still, options: { metric: "pearson", evalSteps: 1 } });
     const { resumed } = await train(again, { resume: true });
     expect(resumed[0]?.progress).toMatchObject({ step: 3, best: null, evaluationsSinceBest: 3 });
@@ -174,7 +175,7 @@ describe("early stopping", () => {
 });
 
 describe("a loss that is not finite", () => {
-  test("stops the run with the step, the rows and the way back", async () => {
+  test("stops the run and reports the step, the rows and how to resume", async () => {
     const learningRate = (step: number) => (step === 5 ? NaN : 0.01);
     const setup = create({ trainer: { learningRate } });
     const rows = trainingOrder(setup.train.lengths, setup.options)(6).flatMap((b) => [...b]);
@@ -184,14 +185,14 @@ describe("a loss that is not finite", () => {
     } catch (caught) {
       error = caught;
     }
-    if (!(error instanceof AdaloraError)) throw new Error("an AdaloraError is due");
+    if (!(error instanceof AdaloraError)) throw new Error("expected an AdaloraError");
     expect(error.message).toBe(
       `step 6: the loss must be finite: got loss NaN, gradient norm NaN (training rows ${rows.join(", ")})`,
     );
     expect(error.hint).toBe(
       `lower --lr, or look at these rows; --resume continues from the last checkpoint in ${dir}`,
     );
-    expect(readdirSync(dir)).toEqual(["step-4"]); // of before the harm, and nothing later
+    expect(readdirSync(dir)).toEqual(["step-4"]); // from before the failure, and none later
   });
 
   for (const part of ["taskLoss", "gradNorm"] as const)
@@ -204,7 +205,7 @@ describe("a loss that is not finite", () => {
       );
     });
 
-  test("many rows are cut short in the message", async () => {
+  test("a long list of rows is truncated in the message", async () => {
     const learningRate = () => NaN;
     const setup = create({ trainer: { learningRate }, options: { batchSize: 5 } });
     await expect(train(setup)).rejects.toThrow(/\(training rows (\d+, ){8}…\)$/);

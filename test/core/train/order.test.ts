@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { trainingOrder } from "../../../core/train/order.ts";
 
-// 23 rows in batches of 4: six an epoch, the last of 3; four to a step: steps of 4 and 2 batches
+// 23 rows: 6 batches of 4 rows per epoch, the last of 3; 4 batches per step, then the remaining 2
 const lengths = Array.from({ length: 23 }, (_, i) => 3 + ((i * 7) % 11));
 const options = { batchSize: 4, gradAccum: 4, seed: 9, bucketed: true };
 const rows = (step: readonly Uint32Array[]) => step.flatMap((batch) => Array.from(batch));
 
 describe("trainingOrder", () => {
-  test("each epoch sees every row once; its last step has what is left", () => {
+  test("each epoch sees every row once; its last step has the remainder", () => {
     const order = trainingOrder(lengths, options);
     for (const epoch of [0, 1, 2]) {
       const steps = [order(2 * epoch), order(2 * epoch + 1)];
@@ -17,12 +17,12 @@ describe("trainingOrder", () => {
     expect(rows(order(0))).not.toEqual(rows(order(2)));
   });
 
-  test("is a function of the step alone: a resumed run goes on as it would have", () => {
+  test("depends on the step alone, so a resumed run sees the same batches", () => {
     const straight = trainingOrder(lengths, options);
     const all = [0, 1, 2, 3, 4, 5, 6].map((step) => rows(straight(step)));
     for (const step of [6, 3, 4, 0, 5, 1, 2]) {
       expect(rows(trainingOrder(lengths, options)(step))).toEqual(all[step]!);
-      expect(rows(straight(step))).toEqual(all[step]!); // also after a jump back
+      expect(rows(straight(step))).toEqual(all[step]!); // also after jumping back
     }
   });
 
@@ -31,7 +31,7 @@ describe("trainingOrder", () => {
     expect(rows(other(0))).not.toEqual(rows(trainingOrder(lengths, options)(0)));
   });
 
-  test("fewer rows than a batch: one step an epoch", () => {
+  test("with fewer rows than a batch, an epoch is one step", () => {
     const order = trainingOrder([5, 6], options);
     expect([order(0), order(1)].map((step) => rows(step).toSorted((a, b) => a - b))).toEqual([
       [0, 1],

@@ -21,7 +21,7 @@ let dir = "";
 beforeAll(() => (dir = mkdtempSync(join(tmpdir(), "guarded-"))));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-/** The whole AdaLoRA schedule of 12 steps, two micro-batches each, dropout on. */
+/** A complete AdaLoRA schedule of 12 steps of two micro-batches, with dropout. */
 function trained(
   backend: Backend,
   allocator: AllocatorOptions | undefined = tinyAllocator,
@@ -41,7 +41,7 @@ function trained(
 }
 
 describe("on a device whose memory the host cannot see", () => {
-  test("every AdaLoRA step, allocator included, downloads once and gives the reference's numbers", () => {
+  test("every AdaLoRA step, allocator included, downloads once and matches the reference", () => {
     const plain = trained(createReferenceBackend());
     const guard = guarded(createReferenceBackend());
     let before = 0;
@@ -59,7 +59,7 @@ describe("on a device whose memory the host cannot see", () => {
     ["PEFT's semantics", { ...tinyAllocator, semantics: "peft" }, {}],
     ["magnitude scores", { ...tinyAllocator, importance: "magnitude" }, {}],
     ["prune-lora", tinyAllocator, { method: "prune-lora" }],
-    ["full fine-tuning of a score", undefined, { method: "full", labels: 1 }],
+    ["full fine-tuning for regression", undefined, { method: "full", labels: 1 }],
   ] as const)
     test(`${name} too`, () => {
       const guard = guarded(createReferenceBackend());
@@ -67,7 +67,7 @@ describe("on a device whose memory the host cannot see", () => {
       expect(guard.downloads()).toBe(12);
     });
 
-  test("evaluation downloads once a batch, a checkpoint once a buffer", async () => {
+  test("evaluation downloads once per batch, a checkpoint once per buffer", async () => {
     const guard = guarded(createReferenceBackend());
     const { adapted, trainer } = trained(guard.backend);
     const start = guard.downloads();
@@ -96,7 +96,7 @@ describe("on a device whose memory the host cannot see", () => {
     expect(again.logits).toEqual(logits);
   });
 
-  test("the guard itself refuses every other way to the numbers", () => {
+  test("the guard rejects every other access to the values", () => {
     const guard = guarded(createReferenceBackend());
     const { backend } = guard;
     const buffer = backend.alloc("f64", 3);

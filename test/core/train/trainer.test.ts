@@ -37,15 +37,15 @@ describe("gradient accumulation", () => {
 
   for (const labels of [2, 1])
     test(`micro-batches of 3 and 5 rows equal one batch of 8 (${labels} labels)`, () => {
-      const whole = gradientsOf([rows], labels);
+      const single = gradientsOf([rows], labels);
       const parts = gradientsOf([rows.slice(0, 3), rows.slice(3)], labels);
-      expect(worst(parts.gradients, whole.gradients)).toBeLessThan(1e-12);
-      expect(worst(whole.gradients, new Float64Array(whole.gradients.length))).toBeGreaterThan(
+      expect(worst(parts.gradients, single.gradients)).toBeLessThan(1e-12);
+      expect(worst(single.gradients, new Float64Array(single.gradients.length))).toBeGreaterThan(
         0.01,
       );
-      expect(parts.report.taskLoss).toBeCloseTo(whole.report.taskLoss, 12);
-      expect(parts.report.gradNorm).toBeCloseTo(whole.report.gradNorm, 12);
-      expect(parts.report.orthogonalityLoss).toBe(whole.report.orthogonalityLoss);
+      expect(parts.report.taskLoss).toBeCloseTo(single.report.taskLoss, 12);
+      expect(parts.report.gradNorm).toBeCloseTo(single.report.gradNorm, 12);
+      expect(parts.report.orthogonalityLoss).toBe(single.report.orthogonalityLoss);
     });
 
   test("each micro-batch draws its own dropout masks", () => {
@@ -67,7 +67,7 @@ describe("gradient accumulation", () => {
     ).toBeCloseTo(plain([[0, 1]]), 14);
   });
 
-  test("steps and passes are counted apart", () => {
+  test("steps and passes are counted separately", () => {
     const { trainer } = create();
     trainer.step([tinyBatch([0]), tinyBatch([1])]);
     trainer.step([tinyBatch([2])]);
@@ -83,35 +83,35 @@ describe("determinism", () => {
   };
   const dropout = 0.2;
 
-  test("the same seeds give the same numbers to the bit", () => {
+  test("the same seeds give bit-identical results", () => {
     expect(metricsOf({ seed: 3 }, { dropout })).toEqual(metricsOf({ seed: 3 }, { dropout }));
   });
 
-  test("another seed of dropout gives others", () => {
+  test("another dropout seed changes them", () => {
     const [a, b] = [metricsOf({ seed: 3 }, { dropout }), metricsOf({ seed: 4 }, { dropout })];
     expect(a.reports[0]?.taskLoss).not.toBe(b.reports[0]?.taskLoss);
     const high = metricsOf({ seed: 2 ** 32 + 3 }, { dropout });
     expect(a.reports[0]?.taskLoss).not.toBe(high.reports[0]?.taskLoss);
   });
 
-  test("another seed of the weights gives others", () => {
+  test("another weight seed changes them", () => {
     const [a, b] = [metricsOf({}, { seed: 1 }), metricsOf({}, { seed: 2 })];
     expect(a.reports[0]?.taskLoss).not.toBe(b.reports[0]?.taskLoss);
   });
 
-  test("without dropout the trainer's seed has no part in the numbers", () => {
+  test("without dropout the trainer's seed has no effect", () => {
     expect(metricsOf({ seed: 3 }, {})).toEqual(metricsOf({ seed: 4 }, {}));
   });
 });
 
-describe("a step after another", () => {
-  test("begins with gradients of zero", () => {
+describe("consecutive steps", () => {
+  test("start with zero gradients", () => {
     const { trainer } = create({ learningRate: () => 0, maxGradNorm: 0 });
     const [first, second] = [0, 1].map(() => trainer.step([tinyBatch(rows)]));
     expect(second).toEqual({ ...first!, step: 1 });
   });
 
-  test("corrects Adam's moments for its own count: a constant gradient moves as far again", () => {
+  test("correct Adam's bias by step: a constant gradient moves parameters equally far each time", () => {
     const { backend, trainer } = create({ learningRate: () => 1e-9, maxGradNorm: 0 });
     const values = () => Float64Array.from(valuesOf(backend, trainer));
     const moves: Float64Array[] = [];
@@ -132,7 +132,7 @@ describe("a step after another", () => {
 });
 
 describe("a step's report", () => {
-  test("tells the step, its rate, budget, and threshold where something was pruned", () => {
+  test("has the step, its learning rate and budget, and the threshold if triplets were pruned", () => {
     const { trainer } = create({
       allocator: tinyAllocator,
       learningRate: (step) => 0.01 * (step + 1),
@@ -147,7 +147,7 @@ describe("a step's report", () => {
     for (const { threshold, masked } of reports) expect(threshold === undefined).toBe(!masked);
   });
 
-  test("the norm is the gradient's before clipping", () => {
+  test("has the gradient norm before clipping", () => {
     const norms = [0, 0.1].map((maxGradNorm) => {
       const { backend, trainer } = create({ maxGradNorm });
       const { gradNorm } = trainer.step([tinyBatch(rows)]);
@@ -162,17 +162,17 @@ describe("a step's report", () => {
     expect(clipped?.left).toBeCloseTo(0.1, 5);
   });
 
-  test("the task loss is the task's alone, and orthogonality is told apart", () => {
+  test("reports task loss and orthogonality loss separately", () => {
     const [off, on] = [0, 0.7].map((orthogonality) =>
       create({ orthogonality }).trainer.step([tinyBatch(rows)]),
     );
     expect(off?.taskLoss).toBe(on?.taskLoss ?? NaN);
     expect(off?.orthogonalityLoss).toBe(0);
-    expect(on?.orthogonalityLoss).toBeGreaterThan(1); // A and B begin far from orthonormal: near sqrt(3)
+    expect(on?.orthogonalityLoss).toBeGreaterThan(1); // far from orthonormal: about sqrt(3)
     expect(on?.gradNorm).toBeGreaterThan(off?.gradNorm ?? NaN);
   });
 
-  test("without an allocator there is no budget", () => {
+  test("has no budget without an allocator", () => {
     const { trainer } = create({}, { method: "svd-lora" });
     const report = trainer.step([tinyBatch(rows)]);
     expect(report).toMatchObject({ budget: undefined, threshold: undefined, masked: false });
@@ -187,10 +187,10 @@ describe("what each method trains", () => {
       ...adapted.tree.parameters.values(),
       ...adapted.adapters.flatMap(({ a, e, b }) => (e ? [a, e, b] : [a, b])),
     ];
-    const numbers = () => all.map(({ buffer }) => Array.from(backend.download(buffer)).join());
-    const before = numbers();
+    const snapshot = () => all.map(({ buffer }) => Array.from(backend.download(buffer)).join());
+    const before = snapshot();
     for (let i = 0; i < 3; i++) trainer.step([tinyBatch(rows)]);
-    const after = numbers();
+    const after = snapshot();
     const kindOf = (name: string) =>
       /lora_[ABE]$/.exec(name)?.[0] ??
       (/^(pooler|classifier)/.test(name)
@@ -201,7 +201,7 @@ describe("what each method trains", () => {
     return new Set(all.filter((_, i) => before[i] !== after[i]).map(({ name }) => kindOf(name)));
   };
 
-  test("adalora: A, E, B and the head; the backbone stays to the bit", () =>
+  test("adalora: A, E, B and the head; the backbone is unchanged to the bit", () =>
     expect(changedBy("adalora")).toEqual(new Set(["lora_A", "lora_E", "lora_B", "head"])));
   test("lora: A, B and the head", () =>
     expect(changedBy("lora")).toEqual(new Set(["lora_A", "lora_B", "head"])));
@@ -212,7 +212,7 @@ describe("what each method trains", () => {
 });
 
 describe("ranks in training", () => {
-  test("a rank is what the mask kept, also while Adam revives what it zeroed; finish zeroes it again", () => {
+  test("ranks follow the mask even if Adam revives pruned triplets; finish zeroes them again", () => {
     const { backend, trainer } = create({ allocator: tinyAllocator });
     const eOf = () =>
       trainer.adapters.map(({ e }) => (e ? Array.from(backend.download(e.buffer)) : []));
@@ -233,7 +233,7 @@ describe("ranks in training", () => {
     expect(trainer.kept()).toEqual(kept);
   });
 
-  test("a whole schedule ends at the target, and training goes on through it", () => {
+  test("a complete schedule ends at the target, and training continues throughout", () => {
     const { trainer } = create({ allocator: tinyAllocator });
     const reports: StepReport[] = [];
     for (let i = 0; i < 12; i++) reports.push(trainer.step([tinyBatch(rows)]));
@@ -241,7 +241,7 @@ describe("ranks in training", () => {
     expect(reports.at(-1)?.taskLoss).toBeLessThan(0.6 * (reports[0]?.taskLoss ?? NaN));
   });
 
-  test("modules at rank 0, all of them in the end, train on", () => {
+  test("training continues with modules at rank 0, in the end all of them", () => {
     const schedule = { ...tinyAllocator.schedule, target: 0 };
     const { backend, trainer } = create({ allocator: { ...tinyAllocator, schedule } });
     for (let i = 0; i < 12; i++) {
@@ -252,7 +252,7 @@ describe("ranks in training", () => {
     expect(valuesOf(backend, trainer).every(Number.isFinite)).toBe(true);
   });
 
-  test("prune-lora zeroes whole doublets", () => {
+  test("prune-lora zeroes complete doublets", () => {
     const { backend, trainer } = create(
       { allocator: tinyAllocator, orthogonality: 0 },
       { method: "prune-lora" },
@@ -275,7 +275,7 @@ describe("ranks in training", () => {
   });
 });
 
-test("a loss of several rows is their mean: weights are by rows, not by micro-batch", () => {
+test("the loss is the mean over rows: micro-batches are weighted by their rows", () => {
   const lossOf = (i: number) => create().trainer.step([tinyBatch([i])]).taskLoss;
   const losses = [0, 1, 2, 3].map(lossOf);
   const { trainer } = create();

@@ -18,7 +18,7 @@ const optimizer = {
   weightDecay: 0,
 } as const;
 
-/** One module [in 2, out 1], rank 3, unless more are asked for; budgets 3, 1, 1 and final tuning from step 3 on. */
+/** One module [in 2, out 1] of rank 3 by default; budgets 3, 1, 1, final tuning from step 3 on. */
 function createSubject(
   options: Partial<AllocatorSettings> = {},
   { svd = true, modules = 1 }: { svd?: boolean; modules?: number } = {},
@@ -57,14 +57,14 @@ function createSubject(
       ...options,
     },
   });
-  const numbers = (buffer: Buffer | undefined) =>
+  const valuesOf = (buffer: Buffer | undefined) =>
     buffer ? Array.from(backend.download(buffer)) : [];
   return {
     adapters,
     allocator,
     arena,
-    numbers,
-    /** A step at a rate of 0: what is observed is what was set. */
+    valuesOf,
+    /** A step at learning rate 0: the averages see exactly the values that were set. */
     afterStep(step: number) {
       const importance = allocator.importanceAt(step);
       adamwStep(backend, arena, optimizer, { lr: 0, t: step + 1 }, importance);
@@ -79,14 +79,14 @@ function createSubject(
       backend.upload(parameter.buffer, values);
       backend.upload(parameter.grad, gradients);
     },
-    kept: () => numbers(kept),
-    threshold: () => numbers(threshold)[0],
+    kept: () => valuesOf(kept),
+    threshold: () => valuesOf(threshold)[0],
   };
 }
 
 type Subject = ReturnType<typeof createSubject>;
 
-/** E of the only module with these gradients, and A and B without any. */
+/** E of the only module with these gradients; A and B have none. */
 function gradientsOfE(
   { adapters: [m], set }: Subject,
   values: number[],
@@ -115,10 +115,10 @@ describe("importance metrics", () => {
   };
 
   test("ipt multiplies by uncertainty: the triplet that fluctuates wins, 1 * 1 over 1.5 * 0.5", () => {
-    const { kept, threshold, adapters, numbers } = afterTwoSteps("ipt");
+    const { kept, threshold, adapters, valuesOf } = afterTwoSteps("ipt");
     expect(kept()).toEqual([0, 1, 0]);
     expect(threshold()).toBe(0.75);
-    expect(numbers(adapters[0]?.e?.buffer)).toEqual([0, 1, -0]);
+    expect(valuesOf(adapters[0]?.e?.buffer)).toEqual([0, 1, -0]);
   });
 
   test("sensitivity alone: the steady triplet wins, 1.5 over 1", () => {
@@ -128,10 +128,10 @@ describe("importance metrics", () => {
   });
 
   test("magnitude: the largest |E| wins, whatever its gradient", () => {
-    const { kept, threshold, allocator, numbers } = afterTwoSteps("magnitude");
+    const { kept, threshold, allocator, valuesOf } = afterTwoSteps("magnitude");
     expect(kept()).toEqual([0, 0, 1]);
     expect(threshold()).toBe(1);
-    expect(numbers(allocator.state["sensitivity"]).some((s) => s !== 0)).toBe(false);
+    expect(valuesOf(allocator.state["sensitivity"]).some((s) => s !== 0)).toBe(false);
   });
 });
 
@@ -144,7 +144,7 @@ test("a triplet's score is s(E) + mean of s over its row of A + mean over its co
   subject.set(m?.a, [2, 4, 0, 0, 1, 1], one(6));
   subject.set(m?.b, [1, 0, -0.5], one(3));
   subject.afterStep(1);
-  // scores 1 + 3 + 1 = 5, 5 + 0 + 0 = 5, 3 + 1 + 0.5 = 4.5; two of three are to fall, and a tie falls with them
+  // scores 1 + 3 + 1 = 5, 5 + 0 + 0 = 5, 3 + 1 + 0.5 = 4.5; two of three are pruned, and a tie is pruned with them
   expect(subject.threshold()).toBe(5);
   expect(subject.kept()).toEqual([0, 0, 0]);
 });
@@ -155,7 +155,7 @@ test("beta1 and beta2 smooth the sensitivity and its uncertainty", () => {
   gradientsOfE(subject, [1, -2, 0], [4, 4, 4]);
   subject.afterStep(0);
   const part = (name: string) =>
-    subject.numbers(subject.arena.partOf(subject.allocator.state[name]!, m!.e!));
+    subject.valuesOf(subject.arena.partOf(subject.allocator.state[name]!, m!.e!));
   // I = [4, 8, 0]
   expect(part("sensitivity")).toEqual([1, 2, 0]);
   expect(part("uncertainty")).toEqual([0.75 * 3, 0.75 * 6, 0]);
@@ -164,14 +164,14 @@ test("beta1 and beta2 smooth the sensitivity and its uncertainty", () => {
 describe("the budget", () => {
   const isKept = (subject: Subject) => subject.kept();
 
-  test("is shared by all modules: one may lose every triplet and stay at rank 0", () => {
+  test("is shared by all modules: one may lose every triplet and end at rank 0", () => {
     const subject = createSubject({ importance: "magnitude" }, { modules: 2 });
     const [first, second] = subject.adapters;
     subject.set(first?.e, [0.1, 0.2, 0.3], [0, 0, 0]);
     subject.set(second?.e, [7, 8, 9], [0, 0, 0]);
     subject.afterStep(1); // budget 2 + trunc(4 / 8)
     expect(isKept(subject)).toEqual([0, 0, 0, 0, 1, 1]);
-    expect(subject.numbers(first?.e?.buffer)).toEqual([0, 0, 0]);
+    expect(subject.valuesOf(first?.e?.buffer)).toEqual([0, 0, 0]);
     subject.afterStep(3);
     expect(isKept(subject)).toEqual([0, 0, 0, 0, 1, 1]);
   });
@@ -180,9 +180,9 @@ describe("the budget", () => {
     const schedule = { initial: 3, target: 3, warmup: 0, finalTuning: 1, interval: 1, steps: 4 };
     for (const semantics of ["reference", "peft"] as const) {
       const subject = createSubject({ semantics, schedule });
-      const before = subject.numbers(subject.arena.values);
+      const before = subject.valuesOf(subject.arena.values);
       for (const step of [0, 1, 2, 3]) subject.afterStep(step);
-      expect(subject.numbers(subject.arena.values)).toEqual(before);
+      expect(subject.valuesOf(subject.arena.values)).toEqual(before);
       expect(isKept(subject)).toEqual([1, 1, 1]);
       expect(subject.threshold()).toBeNaN();
     }
@@ -193,7 +193,7 @@ describe("the budget", () => {
     const subject = createSubject({ schedule });
     for (const step of [0, 1, 2, 3]) subject.afterStep(step);
     expect(isKept(subject)).toEqual([0, 0, 0]);
-    expect(subject.numbers(subject.adapters[0]?.e?.buffer).every((e) => e === 0)).toBe(true);
+    expect(subject.valuesOf(subject.adapters[0]?.e?.buffer).every((e) => e === 0)).toBe(true);
   });
 
   test("no mask in warm-up, and none between intervals", () => {
@@ -206,24 +206,24 @@ describe("the budget", () => {
 });
 
 describe("masks", () => {
-  test("only ever zero E: no other number of the arena changes", () => {
+  test("only zero E: no other value in the arena changes", () => {
     const subject = createSubject({}, { modules: 2 });
-    const { arena, numbers, adapters } = subject;
+    const { arena, valuesOf, adapters } = subject;
     for (const step of [0, 1, 2, 3]) {
       for (const [i, p] of arena.parameters.entries())
         subject.set(p, Array.from(wave(p.length, i)), Array.from(wave(p.length, i + step)));
-      const before = arena.parameters.map((p) => numbers(p.buffer));
-      const gradients = numbers(arena.gradients);
+      const before = arena.parameters.map((p) => valuesOf(p.buffer));
+      const gradients = valuesOf(arena.gradients);
       subject.afterStep(step);
       const kept = subject.kept();
-      expect(numbers(arena.gradients)).toEqual(gradients);
+      expect(valuesOf(arena.gradients)).toEqual(gradients);
       arena.parameters.forEach((p, i) => {
         const m = adapters.findIndex(({ e }) => e === p);
         const expected = m < 0 ? before[i]! : before[i]!.map((x, r) => x * kept[3 * m + r]!);
-        expect(numbers(p.buffer)).toEqual(expected);
+        expect(valuesOf(p.buffer)).toEqual(expected);
       });
     }
-    expect(subject.kept().filter((k) => k === 1)).toHaveLength(2); // and something was pruned
+    expect(subject.kept().filter((k) => k === 1)).toHaveLength(2); // some were pruned
   });
 
   test("doublets (prune-lora): a row of A and a column of B are zeroed, scored without E", () => {
@@ -234,34 +234,34 @@ describe("masks", () => {
     subject.afterStep(1);
     expect(subject.kept()).toEqual([1, 0, 0]);
     expect(subject.threshold()).toBe(4.5);
-    expect(subject.numbers(m?.a.buffer)).toEqual([1, 1, 0, 0, 0, 0]);
-    expect(subject.numbers(m?.b.buffer)).toEqual([5, 0, 0]);
+    expect(subject.valuesOf(m?.a.buffer)).toEqual([1, 1, 0, 0, 0, 0]);
+    expect(subject.valuesOf(m?.b.buffer)).toEqual([5, 0, 0]);
     expect(m?.e).toBeUndefined();
   });
 
-  test("doublets have no magnitude to be scored by", () => {
+  test("doublets cannot be scored by magnitude", () => {
     expect(() => createSubject({ importance: "magnitude" }, { svd: false })).toThrow(
       "internal: magnitude scores need E",
     );
   });
 
-  test("applyMask zeroes again what Adam has revived", () => {
+  test("applyMask zeroes triplets that Adam has revived", () => {
     const subject = createSubject({ importance: "magnitude" });
     const [m] = subject.adapters;
     subject.set(m?.e, [1, 5, 2], [0, 0, 0]);
     subject.afterStep(1);
     subject.set(m?.e, [8, 9, 10], [0, 0, 0]);
     subject.allocator.applyMask();
-    expect(subject.numbers(m?.e?.buffer)).toEqual([0, 9, 0]);
+    expect(subject.valuesOf(m?.e?.buffer)).toEqual([0, 9, 0]);
   });
 });
 
 describe("the final phase", () => {
   const schedule = { initial: 3, target: 1, warmup: 0, finalTuning: 3, interval: 10, steps: 6 };
 
-  test("reference: importances are frozen from its first step on, steps - finalTuning", () => {
+  test("reference: importances freeze at its first step, steps - finalTuning", () => {
     const subject = createSubject({ schedule });
-    const state = () => subject.numbers(subject.allocator.state["sensitivity"]);
+    const state = () => subject.valuesOf(subject.allocator.state["sensitivity"]);
     gradientsOfE(subject, [1, 2, 3], [1, 1, 1]);
     subject.afterStep(2); // the last that is observed
     const before = state();
@@ -270,7 +270,7 @@ describe("the final phase", () => {
     expect(state()).toEqual(before);
   });
 
-  test("reference: no mask at its border, then one at every step, scored anew", () => {
+  test("reference: no mask at its first step, then a rescored mask at every step", () => {
     const subject = createSubject({ schedule, importance: "magnitude" });
     const [m] = subject.adapters;
     subject.set(m?.e, [1, 5, 2], [0, 0, 0]);
@@ -282,7 +282,7 @@ describe("the final phase", () => {
     expect(subject.kept()).toEqual([1, 0, 0]);
   });
 
-  test("peft: masks at its border whatever the interval, and keeps that mask", () => {
+  test("peft: masks at its first step whatever the interval, and keeps that mask", () => {
     const subject = createSubject({ schedule, importance: "magnitude", semantics: "peft" });
     const [m] = subject.adapters;
     subject.set(m?.e, [1, 5, 2], [0, 0, 0]);
@@ -291,10 +291,10 @@ describe("the final phase", () => {
     subject.set(m?.e, [6, 5, 2], [0, 0, 0]);
     expect(subject.afterStep(4)).toEqual({ budget: 1, masked: true });
     expect(subject.kept()).toEqual([0, 1, 0]);
-    expect(subject.numbers(m?.e?.buffer)).toEqual([0, 5, 0]);
+    expect(subject.valuesOf(m?.e?.buffer)).toEqual([0, 5, 0]);
   });
 
-  test("both follow one path before it", () => {
+  test("both agree before it", () => {
     const long = { ...schedule, interval: 1, steps: 9 };
     const run = (semantics: AllocatorSettings["semantics"]) => {
       const subject = createSubject({ schedule: long, semantics });

@@ -6,7 +6,10 @@ import { budgetAt } from "../../../../core/adalora/budget.ts";
 import { createReferenceBackend } from "../../../../core/backend/reference.ts";
 import { tinyAllocator, tinyBatch, tinyModel, tinyTrainer } from "../../../helpers/tiny-model.ts";
 
-/** 12 steps of a tiny model whose 12 matrices go from rank 3 to half of it; the masks after each. */
+/**
+ * The masks after each of 12 steps of a tiny model, whose 12 matrices start at rank 3 and end at
+ * half.
+ */
 function masksOf(rule: AllocatorRule, seed = 11) {
   const backend = createReferenceBackend();
   const allocator = { ...tinyAllocator, rule };
@@ -47,7 +50,7 @@ describe("even shares", () => {
 describe("uniform", () => {
   const steps = masksOf(uniformAllocator);
 
-  test("cuts every matrix alike, to AdaLoRA's budget", () => {
+  test("prunes every matrix alike, to AdaLoRA's budget", () => {
     for (const { step, masked, kept } of steps) {
       if (!masked) continue;
       const ranks = ranksOf(kept);
@@ -59,20 +62,20 @@ describe("uniform", () => {
     ]);
   });
 
-  test("keeps the most important triplets of a matrix, not the first ones", () => {
+  test("keeps a matrix's most important triplets, not its first", () => {
     const first = (rank: number) => [0, 1, 2].map((i) => i < rank);
     const { kept = [] } = steps.at(-1) ?? {};
     expect(kept.some((one) => !Bun.deepEquals(one, first(one.filter(Boolean).length)))).toBe(true);
   });
 
-  test("has no threshold to report: each matrix has its own", () =>
+  test("reports no threshold: each matrix has its own", () =>
     expect(steps.map(({ threshold }) => threshold)).toEqual(Array(12).fill(undefined)));
 });
 
 describe("random", () => {
   const masks = (seed: number) => masksOf(randomAllocator, seed).map(({ kept }) => kept.flat());
 
-  test("prunes to AdaLoRA's budget, and what is pruned stays pruned", () => {
+  test("prunes to AdaLoRA's budget, and pruned triplets stay pruned", () => {
     let before = Array<boolean>(36).fill(true);
     for (const { step, masked, kept } of masksOf(randomAllocator)) {
       if (!masked) continue;
@@ -83,7 +86,7 @@ describe("random", () => {
     }
   });
 
-  test("is drawn by the seed alone", () => {
+  test("depends on the seed alone", () => {
     expect(masks(11)).toEqual(masks(11));
     expect(masks(11).at(-1)).not.toEqual(masks(12).at(-1));
   });
