@@ -3,8 +3,19 @@ import type { Backend } from "../backend.ts";
 import { configToJson } from "../config/run-config.ts";
 import { openJsonLog } from "../io/jsonl.ts";
 import { openScalars } from "../io/tensorboard.ts";
-import { type Evaluation, intervalsBySplit, metricsOf, type SplitIntervals, type TrainingBatch } from "../tasks/task.ts";
-import { type Speed, type TrainingObserver, type TrainingOutcome, runTraining } from "../train/loop.ts";
+import {
+  type Evaluation,
+  intervalsBySplit,
+  metricsOf,
+  type SplitIntervals,
+  type TrainingBatch,
+} from "../tasks/task.ts";
+import {
+  type Speed,
+  type TrainingObserver,
+  type TrainingOutcome,
+  runTraining,
+} from "../train/loop.ts";
 import type { StepReport, Trainer } from "../train/trainer.ts";
 import { createTrainer } from "./create-trainer.ts";
 import { fingerprintOf } from "./fingerprint.ts";

@@ -11,7 +11,12 @@ import type { PeftAdapter } from "../io/peft-adapter.ts";
 import { ADAPTER_CONFIG, readPeftAdapter } from "../io/peft.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
-import { declareRunModel, type ModelFiles, openModelFiles, type Sources } from "../model/model-files.ts";
+import {
+  declareRunModel,
+  type ModelFiles,
+  openModelFiles,
+  type Sources,
+} from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";

@@ -8,12 +8,25 @@ import type { DataSplit } from "../data/examples.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { matchWeights } from "../model/load-weights.ts";
-import { backboneParameters, declareRunModel, type ModelFiles, openModelFiles, type Sources } from "../model/model-files.ts";
+import {
+  backboneParameters,
+  declareRunModel,
+  type ModelFiles,
+  openModelFiles,
+  type Sources,
+} from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
 import { taskNamed } from "../tasks/index.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
-import type { PredictionSet, RunSpec, RunTask, SplitText, TaskSpec, TrainingSet } from "../tasks/task.ts";
+import type {
+  PredictionSet,
+  RunSpec,
+  RunTask,
+  SplitText,
+  TaskSpec,
+  TrainingSet,
+} from "../tasks/task.ts";
 import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";

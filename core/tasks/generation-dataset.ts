@@ -1,7 +1,17 @@
 import type { TokenizeOptions } from "../model/model-files.ts";
 import { type GenerationModel, isGenerationModel, type Model } from "../model/plugin.ts";
-import { generateSummaries, decodingOptions, type DecodingSettings } from "./generation-decoding.ts";
-import { type GenerationExamples, pairsOf, sourcesOf, targetsOf, targetTokens } from "./generation-examples.ts";
+import {
+  generateSummaries,
+  decodingOptions,
+  type DecodingSettings,
+} from "./generation-decoding.ts";
+import {
+  type GenerationExamples,
+  pairsOf,
+  sourcesOf,
+  targetsOf,
+  targetTokens,
+} from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
 import { allocateDecodeStep } from "./generation-memory.ts";
 import type { TaskOptions } from "./task-options.ts";

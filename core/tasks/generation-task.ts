@@ -1,4 +1,8 @@
-import { type GenerationTaskName, generationTaskNames, defaultMaxLengths } from "../config/task-names.ts";
+import {
+  type GenerationTaskName,
+  generationTaskNames,
+  defaultMaxLengths,
+} from "../config/task-names.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { readSummaries, type SummarySet, textColumns } from "../data/summaries.ts";
 import { splitOfWords } from "../data/words.ts";

@@ -1,4 +1,11 @@
-import { type CachedTokens, cachedTokens, type PackedTokens, type TokenCacheKey, tokenCacheKey, type TokenTable } from "../data/token-cache.ts";
+import {
+  type CachedTokens,
+  cachedTokens,
+  type PackedTokens,
+  type TokenCacheKey,
+  tokenCacheKey,
+  type TokenTable,
+} from "../data/token-cache.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";

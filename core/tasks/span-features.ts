@@ -2,7 +2,12 @@ import type { SquadExample } from "../data/squad-question.ts";
 import type { TokenTable } from "../data/token-cache.ts";
 import { invariant } from "../errors.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
-import { type TrainFeatures, trainFeatures, type ValidationFeatures, validationFeatures } from "../qa/features.ts";
+import {
+  type TrainFeatures,
+  trainFeatures,
+  type ValidationFeatures,
+  validationFeatures,
+} from "../qa/features.ts";
 import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
 import { modelTokens } from "./model-tokens.ts";
 

@@ -1,7 +1,13 @@
 import type { Backend } from "../backend.ts";
 import { errors } from "../errors.ts";
 import type { Model } from "../model/plugin.ts";
-import { type Evaluation, metricsOf, type PredictionSet, type TrainingBatch, type TrainingSet } from "../tasks/task.ts";
+import {
+  type Evaluation,
+  metricsOf,
+  type PredictionSet,
+  type TrainingBatch,
+  type TrainingSet,
+} from "../tasks/task.ts";
 import { type Progress, resumeNewest, saveCheckpoint } from "./checkpoint.ts";
 import { trainingOrder } from "./order.ts";
 import type { StepReport, Trainer } from "./trainer.ts";

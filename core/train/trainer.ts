@@ -1,4 +1,9 @@
-import type { Allocation, Allocator, AllocatorRule, AllocatorSettings } from "../adalora/allocator.ts";
+import type {
+  Allocation,
+  Allocator,
+  AllocatorRule,
+  AllocatorSettings,
+} from "../adalora/allocator.ts";
 import { addOrthogonality } from "../adalora/orthogonality.ts";
 import type { Backend, Buffer } from "../backend.ts";
 import { ForwardPass } from "../forward-pass.ts";
