@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import type { DataSplit } from "../core/data/examples.ts";
 import type { SplitRole } from "../core/data/glue-tasks.ts";
 import { formatOf } from "../core/data/open-table.ts";
-import { decodeUtf8, readBytes } from "../core/data/text-file.ts";
+import { decodeText, readBytes } from "../core/data/text-file.ts";
 import { errors } from "../core/errors.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import type { TrainedModel } from "../core/run/open-trained.ts";
@@ -78,13 +78,13 @@ async function typedTexts(words: readonly string[], context: string | null) {
 }
 
 async function standardInput(): Promise<string> {
-  return withoutLineEnd(decodeUtf8(await Bun.stdin.bytes(), "standard input"));
+  return withoutLineEnd(decodeText(await Bun.stdin.bytes(), "standard input"));
 }
 
 async function contextText(given: string): Promise<string> {
   if (given === "-") return standardInput();
   const isFile = statSync(given, { throwIfNoEntry: false })?.isFile() === true;
-  if (isFile) return withoutLineEnd(decodeUtf8(readBytes(given), given));
+  if (isFile) return withoutLineEnd(decodeText(readBytes(given), given));
   // One word of ASCII is a path that was mistyped; a language without spaces has other letters.
   if (!/^[\x21-\x7e]+$/.test(given)) return given;
   throw errors.file(given, "there is no such file", "--context is a file, or the text itself");

@@ -6,7 +6,7 @@ import type { Resolved } from "../core/io/hub.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
-import type { DataPlace, HubData } from "../core/data/data-place.ts";
+import type { DataLocation, HubData } from "../core/data/data-place.ts";
 
 /** The demo's model and data, which come with the program. */
 export const DEMO = "adalora:demo";
@@ -45,7 +45,7 @@ export async function openSources(
       if (name === DEMO) return { path: (await import("../demo/place.ts")).demoData() };
       if (name !== null && existsSync(name)) return { path: name };
       const [spec, config] = datasetOf(name, own);
-      const ask = async (): Promise<DataPlace> => {
+      const ask = async (): Promise<DataLocation> => {
         const resolved = await (await hub()).resolveDataset(spec, config, options);
         return { path: folderOf(resolved), splits: resolved.splits };
       };

@@ -1,4 +1,4 @@
-import type { Draw } from "../core/data/shuffle.ts";
+import type { RandomInt } from "../core/data/shuffle.ts";
 import { chance, oneOf } from "./choose.ts";
 import type { Row } from "./rows.ts";
 import { drawFalsehood, drawStory, type Happening, type Story } from "./stories.ts";
@@ -20,7 +20,7 @@ const shortStories = 35;
  * The pre-training task: a story, a question about it, and the answer as one of the classes. `checks`: how many of 100
  * questions ask whether something happened; the others ask who, whom, what was done, what an animal is like.
  */
-export function drawQuestion(draw: Draw, checks: number): Row {
+export function drawQuestion(draw: RandomInt, checks: number): Row {
   const story = drawStory(draw, chance(shortStories, draw) ? 1 : 2);
   const ask = chance(checks, draw) ? check : oneOf([agent, patient, action, trait], draw);
   const [sentence, label] = ask(story, oneOf(story.happenings, draw), draw);
@@ -30,7 +30,7 @@ export function drawQuestion(draw: Draw, checks: number): Row {
 type Ask = (
   story: Story,
   about: Happening,
-  draw: Draw,
+  draw: RandomInt,
 ) => readonly [question: string, answer: string];
 
 const agent: Ask = (_, about) => [`who ${about.verb.past} the ${about.patient} ?`, about.agent];

@@ -1,5 +1,5 @@
-import { drawsOf } from "../core/data/shuffle.ts";
-import type { Draw } from "../core/data/shuffle.ts";
+import { randomInts } from "../core/data/shuffle.ts";
+import type { RandomInt } from "../core/data/shuffle.ts";
 import type { Row } from "./rows.ts";
 
 /** Rows of each split, by name, in order. */
@@ -7,12 +7,12 @@ export type Sizes = Readonly<Record<string, number>>;
 
 /** Splits of drawn rows, a function of seed and sizes alone. No story is told twice, so that no split knows another's. */
 export function drawSplits(
-  drawRow: (draw: Draw) => Row,
+  drawRow: (draw: RandomInt) => Row,
   { seed, sizes }: { seed: number; sizes: Sizes },
 ): Record<string, Row[]> {
   const told = new Set<string>();
   const splits = Object.entries(sizes).map(([name, size], stream) => {
-    const draw = drawsOf(seed, 0, stream);
+    const draw = randomInts(seed, 0, stream);
     const rows: Row[] = [];
     while (rows.length < size) {
       const row = drawRow(draw);

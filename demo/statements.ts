@@ -1,4 +1,4 @@
-import type { Draw } from "../core/data/shuffle.ts";
+import type { RandomInt } from "../core/data/shuffle.ts";
 import { chance, oneOf } from "./choose.ts";
 import type { Row } from "./rows.ts";
 import { drawFalsehood, drawStory, sentence } from "./stories.ts";
@@ -10,7 +10,7 @@ const negations = 25;
  * The demo's task: does the story make the statement true? As often true as false, in every wording: active or passive,
  * negated or not. All words of a statement are the story's own, so that only who did what to whom decides.
  */
-export function drawStatement(draw: Draw): Row {
+export function drawStatement(draw: RandomInt): Row {
   const story = drawStory(draw, 2);
   const isTrue = chance(50, draw);
   const passive = chance(50, draw);

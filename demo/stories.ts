@@ -1,4 +1,4 @@
-import type { Draw } from "../core/data/shuffle.ts";
+import type { RandomInt } from "../core/data/shuffle.ts";
 import { chance, oneOf, someOf } from "./choose.ts";
 import { adjectives, animals, type Verb, verbs } from "./words.ts";
 
@@ -24,7 +24,7 @@ export interface Wording {
 }
 
 /** "the old cat chased the dog and the fox was bitten by the hen": voices and adjectives are drawn, too. */
-export function drawStory(draw: Draw, clauses: 1 | 2): Story {
+export function drawStory(draw: RandomInt, clauses: 1 | 2): Story {
   const cast = someOf(animals, 2 * clauses, draw);
   const likes = someOf(adjectives, cast.length, draw);
   const traits = new Map(
@@ -56,7 +56,7 @@ export function sentence(
  * What did not happen, told with the story's own words alone, so that no list of words gives it away: half the time the
  * roles of a happening are swapped, else an animal of another happening stands in for one of its own.
  */
-export function drawFalsehood({ happenings }: Story, draw: Draw): Happening {
+export function drawFalsehood({ happenings }: Story, draw: RandomInt): Happening {
   const base = oneOf(happenings, draw);
   const others = happenings.filter((happening) => happening !== base);
   if (others.length === 0 || chance(50, draw)) {

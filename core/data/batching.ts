@@ -1,5 +1,5 @@
 import { invariant } from "../errors.ts";
-import { drawsOf, shuffle } from "./shuffle.ts";
+import { randomInts, shuffle } from "./shuffle.ts";
 
 /** The examples of one batch, by their index. */
 export type Batch = Uint32Array;
@@ -20,21 +20,21 @@ const windowBatches = 50;
  * The batches of one training epoch: every example once, in an order that is a function of the options and the
  * lengths alone. lengths: [n], in tokens. The last batch may be short and is kept; its examples are a random draw.
  */
-export function batchesOf(lengths: ArrayLike<number>, options: BatchOptions): Batch[] {
+export function trainingBatches(lengths: ArrayLike<number>, options: BatchOptions): Batch[] {
   const { batchSize, seed, epoch, bucketed } = options;
   invariant(Number.isInteger(batchSize) && batchSize > 0, `batch size ${batchSize}`);
-  const draw = drawsOf(seed, epoch, 0);
-  const order = shuffle(indices(lengths.length), draw);
-  const whole = order.length - (order.length % batchSize);
+  const randomInt = randomInts(seed, epoch, 0);
+  const order = shuffle(indices(lengths.length), randomInt);
+  const fullLength = order.length - (order.length % batchSize);
   const batches: Batch[] = [];
   const windowSize = windowBatches * batchSize;
-  for (let start = 0; start < whole; start += windowSize) {
-    const window = order.subarray(start, Math.min(start + windowSize, whole));
+  for (let start = 0; start < fullLength; start += windowSize) {
+    const window = order.subarray(start, Math.min(start + windowSize, fullLength));
     if (bucketed) sortByLength(window, lengths);
     for (const batch of chunksOf(window, batchSize)) batches.push(batch);
   }
-  if (bucketed) shuffle(batches, draw);
-  if (whole < order.length) batches.push(order.subarray(whole));
+  if (bucketed) shuffle(batches, randomInt);
+  if (fullLength < order.length) batches.push(order.subarray(fullLength));
   return batches;
 }
 

@@ -32,24 +32,24 @@ export function chooseColumns(table: Table, options: ColumnOptions): ChosenColum
     (options.textColumn === undefined || options.task !== undefined ? layout?.pair : undefined);
   const isIgnored = options.labels === "ignored";
   const label = isIgnored ? undefined : (options.labelColumn ?? layout?.label);
-  if (text === undefined || (label === undefined && !isIgnored)) throw noLayout(table);
+  if (text === undefined || (label === undefined && !isIgnored)) throw unknownColumns(table);
   const needsLabel = options.labels === "required" || options.labelColumn !== undefined;
   const needed = [text, pair, needsLabel ? label : undefined].filter((name) => name !== undefined);
   const missing = needed.filter((name) => !table.columns.includes(name));
-  if (missing.length > 0) throw lacks(table, missing);
-  const isThere = label !== undefined && table.columns.includes(label);
-  return { text, pair, label: isThere ? label : undefined };
+  if (missing.length > 0) throw missingColumns(table, missing);
+  const hasLabel = label !== undefined && table.columns.includes(label);
+  return { text, pair, label: hasLabel ? label : undefined };
 }
 
 function layoutFor(table: Table, { task, textColumn }: ColumnOptions): GlueColumns | undefined {
   const layouts = task === undefined ? customLayouts : [task.tsv.columns, task.columns];
-  const fits = layouts.filter(
+  const matching = layouts.filter(
     ({ text, pair }) =>
       table.columns.includes(text) && (pair === undefined || table.columns.includes(pair)),
   );
-  const labelled = fits.find(({ label }) => table.columns.includes(label));
+  const labelled = matching.find(({ label }) => table.columns.includes(label));
   const fallback = task === undefined && textColumn === undefined ? undefined : layouts[0];
-  return labelled ?? fits[0] ?? fallback;
+  return labelled ?? matching[0] ?? fallback;
 }
 
 const customLayouts: readonly GlueColumns[] = [
@@ -57,25 +57,25 @@ const customLayouts: readonly GlueColumns[] = [
   { text: "text", label: "label" },
 ].toSorted((a, b) => Number(b.pair !== undefined) - Number(a.pair !== undefined));
 
-function noLayout(table: Table) {
-  const place = table.header?.place ?? table.name;
+function unknownColumns(table: Table) {
+  const location = table.header?.location ?? table.name;
   return errors.file(
-    place,
+    location,
     `no columns for text and label are known: got ${quoted(table.columns)}`,
     "name them with --text-column, --pair-column and --label-column",
   );
 }
 
-function lacks(table: Table, missing: readonly string[]) {
-  const place = table.header?.place ?? table.name;
+function missingColumns(table: Table, missing: readonly string[]) {
+  const location = table.header?.location ?? table.name;
   const wrong = wrongDelimiter(table);
   if (wrong !== undefined)
-    return errors.file(place, wrong, "give the file the ending of its format");
+    return errors.file(location, wrong, "give the file the ending of its format");
   const noun = table.header?.noun ?? "layout";
-  const what = missing.length === 1 ? "column" : "columns";
+  const columns = missing.length === 1 ? "column" : "columns";
   return errors.file(
-    place,
-    `the ${noun} lacks the ${what} ${quoted(missing)}: got ${quoted(table.columns)}`,
+    location,
+    `the ${noun} lacks the ${columns} ${quoted(missing)}: got ${quoted(table.columns)}`,
     "columns of other names are given by --text-column, --pair-column and --label-column",
   );
 }

@@ -12,12 +12,12 @@ const carriageReturn = 0x0d;
  * Throws E_FILE at the line of a quote that is never closed, or of text after a closing quote.
  */
 export function* csvRecords(text: string, name: string): Generator<TextRecord> {
-  const cursor: Cursor = { text, name, at: 0, line: 1 };
-  while (cursor.at < text.length) {
+  const cursor: Cursor = { text, name, offset: 0, line: 1 };
+  while (cursor.offset < text.length) {
     const line = cursor.line;
     const fields = [nextField(cursor)];
-    while (text.charCodeAt(cursor.at) === comma) {
-      cursor.at++;
+    while (text.charCodeAt(cursor.offset) === comma) {
+      cursor.offset++;
       fields.push(nextField(cursor));
     }
     endLine(cursor);
@@ -28,64 +28,68 @@ export function* csvRecords(text: string, name: string): Generator<TextRecord> {
 interface Cursor {
   readonly text: string;
   readonly name: string;
-  at: number;
+  offset: number;
   line: number;
 }
 
 function nextField(cursor: Cursor): string {
-  return cursor.text.charCodeAt(cursor.at) === quote ? quotedField(cursor) : plainField(cursor);
+  return cursor.text.charCodeAt(cursor.offset) === quote ? quotedField(cursor) : plainField(cursor);
 }
 
 function plainField(cursor: Cursor): string {
   const { text } = cursor;
-  const start = cursor.at;
-  let at = start;
-  while (at < text.length) {
-    const char = text.charCodeAt(at);
-    if (char === comma || char === lineFeed || isLineEnd(text, at)) break;
-    at++;
+  const start = cursor.offset;
+  let offset = start;
+  while (offset < text.length) {
+    const char = text.charCodeAt(offset);
+    if (char === comma || char === lineFeed || isLineEnd(text, offset)) break;
+    offset++;
   }
-  cursor.at = at;
-  return text.slice(start, at);
+  cursor.offset = offset;
+  return text.slice(start, offset);
 }
 
 function quotedField(cursor: Cursor): string {
   const { text, name } = cursor;
-  const openedOn = cursor.line;
+  const startLine = cursor.line;
   let content = "";
-  let start = cursor.at + 1;
+  let start = cursor.offset + 1;
   for (;;) {
     const close = text.indexOf('"', start);
     if (close === -1) {
-      throw errors.file(`${name}:${openedOn}`, "the quote that opens a field here is never closed");
+      throw errors.file(
+        `${name}:${startLine}`,
+        "the quote that opens a field here is never closed",
+      );
     }
     content += text.slice(start, close);
-    cursor.at = close + 1;
-    if (text.charCodeAt(cursor.at) !== quote) break;
+    cursor.offset = close + 1;
+    if (text.charCodeAt(cursor.offset) !== quote) break;
     content += '"';
-    start = cursor.at + 1;
+    start = cursor.offset + 1;
   }
   for (let i = content.indexOf("\n"); i !== -1; i = content.indexOf("\n", i + 1)) cursor.line++;
   checkFieldEnd(cursor);
   return content;
 }
 
-function checkFieldEnd({ text, name, at, line }: Cursor): void {
-  const char = text.charCodeAt(at);
-  if (at >= text.length || char === comma || char === lineFeed || isLineEnd(text, at)) return;
+function checkFieldEnd({ text, name, offset, line }: Cursor): void {
+  const char = text.charCodeAt(offset);
+  if (offset >= text.length || char === comma || char === lineFeed || isLineEnd(text, offset))
+    return;
   throw errors.file(
     `${name}:${line}`,
-    `text after a closing quote: got ${JSON.stringify(text.slice(at, at + 10))}`,
+    `text after a closing quote: got ${JSON.stringify(text.slice(offset, offset + 10))}`,
     "a quote inside a quoted field is written twice",
   );
 }
 
-function isLineEnd(text: string, at: number): boolean {
-  return text.charCodeAt(at) === carriageReturn && text.charCodeAt(at + 1) === lineFeed;
+function isLineEnd(text: string, offset: number): boolean {
+  return text.charCodeAt(offset) === carriageReturn && text.charCodeAt(offset + 1) === lineFeed;
 }
 
 function endLine(cursor: Cursor): void {
-  if (isLineEnd(cursor.text, cursor.at)) cursor.at++;
-  cursor.at++;
+  if (isLineEnd(cursor.text, cursor.offset)) cursor.offset++;
+  cursor.offset++;
   cursor.line++;
 }

@@ -5,7 +5,7 @@ export interface HubData {
 }
 
 /** A folder or file, or a data set of the hub: then its files by the names of the splits. */
-export interface DataPlace {
+export interface DataLocation {
   readonly path: string;
   readonly splits?: ReadonlyMap<string, readonly string[]>;
 }

@@ -9,7 +9,7 @@ export interface DelimitedOptions {
   /** Names of the fields where the file has no header. */
   readonly fields?: readonly string[] | undefined;
   /** Whose rows have that many fields, for messages: "CoLA". */
-  readonly owner?: string | undefined;
+  readonly taskName?: string | undefined;
   /** Skip rows of the wrong width with a warning; otherwise they are errors. */
   readonly skipBrokenRows?: boolean | undefined;
   readonly warnings: Warnings;
@@ -33,9 +33,9 @@ export function delimitedTable(text: string, name: string, options: DelimitedOpt
   return {
     name,
     columns,
-    header: options.fields === undefined ? { noun: "header", place: `${name}:1` } : undefined,
+    header: options.fields === undefined ? { noun: "header", location: `${name}:1` } : undefined,
     delimiter: options.format === "tsv" ? "\t" : ",",
-    place: (line) => `${name}:${line}`,
+    location: (line) => `${name}:${line}`,
     read: async (requested) => readRows(records, name, columns, requested, options),
   };
 }
@@ -59,9 +59,9 @@ function headerOf(records: Iterator<TextRecord>, name: string): readonly string[
   if (columns.every((column) => column.trim() === "")) {
     throw errors.file(`${name}:1`, "the header is blank");
   }
-  const twice = columns.filter((column, i) => columns.indexOf(column) !== i);
-  if (twice.length > 0) {
-    throw errors.file(`${name}:1`, `the header has ${quoted(twice)} more than once`);
+  const duplicates = columns.filter((column, i) => columns.indexOf(column) !== i);
+  if (duplicates.length > 0) {
+    throw errors.file(`${name}:1`, `the header has ${quoted(duplicates)} more than once`);
   }
   return columns;
 }
@@ -71,10 +71,10 @@ function readRows(
   name: string,
   columns: readonly string[],
   requested: readonly string[],
-  { fields, owner, skipBrokenRows = false, warnings }: DelimitedOptions,
+  { fields, taskName, skipBrokenRows = false, warnings }: DelimitedOptions,
 ): Row[] {
-  const places = requested.map((column) => columns.indexOf(column));
-  const rule = fields === undefined ? "the header has" : `${owner ?? "its"} rows have`;
+  const indices = requested.map((column) => columns.indexOf(column));
+  const rule = fields === undefined ? "the header has" : `${taskName ?? "its"} rows have`;
   const rows: Row[] = [];
   let blanks: number[] = [];
   for (const record of records) {
@@ -86,17 +86,17 @@ function readRows(
       warnings.add("blank", `${name}:${line}`, "the line is blank: skipped");
     blanks = [];
     if (record.fields.length === columns.length) {
-      rows.push({ at: record.line, cells: places.map((place) => record.fields[place]) });
+      rows.push({ position: record.line, cells: indices.map((index) => record.fields[index]) });
       continue;
     }
-    const problem = `row has ${counted(record.fields.length)}, ${rule} ${columns.length}`;
+    const problem = `row has ${countFields(record.fields.length)}, ${rule} ${columns.length}`;
     if (!skipBrokenRows) throw errors.file(`${name}:${record.line}`, problem, hintFor(fields));
     warnings.add("broken", `${name}:${record.line}`, `${problem}: skipped`);
   }
   return rows;
 }
 
-const counted = (fields: number) => (fields === 1 ? "1 field" : `${fields} fields`);
+const countFields = (fields: number) => (fields === 1 ? "1 field" : `${fields} fields`);
 
 function hintFor(fields: readonly string[] | undefined): string | undefined {
   if (fields === undefined) return undefined;

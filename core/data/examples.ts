@@ -7,7 +7,7 @@ import {
   classParser,
   type LabelRules,
   scoreParser,
-  shown,
+  formatCell,
 } from "./labels.ts";
 import { type DataSource, openTable } from "./open-table.ts";
 import { quoted, type Row, type Table } from "./table.ts";
@@ -66,30 +66,30 @@ export interface ReadSpec extends ColumnOptions {
  */
 export async function readExamples(split: DataSplit, spec: ReadSpec): Promise<ExampleSet> {
   const warnings = createWarnings();
-  const found: Found[] = [];
+  const rows: CheckedRow[] = [];
   for (const source of split.files) {
-    for (const row of await readFile(source, split, spec, warnings)) found.push(row);
+    for (const row of await readFile(source, split, spec, warnings)) rows.push(row);
   }
-  if (found.length === 0) throw noRows(split);
-  const chosen = spec.limit === undefined ? found : found.slice(0, spec.limit);
-  const labelNames = spec.kind === "regression" ? undefined : classesOf(found, split, spec);
+  if (rows.length === 0) throw noRows(split);
+  const limited = spec.limit === undefined ? rows : rows.slice(0, spec.limit);
+  const labelNames = spec.kind === "regression" ? undefined : classesOf(rows, split, spec);
   return {
-    examples: toExamples(chosen, labelNames, spec, warnings),
+    examples: toExamples(limited, labelNames, spec, warnings),
     labelNames,
     warnings: warnings.lines(),
   };
 }
 
 /** A row with its texts checked and its label still a cell. */
-interface Found {
+interface CheckedRow {
   readonly text: string;
   readonly pair: string | undefined;
   readonly label: unknown;
-  readonly at: number;
-  readonly file: FoundIn;
+  readonly position: number;
+  readonly file: RowFile;
 }
 
-interface FoundIn {
+interface RowFile {
   readonly table: Table;
   readonly rules: LabelRules;
 }
@@ -99,7 +99,7 @@ async function readFile(
   split: DataSplit,
   spec: ReadSpec,
   warnings: Warnings,
-): Promise<Found[]> {
+): Promise<CheckedRow[]> {
   const hasHeader = spec.textColumn !== undefined || spec.labelColumn !== undefined;
   const table = openTable(source, { task: spec.task, role: split.role, hasHeader, warnings });
   const columns = chooseColumns(table, spec);
@@ -113,7 +113,7 @@ async function readFile(
       ? rows
       : rows.filter((row) => filter.keep(row.cells.slice(requested.length)));
   const file = { table, rules: rulesFor(table, columns, spec) };
-  return kept.map((row) => foundIn(row, file, columns, warnings));
+  return kept.map((row) => checkRow(row, file, columns, warnings));
 }
 
 function rulesFor(table: Table, columns: ChosenColumns, spec: ReadSpec): LabelRules {
@@ -127,14 +127,22 @@ function rulesFor(table: Table, columns: ChosenColumns, spec: ReadSpec): LabelRu
   };
 }
 
-function foundIn(row: Row, file: FoundIn, columns: ChosenColumns, warnings: Warnings): Found {
+function checkRow(row: Row, file: RowFile, columns: ChosenColumns, warnings: Warnings): CheckedRow {
   const { table } = file;
-  const { at, cells } = row;
-  const text = cellText(cells[0], columns.text, table, at, warnings);
+  const { position, cells } = row;
+  const text = cellText(cells[0], columns.text, table, position, warnings);
   const pair =
-    columns.pair === undefined ? undefined : cellText(cells[1], columns.pair, table, at, warnings);
+    columns.pair === undefined
+      ? undefined
+      : cellText(cells[1], columns.pair, table, position, warnings);
   const label = columns.label === undefined ? undefined : cells[columns.pair === undefined ? 1 : 2];
-  return { text, pair, label: namedByFile(label, table, columns.label, at), at, file };
+  return {
+    text,
+    pair,
+    label: classNamedByFile(label, table, columns.label, position),
+    position,
+    file,
+  };
 }
 
 /** A cell's text; an empty one is only suspicious. */
@@ -142,36 +150,42 @@ function cellText(
   cell: unknown,
   column: string,
   table: Table,
-  at: number,
+  position: number,
   warnings: Warnings,
 ): string {
-  const text = textOf({ value: cell, key: column, place: () => table.place(at) });
-  if (text.trim() === "") warnings.add(`empty ${column}`, table.place(at), `"${column}" is empty`);
+  const text = textOf({ value: cell, key: column, location: () => table.location(position) });
+  if (text.trim() === "")
+    warnings.add(`empty ${column}`, table.location(position), `"${column}" is empty`);
   return text;
 }
 
 /** Where the file itself names its classes, an integer is that name: its order may not be the task's. */
-function namedByFile(cell: unknown, table: Table, column: string | undefined, at: number): unknown {
+function classNamedByFile(
+  cell: unknown,
+  table: Table,
+  column: string | undefined,
+  position: number,
+): unknown {
   const names = column === undefined ? undefined : table.classNames?.(column);
   const isInteger = typeof cell === "bigint" || typeof cell === "number";
   if (names === undefined || !isInteger || Number(cell) === -1) return cell;
   const name = names[Number(cell)];
   if (name !== undefined) return name;
   throw errors.file(
-    table.place(at),
-    `"${column}" ${shown(cell)} is not one of the file's ${names.length} classes`,
+    table.location(position),
+    `"${column}" ${formatCell(cell)} is not one of the file's ${names.length} classes`,
   );
 }
 
-function classesOf(found: readonly Found[], split: DataSplit, spec: ReadSpec) {
+function classesOf(rows: readonly CheckedRow[], split: DataSplit, spec: ReadSpec) {
   const known = spec.labelNames ?? spec.task?.labelNames;
   if (known !== undefined) return known;
-  const [first] = found;
+  const [first] = rows;
   const column = first?.file.rules.column ?? "label";
   const recorded = first?.file.table.classNames?.(column);
   if (recorded !== undefined) return recorded;
-  const cells = found.map(({ label, at, file: { table, rules } }) =>
-    classNameOf(label, table.place(at), rules),
+  const cells = rows.map(({ label, position, file: { table, rules } }) =>
+    classNameOf(label, table.location(position), rules),
   );
   return classNamesIn(
     cells.filter((cell) => cell !== undefined),
@@ -181,13 +195,13 @@ function classesOf(found: readonly Found[], split: DataSplit, spec: ReadSpec) {
 }
 
 function toExamples(
-  found: readonly Found[],
+  rows: readonly CheckedRow[],
   labelNames: readonly string[] | undefined,
   spec: ReadSpec,
   warnings: Warnings,
 ): Example[] {
-  const parsers = new Map<FoundIn, ReturnType<typeof classParser>>();
-  const parserOf = (file: FoundIn) => {
+  const parsers = new Map<RowFile, ReturnType<typeof classParser>>();
+  const parserOf = (file: RowFile) => {
     const parser =
       spec.kind === "regression"
         ? scoreParser(spec.task?.scoreRange, file.rules, warnings)
@@ -195,9 +209,9 @@ function toExamples(
     parsers.set(file, parser);
     return parser;
   };
-  return found.map(({ text, pair, label: cell, at, file }, index) => {
+  return rows.map(({ text, pair, label: cell, position, file }, index) => {
     const parse = parsers.get(file) ?? parserOf(file);
-    const label = parse(cell, file.table.place(at));
+    const label = parse(cell, file.table.location(position));
     return {
       index,
       text,

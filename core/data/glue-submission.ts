@@ -6,11 +6,14 @@ import type { GlueTask } from "./glue-tasks.ts";
  * predictions: class numbers, or scores; scores are cut to the task's range, as the server rejects others.
  */
 export function submissionText(task: GlueTask, predictions: ArrayLike<number>): string {
-  const lines = Array.from(predictions, (value, i) => `${i}\t${written(task, value)}\n`);
+  const lines = Array.from(predictions, (value, i) => `${i}\t${formatPrediction(task, value)}\n`);
   return `index\tprediction\n${lines.join("")}`;
 }
 
-function written({ name, submission, labelNames, scoreRange }: GlueTask, value: number): string {
+function formatPrediction(
+  { name, submission, labelNames, scoreRange }: GlueTask,
+  value: number,
+): string {
   if (submission === "score") {
     const [low, high] = scoreRange ?? [-Infinity, Infinity];
     return Math.min(high, Math.max(low, value)).toFixed(3);

@@ -12,7 +12,7 @@ export interface JsonFault {
  */
 export function jsonFault(text: string): JsonFault | undefined {
   const open: string[] = [];
-  let expected: Due = "value";
+  let expected: Expected = "value";
   let at = 0;
   for (;;) {
     at = matchEnd(space, text, at) ?? at;
@@ -28,12 +28,12 @@ export function jsonFault(text: string): JsonFault | undefined {
 // --- internal ---
 
 /** What may come: a value or the end of a list; a key or the end of an object; a comma or the end of what is open. */
-type Due = "value" | "value or ]" | "key" | "key or }" | ":" | "next";
+type Expected = "value" | "value or ]" | "key" | "key or }" | ":" | "next";
 
 interface Step {
   /** The offset behind a token; undefined where the text ends inside it. */
   readonly end: number | undefined;
-  readonly expected: Due;
+  readonly expected: Expected;
 }
 
 const space = /[ \t\r\n]*/y;
@@ -41,7 +41,7 @@ const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 const insideString = /"(?:[^"\\\r\n\t]+|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*/y;
 
 /** Reads one token and keeps `open`, the brackets that are not closed yet. undefined where another token is due. */
-function stepAt(text: string, at: number, expected: Due, open: string[]): Step | undefined {
+function stepAt(text: string, at: number, expected: Expected, open: string[]): Step | undefined {
   const char = text[at];
   const closing = open.at(-1) === "{" ? "}" : "]";
   const mayClose = expected === "next" || expected.endsWith(closing);
@@ -64,7 +64,7 @@ function stepAt(text: string, at: number, expected: Due, open: string[]): Step |
   return end === undefined ? undefined : { end, expected: "next" };
 }
 
-function stringStep(text: string, at: number, expected: Due): Step | undefined {
+function stringStep(text: string, at: number, expected: Expected): Step | undefined {
   const end = matchEnd(insideString, text, at) ?? at;
   if (text[end] === '"') return { end: end + 1, expected };
   return end === text.length ? { end: undefined, expected } : undefined;

@@ -8,7 +8,7 @@ export type JsonPath = readonly (string | number)[];
  * Where a key or element is not there, that of what should hold it. The text must be valid JSON, as JSON.parse takes it.
  */
 export function lineOf(text: string, path: JsonPath): number {
-  let found = { value: skipSpace(text, 0), mark: undefined as number | undefined };
+  let found = { value: skipSpace(text, 0), keyOffset: undefined as number | undefined };
   for (const step of path) {
     const next =
       typeof step === "number"
@@ -17,22 +17,22 @@ export function lineOf(text: string, path: JsonPath): number {
     if (next === undefined) break;
     found = next;
   }
-  return lineAt(text, found.mark ?? firstKey(text, found.value));
+  return lineAt(text, found.keyOffset ?? firstKey(text, found.value));
 }
 
 // --- internal ---
 
 /** Where a value begins, and where its key does, if it has one. */
-interface Place {
+interface ValueOffsets {
   readonly value: number;
-  readonly mark: number | undefined;
+  readonly keyOffset: number | undefined;
 }
 
-function elementOf(text: string, list: number, index: number): Place | undefined {
+function elementOf(text: string, list: number, index: number): ValueOffsets | undefined {
   if (text[list] !== "[") return undefined;
   let at = skipSpace(text, list + 1);
   for (let i = 0; text[at] !== "]"; i++) {
-    if (i === index) return { value: at, mark: undefined };
+    if (i === index) return { value: at, keyOffset: undefined };
     at = skipSpace(text, endOf(text, at));
     if (text[at] === ",") at = skipSpace(text, at + 1);
   }
@@ -40,16 +40,16 @@ function elementOf(text: string, list: number, index: number): Place | undefined
 }
 
 /** Of a key that occurs twice, JSON.parse keeps the last. */
-function memberOf(text: string, object: number, key: string): Place | undefined {
+function memberOf(text: string, object: number, key: string): ValueOffsets | undefined {
   if (text[object] !== "{") return undefined;
-  let found: Place | undefined;
+  let found: ValueOffsets | undefined;
   let at = skipSpace(text, object + 1);
   while (text[at] !== "}") {
-    const mark = at;
-    at = endOf(text, mark);
-    const name: unknown = JSON.parse(text.slice(mark, at));
+    const keyOffset = at;
+    at = endOf(text, keyOffset);
+    const name: unknown = JSON.parse(text.slice(keyOffset, at));
     const value = skipSpace(text, skipSpace(text, at) + 1);
-    if (name === key) found = { value, mark };
+    if (name === key) found = { value, keyOffset };
     at = skipSpace(text, endOf(text, value));
     if (text[at] === ",") at = skipSpace(text, at + 1);
   }

@@ -4,7 +4,7 @@ import { quoted } from "./table.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** Turns a label's cell into its number; undefined where an optional label is missing. Throws E_FILE at `place`. */
-export type LabelParser = (cell: unknown, place: string) => number | undefined;
+export type LabelParser = (cell: unknown, location: string) => number | undefined;
 
 export interface LabelRules {
   /** The column's name, for messages. */
@@ -17,13 +17,13 @@ export interface LabelRules {
 
 /** Labels that are one of `names`, or its integer unless the names are integers themselves. */
 export function classParser(names: readonly string[], rules: LabelRules): LabelParser {
-  const numbers = new Map(names.map((name, i) => [name, i]));
-  if (!names.some(isInteger)) names.forEach((_, i) => numbers.set(String(i), i));
-  return (cell, place) => {
-    if (isMissing(cell, place, rules, !numbers.has("-1"))) return undefined;
-    const number = isScalar(cell) ? numbers.get(String(cell)) : undefined;
-    if (number === undefined) throw unknownClass(cell, place, names, rules);
-    return number;
+  const classIds = new Map(names.map((name, i) => [name, i]));
+  if (!names.some(isInteger)) names.forEach((_, i) => classIds.set(String(i), i));
+  return (cell, location) => {
+    if (isMissing(cell, location, rules, !classIds.has("-1"))) return undefined;
+    const classId = isScalar(cell) ? classIds.get(String(cell)) : undefined;
+    if (classId === undefined) throw unknownClass(cell, location, names, rules);
+    return classId;
   };
 }
 
@@ -35,16 +35,19 @@ export function scoreParser(
 ): LabelParser {
   // -1 marks a missing score only where no real score can be -1.
   const minusOneIsMissing = range !== undefined && range[0] > -1;
-  return (cell, place) => {
-    if (isMissing(cell, place, rules, minusOneIsMissing)) return undefined;
+  return (cell, location) => {
+    if (isMissing(cell, location, rules, minusOneIsMissing)) return undefined;
     const score = scoreOf(cell);
     if (score === undefined) {
-      throw errors.file(place, `"${rules.column}" must be a finite number, got ${shown(cell)}`);
+      throw errors.file(
+        location,
+        `"${rules.column}" must be a finite number, got ${formatCell(cell)}`,
+      );
     }
     if (range !== undefined && (score < range[0] || score > range[1])) {
       warnings.add(
         "range",
-        place,
+        location,
         `"${rules.column}" ${score} is outside ${range[0]}..${range[1]}`,
       );
     }
@@ -66,38 +69,47 @@ export function classNamesIn(cells: readonly string[], file: string, column: str
 }
 
 /** A class label as text, where the classes are not known yet. Throws E_FILE on what cannot name a class. */
-export function classNameOf(cell: unknown, place: string, rules: LabelRules): string | undefined {
-  if (isMissing(cell, place, rules, false)) return undefined;
+export function classNameOf(
+  cell: unknown,
+  location: string,
+  rules: LabelRules,
+): string | undefined {
+  if (isMissing(cell, location, rules, false)) return undefined;
   if (!isScalar(cell) || (typeof cell === "number" && !Number.isInteger(cell))) {
     throw errors.file(
-      place,
-      `"${rules.column}" must be a class name or an integer, got ${shown(cell)}`,
+      location,
+      `"${rules.column}" must be a class name or an integer, got ${formatCell(cell)}`,
       "for scores use a regression task",
     );
   }
   return String(cell);
 }
 
-function isMissing(cell: unknown, place: string, rules: LabelRules, minusOne: boolean): boolean {
+function isMissing(cell: unknown, location: string, rules: LabelRules, minusOne: boolean): boolean {
   const isEmpty = cell === undefined || cell === null || cell === "";
-  const isMark = minusOne && isScalar(cell) && Number(cell) === -1;
-  if (rules.optional) return isEmpty || isMark;
+  const isMarker = minusOne && isScalar(cell) && Number(cell) === -1;
+  if (rules.optional) return isEmpty || isMarker;
   if (isEmpty) {
     throw errors.file(
-      place,
+      location,
       `"${rules.column}" is ${cell === null ? "null" : "empty"}: every row needs a label`,
     );
   }
   return false;
 }
 
-function unknownClass(cell: unknown, place: string, names: readonly string[], rules: LabelRules) {
-  const numbers = names.some(isInteger) ? "" : ` (or 0..${names.length - 1})`;
-  const near = names.find((name) => name.toLowerCase() === String(cell).trim().toLowerCase());
+function unknownClass(
+  cell: unknown,
+  location: string,
+  names: readonly string[],
+  rules: LabelRules,
+) {
+  const idRange = names.some(isInteger) ? "" : ` (or 0..${names.length - 1})`;
+  const nearest = names.find((name) => name.toLowerCase() === String(cell).trim().toLowerCase());
   return errors.file(
-    place,
-    `"${rules.column}" must be one of ${quoted(names)}${numbers}, got ${shown(cell)}`,
-    near === undefined ? rules.hint : `did you mean "${near}"?`,
+    location,
+    `"${rules.column}" must be one of ${quoted(names)}${idRange}, got ${formatCell(cell)}`,
+    nearest === undefined ? rules.hint : `did you mean "${nearest}"?`,
   );
 }
 
@@ -115,7 +127,7 @@ function isScalar(cell: unknown): cell is string | number | bigint | boolean {
 const isInteger = (name: string) => /^(0|-?[1-9]\d*)$/.test(name);
 
 /** A cell for a message: text in quotes, what has no short form by its type. */
-export function shown(cell: unknown): string {
+export function formatCell(cell: unknown): string {
   if (typeof cell === "string") return JSON.stringify(cell);
   return isScalar(cell) ? String(cell) : typeOf(cell);
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { errors } from "../errors.ts";
 import { tsvRecords } from "./delimited.ts";
 import type { DataSplit, RowFilter } from "./examples.ts";
-import { decodeUtf8, readBytes } from "./text-file.ts";
+import { decodeText, readBytes } from "./text-file.ts";
 
 const idColumns = ["#1 ID", "#2 ID"] as const;
 
@@ -37,7 +37,7 @@ function idFilter(dev: ReadonlySet<string> | undefined, inDev: boolean): RowFilt
 
 function readIds(path: string): ReadonlySet<string> {
   const ids = new Set<string>();
-  for (const { line, fields } of tsvRecords(decodeUtf8(readBytes(path), path))) {
+  for (const { line, fields } of tsvRecords(decodeText(readBytes(path), path))) {
     if (fields.length === 1 && fields[0] === "") continue;
     if (fields.length !== idColumns.length) {
       throw errors.file(

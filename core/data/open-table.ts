@@ -5,7 +5,7 @@ import type { GlueTask, SplitRole } from "./glue-tasks.ts";
 import { jsonLinesTable, jsonListTable } from "./json-table.ts";
 import { parquetTable } from "./parquet-table.ts";
 import type { Table } from "./table.ts";
-import { decodeUtf8, readBytes } from "./text-file.ts";
+import { decodeText, readBytes } from "./text-file.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** A file by its path, or bytes that came another way (standard input), whose format is told from their start. */
@@ -42,16 +42,16 @@ export interface OpenOptions {
 export function openTable(source: DataSource, options: OpenOptions): Table {
   const { name, bytes, format } = contentOf(source);
   if (format === "parquet") return parquetTable(bytes, name);
-  const text = decodeUtf8(bytes, name);
+  const text = decodeText(bytes, name);
   if (format === "jsonl" || (format === "json" && !text.trimStart().startsWith("["))) {
     return jsonLinesTable(text, name);
   }
   if (format === "json") return jsonListTable(text, name);
-  return delimitedTable(text, name, layoutOf(text, format, options));
+  return delimitedTable(text, name, delimitedOptions(text, format, options));
 }
 
 function contentOf(source: DataSource) {
-  if (typeof source !== "string") return { ...source, format: sniff(source.bytes) };
+  if (typeof source !== "string") return { ...source, format: detectFormat(source.bytes) };
   const format = formatOf(source);
   if (format !== undefined) return { name: source, bytes: readBytes(source), format };
   throw errors.file(
@@ -61,7 +61,7 @@ function contentOf(source: DataSource) {
   );
 }
 
-function sniff(bytes: Uint8Array): DataFormat {
+function detectFormat(bytes: Uint8Array): DataFormat {
   // Formats show themselves in the first line; 64 KiB is a long one.
   const start = new TextDecoder().decode(bytes.subarray(0, 65_536)).trimStart();
   if (start.startsWith("PAR1")) return "parquet";
@@ -70,7 +70,11 @@ function sniff(bytes: Uint8Array): DataFormat {
   return start.split("\n", 1)[0]?.includes("\t") === true ? "tsv" : "csv";
 }
 
-function layoutOf(text: string, format: "tsv" | "csv", options: OpenOptions): DelimitedOptions {
+function delimitedOptions(
+  text: string,
+  format: "tsv" | "csv",
+  options: OpenOptions,
+): DelimitedOptions {
   const { task, warnings } = options;
   const isOfficial = format === "tsv" && task !== undefined && !options.hasHeader;
   const headerless = isOfficial && !hasTestHeader(text, options);
@@ -78,7 +82,7 @@ function layoutOf(text: string, format: "tsv" | "csv", options: OpenOptions): De
     format,
     warnings,
     fields: headerless ? task.tsv.fields : undefined,
-    owner: task?.folder,
+    taskName: task?.folder,
     skipBrokenRows: isOfficial && task.hasBrokenRows === true,
   };
 }

@@ -13,8 +13,8 @@ export function parquetTable(bytes: Uint8Array<ArrayBuffer>, name: string): Tabl
   return {
     name,
     columns,
-    header: { noun: "schema", place: name },
-    place: (row) => `${name}: row ${row}`,
+    header: { noun: "schema", location: name },
+    location: (row) => `${name}: row ${row}`,
     read: (requested) => readRows(file, metadata, name, requested),
     classNames: (column) => names.get(column),
   };
@@ -34,11 +34,11 @@ async function readRows(
       compressors,
     });
     return objects.map((object, i) => ({
-      at: i + 1,
+      position: i + 1,
       cells: columns.map((column): unknown => object[column]),
     }));
   } catch (cause) {
-    throw notReadable(name, cause);
+    throw unreadable(name, cause);
   }
 }
 
@@ -48,12 +48,12 @@ function metadataOf(file: ArrayBuffer, name: string): FileMetaData {
     return parquetMetadata(file);
   } catch (cause) {
     const content = describeContent(new Uint8Array(file, 0, Math.min(file.byteLength, 64)));
-    if (content === undefined) throw notReadable(name, cause);
+    if (content === undefined) throw unreadable(name, cause);
     throw errors.file(name, `is not a parquet file but ${content}`, undefined, cause);
   }
 }
 
-function notReadable(name: string, cause: unknown) {
+function unreadable(name: string, cause: unknown) {
   const detail = cause instanceof Error ? cause.message : String(cause);
   return errors.file(name, `is not a readable parquet file (${detail})`, undefined, cause);
 }
@@ -62,10 +62,10 @@ function notReadable(name: string, cause: unknown) {
 function classNamesOf(metadata: FileMetaData): ReadonlyMap<string, readonly string[]> {
   const entry = metadata.key_value_metadata?.find(({ key }) => key === "huggingface");
   const found = new Map<string, readonly string[]>();
-  const features = child(child(parsed(entry?.value), "info"), "features");
+  const features = property(property(parseJson(entry?.value), "info"), "features");
   if (typeof features !== "object" || features === null) return found;
   for (const [column, feature] of Object.entries(features)) {
-    const names = child(feature, "names");
+    const names = property(feature, "names");
     if (Array.isArray(names) && names.every((name) => typeof name === "string")) {
       found.set(column, names);
     }
@@ -73,7 +73,7 @@ function classNamesOf(metadata: FileMetaData): ReadonlyMap<string, readonly stri
   return found;
 }
 
-function parsed(json: string | undefined): unknown {
+function parseJson(json: string | undefined): unknown {
   try {
     return json === undefined ? undefined : JSON.parse(json);
   } catch {
@@ -81,7 +81,7 @@ function parsed(json: string | undefined): unknown {
   }
 }
 
-function child(value: unknown, key: string): unknown {
+function property(value: unknown, key: string): unknown {
   if (typeof value !== "object" || value === null) return undefined;
   return Object.getOwnPropertyDescriptor(value, key)?.value;
 }

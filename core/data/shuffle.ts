@@ -1,10 +1,10 @@
 import { philox, seedKey } from "../rng.ts";
 
 /** Random whole numbers in 0..below-1, each equally likely, from one endless sequence. */
-export type Draw = (below: number) => number;
+export type RandomInt = (below: number) => number;
 
 /** A sequence that is a function of seed, epoch and stream alone; epochs and streams are whole numbers below 2^32. */
-export function drawsOf(seed: number, epoch: number, stream: number): Draw {
+export function randomInts(seed: number, epoch: number, stream: number): RandomInt {
   const key = seedKey(seed);
   let block = 0;
   let words: readonly number[] = [];
@@ -27,9 +27,9 @@ export function drawsOf(seed: number, epoch: number, stream: number): Draw {
 }
 
 /** Shuffles a list in place (Fisher and Yates): every order is equally likely. */
-export function shuffle<T extends Uint32Array | unknown[]>(list: T, draw: Draw): T {
+export function shuffle<T extends Uint32Array | unknown[]>(list: T, randomInt: RandomInt): T {
   for (let i = list.length - 1; i > 0; i--) {
-    const j = draw(i + 1);
+    const j = randomInt(i + 1);
     const kept = list[i];
     list[i] = list[j];
     list[j] = kept;

@@ -21,7 +21,7 @@ export interface SplitOptions {
  * Throws E_FILE when nothing is found, a shard is missing, or two files claim one split.
  */
 export function locateSplits(data: string, options: SplitOptions = {}): DataSplit[] {
-  return withGiven(
+  return withOverrides(
     isFolder(data) ? splitsIn(data, options.task) : [fileSplit(data, "train")],
     options,
   );
@@ -39,7 +39,7 @@ export function namedSplits(
     const role = roleOf(name);
     return role === undefined ? [] : [{ name, role, files: paths }];
   });
-  return withGiven(found, options);
+  return withOverrides(found, options);
 }
 
 /** One file as a split. */
@@ -48,12 +48,15 @@ export function fileSplit(path: string, role: SplitRole): DataSplit {
 }
 
 /** The files that the user named stand for their splits; in the roles' order. */
-function withGiven(found: readonly DataSplit[], { validation, test }: SplitOptions): DataSplit[] {
-  const given: DataSplit[] = [];
-  if (validation !== undefined) given.push(fileSplit(validation, "validation"));
-  if (test !== undefined) given.push(fileSplit(test, "test"));
-  const kept = found.filter(({ role }) => given.every((split) => split.role !== role));
-  return [...kept, ...given].toSorted((a, b) => roles.indexOf(a.role) - roles.indexOf(b.role));
+function withOverrides(
+  found: readonly DataSplit[],
+  { validation, test }: SplitOptions,
+): DataSplit[] {
+  const overrides: DataSplit[] = [];
+  if (validation !== undefined) overrides.push(fileSplit(validation, "validation"));
+  if (test !== undefined) overrides.push(fileSplit(test, "test"));
+  const kept = found.filter(({ role }) => overrides.every((split) => split.role !== role));
+  return [...kept, ...overrides].toSorted((a, b) => roles.indexOf(a.role) - roles.indexOf(b.role));
 }
 
 const roles: readonly SplitRole[] = ["train", "validation", "test"];
@@ -88,7 +91,7 @@ function splitsIn(folder: string, task: GlueTask | undefined): DataSplit[] {
 }
 
 function splitsOf(folder: string, task: GlueTask | undefined): DataSplit[] {
-  const files = stemsIn(folder);
+  const files = filesByStem(folder);
   const splits: DataSplit[] = [];
   for (const split of task?.splits ?? []) {
     const stems = new Set([basename(split.file, extname(split.file)), split.name]);
@@ -112,7 +115,7 @@ interface NamedFile {
   readonly shard?: { readonly number: number; readonly count: number };
 }
 
-function stemsIn(folder: string): ReadonlyMap<string, NamedFile[]> {
+function filesByStem(folder: string): ReadonlyMap<string, NamedFile[]> {
   const stems = new Map<string, NamedFile[]>();
   for (const file of readdirSync(folder).toSorted()) {
     if (formatOf(file) === undefined) continue;
@@ -151,11 +154,11 @@ function filesOf(
 
 function checkShards(folder: string, found: readonly NamedFile[], count: number, split: string) {
   const numbers = found.map(({ shard }) => shard?.number);
-  const isWhole =
+  const isComplete =
     numbers.length === count &&
     numbers.every((number, i) => number === i) &&
     found.every(({ shard }) => shard?.count === count);
-  if (isWhole) return;
+  if (isComplete) return;
   const files = quoted(found.map(({ file }) => file));
   throw errors.file(
     folder,

@@ -15,46 +15,47 @@ export function* documentQuestions(
   text: string,
   name: string,
 ): Generator<RawQuestion> {
-  const place: PlaceOf = (path) => `${name}:${lineOf(text, path)}`;
+  const location: LocationOf = (path) => `${name}:${lineOf(text, path)}`;
   if (!Object.hasOwn(root, "data")) {
     throw errors.file(
-      place([]),
+      location([]),
       `the file has no top-level "data": got ${quoted(Object.keys(root))}`,
       'SQuAD\'s layout is {"data": [{"paragraphs": [{"context": "…", "qas": […]}]}]}; without it, questions are JSON lines with "id", "question", "context" and "answers"',
     );
   }
-  for (const [article, at] of objectsIn(root, "data", [], place)) {
-    if (Object.hasOwn(article, "question")) yield flatQuestion(article, at, place);
-    else yield* articleQuestions(article, at, place);
+  for (const [article, at] of objectsIn(root, "data", [], location)) {
+    if (Object.hasOwn(article, "question")) yield flatQuestion(article, at, location);
+    else yield* articleQuestions(article, at, location);
   }
 }
 
-type PlaceOf = (path: JsonPath) => string;
+type LocationOf = (path: JsonPath) => string;
 
 const keys = { question: "question", context: "context", answers: "answers" };
 
 function* articleQuestions(
   article: JsonObject,
   at: JsonPath,
-  place: PlaceOf,
+  location: LocationOf,
 ): Generator<RawQuestion> {
-  for (const [paragraph, above] of objectsIn(article, "paragraphs", at, place)) {
+  for (const [paragraph, above] of objectsIn(article, "paragraphs", at, location)) {
     const { context } = paragraph;
-    for (const [question, path] of objectsIn(paragraph, "qas", above, place)) {
+    for (const [question, path] of objectsIn(paragraph, "qas", above, location)) {
       yield {
         ...partsOf(question),
         context,
-        place: (...part) => place(part[0] === "context" ? [...above, ...part] : [...path, ...part]),
+        location: (...part) =>
+          location(part[0] === "context" ? [...above, ...part] : [...path, ...part]),
       };
     }
   }
 }
 
-function flatQuestion(object: JsonObject, at: JsonPath, place: PlaceOf): RawQuestion {
+function flatQuestion(object: JsonObject, at: JsonPath, location: LocationOf): RawQuestion {
   return {
     ...partsOf(object),
     context: object["context"],
-    place: (...part) => place([...at, ...part]),
+    location: (...part) => location([...at, ...part]),
   };
 }
 
@@ -67,18 +68,18 @@ function* objectsIn(
   parent: JsonObject,
   key: string,
   at: JsonPath,
-  place: PlaceOf,
+  location: LocationOf,
 ): Generator<[object: JsonObject, path: JsonPath]> {
   const list = parent[key];
   const path = [...at, key];
-  if (list === undefined) throw errors.file(place(at), `the object lacks "${key}"`);
+  if (list === undefined) throw errors.file(location(at), `the object lacks "${key}"`);
   if (!Array.isArray(list)) {
-    throw errors.file(place(path), `"${key}" is ${typeOf(list)}, not a list`);
+    throw errors.file(location(path), `"${key}" is ${typeOf(list)}, not a list`);
   }
   for (const [i, item] of list.entries()) {
     const where = [...path, i];
     if (!isJsonObject(item)) {
-      throw errors.file(place(where), `"${key}" holds ${typeOf(item)}, not an object`);
+      throw errors.file(location(where), `"${key}" holds ${typeOf(item)}, not an object`);
     }
     yield [item, where];
   }

@@ -1,6 +1,6 @@
 import { type AdaloraError, errors } from "../errors.ts";
 import { type CodePoints, codePoints } from "../text/code-points.ts";
-import { shown } from "./labels.ts";
+import { formatCell } from "./labels.ts";
 import { type RawAnswer, type RawQuestion, rawAnswers } from "./squad-raw.ts";
 import { textOf } from "./text-field.ts";
 
@@ -28,7 +28,7 @@ export interface QuestionRules {
   /** Whether a context may lack the answer, as in SQuAD 2.0. */
   readonly unanswerable: boolean;
   /** Notes something suspicious; `place` is called for the first of a kind only. */
-  readonly warn: (kind: string, place: () => string, what: string) => void;
+  readonly warn: (kind: string, location: () => string, message: string) => void;
 }
 
 /** Checks questions one by one. Each call throws E_FILE on what a run could fail on later. */
@@ -39,51 +39,51 @@ export function questionChecker(
   let last = { text: "", points: codePoints("") };
   return (raw, index) => {
     const id = idOf(raw, index, rules);
-    const twin = seen.get(id);
-    if (twin !== undefined) {
+    const earlier = seen.get(id);
+    if (earlier !== undefined) {
       throw errors.file(
-        raw.place("id"),
-        `the id "${id}" occurs twice: first at ${twin.place("id")}`,
+        raw.location("id"),
+        `the id "${id}" occurs twice: first at ${earlier.location("id")}`,
       );
     }
     seen.set(id, raw);
-    const owner = `question "${id}"`;
-    const question = namedText(raw, "question", owner, rules);
-    const context = namedText(raw, "context", owner, rules);
+    const subject = `question "${id}"`;
+    const question = namedText(raw, "question", subject, rules);
+    const context = namedText(raw, "context", subject, rules);
     // questions on one context follow each other
     if (context !== last.text) last = { text: context, points: codePoints(context) };
-    const answers = answersOf(raw, owner, last.points, rules);
+    const answers = answersOf(raw, subject, last.points, rules);
     return { index, id, question, context, ...(answers === undefined ? {} : { answers }) };
   };
 }
 
 function idOf(raw: RawQuestion, index: number, { warn }: QuestionRules): string {
   const { id } = raw;
-  const place = () => raw.place("id");
+  const location = () => raw.location("id");
   if (id === null) return String(index);
   if (typeof id === "bigint" || (typeof id === "number" && Number.isSafeInteger(id))) {
-    warn("id", place, `"id" ${id} is a number: predictions will know the question as "${id}"`);
+    warn("id", location, `"id" ${id} is a number: predictions will know the question as "${id}"`);
     return String(id);
   }
-  return textOf({ value: id, key: "id", owner: "the question", place });
+  return textOf({ value: id, key: "id", subject: "the question", location });
 }
 
 function namedText(
   raw: RawQuestion,
   part: "question" | "context",
-  owner: string,
+  subject: string,
   { warn }: QuestionRules,
 ): string {
   const key = raw.keys[part];
-  const place = () => raw.place(part);
-  const text = textOf({ value: raw[part], key, owner, place });
-  if (text.trim() === "") warn(`empty ${part}`, place, `${owner}: "${key}" is empty`);
+  const location = () => raw.location(part);
+  const text = textOf({ value: raw[part], key, subject, location });
+  if (text.trim() === "") warn(`empty ${part}`, location, `${subject}: "${key}" is empty`);
   return text;
 }
 
 function answersOf(
   raw: RawQuestion,
-  owner: string,
+  subject: string,
   context: CodePoints,
   rules: QuestionRules,
 ): readonly SquadAnswer[] | undefined {
@@ -92,60 +92,60 @@ function answersOf(
   const isMissing = raw.answers === undefined || raw.answers === null;
   if (isMissing && rules.labels === "optional") return undefined;
   if (isMissing && isImpossible !== true) {
-    throw errors.file(raw.place(), `${owner} lacks "${keys.answers}"`);
+    throw errors.file(raw.location(), `${subject} lacks "${keys.answers}"`);
   }
-  const answers = (isMissing ? [] : rawAnswers(raw, owner)).map((answer) =>
-    checkedAnswer(answer, raw, owner, context, rules),
+  const answers = (isMissing ? [] : rawAnswers(raw, subject)).map((answer) =>
+    checkAnswer(answer, raw, subject, context, rules),
   );
-  if (answers.length === 0) checkUnanswerable(raw, owner, rules);
+  if (answers.length === 0) checkUnanswerable(raw, subject, rules);
   else if (isImpossible === true) {
-    const what = `${owner}: "is_impossible" is true, but it has an answer: the answer is used`;
-    rules.warn("impossible", () => raw.place("is_impossible"), what);
+    const message = `${subject}: "is_impossible" is true, but it has an answer: the answer is used`;
+    rules.warn("impossible", () => raw.location("is_impossible"), message);
   }
   return answers;
 }
 
-function checkUnanswerable(raw: RawQuestion, owner: string, rules: QuestionRules): void {
+function checkUnanswerable(raw: RawQuestion, subject: string, rules: QuestionRules): void {
   if (!rules.unanswerable) {
     throw errors.file(
-      raw.place("answers"),
-      `${owner} has no answer, and this task has none for a question without one`,
+      raw.location("answers"),
+      `${subject} has no answer, and this task has none for a question without one`,
       "questions without an answer are a matter of squad_v2",
     );
   }
   if (raw.isImpossible !== false) return;
   rules.warn(
     "unanswered",
-    () => raw.place("is_impossible"),
-    `${owner}: "is_impossible" is false, but it has no answer: it counts as one without`,
+    () => raw.location("is_impossible"),
+    `${subject}: "is_impossible" is false, but it has no answer: it counts as one without`,
   );
 }
 
-function checkedAnswer(
-  { text: value, start, part }: RawAnswer,
+function checkAnswer(
+  { text: value, start, path }: RawAnswer,
   raw: RawQuestion,
-  owner: string,
+  subject: string,
   context: CodePoints,
   { warn }: QuestionRules,
 ): SquadAnswer {
-  const place = (key: "text" | "answer_start") => raw.place(...part(key));
-  const answer = `an answer of ${owner}`;
-  const text = textOf({ value, key: "text", owner: answer, place: () => place("text") });
+  const location = (key: "text" | "answer_start") => raw.location(...path(key));
+  const answer = `an answer of ${subject}`;
+  const text = textOf({ value, key: "text", subject: answer, location: () => location("text") });
   const at = offsetOf(start);
   const fault = (rule: string, hint?: string): AdaloraError =>
-    errors.file(place("answer_start"), `${owner}: "answer_start" ${rule}`, hint);
+    errors.file(location("answer_start"), `${subject}: "answer_start" ${rule}`, hint);
   if (at === undefined || at < 0) {
     throw fault(
-      `must be a whole number from 0, got ${start === undefined ? "none" : shown(start)}`,
+      `must be a whole number from 0, got ${start === undefined ? "none" : formatCell(start)}`,
     );
   }
-  if (text === "") warn("empty answer", () => place("text"), `${owner}: an answer is empty`);
+  if (text === "") warn("empty answer", () => location("text"), `${subject}: an answer is empty`);
   if (at + (text === "" ? 0 : 1) > context.length) {
     throw fault(`${at} is past the end of the context (${context.length} characters)`);
   }
-  const got = context.slice(at, at + codePoints(text).length);
-  if (got !== text) {
-    const rule = `${at} does not point at the answer ${brief(text)}: the context reads ${brief(got)} there`;
+  const found = context.slice(at, at + codePoints(text).length);
+  if (found !== text) {
+    const rule = `${at} does not point at the answer ${abbreviate(text)}: the context reads ${abbreviate(found)} there`;
     throw fault(rule, mismatchHint(raw.context, context, text, at));
   }
   return { text, start: at };
@@ -168,6 +168,6 @@ function mismatchHint(value: unknown, context: CodePoints, text: string, at: num
   return `the first place where the context holds the answer is ${context.indexOfUnit(first)}`;
 }
 
-function brief(text: string): string {
+function abbreviate(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

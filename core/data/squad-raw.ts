@@ -18,7 +18,7 @@ export interface RawQuestion {
     readonly answers: string;
   };
   /** The place of the question, or of one of its parts. */
-  readonly place: (...part: JsonPath) => string;
+  readonly location: (...path: JsonPath) => string;
 }
 
 /** An answer as a file has it, unchecked. */
@@ -26,49 +26,49 @@ export interface RawAnswer {
   readonly text: unknown;
   readonly start: unknown;
   /** Where the question keeps a part of it. */
-  readonly part: (key: "text" | "answer_start") => JsonPath;
+  readonly path: (key: "text" | "answer_start") => JsonPath;
 }
 
 /**
  * A question's answers in either layout: a list of { text, answer_start } (the official files), or one object with
  * lists of both (the hub); a cell of CSV holds it as JSON. Throws E_FILE on anything else.
  */
-export function rawAnswers(raw: RawQuestion, owner: string): readonly RawAnswer[] {
-  const { keys, place } = raw;
-  const fault = (rule: string) =>
+export function rawAnswers(raw: RawQuestion, subject: string): readonly RawAnswer[] {
+  const { keys, location } = raw;
+  const layoutError = (rule: string) =>
     errors.file(
-      place("answers"),
-      `${owner}: "${keys.answers}" ${rule}`,
+      location("answers"),
+      `${subject}: "${keys.answers}" ${rule}`,
       '"answers" is [{"text": "…", "answer_start": 0}] or {"text": ["…"], "answer_start": [0]}',
     );
-  const value = typeof raw.answers === "string" ? parsed(raw.answers) : raw.answers;
+  const value = typeof raw.answers === "string" ? parseJson(raw.answers) : raw.answers;
   if (Array.isArray(value))
-    return value.map((answer: unknown, i) => answerObject(answer, i, fault));
-  if (!isJsonObject(value)) throw fault(`is ${typeOf(value)}, not a list of answers`);
+    return value.map((answer: unknown, i) => answerObject(answer, i, layoutError));
+  if (!isJsonObject(value)) throw layoutError(`is ${typeOf(value)}, not a list of answers`);
   const { text: texts, answer_start: starts } = value;
   if (!Array.isArray(texts) || !Array.isArray(starts)) {
-    throw fault('must hold the lists "text" and "answer_start"');
+    throw layoutError('must hold the lists "text" and "answer_start"');
   }
   if (texts.length !== starts.length) {
-    throw fault(`has ${texts.length} "text" and ${starts.length} "answer_start"`);
+    throw layoutError(`has ${texts.length} "text" and ${starts.length} "answer_start"`);
   }
   return texts.map((text: unknown, i) => ({
     text,
     start: starts[i] as unknown,
-    part: (key) => ["answers", key, i],
+    path: (key) => ["answers", key, i],
   }));
 }
 
-function answerObject(answer: unknown, i: number, fault: (rule: string) => Error): RawAnswer {
-  if (!isJsonObject(answer)) throw fault(`holds ${typeOf(answer)}, not an object`);
+function answerObject(answer: unknown, i: number, layoutError: (rule: string) => Error): RawAnswer {
+  if (!isJsonObject(answer)) throw layoutError(`holds ${typeOf(answer)}, not an object`);
   return {
     text: answer["text"],
     start: answer["answer_start"],
-    part: (key) => ["answers", i, key],
+    path: (key) => ["answers", i, key],
   };
 }
 
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -8,7 +8,7 @@ import { documentQuestions } from "./squad-document.ts";
 import { questionChecker, type SquadExample } from "./squad-question.ts";
 import type { RawQuestion } from "./squad-raw.ts";
 import { quoted, type Table } from "./table.ts";
-import { decodeUtf8, readBytes } from "./text-file.ts";
+import { decodeText, readBytes } from "./text-file.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
 
 export interface SquadSet {
@@ -35,7 +35,7 @@ export interface SquadSpec extends Omit<ColumnOptions, "task"> {
 export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<SquadSet> {
   const warnings = createWarnings();
   const { labels, unanswerable } = spec;
-  const check = questionChecker({ labels, unanswerable, warn: lazily(warnings) });
+  const check = questionChecker({ labels, unanswerable, warn: lazyWarnings(warnings) });
   const examples: SquadExample[] = [];
   for (const source of split.files) {
     for await (const raw of questionsIn(source, split, spec, warnings)) {
@@ -44,9 +44,9 @@ export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<Squa
   }
   const [first] = split.files;
   if (examples.length === 0) throw errors.file(nameOf(first ?? "data"), "no questions");
-  const chosen = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
-  const isLabelled = chosen.every(({ answers }) => answers !== undefined);
-  return { examples: chosen, isLabelled, warnings: warnings.lines() };
+  const limited = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
+  const isLabelled = limited.every(({ answers }) => answers !== undefined);
+  return { examples: limited, isLabelled, warnings: warnings.lines() };
 }
 
 /** The names of a table's columns: the user's, else the hub's. */
@@ -61,11 +61,11 @@ export const squadColumns = ({
 });
 
 /** A place costs a walk through the file, and only the first of a kind is told. */
-function lazily(warnings: Warnings) {
-  const told = new Set<string>();
-  return (kind: string, place: () => string, what: string) => {
-    warnings.add(kind, told.has(kind) ? "" : place(), what);
-    told.add(kind);
+function lazyWarnings(warnings: Warnings) {
+  const reported = new Set<string>();
+  return (kind: string, location: () => string, message: string) => {
+    warnings.add(kind, reported.has(kind) ? "" : location(), message);
+    reported.add(kind);
   };
 }
 
@@ -78,7 +78,7 @@ function questionsIn(
   const name = nameOf(source);
   const bytes = jsonBytes(source);
   if (bytes !== undefined) {
-    const text = decodeUtf8(bytes, name);
+    const text = decodeText(bytes, name);
     const root = documentIn(text, name, spec);
     if (root !== undefined) return documentQuestions(root, text, name);
   }
@@ -108,13 +108,13 @@ function documentIn(text: string, name: string, spec: SquadSpec): JsonObject | u
 
 function notJson(text: string, name: string, cause: unknown) {
   const { line, isCutShort } = jsonFault(text) ?? {};
-  const place = line === undefined ? name : `${name}:${line}`;
+  const location = line === undefined ? name : `${name}:${line}`;
   if (isCutShort === true) {
     const hint = "fetch it again: its size should equal the original's";
-    return errors.file(place, "the file ends in the middle of the JSON", hint, cause);
+    return errors.file(location, "the file ends in the middle of the JSON", hint, cause);
   }
   const detail = cause instanceof Error ? cause.message.replace(/^JSON Parse error: /, "") : "";
-  return errors.file(place, `the file is not valid JSON (${detail})`, undefined, cause);
+  return errors.file(location, `the file is not valid JSON (${detail})`, undefined, cause);
 }
 
 function isJson(text: string): boolean {
@@ -134,24 +134,24 @@ async function* tableQuestions(table: Table, spec: SquadSpec): AsyncGenerator<Ra
     ...(spec.labels === "required" ? [keys.answers] : []),
   ];
   const missing = needed.filter((column) => !table.columns.includes(column));
-  if (missing.length > 0) throw lacks(table, missing);
+  if (missing.length > 0) throw missingColumns(table, missing);
   const requested = ["id", keys.question, keys.context, keys.answers, "is_impossible"];
   const present = requested.filter((column) => table.columns.includes(column));
-  const places = requested.map((column) => present.indexOf(column));
+  const indices = requested.map((column) => present.indexOf(column));
   const hasId = present.includes("id");
-  for (const { at, cells } of await table.read(present)) {
-    const [id, question, context, answers, isImpossible] = places.map((place) => cells[place]);
+  for (const { position, cells } of await table.read(present)) {
+    const [id, question, context, answers, isImpossible] = indices.map((index) => cells[index]);
     // an id that is null in a file with ids is missing; null to the checker means a file without
     const known = hasId ? (id ?? undefined) : null;
-    const place = () => table.place(at);
-    yield { id: known, question, context, answers, isImpossible, keys, place };
+    const location = () => table.location(position);
+    yield { id: known, question, context, answers, isImpossible, keys, location };
   }
 }
 
-function lacks(table: Table, missing: readonly string[]) {
+function missingColumns(table: Table, missing: readonly string[]) {
   const noun = table.header?.noun ?? "layout";
   return errors.file(
-    table.header?.place ?? table.name,
+    table.header?.location ?? table.name,
     `the ${noun} lacks the ${missing.length === 1 ? "column" : "columns"} ${quoted(missing)}: got ${quoted(table.columns)}`,
     "columns of other names are given by --text-column (question), --pair-column (context) and --label-column (answers)",
   );

@@ -50,9 +50,9 @@ export async function readSummaries(split: DataSplit, spec: SummarySpec): Promis
     }
   }
   if (examples.length === 0) throw errors.file(nameOf(split.files[0] ?? "data"), "no rows of data");
-  const chosen = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
-  const isLabelled = chosen.every(({ summary }) => summary !== undefined);
-  return { examples: chosen, isLabelled, warnings: warnings.lines() };
+  const limited = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
+  const isLabelled = limited.every(({ summary }) => summary !== undefined);
+  return { examples: limited, isLabelled, warnings: warnings.lines() };
 }
 
 interface SummaryColumns {
@@ -68,31 +68,31 @@ function chooseColumns(table: Table, spec: SummarySpec): SummaryColumns {
   const text = find(textColumn, textColumns);
   const summary = labels === "ignored" ? undefined : find(labelColumn, summaryColumns);
   const needsSummary = labels === "required" || labelColumn !== undefined;
-  if (text === undefined) throw lacks(table, "text", textColumn, textColumns);
+  if (text === undefined) throw missingColumn(table, "text", textColumn, textColumns);
   if (summary === undefined && needsSummary && labels !== "ignored") {
-    throw lacks(table, "summary", labelColumn, summaryColumns);
+    throw missingColumn(table, "summary", labelColumn, summaryColumns);
   }
   return { text, summary };
 }
 
-function lacks(
+function missingColumn(
   { columns, header, name }: Table,
-  what: "text" | "summary",
+  role: "text" | "summary",
   given: string | undefined,
   known: readonly string[],
 ) {
   const expected =
-    given === undefined ? `for the ${what} (one of ${quoted(known)})` : quoted([given]);
-  const flag = what === "text" ? "--text-column" : "--label-column";
+    given === undefined ? `for the ${role} (one of ${quoted(known)})` : quoted([given]);
+  const flag = role === "text" ? "--text-column" : "--label-column";
   return errors.file(
-    header?.place ?? name,
+    header?.location ?? name,
     `the ${header?.noun ?? "layout"} lacks a column ${expected}: got ${quoted(columns)}`,
     columns.length === 1 ? "CSV is separated by commas, TSV by TABs" : `${flag} names it`,
   );
 }
 
 function exampleOf(
-  { at, cells: [text, summary] }: Row,
+  { position, cells: [text, summary] }: Row,
   index: number,
   table: Table,
   columns: SummaryColumns,
@@ -100,8 +100,9 @@ function exampleOf(
   warnings: Warnings,
 ): SummaryExample {
   const cellText = (value: unknown, key: string) => {
-    const content = textOf({ value, key, place: () => table.place(at) });
-    if (content.trim() === "") warnings.add(`empty ${key}`, table.place(at), `"${key}" is empty`);
+    const content = textOf({ value, key, location: () => table.location(position) });
+    if (content.trim() === "")
+      warnings.add(`empty ${key}`, table.location(position), `"${key}" is empty`);
     return content;
   };
   const isMissing = summary === undefined || summary === null;

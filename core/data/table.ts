@@ -1,7 +1,7 @@
 /** A row with the cells that were asked for; a cell is whatever the format holds, undefined where it holds none. */
 export interface Row {
   /** The line, item or row number: a message's place is `table.place(row.at)`. */
-  readonly at: number;
+  readonly position: number;
   readonly cells: readonly unknown[];
 }
 
@@ -11,10 +11,10 @@ export interface Table {
   readonly name: string;
   readonly columns: readonly string[];
   /** What names the columns, and where: "header" at "a.tsv:1". Undefined where the task names them (CoLA). */
-  readonly header: { readonly noun: string; readonly place: string } | undefined;
+  readonly header: { readonly noun: string; readonly location: string } | undefined;
   /** Text formats: what separates the columns. */
   readonly delimiter?: string;
-  place(at: number): string;
+  location(position: number): string;
   /** Every row, with the cells of these columns in this order. */
   read(columns: readonly string[]): Promise<Row[]>;
   /** Class names that the file itself records for a column of integers. */

@@ -15,7 +15,7 @@ export function readBytes(path: string): Uint8Array<ArrayBuffer> {
 }
 
 /** Strict UTF-8 without its byte order mark. Throws E_FILE with the line and offset of the first byte that is not UTF-8. */
-export function decodeUtf8(bytes: Uint8Array, name: string): string {
+export function decodeText(bytes: Uint8Array, name: string): string {
   if (bytes.length > maxTextBytes) {
     throw errors.file(name, `is too large for one file: ${bytes.length} bytes`, "split it");
   }
@@ -46,14 +46,14 @@ function firstBadByte(bytes: Uint8Array): number {
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   let offset = 0;
   for (const char of text) {
-    const code = char.codePointAt(0) ?? 0;
+    const codePoint = char.codePointAt(0) ?? 0;
     if (
-      code === 0xfffd &&
+      codePoint === 0xfffd &&
       !(bytes[offset] === 0xef && bytes[offset + 1] === 0xbf && bytes[offset + 2] === 0xbd)
     ) {
       return offset;
     }
-    offset += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    offset += codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x10000 ? 3 : 4;
   }
   return offset;
 }

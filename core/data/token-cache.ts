@@ -90,8 +90,8 @@ export async function cachedTokens(
   folder: string = cacheFolder(),
 ): Promise<CachedTokens> {
   const path = join(folder, "tokens", `${key}.bin`);
-  const known = readTokens(path, key);
-  if (known !== undefined) return { tokens: known, fromCache: true };
+  const cached = readTokens(path, key);
+  if (cached !== undefined) return { tokens: cached, fromCache: true };
   const tokens = { columns: [], ...(await build()) };
   try {
     writeFileAtomic(path, encodeTokens(tokens, key));
@@ -132,9 +132,9 @@ function readTokens(path: string, key: string): TokenTable | undefined {
 
 /** Throws a RangeError where the file is shorter than it says. */
 function decodeTokens(file: Buffer, key: string): TokenTable | undefined {
-  const isOurs =
+  const matchesKey =
     file.toString("latin1", 0, 8) === formatVersion && file.toString("hex", 8, 40) === key;
-  if (!isOurs) return undefined;
+  if (!matchesKey) return undefined;
   if (Bun.hash.crc32(file.subarray(headerBytes)) !== file.readUInt32LE(48)) return undefined;
   const [inputs, length, count] = [40, 44, 52].map((at) => file.readUInt32LE(at));
   const bytes = new Uint8Array(file).buffer; // typed arrays need aligned bytes of their own
@@ -148,10 +148,10 @@ function decodeTokens(file: Buffer, key: string): TokenTable | undefined {
   const columns = Array.from(integers(count!), integers);
   const typeIds = new Uint8Array(bytes, at);
   const tokens = { offsets, ids, typeIds, columns };
-  return typeIds.length === length && isWhole(tokens) ? tokens : undefined;
+  return typeIds.length === length && isConsistent(tokens) ? tokens : undefined;
 }
 
-function isWhole({ ids, offsets }: PackedTokens): boolean {
+function isConsistent({ ids, offsets }: PackedTokens): boolean {
   const rises = offsets.every((offset, i) => i === 0 || offset >= offsets[i - 1]!);
   return rises && offsets[0] === 0 && offsets.at(-1) === ids.length && ids.every((id) => id >= 0);
 }

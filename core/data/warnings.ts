@@ -1,7 +1,7 @@
 /** Things that a reader found suspicious but usable, gathered by kind: a million of one kind is one line. */
 export interface Warnings {
   /** `what` is kept for the first of its kind, the others are counted. */
-  add(kind: string, place: string, what: string): void;
+  add(kind: string, location: string, message: string): void;
   /** One line a kind: the first place, what is wrong there, and how many more there are. */
   lines(): string[];
 }
@@ -10,10 +10,10 @@ export interface Warnings {
 export function createWarnings(): Warnings {
   const kinds = new Map<string, { text: string; count: number }>();
   return {
-    add(kind, place, what) {
-      const known = kinds.get(kind);
-      if (known === undefined) kinds.set(kind, { text: `${place}: ${what}`, count: 1 });
-      else known.count++;
+    add(kind, location, message) {
+      const existing = kinds.get(kind);
+      if (existing === undefined) kinds.set(kind, { text: `${location}: ${message}`, count: 1 });
+      else existing.count++;
     },
     lines: () =>
       Array.from(kinds.values(), ({ text, count }) =>

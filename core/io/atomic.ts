@@ -14,7 +14,7 @@ import { errors } from "../errors.ts";
 import { fileError } from "./file-errors.ts";
 
 // One call writes at most 2 GiB - 1.
-const LARGEST_WRITE = 2 ** 30;
+const MAX_WRITE_BYTES = 2 ** 30;
 
 /**
  * Writes all of `bytes` to an open file, at `position` or where the file stands; a short write (a nearly full disk) is continued
@@ -22,7 +22,7 @@ const LARGEST_WRITE = 2 ** 30;
  */
 export function writeAll(fd: number, bytes: Uint8Array, position?: number): void {
   for (let done = 0; done < bytes.length;) {
-    const length = Math.min(bytes.length - done, LARGEST_WRITE);
+    const length = Math.min(bytes.length - done, MAX_WRITE_BYTES);
     const at = position === undefined ? null : position + done;
     done += writeSync(fd, bytes, done, length, at);
   }
@@ -37,10 +37,10 @@ function syncPath(path: string): void {
   }
 }
 
-const besideName = (path: string, suffix: string) =>
+const siblingPath = (path: string, suffix: string) =>
   join(dirname(path), `.${basename(path)}.${suffix}`);
-const scratchName = (path: string) => besideName(path, `tmp-${process.pid}`);
-const replacedName = (dir: string) => besideName(dir, "replaced");
+const scratchPath = (path: string) => siblingPath(path, `tmp-${process.pid}`);
+const replacedPath = (dir: string) => siblingPath(dir, "replaced");
 
 /** Whether a process of this number runs on this machine. */
 export function isAlive(pid: number): boolean {
@@ -66,7 +66,7 @@ function removeLeftovers(path: string): void {
 /** Calls `write` with a fresh name beside `path`; what it made becomes `path` in one step, or nothing changes. */
 function replaceAtomically(path: string, write: (scratch: string) => void): void {
   const target = resolve(path);
-  const scratch = scratchName(target);
+  const scratch = scratchPath(target);
   try {
     mkdirSync(dirname(target), { recursive: true });
     removeLeftovers(target);
@@ -114,7 +114,7 @@ function syncTree(dir: string): void {
   syncPath(dir);
 }
 
-function refuseToLose(dir: string, scratch: string): void {
+function refuseToLoseFiles(dir: string, scratch: string): void {
   const kept = new Set(readdirSync(scratch));
   const lost = readdirSync(dir).filter((name) => !kept.has(name));
   if (lost.length === 0) return;
@@ -130,7 +130,7 @@ function refuseToLose(dir: string, scratch: string): void {
  * in the instant between the two renames of a replacement, still under the name that the old folder was moved to.
  */
 export function currentDirectory(dir: string): string {
-  const replaced = replacedName(resolve(dir));
+  const replaced = replacedPath(resolve(dir));
   return !existsSync(dir) && existsSync(replaced) ? replaced : dir;
 }
 
@@ -140,7 +140,7 @@ export function currentDirectory(dir: string): string {
  */
 export function writeDirectoryAtomic(dir: string, fill: (scratch: string) => void): void {
   const target = resolve(dir);
-  const replaced = replacedName(target);
+  const replaced = replacedPath(target);
   replaceAtomically(target, (scratch) => {
     if (!existsSync(target) && existsSync(replaced)) renameSync(replaced, target);
     rmSync(replaced, { recursive: true, force: true });
@@ -148,7 +148,7 @@ export function writeDirectoryAtomic(dir: string, fill: (scratch: string) => voi
     fill(scratch);
     syncTree(scratch);
     if (existsSync(target)) {
-      refuseToLose(target, scratch);
+      refuseToLoseFiles(target, scratch);
       renameSync(target, replaced);
     }
     renameSync(scratch, target);

@@ -14,21 +14,21 @@ export interface Checkpoint {
 }
 
 const openSafetensorsShard = (path: string) => openSafetensors(path).tensors;
-const whole = (open: (path: string) => Map<string, StoredTensor>) => (path: string) => ({
+const singleFile = (open: (path: string) => Map<string, StoredTensor>) => (path: string) => ({
   tensors: open(path),
   files: [path],
 });
 
 /** The names under which a checkpoint's weights may lie in its folder, the preferred first, and how each is opened. */
-const FORMS: readonly (readonly [name: string, open: (path: string) => Checkpoint])[] = [
-  ["model.safetensors", whole(openSafetensorsShard)],
+const WEIGHT_FORMATS: readonly (readonly [name: string, open: (path: string) => Checkpoint])[] = [
+  ["model.safetensors", singleFile(openSafetensorsShard)],
   ["model.safetensors.index.json", (path) => openShards(path, openSafetensorsShard)],
-  ["pytorch_model.bin", whole(openTorchCheckpoint)],
+  ["pytorch_model.bin", singleFile(openTorchCheckpoint)],
   ["pytorch_model.bin.index.json", (path) => openShards(path, openTorchCheckpoint)],
 ];
 
 /** Names of the weights of a checkpoint, the preferred first; those ending in `.index.json` list shards. */
-export const WEIGHT_FILES: readonly string[] = FORMS.map(([name]) => name);
+export const WEIGHT_FILES: readonly string[] = WEIGHT_FORMATS.map(([name]) => name);
 
 /**
  * Opens the weights in a checkpoint's folder: the first of `WEIGHT_FILES` that is there.
@@ -39,10 +39,10 @@ export function openCheckpoint(dir: string): Checkpoint {
   if (!statSync(dir).isDirectory()) {
     throw errors.file(dir, "is a file", "name the folder that holds config.json and the weights");
   }
-  const form = FORMS.find(([name]) => existsSync(join(dir, name)));
-  if (form === undefined) {
+  const format = WEIGHT_FORMATS.find(([name]) => existsSync(join(dir, name)));
+  if (format === undefined) {
     throw errors.file(dir, `holds no weights: looked for ${WEIGHT_FILES.join(", ")}`);
   }
-  const [name, open] = form;
+  const [name, open] = format;
   return open(join(dir, name));
 }

@@ -1,6 +1,6 @@
 import { AdaloraError, errors } from "../errors.ts";
 
-const RULES: Readonly<Record<string, readonly [rule: string, hint?: string]>> = {
+const SYSTEM_ERRORS: Readonly<Record<string, readonly [rule: string, hint?: string]>> = {
   ENOENT: ["does not exist"],
   EACCES: ["permission denied", "check who owns the file and its mode"],
   EPERM: ["permission denied", "check who owns the file and its mode"],
@@ -23,7 +23,7 @@ export function errorCode(error: unknown): string | undefined {
 /** Turns what the file system threw into an error that names the path; an AdaloraError passes through. */
 export function fileError(path: string, cause: unknown): AdaloraError {
   if (cause instanceof AdaloraError) return cause;
-  const known = RULES[errorCode(cause) ?? ""];
+  const known = SYSTEM_ERRORS[errorCode(cause) ?? ""];
   const text = cause instanceof Error ? cause.message : String(cause);
   return errors.file(path, known?.[0] ?? text, known?.[1], cause);
 }

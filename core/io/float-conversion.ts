@@ -16,12 +16,12 @@ function widenHalf(half: number): number {
   return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
 
-let widened: Uint32Array | undefined;
+let halfBits: Uint32Array | undefined;
 
 /** float32 bits of all 65,536 halves (256 KiB), made once. */
 function halfTable(): Uint32Array {
-  widened ??= Uint32Array.from({ length: 65_536 }, (_, half) => widenHalf(half));
-  return widened;
+  halfBits ??= Uint32Array.from({ length: 65_536 }, (_, half) => widenHalf(half));
+  return halfBits;
 }
 
 /** A copy where the view's start is not a multiple of the element's size, as no typed array may be laid over it. */
@@ -29,23 +29,23 @@ function aligned(bytes: Uint8Array, elementSize: number): Uint8Array {
   return bytes.byteOffset % elementSize === 0 ? bytes : bytes.slice();
 }
 
-function over16(bytes: Uint8Array): Uint16Array {
+function asUint16(bytes: Uint8Array): Uint16Array {
   const { buffer, byteOffset, byteLength } = aligned(bytes, 2);
   return new Uint16Array(buffer, byteOffset, byteLength / 2);
 }
 
-function over32(bytes: Uint8Array): Float32Array {
+function asFloat32(bytes: Uint8Array): Float32Array {
   const { buffer, byteOffset, byteLength } = aligned(bytes, 4);
   return new Float32Array(buffer, byteOffset, byteLength / 4);
 }
 
-function over64(bytes: Uint8Array): Float64Array {
+function asFloat64(bytes: Uint8Array): Float64Array {
   const { buffer, byteOffset, byteLength } = aligned(bytes, 8);
   return new Float64Array(buffer, byteOffset, byteLength / 8);
 }
 
 function widenHalves(bytes: Uint8Array): Float32Array {
-  const halves = over16(bytes);
+  const halves = asUint16(bytes);
   const table = halfTable();
   const bits = new Uint32Array(halves.length);
   for (let i = 0; i < halves.length; i++) bits[i] = table[halves[i]!]!;
@@ -53,7 +53,7 @@ function widenHalves(bytes: Uint8Array): Float32Array {
 }
 
 function widenBfloats(bytes: Uint8Array): Float32Array {
-  const halves = over16(bytes);
+  const halves = asUint16(bytes);
   const bits = new Uint32Array(halves.length);
   // bfloat16 is the upper half of a float32.
   for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
@@ -61,13 +61,13 @@ function widenBfloats(bytes: Uint8Array): Float32Array {
 }
 
 const CONVERSIONS: Partial<Record<StoredDtype, (bytes: Uint8Array) => FloatArray>> = {
-  F64: over64,
-  F32: over32,
+  F64: asFloat64,
+  F32: asFloat32,
   F16: widenHalves,
   BF16: widenBfloats,
 };
 
-function floats({ dtype, shape, bytes }: StoredTensor, where: string): FloatArray {
+function toFloats({ dtype, shape, bytes }: StoredTensor, where: string): FloatArray {
   const convert = CONVERSIONS[dtype];
   if (convert !== undefined) return convert(bytes);
   const found = `${dtype} [${shape.join(", ")}]`;
@@ -79,12 +79,12 @@ function floats({ dtype, shape, bytes }: StoredTensor, where: string): FloatArra
  * so it must not be written to. `where` names the tensor in the error that an integer dtype gives.
  */
 export function toFloat32(tensor: StoredTensor, where = "tensor"): Float32Array {
-  const values = floats(tensor, where);
+  const values = toFloats(tensor, where);
   return values instanceof Float32Array ? values : new Float32Array(values);
 }
 
 /** The values as float64, always exact; an F64 tensor may give a view of the file, not to be written to. */
 export function toFloat64(tensor: StoredTensor, where = "tensor"): Float64Array {
-  const values = floats(tensor, where);
+  const values = toFloats(tensor, where);
   return values instanceof Float64Array ? values : new Float64Array(values);
 }

@@ -31,7 +31,7 @@ export interface CachedRepo {
   link(commit: string, path: string, hash: string): void;
 }
 
-function placeLink(blob: string, path: string): void {
+function createLink(blob: string, path: string): void {
   const scratch = `${path}.${process.pid}.link`;
   mkdirSync(dirname(path), { recursive: true });
   rmSync(scratch, { force: true });
@@ -65,7 +65,7 @@ export function openCachedRepo(cache: string, repo: Repo): CachedRepo {
     link(commit, path, hash) {
       const target = join(snapshot(commit), path);
       try {
-        placeLink(blob(hash), target);
+        createLink(blob(hash), target);
       } catch (error) {
         throw fileError(target, error);
       }

@@ -28,14 +28,14 @@ export interface ClientOptions {
   readonly retryDelay?: number | undefined;
 }
 
-const TRIES = 4;
+const MAX_ATTEMPTS = 4;
 const RETRY_DELAY = 500;
-const LONGEST_RETRY_DELAY = 30_000;
-const MOST_REDIRECTS = 8;
-const RETRIED_STATUS = new Set([408, 429, 500, 502, 503, 504]);
-const RETRIED_CODES = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT", "ConnectionClosed"]);
+const MAX_RETRY_DELAY = 30_000;
+const MAX_REDIRECTS = 8;
+const RETRYABLE_STATUS = new Set([408, 429, 500, 502, 503, 504]);
+const RETRYABLE_CODES = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT", "ConnectionClosed"]);
 
-function describe(error: unknown): string {
+function describeFailure(error: unknown): string {
   if (error instanceof DOMException && error.name === "TimeoutError") return "no answer in time";
   const code = errorCode(error);
   if (code === "ECONNREFUSED") return "connection refused";
@@ -95,9 +95,9 @@ async function fetchHeaders(
   }
 }
 
-function retryAfter(response: Response, delay: number): number {
+function retryDelayFrom(response: Response, delay: number): number {
   const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
-  return Math.min(seconds >= 0 ? seconds * 1000 : delay, LONGEST_RETRY_DELAY);
+  return Math.min(seconds >= 0 ? seconds * 1000 : delay, MAX_RETRY_DELAY);
 }
 
 /**
@@ -110,7 +110,7 @@ function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: 
 
   const follow = async (start: URL, init: RequestInit): Promise<Response> => {
     let url = start;
-    for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
+    for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
       const headers = new Headers(init.headers);
       headers.set("User-Agent", "adalora");
       headers.set("Accept-Encoding", "identity");
@@ -136,14 +136,14 @@ function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: 
         if (response.ok) return response;
         await response.body?.cancel();
         const error = statusError(response, repo, endpoint);
-        if (!RETRIED_STATUS.has(response.status) || attempt === TRIES) throw error;
-        await sleep(retryAfter(response, delay), signal);
+        if (!RETRYABLE_STATUS.has(response.status) || attempt === MAX_ATTEMPTS) throw error;
+        await sleep(retryDelayFrom(response, delay), signal);
       } catch (error) {
         if (error instanceof AdaloraError || signal?.aborted === true) throw error;
-        if (!RETRIED_CODES.has(errorCode(error) ?? "") || attempt === TRIES) {
+        if (!RETRYABLE_CODES.has(errorCode(error) ?? "") || attempt === MAX_ATTEMPTS) {
           throw errors.hubUnreachable(
             showRepo(repo),
-            `cannot reach ${endpoint}: ${describe(error)}`,
+            `cannot reach ${endpoint}: ${describeFailure(error)}`,
             "check the network, set HF_ENDPOINT to a mirror, or give a local folder",
             error,
           );
@@ -154,14 +154,14 @@ function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: 
   };
 }
 
-interface Entry {
+interface ListedFile {
   readonly path: string;
   readonly size: number;
   readonly oid?: string;
   readonly lfs?: { readonly oid: string; readonly size: number };
 }
 
-function checkFile({ path, size, oid, lfs }: Entry, where: string): RemoteFile {
+function toRemoteFile({ path, size, oid, lfs }: ListedFile, where: string): RemoteFile {
   const file = { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid ?? "" };
   if (!isSafeRelative(path)) {
     throw errors.hub(where, `a path leaves its folder: ${JSON.stringify(path)}`);
@@ -184,7 +184,7 @@ export async function openHub(
   const shared = { hubUrl, fetch: Object.assign(send, { preconnect: fetch.preconnect }) };
   const where = showRepo(repo);
   // An answer that is no answer of the hub (a captive portal's page) fails in the library, in one way or another.
-  const understand = async <T>(answer: Promise<T>): Promise<T> => {
+  const expectHubAnswer = async <T>(answer: Promise<T>): Promise<T> => {
     try {
       return await answer;
     } catch (cause) {
@@ -203,17 +203,17 @@ export async function openHub(
       const { name, revision, type } = repo;
       const query = { ...shared, name, revision, additionalFields: ["sha" as const] };
       const info = type === "model" ? hub.modelInfo(query) : hub.datasetInfo(query);
-      const { sha } = await understand<{ sha: string }>(info);
+      const { sha } = await expectHubAnswer<{ sha: string }>(info);
       if (typeof sha === "string" && isCommit(sha)) return sha;
       throw errors.hub(where, `${hubUrl} names no commit: ${JSON.stringify(sha)}`);
     },
     list(commit) {
       const entries = hub.listFiles({ ...shared, repo, recursive: true, revision: commit });
-      return understand(
+      return expectHubAnswer(
         (async () => {
           const files: RemoteFile[] = [];
           for await (const entry of entries) {
-            if (entry.type === "file") files.push(checkFile(entry, where));
+            if (entry.type === "file") files.push(toRemoteFile(entry, where));
           }
           return files;
         })(),

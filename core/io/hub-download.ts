@@ -36,11 +36,11 @@ export interface Download {
 }
 
 // So many answers in a row may bring nothing new.
-const TRIES = 4;
-const READ_BYTES = 1 << 20;
+const MAX_ATTEMPTS = 4;
+const READ_CHUNK_BYTES = 1 << 20;
 
 /** A part of a file on disk, with the hash of what is there so far. */
-class Partial {
+class PartialFile {
   received = 0;
   readonly path: string;
   readonly #fd: number;
@@ -52,7 +52,7 @@ class Partial {
     this.#file = file;
     this.#fd = openSync(path, existsSync(path) ? "r+" : "w+");
     this.#hasher = this.#newHasher();
-    this.#readBack();
+    this.#hashExisting();
   }
 
   /** Git hashes a small file with its length before it; a large one is known by its plain SHA-256. */
@@ -63,10 +63,10 @@ class Partial {
       : new Bun.CryptoHasher("sha1").update(`blob ${size}\0`);
   }
 
-  #readBack(): void {
-    const buffer = new Uint8Array(READ_BYTES);
+  #hashExisting(): void {
+    const buffer = new Uint8Array(READ_CHUNK_BYTES);
     for (;;) {
-      const count = readSync(this.#fd, buffer, 0, READ_BYTES, this.received);
+      const count = readSync(this.#fd, buffer, 0, READ_CHUNK_BYTES, this.received);
       if (count === 0) break;
       this.#hasher.update(buffer.subarray(0, count));
       this.received += count;
@@ -100,7 +100,7 @@ class Partial {
   }
 }
 
-const OURS = `.${process.pid}.incomplete`;
+const OWN_SUFFIX = `.${process.pid}.incomplete`;
 
 /** Whether nobody writes to this part any more: it was given up, or its process is gone. */
 function isAbandoned(suffix: string): boolean {
@@ -113,13 +113,13 @@ function isAbandoned(suffix: string): boolean {
  * Takes over what an earlier download left, by renaming it to a name of this process: of two processes that try, one succeeds, so
  * none writes into the other's file.
  */
-function claimLeftover(blob: string): void {
+function adoptPartialFile(blob: string): void {
   const folder = dirname(blob);
   for (const name of readdirSync(folder)) {
     if (!name.startsWith(basename(blob)) || !isAbandoned(name.slice(basename(blob).length)))
       continue;
     try {
-      renameSync(join(folder, name), blob + OURS);
+      renameSync(join(folder, name), blob + OWN_SUFFIX);
       return;
     } catch {
       // Another process was faster.
@@ -127,38 +127,42 @@ function claimLeftover(blob: string): void {
   }
 }
 
-interface PieceReader {
+interface ChunkReader {
   read(): Promise<{ value?: Uint8Array | undefined }>;
 }
 
 /** The next piece of a body, or an error when none comes in time. */
-async function readPiece(reader: PieceReader, timeout: number): Promise<Uint8Array | undefined> {
-  const silence = Promise.withResolvers<never>();
-  const timer = setTimeout(() => silence.reject(new DOMException("", "TimeoutError")), timeout);
+async function readChunk(reader: ChunkReader, timeout: number): Promise<Uint8Array | undefined> {
+  const stalled = Promise.withResolvers<never>();
+  const timer = setTimeout(() => stalled.reject(new DOMException("", "TimeoutError")), timeout);
   try {
-    const { value } = await Promise.race([reader.read(), silence.promise]);
+    const { value } = await Promise.race([reader.read(), stalled.promise]);
     return value;
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function receive(response: Response, part: Partial, download: Download): Promise<void> {
+async function receive(
+  response: Response,
+  partial: PartialFile,
+  download: Download,
+): Promise<void> {
   const { file, where, timeout, onProgress } = download;
   const reader = response.body?.getReader();
   if (reader === undefined) return;
   try {
     for (;;) {
-      const piece = await readPiece(reader, timeout);
-      if (piece === undefined) return;
-      if (part.received + piece.length > file.size) {
+      const chunk = await readChunk(reader, timeout);
+      if (chunk === undefined) return;
+      if (partial.received + chunk.length > file.size) {
         throw errors.hub(
           `${where}: ${file.path}`,
           `is longer than the ${file.size} bytes announced`,
         );
       }
-      part.append(piece);
-      onProgress?.({ file: file.path, received: part.received, total: file.size });
+      partial.append(chunk);
+      onProgress?.({ file: file.path, received: partial.received, total: file.size });
     }
   } finally {
     await reader.cancel().catch(() => undefined);
@@ -166,27 +170,28 @@ async function receive(response: Response, part: Partial, download: Download): P
 }
 
 /** Asks for what is missing until the part is whole, going on where a broken answer ended. */
-async function complete(part: Partial, download: Download): Promise<void> {
+async function downloadRest(partial: PartialFile, download: Download): Promise<void> {
   const { client, commit, file, where } = download;
-  for (let failures = 0; part.received < file.size;) {
-    const before = part.received;
+  for (let failures = 0; partial.received < file.size;) {
+    const before = partial.received;
     const response = await client.get(commit, file.path, before);
     const range = response.headers.get("Content-Range");
     // A server that ignores the range sends the file from its start; another range than asked for is of no use.
-    const continues = response.status === 206 && range?.startsWith(`bytes ${before}-`) === true;
-    if (before > 0 && !continues) part.restart();
+    const isContinuation =
+      response.status === 206 && range?.startsWith(`bytes ${before}-`) === true;
+    if (before > 0 && !isContinuation) partial.restart();
     let cause: unknown;
     try {
-      if (continues || response.status === 200) await receive(response, part, download);
+      if (isContinuation || response.status === 200) await receive(response, partial, download);
       else await response.body?.cancel();
     } catch (error) {
       // The answer broke off on its way; what arrived of it is good.
       if (error instanceof AdaloraError) throw error;
       cause = error;
     }
-    failures = part.received > before ? 0 : failures + 1;
-    if (failures < TRIES) continue;
-    const rule = `${TRIES} tries brought nothing after byte ${part.received} of ${file.size}`;
+    failures = partial.received > before ? 0 : failures + 1;
+    if (failures < MAX_ATTEMPTS) continue;
+    const rule = `${MAX_ATTEMPTS} tries brought nothing after byte ${partial.received} of ${file.size}`;
     const hint = "run again to continue the download";
     throw errors.hubUnreachable(`${where}: ${file.path}`, rule, hint, cause);
   }
@@ -199,21 +204,21 @@ async function complete(part: Partial, download: Download): Promise<void> {
 export async function downloadBlob(download: Download): Promise<void> {
   const { blob, file, where } = download;
   mkdirSync(dirname(blob), { recursive: true });
-  claimLeftover(blob);
-  for (let fromStart = !existsSync(blob + OURS); ; fromStart = true) {
-    const part = new Partial(blob + OURS, file);
+  adoptPartialFile(blob);
+  for (let fromStart = !existsSync(blob + OWN_SUFFIX); ; fromStart = true) {
+    const partial = new PartialFile(blob + OWN_SUFFIX, file);
     try {
-      await complete(part, download);
-      if (part.matches()) {
-        renameSync(part.path, blob);
+      await downloadRest(partial, download);
+      if (partial.matches()) {
+        renameSync(partial.path, blob);
         return;
       }
-      rmSync(part.path);
+      rmSync(partial.path);
     } catch (error) {
-      renameSync(part.path, `${blob}.incomplete`);
+      renameSync(partial.path, `${blob}.incomplete`);
       throw error;
     } finally {
-      part.close();
+      partial.close();
     }
     if (!fromStart) continue;
     throw errors.hub(

@@ -6,7 +6,7 @@ import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS } from "./peft.ts"
 const MODEL_CONFIG = "config.json";
 
 /** Files that a tokenizer or generation may need, taken where they are. */
-const MODEL_EXTRAS = [
+const OPTIONAL_MODEL_FILES = [
   "added_tokens.json",
   "generation_config.json",
   "merges.txt",
@@ -18,16 +18,16 @@ const MODEL_EXTRAS = [
   "vocab.txt",
 ];
 
-function required(names: readonly string[], wanted: readonly string[], where: string): string {
-  const found = wanted.find((name) => names.includes(name));
+function required(names: readonly string[], candidates: readonly string[], where: string): string {
+  const found = candidates.find((name) => names.includes(name));
   if (found !== undefined) return found;
-  const some = names.slice(0, 8).join(", ") || "nothing";
-  throw errors.hub(where, `has none of ${wanted.join(", ")}: found ${some}`);
+  const listed = names.slice(0, 8).join(", ") || "nothing";
+  throw errors.hub(where, `has none of ${candidates.join(", ")}: found ${listed}`);
 }
 
 /** Of a repository's files, those that a model needs, the weights last: one file, or an index whose shards come on top. */
 export function modelFiles(names: readonly string[], where: string): string[] {
-  const extras = MODEL_EXTRAS.filter((name) => names.includes(name));
+  const extras = OPTIONAL_MODEL_FILES.filter((name) => names.includes(name));
   return [required(names, [MODEL_CONFIG], where), ...extras, required(names, WEIGHT_FILES, where)];
 }
 
@@ -37,38 +37,42 @@ export function adapterFiles(names: readonly string[], where: string): string[] 
   return [required(names, [ADAPTER_CONFIG], where), weights];
 }
 
-interface ParquetPart {
+interface ParquetShard {
   readonly path: string;
   readonly folder: string;
   readonly split: string;
-  /** How many parts the split has; undefined when the name does not say. */
-  readonly parts: number | undefined;
+  /** How many files the split has; undefined when the name does not say. */
+  readonly shardCount: number | undefined;
 }
 
 /** rte/train-00000-of-00001.parquet, data/train.parquet, or default/train/0000.parquet (the hub's own conversion). */
 const PARQUET =
-  /^(?<folder>(?:[\w.-]+\/)*)(?:(?<whole>(?!\d+\.parquet$)[\w.]+?)(?:-\d{5}-of-(?<parts>\d{5}))?|(?:partial-)?(?<converted>[\w.]+)\/\d{4,5})\.parquet$/;
+  /^(?<folder>(?:[\w.-]+\/)*)(?:(?<plain>(?!\d+\.parquet$)[\w.]+?)(?:-\d{5}-of-(?<count>\d{5}))?|(?:partial-)?(?<converted>[\w.]+)\/\d{4,5})\.parquet$/;
 
-function parseParquet(path: string): ParquetPart | undefined {
-  const { folder = "", whole, parts, converted } = PARQUET.exec(path)?.groups ?? {};
-  const split = converted ?? whole;
+function parseParquet(path: string): ParquetShard | undefined {
+  const { folder = "", plain, count, converted } = PARQUET.exec(path)?.groups ?? {};
+  const split = converted ?? plain;
   if (split === undefined) return undefined;
-  return { path, folder, split, parts: parts === undefined ? undefined : Number(parts) };
+  return { path, folder, split, shardCount: count === undefined ? undefined : Number(count) };
 }
 
 /** Folders without a configuration's name, where a dataset with only one keeps its files. */
-const UNNAMED = ["", "data/", "default/"];
+const UNNAMED_FOLDERS = ["", "data/", "default/"];
 
 function pickFolder(folders: readonly string[], config: string | undefined, where: string): string {
   if (folders.length === 0) {
     const converted = `try the hub's own conversion: ${where.split("@")[0]}@refs/convert/parquet`;
     throw errors.hub(where, "has no parquet files", looksLikeRepo(where) ? converted : undefined);
   }
-  const wanted = config === undefined ? UNNAMED : [`${config}/`, `data/${config}/`];
-  const found = wanted.find((folder) => folders.includes(folder));
+  const candidates = config === undefined ? UNNAMED_FOLDERS : [`${config}/`, `data/${config}/`];
+  const found = candidates.find((folder) => folders.includes(folder));
   if (found !== undefined) return found;
   const [only, ...others] = folders;
-  if (only !== undefined && others.length === 0 && (config === undefined || UNNAMED.includes(only)))
+  if (
+    only !== undefined &&
+    others.length === 0 &&
+    (config === undefined || UNNAMED_FOLDERS.includes(only))
+  )
     return only;
   const names = folders.map((folder) => folder.slice(0, -1)).join(", ");
   const rule =
@@ -82,17 +86,21 @@ export function datasetSplits(
   config: string | undefined,
   where: string,
 ): Map<string, string[]> {
-  const all = names.map(parseParquet).filter((part) => part !== undefined);
-  const folder = pickFolder([...new Set(all.map((part) => part.folder))].toSorted(), config, where);
+  const shards = names.map(parseParquet).filter((shard) => shard !== undefined);
+  const folder = pickFolder(
+    [...new Set(shards.map((shard) => shard.folder))].toSorted(),
+    config,
+    where,
+  );
   const splits = Map.groupBy(
-    all.filter((part) => part.folder === folder),
+    shards.filter((shard) => shard.folder === folder),
     ({ split }) => split,
   );
   return new Map(
-    [...splits].map(([split, parts]) => {
-      const want = parts[0]?.parts ?? parts.length;
-      if (parts.length === want) return [split, parts.map(({ path }) => path).toSorted()];
-      throw errors.hub(where, `has ${parts.length} of the ${want} files of split "${split}"`);
+    [...splits].map(([split, files]) => {
+      const expected = files[0]?.shardCount ?? files.length;
+      if (files.length === expected) return [split, files.map(({ path }) => path).toSorted()];
+      throw errors.hub(where, `has ${files.length} of the ${expected} files of split "${split}"`);
     }),
   );
 }

@@ -27,10 +27,10 @@ const expandHome = (path: string) =>
 
 function readToken(env: Environment, home: string): string | undefined {
   const file = expandHome(env["HF_TOKEN_PATH"] ?? join(home, "token"));
-  const given = env["HF_TOKEN"] ?? env["HUGGING_FACE_HUB_TOKEN"];
-  const token = (given ?? (existsSync(file) ? readFileSync(file, "utf8") : "")).trim();
+  const fromEnvironment = env["HF_TOKEN"] ?? env["HUGGING_FACE_HUB_TOKEN"];
+  const token = (fromEnvironment ?? (existsSync(file) ? readFileSync(file, "utf8") : "")).trim();
   if (/[^\x21-\x7e]/.test(token)) {
-    const source = given === undefined ? file : "HF_TOKEN";
+    const source = fromEnvironment === undefined ? file : "HF_TOKEN";
     throw errors.hub(source, "is not a token: it holds spaces or control characters");
   }
   return token === "" ? undefined : token;

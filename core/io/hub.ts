@@ -28,19 +28,19 @@ export interface Resolved {
 }
 
 /** Given the names of all files, those that are needed; an AdaloraError when a needed one is not among them. */
-type Chooser = (names: readonly string[], where: string) => readonly string[];
+type FileSelector = (names: readonly string[], where: string) => readonly string[];
 
 const isFolder = (path: string) =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** The shards that the chosen weights consist of when they are an index, which must be in `dir` already. */
 function shardsOf(
-  chosen: readonly string[],
+  selected: readonly string[],
   dir: string,
   names: readonly string[],
   where: string,
 ): readonly string[] {
-  const index = chosen.find((name) => name.endsWith(".index.json"));
+  const index = selected.find((name) => name.endsWith(".index.json"));
   if (index === undefined) return [];
   const { files } = readShardIndex(join(dir, index));
   const missing = files.find((file) => !names.includes(file));
@@ -53,7 +53,7 @@ function shardsOf(
 }
 
 /** The snapshot of a commit when everything that is needed is in the cache, else an error that says what is not. */
-function fromCache(cached: CachedRepo, repo: Repo, choose: Chooser): Resolved {
+function fromCache(cached: CachedRepo, repo: Repo, select: FileSelector): Resolved {
   const where = showRepo(repo);
   const { commit } = cached;
   if (commit === undefined) {
@@ -66,13 +66,13 @@ function fromCache(cached: CachedRepo, repo: Repo, choose: Chooser): Resolved {
   const dir = cached.snapshot(commit);
   const names = listFolder(dir);
   const inCache = `${where} in the cache`;
-  shardsOf(choose(names, inCache), dir, names, inCache);
+  shardsOf(select(names, inCache), dir, names, inCache);
   return { dir, source: "cache", commit, warning: undefined };
 }
 
-function isWhole(cached: CachedRepo, repo: Repo, choose: Chooser): boolean {
+function isComplete(cached: CachedRepo, repo: Repo, select: FileSelector): boolean {
   try {
-    fromCache(cached, repo, choose);
+    fromCache(cached, repo, select);
     return true;
   } catch (error) {
     if (error instanceof AdaloraError) return false;
@@ -80,7 +80,7 @@ function isWhole(cached: CachedRepo, repo: Repo, choose: Chooser): boolean {
   }
 }
 
-interface Fetching {
+interface FetchContext {
   readonly client: HubClient;
   readonly cached: CachedRepo;
   readonly commit: string;
@@ -89,8 +89,8 @@ interface Fetching {
   readonly options: HubOptions;
 }
 
-async function fetchFiles(files: readonly RemoteFile[], fetching: Fetching): Promise<void> {
-  const { client, cached, commit, where, settings, options } = fetching;
+async function fetchFiles(files: readonly RemoteFile[], context: FetchContext): Promise<void> {
+  const { client, cached, commit, where, settings, options } = context;
   const { onProgress } = options;
   for (const file of files) {
     if (existsSync(join(cached.snapshot(commit), file.path))) continue;
@@ -105,7 +105,7 @@ async function fetchFiles(files: readonly RemoteFile[], fetching: Fetching): Pro
 async function fromHub(
   cached: CachedRepo,
   repo: Repo,
-  choose: Chooser,
+  select: FileSelector,
   settings: HubSettings,
   options: HubOptions,
 ): Promise<Resolved> {
@@ -114,12 +114,13 @@ async function fromHub(
   const commit = await client.commit();
   const listed = await client.list(commit);
   const names = listed.map(({ path }) => path);
-  const pick = (wanted: readonly string[]) => listed.filter(({ path }) => wanted.includes(path));
-  const fetching = { client, cached, commit, where, settings, options };
-  const chosen = choose(names, where);
+  const pick = (requested: readonly string[]) =>
+    listed.filter(({ path }) => requested.includes(path));
+  const context = { client, cached, commit, where, settings, options };
+  const selected = select(names, where);
   const dir = cached.snapshot(commit);
-  await fetchFiles(pick(chosen), fetching);
-  await fetchFiles(pick(shardsOf(chosen, dir, names, where)), fetching);
+  await fetchFiles(pick(selected), context);
+  await fetchFiles(pick(shardsOf(selected, dir, names, where)), context);
   // Last, so that a revision never points at a snapshot that was not finished.
   cached.setCommit(commit);
   return { dir, source: "hub", commit, warning: undefined };
@@ -128,7 +129,7 @@ async function fromHub(
 async function resolve(
   spec: string,
   type: RepoType,
-  choose: Chooser,
+  select: FileSelector,
   options: HubOptions,
 ): Promise<Resolved> {
   if (isFolder(spec)) return { dir: spec, source: "folder", commit: undefined, warning: undefined };
@@ -137,15 +138,15 @@ async function resolve(
   const settings = hubSettings(options.env ?? process.env);
   const cached = openCachedRepo(settings.cache, repo);
   // A commit never changes, so its snapshot needs no look at the hub.
-  const settled = isCommit(repo.revision) && isWhole(cached, repo, choose);
-  if (settings.offline || settled) return fromCache(cached, repo, choose);
+  const isCachedCommit = isCommit(repo.revision) && isComplete(cached, repo, select);
+  if (settings.offline || isCachedCommit) return fromCache(cached, repo, select);
   try {
-    return await fromHub(cached, repo, choose, settings, options);
+    return await fromHub(cached, repo, select, settings, options);
   } catch (error) {
-    const unreachable = error instanceof AdaloraError && error.code === "E_HUB_UNREACHABLE";
-    if (unreachable && isWhole(cached, repo, choose)) {
+    const isUnreachable = error instanceof AdaloraError && error.code === "E_HUB_UNREACHABLE";
+    if (isUnreachable && isComplete(cached, repo, select)) {
       const warning = `${error.message}; using the copy in the cache`;
-      return { ...fromCache(cached, repo, choose), warning };
+      return { ...fromCache(cached, repo, select), warning };
     }
     throw errorCode(error) === undefined ? error : fileError(settings.cache, error);
   }
@@ -180,9 +181,9 @@ export async function resolveDataset(
   config: string | undefined,
   options: HubOptions = {},
 ): Promise<ResolvedDataset> {
-  const choose: Chooser = (names, where) =>
+  const select: FileSelector = (names, where) =>
     [...datasetSplits(names, config, where).values()].flat();
-  const resolved = await resolve(spec, "dataset", choose, options);
+  const resolved = await resolve(spec, "dataset", select, options);
   const splits = datasetSplits(listFolder(resolved.dir), config, spec);
   const absolute = [...splits].map(([split, files]) => {
     return [split, files.map((file) => join(resolved.dir, file))] as const;

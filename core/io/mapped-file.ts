@@ -11,21 +11,21 @@ export interface MappedFile {
 }
 
 // An ArrayBuffer holds at most 4 GiB, so a bigger file is mapped one view at a time.
-const LARGEST_MAPPING = 2 ** 32;
+const MAX_MAPPING_BYTES = 2 ** 32;
 
 // One call reads at most 2 GiB - 1.
-const LARGEST_READ = 2 ** 30;
+const MAX_READ_BYTES = 2 ** 30;
 
 // Bun.mmap opens for writing, whatever it is asked, so a file that we may only read must be copied.
-const NEEDS_COPY = new Set(["EACCES", "EPERM", "EROFS", "ENODEV", "ETXTBSY"]);
+const UNMAPPABLE_CODES = new Set(["EACCES", "EPERM", "EROFS", "ENODEV", "ETXTBSY"]);
 
-type Reader = (offset: number, length: number) => Uint8Array;
+type RangeReader = (offset: number, length: number) => Uint8Array;
 
 function readWhole(fd: number, path: string, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(new ArrayBuffer(length));
   for (let done = 0; done < length;) {
-    const wanted = Math.min(length - done, LARGEST_READ);
-    const count = readSync(fd, bytes, done, wanted, offset + done);
+    const chunkSize = Math.min(length - done, MAX_READ_BYTES);
+    const count = readSync(fd, bytes, done, chunkSize, offset + done);
     if (count === 0) throw errors.file(path, "was cut short while it was read");
     done += count;
   }
@@ -34,20 +34,20 @@ function readWhole(fd: number, path: string, offset: number, length: number): Ui
 
 const openCopies = new FinalizationRegistry<number>((fd) => closeSync(fd));
 
-function copyingReader(path: string): Reader {
+function copyingReader(path: string): RangeReader {
   const fd = openSync(path, "r");
-  const read: Reader = (offset, length) => readWhole(fd, path, offset, length);
+  const read: RangeReader = (offset, length) => readWhole(fd, path, offset, length);
   openCopies.register(read, fd);
   return read;
 }
 
-function mappingReader(path: string, size: number): Reader {
+function mappingReader(path: string, size: number): RangeReader {
   // Private: a write by mistake changes our memory, never the file.
   const map = (offset: number, length: number) =>
     Bun.mmap(path, { offset, size: length, shared: false });
   // Mapped even when only windows are used, to learn now whether mapping is allowed.
-  const whole = map(0, Math.min(size, LARGEST_MAPPING));
-  if (size > LARGEST_MAPPING) return map;
+  const whole = map(0, Math.min(size, MAX_MAPPING_BYTES));
+  if (size > MAX_MAPPING_BYTES) return map;
   return (offset, length) => whole.subarray(offset, offset + length);
 }
 
@@ -62,11 +62,11 @@ function sizeOf(path: string): number {
   }
 }
 
-function reader(path: string, size: number): Reader {
+function openReader(path: string, size: number): RangeReader {
   try {
     return mappingReader(path, size);
   } catch (error) {
-    if (!NEEDS_COPY.has(errorCode(error) ?? "")) throw error;
+    if (!UNMAPPABLE_CODES.has(errorCode(error) ?? "")) throw error;
     return copyingReader(path);
   }
 }
@@ -75,7 +75,7 @@ function reader(path: string, size: number): Reader {
 export function openMapped(path: string): MappedFile {
   try {
     const size = sizeOf(path);
-    const read = size === 0 ? () => new Uint8Array(0) : reader(path, size);
+    const read = size === 0 ? () => new Uint8Array(0) : openReader(path, size);
     return {
       path,
       size,

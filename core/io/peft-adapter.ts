@@ -2,7 +2,7 @@ import { errors } from "../errors.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
 /** The A and B of one adapted linear layer [out, in]; `path` is the layer's name in the base model. */
-interface LowRank {
+interface LowRankPair {
   readonly path: string;
   /** [rank, in] */
   readonly A: StoredTensor;
@@ -11,7 +11,7 @@ interface LowRank {
 }
 
 /** One layer of an AdaLoRA adapter: W + alpha / (initRank + 1e-5) * B diag(E) A, with the kept rows only. */
-export interface AdaLoraModule extends LowRank {
+export interface AdaLoraModule extends LowRankPair {
   /** [rank, 1] */
   readonly E: StoredTensor;
   /** Which of the initial triplets were kept: initRank values, rank of them true. Rank 0 is legal. */
@@ -19,7 +19,7 @@ export interface AdaLoraModule extends LowRank {
 }
 
 /** One layer of a LoRA adapter: W + alpha / rank * B A. */
-export interface LoraModule extends LowRank {
+export interface LoraModule extends LowRankPair {
   readonly alpha: number;
 }
 
@@ -57,20 +57,20 @@ export interface LoraAdapter extends AdapterBase {
 
 export type PeftAdapter = AdaLoraAdapter | LoraAdapter;
 
-const FLOATS = new Set(["F64", "F32", "F16", "BF16"]);
+const FLOAT_DTYPES = new Set(["F64", "F32", "F16", "BF16"]);
 
 function checkTensor(
   tensor: StoredTensor,
-  want: readonly (number | undefined)[],
+  expected: readonly (number | undefined)[],
   where: string,
 ): void {
   const { dtype, shape } = tensor;
-  const fits =
-    shape.length === want.length &&
-    want.every((size, i) => size === undefined || size === shape[i]);
-  if (fits && FLOATS.has(dtype)) return;
-  const wanted = want.map((size) => size ?? "any").join(", ");
-  const rule = `must be floating-point [${wanted}]`;
+  const matches =
+    shape.length === expected.length &&
+    expected.every((size, i) => size === undefined || size === shape[i]);
+  if (matches && FLOAT_DTYPES.has(dtype)) return;
+  const expectedShape = expected.map((size) => size ?? "any").join(", ");
+  const rule = `must be floating-point [${expectedShape}]`;
   throw errors.file(where, `${rule}, got ${dtype} [${shape.join(", ")}]`);
 }
 

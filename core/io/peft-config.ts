@@ -22,7 +22,7 @@ interface LoraConfig extends WithoutTensors<LoraAdapter> {
 }
 
 /** Fields that change what the tensors mean, and that must be unset because this program has no such layer. */
-const UNSUPPORTED = [
+const UNSUPPORTED_FIELDS = [
   "use_dora",
   "use_qalora",
   "lora_bias",
@@ -38,7 +38,7 @@ const UNSUPPORTED = [
 ];
 
 /** Ways to start a LoRA that leave the base weights as they are; the others (PiSSA, OLoRA, CorDA) change them. */
-const PLAIN_STARTS: readonly unknown[] = [
+const WEIGHT_PRESERVING_INITS: readonly unknown[] = [
   undefined,
   null,
   true,
@@ -55,13 +55,13 @@ const isUnset = (value: unknown) =>
   (typeof value === "object" && Object.keys(value).length === 0);
 
 function refuseUnsupported(raw: JsonObject, where: string): void {
-  for (const key of UNSUPPORTED) {
+  for (const key of UNSUPPORTED_FIELDS) {
     if (!isUnset(raw[key])) throw errors.config(where, key, "unset", raw[key]);
   }
-  const { bias, init_lora_weights: start } = raw;
+  const { bias, init_lora_weights: init } = raw;
   if (bias !== undefined && bias !== "none") throw errors.config(where, "bias", `"none"`, bias);
-  if (!PLAIN_STARTS.includes(start)) {
-    throw errors.config(where, "init_lora_weights", "one that keeps the base weights", start);
+  if (!WEIGHT_PRESERVING_INITS.includes(init)) {
+    throw errors.config(where, "init_lora_weights", "one that keeps the base weights", init);
   }
 }
 
@@ -87,8 +87,8 @@ function parseMasks(
     Object.entries(raw).map(([key, mask]) => {
       const isMask = Array.isArray(mask) && mask.every((kept) => typeof kept === "boolean");
       if (!isMask || !key.endsWith(".lora_E")) {
-        const want = `masks of true and false by "<layer>.lora_E"`;
-        throw errors.config(where, `rank_pattern.${key}`, want, mask);
+        const rule = `masks of true and false by "<layer>.lora_E"`;
+        throw errors.config(where, `rank_pattern.${key}`, rule, mask);
       }
       return [key.slice(0, -".lora_E".length), mask] as const;
     }),
@@ -190,14 +190,14 @@ function loraFields({ modules }: LoraAdapter): JsonObject {
   const ranks = modules.map(({ path, A }) => [path, A.shape[0] ?? 0] as const);
   const alphas = modules.map(({ path, alpha }) => [path, alpha] as const);
   const [rank, alpha] = [ranks[0]?.[1] ?? 0, alphas[0]?.[1] ?? 0];
-  const differing = (pairs: readonly (readonly [string, number])[], usual: number) =>
-    pairs.every(([, value]) => value === usual) ? {} : Object.fromEntries(pairs);
+  const exceptions = (pairs: readonly (readonly [string, number])[], common: number) =>
+    pairs.every(([, value]) => value === common) ? {} : Object.fromEntries(pairs);
   return {
     peft_type: "LORA",
     r: rank,
     lora_alpha: alpha,
-    rank_pattern: differing(ranks, rank),
-    alpha_pattern: differing(alphas, alpha),
+    rank_pattern: exceptions(ranks, rank),
+    alpha_pattern: exceptions(alphas, alpha),
   };
 }
 

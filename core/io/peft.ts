@@ -22,7 +22,7 @@ export const OLD_ADAPTER_WEIGHTS = "adapter_model.bin";
 const PREFIX = "base_model.model.";
 
 /** The tensors of one layer, as far as they have been met. */
-type Parts = Partial<Record<"A" | "E" | "B", StoredTensor>>;
+type LayerTensors = Partial<Record<"A" | "E" | "B", StoredTensor>>;
 
 function openWeights(dir: string): { file: string; tensors: Map<string, StoredTensor> } {
   const file = join(dir, ADAPTER_WEIGHTS);
@@ -36,7 +36,7 @@ function openWeights(dir: string): { file: string; tensors: Map<string, StoredTe
 }
 
 /** Splits "<layer>.lora_A" (AdaLoRA) or "<layer>.lora_A.weight" (LoRA); undefined for any other name. */
-function splitKey(name: string, method: PeftAdapter["method"]) {
+function parseKey(name: string, method: PeftAdapter["method"]) {
   const pattern = method === "adalora" ? /^(.+)\.lora_([AEB])$/ : /^(.+)\.lora_([AB])\.weight$/;
   const [, path, letter] = pattern.exec(name) ?? [];
   return path !== undefined && (letter === "A" || letter === "E" || letter === "B")
@@ -49,17 +49,21 @@ function isSaved(name: string, modulesToSave: readonly string[]): boolean {
 }
 
 /** Sorts an adapter's tensors into layers and fully trained tensors, without PEFT's prefix. */
-function group(tensors: ReadonlyMap<string, StoredTensor>, config: PeftConfig, file: string) {
-  const layers = new Map<string, Parts>();
+function groupTensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  config: PeftConfig,
+  file: string,
+) {
+  const layers = new Map<string, LayerTensors>();
   const saved = new Map<string, StoredTensor>();
   for (const [key, tensor] of tensors) {
     if (!key.startsWith(PREFIX)) {
       throw errors.file(`${file}: "${key}"`, `must start with "${PREFIX}"`);
     }
     const name = key.slice(PREFIX.length);
-    const split = splitKey(name, config.method);
-    if (split !== undefined) {
-      layers.set(split.path, { ...layers.get(split.path), [split.letter]: tensor });
+    const parsed = parseKey(name, config.method);
+    if (parsed !== undefined) {
+      layers.set(parsed.path, { ...layers.get(parsed.path), [parsed.letter]: tensor });
     } else if (isSaved(name, config.modulesToSave)) {
       saved.set(name, tensor);
     } else {
@@ -70,7 +74,12 @@ function group(tensors: ReadonlyMap<string, StoredTensor>, config: PeftConfig, f
   return { layers: new Map([...layers].toSorted(([a], [b]) => (a < b ? -1 : 1))), saved };
 }
 
-function part(parts: Parts, name: "A" | "E" | "B", path: string, file: string): StoredTensor {
+function requiredTensor(
+  parts: LayerTensors,
+  name: "A" | "E" | "B",
+  path: string,
+  file: string,
+): StoredTensor {
   const tensor = parts[name];
   if (tensor !== undefined) return tensor;
   throw errors.file(file, `"${PREFIX}${path}.lora_${name}" is missing`);
@@ -81,31 +90,34 @@ function assemble(
   config: PeftConfig,
   file: string,
 ): PeftAdapter {
-  const { layers, saved } = group(tensors, config, file);
-  const lowRank = (path: string, parts: Parts) => ({
+  const { layers, saved } = groupTensors(tensors, config, file);
+  const lowRank = (path: string, parts: LayerTensors) => ({
     path,
-    A: part(parts, "A", path, file),
-    B: part(parts, "B", path, file),
+    A: requiredTensor(parts, "A", path, file),
+    B: requiredTensor(parts, "B", path, file),
   });
   if (config.method === "adalora") {
-    const { masks, modulesToSave: _names, ...facts } = config;
-    const lost = [...(masks?.keys() ?? [])].find((path) => !layers.has(path));
-    if (lost !== undefined) {
-      throw errors.file(file, `"rank_pattern" describes "${lost}", which has no tensors`);
+    const { masks, modulesToSave: _names, ...fields } = config;
+    const orphan = [...(masks?.keys() ?? [])].find((path) => !layers.has(path));
+    if (orphan !== undefined) {
+      throw errors.file(file, `"rank_pattern" describes "${orphan}", which has no tensors`);
     }
-    const full = Array.from({ length: config.initRank }, () => true);
+    const fullMask = Array.from({ length: config.initRank }, () => true);
     const modules = [...layers].map(([path, parts]): AdaLoraModule => {
-      const E = part(parts, "E", path, file);
-      return { ...lowRank(path, parts), E, mask: masks?.get(path) ?? full };
+      const E = requiredTensor(parts, "E", path, file);
+      return { ...lowRank(path, parts), E, mask: masks?.get(path) ?? fullMask };
     });
-    return { ...facts, modules, saved };
+    return { ...fields, modules, saved };
   }
   const { method, taskType, baseModel, dropout } = config;
   const modules = [...layers].map(([path, parts]): LoraModule => {
     const module = { ...lowRank(path, parts), alpha: config.alphaOf(path) };
-    const [want, got] = [config.rankOf(path), module.A.shape[0]];
-    if (want === got) return module;
-    throw errors.file(file, `"${path}" must have rank ${want} by ${ADAPTER_CONFIG}, got ${got}`);
+    const [expected, found] = [config.rankOf(path), module.A.shape[0]];
+    if (expected === found) return module;
+    throw errors.file(
+      file,
+      `"${path}" must have rank ${expected} by ${ADAPTER_CONFIG}, got ${found}`,
+    );
   });
   return { method, taskType, baseModel, dropout, modules, saved };
 }
@@ -153,7 +165,7 @@ function checkSchedule(adapter: PeftAdapter, where: string): void {
   );
 }
 
-function* named(adapter: PeftAdapter): Generator<readonly [string, StoredTensor]> {
+function* namedTensors(adapter: PeftAdapter): Generator<readonly [string, StoredTensor]> {
   const suffix = adapter.method === "lora" ? ".weight" : "";
   for (const module of adapter.modules) {
     const { path, A, B } = module;
@@ -184,6 +196,6 @@ export function writePeftAdapter(dir: string, given: PeftAdapter): void {
   writeDirectoryAtomic(dir, (scratch) => {
     const config = peftConfigJson(adapter, [...new Set(saved)].toSorted());
     writeFileAtomic(join(scratch, ADAPTER_CONFIG), config);
-    writeSafetensors(join(scratch, ADAPTER_WEIGHTS), new Map(named(adapter)));
+    writeSafetensors(join(scratch, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
   });
 }

@@ -11,13 +11,13 @@ function signedInteger(bytes: Uint8Array): number | bigint {
 
 /** Takes numbers and strings from the bytes of a pickle; every read is checked against their end. */
 export class PickleReader {
-  at: number;
+  offset: number;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #where: string;
 
   constructor(bytes: Uint8Array, start: number, where: string) {
-    this.at = start;
+    this.offset = start;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#where = where;
@@ -25,29 +25,29 @@ export class PickleReader {
 
   /** Throws an AdaloraError that names the file and the byte. */
   fail(rule: string, hint?: string): never {
-    throw errors.file(`${this.#where} (byte ${this.at} of its pickle)`, rule, hint);
+    throw errors.file(`${this.#where} (byte ${this.offset} of its pickle)`, rule, hint);
   }
 
   #take(length: number): Uint8Array {
-    const left = this.#bytes.length - this.at;
+    const left = this.#bytes.length - this.offset;
     if (length > left) this.fail(`is truncated: ${length} more bytes are needed, found ${left}`);
-    this.at += length;
-    return this.#bytes.subarray(this.at - length, this.at);
+    this.offset += length;
+    return this.#bytes.subarray(this.offset - length, this.offset);
   }
 
   u8(): number {
     this.#take(1);
-    return this.#view.getUint8(this.at - 1);
+    return this.#view.getUint8(this.offset - 1);
   }
 
   u16(): number {
     this.#take(2);
-    return this.#view.getUint16(this.at - 2, true);
+    return this.#view.getUint16(this.offset - 2, true);
   }
 
   u32(): number {
     this.#take(4);
-    return this.#view.getUint32(this.at - 4, true);
+    return this.#view.getUint32(this.offset - 4, true);
   }
 
   i32(): number {
@@ -57,7 +57,7 @@ export class PickleReader {
   /** A big-endian double, the one number that pickles store that way. */
   f64(): number {
     this.#take(8);
-    return this.#view.getFloat64(this.at - 8, false);
+    return this.#view.getFloat64(this.offset - 8, false);
   }
 
   integer(length: number): number | bigint {
@@ -74,10 +74,10 @@ export class PickleReader {
 
   /** Text up to the next line feed, which is consumed. */
   line(): string {
-    const end = this.#bytes.indexOf(0x0a, this.at);
+    const end = this.#bytes.indexOf(0x0a, this.offset);
     if (end < 0) this.fail("is truncated: a line of the pickle has no end");
-    const text = this.text(end - this.at);
-    this.at++;
+    const text = this.text(end - this.offset);
+    this.offset++;
     return text;
   }
 }

@@ -100,8 +100,9 @@ function parseMetadata(raw: unknown, where: string): Readonly<Record<string, str
 /** Parses and checks the JSON header of a safetensors file whose data part has `dataSize` bytes. */
 export function parseHeader(json: string, dataSize: number, where: string): Header {
   const raw = parseJsonObject(json, `${where}: header`);
-  const twice = duplicateKey(json);
-  if (twice !== undefined) throw errors.file(`${where}: header`, `has the key "${twice}" twice`);
+  const duplicate = duplicateKey(json);
+  if (duplicate !== undefined)
+    throw errors.file(`${where}: header`, `has the key "${duplicate}" twice`);
   const { __metadata__: metadata, ...tensors } = raw;
   const entries = Object.entries(tensors).map(([name, entry]) => parseEntry(name, entry, where));
   checkLayout(entries, dataSize, where);

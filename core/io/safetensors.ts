@@ -22,7 +22,7 @@ export interface TensorToWrite {
 // The length of the header, u64.
 const PREFIX_BYTES = 8;
 // The limit that the safetensors library sets.
-const LARGEST_HEADER = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 /** dtypes in the order in which the safetensors library lays them out: by falling alignment. */
 const DTYPE_ORDER: readonly StoredDtype[] = [
@@ -46,7 +46,7 @@ function headerBytes(file: MappedFile): Uint8Array {
     throw errors.file(file.path, `is too short for a safetensors file: ${file.size} bytes`, hint);
   }
   const length = new DataView(head.buffer, head.byteOffset).getBigUint64(0, true);
-  if (length > BigInt(LARGEST_HEADER)) {
+  if (length > BigInt(MAX_HEADER_BYTES)) {
     throw errors.file(file.path, `is not a safetensors file: header length ${length}`, hint);
   }
   const available = file.size - PREFIX_BYTES;
@@ -74,9 +74,9 @@ export function openSafetensors(path: string): SafetensorsFile {
   return { tensors, metadata };
 }
 
-type Named = readonly [name: string, tensor: TensorToWrite];
+type NamedTensor = readonly [name: string, tensor: TensorToWrite];
 
-function byLayout([nameA, a]: Named, [nameB, b]: Named): number {
+function compareLayout([nameA, a]: NamedTensor, [nameB, b]: NamedTensor): number {
   const byDtype = DTYPE_ORDER.indexOf(a.dtype) - DTYPE_ORDER.indexOf(b.dtype);
   return byDtype || Buffer.compare(Buffer.from(nameA), Buffer.from(nameB));
 }
@@ -84,7 +84,7 @@ function byLayout([nameA, a]: Named, [nameB, b]: Named): number {
 const byteLength = ({ dtype, shape }: TensorToWrite) => elementCount(shape) * DTYPE_BYTES[dtype];
 
 function encodeHeader(
-  sorted: readonly Named[],
+  sorted: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>>,
 ): Buffer {
   let begin = 0;
@@ -95,8 +95,9 @@ function encodeHeader(
     return [name, entry] as const;
   });
   // Written pair by pair: an object would move keys such as "0" to the front.
-  const first = Object.keys(metadata).length > 0 ? [["__metadata__", metadata] as const] : [];
-  const pairs = [...first, ...entries]
+  const metadataEntry =
+    Object.keys(metadata).length > 0 ? [["__metadata__", metadata] as const] : [];
+  const pairs = [...metadataEntry, ...entries]
     .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
     .join(",");
   const json = Buffer.from(`{${pairs}}`);
@@ -111,7 +112,7 @@ function* encode(
   metadata: Readonly<Record<string, string>>,
 ): Generator<Uint8Array> {
   invariant(!tensors.has("__metadata__"), `a tensor cannot be called "__metadata__"`);
-  const sorted = [...tensors].toSorted(byLayout);
+  const sorted = [...tensors].toSorted(compareLayout);
   yield encodeHeader(sorted, metadata);
   for (const [name, tensor] of sorted) {
     const bytes = typeof tensor.bytes === "function" ? tensor.bytes() : tensor.bytes;

@@ -20,10 +20,10 @@ export interface ShardIndex {
 
 /** Reads `*.index.json`: its `weight_map` must send each tensor to a file inside the index's folder. */
 export function readShardIndex(path: string): ShardIndex {
-  const { weight_map: map } = readJsonObject(path);
-  if (!isJsonObject(map)) throw errors.file(path, `"weight_map" must be an object`);
+  const { weight_map: weightMap } = readJsonObject(path);
+  if (!isJsonObject(weightMap)) throw errors.file(path, `"weight_map" must be an object`);
   const fileOf = new Map<string, string>();
-  for (const [tensor, file] of Object.entries(map)) {
+  for (const [tensor, file] of Object.entries(weightMap)) {
     if (typeof file !== "string" || !isSafeRelative(file)) {
       const rule = "must name a file in the same folder";
       throw errors.file(`${path}: "${tensor}"`, `${rule}, got ${JSON.stringify(file)}`);

@@ -37,15 +37,18 @@ function varint(value: number): number[] {
   return [...bytes, rest];
 }
 
-const key = (field: number, wire: number) => varint((field << 3) | wire);
+const fieldKey = (field: number, wire: number) => varint((field << 3) | wire);
 
 function lengthDelimited(field: number, content: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from([...key(field, BYTES), ...varint(content.length)]), content]);
+  return Buffer.concat([
+    Buffer.from([...fieldKey(field, BYTES), ...varint(content.length)]),
+    content,
+  ]);
 }
 
-function fixed(field: number, wire: typeof FIXED64 | typeof FIXED32, value: number): Buffer {
+function fixedField(field: number, wire: typeof FIXED64 | typeof FIXED32, value: number): Buffer {
   const out = Buffer.from([
-    ...key(field, wire),
+    ...fieldKey(field, wire),
     ...Array.from({ length: wire === FIXED64 ? 8 : 4 }, () => 0),
   ]);
   if (wire === FIXED64) out.writeDoubleLE(value, 1);
@@ -54,7 +57,7 @@ function fixed(field: number, wire: typeof FIXED64 | typeof FIXED32, value: numb
 }
 
 /** TFRecord: length u64, its checksum, the data, their checksum. */
-function frame(data: Uint8Array): Buffer {
+function toRecord(data: Uint8Array): Buffer {
   const head = Buffer.alloc(12);
   head.writeBigUInt64LE(BigInt(data.length));
   head.writeUInt32LE(maskedCrc(head.subarray(0, 8)), 8);
@@ -66,19 +69,19 @@ function frame(data: Uint8Array): Buffer {
 /** The record that an event file must begin with; `seconds` since 1970. */
 export function versionRecord(seconds: number): Buffer {
   const version = lengthDelimited(EVENT.fileVersion, Buffer.from("brain.Event:2"));
-  return frame(Buffer.concat([fixed(EVENT.wallTime, FIXED64, seconds), version]));
+  return toRecord(Buffer.concat([fixedField(EVENT.wallTime, FIXED64, seconds), version]));
 }
 
 /** The record of one number, stored as float32. */
 export function scalarRecord(seconds: number, step: number, tag: string, value: number): Buffer {
   const content = Buffer.concat([
     lengthDelimited(VALUE.tag, Buffer.from(tag)),
-    fixed(VALUE.simpleValue, FIXED32, value),
+    fixedField(VALUE.simpleValue, FIXED32, value),
   ]);
-  return frame(
+  return toRecord(
     Buffer.concat([
-      fixed(EVENT.wallTime, FIXED64, seconds),
-      Buffer.from([...key(EVENT.step, VARINT), ...varint(step)]),
+      fixedField(EVENT.wallTime, FIXED64, seconds),
+      Buffer.from([...fieldKey(EVENT.step, VARINT), ...varint(step)]),
       lengthDelimited(EVENT.summary, lengthDelimited(SUMMARY.value, content)),
     ]),
   );

@@ -42,7 +42,7 @@ function truncateTo(path: string, length: number): void {
 }
 
 /** Drops what is after the step from every event file of the folder (all of it without a step), and lists the files that are left. */
-function prepare(dir: string, resumeAfter: number | undefined): string[] {
+function truncateFiles(dir: string, resumeAfter: number | undefined): string[] {
   const paths = readdirSync(dir)
     .filter((name) => name.startsWith(PREFIX))
     .toSorted()
@@ -55,7 +55,7 @@ function prepare(dir: string, resumeAfter: number | undefined): string[] {
   });
 }
 
-const seconds = () => Date.now() / 1000;
+const nowSeconds = () => Date.now() / 1000;
 
 /**
  * Opens a folder of event files for scalars. Without `resumeAfter` its curves start anew; with it, the points up to that step are
@@ -64,9 +64,12 @@ const seconds = () => Date.now() / 1000;
 export function openScalars(dir: string, options: { resumeAfter?: number } = {}): ScalarWriter {
   try {
     mkdirSync(dir, { recursive: true });
-    const last = prepare(dir, options.resumeAfter).at(-1);
-    const fresh = join(dir, `${PREFIX}${Math.floor(seconds())}.${hostname()}.${process.pid}.0`);
-    const fd = openSync(last ?? fresh, "a");
+    const lastPath = truncateFiles(dir, options.resumeAfter).at(-1);
+    const newPath = join(
+      dir,
+      `${PREFIX}${Math.floor(nowSeconds())}.${hostname()}.${process.pid}.0`,
+    );
+    const fd = openSync(lastPath ?? newPath, "a");
     const write = (record: Uint8Array) => {
       try {
         writeAll(fd, record);
@@ -74,9 +77,9 @@ export function openScalars(dir: string, options: { resumeAfter?: number } = {})
         throw fileError(dir, error);
       }
     };
-    if (last === undefined) write(versionRecord(seconds()));
+    if (lastPath === undefined) write(versionRecord(nowSeconds()));
     return {
-      scalar: (tag, step, value) => write(scalarRecord(seconds(), step, tag, value)),
+      scalar: (tag, step, value) => write(scalarRecord(nowSeconds(), step, tag, value)),
       close: () => closeSync(fd),
     };
   } catch (error) {

@@ -1,14 +1,14 @@
 import { errors } from "../errors.ts";
 import type { MappedFile } from "./mapped-file.ts";
 import { DTYPE_BYTES, type StoredTensor } from "./stored-tensor.ts";
-import { kindOf, storageDtypes, storeStateDict, TORCH_HOOKS } from "./torch-tensors.ts";
+import { describeValue, storageDtypes, readStateDict, TORCH_HOOKS } from "./torch-tensors.ts";
 import { unpickle } from "./unpickler.ts";
 
 // The first pickle of the stream, torch.serialization.MAGIC_NUMBER.
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
 // 1 GiB: names and shapes never come near it, and a window of this size can always be mapped.
-const LARGEST_PICKLES = 2 ** 30;
+const MAX_PICKLE_BYTES = 2 ** 30;
 
 /** Where each storage lies: after the pickles, in the order of `keys`, each a u64 count of elements and then those. */
 function locateStorages(
@@ -23,12 +23,12 @@ function locateStorages(
   for (const key of keys) {
     const dtype = typeof key === "string" ? dtypes.get(key) : undefined;
     if (dtype === undefined)
-      throw errors.file(file.path, `stores ${kindOf(key)}, which no tensor uses`);
+      throw errors.file(file.path, `stores ${describeValue(key)}, which no tensor uses`);
     const prefix = file.view(at, 8);
     const count = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
     const size = Number(count) * DTYPE_BYTES[dtype];
     if (size > file.size - at - 8) {
-      const facts = `storage ${kindOf(key)} needs ${size} bytes, found ${file.size - at - 8}`;
+      const facts = `storage ${describeValue(key)} needs ${size} bytes, found ${file.size - at - 8}`;
       throw errors.file(file.path, `is truncated: ${facts}`, "download or copy the file again");
     }
     storages.set(key, file.view(at + 8, size));
@@ -39,32 +39,32 @@ function locateStorages(
 
 /** Reads the stream of pickles and raw storages that torch.save wrote before version 1.6 (and still can). */
 export function readLegacyStream(file: MappedFile): Map<string, StoredTensor> {
-  const bytes = file.view(0, Math.min(file.size, LARGEST_PICKLES));
-  const next = (start: number) => unpickle(bytes, start, file.path, TORCH_HOOKS);
-  const magic = next(0);
+  const bytes = file.view(0, Math.min(file.size, MAX_PICKLE_BYTES));
+  const readPickle = (start: number) => unpickle(bytes, start, file.path, TORCH_HOOKS);
+  const magic = readPickle(0);
   if (magic.value !== MAGIC) {
     throw errors.file(file.path, "is a pickle, but not a checkpoint of torch.save");
   }
-  const protocol = next(magic.end);
+  const protocol = readPickle(magic.end);
   if (protocol.value !== PROTOCOL) {
     throw errors.file(
       file.path,
-      `has torch protocol ${kindOf(protocol.value)}, expected ${PROTOCOL}`,
+      `has torch protocol ${describeValue(protocol.value)}, expected ${PROTOCOL}`,
     );
   }
-  const system = next(protocol.end);
-  if (!(system.value instanceof Map) || system.value.get("little_endian") !== true) {
+  const systemInfo = readPickle(protocol.end);
+  if (!(systemInfo.value instanceof Map) || systemInfo.value.get("little_endian") !== true) {
     throw errors.file(
       file.path,
       "was written by a big-endian machine",
       "save it again on x86 or ARM",
     );
   }
-  const stateDict = next(system.end);
-  const keys = next(stateDict.end);
+  const stateDict = readPickle(systemInfo.end);
+  const keys = readPickle(stateDict.end);
   if (!Array.isArray(keys.value)) throw errors.file(file.path, "does not list its storages");
   const storages = locateStorages(file, keys.value, stateDict.value, keys.end);
-  return storeStateDict(stateDict.value, file.path, (key, size) => {
+  return readStateDict(stateDict.value, file.path, (key, size) => {
     const storage = storages.get(key);
     if (storage !== undefined && storage.length >= size) return storage;
     const found = storage === undefined ? "nothing" : `${storage.length} bytes`;

@@ -3,7 +3,7 @@ import { describeContent } from "./file-errors.ts";
 import { type MappedFile, openMapped } from "./mapped-file.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 import { readLegacyStream } from "./torch-legacy.ts";
-import { storeStateDict, TORCH_HOOKS } from "./torch-tensors.ts";
+import { readStateDict, TORCH_HOOKS } from "./torch-tensors.ts";
 import { unpickle } from "./unpickler.ts";
 import { readZipDirectory } from "./zip-directory.ts";
 
@@ -42,7 +42,7 @@ function readZip(file: MappedFile): Map<string, StoredTensor> {
   }
   const where = `${file.path}: ${name}`;
   const { value } = unpickle(bytesOf(PICKLE) ?? new Uint8Array(0), 0, where, TORCH_HOOKS);
-  return storeStateDict(value, file.path, (key, size) => {
+  return readStateDict(value, file.path, (key, size) => {
     const storage = bytesOf(`data/${key}`);
     if (storage !== undefined && storage.length >= size) return storage;
     const found = storage === undefined ? "nothing" : `${storage.length} bytes`;

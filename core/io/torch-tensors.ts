@@ -63,13 +63,13 @@ const isSizeList = (value: unknown): value is number[] =>
 
 /** ("storage", type, key, device, elements[, (view key, first element, elements)]). */
 function storageOf(id: unknown, fail: Fail): StorageRef {
-  const [kind, type, key, , elements, part]: unknown[] = Array.isArray(id) ? id : [];
+  const [kind, type, key, , elements, view]: unknown[] = Array.isArray(id) ? id : [];
   const dtype = type instanceof PickleGlobal ? STORAGE_DTYPES[type.name] : undefined;
   if (kind !== "storage" || dtype === undefined || typeof key !== "string" || !isSize(elements)) {
     return fail("describes a storage in an unknown way");
   }
-  if (part === undefined || part === null) return new StorageRef(key, dtype, 0, elements);
-  const [, start, count]: unknown[] = Array.isArray(part) ? part : [];
+  if (view === undefined || view === null) return new StorageRef(key, dtype, 0, elements);
+  const [, start, count]: unknown[] = Array.isArray(view) ? view : [];
   if (!isSize(start) || !isSize(count) || start + count > elements) {
     return fail("describes a part that is outside its storage");
   }
@@ -157,7 +157,7 @@ function gather({ shape, strides, storage }: TensorRef, source: Uint8Array): Uin
 /** The bytes of a storage, at least `size` of them, or an AdaloraError. */
 export type StorageBytes = (key: string, size: number) => Uint8Array;
 
-function store(ref: TensorRef, storageBytes: StorageBytes): StoredTensor {
+function readTensor(ref: TensorRef, storageBytes: StorageBytes): StoredTensor {
   const { storage, shape, offset } = ref;
   const width = DTYPE_BYTES[storage.dtype];
   const count = elementCount(shape);
@@ -179,7 +179,7 @@ export function storageDtypes(stateDict: unknown): Map<string, StoredDtype> {
 }
 
 /** A value of a pickle in the words of Python, for messages. */
-export function kindOf(value: unknown): string {
+export function describeValue(value: unknown): string {
   if (value instanceof Map) return "a dict";
   if (Array.isArray(value)) return "a list";
   if (value instanceof TensorRef) return "a tensor";
@@ -191,25 +191,25 @@ export function kindOf(value: unknown): string {
 }
 
 /** Turns an unpickled state dict (name -> tensor, and nothing else) into tensors; views where the strides allow it. */
-export function storeStateDict(
+export function readStateDict(
   stateDict: unknown,
   where: string,
   storageBytes: StorageBytes,
 ): Map<string, StoredTensor> {
   if (!(stateDict instanceof Map)) {
-    throw errors.file(where, `must hold a dict of tensors, got ${kindOf(stateDict)}`);
+    throw errors.file(where, `must hold a dict of tensors, got ${describeValue(stateDict)}`);
   }
   const tensors = new Map<string, StoredTensor>();
   for (const [name, value] of stateDict) {
     if (typeof name !== "string" || !(value instanceof TensorRef)) {
       const hint = "only a plain state dict is read: save model.state_dict() alone";
       throw errors.file(
-        `${where}: ${kindOf(name)}`,
-        `must be a tensor, got ${kindOf(value)}`,
+        `${where}: ${describeValue(name)}`,
+        `must be a tensor, got ${describeValue(value)}`,
         hint,
       );
     }
-    tensors.set(name, store(value, storageBytes));
+    tensors.set(name, readTensor(value, storageBytes));
   }
   return tensors;
 }

@@ -67,7 +67,7 @@ class Machine {
     return this.stack.splice(mark);
   }
 
-  get(index: number): void {
+  pushMemo(index: number): void {
     if (!this.memo.has(index)) this.fail(`refers to object ${index}, which it has not defined`);
     this.push(this.memo.get(index));
   }
@@ -91,10 +91,10 @@ class Machine {
     if (typeof module !== "string" || typeof name !== "string") {
       return this.fail("names something by what is not text");
     }
-    this.global(module, name);
+    this.pushGlobal(module, name);
   }
 
-  global(module: string, name: string): void {
+  pushGlobal(module: string, name: string): void {
     const full = `${module}.${name}`;
     if (!this.hooks.allows(full)) {
       this.fail(`refers to ${JSON.stringify(full)}, which no tensor needs`);
@@ -140,9 +140,9 @@ const OPCODES: Readonly<Record<string, (m: Machine) => void>> = {
   u: (m) => m.setItems(m.popToMark()),
   q: (m) => m.memo.set(m.reader.u8(), m.top()),
   r: (m) => m.memo.set(m.reader.u32(), m.top()),
-  h: (m) => m.get(m.reader.u8()),
-  j: (m) => m.get(m.reader.u32()),
-  c: (m) => m.global(m.reader.line(), m.reader.line()),
+  h: (m) => m.pushMemo(m.reader.u8()),
+  j: (m) => m.pushMemo(m.reader.u32()),
+  c: (m) => m.pushGlobal(m.reader.line(), m.reader.line()),
   Q: (m) => m.push(m.hooks.persistent(m.pop(), m.fail)),
   R: (m) => m.reduce(),
   b: (m) => m.build(),
@@ -175,12 +175,12 @@ export function unpickle(
   const machine = new Machine(reader, hooks);
   for (;;) {
     const opcode = String.fromCharCode(reader.u8());
-    if (opcode === STOP) return { value: machine.pop(), end: reader.at };
-    const run = Object.hasOwn(OPCODES, opcode) ? OPCODES[opcode] : undefined;
-    if (run === undefined) {
+    if (opcode === STOP) return { value: machine.pop(), end: reader.offset };
+    const execute = Object.hasOwn(OPCODES, opcode) ? OPCODES[opcode] : undefined;
+    if (execute === undefined) {
       const shown = opcode.charCodeAt(0).toString(16).padStart(2, "0");
       return machine.fail(`has opcode 0x${shown}, which no tensor needs`);
     }
-    run(machine);
+    execute(machine);
   }
 }

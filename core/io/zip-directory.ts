@@ -7,16 +7,17 @@ export type ZipEntry = () => Uint8Array;
 const SIGNATURE = { local: 0x04034b50, central: 0x02014b50, end: 0x06054b50, end64: 0x06064b50 };
 const LOCATOR64 = 0x07064b50;
 const BYTES = { local: 30, central: 46, end: 22, end64: 56, locator64: 20 };
-const LONGEST_COMMENT = 0xffff;
+const MAX_COMMENT_BYTES = 0xffff;
 // A field with all bits set says that the true value is in the zip64 extra field.
-const IN_ZIP64 = 0xffffffff;
+const ZIP64_SENTINEL = 0xffffffff;
 
-const over = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const dataViewOf = (bytes: Uint8Array) =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** The directory's place and number of entries, from the end record (and its zip64 form where there is one). */
 function findDirectory(file: MappedFile) {
-  const tailSize = Math.min(file.size, BYTES.end + LONGEST_COMMENT);
-  const tail = over(file.view(file.size - tailSize, tailSize));
+  const tailSize = Math.min(file.size, BYTES.end + MAX_COMMENT_BYTES);
+  const tail = dataViewOf(file.view(file.size - tailSize, tailSize));
   for (let at = tailSize - BYTES.end; at >= 0; at--) {
     const comment = tailSize - BYTES.end - at;
     if (tail.getUint32(at, true) !== SIGNATURE.end || tail.getUint16(at + 20, true) !== comment)
@@ -24,7 +25,7 @@ function findDirectory(file: MappedFile) {
     const locator = at - BYTES.locator64;
     if (locator >= 0 && tail.getUint32(locator, true) === LOCATOR64) {
       const end64 = Number(tail.getBigUint64(locator + 8, true));
-      const record = over(file.view(end64, BYTES.end64));
+      const record = dataViewOf(file.view(end64, BYTES.end64));
       if (record.getUint32(0, true) !== SIGNATURE.end64) {
         throw errors.file(file.path, `has no zip64 end record at byte ${end64}`);
       }
@@ -89,19 +90,19 @@ function readCentral(directory: DataView, at: number, where: string): CentralRec
   const start = directory.byteOffset + at + BYTES.central;
   const name = Buffer.from(directory.buffer, start, nameSize).toString("utf8");
   const extra = zip64Field(new DataView(directory.buffer, start + nameSize, extraSize));
-  let used = 0;
+  let consumed = 0;
   // The extra field holds, in this order, only those values that do not fit.
-  const wide = (field: number) => {
+  const field64 = (field: number) => {
     const value = directory.getUint32(at + field, true);
-    if (value !== IN_ZIP64 || extra === undefined) return value;
-    if (used + 8 > extra.byteLength)
+    if (value !== ZIP64_SENTINEL || extra === undefined) return value;
+    if (consumed + 8 > extra.byteLength)
       throw errors.file(`${where}: "${name}"`, "has a damaged zip64 field");
-    used += 8;
-    return Number(extra.getBigUint64(used - 8, true));
+    consumed += 8;
+    return Number(extra.getBigUint64(consumed - 8, true));
   };
-  const size = wide(24);
-  const storedSize = wide(20);
-  const localOffset = wide(42);
+  const size = field64(24);
+  const storedSize = field64(20);
+  const localOffset = field64(42);
   const encrypted = (directory.getUint16(at + 8, true) & 1) === 1;
   return {
     name,
@@ -121,18 +122,18 @@ function viewEntry(file: MappedFile, record: CentralRecord): Uint8Array {
     const hint = "save it again with torch.save, which stores entries uncompressed";
     throw errors.file(where, `is compressed (zip method ${record.method})`, hint);
   }
-  const local = over(file.view(record.localOffset, BYTES.local));
+  const local = dataViewOf(file.view(record.localOffset, BYTES.local));
   if (local.getUint32(0, true) !== SIGNATURE.local) {
     throw errors.file(where, `has no local header at byte ${record.localOffset}`);
   }
-  const names = local.getUint16(26, true) + local.getUint16(28, true);
-  return file.view(record.localOffset + BYTES.local + names, record.size);
+  const variableBytes = local.getUint16(26, true) + local.getUint16(28, true);
+  return file.view(record.localOffset + BYTES.local + variableBytes, record.size);
 }
 
 /** Reads the directory of a zip archive (zip64 too). Entries must be stored uncompressed, as torch.save does, to be viewed. */
 export function readZipDirectory(file: MappedFile): Map<string, ZipEntry> {
   const { count, size, offset } = findDirectory(file);
-  const directory = over(file.view(offset, size));
+  const directory = dataViewOf(file.view(offset, size));
   const entries = new Map<string, ZipEntry>();
   let at = 0;
   for (let i = 0; i < count; i++) {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RunConfig } from "../config/run-config.ts";
-import type { DataPlace, HubData } from "../data/data-place.ts";
+import type { DataLocation, HubData } from "../data/data-place.ts";
 import { errors } from "../errors.ts";
 import { readJsonObject } from "../io/json-file.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
@@ -17,7 +17,7 @@ export interface Sources {
   /** A local folder with a PEFT adapter. */
   adapter(name: string): Promise<string>;
   /** A path or hub data set; null means the task's own data set on the hub. */
-  data(name: string | null, own: HubData | undefined): Promise<DataPlace>;
+  data(name: string | null, own: HubData | undefined): Promise<DataLocation>;
 }
 
 /** Everything needed to tokenize a task's texts for a model. */

@@ -5,7 +5,7 @@ import {
 } from "../config/task-names.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { readSummaries, type SummarySet, textColumns } from "../data/summaries.ts";
-import { splitOfWords } from "../data/words.ts";
+import { commandLineSplit } from "../data/words.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";
@@ -40,7 +40,7 @@ export function generationTask(name: GenerationTaskName, settings: TaskOptions):
     },
     fromWords(words) {
       const column = settings.textColumn ?? textColumns[0];
-      return splitOfWords(words.map((word) => ({ [column]: word })));
+      return commandLineSplit(words.map((word) => ({ [column]: word })));
     },
     splitNameOf: () => undefined,
     async read(split, labels) {

@@ -4,7 +4,7 @@ import { sequenceTaskNames } from "../config/task-names.ts";
 import { type ExampleSet, type ReadSpec, readExamples } from "../data/examples.ts";
 import { type GlueColumns, type GlueTask, glueTasks, isGlueTask } from "../data/glue-tasks.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
-import { splitOfWords } from "../data/words.ts";
+import { commandLineSplit } from "../data/words.ts";
 import { errors } from "../errors.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { SequenceTask } from "../model/plugin.ts";
@@ -37,7 +37,7 @@ export function sequenceTask(name: string, settings: SequenceOptions): RunTask {
       const found = { task: glue, validation };
       return splits === undefined ? locateSplits(path, found) : namedSplits(splits, found);
     },
-    fromWords: (words) => splitOfWords([rowOfWords(words, name, glue, settings)]),
+    fromWords: (words) => commandLineSplit([rowOfWords(words, name, glue, settings)]),
     splitNameOf(path) {
       const stem = basename(path, extname(path)).replace(/-00000-of-00001$/, "");
       const found = glue?.splits.find(

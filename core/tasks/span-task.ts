@@ -2,7 +2,7 @@ import { type SpanTaskName, spanTaskNames, defaultMaxLengths } from "../config/t
 import { namedSplits } from "../data/splits.ts";
 import { locateSquadSplits } from "../data/squad-splits.ts";
 import { readSquad, type SquadSet, squadColumns } from "../data/squad.ts";
-import { splitOfWords } from "../data/words.ts";
+import { commandLineSplit } from "../data/words.ts";
 import { errors } from "../errors.ts";
 import { rowLimit } from "./row-limit.ts";
 import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";
@@ -41,7 +41,7 @@ export function spanTask(name: SpanTaskName, options: TaskOptions): RunTask {
     fromWords(words, context) {
       if (context === undefined) throw noContext(name);
       const columns = squadColumns(columnOptions(options));
-      return splitOfWords(
+      return commandLineSplit(
         words.map((word) => ({ [columns.question]: word, [columns.context]: context })),
       );
     },

@@ -1,7 +1,7 @@
 import type { Hash } from "node:crypto";
 import type { Backend } from "../backend.ts";
 import type { TaskKind } from "../config/task-names.ts";
-import type { DataPlace, HubData } from "../data/data-place.ts";
+import type { DataLocation, HubData } from "../data/data-place.ts";
 import type { DataSplit, ReadSpec } from "../data/examples.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Interval } from "../metrics/bootstrap.ts";
@@ -39,7 +39,7 @@ export interface RunTask {
    * Finds the splits of a data set, in the order train, validation, test. Throws E_FILE if there
    * are none.
    */
-  locate(place: DataPlace, validation?: string): readonly DataSplit[];
+  locate(place: DataLocation, validation?: string): readonly DataSplit[];
   /**
    * A split made from command-line arguments: texts, or questions on a context. Throws E_FLAG or
    * E_CONFIG if the task takes different arguments.

@@ -35,19 +35,19 @@ export function align(
   offsets: readonly (readonly (readonly number[])[])[],
   kept: readonly Range[],
 ): Pick<TokenWindow, "offsets" | "sequences"> {
-  const places: [number, number][] = [];
+  const tokenOffsets: [number, number][] = [];
   const sequences: (0 | 1 | null)[] = [];
   for (const part of template) {
     if ("special" in part) {
-      places.push([0, 0]);
+      tokenOffsets.push([0, 0]);
       sequences.push(null);
       continue;
     }
     const [start, end] = kept[part.text] ?? [0, 0];
     for (const [from = 0, to = 0] of (offsets[part.text] ?? []).slice(start, end)) {
-      places.push([from, to]);
+      tokenOffsets.push([from, to]);
       sequences.push(part.text);
     }
   }
-  return { offsets: places, sequences };
+  return { offsets: tokenOffsets, sequences };
 }

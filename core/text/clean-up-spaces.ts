@@ -1,5 +1,5 @@
 /** In transformers' order: each works on the result of the one before. */
-const rules: readonly (readonly [from: string, to: string])[] = [
+const replacements: readonly (readonly [from: string, to: string])[] = [
   [" .", "."],
   [" ?", "?"],
   [" !", "!"],
@@ -15,6 +15,6 @@ const rules: readonly (readonly [from: string, to: string])[] = [
 /** Removes the spaces before punctuation and English contractions, as transformers' `clean_up_tokenization`. */
 export function cleanUpSpaces(text: string): string {
   let clean = text;
-  for (const [from, to] of rules) clean = clean.replaceAll(from, to);
+  for (const [from, to] of replacements) clean = clean.replaceAll(from, to);
   return clean;
 }

@@ -16,7 +16,7 @@ export function codePoints(text: string): CodePoints {
       indexOfUnit: (unit) => unit,
     };
   }
-  const units = unitsOf(text);
+  const units = unitOffsets(text);
   const length = units.length - 1;
   const unitAt = (index: number) => units[Math.min(index, length)];
   return {
@@ -30,7 +30,7 @@ export function codePoints(text: string): CodePoints {
 }
 
 /** The unit at which each code point begins, and the text's length. */
-function unitsOf(text: string): readonly number[] {
+function unitOffsets(text: string): readonly number[] {
   const units: number[] = [];
   let at = 0;
   for (const char of text) {

@@ -20,7 +20,7 @@ export interface TokenizerParts extends Pick<Tokenizer, "source" | "specialIds">
  */
 export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts): Tokenizer {
   const { templates, source, specialIds } = parts;
-  const split = (texts: string[]) => native.encodeBatch(texts, { addSpecialTokens: false });
+  const tokenize = (texts: string[]) => native.encodeBatch(texts, { addSpecialTokens: false });
 
   return {
     source,
@@ -33,15 +33,15 @@ export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts):
 
     async encode(inputs, options = {}) {
       const results: TokenIds[] = [];
-      for (let start = 0; start < inputs.length; start += chunkSize) {
-        const chunk = inputs.slice(start, start + chunkSize);
-        const encodings = await split(chunk.flatMap(textsOf));
+      for (let start = 0; start < inputs.length; start += inputsPerCall) {
+        const chunk = inputs.slice(start, start + inputsPerCall);
+        const encodings = await tokenize(chunk.flatMap(textsOf));
         let at = 0;
         for (const input of chunk) {
           const template = templateOf(templates, input, options);
           const count = input.pair === undefined ? 1 : 2;
           const tokens = encodings.slice(at, at + count).map((encoding) => encoding.getIds());
-          results.push(assemble(template, tokens, cutOnce(tokens, template, options)));
+          results.push(assemble(template, tokens, truncateInput(tokens, template, options)));
           at += count;
         }
       }
@@ -50,11 +50,11 @@ export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts):
 
     async windows(input, options = {}) {
       const template = templateOf(templates, input, options);
-      checkStride(options.stride ?? 0, roomIn(templates.single, options.maxLength));
-      const encodings = await split(textsOf(input));
+      checkStride(options.stride ?? 0, textCapacity(templates.single, options.maxLength));
+      const encodings = await tokenize(textsOf(input));
       const tokens = encodings.map((encoding) => encoding.getIds());
       const offsets = encodings.map((encoding) => encoding.getOffsets());
-      return cutWindows(tokens, template, options).map((kept) =>
+      return splitIntoWindows(tokens, template, options).map((kept) =>
         Object.assign(assemble(template, tokens, kept), align(template, offsets, kept)),
       );
     },
@@ -69,7 +69,7 @@ export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts):
 }
 
 // inputs that are with the library at a time: bounds the memory of its per-token records
-const chunkSize = 4096;
+const inputsPerCall = 4096;
 
 const textsOf = ({ text, pair }: TextInput) => (pair === undefined ? [text] : [text, pair]);
 
@@ -78,32 +78,36 @@ function templateOf(templates: Templates, input: TextInput, options: EncodeOptio
   return options.addSpecialTokens === false ? template.filter((part) => "text" in part) : template;
 }
 
-function cutOnce(
+function truncateInput(
   tokens: readonly (readonly number[])[],
   template: readonly TemplatePart[],
-  { maxLength, cut = "longest" }: EncodeOptions,
+  { maxLength, truncation = "longest" }: EncodeOptions,
 ): Range[] {
-  const room = roomIn(template, maxLength);
-  return truncate(lengthsOf(tokens), room, cut).map((end) => [0, end] as const);
+  const capacity = textCapacity(template, maxLength);
+  return truncate(lengthsOf(tokens), capacity, truncation).map((end) => [0, end] as const);
 }
 
-function cutWindows(
+function splitIntoWindows(
   tokens: readonly (readonly number[])[],
   template: readonly TemplatePart[],
   options: WindowOptions,
 ): Range[][] {
   const { maxLength, stride } = options;
-  if (maxLength === undefined || stride === undefined) return [cutOnce(tokens, template, options)];
+  if (maxLength === undefined || stride === undefined)
+    return [truncateInput(tokens, template, options)];
   const isPair = tokens.length > 1;
-  const cut = isPair ? options.cut : "first";
-  invariant(cut === "first" || cut === "second", "windows of a pair split one of its texts");
+  const truncation = isPair ? options.truncation : "first";
+  invariant(
+    truncation === "first" || truncation === "second",
+    "windows of a pair split one of its texts",
+  );
   const lengths = lengthsOf(tokens);
-  const room = roomIn(template, maxLength);
-  const kept = truncate(lengths, room, cut);
-  const which = cut === "first" ? 0 : 1;
-  return windowRanges(lengths[which], kept[which], stride).map((range) => {
-    const whole: Range = [0, lengths[1 - which] ?? 0];
-    return which === 0 ? [range, whole] : [whole, range];
+  const capacity = textCapacity(template, maxLength);
+  const kept = truncate(lengths, capacity, truncation);
+  const textIndex = truncation === "first" ? 0 : 1;
+  return windowRanges(lengths[textIndex], kept[textIndex], stride).map((range) => {
+    const other: Range = [0, lengths[1 - textIndex] ?? 0];
+    return textIndex === 0 ? [range, other] : [other, range];
   });
 }
 
@@ -113,7 +117,10 @@ const lengthsOf = ([first, second]: readonly (readonly number[])[]): Lengths => 
 ];
 
 /** Tokens of text that fit beside the special ones. Unbounded when those alone are too many, as in transformers. */
-function roomIn(template: readonly TemplatePart[], maxLength = Number.POSITIVE_INFINITY): number {
-  const room = maxLength - specialCount(template);
-  return room < 0 ? Number.POSITIVE_INFINITY : room;
+function textCapacity(
+  template: readonly TemplatePart[],
+  maxLength = Number.POSITIVE_INFINITY,
+): number {
+  const capacity = maxLength - specialCount(template);
+  return capacity < 0 ? Number.POSITIVE_INFINITY : capacity;
 }

@@ -22,7 +22,7 @@ export interface TokenizerSource {
   readonly config: TokenizerConfig;
 }
 
-const readyFile = "tokenizer.json";
+const tokenizerJsonFile = "tokenizer.json";
 
 /**
  * The tokenizer of a checkpoint's folder: its `tokenizer.json`, else what the family builds from its vocabulary
@@ -37,12 +37,15 @@ export function readTokenizer(dir: string, family: TokenizerFamily): TokenizerSo
   const configPath = join(dir, "tokenizer_config.json");
   const config = existsSync(configPath) ? readJsonObject(configPath) : {};
   const convertible = family.convert?.files ?? [];
-  for (const names of [[readyFile], convertible]) {
+  for (const names of [[tokenizerJsonFile], convertible]) {
     const [first, ...rest] = names.map((name) => join(dir, name));
     if (first === undefined || ![first, ...rest].every((path) => existsSync(path))) continue;
-    return { family, files: [read(first), ...rest.map(read)], config };
+    return { family, files: [readTokenizerFile(first), ...rest.map(readTokenizerFile)], config };
   }
-  const known = [readyFile, ...(convertible.length > 0 ? [convertible.join(" with ")] : [])];
+  const known = [
+    tokenizerJsonFile,
+    ...(convertible.length > 0 ? [convertible.join(" with ")] : []),
+  ];
   throw errors.file(
     dir,
     existsSync(dir)
@@ -63,20 +66,20 @@ export function tokenizerFingerprint({ family, files, config }: TokenizerSource)
   return hash.digest("hex");
 }
 
-const built = new WeakMap<TokenizerSource, Promise<Tokenizer>>();
+const tokenizers = new WeakMap<TokenizerSource, Promise<Tokenizer>>();
 
 /** The tokenizer of a source, built on the first call: about 0.2 s for DeBERTa v3's 128,000 pieces. */
 export function buildTokenizer(source: TokenizerSource): Promise<Tokenizer> {
-  const known = built.get(source) ?? build(source);
-  built.set(source, known);
+  const known = tokenizers.get(source) ?? build(source);
+  tokenizers.set(source, known);
   return known;
 }
 
 async function build(source: TokenizerSource): Promise<Tokenizer> {
   const { family, files, config } = source;
   const [file] = files;
-  const isReady = basename(file.path) === readyFile || family.convert === undefined;
-  const native = isReady
+  const isTokenizerJson = basename(file.path) === tokenizerJsonFile || family.convert === undefined;
+  const native = isTokenizerJson
     ? await nativeFromFile(file)
     : await nativeFromJson(family.convert.build(files, config), file.path);
   const idOf = (token: string) => {
@@ -85,7 +88,7 @@ async function build(source: TokenizerSource): Promise<Tokenizer> {
     const hint = `a ${family.name} tokenizer is wanted here; --tokenizer names another folder`;
     throw errors.file(file.path, `the tokenizer has no special token "${token}"`, hint);
   };
-  const { pad, cls, sep, unk } = specialNames(family.special, config);
+  const { pad, cls, sep, unk } = specialTokenNames(family.special, config);
   return createTokenizer(native, {
     source: file.path,
     specialIds: { pad: idOf(pad), cls: idOf(cls), sep: idOf(sep), unk: idOf(unk) },
@@ -104,7 +107,7 @@ export function checkVocabulary(tokenizer: Tokenizer, vocabSize: number, where: 
 }
 
 /** `tokenizer_config.json` writes a special token as its text, or as an object with the text in `content`. */
-function specialNames(family: SpecialTokens, config: TokenizerConfig): SpecialTokens {
+function specialTokenNames(family: SpecialTokens, config: TokenizerConfig): SpecialTokens {
   const name = (key: keyof SpecialTokens) => {
     const value = config[`${key}_token`];
     if (typeof value === "string") return value;
@@ -114,7 +117,7 @@ function specialNames(family: SpecialTokens, config: TokenizerConfig): SpecialTo
   return { pad: name("pad"), cls: name("cls"), sep: name("sep"), unk: name("unk") };
 }
 
-function read(path: string): TokenizerFile {
+function readTokenizerFile(path: string): TokenizerFile {
   try {
     return { path, bytes: readFileSync(path) };
   } catch (cause) {

@@ -10,7 +10,7 @@ import type { AddedTokenJson, TokenizerJson, UnigramJson } from "./tokenizer-jso
 type Library = typeof tokenizers;
 
 /** The native library, loaded on first use: commands that read no text start without it. */
-async function library(): Promise<Library> {
+async function loadLibrary(): Promise<Library> {
   try {
     return await import("tokenizers");
   } catch (cause) {
@@ -23,14 +23,14 @@ async function library(): Promise<Library> {
 
 /** A tokenizer from a `tokenizer.json`. Throws E_FILE with the library's reason. */
 export async function nativeFromFile(file: TokenizerFile): Promise<NativeTokenizer> {
-  const { Tokenizer } = await library();
+  const { Tokenizer } = await loadLibrary();
   const text = decodeUtf8(file.bytes, file.path);
   for (const [, base64 = ""] of text.matchAll(/"precompiled_charsmap"\s*:\s*"([^"]*)"/g)) {
     const fault = charsmapFault(Buffer.from(base64, "base64"));
     if (fault !== undefined) throw unreadable(file.path, new Error(fault));
   }
   try {
-    return unlimited(Tokenizer.fromString(text));
+    return withoutTruncationAndPadding(Tokenizer.fromString(text));
   } catch (cause) {
     throw unreadable(file.path, cause, describeContent(file.bytes));
   }
@@ -38,11 +38,11 @@ export async function nativeFromFile(file: TokenizerFile): Promise<NativeTokeniz
 
 /** A tokenizer from converted vocabulary files; `where` names them in errors. */
 export async function nativeFromJson(json: TokenizerJson, where: string): Promise<NativeTokenizer> {
-  const native = await library();
+  const native = await loadLibrary();
   try {
     return json.model.type === "Unigram"
       ? fromUnigram(native, json, json.model)
-      : unlimited(native.Tokenizer.fromString(JSON.stringify(json)));
+      : withoutTruncationAndPadding(native.Tokenizer.fromString(JSON.stringify(json)));
   } catch (cause) {
     throw unreadable(where, cause);
   }
@@ -57,9 +57,11 @@ function fromUnigram(
   json: TokenizerJson,
   model: UnigramJson,
 ): NativeTokenizer {
-  const stub = { ...model, vocab: model.vocab.slice(0, model.unk_id + 1) };
-  const frame = Tokenizer.fromString(JSON.stringify({ ...json, added_tokens: [], model: stub }));
-  frame.setModel(
+  const stubModel = { ...model, vocab: model.vocab.slice(0, model.unk_id + 1) };
+  const tokenizer = Tokenizer.fromString(
+    JSON.stringify({ ...json, added_tokens: [], model: stubModel }),
+  );
+  tokenizer.setModel(
     Unigram.init(model.vocab, { unkId: model.unk_id, byteFallback: model.byte_fallback }),
   );
   const tokens = json.added_tokens.map(
@@ -71,15 +73,15 @@ function fromUnigram(
         normalized,
       }),
   );
-  frame.addAddedTokens(tokens);
+  tokenizer.addAddedTokens(tokens);
   for (const { content, id } of json.added_tokens) {
-    invariant(frame.tokenToId(content) === id, `added token ${content} must have id ${id}`);
+    invariant(tokenizer.tokenToId(content) === id, `added token ${content} must have id ${id}`);
   }
-  return frame;
+  return tokenizer;
 }
 
 /** A `tokenizer.json` may hold the cutting and padding of the run that wrote it: they are no part of the tokenizer. */
-function unlimited(native: NativeTokenizer): NativeTokenizer {
+function withoutTruncationAndPadding(native: NativeTokenizer): NativeTokenizer {
   native.disableTruncation();
   native.disablePadding();
   return native;

@@ -25,49 +25,49 @@ export function visitFields(
   visit: ProtobufVisitor,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const cursor: Cursor = { at: start, end };
-  while (cursor.at < cursor.end) {
-    const tagAt = cursor.at;
-    const tag = varint(bytes, cursor);
+  const cursor: Cursor = { offset: start, end };
+  while (cursor.offset < cursor.end) {
+    const tagOffset = cursor.offset;
+    const tag = readVarint(bytes, cursor);
     const field = Math.floor(tag / 8);
     const wire = tag % 8;
-    if (field === 0) throw new ProtobufError(tagAt, "field number 0");
-    if (wire === 0) visit(field, varint(bytes, cursor), -1);
+    if (field === 0) throw new ProtobufError(tagOffset, "field number 0");
+    if (wire === 0) visit(field, readVarint(bytes, cursor), -1);
     else if (wire === 1) skip(cursor, 8);
     else if (wire === 2) {
-      const size = varint(bytes, cursor);
+      const size = readVarint(bytes, cursor);
       const from = skip(cursor, size);
-      visit(field, from, cursor.at);
+      visit(field, from, cursor.offset);
     } else if (wire === 5) visit(field, view.getFloat32(skip(cursor, 4), true), -1);
-    else throw new ProtobufError(tagAt, `unknown wire type ${wire}`);
+    else throw new ProtobufError(tagOffset, `unknown wire type ${wire}`);
   }
 }
 
 interface Cursor {
-  at: number;
+  offset: number;
   readonly end: number;
 }
 
-function varint(bytes: Uint8Array, cursor: Cursor): number {
+function readVarint(bytes: Uint8Array, cursor: Cursor): number {
   let value = 0;
   let factor = 1;
   for (let i = 0; i < 10; i++) {
-    if (cursor.at >= cursor.end)
-      throw new ProtobufError(cursor.at, "the file ends inside a number");
-    const byte = bytes[cursor.at++]!;
+    if (cursor.offset >= cursor.end)
+      throw new ProtobufError(cursor.offset, "the file ends inside a number");
+    const byte = bytes[cursor.offset++]!;
     value += (byte & 0x7f) * factor;
     if (byte < 0x80) return value;
     factor *= 128;
   }
-  throw new ProtobufError(cursor.at, "a number is longer than 10 bytes");
+  throw new ProtobufError(cursor.offset, "a number is longer than 10 bytes");
 }
 
 /** Steps over `size` bytes and says where they start. */
 function skip(cursor: Cursor, size: number): number {
-  const from = cursor.at;
+  const from = cursor.offset;
   const left = cursor.end - from;
   if (size > left)
     throw new ProtobufError(from, `a field of ${size} bytes, but only ${left} are left`);
-  cursor.at += size;
+  cursor.offset += size;
   return from;
 }

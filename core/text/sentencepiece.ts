@@ -23,7 +23,7 @@ const modelTypes: Readonly<Record<number, string>> = {
   4: "char",
 };
 
-const fetchAgain = "fetch the file again: its size or checksum should equal the original's";
+const downloadAgain = "fetch the file again: its size or checksum should equal the original's";
 
 /**
  * Reads a sentencepiece model (protobuf `ModelProto`: pieces = 1, trainer_spec = 2, normalizer_spec = 3).
@@ -31,19 +31,29 @@ const fetchAgain = "fetch the file again: its size or checksum should equal the 
  */
 export function parseSentencePiece(bytes: Uint8Array, where: string): SentencePieceModel {
   try {
-    return readModel(bytes, where);
+    const model = readModel(bytes);
+    checkModel(model, where);
+    const { pieces, scores, types, unkId, charsmap } = model;
+    return { pieces, scores, types, unkId, charsmap };
   } catch (error) {
     if (!(error instanceof ProtobufError)) throw error;
     throw errors.file(
       where,
       `not a whole sentencepiece model: ${error.message}`,
-      fetchAgain,
+      downloadAgain,
       error,
     );
   }
 }
 
-function readModel(bytes: Uint8Array, where: string): SentencePieceModel {
+/** The model with what only its check needs. */
+interface RawModel extends SentencePieceModel {
+  readonly modelType: number;
+  /** Numbers of the top-level fields that the file holds. */
+  readonly seenFields: ReadonlySet<number>;
+}
+
+function readModel(bytes: Uint8Array): RawModel {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const pieces: string[] = [];
   const scores: number[] = [];
@@ -52,12 +62,12 @@ function readModel(bytes: Uint8Array, where: string): SentencePieceModel {
   let unkId = 0;
   let modelType = 1;
   let charsmap = new Uint8Array();
-  const parts = new Set<number>();
+  const seenFields = new Set<number>();
 
-  visitFields(bytes, 0, bytes.length, (part, start, end) => {
+  visitFields(bytes, 0, bytes.length, (section, start, end) => {
     if (end < 0) return;
-    parts.add(part);
-    if (part === 1) {
+    seenFields.add(section);
+    if (section === 1) {
       let piece = "";
       let score = 0;
       let type: number = pieceType.normal;
@@ -69,40 +79,46 @@ function readModel(bytes: Uint8Array, where: string): SentencePieceModel {
       pieces.push(piece);
       scores.push(score);
       types.push(type);
-    } else if (part === 2) {
+    } else if (section === 2) {
       visitFields(bytes, start, end, (field, value) => {
         if (field === 3) modelType = value;
         else if (field === 40) unkId = value;
       });
-    } else if (part === 3) {
+    } else if (section === 3) {
       visitFields(bytes, start, end, (field, value, stop) => {
         if (field === 2 && stop >= 0) charsmap = bytes.slice(value, stop);
       });
     }
   });
+  return { pieces, scores, types, unkId, charsmap, modelType, seenFields };
+}
 
+/** Throws E_FILE when the model is incomplete, damaged or not a unigram model. */
+function checkModel(model: RawModel, where: string): void {
+  const { pieces, scores, unkId, charsmap, modelType, seenFields } = model;
   if (pieces.length === 0) {
     throw errors.file(where, "not a sentencepiece model: it holds no pieces");
   }
-  if (!parts.has(2) || !parts.has(3)) {
-    // the pieces come first: cut between two of them, the rest would still parse
+  if (!seenFields.has(2) || !seenFields.has(3)) {
+    // The pieces come first: a file truncated between two of them would still parse.
     throw errors.file(
       where,
       "cut off: the trainer's and normalizer's settings are missing",
-      fetchAgain,
+      downloadAgain,
     );
   }
   if (modelType !== 1) {
     const got = modelTypes[modelType] ?? String(modelType);
     throw errors.file(where, `the sentencepiece model must be of type unigram, got ${got}`);
   }
-  const odd = scores.findIndex((score) => !Number.isFinite(score));
-  if (odd >= 0)
-    throw errors.file(where, `damaged: piece ${odd} has the score ${scores[odd]}`, fetchAgain);
+  const badIndex = scores.findIndex((score) => !Number.isFinite(score));
+  if (badIndex >= 0) {
+    const rule = `damaged: piece ${badIndex} has the score ${scores[badIndex]}`;
+    throw errors.file(where, rule, downloadAgain);
+  }
   if (unkId >= pieces.length) {
     throw errors.file(where, `unk_id ${unkId} is not one of the ${pieces.length} pieces`);
   }
   const fault = charsmap.length === 0 ? undefined : charsmapFault(charsmap);
-  if (fault !== undefined) throw errors.file(where, `damaged: ${fault}`, fetchAgain);
-  return { pieces, scores, types, unkId, charsmap };
+  if (fault !== undefined) throw errors.file(where, `damaged: ${fault}`, downloadAgain);
 }

@@ -1,4 +1,4 @@
-import type { Cut } from "./truncation.ts";
+import type { Truncation } from "./truncation.ts";
 
 /** A text, or a pair of texts that the model sees as one input. */
 export interface TextInput {
@@ -26,7 +26,7 @@ export interface EncodeOptions {
   /** Tokens, special ones included. Left uncut, as in transformers, when not even the special tokens fit. */
   readonly maxLength?: number;
   /** Default "longest". */
-  readonly cut?: Cut;
+  readonly truncation?: Truncation;
   /** Default true. */
   readonly addSpecialTokens?: boolean;
 }

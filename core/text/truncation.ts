@@ -1,7 +1,7 @@
 import { errors } from "../errors.ts";
 
 /** Which text loses tokens: the longer one (of two, both end up about equal), or always the same one. */
-export type Cut = "longest" | "first" | "second";
+export type Truncation = "longest" | "first" | "second";
 
 /** Tokens of the first and of the second text; 0 for a second text that isn't there. */
 export type Lengths = readonly [first: number, second: number];
@@ -11,28 +11,32 @@ export type Lengths = readonly [first: number, second: number];
  * odd room the longer text gets the last token (the second when they are equal).
  * Throws E_TOKENIZE when only one text may be cut and it is too short for that.
  */
-export function truncate([first, second]: Lengths, room: number, cut: Cut): Lengths {
-  if (first + second <= room) return [first, second];
-  if (room === 0) return [0, 0];
-  if (cut === "longest") {
-    const half = Math.floor(room / 2);
+export function truncate(
+  [first, second]: Lengths,
+  capacity: number,
+  truncation: Truncation,
+): Lengths {
+  if (first + second <= capacity) return [first, second];
+  if (capacity === 0) return [0, 0];
+  if (truncation === "longest") {
+    const half = Math.floor(capacity / 2);
     if (first > second) {
       const kept = Math.min(second, half);
-      return [room - kept, kept];
+      return [capacity - kept, kept];
     }
     const kept = Math.min(first, half);
-    return [kept, room - kept];
+    return [kept, capacity - kept];
   }
-  const [length, other] = cut === "first" ? [first, second] : [second, first];
-  const left = room - other;
-  if (left <= 0) {
+  const [length, other] = truncation === "first" ? [first, second] : [second, first];
+  const available = capacity - other;
+  if (available <= 0) {
     throw errors.tokenize(
-      `the ${cut} text is too short to be cut to what fits`,
-      `${length} tokens beside ${other} of the other text, with room for ${room} in all`,
+      `the ${truncation} text is too short to be cut to what fits`,
+      `${length} tokens beside ${other} of the other text, with room for ${capacity} in all`,
       "raise --max-length, or shorten the other text",
     );
   }
-  return cut === "first" ? [left, other] : [other, left];
+  return truncation === "first" ? [available, other] : [other, available];
 }
 
 /**
@@ -55,9 +59,9 @@ export function windowRanges(length: number, size: number, stride: number): [num
  * Throws E_TOKENIZE when windows can't share `stride` tokens whatever the text; `room` is what fits beside one text's
  * special tokens. The reference makes this check even where one window is enough.
  */
-export function checkStride(stride: number, room: number): void {
-  if (stride <= room) return;
-  throw strideTooLarge(stride, room);
+export function checkStride(stride: number, capacity: number): void {
+  if (stride <= capacity) return;
+  throw strideTooLarge(stride, capacity);
 }
 
 function strideTooLarge(stride: number, size: number) {

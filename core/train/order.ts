@@ -1,4 +1,4 @@
-import { type Batch, batchesOf } from "../data/batching.ts";
+import { type Batch, trainingBatches } from "../data/batching.ts";
 
 /** Options that determine the order of training examples. */
 export interface OrderOptions {
@@ -22,7 +22,7 @@ export function trainingOrder(lengths: ArrayLike<number>, options: OrderOptions)
   return (step: number): readonly Batch[] => {
     const epoch = Math.floor(step / stepsPerEpoch);
     if (cached?.epoch !== epoch)
-      cached = { epoch, batches: batchesOf(lengths, { ...options, epoch }) };
+      cached = { epoch, batches: trainingBatches(lengths, { ...options, epoch }) };
     const first = (step % stepsPerEpoch) * gradAccum;
     return cached.batches.slice(first, first + gradAccum);
   };

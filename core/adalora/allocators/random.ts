@@ -1,4 +1,4 @@
-import { drawsOf, shuffle } from "../../data/shuffle.ts";
+import { randomInts, shuffle } from "../../data/shuffle.ts";
 import { streamOf } from "../../rng.ts";
 import type { AllocatorRule } from "../allocator.ts";
 import { createBudgetedAllocator } from "../budgeted.ts";
@@ -14,7 +14,7 @@ export const randomAllocator: AllocatorRule = {
     const { backend, report, settings } = context;
     const { initial } = settings.schedule;
     const order = backend.alloc(backend.master, initial);
-    const draw = drawsOf(settings.seed, 0, streamOf("random allocation"));
+    const draw = randomInts(settings.seed, 0, streamOf("random allocation"));
     backend.upload(order, shuffle([...Array(initial).keys()], draw));
     return createBudgetedAllocator(context, {
       keep: (budget) => backend.keepTop(order, budget, report.kept, report.threshold),

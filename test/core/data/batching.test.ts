@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type Batch, batchesOf, evaluationBatches } from "../../../core/data/batching.ts";
-import { drawsOf, shuffle } from "../../../core/data/shuffle.ts";
+import { type Batch, trainingBatches, evaluationBatches } from "../../../core/data/batching.ts";
+import { randomInts, shuffle } from "../../../core/data/shuffle.ts";
 
 // 103 batches of 10 and a rest of 7: more than two windows of 50 batches
 const lengths = Array.from({ length: 1037 }, (_, i) => 10 + ((i * 7919) % 101));
@@ -15,14 +15,14 @@ const padding = (batches: readonly Batch[]) =>
 describe("training batches", () => {
   for (const bucketed of [true, false]) {
     test(`every example occurs once, the short batch last (bucketed: ${bucketed})`, () => {
-      const batches = batchesOf(lengths, { ...options, bucketed });
+      const batches = trainingBatches(lengths, { ...options, bucketed });
       expect(flat(batches).toSorted((a, b) => a - b)).toEqual(lengths.map((_, i) => i));
       expect(batches.map((batch) => batch.length)).toEqual([...Array<number>(103).fill(10), 7]);
     });
 
     test(`the order is a function of seed and epoch (bucketed: ${bucketed})`, () => {
       const order = (changes: object) =>
-        flat(batchesOf(lengths, { ...options, bucketed, ...changes })).join();
+        flat(trainingBatches(lengths, { ...options, bucketed, ...changes })).join();
       expect(order({})).toBe(order({}));
       const orders = [
         order({}),
@@ -36,14 +36,14 @@ describe("training batches", () => {
 
   test("the order of a seed never changes between versions", () => {
     expect(
-      flat(batchesOf([3, 1, 2, 5, 4], { batchSize: 2, seed: 6, epoch: 1, bucketed: true })),
+      flat(trainingBatches([3, 1, 2, 5, 4], { batchSize: 2, seed: 6, epoch: 1, bucketed: true })),
     ).toEqual([1, 0, 4, 3, 2]);
   });
 
   test("like lengths share a batch, yet long and short batches are mixed", () => {
-    const batches = batchesOf(lengths, options);
+    const batches = trainingBatches(lengths, options);
     expect(padding(batches)).toBeLessThan(
-      padding(batchesOf(lengths, { ...options, bucketed: false })) / 10,
+      padding(trainingBatches(lengths, { ...options, bucketed: false })) / 10,
     );
     const first = batches.slice(0, 50).map((batch) => lengths[batch[0] ?? 0] ?? 0);
     const risen = first.filter((length, i) => i > 0 && length > (first[i - 1] ?? 0)).length;
@@ -53,14 +53,14 @@ describe("training batches", () => {
 
   test("the examples of a batch change between epochs", () => {
     const partners = (epoch: number) =>
-      batchesOf(lengths, { ...options, epoch }).find((batch) => batch.includes(5));
+      trainingBatches(lengths, { ...options, epoch }).find((batch) => batch.includes(5));
     expect(partners(0)?.toSorted().join()).not.toBe(partners(1)?.toSorted().join());
   });
 
   test("the short batch is not always of the longest texts", () => {
     const last = Array.from(
       { length: 40 },
-      (_, epoch) => batchesOf(lengths, { ...options, epoch }).at(-1) ?? [],
+      (_, epoch) => trainingBatches(lengths, { ...options, epoch }).at(-1) ?? [],
     );
     const mean =
       last.flatMap((batch) => Array.from(batch, (i) => lengths[i] ?? 0)).reduce((a, b) => a + b) /
@@ -77,7 +77,7 @@ test("evaluation goes from long to short", () => {
 test("every order of a shuffle is equally likely", () => {
   const counts = new Map<string, number>();
   for (let epoch = 0; epoch < 6000; epoch++) {
-    const order = shuffle(["a", "b", "c"], drawsOf(1, epoch, 0)).join("");
+    const order = shuffle(["a", "b", "c"], randomInts(1, epoch, 0)).join("");
     counts.set(order, (counts.get(order) ?? 0) + 1);
   }
   expect(counts.size).toBe(6);
@@ -86,7 +86,7 @@ test("every order of a shuffle is equally likely", () => {
 });
 
 test("draws are even where words do not divide evenly", () => {
-  const draw = drawsOf(1, 0, 0);
+  const draw = randomInts(1, 0, 0);
   const below = 3 * 2 ** 30; // a plain remainder would fall below 2^30 in half of the draws
   const low = Array.from({ length: 3000 }, () => draw(below)).filter((n) => n < 2 ** 30).length;
   expect(Math.abs(low - 1000)).toBeLessThan(130);

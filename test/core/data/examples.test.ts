@@ -26,7 +26,7 @@ async function failure(name: string, content: string | Uint8Array, spec: ReadSpe
 }
 
 describe("one table in every text format gives the same examples", () => {
-  const want = [
+  const expected = [
     { index: 0, text: 'He said "yes".', pair: "So, yes", label: 1 },
     { index: 1, text: "No", pair: "Naïve 🙂", label: 0 },
   ];
@@ -44,7 +44,7 @@ describe("one table in every text format gives the same examples", () => {
   for (const [name, content] of Object.entries(files)) {
     test(name, async () => {
       expect(await read(name, content, rte)).toEqual({
-        examples: want,
+        examples: expected,
         labelNames: ["entailment", "not_entailment"],
         warnings: [],
       });
@@ -54,7 +54,7 @@ describe("one table in every text format gives the same examples", () => {
     for (const content of Object.values(files)) {
       const source = { name: "stdin", bytes: Uint8Array.from(Buffer.from(content)) };
       const split = { role: "test", name: "test", files: [source] } as const;
-      expect((await readExamples(split, rte)).examples).toEqual(want);
+      expect((await readExamples(split, rte)).examples).toEqual(expected);
     }
   });
 });

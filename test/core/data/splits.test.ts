@@ -8,7 +8,7 @@ import { folderOf, removeFolders } from "./temp-files.ts";
 afterAll(removeFolders);
 
 /** [split name, its files] of a folder made of empty files. */
-function located(names: readonly string[], options: SplitOptions = {}) {
+function locate(names: readonly string[], options: SplitOptions = {}) {
   const folder = folderOf(Object.fromEntries(names.map((name) => [name, ""])));
   return locateSplits(folder, options).map(({ name, files }) => [
     name,
@@ -20,25 +20,25 @@ const { rte, mnli, mrpc } = glueTasks;
 
 describe("a data folder", () => {
   test("GLUE's layout, inside the folder of all tasks or not", () => {
-    expect(located(["train.tsv", "dev.tsv", "test.tsv"], { task: rte })).toEqual([
+    expect(locate(["train.tsv", "dev.tsv", "test.tsv"], { task: rte })).toEqual([
       ["train", "train.tsv"],
       ["validation", "dev.tsv"],
       ["test", "test.tsv"],
     ]);
-    expect(located(["RTE/train.tsv", "CoLA/train.tsv"], { task: rte })).toEqual([
+    expect(locate(["RTE/train.tsv", "CoLA/train.tsv"], { task: rte })).toEqual([
       ["train", "RTE/train.tsv"],
     ]);
   });
 
   test("MNLI has two validation and two test sets", () => {
     const files = ["train.tsv", "dev_matched.tsv", "dev_mismatched.tsv", "test_matched.tsv"];
-    expect(located(files, { task: mnli }).map(([name]) => name)).toEqual([
+    expect(locate(files, { task: mnli }).map(([name]) => name)).toEqual([
       "train",
       "validation_matched",
       "validation_mismatched",
       "test_matched",
     ]);
-    expect(located(["train.csv", "dev.csv"], { task: mnli })).toEqual([
+    expect(locate(["train.csv", "dev.csv"], { task: mnli })).toEqual([
       ["train", "train.csv"],
       ["validation", "dev.csv"],
     ]);
@@ -50,37 +50,37 @@ describe("a data folder", () => {
       "rte/train-00000-of-00002.parquet",
       "rte/validation-00000-of-00001.parquet",
     ];
-    expect(located(files, { task: rte })).toEqual([
+    expect(locate(files, { task: rte })).toEqual([
       ["train", "rte/train-00000-of-00002.parquet", "rte/train-00001-of-00002.parquet"],
       ["validation", "rte/validation-00000-of-00001.parquet"],
     ]);
-    expect(located(["data/train-00000-of-00001-0a1b2c3d.parquet"])).toEqual([
+    expect(locate(["data/train-00000-of-00001-0a1b2c3d.parquet"])).toEqual([
       ["train", "data/train-00000-of-00001-0a1b2c3d.parquet"],
     ]);
   });
 
   test("a missing shard is an error, not a smaller data set", () => {
-    expect(() => located(["train-00000-of-00003.parquet", "train-00002-of-00003.parquet"])).toThrow(
+    expect(() => locate(["train-00000-of-00003.parquet", "train-00002-of-00003.parquet"])).toThrow(
       'the train split is not whole: 3 shards are needed, got "train-00000-of-00003.parquet", "train-00002-of-00003.parquet"',
     );
   });
 
   test("a shard twice is an error, not rows twice", () => {
     const twice = ["train-00000-of-00002.parquet", "train-00000-of-00002-0a1b.parquet"];
-    expect(() => located(twice)).toThrow("the train split is not whole");
+    expect(() => locate(twice)).toThrow("the train split is not whole");
   });
 
   test("two files for one split are an error, not a choice", () => {
-    expect(() => located(["train.tsv", "train.csv"])).toThrow(
+    expect(() => locate(["train.tsv", "train.csv"])).toThrow(
       'more than one file is the train split: "train.csv", "train.tsv"',
     );
-    expect(() => located(["dev.tsv", "validation.jsonl"], { task: rte })).toThrow(
+    expect(() => locate(["dev.tsv", "validation.jsonl"], { task: rte })).toThrow(
       "the validation split",
     );
   });
 
   test("a folder without data says what it holds", () => {
-    expect(() => located(["readme.md"])).toThrow(
+    expect(() => locate(["readme.md"])).toThrow(
       'no train, validation or test file is found: got "readme.md"',
     );
   });

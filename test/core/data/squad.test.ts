@@ -26,7 +26,7 @@ async function refusal(path: string, changes: Partial<SquadSpec> = {}): Promise<
 }
 
 describe("layouts", () => {
-  const want = {
+  const expected = {
     index: 0,
     id: "q1",
     question: "What?",
@@ -38,27 +38,27 @@ describe("layouts", () => {
 
   test("the official nested one", async () => {
     const { examples } = await read(nested({ id: "q1", question: "What?", answers: [program] }));
-    expect(examples).toEqual([want]);
+    expect(examples).toEqual([expected]);
   });
 
   test("JSON lines, also of a single line in a .json file, and a JSON list", async () => {
     const row = { ...flat, answers: hub };
-    expect((await read(lines(row))).examples).toEqual([want]);
-    expect((await read(fileOf("x.json", JSON.stringify(row)))).examples).toEqual([want]);
-    expect((await read(fileOf("x.json", JSON.stringify([row])))).examples).toEqual([want]);
+    expect((await read(lines(row))).examples).toEqual([expected]);
+    expect((await read(fileOf("x.json", JSON.stringify(row)))).examples).toEqual([expected]);
+    expect((await read(fileOf("x.json", JSON.stringify([row])))).examples).toEqual([expected]);
     const two = `${JSON.stringify(row)}\n${JSON.stringify({ ...row, id: "q2" })}\n`;
     expect((await read(fileOf("x.json", two))).examples.length).toBe(2);
   });
 
   test('the hub\'s export, questions under "data"', async () => {
     const file = fileOf("x.json", JSON.stringify({ data: [{ ...flat, answers: hub }] }));
-    expect((await read(file)).examples).toEqual([want]);
+    expect((await read(file)).examples).toEqual([expected]);
   });
 
   test("CSV with the answers as JSON", async () => {
     const answers = JSON.stringify([program]).replaceAll('"', '""');
     const file = fileOf("x.csv", `id,question,context,answers\nq1,What?,${context},"${answers}"\n`);
-    expect((await read(file)).examples).toEqual([want]);
+    expect((await read(file)).examples).toEqual([expected]);
   });
 
   test("the hub's parquet", async () => {
@@ -241,7 +241,7 @@ describe("documents", () => {
 });
 
 describe("the splits of a folder", () => {
-  const named = (folder: string, unanswerable: boolean, options = {}) =>
+  const splitFiles = (folder: string, unanswerable: boolean, options = {}) =>
     locateSquadSplits(folder, unanswerable, options).map(({ role, files }) => [
       role,
       ...files.map((file) => (typeof file === "string" ? basename(file) : file.name)),
@@ -250,20 +250,23 @@ describe("the splits of a folder", () => {
   test("the official files of the version that is asked for", () => {
     const names = ["train-v1.1.json", "dev-v1.1.json", "train-v2.0.json", "dev-v2.0.json"];
     const folder = folderOf(Object.fromEntries(names.map((name) => [name, "{}"])));
-    expect(named(folder, true)).toEqual([
+    expect(splitFiles(folder, true)).toEqual([
       ["train", "train-v2.0.json"],
       ["validation", "dev-v2.0.json"],
     ]);
-    expect(named(folder, false)).toEqual([
+    expect(splitFiles(folder, false)).toEqual([
       ["train", "train-v1.1.json"],
       ["validation", "dev-v1.1.json"],
     ]);
-    expect(named(folder, true, { validation: "own.json" })[1]).toEqual(["validation", "own.json"]);
+    expect(splitFiles(folder, true, { validation: "own.json" })[1]).toEqual([
+      "validation",
+      "own.json",
+    ]);
   });
 
   test("the usual names where there are none", () => {
     const folder = folderOf({ "train.jsonl": "{}", "validation.jsonl": "{}" });
-    expect(named(folder, true)).toEqual([
+    expect(splitFiles(folder, true)).toEqual([
       ["train", "train.jsonl"],
       ["validation", "validation.jsonl"],
     ]);

@@ -7,7 +7,7 @@ import { float32Tensor } from "../../../core/io/stored-tensor.ts";
 import { failure, fixture, scratchFolder } from "./scratch.ts";
 
 const root = scratchFolder();
-const one = (value: number) => float32Tensor([1], Float32Array.of(value));
+const scalarTensor = (value: number) => float32Tensor([1], Float32Array.of(value));
 
 function folder(name: string): string {
   const dir = join(root, name);
@@ -26,8 +26,8 @@ test("the preferred form wins: safetensors, its index, torch, its index", () => 
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
   ] as const;
-  writeSafetensors(join(dir, files[0]), new Map([["single", one(1)]]));
-  writeSafetensors(join(dir, "s-1.safetensors"), new Map([["sharded", one(2)]]));
+  writeSafetensors(join(dir, files[0]), new Map([["single", scalarTensor(1)]]));
+  writeSafetensors(join(dir, "s-1.safetensors"), new Map([["sharded", scalarTensor(2)]]));
   writeIndex(join(dir, files[1]), { sharded: "s-1.safetensors" });
   copyFileSync(fixture("small.bin"), join(dir, files[2]));
   copyFileSync(fixture("legacy-view.bin"), join(dir, "p-1.bin"));
@@ -56,15 +56,15 @@ test("shards: the index decides which shard a tensor comes from", () => {
   writeSafetensors(
     join(dir, "m-1.safetensors"),
     new Map([
-      ["a", one(1)],
-      ["b", one(2)],
+      ["a", scalarTensor(1)],
+      ["b", scalarTensor(2)],
     ]),
   );
   writeSafetensors(
     join(dir, "m-2.safetensors"),
     new Map([
-      ["b", one(3)],
-      ["c", one(4)],
+      ["b", scalarTensor(3)],
+      ["c", scalarTensor(4)],
     ]),
   );
   const index = join(dir, "model.safetensors.index.json");

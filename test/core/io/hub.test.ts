@@ -22,7 +22,7 @@ import { COMMIT, fakeHub, hashOf, large, text } from "./fake-hub.ts";
 import { failure, rejection, scratchFolder } from "./scratch.ts";
 
 const root = scratchFolder();
-let made = 0;
+let folderCount = 0;
 
 const CONFIG = text('{"model_type":"deberta-v2"}');
 const SPM = text("sentencepiece");
@@ -41,7 +41,7 @@ function setUp(
   kind: "models" | "datasets" = "models",
 ) {
   const hub = fakeHub(kind, "org/name", files);
-  const home = join(root, String(++made));
+  const home = join(root, String(++folderCount));
   const env = { HF_HOME: home, HF_ENDPOINT: `${hub.url}/` };
   const options: HubOptions = { env, retryDelay: 1 };
   const repo = join(home, "hub", `${kind}--org--name`);
@@ -184,7 +184,7 @@ test("the token goes to the hub alone, not to the host that files come from, and
 });
 
 test("the token is found in its file, and a text that cannot be one is refused without showing it", () => {
-  const home = join(root, String(++made));
+  const home = join(root, String(++folderCount));
   mkdirSync(home);
   expect(hubSettings({ HF_HOME: home }).token).toBeUndefined();
   writeFileSync(join(home, "token"), "from-file\n");
@@ -460,7 +460,7 @@ test("one configuration of a dataset: its splits, each with its files in order",
 });
 
 test("a dataset's layouts: one configuration, plain names, and the hub's own conversion", async () => {
-  for (const [files, config, want] of [
+  for (const [files, config, expected] of [
     [["plain_text/train-00000-of-00001.parquet"], undefined, "train"],
     [["data/train-00000-of-00001.parquet", "other/x.parquet"], undefined, "train"],
     [["data/validation.parquet"], "default", "validation"],
@@ -470,7 +470,7 @@ test("a dataset's layouts: one configuration, plain names, and the hub's own con
   ] as const) {
     const s = setUp(Object.fromEntries(files.map((file) => [file, large(file)])), "datasets");
     const { splits } = await resolveDataset("org/name@refs/convert/parquet", config, s.options);
-    expect([...splits.keys()]).toEqual([want]);
+    expect([...splits.keys()]).toEqual([expected]);
     expect(readFileSync(join(s.repo, "refs/refs/convert/parquet"), "utf8")).toBe(COMMIT);
   }
 });

@@ -5,8 +5,8 @@ import { openJsonLog, readJsonLog } from "../../../core/io/jsonl.ts";
 import { failure, scratchFolder } from "./scratch.ts";
 
 const dir = scratchFolder();
-let made = 0;
-const fresh = () => join(dir, `${++made}`, "log.jsonl");
+let folderCount = 0;
+const fresh = () => join(dir, `${++folderCount}`, "log.jsonl");
 const steps = (path: string) => readJsonLog(path).map(({ step, eval: score }) => step ?? score);
 
 function written(path: string, options = {}): string {

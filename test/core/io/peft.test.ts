@@ -9,8 +9,8 @@ import { float32Tensor, type StoredTensor } from "../../../core/io/stored-tensor
 import { failure, fixture, scratchFolder } from "./scratch.ts";
 
 const root = scratchFolder();
-let made = 0;
-const fresh = () => join(root, `adapter-${++made}`);
+let folderCount = 0;
+const fresh = () => join(root, `adapter-${++folderCount}`);
 
 const readJson = (path: string): Record<string, unknown> => JSON.parse(readFileSync(path, "utf8"));
 
@@ -307,7 +307,7 @@ test("what is missing is named", () => {
 test("an adapter is found after its writer was killed in the middle of replacing it", () => {
   const dir = fresh();
   writePeftAdapter(dir, adaLora());
-  renameSync(dir, join(root, `.adapter-${made}.replaced`));
+  renameSync(dir, join(root, `.adapter-${folderCount}.replaced`));
   expect(readPeftAdapter(dir)).toEqual(adaLora());
 });
 

@@ -18,9 +18,9 @@ import {
 import { failure, fixture, scratchFolder } from "./scratch.ts";
 
 const root = scratchFolder();
-let made = 0;
+let folderCount = 0;
 function fresh(): string {
-  const dir = join(root, `${++made}`);
+  const dir = join(root, `${++folderCount}`);
   mkdirSync(dir);
   return dir;
 }
@@ -29,7 +29,7 @@ const files = (dir: string) => readdirSync(dir).map((name) => join(dir, name));
 const steps = (path: string) => [...wholeRecords(readFileSync(path))].map(({ step }) => step);
 
 /** A folder with the event file that TensorBoard's own writer made: version, then steps 1, 2, 300, 70000. */
-function withTheirs(): { dir: string; path: string } {
+function withTensorBoardFile(): { dir: string; path: string } {
   const dir = fresh();
   const path = join(dir, "events.out.tfevents.1700000000.host.1.0");
   copyFileSync(fixture("tensorboard.tfevents"), path);
@@ -76,7 +76,7 @@ test("resuming keeps the points up to the step and continues the same file", () 
     [299, [0, 1, 2]],
     [0, [0]],
   ] as const) {
-    const { dir, path } = withTheirs();
+    const { dir, path } = withTensorBoardFile();
     const writer = openScalars(dir, { resumeAfter });
     writer.scalar("train/loss", 400, 1);
     writer.close();
@@ -86,7 +86,7 @@ test("resuming keeps the points up to the step and continues the same file", () 
 });
 
 test("without a step the curves start anew, and other files of the folder stay", () => {
-  const { dir, path } = withTheirs();
+  const { dir, path } = withTensorBoardFile();
   writeFileSync(join(dir, "notes"), "");
   const writer = openScalars(dir);
   writer.scalar("a", 1, 1);
@@ -99,7 +99,7 @@ test("without a step the curves start anew, and other files of the folder stay",
 test("a torn last record is dropped wherever it was cut, so the next one can be read", () => {
   const record = scalarRecord(1, 500, "x", 1);
   for (let cut = 1; cut < record.length; cut++) {
-    const { dir, path } = withTheirs();
+    const { dir, path } = withTensorBoardFile();
     appendFileSync(path, record.subarray(0, cut));
     const writer = openScalars(dir, { resumeAfter: 100_000 });
     writer.scalar("x", 501, 1);
@@ -109,7 +109,7 @@ test("a torn last record is dropped wherever it was cut, so the next one can be 
 });
 
 test("a damaged record ends what is kept; a file without a whole record is replaced", () => {
-  const { dir, path } = withTheirs();
+  const { dir, path } = withTensorBoardFile();
   const bytes = readFileSync(path);
   bytes[[...wholeRecords(bytes)][1]!.end - 6]! ^= 1;
   writeFileSync(path, bytes);

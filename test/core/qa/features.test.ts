@@ -59,7 +59,7 @@ test("a family with two separators between the texts has its own template", asyn
   const { tokens, contextFirst, textStart } = await validationFeatures([example], tokenizer, sizes);
   const want = await tokenizer.windows(
     { text: "the cat", pair: example.context }, // white space before a question goes
-    { ...sizes, cut: "second" },
+    { ...sizes, truncation: "second" },
   );
   expect(want.length).toBeGreaterThan(1);
   expect(want.map((_, f) => Array.from(tokensOf(tokens, f).ids))).toEqual(

@@ -6,7 +6,7 @@ import { readSummaries, type SummaryExample } from "../../../core/data/summaries
 import { ignoredLabel } from "../../../core/backend.ts";
 import { encodeTexts, summaryInputs } from "../../../core/data/summary-features.ts";
 import { tokensOf } from "../../../core/data/token-cache.ts";
-import { decodeUtf8, readBytes } from "../../../core/data/text-file.ts";
+import { decodeText, readBytes } from "../../../core/data/text-file.ts";
 import { createWarnings } from "../../../core/data/warnings.ts";
 import { AdaloraError } from "../../../core/errors.ts";
 import { packTargets } from "../../../core/nn/source-target-batch.ts";
@@ -91,7 +91,7 @@ async function rowsFor(
 /** The "id" column of a CSV file; none of one that has none, or that is no CSV. */
 async function idsOf(path: string): Promise<readonly unknown[]> {
   try {
-    const text = decodeUtf8(readBytes(path), path);
+    const text = decodeText(readBytes(path), path);
     const table = delimitedTable(text, path, { format: "csv", warnings: createWarnings() });
     if (!table.columns.includes("id")) return [];
     return (await table.read(["id"])).map(({ cells: [id] }) => id);

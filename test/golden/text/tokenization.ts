@@ -141,7 +141,7 @@ function optionsOf(opts: Options): EncodeOptions & { readonly stride?: number } 
     ...(isCut && maxLength !== undefined ? { maxLength } : {}),
     ...(stride === undefined ? {} : { stride }),
     ...(addSpecialTokens === undefined ? {} : { addSpecialTokens }),
-    cut:
+    truncation:
       truncation === "only_first" ? "first" : truncation === "only_second" ? "second" : "longest",
   };
 }

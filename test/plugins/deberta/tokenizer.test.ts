@@ -46,14 +46,14 @@ describe("a tokenizer built from spm.model, against transformers 4.57", () => {
 
   test("pairs cut to a maximum length, by every rule", async () => {
     for (const { text, pair, maxLength, cut = "longest", ...want } of tinyExpected.pairs) {
-      const [tokens] = await tokenizer.encode([{ text, pair }], { maxLength, cut });
+      const [tokens] = await tokenizer.encode([{ text, pair }], { maxLength, truncation: cut });
       expect({ maxLength, cut, ...plain(tokens!) }).toEqual({
         maxLength,
         cut,
         ids: [...want.ids],
         typeIds: [...want.typeIds],
       });
-      const [window] = await tokenizer.windows({ text, pair }, { maxLength, cut });
+      const [window] = await tokenizer.windows({ text, pair }, { maxLength, truncation: cut });
       expect(window!.offsets).toEqual(want.offsets);
       expect(window!.sequences).toEqual(want.sequences);
     }
@@ -62,7 +62,7 @@ describe("a tokenizer built from spm.model, against transformers 4.57", () => {
   test("windows over a long text", async () => {
     for (const { text, pair, maxLength, stride, windows } of tinyExpected.windows) {
       const input = pair === null ? { text } : { text, pair };
-      const got = await tokenizer.windows(input, { maxLength, stride, cut: "second" });
+      const got = await tokenizer.windows(input, { maxLength, stride, truncation: "second" });
       expect(got.map((window) => [...window.ids])).toEqual(windows.map(({ ids }) => [...ids]));
       expect(got.map(({ offsets }) => offsets)).toEqual(windows.map(({ offsets }) => offsets));
       expect(got.map(({ sequences }) => sequences)).toEqual(windows.map((w) => w.sequences));
@@ -123,9 +123,9 @@ describe("the tokenizer's properties", () => {
 
   test("a stride that no window can hold is an error, not the end of the process", async () => {
     const input = { text: "dog?", pair: "the cat looked at the moon and the man" };
-    const windows = tokenizer.windows(input, { maxLength: 12, stride: 11, cut: "second" });
+    const windows = tokenizer.windows(input, { maxLength: 12, stride: 11, truncation: "second" });
     await expect(windows).rejects.toThrow("the stride must be smaller");
-    const tight = tokenizer.windows(input, { maxLength: 12, stride: 6, cut: "second" });
+    const tight = tokenizer.windows(input, { maxLength: 12, stride: 6, truncation: "second" });
     await expect(tight).rejects.toThrow("the stride must be smaller");
   });
 
