@@ -4,7 +4,7 @@ import { randomInts, shuffle } from "./shuffle.ts";
 /** The examples of one batch, by their index. */
 export type Batch = Uint32Array;
 
-export interface BatchOptions {
+interface BatchOptions {
   readonly batchSize: number;
   readonly seed: number;
   /** From 0; each epoch has its own order. */

@@ -9,7 +9,7 @@ import {
   scoreParser,
   formatCell,
 } from "./labels.ts";
-import { type DataSource, openTable } from "./open-table.ts";
+import { type DataSource, openTable, sourceName } from "./open-table.ts";
 import { quoted, type Row, type Table } from "./table.ts";
 import { textOf } from "./text-field.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
@@ -223,7 +223,7 @@ function toExamples(
 
 function nameOf({ files }: DataSplit): string {
   const [first] = files;
-  return first === undefined ? "data" : typeof first === "string" ? first : first.name;
+  return first === undefined ? "data" : sourceName(first);
 }
 
 function noRows(split: DataSplit) {

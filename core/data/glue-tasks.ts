@@ -1,20 +1,11 @@
 /** The GLUE tasks as data: columns, labels, metrics, official files. Label order is the hub's (nyu-mll/glue). */
 
-export type GlueTaskName =
-  | "cola"
-  | "sst2"
-  | "mrpc"
-  | "stsb"
-  | "qqp"
-  | "mnli"
-  | "qnli"
-  | "rte"
-  | "wnli";
+type GlueTaskName = "cola" | "sst2" | "mrpc" | "stsb" | "qqp" | "mnli" | "qnli" | "rte" | "wnli";
 
 /** What a split is for; MNLI has two of "validation" and of "test". */
 export type SplitRole = "train" | "validation" | "test";
 
-export interface GlueSplit {
+interface GlueSplit {
   readonly role: SplitRole;
   /** The split's name on the hub: the stem of its parquet files. */
   readonly name: string;
@@ -32,7 +23,7 @@ export interface GlueColumns {
 }
 
 /** The official TSV layout. */
-export interface GlueTsv {
+interface GlueTsv {
   readonly columns: GlueColumns;
   /** Train and dev have no header (CoLA): names for their fields, in order. Every test file has a header. */
   readonly fields?: readonly string[];

@@ -1,5 +1,5 @@
 /** Where a text stops being JSON. */
-export interface JsonFault {
+interface JsonFault {
   /** From 1. */
   readonly line: number;
   /** Whether everything up to the text's end is right, and more of it is missing. */

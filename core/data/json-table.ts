@@ -1,7 +1,6 @@
 import { errors } from "../errors.ts";
+import { isJsonObject, type JsonObject } from "../io/json-file.ts";
 import type { Row, Table } from "./table.ts";
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 interface Item {
   /** The line (JSON lines) or the item's number (a list), from 1. */
@@ -80,10 +79,6 @@ function parse(text: string, location: string, noun: string): unknown {
 }
 
 function objectOf(value: unknown, location: string, noun: string): JsonObject {
-  if (isObject(value)) return value;
+  if (isJsonObject(value)) return value;
   throw errors.file(location, `the ${noun} is ${typeOf(value)}, not an object`);
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,7 +4,7 @@ import { quoted } from "./table.ts";
 import type { Warnings } from "./warnings.ts";
 
 /** Turns a label's cell into its number; undefined where an optional label is missing. Throws E_FILE at `place`. */
-export type LabelParser = (cell: unknown, location: string) => number | undefined;
+type LabelParser = (cell: unknown, location: string) => number | undefined;
 
 export interface LabelRules {
   /** The column's name, for messages. */

@@ -13,7 +13,12 @@ export type DataSource =
   | string
   | { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> };
 
-export type DataFormat = "tsv" | "csv" | "jsonl" | "json" | "parquet";
+/** The source's name in messages: its path, or the name given to its bytes. */
+export function sourceName(source: DataSource): string {
+  return typeof source === "string" ? source : source.name;
+}
+
+type DataFormat = "tsv" | "csv" | "jsonl" | "json" | "parquet";
 
 const formats: ReadonlyMap<string, DataFormat> = new Map([
   [".tsv", "tsv"],
@@ -30,7 +35,7 @@ export function formatOf(path: string): DataFormat | undefined {
   return formats.get(extname(path).toLowerCase());
 }
 
-export interface OpenOptions {
+interface OpenOptions {
   readonly task?: GlueTask | undefined;
   readonly role: SplitRole;
   /** The user named the columns, so the file has a header whatever the task's layout says. */

@@ -5,7 +5,7 @@ import { type RawAnswer, type RawQuestion, rawAnswers } from "./squad-raw.ts";
 import { textOf } from "./text-field.ts";
 
 /** A part of the context that answers the question. */
-export interface SquadAnswer {
+interface SquadAnswer {
   readonly text: string;
   /** Where it begins, in code points of the context. */
   readonly start: number;
@@ -22,7 +22,7 @@ export interface SquadExample {
   readonly answers?: readonly SquadAnswer[];
 }
 
-export interface QuestionRules {
+interface QuestionRules {
   /** Whether answers must be there, may be missing (a test set), or are not looked at. */
   readonly labels: "required" | "optional" | "ignored";
   /** Whether a context may lack the answer, as in SQuAD 2.0. */

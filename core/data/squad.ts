@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from "../io/json-file.ts";
 import type { ColumnOptions } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
 import { jsonFault } from "./json-fault.ts";
-import { type DataSource, formatOf, openTable } from "./open-table.ts";
+import { type DataSource, formatOf, openTable, sourceName } from "./open-table.ts";
 import { documentQuestions } from "./squad-document.ts";
 import { questionChecker, type SquadExample } from "./squad-question.ts";
 import type { RawQuestion } from "./squad-raw.ts";
@@ -43,7 +43,7 @@ export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<Squa
     }
   }
   const [first] = split.files;
-  if (examples.length === 0) throw errors.file(nameOf(first ?? "data"), "no questions");
+  if (examples.length === 0) throw errors.file(sourceName(first ?? "data"), "no questions");
   const limited = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
   const isLabelled = limited.every(({ answers }) => answers !== undefined);
   return { examples: limited, isLabelled, warnings: warnings.lines() };
@@ -75,7 +75,7 @@ function questionsIn(
   spec: SquadSpec,
   warnings: Warnings,
 ): Iterable<RawQuestion> | AsyncIterable<RawQuestion> {
-  const name = nameOf(source);
+  const name = sourceName(source);
   const bytes = jsonBytes(source);
   if (bytes !== undefined) {
     const text = decodeText(bytes, name);
@@ -155,8 +155,4 @@ function missingColumns(table: Table, missing: readonly string[]) {
     `the ${noun} lacks the ${missing.length === 1 ? "column" : "columns"} ${quoted(missing)}: got ${quoted(table.columns)}`,
     "columns of other names are given by --text-column (question), --pair-column (context) and --label-column (answers)",
   );
-}
-
-function nameOf(source: DataSource): string {
-  return typeof source === "string" ? source : source.name;
 }

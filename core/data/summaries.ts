@@ -1,7 +1,7 @@
 import { errors } from "../errors.ts";
 import type { ColumnOptions } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
-import { type DataSource, openTable } from "./open-table.ts";
+import { openTable, sourceName } from "./open-table.ts";
 import { quoted, type Row, type Table } from "./table.ts";
 import { textOf } from "./text-field.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
@@ -49,7 +49,8 @@ export async function readSummaries(split: DataSplit, spec: SummarySpec): Promis
       examples.push(exampleOf(row, examples.length, table, columns, spec, warnings));
     }
   }
-  if (examples.length === 0) throw errors.file(nameOf(split.files[0] ?? "data"), "no rows of data");
+  if (examples.length === 0)
+    throw errors.file(sourceName(split.files[0] ?? "data"), "no rows of data");
   const limited = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
   const isLabelled = limited.every(({ summary }) => summary !== undefined);
   return { examples: limited, isLabelled, warnings: warnings.lines() };
@@ -113,8 +114,4 @@ function exampleOf(
     text: cellText(text, columns.text),
     ...(known === undefined ? {} : { summary: cellText(summary, known) }),
   };
-}
-
-function nameOf(source: DataSource): string {
-  return typeof source === "string" ? source : source.name;
 }

@@ -4,7 +4,7 @@ import type { SummaryExample } from "./summaries.ts";
 import { packTokens, type PackedTokens } from "./token-cache.ts";
 
 /** A text and its summary as inputs of a tokenizer. */
-export interface SummaryInputs {
+interface SummaryInputs {
   readonly sources: readonly TextInput[];
   /** Absent where any example has no summary. */
   readonly targets?: readonly TextInput[];

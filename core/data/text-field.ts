@@ -2,7 +2,7 @@ import { errors } from "../errors.ts";
 import { typeOf } from "./json-table.ts";
 
 /** A value that must be text, and how to speak of it. */
-export interface TextField {
+interface TextField {
   readonly value: unknown;
   readonly key: string;
   /** What the value belongs to, 'question "q2"'; a row of a table needs no name. */

@@ -6,7 +6,7 @@ import { openShards } from "./shard-index.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 import { openTorchCheckpoint } from "./torch-pickle.ts";
 
-export interface Checkpoint {
+interface Checkpoint {
   /** In the order of the file or of the index. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** The files that the tensors came from. */

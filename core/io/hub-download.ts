@@ -22,7 +22,7 @@ export interface DownloadProgress {
   readonly total: number;
 }
 
-export interface Download {
+interface Download {
   readonly client: HubClient;
   readonly commit: string;
   readonly file: RemoteFile;

@@ -168,7 +168,7 @@ export function resolveAdapter(spec: string, options: HubOptions = {}): Promise<
 }
 
 /** A dataset as a local folder, and for each split ("train", "validation_matched") its parquet files in order. */
-export interface ResolvedDataset extends Resolved {
+interface ResolvedDataset extends Resolved {
   readonly splits: ReadonlyMap<string, readonly string[]>;
 }
 

@@ -5,7 +5,7 @@ import { fileError } from "./file-errors.ts";
 import { decodeUtf8, type JsonObject, parseJsonObject } from "./json-file.ts";
 
 /** A file with one JSON object a line, written record by record. */
-export interface JsonLog {
+interface JsonLog {
   /** Adds a line. It has reached the operating system on return, so a kill loses nothing before it and tears at most it. */
   append(record: JsonObject): void;
   close(): void;
@@ -76,9 +76,4 @@ export function openJsonLog(path: string, options: { resumeAfter?: number } = {}
   } catch (error) {
     throw fileError(path, error);
   }
-}
-
-/** The records of a log, also of one that is still written or whose writer was killed. */
-export function readJsonLog(path: string): JsonObject[] {
-  return [...wholeLines(readBytes(path), path)].map(({ record }) => record);
 }

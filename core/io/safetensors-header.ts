@@ -9,7 +9,7 @@ import {
 } from "./stored-tensor.ts";
 
 /** One entry of a safetensors header; `begin` and `end` count from the first byte after the header. */
-export interface HeaderEntry {
+interface HeaderEntry {
   readonly name: string;
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
@@ -17,7 +17,7 @@ export interface HeaderEntry {
   readonly end: number;
 }
 
-export interface Header {
+interface Header {
   readonly entries: readonly HeaderEntry[];
   readonly metadata: Readonly<Record<string, string>>;
 }

@@ -6,14 +6,14 @@ import { type MappedFile, openMapped } from "./mapped-file.ts";
 import { parseHeader } from "./safetensors-header.ts";
 import { DTYPE_BYTES, elementCount, type StoredDtype, type StoredTensor } from "./stored-tensor.ts";
 
-export interface SafetensorsFile {
+interface SafetensorsFile {
   /** In the order of the header. */
   readonly tensors: Map<string, StoredTensor>;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** A tensor to be written; `bytes` as a function is called when its turn comes, so only one such tensor is held. */
-export interface TensorToWrite {
+interface TensorToWrite {
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array | (() => Uint8Array);

@@ -11,7 +11,7 @@ export function isSafeRelative(name: string): boolean {
   return name.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
-export interface ShardIndex {
+interface ShardIndex {
   /** Tensor name -> file name, relative to the index. */
   readonly fileOf: ReadonlyMap<string, string>;
   /** Each shard's file name once, sorted. */

@@ -14,7 +14,7 @@ import { fileError } from "./file-errors.ts";
 import { scalarRecord, versionRecord, wholeRecords } from "./tensorboard-event.ts";
 
 /** Writes numbers where TensorBoard finds them. */
-export interface ScalarWriter {
+interface ScalarWriter {
   /** Adds a point to the curve `tag`. It has reached the operating system on return. */
   scalar(tag: string, step: number, value: number): void;
   close(): void;

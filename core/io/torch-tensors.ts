@@ -155,7 +155,7 @@ function gather({ shape, strides, storage }: TensorRef, source: Uint8Array): Uin
 }
 
 /** The bytes of a storage, at least `size` of them, or an AdaloraError. */
-export type StorageBytes = (key: string, size: number) => Uint8Array;
+type StorageBytes = (key: string, size: number) => Uint8Array;
 
 function readTensor(ref: TensorRef, storageBytes: StorageBytes): StoredTensor {
   const { storage, shape, offset } = ref;

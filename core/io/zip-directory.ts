@@ -2,7 +2,7 @@ import { errors } from "../errors.ts";
 import type { MappedFile } from "./mapped-file.ts";
 
 /** Gives the bytes of an entry, a view of the archive; an AdaloraError when they are compressed, encrypted or not there. */
-export type ZipEntry = () => Uint8Array;
+type ZipEntry = () => Uint8Array;
 
 const SIGNATURE = { local: 0x04034b50, central: 0x02014b50, end: 0x06054b50, end64: 0x06064b50 };
 const LOCATOR64 = 0x07064b50;

@@ -7,7 +7,7 @@ import type { EncodeOptions, TextInput, TokenIds, Tokenizer, WindowOptions } fro
 import { checkStride, truncate, windowRanges, type Lengths } from "./truncation.ts";
 
 /** What a tokenizer is made of besides the library's object. */
-export interface TokenizerParts extends Pick<Tokenizer, "source" | "specialIds"> {
+interface TokenizerParts extends Pick<Tokenizer, "source" | "specialIds"> {
   readonly templates: Templates;
 }
 

@@ -25,14 +25,10 @@ export interface TokenizerSource {
 const tokenizerJsonFile = "tokenizer.json";
 
 /**
- * The tokenizer of a checkpoint's folder: its `tokenizer.json`, else what the family builds from its vocabulary
- * files. Throws E_FILE when the folder has neither or a file is broken, E_LIBRARY without the native library.
+ * Reads the tokenizer files of a checkpoint's folder: `tokenizer.json`, otherwise the vocabulary files
+ * that the family converts. Cheap, and enough to identify the tokenizer in a cache
+ * (`tokenizerFingerprint`). Throws E_FILE when the folder has neither.
  */
-export async function loadTokenizer(dir: string, family: TokenizerFamily): Promise<Tokenizer> {
-  return buildTokenizer(readTokenizer(dir, family));
-}
-
-/** Reads a tokenizer's files: cheap, and enough to name the tokenizer in a cache (`tokenizerFingerprint`). */
 export function readTokenizer(dir: string, family: TokenizerFamily): TokenizerSource {
   const configPath = join(dir, "tokenizer_config.json");
   const config = existsSync(configPath) ? readJsonObject(configPath) : {};

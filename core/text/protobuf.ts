@@ -1,5 +1,5 @@
 /** A field of a message: a number (varint, fixed32 as float) or a byte range of the same buffer. */
-export type ProtobufVisitor = (field: number, value: number, end: number) => void;
+type ProtobufVisitor = (field: number, value: number, end: number) => void;
 
 export class ProtobufError extends Error {
   override readonly name = "ProtobufError";

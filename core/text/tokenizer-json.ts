@@ -17,7 +17,7 @@ export interface UnigramJson {
   readonly byte_fallback: boolean;
 }
 
-export interface BpeJson {
+interface BpeJson {
   readonly type: "BPE";
   readonly dropout: null;
   readonly unk_token: null;

@@ -39,7 +39,7 @@ export interface WindowOptions extends EncodeOptions {
   readonly stride?: number;
 }
 
-export interface DecodeOptions {
+interface DecodeOptions {
   /** Default true. */
   readonly skipSpecialTokens?: boolean;
   /** Removes spaces before punctuation and English contractions. Default false, as in transformers 4.57. */

@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../../core/io/atomic.ts";
 import { readJsonObject } from "../../core/io/json-file.ts";
-import { readJsonLog } from "../../core/io/jsonl.ts";
+import { readJsonLog } from "../helpers/json-log.ts";
 import { curvePicture } from "./curve-picture.ts";
 
 /** Names of the curves by their key in a run's log. */

@@ -1,7 +1,7 @@
 import { afterAll } from "bun:test";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readJsonLog } from "../../core/io/jsonl.ts";
+import { readJsonLog } from "../helpers/json-log.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { tinyTask } from "../cli/tiny-task.ts";
 import { available } from "../helpers/available.ts";

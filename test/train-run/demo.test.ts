@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { readJsonLog } from "../../core/io/jsonl.ts";
+import { readJsonLog } from "../helpers/json-log.ts";
 import { commandTest } from "./command.ts";
 
 const { home, path, run, start } = commandTest();

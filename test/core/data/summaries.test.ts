@@ -5,7 +5,7 @@ import { readSummaries, type SummarySpec } from "../../../core/data/summaries.ts
 import { encodeTexts, summaryInputs } from "../../../core/data/summary-features.ts";
 import { tokensOf } from "../../../core/data/token-cache.ts";
 import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
-import { loadTokenizer } from "../../../core/text/load-tokenizer.ts";
+import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { tinyBartDir } from "../text/fixtures.ts";
 import { fileOf, removeFolders } from "./temp-files.ts";
 

@@ -69,7 +69,7 @@ describe("tokens that were made once", () => {
     }
     expect(readFileSync(path).equals(whole)).toBe(true);
     expect(readdirSync(join(folder, "tokens"))).toEqual([`${key}.bin`]);
-  });
+  }, 60_000);
 
   test("a folder that cannot be written costs a warning, not the run", async () => {
     const { make } = build();

@@ -3,7 +3,7 @@ import type { SquadExample } from "../../../core/data/squad-question.ts";
 import { tokensOf } from "../../../core/data/token-cache.ts";
 import { trainFeatures, validationFeatures } from "../../../core/qa/features.ts";
 import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
-import { loadTokenizer } from "../../../core/text/load-tokenizer.ts";
+import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { tinyBartDir } from "../text/fixtures.ts";
 import { examples, expected, type ExpectedWindow, tinyTokenizer } from "./fixtures.ts";
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SquadExample } from "../../../core/data/squad-question.ts";
 import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
-import { loadTokenizer } from "../../../core/text/load-tokenizer.ts";
+import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import type { Tokenizer } from "../../../core/text/tokenizer.ts";
 import { tinyDir } from "../text/fixtures.ts";
 

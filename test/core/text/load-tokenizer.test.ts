@@ -6,11 +6,11 @@ import { debertaTokenizer, debertaTokenizerJson } from "../../../plugins/deberta
 import {
   buildTokenizer,
   checkVocabulary,
-  loadTokenizer,
   readTokenizer,
   tokenizerFingerprint,
 } from "../../../core/text/load-tokenizer.ts";
 import { parseSentencePiece } from "../../../core/text/sentencepiece.ts";
+import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { tinyDir, withFolder } from "./fixtures.ts";
 
 const spm = readFileSync(join(tinyDir, "spm.model"));

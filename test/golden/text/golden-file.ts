@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
 import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
-import { loadTokenizer } from "../../../core/text/load-tokenizer.ts";
+import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import type { TokenizerFamily } from "../../../core/text/tokenizer-family.ts";
 import type { Tokenizer } from "../../../core/text/tokenizer.ts";
 import type { GoldenFolder } from "./verdict.ts";

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
-import { loadTokenizer } from "../../../core/text/load-tokenizer.ts";
+import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { tinyBartDir, tinyBartExpected, withFolder } from "../../core/text/fixtures.ts";
 
 const tokenizer = await loadTokenizer(tinyBartDir, bartTokenizer);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { debertaTokenizer, debertaTokenizerJson } from "../../../plugins/deberta/tokenizer.ts";
-import { loadTokenizer } from "../../../core/text/load-tokenizer.ts";
+import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { nativeFromJson } from "../../../core/text/native-tokenizer.ts";
 import { parseSentencePiece } from "../../../core/text/sentencepiece.ts";
 import type { TokenIds } from "../../../core/text/tokenizer.ts";
