@@ -1,24 +1,30 @@
 import { invariant } from "../errors.ts";
 import { randomInts, shuffle } from "./shuffle.ts";
 
-/** The examples of one batch, by their index. */
+/** The indices of a batch's examples. */
 export type Batch = Uint32Array;
 
+/** How an epoch is divided into batches. */
 interface BatchOptions {
   readonly batchSize: number;
   readonly seed: number;
   /** From 0; each epoch has its own order. */
   readonly epoch: number;
-  /** Examples of like length share a batch: less padding in padded peers, evener steps in ours. */
+  /**
+   * Batch examples of similar length: less padding where batches are padded, more even steps where
+   * they are packed.
+   */
   readonly bucketed: boolean;
 }
 
-// Large enough for batches of like length, small enough that an epoch's start is a fair sample of the data.
+// Large enough for batches of similar length, small enough that an epoch's start is a fair sample
+// of the data.
 const windowBatches = 50;
 
 /**
- * The batches of one training epoch: every example once, in an order that is a function of the options and the
- * lengths alone. lengths: [n], in tokens. The last batch may be short and is kept; its examples are a random draw.
+ * The batches of one training epoch: every example once, in an order that depends only on the
+ * options and the lengths. lengths: [n], in tokens. The last batch may be shorter and is kept; its
+ * examples are a random sample.
  */
 export function trainingBatches(lengths: ArrayLike<number>, options: BatchOptions): Batch[] {
   const { batchSize, seed, epoch, bucketed } = options;
@@ -38,7 +44,7 @@ export function trainingBatches(lengths: ArrayLike<number>, options: BatchOption
   return batches;
 }
 
-/** Batches for evaluation: by length, longest first, so that a batch too large for memory fails at once. */
+/** Batches for evaluation, longest first, so that running out of memory happens at once. */
 export function evaluationBatches(lengths: ArrayLike<number>, batchSize: number): Batch[] {
   invariant(Number.isInteger(batchSize) && batchSize > 0, `batch size ${batchSize}`);
   return chunksOf(sortByLength(indices(lengths.length), lengths).toReversed(), batchSize);
@@ -48,7 +54,7 @@ function indices(n: number): Uint32Array {
   return Uint32Array.from({ length: n }, (_, i) => i);
 }
 
-/** Equal lengths keep their order, so that the order does not depend on the sort's internals. */
+/** A stable sort, so that the order does not depend on the engine. */
 function sortByLength(window: Uint32Array, lengths: ArrayLike<number>): Uint32Array {
   const sorted = Array.from(window).toSorted((a, b) => lengths[a]! - lengths[b]!);
   window.set(sorted);

@@ -2,17 +2,20 @@ import { errors } from "../errors.ts";
 import { type GlueColumns, glueTasks, type GlueTask } from "./glue-tasks.ts";
 import { quoted, type Table } from "./table.ts";
 
-/** What the user or the task says about columns; the user's names win. */
+/** What the user or the task specifies about columns; the user's names take precedence. */
 export interface ColumnOptions {
   readonly task?: GlueTask | undefined;
   readonly textColumn?: string | undefined;
   readonly pairColumn?: string | undefined;
   readonly labelColumn?: string | undefined;
-  /** Whether rows without a label are of use (a test set), or labels are not even read (texts to be labelled). */
+  /**
+   * Whether every row needs a label, may lack one (a test set), or has its label ignored (texts to
+   * be labelled).
+   */
   readonly labels: "required" | "optional" | "ignored";
 }
 
-/** The columns of a table to read; no label where it is optional and not there. */
+/** The columns of a table to read; `label` is undefined where it is optional and absent. */
 export interface ChosenColumns {
   readonly text: string;
   readonly pair: string | undefined;
@@ -20,13 +23,14 @@ export interface ChosenColumns {
 }
 
 /**
- * Chooses a table's columns: the user's names; else the task's official or hub's names; else, without a task,
- * the names that the GLUE tasks use. Throws E_FILE at the header with the names that are missing.
+ * Chooses a table's columns: the user's names; otherwise the task's official or hub names; without
+ * a task, the names that the GLUE tasks use. Throws E_FILE, located at the header, with the missing
+ * names.
  */
 export function chooseColumns(table: Table, options: ColumnOptions): ChosenColumns {
   const layout = layoutFor(table, options);
   const text = options.textColumn ?? layout?.text;
-  // A text column of one's own says nothing about a pair, unless the task needs one.
+  // A custom text column implies no pair column, unless the task needs one.
   const pair =
     options.pairColumn ??
     (options.textColumn === undefined || options.task !== undefined ? layout?.pair : undefined);
@@ -61,7 +65,7 @@ function unknownColumns(table: Table) {
   const location = table.header?.location ?? table.name;
   return errors.file(
     location,
-    `no columns for text and label are known: got ${quoted(table.columns)}`,
+    `no known columns for text and label: got ${quoted(table.columns)}`,
     "name them with --text-column, --pair-column and --label-column",
   );
 }
@@ -70,13 +74,13 @@ function missingColumns(table: Table, missing: readonly string[]) {
   const location = table.header?.location ?? table.name;
   const wrong = wrongDelimiter(table);
   if (wrong !== undefined)
-    return errors.file(location, wrong, "give the file the ending of its format");
+    return errors.file(location, wrong, "give the file the extension of its format");
   const noun = table.header?.noun ?? "layout";
   const columns = missing.length === 1 ? "column" : "columns";
   return errors.file(
     location,
     `the ${noun} lacks the ${columns} ${quoted(missing)}: got ${quoted(table.columns)}`,
-    "columns of other names are given by --text-column, --pair-column and --label-column",
+    "name other columns with --text-column, --pair-column and --label-column",
   );
 }
 

@@ -7,9 +7,10 @@ const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
 /**
- * Records of RFC 4180: a field that begins with a quote runs to its closing quote, line ends and commas included, and
- * a doubled quote inside it is one quote. A quote elsewhere in a field is an ordinary character.
- * Throws E_FILE at the line of a quote that is never closed, or of text after a closing quote.
+ * Records of RFC 4180: a field that begins with a quote extends to its closing quote, line breaks
+ * and commas included, and a doubled quote inside it is one quote. A quote elsewhere in a field is
+ * an ordinary character. Throws E_FILE at the line of an unclosed quote, or of text after a closing
+ * quote.
  */
 export function* csvRecords(text: string, name: string): Generator<TextRecord> {
   const cursor: Cursor = { text, name, offset: 0, line: 1 };
@@ -57,10 +58,7 @@ function quotedField(cursor: Cursor): string {
   for (;;) {
     const close = text.indexOf('"', start);
     if (close === -1) {
-      throw errors.file(
-        `${name}:${startLine}`,
-        "the quote that opens a field here is never closed",
-      );
+      throw errors.file(`${name}:${startLine}`, "a quoted field starts here and is never closed");
     }
     content += text.slice(start, close);
     cursor.offset = close + 1;
@@ -80,7 +78,7 @@ function checkFieldEnd({ text, name, offset, line }: Cursor): void {
   throw errors.file(
     `${name}:${line}`,
     `text after a closing quote: got ${JSON.stringify(text.slice(offset, offset + 10))}`,
-    "a quote inside a quoted field is written twice",
+    "double each quote inside a quoted field",
   );
 }
 

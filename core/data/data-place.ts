@@ -1,10 +1,10 @@
-/** A data set of the hub, and which of its configurations. */
+/** A data set on the hub, and its configuration. */
 export interface HubData {
   readonly id: string;
   readonly config: string | undefined;
 }
 
-/** A folder or file, or a data set of the hub: then its files by the names of the splits. */
+/** A local folder or file; for a data set on the hub, also the files of each split by name. */
 export interface DataLocation {
   readonly path: string;
   readonly splits?: ReadonlyMap<string, readonly string[]>;

@@ -3,21 +3,23 @@ import { csvRecords } from "./csv.ts";
 import { quoted, type Row, type Table, type TextRecord } from "./table.ts";
 import type { Warnings } from "./warnings.ts";
 
+/** How a delimited text is read. */
 export interface DelimitedOptions {
-  /** TSV never quotes (GLUE's rule); CSV follows RFC 4180. */
+  /** TSV has no quoting (GLUE's rule); CSV follows RFC 4180. */
   readonly format: "tsv" | "csv";
   /** Names of the fields where the file has no header. */
   readonly fields?: readonly string[] | undefined;
-  /** Whose rows have that many fields, for messages: "CoLA". */
+  /** The task whose rows have these fields, for messages: "CoLA". */
   readonly taskName?: string | undefined;
-  /** Skip rows of the wrong width with a warning; otherwise they are errors. */
+  /** Skip rows of the wrong width with a warning instead of an error. */
   readonly skipBrokenRows?: boolean | undefined;
   readonly warnings: Warnings;
 }
 
 /**
- * TSV or CSV text as a table. Throws E_FILE with file:line on an empty file, a header with a name twice and,
- * when it is read, on a row of the wrong width; blank lines inside the file are skipped with a warning.
+ * TSV or CSV text as a table. Throws E_FILE with file:line on an empty file or a duplicate name in
+ * the header and, during `read`, on a row of the wrong width. Blank lines inside the file are
+ * skipped with a warning.
  */
 export function delimitedTable(text: string, name: string, options: DelimitedOptions): Table {
   if (text.length === 0) throw errors.file(name, "the file is empty");
@@ -40,7 +42,7 @@ export function delimitedTable(text: string, name: string, options: DelimitedOpt
   };
 }
 
-/** Lines split at LF or CR LF, fields at TAB; no quoting, nothing trimmed. */
+/** Lines split at LF or CR LF, fields split at TAB; no quoting, no trimming. */
 export function* tsvRecords(text: string): Generator<TextRecord> {
   let line = 0;
   for (let start = 0; start < text.length;) {
@@ -100,5 +102,5 @@ const countFields = (fields: number) => (fields === 1 ? "1 field" : `${fields} f
 
 function hintFor(fields: readonly string[] | undefined): string | undefined {
   if (fields === undefined) return undefined;
-  return "this layout has no header; for a file with one, name its columns with --text-column and --label-column";
+  return "this layout has no header; for a file with a header, name columns with --text-column and --label-column";
 }

@@ -14,55 +14,57 @@ import { quoted, type Row, type Table } from "./table.ts";
 import { textOf } from "./text-field.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
 
-/** A text or a pair of texts, as the file has them: nothing is trimmed. */
+/** A text or a pair of texts, exactly as in the file. */
 export interface Example {
-  /** The place among the split's examples, from 0; equal to its place in the list. */
+  /** Index among the split's examples, from 0; equal to its index in the list. */
   readonly index: number;
   readonly text: string;
   readonly pair?: string;
-  /** The class's number, or the score; absent on a row without a label. */
+  /** The class index or the score; absent on a row without a label. */
   readonly label?: number;
 }
 
+/** The checked examples of a split. */
 export interface ExampleSet {
   readonly examples: readonly Example[];
-  /** Classification: the class names by number. */
+  /** Classification: class names by index. */
   readonly labelNames: readonly string[] | undefined;
-  /** One line a kind of thing that is suspicious but usable. */
+  /** One line per kind of suspicious but usable content. */
   readonly warnings: readonly string[];
 }
 
-/** Keeps a row or not by the cells of some columns: MRPC's split by sentence ids. */
+/** Selects rows by the cells of some columns: MRPC's split by sentence ids. */
 export interface RowFilter {
   readonly columns: readonly string[];
   keep(cells: readonly unknown[]): boolean;
 }
 
-/** The files of a split, in order: one, or the shards of one. */
+/** The files of a split, in order: a single file, or its shards. */
 export interface DataSplit {
-  /** The hub's name of it, "validation_matched"; a single file's split has its role's name. */
+  /** Its name on the hub, "validation_matched"; for a single file, the name of its role. */
   readonly name: string;
   readonly role: SplitRole;
   readonly files: readonly DataSource[];
   readonly filter?: RowFilter | undefined;
 }
 
+/** What to read from a split. */
 export interface ReadSpec extends ColumnOptions {
   readonly task?: GlueTask | undefined;
   readonly kind: "classification" | "regression";
   /**
-   * The classes, from the training set or a saved adapter; any other label is an error. Without them the task's;
-   * without a task they are found in the file.
+   * The classes, from the training set or a saved adapter; any other label is an error. Default:
+   * the task's classes, or without a task those found in the file.
    */
   readonly labelNames?: readonly string[] | undefined;
-  /** At most this many examples, the first ones. */
+  /** Read at most this many examples, from the start. */
   readonly limit?: number | undefined;
 }
 
 /**
- * Reads and checks every example of a split. Throws E_FILE naming file and line (or row) on what a run could fail on
- * later: missing columns, ragged rows, labels outside the classes, scores that are no finite numbers, bytes that
- * are not UTF-8, no rows. Nothing is dropped without a warning.
+ * Reads and checks every example of a split. Throws E_FILE naming file and line (or row) on
+ * anything that could fail a run later: missing columns, ragged rows, unknown labels, scores that
+ * are not finite numbers, invalid UTF-8, no rows. Drops nothing without a warning.
  */
 export async function readExamples(split: DataSplit, spec: ReadSpec): Promise<ExampleSet> {
   const warnings = createWarnings();
@@ -80,7 +82,7 @@ export async function readExamples(split: DataSplit, spec: ReadSpec): Promise<Ex
   };
 }
 
-/** A row with its texts checked and its label still a cell. */
+/** A row with its texts checked and its label still unparsed. */
 interface CheckedRow {
   readonly text: string;
   readonly pair: string | undefined;
@@ -145,7 +147,7 @@ function checkRow(row: Row, file: RowFile, columns: ChosenColumns, warnings: War
   };
 }
 
-/** A cell's text; an empty one is only suspicious. */
+/** A cell's text; an empty one is only a warning. */
 function cellText(
   cell: unknown,
   column: string,
@@ -159,7 +161,10 @@ function cellText(
   return text;
 }
 
-/** Where the file itself names its classes, an integer is that name: its order may not be the task's. */
+/**
+ * Where the file records its class names, an integer refers to those: their order may differ from
+ * the task's.
+ */
 function classNamedByFile(
   cell: unknown,
   table: Table,
@@ -227,5 +232,5 @@ function nameOf({ files }: DataSplit): string {
 }
 
 function noRows(split: DataSplit) {
-  return errors.file(nameOf(split), "no rows of data");
+  return errors.file(nameOf(split), "no data rows");
 }

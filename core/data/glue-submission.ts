@@ -2,8 +2,9 @@ import { invariant } from "../errors.ts";
 import type { GlueTask } from "./glue-tasks.ts";
 
 /**
- * The text of a file of a GLUE submission: a header, then each prediction after its row number.
- * predictions: class numbers, or scores; scores are cut to the task's range, as the server rejects others.
+ * The content of a file of a GLUE submission: a header, then each prediction after its row number.
+ * predictions: class indices, or scores; scores are clamped to the task's range, as the server
+ * rejects others.
  */
 export function submissionText(task: GlueTask, predictions: ArrayLike<number>): string {
   const lines = Array.from(predictions, (value, i) => `${i}\t${formatPrediction(task, value)}\n`);

@@ -1,8 +1,9 @@
-/** The GLUE tasks as data: columns, labels, metrics, official files. Label order is the hub's (nyu-mll/glue). */
+// The GLUE tasks as data: columns, labels, metrics, official files. Label order follows the hub
+// (nyu-mll/glue).
 
 type GlueTaskName = "cola" | "sst2" | "mrpc" | "stsb" | "qqp" | "mnli" | "qnli" | "rte" | "wnli";
 
-/** What a split is for; MNLI has two of "validation" and of "test". */
+/** The role of a split; MNLI has two validation and two test splits. */
 export type SplitRole = "train" | "validation" | "test";
 
 interface GlueSplit {
@@ -15,7 +16,7 @@ interface GlueSplit {
   readonly submission?: string;
 }
 
-/** The names of the columns that a task reads. */
+/** Names of the columns that a task reads. */
 export interface GlueColumns {
   readonly text: string;
   readonly pair?: string;
@@ -25,32 +26,44 @@ export interface GlueColumns {
 /** The official TSV layout. */
 interface GlueTsv {
   readonly columns: GlueColumns;
-  /** Train and dev have no header (CoLA): names for their fields, in order. Every test file has a header. */
+  /** Field names, in order, where train and dev have no header (CoLA). Every test file has one. */
   readonly fields?: readonly string[];
 }
 
+/** A metric of GLUE, by its key in the `evaluate` library. */
 export type GlueMetricName = "accuracy" | "f1" | "matthews_correlation" | "pearson" | "spearmanr";
 
+/** A GLUE task: its columns, labels, metrics and official files. */
 export interface GlueTask {
   readonly name: GlueTaskName;
-  /** The folder of the official release, "RTE". */
+  /** Its folder in the official release, "RTE". */
   readonly folder: string;
   readonly kind: "classification" | "regression";
-  /** Class names in the order of their integers; undefined for regression. */
+  /** Class names by index; undefined for regression. */
   readonly labelNames: readonly string[] | undefined;
-  /** Regression: the scale of the scores; a score outside it is suspicious, not wrong. */
+  /** Regression: the range of scores; a score outside it is a warning. */
   readonly scoreRange?: readonly [low: number, high: number];
-  /** In the reference's order. More than one: their mean is the combined score. */
+  /** In the reference's order. If there are several, the combined score is their mean. */
   readonly metrics: readonly GlueMetricName[];
-  /** Tokens, special ones included: the authors' scripts; wnli has no script and gets run_glue's default. */
+  /**
+   * Tokens, special ones included: from the authors' scripts; wnli has no script and uses
+   * run_glue's default.
+   */
   readonly maxLength: number;
-  /** Columns of the hub's parquet files, and of any file with a header that is not the official TSV. */
+  /**
+   * Columns of the hub's parquet files, and of any file with a header other than the official TSV.
+   */
   readonly columns: GlueColumns;
   readonly tsv: GlueTsv;
-  /** The official release has rows broken by line breaks (QQP): they are skipped with a warning, as the hub did. */
+  /**
+   * The official release has rows broken by line breaks (QQP); they are skipped with a warning, as
+   * on the hub.
+   */
   readonly hasBrokenRows?: true;
   readonly splits: readonly GlueSplit[];
-  /** How a prediction is written into a submission: the class's name, its integer, or a score with 3 decimals. */
+  /**
+   * Format of a prediction in a submission: the class name, its index, or a score with 3 decimals.
+   */
   readonly submission: "name" | "integer" | "score";
 }
 
@@ -65,7 +78,10 @@ const sentences = { text: "sentence1", pair: "sentence2", label: "label" } as co
 const questions = { text: "question1", pair: "question2" } as const;
 const questionSentence = { text: "question", pair: "sentence", label: "label" } as const;
 
-/** Every GLUE task by its recipe name. Sources: the official release's files, the hub's features, the authors' scripts. */
+/**
+ * Every GLUE task by its recipe name. Sources: the official release, the hub's features, the
+ * authors' scripts.
+ */
 export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
   cola: {
     name: "cola",
@@ -195,7 +211,7 @@ export const glueTasks: Readonly<Record<GlueTaskName, GlueTask>> = {
   },
 };
 
-/** Whether a word is a task of GLUE: narrows it. */
+/** Whether a name is a GLUE task (type guard). */
 export function isGlueTask(name: string): name is GlueTaskName {
   return Object.hasOwn(glueTasks, name);
 }

@@ -1,14 +1,14 @@
-/** Where a text stops being JSON. */
+/** The position at which a text stops being JSON. */
 interface JsonFault {
   /** From 1. */
   readonly line: number;
-  /** Whether everything up to the text's end is right, and more of it is missing. */
+  /** Whether the text is valid JSON up to its end but incomplete. */
   readonly isCutShort: boolean;
 }
 
 /**
- * Finds the first fault of a text that JSON.parse has refused: it says what is wrong, but not where. undefined where
- * there is none.
+ * Finds the first error in a text that JSON.parse has refused, as its message has no line number.
+ * undefined for valid JSON.
  */
 export function jsonFault(text: string): JsonFault | undefined {
   const open: string[] = [];
@@ -27,11 +27,14 @@ export function jsonFault(text: string): JsonFault | undefined {
 
 // --- internal ---
 
-/** What may come: a value or the end of a list; a key or the end of an object; a comma or the end of what is open. */
+/**
+ * What may come next: a value or the end of a list; a key or the end of an object; a comma or the
+ * end of the open container.
+ */
 type Expected = "value" | "value or ]" | "key" | "key or }" | ":" | "next";
 
 interface Step {
-  /** The offset behind a token; undefined where the text ends inside it. */
+  /** The offset after the token; undefined when the text ends inside it. */
   readonly end: number | undefined;
   readonly expected: Expected;
 }
@@ -40,7 +43,10 @@ const space = /[ \t\r\n]*/y;
 const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 const insideString = /"(?:[^"\\\r\n\t]+|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*/y;
 
-/** Reads one token and keeps `open`, the brackets that are not closed yet. undefined where another token is due. */
+/**
+ * Reads one token and updates `open`, the stack of unclosed brackets. undefined for an unexpected
+ * token.
+ */
 function stepAt(text: string, at: number, expected: Expected, open: string[]): Step | undefined {
   const char = text[at];
   const closing = open.at(-1) === "{" ? "}" : "]";
@@ -70,7 +76,7 @@ function stringStep(text: string, at: number, expected: Expected): Step | undefi
   return end === text.length ? { end: undefined, expected } : undefined;
 }
 
-/** The end of a sticky pattern's match at an offset. */
+/** The end offset of a sticky pattern's match at `at`; undefined when it does not match. */
 function matchEnd(pattern: RegExp, text: string, at: number): number | undefined {
   pattern.lastIndex = at;
   return pattern.test(text) ? pattern.lastIndex : undefined;

@@ -1,11 +1,12 @@
 import { invariant } from "../errors.ts";
 
-/** Keys and element numbers (from 0) that lead from a document to one of its values. */
+/** Keys and indices that lead from a document to one of its values. */
 export type JsonPath = readonly (string | number)[];
 
 /**
- * The line, from 1, of a value in a JSON text: of a member, where its key is; of an object, where its first key is.
- * Where a key or element is not there, that of what should hold it. The text must be valid JSON, as JSON.parse takes it.
+ * The line, from 1, of a value in a JSON text: for a member the line of its key, for an object that
+ * of its first key. For a missing key or element, the line of the innermost container that exists.
+ * The text must be valid JSON.
  */
 export function lineOf(text: string, path: JsonPath): number {
   let found = { value: skipSpace(text, 0), keyOffset: undefined as number | undefined };
@@ -22,7 +23,7 @@ export function lineOf(text: string, path: JsonPath): number {
 
 // --- internal ---
 
-/** Where a value begins, and where its key does, if it has one. */
+/** The offsets of a value and, for a member, of its key. */
 interface ValueOffsets {
   readonly value: number;
   readonly keyOffset: number | undefined;
@@ -39,7 +40,7 @@ function elementOf(text: string, list: number, index: number): ValueOffsets | un
   return undefined;
 }
 
-/** Of a key that occurs twice, JSON.parse keeps the last. */
+/** For a duplicate key the last member counts, as in JSON.parse. */
 function memberOf(text: string, object: number, key: string): ValueOffsets | undefined {
   if (text[object] !== "{") return undefined;
   let found: ValueOffsets | undefined;
@@ -61,13 +62,15 @@ function firstKey(text: string, value: number): number {
   return text[value] === "{" && text[first] === '"' ? first : value;
 }
 
-/** The offset behind a value. Depth is counted, not recursed into. */
+/**
+ * The offset after a value. Tracks depth with a counter, so deep nesting cannot overflow the stack.
+ */
 function endOf(text: string, start: number): number {
   let depth = 0;
   let at = start;
   do {
     const char = text[at];
-    invariant(char !== undefined, "a value's place was asked for in text that is not JSON");
+    invariant(char !== undefined, "lineOf needs valid JSON");
     if (char === '"') at = stringEnd(text, at);
     else {
       if (char === "{" || char === "[") depth++;

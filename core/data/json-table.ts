@@ -3,17 +3,17 @@ import { isJsonObject, type JsonObject } from "../io/json-file.ts";
 import type { Row, Table } from "./table.ts";
 
 interface Item {
-  /** The line (JSON lines) or the item's number (a list), from 1. */
+  /** The line (JSON lines) or item number (a list), from 1. */
   readonly position: number;
   readonly object: JsonObject;
 }
 
-/** JSON lines: an object a line, blank lines skipped. Throws E_FILE with file:line. */
+/** JSON lines: one object per line, blank lines skipped. Throws E_FILE with file:line. */
 export function jsonLinesTable(text: string, name: string): Table {
   const location = (line: number) => `${name}:${line}`;
   const items: Item[] = [];
   let position = 0;
-  // LF alone ends a line: U+2028 and its kin are ordinary characters in JSON.
+  // Only LF ends a line: U+2028 and U+2029 are ordinary characters in JSON.
   for (const line of text.split("\n")) {
     position++;
     if (line.trim() === "") continue;
@@ -25,7 +25,7 @@ export function jsonLinesTable(text: string, name: string): Table {
   return objectTable(items, name, location);
 }
 
-/** One JSON list of objects. Throws E_FILE with the item's number. */
+/** A JSON list of objects. Throws E_FILE with the item's number. */
 export function jsonListTable(text: string, name: string): Table {
   const location = (item: number) => `${name}: item ${item}`;
   const list = parse(text, name, "file");
@@ -38,7 +38,7 @@ export function jsonListTable(text: string, name: string): Table {
   return objectTable(items, name, location);
 }
 
-/** What a value is, in words: "null", "a number", "an array". */
+/** The type of a value for messages: "null", "a number", "an array". */
 export function typeOf(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "an array";

@@ -3,19 +3,23 @@ import { typeOf } from "./json-table.ts";
 import { quoted } from "./table.ts";
 import type { Warnings } from "./warnings.ts";
 
-/** Turns a label's cell into its number; undefined where an optional label is missing. Throws E_FILE at `place`. */
+/**
+ * Parses a label's cell to its class index or score; undefined for a missing optional label. Throws
+ * E_FILE at `location`.
+ */
 type LabelParser = (cell: unknown, location: string) => number | undefined;
 
+/** How the labels of a column are checked. */
 export interface LabelRules {
   /** The column's name, for messages. */
   readonly column: string;
-  /** Whether an empty cell, or -1 (the hub's mark), is a missing label instead of an error. */
+  /** Whether an empty cell, or -1 (the hub's marker), is a missing label instead of an error. */
   readonly optional: boolean;
-  /** What to do about a label that is wrong, where the file's layout says more than the label. */
+  /** Hint for a wrong label, where the file's layout may be the cause. */
   readonly hint?: string | undefined;
 }
 
-/** Labels that are one of `names`, or its integer unless the names are integers themselves. */
+/** Parses class labels: one of `names`, or its index unless the names are integers themselves. */
 export function classParser(names: readonly string[], rules: LabelRules): LabelParser {
   const classIds = new Map(names.map((name, i) => [name, i]));
   if (!names.some(isInteger)) names.forEach((_, i) => classIds.set(String(i), i));
@@ -27,13 +31,13 @@ export function classParser(names: readonly string[], rules: LabelRules): LabelP
   };
 }
 
-/** Scores: finite numbers; one outside `range` is a warning. */
+/** Parses scores: finite numbers; one outside `range` is a warning. */
 export function scoreParser(
   range: readonly [low: number, high: number] | undefined,
   rules: LabelRules,
   warnings: Warnings,
 ): LabelParser {
-  // -1 marks a missing score only where no real score can be -1.
+  // -1 marks a missing score only where a real score cannot be -1.
   const minusOneIsMissing = range !== undefined && range[0] > -1;
   return (cell, location) => {
     if (isMissing(cell, location, rules, minusOneIsMissing)) return undefined;
@@ -56,19 +60,25 @@ export function scoreParser(
 }
 
 /**
- * The classes of a data set that names none: its distinct labels, integers by value, anything else in string order
- * (transformers' run_glue sorts alike). Throws E_FILE on fewer than 2.
+ * The classes of a data set that declares none: its distinct labels, integers in numeric order,
+ * anything else in string order (like transformers' run_glue). Throws E_FILE on fewer than 2.
  */
 export function classNamesIn(cells: readonly string[], file: string, column: string): string[] {
   const names = [...new Set(cells)];
   if (names.length < 2) {
-    throw errors.file(file, `"${column}" needs 2 or more classes, got ${quoted(names)} alone`);
+    throw errors.file(
+      file,
+      `"${column}" needs at least 2 classes, got ${names.length === 0 ? "none" : quoted(names)}`,
+    );
   }
   if (names.every(isInteger)) return names.toSorted((a, b) => Number(a) - Number(b));
   return names.toSorted((a, b) => (a < b ? -1 : 1));
 }
 
-/** A class label as text, where the classes are not known yet. Throws E_FILE on what cannot name a class. */
+/**
+ * A class label as text, before the classes are known. Throws E_FILE on a value that cannot name a
+ * class.
+ */
 export function classNameOf(
   cell: unknown,
   location: string,
@@ -126,7 +136,7 @@ function isScalar(cell: unknown): cell is string | number | bigint | boolean {
 
 const isInteger = (name: string) => /^(0|-?[1-9]\d*)$/.test(name);
 
-/** A cell for a message: text in quotes, what has no short form by its type. */
+/** A cell for a message: strings in quotes, other scalars as text, anything else by its type. */
 export function formatCell(cell: unknown): string {
   if (typeof cell === "string") return JSON.stringify(cell);
   return isScalar(cell) ? String(cell) : typeOf(cell);

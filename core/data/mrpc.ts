@@ -8,8 +8,9 @@ import { decodeText, readBytes } from "./text-file.ts";
 const idColumns = ["#1 ID", "#2 ID"] as const;
 
 /**
- * MRPC as Microsoft ships it: GLUE's dev set is the rows of msr_paraphrase_train.txt whose two sentence ids are
- * a line of dev_ids.tsv; without that file there is no dev set. The test file is labelled.
+ * MRPC in Microsoft's release: GLUE's dev set is the rows of msr_paraphrase_train.txt whose pair of
+ * sentence ids is listed in dev_ids.tsv; without that file there is no dev set. The test file is
+ * labelled.
  */
 export function msrParaphraseSplits(folder: string): DataSplit[] {
   const splits: DataSplit[] = [];
@@ -42,7 +43,7 @@ function readIds(path: string): ReadonlySet<string> {
     if (fields.length !== idColumns.length) {
       throw errors.file(
         `${path}:${line}`,
-        `a line holds 2 sentence ids, got ${fields.length} fields`,
+        `a line must hold 2 sentence ids, got ${fields.length} fields`,
       );
     }
     ids.add(fields.join("\t"));

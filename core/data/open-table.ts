@@ -8,7 +8,10 @@ import type { Table } from "./table.ts";
 import { decodeText, readBytes } from "./text-file.ts";
 import type { Warnings } from "./warnings.ts";
 
-/** A file by its path, or bytes that came another way (standard input), whose format is told from their start. */
+/**
+ * The path of a file, or bytes from elsewhere (standard input), whose format is detected from their
+ * start.
+ */
 export type DataSource =
   | string
   | { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> };
@@ -30,7 +33,7 @@ const formats: ReadonlyMap<string, DataFormat> = new Map([
   [".parquet", "parquet"],
 ]);
 
-/** The format that a file's ending names; undefined for others. */
+/** The format of a file by its extension; undefined if unknown. */
 export function formatOf(path: string): DataFormat | undefined {
   return formats.get(extname(path).toLowerCase());
 }
@@ -38,12 +41,15 @@ export function formatOf(path: string): DataFormat | undefined {
 interface OpenOptions {
   readonly task?: GlueTask | undefined;
   readonly role: SplitRole;
-  /** The user named the columns, so the file has a header whatever the task's layout says. */
+  /** The user named the columns, so the file has a header whatever the task's layout. */
   readonly hasHeader: boolean;
   readonly warnings: Warnings;
 }
 
-/** Opens any format as a table. Throws E_FILE on an ending that is no format, and on what the format's reader rejects. */
+/**
+ * Opens a file of any format as a table. Throws E_FILE on an unknown extension, and on anything the
+ * format's reader rejects.
+ */
 export function openTable(source: DataSource, options: OpenOptions): Table {
   const { name, bytes, format } = contentOf(source);
   if (format === "parquet") return parquetTable(bytes, name);
@@ -61,13 +67,13 @@ function contentOf(source: DataSource) {
   if (format !== undefined) return { name: source, bytes: readBytes(source), format };
   throw errors.file(
     source,
-    "the ending is not a known format",
+    "the extension is not a known format",
     `known: ${[...formats.keys()].join(", ")}`,
   );
 }
 
 function detectFormat(bytes: Uint8Array): DataFormat {
-  // Formats show themselves in the first line; 64 KiB is a long one.
+  // The first line shows the format; 64 KiB is enough of it.
   const start = new TextDecoder().decode(bytes.subarray(0, 65_536)).trimStart();
   if (start.startsWith("PAR1")) return "parquet";
   if (start.startsWith("{")) return "jsonl";

@@ -4,7 +4,10 @@ import { errors } from "../errors.ts";
 import { describeContent } from "../io/file-errors.ts";
 import type { Row, Table } from "./table.ts";
 
-/** A parquet file as a table; only the columns that are asked for are decoded. Throws E_FILE on anything else. */
+/**
+ * A parquet file as a table; decodes only the requested columns. Throws E_FILE when it cannot be
+ * read.
+ */
 export function parquetTable(bytes: Uint8Array<ArrayBuffer>, name: string): Table {
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   const metadata = metadataOf(file, name);
@@ -49,7 +52,7 @@ function metadataOf(file: ArrayBuffer, name: string): FileMetaData {
   } catch (cause) {
     const content = describeContent(new Uint8Array(file, 0, Math.min(file.byteLength, 64)));
     if (content === undefined) throw unreadable(name, cause);
-    throw errors.file(name, `is not a parquet file but ${content}`, undefined, cause);
+    throw errors.file(name, `is not a parquet file: it is ${content}`, undefined, cause);
   }
 }
 
@@ -58,7 +61,7 @@ function unreadable(name: string, cause: unknown) {
   return errors.file(name, `is not a readable parquet file (${detail})`, undefined, cause);
 }
 
-/** The class names that the datasets library writes beside a column of integers. */
+/** The class names that the `datasets` library records for integer columns. */
 function classNamesOf(metadata: FileMetaData): ReadonlyMap<string, readonly string[]> {
   const entry = metadata.key_value_metadata?.find(({ key }) => key === "huggingface");
   const found = new Map<string, readonly string[]>();
@@ -77,7 +80,7 @@ function parseJson(json: string | undefined): unknown {
   try {
     return json === undefined ? undefined : JSON.parse(json);
   } catch {
-    return undefined; // the note is optional: a file without a usable one has plain integers
+    return undefined; // optional metadata: without it the integers have no names
   }
 }
 

@@ -7,18 +7,20 @@ import { msrParaphraseSplits } from "./mrpc.ts";
 import { formatOf } from "./open-table.ts";
 import { quoted } from "./table.ts";
 
+/** The task, and files that replace splits. */
 export interface SplitOptions {
   readonly task?: GlueTask | undefined;
-  /** Files that stand for these splits, whatever the folder holds. */
+  /** Files that replace these splits, whatever the folder holds. */
   readonly validation?: string | undefined;
   readonly test?: string | undefined;
 }
 
 /**
- * Finds the splits of `data`, in the order train, validation, test: one file is the training set; a folder is read
- * in GLUE's layout (train.tsv, dev.tsv, test.tsv), the hub's (train-00000-of-00002.parquet …) or by the names
- * train.*, validation.* or dev.*, test.* in any known format; the folder of all tasks works too.
- * Throws E_FILE when nothing is found, a shard is missing, or two files claim one split.
+ * Finds the splits of `data`, in the order train, validation, test. A file is the training set. A
+ * folder may have GLUE's layout (train.tsv, dev.tsv, test.tsv), the hub's
+ * (train-00000-of-00002.parquet …), or train.*, validation.* or dev.*, and test.* in any known
+ * format; the folder of all tasks works too. Throws E_FILE when nothing is found, a shard is
+ * missing, or two files match one split.
  */
 export function locateSplits(data: string, options: SplitOptions = {}): DataSplit[] {
   return withOverrides(
@@ -27,7 +29,10 @@ export function locateSplits(data: string, options: SplitOptions = {}): DataSpli
   );
 }
 
-/** The splits of a data set whose files are known by the splits' names, as the hub knows them; other names are left out. */
+/**
+ * The splits of a data set whose files are known by split name, as on the hub; other names are left
+ * out.
+ */
 export function namedSplits(
   files: ReadonlyMap<string, readonly string[]>,
   options: SplitOptions = {},
@@ -42,12 +47,12 @@ export function namedSplits(
   return withOverrides(found, options);
 }
 
-/** One file as a split. */
+/** A single file as a split. */
 export function fileSplit(path: string, role: SplitRole): DataSplit {
   return { role, name: role, files: [path] };
 }
 
-/** The files that the user named stand for their splits; in the roles' order. */
+/** Replaces splits by the files that the user named; sorted by role. */
 function withOverrides(
   found: readonly DataSplit[],
   { validation, test }: SplitOptions,
@@ -73,7 +78,10 @@ function isFolder(path: string): boolean {
   return stats.isDirectory();
 }
 
-/** The folder itself, or its folder for the task by GLUE's name, the hub's name, or the hub's "data". */
+/**
+ * Looks in the folder itself, then in its subfolder named after the task (GLUE's or the hub's name)
+ * or "data".
+ */
 function splitsIn(folder: string, task: GlueTask | undefined): DataSplit[] {
   const names = [...(task === undefined ? [] : [task.folder, task.name]), "data"];
   const inside = names
@@ -85,8 +93,8 @@ function splitsIn(folder: string, task: GlueTask | undefined): DataSplit[] {
   }
   throw errors.file(
     folder,
-    `no train, validation or test file is found: got ${quoted(readdirSync(folder).toSorted())}`,
-    "a data folder holds train.tsv and dev.tsv, or .csv, .jsonl or .parquet files of such names",
+    `no train, validation or test file found: got ${quoted(readdirSync(folder).toSorted())}`,
+    "a data folder holds train.tsv and dev.tsv, or .csv, .jsonl or .parquet files with those names",
   );
 }
 
@@ -109,7 +117,7 @@ function splitsOf(folder: string, task: GlueTask | undefined): DataSplit[] {
   return [...msr.filter(({ role }) => role !== "test" || splits.length === 0), ...splits];
 }
 
-/** A file, or a shard of one, under its name without ending and shard number. */
+/** A file, or one shard of it. */
 interface NamedFile {
   readonly file: string;
   readonly shard?: { readonly number: number; readonly count: number };
@@ -120,7 +128,7 @@ function filesByStem(folder: string): ReadonlyMap<string, NamedFile[]> {
   for (const file of readdirSync(folder).toSorted()) {
     if (formatOf(file) === undefined) continue;
     const stem = basename(file, extname(file));
-    // The hub's shards: train-00000-of-00002, in older uploads with a hash behind.
+    // The hub's shards: train-00000-of-00002, with a hash suffix in older uploads.
     const match = /^(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?$/.exec(stem);
     const [, name = stem, number, count] = match ?? [];
     const named =
@@ -144,7 +152,7 @@ function filesOf(
     const files = quoted(found.map(({ file }) => file));
     throw errors.file(
       folder,
-      `more than one file is the ${split} split: ${files}`,
+      `more than one file matches the ${split} split: ${files}`,
       "keep one of them",
     );
   }
@@ -162,6 +170,6 @@ function checkShards(folder: string, found: readonly NamedFile[], count: number,
   const files = quoted(found.map(({ file }) => file));
   throw errors.file(
     folder,
-    `the ${split} split is not whole: ${count} shards are needed, got ${files}`,
+    `the ${split} split is incomplete: expected ${count} shards, got ${files}`,
   );
 }

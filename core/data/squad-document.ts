@@ -6,9 +6,9 @@ import type { RawQuestion } from "./squad-raw.ts";
 import { quoted } from "./table.ts";
 
 /**
- * The questions of SQuAD's nested JSON, versions 1.1 and 2.0: data[].paragraphs[].{context, qas[]}. Articles that are
- * questions themselves, as the hub's exports have them, are taken too. `text` is what `root` was parsed from: it gives
- * the lines. Throws E_FILE where the layout is another.
+ * The questions in SQuAD's nested JSON, versions 1.1 and 2.0: data[].paragraphs[].{context, qas[]}.
+ * Articles that are questions themselves, as in the hub's exports, are accepted too. `text` is the
+ * source of `root`, used to find line numbers. Throws E_FILE on any other layout.
  */
 export function* documentQuestions(
   root: JsonObject,
@@ -60,7 +60,7 @@ function flatQuestion(object: JsonObject, at: JsonPath, location: LocationOf): R
 }
 
 function partsOf({ id, question, answers, is_impossible: isImpossible }: JsonObject) {
-  // null marks questions without ids: here every question needs one
+  // RawQuestion uses null for a file without ids; in this layout ids are required
   return { id: id === null ? undefined : id, question, answers, isImpossible, keys };
 }
 

@@ -4,34 +4,37 @@ import { formatCell } from "./labels.ts";
 import { type RawAnswer, type RawQuestion, rawAnswers } from "./squad-raw.ts";
 import { textOf } from "./text-field.ts";
 
-/** A part of the context that answers the question. */
+/** A span of the context that answers the question. */
 interface SquadAnswer {
   readonly text: string;
-  /** Where it begins, in code points of the context. */
+  /** Start offset, in code points of the context. */
   readonly start: number;
 }
 
-/** A question on a context, as the file has them: nothing is trimmed. */
+/** A question on a context, exactly as in the file. */
 export interface SquadExample {
-  /** The place among the split's examples, from 0; equal to its place in the list. */
+  /** Index among the split's examples, from 0; equal to its index in the list. */
   readonly index: number;
   readonly id: string;
   readonly question: string;
   readonly context: string;
-  /** Empty: the context has no answer. Absent: it is not known, as in a test set. */
+  /** Empty: the context has no answer. Absent: unknown, as in a test set. */
   readonly answers?: readonly SquadAnswer[];
 }
 
 interface QuestionRules {
-  /** Whether answers must be there, may be missing (a test set), or are not looked at. */
+  /** Whether answers are required, may be missing (a test set), or are ignored. */
   readonly labels: "required" | "optional" | "ignored";
   /** Whether a context may lack the answer, as in SQuAD 2.0. */
   readonly unanswerable: boolean;
-  /** Notes something suspicious; `place` is called for the first of a kind only. */
+  /** Reports something suspicious; `location` is called for the first of a kind only. */
   readonly warn: (kind: string, location: () => string, message: string) => void;
 }
 
-/** Checks questions one by one. Each call throws E_FILE on what a run could fail on later. */
+/**
+ * Returns a function that checks one question per call. It throws E_FILE on anything that could
+ * fail a run later.
+ */
 export function questionChecker(
   rules: QuestionRules,
 ): (raw: RawQuestion, index: number) => SquadExample {
@@ -43,14 +46,14 @@ export function questionChecker(
     if (earlier !== undefined) {
       throw errors.file(
         raw.location("id"),
-        `the id "${id}" occurs twice: first at ${earlier.location("id")}`,
+        `the id "${id}" is used twice: first at ${earlier.location("id")}`,
       );
     }
     seen.set(id, raw);
     const subject = `question "${id}"`;
     const question = namedText(raw, "question", subject, rules);
     const context = namedText(raw, "context", subject, rules);
-    // questions on one context follow each other
+    // consecutive questions usually share a context
     if (context !== last.text) last = { text: context, points: codePoints(context) };
     const answers = answersOf(raw, subject, last.points, rules);
     return { index, id, question, context, ...(answers === undefined ? {} : { answers }) };
@@ -62,7 +65,7 @@ function idOf(raw: RawQuestion, index: number, { warn }: QuestionRules): string 
   const location = () => raw.location("id");
   if (id === null) return String(index);
   if (typeof id === "bigint" || (typeof id === "number" && Number.isSafeInteger(id))) {
-    warn("id", location, `"id" ${id} is a number: predictions will know the question as "${id}"`);
+    warn("id", location, `"id" ${id} is a number: predictions will use the text "${id}"`);
     return String(id);
   }
   return textOf({ value: id, key: "id", subject: "the question", location });
@@ -109,15 +112,15 @@ function checkUnanswerable(raw: RawQuestion, subject: string, rules: QuestionRul
   if (!rules.unanswerable) {
     throw errors.file(
       raw.location("answers"),
-      `${subject} has no answer, and this task has none for a question without one`,
-      "questions without an answer are a matter of squad_v2",
+      `${subject} has no answer, and this task has no unanswerable questions`,
+      "use squad_v2 for questions without an answer",
     );
   }
   if (raw.isImpossible !== false) return;
   rules.warn(
     "unanswered",
     () => raw.location("is_impossible"),
-    `${subject}: "is_impossible" is false, but it has no answer: it counts as one without`,
+    `${subject}: "is_impossible" is false, but it has no answer: it is treated as unanswerable`,
   );
 }
 
@@ -136,7 +139,7 @@ function checkAnswer(
     errors.file(location("answer_start"), `${subject}: "answer_start" ${rule}`, hint);
   if (at === undefined || at < 0) {
     throw fault(
-      `must be a whole number from 0, got ${start === undefined ? "none" : formatCell(start)}`,
+      `must be an integer from 0, got ${start === undefined ? "none" : formatCell(start)}`,
     );
   }
   if (text === "") warn("empty answer", () => location("text"), `${subject}: an answer is empty`);
@@ -156,16 +159,16 @@ function offsetOf(value: unknown): number | undefined {
   return typeof number === "number" && Number.isSafeInteger(number) ? number : undefined;
 }
 
-/** Where the answer really is, which often shows what was counted. */
+/** Where the answer actually is, which often reveals what was counted. */
 function mismatchHint(value: unknown, context: CodePoints, text: string, at: number) {
   if (typeof value !== "string") return undefined;
   if (value.startsWith(text, at)) {
     const expected = context.indexOfUnit(at);
-    return `${at} counts UTF-16 units; offsets are code points, in which an emoji is one: ${expected} is right`;
+    return `${at} counts UTF-16 units; offsets count code points, an emoji as one: ${expected} is correct`;
   }
   const first = value.indexOf(text);
   if (first === -1) return "the context does not hold the answer's text";
-  return `the first place where the context holds the answer is ${context.indexOfUnit(first)}`;
+  return `the context first holds the answer at ${context.indexOfUnit(first)}`;
 }
 
 function abbreviate(text: string): string {

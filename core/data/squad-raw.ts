@@ -3,35 +3,36 @@ import { isJsonObject } from "../io/json-file.ts";
 import type { JsonPath } from "./json-line.ts";
 import { typeOf } from "./json-table.ts";
 
-/** A question as a file has it, unchecked; undefined is what the file lacks. */
+/** A question as in the file, unchecked; undefined marks a missing part. */
 export interface RawQuestion {
-  /** null: this file's questions have no ids, and are known by their numbers. */
+  /** null when the file has no ids and questions are identified by index. */
   readonly id: unknown;
   readonly question: unknown;
   readonly context: unknown;
   readonly answers: unknown;
   readonly isImpossible: unknown;
-  /** What the file calls the parts, for messages. */
+  /** The file's names of the parts, for messages. */
   readonly keys: {
     readonly question: string;
     readonly context: string;
     readonly answers: string;
   };
-  /** The place of the question, or of one of its parts. */
+  /** The location of the question, or of one of its parts. */
   readonly location: (...path: JsonPath) => string;
 }
 
-/** An answer as a file has it, unchecked. */
+/** An answer as in the file, unchecked. */
 export interface RawAnswer {
   readonly text: unknown;
   readonly start: unknown;
-  /** Where the question keeps a part of it. */
+  /** The path of one of its parts within the question. */
   readonly path: (key: "text" | "answer_start") => JsonPath;
 }
 
 /**
- * A question's answers in either layout: a list of { text, answer_start } (the official files), or one object with
- * lists of both (the hub); a cell of CSV holds it as JSON. Throws E_FILE on anything else.
+ * A question's answers in either layout: a list of { text, answer_start } (the official files), or
+ * an object with a list of each (the hub); a CSV cell holds either as JSON. Throws E_FILE on
+ * anything else.
  */
 export function rawAnswers(raw: RawQuestion, subject: string): readonly RawAnswer[] {
   const { keys, location } = raw;
@@ -72,6 +73,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return text; // no list then, which is what the caller reports
+    return text; // the caller reports that it is not a list
   }
 }

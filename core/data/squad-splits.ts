@@ -3,12 +3,13 @@ import { join } from "node:path";
 import type { DataSplit } from "./examples.ts";
 import { locateSplits, namedSplits, type SplitOptions } from "./splits.ts";
 
-/** The name of each split, and of its file in the official release. */
+/** Split name → stem of its file in the official release. */
 const officialFiles = { train: "train", validation: "dev" } as const;
 
 /**
- * Finds the splits of SQuAD: a folder with the official files (train-v2.0.json, dev-v2.0.json; v1.1 where every
- * question has an answer), else as `locateSplits` does. Throws E_FILE when nothing is found.
+ * Finds the splits of SQuAD: the official files of a folder (train-v2.0.json, dev-v2.0.json; v1.1
+ * when every question has an answer), otherwise like `locateSplits`. Throws E_FILE when nothing is
+ * found.
  */
 export function locateSquadSplits(
   data: string,

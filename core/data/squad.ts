@@ -11,26 +11,30 @@ import { quoted, type Table } from "./table.ts";
 import { decodeText, readBytes } from "./text-file.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
 
+/** The checked questions of a split. */
 export interface SquadSet {
   readonly examples: readonly SquadExample[];
-  /** Whether the answers of all of them are known. */
+  /** Whether the answers of all examples are known. */
   readonly isLabelled: boolean;
-  /** One line a kind of thing that is suspicious but usable. */
+  /** One line per kind of suspicious but usable content. */
   readonly warnings: readonly string[];
 }
 
-/** The columns are those of a table: text is the question, pair the context, label the answers. */
+/**
+ * What to read. Columns apply to tables: text is the question, pair the context, label the answers.
+ */
 export interface SquadSpec extends Omit<ColumnOptions, "task"> {
-  /** Whether a context may lack the answer: SQuAD 2.0. */
+  /** Whether a context may lack the answer, as in SQuAD 2.0. */
   readonly unanswerable: boolean;
-  /** At most this many examples, the first ones. */
+  /** Read at most this many examples, from the start. */
   readonly limit?: number | undefined;
 }
 
 /**
- * Reads and checks every question of a split: SQuAD's nested JSON, or a table in any format (JSON lines, parquet, …)
- * with the columns "question", "context", "answers" and, where it has one, "id". Throws E_FILE naming file and line (or
- * row) on an answer that is not where it says, an id that occurs twice, and whatever else a run could fail on later.
+ * Reads and checks every question of a split: SQuAD's nested JSON, or a table of any format (JSON
+ * lines, parquet, …) with the columns "question", "context", "answers" and optionally "id". Throws
+ * E_FILE naming file and line (or row) on an answer that is not at its offset, a duplicate id, and
+ * anything else that could fail a run later.
  */
 export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<SquadSet> {
   const warnings = createWarnings();
@@ -49,7 +53,7 @@ export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<Squa
   return { examples: limited, isLabelled, warnings: warnings.lines() };
 }
 
-/** The names of a table's columns: the user's, else the hub's. */
+/** The column names of a table: the user's, otherwise the hub's. */
 export const squadColumns = ({
   textColumn,
   pairColumn,
@@ -60,7 +64,7 @@ export const squadColumns = ({
   answers: labelColumn ?? "answers",
 });
 
-/** A place costs a walk through the file, and only the first of a kind is told. */
+/** Finding a location scans the file, so only the first of a kind is located. */
 function lazyWarnings(warnings: Warnings) {
   const reported = new Set<string>();
   return (kind: string, location: () => string, message: string) => {
@@ -87,13 +91,13 @@ function questionsIn(
   return tableQuestions(table, spec);
 }
 
-/** The bytes of a file that may be one JSON document; undefined for other formats. */
+/** The bytes of a file that may be a JSON document; undefined for other formats. */
 function jsonBytes(source: DataSource): Uint8Array<ArrayBuffer> | undefined {
   if (typeof source !== "string") return source.bytes[0] === 0x7b ? source.bytes : undefined;
   return formatOf(source) === "json" ? readBytes(source) : undefined;
 }
 
-/** The object that the whole text is; undefined where it is a list, or a table's rows as JSON lines. */
+/** The object that the whole text is; undefined when it is a list, or JSON lines. */
 function documentIn(text: string, name: string, spec: SquadSpec): JsonObject | undefined {
   if (!text.trimStart().startsWith("{")) return undefined;
   try {
@@ -110,7 +114,7 @@ function notJson(text: string, name: string, cause: unknown) {
   const { line, isCutShort } = jsonFault(text) ?? {};
   const location = line === undefined ? name : `${name}:${line}`;
   if (isCutShort === true) {
-    const hint = "fetch it again: its size should equal the original's";
+    const hint = "download it again: its size should match the original's";
     return errors.file(location, "the file ends in the middle of the JSON", hint, cause);
   }
   const detail = cause instanceof Error ? cause.message.replace(/^JSON Parse error: /, "") : "";
@@ -141,7 +145,7 @@ async function* tableQuestions(table: Table, spec: SquadSpec): AsyncGenerator<Ra
   const hasId = present.includes("id");
   for (const { position, cells } of await table.read(present)) {
     const [id, question, context, answers, isImpossible] = indices.map((index) => cells[index]);
-    // an id that is null in a file with ids is missing; null to the checker means a file without
+    // a null id in a file with ids is missing; RawQuestion uses null for a file without ids
     const known = hasId ? (id ?? undefined) : null;
     const location = () => table.location(position);
     yield { id: known, question, context, answers, isImpossible, keys, location };
@@ -153,6 +157,6 @@ function missingColumns(table: Table, missing: readonly string[]) {
   return errors.file(
     table.header?.location ?? table.name,
     `the ${noun} lacks the ${missing.length === 1 ? "column" : "columns"} ${quoted(missing)}: got ${quoted(table.columns)}`,
-    "columns of other names are given by --text-column (question), --pair-column (context) and --label-column (answers)",
+    "name other columns with --text-column (question), --pair-column (context) and --label-column (answers)",
   );
 }

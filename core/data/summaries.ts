@@ -6,37 +6,38 @@ import { quoted, type Row, type Table } from "./table.ts";
 import { textOf } from "./text-field.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
 
-/** A text and its summary, as the file has them: nothing is trimmed. */
+/** A text and its summary, exactly as in the file. */
 export interface SummaryExample {
-  /** The place among the split's examples, from 0; equal to its place in the list. */
+  /** Index among the split's examples, from 0; equal to its index in the list. */
   readonly index: number;
   readonly text: string;
-  /** Absent on a text that is to be summarized. */
+  /** Absent when the text is to be summarized. */
   readonly summary?: string;
 }
 
+/** The checked examples of a split. */
 export interface SummarySet {
   readonly examples: readonly SummaryExample[];
-  /** Whether all of them have a summary. */
+  /** Whether all examples have a summary. */
   readonly isLabelled: boolean;
-  /** One line a kind of thing that is suspicious but usable. */
+  /** One line per kind of suspicious but usable content. */
   readonly warnings: readonly string[];
 }
 
-/** The label is the summary. */
+/** What to read; the label is the summary. */
 export interface SummarySpec extends Pick<ColumnOptions, "textColumn" | "labelColumn" | "labels"> {
-  /** At most this many examples, the first ones. */
+  /** Read at most this many examples, from the start. */
   readonly limit?: number | undefined;
 }
 
-/** What data sets call the two columns, the usual name first: XSum, CNN/DailyMail, SAMSum, data of one's own. */
+/** Known names of the text column, most common first: XSum, CNN/DailyMail, SAMSum, custom data. */
 export const textColumns = ["document", "article", "dialogue", "text", "source"] as const;
 const summaryColumns = ["summary", "highlights", "target"];
 
 /**
- * Reads and checks every example of a split, in any table format (CSV with quoted cells of many lines, JSON lines,
- * parquet, …). Throws E_FILE naming file and line (or row) on a missing column, a cell that is no text, a quote that is
- * never closed, bytes that are not UTF-8, no rows.
+ * Reads and checks every example of a split, in any table format (CSV with multi-line cells, JSON
+ * lines, parquet, …). Throws E_FILE naming file and line (or row) on a missing column, a cell that
+ * is not text, an unclosed quote, invalid UTF-8, or no rows.
  */
 export async function readSummaries(split: DataSplit, spec: SummarySpec): Promise<SummarySet> {
   const warnings = createWarnings();
@@ -50,7 +51,7 @@ export async function readSummaries(split: DataSplit, spec: SummarySpec): Promis
     }
   }
   if (examples.length === 0)
-    throw errors.file(sourceName(split.files[0] ?? "data"), "no rows of data");
+    throw errors.file(sourceName(split.files[0] ?? "data"), "no data rows");
   const limited = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
   const isLabelled = limited.every(({ summary }) => summary !== undefined);
   return { examples: limited, isLabelled, warnings: warnings.lines() };
@@ -61,7 +62,7 @@ interface SummaryColumns {
   readonly summary: string | undefined;
 }
 
-/** The user's names, else the first known ones that the table has. */
+/** The user's names, otherwise the first known names in the table. */
 function chooseColumns(table: Table, spec: SummarySpec): SummaryColumns {
   const find = (given: string | undefined, known: readonly string[]) =>
     (given === undefined ? known : [given]).find((name) => table.columns.includes(name));
@@ -88,7 +89,7 @@ function missingColumn(
   return errors.file(
     header?.location ?? name,
     `the ${header?.noun ?? "layout"} lacks a column ${expected}: got ${quoted(columns)}`,
-    columns.length === 1 ? "CSV is separated by commas, TSV by TABs" : `${flag} names it`,
+    columns.length === 1 ? "CSV is separated by commas, TSV by TABs" : `name it with ${flag}`,
   );
 }
 

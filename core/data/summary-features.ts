@@ -3,14 +3,14 @@ import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
 import type { SummaryExample } from "./summaries.ts";
 import { packTokens, type PackedTokens } from "./token-cache.ts";
 
-/** A text and its summary as inputs of a tokenizer. */
+/** Texts and summaries as tokenizer inputs. */
 interface SummaryInputs {
   readonly sources: readonly TextInput[];
-  /** Absent where any example has no summary. */
+  /** Absent when any example has no summary. */
   readonly targets?: readonly TextInput[];
 }
 
-/** `prefix` is put before every text: what a model that knows many tasks expects. */
+/** Prepends `prefix`, which multi-task models expect, to every text. */
 export function summaryInputs(examples: readonly SummaryExample[], prefix = ""): SummaryInputs {
   const sources = examples.map(({ text }) => ({ text: prefix + text }));
   const targets = examples.flatMap(({ summary }) =>
@@ -19,12 +19,12 @@ export function summaryInputs(examples: readonly SummaryExample[], prefix = ""):
   return targets.length === examples.length ? { sources, targets } : { sources };
 }
 
-/** The flag that says how many tokens a text or a summary may have. */
+/** The flag that limits the tokens of a text or a summary. */
 export type LengthFlag = "max-length" | "max-target-length";
 
 /**
- * Tokens of texts, special ones included, longer ones cut: `preprocess_function` of run_summarization, without padding. Throws E_FLAG
- * where not even the special tokens fit into the length.
+ * Tokens of texts, special ones included and truncated, like `preprocess_function` of
+ * run_summarization without padding. Throws E_FLAG when not even the special tokens fit.
  */
 export async function encodeTexts(
   inputs: readonly TextInput[],

@@ -1,27 +1,34 @@
-/** A row with the cells that were asked for; a cell is whatever the format holds, undefined where it holds none. */
+/**
+ * A row with its requested cells; a cell has the type that the format gives it, undefined when
+ * absent.
+ */
 export interface Row {
-  /** The line, item or row number: a message's place is `table.place(row.at)`. */
+  /** Line, item or row number, from 1; `table.location(position)` describes it in messages. */
   readonly position: number;
   readonly cells: readonly unknown[];
 }
 
-/** Named columns of a file, whatever its format. */
+/** A file with named columns, whatever its format. */
 export interface Table {
-  /** The file's name for messages. */
+  /** The file's name in messages. */
   readonly name: string;
   readonly columns: readonly string[];
-  /** What names the columns, and where: "header" at "a.tsv:1". Undefined where the task names them (CoLA). */
+  /**
+   * What names the columns, and where: "header" at "a.tsv:1". Undefined when the task names them
+   * (CoLA).
+   */
   readonly header: { readonly noun: string; readonly location: string } | undefined;
-  /** Text formats: what separates the columns. */
+  /** The column separator of a text format. */
   readonly delimiter?: string;
+  /** The location of a row in messages, "a.tsv:3". */
   location(position: number): string;
   /** Every row, with the cells of these columns in this order. */
   read(columns: readonly string[]): Promise<Row[]>;
-  /** Class names that the file itself records for a column of integers. */
+  /** Class names that the file records for an integer column. */
   classNames?(column: string): readonly string[] | undefined;
 }
 
-/** One record of a text format before its fields are named. */
+/** A record of a text format before its fields are named. */
 export interface TextRecord {
   /** The line on which it begins, from 1. */
   readonly line: number;

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { errors } from "../errors.ts";
 import { fileError } from "../io/file-errors.ts";
 
-// A JavaScript string holds at most this many UTF-16 units, and UTF-8 text never has more units than bytes.
+// The longest JavaScript string in UTF-16 units; UTF-8 text never has more units than bytes.
 const maxTextBytes = 2 ** 31 - 1;
 
-/** The bytes of a file; throws E_FILE with the reason in words. */
+/** The bytes of a file; throws E_FILE with a readable reason. */
 export function readBytes(path: string): Uint8Array<ArrayBuffer> {
   try {
     return readFileSync(path);
@@ -14,10 +14,17 @@ export function readBytes(path: string): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** Strict UTF-8 without its byte order mark. Throws E_FILE with the line and offset of the first byte that is not UTF-8. */
+/**
+ * Decodes UTF-8 strictly and drops a byte order mark. Throws E_FILE with line and offset of the
+ * first invalid byte.
+ */
 export function decodeText(bytes: Uint8Array, name: string): string {
   if (bytes.length > maxTextBytes) {
-    throw errors.file(name, `is too large for one file: ${bytes.length} bytes`, "split it");
+    throw errors.file(
+      name,
+      `is too large: ${bytes.length} bytes, at most ${maxTextBytes}`,
+      "split it",
+    );
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -36,12 +43,12 @@ function notUtf8(bytes: Uint8Array, name: string, cause: unknown) {
   return errors.file(
     `${name}:${line}`,
     `byte 0x${byte} at offset ${offset} is not valid UTF-8`,
-    `the file looks like ${isUtf16 ? "UTF-16" : "an older encoding"}: convert it, for example with iconv`,
+    `the file looks like ${isUtf16 ? "UTF-16" : "a legacy encoding"}: convert it, for example with iconv`,
     cause,
   );
 }
 
-/** A lenient decoder puts U+FFFD at the first bad byte; a U+FFFD that the text really holds is EF BF BD. */
+/** Finds the first U+FFFD of a lenient decoding that is not an encoded U+FFFD (EF BF BD). */
 function firstBadByte(bytes: Uint8Array): number {
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   let offset = 0;

@@ -9,21 +9,21 @@ import type { TextInput, TokenIds } from "../text/tokenizer.ts";
 
 /** The tokens of many inputs in three arrays. */
 export interface PackedTokens {
-  /** [N], the ids of all inputs one after the other. */
+  /** [N], the ids of all inputs, concatenated. */
   readonly ids: Int32Array;
   /** [N]. */
   readonly typeIds: Uint8Array;
-  /** [n + 1]: input i is at offsets[i]..offsets[i + 1]. */
+  /** [n + 1]: input i is offsets[i]..offsets[i + 1]. */
   readonly offsets: Int32Array;
 }
 
-/** Tokens, and what else was found when they were made. */
+/** Tokens with additional columns. */
 export interface TokenTable extends PackedTokens {
-  /** Whole numbers of each input or each token, in their maker's order. */
+  /** Integers per input or per token, in the order of the code that created them. */
   readonly columns: readonly Int32Array[];
 }
 
-/** Inputs' tokens one after the other. */
+/** Concatenates the tokens of inputs. */
 export function packTokens(inputs: readonly TokenIds[]): PackedTokens {
   const offsets = new Int32Array(inputs.length + 1);
   inputs.forEach(({ ids }, i) => (offsets[i + 1] = offsets[i]! + ids.length));
@@ -36,28 +36,34 @@ export function packTokens(inputs: readonly TokenIds[]): PackedTokens {
   return packed;
 }
 
-/** The tokens of input i; the ids are a view, not a copy. */
+/** The tokens of input i; ids are a view, not a copy. */
 export function tokensOf({ ids, typeIds, offsets }: PackedTokens, i: number): TokenIds {
   invariant(i >= 0 && i + 1 < offsets.length, `input ${i} of ${offsets.length - 1}`);
   const [start, end] = [offsets[i]!, offsets[i + 1]!];
   return { ids: ids.subarray(start, end), typeIds: Int32Array.from(typeIds.subarray(start, end)) };
 }
 
+/** What determines the tokens of a data set. */
 export interface TokenCacheKey {
-  /** The inputs themselves: whatever file, columns or limit they came by, equal texts have equal tokens. */
+  /**
+   * The inputs themselves: equal texts have equal tokens, whatever file, columns or limit they came
+   * from.
+   */
   readonly inputs: Iterable<TextInput>;
   /** A hash of the tokenizer's files. */
   readonly tokenizer: string;
-  /** Everything else that decides the tokens, and the columns beside them: maxLength, cut, stride. */
+  /**
+   * Everything else that determines the tokens and their columns: maxLength, truncation, stride.
+   */
   readonly options: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** SHA-256 in hex over texts, tokenizer and options. */
+/** SHA-256, in hex, of texts, tokenizer and options. */
 export function tokenCacheKey({ inputs, tokenizer, options }: TokenCacheKey): string {
   const hash = createHash("sha256");
   const sorted = Object.entries(options).toSorted(([a], [b]) => (a < b ? -1 : 1));
   hash.update(JSON.stringify([formatVersion, tokenizer, sorted]));
-  // Lengths in front keep "ab" + "c" apart from "a" + "bc", and a pair from two texts.
+  // Length prefixes distinguish "ab" + "c" from "a" + "bc", and a pair from two texts.
   for (const { text, pair } of inputs) {
     hash.update(`\n${text.length} ${pair?.length ?? "-"} `);
     hash.update(text);
@@ -71,19 +77,20 @@ export function cacheFolder(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): string {
   const configured = env["XDG_CACHE_HOME"];
-  // The XDG rules: a path that is not absolute is to be ignored.
+  // The XDG specification: ignore a path that is not absolute.
   const isUsable = configured !== undefined && isAbsolute(configured);
   return join(isUsable ? configured : join(env["HOME"] ?? homedir(), ".cache"), "adalora");
 }
 
+/** Tokens, and whether the cache held them. */
 export interface CachedTokens {
   readonly tokens: TokenTable;
   readonly fromCache: boolean;
-  /** Why the tokens could not be kept: a read-only or full disk costs time, not the run. */
+  /** Why the tokens could not be cached: a read-only or full disk costs time, not the run. */
   readonly warning?: string;
 }
 
-/** Tokens from the cache, or made by `build` and kept there. A cache file that is damaged in any way is made anew. */
+/** Tokens from the cache, or built by `build` and cached. A damaged cache file is rebuilt. */
 export async function cachedTokens(
   key: string,
   build: () => Promise<PackedTokens & Partial<TokenTable>>,
@@ -102,8 +109,9 @@ export async function cachedTokens(
   return { tokens, fromCache: false };
 }
 
-// The file: magic (8 bytes), key (32), n, N, the payload's CRC-32 and the number of columns (4 each, little-endian);
-// then offsets [n + 1], ids [N], the columns' lengths and the columns as i32, typeIds [N] as u8.
+// The file: magic (8 bytes), key (32), n, N, the payload's CRC-32 and the number of columns (4
+// each, little-endian); then offsets [n + 1], ids [N], the columns' lengths and the columns as i32,
+// typeIds [N] as u8.
 const formatVersion = "ADLTOK01";
 const headerBytes = 56;
 
@@ -126,18 +134,18 @@ function readTokens(path: string, key: string): TokenTable | undefined {
   try {
     return decodeTokens(readFileSync(path), key);
   } catch {
-    return undefined; // unreadable is the same as absent: the tokens are made again
+    return undefined; // an unreadable file counts as absent: the tokens are rebuilt
   }
 }
 
-/** Throws a RangeError where the file is shorter than it says. */
+/** Throws a RangeError when the file is shorter than its header states. */
 function decodeTokens(file: Buffer, key: string): TokenTable | undefined {
   const matchesKey =
     file.toString("latin1", 0, 8) === formatVersion && file.toString("hex", 8, 40) === key;
   if (!matchesKey) return undefined;
   if (Bun.hash.crc32(file.subarray(headerBytes)) !== file.readUInt32LE(48)) return undefined;
   const [inputs, length, count] = [40, 44, 52].map((at) => file.readUInt32LE(at));
-  const bytes = new Uint8Array(file).buffer; // typed arrays need aligned bytes of their own
+  const bytes = new Uint8Array(file).buffer; // a copy, as typed arrays need aligned bytes
   let at = headerBytes;
   const integers = (n: number) => {
     const values = new Int32Array(bytes, at, n);

@@ -1,12 +1,15 @@
-/** Things that a reader found suspicious but usable, gathered by kind: a million of one kind is one line. */
+/**
+ * Suspicious but usable content that a reader found, grouped by kind: a million of one kind give
+ * one line.
+ */
 export interface Warnings {
-  /** `what` is kept for the first of its kind, the others are counted. */
+  /** Keeps `message` for the first of its kind and counts the rest. */
   add(kind: string, location: string, message: string): void;
-  /** One line a kind: the first place, what is wrong there, and how many more there are. */
+  /** One line per kind: the first location, what is wrong there, and how many more there are. */
   lines(): string[];
 }
 
-/** An empty list of warnings. */
+/** An empty collection of warnings. */
 export function createWarnings(): Warnings {
   const kinds = new Map<string, { text: string; count: number }>();
   return {

@@ -17,8 +17,8 @@ import { fileError } from "./file-errors.ts";
 const MAX_WRITE_BYTES = 2 ** 30;
 
 /**
- * Writes all of `bytes` to an open file, at `position` or where the file stands; a short write (a nearly full disk) is continued
- * until it fails.
+ * Writes all of `bytes` to an open file, at `position` or at its current offset. A short write (a
+ * nearly full disk) is retried until all is written or a write fails.
  */
 export function writeAll(fd: number, bytes: Uint8Array, position?: number): void {
   for (let done = 0; done < bytes.length;) {
@@ -42,7 +42,7 @@ const siblingPath = (path: string, suffix: string) =>
 const scratchPath = (path: string) => siblingPath(path, `tmp-${process.pid}`);
 const replacedPath = (dir: string) => siblingPath(dir, "replaced");
 
-/** Whether a process of this number runs on this machine. */
+/** Whether a process with this id exists on this machine. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -52,7 +52,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Removes what killed processes left beside `path` while they wrote it. */
+/** Removes the scratch files of killed processes that were writing `path`. */
 function removeLeftovers(path: string): void {
   const prefix = `.${basename(path)}.tmp-`;
   for (const name of readdirSync(dirname(path))) {
@@ -63,7 +63,10 @@ function removeLeftovers(path: string): void {
   }
 }
 
-/** Calls `write` with a fresh name beside `path`; what it made becomes `path` in one step, or nothing changes. */
+/**
+ * Calls `write` with a scratch path beside `path`. What it wrote becomes `path` in one step; on an
+ * error nothing changes.
+ */
 function replaceAtomically(path: string, write: (scratch: string) => void): void {
   const target = resolve(path);
   const scratch = scratchPath(target);
@@ -73,15 +76,16 @@ function replaceAtomically(path: string, write: (scratch: string) => void): void
     write(scratch);
     syncPath(dirname(target));
   } catch (error) {
-    // Where the parent is not a folder there is nothing to remove.
+    // When the parent is not a folder there is nothing to remove.
     if (existsSync(scratch)) rmSync(scratch, { recursive: true });
     throw fileError(path, error);
   }
 }
 
 /**
- * Writes a file so that at any moment either the old or the whole new content is under `path`, also after a power cut.
- * Missing parent folders are made. `content` as an iterable is streamed. Throws an AdaloraError naming `path`.
+ * Writes a file so that `path` always holds either the old or the complete new content, even after
+ * a power loss. Creates missing parent folders; an iterable `content` is streamed. Throws an
+ * AdaloraError naming `path`.
  */
 export function writeFileAtomic(
   path: string,
@@ -120,14 +124,15 @@ function refuseToLoseFiles(dir: string, scratch: string): void {
   if (lost.length === 0) return;
   throw errors.file(
     dir,
-    `is not replaced: it holds other files (${lost.slice(0, 3).join(", ")})`,
+    `cannot be replaced: it holds other files (${lost.slice(0, 3).join(", ")})`,
     "name a new or empty folder",
   );
 }
 
 /**
- * Where the content of a folder written by `writeDirectoryAtomic` is: under its own name, or, when a process was killed
- * in the instant between the two renames of a replacement, still under the name that the old folder was moved to.
+ * The current location of a folder written by `writeDirectoryAtomic`: `dir` itself, or the name
+ * that the old folder was moved to when a process was killed between the two renames of a
+ * replacement.
  */
 export function currentDirectory(dir: string): string {
   const replaced = replacedPath(resolve(dir));
@@ -135,8 +140,9 @@ export function currentDirectory(dir: string): string {
 }
 
 /**
- * Fills a folder beside `dir` by `fill(scratch)`, syncs it, and gives it the name `dir`. An existing `dir` is replaced as a
- * whole; when it holds a name that the new folder lacks, nothing is done and an error says so, so no foreign file is lost.
+ * Fills a folder beside `dir` by `fill(scratch)`, syncs it and renames it to `dir`. An existing
+ * `dir` is replaced as a whole; if it holds a name that the new folder lacks, an error is thrown
+ * and nothing changes, so no foreign file is lost.
  */
 export function writeDirectoryAtomic(dir: string, fill: (scratch: string) => void): void {
   const target = resolve(dir);

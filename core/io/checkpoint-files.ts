@@ -6,6 +6,7 @@ import { openShards } from "./shard-index.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 import { openTorchCheckpoint } from "./torch-pickle.ts";
 
+/** The weights of a checkpoint folder. */
 interface Checkpoint {
   /** In the order of the file or of the index. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
@@ -19,7 +20,10 @@ const singleFile = (open: (path: string) => Map<string, StoredTensor>) => (path:
   files: [path],
 });
 
-/** The names under which a checkpoint's weights may lie in its folder, the preferred first, and how each is opened. */
+/**
+ * The file names that a checkpoint folder may hold its weights under, in order of preference, and
+ * how each is opened.
+ */
 const WEIGHT_FORMATS: readonly (readonly [name: string, open: (path: string) => Checkpoint])[] = [
   ["model.safetensors", singleFile(openSafetensorsShard)],
   ["model.safetensors.index.json", (path) => openShards(path, openSafetensorsShard)],
@@ -27,12 +31,15 @@ const WEIGHT_FORMATS: readonly (readonly [name: string, open: (path: string) => 
   ["pytorch_model.bin.index.json", (path) => openShards(path, openTorchCheckpoint)],
 ];
 
-/** Names of the weights of a checkpoint, the preferred first; those ending in `.index.json` list shards. */
+/**
+ * File names of a checkpoint's weights, in order of preference; those ending in `.index.json` list
+ * shards.
+ */
 export const WEIGHT_FILES: readonly string[] = WEIGHT_FORMATS.map(([name]) => name);
 
 /**
- * Opens the weights in a checkpoint's folder: the first of `WEIGHT_FILES` that is there.
- * A folder without any, a missing shard or a damaged file is an AdaloraError.
+ * Opens the weights in a checkpoint folder: the first of `WEIGHT_FILES` that exists. Throws an
+ * AdaloraError when there is none, a shard is missing or a file is damaged.
  */
 export function openCheckpoint(dir: string): Checkpoint {
   if (!existsSync(dir)) throw errors.file(dir, "does not exist");

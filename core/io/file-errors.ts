@@ -7,20 +7,23 @@ const SYSTEM_ERRORS: Readonly<Record<string, readonly [rule: string, hint?: stri
   EROFS: ["is on a read-only file system"],
   EISDIR: ["is a folder, not a file"],
   ENOTDIR: ["a part of this path is a file, not a folder"],
-  // What making the parent folders says in the same case.
+  // `mkdir` of the parent folders reports the same case this way.
   EEXIST: ["a part of this path is a file, not a folder"],
   ENOSPC: ["no space is left on the device", "free some space and run again"],
   EDQUOT: ["the disk quota is used up", "free some space and run again"],
   EMFILE: ["too many files are open", "raise the limit with ulimit -n"],
 };
 
-/** The `code` of a system error such as "ENOENT"; undefined for anything else. */
+/** The `code` of a system error, such as "ENOENT"; undefined for any other error. */
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;
   return typeof error.code === "string" ? error.code : undefined;
 }
 
-/** Turns what the file system threw into an error that names the path; an AdaloraError passes through. */
+/**
+ * Converts a file system error into an AdaloraError that names the path; an AdaloraError is
+ * returned as it is.
+ */
 export function fileError(path: string, cause: unknown): AdaloraError {
   if (cause instanceof AdaloraError) return cause;
   const known = SYSTEM_ERRORS[errorCode(cause) ?? ""];
@@ -31,7 +34,7 @@ export function fileError(path: string, cause: unknown): AdaloraError {
 const asciiPrefix = (head: Uint8Array, text: string) =>
   Buffer.from(head.subarray(0, text.length)).toString("latin1") === text;
 
-/** What a file's first bytes say that it is, for messages; undefined when they say nothing. */
+/** Recognises a file's content by its first bytes, for messages; undefined when it is unknown. */
 export function describeContent(head: Uint8Array): string | undefined {
   if (head.length === 0) return "an empty file";
   if (asciiPrefix(head, "version https://git-lfs")) return "a Git LFS pointer, not the file itself";

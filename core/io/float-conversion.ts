@@ -3,7 +3,10 @@ import type { StoredDtype, StoredTensor } from "./stored-tensor.ts";
 
 type FloatArray = Float32Array | Float64Array;
 
-/** The float32 bits of the float16 with bits `half`: sign, 5-bit exponent, 10-bit fraction -> 1, 8, 23. */
+/**
+ * The float32 bits of the float16 with bits `half`: sign, 5-bit exponent, 10-bit fraction → 1, 8,
+ * 23.
+ */
 function widenHalf(half: number): number {
   const sign = (half & 0x8000) << 16;
   const exponent = (half >>> 10) & 31;
@@ -11,20 +14,22 @@ function widenHalf(half: number): number {
   if (exponent === 31) return sign | 0x7f800000 | (fraction << 13);
   if (exponent > 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
   if (fraction === 0) return sign;
-  // Subnormal: shift the leading one into the hidden place.
+  // Subnormal: shift the leading one into the implicit bit.
   const shift = Math.clz32(fraction) - 21;
   return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
 
 let halfBits: Uint32Array | undefined;
 
-/** float32 bits of all 65,536 halves (256 KiB), made once. */
+/** The float32 bits of all 65,536 halves (256 KiB), computed once. */
 function halfTable(): Uint32Array {
   halfBits ??= Uint32Array.from({ length: 65_536 }, (_, half) => widenHalf(half));
   return halfBits;
 }
 
-/** A copy where the view's start is not a multiple of the element's size, as no typed array may be laid over it. */
+/**
+ * Copies the bytes when their start is not a multiple of the element size, as typed arrays require.
+ */
 function aligned(bytes: Uint8Array, elementSize: number): Uint8Array {
   return bytes.byteOffset % elementSize === 0 ? bytes : bytes.slice();
 }
@@ -71,19 +76,23 @@ function toFloats({ dtype, shape, bytes }: StoredTensor, where: string): FloatAr
   const convert = CONVERSIONS[dtype];
   if (convert !== undefined) return convert(bytes);
   const found = `${dtype} [${shape.join(", ")}]`;
-  throw errors.file(where, `must hold floating-point numbers, got ${found}`);
+  throw errors.file(where, `must have a floating-point dtype, got ${found}`);
 }
 
 /**
- * The values as float32: exact from F16, BF16 and F32, rounded from F64. The result of an F32 tensor may be a view of the file,
- * so it must not be written to. `where` names the tensor in the error that an integer dtype gives.
+ * The values as float32: exact from F16, BF16 and F32, rounded from F64. The result for an F32
+ * tensor may be a view of the file and must not be written to. Throws an AdaloraError, naming
+ * `where`, for an integer dtype.
  */
 export function toFloat32(tensor: StoredTensor, where = "tensor"): Float32Array {
   const values = toFloats(tensor, where);
   return values instanceof Float32Array ? values : new Float32Array(values);
 }
 
-/** The values as float64, always exact; an F64 tensor may give a view of the file, not to be written to. */
+/**
+ * The values as float64, always exact. The result for an F64 tensor may be a view of the file and
+ * must not be written to.
+ */
 export function toFloat64(tensor: StoredTensor, where = "tensor"): Float64Array {
   const values = toFloats(tensor, where);
   return values instanceof Float64Array ? values : new Float64Array(values);

@@ -15,19 +15,21 @@ import { errorCode, fileError } from "./file-errors.ts";
 import { isCommit, type Repo } from "./hub-repo.ts";
 
 /**
- * One repository in the cache that all programs of the hub share:
+ * One repository in the cache that all Hugging Face programs share:
  *   blobs/HASH                       the content of each file
- *   refs/REVISION                    the commit that a branch or tag was last seen at
+ *   refs/REVISION                    the commit that a branch or tag last resolved to
  *   snapshots/COMMIT/PATH            links into blobs
  */
 export interface CachedRepo {
-  /** The commit that the repository's revision was last seen at; undefined when it never was. */
+  /** The commit that the revision last resolved to; undefined when it never has. */
   readonly commit: string | undefined;
+  /** The path of the content with this hash. */
   blob(hash: string): string;
+  /** The folder of a commit's files. */
   snapshot(commit: string): string;
-  /** Remembers which commit the revision is at. */
+  /** Records the commit that the revision resolves to. */
   setCommit(commit: string): void;
-  /** Shows the blob under its path in the snapshot. */
+  /** Links a blob to its path in the commit's snapshot. */
   link(commit: string, path: string, hash: string): void;
 }
 
@@ -38,14 +40,14 @@ function createLink(blob: string, path: string): void {
   try {
     symlinkSync(relative(dirname(path), blob), scratch);
   } catch (error) {
-    // A file system without symbolic links gets a copy, as huggingface_hub does it.
+    // A file system without symbolic links gets a copy, as in huggingface_hub.
     if (errorCode(error) !== "EPERM" && errorCode(error) !== "ENOSYS") throw error;
     copyFileSync(blob, scratch);
   }
   renameSync(scratch, path);
 }
 
-/** Opens a repository's place in the cache; nothing is made before something is written. */
+/** Opens a repository in the cache; creates nothing before the first write. */
 export function openCachedRepo(cache: string, repo: Repo): CachedRepo {
   const folder = join(cache, [`${repo.type}s`, ...repo.name.split("/")].join("--"));
   const ref = join(folder, "refs", repo.revision);
@@ -73,7 +75,7 @@ export function openCachedRepo(cache: string, repo: Repo): CachedRepo {
   };
 }
 
-/** The files below a folder whose content is there (no dangling links), by their paths with "/", sorted. */
+/** The files below a folder, as sorted paths with "/"; dangling links are left out. */
 export function listFolder(dir: string): string[] {
   if (!existsSync(dir)) return [];
   return readdirSync(dir, { recursive: true, encoding: "utf8" })

@@ -5,7 +5,7 @@ import type { HubSettings } from "./hub-settings.ts";
 import { isSafeRelative } from "./shard-index.ts";
 import { isSize } from "./stored-tensor.ts";
 
-/** A file of a repository, with what its content must be. */
+/** A file of a repository, with its expected size and hash. */
 export interface RemoteFile {
   readonly path: string;
   readonly size: number;
@@ -13,18 +13,23 @@ export interface RemoteFile {
   readonly hash: string;
 }
 
+/** Requests to one repository of the hub. */
 export interface HubClient {
-  /** The commit that the repository's revision is at now. */
+  /** The commit that the revision currently resolves to. */
   commit(): Promise<string>;
   /** All files of the commit. */
   list(commit: string): Promise<RemoteFile[]>;
-  /** The content of a file from byte `from` on: 206 with that part, or 200 with all of it. */
+  /**
+   * The content of a file from byte `from` on: status 206 with that part, or 200 with the whole
+   * file.
+   */
   get(commit: string, path: string, from: number): Promise<Response>;
 }
 
+/** Options of a hub client. */
 export interface ClientOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Before the second try, in milliseconds; doubled for each further one. */
+  /** Delay before the second attempt, in milliseconds; doubles with each further attempt. */
   readonly retryDelay?: number | undefined;
 }
 
@@ -39,12 +44,12 @@ function describeFailure(error: unknown): string {
   if (error instanceof DOMException && error.name === "TimeoutError") return "no answer in time";
   const code = errorCode(error);
   if (code === "ECONNREFUSED") return "connection refused";
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "its name cannot be resolved";
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the host name cannot be resolved";
   if (code === "ECONNRESET") return "connection closed";
   return code ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** What an answer other than success means, with what to do. */
+/** The error for an unsuccessful response, with a hint. */
 function statusError(response: Response, repo: Repo, endpoint: string): AdaloraError {
   const where = showRepo(repo);
   const code = response.headers.get("X-Error-Code");
@@ -53,23 +58,24 @@ function statusError(response: Response, repo: Repo, endpoint: string): AdaloraE
     const page = `${endpoint}/${repo.type === "dataset" ? "datasets/" : ""}${repo.name}`;
     return errors.hub(
       where,
-      "asks for consent before it can be used",
-      `accept its terms at ${page}, and set HF_TOKEN`,
+      "is gated: its terms must be accepted first",
+      `accept the terms at ${page} and set HF_TOKEN`,
     );
   }
   if (code === "RevisionNotFound") return errors.hub(where, `has no revision "${repo.revision}"`);
-  if (code === "EntryNotFound") return errors.hub(where, "a file of it is gone", "run again");
+  if (code === "EntryNotFound")
+    return errors.hub(where, "a listed file no longer exists", "run again");
   if (status === 401 || status === 404) {
     return errors.hub(
       where,
-      `there is no such ${repo.type} at ${endpoint}, or it is private`,
-      "check the spelling; for a private one, set HF_TOKEN to a token that may read it",
+      `no such ${repo.type} at ${endpoint}, or it is private`,
+      "check the spelling; for a private one, set HF_TOKEN to a token with read access",
     );
   }
   return errors.hubUnreachable(
     where,
     `${endpoint} answered with status ${status}`,
-    "try again later; HF_HUB_OFFLINE=1 uses only what was downloaded before",
+    "try again later; HF_HUB_OFFLINE=1 uses only the cache",
   );
 }
 
@@ -78,7 +84,7 @@ async function sleep(milliseconds: number, signal: AbortSignal | undefined): Pro
   signal?.throwIfAborted();
 }
 
-/** Waits at most `timeout` for the headers; the body may then take as long as it likes. */
+/** Waits at most `timeout` milliseconds for the headers; the body has no limit here. */
 async function fetchHeaders(
   url: URL,
   init: RequestInit,
@@ -101,8 +107,8 @@ function retryDelayFrom(response: Response, delay: number): number {
 }
 
 /**
- * A fetch for one endpoint: sends the token to it alone (not to where it redirects), tries again after passing failures, and
- * turns every failure into an AdaloraError about the repository.
+ * A fetch for one endpoint. Sends the token to the endpoint only, never to a redirect's host;
+ * retries transient failures, and turns every failure into an AdaloraError about the repository.
  */
 function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: ClientOptions) {
   const { signal, retryDelay = RETRY_DELAY } = options;
@@ -124,7 +130,7 @@ function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: 
       await response.body?.cancel();
       url = new URL(location, url);
     }
-    throw errors.hub(showRepo(repo), `${endpoint} redirects without end`);
+    throw errors.hub(showRepo(repo), `${endpoint} redirects more than ${MAX_REDIRECTS} times`);
   };
 
   return async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
@@ -144,7 +150,7 @@ function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: 
           throw errors.hubUnreachable(
             showRepo(repo),
             `cannot reach ${endpoint}: ${describeFailure(error)}`,
-            "check the network, set HF_ENDPOINT to a mirror, or give a local folder",
+            "check the network, set HF_ENDPOINT to a mirror, or use a local folder",
             error,
           );
         }
@@ -164,7 +170,7 @@ interface ListedFile {
 function toRemoteFile({ path, size, oid, lfs }: ListedFile, where: string): RemoteFile {
   const file = { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid ?? "" };
   if (!isSafeRelative(path)) {
-    throw errors.hub(where, `a path leaves its folder: ${JSON.stringify(path)}`);
+    throw errors.hub(where, `a path is outside the repository: ${JSON.stringify(path)}`);
   }
   if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(file.hash) || !isSize(file.size)) {
     throw errors.hub(`${where}: ${path}`, "has no size and checksum");
@@ -172,7 +178,7 @@ function toRemoteFile({ path, size, oid, lfs }: ListedFile, where: string): Remo
   return file;
 }
 
-/** Opens one repository of the hub. The hub's library is loaded here, as only few commands need it. */
+/** Opens one repository of the hub. Loads the hub's library on demand, as few commands need it. */
 export async function openHub(
   repo: Repo,
   settings: HubSettings,
@@ -183,19 +189,15 @@ export async function openHub(
   const send = hubFetch(repo, hubUrl, settings, options);
   const shared = { hubUrl, fetch: Object.assign(send, { preconnect: fetch.preconnect }) };
   const where = showRepo(repo);
-  // An answer that is no answer of the hub (a captive portal's page) fails in the library, in one way or another.
+  // A response that is not the hub's (a captive portal's page) makes the library throw various
+  // errors.
   const expectHubAnswer = async <T>(answer: Promise<T>): Promise<T> => {
     try {
       return await answer;
     } catch (cause) {
       if (cause instanceof AdaloraError || options.signal?.aborted === true) throw cause;
       const detail = cause instanceof Error ? cause.message : String(cause);
-      throw errors.hub(
-        where,
-        `${hubUrl} does not answer as the hub does: ${detail}`,
-        undefined,
-        cause,
-      );
+      throw errors.hub(where, `${hubUrl} sent an unexpected answer: ${detail}`, undefined, cause);
     }
   };
   return {
@@ -205,7 +207,7 @@ export async function openHub(
       const info = type === "model" ? hub.modelInfo(query) : hub.datasetInfo(query);
       const { sha } = await expectHubAnswer<{ sha: string }>(info);
       if (typeof sha === "string" && isCommit(sha)) return sha;
-      throw errors.hub(where, `${hubUrl} names no commit: ${JSON.stringify(sha)}`);
+      throw errors.hub(where, `${hubUrl} returned no commit: ${JSON.stringify(sha)}`);
     },
     list(commit) {
       const entries = hub.listFiles({ ...shared, repo, recursive: true, revision: commit });

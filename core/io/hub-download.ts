@@ -16,30 +16,32 @@ import { isAlive, writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
 import type { HubClient, RemoteFile } from "./hub-client.ts";
 
+/** Progress of one file, in bytes. */
 export interface DownloadProgress {
   readonly file: string;
   readonly received: number;
   readonly total: number;
 }
 
+/** One file to download, with its target. */
 interface Download {
   readonly client: HubClient;
   readonly commit: string;
   readonly file: RemoteFile;
-  /** Where the content goes: a name made of its hash. */
+  /** The target path, named after the content's hash. */
   readonly blob: string;
   /** The repository, for messages. */
   readonly where: string;
-  /** How long the hub may be silent, in milliseconds. */
+  /** Longest time without data, in milliseconds. */
   readonly timeout: number;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
-// So many answers in a row may bring nothing new.
+// Responses in a row that may bring no new bytes.
 const MAX_ATTEMPTS = 4;
 const READ_CHUNK_BYTES = 1 << 20;
 
-/** A part of a file on disk, with the hash of what is there so far. */
+/** A partly downloaded file, with the running hash of its content. */
 class PartialFile {
   received = 0;
   readonly path: string;
@@ -55,7 +57,10 @@ class PartialFile {
     this.#hashExisting();
   }
 
-  /** Git hashes a small file with its length before it; a large one is known by its plain SHA-256. */
+  /**
+   * Git hashes a small file behind a header with its length; a large (LFS) file has a plain
+   * SHA-256.
+   */
   #newHasher(): Bun.CryptoHasher {
     const { hash, size } = this.#file;
     return hash.length === 64
@@ -89,7 +94,7 @@ class PartialFile {
     this.received += bytes.length;
   }
 
-  /** Whether the content is the whole file; the part cannot be continued after this. */
+  /** Whether the content has the expected hash; nothing can be appended after this call. */
   matches(): boolean {
     fsyncSync(this.#fd);
     return this.#hasher.digest("hex") === this.#file.hash;
@@ -102,7 +107,10 @@ class PartialFile {
 
 const OWN_SUFFIX = `.${process.pid}.incomplete`;
 
-/** Whether nobody writes to this part any more: it was given up, or its process is gone. */
+/**
+ * Whether no process writes this partial file any more: its download failed, or its process is
+ * gone.
+ */
 function isAbandoned(suffix: string): boolean {
   if (suffix === ".incomplete") return true;
   const [, pid] = /^\.(\d+)\.incomplete$/.exec(suffix) ?? [];
@@ -110,8 +118,8 @@ function isAbandoned(suffix: string): boolean {
 }
 
 /**
- * Takes over what an earlier download left, by renaming it to a name of this process: of two processes that try, one succeeds, so
- * none writes into the other's file.
+ * Adopts the partial file of an earlier download by renaming it to this process's name. Of two
+ * processes that try, one succeeds, so neither writes to the other's file.
  */
 function adoptPartialFile(blob: string): void {
   const folder = dirname(blob);
@@ -122,7 +130,7 @@ function adoptPartialFile(blob: string): void {
       renameSync(join(folder, name), blob + OWN_SUFFIX);
       return;
     } catch {
-      // Another process was faster.
+      // Another process renamed it first.
     }
   }
 }
@@ -131,7 +139,7 @@ interface ChunkReader {
   read(): Promise<{ value?: Uint8Array | undefined }>;
 }
 
-/** The next piece of a body, or an error when none comes in time. */
+/** The next chunk of a body; throws when none arrives in time. */
 async function readChunk(reader: ChunkReader, timeout: number): Promise<Uint8Array | undefined> {
   const stalled = Promise.withResolvers<never>();
   const timer = setTimeout(() => stalled.reject(new DOMException("", "TimeoutError")), timeout);
@@ -158,7 +166,7 @@ async function receive(
       if (partial.received + chunk.length > file.size) {
         throw errors.hub(
           `${where}: ${file.path}`,
-          `is longer than the ${file.size} bytes announced`,
+          `is longer than the announced ${file.size} bytes`,
         );
       }
       partial.append(chunk);
@@ -169,14 +177,17 @@ async function receive(
   }
 }
 
-/** Asks for what is missing until the part is whole, going on where a broken answer ended. */
+/**
+ * Requests the missing bytes until the file is complete, resuming where an interrupted response
+ * ended.
+ */
 async function downloadRest(partial: PartialFile, download: Download): Promise<void> {
   const { client, commit, file, where } = download;
   for (let failures = 0; partial.received < file.size;) {
     const before = partial.received;
     const response = await client.get(commit, file.path, before);
     const range = response.headers.get("Content-Range");
-    // A server that ignores the range sends the file from its start; another range than asked for is of no use.
+    // A server that ignores the range sends the whole file; any other range is useless.
     const isContinuation =
       response.status === 206 && range?.startsWith(`bytes ${before}-`) === true;
     if (before > 0 && !isContinuation) partial.restart();
@@ -185,21 +196,22 @@ async function downloadRest(partial: PartialFile, download: Download): Promise<v
       if (isContinuation || response.status === 200) await receive(response, partial, download);
       else await response.body?.cancel();
     } catch (error) {
-      // The answer broke off on its way; what arrived of it is good.
+      // The connection broke; the bytes received so far are good.
       if (error instanceof AdaloraError) throw error;
       cause = error;
     }
     failures = partial.received > before ? 0 : failures + 1;
     if (failures < MAX_ATTEMPTS) continue;
-    const rule = `${MAX_ATTEMPTS} tries brought nothing after byte ${partial.received} of ${file.size}`;
+    const rule = `${MAX_ATTEMPTS} attempts in a row received nothing after byte ${partial.received} of ${file.size}`;
     const hint = "run again to continue the download";
     throw errors.hubUnreachable(`${where}: ${file.path}`, rule, hint, cause);
   }
 }
 
 /**
- * Downloads a file to its blob: continues what an earlier try left, checks size and hash, and only then gives it its name. What a
- * failed try received is kept for the next one; what does not match its hash is thrown away and fetched once more from the start.
+ * Downloads a file to its blob: resumes an earlier attempt, checks size and hash, then renames it
+ * into place. Keeps what a failed attempt received for the next one; content that does not match
+ * its hash is deleted and downloaded once more from the start.
  */
 export async function downloadBlob(download: Download): Promise<void> {
   const { blob, file, where } = download;
@@ -224,7 +236,7 @@ export async function downloadBlob(download: Download): Promise<void> {
     throw errors.hub(
       `${where}: ${file.path}`,
       `does not match its checksum ${file.hash}`,
-      "run again; if it stays so, the hub or a mirror holds a damaged file",
+      "run again; if it still fails, the hub or mirror holds a damaged file",
     );
   }
 }

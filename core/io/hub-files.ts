@@ -5,7 +5,7 @@ import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS } from "./peft.ts"
 
 const MODEL_CONFIG = "config.json";
 
-/** Files that a tokenizer or generation may need, taken where they are. */
+/** Files that a tokenizer or generation may need, downloaded where they exist. */
 const OPTIONAL_MODEL_FILES = [
   "added_tokens.json",
   "generation_config.json",
@@ -25,13 +25,16 @@ function required(names: readonly string[], candidates: readonly string[], where
   throw errors.hub(where, `has none of ${candidates.join(", ")}: found ${listed}`);
 }
 
-/** Of a repository's files, those that a model needs, the weights last: one file, or an index whose shards come on top. */
+/**
+ * Selects the files that a model needs. The weights come last: one file, or an index whose shards
+ * the caller adds.
+ */
 export function modelFiles(names: readonly string[], where: string): string[] {
   const extras = OPTIONAL_MODEL_FILES.filter((name) => names.includes(name));
   return [required(names, [MODEL_CONFIG], where), ...extras, required(names, WEIGHT_FILES, where)];
 }
 
-/** Of a repository's files, those that a PEFT adapter needs. */
+/** Selects the files that a PEFT adapter needs. */
 export function adapterFiles(names: readonly string[], where: string): string[] {
   const weights = required(names, [ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS], where);
   return [required(names, [ADAPTER_CONFIG], where), weights];
@@ -41,11 +44,14 @@ interface ParquetShard {
   readonly path: string;
   readonly folder: string;
   readonly split: string;
-  /** How many files the split has; undefined when the name does not say. */
+  /** How many files the split has; undefined when the name does not state it. */
   readonly shardCount: number | undefined;
 }
 
-/** rte/train-00000-of-00001.parquet, data/train.parquet, or default/train/0000.parquet (the hub's own conversion). */
+/**
+ * Matches rte/train-00000-of-00001.parquet, data/train.parquet, and default/train/0000.parquet (the
+ * hub's automatic conversion).
+ */
 const PARQUET =
   /^(?<folder>(?:[\w.-]+\/)*)(?:(?<plain>(?!\d+\.parquet$)[\w.]+?)(?:-\d{5}-of-(?<count>\d{5}))?|(?:partial-)?(?<converted>[\w.]+)\/\d{4,5})\.parquet$/;
 
@@ -56,12 +62,12 @@ function parseParquet(path: string): ParquetShard | undefined {
   return { path, folder, split, shardCount: count === undefined ? undefined : Number(count) };
 }
 
-/** Folders without a configuration's name, where a dataset with only one keeps its files. */
+/** Folders that hold the only configuration of a dataset without naming it. */
 const UNNAMED_FOLDERS = ["", "data/", "default/"];
 
 function pickFolder(folders: readonly string[], config: string | undefined, where: string): string {
   if (folders.length === 0) {
-    const converted = `try the hub's own conversion: ${where.split("@")[0]}@refs/convert/parquet`;
+    const converted = `try the hub's automatic conversion: ${where.split("@")[0]}@refs/convert/parquet`;
     throw errors.hub(where, "has no parquet files", looksLikeRepo(where) ? converted : undefined);
   }
   const candidates = config === undefined ? UNNAMED_FOLDERS : [`${config}/`, `data/${config}/`];
@@ -80,7 +86,9 @@ function pickFolder(folders: readonly string[], config: string | undefined, wher
   throw errors.hub(where, `${rule}: found ${names}`);
 }
 
-/** Split -> its parquet files in order, for one configuration (subset, task) of a dataset. */
+/**
+ * Maps each split to its parquet files in order, for one configuration (subset, task) of a dataset.
+ */
 export function datasetSplits(
   names: readonly string[],
   config: string | undefined,

@@ -1,44 +1,46 @@
 import { errors } from "../errors.ts";
 import { isSafeRelative } from "./shard-index.ts";
 
+/** What a repository holds. */
 export type RepoType = "model" | "dataset";
 
 /** A repository of the hub at one revision: a branch, a tag or a commit. */
 export interface Repo {
   readonly type: RepoType;
-  /** "org/name", or "name" for the oldest ones. */
+  /** "org/name", or "name" for the oldest repositories. */
   readonly name: string;
   readonly revision: string;
 }
 
 const NAME = /^(?:[\w.-]{1,96}\/)?[\w.-]{1,96}$/;
 
-/** Whether a text has the form of a repository's name, with or without @revision. */
+/** Whether a text has the form of a repository name, with or without @revision. */
 export function looksLikeRepo(text: string): boolean {
   const [name = ""] = text.split("@", 1);
   const parts = name.split("/");
   return NAME.test(name) && parts.every((part) => !/^[.-]|[.-]$|\.\.|--/.test(part));
 }
 
-/** Reads "org/name" or "org/name@revision"; the revision is "main" unless given. */
+/** Parses "org/name" or "org/name@revision"; the default revision is "main". */
 export function parseRepo(text: string, type: RepoType): Repo {
   const [name = "", ...rest] = text.split("@");
   const revision = rest.length > 0 ? rest.join("@") : "main";
   if (!looksLikeRepo(name)) {
     throw errors.hub(
       text,
-      `is neither a folder nor a ${type} of the hub (org/name)`,
+      `is neither a folder nor a ${type} on the hub (org/name)`,
       "check the spelling",
     );
   }
   if (!isSafeRelative(revision) || !/^[\w./-]+$/.test(revision)) {
-    throw errors.hub(text, `"${revision}" cannot be a branch, tag or commit`);
+    throw errors.hub(text, `"${revision}" is not a branch, tag or commit`);
   }
   return { type, name, revision };
 }
 
-/** "org/name", with "@revision" where it is not main. */
+/** "org/name", followed by "@revision" unless that is main. */
 export const showRepo = ({ name, revision }: Repo) =>
   revision === "main" ? name : `${name}@${revision}`;
 
+/** Whether a revision is a full commit hash. */
 export const isCommit = (text: string) => /^[0-9a-f]{40}$/.test(text);

@@ -3,19 +3,19 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
 
-/** Environment variables, as `process.env` has them. */
+/** Environment variables, like `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the environment says about the hub; the variables are those of huggingface_hub. */
+/** Hub settings from the environment; the variables are those of huggingface_hub. */
 export interface HubSettings {
-  /** Without a slash at the end; undefined for the hub itself. */
+  /** Without a trailing slash; undefined for the hub itself. */
   readonly endpoint: string | undefined;
-  /** The folder that holds models--ORG--NAME and the like. */
+  /** The folder that contains models--ORG--NAME and datasets--ORG--NAME. */
   readonly cache: string;
   /** Secret: sent to the endpoint, and never logged or written. */
   readonly token: string | undefined;
   readonly offline: boolean;
-  /** How long the hub may be silent, in milliseconds. */
+  /** Longest time without data, in milliseconds. */
   readonly timeout: number;
 }
 
@@ -40,7 +40,7 @@ function readEndpoint(env: Environment): string | undefined {
   const text = env["HF_ENDPOINT"];
   if (text === undefined || text === "") return undefined;
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) {
-    throw errors.hub("HF_ENDPOINT", `must be a URL of http or https, got ${JSON.stringify(text)}`);
+    throw errors.hub("HF_ENDPOINT", `must be an http or https URL, got ${JSON.stringify(text)}`);
   }
   return text.replace(/\/+$/, "");
 }
@@ -51,11 +51,11 @@ function readTimeout(env: Environment): number {
   if (seconds > 0) return seconds * 1000;
   throw errors.hub(
     "HF_HUB_DOWNLOAD_TIMEOUT",
-    `must be seconds above 0, got ${JSON.stringify(text)}`,
+    `must be a number of seconds above 0, got ${JSON.stringify(text)}`,
   );
 }
 
-/** Reads HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and their kin. */
+/** Reads HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and related variables. */
 export function hubSettings(env: Environment): HubSettings {
   const cacheHome = env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
   const home = expandHome(env["HF_HOME"] ?? join(cacheHome, "huggingface"));

@@ -10,8 +10,9 @@ import { isCommit, parseRepo, type Repo, type RepoType, showRepo } from "./hub-r
 import { type Environment, hubSettings, type HubSettings } from "./hub-settings.ts";
 import { readShardIndex } from "./shard-index.ts";
 
+/** Options of the `resolve…` functions. */
 export interface HubOptions extends ClientOptions {
-  /** Where HF_HOME, HF_TOKEN and their kin are looked up; `process.env` by default. */
+  /** Source of HF_HOME, HF_TOKEN and related variables; `process.env` by default. */
   readonly env?: Environment;
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
@@ -19,21 +20,26 @@ export interface HubOptions extends ClientOptions {
 /** A model, adapter or dataset as a local folder. */
 export interface Resolved {
   readonly dir: string;
-  /** The folder that was named, the cache without a look at the hub, or the hub (which may have sent nothing new). */
+  /**
+   * "folder" for a local path, "cache" when the hub was not contacted, "hub" when it was (even if
+   * nothing new was downloaded).
+   */
   readonly source: "folder" | "cache" | "hub";
-  /** The commit of the hub; undefined for a folder. */
+  /** The commit on the hub; undefined for a folder. */
   readonly commit: string | undefined;
-  /** Why the cache was used although the hub was asked; to be shown to the user. */
+  /** Why the cache was used although the hub should have been; to be shown to the user. */
   readonly warning: string | undefined;
 }
 
-/** Given the names of all files, those that are needed; an AdaloraError when a needed one is not among them. */
+/**
+ * Selects the needed files from the names of all files; throws an AdaloraError when one is missing.
+ */
 type FileSelector = (names: readonly string[], where: string) => readonly string[];
 
 const isFolder = (path: string) =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-/** The shards that the chosen weights consist of when they are an index, which must be in `dir` already. */
+/** The shards of the selected weights, when those are an index, which must be in `dir` already. */
 function shardsOf(
   selected: readonly string[],
   dir: string,
@@ -47,12 +53,15 @@ function shardsOf(
   if (missing === undefined) return files;
   throw errors.hub(
     where,
-    `${index} names "${missing}", which is not there`,
+    `${index} names "${missing}", which is missing`,
     "run again without HF_HUB_OFFLINE",
   );
 }
 
-/** The snapshot of a commit when everything that is needed is in the cache, else an error that says what is not. */
+/**
+ * The commit's snapshot if the cache holds every needed file; otherwise throws an error naming what
+ * is missing.
+ */
 function fromCache(cached: CachedRepo, repo: Repo, select: FileSelector): Resolved {
   const where = showRepo(repo);
   const { commit } = cached;
@@ -60,7 +69,7 @@ function fromCache(cached: CachedRepo, repo: Repo, select: FileSelector): Resolv
     throw errors.hub(
       where,
       "is not in the cache",
-      "run once without HF_HUB_OFFLINE, or give a local folder",
+      "run once without HF_HUB_OFFLINE, or use a local folder",
     );
   }
   const dir = cached.snapshot(commit);
@@ -121,7 +130,7 @@ async function fromHub(
   const dir = cached.snapshot(commit);
   await fetchFiles(pick(selected), context);
   await fetchFiles(pick(shardsOf(selected, dir, names, where)), context);
-  // Last, so that a revision never points at a snapshot that was not finished.
+  // Last, so that a revision never points at an incomplete snapshot.
   cached.setCommit(commit);
   return { dir, source: "hub", commit, warning: undefined };
 }
@@ -133,11 +142,11 @@ async function resolve(
   options: HubOptions,
 ): Promise<Resolved> {
   if (isFolder(spec)) return { dir: spec, source: "folder", commit: undefined, warning: undefined };
-  if (/^[./~]/.test(spec)) throw errors.file(spec, "there is no such folder");
+  if (/^[./~]/.test(spec)) throw errors.file(spec, "no such folder");
   const repo = parseRepo(spec, type);
   const settings = hubSettings(options.env ?? process.env);
   const cached = openCachedRepo(settings.cache, repo);
-  // A commit never changes, so its snapshot needs no look at the hub.
+  // A commit never changes, so a complete snapshot needs no request.
   const isCachedCommit = isCommit(repo.revision) && isComplete(cached, repo, select);
   if (settings.offline || isCachedCommit) return fromCache(cached, repo, select);
   try {
@@ -153,28 +162,33 @@ async function resolve(
 }
 
 /**
- * The folder of a model: `spec` itself when it is a folder, else "org/name" or "org/name@revision" of the hub, downloaded into the
- * standard cache as far as it is not there: config.json, tokenizer files, and the preferred form of the weights with its shards.
- * Without a network a complete cached copy is used, with a warning; HF_HUB_OFFLINE=1 does not look further than the cache.
- * What is missing, private or damaged is an AdaloraError that says what to do.
+ * The folder of a model. `spec` is a local folder, or "org/name" or "org/name@revision" on the hub.
+ * Downloads what the standard cache lacks: config.json, tokenizer files, and the preferred form of
+ * the weights with its shards. Without a network a complete cached copy is used, with a warning;
+ * HF_HUB_OFFLINE=1 uses the cache only. Throws an AdaloraError with a hint when something is
+ * missing, private or damaged.
  */
 export function resolveModel(spec: string, options: HubOptions = {}): Promise<Resolved> {
   return resolve(spec, "model", modelFiles, options);
 }
 
-/** The folder of a PEFT adapter, found as `resolveModel` finds a model. */
+/** The folder of a PEFT adapter, resolved like `resolveModel`. */
 export function resolveAdapter(spec: string, options: HubOptions = {}): Promise<Resolved> {
   return resolve(spec, "model", adapterFiles, options);
 }
 
-/** A dataset as a local folder, and for each split ("train", "validation_matched") its parquet files in order. */
+/**
+ * A dataset as a local folder, with the parquet files of each split ("train", "validation_matched")
+ * in order.
+ */
 interface ResolvedDataset extends Resolved {
   readonly splits: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
- * The parquet files of a dataset ("nyu-mll/glue", or a folder laid out like one), of one configuration (a GLUE task, a version);
- * without `config` the only one it has. Found, cached and checked as `resolveModel` does.
+ * The parquet files of a dataset ("nyu-mll/glue", or a folder with the same layout) for one
+ * configuration (a GLUE task, a version); without `config`, its only one. Resolved, cached and
+ * checked like `resolveModel`.
  */
 export async function resolveDataset(
   spec: string,

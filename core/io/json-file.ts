@@ -2,12 +2,14 @@ import { readFileSync } from "node:fs";
 import { errors } from "../errors.ts";
 import { fileError } from "./file-errors.ts";
 
+/** A parsed JSON object whose values are not checked yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Whether a value is an object, and neither null nor an array. */
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Decodes UTF-8 strictly; `where` names the text in the error. */
+/** Decodes UTF-8 strictly and keeps a byte order mark; errors name `where`. */
 export function decodeUtf8(bytes: Uint8Array, where: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -16,7 +18,7 @@ export function decodeUtf8(bytes: Uint8Array, where: string): string {
   }
 }
 
-/** Parses text that must be one JSON object; `where` names it in the error. */
+/** Parses text that must be a single JSON object; errors name `where`. */
 export function parseJsonObject(text: string, where: string): JsonObject {
   let value: unknown;
   try {
@@ -29,7 +31,7 @@ export function parseJsonObject(text: string, where: string): JsonObject {
   throw errors.file(where, `must be a JSON object, got ${JSON.stringify(value).slice(0, 60)}`);
 }
 
-/** Reads a file that must be one JSON object. */
+/** Reads a file that must be a single JSON object. */
 export function readJsonObject(path: string): JsonObject {
   let bytes: Uint8Array;
   try {

@@ -4,9 +4,12 @@ import { writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
 import { decodeUtf8, type JsonObject, parseJsonObject } from "./json-file.ts";
 
-/** A file with one JSON object a line, written record by record. */
+/** A file with one JSON object per line, written record by record. */
 interface JsonLog {
-  /** Adds a line. It has reached the operating system on return, so a kill loses nothing before it and tears at most it. */
+  /**
+   * Adds a line. It has reached the operating system when this returns, so a kill loses no earlier
+   * record and can tear only this one.
+   */
   append(record: JsonObject): void;
   close(): void;
 }
@@ -19,7 +22,10 @@ interface Line {
   readonly end: number;
 }
 
-/** The whole lines; what follows the last line feed is the torn write of a killed process, and left out. */
+/**
+ * The complete lines. Bytes after the last line feed are the torn write of a killed process and are
+ * skipped.
+ */
 function* wholeLines(bytes: Uint8Array, path: string): Generator<Line> {
   let start = 0;
   for (let line = 1; ; line++) {
@@ -40,7 +46,10 @@ function readBytes(path: string): Uint8Array {
   }
 }
 
-/** Length of the log up to its first record of a later step. Records without a step stay with those before them. */
+/**
+ * Length of the log up to its first record of a later step. A record without a step stays with the
+ * one before it.
+ */
 function keptLength(path: string, lastStep: number): number {
   let kept = 0;
   for (const { record, end } of wholeLines(readBytes(path), path)) {
@@ -52,8 +61,9 @@ function keptLength(path: string, lastStep: number): number {
 }
 
 /**
- * Opens a log for appending. Without `resumeAfter` it starts empty; with it, the records of the file up to that `step` are kept,
- * and later ones and a torn last line are dropped. A line that is not a JSON object is an AdaloraError naming it.
+ * Opens a log for appending. Without `resumeAfter` it starts empty; with it, records up to that
+ * `step` are kept, later ones and a torn last line are dropped. Throws an AdaloraError naming the
+ * first line that is not a JSON object.
  */
 export function openJsonLog(path: string, options: { resumeAfter?: number } = {}): JsonLog {
   const { resumeAfter } = options;

@@ -2,21 +2,27 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { errors } from "../errors.ts";
 import { errorCode, fileError } from "./file-errors.ts";
 
-/** A file of fixed content, read where it lies. A view stays valid for as long as something holds it. */
+/**
+ * A read-only file for random access. Its content must not change; a view stays valid as long as it
+ * is referenced.
+ */
 export interface MappedFile {
   readonly path: string;
   readonly size: number;
-  /** The bytes [offset, offset + length); an AdaloraError when they are not all in the file. Not to be written to. */
+  /**
+   * The bytes [offset, offset + length); throws an AdaloraError when the file does not contain them
+   * all. Must not be written to.
+   */
   view(offset: number, length: number): Uint8Array;
 }
 
-// An ArrayBuffer holds at most 4 GiB, so a bigger file is mapped one view at a time.
+// An ArrayBuffer holds at most 4 GiB, so a larger file is mapped per view.
 const MAX_MAPPING_BYTES = 2 ** 32;
 
 // One call reads at most 2 GiB - 1.
 const MAX_READ_BYTES = 2 ** 30;
 
-// Bun.mmap opens for writing, whatever it is asked, so a file that we may only read must be copied.
+// Bun.mmap always opens the file for writing, so a read-only file must be copied.
 const UNMAPPABLE_CODES = new Set(["EACCES", "EPERM", "EROFS", "ENODEV", "ETXTBSY"]);
 
 type RangeReader = (offset: number, length: number) => Uint8Array;
@@ -26,7 +32,7 @@ function readWhole(fd: number, path: string, offset: number, length: number): Ui
   for (let done = 0; done < length;) {
     const chunkSize = Math.min(length - done, MAX_READ_BYTES);
     const count = readSync(fd, bytes, done, chunkSize, offset + done);
-    if (count === 0) throw errors.file(path, "was cut short while it was read");
+    if (count === 0) throw errors.file(path, "was truncated while being read");
     done += count;
   }
   return bytes;
@@ -42,10 +48,10 @@ function copyingReader(path: string): RangeReader {
 }
 
 function mappingReader(path: string, size: number): RangeReader {
-  // Private: a write by mistake changes our memory, never the file.
+  // Private: an accidental write changes memory, never the file.
   const map = (offset: number, length: number) =>
     Bun.mmap(path, { offset, size: length, shared: false });
-  // Mapped even when only windows are used, to learn now whether mapping is allowed.
+  // Mapped even when only views are used, to find out now whether mapping is allowed.
   const whole = map(0, Math.min(size, MAX_MAPPING_BYTES));
   if (size > MAX_MAPPING_BYTES) return map;
   return (offset, length) => whole.subarray(offset, offset + length);
@@ -71,7 +77,7 @@ function openReader(path: string, size: number): RangeReader {
   }
 }
 
-/** Opens a file for random reading by mmap, or by copies where mapping is not allowed. */
+/** Opens a file for random access by mmap, or by reading copies where mapping is not allowed. */
 export function openMapped(path: string): MappedFile {
   try {
     const size = sizeOf(path);
@@ -84,7 +90,7 @@ export function openMapped(path: string): MappedFile {
           const end = offset + length;
           throw errors.file(
             path,
-            `bytes ${offset} to ${end} are not in this file of ${size} bytes`,
+            `bytes ${offset} to ${end} are outside this file of ${size} bytes`,
           );
         }
         try {

@@ -1,7 +1,10 @@
 import { errors } from "../errors.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
-/** The A and B of one adapted linear layer [out, in]; `path` is the layer's name in the base model. */
+/**
+ * The factors A and B of one adapted linear layer [out, in]; `path` is the layer's name in the base
+ * model.
+ */
 interface LowRankPair {
   readonly path: string;
   /** [rank, in] */
@@ -10,11 +13,13 @@ interface LowRankPair {
   readonly B: StoredTensor;
 }
 
-/** One layer of an AdaLoRA adapter: W + alpha / (initRank + 1e-5) * B diag(E) A, with the kept rows only. */
+/**
+ * One layer of an AdaLoRA adapter: W + alpha / (initRank + 1e-5) * B diag(E) A, kept triplets only.
+ */
 export interface AdaLoraModule extends LowRankPair {
   /** [rank, 1] */
   readonly E: StoredTensor;
-  /** Which of the initial triplets were kept: initRank values, rank of them true. Rank 0 is legal. */
+  /** Which of the initRank triplets were kept; `rank` of them are true. Rank 0 is legal. */
   readonly mask: readonly boolean[];
 }
 
@@ -24,22 +29,22 @@ export interface LoraModule extends LowRankPair {
 }
 
 interface AdapterBase {
-  /** PEFT's name of the task, such as "SEQ_CLS", "QUESTION_ANS" or "SEQ_2_SEQ_LM"; null for none. */
+  /** PEFT's task type, such as "SEQ_CLS", "QUESTION_ANS" or "SEQ_2_SEQ_LM"; null for none. */
   readonly taskType: string | null;
-  /** Folder or hub name of the base model; null when it is not known. */
+  /** Folder or hub name of the base model; null when unknown. */
   readonly baseModel: string | null;
   readonly dropout: number;
-  /** Fully trained tensors (a classification head), by their names in the base model. */
+  /** Fully trained tensors (a classification head) by their names in the base model. */
   readonly saved: ReadonlyMap<string, StoredTensor>;
 }
 
-/** An AdaLoRA adapter with the schedule that made it, in the words of this program's flags. */
+/** An AdaLoRA adapter with its training schedule, named like this program's flags. */
 export interface AdaLoraAdapter extends AdapterBase {
   readonly method: "adalora";
   readonly modules: readonly AdaLoraModule[];
   readonly alpha: number;
   readonly initRank: number;
-  /** Average rank per layer that the allocator aimed at. */
+  /** Average rank per layer that the budget aimed at. */
   readonly targetRank: number;
   readonly initWarmup: number;
   readonly finalWarmup: number;
@@ -50,11 +55,13 @@ export interface AdaLoraAdapter extends AdapterBase {
   readonly regOrthCoef: number;
 }
 
+/** A LoRA adapter. */
 export interface LoraAdapter extends AdapterBase {
   readonly method: "lora";
   readonly modules: readonly LoraModule[];
 }
 
+/** An adapter of a type that this program reads and writes. */
 export type PeftAdapter = AdaLoraAdapter | LoraAdapter;
 
 const FLOAT_DTYPES = new Set(["F64", "F32", "F16", "BF16"]);
@@ -82,17 +89,17 @@ function checkMask(
 ): void {
   const at = `${where}: "${path}.lora_E"`;
   if (mask.length !== initRank) {
-    throw errors.file(at, `its mask must have init_r = ${initRank} values, got ${mask.length}`);
+    throw errors.file(at, `the mask must have init_r = ${initRank} values, got ${mask.length}`);
   }
   const kept = mask.filter(Boolean).length;
   if (kept !== rank) {
-    throw errors.file(at, `its mask keeps ${kept} triplets, but its tensors have rank ${rank}`);
+    throw errors.file(at, `the mask keeps ${kept} triplets, but the tensors have rank ${rank}`);
   }
 }
 
 /**
- * Requires of each layer that A, E, B and the mask agree with each other and with the initial rank.
- * An AdaloraError names `where` (the adapter's folder), the layer, and both numbers.
+ * Requires A, E, B and the mask of each layer to agree with each other and with the initial rank.
+ * Throws an AdaloraError naming `where` (the adapter's folder), the layer, and both values.
  */
 export function checkAdapter(adapter: PeftAdapter, where: string): void {
   const seen = new Set<string>();

@@ -5,7 +5,7 @@ import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "./peft-adapter.ts
 
 type WithoutTensors<A> = Omit<A, "modules" | "saved">;
 
-/** What `adapter_config.json` says beside the tensors. */
+/** The content of `adapter_config.json`. */
 export type PeftConfig = (AdaLoraConfig | LoraConfig) & {
   readonly modulesToSave: readonly string[];
 };
@@ -17,11 +17,14 @@ interface AdaLoraConfig extends WithoutTensors<AdaLoraAdapter> {
 
 interface LoraConfig extends WithoutTensors<LoraAdapter> {
   rankOf(path: string): number;
-  /** The alpha by which a layer of this rank has the scale alpha / rank. */
+  /** The alpha that gives a layer of this rank the scale alpha / rank. */
   alphaOf(path: string): number;
 }
 
-/** Fields that change what the tensors mean, and that must be unset because this program has no such layer. */
+/**
+ * Fields that change the meaning of the tensors and must be unset, as this program has no such
+ * layer.
+ */
 const UNSUPPORTED_FIELDS = [
   "use_dora",
   "use_qalora",
@@ -37,7 +40,9 @@ const UNSUPPORTED_FIELDS = [
   "monteclora_config",
 ];
 
-/** Ways to start a LoRA that leave the base weights as they are; the others (PiSSA, OLoRA, CorDA) change them. */
+/**
+ * LoRA initialisations that keep the base weights; the others (PiSSA, OLoRA, CorDA) change them.
+ */
 const WEIGHT_PRESERVING_INITS: readonly unknown[] = [
   undefined,
   null,
@@ -61,7 +66,12 @@ function refuseUnsupported(raw: JsonObject, where: string): void {
   const { bias, init_lora_weights: init } = raw;
   if (bias !== undefined && bias !== "none") throw errors.config(where, "bias", `"none"`, bias);
   if (!WEIGHT_PRESERVING_INITS.includes(init)) {
-    throw errors.config(where, "init_lora_weights", "one that keeps the base weights", init);
+    throw errors.config(
+      where,
+      "init_lora_weights",
+      "an initialisation that keeps the base weights",
+      init,
+    );
   }
 }
 
@@ -96,8 +106,9 @@ function parseMasks(
 }
 
 /**
- * How PEFT looks a layer up in `rank_pattern` or `alpha_pattern`: the first key that is the path or its last part, `^` tying it to
- * the start. PEFT takes the keys as regular expressions; here any other special character is refused, so none can run away.
+ * PEFT's lookup of a layer in `rank_pattern` or `alpha_pattern`: the first key that equals the path
+ * or its last components; `^` anchors a key to the start. PEFT treats keys as regular expressions;
+ * here any other special character is refused, so no pattern can backtrack catastrophically.
  */
 function parsePattern(raw: JsonObject, key: string, where: string) {
   const pattern = raw[key] ?? {};
@@ -148,7 +159,9 @@ function parseAdaLora(raw: JsonObject, where: string) {
   };
 }
 
-/** Checks and translates an `adapter_config.json` of PEFT type ADALORA or LORA; `where` is its path. */
+/**
+ * Checks and converts an `adapter_config.json` of PEFT type ADALORA or LORA; `where` is its path.
+ */
 export function parsePeftConfig(raw: JsonObject, where: string): PeftConfig {
   const { peft_type: type } = raw;
   if (type !== "ADALORA" && type !== "LORA") {
@@ -170,7 +183,7 @@ function adaLoraFields(adapter: AdaLoraAdapter): JsonObject {
   const masks = adapter.modules.map(({ path, mask }) => [`${path}.lora_E`, mask] as const);
   return {
     peft_type: "ADALORA",
-    // PEFT ignores r here, and warns when it is not its default.
+    // PEFT ignores r here, and warns when it is not the default.
     r: 8,
     lora_alpha: adapter.alpha,
     init_r: adapter.initRank,
@@ -202,8 +215,9 @@ function loraFields({ modules }: LoraAdapter): JsonObject {
 }
 
 /**
- * The `adapter_config.json` of an adapter, keys sorted as PEFT does. It holds the fields that every PEFT since 0.6 knows, so older
- * versions can read it too; `target_modules` lists full paths, because a short name could match a layer that is not adapted.
+ * The `adapter_config.json` of an adapter, with sorted keys as in PEFT. It holds the fields that
+ * every PEFT since 0.6 knows, so that older versions can read it. `target_modules` lists full
+ * paths, because a short name could match a layer that is not adapted.
  */
 export function peftConfigJson(adapter: PeftAdapter, modulesToSave: readonly string[]): string {
   const fields: JsonObject = {

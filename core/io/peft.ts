@@ -14,14 +14,16 @@ import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 import { openTorchCheckpoint } from "./torch-pickle.ts";
 
+/** Name of an adapter's configuration file. */
 export const ADAPTER_CONFIG = "adapter_config.json";
+/** Name of an adapter's weights file. */
 export const ADAPTER_WEIGHTS = "adapter_model.safetensors";
-/** What PEFT wrote before version 0.7. */
+/** Name of the weights file that PEFT wrote before version 0.7. */
 export const OLD_ADAPTER_WEIGHTS = "adapter_model.bin";
 
 const PREFIX = "base_model.model.";
 
-/** The tensors of one layer, as far as they have been met. */
+/** The tensors of one layer that have been found so far. */
 type LayerTensors = Partial<Record<"A" | "E" | "B", StoredTensor>>;
 
 function openWeights(dir: string): { file: string; tensors: Map<string, StoredTensor> } {
@@ -35,7 +37,10 @@ function openWeights(dir: string): { file: string; tensors: Map<string, StoredTe
   );
 }
 
-/** Splits "<layer>.lora_A" (AdaLoRA) or "<layer>.lora_A.weight" (LoRA); undefined for any other name. */
+/**
+ * Splits "<layer>.lora_A" (AdaLoRA) or "<layer>.lora_A.weight" (LoRA); undefined for any other
+ * name.
+ */
 function parseKey(name: string, method: PeftAdapter["method"]) {
   const pattern = method === "adalora" ? /^(.+)\.lora_([AEB])$/ : /^(.+)\.lora_([AB])\.weight$/;
   const [, path, letter] = pattern.exec(name) ?? [];
@@ -48,7 +53,7 @@ function isSaved(name: string, modulesToSave: readonly string[]): boolean {
   return modulesToSave.some((module) => `.${name}`.includes(`.${module}.`));
 }
 
-/** Sorts an adapter's tensors into layers and fully trained tensors, without PEFT's prefix. */
+/** Groups an adapter's tensors into layers and fully trained tensors, without PEFT's prefix. */
 function groupTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
   config: PeftConfig,
@@ -116,15 +121,16 @@ function assemble(
     if (expected === found) return module;
     throw errors.file(
       file,
-      `"${path}" must have rank ${expected} by ${ADAPTER_CONFIG}, got ${found}`,
+      `"${path}" must have rank ${expected} according to ${ADAPTER_CONFIG}, got ${found}`,
     );
   });
   return { method, taskType, baseModel, dropout, modules, saved };
 }
 
 /**
- * Reads a PEFT adapter of type ADALORA or LORA from its folder. Layers come sorted by path, their tensors as views of the file.
- * A missing or contradictory file, key, mask or rank, and a PEFT option that this program lacks, is an AdaloraError.
+ * Reads a PEFT adapter of type ADALORA or LORA from its folder. Layers are sorted by path; their
+ * tensors are views of the file. Throws an AdaloraError on a missing or contradictory file, key,
+ * mask or rank, and on a PEFT option that this program does not support.
  */
 export function readPeftAdapter(dir: string): PeftAdapter {
   const folder = currentDirectory(dir);
@@ -133,14 +139,14 @@ export function readPeftAdapter(dir: string): PeftAdapter {
   const config = parsePeftConfig(readJsonObject(configFile), configFile);
   const { file, tensors } = openWeights(folder);
   const adapter = assemble(tensors, config, file);
-  if (adapter.modules.length === 0) throw errors.file(file, "adapts no layer");
+  if (adapter.modules.length === 0) throw errors.file(file, "holds no adapted layer");
   checkAdapter(adapter, file);
   return adapter;
 }
 
 /**
- * The module that PEFT must save for a tensor: the shortest leading part of its name that holds no adapted layer, so "pooler" for
- * "pooler.dense.weight".
+ * The module that PEFT must save for a tensor: the shortest prefix of its name without adapted
+ * layers, so "pooler" for "pooler.dense.weight".
  */
 function moduleToSave(name: string, paths: readonly string[], where: string): string {
   const parts = name.split(".").slice(0, -1);
@@ -150,18 +156,18 @@ function moduleToSave(name: string, paths: readonly string[], where: string): st
   }
   throw errors.file(
     `${where}: "${name}"`,
-    "must belong to a module without adapted layers, to be saved by PEFT",
+    "must belong to a module without adapted layers, as PEFT saves whole modules",
   );
 }
 
-/** PEFT refuses to load a schedule without a step to prune in. */
+/** PEFT refuses to load a schedule without a pruning step. */
 function checkSchedule(adapter: PeftAdapter, where: string): void {
   if (adapter.method !== "adalora") return;
   const { initWarmup, finalWarmup, totalSteps } = adapter;
   if (initWarmup < totalSteps - finalWarmup) return;
   throw errors.file(
     where,
-    `PEFT reads only schedules with initWarmup < totalSteps - finalWarmup, got ${initWarmup}, ${totalSteps}, ${finalWarmup}`,
+    `PEFT loads only schedules with initWarmup < totalSteps - finalWarmup, got ${initWarmup}, ${totalSteps}, ${finalWarmup}`,
   );
 }
 
@@ -176,15 +182,16 @@ function* namedTensors(adapter: PeftAdapter): Generator<readonly [string, Stored
   for (const [name, tensor] of adapter.saved) yield [PREFIX + name, tensor];
 }
 
-/** PEFT's LoRA has no rank 0; a layer without triplets adds nothing, so leaving it out is exact. */
+/** PEFT's LoRA has no rank 0; a layer without triplets adds nothing, so dropping it is exact. */
 function withoutEmptyLayers(adapter: PeftAdapter): PeftAdapter {
   if (adapter.method !== "lora") return adapter;
   return { ...adapter, modules: adapter.modules.filter(({ A }) => A.shape[0] !== 0) };
 }
 
 /**
- * Writes an adapter as PEFT reads it: `adapter_config.json` and `adapter_model.safetensors`. The folder appears whole or not at all,
- * and an existing one is replaced only when it holds nothing else. LoRA layers of rank 0 are left out.
+ * Writes an adapter in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`.
+ * Atomic: the folder appears complete or not at all, and an existing one is replaced only when it
+ * holds nothing else. LoRA layers of rank 0 are left out.
  */
 export function writePeftAdapter(dir: string, given: PeftAdapter): void {
   checkAdapter(given, dir);

@@ -1,6 +1,8 @@
 import { errors } from "../errors.ts";
 
-/** Little-endian two's complement of any length; a bigint only where a number would not be exact. */
+/**
+ * Little-endian two's complement of any length; a bigint only where a number would not be exact.
+ */
 function signedInteger(bytes: Uint8Array): number | bigint {
   let value = 0n;
   for (const byte of bytes.toReversed()) value = (value << 8n) | BigInt(byte);
@@ -9,7 +11,7 @@ function signedInteger(bytes: Uint8Array): number | bigint {
   return Number.isSafeInteger(small) ? small : value;
 }
 
-/** Takes numbers and strings from the bytes of a pickle; every read is checked against their end. */
+/** Reads integers and strings from the bytes of a pickle; every read is bounds-checked. */
 export class PickleReader {
   offset: number;
   readonly #bytes: Uint8Array;
@@ -23,7 +25,7 @@ export class PickleReader {
     this.#where = where;
   }
 
-  /** Throws an AdaloraError that names the file and the byte. */
+  /** Throws an AdaloraError naming the file and the byte offset. */
   fail(rule: string, hint?: string): never {
     throw errors.file(`${this.#where} (byte ${this.offset} of its pickle)`, rule, hint);
   }
@@ -54,7 +56,7 @@ export class PickleReader {
     return this.u32() | 0;
   }
 
-  /** A big-endian double, the one number that pickles store that way. */
+  /** A big-endian double, the only big-endian value in a pickle. */
   f64(): number {
     this.#take(8);
     return this.#view.getFloat64(this.offset - 8, false);
@@ -75,7 +77,7 @@ export class PickleReader {
   /** Text up to the next line feed, which is consumed. */
   line(): string {
     const end = this.#bytes.indexOf(0x0a, this.offset);
-    if (end < 0) this.fail("is truncated: a line of the pickle has no end");
+    if (end < 0) this.fail("is truncated: a line of the pickle is not terminated");
     const text = this.text(end - this.offset);
     this.offset++;
     return text;

@@ -8,7 +8,10 @@ import {
   type StoredDtype,
 } from "./stored-tensor.ts";
 
-/** One entry of a safetensors header; `begin` and `end` count from the first byte after the header. */
+/**
+ * One entry of a safetensors header; `begin` and `end` are offsets from the first byte after the
+ * header.
+ */
 interface HeaderEntry {
   readonly name: string;
   readonly dtype: StoredDtype;
@@ -17,15 +20,19 @@ interface HeaderEntry {
   readonly end: number;
 }
 
+/** A parsed and checked safetensors header. */
 interface Header {
   readonly entries: readonly HeaderEntry[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The first key that some object of valid JSON text states twice (JSON.parse would silently keep the last). */
+/**
+ * The first key that occurs twice in one object of valid JSON text (JSON.parse silently keeps the
+ * last).
+ */
 export function duplicateKey(json: string): string | undefined {
   const seen: Set<string>[] = [];
-  // Strings with what follows them, and brackets; in valid JSON a string before a colon is a key.
+  // Matches braces, and strings with a following colon, which in valid JSON are keys.
   for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}]/g)) {
     if (token === "{") seen.push(new Set());
     else if (token === "}") seen.pop();
@@ -62,14 +69,16 @@ function parseEntry(name: string, raw: unknown, where: string): HeaderEntry {
   return { name, dtype, shape, begin, end };
 }
 
-/** Requires what the format does: the tensors fill the data part exactly, without holes or overlaps. */
+/**
+ * Requires, as the format does, that the tensors fill the data exactly, without holes or overlaps.
+ */
 function checkLayout(entries: readonly HeaderEntry[], dataSize: number, where: string): void {
   let filled = 0;
   for (const { name, begin, end } of entries.toSorted(
     (a, b) => a.begin - b.begin || a.end - b.end,
   )) {
     if (begin !== filled) {
-      const what = begin < filled ? "overlaps the tensor before it" : "leaves a hole before it";
+      const what = begin < filled ? "overlaps the tensor before it" : "leaves a gap before it";
       const facts = `begins at byte ${begin} of the data, expected ${filled}`;
       throw errors.file(`${where}: tensor "${name}"`, `${what}: ${facts}`);
     }
@@ -97,7 +106,7 @@ function parseMetadata(raw: unknown, where: string): Readonly<Record<string, str
   return Object.fromEntries(pairs);
 }
 
-/** Parses and checks the JSON header of a safetensors file whose data part has `dataSize` bytes. */
+/** Parses and checks the JSON header of a safetensors file with `dataSize` bytes of data. */
 export function parseHeader(json: string, dataSize: number, where: string): Header {
   const raw = parseJsonObject(json, `${where}: header`);
   const duplicate = duplicateKey(json);

@@ -6,25 +6,29 @@ import { type MappedFile, openMapped } from "./mapped-file.ts";
 import { parseHeader } from "./safetensors-header.ts";
 import { DTYPE_BYTES, elementCount, type StoredDtype, type StoredTensor } from "./stored-tensor.ts";
 
+/** An open safetensors file. */
 interface SafetensorsFile {
   /** In the order of the header. */
   readonly tensors: Map<string, StoredTensor>;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** A tensor to be written; `bytes` as a function is called when its turn comes, so only one such tensor is held. */
+/**
+ * A tensor to be written. `bytes` given as a function is called when the tensor is written, so that
+ * only one such tensor is in memory.
+ */
 interface TensorToWrite {
   readonly dtype: StoredDtype;
   readonly shape: readonly number[];
   readonly bytes: Uint8Array | (() => Uint8Array);
 }
 
-// The length of the header, u64.
+// The header's length, u64.
 const PREFIX_BYTES = 8;
-// The limit that the safetensors library sets.
+// The limit of the safetensors library.
 const MAX_HEADER_BYTES = 100_000_000;
 
-/** dtypes in the order in which the safetensors library lays them out: by falling alignment. */
+/** dtypes in the order in which the safetensors library lays them out: by decreasing alignment. */
 const DTYPE_ORDER: readonly StoredDtype[] = [
   "I64",
   "F64",
@@ -58,8 +62,8 @@ function headerBytes(file: MappedFile): Uint8Array {
 }
 
 /**
- * Opens a safetensors file by mmap: nothing is read before it is used, and files above 4 GiB work.
- * Every size, offset, dtype and key is checked; a violation is an AdaloraError naming the file and the tensor.
+ * Opens a safetensors file by mmap: data is read on first access, and files above 4 GiB work.
+ * Checks every size, offset, dtype and key; throws an AdaloraError naming the file and the tensor.
  */
 export function openSafetensors(path: string): SafetensorsFile {
   const file = openMapped(path);
@@ -94,7 +98,7 @@ function encodeHeader(
     const entry = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: offsets };
     return [name, entry] as const;
   });
-  // Written pair by pair: an object would move keys such as "0" to the front.
+  // Written pair by pair: an object would move integer-like keys such as "0" to the front.
   const metadataEntry =
     Object.keys(metadata).length > 0 ? [["__metadata__", metadata] as const] : [];
   const pairs = [...metadataEntry, ...entries]
@@ -126,8 +130,9 @@ function* encode(
 }
 
 /**
- * Writes a safetensors file, byte for byte as the safetensors library does: header padded to 8 bytes, tensors by falling
- * alignment of the dtype, then by name. Atomic, and streamed tensor by tensor.
+ * Writes a safetensors file, byte for byte like the safetensors library: header padded to 8 bytes,
+ * tensors ordered by decreasing alignment of the dtype, then by name. Atomic, and streamed tensor
+ * by tensor.
  */
 export function writeSafetensors(
   path: string,

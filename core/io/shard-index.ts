@@ -4,21 +4,24 @@ import { errors } from "../errors.ts";
 import { isJsonObject, readJsonObject } from "./json-file.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
-/** Whether a relative name stays inside the folder that it is joined to, on any system. */
+/** Whether a relative path stays inside the folder that it is joined to, on any system. */
 export function isSafeRelative(name: string): boolean {
   if (name === "" || name.includes("\0") || name.includes("\\") || /^[a-zA-Z]:/.test(name))
     return false;
   return name.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
+/** The index of a sharded checkpoint. */
 interface ShardIndex {
-  /** Tensor name -> file name, relative to the index. */
+  /** Tensor name → file name, relative to the index. */
   readonly fileOf: ReadonlyMap<string, string>;
-  /** Each shard's file name once, sorted. */
+  /** The file names of all shards, sorted. */
   readonly files: readonly string[];
 }
 
-/** Reads `*.index.json`: its `weight_map` must send each tensor to a file inside the index's folder. */
+/**
+ * Reads `*.index.json`: its `weight_map` must map each tensor to a file inside the index's folder.
+ */
 export function readShardIndex(path: string): ShardIndex {
   const { weight_map: weightMap } = readJsonObject(path);
   if (!isJsonObject(weightMap)) throw errors.file(path, `"weight_map" must be an object`);
@@ -35,8 +38,8 @@ export function readShardIndex(path: string): ShardIndex {
 }
 
 /**
- * Opens every shard of an index by `openShard` and collects the tensors that the index assigns to it.
- * A missing shard, or a tensor that its shard lacks, is an AdaloraError.
+ * Opens every shard of an index by `openShard` and collects the tensors that the index assigns to
+ * it. Throws an AdaloraError when a shard is missing, or a shard lacks an assigned tensor.
  */
 export function openShards(
   indexPath: string,

@@ -1,10 +1,11 @@
-/** CRC-32C (Castagnoli), reflected polynomial 0x82f63b78, one table entry a byte. */
+/** CRC-32C (Castagnoli), reflected polynomial 0x82f63b78: one table entry per byte value. */
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
   return crc;
 });
 
+/** The CRC-32C checksum of some bytes. */
 export function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (let i = 0; i < bytes.length; i++) {
@@ -56,7 +57,7 @@ function fixedField(field: number, wire: typeof FIXED64 | typeof FIXED32, value:
   return out;
 }
 
-/** TFRecord: length u64, its checksum, the data, their checksum. */
+/** A TFRecord: length u64, its checksum, the data, their checksum. */
 function toRecord(data: Uint8Array): Buffer {
   const head = Buffer.alloc(12);
   head.writeBigUInt64LE(BigInt(data.length));
@@ -66,13 +67,13 @@ function toRecord(data: Uint8Array): Buffer {
   return Buffer.concat([head, data, tail]);
 }
 
-/** The record that an event file must begin with; `seconds` since 1970. */
+/** The first record of an event file; `seconds` since 1970. */
 export function versionRecord(seconds: number): Buffer {
   const version = lengthDelimited(EVENT.fileVersion, Buffer.from("brain.Event:2"));
   return toRecord(Buffer.concat([fixedField(EVENT.wallTime, FIXED64, seconds), version]));
 }
 
-/** The record of one number, stored as float32. */
+/** The record of one scalar, stored as float32; `seconds` since 1970. */
 export function scalarRecord(seconds: number, step: number, tag: string, value: number): Buffer {
   const content = Buffer.concat([
     lengthDelimited(VALUE.tag, Buffer.from(tag)),
@@ -98,7 +99,10 @@ function readVarint(bytes: Uint8Array, at: number): { value: number; size: numbe
   return undefined;
 }
 
-/** The step of an Event message: 0 when it has none, as protobuf's default; undefined when it is no such message. */
+/**
+ * The step of an Event message: 0 (protobuf's default) when absent; undefined when the bytes are
+ * not an Event.
+ */
 function stepOf(event: Uint8Array): number | undefined {
   let step = 0;
   for (let at = 0; at < event.length;) {
@@ -119,7 +123,10 @@ function stepOf(event: Uint8Array): number | undefined {
   return step;
 }
 
-/** The whole records of an event file: step, and offset of the byte after the record. Ends at the first torn or damaged one. */
+/**
+ * The complete records of an event file: step, and offset of the byte after the record. Stops at
+ * the first torn or damaged record.
+ */
 export function* wholeRecords(file: Uint8Array): Generator<{ step: number; end: number }> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   for (let at = 0; at + 16 <= file.length;) {

@@ -13,16 +13,16 @@ import { writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
 import { scalarRecord, versionRecord, wholeRecords } from "./tensorboard-event.ts";
 
-/** Writes numbers where TensorBoard finds them. */
+/** Writes scalars to a TensorBoard event file. */
 interface ScalarWriter {
-  /** Adds a point to the curve `tag`. It has reached the operating system on return. */
+  /** Adds a point to the curve `tag`. It has reached the operating system when this returns. */
   scalar(tag: string, step: number, value: number): void;
   close(): void;
 }
 
 const PREFIX = "events.out.tfevents.";
 
-/** Length of an event file up to its first record of a later step, or its first torn one. */
+/** Length of an event file up to its first record of a later step, or its first torn record. */
 function keptLength(path: string, lastStep: number): number {
   let kept = 0;
   for (const { step, end } of wholeRecords(readFileSync(path))) {
@@ -41,7 +41,10 @@ function truncateTo(path: string, length: number): void {
   }
 }
 
-/** Drops what is after the step from every event file of the folder (all of it without a step), and lists the files that are left. */
+/**
+ * Truncates every event file of the folder after the step (to nothing without a step), deletes
+ * empty ones, and lists the rest.
+ */
 function truncateFiles(dir: string, resumeAfter: number | undefined): string[] {
   const paths = readdirSync(dir)
     .filter((name) => name.startsWith(PREFIX))
@@ -58,8 +61,9 @@ function truncateFiles(dir: string, resumeAfter: number | undefined): string[] {
 const nowSeconds = () => Date.now() / 1000;
 
 /**
- * Opens a folder of event files for scalars. Without `resumeAfter` its curves start anew; with it, the points up to that step are
- * kept, later ones are dropped, and the newest file is continued. Throws an AdaloraError naming the folder.
+ * Opens a folder of event files for scalars. Without `resumeAfter` the curves start anew; with it,
+ * points up to that step are kept, later ones are dropped, and the newest file is continued. Throws
+ * an AdaloraError naming the folder.
  */
 export function openScalars(dir: string, options: { resumeAfter?: number } = {}): ScalarWriter {
   try {

@@ -7,10 +7,13 @@ import { unpickle } from "./unpickler.ts";
 // The first pickle of the stream, torch.serialization.MAGIC_NUMBER.
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
-// 1 GiB: names and shapes never come near it, and a window of this size can always be mapped.
+// 1 GiB: far more than names and shapes need, and always small enough to map.
 const MAX_PICKLE_BYTES = 2 ** 30;
 
-/** Where each storage lies: after the pickles, in the order of `keys`, each a u64 count of elements and then those. */
+/**
+ * Locates the storages: after the pickles, in the order of `keys`, each a u64 element count
+ * followed by the elements.
+ */
 function locateStorages(
   file: MappedFile,
   keys: readonly unknown[],
@@ -37,7 +40,10 @@ function locateStorages(
   return storages;
 }
 
-/** Reads the stream of pickles and raw storages that torch.save wrote before version 1.6 (and still can). */
+/**
+ * Reads the stream of pickles and raw storages that torch.save wrote before version 1.6 (and still
+ * can).
+ */
 export function readLegacyStream(file: MappedFile): Map<string, StoredTensor> {
   const bytes = file.view(0, Math.min(file.size, MAX_PICKLE_BYTES));
   const readPickle = (start: number) => unpickle(bytes, start, file.path, TORCH_HOOKS);
@@ -62,7 +68,7 @@ export function readLegacyStream(file: MappedFile): Map<string, StoredTensor> {
   }
   const stateDict = readPickle(systemInfo.end);
   const keys = readPickle(stateDict.end);
-  if (!Array.isArray(keys.value)) throw errors.file(file.path, "does not list its storages");
+  if (!Array.isArray(keys.value)) throw errors.file(file.path, "lacks the list of its storages");
   const storages = locateStorages(file, keys.value, stateDict.value, keys.end);
   return readStateDict(stateDict.value, file.path, (key, size) => {
     const storage = storages.get(key);

@@ -9,7 +9,9 @@ import { readZipDirectory } from "./zip-directory.ts";
 
 const PICKLE = "data.pkl";
 
-/** Reads the zip archive that torch.save writes: NAME/data.pkl, and NAME/data/KEY for each storage. */
+/**
+ * Reads the zip archive that torch.save writes: NAME/data.pkl, and NAME/data/KEY for each storage.
+ */
 function readZip(file: MappedFile): Map<string, StoredTensor> {
   const entries = readZipDirectory(file);
   const pickles = [...entries.keys()].filter(
@@ -51,9 +53,9 @@ function readZip(file: MappedFile): Map<string, StoredTensor> {
 }
 
 /**
- * Reads the state dict of a torch checkpoint (`pytorch_model.bin`, `*.pt`), zip or legacy, without running any of it.
- * Tensors are views of the mapped file where their strides allow it. Anything else than tensors, a name outside the
- * allow-list, or a size that does not fit is an AdaloraError naming the file and what was found.
+ * Reads the state dict of a torch checkpoint (`pytorch_model.bin`, `*.pt`), zip or legacy, without
+ * executing anything. Tensors are views of the mapped file where their strides allow it. Throws an
+ * AdaloraError on anything but tensors, a name outside the allow-list, or a size that does not fit.
  */
 export function openTorchCheckpoint(path: string): Map<string, StoredTensor> {
   const file = openMapped(path);

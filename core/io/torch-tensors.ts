@@ -21,7 +21,10 @@ const STORAGE_DTYPES: Readonly<Record<string, StoredDtype>> = {
   "torch.BoolStorage": "BOOL",
 };
 
-/** A block of elements that tensors share; `start` is not 0 for a storage that the legacy format stored as part of another. */
+/**
+ * A block of elements that tensors share. `start` is non-zero for a storage that the legacy format
+ * saved as a view of another.
+ */
 class StorageRef {
   readonly key: string;
   readonly dtype: StoredDtype;
@@ -36,7 +39,9 @@ class StorageRef {
   }
 }
 
-/** A tensor over a storage; offset and strides count elements. Its extent is checked when it is made. */
+/**
+ * A tensor over a storage; offset and strides count elements. Its extent is checked on creation.
+ */
 class TensorRef {
   readonly storage: StorageRef;
   readonly offset: number;
@@ -61,17 +66,17 @@ type Fail = (rule: string) => never;
 const isSizeList = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every(isSize);
 
-/** ("storage", type, key, device, elements[, (view key, first element, elements)]). */
+/** Parses ("storage", type, key, device, elements[, (view key, first element, elements)]). */
 function storageOf(id: unknown, fail: Fail): StorageRef {
   const [kind, type, key, , elements, view]: unknown[] = Array.isArray(id) ? id : [];
   const dtype = type instanceof PickleGlobal ? STORAGE_DTYPES[type.name] : undefined;
   if (kind !== "storage" || dtype === undefined || typeof key !== "string" || !isSize(elements)) {
-    return fail("describes a storage in an unknown way");
+    return fail("describes a storage in an unknown format");
   }
   if (view === undefined || view === null) return new StorageRef(key, dtype, 0, elements);
   const [, start, count]: unknown[] = Array.isArray(view) ? view : [];
   if (!isSize(start) || !isSize(count) || start + count > elements) {
-    return fail("describes a part that is outside its storage");
+    return fail("describes a view outside its storage");
   }
   return new StorageRef(key, dtype, start, count);
 }
@@ -81,11 +86,12 @@ function rebuildTensor(args: readonly unknown[], fail: Fail): TensorRef {
   if (!(storage instanceof StorageRef) || !isSize(offset))
     return fail("rebuilds a tensor without a storage");
   if (!isSizeList(shape) || !isSizeList(strides) || shape.length !== strides.length) {
-    return fail("rebuilds a tensor whose sizes and strides do not agree");
+    return fail("rebuilds a tensor whose shape and strides do not match");
   }
   const count = elementCount(shape);
   const last = shape.reduce((sum, size, axis) => sum + (size - 1) * (strides[axis] ?? 0), offset);
-  // An expanded tensor may have more elements than its storage; no weight does, and it could ask for any amount of memory.
+  // An expanded tensor has more elements than its storage. No weight does, and copying one could
+  // take any amount of memory.
   if (count > 0 && !(last < storage.elements && count <= storage.elements)) {
     const facts = `shape [${shape.join(", ")}], strides [${strides.join(", ")}], offset ${offset}`;
     return fail(
@@ -97,11 +103,11 @@ function rebuildTensor(args: readonly unknown[], fail: Fail): TensorRef {
 
 function orderedDict(args: readonly unknown[], fail: Fail): Map<unknown, unknown> {
   const [pairs = []] = args;
-  if (!Array.isArray(pairs)) return fail("makes an OrderedDict from something that is not a list");
+  if (!Array.isArray(pairs)) return fail("builds an OrderedDict from something other than a list");
   return new Map(
     pairs.map((pair: unknown) => {
       if (Array.isArray(pair) && pair.length === 2) return [pair[0], pair[1]];
-      return fail("makes an OrderedDict from something that is not a list of pairs");
+      return fail("builds an OrderedDict from something other than a list of pairs");
     }),
   );
 }
@@ -113,10 +119,13 @@ const CALLS: Readonly<Record<string, (args: readonly unknown[], fail: Fail) => u
   "torch._utils._rebuild_parameter": ([data], fail) =>
     data instanceof TensorRef
       ? data
-      : fail("makes a parameter from something that is not a tensor"),
+      : fail("builds a parameter from something other than a tensor"),
 };
 
-/** The allow-list of a torch checkpoint: storages, the functions that rebuild tensors, and OrderedDict. */
+/**
+ * The allow-list of a torch checkpoint: storages, the functions that rebuild tensors, and
+ * OrderedDict.
+ */
 export const TORCH_HOOKS: PickleHooks = {
   allows: (name) => Object.hasOwn(CALLS, name) || Object.hasOwn(STORAGE_DTYPES, name),
   persistent: storageOf,
@@ -154,7 +163,7 @@ function gather({ shape, strides, storage }: TensorRef, source: Uint8Array): Uin
   return out;
 }
 
-/** The bytes of a storage, at least `size` of them, or an AdaloraError. */
+/** Returns the bytes of a storage, at least `size` of them, or throws an AdaloraError. */
 type StorageBytes = (key: string, size: number) => Uint8Array;
 
 function readTensor(ref: TensorRef, storageBytes: StorageBytes): StoredTensor {
@@ -168,7 +177,7 @@ function readTensor(ref: TensorRef, storageBytes: StorageBytes): StoredTensor {
   return { dtype: storage.dtype, shape, bytes };
 }
 
-/** The storages that a state dict uses: dtype of each key. */
+/** The dtype of each storage key that a state dict uses. */
 export function storageDtypes(stateDict: unknown): Map<string, StoredDtype> {
   const dtypes = new Map<string, StoredDtype>();
   if (!(stateDict instanceof Map)) return dtypes;
@@ -178,7 +187,7 @@ export function storageDtypes(stateDict: unknown): Map<string, StoredDtype> {
   return dtypes;
 }
 
-/** A value of a pickle in the words of Python, for messages. */
+/** A value of a pickle in Python's terms, for messages. */
 export function describeValue(value: unknown): string {
   if (value instanceof Map) return "a dict";
   if (Array.isArray(value)) return "a list";
@@ -190,7 +199,10 @@ export function describeValue(value: unknown): string {
   return typeof value === "number" ? String(value) : `a ${typeof value}`;
 }
 
-/** Turns an unpickled state dict (name -> tensor, and nothing else) into tensors; views where the strides allow it. */
+/**
+ * Converts an unpickled state dict (name → tensor, nothing else) into tensors; views where the
+ * strides allow it.
+ */
 export function readStateDict(
   stateDict: unknown,
   where: string,

@@ -1,6 +1,9 @@
 import { PickleReader } from "./pickle-reader.ts";
 
-/** A name that a pickle refers to, such as "collections.OrderedDict"; it is only compared, never looked up. */
+/**
+ * A global that a pickle refers to, such as "collections.OrderedDict"; only its name is compared,
+ * nothing is imported.
+ */
 export class PickleGlobal {
   readonly name: string;
 
@@ -9,20 +12,23 @@ export class PickleGlobal {
   }
 }
 
-/** What a reader makes of the opcodes that refer to the outside. Each may call `fail`. */
+/** Handlers of the opcodes that refer to outside objects. Each may call `fail`. */
 export interface PickleHooks {
-  /** Whether a global may appear at all. */
+  /** Whether a global is allowed. */
   allows(name: string): boolean;
-  /** The value for an object stored beside the pickle. */
+  /** The value of an object stored outside the pickle. */
   persistent(id: unknown, fail: (rule: string) => never): unknown;
-  /** The value of an allowed global applied to arguments. */
+  /** The result of calling an allowed global with arguments. */
   call(name: string, args: readonly unknown[], fail: (rule: string) => never): unknown;
 }
 
 const HINT =
-  "only tensors are read, and no code from a file is ever run: ask for it as safetensors";
+  "only tensors are read, and code in a file is never run: convert the file to safetensors";
 
-/** The stack machine of the pickle format. Lists and tuples are arrays, dicts are Maps; nothing is ever executed. */
+/**
+ * The stack machine of the pickle format. Lists and tuples are arrays, dicts are Maps; nothing is
+ * ever executed.
+ */
 class Machine {
   readonly stack: unknown[] = [];
   readonly memo = new Map<number, unknown>();
@@ -42,8 +48,7 @@ class Machine {
   }
 
   pop(): unknown {
-    if (this.stack.length <= (this.#marks.at(-1) ?? 0))
-      this.fail("takes a value from an empty stack");
+    if (this.stack.length <= (this.#marks.at(-1) ?? 0)) this.fail("pops an empty stack");
     return this.stack.pop();
   }
 
@@ -63,24 +68,24 @@ class Machine {
 
   popToMark(): unknown[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) return this.fail("closes a group that was not opened");
+    if (mark === undefined) return this.fail("closes a mark that was never set");
     return this.stack.splice(mark);
   }
 
   pushMemo(index: number): void {
-    if (!this.memo.has(index)) this.fail(`refers to object ${index}, which it has not defined`);
+    if (!this.memo.has(index)) this.fail(`reads memo ${index}, which was never set`);
     this.push(this.memo.get(index));
   }
 
   append(items: readonly unknown[]): void {
     const list = this.top();
-    if (!Array.isArray(list)) return this.fail("appends to something that is not a list");
+    if (!Array.isArray(list)) return this.fail("appends to something other than a list");
     for (const item of items) list.push(item);
   }
 
   setItems(pairs: readonly unknown[]): void {
     const dict = this.top();
-    if (!(dict instanceof Map)) return this.fail("sets a key of something that is not a dict");
+    if (!(dict instanceof Map)) return this.fail("sets a key of something other than a dict");
     if (pairs.length % 2 === 1) this.fail("sets a key without a value");
     for (let i = 0; i < pairs.length; i += 2) dict.set(pairs[i], pairs[i + 1]);
   }
@@ -89,7 +94,7 @@ class Machine {
     const name = this.pop();
     const module = this.pop();
     if (typeof module !== "string" || typeof name !== "string") {
-      return this.fail("names something by what is not text");
+      return this.fail("names a global by something other than text");
     }
     this.pushGlobal(module, name);
   }
@@ -106,19 +111,25 @@ class Machine {
     const args = this.pop();
     const callee = this.pop();
     if (!(callee instanceof PickleGlobal) || !Array.isArray(args)) {
-      return this.fail("calls something that is not a known name");
+      return this.fail("calls something other than a global");
     }
     this.push(this.hooks.call(callee.name, args, this.fail));
   }
 
-  /** Attributes of an OrderedDict (torch keeps version numbers there) say nothing about tensors. */
+  /**
+   * Attributes of an OrderedDict (torch keeps version numbers there) are irrelevant to tensors and
+   * dropped.
+   */
   build(): void {
     this.pop();
-    if (!(this.top() instanceof Map)) this.fail("sets attributes of an object");
+    if (!(this.top() instanceof Map)) this.fail("sets attributes of something other than a dict");
   }
 }
 
-/** The opcodes that files with tensors use, of protocols 2 to 5; every other one is refused. STOP is handled by the loop. */
+/**
+ * The opcodes of protocols 2 to 5 that tensor files use; every other one is refused. The loop
+ * handles STOP.
+ */
 const OPCODES: Readonly<Record<string, (m: Machine) => void>> = {
   "(": (m) => m.mark(),
   "0": (m) => void m.pop(),
@@ -156,14 +167,14 @@ const OPCODES: Readonly<Record<string, (m: Machine) => void>> = {
   "\x8c": (m) => m.push(m.reader.text(m.reader.u8())), // SHORT_BINUNICODE
   "\x93": (m) => m.stackGlobal(),
   "\x94": (m) => m.memo.set(m.memo.size, m.top()), // MEMOIZE
-  "\x95": (m) => m.reader.skip(8), // FRAME: its length, which the opcodes inside do not need
+  "\x95": (m) => m.reader.skip(8), // FRAME: its length is not needed
 };
 
 const STOP = ".";
 
 /**
- * Reads one pickle that starts at byte `start` of `bytes`, without running anything: an opcode or global outside the few that
- * tensors need is an AdaloraError that names `where` and the byte. Work and memory are bounded by the bytes that are there.
+ * Reads the pickle that starts at byte `start` of `bytes` without executing anything. Throws an
+ * AdaloraError naming `where` and the byte offset on any opcode or global that tensors do not need.
  */
 export function unpickle(
   bytes: Uint8Array,

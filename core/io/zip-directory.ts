@@ -1,20 +1,23 @@
 import { errors } from "../errors.ts";
 import type { MappedFile } from "./mapped-file.ts";
 
-/** Gives the bytes of an entry, a view of the archive; an AdaloraError when they are compressed, encrypted or not there. */
+/**
+ * Returns the bytes of an entry as a view of the archive; throws an AdaloraError when they are
+ * compressed, encrypted or missing.
+ */
 type ZipEntry = () => Uint8Array;
 
 const SIGNATURE = { local: 0x04034b50, central: 0x02014b50, end: 0x06054b50, end64: 0x06064b50 };
 const LOCATOR64 = 0x07064b50;
 const BYTES = { local: 30, central: 46, end: 22, end64: 56, locator64: 20 };
 const MAX_COMMENT_BYTES = 0xffff;
-// A field with all bits set says that the true value is in the zip64 extra field.
+// All bits set: the value is in the zip64 extra field.
 const ZIP64_SENTINEL = 0xffffffff;
 
 const dataViewOf = (bytes: Uint8Array) =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** The directory's place and number of entries, from the end record (and its zip64 form where there is one). */
+/** The directory's offset, size and entry count, from the end record or its zip64 form. */
 function findDirectory(file: MappedFile) {
   const tailSize = Math.min(file.size, BYTES.end + MAX_COMMENT_BYTES);
   const tail = dataViewOf(file.view(file.size - tailSize, tailSize));
@@ -91,7 +94,7 @@ function readCentral(directory: DataView, at: number, where: string): CentralRec
   const name = Buffer.from(directory.buffer, start, nameSize).toString("utf8");
   const extra = zip64Field(new DataView(directory.buffer, start + nameSize, extraSize));
   let consumed = 0;
-  // The extra field holds, in this order, only those values that do not fit.
+  // The extra field holds only the values that do not fit, in this order.
   const field64 = (field: number) => {
     const value = directory.getUint32(at + field, true);
     if (value !== ZIP64_SENTINEL || extra === undefined) return value;
@@ -130,7 +133,10 @@ function viewEntry(file: MappedFile, record: CentralRecord): Uint8Array {
   return file.view(record.localOffset + BYTES.local + variableBytes, record.size);
 }
 
-/** Reads the directory of a zip archive (zip64 too). Entries must be stored uncompressed, as torch.save does, to be viewed. */
+/**
+ * Reads the directory of a zip archive (zip64 too). Entries can be viewed only when stored
+ * uncompressed, as by torch.save.
+ */
 export function readZipDirectory(file: MappedFile): Map<string, ZipEntry> {
   const { count, size, offset } = findDirectory(file);
   const directory = dataViewOf(file.view(offset, size));

@@ -5,7 +5,7 @@ import { specialCount } from "./template.ts";
 /** The tokens `[start, end)` of a text that an input keeps. */
 export type Range = readonly [start: number, end: number];
 
-/** Fills a template: the kept tokens of each text between the special tokens. */
+/** Fills a template with the kept tokens of each text and the special tokens. */
 export function assemble(
   template: readonly TemplatePart[],
   tokens: readonly (readonly number[])[],
@@ -29,7 +29,10 @@ export function assemble(
   return { ids, typeIds };
 }
 
-/** Where each token of an assembled input comes from; `offsets` are the texts' own. */
+/**
+ * The text position and text index of each token of an assembled input; `offsets` are those of the
+ * texts.
+ */
 export function align(
   template: readonly TemplatePart[],
   offsets: readonly (readonly (readonly number[])[])[],

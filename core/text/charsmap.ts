@@ -1,15 +1,16 @@
 /**
- * What is wrong with a sentencepiece character map, in words; undefined for a sound one.
+ * Describes what is wrong with a sentencepiece character map; undefined for a valid one.
  *
- * Layout: byte count of the trie (u32), the trie (a darts-clone double array of u32 units), then UTF-8 texts that end
- * in NUL; a trie's value is where its text starts. The native library trusts all of it and ends the process on a map
- * that points outside of itself, so every step it can take is bounded here first.
+ * Layout: byte count of the trie (u32), the trie (a darts-clone double array of u32 units), then
+ * NUL-terminated UTF-8 texts; a value in the trie is the offset of its text. The native library
+ * trusts all of it, and a map that points outside itself ends the process, so every reachable
+ * offset is checked first.
  */
 export function charsmapFault(charsmap: Uint8Array): string | undefined {
   const view = new DataView(charsmap.buffer, charsmap.byteOffset, charsmap.byteLength);
   const trieBytes = charsmap.length < 4 ? 0 : view.getUint32(0, true);
   if (trieBytes === 0 || trieBytes % 4 !== 0 || 4 + trieBytes > charsmap.length) {
-    return `its character map of ${charsmap.length} bytes is cut off`;
+    return `its character map of ${charsmap.length} bytes is truncated`;
   }
   const texts = charsmap.subarray(4 + trieBytes);
   if (!isUtf8(texts)) return "the texts of its character map are not UTF-8";
@@ -22,18 +23,19 @@ export function charsmapFault(charsmap: Uint8Array): string | undefined {
     const children = (i ^ offsetOf(unit)) >>> 0;
     const isInside = (children | 0xff) >>> 0 < units.length;
     if (!isInside || (hasValue(unit) && !startsText(units[children]! & 0x7fffffff, texts))) {
-      return `unit ${i} of its character map points outside of the map`;
+      return `unit ${i} of its character map points outside the map`;
     }
   }
   return undefined;
 }
 
-// darts-clone: bit 31 marks a value, bit 8 that a unit's children begin with one, bit 9 an offset in blocks of 256
+// darts-clone: bit 31 marks a value, bit 8 that a unit's children begin with one, bit 9 an offset
+// in blocks of 256
 const isLeaf = (unit: number) => unit >>> 31 === 1;
 const hasValue = (unit: number) => ((unit >>> 8) & 1) === 1;
 const offsetOf = (unit: number) => (unit >>> 10) << ((unit & 0x200) >>> 6);
 
-/** Whether a text begins at this byte: inside, and not in the middle of a character. */
+/** Whether a text can begin at this byte: inside the map, and not within a character. */
 function startsText(at: number, texts: Uint8Array): boolean {
   const byte = texts[at];
   return byte !== undefined && (byte & 0xc0) !== 0x80;

@@ -1,4 +1,4 @@
-/** In transformers' order: each works on the result of the one before. */
+/** In transformers' order: each replacement sees the result of the previous one. */
 const replacements: readonly (readonly [from: string, to: string])[] = [
   [" .", "."],
   [" ?", "?"],
@@ -12,7 +12,10 @@ const replacements: readonly (readonly [from: string, to: string])[] = [
   [" 're", "'re"],
 ];
 
-/** Removes the spaces before punctuation and English contractions, as transformers' `clean_up_tokenization`. */
+/**
+ * Removes spaces before punctuation and English contractions, like transformers'
+ * `clean_up_tokenization`.
+ */
 export function cleanUpSpaces(text: string): string {
   let clean = text;
   for (const [from, to] of replacements) clean = clean.replaceAll(from, to);

@@ -1,13 +1,18 @@
-/** A text by its Unicode code points, the unit of tokenizers and of SQuAD; strings count UTF-16 units. */
+/**
+ * A text indexed by Unicode code points, the unit of tokenizers and of SQuAD; JavaScript strings
+ * are indexed by UTF-16 units.
+ */
 export interface CodePoints {
   readonly length: number;
-  /** The text from code point `start` to before `end`; both are cut to the text's end. */
+  /** The text from code point `start` to before `end`, both clamped to the text's length. */
   slice(start: number, end: number): string;
-  /** The code point that the UTF-16 unit `unit` belongs to. */
+  /** The index of the code point that contains the UTF-16 unit `unit`. */
   indexOfUnit(unit: number): number;
 }
 
-/** Views a text by its code points. Costs nothing where every one is a single unit, as in most texts. */
+/**
+ * Indexes a text by code points. Free when every code point is one UTF-16 unit, as in most texts.
+ */
 export function codePoints(text: string): CodePoints {
   if (!/[\ud800-\udfff]/.test(text)) {
     return {
@@ -29,7 +34,7 @@ export function codePoints(text: string): CodePoints {
   };
 }
 
-/** The unit at which each code point begins, and the text's length. */
+/** The UTF-16 offset of each code point, followed by the text's length. */
 function unitOffsets(text: string): readonly number[] {
   const units: number[] = [];
   let at = 0;

@@ -6,17 +6,17 @@ import { specialCount, type TemplatePart, type Templates } from "./template.ts";
 import type { EncodeOptions, TextInput, TokenIds, Tokenizer, WindowOptions } from "./tokenizer.ts";
 import { checkStride, truncate, windowRanges, type Lengths } from "./truncation.ts";
 
-/** What a tokenizer is made of besides the library's object. */
+/** The parts of a tokenizer besides the library's object. */
 interface TokenizerParts extends Pick<Tokenizer, "source" | "specialIds"> {
   readonly templates: Templates;
 }
 
 /**
- * Wraps the library's tokenizer, which must have neither truncation nor padding set.
+ * Wraps the library's tokenizer, which must have neither truncation nor padding enabled.
  *
- * The library only splits texts into tokens. Cutting, windows and special tokens are done here: its own truncation
- * is a setting of the shared object, ends the process when a window can't hold its stride, and makes every
- * combination of both texts' cut-off parts.
+ * The library only splits texts into tokens; truncation, windows and special tokens are done here.
+ * The library's own truncation is a setting of the shared object, ends the process when a window
+ * can't hold its stride, and produces every combination of both texts' overflowing parts.
  */
 export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts): Tokenizer {
   const { templates, source, specialIds } = parts;
@@ -68,7 +68,7 @@ export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts):
   };
 }
 
-// inputs that are with the library at a time: bounds the memory of its per-token records
+// inputs per library call: bounds the memory of its per-token records
 const inputsPerCall = 4096;
 
 const textsOf = ({ text, pair }: TextInput) => (pair === undefined ? [text] : [text, pair]);
@@ -99,7 +99,7 @@ function splitIntoWindows(
   const truncation = isPair ? options.truncation : "first";
   invariant(
     truncation === "first" || truncation === "second",
-    "windows of a pair split one of its texts",
+    "windows of a pair split exactly one of its texts",
   );
   const lengths = lengthsOf(tokens);
   const capacity = textCapacity(template, maxLength);
@@ -116,7 +116,10 @@ const lengthsOf = ([first, second]: readonly (readonly number[])[]): Lengths => 
   second?.length ?? 0,
 ];
 
-/** Tokens of text that fit beside the special ones. Unbounded when those alone are too many, as in transformers. */
+/**
+ * Text tokens that fit beside the special tokens. Infinite when the special tokens alone do not
+ * fit, as in transformers.
+ */
 function textCapacity(
   template: readonly TemplatePart[],
   maxLength = Number.POSITIVE_INFINITY,

@@ -14,7 +14,7 @@ import type {
 } from "./tokenizer-family.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** The files of a checkpoint that its tokenizer is made from, read but not yet built. */
+/** The files that a checkpoint's tokenizer is built from, read but not parsed. */
 export interface TokenizerSource {
   readonly family: TokenizerFamily;
   /** `tokenizer.json` alone, or the vocabulary files that the family converts. */
@@ -25,8 +25,8 @@ export interface TokenizerSource {
 const tokenizerJsonFile = "tokenizer.json";
 
 /**
- * Reads the tokenizer files of a checkpoint's folder: `tokenizer.json`, otherwise the vocabulary files
- * that the family converts. Cheap, and enough to identify the tokenizer in a cache
+ * Reads the tokenizer files of a checkpoint's folder: `tokenizer.json`, otherwise the vocabulary
+ * files that the family converts. Cheap, and enough to identify the tokenizer in a cache
  * (`tokenizerFingerprint`). Throws E_FILE when the folder has neither.
  */
 export function readTokenizer(dir: string, family: TokenizerFamily): TokenizerSource {
@@ -47,14 +47,14 @@ export function readTokenizer(dir: string, family: TokenizerFamily): TokenizerSo
     existsSync(dir)
       ? `holds no tokenizer: looked for ${known.join(", then ")}`
       : "the tokenizer's folder does not exist",
-    `copy the ${family.name} checkpoint's ${known.join(" or ")} there, or point --tokenizer at a folder that has it`,
+    `copy the ${family.name} checkpoint's ${known.join(" or ")} there, or name a folder that has it with --tokenizer`,
   );
 }
 
-// raised when a conversion, or the library, gives other ids than before for the same files
+// incremented when a conversion or the library changes the ids for the same files
 const conversionVersion = 1;
 
-/** A hash of everything that a tokenizer is made from: when it is equal, so are the ids of every text. */
+/** A hash of all inputs of a tokenizer: equal hashes mean equal ids for every text. */
 export function tokenizerFingerprint({ family, files, config }: TokenizerSource): string {
   const hash = new Bun.CryptoHasher("sha256");
   hash.update(JSON.stringify([conversionVersion, family.name, family.special, config]));
@@ -64,7 +64,10 @@ export function tokenizerFingerprint({ family, files, config }: TokenizerSource)
 
 const tokenizers = new WeakMap<TokenizerSource, Promise<Tokenizer>>();
 
-/** The tokenizer of a source, built on the first call: about 0.2 s for DeBERTa v3's 128,000 pieces. */
+/**
+ * The tokenizer of a source, built on the first call: about 0.2 s for DeBERTa v3's 128,000 pieces.
+ * Throws E_FILE when a file is broken, E_LIBRARY without the native library.
+ */
 export function buildTokenizer(source: TokenizerSource): Promise<Tokenizer> {
   const known = tokenizers.get(source) ?? build(source);
   tokenizers.set(source, known);
@@ -81,7 +84,7 @@ async function build(source: TokenizerSource): Promise<Tokenizer> {
   const idOf = (token: string) => {
     const id = native.tokenToId(token);
     if (id !== null) return id;
-    const hint = `a ${family.name} tokenizer is wanted here; --tokenizer names another folder`;
+    const hint = `expected a ${family.name} tokenizer; name its folder with --tokenizer`;
     throw errors.file(file.path, `the tokenizer has no special token "${token}"`, hint);
   };
   const { pad, cls, sep, unk } = specialTokenNames(family.special, config);
@@ -92,17 +95,22 @@ async function build(source: TokenizerSource): Promise<Tokenizer> {
   });
 }
 
-/** Throws E_FILE when the tokenizer gives ids that the model has no embedding for; `where` is the model's config. */
+/**
+ * Throws E_FILE when the tokenizer has ids without an embedding in the model; `where` is the
+ * model's config.
+ */
 export function checkVocabulary(tokenizer: Tokenizer, vocabSize: number, where: string): void {
   if (tokenizer.vocabSize <= vocabSize) return;
   throw errors.file(
     tokenizer.source,
     `the tokenizer's ${tokenizer.vocabSize} tokens do not fit the model: "vocab_size" in ${where} is ${vocabSize}`,
-    "the tokenizer belongs to another model: use the model's own, or name it with --tokenizer",
+    "the tokenizer belongs to another model: name the model's own with --tokenizer",
   );
 }
 
-/** `tokenizer_config.json` writes a special token as its text, or as an object with the text in `content`. */
+/**
+ * In `tokenizer_config.json` a special token is its text, or an object with the text in `content`.
+ */
 function specialTokenNames(family: SpecialTokens, config: TokenizerConfig): SpecialTokens {
   const name = (key: keyof SpecialTokens) => {
     const value = config[`${key}_token`];

@@ -36,7 +36,7 @@ export async function nativeFromFile(file: TokenizerFile): Promise<NativeTokeniz
   }
 }
 
-/** A tokenizer from converted vocabulary files; `where` names them in errors. */
+/** A tokenizer from converted vocabulary files; errors name `where`. */
 export async function nativeFromJson(json: TokenizerJson, where: string): Promise<NativeTokenizer> {
   const native = await loadLibrary();
   try {
@@ -49,8 +49,9 @@ export async function nativeFromJson(json: TokenizerJson, where: string): Promis
 }
 
 /**
- * The vocabulary goes to the library as an array: it reads numbers in JSON with an error in the last bit, and
- * parsing them costs a third of the load. The rest goes as JSON around the few pieces up to the unknown one.
+ * Passes the vocabulary to the library as an array: its JSON parser gets the last bit of scores
+ * wrong, and parsing them takes a third of the load time. Everything else is passed as JSON, with a
+ * stub vocabulary up to the unknown piece.
  */
 function fromUnigram(
   { Tokenizer, Unigram, AddedToken }: Library,
@@ -80,7 +81,10 @@ function fromUnigram(
   return tokenizer;
 }
 
-/** A `tokenizer.json` may hold the cutting and padding of the run that wrote it: they are no part of the tokenizer. */
+/**
+ * A `tokenizer.json` may hold the truncation and padding of the run that wrote it; they are not
+ * part of the tokenizer.
+ */
 function withoutTruncationAndPadding(native: NativeTokenizer): NativeTokenizer {
   native.disableTruncation();
   native.disablePadding();
@@ -93,7 +97,7 @@ function unreadable(where: string, cause: unknown, content?: string) {
   return errors.file(
     where,
     `cannot be used as a tokenizer: ${rule}`,
-    "fetch the file again: its size or checksum should equal the original's",
+    "download the file again: its size or checksum should match the original's",
     cause,
   );
 }

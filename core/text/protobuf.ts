@@ -1,6 +1,10 @@
-/** A field of a message: a number (varint, fixed32 as float) or a byte range of the same buffer. */
+/**
+ * Receives a field of a message: a number (varint, or fixed32 as float) or a byte range of the same
+ * buffer.
+ */
 type ProtobufVisitor = (field: number, value: number, end: number) => void;
 
+/** A malformed message; `offset` is the byte at which it was detected. */
 export class ProtobufError extends Error {
   override readonly name = "ProtobufError";
   readonly offset: number;
@@ -12,11 +16,11 @@ export class ProtobufError extends Error {
 }
 
 /**
- * Walks the fields of the protobuf message in `bytes[start, end)` without copying.
+ * Visits the fields of the protobuf message in `bytes[start, end)` without copying.
  *
- * The visitor gets `(field, value, -1)` for a varint or a float, and `(field, start, end)` for a length-delimited
- * field (text, bytes, a nested message). Fixed 64-bit fields are stepped over: no format read here has one.
- * Throws ProtobufError, with the offset, on a field that is cut off or has no known wire type.
+ * Calls `visit(field, value, -1)` for a varint or float, and `visit(field, start, end)` for a
+ * length-delimited field (text, bytes, a nested message). Skips fixed 64-bit fields: no format read
+ * here has one. Throws ProtobufError on a truncated field or an unknown wire type.
  */
 export function visitFields(
   bytes: Uint8Array,
@@ -53,16 +57,16 @@ function readVarint(bytes: Uint8Array, cursor: Cursor): number {
   let factor = 1;
   for (let i = 0; i < 10; i++) {
     if (cursor.offset >= cursor.end)
-      throw new ProtobufError(cursor.offset, "the file ends inside a number");
+      throw new ProtobufError(cursor.offset, "the file ends inside a varint");
     const byte = bytes[cursor.offset++]!;
     value += (byte & 0x7f) * factor;
     if (byte < 0x80) return value;
     factor *= 128;
   }
-  throw new ProtobufError(cursor.offset, "a number is longer than 10 bytes");
+  throw new ProtobufError(cursor.offset, "a varint is longer than 10 bytes");
 }
 
-/** Steps over `size` bytes and says where they start. */
+/** Skips `size` bytes and returns the offset of the first. */
 function skip(cursor: Cursor, size: number): number {
   const from = cursor.offset;
   const left = cursor.end - from;

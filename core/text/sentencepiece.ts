@@ -2,10 +2,13 @@ import { errors } from "../errors.ts";
 import { charsmapFault } from "./charsmap.ts";
 import { ProtobufError, visitFields } from "./protobuf.ts";
 
-/** Kinds of a piece, by their number in sentencepiece_model.proto. */
+/** Types of a piece, by their value in sentencepiece_model.proto. */
 export const pieceType = { normal: 1, unknown: 2, control: 3, userDefined: 4 } as const;
 
-/** What of a sentencepiece model (`spm.model`) a tokenizer is built from. Position in the arrays = token id. */
+/**
+ * The parts of a sentencepiece model (`spm.model`) that a tokenizer is built from. The index in the
+ * arrays is the token id.
+ */
 export interface SentencePieceModel {
   readonly pieces: readonly string[];
   /** Log-probabilities, float32 values. */
@@ -23,11 +26,11 @@ const modelTypes: Readonly<Record<number, string>> = {
   4: "char",
 };
 
-const downloadAgain = "fetch the file again: its size or checksum should equal the original's";
+const downloadAgain = "download the file again: its size or checksum should match the original's";
 
 /**
- * Reads a sentencepiece model (protobuf `ModelProto`: pieces = 1, trainer_spec = 2, normalizer_spec = 3).
- * `where` names the file in errors. Throws E_FILE on anything but a whole unigram model.
+ * Parses a sentencepiece model (protobuf `ModelProto`: pieces = 1, trainer_spec = 2,
+ * normalizer_spec = 3). Throws E_FILE, naming `where`, on anything but a complete unigram model.
  */
 export function parseSentencePiece(bytes: Uint8Array, where: string): SentencePieceModel {
   try {
@@ -39,7 +42,7 @@ export function parseSentencePiece(bytes: Uint8Array, where: string): SentencePi
     if (!(error instanceof ProtobufError)) throw error;
     throw errors.file(
       where,
-      `not a whole sentencepiece model: ${error.message}`,
+      `not a complete sentencepiece model: ${error.message}`,
       downloadAgain,
       error,
     );
@@ -58,7 +61,7 @@ function readModel(bytes: Uint8Array): RawModel {
   const pieces: string[] = [];
   const scores: number[] = [];
   const types: number[] = [];
-  // proto2 defaults of the fields that may be left out
+  // proto2 defaults of optional fields
   let unkId = 0;
   let modelType = 1;
   let charsmap = new Uint8Array();
@@ -103,7 +106,7 @@ function checkModel(model: RawModel, where: string): void {
     // The pieces come first: a file truncated between two of them would still parse.
     throw errors.file(
       where,
-      "cut off: the trainer's and normalizer's settings are missing",
+      "truncated: the trainer's and normalizer's settings are missing",
       downloadAgain,
     );
   }

@@ -1,20 +1,22 @@
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { errors } from "../errors.ts";
 
-/** A place in an encoded input: a special token, or all tokens of the first (0) or second (1) text. */
+/**
+ * A slot of an encoded input: a special token, or all tokens of the first (0) or second (1) text.
+ */
 export type TemplatePart =
   | { readonly special: number; readonly typeId: number }
   | { readonly text: 0 | 1; readonly typeId: number };
 
-/** What stands around one text, and around two. */
+/** The templates of a single text and of a pair. */
 export interface Templates {
   readonly single: readonly TemplatePart[];
   readonly pair: readonly TemplatePart[];
 }
 
 /**
- * Reads a tokenizer's template off what it does to a sample. Every family's post-processor, whatever it is
- * written with, comes to this list. Throws E_FILE, naming `where`, when the sample comes back empty or broken up.
+ * Derives the templates from how the tokenizer encodes a sample, which works for every family's
+ * post-processor. Throws E_FILE, naming `where`, when the sample gives no tokens.
  */
 export async function probeTemplates(native: NativeTokenizer, where: string): Promise<Templates> {
   const [single, pair] = await Promise.all([probe(native, where), probe(native, where, sample)]);

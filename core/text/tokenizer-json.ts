@@ -1,4 +1,4 @@
-/** A token that is matched in the raw text before anything else, as `tokenizer.json` writes it. */
+/** A token that is matched in the raw text before anything else, in `tokenizer.json`'s format. */
 export interface AddedTokenJson {
   readonly id: number;
   readonly content: string;
@@ -9,14 +9,16 @@ export interface AddedTokenJson {
   readonly special: boolean;
 }
 
+/** A unigram model in `tokenizer.json`'s format. */
 export interface UnigramJson {
   readonly type: "Unigram";
   readonly unk_id: number;
-  /** Pieces and log-probabilities in id order. */
+  /** Pieces and log-probabilities, in id order. */
   readonly vocab: [string, number][];
   readonly byte_fallback: boolean;
 }
 
+/** A byte-pair encoding model in `tokenizer.json`'s format. */
 interface BpeJson {
   readonly type: "BPE";
   readonly dropout: null;
@@ -30,7 +32,7 @@ interface BpeJson {
   readonly merges: readonly (readonly [string, string])[];
 }
 
-/** The parts of a `tokenizer.json`; the steps around the model are data that only the library reads. */
+/** The parts of a `tokenizer.json`. Only the library interprets the steps around the model. */
 export interface TokenizerJson {
   readonly version: "1.0";
   readonly truncation: null;
@@ -43,7 +45,7 @@ export interface TokenizerJson {
   readonly model: UnigramJson | BpeJson;
 }
 
-/** An added token with the flags that all special tokens of the known families share. */
+/** An added token with the flags shared by the special tokens of the known families. */
 export function specialToken(
   id: number,
   content: string,

@@ -1,29 +1,39 @@
 import type { Truncation } from "./truncation.ts";
 
-/** A text, or a pair of texts that the model sees as one input. */
+/** A text, or a pair of texts that the model reads as one input. */
 export interface TextInput {
   readonly text: string;
   readonly pair?: string | undefined;
 }
 
-/** An input as the model reads it, special tokens included. */
+/** A tokenized input, special tokens included. */
 export interface TokenIds {
   /** [T]. */
   readonly ids: Int32Array;
-  /** [T], the segment of each token: 1 from a pair's second text on, in the families that use it. */
+  /**
+   * [T], the segment of each token: 1 from the second text of a pair on, in families that use
+   * segments.
+   */
   readonly typeIds: Int32Array;
 }
 
-/** A window on an input that knows where each token comes from. */
+/** A window of an input, with the source of each token. */
 export interface TokenWindow extends TokenIds {
-  /** [T], of a token's own text: start and end in Unicode code points (not UTF-16 units); [0, 0] for special tokens. */
+  /**
+   * [T], start and end of each token in its own text, in Unicode code points (not UTF-16 units);
+   * [0, 0] for special tokens.
+   */
   readonly offsets: readonly (readonly [start: number, end: number])[];
   /** [T]: 0 first text, 1 second text, null special token. */
   readonly sequences: readonly (0 | 1 | null)[];
 }
 
+/** Options of `encode`. */
 export interface EncodeOptions {
-  /** Tokens, special ones included. Left uncut, as in transformers, when not even the special tokens fit. */
+  /**
+   * Tokens, special ones included. No truncation, as in transformers, when not even the special
+   * tokens fit.
+   */
   readonly maxLength?: number;
   /** Default "longest". */
   readonly truncation?: Truncation;
@@ -31,26 +41,33 @@ export interface EncodeOptions {
   readonly addSpecialTokens?: boolean;
 }
 
+/** Options of `windows`. */
 export interface WindowOptions extends EncodeOptions {
   /**
-   * Tokens that neighbouring windows share; of a pair, `cut` must then say which text is split into windows.
-   * Without a stride there is one window, cut as `encode` cuts.
+   * Tokens that neighbouring windows share; for a pair, `truncation` must then name the text that
+   * is split. Without a stride there is one window, truncated like `encode`.
    */
   readonly stride?: number;
 }
 
+/** Options of `decode`. */
 interface DecodeOptions {
   /** Default true. */
   readonly skipSpecialTokens?: boolean;
-  /** Removes spaces before punctuation and English contractions. Default false, as in transformers 4.57. */
+  /**
+   * Removes spaces before punctuation and English contractions. Default false, as in transformers
+   * 4.57.
+   */
   readonly cleanUpSpaces?: boolean;
 }
 
-/** Text to ids and back; built by `loadTokenizer`. Calls keep no state and may overlap. */
+/**
+ * Converts text to ids and back; built by `buildTokenizer`. Calls keep no state and may overlap.
+ */
 export interface Tokenizer {
-  /** The file it was made from. */
+  /** Path of the file that it was built from. */
   readonly source: string;
-  /** Ids are below this: the vocabulary with all added tokens. */
+  /** Size of the vocabulary with all added tokens; every id is smaller. */
   readonly vocabSize: number;
   readonly specialIds: {
     readonly pad: number;
@@ -58,13 +75,20 @@ export interface Tokenizer {
     readonly sep: number;
     readonly unk: number;
   };
-  /** How many special tokens stand around one text, and around a pair: maxLength must be above it. */
+  /** Number of special tokens around a single text and around a pair; maxLength must exceed it. */
   readonly specialCount: { readonly single: number; readonly pair: number };
-  /** One result an input, in order. Fast on many: the library uses every core. Throws E_TOKENIZE, see `truncate`. */
+  /**
+   * One result per input, in order. Fast on many inputs: the library uses all cores. Throws
+   * E_TOKENIZE, see `truncate`.
+   */
   encode(inputs: readonly TextInput[], options?: EncodeOptions): Promise<TokenIds[]>;
-  /** One input in overlapping windows, with offsets. Throws E_TOKENIZE when the windows can't hold the stride. */
+  /**
+   * One input as overlapping windows, with offsets. Throws E_TOKENIZE when the windows can't hold
+   * the stride.
+   */
   windows(input: TextInput, options?: WindowOptions): Promise<TokenWindow[]>;
+  /** The text of some ids. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): Promise<string>;
-  /** The vocabulary's string for an id. */
+  /** The vocabulary entry of an id. */
   tokenOf(id: number): string | undefined;
 }

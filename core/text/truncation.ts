@@ -1,15 +1,19 @@
 import { errors } from "../errors.ts";
 
-/** Which text loses tokens: the longer one (of two, both end up about equal), or always the same one. */
+/**
+ * Which text loses tokens: the longer one (of two, both end up about equal), or always the same
+ * one.
+ */
 export type Truncation = "longest" | "first" | "second";
 
-/** Tokens of the first and of the second text; 0 for a second text that isn't there. */
+/** Token counts of the first and second text; 0 when there is no second text. */
 export type Lengths = readonly [first: number, second: number];
 
 /**
- * What is left of two texts in `room` tokens, as the fast tokenizers cut: never more than needed, and of an
- * odd room the longer text gets the last token (the second when they are equal).
- * Throws E_TOKENIZE when only one text may be cut and it is too short for that.
+ * The lengths of two texts after truncation to `capacity` tokens, like the fast tokenizers: no more
+ * is removed than needed; of an odd capacity the longer text gets the last token (the second one if
+ * they are equal). Throws E_TOKENIZE when only one text may be truncated and nothing of it would
+ * remain.
  */
 export function truncate(
   [first, second]: Lengths,
@@ -31,8 +35,8 @@ export function truncate(
   const available = capacity - other;
   if (available <= 0) {
     throw errors.tokenize(
-      `the ${truncation} text is too short to be cut to what fits`,
-      `${length} tokens beside ${other} of the other text, with room for ${capacity} in all`,
+      `the ${truncation} text is too short to be truncated enough`,
+      `${length} tokens beside ${other} of the other text, ${capacity} allowed in total`,
       "raise --max-length, or shorten the other text",
     );
   }
@@ -40,8 +44,9 @@ export function truncate(
 }
 
 /**
- * The overlapping parts `[start, end)` that cover `length` tokens, each at most `size` long, each `stride`
- * tokens into the one before. One part, maybe empty, when all fits. Throws E_TOKENIZE when `stride >= size`.
+ * The overlapping ranges `[start, end)` that cover `length` tokens, each at most `size` long and
+ * starting `stride` tokens before the end of the previous one. A single range, possibly empty, when
+ * everything fits. Throws E_TOKENIZE when `stride >= size`.
  */
 export function windowRanges(length: number, size: number, stride: number): [number, number][] {
   if (length <= size) return [[0, length]];
@@ -56,8 +61,9 @@ export function windowRanges(length: number, size: number, stride: number): [num
 }
 
 /**
- * Throws E_TOKENIZE when windows can't share `stride` tokens whatever the text; `room` is what fits beside one text's
- * special tokens. The reference makes this check even where one window is enough.
+ * Throws E_TOKENIZE when windows can't share `stride` tokens for any text; `capacity` is what fits
+ * beside the special tokens of a single text. The reference checks this even where one window
+ * suffices.
  */
 export function checkStride(stride: number, capacity: number): void {
   if (stride <= capacity) return;

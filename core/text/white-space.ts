@@ -1,6 +1,6 @@
 /**
- * White space as Python's `str` has it, by UTF-16 unit: U+001C to U+001F and U+0085 count, U+FEFF does not;
- * JavaScript's `\s` and `trim` have it the other way round.
+ * Whether a UTF-16 unit is white space for Python's `str`: U+001C to U+001F and U+0085 are, U+FEFF
+ * is not; JavaScript's `\s` and `trim` treat them the other way round.
  */
 export function isWhiteSpace(unit: number): boolean {
   if (unit <= 0xa0) {
@@ -23,7 +23,7 @@ export function isWhiteSpace(unit: number): boolean {
   );
 }
 
-/** The parts of a text between white space, as Python's `split()`: none is empty. */
+/** Splits a text at white space, like Python's `split()`: no part is empty. */
 export function splitWords(text: string): string[] {
   const words: string[] = [];
   let start = 0;
@@ -35,14 +35,14 @@ export function splitWords(text: string): string[] {
   return words;
 }
 
-/** Without the white space at its start, as Python's `lstrip()`. */
+/** Removes leading white space, like Python's `lstrip()`. */
 export function stripStart(text: string): string {
   let start = 0;
   while (start < text.length && isWhiteSpace(text.charCodeAt(start))) start++;
   return text.slice(start);
 }
 
-/** Without the white space at both ends, as Python's `strip()`. */
+/** Removes leading and trailing white space, like Python's `strip()`. */
 export function strip(text: string): string {
   let end = text.length;
   while (end > 0 && isWhiteSpace(text.charCodeAt(end - 1))) end--;

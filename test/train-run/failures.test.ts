@@ -91,7 +91,7 @@ test("plan tells all of it at once, the data's faults first, and writes nothing"
     'error  train.tsv:2: "label" must be one of "entailment", "not_entailment" (or 0..1), got "maybe"',
     "error  dev.tsv:2: row has 3 fields, the header has 4",
     'error  --metric must be one of accuracy, loss, got "x"',
-    "error  ./none: there is no such folder",
+    "error  ./none: no such folder",
   ]);
   const { error, errors } = JSON.parse(stdout);
   expect(errors).toHaveLength(4);

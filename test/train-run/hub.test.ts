@@ -48,7 +48,7 @@ test("a recipe without model and data takes the hub's, and needs no hub once the
   const before = await run(["run", ...flags, "--out", path("offline")]);
   expect([before.code, before.stderr]).toEqual([
     1,
-    "error  nyu-mll/glue: is not in the cache\n  hint: run once without HF_HUB_OFFLINE, or give a local folder\n",
+    "error  nyu-mll/glue: is not in the cache\n  hint: run once without HF_HUB_OFFLINE, or use a local folder\n",
   ]);
   const withData = ["plan", ...flags, "--data", task.data, "--json"];
   const { code, stdout } = await run(withData, online(models.url));

@@ -304,7 +304,7 @@ describe("what can't be predicted with is refused before it is loaded", () => {
     renameSync(task.model, moved);
     const { stderr } = await predict("--input", join(task.data, "dev.tsv"));
     expect(stderr).toStartWith(
-      `error  the base model of ${join(out, "adapter")} is not here: ${task.model}: there is no such folder\n`,
+      `error  the base model of ${join(out, "adapter")} is not here: ${task.model}: no such folder\n`,
     );
     expect((await predict("--model", moved, "--input", join(task.data, "dev.tsv"))).code).toBe(0);
     renameSync(moved, task.model);

@@ -42,7 +42,7 @@ test("squad is another data set, all of whose questions have an answer", async (
   expect([code, stderr.replaceAll(/\S+snapshots\/\w+\//g, "")]).toEqual([
     1,
     expect.stringContaining(
-      'error  plain_text/train-00000-of-00001.parquet: row 2: question "b" has no answer, and this task has none for a question without one\n',
+      'error  plain_text/train-00000-of-00001.parquet: row 2: question "b" has no answer, and this task has no unanswerable questions\n',
     ),
   ]);
   expect(stderr).toContain(join(snapshots, "datasets--rajpurkar--squad", "snapshots"));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { type Batch, trainingBatches, evaluationBatches } from "../../../core/data/batching.ts";
 import { randomInts, shuffle } from "../../../core/data/shuffle.ts";
 
-// 103 batches of 10 and a rest of 7: more than two windows of 50 batches
+// 103 batches of 10 and a remainder of 7: more than two windows of 50 batches
 const lengths = Array.from({ length: 1037 }, (_, i) => 10 + ((i * 7919) % 101));
 const options = { batchSize: 10, seed: 6, epoch: 0, bucketed: true };
 const flat = (batches: readonly Batch[]) => batches.flatMap((batch) => [...batch]);
@@ -40,7 +40,7 @@ describe("training batches", () => {
     ).toEqual([1, 0, 4, 3, 2]);
   });
 
-  test("like lengths share a batch, yet long and short batches are mixed", () => {
+  test("similar lengths share a batch, yet long and short batches are mixed", () => {
     const batches = trainingBatches(lengths, options);
     expect(padding(batches)).toBeLessThan(
       padding(trainingBatches(lengths, { ...options, bucketed: false })) / 10,
@@ -57,7 +57,7 @@ describe("training batches", () => {
     expect(partners(0)?.toSorted().join()).not.toBe(partners(1)?.toSorted().join());
   });
 
-  test("the short batch is not always of the longest texts", () => {
+  test("the short batch does not always hold the longest texts", () => {
     const last = Array.from(
       { length: 40 },
       (_, epoch) => trainingBatches(lengths, { ...options, epoch }).at(-1) ?? [],
@@ -69,7 +69,7 @@ describe("training batches", () => {
   });
 });
 
-test("evaluation goes from long to short", () => {
+test("evaluation batches are ordered from long to short", () => {
   const batches = evaluationBatches([3, 9, 1, 9, 5], 2);
   expect(batches.map((batch) => [...batch])).toEqual([[3, 1], [4, 0], [2]]);
 });
@@ -85,7 +85,7 @@ test("every order of a shuffle is equally likely", () => {
   for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(130);
 });
 
-test("draws are even where words do not divide evenly", () => {
+test("draws are uniform when `below` does not divide 2^32", () => {
   const draw = randomInts(1, 0, 0);
   const below = 3 * 2 ** 30; // a plain remainder would fall below 2^30 in half of the draws
   const low = Array.from({ length: 3000 }, () => draw(below)).filter((n) => n < 2 ** 30).length;

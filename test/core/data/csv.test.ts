@@ -5,7 +5,7 @@ const records = (text: string) =>
   Array.from(csvRecords(text, "x.csv"), ({ line, fields }) => [line, ...fields]);
 
 describe("RFC 4180", () => {
-  test("quoted commas, quotes and line ends belong to the field, and lines are still counted", () => {
+  test("quoted commas, quotes and line breaks belong to the field, and line numbers stay right", () => {
     expect(records('a,"b,""c"""\n"d\r\ne",f\r\ng,h')).toEqual([
       [1, "a", 'b,"c"'],
       [2, "d\r\ne", "f"],
@@ -13,7 +13,7 @@ describe("RFC 4180", () => {
     ]);
   });
 
-  test("empty fields and a last comma are fields", () => {
+  test("empty fields and a trailing comma count as fields", () => {
     expect(records(',"",\n')).toEqual([[1, "", "", ""]]);
     expect(records("a,")).toEqual([[1, "a", ""]]);
   });
@@ -22,13 +22,13 @@ describe("RFC 4180", () => {
     expect(records('5" nail,a\rb\r\n')).toEqual([[1, '5" nail', "a\rb"]]);
   });
 
-  test("an unclosed quote is told at the line where it opens", () => {
+  test("an unclosed quote is reported at the line where it opens", () => {
     expect(() => records('a\n"b\nc\n')).toThrow(
-      "x.csv:2: the quote that opens a field here is never closed",
+      "x.csv:2: a quoted field starts here and is never closed",
     );
   });
 
-  test("text after a closing quote is told at its line", () => {
+  test("text after a closing quote is reported at its line", () => {
     expect(() => records('a\n"b\nc"d,e\n')).toThrow(
       'x.csv:3: text after a closing quote: got "d,e\\n"',
     );

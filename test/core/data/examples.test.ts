@@ -15,7 +15,7 @@ const rte: ReadSpec = { ...classes, task: glueTasks.rte };
 const read = (name: string, content: string | Uint8Array, spec: ReadSpec) =>
   readExamples(fileSplit(fileOf(name, content), "train"), spec);
 
-/** The message, with the folder of the temporary file left out, and the hint. */
+/** The message, without the temporary folder, and the hint. */
 async function failure(name: string, content: string | Uint8Array, spec: ReadSpec) {
   const path = fileOf(name, content);
   const error: unknown = await readExamples(fileSplit(path, "train"), spec).catch(
@@ -50,7 +50,7 @@ describe("one table in every text format gives the same examples", () => {
       });
     });
   }
-  test("standard input is told by its first line", async () => {
+  test("the format of standard input is detected from its first line", async () => {
     for (const content of Object.values(files)) {
       const source = { name: "stdin", bytes: Uint8Array.from(Buffer.from(content)) };
       const split = { role: "test", name: "test", files: [source] } as const;
@@ -60,7 +60,7 @@ describe("one table in every text format gives the same examples", () => {
 });
 
 describe("columns", () => {
-  test("the user's names win over the task's", async () => {
+  test("the user's names take precedence over the task's", async () => {
     const spec = { ...classes, textColumn: "b", pairColumn: "a", labelColumn: "c" };
     const { examples } = await read("x.csv", "a,b,c\n1,2,yes\n3,4,no\n", spec);
     expect(examples).toEqual([
@@ -69,7 +69,7 @@ describe("columns", () => {
     ]);
   });
 
-  test("naming columns of a CoLA file says that it has a header", async () => {
+  test("naming columns of a CoLA file implies that it has a header", async () => {
     const spec = { ...classes, task: glueTasks.cola, textColumn: "s", labelColumn: "y" };
     const { examples } = await read("x.tsv", "s\ty\nHe runs.\t1\n", spec);
     expect(examples).toEqual([{ index: 0, text: "He runs.", label: 1 }]);
@@ -81,9 +81,9 @@ describe("columns", () => {
     expect(paired.examples[0]).toEqual({ index: 0, text: "hi", pair: "ho", label: 0 });
   });
 
-  test("unknown columns are listed beside what there is", async () => {
+  test("missing columns are listed with those that exist", async () => {
     expect(await failure("x.csv", "a,b\n1,2\n", classes)).toEqual([
-      'x.csv:1: no columns for text and label are known: got "a", "b"',
+      'x.csv:1: no known columns for text and label: got "a", "b"',
       "name them with --text-column, --pair-column and --label-column",
     ]);
     expect((await failure("x.csv", "a,label\n1,2\n", { ...classes, textColumn: "txt" }))[0]).toBe(
@@ -94,13 +94,13 @@ describe("columns", () => {
     );
   });
 
-  test("a name twice in the header is refused", async () => {
+  test("a duplicate name in the header is refused", async () => {
     expect((await failure("x.tsv", "sentence\tlabel\tsentence\n", classes))[0]).toBe(
       'x.tsv:1: the header has "sentence" more than once',
     );
   });
 
-  test("a file in another delimiter than its ending says is told", async () => {
+  test("a delimiter that does not match the extension is reported", async () => {
     expect((await failure("x.csv", "sentence1\tsentence2\tlabel\n", rte))[0]).toBe(
       'x.csv:1: the header has TABs and no comma: this looks like TSV, got "sentence1\\tsentence2\\tlabel"',
     );
@@ -109,7 +109,7 @@ describe("columns", () => {
 });
 
 describe("labels", () => {
-  test("classes that nobody names are the file's, integers by value", async () => {
+  test("undeclared classes are those in the file, integers in numeric order", async () => {
     const { examples, labelNames } = await read("x.csv", "text,label\na,10\nb,9\nc,10\n", classes);
     expect(labelNames).toEqual(["9", "10"]);
     expect(examples.map(({ label }) => label)).toEqual([1, 0, 1]);
@@ -122,7 +122,7 @@ describe("labels", () => {
     ]);
   });
 
-  test("a label that training never saw is an error with the nearest name", async () => {
+  test("an unknown label is an error with the nearest name", async () => {
     const spec = { ...classes, labelNames: ["no", "yes"] };
     expect(await failure("x.csv", "text,label\na,yes\nb,Yes\n", spec)).toEqual([
       'x.csv:3: "label" must be one of "no", "yes" (or 0..1), got "Yes"',
@@ -139,34 +139,34 @@ describe("labels", () => {
     );
   });
 
-  test("-1 and nothing are missing labels where labels are optional, and errors where not", async () => {
+  test("-1 and an empty cell are missing labels where optional, and errors where required", async () => {
     const content = "sentence1,sentence2,label\na,b,-1\nc,d,\ne,f,1\n";
     const { examples } = await read("x.csv", content, { ...rte, labels: "optional" });
     expect(examples.map((example) => "label" in example)).toEqual([false, false, true]);
     expect((await failure("x.csv", content, rte))[0]).toContain('x.csv:2: "label" must be one of');
   });
 
-  test("-1 stays a class or a score of its own where it can be one", async () => {
+  test("-1 is an ordinary class or score where it can be one", async () => {
     const optional = { ...classes, labels: "optional", labelNames: ["-1", "1"] } as const;
     expect((await read("x.csv", "text,label\na,-1\n", optional)).examples[0]?.label).toBe(0);
     const score = { ...scores, labels: "optional" } as const;
     expect((await read("x.csv", "text,label\na,-1\n", score)).examples[0]?.label).toBe(-1);
   });
 
-  test("one class alone teaches nothing", async () => {
+  test("a single class is refused", async () => {
     expect((await failure("x.csv", "text,label\na,1\nb,1\n", classes))[0]).toBe(
-      'x.csv: "label" needs 2 or more classes, got "1" alone',
+      'x.csv: "label" needs at least 2 classes, got "1"',
     );
   });
 
-  test("fractions are no classes", async () => {
+  test("a fraction is not a class", async () => {
     expect(await failure("x.jsonl", '{"text":"a","label":0.5}', classes)).toEqual([
       'x.jsonl:1: "label" must be a class name or an integer, got 0.5',
       "for scores use a regression task",
     ]);
   });
 
-  test("scores take every decimal spelling and nothing else", async () => {
+  test("scores accept every decimal notation and nothing else", async () => {
     const { examples, labelNames } = await read(
       "x.csv",
       "text,label\na,.5\nb,-1e2\nc,+3.\n",
@@ -182,7 +182,7 @@ describe("labels", () => {
 });
 
 describe("texts", () => {
-  test("JSON values that are no strings are named with their type", async () => {
+  test("JSON values that are not strings are reported with their type", async () => {
     const lines = (value: string) => `{"text":"a","label":0}\n{"text":${value},"label":1}\n`;
     for (const [value, type] of [
       ["null", "null"],
@@ -198,7 +198,7 @@ describe("texts", () => {
       'x.jsonl:2: the row lacks "text"',
     );
     expect((await failure("x.json", '[{"text":"\\ud83d","label":0}]', classes))[0]).toBe(
-      'x.json: item 1: "text" holds half of a surrogate pair: not text',
+      'x.json: item 1: "text" has an unpaired surrogate: not valid text',
     );
   });
 
@@ -216,7 +216,7 @@ describe("texts", () => {
 });
 
 describe("files", () => {
-  test("broken rows of QQP's release are skipped and told, other tasks refuse them", async () => {
+  test("broken rows of QQP's release are skipped with a warning, other tasks refuse them", async () => {
     const header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate";
     const content = `${header}\n1\t1\t2\tA?\tbroken\nacross lines?\t1\n2\t1\t2\tA?\tB?\t1\n`;
     const { examples, warnings } = await read("x.tsv", content, {
@@ -231,7 +231,7 @@ describe("files", () => {
     expect(message).toBe("x.tsv:2: row has 2 fields, the header has 3");
   });
 
-  test("the first byte that is not UTF-8 is found behind real U+FFFD and 4-byte characters", async () => {
+  test("the first invalid byte is found after real U+FFFD and 4-byte characters", async () => {
     const text = Buffer.from("text\tlabel\n\ufffd🙂é\t0\nb");
     const content = Buffer.concat([text, Buffer.from([0xed, 0xa0, 0x80]), Buffer.from("\t1\n")]);
     expect((await failure("x.tsv", content, classes))[0]).toBe(
@@ -239,20 +239,20 @@ describe("files", () => {
     );
   });
 
-  test("a character cut short is not taken for a real U+FFFD", async () => {
+  test("a truncated character is not mistaken for a real U+FFFD", async () => {
     const content = Buffer.concat([Buffer.from("text\tlabel\n"), Buffer.from([0xef, 0xbf, 0x41])]);
     expect((await failure("x.tsv", content, classes))[0]).toStartWith(
       "x.tsv:2: byte 0xef at offset 11 ",
     );
   });
 
-  test("line ends of old Macs are named", async () => {
+  test("CR line ends are reported", async () => {
     expect((await failure("x.tsv", "text\tlabel\ra\t0\rb\t1\r", classes))[0]).toBe(
       "x.tsv:1: lines end with CR alone",
     );
   });
 
-  test("UTF-16 is named", async () => {
+  test("UTF-16 is recognised", async () => {
     const content = Buffer.from("\ufefftext\tlabel\n", "utf16le");
     expect(await failure("x.tsv", content, classes)).toEqual([
       "x.tsv:1: byte 0xff at offset 0 is not valid UTF-8",
@@ -260,15 +260,15 @@ describe("files", () => {
     ]);
   });
 
-  test("what is no data file is named", async () => {
+  test("an unknown extension and a missing file are reported", async () => {
     expect((await failure("x.xlsx", "PK", classes))[0]).toBe(
-      "x.xlsx: the ending is not a known format",
+      "x.xlsx: the extension is not a known format",
     );
     const missing = readExamples(fileSplit("/nonexistent/x.csv", "train"), classes);
     await expect(missing).rejects.toThrow("/nonexistent/x.csv: does not exist");
   });
 
-  test("JSON that is cut or no object names its place", async () => {
+  test("truncated JSON, and JSON that is not an object, are reported with their location", async () => {
     expect(
       (await failure("x.jsonl", '{"text":"a","label":0}\n\n{"text":', classes))[0],
     ).toStartWith("x.jsonl:3: the line is not valid JSON");
@@ -280,7 +280,7 @@ describe("files", () => {
     );
   });
 
-  test("a limit takes the first rows but knows the classes of all", async () => {
+  test("a limit takes the first rows but the classes of all", async () => {
     const { examples, labelNames } = await read("x.csv", "text,label\na,x\nb,y\nc,z\n", {
       ...classes,
       limit: 1,

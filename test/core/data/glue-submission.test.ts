@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { submissionText } from "../../../core/data/glue-submission.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
 
-test("a submission names classes, numbers them, or gives scores within the range", () => {
+test("a submission holds class names, class indices, or clamped scores", () => {
   expect(submissionText(glueTasks.mnli, [2, 0])).toBe(
     "index\tprediction\n0\tcontradiction\n1\tentailment\n",
   );

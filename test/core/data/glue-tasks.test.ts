@@ -6,7 +6,7 @@ import { fileOf, removeFolders } from "./temp-files.ts";
 
 afterAll(removeFolders);
 
-/** One row of each official file: header, row, and what the row means. */
+/** One row of each official file: header, row, and the expected example. */
 const official = {
   cola: {
     train: ["gj04\t0\t*\tThe cats sleeps."],
@@ -112,7 +112,7 @@ test("a submission has the names that GLUE's server expects", () => {
   ]);
 });
 
-test("only GLUE's own names are tasks", () => {
+test("only GLUE's names are tasks", () => {
   expect(isGlueTask("rte")).toBe(true);
   expect(isGlueTask("toString")).toBe(false);
 });

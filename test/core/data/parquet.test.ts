@@ -34,7 +34,7 @@ describe("the hub's parquet files", () => {
     });
   }
 
-  test("label -1 is no label in a test set and an error in a training set", async () => {
+  test("label -1 is a missing label in a test set and an error in a training set", async () => {
     const { examples } = await read([-1n], { ...rte, labels: "optional" });
     expect(examples).toEqual([{ index: 0, text: "first 0 é", pair: "second 0" }]);
     await expect(read([0n, -1n], rte)).rejects.toThrow('x.parquet: row 2: "label" must be one of');
@@ -59,14 +59,14 @@ describe("the hub's parquet files", () => {
     );
   });
 
-  test("what is not parquet says what it is", async () => {
+  test("a file of another format is recognised", async () => {
     const pointer = fileOf("x.parquet", "version https://git-lfs.github.com/spec/v1\n");
     await expect(readExamples(fileSplit(pointer, "train"), rte)).rejects.toThrow(
-      "is not a parquet file but a Git LFS pointer",
+      "is not a parquet file: it is a Git LFS pointer",
     );
   });
 
-  test("a file cut short is refused", async () => {
+  test("a truncated file is refused", async () => {
     const bytes = new Uint8Array(parquetWriteBuffer({ columnData: columns([1n, 0n]) }));
     const cut = fileOf("x.parquet", bytes.subarray(0, bytes.length - 9));
     await expect(readExamples(fileSplit(cut, "train"), rte)).rejects.toThrow(

@@ -61,32 +61,32 @@ describe("a data folder", () => {
 
   test("a missing shard is an error, not a smaller data set", () => {
     expect(() => locate(["train-00000-of-00003.parquet", "train-00002-of-00003.parquet"])).toThrow(
-      'the train split is not whole: 3 shards are needed, got "train-00000-of-00003.parquet", "train-00002-of-00003.parquet"',
+      'the train split is incomplete: expected 3 shards, got "train-00000-of-00003.parquet", "train-00002-of-00003.parquet"',
     );
   });
 
-  test("a shard twice is an error, not rows twice", () => {
+  test("a duplicate shard is an error, not duplicate rows", () => {
     const twice = ["train-00000-of-00002.parquet", "train-00000-of-00002-0a1b.parquet"];
-    expect(() => locate(twice)).toThrow("the train split is not whole");
+    expect(() => locate(twice)).toThrow("the train split is incomplete");
   });
 
   test("two files for one split are an error, not a choice", () => {
     expect(() => locate(["train.tsv", "train.csv"])).toThrow(
-      'more than one file is the train split: "train.csv", "train.tsv"',
+      'more than one file matches the train split: "train.csv", "train.tsv"',
     );
     expect(() => locate(["dev.tsv", "validation.jsonl"], { task: rte })).toThrow(
       "the validation split",
     );
   });
 
-  test("a folder without data says what it holds", () => {
+  test("a folder without data is an error that lists its files", () => {
     expect(() => locate(["readme.md"])).toThrow(
-      'no train, validation or test file is found: got "readme.md"',
+      'no train, validation or test file found: got "readme.md"',
     );
   });
 });
 
-test("a file is the training set, and files given by name replace a folder's", () => {
+test("a single file is the training set, and named files replace a folder's", () => {
   const folder = folderOf({ "mine.csv": "", "train.tsv": "", "dev.tsv": "" });
   expect(locateSplits(`${folder}/mine.csv`, { validation: "v.csv" })).toEqual([
     { role: "train", name: "train", files: [`${folder}/mine.csv`] },
@@ -127,7 +127,7 @@ test("Microsoft's MRPC files are split into train and dev by the ids", async () 
   ]);
 });
 
-test("shards are one data set with one numbering", async () => {
+test("shards form one data set with continuous indices", async () => {
   const folder = folderOf({ "a.csv": "text,label\nx,0\n", "b.csv": "text,label\ny,1\n" });
   const files = [`${folder}/a.csv`, `${folder}/b.csv`];
   const split = { role: "train", name: "train", files } as const;

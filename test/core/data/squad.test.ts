@@ -86,7 +86,7 @@ describe("layouts", () => {
     expect((await readSquad(split, spec)).examples.map(({ id }) => id)).toEqual(["q1"]);
   });
 
-  test("columns of other names, and no ids: questions are known by their numbers", async () => {
+  test("columns with other names, and no ids: questions are identified by index", async () => {
     const file = lines({ q: "What?", c: context, a: hub }, { q: "Who?", c: context, a: hub });
     const names = { textColumn: "q", pairColumn: "c", labelColumn: "a" };
     const { examples } = await read(file, names);
@@ -113,15 +113,15 @@ describe("answers", () => {
     ],
     "before the start": [
       [{ text: "Ada", answer_start: -1 }],
-      'x.json:14: question "q1": "answer_start" must be a whole number from 0, got -1',
+      'x.json:14: question "q1": "answer_start" must be an integer from 0, got -1',
     ],
     "with a fraction": [
       [{ text: "Ada", answer_start: 0.5 }],
-      'x.json:14: question "q1": "answer_start" must be a whole number from 0, got 0.5',
+      'x.json:14: question "q1": "answer_start" must be an integer from 0, got 0.5',
     ],
     "without a start": [
       [{ text: "Ada" }],
-      'x.json:13: question "q1": "answer_start" must be a whole number from 0, got none',
+      'x.json:13: question "q1": "answer_start" must be an integer from 0, got none',
     ],
     "without a text": [[{ answer_start: 0 }], 'x.json:13: an answer of question "q1" lacks "text"'],
     "of unequal lists": [
@@ -142,34 +142,34 @@ describe("answers", () => {
     test(`${what} are refused`, async () => expect(await refusal(question(answers))).toBe(message));
   }
 
-  test("what was counted in UTF-16 units is told, with the right offset", async () => {
+  test("an offset in UTF-16 units is recognised, and the correct one given", async () => {
     const file = question([{ ...program, answer_start: 13 }]);
     await expect(read(file)).rejects.toMatchObject({
-      hint: "13 counts UTF-16 units; offsets are code points, in which an emoji is one: 12 is right",
+      hint: "13 counts UTF-16 units; offsets count code points, an emoji as one: 12 is correct",
     });
   });
 
-  test("the place where the answer really is, is told", async () => {
+  test("the hint gives the answer's actual offset", async () => {
     const file = question([{ ...program, answer_start: 3 }]);
     await expect(read(file)).rejects.toMatchObject({
-      hint: "the first place where the context holds the answer is 12",
+      hint: "the context first holds the answer at 12",
     });
   });
 
-  test("questions without an answer are a matter of SQuAD 2.0", async () => {
+  test("questions without an answer need SQuAD 2.0", async () => {
     const { examples } = await read(question([]));
     expect(examples[0]?.answers).toEqual([]);
     expect(await refusal(question([]), { unanswerable: false })).toBe(
-      'x.json:11: question "q1" has no answer, and this task has none for a question without one',
+      'x.json:11: question "q1" has no answer, and this task has no unanswerable questions',
     );
   });
 
-  test("an empty answer is told of", async () => {
+  test("an empty answer is a warning", async () => {
     const { warnings } = await read(question([{ text: "", answer_start: 30 }]));
     expect(warnings).toEqual([expect.stringContaining(':13: question "q1": an answer is empty')]);
   });
 
-  test("may be missing in a test set, and are not looked at where they are not wanted", async () => {
+  test("may be missing in a test set, and are not checked when ignored", async () => {
     const { examples, isLabelled } = await read(question(undefined), { labels: "optional" });
     expect([examples[0]?.answers, isLabelled]).toEqual([undefined, false]);
     const wrong = question([{ ...program, answer_start: 3 }]);
@@ -205,7 +205,7 @@ describe("documents", () => {
     ],
     "half a surrogate pair": [
       '{"data": [{"paragraphs": [{"context": "\\ud83d",\n"qas": [{"id": "a", "question": "?", "answers": []}]}]}]}',
-      'x.json:1: question "a": "context" holds half of a surrogate pair: not text',
+      'x.json:1: question "a": "context" has an unpaired surrogate: not valid text',
     ],
   };
   for (const [what, [text, message]] of Object.entries(refused)) {
@@ -213,25 +213,25 @@ describe("documents", () => {
       expect(await refusal(fileOf("x.json", text))).toBe(message));
   }
 
-  test("an id that occurs twice is refused, in files of one split too", async () => {
+  test("a duplicate id is refused, across the files of a split too", async () => {
     const row = { id: "q1", question: "?", context, answers: [program] };
-    const twice = `the id "q1" occurs twice: first at `;
+    const twice = `the id "q1" is used twice: first at `;
     expect(await refusal(lines(row, row))).toContain(`x.jsonl:2: ${twice}`);
     const split = { role: "train", name: "train", files: [lines(row), lines(row)] } as const;
     await expect(readSquad(split, spec)).rejects.toThrow(twice);
   });
 
-  test("a number for an id becomes text, with a warning; many of a kind are one line", async () => {
+  test("a numeric id becomes text, with a warning; many of a kind give one line", async () => {
     const row = { question: " ", context, answers: [program] };
     const { examples, warnings } = await read(lines({ id: 7, ...row }, { id: 8, ...row }));
     expect(examples.map(({ id }) => id)).toEqual(["7", "8"]);
     expect(warnings.map((line) => line.replace(/^\S*\/x\./, "x."))).toEqual([
-      'x.jsonl:1: "id" 7 is a number: predictions will know the question as "7" (and 1 more like it)',
+      'x.jsonl:1: "id" 7 is a number: predictions will use the text "7" (and 1 more like it)',
       'x.jsonl:1: question "7": "question" is empty (and 1 more like it)',
     ]);
   });
 
-  test("a limit takes the first, and everything is checked all the same", async () => {
+  test("a limit takes the first examples, but everything is checked", async () => {
     const row = { question: "?", context, answers: [program] };
     const file = lines({ id: "a", ...row }, { id: "b", ...row });
     expect((await read(file, { limit: 1 })).examples.map(({ id }) => id)).toEqual(["a"]);
@@ -247,7 +247,7 @@ describe("the splits of a folder", () => {
       ...files.map((file) => (typeof file === "string" ? basename(file) : file.name)),
     ]);
 
-  test("the official files of the version that is asked for", () => {
+  test("the official files of the requested version", () => {
     const names = ["train-v1.1.json", "dev-v1.1.json", "train-v2.0.json", "dev-v2.0.json"];
     const folder = folderOf(Object.fromEntries(names.map((name) => [name, "{}"])));
     expect(splitFiles(folder, true)).toEqual([
@@ -264,7 +264,7 @@ describe("the splits of a folder", () => {
     ]);
   });
 
-  test("the usual names where there are none", () => {
+  test("the usual names when there are no official files", () => {
     const folder = folderOf({ "train.jsonl": "{}", "validation.jsonl": "{}" });
     expect(splitFiles(folder, true)).toEqual([
       ["train", "train.jsonl"],

@@ -32,7 +32,7 @@ describe("texts with summaries", () => {
     }
   });
 
-  test("columns of other names are named; a name that is not there is refused", async () => {
+  test("other columns are named by the user; a missing one is refused", async () => {
     const file = fileOf("x.jsonl", '{"body": "a", "title": "b"}');
     const names = { textColumn: "body", labelColumn: "title" };
     expect((await read(file, names)).examples).toEqual([{ index: 0, text: "a", summary: "b" }]);
@@ -57,7 +57,7 @@ describe("texts with summaries", () => {
     ]);
   });
 
-  test("texts alone, where summaries are to be made", async () => {
+  test("texts without summaries, for prediction", async () => {
     const file = fileOf("x.csv", "document\na\n");
     expect(await refusal(file)).toContain("lacks a column for the summary");
     for (const labels of ["optional", "ignored"] as const) {
@@ -69,7 +69,7 @@ describe("texts with summaries", () => {
     expect(await refusal(nulls)).toBe('x.jsonl:1: "summary" is null, not a string');
   });
 
-  test("what is empty is told of once a kind; a limit takes the first", async () => {
+  test("empty texts give one warning per kind; a limit takes the first examples", async () => {
     const { examples, warnings } = await read(fileOf("x.csv", "text,summary\n,a\n,b\nc,d\n"), {
       limit: 2,
     });
@@ -86,7 +86,7 @@ describe("tokens of texts and summaries", () => {
     { index: 1, text: "a", summary: "eating a cat in the morning" },
   ];
 
-  test("are those of the tokenizer, cut to their lengths, behind the prefix", async () => {
+  test("are the tokenizer's, truncated to their lengths, with the prefix", async () => {
     const tokenizer = await loadTokenizer(tinyBartDir, bartTokenizer);
     const { sources, targets = [] } = summaryInputs(examples, "the ");
     const [first, second] = await tokenizer.encode([
@@ -103,7 +103,7 @@ describe("tokens of texts and summaries", () => {
     ]);
   });
 
-  test("no labels where a summary is missing; no room for a text is refused", async () => {
+  test("no labels when a summary is missing; a length without room for text is refused", async () => {
     const tokenizer = await loadTokenizer(tinyBartDir, bartTokenizer);
     expect(summaryInputs([...examples, { index: 2, text: "a" }]).targets).toBeUndefined();
     await expect(

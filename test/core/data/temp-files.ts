@@ -4,12 +4,12 @@ import { dirname, join } from "node:path";
 
 const created: string[] = [];
 
-/** Removes what this file made: for `afterAll` of each test file. */
+/** Removes the folders created here: for `afterAll` of each test file. */
 export function removeFolders(): void {
   for (const folder of created.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
-/** A fresh folder holding these files, by relative path. */
+/** A new folder with these files, by relative path. */
 export function folderOf(files: Readonly<Record<string, string | Uint8Array>>): string {
   const folder = mkdtempSync(join(tmpdir(), "adalora-data-"));
   created.push(folder);
@@ -20,7 +20,7 @@ export function folderOf(files: Readonly<Record<string, string | Uint8Array>>): 
   return folder;
 }
 
-/** The path of a fresh file. */
+/** The path of a new file. */
 export function fileOf(name: string, content: string | Uint8Array): string {
   return join(folderOf({ [name]: content }), name);
 }

@@ -34,8 +34,8 @@ function build() {
   return { make, times: () => built };
 }
 
-describe("tokens that were made once", () => {
-  test("come back as they were, without being made again", async () => {
+describe("cached tokens", () => {
+  test("are read back unchanged, without being rebuilt", async () => {
     const folder = folderOf({});
     const { make, times } = build();
     expect((await cachedTokens(key, make, folder)).fromCache).toBe(false);
@@ -47,7 +47,7 @@ describe("tokens that were made once", () => {
     expect(() => tokensOf(tokens, 3)).toThrow("input 3 of 3");
   });
 
-  test("a damaged file is made anew, wherever the damage is", async () => {
+  test("a damaged file is rebuilt, wherever the damage is", async () => {
     const folder = folderOf({});
     const { make, times } = build();
     await cachedTokens(key, make, folder);
@@ -71,7 +71,7 @@ describe("tokens that were made once", () => {
     expect(readdirSync(join(folder, "tokens"))).toEqual([`${key}.bin`]);
   }, 60_000);
 
-  test("a folder that cannot be written costs a warning, not the run", async () => {
+  test("an unwritable folder costs a warning, not the run", async () => {
     const { make } = build();
     const { tokens, warning } = await cachedTokens(key, make, fileOf("file", ""));
     expect(tokensOf(tokens, 2).ids).toEqual(Int32Array.of(1, 2));
@@ -79,7 +79,7 @@ describe("tokens that were made once", () => {
   });
 });
 
-test("a key knows texts, pairs, tokenizer and options apart", () => {
+test("keys differ by texts, pairs, tokenizer and options", () => {
   const base = {
     inputs: [{ text: "ab" }, { text: "c" }],
     tokenizer: "t",
@@ -99,7 +99,7 @@ test("a key knows texts, pairs, tokenizer and options apart", () => {
   );
 });
 
-test("the cache is the user's", () => {
+test("the cache folder follows the environment", () => {
   expect(cacheFolder({ XDG_CACHE_HOME: "/c", HOME: "/h" })).toBe("/c/adalora");
   expect(cacheFolder({ XDG_CACHE_HOME: "c", HOME: "/h" })).toBe("/h/.cache/adalora");
   expect(cacheFolder({ HOME: "/h" })).toBe("/h/.cache/adalora");

@@ -17,10 +17,10 @@ import { failure, scratchFolder } from "./scratch.ts";
 
 const dir = scratchFolder();
 const readText = (path: string) => readFileSync(path, "utf8");
-// The largest process id that Linux can give is 2^22, so this one is never alive.
+// Linux process ids are at most 2^22, so this one is never alive.
 const DEAD = 2 ** 22 + 1;
 
-test("a file is written through missing folders, from text, bytes or pieces, and nothing is left beside it", () => {
+test("a file is written into missing folders, from text, bytes or chunks, without leftovers", () => {
   const path = join(dir, "new/folders/file");
   writeFileAtomic(path, "text");
   expect(readText(path)).toBe("text");
@@ -31,7 +31,7 @@ test("a file is written through missing folders, from text, bytes or pieces, and
   expect(readdirSync(join(dir, "new/folders"))).toEqual(["file"]);
 });
 
-test("when the content fails half-way the old file stays and the new one leaves nothing", () => {
+test("when writing fails half-way, the old file stays without leftovers", () => {
   const path = join(dir, "half/file");
   writeFileAtomic(path, "old");
   function* failing() {
@@ -43,7 +43,7 @@ test("when the content fails half-way the old file stays and the new one leaves 
   expect(readdirSync(join(dir, "half"))).toEqual(["file"]);
 });
 
-test("what a killed writer left is removed by the next one; a living writer's is not", () => {
+test("a killed writer's leftovers are removed by the next one; a living writer's are not", () => {
   const folder = join(dir, "leftovers");
   mkdirSync(folder);
   for (const name of [`.f.tmp-${DEAD}`, ".f.tmp-1", `.other.tmp-${DEAD}`, ".f.tmp-x"]) {
@@ -87,7 +87,7 @@ test("replacing a folder never loses a file that the new one lacks", () => {
   expect(readText(join(path, "config"))).toBe("2");
   writeFileSync(join(path, "notes.txt"), "mine");
   expect(failure(() => write("3")).message).toBe(
-    `${path}: is not replaced: it holds other files (notes.txt)`,
+    `${path}: cannot be replaced: it holds other files (notes.txt)`,
   );
   expect(readText(join(path, "config"))).toBe("2");
   expect(readText(join(path, "notes.txt"))).toBe("mine");
@@ -108,7 +108,7 @@ test("a process killed between the two renames of a replacement loses nothing", 
   expect(readdirSync(join(dir, "between"))).toEqual(["adapter"]);
 });
 
-test("system errors are told in words", () => {
+test("system errors have readable messages", () => {
   writeFileAtomic(join(dir, "file"), "");
   expect(failure(() => writeFileAtomic(join(dir, "file/below"), "")).message).toContain(
     "a part of this path is a file, not a folder",

@@ -91,7 +91,7 @@ test("shards: the index decides which shard a tensor comes from", () => {
   );
 });
 
-test("a shard outside the folder is refused before it is touched", () => {
+test("a shard outside the folder is refused before it is opened", () => {
   const dir = folder("escape");
   const index = join(dir, "model.safetensors.index.json");
   const names = ["../x.safetensors", "/etc/passwd", "a/../../x", "C:x", "a\\b", "", ".", "a//b", 3];
@@ -109,7 +109,7 @@ test("a shard outside the folder is refused before it is touched", () => {
   expect(failure(() => openCheckpoint(dir)).message).toContain("is not JSON");
 });
 
-test("a missing folder, or a file in its place, is named", () => {
+test("a missing folder, or a file in its place, is reported", () => {
   expect(failure(() => openCheckpoint(join(root, "none"))).message).toBe(
     `${join(root, "none")}: does not exist`,
   );

@@ -1,7 +1,10 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { AdaloraError } from "../../../core/errors.ts";
 
-/** Runs `read`; returns its AdaloraError, or undefined when it succeeds. Any other error fails the test. */
+/**
+ * Runs `read`; returns its AdaloraError, or undefined when it succeeds. Any other error fails the
+ * test.
+ */
 function attempt(read: () => unknown, what: string): AdaloraError | undefined {
   try {
     read();
@@ -22,8 +25,9 @@ function* damaged(bytes: Uint8Array): Generator<readonly [what: string, bytes: U
 }
 
 /**
- * Damages a file in every way that is cheap to list, and reads each: cut at every length (which must be refused), and each
- * byte changed in one bit or in all (which must be read or refused, but never crash). Returns how many flips were refused.
+ * Reads many damaged copies of a file: truncated to every length (which must be refused), and each
+ * byte changed in one bit or in all (which must be read or refused, but never crash). Returns the
+ * number of refused flips.
  */
 export function readDamaged(
   path: string,

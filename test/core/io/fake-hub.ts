@@ -5,11 +5,11 @@ export const COMMIT = "1".repeat(40);
 
 interface FakeFile {
   readonly bytes: Buffer;
-  /** Stored as a large file: known by its SHA-256, and served by another host. */
+  /** Stored as a large (LFS) file: identified by SHA-256 and served by another host. */
   readonly large?: boolean;
 }
 
-/** What the hub does wrong; every field may be changed between requests. */
+/** Faults of the hub; every field may be changed between requests. */
 export interface Faults {
   /** Called with each request's path; a number is the status to answer with. */
   status: (path: string) => number | undefined;
@@ -19,11 +19,11 @@ export interface Faults {
   damage: (path: string) => boolean;
   /** Answers each range with the whole file. */
   ignoreRanges: boolean;
-  /** Answers each request with a range that nobody asked for. */
+  /** Answers each request with a range that was not requested. */
   uselessRange: boolean;
-  /** Ends bodies that break as if they were whole, as some proxies do. */
+  /** Ends bodies that break as if they were complete, like some proxies. */
   quiet: boolean;
-  /** Waits without an end in the middle of each body. */
+  /** Stalls in the middle of each body. */
   stall: boolean;
   token: string | undefined;
 }
@@ -89,8 +89,8 @@ const notFound = (code: string) =>
   new Response("{}", { status: 404, headers: { "X-Error-Code": code } });
 
 /**
- * A hub on this machine with one repository: info, paged file list, and files, of which the large ones come from a second host.
- * `kind` is "models" or "datasets".
+ * A local hub with one repository: info, paged file list, and files; large ones come from a second
+ * host. `kind` is "models" or "datasets".
  */
 export function fakeHub(
   kind: "models" | "datasets",

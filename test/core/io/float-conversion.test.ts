@@ -9,7 +9,7 @@ const stored = (dtype: StoredDtype, values: { buffer: ArrayBufferLike; length: n
   bytes: new Uint8Array(values.buffer),
 });
 
-test("every one of the 65,536 halves converts as the machine's own Float16Array does", () => {
+test("each of the 65,536 halves converts like the engine's Float16Array", () => {
   const all = Uint16Array.from({ length: 65_536 }, (_, i) => i);
   const ours = new Uint32Array(toFloat32(stored("F16", all)).buffer);
   const theirs = Float32Array.from(new Float16Array(all.buffer));
@@ -38,7 +38,7 @@ test("float32 is viewed, not copied; float64 is rounded to float32 and kept in f
   expect([...toFloat64(stored("F32", single))]).toEqual([Math.fround(0.1), -0]);
 });
 
-test("a tensor that starts at an odd byte is read right", () => {
+test("a tensor at an unaligned offset is read correctly", () => {
   const at1 = (values: Float32Array | Float64Array | Uint16Array) => {
     const bytes = new Uint8Array(values.byteLength + 1);
     bytes.set(new Uint8Array(values.buffer), 1);
@@ -55,6 +55,6 @@ test("a tensor that starts at an odd byte is read right", () => {
 test("integers are not weights", () => {
   const ids = stored("I64", BigInt64Array.of(1n));
   expect(failure(() => toFloat32(ids, "model.bin: ids")).message).toBe(
-    "model.bin: ids: must hold floating-point numbers, got I64 [1]",
+    "model.bin: ids: must have a floating-point dtype, got I64 [1]",
   );
 });

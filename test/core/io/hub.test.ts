@@ -35,7 +35,7 @@ const MODEL = {
   "tf_model.h5": large("not needed"),
 };
 
-/** A hub with a model, and a cache of its own to load it into. */
+/** A hub with a model, and a separate cache to load it into. */
 function setUp(
   files: Parameters<typeof fakeHub>[2] = MODEL,
   kind: "models" | "datasets" = "models",
@@ -75,7 +75,7 @@ test("a model is put into the standard cache: blobs by hash, a ref, links in the
   expect(readdirSync(s.blobs).toSorted()).toEqual([CONFIG, SPM, WEIGHTS].map(hashOf).toSorted());
 });
 
-test("what is in the cache is not fetched again, and a commit needs no hub at all", async () => {
+test("cached files are not fetched again, and a commit needs no hub at all", async () => {
   const s = setUp();
   await resolveModel("org/name", s.options);
   s.hub.requests.length = 0;
@@ -89,7 +89,7 @@ test("what is in the cache is not fetched again, and a commit needs no hub at al
   expect(existsSync(join(s.repo, "refs"))).toBe(false);
 });
 
-test("a new commit takes its unchanged files from the blobs that are there", async () => {
+test("a new commit reuses the blobs of unchanged files", async () => {
   const s = setUp();
   await resolveModel("org/name", s.options);
   s.hub.repo.commit = "2".repeat(40);
@@ -101,7 +101,7 @@ test("a new commit takes its unchanged files from the blobs that are there", asy
   expect(readFileSync(join(s.repo, "refs/main"), "utf8")).toBe("2".repeat(40));
 });
 
-test("a local folder wins over a repository of the same name, and a path is never looked up", async () => {
+test("a local folder takes precedence over a repository, and a path is never looked up", async () => {
   const s = setUp();
   const cwd = process.cwd();
   mkdirSync(join(s.home, "org/name"), { recursive: true });
@@ -112,12 +112,12 @@ test("a local folder wins over a repository of the same name, and a path is neve
     process.chdir(cwd);
   }
   expect((await rejection(resolveModel("./org/none", s.options))).message).toBe(
-    "./org/none: there is no such folder",
+    "./org/none: no such folder",
   );
   expect(s.hub.requests).toEqual([]);
 });
 
-test("safetensors are preferred, and the shards of an index come along", async () => {
+test("safetensors are preferred, and the shards of an index are included", async () => {
   const index = {
     weight_map: { a: "model-00001-of-00002.safetensors", b: "model-00002-of-00002.safetensors" },
   };
@@ -133,14 +133,14 @@ test("safetensors are preferred, and the shards of an index come along", async (
   rmSync(join(dir, "model-00002-of-00002.safetensors"));
   const error = await rejection(resolveModel("org/name", offline(s)));
   expect(error.message).toBe(
-    `org/name in the cache: model.safetensors.index.json names "model-00002-of-00002.safetensors", which is not there`,
+    `org/name in the cache: model.safetensors.index.json names "model-00002-of-00002.safetensors", which is missing`,
   );
 });
 
-test("an index cannot send us to a file outside, nor to one that the repository lacks", async () => {
+test("an index cannot name a file outside the repository, nor a missing one", async () => {
   for (const [shard, message] of [
     ["../../../evil", "must name a file in the same folder"],
-    ["gone.safetensors", `names "gone.safetensors", which is not there`],
+    ["gone.safetensors", `names "gone.safetensors", which is missing`],
   ] as const) {
     const index = text(JSON.stringify({ weight_map: { a: shard } }));
     const s = setUp({ "config.json": CONFIG, "model.safetensors.index.json": index });
@@ -149,11 +149,11 @@ test("an index cannot send us to a file outside, nor to one that the repository 
   }
 });
 
-test("a path of the file list that leaves the folder, or a damaged list, is refused", async () => {
+test("a listed path outside the repository, or a damaged list, is refused", async () => {
   const s = setUp();
   for (const [path, file, message] of [
-    ["../../evil", CONFIG, `a path leaves its folder: "../../evil"`],
-    ["/etc/evil", CONFIG, `a path leaves its folder: "/etc/evil"`],
+    ["../../evil", CONFIG, `a path is outside the repository: "../../evil"`],
+    ["/etc/evil", CONFIG, `a path is outside the repository: "/etc/evil"`],
   ] as const) {
     s.hub.repo.files = { ...MODEL, [path]: file };
     expect((await rejection(resolveModel("org/name", s.options))).message).toBe(
@@ -163,12 +163,12 @@ test("a path of the file list that leaves the folder, or a damaged list, is refu
   s.hub.repo.files = MODEL;
   s.hub.repo.commit = "../../evil";
   expect((await rejection(resolveModel("org/name", s.options))).message).toContain(
-    `names no commit: "../../evil"`,
+    `returned no commit: "../../evil"`,
   );
   expect(existsSync(s.home)).toBe(false);
 });
 
-test("the token goes to the hub alone, not to the host that files come from, and never to disk", async () => {
+test("the token is sent to the hub only, not to the file host, and never written to disk", async () => {
   const s = setUp();
   const token = "secret-token-of-a-mirror";
   s.hub.faults.token = token;
@@ -183,7 +183,7 @@ test("the token goes to the hub alone, not to the host that files come from, and
   expect(written.some((content) => content.includes(token))).toBe(false);
 });
 
-test("the token is found in its file, and a text that cannot be one is refused without showing it", () => {
+test("the token is read from its file, and an invalid one is refused without showing it", () => {
   const home = join(root, String(++folderCount));
   mkdirSync(home);
   expect(hubSettings({ HF_HOME: home }).token).toBeUndefined();
@@ -194,7 +194,7 @@ test("the token is found in its file, and a text that cannot be one is refused w
   expect(message).toBe("HF_TOKEN: is not a token: it holds spaces or control characters");
 });
 
-test("the cache's place follows the variables of huggingface_hub", () => {
+test("the cache folder follows the variables of huggingface_hub", () => {
   const at = (env: Record<string, string>) => hubSettings(env).cache;
   expect(at({})).toBe(join(homedir(), ".cache/huggingface/hub"));
   expect(at({ XDG_CACHE_HOME: "/x" })).toBe("/x/huggingface/hub");
@@ -202,18 +202,18 @@ test("the cache's place follows the variables of huggingface_hub", () => {
   expect(at({ HF_HOME: "/h", HUGGINGFACE_HUB_CACHE: "/o" })).toBe("/o");
   expect(at({ HF_HUB_CACHE: "~/c", HUGGINGFACE_HUB_CACHE: "/o" })).toBe(join(homedir(), "c"));
   expect(failure(() => hubSettings({ HF_ENDPOINT: "ftp://x" })).message).toContain(
-    "must be a URL of http or https",
+    "must be an http or https URL",
   );
   expect(failure(() => hubSettings({ HF_HUB_DOWNLOAD_TIMEOUT: "soon" })).message).toContain(
-    "must be seconds above 0",
+    "must be a number of seconds above 0",
   );
 });
 
-test("HF_HUB_OFFLINE uses the cache alone, and says what to do when it is not enough", async () => {
+test("HF_HUB_OFFLINE uses only the cache, with a hint when that is incomplete", async () => {
   const s = setUp();
   const before = await rejection(resolveModel("org/name", offline(s)));
   expect(before.message).toBe("org/name: is not in the cache");
-  expect(before.hint).toBe("run once without HF_HUB_OFFLINE, or give a local folder");
+  expect(before.hint).toBe("run once without HF_HUB_OFFLINE, or use a local folder");
   await resolveModel("org/name", s.options);
   s.hub.requests.length = 0;
   expect((await resolveModel("org/name", offline(s))).dir).toBe(s.snapshot);
@@ -224,7 +224,7 @@ test("HF_HUB_OFFLINE uses the cache alone, and says what to do when it is not en
   expect(s.hub.requests).toEqual([]);
 });
 
-test("without a network a whole cached copy stands in, with a warning", async () => {
+test("without a network a complete cached copy is used, with a warning", async () => {
   const s = setUp();
   await resolveModel("org/name", s.options);
   const away = { ...s.options, env: { ...s.env, HF_ENDPOINT: "http://127.0.0.1:1" } };
@@ -236,10 +236,10 @@ test("without a network a whole cached copy stands in, with a warning", async ()
   rmSync(s.home, { recursive: true });
   const error = await rejection(resolveModel("org/name", away));
   expect(error.message).toBe("org/name: cannot reach http://127.0.0.1:1: connection refused");
-  expect(error.hint).toBe("check the network, set HF_ENDPOINT to a mirror, or give a local folder");
+  expect(error.hint).toBe("check the network, set HF_ENDPOINT to a mirror, or use a local folder");
 });
 
-test("a download that broke off is continued where it ended, in the same run and in the next", async () => {
+test("an interrupted download is resumed where it ended, in the same run and in the next", async () => {
   const s = setUp();
   let breaks = 2;
   s.hub.faults.breakAfter = (path) =>
@@ -266,7 +266,7 @@ test("a download that broke off is continued where it ended, in the same run and
   expect(readdirSync(t.blobs).filter((name) => name.includes("incomplete"))).toEqual([]);
 });
 
-test("a body that ends too early without an error is continued too", async () => {
+test("a body that ends early without an error is resumed too", async () => {
   const s = setUp();
   s.hub.faults.quiet = true;
   s.hub.faults.breakAfter = (path) => (path === "pytorch_model.bin" ? 120_000 : undefined);
@@ -274,15 +274,17 @@ test("a body that ends too early without an error is continued too", async () =>
   expect(readFileSync(join(dir, "pytorch_model.bin")).equals(WEIGHTS.bytes)).toBe(true);
 });
 
-test("answers that bring nothing end the download after some tries", async () => {
+test("useless responses end the download after some attempts", async () => {
   const s = setUp();
   s.hub.faults.uselessRange = true;
   const error = await rejection(resolveModel("org/name", s.options));
-  expect(error.message).toBe("org/name: config.json: 4 tries brought nothing after byte 0 of 27");
+  expect(error.message).toBe(
+    "org/name: config.json: 4 attempts in a row received nothing after byte 0 of 27",
+  );
   expect(error.hint).toBe("run again to continue the download");
 });
 
-test("a part left by a dead process is continued; one of a living process is left to it", async () => {
+test("a dead process's partial file is resumed; a living process's is left alone", async () => {
   const name = hashOf(WEIGHTS);
   for (const [pid, range] of [
     [1, null],
@@ -298,7 +300,7 @@ test("a part left by a dead process is continued; one of a living process is lef
   }
 });
 
-test("a leftover that is wrong, too long, or cannot be continued is fetched again from the start", async () => {
+test("a partial file that is wrong, too long, or cannot be resumed is fetched from the start", async () => {
   for (const [leftover, ignoreRanges, ranges] of [
     [Buffer.alloc(1000, "?"), false, ["bytes=1000-", null]],
     [Buffer.alloc(300_000, "?"), false, [null]],
@@ -330,7 +332,7 @@ test("content that does not match its checksum is never kept, large or small", a
   }
 });
 
-test("a hub that falls silent is left after the time that was set", async () => {
+test("a stalled hub is given up after the configured time", async () => {
   const s = setUp();
   s.hub.faults.stall = true;
   const options = { ...s.options, env: { ...s.env, HF_HUB_DOWNLOAD_TIMEOUT: "0.05" } };
@@ -362,7 +364,7 @@ test("progress counts up to the size of each file", async () => {
   });
 });
 
-test("passing failures are tried again, lasting ones are told", async () => {
+test("transient failures are retried, lasting ones are reported", async () => {
   const s = setUp();
   let failures = 3;
   s.hub.faults.status = () => (failures-- > 0 ? 503 : undefined);
@@ -375,28 +377,26 @@ test("passing failures are tried again, lasting ones are told", async () => {
   expect(t.hub.requests).toHaveLength(4);
 });
 
-test("what the hub says no to is explained", async () => {
+test("a refusal by the hub is explained", async () => {
   const s = setUp();
   const missing = await rejection(resolveModel("org/nome", s.options));
-  expect(missing.message).toBe(
-    `org/nome: there is no such model at ${s.hub.url}, or it is private`,
-  );
+  expect(missing.message).toBe(`org/nome: no such model at ${s.hub.url}, or it is private`);
   expect(missing.hint).toBe(
-    "check the spelling; for a private one, set HF_TOKEN to a token that may read it",
+    "check the spelling; for a private one, set HF_TOKEN to a token with read access",
   );
   const revision = await rejection(resolveModel("org/name@v9", s.options));
   expect(revision.message).toBe(`org/name@v9: has no revision "v9"`);
   s.hub.faults.status = () => 403;
   const gated = await rejection(resolveModel("org/name", s.options));
-  expect(gated.message).toBe("org/name: asks for consent before it can be used");
-  expect(gated.hint).toBe(`accept its terms at ${s.hub.url}/org/name, and set HF_TOKEN`);
+  expect(gated.message).toBe("org/name: is gated: its terms must be accepted first");
+  expect(gated.hint).toBe(`accept the terms at ${s.hub.url}/org/name and set HF_TOKEN`);
   s.hub.faults.status = () => 200;
   expect((await rejection(resolveModel("org/name", s.options))).message).toContain(
-    "does not answer as the hub does",
+    "sent an unexpected answer",
   );
 });
 
-test("a repository without what is needed is told with what it has", async () => {
+test("a repository without the needed files is reported with its files", async () => {
   const noWeights = setUp({ "config.json": CONFIG, "README.md": text("") });
   expect((await rejection(resolveModel("org/name", noWeights.options))).message).toBe(
     "org/name: has none of model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json: found config.json, README.md",
@@ -407,7 +407,7 @@ test("a repository without what is needed is told with what it has", async () =>
   );
 });
 
-test("names and revisions that cannot be are refused without a request", async () => {
+test("malformed names and revisions are refused without a request", async () => {
   const s = setUp();
   for (const name of [
     "a/b/c",
@@ -459,7 +459,7 @@ test("one configuration of a dataset: its splits, each with its files in order",
   expect((await resolveDataset("org/name", "mnli", offline(s))).splits).toEqual(splits);
 });
 
-test("a dataset's layouts: one configuration, plain names, and the hub's own conversion", async () => {
+test("a dataset's layouts: one configuration, plain names, and the hub's automatic conversion", async () => {
   for (const [files, config, expected] of [
     [["plain_text/train-00000-of-00001.parquet"], undefined, "train"],
     [["data/train-00000-of-00001.parquet", "other/x.parquet"], undefined, "train"],
@@ -475,7 +475,7 @@ test("a dataset's layouts: one configuration, plain names, and the hub's own con
   }
 });
 
-test("a configuration that is not there, not named, or not whole is told", async () => {
+test("a missing, unnamed or incomplete configuration is reported", async () => {
   const s = setUp(GLUE, "datasets");
   const message = async (config?: string) =>
     (await rejection(resolveDataset("org/name", config, s.options))).message;
@@ -487,5 +487,5 @@ test("a configuration that is not there, not named, or not whole is told", async
   s.hub.repo.files = { "README.md": text("") };
   const error = await rejection(resolveDataset("org/name", "rte", s.options));
   expect(error.message).toBe("org/name: has no parquet files");
-  expect(error.hint).toBe("try the hub's own conversion: org/name@refs/convert/parquet");
+  expect(error.hint).toBe("try the hub's automatic conversion: org/name@refs/convert/parquet");
 });

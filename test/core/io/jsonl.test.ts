@@ -58,7 +58,7 @@ test("a log that does not exist yet can be resumed", () => {
   expect(steps(written(fresh(), { resumeAfter: 5 }))).toEqual([10, 20, 30, "after 30", 40]);
 });
 
-test("the torn last line of a killed process is dropped, wherever it was cut", () => {
+test("the torn last line of a killed process is dropped, wherever it is torn", () => {
   const line = '{"step":50,"text":"é"}\n';
   const bytes = Buffer.from(line);
   for (let cut = 1; cut < bytes.length; cut++) {
@@ -72,7 +72,7 @@ test("the torn last line of a killed process is dropped, wherever it was cut", (
   }
 });
 
-test("a damaged line in the middle is named", () => {
+test("a damaged line in the middle is reported", () => {
   const path = written(fresh());
   writeFileSync(path, readFileSync(path, "utf8").replace('"step":20', '"step":2 0'));
   const resume = () => failure(() => openJsonLog(path, { resumeAfter: 30 })).message;
@@ -83,6 +83,6 @@ test("a damaged line in the middle is named", () => {
   expect(resume()).toBe(`${path}:1: is not UTF-8 text`);
 });
 
-test("a folder in the log's place is named", () => {
+test("a folder in the log's place is reported", () => {
   expect(failure(() => openJsonLog(dir)).message).toBe(`${dir}: is a folder, not a file`);
 });

@@ -5,7 +5,9 @@ interface Entry {
   readonly flags?: number;
 }
 
-/** An archive of uncompressed entries; with `zip64` every size and offset sits in the zip64 fields. */
+/**
+ * An archive of uncompressed entries; with `zip64` every size and offset is in the zip64 fields.
+ */
 export function makeZip(entries: readonly Entry[], { zip64 = false } = {}): Buffer {
   const parts: Buffer[] = [];
   const central: Buffer[] = [];

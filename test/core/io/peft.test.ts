@@ -99,7 +99,7 @@ for (const name of ["peft-adalora", "peft-adalora-bart", "peft-lora"]) {
     expect(bytes(dir).equals(bytes(fixture(name)))).toBe(true);
     const theirs = readJson(fixture(`${name}/adapter_config.json`));
     const ours = readJson(join(dir, "adapter_config.json"));
-    // These say the same in other words; every other field that we write is PEFT's.
+    // These two differ in form only; every other field is PEFT's.
     const { target_modules: targets, modules_to_save: heads, ...same } = ours;
     expect(theirs).toMatchObject(same);
     expect(targets).toEqual(adapter.modules.map(({ path }) => path));
@@ -139,7 +139,7 @@ test("rank-stabilised LoRA has the scale alpha / sqrt(rank)", () => {
   expect(modules[0]?.alpha).toBe(16 * Math.sqrt(4));
 });
 
-test("patterns match a layer by its last parts, the first key winning, as in PEFT", () => {
+test("patterns match a layer by its last parts, the first match counting, as in PEFT", () => {
   const pattern = {
     "attention.output.dense": 1,
     "^deberta.encoder.layer.1.intermediate.dense": 2,
@@ -186,10 +186,10 @@ const BAD_CONFIGS: readonly [
   [
     "peft-lora",
     { init_lora_weights: "pissa" },
-    `"init_lora_weights" must be one that keeps the base weights, got "pissa"`,
+    `"init_lora_weights" must be an initialisation that keeps the base weights, got "pissa"`,
   ],
   ["peft-lora", { r: 0 }, `"r" must be a whole number above 0, got 0`],
-  ["peft-lora", { r: 3 }, `must have rank 3 by adapter_config.json, got 4`],
+  ["peft-lora", { r: 3 }, `must have rank 3 according to adapter_config.json, got 4`],
   [
     "peft-lora",
     { alpha_pattern: { "(a+)+$": 1 } },
@@ -208,7 +208,7 @@ const BAD_CONFIGS: readonly [
   ["peft-lora", { modules_to_save: "all" }, `"modules_to_save" must be a list of names, got "all"`],
   ["peft-lora", { task_type: 3 }, `"task_type" must be a string or null, got 3`],
   ["peft-adalora", { total_step: null }, `"total_step" must be a whole number above 0, got null`],
-  ["peft-adalora", { init_r: 5 }, `its mask must have init_r = 5 values, got 4`],
+  ["peft-adalora", { init_r: 5 }, `the mask must have init_r = 5 values, got 4`],
   ["peft-adalora", { rank_pattern: 3 }, `"rank_pattern" must be an object of masks, got 3`],
   [
     "peft-adalora",
@@ -233,12 +233,12 @@ for (const [name, change, message] of BAD_CONFIGS) {
   });
 }
 
-test("a mask that keeps another number of triplets than the tensors is refused", () => {
+test("a mask that keeps a different number of triplets than the tensors is refused", () => {
   const first = "deberta.encoder.layer.0.attention.output.dense";
   const masks = { [`${first}.lora_E`]: [true, true, false, false] };
   const dir = withConfig("peft-adalora", { rank_pattern: masks });
   expect(failure(() => readPeftAdapter(dir)).message).toEndWith(
-    `"${first}.lora_E": its mask keeps 2 triplets, but its tensors have rank 1`,
+    `"${first}.lora_E": the mask keeps 2 triplets, but the tensors have rank 1`,
   );
 });
 
@@ -290,7 +290,7 @@ for (const [what, change, message] of BAD_TENSORS) {
   });
 }
 
-test("what is missing is named", () => {
+test("missing files are reported", () => {
   const dir = fresh();
   expect(failure(() => readPeftAdapter(dir)).message).toBe(`${dir}: does not exist`);
   cpSync(fixture("peft-lora"), dir, { recursive: true });
@@ -330,7 +330,7 @@ test("a writer refuses what PEFT would refuse to load", () => {
   ).toContain(`"bias": must belong to a module without adapted layers`);
 });
 
-test("a tensor that lies beside adapted layers is saved by its own module's name", () => {
+test("a tensor beside adapted layers is saved under its own module's name", () => {
   const dir = fresh();
   const name = "deberta.encoder.norm.weight";
   writePeftAdapter(dir, { ...adaLora(), saved: new Map([[name, ten]]) });

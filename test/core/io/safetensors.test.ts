@@ -40,7 +40,7 @@ test("rewriting PEFT's adapters, zero-size tensors included, gives the same byte
   }
 });
 
-test("tensors are views with the numbers that torch saved", () => {
+test("tensors are views of the values that torch saved", () => {
   const { tensors } = openSafetensors(fixture("expected.safetensors"));
   const { shape, bytes } = tensors.get("transposed")!;
   expect(shape).toEqual([6, 4]);
@@ -48,7 +48,7 @@ test("tensors are views with the numbers that torch saved", () => {
   expect([...values.subarray(0, 5)]).toEqual([0, 0.75, 1.5, 2.25, 0.125]);
 });
 
-test("names are ordered by their UTF-8 bytes, and number-like names keep their place", () => {
+test("names are ordered by their UTF-8 bytes, integer-like names included", () => {
   const one = float32Tensor([1], Float32Array.of(1));
   const names = ["b", "\u{10000}", "10", "\uffff", "2", "a"];
   writeSafetensors(path, new Map(names.map((name) => [name, one])));
@@ -60,7 +60,7 @@ test("names are ordered by their UTF-8 bytes, and number-like names keep their p
   expect(at[0]).toBeGreaterThan(0);
 });
 
-test("a tensor given as a function is asked for its bytes when its turn comes", () => {
+test("a tensor given as a function is evaluated when it is written", () => {
   const calls: string[] = [];
   const lazy = (name: string) => ({
     dtype: "U8" as const,
@@ -106,7 +106,7 @@ const BAD_HEADERS: readonly [reason: RegExp, header: unknown, dataBytes: number]
   ],
   [/belong to no tensor/, { w: entry("F32", [1], [0, 4]) }, 8],
   [/"b": overlaps/, { a: entry("F32", [1], [0, 4]), b: entry("F32", [1], [2, 6]) }, 6],
-  [/"b": leaves a hole/, { a: entry("F32", [1], [0, 4]), b: entry("F32", [1], [6, 10]) }, 10],
+  [/"b": leaves a gap/, { a: entry("F32", [1], [0, 4]), b: entry("F32", [1], [6, 10]) }, 10],
   [/__metadata__ "step" must be a string/, { __metadata__: { step: 3 } }, 0],
 ];
 
@@ -118,7 +118,7 @@ for (const [reason, header, dataBytes] of BAD_HEADERS) {
   });
 }
 
-test("a key that is stated twice is refused, at any depth", () => {
+test("a duplicate key is refused, at any depth", () => {
   const one = `{"dtype":"U8","shape":[1],"data_offsets":[0,1]}`;
   const twice = writeRaw(undefined, 1, `{"w":${one},"\\u0077":${one}}`);
   expect(failure(() => openSafetensors(twice)).message).toContain(`has the key "w" twice`);
@@ -126,7 +126,7 @@ test("a key that is stated twice is refused, at any depth", () => {
   expect(duplicateKey(`{"a":{"x":"a:"},"b":{"x":"a\\":"},"x":{}}`)).toBeUndefined();
 });
 
-test("what is not a safetensors file is named", () => {
+test("a file of another format is recognised", () => {
   const cases: readonly [content: string, message: RegExp, hint: string][] = [
     ["", /too short .* 0 bytes/, "this is an empty file"],
     [
@@ -159,12 +159,12 @@ test.skipIf(process.getuid?.() === 0)(
   },
 );
 
-test("a header that nests without end is refused", () => {
+test("a deeply nested header is refused", () => {
   const deep = writeRaw(undefined, 0, `{"w":${"[".repeat(200_000)}`);
   expect(failure(() => openSafetensors(deep)).message).toContain("is not JSON");
 });
 
-test("a file cut or damaged at any byte is refused or read, never a crash", () => {
+test("a file truncated or damaged at any byte is refused or read, never a crash", () => {
   const tensors = new Map<string, StoredTensor>([
     ["weight", float32Tensor([2, 2], Float32Array.of(1, 2, 3, 4))],
     ["empty", { dtype: "I64", shape: [0, 3], bytes: new Uint8Array(0) }],

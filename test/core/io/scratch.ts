@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { AdaloraError } from "../../../core/errors.ts";
 
-/** A folder that is removed when the tests of the file are done. */
+/** A temporary folder that is removed after the tests of the file. */
 export function scratchFolder(): string {
   const dir = mkdtempSync(join(tmpdir(), "adalora-io-"));
   afterAll(() => rmSync(dir, { recursive: true, force: true }));

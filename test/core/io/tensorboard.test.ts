@@ -28,7 +28,10 @@ function fresh(): string {
 const files = (dir: string) => readdirSync(dir).map((name) => join(dir, name));
 const steps = (path: string) => [...wholeRecords(readFileSync(path))].map(({ step }) => step);
 
-/** A folder with the event file that TensorBoard's own writer made: version, then steps 1, 2, 300, 70000. */
+/**
+ * A folder with the event file that TensorBoard's own writer made: version, then steps 1, 2, 300,
+ * 70000.
+ */
 function withTensorBoardFile(): { dir: string; path: string } {
   const dir = fresh();
   const path = join(dir, "events.out.tfevents.1700000000.host.1.0");
@@ -52,7 +55,7 @@ test("records are TensorBoard's own, byte for byte", () => {
   expect(ours.toString("hex")).toBe(theirs.toString("hex"));
 });
 
-test("a new folder gets one file, named as TensorBoard looks for it, and each point is on disk at once", () => {
+test("a new folder gets one file that TensorBoard finds, and each point is on disk at once", () => {
   const dir = join(fresh(), "tensorboard");
   const before = Date.now() / 1000;
   const writer = openScalars(dir);
@@ -96,7 +99,7 @@ test("without a step the curves start anew, and other files of the folder stay",
   expect(files(dir)).toContain(join(dir, "notes"));
 });
 
-test("a torn last record is dropped wherever it was cut, so the next one can be read", () => {
+test("a torn last record is dropped, wherever it is torn, so the next one can be read", () => {
   const record = scalarRecord(1, 500, "x", 1);
   for (let cut = 1; cut < record.length; cut++) {
     const { dir, path } = withTensorBoardFile();
@@ -108,7 +111,7 @@ test("a torn last record is dropped wherever it was cut, so the next one can be 
   }
 });
 
-test("a damaged record ends what is kept; a file without a whole record is replaced", () => {
+test("records from the first damaged one on are dropped; a file without a complete record is replaced", () => {
   const { dir, path } = withTensorBoardFile();
   const bytes = readFileSync(path);
   bytes[[...wholeRecords(bytes)][1]!.end - 6]! ^= 1;
@@ -130,7 +133,7 @@ test("damage at any byte never crashes the scan", () => {
   }
 });
 
-test("a file in the folder's place is named", () => {
+test("a file in the folder's place is reported", () => {
   const path = join(fresh(), "file");
   writeFileSync(path, "");
   expect(failure(() => openScalars(path)).message).toStartWith(`${path}: `);

@@ -34,7 +34,7 @@ for (const name of ["zip.bin", "zip-protocol-4.bin", "legacy.bin"]) {
   });
 }
 
-test("a storage that is a part of another, as torch 0.4 wrote it", () => {
+test("a storage that is a view of another, as torch 0.4 wrote it", () => {
   // Elements 3 to 7 of 0..9, then offset 1 within them.
   const view = openTorchCheckpoint(fixture("legacy-view.bin")).get("view");
   expect(view?.shape).toEqual([2, 2]);
@@ -67,7 +67,7 @@ for (const [file, message, hint] of REFUSED) {
   });
 }
 
-/** A checkpoint whose pickle is given as text. */
+/** A checkpoint with this pickle, given as latin1 text. */
 function withPickle(pickle: string, storage = new Uint8Array(8)): string {
   const data = Buffer.from(pickle, "latin1");
   writeFileSync(
@@ -88,7 +88,7 @@ const tensor = (offset: string, shape: string, strides: string, elements = "K\x0
 const dict = (value: string) => `\x80\x02}${text("w")}${value}s.`;
 const sizes = (...n: number[]) => `(${n.map((x) => `K${String.fromCharCode(x)}`).join("")}t`;
 
-test("the pickles written by hand here are well formed", () => {
+test("the handwritten pickles are well formed", () => {
   const { shape } = openTorchCheckpoint(withPickle(dict(tensor("K\0", sizes(2), sizes(1))))).get(
     "w",
   )!;
@@ -101,17 +101,17 @@ const HOSTILE: readonly [what: string, pickle: string, message: RegExp][] = [
   ["eval", "cbuiltins\neval\n.", /refers to "builtins.eval"/],
   ["a global by stack", `\x80\x04\x8c\x02os\x8c\x06system\x93.`, /refers to "os.system"/],
   ["a call of a storage type", dict("ctorch\nFloatStorage\n)R"), /calls torch.FloatStorage/],
-  ["a call of a value", dict("K\x01)R"), /calls something that is not a known name/],
-  ["attributes on a list", "]}b.", /sets attributes of an object/],
-  ["an empty stack", "0.", /takes a value from an empty stack/],
-  ["a value below a mark", "K\x01K\x01(0.", /takes a value from an empty stack/],
-  ["an unopened group", "t.", /closes a group that was not opened/],
-  ["an unknown memo", "h\x05.", /refers to object 5/],
+  ["a call of a value", dict("K\x01)R"), /calls something other than a global/],
+  ["attributes on a list", "]}b.", /sets attributes of something other than a dict/],
+  ["an empty stack", "0.", /pops an empty stack/],
+  ["a value below a mark", "K\x01K\x01(0.", /pops an empty stack/],
+  ["an unopened group", "t.", /closes a mark that was never set/],
+  ["an unknown memo", "h\x05.", /reads memo 5/],
   ["a key without a value", "}(K\x01u.", /sets a key without a value/],
-  ["items of a number", "K\x01(K\x01K\x01u.", /sets a key of something that is not a dict/],
-  ["appends to a dict", "}K\x01a.", /appends to something that is not a list/],
+  ["items of a number", "K\x01(K\x01K\x01u.", /sets a key of something other than a dict/],
+  ["appends to a dict", "}K\x01a.", /appends to something other than a list/],
   ["a string longer than the file", "X\xff\xff\xff\x7fabc.", /is truncated: 2147483647 more bytes/],
-  ["a line without an end", "cos", /a line of the pickle has no end/],
+  ["a line without an end", "cos", /a line of the pickle is not terminated/],
   ["no STOP", "}", /is truncated/],
   ["not a dict", "K\x05.", /must hold a dict of tensors, got 5/],
   [
@@ -143,12 +143,12 @@ const HOSTILE: readonly [what: string, pickle: string, message: RegExp][] = [
   [
     "sizes without strides",
     dict(tensor("K\0", sizes(2), sizes())),
-    /sizes and strides do not agree/,
+    /shape and strides do not match/,
   ],
   [
     "a negative size",
     dict(tensor("K\0", "(J\xff\xff\xff\xfft", sizes(1))),
-    /sizes and strides do not agree/,
+    /shape and strides do not match/,
   ],
 ];
 
@@ -166,7 +166,7 @@ test("a deeply nested value as a key or a name is refused, not followed", () => 
     "a list",
   );
   expect(failure(() => openTorchCheckpoint(withPickle(`${deep}K\x01\x93.`))).message).toContain(
-    "not text",
+    "other than text",
   );
 });
 
@@ -219,7 +219,7 @@ test("a zip without a pickle names what it holds", () => {
   );
 });
 
-test("a checkpoint cut or damaged at any byte is refused or read, never a crash", () => {
+test("a checkpoint truncated or damaged at any byte is refused or read, never a crash", () => {
   const damaged = join(dir, "damaged.bin");
   const read = (file: string) => openTorchCheckpoint(file);
   for (const name of ["legacy-view.bin", "small.bin"]) {

@@ -58,7 +58,7 @@ describe("splits", () => {
   test("a question without an answer is refused in squad", async () => {
     const split = { name: "train", role: "train", files: [fixture] } as const;
     await expect(spanTask("squad", optionsOf()).read(split, "required")).rejects.toThrow(
-      "has no answer, and this task has none for a question without one",
+      "has no answer, and this task has no unanswerable questions",
     );
   });
 

@@ -24,43 +24,43 @@ function mapOf(size: number, root: number, value: number, texts: string): Uint8A
 }
 
 describe("charsmapFault", () => {
-  test("a map that sentencepiece wrote is sound", () => {
+  test("a map written by sentencepiece is valid", () => {
     expect(charsmapFault(charsmap)).toBeUndefined();
   });
 
-  test("children behind the end of the trie would be read outside of it", () => {
+  test("children beyond the end of the trie are refused", () => {
     expect(charsmapFault(withUnit(units - 1, units << 10))).toBe(
-      `unit ${units - 1} of its character map points outside of the map`,
+      `unit ${units - 1} of its character map points outside the map`,
     );
   });
 
-  test("a value behind the end of the texts would be read outside of them", () => {
+  test("a value beyond the end of the texts is refused", () => {
     const root = new DataView(charsmap.buffer, charsmap.byteOffset).getUint32(4, true);
     const children = (root >>> 10) << ((root & 0x200) >>> 6);
     const damaged = withUnit(children, (0x80000000 | 9999) >>> 0);
     new DataView(damaged.buffer).setUint32(4, (root | 0x100) >>> 0, true);
-    expect(charsmapFault(damaged)).toBe("unit 0 of its character map points outside of the map");
+    expect(charsmapFault(damaged)).toBe("unit 0 of its character map points outside the map");
   });
 
-  test("a block of children may not reach over the end, and a value may not point into a character", () => {
-    // unit 0 has its children from 256 on, beginning with a value (unit 256)
+  test("children may not extend beyond the end, and a value may not point into a character", () => {
+    // unit 0 has its children from 256 on, the first being a value (unit 256)
     const root = (256 << 10) | 0x100;
     expect(charsmapFault(mapOf(512, root, 0, "é\0"))).toBeUndefined();
-    const fault = "unit 0 of its character map points outside of the map";
+    const fault = "unit 0 of its character map points outside the map";
     expect(charsmapFault(mapOf(300, root, 0, "é\0"))).toBe(fault);
     expect(charsmapFault(mapOf(512, root, 1, "é\0"))).toBe(fault);
   });
 
-  test("texts that are not UTF-8 would end the process", () => {
+  test("texts that are not UTF-8 are refused", () => {
     const damaged = Uint8Array.from(charsmap);
     damaged[damaged.length - 2] = 0xff;
     expect(charsmapFault(damaged)).toBe("the texts of its character map are not UTF-8");
   });
 
   test.each([[new Uint8Array()], [charsmap.subarray(0, 3)], [charsmap.subarray(0, 500)]])(
-    "a map that is cut off is found",
+    "a truncated map is refused",
     (cut) => {
-      expect(charsmapFault(cut)).toBe(`its character map of ${cut.length} bytes is cut off`);
+      expect(charsmapFault(cut)).toBe(`its character map of ${cut.length} bytes is truncated`);
     },
   );
 });

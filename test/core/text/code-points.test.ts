@@ -13,12 +13,12 @@ describe("a text by its code points", () => {
     ]);
   });
 
-  test("ranges behind the end are cut to it, as Python's slices", () => {
+  test("ranges are clamped to the end, like Python's slices", () => {
     expect([emoji.slice(3, 9), emoji.slice(7, 9)]).toEqual(["\u{1f601}", ""]);
     expect([codePoints("ab").slice(1, 9), codePoints("ab").slice(7, 9)]).toEqual(["b", ""]);
   });
 
-  test("a UTF-16 unit belongs to a code point, also its second one", () => {
+  test("both UTF-16 units of a pair map to their code point", () => {
     expect([0, 1, 2, 3, 4, 5].map((unit) => emoji.indexOfUnit(unit))).toEqual([0, 1, 1, 2, 3, 3]);
     expect(codePoints("ab").indexOfUnit(1)).toBe(1);
   });

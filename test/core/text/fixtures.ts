@@ -58,7 +58,7 @@ function read(path: string) {
   return JSON.parse(readFileSync(path, "utf8"));
 }
 
-/** A folder with these files, gone after `body`. */
+/** Runs `body` on a temporary folder with these files. */
 export async function withFolder<T>(
   files: Readonly<Record<string, string | Uint8Array>>,
   body: (dir: string) => Promise<T>,

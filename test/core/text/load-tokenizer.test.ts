@@ -22,14 +22,14 @@ async function idsIn(dir: string): Promise<number[]> {
   return [...tokens!.ids];
 }
 
-describe("which files a tokenizer comes from", () => {
+describe("the files of a tokenizer", () => {
   test("tokenizer.json gives what spm.model gives", async () => {
     await withFolder({ "tokenizer.json": JSON.stringify(json) }, async (dir) => {
       expect(await idsIn(dir)).toEqual(await idsIn(tinyDir));
     });
   });
 
-  test("tokenizer.json wins over spm.model", async () => {
+  test("tokenizer.json takes precedence over spm.model", async () => {
     const lower = {
       ...json,
       normalizer: { type: "Replace", pattern: { String: "moon" }, content: "cat" },
@@ -43,7 +43,7 @@ describe("which files a tokenizer comes from", () => {
     });
   });
 
-  test("the cutting and padding of the run that wrote tokenizer.json are not the tokenizer's", async () => {
+  test("truncation and padding in tokenizer.json are ignored", async () => {
     const truncation = { direction: "Right", max_length: 4, strategy: "LongestFirst", stride: 0 };
     const padding = {
       strategy: { Fixed: 40 },
@@ -59,7 +59,7 @@ describe("which files a tokenizer comes from", () => {
     });
   });
 
-  test("a folder without any is an error that lists what was looked for", async () => {
+  test("a folder without any is an error that lists the names tried", async () => {
     await withFolder({ "vocab.json": "{}" }, async (dir) => {
       await expect(loadTokenizer(dir, debertaTokenizer)).rejects.toThrow(
         `${dir}: holds no tokenizer: looked for tokenizer.json, then spm.model`,
@@ -84,7 +84,7 @@ describe("special tokens", () => {
     });
   });
 
-  test("one that the vocabulary lacks is an error", async () => {
+  test("one missing from the vocabulary is an error", async () => {
     const files = { "tokenizer.json": JSON.stringify(json) };
     await withFolder(files, async (dir) => {
       await expect(loadTokenizer(dir, bartTokenizer)).rejects.toThrow(
@@ -117,9 +117,13 @@ describe("broken files are errors that name the file", () => {
     [
       "tokenizer.json",
       JSON.stringify({ ...json, normalizer: damagedMap }),
-      /tokenizer\.json: cannot be used as a tokenizer: its character map of 7 bytes is cut off/,
+      /tokenizer\.json: cannot be used as a tokenizer: its character map of 7 bytes is truncated/,
     ],
-    ["spm.model", spm.subarray(0, 3000), /spm\.model: not a whole sentencepiece model: byte \d+/],
+    [
+      "spm.model",
+      spm.subarray(0, 3000),
+      /spm\.model: not a complete sentencepiece model: byte \d+/,
+    ],
     ["tokenizer_config.json", "[]", /tokenizer_config\.json: must be a JSON object/],
   ] as const)("%s", async (name, content, message) => {
     await withFolder({ [name]: content }, async (dir) => {
@@ -129,7 +133,7 @@ describe("broken files are errors that name the file", () => {
 });
 
 describe("a source", () => {
-  test("is built once, however often it is asked for", async () => {
+  test("is built only once", async () => {
     const source = readTokenizer(tinyDir, debertaTokenizer);
     expect(await buildTokenizer(source)).toBe(await buildTokenizer(source));
     expect(await buildTokenizer(readTokenizer(tinyDir, debertaTokenizer))).not.toBe(
@@ -137,7 +141,7 @@ describe("a source", () => {
     );
   });
 
-  test("has a fingerprint that changes with any byte of its files and with its settings, not with its place", async () => {
+  test("has a fingerprint that depends on its files and settings, not on its location", async () => {
     const fingerprint = (files: Record<string, string | Uint8Array>) =>
       withFolder(files, async (dir) => tokenizerFingerprint(readTokenizer(dir, debertaTokenizer)));
     const same = await fingerprint({ "spm.model": spm });

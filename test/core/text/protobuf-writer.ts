@@ -28,7 +28,7 @@ export const floatField = (field: number, value: number) => [
   ...new Uint8Array(new Float32Array([value]).buffer),
 ];
 
-/** A piece of a sentencepiece model; type 1 is left out, as the format's default. */
+/** A piece of a sentencepiece model; type 1, the format's default, is omitted. */
 export function pieceField(piece: string, score: number, type = 1): number[] {
   const kind = type === 1 ? [] : numberField(3, type);
   return bytesField(1, [...bytesField(1, piece), ...floatField(2, score), ...kind]);

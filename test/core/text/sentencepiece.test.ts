@@ -24,12 +24,12 @@ describe("parseSentencePiece", () => {
     });
   });
 
-  test("fields that are left out have the format's defaults: unk_id 0, unigram, no character map", () => {
+  test("omitted fields have the format's defaults: unk_id 0, unigram, no character map", () => {
     const model = parseSentencePiece(sentencePieceBytes({ pieces }), "spm.model");
     expect([model.unkId, model.charsmap.length]).toEqual([0, 0]);
   });
 
-  test("fields that it doesn't know are stepped over, of every wire type", () => {
+  test("unknown fields of every wire type are skipped", () => {
     const fixed64 = [0xc1, 4, 1, 2, 3, 4, 5, 6, 7, 8]; // field 72, wire type 1
     const unknown = [...numberField(70, 300), ...bytesField(71, "x"), ...fixed64];
     const bytes = Uint8Array.from([...sentencePieceBytes({ pieces, unkId: 1 }), ...unknown]);
@@ -42,17 +42,17 @@ describe("parseSentencePiece", () => {
     [
       "text",
       new TextEncoder().encode("<!DOCTYPE html>"),
-      "spm.model: not a whole sentencepiece model: byte 0: unknown wire type 4",
+      "spm.model: not a complete sentencepiece model: byte 0: unknown wire type 4",
     ],
     [
-      "a file cut inside a piece",
+      "a file truncated inside a piece",
       whole.subarray(0, 20),
-      "spm.model: not a whole sentencepiece model: byte 18: a field of 14 bytes, but only 2 are left",
+      "spm.model: not a complete sentencepiece model: byte 18: a field of 14 bytes, but only 2 are left",
     ],
     [
-      "a file cut between two pieces",
+      "a file truncated between two pieces",
       whole.subarray(0, sentencePieceBytes({ pieces: pieces.slice(0, 2) }).length - 4),
-      "spm.model: cut off: the trainer's and normalizer's settings are missing",
+      "spm.model: truncated: the trainer's and normalizer's settings are missing",
     ],
     [
       "a BPE model",
@@ -60,19 +60,19 @@ describe("parseSentencePiece", () => {
       "spm.model: the sentencepiece model must be of type unigram, got bpe",
     ],
     [
-      "an unknown id that is no piece",
+      "an unknown id that is not a piece",
       sentencePieceBytes({ pieces, unkId: 4 }),
       "spm.model: unk_id 4 is not one of the 4 pieces",
     ],
     [
-      "a score that is no number",
+      "a score that is not a number",
       sentencePieceBytes({ pieces: [...pieces, ["x", Number.NaN]] }),
       "spm.model: damaged: piece 4 has the score NaN",
     ],
     [
-      "a character map that is cut off",
+      "a truncated character map",
       sentencePieceBytes({ pieces, charsmap: Uint8Array.of(0, 4, 0, 0, 1, 2) }),
-      "spm.model: damaged: its character map of 6 bytes is cut off",
+      "spm.model: damaged: its character map of 6 bytes is truncated",
     ],
   ])("%s is an error that names the file and the rule", (_what, bytes, message) => {
     expect(() => parseSentencePiece(bytes, "spm.model")).toThrow(

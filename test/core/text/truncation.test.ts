@@ -4,9 +4,9 @@ import { checkStride, truncate, windowRanges } from "../../../core/text/truncati
 describe("truncate", () => {
   test.each([
     [[5, 7], 12, [5, 7], "all fits"],
-    [[10, 3], 8, [5, 3], "only the longer one is cut"],
-    [[3, 10], 8, [3, 5], "only the longer one is cut"],
-    [[10, 8], 8, [4, 4], "both are cut to half"],
+    [[10, 3], 8, [5, 3], "only the longer one is truncated"],
+    [[3, 10], 8, [3, 5], "only the longer one is truncated"],
+    [[10, 8], 8, [4, 4], "both are truncated to half"],
     [[10, 8], 9, [5, 4], "an odd token goes to the longer text"],
     [[8, 10], 9, [4, 5], "an odd token goes to the longer text"],
     [[8, 8], 9, [4, 5], "of two equal texts the second gets it"],
@@ -17,14 +17,14 @@ describe("truncate", () => {
     expect(truncate(lengths, room, "longest")).toEqual([...kept]);
   });
 
-  test("first and second cut that text alone", () => {
+  test("first and second truncate only that text", () => {
     expect(truncate([10, 4], 9, "first")).toEqual([5, 4]);
     expect(truncate([10, 4], 13, "second")).toEqual([10, 3]);
   });
 
-  test("a text that would have to vanish is an error with the numbers", () => {
+  test("a text of which nothing would remain is an error", () => {
     expect(() => truncate([10, 4], 10, "second")).toThrow(
-      "[tokenize] the second text is too short to be cut to what fits: got 4 tokens beside 10 of the other text, with room for 10 in all",
+      "[tokenize] the second text is too short to be truncated enough: got 4 tokens beside 10 of the other text, 10 allowed in total",
     );
     expect(() => truncate([2, 20], 18, "first")).toThrow("the first text is too short");
   });
@@ -55,7 +55,7 @@ describe("windowRanges", () => {
     expect(windowRanges(0, 4, 3)).toEqual([[0, 0]]);
   });
 
-  test("a stride that would never move on is an error", () => {
+  test("a stride without progress is an error", () => {
     const rule =
       "[tokenize] the stride must be smaller than the part of the text that fits in a window: got stride 4, 4 tokens";
     expect(() => windowRanges(10, 4, 4)).toThrow(rule);

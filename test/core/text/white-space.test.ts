@@ -11,12 +11,12 @@ test("white space is Python's: str.isspace of every code point below U+10000", (
   expect(spaces).toEqual(python);
 });
 
-test("words are what stands between white space", () => {
+test("words are separated by white space", () => {
   expect(splitWords(" a\u001cb  c\ufeffd\u3000")).toEqual(["a", "b", "c\ufeffd"]);
   expect(splitWords(" \n")).toEqual([]);
 });
 
-test("white space goes from the start, or from both ends, and stays inside", () => {
+test("white space is removed from the start, or from both ends, but not inside", () => {
   expect(stripStart("\u0085 a b ")).toBe("a b ");
   expect(strip("\u0085 a b \u001f")).toBe("a b");
   expect(strip(" \n ")).toBe("");
