@@ -6,7 +6,7 @@ import type { Resolved } from "../core/io/hub.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
-import type { DataLocation, HubData } from "../core/data/data-place.ts";
+import type { DataLocation, HubData } from "../core/data/data-location.ts";
 
 /** The demo's model and data, which come with the program. */
 export const DEMO = "adalora:demo";

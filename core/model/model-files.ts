@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RunConfig } from "../config/run-config.ts";
-import type { DataLocation, HubData } from "../data/data-place.ts";
+import type { DataLocation, HubData } from "../data/data-location.ts";
 import { errors } from "../errors.ts";
 import { readJsonObject } from "../io/json-file.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";

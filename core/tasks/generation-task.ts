@@ -5,7 +5,7 @@ import {
 } from "../config/task-names.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { readSummaries, type SummarySet, textColumns } from "../data/summaries.ts";
-import { commandLineSplit } from "../data/words.ts";
+import { commandLineSplit } from "../data/command-line-split.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";

@@ -4,7 +4,7 @@ import { sequenceTaskNames } from "../config/task-names.ts";
 import { type ExampleSet, type ReadSpec, readExamples } from "../data/examples.ts";
 import { type GlueColumns, type GlueTask, glueTasks, isGlueTask } from "../data/glue-tasks.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
-import { commandLineSplit } from "../data/words.ts";
+import { commandLineSplit } from "../data/command-line-split.ts";
 import { errors } from "../errors.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { SequenceTask } from "../model/plugin.ts";

@@ -2,7 +2,7 @@ import { type SpanTaskName, spanTaskNames, defaultMaxLengths } from "../config/t
 import { namedSplits } from "../data/splits.ts";
 import { locateSquadSplits } from "../data/squad-splits.ts";
 import { readSquad, type SquadSet, squadColumns } from "../data/squad.ts";
-import { commandLineSplit } from "../data/words.ts";
+import { commandLineSplit } from "../data/command-line-split.ts";
 import { errors } from "../errors.ts";
 import { rowLimit } from "./row-limit.ts";
 import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";

@@ -1,7 +1,7 @@
 import type { Hash } from "node:crypto";
 import type { Backend } from "../backend.ts";
 import type { TaskKind } from "../config/task-names.ts";
-import type { DataLocation, HubData } from "../data/data-place.ts";
+import type { DataLocation, HubData } from "../data/data-location.ts";
 import type { DataSplit, ReadSpec } from "../data/examples.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Interval } from "../metrics/bootstrap.ts";

@@ -7,7 +7,7 @@ import type { AllocatorRule } from "../../core/adalora/allocator.ts";
 import type { Start } from "../../core/adalora/start.ts";
 import { configReader } from "../../core/config-reader.ts";
 import type { DataSplit } from "../../core/data/examples.ts";
-import { commandLineSplit } from "../../core/data/words.ts";
+import { commandLineSplit } from "../../core/data/command-line-split.ts";
 import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { TokenizeOptions } from "../../core/model/model-files.ts";
 import { definePlugin, type Model } from "../../core/model/plugin.ts";
