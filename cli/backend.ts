@@ -1,49 +1,85 @@
 import type { Backend } from "../core/backend.ts";
-import { errors } from "../core/errors.ts";
-import { bf16Refusal } from "../ffi/cpu/isa.ts";
+import { choice, type Setting } from "../core/config/setting.ts";
+import type { Device, RunDType } from "../core/device.ts";
+import { errors, invariant } from "../core/errors.ts";
+import { devices } from "./devices.ts";
 
-type Dtype = "auto" | "f32" | "bf16";
-
+/** Where to compute, as the user gives it. */
 export interface DeviceOptions {
-  /** auto, cpu, cuda, cuda:N or reference. */
+  /** `auto`, or a device's name. */
   readonly device: string;
-  readonly dtype: Dtype;
-  /** null: one thread a core. */
+  readonly dtype: "auto" | RunDType;
+  /** null: one thread per core. */
   readonly threads: number | null;
 }
 
-/** What auto stands for on this machine: bf16 where it has the instructions. */
-export function resolveDtype({
-  device,
-  dtype,
-}: Pick<DeviceOptions, "device" | "dtype">): "f32" | "bf16" {
+type Choice = Pick<DeviceOptions, "device" | "dtype">;
+
+/** The flag and key `device`: one of the devices by name, or `auto`. */
+export function deviceSetting(among: readonly Device[] = devices): Setting<string> {
+  const names = ["auto", ...among.map(({ name }) => name)];
+  const abouts = among.map(({ name, about }) => `${name}: ${about}`);
+  const about = ["auto: the fastest that works on this machine", ...abouts].join("; ");
+  return choice(names, "auto", about);
+}
+
+/**
+ * The device that a name stands for. `auto`: the first automatic one that this machine can run in
+ * the requested dtype, or else the last automatic one. Throws E_FLAG for an unknown name.
+ */
+export function deviceFor(
+  { device: name, dtype }: Choice,
+  among: readonly Device[] = devices,
+): Device {
+  const candidates = among.filter((one) => (name === "auto" ? one.automatic : one.name === name));
+  const found = candidates.find((one) => usableDtypes(one, dtype).length > 0) ?? candidates.at(-1);
+  if (found !== undefined) return found;
+  throw errors.flag("device", `must be ${deviceSetting(among).want}, got ${JSON.stringify(name)}`);
+}
+
+/** The dtype that `auto` stands for on this machine: the first of the device's that it can run. */
+export function resolveDtype(options: Choice, among?: readonly Device[]): RunDType {
+  const { dtype } = options;
   if (dtype !== "auto") return dtype;
-  return device !== "reference" && bf16Refusal() === undefined ? "bf16" : "f32";
+  const device = deviceFor(options, among);
+  const resolved = usableDtypes(device, "auto")[0] ?? device.dtypes.at(-1);
+  invariant(resolved !== undefined, "a device has a dtype");
+  return resolved;
 }
 
-/** Throws E_FLAG for wishes that no backend of this version, or none on this machine, fulfils; loads nothing. */
-export function checkBackend({ device, dtype }: DeviceOptions): void {
-  if (device.startsWith("cuda")) {
-    throw errors.flag("device", `must be auto, cpu or reference in this version, got ${device}`);
+/** Throws E_FLAG for a device or dtype that this version or this machine does not have; loads no library. */
+export function checkBackend(options: Choice, among?: readonly Device[]): void {
+  const { dtype } = options;
+  const device = deviceFor(options, among);
+  const { name, dtypes } = device;
+  if (dtype !== "auto" && !dtypes.includes(dtype)) {
+    throw errors.flag(
+      "dtype",
+      `must be ${dtypes.join(" or ")} with --device ${name}, got ${dtype}`,
+    );
   }
-  if (dtype !== "bf16") return;
-  if (device === "reference")
-    throw errors.flag("dtype", "must be f32 with --device reference, got bf16");
-  const refusal = bf16Refusal();
-  if (refusal !== undefined) throw errors.flag("dtype", `must be f32: ${refusal}`);
+  const refusal = device.refusal(resolveDtype(options, among));
+  if (refusal === undefined) return;
+  const others = usableDtypes(device, "auto");
+  if (others.length > 0) throw errors.flag("dtype", `must be ${others.join(" or ")}: ${refusal}`);
+  throw errors.flag("device", `can't be ${name} on this machine: ${refusal}`);
 }
 
-/** Opens the backend that a device name stands for; auto takes the CPU. The native code is loaded here and nowhere else. */
-export async function openBackend(options: DeviceOptions): Promise<Backend> {
-  const { device, threads } = options;
-  checkBackend(options);
-  if (device === "reference") {
-    const { createReferenceBackend } = await import("../core/backend/reference.ts");
-    return createReferenceBackend();
-  }
-  const { createCpuBackend } = await import("../ffi/cpu/backend.ts");
-  return createCpuBackend({
-    dtype: resolveDtype(options),
-    ...(threads === null ? {} : { threads }),
-  });
+/** Opens the device of the options. Native code is loaded here and nowhere else. Throws as checkBackend and Device.open do. */
+export async function openBackend(
+  options: DeviceOptions,
+  among?: readonly Device[],
+): Promise<Backend> {
+  checkBackend(options, among);
+  const dtype = resolveDtype(options, among);
+  return deviceFor(options, among).open({ dtype, threads: options.threads });
+}
+
+// --- internal ---
+
+/** Of the requested dtypes (`auto`: all) those that the device has and this machine can run. */
+function usableDtypes(device: Device, requested: Choice["dtype"]): readonly RunDType[] {
+  return device.dtypes.filter(
+    (dtype) => (requested === "auto" || requested === dtype) && device.refusal(dtype) === undefined,
+  );
 }

@@ -1,9 +1,9 @@
 import type { SettingName } from "../core/config/run-config.ts";
 import type { SettingTable, ValuesOf } from "../core/config/setting.ts";
-import { settings } from "../core/config/settings.ts";
 import { type Given, parseArgs } from "./args.ts";
 import { errors } from "../core/errors.ts";
 import { commonOptions } from "./options.ts";
+import { runSettings } from "./run-settings.ts";
 import { scriptFlags, withoutLauncher } from "./reference-flags.ts";
 import type { ExitCode, Report } from "./report.ts";
 
@@ -46,7 +46,7 @@ export function readLine<Options extends SettingTable>(
 ): CommandLine<Options> {
   const own = { ...command.options, ...commonOptions };
   const words = command.scripts ? withoutLauncher(args) : args;
-  const taken = Object.fromEntries(command.settings.map((name) => [name, settings[name]]));
+  const taken = Object.fromEntries(command.settings.map((name) => [name, runSettings[name]]));
   const table = { ...taken, ...own, ...(command.scripts ? scriptFlags(words) : {}) };
   const { positionals, given } = parseArgs(words, table);
   const extra = positionals[command.positionals];

@@ -3,8 +3,8 @@ import { extname } from "node:path";
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { fileError } from "../core/io/file-errors.ts";
 import type { Layer, SettingName } from "../core/config/run-config.ts";
-import { settings } from "../core/config/settings.ts";
 import { kebab, nearest, spellings } from "./names.ts";
+import { runSettings } from "./run-settings.ts";
 
 const parsers: Readonly<Record<string, (text: string) => unknown>> = {
   ".toml": Bun.TOML.parse,
@@ -36,7 +36,7 @@ export function settingsLayer(raw: unknown, source: string, text = ""): Layer {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     throw errors.file(source, "must hold keys and values");
   }
-  const names = spellings(settings);
+  const names = spellings(runSettings);
   const values: Record<string, unknown> = {};
   const spelled = new Map<SettingName, string>();
   for (const [key, value] of Object.entries(raw)) {
@@ -47,8 +47,8 @@ export function settingsLayer(raw: unknown, source: string, text = ""): Layer {
     if (twin !== undefined) throw errors.file(where, `"${twin}" and "${key}" are the same setting`);
     spelled.set(name, key);
     if (value === null) continue;
-    values[name] = settings[name].read(value);
-    if (values[name] === undefined) throw errors.config(where, key, settings[name].want, value);
+    values[name] = runSettings[name].read(value);
+    if (values[name] === undefined) throw errors.config(where, key, runSettings[name].want, value);
   }
   return { values, name: (setting) => `${source}: "${spelled.get(setting) ?? setting}"` };
 }

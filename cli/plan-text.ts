@@ -3,6 +3,7 @@ import { configToJson, type RunConfig } from "../core/config/run-config.ts";
 import type { RunSchedule } from "../core/run/phases.ts";
 import type { RunNeeds } from "../core/run/needs.ts";
 import type { RankTarget } from "../core/run/target.ts";
+import { deviceFor, resolveDtype } from "./backend.ts";
 import { byteSize } from "./byte-size.ts";
 import { paint, type Output } from "./terminal.ts";
 
@@ -145,7 +146,8 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
 
 function needsRows({ needs, config }: Plan): string[][] {
   const { weights, training, memory, checkpoint, disk } = needs;
-  const exact = config.device === "reference" ? " in f64" : "";
+  const { activation } = deviceFor(config).types(resolveDtype(config));
+  const exact = activation === "f64" ? " in f64" : "";
   return [
     [
       "memory",

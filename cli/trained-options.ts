@@ -10,6 +10,7 @@ import {
 import { columns, lengths, predicting, settings } from "../core/config/settings.ts";
 import { taskNames } from "../core/config/task-names.ts";
 import type { Given } from "./args.ts";
+import { deviceSetting } from "./backend.ts";
 
 /** How every command that uses a trained model is told which, and where it runs. */
 export const trainedOptions = {
@@ -42,7 +43,7 @@ export const trainedOptions = {
     min: 1,
     also: ["eval-batch-size", "per-device-eval-batch-size"],
   }),
-  device: settings.device,
+  device: deviceSetting(),
   dtype: settings.dtype,
   threads: settings.threads,
 };

@@ -1,8 +1,10 @@
 import type { Setting, SettingTable } from "../core/config/setting.ts";
+import { isSettingName } from "../core/config/run-config.ts";
 import { sections } from "../core/config/settings.ts";
 import type { Command } from "./command.ts";
 import { kebab } from "./names.ts";
 import { commonOptions } from "./options.ts";
+import { runSettings } from "./run-settings.ts";
 
 /** Columns of a help page, and of its flags. */
 const pageWidth = 80;
@@ -13,8 +15,10 @@ export function commandUsage(name: string, about: string, command: Command): str
   const taken = new Set<string>(command.settings);
   const own = { ...command.options, ...commonOptions };
   const groups = Object.entries<SettingTable>(sections).map(([title, table]) => {
-    const used = Object.entries(table).filter(([key]) => taken.has(key));
-    return [title, Object.fromEntries(used)] as const;
+    const used = Object.keys(table)
+      .filter(isSettingName)
+      .filter((key) => taken.has(key));
+    return [title, Object.fromEntries(used.map((key) => [key, runSettings[key]]))] as const;
   });
   const parts = [
     `adalora ${name}: ${about}`,

@@ -1,12 +1,10 @@
 /** Builds dist/adalora (or the file named): one executable with the program, its kernels, oneDNN and the libraries that those need. */
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
+import { devices } from "../cli/devices.ts";
 import { errors } from "../core/errors.ts";
 import { type CarriedFile, CPLUSPLUS, systemOrCarried } from "../ffi/carried.ts";
-import { buildKernels } from "../ffi/cpu/build.ts";
-import { fetchedDnnl } from "../ffi/cpu/dnnl.ts";
-import { LEVELS } from "../ffi/cpu/isa.ts";
 import { nativeDir, projectDir } from "../ffi/places.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { fetchDnnl, isFetched } from "./setup/onednn.ts";
@@ -16,32 +14,14 @@ const output = process.argv[2] ?? "dist/adalora";
 const COMPRESS_FROM = 1_000_000; // bytes; below, unpacking would cost more than it saves
 const COMPRESSION = 15; // of zstd
 
-/** Every native file, by its name below the folder of native files: the portable oneDNN, kernels, runtimes, licences. */
+/** Paths of all native files by their names below the folder of native files: every device's, and the C++ runtime. */
 async function nativeFiles(scratch: string): Promise<Map<string, string>> {
-  if (!isFetched()) await fetchDnnl();
-  const { manifest } = await buildKernels();
-  const missing = LEVELS.filter((level) => manifest.libraries[level] === undefined);
-  if (missing.length > 0 || manifest.openmp?.endsWith("/libgomp.so.1") !== true)
-    throw errors.machine(
-      `${manifest.compiler} can't build a release: it must know every level and link with libgomp`,
-      "build with gcc 11 or newer",
-    );
-  const dnnl = dirname(fetchedDnnl());
-  const oneDnn = ["libdnnl.so.3", "LICENSE", "THIRD-PARTY-PROGRAMS"].map(
-    (name) => [join(basename(dnnl), name), join(dnnl, name)] as const,
-  );
-  const kernels = Object.values(manifest.libraries).map(
-    (name) => [name, join(nativeDir, name)] as const,
-  );
-  const portable = join(scratch, "kernels.json");
-  writeFileSync(portable, JSON.stringify({ ...manifest, openmp: undefined }));
-  return new Map([
-    ...oneDnn,
-    ...kernels,
-    ["kernels.json", portable],
-    ["libgomp.so.1", manifest.openmp],
-    ...CPLUSPLUS.map((name) => [name, systemLibrary(name)] as const),
-  ]);
+  if (!isFetched()) await fetchDnnl(); // set-up leaves it out where the system has a oneDNN
+  const files = new Map(CPLUSPLUS.map((name) => [name, systemLibrary(name)]));
+  for (const device of devices) {
+    for (const [name, path] of (await device.carriedFiles?.(scratch)) ?? []) files.set(name, path);
+  }
+  return files;
 }
 
 function systemLibrary(name: string): string {

@@ -1,5 +1,5 @@
+import type { Finding } from "../../core/finding.ts";
 import { defineCommand } from "../command.ts";
-import type { Finding } from "../doctor/finding.ts";
 import { type Output, paint } from "../terminal.ts";
 
 /** `adalora doctor`: what is installed, whether it computes right, and how to cure what does not. */
@@ -10,14 +10,19 @@ export const doctor = defineCommand({
   options: {},
   scripts: false,
   notes: [
-    "Looks at the libraries, the machine and the folders that adalora uses, then trains a tiny model for two steps on the CPU backend and on the slow reference. Exits with 1 if something that is needed is missing or wrong.",
+    "Checks the libraries, the machine and the folders that adalora uses, then trains a tiny model for two steps on each device and compares the result with the reference. Exits with 1 if something required is missing or wrong.",
   ],
   examples: ["adalora doctor", "adalora doctor --json"],
 
   async run(_line, report) {
     const { placeFindings } = await import("../doctor/places.ts");
-    const { nativeFindings } = await import("../doctor/native.ts");
-    const findings = [...(await placeFindings()), ...(await nativeFindings())];
+    const { tokenizersFinding } = await import("../doctor/tokenizers.ts");
+    const { deviceFindings } = await import("../doctor/devices.ts");
+    const findings = [
+      ...(await placeFindings()),
+      await tokenizersFinding(),
+      ...(await deviceFindings()),
+    ];
     const ok = findings.every((finding) => finding.ok);
     report.result({ ok, findings }, doctorText(findings, report.stdout));
     return ok ? 0 : 1;

@@ -3,7 +3,7 @@ import { AdaloraError } from "../../core/errors.ts";
 import { type RunConfig, settingNames } from "../../core/config/run-config.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { seedFolder } from "../../core/run/run-folder.ts";
-import { checkBackend } from "../backend.ts";
+import { checkBackend, deviceFor, resolveDtype } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
@@ -51,8 +51,9 @@ async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promis
   const { runNeeds } = await import("../../core/run/needs.ts");
   const modelParameters = backboneParameters(declared);
   const { adapters, trained } = adaptRun(run);
-  const needs = await runNeeds(run);
-  const memory = memoryWarning(needs);
+  const device = deviceFor(config);
+  const needs = await runNeeds(run, await device.memoryModel(resolveDtype(config)));
+  const memory = memoryWarning(needs, device.availableMemory());
   return {
     config,
     schedule,

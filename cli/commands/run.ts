@@ -5,7 +5,7 @@ import type { RunObserver } from "../../core/run/execute.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { runFiles } from "../../core/run/run-folder.ts";
 import { metricsOf } from "../../core/tasks/task.ts";
-import { checkBackend, openBackend } from "../backend.ts";
+import { checkBackend, deviceFor, openBackend, resolveDtype } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
@@ -112,8 +112,10 @@ async function trainOnce(
 
 async function checkNeeds(prepared: PreparedRun, out: string, report: Report): Promise<void> {
   const { runNeeds } = await import("../../core/run/needs.ts");
-  const needs = await runNeeds(prepared);
-  const warning = memoryWarning(needs);
+  const { config } = prepared;
+  const device = deviceFor(config);
+  const needs = await runNeeds(prepared, await device.memoryModel(resolveDtype(config)));
+  const warning = memoryWarning(needs, device.availableMemory());
   if (warning !== undefined) report.warn(warning);
   checkSpace(out, needs.disk);
 }

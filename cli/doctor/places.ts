@@ -5,22 +5,27 @@ import packageJson from "../../package.json" with { type: "json" };
 import { cacheFolder } from "../../core/data/token-cache.ts";
 import { errors } from "../../core/errors.ts";
 import { fileError } from "../../core/io/file-errors.ts";
+import { check, type Finding } from "../../core/finding.ts";
+import { availableHostMemory } from "../../core/host-memory.ts";
 import { hubSettings } from "../../core/io/hub-settings.ts";
+import { deviceFor } from "../backend.ts";
 import { byteSize } from "../byte-size.ts";
-import { availableMemory } from "../memory.ts";
-import { type Finding, look } from "./finding.ts";
+import { devices } from "../devices.ts";
 
 /** What the machine offers beside the native libraries: the runtime, memory, and folders to write to. */
 export async function placeFindings(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<readonly Finding[]> {
   return [
-    await look("Bun", describeBun),
-    await look("device", () => "cpu (--device auto); this version has no other but the reference"),
-    await look("memory", () => `${byteSize(availableMemory())} free of ${byteSize(totalmem())}`),
-    await look("runs", () => describeFolder(resolve("runs"))),
-    await look("token cache", () => describeFolder(join(cacheFolder(env), "tokens"))),
-    await look("hub cache", () => {
+    await check("Bun", describeBun),
+    await check("device", describeDevice),
+    await check(
+      "memory",
+      () => `${byteSize(availableHostMemory())} free of ${byteSize(totalmem())}`,
+    ),
+    await check("runs", () => describeFolder(resolve("runs"))),
+    await check("token cache", () => describeFolder(join(cacheFolder(env), "tokens"))),
+    await check("hub cache", () => {
       const { cache, endpoint, token, offline } = hubSettings(env);
       const facts = [
         describeFolder(cache),
@@ -34,6 +39,11 @@ export async function placeFindings(
 }
 
 // --- internal ---
+
+function describeDevice(): string {
+  const { name } = deviceFor({ device: "auto", dtype: "auto" });
+  return `${name} (--device auto), of ${devices.map((device) => device.name).join(", ")}`;
+}
 
 function describeBun(): string {
   const expected = packageJson.engines.bun;

@@ -9,10 +9,6 @@ const share = {
   pattern: /^\d+(\.\d+)?([kKmM]?|%)$/,
   want: "a count of parameters like 0.32M, or a share like 0.32%",
 };
-const devices = {
-  pattern: /^(auto|cpu|cuda(:\d+)?|reference)$/,
-  want: "auto, cpu, cuda, cuda:N or reference",
-};
 const dropout = { min: 0, below: 1 };
 const ema = { min: 0, below: 1, methods: pruning };
 const ofSpans = { kinds: ["span"] } as const;
@@ -273,8 +269,7 @@ const evaluation = {
 
 /** Device, dtype and threads. */
 const machine = {
-  device: text("auto", "auto, cpu, cuda, or reference: slow and exact", {
-    ...devices,
+  device: text("auto", "the device to compute on", {
     hint: "NAME",
   }),
   dtype: choice(

@@ -1,10 +1,8 @@
 import { perAdapter } from "../adalora/start.ts";
-import type { Backend } from "../backend.ts";
 import { elementBytes } from "../backend/counting.ts";
-import { createResidentBackend } from "../backend/resident.ts";
 import { adapting, isOneOf, pruning } from "../config/method.ts";
-import type { RunConfig } from "../config/run-config.ts";
 import { evaluationBatches } from "../data/batching.ts";
+import type { MemoryModel } from "../device.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { declareRunModel } from "../model/model-files.ts";
 import { adapterParameters } from "../nn/adapter.ts";
@@ -19,7 +17,7 @@ export interface RunNeeds {
   readonly weights: number;
   /** Peak backend allocation during the largest training step or evaluation batch. */
   readonly training: number;
-  /** Peak resident memory of the process: mapped weights, buffer pool, runtime and data sets. */
+  /** Peak of the memory that the device counts; on the CPU that of the whole process. */
   readonly memory: number;
   /** Size of one checkpoint. */
   readonly checkpoint: number;
@@ -28,13 +26,12 @@ export interface RunNeeds {
 }
 
 /**
- * Estimates a run's requirements by replaying its largest training step and evaluation batch on a
- * backend that only counts allocations. `memory` was within 15 % of the measured peak
- * (test/bench/plan-memory.ts).
+ * Estimates a run's requirements by replaying its largest training step and evaluation batch on
+ * `backend`, the memory model of the run's device. On the CPU `memory` was within 15 % of the
+ * measured peak (test/bench/plan-memory.ts).
  */
-export async function runNeeds(run: PreparedRun): Promise<RunNeeds> {
+export async function runNeeds(run: PreparedRun, backend: MemoryModel): Promise<RunNeeds> {
   const { config, files, spec, train, validation } = run;
-  const backend = createResidentBackend(dtypesOf(config));
   const declared = declareRunModel(files, spec, config);
   const { adapted, trainer } = await createTrainer(backend, { ...run, declared }, zeroStart);
   for (const features of sampleBatches(train, config.batchSize)) {
@@ -57,11 +54,10 @@ export async function runNeeds(run: PreparedRun): Promise<RunNeeds> {
     0,
   );
   const training = backend.memory().peak;
-  const { file, pool } = backend.resident();
   return {
     weights,
     training,
-    memory: PROGRAM + file + pool + total([train, ...validation].map(({ bytes }) => bytes)),
+    memory: backend.peakBytes(total([train, ...validation].map(({ bytes }) => bytes))),
     checkpoint,
     disk:
       checkpointsAtOnce(run) * checkpoint +
@@ -78,19 +74,12 @@ const zeroStart = perAdapter(
   (adapter) => new Map(adapterParameters(adapter).map((p) => [p, new Float32Array(p.length)])),
 );
 
-/** Bytes of Bun, this program, oneDNN and its generated code. */
-const PROGRAM = 128 * 2 ** 20;
 /** Training batches searched for the largest; longer searches rarely find a larger one. */
 const MAX_TRAINING_BATCHES = 50_000;
 /** Forward passes that record which rows of the word embeddings are read. */
 const MAX_FORWARD_PASSES = 128;
 
 const total = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0);
-
-function dtypesOf({ device, dtype }: RunConfig): Pick<Backend, "activation" | "master"> {
-  if (device === "reference") return { activation: "f64", master: "f64" };
-  return { activation: dtype === "bf16" ? "bf16" : "f32", master: "f32" };
-}
 
 /** The training micro-batch with the most tokens, and the one with the longest sequence. */
 function largestBatches({ config, schedule, train }: PreparedRun): readonly ArrayLike<number>[] {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { byteSize } from "../../cli/byte-size.ts";
-import { availableMemory, memoryWarning } from "../../cli/memory.ts";
+import { memoryWarning } from "../../cli/memory.ts";
+import { availableHostMemory } from "../../core/host-memory.ts";
 
 test.each([
   [0, "0 B"],
@@ -20,17 +21,17 @@ describe("free memory", () => {
     files({ "/sys/fs/cgroup/memory.max": max, "/sys/fs/cgroup/memory.current": current });
 
   test("is the system's, or what a control group leaves of it", () => {
-    expect(availableMemory(files({}))).toBe(2 * 2 ** 20);
-    expect(availableMemory(group("max", "1000"))).toBe(2 * 2 ** 20);
-    expect(availableMemory(group("5000", "1000"))).toBe(4000);
-    expect(availableMemory(group("1000", "5000"))).toBe(0);
-    expect(availableMemory(group("99999999999", "1000"))).toBe(2 * 2 ** 20);
+    expect(availableHostMemory(files({}))).toBe(2 * 2 ** 20);
+    expect(availableHostMemory(group("max", "1000"))).toBe(2 * 2 ** 20);
+    expect(availableHostMemory(group("5000", "1000"))).toBe(4000);
+    expect(availableHostMemory(group("1000", "5000"))).toBe(0);
+    expect(availableHostMemory(group("99999999999", "1000"))).toBe(2 * 2 ** 20);
   });
 
   test("that is less than a run's need is a warning", () => {
     expect(memoryWarning({ memory: 2 ** 30 }, 2 ** 30)).toBeUndefined();
     expect(memoryWarning({ memory: 3 * 2 ** 29 }, 2 ** 30)).toBe(
-      "the run may need 1.5 GiB of memory, and 1.0 GiB are free: a smaller --batch-size needs less",
+      "the run may need 1.5 GiB of memory, but only 1.0 GiB are free: a smaller --batch-size needs less",
     );
   });
 });

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { deviceFor } from "../../../cli/backend.ts";
 import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import type { Method } from "../../../core/config/method.ts";
@@ -37,6 +38,8 @@ function prepared(method: Method, device: string) {
   return prepareRun(resolveConfig([{ values: { ...values, ...rest }, name: String }]), sources);
 }
 
+const modelOf = (device: string) => deviceFor({ device, dtype: "f32" }).memoryModel("f32");
+
 const quiet = {
   onLoaded() {},
   onResume() {},
@@ -62,7 +65,7 @@ describe.each(["adalora", "lora", "full"] as const)("what a run of %s needs", (m
   for (const device of Object.keys(backends)) {
     test.skipIf(backends[device] === undefined)(`on ${device} is what it then takes`, async () => {
       const run = await prepared(method, device);
-      const needs = await runNeeds(run);
+      const needs = await runNeeds(run, await modelOf(device));
       const backend =
         device === "cpu" ? await createCpuBackend({ threads: 1 }) : createReferenceBackend();
       const out = join(task.folder, `${method}-${device}`);
@@ -84,6 +87,11 @@ test("weights counts the frozen parameters in the backend's dtype", async () => 
     ({ name }) => !/\.bias$|^(pooler|classifier)\./.test(name),
   );
   const elements = frozen.reduce((sum, { length }) => sum + length, 0);
-  expect((await runNeeds(await prepared("bitfit", "cpu"))).weights).toBe(4 * elements);
-  expect((await runNeeds(await prepared("bitfit", "reference"))).weights).toBe(8 * elements);
+  for (const [device, bytes] of [
+    ["cpu", 4],
+    ["reference", 8],
+  ] as const) {
+    const { weights } = await runNeeds(await prepared("bitfit", device), await modelOf(device));
+    expect(weights).toBe(bytes * elements);
+  }
 });

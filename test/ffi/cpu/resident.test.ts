@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { HostTensor } from "../../../core/backend.ts";
-import { createResidentBackend } from "../../../core/backend/resident.ts";
+import { createResidentBackend } from "../../../ffi/cpu/resident.ts";
 
 const MIB = 2 ** 20;
 

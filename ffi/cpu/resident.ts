@@ -1,7 +1,7 @@
-import type { Backend, Buffer, HostTensor } from "../backend.ts";
-import { invariant } from "../errors.ts";
-import { createCountingBackend, elementBytes } from "./counting.ts";
-import { blockBytes, FreeSpace } from "./free-space.ts";
+import type { Backend, Buffer, HostTensor } from "../../core/backend.ts";
+import { invariant } from "../../core/errors.ts";
+import { createCountingBackend, elementBytes } from "../../core/backend/counting.ts";
+import { blockBytes, FreeSpace } from "../../core/backend/free-space.ts";
 
 /** What a process on the CPU backend would hold of its memory. */
 export interface Resident {

@@ -1,6 +1,6 @@
-import { AdaloraError } from "../../core/errors.ts";
+import { AdaloraError } from "./errors.ts";
 
-/** One thing that was looked at. */
+/** The result of one check of `adalora doctor`. */
 export interface Finding {
   readonly what: string;
   readonly ok: boolean;
@@ -10,8 +10,8 @@ export interface Finding {
   readonly fix?: string;
 }
 
-/** Looks at something that is needed: what an AdaloraError says becomes a failure with its hint as the fix. */
-export async function look(what: string, find: () => string | Promise<string>): Promise<Finding> {
+/** Runs one check. An AdaloraError becomes a failure: its message is `found`, its hint the fix. */
+export async function check(what: string, find: () => string | Promise<string>): Promise<Finding> {
   try {
     return { what, ok: true, found: await find() };
   } catch (error) {

@@ -1,0 +1,58 @@
+import type { Backend } from "./backend.ts";
+import type { Finding } from "./finding.ts";
+
+/** A type that a run may request for its frozen weights and activations (`--dtype`). */
+export type RunDType = "f32" | "bf16";
+
+/** How to open a device. */
+export interface OpenOptions {
+  readonly dtype: RunDType;
+  /** null: one thread per core. */
+  readonly threads: number | null;
+}
+
+/** A backend that computes nothing and counts what a run would allocate. */
+export interface MemoryModel extends Backend {
+  /**
+   * Peak bytes of the memory that `Device.availableMemory` measures. `hostData`: bytes of the data
+   * sets, which the host holds.
+   */
+  peakBytes(hostData: number): number;
+}
+
+/**
+ * A place where a run can compute. Each device is one folder that exports one of these, and one
+ * entry in `cli/devices.ts`; nothing else depends on a device's name. Everything but `open`,
+ * `memoryModel`, `doctor` and `carriedFiles` must be cheap and load no library: help pages and
+ * argument checks read it.
+ */
+export interface Device {
+  /** The value of `--device`. */
+  readonly name: string;
+  /** A few words for the help page: "slow and exact". */
+  readonly about: string;
+  /** Whether `--device auto` may pick it: the first usable one of the list. */
+  readonly automatic: boolean;
+  /** Values of `--dtype` that it supports, in the order in which `--dtype auto` tries them. */
+  readonly dtypes: readonly RunDType[];
+  /** What to try when the self-test finds wrong results. */
+  readonly selfTestHint: string;
+  /** Types of activations and of trained parameters when it runs in `dtype`. */
+  types(dtype: RunDType): Pick<Backend, "activation" | "master">;
+  /** Why this machine can't run it in `dtype`; undefined where it can. */
+  refusal(dtype: RunDType): string | undefined;
+  /** Throws E_LIBRARY or E_MACHINE with what to install. */
+  open(options: OpenOptions): Promise<Backend>;
+  /** A new model of its memory, for one run. */
+  memoryModel(dtype: RunDType): Promise<MemoryModel>;
+  /** Bytes that a run on it may still allocate. */
+  availableMemory(): number;
+  /** Checks its parts, in the order in which they are loaded. */
+  doctor(): Promise<readonly Finding[]>;
+  /**
+   * Native files that a released executable carries for it: their paths by their names below the
+   * folder of native files. `scratch`: a folder for files that are made for the purpose. Throws
+   * E_MACHINE where one can't be had. Undefined: it needs none.
+   */
+  carriedFiles?(scratch: string): Promise<ReadonlyMap<string, string>>;
+}

@@ -1,0 +1,142 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import {
+  checkBackend,
+  deviceFor,
+  deviceSetting,
+  openBackend,
+  resolveDtype,
+} from "../../cli/backend.ts";
+import { devices } from "../../cli/devices.ts";
+import { deviceFindings } from "../../cli/doctor/devices.ts";
+import { memoryWarning } from "../../cli/memory.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { referenceDevice } from "../../core/backend/reference/device.ts";
+import { createCountingBackend } from "../../core/backend/counting.ts";
+import { resolveConfig } from "../../core/config/run-config.ts";
+import type { Device } from "../../core/device.ts";
+import { runNeeds } from "../../core/run/needs.ts";
+import { prepareRun } from "../../core/run/prepare.ts";
+import { pluginFor } from "../../plugins/index.ts";
+import { runOn } from "../conformance/bench.ts";
+import { cases } from "../conformance/cases.ts";
+import { tinyTask } from "./tiny-task.ts";
+
+const MIB = 2 ** 20;
+
+/** A device from outside: the reference's loops under another name, with rules of its own. */
+const abacus: Device = {
+  name: "abacus",
+  about: "beads on wires",
+  automatic: true,
+  dtypes: ["bf16", "f32"],
+  selfTestHint: "count again",
+  types: () => ({ activation: "f64", master: "f64" }),
+  refusal: (dtype) => (dtype === "bf16" ? "its beads are too coarse" : undefined),
+  open: () => Promise.resolve({ ...createReferenceBackend(), name: "abacus" }),
+  memoryModel(dtype) {
+    const counting = createCountingBackend(abacus.types(dtype));
+    return Promise.resolve({
+      ...counting,
+      peakBytes: (hostData) => 7 * MIB + counting.memory().peak + hostData,
+    });
+  },
+  availableMemory: () => 64 * MIB,
+  doctor: () => Promise.resolve([{ what: "beads", ok: true, found: "all of them" }]),
+};
+/** One that this machine can't run at all. */
+const broken: Device = { ...abacus, name: "broken", refusal: () => "there is none here" };
+
+const options = { device: "abacus", dtype: "auto", threads: null } as const;
+const among = [broken, abacus, ...devices];
+
+describe("a device that is added to the list", () => {
+  test("is a value of --device, described in the help", () => {
+    const { hint, about, read } = deviceSetting(among);
+    expect(hint).toBe("auto|broken|abacus|cpu|reference");
+    expect(about).toContain("; abacus: beads on wires; ");
+    expect(read("abacus")).toBe("abacus");
+    expect(deviceSetting().read("abacus")).toBeUndefined();
+  });
+
+  test("opens by its name, and computes what the reference does", async () => {
+    const backend = await openBackend(options, among);
+    expect(backend.name).toBe("abacus");
+    const reference = createReferenceBackend();
+    const some = cases.filter(({ entry }) => entry === "gemm" || entry === "adamw");
+    expect(some.length).toBeGreaterThan(5);
+    for (const { run } of some) expect(runOn(backend, run)).toEqual(runOn(reference, run));
+  });
+
+  test("decides what --dtype auto is, and refuses what it can't run", () => {
+    expect(resolveDtype(options, among)).toBe("f32");
+    const check = (device: string, dtype: "f32" | "bf16") => () =>
+      checkBackend({ device, dtype }, among);
+    expect(check("abacus", "f32")).not.toThrow();
+    expect(check("abacus", "bf16")).toThrow("--dtype must be f32: its beads are too coarse");
+    expect(check("broken", "f32")).toThrow(
+      "--device can't be broken on this machine: there is none here",
+    );
+    expect(check("none", "f32")).toThrow(
+      '--device must be one of auto, broken, abacus, cpu, reference, got "none"',
+    );
+    expect(check("reference", "bf16")).toThrow(
+      "--dtype must be f32 with --device reference, got bf16",
+    );
+  });
+
+  test("is what auto picks where it is the first that works", () => {
+    const auto = (list: readonly Device[]) =>
+      deviceFor({ device: "auto", dtype: "f32" }, list).name;
+    expect(auto(among)).toBe("abacus");
+    expect(auto([referenceDevice, broken, abacus])).toBe("abacus");
+    expect(auto([referenceDevice, broken])).toBe("broken"); // whose refusal is the error then
+    expect(auto(devices)).toBe("cpu");
+  });
+
+  test("is checked and tested by doctor, where this machine can run it", async () => {
+    const findings = await deviceFindings([broken, abacus, referenceDevice]);
+    expect(findings.map(({ what, ok }) => [what, ok])).toEqual([
+      ["beads", true],
+      ["beads", true],
+      ["self-test", true],
+    ]);
+    expect(findings[2]?.found).toStartWith(
+      "two AdaLoRA steps on abacus: largest relative difference from the reference backend 0.0e+0",
+    );
+  });
+
+  test("that computes wrong fails doctor's self-test with its own hint", async () => {
+    const wrong: Device = {
+      ...abacus,
+      open: () => Promise.resolve({ ...createReferenceBackend(), clipByNorm: () => {} }),
+    };
+    const [, selfTest] = await deviceFindings([wrong]);
+    expect(selfTest).toMatchObject({ ok: false, fix: "count again" });
+  });
+});
+
+describe("a plan", () => {
+  const task = tinyTask();
+  afterAll(() => rmSync(task.folder, { recursive: true }));
+
+  test("counts by the model of the run's device, against the device's free memory", async () => {
+    const values = { task: "rte", model: task.model, data: task.data, device: "abacus" };
+    const config = resolveConfig([{ values: { ...values, maxSteps: 6 }, name: String }]);
+    const run = await prepareRun(config, {
+      plugins: { pluginFor },
+      model: (name) => Promise.resolve(name),
+      adapter: (name) => Promise.resolve(name),
+      data: (name) => Promise.resolve({ path: name ?? "" }),
+    });
+    const device = deviceFor(config, among);
+    const needs = await runNeeds(run, await device.memoryModel("f32"));
+    const data = [run.train, ...run.validation].reduce((sum, { bytes }) => sum + bytes, 0);
+    expect(needs.training).toBeGreaterThan(0);
+    expect(needs.memory).toBe(7 * MIB + needs.training + data);
+    expect(memoryWarning(needs, device.availableMemory())).toBeUndefined();
+    expect(memoryWarning({ memory: 65 * MIB }, device.availableMemory())).toStartWith(
+      "the run may need 65.0 MiB of memory, but only 64.0 MiB are free",
+    );
+  });
+});
