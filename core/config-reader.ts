@@ -1,6 +1,9 @@
+import type { ActivationKind } from "./backend.ts";
 import { errors } from "./errors.ts";
 
-/** Typed reads of an untyped config.json; every message names the key. */
+const activations: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
+
+/** Typed access to an untyped config.json. Every method throws E_CONFIG, with `source` and the key, for a wrong value. */
 export function configReader(raw: Readonly<Record<string, unknown>>, source: string) {
   const read = <T>(
     key: string,
@@ -14,17 +17,23 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
   };
   const isNumber = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);
   const isInteger = (v: unknown): v is number => isNumber(v) && Number.isInteger(v);
+  const oneOf = <const W extends string>(key: string, allowed: readonly W[], fallback?: W): W =>
+    read(key, fallback, `one of ${allowed.join(", ")}`, (v): v is W =>
+      allowed.some((a) => a === v),
+    );
   return {
+    /** Throws E_CONFIG unless `holds`: the key's value "must be" `want`. */
+    check(key: string, holds: boolean, want: string): void {
+      if (!holds) throw errors.config(source, key, want, raw[key]);
+    },
     int: (key: string, fallback?: number) => read(key, fallback, "a whole number", isInteger),
     size: (key: string, fallback?: number) =>
       read(key, fallback, "a whole number above 0", (v): v is number => isInteger(v) && v > 0),
     number: (key: string, fallback?: number) => read(key, fallback, "a number", isNumber),
     bool: (key: string, fallback?: boolean) =>
       read(key, fallback, "true or false", (v): v is boolean => typeof v === "boolean"),
-    oneOf: <const W extends string>(key: string, allowed: readonly W[], fallback?: W): W =>
-      read(key, fallback, `one of ${allowed.join(", ")}`, (v): v is W =>
-        allowed.some((a) => a === v),
-      ),
+    oneOf,
+    activation: (key: string, fallback: ActivationKind) => oneOf(key, activations, fallback),
     /** Accepts ["c2p", "p2c"] and the older "c2p|p2c". */
     words<const W extends string>(key: string, allowed: readonly W[]): readonly W[] {
       const value: unknown = raw[key] ?? [];

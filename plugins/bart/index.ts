@@ -1,11 +1,9 @@
 import { configReader } from "../../core/config-reader.ts";
-import { errors } from "../../core/errors.ts";
 import { definePlugin } from "../../core/model/plugin.ts";
 import { bartTokenizer } from "./tokenizer.ts";
 import type { BartConfig } from "../../models/bart/config.ts";
 import { buildBart } from "../../models/bart/model.ts";
 
-const ACTIVATIONS = ["gelu", "gelu_new", "relu", "tanh"] as const;
 const LAYER = String.raw`^model\.(encoder|decoder)\.layers\.\d+\.`;
 const ATTENTION = String.raw`${LAYER}(self|encoder)_attn\.`;
 
@@ -17,34 +15,31 @@ export const bart = definePlugin<BartConfig>({
 
   parseConfig(raw) {
     const c = configReader(raw, "config.json");
-    const insist = (key: string, holds: boolean, want: string) => {
-      if (!holds) throw errors.config("config.json", key, want, raw[key]);
-    };
     const [vocabSize, hiddenSize] = [c.size("vocab_size"), c.size("d_model")];
     const stack = (side: "encoder" | "decoder") => {
       const heads = c.size(`${side}_attention_heads`);
       const must = `a divisor of ${hiddenSize}, the d_model`;
-      insist(`${side}_attention_heads`, hiddenSize % heads === 0, must);
+      c.check(`${side}_attention_heads`, hiddenSize % heads === 0, must);
       const dropped = `${side}_layerdrop`;
-      insist(dropped, c.number(dropped, 0) === 0, "0, for no layer is ever left out");
+      c.check(dropped, c.number(dropped, 0) === 0, "0, for no layer is ever left out");
       return { heads, layers: c.size(`${side}_layers`), ffnSize: c.size(`${side}_ffn_dim`) };
     };
     const id = (key: string, fallback: number) => {
       const found = c.int(key, fallback);
-      insist(key, found >= 0 && found < vocabSize, `an id below ${vocabSize}, the vocab_size`);
+      c.check(key, found >= 0 && found < vocabSize, `an id below ${vocabSize}, the vocab_size`);
       return found;
     };
     // Older checkpoints say these; only the released models' way is built.
     for (const key of ["normalize_before", "add_final_layer_norm", "static_position_embeddings"])
-      insist(key, !c.bool(key, false), "false, as in the released models");
-    insist("tie_word_embeddings", c.bool("tie_word_embeddings", true), "true");
+      c.check(key, !c.bool(key, false), "false, as in the released models");
+    c.check("tie_word_embeddings", c.bool("tie_word_embeddings", true), "true");
     return {
       vocabSize,
       hiddenSize,
       encoder: stack("encoder"),
       decoder: stack("decoder"),
       maxPositions: c.size("max_position_embeddings", 1024),
-      activation: c.oneOf("activation_function", ACTIVATIONS, "gelu"),
+      activation: c.activation("activation_function", "gelu"),
       scaleEmbedding: c.bool("scale_embedding", false),
       initializerRange: c.number("init_std", 0.02),
       special: {

@@ -1,11 +1,9 @@
 import { configReader } from "../../core/config-reader.ts";
-import { errors } from "../../core/errors.ts";
 import { definePlugin } from "../../core/model/plugin.ts";
 import { debertaTokenizer } from "./tokenizer.ts";
 import type { DebertaConfig } from "../../models/deberta/config.ts";
 import { buildDeberta } from "../../models/deberta/model.ts";
 
-const ACTIVATIONS = ["gelu", "gelu_new", "relu", "tanh"] as const;
 const LAYER = String.raw`^deberta\.encoder\.layer\.\d+\.`;
 
 /** DeBERTa v2 and v3 (both are model_type "deberta-v2"): disentangled attention, encoder only. */
@@ -21,12 +19,9 @@ export const deberta = definePlugin<DebertaConfig>({
     const maxRelative = c.int("max_relative_positions", -1);
     const hidden = c.number("hidden_dropout_prob", 0.1);
     const convKernelSize = c.int("conv_kernel_size", 0);
-    const insist = (key: string, holds: boolean, want: string) => {
-      if (!holds) throw errors.config("config.json", key, want, raw[key]);
-    };
-    insist("conv_groups", c.int("conv_groups", 1) === 1, "1, the only grouping built");
-    insist("conv_kernel_size", convKernelSize <= 0 || convKernelSize % 2 === 1, "odd");
-    insist("hidden_size", hiddenSize % heads === 0, `a multiple of ${heads}, the attention heads`);
+    c.check("conv_groups", c.int("conv_groups", 1) === 1, "1, the only grouping built");
+    c.check("conv_kernel_size", convKernelSize <= 0 || convKernelSize % 2 === 1, "odd");
+    c.check("hidden_size", hiddenSize % heads === 0, `a multiple of ${heads}, the attention heads`);
     return {
       vocabSize: c.size("vocab_size"),
       hiddenSize,
@@ -35,7 +30,7 @@ export const deberta = definePlugin<DebertaConfig>({
       heads,
       headDim: c.size("attention_head_size", hiddenSize / heads),
       ffnSize: c.size("intermediate_size"),
-      activation: c.oneOf("hidden_act", ACTIVATIONS, "gelu"),
+      activation: c.activation("hidden_act", "gelu"),
       layerNormEps: c.number("layer_norm_eps", 1e-7),
       initializerRange: c.number("initializer_range", 0.02),
       maxPositions,
@@ -48,9 +43,9 @@ export const deberta = definePlugin<DebertaConfig>({
       shareAttKey: c.bool("share_att_key", false),
       normRelEmbeddings: c.words("norm_rel_ebd", ["layer_norm", "none"]).includes("layer_norm"),
       convKernelSize,
-      convActivation: c.oneOf("conv_act", ACTIVATIONS, "tanh"),
+      convActivation: c.activation("conv_act", "tanh"),
       poolerSize: c.size("pooler_hidden_size", hiddenSize),
-      poolerActivation: c.oneOf("pooler_hidden_act", ACTIVATIONS, "gelu"),
+      poolerActivation: c.activation("pooler_hidden_act", "gelu"),
       dropout: {
         hidden,
         attention: c.number("attention_probs_dropout_prob", 0.1),
