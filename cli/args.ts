@@ -15,9 +15,12 @@ export interface ParsedArgs {
 }
 
 /**
- * Reads a command line against a table of settings: `--name value`, `--name=value`, `--switch`, `--no-switch`,
- * names in kebab-case, snake_case or camelCase. Throws E_FLAG for a flag that the table doesn't have, is given
- * twice, lacks its value or has a wrong one.
+ * Reads a command line against a table of settings: `--name value`, `--name=value`, `--switch`,
+ * `--no-switch`, names in kebab-case, snake_case or camelCase. Throws E_FLAG for a flag that the
+ * table doesn't have, that is given twice, or whose value is missing or wrong.
+ *
+ * citty's own parser is not strict: it accepts unknown flags and takes their values for positionals,
+ * so that a mistyped `--lrr 5` would train with the default, and it has no numbers and no ranges.
  */
 export function parseArgs(args: readonly string[], table: SettingTable): ParsedArgs {
   const names = spellings(table);

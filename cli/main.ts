@@ -1,39 +1,33 @@
 import { type CommandDef, defineCommand, runCommand } from "citty";
 import packageJson from "../package.json" with { type: "json" };
-import { errors } from "../core/errors.ts";
-import type { Command } from "./command.ts";
+import { type AdaloraError, errors } from "../core/errors.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 import { createReport, exit, type ExitCode, type Report, tolerateClosedPipe } from "./report.ts";
 
 type Commands = Readonly<Record<string, CommandEntry>>;
 
-/** Runs a command line; returns what to exit with. Prints through a report alone. */
+/** Runs a command line and returns the exit code. Prints through a report only. */
 export async function main(
   args: readonly string[],
   { among = commands, open = createReport }: { among?: Commands; open?: typeof createReport } = {},
 ): Promise<ExitCode> {
-  const before = args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
-  // Read ahead of all other flags: a mistake in those is reported in this form too.
-  const out = open({ json: before.includes("--json"), quiet: before.includes("--quiet") });
+  const flags = beforeDashes(args);
+  // Read ahead of the other flags, so that a mistake in those is reported in this form too.
+  const report = open({ json: flags.includes("--json"), quiet: flags.includes("--quiet") });
   try {
-    const name = args[0];
+    const [name] = args;
     if (name === undefined || name === "--help" || name === "-h") {
-      out.page(rootUsage(among));
+      report.page(rootUsage(among));
       return 0;
     }
     if (name === "--version" || name === "-v") {
-      out.page(packageJson.version);
+      report.page(packageJson.version);
       return 0;
     }
-    const entry = await find(name, among);
-    if (before.includes("--help") || before.includes("-h")) {
-      const { commandUsage } = await import("./usage.ts");
-      out.page(commandUsage(name, entry.about, await entry.load()));
-      return 0;
-    }
-    return await dispatch(args, among, out);
+    if (!Object.hasOwn(among, name)) throw await unknownCommand(name, among);
+    return await dispatch(args, among, report);
   } catch (error) {
-    return out.error(error);
+    return report.error(error);
   }
 }
 
@@ -44,35 +38,49 @@ if (import.meta.main) {
 
 // --- internal ---
 
-async function find(name: string, among: Commands): Promise<CommandEntry> {
-  const entry = Object.hasOwn(among, name) ? among[name] : undefined;
-  if (entry !== undefined) return entry;
-  const { nearest } = await import("./names.ts");
-  const known = Object.keys(among);
-  throw errors.unknownCommand(name, known, nearest(name, known));
+/** The words in which flags are read. */
+function beforeDashes(args: readonly string[]): readonly string[] {
+  return args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
 }
 
-/** citty finds the command and runs it; the words after its name are read by its own table. */
+async function unknownCommand(name: string, among: Commands): Promise<AdaloraError> {
+  const { nearest } = await import("./names.ts");
+  const known = Object.keys(among);
+  return errors.unknownCommand(name, known, nearest(name, known));
+}
+
+/**
+ * citty finds the subcommand, loads that one alone and runs it. Its name is checked before: for an
+ * unknown one citty would load every command to look for aliases. Flags and help pages are ours
+ * (see args.ts and usage.ts).
+ */
 async function dispatch(
   args: readonly string[],
   among: Commands,
   report: Report,
 ): Promise<ExitCode> {
-  let code: ExitCode = 0;
-  const leaf = (name: string, entry: CommandEntry) => async (): Promise<CommandDef> => {
-    const command: Command = await entry.load();
+  let code: ExitCode = 0; // citty drops the result of a subcommand
+  const subCommand = (name: string, entry: CommandEntry) => async (): Promise<CommandDef> => {
+    const command = await entry.load();
     return defineCommand({
       meta: { name, description: entry.about },
       async run({ rawArgs }) {
+        const flags = beforeDashes(rawArgs);
+        if (flags.includes("--help") || flags.includes("-h")) {
+          const { commandUsage } = await import("./usage.ts");
+          report.page(commandUsage(name, entry.about, command));
+          return;
+        }
         const { readLine } = await import("./command.ts");
         code = (await command.run(readLine(command, rawArgs), report)) ?? 0;
       },
     });
   };
-  const leaves = Object.entries(among).map(([name, entry]) => [name, leaf(name, entry)] as const);
   const root = defineCommand({
     meta: { name: "adalora", version: packageJson.version },
-    subCommands: Object.fromEntries(leaves),
+    subCommands: Object.fromEntries(
+      Object.entries(among).map(([name, entry]) => [name, subCommand(name, entry)]),
+    ),
   });
   await runCommand(root, { rawArgs: [...args] });
   return code;
