@@ -3,7 +3,7 @@ import type { Setting, SettingTable } from "../core/config/setting.ts";
 import { kebab, nearest, spellings } from "./names.ts";
 
 /** A flag's value, and the flag as it was typed: "--lora_r". */
-export interface Given {
+export interface FlagValue {
   readonly value: unknown;
   readonly flag: string;
 }
@@ -11,7 +11,7 @@ export interface Given {
 export interface ParsedArgs {
   readonly positionals: readonly string[];
   /** The flags that were given, by their setting's key. */
-  readonly given: ReadonlyMap<string, Given>;
+  readonly given: ReadonlyMap<string, FlagValue>;
 }
 
 /**
@@ -25,7 +25,7 @@ export interface ParsedArgs {
 export function parseArgs(args: readonly string[], table: SettingTable): ParsedArgs {
   const names = spellings(table);
   const positionals: string[] = [];
-  const given = new Map<string, Given>();
+  const given = new Map<string, FlagValue>();
   const rest = [...args];
   for (let token = rest.shift(); token !== undefined; token = rest.shift()) {
     if (token === "--") {

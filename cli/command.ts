@@ -1,6 +1,6 @@
 import type { SettingName } from "../core/config/run-config.ts";
 import type { SettingTable, ValuesOf } from "../core/config/setting.ts";
-import { type Given, parseArgs } from "./args.ts";
+import { type FlagValue, parseArgs } from "./args.ts";
 import { errors } from "../core/errors.ts";
 import { commonOptions } from "./options.ts";
 import { runSettings } from "./run-settings.ts";
@@ -11,7 +11,7 @@ import type { ExitCode, Report } from "./report.ts";
 export interface CommandLine<Options extends SettingTable> {
   readonly positionals: readonly string[];
   /** The flags that were given, by their setting's key. */
-  readonly given: ReadonlyMap<string, Given>;
+  readonly given: ReadonlyMap<string, FlagValue>;
   /** The command's own options, and `json` and `quiet`, with their defaults. */
   readonly options: ValuesOf<Options & typeof commonOptions>;
 }

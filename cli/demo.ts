@@ -5,7 +5,7 @@ import { metricLine } from "./metrics-text.ts";
 import { FROZEN } from "./out-folder.ts";
 import type { Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
-import type { Trained } from "./trained.ts";
+import type { TrainedRun } from "./trained.ts";
 
 /**
  * The demo's own comparison, into `out/frozen`: how far the frozen model gets when its head alone is trained, on the same data
@@ -14,8 +14,8 @@ import type { Trained } from "./trained.ts";
 export async function trainHead(
   config: PlacedRun,
   report: Report,
-  train: (config: PlacedRun) => Promise<Trained>,
-): Promise<Trained> {
+  train: (config: PlacedRun) => Promise<TrainedRun>,
+): Promise<TrainedRun> {
   report.info("first the frozen model with its head alone, to compare with");
   const trained = await train({ ...withMethod(config, "head"), out: join(config.out, FROZEN) });
   if (trained.result.stoppedBy !== "interrupt") report.info("now AdaLoRA");
@@ -23,7 +23,7 @@ export async function trainHead(
 }
 
 /** Of the validation split; undefined where none was evaluated. */
-export function accuracyOf({ result }: Trained): number | undefined {
+export function accuracyOf({ result }: TrainedRun): number | undefined {
   return Object.values(result.metrics)[0]?.["accuracy"];
 }
 

@@ -5,7 +5,7 @@ export interface LiveLine {
   /** Shows a text, cut to the terminal's width, unless the last one was shown just now; `always` overrides that. */
   show(text: string, always: boolean): void;
   /** What erases it, to be written before other text; it is gone then. */
-  erased(): string;
+  erase(): string;
 }
 
 /** Live lines are rewritten at most this often. */
@@ -14,7 +14,7 @@ const interval = 100; // ms: faster than the eye reads
 export function liveLine(output: Output): LiveLine {
   let isShown = false;
   let last = -Infinity;
-  const erased = () => {
+  const erase = () => {
     const wasShown = isShown;
     isShown = false;
     return wasShown ? "\r\x1b[2K" : "";
@@ -24,9 +24,9 @@ export function liveLine(output: Output): LiveLine {
       const now = performance.now();
       if (now - last < interval && !always) return;
       last = now;
-      output.write(erased() + text.slice(0, output.columns - 1));
+      output.write(erase() + text.slice(0, output.columns - 1));
       isShown = true;
     },
-    erased,
+    erase,
   };
 }

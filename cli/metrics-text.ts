@@ -4,7 +4,7 @@ import type { SplitIntervals } from "../core/tasks/task.ts";
 /** Metrics of some splits as aligned lines, with their intervals; the share of the most frequent class last. */
 export function metricLines(
   metrics: Readonly<Record<string, Readonly<Record<string, number>>>>,
-  majority: number | undefined,
+  majorityShare: number | undefined,
   intervals: SplitIntervals = {},
 ): string[] {
   const lines = Object.entries(metrics).flatMap(([split, values]) =>
@@ -15,8 +15,8 @@ export function metricLines(
       ),
     ),
   );
-  if (majority === undefined) return lines;
-  return [...lines, metricLine("always the most frequent class", majority.toFixed(4))];
+  if (majorityShare === undefined) return lines;
+  return [...lines, metricLine("always the most frequent class", majorityShare.toFixed(4))];
 }
 
 /** A label and its value, aligned with the others. */

@@ -99,9 +99,12 @@ function lengthText({ epochs, batchSize, gradAccum }: RunConfig, schedule: RunSc
   return `${steps(schedule.steps)} in ${Number(passes.toFixed(2))} epochs, ${batch}`;
 }
 
-function rateText({ lr, schedule: course, optimizer }: RunConfig, { warmupSteps }: RunSchedule) {
-  const rise = warmupSteps === 0 ? "" : `, after ${steps(warmupSteps)} of warm-up`;
-  return `${lr}, ${course}${rise}; ${optimizer}`;
+function rateText(
+  { lr, schedule: scheduleName, optimizer }: RunConfig,
+  { warmupSteps }: RunSchedule,
+) {
+  const warmup = warmupSteps === 0 ? "" : `, after ${steps(warmupSteps)} of warm-up`;
+  return `${lr}, ${scheduleName}${warmup}; ${optimizer}`;
 }
 
 /** Steps are counted from 1 here, as the log does. */

@@ -8,7 +8,7 @@ export interface MatrixRank {
   readonly module: string;
   readonly rank: number;
   /** The rank it started with. */
-  readonly of: number;
+  readonly initialRank: number;
 }
 
 /**
@@ -16,27 +16,27 @@ export interface MatrixRank {
  * for each stack of layers. Fits the output's width by breaking the modules' names, at worst into a legend.
  */
 export function rankTable(ranks: readonly MatrixRank[], output: Output): string {
-  const stacks = Map.groupBy(ranks, ({ path }) => placeOf(path).stack);
+  const stacks = Map.groupBy(ranks, ({ path }) => layerOf(path).stack);
   const tables = [...stacks].map(([stack, matrices]) =>
     stackTable(stacks.size > 1 && stack !== "" ? `${stack}\n` : "", matrices, output),
   );
   const total = (of: (matrix: MatrixRank) => number) => ranks.reduce((sum, m) => sum + of(m), 0);
   const empty = ranks.filter(({ rank }) => rank === 0).length;
-  const kept = `${total((m) => m.rank)} of ${total((m) => m.of)} ranks kept`;
+  const kept = `${total((m) => m.rank)} of ${total((m) => m.initialRank)} ranks kept`;
   return [...tables, `${kept}, ${empty} of ${ranks.length} matrices at rank 0`].join("\n\n");
 }
 
 // --- internal ---
 
 /** "encoder.layer.3.attention" is layer 3 of stack "encoder.layer"; a path without a number is a layer of its own. */
-function placeOf(path: string): { stack: string; layer: string } {
+function layerOf(path: string): { stack: string; layer: string } {
   const [, stack = "", layer = path] = /^(.*?)\.(\d+)(?:\.|$)/.exec(path) ?? [];
   return { stack, layer };
 }
 
 function stackTable(title: string, matrices: readonly MatrixRank[], output: Output): string {
   const modules = [...new Set(matrices.map(({ module }) => module))];
-  const layers = [...Map.groupBy(matrices, ({ path }) => placeOf(path).layer)];
+  const layers = [...Map.groupBy(matrices, ({ path }) => layerOf(path).layer)];
   const label = Math.max("layer".length, ...layers.map(([layer]) => layer.length));
   const { names, legend } = headings(modules, output.columns - label - sumWidth);
   const widths = names.map((lines) => gap + Math.max(2, ...lines.map((line) => line.length)));
@@ -63,13 +63,13 @@ const sumOf = (cells: readonly MatrixRank[]) => String(cells.reduce((sum, c) => 
 
 /** Each module's name as lines that fit side by side into `room`, or letters and a legend. */
 function headings(modules: readonly string[], room: number) {
-  const ways = [
+  const breakings = [
     (name: string) => [name],
     (name: string) => name.split(/(?<=\.)/),
     (name: string) => name.split(/(?<=[._])/),
   ];
-  for (const way of ways) {
-    const names = modules.map(way);
+  for (const breaking of breakings) {
+    const names = modules.map(breaking);
     const width = names.reduce(
       (sum, lines) => sum + gap + Math.max(...lines.map((l) => l.length)),
       0,
@@ -104,10 +104,13 @@ function headerRows(
 const ramp = [17, 18, 19, 25, 31, 37, 72, 107, 143, 179, 221] as const;
 const lightFrom = 5;
 
-function heat({ rank, of }: MatrixRank, width: number, output: Output): string {
+function heat({ rank, initialRank }: MatrixRank, width: number, output: Output): string {
   const text = String(rank);
   if (!output.colours) return text.padStart(width);
-  const step = Math.min(ramp.length - 1, Math.round((rank / Math.max(1, of)) * (ramp.length - 1)));
+  const step = Math.min(
+    ramp.length - 1,
+    Math.round((rank / Math.max(1, initialRank)) * (ramp.length - 1)),
+  );
   const ink = step >= lightFrom ? 16 : 255;
   const blank = " ".repeat(gap - 1);
   return `${blank}\x1b[48;5;${ramp[step]};38;5;${ink}m${text.padStart(width - gap)} \x1b[0m`;

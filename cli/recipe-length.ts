@@ -31,12 +31,12 @@ export function scaledRecipe(name: string, recipe: Layer, flags: Layer): Layer {
     typeof span === "number" ? (`${100 * share(span)}%` as const) : span;
   const phases = { initWarmup: percent(initWarmup), finalWarmup: percent(finalWarmup) };
   const given = Object.fromEntries(Object.entries(phases).filter(([, span]) => span !== undefined));
-  const rise = typeof warmupSteps === "number" ? { warmupRatio: share(warmupSteps) } : {};
+  const warmup = typeof warmupSteps === "number" ? { warmupRatio: share(warmupSteps) } : {};
   const interval =
     maskInterval === undefined
       ? {}
       : { maskInterval: Math.max(1, Math.round(maskInterval * lengthOf(recipe, flags, steps))) };
-  return { ...recipe, values: { ...rest, ...given, ...rise, ...interval } };
+  return { ...recipe, values: { ...rest, ...given, ...warmup, ...interval } };
 }
 
 // --- internal ---

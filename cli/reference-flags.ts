@@ -2,7 +2,7 @@ import { errors } from "../core/errors.ts";
 import type { Method } from "../core/config/method.ts";
 import { choice, integer, type SettingTable, text, toggle } from "../core/config/setting.ts";
 import { settings } from "../core/config/settings.ts";
-import type { Given } from "./args.ts";
+import type { FlagValue } from "./args.ts";
 import { kebab } from "./names.ts";
 
 /** Flags of the authors' scripts that together say what is here `--method`. */
@@ -14,7 +14,7 @@ const methodFlags = {
 };
 
 /** Flags of the authors' scripts that ask for what is always so here; `about` says why they change nothing. */
-const settledFlags = {
+const ignoredFlags = {
   doTrain: toggle(true, "run trains"),
   doEval: toggle(true, "run evaluates"),
   evaluationStrategy: choice(["steps"], "steps", "--eval-steps decides"),
@@ -53,19 +53,19 @@ export function scriptFlags(words: readonly string[]): SettingTable {
   const hasSourceLength = words.some((word) => /^--max[-_]source[-_]length(=|$)/.test(word));
   return {
     ...methodFlags,
-    ...settledFlags,
+    ...ignoredFlags,
     ...renamedFlags,
     ...launcherFlags,
     ...(hasSourceLength ? paddedLength : {}),
   };
 }
 
-type FlagMap = ReadonlyMap<string, Given>;
+type FlagMap = ReadonlyMap<string, FlagValue>;
 
 /** The method that the script's flags name, and a flag to blame for it; undefined without any of them. */
 export function referenceMethod(given: FlagMap): { method: Method; flag: string } | undefined {
-  const blamed = Object.keys(methodFlags).map((key) => given.get(key)?.flag);
-  const flag = blamed.find((one) => one !== undefined);
+  const flags = Object.keys(methodFlags).map((key) => given.get(key)?.flag);
+  const flag = flags.find((one) => one !== undefined);
   if (flag === undefined) return undefined;
   const on = (key: keyof typeof methodFlags) => given.get(key)?.value === true;
   const svd = given.get("loraType")?.value === "svd";
@@ -91,25 +91,25 @@ export function scriptValues(given: FlagMap): Readonly<Record<string, unknown>> 
   }
   const processes = processesOf(given);
   return {
-    ...(overruledEpochs(given) ? { epochs: null } : {}),
+    ...(overriddenEpochs(given) ? { epochs: null } : {}),
     ...(processes === undefined ? {} : { gradAccum: processes * accumulationOf(given) }),
   };
 }
 
 /** How the flags of the scripts were understood, where that needs a word. */
 export function scriptNotes(given: FlagMap): readonly string[] {
-  const resolved = { ...settledFlags, ...paddedLength };
-  const idle = Object.entries(resolved).flatMap(([key, { about }]) => {
+  const resolved = { ...ignoredFlags, ...paddedLength };
+  const ignored = Object.entries(resolved).flatMap(([key, { about }]) => {
     const flag = given.get(key)?.flag;
     return flag === undefined ? [] : [`${flag} (${about})`];
   });
   const steps = given.get("maxSteps");
-  const epochs = overruledEpochs(given);
-  if (epochs && steps) idle.push(`${epochs.flag} (${steps.flag} decides)`);
+  const epochs = overriddenEpochs(given);
+  if (epochs && steps) ignored.push(`${epochs.flag} (${steps.flag} decides)`);
   const processes = processesOf(given);
   const isShort = steps && kebab(steps.flag) === "--max-step";
   return [
-    ...(idle.length === 0 ? [] : [`no effect here: ${idle.join(", ")}`]),
+    ...(ignored.length === 0 ? [] : [`no effect here: ${ignored.join(", ")}`]),
     ...(isShort ? [`${steps.flag} is --max-steps, as the script's parser reads it`] : []),
     ...(processes === undefined
       ? []
@@ -147,7 +147,7 @@ function accumulationOf(given: FlagMap): number {
 }
 
 /** The trainer of the scripts ends after its steps, however many epochs are given beside them. */
-function overruledEpochs(given: FlagMap): Given | undefined {
+function overriddenEpochs(given: FlagMap): FlagValue | undefined {
   const epochs = given.get("epochs");
   const isTheirs = epochs !== undefined && kebab(epochs.flag) === "--num-train-epochs";
   return isTheirs && given.has("maxSteps") ? epochs : undefined;

@@ -51,10 +51,10 @@ export function createReport({
   const isLive = stderr.isTerminal && !quiet;
   const log = stderrLog(stderr, line, quiet);
 
-  function printError(error: unknown): ReturnType<typeof described> {
-    const about = described(error);
+  function printError(error: unknown): ReturnType<typeof describeError> {
+    const about = describeError(error);
     const { message, hint } = about;
-    log.error(indented(message) + (hint === undefined ? "" : `\n  hint: ${indented(hint)}`));
+    log.error(indent(message) + (hint === undefined ? "" : `\n  hint: ${indent(hint)}`));
     if (debug && error instanceof Error) stderr.write(`${Bun.inspect(error)}\n`);
     return about;
   }
@@ -80,7 +80,7 @@ export function createReport({
     page: (text) => stdout.write(`${text}\n`),
 
     result(value, text) {
-      stderr.write(line.erased());
+      stderr.write(line.erase());
       stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`);
     },
 
@@ -133,7 +133,7 @@ function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInsta
         log({ type, args }) {
           const label = labels[type];
           const prefix = label ? `${paint(stderr, label, type)}  ` : "";
-          stderr.write(`${line.erased()}${prefix}${String(args[0])}\n`);
+          stderr.write(`${line.erase()}${prefix}${String(args[0])}\n`);
         },
       },
     ],
@@ -149,9 +149,9 @@ const labels: Readonly<Partial<Record<string, "red" | "yellow">>> = {
   warn: "yellow",
 };
 
-const indented = (text: string) => text.replaceAll("\n", "\n  ");
+const indent = (text: string) => text.replaceAll("\n", "\n  ");
 
-function described(error: unknown) {
+function describeError(error: unknown) {
   if (error instanceof AdaloraError) {
     return { code: error.code, message: error.message, hint: error.hint, exitCode: 1 as const };
   }

@@ -10,7 +10,7 @@ import {
 import type { RunResult } from "../core/run/execute.ts";
 import { taskNames } from "../core/config/task-names.ts";
 import { isFinishedRun, runFiles } from "../core/run/run-folder.ts";
-import type { Given } from "./args.ts";
+import type { FlagValue } from "./args.ts";
 import { resolveDtype } from "./backend.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
 import { kebab, nearest } from "./names.ts";
@@ -34,7 +34,7 @@ export type PlacedRun = RunConfig & { readonly out: string };
  */
 export async function requestedRun(
   name: string | undefined,
-  given: ReadonlyMap<string, Given>,
+  given: ReadonlyMap<string, FlagValue>,
   { resume, overwrite }: OutOptions,
 ): Promise<RequestedRun> {
   const [seed, seeds] = [given.get("seed"), given.get("seeds")];
@@ -68,22 +68,22 @@ export async function storedRun(out: string, config: RunConfig): Promise<RunResu
  */
 export async function resolveRun(
   base: string | undefined,
-  given: ReadonlyMap<string, Given>,
+  given: ReadonlyMap<string, FlagValue>,
 ): Promise<RequestedRun> {
   const flags = flagLayer(given);
   const layers = [
     await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined),
     flags,
   ];
-  const wished = resolveConfig(layers.filter((layer) => layer !== undefined));
+  const resolved = resolveConfig(layers.filter((layer) => layer !== undefined));
   // A resumed run goes on with the numbers that it began with.
-  const config = { ...wished, dtype: resolveDtype(wished) };
+  const config = { ...resolved, dtype: resolveDtype(resolved) };
   return { config, notes: scriptNotes(given) };
 }
 
 // --- internal ---
 
-function flagLayer(given: ReadonlyMap<string, Given>): Layer {
+function flagLayer(given: ReadonlyMap<string, FlagValue>): Layer {
   const values: Record<string, unknown> = {};
   for (const [key, { value }] of given) {
     if (isSettingName(key)) values[key] = value;

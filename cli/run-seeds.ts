@@ -6,7 +6,7 @@ import { checkOut, type OutOptions } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
 import { type Output, paint } from "./terminal.ts";
-import { interrupted, sameCommand, type Trained } from "./trained.ts";
+import { interrupted, sameCommand, type TrainedRun } from "./trained.ts";
 
 /** Mean and sample standard deviation. */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {
@@ -21,7 +21,7 @@ export async function runSeeds(
   seeds: readonly number[],
   outOptions: OutOptions,
   report: Report,
-  train: (config: PlacedRun) => Promise<Trained>,
+  train: (config: PlacedRun) => Promise<TrainedRun>,
 ): Promise<ExitCode> {
   const { out } = config;
   for (const seed of seeds) checkOut(seedFolder(out, seed), outOptions);

@@ -4,11 +4,11 @@ import { metricLine, metricLines } from "./metrics-text.ts";
 import { duration } from "./progress.ts";
 import { type MatrixRank, rankTable } from "./rank-table.ts";
 import { type Output, paint } from "./terminal.ts";
-import type { Trained } from "./trained.ts";
+import type { TrainedRun } from "./trained.ts";
 
 /** A finished run as a page: metrics beside the baseline, the rank table, where the files are. */
 export function runText(
-  trained: Trained,
+  trained: TrainedRun,
   output: Output,
   comparisons: readonly string[] = [],
 ): string {
@@ -29,7 +29,7 @@ export function runText(
 }
 
 /** The same for programs. */
-export function runJson(trained: Trained): object {
+export function runJson(trained: TrainedRun): object {
   const { prepared, result, out } = trained;
   return {
     task: prepared.config.task,
@@ -46,11 +46,11 @@ export function runJson(trained: Trained): object {
   };
 }
 
-function ranksOf({ prepared, result }: Trained): MatrixRank[] {
+function ranksOf({ prepared, result }: TrainedRun): MatrixRank[] {
   const { target, declared } = prepared;
   if (!target) return [];
   return Object.entries(result.ranks).map(([name, rank]) => {
     const path = name.replace(/\.lora_E$/, "");
-    return { path, module: nameInLayer(path, declared.plugin), rank, of: target.initRank };
+    return { path, module: nameInLayer(path, declared.plugin), rank, initialRank: target.initRank };
   });
 }

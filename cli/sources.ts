@@ -28,14 +28,14 @@ export async function openSources(
     async model(name) {
       if (name === DEMO) return (await import("../demo/place.ts")).demoModel();
       if (isFolder(name)) return name;
-      return orElsewhere(name, async () =>
+      return resolveOnHub(name, async () =>
         folderOf(await (await hub()).resolveModel(name, options)),
       );
     },
 
     async adapter(name) {
       if (isFolder(name)) return name;
-      return orElsewhere(name, async () =>
+      return resolveOnHub(name, async () =>
         folderOf(await (await hub()).resolveAdapter(name, options)),
       );
     },
@@ -45,11 +45,11 @@ export async function openSources(
       if (name === DEMO) return { path: (await import("../demo/place.ts")).demoData() };
       if (name !== null && existsSync(name)) return { path: name };
       const [spec, config] = datasetOf(name, own);
-      const ask = async (): Promise<DataLocation> => {
+      const resolve = async (): Promise<DataLocation> => {
         const resolved = await (await hub()).resolveDataset(spec, config, options);
         return { path: folderOf(resolved), splits: resolved.splits };
       };
-      return name === null ? ask() : orElsewhere(spec, ask);
+      return name === null ? resolve() : resolveOnHub(spec, resolve);
     },
   };
 }
@@ -73,10 +73,10 @@ function datasetOf(name: string | null, own: HubData | undefined) {
 }
 
 /** Asks the hub for a name that is no path here; an error says both. */
-async function orElsewhere<T>(name: string, ask: () => Promise<T>): Promise<T> {
+async function resolveOnHub<T>(name: string, resolve: () => Promise<T>): Promise<T> {
   if (formatOf(name) !== undefined) throw errors.file(name, "does not exist");
   try {
-    return await ask();
+    return await resolve();
   } catch (error) {
     if (error instanceof AdaloraError && error.code.startsWith("E_HUB")) {
       throw errors.neitherHereNorThere(name, error);
@@ -86,15 +86,15 @@ async function orElsewhere<T>(name: string, ask: () => Promise<T>): Promise<T> {
 }
 
 /** Files below this size come and go without a word. */
-const worthSaying = 2 ** 20;
+const SHOWN_FROM_BYTES = 2 ** 20;
 
 /** A live line while a large file comes; where there is no terminal, one line when it begins. */
 function downloadProgress(report: Report) {
-  let said = "";
+  let lastFile = "";
   return ({ file, received, total }: { file: string; received: number; total: number }) => {
-    if (total < worthSaying) return;
-    if (said !== file && !report.isLive) report.info(`downloading ${file}, ${byteSize(total)}`);
-    said = file;
+    if (total < SHOWN_FROM_BYTES) return;
+    if (lastFile !== file && !report.isLive) report.info(`downloading ${file}, ${byteSize(total)}`);
+    lastFile = file;
     report.live(`downloading ${file}  ${byteSize(received)} of ${byteSize(total)}`);
   };
 }

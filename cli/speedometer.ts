@@ -6,13 +6,13 @@ export interface Pace {
 
 /** Averages over about the last 20 steps. */
 export function createSpeedometer(): { add(step: { tokens: number; seconds: number }): Pace } {
-  const memory = 0.95;
+  const decay = 0.95;
   let [tokens, seconds, weight] = [0, 0, 0];
   return {
     add(step) {
-      tokens = memory * tokens + step.tokens;
-      seconds = memory * seconds + step.seconds;
-      weight = memory * weight + 1;
+      tokens = decay * tokens + step.tokens;
+      seconds = decay * seconds + step.seconds;
+      weight = decay * weight + 1;
       return { tokensPerSecond: tokens / seconds, secondsPerStep: seconds / weight };
     },
   };

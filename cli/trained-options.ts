@@ -9,7 +9,7 @@ import {
 } from "../core/config/setting.ts";
 import { columns, lengths, predicting, settings } from "../core/config/settings.ts";
 import { taskNames } from "../core/config/task-names.ts";
-import type { Given } from "./args.ts";
+import type { FlagValue } from "./args.ts";
 import { deviceSetting } from "./backend.ts";
 
 /** How every command that uses a trained model is told which, and where it runs. */
@@ -53,7 +53,7 @@ export const { labelColumn, ...textColumns } = withoutDefaults(columns);
 
 /** Throws E_CONFIG for an option that was given and that the model's task has no use for. */
 export function checkTaskOptions(
-  given: ReadonlyMap<string, Given>,
+  given: ReadonlyMap<string, FlagValue>,
   table: SettingTable,
   task: string,
 ): void {

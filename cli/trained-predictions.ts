@@ -5,7 +5,7 @@ import { type DeviceOptions, openBackend } from "./backend.ts";
 import type { Report } from "./report.ts";
 
 /** A dataset, and what the model says of each of its rows. */
-export interface Predicted {
+export interface SplitPredictions {
   readonly dataset: PredictionSet;
   readonly predictions: Predictions;
 }
@@ -16,12 +16,12 @@ export async function predictAll(
   datasets: readonly PredictionSet[],
   options: DeviceOptions & { readonly batchSize: number },
   report: Report,
-): Promise<readonly Predicted[]> {
+): Promise<readonly SplitPredictions[]> {
   for (const warning of datasets.flatMap(({ warnings }) => warnings)) report.warn(warning);
   const backend = await openBackend(options);
   const model = loadTrained(backend, trained);
   const { order } = trained;
-  const all: Predicted[] = [];
+  const all: SplitPredictions[] = [];
   for (const dataset of datasets) {
     const { name, lengths } = dataset;
     const onBatch = (done: number) => report.live(`${name}  ${done} of ${lengths.length}`);
@@ -33,7 +33,7 @@ export async function predictAll(
 }
 
 /** Writes the predictions of one split, or of several under names with theirs. Returns the paths. */
-export function writePredicted(out: string, predicted: readonly Predicted[]): string[] {
+export function writePredicted(out: string, predicted: readonly SplitPredictions[]): string[] {
   return predicted.flatMap(({ dataset: { name }, predictions }) =>
     writePredictions(out, predictions, predicted.length > 1 ? name : undefined),
   );

@@ -4,7 +4,7 @@ import type { PreparedRun } from "../core/run/prepare.ts";
 import type { ExitCode, Report } from "./report.ts";
 
 /** A finished run, or one that was interrupted. */
-export interface Trained {
+export interface TrainedRun {
   readonly prepared: PreparedRun;
   readonly result: RunResult;
   readonly out: string;
@@ -14,7 +14,7 @@ export interface Trained {
 export const sameCommand = (out: string) => `the same command with --resume --out ${out}`;
 
 /** Says how an interrupted run goes on. */
-export function interrupted({ result }: Trained, command: string, report: Report): ExitCode {
+export function interrupted({ result }: TrainedRun, command: string, report: Report): ExitCode {
   report.error(errors.interrupted(result.steps, command));
   return 130;
 }

@@ -46,10 +46,10 @@ function flagLines(key: string, setting: Setting<unknown>): string[] {
   const isLong = whole.length > pageWidth;
   const flag = isLong ? `${name} WORD` : whole;
   const words = isLong ? `: ${hint?.replaceAll("|", ", ")}` : "";
-  const isWorthSaying = typeof fallback === "number" || typeof fallback === "string";
-  const usual = isWorthSaying ? ` (default ${fallback})` : "";
-  const others = also.length === 0 ? "" : `; also ${also.map((one) => `--${one}`).join(", ")}`;
-  const text = wrapped(about + words + usual + others, pageWidth - flagWidth);
+  const hasDefault = typeof fallback === "number" || typeof fallback === "string";
+  const defaultText = hasDefault ? ` (default ${fallback})` : "";
+  const aliases = also.length === 0 ? "" : `; also ${also.map((one) => `--${one}`).join(", ")}`;
+  const text = wrapped(about + words + defaultText + aliases, pageWidth - flagWidth);
   const indent = " ".repeat(flagWidth);
   if (flag.length > flagWidth - 2) return [flag, ...text.map((line) => indent + line)];
   return text.map((line, i) => (i === 0 ? flag.padEnd(flagWidth) : indent) + line);

@@ -13,7 +13,7 @@ const data = { seed: 3, sizes: { train: 8000, validation: 1000 } };
 
 /** The folder of the demo's pretrained model. Its weights come with the program, which lays them out in the user's cache. */
 export function demoModel(): string {
-  return laidOut("model", [
+  return writtenOnce("model", [
     ["config.json", JSON.stringify(demoModelConfig(), null, 2)],
     ["tokenizer.json", JSON.stringify(demoTokenizerJson())],
     ["model.safetensors", readFileSync(weights)],
@@ -23,14 +23,17 @@ export function demoModel(): string {
 /** The folder of the demo's task, drawn anew where it is not there: train.tsv and validation.tsv. */
 export function demoData(): string {
   const splits = Object.entries(drawSplits(drawStatement, data));
-  return laidOut(
+  return writtenOnce(
     "data",
     splits.map(([name, rows]) => [`${name}.tsv`, toTsv(rows)]),
   );
 }
 
 /** A folder of the cache with these files, under a name that their content decides. */
-function laidOut(what: string, files: readonly (readonly [string, string | Uint8Array])[]): string {
+function writtenOnce(
+  what: string,
+  files: readonly (readonly [string, string | Uint8Array])[],
+): string {
   const hash = new Bun.CryptoHasher("sha256");
   for (const [, content] of files) hash.update(content);
   const folder = join(cacheFolder(), "demo", `${what}-${hash.digest("hex").slice(0, 16)}`);

@@ -1,7 +1,7 @@
 import type { RandomInt } from "../core/data/shuffle.ts";
 import { chance, oneOf } from "./choose.ts";
 import type { Row } from "./rows.ts";
-import { drawFalsehood, drawStory, type Happening, type Story } from "./stories.ts";
+import { drawFalseEvent, drawStory, type StoryEvent, type Story } from "./stories.ts";
 import { adjectives, animals, verbs } from "./words.ts";
 
 /** The classes of the pre-training task: every word that can be an answer. */
@@ -23,13 +23,13 @@ const shortStories = 35;
 export function drawQuestion(draw: RandomInt, checks: number): Row {
   const story = drawStory(draw, chance(shortStories, draw) ? 1 : 2);
   const ask = chance(checks, draw) ? check : oneOf([agent, patient, action, trait], draw);
-  const [sentence, label] = ask(story, oneOf(story.happenings, draw), draw);
+  const [sentence, label] = ask(story, oneOf(story.events, draw), draw);
   return { story: story.text, sentence, label };
 }
 
 type Ask = (
   story: Story,
-  about: Happening,
+  about: StoryEvent,
   draw: RandomInt,
 ) => readonly [question: string, answer: string];
 
@@ -55,7 +55,7 @@ const trait: Ask = (story, about, draw) => {
 /** A question, a negated one, or a plain statement, which is asked without a question mark. */
 const check: Ask = (story, about, draw) => {
   const happened = chance(50, draw);
-  const { agent: a, verb, patient: p } = happened ? about : drawFalsehood(story, draw);
+  const { agent: a, verb, patient: p } = happened ? about : drawFalseEvent(story, draw);
   const [yes, no] = happened ? ["yes", "no"] : ["no", "yes"];
   return oneOf<readonly [string, string]>(
     [

@@ -10,14 +10,14 @@ export function drawSplits(
   drawRow: (draw: RandomInt) => Row,
   { seed, sizes }: { seed: number; sizes: Sizes },
 ): Record<string, Row[]> {
-  const told = new Set<string>();
+  const usedStories = new Set<string>();
   const splits = Object.entries(sizes).map(([name, size], stream) => {
     const draw = randomInts(seed, 0, stream);
     const rows: Row[] = [];
     while (rows.length < size) {
       const row = drawRow(draw);
-      if (told.has(row.story)) continue;
-      told.add(row.story);
+      if (usedStories.has(row.story)) continue;
+      usedStories.add(row.story);
       rows.push(row);
     }
     return [name, rows] as const;

@@ -1,7 +1,7 @@
 import type { RandomInt } from "../core/data/shuffle.ts";
 import { chance, oneOf } from "./choose.ts";
 import type { Row } from "./rows.ts";
-import { drawFalsehood, drawStory, sentence } from "./stories.ts";
+import { drawFalseEvent, drawStory, sentence } from "./stories.ts";
 
 /** How many of 100 statements are negated. */
 const negations = 25;
@@ -15,7 +15,7 @@ export function drawStatement(draw: RandomInt): Row {
   const isTrue = chance(50, draw);
   const passive = chance(50, draw);
   const negated = chance(negations, draw);
-  const about = isTrue === negated ? drawFalsehood(story, draw) : oneOf(story.happenings, draw);
+  const about = isTrue === negated ? drawFalseEvent(story, draw) : oneOf(story.events, draw);
   return {
     story: story.text,
     sentence: sentence(about, { passive, negated }),

@@ -3,7 +3,7 @@ import { chance, oneOf, someOf } from "./choose.ts";
 import { adjectives, animals, type Verb, verbs } from "./words.ts";
 
 /** Something that happened: the agent did it to the patient. */
-export interface Happening {
+export interface StoryEvent {
   readonly agent: string;
   readonly verb: Verb;
   readonly patient: string;
@@ -11,7 +11,7 @@ export interface Happening {
 
 /** One or two happenings, each among animals of its own, and the sentence that tells of them. */
 export interface Story {
-  readonly happenings: readonly Happening[];
+  readonly events: readonly StoryEvent[];
   /** What the sentence says some of the animals are like. */
   readonly traits: ReadonlyMap<string, string>;
   readonly text: string;
@@ -30,19 +30,19 @@ export function drawStory(draw: RandomInt, clauses: 1 | 2): Story {
   const traits = new Map(
     cast.flatMap((animal, i) => (chance(50, draw) ? [[animal, likes[i] ?? ""]] : [])),
   );
-  const happenings = someOf(verbs, clauses, draw).map((verb, i) => {
+  const events = someOf(verbs, clauses, draw).map((verb, i) => {
     const [agent = "", patient = ""] = cast.slice(2 * i);
     return { agent, verb, patient };
   });
-  const told = happenings.map((happening) =>
-    sentence(happening, { passive: chance(50, draw), negated: false, traits }),
+  const told = events.map((event) =>
+    sentence(event, { passive: chance(50, draw), negated: false, traits }),
   );
-  return { happenings, traits, text: told.join(" and ") };
+  return { events, traits, text: told.join(" and ") };
 }
 
 /** A happening as a clause: "the dog was not chased by the old cat". */
 export function sentence(
-  { agent, verb, patient }: Happening,
+  { agent, verb, patient }: StoryEvent,
   { passive, negated, traits }: Wording,
 ): string {
   const named = (animal: string) => ["the", traits?.get(animal) ?? [], animal].flat().join(" ");
@@ -56,9 +56,9 @@ export function sentence(
  * What did not happen, told with the story's own words alone, so that no list of words gives it away: half the time the
  * roles of a happening are swapped, else an animal of another happening stands in for one of its own.
  */
-export function drawFalsehood({ happenings }: Story, draw: RandomInt): Happening {
-  const base = oneOf(happenings, draw);
-  const others = happenings.filter((happening) => happening !== base);
+export function drawFalseEvent({ events }: Story, draw: RandomInt): StoryEvent {
+  const base = oneOf(events, draw);
+  const others = events.filter((event) => event !== base);
   if (others.length === 0 || chance(50, draw)) {
     return { ...base, agent: base.patient, patient: base.agent };
   }

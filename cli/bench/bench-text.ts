@@ -2,7 +2,7 @@ import type { KernelTime } from "./profile.ts";
 import { type Spread, titleOf, type WorkloadResult } from "./summary.ts";
 
 /** Above this, others took so much of the machine that a figure is not to be quoted. */
-const DISTURBED = 0.1;
+const MOST_OTHER_LOAD = 0.1;
 
 /** The figures as tables; medians, with the spread of the ratios. */
 export function benchText(results: readonly WorkloadResult[]): string {
@@ -16,7 +16,7 @@ export function benchText(results: readonly WorkloadResult[]): string {
     r.gemmBound.toFixed(2),
   ]);
   const profiles = results.flatMap((r) => (r.kernels ? [kernelTable(titleOf(r), r.kernels)] : []));
-  const blocks = [table([head, ...rows]), peerTable(results), disturbance(results), ...profiles];
+  const blocks = [table([head, ...rows]), peerTable(results), otherLoadText(results), ...profiles];
   return blocks.filter((block) => block !== "").join("\n\n");
 }
 
@@ -68,12 +68,12 @@ function peerTable(results: readonly WorkloadResult[]): string {
   return rows.length === 0 ? "" : table([head, ...rows]);
 }
 
-function disturbance(results: readonly WorkloadResult[]): string {
+function otherLoadText(results: readonly WorkloadResult[]): string {
   const lines = results.flatMap(({ workload, otherLoad, peer }) => {
     const load = Math.max(otherLoad, peer?.otherLoad ?? 0);
     const failed = peer?.failed ?? 0;
     return [
-      ...(load > DISTURBED
+      ...(load > MOST_OTHER_LOAD
         ? [`${workload}: others kept up to ${load.toFixed(1)} processors busy`]
         : []),
       ...(failed > 0 ? [`${workload}: PEFT failed in ${failed} of its rounds`] : []),

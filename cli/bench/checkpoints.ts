@@ -58,9 +58,9 @@ const modelNames = {
   classify: "deberta-v3-base",
   answer: "deberta-v3-base",
   predict: "deberta-v3-base",
-  write: "bart-base",
+  summarize: "bart-base",
   generate: "bart-base",
-} as const satisfies Readonly<Record<Workload["does"], keyof typeof builtIn>>;
+} as const satisfies Readonly<Record<Workload["kind"], keyof typeof builtIn>>;
 
 /** A workload's model: a checkpoint's folder, or undefined for random weights. */
 export interface BenchModel {
@@ -69,8 +69,8 @@ export interface BenchModel {
 }
 
 /** Finds the model of a workload in a checkpoint's folder, or in a folder of checkpoints. Throws E_FILE where it is in neither. */
-export function findModel({ does }: Workload, path: string | null): BenchModel {
-  const name = modelNames[does];
+export function findModel({ kind }: Workload, path: string | null): BenchModel {
+  const name = modelNames[kind];
   if (path === null) return { dir: undefined, config: builtIn[name] };
   const dir = [path, join(path, name)].find((each) => existsSync(join(each, "config.json")));
   if (dir !== undefined) return { dir, config: readJsonObject(join(dir, "config.json")) };

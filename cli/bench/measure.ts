@@ -2,7 +2,7 @@ import type { Backend } from "../../core/backend.ts";
 import { findModel } from "./checkpoints.ts";
 import { gemmPeak } from "./gemm-peak.ts";
 import { openWorkload } from "./open-workload.ts";
-import { peakMemory, secondsOfOthers, sinceProcessStart } from "./process-facts.ts";
+import { peakMemory, otherCpuSeconds, sinceProcessStart } from "./process-facts.ts";
 import { type KernelTime, profiled } from "./profile.ts";
 import { readRows } from "./rows.ts";
 import { type WorkloadName, workloadOf } from "./workloads.ts";
@@ -56,14 +56,14 @@ export async function measure(opened: Backend, options: MeasureOptions): Promise
     startUpSeconds ||= sinceProcessStart();
   }
   profile?.reset();
-  const others = secondsOfOthers();
+  const others = otherCpuSeconds();
   const stepSeconds: number[] = [];
   for (let i = 0; i < steps; i++) {
     const start = performance.now();
     finalValue = await step(warmup + i);
     stepSeconds.push((performance.now() - start) / 1000);
   }
-  const otherLoad = (secondsOfOthers() - others) / stepSeconds.reduce((sum, s) => sum + s, 0);
+  const otherLoad = (otherCpuSeconds() - others) / stepSeconds.reduce((sum, s) => sum + s, 0);
   const timed = stepSeconds.map((_, i) => at(warmup + i));
   const peakRssMib = peakMemory();
   return {

@@ -37,17 +37,17 @@ export function openWorkload(
   model: BenchModel,
   options: StepOptions,
 ): OpenWorkload {
-  return openers[workload.does](backend, model, options);
+  return openers[workload.kind](backend, model, options);
 }
 
 // --- internal ---
 
 type Opener = (backend: Backend, model: BenchModel, options: StepOptions) => OpenWorkload;
 
-const openers: Readonly<Record<Workload["does"], Opener>> = {
+const openers: Readonly<Record<Workload["kind"], Opener>> = {
   classify: openClassifier,
   answer: openAnswers,
-  write: openWriter,
+  summarize: openSummarizer,
   predict: openPredictions,
   generate: openGeneration,
 };
@@ -104,7 +104,7 @@ function openAnswers(backend: Backend, model: BenchModel, options: StepOptions):
   };
 }
 
-function openWriter(backend: Backend, model: BenchModel, options: StepOptions): OpenWorkload {
+function openSummarizer(backend: Backend, model: BenchModel, options: StepOptions): OpenWorkload {
   const config = bart.parseConfig(model.config);
   const adapted = adaptModel(
     declareModel(bart, config, { task: "generation", labels: config.vocabSize }),
@@ -162,7 +162,7 @@ const SEARCH = {
 } as const;
 
 /** Texts have a start token that nobody writes. */
-const WRITTEN = SEARCH.maxLength - 1;
+const GENERATED_TOKENS = SEARCH.maxLength - 1;
 
 /** The plain model writes about each source of a batch. */
 function openGeneration(backend: Backend, model: BenchModel): OpenWorkload {
@@ -170,18 +170,23 @@ function openGeneration(backend: Backend, model: BenchModel): OpenWorkload {
   const head = { task: "generation", labels: config.vocabSize } as const;
   const declared = declareModel(bart, config, head);
   fillModel(backend, { ...declared, adapters: [], trained: [] }, model);
-  const writer = declared.model;
-  if (!isGenerationModel(writer)) throw new Error("internal: bart writes");
+  const generator = declared.model;
+  if (!isGenerationModel(generator)) throw new Error("internal: bart writes");
   const options = generationOptions(model.config, undefined, SEARCH);
   return {
     async step(rows) {
       const sources = rows.map(({ ids }) => ids);
-      const texts = await generate(backend, writer, sources, options, { batchSize: rows.length });
+      const texts = await generate(backend, generator, sources, options, {
+        batchSize: rows.length,
+      });
       return Math.min(...texts.map(({ ids }) => ids.length));
     },
-    tokens: (rows) => WRITTEN * rows.length,
+    tokens: (rows) => GENERATED_TOKENS * rows.length,
     neededFlops: (rows) =>
-      generationFlops(lengthsOf(rows), config, { beams: SEARCH.numBeams, tokens: WRITTEN }),
+      generationFlops(lengthsOf(rows), config, {
+        beams: SEARCH.numBeams,
+        tokens: GENERATED_TOKENS,
+      }),
     vocabSize: config.vocabSize,
   };
 }

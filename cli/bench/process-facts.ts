@@ -17,7 +17,7 @@ export function peakMemory(): number {
 }
 
 /** Processor seconds that everything else on this machine has used so far: their growth tells a disturbed step from a quiet one. */
-export function secondsOfOthers(): number {
+export function otherCpuSeconds(): number {
   const line = readFileSync("/proc/stat", "utf8").split("\n", 1)[0]!;
   const [user = 0, nice = 0, system = 0, , , irq = 0, soft = 0] = line
     .trim()

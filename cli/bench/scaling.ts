@@ -2,9 +2,9 @@ import type { Backend } from "../../core/backend.ts";
 import { findModel } from "./checkpoints.ts";
 import type { MeasureOptions } from "./measure.ts";
 import { openWorkload } from "./open-workload.ts";
-import { secondsOfOthers } from "./process-facts.ts";
+import { otherCpuSeconds } from "./process-facts.ts";
 import { type BenchRow, readRows } from "./rows.ts";
-import { type Done, type Spread, spread } from "./summary.ts";
+import { type MeasuredWorkload, type Spread, spread } from "./summary.ts";
 import { workloadOf } from "./workloads.ts";
 
 const SIZES = [4, 8, 16, 32, 64];
@@ -19,7 +19,7 @@ export interface ScalingPoint {
   readonly ofLinear: number;
 }
 
-export interface Scaling extends Done {
+export interface Scaling extends MeasuredWorkload {
   readonly points: readonly ScalingPoint[];
   /** Of the linear cost. */
   readonly secondsPerToken: number;
@@ -40,7 +40,7 @@ export async function measureScaling(
   const batches = sizes.map((rows) => evenSample(all, rows));
   const seconds = batches.map((): number[] => []);
   for (let i = 0; i < options.warmup; i++) for (const batch of batches) await work.step(batch);
-  const others = secondsOfOthers();
+  const others = otherCpuSeconds();
   const start = performance.now();
   for (let i = 0; i < options.rounds * options.steps; i++) {
     for (const [size, batch] of batches.entries()) {
@@ -49,7 +49,7 @@ export async function measureScaling(
       seconds[size]?.push((performance.now() - began) / 1000);
     }
   }
-  const otherLoad = (secondsOfOthers() - others) / ((performance.now() - start) / 1000);
+  const otherLoad = (otherCpuSeconds() - others) / ((performance.now() - start) / 1000);
   const samples = batches.map((batch, i) => ({
     rows: batch.length,
     tokens: work.tokens(batch),
@@ -59,12 +59,12 @@ export async function measureScaling(
     workload: options.workload,
     checkpointing: options.checkpointing,
     otherLoad: Math.max(0, otherLoad),
-    ...against(samples),
+    ...fitLinearCost(samples),
   };
 }
 
 /** Points beside the cost per token that lies in the middle of theirs, as a factor: none is further from it than it must be. */
-export function against(
+export function fitLinearCost(
   samples: readonly Pick<ScalingPoint, "rows" | "tokens" | "seconds">[],
 ): Pick<Scaling, "points" | "secondsPerToken"> {
   const each = samples.map(({ tokens, seconds }) => seconds.median / tokens);

@@ -11,13 +11,13 @@ export interface Spread {
 }
 
 /** A workload, and how it was done. */
-export interface Done {
+export interface MeasuredWorkload {
   readonly workload: WorkloadName;
   /** Whether our training steps ran each layer again in backward. */
   readonly checkpointing: boolean;
 }
 
-export interface WorkloadResult extends Done {
+export interface WorkloadResult extends MeasuredWorkload {
   readonly secondsPerStep: Spread;
   readonly tokensPerSecond: number;
   readonly startUpSeconds: Spread;
@@ -55,7 +55,7 @@ export interface PeerRounds {
 }
 
 /** What a table calls a workload. */
-export const titleOf = ({ workload, checkpointing }: Done) =>
+export const titleOf = ({ workload, checkpointing }: MeasuredWorkload) =>
   checkpointing ? `${workload}, checkpointing` : workload;
 
 /** The figures of a workload's rounds, ours beside the peer's where it ran. */

@@ -8,7 +8,7 @@ export interface Lengths {
 
 /** What is measured under a name: a step of training on a task, a batch of predictions, or one of texts written. */
 export interface Workload {
-  readonly does: "classify" | "answer" | "write" | "predict" | "generate";
+  readonly kind: "classify" | "answer" | "summarize" | "predict" | "generate";
   /** Sequences in a batch. */
   readonly rows: number;
   /** Of the built-in batches: like those of the task that the workload is named after. */
@@ -30,14 +30,14 @@ const articles = lengths(430, 0.6, 60, 768);
 const summaries = lengths(27, 0.3, 12, 64);
 
 export const workloads = {
-  "rte-b32": { does: "classify", rows: 32, lengths: lengths(58, 0.5, 17, 289) },
-  "sst2-b32": { does: "classify", rows: 32, lengths: lengths(11, 0.55, 4, 60) },
-  "cola-b32": { does: "classify", rows: 32, lengths: lengths(10.5, 0.35, 5, 45) },
-  "squad-b16": { does: "answer", rows: 16, lengths: lengths(168, 0.4, 40, 384), width: 384 },
-  "full-b16": { does: "classify", rows: 16, lengths: lengths(128, 0, 128, 128) },
-  "xsum-b8": { does: "write", rows: 8, lengths: articles, targets: summaries },
-  "sst2-predict-b32": { does: "predict", rows: 32, lengths: lengths(22, 0.4, 5, 60) },
-  "xsum-generate-b8": { does: "generate", rows: 8, lengths: articles },
+  "rte-b32": { kind: "classify", rows: 32, lengths: lengths(58, 0.5, 17, 289) },
+  "sst2-b32": { kind: "classify", rows: 32, lengths: lengths(11, 0.55, 4, 60) },
+  "cola-b32": { kind: "classify", rows: 32, lengths: lengths(10.5, 0.35, 5, 45) },
+  "squad-b16": { kind: "answer", rows: 16, lengths: lengths(168, 0.4, 40, 384), width: 384 },
+  "full-b16": { kind: "classify", rows: 16, lengths: lengths(128, 0, 128, 128) },
+  "xsum-b8": { kind: "summarize", rows: 8, lengths: articles, targets: summaries },
+  "sst2-predict-b32": { kind: "predict", rows: 32, lengths: lengths(22, 0.4, 5, 60) },
+  "xsum-generate-b8": { kind: "generate", rows: 8, lengths: articles },
 } as const satisfies Readonly<Record<string, Workload>>;
 
 export type WorkloadName = keyof typeof workloads;
@@ -50,6 +50,6 @@ export function isWorkload(name: string): name is WorkloadName {
 
 /** Whether a step of it trains. */
 export const isTraining = (name: WorkloadName) =>
-  !["predict", "generate"].includes(workloadOf(name).does);
+  !["predict", "generate"].includes(workloadOf(name).kind);
 
 export const workloadOf = (name: WorkloadName): Workload => workloads[name];

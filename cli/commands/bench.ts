@@ -86,10 +86,10 @@ export const bench = defineCommand({
       checkpointing: given.get("checkpointing")?.value === true,
       threads: Number(given.get("threads")?.value ?? availableParallelism()),
     };
-    const names = chosen(options.workload);
+    const names = workloadsFrom(options.workload);
     if (setting.checkpointing) checkTraining(names);
-    if (options.inProcess) return measureHere(names, setting, options, report);
-    if (options.scaling) return measureGrowth(names, setting, options, report);
+    if (options.inProcess) return measureInProcess(names, setting, options, report);
+    if (options.scaling) return measureBatchSizes(names, setting, options, report);
     const peer = options.peer ? peerOf(options, setting) : undefined;
     const facts = await factsOf(setting, options);
     const results: WorkloadResult[] = [];
@@ -107,7 +107,7 @@ export const bench = defineCommand({
 // --- internal ---
 
 /** One round in this process, for the process that compares. */
-async function measureHere(
+async function measureInProcess(
   [workload = "rte-b32"]: readonly WorkloadName[],
   setting: BenchSetting,
   options: BenchOptions,
@@ -119,7 +119,7 @@ async function measureHere(
 }
 
 /** Steps of growing batches, of each workload in turn. */
-async function measureGrowth(
+async function measureBatchSizes(
   names: readonly WorkloadName[],
   setting: BenchSetting,
   options: BenchOptions,
@@ -167,7 +167,7 @@ async function compare(
     if (peer) {
       const model = findModel(workloadOf(workload), peer.model).dir ?? peer.model;
       const run = runPeer({ ...peer, model, workload, dtype, threads, warmup, steps });
-      theirs.push(round === 0 ? await run : await run.catch((error) => lost(error, report)));
+      theirs.push(round === 0 ? await run : await run.catch((error) => lostRound(error, report)));
     }
   }
   const trace = ours.at(-1)?.trace;
@@ -180,7 +180,7 @@ async function compare(
 }
 
 /** A peer that has run before fails: what has been measured is worth more than an end. */
-function lost(error: unknown, report: Report): undefined {
+function lostRound(error: unknown, report: Report): undefined {
   if (!(error instanceof AdaloraError)) throw error;
   report.warn(`${error.message}\nits round is left out of the ratios`);
 }
@@ -209,7 +209,7 @@ function textOf(value: unknown): string | null {
 
 const dtypeOf = (value: unknown) => (value === "auto" || value === "bf16" ? value : "f32");
 
-function chosen(words: readonly string[] | null): readonly WorkloadName[] {
+function workloadsFrom(words: readonly string[] | null): readonly WorkloadName[] {
   const names = words ?? ["rte-b32"];
   if (names.includes("all")) return workloadNames;
   const unknown = names.find((name) => !isWorkload(name));

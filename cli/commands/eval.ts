@@ -7,7 +7,7 @@ import { metricLine, metricLines } from "../metrics-text.ts";
 import { checkResultsOut } from "../out-folder.ts";
 import { openSources } from "../sources.ts";
 import { checkTaskOptions, labelColumn, textColumns, trainedOptions } from "../trained-options.ts";
-import type { Predicted } from "../trained-predictions.ts";
+import type { SplitPredictions } from "../trained-predictions.ts";
 
 const own = {
   ...trainedOptions,
@@ -51,7 +51,7 @@ export const evaluation = defineCommand({
     const datasets = await loadSplits(splits, trained, "required");
     const predicted = await predictAll(trained, datasets, options, report);
     const scores = score(predicted);
-    for (const remark of scores.warnings) report.warn(remark);
+    for (const warning of scores.warnings) report.warn(warning);
     const result = { task: trained.task.name, ...scores.result };
     const files = options.out === null ? [] : await write(options.out, result, predicted);
     const lines = [
@@ -63,7 +63,7 @@ export const evaluation = defineCommand({
   },
 });
 
-function score(predicted: readonly Predicted[]) {
+function score(predicted: readonly SplitPredictions[]) {
   const evaluations = predicted.map(({ predictions }) => predictions.evaluate());
   const intervals = intervalsBySplit(evaluations);
   return {
@@ -80,7 +80,7 @@ function score(predicted: readonly Predicted[]) {
 async function write(
   out: string,
   result: object,
-  predicted: readonly Predicted[],
+  predicted: readonly SplitPredictions[],
 ): Promise<string[]> {
   const { writeJson } = await import("../../core/run/run-files.ts");
   const { writePredicted } = await import("../trained-predictions.ts");

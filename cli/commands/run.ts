@@ -17,7 +17,7 @@ import { runJson, runText } from "../run-text.ts";
 import { listenForStop } from "../signals.ts";
 import { DEMO, openSources } from "../sources.ts";
 import { createSpeedometer } from "../speedometer.ts";
-import { interrupted, sameCommand, type Trained } from "../trained.ts";
+import { interrupted, sameCommand, type TrainedRun } from "../trained.ts";
 
 /** `adalora run`: model, data, plan, training, evaluation and files in one go. */
 export const run = defineCommand({
@@ -90,7 +90,7 @@ async function trainOnce(
   config: PlacedRun,
   outOptions: OutOptions,
   report: Report,
-): Promise<Trained> {
+): Promise<TrainedRun> {
   const out = resolve(config.out);
   checkOut(out, outOptions);
   const { prepareRun } = await import("../../core/run/prepare.ts");
@@ -165,7 +165,7 @@ function watch(
           return [interval ? ([name, value, interval] as const) : ([name, value] as const)];
         });
         report.scores({ step, split, metrics, isBest });
-        for (const remark of warnings) report.warn(remark);
+        for (const warning of warnings) report.warn(warning);
       }
     },
     onCheckpoint: (step) => report.info(`checkpoint after step ${step}`),

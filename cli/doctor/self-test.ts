@@ -37,7 +37,7 @@ export const allowedDifference = 1e-3;
  * difference of losses and gradients, relative to the largest gradient of the same parameter, or 1 where other triplets are kept.
  */
 export function selfTest(backend: Backend): number {
-  const [expected, got] = [numbersOf(createReferenceBackend()), numbersOf(backend)];
+  const [expected, got] = [resultsOf(createReferenceBackend()), resultsOf(backend)];
   return Math.max(...expected.map((numbers, i) => relativeDifference(numbers, got[i] ?? [])));
 }
 
@@ -47,7 +47,7 @@ const seed = 3;
 const lengths = [17, 5, 9, 1];
 
 /** The losses of two steps, all gradients of the second, parameter by parameter, and the triplets that its mask kept. */
-function numbersOf(backend: Backend): ArrayLike<number>[] {
+function resultsOf(backend: Backend): ArrayLike<number>[] {
   const trainer = tinyTrainer(backend);
   const sequences = lengths.map((length, row) =>
     Array.from({ length }, (_, i) => (7 * i + 11 * row) % config.vocab_size),

@@ -4,7 +4,7 @@ import type { Measurement } from "../../cli/bench/measure.ts";
 import { bartFlops, debertaFlops, generationFlops } from "../../cli/bench/needed-flops.ts";
 import { type Round, peerSettings } from "../../cli/bench/peer.ts";
 import { profiled } from "../../cli/bench/profile.ts";
-import { against } from "../../cli/bench/scaling.ts";
+import { fitLinearCost } from "../../cli/bench/scaling.ts";
 import { scalingSvg } from "../../cli/bench/scaling-svg.ts";
 import { scalingText } from "../../cli/bench/scaling-text.ts";
 import { spread, summarize } from "../../cli/bench/summary.ts";
@@ -150,7 +150,7 @@ describe("a scaling measurement", () => {
     workload: "full-b16" as const,
     checkpointing: false,
     otherLoad: 0,
-    ...against([sample(4, 4), sample(8, 8), sample(64, last)]),
+    ...fitLinearCost([sample(4, 4), sample(8, 8), sample(64, last)]),
   });
 
   test("of a linear cost is on the line", () => {

@@ -9,7 +9,7 @@ function ranks(stack: string, layers: number, modules: readonly string[]): Matri
       path: `${stack}.${layer}.${module}`,
       module,
       rank: (layer * 2 + i * i) % 5,
-      of: 4,
+      initialRank: 4,
     })),
   ).flat();
 }
