@@ -13,11 +13,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/run.ts")).run,
   },
   plan: {
-    about: "say what run would do: steps, phases, ranks, parameters",
+    about: "show what run would do: steps, phases, ranks, parameters, memory",
     load: async () => (await import("./commands/plan.ts")).plan,
   },
   eval: {
-    about: "measure a trained model on labelled data",
+    about: "evaluate a trained model on labelled data",
     load: async () => (await import("./commands/eval.ts")).evaluation,
   },
   predict: {
@@ -25,11 +25,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/predict.ts")).predict,
   },
   doctor: {
-    about: "check libraries, machine and folders, and test the computation",
+    about: "check libraries, machine and folders, and run a self-test",
     load: async () => (await import("./commands/doctor.ts")).doctor,
   },
   bench: {
-    about: "measure speed, memory and start-up, beside PEFT's on request",
+    about: "measure speed, memory and start-up time, on request beside PEFT's",
     load: async () => (await import("./commands/bench.ts")).bench,
   },
 };

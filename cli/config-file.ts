@@ -24,7 +24,7 @@ export function readConfigFile(path: string): Layer {
   const parse = parsers[extname(path).toLowerCase()];
   if (parse === undefined) {
     const known = configExtensions.join(", ");
-    const hint = "the argument is a recipe or a configuration; data are named by --data";
+    const hint = "the argument is a recipe or a configuration file; --data takes data";
     throw errors.file(path, `a configuration's name must end in ${known}`, hint);
   }
   const text = readText(path);

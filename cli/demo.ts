@@ -16,7 +16,7 @@ export async function trainHead(
   report: Report,
   train: (config: PlacedRun) => Promise<TrainedRun>,
 ): Promise<TrainedRun> {
-  report.info("first the frozen model with its head alone, to compare with");
+  report.info("first the baseline: the frozen model, head only");
   const trained = await train({ ...withMethod(config, "head"), out: join(config.out, FROZEN) });
   if (trained.result.stoppedBy !== "interrupt") report.info("now AdaLoRA");
   return trained;
@@ -28,7 +28,7 @@ export function accuracyOf({ result }: TrainedRun): number | undefined {
 }
 
 export function frozenLine(accuracy: number): string {
-  return metricLine("frozen model, its head alone", accuracy.toFixed(4));
+  return metricLine("frozen model, head only", accuracy.toFixed(4));
 }
 
 /** The same run with another method: what that has no use for goes back to its default. */

@@ -16,7 +16,7 @@ export function metricLines(
     ),
   );
   if (majorityShare === undefined) return lines;
-  return [...lines, metricLine("always the most frequent class", majorityShare.toFixed(4))];
+  return [...lines, metricLine("majority class", majorityShare.toFixed(4))];
 }
 
 /** A label and its value, aligned with the others. */

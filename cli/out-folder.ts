@@ -21,7 +21,7 @@ export function checkOut(out: string, { resume, overwrite }: OutOptions): void {
   if (resume && overwrite) throw errors.alternatives("--resume", "--overwrite");
   checkWritable(out);
   if (runFilesIn(out).length > 0 && !resume && !overwrite) {
-    const hint = "--resume goes on with it, --overwrite replaces it, --out DIR writes elsewhere";
+    const hint = "--resume continues it, --overwrite replaces it, --out DIR writes elsewhere";
     throw errors.out(out, "already holds a run", hint);
   }
 }
@@ -40,7 +40,7 @@ export function checkSpace(out: string, bytes: number): void {
   if (free >= bytes) return;
   throw errors.out(
     out,
-    `needs room for the run's files: ${byteSize(bytes)}, and ${byteSize(free)} are free`,
+    `has too little free space: the run's files need ${byteSize(bytes)}, ${byteSize(free)} are free`,
     "free some space, keep fewer checkpoints with --save-limit, or write elsewhere with --out DIR",
   );
 }
@@ -60,7 +60,7 @@ export function configIn(out: string): string {
   if (!existsSync(out)) throw errors.out(out, "does not exist: there is no run to resume");
   const hint =
     seedFolders(out).length > 0
-      ? "it has runs of several seeds: repeat the command that began them, with --resume"
+      ? "it holds runs of several seeds: repeat the command that started them, with --resume"
       : "name the run's recipe or file, as when it was started";
   throw errors.out(out, `holds no ${runFiles.config} to resume from`, hint);
 }

@@ -36,9 +36,7 @@ export function planText(plan: Plan, output: Output): string {
     ...(target ? phaseRows(schedule, target, config) : []),
     ...parameterRows(plan),
     ...needsRows(plan),
-    ...(seeds
-      ? [["seeds", `${count(seeds.length)} runs like this, with ${seeds.join(", ")}`]]
-      : []),
+    ...(seeds ? [["seeds", `${count(seeds.length)} such runs, with ${seeds.join(", ")}`]] : []),
   ];
   const title = `${config.task}: ${config.method} on ${config.model}`;
   const lines = rows.map(([label = "", text]) => `${label.padEnd(labelWidth)}${text}`);
@@ -89,13 +87,13 @@ const steps = (n: number) => `${count(n)} step${n === 1 ? "" : "s"}`;
 
 function dataText({ rows, schedule: { trainRows, stepsPerEpoch } }: Plan): string {
   const windows = rows === trainRows ? "" : ` in ${count(trainRows)} windows`;
-  return `${count(rows)} training rows${windows}, ${steps(stepsPerEpoch)} an epoch`;
+  return `${count(rows)} training rows${windows}, ${steps(stepsPerEpoch)} per epoch`;
 }
 
 function lengthText({ epochs, batchSize, gradAccum }: RunConfig, schedule: RunSchedule): string {
   const passes = epochs ?? schedule.steps / schedule.stepsPerEpoch;
   const batch =
-    gradAccum === 1 ? `batches of ${batchSize}` : `${gradAccum} batches of ${batchSize} a step`;
+    gradAccum === 1 ? `batches of ${batchSize}` : `${gradAccum} batches of ${batchSize} per step`;
   return `${steps(schedule.steps)} in ${Number(passes.toFixed(2))} epochs, ${batch}`;
 }
 
@@ -156,6 +154,6 @@ function needsRows({ needs, config }: Plan): string[][] {
       "memory",
       `about ${byteSize(memory)}: ${byteSize(weights)} of weights, ${byteSize(training)} to train${exact}`,
     ],
-    ["disk", `up to ${byteSize(disk)}, ${byteSize(checkpoint)} a checkpoint`],
+    ["disk", `up to ${byteSize(disk)}, ${byteSize(checkpoint)} per checkpoint`],
   ];
 }

@@ -48,7 +48,7 @@ export async function inputSplits(
   const { task } = trained;
   if (words.length > 0) {
     for (const word of words.filter(isDataFile)) {
-      report.warn(`"${word}" is taken as a text: a file's rows are predicted by --input ${word}`);
+      report.warn(`"${word}" is read as a text; --input ${word} predicts the rows of the file`);
     }
     const typed = await typedTexts(words, context);
     return [task.fromWords(typed.words, typed.context)];

@@ -24,7 +24,7 @@ const ignoredFlags = {
   tbWritterLoginterval: integer(500, "--log-steps decides", { min: 1 }),
   loggingDir: text(null, "logs are in the run's folder"),
   padToMaxLength: toggle(true, "padding is never computed"),
-  version2WithNegative: toggle(true, "the task says it", { also: ["version-2-with-negative"] }),
+  version2WithNegative: toggle(true, "the task decides", { also: ["version-2-with-negative"] }),
   datasetConfig: choice(["3.0.0"], "3.0.0", "the recipe's own", { also: ["dataset-config-name"] }),
   withTracking: toggle(true, "TensorBoard files are always written"),
   useFastTokenizer: toggle(true, "there is one tokenizer"),
@@ -110,11 +110,11 @@ export function scriptNotes(given: FlagMap): readonly string[] {
   const isShort = steps && kebab(steps.flag) === "--max-step";
   return [
     ...(ignored.length === 0 ? [] : [`no effect here: ${ignored.join(", ")}`]),
-    ...(isShort ? [`${steps.flag} is --max-steps, as the script's parser reads it`] : []),
+    ...(isShort ? [`${steps.flag} is read as --max-steps, as by the script's parser`] : []),
     ...(processes === undefined
       ? []
       : [
-          `${processes} processes are one here: --grad-accum ${processes * accumulationOf(given)} makes the same batch`,
+          `${processes} processes become one: --grad-accum ${processes * accumulationOf(given)} makes the same batch`,
         ]),
   ];
 }

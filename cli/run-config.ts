@@ -44,7 +44,7 @@ export async function requestedRun(
   const stored = !isNamed && resume && typeof out === "string" ? configIn(out) : undefined;
   const requested = await resolveRun(isNamed ? name : (stored ?? "demo"), given);
   if (!resume || overwrite || requested.config.out !== null) return requested;
-  throw errors.missing("--out", "--resume goes on with the run in a folder: name it");
+  throw errors.missing("--out", "--out names the folder of the run to resume");
 }
 
 /**

@@ -14,7 +14,7 @@ export function listenForStop(report: Report, end: typeof exitNow = exitNow): St
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) end(130);
-    report.warn(`${name}: saving a checkpoint after this step; once more exits now`);
+    report.warn(`${name}: saving a checkpoint after this step; a second signal exits now`);
     controller.abort();
   };
   process.on("SIGINT", onSignal);

@@ -28,7 +28,7 @@ export async function splitsFor(
   const splits = found.filter(({ role }) => role === split);
   if (splits.length > 0) return splits;
   const others = [...new Set(found.map(({ role }) => role))].join(", ");
-  throw errors.file(place.path, `holds no ${split} split`, `--split names another part: ${others}`);
+  throw errors.file(place.path, `holds no ${split} split`, `it has: ${others}`);
 }
 
 /** Reads and tokenises splits for a trained model. */

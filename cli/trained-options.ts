@@ -12,34 +12,38 @@ import { taskNames } from "../core/config/task-names.ts";
 import type { FlagValue } from "./args.ts";
 import { deviceSetting } from "./backend.ts";
 
-/** How every command that uses a trained model is told which, and where it runs. */
+/** Options of every command that uses a trained model: which one, its inputs, and where it runs. */
 export const trainedOptions = {
-  adapter: text(null, "what a run trained: a PEFT adapter, or the run's folder", {
+  adapter: text(null, "the trained adapter: a PEFT adapter, or a run's folder", {
     hint: "DIR|org/name",
   }),
-  model: text(null, "the adapter's base (default: the one it names), or a model trained whole", {
-    also: ["model-name-or-path"],
-    hint: "DIR|org/name",
-  }),
+  model: text(
+    null,
+    "the adapter's base model (default: the one it names), or a fully fine-tuned model",
+    {
+      also: ["model-name-or-path"],
+      hint: "DIR|org/name",
+    },
+  ),
   tokenizer: settings.tokenizer,
-  task: choice(taskNames, null, "what the model was trained for (default: as the run's)", {
+  task: choice(taskNames, null, "the task of the model (default: the run's)", {
     also: ["task-name"],
     hint: "NAME",
   }),
-  labels: list("the model's class names in the order of its numbers (default: as it says)", {
+  labels: list("class names in the order of the model's outputs (default: the model's)", {
     kinds: ["sequence"],
   }),
-  maxLength: integer(null, "tokens of an example; longer ones are cut (default: as the run's)", {
+  maxLength: integer(null, "tokens per example; longer ones are truncated (default: the run's)", {
     min: 2,
     also: ["max-seq-length", "max-source-length"],
   }),
   ...withoutDefaults(lengths),
   ...withoutDefaults(predicting),
-  limit: integer(null, "use the first N rows only", {
+  limit: integer(null, "use only the first N rows", {
     min: 1,
     also: ["eval-limit", "max-eval-samples", "max-predict-samples"],
   }),
-  batchSize: integer(32, "examples of a batch", {
+  batchSize: integer(32, "examples per batch", {
     min: 1,
     also: ["eval-batch-size", "per-device-eval-batch-size"],
   }),
@@ -48,10 +52,10 @@ export const trainedOptions = {
   threads: settings.threads,
 };
 
-/** The columns of the texts, and that of what is to be predicted. */
+/** The columns of the texts, and of the label. */
 export const { labelColumn, ...textColumns } = withoutDefaults(columns);
 
-/** Throws E_CONFIG for an option that was given and that the model's task has no use for. */
+/** Throws E_CONFIG for a given option that the model's task does not use. */
 export function checkTaskOptions(
   given: ReadonlyMap<string, FlagValue>,
   table: SettingTable,

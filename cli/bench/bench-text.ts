@@ -74,7 +74,7 @@ function otherLoadText(results: readonly WorkloadResult[]): string {
     const failed = peer?.failed ?? 0;
     return [
       ...(load > MOST_OTHER_LOAD
-        ? [`${workload}: others kept up to ${load.toFixed(1)} processors busy`]
+        ? [`${workload}: other processes kept up to ${load.toFixed(1)} processors busy`]
         : []),
       ...(failed > 0 ? [`${workload}: PEFT failed in ${failed} of its rounds`] : []),
     ];

@@ -26,7 +26,7 @@ export function scalingSvg(scaling: Scaling, dtype: string): string {
     label(
       frame.left,
       26,
-      `${titleOf(scaling)}, ${dtype}: time of a step by tokens of the batch`,
+      `${titleOf(scaling)}, ${dtype}: step time by tokens per batch`,
       16,
       "start",
     ),
@@ -49,7 +49,7 @@ export function scalingSvg(scaling: Scaling, dtype: string): string {
         label(x(tokens) - 9, y(seconds.max) - 8, `${rows} rows`, 12, "end"),
       ),
     label((frame.left + WIDTH - frame.right) / 2, HEIGHT - 12, "tokens in the batch", 13, "middle"),
-    `<g transform="translate(18 ${(frame.top + HEIGHT - frame.bottom) / 2}) rotate(-90)">${label(0, 0, "seconds a step", 13, "middle")}</g>`,
+    `<g transform="translate(18 ${(frame.top + HEIGHT - frame.bottom) / 2}) rotate(-90)">${label(0, 0, "seconds per step", 13, "middle")}</g>`,
     legend(),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="system-ui, sans-serif">\n${parts.join("\n")}\n</svg>\n`;

@@ -27,13 +27,17 @@ import { defineCommand } from "../command.ts";
 import type { Report } from "../report.ts";
 
 const benchOptions = {
-  workload: list(`what to measure, of ${workloadNames.join(", ")}, or all (default: rte-b32)`),
-  batches: text(null, "folder of WORKLOAD.json files (default: built-in batches of like lengths)", {
-    hint: "DIR",
-  }),
-  rounds: integer(3, "processes of each side", { min: 1 }),
-  steps: integer(8, "timed steps of a process: a file's 8 batches once each", { min: 1 }),
-  warmup: integer(3, "steps before them: the first ones also wait for memory and generated code", {
+  workload: list(`what to measure: ${workloadNames.join(", ")}, or all (default: rte-b32)`),
+  batches: text(
+    null,
+    "folder of WORKLOAD.json files (default: built-in batches of similar lengths)",
+    {
+      hint: "DIR",
+    },
+  ),
+  rounds: integer(3, "processes per side", { min: 1 }),
+  steps: integer(8, "timed steps per process: each of a file's 8 batches once", { min: 1 }),
+  warmup: integer(3, "untimed steps before them, which also pay for memory and generated code", {
     min: 1,
   }),
   peer: toggle(false, "run transformers + PEFT alternately, on the same batches and weights"),
@@ -45,7 +49,10 @@ const benchOptions = {
   result: text(null, "write the figures to this JSON file, charts and traces beside it", {
     hint: "FILE",
   }),
-  inProcess: toggle(false, "measure one round in this process and print it: what each round runs"),
+  inProcess: toggle(
+    false,
+    "measure one round in this process and print it, as the process of each round does",
+  ),
 };
 
 type BenchOptions = ValuesOf<typeof benchOptions>;
@@ -67,8 +74,8 @@ export const bench = defineCommand({
   options: benchOptions,
   scripts: false,
   notes: [
-    "Every round is a process of its own, so that memory and start-up are those of a user's run.",
-    "--checkpointing is for our side alone: the peer keeps its activations.",
+    "Each round is its own process, so that memory and start-up time are those of a user's run.",
+    "--checkpointing applies to adalora only: the peer keeps its activations.",
     "--model names a checkpoint's folder, or one that holds deberta-v3-base and bart-base.",
   ],
   examples: [
@@ -214,7 +221,10 @@ function workloadsFrom(words: readonly string[] | null): readonly WorkloadName[]
   if (names.includes("all")) return workloadNames;
   const unknown = names.find((name) => !isWorkload(name));
   if (unknown !== undefined) {
-    throw errors.flag("workload", `must be of ${workloadNames.join(", ")} or all, got ${unknown}`);
+    throw errors.flag(
+      "workload",
+      `must be one of ${workloadNames.join(", ")} or all, got ${unknown}`,
+    );
   }
   return names.filter(isWorkload);
 }
@@ -231,7 +241,10 @@ function peerOf({ peerDir, python, batches }: BenchOptions, { model }: BenchSett
   if (peerDir === null)
     throw errors.flag("peer-dir", "is needed with --peer: the folder of peer.py");
   if (batches === null || model === null) {
-    throw errors.flag("peer", "needs --batches and --model: both sides run on the same numbers");
+    throw errors.flag(
+      "peer",
+      "needs --batches and --model: both sides use the same data and weights",
+    );
   }
   return { dir: peerDir, python: python ?? process.env["PYTHON"] ?? "python3", batches, model };
 }

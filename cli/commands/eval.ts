@@ -11,14 +11,18 @@ import type { SplitPredictions } from "../trained-predictions.ts";
 
 const own = {
   ...trainedOptions,
-  data: text(null, "labelled data: a folder, a file, or the hub's (default: the run's)", {
-    also: ["input", "data-dir"],
-    hint: "PATH|org/name",
-  }),
-  split: choice(["validation", "test", "train"], "validation", "which part of it"),
+  data: text(
+    null,
+    "labelled data: a folder, a file, or a data set on the hub (default: the run's)",
+    {
+      also: ["input", "data-dir"],
+      hint: "PATH|org/name",
+    },
+  ),
+  split: choice(["validation", "test", "train"], "validation", "the split to evaluate"),
   ...textColumns,
   labelColumn,
-  out: text(null, "write metrics.json and predictions.jsonl there", { hint: "DIR" }),
+  out: text(null, "the folder for metrics.json and predictions.jsonl", { hint: "DIR" }),
 };
 
 /** `adalora eval`: a trained model's metrics on a labelled split. */
@@ -29,7 +33,7 @@ export const evaluation = defineCommand({
   scripts: false,
   options: own,
   notes: [
-    "The metrics are those of run: the task's own, and the loss. What is not given is taken from the run that the adapter or the model lies in.",
+    "Reports the task's metrics and the loss, as run does. Options that are not given are those of the run that the adapter or model belongs to.",
   ],
   examples: [
     "adalora eval --adapter runs/rte",

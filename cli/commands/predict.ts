@@ -7,20 +7,20 @@ import { checkTaskOptions, textColumns, trainedOptions } from "../trained-option
 
 const own = {
   ...trainedOptions,
-  context: text(null, "what questions given as arguments are about: a file, - or the text", {
+  context: text(null, "the context of questions given as arguments: a file, - or the text", {
     kinds: ["span"],
     hint: "FILE|TEXT",
   }),
   input: text(null, "TSV, CSV, JSON lines, SQuAD's JSON or parquet; - is standard input", {
     hint: "FILE|-",
   }),
-  data: text(null, "instead of --input: a folder, or a data set of the hub", {
+  data: text(null, "instead of --input: a folder, or a data set on the hub", {
     also: ["data-dir"],
     hint: "DIR|org/name",
   }),
-  split: choice(["test", "validation", "train"], "test", "which part of --data"),
+  split: choice(["test", "validation", "train"], "test", "the split of --data"),
   ...textColumns,
-  out: text(null, "write predictions.jsonl there, and what else the task is submitted as", {
+  out: text(null, "the folder for predictions.jsonl and the task's submission files", {
     hint: "DIR",
   }),
 };
@@ -33,8 +33,8 @@ export const predict = defineCommand({
   scripts: false,
   options: own,
   notes: [
-    "What is predicted: the TEXTs, the rows of --input or --data, or without any of them the test set of the run that the adapter or the model lies in. Labels are not needed, and not read. Without --out the predictions are JSON lines on stdout.",
-    "A TEXT is a text to classify (two for a task about pairs), a question on --context, or a text to summarize. As a TEXT or as --context, - is standard input as one plain text; as --input it is rows.",
+    "Predicts the TEXTs, the rows of --input or --data, or by default the test set of the run that the adapter or model belongs to. Labels are not read. Without --out the predictions are JSON lines on stdout.",
+    "A TEXT is a text to classify (two for a task about pairs), a question about --context, or a text to summarize. As a TEXT or as --context, - reads standard input as one plain text; as --input, as rows.",
   ],
   examples: [
     "adalora predict --adapter runs/rte --input pairs.csv --out predictions",

@@ -28,8 +28,8 @@ export const run = defineCommand({
   scripts: true,
   notes: [
     `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it. Without either: the demo, which needs no model and no data.`,
-    "Without --model and --data a recipe takes its model and its data from the Hugging Face hub, by way of the standard cache: HF_HOME, HF_TOKEN and HF_HUB_OFFLINE count.",
-    "A line of the authors' scripts can be pasted after `adalora run`.",
+    "Without --model and --data a recipe downloads its model and data from the Hugging Face hub into the standard cache; HF_HOME, HF_TOKEN and HF_HUB_OFFLINE apply.",
+    "A command line of the authors' scripts can be pasted after `adalora run`.",
   ],
   examples: [
     "adalora run",
@@ -133,12 +133,13 @@ function watch(
     onLoaded(fresh) {
       const heads = [...new Set(fresh.map((name) => name.split(".")[0]))];
       if (heads.length > 0)
-        report.info(`${heads.join(" and ")} start at random: the checkpoint has none`);
+        report.info(`${heads.join(" and ")} are initialized at random: the checkpoint has none`);
     },
     onResume(step, damaged) {
-      for (const one of damaged) report.warn(`${one}: the checkpoint is not whole`);
-      if (step === undefined) report.info("there is no checkpoint to resume from: starting anew");
-      else report.info(`going on after step ${step}`);
+      for (const one of damaged) report.warn(`${one}: the checkpoint is damaged`);
+      if (step === undefined)
+        report.info("no checkpoint to resume from: starting from the beginning");
+      else report.info(`resuming after step ${step}`);
     },
     onStep({ step, taskLoss, budget }, speed) {
       loss = taskLoss;

@@ -199,8 +199,8 @@ type WithoutDefaults<Table extends SettingTable> = {
 function withoutDefault<T>(setting: Setting<T>): Setting<T | null> {
   const { about } = setting;
   const described = about.includes("(default:")
-    ? about.replace(/\(default: [^)]*\)/, "(default: as the run's)")
-    : `${about} (default: as the run's)`;
+    ? about.replace(/\(default: [^)]*\)/, "(default: the run's)")
+    : `${about} (default: the run's)`;
   return { ...setting, fallback: null, about: described };
 }
 

@@ -26,12 +26,12 @@ export const columns = {
 
 /** How texts are split, prefixed and truncated for a model. */
 export const lengths = {
-  docStride: integer(128, "tokens that two windows on a long context share", {
+  docStride: integer(128, "tokens shared by neighbouring windows on a long context", {
     ...ofSpans,
     min: 0,
   }),
-  sourcePrefix: text(null, "put before every text that is read (default: nothing)", ofTexts),
-  maxTargetLength: integer(128, "tokens of a text that is written; longer ones are cut", {
+  sourcePrefix: text(null, "prefix of every source text (default: none)", ofTexts),
+  maxTargetLength: integer(128, "tokens of the generated summary; longer ones are truncated", {
     ...ofTexts,
     min: 2,
     also: ["val-max-target-length"],
@@ -40,34 +40,42 @@ export const lengths = {
 
 /** How predictions are derived from a model's outputs. */
 export const predicting = {
-  nBest: integer(20, "starts and ends of which answers are made, and answers kept", {
+  nBest: integer(20, "best start and end positions to combine, and answers to keep", {
     ...ofSpans,
     min: 1,
     also: ["n-best-size"],
   }),
-  maxAnswerLength: integer(30, "tokens of an answer", { ...ofSpans, min: 1 }),
-  nullThreshold: real(0, "no answer is said where it scores so much above the best", {
-    kinds: ["squad_v2"],
-    also: ["null-score-diff-threshold"],
-  }),
-  numBeams: integer(null, "texts that are written on at a time (default: the model's)", {
+  maxAnswerLength: integer(30, "most tokens of an answer", { ...ofSpans, min: 1 }),
+  nullThreshold: real(
+    0,
+    "predict 'no answer' when its score exceeds the best span's by this margin",
+    {
+      kinds: ["squad_v2"],
+      also: ["null-score-diff-threshold"],
+    },
+  ),
+  numBeams: integer(null, "beams of the beam search (default: the model's)", {
     ...ofTexts,
     min: 1,
     max: 64,
   }),
-  lengthPenalty: real(null, "favours long texts above 0 (default: the model's)", ofTexts),
+  lengthPenalty: real(
+    null,
+    "exponent of the length in beam scores; above 0 favours long texts (default: the model's)",
+    ofTexts,
+  ),
   beamStopping: choice(
     ["true", "false", "never"],
     null,
-    "when beams end: true, once enough are finished (default: the model's)",
+    "when the search ends; true: once enough beams are finished (default: the model's)",
     ofTexts,
   ),
-  minTargetLength: integer(null, "fewest tokens that are written (default: the model's)", {
+  minTargetLength: integer(null, "fewest tokens of the generated summary (default: the model's)", {
     ...ofTexts,
     min: 0,
     also: ["min-length"],
   }),
-  noRepeatNgram: integer(null, "no run of N tokens is written twice (default: the model's)", {
+  noRepeatNgram: integer(null, "no N tokens in a row are generated twice (default: the model's)", {
     ...ofTexts,
     min: 0,
     off: true,
@@ -80,11 +88,11 @@ export const kept = { ...columns, ...lengths, ...predicting };
 
 /** The task, the model and the data. */
 const task = {
-  task: choice(taskNames, null, "the task: a recipe's name, or the kind of your own data", {
+  task: choice(taskNames, null, "the task: a recipe's name, or a task type for your own data", {
     also: ["task-name"],
     hint: "NAME",
   }),
-  model: text(null, "the pretrained model: a folder, or a model of the hub", {
+  model: text(null, "the pretrained model: a folder, or a model on the hub", {
     also: ["model-name-or-path"],
     hint: "DIR|org/name",
   }),
@@ -92,53 +100,64 @@ const task = {
     also: ["tokenizer-name"],
     hint: "DIR",
   }),
-  data: text(null, "a folder with the task's files, a file to train on, or a data set of the hub", {
+  data: text(null, "a folder with the task's files, a training file, or a data set on the hub", {
     also: ["data-dir", "train-file"],
     hint: "PATH|org/name",
   }),
-  evalData: text(null, "evaluation data, where --data names a file", {
+  evalData: text(null, "evaluation data, if --data is a file", {
     also: ["validation-file"],
     hint: "PATH",
   }),
   ...columns,
-  labels: list("class names in the order of their numbers (default: the task's, or the data's)", {
+  labels: list("class names in the order of their ids (default: the task's, or the data's)", {
     kinds: ["sequence"],
   }),
-  limit: integer(null, "use the first N rows of each split only", { min: 1 }),
-  maxLength: integer(128, "tokens of an example; longer ones are cut; questions 384, texts 1024", {
-    min: 2,
-    also: ["max-seq-length", "max-source-length"],
-  }),
+  limit: integer(null, "use only the first N rows of each split", { min: 1 }),
+  maxLength: integer(
+    128,
+    "tokens per example; longer ones are truncated; questions 384, summaries 1024",
+    {
+      min: 2,
+      also: ["max-seq-length", "max-source-length"],
+    },
+  ),
   ...lengths,
 };
 
 /** The adapters: AdaLoRA's own options. */
 const adapter = {
-  method: choice(methods, "adalora", "what is trained: AdaLoRA, or a baseline of the paper"),
-  modules: list("linear layers to adapt, by the family's short names (default: all it names)", {
-    methods: adapting,
-    also: ["lora-module", "target-modules"],
-  }),
-  initRank: integer(null, "rank of every matrix at the start (default: from the target)", {
-    min: 1,
-    methods: adapting,
-    also: ["lora-r", "init-r", "rank"],
-  }),
-  targetRank: real<number | null>(8, "average rank at the end", {
+  method: choice(methods, "adalora", "the fine-tuning method: AdaLoRA, or a baseline of the paper"),
+  modules: list(
+    "linear layers to adapt, by the model family's short names (default: all of them)",
+    {
+      methods: adapting,
+      also: ["lora-module", "target-modules"],
+    },
+  ),
+  initRank: integer(
+    null,
+    "initial rank of every adapted matrix (default: derived from the target)",
+    {
+      min: 1,
+      methods: adapting,
+      also: ["lora-r", "init-r", "rank"],
+    },
+  ),
+  targetRank: real<number | null>(8, "average final rank", {
     above: 0,
     methods: pruning,
     also: ["target-r"],
   }),
-  targetTotalRank: integer(null, "sum of all ranks at the end, instead of --target-rank", {
+  targetTotalRank: integer(null, "sum of all final ranks, instead of --target-rank", {
     min: 1,
     methods: pruning,
   }),
-  budget: text(null, "adapter size at the end, 0.32M or 0.32%, instead of --target-rank", {
+  budget: text(null, "final adapter size, 0.32M or 0.32%, instead of --target-rank", {
     ...share,
     methods: adapting,
     hint: "N|N%",
   }),
-  alpha: real(16, "scale: increments count alpha / rank at the start", {
+  alpha: real(16, "increments are scaled by alpha / initial rank", {
     above: 0,
     methods: adapting,
     also: ["lora-alpha"],
@@ -156,14 +175,14 @@ const adapter = {
     methods: pruning,
     also: ["delta-t"],
   }),
-  beta1: real(0.85, "smoothing of the importance", ema),
-  beta2: real(0.85, "smoothing of its uncertainty", ema),
+  beta1: real(0.85, "smoothing of the importance scores", ema),
+  beta2: real(0.85, "smoothing of their uncertainty", ema),
   regOrthCoef: real(0.1, "weight of the orthogonality loss", {
     min: 0,
     methods: decomposing,
     also: ["orth-reg-weight"],
   }),
-  importance: choice(["ipt", "sensitivity", "magnitude"], "ipt", "how a triplet is scored", {
+  importance: choice(["ipt", "sensitivity", "magnitude"], "ipt", "how triplets are scored", {
     methods: pruning,
   }),
   allocator: named(allocators, "which triplets are kept (default: adalora)", {
@@ -172,23 +191,28 @@ const adapter = {
   start: named(starts, "first values of the adapters (default: the method's own)", {
     methods: adapting,
   }),
-  semantics: choice(["reference", "peft"], "reference", "whose rules hold where they differ", {
-    methods: ["adalora"],
-  }),
-  loraDropout: real(0, "dropout before the adapters", { ...dropout, methods: adapting }),
+  semantics: choice(
+    ["reference", "peft"],
+    "reference",
+    "rules to follow where the authors' code and PEFT differ",
+    {
+      methods: ["adalora"],
+    },
+  ),
+  loraDropout: real(0, "dropout on the adapters' input", { ...dropout, methods: adapting }),
 };
 
-/** Optimization. */
+/** The optimization. */
 const training = {
   lr: real(5e-4, "peak learning rate", { above: 0, also: ["learning-rate"] }),
-  schedule: choice(scheduleNames, "linear", "the learning rate's course", {
+  schedule: choice(scheduleNames, "linear", "learning-rate schedule", {
     also: ["lr-scheduler-type"],
   }),
-  warmupSteps: integer<number | null>(0, "steps until the peak learning rate", {
+  warmupSteps: integer<number | null>(0, "steps of learning-rate warm-up", {
     min: 0,
     also: ["num-warmup-steps"],
   }),
-  warmupRatio: real(null, "the same as a share of all steps, instead of --warmup-steps", {
+  warmupRatio: real(null, "warm-up as a fraction of all steps, instead of --warmup-steps", {
     min: 0,
     max: 1,
   }),
@@ -200,60 +224,67 @@ const training = {
     min: 1,
     also: ["max-train-steps"],
   }),
-  batchSize: integer(32, "examples of a batch", {
+  batchSize: integer(32, "examples per batch", {
     min: 1,
     also: ["per-device-train-batch-size", "train-batch-size"],
   }),
-  gradAccum: integer(1, "batches of an optimizer step", {
+  gradAccum: integer(1, "batches per optimizer step", {
     min: 1,
     also: ["gradient-accumulation-steps"],
   }),
-  bucketed: toggle(true, "batches of similar lengths", { also: ["group-by-length"] }),
+  bucketed: toggle(true, "batch examples of similar length together", {
+    also: ["group-by-length"],
+  }),
   spanPadding: choice(
     ["auto", "zero", "uniform", "none"],
     "auto",
-    "padding in the span loss: zero, as in the paper's code, uniform, as in transformers 5, or left out; auto: zero, once pretrained",
+    "how padding counts in the span loss: zero (as in the paper's code), uniform (as in transformers 5) or none (left out); auto: zero for a pretrained model",
     ofSpans,
   ),
-  labelSmoothing: real(0, "share of each token's label that is spread over all", {
+  labelSmoothing: real(0, "label smoothing of the token loss", {
     ...ofTexts,
     min: 0,
     below: 1,
     also: ["label-smoothing-factor"],
   }),
-  weightDecay: real(0, "AdamW's decay; not of biases and norms", { min: 0 }),
-  maxGradNorm: real(1, "gradients are clipped to this norm", { min: 0, off: true }),
-  optimizer: choice(["adamw", "adamw-hf"], "adamw", "torch's AdamW, or the older transformers'", {
-    also: ["optim"],
-  }),
-  adamBeta1: real(0.9, "AdamW's first moment", dropout),
-  adamBeta2: real(0.999, "AdamW's second moment", dropout),
+  weightDecay: real(0, "AdamW's weight decay, except for biases and norms", { min: 0 }),
+  maxGradNorm: real(1, "norm that gradients are clipped to", { min: 0, off: true }),
+  optimizer: choice(
+    ["adamw", "adamw-hf"],
+    "adamw",
+    "torch's AdamW, or that of older transformers",
+    {
+      also: ["optim"],
+    },
+  ),
+  adamBeta1: real(0.9, "AdamW's beta1", dropout),
+  adamBeta2: real(0.999, "AdamW's beta2", dropout),
   adamEps: real(1e-8, "AdamW's epsilon", { above: 0, also: ["adam-epsilon"] }),
   clsDropout: real(null, "dropout before the classifier (default: the model's)", {
     ...dropout,
     kinds: ["sequence"],
   }),
   dropout: real(null, "hidden and attention dropout (default: the model's)", dropout),
-  seed: integer(42, "seed of weights, order and dropout", { min: 0 }),
+  seed: integer(42, "seed of initial weights, data order and dropout", { min: 0 }),
 };
 
 /** Evaluation, checkpoints and logs. */
 const evaluation = {
-  evalSteps: integer(null, "steps between evaluations (default: one an epoch)", { min: 1 }),
-  evalBatchSize: integer(32, "examples of an evaluation batch", {
+  evalSteps: integer(null, "steps between evaluations (default: one per epoch)", { min: 1 }),
+  evalBatchSize: integer(32, "examples per evaluation batch", {
     min: 1,
     also: ["per-device-eval-batch-size"],
   }),
-  evalLimit: integer(null, "evaluate on the first N rows only (default: on all)", {
+  evalLimit: integer(null, "evaluate only on the first N rows (default: all)", {
     min: 1,
     also: ["max-eval-samples"],
   }),
   ...predicting,
-  metric: text(null, "metric that picks the best evaluation (default: the task's)", {
+  metric: text(null, "metric that selects the best evaluation (default: the task's)", {
     also: ["metric-for-best-model"],
     hint: "NAME",
   }),
-  earlyStopping: integer(0, "stop after N evaluations without a better one", {
+  earlyStopping: integer(0, "stop after N evaluations without improvement", {
     min: 0,
     off: true,
     also: ["early-stopping-patience"],
@@ -275,12 +306,12 @@ const machine = {
   dtype: choice(
     ["f32", "bf16", "auto"],
     "f32",
-    "numbers of frozen weights and activations; auto: bf16 where the CPU multiplies it",
+    "type of frozen weights and activations; auto: bf16 where the device supports it",
   ),
-  checkpointing: toggle(false, "less memory, more time: backward runs each layer again", {
+  checkpointing: toggle(false, "recompute activations in backward: less memory, more time", {
     also: ["gradient-checkpointing"],
   }),
-  threads: integer(null, "CPU threads (default: one a core)", { min: 1 }),
+  threads: integer(null, "CPU threads (default: one per core)", { min: 1 }),
 };
 
 /** Every option of a run, in help order. All options are defined in this file. */

@@ -21,12 +21,12 @@ export const bart = definePlugin<BartConfig>({
       const must = `a divisor of ${hiddenSize}, the d_model`;
       c.check(`${side}_attention_heads`, hiddenSize % heads === 0, must);
       const dropped = `${side}_layerdrop`;
-      c.check(dropped, c.number(dropped, 0) === 0, "0, for no layer is ever left out");
+      c.check(dropped, c.number(dropped, 0) === 0, "0: LayerDrop is not implemented");
       return { heads, layers: c.size(`${side}_layers`), ffnSize: c.size(`${side}_ffn_dim`) };
     };
     const id = (key: string, fallback: number) => {
       const found = c.int(key, fallback);
-      c.check(key, found >= 0 && found < vocabSize, `an id below ${vocabSize}, the vocab_size`);
+      c.check(key, found >= 0 && found < vocabSize, `an id below the vocab_size, ${vocabSize}`);
       return found;
     };
     // Older checkpoints say these; only the released models' way is built.

@@ -135,7 +135,7 @@ describe("a summary", () => {
 
   test("says where others disturbed it", () => {
     const busy = summarize("rte-b32", [measurement(1, { otherLoad: 1.26 })]);
-    expect(benchText([busy])).toContain("rte-b32: others kept up to 1.3 processors busy");
+    expect(benchText([busy])).toContain("rte-b32: other processes kept up to 1.3 processors busy");
     expect(benchText([result])).not.toContain("busy");
   });
 });
@@ -162,7 +162,7 @@ describe("a scaling measurement", () => {
     );
     const again = { ...scaling(64), checkpointing: true };
     expect(scalingText(again)).toStartWith("full-b16, checkpointing: step time");
-    expect(scalingSvg(again, "f32")).toContain("full-b16, checkpointing, f32: time");
+    expect(scalingSvg(again, "f32")).toContain("full-b16, checkpointing, f32: step time");
   });
 
   test("of a cost that grows faster says so", () => {

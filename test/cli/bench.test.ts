@@ -181,7 +181,7 @@ describe.skipIf(reason !== undefined)("bench", () => {
 });
 
 test.each([
-  [["--workload", "rte"], "--workload must be of rte-b32"],
+  [["--workload", "rte"], "--workload must be one of rte-b32"],
   [
     ["--checkpointing", "--workload", "rte-b32,sst2-predict-b32"],
     "--checkpointing has no use in workload sst2-predict-b32\n  hint: nothing is trained there; workloads that train: rte-b32,",

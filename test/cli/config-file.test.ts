@@ -78,7 +78,7 @@ describe("an error names file, line and key", () => {
       "b.ini",
       "lr = 1\n",
       ": a configuration's name must end in .toml, .yaml, .yml, .json",
-      "the argument is a recipe or a configuration; data are named by --data",
+      "the argument is a recipe or a configuration file; --data takes data",
     ],
   ])("%s %j", (name, text, message, hint) => {
     const path = file(name, text);

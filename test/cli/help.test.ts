@@ -18,76 +18,75 @@ describe("the help page", () => {
 
       Usage: adalora predict [TEXT…] [flags]
 
-      What is predicted: the TEXTs, the rows of --input or --data, or without any of
-      them the test set of the run that the adapter or the model lies in. Labels are
-      not needed, and not read. Without --out the predictions are JSON lines on
-      stdout.
+      Predicts the TEXTs, the rows of --input or --data, or by default the test set of
+      the run that the adapter or model belongs to. Labels are not read. Without --out
+      the predictions are JSON lines on stdout.
 
-      A TEXT is a text to classify (two for a task about pairs), a question on
-      --context, or a text to summarize. As a TEXT or as --context, - is standard
-      input as one plain text; as --input it is rows.
+      A TEXT is a text to classify (two for a task about pairs), a question about
+      --context, or a text to summarize. As a TEXT or as --context, - reads standard
+      input as one plain text; as --input, as rows.
 
       Command
-        --adapter DIR|org/name  what a run trained: a PEFT adapter, or the run's
-                                folder
-        --model DIR|org/name    the adapter's base (default: the one it names), or a
-                                model trained whole; also --model-name-or-path
+        --adapter DIR|org/name  the trained adapter: a PEFT adapter, or a run's folder
+        --model DIR|org/name    the adapter's base model (default: the one it names),
+                                or a fully fine-tuned model; also --model-name-or-path
         --tokenizer DIR         the tokenizer's folder (default: the model's); also
                                 --tokenizer-name
-        --task NAME             what the model was trained for (default: as the
-                                run's); also --task-name
-        --labels A,B            the model's class names in the order of its numbers
-                                (default: as it says)
-        --max-length N          tokens of an example; longer ones are cut (default: as
-                                the run's); also --max-seq-length, --max-source-length
-        --doc-stride N          tokens that two windows on a long context share
-                                (default: as the run's)
-        --source-prefix TEXT    put before every text that is read (default: as the
-                                run's)
-        --max-target-length N   tokens of a text that is written; longer ones are cut
-                                (default: as the run's); also --val-max-target-length
-        --n-best N              starts and ends of which answers are made, and answers
-                                kept (default: as the run's); also --n-best-size
-        --max-answer-length N   tokens of an answer (default: as the run's)
-        --null-threshold X      no answer is said where it scores so much above the
-                                best (default: as the run's); also
+        --task NAME             the task of the model (default: the run's); also
+                                --task-name
+        --labels A,B            class names in the order of the model's outputs
+                                (default: the model's)
+        --max-length N          tokens per example; longer ones are truncated
+                                (default: the run's); also --max-seq-length,
+                                --max-source-length
+        --doc-stride N          tokens shared by neighbouring windows on a long
+                                context (default: the run's)
+        --source-prefix TEXT    prefix of every source text (default: the run's)
+        --max-target-length N   tokens of the generated summary; longer ones are
+                                truncated (default: the run's); also
+                                --val-max-target-length
+        --n-best N              best start and end positions to combine, and answers
+                                to keep (default: the run's); also --n-best-size
+        --max-answer-length N   most tokens of an answer (default: the run's)
+        --null-threshold X      predict 'no answer' when its score exceeds the best
+                                span's by this margin (default: the run's); also
                                 --null-score-diff-threshold
-        --num-beams N           texts that are written on at a time (default: as the
-                                run's)
-        --length-penalty X      favours long texts above 0 (default: as the run's)
+        --num-beams N           beams of the beam search (default: the run's)
+        --length-penalty X      exponent of the length in beam scores; above 0 favours
+                                long texts (default: the run's)
         --beam-stopping true|false|never
-                                when beams end: true, once enough are finished
-                                (default: as the run's)
-        --min-target-length N   fewest tokens that are written (default: as the
+                                when the search ends; true: once enough beams are
+                                finished (default: the run's)
+        --min-target-length N   fewest tokens of the generated summary (default: the
                                 run's); also --min-length
-        --no-repeat-ngram N     no run of N tokens is written twice (default: as the
+        --no-repeat-ngram N     no N tokens in a row are generated twice (default: the
                                 run's); also --no-repeat-ngram-size
-        --limit N               use the first N rows only; also --eval-limit,
+        --limit N               use only the first N rows; also --eval-limit,
                                 --max-eval-samples, --max-predict-samples
-        --batch-size N          examples of a batch (default 32); also
+        --batch-size N          examples per batch (default 32); also
                                 --eval-batch-size, --per-device-eval-batch-size
         --device auto|cpu|reference
                                 auto: the fastest that works on this machine; cpu:
                                 oneDNN and C kernels; reference: slow and exact, in
                                 f64 (default auto)
-        --dtype f32|bf16|auto   numbers of frozen weights and activations; auto: bf16
-                                where the CPU multiplies it (default f32)
-        --threads N             CPU threads (default: one a core)
-        --context FILE|TEXT     what questions given as arguments are about: a file, -
+        --dtype f32|bf16|auto   type of frozen weights and activations; auto: bf16
+                                where the device supports it (default f32)
+        --threads N             CPU threads (default: one per core)
+        --context FILE|TEXT     the context of questions given as arguments: a file, -
                                 or the text
         --input FILE|-          TSV, CSV, JSON lines, SQuAD's JSON or parquet; - is
                                 standard input
-        --data DIR|org/name     instead of --input: a folder, or a data set of the
+        --data DIR|org/name     instead of --input: a folder, or a data set on the
                                 hub; also --data-dir
         --split test|validation|train
-                                which part of --data (default test)
-        --text-column NAME      column of the text (default: as the run's)
-        --pair-column NAME      column of the second text or context (default: as the
+                                the split of --data (default test)
+        --text-column NAME      column of the text (default: the run's)
+        --pair-column NAME      column of the second text or context (default: the
                                 run's)
-        --out DIR               write predictions.jsonl there, and what else the task
-                                is submitted as
-        --json                  print one JSON object on stdout; remarks and errors'
-                                text stay on stderr
+        --out DIR               the folder for predictions.jsonl and the task's
+                                submission files
+        --json                  print one JSON object on stdout; messages stay on
+                                stderr
         --quiet                 print results, warnings and errors only
 
       Examples
@@ -111,7 +110,7 @@ describe("the help page", () => {
 
   test("of doctor", async () => {
     expect((await run("doctor", "--help")).stdout).toMatchInlineSnapshot(`
-      "adalora doctor: check libraries, machine and folders, and test the computation
+      "adalora doctor: check libraries, machine and folders, and run a self-test
 
       Usage: adalora doctor [flags]
 
@@ -120,8 +119,8 @@ describe("the help page", () => {
       reference. Exits with 1 if something required is missing or wrong.
 
       Command
-        --json                  print one JSON object on stdout; remarks and errors'
-                                text stay on stderr
+        --json                  print one JSON object on stdout; messages stay on
+                                stderr
         --quiet                 print results, warnings and errors only
 
       Examples
@@ -136,20 +135,20 @@ describe("the help page", () => {
     const parts = stdout.split("\n\n");
     const command = parts.findIndex((part) => part.startsWith("Command\n"));
     expect([...parts.slice(3, 5), parts[command]].join("\n\n")).toMatchInlineSnapshot(`
-      "Without --model and --data a recipe takes its model and its data from the
-      Hugging Face hub, by way of the standard cache: HF_HOME, HF_TOKEN and
-      HF_HUB_OFFLINE count.
+      "Without --model and --data a recipe downloads its model and data from the
+      Hugging Face hub into the standard cache; HF_HOME, HF_TOKEN and HF_HUB_OFFLINE
+      apply.
 
-      A line of the authors' scripts can be pasted after \`adalora run\`.
+      A command line of the authors' scripts can be pasted after \`adalora run\`.
 
       Command
-        --resume                go on with the run in --out, from its newest whole
+        --resume                resume the run in --out from its newest intact
                                 checkpoint
         --overwrite             replace the run in --out; also --overwrite-output-dir
-        --seeds N,N             run once with each of these seeds, in seed-N of --out,
-                                and report mean and deviation
-        --json                  print one JSON object on stdout; remarks and errors'
-                                text stay on stderr
+        --seeds N,N             run once per seed, in seed-N of --out, and report mean
+                                and standard deviation
+        --json                  print one JSON object on stdout; messages stay on
+                                stderr
         --quiet                 print results, warnings and errors only"
     `);
   });
@@ -221,7 +220,7 @@ describe("a mistake", () => {
       "--resume and --overwrite exclude each other: give one",
       undefined,
     ],
-    [["run", "--resume"], "no --out given", "--resume goes on with the run in a folder: name it"],
+    [["run", "--resume"], "no --out given", "--out names the folder of the run to resume"],
     [
       ["run", "--resume", "--out", "none"],
       "none does not exist: there is no run to resume",
@@ -245,7 +244,7 @@ describe("a mistake", () => {
     [
       ["plan", import.meta.dir],
       `${import.meta.dir}: a configuration's name must end in .toml, .yaml, .yml, .json`,
-      "the argument is a recipe or a configuration; data are named by --data",
+      "the argument is a recipe or a configuration file; --data takes data",
     ],
     [
       ["run", "summarization"],

@@ -75,19 +75,20 @@ describe("help", () => {
 
       Adapter
         --method adalora|lora|svd-lora|prune-lora|bitfit|head|full
-                                what is trained: AdaLoRA, or a baseline of the paper
-                                (default adalora)
+                                the fine-tuning method: AdaLoRA, or a baseline of the
+                                paper (default adalora)
 
       Training
         --lr X                  peak learning rate (default 0.0005); also
                                 --learning-rate
-        --[no-]bucketed         batches of similar lengths; also --group-by-length
+        --[no-]bucketed         batch examples of similar length together; also
+                                --group-by-length
 
       Command
         --times N               how often (default 1); also --count
         --fail                  end as if interrupted
-        --json                  print one JSON object on stdout; remarks and errors'
-                                text stay on stderr
+        --json                  print one JSON object on stdout; messages stay on
+                                stderr
         --quiet                 print results, warnings and errors only
 
       Examples

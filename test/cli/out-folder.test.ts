@@ -40,7 +40,7 @@ describe("a folder", () => {
     expect(() => checkOut(out, fresh)).toThrow(
       expect.objectContaining({
         message: `${out} already holds a run`,
-        hint: "--resume goes on with it, --overwrite replaces it, --out DIR writes elsewhere",
+        hint: "--resume continues it, --overwrite replaces it, --out DIR writes elsewhere",
       }),
     );
   });
@@ -65,7 +65,7 @@ describe("a folder", () => {
     checkSpace(join(out, "new", "deep"), 1);
     expect(runBytes(out)).toBe(2); // "{}" of config.json: notes.txt is not the run's
     expect(() => checkSpace(out, 1e18)).toThrow(
-      /needs room for the run's files: 888 PiB|needs room for the run's files: 909495 TiB, and .* are free/,
+      /the run's files need 888 PiB|the run's files need 909495 TiB, .* are free/,
     );
   });
 

@@ -50,7 +50,7 @@ describe("a plan", () => {
     expect(text({})).toMatchInlineSnapshot(`
       "rte: adalora on microsoft/deberta-v3-base
 
-      data        2,490 training rows, 78 steps an epoch
+      data        2,490 training rows, 78 steps per epoch
       length      3,900 steps in 50 epochs, batches of 32
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       warm-up     1–601             rank 48
@@ -61,7 +61,7 @@ describe("a plan", () => {
       adapter     73,776 to 36,888 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
       memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
-      disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
+      disk        up to 38.1 MiB, 11.4 MiB per checkpoint"
     `);
   });
 
@@ -69,7 +69,7 @@ describe("a plan", () => {
     expect(text({ method: "lora" })).toMatchInlineSnapshot(`
       "rte: lora on microsoft/deberta-v3-base
 
-      data        2,490 training rows, 78 steps an epoch
+      data        2,490 training rows, 78 steps per epoch
       length      3,900 steps in 50 epochs, batches of 32
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       training    1–3,900           rank 24
@@ -77,7 +77,7 @@ describe("a plan", () => {
       adapter     36,864 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
       memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
-      disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
+      disk        up to 38.1 MiB, 11.4 MiB per checkpoint"
     `);
   });
 
@@ -85,12 +85,12 @@ describe("a plan", () => {
     expect(text({ method: "bitfit" })).toMatchInlineSnapshot(`
       "rte: bitfit on microsoft/deberta-v3-base
 
-      data        2,490 training rows, 78 steps an epoch
+      data        2,490 training rows, 78 steps per epoch
       length      3,900 steps in 50 epochs, batches of 32
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       model       184,422,912 parameters, 592,130 of them trained
       memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
-      disk        up to 38.1 MiB, 11.4 MiB a checkpoint"
+      disk        up to 38.1 MiB, 11.4 MiB per checkpoint"
     `);
   });
 
@@ -99,8 +99,8 @@ describe("a plan", () => {
       .toMatchInlineSnapshot(`
       "rte: adalora on microsoft/deberta-v3-base
 
-      data        2,490 training rows, 39 steps an epoch
-      length      150 steps in 3.85 epochs, 2 batches of 32 a step
+      data        2,490 training rows, 39 steps per epoch
+      length      150 steps in 3.85 epochs, 2 batches of 32 per step
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       warm-up     1–11              rank 48
       budgeting   12–131            rank 48 to 24 in 120 prunings
@@ -110,7 +110,7 @@ describe("a plan", () => {
       adapter     73,776 to 36,888 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
       memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
-      disk        up to 38.1 MiB, 11.4 MiB a checkpoint
+      disk        up to 38.1 MiB, 11.4 MiB per checkpoint
 
       warn  the learning rate reaches 75% of its peak: 200 warm-up steps in a run of 150"
     `);
@@ -133,6 +133,6 @@ test("the curve falls from full bars to the target's share", () => {
 test("windows on long contexts are told beside the rows", () => {
   const plan = { ...planOf({}), rows: 2100 };
   expect(planText(plan, fakeOutput())).toContain(
-    "data        2,100 training rows in 2,490 windows, 78 steps an epoch\n",
+    "data        2,100 training rows in 2,490 windows, 78 steps per epoch\n",
   );
 });

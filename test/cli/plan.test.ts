@@ -38,7 +38,7 @@ test("a recipe with flags over it", async () => {
   expect(stdout.replace(task.model, "MODEL")).toMatchInlineSnapshot(`
     "rte: adalora on MODEL
 
-    data        20 training rows, 1 step an epoch
+    data        20 training rows, 1 step per epoch
     length      30 steps in 30 epochs, batches of 32
     rate        0.0012, linear, after 3 steps of warm-up; adamw
     warm-up     1–4               rank 48
@@ -49,7 +49,7 @@ test("a recipe with flags over it", async () => {
     adapter     1,712 to 856 parameters, 6.89% of the model's
     model       12,432 parameters, 306 of them trained
     memory      about 129 MiB: 48.6 KiB of weights, 513 KiB to train
-    disk        up to 61.1 KiB, 37.2 KiB a checkpoint
+    disk        up to 61.1 KiB, 37.2 KiB per checkpoint
     "
   `);
 });

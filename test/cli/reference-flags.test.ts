@@ -79,9 +79,9 @@ describe("the scripts for questions and summaries resolve too", () => {
       "no effect here: --do_train (run trains), --do_eval (run evaluates), " +
         "--evaluation_strategy (--eval-steps decides), --save_strategy (--save-steps decides), " +
         "--report_to (TensorBoard files are always written), --tb_writter_loginterval " +
-        "(--log-steps decides), --version_2_with_negative (the task says it), " +
+        "(--log-steps decides), --version_2_with_negative (the task decides), " +
         "--num_train_epochs (--max_step decides)",
-      "--max_step is --max-steps, as the script's parser reads it",
+      "--max_step is read as --max-steps, as by the script's parser",
     ]);
     const { diagnostics } = resolveSchedule(config, 130_319);
     expect(diagnostics.problems.map(({ message }) => message)).toEqual([
@@ -123,7 +123,7 @@ describe("the scripts for questions and summaries resolve too", () => {
         (task === "xsum" ? "" : "--dataset_config (the recipe's own), ") +
         "--with_tracking (TensorBoard files are always written), " +
         "--max_length (--max_source_length decides)",
-      "8 processes are one here: --grad-accum 8 makes the same batch",
+      "8 processes become one: --grad-accum 8 makes the same batch",
     ]);
   });
 
@@ -197,7 +197,7 @@ describe("the launcher", () => {
     const { config, notes } = await resolve(line);
     expect([config.gradAccum, notes]).toEqual([
       8,
-      ["8 processes are one here: --grad-accum 8 makes the same batch"],
+      ["8 processes become one: --grad-accum 8 makes the same batch"],
     ]);
     const both = await resolve(`${line} --gradient_accumulation_steps 2`);
     expect(both.config.gradAccum).toBe(16);

@@ -18,7 +18,7 @@ test("the first signal asks to stop, the second ends the process, none is heard 
     expect(stop.signal.aborted).toBe(true);
     expect(ended).toEqual([]);
     expect(stderr.text).toBe(
-      "warn  SIGTERM: saving a checkpoint after this step; once more exits now\n",
+      "warn  SIGTERM: saving a checkpoint after this step; a second signal exits now\n",
     );
     expect(() => process.emit("SIGINT", "SIGINT")).toThrow("ended");
     expect(ended).toEqual([130]);

@@ -241,7 +241,7 @@ describe("DeBERTa's config.json", () => {
     ["relative_attention", "yes", "true or false"],
     ["layer_norm_eps", "tiny", "a number"],
     ["position_buckets", 1.5, "a whole number"],
-    ["conv_groups", 2, "1, the only grouping built"],
+    ["conv_groups", 2, "1: grouped convolutions are not implemented"],
     ["conv_kernel_size", 4, "odd"],
     ["hidden_size", 25, "a multiple of 2, the attention heads"],
   ];

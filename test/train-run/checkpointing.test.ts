@@ -37,7 +37,7 @@ describe("--checkpointing", () => {
     await started.signalAfter("step 10/24", "SIGINT");
     expect((await started.ended).code).toBe(130);
     const { code, stderr } = await run(training({ ...flags, resume: true, checkpointing: true }));
-    expect([code, stderr]).toEqual([0, expect.stringContaining("going on after step")]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("resuming after step")]);
     expect(resultsOf(out)).toEqual(resultsOf(plain));
   });
 });

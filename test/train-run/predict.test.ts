@@ -85,7 +85,7 @@ describe("predict", () => {
     const { code, stderr } = await predict(name, "the cat");
     expect([code, stderr]).toEqual([
       0,
-      `warn  "${name}" is taken as a text: a file's rows are predicted by --input ${name}\n`,
+      `warn  "${name}" is read as a text; --input ${name} predicts the rows of the file\n`,
     ]);
   });
 

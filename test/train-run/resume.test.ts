@@ -39,7 +39,7 @@ describe("a run that is interrupted", () => {
     expect(existsSync(join(out, "metrics.json"))).toBe(false);
     const resumed = await run(training({ ...saving, out, resume: true }));
     expect(resumed.code).toBe(0);
-    expect(resumed.stderr).toMatch(/^going on after step \d+$/m);
+    expect(resumed.stderr).toMatch(/^resuming after step \d+$/m);
     expect(resultsOf(out)).toEqual(resultsOf(whole));
   });
 
@@ -66,7 +66,7 @@ describe("a run that is interrupted", () => {
     await started.signalAfter("checkpoint after step 9", "SIGKILL");
     await started.ended;
     const { code, stderr } = await run(["run", "--resume", "--out", out]);
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/^going on after step (9|12)$/m)]);
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/^resuming after step (9|12)$/m)]);
     expect(resultsOf(out)).toEqual(resultsOf(whole));
   });
 
@@ -77,7 +77,7 @@ describe("a run that is interrupted", () => {
     await started.ended;
     const { code, stderr } = await run(training({ ...saving, out, resume: true }));
     expect(code).toBe(0);
-    expect(stderr).toContain("there is no checkpoint to resume from: starting anew\n");
+    expect(stderr).toContain("no checkpoint to resume from: starting from the beginning\n");
     expect(resultsOf(out)).toEqual(resultsOf(whole));
   });
 });
@@ -94,7 +94,7 @@ describe("--resume", () => {
     const { code, stderr } = await run(training({ ...saving, out, resume: true }));
     expect(code).toBe(0);
     expect(stderr).toContain(`warn  ${join(out, "checkpoints", newest)}`);
-    expect(stderr).toMatch(/going on after step \d+\n/);
+    expect(stderr).toMatch(/resuming after step \d+\n/);
     expect(resultsOf(out)).toEqual(resultsOf(whole));
   });
 
@@ -102,7 +102,7 @@ describe("--resume", () => {
     const out = path("empty");
     mkdirSync(out);
     const { code, stderr } = await run(training({ ...saving, out, resume: true }));
-    expect([code, stderr]).toEqual([0, expect.stringContaining("starting anew\n")]);
+    expect([code, stderr]).toEqual([0, expect.stringContaining("starting from the beginning\n")]);
     expect(resultsOf(out)).toEqual(resultsOf(whole));
   });
 

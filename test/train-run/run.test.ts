@@ -26,7 +26,7 @@ describe("a run on the reference backend", () => {
 
       validation accuracy               0.8333
       validation loss                   0.6314
-      always the most frequent class    0.5000
+      majority class                    0.5000
       best step                         24
 
       layer  query  key  value  attention.output  intermediate  layer.output    sum
@@ -39,7 +39,9 @@ describe("a run on the reference backend", () => {
       files in ../reference
       "
     `);
-    expect(stderr).toContain("pooler and classifier start at random: the checkpoint has none\n");
+    expect(stderr).toContain(
+      "pooler and classifier are initialized at random: the checkpoint has none\n",
+    );
     const losses = lossesIn(out);
     expect(losses).toHaveLength(24);
     losses.forEach((loss, i) => expect(loss).toBeCloseTo(expectedLosses[i] ?? 0, 6));

@@ -59,7 +59,7 @@ test("the smoke run of the authors' README for SQuAD trains, whose --max_step en
   const { code, stdout, stderr } = await run([...args, "--json"]);
   expect([code, stderr.split("\n")[1]]).toEqual([
     0,
-    "--max_step is --max-steps, as the script's parser reads it",
+    "--max_step is read as --max-steps, as by the script's parser",
   ]);
   const result = JSON.parse(stdout);
   expect(result).toMatchObject({

@@ -25,7 +25,7 @@ const online = (endpoint: string) => ({ HF_HUB_OFFLINE: "0", HF_ENDPOINT: endpoi
 test("squad_v2 without --data is the hub's, and needs no hub once it is in the cache", async () => {
   const planned = await run(["plan", "squad_v2", ...flags], online(squadV2.url));
   expect([planned.code, planned.stderr]).toEqual([0, ""]);
-  expect(planned.stdout).toContain("data        2 training rows, 1 step an epoch\n");
+  expect(planned.stdout).toContain("data        2 training rows, 1 step per epoch\n");
   const out = path("run");
   const { code, stdout } = await run(["run", "squad_v2", ...flags, "--out", out, "--json"]);
   expect([code, JSON.parse(stdout).metrics.validation]).toMatchObject([

@@ -188,7 +188,7 @@ describe("a run on windows of contexts", () => {
     await first.signalAfter("step 12/30", "SIGINT");
     expect((await first.ended).code).toBe(130);
     const { code, stderr } = await run(["run", "--resume", "--out", again]);
-    expect([code, /going on after step (\d+)/.test(stderr)]).toEqual([0, true]);
+    expect([code, /resuming after step (\d+)/.test(stderr)]).toEqual([0, true]);
     expect(adapterBytes(again)).toEqual(adapterBytes(out));
     const answers = (folder: string) =>
       readFileSync(join(folder, "nbest_predictions.json"), "utf8");
@@ -219,7 +219,7 @@ describe("a run on windows of contexts", () => {
       /^step 10 {2}validation {2}exact \S+ {2}f1 \S+ {2}HasAns_f1 \S+ {2}NoAns_f1 \S+(\n +| {2})best_exact \S+ {2}best_f1 \S+( {2}best so far)?$/m,
     );
     const planned = await run(["plan", ...training(path("planned"), { limit: 4 }).slice(1)]);
-    expect(planned.stdout).toContain("4 training rows in 20 windows, 3 steps an epoch\n");
+    expect(planned.stdout).toContain("4 training rows in 20 windows, 3 steps per epoch\n");
   });
 });
 
@@ -373,11 +373,7 @@ describe("predict", () => {
     ["two inputs", ["Who?", "--context", river, "--input", "x.csv"], "exclude each other"],
     ["two texts on one input", ["-", "--context", "-"], "exclude each other"],
     ["a part of no data", ["--input", "x.csv", "--split", "train"], "--split has no use"],
-    [
-      "no test set",
-      [],
-      "stories.json: holds no test split\n  hint: --split names another part: train, validation",
-    ],
+    ["no test set", [], "stories.json: holds no test split\n  hint: it has: train, validation"],
     [
       "another task's option",
       ["--num_beams", "4", "--input", "x.csv"],

@@ -78,9 +78,9 @@ test("settings without defaults are left to the run, but parsed as before", () =
   });
   expect([many.fallback, many.about, many.also]).toEqual([
     null,
-    "how many (default: as the run's)",
+    "how many (default: the run's)",
     ["count"],
   ]);
   expect([many.read("4"), many.read("0")]).toEqual([4, undefined]);
-  expect(column.about).toBe("the column (default: as the run's)");
+  expect(column.about).toBe("the column (default: the run's)");
 });

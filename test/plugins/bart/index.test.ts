@@ -106,15 +106,15 @@ describe("BART's config.json", () => {
   const wrong: [key: string, value: unknown, want: string][] = [
     ["activation_function", "silu", "one of gelu, gelu_new, relu, tanh"],
     ["decoder_attention_heads", 5, "a divisor of 32, the d_model"],
-    ["encoder_layerdrop", 0.1, "0, for no layer is ever left out"],
-    ["decoder_layerdrop", 0.1, "0, for no layer is ever left out"],
+    ["encoder_layerdrop", 0.1, "0: LayerDrop is not implemented"],
+    ["decoder_layerdrop", 0.1, "0: LayerDrop is not implemented"],
     ["normalize_before", true, "false, as in the released models"],
     ["add_final_layer_norm", true, "false, as in the released models"],
     ["static_position_embeddings", true, "false, as in the released models"],
     ["tie_word_embeddings", false, "true"],
     ["scale_embedding", 1, "true or false"],
-    ["pad_token_id", 64, "an id below 64, the vocab_size"],
-    ["decoder_start_token_id", -1, "an id below 64, the vocab_size"],
+    ["pad_token_id", 64, "an id below the vocab_size, 64"],
+    ["decoder_start_token_id", -1, "an id below the vocab_size, 64"],
   ];
   for (const [key, value, want] of wrong)
     test(`${key} ${JSON.stringify(value)} is refused`, () =>
