@@ -8,9 +8,10 @@ export interface FlagValue {
   readonly flag: string;
 }
 
+/** A command line, split into positionals and flags. */
 export interface ParsedArgs {
   readonly positionals: readonly string[];
-  /** The flags that were given, by their setting's key. */
+  /** The given flags, by their setting's key. */
   readonly given: ReadonlyMap<string, FlagValue>;
 }
 
@@ -19,8 +20,9 @@ export interface ParsedArgs {
  * `--no-switch`, names in kebab-case, snake_case or camelCase. Throws E_FLAG for a flag that the
  * table doesn't have, that is given twice, or whose value is missing or wrong.
  *
- * citty's own parser is not strict: it accepts unknown flags and takes their values for positionals,
- * so that a mistyped `--lrr 5` would train with the default, and it has no numbers and no ranges.
+ * citty's own parser is not strict: it accepts unknown flags and takes their values for
+ * positionals, so that a mistyped `--lrr 5` would train with the default, and it has no numbers and
+ * no ranges.
  */
 export function parseArgs(args: readonly string[], table: SettingTable): ParsedArgs {
   const names = spellings(table);
@@ -84,7 +86,7 @@ function negation(flag: string, { hint }: Setting<unknown>, inline: string | und
   return "false";
 }
 
-/** The value of a flag from the words after it: a switch takes only a literal true or false. */
+/** Takes a flag's value from the following words; a switch takes only a literal true or false. */
 function takeValue(flag: string, { hint, want }: Setting<unknown>, rest: string[]): string {
   const next = rest[0];
   if (hint === undefined) {

@@ -47,7 +47,10 @@ export function resolveDtype(options: Choice, among?: readonly Device[]): RunDTy
   return resolved;
 }
 
-/** Throws E_FLAG for a device or dtype that this version or this machine does not have; loads no library. */
+/**
+ * Throws E_FLAG for a device or dtype that this version or this machine does not have; loads no
+ * library.
+ */
 export function checkBackend(options: Choice, among?: readonly Device[]): void {
   const { dtype } = options;
   const device = deviceFor(options, among);
@@ -65,7 +68,10 @@ export function checkBackend(options: Choice, among?: readonly Device[]): void {
   throw errors.flag("device", `can't be ${name} on this machine: ${refusal}`);
 }
 
-/** Opens the device of the options. Native code is loaded here and nowhere else. Throws as checkBackend and Device.open do. */
+/**
+ * Opens the device of the options. Native code is loaded here and nowhere else. Throws as
+ * checkBackend and Device.open do.
+ */
 export async function openBackend(
   options: DeviceOptions,
   among?: readonly Device[],

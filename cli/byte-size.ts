@@ -1,6 +1,6 @@
 const units = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** A size in the largest unit that leaves at least 1 of it: "512 B", "1.4 GiB". */
+/** Formats bytes in the largest unit of which there is at least one: "512 B", "1.4 GiB". */
 export function byteSize(bytes: number): string {
   const power = bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10);
   const unit = Math.min(units.length - 1, power);

@@ -7,39 +7,40 @@ import { runSettings } from "./run-settings.ts";
 import { scriptFlags, withoutLauncher } from "./reference-flags.ts";
 import type { ExitCode, Report } from "./report.ts";
 
-/** A command line, read: every flag is known, every value is one that its setting allows. */
+/** A parsed command line: every flag is known and every value valid. */
 export interface CommandLine<Options extends SettingTable> {
   readonly positionals: readonly string[];
-  /** The flags that were given, by their setting's key. */
+  /** The given flags, by their setting's key. */
   readonly given: ReadonlyMap<string, FlagValue>;
-  /** The command's own options, and `json` and `quiet`, with their defaults. */
+  /** Values of the command's own options, and of `json` and `quiet`; defaults where not given. */
   readonly options: ValuesOf<Options & typeof commonOptions>;
 }
 
-/** What a command takes and does. */
+/** A subcommand: its arguments, flags, help page and action. */
 export interface Command<Options extends SettingTable = SettingTable> {
-  /** Its arguments, for the usage line: "[RECIPE|FILE]". */
+  /** Its arguments in the usage line: "[RECIPE|FILE]". */
   readonly usage: string;
+  /** The most positional arguments that it accepts. */
   readonly positionals: number;
-  /** The settings of a run that it takes as flags. */
+  /** The settings of a run that it accepts as flags. */
   readonly settings: readonly SettingName[];
   readonly options: Options;
-  /** Whether a line of the authors' scripts may be pasted. */
+  /** Whether it accepts command lines of the authors' scripts. */
   readonly scripts: boolean;
-  /** Further paragraphs of its help. */
+  /** Paragraphs of its help page. */
   readonly notes: readonly string[];
   readonly examples: readonly string[];
   run(line: CommandLine<Options>, report: Report): Promise<ExitCode | void>;
 }
 
-/** Identity at run time: it is here for inference. */
+/** Returns the command unchanged: it exists for type inference. */
 export function defineCommand<Options extends SettingTable>(
   command: Command<Options>,
 ): Command<Options> {
   return command;
 }
 
-/** Reads a command's line. Throws E_FLAG as parseArgs does, and for an argument too many. */
+/** Parses a command's line. Throws E_FLAG as parseArgs does, and for too many arguments. */
 export function readLine<Options extends SettingTable>(
   command: Command<Options>,
   args: readonly string[],

@@ -1,6 +1,6 @@
 import type { Command } from "./command.ts";
 
-/** A command that is loaded when it is used: help and mistakes need none. */
+/** A command that is loaded only when used; the root help page and unknown names load none. */
 export interface CommandEntry {
   readonly about: string;
   load(): Promise<Command>;

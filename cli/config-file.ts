@@ -13,12 +13,13 @@ const parsers: Readonly<Record<string, (text: string) => unknown>> = {
   ".json": JSON.parse,
 };
 
-/** What a configuration file's name ends in. */
+/** Extensions of configuration files. */
 export const configExtensions = Object.keys(parsers);
 
 /**
- * A configuration file as a layer of settings: TOML, YAML or JSON, keys in any spelling that the flags have.
- * Throws E_FILE with file and line for text that can't be parsed or an unknown key, E_CONFIG for a wrong value.
+ * Reads a TOML, YAML or JSON configuration file as a layer of settings; keys may be spelled as the
+ * flags are. Throws E_FILE with file and line for text that can't be parsed and for an unknown key,
+ * E_CONFIG for an invalid value.
  */
 export function readConfigFile(path: string): Layer {
   const parse = parsers[extname(path).toLowerCase()];
@@ -31,7 +32,10 @@ export function readConfigFile(path: string): Layer {
   return settingsLayer(parseText(path, text, parse), path, text);
 }
 
-/** Keys and values of a file or recipe, checked, as a layer; `text` is its source, to find a key's line in. */
+/**
+ * Checks the keys and values of a file or recipe and returns them as a layer. `text`: the source,
+ * in which errors look up a key's line.
+ */
 export function settingsLayer(raw: unknown, source: string, text = ""): Layer {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     throw errors.file(source, "must hold keys and values");
@@ -43,8 +47,9 @@ export function settingsLayer(raw: unknown, source: string, text = ""): Layer {
     const name = names.get(kebab(key));
     const where = at(source, text, key);
     if (name === undefined) throw unknownKey(where, key, names.keys());
-    const twin = spelled.get(name);
-    if (twin !== undefined) throw errors.file(where, `"${twin}" and "${key}" are the same setting`);
+    const earlier = spelled.get(name);
+    if (earlier !== undefined)
+      throw errors.file(where, `"${earlier}" and "${key}" are the same setting`);
     spelled.set(name, key);
     if (value === null) continue;
     values[name] = runSettings[name].read(value);
@@ -76,8 +81,9 @@ function parseText(path: string, text: string, parse: (text: string) => unknown)
 const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
 
 /**
- * The parsers don't say where they failed: it is the first line up to which the text fails with the same
- * words. An end that comes too soon fails so from the first line on, and has no line.
+ * The line of a parse error, from 1. The parsers don't report it, so it is the first line up to
+ * which the text fails with the same message. An unexpected end fails from the first line on and
+ * has no line.
  */
 function failingLine(
   text: string,

@@ -8,8 +8,9 @@ import type { PlacedRun } from "./run-config.ts";
 import type { TrainedRun } from "./trained.ts";
 
 /**
- * The demo's own comparison, into `out/frozen`: how far the frozen model gets when its head alone is trained, on the same data
- * for as many steps at the same rate. (Of 2e-3, 6e-3, 1e-2 and 2e-2, the demo's 6e-3 serves the head best, too.)
+ * Trains the demo's baseline into `out/frozen`: the frozen model with only its head trained, on the
+ * same data, for as many steps and at the same learning rate. (Of 2e-3, 6e-3, 1e-2 and 2e-2, 6e-3
+ * is also the best for the head.)
  */
 export async function trainHead(
   config: PlacedRun,
@@ -22,18 +23,19 @@ export async function trainHead(
   return trained;
 }
 
-/** Of the validation split; undefined where none was evaluated. */
+/** Accuracy on the validation split; undefined where it was not evaluated. */
 export function accuracyOf({ result }: TrainedRun): number | undefined {
   return Object.values(result.metrics)[0]?.["accuracy"];
 }
 
+/** The baseline's line among the metrics of the demo. */
 export function frozenLine(accuracy: number): string {
   return metricLine("frozen model, head only", accuracy.toFixed(4));
 }
 
-/** The same run with another method: what that has no use for goes back to its default. */
+/** The same run with another method; options that the method does not use get their defaults. */
 function withMethod(config: RunConfig, method: RunConfig["method"]): RunConfig {
-  const useless = settingNames.filter((name) => !isUsedByMethod(name, method));
-  const defaults = Object.fromEntries(useless.map((name) => [name, settings[name].fallback]));
+  const unused = settingNames.filter((name) => !isUsedByMethod(name, method));
+  const defaults = Object.fromEntries(unused.map((name) => [name, settings[name].fallback]));
   return { ...config, ...defaults, method };
 }

@@ -2,15 +2,19 @@ import type { Output } from "./terminal.ts";
 
 /** The last line of a terminal, which is rewritten. */
 export interface LiveLine {
-  /** Shows a text, cut to the terminal's width, unless the last one was shown just now; `always` overrides that. */
+  /**
+   * Shows a text, cut to the terminal's width. Skips it within 100 ms of the last one, unless
+   * `always` is set.
+   */
   show(text: string, always: boolean): void;
-  /** What erases it, to be written before other text; it is gone then. */
+  /** Returns the characters that erase the line, to be written before other text. */
   erase(): string;
 }
 
-/** Live lines are rewritten at most this often. */
-const interval = 100; // ms: faster than the eye reads
+/** Shortest time between two updates. */
+const interval = 100; // ms; nobody reads faster
 
+/** Creates the live line of an output. */
 export function liveLine(output: Output): LiveLine {
   let isShown = false;
   let last = -Infinity;

@@ -1,7 +1,10 @@
 import type { Interval } from "../core/metrics/bootstrap.ts";
 import type { SplitIntervals } from "../core/tasks/task.ts";
 
-/** Metrics of some splits as aligned lines, with their intervals; the share of the most frequent class last. */
+/**
+ * Formats metrics by split as aligned lines. `majorityShare`: the accuracy of always predicting the
+ * most frequent class, which comes last.
+ */
 export function metricLines(
   metrics: Readonly<Record<string, Readonly<Record<string, number>>>>,
   majorityShare: number | undefined,
@@ -19,7 +22,7 @@ export function metricLines(
   return [...lines, metricLine("majority class", majorityShare.toFixed(4))];
 }
 
-/** A label and its value, aligned with the others. */
+/** One line of metrics: a label and its value, aligned. */
 export const metricLine = (label: string, value: string) => `${label.padEnd(34)}${value}`;
 
 /** " (39.80-42.50)", or nothing without an interval. */
@@ -28,7 +31,7 @@ export const intervalText = (interval: Interval | undefined) =>
 
 // --- internal ---
 
-/** Four digits; the official scripts' counts of questions are whole. */
+/** Four decimals, except for the official SQuAD scripts' counts of questions. */
 function metricValue(name: string, value: number): string {
   return /(^|_)total$/.test(name) ? String(value) : value.toFixed(4);
 }

@@ -1,11 +1,13 @@
 import type { SettingTable } from "../core/config/setting.ts";
 
-/** The kebab-case spelling of a name: "targetRank", "target_rank" and "target-rank" are the same. */
+/**
+ * The kebab-case spelling of a name: "targetRank", "target_rank" and "target-rank" are the same.
+ */
 export function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`).replaceAll("_", "-");
 }
 
-/** Every name of a table's settings in kebab-case, with the setting's key. */
+/** Maps every name of a table's settings, in kebab-case, to the setting's key. */
 export function spellings<Key extends string>(
   table: Readonly<Record<Key, SettingTable[string]>>,
 ): Map<string, Key> {
@@ -16,7 +18,7 @@ export function spellings<Key extends string>(
   return names;
 }
 
-/** The candidate that a mistyped word most likely meant; undefined when none is close. */
+/** The candidate closest to a mistyped word; undefined when none is close. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let least = Math.max(2, Math.floor(word.length / 3)) + 1;
@@ -27,7 +29,9 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
+/**
+ * The fewest insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`.
+ */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

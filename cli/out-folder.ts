@@ -5,17 +5,18 @@ import { fileError } from "../core/io/file-errors.ts";
 import { runBytes, runFiles, runFilesIn, seedFolders } from "../core/run/run-folder.ts";
 import { byteSize } from "./byte-size.ts";
 
-/** Where in the demo's folder its comparison lies. */
+/** The subfolder with the demo's baseline. */
 export const FROZEN = "frozen";
 
+/** What to do with a run that is already in the folder. */
 export interface OutOptions {
   readonly resume: boolean;
   readonly overwrite: boolean;
 }
 
 /**
- * Refuses a folder that already holds a run, unless it is to be resumed or overwritten, and one that can't be written to;
- * changes nothing. Throws E_OUT, also where the path is a file.
+ * Checks that a run may write to a folder: it is writable, and any run in it is to be resumed or
+ * overwritten. Changes nothing. Throws E_OUT, also where the path is a file.
  */
 export function checkOut(out: string, { resume, overwrite }: OutOptions): void {
   if (resume && overwrite) throw errors.alternatives("--resume", "--overwrite");
@@ -26,14 +27,20 @@ export function checkOut(out: string, { resume, overwrite }: OutOptions): void {
   }
 }
 
-/** The same for results beside which no run may lie: predictions of other data would be taken for the run's own. */
+/**
+ * Checks that results may go to a folder: it holds no run, whose own predictions they would be
+ * mistaken for. Throws E_OUT.
+ */
 export function checkResultsOut(out: string): void {
   checkWritable(out);
   const own = runFilesIn(out).filter((name) => !/^predictions|^metrics/.test(name));
   if (own.length > 0) throw errors.out(out, "holds a run", "--out DIR writes elsewhere");
 }
 
-/** Throws E_OUT where less than `bytes` are free on the folder's disk; what an earlier run takes there is to be replaced. */
+/**
+ * Throws E_OUT where the folder's disk has less than `bytes` free. Files of an earlier run in the
+ * folder count as free, since they are replaced.
+ */
 export function checkSpace(out: string, bytes: number): void {
   const { bavail, bsize } = statfsSync(existingAncestor(out));
   const free = bavail * bsize + runBytes(out);
@@ -45,7 +52,7 @@ export function checkSpace(out: string, bytes: number): void {
   );
 }
 
-/** The folder of a run that names none: a new one for each, "runs/rte-20260131-154501". */
+/** The default folder of a run, from its task and start time: "runs/rte-20260131-154501". */
 export function defaultOut(task: string, now: Date): string {
   const two = (part: number) => String(part).padStart(2, "0");
   const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map(two).join("");
@@ -53,7 +60,9 @@ export function defaultOut(task: string, now: Date): string {
   return join("runs", `${task}-${date}-${time}`);
 }
 
-/** The configuration of the run in a folder, to go on with it. Throws E_OUT where there is none. */
+/**
+ * Path of the configuration of the run in a folder, to resume it. Throws E_OUT where there is none.
+ */
 export function configIn(out: string): string {
   const path = join(out, runFiles.config);
   if (existsSync(path)) return path;

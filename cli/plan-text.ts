@@ -7,15 +7,15 @@ import { deviceFor, resolveDtype } from "./backend.ts";
 import { byteSize } from "./byte-size.ts";
 import { paint, type Output } from "./terminal.ts";
 
-/** What a run will do, known without doing it. */
+/** What a run would do. */
 export interface Plan {
   readonly config: RunConfig;
   readonly schedule: RunSchedule;
-  /** Of the training data; of a long context the schedule may count several windows. */
+  /** Rows of the training data. The schedule counts windows instead, several per long context. */
   readonly rows: number;
   /** Undefined for methods without adapters. */
   readonly target: RankTarget | undefined;
-  /** Where there are several runs: the seed of each. */
+  /** The seeds of several runs; undefined for a single run. */
   readonly seeds: readonly number[] | undefined;
   /** Matrices that get an adapter. */
   readonly matrices: number;
@@ -45,12 +45,12 @@ export function planText(plan: Plan, output: Output): string {
   return blocks.filter((block) => block !== "").join("\n\n");
 }
 
-/** The same for programs: `config` can be saved and run. Steps of phases count from 0. */
+/** A plan as JSON: `config` can be saved and run. Steps of phases count from 0. */
 export function planJson({ config, ...rest }: Plan): object {
   return { config: configToJson(config), ...rest };
 }
 
-/** Bars of b(t) over the whole run, highest at the start: "████▇▅▄▃▃▂▂▂▁▁". */
+/** Draws the budget b(t) over the whole run: "████▇▅▄▃▃▂▂▂▁▁". */
 export function budgetCurve(schedule: BudgetSchedule, width: number): string {
   const bars = "▁▂▃▄▅▆▇█";
   const last = Math.max(1, width - 1);
@@ -61,7 +61,7 @@ export function budgetCurve(schedule: BudgetSchedule, width: number): string {
   }).join("");
 }
 
-/** A run's schedule in the allocator's terms. */
+/** A run's schedule as the rank allocator takes it. */
 export function budgetSchedule(
   { steps: all, initWarmup, finalWarmup }: RunSchedule,
   { initTotalRank, targetTotalRank }: RankTarget,
@@ -105,7 +105,7 @@ function rateText(
   return `${lr}, ${scheduleName}${warmup}; ${optimizer}`;
 }
 
-/** Steps are counted from 1 here, as the log does. */
+/** Steps count from 1 here, as in the log. */
 function phaseRows(schedule: RunSchedule, target: RankTarget, config: RunConfig): string[][] {
   const { initTotalRank: start, targetTotalRank: end } = target;
   const ranks = {

@@ -9,10 +9,10 @@ import type { TrainedModel } from "../core/run/open-trained.ts";
 import type { Report } from "./report.ts";
 import { splitsFor } from "./trained-data.ts";
 
-/** What is to be predicted, as the user names it: rows of a file, of a data set, or words of the command line. */
+/** The input of a prediction: rows of a file or of a data set, or words of the command line. */
 export interface InputOptions {
   readonly words: readonly string[];
-  /** What questions among the words are about: a file, - or the text. */
+  /** The context of questions among the words: a file, - or the text. */
   readonly context: string | null;
   /** A file, or - for standard input. */
   readonly input: string | null;
@@ -21,7 +21,10 @@ export interface InputOptions {
   readonly isSplitGiven: boolean;
 }
 
-/** Throws E_CONFIG for two inputs, and for a part of one that has no parts. */
+/**
+ * Throws E_CONFIG for two inputs, for a context without a question, and for --split of an input
+ * that has no splits.
+ */
 export function checkInput({ words, context, input, data, isSplitGiven }: InputOptions): void {
   const given = [
     ...(words.length > 0 ? ["a text as an argument"] : context === null ? [] : ["--context"]),
@@ -37,7 +40,10 @@ export function checkInput({ words, context, input, data, isSplitGiven }: InputO
   throw errors.unusable("--split", `a prediction of ${first}`, "it names a part of --data");
 }
 
-/** The splits to be predicted: without a word of the user's the test set of the model's run. Throws E_FILE where there is none. */
+/**
+ * The splits to predict; by default the test set of the model's run. Throws E_FILE where there is
+ * none.
+ */
 export async function inputSplits(
   options: InputOptions,
   trained: TrainedModel,
@@ -67,7 +73,7 @@ export async function inputSplits(
 
 const isDataFile = (word: string) => formatOf(word) !== undefined && existsSync(word);
 
-/** The texts that words stand for; `-` is the whole of standard input, which there is once. */
+/** The texts that words stand for. `-` reads all of standard input, so it may appear once. */
 async function typedTexts(words: readonly string[], context: string | null) {
   if ([...words, context].filter((word) => word === "-").length > 1) {
     throw errors.alternatives("- as one text", "- as another");
@@ -85,7 +91,7 @@ async function contextText(given: string): Promise<string> {
   if (given === "-") return standardInput();
   const isFile = statSync(given, { throwIfNoEntry: false })?.isFile() === true;
   if (isFile) return withoutLineEnd(decodeText(readBytes(given), given));
-  // One word of ASCII is a path that was mistyped; a language without spaces has other letters.
+  // A single ASCII word must be a mistyped path: languages without spaces use other letters.
   if (!/^[\x21-\x7e]+$/.test(given)) return given;
   throw errors.file(given, "there is no such file", "--context is a file, or the text itself");
 }

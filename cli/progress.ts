@@ -1,13 +1,14 @@
 import type { Interval } from "../core/metrics/bootstrap.ts";
 import { intervalText } from "./metrics-text.ts";
 
-/** Where a training run is. */
+/** The progress of a training run. */
 export interface Progress {
-  /** Optimizer steps done, and all. */
+  /** Completed optimizer steps. */
   readonly step: number;
+  /** All steps of the run. */
   readonly steps: number;
   readonly loss: number;
-  /** Sum of the ranks that AdaLoRA leaves; undefined for other methods. */
+  /** AdaLoRA's rank budget, a sum over all matrices; undefined for other methods. */
   readonly budget?: number | undefined;
   readonly tokensPerSecond: number;
   readonly secondsLeft: number;
@@ -33,17 +34,17 @@ export function progressLine({
   return parts.join("  ");
 }
 
-/** What an evaluation during training found. */
+/** The result of an evaluation during training. */
 export interface Scores {
   readonly step: number;
   readonly split: string;
-  /** In the order in which they are told. */
+  /** In printing order. */
   readonly metrics: readonly (readonly [name: string, value: number, interval?: Interval])[];
   /** Whether it is the best evaluation so far. */
   readonly isBest: boolean;
 }
 
-/** "step 120  validation  accuracy 0.9012  loss 0.3012  best so far", on as many lines as it takes to fit the columns. */
+/** "step 120  validation  accuracy 0.9012  loss 0.3012  best so far", wrapped to the columns. */
 export function scoresText({ step, split, metrics, isBest }: Scores, columns: number): string {
   const values = metrics.map(
     ([name, value, interval]) => `${name} ${value.toFixed(4)}${intervalText(interval)}`,

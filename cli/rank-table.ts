@@ -2,18 +2,19 @@ import type { Output } from "./terminal.ts";
 
 /** The rank of one adapted matrix. */
 export interface MatrixRank {
-  /** Path of its module: what comes before the first number in it names the stack, the number the layer. */
+  /** Path of its module: the first number in it is the layer, the part before names the stack. */
   readonly path: string;
-  /** The module's name in its layer, the table's column. */
+  /** The module's name in its layer: a column of the table. */
   readonly module: string;
   readonly rank: number;
-  /** The rank it started with. */
+  /** The rank before pruning. */
   readonly initialRank: number;
 }
 
 /**
- * Ranks as a table, layers by modules, with a heat-map behind the numbers where the output has colours; a table
- * for each stack of layers. Fits the output's width by breaking the modules' names, at worst into a legend.
+ * Formats ranks as a table of layers by modules for each stack of layers, with a heat map where the
+ * output has colours. To fit the output's width it breaks the modules' names or, at worst, replaces
+ * them by letters with a legend.
  */
 export function rankTable(ranks: readonly MatrixRank[], output: Output): string {
   const stacks = Map.groupBy(ranks, ({ path }) => layerOf(path).stack);
@@ -28,7 +29,10 @@ export function rankTable(ranks: readonly MatrixRank[], output: Output): string 
 
 // --- internal ---
 
-/** "encoder.layer.3.attention" is layer 3 of stack "encoder.layer"; a path without a number is a layer of its own. */
+/**
+ * "encoder.layer.3.attention" is layer 3 of stack "encoder.layer"; a path without a number is a
+ * layer of its own.
+ */
 function layerOf(path: string): { stack: string; layer: string } {
   const [, stack = "", layer = path] = /^(.*?)\.(\d+)(?:\.|$)/.exec(path) ?? [];
   return { stack, layer };
@@ -55,7 +59,7 @@ function stackTable(title: string, matrices: readonly MatrixRank[], output: Outp
   return title + [...header, ...rows, last, ...legend].join("\n");
 }
 
-/** Blanks between two columns, and the width of the last one. */
+/** Blanks between columns, and the width of the last column. */
 const gap = 2;
 const sumWidth = 7;
 

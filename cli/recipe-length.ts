@@ -1,6 +1,6 @@
 import type { Layer } from "../core/config/run-config.ts";
 
-/** Optimizer steps of each recipe as it is; recipes whose phases are shares already need none. */
+/** Optimizer steps of each unchanged recipe. Recipes whose phases are percentages need no entry. */
 const recipeSteps: Readonly<Record<string, number>> = {
   cola: 6_700,
   sst2: 50_520,
@@ -17,9 +17,10 @@ const recipeSteps: Readonly<Record<string, number>> = {
 };
 
 /**
- * A recipe's phases are steps of its own length. In a run that flags make longer or shorter they keep their share of it, where flags do
- * not set them too: `adalora run rte --max-steps 100` warms up, prunes and ends as the paper does, in miniature. A shorter run prunes
- * as many times.
+ * Scales a recipe's phases, which are numbers of steps, to a run that flags make longer or shorter:
+ * each phase keeps its share, so that `adalora run rte --max-steps 100` is the paper's schedule in
+ * miniature. Flags that set a phase override it. A shorter run prunes as many times, since the mask
+ * interval shrinks with it.
  */
 export function scaledRecipe(name: string, recipe: Layer, flags: Layer): Layer {
   const steps = recipeSteps[name];
@@ -41,7 +42,7 @@ export function scaledRecipe(name: string, recipe: Layer, flags: Layer): Layer {
 
 // --- internal ---
 
-/** A run's length as a share of its recipe's, at most 1. */
+/** A run's length relative to its recipe's, at most 1. */
 function lengthOf(recipe: Layer, { values: { maxSteps, epochs } }: Layer, steps: number): number {
   const share = maxSteps ? maxSteps / steps : (epochs ?? 1) / (recipe.values.epochs ?? 1);
   return Math.min(1, share);

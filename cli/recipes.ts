@@ -1,4 +1,4 @@
-/** The recipes, embedded in the executable and read when used: the settings of the paper, a file a task. */
+/** The recipes: the paper's settings, one file per task, embedded in the executable. */
 const recipes: Readonly<Record<string, () => Promise<{ readonly default: unknown }>>> = {
   demo: () => import("./recipes/demo.toml"),
   cola: () => import("./recipes/cola.toml"),
@@ -16,7 +16,7 @@ const recipes: Readonly<Record<string, () => Promise<{ readonly default: unknown
   cnn_dailymail: () => import("./recipes/cnn_dailymail.toml"),
 };
 
-/** In the order of the help page. */
+/** Names of the recipes, in the order of the help page. */
 export const recipeNames: readonly string[] = Object.keys(recipes);
 
 /** A recipe's keys and values; undefined when there is none of that name. */

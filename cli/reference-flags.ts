@@ -5,7 +5,7 @@ import { settings } from "../core/config/settings.ts";
 import type { FlagValue } from "./args.ts";
 import { kebab } from "./names.ts";
 
-/** Flags of the authors' scripts that together say what is here `--method`. */
+/** Flags of the authors' scripts that together select what `--method` selects here. */
 const methodFlags = {
   applyAdalora: toggle(false, "train with AdaLoRA", { also: ["apply-rankselector"] }),
   applyLora: toggle(false, "train LoRA matrices"),
@@ -13,7 +13,7 @@ const methodFlags = {
   loraType: choice(["svd", "frd"], "frd", "LoRA's form: SVD triplets or pairs"),
 };
 
-/** Flags of the authors' scripts that ask for what is always so here; `about` says why they change nothing. */
+/** Flags of the authors' scripts that have no effect here; `about` says why. */
 const ignoredFlags = {
   doTrain: toggle(true, "run trains"),
   doEval: toggle(true, "run evaluates"),
@@ -32,23 +32,23 @@ const ignoredFlags = {
   overwriteCache: toggle(false, "the cache is keyed by content"),
 };
 
-/** Settings that the scripts know by further names; their parser takes the start of a name for the name. */
+/** Settings with further names in the scripts, whose parser accepts abbreviated flags. */
 const renamedFlags = {
   task: { ...settings.task, also: [...settings.task.also, "dataset-name"] },
   maxSteps: { ...settings.maxSteps, also: [...settings.maxSteps.also, "max-step"] },
 };
 
-/** What the launcher of several processes says. */
+/** Flags of the launcher of several processes. */
 const launcherFlags = {
   processes: integer(1, "processes", { min: 1, also: ["nproc-per-node", "num-processes"] }),
 };
 
-/** Where the script for summaries says how long sources are, its --max_length is what they are padded to. */
+/** In the summarization script, --max_length beside --max_source_length is a padded length. */
 const paddedLength = {
   paddedLength: integer(128, "--max_source_length decides", { also: ["max-length"] }),
 };
 
-/** The flags that only the authors' scripts have, for a line of theirs. */
+/** Flags that only the authors' scripts have, for the words of a pasted line. */
 export function scriptFlags(words: readonly string[]): SettingTable {
   const hasSourceLength = words.some((word) => /^--max[-_]source[-_]length(=|$)/.test(word));
   return {
@@ -62,7 +62,10 @@ export function scriptFlags(words: readonly string[]): SettingTable {
 
 type FlagMap = ReadonlyMap<string, FlagValue>;
 
-/** The method that the script's flags name, and a flag to blame for it; undefined without any of them. */
+/**
+ * The method that the script's flags select, and the flag to name in errors; undefined without
+ * them.
+ */
 export function referenceMethod(given: FlagMap): { method: Method; flag: string } | undefined {
   const flags = Object.keys(methodFlags).map((key) => given.get(key)?.flag);
   const flag = flags.find((one) => one !== undefined);
@@ -80,8 +83,8 @@ export function referenceMethod(given: FlagMap): { method: Method; flag: string 
 }
 
 /**
- * Settings that follow from flags of the scripts beside each other; null: not set. Throws E_CONFIG for --version_2_with_negative
- * with a task that has no such questions.
+ * Settings that follow from combinations of script flags; null unsets one. Throws E_CONFIG for
+ * --version_2_with_negative with a task that has no unanswerable questions.
  */
 export function scriptValues(given: FlagMap): Readonly<Record<string, unknown>> {
   const negative = given.get("version2WithNegative");
@@ -96,7 +99,7 @@ export function scriptValues(given: FlagMap): Readonly<Record<string, unknown>> 
   };
 }
 
-/** How the flags of the scripts were understood, where that needs a word. */
+/** Notes on how script flags were interpreted. */
 export function scriptNotes(given: FlagMap): readonly string[] {
   const resolved = { ...ignoredFlags, ...paddedLength };
   const ignored = Object.entries(resolved).flatMap(([key, { about }]) => {
@@ -120,8 +123,8 @@ export function scriptNotes(given: FlagMap): readonly string[] {
 }
 
 /**
- * Drops the launcher in front of a pasted script: `python -m torch.distributed.launch … run_glue.py`. How many processes it starts,
- * where they are several, goes behind the script's own flags: their batches add up.
+ * Removes the launcher from a pasted line, `python -m torch.distributed.launch … run_glue.py`. Its
+ * number of processes, if above 1, is appended to the script's flags: their batches add up.
  */
 export function withoutLauncher(args: readonly string[]): readonly string[] {
   if (!/^(python[\d.]*|torchrun|accelerate)$/.test(args[0] ?? "")) return args;
@@ -135,7 +138,7 @@ export function withoutLauncher(args: readonly string[]): readonly string[] {
 
 // --- internal ---
 
-/** Above 1. */
+/** The number of processes, if above 1. */
 function processesOf(given: FlagMap): number | undefined {
   const count = given.get("processes")?.value;
   return typeof count === "number" && count > 1 ? count : undefined;
@@ -146,7 +149,7 @@ function accumulationOf(given: FlagMap): number {
   return typeof own === "number" ? own : 1;
 }
 
-/** The trainer of the scripts ends after its steps, however many epochs are given beside them. */
+/** The flag for epochs where the scripts ignore it: their trainer stops after --max_steps. */
 function overriddenEpochs(given: FlagMap): FlagValue | undefined {
   const epochs = given.get("epochs");
   const isTheirs = epochs !== undefined && kebab(epochs.flag) === "--num-train-epochs";

@@ -4,31 +4,31 @@ import { type LiveLine, liveLine } from "./live-line.ts";
 import { type Progress, progressLine, type Scores, scoresText } from "./progress.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 
-/** 0 done, 1 the user's mistake, 70 ours, 130 interrupted. */
+/** 0: done; 1: the user's mistake; 70: a bug; 130: interrupted. */
 export type ExitCode = 0 | 1 | 70 | 130;
 
-/** All that a command may print. Results go to stdout, the rest to stderr. */
+/** Everything that a command may print. Results go to stdout, the rest to stderr. */
 export interface Report {
-  /** What a command has to say while it works; not with --quiet. */
+  /** A message about work in progress; not with --quiet. */
   info(text: string): void;
   warn(text: string): void;
-  /** Where a long job is: one live line on a terminal. Elsewhere a line where `keep` is set; not with --quiet. */
+  /** Progress: a live line on a terminal, elsewhere a line if `keep` is set; not with --quiet. */
   progress(state: Progress, keep: boolean): void;
-  /** What an evaluation during training found; not with --quiet. */
+  /** The result of an evaluation during training; not with --quiet. */
   scores(found: Scores): void;
-  /** A line that the next one replaces: on a terminal only, and not with --quiet. */
+  /** A line that the next one replaces; on a terminal only, and not with --quiet. */
   live(text: string): void;
-  /** Whether live lines are seen. */
+  /** Whether live lines are shown. */
   readonly isLive: boolean;
   /** A help page, or the version. */
   page(text: string): void;
-  /** The command's result, once: as text, or with --json as the one object on stdout. */
+  /** The command's result, once: as text, or with --json as the only object on stdout. */
   result(value: object, text: string): void;
-  /** Prints an error, and says what to exit with. */
+  /** Prints an error and returns the exit code. */
   error(error: unknown): ExitCode;
-  /** Prints errors of the user, one or more; with --json the first is the one of an error that comes alone. */
+  /** Prints one or more user errors; with --json as `errors`, the first also as `error`. */
   errors(list: readonly AdaloraError[]): ExitCode;
-  /** For what a result's text holds. */
+  /** Where `result` prints, for its width and colours. */
   readonly stdout: Output;
 }
 
@@ -40,6 +40,7 @@ interface ReportOptions {
   readonly stderr?: Output;
 }
 
+/** Creates a report on the process's streams, or on those given. */
 export function createReport({
   json,
   quiet,
@@ -101,19 +102,19 @@ export function createReport({
   };
 }
 
-/** Ends the process once stdout has taken everything: the only exit. */
+/** Ends the process once stdout is flushed. Commands exit through it alone. */
 export async function exit(code: ExitCode): Promise<never> {
-  // Not write("", done): to a pipe Bun calls back before the earlier writes are through.
+  // Not write("", done): on a pipe Bun calls back before earlier writes are flushed.
   await new Promise<void>((done) => process.stdout.end(() => done()));
   process.exit(code);
 }
 
-/** Ends the process at once, for a user who asks a second time. */
+/** Ends the process immediately, on the user's second request. */
 export function exitNow(code: ExitCode): never {
   process.exit(code);
 }
 
-/** A reader that has seen enough, `adalora … | head`, is no error. */
+/** Exits quietly when the reader closes the pipe, as in `adalora … | head`. */
 export function tolerateClosedPipe(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
@@ -123,11 +124,11 @@ export function tolerateClosedPipe(): void {
 
 // --- internal ---
 
-/** Lines on stderr, each after its label; none of what only informs where it is to be quiet. */
+/** A logger for labelled lines on stderr; `quiet` drops those that only inform. */
 function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInstance {
   return createConsola({
     level: quiet ? LogLevels.warn : LogLevels.info,
-    throttle: 0, // a line that repeats is printed again
+    throttle: 0, // print repeated lines too
     reporters: [
       {
         log({ type, args }) {

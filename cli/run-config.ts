@@ -19,18 +19,19 @@ import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
 import { referenceMethod, scriptNotes, scriptValues } from "./reference-flags.ts";
 
-/** The run that a command line describes, and remarks on how it was understood. */
+/** The run that a command line describes, and notes on how it was interpreted. */
 export interface RequestedRun {
   readonly config: RunConfig;
   readonly notes: readonly string[];
 }
 
-/** A run that has its folder. */
+/** A run whose output folder is decided. */
 export type PlacedRun = RunConfig & { readonly out: string };
 
 /**
- * What `run` and `plan` are asked for: a recipe or file, the task's recipe, the run in `--out` that is to be resumed, or the demo.
- * Throws E_CONFIG where a run is to be resumed that nothing names, and for one seed beside several.
+ * Resolves the run that `run` and `plan` are asked for: a recipe or file, the task's recipe, the
+ * run in `--out` to resume, or the demo. Throws E_CONFIG for --resume without a folder, and for
+ * --seed beside --seeds.
  */
 export async function requestedRun(
   name: string | undefined,
@@ -48,8 +49,8 @@ export async function requestedRun(
 }
 
 /**
- * The result of the run in a folder that is to be resumed; undefined where it has not ended. Throws E_RESUME where the folder
- * holds a run with other settings.
+ * The result of the run in a folder that is to be resumed; undefined where it is not finished.
+ * Throws E_RESUME where the folder holds a run with other settings.
  */
 export async function storedRun(out: string, config: RunConfig): Promise<RunResult | undefined> {
   if (!existsSync(join(out, runFiles.config))) return undefined;
@@ -63,8 +64,9 @@ export async function storedRun(out: string, config: RunConfig): Promise<RunResu
 }
 
 /**
- * Flags over the recipe or file that `base` names; without it, over the recipe of `--task` where there is one.
- * Throws as resolveConfig and readConfigFile do, and E_RECIPE for a name that is neither.
+ * Resolves flags over the recipe or file that `base` names; without it, over the recipe of
+ * `--task`, if it has one. Throws as resolveConfig and readConfigFile do, and E_RECIPE for a name
+ * that is neither.
  */
 export async function resolveRun(
   base: string | undefined,
@@ -76,7 +78,7 @@ export async function resolveRun(
     flags,
   ];
   const resolved = resolveConfig(layers.filter((layer) => layer !== undefined));
-  // A resumed run goes on with the numbers that it began with.
+  // A resumed run keeps the dtype that it started with.
   const config = { ...resolved, dtype: resolveDtype(resolved) };
   return { config, notes: scriptNotes(given) };
 }

@@ -15,7 +15,10 @@ export function meanAndDeviation(values: readonly number[]): { mean: number; dev
   return { mean, deviation: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : 0 };
 }
 
-/** One run a seed, in `out/seed-N`, then each metric's mean and deviation in `out/seeds.json`. */
+/**
+ * Runs once per seed, in `out/seed-N`, then writes each metric's mean and standard deviation to
+ * `out/seeds.json`.
+ */
 export async function runSeeds(
   config: PlacedRun,
   seeds: readonly number[],
@@ -53,7 +56,7 @@ export async function runSeeds(
 
 type Summary = Readonly<Record<string, { readonly mean: number; readonly deviation: number }>>;
 
-/** The metrics of runs with several seeds as a page: what they are, their means and deviations, where the files are. */
+/** Formats the metrics of runs with several seeds: a title, means and deviations, the folder. */
 export function seedsText(
   { task, method, out }: Pick<PlacedRun, "task" | "method" | "out">,
   seeds: readonly number[],

@@ -6,7 +6,7 @@ import { type MatrixRank, rankTable } from "./rank-table.ts";
 import { type Output, paint } from "./terminal.ts";
 import type { TrainedRun } from "./trained.ts";
 
-/** A finished run as a page: metrics beside the baseline, the rank table, where the files are. */
+/** Formats a finished run: metrics beside the baseline, the rank table, the folder. */
 export function runText(
   trained: TrainedRun,
   output: Output,
@@ -28,7 +28,7 @@ export function runText(
   return blocks.join("\n\n");
 }
 
-/** The same for programs. */
+/** A finished run as JSON. */
 export function runJson(trained: TrainedRun): object {
   const { prepared, result, out } = trained;
   return {

@@ -1,14 +1,15 @@
 import { exitNow, type Report } from "./report.ts";
 
-/** A user's wish to stop, for as long as it is listened for: `using stop = listenForStop(report)`. */
+/** A request to stop, while its signals are handled: `using stop = listenForStop(report)`. */
 export interface StopRequest extends Disposable {
-  /** Aborted by the first SIGINT or SIGTERM: save a checkpoint and end. */
+  /** Aborted by the first SIGINT or SIGTERM: save a checkpoint and stop. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Listens for SIGINT and SIGTERM: the first asks the job to stop after its current step, a second one exits now
- * with 130. Handlers run between two turns of the event loop, so the job must await something now and then.
+ * Handles SIGINT and SIGTERM: the first requests the job to stop after its current step, a second
+ * one exits immediately with 130. Handlers run between turns of the event loop, so the job must
+ * await regularly.
  */
 export function listenForStop(report: Report, end: typeof exitNow = exitNow): StopRequest {
   const controller = new AbortController();

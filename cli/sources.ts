@@ -8,10 +8,13 @@ import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
 import type { DataLocation, HubData } from "../core/data/data-location.ts";
 
-/** The demo's model and data, which come with the program. */
+/** Name of the demo's model and data, which are part of the program. */
 export const DEMO = "adalora:demo";
 
-/** Model families from the plugins; models and data from the disk where a path of the name is there, else from the hub. */
+/**
+ * Opens the sources of models and data: a path that exists, else the hub. Model families come from
+ * the plugins.
+ */
 export async function openSources(
   report: Report,
   env: Environment = process.env,
@@ -62,17 +65,17 @@ const isFolder = (name: string) =>
 function noData(): AdaloraError {
   return errors.missing(
     "data",
-    "--data PATH names a folder with train and dev files, or a data set of the hub",
+    "--data PATH names a folder with train and dev files, or a data set on the hub",
   );
 }
 
-/** "org/name" or "org/name:configuration"; of the task's own data set its configuration. */
+/** Splits "org/name:configuration"; the task's own data set has a default configuration. */
 function datasetOf(name: string | null, own: HubData | undefined) {
   const [spec = "", config] = (name ?? own?.id ?? "").split(":");
   return [spec, config ?? (spec.split("@")[0] === own?.id ? own?.config : undefined)] as const;
 }
 
-/** Asks the hub for a name that is no path here; an error says both. */
+/** Resolves a name that is no local path on the hub; an error mentions both. */
 async function resolveOnHub<T>(name: string, resolve: () => Promise<T>): Promise<T> {
   if (formatOf(name) !== undefined) throw errors.file(name, "does not exist");
   try {
@@ -85,10 +88,10 @@ async function resolveOnHub<T>(name: string, resolve: () => Promise<T>): Promise
   }
 }
 
-/** Files below this size come and go without a word. */
+/** Smaller downloads are not shown. */
 const SHOWN_FROM_BYTES = 2 ** 20;
 
-/** A live line while a large file comes; where there is no terminal, one line when it begins. */
+/** Shows the download of a large file: a live line on a terminal, elsewhere a line at its start. */
 function downloadProgress(report: Report) {
   let lastFile = "";
   return ({ file, received, total }: { file: string; received: number; total: number }) => {

@@ -1,14 +1,14 @@
 /** A place to print: stdout, stderr, or a test's list. */
 export interface Output {
   write(text: string): void;
-  /** A terminal, whose last line may be rewritten. */
+  /** Whether it is a terminal, whose last line can be rewritten. */
   readonly isTerminal: boolean;
-  /** Characters of a line. */
+  /** Width of a line in characters. */
   readonly columns: number;
   readonly colours: boolean;
 }
 
-/** A stream of the process. Colours are for terminals, and not where NO_COLOR is set. */
+/** Wraps a stream of the process. Only terminals have colours, unless NO_COLOR is set. */
 export function outputOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = process.env): Output {
   const isTerminal = stream.isTTY && env["TERM"] !== "dumb";
   return {
@@ -23,7 +23,7 @@ export function outputOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = pr
 
 const codes = { bold: "1", dim: "2", red: "31", yellow: "33" } as const;
 
-/** Text in a colour, where the output has colours. */
+/** Colours a text where the output has colours. */
 export function paint(output: Output, colour: keyof typeof codes, text: string): string {
   return output.colours ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text;
 }

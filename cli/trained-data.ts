@@ -7,15 +7,15 @@ import type { Sources } from "../core/model/model-files.ts";
 import type { TrainedModel } from "../core/run/open-trained.ts";
 import type { PredictionSet } from "../core/tasks/task.ts";
 
-/** The data that the user names; null: as the run's. */
+/** The requested data; null: the run's. */
 export interface DataOptions {
   readonly data: string | null;
   readonly split: SplitRole;
 }
 
 /**
- * The splits of one role: of the data named, else of those that the model was trained on. A file that is named is the split
- * itself. Throws E_FILE where there is no such split.
+ * The splits with the requested role, of the requested data or else of the data that the model was
+ * trained on. A file is one split by itself. Throws E_FILE where there is no such split.
  */
 export async function splitsFor(
   { data, split }: DataOptions,

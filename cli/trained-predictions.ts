@@ -4,13 +4,13 @@ import type { PredictionSet, Predictions } from "../core/tasks/task.ts";
 import { type DeviceOptions, openBackend } from "./backend.ts";
 import type { Report } from "./report.ts";
 
-/** A dataset, and what the model says of each of its rows. */
+/** A data set and the model's predictions for its rows. */
 export interface SplitPredictions {
   readonly dataset: PredictionSet;
   readonly predictions: Predictions;
 }
 
-/** Loads the model, once all data are known to be good, and runs it over each dataset. */
+/** Loads the model, after all data have been checked, and runs it over each data set. */
 export async function predictAll(
   trained: TrainedModel,
   datasets: readonly PredictionSet[],
@@ -32,7 +32,9 @@ export async function predictAll(
   return all;
 }
 
-/** Writes the predictions of one split, or of several under names with theirs. Returns the paths. */
+/**
+ * Writes predictions and returns the paths. With several splits, file names include the split's.
+ */
 export function writePredicted(out: string, predicted: readonly SplitPredictions[]): string[] {
   return predicted.flatMap(({ dataset: { name }, predictions }) =>
     writePredictions(out, predictions, predicted.length > 1 ? name : undefined),

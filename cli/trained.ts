@@ -10,10 +10,12 @@ export interface TrainedRun {
   readonly out: string;
 }
 
-/** What goes on with several runs in one folder: settings of theirs that it does not hold are the command's. */
+/**
+ * The command that resumes several runs in one folder, which does not hold all of their settings.
+ */
 export const sameCommand = (out: string) => `the same command with --resume --out ${out}`;
 
-/** Says how an interrupted run goes on. */
+/** Reports an interrupted run and the command that resumes it. */
 export function interrupted({ result }: TrainedRun, command: string, report: Report): ExitCode {
   report.error(errors.interrupted(result.steps, command));
   return 130;

@@ -6,11 +6,11 @@ import { kebab } from "./names.ts";
 import { commonOptions } from "./options.ts";
 import { runSettings } from "./run-settings.ts";
 
-/** Columns of a help page, and of its flags. */
+/** Width of a help page, and of its column of flags. */
 const pageWidth = 80;
 const flagWidth = 26;
 
-/** A command's help page, from the same tables that read its flags. */
+/** A command's help page, from the tables that its flags are parsed with. */
 export function commandUsage(name: string, about: string, command: Command): string {
   const taken = new Set<string>(command.settings);
   const own = { ...command.options, ...commonOptions };
@@ -42,7 +42,7 @@ function flagLines(key: string, setting: Setting<unknown>): string[] {
   const no = hint === undefined && fallback === true ? "[no-]" : "";
   const name = `  --${no}${kebab(key)}`;
   const whole = hint === undefined ? name : `${name} ${hint}`;
-  // A choice of many words would not fit beside its flag: they go below.
+  // The words of a long choice do not fit beside the flag: they go into its description.
   const isLong = whole.length > pageWidth;
   const flag = isLong ? `${name} WORD` : whole;
   const words = isLong ? `: ${hint?.replaceAll("|", ", ")}` : "";

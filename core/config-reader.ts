@@ -3,7 +3,10 @@ import { errors } from "./errors.ts";
 
 const activations: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
 
-/** Typed access to an untyped config.json. Every method throws E_CONFIG, with `source` and the key, for a wrong value. */
+/**
+ * Typed access to an untyped config.json. Every method throws E_CONFIG, with `source` and the key,
+ * for a wrong value.
+ */
 export function configReader(raw: Readonly<Record<string, unknown>>, source: string) {
   const read = <T>(
     key: string,

@@ -1,7 +1,10 @@
 import { readFileSync } from "node:fs";
 import { freemem } from "node:os";
 
-/** Bytes that this process may still allocate: the system's free memory or what its control group allows, whichever is less. */
+/**
+ * Bytes that this process may still allocate: the system's free memory or what its control group
+ * allows, whichever is less.
+ */
 export function availableHostMemory(
   read: (path: string) => string | undefined = readIfThere,
 ): number {

@@ -8,29 +8,29 @@ import { drawSplits, toTsv } from "./splits.ts";
 import { drawStatement } from "./statements.ts";
 import { demoTokenizerJson } from "./tokenizer.ts";
 
-/** The task's rows: a function of this seed. */
+/** Seed and sizes of the task's data. */
 const data = { seed: 3, sizes: { train: 8000, validation: 1000 } };
 
-/** The folder of the demo's pretrained model. Its weights come with the program, which lays them out in the user's cache. */
+/** The folder of the demo's pretrained model, which is part of the program, in the user's cache. */
 export function demoModel(): string {
-  return writtenOnce("model", [
+  return cachedFolder("model", [
     ["config.json", JSON.stringify(demoModelConfig(), null, 2)],
     ["tokenizer.json", JSON.stringify(demoTokenizerJson())],
     ["model.safetensors", readFileSync(weights)],
   ]);
 }
 
-/** The folder of the demo's task, drawn anew where it is not there: train.tsv and validation.tsv. */
+/** The folder of the demo's data, generated if needed: train.tsv and validation.tsv. */
 export function demoData(): string {
   const splits = Object.entries(drawSplits(drawStatement, data));
-  return writtenOnce(
+  return cachedFolder(
     "data",
     splits.map(([name, rows]) => [`${name}.tsv`, toTsv(rows)]),
   );
 }
 
-/** A folder of the cache with these files, under a name that their content decides. */
-function writtenOnce(
+/** Writes files to a folder of the cache that is named after their hash, unless it exists. */
+function cachedFolder(
   what: string,
   files: readonly (readonly [string, string | Uint8Array])[],
 ): string {

@@ -4,7 +4,7 @@ import type { Row } from "./rows.ts";
 import { drawFalseEvent, drawStory, type StoryEvent, type Story } from "./stories.ts";
 import { adjectives, animals, verbs } from "./words.ts";
 
-/** The classes of the pre-training task: every word that can be an answer. */
+/** The classes of the pretraining task: every word that can be an answer. */
 export const answers: readonly string[] = [
   ...animals,
   ...adjectives,
@@ -13,12 +13,13 @@ export const answers: readonly string[] = [
   "no",
 ];
 
-/** How many of 100 stories tell of one happening: from them the model finds out what the questions ask for. */
+/** Percentage of stories with a single event: they teach the model what the questions mean. */
 const shortStories = 35;
 
 /**
- * The pre-training task: a story, a question about it, and the answer as one of the classes. `checks`: how many of 100
- * questions ask whether something happened; the others ask who, whom, what was done, what an animal is like.
+ * Draws a row of the pretraining task: a story, a question about it, and the answer as one of the
+ * classes. `checks`: the percentage of yes/no questions; the others ask who, whom, what was done,
+ * or what an animal is like.
  */
 export function drawQuestion(draw: RandomInt, checks: number): Row {
   const story = drawStory(draw, chance(shortStories, draw) ? 1 : 2);
@@ -45,14 +46,14 @@ const action: Ask = (_, about) => [
   about.verb.base,
 ];
 
-/** Where the story says nothing of any animal, another question is asked. */
+/** Asks what an animal is like; in a story without traits, what one did. */
 const trait: Ask = (story, about, draw) => {
   if (story.traits.size === 0) return action(story, about, draw);
   const [animal, like] = oneOf([...story.traits], draw);
   return [`what is the ${animal} like ?`, like];
 };
 
-/** A question, a negated one, or a plain statement, which is asked without a question mark. */
+/** A yes/no question, a negated one, or a plain statement without a question mark. */
 const check: Ask = (story, about, draw) => {
   const happened = chance(50, draw);
   const { agent: a, verb, patient: p } = happened ? about : drawFalseEvent(story, draw);

@@ -2,10 +2,13 @@ import { randomInts } from "../core/data/shuffle.ts";
 import type { RandomInt } from "../core/data/shuffle.ts";
 import type { Row } from "./rows.ts";
 
-/** Rows of each split, by name, in order. */
+/** Number of rows of each split by name, in the order of drawing. */
 export type Sizes = Readonly<Record<string, number>>;
 
-/** Splits of drawn rows, a function of seed and sizes alone. No story is told twice, so that no split knows another's. */
+/**
+ * Draws splits, a function of seed and sizes alone. No story appears twice, so splits don't
+ * overlap.
+ */
 export function drawSplits(
   drawRow: (draw: RandomInt) => Row,
   { seed, sizes }: { seed: number; sizes: Sizes },
@@ -25,7 +28,7 @@ export function drawSplits(
   return Object.fromEntries(splits);
 }
 
-/** Rows as a file of tab-separated values, with the columns that a sentence pair has in GLUE. */
+/** Formats rows as tab-separated values, with GLUE's columns for sentence pairs. */
 export function toTsv(rows: readonly Row[]): string {
   const lines = rows.map(({ story, sentence, label }) => `${story}\t${sentence}\t${label}\n`);
   return `sentence1\tsentence2\tlabel\n${lines.join("")}`;

@@ -3,12 +3,13 @@ import { chance, oneOf } from "./choose.ts";
 import type { Row } from "./rows.ts";
 import { drawFalseEvent, drawStory, sentence } from "./stories.ts";
 
-/** How many of 100 statements are negated. */
+/** Percentage of negated statements. */
 const negations = 25;
 
 /**
- * The demo's task: does the story make the statement true? As often true as false, in every wording: active or passive,
- * negated or not. All words of a statement are the story's own, so that only who did what to whom decides.
+ * Draws a row of the demo's task: does the story make the statement true? True and false are
+ * equally frequent in every wording: active or passive, negated or not. A statement uses only words
+ * of its story, so that the answer depends on who did what to whom.
  */
 export function drawStatement(draw: RandomInt): Row {
   const story = drawStory(draw, 2);

@@ -9,21 +9,25 @@ export interface StoryEvent {
   readonly patient: string;
 }
 
-/** One or two happenings, each among animals of its own, and the sentence that tells of them. */
+/** One or two events, each with its own animals, and the sentence that tells them. */
 export interface Story {
   readonly events: readonly StoryEvent[];
-  /** What the sentence says some of the animals are like. */
+  /** The adjectives of some of the animals, by animal. */
   readonly traits: ReadonlyMap<string, string>;
   readonly text: string;
 }
 
+/** How a clause is worded; `traits`: adjectives by animal. */
 export interface Wording {
   readonly passive: boolean;
   readonly negated: boolean;
   readonly traits?: ReadonlyMap<string, string>;
 }
 
-/** "the old cat chased the dog and the fox was bitten by the hen": voices and adjectives are drawn, too. */
+/**
+ * Draws a story with random voices and adjectives: "the old cat chased the dog and the fox was
+ * bitten by the hen".
+ */
 export function drawStory(draw: RandomInt, clauses: 1 | 2): Story {
   const cast = someOf(animals, 2 * clauses, draw);
   const likes = someOf(adjectives, cast.length, draw);
@@ -34,13 +38,13 @@ export function drawStory(draw: RandomInt, clauses: 1 | 2): Story {
     const [agent = "", patient = ""] = cast.slice(2 * i);
     return { agent, verb, patient };
   });
-  const told = events.map((event) =>
+  const sentences = events.map((event) =>
     sentence(event, { passive: chance(50, draw), negated: false, traits }),
   );
-  return { events, traits, text: told.join(" and ") };
+  return { events, traits, text: sentences.join(" and ") };
 }
 
-/** A happening as a clause: "the dog was not chased by the old cat". */
+/** An event as a clause: "the dog was not chased by the old cat". */
 export function sentence(
   { agent, verb, patient }: StoryEvent,
   { passive, negated, traits }: Wording,
@@ -53,8 +57,9 @@ export function sentence(
 }
 
 /**
- * What did not happen, told with the story's own words alone, so that no list of words gives it away: half the time the
- * roles of a happening are swapped, else an animal of another happening stands in for one of its own.
+ * Draws an event that did not happen, from the story's own words, so that the words alone don't
+ * give it away: half the time an event's roles are swapped, else an animal of another event
+ * replaces one of its own.
  */
 export function drawFalseEvent({ events }: Story, draw: RandomInt): StoryEvent {
   const base = oneOf(events, draw);

@@ -3,10 +3,10 @@ import { words } from "./words.ts";
 
 const specials = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"];
 
-/** Special tokens, then words: a token's place is its id. */
+/** Special tokens, then words; a token's index is its id. */
 export const vocabulary: readonly string[] = [...specials, ...words];
 
-/** The demo model's `tokenizer.json`: a word is a token; the template is DeBERTa's. */
+/** The demo model's `tokenizer.json`: one token per word, with DeBERTa's template. */
 export function demoTokenizerJson(): object {
   const token = (id: string, typeId: number) => ({ SpecialToken: { id, type_id: typeId } });
   const text = (id: string, typeId: number) => ({ Sequence: { id, type_id: typeId } });

@@ -8,14 +8,16 @@ export interface Verb {
   readonly participle: string;
 }
 
-/** Who acts, and whom it happens to. */
+/** Agents and patients of the stories. */
 export const animals =
   "bear cat cow deer dog donkey duck fox frog goat goose hen horse lion mouse owl pig rabbit sheep wolf".split(
     " ",
   );
 
+/** Traits of the animals. */
 export const adjectives = "big black brown grey lazy old quick small white young".split(" ");
 
+/** What the animals do to each other. */
 export const verbs: readonly Verb[] = [
   "bite bit bitten",
   "catch caught caught",
@@ -36,7 +38,7 @@ export const verbs: readonly Verb[] = [
 
 const functionWords = "? and by did do is it like not that the to true was what who".split(" ");
 
-/** Every word of every sentence, in the vocabulary's order. */
+/** Every word of the stories and questions, in the vocabulary's order. */
 export const words: readonly string[] = [
   ...new Set([
     ...functionWords,

@@ -1,10 +1,10 @@
 import type { KernelTime } from "./profile.ts";
 import { type Spread, titleOf, type WorkloadResult } from "./summary.ts";
 
-/** Above this, others took so much of the machine that a figure is not to be quoted. */
+/** Busy processors of other processes above which a figure should not be quoted. */
 const MOST_OTHER_LOAD = 0.1;
 
-/** The figures as tables; medians, with the spread of the ratios. */
+/** Formats the figures as tables of medians, with the spread of the ratios. */
 export function benchText(results: readonly WorkloadResult[]): string {
   const head = ["workload", "s/step", "tokens/s", "MiB", "start s", "of bound"];
   const rows = results.map((r) => [
@@ -20,7 +20,7 @@ export function benchText(results: readonly WorkloadResult[]): string {
   return blocks.filter((block) => block !== "").join("\n\n");
 }
 
-/** The figures as rows of a Markdown table, for a page that quotes them. */
+/** Formats the figures as a Markdown table. */
 export function benchMarkdown(results: readonly WorkloadResult[]): string {
   const head = [
     "workload",
@@ -82,7 +82,7 @@ function otherLoadText(results: readonly WorkloadResult[]): string {
   return lines.join("\n");
 }
 
-/** Columns of the same width: the first to the left, the others to the right. */
+/** Aligns columns: the first to the left, the others to the right. */
 function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   const cell = (text: string, i: number) =>

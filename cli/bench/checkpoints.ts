@@ -12,7 +12,7 @@ import { loadWeights } from "../../core/model/load-weights.ts";
 import type { AdaptedModel } from "../../core/model/open-model.ts";
 import type { Workload } from "./workloads.ts";
 
-/** The sizes of the released models, for runs without a checkpoint. */
+/** Configurations of the released models, for runs without a checkpoint. */
 export const builtIn = {
   "deberta-v3-base": {
     model_type: "deberta-v2",
@@ -53,7 +53,7 @@ export const builtIn = {
   },
 } as const;
 
-/** Names of a model: of its sizes, and of its folder beside others. */
+/** The model of each kind of workload: a key of `builtIn`, and the name of its folder. */
 const modelNames = {
   classify: "deberta-v3-base",
   answer: "deberta-v3-base",
@@ -68,7 +68,10 @@ export interface BenchModel {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-/** Finds the model of a workload in a checkpoint's folder, or in a folder of checkpoints. Throws E_FILE where it is in neither. */
+/**
+ * Finds the model of a workload: `path` is a checkpoint's folder or a folder of checkpoints. Throws
+ * E_FILE where it is neither.
+ */
 export function findModel({ kind }: Workload, path: string | null): BenchModel {
   const name = modelNames[kind];
   if (path === null) return { dir: undefined, config: builtIn[name] };
@@ -79,8 +82,8 @@ export function findModel({ kind }: Workload, path: string | null): BenchModel {
 }
 
 /**
- * Gives an adapted model the checkpoint's numbers, or random ones. Those are numbers of this process rather than pages of a file,
- * so that bf16 takes more memory with them.
+ * Loads the checkpoint's weights into an adapted model, or random ones. Random weights lie in the
+ * process's own memory, not in pages of a file, so bf16 takes more memory with them.
  */
 export function fillModel(backend: Backend, adapted: AdaptedModel, { dir }: BenchModel): void {
   const where = dir ?? "random weights";
@@ -92,10 +95,10 @@ export function fillModel(backend: Backend, adapted: AdaptedModel, { dir }: Benc
 
 // --- internal ---
 
-/** Numbers of the random weights that are drawn; larger matrices repeat them, for drawing 184 million takes long. */
+/** Random values that are drawn; larger matrices repeat them, since drawing 184 million is slow. */
 const DRAWN = 2 ** 18 - 1;
 
-/** A tensor for each parameter, as a checkpoint would have them. */
+/** A tensor for each parameter, as a checkpoint has them. */
 function randomTensors({ parameters, fills }: ModuleTree): ReadonlyMap<string, HostTensor> {
   const drawn = normals(DRAWN, 1, 0, 0);
   return new Map(

@@ -1,6 +1,9 @@
 import { errors } from "../../core/errors.ts";
 
-/** What a process prints, run to its end; throws E_PROCESS, which calls it `name`, where it fails or is killed. */
+/**
+ * Runs a process and returns its stdout. Throws E_PROCESS, under `name`, where it fails or is
+ * killed.
+ */
 export async function childOutput(words: readonly string[], name: string): Promise<string> {
   const child = Bun.spawn([...words], { stdout: "pipe", stderr: "pipe" });
   const [out, err] = await Promise.all([

@@ -1,9 +1,9 @@
 import type { Backend } from "../../core/backend.ts";
 
-/** Sizes of a feed-forward product over 4096 tokens. */
+/** Sizes of a feed-forward product over 4096 tokens, and how often it is timed. */
 const [M, K, N, TRIES] = [4096, 768, 3072, 12];
 
-/** Operations per second of a large product on this machine, in the type of activations: the best of several. */
+/** Measured peak: operations per second of the fastest of several large products of activations. */
 export function gemmPeak(backend: Backend): number {
   const [a, b, c] = [M * K, K * N, M * N].map((length) => {
     const buffer = backend.alloc(backend.activation, length);

@@ -1,7 +1,7 @@
 import { cpus, release, totalmem } from "node:os";
 import packageJson from "../../package.json" with { type: "json" };
 
-/** What a figure belongs to. */
+/** The machine, versions and threads that a figure was measured with. */
 export async function machineFacts(threads: number): Promise<object> {
   const model = cpus()[0]?.model ?? "unknown";
   return {

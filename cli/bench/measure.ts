@@ -7,6 +7,7 @@ import { type KernelTime, profiled } from "./profile.ts";
 import { readRows } from "./rows.ts";
 import { type WorkloadName, workloadOf } from "./workloads.ts";
 
+/** What to measure, and how. */
 export interface MeasureOptions {
   readonly workload: WorkloadName;
   readonly batches: string | null;
@@ -14,30 +15,33 @@ export interface MeasureOptions {
   readonly warmup: number;
   readonly steps: number;
   readonly profile: boolean;
-  /** Whether training steps run each layer again in backward. */
+  /** Whether training recomputes activations in backward. */
   readonly checkpointing: boolean;
 }
 
+/** The figures of one round. */
 export interface Measurement {
   readonly checkpointing: boolean;
   readonly stepSeconds: readonly number[];
   /** From the process's start to the end of its first step. */
   readonly startUpSeconds: number;
   readonly peakRssMib: number;
-  /** Processors that others kept busy during the timed steps. */
+  /** Processors that other processes kept busy during the timed steps. */
   readonly otherLoad: number;
   readonly tokens: readonly number[];
-  /** Needed operations of each timed step. */
+  /** Operations that each timed step needs. */
   readonly neededFlops: readonly number[];
-  /** Operations a second of a large product in the same type. */
+  /** Operations per second of a large product in the same type. */
   readonly gemmPeak: number;
-  /** The last step's loss, or what it wrote: to show that work was done. */
+  /** The last step's result, as evidence of its work: see OpenWorkload.step. */
   readonly finalValue: number;
   readonly kernels?: readonly KernelTime[];
   readonly trace?: object;
 }
 
-/** Runs one workload in this process: warm-up steps, then timed ones over the batches that follow. */
+/**
+ * Runs one workload in this process: warm-up steps, then timed steps over the following batches.
+ */
 export async function measure(opened: Backend, options: MeasureOptions): Promise<Measurement> {
   const { warmup, steps, checkpointing } = options;
   const profile = options.profile ? profiled(opened) : undefined;

@@ -3,10 +3,12 @@ import type { DebertaConfig } from "../../models/deberta/config.ts";
 import { bucketOf } from "../../models/deberta/relative-positions.ts";
 
 /**
- * Multiplications and additions that a DeBERTa batch needs, every sequence at its own length and position terms over the buckets
- * that it can reach. Backward: dX of frozen matrices costs what forward did, attention products twice that, adapters dX and dW.
- * Layer 0's query, key and value need no dX. The last layer counts whole, as in other engines: a classifier of this program computes it
- * for first tokens alone, so that its share of the bound holds up to a twelfth of work that is not done.
+ * Multiplications and additions that a DeBERTa batch needs: every sequence at its own length, with
+ * position terms over the buckets that it can reach. Backward adds dX of frozen matrices, which
+ * costs as much as forward, twice the attention products, and dX and dW of adapters. Query, key and
+ * value of layer 0 need no dX. The last layer counts in full, as other engines compute it; a
+ * classifier of this program computes it for first tokens only, so that up to a twelfth of the
+ * count is not done.
  */
 export function debertaFlops(
   lengths: readonly number[],
@@ -28,9 +30,9 @@ export function debertaFlops(
 }
 
 /**
- * The same for a step of training BART: a decoder's row sees the target's rows up to its own, which halves those products, and all
- * of its source. The language model head is frozen. Rank r of every matrix: queries, keys, values and outputs of both kinds of
- * attention, and the feed-forward block.
+ * The same for a training step of BART. A decoder row attends to the target's rows up to its own,
+ * which halves those products, and to its whole source. The language-model head is frozen. Every
+ * matrix of both kinds of attention and of the feed-forward block has an adapter of rank `rank`.
  */
 export function bartFlops(
   sources: readonly number[],
@@ -71,8 +73,9 @@ export function bartFlops(
 }
 
 /**
- * Of writing a text of `tokens` about each source with some beams, where keys and values are kept: each token passes the decoder
- * once, sees those before it and its source, and is scored over the vocabulary. The first token has one beam.
+ * The same for generating `tokens` tokens per source by beam search with a key and value cache:
+ * each token passes the decoder once, attends to earlier tokens and its source, and is scored over
+ * the vocabulary. The first token has one beam.
  */
 export function generationFlops(
   sources: readonly number[],
@@ -81,23 +84,23 @@ export function generationFlops(
 ): number {
   const { hiddenSize: d, encoder, decoder, vocabSize } = config;
   const S = sum(sources);
-  const read =
+  const encoding =
     encoder.layers * 2 * S * (4 * d * d + 2 * d * encoder.ffnSize) +
     encoder.layers * 4 * d * sum(sources.map((s) => s * s)) +
     decoder.layers * 2 * S * 2 * d * d;
   const linear = decoder.layers * 2 * (6 * d * d + 2 * d * decoder.ffnSize) + 2 * d * vocabSize;
   const rows = Array.from({ length: tokens }, (_, i) => (i === 0 ? 1 : beams));
-  const written = sources.map((s) =>
+  const decoding = sources.map((s) =>
     sum(rows.map((n, i) => n * (linear + decoder.layers * 4 * d * (i + 1 + s)))),
   );
-  return read + sum(written);
+  return encoding + sum(decoding);
 }
 
 // --- internal ---
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, n) => total + n, 0);
 
-/** Distinct relative positions, as the model buckets them, within n tokens. */
+/** Number of distinct position buckets within n tokens. */
 function reachableBuckets(n: number, config: DebertaConfig): number {
   const seen = new Set(Array.from({ length: n }, (_, offset) => bucketOf(offset, config)));
   return 2 * seen.size - 1;

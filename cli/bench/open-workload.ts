@@ -18,15 +18,17 @@ import type { BenchRow } from "./rows.ts";
 import { ADAPTERS, INITIAL_RANK, type StepOptions, trainingStep } from "./training-step.ts";
 import type { Workload } from "./workloads.ts";
 
-/** A loaded model with the work that is timed. */
+/** A loaded model and the work that is timed. */
 export interface OpenWorkload {
-  /** Does the work on one batch; returns a number of its result, to show that it was done. */
+  /**
+   * Runs one batch; returns a loss, a logit or a shortest output length as evidence of the work.
+   */
   readonly step: (rows: readonly BenchRow[]) => number | Promise<number>;
-  /** What the work is counted in: tokens read, and those of targets; or tokens written. */
+  /** Tokens that are counted: inputs and targets, or generated ones. */
   readonly tokens: (rows: readonly BenchRow[]) => number;
-  /** Operations that the work needs, whatever an engine does. */
+  /** Operations that the work needs, however an engine does it. */
   readonly neededFlops: (rows: readonly BenchRow[]) => number;
-  /** Embeddings, for batches of arbitrary ids. */
+  /** Size of the vocabulary, for batches of random ids. */
   readonly vocabSize: number;
 }
 
@@ -54,13 +56,13 @@ const openers: Readonly<Record<Workload["kind"], Opener>> = {
 
 const lengthsOf = (rows: readonly BenchRow[]) => rows.map(({ ids }) => ids.length);
 
-/** Tokens of sources, and of targets where there are any. */
+/** Tokens of inputs, and of targets if any. */
 const tokensOf = (rows: readonly BenchRow[]) =>
   rows.reduce((sum, row) => sum + row.ids.length + targetLength(row), 0);
 
 const targetLength = ({ target }: BenchRow) => target.filter((label) => label >= 0).length;
 
-/** What the training steps of an encoder have in common. */
+/** What the training workloads of an encoder share. */
 const trainedEncoder = (config: DebertaConfig): Omit<OpenWorkload, "step"> => ({
   tokens: tokensOf,
   neededFlops: (rows) =>
@@ -85,7 +87,7 @@ function openClassifier(backend: Backend, model: BenchModel, options: StepOption
   };
 }
 
-/** The loss is transformers' own: padded positions take part in its softmax. */
+/** The loss is that of transformers: padded positions take part in its softmax. */
 function openAnswers(backend: Backend, model: BenchModel, options: StepOptions): OpenWorkload {
   const config = deberta.parseConfig(model.config);
   const head = { task: "span", labels: 2, paddedQueries: "uniform" } as const;
@@ -111,7 +113,7 @@ function openSummarizer(backend: Backend, model: BenchModel, options: StepOption
     ADAPTERS,
   );
   fillModel(backend, adapted, model);
-  if (!isGenerationModel(adapted.model)) throw new Error("internal: bart writes");
+  if (!isGenerationModel(adapted.model)) throw new Error("internal: bart generates");
   const lossOf = generationLoss(adapted.model, { smoothing: 0 });
   const step = trainingStep(backend, adapted, lossOf, options);
   return {
@@ -130,7 +132,7 @@ function openSummarizer(backend: Backend, model: BenchModel, options: StepOption
   };
 }
 
-/** The plain model, as it is once its adapters are merged. */
+/** The plain model, as it is after its adapters are merged. */
 function openPredictions(backend: Backend, model: BenchModel): OpenWorkload {
   const config = deberta.parseConfig(model.config);
   const declared = declareModel(deberta, config, { task: "classification", labels: 2 });
@@ -152,7 +154,7 @@ function openPredictions(backend: Backend, model: BenchModel): OpenWorkload {
   };
 }
 
-/** Beam search as the authors evaluate summaries, with texts of one length: with random weights the end is arbitrary. */
+/** The authors' beam search, but of a fixed length: with random weights the end is arbitrary. */
 const SEARCH = {
   numBeams: 4,
   maxLength: 60,
@@ -161,17 +163,17 @@ const SEARCH = {
   earlyStopping: true,
 } as const;
 
-/** Texts have a start token that nobody writes. */
+/** The start token is not generated. */
 const GENERATED_TOKENS = SEARCH.maxLength - 1;
 
-/** The plain model writes about each source of a batch. */
+/** The plain model generates a target for each source of a batch. */
 function openGeneration(backend: Backend, model: BenchModel): OpenWorkload {
   const config = bart.parseConfig(model.config);
   const head = { task: "generation", labels: config.vocabSize } as const;
   const declared = declareModel(bart, config, head);
   fillModel(backend, { ...declared, adapters: [], trained: [] }, model);
   const generator = declared.model;
-  if (!isGenerationModel(generator)) throw new Error("internal: bart writes");
+  if (!isGenerationModel(generator)) throw new Error("internal: bart generates");
   const options = generationOptions(model.config, undefined, SEARCH);
   return {
     async step(rows) {

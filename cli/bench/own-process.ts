@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { childOutput } from "./child-output.ts";
 import { flagWords } from "./flag-words.ts";
 
-/** Runs this program's `bench --in-process` in a process of its own; returns the object that it prints. */
+/** Runs `bench --in-process` of this program in a new process and returns the object it prints. */
 export async function benchProcess<Result>(
   flags: Readonly<Record<string, string | number | null>>,
   switches: readonly string[],
@@ -11,7 +11,7 @@ export async function benchProcess<Result>(
   const self = (await Bun.file(entry).exists()) ? [process.execPath, entry] : [process.execPath];
   const words = [...self, "bench", "--in-process", "--json", ...flagWords(flags), ...switches];
   const out = await childOutput(words, "adalora bench --in-process");
-  // The line is our own, printed by the same version.
+  // The same version of this program printed the line.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return JSON.parse(out) as Result;
 }

@@ -5,17 +5,18 @@ import { childOutput } from "./child-output.ts";
 import { flagWords } from "./flag-words.ts";
 import type { WorkloadName } from "./workloads.ts";
 
-/** What is compared of one process. */
+/** The figures of one process of the peer. */
 export interface Round {
   /** Mean over the timed steps. */
   readonly secondsPerStep: number;
   readonly startUpSeconds: number;
   readonly peakRssMib: number;
-  /** Processors that others kept busy during the timed steps. */
+  /** Processors that other processes kept busy during the timed steps. */
   readonly otherLoad: number;
   readonly versions: Readonly<Record<string, string>>;
 }
 
+/** How to run one process of the peer. */
 export interface PeerOptions {
   /** A Python with the peer's requirements. */
   readonly python: string;
@@ -30,11 +31,11 @@ export interface PeerOptions {
   readonly steps: number;
 }
 
-/** How the peer is run: the best settings found for each workload and type. */
+/** Settings of the peer: the best found for each workload and type. */
 export interface PeerSettings {
-  /** Whether malloc keeps freed pages: pays on large batches, costs memory on small ones. */
+  /** Whether malloc keeps freed pages: it pays on large batches and costs memory on small ones. */
   readonly alloc: "keep" | "default";
-  /** What is bf16 in the peer: operations within autocast, or the whole frozen model. */
+  /** What is bf16: operations within autocast, or the whole frozen model. */
   readonly bf16Mode: "autocast" | "base";
 }
 
@@ -46,12 +47,13 @@ const keepsPages: ReadonlySet<WorkloadName> = new Set([
 ]);
 const bf16Base: ReadonlySet<WorkloadName> = new Set(["sst2-predict-b32"]);
 
+/** The peer's best settings for a workload. */
 export const peerSettings = (workload: WorkloadName): PeerSettings => ({
   alloc: keepsPages.has(workload) ? "keep" : "default",
   bf16Mode: bf16Base.has(workload) ? "base" : "autocast",
 });
 
-/** One process of transformers + PEFT on the same batches and weights, in the same type. */
+/** Runs one process of transformers + PEFT on the same batches and weights, in the same type. */
 export async function runPeer(options: PeerOptions): Promise<Round> {
   const { workload, dtype } = options;
   const { alloc, bf16Mode } = peerSettings(workload);

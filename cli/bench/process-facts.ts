@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** Linux's clock ticks of /proc, on every architecture that it is built for here. */
+/** Clock ticks of /proc: 100 per second on every supported architecture. */
 const TICKS_PER_SECOND = 100;
 
 /** Seconds since the kernel started this process. */
@@ -10,13 +10,16 @@ export function sinceProcessStart(): number {
   return uptime - Number(fields[19]) / TICKS_PER_SECOND;
 }
 
-/** Highest resident memory of this process, MiB. */
+/** Peak resident memory of this process, MiB. */
 export function peakMemory(): number {
   const line = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"));
   return Number(line?.[1] ?? 0) / 1024;
 }
 
-/** Processor seconds that everything else on this machine has used so far: their growth tells a disturbed step from a quiet one. */
+/**
+ * CPU seconds that all other processes have used so far; their growth tells a disturbed step from a
+ * quiet one.
+ */
 export function otherCpuSeconds(): number {
   const line = readFileSync("/proc/stat", "utf8").split("\n", 1)[0]!;
   const [user = 0, nice = 0, system = 0, , , irq = 0, soft = 0] = line

@@ -7,18 +7,20 @@ export interface KernelTime {
   readonly seconds: number;
 }
 
-/** Times a backend's calls, and what they are part of. */
+/** Times of a backend's calls and of the phases they belong to. */
 export interface Profile {
   readonly backend: Backend;
-  /** Runs a part of the work under a name; parts nest. One that goes on later ends when it has. */
+  /** Runs a part of the work as a named phase; phases nest, and end when their promise does. */
   readonly phase: <T>(name: string, part: () => T) => T;
-  /** By kernel, the slowest first; the time of the phases that no kernel took comes last. */
+  /** Times by kernel, slowest first; last, the time of the phases outside all kernels. */
   readonly times: () => readonly KernelTime[];
-  /** The format of chrome://tracing and Perfetto: microseconds, complete events, parts before what they hold. */
+  /** Complete events for chrome://tracing and Perfetto, in microseconds; phases come first. */
   readonly trace: () => { readonly traceEvents: readonly TraceEvent[] };
+  /** Forgets all times. */
   readonly reset: () => void;
 }
 
+/** A complete event of the Trace Event Format; `ts` and `dur` in microseconds. */
 export interface TraceEvent {
   readonly name: string;
   readonly cat: "phase" | "kernel";
@@ -72,7 +74,7 @@ export function profiled(backend: Backend): Profile {
 // --- internal ---
 
 interface Phase extends Interval {
-  /** Phases that it is part of. */
+  /** Number of enclosing phases. */
   readonly depth: number;
 }
 
@@ -121,7 +123,7 @@ const eventOf = ({ name, start, end }: Interval, cat: TraceEvent["cat"]): TraceE
 const secondsIn = (intervals: readonly Interval[]) =>
   intervals.reduce((sum, { start, end }) => sum + (end - start) / 1000, 0);
 
-/** Products with a thin side are the adapters': told apart from the model's own. */
+/** Products with a small dimension are the adapters'; they are listed apart from the model's. */
 function label(name: string, args: readonly unknown[]): string {
   const shape = args[3];
   if (name !== "gemm" || !isGemmShape(shape)) return name;

@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { type Lengths, type WorkloadName, workloadOf } from "./workloads.ts";
 
-/** One sequence of a batch, without padding, and what its task wants of it. */
+/** One sequence of a batch, without padding, and its labels for every task. */
 export interface BenchRow {
   readonly ids: readonly number[];
-  /** Width that the batch's file pads it to. */
+  /** Length that the batch's file pads it to. */
   readonly width: number;
   readonly label: number;
   /** First and last token of the answer. */
   readonly span: readonly [start: number, end: number];
-  /** What is to be written; -100 where the loss leaves a position out. */
+  /** Target tokens; -100 marks positions that the loss ignores. */
   readonly target: readonly number[];
 }
 
@@ -25,7 +25,10 @@ interface BatchFile {
   }[];
 }
 
-/** Batches of `DIR/WORKLOAD.json`, as the peer reads them; without a folder, eight built-in ones of like lengths. */
+/**
+ * Reads the batches of `DIR/WORKLOAD.json`, as the peer does; without a folder, makes eight of
+ * similar lengths.
+ */
 export function readRows(
   name: WorkloadName,
   dir: string | null,
@@ -81,7 +84,9 @@ function lengthOf({ mean, spread, min, max }: Lengths, next: () => number): numb
   return Math.round(Math.min(max, Math.max(min, mean * Math.exp(spread * normal))));
 }
 
-/** Uniform numbers in (0, 1): a linear congruential generator is plenty for lengths and arbitrary ids. */
+/**
+ * Uniform numbers in (0, 1); a linear congruential generator suffices for lengths and random ids.
+ */
 function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

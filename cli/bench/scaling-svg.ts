@@ -5,7 +5,10 @@ import { titleOf } from "./summary.ts";
 const [WIDTH, HEIGHT] = [720, 440];
 const frame = { left: 70, right: 24, top: 62, bottom: 56 };
 
-/** The chart of a scaling measurement: seconds over tokens, the linear cost with its tolerance, the range of each size's steps. */
+/**
+ * Draws a scaling measurement: seconds over tokens with ranges, and the linear cost with its
+ * tolerance.
+ */
 export function scalingSvg(scaling: Scaling, dtype: string): string {
   const { points, secondsPerToken } = scaling;
   const most = niceCeiling(Math.max(...points.map(({ tokens }) => tokens)));
@@ -92,7 +95,7 @@ function niceCeiling(value: number): number {
   return step * power;
 }
 
-/** Five steps from 0 to the end of an axis. */
+/** Five equal steps from 0 to the end of an axis. */
 function ticks(end: number): number[] {
   return Array.from({ length: 6 }, (_, i) => Number(((end * i) / 5).toPrecision(4)));
 }

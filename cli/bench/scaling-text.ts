@@ -1,12 +1,12 @@
 import type { Scaling } from "./scaling.ts";
 import { titleOf } from "./summary.ts";
 
-/** The share of a linear cost that a batch size may be away from it. */
+/** Largest relative deviation that still counts as linear. */
 export const TOLERANCE = 0.2;
 
 const [COLUMNS, LINES] = [56, 14];
 
-/** The batch sizes as a table, and their times over their tokens as a picture: points on or off the line of a linear cost. */
+/** Formats the batch sizes as a table, and plots times over tokens against the linear cost. */
 export function scalingText(scaling: Scaling): string {
   const rows = scaling.points.map(({ rows: size, tokens, seconds, secondsPerToken, ofLinear }) =>
     [
@@ -25,7 +25,7 @@ export function scalingText(scaling: Scaling): string {
   ].join("\n\n");
 }
 
-/** How far the worst size is from a linear cost, in words. */
+/** Says how far the worst size is from a linear cost. */
 export function verdict({ points }: Scaling): string {
   const worst = Math.max(...points.map(({ ofLinear }) => Math.abs(ofLinear - 1)));
   const kept = worst <= TOLERANCE ? "within" : "NOT within";

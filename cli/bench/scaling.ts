@@ -9,24 +9,25 @@ import { workloadOf } from "./workloads.ts";
 
 const SIZES = [4, 8, 16, 32, 64];
 
-/** A batch size: what its steps took. */
+/** The step times of one batch size. */
 export interface ScalingPoint {
   readonly rows: number;
   readonly tokens: number;
   readonly seconds: Spread;
   readonly secondsPerToken: number;
-  /** Its time over that of a cost which is linear in tokens, the whole of all sizes; 1 is exactly linear. */
+  /** Its time relative to the linear cost that fits all sizes; 1 is exactly linear. */
   readonly ofLinear: number;
 }
 
+/** Step times by batch size, and the linear cost that fits them. */
 export interface Scaling extends MeasuredWorkload {
   readonly points: readonly ScalingPoint[];
-  /** Of the linear cost. */
+  /** Slope of the linear cost. */
   readonly secondsPerToken: number;
   readonly otherLoad: number;
 }
 
-/** Times steps of batches of 4 to 64 rows with the same mix of lengths, the sizes in turn in each round. */
+/** Times steps of 4 to 64 rows with the same mix of lengths, alternating the sizes. */
 export async function measureScaling(
   backend: Backend,
   options: MeasureOptions & { readonly rounds: number },
@@ -63,7 +64,10 @@ export async function measureScaling(
   };
 }
 
-/** Points beside the cost per token that lies in the middle of theirs, as a factor: none is further from it than it must be. */
+/**
+ * Fits a cost per token: the geometric mean of the smallest and the largest, which minimizes the
+ * largest ratio of a point to it.
+ */
 export function fitLinearCost(
   samples: readonly Pick<ScalingPoint, "rows" | "tokens" | "seconds">[],
 ): Pick<Scaling, "points" | "secondsPerToken"> {
@@ -79,7 +83,7 @@ export function fitLinearCost(
 
 // --- internal ---
 
-/** Rows at even steps through the order of lengths: a small sample has the whole's mix. */
+/** Rows at regular intervals in order of length, so that a small sample has the same mix. */
 function evenSample(rows: readonly BenchRow[], count: number): readonly BenchRow[] {
   const sorted = rows.toSorted((a, b) => a.ids.length - b.ids.length);
   return Array.from({ length: count }, (_, i) => {

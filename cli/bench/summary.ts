@@ -3,28 +3,32 @@ import type { PeerSettings, Round } from "./peer.ts";
 import type { KernelTime } from "./profile.ts";
 import type { WorkloadName } from "./workloads.ts";
 
-/** Smallest, middle and largest of several rounds. */
+/** Smallest, median and largest value of several rounds. */
 export interface Spread {
   readonly min: number;
   readonly median: number;
   readonly max: number;
 }
 
-/** A workload, and how it was done. */
+/** A workload and how it was run. */
 export interface MeasuredWorkload {
   readonly workload: WorkloadName;
-  /** Whether our training steps ran each layer again in backward. */
+  /** Whether our training steps recomputed activations in backward. */
   readonly checkpointing: boolean;
 }
 
+/** The figures of a workload over all rounds. */
 export interface WorkloadResult extends MeasuredWorkload {
   readonly secondsPerStep: Spread;
   readonly tokensPerSecond: number;
   readonly startUpSeconds: Spread;
   readonly peakRssMib: Spread;
-  /** Processors that others kept busy during the steps, at most: figures of a shared machine say little. */
+  /**
+   * Most processors that other processes kept busy in a round; figures of a busy machine mean
+   * little.
+   */
   readonly otherLoad: number;
-  /** Share of the step's time that its needed operations would take at this machine's own matrix-product peak. */
+  /** Time of the needed operations at the measured matrix-product peak, over the step's time. */
   readonly gemmBound: number;
   readonly gemmPeakGflops: number;
   readonly neededGflop: number;
@@ -32,9 +36,10 @@ export interface WorkloadResult extends MeasuredWorkload {
   readonly peer?: PeerResult;
 }
 
+/** The peer's figures beside ours. */
 export interface PeerResult {
   readonly settings: PeerSettings;
-  /** Rounds that the peer did not come through; ratios are of the others. */
+  /** Rounds in which the peer failed; the ratios leave them out. */
   readonly failed: number;
   readonly versions: Readonly<Record<string, string>>;
   readonly secondsPerStep: Spread;
@@ -43,22 +48,24 @@ export interface PeerResult {
   readonly otherLoad: number;
   /** Peer's time over ours, round by round. */
   readonly speedUp: Spread;
-  /** Ours over the peer's. */
+  /** Our peak over the peer's. */
   readonly memory: Spread;
+  /** Our time over the peer's. */
   readonly startUp: Spread;
 }
 
+/** The peer's rounds of a workload. */
 export interface PeerRounds {
   readonly settings: PeerSettings;
-  /** One for each of ours; undefined where the peer failed. */
+  /** One per round of ours; undefined where the peer failed. */
   readonly rounds: readonly (Round | undefined)[];
 }
 
-/** What a table calls a workload. */
+/** A workload's name in tables. */
 export const titleOf = ({ workload, checkpointing }: MeasuredWorkload) =>
   checkpointing ? `${workload}, checkpointing` : workload;
 
-/** The figures of a workload's rounds, ours beside the peer's where it ran. */
+/** Summarizes a workload's rounds, beside the peer's where it ran. */
 export function summarize(
   workload: WorkloadName,
   ours: readonly Measurement[],
@@ -86,6 +93,7 @@ export function summarize(
   };
 }
 
+/** The smallest, median and largest of at least one value. */
 export function spread(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);

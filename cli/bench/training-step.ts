@@ -6,10 +6,13 @@ import { Trainer } from "../../core/train/trainer.ts";
 import type { Profile } from "./profile.ts";
 import type { BatchLoss, WeightedBatch } from "../../core/tasks/batch.ts";
 
-/** The peer's setting: ranks 12 -> 8, an allocation at every step after the first, dropout as in the checkpoint. */
+/**
+ * As for the peer: ranks 12 to 8, pruning at every step after the first, the checkpoint's dropout.
+ */
 export const INITIAL_RANK = 12;
 const [TARGET_RANK, ORTHOGONALITY, STEPS, FINAL] = [8, 0.1, 1000, 100];
 
+/** Options of the adapters, as for the peer. */
 export const ADAPTERS: AdaptOptions = {
   method: "adalora",
   modules: null,
@@ -18,14 +21,14 @@ export const ADAPTERS: AdaptOptions = {
   dropout: 0,
 };
 
-/** How training steps are run and watched. */
+/** How training steps are run and profiled. */
 export interface StepOptions {
-  /** Whether backward runs each layer again. */
+  /** Whether backward recomputes activations. */
   readonly checkpointing: boolean;
   readonly profile?: Profile | undefined;
 }
 
-/** Whole steps of AdaLoRA training; returns the task's loss. */
+/** Returns a function that runs one whole AdaLoRA step on a batch and returns the task's loss. */
 export function trainingStep<Batch extends WeightedBatch>(
   backend: Backend,
   { adapters, trained }: AdaptedModel,

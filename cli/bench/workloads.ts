@@ -1,4 +1,4 @@
-/** Draw of the lengths of built-in sequences: log-normal within bounds. */
+/** Distribution of the lengths of built-in sequences: log-normal within bounds. */
 export interface Lengths {
   readonly mean: number;
   readonly spread: number;
@@ -6,16 +6,19 @@ export interface Lengths {
   readonly max: number;
 }
 
-/** What is measured under a name: a step of training on a task, a batch of predictions, or one of texts written. */
+/**
+ * The work to measure: a training step of a task, a batch of predictions, or of generated
+ * summaries.
+ */
 export interface Workload {
   readonly kind: "classify" | "answer" | "summarize" | "predict" | "generate";
   /** Sequences in a batch. */
   readonly rows: number;
-  /** Of the built-in batches: like those of the task that the workload is named after. */
+  /** Lengths in built-in batches, similar to those of the task that the workload is named after. */
   readonly lengths: Lengths;
-  /** Lengths of what is written about each sequence. */
+  /** Lengths of the targets in built-in batches. */
   readonly targets?: Lengths;
-  /** The width that rows are padded to, where the loss counts padded positions; else the batch's longest. */
+  /** Padded length, where the loss counts padded positions; default: the batch's longest row. */
   readonly width?: number;
 }
 
@@ -29,6 +32,7 @@ const lengths = (mean: number, spread: number, min: number, max: number): Length
 const articles = lengths(430, 0.6, 60, 768);
 const summaries = lengths(27, 0.3, 12, 64);
 
+/** Every workload, by name. */
 export const workloads = {
   "rte-b32": { kind: "classify", rows: 32, lengths: lengths(58, 0.5, 17, 289) },
   "sst2-b32": { kind: "classify", rows: 32, lengths: lengths(11, 0.55, 4, 60) },
@@ -40,16 +44,20 @@ export const workloads = {
   "xsum-generate-b8": { kind: "generate", rows: 8, lengths: articles },
 } as const satisfies Readonly<Record<string, Workload>>;
 
+/** The name of a workload: "rte-b32". */
 export type WorkloadName = keyof typeof workloads;
 
+/** Names of all workloads, in the order of the help page. */
 export const workloadNames = Object.keys(workloads).filter(isWorkload);
 
+/** Whether a word is the name of a workload. */
 export function isWorkload(name: string): name is WorkloadName {
   return Object.hasOwn(workloads, name);
 }
 
-/** Whether a step of it trains. */
+/** Whether a workload trains. */
 export const isTraining = (name: WorkloadName) =>
   !["predict", "generate"].includes(workloadOf(name).kind);
 
+/** The workload of a name. */
 export const workloadOf = (name: WorkloadName): Workload => workloads[name];

@@ -57,7 +57,7 @@ const benchOptions = {
 
 type BenchOptions = ValuesOf<typeof benchOptions>;
 
-/** What all rounds of a bench have in common. */
+/** Settings that all rounds of a bench share. */
 interface BenchSetting {
   readonly model: string | null;
   readonly device: string;
@@ -66,7 +66,7 @@ interface BenchSetting {
   readonly threads: number;
 }
 
-/** `adalora bench`: step time, memory, start-up and the share of the machine's peak, beside PEFT's on request. */
+/** `adalora bench`: step time, memory, start-up time and the share of the measured peak. */
 export const bench = defineCommand({
   usage: "",
   positionals: 0,
@@ -113,7 +113,7 @@ export const bench = defineCommand({
 
 // --- internal ---
 
-/** One round in this process, for the process that compares. */
+/** Runs one round in this process and prints it, for the process that compares. */
 async function measureInProcess(
   [workload = "rte-b32"]: readonly WorkloadName[],
   setting: BenchSetting,
@@ -125,7 +125,7 @@ async function measureInProcess(
   report.result(await measure(backend, { ...options, ...setting, workload }), "");
 }
 
-/** Steps of growing batches, of each workload in turn. */
+/** Times steps of growing batches, for each workload. */
 async function measureBatchSizes(
   names: readonly WorkloadName[],
   setting: BenchSetting,
@@ -150,7 +150,7 @@ async function measureBatchSizes(
 
 type Peer = Pick<PeerOptions, "dir" | "python" | "batches" | "model">;
 
-/** Rounds of a workload, ours and the peer's in turn. */
+/** Runs the rounds of a workload, alternating ours and the peer's. */
 async function compare(
   workload: WorkloadName,
   setting: BenchSetting,
@@ -186,13 +186,13 @@ async function compare(
   return summarize(workload, ours, { settings: peerSettings(workload), rounds: theirs });
 }
 
-/** A peer that has run before fails: what has been measured is worth more than an end. */
+/** Drops a failed round of a peer that has run before, to keep what has been measured. */
 function lostRound(error: unknown, report: Report): undefined {
   if (!(error instanceof AdaloraError)) throw error;
   report.warn(`${error.message}\nits round is left out of the ratios`);
 }
 
-/** What figures belong to; of folders the names alone, which mean something elsewhere. */
+/** The conditions of a measurement; only the names of folders, since paths differ by machine. */
 async function factsOf(setting: BenchSetting, options: BenchOptions) {
   const { dtype, checkpointing, threads } = setting;
   const { rounds, warmup, steps } = options;
@@ -229,7 +229,7 @@ function workloadsFrom(words: readonly string[] | null): readonly WorkloadName[]
   return names.filter(isWorkload);
 }
 
-/** Predicting keeps nothing for a backward pass that could be made anew. */
+/** Throws E_CONFIG for a workload that does not train: it keeps no activations to recompute. */
 function checkTraining(names: readonly WorkloadName[]): void {
   const other = names.find((name) => !isTraining(name));
   if (other === undefined) return;
@@ -249,6 +249,6 @@ function peerOf({ peerDir, python, batches }: BenchOptions, { model }: BenchSett
   return { dir: peerDir, python: python ?? process.env["PYTHON"] ?? "python3", batches, model };
 }
 
-/** Where a chart or a trace goes: the result's folder, or this one. */
+/** The path of a chart or trace: in the folder of --result, or the current one. */
 const besideResult = ({ result }: BenchOptions, name: string) =>
   join(result === null ? "." : dirname(result), name);

@@ -2,7 +2,9 @@ import type { Finding } from "../../core/finding.ts";
 import { defineCommand } from "../command.ts";
 import { type Output, paint } from "../terminal.ts";
 
-/** `adalora doctor`: what is installed, whether it computes right, and how to cure what does not. */
+/**
+ * `adalora doctor`: what is installed, whether it computes correctly, and how to fix what does not.
+ */
 export const doctor = defineCommand({
   usage: "",
   positionals: 0,

@@ -13,7 +13,7 @@ import { recipeNames } from "../recipes.ts";
 import { requestedRun, storedRun } from "../run-config.ts";
 import { openSources } from "../sources.ts";
 
-/** `adalora plan`: what `run` would do with the same words, and all that it would reject. */
+/** `adalora plan`: what `run` would do with the same arguments, and everything it would reject. */
 export const plan = defineCommand({
   usage: "[RECIPE|FILE]",
   positionals: 1,
@@ -43,7 +43,7 @@ export const plan = defineCommand({
   },
 });
 
-/** The model is declared and adapted, so that its parameters can be counted; it gets no numbers. */
+/** Declares and adapts the model to count its parameters; loads no weights. */
 async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promise<Plan> {
   const { config, schedule, target, declared, train, warnings } = run;
   const { backboneParameters } = await import("../../core/model/model-files.ts");
@@ -68,7 +68,7 @@ async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promis
   };
 }
 
-/** What is wrong with where it runs: the device, and the folder of the run or those of several seeds. */
+/** Problems with the device, and with the folder of the run or the folders of its seeds. */
 async function placeProblems(
   config: RunConfig,
   options: OutOptions & { readonly seeds: readonly number[] | null },

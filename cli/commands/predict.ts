@@ -25,7 +25,7 @@ const own = {
   }),
 };
 
-/** `adalora predict`: what a trained model says of texts, labelled or not. */
+/** `adalora predict`: a trained model's predictions for texts, labelled or not. */
 export const predict = defineCommand({
   usage: "[TEXT…]",
   positionals: Infinity,

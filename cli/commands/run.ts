@@ -79,13 +79,19 @@ async function runOnce(
   return 0;
 }
 
-/** Without a model of one's own the run is the demo: it compares itself with the frozen model, unless it began without. */
+/**
+ * Whether to train the baseline too: the run is the demo, and if it is resumed, it began with the
+ * baseline.
+ */
 function isDemo({ model, method, out }: PlacedRun, { resume }: OutOptions): boolean {
   const began = resume && existsSync(join(out, runFiles.config));
   return model === DEMO && method === "adalora" && (!began || existsSync(join(out, FROZEN)));
 }
 
-/** Checks everything, then trains into the folder, which is claimed last; a run to be resumed that has ended is read instead. */
+/**
+ * Checks everything, then trains into the folder, which is created last. A finished run that is to
+ * be resumed is read instead.
+ */
 async function trainOnce(
   config: PlacedRun,
   outOptions: OutOptions,
@@ -120,7 +126,7 @@ async function checkNeeds(prepared: PreparedRun, out: string, report: Report): P
   checkSpace(out, needs.disk);
 }
 
-/** Tells the report what happens. */
+/** Reports the events of a run. */
 function watch(
   { config, schedule, spec }: PreparedRun,
   report: Report,

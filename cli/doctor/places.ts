@@ -12,7 +12,7 @@ import { deviceFor } from "../backend.ts";
 import { byteSize } from "../byte-size.ts";
 import { devices } from "../devices.ts";
 
-/** What the machine offers beside the native libraries: the runtime, memory, and folders to write to. */
+/** Checks the runtime, the default device, memory and the folders to write to. */
 export async function placeFindings(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<readonly Finding[]> {
@@ -49,7 +49,7 @@ function describeBun(): string {
   const expected = packageJson.engines.bun;
   if (Bun.version === expected) return Bun.version;
   throw errors.machine(
-    `${Bun.version}; adalora is made and tested with ${expected}`,
+    `${Bun.version}; adalora is tested with ${expected}`,
     "start it as ./adalora, which brings its own; npm run setup installs it",
   );
 }

@@ -10,7 +10,7 @@ import { Trainer } from "../../core/train/trainer.ts";
 import { pluginFor } from "../../plugins/index.ts";
 import { paperValues } from "../../core/adalora/starts/paper.ts";
 
-/** A DeBERTa with every part of a real one, small enough for the reference backend's plain loops. */
+/** A DeBERTa with every part of a real one, small enough for the reference backend. */
 const config = {
   model_type: "deberta-v2",
   vocab_size: 64,
@@ -29,12 +29,13 @@ const config = {
   type_vocab_size: 0,
 };
 
-/** Largest relative difference that f32 may have from f64 here; a wrong kernel is off by 1 or so. */
+/** Largest allowed relative difference of f32 from f64; a wrong kernel is off by about 1. */
 export const allowedDifference = 1e-3;
 
 /**
- * Two steps of AdaLoRA on a tiny model, of which the second prunes, on a backend and on the reference. Returns the largest
- * difference of losses and gradients, relative to the largest gradient of the same parameter, or 1 where other triplets are kept.
+ * Runs two AdaLoRA steps on a tiny model, the second of which prunes, on a backend and on the
+ * reference. Returns the largest difference of losses and gradients, relative to the largest
+ * gradient of the same parameter, or 1 where different triplets are kept.
  */
 export function selfTest(backend: Backend): number {
   const [expected, got] = [resultsOf(createReferenceBackend()), resultsOf(backend)];
@@ -46,7 +47,7 @@ export function selfTest(backend: Backend): number {
 const seed = 3;
 const lengths = [17, 5, 9, 1];
 
-/** The losses of two steps, all gradients of the second, parameter by parameter, and the triplets that its mask kept. */
+/** The losses of two steps, the gradients of the second by parameter, and the triplets it kept. */
 function resultsOf(backend: Backend): ArrayLike<number>[] {
   const trainer = tinyTrainer(backend);
   const sequences = lengths.map((length, row) =>

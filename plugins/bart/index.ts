@@ -7,7 +7,7 @@ import { buildBart } from "../../models/bart/model.ts";
 const LAYER = String.raw`^model\.(encoder|decoder)\.layers\.\d+\.`;
 const ATTENTION = String.raw`${LAYER}(self|encoder)_attn\.`;
 
-/** BART: an encoder and a decoder, for writing a text about another. */
+/** BART: an encoder-decoder, for summarization. */
 export const bart = definePlugin<BartConfig>({
   name: "bart",
   modelTypes: ["bart"],
@@ -29,7 +29,7 @@ export const bart = definePlugin<BartConfig>({
       c.check(key, found >= 0 && found < vocabSize, `an id below the vocab_size, ${vocabSize}`);
       return found;
     };
-    // Older checkpoints say these; only the released models' way is built.
+    // Keys of older checkpoints; only the released models' variant is implemented.
     for (const key of ["normalize_before", "add_final_layer_norm", "static_position_embeddings"])
       c.check(key, !c.bool(key, false), "false, as in the released models");
     c.check("tie_word_embeddings", c.bool("tie_word_embeddings", true), "true");
@@ -64,7 +64,7 @@ export const bart = definePlugin<BartConfig>({
     rename: [],
     ignore: [
       /^(model\.)?(encoder|decoder)\.embed_tokens\.weight$/, // copies of shared.weight
-      /^lm_head\.weight$/, // one more
+      /^lm_head\.weight$/, // another copy
       /^(model\.)?(encoder|decoder)\.version$/,
       /^classification_head\./,
     ],

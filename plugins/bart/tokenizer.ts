@@ -21,7 +21,10 @@ export const bartTokenizer: TokenizerFamily = {
   },
 };
 
-/** The fast tokenizer of a byte-level BPE vocabulary, as transformers 4.57 converts it (BartTokenizerFast). */
+/**
+ * The fast tokenizer of a byte-level BPE vocabulary, as transformers 4.57 converts it
+ * (BartTokenizerFast).
+ */
 function bartTokenizerJson(
   vocab: Readonly<Record<string, number>>,
   merges: readonly (readonly [string, string])[],
@@ -35,7 +38,7 @@ function bartTokenizerJson(
   const added = Object.values(special).map((token) =>
     specialToken(idOf(token), token, { normalized: true }),
   );
-  // the space before <mask> belongs to it: "a <mask>" has no lone space
+  // <mask> includes the space before it, so that "a <mask>" has no separate space
   added.push(specialToken(idOf(mask), mask, { normalized: true, lstrip: true }));
   return {
     version: "1.0",

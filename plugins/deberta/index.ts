@@ -61,7 +61,7 @@ export const deberta = definePlugin<DebertaConfig>({
 
   limits: ({ vocabSize, maxPositions, positionBiasedInput }) => ({
     vocabSize,
-    // Relative positions alone know no end: far offsets share the last bucket.
+    // Relative positions alone have no limit: distant offsets share the last bucket.
     maxLength: positionBiasedInput ? maxPositions : Infinity,
   }),
 
@@ -74,7 +74,7 @@ export const deberta = definePlugin<DebertaConfig>({
       [/\.LayerNorm\.beta$/, ".LayerNorm.bias"],
     ],
     ignore: [
-      /^(lm_predictions|mask_predictions|cls)\./, // heads of the pre-training
+      /^(lm_predictions|mask_predictions|cls)\./, // pretraining heads
       /^(qa_outputs|pooler|classifier)\./, // heads of other tasks
       /\.position_ids$/,
       /\.pos_q_proj\./,

@@ -16,7 +16,7 @@ const special = { pad: "[PAD]", cls: "[CLS]", sep: "[SEP]", unk: "[UNK]" } as co
 const mask = "[MASK]";
 const specialNames: ReadonlySet<string> = new Set([...Object.values(special), mask]);
 
-/** What `tokenizer_config.json` may change; both are off in every released checkpoint. */
+/** Options of `tokenizer_config.json`; both are off in every released checkpoint. */
 export interface DebertaTokenizerOptions {
   readonly lowerCase?: boolean;
   readonly splitByPunctuation?: boolean;
@@ -42,8 +42,9 @@ export const debertaTokenizer: TokenizerFamily = {
  * The fast tokenizer of a DeBERTa sentencepiece model, as transformers 4.57 converts it
  * (DebertaV2TokenizerFast): the conversion the released models were trained with.
  *
- * Not sentencepiece itself: no byte fallback, the character map is applied per grapheme, and `[MASK]` is appended
- * behind the pieces. `where` names the file in errors. Throws E_FILE when a special token is no piece of the model.
+ * Differs from sentencepiece itself: no byte fallback, the character map is applied per grapheme,
+ * and `[MASK]` follows the pieces. `where` names the file in errors. Throws E_FILE when a special
+ * token is no piece of the model.
  */
 export function debertaTokenizerJson(
   spm: SentencePieceModel,
@@ -82,7 +83,7 @@ export function debertaTokenizerJson(
   };
 }
 
-/** The pieces that are matched in raw text, in id order, and `[MASK]`. */
+/** Pieces that are matched in the raw text, in id order, and `[MASK]`. */
 function addedTokens({ pieces, types }: SentencePieceModel): AddedTokenJson[] {
   const added: AddedTokenJson[] = [];
   for (let id = 0; id < pieces.length; id++) {
@@ -90,7 +91,7 @@ function addedTokens({ pieces, types }: SentencePieceModel): AddedTokenJson[] {
     const isControl = types[id] === pieceType.control;
     const isSpecial = isControl || specialNames.has(piece);
     if (!isSpecial && types[id] !== pieceType.userDefined) continue;
-    // [UNK] alone is matched in the normalized text
+    // only [UNK] is matched in the normalized text
     added.push(specialToken(id, piece, { normalized: piece === special.unk, special: isSpecial }));
   }
   if (!pieces.includes(mask)) {

@@ -52,10 +52,10 @@ const among = [broken, abacus, ...devices];
 
 describe("a device that is added to the list", () => {
   test("is a value of --device, described in the help", () => {
-    const { hint, about, read } = deviceSetting(among);
-    expect(hint).toBe("auto|broken|abacus|cpu|reference");
-    expect(about).toContain("; abacus: beads on wires; ");
-    expect(read("abacus")).toBe("abacus");
+    const setting = deviceSetting(among);
+    expect(setting.hint).toBe("auto|broken|abacus|cpu|reference");
+    expect(setting.about).toContain("; abacus: beads on wires; ");
+    expect(setting.read("abacus")).toBe("abacus");
     expect(deviceSetting().read("abacus")).toBeUndefined();
   });
 

@@ -4,7 +4,9 @@ import { createCountingBackend, elementBytes } from "../counting.ts";
 /** Bun and this program. */
 const PROGRAM = 128 * 2 ** 20;
 
-/** What the reference backend allocates: weights are widened to f64 beside the pages of their file. */
+/**
+ * What the reference backend allocates: weights are widened to f64 beside the pages of their file.
+ */
 export function referenceMemory(): MemoryModel {
   const counting = createCountingBackend({ activation: "f64", master: "f64" });
   let weights = 0;
