@@ -1,45 +1,67 @@
-import type { Buffer } from "./backend.ts";
 import type { Sink } from "./autograd.ts";
+import type { Buffer } from "./backend.ts";
 import type { ForwardPass } from "./forward-pass.ts";
 import type { Tensor } from "./tensor.ts";
 
-type Inputs = readonly (Tensor | undefined)[];
-type SinksOf<In extends Inputs> = { readonly [K in keyof In]: Sink };
+/** The inputs that an op declares, by name. */
+type InputSpec = Readonly<Record<string, "required" | "optional">>;
 
-/** A differentiable operation: the whole contract between autograd and the maths. Shapes are checked here, not in backends. */
-export interface OpDef<In extends Inputs, Saved extends object, Attrs extends object> {
+type RequiredNames<Spec extends InputSpec> = {
+  [Name in keyof Spec]: Spec[Name] extends "required" ? Name : never;
+}[keyof Spec];
+
+/** The tensors that a call of an op passes: every required input, and any of the optional ones. */
+export type InputsOf<Spec extends InputSpec> = {
+  readonly [Name in keyof Spec]?: Tensor | undefined;
+} & { readonly [Name in RequiredNames<Spec>]: Tensor };
+
+/** One sink per declared input; that of an absent input needs no gradient. */
+type SinksOf<Spec extends InputSpec> = { readonly [Name in keyof Spec]: Sink };
+
+/**
+ * A differentiable operation: the whole contract between autograd and the maths. Shapes are checked
+ * here, not in backends.
+ */
+export interface OpDefinition<Spec extends InputSpec, Saved extends object, Attrs extends object> {
   readonly name: string;
+  /** In the order in which the tape records them. */
+  readonly inputs: Spec;
   /**
-   * Computes the output. `keep` lists the buffers that backward reads, inputs and output included; everything else is freed
-   * with its scope. `recording` says whether there will be a backward.
+   * Computes the output. `keep` lists the buffers that backward reads, inputs and output included;
+   * everything else is freed with its scope. `recording`: a backward pass will follow.
    */
   forward(
     pass: ForwardPass,
-    inputs: In,
+    inputs: InputsOf<Spec>,
     attrs: Attrs,
     recording: boolean,
   ): { shape: readonly number[]; out: Buffer; saved: Saved; keep: readonly Buffer[] };
-  /** Gives one gradient to each needed sink, in input order. */
-  backward(pass: ForwardPass, dout: Buffer, saved: Saved, sinks: SinksOf<In>, attrs: Attrs): void;
+  /** Gives exactly one gradient to each sink that needs one. */
+  backward(pass: ForwardPass, dout: Buffer, saved: Saved, sinks: SinksOf<Spec>, attrs: Attrs): void;
 }
 
-/** The only place that makes graph nodes. */
-export function defineOp<In extends Inputs, Saved extends object, Attrs extends object>(
-  def: OpDef<In, Saved, Attrs>,
+/** Turns a definition into the function that models call. Only such functions record nodes. */
+export function defineOp<const Spec extends InputSpec, Saved extends object, Attrs extends object>(
+  op: OpDefinition<Spec, Saved, Attrs>,
 ) {
-  return (pass: ForwardPass, inputs: In, attrs: Attrs): Tensor => {
-    const recording = pass.tape.recording && inputs.some((input) => input?.requiresGrad);
-    const { shape, out, saved, keep } = def.forward(pass, inputs, attrs, recording);
+  const names: (keyof Spec)[] = Object.keys(op.inputs);
+  return (pass: ForwardPass, inputs: InputsOf<Spec>, attrs: Attrs): Tensor => {
+    const ordered = names.map((name) => inputs[name]);
+    const recording = pass.tape.recording && ordered.some((input) => input?.requiresGrad);
+    const { shape, out, saved, keep } = op.forward(pass, inputs, attrs, recording);
     const tensor: Tensor = { shape, buffer: out, requiresGrad: recording };
     if (recording) {
       pass.tape.record({
-        op: def.name,
-        inputs,
+        op: op.name,
+        inputs: ordered,
         out: tensor,
         keep,
-        // The tape makes one sink per input, in order; a mapped tuple type cannot say so of a plain array.
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-        backward: (dout, sinks) => def.backward(pass, dout, saved, sinks as SinksOf<In>, attrs),
+        backward(dout, sinks) {
+          const byName = Object.fromEntries(names.map((name, i) => [name, sinks[i]]));
+          // The tape makes one sink per recorded input; `fromEntries` forgets the names' types.
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+          op.backward(pass, dout, saved, byName as SinksOf<Spec>, attrs);
+        },
       });
     }
     return tensor;

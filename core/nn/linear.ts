@@ -30,12 +30,9 @@ export class Linear {
   forward(pass: ForwardPass, x: Tensor, activation?: ActivationKind): Tensor {
     const { weight, bias, adapter } = this;
     pass.onInput?.(this.path, x);
-    if (!adapter) {
-      const plain = { scale: 1, dropout: undefined, activation };
-      return linear(pass, [x, weight, bias, undefined, undefined, undefined], plain);
-    }
+    if (!adapter) return linear(pass, { x, weight, bias }, { activation });
     const { a, e, b, scale } = adapter;
     const dropout = adapter.dropout > 0 ? pass.nextDropout(adapter.dropout) : undefined;
-    return linear(pass, [x, weight, bias, a, e, b], { scale, dropout, activation });
+    return linear(pass, { x, weight, bias, a, e, b }, { scale, dropout, activation });
   }
 }

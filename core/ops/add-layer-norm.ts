@@ -1,12 +1,11 @@
 import type { Dropout } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
-import type { Tensor } from "../tensor.ts";
 
-type Inputs = readonly [x: Tensor, residual: Tensor | undefined, weight: Tensor, bias: Tensor];
 interface Attrs {
   readonly eps: number;
-  readonly dropout: Dropout | undefined;
+  /** On x; absent when nothing is dropped. */
+  readonly dropout?: Dropout | undefined;
 }
 
 /**
@@ -18,8 +17,9 @@ interface Attrs {
  */
 export const addLayerNorm = defineOp({
   name: "addLayerNorm",
+  inputs: { x: "required", residual: "optional", weight: "required", bias: "required" },
 
-  forward(pass, [x, residual, weight, bias]: Inputs, { eps, dropout }: Attrs, recording) {
+  forward(pass, { x, residual, weight, bias }, { eps, dropout }: Attrs, recording) {
     const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     if (weight.shape[0] !== cols || bias.shape[0] !== cols || x.shape.length !== 2) {
       throw errors.shape("addLayerNorm", "weight and bias must be [C] for x of [N, C]", {
@@ -55,7 +55,7 @@ export const addLayerNorm = defineOp({
     pass,
     dy,
     { sum, weight, mean, rstd, rows, cols },
-    [dx, dresidual, dweight, dbias],
+    { x: dx, residual: dresidual, weight: dweight, bias: dbias },
     { dropout },
   ) {
     const dsum = pass.tape.inPlaceOf(dy);

@@ -1,11 +1,11 @@
 import { defineOp } from "../op.ts";
-import type { Tensor } from "../tensor.ts";
 
 /** y = x with rows of zeros below it. x: [N, C]; y: [N + rows, C]. */
 export const appendZeroRows = defineOp({
   name: "appendZeroRows",
+  inputs: { x: "required" },
 
-  forward(pass, [x]: readonly [Tensor], { rows }: { rows: number }) {
+  forward(pass, { x }, { rows }: { rows: number }) {
     const [above, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     const out = pass.allocate((above + rows) * cols);
     pass.backend.copy(pass.backend.view(out, 0, above * cols), x.buffer);
@@ -13,7 +13,7 @@ export const appendZeroRows = defineOp({
     return { shape: [above + rows, cols], out, saved: { length: above * cols }, keep: [] };
   },
 
-  backward(pass, dy, { length }, [dx]) {
+  backward(pass, dy, { length }, { x: dx }) {
     if (!dx.needed) return;
     const out = pass.allocate(length);
     pass.backend.copy(out, pass.backend.view(dy, 0, length));
@@ -24,15 +24,16 @@ export const appendZeroRows = defineOp({
 /** y = the first rows of x. x: [M, C]; y: [rows, C]. */
 export const firstRows = defineOp({
   name: "firstRows",
+  inputs: { x: "required" },
 
-  forward(pass, [x]: readonly [Tensor], { rows }: { rows: number }) {
+  forward(pass, { x }, { rows }: { rows: number }) {
     const cols = x.shape[1] ?? 0;
     const out = pass.allocate(rows * cols);
     pass.backend.copy(out, pass.backend.view(x.buffer, 0, rows * cols));
     return { shape: [rows, cols], out, saved: { all: (x.shape[0] ?? 0) * cols }, keep: [] };
   },
 
-  backward(pass, dy, { all }, [dx]) {
+  backward(pass, dy, { all }, { x: dx }) {
     if (!dx.needed) return;
     const out = pass.allocate(all);
     pass.backend.copy(pass.backend.view(out, 0, dy.length), dy);

@@ -1,9 +1,9 @@
 import type { AttentionShape } from "../backend.ts";
 import { errors } from "../errors.ts";
-import { defineOp } from "../op.ts";
+import { type InputsOf, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 
-type Inputs = readonly [q: Tensor, k: Tensor, v: Tensor];
+const INPUTS = { q: "required", k: "required", v: "required" } as const;
 
 /**
  * out = dropout(softmax(q k^T / scale)) v within each sequence and head; the details are at `AttentionShape`. Queries and keys are
@@ -13,9 +13,10 @@ type Inputs = readonly [q: Tensor, k: Tensor, v: Tensor];
  */
 export const attention = defineOp({
   name: "attention",
+  inputs: INPUTS,
 
-  forward(pass, [q, k, v]: Inputs, { shape }: { shape: AttentionShape }, recording) {
-    checkShapes([q, k, v], shape);
+  forward(pass, { q, k, v }, { shape }: { shape: AttentionShape }, recording) {
+    checkShapes({ q, k, v }, shape);
     const { queries, keys, heads } = shape;
     const out = pass.allocate(q.buffer.length);
     const logSumExp = recording ? pass.allocateMaster(heads * queries.tokens) : undefined;
@@ -27,7 +28,7 @@ export const attention = defineOp({
     return { shape: q.shape, out, saved: { inputs, logSumExp }, keep };
   },
 
-  backward(pass, dout, { inputs, logSumExp }, [dq, dk, dv], { shape }) {
+  backward(pass, dout, { inputs, logSumExp }, { q: dq, k: dk, v: dv }, { shape }) {
     if (!logSumExp) return;
     const grads = {
       dq: pass.allocate(inputs.q.length),
@@ -41,7 +42,10 @@ export const attention = defineOp({
   },
 });
 
-function checkShapes([q, k, v]: Inputs, { queries, keys, heads, headDim }: AttentionShape): void {
+function checkShapes(
+  { q, k, v }: InputsOf<typeof INPUTS>,
+  { queries, keys, heads, headDim }: AttentionShape,
+): void {
   const width = heads * headDim;
   const fits = (x: Tensor, rows: number) => x.shape[0] === rows && x.shape[1] === width;
   if (!fits(q, queries.tokens))

@@ -3,15 +3,6 @@ import { errors, invariant } from "../errors.ts";
 import type { PaddingRows } from "./padding-rows.ts";
 import { defineOp } from "../op.ts";
 import type { ForwardPass } from "../forward-pass.ts";
-import type { Tensor } from "../tensor.ts";
-
-type Inputs = readonly [
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-  posKey: Tensor | undefined,
-  posQuery: Tensor | undefined,
-];
 
 interface Attrs {
   readonly shape: DisentangledShape;
@@ -28,8 +19,15 @@ interface Attrs {
  */
 export const disentangledAttention = defineOp({
   name: "disentangledAttention",
+  inputs: {
+    q: "required",
+    k: "required",
+    v: "required",
+    posKey: "optional",
+    posQuery: "optional",
+  },
 
-  forward(pass, [q, k, v, posKey, posQuery]: Inputs, { shape, padding }: Attrs, recording) {
+  forward(pass, { q, k, v, posKey, posQuery }, { shape, padding }: Attrs, recording) {
     const { packing, heads, headDim, relativeRows } = shape;
     const [rows, cols] = [packing.tokens + (padding?.count ?? 0), heads * headDim];
     const asking = shape.queries === "first" ? packing.sequences : rows;
@@ -87,17 +85,20 @@ export const disentangledAttention = defineOp({
   backward(pass, dout, { inputs, probs }, sinks, { shape, padding }) {
     if (!probs) return;
     const width = shape.heads * shape.headDim;
-    const dq = pass.allocate(inputs.q.length);
-    const dk = pass.allocate(inputs.k.length);
-    const dv = pass.allocate(inputs.v.length);
-    const dposKey = inputs.posKey && pass.allocate(shape.relativeRows * width);
-    const dposQuery = inputs.posQuery && pass.allocate(shape.relativeRows * width);
-    const grads = { dq, dk, dv, dposKey, dposQuery };
+    const grads = {
+      dq: pass.allocate(inputs.q.length),
+      dk: pass.allocate(inputs.k.length),
+      dv: pass.allocate(inputs.v.length),
+      dposKey: inputs.posKey && pass.allocate(shape.relativeRows * width),
+      dposQuery: inputs.posQuery && pass.allocate(shape.relativeRows * width),
+    };
     pass.backend.disentangledAttentionBackward(dout, inputs, probs, grads, shape);
     if (padding) attendPaddingBackward(pass, dout, grads, padding, shape.packing.tokens, width);
-    [dq, dk, dv, dposKey, dposQuery].forEach((gradient, i) => {
-      if (gradient && sinks[i]?.needed) sinks[i].give(gradient);
-    });
+    if (sinks.q.needed) sinks.q.give(grads.dq);
+    if (sinks.k.needed) sinks.k.give(grads.dk);
+    if (sinks.v.needed) sinks.v.give(grads.dv);
+    if (grads.dposKey && sinks.posKey.needed) sinks.posKey.give(grads.dposKey);
+    if (grads.dposQuery && sinks.posQuery.needed) sinks.posQuery.give(grads.dposQuery);
   },
 });
 

@@ -1,19 +1,19 @@
 import type { Dropout } from "../backend.ts";
 import { defineOp } from "../op.ts";
-import type { Tensor } from "../tensor.ts";
 
 /** y = x * mask / (1 - p). x, y: [N, C]. Saves nothing: backward draws the same mask. */
 export const dropout = defineOp({
   name: "dropout",
+  inputs: { x: "required" },
 
-  forward(pass, [x]: readonly [Tensor], attrs: { dropout: Dropout }) {
+  forward(pass, { x }, attrs: { dropout: Dropout }) {
     const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     const out = pass.allocate(rows * cols);
     pass.backend.dropout(x.buffer, out, rows, cols, attrs.dropout);
     return { shape: x.shape, out, saved: { rows, cols }, keep: [] };
   },
 
-  backward(pass, dy, { rows, cols }, [dx], attrs) {
+  backward(pass, dy, { rows, cols }, { x: dx }, attrs) {
     if (!dx.needed) return;
     const out = pass.tape.inPlaceOf(dy);
     pass.backend.dropout(dy, out, rows, cols, attrs.dropout);

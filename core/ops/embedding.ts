@@ -1,6 +1,5 @@
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
-import type { Tensor } from "../tensor.ts";
 
 interface Attrs {
   /** [N] whole numbers below V. */
@@ -16,8 +15,9 @@ interface Attrs {
  */
 export const embedding = defineOp({
   name: "embedding",
+  inputs: { table: "required" },
 
-  forward(pass, [table]: readonly [Tensor], { ids, scale }: Attrs) {
+  forward(pass, { table }, { ids, scale }: Attrs) {
     const [rows, cols] = [ids.length, table.shape[1] ?? 0];
     if (table.shape.length !== 2)
       throw errors.shape("embedding", "table must be [V, C]", { table });
@@ -28,7 +28,7 @@ export const embedding = defineOp({
     return { shape: [rows, cols], out, saved: { cols }, keep: [] };
   },
 
-  backward(pass, dy, { cols }, [dtable], { ids, paddingId, scale }) {
+  backward(pass, dy, { cols }, { table: dtable }, { ids, paddingId, scale }) {
     if (!dtable.needed) return;
     const { backend } = pass;
     const counted = [...ids.keys()].filter((row) => ids[row] !== paddingId);

@@ -1,7 +1,6 @@
 import type { Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
-import type { Tensor } from "../tensor.ts";
 
 /**
  * y[r] = table[ids[r]] (+ base[r]). table: [V, C], ids: [N] whole numbers, base: [N, C]; y: [N, C].
@@ -9,8 +8,9 @@ import type { Tensor } from "../tensor.ts";
  */
 export const gatherRows = defineOp({
   name: "gatherRows",
+  inputs: { table: "required", base: "optional" },
 
-  forward(pass, [table, base]: readonly [Tensor, Tensor | undefined], { ids }: { ids: Buffer }) {
+  forward(pass, { table, base }, { ids }: { ids: Buffer }) {
     const [rows, cols] = [ids.length, table.shape[1] ?? 0];
     if (base && (base.shape[0] !== rows || base.shape[1] !== cols)) {
       throw errors.shape("gatherRows", "base must be [N, C] for a table of [V, C]", {
@@ -23,7 +23,7 @@ export const gatherRows = defineOp({
     return { shape: [rows, cols], out, saved: { rows, cols }, keep: [ids] };
   },
 
-  backward(pass, dy, { rows, cols }, [dtable, dbase], { ids }) {
+  backward(pass, dy, { rows, cols }, { table: dtable, base: dbase }, { ids }) {
     if (dtable.needed) pass.backend.scatterAddRows(dy, ids, dtable.accumulateZeroed(), rows, cols);
     if (dbase.needed) dbase.give(dy);
   },

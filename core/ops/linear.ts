@@ -1,22 +1,23 @@
 import type { ActivationKind, Buffer, Dropout } from "../backend.ts";
 import { errors } from "../errors.ts";
-import { defineOp } from "../op.ts";
+import { type InputsOf, defineOp } from "../op.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
-type Inputs = readonly [
-  x: Tensor,
-  weight: Tensor,
-  bias: Tensor | undefined,
-  a: Tensor | undefined,
-  e: Tensor | undefined,
-  b: Tensor | undefined,
-];
+const INPUTS = {
+  x: "required",
+  weight: "required",
+  bias: "optional",
+  a: "optional",
+  e: "optional",
+  b: "optional",
+} as const;
 
 interface Attrs {
-  readonly scale: number;
-  /** Of the low-rank path's input. */
-  readonly dropout: Dropout | undefined;
+  /** Factor of the low-rank path; 1 by default. */
+  readonly scale?: number;
+  /** On the low-rank path's input. */
+  readonly dropout?: Dropout | undefined;
   /** f; without it y is z. */
   readonly activation?: ActivationKind | undefined;
 }
@@ -31,14 +32,16 @@ interface Attrs {
  */
 export const linear = defineOp({
   name: "linear",
+  inputs: INPUTS,
 
-  forward(pass, [x, weight, bias, a, e, b]: Inputs, attrs: Attrs, recording) {
-    const [rows, inputs] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
+  forward(pass, inputs, attrs: Attrs, recording) {
+    const { x, weight, bias, a, e, b } = inputs;
+    const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     const outputs = weight.shape[0] ?? 0;
-    checkShapes([x, weight, bias, a, e, b]);
+    checkShapes(inputs);
     const { backend } = pass;
     const z = pass.allocate(rows * outputs);
-    backend.gemm(x.buffer, weight.buffer, z, { m: rows, n: outputs, k: inputs, transB: true });
+    backend.gemm(x.buffer, weight.buffer, z, { m: rows, n: outputs, k: cols, transB: true });
     const h = a && b ? reduced(pass, x, a, attrs) : undefined;
     const { activation: kind } = attrs;
     const out = kind && recording ? pass.allocate(rows * outputs) : z;
@@ -56,7 +59,8 @@ export const linear = defineOp({
     return { shape: [rows, outputs], out, saved: { x, weight, a, e, b, h, z }, keep };
   },
 
-  backward(pass, dout, { x, weight, a, e, b, h, z }, [dx, dweight, dbias, da, de, db], attrs) {
+  backward(pass, dout, { x, weight, a, e, b, h, z }, sinks, attrs) {
+    const { x: dx, weight: dweight, bias: dbias, a: da, e: de, b: db } = sinks;
     const { backend } = pass;
     const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
     const outputs = weight.shape[0]!;
@@ -101,7 +105,7 @@ export const linear = defineOp({
   },
 });
 
-function checkShapes([x, weight, bias, a, e, b]: Inputs): void {
+function checkShapes({ x, weight, bias, a, e, b }: InputsOf<typeof INPUTS>): void {
   const [outputs, inputs] = weight.shape;
   if (x.shape.length !== 2 || weight.shape.length !== 2 || x.shape[1] !== inputs) {
     throw errors.shape("linear", "x must be [N, in] for a weight of [out, in]", { x, weight });
@@ -127,7 +131,7 @@ function reduced(pass: ForwardPass, x: Tensor, a: Tensor, { dropout }: Attrs): B
 }
 
 /** The increment, but for its factor B. */
-function timesB(h: Buffer, a: Tensor, e: Tensor | undefined, { scale }: Attrs) {
+function timesB(h: Buffer, a: Tensor, e: Tensor | undefined, { scale = 1 }: Attrs) {
   return { h, e: e?.buffer, scale, transposed: true, rank: a.shape[0] ?? 0 };
 }
 

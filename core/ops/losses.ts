@@ -1,7 +1,6 @@
 import type { Buffer, SpanShape } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
-import type { Tensor } from "../tensor.ts";
 
 /**
  * loss = mean over rows of -log softmax(logits)[label]. logits: [B, L], labels: [B] whole numbers below L; loss: [1].
@@ -9,8 +8,9 @@ import type { Tensor } from "../tensor.ts";
  */
 export const crossEntropy = defineOp({
   name: "crossEntropy",
+  inputs: { logits: "required" },
 
-  forward(pass, [logits]: readonly [Tensor], { labels }: { labels: Buffer }) {
+  forward(pass, { logits }, { labels }: { labels: Buffer }) {
     const [rows, classes] = [logits.shape[0] ?? 0, logits.shape[1] ?? 0];
     if (labels.length !== rows) {
       const got = { logits, labels: { shape: [labels.length] } };
@@ -22,17 +22,18 @@ export const crossEntropy = defineOp({
     return { shape: [1], out, saved: { dlogits }, keep: [dlogits] };
   },
 
-  backward: (pass, dloss, { dlogits }, [sink]) => {
+  backward: (pass, dloss, { dlogits }, { logits }) => {
     pass.backend.scaleBy(dlogits, dloss, dlogits);
-    sink.give(dlogits);
+    logits.give(dlogits);
   },
 });
 
 /** loss = mean over rows of (prediction - target)^2. prediction: [B, 1], target: [B]; loss: [1]. */
 export const meanSquaredError = defineOp({
   name: "meanSquaredError",
+  inputs: { prediction: "required" },
 
-  forward(pass, [prediction]: readonly [Tensor], { target }: { target: Buffer }) {
+  forward(pass, { prediction }, { target }: { target: Buffer }) {
     const rows = prediction.shape[0] ?? 0;
     if (prediction.shape[1] !== 1 || target.length !== rows) {
       const got = { prediction, target: { shape: [target.length] } };
@@ -44,9 +45,9 @@ export const meanSquaredError = defineOp({
     return { shape: [1], out, saved: { dprediction }, keep: [dprediction] };
   },
 
-  backward: (pass, dloss, { dprediction }, [sink]) => {
+  backward: (pass, dloss, { dprediction }, { prediction }) => {
     pass.backend.scaleBy(dprediction, dloss, dprediction);
-    sink.give(dprediction);
+    prediction.give(dprediction);
   },
 });
 
@@ -56,12 +57,9 @@ export const meanSquaredError = defineOp({
  */
 export const spanLoss = defineOp({
   name: "spanLoss",
+  inputs: { logits: "required" },
 
-  forward(
-    pass,
-    [logits]: readonly [Tensor],
-    { targets, shape }: { targets: Buffer; shape: SpanShape },
-  ) {
+  forward(pass, { logits }, { targets, shape }: { targets: Buffer; shape: SpanShape }) {
     if (logits.shape[0] !== shape.rows || logits.shape[1] !== 2) {
       throw errors.shape("spanLoss", `logits must be [${shape.rows}, 2]`, { logits });
     }
@@ -71,8 +69,8 @@ export const spanLoss = defineOp({
     return { shape: [1], out, saved: { dlogits }, keep: [dlogits] };
   },
 
-  backward: (pass, dloss, { dlogits }, [sink]) => {
+  backward: (pass, dloss, { dlogits }, { logits }) => {
     pass.backend.scaleBy(dlogits, dloss, dlogits);
-    sink.give(dlogits);
+    logits.give(dlogits);
   },
 });

@@ -24,7 +24,11 @@ const CHUNK_NUMBERS = 2 ** 24;
  */
 export function topLogProbabilities(
   pass: ForwardPass,
-  [hidden, weight, bias]: readonly [hidden: Tensor, weight: Tensor, bias: Tensor],
+  {
+    hidden,
+    weight,
+    bias,
+  }: { readonly hidden: Tensor; readonly weight: Tensor; readonly bias: Tensor },
   choice: TokenChoice,
 ): TopTokens {
   const [rows, classes, width] = [hidden.shape[0] ?? 0, weight.shape[0] ?? 0, weight.shape[1] ?? 0];

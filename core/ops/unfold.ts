@@ -1,7 +1,6 @@
 import type { Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
-import type { Tensor } from "../tensor.ts";
 
 /**
  * The windows of a 1-D convolution as rows: y[r, c * width + t] = x[neighbours[r, t], c], 0 where there is no neighbour (-1).
@@ -9,8 +8,9 @@ import type { Tensor } from "../tensor.ts";
  */
 export const unfold = defineOp({
   name: "unfold",
+  inputs: { x: "required" },
 
-  forward(pass, [x]: readonly [Tensor], attrs: { neighbours: Buffer; width: number }) {
+  forward(pass, { x }, attrs: { neighbours: Buffer; width: number }) {
     const shape = { rows: x.shape[0] ?? 0, cols: x.shape[1] ?? 0, width: attrs.width };
     if (attrs.neighbours.length !== shape.rows * shape.width) {
       const got = { x, neighbours: { shape: [attrs.neighbours.length] } };
@@ -22,7 +22,7 @@ export const unfold = defineOp({
     return { shape: [shape.rows, shape.cols * shape.width], out, saved, keep: [attrs.neighbours] };
   },
 
-  backward(pass, dy, { shape }, [dx], { neighbours }) {
+  backward(pass, dy, { shape }, { x: dx }, { neighbours }) {
     if (dx.needed) pass.backend.foldAdd(dy, neighbours, dx.accumulateZeroed(), shape);
   },
 });

@@ -1,10 +1,11 @@
 import { type Buffer, ignoredLabel } from "../backend.ts";
 import { errors } from "../errors.ts";
-import { defineOp } from "../op.ts";
+import { type InputsOf, defineOp } from "../op.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
-type Inputs = readonly [hidden: Tensor, weight: Tensor];
+const INPUTS = { hidden: "required", weight: "required" } as const;
+type Inputs = InputsOf<typeof INPUTS>;
 
 interface Attrs {
   /** [V], never trained. */
@@ -27,9 +28,10 @@ const CHUNK_NUMBERS = 2 ** 24;
  */
 export const vocabularyLoss = defineOp({
   name: "vocabularyLoss",
+  inputs: INPUTS,
 
-  forward(pass, [hidden, weight]: Inputs, attrs: Attrs, recording) {
-    checkShapes([hidden, weight], attrs);
+  forward(pass, { hidden, weight }, attrs: Attrs, recording) {
+    checkShapes({ hidden, weight }, attrs);
     const [classes, width] = [weight.shape[0] ?? 0, weight.shape[1] ?? 0];
     const { labels } = attrs;
     const counted = labels.reduce((n, label) => n + (label === ignoredLabel ? 0 : 1), 0);
@@ -44,7 +46,7 @@ export const vocabularyLoss = defineOp({
       const rows = Math.min(chunk, labels.length - first);
       const share = { first, rows, weight: counted === 0 ? 0 : 1 / counted };
       pass.scope(() =>
-        judgeRows(pass, [hidden, weight], attrs, share, { loss: out, ...gradients }),
+        judgeRows(pass, { hidden, weight }, attrs, share, { loss: out, ...gradients }),
       );
     }
     if (gradients.weight && labels.length === 0) pass.backend.zero(gradients.weight);
@@ -52,11 +54,9 @@ export const vocabularyLoss = defineOp({
     return { shape: [1], out, saved: { gradients }, keep };
   },
 
-  backward(pass, dloss, { gradients }, [dhidden, dweight]) {
-    for (const [sink, gradient] of [
-      [dhidden, gradients.hidden],
-      [dweight, gradients.weight],
-    ] as const) {
+  backward(pass, dloss, { gradients }, sinks) {
+    for (const name of ["hidden", "weight"] as const) {
+      const [sink, gradient] = [sinks[name], gradients[name]];
       if (!sink.needed || !gradient) continue;
       pass.backend.scaleBy(gradient, dloss, gradient);
       sink.give(gradient);
@@ -80,7 +80,7 @@ interface Targets {
 /** Some rows' logits: adds their loss, sets their part of d(hidden), and adds to d(weight), which the first rows set. */
 function judgeRows(
   pass: ForwardPass,
-  [hidden, weight]: Inputs,
+  { hidden, weight }: Inputs,
   { bias, labels, smoothing }: Attrs,
   { first, rows, weight: share }: Rows,
   to: Targets,
@@ -109,7 +109,7 @@ function judgeRows(
   }
 }
 
-function checkShapes([hidden, weight]: Inputs, { bias, labels }: Attrs): void {
+function checkShapes({ hidden, weight }: Inputs, { bias, labels }: Attrs): void {
   if (hidden.shape.length !== 2 || weight.shape.length !== 2 || hidden.shape[1] !== weight.shape[1])
     throw errors.shape("vocabularyLoss", "hidden must be [N, C] for a weight of [V, C]", {
       hidden,

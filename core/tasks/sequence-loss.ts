@@ -10,10 +10,10 @@ export function sequenceLoss(model: Model, task: SequenceTask): BatchLoss {
   return (pass, batch) => {
     const logits = model.forward(pass, batch);
     if (task === "classification") {
-      return crossEntropy(pass, [logits], { labels: pass.integers(batch.labels) });
+      return crossEntropy(pass, { logits }, { labels: pass.integers(batch.labels) });
     }
     const target = pass.allocateMaster(batch.labels.length);
     pass.backend.upload(target, batch.labels);
-    return meanSquaredError(pass, [logits], { target });
+    return meanSquaredError(pass, { prediction: logits }, { target });
   };
 }

@@ -31,7 +31,7 @@ export function answerSpanLoss(model: Model): (pass: ForwardPass, batch: SpanBat
       offsets: pass.integers(batch.offsets),
       padding: pass.integers([...rowOf, ...times]),
     };
-    return spanLoss(pass, [logits], { targets: pass.integers(targets), shape });
+    return spanLoss(pass, { logits }, { targets: pass.integers(targets), shape });
   };
 }
 

@@ -57,7 +57,7 @@ export class BartAttention {
     const mask = pass.nextDropout(this.#config.dropout.attention);
     const shape = { queries, keys, ...this.#headShape, causal, dropout: mask };
     const q = this.#query.forward(pass, x);
-    return this.#project(pass, attention(pass, [q, k, v], { shape }), x);
+    return this.#project(pass, attention(pass, { q, k, v }, { shape }), x);
   }
 
   /** x: [N, C], where each row sees `count` rows of its own; returns [N, C]. */
@@ -77,6 +77,6 @@ export class BartAttention {
     const out = this.#output.forward(pass, attended);
     const { weight, bias, eps } = this.#norm;
     const dropout = pass.nextDropout(this.#config.dropout.hidden);
-    return addLayerNorm(pass, [out, x, weight, bias], { eps, dropout });
+    return addLayerNorm(pass, { x: out, residual: x, weight, bias }, { eps, dropout });
   }
 }

@@ -34,12 +34,12 @@ export class BartEmbeddings {
   forward(pass: ForwardPass, { ids, positions }: Pick<TokenBatch, "ids" | "positions">): Tensor {
     const { scaleEmbedding, hiddenSize, special, dropout: p } = this.#config;
     const scale = scaleEmbedding ? Math.sqrt(hiddenSize) : 1;
-    const words = embedding(pass, [this.#words], { ids, paddingId: special.pad, scale });
+    const words = embedding(pass, { table: this.#words }, { ids, paddingId: special.pad, scale });
     const rows = pass.integers(positions.map((position) => position + FIRST_POSITION));
-    const sum = gatherRows(pass, [this.#positions, words], { ids: rows });
+    const sum = gatherRows(pass, { table: this.#positions, base: words }, { ids: rows });
     const { weight, bias, eps } = this.#norm;
-    const normal = addLayerNorm(pass, [sum, undefined, weight, bias], { eps, dropout: undefined });
+    const normal = addLayerNorm(pass, { x: sum, weight, bias }, { eps });
     const mask = pass.nextDropout(p.hidden);
-    return mask ? dropout(pass, [normal], { dropout: mask }) : normal;
+    return mask ? dropout(pass, { x: normal }, { dropout: mask }) : normal;
   }
 }

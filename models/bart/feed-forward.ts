@@ -26,10 +26,10 @@ export class BartFeedForward {
     const { activation, dropout: p } = this.#config;
     const raised = this.#up.forward(pass, x, activation);
     const mask = pass.nextDropout(p.activation);
-    const dropped = mask ? dropout(pass, [raised], { dropout: mask }) : raised;
+    const dropped = mask ? dropout(pass, { x: raised }, { dropout: mask }) : raised;
     const lowered = this.#down.forward(pass, dropped);
     const { weight, bias, eps } = this.#norm;
     const attrs = { eps, dropout: pass.nextDropout(p.hidden) };
-    return addLayerNorm(pass, [lowered, x, weight, bias], attrs);
+    return addLayerNorm(pass, { x: lowered, residual: x, weight, bias }, attrs);
   }
 }

@@ -74,16 +74,15 @@ export class BartGenerator implements GenerationModel {
   }
 
   topTokens(pass: ForwardPass, hidden: Tensor, choice: TokenChoice): TopTokens {
-    return topLogProbabilities(pass, [hidden, this.#words, this.#bias], choice);
+    return topLogProbabilities(pass, { hidden, weight: this.#words, bias: this.#bias }, choice);
   }
 
   logits(pass: ForwardPass, hidden: Tensor): Tensor {
-    const inputs = [hidden, this.#words, this.#bias, undefined, undefined, undefined] as const;
-    return linear(pass, inputs, { scale: 1, dropout: undefined });
+    return linear(pass, { x: hidden, weight: this.#words, bias: this.#bias }, {});
   }
 
   loss(pass: ForwardPass, hidden: Tensor, targets: VocabularyTargets): Tensor {
-    return vocabularyLoss(pass, [hidden, this.#words], { ...targets, bias: this.#bias });
+    return vocabularyLoss(pass, { hidden, weight: this.#words }, { ...targets, bias: this.#bias });
   }
 }
 

@@ -58,7 +58,7 @@ export class DebertaAttention {
   forward(pass: ForwardPass, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
     const { packing, relative, padding } = geometry;
     const { heads, headDim, posAttType, dropout: p } = this.#config;
-    const asking = firsts ? gatherRows(pass, [x, undefined], { ids: firsts }) : x;
+    const asking = firsts ? gatherRows(pass, { table: x }, { ids: firsts }) : x;
     const q = this.#query.forward(pass, asking);
     const k = this.#key.forward(pass, x);
     const v = this.#value.forward(pass, x);
@@ -76,17 +76,18 @@ export class DebertaAttention {
     };
     const posKey = table && this.#posKey?.forward(pass, table);
     const posQuery = table && this.#posQuery?.forward(pass, table);
-    const context = disentangledAttention(pass, [q, k, v, posKey, posQuery], { shape, padding });
+    const context = disentangledAttention(pass, { q, k, v, posKey, posQuery }, { shape, padding });
     const { weight, bias, eps } = this.#norm;
     const out = this.#output.forward(pass, context);
-    return addLayerNorm(pass, [out, asking, weight, bias], {
-      eps,
-      dropout: pass.nextDropout(p.hidden),
-    });
+    return addLayerNorm(
+      pass,
+      { x: out, residual: asking, weight, bias },
+      { eps, dropout: pass.nextDropout(p.hidden) },
+    );
   }
 
   #dropPositions(pass: ForwardPass, embeddings: Tensor): Tensor {
     const mask = pass.nextDropout(this.#config.dropout.hidden);
-    return mask ? dropout(pass, [embeddings], { dropout: mask }) : embeddings;
+    return mask ? dropout(pass, { x: embeddings }, { dropout: mask }) : embeddings;
   }
 }

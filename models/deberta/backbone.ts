@@ -25,7 +25,7 @@ export class DebertaBackbone {
     const padding = batch.padding && paddingRows(pass, batch, batch.padding, queries);
     const x = pass.scope(() => {
       const embedded = this.#embeddings.forward(pass, batch);
-      return padding ? appendZeroRows(pass, [embedded], { rows: padding.count }) : embedded;
+      return padding ? appendZeroRows(pass, { x: embedded }, { rows: padding.count }) : embedded;
     });
     pass.observe("hidden.0", x);
     return this.#encoder.forward(pass, x, batch, packing, padding);

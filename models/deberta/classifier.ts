@@ -28,11 +28,14 @@ export class DebertaClassifier implements Model {
     const first = this.#backbone.firstRows(pass, batch);
     const { poolerActivation: kind, dropout: p } = this.#config;
     const pooled = this.#pooler.forward(pass, drop(pass, first, p.pooler));
-    return this.#classifier.forward(pass, drop(pass, activation(pass, [pooled], { kind }), p.head));
+    return this.#classifier.forward(
+      pass,
+      drop(pass, activation(pass, { x: pooled }, { kind }), p.head),
+    );
   }
 }
 
 function drop(pass: ForwardPass, x: Tensor, probability: number): Tensor {
   const mask = pass.nextDropout(probability);
-  return mask ? dropout(pass, [x], { dropout: mask }) : x;
+  return mask ? dropout(pass, { x }, { dropout: mask }) : x;
 }

@@ -32,21 +32,20 @@ export class DebertaConvolution {
   /** x: the embeddings' output, residual: the first layer's; both [N, C]. */
   forward(pass: ForwardPass, x: Tensor, residual: Tensor, batch: TokenBatch): Tensor {
     const { convKernelSize: width, convActivation: kind, dropout: p } = this.#config;
-    const windows = unfold(pass, [x], {
-      neighbours: pass.integers(neighbours(batch, width)),
-      width,
-    });
-    const mixed = linear(
+    const windows = unfold(
       pass,
-      [windows, this.#weight, this.#bias, undefined, undefined, undefined],
-      { scale: 1, dropout: undefined },
+      { x },
+      { neighbours: pass.integers(neighbours(batch, width)), width },
     );
+    const mixed = linear(pass, { x: windows, weight: this.#weight, bias: this.#bias }, {});
     const mask = pass.nextDropout(p.hidden);
-    const out = activation(pass, [mask ? dropout(pass, [mixed], { dropout: mask }) : mixed], {
-      kind,
-    });
+    const out = activation(
+      pass,
+      { x: mask ? dropout(pass, { x: mixed }, { dropout: mask }) : mixed },
+      { kind },
+    );
     const { weight: gain, bias, eps } = this.#norm;
-    return addLayerNorm(pass, [out, residual, gain, bias], { eps, dropout: undefined });
+    return addLayerNorm(pass, { x: out, residual, weight: gain, bias }, { eps });
   }
 }
 

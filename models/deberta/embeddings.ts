@@ -33,22 +33,23 @@ export class DebertaEmbeddings {
 
   /** Returns [N, C]. */
   forward(pass: ForwardPass, batch: TokenBatch): Tensor {
-    let x = gatherRows(pass, [this.#words, undefined], { ids: pass.integers(batch.ids) });
+    let x = gatherRows(pass, { table: this.#words }, { ids: pass.integers(batch.ids) });
     if (this.#positions)
-      x = gatherRows(pass, [this.#positions, x], { ids: pass.integers(batch.positions) });
+      x = gatherRows(
+        pass,
+        { table: this.#positions, base: x },
+        { ids: pass.integers(batch.positions) },
+      );
     if (this.#types) {
       const ids = pass.integers(batch.typeIds ?? new Int32Array(batch.ids.length));
-      x = gatherRows(pass, [this.#types, x], { ids });
+      x = gatherRows(pass, { table: this.#types, base: x }, { ids });
     }
     if (this.#project) {
-      x = linear(pass, [x, this.#project, undefined, undefined, undefined, undefined], {
-        scale: 1,
-        dropout: undefined,
-      });
+      x = linear(pass, { x, weight: this.#project }, {});
     }
     const { weight, bias, eps } = this.#norm;
-    const normal = addLayerNorm(pass, [x, undefined, weight, bias], { eps, dropout: undefined });
+    const normal = addLayerNorm(pass, { x, weight, bias }, { eps });
     const mask = pass.nextDropout(this.#config.dropout.hidden);
-    return mask ? dropout(pass, [normal], { dropout: mask }) : normal;
+    return mask ? dropout(pass, { x: normal }, { dropout: mask }) : normal;
   }
 }

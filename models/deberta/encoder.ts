@@ -38,7 +38,7 @@ class DebertaLayer {
     const lowered = this.#down.forward(pass, raised);
     const { weight, bias, eps } = this.#norm;
     const attrs = { eps, dropout: pass.nextDropout(dropout.hidden) };
-    return addLayerNorm(pass, [lowered, attended, weight, bias], attrs);
+    return addLayerNorm(pass, { x: lowered, residual: attended, weight, bias }, attrs);
   }
 }
 
@@ -86,7 +86,7 @@ export class DebertaEncoder {
     const convolvesLast = this.#convolution !== undefined && this.#layers.length === 1;
     if (!pass.observed && !convolvesLast) return this.#run(pass, x, batch, packing, { firsts });
     const hidden = this.forward(pass, x, batch, packing);
-    return gatherRows(pass, [hidden, undefined], { ids: firsts });
+    return gatherRows(pass, { table: hidden }, { ids: firsts });
   }
 
   #run(
@@ -132,9 +132,9 @@ export class DebertaEncoder {
     if (!convolution) return out;
     if (!padding) return convolution.forward(pass, x, out, batch);
     const rows = batch.ids.length;
-    const [source, residual] = [x, out].map((t) => firstRows(pass, [t], { rows }));
+    const [source, residual] = [x, out].map((t) => firstRows(pass, { x: t }, { rows }));
     const mixed = convolution.forward(pass, source!, residual!, batch);
-    return appendZeroRows(pass, [mixed], { rows: padding.count });
+    return appendZeroRows(pass, { x: mixed }, { rows: padding.count });
   }
 
   /** Only the rows that this batch's sequences can reach are projected: 2n - 1 at most for n positions. */
@@ -142,13 +142,10 @@ export class DebertaEncoder {
     if (!this.#relative) return undefined;
     const { first, count, index } = relativeRows(span, this.#config);
     const ids = pass.integers(Int32Array.from({ length: count }, (_, i) => first + i));
-    const rows = gatherRows(pass, [this.#relative, undefined], { ids });
+    const rows = gatherRows(pass, { table: this.#relative }, { ids });
     const norm = this.#relativeNorm;
     const embeddings = norm
-      ? addLayerNorm(pass, [rows, undefined, norm.weight, norm.bias], {
-          eps: norm.eps,
-          dropout: undefined,
-        })
+      ? addLayerNorm(pass, { x: rows, weight: norm.weight, bias: norm.bias }, { eps: norm.eps })
       : rows;
     return { embeddings, index: pass.integers(index) };
   }

@@ -11,7 +11,7 @@ import { linear } from "../../core/ops/linear.ts";
 import { ParameterArena } from "../../core/optim/parameter-arena.ts";
 import { ForwardPass } from "../../core/forward-pass.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
-import { Parameter, type Tensor } from "../../core/tensor.ts";
+import { Parameter } from "../../core/tensor.ts";
 import { declareModel } from "../../core/model/open-model.ts";
 import { deberta } from "../../plugins/deberta/index.ts";
 import { gradcheck } from "../helpers/gradcheck.ts";
@@ -31,20 +31,18 @@ import { paperValues } from "../../core/adalora/starts/paper.ts";
 /** y = a + b; backward gives one buffer to both. */
 const sum = defineOp({
   name: "sum",
-  forward(pass, [a, b]: readonly [Tensor, Tensor]) {
+  inputs: { a: "required", b: "required" },
+  forward(pass, { a, b }) {
     const out = pass.allocate(a.buffer.length);
     pass.backend.copy(out, a.buffer);
     pass.backend.add(out, b.buffer);
     return { shape: a.shape, out, saved: {}, keep: [] };
   },
-  backward(_run, dy, _saved, [da, db]) {
+  backward(_pass, dy, _saved, { a: da, b: db }) {
     if (da.needed) da.give(dy);
     if (db.needed) db.give(dy);
   },
 });
-
-const plain = { scale: 1, dropout: undefined };
-const unadapted = [undefined, undefined, undefined, undefined] as const;
 
 describe("gradients of a graph", () => {
   test("a tensor that is used twice gets the sum", () => {
@@ -56,8 +54,8 @@ describe("gradients of a graph", () => {
     const v = masters(backend, [5, 7, 11, 13]);
     const pass = new ForwardPass(backend, { training: true });
     pass.scope(() => {
-      const y = sum(pass, [fresh(pass, [x], {}), x], {}); // y = 2 x
-      pass.tape.backward(product(pass, [y], { cotangent: v }), 0.5);
+      const y = sum(pass, { a: fresh(pass, { x }, {}), b: x }, {}); // y = 2 x
+      pass.tape.backward(product(pass, { y }, { cotangent: v }), 0.5);
     });
     expect(Array.from(backend.download(x.grad))).toEqual([5, 7, 11, 13]);
   });
@@ -68,8 +66,8 @@ describe("gradients of a graph", () => {
       inputs: { a: [3, 2], b: [3, 2], w: [2, 2] },
       takesOver: ["a", "b"],
       build(pass, { a, b, w }) {
-        const later = linear(pass, [a, w, ...unadapted], plain); // its backward comes last
-        return sum(pass, [later, sum(pass, [a, b], {})], {});
+        const later = linear(pass, { x: a, weight: w }, {}); // its backward comes last
+        return sum(pass, { a: later, b: sum(pass, { a, b }, {}) }, {});
       },
     }));
 
@@ -78,8 +76,8 @@ describe("gradients of a graph", () => {
       inputs: { a: [3, 2], b: [3, 2], w: [2, 2] },
       takesOver: [],
       build(pass, { a, b, w }) {
-        const later = linear(pass, [b, w, ...unadapted], plain);
-        return sum(pass, [activation(pass, [a], { kind: "gelu" }), later], {});
+        const later = linear(pass, { x: b, weight: w }, {});
+        return sum(pass, { a: activation(pass, { x: a }, { kind: "gelu" }), b: later }, {});
       },
     }));
 
@@ -88,8 +86,8 @@ describe("gradients of a graph", () => {
       inputs: { a: [3, 2], b: [3, 2] },
       takesOver: ["a", "b"],
       build(pass, { a, b }) {
-        const later = gatherRows(pass, [b, undefined], { ids: pass.integers([2, 2, 0]) });
-        return sum(pass, [later, sum(pass, [a, b], {})], {});
+        const later = gatherRows(pass, { table: b }, { ids: pass.integers([2, 2, 0]) });
+        return sum(pass, { a: later, b: sum(pass, { a, b }, {}) }, {});
       },
     }));
 
@@ -98,7 +96,11 @@ describe("gradients of a graph", () => {
       inputs: { a: [3, 2], b: [3, 2] },
       takesOver: ["a", "b"],
       build: (pass, { a, b }) =>
-        sum(pass, [sum(pass, [a, b], {}), sum(pass, [b, sum(pass, [a, a], {})], {})], {}),
+        sum(
+          pass,
+          { a: sum(pass, { a, b }, {}), b: sum(pass, { a: b, b: sum(pass, { a, b: a }, {}) }, {}) },
+          {},
+        ),
     }));
 
   test("backward seeds the loss with the given number", () => {
@@ -109,7 +111,7 @@ describe("gradients of a graph", () => {
     x.requiresGrad = true;
     const pass = new ForwardPass(backend, { training: true });
     pass.scope(() => {
-      const loss = product(pass, [x], { cotangent: masters(backend, [1, -1, 2]) });
+      const loss = product(pass, { y: x }, { cotangent: masters(backend, [1, -1, 2]) });
       pass.tape.backward(loss, 0.25);
     });
     expect(Array.from(backend.download(x.grad))).toEqual([10.25, 19.75, 30.5]); // added to what was there
@@ -123,7 +125,7 @@ describe("gradients of a graph", () => {
     const pass = new ForwardPass(backend, { training: true });
     const backward = () =>
       pass.scope(() => {
-        pass.tape.backward(product(pass, [x], { cotangent: masters(backend, [1, 1, 1]) }), 1);
+        pass.tape.backward(product(pass, { y: x }, { cotangent: masters(backend, [1, 1, 1]) }), 1);
       });
     expect(backward).toThrow("internal: parameter encoder.x is trained but has no gradient buffer");
   });
@@ -178,7 +180,7 @@ describe("memory", () => {
     const pass = new ForwardPass(backend, { training: true });
     pass.scope(() => {
       const before = backend.memory().live;
-      pass.scope(() => linear(pass, [fresh(pass, [x], {}), w, ...unadapted], plain));
+      pass.scope(() => linear(pass, { x: fresh(pass, { x }, {}), weight: w }, {}));
       expect(backend.memory().live - before).toBe(150 * 8); // y alone
       pass.tape.clear();
     });

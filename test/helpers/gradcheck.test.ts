@@ -1,18 +1,18 @@
 import { expect, test } from "bun:test";
 import { defineOp } from "../../core/op.ts";
-import type { Tensor } from "../../core/tensor.ts";
 import { gradcheck } from "./gradcheck.ts";
 
 /** y = 2 x with a backward that is `factor` times the incoming gradient. */
 const doubled = (factor: number) =>
   defineOp({
     name: "doubled",
-    forward(pass, [x]: readonly [Tensor]) {
+    inputs: { x: "required" },
+    forward(pass, { x }) {
       const out = pass.allocate(x.buffer.length);
       pass.backend.scale(x.buffer, 2, out);
       return { shape: x.shape, out, saved: {}, keep: [] };
     },
-    backward(pass, dy, _saved, [dx]) {
+    backward(pass, dy, _saved, { x: dx }) {
       const out = pass.allocate(dy.length);
       pass.backend.scale(dy, factor, out);
       dx.give(out);
@@ -22,7 +22,7 @@ const doubled = (factor: number) =>
 const check = (factor: number) =>
   gradcheck("doubled", {
     inputs: { x: [3] },
-    build: (pass, { x }) => doubled(factor)(pass, [x], {}),
+    build: (pass, { x }) => doubled(factor)(pass, { x }, {}),
   });
 
 test("a right backward passes, a wrong one is named with its input and index", () => {

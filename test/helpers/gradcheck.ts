@@ -75,13 +75,13 @@ function evaluate<Name extends string>(
     const inputs: Partial<Record<Name, Tensor>> = {};
     for (const [name, parameter] of parameters) {
       const isInner = inner || gradCase.takesOver?.includes(name);
-      inputs[name] = isInner ? fresh(pass, [parameter], {}) : parameter;
+      inputs[name] = isInner ? fresh(pass, { x: parameter }, {}) : parameter;
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- filled just above
     const out = gradCase.build(pass, inputs as Record<Name, Tensor>);
     const cotangent: Buffer = pass.allocate(out.buffer.length);
     backend.upload(cotangent, wave(out.buffer.length, 0.5));
-    const loss = product(pass, [out], { cotangent });
+    const loss = product(pass, { y: out }, { cotangent });
     value = backend.download(loss.buffer)[0] ?? NaN;
     if (backward) pass.tape.backward(loss, 1);
   });

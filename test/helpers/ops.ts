@@ -1,18 +1,18 @@
 import type { Buffer } from "../../core/backend.ts";
 import { defineOp } from "../../core/op.ts";
-import type { Tensor } from "../../core/tensor.ts";
 
 /** y = x as the fresh output of an op, so that the next op may take it over and its gradient is an inner one. */
 export const fresh = defineOp({
   name: "fresh",
+  inputs: { x: "required" },
 
-  forward(pass, [x]: readonly [Tensor]) {
+  forward(pass, { x }) {
     const out = pass.allocate(x.buffer.length);
     pass.backend.scale(x.buffer, 1, out);
     return { shape: x.shape, out, saved: {}, keep: [] };
   },
 
-  backward(_run, dy, _saved, [dx]) {
+  backward(_pass, dy, _saved, { x: dx }) {
     dx.give(dy);
   },
 });
@@ -20,14 +20,15 @@ export const fresh = defineOp({
 /** loss = <y, cotangent>, [1]. */
 export const product = defineOp({
   name: "product",
+  inputs: { y: "required" },
 
-  forward(pass, [y]: readonly [Tensor], { cotangent }: { cotangent: Buffer }) {
+  forward(pass, { y }, { cotangent }: { cotangent: Buffer }) {
     const out = pass.allocateMaster(1);
     pass.backend.gemm(y.buffer, cotangent, out, { m: 1, n: 1, k: y.buffer.length });
     return { shape: [1], out, saved: {}, keep: [cotangent] };
   },
 
-  backward(pass, dloss, _saved, [dy], { cotangent }) {
+  backward(pass, dloss, _saved, { y: dy }, { cotangent }) {
     const out = pass.allocate(cotangent.length);
     pass.backend.scaleBy(cotangent, dloss, out);
     dy.give(out);

@@ -17,16 +17,14 @@ describe("addLayerNorm: gradients equal central differences", () => {
       gradcheck("addLayerNorm", {
         inputs: shapes,
         takesOver: ["x"],
-        build: (pass, { x, weight, bias }) =>
-          addLayerNorm(pass, [x, undefined, weight, bias], { eps, dropout }),
+        build: (pass, inputs) => addLayerNorm(pass, inputs, { eps, dropout }),
       }));
 
     test(`with residual${on}`, () =>
       gradcheck("addLayerNorm", {
         inputs: { ...shapes, residual: [3, 5] },
         takesOver: ["x"],
-        build: (pass, { x, residual, weight, bias }) =>
-          addLayerNorm(pass, [x, residual, weight, bias], { eps, dropout }),
+        build: (pass, inputs) => addLayerNorm(pass, inputs, { eps, dropout }),
       }));
 
     test(`the residual feeds x too, as in a layer${on}`, () =>
@@ -34,18 +32,17 @@ describe("addLayerNorm: gradients equal central differences", () => {
         inputs: shapes,
         takesOver: ["x"],
         build(pass, { x, weight, bias }) {
-          const first = addLayerNorm(pass, [x, undefined, weight, bias], {
-            eps,
-            dropout: undefined,
-          });
-          const second = addLayerNorm(pass, [fresh(pass, [first], {}), first, weight, bias], {
-            eps,
-            dropout,
-          });
-          return addLayerNorm(pass, [fresh(pass, [second], {}), first, weight, bias], {
-            eps,
-            dropout,
-          });
+          const first = addLayerNorm(pass, { x, weight, bias }, { eps });
+          const second = addLayerNorm(
+            pass,
+            { x: fresh(pass, { x: first }, {}), residual: first, weight, bias },
+            { eps, dropout },
+          );
+          return addLayerNorm(
+            pass,
+            { x: fresh(pass, { x: second }, {}), residual: first, weight, bias },
+            { eps, dropout },
+          );
         },
       }));
   }
@@ -57,10 +54,7 @@ test("addLayerNorm: a row of equal numbers becomes the bias", () => {
   pass.scope(() => {
     const x = tensor(backend, [1, 3], 0, [4, 4, 4]);
     const bias = tensor(backend, [3], 0, [0.1, 0.2, 0.3]);
-    const y = addLayerNorm(pass, [x, undefined, tensor(backend, [3], 1), bias], {
-      eps,
-      dropout: undefined,
-    });
+    const y = addLayerNorm(pass, { x, weight: tensor(backend, [3], 1), bias }, { eps });
     expect(Array.from(backend.download(y.buffer))).toEqual([0.1, 0.2, 0.3]);
   });
 });
@@ -72,8 +66,8 @@ describe("addLayerNorm: shapes that do not fit are named", () => {
     const of = (shape: readonly number[]) => tensor(backend, shape, 0);
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
-      const inputs = [of(t.x), of(t.residual), of(t.weight), of(t.bias)] as const;
-      addLayerNorm(pass, inputs, { eps, dropout: undefined });
+      const vectors = { weight: of(t.weight), bias: of(t.bias) };
+      addLayerNorm(pass, { x: of(t.x), residual: of(t.residual), ...vectors }, { eps });
     });
   };
   test("weight against x", () =>

@@ -64,14 +64,15 @@ describe("attention: gradients equal central differences", () => {
       test(`${note}${dropout ? ", dropout on" : ""}`, () =>
         gradcheck("attention", {
           inputs: { q: rows(lengths.queries), k: rows(lengths.keys), v: rows(lengths.keys) },
-          build: (pass, { q, k, v }) =>
-            attention(pass, [q, k, v], { shape: shapeFor(pass, lengths, { ...more, dropout }) }),
+          build: (pass, inputs) =>
+            attention(pass, inputs, { shape: shapeFor(pass, lengths, { ...more, dropout }) }),
         }));
 
   test("one tensor as query, key and value", () =>
     gradcheck("attention", {
       inputs: { x: rows(SELF.queries) },
-      build: (pass, { x }) => attention(pass, [x, x, x], { shape: shapeFor(pass, SELF) }),
+      build: (pass, { x }) =>
+        attention(pass, { q: x, k: x, v: x }, { shape: shapeFor(pass, SELF) }),
     }));
 });
 
@@ -90,9 +91,11 @@ describe("attention: values", () => {
 
   test("by hand: two queries, two keys", () => {
     const got = metricsOf((pass) =>
-      attention(pass, [of(1, 3), of(0.5, -1), of(10, 20)], {
-        shape: shapeFor(pass, { queries: [2], keys: [2] }, one),
-      }),
+      attention(
+        pass,
+        { q: of(1, 3), k: of(0.5, -1), v: of(10, 20) },
+        { shape: shapeFor(pass, { queries: [2], keys: [2] }, one) },
+      ),
     );
     const expected = (q: number) => {
       const first = 1 / (1 + Math.exp((q * -1 - q * 0.5) / 2));
@@ -108,11 +111,11 @@ describe("attention: values", () => {
       metricsOf((pass) =>
         attention(
           pass,
-          [
-            tensor(backend, [4, WIDTH], 0),
-            tensor(backend, [4, WIDTH], 1),
-            tensor(backend, [4, WIDTH], 0, v),
-          ],
+          {
+            q: tensor(backend, [4, WIDTH], 0),
+            k: tensor(backend, [4, WIDTH], 1),
+            v: tensor(backend, [4, WIDTH], 0, v),
+          },
           { shape: shapeFor(pass, lengths, { causal: true }) },
         ),
       );
@@ -131,11 +134,11 @@ describe("attention: values", () => {
       metricsOf((pass) =>
         attention(
           pass,
-          [
-            tensor(backend, [5 - from, WIDTH], 0, q?.subarray(from * WIDTH)),
-            tensor(backend, [5, WIDTH], 0, k),
-            tensor(backend, [5, WIDTH], 0, v),
-          ],
+          {
+            q: tensor(backend, [5 - from, WIDTH], 0, q?.subarray(from * WIDTH)),
+            k: tensor(backend, [5, WIDTH], 0, k),
+            v: tensor(backend, [5, WIDTH], 0, v),
+          },
           { shape: shapeFor(pass, { queries: [5 - from], keys: [5] }, { causal: true }) },
         ),
       );
@@ -144,9 +147,11 @@ describe("attention: values", () => {
 
   test("a query without keys gets zeros", () => {
     const got = metricsOf((pass) =>
-      attention(pass, [of(1, 2, 3), of(5), of(7)], {
-        shape: shapeFor(pass, { queries: [2, 1], keys: [0, 1] }, one),
-      }),
+      attention(
+        pass,
+        { q: of(1, 2, 3), k: of(5), v: of(7) },
+        { shape: shapeFor(pass, { queries: [2, 1], keys: [0, 1] }, one) },
+      ),
     );
     expect(got).toEqual([0, 0, 7]);
   });
@@ -159,7 +164,7 @@ describe("attention: shapes that do not fit are named", () => {
     pass.scope(() => {
       const q = tensor(backend, [6, WIDTH], 0);
       const key = tensor(backend, k, 0);
-      attention(pass, [q, key, key], { shape: shapeFor(pass, lengths) });
+      attention(pass, { q, k: key, v: key }, { shape: shapeFor(pass, lengths) });
     });
   };
   test("q against its packing", () =>

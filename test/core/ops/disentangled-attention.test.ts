@@ -45,37 +45,29 @@ describe("disentangledAttention: gradients equal central differences", () => {
     test(`content, posKey and posQuery${on}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: rows, k: rows, v: rows, posKey: positions, posQuery: positions },
-        build: (pass, { q, k, v, posKey, posQuery }) =>
-          disentangledAttention(pass, [q, k, v, posKey, posQuery], {
-            shape: shapeFor(pass, batch, relative, dropout),
-          }),
+        build: (pass, inputs) =>
+          disentangledAttention(pass, inputs, { shape: shapeFor(pass, batch, relative, dropout) }),
       }));
 
     test(`posKey only${on}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: rows, k: rows, v: rows, posKey: positions },
-        build: (pass, { q, k, v, posKey }) =>
-          disentangledAttention(pass, [q, k, v, posKey, undefined], {
-            shape: shapeFor(pass, batch, relative, dropout),
-          }),
+        build: (pass, inputs) =>
+          disentangledAttention(pass, inputs, { shape: shapeFor(pass, batch, relative, dropout) }),
       }));
 
     test(`posQuery only${on}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: rows, k: rows, v: rows, posQuery: positions },
-        build: (pass, { q, k, v, posQuery }) =>
-          disentangledAttention(pass, [q, k, v, undefined, posQuery], {
-            shape: shapeFor(pass, batch, relative, dropout),
-          }),
+        build: (pass, inputs) =>
+          disentangledAttention(pass, inputs, { shape: shapeFor(pass, batch, relative, dropout) }),
       }));
 
     test(`no positions${on}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: rows, k: rows, v: rows },
-        build: (pass, { q, k, v }) =>
-          disentangledAttention(pass, [q, k, v, undefined, undefined], {
-            shape: shapeFor(pass, batch, [], dropout),
-          }),
+        build: (pass, inputs) =>
+          disentangledAttention(pass, inputs, { shape: shapeFor(pass, batch, [], dropout) }),
       }));
   }
 
@@ -83,8 +75,8 @@ describe("disentangledAttention: gradients equal central differences", () => {
     test(`first tokens alone ask${dropout ? ", dropout on" : ""}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: [3, WIDTH], k: rows, v: rows, posKey: positions, posQuery: positions },
-        build: (pass, { q, k, v, posKey, posQuery }) =>
-          disentangledAttention(pass, [q, k, v, posKey, posQuery], {
+        build: (pass, inputs) =>
+          disentangledAttention(pass, inputs, {
             shape: { ...shapeFor(pass, batch, relative, dropout), queries: "first" },
           }),
       }));
@@ -99,8 +91,8 @@ describe("disentangledAttention: gradients equal central differences", () => {
           posKey: positions,
           posQuery: positions,
         },
-        build: (pass, { q, k, v, posKey, posQuery }) =>
-          disentangledAttention(pass, [q, k, v, posKey, posQuery], {
+        build: (pass, inputs) =>
+          disentangledAttention(pass, inputs, {
             shape: shapeFor(pass, batch, relative, mask),
             padding: paddingRows(pass, batch, Int32Array.of(4, 0, 2), queries),
           }),
@@ -110,7 +102,11 @@ describe("disentangledAttention: gradients equal central differences", () => {
     gradcheck("disentangledAttention", {
       inputs: { x: rows, p: positions },
       build: (pass, { x, p }) =>
-        disentangledAttention(pass, [x, x, x, p, p], { shape: shapeFor(pass, batch, relative) }),
+        disentangledAttention(
+          pass,
+          { q: x, k: x, v: x, posKey: p, posQuery: p },
+          { shape: shapeFor(pass, batch, relative) },
+        ),
     }));
 });
 
@@ -130,13 +126,13 @@ describe("disentangledAttention: values", () => {
     const got = metricsOf((pass) =>
       disentangledAttention(
         pass,
-        [
-          tensor(backend, rows, 0),
-          tensor(backend, rows, 1),
+        {
+          q: tensor(backend, rows, 0),
+          k: tensor(backend, rows, 1),
           v,
-          tensor(backend, positions, 3),
-          tensor(backend, positions, 4),
-        ],
+          posKey: tensor(backend, positions, 3),
+          posQuery: tensor(backend, positions, 4),
+        },
         { shape: shapeFor(pass, batch, relative) },
       ),
     );
@@ -151,7 +147,11 @@ describe("disentangledAttention: values", () => {
       const x = tensor(backend, rows, 0, numbers);
       const p = tensor(backend, positions, 3);
       return metricsOf((pass) =>
-        disentangledAttention(pass, [x, x, x, p, p], { shape: shapeFor(pass, batch, relative) }),
+        disentangledAttention(
+          pass,
+          { q: x, k: x, v: x, posKey: p, posQuery: p },
+          { shape: shapeFor(pass, batch, relative) },
+        ),
       );
     };
     const changed = wave(6 * WIDTH, 0);
@@ -173,13 +173,17 @@ describe("disentangledAttention: values", () => {
     const s01 = (1 * -1 + 1 * 0.1 + -1 * -0.3) / 2;
     const p01 = 1 / (1 + Math.exp(s00 - s01));
     const got = metricsOf((pass) =>
-      disentangledAttention(pass, [q, k, v, posKey, posQuery], {
-        shape: {
-          ...one,
-          packing: uploadPacking(pass, packSequences([[7, 8]])),
-          relative: pass.integers([0, 1, 2]),
+      disentangledAttention(
+        pass,
+        { q, k, v, posKey, posQuery },
+        {
+          shape: {
+            ...one,
+            packing: uploadPacking(pass, packSequences([[7, 8]])),
+            relative: pass.integers([0, 1, 2]),
+          },
         },
-      }),
+      ),
     );
     expect(got[0]).toBeCloseTo(10 * (1 - p01) + 20 * p01, 12);
   });
@@ -193,10 +197,11 @@ test("a row of padding sees every position of its sequence alike, those of the p
     const v = tensor(backend, [8, WIDTH], 1);
     const padding = paddingRows(pass, batch, Int32Array.of(4, 0, 2), "uniform");
     expect(padding?.rowOf).toEqual(Int32Array.of(6, -1, 7));
-    const out = disentangledAttention(pass, [x, x, v, undefined, undefined], {
-      shape: shapeFor(pass, batch, []),
-      padding,
-    });
+    const out = disentangledAttention(
+      pass,
+      { q: x, k: x, v },
+      { shape: shapeFor(pass, batch, []), padding },
+    );
     const [got, values] = [backend.download(out.buffer), backend.download(v.buffer)];
     const mean = (tokens: readonly number[], pad: number, times: number, c: number) =>
       (tokens.reduce((sum, r) => sum + values[r * WIDTH + c]!, 0) +
@@ -218,9 +223,11 @@ describe("disentangledAttention: shapes that do not fit are named", () => {
       const x = tensor(backend, rows, 0);
       const k = tensor(backend, changed.k ?? rows, 0);
       const p = tensor(backend, changed.posKey ?? positions, 0);
-      disentangledAttention(pass, [x, k, x, p, undefined], {
-        shape: shapeFor(pass, batch, relative),
-      });
+      disentangledAttention(
+        pass,
+        { q: x, k, v: x, posKey: p },
+        { shape: shapeFor(pass, batch, relative) },
+      );
     });
   };
   test("k against the packing", () =>

@@ -17,7 +17,7 @@ describe("activation: gradients equal central differences", () => {
             -7, -4, -3, -2.6, -2, -1.3, -0.7, -0.2, -0.01, 0.01, 0.3, 0.9, 1.4, 2, 2.7, 3.4, 5, 8,
           ],
         },
-        build: (pass, { x }) => activation(pass, [x], { kind }),
+        build: (pass, inputs) => activation(pass, inputs, { kind }),
       }),
     );
   }
@@ -36,7 +36,11 @@ describe("activation: values", () => {
     test(kind, () => {
       const pass = new ForwardPass(backend, { training: false });
       pass.scope(() => {
-        const y = activation(pass, [tensor(backend, [1, 5], 0, [-2, -0.5, 0, 1, 3])], { kind });
+        const y = activation(
+          pass,
+          { x: tensor(backend, [1, 5], 0, [-2, -0.5, 0, 1, 3]) },
+          { kind },
+        );
         const got = backend.download(y.buffer);
         table[kind].forEach((want, i) => expect(got[i]).toBeCloseTo(want, 15));
       });
@@ -50,7 +54,7 @@ describe("dropout", () => {
   test("gradients equal central differences", () =>
     gradcheck("dropout", {
       inputs: { x: [5, 7] },
-      build: (pass, { x }) => dropout(pass, [x], { dropout: mask }),
+      build: (pass, inputs) => dropout(pass, inputs, { dropout: mask }),
     }));
 
   const factors = (change: Partial<Dropout>, rows = 40, cols = 50) => {
@@ -59,7 +63,7 @@ describe("dropout", () => {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const x = tensor(backend, [rows, cols], 0, new Float64Array(rows * cols).fill(1));
-      out = backend.download(dropout(pass, [x], { dropout: { ...mask, ...change } }).buffer);
+      out = backend.download(dropout(pass, { x }, { dropout: { ...mask, ...change } }).buffer);
     });
     return Array.from(out);
   };

@@ -15,15 +15,15 @@ describe("embedding", () => {
     test(`gradients equal central differences, ids repeat, scale ${scale}`, () =>
       gradcheck("embedding", {
         inputs: { table: [4, 3] },
-        build: (pass, { table }) =>
-          embedding(pass, [table], { ids: Int32Array.of(2, 0, 2, 3, 2), paddingId: -1, scale }),
+        build: (pass, inputs) =>
+          embedding(pass, inputs, { ids: Int32Array.of(2, 0, 2, 3, 2), paddingId: -1, scale }),
       }));
 
   test("rows are scaled", () => {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const table = tensor(backend, [3, 2], 0, [1, 2, 3, 4, 5, 6]);
-      const y = embedding(pass, [table], { ids: Int32Array.of(2, 0), paddingId: 0, scale: 10 });
+      const y = embedding(pass, { table }, { ids: Int32Array.of(2, 0), paddingId: 0, scale: 10 });
       expect([...backend.download(y.buffer)]).toEqual([50, 60, 10, 20]);
     });
   });
@@ -39,8 +39,8 @@ describe("embedding", () => {
       table.requiresGrad = true;
       const pass = new ForwardPass(backend, { training: true });
       pass.scope(() => {
-        const y = embedding(pass, [table], { ids: Int32Array.from(ids), paddingId: 1, scale: 2 });
-        const loss = product(pass, [y], { cotangent: masters(backend, [1, 2, 4, 8]) });
+        const y = embedding(pass, { table }, { ids: Int32Array.from(ids), paddingId: 1, scale: 2 });
+        const loss = product(pass, { y }, { cotangent: masters(backend, [1, 2, 4, 8]) });
         pass.tape.backward(loss, 1);
       });
       const expected = ids.includes(0) ? [104, 200, 316] : [100, 200, 300];
@@ -50,7 +50,8 @@ describe("embedding", () => {
   test("a table without columns is named", () => {
     const pass = new ForwardPass(backend, { training: false });
     const table = tensor(backend, [3], 0);
-    const look = () => embedding(pass, [table], { ids: Int32Array.of(0), paddingId: 1, scale: 1 });
+    const look = () =>
+      embedding(pass, { table }, { ids: Int32Array.of(0), paddingId: 1, scale: 1 });
     expect(look).toThrow("[embedding] table must be [V, C]: got table [3]");
   });
 });

@@ -8,8 +8,7 @@ import { tensor } from "../../helpers/tensors.ts";
 import { wave } from "../../helpers/wave.ts";
 
 const base = { x: [4, 5], weight: [3, 5] } as const;
-const plain = { scale: 1, dropout: undefined };
-const adapted = { scale: 0.7, dropout: undefined };
+const adapted = { scale: 0.7 };
 const dropped = {
   scale: 0.7,
   dropout: { probability: 0.4, seed: [1, 2], step: 3, site: 4 },
@@ -21,34 +20,27 @@ describe("linear: gradients equal central differences", () => {
   test("trained weight", () =>
     gradcheck("linear", {
       inputs: base,
-      build: (pass, { x, weight }) =>
-        linear(pass, [x, weight, undefined, undefined, undefined, undefined], plain),
+      build: (pass, inputs) => linear(pass, inputs, {}),
     }));
 
   test("trained weight and bias", () =>
     gradcheck("linear", {
       inputs: { ...base, bias: [3] },
-      build: (pass, { x, weight, bias }) =>
-        linear(pass, [x, weight, bias, undefined, undefined, undefined], plain),
+      build: (pass, inputs) => linear(pass, inputs, {}),
     }));
 
   test("frozen weight", () =>
     gradcheck("linear", {
       inputs: { ...base, bias: [3] },
       frozen: ["weight"],
-      build: (pass, { x, weight, bias }) =>
-        linear(pass, [x, weight, bias, undefined, undefined, undefined], plain),
+      build: (pass, inputs) => linear(pass, inputs, {}),
     }));
 
   for (const kind of ["gelu", "relu"] as const) {
     test(`an activation after it, ${kind}`, () =>
       gradcheck("linear", {
         inputs: { ...base, bias: [3] },
-        build: (pass, { x, weight, bias }) =>
-          linear(pass, [x, weight, bias, undefined, undefined, undefined], {
-            ...plain,
-            activation: kind,
-          }),
+        build: (pass, inputs) => linear(pass, inputs, { activation: kind }),
       }));
   }
 
@@ -61,21 +53,21 @@ describe("linear: gradients equal central differences", () => {
       gradcheck("linear", {
         inputs: svd,
         frozen: ["weight", "bias"],
-        build: (pass, t) => linear(pass, [t.x, t.weight, t.bias, t.a, t.e, t.b], attrs),
+        build: (pass, inputs) => linear(pass, inputs, attrs),
       }));
 
     test(`LoRA adapter${name}`, () =>
       gradcheck("linear", {
         inputs: lora,
         frozen: ["weight", "bias"],
-        build: (pass, t) => linear(pass, [t.x, t.weight, t.bias, t.a, undefined, t.b], attrs),
+        build: (pass, inputs) => linear(pass, inputs, attrs),
       }));
   }
 
   test("SVD adapter on a trained base without bias", () =>
     gradcheck("linear", {
       inputs: { ...base, a: [2, 5], e: [2, 1], b: [3, 2] },
-      build: (pass, t) => linear(pass, [t.x, t.weight, undefined, t.a, t.e, t.b], adapted),
+      build: (pass, inputs) => linear(pass, inputs, adapted),
     }));
 
   test("SVD adapter, E = 0 as at the start", () =>
@@ -83,13 +75,13 @@ describe("linear: gradients equal central differences", () => {
       inputs: svd,
       values: { e: [0, 0] },
       frozen: ["weight", "bias"],
-      build: (pass, t) => linear(pass, [t.x, t.weight, t.bias, t.a, t.e, t.b], adapted),
+      build: (pass, inputs) => linear(pass, inputs, adapted),
     }));
 
   test("one row, one column, rank 1", () =>
     gradcheck("linear", {
       inputs: { x: [1, 1], weight: [1, 1], bias: [1], a: [1, 1], e: [1, 1], b: [1, 1] },
-      build: (pass, t) => linear(pass, [t.x, t.weight, t.bias, t.a, t.e, t.b], adapted),
+      build: (pass, inputs) => linear(pass, inputs, adapted),
     }));
 });
 
@@ -108,7 +100,7 @@ describe("linear: values", () => {
 
   test("the adapted layer equals the layer of the merged weight W + s B diag(E) A", () => {
     const [x, weight, bias, a, e, b] = inputs(svd);
-    if (!x || !weight || !bias || !a || !e || !b) throw new Error("six inputs are due");
+    if (!x || !weight || !bias || !a || !e || !b) throw new Error("expected six inputs");
     const merged = wave(15, 1);
     const numbers = (t: Tensor) => backend.download(t.buffer);
     for (let o = 0; o < 3; o++)
@@ -117,21 +109,19 @@ describe("linear: values", () => {
           merged[o * 5 + i]! +=
             0.7 * numbers(b)[o * 2 + r]! * numbers(e)[r]! * numbers(a)[r * 5 + i]!;
     const w = tensor(backend, [3, 5], 0, merged);
-    const want = valueOf((pass) =>
-      linear(pass, [x, w, bias, undefined, undefined, undefined], plain),
-    );
-    const got = valueOf((pass) => linear(pass, [x, weight, bias, a, e, b], adapted));
+    const want = valueOf((pass) => linear(pass, { x, weight: w, bias }, {}));
+    const got = valueOf((pass) => linear(pass, { x, weight, bias, a, e, b }, adapted));
     got.forEach((y, i) => expect(y).toBeCloseTo(want[i] ?? NaN, 12));
   });
 
   test("E = 0 is the base layer to the bit", () => {
     const [x, weight, bias, a, , b] = inputs(svd);
-    if (!x || !weight || !bias) throw new Error("six inputs are due");
+    if (!x || !weight || !bias) throw new Error("expected six inputs");
     const zero = tensor(backend, [2, 1], 0, [0, 0]);
-    const want = valueOf((pass) =>
-      linear(pass, [x, weight, bias, undefined, undefined, undefined], plain),
+    const want = valueOf((pass) => linear(pass, { x, weight, bias }, {}));
+    expect(valueOf((pass) => linear(pass, { x, weight, bias, a, e: zero, b }, adapted))).toEqual(
+      want,
     );
-    expect(valueOf((pass) => linear(pass, [x, weight, bias, a, zero, b], adapted))).toEqual(want);
   });
 });
 
@@ -139,9 +129,10 @@ describe("linear: shapes that do not fit are named", () => {
   const backend = createReferenceBackend();
   const refused = (shapes: Partial<Record<keyof typeof svd, readonly number[]>>) => () => {
     const t = (name: keyof typeof svd) => tensor(backend, shapes[name] ?? svd[name], 0);
+    const adapter = { a: t("a"), e: t("e"), b: t("b") };
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
-      linear(pass, [t("x"), t("weight"), t("bias"), t("a"), t("e"), t("b")], adapted);
+      linear(pass, { x: t("x"), weight: t("weight"), bias: t("bias"), ...adapter }, adapted);
     });
   };
 

@@ -22,14 +22,13 @@ describe("crossEntropy", () => {
   test("gradients equal central differences", () =>
     gradcheck("crossEntropy", {
       inputs: { logits: [4, 3] },
-      build: (pass, { logits }) =>
-        crossEntropy(pass, [logits], { labels: pass.integers([2, 0, 0, 1]) }),
+      build: (pass, inputs) => crossEntropy(pass, inputs, { labels: pass.integers([2, 0, 0, 1]) }),
     }));
 
   test("a value by hand", () => {
     const logits = tensor(backend, [2, 2], 0, [0, Math.log(3), 5, 5]);
     const loss = valueOf((pass) =>
-      crossEntropy(pass, [logits], { labels: integers(backend, [1, 0]) }),
+      crossEntropy(pass, { logits }, { labels: integers(backend, [1, 0]) }),
     );
     expect(loss).toBeCloseTo((Math.log(4 / 3) + Math.log(2)) / 2, 14);
   });
@@ -37,7 +36,7 @@ describe("crossEntropy", () => {
   test("logits of thousands do not overflow", () => {
     const logits = tensor(backend, [1, 2], 0, [4000, 3990]);
     const loss = valueOf((pass) =>
-      crossEntropy(pass, [logits], { labels: integers(backend, [1]) }),
+      crossEntropy(pass, { logits }, { labels: integers(backend, [1]) }),
     );
     expect(loss).toBeCloseTo(10 + Math.log1p(Math.exp(-10)), 12);
   });
@@ -45,7 +44,7 @@ describe("crossEntropy", () => {
   test("a missing label is named", () => {
     const logits = tensor(backend, [3, 2], 0);
     expect(() =>
-      valueOf((pass) => crossEntropy(pass, [logits], { labels: integers(backend, [1, 0]) })),
+      valueOf((pass) => crossEntropy(pass, { logits }, { labels: integers(backend, [1, 0]) })),
     ).toThrow(
       "[crossEntropy] one label is due for each row of logits: got logits [3, 2], labels [2]",
     );
@@ -61,19 +60,19 @@ describe("meanSquaredError", () => {
       build(pass, { prediction }) {
         const expected = pass.allocateMaster(3);
         pass.backend.upload(expected, [0.5, 4.2, -1]);
-        return meanSquaredError(pass, [prediction], { target: expected });
+        return meanSquaredError(pass, { prediction }, { target: expected });
       },
     }));
 
   test("a value by hand", () => {
     const prediction = tensor(backend, [3, 1], 0, [1, 4.2, 1]);
-    const loss = valueOf((pass) => meanSquaredError(pass, [prediction], { target }));
+    const loss = valueOf((pass) => meanSquaredError(pass, { prediction }, { target }));
     expect(loss).toBeCloseTo((0.25 + 0 + 4) / 3, 14);
   });
 
   test("more than one score a row is named", () => {
     const prediction = tensor(backend, [3, 2], 0);
-    expect(() => valueOf((pass) => meanSquaredError(pass, [prediction], { target }))).toThrow(
+    expect(() => valueOf((pass) => meanSquaredError(pass, { prediction }, { target }))).toThrow(
       "[meanSquaredError] prediction must be [B, 1] for a target of [B]: got prediction [3, 2], target [3]",
     );
   });
@@ -99,22 +98,26 @@ describe("spanLoss", () => {
     test(`gradients equal central differences, targets ${what}`, () =>
       gradcheck("spanLoss", {
         inputs: { logits: [8, 2] },
-        build: (pass, { logits }) =>
-          spanLoss(pass, [logits], { targets: pass.integers(numbers), shape: shapeOf(pass) }),
+        build: (pass, inputs) =>
+          spanLoss(pass, inputs, { targets: pass.integers(numbers), shape: shapeOf(pass) }),
       }));
 
   test("a row of padding counts as often as it stands for: by hand", () => {
     const logits = tensor(backend, [2, 2], 0, [1, 0, 2, 0]); // one token and its padding, three times
     const loss = valueOf((pass) =>
-      spanLoss(pass, [logits], {
-        targets: pass.integers([0, 0]),
-        shape: {
-          sequences: 1,
-          rows: 2,
-          offsets: pass.integers([0, 1]),
-          padding: pass.integers([1, 3]),
+      spanLoss(
+        pass,
+        { logits },
+        {
+          targets: pass.integers([0, 0]),
+          shape: {
+            sequences: 1,
+            rows: 2,
+            offsets: pass.integers([0, 1]),
+            padding: pass.integers([1, 3]),
+          },
         },
-      }),
+      ),
     );
     const start = Math.log(Math.E + 3 * Math.E ** 2) - 1;
     expect(loss).toBeCloseTo((start + Math.log(4)) / 2, 14);
@@ -123,10 +126,11 @@ describe("spanLoss", () => {
   test("with every sequence left out it is not a number, as torch's mean of nothing", () => {
     const logits = tensor(backend, [8, 2], 0);
     const loss = valueOf((pass) =>
-      spanLoss(pass, [logits], {
-        targets: pass.integers([-1, -1, -1, 0, 3, 4]),
-        shape: shapeOf(pass),
-      }),
+      spanLoss(
+        pass,
+        { logits },
+        { targets: pass.integers([-1, -1, -1, 0, 3, 4]), shape: shapeOf(pass) },
+      ),
     );
     expect(loss).toBeNaN();
   });
@@ -135,10 +139,11 @@ describe("spanLoss", () => {
     const logits = tensor(backend, [6, 2], 0);
     expect(() =>
       valueOf((pass) =>
-        spanLoss(pass, [logits], {
-          targets: pass.integers([0, 3, 5, 2, 3, 4]),
-          shape: shapeOf(pass),
-        }),
+        spanLoss(
+          pass,
+          { logits },
+          { targets: pass.integers([0, 3, 5, 2, 3, 4]), shape: shapeOf(pass) },
+        ),
       ),
     ).toThrow("[spanLoss] logits must be [8, 2]: got logits [6, 2]");
   });

@@ -14,24 +14,26 @@ describe("gatherRows", () => {
   test("gradients equal central differences, ids repeat", () =>
     gradcheck("gatherRows", {
       inputs: { table: [4, 3] },
-      build: (pass, { table }) =>
-        gatherRows(pass, [table, undefined], { ids: pass.integers(repeated) }),
+      build: (pass, inputs) => gatherRows(pass, inputs, { ids: pass.integers(repeated) }),
     }));
 
   test("gradients equal central differences with a base, which it takes over", () =>
     gradcheck("gatherRows", {
       inputs: { table: [4, 3], base: [5, 3] },
       takesOver: ["base"],
-      build: (pass, { table, base }) =>
-        gatherRows(pass, [table, base], { ids: pass.integers(repeated) }),
+      build: (pass, inputs) => gatherRows(pass, inputs, { ids: pass.integers(repeated) }),
     }));
 
   test("two tables of one sum, the second with the first as its base", () =>
     gradcheck("gatherRows", {
       inputs: { words: [4, 3], positions: [5, 3] },
       build(pass, { words, positions }) {
-        const x = gatherRows(pass, [words, undefined], { ids: pass.integers(repeated) });
-        return gatherRows(pass, [positions, x], { ids: pass.integers([0, 1, 0, 1, 2]) });
+        const x = gatherRows(pass, { table: words }, { ids: pass.integers(repeated) });
+        return gatherRows(
+          pass,
+          { table: positions, base: x },
+          { ids: pass.integers([0, 1, 0, 1, 2]) },
+        );
       },
     }));
 
@@ -41,7 +43,7 @@ describe("gatherRows", () => {
     const gather = () =>
       pass.scope(() => {
         const [table, base] = [tensor(backend, [4, 3], 0), tensor(backend, [4, 3], 0)];
-        gatherRows(pass, [table, base], { ids: pass.integers(repeated) });
+        gatherRows(pass, { table, base }, { ids: pass.integers(repeated) });
       });
     expect(gather).toThrow(
       "[gatherRows] base must be [N, C] for a table of [V, C]: got table [4, 3], base [4, 3]",
@@ -55,8 +57,8 @@ describe("unfold", () => {
   test("gradients equal central differences, borders included", () =>
     gradcheck("unfold", {
       inputs: { x: [4, 2] },
-      build: (pass, { x }) =>
-        unfold(pass, [x], { neighbours: pass.integers(neighbours), width: 3 }),
+      build: (pass, inputs) =>
+        unfold(pass, inputs, { neighbours: pass.integers(neighbours), width: 3 }),
     }));
 
   test("windows lie channel by channel, zeros beyond the borders", () => {
@@ -64,7 +66,7 @@ describe("unfold", () => {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const x = tensor(backend, [4, 2], 0, [1, 10, 2, 20, 3, 30, 4, 40]);
-      const y = unfold(pass, [x], { neighbours: integers(backend, neighbours), width: 3 });
+      const y = unfold(pass, { x }, { neighbours: integers(backend, neighbours), width: 3 });
       expect(y.shape).toEqual([4, 6]);
       const rows = [
         [0, 1, 2, 0, 10, 20],
@@ -81,10 +83,11 @@ describe("unfold", () => {
     const pass = new ForwardPass(backend, { training: false });
     const unfolded = () =>
       pass.scope(() => {
-        unfold(pass, [tensor(backend, [5, 2], 0)], {
-          neighbours: pass.integers(neighbours),
-          width: 3,
-        });
+        unfold(
+          pass,
+          { x: tensor(backend, [5, 2], 0) },
+          { neighbours: pass.integers(neighbours), width: 3 },
+        );
       });
     expect(unfolded).toThrow(
       "[unfold] neighbours must be [N * 3] for x of [N, C]: got x [5, 2], neighbours [12]",
@@ -96,13 +99,13 @@ describe("rows of padding", () => {
   test("appendZeroRows: gradients equal central differences", () =>
     gradcheck("appendZeroRows", {
       inputs: { x: [3, 2] },
-      build: (pass, { x }) => appendZeroRows(pass, [x], { rows: 2 }),
+      build: (pass, inputs) => appendZeroRows(pass, inputs, { rows: 2 }),
     }));
 
   test("firstRows: gradients equal central differences, zero below", () =>
     gradcheck("firstRows", {
       inputs: { x: [5, 2] },
-      build: (pass, { x }) => firstRows(pass, [x], { rows: 3 }),
+      build: (pass, inputs) => firstRows(pass, inputs, { rows: 3 }),
     }));
 
   test("the first rows of what rows were appended to are what it was", () => {
@@ -110,11 +113,11 @@ describe("rows of padding", () => {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const x = tensor(backend, [3, 2], 0);
-      const longer = appendZeroRows(pass, [x], { rows: 2 });
+      const longer = appendZeroRows(pass, { x }, { rows: 2 });
       expect(longer.shape).toEqual([5, 2]);
       const numbers = Array.from(backend.download(x.buffer));
       expect(Array.from(backend.download(longer.buffer))).toEqual([...numbers, 0, 0, 0, 0]);
-      const back = firstRows(pass, [longer], { rows: 3 });
+      const back = firstRows(pass, { x: longer }, { rows: 3 });
       expect(Array.from(backend.download(back.buffer))).toEqual(numbers);
     });
   });

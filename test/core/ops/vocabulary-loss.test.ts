@@ -31,7 +31,7 @@ function valueOf(
   const pass = new ForwardPass(reference, { training: false });
   pass.scope(() => {
     const attrs = { bias, labels: Int32Array.from(labels), smoothing };
-    const loss = vocabularyLoss(pass, [hidden, weight], attrs);
+    const loss = vocabularyLoss(pass, { hidden, weight }, attrs);
     value = reference.download(loss.buffer)[0] ?? Number.NaN;
   });
   return value;
@@ -42,8 +42,8 @@ describe("vocabularyLoss", () => {
     test(`gradients equal central differences, a label left out in the middle, smoothing ${smoothing}`, () =>
       gradcheck("vocabularyLoss", {
         inputs: { hidden: [4, 3], weight: [5, 3] },
-        build: (pass, { hidden, weight }) =>
-          vocabularyLoss(pass, [hidden, weight], {
+        build: (pass, inputs) =>
+          vocabularyLoss(pass, inputs, {
             bias: biasOf(pass, 5),
             labels: Int32Array.of(2, IGNORED, 0, 4),
             smoothing,
@@ -123,7 +123,7 @@ describe.skipIf(!cpu.backend)("vocabularyLoss of a whole vocabulary (cpu)", () =
         buffer: masters(backend, wave(CLASSES, 3)),
         requiresGrad: false,
       };
-      const out = vocabularyLoss(pass, [hidden, weight], { bias, labels, smoothing: 0.1 });
+      const out = vocabularyLoss(pass, { hidden, weight }, { bias, labels, smoothing: 0.1 });
       loss = backend.download(out.buffer)[0] ?? Number.NaN;
       pass.tape.backward(out, 1);
       peak = backend.memory().peak - live;

@@ -109,7 +109,7 @@ test("the loss is the cross entropy of the logits", () => {
   const pass = new ForwardPass(backend, { training: false });
   pass.scope(() => {
     const labels = pass.integers(batch.labels);
-    const want = crossEntropy(pass, [bart.forward(pass, batch)], { labels });
+    const want = crossEntropy(pass, { logits: bart.forward(pass, batch) }, { labels });
     const got = generationLoss(bart, { smoothing: 0 })(pass, batch);
     expect(backend.download(got.buffer)[0]).toBeCloseTo(backend.download(want.buffer)[0]!, 13);
   });
