@@ -77,6 +77,12 @@ export interface DisentangledShape {
   readonly dropout: Dropout | undefined;
 }
 
+/** Operands of disentangled attention, or their gradients. */
+export interface DisentangledInputs extends AttentionInputs {
+  readonly posKey: Buffer | undefined;
+  readonly posQuery: Buffer | undefined;
+}
+
 /** How many probabilities disentangled attention has: n * n for each sequence and head, n where first tokens ask. */
 export function probabilities({ packing, queries, heads }: DisentangledShape): number {
   const { sequences, hostOffsets } = packing;
@@ -86,6 +92,13 @@ export function probabilities({ packing, queries, heads }: DisentangledShape): n
     sum += queries === "first" ? n : n * n;
   }
   return heads * sum;
+}
+
+/** Operands of attention, or their gradients. */
+export interface AttentionInputs {
+  readonly q: Buffer;
+  readonly k: Buffer;
+  readonly v: Buffer;
 }
 
 /** Sequences laid end to end, without positions. */
@@ -365,59 +378,36 @@ export interface Backend {
   // --- attention ---
   /** Sets out; sets probs (softmax before dropout, per sequence and head: n * n numbers, n where first tokens ask) where given. */
   disentangledAttention(
-    q: Buffer,
-    k: Buffer,
-    v: Buffer,
-    posKey: Buffer | undefined,
-    posQuery: Buffer | undefined,
-    out: Buffer,
-    probs: Buffer | undefined,
+    inputs: DisentangledInputs,
+    results: { out: Buffer; probs: Buffer | undefined },
     shape: DisentangledShape,
   ): void;
-  /** Sets dq, dk, dv, dposKey, dposQuery (all rows). */
+  /** Sets every gradient that is given, all rows of it. */
   disentangledAttentionBackward(
     dout: Buffer,
-    inputs: {
-      q: Buffer;
-      k: Buffer;
-      v: Buffer;
-      posKey: Buffer | undefined;
-      posQuery: Buffer | undefined;
-    },
+    inputs: DisentangledInputs,
     probs: Buffer,
-    grads: {
-      dq: Buffer;
-      dk: Buffer;
-      dv: Buffer;
-      dposKey: Buffer | undefined;
-      dposQuery: Buffer | undefined;
-    },
+    grads: DisentangledInputs,
     shape: DisentangledShape,
   ): void;
 
   /** Sets out; sets logSumExp [heads, queries.tokens] of S's rows, in the master type, where given (-Infinity where no key is seen). */
   attention(
-    q: Buffer,
-    k: Buffer,
-    v: Buffer,
-    out: Buffer,
-    logSumExp: Buffer | undefined,
+    inputs: AttentionInputs,
+    results: { out: Buffer; logSumExp: Buffer | undefined },
     shape: AttentionShape,
   ): void;
-  /** Sets dq, dk, dv. `out` and `logSumExp` are the forward's: the probabilities are computed anew. */
+  /** Sets the three gradients. `out` and `logSumExp` are the forward's: the probabilities are computed anew. */
   attentionBackward(
     dout: Buffer,
-    inputs: { q: Buffer; k: Buffer; v: Buffer; out: Buffer; logSumExp: Buffer },
-    grads: { dq: Buffer; dk: Buffer; dv: Buffer },
+    inputs: AttentionInputs & { out: Buffer; logSumExp: Buffer },
+    grads: AttentionInputs,
     shape: AttentionShape,
   ): void;
 
   /** Sets out. */
   attendChosenRows(
-    q: Buffer,
-    k: Buffer,
-    v: Buffer,
-    index: Buffer,
+    inputs: AttentionInputs & { index: Buffer },
     out: Buffer,
     shape: ChosenRowsShape,
   ): void;

@@ -26,6 +26,6 @@ export function attendChosenRows(
     throw errors.shape("attendChosenRows", `index must be [${rows}, ${count}]`, got);
   }
   const out = pass.allocate(rows * width);
-  pass.backend.attendChosenRows(q.buffer, k, v, index, out, shape);
+  pass.backend.attendChosenRows({ q: q.buffer, k, v, index }, out, shape);
   return { shape: q.shape, buffer: out, requiresGrad: false };
 }

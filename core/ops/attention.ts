@@ -20,25 +20,24 @@ export const attention = defineOp({
     const { queries, keys, heads } = shape;
     const out = pass.allocate(q.buffer.length);
     const logSumExp = recording ? pass.allocateMaster(heads * queries.tokens) : undefined;
-    pass.backend.attention(q.buffer, k.buffer, v.buffer, out, logSumExp, shape);
-    const inputs = { q: q.buffer, k: k.buffer, v: v.buffer, out };
+    const inputs = { q: q.buffer, k: k.buffer, v: v.buffer };
+    pass.backend.attention(inputs, { out, logSumExp }, shape);
     const keep = logSumExp
-      ? [...Object.values(inputs), logSumExp, queries.offsets, keys.offsets]
+      ? [...Object.values(inputs), out, logSumExp, queries.offsets, keys.offsets]
       : [];
-    return { shape: q.shape, out, saved: { inputs, logSumExp }, keep };
+    return { shape: q.shape, out, saved: { inputs, out, logSumExp }, keep };
   },
 
-  backward(pass, dout, { inputs, logSumExp }, { q: dq, k: dk, v: dv }, { shape }) {
+  backward(pass, dout, { inputs, out, logSumExp }, sinks, { shape }) {
     if (!logSumExp) return;
     const grads = {
-      dq: pass.allocate(inputs.q.length),
-      dk: pass.allocate(inputs.k.length),
-      dv: pass.allocate(inputs.v.length),
+      q: pass.allocate(inputs.q.length),
+      k: pass.allocate(inputs.k.length),
+      v: pass.allocate(inputs.v.length),
     };
-    pass.backend.attentionBackward(dout, { ...inputs, logSumExp }, grads, shape);
-    if (dq.needed) dq.give(grads.dq);
-    if (dk.needed) dk.give(grads.dk);
-    if (dv.needed) dv.give(grads.dv);
+    pass.backend.attentionBackward(dout, { ...inputs, out, logSumExp }, grads, shape);
+    for (const name of ["q", "k", "v"] as const)
+      if (sinks[name].needed) sinks[name].give(grads[name]);
   },
 });
 

@@ -1,8 +1,21 @@
-import { type Buffer, type DisentangledShape, probabilities } from "../backend.ts";
+import {
+  type Buffer,
+  type DisentangledInputs,
+  type DisentangledShape,
+  probabilities,
+} from "../backend.ts";
 import { errors, invariant } from "../errors.ts";
-import type { PaddingRows } from "./padding-rows.ts";
-import { defineOp } from "../op.ts";
 import type { ForwardPass } from "../forward-pass.ts";
+import { type InputsOf, defineOp } from "../op.ts";
+import type { PaddingRows } from "./padding-rows.ts";
+
+const INPUTS = {
+  q: "required",
+  k: "required",
+  v: "required",
+  posKey: "optional",
+  posQuery: "optional",
+} as const;
 
 interface Attrs {
   readonly shape: DisentangledShape;
@@ -11,59 +24,22 @@ interface Attrs {
 }
 
 /**
- * Attention with content-to-position and position-to-content terms (He et al. 2021, eq. 4) over packed sequences; the
- * formula is at `DisentangledShape`. q, k, v: [N, H * D]; posKey, posQuery: [S, H * D]; out: as q, which has [B] rows where
- * first tokens alone ask (then without padding rows).
- * A padding row sees what `padding.mix` says: mix [P, N + P] times v, or zeros without it; nobody sees a padding row otherwise.
+ * Attention with content-to-position and position-to-content terms (He et al. 2021, eq. 4) over
+ * packed sequences; `DisentangledShape` has the formula. q, k, v: [N, H * D]; posKey, posQuery:
+ * [S, H * D]; out: as q, which has [B] rows when the queries are first tokens only (then without
+ * padding rows).
+ *
+ * A padding row attends with the weights of `padding.mix`: out = mix [P, N + P] times v, or zeros
+ * without a mix. No other row attends to a padding row.
  * Saves the probabilities of each sequence, nothing of [S] width.
  */
 export const disentangledAttention = defineOp({
   name: "disentangledAttention",
-  inputs: {
-    q: "required",
-    k: "required",
-    v: "required",
-    posKey: "optional",
-    posQuery: "optional",
-  },
+  inputs: INPUTS,
 
   forward(pass, { q, k, v, posKey, posQuery }, { shape, padding }: Attrs, recording) {
-    const { packing, heads, headDim, relativeRows } = shape;
-    const [rows, cols] = [packing.tokens + (padding?.count ?? 0), heads * headDim];
-    const asking = shape.queries === "first" ? packing.sequences : rows;
-    invariant(asking === rows || !padding, "rows of padding ask beside all tokens");
-    for (const [x, expected] of [
-      [q, asking],
-      [k, rows],
-      [v, rows],
-    ] as const) {
-      if (x.shape[0] !== expected || x.shape[1] !== cols) {
-        const rule = `q must be [${asking}, ${cols}], k and v [${rows}, ${cols}]`;
-        throw errors.shape("disentangledAttention", rule, { q, k, v });
-      }
-    }
-    for (const p of [posKey, posQuery]) {
-      if (p && (p.shape[0] !== relativeRows || p.shape[1] !== cols)) {
-        throw errors.shape(
-          "disentangledAttention",
-          `positions must be [${relativeRows}, ${cols}]`,
-          { p },
-        );
-      }
-    }
-    const out = pass.allocate(asking * cols);
-    const probs = recording ? pass.allocate(probabilities(shape)) : undefined;
-    pass.backend.disentangledAttention(
-      q.buffer,
-      k.buffer,
-      v.buffer,
-      posKey?.buffer,
-      posQuery?.buffer,
-      out,
-      probs,
-      shape,
-    );
-    if (padding) attendPadding(pass, v.buffer, out, padding, packing.tokens, cols);
+    const { packing, heads, headDim } = shape;
+    checkShapes({ q, k, v, posKey, posQuery }, shape, padding);
     const inputs = {
       q: q.buffer,
       k: k.buffer,
@@ -71,14 +47,13 @@ export const disentangledAttention = defineOp({
       posKey: posKey?.buffer,
       posQuery: posQuery?.buffer,
     };
-    const tables = [posKey, posQuery].flatMap((p) => (p ? [p.buffer] : []));
-    const geometry = [
-      packing.offsets,
-      packing.positions,
-      ...(shape.relative ? [shape.relative] : []),
-      ...(padding?.mix ? [padding.mix] : []),
-    ];
-    const keep = probs ? [q.buffer, k.buffer, v.buffer, probs, ...tables, ...geometry] : [];
+    const out = pass.allocate(q.buffer.length);
+    const probs = recording ? pass.allocate(probabilities(shape)) : undefined;
+    pass.backend.disentangledAttention(inputs, { out, probs }, shape);
+    if (padding) attendPadding(pass, v.buffer, out, padding, packing.tokens, heads * headDim);
+    const geometry = [packing.offsets, packing.positions, shape.relative, padding?.mix];
+    const reads = [...Object.values(inputs), probs, ...geometry];
+    const keep = probs ? reads.filter((buffer) => buffer !== undefined) : [];
     return { shape: q.shape, out, saved: { inputs, probs }, keep };
   },
 
@@ -86,22 +61,48 @@ export const disentangledAttention = defineOp({
     if (!probs) return;
     const width = shape.heads * shape.headDim;
     const grads = {
-      dq: pass.allocate(inputs.q.length),
-      dk: pass.allocate(inputs.k.length),
-      dv: pass.allocate(inputs.v.length),
-      dposKey: inputs.posKey && pass.allocate(shape.relativeRows * width),
-      dposQuery: inputs.posQuery && pass.allocate(shape.relativeRows * width),
+      q: pass.allocate(inputs.q.length),
+      k: pass.allocate(inputs.k.length),
+      v: pass.allocate(inputs.v.length),
+      posKey: inputs.posKey && pass.allocate(inputs.posKey.length),
+      posQuery: inputs.posQuery && pass.allocate(inputs.posQuery.length),
     };
     pass.backend.disentangledAttentionBackward(dout, inputs, probs, grads, shape);
     if (padding) attendPaddingBackward(pass, dout, grads, padding, shape.packing.tokens, width);
-    if (sinks.q.needed) sinks.q.give(grads.dq);
-    if (sinks.k.needed) sinks.k.give(grads.dk);
-    if (sinks.v.needed) sinks.v.give(grads.dv);
-    if (grads.dposKey && sinks.posKey.needed) sinks.posKey.give(grads.dposKey);
-    if (grads.dposQuery && sinks.posQuery.needed) sinks.posQuery.give(grads.dposQuery);
+    for (const name of ["q", "k", "v", "posKey", "posQuery"] as const) {
+      const gradient = grads[name];
+      if (gradient && sinks[name].needed) sinks[name].give(gradient);
+    }
   },
 });
 
+function checkShapes(
+  { q, k, v, posKey, posQuery }: InputsOf<typeof INPUTS>,
+  { packing, queries, heads, headDim, relativeRows }: DisentangledShape,
+  padding: PaddingRows | undefined,
+): void {
+  const [rows, cols] = [packing.tokens + (padding?.count ?? 0), heads * headDim];
+  const queryRows = queries === "first" ? packing.sequences : rows;
+  invariant(queryRows === rows || !padding, "padding rows need the queries of all tokens");
+  for (const [x, expected] of [
+    [q, queryRows],
+    [k, rows],
+    [v, rows],
+  ] as const) {
+    if (x.shape[0] !== expected || x.shape[1] !== cols) {
+      const rule = `q must be [${queryRows}, ${cols}], k and v [${rows}, ${cols}]`;
+      throw errors.shape("disentangledAttention", rule, { q, k, v });
+    }
+  }
+  for (const [name, x] of Object.entries({ posKey, posQuery })) {
+    if (x && (x.shape[0] !== relativeRows || x.shape[1] !== cols)) {
+      const rule = `${name} must be [${relativeRows}, ${cols}]`;
+      throw errors.shape("disentangledAttention", rule, { [name]: x });
+    }
+  }
+}
+
+/** Sets the padding rows of `out`, below the packed ones. */
 function attendPadding(
   pass: ForwardPass,
   v: Buffer,
@@ -115,17 +116,20 @@ function attendPadding(
   else pass.backend.zero(rows);
 }
 
-/** The kernel has set the packed rows' gradients; the padding rows' follow, and what they owe to every v. */
+/**
+ * Completes the gradients, of which the kernel has set the packed rows: zeros for the padding rows,
+ * then the padding rows' share in the gradient of every v.
+ */
 function attendPaddingBackward(
   pass: ForwardPass,
   dout: Buffer,
-  { dq, dk, dv }: { dq: Buffer; dk: Buffer; dv: Buffer },
+  { q, k, v }: DisentangledInputs,
   { count, mix }: PaddingRows,
   tokens: number,
   cols: number,
 ): void {
   const tail = (buffer: Buffer) => pass.backend.view(buffer, tokens * cols, count * cols);
-  for (const gradient of [dq, dk, dv]) pass.backend.zero(tail(gradient));
+  for (const gradient of [q, k, v]) pass.backend.zero(tail(gradient));
   const shape = { m: tokens + count, n: cols, k: count, transA: true, beta: 1 as const };
-  if (mix) pass.backend.gemm(mix, tail(dout), dv, shape);
+  if (mix) pass.backend.gemm(mix, tail(dout), v, shape);
 }

@@ -125,10 +125,10 @@ function inputsOf({ input }: Bench, v: Variant, shape: DisentangledShape) {
 
 function forward(bench: Bench, variant: Variant, keep: boolean) {
   const shape = shapeOf(bench, variant);
-  const { q, k, v, posKey, posQuery } = inputsOf(bench, variant, shape);
-  const out = bench.output("out", "activation", q.length);
+  const inputs = inputsOf(bench, variant, shape);
+  const out = bench.output("out", "activation", inputs.q.length);
   const probs = keep ? bench.output("probs", "activation", probabilities(shape)) : undefined;
-  bench.backend.disentangledAttention(q, k, v, posKey, posQuery, out, probs, shape);
+  bench.backend.disentangledAttention(inputs, { out, probs }, shape);
 }
 
 function backward(bench: Bench, variant: Variant) {
@@ -147,11 +147,11 @@ function backward(bench: Bench, variant: Variant) {
     inputs,
     probs,
     {
-      dq: grad("dq", inputs.q.length),
-      dk: grad("dk", inputs.k.length),
-      dv: grad("dv", inputs.v.length),
-      dposKey: inputs.posKey && grad("dposKey", inputs.posKey.length),
-      dposQuery: inputs.posQuery && grad("dposQuery", inputs.posQuery.length),
+      q: grad("dq", inputs.q.length),
+      k: grad("dk", inputs.k.length),
+      v: grad("dv", inputs.v.length),
+      posKey: inputs.posKey && grad("dposKey", inputs.posKey.length),
+      posQuery: inputs.posQuery && grad("dposQuery", inputs.posQuery.length),
     },
     shape,
   );

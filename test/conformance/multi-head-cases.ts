@@ -116,11 +116,15 @@ function forward(bench: Bench, variant: Variant, keep: boolean) {
   const { input, output } = bench;
   const shape = shapeOf(bench, variant);
   const { q, k, v } = numbersOf(shape);
+  const inputs = {
+    q: input("activation", q),
+    k: input("activation", k),
+    v: input("activation", v),
+  };
   const out = output("out", "activation", q.length);
   const rows = variant.heads * shape.queries.tokens;
   const logSumExp = keep ? output("logSumExp", "master", rows) : undefined;
-  const placed = (x: Float64Array) => input("activation", x);
-  bench.backend.attention(placed(q), placed(k), placed(v), out, logSumExp, shape);
+  bench.backend.attention(inputs, { out, logSumExp }, shape);
 }
 
 /** What the forward hands over to the backward, in f64. */
@@ -130,14 +134,8 @@ function handedOver(variant: Variant) {
   const { q, k, v } = numbersOf(shape);
   const out = masters(backend, q);
   const logSumExp = masters(backend, new Float64Array(variant.heads * shape.queries.tokens));
-  backend.attention(
-    masters(backend, q),
-    masters(backend, k),
-    masters(backend, v),
-    out,
-    logSumExp,
-    shape,
-  );
+  const inputs = { q: masters(backend, q), k: masters(backend, k), v: masters(backend, v) };
+  backend.attention(inputs, { out, logSumExp }, shape);
   return { out: backend.download(out), logSumExp: backend.download(logSumExp) };
 }
 
@@ -154,9 +152,9 @@ function backward(bench: Bench, variant: Variant) {
     logSumExp: input("master", logSumExp),
   };
   const grads = {
-    dq: output("dq", "activation", q.length),
-    dk: output("dk", "activation", k.length),
-    dv: output("dv", "activation", v.length),
+    q: output("dq", "activation", q.length),
+    k: output("dk", "activation", k.length),
+    v: output("dv", "activation", v.length),
   };
   const dout = input("activation", wave(q.length, 7));
   bench.backend.attentionBackward(dout, given, grads, shape);

@@ -20,10 +20,12 @@ const chosenRowsCases = CHOSEN.map(([rows, count, heads, headDim, keys]): Case =
     const width = heads * headDim;
     const index = Int32Array.from({ length: rows * count }, (_, i) => (i * 7 + (i >> 3)) % keys);
     backend.attendChosenRows(
-      input("activation", wave(rows * width, 1)),
-      input("activation", wave(keys * width, 2)),
-      input("activation", wave(keys * width, 3)),
-      input("i32", index),
+      {
+        q: input("activation", wave(rows * width, 1)),
+        k: input("activation", wave(keys * width, 2)),
+        v: input("activation", wave(keys * width, 3)),
+        index: input("i32", index),
+      },
       output("out", "activation", rows * width),
       { rows, count, heads, headDim, scale: Math.sqrt(headDim) / 3 },
     );

@@ -50,9 +50,11 @@ function softmaxInPlace(row: Float64Array): void {
 }
 
 export const attention: Attention = {
-  disentangledAttention(qBuffer, kBuffer, vBuffer, posKey, posQuery, outBuffer, probsOut, shape) {
-    const [q, k, v, out] = [floats(qBuffer), floats(kBuffer), floats(vBuffer), floats(outBuffer)];
+  disentangledAttention(inputs, results, shape) {
+    const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
+    const { posKey, posQuery } = inputs;
     const [pk, pq] = [posKey && floats(posKey), posQuery && floats(posQuery)];
+    const out = floats(results.out);
     const { heads, headDim: D, scale, dropout } = shape;
     const width = heads * D;
     const row = relativeRow(shape);
@@ -74,7 +76,7 @@ export const attention: Attention = {
           scores[j] = score / scale;
         }
         softmaxInPlace(scores);
-        if (probsOut) floats(probsOut).set(scores, at + i * n);
+        if (results.probs) floats(results.probs).set(scores, at + i * n);
         for (let j = 0; j < n; j++) {
           const kept = dropout
             ? dropoutFactor(head * shape.packing.tokens + start + i, j, dropout)
@@ -95,10 +97,10 @@ export const attention: Attention = {
       inputs.posKey && floats(inputs.posKey),
       inputs.posQuery && floats(inputs.posQuery),
     ];
-    const [dq, dk, dv] = [floats(grads.dq), floats(grads.dk), floats(grads.dv)];
+    const [dq, dk, dv] = [floats(grads.q), floats(grads.k), floats(grads.v)];
     const [dpk, dpq] = [
-      grads.dposKey && floats(grads.dposKey),
-      grads.dposQuery && floats(grads.dposQuery),
+      grads.posKey && floats(grads.posKey),
+      grads.posQuery && floats(grads.posQuery),
     ];
     for (const grad of [dq, dk, dv, dpk, dpq]) grad?.fill(0);
     const probs = floats(probsBuffer);

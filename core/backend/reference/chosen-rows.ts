@@ -2,9 +2,9 @@ import type { Backend } from "../../backend.ts";
 import { floats, integers } from "./buffer.ts";
 
 export const chosenRows: Pick<Backend, "attendChosenRows"> = {
-  attendChosenRows(qBuffer, kBuffer, vBuffer, indexBuffer, outBuffer, shape) {
-    const [q, k, v] = [floats(qBuffer), floats(kBuffer), floats(vBuffer)];
-    const [index, out] = [integers(indexBuffer), floats(outBuffer)];
+  attendChosenRows(inputs, result, shape) {
+    const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
+    const [index, out] = [integers(inputs.index), floats(result)];
     const { rows, count, heads, headDim, scale } = shape;
     const width = heads * headDim;
     for (let r = 0; r < rows; r++) {

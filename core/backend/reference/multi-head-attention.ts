@@ -53,8 +53,9 @@ function addScaled(
 }
 
 export const multiHeadAttention: MultiHead = {
-  attention(qBuffer, kBuffer, vBuffer, outBuffer, logSumExp, shape) {
-    const [q, k, v, out] = [floats(qBuffer), floats(kBuffer), floats(vBuffer), floats(outBuffer)];
+  attention(inputs, results, shape) {
+    const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
+    const out = floats(results.out);
     const { headDim, scale, dropout } = shape;
     out.fill(0);
     eachQuery(shape, ({ at, keyAt, seen, row }) => {
@@ -64,7 +65,7 @@ export const multiHeadAttention: MultiHead = {
       );
       const top = scores.reduce((a, b) => Math.max(a, b), -Infinity);
       const sum = scores.reduce((total, score) => total + Math.exp(score - top), 0);
-      if (logSumExp) floats(logSumExp)[row] = top + Math.log(sum);
+      if (results.logSumExp) floats(results.logSumExp)[row] = top + Math.log(sum);
       scores.forEach((score, j) => {
         const kept = dropout ? dropoutFactor(row, j, dropout) : 1;
         addScaled(out, at, v, keyAt(j), (Math.exp(score - top) / sum) * kept, headDim);
@@ -75,7 +76,7 @@ export const multiHeadAttention: MultiHead = {
   attentionBackward(doutBuffer, inputs, grads, shape) {
     const [dout, out] = [floats(doutBuffer), floats(inputs.out)];
     const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
-    const [dq, dk, dv] = [floats(grads.dq), floats(grads.dk), floats(grads.dv)];
+    const [dq, dk, dv] = [floats(grads.q), floats(grads.k), floats(grads.v)];
     const logSumExp = floats(inputs.logSumExp);
     const { headDim, scale, dropout } = shape;
     for (const grad of [dq, dk, dv]) grad.fill(0);

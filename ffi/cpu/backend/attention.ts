@@ -69,7 +69,7 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
   }
 
   return {
-    disentangledAttention(q, k, v, posKey, posQuery, out, probs, shape) {
+    disentangledAttention({ q, k, v, posKey, posQuery }, { out, probs }, shape) {
       const { queries, keys, positions, probs: pairs } = sizesOf(shape);
       const type = typeOf(out);
       const { adl_disentangled_attention, adl_first_attention } = kernels(type);
@@ -99,11 +99,11 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
         optionalNumbers(posKey, positions, type),
         optionalNumbers(posQuery, positions, type),
         numbers(probs, pairs, type),
-        target(grads.dq, queries, type),
-        target(grads.dk, keys, type),
-        target(grads.dv, keys, type),
-        optionalTarget(grads.dposKey, positions, type),
-        optionalTarget(grads.dposQuery, positions, type),
+        target(grads.q, queries, type),
+        target(grads.k, keys, type),
+        target(grads.v, keys, type),
+        optionalTarget(grads.posKey, positions, type),
+        optionalTarget(grads.posQuery, positions, type),
         ...shapeArguments(shape),
       );
     },

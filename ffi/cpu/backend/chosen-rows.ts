@@ -16,7 +16,7 @@ export function chosenRows({ library, scratch }: CpuContext): Pick<Backend, "att
   const kernels = typedKernels(library, CHOSEN_ROWS_KERNELS);
   const sizes = openSizes(library, CHOSEN_ROWS_SIZES);
   return {
-    attendChosenRows(q, k, v, index, out, { rows, count, heads, headDim, scale }) {
+    attendChosenRows({ q, k, v, index }, out, { rows, count, heads, headDim, scale }) {
       const [type, width] = [typeOf(out), heads * headDim];
       const keyRows = Math.floor(Math.min(k.length, v.length) / width);
       kernels(type).adl_attend_chosen_rows(

@@ -51,7 +51,7 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
   };
 
   return {
-    attention(q, k, v, out, logSumExp, shape) {
+    attention({ q, k, v }, { out, logSumExp }, shape) {
       const [ofQueries, ofKeys, rows] = counts(shape);
       const type = typeOf(out);
       kernels(type).adl_attention(
@@ -63,7 +63,7 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
         ...shapeArguments(shape),
       );
     },
-    attentionBackward(dout, { q, k, v, out, logSumExp }, { dq, dk, dv }, shape) {
+    attentionBackward(dout, { q, k, v, out, logSumExp }, grads, shape) {
       const [ofQueries, ofKeys, rows] = counts(shape);
       const type = typeOf(dout);
       kernels(type).adl_attention_bwd(
@@ -73,9 +73,9 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
         numbers(v, ofKeys, type),
         numbers(out, ofQueries, type),
         floats(logSumExp, rows),
-        target(dq, ofQueries, type),
-        target(dk, ofKeys, type),
-        target(dv, ofKeys, type),
+        target(grads.q, ofQueries, type),
+        target(grads.k, ofKeys, type),
+        target(grads.v, ofKeys, type),
         ...shapeArguments(shape),
       );
     },

@@ -236,6 +236,6 @@ describe("disentangledAttention: shapes that do not fit are named", () => {
     ));
   test("positions against the relative table", () =>
     expect(refused({ posKey: [ROWS, 4] })).toThrow(
-      "[disentangledAttention] positions must be [5, 6]: got p [5, 4]",
+      "[disentangledAttention] posKey must be [5, 6]: got posKey [5, 4]",
     ));
 });
