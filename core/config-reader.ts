@@ -1,5 +1,5 @@
-import type { ActivationKind } from "./backend.ts";
 import { errors } from "./errors.ts";
+import type { ActivationKind } from "./kernels/elementwise.ts";
 
 const activations: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
 

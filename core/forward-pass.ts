@@ -1,5 +1,6 @@
 import { Tape } from "./autograd.ts";
-import type { Backend, Buffer, Dropout } from "./backend.ts";
+import type { Backend, Buffer } from "./backend.ts";
+import type { Dropout } from "./kernels/elementwise.ts";
 import type { Tensor } from "./tensor.ts";
 
 export interface ForwardPassOptions {

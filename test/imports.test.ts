@@ -32,7 +32,13 @@ test("lint forbids each folder of core the folders above it, and the rooms above
   const forbidden = lintRules();
   for (const [i, folder] of order.entries()) {
     const files = folder === "core" ? "core/*.ts" : `core/${folder}/**`;
-    const above = [...order.slice(i + 1), "ffi", "models", "plugins", "cli"];
+    const above = [
+      ...order.slice(i + 1).filter((name) => name !== "core"),
+      "ffi",
+      "models",
+      "plugins",
+      "cli",
+    ];
     expect([files, forbidden.get(files)]).toEqual([files, `/(${above.join("|")})/`]);
   }
 });
@@ -60,7 +66,7 @@ function folderOf(file: string): string {
 
 /** The line `core < backend < io < …`. */
 function foldersIn(map: string): readonly string[] {
-  const line = /^ {4}(core(?: < [a-z]+)+)$/m.exec(map)?.[1] ?? "";
+  const line = /^ {4}([a-z]+(?: < [a-z]+)+)$/m.exec(map)?.[1] ?? "";
   return line.split(" < ");
 }
 

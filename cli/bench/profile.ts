@@ -1,4 +1,5 @@
-import type { Backend, GemmShape } from "../../core/backend.ts";
+import type { Backend } from "../../core/backend.ts";
+import type { GemmShape } from "../../core/kernels/matrix.ts";
 
 /** Time spent in one kernel of the backend, or outside them all. */
 export interface KernelTime {

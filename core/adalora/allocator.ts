@@ -1,7 +1,8 @@
-import type { Backend, Buffer, Importance } from "../backend.ts";
+import type { Backend, Buffer } from "../backend.ts";
 import type { Adapter } from "../nn/adapter.ts";
 import type { ParameterArena } from "../optim/parameter-arena.ts";
 import type { BudgetSchedule } from "./budget.ts";
+import type { Importance } from "../kernels/training.ts";
 
 /** How triplets are scored: `ipt` multiplies sensitivity by its uncertainty; `magnitude` is |E|. */
 export type ImportanceMetric = "ipt" | "sensitivity" | "magnitude";

@@ -1,8 +1,9 @@
-import type { Buffer, Importance, MaskedMatrix } from "../backend.ts";
+import type { Buffer } from "../backend.ts";
 import type { Adapter } from "../nn/adapter.ts";
 import type { Allocation, Allocator, AllocatorContext } from "./allocator.ts";
 import { budgetAt, masksAt } from "./budget.ts";
 import { viewsByRank } from "./triplet-scores.ts";
+import type { Importance, MaskedMatrix } from "../kernels/training.ts";
 
 /** How a rule that follows AdaLoRA's budget selects the triplets to keep. */
 export interface TripletSelection {

@@ -1,4 +1,5 @@
-import type { Backend, Buffer, OrthogonalFactor } from "../backend.ts";
+import type { Backend, Buffer } from "../backend.ts";
+import type { OrthogonalFactor } from "../kernels/training.ts";
 import type { Adapter } from "../nn/adapter.ts";
 
 /**

@@ -1,8 +1,9 @@
-import type { Averages, Backend, Buffer, Importance, Triplets } from "../backend.ts";
+import type { Backend, Buffer } from "../backend.ts";
 import { invariant } from "../errors.ts";
 import { type Adapter, adapterParameters } from "../nn/adapter.ts";
 import type { Parameter } from "../tensor.ts";
 import type { AllocatorContext } from "./allocator.ts";
+import type { Averages, Importance, Triplets } from "../kernels/training.ts";
 
 /**
  * Importance of every triplet (paper eq. 8-11): the sensitivity |parameter * gradient| of each

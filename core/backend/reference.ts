@@ -1,13 +1,15 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { ReferenceBuffer, floats, integers, widen } from "./reference/buffer.ts";
-import { attention } from "./reference/attention.ts";
-import { chosenRows } from "./reference/chosen-rows.ts";
-import { elementwise } from "./reference/elementwise.ts";
-import { matrix } from "./reference/matrix.ts";
-import { multiHeadAttention } from "./reference/multi-head-attention.ts";
-import { topLogProbabilities } from "./reference/top-log-probabilities.ts";
-import { training } from "./reference/training.ts";
-import { vocabularyLoss } from "./reference/vocabulary-loss.ts";
+import { disentangledAttentionKernels } from "./reference/attention.ts";
+import { chosenRowsKernels } from "./reference/chosen-rows.ts";
+import { elementwiseKernels } from "./reference/elementwise.ts";
+import { layerNormKernels } from "./reference/layer-norm.ts";
+import { lossKernels } from "./reference/losses.ts";
+import { matrixKernels } from "./reference/matrix.ts";
+import { attentionKernels } from "./reference/multi-head-attention.ts";
+import { rowKernels } from "./reference/rows.ts";
+import { decodingKernels } from "./reference/top-log-probabilities.ts";
+import { trainingKernels } from "./reference/training.ts";
 
 /** Plain loops in f64. Slow on purpose: this is the definition that every other backend is held to. */
 export function createReferenceBackend(): Backend {
@@ -51,14 +53,16 @@ export function createReferenceBackend(): Backend {
     },
     memory: () => ({ live, peak }),
 
-    ...matrix,
-    ...elementwise,
-    ...attention,
-    ...multiHeadAttention,
-    ...training,
-    ...vocabularyLoss,
-    ...chosenRows,
-    ...topLogProbabilities,
+    ...matrixKernels,
+    ...elementwiseKernels,
+    ...rowKernels,
+    ...layerNormKernels,
+    ...disentangledAttentionKernels,
+    ...attentionKernels,
+    ...chosenRowsKernels,
+    ...decodingKernels,
+    ...lossKernels,
+    ...trainingKernels,
   };
 }
 

@@ -1,4 +1,5 @@
-import type { Backend, Sequences } from "../backend.ts";
+import type { Backend } from "../backend.ts";
+import type { Sequences } from "../kernels/attention.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import { errors } from "../errors.ts";
 import { packSequences } from "../nn/packed-batch.ts";

@@ -1,4 +1,4 @@
-import type { Sequences } from "../backend.ts";
+import type { Sequences } from "../kernels/attention.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { CacheShape, KeyValueCache } from "../nn/key-value-cache.ts";
 import type { ModuleScope } from "../nn/module-scope.ts";

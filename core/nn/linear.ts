@@ -1,5 +1,5 @@
 import type { Adapter } from "./adapter.ts";
-import type { ActivationKind } from "../backend.ts";
+import type { ActivationKind } from "../kernels/elementwise.ts";
 import { linear } from "../ops/linear.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Parameter, Tensor } from "../tensor.ts";

@@ -1,4 +1,4 @@
-import type { Packing } from "../backend.ts";
+import type { Packing } from "../kernels/attention.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 
 /** Token rows without padding: sequence b owns rows offsets[b] .. offsets[b+1]. Made on the host, uploaded once. */

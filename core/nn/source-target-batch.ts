@@ -1,4 +1,4 @@
-import { ignoredLabel } from "../backend.ts";
+import { ignoredLabel } from "../kernels/losses.ts";
 import { type TokenBatch, packSequences } from "./packed-batch.ts";
 
 /** Packed sources, and what is written of each: sequence b of the target belongs to sequence b of the source. */

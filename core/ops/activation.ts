@@ -1,4 +1,4 @@
-import type { ActivationKind } from "../backend.ts";
+import type { ActivationKind } from "../kernels/elementwise.ts";
 import { defineOp } from "../op.ts";
 import { elementsOf } from "../tensor.ts";
 

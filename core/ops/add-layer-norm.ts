@@ -1,4 +1,4 @@
-import type { Dropout } from "../backend.ts";
+import type { Dropout } from "../kernels/elementwise.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 

@@ -1,4 +1,5 @@
-import type { Buffer, ChosenRowsShape } from "../backend.ts";
+import type { Buffer } from "../backend.ts";
+import type { ChosenRowsShape } from "../kernels/attention.ts";
 import { errors } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";

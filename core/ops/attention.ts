@@ -1,4 +1,4 @@
-import type { AttentionShape } from "../backend.ts";
+import type { AttentionShape } from "../kernels/attention.ts";
 import { errors } from "../errors.ts";
 import { type InputsOf, defineOp } from "../op.ts";
 import type { Tensor } from "../tensor.ts";

@@ -1,9 +1,9 @@
+import type { Buffer } from "../backend.ts";
 import {
-  type Buffer,
   type DisentangledInputs,
   type DisentangledShape,
-  probabilities,
-} from "../backend.ts";
+  probabilityCount,
+} from "../kernels/attention.ts";
 import { errors, invariant } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import { type InputsOf, defineOp } from "../op.ts";
@@ -48,7 +48,7 @@ export const disentangledAttention = defineOp({
       posQuery: posQuery?.buffer,
     };
     const out = pass.allocate(q.buffer.length);
-    const probs = recording ? pass.allocate(probabilities(shape)) : undefined;
+    const probs = recording ? pass.allocate(probabilityCount(shape)) : undefined;
     pass.backend.disentangledAttention(inputs, { out, probs }, shape);
     if (padding) attendPadding(pass, v.buffer, out, padding, packing.tokens, heads * headDim);
     const geometry = [packing.offsets, packing.positions, shape.relative, padding?.mix];

@@ -1,4 +1,4 @@
-import type { Dropout } from "../backend.ts";
+import type { Dropout } from "../kernels/elementwise.ts";
 import { defineOp } from "../op.ts";
 
 /** y = x * mask / (1 - p). x, y: [N, C]. Saves nothing: backward draws the same mask. */

@@ -1,4 +1,5 @@
-import type { ActivationKind, Buffer, Dropout } from "../backend.ts";
+import type { Buffer } from "../backend.ts";
+import type { ActivationKind, Dropout } from "../kernels/elementwise.ts";
 import { errors } from "../errors.ts";
 import { type InputsOf, defineOp } from "../op.ts";
 import type { ForwardPass } from "../forward-pass.ts";

@@ -1,4 +1,5 @@
-import type { Buffer, SpanShape } from "../backend.ts";
+import type { Buffer } from "../backend.ts";
+import type { SpanShape } from "../kernels/losses.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 

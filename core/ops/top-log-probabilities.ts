@@ -1,4 +1,5 @@
-import type { Buffer, TopShape } from "../backend.ts";
+import type { Buffer } from "../backend.ts";
+import type { TopShape } from "../kernels/decoding.ts";
 import { errors } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";

@@ -1,4 +1,5 @@
-import { type Buffer, ignoredLabel } from "../backend.ts";
+import type { Buffer } from "../backend.ts";
+import { ignoredLabel } from "../kernels/losses.ts";
 import { errors } from "../errors.ts";
 import { type InputsOf, defineOp } from "../op.ts";
 import type { ForwardPass } from "../forward-pass.ts";

@@ -1,4 +1,5 @@
-import type { AdamWStep, Backend, Buffer, Importance } from "../backend.ts";
+import type { Backend, Buffer } from "../backend.ts";
+import type { AdamWStep, Importance } from "../kernels/training.ts";
 import { invariant } from "../errors.ts";
 import type { ParameterArena } from "./parameter-arena.ts";
 

@@ -1,4 +1,4 @@
-import type { Sequences } from "../../core/backend.ts";
+import type { Sequences } from "../../core/kernels/attention.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";

@@ -1,4 +1,4 @@
-import type { ActivationKind } from "../../core/backend.ts";
+import type { ActivationKind } from "../../core/kernels/elementwise.ts";
 import type { SpecialIds } from "../../core/model/plugin.ts";
 
 /** Size of the encoder, or of the decoder. */

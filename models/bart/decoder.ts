@@ -1,4 +1,5 @@
-import type { Buffer, Sequences } from "../../core/backend.ts";
+import type { Buffer } from "../../core/backend.ts";
+import type { Sequences } from "../../core/kernels/attention.ts";
 import type { KeyValueCache } from "../../core/nn/key-value-cache.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";

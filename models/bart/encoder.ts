@@ -1,4 +1,4 @@
-import type { Sequences } from "../../core/backend.ts";
+import type { Sequences } from "../../core/kernels/attention.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { ForwardPass } from "../../core/forward-pass.ts";

@@ -1,4 +1,5 @@
-import type { Buffer, Packing } from "../../core/backend.ts";
+import type { Buffer } from "../../core/backend.ts";
+import type { Packing } from "../../core/kernels/attention.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import type { PaddingRows } from "../../core/ops/padding-rows.ts";

@@ -1,4 +1,4 @@
-import type { ActivationKind } from "../../core/backend.ts";
+import type { ActivationKind } from "../../core/kernels/elementwise.ts";
 
 /** What a DeBERTa v2/v3 checkpoint says of its architecture. */
 export interface DebertaConfig {

@@ -1,9 +1,9 @@
 import {
   type DisentangledShape,
-  type Dropout,
   type Packing,
-  probabilities,
-} from "../../core/backend.ts";
+  probabilityCount,
+} from "../../core/kernels/attention.ts";
+import type { Dropout } from "../../core/kernels/elementwise.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Bench } from "./bench.ts";
 import type { Case } from "./cases.ts";
@@ -127,7 +127,7 @@ function forward(bench: Bench, variant: Variant, keep: boolean) {
   const shape = shapeOf(bench, variant);
   const inputs = inputsOf(bench, variant, shape);
   const out = bench.output("out", "activation", inputs.q.length);
-  const probs = keep ? bench.output("probs", "activation", probabilities(shape)) : undefined;
+  const probs = keep ? bench.output("probs", "activation", probabilityCount(shape)) : undefined;
   bench.backend.disentangledAttention(inputs, { out, probs }, shape);
 }
 
@@ -138,7 +138,7 @@ function backward(bench: Bench, variant: Variant) {
   // Rows need not sum to 1 for the formula.
   const probs = input(
     "activation",
-    wave(probabilities(shape), 6).map((p) => Math.abs(p) / 8),
+    wave(probabilityCount(shape), 6).map((p) => Math.abs(p) / 8),
   );
   const dout = input("activation", wave(inputs.q.length, 7));
   const grad = (name: string, length: number) => output(name, "activation", length);

@@ -1,4 +1,4 @@
-import type { ActivationKind, Dropout } from "../../core/backend.ts";
+import type { ActivationKind, Dropout } from "../../core/kernels/elementwise.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Case } from "./cases.ts";
 import { SIZES } from "./matrix-cases.ts";

@@ -1,4 +1,4 @@
-import type { Dropout } from "../../core/backend.ts";
+import type { Dropout } from "../../core/kernels/elementwise.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Bench } from "./bench.ts";
 import type { Case } from "./cases.ts";

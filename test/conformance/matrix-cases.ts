@@ -1,4 +1,4 @@
-import type { GemmShape } from "../../core/backend.ts";
+import type { GemmShape } from "../../core/kernels/matrix.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Role } from "./bench.ts";
 import type { Case } from "./cases.ts";

@@ -1,4 +1,5 @@
-import type { AttentionShape, Dropout, Sequences } from "../../core/backend.ts";
+import type { AttentionShape, Sequences } from "../../core/kernels/attention.ts";
+import type { Dropout } from "../../core/kernels/elementwise.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { integers, masters } from "../helpers/upload.ts";
 import { wave } from "../helpers/wave.ts";

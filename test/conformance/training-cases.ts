@@ -1,4 +1,4 @@
-import type { AdamWStep } from "../../core/backend.ts";
+import type { AdamWStep } from "../../core/kernels/training.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Bench } from "./bench.ts";
 import type { Case } from "./cases.ts";

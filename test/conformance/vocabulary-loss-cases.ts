@@ -1,4 +1,4 @@
-import { ignoredLabel } from "../../core/backend.ts";
+import { ignoredLabel } from "../../core/kernels/losses.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Case } from "./cases.ts";
 

@@ -1,4 +1,4 @@
-import type { TopShape } from "../../core/backend.ts";
+import type { TopShape } from "../../core/kernels/decoding.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Bench } from "./bench.ts";
 import type { Case } from "./cases.ts";

@@ -1,5 +1,6 @@
 import { budgetAt, masksAt } from "../../core/adalora/budget.ts";
-import type { AdamWStep, Averages, Backend } from "../../core/backend.ts";
+import type { Backend } from "../../core/backend.ts";
+import type { AdamWStep, Averages } from "../../core/kernels/training.ts";
 import { bucketOf } from "../../models/deberta/relative-positions.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import type { GoldenCase, Tolerance } from "./golden-case.ts";

@@ -124,7 +124,7 @@ function firstTokenModel(
   return {
     forward(pass: ForwardPass, { ids, offsets }: TokenBatch): Tensor {
       const first = pass.integers(Array.from(offsets.subarray(0, -1), (row) => ids[row + 1] ?? 0));
-      const x = gatherRows(pass, [words, undefined], { ids: first });
+      const x = gatherRows(pass, { table: words }, { ids: first });
       return classifier.forward(pass, dense.forward(pass, x, "tanh"));
     },
   };

@@ -1,8 +1,8 @@
-import type { Backend, DisentangledShape } from "../../backend.ts";
+import type { AttentionKernels, DisentangledShape } from "../../kernels/attention.ts";
 import { floats, integers } from "./buffer.ts";
 import { dropoutFactor } from "./elementwise.ts";
 
-type Attention = Pick<Backend, "disentangledAttention" | "disentangledAttentionBackward">;
+type Attention = Pick<AttentionKernels, "disentangledAttention" | "disentangledAttentionBackward">;
 
 interface Block {
   readonly head: number;
@@ -49,7 +49,8 @@ function softmaxInPlace(row: Float64Array): void {
   for (let j = 0; j < row.length; j++) row[j]! /= sum;
 }
 
-export const attention: Attention = {
+/** Disentangled attention, with the scores of one query at a time. */
+export const disentangledAttentionKernels: Attention = {
   disentangledAttention(inputs, results, shape) {
     const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
     const { posKey, posQuery } = inputs;

@@ -1,7 +1,8 @@
-import type { Backend } from "../../backend.ts";
+import type { AttentionKernels } from "../../kernels/attention.ts";
 import { floats, integers } from "./buffer.ts";
 
-export const chosenRows: Pick<Backend, "attendChosenRows"> = {
+/** Attention to rows that each query selects. */
+export const chosenRowsKernels: Pick<AttentionKernels, "attendChosenRows"> = {
   attendChosenRows(inputs, result, shape) {
     const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
     const [index, out] = [integers(inputs.index), floats(result)];

@@ -1,19 +1,7 @@
-import type { ActivationKind, Backend, Dropout } from "../../backend.ts";
+import type { ActivationKind, Dropout, ElementwiseKernels } from "../../kernels/elementwise.ts";
 import { philox } from "../../rng.ts";
 import { erf } from "./erf.ts";
 import { floats } from "./buffer.ts";
-
-type Elementwise = Pick<
-  Backend,
-  | "add"
-  | "scale"
-  | "scaleBy"
-  | "activate"
-  | "activationBackward"
-  | "dropout"
-  | "addLayerNorm"
-  | "addLayerNormBackward"
->;
 
 /** What dropout multiplies element (row, col) by: 0 or 1 / (1 - p). The definition that every backend must match bit for bit. */
 export function dropoutFactor(row: number, col: number, d: Dropout): number {
@@ -42,7 +30,8 @@ const activations: Record<ActivationKind, (x: number) => readonly [value: number
     },
   };
 
-export const elementwise: Elementwise = {
+/** Element-wise kernels. */
+export const elementwiseKernels: ElementwiseKernels = {
   add(yBuffer, xBuffer) {
     const [y, x] = [floats(yBuffer), floats(xBuffer)];
     for (let i = 0; i < y.length; i++) y[i]! += x[i]!;
@@ -54,7 +43,12 @@ export const elementwise: Elementwise = {
   },
 
   scaleBy(xBuffer, s, yBuffer) {
-    elementwise.scale(xBuffer, floats(s)[0]!, yBuffer);
+    elementwiseKernels.scale(xBuffer, floats(s)[0]!, yBuffer);
+  },
+
+  absolute(xBuffer, yBuffer) {
+    const [x, y] = [floats(xBuffer), floats(yBuffer)];
+    for (let i = 0; i < y.length; i++) y[i] = Math.abs(x[i]!);
   },
 
   activate(kind, xBuffer, yBuffer) {
@@ -74,47 +68,5 @@ export const elementwise: Elementwise = {
         y[r * cols + c] = x[r * cols + c]! * dropoutFactor(r, c, dropout);
       }
     }
-  },
-
-  addLayerNorm(xBuffer, residual, weightBuffer, biasBuffer, out, { rows, cols, eps, dropout }) {
-    const [x, weight, bias] = [floats(xBuffer), floats(weightBuffer), floats(biasBuffer)];
-    const [y, mean, rstd] = [floats(out.y), floats(out.mean), floats(out.rstd)];
-    if (dropout) elementwise.dropout(xBuffer, xBuffer, rows, cols, dropout);
-    if (residual) elementwise.add(xBuffer, residual);
-    for (let r = 0; r < rows; r++) {
-      const row = x.subarray(r * cols, (r + 1) * cols);
-      const mu = row.reduce((sum, value) => sum + value, 0) / cols;
-      const variance = row.reduce((sum, value) => sum + (value - mu) ** 2, 0) / cols;
-      const scale = 1 / Math.sqrt(variance + eps);
-      mean[r] = mu;
-      rstd[r] = scale;
-      for (let c = 0; c < cols; c++) {
-        y[r * cols + c] = (row[c]! - mu) * scale * weight[c]! + bias[c]!;
-      }
-    }
-  },
-
-  addLayerNormBackward(dyBuffer, xBuffer, weightBuffer, stats, out, { rows, cols, dropout }) {
-    const [dy, x, weight] = [floats(dyBuffer), floats(xBuffer), floats(weightBuffer)];
-    const [mean, rstd, dsum] = [floats(stats.mean), floats(stats.rstd), floats(out.dsum)];
-    const dweight = out.dweight && floats(out.dweight);
-    const dbias = out.dbias && floats(out.dbias);
-    for (let r = 0; r < rows; r++) {
-      const normalised = (c: number) => (x[r * cols + c]! - mean[r]!) * rstd[r]!;
-      let sumG = 0;
-      let sumGn = 0;
-      for (let c = 0; c < cols; c++) {
-        const g = dy[r * cols + c]! * weight[c]!;
-        sumG += g;
-        sumGn += g * normalised(c);
-        if (dbias) dbias[c]! += dy[r * cols + c]!;
-        if (dweight) dweight[c]! += dy[r * cols + c]! * normalised(c);
-      }
-      for (let c = 0; c < cols; c++) {
-        const g = dy[r * cols + c]! * weight[c]!;
-        dsum[r * cols + c] = (g - sumG / cols - (normalised(c) * sumGn) / cols) * rstd[r]!;
-      }
-    }
-    if (dropout && out.dx) elementwise.dropout(out.dsum, out.dx, rows, cols, dropout);
   },
 };

@@ -1,22 +1,9 @@
-import type { Backend } from "../../backend.ts";
-import { floats, integers } from "./buffer.ts";
-import { elementwise } from "./elementwise.ts";
+import type { MatrixKernels } from "../../kernels/matrix.ts";
+import { floats } from "./buffer.ts";
+import { elementwiseKernels } from "./elementwise.ts";
 
-type Matrix = Pick<
-  Backend,
-  | "gemm"
-  | "addLowRank"
-  | "addFactorGradient"
-  | "addBias"
-  | "addColumnSums"
-  | "addColumnDots"
-  | "gatherRows"
-  | "scatterAddRows"
-  | "unfold"
-  | "foldAdd"
->;
-
-export const matrix: Matrix = {
+/** Matrix products and their companions. */
+export const matrixKernels: MatrixKernels = {
   gemm(aBuffer, bBuffer, cBuffer, shape) {
     const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
     const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = shape;
@@ -46,7 +33,7 @@ export const matrix: Matrix = {
         y[r * cols + c]! += sum;
       }
     }
-    if (activated) elementwise.activate(activated.kind, yBuffer, activated.buffer);
+    if (activated) elementwiseKernels.activate(activated.kind, yBuffer, activated.buffer);
   },
 
   addFactorGradient(dyBuffer, { rank, transposed, scale, ...of }, gradBuffer, { rows, cols }) {
@@ -79,46 +66,6 @@ export const matrix: Matrix = {
       let sum = 0;
       for (let r = 0; r < rows; r++) sum += x[r * cols + c]! * y[r * cols + c]!;
       dots[c]! += factor * sum;
-    }
-  },
-
-  gatherRows(tableBuffer, idsBuffer, yBuffer, { rows, cols, add }) {
-    const [table, ids, y] = [floats(tableBuffer), integers(idsBuffer), floats(yBuffer)];
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) {
-        y[r * cols + c] = table[ids[r]! * cols + c]! + (add ? y[r * cols + c]! : 0);
-      }
-    }
-  },
-
-  scatterAddRows(dyBuffer, idsBuffer, tableBuffer, rows, cols) {
-    const [dy, ids, table] = [floats(dyBuffer), integers(idsBuffer), floats(tableBuffer)];
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) table[ids[r]! * cols + c]! += dy[r * cols + c]!;
-    }
-  },
-
-  unfold(xBuffer, neighboursBuffer, yBuffer, { rows, cols, width }) {
-    const [x, neighbours, y] = [floats(xBuffer), integers(neighboursBuffer), floats(yBuffer)];
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) {
-        for (let t = 0; t < width; t++) {
-          const from = neighbours[r * width + t]!;
-          y[(r * cols + c) * width + t] = from < 0 ? 0 : x[from * cols + c]!;
-        }
-      }
-    }
-  },
-
-  foldAdd(dyBuffer, neighboursBuffer, dxBuffer, { rows, cols, width }) {
-    const [dy, neighbours, dx] = [floats(dyBuffer), integers(neighboursBuffer), floats(dxBuffer)];
-    for (let r = 0; r < rows; r++) {
-      for (let c = 0; c < cols; c++) {
-        for (let t = 0; t < width; t++) {
-          const to = neighbours[r * width + t]!;
-          if (to >= 0) dx[to * cols + c]! += dy[(r * cols + c) * width + t]!;
-        }
-      }
     }
   },
 };

@@ -1,8 +1,8 @@
-import type { AttentionShape, Backend } from "../../backend.ts";
+import type { AttentionKernels, AttentionShape } from "../../kernels/attention.ts";
 import { floats } from "./buffer.ts";
 import { dropoutFactor } from "./elementwise.ts";
 
-type MultiHead = Pick<Backend, "attention" | "attentionBackward">;
+type MultiHead = Pick<AttentionKernels, "attention" | "attentionBackward">;
 
 /** A query of one head, and the keys that it sees: places in buffers, counted in numbers. */
 interface Query {
@@ -52,7 +52,8 @@ function addScaled(
   for (let d = 0; d < length; d++) y[j + d]! += factor * x[i + d]!;
 }
 
-export const multiHeadAttention: MultiHead = {
+/** Multi-head attention, one query of one head at a time. */
+export const attentionKernels: MultiHead = {
   attention(inputs, results, shape) {
     const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
     const out = floats(results.out);

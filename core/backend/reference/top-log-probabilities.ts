@@ -1,4 +1,5 @@
-import type { Backend, Buffer } from "../../backend.ts";
+import type { Buffer } from "../../backend.ts";
+import type { DecodingKernels } from "../../kernels/decoding.ts";
 import { floats, integers } from "./buffer.ts";
 
 const logSumExp = (row: Float64Array) => {
@@ -15,7 +16,8 @@ function classesOf(pairs: Buffer | undefined, r: number): number[] {
   return found;
 }
 
-export const topLogProbabilities: Pick<Backend, "topLogProbabilities"> = {
+/** The choice of the next token, by sorting whole rows. */
+export const decodingKernels: DecodingKernels = {
   topLogProbabilities(logitsBuffer, biasBuffer, out, shape) {
     const { rows, classes, count, banned, repeated, penalty, normalise } = shape;
     const [logits, bias] = [floats(logitsBuffer), floats(biasBuffer)];

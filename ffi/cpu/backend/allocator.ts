@@ -1,11 +1,11 @@
 import type { Pointer } from "bun:ffi";
+import type { Backend } from "../../../core/backend.ts";
 import type {
   Averages,
-  Backend,
   MaskedMatrix,
   OrthogonalFactor,
   Triplets,
-} from "../../../core/backend.ts";
+} from "../../../core/kernels/training.ts";
 import { floats, optionalTarget, target } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, openSizes, P, SIZE } from "./kernels.ts";

@@ -1,9 +1,9 @@
+import type { Backend } from "../../../core/backend.ts";
 import {
-  type Backend,
   type DisentangledShape,
   type Packing,
-  probabilities,
-} from "../../../core/backend.ts";
+  probabilityCount,
+} from "../../../core/kernels/attention.ts";
 import { integers, numbers, optionalNumbers, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
@@ -44,7 +44,7 @@ function sizesOf(shape: DisentangledShape) {
     keys: packing.tokens * width,
     queries: (queries === "first" ? packing.sequences : packing.tokens) * width,
     positions: relativeRows * width,
-    probs: probabilities(shape),
+    probs: probabilityCount(shape),
   };
 }
 

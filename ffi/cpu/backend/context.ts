@@ -1,5 +1,5 @@
 import type { Pointer } from "bun:ffi";
-import type { Dropout } from "../../../core/backend.ts";
+import type { Dropout } from "../../../core/kernels/elementwise.ts";
 import { viewBytes } from "../../memory.ts";
 import { growingBlock, type MemoryPool } from "../../pool.ts";
 import type { Dnnl } from "../dnnl.ts";

@@ -1,4 +1,5 @@
-import type { ActivationKind, Backend } from "../../../core/backend.ts";
+import type { Backend } from "../../../core/backend.ts";
+import type { ActivationKind } from "../../../core/kernels/elementwise.ts";
 import { floats, numbers, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, P, typedKernels } from "./kernels.ts";

@@ -1,5 +1,6 @@
 import type { Pointer } from "bun:ffi";
-import type { Buffer, GemmShape } from "../../../core/backend.ts";
+import type { Buffer } from "../../../core/backend.ts";
+import type { GemmShape } from "../../../core/kernels/matrix.ts";
 import { offsetBy } from "../../memory.ts";
 import { operand } from "../matmul.ts";
 import { converter } from "./adopt.ts";

@@ -1,4 +1,5 @@
-import type { AttentionShape, Backend, Sequences } from "../../../core/backend.ts";
+import type { Backend } from "../../../core/backend.ts";
+import type { AttentionShape, Sequences } from "../../../core/kernels/attention.ts";
 import { floats, integers, numbers, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";

@@ -1,4 +1,5 @@
-import type { AdamWStep, Backend, Importance } from "../../../core/backend.ts";
+import type { Backend } from "../../../core/backend.ts";
+import type { AdamWStep, Importance } from "../../../core/kernels/training.ts";
 import { floats, optionalTarget, target } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, P } from "./kernels.ts";

@@ -1,4 +1,5 @@
-import type { Backend, Buffer, GemmShape } from "../../../core/backend.ts";
+import type { Backend, Buffer } from "../../../core/backend.ts";
+import type { GemmShape } from "../../../core/kernels/matrix.ts";
 import { offsetBy, zeroNative } from "../../memory.ts";
 import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
 import { operand } from "../matmul.ts";

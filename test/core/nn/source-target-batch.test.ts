@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ignoredLabel } from "../../../core/backend.ts";
+import { ignoredLabel } from "../../../core/kernels/losses.ts";
 import { packTargets } from "../../../core/nn/source-target-batch.ts";
 
 const ids = { start: 2, pad: 1 };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { AttentionShape, Dropout, Sequences } from "../../../core/backend.ts";
+import type { AttentionShape, Sequences } from "../../../core/kernels/attention.ts";
+import type { Dropout } from "../../../core/kernels/elementwise.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { attention } from "../../../core/ops/attention.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";

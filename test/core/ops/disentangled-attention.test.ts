@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Dropout } from "../../../core/backend.ts";
+import type { Dropout } from "../../../core/kernels/elementwise.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { type TokenBatch, packSequences, uploadPacking } from "../../../core/nn/packed-batch.ts";
 import { paddingRows } from "../../../core/ops/padding-rows.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Dropout } from "../../../core/backend.ts";
+import type { Dropout } from "../../../core/kernels/elementwise.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { activation } from "../../../core/ops/activation.ts";
 import { dropout } from "../../../core/ops/dropout.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type Backend, ignoredLabel } from "../../../core/backend.ts";
+import type { Backend } from "../../../core/backend.ts";
+import { ignoredLabel } from "../../../core/kernels/losses.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { vocabularyLoss } from "../../../core/ops/vocabulary-loss.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";

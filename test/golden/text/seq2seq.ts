@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { delimitedTable } from "../../../core/data/delimited.ts";
 import { fileSplit } from "../../../core/data/splits.ts";
 import { readSummaries, type SummaryExample } from "../../../core/data/summaries.ts";
-import { ignoredLabel } from "../../../core/backend.ts";
+import { ignoredLabel } from "../../../core/kernels/losses.ts";
 import { encodeTexts, summaryInputs } from "../../../core/data/summary-features.ts";
 import { tokensOf } from "../../../core/data/token-cache.ts";
 import { decodeText, readBytes } from "../../../core/data/text-file.ts";

@@ -1,0 +1,39 @@
+/** The type of a buffer's elements. Only the reference backend has "f64". */
+export type DType = "f64" | "f32" | "bf16" | "i32";
+
+/** Storage on a device. It is opaque: the host reads its elements with `download` only. */
+export interface Buffer {
+  readonly dtype: DType;
+  /** Elements, not bytes. */
+  readonly length: number;
+}
+
+/** The elements of a buffer on the host. */
+export type HostArray = Float64Array | Float32Array | Int32Array;
+
+/** A tensor as a checkpoint stores it; `bytes` may be a view of a mapped file. */
+export interface HostTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}
+
+/** Allocation and transfers. */
+export interface MemoryKernels {
+  /** The contents are undefined. */
+  alloc(dtype: DType, length: number): Buffer;
+  free(buffer: Buffer): void;
+  /** A part of `buffer` that shares its storage. A view is never freed on its own. */
+  view(buffer: Buffer, offset: number, length: number): Buffer;
+  zero(buffer: Buffer): void;
+  copy(to: Buffer, from: Buffer): void;
+  upload(to: Buffer, from: ArrayLike<number>): void;
+  download(from: Buffer): HostArray;
+  /**
+   * A read-only buffer with a checkpoint's tensor: its bytes in place where dtype and alignment
+   * allow, otherwise a converted copy.
+   */
+  adopt(tensor: HostTensor, dtype: DType): Buffer;
+  /** Bytes allocated and not yet freed, without adopted weights, and their peak so far. */
+  memory(): { readonly live: number; readonly peak: number };
+}
