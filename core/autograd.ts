@@ -42,7 +42,7 @@ interface Checkpoint {
  */
 export class Tape {
   readonly #backend: Backend;
-  readonly #holds = new Map<Buffer, number>();
+  readonly #references = new Map<Buffer, number>();
   #scope: Set<Buffer> | undefined;
   #nodes: (Node | Checkpoint)[] = [];
   /** Off for evaluation: no node is recorded and nothing outlives its scope. */
@@ -57,7 +57,7 @@ export class Tape {
   allocate(dtype: Buffer["dtype"], length: number): Buffer {
     invariant(this.#scope, "a buffer is allocated outside of a scope");
     const buffer = this.#backend.alloc(dtype, length);
-    this.#holds.set(buffer, 1);
+    this.#references.set(buffer, 1);
     this.#scope.add(buffer);
     return buffer;
   }
@@ -92,20 +92,20 @@ export class Tape {
 
   /** A buffer for what an op makes of `buffer` element by element: `buffer` itself, where nobody else holds it, or a new one. */
   inPlaceOf(buffer: Buffer): Buffer {
-    const alone = this.#holds.get(buffer) === 1;
+    const alone = this.#references.get(buffer) === 1;
     return alone ? buffer : this.allocate(buffer.dtype, buffer.length);
   }
 
   /** Hands a buffer of the current scope, which no node holds, over to the caller, who frees it. */
   take(buffer: Buffer): Buffer {
-    const owned = this.#scope?.delete(buffer) === true && this.#holds.get(buffer) === 1;
+    const owned = this.#scope?.delete(buffer) === true && this.#references.get(buffer) === 1;
     invariant(owned, "a buffer is taken from the scope that allocated it, and from nobody else");
-    this.#holds.delete(buffer);
+    this.#references.delete(buffer);
     return buffer;
   }
 
   record(node: Node): void {
-    for (const buffer of node.keep) this.#hold(buffer);
+    for (const buffer of node.keep) this.#retain(buffer);
     this.#nodes.push(node);
   }
 
@@ -118,7 +118,7 @@ export class Tape {
     const out = this.scope(body);
     this.#drop(this.#nodes.splice(first));
     if (!out.requiresGrad) return out;
-    for (const buffer of reads) this.#hold(buffer);
+    for (const buffer of reads) this.#retain(buffer);
     this.#nodes.push({ out, keep: reads, rerun });
     return out;
   }
@@ -127,7 +127,7 @@ export class Tape {
   backward(loss: Tensor, seed: number): void {
     const gradients = new Map<Tensor, Buffer>();
     const start = this.#backend.alloc(this.#backend.master, 1);
-    this.#holds.set(start, 1);
+    this.#references.set(start, 1);
     this.#backend.upload(start, [seed]);
     gradients.set(loss, start);
     for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
@@ -135,7 +135,7 @@ export class Tape {
       gradients.delete(node.out);
       if (dout) {
         if ("rerun" in node) gradients.set(this.#restore(node), dout);
-        else this.#pass(node, dout, gradients);
+        else this.#runNode(node, dout, gradients);
       }
       for (const buffer of node.keep) this.#release(buffer);
     }
@@ -148,7 +148,7 @@ export class Tape {
   }
 
   /** Runs a node's backward, and frees the gradient that it was handed. */
-  #pass({ backward, inputs }: Node, dout: Buffer, gradients: Map<Tensor, Buffer>): void {
+  #runNode({ backward, inputs }: Node, dout: Buffer, gradients: Map<Tensor, Buffer>): void {
     this.scope(() =>
       backward(
         dout,
@@ -175,24 +175,24 @@ export class Tape {
   }
 
   #abandon(): void {
-    for (const buffer of this.#holds.keys()) this.#backend.free(buffer);
-    this.#holds.clear();
+    for (const buffer of this.#references.keys()) this.#backend.free(buffer);
+    this.#references.clear();
     this.#nodes = [];
   }
 
-  #hold(buffer: Buffer): void {
-    const count = this.#holds.get(buffer);
-    if (count !== undefined) this.#holds.set(buffer, count + 1); // weights are nobody's: they are not counted
+  #retain(buffer: Buffer): void {
+    const count = this.#references.get(buffer);
+    if (count !== undefined) this.#references.set(buffer, count + 1); // weights are nobody's: they are not counted
   }
 
   #release(buffer: Buffer): void {
-    const count = this.#holds.get(buffer);
+    const count = this.#references.get(buffer);
     if (count === undefined) return;
     if (count > 1) {
-      this.#holds.set(buffer, count - 1);
+      this.#references.set(buffer, count - 1);
       return;
     }
-    this.#holds.delete(buffer);
+    this.#references.delete(buffer);
     this.#backend.free(buffer);
   }
 
@@ -211,9 +211,9 @@ export class Tape {
     }
     const accumulate = (): { buffer: Buffer; beta: 0 | 1 } => {
       const before = gradients.get(input);
-      if (before && this.#holds.get(before) === 1) return { buffer: before, beta: 1 };
+      if (before && this.#references.get(before) === 1) return { buffer: before, beta: 1 };
       const fresh = backend.alloc(input.buffer.dtype, input.buffer.length);
-      this.#holds.set(fresh, 1);
+      this.#references.set(fresh, 1);
       gradients.set(input, fresh);
       if (!before) return { buffer: fresh, beta: 0 };
       backend.copy(fresh, before); // `before` is another tensor's gradient too
@@ -231,7 +231,7 @@ export class Tape {
       give: (gradient) => {
         if (gradients.has(input)) backend.add(accumulate().buffer, gradient);
         else {
-          this.#hold(gradient);
+          this.#retain(gradient);
           gradients.set(input, gradient);
         }
       },

@@ -27,7 +27,7 @@ export class ForwardPass {
   /** Whether intermediate results are observed: then they are computed whole. */
   readonly observed: boolean;
   readonly #seed: readonly [low: number, high: number];
-  readonly #pass: number;
+  readonly #index: number;
   readonly #checkpointing: boolean;
   #site = 0;
 
@@ -39,7 +39,7 @@ export class ForwardPass {
     this.onInput = options.onInput;
     this.observed = options.observe !== undefined || options.onInput !== undefined;
     this.#seed = options.seed ?? [0, 0];
-    this.#pass = options.index ?? 0;
+    this.#index = options.index ?? 0;
     this.#checkpointing = options.checkpointing ?? false;
   }
 
@@ -88,6 +88,6 @@ export class ForwardPass {
   nextDropout(probability: number): Dropout | undefined {
     const site = this.#site++;
     if (!this.training || probability <= 0) return undefined;
-    return { probability, seed: this.#seed, step: this.#pass, site };
+    return { probability, seed: this.#seed, step: this.#index, site };
   }
 }

@@ -34,19 +34,19 @@ export function createReferenceBackend(): Backend {
       if (owned.delete(buffer)) live -= bytesOf(buffer);
     },
     view(buffer, offset, length) {
-      return new ReferenceBuffer(buffer.dtype, numbers(buffer).subarray(offset, offset + length));
+      return new ReferenceBuffer(buffer.dtype, elements(buffer).subarray(offset, offset + length));
     },
     zero(buffer) {
-      numbers(buffer).fill(0);
+      elements(buffer).fill(0);
     },
     copy(to, from) {
-      numbers(to).set(numbers(from));
+      elements(to).set(elements(from));
     },
     upload(to, from) {
-      numbers(to).set(from);
+      elements(to).set(from);
     },
     download(from) {
-      return numbers(from).slice();
+      return elements(from).slice();
     },
     adopt(tensor) {
       return new ReferenceBuffer("f64", widen(tensor));
@@ -66,10 +66,10 @@ export function createReferenceBackend(): Backend {
   };
 }
 
-function numbers(buffer: Buffer): Float64Array | Int32Array {
+function elements(buffer: Buffer): Float64Array | Int32Array {
   return buffer.dtype === "i32" ? integers(buffer) : floats(buffer);
 }
 
 function bytesOf(buffer: Buffer): number {
-  return numbers(buffer).byteLength;
+  return elements(buffer).byteLength;
 }

@@ -9,7 +9,7 @@ export interface CacheShape {
 }
 
 /** Steps that the first buffers have room for. */
-const FIRST_STEPS = 16;
+const INITIAL_STEPS = 16;
 
 /**
  * Keys and values of the tokens of texts that are being written, a row a token and layer. A row is written once and stays where it is:
@@ -23,7 +23,7 @@ export class KeyValueCache {
   #capacity = 0;
   /** Rows written, those of the newest tokens included. */
   #used = 0;
-  #texts = 0;
+  #hypotheses = 0;
   #length = 0;
   #index = new Int32Array();
 
@@ -47,17 +47,17 @@ export class KeyValueCache {
    * how many texts there are.
    */
   extend(parents: ArrayLike<number>): void {
-    const [texts, before] = [parents.length, this.#length];
-    const index = new Int32Array(texts * (before + 1));
-    for (let n = 0; n < texts; n++) {
-      const from = before === 0 ? 0 : parents[n]! * before;
-      index.set(this.#index.subarray(from, from + before), n * (before + 1));
+    const [hypotheses, earlier] = [parents.length, this.#length];
+    const index = new Int32Array(hypotheses * (earlier + 1));
+    for (let n = 0; n < hypotheses; n++) {
+      const from = earlier === 0 ? 0 : parents[n]! * earlier;
+      index.set(this.#index.subarray(from, from + earlier), n * (earlier + 1));
     }
-    if (this.#used + texts > this.#capacity) this.#move(index, texts, before + 1);
-    for (let n = 0; n < texts; n++) index[n * (before + 1) + before] = this.#used + n;
-    this.#used += texts;
-    this.#texts = texts;
-    this.#length = before + 1;
+    if (this.#used + hypotheses > this.#capacity) this.#move(index, hypotheses, earlier + 1);
+    for (let n = 0; n < hypotheses; n++) index[n * (earlier + 1) + earlier] = this.#used + n;
+    this.#used += hypotheses;
+    this.#hypotheses = hypotheses;
+    this.#length = earlier + 1;
     this.#index = index;
   }
 
@@ -71,7 +71,7 @@ export class KeyValueCache {
   /** Sets a layer's keys and values of the newest tokens, [texts, width] each. */
   write(layer: number, k: Buffer, v: Buffer): void {
     const { width } = this.#shape;
-    const numbers = this.#texts * width;
+    const numbers = this.#hypotheses * width;
     const newest = (buffer: Buffer) =>
       this.#backend.view(buffer, this.#used * width - numbers, numbers);
     const to = this.layer(layer);
@@ -89,11 +89,11 @@ export class KeyValueCache {
   }
 
   /** To buffers with room for `texts` more rows and some steps: the rows that `index` [texts, length] names, but for its last column. */
-  #move(index: Int32Array, texts: number, length: number): void {
+  #move(index: Int32Array, hypotheses: number, length: number): void {
     const kept = [...new Set(index.filter((_, i) => i % length !== length - 1))];
-    const places = new Map(kept.map((row, place) => [row, place]));
-    index.forEach((row, i) => (index[i] = places.get(row) ?? 0));
-    const capacity = Math.max(2 * kept.length, this.#capacity) + FIRST_STEPS * texts;
+    const newRows = new Map(kept.map((row, newRow) => [row, newRow]));
+    index.forEach((row, i) => (index[i] = newRows.get(row) ?? 0));
+    const capacity = Math.max(2 * kept.length, this.#capacity) + INITIAL_STEPS * hypotheses;
     this.#withRows(kept, (rows) => {
       const moved = (from: Buffer | undefined) => this.#gather(from, rows, kept.length, capacity);
       const layers = Array.from({ length: this.#shape.layers }, (_, i) => {

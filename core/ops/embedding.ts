@@ -36,7 +36,7 @@ export const embedding = defineOp({
     const gradient = pass.allocate(rows * cols);
     backend.gatherRows(dy, pass.integers(counted), gradient, { rows, cols, add: false });
     if (scale !== 1) backend.scale(gradient, scale, gradient);
-    const of = pass.integers(counted.map((row) => ids[row] ?? paddingId));
-    backend.scatterAddRows(gradient, of, dtable.accumulateZeroed(), rows, cols);
+    const tableRows = pass.integers(counted.map((row) => ids[row] ?? paddingId));
+    backend.scatterAddRows(gradient, tableRows, dtable.accumulateZeroed(), rows, cols);
   },
 });

@@ -43,11 +43,11 @@ export const linear = defineOp({
     const { backend } = pass;
     const z = pass.allocate(rows * outputs);
     backend.gemm(x.buffer, weight.buffer, z, { m: rows, n: outputs, k: cols, transB: true });
-    const h = a && b ? reduced(pass, x, a, attrs) : undefined;
+    const h = a && b ? projectDown(pass, x, a, attrs) : undefined;
     const { activation: kind } = attrs;
     const out = kind && recording ? pass.allocate(rows * outputs) : z;
     if (h && a && b) {
-      const increment = { ...timesB(h, a, e, attrs), factor: b.buffer };
+      const increment = { ...incrementOf(h, a, e, attrs), factor: b.buffer };
       const activated = kind && { kind, buffer: out };
       backend.addLowRank(z, increment, bias?.buffer, { rows, cols: outputs }, activated);
     } else {
@@ -80,7 +80,7 @@ export const linear = defineOp({
       backend.gemm(dy, weight.buffer, target.buffer, shape);
     }
     if (!h || !a || !b) return;
-    const increment = timesB(h, a, e, attrs);
+    const increment = incrementOf(h, a, e, attrs);
     if (db.needed) {
       const gradient = db.accumulateZeroed();
       backend.addFactorGradient(dy, increment, gradient, { rows, cols: outputs });
@@ -91,15 +91,15 @@ export const linear = defineOp({
     if (e && de.needed) backend.addColumnDots(dscaled, h, scale, de.accumulateZeroed(), rows, rank);
     const shape = { rows, cols: inputs };
     const dropout = attrs.dropout;
-    const back = { ...increment, h: dscaled, transposed: false };
+    const inputIncrement = { ...increment, h: dscaled, transposed: false };
     if (da.needed) {
-      const input = dropout ? dropped(pass, x, dropout) : x.buffer;
-      backend.addFactorGradient(input, back, da.accumulateZeroed(), shape);
+      const input = dropout ? droppedInput(pass, x, dropout) : x.buffer;
+      backend.addFactorGradient(input, inputIncrement, da.accumulateZeroed(), shape);
     }
     if (!target) return;
     const dinput = dropout ? pass.allocate(rows * inputs) : target.buffer;
     if (dropout) backend.zero(dinput);
-    backend.addLowRank(dinput, { ...back, factor: a.buffer }, undefined, shape);
+    backend.addLowRank(dinput, { ...inputIncrement, factor: a.buffer }, undefined, shape);
     if (!dropout) return;
     backend.dropout(dinput, dinput, rows, inputs, dropout);
     backend.add(target.buffer, dinput);
@@ -122,21 +122,21 @@ function checkShapes({ x, weight, bias, a, e, b }: InputsOf<typeof INPUTS>): voi
 }
 
 /** h = dropout(x) A^T, [N, r]. */
-function reduced(pass: ForwardPass, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
+function projectDown(pass: ForwardPass, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
   const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
   const rank = a.shape[0] ?? 0;
   const h = pass.allocateMaster(rows * rank);
-  const input = dropout ? dropped(pass, x, dropout) : x.buffer;
+  const input = dropout ? droppedInput(pass, x, dropout) : x.buffer;
   pass.backend.gemm(input, a.buffer, h, { m: rows, n: rank, k: inputs, transB: true });
   return h;
 }
 
 /** The increment, but for its factor B. */
-function timesB(h: Buffer, a: Tensor, e: Tensor | undefined, { scale = 1 }: Attrs) {
+function incrementOf(h: Buffer, a: Tensor, e: Tensor | undefined, { scale = 1 }: Attrs) {
   return { h, e: e?.buffer, scale, transposed: true, rank: a.shape[0] ?? 0 };
 }
 
-function dropped(pass: ForwardPass, x: Tensor, dropout: Dropout): Buffer {
+function droppedInput(pass: ForwardPass, x: Tensor, dropout: Dropout): Buffer {
   const [rows, cols] = [x.shape[0]!, x.shape[1]!];
   const out = pass.allocate(rows * cols);
   pass.backend.dropout(x.buffer, out, rows, cols, dropout);

@@ -47,7 +47,7 @@ export const vocabularyLoss = defineOp({
       const rows = Math.min(chunk, labels.length - first);
       const share = { first, rows, weight: counted === 0 ? 0 : 1 / counted };
       pass.scope(() =>
-        judgeRows(pass, { hidden, weight }, attrs, share, { loss: out, ...gradients }),
+        accumulateRows(pass, { hidden, weight }, attrs, share, { loss: out, ...gradients }),
       );
     }
     if (gradients.weight && labels.length === 0) pass.backend.zero(gradients.weight);
@@ -72,41 +72,41 @@ interface Rows {
   readonly weight: number;
 }
 
-interface Targets {
+interface Results {
   readonly loss: Buffer;
   readonly hidden: Buffer | undefined;
   readonly weight: Buffer | undefined;
 }
 
 /** Some rows' logits: adds their loss, sets their part of d(hidden), and adds to d(weight), which the first rows set. */
-function judgeRows(
+function accumulateRows(
   pass: ForwardPass,
   { hidden, weight }: Inputs,
   { bias, labels, smoothing }: Attrs,
   { first, rows, weight: share }: Rows,
-  to: Targets,
+  results: Results,
 ): void {
   const { backend } = pass;
   const [classes, width] = [weight.shape[0] ?? 0, weight.shape[1] ?? 0];
   const rowsOf = (buffer: Buffer) => backend.view(buffer, first * width, rows * width);
-  const some = rowsOf(hidden.buffer);
+  const hiddenRows = rowsOf(hidden.buffer);
   const logits = pass.allocateMaster(rows * classes);
-  const wanted = to.hidden !== undefined || to.weight !== undefined;
+  const needsGradient = results.hidden !== undefined || results.weight !== undefined;
   const inPlace = backend.activation === backend.master;
-  const dlogits = wanted ? (inPlace ? logits : pass.allocate(rows * classes)) : undefined;
-  backend.gemm(some, weight.buffer, logits, { m: rows, n: classes, k: width, transB: true });
-  const expected = pass.integers(labels.subarray(first, first + rows));
+  const dlogits = needsGradient ? (inPlace ? logits : pass.allocate(rows * classes)) : undefined;
+  backend.gemm(hiddenRows, weight.buffer, logits, { m: rows, n: classes, k: width, transB: true });
+  const rowLabels = pass.integers(labels.subarray(first, first + rows));
   const shape = { rows, classes, smoothing, weight: share };
-  backend.addVocabularyLoss(logits, bias.buffer, expected, to.loss, dlogits, shape);
+  backend.addVocabularyLoss(logits, bias.buffer, rowLabels, results.loss, dlogits, shape);
   if (!dlogits) return;
-  if (to.hidden) {
+  if (results.hidden) {
     const product = { m: rows, n: width, k: classes };
-    backend.gemm(dlogits, weight.buffer, rowsOf(to.hidden), product);
+    backend.gemm(dlogits, weight.buffer, rowsOf(results.hidden), product);
   }
-  if (to.weight) {
+  if (results.weight) {
     const beta = first === 0 ? 0 : 1;
     const product = { m: classes, n: width, k: rows, transA: true, beta } as const;
-    backend.gemm(dlogits, some, to.weight, product);
+    backend.gemm(dlogits, hiddenRows, results.weight, product);
   }
 }
 

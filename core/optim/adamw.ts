@@ -17,9 +17,9 @@ export function adamwStep(
   importance?: Importance,
 ): void {
   const { decayLength, length } = arena;
-  const observed = importance?.sensitivity.length ?? 0;
-  invariant(observed <= decayLength, "importance of numbers without decay");
-  const update = (from: number, to: number, weightDecay: number, followed?: Importance) => {
+  const withImportance = importance?.sensitivity.length ?? 0;
+  invariant(withImportance <= decayLength, "importance of numbers without decay");
+  const update = (from: number, to: number, weightDecay: number, averages?: Importance) => {
     if (from === to) return;
     const part = (buffer: Buffer) => backend.view(buffer, from, to - from);
     const step = { ...options, weightDecay, lr, t };
@@ -29,10 +29,10 @@ export function adamwStep(
       part(arena.firstMoments),
       part(arena.secondMoments),
       step,
-      followed,
+      averages,
     );
   };
-  update(0, observed, options.weightDecay, importance);
-  update(observed, decayLength, options.weightDecay);
+  update(0, withImportance, options.weightDecay, importance);
+  update(withImportance, decayLength, options.weightDecay);
   update(decayLength, length, 0);
 }

@@ -28,9 +28,9 @@ class BartDecoderLayer {
 
   forward(pass: ForwardPass, x: Tensor, rows: Sequences, source: AttendedRows): Tensor {
     const own = this.#self.attended(pass, x, rows);
-    const told = this.#self.forward(pass, x, rows, own, { causal: true });
-    const informed = this.#cross.forward(pass, told, rows, source, { causal: false });
-    return this.#feedForward.forward(pass, informed);
+    const selfAttended = this.#self.forward(pass, x, rows, own, { causal: true });
+    const crossAttended = this.#cross.forward(pass, selfAttended, rows, source, { causal: false });
+    return this.#feedForward.forward(pass, crossAttended);
   }
 
   /** As `forward`, for the newest token of each hypothesis; earlier ones are in `tokens.cache`. */
@@ -45,9 +45,9 @@ class BartDecoderLayer {
     const own = this.#self.attended(pass, x, hypotheses);
     cache.write(layer, own.k.buffer, own.v.buffer);
     const chosen = { ...cache.layer(layer), index };
-    const told = this.#self.forwardChosen(pass, x, chosen, cache.length);
-    const informed = this.#cross.forward(pass, told, hypotheses, source, { causal: false });
-    return this.#feedForward.forward(pass, informed);
+    const selfAttended = this.#self.forwardChosen(pass, x, chosen, cache.length);
+    const crossAttended = this.#cross.forward(pass, selfAttended, hypotheses, source, { causal: false });
+    return this.#feedForward.forward(pass, crossAttended);
   }
 }
 

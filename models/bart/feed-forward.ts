@@ -24,12 +24,12 @@ export class BartFeedForward {
   /** x: [N, C]; returns [N, C]. */
   forward(pass: ForwardPass, x: Tensor): Tensor {
     const { activation, dropout: p } = this.#config;
-    const raised = this.#up.forward(pass, x, activation);
+    const intermediate = this.#up.forward(pass, x, activation);
     const mask = pass.nextDropout(p.activation);
-    const dropped = mask ? dropout(pass, { x: raised }, { dropout: mask }) : raised;
-    const lowered = this.#down.forward(pass, dropped);
+    const dropped = mask ? dropout(pass, { x: intermediate }, { dropout: mask }) : intermediate;
+    const projected = this.#down.forward(pass, dropped);
     const { weight, bias, eps } = this.#norm;
     const attrs = { eps, dropout: pass.nextDropout(p.hidden) };
-    return addLayerNorm(pass, { x: lowered, residual: x, weight, bias }, attrs);
+    return addLayerNorm(pass, { x: projected, residual: x, weight, bias }, attrs);
   }
 }

@@ -56,17 +56,17 @@ export class DebertaAttention {
   }
 
   /** x: [N, C]; returns [N, C], or with `firsts`, i32 [B], only each sequence's first row: [B, C]. */
-  forward(pass: ForwardPass, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
+  forward(pass: ForwardPass, x: Tensor, geometry: BatchGeometry, firstTokens?: Buffer): Tensor {
     const { packing, relative, padding } = geometry;
     const { heads, headDim, posAttType, dropout: p } = this.#config;
-    const asking = firsts ? gatherRows(pass, { table: x }, { ids: firsts }) : x;
-    const q = this.#query.forward(pass, asking);
+    const queryInput = firstTokens ? gatherRows(pass, { table: x }, { ids: firstTokens }) : x;
+    const q = this.#query.forward(pass, queryInput);
     const k = this.#key.forward(pass, x);
     const v = this.#value.forward(pass, x);
     const table = relative && this.#dropPositions(pass, relative.embeddings);
     const shape = {
       packing,
-      queries: firsts ? ("first" as const) : ("all" as const),
+      queries: firstTokens ? ("first" as const) : ("all" as const),
       heads,
       headDim,
       // transformers rounds this square root to single precision in every dtype
@@ -82,7 +82,7 @@ export class DebertaAttention {
     const out = this.#output.forward(pass, context);
     return addLayerNorm(
       pass,
-      { x: out, residual: asking, weight, bias },
+      { x: out, residual: queryInput, weight, bias },
       { eps, dropout: pass.nextDropout(p.hidden) },
     );
   }

@@ -52,13 +52,13 @@ export class DebertaConvolution {
 /** [N, width]: the row of each token's neighbours by position within its sequence; -1 where padding or the border was. */
 export function neighbours({ offsets, positions }: TokenBatch, width: number): Int32Array {
   const out = new Int32Array(positions.length * width).fill(-1);
-  const reach = (width - 1) / 2;
+  const radius = (width - 1) / 2;
   for (let b = 0; b + 1 < offsets.length; b++) {
     const rowAt = new Map<number, number>();
     for (let i = offsets[b]!; i < offsets[b + 1]!; i++) rowAt.set(positions[i]!, i);
     for (let i = offsets[b]!; i < offsets[b + 1]!; i++) {
       for (let t = 0; t < width; t++)
-        out[i * width + t] = rowAt.get(positions[i]! + t - reach) ?? -1;
+        out[i * width + t] = rowAt.get(positions[i]! + t - radius) ?? -1;
     }
   }
   return out;

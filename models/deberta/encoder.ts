@@ -32,14 +32,14 @@ class DebertaLayer {
     this.#norm = output.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
   }
 
-  forward(pass: ForwardPass, x: Tensor, geometry: BatchGeometry, firsts?: Buffer): Tensor {
+  forward(pass: ForwardPass, x: Tensor, geometry: BatchGeometry, firstTokens?: Buffer): Tensor {
     const { activation, dropout } = this.#config;
-    const attended = this.#attention.forward(pass, x, geometry, firsts);
-    const raised = this.#up.forward(pass, attended, activation);
-    const lowered = this.#down.forward(pass, raised);
+    const attended = this.#attention.forward(pass, x, geometry, firstTokens);
+    const intermediate = this.#up.forward(pass, attended, activation);
+    const projected = this.#down.forward(pass, intermediate);
     const { weight, bias, eps } = this.#norm;
     const attrs = { eps, dropout: pass.nextDropout(dropout.hidden) };
-    return addLayerNorm(pass, { x: lowered, residual: attended, weight, bias }, attrs);
+    return addLayerNorm(pass, { x: projected, residual: attended, weight, bias }, attrs);
   }
 }
 
@@ -83,11 +83,12 @@ export class DebertaEncoder {
 
   /** The rows of each sequence's first token alone, [B, C]: the last layer computes no others, unless they are observed. */
   firstRows(pass: ForwardPass, x: Tensor, batch: TokenBatch, packing: Packing): Tensor {
-    const firsts = pass.integers(batch.offsets.subarray(0, packing.sequences));
+    const firstTokens = pass.integers(batch.offsets.subarray(0, packing.sequences));
     const convolvesLast = this.#convolution !== undefined && this.#layers.length === 1;
-    if (!pass.observed && !convolvesLast) return this.#run(pass, x, batch, packing, { firsts });
+    if (!pass.observed && !convolvesLast)
+      return this.#run(pass, x, batch, packing, { firstTokens });
     const hidden = this.forward(pass, x, batch, packing);
-    return gatherRows(pass, { table: hidden }, { ids: firsts });
+    return gatherRows(pass, { table: hidden }, { ids: firstTokens });
   }
 
   #run(
@@ -95,7 +96,7 @@ export class DebertaEncoder {
     x: Tensor,
     batch: TokenBatch,
     packing: Packing,
-    { padding, firsts }: { padding?: PaddingRows | undefined; firsts?: Buffer },
+    { padding, firstTokens }: { padding?: PaddingRows | undefined; firstTokens?: Buffer },
   ): Tensor {
     const relative = this.#relativeTable(pass, packing.span);
     const geometry = { packing, padding, relative };
@@ -105,14 +106,14 @@ export class DebertaEncoder {
       relative?.embeddings.buffer,
       relative?.index,
       padding?.mix,
-      firsts,
+      firstTokens,
     ];
     const last = this.#layers.length - 1;
     let hidden = x;
     this.#layers.forEach((layer, i) => {
       const input = hidden;
       hidden = pass.checkpoint([input.buffer, ...shared], () => {
-        const out = layer.forward(pass, input, geometry, i === last ? firsts : undefined);
+        const out = layer.forward(pass, input, geometry, i === last ? firstTokens : undefined);
         return i === 0 && this.#convolution ? this.#convolve(pass, x, out, batch, padding) : out;
       });
       pass.tape.drop(input.buffer); // evaluation needs one layer's output at a time

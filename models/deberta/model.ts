@@ -13,8 +13,8 @@ export function buildDeberta(config: DebertaConfig, head: TaskHead, scope: Modul
     pooler,
     head: head.dropout?.head ?? beforeHead,
   };
-  const own = { ...config, dropout: probabilities };
+  const merged = { ...config, dropout: probabilities };
   return head.task === "span"
-    ? new DebertaSpan(scope, own, head.paddedQueries ?? "zero")
-    : new DebertaClassifier(scope, own, head.labels);
+    ? new DebertaSpan(scope, merged, head.paddedQueries ?? "zero")
+    : new DebertaClassifier(scope, merged, head.labels);
 }

@@ -129,7 +129,7 @@ function forward(bench: Bench, variant: Variant, keep: boolean) {
 }
 
 /** What the forward hands over to the backward, in f64. */
-function handedOver(variant: Variant) {
+function forwardResults(variant: Variant) {
   const backend = createReferenceBackend();
   const shape = shapeOf({ input: (_, values) => integers(backend, values) }, variant);
   const { q, k, v } = numbersOf(shape);
@@ -144,7 +144,7 @@ function backward(bench: Bench, variant: Variant) {
   const { input, output } = bench;
   const shape = shapeOf(bench, variant);
   const { q, k, v } = numbersOf(shape);
-  const { out, logSumExp } = handedOver(variant);
+  const { out, logSumExp } = forwardResults(variant);
   const given = {
     q: input("activation", q),
     k: input("activation", k),

@@ -115,7 +115,7 @@ function trainerOf(
 }
 
 /** Steps of two micro-batches each, and all that they leave behind. */
-function course(backend: Backend, make: (backend: Backend) => Subject, checkpointing: boolean) {
+function train(backend: Backend, make: (backend: Backend) => Subject, checkpointing: boolean) {
   const subject = make(backend);
   const prunes = subject.adapted.adapters.length === 12;
   const allocator = prunes ? tinyAllocator : undefined;
@@ -141,16 +141,16 @@ const devices = {
 describe.each(Object.entries(subjects))("%s", (_name, make) => {
   for (const [device, create] of Object.entries(devices)) {
     test.skipIf(!create)(`on ${device}: the same bits in less memory`, async () => {
-      const plain = course(await create!(), make, false);
-      const less = course(await create!(), make, true);
+      const plain = train(await create!(), make, false);
+      const less = train(await create!(), make, true);
       expect(less.numbers).toEqual(plain.numbers);
       expect(less.values).toEqual(plain.values);
       expect(less.peak).toBeLessThan(plain.peak);
     });
 
     test.skipIf(!create)(`on ${device}: what a layer reads lives until backward`, async () => {
-      const plain = course(await create!(), make, false);
-      const less = course(spoiling(await create!()), scoped(make), true);
+      const plain = train(await create!(), make, false);
+      const less = train(poisonFreed(await create!()), scoped(make), true);
       expect(less.numbers).toEqual(plain.numbers);
     });
   }
@@ -167,7 +167,7 @@ const scoped = (make: (backend: Backend) => Subject) => (backend: Backend) => {
 };
 
 /** `backend`, but what it has allocated loses its numbers as it is freed. */
-function spoiling(backend: Backend): Backend {
+function poisonFreed(backend: Backend): Backend {
   const allocated = new Set<Buffer>();
   return {
     ...backend,

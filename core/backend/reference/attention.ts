@@ -10,23 +10,23 @@ interface Block {
   readonly start: number;
   readonly n: number;
   /** The same of its queries. */
-  readonly asks: number;
+  readonly queryStart: number;
   readonly queries: number;
   /** Where its [queries, n] of probs start. */
-  readonly at: number;
+  readonly probsOffset: number;
 }
 
 /** Calls `visit` for each sequence and head. */
 function eachBlock(shape: DisentangledShape, visit: (block: Block) => void): void {
   const offsets = shape.packing.hostOffsets;
   const first = shape.queries === "first";
-  let at = 0;
+  let probsOffset = 0;
   for (let b = 0; b < shape.packing.sequences; b++) {
     const start = offsets[b]!;
     const n = offsets[b + 1]! - start;
     const queries = first ? Math.min(n, 1) : n;
-    for (let head = 0; head < shape.heads; head++, at += queries * n)
-      visit({ start, n, asks: first ? b : start, queries, head, at });
+    for (let head = 0; head < shape.heads; head++, probsOffset += queries * n)
+      visit({ start, n, queryStart: first ? b : start, queries, head, probsOffset });
   }
 }
 
@@ -66,24 +66,24 @@ export const disentangledAttentionKernels: Attention = {
       return sum;
     };
     out.fill(0);
-    eachBlock(shape, ({ start, n, asks, queries, head, at }) => {
+    eachBlock(shape, ({ start, n, queryStart, queries, head, probsOffset }) => {
       for (let i = 0; i < queries; i++) {
         const scores = new Float64Array(n);
         for (let j = 0; j < n; j++) {
           const t = row(start + i, start + j);
-          let score = dot(q, asks + i, k, start + j, head);
-          if (pk) score += dot(q, asks + i, pk, t, head);
+          let score = dot(q, queryStart + i, k, start + j, head);
+          if (pk) score += dot(q, queryStart + i, pk, t, head);
           if (pq) score += dot(k, start + j, pq, t, head);
           scores[j] = score / scale;
         }
         softmaxInPlace(scores);
-        if (results.probs) floats(results.probs).set(scores, at + i * n);
+        if (results.probs) floats(results.probs).set(scores, probsOffset + i * n);
         for (let j = 0; j < n; j++) {
           const kept = dropout
             ? dropoutFactor(head * shape.packing.tokens + start + i, j, dropout)
             : 1;
           for (let d = 0; d < D; d++) {
-            out[(asks + i) * width + head * D + d]! +=
+            out[(queryStart + i) * width + head * D + d]! +=
               scores[j]! * kept * v[(start + j) * width + head * D + d]!;
           }
         }
@@ -108,9 +108,9 @@ export const disentangledAttentionKernels: Attention = {
     const { heads, headDim: D, scale, dropout } = shape;
     const width = heads * D;
     const row = relativeRow(shape);
-    eachBlock(shape, ({ start, n, asks, queries, head, at }) => {
+    eachBlock(shape, ({ start, n, queryStart, queries, head, probsOffset }) => {
       for (let i = 0; i < queries; i++) {
-        const ri = (asks + i) * width + head * D;
+        const ri = (queryStart + i) * width + head * D;
         const dprobs = new Float64Array(n);
         let inner = 0;
         for (let j = 0; j < n; j++) {
@@ -118,7 +118,7 @@ export const disentangledAttentionKernels: Attention = {
           const kept = dropout
             ? dropoutFactor(head * shape.packing.tokens + start + i, j, dropout)
             : 1;
-          const p = probs[at + i * n + j]!;
+          const p = probs[probsOffset + i * n + j]!;
           let sum = 0;
           for (let d = 0; d < D; d++) {
             sum += dout[ri + d]! * v[rj + d]!;
@@ -130,7 +130,7 @@ export const disentangledAttentionKernels: Attention = {
         for (let j = 0; j < n; j++) {
           const rj = (start + j) * width + head * D;
           const rt = row(start + i, start + j) * width + head * D;
-          const ds = (probs[at + i * n + j]! * (dprobs[j]! - inner)) / scale;
+          const ds = (probs[probsOffset + i * n + j]! * (dprobs[j]! - inner)) / scale;
           for (let d = 0; d < D; d++) {
             dq[ri + d]! += ds * (k[rj + d]! + (pk ? pk[rt + d]! : 0));
             dk[rj + d]! += ds * (q[ri + d]! + (pq ? pq[rt + d]! : 0));

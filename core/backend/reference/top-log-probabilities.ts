@@ -33,13 +33,13 @@ export const decodingKernels: DecodingKernels = {
         row[c] = row[c]! < 0 ? row[c]! * penalty : row[c]! / penalty;
       for (const c of classesOf(banned, r)) row[c] = -Infinity;
       if (normalise === "after") row = normal();
-      const spoilt = row.includes(Number.NaN);
-      const left = spoilt ? [] : Array.from(row.keys()).filter((c) => row[c]! !== -Infinity);
-      const best = left.toSorted((a, b) => row[b]! - row[a]! || a - b);
+      const hasNaN = row.includes(Number.NaN);
+      const remaining = hasNaN ? [] : Array.from(row.keys()).filter((c) => row[c]! !== -Infinity);
+      const best = remaining.toSorted((a, b) => row[b]! - row[a]! || a - b);
       for (let i = 0; i < count; i++) {
         const c = best[i];
         ids[r * count + i] = c ?? -1;
-        scores[r * count + i] = c === undefined ? (spoilt ? Number.NaN : -Infinity) : row[c]!;
+        scores[r * count + i] = c === undefined ? (hasNaN ? Number.NaN : -Infinity) : row[c]!;
       }
     }
     logits.fill(NaN); // whoever reads them afterwards shall notice

@@ -122,8 +122,8 @@ function updateImportance(param: Float64Array, grad: Float64Array, of: Importanc
   const { beta1, beta2 } = of;
   const [sensitivity, uncertainty] = [floats(of.sensitivity), floats(of.uncertainty)];
   for (let i = 0; i < param.length; i++) {
-    const now = Math.abs(param[i]! * grad[i]!);
-    sensitivity[i] = beta1 * sensitivity[i]! + (1 - beta1) * now;
-    uncertainty[i] = beta2 * uncertainty[i]! + (1 - beta2) * Math.abs(now - sensitivity[i]!);
+    const product = Math.abs(param[i]! * grad[i]!);
+    sensitivity[i] = beta1 * sensitivity[i]! + (1 - beta1) * product;
+    uncertainty[i] = beta2 * uncertainty[i]! + (1 - beta2) * Math.abs(product - sensitivity[i]!);
   }
 }

@@ -79,7 +79,7 @@ describe("attention: gradients equal central differences", () => {
 
 describe("attention: values", () => {
   const backend = createReferenceBackend();
-  const metricsOf = (build: (pass: ForwardPass) => Tensor): number[] => {
+  const valuesOf = (build: (pass: ForwardPass) => Tensor): number[] => {
     let out: number[] = [];
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
@@ -91,7 +91,7 @@ describe("attention: values", () => {
   const one = { heads: 1, headDim: 1, scale: 2 };
 
   test("by hand: two queries, two keys", () => {
-    const got = metricsOf((pass) =>
+    const got = valuesOf((pass) =>
       attention(
         pass,
         { q: of(1, 3), k: of(0.5, -1), v: of(10, 20) },
@@ -109,7 +109,7 @@ describe("attention: values", () => {
   test("causal: a query sees nothing behind its own place, and the last sees all", () => {
     const lengths = { queries: [4], keys: [4] };
     const outputs = (v: Float64Array) =>
-      metricsOf((pass) =>
+      valuesOf((pass) =>
         attention(
           pass,
           {
@@ -132,7 +132,7 @@ describe("attention: values", () => {
   test("causal: the last queries alone, with all keys, are the last rows of the whole", () => {
     const [q, k, v] = [0, 1, 2].map((phase) => wave(5 * WIDTH, phase));
     const attend = (from: number) =>
-      metricsOf((pass) =>
+      valuesOf((pass) =>
         attention(
           pass,
           {
@@ -147,7 +147,7 @@ describe("attention: values", () => {
   });
 
   test("a query without keys gets zeros", () => {
-    const got = metricsOf((pass) =>
+    const got = valuesOf((pass) =>
       attention(
         pass,
         { q: of(1, 2, 3), k: of(5), v: of(7) },

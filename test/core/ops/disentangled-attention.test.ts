@@ -112,7 +112,7 @@ describe("disentangledAttention: gradients equal central differences", () => {
 
 describe("disentangledAttention: values", () => {
   const backend = createReferenceBackend();
-  const metricsOf = (build: (pass: ForwardPass) => Tensor): number[] => {
+  const valuesOf = (build: (pass: ForwardPass) => Tensor): number[] => {
     let out: number[] = [];
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
@@ -123,7 +123,7 @@ describe("disentangledAttention: values", () => {
 
   test("a sequence of one token is its own value", () => {
     const v = tensor(backend, rows, 2);
-    const got = metricsOf((pass) =>
+    const got = valuesOf((pass) =>
       disentangledAttention(
         pass,
         {
@@ -143,10 +143,10 @@ describe("disentangledAttention: values", () => {
   });
 
   test("a sequence sees nothing of its neighbours", () => {
-    const run3 = (numbers: Float64Array) => {
+    const attend = (numbers: Float64Array) => {
       const x = tensor(backend, rows, 0, numbers);
       const p = tensor(backend, positions, 3);
-      return metricsOf((pass) =>
+      return valuesOf((pass) =>
         disentangledAttention(
           pass,
           { q: x, k: x, v: x, posKey: p, posQuery: p },
@@ -156,7 +156,7 @@ describe("disentangledAttention: values", () => {
     };
     const changed = wave(6 * WIDTH, 0);
     changed.fill(9, 3 * WIDTH, 4 * WIDTH); // the middle sequence's only row
-    const [before, after] = [run3(wave(6 * WIDTH, 0)), run3(changed)];
+    const [before, after] = [attend(wave(6 * WIDTH, 0)), attend(changed)];
     expect(after.slice(0, 3 * WIDTH)).toEqual(before.slice(0, 3 * WIDTH));
     expect(after.slice(4 * WIDTH)).toEqual(before.slice(4 * WIDTH));
     expect(after[3 * WIDTH]).toBe(9);
@@ -172,7 +172,7 @@ describe("disentangledAttention: values", () => {
     const s00 = (1 * 0.5 + 1 * 0.2 + 0.5 * 0.4) / 2;
     const s01 = (1 * -1 + 1 * 0.1 + -1 * -0.3) / 2;
     const p01 = 1 / (1 + Math.exp(s00 - s01));
-    const got = metricsOf((pass) =>
+    const got = valuesOf((pass) =>
       disentangledAttention(
         pass,
         { q, k, v, posKey, posQuery },

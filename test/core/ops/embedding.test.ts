@@ -50,8 +50,8 @@ describe("embedding", () => {
   test("a table without columns is named", () => {
     const pass = new ForwardPass(backend, { training: false });
     const table = tensor(backend, [3], 0);
-    const look = () =>
+    const lookUp = () =>
       embedding(pass, { table }, { ids: Int32Array.of(0), paddingId: 1, scale: 1 });
-    expect(look).toThrow("[embedding] table must be [V, C]: got table [3]");
+    expect(lookUp).toThrow("[embedding] table must be [V, C]: got table [3]");
   });
 });

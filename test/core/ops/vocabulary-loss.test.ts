@@ -97,7 +97,7 @@ describe.skipIf(!cpu.backend)("vocabularyLoss of a whole vocabulary (cpu)", () =
   const [ROWS, WIDTH, CLASSES] = [700, 8, 50_265];
 
   /** Loss and gradients of some rows. */
-  function judge(backend: Backend, from: number, to: number) {
+  function evaluate(backend: Backend, from: number, to: number) {
     const parameter = (name: string, shape: readonly number[], numbers: Float64Array) => {
       const made = new Parameter(name, shape);
       made.buffer = masters(backend, numbers);
@@ -137,8 +137,8 @@ describe.skipIf(!cpu.backend)("vocabularyLoss of a whole vocabulary (cpu)", () =
   test("rows that are judged in chunks are judged as rows of one chunk, in little memory", () => {
     const { backend } = cpu;
     if (!backend) return;
-    const whole = judge(backend, 0, ROWS); // 333 + 333 + 34 rows
-    const parts = [0, 1, 2, 3].map((i) => judge(backend, i * 175, (i + 1) * 175));
+    const whole = evaluate(backend, 0, ROWS); // 333 + 333 + 34 rows
+    const parts = [0, 1, 2, 3].map((i) => evaluate(backend, i * 175, (i + 1) * 175));
     const share = ({ counted }: { counted: number }) => counted / whole.counted;
     const mean = parts.reduce((sum, part) => sum + part.loss * share(part), 0);
     expect(whole.loss).toBeCloseTo(mean, 5);
