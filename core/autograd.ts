@@ -3,31 +3,32 @@ import { invariant } from "./errors.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
 
 /**
- * Where backward puts the gradient of one input of an op. Exactly one of `give` and `accumulate` is called, once,
- * and only where `needed`.
+ * Receives the gradient of one input of an op. An op's backward calls exactly one of the three
+ * methods, once, and only where `needed`.
  */
 export interface Sink {
   readonly needed: boolean;
-  /** Hands over a gradient that the op has allocated, or has made in place of the one it was handed. */
+  /** Hands over a gradient in a buffer of the op's own, or in the output gradient's. */
   give(gradient: Buffer): void;
-  /** A buffer to write to: `beta` 1 means that it holds a gradient already, to be added to; 0 that it is to be set. */
+  /** A buffer to write to: with `beta` 1 add to the gradient that it holds, with 0 set it. */
   accumulate(): { readonly buffer: Buffer; readonly beta: 0 | 1 };
-  /** A buffer that holds numbers (zeros, if nothing came before), to be added to. */
+  /** A buffer to add to; it holds an earlier gradient or zeros. */
   accumulateZeroed(): Buffer;
 }
 
+/** One op's call, as recorded for backward. */
 export interface Node {
   readonly op: string;
   readonly inputs: readonly (Tensor | undefined)[];
   readonly out: Tensor;
-  /** Buffers that backward reads; they live until it has run. */
+  /** Buffers that backward reads; the tape frees none of them before it has run. */
   readonly keep: readonly Buffer[];
   readonly backward: (dout: Buffer, sinks: readonly Sink[]) => void;
 }
 
 /**
- * Stands for the nodes of a part of the model that were dropped after its forward: backward runs the part again to have them
- * (activation checkpointing, Chen et al. 2016).
+ * Replaces the nodes of a part of the model, which are dropped after its forward pass: backward
+ * reruns the part to record them again (activation checkpointing, Chen et al. 2016).
  */
 interface Checkpoint {
   readonly out: Tensor;
@@ -37,15 +38,16 @@ interface Checkpoint {
 }
 
 /**
- * Owns the buffers of a forward and backward pass. A buffer lives while a scope or a node of the tape holds it: scopes end
- * with the layer that opened them, nodes with their backward, so memory falls as backward proceeds.
+ * Owns the buffers of a forward and backward pass. A buffer lives while a scope or a node of the
+ * tape references it: a scope ends with the layer that opened it, a node with its backward, so
+ * memory falls as backward proceeds.
  */
 export class Tape {
   readonly #backend: Backend;
   readonly #references = new Map<Buffer, number>();
   #scope: Set<Buffer> | undefined;
   #nodes: (Node | Checkpoint)[] = [];
-  /** Off for evaluation: no node is recorded and nothing outlives its scope. */
+  /** False for evaluation: the tape records no nodes and no buffer outlives its scope. */
   readonly recording: boolean;
 
   constructor(backend: Backend, { recording }: { recording: boolean }) {
@@ -53,9 +55,9 @@ export class Tape {
     this.recording = recording;
   }
 
-  /** A buffer that lives until the current scope ends, or longer where a node or an outer scope holds it. */
+  /** A buffer that lives until the current scope ends, or longer if a node references it. */
   allocate(dtype: Buffer["dtype"], length: number): Buffer {
-    invariant(this.#scope, "a buffer is allocated outside of a scope");
+    invariant(this.#scope, "a buffer is allocated outside of any scope");
     const buffer = this.#backend.alloc(dtype, length);
     this.#references.set(buffer, 1);
     this.#scope.add(buffer);
@@ -63,8 +65,8 @@ export class Tape {
   }
 
   /**
-   * Runs `body`; of what it allocated, only the buffer of the tensor that it returns passes to the outer scope.
-   * Where the outermost scope fails, the tape is dropped with all that its nodes held.
+   * Runs `body` and frees what it allocated, except the buffer of the tensor that it returns, which
+   * moves to the outer scope. If the outermost scope throws, frees all buffers of the tape.
    */
   scope<T extends Tensor | void>(body: () => T): T {
     const outer = this.#scope;
@@ -85,33 +87,43 @@ export class Tape {
     }
   }
 
-  /** Frees a buffer before its scope ends, unless a node holds it. */
+  /** Frees a buffer before its scope ends, unless a node references it. */
   drop(buffer: Buffer): void {
     if (this.#scope?.delete(buffer)) this.#release(buffer);
   }
 
-  /** A buffer for what an op makes of `buffer` element by element: `buffer` itself, where nobody else holds it, or a new one. */
+  /**
+   * The target of an element-wise op on `buffer`: itself if nothing else references it, or a new
+   * buffer.
+   */
   inPlaceOf(buffer: Buffer): Buffer {
-    const alone = this.#references.get(buffer) === 1;
-    return alone ? buffer : this.allocate(buffer.dtype, buffer.length);
+    const unshared = this.#references.get(buffer) === 1;
+    return unshared ? buffer : this.allocate(buffer.dtype, buffer.length);
   }
 
-  /** Hands a buffer of the current scope, which no node holds, over to the caller, who frees it. */
+  /**
+   * Transfers a buffer of the current scope, referenced by no node, to the caller, who frees it.
+   */
   take(buffer: Buffer): Buffer {
     const owned = this.#scope?.delete(buffer) === true && this.#references.get(buffer) === 1;
-    invariant(owned, "a buffer is taken from the scope that allocated it, and from nobody else");
+    invariant(
+      owned,
+      "only the scope that allocated a buffer can give it away, and no node may reference it",
+    );
     this.#references.delete(buffer);
     return buffer;
   }
 
+  /** Adds a node, whose `keep` buffers then live until its backward has run. */
   record(node: Node): void {
     for (const buffer of node.keep) this.#retain(buffer);
     this.#nodes.push(node);
   }
 
   /**
-   * Runs `body` in a scope and drops its nodes; backward calls `rerun` for them when it comes to them. `reads`: buffers from
-   * outside that both read and neither writes to; they live until then. `rerun` must do what `body` did.
+   * Runs `body` in a scope and drops its nodes; backward calls `rerun` to record them again.
+   * `rerun` must repeat what `body` did. `reads`: outside buffers that both read and neither writes
+   * to; they live until then.
    */
   checkpoint(reads: readonly Buffer[], body: () => Tensor, rerun: () => Tensor): Tensor {
     const first = this.#nodes.length;
@@ -123,7 +135,10 @@ export class Tape {
     return out;
   }
 
-  /** Walks the tape back from `loss` (one number), whose gradient is `seed`. Gradients of parameters are added to their `grad`. */
+  /**
+   * Walks the tape backwards from `loss`, a scalar whose gradient is `seed`. Adds the gradients of
+   * parameters to their `grad`.
+   */
   backward(loss: Tensor, seed: number): void {
     const gradients = new Map<Tensor, Buffer>();
     const start = this.#backend.alloc(this.#backend.master, 1);
@@ -142,12 +157,12 @@ export class Tape {
     for (const rest of gradients.values()) this.#release(rest);
   }
 
-  /** Drops what a forward pass without a backward has left. */
+  /** Drops the nodes of a forward pass that has no backward pass. */
   clear(): void {
     this.#drop(this.#nodes.splice(0));
   }
 
-  /** Runs a node's backward, and frees the gradient that it was handed. */
+  /** Runs a node's backward, then frees the output gradient. */
   #runNode({ backward, inputs }: Node, dout: Buffer, gradients: Map<Tensor, Buffer>): void {
     this.scope(() =>
       backward(
@@ -159,8 +174,9 @@ export class Tape {
   }
 
   /**
-   * Puts a checkpoint's nodes back on the tape, to be walked next. They know their inputs as the first ones did, so that every
-   * gradient is added to what is there in the same order as without checkpoints. Returns the output as they know it.
+   * Records a checkpoint's nodes again, next in line for backward. Their inputs are the same
+   * tensors as the first time, so gradients accumulate in the same order as without checkpoints.
+   * Returns the new output tensor.
    */
   #restore({ out, rerun }: Checkpoint): Tensor {
     let again = out;
@@ -182,7 +198,8 @@ export class Tape {
 
   #retain(buffer: Buffer): void {
     const count = this.#references.get(buffer);
-    if (count !== undefined) this.#references.set(buffer, count + 1); // weights are nobody's: they are not counted
+    if (count === undefined) return; // a weight: the tape does not own it
+    this.#references.set(buffer, count + 1);
   }
 
   #release(buffer: Buffer): void {
@@ -216,7 +233,7 @@ export class Tape {
       this.#references.set(fresh, 1);
       gradients.set(input, fresh);
       if (!before) return { buffer: fresh, beta: 0 };
-      backend.copy(fresh, before); // `before` is another tensor's gradient too
+      backend.copy(fresh, before); // another tensor shares `before` as its gradient
       this.#release(before);
       return { buffer: fresh, beta: 1 };
     };
@@ -247,5 +264,5 @@ const noSink: Sink = {
 };
 
 function notNeeded(): never {
-  throw new Error("internal: backward made a gradient that nobody needs");
+  throw new Error("internal: backward made a gradient for an input that needs none");
 }

@@ -1,4 +1,4 @@
-/** Anything a user can cause. `hint` says what to do next; `cause` keeps the native error. */
+/** An error that a user can cause. `hint` says what to do next; `cause` keeps the native error. */
 export class AdaloraError extends Error {
   override readonly name = "AdaloraError";
   readonly code: string;
@@ -21,7 +21,9 @@ interface Shaped {
 
 const shown = (shape: readonly number[]) => `[${shape.join(", ")}]`;
 
-/** Every message in one place: they read alike, and tests can quote them. Format: `[where] rule: got facts`. */
+/**
+ * Every message in one place, in one style, for tests to quote. Format: `[where] rule: got facts`.
+ */
 export const errors = {
   shape(op: string, rule: string, tensors: Readonly<Record<string, Shaped>>) {
     const got = Object.entries(tensors).map(([name, t]) => `${name} ${shown(t.shape)}`);
@@ -35,8 +37,8 @@ export const errors = {
   },
 
   otherTask(family: string, task: string, tasks: readonly string[]) {
-    const rule = `a model of the family "${family}" is not built for ${task}`;
-    return new AdaloraError("E_TASK", rule, { hint: `it is for: ${tasks.join(", ")}` });
+    const rule = `the model family "${family}" does not support ${task}`;
+    return new AdaloraError("E_TASK", rule, { hint: `supported: ${tasks.join(", ")}` });
   },
 
   config(source: string, key: string, want: string, got: unknown) {
@@ -46,30 +48,30 @@ export const errors = {
     );
   },
 
-  /** A file that a reader cannot use; `where` is the path, with `:line` or a key where one is known. */
+  /** A file that a reader cannot use; `where` is the path, with `:line` or a key if known. */
   file(where: string, rule: string, hint?: string, cause?: unknown) {
     return new AdaloraError("E_FILE", `${where}: ${rule}`, { hint, cause });
   },
 
-  /** A repository of the hub that cannot be used; `where` is its name, with the file where one is known. */
+  /** A hub repository that cannot be used; `where` is its name, with the file if known. */
   hub(where: string, rule: string, hint?: string, cause?: unknown) {
     return new AdaloraError("E_HUB", `${where}: ${rule}`, { hint, cause });
   },
 
-  /** The hub, or the way to it, does not work now, though the request may be right. */
+  /** The hub or the network fails, though the request may be correct. */
   hubUnreachable(where: string, rule: string, hint: string, cause?: unknown) {
     return new AdaloraError("E_HUB_UNREACHABLE", `${where}: ${rule}`, { hint, cause });
   },
 
-  /** A name that is no path on this machine, and what the hub said to it. */
+  /** A name that is not a local path, with the hub's error for it. */
   neitherHereNorThere(name: string, { code, message, hint, cause }: AdaloraError) {
     return new AdaloraError(code, message, {
-      hint: `${hint === undefined ? "" : `${hint}; `}as a path, ${name} does not exist here`,
+      hint: `${hint === undefined ? "" : `${hint}; `}there is no local path ${name} either`,
       cause,
     });
   },
 
-  /** Text that can't be cut or split as asked. */
+  /** Text that cannot be truncated or split as requested. */
   tokenize(rule: string, got: string, hint?: string) {
     return new AdaloraError("E_TOKENIZE", `[tokenize] ${rule}: got ${got}`, { hint });
   },
@@ -78,7 +80,7 @@ export const errors = {
     return new AdaloraError("E_METRIC", `[${name}] ${rule}`);
   },
 
-  /** Sources, options or scores that no text can be written with. */
+  /** Sources, options or scores that generation cannot use. */
   generation(rule: string, got: string) {
     return new AdaloraError("E_GENERATION", `[generate] ${rule}: got ${got}`);
   },
@@ -113,19 +115,19 @@ export const errors = {
       "E_NOT_FINITE",
       `step ${step}: the loss must be finite: got loss ${taskLoss}, gradient norm ${gradNorm} (training rows ${some})`,
       {
-        hint: `lower --lr, or look at these rows; --resume continues from the last checkpoint in ${checkpoints}`,
+        hint: `lower --lr, or inspect these rows; --resume continues from the last checkpoint in ${checkpoints}`,
       },
     );
   },
 
-  /** The user stopped a run, which saved a checkpoint. */
+  /** The user stopped a run, after it saved a checkpoint. */
   interrupted(step: number, command: string) {
     return new AdaloraError("E_INTERRUPTED", `interrupted after step ${step}`, {
-      hint: `${command} goes on from there`,
+      hint: `${command} continues from there`,
     });
   },
 
-  /** Parameters that no file of a trained model has. */
+  /** Parameters that neither the model's files nor the adapter's contain. */
   untrained(
     where: string,
     names: readonly string[],
@@ -142,15 +144,15 @@ export const errors = {
     });
   },
 
-  /** The base that an adapter names, and why it cannot be had. */
+  /** The base model that an adapter names, with the reason why it cannot be opened. */
   baseModel(adapter: string, { code, message, cause }: AdaloraError) {
-    return new AdaloraError(code, `the base model of ${adapter} is not here: ${message}`, {
-      hint: "--model DIR or --model org/name says where it is",
+    return new AdaloraError(code, `cannot open the base model of ${adapter}: ${message}`, {
+      hint: "give it with --model DIR or --model org/name",
       cause,
     });
   },
 
-  /** `differing`: the settings, where they and not the data are what differs. */
+  /** `differing`: the names of the settings that differ; empty if the data may differ. */
   otherRun(where: string, differing: readonly string[] = []) {
     const what =
       differing.length === 0 ? "other settings or data" : `another ${differing.join(", ")}`;
@@ -159,11 +161,11 @@ export const errors = {
     });
   },
 
-  /** `signal`: what killed it, where something did. */
+  /** A child process that failed; `signal`: what killed it, if anything did. */
   process(command: string, output: string, signal: string | number | null) {
     const last = output.trim().split("\n").slice(-3);
     const end = signal === null ? "failed" : `was killed by ${signal}`;
-    const outOfMemory = "the system kills what needs more memory than there is";
+    const outOfMemory = "the system kills processes when memory runs out";
     return new AdaloraError("E_PROCESS", [`${command} ${end}`, ...last].join("\n  ").trimEnd(), {
       hint: signal === "SIGKILL" ? outOfMemory : undefined,
     });
@@ -191,14 +193,14 @@ export const errors = {
     const gib = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`;
     return new AdaloraError(
       "E_MEMORY",
-      `out of memory: wanted ${gib(bytes)}, ${gib(live)} in use`,
+      `out of memory: cannot allocate ${gib(bytes)} with ${gib(live)} in use`,
       {
-        hint: "a smaller --batch-size or --max-length, or --checkpointing, needs less",
+        hint: "reduce --batch-size or --max-length, or use --checkpointing",
       },
     );
   },
 
-  /** Something that this machine lacks: a compiler, an instruction set, a package. */
+  /** Something that this machine lacks: a compiler, an instruction set or a package. */
   machine(what: string, hint: string) {
     return new AdaloraError("E_MACHINE", what, { hint });
   },
@@ -211,20 +213,20 @@ export const errors = {
     return new AdaloraError("E_CONFIG", `no ${what} given`, { hint });
   },
 
-  /** Two options of one source that exclude each other. */
+  /** Two options that exclude each other. */
   alternatives(first: string, second: string) {
     return new AdaloraError("E_CONFIG", `${first} and ${second} exclude each other: give one`);
   },
 
-  /** An option that `where`, a method or command, has no use for. */
+  /** An option that does not apply to `where`, a method, task or workload. */
   unusable(option: string, where: string, hint: string) {
-    return new AdaloraError("E_CONFIG", `${option} has no use in ${where}`, { hint });
+    return new AdaloraError("E_CONFIG", `${option} does not apply to ${where}`, { hint });
   },
 
   phases(steps: number, initWarmup: number, finalWarmup: number) {
     return new AdaloraError(
       "E_SCHEDULE",
-      `--init-warmup ${initWarmup} and --final-warmup ${finalWarmup} leave no step to prune in: the run has ${steps}`,
+      `--init-warmup ${initWarmup} and --final-warmup ${finalWarmup} leave no steps for pruning: the run has ${steps}`,
       { hint: "train longer, or give shares of the run: --init-warmup 15% --final-warmup 40%" },
     );
   },
@@ -233,13 +235,13 @@ export const errors = {
     const { initRank, targetTotalRank, initTotalRank } = ranks;
     return new AdaloraError(
       "E_SCHEDULE",
-      `the target, ${targetTotalRank} in all, is above the start: --init-rank ${initRank} gives ${initTotalRank}`,
+      `the target, ${targetTotalRank} triplets in total, exceeds the start: --init-rank ${initRank} gives ${initTotalRank}`,
       { hint: "lower the target, or leave --init-rank out" },
     );
   },
 
   argument(word: string, usage: string) {
-    const takes = usage === "" ? "flags alone: --help lists them" : `${usage}, and flags`;
+    const takes = usage === "" ? "only flags: --help lists them" : `${usage}, and flags`;
     return new AdaloraError("E_FLAG", `unexpected argument "${word}"`, {
       hint: `the command takes ${takes}`,
     });
@@ -263,9 +265,9 @@ export const errors = {
     });
   },
 
-  /** The kind of data of one's own, where a recipe or file was wanted. */
+  /** The name of a task for the user's own data, given instead of a recipe or file. */
   taskOfOwn(name: string) {
-    return new AdaloraError("E_RECIPE", `${name} is a task of your own data, not a recipe`, {
+    return new AdaloraError("E_RECIPE", `${name} is a task for your own data, not a recipe`, {
       hint: `give it as --task ${name}, with --model and --data`,
     });
   },
@@ -277,7 +279,10 @@ export const errors = {
   },
 };
 
-/** For states that only a bug in adalora can reach. A message that is made of something is a function where steps pass often. */
+/**
+ * Throws if `condition` does not hold, which only a bug in adalora can cause. In hot code `message`
+ * is a function, so that it is built only on failure.
+ */
 export function invariant(condition: unknown, message: string | (() => string)): asserts condition {
   if (condition) return;
   throw new Error(`internal: ${typeof message === "string" ? message : message()}`);

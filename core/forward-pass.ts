@@ -3,28 +3,29 @@ import type { Backend, Buffer } from "./backend.ts";
 import type { Dropout } from "./kernels/elementwise.ts";
 import type { Tensor } from "./tensor.ts";
 
+/** How a forward pass runs. */
 export interface ForwardPassOptions {
-  /** Dropout is on and a tape is kept. */
+  /** Turns dropout on and records a tape. */
   readonly training: boolean;
   readonly seed?: readonly [low: number, high: number];
-  /** Counts forward passes of the whole run: each draws its own dropout masks. */
+  /** Number of this forward pass within the run: each pass draws its own dropout masks. */
   readonly index?: number;
-  /** Parts of the model that say so keep what they read alone, and run once more in backward. */
+  /** Layers keep only their inputs, and are rerun in backward (activation checkpointing). */
   readonly checkpointing?: boolean;
-  /** Sees the rows that each linear layer reads, by its path, while they live. */
+  /** Receives the rows that each linear layer reads, by its path, while they live. */
   readonly onInput?: (path: string, x: Tensor) => void;
-  /** Sees intermediate results by name while they live (tests compare hidden states). */
+  /** Receives intermediate results by name while they live (tests compare hidden states). */
   readonly observe?: (name: string, tensor: Tensor) => void;
 }
 
-/** One forward pass, and its backward: what every op and module is handed. */
+/** The context of one forward pass and its backward: every op and module receives it. */
 export class ForwardPass {
   readonly backend: Backend;
   readonly tape: Tape;
   readonly training: boolean;
   readonly onInput: ((path: string, x: Tensor) => void) | undefined;
   readonly observe: (name: string, tensor: Tensor) => void;
-  /** Whether intermediate results are observed: then they are computed whole. */
+  /** Whether anything is observed: intermediate results are then computed in full. */
   readonly observed: boolean;
   readonly #seed: readonly [low: number, high: number];
   readonly #index: number;
@@ -43,37 +44,39 @@ export class ForwardPass {
     this.#checkpointing = options.checkpointing ?? false;
   }
 
+  /** A buffer of activations that lives as long as the current scope. */
   allocate(length: number): Buffer {
     return this.tape.allocate(this.backend.activation, length);
   }
 
-  /** A buffer in the type of sums, statistics and trained parameters. */
+  /** The same in the dtype of sums, statistics and trained parameters. */
   allocateMaster(length: number): Buffer {
     return this.tape.allocate(this.backend.master, length);
   }
 
-  /** Whole numbers for the device, alive as long as the scope. */
+  /** Uploads integers to a buffer that lives as long as the current scope. */
   integers(values: ArrayLike<number>): Buffer {
     const buffer = this.tape.allocate("i32", values.length);
     this.backend.upload(buffer, values);
     return buffer;
   }
 
+  /** See `Tape.scope`. */
   scope<T extends Tensor | void>(body: () => T): T {
     return this.tape.scope(body);
   }
 
   /**
-   * A scope around a part of the model, a layer as a rule, that is run once more in backward where the run checkpoints: the same
-   * numbers for less memory and more time. `reads`: every buffer of the run from outside of `body` that it reads; it must not
-   * let an op take one over.
+   * A scope around a part of the model, usually a layer. With checkpointing, backward reruns it:
+   * the same results in less memory and more time. `reads` lists every outside buffer of the pass
+   * that `body` reads; no op in `body` may overwrite one.
    */
   checkpoint(reads: readonly (Buffer | undefined)[], body: () => Tensor): Tensor {
     if (!this.#checkpointing) return this.scope(body);
     const first = this.#site;
     const rerun = () => {
       const next = this.#site;
-      this.#site = first; // the masks of the first time
+      this.#site = first; // draws the same masks again
       try {
         return body();
       } finally {
@@ -84,7 +87,7 @@ export class ForwardPass {
     return this.tape.checkpoint(held, body, rerun);
   }
 
-  /** The mask of the next place in the model that drops out; undefined where nothing is dropped. */
+  /** The mask of the model's next dropout site; undefined if nothing is dropped. */
   nextDropout(probability: number): Dropout | undefined {
     const site = this.#site++;
     if (!this.training || probability <= 0) return undefined;

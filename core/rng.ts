@@ -1,6 +1,7 @@
 /**
- * Philox4x32-10 (Salmon et al., SC 2011): four 32-bit words from a 128-bit counter and a 64-bit key.
- * Counter-based, so that a number depends on where it is used alone: the same on every backend and in recomputation.
+ * Philox4x32-10 (Salmon et al., SC 2011): four 32-bit words from a 128-bit counter and a 64-bit
+ * key. Being counter-based, each number depends only on its position: it is the same on every
+ * backend and in recomputation.
  */
 export function philox(
   [c0, c1, c2, c3]: readonly [number, number, number, number],
@@ -11,7 +12,10 @@ export function philox(
   return [words[0]!, words[1]!, words[2]!, words[3]!];
 }
 
-/** Turns a counter into its words, in place: nothing is allocated, as a model's start takes millions of them. All in 32-bit integers. */
+/**
+ * Replaces a counter with its random words. Works in place and in 32-bit integers, since
+ * initialising a model takes millions of calls.
+ */
 function encrypt(words: Uint32Array, key0: number, key1: number): void {
   let c0 = words[0]! | 0;
   let c1 = words[1]! | 0;
@@ -47,18 +51,20 @@ function highProduct(a: number, b: number): number {
   return (Math.imul(ah, bh) + (mid >>> 16) + (mid2 >>> 16)) | 0;
 }
 
-/** A 64-bit key from a seed; seeds are whole numbers below 2^53. */
+/** The 64-bit key of a seed, an integer below 2^53. */
 export function seedKey(seed: number): [low: number, high: number] {
   return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
 }
 
-/** n draws of N(0, std), a function of (seed, stream, index) alone; Box-Muller on 32-bit uniforms. */
+/**
+ * n draws from N(0, std) that depend on (seed, stream, index) only; Box-Muller on 32-bit uniforms.
+ */
 export function normals(n: number, std: number, seed: number, stream: number): Float32Array {
   const out = new Float32Array(n);
   const words = new Uint32Array(4);
   const [low, high] = seedKey(seed);
   for (let i = 0; i < n; i += 4) {
-    setCounter(words, i / 4, stream, 0x6e6f726d); // "norm": apart from dropout's counters
+    setCounter(words, i / 4, stream, 0x6e6f726d); // "norm": distinct from dropout's counters
     encrypt(words, low, high);
     for (let pair = 0; pair < 2; pair++) {
       const radius = Math.sqrt(-2 * Math.log((words[2 * pair]! + 1) / 2 ** 32)) * std;
@@ -70,13 +76,13 @@ export function normals(n: number, std: number, seed: number, stream: number): F
   return out;
 }
 
-/** n draws of U(-bound, bound), likewise. */
+/** n draws from U(-bound, bound) that depend on (seed, stream, index) only. */
 export function uniforms(n: number, bound: number, seed: number, stream: number): Float32Array {
   const out = new Float32Array(n);
   const words = new Uint32Array(4);
   const [low, high] = seedKey(seed);
   for (let i = 0; i < n; i += 4) {
-    setCounter(words, i / 4, stream, 0x756e6966);
+    setCounter(words, i / 4, stream, 0x756e6966); // "unif"
     encrypt(words, low, high);
     for (let w = 0; w < 4 && i + w < n; w++) out[i + w] = ((words[w]! + 0.5) / 2 ** 31 - 1) * bound;
   }
@@ -90,7 +96,7 @@ function setCounter(words: Uint32Array, index: number, stream: number, use: numb
   words[3] = use;
 }
 
-/** A random stream of its own for each name (FNV-1a), so that a number does not depend on what else is drawn. */
+/** The random stream of a name (FNV-1a), so that a draw does not depend on what else is drawn. */
 export function streamOf(name: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);

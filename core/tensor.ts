@@ -1,13 +1,14 @@
 import type { Buffer } from "./backend.ts";
 import { invariant } from "./errors.ts";
 
-/** A buffer with a shape, and whether a gradient must reach it. */
+/** A buffer with a shape; `requiresGrad`: backward computes its gradient. */
 export interface Tensor {
   readonly shape: readonly number[];
   readonly buffer: Buffer;
   readonly requiresGrad: boolean;
 }
 
+/** The number of elements of a shape. */
 export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
@@ -18,19 +19,19 @@ interface ParameterOptions {
 }
 
 /**
- * A named tensor of the model. It is declared with its shape first and gets its numbers later, from a checkpoint or an
- * initial fill, so that a model can be planned without memory.
+ * A named tensor of the model. Declared with its shape first, it gets its values later, from a
+ * checkpoint or an initial fill, so that `plan` can build a model without memory for it.
  */
 export class Parameter implements Tensor {
   readonly name: string;
   readonly shape: readonly number[];
-  /** Shape of the same numbers in files. */
+  /** Shape of the same values in files. */
   readonly storedShape: readonly number[];
-  /** Part of the model that no method trains, as torch's buffers are. */
+  /** Never trained by any method, as torch's buffers. */
   readonly constant: boolean;
-  /** Trained, so that backward adds to `grad`. */
+  /** Whether it is trained: backward then adds to `grad`. */
   requiresGrad = false;
-  /** A view of the trained parameters' gradient arena; backward adds to it. */
+  /** A view of the gradient arena of the trained parameters. */
   grad: Buffer | undefined;
   #buffer: Buffer | undefined;
 
@@ -49,19 +50,20 @@ export class Parameter implements Tensor {
     return elementsOf(this.shape);
   }
 
+  /** Whether it has values. */
   get loaded(): boolean {
     return this.#buffer !== undefined;
   }
 
   get buffer(): Buffer {
-    invariant(this.#buffer, () => `parameter ${this.name} has no numbers yet`);
+    invariant(this.#buffer, () => `parameter ${this.name} has no values yet`);
     return this.#buffer;
   }
 
   set buffer(buffer: Buffer) {
     invariant(
       buffer.length === this.length,
-      `${this.name}: ${buffer.length} numbers for [${this.shape.join(", ")}]`,
+      `${this.name}: ${buffer.length} values for [${this.shape.join(", ")}]`,
     );
     this.#buffer = buffer;
   }

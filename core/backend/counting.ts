@@ -1,11 +1,11 @@
 import type { Backend, Buffer, DType } from "../backend.ts";
 
-/** Bytes of one number. */
+/** Bytes per element. */
 export const elementBytes: Readonly<Record<DType, number>> = { f64: 8, f32: 4, bf16: 2, i32: 4 };
 
 const noop = () => {};
 
-/** Entries that neither make a buffer nor hand anything back. */
+/** Entries that return nothing. */
 const kernels = {
   zero: noop,
   copy: noop,
@@ -49,8 +49,9 @@ const kernels = {
 };
 
 /**
- * Counts what would be allocated, and computes nothing: a step on it tells what the step needs without taking its time or
- * memory. Weights are adopted for free, as where a checkpoint's file is used in place; downloads give zeros.
+ * Creates a backend that counts allocations and computes nothing: a training step on it measures
+ * the step's memory without spending its time or memory. Adopted weights count nothing, as where a
+ * checkpoint's file is used in place. Downloads return zeros.
  */
 export function createCountingBackend(types: Pick<Backend, "activation" | "master">): Backend {
   const owned = new Set<Buffer>();

@@ -1,7 +1,7 @@
-/** Blocks start at multiples of this: a cache line, and the widest vector register. */
+/** Block alignment in bytes: a cache line, and the widest vector register. */
 const ALIGNMENT = 64;
 
-/** What a block of `bytes` takes. */
+/** The size of a block that holds `bytes`. */
 export const blockBytes = (bytes: number) => Math.max(Math.ceil(bytes / ALIGNMENT), 1) * ALIGNMENT;
 
 interface Range {
@@ -10,14 +10,15 @@ interface Range {
 }
 
 /**
- * Addresses that are free. A block is cut off the lowest range that holds it, and what comes back joins its neighbours, so that
- * batches of other sizes find room where the last one's buffers were: training reaches within 1 % of what is live at once.
+ * The free address ranges of a pool. A block is cut from the lowest range that fits it; a freed
+ * block merges with its neighbours, so that batches of other sizes reuse the same memory: the pool
+ * of a training run stays within 1 % of its peak of live bytes.
  */
 export class FreeSpace {
-  /** By address; no two touch. */
+  /** Sorted by address; no two are adjacent. */
   readonly #ranges: Range[] = [];
 
-  /** Where a block of `bytes` starts; undefined where no range has as many. */
+  /** Allocates a block and returns its start; undefined if no range fits it. */
   take(bytes: number): number | undefined {
     const at = this.#ranges.findIndex(({ start, end }) => end - start >= bytes);
     const range = this.#ranges[at];
@@ -28,7 +29,7 @@ export class FreeSpace {
     return start;
   }
 
-  /** Makes a range free: a block's, or a new one. */
+  /** Frees a block, or adds a new range. */
   give(start: number, bytes: number): void {
     const end = start + bytes;
     const found = this.#ranges.findIndex((range) => range.start > start);
@@ -42,7 +43,7 @@ export class FreeSpace {
     else this.#ranges.splice(at, 0, { start, end });
   }
 
-  /** How many bytes are free just below `end`. */
+  /** The size in bytes of the free range that ends at `end`; 0 if there is none. */
   below(end: number): number {
     const last = this.#ranges.at(-1);
     return last?.end === end ? end - last.start : 0;

@@ -11,7 +11,10 @@ import { rowKernels } from "./reference/rows.ts";
 import { decodingKernels } from "./reference/top-log-probabilities.ts";
 import { trainingKernels } from "./reference/training.ts";
 
-/** Plain loops in f64. Slow on purpose: this is the definition that every other backend is held to. */
+/**
+ * Creates the reference backend: plain loops in f64. Slow on purpose: every other backend is tested
+ * against it.
+ */
 export function createReferenceBackend(): Backend {
   let live = 0;
   let peak = 0;
@@ -22,7 +25,7 @@ export function createReferenceBackend(): Backend {
     master: "f64",
 
     alloc(dtype, length) {
-      // NaN, so that a kernel that adds where it should set cannot pass by luck.
+      // NaN exposes a kernel that adds where it should set.
       const data = dtype === "i32" ? new Int32Array(length) : new Float64Array(length).fill(NaN);
       const buffer = new ReferenceBuffer(dtype === "i32" ? "i32" : "f64", data);
       owned.add(buffer);

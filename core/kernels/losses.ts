@@ -42,9 +42,9 @@ export interface LossKernels {
   ): void;
   /**
    * For each row whose label is not `ignoredLabel`, with p = softmax(logits + bias), adds
-   * weight * ((1 - smoothing) * -log p[label] + smoothing * mean over classes of -log p) to loss[0].
-   * Sets dlogits, where given, to the gradient, 0 in rows left out; it may be logits. logits and
-   * bias [classes] are in the master dtype.
+   * weight * ((1 - smoothing) * -log p[label] + smoothing * mean over classes of -log p) to
+   * loss[0]. Sets dlogits, where given, to the gradient, 0 in rows left out; it may be logits.
+   * logits and bias [classes] are in the master dtype.
    */
   addVocabularyLoss(
     logits: Buffer,
@@ -63,10 +63,10 @@ export interface LossKernels {
     rows: number,
   ): void;
   /**
-   * The loss of answer spans. logits [rows, 2]: columns are start and end. Each column's loss is the
-   * mean of logsumexp(logits of the sequence) - logits[target] over the sequences whose target is
-   * not -1, where a padding row counts as many times as it has padded positions. Sets loss[0] to the
-   * mean of both columns (NaN if every sequence is left out), dlogits to its gradient.
+   * The loss of answer spans. logits [rows, 2]: columns are start and end. Each column's loss is
+   * the mean of logsumexp(logits of the sequence) - logits[target] over the sequences whose target
+   * is not -1, where a padding row counts as many times as it has padded positions. Sets loss[0] to
+   * the mean of both columns (NaN if every sequence is left out), dlogits to its gradient.
    */
   spanLoss(logits: Buffer, targets: Buffer, loss: Buffer, dlogits: Buffer, shape: SpanShape): void;
 }

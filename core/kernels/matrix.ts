@@ -45,8 +45,8 @@ export interface MatrixKernels {
     activated?: { kind: ActivationKind; buffer: Buffer },
   ): void;
   /**
-   * Adds the gradient of the increment's factor, given dy[rows, cols], the gradient of the increment:
-   * gradient += scale * diag(e) h^T dy, or its transpose when `transposed`.
+   * Adds the gradient of the increment's factor, given dy[rows, cols], the gradient of the
+   * increment: gradient += scale * diag(e) h^T dy, or its transpose when `transposed`.
    */
   addFactorGradient(
     dy: Buffer,

@@ -9,7 +9,9 @@ export interface RowKernels {
     y: Buffer,
     shape: { rows: number; cols: number; add: boolean },
   ): void;
-  /** table[ids[r]] += dy[r]. Rows are added in order, so that the sum has the same bits each time. */
+  /**
+   * table[ids[r]] += dy[r]. Rows are added in order, so that the sum has the same bits each time.
+   */
   scatterAddRows(dy: Buffer, ids: Buffer, table: Buffer, rows: number, cols: number): void;
   /**
    * y[r, c * width + t] = x[neighbours[r * width + t], c], 0 where the neighbour is -1. Sets y.

@@ -1,21 +1,23 @@
 import { Parameter } from "../tensor.ts";
 
 /**
- * A low-rank increment of one linear layer: scale * B diag(E) A (paper eq. 3), or scale * B A where there is no E (LoRA).
- * A: [r, in], E: [r, 1], B: [out, r]. The scale is constant through pruning: adapting it to the current rank hurts.
+ * A low-rank increment of one linear layer: scale * B diag(E) A (paper eq. 3), or scale * B A
+ * without E (LoRA). A: [r, in]; E: [r, 1]; B: [out, r]. The scale stays constant through pruning:
+ * adapting it to the current rank hurts.
  */
 export interface Adapter {
-  /** Path of the adapted module. */
+  /** Dotted path of the adapted module. */
   readonly path: string;
   readonly rank: number;
   readonly a: Parameter;
   readonly e: Parameter | undefined;
   readonly b: Parameter;
   readonly scale: number;
-  /** Probability of dropping the low-rank path's input. */
+  /** Dropout probability of the low-rank path's input. */
   readonly dropout: number;
 }
 
+/** The settings of an adapter. */
 export interface AdapterOptions {
   readonly rank: number;
   readonly scale: number;
@@ -24,12 +26,14 @@ export interface AdapterOptions {
   readonly dropout?: number;
 }
 
-/** What increments are multiplied by: loralib divides by ranknum + 1e-5 in SVDLinear and by r in Linear. */
+/**
+ * The scale of an increment: loralib divides alpha by ranknum + 1e-5 in SVDLinear, by r in Linear.
+ */
 export function adapterScale(alpha: number, initialRank: number, svd: boolean): number {
   return svd ? alpha / (initialRank + 1e-5) : alpha / initialRank;
 }
 
-/** The numbers come later: this only declares the parameters, named as PEFT and loralib name them. */
+/** Declares an adapter's parameters, without values, under the names of PEFT and loralib. */
 export function declareAdapter(
   path: string,
   { inFeatures, outFeatures }: { inFeatures: number; outFeatures: number },

@@ -1,27 +1,28 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { invariant } from "../errors.ts";
 
-/** Sizes of what a decoder keeps of each token. */
+/** What a decoder caches per token: a key and a value in each layer. */
 export interface CacheShape {
   readonly layers: number;
-  /** Numbers of a key, and of a value. */
+  /** Elements of a key, and of a value. */
   readonly width: number;
 }
 
-/** Steps that the first buffers have room for. */
+/** Decode steps that the first buffers have room for. */
 const INITIAL_STEPS = 16;
 
 /**
- * Keys and values of the tokens of texts that are being written, a row a token and layer. A row is written once and stays where it is:
- * a text is the list of its tokens' rows, so that texts with a common beginning share it, and texts change places or leave for the
- * price of their lists. When the buffers are full, the rows that are still some text's move to new ones.
+ * The keys and values of the tokens generated so far, one row per token and layer. A row is written
+ * once and never moves between steps: a hypothesis is the list of its tokens' rows. Hypotheses with
+ * a common prefix share its rows, and reordering or dropping hypotheses changes only the lists.
+ * When the buffers are full, the rows still in use move to larger ones.
  */
 export class KeyValueCache {
   readonly #backend: Backend;
   readonly #shape: CacheShape;
   #layers: readonly { readonly k: Buffer; readonly v: Buffer }[] = [];
   #capacity = 0;
-  /** Rows written, those of the newest tokens included. */
+  /** Rows in use, those of the newest tokens included. */
   #used = 0;
   #hypotheses = 0;
   #length = 0;
@@ -32,19 +33,19 @@ export class KeyValueCache {
     this.#shape = shape;
   }
 
-  /** Tokens of each text. */
+  /** Tokens per hypothesis. */
   get length(): number {
     return this.#length;
   }
 
-  /** [texts, length]: the row of each token of each text. */
+  /** [hypotheses, length]: the row of each token of each hypothesis. */
   get index(): Int32Array {
     return this.#index;
   }
 
   /**
-   * Makes room for one more token of each text: text n goes on from the text that was parents[n]. For the first tokens, `parents` says
-   * how many texts there are.
+   * Makes room for the next token of each hypothesis: hypothesis n continues the earlier hypothesis
+   * parents[n]. For the first tokens only the length of `parents` counts.
    */
   extend(parents: ArrayLike<number>): void {
     const [hypotheses, earlier] = [parents.length, this.#length];
@@ -61,24 +62,25 @@ export class KeyValueCache {
     this.#index = index;
   }
 
-  /** Keys and values of a layer, [any, width] each. */
+  /** The key and value buffers of a layer, [any, width] each. */
   layer(layer: number): { readonly k: Buffer; readonly v: Buffer } {
     const found = this.#layers[layer];
-    invariant(found, `the cache has a layer ${layer}`);
+    invariant(found, `the cache has no layer ${layer}`);
     return found;
   }
 
-  /** Sets a layer's keys and values of the newest tokens, [texts, width] each. */
+  /** Sets a layer's keys and values of the newest tokens, [hypotheses, width] each. */
   write(layer: number, k: Buffer, v: Buffer): void {
     const { width } = this.#shape;
-    const numbers = this.#hypotheses * width;
+    const length = this.#hypotheses * width;
     const newest = (buffer: Buffer) =>
-      this.#backend.view(buffer, this.#used * width - numbers, numbers);
+      this.#backend.view(buffer, this.#used * width - length, length);
     const to = this.layer(layer);
     this.#backend.copy(newest(to.k), k);
     this.#backend.copy(newest(to.v), v);
   }
 
+  /** Frees all buffers. */
   dispose(): void {
     for (const { k, v } of this.#layers) {
       this.#backend.free(k);
@@ -88,7 +90,10 @@ export class KeyValueCache {
     this.#capacity = 0;
   }
 
-  /** To buffers with room for `texts` more rows and some steps: the rows that `index` [texts, length] names, but for its last column. */
+  /**
+   * Moves the rows that `index` [hypotheses, length] refers to, without its last column, to buffers
+   * with room for the newest tokens and some steps more, and updates `index`.
+   */
   #move(index: Int32Array, hypotheses: number, length: number): void {
     const kept = [...new Set(index.filter((_, i) => i % length !== length - 1))];
     const newRows = new Map(kept.map((row, newRow) => [row, newRow]));

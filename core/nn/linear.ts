@@ -4,9 +4,9 @@ import { linear } from "../ops/linear.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
-/** y = f(x W^T + bias), plus the increment of an adapter once one is attached. */
+/** A linear layer, y = f(x W^T + bias), with the increment of an adapter once one is attached. */
 export class Linear {
-  /** Dotted path of the module in the model, as in the checkpoint. */
+  /** Dotted path of the module, as in the checkpoint. */
   readonly path: string;
   readonly weight: Parameter;
   readonly bias: Parameter;
@@ -26,7 +26,7 @@ export class Linear {
     return this.weight.shape[0] ?? 0;
   }
 
-  /** x: [N, in]; returns [N, out], activated where `activation` says so. */
+  /** x: [N, in]; returns [N, out]. */
   forward(pass: ForwardPass, x: Tensor, activation?: ActivationKind): Tensor {
     const { weight, bias, adapter } = this;
     pass.onInput?.(this.path, x);

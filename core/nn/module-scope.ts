@@ -2,17 +2,17 @@ import { invariant } from "../errors.ts";
 import { Parameter } from "../tensor.ts";
 import { Linear } from "./linear.ts";
 
-/** How a parameter that no checkpoint holds begins. */
+/** The initial values of a parameter that the checkpoint lacks. */
 export type Fill = "zeros" | "ones" | { readonly normal: number };
 
-/** Everything that a model declares, by dotted path. Paths are the checkpoint's own names. */
+/** Everything that a model declares, by dotted path, which is the checkpoint's own name for it. */
 export interface ModuleTree {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly linears: ReadonlyMap<string, Linear>;
   readonly fills: ReadonlyMap<string, Fill>;
 }
 
-/** Declares the parameters of a model: the path in the code spells the path in the checkpoint. */
+/** Declares the parameters of a model under the checkpoint's names, scope by scope. */
 export class ModuleScope {
   readonly path: string;
   readonly #parameters: Map<string, Parameter>;
@@ -26,30 +26,33 @@ export class ModuleScope {
     this.#fills = parent ? parent.#fills : new Map();
   }
 
+  /** The scope of a new model. */
   static root(): ModuleScope {
     return new ModuleScope("", undefined);
   }
 
+  /** Everything declared so far, in any scope of the model. */
   get tree(): ModuleTree {
     return { parameters: this.#parameters, linears: this.#linears, fills: this.#fills };
   }
 
+  /** A nested scope; `name` may be a dotted path. */
   child(name: string): ModuleScope {
     return new ModuleScope(this.#join(name), this);
   }
 
-  /** `storedShape`: the checkpoint's shape of the same numbers, where the model sees them otherwise. */
+  /** A trainable parameter; `storedShape`: its shape in the checkpoint, if it differs. */
   parameter(name: string, shape: readonly number[], fill: Fill, storedShape = shape): Parameter {
     return this.#declare(new Parameter(this.#join(name), shape, { storedShape }), fill);
   }
 
-  /** Numbers of the checkpoint that no method trains. */
+  /** A parameter that no method trains. */
   constant(name: string, shape: readonly number[], fill: Fill, storedShape = shape): Parameter {
     const options = { storedShape, constant: true };
     return this.#declare(new Parameter(this.#join(name), shape, options), fill);
   }
 
-  /** weight [out, in] ~ N(0, std) and bias [out] = 0 until a checkpoint says otherwise. */
+  /** A linear layer: weight [out, in], initially N(0, std), and bias [out], initially 0. */
   linear(name: string, inFeatures: number, outFeatures: number, std: number): Linear {
     const scope = this.child(name);
     const weight = scope.parameter("weight", [outFeatures, inFeatures], { normal: std });
@@ -58,6 +61,7 @@ export class ModuleScope {
     return linear;
   }
 
+  /** A LayerNorm over `width` features: weight initially 1, bias 0. */
   layerNorm(name: string, width: number, eps: number): LayerNorm {
     const scope = this.child(name);
     return {
@@ -80,6 +84,7 @@ export class ModuleScope {
   }
 }
 
+/** The parameters of a LayerNorm, [C] each. */
 export interface LayerNorm {
   readonly weight: Parameter;
   readonly bias: Parameter;

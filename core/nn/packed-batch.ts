@@ -1,21 +1,27 @@
 import type { Packing } from "../kernels/attention.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 
-/** Token rows without padding: sequence b owns rows offsets[b] .. offsets[b+1]. Made on the host, uploaded once. */
+/**
+ * Token rows without padding: sequence b owns rows offsets[b] .. offsets[b+1]. Built on the host,
+ * uploaded once.
+ */
 export interface TokenBatch {
-  /** [N] */
+  /** [N]: token ids. */
   readonly ids: Int32Array;
-  /** [N]: position in the sequence as it was before padding was dropped, so that a mask with holes packs too. */
+  /** [N]: position in the sequence before padding was dropped, so that a mask may have holes. */
   readonly positions: Int32Array;
-  /** [N] segment ids, where the model has them. */
+  /** [N]: segment ids, for models that use them. */
   readonly typeIds?: Int32Array;
   /** [B + 1] */
   readonly offsets: Int32Array;
-  /** [B]: positions that each sequence lacks to the reference's padded width, where a loss counts them (see `PaddingRows`). */
+  /**
+   * [B]: padded positions of each sequence at the reference's padded width, if the loss counts them
+   * (see `PaddingRows`).
+   */
   readonly padding?: Int32Array;
 }
 
-/** Packs sequences without holes: positions count from 0. */
+/** Packs sequences without holes: each one's positions count from 0. */
 export function packSequences(
   sequences: readonly ArrayLike<number>[],
   typeIds?: readonly ArrayLike<number>[],
@@ -34,7 +40,7 @@ export function packSequences(
   return { ...batch, typeIds: types };
 }
 
-/** The batch's geometry on the device. */
+/** Uploads a batch's offsets and positions. */
 export function uploadPacking(pass: ForwardPass, batch: TokenBatch): Packing {
   const sequences = batch.offsets.length - 1;
   return {

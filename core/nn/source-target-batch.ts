@@ -1,22 +1,24 @@
 import { ignoredLabel } from "../kernels/losses.ts";
 import { type TokenBatch, packSequences } from "./packed-batch.ts";
 
-/** Packed sources, and what is written of each: sequence b of the target belongs to sequence b of the source. */
+/** Packed sources and their packed targets: target sequence b belongs to source sequence b. */
 export interface SourceTargetBatch extends TokenBatch {
   readonly target: TokenBatch;
 }
 
+/** Decoder inputs and their labels. */
 export interface PackedTargets {
   readonly target: TokenBatch;
-  /** [target rows], `ignoredLabel` where the loss leaves a row out. */
+  /** [target rows]: the next token of each row, or `ignoredLabel`. */
   readonly labels: Int32Array;
-  /** Labels that count. */
+  /** The number of labels that are not ignored. */
   readonly weight: number;
 }
 
 /**
- * Targets as a decoder reads them: each begins with `start` and is moved right by one, so that the row of a token is to say the next
- * one, which is its label. Ignored labels at the end have no row; one before the end is read as `pad`, and its row's loss is left out.
+ * Builds decoder inputs from labels for teacher forcing: each target is shifted right by one and
+ * begins with `start`, so each row predicts its label. Ignored labels at the end get no row; an
+ * ignored label before the end is read as `pad`, and its row does not count in the loss.
  */
 export function packTargets(
   targets: readonly ArrayLike<number>[],

@@ -2,7 +2,7 @@ import type { ActivationKind } from "../kernels/elementwise.ts";
 import { defineOp } from "../op.ts";
 import { elementsOf } from "../tensor.ts";
 
-/** y = f(x) element by element; gelu is the erf form, gelu_new the tanh form. x, y: any shape. Saves x. */
+/** y = f(x), element-wise. x, y: any shape. Saves x. */
 export const activation = defineOp({
   name: "activation",
   inputs: { x: "required" },

@@ -12,8 +12,8 @@ interface Attrs {
  * y = (s - mean(s)) * rstd(s) * weight + bias with s = residual + dropout(x), over the last axis.
  * x, residual: [N, C]; weight, bias: [C].
  *
- * Takes over x: its buffer holds s afterwards, so x must be the fresh output of another op and have no second reader.
- * Saves s, mean and rstd, and recomputes the normalised s.
+ * Overwrites x with s, so x must be the output of another op and have no other reader.
+ * Saves s, mean and rstd; backward recomputes the normalised s.
  */
 export const addLayerNorm = defineOp({
   name: "addLayerNorm",
@@ -29,7 +29,7 @@ export const addLayerNorm = defineOp({
       });
     }
     if (residual && (residual.shape[0] !== rows || residual.shape[1] !== cols))
-      throw errors.shape("addLayerNorm", "the residual must be as x", { x, residual });
+      throw errors.shape("addLayerNorm", "the residual must have the shape of x", { x, residual });
     const y = pass.allocate(rows * cols);
     const mean = pass.allocateMaster(rows);
     const rstd = pass.allocateMaster(rows);

@@ -1,6 +1,6 @@
 import { defineOp } from "../op.ts";
 
-/** y = x with rows of zeros below it. x: [N, C]; y: [N + rows, C]. */
+/** y = x with `rows` rows of zeros below it. x: [N, C]; y: [N + rows, C]. */
 export const appendZeroRows = defineOp({
   name: "appendZeroRows",
   inputs: { x: "required" },
@@ -21,7 +21,7 @@ export const appendZeroRows = defineOp({
   },
 });
 
-/** y = the first rows of x. x: [M, C]; y: [rows, C]. */
+/** y = the first `rows` rows of x. x: [M, C]; y: [rows, C]. */
 export const firstRows = defineOp({
   name: "firstRows",
   inputs: { x: "required" },

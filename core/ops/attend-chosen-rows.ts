@@ -4,14 +4,17 @@ import { errors } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
-/** Keys and values in rows of their own, [any, H * D] each; `index` i32 [N, count] says which ones each query sees. */
+/** Keys and values, [any, H * D] each; `index` i32 [N, count] selects the rows of each query. */
 export interface ChosenRows {
   readonly k: Buffer;
   readonly v: Buffer;
   readonly index: Buffer;
 }
 
-/** out = softmax(q k^T / scale) v for each query's own rows of k and v; see `ChosenRowsShape`. For writing: it has no backward. */
+/**
+ * out = softmax(q k^T / scale) v over the rows of k and v that each query selects; see
+ * `ChosenRowsShape`. q, out: [N, H * D]. For decoding: it has no backward.
+ */
 export function attendChosenRows(
   pass: ForwardPass,
   q: Tensor,

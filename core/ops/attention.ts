@@ -6,10 +6,12 @@ import type { Tensor } from "../tensor.ts";
 const INPUTS = { q: "required", k: "required", v: "required" } as const;
 
 /**
- * out = dropout(softmax(q k^T / scale)) v within each sequence and head; the details are at `AttentionShape`. Queries and keys are
- * packed apart, so that a decoder's rows attend to an encoder's. q, out: [N, H * D]; k, v: [M, H * D].
+ * out = dropout(softmax(q k^T / scale)) v within each sequence and head; `AttentionShape` has the
+ * details. Queries and keys are packed separately, so that a decoder's rows can attend to an
+ * encoder's. q, out: [N, H * D]; k, v: [M, H * D].
  *
- * Saves q, k, v, out and one number a row and head: backward computes the probabilities anew, which would be n * m a head.
+ * Saves q, k, v, out and one value per row and head: backward recomputes the probabilities, which
+ * would take n * m per head.
  */
 export const attention = defineOp({
   name: "attention",
@@ -53,6 +55,6 @@ function checkShapes(
     throw errors.shape("attention", `k and v must be [${keys.tokens}, ${width}]`, { k, v });
   if (queries.sequences !== keys.sequences) {
     const got = { queries: { shape: [queries.sequences] }, keys: { shape: [keys.sequences] } };
-    throw errors.shape("attention", "queries and keys must be of as many sequences", got);
+    throw errors.shape("attention", "queries and keys must have the same number of sequences", got);
   }
 }

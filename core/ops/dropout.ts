@@ -1,7 +1,7 @@
 import type { Dropout } from "../kernels/elementwise.ts";
 import { defineOp } from "../op.ts";
 
-/** y = x * mask / (1 - p). x, y: [N, C]. Saves nothing: backward draws the same mask. */
+/** y = x * mask / (1 - p). x, y: [N, C]. Saves nothing: backward draws the mask again. */
 export const dropout = defineOp({
   name: "dropout",
   inputs: { x: "required" },

@@ -2,16 +2,16 @@ import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 
 interface Attrs {
-  /** [N] whole numbers below V. */
+  /** [N], integers below V. */
   readonly ids: Int32Array;
-  /** Its lookups add nothing to its row's gradient, as torch's padding_idx. */
+  /** Lookups of this id add nothing to the gradient of its row, as torch's padding_idx. */
   readonly paddingId: number;
   readonly scale: number;
 }
 
 /**
- * y[r] = scale * table[ids[r]]. table: [V, C], y: [N, C]. Saves nothing but ids.
- * For tables whose padding row must stay as it is; `gatherRows` is the plain one.
+ * y[r] = scale * table[ids[r]]. table: [V, C]; y: [N, C]. Saves only ids.
+ * For tables whose padding row is not trained; `gatherRows` is the plain lookup.
  */
 export const embedding = defineOp({
   name: "embedding",

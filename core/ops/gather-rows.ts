@@ -3,8 +3,8 @@ import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 
 /**
- * y[r] = table[ids[r]] (+ base[r]). table: [V, C], ids: [N] whole numbers, base: [N, C]; y: [N, C].
- * With a base, its buffer is taken over and becomes the output. Used for embeddings and to select rows.
+ * y[r] = table[ids[r]] (+ base[r]). table: [V, C]; ids: [N], integers; base: [N, C]; y: [N, C].
+ * Overwrites base, whose buffer becomes the output. For embeddings and to select rows.
  */
 export const gatherRows = defineOp({
   name: "gatherRows",

@@ -24,12 +24,13 @@ interface Attrs {
 }
 
 /**
- * y = f(z), z = x W^T + bias + scale * (dropout(x) A^T) diag(E) B^T: the adapted linear layer (paper eq. 3; W frozen or trained),
- * and where an activation f follows, that one in the same pass over memory.
- * x: [N, in], W: [out, in], bias: [out], A: [r, in], E: [r, 1] (absent for LoRA), B: [out, r]; y: [N, out].
+ * y = f(z), z = x W^T + bias + scale * (dropout(x) A^T) diag(E) B^T: the adapted linear layer
+ * (paper eq. 3; W frozen or trained), with an optional activation f in the same pass over memory.
+ * x: [N, in]; W: [out, in]; bias: [out]; A: [r, in]; E: [r, 1] (absent for LoRA); B: [out, r];
+ * y: [N, out].
  *
- * The low-rank path is never merged into W: in bf16 the increment would be rounded away.
- * Saves x and h = dropout(x) A^T ([N, r]); z where f follows.
+ * The low-rank path is never merged into W: bf16 would round the increment away.
+ * Saves x and h = dropout(x) A^T [N, r]; also z if there is an f.
  */
 export const linear = defineOp({
   name: "linear",
@@ -86,7 +87,7 @@ export const linear = defineOp({
       backend.addFactorGradient(dy, increment, gradient, { rows, cols: outputs });
     }
     const { rank, scale } = increment;
-    const dscaled = pass.allocateMaster(rows * rank); // the gradient of h diag(E) * scale
+    const dscaled = pass.allocateMaster(rows * rank); // gradient of h diag(E) * scale
     backend.gemm(dy, b.buffer, dscaled, { m: rows, n: rank, k: outputs });
     if (e && de.needed) backend.addColumnDots(dscaled, h, scale, de.accumulateZeroed(), rows, rank);
     const shape = { rows, cols: inputs };
@@ -131,7 +132,7 @@ function projectDown(pass: ForwardPass, x: Tensor, a: Tensor, { dropout }: Attrs
   return h;
 }
 
-/** The increment, but for its factor B. */
+/** The increment of y, without its factor B. */
 function incrementOf(h: Buffer, a: Tensor, e: Tensor | undefined, { scale = 1 }: Attrs) {
   return { h, e: e?.buffer, scale, transposed: true, rank: a.shape[0] ?? 0 };
 }

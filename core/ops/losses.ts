@@ -4,8 +4,8 @@ import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 
 /**
- * loss = mean over rows of -log softmax(logits)[label]. logits: [B, L], labels: [B] whole numbers below L; loss: [1].
- * Softmax and gradient are made in one pass; backward only scales the saved gradient.
+ * loss = mean over rows of -log softmax(logits)[label]. logits: [B, L]; labels: [B], integers below
+ * L; loss: [1]. One pass computes loss and gradient; backward only scales the saved gradient.
  */
 export const crossEntropy = defineOp({
   name: "crossEntropy",
@@ -15,7 +15,7 @@ export const crossEntropy = defineOp({
     const [rows, classes] = [logits.shape[0] ?? 0, logits.shape[1] ?? 0];
     if (labels.length !== rows) {
       const got = { logits, labels: { shape: [labels.length] } };
-      throw errors.shape("crossEntropy", "one label is due for each row of logits", got);
+      throw errors.shape("crossEntropy", "each row of logits needs one label", got);
     }
     const out = pass.allocateMaster(1);
     const dlogits = pass.allocate(rows * classes);
@@ -53,8 +53,8 @@ export const meanSquaredError = defineOp({
 });
 
 /**
- * loss = mean of the cross entropies of start and end over each sequence's positions, padding included. logits: [rows, 2], targets:
- * [2, B] rows or -1; loss: [1].
+ * loss = mean of the cross entropies of start and end over each sequence's positions, padding
+ * included. logits: [rows, 2]; targets: [2, B], rows or -1; loss: [1].
  */
 export const spanLoss = defineOp({
   name: "spanLoss",

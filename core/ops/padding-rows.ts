@@ -2,27 +2,28 @@ import type { Buffer } from "../backend.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 
 /**
- * What a padded position attends to: in the authors' fork nothing ("zero"), in transformers 5 every position of its row alike
- * ("uniform"), since there a fully masked row of scores is constant.
+ * What a padded position attends to: nothing in the authors' fork ("zero"), every position of its
+ * sequence equally in transformers 5 ("uniform"), where a fully masked row of scores is constant.
  */
 export type PaddedQueries = "zero" | "uniform";
 
 /**
- * Padding is not computed, with one exception: where the span loss lets padded positions take part in its softmax. All padded
- * positions of a sequence are equal, so one row below the packed ones stands for them, with their number.
+ * Padding is never computed, with one exception: the span loss includes padded positions in its
+ * softmax. All padded positions of a sequence are equal, so one row below the packed ones stands
+ * for all of them, with their count.
  */
 export interface PaddingRows {
-  /** Sequences with padding: rows below the packed tokens. */
+  /** The number of padding rows: one per sequence with padding. */
   readonly count: number;
-  /** [B]: the row of each sequence's padding, -1 for none. */
+  /** [B]: the padding row of each sequence, -1 for none. */
   readonly rowOf: Int32Array;
-  /** [B]: how many positions it stands for. */
+  /** [B]: the number of positions that it stands for. */
   readonly times: Int32Array;
-  /** [count, N + count]: weight of each row's v in what a padding row sees; undefined where that is nothing. */
+  /** [count, N + count]: attention weights of the padding rows; undefined if they are all 0. */
   readonly mix: Buffer | undefined;
 }
 
-/** `padding` [B]: positions that each sequence lacks. Undefined where no sequence lacks any. */
+/** The padding rows of a batch; `padding` [B]: padded positions. Undefined if there are none. */
 export function paddingRows(
   pass: ForwardPass,
   { offsets }: { readonly offsets: Int32Array },

@@ -4,24 +4,28 @@ import { errors } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Tensor } from "../tensor.ts";
 
-/** What may be chosen; pairs are (row, class), one behind the other. */
+/** Constraints on the choice; `banned` and `repeated` are flat lists of (row, class) pairs. */
 export interface TokenChoice extends Pick<TopShape, "count" | "penalty" | "normalise"> {
   readonly banned: readonly number[];
   readonly repeated: readonly number[];
 }
 
-/** The best tokens of each row, best first, for the host: [rows, count]; -1 and -Infinity where too few are left. */
+/**
+ * The best tokens of each row on the host, best first: [rows, count]; -1 and -Infinity where fewer
+ * than `count` are left.
+ */
 export interface TopTokens {
   readonly ids: ArrayLike<number>;
   readonly scores: ArrayLike<number>;
 }
 
-/** Logits that are held at once: 64 MiB in f32. */
+/** Logits in memory at once: 64 MiB in f32. */
 const CHUNK_NUMBERS = 2 ** 24;
 
 /**
- * The tokens with the highest log softmax(hidden W^T + bias), as `Backend.topLogProbabilities` finds them: nothing of [N, V] reaches the
- * host. hidden: [N, C], W: [V, C], bias: [V]. Logits are in the master type. It has no backward.
+ * The tokens with the highest log softmax(hidden W^T + bias); see `Backend.topLogProbabilities`.
+ * Nothing of [N, V] reaches the host. hidden: [N, C]; W: [V, C]; bias: [V]. Logits are in the
+ * master dtype. It has no backward.
  */
 export function topLogProbabilities(
   pass: ForwardPass,
@@ -42,20 +46,20 @@ export function topLogProbabilities(
   const [ids, scores] = [new Int32Array(rows * count), new Float64Array(rows * count)];
   const chunk = Math.max(1, Math.floor(CHUNK_NUMBERS / classes));
   for (let first = 0; first < rows; first += chunk) {
-    const some = Math.min(chunk, rows - first);
+    const chunkRows = Math.min(chunk, rows - first);
     pass.scope(() => {
-      const logits = pass.allocateMaster(some * classes);
-      const from = backend.view(hidden.buffer, first * width, some * width);
-      const product = { m: some, n: classes, k: width, transB: true };
+      const logits = pass.allocateMaster(chunkRows * classes);
+      const from = backend.view(hidden.buffer, first * width, chunkRows * width);
+      const product = { m: chunkRows, n: classes, k: width, transB: true };
       backend.gemm(from, weight.buffer, logits, product);
       const out = {
-        ids: pass.integers(new Int32Array(some * count)),
-        scores: pass.allocateMaster(some * count),
+        ids: pass.integers(new Int32Array(chunkRows * count)),
+        scores: pass.allocateMaster(chunkRows * count),
       };
-      const pairs = (all: readonly number[]) => pairsOf(pass, all, first, some);
+      const pairs = (all: readonly number[]) => pairsOf(pass, all, first, chunkRows);
       const shape = {
         ...choice,
-        rows: some,
+        rows: chunkRows,
         classes,
         banned: pairs(choice.banned),
         repeated: pairs(choice.repeated),
@@ -68,17 +72,17 @@ export function topLogProbabilities(
   return { ids, scores };
 }
 
-/** The pairs of rows [first, first + rows), counted from `first`; undefined where there are none. */
+/** The pairs of rows [first, first + rows), counted from `first`; undefined if there are none. */
 function pairsOf(
   pass: ForwardPass,
   pairs: readonly number[],
   first: number,
   rows: number,
 ): Buffer | undefined {
-  const some: number[] = [];
+  const selected: number[] = [];
   for (let i = 0; i < pairs.length; i += 2) {
     const row = pairs[i]! - first;
-    if (row >= 0 && row < rows) some.push(row, pairs[i + 1]!);
+    if (row >= 0 && row < rows) selected.push(row, pairs[i + 1]!);
   }
-  return some.length === 0 ? undefined : pass.integers(some);
+  return selected.length === 0 ? undefined : pass.integers(selected);
 }

@@ -3,8 +3,9 @@ import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 
 /**
- * The windows of a 1-D convolution as rows: y[r, c * width + t] = x[neighbours[r, t], c], 0 where there is no neighbour (-1).
- * x: [N, C], neighbours: [N, width]; y: [N, C * width], so that a weight [out, C, width] multiplies it as [out, C * width].
+ * The windows of a 1-D convolution as rows: y[r, c * width + t] = x[neighbours[r, t], c], or 0
+ * where there is no neighbour (-1). x: [N, C]; neighbours: [N, width]; y: [N, C * width], so that a
+ * weight [out, C, width] multiplies it as [out, C * width].
  */
 export const unfold = defineOp({
   name: "unfold",

@@ -9,23 +9,25 @@ const INPUTS = { hidden: "required", weight: "required" } as const;
 type Inputs = InputsOf<typeof INPUTS>;
 
 interface Attrs {
-  /** [V], never trained. */
+  /** [V]; never trained. */
   readonly bias: Tensor;
-  /** [N] whole numbers below V; rows with `ignoredLabel` are left out, wherever they are. */
+  /** [N], integers below V; rows labelled `ignoredLabel` are left out. */
   readonly labels: Int32Array;
-  /** Share of each target that is spread over the vocabulary. */
+  /** Label smoothing: the share of each target that is spread over the vocabulary. */
   readonly smoothing: number;
 }
 
-/** Logits that are held at once: 64 MiB in f32. */
+/** Logits in memory at once: 64 MiB in f32. */
 const CHUNK_NUMBERS = 2 ** 24;
 
 /**
- * Cross entropy of hidden W^T + bias over a vocabulary, the mean over the rows that count, as torch's cross_entropy with
- * `label_smoothing` and `ignore_index` (NaN where no row counts). hidden: [N, C], W: [V, C], bias: [V], labels: [N]; loss: [1].
+ * Cross entropy of hidden W^T + bias over a vocabulary, averaged over the counted rows, as torch's
+ * cross_entropy with `label_smoothing` and `ignore_index` (NaN if no row counts).
+ * hidden: [N, C]; W: [V, C]; bias: [V]; labels: [N]; loss: [1].
  *
- * [N, V] would be the largest tensor of a model by far, so logits are made, judged and dropped a few rows at a time, and the gradients
- * are made with them. Saves these: [N, C], and [V, C] where W is trained; backward only scales them.
+ * Logits [N, V] would be the model's largest tensor by far, so they are computed a few rows at a
+ * time, and the gradients with them. Saves the gradients, [N, C], and [V, C] if W is trained;
+ * backward only scales them.
  */
 export const vocabularyLoss = defineOp({
   name: "vocabularyLoss",
@@ -68,7 +70,7 @@ export const vocabularyLoss = defineOp({
 interface Rows {
   readonly first: number;
   readonly rows: number;
-  /** Of each row that counts. */
+  /** Weight of each counted row in the loss. */
   readonly weight: number;
 }
 
@@ -78,7 +80,10 @@ interface Results {
   readonly weight: Buffer | undefined;
 }
 
-/** Some rows' logits: adds their loss, sets their part of d(hidden), and adds to d(weight), which the first rows set. */
+/**
+ * Processes a chunk of rows: adds their loss, sets their part of d(hidden), and adds to d(weight),
+ * which the first chunk sets.
+ */
 function accumulateRows(
   pass: ForwardPass,
   { hidden, weight }: Inputs,
@@ -120,6 +125,6 @@ function checkShapes({ hidden, weight }: Inputs, { bias, labels }: Attrs): void 
     throw errors.shape("vocabularyLoss", "bias must be [V]", { weight, bias });
   if (labels.length !== hidden.shape[0]) {
     const got = { hidden, labels: { shape: [labels.length] } };
-    throw errors.shape("vocabularyLoss", "one label is due for each row", got);
+    throw errors.shape("vocabularyLoss", "each row needs one label", got);
   }
 }

@@ -3,11 +3,12 @@ import type { AdamWStep, Importance } from "../kernels/training.ts";
 import { invariant } from "../errors.ts";
 import type { ParameterArena } from "./parameter-arena.ts";
 
+/** The settings of AdamW that stay constant through a run. */
 export type AdamWOptions = Omit<AdamWStep, "lr" | "t">;
 
 /**
- * One update of every trained number; `t` counts updates from 1. `importance` follows the numbers at the arena's start, as many as it
- * has, none of which may be without decay.
+ * Updates every trained value; `t` counts updates from 1. `importance` has the averages of the
+ * arena's first values, all of which must have weight decay.
  */
 export function adamwStep(
   backend: Backend,
@@ -18,7 +19,7 @@ export function adamwStep(
 ): void {
   const { decayLength, length } = arena;
   const withImportance = importance?.sensitivity.length ?? 0;
-  invariant(withImportance <= decayLength, "importance of numbers without decay");
+  invariant(withImportance <= decayLength, "values without weight decay have no importance");
   const update = (from: number, to: number, weightDecay: number, averages?: Importance) => {
     if (from === to) return;
     const part = (buffer: Buffer) => backend.view(buffer, from, to - from);

@@ -1,23 +1,24 @@
 import type { Backend, Buffer } from "../backend.ts";
 import type { Parameter } from "../tensor.ts";
 
-/** A parameter's place in the arena. */
+/** A parameter's position in the arena. */
 interface Slot {
   readonly parameter: Parameter;
   readonly offset: number;
 }
 
 /**
- * All trained numbers in one buffer, and their gradients and Adam moments in three more, so that clipping
- * and the optimizer, which also averages importance, are single passes. Parameters keep views of it.
+ * All trained values in one buffer, and their gradients and Adam moments in three more, so that
+ * clipping and the optimizer, which also averages importance, are single passes. Parameters become
+ * views of it.
  *
- * Order: `first` (adapters' E's, so that one mask covers them), other adapter factors, other weights with decay, then those
- * without.
+ * Order: `first` (the adapters' E's, so that one mask covers them), other adapter factors, other
+ * weights with decay, weights without decay.
  */
 export class ParameterArena {
   readonly parameters: readonly Parameter[];
   readonly length: number;
-  /** Numbers before this have weight decay. */
+  /** Values below this index have weight decay. */
   readonly decayLength: number;
   readonly values: Buffer;
   readonly gradients: Buffer;
@@ -26,7 +27,7 @@ export class ParameterArena {
   readonly #backend: Backend;
   readonly #slots = new Map<Parameter, Slot>();
 
-  /** The parameters must have their numbers; they are moved here and become trained. */
+  /** Moves the parameters' values here and marks the parameters as trained. */
   constructor(backend: Backend, first: readonly Parameter[], rest: readonly Parameter[]) {
     const decayed = [...first, ...rest].filter(hasDecay);
     const plain = [...first, ...rest].filter((p) => !hasDecay(p));
@@ -48,13 +49,14 @@ export class ParameterArena {
     }
   }
 
-  /** The part of an arena-long buffer that belongs to a parameter. */
+  /** A parameter's view of a buffer as long as the arena. */
   partOf(buffer: Buffer, parameter: Parameter): Buffer {
     const slot = this.#slots.get(parameter);
     if (!slot) throw new Error(`internal: ${parameter.name} is not trained`);
     return this.#backend.view(buffer, slot.offset, parameter.length);
   }
 
+  /** Zeroes all gradients. */
   zeroGradients(): void {
     this.#backend.zero(this.gradients);
   }
@@ -69,7 +71,7 @@ export class ParameterArena {
   }
 }
 
-/** The reference decays everything but biases and LayerNorms, adapters included. */
+/** As in the reference: everything decays, adapters included, but biases and LayerNorms. */
 function hasDecay({ name }: Parameter): boolean {
   return !name.endsWith("bias") && !/LayerNorm|layer_norm/.test(name);
 }

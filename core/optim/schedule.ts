@@ -1,6 +1,6 @@
 import { errors } from "../errors.ts";
 
-/** The schedules by transformers' names. */
+/** The schedules, by transformers' names. */
 export const scheduleNames = [
   "linear",
   "cosine",
@@ -11,9 +11,10 @@ export const scheduleNames = [
   "inverse_sqrt",
 ] as const;
 
+/** A schedule's name. */
 export type ScheduleName = (typeof scheduleNames)[number];
 
-/** A learning-rate schedule; all but `constant` rise linearly from 0 during the first `warmup` steps. */
+/** A learning-rate schedule; all but `constant` rise linearly from 0 over `warmup` steps. */
 export interface LearningRateSchedule {
   readonly name: ScheduleName;
   /** The peak learning rate. */
@@ -22,9 +23,9 @@ export interface LearningRateSchedule {
   readonly warmup: number;
   /** Training length in optimizer steps. */
   readonly total: number;
-  /** cosine: waves (default 0.5, half a wave: down to 0); cosine_with_restarts: restarts (default 1). */
+  /** cosine: waves (default 0.5: down to 0); cosine_with_restarts: restarts (default 1). */
   readonly cycles?: number;
-  /** polynomial: default 1. */
+  /** polynomial: the exponent, default 1. */
   readonly power?: number;
   /** polynomial: the rate at and after the last step, default 1e-7. */
   readonly end?: number;
@@ -32,20 +33,20 @@ export interface LearningRateSchedule {
   readonly timescale?: number;
 }
 
-/** Warm-up steps of a ratio, as transformers rounds it: up. */
+/** The warm-up steps of a ratio of the run, rounded up as in transformers. */
 export function warmupSteps(ratio: number, total: number): number {
   return Math.ceil(total * ratio);
 }
 
 /**
- * The learning rate that optimizer step `step` (0-based) uses; step `total` and later are defined too.
- * Equal to transformers' `get_scheduler`: the first warmed-up step uses a rate of 0.
+ * The learning rate of optimizer step `step` (0-based); steps from `total` on are defined too.
+ * Equal to transformers' `get_scheduler`: with warm-up, the first step has a rate of 0.
  */
 export function learningRateAt(step: number, schedule: LearningRateSchedule): number {
   return schedule.base * factorAt(step, schedule);
 }
 
-/** What no schedule can mean, found before training; throws E_FLAG. */
+/** Checks a schedule before training; throws E_FLAG. */
 export function checkSchedule(schedule: LearningRateSchedule): void {
   const { name, base, warmup, total } = schedule;
   if (!Number.isInteger(warmup) || warmup < 0) {
@@ -80,7 +81,7 @@ function factorAt(step: number, schedule: LearningRateSchedule): number {
 
 type Factor = (step: number, schedule: LearningRateSchedule) => number;
 
-/** The factor on the base rate once warm-up is over. */
+/** The factor on the base rate after warm-up. */
 const afterWarmup: Readonly<Record<ScheduleName, Factor>> = {
   constant: () => 1,
   constant_with_warmup: () => 1,

@@ -3,23 +3,24 @@ import { invariant } from "../../core/errors.ts";
 import { createCountingBackend, elementBytes } from "../../core/backend/counting.ts";
 import { blockBytes, FreeSpace } from "../../core/backend/free-space.ts";
 
-/** What a process on the CPU backend would hold of its memory. */
+/** The resident memory of a process on the CPU backend, in bytes. */
 export interface Resident {
-  /** Pages of the checkpoint's file that are used where they lie. */
+  /** Pages of the checkpoint's file that are used in place. */
   readonly file: number;
-  /** The pool's pages: as far as its blocks ever reached. */
+  /** The pool's pages: the highest end of any block so far. */
   readonly pool: number;
 }
 
 /** Smaller tensors are copied. */
 const IN_PLACE_BYTES = 65_536;
-/** Linux maps as much of a file around the page that is asked for. */
+/** Linux maps this many bytes of a file around a faulting page. */
 const FAULT_AROUND = 65_536;
 
 /**
- * A counting backend that also follows what the CPU backend does with weights and blocks: it uses a file's pages in place, or packs a
- * bf16 copy of a matrix for each direction of its products and gives the pages back; of a table of which rows are gathered it reads
- * those alone; and its blocks lie where the pool would put them.
+ * Creates a counting backend that also models how the CPU backend stores weights and blocks: it
+ * uses a file's pages in place, or packs a bf16 copy of a matrix per direction of its products and
+ * releases the pages; from a table it reads only the gathered rows; and its blocks lie where the
+ * pool would put them.
  */
 export function createResidentBackend(
   types: Pick<Backend, "activation" | "master">,
@@ -59,13 +60,13 @@ export function createResidentBackend(
 
 const bytesOf = ({ dtype, length }: Buffer) => length * elementBytes[dtype];
 
-/** A checkpoint's tensor, and what was made of it. */
+/** A checkpoint's tensor and its copies. */
 interface Adopted {
   readonly stored: HostTensor;
   readonly inPlace: boolean;
-  /** Copies in another layout or type: each is made once. */
+  /** Layouts and dtypes of its copies: each is made once. */
   readonly copies: Set<string>;
-  /** Parts of the file that rows were read of. */
+  /** Fault-around blocks of the tensor from which rows were read. */
   readonly parts: Set<number>;
   whole: boolean;
 }
@@ -73,7 +74,7 @@ interface Adopted {
 const sourceBytes: Readonly<Record<string, number>> = { F16: 2, BF16: 2, F32: 4, F64: 8, I64: 8 };
 const storedAs: Readonly<Record<string, string>> = { f32: "F32", bf16: "BF16" };
 
-/** Entries that make or read weights; `place` finds room for blocks that are made for them. */
+/** The entries that adopt or read weights; `place` allocates the blocks of their copies. */
 function adoptedWeights(counting: Backend, place: (bytes: number) => void) {
   const adopted = new Map<Buffer, Adopted>();
   const integers = new WeakMap<Buffer, ArrayLike<number>>();

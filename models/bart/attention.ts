@@ -10,8 +10,9 @@ import type { Tensor } from "../../core/tensor.ts";
 import { type BartConfig, type BartStack, LAYER_NORM_EPS } from "./config.ts";
 
 /**
- * Multi-head attention with its output projection, residual and LayerNorm. What is attended to is projected apart from what attends:
- * a decoder keeps a source's keys and values for all its tokens, and may keep those of earlier tokens.
+ * Multi-head attention with its output projection, residual and LayerNorm. Keys and values are
+ * projected in a separate call, so that a decoder can project a source's once for all its tokens,
+ * and cache those of earlier tokens.
  */
 export class BartAttention {
   readonly #config: BartConfig;
@@ -37,7 +38,7 @@ export class BartAttention {
     this.#norm = layer.layerNorm(`${name}_layer_norm`, hiddenSize, LAYER_NORM_EPS);
   }
 
-  /** Keys and values of packed rows, x: [M, C]. */
+  /** Projects packed rows to keys and values. x: [M, C]. */
   attended(pass: ForwardPass, x: Tensor, rows: Sequences): AttendedRows {
     return {
       k: pass.scope(() => this.#key.forward(pass, x)),
@@ -46,7 +47,7 @@ export class BartAttention {
     };
   }
 
-  /** x: [N, C], packed as `queries`; returns [N, C]. */
+  /** x: [N, C], the packed `queries`; returns [N, C]. */
   forward(
     pass: ForwardPass,
     x: Tensor,
@@ -60,7 +61,7 @@ export class BartAttention {
     return this.#project(pass, attention(pass, { q, k, v }, { shape }), x);
   }
 
-  /** x: [N, C], where each row sees `count` rows of its own; returns [N, C]. */
+  /** x: [N, C], of which each row attends to `count` chosen rows; returns [N, C]. */
   forwardChosen(pass: ForwardPass, x: Tensor, chosen: ChosenRows, count: number): Tensor {
     const q = this.#query.forward(pass, x);
     const shape = { rows: x.shape[0] ?? 0, count, ...this.#headShape };

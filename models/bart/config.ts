@@ -1,14 +1,14 @@
 import type { ActivationKind } from "../../core/kernels/elementwise.ts";
 import type { SpecialIds } from "../../core/model/plugin.ts";
 
-/** Size of the encoder, or of the decoder. */
+/** The sizes of the encoder or the decoder. */
 export interface BartStack {
   readonly layers: number;
   readonly heads: number;
   readonly ffnSize: number;
 }
 
-/** What a BART checkpoint says of its architecture. */
+/** The architecture of a BART checkpoint. */
 export interface BartConfig {
   readonly vocabSize: number;
   readonly hiddenSize: number;
@@ -16,7 +16,7 @@ export interface BartConfig {
   readonly decoder: BartStack;
   readonly maxPositions: number;
   readonly activation: ActivationKind;
-  /** Word embeddings are multiplied by sqrt(hiddenSize). */
+  /** Whether word embeddings are multiplied by sqrt(hiddenSize). */
   readonly scaleEmbedding: boolean;
   readonly initializerRange: number;
   readonly special: SpecialIds;
@@ -28,5 +28,5 @@ export interface BartConfig {
   };
 }
 
-/** Of every LayerNorm: no checkpoint says otherwise. */
+/** The eps of every LayerNorm; config.json has no key for it. */
 export const LAYER_NORM_EPS = 1e-5;

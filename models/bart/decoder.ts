@@ -11,6 +11,7 @@ import type { BartConfig } from "./config.ts";
 import { BartEmbeddings } from "./embeddings.ts";
 import { BartFeedForward } from "./feed-forward.ts";
 
+/** Self-attention, cross-attention and the feed-forward block. */
 class BartDecoderLayer {
   readonly #self: BartAttention;
   readonly #cross: BartAttention;
@@ -58,7 +59,7 @@ interface CachedTokens {
   readonly index: Buffer;
 }
 
-/** Target tokens to hidden states, each of them knowing the source and the tokens before it. */
+/** Maps target tokens to hidden states, given the source and the earlier target tokens. */
 export class BartDecoder {
   readonly #embeddings: BartEmbeddings;
   readonly #layers: readonly BartDecoderLayer[];
@@ -71,12 +72,12 @@ export class BartDecoder {
     );
   }
 
-  /** The encoder's output, [M, C], as each layer attends to it. */
+  /** The cross-attention keys and values of each layer. source: the encoder's output, [M, C]. */
   sourceRows(pass: ForwardPass, source: Tensor, rows: Sequences): readonly AttendedRows[] {
     return this.#layers.map((layer) => layer.sourceRows(pass, source, rows));
   }
 
-  /** `source`: for each layer. Returns [N, C]. */
+  /** `source`: keys and values per layer. Returns [N, C]. */
   forward(
     pass: ForwardPass,
     target: TokenBatch,
@@ -91,7 +92,7 @@ export class BartDecoder {
       const reads = [input, own.k, own.v].map(({ buffer }) => buffer);
       const packing = [rows.offsets, own.rows.offsets];
       hidden = pass.checkpoint([...reads, ...packing], () => layer.forward(pass, input, rows, own));
-      pass.tape.drop(input.buffer); // evaluation needs one layer's output at a time
+      pass.tape.drop(input.buffer); // without a tape, only one layer's output lives at a time
       pass.observe(`decoder_hidden.${i + 1}`, hidden);
     });
     return hidden;

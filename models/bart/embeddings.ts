@@ -8,10 +8,13 @@ import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import { type BartConfig, LAYER_NORM_EPS } from "./config.ts";
 
-/** The released models' position embeddings begin with two rows that nobody looks up. */
+/** The position embeddings of released models begin with two unused rows. */
 const FIRST_POSITION = 2;
 
-/** Word embeddings, which the encoder, the decoder and the output share, and positions of one's own, normalised. */
+/**
+ * Word embeddings, shared by encoder, decoder and output, plus position embeddings of the encoder
+ * or the decoder, normalised.
+ */
 export class BartEmbeddings {
   readonly #config: BartConfig;
   readonly #words: Parameter;

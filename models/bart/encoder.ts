@@ -8,6 +8,7 @@ import type { BartConfig } from "./config.ts";
 import { BartEmbeddings } from "./embeddings.ts";
 import { BartFeedForward } from "./feed-forward.ts";
 
+/** Self-attention and the feed-forward block. */
 class BartEncoderLayer {
   readonly #attention: BartAttention;
   readonly #feedForward: BartFeedForward;
@@ -24,7 +25,7 @@ class BartEncoderLayer {
   }
 }
 
-/** Source tokens to hidden states. */
+/** Maps source tokens to hidden states. */
 export class BartEncoder {
   readonly #embeddings: BartEmbeddings;
   readonly #layers: readonly BartEncoderLayer[];
@@ -45,7 +46,7 @@ export class BartEncoder {
       const input = hidden;
       const reads = [input.buffer, rows.offsets];
       hidden = pass.checkpoint(reads, () => layer.forward(pass, input, rows));
-      pass.tape.drop(input.buffer); // evaluation needs one layer's output at a time
+      pass.tape.drop(input.buffer); // without a tape, only one layer's output lives at a time
       pass.observe(`encoder_hidden.${i + 1}`, hidden);
     });
     return hidden;

@@ -6,7 +6,7 @@ import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { type BartConfig, type BartStack, LAYER_NORM_EPS } from "./config.ts";
 
-/** The feed-forward block of a layer, with residual and LayerNorm. */
+/** A layer's feed-forward block, with residual and LayerNorm. */
 export class BartFeedForward {
   readonly #config: BartConfig;
   readonly #up: Linear;

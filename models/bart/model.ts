@@ -24,7 +24,7 @@ import type { BartConfig } from "./config.ts";
 import { BartDecoder } from "./decoder.ts";
 import { BartEncoder } from "./encoder.ts";
 
-/** BART with its language model head, which is the word embeddings once more and a constant bias. */
+/** BART with its language model head: the word embeddings again (tied) and a constant bias. */
 export class BartGenerator implements GenerationModel {
   readonly special: SpecialIds;
   readonly limits: ModelLimits;
@@ -86,7 +86,7 @@ export class BartGenerator implements GenerationModel {
   }
 }
 
-/** The model of a task; the head's dropout overrides the checkpoint's. */
+/** Builds the model of a task; the head's dropout overrides the checkpoint's. */
 export function buildBart(config: BartConfig, head: TaskHead, scope: ModuleScope): GenerationModel {
   const dropout = {
     ...config.dropout,

@@ -11,13 +11,13 @@ import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { DebertaConfig } from "./config.ts";
 
-/** The relative embeddings that a batch reaches, [S, C], and the device's table of rows by offset. */
+/** The relative embeddings within reach of a batch, [S, C], and the row of each offset (i32). */
 export interface RelativeTable {
   readonly embeddings: Tensor;
   readonly index: Buffer;
 }
 
-/** What all layers need to know of a batch. */
+/** The geometry of a batch, shared by all layers. */
 export interface BatchGeometry {
   readonly packing: Packing;
   readonly relative: RelativeTable | undefined;
@@ -55,7 +55,10 @@ export class DebertaAttention {
     this.#norm = output.layerNorm("LayerNorm", hiddenSize, config.layerNormEps);
   }
 
-  /** x: [N, C]; returns [N, C], or with `firsts`, i32 [B], only each sequence's first row: [B, C]. */
+  /**
+   * x: [N, C]; returns [N, C]. With `firstTokens`, i32 [B], the rows of each sequence's first
+   * token, returns only those: [B, C].
+   */
   forward(pass: ForwardPass, x: Tensor, geometry: BatchGeometry, firstTokens?: Buffer): Tensor {
     const { packing, relative, padding } = geometry;
     const { heads, headDim, posAttType, dropout: p } = this.#config;
@@ -69,7 +72,7 @@ export class DebertaAttention {
       queries: firstTokens ? ("first" as const) : ("all" as const),
       heads,
       headDim,
-      // transformers rounds this square root to single precision in every dtype
+      // transformers rounds this square root to single precision, whatever the dtype
       scale: Math.fround(Math.sqrt(headDim * (1 + posAttType.length))),
       relative: relative?.index,
       relativeRows: relative?.embeddings.shape[0] ?? 0,

@@ -8,7 +8,7 @@ import type { DebertaConfig } from "./config.ts";
 import { DebertaEmbeddings } from "./embeddings.ts";
 import { DebertaEncoder } from "./encoder.ts";
 
-/** Embeddings and encoder, under "deberta." in checkpoints. */
+/** Embeddings and encoder; the checkpoint's prefix is "deberta.". */
 export class DebertaBackbone {
   readonly #embeddings: DebertaEmbeddings;
   readonly #encoder: DebertaEncoder;
@@ -19,7 +19,7 @@ export class DebertaBackbone {
     this.#encoder = new DebertaEncoder(backbone.child("encoder"), config);
   }
 
-  /** Returns [N, C]; where the batch counts its padding, a row for each padded sequence follows (see `PaddingRows`). */
+  /** Returns [N, C], followed by padding rows if the batch counts its padding (`PaddingRows`). */
   forward(pass: ForwardPass, batch: TokenBatch, queries: PaddedQueries): Tensor {
     const packing = uploadPacking(pass, batch);
     const padding = batch.padding && paddingRows(pass, batch, batch.padding, queries);
@@ -31,7 +31,7 @@ export class DebertaBackbone {
     return this.#encoder.forward(pass, x, batch, packing, padding);
   }
 
-  /** Of each sequence's first token alone: [B, C]. */
+  /** The hidden states of each sequence's first token only: [B, C]. */
   firstRows(pass: ForwardPass, batch: TokenBatch): Tensor {
     const packing = uploadPacking(pass, batch);
     const x = pass.scope(() => this.#embeddings.forward(pass, batch));

@@ -9,7 +9,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import { DebertaBackbone } from "./backbone.ts";
 import type { DebertaConfig } from "./config.ts";
 
-/** The backbone and a head on each sequence's first token: pooler, then classifier. Logits [B, labels]. */
+/** The backbone with pooler and classifier on each sequence's first token. Logits: [B, labels]. */
 export class DebertaClassifier implements Model {
   readonly #config: DebertaConfig;
   readonly #backbone: DebertaBackbone;

@@ -1,6 +1,6 @@
 import type { ActivationKind } from "../../core/kernels/elementwise.ts";
 
-/** What a DeBERTa v2/v3 checkpoint says of its architecture. */
+/** The architecture of a DeBERTa v2 or v3 checkpoint. */
 export interface DebertaConfig {
   readonly vocabSize: number;
   readonly hiddenSize: number;
@@ -14,18 +14,18 @@ export interface DebertaConfig {
   readonly initializerRange: number;
   readonly maxPositions: number;
   readonly typeVocabSize: number;
-  /** Absolute positions are added to the word embeddings (v1, some v2); v3 has relative ones alone. */
+  /** Whether absolute positions are added to word embeddings (v1, some v2; v3: relative only). */
   readonly positionBiasedInput: boolean;
   readonly relativeAttention: boolean;
-  /** Log buckets on each side; 0 means raw offsets. */
+  /** Logarithmic buckets on each side; 0: raw offsets. */
   readonly positionBuckets: number;
-  /** Offsets are cut here where there are no buckets. */
+  /** The bound that clips offsets if there are no buckets. */
   readonly maxRelativePositions: number;
   readonly posAttType: readonly ("c2p" | "p2c")[];
-  /** Position keys and queries pass through key_proj and query_proj instead of projections of their own. */
+  /** Whether positions share key_proj and query_proj instead of having their own projections. */
   readonly shareAttKey: boolean;
   readonly normRelEmbeddings: boolean;
-  /** Kernel of the convolution beside the first layer (v2-xlarge); 0 means none. */
+  /** Kernel width of the convolution beside the first layer (v2-xlarge); 0: none. */
   readonly convKernelSize: number;
   readonly convActivation: ActivationKind;
   readonly poolerSize: number;

@@ -9,7 +9,9 @@ import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import type { DebertaConfig } from "./config.ts";
 
-/** The convolution of v2-xlarge: y = LayerNorm(layer 1's output + act(dropout(conv(embeddings)))). */
+/**
+ * The convolution of v2-xlarge: y = LayerNorm(layer 1's output + act(dropout(conv(embeddings)))).
+ */
 export class DebertaConvolution {
   readonly #config: DebertaConfig;
   readonly #weight: Parameter;
@@ -29,7 +31,7 @@ export class DebertaConvolution {
     this.#norm = scope.layerNorm("LayerNorm", C, layerNormEps);
   }
 
-  /** x: the embeddings' output, residual: the first layer's; both [N, C]. */
+  /** x: the embeddings' output; residual: the first layer's; both [N, C]. Returns [N, C]. */
   forward(pass: ForwardPass, x: Tensor, residual: Tensor, batch: TokenBatch): Tensor {
     const { convKernelSize: width, convActivation: kind, dropout: p } = this.#config;
     const windows = unfold(
@@ -49,7 +51,10 @@ export class DebertaConvolution {
   }
 }
 
-/** [N, width]: the row of each token's neighbours by position within its sequence; -1 where padding or the border was. */
+/**
+ * [N, width]: the rows of each token's neighbours by position in its sequence; -1 for padding and
+ * beyond the borders.
+ */
 export function neighbours({ offsets, positions }: TokenBatch, width: number): Int32Array {
   const out = new Int32Array(positions.length * width).fill(-1);
   const radius = (width - 1) / 2;

@@ -8,7 +8,7 @@ import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter, Tensor } from "../../core/tensor.ts";
 import type { DebertaConfig } from "./config.ts";
 
-/** Word, and where the checkpoint has them position and segment embeddings, normalised. */
+/** Word embeddings, plus the checkpoint's position and segment embeddings if any, normalised. */
 export class DebertaEmbeddings {
   readonly #config: DebertaConfig;
   readonly #words: Parameter;

@@ -43,7 +43,7 @@ class DebertaLayer {
   }
 }
 
-/** The stack of layers, with the relative embeddings that they share. */
+/** The stack of layers and the relative embeddings that they share. */
 export class DebertaEncoder {
   readonly #config: DebertaConfig;
   readonly #layers: readonly DebertaLayer[];
@@ -70,7 +70,7 @@ export class DebertaEncoder {
       this.#convolution = new DebertaConvolution(scope.child("conv"), config);
   }
 
-  /** x: the embeddings' output, [N, C], padding rows below the packed ones where there are any; returns the same shape. */
+  /** x: the embeddings' output, [N, C], with padding rows below if any; returns the same shape. */
   forward(
     pass: ForwardPass,
     x: Tensor,
@@ -81,7 +81,7 @@ export class DebertaEncoder {
     return this.#run(pass, x, batch, packing, { padding });
   }
 
-  /** The rows of each sequence's first token alone, [B, C]: the last layer computes no others, unless they are observed. */
+  /** Hidden states of first tokens, [B, C]; the last layer computes only these unless observed. */
   firstRows(pass: ForwardPass, x: Tensor, batch: TokenBatch, packing: Packing): Tensor {
     const firstTokens = pass.integers(batch.offsets.subarray(0, packing.sequences));
     const convolvesLast = this.#convolution !== undefined && this.#layers.length === 1;
@@ -116,13 +116,13 @@ export class DebertaEncoder {
         const out = layer.forward(pass, input, geometry, i === last ? firstTokens : undefined);
         return i === 0 && this.#convolution ? this.#convolve(pass, x, out, batch, padding) : out;
       });
-      pass.tape.drop(input.buffer); // evaluation needs one layer's output at a time
+      pass.tape.drop(input.buffer); // without a tape, only one layer's output lives at a time
       pass.observe(`hidden.${i + 1}`, hidden);
     });
     return hidden;
   }
 
-  /** Padding comes out of the convolution as zeros: it is masked there. */
+  /** Padding rows of the result are zeros, as the convolution masks padding. */
   #convolve(
     pass: ForwardPass,
     x: Tensor,
@@ -139,7 +139,7 @@ export class DebertaEncoder {
     return appendZeroRows(pass, { x: mixed }, { rows: padding.count });
   }
 
-  /** Only the rows that this batch's sequences can reach are projected: 2n - 1 at most for n positions. */
+  /** The rows within reach of the batch's sequences: at most 2n - 1 for n positions. */
   #relativeTable(pass: ForwardPass, span: number): RelativeTable | undefined {
     if (!this.#relative) return undefined;
     const { first, count, index } = relativeRows(span, this.#config);

@@ -4,7 +4,7 @@ import { DebertaClassifier } from "./classifier.ts";
 import type { DebertaConfig } from "./config.ts";
 import { DebertaSpan } from "./span.ts";
 
-/** The model of a task; the head's dropout overrides the checkpoint's. */
+/** Builds the model of a task; the head's dropout overrides the checkpoint's. */
 export function buildDeberta(config: DebertaConfig, head: TaskHead, scope: ModuleScope): Model {
   const { hidden, attention, pooler, head: beforeHead } = config.dropout;
   const probabilities = {

@@ -2,14 +2,15 @@ import type { DebertaConfig } from "./config.ts";
 
 type Geometry = Pick<DebertaConfig, "positionBuckets" | "maxRelativePositions">;
 
-/** Half the height of the relative embedding table: offsets live in -span .. span - 1. */
+/** Half the rows of the relative embedding table: offsets range from -span to span - 1. */
 export function relativeSpan(config: Geometry): number {
   return config.positionBuckets > 0 ? config.positionBuckets : config.maxRelativePositions;
 }
 
 /**
- * The bucket of an offset of positions: itself up to half of the buckets, then logarithmic up to the largest position.
- * Single precision step by step, as the released models were trained: double precision would move some borders.
+ * The bucket of a relative position: the offset itself up to half of the buckets, then logarithmic
+ * up to the largest position. Each step is rounded to single precision, as when the released models
+ * were trained: double precision would move some bucket boundaries.
  */
 export function bucketOf(
   offset: number,
@@ -26,15 +27,16 @@ export function bucketOf(
   return (Math.ceil(fround(ratio * (mid - 1))) + mid) * Math.sign(offset);
 }
 
-/** The rows of the relative embeddings that sequences of up to `span` positions can reach, and the row of each offset. */
+/** The relative embeddings within reach of sequences of up to `span` positions. */
 export interface RelativeRows {
-  /** First row of the table, and how many from there on. */
+  /** The first row in the table, and the number of rows. */
   readonly first: number;
   readonly count: number;
-  /** [2 * span - 1]: row, counted from `first`, of offset d at index d + span - 1. */
+  /** [2 * span - 1]: at index d + span - 1 the row of offset d, counted from `first`. */
   readonly index: Int32Array;
 }
 
+/** Finds the rows that sequences of up to `span` positions can reach. */
 export function relativeRows(span: number, config: Geometry): RelativeRows {
   const half = relativeSpan(config);
   const row = (offset: number) =>

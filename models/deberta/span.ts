@@ -8,7 +8,9 @@ import type { Tensor } from "../../core/tensor.ts";
 import { DebertaBackbone } from "./backbone.ts";
 import type { DebertaConfig } from "./config.ts";
 
-/** The backbone and two numbers per token, the logits of an answer's start and end: [N, 2], padding rows below. */
+/**
+ * The backbone and the logits of an answer's start and end per token: [N, 2], then padding rows.
+ */
 export class DebertaSpan implements Model {
   readonly #backbone: DebertaBackbone;
   readonly #outputs: Linear;

@@ -181,7 +181,7 @@ describe("a mistake", () => {
     [
       ["eval", "rte"],
       'unexpected argument "rte"',
-      "the command takes flags alone: --help lists them",
+      "the command takes only flags: --help lists them",
     ],
     [["predict", "--limit", "0"], '--limit must be a whole number from 1, got "0"', undefined],
     [
@@ -207,7 +207,7 @@ describe("a mistake", () => {
     [
       ["doctor", "now"],
       'unexpected argument "now"',
-      "the command takes flags alone: --help lists them",
+      "the command takes only flags: --help lists them",
     ],
     [["docter"], 'unknown command "docter"', expect.stringContaining("did you mean doctor?")],
     [
@@ -248,7 +248,7 @@ describe("a mistake", () => {
     ],
     [
       ["run", "summarization"],
-      "summarization is a task of your own data, not a recipe",
+      "summarization is a task for your own data, not a recipe",
       "give it as --task summarization, with --model and --data",
     ],
     [

@@ -91,7 +91,7 @@ describe("what run would reject, plan rejects", () => {
   test.each([
     [
       ["rte"],
-      "--init-warmup 600 and --final-warmup 1800 leave no step to prune in: the run has 50",
+      "--init-warmup 600 and --final-warmup 1800 leave no steps for pruning: the run has 50",
     ],
     [[...short, "--modules", "query,kee"], '"kee"'],
     [["mnli"], "train.tsv"],

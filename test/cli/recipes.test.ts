@@ -97,7 +97,7 @@ test("a mistyped recipe is an error with a suggestion", async () => {
 
 test("a flag that the method has no use for is an error", async () => {
   await expect(resolve("rte", "--method", "bitfit", "--target_rank", "2")).rejects.toMatchObject({
-    message: "--target_rank has no use in method bitfit",
+    message: "--target_rank does not apply to method bitfit",
     hint: "methods that use it: adalora, prune-lora",
   });
 });

@@ -85,7 +85,7 @@ describe("the scripts for questions and summaries resolve too", () => {
     ]);
     const { diagnostics } = resolveSchedule(config, 130_319);
     expect(diagnostics.problems.map(({ message }) => message)).toEqual([
-      "--init-warmup 5000 and --final-warmup 50000 leave no step to prune in: the run has 300",
+      "--init-warmup 5000 and --final-warmup 50000 leave no steps for pruning: the run has 300",
     ]);
   });
 
@@ -131,7 +131,9 @@ describe("the scripts for questions and summaries resolve too", () => {
     const line = "--model_name_or_path dir --dataset_name cnn_dailymail --dataset_config 1.0.0";
     expect(() => resolve(line)).toThrow('--dataset_config must be one of 3.0.0, got "1.0.0"');
     const negative = resolve("--dataset_name squad --version_2_with_negative");
-    await expect(negative).rejects.toThrow("--version_2_with_negative has no use in task squad");
+    await expect(negative).rejects.toThrow(
+      "--version_2_with_negative does not apply to task squad",
+    );
   });
 
   test("one length alone is the sources', by either name", async () => {

@@ -5,10 +5,15 @@ import type { Backend, Buffer, DType, HostArray } from "../../core/backend.ts";
 /** What a buffer is for, which decides its type: see Backend.activation and Backend.master. */
 export type Role = "activation" | "master" | "i32";
 
-/** One case's buffers on one backend. Each lies between sentinels, at an address that no vector is aligned to. */
+/**
+ * One case's buffers on one backend. Each lies between sentinels, at an address that no vector is
+ * aligned to.
+ */
 export interface Bench {
   readonly backend: Backend;
-  /** Numbers that the kernel reads; they must come back unchanged, and what lies around them is NaN. */
+  /**
+   * Numbers that the kernel reads; they must come back unchanged, and what lies around them is NaN.
+   */
   readonly input: (role: Role, values: ArrayLike<number>) => Buffer;
   /** Numbers that the kernel sets: NaN before. */
   readonly output: (name: string, role: Role, length: number) => Buffer;
@@ -42,8 +47,9 @@ function roundToBf16(x: number): number {
 }
 
 /**
- * Runs a case and returns its results, after checking that nothing but them has changed. Activations begin as numbers that
- * `activation` holds exactly, so that a reference for another backend begins with that one's.
+ * Runs a case and returns its results, after checking that nothing but them has changed.
+ * Activations begin as numbers that `activation` holds exactly, so that a reference for another
+ * backend begins with that one's.
  */
 export function runOn(
   backend: Backend,

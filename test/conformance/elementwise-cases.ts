@@ -6,7 +6,10 @@ import { SIZES } from "./matrix-cases.ts";
 const LENGTHS = [1, 15, 16, 17, 31, 32, 33, 100, 40_001];
 const KINDS: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
 
-/** Numbers between -9 and 9, where all activations have left their curved part, with exact zeros among them. */
+/**
+ * Numbers between -9 and 9, where all activations have left their curved part, with exact zeros
+ * among them.
+ */
 const wide = (length: number, phase: number) =>
   wave(length, phase).map((x, i) => (i % 13 === 5 ? 0 : x * 8.2 * Math.abs(Math.sin(i))));
 

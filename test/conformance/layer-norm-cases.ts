@@ -18,7 +18,10 @@ const VARIANTS: readonly Variant[] = [
   { note: ", dropout", residual: false, dropout: dropouts[1] },
 ];
 
-/** Long rows too: their masks are drawn in strips. One column has no spread: eps alone keeps it finite. */
+/**
+ * Long rows too: their masks are drawn in strips. One column has no spread: eps alone keeps it
+ * finite.
+ */
 const NORM_SIZES = [...SIZES, [3, 1000], [2, 1030], [25, 768]] as const;
 const EPS = 1e-3;
 

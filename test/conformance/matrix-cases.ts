@@ -3,7 +3,10 @@ import { wave } from "../helpers/wave.ts";
 import type { Role } from "./bench.ts";
 import type { Case } from "./cases.ts";
 
-/** Rows and columns on both sides of vector widths, blocks of rows and the size from which threads share the work. */
+/**
+ * Rows and columns on both sides of vector widths, blocks of rows and the size from which threads
+ * share the work.
+ */
 export const SIZES: readonly (readonly [rows: number, cols: number])[] = [
   [1, 1],
   [3, 5],
@@ -21,7 +24,10 @@ const stored = (rows: number, cols: number, stride: number) => (rows - 1) * stri
 type Roles = readonly [a: Role, b: Role, c: Role];
 const allActivations: Roles = ["activation", "activation", "activation"];
 
-/** The nearest numbers that bf16 has exactly: what is rounded to it stays as it is, also where sums cancel. */
+/**
+ * The nearest numbers that bf16 has exactly: what is rounded to it stays as it is, also where sums
+ * cancel.
+ */
 const exact = (numbers: Float64Array) => numbers.map((x) => Math.round(x * 128) / 128);
 
 const gemm = (
@@ -75,7 +81,10 @@ const products: Case[] = [
   gemm(", threads", { m: 130, n: 200, k: 150, transB: true }),
 ];
 
-/** What linear layers and losses ask for: adapters, and gradients of what is trained, are of the master type. */
+/**
+ * What linear layers and losses ask for: adapters, and gradients of what is trained, are of the
+ * master type.
+ */
 const NARROW = { m: 37, n: 12, k: 65 };
 const LONG_ROWS = { m: 66, n: 32, k: 1100, lda: 1104, ldb: 1107, ldc: 33, transB: true };
 const BACK = { m: 66, n: 20, k: 512 };
@@ -94,7 +103,9 @@ const mixed: Case[] = [
   gemm(", logits", { ...NARROW, transB: true }, ["activation", "activation", "master"]),
 ];
 
-/** A frozen matrix of a checkpoint as B, asked for twice: a backend may lay it out anew for itself. */
+/**
+ * A frozen matrix of a checkpoint as B, asked for twice: a backend may lay it out anew for itself.
+ */
 const frozen: Case[] = [
   { m: 37, n: 64, k: 192, transB: true },
   { m: 37, n: 192, k: 64 },

@@ -10,7 +10,10 @@ function tensor(dtype: string, numbers: NodeJS.TypedArray, shift: number): HostT
   return { dtype, shape: [numbers.length], bytes };
 }
 
-/** 0, the smallest and a larger subnormal, the smallest normal, 1, -2, the largest, 1/3 and infinity as IEEE halves. */
+/**
+ * 0, the smallest and a larger subnormal, the smallest normal, 1, -2, the largest, 1/3 and infinity
+ * as IEEE halves.
+ */
 const HALVES = [0, 1, 0x3ff, 0x400, 0x3c00, 0xc000, 0x7bff, 0x3555, 0x7c00, 0xfc00];
 
 const stored = (n: number, shift: number): HostTensor[] => [

@@ -4,14 +4,20 @@ import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { type Results, runOn, sameBits } from "./bench.ts";
 import { cases } from "./cases.ts";
 
-/** Largest error allowed, by the type of activations: of |number| plus the root mean square of its buffer. */
+/**
+ * Largest error allowed, by the type of activations: of |number| plus the root mean square of its
+ * buffer.
+ */
 const TOLERANCE: Readonly<Record<Exclude<DType, "i32">, number>> = {
   f64: 1e-13,
   f32: 5e-6,
   bf16: 1e-2,
 };
 
-/** The same of attention's gradients in bf16: probabilities and gradients of scores are rounded before they are multiplied, and their sums cancel. */
+/**
+ * The same of attention's gradients in bf16: probabilities and gradients of scores are rounded
+ * before they are multiplied, and their sums cancel.
+ */
 const ROUNDED_SUMS = { cases: /ttentionBackward /, bf16: 1e-1 };
 
 interface Skip {
@@ -21,8 +27,8 @@ interface Skip {
 }
 
 /**
- * Holds a backend to the reference, case by case: the numbers, what a kernel must leave alone, and that the same call
- * gives the same bits again.
+ * Holds a backend to the reference, case by case: the numbers, what a kernel must leave alone, and
+ * that the same call gives the same bits again.
  */
 export function runConformance(
   backend: Backend,

@@ -62,7 +62,10 @@ const losses: Case[] = [
   })),
 ];
 
-/** Sequences of 1, 33 and 5 rows, two of them with a padding row below, and one without rows of its own in the loss. */
+/**
+ * Sequences of 1, 33 and 5 rows, two of them with a padding row below, and one without rows of its
+ * own in the loss.
+ */
 const spans: Case[] = [
   { name: "targets at both ends and in the padding", targets: [0, 33, 40, 0, 1, 36] },
   { name: "sequences left out", targets: [-1, 5, -1, 0, -1, -1] },

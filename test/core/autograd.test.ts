@@ -314,7 +314,7 @@ describe("scopes", () => {
 
   test("a buffer outside of any scope is a bug that is named", () => {
     const pass = new ForwardPass(createReferenceBackend(), { training: false });
-    expect(() => pass.allocate(1)).toThrow("internal: a buffer is allocated outside of a scope");
+    expect(() => pass.allocate(1)).toThrow("internal: a buffer is allocated outside of any scope");
   });
 
   test("an exception frees what inner and outer scopes allocated", () => {

@@ -156,7 +156,9 @@ describe.each(Object.entries(subjects))("%s", (_name, make) => {
   }
 });
 
-/** The subject, where all that its forward allocated but the loss has gone before backward begins. */
+/**
+ * The subject, where all that its forward allocated but the loss has gone before backward begins.
+ */
 const scoped = (make: (backend: Backend) => Subject) => (backend: Backend) => {
   const subject = make(backend);
   const batch = (indices: readonly number[]) => {

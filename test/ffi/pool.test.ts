@@ -64,7 +64,7 @@ describe("memoryPool", () => {
     const pool = memoryPool();
     const first = pool.alloc(2 ** 28);
     expect(() => pool.alloc(2 ** 47)).toThrow(
-      "out of memory: wanted 131072.00 GiB, 0.25 GiB in use",
+      "out of memory: cannot allocate 131072.00 GiB with 0.25 GiB in use",
     );
     expect(pool.liveBytes).toBe(2 ** 28);
     expect(pool.alloc(64)).toBe(offsetBy(first, 2 ** 28));

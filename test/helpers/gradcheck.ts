@@ -9,7 +9,9 @@ export interface GradCase<Name extends string> {
   /** Shapes of the inputs; their numbers are waves unless `values` has others. */
   readonly inputs: Readonly<Record<Name, readonly number[]>>;
   readonly values?: Partial<Readonly<Record<NoInfer<Name>, ArrayLike<number>>>>;
-  /** Inputs whose buffers the op takes over, so that they must be the fresh output of another op. */
+  /**
+   * Inputs whose buffers the op takes over, so that they must be the fresh output of another op.
+   */
   readonly takesOver?: readonly NoInfer<Name>[];
   /** Inputs that are never trained. */
   readonly frozen?: readonly NoInfer<Name>[];
@@ -20,9 +22,10 @@ const H = 1e-5;
 const TOLERANCE = 1e-7;
 
 /**
- * Holds an op's backward to central differences of <op(inputs), v>, v a wave. Every input is checked with all others trained and
- * alone, as a parameter (whose gradient is added to what is there) and as an inner tensor (whose gradient starts here).
- * Throws with the op, the input and the index where they disagree, and where memory is not returned.
+ * Holds an op's backward to central differences of <op(inputs), v>, v a wave. Every input is
+ * checked with all others trained and alone, as a parameter (whose gradient is added to what is
+ * there) and as an inner tensor (whose gradient starts here). Throws with the op, the input and the
+ * index where they disagree, and where memory is not returned.
  */
 export function gradcheck<const Name extends string>(name: string, gradCase: GradCase<Name>): void {
   const backend = createReferenceBackend();

@@ -1,8 +1,8 @@
 import type { Backend, Buffer } from "../../core/backend.ts";
 
 /**
- * `backend` as if its memory were another machine's: buffers show their type and length alone, anything else that is
- * read of them or done to them throws. Counts what comes back to the host.
+ * `backend` as if its memory were another machine's: buffers show their type and length alone,
+ * anything else that is read of them or done to them throws. Counts what comes back to the host.
  */
 export function guarded(backend: Backend): { backend: Backend; downloads(): number } {
   const inner = new WeakMap<object, Buffer>();

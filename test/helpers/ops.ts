@@ -1,7 +1,10 @@
 import type { Buffer } from "../../core/backend.ts";
 import { defineOp } from "../../core/op.ts";
 
-/** y = x as the fresh output of an op, so that the next op may take it over and its gradient is an inner one. */
+/**
+ * y = x as the fresh output of an op, so that the next op may take it over and its gradient is an
+ * inner one.
+ */
 export const fresh = defineOp({
   name: "fresh",
   inputs: { x: "required" },

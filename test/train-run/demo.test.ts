@@ -41,7 +41,7 @@ describe("adalora run without a recipe", () => {
     await started.signalAfter("step  5/24", "SIGINT");
     const { code, stderr } = await started.ended;
     expect(code).toBe(130);
-    expect(stderr).toContain(`the same command with --resume --out ${out} goes on from there`);
+    expect(stderr).toContain(`the same command with --resume --out ${out} continues from there`);
     expect(existsSync(join(out, "config.json"))).toBe(false);
     const resumed = await run(["run", "demo", ...short(24), "--resume", "--out", out]);
     expect(resumed.stderr).toMatch(/resuming after step \d+\n/);

@@ -19,7 +19,7 @@ describe("a run that can't be done", () => {
     const { code, stderr } = await run(training({ lr: 1e300, out, "save-steps": 1 }));
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /error {2}step \d+: the loss must be finite: got loss \S+, gradient norm \S+ \(training rows \d+(, \d+)*\)\n {2}hint: lower --lr, or look at these rows; --resume continues from the last checkpoint in .*nan\/checkpoints\n$/,
+      /error {2}step \d+: the loss must be finite: got loss \S+, gradient norm \S+ \(training rows \d+(, \d+)*\)\n {2}hint: lower --lr, or inspect these rows; --resume continues from the last checkpoint in .*nan\/checkpoints\n$/,
     );
     expect(existsSync(join(out, "metrics.json"))).toBe(false);
     expect(stderr).not.toMatch(/^\s+at /m);
@@ -74,7 +74,7 @@ describe("a run that can't be done", () => {
 
   test("for class names that the task has already", async () => {
     const { stderr } = await run(training({ labels: "a,b", out: path("labels") }));
-    expect(stderr).toStartWith("error  --labels has no use in task rte\n");
+    expect(stderr).toStartWith("error  --labels does not apply to task rte\n");
   });
 });
 

@@ -102,7 +102,7 @@ test("the hub's absence is a warning where the cache has all, and an error where
   expect([code, stderr]).toEqual([
     1,
     expect.stringMatching(
-      /^error {2}org\/unknown: cannot reach http:.*\n {2}hint: .*; as a path, org\/unknown does not exist here\n$/,
+      /^error {2}org\/unknown: cannot reach http:.*\n {2}hint: .*; there is no local path org\/unknown either\n$/,
     ),
   ]);
 });

@@ -266,12 +266,12 @@ describe("what can't be predicted with is refused before it is loaded", () => {
     [
       "a context, which no pair has",
       ["predict", "--adapter", out, "a", "b", "--context", "the cat sat"],
-      "--context has no use in task rte\n  hint: tasks that use it: squad, squad_v2\n",
+      "--context does not apply to task rte\n  hint: tasks that use it: squad, squad_v2\n",
     ],
     [
       "another task's option",
       ["eval", "--adapter", out, "--num-beams", "4"],
-      "--num-beams has no use in task rte\n  hint: tasks that use it: xsum, cnn_dailymail, summarization\n",
+      "--num-beams does not apply to task rte\n  hint: tasks that use it: xsum, cnn_dailymail, summarization\n",
     ],
     [
       "two inputs",
@@ -304,7 +304,7 @@ describe("what can't be predicted with is refused before it is loaded", () => {
     renameSync(task.model, moved);
     const { stderr } = await predict("--input", join(task.data, "dev.tsv"));
     expect(stderr).toStartWith(
-      `error  the base model of ${join(out, "adapter")} is not here: ${task.model}: no such folder\n`,
+      `error  cannot open the base model of ${join(out, "adapter")}: ${task.model}: no such folder\n`,
     );
     expect((await predict("--model", moved, "--input", join(task.data, "dev.tsv"))).code).toBe(0);
     renameSync(moved, task.model);

@@ -34,7 +34,7 @@ describe("a run that is interrupted", () => {
     const { code, stdout, stderr } = await started.ended;
     expect([code, stdout]).toEqual([130, ""]);
     expect(stderr).toMatch(
-      /warn {2}SIGINT: saving a checkpoint[^]*checkpoint after step (\d+)\nerror {2}interrupted after step \1\n {2}hint: adalora run --resume --out .*interrupted goes on from there\n$/,
+      /warn {2}SIGINT: saving a checkpoint[^]*checkpoint after step (\d+)\nerror {2}interrupted after step \1\n {2}hint: adalora run --resume --out .*interrupted continues from there\n$/,
     );
     expect(existsSync(join(out, "metrics.json"))).toBe(false);
     const resumed = await run(training({ ...saving, out, resume: true }));

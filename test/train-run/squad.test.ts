@@ -254,7 +254,7 @@ describe("squad, where every question has an answer", () => {
     const { code, stderr } = await run(args(path("none"), "--null-threshold", "1"));
     expect([code, stderr]).toEqual([
       1,
-      "error  --null-threshold has no use in task squad\n  hint: tasks that use it: squad_v2\n",
+      "error  --null-threshold does not apply to task squad\n  hint: tasks that use it: squad_v2\n",
     ]);
   });
 });
@@ -377,9 +377,13 @@ describe("predict", () => {
     [
       "another task's option",
       ["--num_beams", "4", "--input", "x.csv"],
-      "--num_beams has no use in task squad_v2\n  hint: tasks that use it: xsum, cnn_dailymail",
+      "--num_beams does not apply to task squad_v2\n  hint: tasks that use it: xsum, cnn_dailymail",
     ],
-    ["classes", ["--labels", "a,b", "--input", "x.csv"], "--labels has no use in task squad_v2"],
+    [
+      "classes",
+      ["--labels", "a,b", "--input", "x.csv"],
+      "--labels does not apply to task squad_v2",
+    ],
   ])("%s is an error", async (_, args, message) => {
     const { code, stdout, stderr } = await predict(args);
     expect([code, stdout]).toEqual([1, ""]);

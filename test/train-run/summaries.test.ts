@@ -156,7 +156,7 @@ describe("predict", () => {
     const refused = await predict(["the cat", "--doc-stride", "3"]);
     expect([refused.code, refused.stderr]).toEqual([
       1,
-      expect.stringContaining("--doc-stride has no use in task xsum"),
+      expect.stringContaining("--doc-stride does not apply to task xsum"),
     ]);
   });
 });

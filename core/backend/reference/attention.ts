@@ -9,10 +9,10 @@ interface Block {
   /** First row and number of rows of the sequence's keys. */
   readonly start: number;
   readonly n: number;
-  /** The same of its queries. */
+  /** First row and number of rows of the sequence's queries. */
   readonly queryStart: number;
   readonly queries: number;
-  /** Where its [queries, n] of probs start. */
+  /** Offset of its [queries, n] probabilities. */
   readonly probsOffset: number;
 }
 

@@ -1,7 +1,7 @@
 import type { Buffer, DType, HostTensor } from "../../backend.ts";
 import { invariant } from "../../errors.ts";
 
-/** The reference backend's storage; nothing outside core/backend/reference may look inside. */
+/** The reference backend's storage, opaque outside core/backend/reference. */
 export class ReferenceBuffer implements Buffer {
   readonly dtype: DType;
   readonly data: Float64Array | Int32Array;
@@ -16,20 +16,20 @@ export class ReferenceBuffer implements Buffer {
   }
 }
 
-/** The numbers of a float buffer. */
+/** The elements of a float buffer. */
 export function floats(buffer: Buffer): Float64Array {
   invariant(
     buffer instanceof ReferenceBuffer && buffer.data instanceof Float64Array,
-    `reference backend got a ${buffer.dtype} buffer where f64 was due`,
+    `the reference backend expected an f64 buffer, got ${buffer.dtype}`,
   );
   return buffer.data;
 }
 
-/** The numbers of an integer buffer. */
+/** The elements of an integer buffer. */
 export function integers(buffer: Buffer): Int32Array {
   invariant(
     buffer instanceof ReferenceBuffer && buffer.data instanceof Int32Array,
-    `reference backend got a ${buffer.dtype} buffer where i32 was due`,
+    `the reference backend expected an i32 buffer, got ${buffer.dtype}`,
   );
   return buffer.data;
 }
@@ -39,7 +39,7 @@ export function widen(tensor: HostTensor): Float64Array {
   const { bytes, dtype } = tensor;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read = readers[dtype];
-  invariant(read, `a tensor of ${dtype} cannot become a weight`);
+  invariant(read, `a tensor of dtype ${dtype} cannot become a weight`);
   return Float64Array.from({ length: bytes.byteLength / read.size }, (_, i) =>
     read.at(view, i * read.size),
   );

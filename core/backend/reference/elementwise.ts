@@ -3,7 +3,10 @@ import { philox } from "../../rng.ts";
 import { erf } from "./erf.ts";
 import { floats } from "./buffer.ts";
 
-/** What dropout multiplies element (row, col) by: 0 or 1 / (1 - p). The definition that every backend must match bit for bit. */
+/**
+ * The factor of dropout on element (row, col): 0 or 1 / (1 - p). Every backend must drop the same
+ * elements.
+ */
 export function dropoutFactor(row: number, col: number, d: Dropout): number {
   const word = philox([col >>> 2, row, d.site, d.step], d.seed)[col & 3]!;
   return word >= Math.floor(d.probability * 2 ** 32) ? 1 / (1 - d.probability) : 0;

@@ -1,6 +1,7 @@
 /**
- * The error function to about 2e-15 relative. Series below 2, continued fraction (Lentz) of erfc above:
- * erf(x) = 2/sqrt(pi) * exp(-x^2) * sum_n 2^n x^(2n+1) / (2n+1)!!   (Abramowitz and Stegun 7.1.6, 7.1.14)
+ * The error function, to a relative error of about 2e-15. A series below 2.5, a continued fraction
+ * of erfc above (Abramowitz and Stegun 7.1.6, 7.1.14):
+ *   erf(x) = 2/sqrt(pi) * exp(-x^2) * sum_n 2^n x^(2n+1) / (2n+1)!!
  */
 export function erf(x: number): number {
   const a = Math.abs(x);
@@ -19,7 +20,10 @@ function series(a: number): number {
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-a * a) * sum;
 }
 
-/** erfc(a) = exp(-a^2)/sqrt(pi) * 1/(a + (1/2)/(a + 1/(a + (3/2)/(a + ...)))), evaluated from the inside out. */
+/**
+ * erfc(a) = exp(-a^2)/sqrt(pi) * 1/(a + (1/2)/(a + 1/(a + (3/2)/(a + ...)))), evaluated from the
+ * inside out.
+ */
 function fraction(a: number): number {
   let tail = a;
   for (let n = 60; n >= 1; n--) tail = a + n / 2 / tail;

@@ -4,14 +4,15 @@ import { dropoutFactor } from "./elementwise.ts";
 
 type MultiHead = Pick<AttentionKernels, "attention" | "attentionBackward">;
 
-/** A query of one head, and the keys that it sees: places in buffers, counted in numbers. */
+/** A query of one head and its keys, as offsets in elements. */
 interface Query {
-  /** Of q, out and their gradients. */
+  /** Offset in q, out and their gradients. */
   readonly at: number;
-  /** Of k, v and their gradients, for key j of the sequence. */
+  /** Offset in k, v and their gradients, for key j of the sequence. */
   readonly keyAt: (j: number) => number;
+  /** The number of keys that the query attends to. */
   readonly seen: number;
-  /** Of logSumExp, and the row of its dropout mask. */
+  /** Index in logSumExp, and the row of its dropout mask. */
   readonly row: number;
 }
 

@@ -8,7 +8,7 @@ const logSumExp = (row: Float64Array) => {
   return top + Math.log(row.reduce((sum, x) => sum + Math.exp(x - top), 0));
 };
 
-/** Classes of row `r` in a list of pairs. */
+/** The classes of row `r` in a list of (row, class) pairs. */
 function classesOf(pairs: Buffer | undefined, r: number): number[] {
   const all = pairs ? integers(pairs) : [];
   const found: number[] = [];
@@ -42,6 +42,6 @@ export const decodingKernels: DecodingKernels = {
         scores[r * count + i] = c === undefined ? (hasNaN ? Number.NaN : -Infinity) : row[c]!;
       }
     }
-    logits.fill(NaN); // whoever reads them afterwards shall notice
+    logits.fill(NaN); // exposes a caller that reads them afterwards
   },
 };

@@ -55,16 +55,18 @@ describe("the initial rank", () => {
 describe("a setting that the method does not use", () => {
   test("is an error in the layer that sets that method", () => {
     const both = layer({ method: "bitfit", targetRank: 2 });
-    expect(() => resolveConfig([base, both])).toThrow('"targetRank" has no use in method bitfit');
+    expect(() => resolveConfig([base, both])).toThrow(
+      '"targetRank" does not apply to method bitfit',
+    );
     expect(() => resolveConfig([base, layer({ method: "lora", maskInterval: 10 })])).toThrow(
-      '"maskInterval" has no use in method lora',
+      '"maskInterval" does not apply to method lora',
     );
   });
 
   test("magnitude needs E, which doublets lack", () => {
     const doublets = layer({ method: "prune-lora" });
     expect(() => resolveConfig([base, layer({ importance: "magnitude" }), doublets])).toThrow(
-      "--importance magnitude has no use in method prune-lora",
+      "--importance magnitude does not apply to method prune-lora",
     );
     expect(resolveConfig([base, layer({ importance: "magnitude" })]).importance).toBe("magnitude");
   });

@@ -194,7 +194,7 @@ describe("ModuleScope", () => {
   test("a parameter without values, or with the wrong number of them, is an internal error", () => {
     const scope = ModuleScope.root();
     const { weight } = scope.linear("dense", 3, 2, 0.1);
-    expect(() => weight.buffer).toThrow("internal: parameter dense.weight has no numbers yet");
+    expect(() => weight.buffer).toThrow("internal: parameter dense.weight has no values yet");
     expect(() => (weight.buffer = createReferenceBackend().alloc("f64", 5))).toThrow(
       "internal: dense.weight: 5 numbers for [2, 3]",
     );

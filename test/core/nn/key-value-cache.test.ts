@@ -3,7 +3,10 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { KeyValueCache } from "../../../core/nn/key-value-cache.ts";
 import { masters } from "../../helpers/upload.ts";
 
-/** Texts as strings, whose tokens' keys are the tokens' numbers; width 2, so that rows can't be mistaken. */
+/**
+ * Texts as strings, whose tokens' keys are the tokens' numbers; width 2, so that rows can't be
+ * mistaken.
+ */
 function texts(cache: KeyValueCache, download: (layer: number) => ArrayLike<number>): string[] {
   const numbers = download(1);
   const { index, length } = cache;

@@ -76,6 +76,6 @@ describe("addLayerNorm: shapes that do not fit are named", () => {
     ));
   test("residual against x", () =>
     expect(refused({ residual: [2, 5] })).toThrow(
-      "[addLayerNorm] the residual must be as x: got x [3, 5], residual [2, 5]",
+      "[addLayerNorm] the residual must have the shape of x: got x [3, 5], residual [2, 5]",
     ));
 });

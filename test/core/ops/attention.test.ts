@@ -178,6 +178,6 @@ describe("attention: shapes that do not fit are named", () => {
     ));
   test("sequences of queries against those of keys", () =>
     expect(refused({ queries: [6], keys: [3, 3] }, [6, WIDTH])).toThrow(
-      "[attention] queries and keys must be of as many sequences: got queries [1], keys [2]",
+      "[attention] queries and keys must have the same number of sequences: got queries [1], keys [2]",
     ));
 });

@@ -45,9 +45,7 @@ describe("crossEntropy", () => {
     const logits = tensor(backend, [3, 2], 0);
     expect(() =>
       valueOf((pass) => crossEntropy(pass, { logits }, { labels: integers(backend, [1, 0]) })),
-    ).toThrow(
-      "[crossEntropy] one label is due for each row of logits: got logits [3, 2], labels [2]",
-    );
+    ).toThrow("[crossEntropy] each row of logits needs one label: got logits [3, 2], labels [2]");
   });
 });
 
@@ -79,7 +77,8 @@ describe("meanSquaredError", () => {
 });
 
 describe("spanLoss", () => {
-  // sequences of 3, 1 and 2 rows; the first and last stand beside 4 and 2 rows of padding, rows 6 and 7
+  // sequences of 3, 1 and 2 rows; the first and last stand beside 4 and 2 rows of padding, rows 6
+  // and 7
   const offsets = [0, 3, 4, 6];
   const padding = [6, -1, 7, 4, 0, 2];
   const shapeOf = (pass: ForwardPass) => ({

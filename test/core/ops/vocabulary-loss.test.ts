@@ -86,7 +86,7 @@ describe("vocabularyLoss", () => {
       "[vocabularyLoss] bias must be [V]: got weight [4, 3], bias [3]",
     );
     expect(refused([4], [0])).toThrow(
-      "[vocabularyLoss] one label is due for each row: got hidden [2, 3], labels [1]",
+      "[vocabularyLoss] each row needs one label: got hidden [2, 3], labels [1]",
     );
   });
 });

@@ -101,7 +101,7 @@ describe("diagnostics", () => {
 
   test("no step left to prune in", () => {
     expect(messages({ maxSteps: 2400 })).toEqual([
-      "--init-warmup 600 and --final-warmup 1800 leave no step to prune in: the run has 2400",
+      "--init-warmup 600 and --final-warmup 1800 leave no steps for pruning: the run has 2400",
     ]);
   });
 

@@ -86,7 +86,7 @@ describe("ranks", () => {
   test("a target above the start is an error", () => {
     const [problem] = target({ targetRank: 8, initRank: 4 }).diagnostics.problems;
     expect(problem?.message).toBe(
-      "the target, 576 in all, is above the start: --init-rank 4 gives 288",
+      "the target, 576 triplets in total, exceeds the start: --init-rank 4 gives 288",
     );
   });
 

@@ -190,7 +190,7 @@ describe("a loss that is not finite", () => {
       `step 6: the loss must be finite: got loss NaN, gradient norm NaN (training rows ${rows.join(", ")})`,
     );
     expect(error.hint).toBe(
-      `lower --lr, or look at these rows; --resume continues from the last checkpoint in ${dir}`,
+      `lower --lr, or inspect these rows; --resume continues from the last checkpoint in ${dir}`,
     );
     expect(readdirSync(dir)).toEqual(["step-4"]); // from before the failure, and none later
   });

@@ -148,7 +148,9 @@ describe("bart-large", () => {
 });
 
 describe("dropout", () => {
-  /** The probabilities of a model's masks of one layer a side, in the order in which they are drawn. */
+  /**
+   * The probabilities of a model's masks of one layer a side, in the order in which they are drawn.
+   */
   const drawn = (dropout: TaskHead["dropout"], training = true) => {
     const config = {
       encoder_layers: 1,
@@ -172,7 +174,8 @@ describe("dropout", () => {
     });
     return probabilities;
   };
-  // embeddings; attention and its output, cross-attention and its output; after the activation, feed-forward output
+  // embeddings; attention and its output, cross-attention and its output; after the activation,
+  // feed-forward output
   const places = (hidden: number, attention: number, activation: number) => {
     const encoder = [hidden, attention, hidden, activation, hidden];
     const decoder = [hidden, attention, hidden, attention, hidden, activation, hidden];

@@ -189,7 +189,10 @@ describe("parameters", () => {
 });
 
 describe("dropout", () => {
-  /** The probabilities of one layer's masks, in the order in which they are drawn; undefined where nothing is dropped. */
+  /**
+   * The probabilities of one layer's masks, in the order in which they are drawn; undefined where
+   * nothing is dropped.
+   */
   const drawn = (checkpoint: object, dropout: TaskHead["dropout"], training = true) => {
     const backend = createReferenceBackend();
     const config = deberta.parseConfig({ ...tinyConfig, num_hidden_layers: 1, ...checkpoint });
@@ -216,7 +219,8 @@ describe("dropout", () => {
     cls_dropout: 0.4,
   };
 
-  // embeddings, position embeddings, attention, its output, feed-forward output, before the pooler, before the classifier
+  // embeddings, position embeddings, attention, its output, feed-forward output, before the pooler,
+  // before the classifier
   const places: [what: string, overrides: TaskHead["dropout"], due: number[]][] = [
     ["the checkpoint's own", undefined, [0.1, 0.1, 0.2, 0.1, 0.1, 0.3, 0.4]],
     ["overridden", { hidden: 0.5, attention: 0.6, head: 0.7 }, [0.5, 0.5, 0.6, 0.5, 0.5, 0.3, 0.7]],

@@ -67,7 +67,7 @@ describe("a checkpoint of BART", () => {
 test("BART is refused what it does not do", () =>
   expect(() =>
     declareModel(bart, bart.parseConfig(config), { task: "classification", labels: 2 }),
-  ).toThrow('a model of the family "bart" is not built for classification'));
+  ).toThrow('the model family "bart" does not support classification'));
 
 describe("BART's config.json", () => {
   const parse = (changes: object) => () => bart.parseConfig({ ...config, ...changes });
