@@ -16,9 +16,9 @@ interface Variant {
   readonly lengths: readonly number[];
   readonly heads: number;
   readonly headDim: number;
-  /** Whether positions skip some numbers, as where a mask has holes. */
+  /** Whether positions have gaps, as under a mask with holes. */
   readonly holes?: boolean;
-  /** Which of posKey and posQuery there are. */
+  /** Which of posKey and posQuery are present. */
   readonly terms?: "both" | "posKey" | "posQuery" | "none";
   readonly table?: Table;
   readonly dropout?: Dropout | undefined;
@@ -28,19 +28,19 @@ interface Variant {
 const MIDDLE = 160;
 const RELATIVE_ROWS = 2 * MIDDLE;
 
-/** One row for each difference. */
+/** One row per difference. */
 const straight: Table = (d) => MIDDLE + d;
-/** One row for each near difference, one for several far ones, as DeBERTa v3's buckets. */
+/** One row per small difference, one for several large ones, as DeBERTa v3's buckets. */
 const buckets: Table = (d) =>
   Math.abs(d) <= 12
     ? MIDDLE + d
     : MIDDLE + Math.sign(d) * (12 + Math.ceil(Math.log2(Math.abs(d) / 12) * 4));
-/** Falling, rising and jumping: nothing may be assumed of a table. */
+/** Neither monotone nor smooth: kernels must assume nothing about a table. */
 const unordered: Table = (d) => MIDDLE + (d < 0 ? -d * 3 : 20 - (d % 17));
 
 const VARIANTS: readonly Variant[] = [
   { note: "one token", lengths: [1], heads: 1, headDim: 4 },
-  { note: "lengths around a vector", lengths: [1, 15, 16, 17, 2], heads: 2, headDim: 16 },
+  { note: "lengths around a vector width", lengths: [1, 15, 16, 17, 2], heads: 2, headDim: 16 },
   { note: "dropout", lengths: [31, 33, 1, 7], heads: 2, headDim: 32, dropout: dropouts[0] },
   { note: "odd sizes", lengths: [5, 40, 3], heads: 3, headDim: 7, dropout: dropouts[1] },
   { note: "several blocks of rows", lengths: [65, 130], heads: 2, headDim: 64 },
@@ -64,8 +64,8 @@ const VARIANTS: readonly Variant[] = [
     terms: "none",
     dropout: dropouts[0],
   },
-  { note: "posKey alone", lengths: [17, 5, 70], heads: 2, headDim: 16, terms: "posKey" },
-  { note: "posQuery alone", lengths: [17, 5, 70], heads: 2, headDim: 16, terms: "posQuery" },
+  { note: "posKey only", lengths: [17, 5, 70], heads: 2, headDim: 16, terms: "posKey" },
+  { note: "posQuery only", lengths: [17, 5, 70], heads: 2, headDim: 16, terms: "posQuery" },
   { note: "many heads", lengths: [9, 8, 20], heads: 16, headDim: 8 },
 ];
 
@@ -135,7 +135,7 @@ function backward(bench: Bench, variant: Variant) {
   const shape = shapeOf(bench, variant);
   const inputs = inputsOf(bench, variant, shape);
   const { input, output } = bench;
-  // Rows need not sum to 1 for the formula.
+  // The formula does not need rows that sum to 1.
   const probs = input(
     "activation",
     wave(probabilityCount(shape), 6).map((p) => Math.abs(p) / 8),
@@ -157,13 +157,14 @@ function backward(bench: Bench, variant: Variant) {
   );
 }
 
-const firsts = VARIANTS.map((variant): Variant => ({
+const firstTokens = VARIANTS.map((variant): Variant => ({
   ...variant,
   note: `${variant.note}, first tokens`,
   queries: "first",
 }));
 
-export const attentionCases: readonly Case[] = [...VARIANTS, ...firsts].flatMap(
+/** Disentangled attention, forward and backward. */
+export const attentionCases: readonly Case[] = [...VARIANTS, ...firstTokens].flatMap(
   (variant): Case[] => [
     {
       name: `disentangledAttention ${variant.note}`,

@@ -2,27 +2,26 @@ import { expect } from "bun:test";
 import { Buffer as Bytes } from "node:buffer";
 import type { Backend, Buffer, DType, HostArray } from "../../core/backend.ts";
 
-/** What a buffer is for, which decides its type: see Backend.activation and Backend.master. */
+/** A buffer's role, which determines its dtype: see Backend.activation and Backend.master. */
 export type Role = "activation" | "master" | "i32";
 
 /**
- * One case's buffers on one backend. Each lies between sentinels, at an address that no vector is
- * aligned to.
+ * The buffers of one case on one backend. Each lies between sentinels, at an address that is not
+ * aligned for vectors.
  */
 export interface Bench {
   readonly backend: Backend;
-  /**
-   * Numbers that the kernel reads; they must come back unchanged, and what lies around them is NaN.
-   */
+  /** Values that the kernel reads and must not change; NaN surrounds them. */
   readonly input: (role: Role, values: ArrayLike<number>) => Buffer;
-  /** Numbers that the kernel sets: NaN before. */
+  /** Values that the kernel sets; initially NaN. */
   readonly output: (name: string, role: Role, length: number) => Buffer;
-  /** Numbers that the kernel changes or adds to. */
+  /** Values that the kernel changes or adds to. */
   readonly inOut: (name: string, role: Role, values: ArrayLike<number>) => Buffer;
-  /** Adds another buffer to the case's results, which then free it. */
+  /** Adds another buffer to the case's results and frees it with them. */
   readonly result: (name: string, buffer: Buffer) => void;
 }
 
+/** A case's results by name. */
 export type Results = ReadonlyMap<string, HostArray>;
 
 const GUARD = 7;
@@ -47,9 +46,9 @@ function roundToBf16(x: number): number {
 }
 
 /**
- * Runs a case and returns its results, after checking that nothing but them has changed.
- * Activations begin as numbers that `activation` holds exactly, so that a reference for another
- * backend begins with that one's.
+ * Runs a case, checks that it has changed nothing but its results, and returns these. Activations
+ * start as values that `activation` represents exactly, so that the reference starts with the same
+ * values as the backend under test.
  */
 export function runOn(
   backend: Backend,
@@ -99,7 +98,7 @@ export function runOn(
   return results;
 }
 
-/** Whether two arrays hold the same bits, NaNs among them. */
+/** Whether two arrays have the same bits, including those of NaNs. */
 export function sameBits(a: HostArray, b: HostArray): boolean {
   const bytes = (x: HostArray) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
   return Bytes.compare(bytes(a), bytes(b)) === 0;

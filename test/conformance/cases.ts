@@ -11,14 +11,14 @@ import { trainingCases } from "./training-cases.ts";
 import { vocabularyLossCases } from "./vocabulary-loss-cases.ts";
 import { decodingCases } from "./writing-cases.ts";
 
-/** One use of one entry of a backend, on buffers that `bench` makes and judges. */
+/** One call of one backend entry, on buffers that `bench` creates and checks. */
 export interface Case {
   readonly name: string;
   readonly entry: keyof Backend;
   readonly run: (bench: Bench) => void;
 }
 
-/** Every entry of a backend, at sizes where kernels change their ways. */
+/** Cases for every backend entry, at sizes where kernels take different code paths. */
 export const cases: readonly Case[] = [
   ...memoryCases,
   ...matrixCases,

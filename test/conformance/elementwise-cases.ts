@@ -7,12 +7,12 @@ const LENGTHS = [1, 15, 16, 17, 31, 32, 33, 100, 40_001];
 const KINDS: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
 
 /**
- * Numbers between -9 and 9, where all activations have left their curved part, with exact zeros
- * among them.
+ * Values between -9 and 9, which covers the curved part of every activation, with some exact zeros.
  */
 const wide = (length: number, phase: number) =>
   wave(length, phase).map((x, i) => (i % 13 === 5 ? 0 : x * 8.2 * Math.abs(Math.sin(i))));
 
+/** Dropout settings at both ends and between. */
 export const dropouts: readonly Dropout[] = [
   { probability: 0.1, seed: [1, 2], step: 3, site: 4 },
   { probability: 0.5, seed: [0xffff_fff0, 0x8000_0001], step: 0xffff_ffff, site: 0x9000_0000 },
@@ -85,7 +85,7 @@ const masks: Case[] = dropouts.flatMap((dropout) =>
     name: `dropout ${dropout.probability} ${rows}x${cols}`,
     entry: "dropout",
     run({ backend, input, output, inOut }) {
-      // Ones show the mask itself.
+      // All-ones input exposes the mask itself.
       const ones = input("activation", new Float64Array(rows * cols).fill(1));
       const mask = output("mask", "activation", rows * cols);
       backend.dropout(ones, mask, rows, cols, dropout);
@@ -95,4 +95,5 @@ const masks: Case[] = dropouts.flatMap((dropout) =>
   })),
 );
 
+/** Element-wise kernels. */
 export const elementwiseCases: readonly Case[] = [...flat, ...activations, ...masks];

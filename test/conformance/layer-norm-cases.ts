@@ -19,14 +19,14 @@ const VARIANTS: readonly Variant[] = [
 ];
 
 /**
- * Long rows too: their masks are drawn in strips. One column has no spread: eps alone keeps it
- * finite.
+ * Includes long rows, whose masks are drawn in strips, and rows of one column, whose variance is 0:
+ * only eps keeps them finite.
  */
 const NORM_SIZES = [...SIZES, [3, 1000], [2, 1030], [25, 768]] as const;
 const EPS = 1e-3;
 
 function forward({ backend, input, output, inOut }: Bench, rows: number, cols: number, v: Variant) {
-  // Far from 0, where a one-pass variance would lose its digits.
+  // Far from 0, where a one-pass variance would lose precision.
   const x = inOut(
     "sum",
     "activation",
@@ -46,7 +46,7 @@ function forward({ backend, input, output, inOut }: Bench, rows: number, cols: n
 function backward(bench: Bench, rows: number, cols: number, v: Variant, trained: boolean) {
   const { backend, input, output, inOut } = bench;
   const size = rows * cols;
-  // Every type holds multiples of 1/64 exactly: the mean below is that of what the kernel reads.
+  // Every dtype represents multiples of 1/64 exactly: the mean below is that of the kernel's input.
   const x = wave(size, 1).map((value) => Math.round(64 * value) / 64);
   const mean = Float64Array.from({ length: rows }, (_, r) =>
     x.subarray(r * cols, (r + 1) * cols).reduce((sum, value) => sum + value / cols, 0),
@@ -67,6 +67,7 @@ function backward(bench: Bench, rows: number, cols: number, v: Variant, trained:
   backend.addLayerNormBackward(same, sum, weight, stats, inPlace, shape);
 }
 
+/** LayerNorm, forward and backward. */
 export const layerNormCases: readonly Case[] = NORM_SIZES.flatMap(([rows, cols]) =>
   VARIANTS.flatMap((variant): Case[] => [
     {

@@ -4,8 +4,7 @@ import type { Role } from "./bench.ts";
 import type { Case } from "./cases.ts";
 
 /**
- * Rows and columns on both sides of vector widths, blocks of rows and the size from which threads
- * share the work.
+ * Rows and columns on both sides of vector widths, row blocks and the threshold of threading.
  */
 export const SIZES: readonly (readonly [rows: number, cols: number])[] = [
   [1, 1],
@@ -20,13 +19,13 @@ export const SIZES: readonly (readonly [rows: number, cols: number])[] = [
 
 const stored = (rows: number, cols: number, stride: number) => (rows - 1) * stride + cols;
 
-/** The types of A, B and C. */
+/** The dtypes of A, B and C. */
 type Roles = readonly [a: Role, b: Role, c: Role];
 const allActivations: Roles = ["activation", "activation", "activation"];
 
 /**
- * The nearest numbers that bf16 has exactly: what is rounded to it stays as it is, also where sums
- * cancel.
+ * The nearest values that bf16 represents exactly: rounding to bf16 changes nothing, even where
+ * sums cancel.
  */
 const exact = (numbers: Float64Array) => numbers.map((x) => Math.round(x * 128) / 128);
 
@@ -45,14 +44,14 @@ const gemm = (
     const a = input(ofA, wave(transA ? stored(k, m, lda) : stored(m, k, lda), 1));
     const b = input(ofB, rounded(wave(transB ? stored(n, k, ldb) : stored(k, n, ldb), 2)));
     const length = stored(m, n, ldc);
-    // With a stride, what lies between the rows must survive.
+    // With a stride, the gap between rows must stay unchanged.
     const c = beta === 1 || ldc !== n ? inOut("c", ofC, wave(length, 3)) : output("c", ofC, length);
     backend.gemm(a, b, c, shape);
   },
 });
 
 const LONG_SUMS: GemmShape = { m: 66, n: 12, k: 1100, lda: 1104, ldb: 1107, ldc: 13 };
-/** Of both operands transposed. */
+/** Both operands transposed. */
 const STRIDED: GemmShape = { m: 9, n: 16, k: 12, lda: 13, ldb: 17, ldc: 48 };
 
 const products: Case[] = [
@@ -82,8 +81,8 @@ const products: Case[] = [
 ];
 
 /**
- * What linear layers and losses ask for: adapters, and gradients of what is trained, are of the
- * master type.
+ * The products of linear layers and losses: adapters and the gradients of trained parameters are in
+ * the master dtype.
  */
 const NARROW = { m: 37, n: 12, k: 65 };
 const LONG_ROWS = { m: 66, n: 32, k: 1100, lda: 1104, ldb: 1107, ldc: 33, transB: true };
@@ -104,7 +103,7 @@ const mixed: Case[] = [
 ];
 
 /**
- * A frozen matrix of a checkpoint as B, asked for twice: a backend may lay it out anew for itself.
+ * A frozen checkpoint matrix as B, used twice: a backend may repack it.
  */
 const frozen: Case[] = [
   { m: 37, n: 64, k: 192, transB: true },
@@ -131,17 +130,17 @@ const frozen: Case[] = [
       const c = beta === 1 ? inOut(name, role, wave(m * n, 3)) : output(name, role, m * n);
       backend.gemm(a, matrix, c, shape);
     }
-    const other = { m: 3, n: k, k: n, transB: !shape.transB }; // the same numbers, read the other way
+    const other = { m: 3, n: k, k: n, transB: !shape.transB }; // the same matrix, transposed
     backend.gemm(input("activation", wave(3 * n, 4)), matrix, output("back", "activation", 3 * k), {
       ...other,
     });
   },
 }));
 
-/** E's with some pruned. */
+/** E with some triplets pruned. */
 const somePruned = (rank: number) => wave(rank, 7).map((x, i) => (i % 3 === 1 ? 0 : x));
 
-/** h [rows, rank] with NaN for what `somePruned` has no value for: nothing of it may be read. */
+/** h [rows, rank] with NaN in the columns that `somePruned` prunes, which no kernel may read. */
 const holed = (h: Float64Array, rank: number) =>
   h.map((x, i) => ((i % rank) % 3 === 1 ? Number.NaN : x));
 
@@ -182,7 +181,7 @@ const lowRank: Case[] = SIZES.flatMap(([rows, cols]) =>
   ),
 );
 
-/** Also of ranks and rows past the blocks that kernels cut them into. */
+/** Includes ranks and rows beyond the block sizes of the kernels. */
 const FACTORS = [
   ...SIZES.map((size) => [...size, 12] as const),
   [70, 300, 1],
@@ -245,6 +244,7 @@ const columns: Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
   },
 ]);
 
+/** Matrix products and their companions. */
 export const matrixCases: readonly Case[] = [
   ...products,
   ...mixed,

@@ -2,7 +2,7 @@ import type { HostTensor } from "../../core/backend.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Case } from "./cases.ts";
 
-/** A tensor as a file holds it: `shift` bytes into a larger block. */
+/** A tensor as in a file: `shift` bytes into a larger block. */
 function tensor(dtype: string, numbers: NodeJS.TypedArray, shift: number): HostTensor {
   const block = new Uint8Array(new ArrayBuffer(numbers.byteLength + shift + 8));
   const bytes = block.subarray(shift, shift + numbers.byteLength);
@@ -31,7 +31,7 @@ const stored = (n: number, shift: number): HostTensor[] => [
   ),
 ];
 
-/** Small and large (which may stay where it is); aligned and not. */
+/** Small and large (usable in place); aligned and unaligned. */
 const adopted: Case[] = [5, 33, 40_001].flatMap((n) =>
   [0, 4, 1].flatMap((shift) =>
     stored(n, shift).map((weight): Case => ({
@@ -47,6 +47,7 @@ const adopted: Case[] = [5, 33, 40_001].flatMap((n) =>
   ),
 );
 
+/** Allocation and transfers. */
 export const memoryCases: readonly Case[] = [
   ...adopted,
   {

@@ -10,7 +10,7 @@ import { dropouts } from "./elementwise-cases.ts";
 interface Variant {
   readonly note: string;
   readonly queries: readonly number[];
-  /** As many as there are queries unless they differ. */
+  /** The lengths of the keys; by default those of the queries. */
   readonly keys?: readonly number[];
   readonly heads: number;
   readonly headDim: number;
@@ -20,7 +20,12 @@ interface Variant {
 
 const VARIANTS: readonly Variant[] = [
   { note: "one token", queries: [1], heads: 1, headDim: 4 },
-  { note: "lengths around a vector", queries: [1, 15, 16, 17, 31, 32, 33], heads: 2, headDim: 16 },
+  {
+    note: "lengths around a vector width",
+    queries: [1, 15, 16, 17, 31, 32, 33],
+    heads: 2,
+    headDim: 16,
+  },
   { note: "dropout", queries: [31, 33, 1, 7], heads: 2, headDim: 32, dropout: dropouts[0] },
   { note: "odd sizes", queries: [5, 40, 3], heads: 3, headDim: 7, dropout: dropouts[1] },
   { note: "several blocks of rows", queries: [65, 130], heads: 2, headDim: 64 },
@@ -28,14 +33,14 @@ const VARIANTS: readonly Variant[] = [
   { note: "queries without keys", queries: [4, 2, 6], keys: [3, 0, 0], heads: 2, headDim: 8 },
   { note: "keys without queries", queries: [0, 5], keys: [3, 4], heads: 2, headDim: 8 },
   {
-    note: "other keys than queries",
+    note: "keys differ from queries",
     queries: [33, 1, 70, 7],
     keys: [9, 40, 31, 66],
     heads: 2,
     headDim: 16,
   },
   {
-    note: "other keys than queries, dropout",
+    note: "keys differ from queries, dropout",
     queries: [2, 31, 65],
     keys: [33, 7, 18],
     heads: 3,
@@ -53,7 +58,7 @@ const VARIANTS: readonly Variant[] = [
     dropout: dropouts[0],
   },
   {
-    note: "causal, the last of more keys",
+    note: "causal, more keys than queries",
     queries: [1, 2, 5, 70],
     keys: [40, 33, 31, 100],
     heads: 2,
@@ -128,7 +133,7 @@ function forward(bench: Bench, variant: Variant, keep: boolean) {
   bench.backend.attention(inputs, { out, logSumExp }, shape);
 }
 
-/** What the forward hands over to the backward, in f64. */
+/** The results of the forward kernel that backward needs, in f64. */
 function forwardResults(variant: Variant) {
   const backend = createReferenceBackend();
   const shape = shapeOf({ input: (_, values) => integers(backend, values) }, variant);
@@ -161,6 +166,7 @@ function backward(bench: Bench, variant: Variant) {
   bench.backend.attentionBackward(dout, given, grads, shape);
 }
 
+/** Multi-head attention, forward and backward. */
 export const multiHeadCases: readonly Case[] = VARIANTS.flatMap((variant): Case[] => [
   {
     name: `attention ${variant.note}`,

@@ -2,7 +2,7 @@ import { wave } from "../helpers/wave.ts";
 import type { Case } from "./cases.ts";
 import { SIZES } from "./matrix-cases.ts";
 
-/** Row numbers below `limit`, some of them more than once. */
+/** Row indices below `limit`, some repeated. */
 const ids = (n: number, limit: number) =>
   Int32Array.from({ length: n }, (_, i) => (i * 7 + 3) % limit);
 
@@ -15,7 +15,7 @@ function neighbours(rows: number, width: number): Int32Array {
   });
 }
 
-/** Tables that are frozen or another op's output, and trained ones. */
+/** Frozen tables or another op's output, and trained tables. */
 const tables = (["activation", "master"] as const).flatMap((role) =>
   SIZES.flatMap(([rows, cols]): Case[] => [
     {
@@ -35,7 +35,7 @@ const tables = (["activation", "master"] as const).flatMap((role) =>
       entry: "scatterAddRows",
       run({ backend, input, inOut }) {
         const dy = input("activation", wave(rows * cols, 1));
-        // Sums of many rows are for the master type.
+        // Sums of many rows need the master dtype.
         const tableRows = role === "master" ? 5 : rows;
         const table = inOut("table", role, wave(tableRows * cols, 2));
         backend.scatterAddRows(dy, input("i32", ids(rows, tableRows)), table, rows, cols);
@@ -67,4 +67,5 @@ const windows = SIZES.flatMap(([rows, cols]): Case[] =>
   ]),
 );
 
+/** Kernels that move rows. */
 export const rowCases: readonly Case[] = [...tables, ...windows];

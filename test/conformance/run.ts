@@ -5,7 +5,7 @@ import { type Results, runOn, sameBits } from "./bench.ts";
 import { cases } from "./cases.ts";
 
 /**
- * Largest error allowed, by the type of activations: of |number| plus the root mean square of its
+ * The error tolerance by dtype of activations, relative to |value| + root mean square of its
  * buffer.
  */
 const TOLERANCE: Readonly<Record<Exclude<DType, "i32">, number>> = {
@@ -15,20 +15,20 @@ const TOLERANCE: Readonly<Record<Exclude<DType, "i32">, number>> = {
 };
 
 /**
- * The same of attention's gradients in bf16: probabilities and gradients of scores are rounded
- * before they are multiplied, and their sums cancel.
+ * The same for the gradients of attention in bf16, where probabilities and gradients of scores are
+ * rounded before products whose sums cancel.
  */
 const ROUNDED_SUMS = { cases: /ttentionBackward /, bf16: 1e-1 };
 
 interface Skip {
   readonly reason: string;
-  /** Names, or beginnings of names, of cases. */
+  /** Names of cases, or their prefixes. */
   readonly cases: readonly string[];
 }
 
 /**
- * Holds a backend to the reference, case by case: the numbers, what a kernel must leave alone, and
- * that the same call gives the same bits again.
+ * Tests a backend against the reference, case by case: values, memory that a kernel must not touch,
+ * and that repeating a call gives the same bits.
  */
 export function runConformance(
   backend: Backend,
@@ -67,7 +67,7 @@ function compare(got: Results, want: Results, tolerance: number): void {
   }
 }
 
-/** The largest error in |want| + root mean square of want; NaN equals NaN. */
+/** The largest error relative to |want| + root mean square of want; NaN equals NaN. */
 function worstOf(got: ArrayLike<number>, want: HostArray): { index: number; error: number } {
   const finite = [...want].filter((x) => Number.isFinite(x));
   const size = Math.sqrt(finite.reduce((sum, x) => sum + x * x, 0) / Math.max(finite.length, 1));

@@ -43,7 +43,7 @@ const losses: Case[] = [
         3,
         3,
       );
-      // The first row's own scale: its gradients are of 1e-9.
+      // The first row needs its own scale: its gradients are around 1e-9.
       const sure = output("dlogits of the sure row", "activation", 3);
       backend.scale(backend.view(dlogits, 0, 3), 1, sure);
     },
@@ -63,8 +63,7 @@ const losses: Case[] = [
 ];
 
 /**
- * Sequences of 1, 33 and 5 rows, two of them with a padding row below, and one without rows of its
- * own in the loss.
+ * Sequences of 1, 33 and 5 rows: two with a padding row below, one that the loss leaves out.
  */
 const spans: Case[] = [
   { name: "targets at both ends and in the padding", targets: [0, 33, 40, 0, 1, 36] },
@@ -187,7 +186,7 @@ const triplets: Case[] = (
   ),
 );
 
-/** As many as threads share, of several sizes. */
+/** Enough for several threads, of several sizes. */
 const SIZES = Array.from({ length: 18 }, (_, i) => ({
   rank: [12, 4, 1][i % 3]!,
   width: [768, 33, 3072, 100][i % 4]!,
@@ -236,7 +235,7 @@ const tops: Case[] = [
   },
 }));
 
-/** x86 makes NaNs with the sign bit set, which no host number has. */
+/** x86 creates NaNs with the sign bit set, JavaScript without. */
 const madeNan: Case = {
   name: "keepTop puts a NaN of the device's making last",
   entry: "keepTop",
@@ -343,6 +342,7 @@ const manyFactors: Case = {
   },
 };
 
+/** Losses, the optimizer and AdaLoRA's budget allocation. */
 export const trainingCases: readonly Case[] = [
   ...losses,
   ...spans,

@@ -17,6 +17,7 @@ const labelsOf = (rows: number, classes: number) =>
 
 const scaled = (rows: number, classes: number) => wave(rows * classes, 1).map((x) => x * 6);
 
+/** The vocabulary loss. */
 export const vocabularyLossCases: readonly Case[] = [
   ...SIZES.flatMap(([rows, classes]) =>
     [0, 0.1].map((smoothing): Case => ({
@@ -58,7 +59,7 @@ export const vocabularyLossCases: readonly Case[] = [
       const shape = { rows: 3, classes: 3, smoothing: 0, weight: 1 / 3 };
       const loss = inOut("loss", "master", [0]);
       backend.addVocabularyLoss(logits, bias, labels, loss, dlogits, shape);
-      // The first row's own scale: its gradients are of 1e-9.
+      // The first row needs its own scale: its gradients are around 1e-9.
       const sure = output("dlogits of the sure row", "activation", 3);
       backend.scale(backend.view(dlogits, 0, 3), 1, sure);
     },

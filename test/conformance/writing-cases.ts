@@ -3,7 +3,7 @@ import { wave } from "../helpers/wave.ts";
 import type { Bench } from "./bench.ts";
 import type { Case } from "./cases.ts";
 
-/** [rows, keys of each, heads, head's width, rows of keys] */
+/** [rows, keys per row, heads, head dim, rows of k and v] */
 const CHOSEN = [
   [1, 1, 1, 1, 1],
   [3, 2, 2, 4, 5],
@@ -46,7 +46,7 @@ const SEARCHES: readonly Search[] = [
   { note: "few of many", rows: 9, classes: 6000, count: 8, normalise: "before" },
   { note: "few of many, after", rows: 9, classes: 6001, count: 16, normalise: "after" },
   {
-    note: "without the banned",
+    note: "banned classes",
     rows: 2,
     classes: 5,
     count: 2,
@@ -55,7 +55,7 @@ const SEARCHES: readonly Search[] = [
     banned: [0, 4, 0, 3, 1, 0],
   },
   {
-    note: "without the banned, after",
+    note: "banned classes, after",
     rows: 2,
     classes: 5,
     count: 2,
@@ -64,7 +64,7 @@ const SEARCHES: readonly Search[] = [
     banned: [0, 4, 0, 3, 1, 0, 1, 0],
   },
   {
-    note: "the repeated less, before",
+    note: "repeated classes, before",
     rows: 2,
     classes: 4,
     count: 3,
@@ -73,7 +73,7 @@ const SEARCHES: readonly Search[] = [
     repeated: [0, 1, 1, 1, 1, 2],
   },
   {
-    note: "the repeated less, after",
+    note: "repeated classes, after",
     rows: 2,
     classes: 4,
     count: 3,
@@ -83,7 +83,7 @@ const SEARCHES: readonly Search[] = [
     banned: [1, 3],
   },
   {
-    note: "the lower of equals first",
+    note: "ties: the lower class first",
     rows: 1,
     classes: 70,
     count: 5,
@@ -91,7 +91,7 @@ const SEARCHES: readonly Search[] = [
     logits: Array.from({ length: 70 }, (_, c) => (c % 7 === 3 ? 0 : -5)),
   },
   {
-    note: "fewer are left than wanted",
+    note: "fewer classes left than requested",
     rows: 2,
     classes: 3,
     count: 3,
@@ -100,7 +100,7 @@ const SEARCHES: readonly Search[] = [
     banned: [0, 0, 1, 0, 1, 1, 1, 2],
   },
   {
-    note: "logits that are no numbers",
+    note: "logits that are not finite",
     rows: 3,
     classes: 3,
     count: 2,
@@ -113,10 +113,10 @@ function search(bench: Bench, { logits, banned, repeated, ...rest }: Search): vo
   const { backend, input, output } = bench;
   const { rows, classes, count, normalise } = rest;
   const pairs = (list: readonly number[] | undefined) => list && input("i32", list);
-  const numbers = backend.alloc(backend.master, rows * classes); // overwritten with nothing to compare
-  backend.upload(numbers, (logits ?? wave(rows * classes, 1).map((x) => x * 6)).map(Math.fround));
+  const scratch = backend.alloc(backend.master, rows * classes); // overwritten: not a result
+  backend.upload(scratch, (logits ?? wave(rows * classes, 1).map((x) => x * 6)).map(Math.fround));
   backend.topLogProbabilities(
-    numbers,
+    scratch,
     input("master", logits ? new Float64Array(classes) : wave(classes, 2)),
     { ids: output("ids", "i32", rows * count), scores: output("scores", "master", rows * count) },
     {
@@ -129,7 +129,7 @@ function search(bench: Bench, { logits, banned, repeated, ...rest }: Search): vo
       penalty: 1.5,
     },
   );
-  backend.free(numbers);
+  backend.free(scratch);
 }
 
 const searchCases = SEARCHES.map((each): Case => ({
@@ -138,4 +138,5 @@ const searchCases = SEARCHES.map((each): Case => ({
   run: (bench) => search(bench, each),
 }));
 
+/** Kernels of decoding. */
 export const decodingCases: readonly Case[] = [...chosenRowsCases, ...searchCases];

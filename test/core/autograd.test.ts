@@ -60,41 +60,42 @@ describe("gradients of a graph", () => {
     expect(Array.from(backend.download(x.grad))).toEqual([5, 7, 11, 13]);
   });
 
-  // Each graph hands one gradient buffer to two tensors, and then adds to one of them in place.
-  test("a gradient that two tensors share is not changed for the other one: added in place", () =>
+  // In each graph two tensors share a gradient buffer, before one of the gradients changes in
+  // place.
+  test("two tensors that share a gradient buffer do not affect each other: added in place", () =>
     gradcheck("shared", {
       inputs: { a: [3, 2], b: [3, 2], w: [2, 2] },
-      takesOver: ["a", "b"],
+      overwrites: ["a", "b"],
       build(pass, { a, b, w }) {
         const later = linear(pass, { x: a, weight: w }, {}); // its backward comes last
         return sum(pass, { a: later, b: sum(pass, { a, b }, {}) }, {});
       },
     }));
 
-  test("a gradient that two tensors share is not changed for the other one: made in its place", () =>
+  test("two tensors that share a gradient buffer do not affect each other: overwritten", () =>
     gradcheck("shared", {
       inputs: { a: [3, 2], b: [3, 2], w: [2, 2] },
-      takesOver: [],
+      overwrites: [],
       build(pass, { a, b, w }) {
         const later = linear(pass, { x: b, weight: w }, {});
         return sum(pass, { a: activation(pass, { x: a }, { kind: "gelu" }), b: later }, {});
       },
     }));
 
-  test("a gradient that two tensors share is not changed for the other one: scattered", () =>
+  test("two tensors that share a gradient buffer do not affect each other: scattered", () =>
     gradcheck("shared", {
       inputs: { a: [3, 2], b: [3, 2] },
-      takesOver: ["a", "b"],
+      overwrites: ["a", "b"],
       build(pass, { a, b }) {
         const later = gatherRows(pass, { table: b }, { ids: pass.integers([2, 2, 0]) });
         return sum(pass, { a: later, b: sum(pass, { a, b }, {}) }, {});
       },
     }));
 
-  test("a gradient that two tensors share is not changed for the other one: given twice", () =>
+  test("two tensors that share a gradient buffer do not affect each other: given twice", () =>
     gradcheck("shared", {
       inputs: { a: [3, 2], b: [3, 2] },
-      takesOver: ["a", "b"],
+      overwrites: ["a", "b"],
       build: (pass, { a, b }) =>
         sum(
           pass,
@@ -103,7 +104,7 @@ describe("gradients of a graph", () => {
         ),
     }));
 
-  test("backward seeds the loss with the given number", () => {
+  test("backward seeds the loss with the given gradient", () => {
     const backend = createReferenceBackend();
     const x = new Parameter("x", [3]);
     x.buffer = masters(backend, [1, 2, 3]);
@@ -114,10 +115,10 @@ describe("gradients of a graph", () => {
       const loss = product(pass, { y: x }, { cotangent: masters(backend, [1, -1, 2]) });
       pass.tape.backward(loss, 0.25);
     });
-    expect(Array.from(backend.download(x.grad))).toEqual([10.25, 19.75, 30.5]); // added to what was there
+    expect(Array.from(backend.download(x.grad))).toEqual([10.25, 19.75, 30.5]); // accumulated
   });
 
-  test("a trained parameter without a place for its gradient is a bug that is named", () => {
+  test("a trained parameter without a gradient buffer is an internal error that names it", () => {
     const backend = createReferenceBackend();
     const x = new Parameter("encoder.x", [3]);
     x.buffer = masters(backend, [1, 2, 3]);
@@ -157,7 +158,7 @@ describe("memory", () => {
     }
   });
 
-  test("it falls as backward passes the layers", () => {
+  test("live memory falls as backward walks the layers", () => {
     const live: number[] = [];
     const reference = createReferenceBackend();
     const backend = watched(reference, (name) => {
@@ -169,7 +170,7 @@ describe("memory", () => {
     for (let i = 1; i < live.length; i++) expect(live[i]!).toBeLessThan(live[i - 1]!);
   });
 
-  test("a frozen layer keeps nothing that only its weight's gradient would need", () => {
+  test("a frozen layer keeps nothing that only the gradient of its weight needs", () => {
     // of a frozen linear without adapter: x is not saved
     const backend = createReferenceBackend();
     const [x, w] = [new Parameter("x", [50, 4]), new Parameter("w", [3, 4])];
@@ -210,10 +211,10 @@ describe("gradients stop below the lowest trained module", () => {
     };
   };
 
-  test("the head alone: no layer is passed", () =>
+  test("the head only: no layer", () =>
     expect(step(() => false)).toEqual({ attention: 0, norms: 0, activations: 1, scatters: 0 }));
 
-  test("the last layer's output: its norm alone", () =>
+  test("the last layer's output: only its norm", () =>
     expect(step((path) => path.endsWith("layer.2.output.dense"))).toEqual({
       attention: 0,
       norms: 1,
@@ -234,7 +235,7 @@ describe("gradients stop below the lowest trained module", () => {
       attention: 2,
       norms: 4,
       activations: 3,
-      scatters: 1, // of the first tokens, which alone ask in the last layer
+      scatters: 1, // of the first tokens, the only queries of the last layer
     }));
 });
 
@@ -256,7 +257,7 @@ describe("evaluation", () => {
       pass.tape.clear();
     });
     expect(arena.length).toBeGreaterThan(0);
-    expect(backend.memory().peak).toBeGreaterThan(before); // what is measured is the pass's
+    expect(backend.memory().peak).toBeGreaterThan(before); // the pass has the peak
     return {
       end: backend.memory().live - start,
       peak: backend.memory().peak - start,
@@ -264,14 +265,14 @@ describe("evaluation", () => {
     };
   };
 
-  test("nothing is recorded: no memory outlives a layer", () => {
+  test("records nothing: no memory outlives a layer", () => {
     const [two, four] = [logitsOf(2, false), logitsOf(4, false)];
     expect(two.requiresGrad).toBe(false);
     expect(four.peak).toBe(two.peak);
     expect(two.end).toBe(0);
   });
 
-  test("while training keeps what backward needs", () => {
+  test("training keeps what backward needs", () => {
     const [two, six] = [logitsOf(2, true), logitsOf(6, true)];
     expect(two.requiresGrad).toBe(true);
     expect(six.peak).toBeGreaterThan(two.peak);
@@ -287,7 +288,7 @@ describe("evaluation", () => {
 describe("dropout sites", () => {
   const backend = createReferenceBackend();
 
-  test("each place and pass draws its own mask; a place that drops nothing still counts", () => {
+  test("each site and pass draws its own mask; a site that drops nothing still counts", () => {
     const pass = new ForwardPass(backend, { training: true, seed: [3, 4], index: 5 });
     expect(pass.nextDropout(0.5)).toEqual({ probability: 0.5, seed: [3, 4], step: 5, site: 0 });
     expect(pass.nextDropout(0)).toBeUndefined();
@@ -298,7 +299,7 @@ describe("dropout sites", () => {
 describe("scopes", () => {
   const bytes = (backend: Backend) => backend.memory().live;
 
-  test("of what a scope allocated, its result alone passes to the outer one", () => {
+  test("only a scope's result moves to the outer scope", () => {
     const backend = createReferenceBackend();
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
@@ -312,7 +313,7 @@ describe("scopes", () => {
     expect(bytes(backend)).toBe(0);
   });
 
-  test("a buffer outside of any scope is a bug that is named", () => {
+  test("a buffer outside of any scope is an internal error", () => {
     const pass = new ForwardPass(createReferenceBackend(), { training: false });
     expect(() => pass.allocate(1)).toThrow("internal: a buffer is allocated outside of any scope");
   });
@@ -332,7 +333,7 @@ describe("scopes", () => {
     expect(bytes(backend)).toBe(0);
   });
 
-  test("an exception that the outer scope survives leaves the outer buffers alone", () => {
+  test("an exception that the outer scope catches leaves its buffers alone", () => {
     const backend = createReferenceBackend();
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
@@ -344,12 +345,12 @@ describe("scopes", () => {
         }),
       ).toThrow("inside");
       expect(bytes(backend)).toBe(80);
-      pass.allocate(1); // the outer scope goes on
+      pass.allocate(1); // the outer scope is still open
     });
     expect(bytes(backend)).toBe(0);
   });
 
-  // a step that fails half-way, by the kernel that fails
+  // a training step in which one kernel throws
   for (const kernel of ["crossEntropy", "activationBackward", "disentangledAttentionBackward"]) {
     test(`a training step that fails in ${kernel} frees what its tape held`, () => {
       const reference = createReferenceBackend();
@@ -375,7 +376,7 @@ describe("scopes", () => {
       const buffer = pass.allocate(10);
       pass.tape.drop(buffer);
       expect(bytes(backend)).toBe(0);
-      pass.tape.drop(integers(backend, [1])); // not of this scope: left alone
+      pass.tape.drop(integers(backend, [1])); // not of this scope: not freed
       expect(bytes(backend)).toBe(4);
     });
   });

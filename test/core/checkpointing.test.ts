@@ -26,7 +26,7 @@ import {
 import { counted, watched } from "../helpers/watched-backend.ts";
 import type { WeightedBatch } from "../../core/tasks/batch.ts";
 
-/** What is trained, and its loss over some tiny examples. */
+/** A tiny model with its loss. */
 interface Subject {
   readonly adapted: AdaptedModel;
   batch(indices: readonly number[]): WeightedBatch & { loss(pass: ForwardPass): Tensor };
@@ -61,7 +61,7 @@ const bartOf =
     };
   };
 
-/** Padded positions attend to every position of their row: layers read one buffer more. */
+/** Padded positions attend to every position of their row: layers read one more buffer. */
 function spans(backend: Backend): Subject {
   const dropout = { hidden: 0.2, attention: 0.2 };
   const head = { task: "span", labels: 2, paddedQueries: "uniform", dropout } as const;
@@ -96,7 +96,7 @@ const subjects = {
   "DeBERTa, adapters of the feed-forward blocks": debertaOf({
     method: "lora",
     modules: ["intermediate"],
-    config: { num_hidden_layers: 4 }, // the last one keeps little as it is
+    config: { num_hidden_layers: 4 }, // the last one keeps little anyway
   }),
   "DeBERTa, spans with rows for padding": spans,
   "BART, AdaLoRA": bartOf({}),
@@ -114,7 +114,7 @@ function trainerOf(
   return new Trainer<Batch>(backend, { adapters, trained, lossOf }, all);
 }
 
-/** Steps of two micro-batches each, and all that they leave behind. */
+/** Trains some steps of two micro-batches and returns all reports, gradients and values. */
 function train(backend: Backend, make: (backend: Backend) => Subject, checkpointing: boolean) {
   const subject = make(backend);
   const prunes = subject.adapted.adapters.length === 12;
@@ -156,9 +156,7 @@ describe.each(Object.entries(subjects))("%s", (_name, make) => {
   }
 });
 
-/**
- * The subject, where all that its forward allocated but the loss has gone before backward begins.
- */
+/** The subject with its forward in a scope: before backward, everything but the loss is freed. */
 const scoped = (make: (backend: Backend) => Subject) => (backend: Backend) => {
   const subject = make(backend);
   const batch = (indices: readonly number[]) => {
@@ -168,7 +166,7 @@ const scoped = (make: (backend: Backend) => Subject) => (backend: Backend) => {
   return { ...subject, batch };
 };
 
-/** `backend`, but what it has allocated loses its numbers as it is freed. */
+/** Wraps `backend` to fill buffers with NaN as they are freed. */
 function poisonFreed(backend: Backend): Backend {
   const allocated = new Set<Buffer>();
   return {
@@ -187,7 +185,7 @@ function poisonFreed(backend: Backend): Backend {
   };
 }
 
-test("a layer more costs the memory of its input alone", () => {
+test("one more layer costs only the memory of its input", () => {
   const peakOf = (layers: number) => {
     const make = debertaOf({ dropout: 0, config: { num_hidden_layers: layers } });
     const backend = createReferenceBackend();
@@ -201,8 +199,8 @@ test("a layer more costs the memory of its input alone", () => {
   expect(peakOf(6) - peakOf(2)).toBe(4 * tokens * tinyConfig.hidden_size * 8);
 });
 
-describe("layers that no gradient passes", () => {
-  /** A step that trains the classifier, and the last bias of a layer. */
+describe("layers without a gradient", () => {
+  /** A step that trains the classifier and the last bias of a layer. */
   const step = (layer: number | undefined, layers = 3) => {
     const { backend, calls } = counted(createReferenceBackend());
     const subject = debertaOf({ method: "bitfit", config: { num_hidden_layers: layers } })(backend);
@@ -219,13 +217,13 @@ describe("layers that no gradient passes", () => {
     return { attentions: calls("disentangledAttention"), peak: backend.memory().peak - start };
   };
 
-  test("are not run again", () =>
+  test("are not rerun", () =>
     expect([undefined, 2, 1, 0].map((layer) => step(layer).attentions)).toEqual([3, 4, 5, 6]));
 
   test("keep nothing", () => expect(step(undefined, 6).peak).toBe(step(undefined, 3).peak));
 });
 
-test("a layer that fails when it is run again frees what the tape held", () => {
+test("a layer that throws when it is rerun frees what the tape held", () => {
   const reference = createReferenceBackend();
   let calls = 0;
   const backend = watched(reference, (name) => {

@@ -27,7 +27,7 @@ test("a seed above 32 bits uses both words of the key", () => {
   expect(normals(8, 1, 7, 0)).not.toEqual(normals(8, 1, 2 ** 32 + 7, 0));
 });
 
-/** Mean, and standardised central moments 2 to 4. */
+/** The mean and the standardised central moments 2 to 4. */
 function moments(x: Float32Array): { mean: number; std: number; skew: number; kurtosis: number } {
   const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
   const central = (k: number) => x.reduce((sum, v) => sum + (v - mean) ** k, 0) / x.length;
@@ -37,7 +37,7 @@ function moments(x: Float32Array): { mean: number; std: number; skew: number; ku
 
 const N = 40_000;
 const within = (got: number, expected: number, sigma: number) =>
-  expect(Math.abs(got - expected)).toBeLessThan(4 * sigma); // sigma: the estimate's own deviation
+  expect(Math.abs(got - expected)).toBeLessThan(4 * sigma); // sigma: standard error of the estimate
 
 describe("normals", () => {
   const x = normals(N, 0.02, 42, 3);
@@ -50,12 +50,12 @@ describe("normals", () => {
     within(m.kurtosis, 3, Math.sqrt(24 / N));
   });
 
-  test("reach beyond three deviations as often as they should", () => {
+  test("exceed three standard deviations at the expected rate", () => {
     const far = x.filter((v) => Math.abs(v) > 3 * 0.02).length;
     within(far, 0.0026998 * N, Math.sqrt(0.0026998 * N));
   });
 
-  test("neighbours are not correlated, at any distance within a block of four", () => {
+  test("neighbours within a block of four are not correlated", () => {
     for (const lag of [1, 2, 3, 4]) {
       let sum = 0;
       for (let i = lag; i < N; i++) sum += (x[i]! * x[i - lag]!) / 0.02 ** 2;
@@ -63,7 +63,7 @@ describe("normals", () => {
     }
   });
 
-  test("a number depends on seed, stream and index alone, not on how many are drawn", () => {
+  test("a draw depends only on seed, stream and index, not on how many are drawn", () => {
     for (const n of [1, 2, 3, 5, 1001]) expect(normals(n, 0.02, 42, 3)).toEqual(x.slice(0, n));
     expect(normals(8, 0.02, 43, 3)).not.toEqual(x.slice(0, 8));
     expect(normals(8, 0.02, 42, 4)).not.toEqual(x.slice(0, 8));
@@ -83,7 +83,7 @@ describe("uniforms", () => {
     expect(Math.min(...x)).toBeLessThan(-0.4995);
   });
 
-  test("are other draws than the normals of the same stream", () => {
+  test("differ from the normals of the same stream", () => {
     const radius = (v: number) => Math.exp((-v * v) / 2);
     const gaussian = normals(N, 1, 42, 3);
     let sum = 0;
@@ -91,7 +91,7 @@ describe("uniforms", () => {
     within(sum / N, 0, 0.5 / Math.sqrt(3 * N));
   });
 
-  test("a number depends on seed, stream and index alone, not on how many are drawn", () => {
+  test("a draw depends only on seed, stream and index, not on how many are drawn", () => {
     for (const n of [1, 3, 6]) expect(uniforms(n, 0.5, 42, 3)).toEqual(x.slice(0, n));
     expect(uniforms(8, 0.5, 42, 4)).not.toEqual(x.slice(0, 8));
   });

@@ -25,7 +25,7 @@ const check = (factor: number) =>
     build: (pass, { x }) => doubled(factor)(pass, { x }, {}),
   });
 
-test("a right backward passes, a wrong one is named with its input and index", () => {
+test("a correct backward passes; of a wrong one the error names input and index", () => {
   check(2);
   expect(() => check(-2)).toThrow(
     "doubled (parameters, trained: x): d/d(x)[0] numeric 1.15885108 analytic -1.15885108",

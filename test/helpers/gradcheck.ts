@@ -5,14 +5,15 @@ import { Parameter, type Tensor } from "../../core/tensor.ts";
 import { fresh, product } from "./ops.ts";
 import { wave } from "./wave.ts";
 
+/** What `gradcheck` needs to know of an op. */
 export interface GradCase<Name extends string> {
-  /** Shapes of the inputs; their numbers are waves unless `values` has others. */
+  /** Shapes of the inputs; their values are waves unless `values` has others. */
   readonly inputs: Readonly<Record<Name, readonly number[]>>;
   readonly values?: Partial<Readonly<Record<NoInfer<Name>, ArrayLike<number>>>>;
   /**
-   * Inputs whose buffers the op takes over, so that they must be the fresh output of another op.
+   * Inputs that the op overwrites, which must be the output of another op.
    */
-  readonly takesOver?: readonly NoInfer<Name>[];
+  readonly overwrites?: readonly NoInfer<Name>[];
   /** Inputs that are never trained. */
   readonly frozen?: readonly NoInfer<Name>[];
   build(pass: ForwardPass, inputs: Readonly<Record<NoInfer<Name>, Tensor>>): Tensor;
@@ -22,10 +23,10 @@ const H = 1e-5;
 const TOLERANCE = 1e-7;
 
 /**
- * Holds an op's backward to central differences of <op(inputs), v>, v a wave. Every input is
- * checked with all others trained and alone, as a parameter (whose gradient is added to what is
- * there) and as an inner tensor (whose gradient starts here). Throws with the op, the input and the
- * index where they disagree, and where memory is not returned.
+ * Compares an op's backward with central differences of <op(inputs), v>, v a wave. Checks every
+ * input with all others trained and without, as a parameter (whose gradient is accumulated) and as
+ * an intermediate tensor (whose gradient starts here). Throws the op's name, the input's name and
+ * the index where they differ, and if the op leaks memory.
  */
 export function gradcheck<const Name extends string>(name: string, gradCase: GradCase<Name>): void {
   const backend = createReferenceBackend();
@@ -43,7 +44,7 @@ export function gradcheck<const Name extends string>(name: string, gradCase: Gra
         const where = `${name} (${inner ? "inner" : "parameters"}, trained: ${trained.join(", ")})`;
         compare(`${where}: d/d(${n})`, numeric.get(n) ?? [], analytic.get(n) ?? []);
       }
-      if (backend.memory().live !== before) throw new Error(`${name}: memory is not returned`);
+      if (backend.memory().live !== before) throw new Error(`${name}: memory leaks`);
     }
   }
 }
@@ -77,7 +78,7 @@ function evaluate<Name extends string>(
   pass.scope(() => {
     const inputs: Partial<Record<Name, Tensor>> = {};
     for (const [name, parameter] of parameters) {
-      const isInner = inner || gradCase.takesOver?.includes(name);
+      const isInner = inner || gradCase.overwrites?.includes(name);
       inputs[name] = isInner ? fresh(pass, { x: parameter }, {}) : parameter;
     }
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- filled just above
@@ -113,7 +114,7 @@ function gradients<Name extends string>(
   inner: boolean,
 ): ReadonlyMap<Name, Float64Array> {
   const { backend, parameters } = subject;
-  const before = (length: number) => wave(length, 2.5); // not zero: backward must add
+  const before = (length: number) => wave(length, 2.5); // not zero, so that backward must add
   for (const [name, parameter] of parameters) {
     parameter.requiresGrad = trained.includes(name);
     backend.upload(parameter.grad ?? raise(name), before(parameter.length));

@@ -1,8 +1,8 @@
 import type { Backend, Buffer } from "../../core/backend.ts";
 
 /**
- * `backend` as if its memory were another machine's: buffers show their type and length alone,
- * anything else that is read of them or done to them throws. Counts what comes back to the host.
+ * Wraps `backend` as if its memory were on another device: buffers have a dtype and a length, any
+ * other access throws. Counts downloads.
  */
 export function guarded(backend: Backend): { backend: Backend; downloads(): number } {
   const inner = new WeakMap<object, Buffer>();
@@ -23,7 +23,7 @@ export function guarded(backend: Backend): { backend: Backend; downloads(): numb
     return opaque;
   }
 
-  /** Buffers inside, also those in shapes and groups of buffers. */
+  /** Replaces guarded buffers by the real ones, also inside shapes and groups of buffers. */
   function unwrap(value: unknown): unknown {
     if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
     const buffer = inner.get(value);

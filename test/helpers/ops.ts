@@ -2,8 +2,8 @@ import type { Buffer } from "../../core/backend.ts";
 import { defineOp } from "../../core/op.ts";
 
 /**
- * y = x as the fresh output of an op, so that the next op may take it over and its gradient is an
- * inner one.
+ * y = x as the output of an op, so that the next op may overwrite it and it gets a gradient as an
+ * intermediate tensor.
  */
 export const fresh = defineOp({
   name: "fresh",

@@ -3,12 +3,12 @@ import { type Tensor, elementsOf } from "../../core/tensor.ts";
 import { masters } from "./upload.ts";
 import { wave } from "./wave.ts";
 
-/** A tensor without gradient: a wave, or the given numbers. */
+/** A tensor without gradient: a wave, or the given values. */
 export function tensor(
   backend: Backend,
   shape: readonly number[],
   phase: number,
-  numbers: ArrayLike<number> = wave(elementsOf(shape), phase),
+  values: ArrayLike<number> = wave(elementsOf(shape), phase),
 ): Tensor {
-  return { shape, buffer: masters(backend, numbers), requiresGrad: false };
+  return { shape, buffer: masters(backend, values), requiresGrad: false };
 }

@@ -1,6 +1,6 @@
 import type { Backend } from "../../core/backend.ts";
 
-/** `backend` with `onCall(name)` before each call of an entry. */
+/** Wraps `backend` to call `onCall(name)` before each entry. */
 export function watched(backend: Backend, onCall: (name: string) => void): Backend {
   return new Proxy(backend, {
     get(target, key, receiver) {
@@ -14,7 +14,7 @@ export function watched(backend: Backend, onCall: (name: string) => void): Backe
   });
 }
 
-/** `backend`, and how often each of its entries was called. */
+/** Wraps `backend` to count the calls of each entry. */
 export function counted(backend: Backend): {
   backend: Backend;
   calls: (name: keyof Backend) => number;

@@ -1,4 +1,4 @@
-/** Numbers without a pattern that a wrong stride, sign or permutation could keep. */
+/** Values without a pattern that a wrong stride, sign or permutation would preserve. */
 export function wave(length: number, phase: number): Float64Array {
   return Float64Array.from(
     { length },

@@ -12,12 +12,12 @@ describe("FreeSpace", () => {
     return space;
   };
 
-  test("a block is cut off the lowest range that holds it", () => {
+  test("a block is cut from the lowest range that fits it", () => {
     const space = spaceOf([1000, 100], [0, 50], [500, 200]);
     expect([60, 50, 150, 100].map((bytes) => space.take(bytes))).toEqual([500, 0, undefined, 560]);
   });
 
-  test("what comes back joins the ranges before and after it", () => {
+  test("a freed block merges with the ranges before and after it", () => {
     for (const order of [
       [0, 1, 2],
       [2, 1, 0],
@@ -30,19 +30,19 @@ describe("FreeSpace", () => {
     }
   });
 
-  test("ranges that do not touch stay apart", () => {
+  test("ranges that are not adjacent stay separate", () => {
     const space = spaceOf([0, 100], [200, 100]);
     expect(space.take(150)).toBeUndefined();
     space.give(101, 98);
     expect(space.take(101)).toBeUndefined();
   });
 
-  test("it says what is free below an address", () => {
+  test("reports the free range below an address", () => {
     const space = spaceOf([0, 10], [100, 50]);
     expect([150, 149, 10].map((end) => space.below(end))).toEqual([50, 0, 0]);
   });
 
-  test("any order of blocks leaves the space whole", () => {
+  test("the space is whole again after any order of frees", () => {
     const space = spaceOf([0, 100_000]);
     const blocks: { start: number; bytes: number }[] = [];
     for (let i = 0; i < 2000; i++) {

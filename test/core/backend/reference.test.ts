@@ -5,7 +5,7 @@ import { integers, masters } from "../../helpers/upload.ts";
 import { wave } from "../../helpers/wave.ts";
 
 const backend = createReferenceBackend();
-const numbers = (buffer: ReturnType<typeof masters>) => Array.from(backend.download(buffer));
+const values = (buffer: ReturnType<typeof masters>) => Array.from(backend.download(buffer));
 
 describe("erf, against 30 digits of mpmath", () => {
   const table = [
@@ -35,7 +35,7 @@ describe("erf, against 30 digits of mpmath", () => {
 });
 
 describe("memory", () => {
-  test("what is allocated counts until it is freed, and once", () => {
+  test("an allocation counts once, until it is freed", () => {
     const fresh = createReferenceBackend();
     const a = fresh.alloc("f64", 10);
     const b = fresh.alloc("i32", 3);
@@ -54,26 +54,26 @@ describe("memory", () => {
     expect(fresh.memory().live).toBe(0);
   });
 
-  test("a new buffer holds NaN, so that adding to it does not pass for setting it", () => {
-    expect(numbers(backend.alloc("f64", 2))).toEqual([NaN, NaN]);
+  test("a new buffer holds NaN, which exposes a kernel that adds where it should set", () => {
+    expect(values(backend.alloc("f64", 2))).toEqual([NaN, NaN]);
   });
 
   test("a view shares its storage; a download does not", () => {
     const buffer = masters(backend, [1, 2, 3, 4]);
     const view = backend.view(buffer, 1, 2);
     backend.scale(view, 10, view);
-    expect(numbers(buffer)).toEqual([1, 20, 30, 4]);
+    expect(values(buffer)).toEqual([1, 20, 30, 4]);
     backend.download(buffer).fill(0);
-    expect(numbers(buffer)).toEqual([1, 20, 30, 4]);
+    expect(values(buffer)).toEqual([1, 20, 30, 4]);
   });
 });
 
-describe("adopt widens every type that checkpoints have", () => {
+describe("adopt widens every dtype of checkpoints", () => {
   const adopt = (dtype: string, bytes: Uint8Array, length: number) =>
-    numbers(backend.adopt({ dtype, shape: [length], bytes }, "f64"));
+    values(backend.adopt({ dtype, shape: [length], bytes }, "f64"));
   const half = [0x3c00, 0xc000, 0x0001, 0x8000, 0x7bff, 0x7c00, 0x7e00];
 
-  test("F64, F32 from an odd place in a file, BF16", () => {
+  test("F64, F32 at an odd offset in a file, BF16", () => {
     expect(adopt("F64", new Uint8Array(Float64Array.of(0.1, -2).buffer), 2)).toEqual([0.1, -2]);
     const shifted = new Uint8Array(9);
     shifted.set(new Uint8Array(Float32Array.of(0.1, -2).buffer), 1);
@@ -82,7 +82,7 @@ describe("adopt widens every type that checkpoints have", () => {
     expect(adopt("BF16", brain, 3)).toEqual([1, -3, 2 ** -133]);
   });
 
-  test("F16 with its smallest, largest, infinite and undefined numbers", () => {
+  test("F16 with its smallest and largest values, infinity and NaN", () => {
     expect(adopt("F16", new Uint8Array(Uint16Array.from(half).buffer), 7)).toEqual([
       1,
       -2,
@@ -94,9 +94,9 @@ describe("adopt widens every type that checkpoints have", () => {
     ]);
   });
 
-  test("a type that no weight has is named", () => {
+  test("an unsupported dtype is named", () => {
     expect(() => adopt("I64", new Uint8Array(8), 1)).toThrow(
-      "a tensor of I64 cannot become a weight",
+      "a tensor of dtype I64 cannot become a weight",
     );
   });
 });
@@ -106,7 +106,7 @@ describe("gemm", () => {
   for (const transA of [false, true])
     for (const transB of [false, true])
       for (const beta of [0, 1] as const)
-        test(`${transA ? "T" : "N"}${transB ? "T" : "N"} beta ${beta}, rows wider than their numbers`, () => {
+        test(`${transA ? "T" : "N"}${transB ? "T" : "N"} beta ${beta}, rows with a stride`, () => {
           const [lda, ldb, ldc] = [(transA ? m : k) + 1, (transB ? k : n) + 2, n + 1];
           const a = wave(lda * (transA ? k : m), 0);
           const b = wave(ldb * (transB ? n : k), 1);
@@ -133,7 +133,7 @@ describe("gemm", () => {
                   (transB ? b[j * ldb + p]! : b[p * ldb + j]!);
               want[i * ldc + j] = sum;
             }
-          numbers(c).forEach((x, i) => expect(x).toBeCloseTo(want[i]!, 13));
+          values(c).forEach((x, i) => expect(x).toBeCloseTo(want[i]!, 13));
         });
 });
 
@@ -145,21 +145,21 @@ describe("keepTop", () => {
     );
     const threshold = masters(backend, [0]);
     backend.keepTop(masters(backend, scores), budget, kept, threshold);
-    return { kept: numbers(kept), threshold: numbers(threshold)[0] };
+    return { kept: values(kept), threshold: values(threshold)[0] };
   };
   const scores = [0.3, 0.1, 0.5, 0.2];
 
-  test("the threshold is the k-th smallest score, and it falls itself", () =>
+  test("the threshold is the k-th smallest score, which is pruned too", () =>
     expect(keep(scores, 2)).toEqual({ kept: [1, 0, 1, 0], threshold: 0.2 }));
-  test("all ties with the threshold fall, more than the budget asks", () =>
+  test("all ties with the threshold are pruned, even beyond the budget", () =>
     expect(keep([0.2, 0.1, 0.5, 0.2], 2)).toEqual({ kept: [0, 0, 1, 0], threshold: 0.2 }));
-  test("a budget of all prunes nothing and has no threshold", () =>
+  test("a budget of all prunes nothing and sets no threshold", () =>
     expect(keep(scores, 4)).toEqual({ kept: [1, 1, 1, 1], threshold: NaN }));
   test("a budget above all prunes nothing", () =>
     expect(keep(scores, 9)).toEqual({ kept: [1, 1, 1, 1], threshold: NaN }));
   test("a budget of none prunes everything", () =>
     expect(keep(scores, 0)).toEqual({ kept: [0, 0, 0, 0], threshold: 0.5 }));
-  test("scores are ordered as numbers, not as words", () =>
+  test("scores are sorted numerically, not alphabetically", () =>
     expect(keep([10, 9, 1e-7, 100], 2)).toEqual({ kept: [1, 0, 0, 1], threshold: 9 }));
 });
 
@@ -175,16 +175,16 @@ test("a triplet's score is s(E) + mean of s over A's row + mean of s over B's co
   const shape = { rank: 2, inFeatures: 4, outFeatures: 3 };
   const score = (uncertainty: boolean, withE = true) => {
     backend.tripletScores([{ a, e: withE ? e : undefined, b, scores, ...shape }], uncertainty);
-    return numbers(scores);
+    return values(scores);
   };
   expect(score(true)).toEqual([5 + 4 / 4 + 35 / 3, 40 + 11 / 4 + 56 / 3]);
   expect(score(false)).toEqual([10 + 10 / 4 + 9 / 3, 20 + 26 / 4 + 12 / 3]);
   expect(score(false, false)).toEqual([10 / 4 + 9 / 3, 26 / 4 + 12 / 3]);
 });
 
-test("rows scattered to one place add up in order", () => {
+test("rows scattered to one row add up in order", () => {
   const table = masters(backend, [1, 2, 3, 4]);
   const ids = integers(backend, [1, 1, 0]);
   backend.scatterAddRows(masters(backend, [10, 20, 30, 40, 50, 60]), ids, table, 3, 2);
-  expect(numbers(table)).toEqual([51, 62, 43, 64]);
+  expect(values(table)).toEqual([51, 62, 43, 64]);
 });

@@ -196,7 +196,7 @@ describe("ModuleScope", () => {
     const { weight } = scope.linear("dense", 3, 2, 0.1);
     expect(() => weight.buffer).toThrow("internal: parameter dense.weight has no values yet");
     expect(() => (weight.buffer = createReferenceBackend().alloc("f64", 5))).toThrow(
-      "internal: dense.weight: 5 numbers for [2, 3]",
+      "internal: dense.weight: 5 values for [2, 3]",
     );
   });
 });

@@ -4,18 +4,18 @@ import { KeyValueCache } from "../../../core/nn/key-value-cache.ts";
 import { masters } from "../../helpers/upload.ts";
 
 /**
- * Texts as strings, whose tokens' keys are the tokens' numbers; width 2, so that rows can't be
- * mistaken.
+ * Hypotheses as strings; the key of a token is its character code, at width 2, so that rows cannot
+ * be confused.
  */
 function texts(cache: KeyValueCache, download: (layer: number) => ArrayLike<number>): string[] {
-  const numbers = download(1);
+  const values = download(1);
   const { index, length } = cache;
   return Array.from({ length: index.length / length }, (_, n) =>
-    Array.from(index.subarray(n * length, (n + 1) * length), (row) => numbers[2 * row]).join(),
+    Array.from(index.subarray(n * length, (n + 1) * length), (row) => values[2 * row]).join(),
   );
 }
 
-test("texts keep their own tokens as they fork, change places, leave, and move to larger buffers", () => {
+test("hypotheses keep their tokens as they fork, swap, end and move to larger buffers", () => {
   const backend = createReferenceBackend();
   const cache = new KeyValueCache(backend, { layers: 2, width: 2 });
   let expected: string[] = [];
@@ -47,11 +47,11 @@ test("texts keep their own tokens as they fork, change places, leave, and move t
   expect(backend.memory().live).toBe(0);
 });
 
-test("room is taken for the rows that some text still has, not for all that were written", () => {
+test("the cache keeps only rows that some hypothesis still uses", () => {
   const backend = createReferenceBackend();
   const cache = new KeyValueCache(backend, { layers: 1, width: 1 });
   cache.extend([0, 0, 0, 0]);
-  for (let step = 1; step < 300; step++) cache.extend([0, 0, 0, 0]); // all go on from the first
-  expect(cache.layer(0).k.length).toBeLessThan(800); // 300 + 3 rows are alive, 1200 were written
+  for (let step = 1; step < 300; step++) cache.extend([0, 0, 0, 0]); // all continue the first
+  expect(cache.layer(0).k.length).toBeLessThan(800); // 300 + 3 rows in use of 1200 written
   cache.dispose();
 });

@@ -4,7 +4,7 @@ import { type TokenBatch, packSequences, uploadPacking } from "../../../core/nn/
 import { ForwardPass } from "../../../core/forward-pass.ts";
 
 describe("packSequences", () => {
-  test("lays sequences end to end, each with positions from 0", () => {
+  test("packs sequences end to end, each with positions from 0", () => {
     expect(packSequences([[5, 6, 7], [8], [9, 10]])).toEqual({
       ids: Int32Array.of(5, 6, 7, 8, 9, 10),
       positions: Int32Array.of(0, 1, 2, 0, 0, 1),
@@ -12,7 +12,7 @@ describe("packSequences", () => {
     });
   });
 
-  test("takes segment ids along", () => {
+  test("packs segment ids too", () => {
     expect(packSequences([[5, 6], [7]], [[0, 1], [1]]).typeIds).toEqual(Int32Array.of(0, 1, 1));
   });
 });
@@ -33,7 +33,7 @@ describe("uploadPacking", () => {
     return span;
   };
 
-  test("the span is the longest sequence's, holes included", () => {
+  test("the span is that of the longest sequence, holes included", () => {
     expect(spanOf(packSequences([[1, 2, 3], [4]]))).toBe(3);
     const holes = { ...packSequences([[1, 2, 3], [4]]), positions: Int32Array.of(2, 3, 9, 40) };
     expect(spanOf(holes)).toBe(8); // 2 .. 9; the single token's own position does not count

@@ -6,7 +6,7 @@ const ids = { start: 2, pad: 1 };
 const NONE = ignoredLabel;
 
 describe("packTargets", () => {
-  test("a target is read from its start on, each token before the one that it is to say", () => {
+  test("targets are shifted right: the row of each token has the next token as its label", () => {
     const { target, labels, weight } = packTargets([[7, 8, 2], [9]], ids);
     expect([...target.ids]).toEqual([2, 7, 8, 2]);
     expect([...labels]).toEqual([7, 8, 2, 9]);
@@ -23,7 +23,7 @@ describe("packTargets", () => {
     expect(weight).toBe(3);
   });
 
-  test("one before the end keeps its row and is read as padding, as transformers shifts it", () => {
+  test("an ignored label before the end keeps its row and is read as padding, as in transformers", () => {
     const { target, labels, weight } = packTargets([[NONE, 7, NONE, 8]], ids);
     expect([...target.ids]).toEqual([2, 1, 7, 1]);
     expect([...labels]).toEqual([NONE, 7, NONE, 8]);

@@ -16,21 +16,21 @@ describe("addLayerNorm: gradients equal central differences", () => {
     test(`without residual${on}`, () =>
       gradcheck("addLayerNorm", {
         inputs: shapes,
-        takesOver: ["x"],
+        overwrites: ["x"],
         build: (pass, inputs) => addLayerNorm(pass, inputs, { eps, dropout }),
       }));
 
     test(`with residual${on}`, () =>
       gradcheck("addLayerNorm", {
         inputs: { ...shapes, residual: [3, 5] },
-        takesOver: ["x"],
+        overwrites: ["x"],
         build: (pass, inputs) => addLayerNorm(pass, inputs, { eps, dropout }),
       }));
 
     test(`the residual feeds x too, as in a layer${on}`, () =>
       gradcheck("addLayerNorm", {
         inputs: shapes,
-        takesOver: ["x"],
+        overwrites: ["x"],
         build(pass, { x, weight, bias }) {
           const first = addLayerNorm(pass, { x, weight, bias }, { eps });
           const second = addLayerNorm(
@@ -59,7 +59,7 @@ test("addLayerNorm: a row of equal numbers becomes the bias", () => {
   });
 });
 
-describe("addLayerNorm: shapes that do not fit are named", () => {
+describe("addLayerNorm: mismatched shapes are named", () => {
   const backend = createReferenceBackend();
   const refused = (changed: object) => () => {
     const t = { x: [3, 5], residual: [3, 5], weight: [5], bias: [5], ...changed };

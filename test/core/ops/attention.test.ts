@@ -56,8 +56,8 @@ describe("attention: gradients equal central differences", () => {
   const cases: readonly (readonly [note: string, Lengths, Partial<AttentionShape>])[] = [
     ["self", SELF, {}],
     ["self, causal", SELF, { causal: true }],
-    ["other keys than queries", CROSS, {}],
-    ["other keys than queries, causal", CROSS, { causal: true }],
+    ["keys differ from queries", CROSS, {}],
+    ["keys differ from queries, causal", CROSS, { causal: true }],
     ["a sequence without keys", { queries: [2, 2], keys: [0, 3] }, {}],
   ];
   for (const dropout of [undefined, mask])
@@ -87,7 +87,7 @@ describe("attention: values", () => {
     });
     return out;
   };
-  const of = (...numbers: number[]) => tensor(backend, [numbers.length, 1], 0, numbers);
+  const of = (...values: number[]) => tensor(backend, [values.length, 1], 0, values);
   const one = { heads: 1, headDim: 1, scale: 2 };
 
   test("by hand: two queries, two keys", () => {
@@ -106,7 +106,7 @@ describe("attention: values", () => {
     expect(got[1]).toBeCloseTo(expected(3), 12);
   });
 
-  test("causal: a query sees nothing behind its own place, and the last sees all", () => {
+  test("causal: a query attends to no later key, and the last query to all keys", () => {
     const lengths = { queries: [4], keys: [4] };
     const outputs = (v: Float64Array) =>
       valuesOf((pass) =>
@@ -129,7 +129,7 @@ describe("attention: values", () => {
     expect(changed.slice(2 * WIDTH)).not.toContain(false);
   });
 
-  test("causal: the last queries alone, with all keys, are the last rows of the whole", () => {
+  test("causal: the last queries with all keys give the last rows of the whole", () => {
     const [q, k, v] = [0, 1, 2].map((phase) => wave(5 * WIDTH, phase));
     const attend = (from: number) =>
       valuesOf((pass) =>
@@ -158,7 +158,7 @@ describe("attention: values", () => {
   });
 });
 
-describe("attention: shapes that do not fit are named", () => {
+describe("attention: mismatched shapes are named", () => {
   const backend = createReferenceBackend();
   const refused = (lengths: Lengths, k: readonly number[]) => () => {
     const pass = new ForwardPass(backend, { training: false });

@@ -72,7 +72,7 @@ describe("disentangledAttention: gradients equal central differences", () => {
   }
 
   for (const dropout of [undefined, mask])
-    test(`first tokens alone ask${dropout ? ", dropout on" : ""}`, () =>
+    test(`queries are first tokens only${dropout ? ", dropout on" : ""}`, () =>
       gradcheck("disentangledAttention", {
         inputs: { q: [3, WIDTH], k: rows, v: rows, posKey: positions, posQuery: positions },
         build: (pass, inputs) =>
@@ -82,7 +82,7 @@ describe("disentangledAttention: gradients equal central differences", () => {
       }));
 
   for (const queries of ["uniform", "zero"] as const)
-    test(`with rows of padding that see ${queries === "zero" ? "nothing" : "their whole sequence"}`, () =>
+    test(`with padding rows that attend to ${queries === "zero" ? "nothing" : "their whole sequence"}`, () =>
       gradcheck("disentangledAttention", {
         inputs: {
           q: [8, WIDTH],
@@ -121,7 +121,7 @@ describe("disentangledAttention: values", () => {
     return out;
   };
 
-  test("a sequence of one token is its own value", () => {
+  test("the output of a single token is its value", () => {
     const v = tensor(backend, rows, 2);
     const got = valuesOf((pass) =>
       disentangledAttention(
@@ -142,9 +142,9 @@ describe("disentangledAttention: values", () => {
     );
   });
 
-  test("a sequence sees nothing of its neighbours", () => {
-    const attend = (numbers: Float64Array) => {
-      const x = tensor(backend, rows, 0, numbers);
+  test("sequences do not attend to each other", () => {
+    const attend = (values: Float64Array) => {
+      const x = tensor(backend, rows, 0, values);
       const p = tensor(backend, positions, 3);
       return valuesOf((pass) =>
         disentangledAttention(
@@ -165,7 +165,7 @@ describe("disentangledAttention: values", () => {
   test("by hand: two tokens, one head's scores from all three terms", () => {
     const queries = "all" as const;
     const one = { queries, heads: 1, headDim: 1, scale: 2, relativeRows: 3, dropout: undefined };
-    const of = (...numbers: number[]) => tensor(backend, [numbers.length, 1], 0, numbers);
+    const of = (...values: number[]) => tensor(backend, [values.length, 1], 0, values);
     const [q, k, v] = [of(1, 2), of(0.5, -1), of(10, 20)];
     const [posKey, posQuery] = [of(0.1, 0.2, 0.3), of(-0.3, 0.4, 0.7)];
     // row 0: offset 0 -> table row 1, offset -1 -> row 0
@@ -189,7 +189,7 @@ describe("disentangledAttention: values", () => {
   });
 });
 
-test("a row of padding sees every position of its sequence alike, those of the padding as often as they are", () => {
+test("a padding row attends equally to every position of its sequence, padded ones included", () => {
   const backend = createReferenceBackend();
   const pass = new ForwardPass(backend, { training: false });
   pass.scope(() => {
@@ -215,7 +215,7 @@ test("a row of padding sees every position of its sequence alike, those of the p
   });
 });
 
-describe("disentangledAttention: shapes that do not fit are named", () => {
+describe("disentangledAttention: mismatched shapes are named", () => {
   const backend = createReferenceBackend();
   const refused = (changed: { k?: readonly number[]; posKey?: readonly number[] }) => () => {
     const pass = new ForwardPass(backend, { training: false });

@@ -68,7 +68,7 @@ describe("dropout", () => {
     return Array.from(out);
   };
 
-  test("a number is dropped, or scaled so that the mean stays", () => {
+  test("an element is dropped, or scaled to preserve the mean", () => {
     const got = factors({});
     const kept = got.filter((y) => y !== 0);
     for (const y of kept) expect(y).toBe(1 / 0.6);
@@ -76,15 +76,15 @@ describe("dropout", () => {
     expect(Math.abs(share - 0.6)).toBeLessThan(4 * Math.sqrt((0.6 * 0.4) / got.length));
   });
 
-  test("the mask is a function of seed, step, site and place alone", () => {
+  test("the mask depends only on seed, step, site and position", () => {
     expect(factors({})).toEqual(factors({}));
     const others = [{ seed: [2, 2] }, { seed: [1, 3] }, { step: 4 }, { site: 5 }] as const;
     for (const change of others) expect(factors(change)).not.toEqual(factors({}));
-    // more rows leave the first ones as they were
+    // more rows do not change the first ones
     expect(factors({}, 80).slice(0, 2000)).toEqual(factors({}));
   });
 
-  test("what a smaller probability drops a larger one drops too", () => {
+  test("a larger probability drops a superset", () => {
     const [less, more] = [factors({ probability: 0.1 }), factors({ probability: 0.4 })];
     expect(less.filter((y) => y === 0).length).toBeGreaterThan(0);
     less.forEach((y, i) => {

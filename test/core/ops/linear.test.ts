@@ -37,7 +37,7 @@ describe("linear: gradients equal central differences", () => {
     }));
 
   for (const kind of ["gelu", "relu"] as const) {
-    test(`an activation after it, ${kind}`, () =>
+    test(`with an activation, ${kind}`, () =>
       gradcheck("linear", {
         inputs: { ...base, bias: [3] },
         build: (pass, inputs) => linear(pass, inputs, { activation: kind }),
@@ -46,7 +46,7 @@ describe("linear: gradients equal central differences", () => {
 
   for (const [name, attrs] of [
     ["", adapted],
-    [", an activation after it", { ...adapted, activation: "gelu" }],
+    [", with an activation", { ...adapted, activation: "gelu" }],
     [", dropout on its input", dropped],
   ] as const) {
     test(`SVD adapter, E not zero${name}`, () =>
@@ -102,19 +102,18 @@ describe("linear: values", () => {
     const [x, weight, bias, a, e, b] = inputs(svd);
     if (!x || !weight || !bias || !a || !e || !b) throw new Error("expected six inputs");
     const merged = wave(15, 1);
-    const numbers = (t: Tensor) => backend.download(t.buffer);
+    const values = (t: Tensor) => backend.download(t.buffer);
     for (let o = 0; o < 3; o++)
       for (let i = 0; i < 5; i++)
         for (let r = 0; r < 2; r++)
-          merged[o * 5 + i]! +=
-            0.7 * numbers(b)[o * 2 + r]! * numbers(e)[r]! * numbers(a)[r * 5 + i]!;
+          merged[o * 5 + i]! += 0.7 * values(b)[o * 2 + r]! * values(e)[r]! * values(a)[r * 5 + i]!;
     const w = tensor(backend, [3, 5], 0, merged);
     const want = valueOf((pass) => linear(pass, { x, weight: w, bias }, {}));
     const got = valueOf((pass) => linear(pass, { x, weight, bias, a, e, b }, adapted));
     got.forEach((y, i) => expect(y).toBeCloseTo(want[i] ?? NaN, 12));
   });
 
-  test("E = 0 is the base layer to the bit", () => {
+  test("E = 0 gives the bits of the base layer", () => {
     const [x, weight, bias, a, , b] = inputs(svd);
     if (!x || !weight || !bias) throw new Error("expected six inputs");
     const zero = tensor(backend, [2, 1], 0, [0, 0]);
@@ -125,7 +124,7 @@ describe("linear: values", () => {
   });
 });
 
-describe("linear: shapes that do not fit are named", () => {
+describe("linear: mismatched shapes are named", () => {
   const backend = createReferenceBackend();
   const refused = (shapes: Partial<Record<keyof typeof svd, readonly number[]>>) => () => {
     const t = (name: keyof typeof svd) => tensor(backend, shapes[name] ?? svd[name], 0);

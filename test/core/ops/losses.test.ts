@@ -33,7 +33,7 @@ describe("crossEntropy", () => {
     expect(loss).toBeCloseTo((Math.log(4 / 3) + Math.log(2)) / 2, 14);
   });
 
-  test("logits of thousands do not overflow", () => {
+  test("large logits do not overflow", () => {
     const logits = tensor(backend, [1, 2], 0, [4000, 3990]);
     const loss = valueOf((pass) =>
       crossEntropy(pass, { logits }, { labels: integers(backend, [1]) }),
@@ -68,7 +68,7 @@ describe("meanSquaredError", () => {
     expect(loss).toBeCloseTo((0.25 + 0 + 4) / 3, 14);
   });
 
-  test("more than one score a row is named", () => {
+  test("more than one score per row is named", () => {
     const prediction = tensor(backend, [3, 2], 0);
     expect(() => valueOf((pass) => meanSquaredError(pass, { prediction }, { target }))).toThrow(
       "[meanSquaredError] prediction must be [B, 1] for a target of [B]: got prediction [3, 2], target [3]",
@@ -77,8 +77,8 @@ describe("meanSquaredError", () => {
 });
 
 describe("spanLoss", () => {
-  // sequences of 3, 1 and 2 rows; the first and last stand beside 4 and 2 rows of padding, rows 6
-  // and 7
+  // sequences of 3, 1 and 2 rows; rows 6 and 7 stand for 4 and 2 padded positions of
+  // the first and last
   const offsets = [0, 3, 4, 6];
   const padding = [6, -1, 7, 4, 0, 2];
   const shapeOf = (pass: ForwardPass) => ({
@@ -93,15 +93,15 @@ describe("spanLoss", () => {
     ["in the padding", [6, 3, 7, 2, 3, 7]],
     ["left out in one sequence", [-1, 3, 5, 2, -1, 4]],
   ];
-  for (const [what, numbers] of targets)
+  for (const [what, values] of targets)
     test(`gradients equal central differences, targets ${what}`, () =>
       gradcheck("spanLoss", {
         inputs: { logits: [8, 2] },
         build: (pass, inputs) =>
-          spanLoss(pass, inputs, { targets: pass.integers(numbers), shape: shapeOf(pass) }),
+          spanLoss(pass, inputs, { targets: pass.integers(values), shape: shapeOf(pass) }),
       }));
 
-  test("a row of padding counts as often as it stands for: by hand", () => {
+  test("a padding row counts once per padded position: by hand", () => {
     const logits = tensor(backend, [2, 2], 0, [1, 0, 2, 0]); // one token and its padding, three times
     const loss = valueOf((pass) =>
       spanLoss(
@@ -122,7 +122,7 @@ describe("spanLoss", () => {
     expect(loss).toBeCloseTo((start + Math.log(4)) / 2, 14);
   });
 
-  test("with every sequence left out it is not a number, as torch's mean of nothing", () => {
+  test("with every sequence left out it is NaN, as torch's mean of nothing", () => {
     const logits = tensor(backend, [8, 2], 0);
     const loss = valueOf((pass) =>
       spanLoss(
@@ -134,7 +134,7 @@ describe("spanLoss", () => {
     expect(loss).toBeNaN();
   });
 
-  test("another count of rows is named", () => {
+  test("a wrong number of rows is named", () => {
     const logits = tensor(backend, [6, 2], 0);
     expect(() =>
       valueOf((pass) =>

@@ -17,10 +17,10 @@ describe("gatherRows", () => {
       build: (pass, inputs) => gatherRows(pass, inputs, { ids: pass.integers(repeated) }),
     }));
 
-  test("gradients equal central differences with a base, which it takes over", () =>
+  test("gradients equal central differences with a base, which is overwritten", () =>
     gradcheck("gatherRows", {
       inputs: { table: [4, 3], base: [5, 3] },
-      takesOver: ["base"],
+      overwrites: ["base"],
       build: (pass, inputs) => gatherRows(pass, inputs, { ids: pass.integers(repeated) }),
     }));
 
@@ -37,7 +37,7 @@ describe("gatherRows", () => {
       },
     }));
 
-  test("a base of another shape is named", () => {
+  test("a base of the wrong shape is named", () => {
     const backend = createReferenceBackend();
     const pass = new ForwardPass(backend, { training: false });
     const gather = () =>
@@ -61,7 +61,7 @@ describe("unfold", () => {
         unfold(pass, inputs, { neighbours: pass.integers(neighbours), width: 3 }),
     }));
 
-  test("windows lie channel by channel, zeros beyond the borders", () => {
+  test("windows are ordered by channel, with zeros beyond the borders", () => {
     const backend = createReferenceBackend();
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
@@ -78,7 +78,7 @@ describe("unfold", () => {
     });
   });
 
-  test("neighbours for another number of rows are named", () => {
+  test("neighbours for a wrong number of rows are named", () => {
     const backend = createReferenceBackend();
     const pass = new ForwardPass(backend, { training: false });
     const unfolded = () =>
@@ -95,7 +95,7 @@ describe("unfold", () => {
   });
 });
 
-describe("rows of padding", () => {
+describe("padding rows", () => {
   test("appendZeroRows: gradients equal central differences", () =>
     gradcheck("appendZeroRows", {
       inputs: { x: [3, 2] },
@@ -108,17 +108,17 @@ describe("rows of padding", () => {
       build: (pass, inputs) => firstRows(pass, inputs, { rows: 3 }),
     }));
 
-  test("the first rows of what rows were appended to are what it was", () => {
+  test("firstRows undoes appendZeroRows", () => {
     const backend = createReferenceBackend();
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const x = tensor(backend, [3, 2], 0);
       const longer = appendZeroRows(pass, { x }, { rows: 2 });
       expect(longer.shape).toEqual([5, 2]);
-      const numbers = Array.from(backend.download(x.buffer));
-      expect(Array.from(backend.download(longer.buffer))).toEqual([...numbers, 0, 0, 0, 0]);
+      const values = Array.from(backend.download(x.buffer));
+      expect(Array.from(backend.download(longer.buffer))).toEqual([...values, 0, 0, 0, 0]);
       const back = firstRows(pass, { x: longer }, { rows: 3 });
-      expect(Array.from(backend.download(back.buffer))).toEqual(numbers);
+      expect(Array.from(backend.download(back.buffer))).toEqual(values);
     });
   });
 });

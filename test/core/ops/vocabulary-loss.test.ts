@@ -51,7 +51,7 @@ describe("vocabularyLoss", () => {
           }),
       }));
 
-  test("a value by hand, and what smoothing makes of it", () => {
+  test("a value by hand, without and with smoothing", () => {
     const hidden = tensor(reference, [3, 1], 0, [1, 50, 0]);
     const weight = tensor(reference, [2, 1], 0, [0, 1]);
     const bias = tensor(reference, [2], 0, [0, Math.log(3) - 1]); // logits 0, log 3; then 0, log 3 - 1
@@ -66,7 +66,7 @@ describe("vocabularyLoss", () => {
     );
   });
 
-  test("of no row that counts is NaN, as torch has it", () => {
+  test("is NaN if no row counts, as in torch", () => {
     const [hidden, weight] = [tensor(reference, [2, 1], 0), tensor(reference, [3, 1], 1)];
     const bias = tensor(reference, [3], 2);
     expect(valueOf(hidden, weight, bias, [IGNORED, IGNORED], 0)).toBeNaN();
@@ -81,7 +81,7 @@ describe("vocabularyLoss", () => {
       0,
     );
 
-  test("shapes that do not fit are named", () => {
+  test("mismatched shapes are named", () => {
     expect(refused([3], [0, 1])).toThrow(
       "[vocabularyLoss] bias must be [V]: got weight [4, 3], bias [3]",
     );
@@ -96,12 +96,12 @@ const cpu = await available(() => createCpuBackend({ threads: 2 }));
 describe.skipIf(!cpu.backend)("vocabularyLoss of a whole vocabulary (cpu)", () => {
   const [ROWS, WIDTH, CLASSES] = [700, 8, 50_265];
 
-  /** Loss and gradients of some rows. */
+  /** Computes loss and gradients of some rows. */
   function evaluate(backend: Backend, from: number, to: number) {
-    const parameter = (name: string, shape: readonly number[], numbers: Float64Array) => {
+    const parameter = (name: string, shape: readonly number[], values: Float64Array) => {
       const made = new Parameter(name, shape);
-      made.buffer = masters(backend, numbers);
-      made.grad = masters(backend, new Float64Array(numbers.length));
+      made.buffer = masters(backend, values);
+      made.grad = masters(backend, new Float64Array(values.length));
       made.requiresGrad = true;
       return made;
     };
@@ -134,7 +134,7 @@ describe.skipIf(!cpu.backend)("vocabularyLoss of a whole vocabulary (cpu)", () =
     return { loss, counted, hidden: gradient(hidden), weight: gradient(weight), peak };
   }
 
-  test("rows that are judged in chunks are judged as rows of one chunk, in little memory", () => {
+  test("chunks of rows give the same result as one chunk, in little memory", () => {
     const { backend } = cpu;
     if (!backend) return;
     const whole = evaluate(backend, 0, ROWS); // 333 + 333 + 34 rows

@@ -43,7 +43,7 @@ describe("adamw", () => {
       [0.9197865047570865, -1.779583244298892, 0.36689085978390884],
     ]));
 
-  test("importance follows the numbers at the arena's start, and changes no update", () => {
+  test("importance follows the values at the arena's start, and changes no update", () => {
     const update = (observed: number) => {
       const backend = createReferenceBackend();
       const [e, weight, bias] = ["m.lora_E", "dense.weight", "dense.bias"].map((name, i) => {
@@ -57,8 +57,8 @@ describe("adamw", () => {
       const importance = { sensitivity: of(), uncertainty: of(), beta1: 0.5, beta2: 0.25 };
       const step = { lr: 0.1, t: 3 };
       adamwStep(backend, arena, { ...options, variant: "adamw" }, step, importance);
-      const numbers = [arena.values, arena.firstMoments, arena.secondMoments];
-      return [...numbers, ...Object.values(importance).slice(0, 2)].map((b) =>
+      const values = [arena.values, arena.firstMoments, arena.secondMoments];
+      return [...values, ...Object.values(importance).slice(0, 2)].map((b) =>
         typeof b === "number" ? [] : Array.from(backend.download(b)),
       );
     };
@@ -68,10 +68,10 @@ describe("adamw", () => {
     const smooth = now.map((x) => 0.5 + 0.5 * x);
     expect(sensitivity).toEqual(smooth);
     expect(uncertainty).toEqual(now.map((x, i) => 0.25 + 0.75 * Math.abs(x - smooth[i]!)));
-    expect(() => update(5)).toThrow("importance of numbers without decay");
+    expect(() => update(5)).toThrow("values without weight decay have no importance");
   });
 
-  test("a bias has no decay: a number without gradient stays", () => {
+  test("a bias has no decay: a value without gradient stays", () => {
     for (const variant of ["adamw", "adamw-hf"] as const) {
       expect(trajectory("dense.bias", variant)[0]?.[2]).toBe(0.5);
       expect(trajectory("dense.weight", variant)[0]?.[2]).toBeCloseTo(0.5 * (1 - 0.1 * 0.2), 15);

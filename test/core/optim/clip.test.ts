@@ -4,9 +4,9 @@ import { masters } from "../../helpers/upload.ts";
 
 const backend = createReferenceBackend();
 
-function clip(numbers: readonly number[], maxNorm: number) {
+function clip(values: readonly number[], maxNorm: number) {
   const [gradient, sum, norm] = [
-    masters(backend, numbers),
+    masters(backend, values),
     masters(backend, [9]),
     masters(backend, [9]),
   ];
@@ -19,7 +19,7 @@ function clip(numbers: readonly number[], maxNorm: number) {
 }
 
 describe("clipByNorm", () => {
-  test("is torch's clip_grad_norm_, with its 1e-6", () =>
+  test("equals torch's clip_grad_norm_, with its 1e-6", () =>
     expect(clip([3, 4], 1)).toEqual({ norm: 5, gradient: [0.599999880000024, 0.799999840000032] }));
   test("a norm below the limit changes nothing", () =>
     expect(clip([3, 4], 5.1)).toEqual({ norm: 5, gradient: [3, 4] }));
@@ -27,6 +27,6 @@ describe("clipByNorm", () => {
     expect(clip([30, -40], 0)).toEqual({ norm: 50, gradient: [30, -40] }));
   test("gradients of zero stay zero", () =>
     expect(clip([0, 0], 1)).toEqual({ norm: 0, gradient: [0, 0] }));
-  test("a NaN is not clipped away: the norm tells of it", () =>
+  test("a NaN is not clipped away: the norm reports it", () =>
     expect(clip([NaN, 1], 1).norm).toBeNaN());
 });

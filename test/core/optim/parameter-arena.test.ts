@@ -26,7 +26,7 @@ function subject() {
 }
 
 describe("the arena", () => {
-  test("E's come first, then what decays, then biases and norms; each keeps its numbers", () => {
+  test("E's come first, then parameters with decay, then biases and norms; each keeps its values", () => {
     const { backend, arena } = subject();
     expect(arena.parameters.map(({ name }) => name)).toEqual([
       "layer.query.lora_E",
@@ -42,7 +42,7 @@ describe("the arena", () => {
     ]);
   });
 
-  test("parameters live in it: a change in one place is a change in the other", () => {
+  test("parameters are views of the arena", () => {
     const { backend, arena } = subject();
     const [, a] = arena.parameters;
     if (!a?.grad) throw new Error("A is trained");
@@ -68,7 +68,7 @@ describe("the arena", () => {
     expect(backend.memory().live).toBe(4 * 12 * 8);
   });
 
-  test("a parameter from elsewhere has no part of it", () => {
+  test("an untrained parameter has no part in the arena", () => {
     const { arena } = subject();
     expect(() => arena.partOf(arena.values, new Parameter("embeddings", [2]))).toThrow(
       "internal: embeddings is not trained",

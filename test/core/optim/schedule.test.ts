@@ -50,7 +50,7 @@ test("a warm-up ratio is rounded up to whole steps", () => {
   }
 });
 
-test("schedules that mean nothing are refused before training", () => {
+test("invalid schedules are refused before training", () => {
   const linear = { name: "linear", base: 1e-3, warmup: 1, total: 10 } as const;
   expect(() => checkSchedule({ ...linear, warmup: 1.5 })).toThrow(
     "--warmup-steps must be a whole number of steps, got 1.5",

@@ -4,7 +4,7 @@ import { createResidentBackend } from "../../../ffi/cpu/resident.ts";
 
 const MIB = 2 ** 20;
 
-/** A float tensor as a checkpoint has it; nothing reads its numbers. */
+/** A float tensor as in a checkpoint; nothing reads its values. */
 const stored = (rows: number, cols: number): HostTensor => ({
   dtype: "F32",
   shape: [rows, cols],

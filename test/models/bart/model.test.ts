@@ -31,7 +31,7 @@ function expectClose(got: readonly number[], want: readonly number[]): void {
 describe("logits", () => {
   const pairs = [3, 0, 5, 2, 1];
   for (const config of [{}, { scale_embedding: true, activation_function: "relu" }])
-    test(`do not depend on the batch's company: ${JSON.stringify(config)}`, () => {
+    test(`do not depend on the rest of the batch: ${JSON.stringify(config)}`, () => {
       const { bart } = tinyBart(backend, { config });
       const together = logitsOf(bart, tinyBartBatch(pairs));
       expectClose(
@@ -41,7 +41,7 @@ describe("logits", () => {
       expect(new Set(together.map((x) => x.toFixed(9))).size).toBe(together.length);
     });
 
-  test("of a target row know the source and the tokens before, and none behind", () => {
+  test("of a target row depend on the source and the earlier tokens only", () => {
     const { bart } = tinyBart(backend);
     const [source, target] = [tinyPair(3).source, [5, 6, 7, 8]];
     const rows = (changed: Partial<{ source: number[]; target: number[] }>) => {
@@ -50,7 +50,7 @@ describe("logits", () => {
     };
     const before = rows({});
     const same = (after: string[]) => after.map((row, i) => row === before[i]);
-    // the second label is what the third row reads
+    // the third row reads the second label
     expect(same(rows({ target: [5, 9, 7, 8] }))).toEqual([true, true, false, false]);
     expect(same(rows({ source: [...source.slice(0, -1), 9] }))).toEqual([
       false,
@@ -60,7 +60,7 @@ describe("logits", () => {
     ]);
   });
 
-  test("are those of one token after another, with the source encoded once", () => {
+  test("equal those of decoding token by token, with the source encoded once", () => {
     const { bart } = tinyBart(backend);
     const batch = tinyBartBatch([{ source: tinyPair(3).source, target: [5, 6, 7] }]);
     const written: number[] = [];
@@ -78,7 +78,7 @@ describe("logits", () => {
     expectClose(written, logitsOf(bart, batch));
   });
 
-  test("move with a hole that padding left in the source's positions", () => {
+  test("change with a hole that padding left in the source's positions", () => {
     const { bart } = tinyBart(backend);
     const batch = tinyBartBatch([{ source: [5, 6, 7], target: [8, 9] }]);
     const moved = { ...batch, positions: Int32Array.of(0, 1, 3) };
@@ -86,7 +86,7 @@ describe("logits", () => {
     expect(Math.abs(difference)).toBeGreaterThan(1e-4);
   });
 
-  test("are the words' embeddings once more, and the checkpoint's bias", () => {
+  test("use the word embeddings (tied) and the checkpoint's bias", () => {
     const { bart, adapted } = tinyBart(backend);
     const batch = tinyBartBatch([1]);
     const before = logitsOf(bart, batch);
@@ -131,13 +131,13 @@ describe("bart-large", () => {
   buildBart(config, { task: "generation", labels: 0 }, scope);
   const linears = selectLinears(scope.tree, plugin);
 
-  test("has 192 matrices to adapt, of 540,864 numbers for each rank", () => {
+  test("has 192 matrices to adapt, with 540,864 parameters per rank", () => {
     expect(linears).toHaveLength(192);
     const numbers = linears.map(({ inFeatures, outFeatures }) => inFeatures + outFeatures + 1);
     expect(numbers.reduce((a, b) => a + b, 0)).toBe(540_864);
   });
 
-  test("has 406,291,456 numbers to train, and a bias of the logits beside them", () => {
+  test("has 406,291,456 trainable parameters, and a constant bias of the logits", () => {
     const all = [...scope.tree.parameters.values()];
     const trainable = all.filter(({ constant }) => !constant);
     expect(trainable.reduce((sum, { length }) => sum + length, 0)).toBe(406_291_456);
@@ -149,7 +149,7 @@ describe("bart-large", () => {
 
 describe("dropout", () => {
   /**
-   * The probabilities of a model's masks of one layer a side, in the order in which they are drawn.
+   * The dropout probabilities of a model with one layer per side, in the order of their sites.
    */
   const drawn = (dropout: TaskHead["dropout"], training = true) => {
     const config = {
@@ -182,7 +182,7 @@ describe("dropout", () => {
     return [...encoder, ...decoder];
   };
 
-  test("the checkpoint's own, at its twelve places", () =>
+  test("the checkpoint's, at twelve sites", () =>
     expect(drawn(undefined)).toEqual(places(0.1, 0.2, 0.3)));
   test("overridden", () =>
     expect(drawn({ hidden: 0.5, attention: 0.6 })).toEqual(places(0.5, 0.6, 0.3)));

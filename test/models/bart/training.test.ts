@@ -34,7 +34,7 @@ describe("what a method trains", () => {
     expect(adapted.adapters).toHaveLength(2 * (4 + 2) + 2 * (8 + 2));
   });
 
-  test("bias terms alone: every .bias", () => {
+  test("bias terms: every .bias", () => {
     const names = namesOf({ method: "bitfit" });
     expect(names.length).toBeGreaterThan(30);
     expect(names.every((name) => name.endsWith(".bias"))).toBe(true);
@@ -47,7 +47,7 @@ describe("what a method trains", () => {
   });
 });
 
-test("the gradient of the loss with every dropout on is its slope", () => {
+test("with every dropout on, the gradient of the loss equals its central difference", () => {
   const backend = createReferenceBackend();
   const config = { dropout: 0.2, attention_dropout: 0.3, activation_dropout: 0.25 };
   const { bart, adapted } = tinyBart(backend, { method: "full", config });
@@ -76,7 +76,7 @@ test("the gradient of the loss with every dropout on is its slope", () => {
   expect(Math.abs(along - slope)).toBeLessThan(1e-6 * Math.abs(slope));
 });
 
-test("micro-batches count by their labels, so that they make the step of one batch", () => {
+test("micro-batches are weighted by their labels, so that together they equal one batch", () => {
   const values = (batches: readonly (readonly number[])[]) => {
     const backend = createReferenceBackend();
     const trainer = trainerOf(backend, tinyBart(backend));
@@ -90,7 +90,7 @@ test("micro-batches count by their labels, so that they make the step of one bat
   parts.values.forEach((x, i) => expect(x).toBeCloseTo(whole.values[i] ?? NaN, 9));
 });
 
-test("a step leaves no memory behind, downloads once, and looks into no buffer", () => {
+test("a step leaks no memory, downloads once and reads no buffer otherwise", () => {
   const device = guarded(createReferenceBackend());
   const { backend } = device;
   const config = { dropout: 0.1, attention_dropout: 0.1, activation_dropout: 0.1 };
@@ -104,7 +104,7 @@ test("a step leaves no memory behind, downloads once, and looks into no buffer",
   expect(losses.every((loss) => loss > 1)).toBe(true);
 });
 
-test("training makes the loss smaller", () => {
+test("training reduces the loss", () => {
   const backend = createReferenceBackend();
   const trainer = trainerOf(backend, tinyBart(backend));
   const losses = Array.from(

@@ -8,7 +8,7 @@ const rows = (found: Int32Array, width: number) =>
   );
 
 describe("neighbours of a convolution", () => {
-  test("end at the sequence's borders, not at the batch's", () => {
+  test("end at the borders of the sequence, not of the batch", () => {
     expect(rows(neighbours(packSequences([[1, 2, 3], [4], [5, 6]]), 3), 3)).toEqual([
       [-1, 0, 1],
       [0, 1, 2],
@@ -19,7 +19,7 @@ describe("neighbours of a convolution", () => {
     ]);
   });
 
-  test("are found by position: where padding was dropped there is none", () => {
+  test("are found by position: dropped padding has none", () => {
     const batch = { ...packSequences([[1, 2, 3]]), positions: Int32Array.of(0, 2, 3) };
     expect(rows(neighbours(batch, 3), 3)).toEqual([
       [-1, 0, -1],

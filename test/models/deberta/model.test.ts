@@ -45,7 +45,7 @@ function expectClose(got: readonly number[], want: readonly number[]): void {
   got.forEach((x, i) => expect(x).toBeCloseTo(want[i] ?? NaN, 13));
 }
 
-describe("logits do not depend on the batch's company", () => {
+describe("logits do not depend on the rest of the batch", () => {
   for (const [name, config] of variants)
     test(name, () => {
       const logits = model(config);
@@ -58,7 +58,7 @@ describe("logits do not depend on the batch's company", () => {
     });
 });
 
-describe("the last layer, which is computed where it is read and whole where it is observed", () => {
+describe("the last layer computes only the rows that are read, or all rows when observed", () => {
   for (const [name, config] of variants)
     test(name, () => {
       const backend = createReferenceBackend();
@@ -85,7 +85,7 @@ describe("positions", () => {
     positions: Int32Array.from(positions),
   });
 
-  test("a hole that padding left counts: it moves what comes after", () => {
+  test("a hole that padding left shifts the positions after it", () => {
     for (const [, config] of variants.filter(([name]) => name !== "no relative attention")) {
       const logits = model(config);
       expect(Math.abs(logits(at(0, 1, 2, 3))[0]! - logits(at(0, 1, 3, 4))[0]!)).toBeGreaterThan(
@@ -94,7 +94,7 @@ describe("positions", () => {
     }
   });
 
-  test("relative ones alone do not see where a sentence begins", () => {
+  test("relative positions only: the start of a sentence does not matter", () => {
     const logits = model({});
     expectClose(logits(at(5, 6, 7, 8)), logits(at(0, 1, 2, 3)));
     const absolute = model({ position_biased_input: true });
@@ -103,7 +103,7 @@ describe("positions", () => {
     );
   });
 
-  test("without them the order of later words is lost, and the first token's answer is the same", () => {
+  test("without positions the order of later words does not matter to the first token", () => {
     const logits = model({ relative_attention: false, pos_att_type: [] });
     expectClose(logits(pack([[9, 12, 15, 10]])), logits(pack([[9, 10, 15, 12]])));
     const v3 = model({});
@@ -113,7 +113,7 @@ describe("positions", () => {
     );
   });
 
-  test("a word beyond the first sees the others, and the segment counts where there is one", () => {
+  test("every word attends to the others, and segments count if the model has them", () => {
     const logits = model({ type_vocab_size: 2 });
     const [zeros, ones] = [0, 1].map((type) => logits(packSequences([ids], [ids.map(() => type)])));
     expect(Math.abs(zeros![0]! - ones![0]!)).toBeGreaterThan(1e-4);
@@ -190,8 +190,8 @@ describe("parameters", () => {
 
 describe("dropout", () => {
   /**
-   * The probabilities of one layer's masks, in the order in which they are drawn; undefined where
-   * nothing is dropped.
+   * The dropout probabilities of a model with one layer, in the order of their sites; undefined
+   * where nothing is dropped.
    */
   const drawn = (checkpoint: object, dropout: TaskHead["dropout"], training = true) => {
     const backend = createReferenceBackend();
@@ -227,10 +227,9 @@ describe("dropout", () => {
     ["overridden in part", { head: 0.05 }, [0.1, 0.1, 0.2, 0.1, 0.1, 0.3, 0.05]],
   ];
   for (const [what, overrides, expected] of places)
-    test(`${what}, at its seven places`, () =>
-      expect(drawn(checkpoint, overrides)).toEqual(expected));
+    test(`${what}, at seven sites`, () => expect(drawn(checkpoint, overrides)).toEqual(expected));
 
-  test("the classifier's is the hidden one where the checkpoint says nothing", () => {
+  test("the classifier's defaults to the hidden one", () => {
     const { cls_dropout: _, ...silent } = checkpoint;
     silent.hidden_dropout_prob = 0.15;
     expect(drawn(silent, undefined).at(-1)).toBe(0.15);

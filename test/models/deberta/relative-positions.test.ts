@@ -22,7 +22,7 @@ describe("bucketOf", () => {
   for (const [offset, bucket, reason] of table)
     test(`${offset}: ${bucket}, ${reason}`, () => expect(bucketOf(offset, small)).toBe(bucket));
 
-  test("never falls, is odd, and ends at the last row of v3's table", () => {
+  test("is monotone and odd, and ends at the last row of v3's table", () => {
     const buckets = Array.from({ length: 512 }, (_, d) => bucketOf(d, v3));
     expect(buckets).toEqual(buckets.toSorted((a, b) => a - b));
     expect(buckets.slice(0, 130)).toEqual(Array.from({ length: 130 }, (_, d) => d));
@@ -30,11 +30,11 @@ describe("bucketOf", () => {
     buckets.forEach((bucket, d) => expect(bucketOf(-d, v3) + bucket).toBe(0));
   });
 
-  test("without buckets an offset is itself", () => expect(bucketOf(-300, raw)).toBe(-300));
+  test("without buckets an offset is its own bucket", () => expect(bucketOf(-300, raw)).toBe(-300));
 });
 
 describe("relativeRows", () => {
-  test("reads only the rows that a span reaches, each offset at d + span - 1", () => {
+  test("covers only the rows within reach of a span, each offset at d + span - 1", () => {
     // offsets -2 .. 2 of a table with 8 rows on each side
     expect(relativeRows(3, small)).toEqual({
       first: 6,
@@ -56,7 +56,7 @@ describe("relativeRows", () => {
     expect(relativeRows(1, v3)).toEqual({ first: 256, count: 1, index: Int32Array.of(0) });
   });
 
-  test("without buckets offsets are cut at the table's ends", () => {
+  test("without buckets offsets are clipped at the ends of the table", () => {
     expect(relativeSpan(raw)).toBe(4);
     // offsets -6 .. 6, rows offset + 4 within 0 .. 7
     expect(relativeRows(7, raw)).toEqual({
