@@ -47,7 +47,9 @@ class BartDecoderLayer {
     cache.write(layer, own.k.buffer, own.v.buffer);
     const chosen = { ...cache.layer(layer), index };
     const selfAttended = this.#self.forwardChosen(pass, x, chosen, cache.length);
-    const crossAttended = this.#cross.forward(pass, selfAttended, hypotheses, source, { causal: false });
+    const crossAttended = this.#cross.forward(pass, selfAttended, hypotheses, source, {
+      causal: false,
+    });
     return this.#feedForward.forward(pass, crossAttended);
   }
 }

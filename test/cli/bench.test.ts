@@ -186,8 +186,11 @@ test.each([
     ["--checkpointing", "--workload", "rte-b32,sst2-predict-b32"],
     "--checkpointing does not apply to workload sst2-predict-b32\n  hint: nothing is trained there; workloads that train: rte-b32,",
   ],
-  [["--checkpointing", "--workload", "all"], "no use in workload sst2-predict-b32"],
-  [["--checkpointing", "--workload", "xsum-generate-b8"], "no use in workload xsum-generate-b8"],
+  [["--checkpointing", "--workload", "all"], "does not apply to workload sst2-predict-b32"],
+  [
+    ["--checkpointing", "--workload", "xsum-generate-b8"],
+    "does not apply to workload xsum-generate-b8",
+  ],
   [["--peer"], "--peer-dir is needed with --peer: the folder of peer.py"],
   [["--peer", "--peer-dir", "x"], "--peer needs --batches and --model"],
 ])("bench %p is refused with what to do", async (flags, message) => {

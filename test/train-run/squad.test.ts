@@ -372,7 +372,7 @@ describe("predict", () => {
     ["a context that is no file", ["--context", "none.txt", "Who?"], "none.txt: there is no such"],
     ["two inputs", ["Who?", "--context", river, "--input", "x.csv"], "exclude each other"],
     ["two texts on one input", ["-", "--context", "-"], "exclude each other"],
-    ["a part of no data", ["--input", "x.csv", "--split", "train"], "--split has no use"],
+    ["a part of no data", ["--input", "x.csv", "--split", "train"], "--split does not apply to"],
     ["no test set", [], "stories.json: holds no test split\n  hint: it has: train, validation"],
     [
       "another task's option",

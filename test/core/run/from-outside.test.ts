@@ -110,7 +110,7 @@ describe("an external start", () => {
       (e: unknown) => e,
     );
     expect(error).toBeInstanceOf(AdaloraError);
-    expect(String(error)).toContain("--start mean has no use in method lora");
+    expect(String(error)).toContain("--start mean does not apply to method lora");
   });
 });
 
