@@ -20,7 +20,7 @@ export interface TopTokens {
 }
 
 /** Logits in memory at once: 64 MiB in f32. */
-const CHUNK_NUMBERS = 2 ** 24;
+const CHUNK_ELEMENTS = 2 ** 24;
 
 /**
  * The tokens with the highest log softmax(hidden W^T + bias); see `Backend.topLogProbabilities`.
@@ -44,7 +44,7 @@ export function topLogProbabilities(
   const { backend } = pass;
   const { count } = choice;
   const [ids, scores] = [new Int32Array(rows * count), new Float64Array(rows * count)];
-  const chunk = Math.max(1, Math.floor(CHUNK_NUMBERS / classes));
+  const chunk = Math.max(1, Math.floor(CHUNK_ELEMENTS / classes));
   for (let first = 0; first < rows; first += chunk) {
     const chunkRows = Math.min(chunk, rows - first);
     pass.scope(() => {

@@ -18,7 +18,7 @@ interface Attrs {
 }
 
 /** Logits in memory at once: 64 MiB in f32. */
-const CHUNK_NUMBERS = 2 ** 24;
+const CHUNK_ELEMENTS = 2 ** 24;
 
 /**
  * Cross entropy of hidden W^T + bias over a vocabulary, averaged over the counted rows, as torch's
@@ -44,7 +44,7 @@ export const vocabularyLoss = defineOp({
       hidden: recording && hidden.requiresGrad ? pass.allocate(hidden.buffer.length) : undefined,
       weight: recording && weight.requiresGrad ? pass.allocateMaster(classes * width) : undefined,
     };
-    const chunk = Math.max(1, Math.floor(CHUNK_NUMBERS / classes));
+    const chunk = Math.max(1, Math.floor(CHUNK_ELEMENTS / classes));
     for (let first = 0; first < labels.length; first += chunk) {
       const rows = Math.min(chunk, labels.length - first);
       const share = { first, rows, weight: counted === 0 ? 0 : 1 / counted };
