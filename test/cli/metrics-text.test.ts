@@ -8,6 +8,6 @@ test("metrics are aligned lines; a metric with an interval shows it", () => {
     "validation rouge1                 41.2346 (39.80-42.50)",
     "validation loss                   1.5000",
     "test rouge1                       40.0000",
-    "always the most frequent class    0.5000",
+    "majority class                    0.5000",
   ]);
 });
