@@ -1,3 +1,4 @@
+import type { Backend } from "../../backend.ts";
 import { invariant } from "../../errors.ts";
 import { type TopSingularVectors, topSingularVectors } from "./top-singular-vectors.ts";
 import { dot } from "./vectors.ts";
@@ -18,6 +19,7 @@ import { dot } from "./vectors.ts";
 export class IncrementalSvd {
   readonly #k: number;
   readonly #features: number;
+  readonly #backend: Backend | undefined;
   /** Rows so far, their mean, and the sum of their squares. */
   #seen = 0;
   #mean: Float64Array;
@@ -25,11 +27,15 @@ export class IncrementalSvd {
   #state: TopSingularVectors | undefined;
   #previous: TopSingularVectors | undefined;
 
-  /** components: k <= features; features: columns of every batch. */
-  constructor(components: number, features: number) {
+  /**
+   * components: k <= features; features: columns of every batch. A `backend` speeds up the updates
+   * (see `topSingularVectors`).
+   */
+  constructor(components: number, features: number, backend?: Backend) {
     invariant(components >= 1 && components <= features, `1 to ${features} components`);
     this.#k = components;
     this.#features = features;
+    this.#backend = backend;
     this.#mean = new Float64Array(features);
   }
 
@@ -58,7 +64,7 @@ export class IncrementalSvd {
     invariant(Number.isFinite(energy), "activations are finite");
     const stacked = [...this.#earlier(mean, count), ...centred(rows, count, mean)];
     this.#previous = this.#state;
-    this.#state = withFixedSigns(topSingularVectors(stacked, this.#k));
+    this.#state = withFixedSigns(topSingularVectors(stacked, this.#k, this.#backend));
     const total = this.#seen + count;
     this.#mean = this.#mean.map((m, c) => (m * this.#seen + mean[c]! * count) / total);
     this.#seen = total;
@@ -104,9 +110,11 @@ function sumOfSquares(values: ArrayLike<number>, length: number): number {
 }
 
 function centred(rows: ArrayLike<number>, count: number, mean: Float64Array): Float64Array[] {
-  return Array.from({ length: count }, (_, r) =>
-    mean.map((m, c) => rows[r * mean.length + c]! - m),
-  );
+  return Array.from({ length: count }, (_, r) => {
+    const row = new Float64Array(mean.length);
+    for (let c = 0; c < row.length; c++) row[c] = rows[r * row.length + c]! - mean[c]!;
+    return row;
+  });
 }
 
 /** PEFT's sign convention: a vector's entry of largest magnitude is positive. */

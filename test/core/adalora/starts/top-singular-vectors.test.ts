@@ -4,6 +4,10 @@ import { gramProduct } from "../../../../core/adalora/starts/gram-product.ts";
 import { topSingularVectors } from "../../../../core/adalora/starts/top-singular-vectors.ts";
 import { dot } from "../../../../core/adalora/starts/vectors.ts";
 import { normals } from "../../../../core/rng.ts";
+import { createCpuBackend } from "../../../../ffi/cpu/backend.ts";
+import { available } from "../../../helpers/available.ts";
+
+const cpu = await available(() => createCpuBackend({ threads: 1 }));
 
 const noise = (rows: number, columns: number, scale: (column: number) => number = () => 1) =>
   Array.from({ length: rows }, (_, r) =>
@@ -63,6 +67,50 @@ describe("the top singular vectors", () => {
     expectTop(rows, 4, 1e-8);
   });
 });
+
+describe("with rough vectors of the backend first", () => {
+  const distance = (got: readonly Float64Array[], expected: readonly Float64Array[]) =>
+    Math.max(
+      ...got.flatMap((v, i) => {
+        const sign = Math.sign(dot(v, expected[i]!));
+        return Array.from(v, (x, c) => Math.abs(sign * x - expected[i]![c]!));
+      }),
+    );
+
+  test.skipIf(!cpu.backend)("the vectors are those without it", () => {
+    const rows = noise(400, 200, (c) => (1 + c) ** -0.2);
+    const expected = topSingularVectors(rows, 6);
+    const got = topSingularVectors(rows, 6, cpu.backend);
+    expect(got.vectors).not.toEqual(expected.vectors);
+    expect(distance(got.vectors, expected.vectors)).toBeLessThan(1e-6);
+    for (const [i, value] of got.values.entries())
+      expect(Math.abs(value - expected.values[i]!)).toBeLessThan(1e-9 * expected.values[0]!);
+    expectOrthonormal(got.vectors);
+  });
+
+  test.skipIf(!cpu.backend)("nothing stays allocated", () => {
+    const before = cpu.backend?.memory().live;
+    topSingularVectors(noise(400, 200), 3, cpu.backend);
+    expect(cpu.backend?.memory().live).toBe(before);
+  });
+
+  test.skipIf(!cpu.backend)("magnitudes whose squares f32 can't hold are no problem", () => {
+    const rows = noise(400, 200, (c) => 1e30 * 0.9 ** c);
+    const { vectors } = topSingularVectors(rows, 3, cpu.backend);
+    expect(distance(vectors, topSingularVectors(rows, 3).vectors)).toBeLessThan(1e-6);
+  });
+
+  test.skipIf(!cpu.backend)("zeros have some orthonormal vectors", () => {
+    const rows = noise(400, 200, () => 0);
+    expectOrthonormal(topSingularVectors(rows, 3, cpu.backend).vectors);
+  });
+});
+
+function expectOrthonormal(vectors: readonly Float64Array[]): void {
+  for (const [i, v] of vectors.entries())
+    for (const [j, w] of vectors.entries())
+      expect(Math.abs(dot(v, w) - +(i === j))).toBeLessThan(1e-12);
+}
 
 describe("MᵀM x", () => {
   for (const [n, v] of [
