@@ -120,6 +120,24 @@ export const errors = {
     );
   },
 
+  /** The frozen model computes NaN or Infinity on training data. */
+  inputNotFinite(path: string, batch: number) {
+    return new AdaloraError(
+      "E_NOT_FINITE",
+      `--start eva: the inputs of ${path} must be finite: got NaN or Infinity in batch ${batch}`,
+      { hint: "check the model's weights; --start paper does not run the model" },
+    );
+  },
+
+  /** Every batch has fewer tokens than the rank. */
+  batchBelowRank(path: string, rank: number, rows: number) {
+    return new AdaloraError(
+      "E_FLAG",
+      `--start eva needs a batch of at least ${rank} tokens, the initial rank: ${path} got at most ${rows}`,
+      { hint: "raise --batch-size or lower --init-rank" },
+    );
+  },
+
   /** The user stopped a run, after it saved a checkpoint. */
   interrupted(step: number, command: string) {
     return new AdaloraError("E_INTERRUPTED", `interrupted after step ${step}`, {

@@ -136,6 +136,10 @@ function watch(
   let loss = 0;
   return {
     stopRequested: () => stop.aborted,
+    start: {
+      onProgress: (message) => report.info(message),
+      onWarning: (message) => report.warn(message),
+    },
     onLoaded(fresh) {
       const heads = [...new Set(fresh.map((name) => name.split(".")[0]))];
       if (heads.length > 0)

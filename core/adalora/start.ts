@@ -13,10 +13,19 @@ export type OnInput = (path: string, x: Tensor) => void;
 export interface StartBatch {
   /** Runs the frozen model on the batch, without adapters or dropout. */
   readonly forward: (onInput: OnInput) => void;
+  /** Number of real tokens; rows of a layer's input beyond this count represent padding. */
+  readonly tokens: number;
+}
+
+/** Receives messages of a start that takes time. */
+export interface StartObserver {
+  /** A line of progress: "start eva: batch 2, 31 of 48 inputs converged". */
+  readonly onProgress: (message: string) => void;
+  readonly onWarning: (message: string) => void;
 }
 
 /** Everything available to a start. */
-export interface StartContext {
+export interface StartContext extends StartObserver {
   readonly backend: Backend;
   readonly adapters: readonly Adapter[];
   /** The loaded model's parameters and linear layers, by path. */
@@ -28,6 +37,12 @@ export interface StartContext {
   readonly batches: () => Iterable<StartBatch>;
 }
 
+/** Input width of a linear layer that gets an adapter. */
+export interface AdaptedLayer {
+  readonly path: string;
+  readonly inFeatures: number;
+}
+
 /**
  * Initializes adapters, optionally from the loaded model and training data. The initial increments
  * must be zero, so that training starts from the frozen model.
@@ -37,6 +52,8 @@ export interface Start {
   readonly about: string;
   /** Whether zero increments require a diagonal E, which only AdaLoRA and SVD-LoRA have. */
   readonly needsE: boolean;
+  /** Throws E_FLAG if the start does not support this rank for one of the layers. */
+  readonly check?: (layers: readonly AdaptedLayer[], rank: number) => void;
   /** Values for all parameters of all adapters. */
   values(context: StartContext): StartValues | Promise<StartValues>;
 }
@@ -81,7 +98,8 @@ export function startAdapters(
 
 function uploadValues(backend: Backend, values: StartValues): void {
   for (const [parameter, elements] of values) {
-    parameter.buffer = backend.alloc(backend.master, parameter.length);
+    // Once a trainer exists, the buffer is a view of its arena and must stay in place.
+    if (!parameter.loaded) parameter.buffer = backend.alloc(backend.master, parameter.length);
     backend.upload(parameter.buffer, elements);
   }
 }

@@ -1,4 +1,10 @@
-import { runStart, type Start, type StartBatch, type StartContext } from "../adalora/start.ts";
+import {
+  runStart,
+  type Start,
+  type StartBatch,
+  type StartContext,
+  type StartObserver,
+} from "../adalora/start.ts";
 import type { Backend } from "../backend.ts";
 import { decomposing, isOneOf } from "../config/method.ts";
 import { errors } from "../errors.ts";
@@ -18,6 +24,8 @@ export interface LoadedRun {
   readonly trainer: Trainer<TrainingBatch>;
   /** Names of randomly initialized parameters that the checkpoint lacks. */
   readonly newlyInitialized: readonly string[];
+  /** Initializes the adapters with the run's own start, also after another one. */
+  readonly initializeAdapters: () => Promise<void>;
 }
 
 /**
@@ -41,6 +49,7 @@ export async function createTrainer(
   backend: Backend,
   run: PreparedRun,
   start: Start = run.start,
+  observer: StartObserver = silent,
 ): Promise<LoadedRun> {
   const { config, files } = run;
   const adapted = adaptRun(run);
@@ -49,22 +58,28 @@ export async function createTrainer(
   const { tensors } = openCheckpoint(files.dir);
   const options = { where: files.dir, seed: config.seed };
   const filled = loadWeights(backend, tree, tensors, plugin, options);
-  await runStart(start, startContext(backend, run, adapted));
+  const context = startContext(backend, run, adapted, observer);
+  await runStart(start, context);
   const lossOf = (pass: ForwardPass, batch: TrainingBatch) => batch.loss(pass, model);
   const trainer = new Trainer(backend, { adapters, trained, lossOf }, trainerOptions(run));
   const newlyInitialized = filled.filter(({ constant }) => !constant).map(({ name }) => name);
-  return { adapted, trainer, newlyInitialized };
+  const initializeAdapters = () => runStart(run.start, context);
+  return { adapted, trainer, newlyInitialized, initializeAdapters };
 }
 
 // --- internal ---
+
+const silent: StartObserver = { onProgress() {}, onWarning() {} };
 
 function startContext(
   backend: Backend,
   { config, schedule, target, train }: PreparedRun,
   { adapters, model, tree }: AdaptedModel,
+  observer: StartObserver,
 ): StartContext {
   const { initTotalRank: initial = 0, targetTotalRank: final = 0 } = target ?? {};
   return {
+    ...observer,
     backend,
     adapters,
     tree,
@@ -76,6 +91,7 @@ function startContext(
         for (const features of order(step)) {
           const batch = train.batch(features);
           yield {
+            tokens: batch.tokens,
             forward(onInput) {
               const pass = new ForwardPass(backend, { training: false, onInput });
               pass.scope(() => void batch.loss(pass, model));

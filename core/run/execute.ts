@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import type { Backend } from "../backend.ts";
+import type { StartObserver } from "../adalora/start.ts";
+import { zeroStart } from "../adalora/starts/zero.ts";
 import { configToJson } from "../config/run-config.ts";
 import { openJsonLog } from "../io/jsonl.ts";
 import { openScalars } from "../io/tensorboard.ts";
@@ -10,6 +12,7 @@ import {
   type SplitIntervals,
   type TrainingBatch,
 } from "../tasks/task.ts";
+import { stepsIn } from "../train/checkpoint.ts";
 import {
   type Speed,
   type TrainingObserver,
@@ -17,7 +20,7 @@ import {
   runTraining,
 } from "../train/loop.ts";
 import type { StepReport, Trainer } from "../train/trainer.ts";
-import { createTrainer } from "./create-trainer.ts";
+import { createTrainer, type LoadedRun } from "./create-trainer.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
@@ -25,6 +28,8 @@ import { clearRun, runFiles } from "./run-folder.ts";
 
 /** Receives a run's events; the run's files are written independently of it. */
 export interface RunObserver {
+  /** Messages of a start that looks at training data. */
+  readonly start: StartObserver;
   /** Names of randomly initialized parameters that the checkpoint lacks. */
   onLoaded(newlyInitialized: readonly string[]): void;
   /**
@@ -74,11 +79,12 @@ export async function executeRun(
   observer: RunObserver,
 ): Promise<RunResult> {
   const started = performance.now();
-  const { trainer, adapted, newlyInitialized } = await createTrainer(backend, run);
-  observer.onLoaded(newlyInitialized);
+  const checkpointDir = join(out, runFiles.checkpoints);
+  const mayRestore = resume && stepsIn(checkpointDir).length > 0;
+  const loaded = await loadRun(backend, run, mayRestore, observer);
+  const { trainer, adapted } = loaded;
   if (overwrite) clearRun(out);
   writeJson(join(out, runFiles.config), configToJson(run.config));
-  const checkpointDir = join(out, runFiles.checkpoints);
   using files = openRunFiles(out, backend, run, trainer, observer, resume);
   const { config, schedule, spec, train, validation } = run;
   const setup = {
@@ -89,6 +95,7 @@ export async function executeRun(
     validation: validation.filter(({ isLabelled }) => isLabelled),
     checkpointDir,
     fingerprint: fingerprintOf(run),
+    ...(mayRestore ? { initialize: loaded.initializeAdapters } : {}),
     options: {
       ...config,
       steps: schedule.steps,
@@ -105,6 +112,19 @@ export async function executeRun(
   if (outcome.stoppedBy !== "interrupt")
     writeResults(out, backend, run, trainer, { ...outcome, metrics, intervals, majority, seconds });
   return { ...outcome, metrics, intervals, majority, ranks, seconds };
+}
+
+/** If a checkpoint may be restored, the start, which can take minutes, is left for later. */
+async function loadRun(
+  backend: Backend,
+  run: PreparedRun,
+  mayRestore: boolean,
+  observer: RunObserver,
+): Promise<LoadedRun> {
+  const start = mayRestore ? zeroStart : run.start;
+  const loaded = await createTrainer(backend, run, start, observer.start);
+  observer.onLoaded(loaded.newlyInitialized);
+  return loaded;
 }
 
 function metricsBySplit(

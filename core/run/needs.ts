@@ -1,11 +1,10 @@
-import { perAdapter } from "../adalora/start.ts";
+import { zeroStart } from "../adalora/starts/zero.ts";
 import { elementBytes } from "../backend/counting.ts";
 import { adapting, isOneOf, pruning } from "../config/method.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import type { MemoryModel } from "../device.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { declareRunModel } from "../model/model-files.ts";
-import { adapterParameters } from "../nn/adapter.ts";
 import type { Dataset } from "../tasks/task.ts";
 import { trainingOrder } from "../train/order.ts";
 import { createTrainer } from "./create-trainer.ts";
@@ -33,6 +32,7 @@ export interface RunNeeds {
 export async function runNeeds(run: PreparedRun, backend: MemoryModel): Promise<RunNeeds> {
   const { config, files, spec, train, validation } = run;
   const declared = declareRunModel(files, spec, config);
+  // Counting does not need the values of the real start.
   const { adapted, trainer } = await createTrainer(backend, { ...run, declared }, zeroStart);
   for (const features of sampleBatches(train, config.batchSize)) {
     const pass = new ForwardPass(backend, { training: false });
@@ -67,12 +67,6 @@ export async function runNeeds(run: PreparedRun, backend: MemoryModel): Promise<
 }
 
 // --- internal ---
-
-/** Zero adapters of the right sizes: counting does not need the values of the real start. */
-const zeroStart = perAdapter(
-  { about: "all 0", needsE: false },
-  (adapter) => new Map(adapterParameters(adapter).map((p) => [p, new Float32Array(p.length)])),
-);
 
 /** Training batches searched for the largest; longer searches rarely find a larger one. */
 const MAX_TRAINING_BATCHES = 50_000;

@@ -102,7 +102,7 @@ async function inspect(
   const taskSpec = task.spec(data.labelNames);
   await attempt(() => checkMetric(config, taskSpec));
   const model = await inspectModel(config, taskSpec, sources, attempt);
-  const ranks = model && (await attempt(() => resolveRanks(config, model.declared)));
+  const ranks = model && (await attempt(() => resolveRanks(config, model.declared, rules?.start)));
   const features = data.train?.featureCount;
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
@@ -229,11 +229,12 @@ function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): voi
   matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir);
 }
 
-function resolveRanks(config: RunConfig, declared: DeclaredModel) {
+function resolveRanks(config: RunConfig, declared: DeclaredModel, start: Start | undefined) {
   if (!isOneOf(config.method, adapting)) return { target: undefined, diagnostics: undefined };
   const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
   const parameters = backboneParameters(declared);
   const { diagnostics, ...target } = resolveTarget(config, { parameters, matrices });
+  start?.check?.(matrices, target.initRank);
   return { target, diagnostics };
 }
 

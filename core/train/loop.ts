@@ -22,6 +22,8 @@ export interface TrainingSetup {
   readonly validation: readonly PredictionSet[];
   readonly checkpointDir: string;
   readonly fingerprint: string;
+  /** Gives a trainer without initial values its own, if no checkpoint is intact. */
+  readonly initialize?: () => Promise<void>;
   readonly options: LoopOptions;
 }
 
@@ -80,6 +82,7 @@ export async function runTraining(
   const { options, trainer, train } = setup;
   const order = trainingOrder(train.lengths, options);
   let state = resume ? resumedState(setup, observer) : initialState;
+  if (trainer.steps === 0) await setup.initialize?.();
   const save = () => {
     const { best, evaluationsSinceBest } = state;
     const { fingerprint, checkpointDir, backend } = setup;

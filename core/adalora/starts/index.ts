@@ -1,4 +1,5 @@
 import type { StartTable } from "../start.ts";
+import { evaStart } from "./eva.ts";
 import { loraStart } from "./lora.ts";
 import { paperStart } from "./paper.ts";
 
@@ -6,4 +7,5 @@ import { paperStart } from "./paper.ts";
 export const starts = {
   paper: paperStart,
   lora: loraStart,
+  eva: evaStart,
 } as const satisfies StartTable;

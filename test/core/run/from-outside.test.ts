@@ -45,6 +45,7 @@ function configOf(values: Partial<RunConfig>): RunConfig {
 }
 
 const quiet = {
+  start: { onProgress() {}, onWarning() {} },
   onLoaded() {},
   onResume() {},
   onStep() {},

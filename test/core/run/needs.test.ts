@@ -41,6 +41,7 @@ function prepared(method: Method, device: string) {
 const modelOf = (device: string) => deviceFor({ device, dtype: "f32" }).memoryModel("f32");
 
 const quiet = {
+  start: { onProgress() {}, onWarning() {} },
   onLoaded() {},
   onResume() {},
   onStep() {},
