@@ -1,4 +1,5 @@
 import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
+import { startFor } from "../core/config/method.ts";
 import { configToJson, type RunConfig } from "../core/config/run-config.ts";
 import type { RunSchedule } from "../core/run/phases.ts";
 import type { RunNeeds } from "../core/run/needs.ts";
@@ -35,6 +36,7 @@ export function planText(plan: Plan, output: Output): string {
     ["rate", rateText(config, schedule)],
     ...(target ? phaseRows(schedule, target, config) : []),
     ...parameterRows(plan),
+    ...choiceRows(config),
     ...needsRows(plan),
     ...(seeds ? [["seeds", `${count(seeds.length)} such runs, with ${seeds.join(", ")}`]] : []),
   ];
@@ -142,6 +144,14 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
     ["ranks", `${ranks} in ${matrices} matrices (${target.basis})`],
     ["adapter", `${sizes} parameters, ${share}% of the model's`],
     model,
+  ];
+}
+
+/** `--allocator` and `--start`, unless they are the method's defaults. */
+function choiceRows({ method, allocator, start }: RunConfig): string[][] {
+  return [
+    ...(allocator === null || allocator === "adalora" ? [] : [["allocator", allocator]]),
+    ...(start === null || start === startFor(method) ? [] : [["start", start]]),
   ];
 }
 

@@ -21,6 +21,11 @@ export const decomposing = ["adalora", "svd-lora"] as const;
 /** Methods that start above their target rank and prune down to it. */
 export const pruning = ["adalora", "prune-lora"] as const;
 
+/** The start that `--start` defaults to. */
+export function startFor(method: Method): "paper" | "lora" {
+  return isOneOf(method, decomposing) ? "paper" : "lora";
+}
+
 /** Whether `method` is in the list; narrows its type to the list's elements. */
 export function isOneOf<M extends Method>(method: Method, those: readonly M[]): method is M {
   return those.some((one) => one === method);

@@ -2,7 +2,7 @@ import type { AllocatorRule, AllocatorTable } from "../adalora/allocator.ts";
 import { allocators } from "../adalora/allocators/index.ts";
 import type { Start, StartTable } from "../adalora/start.ts";
 import { starts } from "../adalora/starts/index.ts";
-import { decomposing, isOneOf, pruning } from "../config/method.ts";
+import { decomposing, isOneOf, pruning, startFor } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { errors } from "../errors.ts";
 import { builtInTasks } from "../tasks/index.ts";
@@ -35,7 +35,7 @@ export function startOf(
   { starts: table }: Pick<Registry, "starts">,
 ): Start {
   const hasE = isOneOf(method, decomposing);
-  const found = entryOf(table, start ?? (hasE ? "paper" : "lora"), "start");
+  const found = entryOf(table, start ?? startFor(method), "start");
   if (!found.needsE || hasE) return found;
   const others = Object.keys(table).filter((name) => table[name]?.needsE === false);
   const hint = `without E the increments would not start at zero: use --start ${others.join(" or ")}`;

@@ -94,6 +94,20 @@ describe("a plan", () => {
     `);
   });
 
+  test("names an allocator and a start that are not the defaults", () => {
+    const rows = (values: Layer["values"]) =>
+      text(values)
+        .split("\n")
+        .filter((line) => /^(allocator|start)/.test(line));
+    expect(rows({ allocator: "uniform", start: "eva" })).toEqual([
+      "allocator   uniform",
+      "start       eva",
+    ]);
+    expect(rows({ allocator: "adalora", start: "paper" })).toEqual([]);
+    expect(rows({ method: "lora", start: "lora" })).toEqual([]);
+    expect(rows({})).toEqual([]);
+  });
+
   test("ends with what is suspicious", () => {
     expect(text({ maxSteps: 150, initWarmup: 10, finalWarmup: 20, gradAccum: 2 }))
       .toMatchInlineSnapshot(`
