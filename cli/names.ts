@@ -13,7 +13,7 @@ export function spellings<Key extends string>(
 ): Map<string, Key> {
   const names = new Map<string, Key>();
   for (const key in table) {
-    for (const name of [kebab(key), ...table[key].also]) names.set(name, key);
+    for (const name of [kebab(key), ...table[key].aliases]) names.set(name, key);
   }
   return names;
 }

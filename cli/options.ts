@@ -9,6 +9,6 @@ export const commonOptions = {
 /** Options of `run` and `plan` about the run's folder and its seeds. */
 export const runOptions = {
   resume: toggle(false, "resume the run in --out from its newest intact checkpoint"),
-  overwrite: toggle(false, "replace the run in --out", { also: ["overwrite-output-dir"] }),
+  overwrite: toggle(false, "replace the run in --out", { aliases: ["overwrite-output-dir"] }),
   seeds: integers("run once per seed, in seed-N of --out, and report mean and standard deviation"),
 };

@@ -7,7 +7,7 @@ import { kebab } from "./names.ts";
 
 /** Flags of the authors' scripts that together select what `--method` selects here. */
 const methodFlags = {
-  applyAdalora: toggle(false, "train with AdaLoRA", { also: ["apply-rankselector"] }),
+  applyAdalora: toggle(false, "train with AdaLoRA", { aliases: ["apply-rankselector"] }),
   applyLora: toggle(false, "train LoRA matrices"),
   applyBitfit: toggle(false, "train biases"),
   loraType: choice(["svd", "frd"], "frd", "LoRA's form: SVD triplets or pairs"),
@@ -24,8 +24,10 @@ const ignoredFlags = {
   tbWritterLoginterval: integer(500, "--log-steps decides", { min: 1 }),
   loggingDir: text(null, "logs are in the run's folder"),
   padToMaxLength: toggle(true, "padding is never computed"),
-  version2WithNegative: toggle(true, "the task decides", { also: ["version-2-with-negative"] }),
-  datasetConfig: choice(["3.0.0"], "3.0.0", "the recipe's own", { also: ["dataset-config-name"] }),
+  version2WithNegative: toggle(true, "the task decides", { aliases: ["version-2-with-negative"] }),
+  datasetConfig: choice(["3.0.0"], "3.0.0", "the recipe's own", {
+    aliases: ["dataset-config-name"],
+  }),
   withTracking: toggle(true, "TensorBoard files are always written"),
   useFastTokenizer: toggle(true, "there is one tokenizer"),
   useDeterministicAlgorithms: toggle(true, "runs repeat exactly"),
@@ -34,18 +36,18 @@ const ignoredFlags = {
 
 /** Settings with further names in the scripts, whose parser accepts abbreviated flags. */
 const renamedFlags = {
-  task: { ...settings.task, also: [...settings.task.also, "dataset-name"] },
-  maxSteps: { ...settings.maxSteps, also: [...settings.maxSteps.also, "max-step"] },
+  task: { ...settings.task, also: [...settings.task.aliases, "dataset-name"] },
+  maxSteps: { ...settings.maxSteps, also: [...settings.maxSteps.aliases, "max-step"] },
 };
 
 /** Flags of the launcher of several processes. */
 const launcherFlags = {
-  processes: integer(1, "processes", { min: 1, also: ["nproc-per-node", "num-processes"] }),
+  processes: integer(1, "processes", { min: 1, aliases: ["nproc-per-node", "num-processes"] }),
 };
 
 /** In the summarization script, --max_length beside --max_source_length is a padded length. */
 const paddedLength = {
-  paddedLength: integer(128, "--max_source_length decides", { also: ["max-length"] }),
+  paddedLength: integer(128, "--max_source_length decides", { aliases: ["max-length"] }),
 };
 
 /** Flags that only the authors' scripts have, for the words of a pasted line. */

@@ -7,7 +7,12 @@ import {
   text,
   withoutDefaults,
 } from "../core/config/setting.ts";
-import { columns, lengths, predicting, settings } from "../core/config/settings.ts";
+import {
+  columnSettings,
+  lengthSettings,
+  predictionSettings,
+  settings,
+} from "../core/config/settings.ts";
 import { taskNames } from "../core/config/task-names.ts";
 import type { FlagValue } from "./args.ts";
 import { deviceSetting } from "./backend.ts";
@@ -21,13 +26,13 @@ export const trainedOptions = {
     null,
     "the adapter's base model (default: the one it names), or a fully fine-tuned model",
     {
-      also: ["model-name-or-path"],
+      aliases: ["model-name-or-path"],
       hint: "DIR|org/name",
     },
   ),
   tokenizer: settings.tokenizer,
   task: choice(taskNames, null, "the task of the model (default: the run's)", {
-    also: ["task-name"],
+    aliases: ["task-name"],
     hint: "NAME",
   }),
   labels: list("class names in the order of the model's outputs (default: the model's)", {
@@ -35,17 +40,17 @@ export const trainedOptions = {
   }),
   maxLength: integer(null, "tokens per example; longer ones are truncated (default: the run's)", {
     min: 2,
-    also: ["max-seq-length", "max-source-length"],
+    aliases: ["max-seq-length", "max-source-length"],
   }),
-  ...withoutDefaults(lengths),
-  ...withoutDefaults(predicting),
+  ...withoutDefaults(lengthSettings),
+  ...withoutDefaults(predictionSettings),
   limit: integer(null, "use only the first N rows", {
     min: 1,
-    also: ["eval-limit", "max-eval-samples", "max-predict-samples"],
+    aliases: ["eval-limit", "max-eval-samples", "max-predict-samples"],
   }),
   batchSize: integer(32, "examples per batch", {
     min: 1,
-    also: ["eval-batch-size", "per-device-eval-batch-size"],
+    aliases: ["eval-batch-size", "per-device-eval-batch-size"],
   }),
   device: deviceSetting(),
   dtype: settings.dtype,
@@ -53,7 +58,7 @@ export const trainedOptions = {
 };
 
 /** The columns of the texts, and of the label. */
-export const { labelColumn, ...textColumns } = withoutDefaults(columns);
+export const { labelColumn, ...textColumns } = withoutDefaults(columnSettings);
 
 /** Throws E_CONFIG for a given option that the model's task does not use. */
 export function checkTaskOptions(

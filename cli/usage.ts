@@ -38,7 +38,7 @@ function section(title: string, table: SettingTable): string[] {
 }
 
 function flagLines(key: string, setting: Setting<unknown>): string[] {
-  const { hint, about, also, fallback } = setting;
+  const { hint, about, aliases: also, fallback } = setting;
   const no = hint === undefined && fallback === true ? "[no-]" : "";
   const name = `  --${no}${kebab(key)}`;
   const whole = hint === undefined ? name : `${name} ${hint}`;

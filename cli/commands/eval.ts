@@ -15,7 +15,7 @@ const own = {
     null,
     "labelled data: a folder, a file, or a data set on the hub (default: the run's)",
     {
-      also: ["input", "data-dir"],
+      aliases: ["input", "data-dir"],
       hint: "PATH|org/name",
     },
   ),

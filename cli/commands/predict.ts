@@ -15,7 +15,7 @@ const own = {
     hint: "FILE|-",
   }),
   data: text(null, "instead of --input: a folder, or a data set on the hub", {
-    also: ["data-dir"],
+    aliases: ["data-dir"],
     hint: "DIR|org/name",
   }),
   split: choice(["test", "validation", "train"], "test", "the split of --data"),

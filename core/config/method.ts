@@ -13,17 +13,17 @@ export const methods = [
 export type Method = (typeof methods)[number];
 
 /** Methods that add low-rank matrices to the model's linear layers. */
-export const adapting = ["adalora", "lora", "svd-lora", "prune-lora"] as const;
+export const adapterMethods = ["adalora", "lora", "svd-lora", "prune-lora"] as const;
 
 /** Methods that train an SVD form, `B·diag(E)·A`, with an orthogonality loss on its factors. */
-export const decomposing = ["adalora", "svd-lora"] as const;
+export const svdMethods = ["adalora", "svd-lora"] as const;
 
 /** Methods that start above their target rank and prune down to it. */
-export const pruning = ["adalora", "prune-lora"] as const;
+export const pruningMethods = ["adalora", "prune-lora"] as const;
 
 /** The start that `--start` defaults to. */
 export function startFor(method: Method): "paper" | "lora" {
-  return isOneOf(method, decomposing) ? "paper" : "lora";
+  return isOneOf(method, svdMethods) ? "paper" : "lora";
 }
 
 /** Whether `method` is in the list; narrows its type to the list's elements. */

@@ -15,7 +15,7 @@ export interface Setting<T> {
   /** The expected value, completing "must be …". */
   readonly want: string;
   /** Aliases in kebab-case: names from the reference, transformers and PEFT. */
-  readonly also: readonly string[];
+  readonly aliases: readonly string[];
   /** The methods that use it; undefined means all. */
   readonly methods: readonly Method[] | undefined;
   /** The task kinds or task names that use it; undefined means all. */
@@ -37,7 +37,7 @@ export type Percent = `${number}%`;
 
 /** Optional properties of a setting. */
 interface Extras {
-  readonly also?: readonly string[];
+  readonly aliases?: readonly string[];
   readonly methods?: readonly Method[];
   readonly kinds?: readonly (TaskKind | SpanTaskName)[];
   readonly hint?: string;
@@ -167,7 +167,7 @@ export function toggle(fallback: boolean, about: string, extras: Extras = {}): S
 }
 
 /** A number of optimizer steps, or a percentage of all steps: 600 or "10%". */
-export function span(
+export function stepCount(
   fallback: number | Percent,
   about: string,
   extras: Extras = {},
@@ -209,10 +209,10 @@ function makeSetting<T>(
   about: string,
   want: string,
   hint: string,
-  { also = [], methods, kinds, hint: ownHint }: Extras,
+  { aliases = [], methods, kinds, hint: ownHint }: Extras,
   read: (raw: unknown) => T | undefined,
 ): Setting<T> {
-  return { fallback, about, want, also, methods, kinds, read, hint: ownHint ?? hint };
+  return { fallback, about, want, aliases, methods, kinds, read, hint: ownHint ?? hint };
 }
 
 /** Numbers as in Python and TOML, "0." and "1e-3" included; not "", "0x10" or "Infinity". */

@@ -1,8 +1,8 @@
 import { allocators } from "../adalora/allocators/index.ts";
 import { starts } from "../adalora/starts/index.ts";
 import { scheduleNames } from "../optim/schedule.ts";
-import { adapting, decomposing, methods, pruning } from "./method.ts";
-import { choice, integer, list, named, real, span, text, toggle } from "./setting.ts";
+import { adapterMethods, svdMethods, methods, pruningMethods } from "./method.ts";
+import { choice, integer, list, named, real, stepCount, text, toggle } from "./setting.ts";
 import { taskNames } from "./task-names.ts";
 
 const share = {
@@ -10,12 +10,12 @@ const share = {
   want: "a count of parameters like 0.32M, or a share like 0.32%",
 };
 const dropout = { min: 0, below: 1 };
-const ema = { min: 0, below: 1, methods: pruning };
+const ema = { min: 0, below: 1, methods: pruningMethods };
 const ofSpans = { kinds: ["span"] } as const;
 const ofTexts = { kinds: ["generation"] } as const;
 
 /** Columns of a table that hold texts and labels. */
-export const columns = {
+export const columnSettings = {
   textColumn: text(null, "column of the text (default: the task's)", { hint: "NAME" }),
   pairColumn: text(null, "column of the second text or context (default: the task's)", {
     kinds: ["sequence", "span"],
@@ -25,7 +25,7 @@ export const columns = {
 };
 
 /** How texts are split, prefixed and truncated for a model. */
-export const lengths = {
+export const lengthSettings = {
   docStride: integer(128, "tokens shared by neighbouring windows on a long context", {
     ...ofSpans,
     min: 0,
@@ -34,16 +34,16 @@ export const lengths = {
   maxTargetLength: integer(128, "tokens of the generated summary; longer ones are truncated", {
     ...ofTexts,
     min: 2,
-    also: ["val-max-target-length"],
+    aliases: ["val-max-target-length"],
   }),
 };
 
 /** How predictions are derived from a model's outputs. */
-export const predicting = {
+export const predictionSettings = {
   nBest: integer(20, "best start and end positions to combine, and answers to keep", {
     ...ofSpans,
     min: 1,
-    also: ["n-best-size"],
+    aliases: ["n-best-size"],
   }),
   maxAnswerLength: integer(30, "most tokens of an answer", { ...ofSpans, min: 1 }),
   nullThreshold: real(
@@ -51,7 +51,7 @@ export const predicting = {
     "predict 'no answer' when its score exceeds the best span's by this margin",
     {
       kinds: ["squad_v2"],
-      also: ["null-score-diff-threshold"],
+      aliases: ["null-score-diff-threshold"],
     },
   ),
   numBeams: integer(null, "beams of the beam search (default: the model's)", {
@@ -73,42 +73,42 @@ export const predicting = {
   minTargetLength: integer(null, "fewest tokens of the generated summary (default: the model's)", {
     ...ofTexts,
     min: 0,
-    also: ["min-length"],
+    aliases: ["min-length"],
   }),
   noRepeatNgram: integer(null, "no N tokens in a row are generated twice (default: the model's)", {
     ...ofTexts,
     min: 0,
     off: true,
-    also: ["no-repeat-ngram-size"],
+    aliases: ["no-repeat-ngram-size"],
   }),
 };
 
 /** Settings that still apply to a trained model: how data is read and predictions are made. */
-export const kept = { ...columns, ...lengths, ...predicting };
+export const inferenceSettings = { ...columnSettings, ...lengthSettings, ...predictionSettings };
 
 /** The task, the model and the data. */
 const task = {
   task: choice(taskNames, null, "the task: a recipe's name, or a task type for your own data", {
-    also: ["task-name"],
+    aliases: ["task-name"],
     hint: "NAME",
   }),
   model: text(null, "the pretrained model: a folder, or a model on the hub", {
-    also: ["model-name-or-path"],
+    aliases: ["model-name-or-path"],
     hint: "DIR|org/name",
   }),
   tokenizer: text(null, "the tokenizer's folder (default: the model's)", {
-    also: ["tokenizer-name"],
+    aliases: ["tokenizer-name"],
     hint: "DIR",
   }),
   data: text(null, "a folder with the task's files, a training file, or a data set on the hub", {
-    also: ["data-dir", "train-file"],
+    aliases: ["data-dir", "train-file"],
     hint: "PATH|org/name",
   }),
   evalData: text(null, "evaluation data, if --data is a file", {
-    also: ["validation-file"],
+    aliases: ["validation-file"],
     hint: "PATH",
   }),
-  ...columns,
+  ...columnSettings,
   labels: list("class names in the order of their ids (default: the task's, or the data's)", {
     kinds: ["sequence"],
   }),
@@ -118,10 +118,10 @@ const task = {
     "tokens per example; longer ones are truncated; questions 384, summaries 1024",
     {
       min: 2,
-      also: ["max-seq-length", "max-source-length"],
+      aliases: ["max-seq-length", "max-source-length"],
     },
   ),
-  ...lengths,
+  ...lengthSettings,
 };
 
 /** The adapters: AdaLoRA's own options. */
@@ -130,8 +130,8 @@ const adapter = {
   modules: list(
     "linear layers to adapt, by the model family's short names (default: all of them)",
     {
-      methods: adapting,
-      also: ["lora-module", "target-modules"],
+      methods: adapterMethods,
+      aliases: ["lora-module", "target-modules"],
     },
   ),
   initRank: integer(
@@ -139,57 +139,57 @@ const adapter = {
     "initial rank of every adapted matrix (default: derived from the target)",
     {
       min: 1,
-      methods: adapting,
-      also: ["lora-r", "init-r", "rank"],
+      methods: adapterMethods,
+      aliases: ["lora-r", "init-r", "rank"],
     },
   ),
   targetRank: real<number | null>(8, "average final rank", {
     above: 0,
-    methods: pruning,
-    also: ["target-r"],
+    methods: pruningMethods,
+    aliases: ["target-r"],
   }),
   targetTotalRank: integer(null, "sum of all final ranks, instead of --target-rank", {
     min: 1,
-    methods: pruning,
+    methods: pruningMethods,
   }),
   budget: text(null, "final adapter size, 0.32M or 0.32%, instead of --target-rank", {
     ...share,
-    methods: adapting,
+    methods: adapterMethods,
     hint: "N|N%",
   }),
   alpha: real(16, "increments are scaled by alpha / initial rank", {
     above: 0,
-    methods: adapting,
-    also: ["lora-alpha"],
+    methods: adapterMethods,
+    aliases: ["lora-alpha"],
   }),
-  initWarmup: span("15%", "steps before the first pruning", {
-    methods: pruning,
-    also: ["tinit"],
+  initWarmup: stepCount("15%", "steps before the first pruning", {
+    methods: pruningMethods,
+    aliases: ["tinit"],
   }),
-  finalWarmup: span("40%", "steps after the last pruning", {
-    methods: pruning,
-    also: ["tfinal"],
+  finalWarmup: stepCount("40%", "steps after the last pruning", {
+    methods: pruningMethods,
+    aliases: ["tfinal"],
   }),
   maskInterval: integer(10, "steps between two prunings", {
     min: 1,
-    methods: pruning,
-    also: ["delta-t"],
+    methods: pruningMethods,
+    aliases: ["delta-t"],
   }),
   beta1: real(0.85, "smoothing of the importance scores", ema),
   beta2: real(0.85, "smoothing of their uncertainty", ema),
   regOrthCoef: real(0.1, "weight of the orthogonality loss", {
     min: 0,
-    methods: decomposing,
-    also: ["orth-reg-weight"],
+    methods: svdMethods,
+    aliases: ["orth-reg-weight"],
   }),
   importance: choice(["ipt", "sensitivity", "magnitude"], "ipt", "how triplets are scored", {
-    methods: pruning,
+    methods: pruningMethods,
   }),
   allocator: named(allocators, "which triplets are kept (default: adalora)", {
-    methods: pruning,
+    methods: pruningMethods,
   }),
   start: named(starts, "first values of the adapters (default: the method's own)", {
-    methods: adapting,
+    methods: adapterMethods,
   }),
   semantics: choice(
     ["reference", "peft"],
@@ -199,18 +199,18 @@ const adapter = {
       methods: ["adalora"],
     },
   ),
-  loraDropout: real(0, "dropout on the adapters' input", { ...dropout, methods: adapting }),
+  loraDropout: real(0, "dropout on the adapters' input", { ...dropout, methods: adapterMethods }),
 };
 
 /** The optimization. */
 const training = {
-  lr: real(5e-4, "peak learning rate", { above: 0, also: ["learning-rate"] }),
+  lr: real(5e-4, "peak learning rate", { above: 0, aliases: ["learning-rate"] }),
   schedule: choice(scheduleNames, "linear", "learning-rate schedule", {
-    also: ["lr-scheduler-type"],
+    aliases: ["lr-scheduler-type"],
   }),
   warmupSteps: integer<number | null>(0, "steps of learning-rate warm-up", {
     min: 0,
-    also: ["num-warmup-steps"],
+    aliases: ["num-warmup-steps"],
   }),
   warmupRatio: real(null, "warm-up as a fraction of all steps, instead of --warmup-steps", {
     min: 0,
@@ -218,22 +218,22 @@ const training = {
   }),
   epochs: real<number | null>(3, "passes over the training data", {
     above: 0,
-    also: ["num-train-epochs"],
+    aliases: ["num-train-epochs"],
   }),
   maxSteps: integer(null, "optimizer steps, instead of --epochs", {
     min: 1,
-    also: ["max-train-steps"],
+    aliases: ["max-train-steps"],
   }),
   batchSize: integer(32, "examples per batch", {
     min: 1,
-    also: ["per-device-train-batch-size", "train-batch-size"],
+    aliases: ["per-device-train-batch-size", "train-batch-size"],
   }),
   gradAccum: integer(1, "batches per optimizer step", {
     min: 1,
-    also: ["gradient-accumulation-steps"],
+    aliases: ["gradient-accumulation-steps"],
   }),
   bucketed: toggle(true, "batch examples of similar length together", {
-    also: ["group-by-length"],
+    aliases: ["group-by-length"],
   }),
   spanPadding: choice(
     ["auto", "zero", "uniform", "none"],
@@ -245,7 +245,7 @@ const training = {
     ...ofTexts,
     min: 0,
     below: 1,
-    also: ["label-smoothing-factor"],
+    aliases: ["label-smoothing-factor"],
   }),
   weightDecay: real(0, "AdamW's weight decay, except for biases and norms", { min: 0 }),
   maxGradNorm: real(1, "norm that gradients are clipped to", { min: 0, off: true }),
@@ -254,12 +254,12 @@ const training = {
     "adamw",
     "torch's AdamW, or that of older transformers",
     {
-      also: ["optim"],
+      aliases: ["optim"],
     },
   ),
   adamBeta1: real(0.9, "AdamW's beta1", dropout),
   adamBeta2: real(0.999, "AdamW's beta2", dropout),
-  adamEps: real(1e-8, "AdamW's epsilon", { above: 0, also: ["adam-epsilon"] }),
+  adamEps: real(1e-8, "AdamW's epsilon", { above: 0, aliases: ["adam-epsilon"] }),
   clsDropout: real(null, "dropout before the classifier (default: the model's)", {
     ...dropout,
     kinds: ["sequence"],
@@ -273,27 +273,27 @@ const evaluation = {
   evalSteps: integer(null, "steps between evaluations (default: one per epoch)", { min: 1 }),
   evalBatchSize: integer(32, "examples per evaluation batch", {
     min: 1,
-    also: ["per-device-eval-batch-size"],
+    aliases: ["per-device-eval-batch-size"],
   }),
   evalLimit: integer(null, "evaluate only on the first N rows (default: all)", {
     min: 1,
-    also: ["max-eval-samples"],
+    aliases: ["max-eval-samples"],
   }),
-  ...predicting,
+  ...predictionSettings,
   metric: text(null, "metric that selects the best evaluation (default: the task's)", {
-    also: ["metric-for-best-model"],
+    aliases: ["metric-for-best-model"],
     hint: "NAME",
   }),
   earlyStopping: integer(0, "stop after N evaluations without improvement", {
     min: 0,
     off: true,
-    also: ["early-stopping-patience"],
+    aliases: ["early-stopping-patience"],
   }),
   saveSteps: integer(500, "steps between checkpoints", { min: 1 }),
-  saveLimit: integer(2, "checkpoints to keep", { min: 1, also: ["save-total-limit"] }),
-  logSteps: integer(10, "steps between log lines", { min: 1, also: ["logging-steps"] }),
+  saveLimit: integer(2, "checkpoints to keep", { min: 1, aliases: ["save-total-limit"] }),
+  logSteps: integer(10, "steps between log lines", { min: 1, aliases: ["logging-steps"] }),
   out: text(null, "the run's folder (default: runs/TASK-TIME)", {
-    also: ["output-dir", "root-output-dir"],
+    aliases: ["output-dir", "root-output-dir"],
     hint: "DIR",
   }),
 };
@@ -309,7 +309,7 @@ const machine = {
     "type of frozen weights and activations; auto: bf16 where the device supports it",
   ),
   checkpointing: toggle(false, "recompute activations in backward: less memory, more time", {
-    also: ["gradient-checkpointing"],
+    aliases: ["gradient-checkpointing"],
   }),
   threads: integer(null, "CPU threads (default: one per core)", { min: 1 }),
 };

@@ -7,7 +7,7 @@ import { readJsonObject } from "../io/json-file.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
 import { readTokenizer, type TokenizerSource } from "../text/load-tokenizer.ts";
 import { type DeclaredModel, declareModel } from "./open-model.ts";
-import type { ModelPlugin, Task } from "./plugin.ts";
+import type { ModelPlugin, HeadKind } from "./plugin.ts";
 
 /** Resolves models, adapters and data: paths on disk, names on the hub. */
 export interface Sources {
@@ -85,7 +85,7 @@ export async function openModelFiles(
 
 /** The head that a run needs on its model. */
 export interface HeadSpec {
-  readonly kind: Task;
+  readonly kind: HeadKind;
   /** Width of the output. */
   readonly width: number;
   /** What padded positions attend to in the span loss; undefined leaves padding out. */

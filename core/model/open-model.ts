@@ -1,4 +1,4 @@
-import { type Method, adapting, decomposing, isOneOf } from "../config/method.ts";
+import { type Method, adapterMethods, svdMethods, isOneOf } from "../config/method.ts";
 import { errors } from "../errors.ts";
 import { type Adapter, adapterScale } from "../nn/adapter.ts";
 import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
@@ -43,9 +43,9 @@ export interface AdaptedModel extends DeclaredModel {
 export function adaptModel(declared: DeclaredModel, options: AdaptOptions): AdaptedModel {
   const { plugin, tree } = declared;
   const { method, rank, alpha, dropout } = options;
-  const svd = isOneOf(method, decomposing);
+  const svd = isOneOf(method, svdMethods);
   const scale = adapterScale(alpha, rank, svd);
-  const adapters = isOneOf(method, adapting)
+  const adapters = isOneOf(method, adapterMethods)
     ? attachAdapters(selectLinears(tree, plugin, options.modules ?? undefined), {
         rank,
         scale,

@@ -17,7 +17,7 @@ export interface ModelLimits {
 
 /** The task head to build. `labels` is the width of its output. */
 export interface TaskHead {
-  readonly task: Task;
+  readonly task: HeadKind;
   readonly labels: number;
   /** What padded positions attend to, if the span loss includes them. */
   readonly paddedQueries?: PaddedQueries;
@@ -30,10 +30,10 @@ export interface TaskHead {
 }
 
 /** The tasks that a model can be built for. */
-export type Task = SequenceTask | "span" | "generation";
+export type HeadKind = SequenceHeadKind | "span" | "generation";
 
 /** Tasks with one output per sequence. */
-export type SequenceTask = "classification" | "regression";
+export type SequenceHeadKind = "classification" | "regression";
 
 /** A built model. Its parameters are declared on the scope passed to `build`. */
 export interface Model {
@@ -116,7 +116,7 @@ export interface ModelPlugin<Config extends object = object> {
   readonly name: string;
   /** The values of config.json's "model_type" that this family handles. */
   readonly modelTypes: readonly string[];
-  readonly tasks: readonly Task[];
+  readonly tasks: readonly HeadKind[];
   /** Throws E_CONFIG for a config.json that the family cannot build. */
   parseConfig(raw: Readonly<Record<string, unknown>>): Config;
   /** Limits that data is checked against. */

@@ -6,7 +6,7 @@ import {
   type StartObserver,
 } from "../adalora/start.ts";
 import type { Backend } from "../backend.ts";
-import { decomposing, isOneOf } from "../config/method.ts";
+import { svdMethods, isOneOf } from "../config/method.ts";
 import { errors } from "../errors.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
@@ -121,7 +121,7 @@ function trainerOptions(run: PreparedRun): TrainerOptions {
     },
     learningRate: (step) => learningRateAt(step, learningRate),
     maxGradNorm: config.maxGradNorm,
-    orthogonality: isOneOf(config.method, decomposing) ? config.regOrthCoef : 0,
+    orthogonality: isOneOf(config.method, svdMethods) ? config.regOrthCoef : 0,
     seed: config.seed,
     checkpointing: config.checkpointing,
     allocator: allocatorOptions(run),

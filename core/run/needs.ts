@@ -1,6 +1,6 @@
 import { zeroStart } from "../adalora/starts/zero.ts";
 import { elementBytes } from "../backend/counting.ts";
-import { adapting, isOneOf, pruning } from "../config/method.ts";
+import { adapterMethods, isOneOf, pruningMethods } from "../config/method.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import type { MemoryModel } from "../device.ts";
 import { ForwardPass } from "../forward-pass.ts";
@@ -116,12 +116,12 @@ function resultBytes(
   parameters: readonly { readonly length: number }[],
 ): number {
   const model = parameters.reduce((sum, { length }) => sum + length, 0);
-  return 4 * 2 * (isOneOf(config.method, adapting) ? trained : model);
+  return 4 * 2 * (isOneOf(config.method, adapterMethods) ? trained : model);
 }
 
 /** Log lines and TensorBoard points of all logged steps; a pruned matrix has a rank curve too. */
 function logBytes({ config, schedule }: PreparedRun, matrices: number): number {
   const [lineBytes, pointBytes, curves] = [250, 140, 6];
-  const points = curves + (isOneOf(config.method, pruning) ? matrices : 0);
+  const points = curves + (isOneOf(config.method, pruningMethods) ? matrices : 0);
   return Math.ceil(schedule.steps / config.logSteps) * (lineBytes + pointBytes * points);
 }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Backend } from "../backend.ts";
 import { defaultSettings, type Layer } from "../config/run-config.ts";
-import { kept, settings } from "../config/settings.ts";
+import { inferenceSettings, settings } from "../config/settings.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { currentDirectory } from "../io/atomic.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
@@ -22,13 +22,15 @@ import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
 import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
-import type { RunSpec, RunTask } from "../tasks/task.ts";
+import type { RunSpec, Task } from "../tasks/task.ts";
 import { runFiles, seedFolders } from "./run-folder.ts";
 import { readSavedConfig } from "./saved-config.ts";
 
 type SavedRun = Layer["values"];
 
-type InferenceOptions = { readonly [Name in keyof typeof kept]: TaskOptions[Name] | null };
+type InferenceOptions = {
+  readonly [Name in keyof typeof inferenceSettings]: TaskOptions[Name] | null;
+};
 
 /** The user's options for loading a trained model; null falls back to the adapter or its run. */
 export interface TrainedOptions extends InferenceOptions {
@@ -49,7 +51,7 @@ export interface TrainedOptions extends InferenceOptions {
 
 /** A trained model whose files match each other and the task; weights are not loaded yet. */
 export interface TrainedModel {
-  readonly task: RunTask;
+  readonly task: Task;
   readonly spec: RunSpec;
   readonly files: ModelFiles;
   /** Settings of the run that trained it, if known. */
@@ -139,7 +141,7 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
   const nonNull = (layer: Partial<InferenceOptions>) =>
     Object.fromEntries(
       Object.entries(layer).filter(
-        ([name, value]) => Object.hasOwn(kept, name) && (value ?? null) !== null,
+        ([name, value]) => Object.hasOwn(inferenceSettings, name) && (value ?? null) !== null,
       ),
     );
   // Inference computes no loss, so padding has no effect.

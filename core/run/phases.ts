@@ -1,4 +1,4 @@
-import { isOneOf, pruning } from "../config/method.ts";
+import { isOneOf, pruningMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import type { Percent } from "../config/setting.ts";
 import { type AdaloraError, errors } from "../errors.ts";
@@ -49,7 +49,7 @@ export function resolveSchedule(
 ): RunSchedule & { readonly diagnostics: Diagnostics } {
   const stepsPerEpoch = Math.ceil(Math.ceil(trainRows / config.batchSize) / config.gradAccum);
   const steps = config.maxSteps ?? Math.ceil((config.epochs ?? 0) * stepsPerEpoch);
-  const prunes = isOneOf(config.method, pruning);
+  const prunes = isOneOf(config.method, pruningMethods);
   const initWarmup = prunes ? stepsOf(config.initWarmup, steps) : 0;
   const finalWarmup = prunes ? stepsOf(config.finalWarmup, steps) : 0;
   const lengths = {
@@ -101,7 +101,7 @@ function diagnose(
   const warnings: string[] = [];
   if (phases.length === 0) {
     problems.push(errors.phases(steps, initWarmup, finalWarmup));
-  } else if (isOneOf(method, pruning) && prunings === 0) {
+  } else if (isOneOf(method, pruningMethods) && prunings === 0) {
     const when = budgeting
       ? `no multiple of --mask-interval ${maskInterval} falls in the budgeting phase`
       : "the budgeting phase is empty";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { AllocatorRule } from "../adalora/allocator.ts";
 import type { Start } from "../adalora/start.ts";
-import { adapting, isOneOf } from "../config/method.ts";
+import { adapterMethods, isOneOf } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import type { DataSplit } from "../data/examples.ts";
 import { AdaloraError, errors } from "../errors.ts";
@@ -22,7 +22,7 @@ import { resolvePadding } from "../tasks/padded-queries.ts";
 import type {
   PredictionSet,
   RunSpec,
-  RunTask,
+  Task,
   SplitText,
   TaskSpec,
   TrainingSet,
@@ -182,7 +182,7 @@ interface ReadData {
 /** Reads the training split, then the validation splits with its class names. */
 async function readData(
   config: RunConfig,
-  task: RunTask,
+  task: Task,
   sources: Sources,
   attempt: Attempt,
 ): Promise<ReadData> {
@@ -201,7 +201,7 @@ async function readData(
 
 async function findSplits(
   config: RunConfig,
-  task: RunTask,
+  task: Task,
   sources: Sources,
 ): Promise<readonly DataSplit[]> {
   const place = await sources.data(config.data, task.hub);
@@ -213,7 +213,7 @@ async function findSplits(
 }
 
 /** Rejects --labels unless the task is classification of the user's own data. */
-function checkLabels({ labels }: RunConfig, { name, kind, labelNames }: RunTask): void {
+function checkLabels({ labels }: RunConfig, { name, kind, labelNames }: Task): void {
   if (labels === null || (labelNames === undefined && kind === "classification")) return;
   throw errors.unusable("--labels", `task ${name}`, "it names the classes of your own data");
 }
@@ -230,7 +230,7 @@ function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): voi
 }
 
 function resolveRanks(config: RunConfig, declared: DeclaredModel, start: Start | undefined) {
-  if (!isOneOf(config.method, adapting)) return { target: undefined, diagnostics: undefined };
+  if (!isOneOf(config.method, adapterMethods)) return { target: undefined, diagnostics: undefined };
   const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
   const parameters = backboneParameters(declared);
   const { diagnostics, ...target } = resolveTarget(config, { parameters, matrices });

@@ -2,7 +2,7 @@ import type { AllocatorRule, AllocatorTable } from "../adalora/allocator.ts";
 import { allocators } from "../adalora/allocators/index.ts";
 import type { Start, StartTable } from "../adalora/start.ts";
 import { starts } from "../adalora/starts/index.ts";
-import { decomposing, isOneOf, pruning, startFor } from "../config/method.ts";
+import { svdMethods, isOneOf, pruningMethods, startFor } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { errors } from "../errors.ts";
 import { builtInTasks } from "../tasks/index.ts";
@@ -23,7 +23,9 @@ export function allocatorOf(
   { method, allocator }: Pick<RunConfig, "method" | "allocator">,
   { allocators: table }: Pick<Registry, "allocators">,
 ): AllocatorRule | undefined {
-  return isOneOf(method, pruning) ? entryOf(table, allocator ?? "adalora", "allocator") : undefined;
+  return isOneOf(method, pruningMethods)
+    ? entryOf(table, allocator ?? "adalora", "allocator")
+    : undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export function startOf(
   { method, start }: Pick<RunConfig, "method" | "start">,
   { starts: table }: Pick<Registry, "starts">,
 ): Start {
-  const hasE = isOneOf(method, decomposing);
+  const hasE = isOneOf(method, svdMethods);
   const found = entryOf(table, start ?? startFor(method), "start");
   if (!found.needsE || hasE) return found;
   const others = Object.keys(table).filter((name) => table[name]?.needsE === false);

@@ -1,6 +1,6 @@
 import { basename, extname, join } from "node:path";
 import type { Backend } from "../backend.ts";
-import { isOneOf, adapting, decomposing } from "../config/method.ts";
+import { isOneOf, adapterMethods, svdMethods } from "../config/method.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
 import { writePeftAdapter } from "../io/peft.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
@@ -31,7 +31,7 @@ export function writeTrained(
   which: "last" | "best",
 ): void {
   const { config, target, schedule } = run;
-  if (!isOneOf(config.method, adapting) || !target) {
+  if (!isOneOf(config.method, adapterMethods) || !target) {
     const folder = which === "last" ? runFiles.model : runFiles.bestModel;
     writeModel(join(dir, folder), backend, run);
     return;
@@ -39,7 +39,7 @@ export function writeTrained(
   const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
   const parts = { adapters: trainer.adapters, trained };
   const common = { taskType: run.spec.peftType, baseModel: config.model, alpha: config.alpha };
-  const adapter = isOneOf(config.method, decomposing)
+  const adapter = isOneOf(config.method, svdMethods)
     ? adaLoraAdapter(backend, parts, trainer.kept(), {
         ...common,
         initRank: target.initRank,

@@ -1,4 +1,4 @@
-import { decomposing, isOneOf, pruning } from "../config/method.ts";
+import { svdMethods, isOneOf, pruningMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { type AdaloraError, errors, invariant } from "../errors.ts";
 import type { Diagnostics } from "./phases.ts";
@@ -49,7 +49,7 @@ export function resolveTarget(
   invariant(count > 0, "no matrices to resolve a target rank for");
   const unit = parametersOfRankOne(config, model);
   const requested = requestedTotal(config, model, unit);
-  const prunes = isOneOf(config.method, pruning);
+  const prunes = isOneOf(config.method, pruningMethods);
   const average = requested.total / count;
   const initRank =
     config.initRank ?? (prunes ? defaultInitRank(average) : Math.max(1, Math.round(average)));
@@ -75,7 +75,8 @@ export function defaultInitRank(average: number): number {
 
 /** Parameters of rank-1 adapters on all matrices: A + B, plus E if the method has it. */
 function parametersOfRankOne({ method }: RunConfig, { matrices }: ModelSizes): number {
-  const diagonal = isOneOf(method, [...decomposing, ...pruning]) && method !== "prune-lora" ? 1 : 0;
+  const diagonal =
+    isOneOf(method, [...svdMethods, ...pruningMethods]) && method !== "prune-lora" ? 1 : 0;
   return matrices.reduce((sum, m) => sum + m.inFeatures + m.outFeatures + diagonal, 0);
 }
 

@@ -12,7 +12,7 @@ import { tokenizeSummaries } from "./generation-examples.ts";
 import { generationMetrics } from "./generation-predictions.ts";
 import { rowLimit } from "./row-limit.ts";
 import type { TaskOptions } from "./task-options.ts";
-import type { RunTask, SplitText, TaskDefinition } from "./task.ts";
+import type { Task, SplitText, TaskDefinition } from "./task.ts";
 
 /** Hub data set of each task, and the tokens of a text that its recipe reads. */
 const tasks = {
@@ -26,7 +26,7 @@ const tasks = {
 } as const;
 
 /** Summarization. */
-export function generationTask(name: GenerationTaskName, settings: TaskOptions): RunTask {
+export function generationTask(name: GenerationTaskName, settings: TaskOptions): Task {
   const { hub, maxLength } = tasks[name];
   return {
     name,

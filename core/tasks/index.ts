@@ -3,7 +3,7 @@ import { generationTasks } from "./generation-task.ts";
 import { sequenceTasks } from "./sequence-task.ts";
 import { spanTasks } from "./span-task.ts";
 import type { TaskOptions } from "./task-options.ts";
-import type { RunTask, TaskDefinition } from "./task.ts";
+import type { Task, TaskDefinition } from "./task.ts";
 
 /** The registry of built-in tasks; `core/config/task-names.ts` has their names and kinds. */
 export const builtInTasks: readonly TaskDefinition[] = [
@@ -19,7 +19,7 @@ export function taskNamed(
   name: string,
   options: TaskOptions,
   definitions: readonly TaskDefinition[] = builtInTasks,
-): RunTask {
+): Task {
   const definition = definitions.find((one) => one.name === name);
   if (definition) return definition.create(options);
   const known = definitions.map((one) => one.name).join(", ");

@@ -1,4 +1,4 @@
-import type { Model, SequenceTask } from "../model/plugin.ts";
+import type { Model, SequenceHeadKind } from "../model/plugin.ts";
 import { crossEntropy, meanSquaredError } from "../ops/losses.ts";
 import type { BatchLoss } from "./batch.ts";
 
@@ -6,7 +6,7 @@ import type { BatchLoss } from "./batch.ts";
  * Mean cross entropy over classes, or mean squared error of scores, of a model with one output row
  * per sequence.
  */
-export function sequenceLoss(model: Model, task: SequenceTask): BatchLoss {
+export function sequenceLoss(model: Model, task: SequenceHeadKind): BatchLoss {
   return (pass, batch) => {
     const logits = model.forward(pass, batch);
     if (task === "classification") {

@@ -5,7 +5,7 @@ import type { GlueTask } from "../data/glue-tasks.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { argmax } from "../metrics/classification.ts";
 import { explainMetrics, glueMetrics, type TaskMetrics } from "../metrics/glue-metrics.ts";
-import type { Model, SequenceTask } from "../model/plugin.ts";
+import type { Model, SequenceHeadKind } from "../model/plugin.ts";
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { inTaskOrder, type SequenceOutputs } from "./sequence-outputs.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
@@ -14,7 +14,7 @@ import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 export interface SequenceSplit {
   readonly set: SequenceExamples;
   readonly glue: GlueTask | undefined;
-  readonly kind: SequenceTask;
+  readonly kind: SequenceHeadKind;
   /** Whether it holds all rows of its file, as a submission requires. */
   readonly isWhole: boolean;
 }
@@ -113,7 +113,7 @@ export class SequencePredictions implements Predictions {
  * for scores, correlations.
  */
 export function taskMetrics(
-  { glue, kind }: { readonly glue: GlueTask | undefined; readonly kind: SequenceTask },
+  { glue, kind }: { readonly glue: GlueTask | undefined; readonly kind: SequenceHeadKind },
   classes: number,
 ): TaskMetrics {
   if (glue) return glue;
@@ -122,12 +122,15 @@ export function taskMetrics(
 }
 
 /** Width of the output of one sequence: 1 for a score, else the number of classes. */
-export function outputWidth(kind: SequenceTask, labelNames: readonly string[] | undefined): number {
+export function outputWidth(
+  kind: SequenceHeadKind,
+  labelNames: readonly string[] | undefined,
+): number {
   return kind === "regression" ? 1 : (labelNames?.length ?? 2);
 }
 
 /** The share of the most frequent class; undefined for scores. */
-export function majorityShare(labels: Float64Array, task: SequenceTask): number | undefined {
+export function majorityShare(labels: Float64Array, task: SequenceHeadKind): number | undefined {
   if (task === "regression") return undefined;
   const counts = new Map<number, number>();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);

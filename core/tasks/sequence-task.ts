@@ -7,12 +7,12 @@ import { locateSplits, namedSplits } from "../data/splits.ts";
 import { commandLineSplit } from "../data/command-line-split.ts";
 import { errors } from "../errors.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
-import type { SequenceTask } from "../model/plugin.ts";
+import type { SequenceHeadKind } from "../model/plugin.ts";
 import { rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
 import { outputWidth, type SequenceSplit, taskMetrics } from "./sequence-predictions.ts";
-import type { RunTask, SplitText, TaskDefinition, TaskSpec } from "./task.ts";
+import type { Task, SplitText, TaskDefinition, TaskSpec } from "./task.ts";
 
 /** How the data are read; null: the task's default. */
 export type SequenceOptions = Pick<
@@ -24,7 +24,7 @@ export type SequenceOptions = Pick<
  * A task with one output per sequence: one of GLUE's, or "classification" or "regression" on the
  * user's own data.
  */
-export function sequenceTask(name: string, settings: SequenceOptions): RunTask {
+export function sequenceTask(name: string, settings: SequenceOptions): Task {
   const glue = isGlueTask(name) ? glueTasks[name] : undefined;
   const kind = glue?.kind ?? (name === "regression" ? "regression" : "classification");
   return {
@@ -112,7 +112,7 @@ function splitText(
 }
 
 function specOf(
-  task: { readonly glue: GlueTask | undefined; readonly kind: SequenceTask },
+  task: { readonly glue: GlueTask | undefined; readonly kind: SequenceHeadKind },
   labelNames: readonly string[] | undefined,
 ): TaskSpec {
   const width = outputWidth(task.kind, labelNames);
@@ -130,7 +130,7 @@ function specOf(
 function readSpec(
   { textColumn, pairColumn, labelColumn, labels: labelNames }: SequenceOptions,
   task: GlueTask | undefined,
-  kind: SequenceTask,
+  kind: SequenceHeadKind,
   labels: ReadSpec["labels"],
 ): ReadSpec {
   return {

@@ -7,7 +7,7 @@ import { errors } from "../errors.ts";
 import { rowLimit } from "./row-limit.ts";
 import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";
 import type { TaskOptions } from "./task-options.ts";
-import type { RunTask, SplitText, TaskDefinition } from "./task.ts";
+import type { Task, SplitText, TaskDefinition } from "./task.ts";
 
 /** Hub data set of each task, and whether its questions may be unanswerable. */
 const tasks = {
@@ -24,7 +24,7 @@ const metrics = {
 /**
  * Extractive question answering: an answer is a span of the context or, in squad_v2, "no answer".
  */
-export function spanTask(name: SpanTaskName, options: TaskOptions): RunTask {
+export function spanTask(name: SpanTaskName, options: TaskOptions): Task {
   const { hub, unanswerable } = tasks[name];
   const settings: SpanSettings = { ...options, unanswerable };
   return {

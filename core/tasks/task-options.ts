@@ -1,8 +1,13 @@
 import type { RunConfig } from "../config/run-config.ts";
-import type { kept } from "../config/settings.ts";
+import type { inferenceSettings } from "../config/settings.ts";
 
 /** The settings that control how a task's data are read, trained on and predicted. */
 export type TaskOptions = Pick<
   RunConfig,
-  keyof typeof kept | "limit" | "evalLimit" | "labels" | "spanPadding" | "labelSmoothing"
+  | keyof typeof inferenceSettings
+  | "limit"
+  | "evalLimit"
+  | "labels"
+  | "spanPadding"
+  | "labelSmoothing"
 >;

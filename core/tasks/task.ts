@@ -6,7 +6,7 @@ import type { DataSplit, ReadSpec } from "../data/examples.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Interval } from "../metrics/bootstrap.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
-import type { Model, Task } from "../model/plugin.ts";
+import type { Model, HeadKind } from "../model/plugin.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
 import type { Tensor } from "../tensor.ts";
 import type { WeightedBatch } from "./batch.ts";
@@ -19,16 +19,16 @@ export interface TaskDefinition {
   /** The value of --task. */
   readonly name: string;
   readonly kind: TaskKind;
-  create(options: TaskOptions): RunTask;
+  create(options: TaskOptions): Task;
 }
 
 /** A task: where its data are, how they are read, and what it requires of a model. */
-export interface RunTask {
+export interface Task {
   /**
    * A recipe's name, or "classification", "regression" or "summarization" for the user's own data.
    */
   readonly name: string;
-  readonly kind: Task;
+  readonly kind: HeadKind;
   /** The task's data set on the hub. */
   readonly hub: HubData | undefined;
   /** Default tokens per feature. */
@@ -59,7 +59,7 @@ export interface RunTask {
 
 /** What a task requires of a model. */
 export interface TaskSpec {
-  readonly kind: Task;
+  readonly kind: HeadKind;
   /** Width of the model's output. */
   readonly width: number;
   /** What padding attends to, if the loss counts it. */

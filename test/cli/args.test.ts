@@ -3,8 +3,8 @@ import { parseArgs } from "../../cli/args.ts";
 import { integer, real, text, toggle } from "../../core/config/setting.ts";
 
 const table = {
-  initRank: integer(null, "", { min: 1, also: ["lora-r"] }),
-  lr: real(1, "", { above: 0, also: ["learning-rate"] }),
+  initRank: integer(null, "", { min: 1, aliases: ["lora-r"] }),
+  lr: real(1, "", { above: 0, aliases: ["learning-rate"] }),
   input: text(null, ""),
   bucketed: toggle(true, ""),
 };

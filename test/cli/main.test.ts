@@ -12,7 +12,7 @@ const echo = defineCommand({
   positionals: 1,
   settings: ["lr", "bucketed", "method"],
   options: {
-    times: integer(1, "how often", { min: 1, also: ["count"] }),
+    times: integer(1, "how often", { min: 1, aliases: ["count"] }),
     fail: toggle(false, "end as if interrupted"),
   },
   scripts: false,

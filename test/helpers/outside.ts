@@ -16,7 +16,7 @@ import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
 import { sequenceDataset } from "../../core/tasks/sequence-dataset.ts";
 import { tokenizeExamples } from "../../core/tasks/sequence-examples.ts";
-import type { RunTask, SplitText, TaskDefinition } from "../../core/tasks/task.ts";
+import type { Task, SplitText, TaskDefinition } from "../../core/tasks/task.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { debertaTokenizer } from "../../plugins/deberta/tokenizer.ts";
 
@@ -137,7 +137,7 @@ export const yesOrNo: TaskDefinition = {
   create: yesOrNoTask,
 };
 
-function yesOrNoTask(): RunTask {
+function yesOrNoTask(): Task {
   const labelNames = ["no", "yes"];
   return {
     name: "yes-or-no",

@@ -3,10 +3,10 @@ import { startAdapters } from "../../core/adalora/start.ts";
 import { loraValues } from "../../core/adalora/starts/lora.ts";
 import { paperValues } from "../../core/adalora/starts/paper.ts";
 import type { Backend } from "../../core/backend.ts";
-import { type Method, decomposing, isOneOf } from "../../core/config/method.ts";
+import { type Method, svdMethods, isOneOf } from "../../core/config/method.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
 import { type AdaptedModel, adaptModel, declareModel } from "../../core/model/open-model.ts";
-import type { Task } from "../../core/model/plugin.ts";
+import type { HeadKind } from "../../core/model/plugin.ts";
 import { type TokenBatch, packSequences } from "../../core/nn/packed-batch.ts";
 import type { LabelledBatch } from "../../core/tasks/batch.ts";
 import { sequenceDataset } from "../../core/tasks/sequence-dataset.ts";
@@ -53,8 +53,8 @@ export interface TinyOptions {
 /** A tiny initialized DeBERTa, adapted by a method; determined by its options alone. */
 export function tinyModel(backend: Backend, options: TinyOptions = {}): AdaptedModel {
   const { method = "adalora", rank = 3, dropout = 0, labels = 2, seed = 5 } = options;
-  const svd = isOneOf(method, decomposing);
-  const task: Task = labels === 1 ? "regression" : "classification";
+  const svd = isOneOf(method, svdMethods);
+  const task: HeadKind = labels === 1 ? "regression" : "classification";
   const config = deberta.parseConfig({ ...tinyConfig, ...options.config });
   const head = { task, labels, dropout: { hidden: dropout, attention: dropout, head: dropout } };
   const adapted = adaptModel(declareModel(deberta, config, head), {

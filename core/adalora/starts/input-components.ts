@@ -75,7 +75,7 @@ function fitBatch(
   { backend, adapters }: StartContext,
   inputs: Map<string, Input>,
   { tokens, forward }: StartBatch,
-  number: number,
+  batchNumber: number,
 ): void {
   const ranks = new Map(adapters.map(({ path, rank }) => [path, rank]));
   const seen = new Map<Tensor, Input>();
@@ -93,7 +93,7 @@ function fitBatch(
     if (shared || input.converged) return;
     const count = Math.min(rows, tokens);
     const values = rowsOf(backend, x, count * features);
-    if (!allFinite(values)) throw errors.inputNotFinite(path, number);
+    if (!allFinite(values)) throw errors.inputNotFinite(path, batchNumber);
     input.fit(values, count);
   });
 }

@@ -5,7 +5,7 @@ import {
   integers,
   list,
   real,
-  span,
+  stepCount,
   text,
   toggle,
   withoutDefaults,
@@ -50,11 +50,11 @@ const table = [
   [toggle(false, ""), "True", true],
   [toggle(false, ""), false, false],
   [toggle(false, ""), "yes", undefined],
-  [span(0, ""), "600", 600],
-  [span(0, ""), "12.5%", "12.5%"],
-  [span(0, ""), "100%", undefined],
-  [span(0, ""), "0.5", undefined],
-  [span(0, ""), "-1", undefined],
+  [stepCount(0, ""), "600", 600],
+  [stepCount(0, ""), "12.5%", "12.5%"],
+  [stepCount(0, ""), "100%", undefined],
+  [stepCount(0, ""), "0.5", undefined],
+  [stepCount(0, ""), "-1", undefined],
 ] as const;
 
 for (const [setting, raw, value] of table) {
@@ -73,10 +73,10 @@ test("the expected number is described with its range", () => {
 
 test("settings without defaults are left to the run, but parsed as before", () => {
   const { many, column } = withoutDefaults({
-    many: integer(3, "how many", { min: 1, also: ["count"] }),
+    many: integer(3, "how many", { min: 1, aliases: ["count"] }),
     column: text(null, "the column (default: the task's)"),
   });
-  expect([many.fallback, many.about, many.also]).toEqual([
+  expect([many.fallback, many.about, many.aliases]).toEqual([
     null,
     "how many (default: the run's)",
     ["count"],

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
-import type { SequenceTask } from "../../../core/model/plugin.ts";
+import type { SequenceHeadKind } from "../../../core/model/plugin.ts";
 import { sequenceBatch, type SequenceExamples } from "../../../core/tasks/sequence-examples.ts";
 import {
   majorityShare,
@@ -58,7 +58,7 @@ describe("sequenceOutputs", () => {
 });
 
 describe("evaluate", () => {
-  const evaluate = (set: SequenceExamples, outputs: SequenceOutputs, kind: SequenceTask) =>
+  const evaluate = (set: SequenceExamples, outputs: SequenceOutputs, kind: SequenceHeadKind) =>
     new SequencePredictions({ set, glue: undefined, kind, isWhole: true }, outputs).evaluate();
   const of = (labels: readonly number[] | undefined): SequenceExamples => ({
     ...tinyExamples("validation", labels?.length ?? 2),
