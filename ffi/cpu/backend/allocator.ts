@@ -1,14 +1,9 @@
-import type { Pointer } from "bun:ffi";
 import type { Backend } from "../../../core/backend.ts";
-import type {
-  Averages,
-  MaskedMatrix,
-  OrthogonalFactor,
-  Triplets,
-} from "../../../core/kernels/training.ts";
-import { floats, optionalTarget, target } from "./buffer.ts";
+import type { MaskedMatrix, OrthogonalFactor, Triplets } from "../../../core/kernels/training.ts";
+import { floats, optionalFloats, optionalTarget, target } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, openSizes, P, SIZE } from "./kernels.ts";
+import { pack, struct } from "./struct.ts";
 
 type Allocator = Pick<Backend, "tripletScores" | "keepTop" | "applyMask" | "orthogonality">;
 
@@ -25,57 +20,68 @@ export const ALLOCATOR_SIZES = {
   adl_orthogonality_scratch: { args: [P, L], returns: SIZE },
 } as const;
 
-type Fields = readonly (Pointer | number | null)[];
+const TRIPLETS = struct({
+  aSensitivity: P,
+  aUncertainty: P,
+  eSensitivity: P,
+  eUncertainty: P,
+  bSensitivity: P,
+  bUncertainty: P,
+  scores: P,
+  rank: L,
+  inFeatures: L,
+  outFeatures: L,
+});
+const MASKED = struct({ param: P, kept: P, rows: L, cols: L, columns: L });
+const ORTHOGONAL = struct({ factor: P, grad: P, rank: L, width: L, columns: L });
 
-/** Structs of C, one after another, whose fields are addresses (NULL is 0) and int64_t's. */
-const structs = (rows: readonly Fields[]) =>
-  BigInt64Array.from(rows.flat(), (field) => BigInt(field ?? 0));
+/** The allocator's structs of kernels/arguments.h. */
+export const ALLOCATOR_STRUCTS = {
+  adl_triplets: TRIPLETS,
+  adl_masked: MASKED,
+  adl_orthogonal: ORTHOGONAL,
+} as const;
 
-/** Sensitivity and uncertainty of n numbers; NULL for what the score leaves out. */
-const scored = (averages: Averages | undefined, n: number, uncertainty: boolean) =>
-  [
-    averages === undefined ? null : floats(averages.sensitivity, n),
-    averages === undefined || !uncertainty ? null : floats(averages.uncertainty, n),
-  ] as const;
-
-/** struct adl_triplets */
-const tripletFields = (adapter: Triplets, uncertainty: boolean): Fields => {
+function tripletFields(adapter: Triplets, uncertainty: boolean) {
   const { a, e, b, scores, rank, inFeatures, outFeatures } = adapter;
-  return [
-    ...scored(a, rank * inFeatures, uncertainty),
-    ...scored(e, rank, uncertainty),
-    ...scored(b, outFeatures * rank, uncertainty),
-    target(scores, rank),
+  const [ofA, ofB] = [rank * inFeatures, outFeatures * rank];
+  return {
+    aSensitivity: floats(a.sensitivity, ofA),
+    aUncertainty: uncertainty ? floats(a.uncertainty, ofA) : null,
+    eSensitivity: optionalFloats(e?.sensitivity, rank),
+    eUncertainty: uncertainty ? optionalFloats(e?.uncertainty, rank) : null,
+    bSensitivity: floats(b.sensitivity, ofB),
+    bUncertainty: uncertainty ? floats(b.uncertainty, ofB) : null,
+    scores: target(scores, rank),
     rank,
     inFeatures,
     outFeatures,
-  ];
-};
+  };
+}
 
-/** struct adl_masked */
-const maskedFields = ({ param, kept, rows, cols, columns }: MaskedMatrix): Fields => [
-  target(param, rows * cols),
-  floats(kept, columns ? cols : rows),
+const maskedFields = ({ param, kept, rows, cols, columns }: MaskedMatrix) => ({
+  param: target(param, rows * cols),
+  kept: floats(kept, columns ? cols : rows),
   rows,
   cols,
-  Number(columns),
-];
+  columns: Number(columns),
+});
 
-/** struct adl_orthogonal */
-const orthogonalFields = ({ factor, grad, rank, width, columns }: OrthogonalFactor): Fields => [
-  floats(factor, rank * width),
-  optionalTarget(grad, rank * width),
+const orthogonalFields = ({ factor, grad, rank, width, columns }: OrthogonalFactor) => ({
+  factor: floats(factor, rank * width),
+  grad: optionalTarget(grad, rank * width),
   rank,
   width,
-  Number(columns),
-];
+  columns: Number(columns),
+});
 
 export function allocator({ library, scratch }: CpuContext): Allocator {
   const kernels = openKernels(library, ALLOCATOR_KERNELS, "f32");
   const sizes = openSizes(library, ALLOCATOR_SIZES);
   return {
     tripletScores(adapters, uncertainty) {
-      const table = structs(adapters.map((adapter) => tripletFields(adapter, uncertainty)));
+      const rows = adapters.map((adapter) => tripletFields(adapter, uncertainty));
+      const table = pack(TRIPLETS, ...rows);
       const space = scratch(Number(sizes.adl_triplet_scores_scratch(table, adapters.length)));
       kernels.adl_triplet_scores(table, adapters.length, space);
     },
@@ -85,10 +91,10 @@ export function allocator({ library, scratch }: CpuContext): Allocator {
       kernels.adl_keep_top(from, n, budget, to, limit);
     },
     applyMask(matrices) {
-      kernels.adl_apply_mask(structs(matrices.map(maskedFields)), matrices.length);
+      kernels.adl_apply_mask(pack(MASKED, ...matrices.map(maskedFields)), matrices.length);
     },
     orthogonality(factors, norm, { weight, gradWeight }) {
-      const table = structs(factors.map(orthogonalFields));
+      const table = pack(ORTHOGONAL, ...factors.map(orthogonalFields));
       const space = scratch(Number(sizes.adl_orthogonality_scratch(table, factors.length)));
       kernels.adl_orthogonality(table, factors.length, target(norm, 1), weight, gradWeight, space);
     },

@@ -4,28 +4,77 @@ import {
   type Packing,
   probabilityCount,
 } from "../../../core/kernels/attention.ts";
-import { integers, numbers, optionalNumbers, optionalTarget, target, typeOf } from "./buffer.ts";
+import {
+  integers,
+  numbers,
+  optionalIntegers,
+  optionalNumbers,
+  optionalTarget,
+  target,
+  typeOf,
+} from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
+import { F, I, type KernelType, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
+import { pack, struct } from "./struct.ts";
 
 type Attention = Pick<Backend, "disentangledAttention" | "disentangledAttentionBackward">;
 
-/** sequences, tokens, longest, offsets, positions, span, relative, relative_rows, heads, head_dim, scale, dropout, scratch */
-const SHAPE = [I, I, I, P, P, I, P, I, I, I, F, P, P] as const;
-
-const FORWARD = { args: [P, P, P, P, P, P, P, ...SHAPE], returns: I } as const;
-const BACKWARD = { args: [P, P, P, P, P, P, P, P, P, P, P, P, ...SHAPE], returns: I } as const;
+const ONE_STRUCT = { args: [P], returns: I } as const;
 
 /** kernels/attention-forward.c, attention-backward.c and attention-first.c */
 export const ATTENTION_KERNELS = {
-  adl_disentangled_attention: FORWARD,
-  adl_disentangled_attention_bwd: BACKWARD,
-  adl_first_attention: FORWARD,
-  adl_first_attention_bwd: BACKWARD,
+  adl_disentangled_attention: ONE_STRUCT,
+  adl_disentangled_attention_bwd: ONE_STRUCT,
+  adl_first_attention: ONE_STRUCT,
+  adl_first_attention_bwd: ONE_STRUCT,
 } as const;
+
+/** attention_shape of kernels/arguments.h */
+export const ATTENTION_SHAPE = {
+  sequences: I,
+  tokens: I,
+  longest: I,
+  heads: I,
+  headDim: I,
+  scale: F,
+  offsets: P,
+  positions: P,
+  span: I,
+  relative: P,
+  relativeRows: I,
+  dropout: P,
+} as const;
+
+/** attention_args of kernels/arguments.h */
+export const ATTENTION_ARGS = struct({
+  q: P,
+  k: P,
+  v: P,
+  posKey: P,
+  posQuery: P,
+  out: P,
+  probs: P,
+  dout: P,
+  dq: P,
+  dk: P,
+  dv: P,
+  dposKey: P,
+  dposQuery: P,
+  ...ATTENTION_SHAPE,
+  scratch: P,
+});
 
 export const ATTENTION_SIZES = {
   adl_attention_scratch: { args: [I, I, I, P, I, I], returns: SIZE },
+} as const;
+
+const NO_GRADIENTS = {
+  dout: null,
+  dq: null,
+  dk: null,
+  dv: null,
+  dposKey: null,
+  dposQuery: null,
 } as const;
 
 /** Rows of the longest sequence. */
@@ -48,63 +97,83 @@ function sizesOf(shape: DisentangledShape) {
   };
 }
 
+type Inputs = Parameters<Backend["disentangledAttentionBackward"]>[1];
+
+function inputFields(inputs: Inputs, shape: DisentangledShape, type: KernelType) {
+  const { queries, keys, positions } = sizesOf(shape);
+  return {
+    q: numbers(inputs.q, queries, type),
+    k: numbers(inputs.k, keys, type),
+    v: numbers(inputs.v, keys, type),
+    posKey: optionalNumbers(inputs.posKey, positions, type),
+    posQuery: optionalNumbers(inputs.posQuery, positions, type),
+  };
+}
+
+function shapeFields(shape: DisentangledShape) {
+  const { packing, heads, headDim, scale, relative, relativeRows } = shape;
+  const { sequences, tokens, offsets, positions, span } = packing;
+  return {
+    sequences,
+    tokens,
+    longest: longestOf(packing),
+    heads,
+    headDim,
+    scale,
+    offsets: integers(offsets, sequences + 1),
+    positions: integers(positions, tokens),
+    span,
+    relative: optionalIntegers(relative, 2 * span - 1),
+    relativeRows,
+  };
+}
+
 export function attention({ library, scratch, dropout: draw }: CpuContext): Attention {
   const kernels = typedKernels(library, ATTENTION_KERNELS);
   const sizes = openSizes(library, ATTENTION_SIZES);
 
-  /** The arguments of SHAPE. */
-  function shapeArguments(shape: DisentangledShape) {
-    const { packing, heads, headDim, scale, relative, relativeRows, dropout } = shape;
-    const { sequences, tokens, offsets, positions, span } = packing;
-    const longest = longestOf(packing);
-    const table = relative === undefined ? null : integers(relative, 2 * span - 1);
-    const space = Number(
-      sizes.adl_attention_scratch(sequences, longest, span, table, heads, headDim),
-    );
-    const [starts, places] = [integers(offsets, sequences + 1), integers(positions, tokens)];
-    return [
-      ...([sequences, tokens, longest, starts, places, span, table, relativeRows] as const),
-      ...([heads, headDim, scale, draw(dropout), scratch(space)] as const),
-    ] as const;
+  function callFields(shape: DisentangledShape) {
+    const fields = shapeFields(shape);
+    const { sequences, longest, span, relative, heads, headDim } = fields;
+    const space = sizes.adl_attention_scratch(sequences, longest, span, relative, heads, headDim);
+    return { ...fields, dropout: draw(shape.dropout), scratch: scratch(Number(space)) };
   }
 
   return {
     disentangledAttention({ q, k, v, posKey, posQuery }, { out, probs }, shape) {
-      const { queries, keys, positions, probs: pairs } = sizesOf(shape);
+      const { queries, probs: pairs } = sizesOf(shape);
       const type = typeOf(out);
       const { adl_disentangled_attention, adl_first_attention } = kernels(type);
       const kernel = shape.queries === "first" ? adl_first_attention : adl_disentangled_attention;
       kernel(
-        numbers(q, queries, type),
-        numbers(k, keys, type),
-        numbers(v, keys, type),
-        optionalNumbers(posKey, positions, type),
-        optionalNumbers(posQuery, positions, type),
-        target(out, queries, type),
-        optionalTarget(probs, pairs, type),
-        ...shapeArguments(shape),
+        pack(ATTENTION_ARGS, {
+          ...callFields(shape),
+          ...inputFields({ q, k, v, posKey, posQuery }, shape, type),
+          out: target(out, queries, type),
+          probs: optionalTarget(probs, pairs, type),
+          ...NO_GRADIENTS,
+        }),
       );
     },
-    disentangledAttentionBackward(dout, { q, k, v, posKey, posQuery }, probs, grads, shape) {
+    disentangledAttentionBackward(dout, inputs, probs, grads, shape) {
       const { queries, keys, positions, probs: pairs } = sizesOf(shape);
       const type = typeOf(dout);
       const { adl_disentangled_attention_bwd, adl_first_attention_bwd } = kernels(type);
       const first = shape.queries === "first";
       const kernel = first ? adl_first_attention_bwd : adl_disentangled_attention_bwd;
       kernel(
-        numbers(dout, queries, type),
-        numbers(q, queries, type),
-        numbers(k, keys, type),
-        numbers(v, keys, type),
-        optionalNumbers(posKey, positions, type),
-        optionalNumbers(posQuery, positions, type),
-        numbers(probs, pairs, type),
-        target(grads.q, queries, type),
-        target(grads.k, keys, type),
-        target(grads.v, keys, type),
-        optionalTarget(grads.posKey, positions, type),
-        optionalTarget(grads.posQuery, positions, type),
-        ...shapeArguments(shape),
+        pack(ATTENTION_ARGS, {
+          ...callFields(shape),
+          ...inputFields(inputs, shape, type),
+          out: null,
+          probs: numbers(probs, pairs, type),
+          dout: numbers(dout, queries, type),
+          dq: target(grads.q, queries, type),
+          dk: target(grads.k, keys, type),
+          dv: target(grads.v, keys, type),
+          dposKey: optionalTarget(grads.posKey, positions, type),
+          dposQuery: optionalTarget(grads.posQuery, positions, type),
+        }),
       );
     },
   };

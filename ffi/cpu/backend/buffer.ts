@@ -92,6 +92,10 @@ export const optionalNumbers = (buffer: Buffer | undefined, count: number, type:
 export const optionalFloats = (buffer: Buffer | undefined, count: number) =>
   optionalNumbers(buffer, count, "f32");
 
+/** As `integers`, NULL for an absent buffer. */
+export const optionalIntegers = (buffer: Buffer | undefined, count: number) =>
+  buffer === undefined ? null : integers(buffer, count);
+
 /** As `target`, NULL for an absent buffer. */
 export const optionalTarget = (
   buffer: Buffer | undefined,

@@ -2,14 +2,32 @@ import type { Backend } from "../../../core/backend.ts";
 import { floats, numbers, optionalNumbers, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
+import { pack, struct } from "./struct.ts";
 
 type LayerNorm = Pick<Backend, "addLayerNorm" | "addLayerNormBackward">;
 
 /** kernels/layer-norm.c */
 export const LAYER_NORM_KERNELS = {
   adl_add_layer_norm: { args: [P, P, P, P, P, P, P, L, L, F, P], returns: I },
-  adl_add_layer_norm_bwd: { args: [P, P, P, P, P, P, P, P, P, L, L, P, P], returns: I },
+  adl_add_layer_norm_bwd: { args: [P], returns: I },
 } as const;
+
+/** layer_norm_bwd_args of kernels/arguments.h */
+export const LAYER_NORM_BACKWARD_ARGS = struct({
+  dy: P,
+  x: P,
+  weight: P,
+  mean: P,
+  rstd: P,
+  dsum: P,
+  dx: P,
+  dweight: P,
+  dbias: P,
+  rows: L,
+  cols: L,
+  dropout: P,
+  scratch: P,
+});
 
 export const LAYER_NORM_SIZES = {
   adl_layer_norm_bwd_scratch: { args: [L, L], returns: SIZE },
@@ -38,19 +56,21 @@ export function layerNorm({ library, scratch, dropout: draw }: CpuContext): Laye
     addLayerNormBackward(dy, x, weight, { mean, rstd }, out, { rows, cols, dropout }) {
       const type = typeOf(x);
       kernels(type).adl_add_layer_norm_bwd(
-        numbers(dy, rows * cols, type),
-        numbers(x, rows * cols, type),
-        floats(weight, cols),
-        floats(mean, rows),
-        floats(rstd, rows),
-        target(out.dsum, rows * cols, type),
-        optionalTarget(out.dx, rows * cols, type),
-        optionalTarget(out.dweight, cols),
-        optionalTarget(out.dbias, cols),
-        rows,
-        cols,
-        draw(dropout),
-        scratch(Number(sizes.adl_layer_norm_bwd_scratch(rows, cols))),
+        pack(LAYER_NORM_BACKWARD_ARGS, {
+          dy: numbers(dy, rows * cols, type),
+          x: numbers(x, rows * cols, type),
+          weight: floats(weight, cols),
+          mean: floats(mean, rows),
+          rstd: floats(rstd, rows),
+          dsum: target(out.dsum, rows * cols, type),
+          dx: optionalTarget(out.dx, rows * cols, type),
+          dweight: optionalTarget(out.dweight, cols),
+          dbias: optionalTarget(out.dbias, cols),
+          rows,
+          cols,
+          dropout: draw(dropout),
+          scratch: scratch(Number(sizes.adl_layer_norm_bwd_scratch(rows, cols))),
+        }),
       );
     },
   };

@@ -3,12 +3,30 @@ import { floats, numbers, optionalFloats, optionalTarget, target, typeOf } from 
 import type { CpuContext } from "./context.ts";
 import { ACTIVATIONS } from "./elementwise.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
+import { pack, struct } from "./struct.ts";
 
 /** kernels/low-rank.c */
 export const LOW_RANK_KERNELS = {
-  adl_add_low_rank: { args: [P, P, P, F, P, P, L, L, L, I, I, P, P], returns: I },
+  adl_add_low_rank: { args: [P], returns: I },
   adl_add_factor_gradient: { args: [P, P, P, F, P, L, L, L, I, P], returns: I },
 } as const;
+
+/** low_rank_args of kernels/arguments.h */
+export const LOW_RANK_ARGS = struct({
+  y: P,
+  h: P,
+  e: P,
+  factor: P,
+  bias: P,
+  activated: P,
+  rows: L,
+  cols: L,
+  rank: L,
+  scale: F,
+  transposed: I,
+  kind: I,
+  scratch: P,
+});
 
 export const LOW_RANK_SIZES = {
   adl_low_rank_scratch: { args: [L, L, L], returns: SIZE },
@@ -25,19 +43,21 @@ export function lowRank({
     addLowRank(y, { h, e, scale, factor, transposed, rank }, bias, { rows, cols }, activated) {
       const type = typeOf(y);
       kernels(type).adl_add_low_rank(
-        target(y, rows * cols, type),
-        floats(h, rows * rank),
-        optionalFloats(e, rank),
-        scale,
-        floats(factor, cols * rank),
-        optionalFloats(bias, cols),
-        rows,
-        cols,
-        rank,
-        Number(transposed),
-        activated ? ACTIVATIONS[activated.kind] : 0,
-        optionalTarget(activated?.buffer, rows * cols, type),
-        scratch(Number(sizes.adl_low_rank_scratch(rows, cols, rank))),
+        pack(LOW_RANK_ARGS, {
+          y: target(y, rows * cols, type),
+          h: floats(h, rows * rank),
+          e: optionalFloats(e, rank),
+          factor: floats(factor, cols * rank),
+          bias: optionalFloats(bias, cols),
+          activated: optionalTarget(activated?.buffer, rows * cols, type),
+          rows,
+          cols,
+          rank,
+          scale,
+          transposed: Number(transposed),
+          kind: activated ? ACTIVATIONS[activated.kind] : 0,
+          scratch: scratch(Number(sizes.adl_low_rank_scratch(rows, cols, rank))),
+        }),
       );
     },
     addFactorGradient(dy, { h, e, scale, transposed, rank }, gradient, { rows, cols }) {

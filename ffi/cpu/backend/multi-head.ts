@@ -3,17 +3,45 @@ import type { AttentionShape, Sequences } from "../../../core/kernels/attention.
 import { floats, integers, numbers, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
+import { pack, struct } from "./struct.ts";
 
 type MultiHead = Pick<Backend, "attention" | "attentionBackward">;
 
-/** sequences, queries, keys, longest keys, query offsets, key offsets, heads, head_dim, scale, causal, dropout, scratch */
-const SHAPE = [I, I, I, I, P, P, I, I, F, I, P, P] as const;
-
 /** kernels/multi-head-forward.c and kernels/multi-head-backward.c */
 export const MULTI_HEAD_KERNELS = {
-  adl_attention: { args: [P, P, P, P, P, ...SHAPE], returns: I },
-  adl_attention_bwd: { args: [P, P, P, P, P, P, P, P, P, ...SHAPE], returns: I },
+  adl_attention: { args: [P], returns: I },
+  adl_attention_bwd: { args: [P], returns: I },
 } as const;
+
+/** multi_head_shape of kernels/arguments.h */
+export const MULTI_HEAD_SHAPE = {
+  sequences: I,
+  queries: I,
+  keys: I,
+  longestKeys: I,
+  queryOffsets: P,
+  keyOffsets: P,
+  heads: I,
+  headDim: I,
+  scale: F,
+  causal: I,
+  dropout: P,
+} as const;
+
+/** multi_head_args of kernels/arguments.h */
+export const MULTI_HEAD_ARGS = struct({
+  q: P,
+  k: P,
+  v: P,
+  out: P,
+  logSumExp: P,
+  dout: P,
+  dq: P,
+  dk: P,
+  dv: P,
+  ...MULTI_HEAD_SHAPE,
+  scratch: P,
+});
 
 export const MULTI_HEAD_SIZES = {
   adl_multi_head_scratch: { args: [I, I], returns: SIZE },
@@ -26,58 +54,70 @@ function longestOf({ sequences, hostOffsets }: Sequences): number {
   return longest;
 }
 
+/** Elements of q, of k and of logSumExp. */
+function counts({ queries, keys, heads, headDim }: AttentionShape) {
+  const width = heads * headDim;
+  return [queries.tokens * width, keys.tokens * width, heads * queries.tokens] as const;
+}
+
 export function multiHead({ library, scratch, dropout: draw }: CpuContext): MultiHead {
   const kernels = typedKernels(library, MULTI_HEAD_KERNELS);
   const sizes = openSizes(library, MULTI_HEAD_SIZES);
 
-  /** The arguments of SHAPE. */
-  function shapeArguments(shape: AttentionShape) {
-    const { queries, keys, heads, headDim, scale, causal, dropout } = shape;
+  function shapeFields({ queries, keys, heads, headDim, scale, ...shape }: AttentionShape) {
     const { sequences } = queries;
-    const longest = longestOf(keys);
-    const space = scratch(Number(sizes.adl_multi_head_scratch(longest, headDim)));
-    return [
-      ...([sequences, queries.tokens, keys.tokens, longest] as const),
-      ...([
-        integers(queries.offsets, sequences + 1),
-        integers(keys.offsets, sequences + 1),
-      ] as const),
-      ...([heads, headDim, scale, Number(causal), draw(dropout), space] as const),
-    ] as const;
+    const longestKeys = longestOf(keys);
+    return {
+      sequences,
+      queries: queries.tokens,
+      keys: keys.tokens,
+      longestKeys,
+      queryOffsets: integers(queries.offsets, sequences + 1),
+      keyOffsets: integers(keys.offsets, sequences + 1),
+      heads,
+      headDim,
+      scale,
+      causal: Number(shape.causal),
+      dropout: draw(shape.dropout),
+      scratch: scratch(Number(sizes.adl_multi_head_scratch(longestKeys, headDim))),
+    };
   }
-
-  const counts = ({ queries, keys, heads, headDim }: AttentionShape) => {
-    const width = heads * headDim;
-    return [queries.tokens * width, keys.tokens * width, heads * queries.tokens] as const;
-  };
 
   return {
     attention({ q, k, v }, { out, logSumExp }, shape) {
       const [ofQueries, ofKeys, rows] = counts(shape);
       const type = typeOf(out);
       kernels(type).adl_attention(
-        numbers(q, ofQueries, type),
-        numbers(k, ofKeys, type),
-        numbers(v, ofKeys, type),
-        target(out, ofQueries, type),
-        optionalTarget(logSumExp, rows),
-        ...shapeArguments(shape),
+        pack(MULTI_HEAD_ARGS, {
+          ...shapeFields(shape),
+          q: numbers(q, ofQueries, type),
+          k: numbers(k, ofKeys, type),
+          v: numbers(v, ofKeys, type),
+          out: target(out, ofQueries, type),
+          logSumExp: optionalTarget(logSumExp, rows),
+          dout: null,
+          dq: null,
+          dk: null,
+          dv: null,
+        }),
       );
     },
     attentionBackward(dout, { q, k, v, out, logSumExp }, grads, shape) {
       const [ofQueries, ofKeys, rows] = counts(shape);
       const type = typeOf(dout);
       kernels(type).adl_attention_bwd(
-        numbers(dout, ofQueries, type),
-        numbers(q, ofQueries, type),
-        numbers(k, ofKeys, type),
-        numbers(v, ofKeys, type),
-        numbers(out, ofQueries, type),
-        floats(logSumExp, rows),
-        target(grads.q, ofQueries, type),
-        target(grads.k, ofKeys, type),
-        target(grads.v, ofKeys, type),
-        ...shapeArguments(shape),
+        pack(MULTI_HEAD_ARGS, {
+          ...shapeFields(shape),
+          q: numbers(q, ofQueries, type),
+          k: numbers(k, ofKeys, type),
+          v: numbers(v, ofKeys, type),
+          out: numbers(out, ofQueries, type),
+          logSumExp: floats(logSumExp, rows),
+          dout: numbers(dout, ofQueries, type),
+          dq: target(grads.q, ofQueries, type),
+          dk: target(grads.k, ofKeys, type),
+          dv: target(grads.v, ofKeys, type),
+        }),
       );
     },
   };

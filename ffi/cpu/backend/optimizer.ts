@@ -3,6 +3,7 @@ import type { AdamWStep, Importance } from "../../../core/kernels/training.ts";
 import { floats, optionalTarget, target } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, P } from "./kernels.ts";
+import { pack, struct } from "./struct.ts";
 
 type Optimizer = Pick<Backend, "sumOfSquares" | "clipByNorm" | "adamw">;
 
@@ -13,8 +14,31 @@ export const OPTIMIZER_KERNELS = {
   adl_adamw: { args: [P, P, P, P, L, P, P, P, P], returns: I },
 } as const;
 
-/** struct adl_adamw_step, made in double, so that 1 - beta keeps its digits. */
-function stepFields(s: AdamWStep): Float32Array {
+const STEP = struct({
+  beta1: F,
+  oneMinusBeta1: F,
+  beta2: F,
+  oneMinusBeta2: F,
+  eps: F,
+  stepSize: F,
+  rootFactor: F,
+  before: F,
+  after: F,
+});
+const SMOOTHING = struct({ beta1: F, oneMinusBeta1: F, beta2: F, oneMinusBeta2: F });
+
+/** The optimizer's structs of kernels/arguments.h. */
+export const OPTIMIZER_STRUCTS = { adl_adamw_step: STEP, adl_smoothing: SMOOTHING } as const;
+
+/** Computed in double, so that 1 - beta keeps its digits. */
+const betas = ({ beta1, beta2 }: Pick<Importance, "beta1" | "beta2">) => ({
+  beta1,
+  oneMinusBeta1: 1 - beta1,
+  beta2,
+  oneMinusBeta2: 1 - beta2,
+});
+
+function packStep(s: AdamWStep): Uint8Array {
   const { beta1, beta2, eps } = s;
   const correction1 = 1 - beta1 ** s.t;
   const correction2 = Math.sqrt(1 - beta2 ** s.t);
@@ -23,13 +47,8 @@ function stepFields(s: AdamWStep): Float32Array {
     s.variant === "adamw"
       ? [s.lr / correction1, 1 / correction2, decay, 1]
       : [(s.lr * correction2) / correction1, 1, 1, decay];
-  const moments = [beta1, 1 - beta1, beta2, 1 - beta2];
-  return Float32Array.of(...moments, eps, stepSize, rootFactor, before, after);
+  return pack(STEP, { ...betas(s), eps, stepSize, rootFactor, before, after });
 }
-
-/** struct adl_smoothing */
-const smoothingFields = ({ beta1, beta2 }: Importance) =>
-  Float32Array.of(beta1, 1 - beta1, beta2, 1 - beta2);
 
 export function optimizer({ library }: CpuContext): Optimizer {
   const kernels = openKernels(library, OPTIMIZER_KERNELS, "f32");
@@ -49,10 +68,10 @@ export function optimizer({ library }: CpuContext): Optimizer {
         target(m, n),
         target(v, n),
         n,
-        stepFields(step),
+        packStep(step),
         optionalTarget(importance?.sensitivity, n),
         optionalTarget(importance?.uncertainty, n),
-        importance ? smoothingFields(importance) : null,
+        importance ? pack(SMOOTHING, betas(importance)) : null,
       );
     },
   };

@@ -1,16 +1,33 @@
 import type { Backend, Buffer } from "../../../core/backend.ts";
-import { floats, integers, target } from "./buffer.ts";
+import { floats, integers, optionalIntegers, target } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, P } from "./kernels.ts";
+import { pack, struct } from "./struct.ts";
 
 /** kernels/top-log-probabilities.c: logits are floats whatever activations are, so that there is one kind. */
 export const TOP_KERNELS = {
-  adl_top_log_probabilities: { args: [P, P, P, P, L, L, I, P, L, P, L, F, I], returns: I },
+  adl_top_log_probabilities: { args: [P], returns: I },
 } as const;
 
+/** top_log_probabilities_args of kernels/arguments.h */
+export const TOP_ARGS = struct({
+  logits: P,
+  bias: P,
+  scores: P,
+  ids: P,
+  rows: L,
+  classes: L,
+  count: L,
+  banned: P,
+  repeated: P,
+  bans: L,
+  repeats: L,
+  penalty: F,
+  after: I,
+});
+
 /** Address of all of a list of pairs, NULL for an absent one. */
-const optionalPairs = (pairs: Buffer | undefined) =>
-  pairs === undefined ? null : integers(pairs, pairs.length);
+const optionalPairs = (pairs: Buffer | undefined) => optionalIntegers(pairs, pairs?.length ?? 0);
 
 const pairCount = (pairs: Buffer | undefined) => (pairs?.length ?? 0) / 2;
 
@@ -20,19 +37,21 @@ export function topLogProbabilities({ library }: CpuContext): Pick<Backend, "top
     topLogProbabilities(logits, bias, out, shape) {
       const { rows, classes, count, banned, repeated, penalty, normalise } = shape;
       kernels.adl_top_log_probabilities(
-        target(logits, rows * classes),
-        floats(bias, classes),
-        target(out.scores, rows * count),
-        integers(out.ids, rows * count),
-        rows,
-        classes,
-        count,
-        optionalPairs(banned),
-        pairCount(banned),
-        optionalPairs(repeated),
-        pairCount(repeated),
-        penalty,
-        Number(normalise === "after"),
+        pack(TOP_ARGS, {
+          logits: target(logits, rows * classes),
+          bias: floats(bias, classes),
+          scores: target(out.scores, rows * count),
+          ids: integers(out.ids, rows * count),
+          rows,
+          classes,
+          count,
+          penalty,
+          banned: optionalPairs(banned),
+          bans: pairCount(banned),
+          repeated: optionalPairs(repeated),
+          repeats: pairCount(repeated),
+          after: Number(normalise === "after"),
+        }),
       );
     },
   };

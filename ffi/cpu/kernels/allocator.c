@@ -1,19 +1,10 @@
 /* The sums that AdaLoRA's rank allocator (Zhang et al., 2023) needs. */
-#include "adl.h"
+#include "arguments.h"
 
 /* Score of one number: sensitivity times uncertainty (eq. 11), or sensitivity alone without it. */
 ADL_INLINE double score(const float *sensitivity, const float *uncertainty, int64_t i) {
   return uncertainty ? (double)sensitivity[i] * uncertainty[i] : sensitivity[i];
 }
-
-/* Averages of an adapter's factors: A [rank, in], E [rank], B [out, rank]. Those of E may be NULL,
- * and all uncertainties. */
-typedef struct {
-  const float *a_sensitivity, *a_uncertainty, *e_sensitivity, *e_uncertainty, *b_sensitivity,
-      *b_uncertainty;
-  float *scores;
-  int64_t rank, in_features, out_features;
-} adl_triplets;
 
 static int64_t largest_rank(const adl_triplets *adapters, int64_t count) {
   int64_t rank = 0;
@@ -100,13 +91,6 @@ ADL_API int adl_keep_top_f32(const float *scores, int64_t n, int64_t budget, flo
   return ADL_OK;
 }
 
-/* A matrix whose rows, or columns, are kept (1) or zeroed (0). */
-typedef struct {
-  float *param;
-  const float *kept;
-  int64_t rows, cols, columns;
-} adl_masked;
-
 static void mask_matrix(const adl_masked *m) {
   for (int64_t r = 0; r < m->rows; r++) {
     float *row = m->param + r * m->cols;
@@ -123,14 +107,6 @@ ADL_API int adl_apply_mask_f32(const adl_masked *matrices, int64_t count) {
   ADL_FOR_EACH(i, count, numbers) mask_matrix(&matrices[i]);
   return ADL_OK;
 }
-
-/* A factor whose vectors are to be orthonormal: rows of [rank, width], or columns of [width, rank].
- * grad may be NULL. */
-typedef struct {
-  const float *factor;
-  float *grad;
-  int64_t rank, width, columns;
-} adl_orthogonal;
 
 static int64_t largest_workspace(const adl_orthogonal *factors, int64_t count) {
   int64_t most = 0;

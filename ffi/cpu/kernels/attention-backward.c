@@ -277,25 +277,20 @@ static void set_slice_gradient(const attention_shape *s, const attention_plan *p
  * Sets dq, dk, dv, and dposKey and dposQuery (all rows) where posKey and posQuery are given. The
  * latter are summed over sequences in order, in as many groups as heads and threads call for.
  */
-ADL_API int ADL_ACT(disentangled_attention_bwd)(
-    const act *dout, const act *q, const act *k, const act *v, const act *pos_key,
-    const act *pos_query, const act *probs, act *dq, act *dk, act *dv, act *dpos_key,
-    act *dpos_query, int sequences, int tokens, int longest, const int32_t *offsets,
-    const int32_t *positions, int span, const int32_t *relative, int relative_rows, int heads,
-    int head_dim, float scale, const adl_dropout *dropout, float *scratch) {
-  const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
-                             offsets,   positions, span,    relative, relative_rows, dropout};
-  const tensors all = {dout, q, k, v, pos_key, pos_query, probs, dq, dk, dv};
-  const attention_plan plan = attention_prepare(&s, scratch);
+ADL_API int ADL_ACT(disentangled_attention_bwd)(const attention_args *args) {
+  const attention_shape *s = &args->shape;
+  const tensors all = {args->dout,      args->q,     args->k,  args->v,  args->pos_key,
+                       args->pos_query, args->probs, args->dq, args->dk, args->dv};
+  const attention_plan plan = attention_prepare(s, args->scratch);
 #pragma omp parallel
   {
 #pragma omp for schedule(dynamic, 1)
-    for (int item = 0; item < heads * plan.groups; item++)
-      backward_group(&s, &plan, &all, item % heads, item / heads);
+    for (int item = 0; item < s->heads * plan.groups; item++)
+      backward_group(s, &plan, &all, item % s->heads, item / s->heads);
 #pragma omp for schedule(static)
-    for (int t = 0; t < relative_rows; t++) {
-      if (pos_key) set_slice_gradient(&s, &plan, 0, dpos_key, t);
-      if (pos_query) set_slice_gradient(&s, &plan, 1, dpos_query, t);
+    for (int t = 0; t < s->relative_rows; t++) {
+      if (all.pos_key) set_slice_gradient(s, &plan, 0, args->dpos_key, t);
+      if (all.pos_query) set_slice_gradient(s, &plan, 1, args->dpos_query, t);
     }
   }
   return ADL_OK;

@@ -52,6 +52,11 @@ static void score_keys(const attention_shape *s, const attention_sequence *q, co
   }
 }
 
+static first_inputs inputs_of(const attention_args *args) {
+  return (first_inputs){args->q,       args->k,         args->v,
+                        args->pos_key, args->pos_query, args->shape.heads * args->shape.head_dim};
+}
+
 static first_inputs of_head(const first_inputs *all, int column) {
   return (first_inputs){all->q + column,
                         all->k + column,
@@ -93,19 +98,15 @@ static void attend_head(const attention_shape *s, const attention_plan *plan, fi
 
 /* Sets out [sequences, heads * head_dim], and probs where given: n numbers per sequence and head.
  */
-ADL_API int ADL_ACT(first_attention)(const act *q, const act *k, const act *v, const act *pos_key,
-                                     const act *pos_query, act *out, act *probs, int sequences,
-                                     int tokens, int longest, const int32_t *offsets,
-                                     const int32_t *positions, int span, const int32_t *relative,
-                                     int relative_rows, int heads, int head_dim, float scale,
-                                     const adl_dropout *dropout, float *scratch) {
-  const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
-                             offsets,   positions, span,    relative, relative_rows, dropout};
-  const attention_plan plan = attention_prepare(&s, scratch);
-  const first_inputs all = {q, k, v, pos_key, pos_query, heads * head_dim};
-#pragma omp parallel for schedule(static) if (adl_parts((int64_t)tokens * all.width) > 1)
-  for (int head = 0; head < heads; head++)
-    attend_head(&s, &plan, of_head(&all, head * head_dim), head, out + head * head_dim, probs);
+ADL_API int ADL_ACT(first_attention)(const attention_args *args) {
+  const attention_shape *s = &args->shape;
+  const attention_plan plan = attention_prepare(s, args->scratch);
+  const first_inputs all = inputs_of(args);
+#pragma omp parallel for schedule(static) if (adl_parts((int64_t)s->tokens * all.width) > 1)
+  for (int head = 0; head < s->heads; head++) {
+    const int column = head * s->head_dim;
+    attend_head(s, &plan, of_head(&all, column), head, args->out + column, args->probs);
+  }
   return ADL_OK;
 }
 
@@ -217,25 +218,18 @@ static void attend_head_backward(const attention_shape *s, const attention_plan 
 
 /* Sets dq [sequences, heads * head_dim], dk, dv, and dposKey and dposQuery (all rows) where posKey
  * and posQuery are given. A head is one thread's, so that the thread count changes no bit. */
-ADL_API int ADL_ACT(first_attention_bwd)(const act *dout, const act *q, const act *k, const act *v,
-                                         const act *pos_key, const act *pos_query, const act *probs,
-                                         act *dq, act *dk, act *dv, act *dpos_key, act *dpos_query,
-                                         int sequences, int tokens, int longest,
-                                         const int32_t *offsets, const int32_t *positions, int span,
-                                         const int32_t *relative, int relative_rows, int heads,
-                                         int head_dim, float scale, const adl_dropout *dropout,
-                                         float *scratch) {
-  const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
-                             offsets,   positions, span,    relative, relative_rows, dropout};
-  const attention_plan plan = attention_prepare(&s, scratch);
-  const first_inputs all = {q, k, v, pos_key, pos_query, heads * head_dim};
-#pragma omp parallel for schedule(static) if (adl_parts((int64_t)tokens * all.width) > 1)
-  for (int head = 0; head < heads; head++) {
-    const int column = head * head_dim;
-    const first_gradients g = {dq + column, dk + column, dv + column,
-                               pos_key ? dpos_key + column : NULL,
-                               pos_query ? dpos_query + column : NULL};
-    attend_head_backward(&s, &plan, of_head(&all, column), g, head, dout + column, probs);
+ADL_API int ADL_ACT(first_attention_bwd)(const attention_args *args) {
+  const attention_shape *s = &args->shape;
+  const attention_plan plan = attention_prepare(s, args->scratch);
+  const first_inputs all = inputs_of(args);
+#pragma omp parallel for schedule(static) if (adl_parts((int64_t)s->tokens * all.width) > 1)
+  for (int head = 0; head < s->heads; head++) {
+    const int column = head * s->head_dim;
+    const first_gradients g = {args->dq + column, args->dk + column, args->dv + column,
+                               args->pos_key ? args->dpos_key + column : NULL,
+                               args->pos_query ? args->dpos_query + column : NULL};
+    attend_head_backward(s, &plan, of_head(&all, column), g, head, args->dout + column,
+                         args->probs);
   }
   return ADL_OK;
 }

@@ -162,19 +162,13 @@ static void attend_group(const attention_shape *s, const attention_plan *plan, c
  * thread count changes no bit. Row of a dropout mask: head * tokens + query's row; column: key's
  * place in its sequence.
  */
-ADL_API int ADL_ACT(disentangled_attention)(const act *q, const act *k, const act *v,
-                                            const act *pos_key, const act *pos_query, act *out,
-                                            act *probs, int sequences, int tokens, int longest,
-                                            const int32_t *offsets, const int32_t *positions,
-                                            int span, const int32_t *relative, int relative_rows,
-                                            int heads, int head_dim, float scale,
-                                            const adl_dropout *dropout, float *scratch) {
-  const attention_shape s = {sequences, tokens,    longest, heads,    head_dim,      scale,
-                             offsets,   positions, span,    relative, relative_rows, dropout};
-  const tensors all = {q, k, v, pos_key, pos_query, out, probs};
-  const attention_plan plan = attention_prepare(&s, scratch);
+ADL_API int ADL_ACT(disentangled_attention)(const attention_args *args) {
+  const attention_shape *s = &args->shape;
+  const tensors all = {args->q,         args->k,   args->v,    args->pos_key,
+                       args->pos_query, args->out, args->probs};
+  const attention_plan plan = attention_prepare(s, args->scratch);
 #pragma omp parallel for schedule(dynamic, 1)
-  for (int item = 0; item < heads * plan.groups; item++)
-    attend_group(&s, &plan, &all, item % heads, item / heads);
+  for (int item = 0; item < s->heads * plan.groups; item++)
+    attend_group(s, &plan, &all, item % s->heads, item / s->heads);
   return ADL_OK;
 }

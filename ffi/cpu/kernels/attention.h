@@ -11,20 +11,8 @@
  */
 #pragma once
 
-#include "activation-type.h"
+#include "arguments.h"
 #include "operands.h"
-#include "philox.h"
-
-typedef struct {
-  int sequences, tokens, longest; /* rows of the longest sequence */
-  int heads, head_dim;
-  float scale;
-  const int32_t *offsets, *positions; /* [sequences + 1], [tokens] */
-  int span;
-  const int32_t *relative; /* [2 span - 1], NULL without posKey and posQuery */
-  int relative_rows;
-  const adl_dropout *dropout; /* NULL without */
-} attention_shape;
 
 /* Queries of a sequence that are worked on together. */
 enum { BLOCK_ROWS = 64 };

@@ -1,7 +1,6 @@
 /* Residual add, dropout and layer normalisation (Ba et al., 2016) in one pass: a row stays in the
  * first cache. */
-#include "activation-type.h"
-#include "philox.h"
+#include "arguments.h"
 
 /* Columns whose dropout factors are drawn at a time. */
 enum { STRIP = 1024 };
@@ -124,12 +123,11 @@ ADL_API int64_t adl_layer_norm_bwd_scratch(int64_t rows, int64_t cols) {
  * given, dx = mask * dsum. Adds to dweight [cols] and dbias [cols] where they are given: partial
  * sums over rows in scratch, added in order.
  */
-ADL_API int ADL_ACT(add_layer_norm_bwd)(const act *dy, const act *x, const float *weight,
-                                        const float *mean, const float *rstd, act *dsum, act *dx,
-                                        float *dweight, float *dbias, int64_t rows, int64_t cols,
-                                        const adl_dropout *dropout, float *scratch) {
+ADL_API int ADL_ACT(add_layer_norm_bwd)(const layer_norm_bwd_args *args) {
+  const int64_t rows = args->rows, cols = args->cols, stride = adl_round_up(cols, ADL_LINE);
+  const adl_dropout *dropout = args->dropout;
+  float *dweight = args->dweight, *dbias = args->dbias, *scratch = args->scratch;
   const int parts = adl_parts(rows * cols);
-  const int64_t stride = adl_round_up(cols, ADL_LINE);
   ADL_FOR_PARTS(part, parts) {
     adl_range range = adl_part(rows, 1, part, parts);
     float *part_dweight = dweight ? scratch + 2 * part * stride : NULL;
@@ -137,10 +135,12 @@ ADL_API int ADL_ACT(add_layer_norm_bwd)(const act *dy, const act *x, const float
     if (dweight) memset(part_dweight, 0, sizeof(float) * (size_t)cols);
     if (dbias) memset(part_dbias, 0, sizeof(float) * (size_t)cols);
     for (int64_t r = range.from; r < range.to; r++) {
-      row_inputs in = {dy + r * cols, x + r * cols, weight, mean[r], rstd[r]};
+      const int64_t at = r * cols;
+      row_inputs in = {args->dy + at, args->x + at, args->weight, args->mean[r], args->rstd[r]};
       add_parameters(in, part_dweight, part_dbias, cols);
-      set_dsum(in, dsum + r * cols, cols);
-      if (dropout && dx) set_masked(dx + r * cols, dsum + r * cols, cols, dropout, (uint32_t)r);
+      set_dsum(in, args->dsum + at, cols);
+      if (dropout && args->dx)
+        set_masked(args->dx + at, args->dsum + at, cols, dropout, (uint32_t)r);
     }
   }
   for (int part = 0; part < parts; part++) {

@@ -1,6 +1,7 @@
 /* The low-rank increment of a linear layer, scale * h diag(e) factor, and its gradient. Triplets
  * whose e is 0, pruned ones, are left out of both: nothing of them is read. */
 #include "activation.h"
+#include "arguments.h"
 #include "operands.h"
 #include "small-gemm.h"
 
@@ -26,16 +27,9 @@ static int list_kept(const float *e, int64_t rank, int32_t *kept) {
   return count;
 }
 
-typedef struct {
-  const float *factor, *e;
-  float scale;
-  int64_t cols, rank;
-  int transposed;
-} low_rank_factor;
-
 /* Sets columns of y[count, cols], the factor's rows that are kept, times e and scale. */
-static void set_kept_rows(const low_rank_factor *f, const int32_t *kept, int count,
-                          adl_range columns, float *y) {
+static void set_kept_rows(const low_rank_args *f, const int32_t *kept, int count, adl_range columns,
+                          float *y) {
   for (int i = 0; i < count; i++) {
     const int64_t k = kept[i];
     const float times = f->e ? f->e[k] * f->scale : f->scale;
@@ -81,33 +75,33 @@ ADL_INLINE void add_product(act *y, const float *h, const float *factor, const f
  * NULL. Triplets whose e is 0 are left out: nothing of them is read. Where `activated` is given,
  * which may be y, it is set to f(y) while rows are close.
  */
-ADL_API int ADL_ACT(add_low_rank)(act *y, const float *h, const float *e, float scale,
-                                  const float *factor, const float *bias, int64_t rows,
-                                  int64_t cols, int64_t rank, int transposed, int kind,
-                                  act *activated, float *scratch) {
-  if (activated && (kind < 0 || kind >= ACTIVATIONS)) return ADL_BAD_INDEX;
-  const int64_t ranks = adl_round_up(rank, ADL_LINE);
-  int32_t *kept = (int32_t *)scratch;
-  float *kept_rows = scratch + ranks, *spaces = kept_rows + ranks * cols;
-  const int count = list_kept(e, rank, kept);
-  if (count == 0 && !bias && !activated) return ADL_OK;
+ADL_API int ADL_ACT(add_low_rank)(const low_rank_args *args) {
+  const float *bias = args->bias;
+  const int64_t rows = args->rows, cols = args->cols, rank = args->rank,
+                ranks = adl_round_up(rank, ADL_LINE);
+  if (args->activated && (args->kind < 0 || args->kind >= ACTIVATIONS)) return ADL_BAD_INDEX;
+  int32_t *kept = (int32_t *)args->scratch;
+  float *kept_rows = args->scratch + ranks, *spaces = kept_rows + ranks * cols;
+  const int count = list_kept(args->e, rank, kept);
+  if (count == 0 && !bias && !args->activated) return ADL_OK;
   const int parts = adl_parts(rows * cols);
-  const low_rank_factor from = {factor, e, scale, cols, rank, transposed};
   ADL_FOR_PARTS(part, parts) {
-    set_kept_rows(&from, kept, count, adl_part(cols, ADL_LINE, part, parts), kept_rows);
+    set_kept_rows(args, kept, count, adl_part(cols, ADL_LINE, part, parts), kept_rows);
   }
   ADL_FOR_PARTS(part, parts) {
     adl_range range = adl_part(rows, LOW_RANK_ROWS, part, parts);
     float *space = spaces + part * LOW_RANK_ROWS * ranks;
     for (int64_t r = range.from; r < range.to; r += LOW_RANK_ROWS) {
       const int block = (int)adl_min(range.to - r, LOW_RANK_ROWS);
-      const float *some = h + r * rank;
+      const float *some = args->h + r * rank;
       if (count < rank) {
         set_kept_columns(some, rank, kept, count, block, space, count);
         some = space;
       }
-      add_product(y + r * cols, some, kept_rows, bias, block, cols, count);
-      if (activated) ADL_ACT(activate_run)(kind, y + r * cols, activated + r * cols, block * cols);
+      act *y = args->y + r * cols;
+      add_product(y, some, kept_rows, bias, block, cols, count);
+      if (args->activated)
+        ADL_ACT(activate_run)(args->kind, y, args->activated + r * cols, block * cols);
     }
   }
   return ADL_OK;

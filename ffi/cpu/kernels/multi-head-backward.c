@@ -114,25 +114,21 @@ static void attend_backward(const multi_head_shape *s, const multi_head_pair *pa
 }
 
 /* Sets dq, dk and dv; out and log_sum_exp are the forward's. */
-ADL_API int ADL_ACT(attention_bwd)(const act *dout, const act *q, const act *k, const act *v,
-                                   const act *out, const float *log_sum_exp, act *dq, act *dk,
-                                   act *dv, int sequences, int queries, int keys, int longest_keys,
-                                   const int32_t *query_offsets, const int32_t *key_offsets,
-                                   int heads, int head_dim, float scale, int causal,
-                                   const adl_dropout *dropout, float *scratch) {
-  const multi_head_shape s = {sequences, queries,  keys,  longest_keys, query_offsets, key_offsets,
-                              heads,     head_dim, scale, causal,       dropout};
-#pragma omp parallel for schedule(dynamic, 1) if (multi_head_is_large(&s))
-  for (int item = 0; item < heads * sequences; item++) {
-    const int head = item % heads;
-    const multi_head_pair pair = multi_head_pair_at(&s, item / heads);
-    const int64_t width = heads * head_dim, at = pair.start * width + head * head_dim,
-                  key_at = pair.key_start * width + head * head_dim;
-    const workspace w = cut(&s, scratch);
-    const tensors t = {dout + at,  q + at,      k + key_at,
-                       v + key_at, out + at,    log_sum_exp + (int64_t)head * queries + pair.start,
-                       dq + at,    dk + key_at, dv + key_at};
-    attend_backward(&s, &pair, &w, &t, (uint32_t)(head * queries + pair.start));
+ADL_API int ADL_ACT(attention_bwd)(const multi_head_args *args) {
+  const multi_head_shape *s = &args->shape;
+  const int64_t width = s->heads * s->head_dim;
+#pragma omp parallel for schedule(dynamic, 1) if (multi_head_is_large(s))
+  for (int item = 0; item < s->heads * s->sequences; item++) {
+    const int head = item % s->heads;
+    const multi_head_pair pair = multi_head_pair_at(s, item / s->heads);
+    const int64_t at = pair.start * width + head * s->head_dim,
+                  key_at = pair.key_start * width + head * s->head_dim,
+                  row = (int64_t)head * s->queries + pair.start;
+    const workspace w = cut(s, args->scratch);
+    const tensors t = {args->dout + at,  args->q + at,      args->k + key_at,
+                       args->v + key_at, args->out + at,    args->log_sum_exp + row,
+                       args->dq + at,    args->dk + key_at, args->dv + key_at};
+    attend_backward(s, &pair, &w, &t, (uint32_t)row);
   }
   return ADL_OK;
 }

@@ -183,28 +183,24 @@ static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair
  * Sets out [queries, heads * head_dim], and log_sum_exp [heads, queries] where given. Each sequence
  * and head is computed by one thread, so that the thread count changes no bit.
  */
-ADL_API int ADL_ACT(attention)(const act *q, const act *k, const act *v, act *out,
-                               float *log_sum_exp, int sequences, int queries, int keys,
-                               int longest_keys, const int32_t *query_offsets,
-                               const int32_t *key_offsets, int heads, int head_dim, float scale,
-                               int causal, const adl_dropout *dropout, float *scratch) {
-  const multi_head_shape s = {sequences, queries,  keys,  longest_keys, query_offsets, key_offsets,
-                              heads,     head_dim, scale, causal,       dropout};
-#pragma omp parallel for schedule(dynamic, 1) if (multi_head_is_large(&s))
-  for (int item = 0; item < heads * sequences; item++) {
-    const int head = item % heads;
-    const multi_head_pair pair = multi_head_pair_at(&s, item / heads);
-    const int64_t width = heads * head_dim, column = head * head_dim;
-    const workspace w = cut(&s, scratch);
-    const tensors t = {q + pair.start * width + column, k + pair.key_start * width + column,
-                       v + pair.key_start * width + column, out + pair.start * width + column,
-                       log_sum_exp ? log_sum_exp + (int64_t)head * queries + pair.start : NULL};
-    const uint32_t dropout_row = (uint32_t)(head * queries + pair.start);
+ADL_API int ADL_ACT(attention)(const multi_head_args *args) {
+  const multi_head_shape *s = &args->shape;
+  const int64_t width = s->heads * s->head_dim;
+#pragma omp parallel for schedule(dynamic, 1) if (multi_head_is_large(s))
+  for (int item = 0; item < s->heads * s->sequences; item++) {
+    const int head = item % s->heads;
+    const multi_head_pair pair = multi_head_pair_at(s, item / s->heads);
+    const int64_t at = pair.start * width + head * s->head_dim,
+                  key_at = pair.key_start * width + head * s->head_dim,
+                  row = (int64_t)head * s->queries + pair.start;
+    const workspace w = cut(s, args->scratch);
+    const tensors t = {args->q + at, args->k + key_at, args->v + key_at, args->out + at,
+                       args->log_sum_exp ? args->log_sum_exp + row : NULL};
     if (pair.n == 0) continue;
     if (pair.n <= FEW_QUERIES)
-      attend_few(&s, &pair, &w, t, dropout_row);
+      attend_few(s, &pair, &w, t, (uint32_t)row);
     else
-      attend_blocks(&s, &pair, &w, t, dropout_row);
+      attend_blocks(s, &pair, &w, t, (uint32_t)row);
   }
   return ADL_OK;
 }

@@ -6,16 +6,6 @@
 
 #include "attention.h"
 
-typedef struct {
-  int sequences, queries, keys; /* rows in all */
-  int longest_keys;             /* rows of the longest sequence */
-  const int32_t *query_offsets, *key_offsets;
-  int heads, head_dim;
-  float scale;
-  int causal;
-  const adl_dropout *dropout; /* NULL without */
-} multi_head_shape;
-
 /* A sequence's queries and keys. */
 typedef struct {
   int start, n;     /* of the queries */

@@ -1,5 +1,5 @@
 /* Gradient norm, clipping, and AdamW, which averages importance in the same pass. */
-#include "adl.h"
+#include "arguments.h"
 
 /* Numbers summed in float before the sum goes on in double: rounding stays below 1e-6 relative. */
 enum { BLOCK = 4096 };
@@ -44,13 +44,6 @@ ADL_API int adl_clip_by_norm_f32(float *grad, const float *sum_of_squares, float
   return ADL_OK;
 }
 
-/* AdamW's factors for one step. torch's order: before = 1 - lr wd, step_size = lr / c1, root_factor
- * = 1 / sqrt(c2), after = 1, with c = 1 - beta^t; the older transformers': before = 1, step_size =
- * lr sqrt(c2) / c1, root_factor = 1, after = 1 - lr wd. */
-typedef struct {
-  float beta1, one_minus_beta1, beta2, one_minus_beta2, eps, step_size, root_factor, before, after;
-} adl_adamw_step;
-
 /* Returns the updated parameter i. */
 ADL_INLINE float updated(const adl_adamw_step *s, float param, float g, float *m, float *v) {
   const float first = s->beta1 * *m + s->one_minus_beta1 * g;
@@ -68,11 +61,6 @@ ADL_APART void update(float *restrict param, const float *restrict grad, float *
   for (int64_t i = range.from; i < range.to; i++)
     param[i] = updated(&s, param[i], grad[i], m + i, v + i);
 }
-
-/* How AdaLoRA's importance is smoothed. */
-typedef struct {
-  float beta1, one_minus_beta1, beta2, one_minus_beta2;
-} adl_smoothing;
 
 ADL_APART void update_observed(float *restrict param, const float *restrict grad, float *restrict m,
                                float *restrict v, float *restrict sensitivity,

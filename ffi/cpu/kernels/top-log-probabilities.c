@@ -1,4 +1,5 @@
 /* The best of many classes for each row: what to write next. */
+#include "arguments.h"
 #include "vector-math.h"
 
 /* Columns whose sum is taken in float, and whose maximum is looked at before they are. */
@@ -78,43 +79,46 @@ static int pairs_fit(const int32_t *pairs, int64_t n, int64_t rows, int64_t clas
   return 1;
 }
 
+/* One row of the kernel below. */
+static void select_row(const top_log_probabilities_args *args, int64_t r) {
+  const int64_t classes = args->classes, count = args->count;
+  const int32_t *repeated = args->repeated, *banned = args->banned;
+  float *row = args->logits + r * classes;
+  const float top = add_bias(row, args->bias, classes);
+  double shift = args->after ? 0.0 : log_sum_exp(row, classes, top);
+  for (int64_t i = 0; i < args->repeats; i++) {
+    if (repeated[2 * i] != r) continue;
+    float *x = row + repeated[2 * i + 1];
+    const double score = *x - shift;
+    *x = (float)((score < 0.0 ? score * args->penalty : score / args->penalty) + shift);
+  }
+  for (int64_t i = 0; i < args->bans; i++) {
+    if (banned[2 * i] == r) row[banned[2 * i + 1]] = -INFINITY;
+  }
+  if (args->after) shift = log_sum_exp(row, classes, top_of(row, classes));
+  const best_classes best = {args->scores + r * count, args->ids + r * count, (int)count};
+  select_best(row, classes, best);
+  for (int i = 0; i < count; i++) {
+    if (shift != shift) best.ids[i] = -1;
+    if (best.ids[i] >= 0 || shift != shift) best.scores[i] = (float)(best.scores[i] - shift);
+  }
+}
+
 /*
  * Sets scores and ids [rows, count] to the classes with the highest log softmax(logits + bias) of
  * each row, best first. Pairs of (row, class): `banned` are never chosen; the score s of `repeated`
  * becomes s * penalty below 0, s / penalty above. With `after`, classes share the probability when
  * that is done, else before. Overwrites logits [rows, classes].
  */
-ADL_API int adl_top_log_probabilities_f32(float *logits, const float *bias, float *scores,
-                                          int32_t *ids, int64_t rows, int64_t classes, int count,
-                                          const int32_t *banned, int64_t bans,
-                                          const int32_t *repeated, int64_t repeats, float penalty,
-                                          int after) {
-  if (!pairs_fit(banned, bans, rows, classes) || !pairs_fit(repeated, repeats, rows, classes))
+ADL_API int adl_top_log_probabilities_f32(const top_log_probabilities_args *args) {
+  const int64_t rows = args->rows, classes = args->classes;
+  if (!pairs_fit(args->banned, args->bans, rows, classes) ||
+      !pairs_fit(args->repeated, args->repeats, rows, classes))
     return ADL_BAD_INDEX;
   const int parts = adl_parts(rows * classes);
   ADL_FOR_PARTS(part, parts) {
     const adl_range range = adl_part(rows, 1, part, parts);
-    for (int64_t r = range.from; r < range.to; r++) {
-      float *row = logits + r * classes;
-      const float top = add_bias(row, bias, classes);
-      double shift = after ? 0.0 : log_sum_exp(row, classes, top);
-      for (int64_t i = 0; i < repeats; i++) {
-        if (repeated[2 * i] != r) continue;
-        float *x = row + repeated[2 * i + 1];
-        const double score = *x - shift;
-        *x = (float)((score < 0.0 ? score * penalty : score / penalty) + shift);
-      }
-      for (int64_t i = 0; i < bans; i++) {
-        if (banned[2 * i] == r) row[banned[2 * i + 1]] = -INFINITY;
-      }
-      if (after) shift = log_sum_exp(row, classes, top_of(row, classes));
-      const best_classes best = {scores + r * count, ids + r * count, count};
-      select_best(row, classes, best);
-      for (int i = 0; i < count; i++) {
-        if (shift != shift) best.ids[i] = -1;
-        if (best.ids[i] >= 0 || shift != shift) best.scores[i] = (float)(best.scores[i] - shift);
-      }
-    }
+    for (int64_t r = range.from; r < range.to; r++) select_row(args, r);
   }
   return ADL_OK;
 }
