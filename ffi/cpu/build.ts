@@ -5,8 +5,14 @@ import { errors, invariant } from "../../core/errors.ts";
 import { isExecutable, nativeFolder } from "../carried.ts";
 import { sanitizer } from "../libc.ts";
 import { nativeDir } from "../places.ts";
-import { compile, type Compiler, findCompiler, INSTALL_COMPILER } from "./compiler.ts";
-import { type Level, LEVELS, levelFlags, usableLevels } from "./isa.ts";
+import {
+  compile,
+  type Compiler,
+  type CompileUnit,
+  findCompiler,
+  INSTALL_COMPILER,
+} from "./compiler.ts";
+import { hasBf16Kernels, type Level, LEVELS, levelFlags, usableLevels } from "./isa.ts";
 import { type KernelManifest, readManifest, writeManifest } from "./manifest.ts";
 
 const kernelsDir = join(import.meta.dir, "kernels");
@@ -16,21 +22,37 @@ export const REBUILD = "npm run setup compiles it anew";
 
 /** Numbers must not depend on the compiler's mood: no -ffast-math. The two -fno flags change no value. */
 const FLAGS = (
-  "-O3 -std=gnu11 -fPIC -shared -fopenmp -ffp-contract=fast " +
+  "-O3 -std=gnu11 -fPIC -fopenmp -ffp-contract=fast " +
   "-fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-pass-failed " +
   "-Werror=implicit-function-declaration"
 ).split(" ");
 
-/** Every symbol is there, or linking fails; a sanitizer's are in the process that loads the library. */
-const WHOLE = "-Wl,-z,defs";
+/** An undefined symbol fails the link; a sanitizer's are in the process that loads the library. */
+const linkFlags = (sanitize: boolean) => (sanitize ? ["-shared"] : ["-shared", "-Wl,-z,defs"]);
+
+/** Compiles a source over bf16 instead of float: see kernels/activation-type.h. */
+const BF16_FLAG = "-DADL_BF16";
 
 const SANITIZE = (
   "-O1 -g -fno-omit-frame-pointer -Werror " +
   "-fsanitize=address,undefined -fno-sanitize-recover=all"
 ).split(" ");
 
-const compilerFlags = (sanitize: boolean) =>
-  sanitize ? [...FLAGS, ...SANITIZE] : [...FLAGS, WHOLE];
+const compilerFlags = (sanitize: boolean) => (sanitize ? [...FLAGS, ...SANITIZE] : FLAGS);
+
+/**
+ * The object files of a level's library. A source that names its symbols by ADL_ACT is compiled over float and over bf16, bf16-*.c over
+ * bf16 alone, and both only at levels whose vectors hold bf16.
+ */
+export function kernelUnits(dir: string, level: Level): CompileUnit[] {
+  return cFiles(dir).flatMap((source) => {
+    const plain = { source, flags: [] };
+    const bf16 = { source, flags: [BF16_FLAG] };
+    if (!hasBf16Kernels(level)) return source.startsWith("bf16-") ? [] : [plain];
+    if (source.startsWith("bf16-")) return [bf16];
+    return readFileSync(join(dir, source), "utf8").includes("ADL_ACT(") ? [plain, bf16] : [plain];
+  });
+}
 
 export interface BuildOptions {
   /** Folder of *.c and *.h. */
@@ -61,9 +83,10 @@ export interface KernelBuild {
  */
 export async function buildKernels(options: BuildOptions = {}): Promise<KernelBuild> {
   const { from = kernelsDir, to = nativeDir, levels = LEVELS, highest = false } = options;
-  const flags = compilerFlags(options.sanitize === true);
+  const sanitize = options.sanitize === true;
+  const flags = compilerFlags(sanitize);
   const compiler = findCompiler(options.env);
-  const source = sourceHash(from, flags);
+  const source = sourceHash(from, sanitize);
   const key = digest([source, compiler.version]);
   mkdirSync(to, { recursive: true });
 
@@ -72,7 +95,12 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
   const missing = named.filter(({ file }) => !existsSync(join(to, file)));
   const runs = await Promise.allSettled(
     missing.map(({ level, file }) =>
-      compile(compiler, [...flags, ...levelFlags(level), ...cFiles(from)], from, join(to, file)),
+      compile(compiler, kernelUnits(from, level), {
+        from,
+        to: join(to, file),
+        flags: [...flags, ...levelFlags(level)],
+        linkFlags: linkFlags(sanitize),
+      }),
     ),
   );
   const warnings = runs.map((run) => {
@@ -152,7 +180,7 @@ function bestOf(manifest: KernelManifest, levels: readonly Level[], dir: string)
 /** The folder's manifest, when it is of today's sources and flags, `wanted` was asked for, and its libraries are there. */
 function freshManifest(dir: string, wanted: Level, sanitize: boolean): KernelManifest | undefined {
   const kept = readManifest(dir);
-  if (kept?.source !== sourceHash(kernelsDir, compilerFlags(sanitize))) return undefined;
+  if (kept?.source !== sourceHash(kernelsDir, sanitize)) return undefined;
   if (!kept.asked.includes(wanted)) return undefined;
   return isWhole(kept, dir) ? kept : undefined;
 }
@@ -168,7 +196,8 @@ const sourceFiles = (dir: string) =>
     .filter((name) => /\.[ch]$/.test(name))
     .toSorted();
 
-function sourceHash(dir: string, flags: readonly string[]): string {
+function sourceHash(dir: string, sanitize: boolean): string {
+  const flags = [...compilerFlags(sanitize), ...linkFlags(sanitize), BF16_FLAG];
   const sources = sourceFiles(dir).flatMap((name) => [name, readFileSync(join(dir, name), "utf8")]);
   return digest([...flags, ...LEVELS.flatMap(levelFlags), ...sources]);
 }

@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
-import { existsSync, renameSync, rmSync } from "node:fs";
-import { isAbsolute, normalize } from "node:path";
+import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { errors } from "../../core/errors.ts";
 
 /** What to do without one. */
@@ -51,30 +51,84 @@ function output(command: readonly string[], env: NodeJS.ProcessEnv): string | un
   }
 }
 
+/** One object file of a library. */
+export interface CompileUnit {
+  /** Name of the source in its folder. */
+  readonly source: string;
+  readonly flags: readonly string[];
+}
+
+/** Folders and flags of a library's compilation. */
+export interface CompileOptions {
+  /** Folder of the sources. */
+  readonly from: string;
+  /** Path of the library. */
+  readonly to: string;
+  /** Flags of every unit and of the link. */
+  readonly flags: readonly string[];
+  readonly linkFlags: readonly string[];
+}
+
 /**
- * Compiles in the folder `from` into the library `to`, written beside it and then renamed. Returns the warnings.
+ * Compiles units in parallel, one per core, and links them into a library, which replaces `to` in one step. Returns the warnings.
  * Throws E_MACHINE with the first error.
  */
 export async function compile(
   compiler: Compiler,
-  args: readonly string[],
-  from: string,
-  to: string,
+  units: readonly CompileUnit[],
+  { from, to, flags, linkFlags }: CompileOptions,
 ): Promise<string> {
-  const part = `${to}.${randomUUID()}`;
-  const command = [...compiler.command, ...args, "-o", part, "-lm"];
-  const run = Bun.spawn(command, { cwd: from, stdin: "ignore", stdout: "ignore", stderr: "pipe" });
-  const said = await new Response(run.stderr).text();
-  if ((await run.exited) === 0) {
-    renameSync(part, to);
-    return said;
+  const scratch = mkdtempSync(join(dirname(to), "tmp."));
+  const run = (...args: string[]) => runCompiler([...compiler.command, ...flags, ...args], from);
+  try {
+    const objects = units.map((_, i) => join(scratch, `${i}.o`));
+    const runs = await Promise.allSettled(
+      units.map((unit, i) =>
+        onFreeCore(() => run(...unit.flags, "-c", unit.source, "-o", objects[i] ?? "")),
+      ),
+    );
+    const warnings = runs.map((ended) => {
+      if (ended.status === "rejected") throw ended.reason;
+      return ended.value;
+    });
+    const library = join(scratch, basename(to));
+    warnings.push(await run(...objects, ...linkFlags, "-o", library, "-lm"));
+    renameSync(library, to);
+    return [...new Set(warnings)].join("");
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
   }
-  rmSync(part, { force: true });
-  const first = said.split("\n").find((line) => /error|undefined reference/.test(line)) ?? said;
-  const headers = /omp\.h|-lomp|libomp/.test(said);
+}
+
+let freeCores = availableParallelism();
+const waiting: (() => void)[] = [];
+
+/** Runs a task when fewer than one task per core run. */
+async function onFreeCore<T>(task: () => Promise<T>): Promise<T> {
+  if (freeCores > 0) freeCores -= 1;
+  else await new Promise<void>((resolve) => void waiting.push(resolve));
+  try {
+    return await task();
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) freeCores += 1;
+    else next();
+  }
+}
+
+/** Runs the compiler in a folder; returns its warnings. */
+async function runCompiler(command: readonly string[], cwd: string): Promise<string> {
+  const run = Bun.spawn([...command], {
+    cwd,
+    env: { ...process.env, LD_PRELOAD: "" }, // a preloaded sanitizer would double the compiler's time
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const text = await new Response(run.stderr).text();
+  if ((await run.exited) === 0) return text;
+  const first = text.split("\n").find((line) => /error|undefined reference/.test(line)) ?? text;
   throw errors.machine(
     `the C kernels do not compile: ${first.trim()}`,
-    headers
+    /omp\.h|-lomp|libomp/.test(text)
       ? "clang needs OpenMP: apt-get install libomp-dev, or gcc instead"
       : `the command was: ${command.join(" ")}`,
   );

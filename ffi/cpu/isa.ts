@@ -24,6 +24,9 @@ const NEEDS: Readonly<Record<Level, { cpu: readonly string[]; compiler: readonly
 /** `level` and the levels below it. */
 const upTo = (level: Level): readonly Level[] => LEVELS.slice(0, LEVELS.indexOf(level) + 1);
 
+/** Whether the C kernels of a level include those over bf16. */
+export const hasBf16Kernels = (level: Level): boolean => upTo(level).includes("avx512");
+
 /** The compiler's flags for a level. */
 export const levelFlags = (level: Level): string[] =>
   upTo(level).flatMap((each) => NEEDS[each].compiler);

@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildKernels } from "../../ffi/cpu/build.ts";
-import { findCompiler } from "../../ffi/cpu/compiler.ts";
+import { buildKernels, kernelUnits } from "../../ffi/cpu/build.ts";
+import { type CompileUnit, findCompiler } from "../../ffi/cpu/compiler.ts";
 import { cpuFlags, type Level, levelFlags, LEVELS } from "../../ffi/cpu/isa.ts";
 import { openLibrary } from "../../ffi/load.ts";
 
@@ -68,17 +68,24 @@ test.skipIf(!possible)(
   "the kernels are C without warnings for other CPUs too",
   () => {
     const compiler = findCompiler();
-    const warnings = (level: Level, sources: string[]) => {
-      const flags = [
+    const warnings = (level: Level, { source, flags }: CompileUnit) => {
+      const all = [
         ...levelFlags(level),
-        ..."-std=gnu11 -fopenmp -Wall -Wextra -fsyntax-only".split(" "),
+        ..."-std=gnu11 -fopenmp -Wall -Wextra".split(" "),
+        ...flags,
       ];
-      const command = [...compiler.command, ...flags, ...sources];
+      const command = [...compiler.command, ...all, "-fsyntax-only", source];
       return Bun.spawnSync(command, { cwd: kernels }).stderr.toString();
     };
     const levels = LEVELS.filter((level) => compiler.accepts(levelFlags(level)));
-    expect(warnings(levels.at(-1)!, [...new Bun.Glob("*.c").scanSync(kernels)])).toBe("");
-    for (const level of levels) expect(warnings(level, ["bf16-products.c"]), level).toBe("");
+    const highest = levels.at(-1)!;
+    for (const unit of kernelUnits(kernels, highest)) expect(warnings(highest, unit)).toBe("");
+    for (const level of levels) {
+      const products = kernelUnits(kernels, level).filter(
+        ({ source }) => source === "bf16-products.c",
+      );
+      for (const unit of products) expect(warnings(level, unit), level).toBe("");
+    }
   },
   60_000,
 );
@@ -101,6 +108,32 @@ describe.skipIf(!possible)("buildKernels (needs a C compiler and AVX2)", () => {
     avx2.scale(x, 1999, 3);
     expect([x[1], x[1998], x[1999]]).toEqual([3, 5994, 1999]);
     expect(avx2.level()).toBe(256);
+  });
+
+  test("compiles a source that names symbols by ADL_ACT over float and over bf16", async () => {
+    const symbol = "int ADL_ACT(bytes)(void) { return sizeof(act); }";
+    writeFileSync(join(from, "typed.c"), `#include "${kernels}/activation-type.h"\n${symbol}\n`);
+    writeFileSync(
+      join(from, "bf16-alone.c"),
+      "#ifdef ADL_BF16\nint alone(void) { return 1; }\n#endif\n",
+    );
+    const { manifest } = await buildKernels({ from, to, levels: ["avx2", "avx512"] });
+    const sized = { args: [], returns: "i32" } as const;
+    const open = (level: Level, names: string[]) => {
+      const table = Object.fromEntries(names.map((name) => [name, sized]));
+      return openLibrary("kernels", [join(to, manifest.libraries[level] ?? "")], table, "").symbols;
+    };
+    expect(open("avx2", ["adl_bytes_f32"])["adl_bytes_f32"]?.()).toBe(4);
+    expect(() => open("avx2", ["adl_bytes_bf16"])).toThrow("adl_bytes_bf16");
+    expect(() => open("avx2", ["alone"])).toThrow("alone");
+    if (manifest.libraries.avx512 === undefined) return; // an old compiler
+    const units = kernelUnits(from, "avx512").map(({ source, flags }) =>
+      [source, ...flags].join(" "),
+    );
+    expect(units).toEqual(["bf16-alone.c -DADL_BF16", "scale.c", "typed.c", "typed.c -DADL_BF16"]);
+    if (!cpuFlags().has("avx512f")) return;
+    const { adl_bytes_f32, adl_bytes_bf16 } = open("avx512", ["adl_bytes_f32", "adl_bytes_bf16"]);
+    expect([adl_bytes_f32?.(), adl_bytes_bf16?.()]).toEqual([4, 2]);
   });
 
   test("compiles nothing twice, and all anew when a source or header changes", async () => {

@@ -1,7 +1,8 @@
 /*
- * The type of activations. Kernels compute in float and touch activations by these alone, or by
- * what dot-tile.h and operands.h say of products, so that a file of kernels compiles for another
- * storage type by other definitions: bf16-*.c do so where there are instructions for it.
+ * The type of activations: float, or bf16 with -DADL_BF16. Kernels compute in float and access
+ * activations only through this header, or through dot-tile.h and operands.h in products, so that
+ * the build compiles each source over both types (kernelUnits of ffi/cpu/build.ts). bf16 needs
+ * AVX-512.
  */
 #pragma once
 

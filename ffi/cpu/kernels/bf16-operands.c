@@ -1,6 +1,4 @@
 /* Operands in bf16. */
-#ifdef __AVX512F__
-#define ADL_BF16
 #include "operands.h"
 
 /* 16 numbers of a row from d on, in the lower halves: zeros after dim, and where there is no row.
@@ -61,6 +59,3 @@ void copy_right_turned(right *to, int64_t stride, const act *from, ptrdiff_t ste
     }
   }
 }
-#else
-typedef int nothing_below_avx512;
-#endif

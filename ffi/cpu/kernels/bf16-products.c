@@ -2,8 +2,6 @@
  * Products of bf16 pairs. With AMX a tile is the processor's own, of 16 x 16 sums; else one of
  * vectors, whose instruction adds two products at once.
  */
-#ifdef __AVX512F__
-#define ADL_BF16
 #include "operands.h"
 #include "tiles.h"
 
@@ -184,6 +182,3 @@ void multiply_floats(int m, int n, int k, const float *a, int64_t a_row, int64_t
     multiply(rows, n, k, panel, padded_depth(k), b, ldb, c + i * ldc, ldc, add);
   }
 }
-#else
-typedef int nothing_below_avx512;
-#endif

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CONVERT_KERNELS } from "../../../ffi/cpu/backend/adopt.ts";
 import { ALLOCATOR_KERNELS, ALLOCATOR_SIZES } from "../../../ffi/cpu/backend/allocator.ts";
@@ -21,6 +21,7 @@ import {
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
+import { kernelUnits } from "../../../ffi/cpu/build.ts";
 import { PRODUCT_CALLS } from "../../../ffi/cpu/product-calls.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
@@ -85,13 +86,10 @@ function typeOf(text: string): string {
   return known[type] ?? `unknown ${type}`;
 }
 
-/** The exported functions of the C sources, in the same words; a source that bf16-*.c includes makes those of bf16 too. */
-const files = readdirSync(kernels).filter((file) => file.endsWith(".c"));
-const defined = files.flatMap((file) => {
-  const source = readFileSync(join(kernels, file), "utf8");
-  const again = files.includes(`bf16-${file}`);
-  return functionsOf(source, "f32").concat(again ? functionsOf(source, "bf16") : []);
-});
+/** The exported functions of the C sources, in the same words. */
+const defined = kernelUnits(kernels, "amx").flatMap(({ source, flags }) =>
+  functionsOf(readFileSync(join(kernels, source), "utf8"), flags.length > 0 ? "bf16" : "f32"),
+);
 
 function functionsOf(source: string, type: "f32" | "bf16"): string[] {
   const wanted = { f32: /#ifdef ADL_BF16[\s\S]*?#endif/g, bf16: /#ifndef ADL_BF16[\s\S]*?#endif/g };

@@ -1,6 +1,0 @@
-#ifdef __AVX512F__
-#define ADL_BF16
-#include "vocabulary-loss.c"
-#else
-typedef int nothing_below_avx512;
-#endif
