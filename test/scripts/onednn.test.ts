@@ -1,16 +1,17 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fetchDnnl, isFetched } from "../../scripts/setup/onednn.ts";
+import { fetchDnnl, isFetched, unpackWheel } from "../../scripts/setup/onednn.ts";
 
 const root = mkdtempSync(join(tmpdir(), "adalora-fetch-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -96,4 +97,59 @@ test("a library of other bytes is refused, and what was there before stays", asy
   );
   expect(readdirSync(join(root, "uv"))).toEqual(["onednn"]);
   expect(existsSync(join(place, "before"))).toBe(true);
+});
+
+describe("unpackWheel", () => {
+  const wheel = join(root, "a.whl");
+  const unpacked = (name: string) => {
+    const to = join(root, name);
+    mkdirSync(to);
+    return to;
+  };
+
+  describe.skipIf(Bun.which("python3") === null)("(needs python3)", () => {
+    const write = `import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:
+    z.writestr("a.data/data/lib/liba.so", "library " * 1000)
+    z.writestr("a.data/data/lib/other.so", "unused")`;
+    const make = () => Bun.spawnSync(["python3", "-c", write, wheel]);
+
+    test("unpacks the requested members and nothing else", async () => {
+      make();
+      const to = unpacked("members");
+      await unpackWheel(wheel, ["a.data/data/lib/liba.so"], to, process.env);
+      expect(readdirSync(join(to, "a.data/data/lib"))).toEqual(["liba.so"]);
+      const text = readFileSync(join(to, "a.data/data/lib/liba.so"), "utf8");
+      expect(text).toBe("library ".repeat(1000));
+    });
+
+    test("an absent member and a damaged wheel are errors that name them", async () => {
+      make();
+      const to = unpacked("damaged");
+      await expect(unpackWheel(wheel, ["a.data/none"], to, process.env)).rejects.toThrow(
+        /python3 could not unpack a\.whl: KeyError: .*a\.data\/none/,
+      );
+      writeFileSync(wheel, readFileSync(wheel).subarray(0, 50));
+      await expect(unpackWheel(wheel, [], to, process.env)).rejects.toThrow("zip file");
+    });
+  });
+
+  test("without Python the message says how to get it", async () => {
+    const env = only("no-python-bin", {});
+    await expect(unpackWheel(wheel, [], unpacked("none-unpacked"), env)).rejects.toMatchObject({
+      message: "python3 could not unpack a.whl: does not run",
+      hint: "apt-get install python3, then: npm run setup",
+    });
+  });
+});
+
+test("a fetched tree without a licence is refused", async () => {
+  const { error, left } = await attempt("bare", {
+    uv: 'case "$*" in *--version*) ;; *) /bin/mkdir -p site/lib; echo >site/lib/libdnnl.so.3 ;; esac',
+  });
+  expect(error).toMatchObject({
+    message:
+      "onednn-cpu-gomp: has no share/doc/onednn/LICENSE, share/doc/onednn/THIRD-PARTY-PROGRAMS",
+  });
+  expect(left).toEqual([]);
 });
