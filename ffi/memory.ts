@@ -43,17 +43,17 @@ const PAGE = 4096;
 export function dropFilePages(from: Pointer, bytes: number) {
   const start = Math.ceil(from / PAGE) * PAGE;
   const end = Math.floor((from + bytes) / PAGE) * PAGE;
-  if (end > start && isOfFile(start, end))
+  if (end > start && isMappedFile(start, end))
     libc.madvise(pointerAt(start), end - start, MADV_DONTNEED);
 }
 
 /** Whether [start, end) lies in one mapping of a file, and no page of it is a copy that a write has made. */
-function isOfFile(start: number, end: number): boolean {
+function isMappedFile(start: number, end: number): boolean {
   const maps = readFileSync("/proc/self/maps", "utf8");
   for (const [, low, high, access] of maps.matchAll(/^(\w+)-(\w+) (\S{4}) .* \//gm)) {
     const within =
       Number.parseInt(low ?? "", 16) <= start && end <= Number.parseInt(high ?? "", 16);
-    if (within) return access?.[3] === "s" || !hasCopies(start, end);
+    if (within) return access?.[3] === "s" || !hasPrivateCopies(start, end);
   }
   return false;
 }
@@ -63,7 +63,7 @@ const [PRESENT, SWAPPED, OF_FILE] = [0x80, 0x40, 0x20];
 const ENTRY = 8;
 
 /** Whether a page of a private mapping is the process's own. */
-function hasCopies(start: number, end: number): boolean {
+function hasPrivateCopies(start: number, end: number): boolean {
   const entries = new Uint8Array(((end - start) / PAGE) * ENTRY);
   const file = openSync("/proc/self/pagemap", "r");
   const read = readSync(file, entries, 0, entries.length, (start / PAGE) * ENTRY);

@@ -76,9 +76,9 @@ function arena(): Source {
   function extend(bytes: number): boolean {
     region ??= reserve();
     if (region === undefined) return false;
-    const [wanted, left] = [bytes - space.below(region.end), region.limit - region.end];
-    if (wanted > left) return false;
-    const more = Math.min(Math.ceil(wanted / STEP) * STEP, left);
+    const [needed, left] = [bytes - space.below(region.end), region.limit - region.end];
+    if (needed > left) return false;
+    const more = Math.min(Math.ceil(needed / STEP) * STEP, left);
     if (libc.mprotect(pointerAt(region.end), more, PROT_READ_WRITE) !== 0) return false;
     space.give(region.end, more);
     region.end += more;

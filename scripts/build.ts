@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { devices } from "../cli/devices.ts";
 import { errors } from "../core/errors.ts";
-import { type CarriedFile, CPLUSPLUS, systemOrCarried } from "../ffi/carried.ts";
-import { nativeDir, projectDir } from "../ffi/places.ts";
+import { type EmbeddedFile, CPLUSPLUS_RUNTIME, systemOrEmbedded } from "../ffi/embedded.ts";
+import { nativeDir, projectDir } from "../ffi/paths.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { fetchDnnl, isFetched } from "./setup/onednn.ts";
-import { runShown } from "./tools.ts";
+import { runInForeground } from "./tools.ts";
 
 const output = process.argv[2] ?? "dist/adalora";
 const COMPRESS_FROM = 1_000_000; // bytes; below, unpacking would cost more than it saves
@@ -17,7 +17,7 @@ const COMPRESSION = 15; // of zstd
 /** Paths of all native files by their names below the folder of native files: every device's, and the C++ runtime. */
 async function nativeFiles(scratch: string): Promise<Map<string, string>> {
   if (!isFetched()) await fetchDnnl(); // set-up leaves it out where the system has a oneDNN
-  const files = new Map(CPLUSPLUS.map((name) => [name, systemLibrary(name)]));
+  const files = new Map(CPLUSPLUS_RUNTIME.map((name) => [name, systemLibrary(name)]));
   for (const device of devices) {
     for (const [name, path] of (await device.carriedFiles?.(scratch)) ?? []) files.set(name, path);
   }
@@ -25,7 +25,7 @@ async function nativeFiles(scratch: string): Promise<Map<string, string>> {
 }
 
 function systemLibrary(name: string): string {
-  const [found] = systemOrCarried(name);
+  const [found] = systemOrEmbedded(name);
   if (found === undefined)
     throw errors.machine(`this system has no ${name}`, "apt-get install libstdc++6");
   return found;
@@ -40,7 +40,7 @@ async function writeEntry(scratch: string): Promise<string> {
     const compressed = bytes.length > COMPRESS_FROM;
     const path = join(scratch, `file${i}`);
     writeFileSync(path, compressed ? Bun.zstdCompressSync(bytes, { level: COMPRESSION }) : bytes);
-    return { name, path, bytes: bytes.length, compressed } satisfies CarriedFile;
+    return { name, path, bytes: bytes.length, compressed } satisfies EmbeddedFile;
   });
   const id = `${packageJson.version}-${hash.digest("hex").slice(0, 12)}`;
   const text = (value: unknown) => JSON.stringify(value);
@@ -49,10 +49,10 @@ async function writeEntry(scratch: string): Promise<string> {
     entry,
     [
       ...files.map(({ path }, i) => `import file${i} from ${text(path)} with { type: "file" };`),
-      `import { carryNativeFiles } from ${text(join(projectDir, "ffi/carried.ts"))};`,
+      `import { registerEmbeddedFiles } from ${text(join(projectDir, "ffi/embedded.ts"))};`,
       `import { main } from ${text(join(projectDir, "cli/main.ts"))};`,
       `import { exit, tolerateClosedPipe } from ${text(join(projectDir, "cli/report.ts"))};`,
-      `carryNativeFiles({ id: ${text(id)}, files: [`,
+      `registerEmbeddedFiles({ id: ${text(id)}, files: [`,
       ...files.map(
         ({ name, bytes, compressed }, i) =>
           `  { name: ${text(name)}, path: file${i}, bytes: ${bytes}, compressed: ${compressed} },`,
@@ -73,7 +73,14 @@ const FLAGS = (
 const scratch = mkdtempSync(join(nativeDir, "tmp."));
 try {
   const entry = await writeEntry(scratch);
-  process.exitCode = runShown([process.execPath, "build", ...FLAGS, entry, "--outfile", output]);
+  process.exitCode = runInForeground([
+    process.execPath,
+    "build",
+    ...FLAGS,
+    entry,
+    "--outfile",
+    output,
+  ]);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

@@ -1,12 +1,12 @@
 /** All that a change must pass: format, lint, types, tests. Runs every step and fails if one did. */
-import { clangFormat, runShown, runTool } from "./tools.ts";
+import { clangFormat, runInForeground, runTool } from "./tools.ts";
 
 const steps: [name: string, run: () => number | undefined][] = [
   ["format", () => runTool("oxfmt", ["--check"])],
   ["format of C", () => clangFormat(["--dry-run", "--Werror"])],
   ["lint", () => runTool("oxlint", ["--type-aware", "--deny-warnings"])],
   ["types", () => runTool("tsc", ["-p", "."]) || runTool("tsc", ["-p", "scripts"])],
-  ["tests", () => runShown([process.execPath, "scripts/test.ts"])],
+  ["tests", () => runInForeground([process.execPath, "scripts/test.ts"])],
 ];
 const failed = steps.filter(([name, run]) => {
   console.log(`--- ${name}`);

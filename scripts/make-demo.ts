@@ -1,7 +1,7 @@
 /**
  * bun scripts/make-demo.ts OUT [SHARE]
  * Makes a model like the demo's from nothing, with the program's own `run --method full`: first on questions of all kinds, then on as
- * many that ask whether something happened. OUT/model.safetensors has the form of demo/model's, but not its numbers: those were
+ * many that ask whether something happened. OUT/model.safetensors has the form of demo/model's, but not its values: those were
  * made in the same two stages with an earlier form of the questions. About two minutes on two free cores; SHARE, such as 0.01,
  * takes that share of the steps, to try it out.
  */
@@ -60,8 +60,8 @@ function writeStart(folder: string): void {
   });
   initializeWeights(backend, tree, 1);
   const tensors = [...tree.parameters.values()].map(({ name, storedShape, buffer }) => {
-    const numbers = Float32Array.from(backend.download(buffer));
-    return [name, float32Tensor(storedShape, numbers)] as const;
+    const values = Float32Array.from(backend.download(buffer));
+    return [name, float32Tensor(storedShape, values)] as const;
   });
   writeModel(folder, new Map(tensors));
 }
@@ -102,10 +102,10 @@ function writeHalf(folder: string): void {
   const { tensors } = openSafetensors(join(out!, folder, "model.safetensors"));
   const backbone = [...tensors].filter(([name]) => name.startsWith("deberta."));
   const half = backbone.map(([name, tensor]) => {
-    const numbers = Float16Array.from(toFloat32(tensor));
+    const values = Float16Array.from(toFloat32(tensor));
     return [
       name,
-      { dtype: "F16", shape: tensor.shape, bytes: new Uint8Array(numbers.buffer) },
+      { dtype: "F16", shape: tensor.shape, bytes: new Uint8Array(values.buffer) },
     ] as const;
   });
   writeSafetensors(join(out!, "model.safetensors"), new Map(half));

@@ -1,10 +1,10 @@
 /** Runs one of the packages' command-line tools in this Bun, with its output shown; returns its exit status. */
 export function runTool(name: string, args: readonly string[]): number {
-  return runShown([process.execPath, `node_modules/.bin/${name}`, ...args]);
+  return runInForeground([process.execPath, `node_modules/.bin/${name}`, ...args]);
 }
 
 /** Runs a command with its output shown; returns its exit status. */
-export const runShown = (command: readonly string[]): number =>
+export const runInForeground = (command: readonly string[]): number =>
   Bun.spawnSync([...command], { stdio: ["ignore", "inherit", "inherit"] }).exitCode;
 
 /** clang-format on every C file; few machines have it: undefined there, else its exit status. */
@@ -12,5 +12,5 @@ export function clangFormat(args: readonly string[]): number | undefined {
   const program = Bun.which("clang-format");
   if (program === null) return undefined;
   const files = [...new Bun.Glob("{ffi,test}/**/*.{c,h,cu,cuh}").scanSync(".")];
-  return runShown([program, ...args, ...files]);
+  return runInForeground([program, ...args, ...files]);
 }

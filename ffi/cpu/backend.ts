@@ -60,7 +60,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
   const pool = memoryPool();
   const dnnl = openDnnl();
   const context = cpuContext(path, dnnl, pool);
-  if (activation === "bf16" && !context.matmul().generates("bf16"))
+  if (activation === "bf16" && !context.matmul().hasJit("bf16"))
     throw refused(`oneDNN ${dnnl.version} has no bf16 products for this CPU`);
   return {
     name: "cpu",
@@ -96,7 +96,7 @@ function kernelEntries(context: CpuContext) {
 const bytesOf = (buffer: Own) => buffer.length * elementBytes[buffer.dtype];
 
 /** The numbers of a buffer of 4-byte elements, where they lie. */
-function elements(buffer: Own): Float32Array | Int32Array {
+function hostView(buffer: Own): Float32Array | Int32Array {
   const bytes = viewBytes(buffer.pointer, bytesOf(buffer));
   return buffer.dtype === "i32" ? new Int32Array(bytes) : new Float32Array(bytes);
 }
@@ -149,14 +149,14 @@ function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Me
     },
     upload(to, from) {
       const own = writable(cpuBuffer(to));
-      if (own.dtype !== "bf16") return elements(own).set(from);
+      if (own.dtype !== "bf16") return hostView(own).set(from);
       invariant(from.length <= own.length, "an upload fits its buffer");
       const floats = new Uint8Array(Float32Array.from(from).buffer);
       convert("F32", floats, own.pointer, from.length, "bf16");
     },
     download(from) {
       const own = cpuBuffer(from);
-      if (own.dtype !== "bf16") return elements(own).slice();
+      if (own.dtype !== "bf16") return hostView(own).slice();
       const space = pool.alloc(own.length * elementBytes.f32);
       convert("BF16", own.pointer, space, own.length, "f32");
       const floats = new Float32Array(viewBytes(space, own.length * elementBytes.f32)).slice();

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errors, invariant } from "../../core/errors.ts";
-import { isExecutable, nativeFolder } from "../carried.ts";
+import { isExecutable, nativeFolder } from "../embedded.ts";
 import { sanitizer } from "../libc.ts";
-import { nativeDir } from "../places.ts";
+import { nativeDir } from "../paths.ts";
 import {
   compile,
   type Compiler,
@@ -109,10 +109,10 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
   });
   const kept = readManifest(to);
   const same =
-    kept?.source === source && kept.compiler === compiler.version && isWhole(kept, to)
+    kept?.source === source && kept.compiler === compiler.version && isComplete(kept, to)
       ? kept
       : undefined;
-  const asked = new Set([...(same?.asked ?? []), ...levels.slice(highest ? -1 : 0)]);
+  const requested = new Set([...(same?.requested ?? []), ...levels.slice(highest ? -1 : 0)]);
   const manifest: KernelManifest = {
     source,
     compiler: compiler.version,
@@ -121,7 +121,7 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
       ...same?.libraries,
       ...Object.fromEntries(named.map(({ level, file }) => [level, file])),
     },
-    asked: LEVELS.filter((level) => asked.has(level)),
+    requested: LEVELS.filter((level) => requested.has(level)),
   };
   writeManifest(to, manifest);
   return {
@@ -161,11 +161,11 @@ export async function kernelLibrary(): Promise<KernelLibrary> {
     return bestOf(manifest, levels, nativeFolder());
   }
   const sanitize = sanitizer !== undefined;
-  const wanted = levels.at(-1);
-  invariant(wanted !== undefined, "a CPU that is not refused has a level");
-  const to = sanitize ? join(nativeDir, "sanitize", wanted) : nativeDir;
+  const highest = levels.at(-1);
+  invariant(highest !== undefined, "a CPU that is not refused has a level");
+  const to = sanitize ? join(nativeDir, "sanitize", highest) : nativeDir;
   const manifest =
-    freshManifest(to, wanted, sanitize) ??
+    currentManifest(to, highest, sanitize) ??
     (await buildKernels({ to, sanitize, levels, highest: true })).manifest;
   return bestOf(manifest, levels, to);
 }
@@ -177,16 +177,20 @@ function bestOf(manifest: KernelManifest, levels: readonly Level[], dir: string)
   return { path: join(dir, file), level, openmp: manifest.openmp };
 }
 
-/** The folder's manifest, when it is of today's sources and flags, `wanted` was asked for, and its libraries are there. */
-function freshManifest(dir: string, wanted: Level, sanitize: boolean): KernelManifest | undefined {
+/** The folder's manifest, when it is of today's sources and flags, `highest` was requested, and its libraries are there. */
+function currentManifest(
+  dir: string,
+  highest: Level,
+  sanitize: boolean,
+): KernelManifest | undefined {
   const kept = readManifest(dir);
   if (kept?.source !== sourceHash(kernelsDir, sanitize)) return undefined;
-  if (!kept.asked.includes(wanted)) return undefined;
-  return isWhole(kept, dir) ? kept : undefined;
+  if (!kept.requested.includes(highest)) return undefined;
+  return isComplete(kept, dir) ? kept : undefined;
 }
 
 /** Whether the libraries that it names are there. */
-const isWhole = (manifest: KernelManifest, dir: string) =>
+const isComplete = (manifest: KernelManifest, dir: string) =>
   Object.values(manifest.libraries).every((file) => existsSync(join(dir, file)));
 
 const cFiles = (dir: string) => sourceFiles(dir).filter((name) => name.endsWith(".c"));

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
-import { nativeDir } from "../places.ts";
+import { nativeDir } from "../paths.ts";
 import { buildKernels } from "./build.ts";
 import { fetchedDnnl } from "./dnnl.ts";
 import { LEVELS } from "./isa.ts";

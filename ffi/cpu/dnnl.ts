@@ -1,9 +1,9 @@
 import { CString, type Pointer, read } from "bun:ffi";
 import { join } from "node:path";
-import { nativeFolder } from "../carried.ts";
+import { nativeFolder } from "../embedded.ts";
 import { pointerAt } from "../libc.ts";
 import { openLibrary } from "../load.ts";
-import { findLibraries, libraryDirs } from "../places.ts";
+import { findLibraries, libraryDirs } from "../paths.ts";
 
 /** Where set-up puts the library that it fetches, and a released executable the one that it carries. */
 export const fetchedDnnl = () => join(nativeFolder(), "onednn-2023.2.0", "libdnnl.so.3");

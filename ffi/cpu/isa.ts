@@ -42,7 +42,7 @@ export function cpuFlags(): ReadonlySet<string> {
   closeSync(file);
   const line = /^flags\s*:(.*)$/m.exec(head.toString("latin1", 0, read))?.[1] ?? "";
   const flags = new Set(line.trim().split(/\s+/));
-  if (flags.has("amx_tile") && !grantsTiles()) flags.delete("amx_tile");
+  if (flags.has("amx_tile") && !requestTiles()) flags.delete("amx_tile");
   return flags;
 }
 
@@ -52,7 +52,7 @@ const ARCH_REQ_XCOMP_PERM = 0x1023;
 const XFEATURE_XTILEDATA = 18;
 
 /** By the C library alone: the kernels would bring OpenMP along, which must find its settings when it is loaded. */
-const grantsTiles = () =>
+const requestTiles = () =>
   libc.syscall(SYS_ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) === 0;
 
 /**

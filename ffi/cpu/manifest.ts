@@ -10,8 +10,8 @@ export interface KernelManifest {
   readonly compiler: string;
   readonly openmp: string | undefined;
   readonly libraries: Readonly<Partial<Record<Level, string>>>;
-  /** Levels that were asked for; the compiler does not know those without a library. */
-  readonly asked: readonly Level[];
+  /** Levels that were requested; the compiler does not know those without a library. */
+  readonly requested: readonly Level[];
 }
 
 const MANIFEST = "kernels.json";
@@ -54,7 +54,7 @@ function isManifest(value: unknown): value is KernelManifest {
     typeof value.libraries === "object" &&
     value.libraries !== null &&
     Object.values(value.libraries).every((file) => typeof file === "string") &&
-    "asked" in value &&
-    Array.isArray(value.asked)
+    "requested" in value &&
+    Array.isArray(value.requested)
   );
 }

@@ -7,9 +7,9 @@ import { dnnlStatus } from "./dnnl.ts";
 import { type PackedLayout, packings } from "./packing.ts";
 import {
   ARG,
-  describe,
-  made,
-  makePrimitive,
+  describeMemory,
+  createHandle,
+  createPrimitive,
   type MatmulType,
   openPrimitives,
   type Primitive,
@@ -51,7 +51,7 @@ export interface Matmul {
   /** oneDNN's name of the code that a shape gets, such as "brg:avx512_core_bf16". */
   implementation(shape: MatmulShape): string;
   /** Whether products of `type` run here on code that is made for their shape; else f32's are sgemm's, and bf16's slow or missing. */
-  generates(type: MatmulType): boolean;
+  hasJit(type: MatmulType): boolean;
 }
 
 /**
@@ -100,7 +100,7 @@ export function openMatmul(path: string, kernels: string, pool: MemoryPool): Mat
     },
     ...packings(api),
     implementation: (shape) => product(shape).implementation,
-    generates: (type) => generates(api, type),
+    hasJit: (type) => hasJit(api, type),
   };
 }
 
@@ -114,15 +114,15 @@ const QUERY_SCRATCHPAD = 136;
 function createProduct(api: PrimitiveApi, shape: MatmulShape): Product {
   const { m, n, k, a, b, c } = shape;
   const { symbols, engine } = api;
-  const src = describe(api, [m, k], a.type, [a.rowStride, a.columnStride]);
-  const dst = describe(api, [m, n], c.type, [c.rowStride, 1]);
-  const bias = shape.bias ? describe(api, [1, n], "f32", [n, 1]) : null;
+  const src = describeMemory(api, [m, k], a.type, [a.rowStride, a.columnStride]);
+  const dst = describeMemory(api, [m, n], c.type, [c.rowStride, 1]);
+  const bias = shape.bias ? describeMemory(api, [1, n], "f32", [n, 1]) : null;
   const plain =
-    "descriptor" in b ? null : describe(api, [k, n], b.type, [b.rowStride, b.columnStride]);
+    "descriptor" in b ? null : describeMemory(api, [k, n], b.type, [b.rowStride, b.columnStride]);
   const weights = "descriptor" in b ? b.descriptor : plain;
   const attributes = attributesOf(api, shape);
   try {
-    const description = made("dnnl_matmul_primitive_desc_create", (to) =>
+    const description = createHandle("dnnl_matmul_primitive_desc_create", (to) =>
       symbols.dnnl_matmul_primitive_desc_create(to, engine, src, weights, bias, dst, attributes),
     );
     invariant(weights !== null, "weights are described");
@@ -136,7 +136,7 @@ function createProduct(api: PrimitiveApi, shape: MatmulShape): Product {
     const scratch = pointerAt(Number(own)); // goes with the description, when the primitive is made
     const scratchBytes = Number(symbols.dnnl_memory_desc_get_size(scratch));
     if (scratchBytes > 0) operands.push([ARG.scratchpad, scratch]);
-    return { ...makePrimitive(api, description, operands), scratchBytes };
+    return { ...createPrimitive(api, description, operands), scratchBytes };
   } finally {
     for (const descriptor of [src, dst, bias, plain])
       if (descriptor !== null) symbols.dnnl_memory_desc_destroy(descriptor);
@@ -148,14 +148,14 @@ const SCRATCHPAD_OF_CALLER = 1;
 
 /** Attributes of a product that works in the caller's block, and adds to what C holds where it is to accumulate. */
 function attributesOf({ symbols }: PrimitiveApi, { accumulate }: MatmulShape): Pointer {
-  const attributes = made("dnnl_primitive_attr_create", (to) =>
+  const attributes = createHandle("dnnl_primitive_attr_create", (to) =>
     symbols.dnnl_primitive_attr_create(to),
   );
   const setMode = symbols.dnnl_primitive_attr_set_scratchpad_mode;
   const setScratchpad = checked("dnnl_primitive_attr_set_scratchpad_mode", setMode, dnnlStatus);
   setScratchpad(attributes, SCRATCHPAD_OF_CALLER);
   if (!accumulate) return attributes;
-  const post = made("dnnl_post_ops_create", (to) => symbols.dnnl_post_ops_create(to));
+  const post = createHandle("dnnl_post_ops_create", (to) => symbols.dnnl_post_ops_create(to));
   const append = checked("dnnl_post_ops_append_sum", symbols.dnnl_post_ops_append_sum, dnnlStatus);
   append(post, 1, 0, 0);
   const setPost = symbols.dnnl_primitive_attr_set_post_ops;
@@ -165,15 +165,15 @@ function attributesOf({ symbols }: PrimitiveApi, { accumulate }: MatmulShape): P
 }
 
 /** oneDNN's names of generated code. */
-const GENERATED = { f32: /^brg/, bf16: /^brg.*(bf16|amx)/ } as const;
+const JIT_NAMES = { f32: /^brg/, bf16: /^brg.*(bf16|amx)/ } as const;
 
-function generates(api: PrimitiveApi, type: MatmulType): boolean {
+function hasJit(api: PrimitiveApi, type: MatmulType): boolean {
   const square = { type, rowStride: 64, columnStride: 1 } as const;
   const sizes = { m: 64, n: 64, k: 64, bias: false, accumulate: false };
   try {
     const probe = createProduct(api, { ...sizes, a: square, b: square, c: square });
     probe.destroy();
-    return GENERATED[type].test(probe.implementation);
+    return JIT_NAMES[type].test(probe.implementation);
   } catch (error) {
     if (error instanceof AdaloraError) return false; // "unimplemented": bf16 below AVX-512
     throw error;

@@ -1,5 +1,5 @@
 import { availableParallelism, loadavg } from "node:os";
-import { systemOrCarried } from "../carried.ts";
+import { systemOrEmbedded } from "../embedded.ts";
 import { defaultEnvironment, loadGlobally, mappedLibraries } from "../libc.ts";
 import { openLibrary } from "../load.ts";
 
@@ -29,7 +29,7 @@ export function spinsBeforeSleep(load: number, cores: number): number {
 export function openOpenMp(preferred: string | undefined): OpenMp {
   const candidates = [
     ...(preferred === undefined ? [] : [preferred]),
-    ...systemOrCarried("libgomp.so.1"),
+    ...systemOrEmbedded("libgomp.so.1"),
   ];
   if (process.env["OMP_WAIT_POLICY"] === undefined) {
     const spins = spinsBeforeSleep(loadavg()[0] ?? 0, availableParallelism());

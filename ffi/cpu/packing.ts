@@ -3,9 +3,9 @@ import { pointerAt } from "../libc.ts";
 import type { MatmulOperand } from "./matmul.ts";
 import {
   ARG,
-  describe,
-  made,
-  makePrimitive,
+  describeMemory,
+  createHandle,
+  createPrimitive,
   type MatmulType,
   type PrimitiveApi,
 } from "./primitive.ts";
@@ -39,8 +39,8 @@ export function packings(api: PrimitiveApi) {
     pack(layout: PackedLayout, from: Pointer, operand: MatmulOperand, to: Pointer) {
       const { symbols, engine } = api;
       const strides = [operand.rowStride, operand.columnStride];
-      const plain = describe(api, [layout.k, layout.n], operand.type, strides);
-      const description = made("dnnl_reorder_primitive_desc_create", (out) =>
+      const plain = describeMemory(api, [layout.k, layout.n], operand.type, strides);
+      const description = createHandle("dnnl_reorder_primitive_desc_create", (out) =>
         symbols.dnnl_reorder_primitive_desc_create(
           out,
           plain,
@@ -50,7 +50,7 @@ export function packings(api: PrimitiveApi) {
           null,
         ),
       );
-      const reorder = makePrimitive(api, description, [
+      const reorder = createPrimitive(api, description, [
         [FROM, plain],
         [TO, layout.descriptor],
       ]);
@@ -63,14 +63,14 @@ export function packings(api: PrimitiveApi) {
 
 function chooseLayout(api: PrimitiveApi, k: number, n: number, type: MatmulType): PackedLayout {
   const { symbols, engine } = api;
-  const src = describe(api, [ROWS, k], type, [k, 1]);
-  const dst = describe(api, [ROWS, n], "f32", [n, 1]);
-  const open = describe(api, [k, n], type, undefined);
-  const product = made("dnnl_matmul_primitive_desc_create", (to) =>
+  const src = describeMemory(api, [ROWS, k], type, [k, 1]);
+  const dst = describeMemory(api, [ROWS, n], "f32", [n, 1]);
+  const open = describeMemory(api, [k, n], type, undefined);
+  const product = createHandle("dnnl_matmul_primitive_desc_create", (to) =>
     symbols.dnnl_matmul_primitive_desc_create(to, engine, src, open, null, dst, null),
   );
   const chosen = pointerAt(Number(symbols.dnnl_primitive_desc_query_md(product, QUERY_WEIGHTS, 0)));
-  const descriptor = made("dnnl_memory_desc_clone", (to) =>
+  const descriptor = createHandle("dnnl_memory_desc_clone", (to) =>
     symbols.dnnl_memory_desc_clone(to, chosen),
   );
   for (const each of [src, dst, open]) symbols.dnnl_memory_desc_destroy(each);

@@ -62,8 +62,10 @@ const openSymbols = (path: string) => openLibrary("oneDNN", [path], SYMBOLS, "")
 /** The part of oneDNN that makes and runs primitives, by the compiled kernels; the library at `path` has been opened before. */
 export function openPrimitives(path: string, kernels: string): PrimitiveApi {
   const symbols = openSymbols(path);
-  const engine = made("dnnl_engine_create", (to) => symbols.dnnl_engine_create(to, CPU_ENGINE, 0));
-  const stream = made("dnnl_stream_create", (to) =>
+  const engine = createHandle("dnnl_engine_create", (to) =>
+    symbols.dnnl_engine_create(to, CPU_ENGINE, 0),
+  );
+  const stream = createHandle("dnnl_stream_create", (to) =>
     symbols.dnnl_stream_create(to, engine, IN_ORDER),
   );
   return { symbols, engine, stream, execute: openProductCalls(path, kernels).execute };
@@ -73,13 +75,13 @@ export function openPrimitives(path: string, kernels: string): PrimitiveApi {
 const slot = new BigUint64Array(new ArrayBuffer(8));
 
 /** Calls a function that writes a new handle to its first argument, and returns the handle. */
-export function made(call: string, create: (to: typeof slot) => number): Pointer {
+export function createHandle(call: string, create: (to: typeof slot) => number): Pointer {
   checked(call, create, dnnlStatus)(slot);
   return pointerAt(Number(slot[0]));
 }
 
 /** A descriptor of memory with the given sizes and element strides; without strides oneDNN chooses the layout. */
-export function describe(
+export function describeMemory(
   { symbols }: PrimitiveApi,
   sizes: readonly number[],
   type: MatmulType,
@@ -87,11 +89,11 @@ export function describe(
 ): Pointer {
   const dims = BigInt64Array.from(sizes, BigInt);
   if (strides === undefined)
-    return made("dnnl_memory_desc_create_with_tag", (to) =>
+    return createHandle("dnnl_memory_desc_create_with_tag", (to) =>
       symbols.dnnl_memory_desc_create_with_tag(to, dims.length, dims, TYPE[type], ANY_LAYOUT),
     );
   const steps = BigInt64Array.from(strides, BigInt);
-  return made("dnnl_memory_desc_create_with_strides", (to) =>
+  return createHandle("dnnl_memory_desc_create_with_strides", (to) =>
     symbols.dnnl_memory_desc_create_with_strides(to, dims.length, dims, TYPE[type], steps),
   );
 }
@@ -105,18 +107,20 @@ export interface Primitive {
 }
 
 /** Makes a primitive of its description, which is then gone. Operands: argument and descriptor, which stays. */
-export function makePrimitive(
+export function createPrimitive(
   { symbols, engine, stream, execute }: PrimitiveApi,
   description: Pointer,
   operands: readonly (readonly [argument: number, descriptor: Pointer])[],
 ): Primitive {
-  const handle = made("dnnl_primitive_create", (to) =>
+  const handle = createHandle("dnnl_primitive_create", (to) =>
     symbols.dnnl_primitive_create(to, description),
   );
   const memories = operands.map(([, descriptor]) =>
-    made("dnnl_memory_create", (to) => symbols.dnnl_memory_create(to, descriptor, engine, null)),
+    createHandle("dnnl_memory_create", (to) =>
+      symbols.dnnl_memory_create(to, descriptor, engine, null),
+    ),
   );
-  const name = made("dnnl_primitive_desc_query", (to) =>
+  const name = createHandle("dnnl_primitive_desc_query", (to) =>
     symbols.dnnl_primitive_desc_query(description, QUERY_IMPLEMENTATION, 0, to),
   );
   const implementation = new CString(name);

@@ -45,7 +45,7 @@ export interface ProductCalls {
 /** Those of the oneDNN at `path`, which is open, through the compiled kernels. */
 export function openProductCalls(path: string, kernels: string): ProductCalls {
   const { symbols } = openLibrary("the CPU kernels", [kernels], PRODUCT_CALLS, REBUILD);
-  const [sgemmAt, executeAt] = [
+  const [sgemmAddress, executeAddress] = [
     addressOf(path, "dnnl_sgemm"),
     addressOf(path, "dnnl_primitive_execute"),
   ];
@@ -54,10 +54,10 @@ export function openProductCalls(path: string, kernels: string): ProductCalls {
   return {
     sgemm(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) {
       const [ta, tb] = [flag(transA), flag(transB)];
-      sgemm(sgemmAt, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+      sgemm(sgemmAddress, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     },
     execute: (primitive, stream, count, table) =>
-      execute(executeAt, primitive, stream, count, table),
+      execute(executeAddress, primitive, stream, count, table),
   };
 }
 

@@ -5,7 +5,7 @@ import { AdaloraError } from "../../core/errors.ts";
 import { buildForThisCpu } from "../../ffi/cpu/build.ts";
 import { openDnnl } from "../../ffi/cpu/dnnl.ts";
 import { openOpenMp } from "../../ffi/cpu/openmp.ts";
-import { nativeDir, projectDir } from "../../ffi/places.ts";
+import { nativeDir, projectDir } from "../../ffi/paths.ts";
 import { fetchDnnl, isFetched } from "./onednn.ts";
 
 /** Exit status when something could not be had; bootstrap.sh knows it. */
@@ -33,7 +33,7 @@ async function oneDnn() {
   openOpenMp(undefined);
   try {
     const { version, path } = openDnnl();
-    if (verbose) say(`oneDNN ${version}: ${shown(path)}`);
+    if (verbose) say(`oneDNN ${version}: ${displayPath(path)}`);
     return;
   } catch (error) {
     if (process.env["ADALORA_DNNL"] !== undefined || isFetched()) throw error;
@@ -41,7 +41,7 @@ async function oneDnn() {
   say("oneDNN: fetching it (37 MiB) ...");
   await fetchDnnl();
   const { version, path } = openDnnl();
-  say(`oneDNN ${version}: fetched to ${shown(path)} in ${seconds(start)}`);
+  say(`oneDNN ${version}: fetched to ${displayPath(path)} in ${seconds(start)}`);
 }
 
 async function kernels() {
@@ -55,7 +55,8 @@ async function kernels() {
   else if (verbose) say(`C kernels: ${Object.keys(manifest.libraries).join(", ")}, up to date`);
 }
 
-const shown = (path: string) => (path.startsWith(projectDir) ? relative(projectDir, path) : path);
+const displayPath = (path: string) =>
+  path.startsWith(projectDir) ? relative(projectDir, path) : path;
 
 mkdirSync(nativeDir, { recursive: true });
 const parts = await Promise.allSettled([part("C kernels", kernels), part("oneDNN", oneDnn)]);

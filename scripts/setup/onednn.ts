@@ -42,17 +42,17 @@ export const isFetched = (path = fetchedDnnl()) =>
  * Throws E_MACHINE with what is missing, or E_FILE when what came is not what was asked for.
  */
 export async function fetchDnnl(to = fetchedDnnl(), env = process.env): Promise<void> {
-  const place = dirname(to);
-  const part = await mkdtemp(join(dirname(place), "tmp."));
+  const folder = dirname(to);
+  const part = await mkdtemp(join(dirname(folder), "tmp."));
   try {
     await download(part, env);
     const data = await dataFolder(part, env);
     checkFiles(data);
-    const whole = join(part, basename(place));
+    const whole = join(part, basename(folder));
     await mkdir(whole);
     for (const name of KEPT) copyFileSync(join(data, name), join(whole, basename(name)));
-    if (!isFetched(to)) rmSync(place, { recursive: true, force: true });
-    putInPlace(whole, place, to);
+    if (!isFetched(to)) rmSync(folder, { recursive: true, force: true });
+    moveIntoPlace(whole, folder, to);
   } finally {
     await rm(part, { recursive: true, force: true });
   }
@@ -65,9 +65,9 @@ function checkFiles(data: string) {
     throw errors.file("libdnnl.so.3", "is not the library that belongs to the wheel");
 }
 
-function putInPlace(whole: string, place: string, library: string) {
+function moveIntoPlace(whole: string, folder: string, library: string) {
   try {
-    renameSync(whole, place);
+    renameSync(whole, folder);
   } catch (error) {
     if (!isFetched(library)) throw error; // else another set-up was faster
   }
@@ -100,12 +100,12 @@ async function download(folder: string, env: NodeJS.ProcessEnv) {
       "neither pip nor uv runs here",
       "apt-get install python3-pip (or install your system's oneDNN 3), then: npm run setup",
     );
-  const wanted = `${WHEEL.name}==${WHEEL.version} --hash=sha256:${WHEEL.sha256}\n`;
-  writeFileSync(join(folder, "requirements.txt"), wanted);
-  const complaint = await run(fetch, folder, env);
-  if (complaint !== undefined)
+  const requirement = `${WHEEL.name}==${WHEEL.version} --hash=sha256:${WHEEL.sha256}\n`;
+  writeFileSync(join(folder, "requirements.txt"), requirement);
+  const failure = await run(fetch, folder, env);
+  if (failure !== undefined)
     throw errors.machine(
-      `${fetch[0]} could not fetch ${WHEEL.name}: ${complaint}`,
+      `${fetch[0]} could not fetch ${WHEEL.name}: ${failure}`,
       "is the network there? then: npm run setup",
     );
 }
@@ -158,14 +158,14 @@ export async function unpackWheel(
   to: string,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  let complaint: string | undefined;
+  let failure: string | undefined;
   for (const python of ["python3", "python"]) {
-    complaint = await run([python, "-c", EXTRACT, wheel, ...members], to, env);
-    if (complaint === undefined) return;
-    if (complaint !== NO_COMMAND) break;
+    failure = await run([python, "-c", EXTRACT, wheel, ...members], to, env);
+    if (failure === undefined) return;
+    if (failure !== NO_COMMAND) break;
   }
   throw errors.machine(
-    `python3 could not unpack ${basename(wheel)}: ${complaint}`,
+    `python3 could not unpack ${basename(wheel)}: ${failure}`,
     "apt-get install python3, then: npm run setup",
   );
 }

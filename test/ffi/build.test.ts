@@ -203,7 +203,7 @@ test("a compiler that does not know a level's flags leaves that level out", asyn
     source: manifest.source,
     compiler: "old cc 1.0",
     libraries: manifest.libraries,
-    asked: [...LEVELS],
+    requested: [...LEVELS],
   });
 });
 
@@ -214,7 +214,7 @@ test("a CPU's own level alone is compiled, or the best below it that the compile
   const { compiled, manifest } = await build(["avx2", "avx512", "avx512bf16"]);
   expect(compiled).toEqual(["avx512"]);
   expect(Object.keys(manifest.libraries)).toEqual(["avx2", "avx512"]);
-  expect(manifest.asked).toEqual(["avx2", "avx512bf16"]);
+  expect(manifest.requested).toEqual(["avx2", "avx512bf16"]);
 });
 
 test("clang without OpenMP's headers is told apart", async () => {

@@ -34,7 +34,7 @@ const IN_PLACE_BYTES = 65_536;
 /** Numbers that are converted before their pages go back: 16 MiB of floats. */
 const CHUNK = 2 ** 22;
 
-/** Conversion of numbers of a checkpoint's or the host's type. */
+/** Conversion of elements of a checkpoint's or the host's type. */
 export function converter(library: string) {
   const kernels = typedKernels(library, CONVERT_KERNELS);
   return (stored: string, from: Pointer | Uint8Array, to: Pointer, n: number, type: KernelType) => {
@@ -45,17 +45,17 @@ export function converter(library: string) {
 }
 
 /**
- * Makes checkpoint tensors into read-only buffers of numbers: in place where they are large, aligned and of the wanted type, else
+ * Makes checkpoint tensors into read-only buffers: in place where they are large, aligned and of the wanted type, else
  * converted into the pool. Large ones become bf16 when they are first used, piece by piece.
  */
 export function adopter(library: string, pool: MemoryPool) {
   const convert = converter(library);
 
-  function toBf16(stored: string, numbers: Pointer, bytes: number, length: number): Pointer {
+  function toBf16(stored: string, data: Pointer, bytes: number, length: number): Pointer {
     const to = pool.alloc(length * elementBytes.bf16);
     for (let first = 0; first < length; first += CHUNK) {
       const count = Math.min(CHUNK, length - first);
-      const from = offsetBy(numbers, first * bytes);
+      const from = offsetBy(data, first * bytes);
       convert(stored, from, offsetBy(to, first * elementBytes.bf16), count, "bf16");
       dropFilePages(from, count * bytes);
     }
@@ -68,12 +68,12 @@ export function adopter(library: string, pool: MemoryPool) {
     const source = SOURCES[stored];
     invariant(source !== undefined, `a tensor of ${stored} cannot become a weight`);
     const length = bytes.byteLength / source.bytes;
-    const place = inPlace(bytes, source.bytes);
-    if (place !== undefined && stored === storedAs[dtype])
-      return new CpuBuffer(dtype, length, place, { ...frozen, keeps: bytes });
-    if (place !== undefined && dtype === "bf16") {
-      const floats = stored === "F32" ? place : undefined;
-      const pending = { floats, convert: () => toBf16(stored, place, source.bytes, length) };
+    const address = inPlace(bytes, source.bytes);
+    if (address !== undefined && stored === storedAs[dtype])
+      return new CpuBuffer(dtype, length, address, { ...frozen, keeps: bytes });
+    if (address !== undefined && dtype === "bf16") {
+      const floats = stored === "F32" ? address : undefined;
+      const pending = { floats, convert: () => toBf16(stored, address, source.bytes, length) };
       return new CpuBuffer(dtype, length, pending, { ...frozen, keeps: bytes });
     }
     const own = pool.alloc(length * elementBytes[dtype]);

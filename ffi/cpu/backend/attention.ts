@@ -6,9 +6,9 @@ import {
 } from "../../../core/kernels/attention.ts";
 import {
   integers,
-  numbers,
+  elements,
   optionalIntegers,
-  optionalNumbers,
+  optionalElements,
   optionalTarget,
   target,
   typeOf,
@@ -102,11 +102,11 @@ type Inputs = Parameters<Backend["disentangledAttentionBackward"]>[1];
 function inputFields(inputs: Inputs, shape: DisentangledShape, type: KernelType) {
   const { queries, keys, positions } = sizesOf(shape);
   return {
-    q: numbers(inputs.q, queries, type),
-    k: numbers(inputs.k, keys, type),
-    v: numbers(inputs.v, keys, type),
-    posKey: optionalNumbers(inputs.posKey, positions, type),
-    posQuery: optionalNumbers(inputs.posQuery, positions, type),
+    q: elements(inputs.q, queries, type),
+    k: elements(inputs.k, keys, type),
+    v: elements(inputs.v, keys, type),
+    posKey: optionalElements(inputs.posKey, positions, type),
+    posQuery: optionalElements(inputs.posQuery, positions, type),
   };
 }
 
@@ -166,8 +166,8 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
           ...callFields(shape),
           ...inputFields(inputs, shape, type),
           out: null,
-          probs: numbers(probs, pairs, type),
-          dout: numbers(dout, queries, type),
+          probs: elements(probs, pairs, type),
+          dout: elements(dout, queries, type),
           dq: target(grads.q, queries, type),
           dk: target(grads.k, keys, type),
           dv: target(grads.v, keys, type),

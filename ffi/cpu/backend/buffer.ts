@@ -26,12 +26,12 @@ export class CpuBuffer implements Buffer {
   /** The mapped bytes that the pointer points into: as long as the buffer is reachable, so are they. */
   readonly keeps: Uint8Array | undefined;
   freed = false;
-  #place: Pointer | Pending;
+  #storage: Pointer | Pending;
 
   constructor(
     dtype: CpuType,
     length: number,
-    place: Pointer | Pending,
+    storage: Pointer | Pending,
     {
       writable,
       keeps,
@@ -40,20 +40,20 @@ export class CpuBuffer implements Buffer {
   ) {
     this.dtype = dtype;
     this.length = length;
-    this.#place = place;
+    this.#storage = storage;
     this.writable = writable;
     this.keeps = keeps;
     this.adopted = adopted;
   }
 
   get pointer(): Pointer {
-    if (typeof this.#place === "object") this.#place = this.#place.convert();
-    return this.#place;
+    if (typeof this.#storage === "object") this.#storage = this.#storage.convert();
+    return this.#storage;
   }
 
   /** What the numbers are to be made of, as long as nothing has asked for them. */
   get pending(): Pending | undefined {
-    return typeof this.#place === "object" ? this.#place : undefined;
+    return typeof this.#storage === "object" ? this.#storage : undefined;
   }
 }
 
@@ -65,12 +65,12 @@ export function typeOf(buffer: Buffer): KernelType {
 }
 
 /** Address of at least `count` numbers to read. A bug above (a wrong type or size, a freed buffer) ends here, not in C. */
-export function numbers(buffer: Buffer, count: number, type: KernelType): Pointer {
+export function elements(buffer: Buffer, count: number, type: KernelType): Pointer {
   return checkedBuffer(buffer, type, count).pointer;
 }
 
 /** Address of at least `count` floats to read. */
-export const floats = (buffer: Buffer, count: number) => numbers(buffer, count, "f32");
+export const floats = (buffer: Buffer, count: number) => elements(buffer, count, "f32");
 
 /** Address of at least `count` integers to read. */
 export function integers(buffer: Buffer, count: number): Pointer {
@@ -85,12 +85,12 @@ export function target(buffer: Buffer, count: number, type: KernelType = "f32"):
 }
 
 /** As `numbers`, NULL for an absent buffer. */
-export const optionalNumbers = (buffer: Buffer | undefined, count: number, type: KernelType) =>
-  buffer === undefined ? null : numbers(buffer, count, type);
+export const optionalElements = (buffer: Buffer | undefined, count: number, type: KernelType) =>
+  buffer === undefined ? null : elements(buffer, count, type);
 
 /** As `floats`, NULL for an absent buffer. */
 export const optionalFloats = (buffer: Buffer | undefined, count: number) =>
-  optionalNumbers(buffer, count, "f32");
+  optionalElements(buffer, count, "f32");
 
 /** As `integers`, NULL for an absent buffer. */
 export const optionalIntegers = (buffer: Buffer | undefined, count: number) =>

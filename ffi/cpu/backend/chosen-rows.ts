@@ -1,5 +1,5 @@
 import type { Backend } from "../../../core/backend.ts";
-import { integers, numbers, target, typeOf } from "./buffer.ts";
+import { integers, elements, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 
@@ -20,9 +20,9 @@ export function chosenRows({ library, scratch }: CpuContext): Pick<Backend, "att
       const [type, width] = [typeOf(out), heads * headDim];
       const keyRows = Math.floor(Math.min(k.length, v.length) / width);
       kernels(type).adl_attend_chosen_rows(
-        numbers(q, rows * width, type),
-        numbers(k, 0, type),
-        numbers(v, 0, type),
+        elements(q, rows * width, type),
+        elements(k, 0, type),
+        elements(v, 0, type),
         keyRows,
         integers(index, rows * count),
         target(out, rows * width, type),

@@ -1,6 +1,6 @@
 import type { Backend } from "../../../core/backend.ts";
 import type { ActivationKind } from "../../../core/kernels/elementwise.ts";
-import { floats, numbers, target, typeOf } from "./buffer.ts";
+import { floats, elements, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, P, typedKernels } from "./kernels.ts";
 
@@ -33,36 +33,36 @@ export function elementwise({ library, dropout: draw }: CpuContext): Elementwise
   return {
     add(y, x) {
       const type = typeOf(y);
-      kernels(type).adl_add(target(y, y.length, type), numbers(x, y.length, type), y.length);
+      kernels(type).adl_add(target(y, y.length, type), elements(x, y.length, type), y.length);
     },
     scale(x, factor, y) {
       const type = typeOf(y);
-      const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
+      const [from, to] = [elements(x, y.length, type), target(y, y.length, type)];
       kernels(type).adl_scale(from, factor, to, y.length);
     },
     scaleBy(x, s, y) {
       const type = typeOf(y);
-      const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
+      const [from, to] = [elements(x, y.length, type), target(y, y.length, type)];
       kernels(type).adl_scale_by(from, floats(s, 1), to, y.length);
     },
     absolute(x, y) {
       const type = typeOf(y);
-      const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
+      const [from, to] = [elements(x, y.length, type), target(y, y.length, type)];
       kernels(type).adl_absolute(from, to, y.length);
     },
     activate(kind, x, y) {
       const type = typeOf(y);
-      const [from, to] = [numbers(x, y.length, type), target(y, y.length, type)];
+      const [from, to] = [elements(x, y.length, type), target(y, y.length, type)];
       kernels(type).adl_activate(ACTIVATIONS[kind], from, to, y.length);
     },
     activationBackward(kind, x, dy, dx) {
       const [n, type] = [dx.length, typeOf(dx)];
-      const [at, from, to] = [numbers(x, n, type), numbers(dy, n, type), target(dx, n, type)];
+      const [at, from, to] = [elements(x, n, type), elements(dy, n, type), target(dx, n, type)];
       kernels(type).adl_activation_bwd(ACTIVATIONS[kind], at, from, to, n);
     },
     dropout(x, y, rows, cols, dropout) {
       const [n, type] = [rows * cols, typeOf(y)];
-      const [from, to] = [numbers(x, n, type), target(y, n, type)];
+      const [from, to] = [elements(x, n, type), target(y, n, type)];
       kernels(type).adl_dropout(from, to, rows, cols, draw(dropout));
     },
   };

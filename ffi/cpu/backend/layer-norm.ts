@@ -1,5 +1,5 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, numbers, optionalNumbers, optionalTarget, target, typeOf } from "./buffer.ts";
+import { floats, elements, optionalElements, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { pack, struct } from "./struct.ts";
@@ -41,7 +41,7 @@ export function layerNorm({ library, scratch, dropout: draw }: CpuContext): Laye
       const type = typeOf(x);
       kernels(type).adl_add_layer_norm(
         target(x, rows * cols, type),
-        optionalNumbers(residual, rows * cols, type),
+        optionalElements(residual, rows * cols, type),
         floats(weight, cols),
         floats(bias, cols),
         target(out.y, rows * cols, type),
@@ -57,8 +57,8 @@ export function layerNorm({ library, scratch, dropout: draw }: CpuContext): Laye
       const type = typeOf(x);
       kernels(type).adl_add_layer_norm_bwd(
         pack(LAYER_NORM_BACKWARD_ARGS, {
-          dy: numbers(dy, rows * cols, type),
-          x: numbers(x, rows * cols, type),
+          dy: elements(dy, rows * cols, type),
+          x: elements(x, rows * cols, type),
           weight: floats(weight, cols),
           mean: floats(mean, rows),
           rstd: floats(rstd, rows),

@@ -1,5 +1,5 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, integers, numbers, target, typeOf } from "./buffer.ts";
+import { floats, integers, elements, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { I, L, P, typedKernels } from "./kernels.ts";
 
@@ -17,14 +17,14 @@ export function losses({ library }: CpuContext): Losses {
   return {
     crossEntropy(logits, labels, loss, dlogits, rows, classes) {
       const [n, type] = [rows * classes, typeOf(logits)];
-      const [from, at] = [numbers(logits, n, type), integers(labels, rows)];
+      const [from, at] = [elements(logits, n, type), integers(labels, rows)];
       const [sum, to] = [target(loss, 1), target(dlogits, n, type)];
       kernels(type).adl_cross_entropy(from, at, sum, to, rows, classes);
     },
     spanLoss(logits, targets, loss, dlogits, { sequences, rows, offsets, padding }) {
       const type = typeOf(logits);
       kernels(type).adl_span_loss(
-        numbers(logits, 2 * rows, type),
+        elements(logits, 2 * rows, type),
         integers(targets, 2 * sequences),
         target(loss, 1),
         target(dlogits, 2 * rows, type),
@@ -34,12 +34,12 @@ export function losses({ library }: CpuContext): Losses {
         integers(padding, 2 * sequences),
       );
     },
-    meanSquaredError(prediction, wanted, loss, dprediction, rows) {
+    meanSquaredError(prediction, targets, loss, dprediction, rows) {
       const type = typeOf(prediction);
-      const [from, want] = [numbers(prediction, rows, type), floats(wanted, rows)];
+      const [from, expected] = [elements(prediction, rows, type), floats(targets, rows)];
       kernels(type).adl_mean_squared_error(
         from,
-        want,
+        expected,
         target(loss, 1),
         target(dprediction, rows, type),
         rows,

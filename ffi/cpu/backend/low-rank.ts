@@ -1,5 +1,5 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, numbers, optionalFloats, optionalTarget, target, typeOf } from "./buffer.ts";
+import { floats, elements, optionalFloats, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { ACTIVATIONS } from "./elementwise.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
@@ -63,7 +63,7 @@ export function lowRank({
     addFactorGradient(dy, { h, e, scale, transposed, rank }, gradient, { rows, cols }) {
       const type = typeOf(dy);
       kernels(type).adl_add_factor_gradient(
-        numbers(dy, rows * cols, type),
+        elements(dy, rows * cols, type),
         floats(h, rows * rank),
         optionalFloats(e, rank),
         scale,

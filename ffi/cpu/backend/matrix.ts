@@ -1,5 +1,5 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, numbers, target, typeOf } from "./buffer.ts";
+import { floats, elements, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 
@@ -30,12 +30,12 @@ export function matrix({ library, scratch }: CpuContext): Matrix {
     },
     addColumnSums(x, sum, rows, cols) {
       const type = typeOf(x);
-      const [from, to] = [numbers(x, rows * cols, type), target(sum, cols)];
+      const [from, to] = [elements(x, rows * cols, type), target(sum, cols)];
       kernels(type).adl_add_column_sums(from, to, rows, cols, columnScratch(rows, cols));
     },
     addColumnDots(x, y, factor, dots, rows, cols) {
       const [n, type] = [rows * cols, typeOf(x)];
-      const [left, right] = [numbers(x, n, type), numbers(y, n, type)];
+      const [left, right] = [elements(x, n, type), elements(y, n, type)];
       const [to, space] = [target(dots, cols), columnScratch(rows, cols)];
       kernels(type).adl_add_column_dots(left, right, factor, to, rows, cols, space);
     },

@@ -4,21 +4,21 @@ import type { GemmShape } from "../../../core/kernels/matrix.ts";
 import { offsetBy } from "../../memory.ts";
 import { operand } from "../matmul.ts";
 import { converter } from "./adopt.ts";
-import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
+import { elementBytes, floats, elements, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { packedWeights } from "./packed-weights.ts";
 
 /** Numbers that a matrix with a stride spans. */
-const spanned = (rows: number, cols: number, stride: number) =>
+const spanLength = (rows: number, cols: number, stride: number) =>
   rows === 0 || cols === 0 ? 0 : (rows - 1) * stride + cols;
 
 /** A product's leading dimensions, and how many numbers each operand spans. */
-export function placed({ m, n, k, transA = false, transB = false, ...strides }: GemmShape) {
+export function operandLayout({ m, n, k, transA = false, transB = false, ...strides }: GemmShape) {
   const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = strides;
   const lengths = {
-    a: transA ? spanned(k, m, lda) : spanned(m, k, lda),
-    b: transB ? spanned(n, k, ldb) : spanned(k, n, ldb),
-    c: spanned(m, n, ldc),
+    a: transA ? spanLength(k, m, lda) : spanLength(m, k, lda),
+    b: transB ? spanLength(n, k, ldb) : spanLength(k, n, ldb),
+    c: spanLength(m, n, ldc),
   };
   return { lda, ldb, ldc, lengths };
 }
@@ -32,8 +32,8 @@ export function mixedProducts({ library, matmul, scratch, pool }: CpuContext) {
   let packing: ReturnType<typeof packedWeights> | undefined;
 
   /** Address of `count` numbers in bf16, at `space` where they must be converted. */
-  function rounded(buffer: Buffer, count: number, space: Pointer): Pointer {
-    if (typeOf(buffer) === "bf16") return numbers(buffer, count, "bf16");
+  function toBf16(buffer: Buffer, count: number, space: Pointer): Pointer {
+    if (typeOf(buffer) === "bf16") return elements(buffer, count, "bf16");
     convert("F32", floats(buffer, count), space, count, "bf16");
     return space;
   }
@@ -41,10 +41,10 @@ export function mixedProducts({ library, matmul, scratch, pool }: CpuContext) {
   return (a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void => {
     const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
     const packed = (packing ??= packedWeights(matmul(), pool));
-    const { lda, ldb, ldc, lengths } = placed(shape);
+    const { lda, ldb, ldc, lengths } = operandLayout(shape);
     const type = typeOf(c);
-    const half = lineOf(lengths.a * elementBytes.bf16);
-    const space = scratch((half + lineOf(lengths.b * elementBytes.bf16)) / elementBytes.f32);
+    const half = roundUpToLine(lengths.a * elementBytes.bf16);
+    const space = scratch((half + roundUpToLine(lengths.b * elementBytes.bf16)) / elementBytes.f32);
     const weights = lengths.b === k * n ? packed(b, { k, n, transB }) : undefined;
     matmul().run(
       {
@@ -57,11 +57,11 @@ export function mixedProducts({ library, matmul, scratch, pool }: CpuContext) {
         b: weights?.layout ?? operand("bf16", transB, ldb),
         c: { type, rowStride: ldc },
       },
-      rounded(a, lengths.a, space),
-      weights?.pointer ?? rounded(b, lengths.b, offsetBy(space, half)),
+      toBf16(a, lengths.a, space),
+      weights?.pointer ?? toBf16(b, lengths.b, offsetBy(space, half)),
       target(c, lengths.c, type),
     );
   };
 }
 
-const lineOf = (bytes: number) => Math.ceil(bytes / 64) * 64;
+const roundUpToLine = (bytes: number) => Math.ceil(bytes / 64) * 64;

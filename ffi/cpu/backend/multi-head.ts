@@ -1,6 +1,6 @@
 import type { Backend } from "../../../core/backend.ts";
 import type { AttentionShape, Sequences } from "../../../core/kernels/attention.ts";
-import { floats, integers, numbers, optionalTarget, target, typeOf } from "./buffer.ts";
+import { floats, integers, elements, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { pack, struct } from "./struct.ts";
@@ -90,9 +90,9 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
       kernels(type).adl_attention(
         pack(MULTI_HEAD_ARGS, {
           ...shapeFields(shape),
-          q: numbers(q, ofQueries, type),
-          k: numbers(k, ofKeys, type),
-          v: numbers(v, ofKeys, type),
+          q: elements(q, ofQueries, type),
+          k: elements(k, ofKeys, type),
+          v: elements(v, ofKeys, type),
           out: target(out, ofQueries, type),
           logSumExp: optionalTarget(logSumExp, rows),
           dout: null,
@@ -108,12 +108,12 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
       kernels(type).adl_attention_bwd(
         pack(MULTI_HEAD_ARGS, {
           ...shapeFields(shape),
-          q: numbers(q, ofQueries, type),
-          k: numbers(k, ofKeys, type),
-          v: numbers(v, ofKeys, type),
-          out: numbers(out, ofQueries, type),
+          q: elements(q, ofQueries, type),
+          k: elements(k, ofKeys, type),
+          v: elements(v, ofKeys, type),
+          out: elements(out, ofQueries, type),
           logSumExp: floats(logSumExp, rows),
-          dout: numbers(dout, ofQueries, type),
+          dout: elements(dout, ofQueries, type),
           dq: target(grads.q, ofQueries, type),
           dk: target(grads.k, ofKeys, type),
           dv: target(grads.v, ofKeys, type),

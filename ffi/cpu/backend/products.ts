@@ -1,12 +1,12 @@
 import type { Backend, Buffer } from "../../../core/backend.ts";
 import type { GemmShape } from "../../../core/kernels/matrix.ts";
 import { offsetBy, zeroNative } from "../../memory.ts";
-import { elementBytes, floats, numbers, target, typeOf } from "./buffer.ts";
+import { elementBytes, floats, elements, target, typeOf } from "./buffer.ts";
 import { operand } from "../matmul.ts";
 import { openProductCalls } from "../product-calls.ts";
 import type { CpuContext } from "./context.ts";
 import { I, L, openKernels, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
-import { mixedProducts, placed } from "./mixed-products.ts";
+import { mixedProducts, operandLayout } from "./mixed-products.ts";
 
 /** kernels/narrow-products.c: of few rows, in float alone. */
 export const FEW_ROWS_KERNELS = {
@@ -33,12 +33,12 @@ const FEW_ROWS = 64;
  * along a transposed matrix, and at few rows. Zen 4, W [768, 3072] transposed: 215 GF/s against 165 at 416 rows, 185 against 67 at
  * 64. Equal elsewhere, where new code for each count of rows, 0.2 to 0.6 ms, would be lost.
  */
-function gainsByCode({ m, n, k, transA = false, transB = false }: GemmShape): boolean {
+function gainsFromJit({ m, n, k, transA = false, transB = false }: GemmShape): boolean {
   return !transA && transB && (k > n || m <= 256);
 }
 
 /** C of a product over nothing, such as one of rank 0: oneDNN would leave it as it is. */
-function withoutTerms(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
+function emptyProduct(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
   const type = typeOf(c);
   const at = target(c, (m - 1) * ldc + n, type);
   const bytes = elementBytes[type];
@@ -54,15 +54,15 @@ export function products(context: CpuContext): Pick<Backend, "gemm"> {
   const sizes = openSizes(library, NARROW_SIZES);
   const { sgemm } = openProductCalls(dnnl.path, library);
   const mixedProduct = mixedProducts(context);
-  let hasCode: boolean | undefined;
+  let hasJit: boolean | undefined;
 
   /** C = A B, or A B^T, of few columns: all float, or A in bf16. */
   function narrowProduct(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape) {
     const { m, n, k, transB = false } = shape;
-    const { lda, ldb, ldc, lengths } = placed(shape);
+    const { lda, ldb, ldc, lengths } = operandLayout(shape);
     const type = typeOf(a);
     narrowKernels(type).adl_multiply_narrow(
-      numbers(a, lengths.a, type),
+      elements(a, lengths.a, type),
       lda,
       floats(b, lengths.b),
       ldb,
@@ -79,12 +79,12 @@ export function products(context: CpuContext): Pick<Backend, "gemm"> {
   function product(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape) {
     if ([a, b, c].some((each) => typeOf(each) === "bf16")) return mixedProduct(a, b, c, shape);
     const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
-    const { lda, ldb, ldc, lengths } = placed(shape);
+    const { lda, ldb, ldc, lengths } = operandLayout(shape);
     const [aAt, bAt] = [floats(a, lengths.a), floats(b, lengths.b)];
     const cAt = target(c, lengths.c);
     if (m <= FEW_ROWS && transB && !transA && beta === 0)
       return kernels.adl_multiply_few_rows(aAt, lda, bAt, ldb, cAt, ldc, m, n, k);
-    if (gainsByCode(shape) && (hasCode ??= matmul().generates("f32"))) {
+    if (gainsFromJit(shape) && (hasJit ??= matmul().hasJit("f32"))) {
       const [left, right] = [operand("f32", transA, lda), operand("f32", transB, ldb)];
       const to = { type: "f32", rowStride: ldc } as const;
       const how = { bias: false, accumulate: beta === 1 };
@@ -96,7 +96,7 @@ export function products(context: CpuContext): Pick<Backend, "gemm"> {
     gemm(a, b, c, shape) {
       const { m, n, k, transA = false, beta = 0 } = shape;
       if (m === 0 || n === 0) return;
-      if (k === 0) return withoutTerms(c, shape);
+      if (k === 0) return emptyProduct(c, shape);
       const narrow = !transA && beta === 0 && n <= FEW_COLUMNS;
       if (narrow && [b, c].every((each) => typeOf(each) === "f32")) narrowProduct(a, b, c, shape);
       else product(a, b, c, shape);

@@ -1,5 +1,5 @@
 import type { Backend } from "../../../core/backend.ts";
-import { cpuBuffer, floats, integers, numbers, target, typeOf } from "./buffer.ts";
+import { cpuBuffer, floats, integers, elements, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { I, L, P, typedKernels } from "./kernels.ts";
 
@@ -33,27 +33,27 @@ export function rowMoves({ library }: CpuContext): Rows {
       if (type === "bf16" && wide !== undefined)
         mixed().adl_gather_float_rows(wide, tableRows, at, to, rows, cols, Number(add));
       else {
-        const from = numbers(table, 0, type);
+        const from = elements(table, 0, type);
         kernels(type).adl_gather_rows(from, tableRows, at, to, rows, cols, Number(add));
       }
     },
     scatterAddRows(dy, ids, table, rows, cols) {
       const [type, tableType] = [typeOf(dy), typeOf(table)];
       const tableRows = Math.floor(table.length / cols);
-      const [from, at] = [numbers(dy, rows * cols, type), integers(ids, rows)];
+      const [from, at] = [elements(dy, rows * cols, type), integers(ids, rows)];
       const scatter =
         tableType === "f32" ? kernels(type).adl_scatter_add_rows : mixed().adl_scatter_add_act_rows;
       scatter(from, at, target(table, 0, tableType), tableRows, rows, cols);
     },
     unfold(x, neighbours, y, { rows, cols, width }) {
       const type = typeOf(y);
-      const [from, at] = [numbers(x, rows * cols, type), integers(neighbours, rows * width)];
+      const [from, at] = [elements(x, rows * cols, type), integers(neighbours, rows * width)];
       const to = target(y, rows * cols * width, type);
       kernels(type).adl_unfold(from, at, to, rows, cols, width);
     },
     foldAdd(dy, neighbours, dx, { rows, cols, width }) {
       const type = typeOf(dx);
-      const from = numbers(dy, rows * cols * width, type);
+      const from = elements(dy, rows * cols * width, type);
       const [at, to] = [integers(neighbours, rows * width), target(dx, rows * cols, type)];
       kernels(type).adl_fold_add(from, at, to, rows, cols, width);
     },

@@ -15,7 +15,7 @@
 #define ADL_INLINE static inline __attribute__((always_inline))
 /* For functions whose loops must become vector code: inlined into a parallel region, GCC 12 leaves
  * some of them scalar. */
-#define ADL_APART static __attribute__((noinline))
+#define ADL_NOINLINE static __attribute__((noinline))
 
 enum adl_status {
   ADL_OK = 0,

@@ -17,21 +17,21 @@ ADL_API int64_t adl_triplet_scores_scratch(const adl_triplets *adapters, int64_t
   return 2 * largest_rank(adapters, count) * omp_get_max_threads();
 }
 
-static void score_triplets(const adl_triplets *t, double *of_b) {
-  memset(of_b, 0, sizeof(double) * (size_t)t->rank);
+static void score_triplets(const adl_triplets *t, double *b_sums) {
+  memset(b_sums, 0, sizeof(double) * (size_t)t->rank);
   for (int64_t o = 0; o < t->out_features; o++) {
 #pragma omp simd
     for (int64_t r = 0; r < t->rank; r++)
-      of_b[r] += score(t->b_sensitivity, t->b_uncertainty, o * t->rank + r);
+      b_sums[r] += score(t->b_sensitivity, t->b_uncertainty, o * t->rank + r);
   }
   for (int64_t r = 0; r < t->rank; r++) {
-    double of_a = 0.0;
-#pragma omp simd reduction(+ : of_a)
+    double a_sum = 0.0;
+#pragma omp simd reduction(+ : a_sum)
     for (int64_t c = 0; c < t->in_features; c++)
-      of_a += score(t->a_sensitivity, t->a_uncertainty, r * t->in_features + c);
-    const double of_e = t->e_sensitivity ? score(t->e_sensitivity, t->e_uncertainty, r) : 0.0;
+      a_sum += score(t->a_sensitivity, t->a_uncertainty, r * t->in_features + c);
+    const double e_score = t->e_sensitivity ? score(t->e_sensitivity, t->e_uncertainty, r) : 0.0;
     t->scores[r] =
-        (float)(of_e + (of_a / (double)t->in_features + of_b[r] / (double)t->out_features));
+        (float)(e_score + (a_sum / (double)t->in_features + b_sums[r] / (double)t->out_features));
   }
 }
 
@@ -42,10 +42,10 @@ static void score_triplets(const adl_triplets *t, double *of_b) {
  */
 ADL_API int adl_triplet_scores_f32(const adl_triplets *adapters, int64_t count, double *scratch) {
   const int64_t rank = largest_rank(adapters, count);
-  int64_t numbers = 0;
+  int64_t elements = 0;
   for (int64_t i = 0; i < count; i++)
-    numbers += adapters[i].rank * (adapters[i].in_features + adapters[i].out_features);
-  ADL_FOR_EACH(i, count, numbers) {
+    elements += adapters[i].rank * (adapters[i].in_features + adapters[i].out_features);
+  ADL_FOR_EACH(i, count, elements) {
     score_triplets(&adapters[i], scratch + rank * omp_get_thread_num());
   }
   return ADL_OK;
@@ -102,9 +102,9 @@ static void mask_matrix(const adl_masked *m) {
 
 /* Of each matrix, param[r, c] *= kept[r], or *= kept[c] when `columns`. */
 ADL_API int adl_apply_mask_f32(const adl_masked *matrices, int64_t count) {
-  int64_t numbers = 0;
-  for (int64_t i = 0; i < count; i++) numbers += matrices[i].rows * matrices[i].cols;
-  ADL_FOR_EACH(i, count, numbers) mask_matrix(&matrices[i]);
+  int64_t elements = 0;
+  for (int64_t i = 0; i < count; i++) elements += matrices[i].rows * matrices[i].cols;
+  ADL_FOR_EACH(i, count, elements) mask_matrix(&matrices[i]);
   return ADL_OK;
 }
 
@@ -150,27 +150,28 @@ static void transpose(const float *from, float *to, int64_t rows, int64_t cols) 
  * Returns |M|, M = P P^T - I with the factor's vectors as P's rows; grad += coefficient * M P / |M|
  * (0 where |M| is, as torch).
  */
-static double departure(const adl_orthogonal *of, double coefficient, float *workspace) {
-  const int64_t rank = of->rank, width = of->width;
-  float *residual = workspace, *turned = residual + rank * rank, *dp = turned + rank * width;
-  if (of->columns) transpose(of->factor, turned, width, rank);
-  const float *p = of->columns ? turned : of->factor;
-  const double size = set_residual(p, residual, rank, width);
-  if (!of->grad || size == 0.0) return size;
-  const float factor = (float)(coefficient / size);
+static double orthogonality_norm(const adl_orthogonal *o, double coefficient, float *workspace) {
+  const int64_t rank = o->rank, width = o->width;
+  float *residual = workspace, *transposed = residual + rank * rank,
+        *dp = transposed + rank * width;
+  if (o->columns) transpose(o->factor, transposed, width, rank);
+  const float *p = o->columns ? transposed : o->factor;
+  const double norm = set_residual(p, residual, rank, width);
+  if (!o->grad || norm == 0.0) return norm;
+  const float factor = (float)(coefficient / norm);
   for (int64_t i = 0; i < rank; i++) {
-    float *row = of->columns ? dp + i * width : of->grad + i * width;
-    if (of->columns) memset(row, 0, sizeof(float) * (size_t)width);
+    float *row = o->columns ? dp + i * width : o->grad + i * width;
+    if (o->columns) memset(row, 0, sizeof(float) * (size_t)width);
     for (int64_t j = 0; j < rank; j++) {
       const float m = factor * residual[i * rank + j];
 #pragma omp simd
       for (int64_t c = 0; c < width; c++) row[c] += m * p[j * width + c];
     }
   }
-  for (int64_t r = 0; of->columns && r < width; r++) {
-    for (int64_t i = 0; i < rank; i++) of->grad[r * rank + i] += dp[i * width + r];
+  for (int64_t r = 0; o->columns && r < width; r++) {
+    for (int64_t i = 0; i < rank; i++) o->grad[r * rank + i] += dp[i * width + r];
   }
-  return size;
+  return norm;
 }
 
 /*
@@ -187,7 +188,7 @@ ADL_API int adl_orthogonality_f32(const adl_orthogonal *factors, int64_t count, 
     products += factors[i].rank * factors[i].rank * factors[i].width;
   ADL_FOR_EACH(i, count, products) {
     float *workspace = workspaces + each * omp_get_thread_num();
-    norms[i] = departure(&factors[i], 2.0 * grad_weight * weight, workspace);
+    norms[i] = orthogonality_norm(&factors[i], 2.0 * grad_weight * weight, workspace);
   }
   for (int64_t i = 0; i < count; i++) sum += norms[i];
   *norm += (float)(weight * sum);

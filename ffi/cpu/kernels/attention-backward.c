@@ -8,7 +8,7 @@ typedef struct {
 /* A thread's memory. pos_key (reversed) and pos_query are rows of the head's slice; dpos_* their
  * sums over a group. */
 typedef struct {
-  right *dout, *q, *k, *v_turned, *pos_key, *pos_query;
+  right *dout, *q, *k, *v_transposed, *pos_key, *pos_query;
   left *dout_left, *panel;
   float *dk, *dv, *dpos_key, *dpos_query;
   float *dq, *dropped, *dscores, *factors, *by_query, *by_key;
@@ -19,28 +19,28 @@ typedef struct {
 enum { STRIP = 4 };
 _Static_assert(SLICE_ROWS % STRIP == 0, "a strip lies in one slice, as clear_pairs counts on");
 
-static workspace cut(const attention_plan *plan, int thread) {
+static workspace workspace_at(const attention_plan *plan, int thread) {
   float *memory = plan->threads + thread * plan->thread_floats;
   const int64_t rows = plan->padded_rows, band = plan->padded_band, dim = plan->padded_dim;
   workspace w = {
-      .dout = attention_take_right(&memory, rows, dim),
-      .q = attention_take_right(&memory, rows, dim),
-      .k = attention_take_right(&memory, rows, dim),
-      .v_turned = attention_take_right(&memory, dim, rows),
-      .panel = attention_take_panel(&memory, adl_max(rows, band)),
-      .dk = attention_take(&memory, rows * dim),
-      .dv = attention_take(&memory, rows * dim),
-      .pos_key = attention_take_right(&memory, band, dim),
-      .pos_query = attention_take_right(&memory, band, dim),
-      .dq = attention_take(&memory, BLOCK_ROWS * dim),
-      .dropped = attention_take(&memory, BLOCK_ROWS * rows),
-      .dscores = attention_take(&memory, BLOCK_ROWS * rows),
-      .factors = attention_take(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),
-      .by_query = attention_take(&memory, BLOCK_ROWS * band),
-      .by_key = attention_take(&memory, rows * band),
-      .strips = (column_range *)attention_take(&memory, rows / STRIP * 2),
+      .dout = attention_alloc_right(&memory, rows, dim),
+      .q = attention_alloc_right(&memory, rows, dim),
+      .k = attention_alloc_right(&memory, rows, dim),
+      .v_transposed = attention_alloc_right(&memory, dim, rows),
+      .panel = attention_alloc_panel(&memory, adl_max(rows, band)),
+      .dk = attention_alloc(&memory, rows * dim),
+      .dv = attention_alloc(&memory, rows * dim),
+      .pos_key = attention_alloc_right(&memory, band, dim),
+      .pos_query = attention_alloc_right(&memory, band, dim),
+      .dq = attention_alloc(&memory, BLOCK_ROWS * dim),
+      .dropped = attention_alloc(&memory, BLOCK_ROWS * rows),
+      .dscores = attention_alloc(&memory, BLOCK_ROWS * rows),
+      .factors = attention_alloc(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),
+      .by_query = attention_alloc(&memory, BLOCK_ROWS * band),
+      .by_key = attention_alloc(&memory, rows * band),
+      .strips = (column_range *)attention_alloc(&memory, rows / STRIP * 2),
   };
-  w.dout_left = attention_take_both(&memory, w.dout, rows, dim);
+  w.dout_left = attention_alloc_both(&memory, w.dout, rows, dim);
   return w;
 }
 
@@ -49,8 +49,8 @@ static workspace cut(const attention_plan *plan, int thread) {
  * P * factors and dscores = P * (dP * factors - sum over j of dP * factors * P) / scale. Padding
  * becomes 0.
  */
-ADL_APART void softmax_backward(const act *probs, const float *factors, float *dropped,
-                                float *dscores, int n, int padded, float inverse_scale) {
+ADL_NOINLINE void softmax_backward(const act *probs, const float *factors, float *dropped,
+                                   float *dscores, int n, int padded, float inverse_scale) {
   float inner = 0.0f;
 #pragma omp simd reduction(+ : inner)
   for (int j = 0; j < n; j++) {
@@ -71,7 +71,7 @@ static void score_block(const attention_shape *s, const attention_plan *plan,
                         uint32_t dropout_row, const act *probs) {
   const int groups = (q->n + 3) / 4;
   multiply(rows, q->padded, s->head_dim, w->dout_left + first * plan->padded_dim, plan->padded_dim,
-           w->v_turned, q->padded, w->dscores, q->padded, 0);
+           w->v_transposed, q->padded, w->dscores, q->padded, 0);
   if (s->dropout) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
   for (int r = 0; r < rows; r++) {
     const int64_t at = r * (int64_t)q->padded;
@@ -121,7 +121,7 @@ static void clear_pairs(const attention_sequence *q,
 }
 
 /* The range from where rows of a right operand are kept together. */
-static column_range whole_rows(column_range range) {
+static column_range align_range(column_range range) {
   return (column_range){range.from / RIGHT_ROWS * RIGHT_ROWS, range.to};
 }
 
@@ -132,7 +132,7 @@ static void backward_queries(const attention_shape *s, const attention_plan *pla
   const int64_t dim = plan->padded_dim, shift = plan->high - (q->low + q->width);
   for (int first = 0; first < block_rows; first += SLICE_ROWS) {
     const int rows = (int)adl_min(block_rows - first, SLICE_ROWS);
-    const column_range range = whole_rows(attention_query_columns(q, block + first, rows));
+    const column_range range = align_range(attention_query_columns(q, block + first, rows));
     multiply_floats(rows, s->head_dim, range.to - range.from,
                     w->by_query + first * q->band + range.from, q->band, 1,
                     right_at(w->pos_key, dim, shift + range.from), dim, w->dq + first * dim, dim, 1,
@@ -152,7 +152,7 @@ static void backward_keys(const attention_shape *s, const attention_plan *plan,
   const int64_t dim = plan->padded_dim, shift = q->low - plan->low;
   for (int first = 0; first < q->n; first += SLICE_ROWS) {
     const int rows = (int)adl_min(q->n - first, SLICE_ROWS);
-    const column_range range = whole_rows(attention_key_columns(q, first, rows));
+    const column_range range = align_range(attention_key_columns(q, first, rows));
     multiply_floats(rows, s->head_dim, range.to - range.from,
                     w->by_key + first * q->band + range.from, q->band, 1,
                     right_at(w->pos_query, dim, shift + range.from), dim, w->dk + first * dim, dim,
@@ -188,7 +188,7 @@ static void attend_backward(const attention_shape *s, const attention_plan *plan
   copy_both(w->dout_left, w->dout, t.dout + at, width, q.n, dim);
   copy_right(w->q, t.q + at, width, q.n, dim);
   copy_right(w->k, t.k + at, width, q.n, dim);
-  copy_right_turned(w->v_turned, q.padded, t.v + at, width, q.n, dim);
+  copy_right_transposed(w->v_transposed, q.padded, t.v + at, width, q.n, dim);
   if (t.pos_query) clear_pairs(&q, attention_key_columns, 0, q.n, w->by_key);
   const int step = attention_block_rows(q.n);
   for (int first = 0; first < q.n; first += step) {
@@ -219,7 +219,7 @@ static float *slice_sums(const attention_shape *s, const attention_plan *plan, i
 /* The sequences of one group, for one head, in order. */
 static void backward_group(const attention_shape *s, const attention_plan *plan, const tensors *all,
                            int head, int group) {
-  workspace w = cut(plan, omp_get_thread_num());
+  workspace w = workspace_at(plan, omp_get_thread_num());
   const int dim = s->head_dim, column = head * dim, width = s->heads * dim,
             slice = plan->high - plan->low;
   const size_t sums_bytes = sizeof(float) * (size_t)(plan->padded_band * plan->padded_dim);
@@ -265,9 +265,9 @@ static void set_slice_gradient(const attention_shape *s, const attention_plan *p
     }
     float *sum = slice_sums(s, plan, which, head, 0) + row;
     for (int group = 1; group < plan->groups; group++) {
-      const float *more = slice_sums(s, plan, which, head, group) + row;
+      const float *addend = slice_sums(s, plan, which, head, group) + row;
       for (int d = 0; d < plan->padded_dim; d += ADL_VECTOR)
-        vec_store(sum + d, vec_load(sum + d) + vec_load(more + d));
+        vec_store(sum + d, vec_load(sum + d) + vec_load(addend + d));
     }
     copy_out(to, 0, sum, 0, 1, dim);
   }

@@ -1,7 +1,7 @@
 /*
- * Disentangled attention where the first token of each sequence alone asks, as below a classifier
- * that reads nothing else: a row of scores for each sequence and head, so plain loops do. q, out
- * and their gradients have a row for each sequence; of an empty one they are 0.
+ * Disentangled attention where only the first token of each sequence is a query, as below a
+ * classifier that reads nothing else: a row of scores for each sequence and head, so plain loops
+ * do. q, out and their gradients have a row for each sequence; of an empty one they are 0.
  */
 #include "attention.h"
 
@@ -41,13 +41,13 @@ static void softmax(float *row, int n, float factor) {
 
 static void score_keys(const attention_shape *s, const attention_sequence *q, const first_inputs *t,
                        int index, float *scores) {
-  const act *asks = t->q + (int64_t)index * t->width;
+  const act *query = t->q + (int64_t)index * t->width;
   for (int j = 0; j < q->n; j++) {
     const act *key = t->k + (int64_t)(q->start + j) * t->width;
-    scores[j] = dot(asks, key, s->head_dim);
+    scores[j] = dot(query, key, s->head_dim);
     if (!s->relative) continue;
     const int64_t row = relative_row(q, j) * t->width;
-    if (t->pos_key) scores[j] += dot(asks, t->pos_key + row, s->head_dim);
+    if (t->pos_key) scores[j] += dot(query, t->pos_key + row, s->head_dim);
     if (t->pos_query) scores[j] += dot(key, t->pos_query + row, s->head_dim);
   }
 }
@@ -57,7 +57,7 @@ static first_inputs inputs_of(const attention_args *args) {
                         args->pos_key, args->pos_query, args->shape.heads * args->shape.head_dim};
 }
 
-static first_inputs of_head(const first_inputs *all, int column) {
+static first_inputs head_inputs(const first_inputs *all, int column) {
   return (first_inputs){all->q + column,
                         all->k + column,
                         all->v + column,
@@ -67,7 +67,8 @@ static first_inputs of_head(const first_inputs *all, int column) {
 }
 
 /* Factors of the one row of a sequence and head. */
-static void draw(const attention_shape *s, const attention_sequence *q, int head, float *factors) {
+static void draw_factors(const attention_shape *s, const attention_sequence *q, int head,
+                         float *factors) {
   if (s->dropout)
     adl_dropout_rows(s->dropout, (uint32_t)(head * s->tokens + q->start), 1, (q->n + 3) / 4,
                      factors);
@@ -76,16 +77,16 @@ static void draw(const attention_shape *s, const attention_sequence *q, int head
 static void attend_head(const attention_shape *s, const attention_plan *plan, first_inputs t,
                         int head, act *out, act *probs) {
   float *memory = plan->threads + omp_get_thread_num() * plan->thread_floats;
-  float *scores = attention_take(&memory, plan->padded_rows);
-  float *factors = attention_take(&memory, plan->padded_rows + 4 + ADL_FACTORS_SLACK);
-  float *sum = attention_take(&memory, plan->padded_dim);
+  float *scores = attention_alloc(&memory, plan->padded_rows);
+  float *factors = attention_alloc(&memory, plan->padded_rows + 4 + ADL_FACTORS_SLACK);
+  float *sum = attention_alloc(&memory, plan->padded_dim);
   int64_t at = 0;
   for (int b = 0; b < s->sequences; b++) {
     const attention_sequence q = attention_sequence_at(s, plan, b);
     score_keys(s, &q, &t, b, scores);
     softmax(scores, q.n, 1.0f / s->scale);
     if (probs) store_row(probs + at * s->heads + (int64_t)q.n * head, scores, q.n);
-    draw(s, &q, head, factors);
+    draw_factors(s, &q, head, factors);
     memset(sum, 0, sizeof(float) * (size_t)s->head_dim);
     for (int j = 0; j < q.n; j++) {
       const float weight = s->dropout ? scores[j] * factors[j] : scores[j];
@@ -96,7 +97,8 @@ static void attend_head(const attention_shape *s, const attention_plan *plan, fi
   }
 }
 
-/* Sets out [sequences, heads * head_dim], and probs where given: n numbers per sequence and head.
+/* Sets out [sequences, heads * head_dim], and probs unless NULL: n numbers per sequence and
+ * head.
  */
 ADL_API int ADL_ACT(first_attention)(const attention_args *args) {
   const attention_shape *s = &args->shape;
@@ -105,7 +107,7 @@ ADL_API int ADL_ACT(first_attention)(const attention_args *args) {
 #pragma omp parallel for schedule(static) if (adl_parts((int64_t)s->tokens * all.width) > 1)
   for (int head = 0; head < s->heads; head++) {
     const int column = head * s->head_dim;
-    attend_head(s, &plan, of_head(&all, column), head, args->out + column, args->probs);
+    attend_head(s, &plan, head_inputs(&all, column), head, args->out + column, args->probs);
   }
   return ADL_OK;
 }
@@ -121,17 +123,17 @@ typedef struct {
   float *dpos_key, *dpos_query; /* [high - low, padded_dim] */
 } first_workspace;
 
-static first_workspace cut(const attention_plan *plan) {
+static first_workspace workspace_at(const attention_plan *plan) {
   float *memory = plan->threads + omp_get_thread_num() * plan->thread_floats;
   const int64_t dim = plan->padded_dim, slice = plan->padded_band * dim;
   return (first_workspace){
-      .factors = attention_take(&memory, plan->padded_rows + 4 + ADL_FACTORS_SLACK),
-      .dscores = attention_take(&memory, plan->padded_rows),
-      .dq = attention_take(&memory, dim),
-      .dk = attention_take(&memory, dim),
-      .dv = attention_take(&memory, dim),
-      .dpos_key = attention_take(&memory, slice),
-      .dpos_query = attention_take(&memory, slice),
+      .factors = attention_alloc(&memory, plan->padded_rows + 4 + ADL_FACTORS_SLACK),
+      .dscores = attention_alloc(&memory, plan->padded_rows),
+      .dq = attention_alloc(&memory, dim),
+      .dk = attention_alloc(&memory, dim),
+      .dv = attention_alloc(&memory, dim),
+      .dpos_key = attention_alloc(&memory, slice),
+      .dpos_query = attention_alloc(&memory, slice),
   };
 }
 
@@ -152,7 +154,7 @@ static void score_gradients(const attention_shape *s, const attention_sequence *
 /* What key j owes to each gradient. */
 static void key_gradients(const attention_shape *s, const attention_plan *plan,
                           const attention_sequence *q, const first_inputs *t,
-                          const first_gradients *g, const first_workspace *w, const act *asks,
+                          const first_gradients *g, const first_workspace *w, const act *query,
                           const act *dout, int j, float weight) {
   const int dim = s->head_dim;
   const int64_t at = (int64_t)(q->start + j) * t->width;
@@ -160,13 +162,13 @@ static void key_gradients(const attention_shape *s, const attention_plan *plan,
   memset(w->dk, 0, sizeof(float) * (size_t)dim);
   memset(w->dv, 0, sizeof(float) * (size_t)dim);
   add_scaled(w->dv, weight, dout, dim);
-  add_scaled(w->dk, ds, asks, dim);
+  add_scaled(w->dk, ds, query, dim);
   add_scaled(w->dq, ds, t->k + at, dim);
   if (s->relative) {
     const int64_t row = relative_row(q, j), sum = (row - plan->low) * plan->padded_dim;
     if (t->pos_key) {
       add_scaled(w->dq, ds, t->pos_key + row * t->width, dim);
-      add_scaled(w->dpos_key + sum, ds, asks, dim);
+      add_scaled(w->dpos_key + sum, ds, query, dim);
     }
     if (t->pos_query) {
       add_scaled(w->dk, ds, t->pos_query + row * t->width, dim);
@@ -193,7 +195,7 @@ static void store_positions(const attention_shape *s, const attention_plan *plan
 static void attend_head_backward(const attention_shape *s, const attention_plan *plan,
                                  first_inputs t, first_gradients g, int head, const act *dout,
                                  const act *probs) {
-  const first_workspace w = cut(plan);
+  const first_workspace w = workspace_at(plan);
   const size_t sums = sizeof(float) * (size_t)((plan->high - plan->low) * plan->padded_dim);
   memset(w.dpos_key, 0, sums);
   memset(w.dpos_query, 0, sums);
@@ -201,13 +203,13 @@ static void attend_head_backward(const attention_shape *s, const attention_plan 
   for (int b = 0; b < s->sequences; b++) {
     const attention_sequence q = attention_sequence_at(s, plan, b);
     const act *row = probs + at * s->heads + (int64_t)q.n * head;
-    const act *asks = t.q + (int64_t)b * t.width, *given = dout + (int64_t)b * t.width;
-    draw(s, &q, head, w.factors);
-    score_gradients(s, &q, &t, given, row, &w);
+    const act *query = t.q + (int64_t)b * t.width, *dout_row = dout + (int64_t)b * t.width;
+    draw_factors(s, &q, head, w.factors);
+    score_gradients(s, &q, &t, dout_row, row, &w);
     memset(w.dq, 0, sizeof(float) * (size_t)s->head_dim);
     for (int j = 0; j < q.n; j++) {
       const float weight = act_load(row + j) * (s->dropout ? w.factors[j] : 1.0f);
-      key_gradients(s, plan, &q, &t, &g, &w, asks, given, j, weight);
+      key_gradients(s, plan, &q, &t, &g, &w, query, dout_row, j, weight);
     }
     store_row(g.dq + (int64_t)b * t.width, w.dq, s->head_dim);
     at += q.n;
@@ -228,7 +230,7 @@ ADL_API int ADL_ACT(first_attention_bwd)(const attention_args *args) {
     const first_gradients g = {args->dq + column, args->dk + column, args->dv + column,
                                args->pos_key ? args->dpos_key + column : NULL,
                                args->pos_query ? args->dpos_query + column : NULL};
-    attend_head_backward(s, &plan, of_head(&all, column), g, head, args->dout + column,
+    attend_head_backward(s, &plan, head_inputs(&all, column), g, head, args->dout + column,
                          args->probs);
   }
   return ADL_OK;

@@ -6,34 +6,34 @@ typedef struct {
   act *out, *probs;                           /* probs may be NULL */
 } tensors;
 
-/* A thread's memory; pos_key and pos_query are the turned slices of the head. */
+/* A thread's memory; pos_key and pos_query are the transposed slices of the head. */
 typedef struct {
-  right *k_turned, *v, *pos_key, *pos_query;
+  right *k_transposed, *v, *pos_key, *pos_query;
   left *k, *q, *panel;
   float *out, *scores, *factors, *by_query, *by_key;
 } workspace;
 
-static workspace cut(const attention_plan *plan, int thread) {
+static workspace workspace_at(const attention_plan *plan, int thread) {
   float *memory = plan->threads + thread * plan->thread_floats;
   const int64_t rows = plan->padded_rows, band = plan->padded_band, dim = plan->padded_dim;
   return (workspace){
-      .k_turned = attention_take_right(&memory, dim, rows),
-      .v = attention_take_right(&memory, rows, dim),
-      .pos_key = attention_take_right(&memory, dim, band),
-      .pos_query = attention_take_right(&memory, dim, band),
-      .k = attention_take_left(&memory, rows, dim),
-      .q = attention_take_left(&memory, BLOCK_ROWS, dim),
-      .panel = attention_take_panel(&memory, rows),
-      .out = attention_take(&memory, BLOCK_ROWS * dim),
-      .scores = attention_take(&memory, BLOCK_ROWS * rows),
-      .factors = attention_take(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),
-      .by_query = attention_take(&memory, BLOCK_ROWS * band),
-      .by_key = attention_take(&memory, rows * band),
+      .k_transposed = attention_alloc_right(&memory, dim, rows),
+      .v = attention_alloc_right(&memory, rows, dim),
+      .pos_key = attention_alloc_right(&memory, dim, band),
+      .pos_query = attention_alloc_right(&memory, dim, band),
+      .k = attention_alloc_left(&memory, rows, dim),
+      .q = attention_alloc_left(&memory, BLOCK_ROWS, dim),
+      .panel = attention_alloc_panel(&memory, rows),
+      .out = attention_alloc(&memory, BLOCK_ROWS * dim),
+      .scores = attention_alloc(&memory, BLOCK_ROWS * rows),
+      .factors = attention_alloc(&memory, BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK),
+      .by_query = attention_alloc(&memory, BLOCK_ROWS * band),
+      .by_key = attention_alloc(&memory, rows * band),
   };
 }
 
 /* row := softmax(row * factor) over its first n numbers; the rest, up to `padded`, becomes 0. */
-ADL_APART void softmax(float *row, int n, int padded, float factor) {
+ADL_NOINLINE void softmax(float *row, int n, int padded, float factor) {
   float *tail = row + padded - ADL_VECTOR;
 #pragma omp simd
   for (int j = 0; j < ADL_VECTOR; j++) tail[j] = padded - ADL_VECTOR + j < n ? tail[j] : -INFINITY;
@@ -101,7 +101,7 @@ static void attend(const attention_shape *s, const attention_plan *plan, const w
   const attention_sequence q = attention_sequence_at(s, plan, index);
   const int dim = s->head_dim, width = s->heads * dim;
   const int64_t padded_dim = plan->padded_dim, at = (int64_t)q.start * width;
-  copy_right_turned(w->k_turned, q.padded, t.k + at, width, q.n, dim);
+  copy_right_transposed(w->k_transposed, q.padded, t.k + at, width, q.n, dim);
   copy_right(w->v, t.v + at, width, q.n, dim);
   if (t.pos_query) {
     copy_left(w->k, t.k + at, width, q.n, dim);
@@ -112,7 +112,8 @@ static void attend(const attention_shape *s, const attention_plan *plan, const w
     const int rows = (int)adl_min(q.n - first, step);
     const int64_t row_at = at + (int64_t)first * width;
     copy_left(w->q, t.q + row_at, width, rows, dim);
-    multiply(rows, q.padded, dim, w->q, padded_dim, w->k_turned, q.padded, w->scores, q.padded, 0);
+    multiply(rows, q.padded, dim, w->q, padded_dim, w->k_transposed, q.padded, w->scores, q.padded,
+             0);
     if (t.pos_key) multiply_queries(s, plan, &q, w, first, rows);
     if (t.pos_key || t.pos_query) {
       attention_add_relative(&q, first, rows, w->scores, t.pos_key ? w->by_query : NULL,
@@ -128,20 +129,20 @@ static void attend(const attention_shape *s, const attention_plan *plan, const w
 /* The sequences of one group, for one head. */
 static void attend_group(const attention_shape *s, const attention_plan *plan, const tensors *all,
                          int head, int group) {
-  const workspace w = cut(plan, omp_get_thread_num());
+  const workspace w = workspace_at(plan, omp_get_thread_num());
   const int dim = s->head_dim, column = head * dim, width = s->heads * dim,
             slice = plan->high - plan->low;
   tensors t = {
       all->q + column, all->k + column, all->v + column, NULL, NULL, all->out + column, NULL};
   if (all->pos_key) {
     t.pos_key = all->pos_key + column;
-    copy_right_turned(w.pos_key, plan->padded_band, t.pos_key + (int64_t)(plan->high - 1) * width,
-                      -width, slice, dim);
+    copy_right_transposed(w.pos_key, plan->padded_band,
+                          t.pos_key + (int64_t)(plan->high - 1) * width, -width, slice, dim);
   }
   if (all->pos_query) {
     t.pos_query = all->pos_query + column;
-    copy_right_turned(w.pos_query, plan->padded_band, t.pos_query + (int64_t)plan->low * width,
-                      width, slice, dim);
+    copy_right_transposed(w.pos_query, plan->padded_band, t.pos_query + (int64_t)plan->low * width,
+                          width, slice, dim);
   }
   const int from = attention_group_start(s, plan, group),
             to = attention_group_start(s, plan, group + 1);

@@ -20,13 +20,13 @@ int attention_group_start(const attention_shape *s, const attention_plan *plan, 
 }
 
 /* Fills in the rows of posKey and posQuery that the table reaches. */
-static void look_through(const attention_shape *s, attention_plan *plan) {
+static void inspect_relative(const attention_shape *s, attention_plan *plan) {
   if (!s->relative) return;
-  plan->rising = 1;
+  plan->monotone = 1;
   plan->low = plan->high = s->relative[0];
   for (int d = 1; d < 2 * s->span - 1; d++) {
     const int32_t t = s->relative[d];
-    plan->rising &= t >= s->relative[d - 1];
+    plan->monotone &= t >= s->relative[d - 1];
     plan->low = t < plan->low ? t : plan->low;
     plan->high = t > plan->high ? t : plan->high;
   }
@@ -35,7 +35,7 @@ static void look_through(const attention_shape *s, attention_plan *plan) {
 
 static attention_plan layout(const attention_shape *s) {
   attention_plan plan = {.groups = (int)group_count(s->heads, s->sequences)};
-  look_through(s, &plan);
+  inspect_relative(s, &plan);
   const int64_t dim = padded_depth(s->head_dim), rows = adl_round_up(s->longest, OPERAND_ROWS);
   /* A vector that starts at the last column reaches past it; so does one from a padding row, and a
    * tile's rows. */
@@ -74,10 +74,10 @@ attention_plan attention_prepare(const attention_shape *s, float *scratch) {
   attention_plan plan = layout(s);
   plan.threads = scratch;
   plan.sums = scratch + omp_get_max_threads() * plan.thread_floats;
-  int32_t *bends = (int32_t *)(plan.sums + sums_floats(s, &plan));
-  plan.bends = bends;
+  int32_t *breakpoints = (int32_t *)(plan.sums + sums_floats(s, &plan));
+  plan.breakpoints = breakpoints;
   for (int d = 0; s->relative && d < 2 * s->span - 1; d++) {
-    bends[d] = d == 0 ? 0 : bends[d - 1] + (s->relative[d] != s->relative[d - 1] + 1);
+    breakpoints[d] = d == 0 ? 0 : breakpoints[d - 1] + (s->relative[d] != s->relative[d - 1] + 1);
   }
   return plan;
 }
@@ -89,11 +89,11 @@ attention_sequence attention_sequence_at(const attention_shape *s, const attenti
   if (!s->relative || n == 0) return q;
   q.positions = s->positions + start;
   q.table = s->relative + s->span - 1;
-  q.bends = plan->bends + s->span - 1;
-  q.rising = plan->rising;
+  q.breakpoints = plan->breakpoints + s->span - 1;
+  q.monotone = plan->monotone;
   const int reach = q.positions[n - 1] - q.positions[0];
-  const int low = plan->rising ? q.table[-reach] : plan->low,
-            high = plan->rising ? q.table[reach] + 1 : plan->high;
+  const int low = plan->monotone ? q.table[-reach] : plan->low,
+            high = plan->monotone ? q.table[reach] + 1 : plan->high;
   /* An even number of rows lies before and after, where operands keep two together. */
   q.low = low - (low - plan->low) % 2;
   q.width = high + (plan->high - high) % 2 - q.low;
@@ -102,7 +102,7 @@ attention_sequence attention_sequence_at(const attention_shape *s, const attenti
 }
 
 column_range attention_query_columns(const attention_sequence *q, int first, int rows) {
-  if (!q->rising) return (column_range){0, q->width};
+  if (!q->monotone) return (column_range){0, q->width};
   const int32_t *p = q->positions;
   const int low = q->table[p[first] - p[q->n - 1]], high = q->table[p[first + rows - 1] - p[0]];
   const int last = q->low + q->width - 1;
@@ -110,7 +110,7 @@ column_range attention_query_columns(const attention_sequence *q, int first, int
 }
 
 column_range attention_key_columns(const attention_sequence *q, int first, int rows) {
-  if (!q->rising) return (column_range){0, q->width};
+  if (!q->monotone) return (column_range){0, q->width};
   const int32_t *p = q->positions;
   const int low = q->table[p[0] - p[first + rows - 1]], high = q->table[p[q->n - 1] - p[first]];
   return (column_range){low - q->low, high - q->low + 1};
@@ -123,12 +123,12 @@ typedef struct {
 
 /* Whether all its pairs lie on one slope: positions and `relative` go up by one. Then sets *t to
  * the row of pair (i, j). */
-static int is_straight(const attention_sequence *q, square at, int *t) {
+static int has_unit_slope(const attention_sequence *q, square at, int *t) {
   const int32_t *p = q->positions;
   const int i_last = at.i + at.rows - 1, j_last = at.j + at.cols - 1;
   if (p[i_last] - p[at.i] != at.rows - 1 || p[j_last] - p[at.j] != at.cols - 1) return 0;
   *t = q->table[p[at.i] - p[at.j]] - q->low;
-  return q->bends[p[i_last] - p[at.j]] == q->bends[p[at.i] - p[j_last]];
+  return q->breakpoints[p[i_last] - p[at.j]] == q->breakpoints[p[at.i] - p[j_last]];
 }
 
 static square square_at(const attention_sequence *q, int i, int j) {
@@ -138,28 +138,28 @@ static square square_at(const attention_sequence *q, int i, int j) {
 /* Loads by_key for pairs that start at row t, one vector for each key, and turns it into one for
  * each query. */
 ADL_INLINE void load_by_key(const attention_sequence *q, square at, int t, const float *by_key,
-                            vec *turned) {
+                            vec *transposed) {
 #pragma GCC unroll 16
   for (int c = 0; c < ADL_VECTOR; c++) {
     /* Padding keys read the last key's numbers, which nobody uses. */
     const int j = c < at.cols ? c : at.cols - 1;
-    turned[c] = vec_load(by_key + (at.j + j) * q->band + t - j);
+    transposed[c] = vec_load(by_key + (at.j + j) * q->band + t - j);
   }
-  vec_transpose(turned);
+  vec_transpose(transposed);
 }
 
 static void add_square(const attention_sequence *q, square at, int first, float *scores,
                        const float *by_query, const float *by_key) {
   const int last = q->width - 1;
   int t;
-  if (is_straight(q, at, &t)) {
-    vec turned[ADL_VECTOR] = {{0}};
-    if (by_key) load_by_key(q, at, t, by_key, turned);
+  if (has_unit_slope(q, at, &t)) {
+    vec transposed[ADL_VECTOR] = {{0}};
+    if (by_key) load_by_key(q, at, t, by_key, transposed);
 #pragma GCC unroll 16
     for (int r = 0; r < ADL_VECTOR; r++) {
       if (r >= at.rows) break;
       float *row = scores + (at.i - first + r) * (int64_t)q->padded + at.j;
-      vec sum = vec_load(row) + turned[r];
+      vec sum = vec_load(row) + transposed[r];
       if (by_query) sum += vec_load(by_query + (at.i - first + r) * q->band + last - t - r);
       vec_store(row, sum);
     }
@@ -188,21 +188,21 @@ static void scatter_square(const attention_sequence *q, square at, int first, co
                            float *by_query, float *by_key) {
   const int last = q->width - 1;
   int t;
-  if (is_straight(q, at, &t)) {
-    vec turned[ADL_VECTOR];
+  if (has_unit_slope(q, at, &t)) {
+    vec pairs[ADL_VECTOR];
     for (int r = 0; r < ADL_VECTOR; r++) {
-      turned[r] = (vec){0};
+      pairs[r] = (vec){0};
       if (r >= at.rows) continue;
-      turned[r] = vec_load(dscores + (at.i - first + r) * (int64_t)q->padded + at.j);
+      pairs[r] = vec_load(dscores + (at.i - first + r) * (int64_t)q->padded + at.j);
       if (!by_query) continue;
       float *sum = by_query + (at.i - first + r) * q->band + last - t - r;
-      vec_store(sum, vec_load(sum) + turned[r]);
+      vec_store(sum, vec_load(sum) + pairs[r]);
     }
     if (!by_key) return;
-    vec_transpose(turned);
+    vec_transpose(pairs);
     for (int c = 0; c < at.cols; c++) {
       float *sum = by_key + (at.j + c) * q->band + t - c;
-      vec_store(sum, vec_load(sum) + turned[c]);
+      vec_store(sum, vec_load(sum) + pairs[c]);
     }
     return;
   }

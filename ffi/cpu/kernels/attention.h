@@ -20,11 +20,11 @@ enum { BLOCK_ROWS = 64 };
 /* What all threads read, and where each has its own memory. Sizes in floats, enough for operands of
  * either type. */
 typedef struct {
-  int groups;    /* parts that the sequences of a head are cut into */
-  int low, high; /* rows of posKey and posQuery that some pair reaches: [low, high) */
-  const int32_t
-      *bends; /* [2 span - 1]: how often `relative` has not gone up by one, up to each difference */
-  int rising; /* whether it never falls */
+  int groups;                 /* parts that the sequences of a head are cut into */
+  int low, high;              /* rows of posKey and posQuery that some pair reaches: [low, high) */
+  const int32_t *breakpoints; /* [2 span - 1]: how often `relative` has not gone up by one, up to
+                                 each difference */
+  int monotone;               /* whether it never falls */
   int64_t padded_dim, padded_rows, padded_band;
   int64_t thread_floats;
   float *threads, *sums;
@@ -42,8 +42,9 @@ typedef struct {
   int low, width;       /* rows of posKey and posQuery: [low, low + width) */
   int64_t band;         /* stride of a matrix with a column for each */
   const int32_t *positions, *table,
-      *bends; /* of the sequence; of `relative` and `bends` by difference, which may be negative */
-  int rising;
+      *breakpoints; /* of the sequence; of `relative` and `breakpoints` by difference, which may be
+                       negative */
+  int monotone;
 } attention_sequence;
 
 attention_sequence attention_sequence_at(const attention_shape *s, const attention_plan *plan,
@@ -75,27 +76,27 @@ void attention_scatter_relative(const attention_sequence *q, int first, int rows
 /* Rows of a block: as even as whole vectors allow, at most BLOCK_ROWS. */
 int attention_block_rows(int n);
 
-/* Rows over which a relative product's columns are taken together: two register tiles, or one of
- * AMX. Fewer rows reach fewer columns. */
+/* Rows over which a relative product's columns are computed together: two register tiles, or one
+ * of AMX. Fewer rows reach fewer columns. */
 enum { SLICE_ROWS = RIGHT_ROWS == 1 ? 12 : 16 };
 
 /* Cuts `count` floats off a thread's memory, at a whole cache line. */
-ADL_INLINE float *attention_take(float **memory, int64_t count) {
-  float *taken = *memory;
+ADL_INLINE float *attention_alloc(float **memory, int64_t count) {
+  float *allocated = *memory;
   *memory += adl_round_up(count, ADL_LINE);
-  return taken;
+  return allocated;
 }
-ADL_INLINE right *attention_take_right(float **memory, int64_t rows, int64_t columns) {
-  return (right *)attention_take(memory, right_floats(rows, columns));
+ADL_INLINE right *attention_alloc_right(float **memory, int64_t rows, int64_t columns) {
+  return (right *)attention_alloc(memory, right_floats(rows, columns));
 }
-ADL_INLINE left *attention_take_left(float **memory, int64_t rows, int64_t depth) {
-  return (left *)attention_take(memory, left_floats(rows, depth));
+ADL_INLINE left *attention_alloc_left(float **memory, int64_t rows, int64_t depth) {
+  return (left *)attention_alloc(memory, left_floats(rows, depth));
 }
 /* A left operand of the rows of `same`, for copy_both. */
-ADL_INLINE left *attention_take_both(float **memory, right *same, int64_t rows, int64_t depth) {
-  return RIGHT_ROWS == 1 ? (left *)same : attention_take_left(memory, rows, depth);
+ADL_INLINE left *attention_alloc_both(float **memory, right *same, int64_t rows, int64_t depth) {
+  return RIGHT_ROWS == 1 ? (left *)same : attention_alloc_left(memory, rows, depth);
 }
 /* What multiply_floats needs for sums of k. */
-ADL_INLINE left *attention_take_panel(float **memory, int64_t k) {
-  return (left *)attention_take(memory, panel_floats(k));
+ADL_INLINE left *attention_alloc_panel(float **memory, int64_t k) {
+  return (left *)attention_alloc(memory, panel_floats(k));
 }

@@ -1,25 +1,25 @@
 /* Operands in bf16. */
 #include "operands.h"
 
-/* 16 numbers of a row from d on, in the lower halves: zeros after dim, and where there is no row.
+/* 16 numbers of a row from d on, in the low halves: zeros after dim, and for a NULL row.
  */
-ADL_INLINE __m512i halves(const act *row, int d, int dim) {
-  const int64_t there = row ? adl_min(dim - d, 16) : 0;
-  if (there <= 0) return _mm512_setzero_si512();
-  const __mmask16 mask = (__mmask16)((1u << there) - 1);
+ADL_INLINE __m512i load_low_halves(const act *row, int d, int dim) {
+  const int64_t valid = row ? adl_min(dim - d, 16) : 0;
+  if (valid <= 0) return _mm512_setzero_si512();
+  const __mmask16 mask = (__mmask16)((1u << valid) - 1);
   return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, row + d));
 }
 
 /* Sets 32 pairs: a number of the one, and the other's. */
-ADL_INLINE void copy_pairs(right *to, const act *lower, const act *upper) {
-  const __m512i by_two =
+ADL_INLINE void interleave_rows(right *to, const act *lower, const act *upper) {
+  const __m512i low_half =
       _mm512_set_epi32(0x002f000f, 0x002e000e, 0x002d000d, 0x002c000c, 0x002b000b, 0x002a000a,
                        0x00290009, 0x00280008, 0x00270007, 0x00260006, 0x00250005, 0x00240004,
                        0x00230003, 0x00220002, 0x00210001, 0x00200000);
-  const __m512i next = _mm512_set1_epi16(16);
+  const __m512i high_half = _mm512_add_epi16(low_half, _mm512_set1_epi16(16));
   const __m512i a = _mm512_loadu_si512(lower), b = _mm512_loadu_si512(upper);
-  _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, by_two, b));
-  _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi16(a, _mm512_add_epi16(by_two, next), b));
+  _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, low_half, b));
+  _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi16(a, high_half, b));
 }
 
 void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
@@ -29,10 +29,10 @@ void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
     const act *lower = from + r * step, *upper = r + 1 < rows ? lower + step : NULL;
     int d = 0;
     for (; upper && d + OPERAND_DEPTH <= dim; d += OPERAND_DEPTH)
-      copy_pairs(to + d, lower + d, upper + d);
+      interleave_rows(to + d, lower + d, upper + d);
     for (; d < padded; d += 16) {
-      const __m512i pairs =
-          _mm512_or_si512(halves(lower, d, dim), _mm512_slli_epi32(halves(upper, d, dim), 16));
+      const __m512i pairs = _mm512_or_si512(load_low_halves(lower, d, dim),
+                                            _mm512_slli_epi32(load_low_halves(upper, d, dim), 16));
       _mm512_storeu_si512(to + d, pairs);
     }
   }
@@ -40,12 +40,12 @@ void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
   memset(to, 0, sizeof(right) * (size_t)((end - r) / 2 * padded));
 }
 
-void copy_right_turned(right *to, int64_t stride, const act *from, ptrdiff_t step, int rows,
-                       int dim) {
+void copy_right_transposed(right *to, int64_t stride, const act *from, ptrdiff_t step, int rows,
+                           int dim) {
   for (int r = 0; r < rows; r += 16) {
     for (int d = 0; d < dim; d += OPERAND_DEPTH) {
-      const int64_t there = adl_min(dim - d, OPERAND_DEPTH);
-      const __mmask32 mask = (__mmask32)(((uint64_t)1 << there) - 1);
+      const int64_t valid = adl_min(dim - d, OPERAND_DEPTH);
+      const __mmask32 mask = (__mmask32)(((uint64_t)1 << valid) - 1);
       vec pairs[16];
 #pragma GCC unroll 16
       for (int i = 0; i < 16; i++) {

@@ -144,8 +144,8 @@ static void round_rows(left *to, const float *from, int64_t stride, int rows, in
     for (; p + ADL_VECTOR <= k; p += ADL_VECTOR) vec_store_act(to + p, vec_load(from + p));
     const __mmask16 rest = (__mmask16)((1u << (k - p)) - 1);
     for (; p < padded; p += ADL_VECTOR) {
-      const vec there = p < k ? (vec)_mm512_maskz_loadu_ps(rest, from + p) : (vec){0};
-      vec_store_act(to + p, there);
+      const vec valid = p < k ? (vec)_mm512_maskz_loadu_ps(rest, from + p) : (vec){0};
+      vec_store_act(to + p, valid);
     }
   }
 }

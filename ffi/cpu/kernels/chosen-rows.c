@@ -10,8 +10,8 @@ ADL_API int64_t adl_chosen_rows_scratch(int count) {
 }
 #endif
 
-ADL_APART void score(const act *q, const act *k, const int32_t *index, int count, int64_t width,
-                     int dim, float factor, float *scores) {
+ADL_NOINLINE void score(const act *q, const act *k, const int32_t *index, int count, int64_t width,
+                        int dim, float factor, float *scores) {
   for (int j = 0; j < count; j++) {
     const act *key = k + index[j] * width;
     float sum = 0.0f;
@@ -21,7 +21,7 @@ ADL_APART void score(const act *q, const act *k, const int32_t *index, int count
   }
 }
 
-ADL_APART void softmax(float *row, int n) {
+ADL_NOINLINE void softmax(float *row, int n) {
   float top = -INFINITY, sum = 0.0f;
 #pragma omp simd reduction(max : top)
   for (int j = 0; j < n; j++) top = row[j] > top ? row[j] : top;
@@ -39,8 +39,8 @@ ADL_APART void softmax(float *row, int n) {
 /* Columns of a head that are summed at a time, in registers. */
 enum { STRIP = 64 };
 
-ADL_APART void sum_values(const float *probs, const act *v, const int32_t *index, int count,
-                          int64_t width, int dim, act *out) {
+ADL_NOINLINE void sum_values(const float *probs, const act *v, const int32_t *index, int count,
+                             int64_t width, int dim, act *out) {
   for (int first = 0; first < dim; first += STRIP) {
     const int columns = (int)adl_min(dim - first, STRIP);
     float sum[STRIP] = {0};

@@ -43,12 +43,12 @@ ADL_INLINE void add_rows(const act *x, const act *y, float *restrict sums, int64
   }
 }
 
-ADL_APART void add_row_sums(const act *x, float *restrict sums, int64_t rows, int64_t cols) {
+ADL_NOINLINE void add_row_sums(const act *x, float *restrict sums, int64_t rows, int64_t cols) {
   add_rows(x, NULL, sums, rows, cols);
 }
 
-ADL_APART void add_row_dots(const act *x, const act *y, float *restrict sums, int64_t rows,
-                            int64_t cols) {
+ADL_NOINLINE void add_row_dots(const act *x, const act *y, float *restrict sums, int64_t rows,
+                               int64_t cols) {
   add_rows(x, y, sums, rows, cols);
 }
 

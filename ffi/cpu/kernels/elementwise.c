@@ -95,7 +95,7 @@ ADL_API int ADL_ACT(activate)(int kind, const act *x, act *y, int64_t n) {
 
 #define SET_DX(slope) ACT_SET(dx, i, 0, n, act_load(dy + i) * slope(act_load(x + i)))
 
-ADL_APART void multiply_slopes(int kind, const act *x, const act *dy, act *dx, int64_t n) {
+ADL_NOINLINE void multiply_slopes(int kind, const act *x, const act *dy, act *dx, int64_t n) {
   switch (kind) {
   case GELU:
     SET_DX(gelu_slope)

@@ -6,20 +6,20 @@
 enum { STRIP = 1024 };
 
 /* Sets x = residual + dropout(x) for one row, either of them optional. Returns the row's sum. */
-ADL_APART float add_row(act *x, const act *residual, int64_t cols, const adl_dropout *dropout,
-                        uint32_t row) {
+ADL_NOINLINE float add_row(act *x, const act *residual, int64_t cols, const adl_dropout *dropout,
+                           uint32_t row) {
   float factors[STRIP + ADL_FACTORS_SLACK];
   for (int64_t first = 0; first < cols; first += STRIP) {
     const int64_t width = adl_min(cols - first, STRIP);
     act *strip = x + first;
-    const act *more = residual ? residual + first : NULL;
+    const act *addend = residual ? residual + first : NULL;
     if (dropout) adl_dropout_row(dropout, row, first, width, factors);
-    if (dropout && more) {
-      ACT_SET(strip, c, 0, width, act_load(strip + c) * factors[c] + act_load(more + c))
+    if (dropout && addend) {
+      ACT_SET(strip, c, 0, width, act_load(strip + c) * factors[c] + act_load(addend + c))
     } else if (dropout) {
       ACT_SET(strip, c, 0, width, act_load(strip + c) * factors[c])
-    } else if (more) {
-      ACT_SET(strip, c, 0, width, act_load(strip + c) + act_load(more + c))
+    } else if (addend) {
+      ACT_SET(strip, c, 0, width, act_load(strip + c) + act_load(addend + c))
     }
   }
   float sum = 0.0f;
@@ -67,7 +67,7 @@ typedef struct {
 
 /* dsum = rstd * (g - mean(g) - xhat * mean(g * xhat)), g = dy * weight, xhat = (x - mean) * rstd.
  */
-ADL_APART void set_dsum(row_inputs in, act *dsum, int64_t cols) {
+ADL_NOINLINE void set_dsum(row_inputs in, act *dsum, int64_t cols) {
   const float mu = in.mean, rstd = in.rstd;
   const act *dy = in.dy, *x = in.x;
   const float *weight = in.weight;
@@ -83,8 +83,8 @@ ADL_APART void set_dsum(row_inputs in, act *dsum, int64_t cols) {
           (act_load(dy + c) * weight[c] - mean_g - (act_load(x + c) - mu) * rstd * mean_dot) * rstd)
 }
 
-ADL_APART void set_masked(act *dx, const act *dsum, int64_t cols, const adl_dropout *dropout,
-                          uint32_t row) {
+ADL_NOINLINE void set_masked(act *dx, const act *dsum, int64_t cols, const adl_dropout *dropout,
+                             uint32_t row) {
   float factors[STRIP + ADL_FACTORS_SLACK];
   for (int64_t first = 0; first < cols; first += STRIP) {
     int64_t width = adl_min(cols - first, STRIP);
@@ -96,8 +96,8 @@ ADL_APART void set_masked(act *dx, const act *dsum, int64_t cols, const adl_drop
 }
 
 /* Adds one row's share to dweight and dbias, each of them optional. */
-ADL_APART void add_parameters(row_inputs in, float *restrict dweight, float *restrict dbias,
-                              int64_t cols) {
+ADL_NOINLINE void add_parameters(row_inputs in, float *restrict dweight, float *restrict dbias,
+                                 int64_t cols) {
   const float mu = in.mean, rstd = in.rstd;
   const act *dy = in.dy, *x = in.x;
   if (dweight) {

@@ -3,8 +3,8 @@
 #include "vector-math.h"
 
 /* One row: returns -log softmax(logits)[label] and sets dlogits = (softmax - onehot) / rows. */
-ADL_APART float cross_entropy_row(const act *logits, int32_t label, act *dlogits, int64_t rows,
-                                  int64_t classes) {
+ADL_NOINLINE float cross_entropy_row(const act *logits, int32_t label, act *dlogits, int64_t rows,
+                                     int64_t classes) {
   const float labelled = act_load(logits + label);
   float top = act_load(logits), sum = 0.0f;
 #pragma omp simd reduction(max : top)
@@ -70,7 +70,7 @@ ADL_API int ADL_ACT(mean_squared_error)(const act *prediction, const float *targ
 /* The rows of a sequence: its own, and one that stands for all of its padding. */
 typedef struct {
   int64_t from, to, pad; /* pad: -1 for none */
-  float times;
+  float weight;
 } span_rows;
 
 /* One column of one sequence: returns logsumexp - logits[target], and sets dlogits = (softmax -
@@ -83,7 +83,7 @@ static float span_column(const act *logits, act *dlogits, span_rows rows, int64_
     top = logit > top ? logit : top;
   }
   double sum =
-      rows.pad >= 0 ? (double)rows.times * expf(act_load(logits + 2 * rows.pad) - top) : 0.0;
+      rows.pad >= 0 ? (double)rows.weight * expf(act_load(logits + 2 * rows.pad) - top) : 0.0;
   for (int64_t r = rows.from; r < rows.to; r++) sum += expf(act_load(logits + 2 * r) - top);
   const float scale = factor / (float)sum;
   for (int64_t r = rows.from; r < rows.to; r++) {
@@ -93,7 +93,7 @@ static float span_column(const act *logits, act *dlogits, span_rows rows, int64_
   if (rows.pad >= 0) {
     const float own = rows.pad == target ? factor : 0.0f;
     act_store(dlogits + 2 * rows.pad,
-              rows.times * expf(act_load(logits + 2 * rows.pad) - top) * scale - own);
+              rows.weight * expf(act_load(logits + 2 * rows.pad) - top) * scale - own);
   }
   return logf((float)sum) + top - act_load(logits + 2 * target);
 }

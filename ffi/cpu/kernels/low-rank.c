@@ -19,7 +19,7 @@ ADL_API int64_t adl_low_rank_scratch(int64_t rows, int64_t cols, int64_t rank) {
 #endif
 
 /* Lists the triplets whose e is not 0, all without e, and returns how many they are. */
-static int list_kept(const float *e, int64_t rank, int32_t *kept) {
+static int collect_kept(const float *e, int64_t rank, int32_t *kept) {
   int count = 0;
   for (int64_t k = 0; k < rank; k++) {
     if (!e || e[k] != 0.0f) kept[count++] = (int32_t)k;
@@ -32,15 +32,15 @@ static void set_kept_rows(const low_rank_args *f, const int32_t *kept, int count
                           float *y) {
   for (int i = 0; i < count; i++) {
     const int64_t k = kept[i];
-    const float times = f->e ? f->e[k] * f->scale : f->scale;
+    const float multiplier = f->e ? f->e[k] * f->scale : f->scale;
     float *to = y + i * f->cols;
     if (f->transposed) {
       for (int64_t c = columns.from; c < columns.to; c++)
-        to[c] = times * f->factor[c * f->rank + k];
+        to[c] = multiplier * f->factor[c * f->rank + k];
     } else {
       const float *row = f->factor + k * f->cols;
 #pragma omp simd
-      for (int64_t c = columns.from; c < columns.to; c++) to[c] = times * row[c];
+      for (int64_t c = columns.from; c < columns.to; c++) to[c] = multiplier * row[c];
     }
   }
 }
@@ -82,7 +82,7 @@ ADL_API int ADL_ACT(add_low_rank)(const low_rank_args *args) {
   if (args->activated && (args->kind < 0 || args->kind >= ACTIVATIONS)) return ADL_BAD_INDEX;
   int32_t *kept = (int32_t *)args->scratch;
   float *kept_rows = args->scratch + ranks, *spaces = kept_rows + ranks * cols;
-  const int count = list_kept(args->e, rank, kept);
+  const int count = collect_kept(args->e, rank, kept);
   if (count == 0 && !bias && !args->activated) return ADL_OK;
   const int parts = adl_parts(rows * cols);
   ADL_FOR_PARTS(part, parts) {
@@ -93,13 +93,13 @@ ADL_API int ADL_ACT(add_low_rank)(const low_rank_args *args) {
     float *space = spaces + part * LOW_RANK_ROWS * ranks;
     for (int64_t r = range.from; r < range.to; r += LOW_RANK_ROWS) {
       const int block = (int)adl_min(range.to - r, LOW_RANK_ROWS);
-      const float *some = args->h + r * rank;
+      const float *h = args->h + r * rank;
       if (count < rank) {
-        set_kept_columns(some, rank, kept, count, block, space, count);
-        some = space;
+        set_kept_columns(h, rank, kept, count, block, space, count);
+        h = space;
       }
       act *y = args->y + r * cols;
-      add_product(y, some, kept_rows, bias, block, cols, count);
+      add_product(y, h, kept_rows, bias, block, cols, count);
       if (args->activated)
         ADL_ACT(activate_run)(args->kind, y, args->activated + r * cols, block * cols);
     }
@@ -145,9 +145,9 @@ static void set_sums(const float *h, int64_t ranks, int count, const act *x, int
                      int64_t rows, int cols, gradient_space space) {
   const int whole = (int)adl_round_up(cols, ADL_VECTOR);
   for (int64_t r = 0; r < rows; r += GRADIENT_ROWS) {
-    const int some = (int)adl_min(rows - r, GRADIENT_ROWS);
+    const int block = (int)adl_min(rows - r, GRADIENT_ROWS);
     /* Rows that lie apart are no stream that the processor would see. */
-    for (int64_t i = r + some; i < adl_min(r + some + GRADIENT_ROWS, rows); i++) {
+    for (int64_t i = r + block; i < adl_min(r + block + GRADIENT_ROWS, rows); i++) {
       for (int c = 0; c < cols; c += 64 / (int)sizeof(act)) __builtin_prefetch(x + i * ldx + c);
     }
     const right *operand = space.x;
@@ -156,8 +156,8 @@ static void set_sums(const float *h, int64_t ranks, int count, const act *x, int
       operand = (const right *)(x + r * ldx);
       stride = ldx;
     } else
-      copy_right(space.x, x + r * ldx, ldx, some, cols);
-    multiply_floats(count, whole, some, h + r * ranks, 1, ranks, operand, stride, space.sums,
+      copy_right(space.x, x + r * ldx, ldx, block, cols);
+    multiply_floats(count, whole, block, h + r * ranks, 1, ranks, operand, stride, space.sums,
                     GRADIENT_COLUMNS, r > 0, space.panel);
   }
 }
@@ -173,7 +173,7 @@ ADL_API int ADL_ACT(add_factor_gradient)(const act *x, const float *h, const flo
   const int64_t ranks = adl_round_up(rank, ADL_LINE);
   int32_t *kept = (int32_t *)scratch;
   float *padded = scratch + ranks, *spaces = padded + rows * ranks;
-  const int count = list_kept(e, rank, kept);
+  const int count = collect_kept(e, rank, kept);
   const int parts = adl_parts(rows * cols);
   if (count == 0 || rows == 0) return ADL_OK;
   ADL_FOR_PARTS(part, parts) {
@@ -187,14 +187,15 @@ ADL_API int ADL_ACT(add_factor_gradient)(const act *x, const float *h, const flo
         gradient_space_at(spaces + part * gradient_space_floats(ranks), ranks);
     begin_products();
     for (int64_t c = range.from; c < range.to; c += GRADIENT_COLUMNS) {
-      const int some = (int)adl_min(range.to - c, GRADIENT_COLUMNS);
-      set_sums(padded, ranks, count, x + c, cols, rows, some, space);
+      const int block = (int)adl_min(range.to - c, GRADIENT_COLUMNS);
+      set_sums(padded, ranks, count, x + c, cols, rows, block, space);
       for (int i = 0; i < count; i++) {
         const int64_t k = kept[i];
-        const float *sums = space.sums + i * GRADIENT_COLUMNS, times = scale * (e ? e[k] : 1.0f);
+        const float *sums = space.sums + i * GRADIENT_COLUMNS,
+                    multiplier = scale * (e ? e[k] : 1.0f);
         float *to = transposed ? grad + c * rank + k : grad + k * cols + c;
         const int64_t step = transposed ? rank : 1;
-        for (int j = 0; j < some; j++) to[j * step] += times * sums[j];
+        for (int j = 0; j < block; j++) to[j * step] += multiplier * sums[j];
       }
     }
     end_products();

@@ -14,28 +14,28 @@ typedef struct {
 
 /* A thread's memory. */
 typedef struct {
-  right *k_turned, *v;
+  right *k_transposed, *v;
   left *q, *panel;
   float *out, *scores, *factors;
 } workspace;
 
-static workspace cut(const multi_head_shape *s, float *scratch) {
+static workspace workspace_at(const multi_head_shape *s, float *scratch) {
   float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
   const int64_t dim = padded_depth(s->head_dim), keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
   return (workspace){
-      .k_turned = attention_take_right(&memory, dim, keys),
-      .v = attention_take_right(&memory, keys, dim),
-      .q = attention_take_left(&memory, BLOCK_ROWS, dim),
-      .panel = attention_take_panel(&memory, keys),
-      .out = attention_take(&memory, BLOCK_ROWS * dim),
-      .scores = attention_take(&memory, BLOCK_ROWS * keys),
-      .factors = attention_take(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
+      .k_transposed = attention_alloc_right(&memory, dim, keys),
+      .v = attention_alloc_right(&memory, keys, dim),
+      .q = attention_alloc_left(&memory, BLOCK_ROWS, dim),
+      .panel = attention_alloc_panel(&memory, keys),
+      .out = attention_alloc(&memory, BLOCK_ROWS * dim),
+      .scores = attention_alloc(&memory, BLOCK_ROWS * keys),
+      .factors = attention_alloc(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
   };
 }
 
 /* row := softmax(row * factor) over its first n numbers; the rest, up to `padded`, becomes 0.
  * Returns the log of the sum. */
-ADL_APART float softmax(float *row, int n, int padded, float factor) {
+ADL_NOINLINE float softmax(float *row, int n, int padded, float factor) {
   for (int j = n; j < padded; j++) row[j] = -INFINITY;
   if (n == 0) {
     for (int j = 0; j < padded; j++) row[j] = 0.0f;
@@ -60,19 +60,19 @@ ADL_APART float softmax(float *row, int n, int padded, float factor) {
 static void normalise(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                       int first, int rows, int64_t stride, uint32_t dropout_row,
                       float *log_sum_exp) {
-  const int seen_by_last = multi_head_seen(s, pair, first + rows - 1);
-  const int groups = (seen_by_last + 3) / 4;
-  const int padded = (int)adl_round_up(seen_by_last, ADL_VECTOR);
+  const int visible_to_last = multi_head_visible(s, pair, first + rows - 1);
+  const int groups = (visible_to_last + 3) / 4;
+  const int padded = (int)adl_round_up(visible_to_last, ADL_VECTOR);
   if (s->dropout && groups > 0) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
   for (int r = 0; r < rows; r++) {
     float *row = w->scores + r * stride;
-    const int seen = multi_head_seen(s, pair, first + r);
-    const float log_sum = softmax(row, seen, padded, 1.0f / s->scale);
+    const int visible = multi_head_visible(s, pair, first + r);
+    const float log_sum = softmax(row, visible, padded, 1.0f / s->scale);
     if (log_sum_exp) log_sum_exp[first + r] = log_sum;
     if (s->dropout) {
       const float *factors = w->factors + 4 * groups * (int64_t)r;
 #pragma omp simd
-      for (int j = 0; j < seen; j++) row[j] *= factors[j];
+      for (int j = 0; j < visible; j++) row[j] *= factors[j];
     }
   }
 }
@@ -107,8 +107,8 @@ ADL_INLINE void sum_tile(const int rows, const int vectors, const float *probs, 
 }
 
 /* The columns that no whole vector has. */
-ADL_APART void sum_columns(const float *probs, const act *v, int keys, ptrdiff_t width, int columns,
-                           float *sum) {
+ADL_NOINLINE void sum_columns(const float *probs, const act *v, int keys, ptrdiff_t width,
+                              int columns, float *sum) {
   for (int d = 0; d < columns; d++) sum[d] = 0.0f;
   for (int j = 0; j < keys; j++, v += width) {
     for (int d = 0; d < columns; d++) sum[d] += probs[j] * act_load(v + d);
@@ -120,26 +120,26 @@ static void sum_values(int rows, const float *probs, int64_t stride, const act *
                        ptrdiff_t width, int dim, float *out, int64_t padded_dim) {
   const int vectors = dim / ADL_VECTOR;
   for (int r = 0; r < rows;) {
-    const int some = rows - r >= SUM_ROWS ? SUM_ROWS : 1;
+    const int block = rows - r >= SUM_ROWS ? SUM_ROWS : 1;
     const float *p = probs + r * stride;
     float *to = out + r * padded_dim;
     for (int d = 0; d < vectors;) {
       const int wide = vectors - d >= SUM_VECTORS, at = d * ADL_VECTOR;
-      if (wide && some == SUM_ROWS)
+      if (wide && block == SUM_ROWS)
         sum_tile(SUM_ROWS, SUM_VECTORS, p, stride, v + at, keys, width, to + at, padded_dim);
       else if (wide)
         sum_tile(1, SUM_VECTORS, p, stride, v + at, keys, width, to + at, padded_dim);
-      else if (some == SUM_ROWS)
+      else if (block == SUM_ROWS)
         sum_tile(SUM_ROWS, 1, p, stride, v + at, keys, width, to + at, padded_dim);
       else
         sum_tile(1, 1, p, stride, v + at, keys, width, to + at, padded_dim);
       d += wide ? SUM_VECTORS : 1;
     }
-    for (int i = 0; i < some && vectors * ADL_VECTOR < dim; i++) {
+    for (int i = 0; i < block && vectors * ADL_VECTOR < dim; i++) {
       const int at = vectors * ADL_VECTOR;
       sum_columns(p + i * stride, v + at, keys, width, dim - at, to + i * padded_dim + at);
     }
-    r += some;
+    r += block;
   }
 }
 
@@ -152,8 +152,8 @@ static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, c
   dot_products(n, 0, pair->m, dim, t.q, width, t.k, width, w->scores, stride, 1);
   normalise(s, pair, w, 0, n, stride, dropout_row, t.log_sum_exp);
   /* What a causal query does not see has a probability of 0, up to what the last one sees. */
-  const int seen = multi_head_seen(s, pair, n - 1);
-  sum_values(n, w->scores, stride, t.v, seen, width, dim, w->out, padded_dim);
+  const int visible = multi_head_visible(s, pair, n - 1);
+  sum_values(n, w->scores, stride, t.v, visible, width, dim, w->out, padded_dim);
   copy_out(t.out, width, w->out, padded_dim, n, dim);
 }
 
@@ -161,19 +161,19 @@ static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair
                           const workspace *w, tensors t, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim;
   const int64_t padded_dim = padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
-  copy_right_turned(w->k_turned, stride, t.k, width, pair->m, dim);
+  copy_right_transposed(w->k_transposed, stride, t.k, width, pair->m, dim);
   copy_right(w->v, t.v, width, pair->m, dim);
   const int step = attention_block_rows(pair->n);
   begin_products();
   for (int first = 0; first < pair->n; first += step) {
     const int rows = (int)adl_min(pair->n - first, step);
-    const int seen = multi_head_seen(s, pair, first + rows - 1);
+    const int visible = multi_head_visible(s, pair, first + rows - 1);
     const int64_t at = (int64_t)first * width;
     copy_left(w->q, t.q + at, width, rows, dim);
-    multiply(rows, seen, dim, w->q, padded_dim, w->k_turned, stride, w->scores, stride, 0);
+    multiply(rows, visible, dim, w->q, padded_dim, w->k_transposed, stride, w->scores, stride, 0);
     normalise(s, pair, w, first, rows, stride, dropout_row + (uint32_t)first, t.log_sum_exp);
-    multiply_floats(rows, dim, seen, w->scores, stride, 1, w->v, padded_dim, w->out, padded_dim, 0,
-                    w->panel);
+    multiply_floats(rows, dim, visible, w->scores, stride, 1, w->v, padded_dim, w->out, padded_dim,
+                    0, w->panel);
     copy_out(t.out + at, width, w->out, padded_dim, rows, dim);
   }
   end_products();
@@ -193,7 +193,7 @@ ADL_API int ADL_ACT(attention)(const multi_head_args *args) {
     const int64_t at = pair.start * width + head * s->head_dim,
                   key_at = pair.key_start * width + head * s->head_dim,
                   row = (int64_t)head * s->queries + pair.start;
-    const workspace w = cut(s, args->scratch);
+    const workspace w = workspace_at(s, args->scratch);
     const tensors t = {args->q + at, args->k + key_at, args->v + key_at, args->out + at,
                        args->log_sum_exp ? args->log_sum_exp + row : NULL};
     if (pair.n == 0) continue;

@@ -19,7 +19,7 @@ ADL_INLINE multi_head_pair multi_head_pair_at(const multi_head_shape *s, int b) 
 }
 
 /* Keys that query i of the sequence sees: the first of them, as many as come back. */
-ADL_INLINE int multi_head_seen(const multi_head_shape *s, const multi_head_pair *pair, int i) {
+ADL_INLINE int multi_head_visible(const multi_head_shape *s, const multi_head_pair *pair, int i) {
   return s->causal ? (int)adl_max(0, pair->m - (pair->n - 1 - i)) : pair->m;
 }
 

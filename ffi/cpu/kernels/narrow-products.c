@@ -17,15 +17,15 @@ static void set_rows(const float *w, int64_t ldw, int64_t n, adl_range range, ac
 }
 
 /* The same of the transpose of w[k, n]. Whole vectors are written, zeros past n and k. */
-static void set_rows_turned(const float *w, int64_t ldw, int64_t n, adl_range range, act *to,
-                            int64_t stride) {
+static void set_rows_transposed(const float *w, int64_t ldw, int64_t n, adl_range range, act *to,
+                                int64_t stride) {
   for (int64_t p = range.from; p < range.to; p += ADL_VECTOR) {
     for (int64_t i = 0; i < n; i += ADL_VECTOR) {
-      vec turned[ADL_VECTOR];
-      vec_turn_square(w + p * ldw + i, ldw, adl_min(range.to - p, ADL_VECTOR),
-                      adl_min(n - i, ADL_VECTOR), turned);
+      vec transposed[ADL_VECTOR];
+      vec_transpose_square(w + p * ldw + i, ldw, adl_min(range.to - p, ADL_VECTOR),
+                           adl_min(n - i, ADL_VECTOR), transposed);
 #pragma GCC unroll 16
-      for (int r = 0; r < ADL_VECTOR; r++) vec_store_act(to + (i + r) * stride + p, turned[r]);
+      for (int r = 0; r < ADL_VECTOR; r++) vec_store_act(to + (i + r) * stride + p, transposed[r]);
     }
   }
 }
@@ -49,7 +49,7 @@ ADL_API int ADL_ACT(multiply_narrow)(const act *x, int64_t ldx, const float *w, 
       if (transposed)
         set_rows(w, ldw, n, range, (act *)scratch, stride);
       else
-        set_rows_turned(w, ldw, n, range, (act *)scratch, stride);
+        set_rows_transposed(w, ldw, n, range, (act *)scratch, stride);
     }
   ADL_FOR_PARTS(part, parts) {
     const adl_range range = adl_part(m, DOT_COLUMNS, part, parts);

@@ -6,15 +6,15 @@ void copy_right(right *to, const act *from, ptrdiff_t step, int rows, int dim) {
   copy_left(to, from, step, rows, dim);
 }
 
-void copy_right_turned(right *to, int64_t stride, const act *from, ptrdiff_t step, int rows,
-                       int dim) {
+void copy_right_transposed(right *to, int64_t stride, const act *from, ptrdiff_t step, int rows,
+                           int dim) {
   for (int r = 0; r < rows; r += ADL_VECTOR) {
     for (int d = 0; d < dim; d += ADL_VECTOR) {
-      vec turned[ADL_VECTOR];
-      vec_turn_square(from + r * step + d, step, adl_min(rows - r, ADL_VECTOR),
-                      adl_min(dim - d, ADL_VECTOR), turned);
+      vec transposed[ADL_VECTOR];
+      vec_transpose_square(from + r * step + d, step, adl_min(rows - r, ADL_VECTOR),
+                           adl_min(dim - d, ADL_VECTOR), transposed);
 #pragma GCC unroll 16
-      for (int c = 0; c < ADL_VECTOR; c++) vec_store(to + (d + c) * stride + r, turned[c]);
+      for (int c = 0; c < ADL_VECTOR; c++) vec_store(to + (d + c) * stride + r, transposed[c]);
     }
   }
 }

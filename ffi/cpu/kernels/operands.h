@@ -49,7 +49,7 @@ ADL_INLINE const right *right_at(const right *b, int64_t ldb, int64_t row) {
 }
 
 #define copy_right ADL_ACT(copy_right)
-#define copy_right_turned ADL_ACT(copy_right_turned)
+#define copy_right_transposed ADL_ACT(copy_right_transposed)
 #define multiply ADL_ACT(multiply)
 #define multiply_floats ADL_ACT(multiply_floats)
 
@@ -76,8 +76,8 @@ ADL_INLINE void copy_both(left *l, right *r, const act *from, ptrdiff_t step, in
 
 /* The transpose: to[dim, stride], zeros where rows are rounded up to whole vectors; in bf16 zero
  * rows follow, up to whole tiles. */
-void copy_right_turned(right *to, int64_t stride, const act *from, ptrdiff_t step, int rows,
-                       int dim);
+void copy_right_transposed(right *to, int64_t stride, const act *from, ptrdiff_t step, int rows,
+                           int dim);
 
 /* Sets rows of `to` to the first dim numbers of rows of `from`. */
 ADL_INLINE void copy_out(act *to, ptrdiff_t step, const float *from, int64_t stride, int rows,

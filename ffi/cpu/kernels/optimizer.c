@@ -44,38 +44,40 @@ ADL_API int adl_clip_by_norm_f32(float *grad, const float *sum_of_squares, float
   return ADL_OK;
 }
 
-/* Returns the updated parameter i. */
-ADL_INLINE float updated(const adl_adamw_step *s, float param, float g, float *m, float *v) {
+/* Updates m and v; returns the updated parameter. */
+ADL_INLINE float adamw_update(const adl_adamw_step *s, float param, float g, float *m, float *v) {
   const float first = s->beta1 * *m + s->one_minus_beta1 * g;
   const float second = s->beta2 * *v + s->one_minus_beta2 * (g * g);
   *m = first;
   *v = second;
-  const float by = first / (s->root_factor * sqrtf(second) + s->eps);
-  return s->after * (s->before * param - s->step_size * by);
+  const float direction = first / (s->root_factor * sqrtf(second) + s->eps);
+  return s->after * (s->before * param - s->step_size * direction);
 }
 
-ADL_APART void update(float *restrict param, const float *restrict grad, float *restrict m,
-                      float *restrict v, adl_range range, const adl_adamw_step *step) {
+ADL_NOINLINE void update(float *restrict param, const float *restrict grad, float *restrict m,
+                         float *restrict v, adl_range range, const adl_adamw_step *step) {
   const adl_adamw_step s = *step;
 #pragma omp simd
   for (int64_t i = range.from; i < range.to; i++)
-    param[i] = updated(&s, param[i], grad[i], m + i, v + i);
+    param[i] = adamw_update(&s, param[i], grad[i], m + i, v + i);
 }
 
-ADL_APART void update_observed(float *restrict param, const float *restrict grad, float *restrict m,
-                               float *restrict v, float *restrict sensitivity,
-                               float *restrict uncertainty, adl_range range,
-                               const adl_adamw_step *step, const adl_smoothing *smoothing) {
+ADL_NOINLINE void update_with_importance(float *restrict param, const float *restrict grad,
+                                         float *restrict m, float *restrict v,
+                                         float *restrict sensitivity, float *restrict uncertainty,
+                                         adl_range range, const adl_adamw_step *step,
+                                         const adl_smoothing *smoothing) {
   const adl_adamw_step s = *step;
-  const adl_smoothing by = *smoothing;
+  const adl_smoothing betas = *smoothing;
 #pragma omp simd
   for (int64_t i = range.from; i < range.to; i++) {
-    const float moved = updated(&s, param[i], grad[i], m + i, v + i);
-    const float now = fabsf(moved * grad[i]);
-    const float smooth = by.beta1 * sensitivity[i] + by.one_minus_beta1 * now;
-    param[i] = moved;
-    sensitivity[i] = smooth;
-    uncertainty[i] = by.beta2 * uncertainty[i] + by.one_minus_beta2 * fabsf(now - smooth);
+    const float next = adamw_update(&s, param[i], grad[i], m + i, v + i);
+    const float importance = fabsf(next * grad[i]);
+    const float smoothed = betas.beta1 * sensitivity[i] + betas.one_minus_beta1 * importance;
+    param[i] = next;
+    sensitivity[i] = smoothed;
+    uncertainty[i] =
+        betas.beta2 * uncertainty[i] + betas.one_minus_beta2 * fabsf(importance - smoothed);
   }
 }
 
@@ -95,7 +97,7 @@ ADL_API int adl_adamw_f32(float *param, const float *grad, float *m, float *v, i
   ADL_FOR_PARTS(part, parts) {
     const adl_range range = adl_part(n, ADL_LINE, part, parts);
     if (sensitivity)
-      update_observed(param, grad, m, v, sensitivity, uncertainty, range, step, smoothing);
+      update_with_importance(param, grad, m, v, sensitivity, uncertainty, range, step, smoothing);
     else
       update(param, grad, m, v, range, step);
   }

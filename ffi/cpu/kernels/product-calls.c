@@ -15,34 +15,35 @@ typedef int execute_function(const void *, void *, int, const void *);
  * taken when the product is done. No JavaScript may run meanwhile: a thread of the engine that
  * suspends this one (by SIGPWR) waits for it with locks in its hands.
  */
-static sigset_t hold_signals(void) {
+static sigset_t block_signals(void) {
   /* What an instruction of the thread itself raises ends the process when it is blocked. */
-  const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
-  sigset_t held, before;
-  sigfillset(&held);
-  for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) sigdelset(&held, own[i]);
-  pthread_sigmask(SIG_BLOCK, &held, &before);
+  const int synchronous[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+  sigset_t blocked, before;
+  sigfillset(&blocked);
+  for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++)
+    sigdelset(&blocked, synchronous[i]);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
   return before;
 }
 
-static void release_signals(sigset_t before) { pthread_sigmask(SIG_SETMASK, &before, NULL); }
+static void restore_signals(sigset_t before) { pthread_sigmask(SIG_SETMASK, &before, NULL); }
 
 /* dnnl_sgemm(...); returns its dnnl_status_t. */
 ADL_API int adl_sgemm(sgemm_function *sgemm, int trans_a, int trans_b, int64_t m, int64_t n,
                       int64_t k, float alpha, const float *a, int64_t lda, const float *b,
                       int64_t ldb, float beta, float *c, int64_t ldc) {
-  const sigset_t before = hold_signals();
+  const sigset_t before = block_signals();
   const int status =
       sgemm((char)trans_a, (char)trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  release_signals(before);
+  restore_signals(before);
   return status;
 }
 
 /* dnnl_primitive_execute(...); returns its dnnl_status_t. */
 ADL_API int adl_execute(execute_function *execute, const void *primitive, void *stream, int count,
                         const void *arguments) {
-  const sigset_t before = hold_signals();
+  const sigset_t before = block_signals();
   const int status = execute(primitive, stream, count, arguments);
-  release_signals(before);
+  restore_signals(before);
   return status;
 }

@@ -12,7 +12,7 @@ typedef struct {
 } best_classes;
 
 /* Sets row := logits + bias and returns its largest number. */
-ADL_APART float add_bias(float *row, const float *bias, int64_t classes) {
+ADL_NOINLINE float add_bias(float *row, const float *bias, int64_t classes) {
   float top = -INFINITY;
 #pragma omp simd reduction(max : top)
   for (int64_t c = 0; c < classes; c++) {
@@ -23,7 +23,7 @@ ADL_APART float add_bias(float *row, const float *bias, int64_t classes) {
   return top;
 }
 
-ADL_APART float top_of(const float *row, int64_t n) {
+ADL_NOINLINE float top_of(const float *row, int64_t n) {
   float top = -INFINITY;
 #pragma omp simd reduction(max : top)
   for (int64_t c = 0; c < n; c++) top = row[c] > top ? row[c] : top;
@@ -32,15 +32,15 @@ ADL_APART float top_of(const float *row, int64_t n) {
 
 /* -INFINITY where all numbers are; NaN where a number is one (exp_negative keeps it) or infinite.
  */
-ADL_APART double log_sum_exp(const float *row, int64_t classes, float largest) {
+ADL_NOINLINE double log_sum_exp(const float *row, int64_t classes, float largest) {
   const float top = largest == -INFINITY ? 0.0f : largest;
   double sum = 0.0;
   for (int64_t from = 0; from < classes; from += BLOCK) {
     const int64_t to = adl_min(from + BLOCK, classes);
-    float some = 0.0f;
-#pragma omp simd reduction(+ : some)
-    for (int64_t c = from; c < to; c++) some += exp_negative(row[c] - top);
-    sum += some;
+    float block_sum = 0.0f;
+#pragma omp simd reduction(+ : block_sum)
+    for (int64_t c = from; c < to; c++) block_sum += exp_negative(row[c] - top);
+    sum += block_sum;
   }
   return top + log(sum);
 }

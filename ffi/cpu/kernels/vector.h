@@ -82,10 +82,10 @@ ADL_INLINE void vec_transpose(vec rows[ADL_VECTOR]) {
 }
 #endif
 
-/* Sets turned[c] to column c of from[rows, columns], whose rows lie `step` apart, both at most
+/* Sets transposed[c] to column c of from[rows, columns], whose rows lie `step` apart, both at most
  * ADL_VECTOR; zeros past them. */
-ADL_INLINE void vec_turn_square(const float *from, ptrdiff_t step, int64_t rows, int64_t columns,
-                                vec turned[ADL_VECTOR]) {
+ADL_INLINE void vec_transpose_square(const float *from, ptrdiff_t step, int64_t rows,
+                                     int64_t columns, vec transposed[ADL_VECTOR]) {
   float square[ADL_VECTOR][ADL_VECTOR] __attribute__((aligned(64))) = {{0}};
   for (int64_t r = 0; r < rows; r++) {
     if (columns == ADL_VECTOR) /* a constant size is a move */
@@ -94,6 +94,6 @@ ADL_INLINE void vec_turn_square(const float *from, ptrdiff_t step, int64_t rows,
       memcpy(square[r], from + r * step, sizeof(float) * (size_t)columns);
   }
 #pragma GCC unroll 16
-  for (int r = 0; r < ADL_VECTOR; r++) turned[r] = vec_load(square[r]);
-  vec_transpose(turned);
+  for (int r = 0; r < ADL_VECTOR; r++) transposed[r] = vec_load(square[r]);
+  vec_transpose(transposed);
 }

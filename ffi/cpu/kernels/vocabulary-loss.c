@@ -12,7 +12,7 @@ typedef struct {
   double top, log_sum, mean; /* of logits + bias */
 } row_sums;
 
-ADL_APART row_sums sum_row(const float *logits, const float *bias, int64_t classes) {
+ADL_NOINLINE row_sums sum_row(const float *logits, const float *bias, int64_t classes) {
   float top = logits[0] + bias[0];
 #pragma omp simd reduction(max : top)
   for (int64_t c = 0; c < classes; c++) {
@@ -22,23 +22,23 @@ ADL_APART row_sums sum_row(const float *logits, const float *bias, int64_t class
   double exponentials = 0.0, differences = 0.0;
   for (int64_t from = 0; from < classes; from += BLOCK) {
     const int64_t to = adl_min(from + BLOCK, classes);
-    float some_exponentials = 0.0f, some_differences = 0.0f;
-#pragma omp simd reduction(+ : some_exponentials, some_differences)
+    float block_exponentials = 0.0f, block_differences = 0.0f;
+#pragma omp simd reduction(+ : block_exponentials, block_differences)
     for (int64_t c = from; c < to; c++) {
       const float difference = logits[c] + bias[c] - top;
-      some_exponentials += exp_negative(difference);
-      some_differences += difference;
+      block_exponentials += exp_negative(difference);
+      block_differences += difference;
     }
-    exponentials += some_exponentials;
-    differences += some_differences;
+    exponentials += block_exponentials;
+    differences += block_differences;
   }
   return (row_sums){top, log(exponentials), top + differences / (double)classes};
 }
 
 /* Sets dlogits = weight * (softmax - target); the target has 1 - smoothing at the label and
  * smoothing / classes everywhere. */
-ADL_APART void set_gradient(const float *logits, const float *bias, row_sums sums, int32_t label,
-                            act *dlogits, int64_t classes, float smoothing, float weight) {
+ADL_NOINLINE void set_gradient(const float *logits, const float *bias, row_sums sums, int32_t label,
+                               act *dlogits, int64_t classes, float smoothing, float weight) {
   const float top = (float)sums.top, factor = weight * (float)exp(-sums.log_sum),
               spread = weight * smoothing / (float)classes;
   const float labelled = logits[label] + bias[label];
@@ -47,14 +47,14 @@ ADL_APART void set_gradient(const float *logits, const float *bias, row_sums sum
   double others = 0.0;
   for (int64_t from = 0; from < classes; from += BLOCK) {
     const int64_t to = adl_min(from + BLOCK, classes);
-    float some = 0.0f;
-#pragma omp simd reduction(+ : some)
+    float block_sum = 0.0f;
+#pragma omp simd reduction(+ : block_sum)
     for (int64_t c = from; c < to; c++) {
       const float p = exp_negative(logits[c] + bias[c] - top) * factor;
       act_store(dlogits + c, p - spread);
-      some += c == label ? 0.0f : p;
+      block_sum += c == label ? 0.0f : p;
     }
-    others += some;
+    others += block_sum;
   }
   const float missing = labelled == top ? (float)others : weight - expf(labelled - top) * factor;
   act_store(dlogits + label, weight * smoothing - spread - missing);

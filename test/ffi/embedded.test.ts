@@ -13,16 +13,16 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { unpack } from "../../ffi/carried.ts";
+import { unpack } from "../../ffi/embedded.ts";
 
-const root = mkdtempSync(join(tmpdir(), "adalora-carried-"));
+const root = mkdtempSync(join(tmpdir(), "adalora-embedded-"));
 afterAll(() => rmSync(root, { recursive: true }));
 
 const plain = Buffer.from("a small library");
 const large = Buffer.from("a large library ".repeat(5000));
 writeFileSync(join(root, "plain"), plain);
 writeFileSync(join(root, "large"), Bun.zstdCompressSync(large));
-const carried = {
+const embedded = {
   id: "1.2.3-abc",
   files: [
     { name: "libsmall.so", path: join(root, "plain"), bytes: plain.length, compressed: false },
@@ -35,7 +35,7 @@ const contents = (folder: string) => [
 ];
 
 test("files are unpacked into the user's cache, under the executable's name for its contents", () => {
-  const folder = unpack(carried, { HOME: join(root, "home") });
+  const folder = unpack(embedded, { HOME: join(root, "home") });
   expect(folder).toBe(join(root, "home/.cache/adalora/1.2.3-abc"));
   expect(contents(folder)).toEqual([true, true]);
   expect(statSync(folder).mode & 0o777).toBe(0o700);
@@ -43,10 +43,10 @@ test("files are unpacked into the user's cache, under the executable's name for 
 });
 
 test("whole files are left alone, cut ones replaced", () => {
-  const folder = unpack(carried, { XDG_CACHE_HOME: join(root, "again") });
+  const folder = unpack(embedded, { XDG_CACHE_HOME: join(root, "again") });
   utimesSync(join(folder, "libsmall.so"), new Date(0), new Date(0));
   truncateSync(join(folder, "sub/liblarge.so"), 100);
-  unpack(carried, { XDG_CACHE_HOME: join(root, "again") });
+  unpack(embedded, { XDG_CACHE_HOME: join(root, "again") });
   expect(contents(folder)).toEqual([true, true]);
   expect(statSync(join(folder, "libsmall.so")).mtimeMs).toBe(0);
 });
@@ -55,12 +55,12 @@ test("a folder that others can write to is refused: code would be loaded from it
   const folder = join(root, "open/adalora/1.2.3-abc");
   mkdirSync(folder, { recursive: true });
   chmodSync(folder, 0o777);
-  expect(() => unpack(carried, { XDG_CACHE_HOME: join(root, "open") })).toThrow(
+  expect(() => unpack(embedded, { XDG_CACHE_HOME: join(root, "open") })).toThrow(
     `${folder}: belongs to someone else, or others may write to it`,
   );
   expect(readdirSync(folder)).toEqual([]);
 });
 
 test("without a home the message says what to set", () => {
-  expect(() => unpack(carried, {})).toThrow("HOME is not set");
+  expect(() => unpack(embedded, {})).toThrow("HOME is not set");
 });

@@ -10,10 +10,10 @@ import {
 import { dirname, join } from "node:path";
 import { errors, invariant } from "../core/errors.ts";
 import { loadGlobally } from "./libc.ts";
-import { libraryDirs, nativeDir } from "./places.ts";
+import { libraryDirs, nativeDir } from "./paths.ts";
 
 /** One file inside a released executable. */
-export interface CarriedFile {
+export interface EmbeddedFile {
   /** Where it belongs, below the folder of native files. */
   readonly name: string;
   /** Where it lies inside the executable. */
@@ -23,40 +23,40 @@ export interface CarriedFile {
   readonly compressed: boolean;
 }
 
-interface Carried {
+interface Embedded {
   /** Names the version and the contents: no two executables share a folder unless they carry the same. */
   readonly id: string;
-  readonly files: readonly CarriedFile[];
+  readonly files: readonly EmbeddedFile[];
 }
 
-let carried: Carried | undefined;
+let embedded: Embedded | undefined;
 let unpacked: string | undefined;
 
 /** The C++ runtime, which oneDNN and the tokenizers need and the smallest systems lack. */
-export const CPLUSPLUS = ["libgcc_s.so.1", "libstdc++.so.6"];
+export const CPLUSPLUS_RUNTIME = ["libgcc_s.so.1", "libstdc++.so.6"];
 
 /** Told once by a released executable, before anything native is opened. */
-export function carryNativeFiles(files: Carried) {
-  carried = files;
-  for (const name of CPLUSPLUS)
+export function registerEmbeddedFiles(files: Embedded) {
+  embedded = files;
+  for (const name of CPLUSPLUS_RUNTIME)
     if (findSystem(name).length === 0) loadGlobally(name, [join(nativeFolder(), name)], "");
 }
 
 /** Whether this is a released executable, with no sources and no compiler to rely on. */
-export const isExecutable = () => carried !== undefined;
+export const isExecutable = () => embedded !== undefined;
 
 /**
  * The folder of native files: .native in a checkout; for an executable a folder of the user's cache, to which the files
  * are unpacked on first use.
  */
 export function nativeFolder(): string {
-  if (carried === undefined) return nativeDir;
-  unpacked ??= unpack(carried, process.env);
+  if (embedded === undefined) return nativeDir;
+  unpacked ??= unpack(embedded, process.env);
   return unpacked;
 }
 
 /** Where a library of the system is, and after those the copy that an executable carries. */
-export const systemOrCarried = (name: string): string[] =>
+export const systemOrEmbedded = (name: string): string[] =>
   isExecutable() ? [...findSystem(name), join(nativeFolder(), name)] : findSystem(name);
 
 const findSystem = (name: string) =>
@@ -65,7 +65,7 @@ const findSystem = (name: string) =>
     .filter((path) => existsSync(path));
 
 /** Writes what is not there yet. Safe beside another process that does the same. */
-export function unpack({ id, files }: Carried, env: NodeJS.ProcessEnv): string {
+export function unpack({ id, files }: Embedded, env: NodeJS.ProcessEnv): string {
   const cache =
     env["XDG_CACHE_HOME"] ?? (env["HOME"] === undefined ? undefined : join(env["HOME"], ".cache"));
   if (cache === undefined)
@@ -100,7 +100,7 @@ function makeOwnFolder(folder: string) {
     );
 }
 
-function unpackFile(file: CarriedFile, to: string) {
+function unpackFile(file: EmbeddedFile, to: string) {
   if (sizeOf(to) === file.bytes) return;
   const raw = readFileSync(file.path);
   const bytes = file.compressed ? Bun.zstdDecompressSync(raw) : raw;
