@@ -23,7 +23,7 @@ export interface MemoryModel extends Backend {
 /**
  * A place where a run can compute. Each device is one folder that exports one of these, and one
  * entry in `cli/devices.ts`; nothing else depends on a device's name. Everything but `open`,
- * `memoryModel`, `doctor` and `carriedFiles` must be cheap and load no library: help pages and
+ * `memoryModel`, `doctor` and `embeddedFiles` must be cheap and load no library: help pages and
  * argument checks read it.
  */
 export interface Device {
@@ -54,5 +54,5 @@ export interface Device {
    * folder of native files. `scratch`: a folder for files that are made for the purpose. Throws
    * E_MACHINE where one can't be had. Undefined: it needs none.
    */
-  carriedFiles?(scratch: string): Promise<ReadonlyMap<string, string>>;
+  embeddedFiles?(scratch: string): Promise<ReadonlyMap<string, string>>;
 }

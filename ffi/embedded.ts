@@ -12,19 +12,19 @@ import { errors, invariant } from "../core/errors.ts";
 import { loadGlobally } from "./libc.ts";
 import { libraryDirs, nativeDir } from "./paths.ts";
 
-/** One file inside a released executable. */
+/** A file embedded in a released executable. */
 export interface EmbeddedFile {
-  /** Where it belongs, below the folder of native files. */
+  /** Its path below the folder of native files. */
   readonly name: string;
-  /** Where it lies inside the executable. */
+  /** Its path inside the executable. */
   readonly path: string;
-  /** Its size when unpacked. */
+  /** Size after decompression. */
   readonly bytes: number;
   readonly compressed: boolean;
 }
 
 interface Embedded {
-  /** Names the version and the contents: no two executables share a folder unless they carry the same. */
+  /** Version and content hash: executables with different contents use different folders. */
   readonly id: string;
   readonly files: readonly EmbeddedFile[];
 }
@@ -32,22 +32,22 @@ interface Embedded {
 let embedded: Embedded | undefined;
 let unpacked: string | undefined;
 
-/** The C++ runtime, which oneDNN and the tokenizers need and the smallest systems lack. */
+/** The C++ runtime of oneDNN and the tokenizers, which minimal systems lack. */
 export const CPLUSPLUS_RUNTIME = ["libgcc_s.so.1", "libstdc++.so.6"];
 
-/** Told once by a released executable, before anything native is opened. */
+/** Registers the files embedded in a released executable, before any native library is opened. */
 export function registerEmbeddedFiles(files: Embedded) {
   embedded = files;
   for (const name of CPLUSPLUS_RUNTIME)
     if (findSystem(name).length === 0) loadGlobally(name, [join(nativeFolder(), name)], "");
 }
 
-/** Whether this is a released executable, with no sources and no compiler to rely on. */
+/** Whether this is a released executable, without sources and without need of a compiler. */
 export const isExecutable = () => embedded !== undefined;
 
 /**
- * The folder of native files: .native in a checkout; for an executable a folder of the user's cache, to which the files
- * are unpacked on first use.
+ * Returns the folder of native files: .native in a checkout; in an executable, a folder of the
+ * user's cache, filled on first use.
  */
 export function nativeFolder(): string {
   if (embedded === undefined) return nativeDir;
@@ -55,7 +55,7 @@ export function nativeFolder(): string {
   return unpacked;
 }
 
-/** Where a library of the system is, and after those the copy that an executable carries. */
+/** Paths of a system library, followed by the copy embedded in the executable, if any. */
 export const systemOrEmbedded = (name: string): string[] =>
   isExecutable() ? [...findSystem(name), join(nativeFolder(), name)] : findSystem(name);
 
@@ -64,14 +64,17 @@ const findSystem = (name: string) =>
     .map((dir) => join(dir, name))
     .filter((path) => existsSync(path));
 
-/** Writes what is not there yet. Safe beside another process that does the same. */
+/**
+ * Unpacks files that are missing or incomplete; safe beside another process that does the same.
+ * Throws E_MACHINE without a home folder, E_FILE for a folder that others can write to.
+ */
 export function unpack({ id, files }: Embedded, env: NodeJS.ProcessEnv): string {
   const cache =
     env["XDG_CACHE_HOME"] ?? (env["HOME"] === undefined ? undefined : join(env["HOME"], ".cache"));
   if (cache === undefined)
     throw errors.machine(
       "no folder to unpack the native libraries to: HOME is not set",
-      "set HOME, or XDG_CACHE_HOME, to a folder that you may write to",
+      "set HOME or XDG_CACHE_HOME to a writable folder",
     );
   const folder = join(cache, "adalora", id);
   makeOwnFolder(folder);
@@ -79,15 +82,15 @@ export function unpack({ id, files }: Embedded, env: NodeJS.ProcessEnv): string 
   return folder;
 }
 
-/** Code is loaded from this folder: nobody else may be able to write to it. */
+/** Creates a folder that only this user can write to: code is loaded from it. */
 function makeOwnFolder(folder: string) {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw errors.file(
       folder,
-      "cannot be made",
-      "set XDG_CACHE_HOME to a folder that you may write to",
+      "cannot be created",
+      "set XDG_CACHE_HOME to a writable folder",
       cause,
     );
   }
@@ -95,7 +98,7 @@ function makeOwnFolder(folder: string) {
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0)
     throw errors.file(
       folder,
-      "belongs to someone else, or others may write to it",
+      "belongs to another user, or others can write to it",
       `chmod go-w it, or set XDG_CACHE_HOME`,
     );
 }
@@ -104,7 +107,7 @@ function unpackFile(file: EmbeddedFile, to: string) {
   if (sizeOf(to) === file.bytes) return;
   const raw = readFileSync(file.path);
   const bytes = file.compressed ? Bun.zstdDecompressSync(raw) : raw;
-  invariant(bytes.length === file.bytes, `${file.name} is not whole in the executable`);
+  invariant(bytes.length === file.bytes, `${file.name} is incomplete in the executable`);
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
   const part = `${to}.${process.pid}`;
   writeFileSync(part, bytes);

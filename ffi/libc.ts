@@ -26,24 +26,25 @@ const SYMBOLS = {
 const isPointer = (address: number): address is Pointer =>
   address > 0 && Number.isSafeInteger(address);
 
-/** An address as a pointer; 0 and what no address can be are bugs. */
+/** Returns an address as a pointer; throws for 0 and for numbers that are no address. */
 export function pointerAt(address: number): Pointer {
-  invariant(isPointer(address), () => `${address} is no address`);
+  invariant(isPointer(address), () => `${address} is not an address`);
   return address;
 }
 
-/** Paths of the files with code mapped into this process. */
+/** Paths of the files mapped into this process. */
 export function mappedLibraries(): string[] {
   const paths = readFileSync("/proc/self/maps", "utf8").match(/(?<=\s)\/\S+$/gm) ?? [];
   return [...new Set(paths)];
 }
 
-/** The address sanitizer, when it was preloaded: its allocator is the one that notices writes past a block. */
+/** Path of the address sanitizer, if preloaded: its allocator detects writes past a block. */
 export const sanitizer = mappedLibraries().find((path) => /\/libasan\.so[.\d]*$/.test(path));
 
-/** The C library that this process already runs on; opening any other copy would break it. */
+/** The C library that this process runs on; a second copy would break it. */
 const mappedLibc = mappedLibraries().filter((path) => /\/libc(\.so\.6|-[\d.]+\.so)$/.test(path));
 
+/** Functions of the C library. */
 export const libc = openLibrary(
   "the C library",
   sanitizer === undefined ? mappedLibc : [sanitizer],
@@ -52,8 +53,8 @@ export const libc = openLibrary(
 ).symbols;
 
 /**
- * Loads the first of `candidates` that exists with its symbols visible to libraries opened later (RTLD_GLOBAL),
- * and returns its path. Throws E_LIBRARY with each path and why it failed.
+ * Loads the first loadable candidate with its symbols visible to libraries opened later
+ * (RTLD_GLOBAL); returns its path. Throws E_LIBRARY with each path and its error.
  */
 export function loadGlobally(what: string, candidates: readonly string[], hint: string): string {
   const reasons: string[] = [];
@@ -65,12 +66,15 @@ export function loadGlobally(what: string, candidates: readonly string[], hint: 
   throw errors.library(what, reasons, hint);
 }
 
-/** Sets a variable that libraries loaded later will read, unless it has a value: process.env does not reach C. */
+/**
+ * Sets an environment variable for libraries loaded later, unless it is set: process.env does not
+ * reach C.
+ */
 export function defaultEnvironment(name: string, value: string): void {
   invariant(libc.setenv(name, value, 0) === 0, `setenv ${name} failed`);
 }
 
-/** Address of a function of a library that is already open, for native code that calls it by pointer. */
+/** Address of a function in an open library, for native code that calls it by pointer. */
 export function addressOf(path: string, symbol: string): Pointer {
   const handle = libc.dlopen(path, RTLD_NOW | RTLD_NOLOAD);
   invariant(handle !== null, `${path} is not open`);

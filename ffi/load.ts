@@ -4,17 +4,18 @@ import { isAbsolute } from "node:path";
 import { errors } from "../core/errors.ts";
 import { traced } from "./trace.ts";
 
+/** An open library: its path and its typed symbols. */
 export interface NativeLibrary<S extends Record<string, FFIFunction>> {
   readonly path: string;
   readonly symbols: Library<S>["symbols"];
 }
 
 /**
- * Opens the first of `candidates` (absolute paths) that loads and that `refuse` has nothing against.
- * A bare name is never tried: the loader would also look in the working directory.
- * Libraries stay open for the life of the process.
+ * Opens the first of `candidates` (absolute paths) that loads and that `refuse` does not reject.
+ * Bare names are rejected: the loader would also search the working directory. Libraries stay open
+ * until the process ends.
  *
- * Throws E_LIBRARY with each path and why it failed.
+ * Throws E_LIBRARY with each path and its error.
  */
 export function openLibrary<const S extends Record<string, FFIFunction>>(
   what: string,
@@ -35,7 +36,7 @@ export function openLibrary<const S extends Record<string, FFIFunction>>(
       reasons.push(`${path}: ${text.replace(/^Failed to open library "[^"]*": /, "")}`);
     }
   }
-  throw errors.library(what, reasons.length > 0 ? reasons : ["no place to look in"], hint);
+  throw errors.library(what, reasons.length > 0 ? reasons : ["no candidate paths"], hint);
 }
 
 function openPath<const S extends Record<string, FFIFunction>>(path: string, symbols: S) {
@@ -45,8 +46,8 @@ function openPath<const S extends Record<string, FFIFunction>>(path: string, sym
 }
 
 /**
- * Makes a native function that returns a status (0 is success) throw E_NATIVE instead: `[name] text (status n)`.
- * Nothing in the project calls such a function unchecked.
+ * Wraps a native function that returns a status (0: success) to throw E_NATIVE instead: `[name]
+ * text (status n)`. Every native call with a status goes through it.
  */
 export function checked<A extends readonly unknown[]>(
   name: string,

@@ -2,23 +2,24 @@ import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { libc, pointerAt } from "./libc.ts";
 
-/** The address `bytes` further on. */
+/** The address `bytes` after `pointer`. */
 export const offsetBy = (pointer: Pointer, bytes: number) => pointerAt(pointer + bytes);
 
 /**
- * Bytes of native memory as an ArrayBuffer, without a copy: at most 4 GiB, and only while the block is live.
- * Its typed arrays never move, unlike small typed arrays of the JS heap, whose address must not be kept.
+ * Views native memory as an ArrayBuffer without a copy: at most 4 GiB, valid while the block is
+ * live. Its typed arrays never move, unlike small typed arrays in the JS heap, whose address must
+ * not be kept.
  */
 export const viewBytes = (pointer: Pointer, bytes: number): ArrayBuffer =>
   toArrayBuffer(pointer, 0, bytes);
 
 /** Copies a typed array (of the JS heap or of a mapped file) into native memory. */
 export function copyIn(to: Pointer, from: NodeJS.TypedArray) {
-  // The array itself is passed: an address taken beforehand could be stale by the time of the call.
+  // Passes the array itself: an address taken earlier could be stale.
   libc.memcpy(to, from, from.byteLength);
 }
 
-/** Copies native memory into a typed array, filling it. */
+/** Fills a typed array from native memory. */
 export function copyOut(to: NodeJS.TypedArray, from: Pointer) {
   libc.memcpy(to, from, to.byteLength);
 }
@@ -37,8 +38,8 @@ const MADV_DONTNEED = 4;
 const PAGE = 4096;
 
 /**
- * Gives whole pages of a mapped file back to the system: they are read again from the file where they are needed again. Leaves other
- * memory, and pages that a write may have made the process's own, as they are.
+ * Releases whole pages of a mapped file, to be read from the file again when next used. Leaves
+ * other memory and private copies of pages (after writes) unchanged.
  */
 export function dropFilePages(from: Pointer, bytes: number) {
   const start = Math.ceil(from / PAGE) * PAGE;
@@ -47,7 +48,7 @@ export function dropFilePages(from: Pointer, bytes: number) {
     libc.madvise(pointerAt(start), end - start, MADV_DONTNEED);
 }
 
-/** Whether [start, end) lies in one mapping of a file, and no page of it is a copy that a write has made. */
+/** Whether [start, end) lies in one file mapping with no private copies of pages. */
 function isMappedFile(start: number, end: number): boolean {
   const maps = readFileSync("/proc/self/maps", "utf8");
   for (const [, low, high, access] of maps.matchAll(/^(\w+)-(\w+) (\S{4}) .* \//gm)) {
@@ -58,11 +59,14 @@ function isMappedFile(start: number, end: number): boolean {
   return false;
 }
 
-/** Bits of the highest byte of a page's entry in /proc/self/pagemap: in memory, in swap, of a file or shared. */
+/**
+ * Bits of the highest byte of a page's entry in /proc/self/pagemap: present, swapped, file-backed
+ * or shared.
+ */
 const [PRESENT, SWAPPED, OF_FILE] = [0x80, 0x40, 0x20];
 const ENTRY = 8;
 
-/** Whether a page of a private mapping is the process's own. */
+/** Whether a private mapping has copies of pages made by writes. */
 function hasPrivateCopies(start: number, end: number): boolean {
   const entries = new Uint8Array(((end - start) / PAGE) * ENTRY);
   const file = openSync("/proc/self/pagemap", "r");

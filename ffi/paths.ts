@@ -1,13 +1,13 @@
 import { readdirSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 
-/** The checkout that this file belongs to. */
+/** Root of the checkout. */
 export const projectDir = resolve(import.meta.dir, "..");
 
-/** What set-up fetches and compiles. */
+/** Folder of the libraries that set-up fetches and compiles. */
 export const nativeDir = join(projectDir, ".native");
 
-/** Folders in which a Linux keeps its 64-bit libraries, most specific first; never the working directory. */
+/** Folders of 64-bit libraries on Linux, most specific first; never the working directory. */
 export function libraryDirs(env: NodeJS.ProcessEnv = process.env): string[] {
   const named = (env["LD_LIBRARY_PATH"] ?? "").split(":").filter((dir) => isAbsolute(dir));
   return [
@@ -22,7 +22,7 @@ export function libraryDirs(env: NodeJS.ProcessEnv = process.env): string[] {
   ];
 }
 
-/** Files of `dirs` whose names match, the highest version of each folder first. */
+/** Files in `dirs` whose names match, highest version of each folder first. */
 export function findLibraries(name: RegExp, dirs: readonly string[]): string[] {
   return dirs.flatMap((dir) =>
     namesIn(dir)
@@ -36,6 +36,6 @@ function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir);
   } catch {
-    return []; // a folder that this system does not have
+    return []; // no such folder on this system
   }
 }

@@ -5,24 +5,27 @@ import { blockBytes, FreeSpace } from "../core/backend/free-space.ts";
 import { errors, invariant } from "../core/errors.ts";
 import { libc, pointerAt, sanitizer } from "./libc.ts";
 
+/** An allocator of native memory. */
 export interface MemoryPool {
-  /** A block of at least `bytes`, aligned to 64 bytes. Its contents are undefined. Throws E_MEMORY. */
+  /** Allocates at least `bytes`, aligned to 64 bytes and uninitialised. Throws E_MEMORY. */
   alloc(bytes: number): Pointer;
-  /** Takes a block back. Views of it must not be used any more. */
+  /** Frees a block; its views become invalid. */
   free(pointer: Pointer): void;
-  /** Bytes of blocks handed out. */
+  /** Bytes of live blocks. */
   readonly liveBytes: number;
 }
 
-/** Where a pool's blocks come from. */
+/** Allocator behind a pool. */
 interface Source {
-  /** What a block of `bytes` takes. */
+  /** Bytes that a block of `bytes` occupies. */
   sizeOf(bytes: number): number;
   take(bytes: number): Pointer | undefined;
   give(pointer: Pointer, bytes: number): void;
 }
 
-/** Addresses one block of the pool, of at least so many bytes; what it held is lost when it must grow. */
+/**
+ * Returns the address of one block of at least `bytes`, reallocated without its contents to grow.
+ */
 export function growingBlock(pool: MemoryPool): (bytes: number) => Pointer {
   let block: { pointer: Pointer; bytes: number } | undefined;
   return (bytes) => {
@@ -35,8 +38,8 @@ export function growingBlock(pool: MemoryPool): (bytes: number) => Pointer {
 }
 
 /**
- * Native memory for all buffers of a backend. Pages that a block has had stay with the pool: a system takes longer to hand out memory
- * anew, zeroed, than a step takes to fill it.
+ * Native memory for all buffers of a backend. Pages of freed blocks stay with the pool: the system
+ * takes longer to hand out zeroed pages than a step takes to fill them.
  */
 export function memoryPool(): MemoryPool {
   const source = sanitizer === undefined ? arena() : exactBlocks;
@@ -64,15 +67,18 @@ export function memoryPool(): MemoryPool {
   };
 }
 
-/** Address space becomes memory in such steps; only pages that are written to count as resident. */
+/** Increment in which address space becomes accessible; only pages written to are resident. */
 const STEP = 64 * 2 ** 20;
 
-/** One piece of address space, as much as the machine has memory, and of it as much as has been asked for. */
+/**
+ * One reserved region of address space, as large as the machine's memory, made accessible as it is
+ * needed.
+ */
 function arena(): Source {
   const space = new FreeSpace();
   let region: { end: number; readonly limit: number } | undefined;
 
-  /** Makes room for a block of `bytes` at the end. */
+  /** Makes room at the end for a block of `bytes`. */
   function extend(bytes: number): boolean {
     region ??= reserve();
     if (region === undefined) return false;
@@ -101,7 +107,7 @@ const MAP_PRIVATE_ANONYMOUS = 0x22;
 const MADV_HUGEPAGE = 14;
 const HUGE_PAGE = 2 * 2 ** 20;
 
-/** Reserves address space: less than the machine's memory where a limit of the process is lower. */
+/** Reserves address space, less than the machine's memory where the process has a lower limit. */
 function reserve(): { end: number; limit: number } | undefined {
   for (let bytes = machineBytes(); bytes >= STEP; bytes /= 2) {
     const size = Math.floor(bytes / HUGE_PAGE) * HUGE_PAGE;
@@ -109,7 +115,7 @@ function reserve(): { end: number; limit: number } | undefined {
     if (base < 0) continue; // MAP_FAILED is -1
     const start = Math.ceil(base / HUGE_PAGE) * HUGE_PAGE;
     const limit = base + size;
-    libc.madvise(pointerAt(start), limit - start, MADV_HUGEPAGE); // advice: nothing is lost when it is refused
+    libc.madvise(pointerAt(start), limit - start, MADV_HUGEPAGE); // a hint; failure is harmless
     return { end: start, limit };
   }
   return undefined;
@@ -123,7 +129,7 @@ function machineBytes(): number {
   return 1024 * (kibibytes("MemTotal") + kibibytes("SwapTotal")) || totalmem();
 }
 
-/** The sanitizer's own allocator, which sees a step past the end of a block and a use of one that was freed. */
+/** The sanitizer's allocator, which detects accesses past the end of a block and after free. */
 const exactBlocks: Source = {
   sizeOf: (bytes) => bytes,
   take(bytes) {
@@ -133,5 +139,5 @@ const exactBlocks: Source = {
   give: (pointer) => libc.free(pointer),
 };
 
-/** Receives an address from C. The array itself is passed in each call: an address does not keep it alive. */
+/** Receives an address from C. Calls take the array itself: an address would not keep it alive. */
 const slot = new BigUint64Array(new ArrayBuffer(8));

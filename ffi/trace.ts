@@ -1,4 +1,7 @@
-/** Wraps the symbols of a library when asked by the environment; off, they are returned untouched and cost nothing. */
+/**
+ * Call tracing of native libraries, enabled by environment variables. Disabled, symbols are
+ * returned unwrapped at no cost.
+ */
 import { writeSync } from "node:fs";
 
 type Native = (...args: unknown[]) => unknown;
@@ -9,14 +12,14 @@ interface Timings {
   readonly micros: number[];
 }
 
-/** Past this many calls of a symbol its percentiles are of the first ones; count and total stay exact. */
+/** Percentiles cover this many first calls of a symbol; count and total cover all. */
 const KEPT_CALLS = 1_000_000;
 
 const timings = new Map<string, Timings>();
 
 /**
- * ADALORA_DEBUG_FFI=1 logs each call with its arguments, result and time on stderr;
- * ADALORA_TRACE_FFI=1 prints count, total and percentiles of each symbol when the process ends.
+ * Wraps a library's symbols. ADALORA_DEBUG_FFI=1 logs each call with its arguments, result and time
+ * to stderr; ADALORA_TRACE_FFI=1 prints count, total time and percentiles per symbol at exit.
  */
 export function traced<S extends object>(library: string, symbols: S, env = process.env): S {
   const debug = env["ADALORA_DEBUG_FFI"] === "1";
@@ -76,7 +79,7 @@ function shown(value: unknown): string {
 
 const writeReport = () => writeSync(2, traceReport());
 
-/** One line a symbol, the most expensive first. */
+/** Formats one line per symbol, the most expensive first. */
 export function traceReport(): string {
   const rows = [...timings]
     .filter(([, t]) => t.count > 0)

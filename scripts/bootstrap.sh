@@ -1,7 +1,8 @@
 # shellcheck shell=sh
-# Sourced with $root, the checkout. Finds Bun and sets up, with nothing but a POSIX shell and npm (or Bun).
+# Sourced with $root set to the checkout. Finds Bun and sets up; needs a POSIX shell and npm (or Bun).
 
-# Whether set-up has run and nothing that it reads has changed since. On the way of every start: no process is started.
+# Whether set-up has run and none of its inputs has changed since. Runs at every start, so it starts
+# no process.
 is_set_up() {
   [ -f "$root/.native/ready" ] || return 1
   for input in "$root/package-lock.json" "$root"/scripts/*.sh "$root"/scripts/setup/* \
@@ -11,8 +12,8 @@ is_set_up() {
   find_bun
 }
 
-# Sets bun to the binary in node_modules, wherever it lies: its own package holds it until the install script of the
-# package "bun", which may be switched off, moves it.
+# Sets bun to the binary in node_modules: in the platform package, or where the install script of the
+# package "bun" (which may be disabled) moves it.
 find_bun() {
   for bun in "$root"/node_modules/@oven/bun-linux-x64*/bin/bun "$root/node_modules/bun/bin/bun.exe"; do
     [ -x "$bun" ] && return 0
@@ -20,8 +21,8 @@ find_bun() {
   return 1
 }
 
-# Installs what is missing, all of it or with a line for each thing that could not be had. Only a lack of Bun or of
-# the npm packages ends it: without oneDNN or a C compiler all but the CPU backend works.
+# Installs what is missing and reports each component that cannot be installed. Only a missing Bun or
+# npm package is fatal: without oneDNN or a C compiler, all but the CPU backend works.
 set_up() {
   case $(uname -sm) in
   "Linux x86_64") ;;
@@ -34,7 +35,7 @@ set_up() {
   run_bun scripts/setup/main.ts "$@"
 }
 
-# Runs a script of the checkout there, untouched by the settings of the caller's folder.
+# Runs a script in the checkout, ignoring settings in the caller's folder.
 run_bun() (
   cd "$root" || exit
   exec "$bun" --no-env-file --no-install "$@"
@@ -48,7 +49,8 @@ give_up() {
   exit 1
 }
 
-# By our mark, or (packages installed by hand) by npm's own, which it writes last.
+# Whether the packages match the lock file: by our stamp, or by npm's, which it writes last, if they
+# were installed by hand.
 have_packages() {
   modules=$root/node_modules
   find_bun || return 1
@@ -58,8 +60,8 @@ have_packages() {
 
 lock_sum() { cksum <"$root/package-lock.json"; }
 
-# Installs into a folder of its own and then moves that into place: an interrupted install leaves nothing behind, and
-# of two at once the second finds the place taken. No package's install script is run.
+# Installs into a temporary folder, then renames it: an interrupted install leaves nothing behind, and
+# the slower of two concurrent ones finds the packages installed. Runs no install scripts.
 install_packages() {
   part=$(mktemp -d "$root/.native/tmp.XXXXXX") || give_up "cannot write to $root/.native" "is the disk full?"
   trap 'rm -rf "$part"' EXIT
@@ -76,7 +78,7 @@ install_packages() {
   say "npm packages: installing with $1 ..."
   if ! (cd "$part" && "$@") >"$part/log" 2>&1 </dev/null; then
     tail -n 8 "$part/log" >&2
-    give_up "$1 could not install the packages" "the lines above are its own; is the network there?"
+    give_up "$1 could not install the packages" "see its output above; check the network"
   fi
   link_bun "$part/node_modules"
   lock_sum >"$part/node_modules/.adalora"
@@ -88,7 +90,7 @@ install_packages() {
   say "npm packages: installed in $(($(date +%s) - started)) s"
 }
 
-# What the install script of the package "bun" would do: make node_modules/.bin/bun the real one.
+# Links node_modules/.bin/bun to the real binary, as the install script of the package "bun" would.
 link_bun() {
   for real in "$1"/@oven/bun-linux-x64*/bin/bun; do
     [ -x "$real" ] && ln -f "$real" "$1/bun/bin/bun.exe" && return

@@ -1,4 +1,7 @@
-/** Builds dist/adalora (or the file named): one executable with the program, its kernels, oneDNN and the libraries that those need. */
+/**
+ * Builds dist/adalora (or the given file): one executable with the program, the C kernels, oneDNN
+ * and the libraries they need.
+ */
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,15 +14,17 @@ import { fetchDnnl, isFetched } from "./setup/onednn.ts";
 import { runInForeground } from "./tools.ts";
 
 const output = process.argv[2] ?? "dist/adalora";
-const COMPRESS_FROM = 1_000_000; // bytes; below, unpacking would cost more than it saves
-const COMPRESSION = 15; // of zstd
+const COMPRESS_FROM = 1_000_000; // bytes; unpacking smaller files would cost more than it saves
+const COMPRESSION = 15; // zstd level
 
-/** Paths of all native files by their names below the folder of native files: every device's, and the C++ runtime. */
+/**
+ * Native files by path below the folder of native files: every device's, and the C++ runtime.
+ */
 async function nativeFiles(scratch: string): Promise<Map<string, string>> {
   if (!isFetched()) await fetchDnnl(); // set-up leaves it out where the system has a oneDNN
   const files = new Map(CPLUSPLUS_RUNTIME.map((name) => [name, systemLibrary(name)]));
   for (const device of devices) {
-    for (const [name, path] of (await device.carriedFiles?.(scratch)) ?? []) files.set(name, path);
+    for (const [name, path] of (await device.embeddedFiles?.(scratch)) ?? []) files.set(name, path);
   }
   return files;
 }
@@ -31,7 +36,10 @@ function systemLibrary(name: string): string {
   return found;
 }
 
-/** Writes the program's entry: the command line, after the native files have been made known. */
+/**
+ * Writes the entry point, which registers the embedded files and runs the command line; returns its
+ * path.
+ */
 async function writeEntry(scratch: string): Promise<string> {
   const hash = createHash("sha256");
   const files = [...(await nativeFiles(scratch))].map(([name, source], i) => {

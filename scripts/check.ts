@@ -1,4 +1,4 @@
-/** All that a change must pass: format, lint, types, tests. Runs every step and fails if one did. */
+/** Runs format, lint, type checks and tests, all of them; fails if one does. */
 import { clangFormat, runInForeground, runTool } from "./tools.ts";
 
 const steps: [name: string, run: () => number | undefined][] = [
@@ -11,10 +11,10 @@ const steps: [name: string, run: () => number | undefined][] = [
 const failed = steps.filter(([name, run]) => {
   console.log(`--- ${name}`);
   const status = run();
-  if (status === undefined) console.log("left out: the tool is not installed here");
+  if (status === undefined) console.log("skipped: the tool is not installed");
   return status !== undefined && status !== 0;
 });
 console.log(
-  failed.length === 0 ? "all is well" : `failed: ${failed.map(([name]) => name).join(", ")}`,
+  failed.length === 0 ? "all checks passed" : `failed: ${failed.map(([name]) => name).join(", ")}`,
 );
 process.exitCode = failed.length === 0 ? 0 : 1;

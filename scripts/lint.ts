@@ -1,4 +1,4 @@
-/** Lints with types; a warning fails it. */
+/** Lints with type information; warnings fail it. */
 import { runTool } from "./tools.ts";
 
 process.exitCode = runTool("oxlint", ["--type-aware", "--deny-warnings", ...process.argv.slice(2)]);

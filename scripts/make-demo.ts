@@ -1,9 +1,10 @@
 /**
  * bun scripts/make-demo.ts OUT [SHARE]
- * Makes a model like the demo's from nothing, with the program's own `run --method full`: first on questions of all kinds, then on as
- * many that ask whether something happened. OUT/model.safetensors has the form of demo/model's, but not its values: those were
- * made in the same two stages with an earlier form of the questions. About two minutes on two free cores; SHARE, such as 0.01,
- * takes that share of the steps, to try it out.
+ * Pretrains a model like the demo's from scratch, with `run --method full`: first on questions of
+ * all kinds, then on as many about whether something happened. OUT/model.safetensors has the format
+ * of demo/model's, but not its values: those come from the same two stages with an earlier wording
+ * of the questions. Takes about two minutes on two free cores; SHARE, such as 0.01, runs that share
+ * of the steps as a trial.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -30,7 +31,7 @@ pretrain({ from: "start", data: "questions", to: "first", steps: 5000 });
 pretrain({ from: "first/model", data: "checks", to: "second", steps: 9000 });
 writeHalf("second/model");
 
-/** `checks`: how many of 100 questions ask whether something happened. */
+/** `checks`: percentage of questions about whether something happened. */
 function writeQuestions(folder: string, checks: number, seed: number): void {
   mkdirSync(join(out!, folder), { recursive: true });
   const splits = drawSplits((draw) => drawQuestion(draw, checks), { seed, sizes });
@@ -50,7 +51,7 @@ function writeTokenizer(folder: string): void {
   writeFileSync(join(out!, folder, "tokenizer.json"), JSON.stringify(demoTokenizerJson()));
 }
 
-/** Random weights. */
+/** Writes a model with random weights. */
 function writeStart(folder: string): void {
   const backend = createReferenceBackend();
   const config = deberta.parseConfig({ ...demoModelConfig() });
@@ -97,7 +98,7 @@ function pretrain({
   writeTokenizer(`${to}/model`);
 }
 
-/** The backbone in half precision: its head belongs to the pretraining task. */
+/** Writes the backbone in half precision, without the pretraining task's head. */
 function writeHalf(folder: string): void {
   const { tensors } = openSafetensors(join(out!, folder, "model.safetensors"));
   const backbone = [...tensors].filter(([name]) => name.startsWith("deberta."));

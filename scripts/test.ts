@@ -1,9 +1,9 @@
-/** Runs `bun test` with the given arguments; the last line printed counts: "N passed, N failed, N skipped". */
+/** Runs `bun test` with the given arguments; the last line is "N passed, N failed[, N skipped]". */
 
 import process from "node:process";
 
-const LIMIT_MS = "120000"; // of one test: those that start processes are slow on a busy machine
-const SUMMARY_BYTES = 2000; // the end of the output, with bun's own counts in it
+const LIMIT_MS = "120000"; // per test: those that start processes are slow on a busy machine
+const SUMMARY_BYTES = 2000; // end of the output, which has bun's counts
 
 const run = Bun.spawn(
   [process.execPath, "--no-env-file", "test", "--timeout", LIMIT_MS, ...process.argv.slice(2)],
@@ -20,7 +20,7 @@ for await (const chunk of run.stderr) {
 }
 const succeeded = (await run.exited) === 0;
 
-// A run that failed without a failed test (no test found, a crash) counts as one failure.
+// A failed run without a failed test (no tests found, a crash) counts as one failure.
 const failed = Math.max(count("fail"), succeeded ? 0 : 1);
 const skipped = count("skip") + count("todo");
 console.log(

@@ -1,13 +1,18 @@
-/** Runs one of the packages' command-line tools in this Bun, with its output shown; returns its exit status. */
+/**
+ * Runs a command-line tool from node_modules in this Bun with inherited output; returns its exit
+ * status.
+ */
 export function runTool(name: string, args: readonly string[]): number {
   return runInForeground([process.execPath, `node_modules/.bin/${name}`, ...args]);
 }
 
-/** Runs a command with its output shown; returns its exit status. */
+/** Runs a command with inherited output; returns its exit status. */
 export const runInForeground = (command: readonly string[]): number =>
   Bun.spawnSync([...command], { stdio: ["ignore", "inherit", "inherit"] }).exitCode;
 
-/** clang-format on every C file; few machines have it: undefined there, else its exit status. */
+/**
+ * Runs clang-format on every C file; returns its exit status, or undefined if it is not installed.
+ */
 export function clangFormat(args: readonly string[]): number | undefined {
   const program = Bun.which("clang-format");
   if (program === null) return undefined;

@@ -31,12 +31,16 @@ import { openDnnl } from "./dnnl.ts";
 import { bf16Refusal } from "./isa.ts";
 import { openOpenMp } from "./openmp.ts";
 
+/** Options of the CPU backend. */
 export interface CpuOptions {
-  /** Default: one a core. Set for the whole process, as OpenMP has it. */
+  /** Default: one per core. Process-wide, as in OpenMP. */
   readonly threads?: number;
-  /** Of activations and frozen matrices; default f32. bf16 needs a processor that multiplies it: see bf16Refusal. */
+  /**
+   * Of activations and frozen matrices; default f32. bf16 needs a CPU with bf16 products: see
+   * bf16Refusal.
+   */
   readonly dtype?: "f32" | "bf16";
-  /** Kernels to use instead of the ones that set-up compiled: a path, and the OpenMP runtime that they need. */
+  /** Kernels to use instead of set-up's: their path, and the OpenMP runtime they need. */
   readonly kernels?: { readonly path: string; readonly openmp: string | undefined };
 }
 
@@ -46,8 +50,9 @@ type Memory = Omit<
 >;
 
 /**
- * f32, or bf16 for activations and frozen matrices, on the CPU: matrix products by oneDNN, all else by own kernels in C, which are compiled now where set-up has not.
- * Calls return when the work is done. The same thread count gives the same bits.
+ * Creates the CPU backend, in f32, or in bf16 for activations and frozen matrices: matrix products
+ * by oneDNN, all else by C kernels, compiled now unless set-up has. Calls return when the work is
+ * done. The same thread count gives the same bits.
  *
  * Throws E_LIBRARY or E_MACHINE with what to install.
  */
@@ -72,7 +77,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
 }
 
 const refused = (reason: string) =>
-  errors.machine(`bf16 is not for this machine: ${reason}`, "run it with --dtype f32");
+  errors.machine(`bf16 is not supported on this machine: ${reason}`, "run it with --dtype f32");
 
 function kernelEntries(context: CpuContext) {
   return {
@@ -95,7 +100,7 @@ function kernelEntries(context: CpuContext) {
 
 const bytesOf = (buffer: Own) => buffer.length * elementBytes[buffer.dtype];
 
-/** The numbers of a buffer of 4-byte elements, where they lie. */
+/** Views a buffer of 4-byte elements without a copy. */
 function hostView(buffer: Own): Float32Array | Int32Array {
   const bytes = viewBytes(buffer.pointer, bytesOf(buffer));
   return buffer.dtype === "i32" ? new Int32Array(bytes) : new Float32Array(bytes);
@@ -109,7 +114,7 @@ function cpuType(dtype: DType): CpuType {
 function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Memory {
   const adopt = adopter(library, pool);
   const convert = converter(library);
-  /** Buffers with a block of their own; views and weights in place have none. */
+  /** Buffers that own a block; views and weights in place do not. */
   const counted = new Set<Own>();
   let [live, peak] = [0, 0];
 

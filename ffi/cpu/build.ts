@@ -17,17 +17,23 @@ import { type KernelManifest, readManifest, writeManifest } from "./manifest.ts"
 
 const kernelsDir = join(import.meta.dir, "kernels");
 
-/** What to do about a library that does not load. */
-export const REBUILD = "npm run setup compiles it anew";
+/** Hint for a library that does not load. */
+export const REBUILD = "npm run setup recompiles it";
 
-/** Numbers must not depend on the compiler's mood: no -ffast-math. The two -fno flags change no value. */
+/**
+ * No -ffast-math: results must not depend on the compiler version. The two -fno flags change no
+ * value.
+ */
 const FLAGS = (
   "-O3 -std=gnu11 -fPIC -fopenmp -ffp-contract=fast " +
   "-fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-pass-failed " +
   "-Werror=implicit-function-declaration"
 ).split(" ");
 
-/** An undefined symbol fails the link; a sanitizer's are in the process that loads the library. */
+/**
+ * Undefined symbols fail the link; a sanitizer's are resolved in the process that loads the
+ * library.
+ */
 const linkFlags = (sanitize: boolean) => (sanitize ? ["-shared"] : ["-shared", "-Wl,-z,defs"]);
 
 /** Compiles a source over bf16 instead of float: see kernels/activation-type.h. */
@@ -41,8 +47,8 @@ const SANITIZE = (
 const compilerFlags = (sanitize: boolean) => (sanitize ? [...FLAGS, ...SANITIZE] : FLAGS);
 
 /**
- * The object files of a level's library. A source that names its symbols by ADL_ACT is compiled over float and over bf16, bf16-*.c over
- * bf16 alone, and both only at levels whose vectors hold bf16.
+ * Lists the object files of a level's library. A source that names symbols by ADL_ACT is compiled
+ * over float and over bf16, bf16-*.c over bf16 only. bf16 needs a level with AVX-512.
  */
 export function kernelUnits(dir: string, level: Level): CompileUnit[] {
   return cFiles(dir).flatMap((source) => {
@@ -54,32 +60,38 @@ export function kernelUnits(dir: string, level: Level): CompileUnit[] {
   });
 }
 
+/** Options of a kernel build. */
 export interface BuildOptions {
-  /** Folder of *.c and *.h. */
+  /** Folder of the sources (*.c and *.h). */
   readonly from?: string;
-  /** Folder for the libraries and their manifest. */
+  /** Folder of the libraries and their manifest. */
   readonly to?: string;
-  /** Address and undefined-behaviour checks; the loader then needs libasan preloaded. */
+  /**
+   * Compiles with address and undefined-behaviour sanitizers; the loader then needs libasan
+   * preloaded.
+   */
   readonly sanitize?: boolean;
   readonly levels?: readonly Level[];
-  /** Only the highest of `levels` that the compiler knows, beside what is there; default all of them. */
+  /** Compiles only the highest of `levels` that the compiler supports; default all. */
   readonly highest?: boolean;
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** Result of a kernel build. */
 export interface KernelBuild {
   readonly manifest: KernelManifest;
-  /** Levels compiled by this call; the others were there. */
+  /** Levels compiled by this call; the others were up to date. */
   readonly compiled: readonly Level[];
-  /** What the compiler warned of. */
+  /** The compiler's warnings. */
   readonly warnings: string;
 }
 
 /**
- * Compiles the C kernels for each instruction-set level that the compiler knows, or the `highest` of them, unless
- * libraries of the same sources, flags and compiler are there. Safe beside another process that does the same.
+ * Compiles the C kernels for each level that the compiler supports, or the `highest` of them,
+ * unless libraries of the same sources, flags and compiler exist. Safe beside another process that
+ * does the same.
  *
- * Throws E_MACHINE without a compiler that knows one of the levels, or with what it said.
+ * Throws E_MACHINE with the compiler's error, or if no compiler supports one of the levels.
  */
 export async function buildKernels(options: BuildOptions = {}): Promise<KernelBuild> {
   const { from = kernelsDir, to = nativeDir, levels = LEVELS, highest = false } = options;
@@ -138,31 +150,35 @@ function knownLevels(compiler: Compiler, levels: readonly Level[], highest: bool
   return highest ? known.slice(-1) : known;
 }
 
+/** A compiled kernel library. */
 export interface KernelLibrary {
   readonly path: string;
   readonly level: Level;
-  /** The OpenMP runtime that the library was linked with, where it is known. */
+  /** The OpenMP runtime that the library was linked with, if known. */
   readonly openmp: string | undefined;
 }
 
-/** Compiles what this CPU (at most ADALORA_ISA) needs, unless it is there. Throws E_MACHINE when the CPU or the compiler can't. */
+/**
+ * Compiles the kernels for this CPU (at most ADALORA_ISA), unless they are up to date. Throws
+ * E_MACHINE if the CPU or the compiler can't.
+ */
 export const buildForThisCpu = () => buildKernels({ levels: usableLevels(), highest: true });
 
 /**
- * The library for the best level of this CPU (at most ADALORA_ISA), compiled now when the sources have changed
- * since set-up; a released executable brings its own. Under a preloaded address sanitizer it is one compiled for that.
- * Throws E_MACHINE when the CPU or the compiler can't.
+ * The library for the best level of this CPU (at most ADALORA_ISA), compiled now if the sources
+ * have changed since set-up; an executable embeds its own. Under a preloaded address sanitizer, the
+ * library is a sanitized one. Throws E_MACHINE if the CPU or the compiler can't.
  */
 export async function kernelLibrary(): Promise<KernelLibrary> {
   const levels = usableLevels();
   if (isExecutable()) {
     const manifest = readManifest(nativeFolder());
-    invariant(manifest !== undefined, "the executable carries kernels");
+    invariant(manifest !== undefined, "the executable embeds kernels");
     return bestOf(manifest, levels, nativeFolder());
   }
   const sanitize = sanitizer !== undefined;
   const highest = levels.at(-1);
-  invariant(highest !== undefined, "a CPU that is not refused has a level");
+  invariant(highest !== undefined, "a supported CPU has a level");
   const to = sanitize ? join(nativeDir, "sanitize", highest) : nativeDir;
   const manifest =
     currentManifest(to, highest, sanitize) ??
@@ -177,7 +193,10 @@ function bestOf(manifest: KernelManifest, levels: readonly Level[], dir: string)
   return { path: join(dir, file), level, openmp: manifest.openmp };
 }
 
-/** The folder's manifest, when it is of today's sources and flags, `highest` was requested, and its libraries are there. */
+/**
+ * The folder's manifest, if it matches the current sources and flags, `highest` was requested, and
+ * its libraries exist.
+ */
 function currentManifest(
   dir: string,
   highest: Level,
@@ -189,7 +208,7 @@ function currentManifest(
   return isComplete(kept, dir) ? kept : undefined;
 }
 
-/** Whether the libraries that it names are there. */
+/** Whether all of its libraries exist. */
 const isComplete = (manifest: KernelManifest, dir: string) =>
   Object.values(manifest.libraries).every((file) => existsSync(join(dir, file)));
 

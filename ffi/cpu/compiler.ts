@@ -3,20 +3,21 @@ import { availableParallelism } from "node:os";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { errors } from "../../core/errors.ts";
 
-/** What to do without one. */
+/** Hint for a missing compiler. */
 export const INSTALL_COMPILER = "install a C compiler: apt-get install gcc (or set CC to one)";
 
+/** A C compiler. */
 export interface Compiler {
   readonly command: readonly string[];
   /** First line of --version. */
   readonly version: string;
-  /** Whether it knows these flags. */
+  /** Whether it supports these flags. */
   accepts(flags: readonly string[]): boolean;
-  /** The OpenMP runtime that it links with, where it can tell. */
+  /** The OpenMP runtime that it links with, if it reports one. */
   openmp(): string | undefined;
 }
 
-/** CC, else gcc, cc or clang, whichever runs first. Throws E_MACHINE when none does. */
+/** Finds CC, else gcc, cc or clang, whichever runs first. Throws E_MACHINE if none does. */
 export function findCompiler(env: NodeJS.ProcessEnv = process.env): Compiler {
   const named = env["CC"]?.trim();
   const commands = named === undefined || named === "" ? ["gcc", "cc", "clang"] : [named];
@@ -41,7 +42,7 @@ export function findCompiler(env: NodeJS.ProcessEnv = process.env): Compiler {
   throw errors.machine(`no C compiler: ${commands.join(", ")} did not run`, INSTALL_COMPILER);
 }
 
-/** Standard output of a command that succeeds. */
+/** Standard output of a command, or undefined if it fails. */
 function output(command: readonly string[], env: NodeJS.ProcessEnv): string | undefined {
   try {
     const run = Bun.spawnSync([...command], { env, stdin: "ignore", stderr: "ignore" });
@@ -53,12 +54,12 @@ function output(command: readonly string[], env: NodeJS.ProcessEnv): string | un
 
 /** One object file of a library. */
 export interface CompileUnit {
-  /** Name of the source in its folder. */
+  /** File name in the source folder. */
   readonly source: string;
   readonly flags: readonly string[];
 }
 
-/** Folders and flags of a library's compilation. */
+/** Folders and flags of a library build. */
 export interface CompileOptions {
   /** Folder of the sources. */
   readonly from: string;
@@ -70,8 +71,8 @@ export interface CompileOptions {
 }
 
 /**
- * Compiles units in parallel, one per core, and links them into a library, which replaces `to` in one step. Returns the warnings.
- * Throws E_MACHINE with the first error.
+ * Compiles units in parallel, one per core, and links them into a library that replaces `to`
+ * atomically. Returns the warnings. Throws E_MACHINE with the first error.
  */
 export async function compile(
   compiler: Compiler,
@@ -103,7 +104,7 @@ export async function compile(
 let freeCores = availableParallelism();
 const waiting: (() => void)[] = [];
 
-/** Runs a task when fewer than one task per core run. */
+/** Runs a task as soon as fewer tasks than cores are running. */
 async function onFreeCore<T>(task: () => Promise<T>): Promise<T> {
   if (freeCores > 0) freeCores -= 1;
   else await new Promise<void>((resolve) => void waiting.push(resolve));
@@ -116,11 +117,11 @@ async function onFreeCore<T>(task: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Runs the compiler in a folder; returns its warnings. */
+/** Runs the compiler in a folder; returns its warnings. Throws E_MACHINE with the first error. */
 async function runCompiler(command: readonly string[], cwd: string): Promise<string> {
   const run = Bun.spawn([...command], {
     cwd,
-    env: { ...process.env, LD_PRELOAD: "" }, // a preloaded sanitizer would double the compiler's time
+    env: { ...process.env, LD_PRELOAD: "" }, // a sanitizer would slow the compiler down
     stdio: ["ignore", "ignore", "pipe"],
   });
   const text = await new Response(run.stderr).text();

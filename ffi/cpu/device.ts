@@ -42,8 +42,8 @@ export const cpuDevice: Device = {
     return cpuFindings();
   },
 
-  async carriedFiles(scratch) {
-    const { cpuCarriedFiles } = await import("./carried-files.ts");
+  async embeddedFiles(scratch) {
+    const { cpuCarriedFiles } = await import("./embedded-files.ts");
     return cpuCarriedFiles(scratch);
   },
 };

@@ -5,7 +5,7 @@ import { pointerAt } from "../libc.ts";
 import { openLibrary } from "../load.ts";
 import { findLibraries, libraryDirs } from "../paths.ts";
 
-/** Where set-up puts the library that it fetches, and a released executable the one that it carries. */
+/** Path of the library that set-up fetches, or that an executable embeds. */
 export const fetchedDnnl = () => join(nativeFolder(), "onednn-2023.2.0", "libdnnl.so.3");
 
 const HINT =
@@ -26,7 +26,7 @@ const STATUS = [
   "invalid graph",
 ];
 
-/** oneDNN's words for a status. */
+/** oneDNN's description of a status. */
 export const dnnlStatus = (status: number) => STATUS[status] ?? "unknown status";
 
 /** dnnl_version_t.cpu_runtime */
@@ -37,19 +37,20 @@ const RUNTIMES: Readonly<Record<number, string>> = {
 };
 const OPENMP_RUNTIME = 2;
 
+/** An open oneDNN: its path and version. */
 export interface Dnnl {
   readonly path: string;
   readonly version: string;
 }
 
-/** Places where oneDNN may be: what ADALORA_DNNL names and nothing else, or the system's, then set-up's. */
+/** Candidate paths of oneDNN: only ADALORA_DNNL if set, else the system's, then set-up's. */
 export function dnnlCandidates(env: NodeJS.ProcessEnv = process.env): string[] {
   const named = env["ADALORA_DNNL"];
   if (named !== undefined && named !== "") return [named];
   return [...findLibraries(/^libdnnl\.so\.3(\.\d+)*$/, libraryDirs(env)), fetchedDnnl()];
 }
 
-/** Opens oneDNN 3.1 or newer, built for OpenMP. The OpenMP runtime must have been opened before. */
+/** Opens oneDNN 3.1 or newer, built for OpenMP. Open the OpenMP runtime first. Throws E_LIBRARY. */
 export function openDnnl(candidates = dnnlCandidates()): Dnnl {
   const { path, symbols } = openLibrary("oneDNN", candidates, SYMBOLS, HINT, (s) =>
     refusal(readVersion(s.dnnl_version())),

@@ -2,11 +2,12 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { errors } from "../../core/errors.ts";
 import { libc } from "../libc.ts";
 
-/** Instruction-set levels that the C kernels are compiled for, lowest first. */
+/** Instruction-set levels of the C kernels, lowest first. */
 export const LEVELS = ["avx2", "avx512", "avx512bf16", "amx"] as const;
+/** An instruction-set level. */
 export type Level = (typeof LEVELS)[number];
 
-/** What a level needs besides the levels below it, in /proc/cpuinfo's words and in the compiler's. */
+/** What a level adds to those below it: flags in /proc/cpuinfo and flags of the compiler. */
 const NEEDS: Readonly<Record<Level, { cpu: readonly string[]; compiler: readonly string[] }>> = {
   avx2: {
     cpu: ["avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe"],
@@ -27,16 +28,16 @@ const upTo = (level: Level): readonly Level[] => LEVELS.slice(0, LEVELS.indexOf(
 /** Whether the C kernels of a level include those over bf16. */
 export const hasBf16Kernels = (level: Level): boolean => upTo(level).includes("avx512");
 
-/** The compiler's flags for a level. */
+/** Compiler flags of a level. */
 export const levelFlags = (level: Level): string[] =>
   upTo(level).flatMap((each) => NEEDS[each].compiler);
 
 /**
- * Flags of the first processor, as /proc/cpuinfo names them, without amx_tile where the system does not let this process use it:
- * Linux (5.16 and later) wants to be asked, once, for all threads.
+ * Flags of the first CPU in /proc/cpuinfo, without amx_tile if the system denies it to this
+ * process: Linux (since 5.16) requires one request per process.
  */
 export function cpuFlags(): ReadonlySet<string> {
-  const head = Buffer.alloc(16_384); // the first processor's entry; the file repeats it for each core
+  const head = Buffer.alloc(16_384); // the first CPU's entry; the others repeat it
   const file = openSync("/proc/cpuinfo", "r");
   const read = readSync(file, head);
   closeSync(file);
@@ -51,13 +52,13 @@ const SYS_ARCH_PRCTL = 158;
 const ARCH_REQ_XCOMP_PERM = 0x1023;
 const XFEATURE_XTILEDATA = 18;
 
-/** By the C library alone: the kernels would bring OpenMP along, which must find its settings when it is loaded. */
+/** By libc alone: loading the kernels would load OpenMP, whose settings must be in place first. */
 const requestTiles = () =>
   libc.syscall(SYS_ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) === 0;
 
 /**
- * Levels that this CPU can run, lowest first; ADALORA_ISA=avx2 (avx512, …) leaves out those above it.
- * Throws E_MACHINE for a CPU below AVX2 and for a name or a level that it does not have.
+ * Levels that this CPU can run, lowest first, at most ADALORA_ISA. Throws E_MACHINE for a CPU
+ * without AVX2, and if ADALORA_ISA names an unknown or unsupported level.
  */
 export function usableLevels(
   flags: ReadonlySet<string> = cpuFlags(),
@@ -80,7 +81,8 @@ export function usableLevels(
 }
 
 /**
- * Why this CPU cannot run bf16, or undefined where it can: products need AVX512-BF16 or AMX, and the C kernels the level avx512.
+ * Why this CPU cannot run bf16, or undefined if it can: oneDNN's products need AVX512-BF16 or AMX,
+ * and the C kernels level avx512.
  */
 export function bf16Refusal(
   flags: ReadonlySet<string> = cpuFlags(),

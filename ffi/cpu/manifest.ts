@@ -2,21 +2,24 @@ import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync 
 import { join } from "node:path";
 import type { Level } from "./isa.ts";
 
-/** What was compiled last, beside the libraries; all paths but `openmp` are file names in the same folder. */
+/**
+ * The latest build, stored beside its libraries. Paths except `openmp` are file names in that
+ * folder.
+ */
 export interface KernelManifest {
-  /** Hash of the sources and flags, without the compiler: what a checkout alone can tell. */
+  /** Hash of the sources and flags, without the compiler: computable from the checkout alone. */
   readonly source: string;
   /** The compiler's version line, and the OpenMP runtime that it links with. */
   readonly compiler: string;
   readonly openmp: string | undefined;
   readonly libraries: Readonly<Partial<Record<Level, string>>>;
-  /** Levels that were requested; the compiler does not know those without a library. */
+  /** Requested levels; the compiler does not support those without a library. */
   readonly requested: readonly Level[];
 }
 
 const MANIFEST = "kernels.json";
 
-/** The manifest of a folder, if it has a readable one. */
+/** Reads a folder's manifest; undefined if it is absent or invalid. */
 export function readManifest(dir: string): KernelManifest | undefined {
   try {
     const found: unknown = JSON.parse(readFileSync(join(dir, MANIFEST), "utf8"));
@@ -26,7 +29,7 @@ export function readManifest(dir: string): KernelManifest | undefined {
   }
 }
 
-/** Names the new libraries, and removes those that nothing names any more. */
+/** Writes the manifest and removes libraries that it does not name. */
 export function writeManifest(dir: string, manifest: KernelManifest) {
   const part = join(dir, `${MANIFEST}.${process.pid}`);
   writeFileSync(part, JSON.stringify(manifest, null, 2));
@@ -39,7 +42,7 @@ export function writeManifest(dir: string, manifest: KernelManifest) {
   }
 }
 
-/** A younger library may be another process's, on its way into the manifest. */
+/** A younger library may belong to another process that has yet to write its manifest. */
 const isOld = (path: string) => Date.now() - statSync(path).mtimeMs > 3_600_000;
 
 function isManifest(value: unknown): value is KernelManifest {

@@ -16,21 +16,24 @@ import {
   type PrimitiveApi,
 } from "./primitive.ts";
 
-/** One operand: element strides of a step down a row and along it; [columns, 1] is row-major, [1, rows] its transpose. */
+/**
+ * An operand's element strides, down a column and along a row: [columns, 1] is row-major, [1, rows]
+ * its transpose.
+ */
 export interface MatmulOperand {
   readonly type: MatmulType;
   readonly rowStride: number;
   readonly columnStride: number;
 }
 
-/** How a product reads a matrix, or its transpose, with a leading dimension of `stride`. */
+/** A matrix, or its transpose, with leading dimension `stride`. */
 export const operand = (type: MatmulType, transposed: boolean, stride: number): MatmulOperand => ({
   type,
   rowStride: transposed ? 1 : stride,
   columnStride: transposed ? stride : 1,
 });
 
-/** C[m,n] = A[m,k] B[k,n] (+ bias[n], f32) (+ C when `accumulate`). Sums are f32. */
+/** C[m,n] = A[m,k] B[k,n] (+ bias[n], f32) (+ C if `accumulate`), summed in f32. */
 export interface MatmulShape {
   readonly m: number;
   readonly n: number;
@@ -42,32 +45,41 @@ export interface MatmulShape {
   readonly accumulate: boolean;
 }
 
+/** Matrix products by oneDNN. */
 export interface Matmul {
   run(shape: MatmulShape, a: Pointer, b: Pointer, c: Pointer, bias?: Pointer): void;
-  /** The layout in which weights B[k,n] are multiplied fastest, whatever m is: 5-40 % over a transposed W, fewest rows gain most. */
+  /**
+   * The packed layout in which products with weights B[k,n] are fastest, for any m: 5-40 % over a
+   * transposed W, most for few rows.
+   */
   layout(k: number, n: number, type: MatmulType): PackedLayout;
-  /** Writes B[k,n], converted when types differ, in a layout of `layout(k, n, …)`: `layout.bytes` from `to` on. */
+  /** Packs B[k,n], converted if types differ, into `layout.bytes` bytes at `to`. */
   pack(layout: PackedLayout, from: Pointer, operand: MatmulOperand, to: Pointer): void;
-  /** oneDNN's name of the code that a shape gets, such as "brg:avx512_core_bf16". */
+  /** oneDNN's name of a shape's implementation, such as "brg:avx512_core_bf16". */
   implementation(shape: MatmulShape): string;
-  /** Whether products of `type` run here on code that is made for their shape; else f32's are sgemm's, and bf16's slow or missing. */
+  /**
+   * Whether products of `type` are JIT-compiled for their shape here; otherwise f32 runs as sgemm,
+   * and bf16 is slow or missing.
+   */
   hasJit(type: MatmulType): boolean;
 }
 
 /**
- * A new shape costs 0.5 ms of code generation, and 150 KB for as long as it is kept; a packed batch seldom has the row count of the
- * last one. A training step makes 13 to 18 for a new count, 1 to 2 % of a step of 400 tokens.
+ * A new shape costs 0.5 ms of JIT compilation, and 150 KB while cached; a packed batch seldom
+ * repeats the last one's row count. A training step compiles 13 to 18 shapes for a new count, 1 to
+ * 2 % of a step of 400 tokens.
  */
 const KEPT_SHAPES = 512;
 
-/** A product's primitive, and the bytes that it works in beside its operands, which are the last operand where there are any. */
+/** A product's primitive, and its scratchpad size; a scratchpad is the last operand. */
 interface Product extends Primitive {
   readonly scratchBytes: number;
 }
 
 /**
- * Matrix products as primitives of the oneDNN at `path`, kept by shape; past 512 shapes the one used longest ago goes. They work in
- * one block of `pool`: on its own, oneDNN keeps a block for each, as large as W where that is transposed.
+ * Matrix products as primitives of the oneDNN at `path`, cached by shape; beyond 512 shapes the
+ * least recently used is dropped. All share one scratchpad from `pool`: by itself oneDNN keeps one
+ * per primitive, as large as W where W is transposed.
  */
 export function openMatmul(path: string, kernels: string, pool: MemoryPool): Matmul {
   const api = openPrimitives(path, kernels);
@@ -77,7 +89,7 @@ export function openMatmul(path: string, kernels: string, pool: MemoryPool): Mat
   function product(shape: MatmulShape): Product {
     const key = shapeKey(shape);
     const found = kept.get(key) ?? createProduct(api, shape);
-    kept.delete(key); // set anew, it becomes the latest: a map keeps the order of insertion
+    kept.delete(key); // re-inserted as the most recent: maps keep insertion order
     kept.set(key, found);
     if (kept.size > KEPT_SHAPES) dropOldest();
     return found;
@@ -133,7 +145,7 @@ function createProduct(api: PrimitiveApi, shape: MatmulShape): Product {
     ];
     if (bias !== null) operands.push([ARG.bias, bias]);
     const own = symbols.dnnl_primitive_desc_query_md(description, QUERY_SCRATCHPAD, 0);
-    const scratch = pointerAt(Number(own)); // goes with the description, when the primitive is made
+    const scratch = pointerAt(Number(own)); // owned by the description
     const scratchBytes = Number(symbols.dnnl_memory_desc_get_size(scratch));
     if (scratchBytes > 0) operands.push([ARG.scratchpad, scratch]);
     return { ...createPrimitive(api, description, operands), scratchBytes };
@@ -146,7 +158,7 @@ function createProduct(api: PrimitiveApi, shape: MatmulShape): Product {
 
 const SCRATCHPAD_OF_CALLER = 1;
 
-/** Attributes of a product that works in the caller's block, and adds to what C holds where it is to accumulate. */
+/** Attributes of a product with a caller-provided scratchpad that adds to C if `accumulate`. */
 function attributesOf({ symbols }: PrimitiveApi, { accumulate }: MatmulShape): Pointer {
   const attributes = createHandle("dnnl_primitive_attr_create", (to) =>
     symbols.dnnl_primitive_attr_create(to),
@@ -164,7 +176,7 @@ function attributesOf({ symbols }: PrimitiveApi, { accumulate }: MatmulShape): P
   return attributes;
 }
 
-/** oneDNN's names of generated code. */
+/** Names of oneDNN's JIT implementations. */
 const JIT_NAMES = { f32: /^brg/, bf16: /^brg.*(bf16|amx)/ } as const;
 
 function hasJit(api: PrimitiveApi, type: MatmulType): boolean {

@@ -5,26 +5,30 @@ import { openLibrary } from "../load.ts";
 
 const HINT = "install it with: apt-get install libgomp1";
 
+/** The process's OpenMP runtime. */
 export interface OpenMp {
   readonly path: string;
-  /** Threads of every parallel region started from this thread, here and in oneDNN. */
+  /** Sets the threads of parallel regions started from this thread, here and in oneDNN. */
   setThreads(count: number): void;
   threads(): number;
 }
 
 /**
- * Turns of a waiting thread's loop before it sleeps. The runtime's own 300,000 burn milliseconds of a core that another process, or the
- * thread waited for, needs. On idle cores 20,000 wait out most gaps: with 200 the demo takes 1.5 times as long. On busy ones every turn is
- * taken from somebody: at two other processes a core the demo takes 1.7 times as long with 20,000 as with 200.
- * load: the system's, over the last minute.
+ * Spins of a waiting thread before it sleeps. The runtime's default of 300,000 occupies a core for
+ * milliseconds that another process, or the awaited thread, needs. On idle cores 20,000 spins span
+ * most gaps: with 200 the demo takes 1.5 times as long. On busy cores every spin delays another
+ * thread: beside two other processes per core the demo takes 1.7 times as long with 20,000 as with
+ * 200.
+ * load: the system's load average over the last minute.
  */
 export function spinsBeforeSleep(load: number, cores: number): number {
   return load > 1.5 * cores ? 200 : 20_000;
 }
 
 /**
- * The one OpenMP runtime of the process: loaded first and globally, so that oneDNN and our kernels share its threads.
- * `preferred` is the runtime that the kernels were linked with. OMP_WAIT_POLICY and GOMP_SPINCOUNT of the user's go before our own.
+ * Opens the process's single OpenMP runtime, first and globally, so that oneDNN and the kernels
+ * share its threads. `preferred` is the runtime that the kernels were linked with. The user's
+ * OMP_WAIT_POLICY and GOMP_SPINCOUNT take precedence. Throws E_LIBRARY.
  */
 export function openOpenMp(preferred: string | undefined): OpenMp {
   const candidates = [
@@ -52,6 +56,6 @@ export function openOpenMp(preferred: string | undefined): OpenMp {
   };
 }
 
-/** OpenMP runtimes mapped into the process: more than one means two pools of threads in each other's way. */
+/** OpenMP runtimes mapped into the process: two would be two competing thread pools. */
 export const openMpRuntimes = (): string[] =>
   mappedLibraries().filter((path) => /\/lib(gomp|omp|iomp5)[.-][^/]*$/.test(path));

@@ -10,22 +10,22 @@ import {
   type PrimitiveApi,
 } from "./primitive.ts";
 
-/** How oneDNN lays out weights [k, n] of one type; made once for each and kept. */
+/** oneDNN's packed layout of weights [k, n] of one type, created once and cached. */
 export interface PackedLayout {
   readonly k: number;
   readonly n: number;
-  /** Bytes that packed weights take; more than k * n numbers where blocks are padded. */
+  /** Bytes of packed weights; more than k * n elements if blocks are padded. */
   readonly bytes: number;
   readonly descriptor: Pointer;
 }
 
 const QUERY_WEIGHTS = 131;
-/** Rows of the product that a layout is chosen for; any other number of rows takes it too. */
+/** Row count for which a layout is chosen; any other count works with it too. */
 const ROWS = 256;
-/** The arguments of a reorder have the numbers of a source and a destination. */
+/** A reorder's arguments have the ids of src and dst. */
 const { src: FROM, dst: TO } = ARG;
 
-/** The two functions of Matmul that deal with packed weights. */
+/** The functions of Matmul for packed weights. */
 export function packings(api: PrimitiveApi) {
   const layouts = new Map<string, PackedLayout>();
   return {
@@ -74,6 +74,6 @@ function chooseLayout(api: PrimitiveApi, k: number, n: number, type: MatmulType)
     symbols.dnnl_memory_desc_clone(to, chosen),
   );
   for (const each of [src, dst, open]) symbols.dnnl_memory_desc_destroy(each);
-  symbols.dnnl_primitive_desc_destroy(product); // and with it `chosen`
+  symbols.dnnl_primitive_desc_destroy(product); // also frees `chosen`
   return { k, n, bytes: Number(symbols.dnnl_memory_desc_get_size(descriptor)), descriptor };
 }

@@ -35,11 +35,11 @@ const SYMBOLS = {
   dnnl_primitive_destroy: { args: [P], returns: I },
 } as const;
 
-/** Types of numbers that are multiplied, as dnnl_data_type_t counts them. */
+/** Element types of products, with their dnnl_data_type_t. */
 export type MatmulType = "f32" | "bf16";
 const TYPE: Readonly<Record<MatmulType, number>> = { bf16: 2, f32: 3 };
 
-/** Names of a primitive's arguments: dnnl.h's DNNL_ARG_*. */
+/** Ids of a primitive's arguments: DNNL_ARG_* in dnnl.h. */
 export const ARG = { src: 1, dst: 17, weights: 33, bias: 41, scratchpad: 80 } as const;
 
 /** dnnl_format_tag_any */
@@ -50,6 +50,7 @@ const QUERY_IMPLEMENTATION = 8;
 /** Bytes of dnnl_exec_arg_t: { int32 argument; (4 of padding) void *memory; } */
 const ARGUMENT_BYTES = 16;
 
+/** oneDNN's functions for primitives, with an engine and a stream. */
 export interface PrimitiveApi {
   readonly symbols: ReturnType<typeof openSymbols>;
   readonly engine: Pointer;
@@ -59,7 +60,10 @@ export interface PrimitiveApi {
 
 const openSymbols = (path: string) => openLibrary("oneDNN", [path], SYMBOLS, "").symbols;
 
-/** The part of oneDNN that makes and runs primitives, by the compiled kernels; the library at `path` has been opened before. */
+/**
+ * Opens oneDNN's functions for primitives, which the compiled kernels execute; the library at
+ * `path` must be open.
+ */
 export function openPrimitives(path: string, kernels: string): PrimitiveApi {
   const symbols = openSymbols(path);
   const engine = createHandle("dnnl_engine_create", (to) =>
@@ -71,16 +75,19 @@ export function openPrimitives(path: string, kernels: string): PrimitiveApi {
   return { symbols, engine, stream, execute: openProductCalls(path, kernels).execute };
 }
 
-/** Receives a handle from C. The array itself is passed in each call: an address does not keep it alive. */
+/** Receives a handle from C. Calls take the array itself: an address would not keep it alive. */
 const slot = new BigUint64Array(new ArrayBuffer(8));
 
-/** Calls a function that writes a new handle to its first argument, and returns the handle. */
+/** Calls a function that writes a new handle to its first argument; returns the handle. */
 export function createHandle(call: string, create: (to: typeof slot) => number): Pointer {
   checked(call, create, dnnlStatus)(slot);
   return pointerAt(Number(slot[0]));
 }
 
-/** A descriptor of memory with the given sizes and element strides; without strides oneDNN chooses the layout. */
+/**
+ * Creates a memory descriptor with the given sizes and element strides; without strides oneDNN
+ * chooses the layout.
+ */
 export function describeMemory(
   { symbols }: PrimitiveApi,
   sizes: readonly number[],
@@ -98,15 +105,19 @@ export function describeMemory(
   );
 }
 
+/** A oneDNN primitive and its operands. */
 export interface Primitive {
-  /** oneDNN's name of the code that runs. */
+  /** oneDNN's name of the implementation. */
   readonly implementation: string;
-  /** Runs on the given data, in the order of the operands. */
+  /** Runs on the given data, in operand order. */
   run(this: void, data: readonly Pointer[]): void;
   destroy(): void;
 }
 
-/** Makes a primitive of its description, which is then gone. Operands: argument and descriptor, which stays. */
+/**
+ * Creates a primitive from its description, which it frees. Operands are argument ids with
+ * descriptors, which the caller keeps.
+ */
 export function createPrimitive(
   { symbols, engine, stream, execute }: PrimitiveApi,
   description: Pointer,

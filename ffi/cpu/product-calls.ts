@@ -16,11 +16,11 @@ export const PRODUCT_CALLS = {
   adl_execute: { args: ["ptr", "ptr", "ptr", "i32", "ptr"], returns: "i32" },
 } as const;
 
-/** Calls of oneDNN that multiply: the only way to them, for a signal must not arrive in one. */
+/** oneDNN's products. They must run with signals blocked, so every product goes through here. */
 export interface ProductCalls {
   /**
    * C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C, row-major f32; leading dimensions in elements.
-   * With beta 0, C need not hold numbers.
+   * With beta 0, C may be uninitialised.
    */
   sgemm(
     this: void,
@@ -38,11 +38,11 @@ export interface ProductCalls {
     c: Pointer,
     ldc: number,
   ): void;
-  /** Runs a primitive on `count` entries of a table of dnnl_exec_arg_t. */
+  /** Executes a primitive on a table of `count` dnnl_exec_arg_t. */
   execute(this: void, primitive: Pointer, stream: Pointer, count: number, table: Uint8Array): void;
 }
 
-/** Those of the oneDNN at `path`, which is open, through the compiled kernels. */
+/** Opens the products of the oneDNN at `path`, which must be open, through the compiled kernels. */
 export function openProductCalls(path: string, kernels: string): ProductCalls {
   const { symbols } = openLibrary("the CPU kernels", [kernels], PRODUCT_CALLS, REBUILD);
   const [sgemmAddress, executeAddress] = [

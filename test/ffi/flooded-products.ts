@@ -10,7 +10,7 @@ import { openProductCalls } from "../../ffi/cpu/product-calls.ts";
 import { libc, pointerAt } from "../../ffi/libc.ts";
 import { viewBytes } from "../../ffi/memory.ts";
 
-/** Few rows, so that oneDNN does not pack, and a K of which a block does not fit its place on the stack. */
+/** Few rows, so that oneDNN does not pack, and a K whose block does not fit its stack buffer. */
 const [M, N, K] = [64, 256, 256];
 const MARK = 0x5a;
 const BLOCKS = 256;

@@ -25,7 +25,7 @@ test("a CPU below AVX2 is refused with what it lacks", () => {
   );
 });
 
-test("ADALORA_ISA lowers the level, and is no wish list", () => {
+test("ADALORA_ISA lowers the level, but never raises it", () => {
   const cpu = flags(...AVX2, ...AVX512);
   expect(usableLevels(cpu, { ADALORA_ISA: "avx2" })).toEqual(["avx2"]);
   expect(() => usableLevels(cpu, { ADALORA_ISA: "avx512bf16" })).toThrow(

@@ -79,7 +79,7 @@ test("addressOf finds a function of an open library, and refuses an unknown one"
   expect(() => addressOf(libm, "nosuch")).toThrow("internal:");
 });
 
-test("checked turns a status into an error with the call's name and words", () => {
+test("checked turns a status into an error with the call's name and description", () => {
   const call = checked(
     "gemm",
     (status: number) => status,

@@ -60,7 +60,7 @@ describe("memoryPool", () => {
     expect(() => pool.free(pointer)).toThrow(/internal: 0x[0-9a-f]+ is not a live block/);
   });
 
-  test("an impossible request says how much was wanted, and takes nothing", () => {
+  test("an impossible request reports its size, and takes nothing", () => {
     const pool = memoryPool();
     const first = pool.alloc(2 ** 28);
     expect(() => pool.alloc(2 ** 47)).toThrow(

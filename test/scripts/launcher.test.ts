@@ -26,7 +26,7 @@ function script(path: string, text: string) {
   chmodSync(path, 0o755);
 }
 
-/** A checkout with the real shell scripts, whose Bun only says what it was asked to run. */
+/** A checkout with the real shell scripts, whose Bun only prints its command. */
 function checkout(bun = "") {
   count += 1;
   const at = join(root, `checkout${count}`);

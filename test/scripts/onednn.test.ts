@@ -42,13 +42,13 @@ test("without pip and uv the message says how to get one", async () => {
     python3: 'echo "No module named pip" >&2; exit 1',
   });
   expect(error).toMatchObject({
-    message: "neither pip nor uv runs here",
+    message: "neither pip nor uv is available",
     hint: "apt-get install python3-pip (or install your system's oneDNN 3), then: npm run setup",
   });
   expect(left).toEqual([]);
 });
 
-test("pip's own last error is told", async () => {
+test("pip's last error is reported", async () => {
   const { error, left } = await attempt("offline", {
     python3: `case "$*" in *--version*) exit 0 ;; esac
       echo "WARNING: Retrying" >&2; echo "ERROR: No matching distribution found" >&2; echo >&2; exit 1`,
@@ -59,9 +59,9 @@ test("pip's own last error is told", async () => {
   expect(left).toEqual([]);
 });
 
-test("pip is asked for one wheel by its hash, and runs nothing of it", async () => {
-  const log = join(root, "asked");
-  await attempt("asked-pip", {
+test("pip fetches one wheel by its hash, and runs nothing of it", async () => {
+  const log = join(root, "requests");
+  await attempt("requests-pip", {
     pip3: `case "$*" in *--version*) exit 0 ;; esac
       echo "$*" >"${log}"; while read -r line; do echo "$line" >>"${log}"; done <requirements.txt; exit 1`,
   });
@@ -88,15 +88,15 @@ test("a library of other bytes is refused, and what was there before stays", asy
     echo forged >site/lib/libdnnl.so.3; echo >site/share/doc/onednn/LICENSE
     echo >site/share/doc/onednn/THIRD-PARTY-PROGRAMS`;
   const env = only("uv-bin", { uv });
-  const place = join(root, "uv", "onednn");
-  mkdirSync(place, { recursive: true });
-  writeFileSync(join(place, "before"), "");
-  const to = join(place, "libdnnl.so.3");
+  const folder = join(root, "uv", "onednn");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "before"), "");
+  const to = join(folder, "libdnnl.so.3");
   await expect(fetchDnnl(to, env)).rejects.toThrow(
     "libdnnl.so.3: is not the library that belongs to the wheel",
   );
   expect(readdirSync(join(root, "uv"))).toEqual(["onednn"]);
-  expect(existsSync(join(place, "before"))).toBe(true);
+  expect(existsSync(join(folder, "before"))).toBe(true);
 });
 
 describe("unpackWheel", () => {
@@ -137,7 +137,7 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:
   test("without Python the message says how to get it", async () => {
     const env = only("no-python-bin", {});
     await expect(unpackWheel(wheel, [], unpacked("none-unpacked"), env)).rejects.toMatchObject({
-      message: "python3 could not unpack a.whl: does not run",
+      message: "python3 could not unpack a.whl: command not found",
       hint: "apt-get install python3, then: npm run setup",
     });
   });

@@ -20,21 +20,21 @@ const SOURCES: Readonly<Record<string, { code: number; bytes: number }>> = {
   F32: { code: 4, bytes: 4 },
 };
 
-/** A checkpoint's name of what a kernel reads. */
+/** A kernel type's name in checkpoints. */
 const storedAs: Readonly<Record<KernelType, string>> = { f32: "F32", bf16: "BF16" };
 
 const frozen = { writable: false, adopted: true };
 
 /**
- * From this size on bytes are used where they lie. Small typed arrays of the JS heap may move, so that an address of
- * theirs must not be kept; copying them costs nothing.
+ * Tensors of at least this size are used in place. Small typed arrays in the JS heap may move, so
+ * their address must not be kept; copying them is cheap.
  */
 const IN_PLACE_BYTES = 65_536;
 
-/** Numbers that are converted before their pages go back: 16 MiB of floats. */
+/** Elements converted before their file pages are released: 16 MiB of floats. */
 const CHUNK = 2 ** 22;
 
-/** Conversion of elements of a checkpoint's or the host's type. */
+/** Opens the conversion of elements in a checkpoint's dtype or the host's. */
 export function converter(library: string) {
   const kernels = typedKernels(library, CONVERT_KERNELS);
   return (stored: string, from: Pointer | Uint8Array, to: Pointer, n: number, type: KernelType) => {
@@ -45,8 +45,8 @@ export function converter(library: string) {
 }
 
 /**
- * Makes checkpoint tensors into read-only buffers: in place where they are large, aligned and of the wanted type, else
- * converted into the pool. Large ones become bf16 when they are first used, piece by piece.
+ * Makes checkpoint tensors read-only buffers: in place if they are large, aligned and of the target
+ * dtype, otherwise converted into the pool. Large ones become bf16 on first use, chunk by chunk.
  */
 export function adopter(library: string, pool: MemoryPool) {
   const convert = converter(library);

@@ -15,6 +15,7 @@ export const ALLOCATOR_KERNELS = {
   adl_orthogonality: { args: [P, L, P, F, F, P], returns: I },
 } as const;
 
+/** Scratch sizes in floats. */
 export const ALLOCATOR_SIZES = {
   adl_triplet_scores_scratch: { args: [P, L], returns: SIZE },
   adl_orthogonality_scratch: { args: [P, L], returns: SIZE },
@@ -75,6 +76,7 @@ const orthogonalFields = ({ factor, grad, rank, width, columns }: OrthogonalFact
   columns: Number(columns),
 });
 
+/** Entries of the rank allocator. */
 export function allocator({ library, scratch }: CpuContext): Allocator {
   const kernels = openKernels(library, ALLOCATOR_KERNELS, "f32");
   const sizes = openSizes(library, ALLOCATOR_SIZES);

@@ -64,6 +64,7 @@ export const ATTENTION_ARGS = struct({
   scratch: P,
 });
 
+/** Scratch sizes in floats. */
 export const ATTENTION_SIZES = {
   adl_attention_scratch: { args: [I, I, I, P, I, I], returns: SIZE },
 } as const;
@@ -85,7 +86,7 @@ function longestOf({ sequences, hostOffsets }: Packing): number {
   return longest;
 }
 
-/** Numbers of the operands of one call. */
+/** Element counts of one call's operands. */
 function sizesOf(shape: DisentangledShape) {
   const { packing, queries, heads, headDim, relativeRows } = shape;
   const width = heads * headDim;
@@ -128,6 +129,7 @@ function shapeFields(shape: DisentangledShape) {
   };
 }
 
+/** Entries of disentangled attention. */
 export function attention({ library, scratch, dropout: draw }: CpuContext): Attention {
   const kernels = typedKernels(library, ATTENTION_KERNELS);
   const sizes = openSizes(library, ATTENTION_SIZES);

@@ -8,10 +8,12 @@ export const CHOSEN_ROWS_KERNELS = {
   adl_attend_chosen_rows: { args: [P, P, P, L, P, P, I, I, I, I, F, P], returns: I },
 } as const;
 
+/** Scratch sizes in floats. */
 export const CHOSEN_ROWS_SIZES = {
   adl_chosen_rows_scratch: { args: [I], returns: SIZE },
 } as const;
 
+/** Attention to chosen rows. */
 export function chosenRows({ library, scratch }: CpuContext): Pick<Backend, "attendChosenRows"> {
   const kernels = typedKernels(library, CHOSEN_ROWS_KERNELS);
   const sizes = openSizes(library, CHOSEN_ROWS_SIZES);

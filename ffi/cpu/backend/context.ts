@@ -6,23 +6,26 @@ import type { Dnnl } from "../dnnl.ts";
 import { type Matmul, openMatmul } from "../matmul.ts";
 import { elementBytes } from "./buffer.ts";
 
-/** What the groups of entries share. */
+/** Shared by all groups of backend entries. */
 export interface CpuContext {
   /** Path of the compiled kernels. */
   readonly library: string;
   readonly dnnl: Dnnl;
   readonly pool: MemoryPool;
-  /** Products that oneDNN makes code for; opened when first asked for. */
+  /** oneDNN's JIT products, opened on first use. */
   readonly matmul: () => Matmul;
-  /** Scratch of at least `floats` floats, the same block for every kernel: it is free again when the call returns. */
+  /**
+   * Scratch of at least `floats` floats: one block shared by all kernels, valid during one call.
+   */
   readonly scratch: (floats: number) => Pointer;
-  /** `dropout` as C reads it, until the next call; NULL without. */
+  /** Packs `dropout` for C, valid until the next call; NULL for none. */
   readonly dropout: (dropout: Dropout | undefined) => Pointer | null;
 }
 
 /** struct adl_dropout of kernels/philox.h: threshold, scale, key[2], step, site. */
 const DROPOUT_BYTES = 24;
 
+/** Creates the context of a backend over one pool. */
 export function cpuContext(library: string, dnnl: Dnnl, pool: MemoryPool): CpuContext {
   const block = pool.alloc(DROPOUT_BYTES);
   const fields = new DataView(viewBytes(block, DROPOUT_BYTES));

@@ -28,6 +28,7 @@ export const ACTIVATIONS: Readonly<Record<ActivationKind, number>> = {
   tanh: 3,
 };
 
+/** Element-wise entries. */
 export function elementwise({ library, dropout: draw }: CpuContext): Elementwise {
   const kernels = typedKernels(library, ELEMENTWISE_KERNELS);
   return {

@@ -3,12 +3,15 @@ import { checked, openLibrary } from "../../load.ts";
 import { withoutSignals } from "../../signals.ts";
 import { REBUILD } from "../build.ts";
 
-/** What C kernels take: addresses, 32- and 64-bit integers, floats. */
+/** FFI type of an address. */
 export const P = "ptr";
+/** FFI type of an int or int32_t. */
 export const I = "i32";
+/** FFI type of an int64_t. */
 export const L = "i64";
+/** FFI type of a float. */
 export const F = "f32";
-/** What sizes come back as: whole numbers below 2^53 without a BigInt. */
+/** FFI type of sizes: integers below 2^53 without BigInt. */
 export const SIZE = FFIType.i64_fast;
 
 type Symbols = Record<string, FFIFunction>;
@@ -21,10 +24,10 @@ type Checked<S extends Symbols> = {
 const STATUS = ["success", "an index points outside its table"];
 const describe = (status: number) => STATUS[status] ?? "unknown status";
 
-/** Types that kernels are compiled for; the names of their symbols end with it. */
+/** Types that kernels are compiled for; symbol names end in them. */
 export type KernelType = "f32" | "bf16";
 
-/** Kernels of the compiled library for one type, each throwing E_NATIVE on a status other than 0. */
+/** Opens the kernels of one type; each throws E_NATIVE on a status other than 0. */
 export function openKernels<const S extends Symbols>(
   library: string,
   table: S,
@@ -46,11 +49,11 @@ export function openKernels<const S extends Symbols>(
   return Object.fromEntries(entries) as unknown as Checked<S>;
 }
 
-/** Functions of the compiled library that say how many floats of scratch a kernel needs. */
+/** Opens functions that return a kernel's scratch size in floats. */
 export const openSizes = <const S extends Symbols>(library: string, table: S) =>
   openLibrary("the CPU kernels", [library], table, REBUILD).symbols;
 
-/** As `openKernels`, for each type when it is first asked for: below AVX512-BF16 there are none of bf16. */
+/** `openKernels` for each type on first use: below AVX-512 there are no bf16 kernels. */
 export function typedKernels<const S extends Symbols>(
   library: string,
   table: S,

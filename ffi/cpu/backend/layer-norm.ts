@@ -29,10 +29,12 @@ export const LAYER_NORM_BACKWARD_ARGS = struct({
   scratch: P,
 });
 
+/** Scratch sizes in floats. */
 export const LAYER_NORM_SIZES = {
   adl_layer_norm_bwd_scratch: { args: [L, L], returns: SIZE },
 } as const;
 
+/** Entries of layer normalisation. */
 export function layerNorm({ library, scratch, dropout: draw }: CpuContext): LayerNorm {
   const kernels = typedKernels(library, LAYER_NORM_KERNELS);
   const sizes = openSizes(library, LAYER_NORM_SIZES);

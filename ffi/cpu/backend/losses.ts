@@ -12,6 +12,7 @@ export const LOSS_KERNELS = {
   adl_span_loss: { args: [P, P, P, P, L, L, P, P], returns: I },
 } as const;
 
+/** Loss entries. */
 export function losses({ library }: CpuContext): Losses {
   const kernels = typedKernels(library, LOSS_KERNELS);
   return {

@@ -28,11 +28,13 @@ export const LOW_RANK_ARGS = struct({
   scratch: P,
 });
 
+/** Scratch sizes in floats. */
 export const LOW_RANK_SIZES = {
   adl_low_rank_scratch: { args: [L, L, L], returns: SIZE },
   adl_factor_gradient_scratch: { args: [L, L, L], returns: SIZE },
 } as const;
 
+/** Entries of the low-rank increment. */
 export function lowRank({
   library,
   scratch,

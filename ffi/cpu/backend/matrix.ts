@@ -12,11 +12,12 @@ export const MATRIX_KERNELS = {
   adl_add_column_dots: { args: [P, P, F, P, L, L, P], returns: I },
 } as const;
 
+/** Scratch sizes in floats. */
 export const MATRIX_SIZES = {
   adl_column_sums_scratch: { args: [L, L], returns: SIZE },
 } as const;
 
-/** What goes with matrix products. */
+/** Bias and column sums. */
 export function matrix({ library, scratch }: CpuContext): Matrix {
   const kernels = typedKernels(library, MATRIX_KERNELS);
   const sizes = openSizes(library, MATRIX_SIZES);

@@ -8,11 +8,11 @@ import { elementBytes, floats, elements, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { packedWeights } from "./packed-weights.ts";
 
-/** Numbers that a matrix with a stride spans. */
+/** Elements that a strided matrix spans. */
 const spanLength = (rows: number, cols: number, stride: number) =>
   rows === 0 || cols === 0 ? 0 : (rows - 1) * stride + cols;
 
-/** A product's leading dimensions, and how many numbers each operand spans. */
+/** Leading dimensions of a product, and the elements that each operand spans. */
 export function operandLayout({ m, n, k, transA = false, transB = false, ...strides }: GemmShape) {
   const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = strides;
   const lengths = {
@@ -24,14 +24,15 @@ export function operandLayout({ m, n, k, transA = false, transB = false, ...stri
 }
 
 /**
- * Products with a bf16 operand or result. Floats among the factors, such as trained weights, are rounded to bf16 first:
- * oneDNN's products of both types at once are no faster, and some of its versions get them wrong. Sums are float.
+ * Products with a bf16 operand or result. Float operands, such as trained weights, are rounded to
+ * bf16 first: oneDNN's mixed-type products are no faster, and wrong in some versions. Sums are
+ * float.
  */
 export function mixedProducts({ library, matmul, scratch, pool }: CpuContext) {
   const convert = converter(library);
   let packing: ReturnType<typeof packedWeights> | undefined;
 
-  /** Address of `count` numbers in bf16, at `space` where they must be converted. */
+  /** Address of `count` elements in bf16, converted into `space` if necessary. */
   function toBf16(buffer: Buffer, count: number, space: Pointer): Pointer {
     if (typeOf(buffer) === "bf16") return elements(buffer, count, "bf16");
     convert("F32", floats(buffer, count), space, count, "bf16");

@@ -43,6 +43,7 @@ export const MULTI_HEAD_ARGS = struct({
   scratch: P,
 });
 
+/** Scratch sizes in floats. */
 export const MULTI_HEAD_SIZES = {
   adl_multi_head_scratch: { args: [I, I], returns: SIZE },
 } as const;
@@ -54,12 +55,13 @@ function longestOf({ sequences, hostOffsets }: Sequences): number {
   return longest;
 }
 
-/** Elements of q, of k and of logSumExp. */
+/** Element counts of q, of k and of logSumExp. */
 function counts({ queries, keys, heads, headDim }: AttentionShape) {
   const width = heads * headDim;
   return [queries.tokens * width, keys.tokens * width, heads * queries.tokens] as const;
 }
 
+/** Entries of multi-head attention. */
 export function multiHead({ library, scratch, dropout: draw }: CpuContext): MultiHead {
   const kernels = typedKernels(library, MULTI_HEAD_KERNELS);
   const sizes = openSizes(library, MULTI_HEAD_SIZES);

@@ -50,6 +50,7 @@ function packStep(s: AdamWStep): Uint8Array {
   return pack(STEP, { ...betas(s), eps, stepSize, rootFactor, before, after });
 }
 
+/** Entries of the optimizer. */
 export function optimizer({ library }: CpuContext): Optimizer {
   const kernels = openKernels(library, OPTIMIZER_KERNELS, "f32");
   return {

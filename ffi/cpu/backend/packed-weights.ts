@@ -7,26 +7,30 @@ import type { PackedLayout } from "../packing.ts";
 import type { MatmulType } from "../primitive.ts";
 import { cpuBuffer, type CpuBuffer, elementBytes, typeOf } from "./buffer.ts";
 
-/** A checkpoint's matrix as a product reads it fastest. */
+/** A checkpoint matrix in the layout that products read fastest. */
 export interface Packed {
   readonly layout: PackedLayout;
   readonly pointer: Pointer;
 }
 
-/** B[k,n] of a product, whole and without a stride; its transpose is what is stored, when `transB`. */
+/** A product's whole, contiguous B[k,n]; stored transposed if `transB`. */
 export interface Factor {
   readonly k: number;
   readonly n: number;
   readonly transB: boolean;
 }
 
-/** A layout may pad its blocks to this share of the plain matrix: narrow matrices are left as they are. */
+/**
+ * Largest ratio of packed to plain bytes: narrow matrices, whose blocks need more padding, stay
+ * plain.
+ */
 const MOST_PADDING = 1.25;
 
 /**
- * A checkpoint's matrices, packed in bf16 when a product first asks for one and kept for as long as the matrix: once for x W^T, and
- * once for dy W where something below is trained. Floats of a file are packed from where they lie, so that no plain bf16
- * copy stays. Measured on Zen 4 against plain matrices: 2-8 % from 300 rows on, 20-30 % at 32; processors with AMX gain more.
+ * Checkpoint matrices, packed in bf16 at their first product and kept as long as the matrix: once
+ * for x W^T, and once for dy W where a layer below is trained. Floats in a file are packed from the
+ * mapping, without a plain bf16 copy. Measured on Zen 4 against plain matrices: 2-8 % from 300 rows
+ * on, 20-30 % at 32; CPUs with AMX gain more.
  */
 export function packedWeights(matmul: Matmul, pool: MemoryPool) {
   const known = new WeakMap<CpuBuffer, Map<string, Packed>>();
@@ -49,7 +53,7 @@ export function packedWeights(matmul: Matmul, pool: MemoryPool) {
     return { layout, pointer };
   }
 
-  /** The packed matrix, or undefined where `buffer` is none that may be packed. */
+  /** Returns the packed matrix, or undefined if `buffer` cannot be packed. */
   return (buffer: Buffer, factor: Factor): Packed | undefined => {
     const own = cpuBuffer(buffer);
     const { k, n, transB } = factor;

@@ -8,36 +8,47 @@ import type { CpuContext } from "./context.ts";
 import { I, L, openKernels, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { mixedProducts, operandLayout } from "./mixed-products.ts";
 
-/** kernels/narrow-products.c: of few rows, in float alone. */
+/** kernels/narrow-products.c: few rows, f32 only. */
 export const FEW_ROWS_KERNELS = {
   adl_multiply_few_rows: { args: [P, L, P, L, P, L, I, L, I], returns: I },
 } as const;
 
-/** kernels/narrow-products.c: of few columns. */
+/** kernels/narrow-products.c: few columns. */
 export const NARROW_KERNELS = {
   adl_multiply_narrow: { args: [P, L, P, L, I, P, L, L, I, I, P], returns: I },
 } as const;
 
+/** Scratch sizes in floats. */
 export const NARROW_SIZES = {
   adl_multiply_narrow_scratch: { args: [L, L], returns: SIZE },
 } as const;
 
-/** Up to so many columns our own product is faster than oneDNN's, twice at 8, and needs no new code for each count of rows. */
+/**
+ * Up to this many columns our product is faster than oneDNN's (twice at 8), and needs no JIT
+ * compilation per row count.
+ */
 const FEW_COLUMNS = 32;
 
-/** Up to so many rows, our own product with a transposed matrix is faster than oneDNN's, in float: in bf16 it has packed ones. */
+/**
+ * Up to this many rows, our f32 product with a transposed matrix is faster than oneDNN's. bf16 uses
+ * packed matrices instead.
+ */
 const FEW_ROWS = 64;
 
 /**
- * Whether code that is made for a float product's shape, where there is some, is faster than sgemm: that one is slow at long sums
- * along a transposed matrix, and at few rows. Zen 4, W [768, 3072] transposed: 215 GF/s against 165 at 416 rows, 185 against 67 at
- * 64. Equal elsewhere, where new code for each count of rows, 0.2 to 0.6 ms, would be lost.
+ * Whether a JIT-compiled float product is faster than sgemm, which is slow at long sums along a
+ * transposed matrix and at few rows. Zen 4, W [768, 3072] transposed: 215 GF/s against 165 at 416
+ * rows, 185 against 67 at 64. Elsewhere they are equal, and the compilation per row count, 0.2 to
+ * 0.6 ms, would be wasted.
  */
 function gainsFromJit({ m, n, k, transA = false, transB = false }: GemmShape): boolean {
   return !transA && transB && (k > n || m <= 256);
 }
 
-/** C of a product over nothing, such as one of rank 0: oneDNN would leave it as it is. */
+/**
+ * Zeros C of a product with k = 0, such as one of rank 0, unless beta is 1: oneDNN would leave it
+ * unchanged.
+ */
 function emptyProduct(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
   const type = typeOf(c);
   const at = target(c, (m - 1) * ldc + n, type);
@@ -46,7 +57,7 @@ function emptyProduct(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape): void {
   for (let i = 0; i < m; i++) zeroNative(offsetBy(at, i * ldc * bytes), n * bytes);
 }
 
-/** Matrix products: oneDNN's, or our own where it is slow. */
+/** Matrix products by oneDNN, or our own where oneDNN is slow. */
 export function products(context: CpuContext): Pick<Backend, "gemm"> {
   const { library, dnnl, matmul, scratch } = context;
   const kernels = openKernels(library, FEW_ROWS_KERNELS, "f32");
@@ -56,7 +67,7 @@ export function products(context: CpuContext): Pick<Backend, "gemm"> {
   const mixedProduct = mixedProducts(context);
   let hasJit: boolean | undefined;
 
-  /** C = A B, or A B^T, of few columns: all float, or A in bf16. */
+  /** C = A B, or A B^T, with few columns: all float, or A in bf16. */
   function narrowProduct(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape) {
     const { m, n, k, transB = false } = shape;
     const { lda, ldb, ldc, lengths } = operandLayout(shape);

@@ -13,12 +13,13 @@ export const ROW_KERNELS = {
   adl_fold_add: { args: [P, P, P, L, L, L], returns: I },
 } as const;
 
-/** Those between bf16 and the other type than in ROW_KERNELS. */
+/** Kernels between bf16 and the other table type than in ROW_KERNELS. */
 export const BF16_ROW_KERNELS = {
   adl_gather_float_rows: { args: [P, L, P, P, L, L, I], returns: I },
   adl_scatter_add_act_rows: { args: [P, P, P, L, L, L], returns: I },
 } as const;
 
+/** Entries that gather and scatter rows. */
 export function rowMoves({ library }: CpuContext): Rows {
   const kernels = typedKernels(library, ROW_KERNELS);
   const mixedKernels = typedKernels(library, BF16_ROW_KERNELS);
@@ -28,7 +29,7 @@ export function rowMoves({ library }: CpuContext): Rows {
       const type = typeOf(y);
       const tableRows = Math.floor(table.length / cols);
       const [at, to] = [integers(ids, rows), target(y, rows * cols, type)];
-      // Of a table that is only gathered from, the rows that are read are all that becomes bf16.
+      // A table that is only gathered from stays in float: only the rows read become bf16.
       const wide = typeOf(table) === "f32" ? floats(table, 0) : cpuBuffer(table).pending?.floats;
       if (type === "bf16" && wide !== undefined)
         mixed().adl_gather_float_rows(wide, tableRows, at, to, rows, cols, Number(add));

@@ -1,18 +1,18 @@
 import type { Pointer } from "bun:ffi";
 import { F, I, L, P } from "./kernels.ts";
 
-/** Types of the fields of a struct: an address, int32_t, int64_t or float. */
+/** Field types of a struct: address, int32_t, int64_t or float, by name in C's order. */
 export type Fields = Readonly<Record<string, typeof P | typeof I | typeof L | typeof F>>;
 
-/** One value for each field; NULL is null. */
+/** One value per field; null is NULL. */
 export type FieldValues<S extends Fields> = {
   readonly [K in keyof S]: S[K] extends typeof P ? Pointer | null : number;
 };
 
-/** Layout of a struct of kernels/arguments.h: its fields in C's order, their names in camel case. */
+/** Layout of a struct in kernels/arguments.h; field names in camel case. */
 export interface Struct<S extends Fields> {
   readonly fields: S;
-  /** Offset of each field in bytes, in order. */
+  /** Byte offset of each field, in order. */
   readonly offsets: readonly number[];
   /** sizeof */
   readonly bytes: number;
@@ -22,7 +22,9 @@ const BYTES = { [P]: 8, [I]: 4, [L]: 8, [F]: 4 } as const;
 
 const roundUp = (n: number, multiple: number) => Math.ceil(n / multiple) * multiple;
 
-/** Lays out fields as C does: each at a multiple of its size, the whole a multiple of the largest. */
+/**
+ * Lays out fields as C does: each aligned to its size, the whole padded to its largest alignment.
+ */
 export function struct<const S extends Fields>(fields: S): Struct<S> {
   let [end, alignment] = [0, 1];
   const offsets = Object.values(fields).map((type) => {
@@ -34,7 +36,10 @@ export function struct<const S extends Fields>(fields: S): Struct<S> {
   return { fields, offsets, bytes: roundUp(end, alignment) };
 }
 
-/** Packs structs one after another. Pass the array itself to C: its address would not keep it alive. */
+/**
+ * Packs structs into an array. Pass the returned array itself to C: an address would not keep it
+ * alive.
+ */
 export function pack<S extends Fields>(
   { fields, offsets, bytes }: Struct<S>,
   ...rows: readonly FieldValues<S>[]

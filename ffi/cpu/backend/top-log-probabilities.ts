@@ -4,7 +4,7 @@ import type { CpuContext } from "./context.ts";
 import { F, I, L, openKernels, P } from "./kernels.ts";
 import { pack, struct } from "./struct.ts";
 
-/** kernels/top-log-probabilities.c: logits are floats whatever activations are, so that there is one kind. */
+/** kernels/top-log-probabilities.c, f32 only: logits are floats over either activation type. */
 export const TOP_KERNELS = {
   adl_top_log_probabilities: { args: [P], returns: I },
 } as const;
@@ -26,11 +26,12 @@ export const TOP_ARGS = struct({
   after: I,
 });
 
-/** Address of all of a list of pairs, NULL for an absent one. */
+/** Address of a list of pairs, NULL for an absent one. */
 const optionalPairs = (pairs: Buffer | undefined) => optionalIntegers(pairs, pairs?.length ?? 0);
 
 const pairCount = (pairs: Buffer | undefined) => (pairs?.length ?? 0) / 2;
 
+/** The entry that selects the most probable classes. */
 export function topLogProbabilities({ library }: CpuContext): Pick<Backend, "topLogProbabilities"> {
   const kernels = openKernels(library, TOP_KERNELS, "f32");
   return {

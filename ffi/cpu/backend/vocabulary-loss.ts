@@ -8,6 +8,7 @@ export const VOCABULARY_LOSS_KERNELS = {
   adl_add_vocabulary_loss: { args: [P, P, P, P, P, L, L, F, F], returns: I },
 } as const;
 
+/** The loss over large vocabularies. */
 export function vocabularyLoss({ library }: CpuContext): Pick<Backend, "addVocabularyLoss"> {
   const kernels = typedKernels(library, VOCABULARY_LOSS_KERNELS);
   return {

@@ -10,7 +10,7 @@
 
 #ifdef ADL_BF16
 
-typedef uint16_t act; /* the upper half of a float */
+typedef uint16_t act; /* upper half of a float */
 #define ADL_ACT(name) adl_##name##_bf16
 
 ADL_INLINE float act_load(const act *p) {
@@ -20,7 +20,7 @@ ADL_INLINE float act_load(const act *p) {
   return x;
 }
 
-/* Rounds to nearest, ties to even; a NaN stays one. */
+/* Rounds to nearest, ties to even; NaN stays NaN. */
 ADL_INLINE void act_store(act *p, float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
@@ -32,10 +32,10 @@ ADL_INLINE vec vec_load_act(const act *p) {
   return (vec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16);
 }
 
-/* The bits of 16 numbers, in the lower halves. */
+/* Rounds 16 floats to bf16, each in the low half of its lane. */
 ADL_INLINE __m512i vec_act_bits(vec x) {
 #ifdef __AVX512BF16__
-  /* Takes numbers below float's normal range as 0. */
+  /* Flushes subnormal floats to 0. */
   return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)x));
 #else
   const __m512i bits = (__m512i)x, half = _mm512_srli_epi32(bits, 16);
@@ -47,7 +47,7 @@ ADL_INLINE __m512i vec_act_bits(vec x) {
 #endif
 }
 
-/* sum + the products of 16 pairs of bf16. */
+/* Returns sum plus the dot products of 16 bf16 pairs. */
 ADL_INLINE vec vec_add_pairs(vec sum, __m512i a, __m512i b) {
 #ifdef __AVX512BF16__
   return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
@@ -78,7 +78,7 @@ ADL_INLINE void vec_store_act(act *p, vec x) { vec_store(p, x); }
 
 #endif
 
-/* Sets to[i] = value, an expression of i, for i in [from, end). It may read what it replaces. */
+/* Sets to[i] = value, an expression of i, for i in [from, end). `value` may read to[i]. */
 #define ACT_SET(to, i, from, end, value)                                                           \
   ADL_PRAGMA(omp simd)                                                                             \
   for (int64_t i = (from); i < (end); i++) act_store((to) + i, value);

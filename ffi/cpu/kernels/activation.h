@@ -1,9 +1,9 @@
-/* Activation functions over a run of numbers, on one thread. */
+/* Activation functions over a contiguous range, on one thread. */
 #pragma once
 
 #include "activation-type.h"
 
-/* Core order of ActivationKind. */
+/* Values as in ACTIVATIONS of backend/elementwise.ts. */
 enum activation { GELU, GELU_NEW, RELU, TANH, ACTIVATIONS };
 
 /* Sets y[n] = f(x); y may be x. */

@@ -1,7 +1,8 @@
-/* The sums that AdaLoRA's rank allocator (Zhang et al., 2023) needs. */
+/* Reductions of AdaLoRA's rank allocator (Zhang et al., 2023). */
 #include "arguments.h"
 
-/* Score of one number: sensitivity times uncertainty (eq. 11), or sensitivity alone without it. */
+/* Score of one element: sensitivity times uncertainty (eq. 11), or sensitivity if uncertainty is
+ * NULL. */
 ADL_INLINE double score(const float *sensitivity, const float *uncertainty, int64_t i) {
   return uncertainty ? (double)sensitivity[i] * uncertainty[i] : sensitivity[i];
 }
@@ -12,7 +13,7 @@ static int64_t largest_rank(const adl_triplets *adapters, int64_t count) {
   return adl_round_up(rank, ADL_LINE);
 }
 
-/* Floats of scratch that the kernel below needs: a thread's doubles. */
+/* Floats of scratch for adl_triplet_scores: one array of doubles per thread. */
 ADL_API int64_t adl_triplet_scores_scratch(const adl_triplets *adapters, int64_t count) {
   return 2 * largest_rank(adapters, count) * omp_get_max_threads();
 }
@@ -36,9 +37,9 @@ static void score_triplets(const adl_triplets *t, double *b_sums) {
 }
 
 /*
- * Of each adapter, sets scores[i] = s(E_i) + mean over columns of s(A_i) + mean over rows of
- * s(B_i). s is sensitivity * uncertainty, or sensitivity where the uncertainties are NULL. Without
- * E its term is left out.
+ * For each adapter, sets scores[i] = s(E_i) + mean over columns of s(A_i) + mean over rows of
+ * s(B_i), where s is sensitivity * uncertainty, or sensitivity where the uncertainties are NULL.
+ * The term of E is omitted where its averages are NULL.
  */
 ADL_API int adl_triplet_scores_f32(const adl_triplets *adapters, int64_t count, double *scratch) {
   const int64_t rank = largest_rank(adapters, count);
@@ -51,7 +52,7 @@ ADL_API int adl_triplet_scores_f32(const adl_triplets *adapters, int64_t count, 
   return ADL_OK;
 }
 
-/* Unsigned numbers in the order of the floats; NaN comes last. */
+/* Maps floats to unsigned integers in the same order, NaN last. */
 ADL_INLINE uint32_t order_of(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
@@ -67,16 +68,16 @@ static float float_at(uint32_t key) {
 }
 
 /*
- * Sets threshold[0] to the (n - budget)-th smallest score and kept[i] = score > threshold ? 1 : 0;
- * with budget >= n all are kept and the threshold is NaN. The threshold is found bit by bit:
- * scratch-free, and the same for every order.
+ * Sets threshold[0] to the (n - budget)-th smallest score and kept[i] to 1 if score > threshold,
+ * else 0. If budget >= n, keeps all and sets the threshold to NaN. A binary search over the bits of
+ * the threshold needs no scratch and does not depend on the order of the scores.
  */
 ADL_API int adl_keep_top_f32(const float *scores, int64_t n, int64_t budget, float *kept,
                              float *threshold) {
   const int64_t pruned = n - budget;
   float limit = NAN;
   if (pruned > 0) {
-    uint32_t key = 0; /* the largest key that fewer than `pruned` scores lie below */
+    uint32_t key = 0; /* the largest key with fewer than `pruned` scores below it */
     for (uint32_t bit = 0x80000000u; bit; bit >>= 1) {
       const uint32_t candidate = key | bit;
       int64_t below = 0;
@@ -100,7 +101,7 @@ static void mask_matrix(const adl_masked *m) {
   }
 }
 
-/* Of each matrix, param[r, c] *= kept[r], or *= kept[c] when `columns`. */
+/* For each matrix, param[r, c] *= kept[r], or *= kept[c] if `columns`. */
 ADL_API int adl_apply_mask_f32(const adl_masked *matrices, int64_t count) {
   int64_t elements = 0;
   for (int64_t i = 0; i < count; i++) elements += matrices[i].rows * matrices[i].cols;
@@ -117,14 +118,14 @@ static int64_t largest_workspace(const adl_orthogonal *factors, int64_t count) {
   return adl_round_up(most, ADL_LINE);
 }
 
-/* Floats of scratch that the kernel below needs: the norms as doubles, and a thread's workspace. */
+/* Floats of scratch for adl_orthogonality: the norms as doubles, and one workspace per thread. */
 ADL_API int64_t adl_orthogonality_scratch(const adl_orthogonal *factors, int64_t count) {
   return 2 * adl_round_up(count, ADL_LINE) +
          largest_workspace(factors, count) * omp_get_max_threads();
 }
 
-/* Sets residual = P P^T - I, P [rank, width]. In double: near orthogonality its entries are small
- * differences. */
+/* Sets residual = P P^T - I for P [rank, width]; returns its norm. In double: near orthogonality
+ * the entries are small differences. */
 static double set_residual(const float *p, float *residual, int64_t rank, int64_t width) {
   double squares = 0.0;
   for (int64_t i = 0; i < rank; i++) {
@@ -146,10 +147,8 @@ static void transpose(const float *from, float *to, int64_t rows, int64_t cols) 
   }
 }
 
-/*
- * Returns |M|, M = P P^T - I with the factor's vectors as P's rows; grad += coefficient * M P / |M|
- * (0 where |M| is, as torch).
- */
+/* Returns |M|, where M = P P^T - I and P's rows are the factor's vectors; grad += coefficient * M P
+ * / |M| (0 if |M| is 0, as in torch). */
 static double orthogonality_norm(const adl_orthogonal *o, double coefficient, float *workspace) {
   const int64_t rank = o->rank, width = o->width;
   float *residual = workspace, *transposed = residual + rank * rank,
@@ -175,8 +174,9 @@ static double orthogonality_norm(const adl_orthogonal *o, double coefficient, fl
 }
 
 /*
- * Of each factor, adds: norm[0] += weight * |M|; grad += grad_weight * weight * 2 M P / |M|. A
- * factor is one thread's, and norms are added in order, so that the thread count changes no bit.
+ * For each factor, adds: norm[0] += weight * |M|; grad += grad_weight * weight * 2 M P / |M|. One
+ * thread computes a factor, and norms are added in order, so that results do not depend on the
+ * thread count.
  */
 ADL_API int adl_orthogonality_f32(const adl_orthogonal *factors, int64_t count, float *norm,
                                   float weight, float grad_weight, float *scratch) {

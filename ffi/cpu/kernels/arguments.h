@@ -1,7 +1,5 @@
-/*
- * Structs that TypeScript fills field by field. A kernel with many arguments takes a pointer to
- * one. The same layouts stand in ffi/cpu/backend/; test/ffi/cpu/struct.test.ts compares them.
- */
+/* Structs that TypeScript packs. A kernel with many arguments takes a pointer to one. The layouts
+ * in ffi/cpu/backend/ must match; test/ffi/cpu/struct.test.ts compares them. */
 #pragma once
 
 #include "activation-type.h"
@@ -16,7 +14,7 @@ typedef struct {
   int span;
   const int32_t *relative; /* [2 span - 1], NULL without posKey and posQuery */
   int relative_rows;
-  const adl_dropout *dropout; /* NULL without */
+  const adl_dropout *dropout; /* NULL for no dropout */
 } attention_shape;
 
 /* Arguments of the disentangled attention kernels, forward and backward. */
@@ -24,7 +22,7 @@ typedef struct {
   const act *q, *k, *v, *pos_key, *pos_query; /* pos_key and pos_query may be NULL */
   act *out;                                   /* forward: set */
   act *probs;                                 /* forward: set unless NULL; backward: read */
-  const act *dout;                            /* this and the gradients: backward */
+  const act *dout;                            /* this and the gradients: backward only */
   act *dq, *dk, *dv, *dpos_key, *dpos_query;
   attention_shape shape;
   float *scratch; /* adl_attention_scratch floats */
@@ -32,13 +30,13 @@ typedef struct {
 
 /* Shape of multi-head attention of packed queries to packed keys. */
 typedef struct {
-  int sequences, queries, keys; /* queries, keys: rows in all */
+  int sequences, queries, keys; /* queries, keys: total rows */
   int longest_keys;             /* key rows of the longest sequence */
   const int32_t *query_offsets, *key_offsets;
   int heads, head_dim;
   float scale;
   int causal;
-  const adl_dropout *dropout; /* NULL without */
+  const adl_dropout *dropout; /* NULL for no dropout */
 } multi_head_shape;
 
 /* Arguments of the multi-head attention kernels, forward and backward. */
@@ -46,7 +44,7 @@ typedef struct {
   const act *q, *k, *v;
   act *out;           /* forward: set; backward: read */
   float *log_sum_exp; /* forward: set unless NULL; backward: read */
-  const act *dout;    /* this and the gradients: backward */
+  const act *dout;    /* this and the gradients: backward only */
   act *dq, *dk, *dv;
   multi_head_shape shape;
   float *scratch; /* adl_multi_head_scratch floats */
@@ -70,7 +68,7 @@ typedef struct {
   act *dsum, *dx;                    /* [rows, cols]; dsum may be dy, dx may be NULL */
   float *dweight, *dbias;            /* [cols], may be NULL */
   int64_t rows, cols;
-  const adl_dropout *dropout; /* NULL without */
+  const adl_dropout *dropout; /* NULL for no dropout */
   float *scratch;             /* adl_layer_norm_bwd_scratch floats */
 } layer_norm_bwd_args;
 
@@ -82,13 +80,13 @@ typedef struct {
   int32_t *ids;      /* [rows, count] */
   int64_t rows, classes, count;
   const int32_t *banned, *repeated; /* pairs of (row, class) */
-  int64_t bans, repeats;            /* numbers of pairs */
+  int64_t bans, repeats;            /* counts of pairs */
   float penalty;
-  int after; /* whether classes share the probability after penalties and bans */
+  int after; /* normalise after penalties and bans, not before */
 } top_log_probabilities_args;
 
-/* An adapter's factors A [rank, in], E [rank], B [out, rank], as their importance averages. Those
- * of E may be NULL, and all uncertainties. */
+/* Importance averages of an adapter's factors A [rank, in], E [rank] and B [out, rank]. Those of E
+ * may be NULL, and so may all uncertainties. */
 typedef struct {
   const float *a_sensitivity, *a_uncertainty, *e_sensitivity, *e_uncertainty, *b_sensitivity,
       *b_uncertainty;
@@ -96,24 +94,26 @@ typedef struct {
   int64_t rank, in_features, out_features;
 } adl_triplets;
 
-/* A matrix whose rows, or columns, are kept (1) or zeroed (0). */
+/* A matrix of which each row, or column if `columns`, is kept (1) or zeroed (0). */
 typedef struct {
   float *param;
   const float *kept;
   int64_t rows, cols, columns;
 } adl_masked;
 
-/* A factor whose vectors should be orthonormal: rows of [rank, width], or columns of [width, rank].
- * grad may be NULL. */
+/* A factor regularised towards orthonormal vectors: the rows of [rank, width], or the columns of
+ * [width, rank] if `columns`. grad may be NULL. */
 typedef struct {
   const float *factor;
   float *grad;
   int64_t rank, width, columns;
 } adl_orthogonal;
 
-/* AdamW's factors for one step. torch's order: before = 1 - lr wd, step_size = lr / c1, root_factor
- * = 1 / sqrt(c2), after = 1, with c = 1 - beta^t; the older transformers': before = 1, step_size =
- * lr sqrt(c2) / c1, root_factor = 1, after = 1 - lr wd. */
+/*
+ * AdamW's constants for one step, with c = 1 - beta^t. torch's order: before = 1 - lr wd, step_size
+ * = lr / c1, root_factor = 1 / sqrt(c2), after = 1. The order of older transformers: before = 1,
+ * step_size = lr sqrt(c2) / c1, root_factor = 1, after = 1 - lr wd.
+ */
 typedef struct {
   float beta1, one_minus_beta1, beta2, one_minus_beta2, eps, step_size, root_factor, before, after;
 } adl_adamw_step;

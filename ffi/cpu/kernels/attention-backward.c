@@ -1,12 +1,12 @@
 #include "attention.h"
 
 typedef struct {
-  const act *dout, *q, *k, *v, *pos_key, *pos_query, *probs; /* of one head from here on */
+  const act *dout, *q, *k, *v, *pos_key, *pos_query, *probs; /* of all heads, or offset to one */
   act *dq, *dk, *dv;
 } tensors;
 
-/* A thread's memory. pos_key (reversed) and pos_query are rows of the head's slice; dpos_* their
- * sums over a group. */
+/* A thread's workspace. pos_key (reversed) and pos_query are the head's slices; dpos_* are their
+ * gradients, summed over a group. */
 typedef struct {
   right *dout, *q, *k, *v_transposed, *pos_key, *pos_query;
   left *dout_left, *panel;
@@ -15,9 +15,9 @@ typedef struct {
   column_range *strips;
 } workspace;
 
-/* Rows whose columns are bounded together when gradients of the slice are summed over them. */
+/* Rows that share a column range when the slice's gradient is summed over them. */
 enum { STRIP = 4 };
-_Static_assert(SLICE_ROWS % STRIP == 0, "a strip lies in one slice, as clear_pairs counts on");
+_Static_assert(SLICE_ROWS % STRIP == 0, "clear_pairs relies on strips that lie in one slice");
 
 static workspace workspace_at(const attention_plan *plan, int thread) {
   float *memory = plan->threads + thread * plan->thread_floats;
@@ -45,9 +45,9 @@ static workspace workspace_at(const attention_plan *plan, int thread) {
 }
 
 /*
- * One row: from dP = dout V^T (in dscores), P and the dropout factors (NULL without) sets dropped =
- * P * factors and dscores = P * (dP * factors - sum over j of dP * factors * P) / scale. Padding
- * becomes 0.
+ * One row: from dP = dout V^T (in dscores), P and the dropout factors (NULL for none), sets dropped
+ * = P * factors and dscores = P * (dP * factors - sum over j of dP * factors * P) / scale. Sets
+ * padding to 0.
  */
 ADL_NOINLINE void softmax_backward(const act *probs, const float *factors, float *dropped,
                                    float *dscores, int n, int padded, float inverse_scale) {
@@ -83,8 +83,8 @@ static void score_block(const attention_shape *s, const attention_plan *plan,
 
 /*
  * Adds: sums[c] += sum over rows r of pairs[r, c] * of_row[r], for `columns` columns of pairs
- * [rows, band]. A row's numbers are 0 outside its strip's range, and only rows with some in reach
- * are read.
+ * [rows, band]. Elements outside a strip's column range are 0; only rows whose range overlaps are
+ * read.
  */
 static void add_slice_gradient(const attention_plan *plan, int head_dim, const float *pairs,
                                int64_t band, const column_range *strips, int rows, int columns,
@@ -104,9 +104,8 @@ static void add_slice_gradient(const attention_plan *plan, int head_dim, const f
   }
 }
 
-/* Sets to 0 the columns of pairs [rows, band] that products read: those that a slice of rows
- * reaches by `columns_of`, and SLICE_ROWS more at either side, as columns are read in slices too.
- */
+/* Sets to 0 the columns of pairs [rows, band] that products read: the column range of each slice of
+ * rows (columns_of), and SLICE_ROWS more on either side, as columns are read in slices too. */
 static void clear_pairs(const attention_sequence *q,
                         column_range (*columns_of)(const attention_sequence *, int, int), int first,
                         int rows, float *pairs) {
@@ -120,12 +119,12 @@ static void clear_pairs(const attention_sequence *q,
   }
 }
 
-/* The range from where rows of a right operand are kept together. */
+/* Extends a range to whole groups of interleaved rows of a right operand. */
 static column_range align_range(column_range range) {
   return (column_range){range.from / RIGHT_ROWS * RIGHT_ROWS, range.to};
 }
 
-/* The share of a block of queries in dq (added) and dposKey (added). */
+/* Adds a block of queries' position terms to dq and dposKey. */
 static void backward_queries(const attention_shape *s, const attention_plan *plan,
                              const attention_sequence *q, const workspace *w, int block,
                              int block_rows) {
@@ -146,7 +145,7 @@ static void backward_queries(const attention_shape *s, const attention_plan *pla
                      right_at(w->q, dim, block), w->dpos_key + shift * dim, w->panel);
 }
 
-/* The share of all keys in dk (added) and dposQuery (added). */
+/* Adds all keys' position terms to dk and dposQuery. */
 static void backward_keys(const attention_shape *s, const attention_plan *plan,
                           const attention_sequence *q, const workspace *w) {
   const int64_t dim = plan->padded_dim, shift = q->low - plan->low;
@@ -165,8 +164,7 @@ static void backward_keys(const attention_shape *s, const attention_plan *plan,
                      w->dpos_query + shift * dim, w->panel);
 }
 
-/* A block's products without positions: sets dq, adds to dk and dv, or sets them with the first
- * block. */
+/* Content products of a block: sets dq; sets dk and dv at the first block, then adds to them. */
 static void backward_content(const attention_shape *s, const attention_plan *plan,
                              const attention_sequence *q, const workspace *w, int first, int rows) {
   const int dim = s->head_dim;
@@ -179,7 +177,7 @@ static void backward_content(const attention_shape *s, const attention_plan *pla
                   w->panel);
 }
 
-/* One sequence and head; `t` points at the head's columns, probs at the pair's block. */
+/* One sequence and head; `t` points to the head's columns, probs to the pair's block. */
 static void attend_backward(const attention_shape *s, const attention_plan *plan,
                             const workspace *w, tensors t, int index, int head) {
   const attention_sequence q = attention_sequence_at(s, plan, index);
@@ -216,7 +214,7 @@ static float *slice_sums(const attention_shape *s, const attention_plan *plan, i
   return plan->sums + ((which * plan->groups + group) * (int64_t)s->heads + head) * size;
 }
 
-/* The sequences of one group, for one head, in order. */
+/* The sequences of one group in order, for one head. */
 static void backward_group(const attention_shape *s, const attention_plan *plan, const tensors *all,
                            int head, int group) {
   workspace w = workspace_at(plan, omp_get_thread_num());
@@ -251,8 +249,8 @@ static void backward_group(const attention_shape *s, const attention_plan *plan,
   end_products();
 }
 
-/* Sets row t of dposKey (which = 0) or dposQuery (1) to the sum of the groups, added in order to
- * the first; 0 where no pair reaches it. */
+/* Sets row t of dposKey (which = 0) or dposQuery (1) to the sum over groups, in order; 0 if no pair
+ * uses the row. */
 static void set_slice_gradient(const attention_shape *s, const attention_plan *plan, int which,
                                act *gradient, int t) {
   const int dim = s->head_dim;
@@ -274,8 +272,9 @@ static void set_slice_gradient(const attention_shape *s, const attention_plan *p
 }
 
 /*
- * Sets dq, dk, dv, and dposKey and dposQuery (all rows) where posKey and posQuery are given. The
- * latter are summed over sequences in order, in as many groups as heads and threads call for.
+ * Sets dq, dk, dv, and all rows of dposKey and dposQuery if posKey and posQuery are given. The
+ * latter are summed over sequences in order within each group, then over groups; the number of
+ * groups depends on the heads and the thread count.
  */
 ADL_API int ADL_ACT(disentangled_attention_bwd)(const attention_args *args) {
   const attention_shape *s = &args->shape;

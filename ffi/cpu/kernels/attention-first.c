@@ -1,13 +1,13 @@
 /*
- * Disentangled attention where only the first token of each sequence is a query, as below a
- * classifier that reads nothing else: a row of scores for each sequence and head, so plain loops
- * do. q, out and their gradients have a row for each sequence; of an empty one they are 0.
+ * Disentangled attention in which only the first token of each sequence is a query, as below a
+ * classifier that reads only that token: one row of scores per sequence and head, so that plain
+ * loops suffice. q, out and their gradients have one row per sequence, 0 for an empty one.
  */
 #include "attention.h"
 
 typedef struct {
-  const act *q, *k, *v, *pos_key, *pos_query; /* of one head from here on */
-  int width;                                  /* stride of their rows */
+  const act *q, *k, *v, *pos_key, *pos_query; /* of all heads, or offset to one */
+  int width;                                  /* row stride */
 } first_inputs;
 
 /* Row of posKey and posQuery for key j. */
@@ -22,16 +22,16 @@ ADL_INLINE float dot(const act *x, const act *y, int n) {
   return sum;
 }
 
-/* sum += factor * x. */
+/* Adds: sum += factor * x. */
 ADL_INLINE void add_scaled(float *sum, float factor, const act *x, int n) {
 #pragma omp simd
   for (int i = 0; i < n; i++) sum[i] += factor * act_load(x + i);
 }
 
-/* y = sum. */
+/* Sets y = sum. */
 ADL_INLINE void store_row(act *y, const float *sum, int n) { ACT_SET(y, i, 0, n, sum[i]) }
 
-/* row := softmax(row * factor). */
+/* Sets row = softmax(row * factor). */
 static void softmax(float *row, int n, float factor) {
   float top = -INFINITY, sum = 0.0f;
   for (int j = 0; j < n; j++) top = row[j] > top ? row[j] : top;
@@ -66,7 +66,7 @@ static first_inputs head_inputs(const first_inputs *all, int column) {
                         all->width};
 }
 
-/* Factors of the one row of a sequence and head. */
+/* Draws the dropout factors of a sequence's one row, for one head. */
 static void draw_factors(const attention_shape *s, const attention_sequence *q, int head,
                          float *factors) {
   if (s->dropout)
@@ -97,8 +97,8 @@ static void attend_head(const attention_shape *s, const attention_plan *plan, fi
   }
 }
 
-/* Sets out [sequences, heads * head_dim], and probs unless NULL: n numbers per sequence and
- * head.
+/*
+ * Sets out [sequences, heads * head_dim], and probs unless NULL: n elements per sequence and head.
  */
 ADL_API int ADL_ACT(first_attention)(const attention_args *args) {
   const attention_shape *s = &args->shape;
@@ -112,12 +112,12 @@ ADL_API int ADL_ACT(first_attention)(const attention_args *args) {
   return ADL_OK;
 }
 
-/* Gradients of one head, from its first column on. */
+/* Gradients of one head, from its first column. */
 typedef struct {
   act *dq, *dk, *dv, *dpos_key, *dpos_query;
 } first_gradients;
 
-/* A thread's memory. */
+/* A thread's workspace. */
 typedef struct {
   float *factors, *dscores, *dq, *dk, *dv;
   float *dpos_key, *dpos_query; /* [high - low, padded_dim] */
@@ -137,7 +137,9 @@ static first_workspace workspace_at(const attention_plan *plan) {
   };
 }
 
-/* Sets dscores: P * (dP * factors - sum over j of dP * factors * P) / scale with dP = dout V^T. */
+/*
+ * Sets dscores = P * (dP * factors - sum over j of dP * factors * P) / scale, with dP = dout V^T.
+ */
 static void score_gradients(const attention_shape *s, const attention_sequence *q,
                             const first_inputs *t, const act *dout, const act *probs,
                             const first_workspace *w) {
@@ -151,7 +153,7 @@ static void score_gradients(const attention_shape *s, const attention_sequence *
     w->dscores[j] = act_load(probs + j) * (w->dscores[j] - inner) / s->scale;
 }
 
-/* What key j owes to each gradient. */
+/* Adds key j's contribution to each gradient; sets its rows of dk and dv. */
 static void key_gradients(const attention_shape *s, const attention_plan *plan,
                           const attention_sequence *q, const first_inputs *t,
                           const first_gradients *g, const first_workspace *w, const act *query,
@@ -179,7 +181,7 @@ static void key_gradients(const attention_shape *s, const attention_plan *plan,
   store_row(g->dv + at, w->dv, dim);
 }
 
-/* Sets all rows of a position gradient: sums where a pair reaches, else 0. */
+/* Sets all rows of a position gradient: the sums, or 0 where no pair uses the row. */
 static void store_positions(const attention_shape *s, const attention_plan *plan, act *gradient,
                             const float *sums, int width) {
   for (int row = 0; row < s->relative_rows; row++) {
@@ -218,8 +220,11 @@ static void attend_head_backward(const attention_shape *s, const attention_plan 
   if (t.pos_query) store_positions(s, plan, g.dpos_query, w.dpos_query, t.width);
 }
 
-/* Sets dq [sequences, heads * head_dim], dk, dv, and dposKey and dposQuery (all rows) where posKey
- * and posQuery are given. A head is one thread's, so that the thread count changes no bit. */
+/*
+ * Sets dq [sequences, heads * head_dim], dk, dv, and all rows of dposKey and dposQuery if posKey
+ * and posQuery are given. One thread computes a head, so that results do not depend on the thread
+ * count.
+ */
 ADL_API int ADL_ACT(first_attention_bwd)(const attention_args *args) {
   const attention_shape *s = &args->shape;
   const attention_plan plan = attention_prepare(s, args->scratch);

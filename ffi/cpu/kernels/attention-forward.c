@@ -2,11 +2,11 @@
 #include "vector-math.h"
 
 typedef struct {
-  const act *q, *k, *v, *pos_key, *pos_query; /* of one head from here on */
+  const act *q, *k, *v, *pos_key, *pos_query; /* of all heads, or offset to one */
   act *out, *probs;                           /* probs may be NULL */
 } tensors;
 
-/* A thread's memory; pos_key and pos_query are the transposed slices of the head. */
+/* A thread's workspace; pos_key and pos_query are the head's slices, transposed. */
 typedef struct {
   right *k_transposed, *v, *pos_key, *pos_query;
   left *k, *q, *panel;
@@ -32,7 +32,7 @@ static workspace workspace_at(const attention_plan *plan, int thread) {
   };
 }
 
-/* row := softmax(row * factor) over its first n numbers; the rest, up to `padded`, becomes 0. */
+/* Sets row = softmax(row * factor) over its first n elements, and the rest up to `padded` to 0. */
 ADL_NOINLINE void softmax(float *row, int n, int padded, float factor) {
   float *tail = row + padded - ADL_VECTOR;
 #pragma omp simd
@@ -51,7 +51,7 @@ ADL_NOINLINE void softmax(float *row, int n, int padded, float factor) {
   for (int j = 0; j < padded; j++) row[j] *= inverse;
 }
 
-/* Sets by_key[j, t] = k_j . posQuery[t] for the rows t that key j's pairs reach. */
+/* Sets by_key[j, t] = k_j . posQuery[t] for the rows t that key j's pairs use. */
 static void multiply_keys(const attention_shape *s, const attention_plan *plan,
                           const attention_sequence *q, const workspace *w) {
   const int64_t shift = q->low - plan->low;
@@ -78,7 +78,7 @@ static void multiply_queries(const attention_shape *s, const attention_plan *pla
   }
 }
 
-/* Softmax of a block's scores, kept in probs where wanted; then dropout. */
+/* Applies softmax to a block's scores, stores them in probs unless NULL, then applies dropout. */
 static void normalise(const attention_shape *s, const attention_sequence *q, const workspace *w,
                       int first, int rows, uint32_t dropout_row, act *probs) {
   const int groups = (q->n + 3) / 4;
@@ -95,7 +95,7 @@ static void normalise(const attention_shape *s, const attention_sequence *q, con
   }
 }
 
-/* One sequence and head; `t` points at the head's columns, `probs` at the pair's block. */
+/* One sequence and head; `t` points to the head's columns, `probs` to the pair's block. */
 static void attend(const attention_shape *s, const attention_plan *plan, const workspace *w,
                    tensors t, int index, int head) {
   const attention_sequence q = attention_sequence_at(s, plan, index);
@@ -158,10 +158,10 @@ static void attend_group(const attention_shape *s, const attention_plan *plan, c
 }
 
 /*
- * Sets out [tokens, heads * head_dim], and probs where given: softmax before dropout, per sequence
- * and head, the sum of n^2 * heads. Each sequence and head is computed by one thread, so that the
- * thread count changes no bit. Row of a dropout mask: head * tokens + query's row; column: key's
- * place in its sequence.
+ * Sets out [tokens, heads * head_dim], and probs unless NULL: softmax before dropout, n^2 elements
+ * per sequence and head. One thread computes a sequence and head, so that results do not depend on
+ * the thread count. The dropout mask's row is head * tokens + the query's row, its column the key's
+ * index in the sequence.
  */
 ADL_API int ADL_ACT(disentangled_attention)(const attention_args *args) {
   const attention_shape *s = &args->shape;

@@ -19,7 +19,7 @@ int attention_group_start(const attention_shape *s, const attention_plan *plan, 
   return group == plan->groups ? s->sequences : b;
 }
 
-/* Fills in the rows of posKey and posQuery that the table reaches. */
+/* Finds the rows of posKey and posQuery that the table uses, and whether it is monotone. */
 static void inspect_relative(const attention_shape *s, attention_plan *plan) {
   if (!s->relative) return;
   plan->monotone = 1;
@@ -37,14 +37,13 @@ static attention_plan layout(const attention_shape *s) {
   attention_plan plan = {.groups = (int)group_count(s->heads, s->sequences)};
   inspect_relative(s, &plan);
   const int64_t dim = padded_depth(s->head_dim), rows = adl_round_up(s->longest, OPERAND_ROWS);
-  /* A vector that starts at the last column reaches past it; so does one from a padding row, and a
-   * tile's rows. */
+  /* Vectors that start at the last column, padding rows and tiles reach past the slice. */
   const int64_t band = adl_round_up(plan.high - plan.low, OPERAND_ROWS) + 2 * OPERAND_ROWS;
   plan.padded_dim = dim;
   plan.padded_rows = rows;
   plan.padded_band = band;
-  /* What the backward kernel takes, and room for its cuts at whole lines; the forward kernel takes
-   * less of everything. Operands in bf16 take half, but end with two tiles' rows of zeros. */
+  /* The backward kernel's allocations, each aligned to a cache line; the forward kernel needs less
+   * of each. bf16 operands take half, but end with zero rows of two tiles. */
   const int64_t tail = 2 * OPERAND_DEPTH;
   plan.thread_floats = 6 * (rows + tail) * dim + 2 * (band + tail) * dim + 2 * BLOCK_ROWS * rows +
                        BLOCK_ROWS * (rows + 4) + ADL_FACTORS_SLACK + BLOCK_ROWS * (band + 2 * dim) +
@@ -57,7 +56,7 @@ static int64_t sums_floats(const attention_shape *s, const attention_plan *plan)
   return 2 * plan->groups * (int64_t)s->heads * plan->padded_band * plan->padded_dim;
 }
 
-/* Floats of scratch that the two attention kernels need. */
+/* Floats of scratch for the attention kernels. */
 ADL_API int64_t adl_attention_scratch(int sequences, int longest, int span, const int32_t *relative,
                                       int heads, int head_dim) {
   const attention_shape s = {.sequences = sequences,
@@ -94,7 +93,7 @@ attention_sequence attention_sequence_at(const attention_shape *s, const attenti
   const int reach = q.positions[n - 1] - q.positions[0];
   const int low = plan->monotone ? q.table[-reach] : plan->low,
             high = plan->monotone ? q.table[reach] + 1 : plan->high;
-  /* An even number of rows lies before and after, where operands keep two together. */
+  /* Keeps even numbers of rows before and after the slice: operands interleave two rows. */
   q.low = low - (low - plan->low) % 2;
   q.width = high + (plan->high - high) % 2 - q.low;
   q.band = adl_round_up(q.width, ADL_VECTOR) + 2 * ADL_VECTOR;
@@ -116,12 +115,12 @@ column_range attention_key_columns(const attention_sequence *q, int first, int r
   return (column_range){low - q->low, high - q->low + 1};
 }
 
-/* A square of pairs, as wide as a vector, cut off at the sequence's end. */
+/* A vector-wide square of pairs, clipped at the sequence's end. */
 typedef struct {
   int i, j, rows, cols;
 } square;
 
-/* Whether all its pairs lie on one slope: positions and `relative` go up by one. Then sets *t to
+/* Whether positions and `relative` increase by one over all pairs of the square. If so, sets *t to
  * the row of pair (i, j). */
 static int has_unit_slope(const attention_sequence *q, square at, int *t) {
   const int32_t *p = q->positions;
@@ -135,13 +134,14 @@ static square square_at(const attention_sequence *q, int i, int j) {
   return (square){i, j, (int)adl_min(q->n - i, ADL_VECTOR), (int)adl_min(q->n - j, ADL_VECTOR)};
 }
 
-/* Loads by_key for pairs that start at row t, one vector for each key, and turns it into one for
- * each query. */
+/*
+ * Loads by_key for pairs that start at row t, one vector per key, and transposes to one per query.
+ */
 ADL_INLINE void load_by_key(const attention_sequence *q, square at, int t, const float *by_key,
                             vec *transposed) {
 #pragma GCC unroll 16
   for (int c = 0; c < ADL_VECTOR; c++) {
-    /* Padding keys read the last key's numbers, which nobody uses. */
+    /* Padding keys repeat the last key; nothing reads them. */
     const int j = c < at.cols ? c : at.cols - 1;
     transposed[c] = vec_load(by_key + (at.j + j) * q->band + t - j);
   }

@@ -1,8 +1,8 @@
 /* Operands in bf16. */
 #include "operands.h"
 
-/* 16 numbers of a row from d on, in the low halves: zeros after dim, and for a NULL row.
- */
+/* Loads 16 elements of a row from column d into the low halves of lanes; 0 after dim and for a NULL
+ * row. */
 ADL_INLINE __m512i load_low_halves(const act *row, int d, int dim) {
   const int64_t valid = row ? adl_min(dim - d, 16) : 0;
   if (valid <= 0) return _mm512_setzero_si512();
@@ -10,7 +10,7 @@ ADL_INLINE __m512i load_low_halves(const act *row, int d, int dim) {
   return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, row + d));
 }
 
-/* Sets 32 pairs: a number of the one, and the other's. */
+/* Interleaves 32 elements of two rows. */
 ADL_INLINE void interleave_rows(right *to, const act *lower, const act *upper) {
   const __m512i low_half =
       _mm512_set_epi32(0x002f000f, 0x002e000e, 0x002d000d, 0x002c000c, 0x002b000b, 0x002a000a,

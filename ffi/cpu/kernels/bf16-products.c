@@ -1,7 +1,5 @@
-/*
- * Products of bf16 pairs. With AMX a tile is the processor's own, of 16 x 16 sums; else one of
- * vectors, whose instruction adds two products at once.
- */
+/* Products of bf16 pairs: in AMX tiles of 16 x 16 sums where the CPU has them, else in tiles of
+ * vectors, by an instruction that adds two products to each sum. */
 #include "operands.h"
 #include "tiles.h"
 
@@ -18,8 +16,8 @@ typedef struct {
 
 #ifdef __AMX_BF16__
 
-/* Palette 1; eight tiles of 16 rows of 64 bytes. In memory from the start: GCC 12 does not know
- * that the instruction reads more than 8 bytes. */
+/* Palette 1 with eight tiles of 16 rows of 64 bytes. A static constant, because GCC 12 does not
+ * know that the instruction reads more than 8 bytes. */
 static const struct {
   uint8_t palette, start, reserved[14];
   uint16_t bytes[16];
@@ -32,7 +30,7 @@ void begin_products(void) { _tile_loadconfig(&config); }
 
 void end_products(void) { _tile_release(); }
 
-/* Tile (i, j) of the result, and those of the operands, in the register tmm<t>. */
+/* Load, zero and store tile register t: tile (i, j) of C, (i, p) of A, (p, j) of B. */
 #define TILE_START(t, i, j)                                                                        \
   do {                                                                                             \
     if (o->add)                                                                                    \
@@ -44,8 +42,8 @@ void end_products(void) { _tile_release(); }
 #define TILE_LEFT(t, i) _tile_loadd(t, o->a + (i)*o->lda + p, o->lda * 2)
 #define TILE_RIGHT(t, j) _tile_loadd(t, o->b + p / 2 * o->ldb + (j), o->ldb * 4)
 
-/* Up to four tiles of sums at once, so that each loaded tile is used twice: two of rows where
- * `tall`, two of columns where `wide`, which are constants at every call. */
+/* Computes up to four tiles, so that each loaded operand tile is used twice: two tiles of rows if
+ * `tall`, two of columns if `wide`. Both are constants at every call. */
 ADL_INLINE void tiles(const int tall, const int wide, const product *o) {
   TILE_START(0, 0, 0);
   if (wide) TILE_START(1, 0, 16);
@@ -69,8 +67,7 @@ ADL_INLINE void tiles(const int tall, const int wide, const product *o) {
 
 void multiply(int m, int n, int k, const left *a, int64_t lda, const right *b, int64_t ldb,
               float *c, int64_t ldc, int add) {
-  /* GCC 12 does not know that loading a tile reads memory: what was written before must be there.
-   */
+  /* GCC 12 does not know that a tile load reads memory: earlier stores must not move past it. */
   __asm__ volatile("" ::: "memory");
   for (int j = 0; j < n; j += 32) {
     for (int i = 0; i < m; i += 32) {
@@ -150,7 +147,8 @@ static void round_rows(left *to, const float *from, int64_t stride, int rows, in
   }
 }
 
-/* The same of columns, 16 at a time: `stride` leads from a number of a sum to the next. */
+/* Rounds columns of floats into rows of a left operand, 16 at a time; `stride` is the row stride of
+ * `from`. */
 static void round_columns(left *to, const float *from, int64_t stride, int rows, int k) {
   const int64_t padded = padded_depth(k);
   for (int r = 0; r < rows; r += 16) {

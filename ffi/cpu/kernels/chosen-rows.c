@@ -1,10 +1,11 @@
-/* Attention of queries to keys of their own choice: the earlier tokens of texts that are being
- * written. */
+/*
+ * Attention of each query to a list of key rows: in beam search, the cached rows of its hypothesis.
+ */
 #include "activation-type.h"
 #include "vector-math.h"
 
 #ifndef ADL_BF16
-/* Floats of scratch that the kernel needs. */
+/* Floats of scratch for attend_chosen_rows. */
 ADL_API int64_t adl_chosen_rows_scratch(int count) {
   return omp_get_max_threads() * adl_round_up(count, ADL_LINE);
 }
@@ -36,7 +37,7 @@ ADL_NOINLINE void softmax(float *row, int n) {
   for (int j = 0; j < n; j++) row[j] *= inverse;
 }
 
-/* Columns of a head that are summed at a time, in registers. */
+/* Columns of a head summed at a time, in registers. */
 enum { STRIP = 64 };
 
 ADL_NOINLINE void sum_values(const float *probs, const act *v, const int32_t *index, int count,
@@ -56,8 +57,8 @@ ADL_NOINLINE void sum_values(const float *probs, const act *v, const int32_t *in
 
 /*
  * Sets out [rows, heads * head_dim]: query r attends to the rows index[r * count ..] of k and v,
- * which have `key_rows` rows. A query and head is one thread's, so that the thread count changes no
- * bit.
+ * which have `key_rows` rows. One thread computes a query and head, so that results do not depend
+ * on the thread count.
  */
 ADL_API int ADL_ACT(attend_chosen_rows)(const act *q, const act *k, const act *v, int64_t key_rows,
                                         const int32_t *index, act *out, int rows, int count,

@@ -14,16 +14,15 @@ ADL_API int ADL_ACT(add_bias)(act *y, const float *bias, int64_t rows, int64_t c
   return ADL_OK;
 }
 
-/* Rows whose terms are added up before they meet the running sum: fewer passes over it, and less
- * rounding. */
+/* Rows summed before they are added to the running sum: fewer passes over it, and less rounding. */
 enum { BLOCK_ROWS = 8 };
 
-/* x[i], or x[i] * y[i] where y is given. */
+/* x[i], or x[i] * y[i] unless y is NULL. */
 ADL_INLINE float term(const act *x, const act *y, int64_t i) {
   return y ? act_load(x + i) * act_load(y + i) : act_load(x + i);
 }
 
-/* sums[c] += the terms of `rows` rows, at most BLOCK_ROWS. */
+/* Adds: sums[c] += the terms of `rows` rows, at most BLOCK_ROWS. */
 ADL_INLINE void add_rows(const act *x, const act *y, float *restrict sums, int64_t rows,
                          int64_t cols) {
   if (rows == BLOCK_ROWS) {
@@ -53,7 +52,7 @@ ADL_NOINLINE void add_row_dots(const act *x, const act *y, float *restrict sums,
 }
 
 #ifndef ADL_BF16
-/* Floats of scratch that the two kernels below need. */
+/* Floats of scratch for add_column_sums and add_column_dots. */
 ADL_API int64_t adl_column_sums_scratch(int64_t rows, int64_t cols) {
   return adl_parts(rows * cols) * adl_round_up(cols, ADL_LINE);
 }

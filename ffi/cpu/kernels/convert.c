@@ -1,12 +1,12 @@
-/* Checkpoint types to the types of activations. Sources may lie at any address. */
+/* Conversion of checkpoint dtypes to the activation type. Sources may be unaligned. */
 #include "activation-type.h"
 #include "vector-math.h"
 
-/* Order of the element types in adopt.ts. */
+/* Values as in SOURCES of backend/adopt.ts. */
 enum source { F16, BF16, F64, I64, F32 };
 
-/* IEEE half: its exponent and fraction, read as a float's, are 2^112 too small; infinities and NaNs
- * keep all exponent bits. */
+/* IEEE half: its exponent and fraction, read as a float's, are 2^112 too small. An infinity or NaN
+ * has all exponent bits set. */
 ADL_INLINE float from_half(uint16_t half) {
   uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13;
   uint32_t scaled = (uint32_t)bits_of(float_of((int32_t)magnitude) * 0x1p112f);
@@ -28,7 +28,7 @@ ADL_INLINE float from_half(uint16_t half) {
     return ADL_OK;                                                                                 \
   }
 
-/* Sets to[i] to the i-th of n numbers of type `source`. */
+/* Sets to[i] to element i of n elements of type `source`. */
 ADL_API int ADL_ACT(convert)(int source, const uint8_t *from, act *to, int64_t n) {
   switch (source) {
   case F16:

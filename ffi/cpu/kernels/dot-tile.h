@@ -1,13 +1,11 @@
-/* Products of few rows with many, both row-major over the sum: C[m, n] = A[m, k] W[n, k]^T, without
- * turning or packing W. */
+/* Products of matrices that are both row-major along the inner dimension: C[m, n] = A[m, k] W[n,
+ * k]^T, without transposing or packing W. */
 #pragma once
 
 #include "activation-type.h"
 
-/*
- * A tile has DOT_ROWS rows of A by DOT_COLUMNS of W: as many sums as registers hold beside the
- * operands, more of W, whose rows stay in the first cache while all of A goes by.
- */
+/* A tile is DOT_ROWS rows of A by DOT_COLUMNS rows of W: as many sums as fit in registers beside
+ * the operands. It is wider in W, whose rows stay in L1 while all of A streams past. */
 enum {
   DOT_ROWS = ADL_VECTOR == 16 ? 4 : 2,
   DOT_COLUMNS = ADL_VECTOR == 16 ? 6 : 4,
@@ -15,7 +13,7 @@ enum {
   DOT_GROUPS = (DOT_SUMS + ADL_VECTOR - 1) / ADL_VECTOR,
 };
 
-/* Numbers that are multiplied at once: bf16's by pairs. */
+/* Elements multiplied per step: bf16 in pairs. */
 #ifdef ADL_BF16
 enum { DOT_STEP = 2 * ADL_VECTOR };
 typedef __m512i dot_vec;
@@ -28,8 +26,7 @@ ADL_INLINE dot_vec dot_load(const act *p) { return vec_load(p); }
 ADL_INLINE vec dot_add(vec sum, dot_vec a, dot_vec b) { return sum + a * b; }
 #endif
 
-/* The sum of each of ADL_VECTOR vectors, as one vector: halves of neighbours are added as they come
- * to lie upon each other. */
+/* Sums each of ADL_VECTOR vectors horizontally; returns the sums as one vector. */
 ADL_INLINE vec dot_sums(const vec *x) {
 #ifdef __AVX512F__
   __m512 two[8], four[4], eight[2];
@@ -70,10 +67,10 @@ ADL_INLINE vec dot_sums(const vec *x) {
 }
 
 typedef struct {
-  const act *a[DOT_ROWS], *w[DOT_COLUMNS]; /* rows; past the last one, that one again */
+  const act *a[DOT_ROWS], *w[DOT_COLUMNS]; /* row pointers; rows past the end repeat the last one */
 } dot_operands;
 
-/* Sets sums[i * DOT_COLUMNS + j] to the product of a[i] and w[j]. */
+/* Sets sums[i * DOT_COLUMNS + j] to the dot product of a[i] and w[j]. */
 ADL_INLINE void dot_tile(const dot_operands *o, int k, float *sums) {
   vec sum[DOT_GROUPS * ADL_VECTOR] = {{0}};
   int p = 0;
@@ -102,8 +99,8 @@ ADL_INLINE void dot_tile(const dot_operands *o, int k, float *sums) {
   }
 }
 
-/* Sets columns [from, to) of C, whose number (i, j) is c[i * c_row + j * c_col]. lda and ldw lead
- * from a row to the next. */
+/* Sets columns [from, to) of C, where C(i, j) is c[i * c_row + j * c_col]. lda and ldw are row
+ * strides. */
 ADL_INLINE void dot_products(int m, int64_t from, int64_t to, int k, const act *a, ptrdiff_t lda,
                              const act *w, ptrdiff_t ldw, float *c, ptrdiff_t c_row,
                              ptrdiff_t c_col) {
@@ -111,7 +108,7 @@ ADL_INLINE void dot_products(int m, int64_t from, int64_t to, int k, const act *
     dot_operands o;
     for (int j = 0; j < DOT_COLUMNS; j++) o.w[j] = w + adl_min(column + j, to - 1) * ldw;
     const int columns = (int)adl_min(to - column, DOT_COLUMNS);
-    /* Rows that lie far apart are no stream that the processor would see. */
+    /* The hardware prefetcher does not detect rows that are far apart as a stream. */
     for (int j = 0; j < DOT_COLUMNS && ldw > k; j++) {
       const act *ahead = w + (column + 2 * DOT_COLUMNS + j) * ldw;
       for (int p = 0; p < k; p += ADL_LINE) __builtin_prefetch(ahead + p);

@@ -1,4 +1,4 @@
-/* Element-wise kernels. All run at the speed of memory. */
+/* Element-wise kernels. All are bound by memory bandwidth. */
 #include "activation.h"
 #include "philox.h"
 #include "vector-math.h"
@@ -33,7 +33,9 @@ ADL_API int ADL_ACT(absolute)(const act *x, act *y, int64_t n) {
   SET_EACH(y, i, n, fabsf(act_load(x + i)));
 }
 
-/* sqrt(2 / pi) and the cubic term of GELU's tanh form (Hendrycks and Gimpel, 2016). */
+/*
+ * sqrt(2 / pi) and the cubic coefficient of GELU's tanh approximation (Hendrycks and Gimpel, 2016).
+ */
 #define TANH_SCALE 0.7978845608028654f
 #define TANH_CUBIC 0.044715f
 
@@ -123,7 +125,7 @@ ADL_API int ADL_ACT(activation_bwd)(int kind, const act *x, const act *dy, act *
   return ADL_OK;
 }
 
-/* Columns whose factors are drawn at a time: they stay in the first cache. */
+/* Columns whose dropout factors are drawn at a time, so that they stay in L1. */
 enum { STRIP = 1024 };
 
 /* Sets y[rows, cols] = dropout(x); y may be x. */

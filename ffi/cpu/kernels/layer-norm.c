@@ -1,11 +1,12 @@
-/* Residual add, dropout and layer normalisation (Ba et al., 2016) in one pass: a row stays in the
- * first cache. */
+/* Residual add, dropout and layer normalisation (Ba et al., 2016) in one pass, in which a row stays
+ * in L1. */
 #include "arguments.h"
 
 /* Columns whose dropout factors are drawn at a time. */
 enum { STRIP = 1024 };
 
-/* Sets x = residual + dropout(x) for one row, either of them optional. Returns the row's sum. */
+/* Sets x = residual + dropout(x) for one row; residual and dropout may be NULL. Returns the row's
+ * sum. */
 ADL_NOINLINE float add_row(act *x, const act *residual, int64_t cols, const adl_dropout *dropout,
                            uint32_t row) {
   float factors[STRIP + ADL_FACTORS_SLACK];
@@ -29,8 +30,9 @@ ADL_NOINLINE float add_row(act *x, const act *residual, int64_t cols, const adl_
 }
 
 /*
- * x := residual + dropout(x) in place (residual and dropout may be NULL), then y = (x - mean) *
- * rstd * weight + bias. Sets y [rows, cols], mean [rows] and rstd [rows].
+ * Sets x = residual + dropout(x) in place (residual and dropout may be NULL), then y to the
+ * normalised x, (x - mean) * rstd * weight + bias. Sets y [rows, cols], mean [rows] and rstd
+ * [rows].
  */
 ADL_API int ADL_ACT(add_layer_norm)(act *x, const act *residual, const float *weight,
                                     const float *bias, act *y, float *mean, float *rstd,
@@ -95,7 +97,7 @@ ADL_NOINLINE void set_masked(act *dx, const act *dsum, int64_t cols, const adl_d
   }
 }
 
-/* Adds one row's share to dweight and dbias, each of them optional. */
+/* Adds one row's contribution to dweight and dbias; either may be NULL. */
 ADL_NOINLINE void add_parameters(row_inputs in, float *restrict dweight, float *restrict dbias,
                                  int64_t cols) {
   const float mu = in.mean, rstd = in.rstd;
@@ -112,16 +114,16 @@ ADL_NOINLINE void add_parameters(row_inputs in, float *restrict dweight, float *
 }
 
 #ifndef ADL_BF16
-/* Floats of scratch that the backward kernel needs. */
+/* Floats of scratch for add_layer_norm_bwd. */
 ADL_API int64_t adl_layer_norm_bwd_scratch(int64_t rows, int64_t cols) {
   return adl_parts(rows * cols) * 2 * adl_round_up(cols, ADL_LINE);
 }
 #endif
 
 /*
- * From the saved sum x: sets dsum [rows, cols], which may be dy, and, where dropout and dx are
- * given, dx = mask * dsum. Adds to dweight [cols] and dbias [cols] where they are given: partial
- * sums over rows in scratch, added in order.
+ * From the saved x = residual + dropout(x): sets dsum [rows, cols], which may be dy, and dx to dsum
+ * times the dropout mask if both are given. Adds to dweight [cols] and dbias [cols] unless they are
+ * NULL: partial sums over rows in scratch, added in order.
  */
 ADL_API int ADL_ACT(add_layer_norm_bwd)(const layer_norm_bwd_args *args) {
   const int64_t rows = args->rows, cols = args->cols, stride = adl_round_up(cols, ADL_LINE);

@@ -1,4 +1,4 @@
-/* Losses with their gradients. */
+/* Losses and their gradients. */
 #include "activation-type.h"
 #include "vector-math.h"
 
@@ -16,8 +16,8 @@ ADL_NOINLINE float cross_entropy_row(const act *logits, int32_t label, act *dlog
   for (int64_t c = 0; c < classes; c++) sum += exp_negative(act_load(logits + c) - top);
   const float factor = 1.0f / (sum * (float)rows);
   ACT_SET(dlogits, c, 0, classes, exp_negative(act_load(logits + c) - top) * factor)
-  /* softmax - 1 from the row's own numbers, so that a sure and right row keeps its small gradient.
-   */
+  /* Sums softmax - 1 from the other classes, so that a confident correct row keeps its small
+   * gradient. */
   float others = 0.0f;
   if (labelled == top) {
 #pragma omp simd reduction(+ : others)
@@ -29,7 +29,7 @@ ADL_NOINLINE float cross_entropy_row(const act *logits, int32_t label, act *dlog
   return logf(sum) + (top - labelled);
 }
 
-/* Sets loss[0] to the mean of -log softmax(logits)[label] over rows, and dlogits to its gradient;
+/* Sets loss[0] to the mean of -log softmax(logits)[label] over rows, and dlogits to its gradient.
  * dlogits may be logits. */
 ADL_API int ADL_ACT(cross_entropy)(const act *logits, const int32_t *labels, float *loss,
                                    act *dlogits, int64_t rows, int64_t classes) {
@@ -69,7 +69,7 @@ ADL_API int ADL_ACT(mean_squared_error)(const act *prediction, const float *targ
 
 /* The rows of a sequence: its own, and one that stands for all of its padding. */
 typedef struct {
-  int64_t from, to, pad; /* pad: -1 for none */
+  int64_t from, to, pad; /* pad: -1 for none; weight: padded positions */
   float weight;
 } span_rows;
 
@@ -101,8 +101,9 @@ static float span_column(const act *logits, act *dlogits, span_rows rows, int64_
 /*
  * Sets loss[0] to the mean over both columns of the mean over counted sequences of -log
  * softmax(logits of the sequence)[target], and dlogits [rows, 2] to its gradient. targets [2,
- * sequences]: rows, -1 leaves a sequence out; NaN where all are left out. padding [2, sequences]:
- * rows of padding (-1 for none), and how often each counts.
+ * sequences] are rows; -1 excludes a sequence. The loss is NaN if all are excluded. padding [2,
+ * sequences]: the padding row of each sequence (-1 for none), then the number of padded positions
+ * it stands for.
  */
 ADL_API int ADL_ACT(span_loss)(const act *logits, const int32_t *targets, float *loss, act *dlogits,
                                int64_t sequences, int64_t rows, const int32_t *offsets,

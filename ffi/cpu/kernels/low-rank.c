@@ -1,24 +1,23 @@
-/* The low-rank increment of a linear layer, scale * h diag(e) factor, and its gradient. Triplets
- * whose e is 0, pruned ones, are left out of both: nothing of them is read. */
+/* The low-rank increment of a linear layer, scale * h diag(e) factor, and its gradient. Both skip
+ * pruned triplets (e = 0) without reading them. */
 #include "activation.h"
 #include "arguments.h"
 #include "operands.h"
 #include "small-gemm.h"
 
-/* Rows of y that are updated together: as many as a tile has, so that the columns of each are read
- * in a stream. */
+/* Rows of y updated together: one tile's, so that each is read sequentially. */
 enum { LOW_RANK_ROWS = 6 };
 
 #ifndef ADL_BF16
-/* Floats of scratch that add_low_rank needs: the list of kept triplets, the factor, and of each
- * part some rows of h. */
+/* Floats of scratch for add_low_rank: the indices of unpruned triplets, the scaled factor, and a
+ * block of h per part. */
 ADL_API int64_t adl_low_rank_scratch(int64_t rows, int64_t cols, int64_t rank) {
   const int64_t ranks = adl_round_up(rank, ADL_LINE);
   return ranks + ranks * cols + adl_parts(rows * cols) * LOW_RANK_ROWS * ranks;
 }
 #endif
 
-/* Lists the triplets whose e is not 0, all without e, and returns how many they are. */
+/* Collects the indices of unpruned triplets (all of them if e is NULL); returns the count. */
 static int collect_kept(const float *e, int64_t rank, int32_t *kept) {
   int count = 0;
   for (int64_t k = 0; k < rank; k++) {
@@ -27,7 +26,7 @@ static int collect_kept(const float *e, int64_t rank, int32_t *kept) {
   return count;
 }
 
-/* Sets columns of y[count, cols], the factor's rows that are kept, times e and scale. */
+/* Sets `columns` of y[count, cols] to the factor's unpruned rows times e and scale. */
 static void set_kept_rows(const low_rank_args *f, const int32_t *kept, int count, adl_range columns,
                           float *y) {
   for (int i = 0; i < count; i++) {
@@ -45,8 +44,9 @@ static void set_kept_rows(const low_rank_args *f, const int32_t *kept, int count
   }
 }
 
-/* Sets rows of y, `stride` numbers each, to the `count` kept columns of h[rows, rank], zeros after
- * them. */
+/*
+ * Sets each row of y[rows, stride] to the `count` unpruned columns of h[rows, rank], zero-padded.
+ */
 static void set_kept_columns(const float *h, int64_t rank, const int32_t *kept, int count,
                              int64_t rows, float *y, int64_t stride) {
   for (int64_t r = 0; r < rows; r++, h += rank, y += stride) {
@@ -70,10 +70,10 @@ ADL_INLINE void add_product(act *y, const float *h, const float *factor, const f
 }
 
 /*
- * Adds: y[rows, cols] += scale * h[rows, rank] . diag(e) . factor (+ bias[cols], where it is
- * given), in one pass over y. factor is [rank, cols], or [cols, rank] when `transposed`; e may be
- * NULL. Triplets whose e is 0 are left out: nothing of them is read. Where `activated` is given,
- * which may be y, it is set to f(y) while rows are close.
+ * Adds: y[rows, cols] += scale * h[rows, rank] . diag(e) . factor (+ bias[cols] unless NULL), in
+ * one pass over y. factor is [rank, cols], or [cols, rank] if `transposed`; e may be NULL. Skips
+ * pruned triplets (e = 0) without reading them. Unless `activated` is NULL, sets it to f(y) while
+ * rows are in cache; it may be y.
  */
 ADL_API int ADL_ACT(add_low_rank)(const low_rank_args *args) {
   const float *bias = args->bias;
@@ -108,13 +108,14 @@ ADL_API int ADL_ACT(add_low_rank)(const low_rank_args *args) {
 }
 
 enum {
-  /* What a thread has of x at once: rows that stay in the first cache while its columns are
-   * multiplied by all of h's. */
+  /* Tile of x per thread, sized to stay in L1 while it is multiplied by every column of h. */
   GRADIENT_ROWS = 64,
   GRADIENT_COLUMNS = 128,
 };
 
-/* Where a thread works: some of x as a right operand, the sums, and some of h as a left one. */
+/*
+ * Workspace of a part: a tile of x as a right operand, the sums, and rounded h as a left operand.
+ */
 typedef struct {
   right *x;
   float *sums;
@@ -132,8 +133,8 @@ static gradient_space gradient_space_at(float *scratch, int64_t ranks) {
 }
 
 #ifndef ADL_BF16
-/* Floats of scratch that add_factor_gradient needs: the list of kept triplets, their columns of h,
- * and each part's space, which is larger in float than in bf16. */
+/* Floats of scratch for add_factor_gradient: the indices of unpruned triplets, their columns of h,
+ * and a workspace per part, which is larger in float than in bf16. */
 ADL_API int64_t adl_factor_gradient_scratch(int64_t rows, int64_t cols, int64_t rank) {
   const int64_t ranks = adl_round_up(rank, ADL_LINE);
   return ranks + rows * ranks + adl_parts(rows * cols) * gradient_space_floats(ranks);
@@ -146,13 +147,13 @@ static void set_sums(const float *h, int64_t ranks, int count, const act *x, int
   const int whole = (int)adl_round_up(cols, ADL_VECTOR);
   for (int64_t r = 0; r < rows; r += GRADIENT_ROWS) {
     const int block = (int)adl_min(rows - r, GRADIENT_ROWS);
-    /* Rows that lie apart are no stream that the processor would see. */
+    /* The hardware prefetcher does not detect rows that are far apart as a stream. */
     for (int64_t i = r + block; i < adl_min(r + block + GRADIENT_ROWS, rows); i++) {
       for (int c = 0; c < cols; c += 64 / (int)sizeof(act)) __builtin_prefetch(x + i * ldx + c);
     }
     const right *operand = space.x;
     int64_t stride = padded_depth(cols);
-    if (RIGHT_ROWS == 1 && whole == cols) { /* floats are an operand where they lie */
+    if (RIGHT_ROWS == 1 && whole == cols) { /* a float matrix is an operand in place */
       operand = (const right *)(x + r * ldx);
       stride = ldx;
     } else
@@ -163,9 +164,9 @@ static void set_sums(const float *h, int64_t ranks, int count, const act *x, int
 }
 
 /*
- * Adds to grad, the gradient of the factor where that of the increment is x[rows, cols]: scale *
- * diag(e) . h^T . x, [rank, cols], or [cols, rank] when `transposed`; in bf16 h is rounded. A
- * thread has columns of its own, so that the thread count changes no bit.
+ * Adds to grad, the factor's gradient for the increment's gradient x[rows, cols]: scale * diag(e) .
+ * h^T . x, [rank, cols], or [cols, rank] if `transposed`. In bf16 h is rounded. Each part owns
+ * columns, so that results do not depend on the thread count.
  */
 ADL_API int ADL_ACT(add_factor_gradient)(const act *x, const float *h, const float *e, float scale,
                                          float *grad, int64_t rows, int64_t cols, int64_t rank,

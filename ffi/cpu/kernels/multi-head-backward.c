@@ -2,12 +2,12 @@
 #include "vector-math.h"
 
 typedef struct {
-  const act *dout, *q, *k, *v, *out; /* of one head and sequence from here on */
+  const act *dout, *q, *k, *v, *out; /* offset to one head and sequence */
   const float *log_sum_exp;
   act *dq, *dk, *dv;
 } tensors;
 
-/* A thread's memory. */
+/* A thread's workspace. */
 typedef struct {
   right *k, *k_transposed, *v_transposed; /* all keys */
   float *dk, *dv;
@@ -46,9 +46,9 @@ ADL_NOINLINE float dot(const act *x, const act *y, int n) {
 }
 
 /*
- * One row: from scores (in probs), dP = dout V^T (in dscores), the dropout factors (NULL without)
- * and inner = dout . out sets, with P = exp(score / scale - log_sum), probs = P * factors and
- * dscores = P * (dP * factors - inner) / scale. Padding becomes 0.
+ * One row: from scores (in probs), dP = dout V^T (in dscores), the dropout factors (NULL for none)
+ * and inner = dout . out, with P = exp(score / scale - log_sum), sets probs = P * factors and
+ * dscores = P * (dP * factors - inner) / scale. Sets padding to 0.
  */
 ADL_NOINLINE void softmax_backward(float *probs, float *dscores, const float *factors,
                                    float log_sum, float inner, int n, int padded,
@@ -64,7 +64,7 @@ ADL_NOINLINE void softmax_backward(float *probs, float *dscores, const float *fa
   for (int j = n; j < padded; j++) probs[j] = dscores[j] = 0.0f;
 }
 
-/* Sets probs and dscores of a block of queries over the keys that its last query sees. */
+/* Sets probs and dscores of a block of queries over the keys visible to its last query. */
 static void score_block(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                         const tensors *t, int first, int rows, int visible, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim, groups = (visible + 3) / 4;
@@ -116,7 +116,7 @@ static void attend_backward(const multi_head_shape *s, const multi_head_pair *pa
   copy_out(t->dv, width, w->dv, padded_dim, pair->m, dim);
 }
 
-/* Sets dq, dk and dv; out and log_sum_exp are the forward's. */
+/* Sets dq, dk and dv; out and log_sum_exp are the forward kernel's. */
 ADL_API int ADL_ACT(attention_bwd)(const multi_head_args *args) {
   const multi_head_shape *s = &args->shape;
   const int64_t width = s->heads * s->head_dim;

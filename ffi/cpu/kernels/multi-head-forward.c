@@ -2,17 +2,17 @@
 #include "multi-head.h"
 #include "vector-math.h"
 
-/* Up to so many queries of a sequence, as where texts are written one token after another, turning
- * its keys would cost more than the products. */
+/* Up to this many queries per sequence, as in decoding, transposing the keys would cost more than
+ * the products. */
 enum { FEW_QUERIES = 16 };
 
 typedef struct {
-  const act *q, *k, *v; /* of one head and sequence from here on */
+  const act *q, *k, *v; /* offset to one head and sequence */
   act *out;
   float *log_sum_exp; /* may be NULL */
 } tensors;
 
-/* A thread's memory. */
+/* A thread's workspace. */
 typedef struct {
   right *k_transposed, *v;
   left *q, *panel;
@@ -33,7 +33,7 @@ static workspace workspace_at(const multi_head_shape *s, float *scratch) {
   };
 }
 
-/* row := softmax(row * factor) over its first n numbers; the rest, up to `padded`, becomes 0.
+/* Sets row = softmax(row * factor) over its first n elements, and the rest up to `padded` to 0.
  * Returns the log of the sum. */
 ADL_NOINLINE float softmax(float *row, int n, int padded, float factor) {
   for (int j = n; j < padded; j++) row[j] = -INFINITY;
@@ -56,7 +56,7 @@ ADL_NOINLINE float softmax(float *row, int n, int padded, float factor) {
   return top * factor + logf(sum);
 }
 
-/* The scores of a block of queries become probabilities, dropped out; sets their log_sum_exp. */
+/* Converts a block's scores into probabilities with dropout; sets log_sum_exp. */
 static void normalise(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                       int first, int rows, int64_t stride, uint32_t dropout_row,
                       float *log_sum_exp) {
@@ -77,12 +77,13 @@ static void normalise(const multi_head_shape *s, const multi_head_pair *pair, co
   }
 }
 
-/* Rows and vectors of a tile of sums, and how far ahead keys' rows are asked for, which lie far
- * apart. */
+/*
+ * Rows and vectors of a tile of sums, and the prefetch distance in keys, whose rows are far apart.
+ */
 enum { SUM_ROWS = 4, AHEAD = 12, SUM_VECTORS = ADL_VECTOR == 16 ? 4 : 2 };
 
-/* Adds probs[r, j] v_j over all j to `vectors` vectors of `rows` rows of out: straight from the
- * tensor's rows. `rows` and `vectors` are constants at every call. */
+/* Sets `vectors` vectors of `rows` rows of out to the sum over j of probs[r, j] v_j, read from the
+ * tensor in place. `rows` and `vectors` are constants at every call. */
 ADL_INLINE void sum_tile(const int rows, const int vectors, const float *probs, int64_t stride,
                          const act *v, int keys, ptrdiff_t width, float *out, int64_t padded_dim) {
   vec sum[SUM_ROWS][SUM_VECTORS] = {{{0}}};
@@ -106,7 +107,7 @@ ADL_INLINE void sum_tile(const int rows, const int vectors, const float *probs, 
   }
 }
 
-/* The columns that no whole vector has. */
+/* Sums the columns after the last whole vector. */
 ADL_NOINLINE void sum_columns(const float *probs, const act *v, int keys, ptrdiff_t width,
                               int columns, float *sum) {
   for (int d = 0; d < columns; d++) sum[d] = 0.0f;
@@ -115,7 +116,7 @@ ADL_NOINLINE void sum_columns(const float *probs, const act *v, int keys, ptrdif
   }
 }
 
-/* out[r] = sum over j of probs[r, j] v_j, for rows that see equally many keys. */
+/* Sets out[r] to the sum over j of probs[r, j] v_j, for rows with equally many visible keys. */
 static void sum_values(int rows, const float *probs, int64_t stride, const act *v, int keys,
                        ptrdiff_t width, int dim, float *out, int64_t padded_dim) {
   const int vectors = dim / ADL_VECTOR;
@@ -143,15 +144,14 @@ static void sum_values(int rows, const float *probs, int64_t stride, const act *
   }
 }
 
-/* Scores and sums straight from the tensors' rows. Queries that don't see all keys make scores that
- * nobody reads. */
+/* Scores and sums from the tensors in place. Scores of invisible keys are computed but not used. */
 static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                        tensors t, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim, n = pair->n;
   const int64_t stride = adl_round_up(pair->m, ADL_VECTOR), padded_dim = padded_depth(dim);
   dot_products(n, 0, pair->m, dim, t.q, width, t.k, width, w->scores, stride, 1);
   normalise(s, pair, w, 0, n, stride, dropout_row, t.log_sum_exp);
-  /* What a causal query does not see has a probability of 0, up to what the last one sees. */
+  /* Invisible keys have probability 0, up to those visible to the last query. */
   const int visible = multi_head_visible(s, pair, n - 1);
   sum_values(n, w->scores, stride, t.v, visible, width, dim, w->out, padded_dim);
   copy_out(t.out, width, w->out, padded_dim, n, dim);
@@ -179,10 +179,8 @@ static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair
   end_products();
 }
 
-/*
- * Sets out [queries, heads * head_dim], and log_sum_exp [heads, queries] where given. Each sequence
- * and head is computed by one thread, so that the thread count changes no bit.
- */
+/* Sets out [queries, heads * head_dim], and log_sum_exp [heads, queries] unless NULL. One thread
+ * computes a sequence and head, so that results do not depend on the thread count. */
 ADL_API int ADL_ACT(attention)(const multi_head_args *args) {
   const multi_head_shape *s = &args->shape;
   const int64_t width = s->heads * s->head_dim;

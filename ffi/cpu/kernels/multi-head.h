@@ -1,6 +1,7 @@
 /*
- * Multi-head attention of packed queries to packed keys: what its two directions share. A block of
- * queries meets all keys that it sees at once, as in attention.h; no probability leaves the kernel.
+ * Multi-head attention of packed queries to packed keys: shared by forward and backward. A block of
+ * queries is multiplied by all of its visible keys at once, as in attention.h; no probabilities are
+ * stored.
  */
 #pragma once
 
@@ -18,12 +19,12 @@ ADL_INLINE multi_head_pair multi_head_pair_at(const multi_head_shape *s, int b) 
                            s->key_offsets[b + 1] - key_start};
 }
 
-/* Keys that query i of the sequence sees: the first of them, as many as come back. */
+/* Number of keys visible to query i of the sequence: always the first ones. */
 ADL_INLINE int multi_head_visible(const multi_head_shape *s, const multi_head_pair *pair, int i) {
   return s->causal ? (int)adl_max(0, pair->m - (pair->n - 1 - i)) : pair->m;
 }
 
-/* Whether the products are worth waking threads. */
+/* Whether the products are large enough to pay for waking threads. */
 ADL_INLINE int multi_head_is_large(const multi_head_shape *s) {
   int64_t products = 0;
   for (int b = 0; b < s->sequences; b++) {
@@ -33,5 +34,5 @@ ADL_INLINE int multi_head_is_large(const multi_head_shape *s) {
   return adl_parts(products) > 1;
 }
 
-/* Floats that a thread of either direction needs at most. */
+/* Floats of scratch per thread, enough for either direction. */
 int64_t multi_head_thread_floats(const multi_head_shape *s);

@@ -1,10 +1,12 @@
-/* Products that a library is slow at, or makes new code for at each count of rows: of few rows with
- * a matrix whose rows are the output's columns, as of a linear layer for the newest tokens; and of
- * few columns, as of a low-rank path. */
+/*
+ * Products that a library is slow at, or for which it generates new code at each row count: of few
+ * rows with a transposed matrix, as in a linear layer at a decode step; and of few columns, as in a
+ * low-rank path.
+ */
 #include "dot-tile.h"
 
 #ifndef ADL_BF16
-/* Floats of scratch that multiply_narrow needs: W by rows, of whole vectors. */
+/* Floats of scratch for multiply_narrow: the rows of W^T, padded to whole vectors. */
 ADL_API int64_t adl_multiply_narrow_scratch(int64_t n, int64_t k) {
   return adl_round_up(n, ADL_VECTOR) * adl_round_up(k, ADL_VECTOR);
 }
@@ -16,7 +18,7 @@ static void set_rows(const float *w, int64_t ldw, int64_t n, adl_range range, ac
   for (int64_t i = 0; i < n; i++) ACT_SET(to + i * stride, p, range.from, range.to, w[i * ldw + p])
 }
 
-/* The same of the transpose of w[k, n]. Whole vectors are written, zeros past n and k. */
+/* The same from w[k, n], transposed. Writes whole vectors, with zeros after n and k. */
 static void set_rows_transposed(const float *w, int64_t ldw, int64_t n, adl_range range, act *to,
                                 int64_t stride) {
   for (int64_t p = range.from; p < range.to; p += ADL_VECTOR) {
@@ -30,17 +32,15 @@ static void set_rows_transposed(const float *w, int64_t ldw, int64_t n, adl_rang
   }
 }
 
-/*
- * Sets C[m, n] = X[m, k] W, W [k, n], or its transpose [n, k] when `transposed`; in bf16 W is
- * rounded. n is small. Parts own rows, so that the thread count changes no bit.
- */
+/* Sets C[m, n] = X[m, k] W, with W [k, n], or [n, k] if `transposed`; n is small. In bf16 W is
+ * rounded. Each part owns rows of C, so that results do not depend on the thread count. */
 ADL_API int ADL_ACT(multiply_narrow)(const act *x, int64_t ldx, const float *w, int64_t ldw,
                                      int transposed, float *c, int64_t ldc, int64_t m, int n, int k,
                                      float *scratch) {
   const int parts = adl_parts(m * k);
   int64_t stride = adl_round_up(k, ADL_VECTOR);
   const act *rows = (const act *)scratch;
-  if (transposed && sizeof(act) == sizeof(float)) { /* W is by rows where it lies */
+  if (transposed && sizeof(act) == sizeof(float)) { /* W^T is used in place */
     rows = (const act *)w;
     stride = ldw;
   } else
@@ -60,10 +60,8 @@ ADL_API int ADL_ACT(multiply_narrow)(const act *x, int64_t ldx, const float *w, 
 
 #ifndef ADL_BF16
 
-/*
- * Sets C[m, n] = A[m, k] W[n, k]^T. A library's product packs W anew each time, which costs more
- * than the product where rows are few. Parts own columns, so that the thread count changes no bit.
- */
+/* Sets C[m, n] = A[m, k] W[n, k]^T. A library packs W at each call, which costs more than a product
+ * of few rows. Each part owns columns of C, so that results do not depend on the thread count. */
 ADL_API int adl_multiply_few_rows_f32(const float *a, int64_t lda, const float *w, int64_t ldw,
                                       float *c, int64_t ldc, int m, int64_t n, int k) {
   const int parts = adl_parts(n * k);

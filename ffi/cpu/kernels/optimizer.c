@@ -1,10 +1,11 @@
-/* Gradient norm, clipping, and AdamW, which averages importance in the same pass. */
+/* Gradient norm, clipping, and AdamW, which updates importance averages in the same pass. */
 #include "arguments.h"
 
-/* Numbers summed in float before the sum goes on in double: rounding stays below 1e-6 relative. */
+/* Elements summed in float before the sum continues in double: relative rounding error stays below
+ * 1e-6. */
 enum { BLOCK = 4096 };
 
-/* Sets sum[0] = sum of squares of x: partial sums added in order. */
+/* Sets sum[0] to the sum of squares of x; partial sums are added in order. */
 ADL_API int adl_sum_of_squares_f32(const float *x, float *sum, int64_t n) {
   double sums[ADL_MAX_PARTS];
   const int parts = adl_parts(n);
@@ -26,10 +27,8 @@ ADL_API int adl_sum_of_squares_f32(const float *x, float *sum, int64_t n) {
   return ADL_OK;
 }
 
-/*
- * Sets norm[0] = sqrt(sum_of_squares[0]). With max_norm > 0: grad *= min(1, max_norm / (norm +
- * 1e-6)), NaN where the norm is NaN (torch.nn.utils.clip_grad_norm_).
- */
+/* Sets norm[0] = sqrt(sum_of_squares[0]). If max_norm > 0: grad *= min(1, max_norm / (norm +
+ * 1e-6)), NaN if the norm is NaN (torch.nn.utils.clip_grad_norm_). */
 ADL_API int adl_clip_by_norm_f32(float *grad, const float *sum_of_squares, float max_norm,
                                  float *norm, int64_t n) {
   *norm = sqrtf(*sum_of_squares);
@@ -82,11 +81,11 @@ ADL_NOINLINE void update_with_importance(float *restrict param, const float *res
 }
 
 /*
- * One AdamW update (Loshchilov and Hutter, 2019) of param, m and v from grad, n numbers each:
+ * One AdamW update (Loshchilov and Hutter, 2019) of param, m and v from grad, n elements each:
  *   m = beta1 m + (1 - beta1) grad;  v = beta2 v + (1 - beta2) grad^2
  *   param = before * param - step_size * m / (root_factor * sqrt(v) + eps);  then param *= after
- * Where sensitivity is given, with the new param (Zhang et al., 2023, eq. 9 and 10, betas those of
- * smoothing):
+ * Unless sensitivity is NULL, with the new param and the betas of smoothing (Zhang et al., 2023,
+ * eq. 9 and 10):
  *   I = |param * grad|;  sensitivity = beta1 * sensitivity + (1 - beta1) * I
  *   uncertainty = beta2 * uncertainty + (1 - beta2) * |I - sensitivity|, the new sensitivity
  */

@@ -1,6 +1,6 @@
 /*
- * Dropout factors from Philox4x32-10 (Salmon et al., SC 2011), sixteen counters at a time. Element
- * (row, col) is kept where word col & 3 of philox(counter = [col >> 2, row, site, step], key) >=
+ * Dropout factors by Philox4x32-10 (Salmon et al., SC 2011), sixteen counters at a time. Element
+ * (row, col) is kept if word col & 3 of philox(counter = [col >> 2, row, site, step], key) >=
  * threshold.
  */
 #pragma once
@@ -16,13 +16,13 @@ typedef struct {
 
 #define ADL_PHILOX_LANES 16
 
-/* Writers of factors may write this many floats past the last one. */
+/* Functions that write factors may write this many floats past the last one. */
 #define ADL_FACTORS_SLACK (4 * ADL_PHILOX_LANES)
 
 /*
- * words[4 * lane + w] = word w of counter [group[lane], row[lane], site, step]. Each counter has a
- * 64-bit lane: a product's low half is the next word as it stands, for what is above it is never
- * read.
+ * Sets words[4 * lane + w] to word w of the Philox block of counter [group[lane], row[lane], site,
+ * step]. Each word has a 64-bit lane, of which only the low half counts, so that the low half of a
+ * product serves as the next word unmasked.
  */
 ADL_INLINE void adl_philox_words(const adl_dropout *d, const uint64_t *group, const uint64_t *row,
                                  uint32_t *restrict words) {
@@ -59,7 +59,7 @@ ADL_INLINE void adl_philox_words(const adl_dropout *d, const uint64_t *group, co
   memcpy(words, both, sizeof both);
 }
 
-/* factors[i] = words[i] kept ? scale : 0. */
+/* Sets factors[i] to scale if words[i] is kept, else to 0. */
 ADL_INLINE void adl_philox_factors(const adl_dropout *d, const uint64_t *group, const uint64_t *row,
                                    float *restrict factors) {
   uint32_t words[4 * ADL_PHILOX_LANES];
@@ -69,8 +69,8 @@ ADL_INLINE void adl_philox_factors(const adl_dropout *d, const uint64_t *group, 
   for (int i = 0; i < 4 * ADL_PHILOX_LANES; i++) factors[i] = words[i] >= threshold ? scale : 0.0f;
 }
 
-/* Factors of `cols` columns of one row from column `first` (a multiple of 4) on; rounds up to whole
- * lanes. */
+/* Sets the factors of `cols` columns of one row, from column `first` (a multiple of 4); rounds cols
+ * up to whole groups of lanes. */
 static inline void adl_dropout_row(const adl_dropout *d, uint32_t row, int64_t first, int64_t cols,
                                    float *factors) {
   static const uint64_t lanes[ADL_PHILOX_LANES] = {0, 1, 2,  3,  4,  5,  6,  7,
@@ -78,7 +78,7 @@ static inline void adl_dropout_row(const adl_dropout *d, uint32_t row, int64_t f
   uint64_t group[ADL_PHILOX_LANES], rows[ADL_PHILOX_LANES];
   for (int64_t c = 0; c < cols; c += 4 * ADL_PHILOX_LANES) {
     for (int lane = 0; lane < ADL_PHILOX_LANES; lane += ADL_VECTOR / 2) {
-      /* Whole vectors are stored: loading one from sixteen single stores would stall. */
+      /* Stores whole vectors: a load from sixteen scalar stores would stall store forwarding. */
       vec_u64 g, r = {0};
       memcpy(&g, lanes + lane, sizeof g);
       g += (uint64_t)((first + c) / 4);
@@ -90,8 +90,8 @@ static inline void adl_dropout_row(const adl_dropout *d, uint32_t row, int64_t f
   }
 }
 
-/* Factors of whole rows, each in 4 * groups floats; lanes run across rows, so that short rows waste
- * none. */
+/* Sets the factors of whole rows, 4 * groups floats each. Lanes run across rows, so that short rows
+ * fill them. */
 static inline void adl_dropout_rows(const adl_dropout *d, uint32_t row, int rows, int groups,
                                     float *factors) {
   uint64_t group[ADL_PHILOX_LANES], at[ADL_PHILOX_LANES];

@@ -1,4 +1,4 @@
-/* Calls of oneDNN's products while this thread takes no signals. */
+/* Calls oneDNN's products with signals blocked on this thread. */
 #include <pthread.h>
 #include <signal.h>
 
@@ -9,14 +9,14 @@ typedef int sgemm_function(char, char, int64_t, int64_t, int64_t, float, const f
 typedef int execute_function(const void *, void *, int, const void *);
 
 /*
- * Where K is large, oneDNN's f32 products that do not pack (jit_avx_gemm_f32,
- * jit_avx512_common_gemm_f32; in 3.1 to 3.7) point the stack register at a block of the heap: the
- * frame of a signal, 1 to 3 KB, would be written over what lies below the block. Held signals are
- * taken when the product is done. No JavaScript may run meanwhile: a thread of the engine that
- * suspends this one (by SIGPWR) waits for it with locks in its hands.
+ * For large K, oneDNN's f32 products without packing (jit_avx_gemm_f32, jit_avx512_common_gemm_f32;
+ * in 3.1 to 3.7) point the stack register into a heap block. A signal frame of 1 to 3 KB would then
+ * overwrite the heap below that block. Blocked signals are delivered after the product. No
+ * JavaScript may run meanwhile: an engine thread that suspends this one (by SIGPWR) would wait for
+ * it while holding locks.
  */
 static sigset_t block_signals(void) {
-  /* What an instruction of the thread itself raises ends the process when it is blocked. */
+  /* Blocking a synchronous signal that this thread then raises would end the process. */
   const int synchronous[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
   sigset_t blocked, before;
   sigfillset(&blocked);

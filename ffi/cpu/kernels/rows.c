@@ -1,4 +1,4 @@
-/* Kernels that move whole rows by index. */
+/* Kernels that gather and scatter rows by index. */
 #include "activation-type.h"
 
 static int all_below(const int32_t *ids, int64_t n, int64_t lowest, int64_t limit) {
@@ -8,7 +8,7 @@ static int all_below(const int32_t *ids, int64_t n, int64_t lowest, int64_t limi
   return !bad;
 }
 
-/* Sets y[r] = table[ids[r]], or adds it when `add`. table [table_rows, cols]. */
+/* Sets y[r] = table[ids[r]], or adds it if `add`. table is [table_rows, cols]. */
 ADL_API int ADL_ACT(gather_rows)(const act *table, int64_t table_rows, const int32_t *ids, act *y,
                                  int64_t rows, int64_t cols, int add) {
   if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
@@ -29,7 +29,7 @@ ADL_API int ADL_ACT(gather_rows)(const act *table, int64_t table_rows, const int
 }
 
 #ifdef ADL_BF16
-/* Sets y[r] = table[ids[r]], or adds it when `add`, from a table in float: a trained one, or one of
+/* Sets y[r] = table[ids[r]], or adds it if `add`, from a float table: a trained one, or one of
  * which few rows are read. */
 ADL_API int ADL_ACT(gather_float_rows)(const float *table, int64_t table_rows, const int32_t *ids,
                                        act *y, int64_t rows, int64_t cols, int add) {
@@ -47,8 +47,8 @@ ADL_API int ADL_ACT(gather_float_rows)(const float *table, int64_t table_rows, c
 }
 #endif
 
-/* Adds: table[ids[r]] += dy[r], the table in float. Parts own columns, so that every sum runs over
- * the rows in order. */
+/* Adds: table[ids[r]] += dy[r], with a float table. Each part owns columns, so that every sum runs
+ * over the rows in order. */
 ADL_API int ADL_ACT(scatter_add_rows)(const act *dy, const int32_t *ids, float *table,
                                       int64_t table_rows, int64_t rows, int64_t cols) {
   if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
@@ -66,7 +66,7 @@ ADL_API int ADL_ACT(scatter_add_rows)(const act *dy, const int32_t *ids, float *
 }
 
 #ifdef ADL_BF16
-/* The same with a table of activations. */
+/* The same with a table of the activation type. */
 ADL_API int ADL_ACT(scatter_add_act_rows)(const act *dy, const int32_t *ids, act *table,
                                           int64_t table_rows, int64_t rows, int64_t cols) {
   if (!all_below(ids, rows, 0, table_rows)) return ADL_BAD_INDEX;
@@ -83,8 +83,8 @@ ADL_API int ADL_ACT(scatter_add_act_rows)(const act *dy, const int32_t *ids, act
 }
 #endif
 
-/* Sets y[r, c * width + t] = x[neighbours[r * width + t], c], 0 where the neighbour is -1. x [rows,
- * cols]. */
+/* Sets y[r, c * width + t] = x[neighbours[r * width + t], c], 0 where the neighbour is -1. x is
+ * [rows, cols]. */
 ADL_API int ADL_ACT(unfold)(const act *x, const int32_t *neighbours, act *y, int64_t rows,
                             int64_t cols, int64_t width) {
   if (!all_below(neighbours, rows * width, -1, rows)) return ADL_BAD_INDEX;
@@ -103,7 +103,9 @@ ADL_API int ADL_ACT(unfold)(const act *x, const int32_t *neighbours, act *y, int
   return ADL_OK;
 }
 
-/* Adds: dx[neighbours[r * width + t], c] += dy[r, c * width + t]. Parts own columns, as above. */
+/*
+ * Adds: dx[neighbours[r * width + t], c] += dy[r, c * width + t]. Each part owns columns, as above.
+ */
 ADL_API int ADL_ACT(fold_add)(const act *dy, const int32_t *neighbours, act *dx, int64_t rows,
                               int64_t cols, int64_t width) {
   if (!all_below(neighbours, rows * width, -1, rows)) return ADL_BAD_INDEX;

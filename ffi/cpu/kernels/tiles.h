@@ -1,7 +1,7 @@
 /*
- * How small products are cut: a tile of the result stays in registers, 6 x 4 vectors of AVX-512's
- * 32, or 6 x 2 of AVX2's 16. Each step multiplies a row of the right by 6 numbers of the left, so
- * that loads (4 + 6) stay below the 24 multiply-adds that they feed.
+ * Register tiling of small products: a tile of the result stays in registers, 6 x 4 vectors of
+ * AVX-512's 32, or 6 x 2 of AVX2's 16. Each step multiplies one row of the right operand by 6
+ * elements of the left, so that 10 loads feed 24 multiply-adds.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ enum { TILE_ROWS = 6, TILE_VECTORS = ADL_VECTOR == 16 ? 4 : 2 };
 #define TILE_WIDE_CASES(tile)
 #endif
 
-/* Defines any_tile(rows, vectors, o), which calls `tile` with these as constants, so that its loops
- * over them unroll into registers. */
+/* Defines any_tile(rows, vectors, o), which calls `tile` with constant sizes, so that its loops
+ * unroll into registers. */
 #define DEFINE_ANY_TILE(tile, operands)                                                            \
   static void any_tile(int rows, int vectors, const operands *o) {                                 \
     switch (8 * rows + vectors) {                                                                  \

@@ -1,8 +1,9 @@
-/* The best of many classes for each row: what to write next. */
+/* The most probable classes of each row: candidates of a decode step. */
 #include "arguments.h"
 #include "vector-math.h"
 
-/* Columns whose sum is taken in float, and whose maximum is looked at before they are. */
+/* BLOCK: columns summed in float; blocks are added in double. STRIP: columns skipped at once if
+ * their maximum is not among the best. */
 enum { BLOCK = 1024, STRIP = 64 };
 
 typedef struct {
@@ -11,7 +12,7 @@ typedef struct {
   int count;
 } best_classes;
 
-/* Sets row := logits + bias and returns its largest number. */
+/* Sets row = logits + bias; returns its maximum. */
 ADL_NOINLINE float add_bias(float *row, const float *bias, int64_t classes) {
   float top = -INFINITY;
 #pragma omp simd reduction(max : top)
@@ -30,8 +31,8 @@ ADL_NOINLINE float top_of(const float *row, int64_t n) {
   return top;
 }
 
-/* -INFINITY where all numbers are; NaN where a number is one (exp_negative keeps it) or infinite.
- */
+/* Returns -INFINITY if all elements are -INFINITY, and NaN if one is NaN (exp_negative keeps it) or
+ * INFINITY. */
 ADL_NOINLINE double log_sum_exp(const float *row, int64_t classes, float largest) {
   const float top = largest == -INFINITY ? 0.0f : largest;
   double sum = 0.0;
@@ -45,7 +46,7 @@ ADL_NOINLINE double log_sum_exp(const float *row, int64_t classes, float largest
   return top + log(sum);
 }
 
-/* Puts a class that is better than the last one into its place, behind its equals. */
+/* Inserts a class that beats the last one, after those with an equal score. */
 static void insert(best_classes best, float score, int32_t id) {
   int at = best.count - 1;
   for (; at > 0 && score > best.scores[at - 1]; at--) {
@@ -79,7 +80,7 @@ static int pairs_fit(const int32_t *pairs, int64_t n, int64_t rows, int64_t clas
   return 1;
 }
 
-/* One row of the kernel below. */
+/* Computes one row of the kernel below. */
 static void select_row(const top_log_probabilities_args *args, int64_t r) {
   const int64_t classes = args->classes, count = args->count;
   const int32_t *repeated = args->repeated, *banned = args->banned;
@@ -106,9 +107,9 @@ static void select_row(const top_log_probabilities_args *args, int64_t r) {
 
 /*
  * Sets scores and ids [rows, count] to the classes with the highest log softmax(logits + bias) of
- * each row, best first. Pairs of (row, class): `banned` are never chosen; the score s of `repeated`
- * becomes s * penalty below 0, s / penalty above. With `after`, classes share the probability when
- * that is done, else before. Overwrites logits [rows, classes].
+ * each row, best first. Pairs are (row, class): `banned` classes are never chosen; the score s of a
+ * `repeated` class becomes s * penalty if negative, else s / penalty. Softmax normalises after
+ * penalties and bans if `after`, else before. Overwrites logits [rows, classes].
  */
 ADL_API int adl_top_log_probabilities_f32(const top_log_probabilities_args *args) {
   const int64_t rows = args->rows, classes = args->classes;

@@ -1,7 +1,7 @@
 /*
- * exp, erfc and tanh in plain C that compilers vectorise: no branches, no calls, no tables.
- * Coefficients are minimax fits in relative error; bounds below are of the whole function in float,
- * measured by test/ffi/cpu/vector-math.test.ts.
+ * exp, the normal distribution and tanh in plain C that compilers vectorise: no branches, calls or
+ * tables. Coefficients are minimax fits in relative error. The error bounds below hold for the
+ * whole function in float and are measured by test/ffi/cpu/vector-math.test.ts.
  */
 #pragma once
 
@@ -19,17 +19,14 @@ ADL_INLINE float float_of(int32_t i) {
   return x;
 }
 
-/*
- * e^x for x <= 0: x = n ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 Q(r). 0 below -87.3 (where
- * float's normal range ends), NaN for NaN. Relative error below 1e-7.
- */
+/* e^x for x <= 0: x = n ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + r + r^2 Q(r). Returns 0 below -87.3
+ * (the end of float's normal range) and NaN for NaN. Relative error below 1e-7. */
 ADL_INLINE float exp_negative(float x) {
-  const float magic =
-      0x1.8p23f; /* adding it rounds to an integer, which then sits in the low bits */
+  const float magic = 0x1.8p23f; /* adding it rounds to an integer, left in the low bits */
   float clamped = x < -87.3f ? -87.3f : x;
   float shifted = clamped * 0x1.715476p0f + magic;
   float n = shifted - magic;
-  float r = clamped - n * 0x1.62e4p-1f; /* ln 2 in two parts: the first has zeros for n's bits */
+  float r = clamped - n * 0x1.62e4p-1f; /* ln 2 in two parts; the first is exact times n */
   r = r - n * 0x1.7f7d1cp-20f;
   float q = 0.0013814467238262296f;
   q = q * r + 0.008368780836462975f;
@@ -47,9 +44,9 @@ typedef struct {
 } gauss;
 
 /*
- * Distribution and density of N(0, 1). The tail is exp(-x^2/2) t P(t) with t = 1 / (1 + 0.265 |x|),
- * which keeps its relative accuracy far out. Error of cdf: below 4e-7 relative where x > -1, 1e-6
- * where x > -5, 2e-7 absolute everywhere; of pdf: 1e-7 absolute.
+ * CDF and density of N(0, 1). The tail is exp(-x^2/2) t P(t) with t = 1 / (1 + 0.265 |x|), which
+ * keeps its relative accuracy for large |x|. Error of cdf: below 4e-7 relative for x > -1, 1e-6 for
+ * x > -5, 2e-7 absolute everywhere; of pdf: 1e-7 absolute.
  */
 ADL_INLINE gauss gauss_at(float x) {
   float a = fabsf(x);

@@ -1,4 +1,4 @@
-/* Vectors of the widest kind that this build may use, and what plain C does not say about them. */
+/* The widest float vectors that this build may use, with operations that plain C lacks. */
 #pragma once
 
 #include <immintrin.h>
@@ -6,20 +6,20 @@
 #include "adl.h"
 
 #ifdef __AVX512F__
-#define ADL_VECTOR 16 /* floats in a vector */
+#define ADL_VECTOR 16 /* floats per vector */
 #else
 #define ADL_VECTOR 8
 #endif
 
 typedef float vec __attribute__((vector_size(4 * ADL_VECTOR)));
 typedef uint64_t vec_u64 __attribute__((vector_size(4 * ADL_VECTOR)));
-/* The same in memory, at any float's address. */
+/* A vector at any float's address. */
 typedef float vec_unaligned __attribute__((vector_size(4 * ADL_VECTOR), aligned(4), may_alias));
 
 ADL_INLINE vec vec_load(const float *p) { return *(const vec_unaligned *)p; }
 ADL_INLINE void vec_store(float *p, vec x) { *(vec_unaligned *)p = x; }
 
-/* Products of the low halves. */
+/* Multiplies the low 32-bit halves of each lane into 64 bits. */
 ADL_INLINE vec_u64 vec_multiply_low(vec_u64 a, vec_u64 b) {
 #ifdef __AVX512F__
   return (vec_u64)_mm512_mul_epu32((__m512i)a, (__m512i)b);
@@ -29,7 +29,7 @@ ADL_INLINE vec_u64 vec_multiply_low(vec_u64 a, vec_u64 b) {
 }
 
 #ifdef __AVX512F__
-/* Transposes rows[16][16]: 2 x 2 blocks of 1, 2, 4 and then 8 numbers change places. */
+/* Transposes rows[16][16] by swapping 2 x 2 blocks of 1, 2, 4 and 8 elements. */
 ADL_INLINE void vec_transpose(vec rows[ADL_VECTOR]) {
   __m512 a[16], b[16];
 #pragma GCC unroll 16
@@ -82,13 +82,13 @@ ADL_INLINE void vec_transpose(vec rows[ADL_VECTOR]) {
 }
 #endif
 
-/* Sets transposed[c] to column c of from[rows, columns], whose rows lie `step` apart, both at most
- * ADL_VECTOR; zeros past them. */
+/* Sets transposed[c] to column c of from[rows, columns], with row stride `step`. rows and columns
+ * are at most ADL_VECTOR; the rest is set to 0. */
 ADL_INLINE void vec_transpose_square(const float *from, ptrdiff_t step, int64_t rows,
                                      int64_t columns, vec transposed[ADL_VECTOR]) {
   float square[ADL_VECTOR][ADL_VECTOR] __attribute__((aligned(64))) = {{0}};
   for (int64_t r = 0; r < rows; r++) {
-    if (columns == ADL_VECTOR) /* a constant size is a move */
+    if (columns == ADL_VECTOR) /* a constant size compiles to a vector move */
       memcpy(square[r], from + r * step, sizeof square[r]);
     else
       memcpy(square[r], from + r * step, sizeof(float) * (size_t)columns);

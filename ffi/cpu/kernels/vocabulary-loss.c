@@ -1,11 +1,11 @@
-/* Cross entropy with label smoothing over rows of many classes, with its gradient. */
+/* Cross entropy with label smoothing over rows of many classes, and its gradient. */
 #include "activation-type.h"
 #include "vector-math.h"
 
-/* The label of a row that is left out. */
+/* The label of an excluded row. */
 #define IGNORED_LABEL -100
 
-/* Columns whose sum is taken in float; sums of such blocks are added in double. */
+/* Columns summed in float; blocks are added in double. */
 enum { BLOCK = 1024 };
 
 typedef struct {
@@ -35,14 +35,14 @@ ADL_NOINLINE row_sums sum_row(const float *logits, const float *bias, int64_t cl
   return (row_sums){top, log(exponentials), top + differences / (double)classes};
 }
 
-/* Sets dlogits = weight * (softmax - target); the target has 1 - smoothing at the label and
- * smoothing / classes everywhere. */
+/* Sets dlogits = weight * (softmax - target); the target is smoothing / classes everywhere, plus 1
+ * - smoothing at the label. */
 ADL_NOINLINE void set_gradient(const float *logits, const float *bias, row_sums sums, int32_t label,
                                act *dlogits, int64_t classes, float smoothing, float weight) {
   const float top = (float)sums.top, factor = weight * (float)exp(-sums.log_sum),
               spread = weight * smoothing / (float)classes;
   const float labelled = logits[label] + bias[label];
-  /* softmax - 1 from the row's other numbers, so that a sure and right row keeps its small
+  /* Sums softmax - 1 from the other classes, so that a confident correct row keeps its small
    * gradient. */
   double others = 0.0;
   for (int64_t from = 0; from < classes; from += BLOCK) {
@@ -61,9 +61,9 @@ ADL_NOINLINE void set_gradient(const float *logits, const float *bias, row_sums 
 }
 
 /*
- * For each row whose label is not ignored, with p = softmax(logits + bias): adds weight * ((1 -
- * smoothing) * -log p[label] + smoothing * mean of -log p) to loss[0]. Sets dlogits, where given,
- * to the gradient, 0 in rows left out; it may be logits.
+ * For each row whose label is not ignored, with p = softmax(logits + bias), adds weight * ((1 -
+ * smoothing) * -log p[label] + smoothing * mean of -log p) to loss[0]. Unless dlogits is NULL, sets
+ * it to the gradient, 0 in excluded rows; it may be logits.
  */
 ADL_API int ADL_ACT(add_vocabulary_loss)(const float *logits, const float *bias,
                                          const int32_t *labels, float *loss, act *dlogits,

@@ -12,16 +12,16 @@ const bf16 = await available(() => createCpuBackend({ threads: 2, dtype: "bf16" 
 if (cpu === undefined) test.skip(`the cpu backend (${reason})`, () => {});
 else {
   const weight = (n: number) => {
-    const numbers = new Float32Array(new ArrayBuffer(4 * n)).fill(1);
-    return { dtype: "F32", shape: [n], bytes: new Uint8Array(numbers.buffer), numbers };
+    const values = new Float32Array(new ArrayBuffer(4 * n)).fill(1);
+    return { dtype: "F32", shape: [n], bytes: new Uint8Array(values.buffer), values };
   };
 
   describe("adopted weights", () => {
-    test("a large aligned F32 tensor is used where it lies", () => {
+    test("a large aligned F32 tensor is used in place", () => {
       const tensor = weight(100_000);
       const before = cpu.memory().live;
       const buffer = cpu.adopt(tensor, "f32");
-      tensor.numbers[99_999] = 5;
+      tensor.values[99_999] = 5;
       expect(cpu.download(buffer)[99_999]).toBe(5);
       expect(cpu.memory().live).toBe(before);
     });
@@ -29,7 +29,7 @@ else {
     test("a small one is copied: the JS heap may move it", () => {
       const tensor = weight(10);
       const buffer = cpu.adopt(tensor, "f32");
-      tensor.numbers[9] = 5;
+      tensor.values[9] = 5;
       expect(cpu.download(buffer)[9]).toBe(1);
     });
 
@@ -48,17 +48,17 @@ else {
 
   describe("adopted weights in bf16", () => {
     const halves = (n: number) => {
-      const numbers = new Uint16Array(new ArrayBuffer(2 * n)).fill(0x3f80);
-      return { dtype: "BF16", shape: [n], bytes: new Uint8Array(numbers.buffer), numbers };
+      const values = new Uint16Array(new ArrayBuffer(2 * n)).fill(0x3f80);
+      return { dtype: "BF16", shape: [n], bytes: new Uint8Array(values.buffer), values };
     };
     const inBf16 = createCpuBackend({ threads: 2, dtype: "bf16" }).catch(() => undefined);
 
-    test("a large tensor of bf16 is used where it lies", async () => {
+    test("a large tensor of bf16 is used in place", async () => {
       const backend = await inBf16;
       if (!backend) return;
       const tensor = halves(100_000);
       const buffer = backend.adopt(tensor, "bf16");
-      tensor.numbers[99_999] = 0x4000;
+      tensor.values[99_999] = 0x4000;
       expect(backend.download(buffer)[99_999]).toBe(2);
     });
 
@@ -73,10 +73,10 @@ else {
         backend.gatherRows(table, integers(backend, [id]), row, shape);
         return [...backend.download(row)];
       };
-      tensor.numbers[99_999] = 5;
+      tensor.values[99_999] = 5;
       expect(read(49_999)).toEqual([1, 5]); // not yet converted when it was adopted
       expect(backend.download(table)[99_999]).toBe(5); // converts it
-      tensor.numbers[99_999] = 6;
+      tensor.values[99_999] = 6;
       expect(read(49_999)).toEqual([1, 5]);
     });
   });
@@ -93,24 +93,24 @@ else {
       for (let i = 0; i < times; i++) backend.gemm(x, matrix, y, shape);
       return { backend, matrix, y, again: () => backend.gemm(x, matrix, y, shape) };
     };
-    const stored: [string, () => HostTensor & { numbers: Float32Array | Uint16Array }][] = [
+    const stored: [string, () => HostTensor & { values: Float32Array | Uint16Array }][] = [
       ["F32", () => weight(width * width)],
       ["F16", () => halves(width * width, 0x3c00)],
       ["BF16", () => halves(width * width, 0x3f80)],
     ];
     const halves = (n: number, one: number) => {
-      const numbers = new Uint16Array(new ArrayBuffer(2 * n)).fill(one);
+      const values = new Uint16Array(new ArrayBuffer(2 * n)).fill(one);
       const dtype = one === 0x3c00 ? "F16" : "BF16";
-      return { dtype, shape: [n], bytes: new Uint8Array(numbers.buffer), numbers };
+      return { dtype, shape: [n], bytes: new Uint8Array(values.buffer), values };
     };
     for (const [dtype, make] of stored)
-      test.skipIf(!bf16.backend)(`${dtype}: read once, when a product first asks`, async () => {
+      test.skipIf(!bf16.backend)(`${dtype}: read once, at the first product`, async () => {
         const tensor = make();
         const { backend, y, again } = await product(tensor, 0);
-        tensor.numbers.fill(0, 1, width); // of the first output, but for its first term
+        tensor.values.fill(0, 1, width); // of the first output, but for its first term
         again();
         expect([...backend.download(y).subarray(0, 2)]).toEqual([1, width]);
-        tensor.numbers.fill(0);
+        tensor.values.fill(0);
         again();
         expect([...backend.download(y).subarray(0, 2)]).toEqual([1, width]);
       });
@@ -190,8 +190,8 @@ else {
     const x = masters(cpu, [1, 2, 3]);
 
     test.each<[string, () => void, string]>([
-      ["a short buffer", () => cpu.addBias(x, x, 2, 2), "got f32 [3] where f32 [4] was due"],
-      ["a wrong type", () => cpu.add(x, integers(cpu, [1, 2, 3])), "got i32 [3] where f32 [3] was"],
+      ["a short buffer", () => cpu.addBias(x, x, 2, 2), "got f32 [3], expected f32 [4]"],
+      ["a wrong type", () => cpu.add(x, integers(cpu, [1, 2, 3])), "got i32 [3], expected f32 [3]"],
       ["a view past the end", () => cpu.view(x, 2, 2), "a view lies within its buffer"],
       ["another backend's buffer", () => cpu.add(x, foreign()), "got another backend's buffer"],
       ["a type it has not", () => cpu.alloc("f64", 1), "has no f64 buffers"],
@@ -205,7 +205,7 @@ else {
       ["unfold", (ids) => cpu.unfold(x, ids, x, { rows: 1, cols: 1, width: 1 })],
       ["foldAdd", (ids) => cpu.foldAdd(x, ids, x, { rows: 1, cols: 1, width: 1 })],
       ["crossEntropy", (ids) => cpu.crossEntropy(x, ids, x, x, 1, 3)],
-    ])("%s tells an index outside its table", (_, act) => {
+    ])("%s reports an index outside its table", (_, act) => {
       expect(() => act(integers(cpu, [3]))).toThrow("an index points outside its table (status 1)");
       expect(() => act(integers(cpu, [-2]))).toThrow("an index points outside its table");
     });

@@ -92,9 +92,12 @@ const defined = kernelUnits(kernels, "amx").flatMap(({ source, flags }) =>
 );
 
 function functionsOf(source: string, type: "f32" | "bf16"): string[] {
-  const wanted = { f32: /#ifdef ADL_BF16[\s\S]*?#endif/g, bf16: /#ifndef ADL_BF16[\s\S]*?#endif/g };
+  const excluded = {
+    f32: /#ifdef ADL_BF16[\s\S]*?#endif/g,
+    bf16: /#ifndef ADL_BF16[\s\S]*?#endif/g,
+  };
   const head = /ADL_API (\w+) (?:ADL_ACT\((\w+)\)|(\w+))\(([^)]*)\)/g;
-  return [...source.replaceAll(wanted[type], "").matchAll(head)].map(
+  return [...source.replaceAll(excluded[type], "").matchAll(head)].map(
     ([, result = "", activation, plain, parameters = ""]) => {
       const name = activation === undefined ? plain : `adl_${activation}_${type}`;
       return `${typeOf(result)} ${name}(${parameters.split(",").map(typeOf).join(", ")})`;
