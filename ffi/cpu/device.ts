@@ -43,7 +43,7 @@ export const cpuDevice: Device = {
   },
 
   async embeddedFiles(scratch) {
-    const { cpuCarriedFiles } = await import("./embedded-files.ts");
-    return cpuCarriedFiles(scratch);
+    const { cpuEmbeddedFiles } = await import("./embedded-files.ts");
+    return cpuEmbeddedFiles(scratch);
   },
 };

@@ -12,7 +12,7 @@ import { LEVELS } from "./isa.ts";
  * there, and the OpenMP runtime that they were linked with. Throws E_MACHINE where the compiler
  * can't build all of them.
  */
-export async function cpuCarriedFiles(scratch: string): Promise<ReadonlyMap<string, string>> {
+export async function cpuEmbeddedFiles(scratch: string): Promise<ReadonlyMap<string, string>> {
   const { manifest } = await buildKernels();
   const missing = LEVELS.filter((level) => manifest.libraries[level] === undefined);
   if (missing.length > 0 || manifest.openmp?.endsWith("/libgomp.so.1") !== true)
