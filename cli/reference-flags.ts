@@ -36,8 +36,8 @@ const ignoredFlags = {
 
 /** Settings with further names in the scripts, whose parser accepts abbreviated flags. */
 const renamedFlags = {
-  task: { ...settings.task, also: [...settings.task.aliases, "dataset-name"] },
-  maxSteps: { ...settings.maxSteps, also: [...settings.maxSteps.aliases, "max-step"] },
+  task: { ...settings.task, aliases: [...settings.task.aliases, "dataset-name"] },
+  maxSteps: { ...settings.maxSteps, aliases: [...settings.maxSteps.aliases, "max-step"] },
 };
 
 /** Flags of the launcher of several processes. */
