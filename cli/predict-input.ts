@@ -1,9 +1,10 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { DataSplit } from "../core/data/examples.ts";
 import type { SplitRole } from "../core/data/glue-tasks.ts";
 import { formatOf } from "../core/data/open-table.ts";
-import { decodeText, readBytes } from "../core/data/text-file.ts";
+import { decodeText } from "../core/data/text-file.ts";
 import { errors } from "../core/errors.ts";
+import { readRegular, statOf } from "../core/io/regular-file.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import type { TrainedModel } from "../core/run/open-trained.ts";
 import type { Report } from "./report.ts";
@@ -89,8 +90,9 @@ async function standardInput(): Promise<string> {
 
 async function contextText(given: string): Promise<string> {
   if (given === "-") return standardInput();
-  const isFile = statSync(given, { throwIfNoEntry: false })?.isFile() === true;
-  if (isFile) return withoutLineEnd(decodeText(readBytes(given), given));
+  // existsSync is false for a text too long to be a path; statSync would throw.
+  const isFile = existsSync(given) && statOf(given)?.isFile() === true;
+  if (isFile) return withoutLineEnd(decodeText(readRegular(given), given));
   // A single ASCII word must be a mistyped path: languages without spaces use other letters.
   if (!/^[\x21-\x7e]+$/.test(given)) return given;
   throw errors.file(given, "there is no such file", "--context is a file, or the text itself");

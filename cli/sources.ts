@@ -1,8 +1,9 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { formatOf } from "../core/data/open-table.ts";
 import { AdaloraError, errors } from "../core/errors.ts";
 import type { Environment } from "../core/io/hub-settings.ts";
 import type { Resolved } from "../core/io/hub.ts";
+import { isFolder } from "../core/io/regular-file.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
@@ -58,9 +59,6 @@ export async function openSources(
 }
 
 // --- internal ---
-
-const isFolder = (name: string) =>
-  statSync(name, { throwIfNoEntry: false })?.isDirectory() === true;
 
 function noData(): AdaloraError {
   return errors.missing(

@@ -1,8 +1,8 @@
-import { statSync } from "node:fs";
 import type { DataSplit, ReadSpec } from "../core/data/examples.ts";
 import type { SplitRole } from "../core/data/glue-tasks.ts";
 import { fileSplit } from "../core/data/splits.ts";
 import { errors } from "../core/errors.ts";
+import { statOf } from "../core/io/regular-file.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import type { TrainedModel } from "../core/run/open-trained.ts";
 import type { PredictionSet } from "../core/tasks/task.ts";
@@ -45,4 +45,4 @@ export async function loadSplits(
   return sets;
 }
 
-const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+const isFile = (path: string) => statOf(path)?.isFile() === true;

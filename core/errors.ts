@@ -1,3 +1,5 @@
+import { cutText, excerpt, shownShape as shown } from "./excerpt.ts";
+
 /** An error that a user can cause. `hint` says what to do next; `cause` keeps the native error. */
 export class AdaloraError extends Error {
   override readonly name = "AdaloraError";
@@ -19,8 +21,6 @@ interface Shaped {
   readonly shape: readonly number[];
 }
 
-const shown = (shape: readonly number[]) => `[${shape.join(", ")}]`;
-
 /**
  * Every message in one place, in one style, for tests to quote. Format: `[where] rule: got facts`.
  */
@@ -31,9 +31,13 @@ export const errors = {
   },
 
   unknownModelType(modelType: string, known: readonly string[]) {
-    return new AdaloraError("E_MODEL_TYPE", `no plugin handles model_type "${modelType}"`, {
-      hint: `known: ${known.join(", ")}; another family needs a plugin in adalora itself`,
-    });
+    return new AdaloraError(
+      "E_MODEL_TYPE",
+      `no plugin handles model_type "${cutText(modelType)}"`,
+      {
+        hint: `known: ${known.join(", ")}; another family needs a plugin in adalora itself`,
+      },
+    );
   },
 
   otherTask(family: string, task: string, tasks: readonly string[]) {
@@ -44,7 +48,7 @@ export const errors = {
   config(source: string, key: string, want: string, got: unknown) {
     return new AdaloraError(
       "E_CONFIG",
-      `${source}: "${key}" must be ${want}, got ${JSON.stringify(got)}`,
+      `${source}: "${cutText(key)}" must be ${want}, got ${excerpt(got)}`,
     );
   },
 
@@ -86,14 +90,22 @@ export const errors = {
   },
 
   missingWeights(where: string, names: readonly string[]) {
-    const some = names.slice(0, 3).join(", ") + (names.length > 3 ? ", …" : "");
+    const some =
+      names
+        .slice(0, 3)
+        .map((name) => cutText(name))
+        .join(", ") + (names.length > 3 ? ", …" : "");
     return new AdaloraError("E_WEIGHTS", `${where}: ${names.length} weights are missing: ${some}`, {
       hint: "config.json and the weights do not describe the same model",
     });
   },
 
   unmappedWeights(where: string, plugin: string, keys: readonly string[]) {
-    const some = keys.slice(0, 3).join(", ") + (keys.length > 3 ? ", …" : "");
+    const some =
+      keys
+        .slice(0, 3)
+        .map((key) => cutText(key))
+        .join(", ") + (keys.length > 3 ? ", …" : "");
     const rule = `keys are neither mapped nor ignored by plugin "${plugin}"`;
     return new AdaloraError("E_WEIGHTS", `${where}: ${keys.length} ${rule}: ${some}`, {
       hint: "config.json and the weights do not describe the same model",

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
+import { readRegular } from "../io/regular-file.ts";
 import { tsvRecords } from "./delimited.ts";
 import type { DataSplit, RowFilter } from "./examples.ts";
-import { decodeText, readBytes } from "./text-file.ts";
+import { decodeText } from "./text-file.ts";
 
 const idColumns = ["#1 ID", "#2 ID"] as const;
 
@@ -38,7 +39,7 @@ function idFilter(dev: ReadonlySet<string> | undefined, inDev: boolean): RowFilt
 
 function readIds(path: string): ReadonlySet<string> {
   const ids = new Set<string>();
-  for (const { line, fields } of tsvRecords(decodeText(readBytes(path), path))) {
+  for (const { line, fields } of tsvRecords(decodeText(readRegular(path), path))) {
     if (fields.length === 1 && fields[0] === "") continue;
     if (fields.length !== idColumns.length) {
       throw errors.file(

@@ -1,11 +1,12 @@
 import { extname } from "node:path";
 import { errors } from "../errors.ts";
+import { readRegular } from "../io/regular-file.ts";
 import { type DelimitedOptions, delimitedTable, tsvRecords } from "./delimited.ts";
 import type { GlueTask, SplitRole } from "./glue-tasks.ts";
 import { jsonLinesTable, jsonListTable } from "./json-table.ts";
 import { parquetTable } from "./parquet-table.ts";
 import type { Table } from "./table.ts";
-import { decodeText, readBytes } from "./text-file.ts";
+import { decodeText } from "./text-file.ts";
 import type { Warnings } from "./warnings.ts";
 
 /**
@@ -64,7 +65,7 @@ export function openTable(source: DataSource, options: OpenOptions): Table {
 function contentOf(source: DataSource) {
   if (typeof source !== "string") return { ...source, format: detectFormat(source.bytes) };
   const format = formatOf(source);
-  if (format !== undefined) return { name: source, bytes: readBytes(source), format };
+  if (format !== undefined) return { name: source, bytes: readRegular(source), format };
   throw errors.file(
     source,
     "the extension is not a known format",

@@ -1,6 +1,7 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { errors } from "../errors.ts";
+import { isFolder, statOf } from "../io/regular-file.ts";
 import type { DataSplit } from "./examples.ts";
 import type { GlueTask, SplitRole } from "./glue-tasks.ts";
 import { msrParaphraseSplits } from "./mrpc.ts";
@@ -24,7 +25,7 @@ export interface SplitOptions {
  */
 export function locateSplits(data: string, options: SplitOptions = {}): DataSplit[] {
   return withOverrides(
-    isFolder(data) ? splitsIn(data, options.task) : [fileSplit(data, "train")],
+    isDataFolder(data) ? splitsIn(data, options.task) : [fileSplit(data, "train")],
     options,
   );
 }
@@ -72,8 +73,8 @@ const usualNames: Readonly<Record<SplitRole, readonly string[]>> = {
   test: ["test"],
 };
 
-function isFolder(path: string): boolean {
-  const stats = statSync(path, { throwIfNoEntry: false });
+function isDataFolder(path: string): boolean {
+  const stats = statOf(path);
   if (stats === undefined) throw errors.file(path, "does not exist");
   return stats.isDirectory();
 }
@@ -84,9 +85,7 @@ function isFolder(path: string): boolean {
  */
 function splitsIn(folder: string, task: GlueTask | undefined): DataSplit[] {
   const names = [...(task === undefined ? [] : [task.folder, task.name]), "data"];
-  const inside = names
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true);
+  const inside = names.map((name) => join(folder, name)).filter(isFolder);
   for (const candidate of [folder, ...inside]) {
     const splits = splitsOf(candidate, task);
     if (splits.length > 0) return splits;
@@ -133,7 +132,9 @@ function filesByStem(folder: string): ReadonlyMap<string, NamedFile[]> {
     const [, name = stem, number, count] = match ?? [];
     const named =
       match === null ? { file } : { file, shard: { number: Number(number), count: Number(count) } };
-    stems.set(name, [...(stems.get(name) ?? []), named]);
+    const found = stems.get(name);
+    if (found === undefined) stems.set(name, [named]);
+    else found.push(named);
   }
   return stems;
 }

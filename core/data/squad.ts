@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { readRegular } from "../io/regular-file.ts";
 import { isJsonObject, type JsonObject } from "../io/json-file.ts";
 import type { ColumnOptions } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
@@ -8,7 +9,7 @@ import { documentQuestions } from "./squad-document.ts";
 import { questionChecker, type SquadExample } from "./squad-question.ts";
 import type { RawQuestion } from "./squad-raw.ts";
 import { quoted, type Table } from "./table.ts";
-import { decodeText, readBytes } from "./text-file.ts";
+import { decodeText } from "./text-file.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
 
 /** The checked questions of a split. */
@@ -94,7 +95,7 @@ function questionsIn(
 /** The bytes of a file that may be a JSON document; undefined for other formats. */
 function jsonBytes(source: DataSource): Uint8Array<ArrayBuffer> | undefined {
   if (typeof source !== "string") return source.bytes[0] === 0x7b ? source.bytes : undefined;
-  return formatOf(source) === "json" ? readBytes(source) : undefined;
+  return formatOf(source) === "json" ? readRegular(source) : undefined;
 }
 
 /** The object that the whole text is; undefined when it is a list, or JSON lines. */

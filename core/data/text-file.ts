@@ -1,18 +1,7 @@
-import { readFileSync } from "node:fs";
 import { errors } from "../errors.ts";
-import { fileError } from "../io/file-errors.ts";
 
 // The longest JavaScript string in UTF-16 units; UTF-8 text never has more units than bytes.
 const maxTextBytes = 2 ** 31 - 1;
-
-/** The bytes of a file; throws E_FILE with a readable reason. */
-export function readBytes(path: string): Uint8Array<ArrayBuffer> {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw fileError(path, cause);
-  }
-}
 
 /**
  * Decodes UTF-8 strictly and drops a byte order mark. Throws E_FILE with line and offset of the

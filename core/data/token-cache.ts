@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { invariant } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
 import { fileError } from "../io/file-errors.ts";
+import { readRegular } from "../io/regular-file.ts";
 import type { TextInput, TokenIds } from "../text/tokenizer.ts";
 
 /** The tokens of many inputs in three arrays. */
@@ -132,7 +133,7 @@ function encodeTokens({ ids, typeIds, offsets, columns }: TokenTable, key: strin
 function readTokens(path: string, key: string): TokenTable | undefined {
   if (!existsSync(path)) return undefined;
   try {
-    return decodeTokens(readFileSync(path), key);
+    return decodeTokens(readRegular(path), key);
   } catch {
     return undefined; // an unreadable file counts as absent: the tokens are rebuilt
   }

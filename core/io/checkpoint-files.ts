@@ -1,6 +1,7 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
+import { statOf } from "./regular-file.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { openShards } from "./shard-index.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
@@ -42,8 +43,9 @@ export const WEIGHT_FILES: readonly string[] = WEIGHT_FORMATS.map(([name]) => na
  * AdaloraError when there is none, a shard is missing or a file is damaged.
  */
 export function openCheckpoint(dir: string): Checkpoint {
-  if (!existsSync(dir)) throw errors.file(dir, "does not exist");
-  if (!statSync(dir).isDirectory()) {
+  const stats = statOf(dir);
+  if (stats === undefined) throw errors.file(dir, "does not exist");
+  if (!stats.isDirectory()) {
     throw errors.file(dir, "is a file", "name the folder that holds config.json and the weights");
   }
   const format = WEIGHT_FORMATS.find(([name]) => existsSync(join(dir, name)));

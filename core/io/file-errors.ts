@@ -1,4 +1,5 @@
 import { AdaloraError, errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 
 const SYSTEM_ERRORS: Readonly<Record<string, readonly [rule: string, hint?: string]>> = {
   ENOENT: ["does not exist"],
@@ -11,6 +12,9 @@ const SYSTEM_ERRORS: Readonly<Record<string, readonly [rule: string, hint?: stri
   EEXIST: ["a part of this path is a file, not a folder"],
   ENOSPC: ["no space is left on the device", "free some space and run again"],
   EDQUOT: ["the disk quota is used up", "free some space and run again"],
+  ENAMETOOLONG: ["the path is too long"],
+  ELOOP: ["the path goes round in symbolic links"],
+  ERR_INVALID_ARG_VALUE: ["the path has a NUL character"],
   EMFILE: ["too many files are open", "raise the limit with ulimit -n"],
 };
 
@@ -28,8 +32,11 @@ export function fileError(path: string, cause: unknown): AdaloraError {
   if (cause instanceof AdaloraError) return cause;
   const known = SYSTEM_ERRORS[errorCode(cause) ?? ""];
   const text = cause instanceof Error ? cause.message : String(cause);
-  return errors.file(path, known?.[0] ?? text, known?.[1], cause);
+  return errors.file(shownPath(path), known?.[0] ?? text, known?.[1], cause);
 }
+
+/** A path for a message: one line, and no longer than Linux allows a path to be. */
+const shownPath = (path: string) => cutText(path.replaceAll("\0", "\\0"), 400);
 
 const asciiPrefix = (head: Uint8Array, text: string) =>
   Buffer.from(head.subarray(0, text.length)).toString("latin1") === text;

@@ -3,7 +3,6 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -13,6 +12,7 @@ import { dirname, join, relative } from "node:path";
 import { writeFileAtomic } from "./atomic.ts";
 import { errorCode, fileError } from "./file-errors.ts";
 import { isCommit, type Repo } from "./hub-repo.ts";
+import { readRegular } from "./regular-file.ts";
 
 /**
  * One repository in the cache that all Hugging Face programs share:
@@ -52,7 +52,7 @@ export function openCachedRepo(cache: string, repo: Repo): CachedRepo {
   const folder = join(cache, [`${repo.type}s`, ...repo.name.split("/")].join("--"));
   const ref = join(folder, "refs", repo.revision);
   const readRef = () => {
-    const commit = existsSync(ref) ? readFileSync(ref, "utf8").trim() : "";
+    const commit = existsSync(ref) ? readRegular(ref).toString("utf8", 0, 100).trim() : "";
     return isCommit(commit) ? commit : undefined;
   };
   const snapshot = (commit: string) => join(folder, "snapshots", commit);

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
+import { readRegular } from "./regular-file.ts";
 
 /** Environment variables, like `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -28,7 +29,9 @@ const expandHome = (path: string) =>
 function readToken(env: Environment, home: string): string | undefined {
   const file = expandHome(env["HF_TOKEN_PATH"] ?? join(home, "token"));
   const fromEnvironment = env["HF_TOKEN"] ?? env["HUGGING_FACE_HUB_TOKEN"];
-  const token = (fromEnvironment ?? (existsSync(file) ? readFileSync(file, "utf8") : "")).trim();
+  const token = (
+    fromEnvironment ?? (existsSync(file) ? readRegular(file).toString("utf8") : "")
+  ).trim();
   if (/[^\x21-\x7e]/.test(token)) {
     const source = fromEnvironment === undefined ? file : "HF_TOKEN";
     throw errors.hub(source, "is not a token: it holds spaces or control characters");

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AdaloraError, errors } from "../errors.ts";
 import { errorCode, fileError } from "./file-errors.ts";
@@ -8,6 +8,7 @@ import { downloadBlob, type DownloadProgress } from "./hub-download.ts";
 import { adapterFiles, datasetSplits, modelFiles } from "./hub-files.ts";
 import { isCommit, parseRepo, type Repo, type RepoType, showRepo } from "./hub-repo.ts";
 import { type Environment, hubSettings, type HubSettings } from "./hub-settings.ts";
+import { isFolder } from "./regular-file.ts";
 import { readShardIndex } from "./shard-index.ts";
 
 /** Options of the `resolve…` functions. */
@@ -35,9 +36,6 @@ export interface Resolved {
  * Selects the needed files from the names of all files; throws an AdaloraError when one is missing.
  */
 type FileSelector = (names: readonly string[], where: string) => readonly string[];
-
-const isFolder = (path: string) =>
-  statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** The shards of the selected weights, when those are an index, which must be in `dir` already. */
 function shardsOf(

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
 import { errors } from "../errors.ts";
-import { fileError } from "./file-errors.ts";
+import { cutText, excerpt } from "../excerpt.ts";
+import { isNestedDeeper } from "./json-scan.ts";
+import { readRegular } from "./regular-file.ts";
 
 /** A parsed JSON object whose values are not checked yet. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -18,26 +19,26 @@ export function decodeUtf8(bytes: Uint8Array, where: string): string {
   }
 }
 
+// Far more than any file of this program; code that walks a parsed value may recurse this deep.
+const MAX_DEPTH = 256;
+
 /** Parses text that must be a single JSON object; errors name `where`. */
 export function parseJsonObject(text: string, where: string): JsonObject {
+  if (isNestedDeeper(text, MAX_DEPTH)) {
+    throw errors.file(where, `is nested deeper than ${MAX_DEPTH} levels`);
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
-    throw errors.file(where, `is not JSON: ${detail}`, undefined, cause);
+    throw errors.file(where, `is not JSON: ${cutText(detail, 200)}`, undefined, cause);
   }
   if (isJsonObject(value)) return value;
-  throw errors.file(where, `must be a JSON object, got ${JSON.stringify(value).slice(0, 60)}`);
+  throw errors.file(where, `must be a JSON object, got ${excerpt(value)}`);
 }
 
 /** Reads a file that must be a single JSON object. */
 export function readJsonObject(path: string): JsonObject {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw fileError(path, error);
-  }
-  return parseJsonObject(decodeUtf8(bytes, path), path);
+  return parseJsonObject(decodeUtf8(readRegular(path), path), path);
 }

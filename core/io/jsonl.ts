@@ -1,8 +1,9 @@
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
 import { decodeUtf8, type JsonObject, parseJsonObject } from "./json-file.ts";
+import { readRegular } from "./regular-file.ts";
 
 /** A file with one JSON object per line, written record by record. */
 interface JsonLog {
@@ -38,21 +39,13 @@ function* wholeLines(bytes: Uint8Array, path: string): Generator<Line> {
   }
 }
 
-function readBytes(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw fileError(path, error);
-  }
-}
-
 /**
  * Length of the log up to its first record of a later step. A record without a step stays with the
  * one before it.
  */
 function keptLength(path: string, lastStep: number): number {
   let kept = 0;
-  for (const { record, end } of wholeLines(readBytes(path), path)) {
+  for (const { record, end } of wholeLines(readRegular(path), path)) {
     const { step } = record;
     if (typeof step === "number" && step > lastStep) break;
     kept = end;

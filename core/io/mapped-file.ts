@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { errors } from "../errors.ts";
 import { errorCode, fileError } from "./file-errors.ts";
+import { openRegular } from "./regular-file.ts";
 
 /**
  * A read-only file for random access. Its content must not change; a view stays valid as long as it
@@ -41,7 +42,7 @@ function readWhole(fd: number, path: string, offset: number, length: number): Ui
 const openCopies = new FinalizationRegistry<number>((fd) => closeSync(fd));
 
 function copyingReader(path: string): RangeReader {
-  const fd = openSync(path, "r");
+  const fd = openRegular(path);
   const read: RangeReader = (offset, length) => readWhole(fd, path, offset, length);
   openCopies.register(read, fd);
   return read;
@@ -58,11 +59,9 @@ function mappingReader(path: string, size: number): RangeReader {
 }
 
 function sizeOf(path: string): number {
-  const fd = openSync(path, "r");
+  const fd = openRegular(path);
   try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw errors.file(path, "is not a regular file");
-    return stat.size;
+    return fstatSync(fd).size;
   } finally {
     closeSync(fd);
   }

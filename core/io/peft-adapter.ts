@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { shownShape } from "../excerpt.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
 /**
@@ -78,23 +79,49 @@ function checkTensor(
   if (matches && FLOAT_DTYPES.has(dtype)) return;
   const expectedShape = expected.map((size) => size ?? "any").join(", ");
   const rule = `must be floating-point [${expectedShape}]`;
-  throw errors.file(where, `${rule}, got ${dtype} [${shape.join(", ")}]`);
+  throw errors.file(where, `${rule}, got ${dtype} ${shownShape(shape)}`);
 }
 
-function checkMask(
-  { path, mask }: AdaLoraModule,
+/** A layer's tensors before its mask or alpha is known. */
+type LayerTensors = LowRankPair & { readonly E?: StoredTensor };
+
+/**
+ * Requires A, B and (in AdaLoRA) E of each layer to agree in their rank. Throws an AdaloraError
+ * naming `where`, the layer and both shapes.
+ */
+export function checkTensors(layers: readonly LayerTensors[], where: string): void {
+  const seen = new Set<string>();
+  for (const { path, A, B, E } of layers) {
+    if (seen.has(path)) throw errors.file(where, `describes "${path}" twice`);
+    seen.add(path);
+    const rank = A.shape[0] ?? 0;
+    checkTensor(A, [rank, undefined], `${where}: "${path}.lora_A"`);
+    checkTensor(B, [undefined, rank], `${where}: "${path}.lora_B"`);
+    if (E !== undefined) checkTensor(E, [rank, 1], `${where}: "${path}.lora_E"`);
+  }
+}
+
+/**
+ * The mask of a layer whose tensors have been checked: the given one, or without one all of
+ * `initRank`. Throws an AdaloraError unless it keeps as many triplets as the tensors have.
+ */
+export function maskOf(
+  { path, A }: LowRankPair,
+  mask: readonly boolean[] | undefined,
   initRank: number,
-  rank: number,
   where: string,
-): void {
+): readonly boolean[] {
   const at = `${where}: "${path}.lora_E"`;
-  if (mask.length !== initRank) {
+  if (mask !== undefined && mask.length !== initRank) {
     throw errors.file(at, `the mask must have init_r = ${initRank} values, got ${mask.length}`);
   }
-  const kept = mask.filter(Boolean).length;
+  const rank = A.shape[0] ?? 0;
+  const kept = mask?.filter(Boolean).length ?? initRank;
   if (kept !== rank) {
     throw errors.file(at, `the mask keeps ${kept} triplets, but the tensors have rank ${rank}`);
   }
+  // Only now: a config alone may name any rank, but the tensors of this one are in the file.
+  return mask ?? Array.from({ length: initRank }, () => true);
 }
 
 /**
@@ -102,19 +129,7 @@ function checkMask(
  * Throws an AdaloraError naming `where` (the adapter's folder), the layer, and both values.
  */
 export function checkAdapter(adapter: PeftAdapter, where: string): void {
-  const seen = new Set<string>();
-  for (const module of adapter.modules) {
-    const { path, A, B } = module;
-    if (seen.has(path)) throw errors.file(where, `describes "${path}" twice`);
-    seen.add(path);
-    const rank = A.shape[0] ?? 0;
-    checkTensor(A, [rank, undefined], `${where}: "${path}.lora_A"`);
-    checkTensor(B, [undefined, rank], `${where}: "${path}.lora_B"`);
-    if (!("mask" in module)) continue;
-    checkTensor(module.E, [rank, 1], `${where}: "${path}.lora_E"`);
-  }
+  checkTensors(adapter.modules, where);
   if (adapter.method !== "adalora") return;
-  for (const module of adapter.modules) {
-    checkMask(module, adapter.initRank, module.A.shape[0] ?? 0, where);
-  }
+  for (const module of adapter.modules) maskOf(module, module.mask, adapter.initRank, where);
 }

@@ -2,6 +2,7 @@ import { configReader } from "../config-reader.ts";
 import { errors } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "./json-file.ts";
 import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "./peft-adapter.ts";
+import { parsePattern } from "./peft-patterns.ts";
 
 type WithoutTensors<A> = Omit<A, "modules" | "saved">;
 
@@ -103,28 +104,6 @@ function parseMasks(
       return [key.slice(0, -".lora_E".length), mask] as const;
     }),
   );
-}
-
-/**
- * PEFT's lookup of a layer in `rank_pattern` or `alpha_pattern`: the first key that equals the path
- * or its last components; `^` anchors a key to the start. PEFT treats keys as regular expressions;
- * here any other special character is refused, so no pattern can backtrack catastrophically.
- */
-function parsePattern(raw: JsonObject, key: string, where: string) {
-  const pattern = raw[key] ?? {};
-  if (!isJsonObject(pattern)) throw errors.config(where, key, "an object of numbers", pattern);
-  const entries = Object.entries(pattern).map(([name, value]) => {
-    const plain = /^\^?[\w.-]+$/.test(name);
-    if (!plain) throw errors.config(where, key, "keyed by plain module names", name);
-    if (typeof value !== "number" || !(value > 0)) {
-      throw errors.config(where, `${key}.${name}`, "a number above 0", value);
-    }
-    return [name, value] as const;
-  });
-  return (path: string) =>
-    entries.find(([name]) =>
-      name.startsWith("^") ? path === name.slice(1) : `.${path}`.endsWith(`.${name}`),
-    )?.[1];
 }
 
 function parseLora(raw: JsonObject, where: string): Pick<LoraConfig, "rankOf" | "alphaOf"> {

@@ -1,14 +1,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { currentDirectory, writeDirectoryAtomic, writeFileAtomic } from "./atomic.ts";
 import { readJsonObject } from "./json-file.ts";
 import {
   type AdaLoraModule,
   checkAdapter,
+  checkTensors,
   type LoraModule,
+  maskOf,
   type PeftAdapter,
 } from "./peft-adapter.ts";
+import { insideModules } from "./peft-patterns.ts";
 import { parsePeftConfig, type PeftConfig, peftConfigJson } from "./peft-config.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
@@ -49,9 +53,8 @@ function parseKey(name: string, method: PeftAdapter["method"]) {
     : undefined;
 }
 
-function isSaved(name: string, modulesToSave: readonly string[]): boolean {
-  return modulesToSave.some((module) => `.${name}`.includes(`.${module}.`));
-}
+// No module path of torch comes near; it bounds the work for a name.
+const MAX_NAME_LENGTH = 500;
 
 /** Groups an adapter's tensors into layers and fully trained tensors, without PEFT's prefix. */
 function groupTensors(
@@ -61,19 +64,24 @@ function groupTensors(
 ) {
   const layers = new Map<string, LayerTensors>();
   const saved = new Map<string, StoredTensor>();
+  const isSaved = insideModules(config.modulesToSave);
   for (const [key, tensor] of tensors) {
     if (!key.startsWith(PREFIX)) {
-      throw errors.file(`${file}: "${key}"`, `must start with "${PREFIX}"`);
+      throw errors.file(`${file}: ${excerpt(key)}`, `must start with "${PREFIX}"`);
+    }
+    if (key.length > MAX_NAME_LENGTH) {
+      const rule = `a tensor's name has ${key.length} characters, at most ${MAX_NAME_LENGTH}`;
+      throw errors.file(file, rule);
     }
     const name = key.slice(PREFIX.length);
     const parsed = parseKey(name, config.method);
     if (parsed !== undefined) {
       layers.set(parsed.path, { ...layers.get(parsed.path), [parsed.letter]: tensor });
-    } else if (isSaved(name, config.modulesToSave)) {
+    } else if (isSaved(name)) {
       saved.set(name, tensor);
     } else {
       const rule = `is neither a tensor of ${config.method} nor of a module in "modules_to_save"`;
-      throw errors.file(`${file}: "${key}"`, rule);
+      throw errors.file(`${file}: ${excerpt(key)}`, rule);
     }
   }
   return { layers: new Map([...layers].toSorted(([a], [b]) => (a < b ? -1 : 1))), saved };
@@ -105,12 +113,15 @@ function assemble(
     const { masks, modulesToSave: _names, ...fields } = config;
     const orphan = [...(masks?.keys() ?? [])].find((path) => !layers.has(path));
     if (orphan !== undefined) {
-      throw errors.file(file, `"rank_pattern" describes "${orphan}", which has no tensors`);
+      throw errors.file(file, `"rank_pattern" describes ${excerpt(orphan)}, which has no tensors`);
     }
-    const fullMask = Array.from({ length: config.initRank }, () => true);
-    const modules = [...layers].map(([path, parts]): AdaLoraModule => {
-      const E = requiredTensor(parts, "E", path, file);
-      return { ...lowRank(path, parts), E, mask: masks?.get(path) ?? fullMask };
+    const found = [...layers].map(([path, parts]) => ({
+      ...lowRank(path, parts),
+      E: requiredTensor(parts, "E", path, file),
+    }));
+    checkTensors(found, file);
+    const modules = found.map((layer): AdaLoraModule => {
+      return { ...layer, mask: maskOf(layer, masks?.get(layer.path), config.initRank, file) };
     });
     return { ...fields, modules, saved };
   }
@@ -144,15 +155,25 @@ export function readPeftAdapter(dir: string): PeftAdapter {
   return adapter;
 }
 
+/** Paths and all that contain them: "a.b" gives "a" and "a.b". */
+function withParents(paths: readonly string[]): ReadonlySet<string> {
+  const all = new Set(paths);
+  for (const path of paths) {
+    for (let dot = path.indexOf("."); dot !== -1; dot = path.indexOf(".", dot + 1)) {
+      all.add(path.slice(0, dot));
+    }
+  }
+  return all;
+}
+
 /**
  * The module that PEFT must save for a tensor: the shortest prefix of its name without adapted
- * layers, so "pooler" for "pooler.dense.weight".
+ * layers, so "pooler" for "pooler.dense.weight". `adapted` holds the layers and their parents.
  */
-function moduleToSave(name: string, paths: readonly string[], where: string): string {
-  const parts = name.split(".").slice(0, -1);
-  for (let length = 1; length <= parts.length; length++) {
-    const module = parts.slice(0, length).join(".");
-    if (!paths.some((path) => path === module || path.startsWith(`${module}.`))) return module;
+function moduleToSave(name: string, adapted: ReadonlySet<string>, where: string): string {
+  for (let dot = name.indexOf("."); dot !== -1; dot = name.indexOf(".", dot + 1)) {
+    const module = name.slice(0, dot);
+    if (!adapted.has(module)) return module;
   }
   throw errors.file(
     `${where}: "${name}"`,
@@ -198,8 +219,8 @@ export function writePeftAdapter(dir: string, given: PeftAdapter): void {
   checkSchedule(given, dir);
   const adapter = withoutEmptyLayers(given);
   if (adapter.modules.length === 0) throw errors.file(dir, "there is no adapted layer to write");
-  const paths = adapter.modules.map(({ path }) => path);
-  const saved = [...adapter.saved.keys()].map((name) => moduleToSave(name, paths, dir));
+  const adapted = withParents(adapter.modules.map(({ path }) => path));
+  const saved = [...adapter.saved.keys()].map((name) => moduleToSave(name, adapted, dir));
   writeDirectoryAtomic(dir, (scratch) => {
     const config = peftConfigJson(adapter, [...new Set(saved)].toSorted());
     writeFileAtomic(join(scratch, ADAPTER_CONFIG), config);

@@ -1,5 +1,7 @@
 import { errors } from "../errors.ts";
+import { excerpt, shownShape } from "../excerpt.ts";
 import { isJsonObject, parseJsonObject } from "./json-file.ts";
+import { duplicateKey } from "./json-scan.ts";
 import {
   DTYPE_BYTES,
   elementCount,
@@ -26,44 +28,25 @@ interface Header {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/**
- * The first key that occurs twice in one object of valid JSON text (JSON.parse silently keeps the
- * last).
- */
-export function duplicateKey(json: string): string | undefined {
-  const seen: Set<string>[] = [];
-  // Matches braces, and strings with a following colon, which in valid JSON are keys.
-  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"\s*:?|[{}]/g)) {
-    if (token === "{") seen.push(new Set());
-    else if (token === "}") seen.pop();
-    else if (token.endsWith(":")) {
-      const key = String(JSON.parse(token.slice(0, -1)));
-      if (seen.at(-1)?.has(key) === true) return key;
-      seen.at(-1)?.add(key);
-    }
-  }
-  return undefined;
-}
-
 function parseEntry(name: string, raw: unknown, where: string): HeaderEntry {
-  const at = `${where}: tensor "${name}"`;
+  const at = `${where}: tensor ${excerpt(name)}`;
   if (!isJsonObject(raw)) throw errors.file(at, "must be an object in the header");
   const { dtype, shape, data_offsets: offsets } = raw;
   if (!isStoredDtype(dtype)) {
     const known = Object.keys(DTYPE_BYTES).join(", ");
-    throw errors.file(at, `dtype must be one of ${known}, got ${JSON.stringify(dtype)}`);
+    throw errors.file(at, `dtype must be one of ${known}, got ${excerpt(dtype)}`);
   }
   if (!Array.isArray(shape) || !shape.every(isSize)) {
-    throw errors.file(at, `shape must be a list of sizes, got ${JSON.stringify(shape)}`);
+    throw errors.file(at, `shape must be a list of sizes, got ${excerpt(shape)}`);
   }
   const [begin, end]: unknown[] = Array.isArray(offsets) && offsets.length === 2 ? offsets : [];
   if (!isSize(begin) || !isSize(end) || begin > end) {
     const rule = "data_offsets must be [begin, end] with begin <= end";
-    throw errors.file(at, `${rule}, got ${JSON.stringify(offsets)}`);
+    throw errors.file(at, `${rule}, got ${excerpt(offsets)}`);
   }
   const needed = elementCount(shape) * DTYPE_BYTES[dtype];
   if (needed !== end - begin) {
-    const facts = `${dtype} [${shape.join(", ")}] needs ${needed} bytes`;
+    const facts = `${dtype} ${shownShape(shape)} needs ${needed} bytes`;
     throw errors.file(at, `${facts}, but its data_offsets span ${end - begin}`);
   }
   return { name, dtype, shape, begin, end };
@@ -80,7 +63,7 @@ function checkLayout(entries: readonly HeaderEntry[], dataSize: number, where: s
     if (begin !== filled) {
       const what = begin < filled ? "overlaps the tensor before it" : "leaves a gap before it";
       const facts = `begins at byte ${begin} of the data, expected ${filled}`;
-      throw errors.file(`${where}: tensor "${name}"`, `${what}: ${facts}`);
+      throw errors.file(`${where}: tensor ${excerpt(name)}`, `${what}: ${facts}`);
     }
     filled = end;
   }
@@ -100,7 +83,7 @@ function parseMetadata(raw: unknown, where: string): Readonly<Record<string, str
     if (typeof value === "string") return [key, value] as const;
     throw errors.file(
       where,
-      `__metadata__ "${key}" must be a string, got ${JSON.stringify(value)}`,
+      `__metadata__ ${excerpt(key)} must be a string, got ${excerpt(value)}`,
     );
   });
   return Object.fromEntries(pairs);
@@ -111,7 +94,7 @@ export function parseHeader(json: string, dataSize: number, where: string): Head
   const raw = parseJsonObject(json, `${where}: header`);
   const duplicate = duplicateKey(json);
   if (duplicate !== undefined)
-    throw errors.file(`${where}: header`, `has the key "${duplicate}" twice`);
+    throw errors.file(`${where}: header`, `has the key ${excerpt(duplicate)} twice`);
   const { __metadata__: metadata, ...tensors } = raw;
   const entries = Object.entries(tensors).map(([name, entry]) => parseEntry(name, entry, where));
   checkLayout(entries, dataSize, where);

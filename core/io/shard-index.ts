@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errors } from "../errors.ts";
+import { cutText, excerpt } from "../excerpt.ts";
 import { isJsonObject, readJsonObject } from "./json-file.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 
@@ -29,7 +30,7 @@ export function readShardIndex(path: string): ShardIndex {
   for (const [tensor, file] of Object.entries(weightMap)) {
     if (typeof file !== "string" || !isSafeRelative(file)) {
       const rule = "must name a file in the same folder";
-      throw errors.file(`${path}: "${tensor}"`, `${rule}, got ${JSON.stringify(file)}`);
+      throw errors.file(`${path}: ${excerpt(tensor)}`, `${rule}, got ${excerpt(file)}`);
     }
     fileOf.set(tensor, file);
   }
@@ -49,14 +50,18 @@ export function openShards(
   const folder = dirname(indexPath);
   const missing = files.filter((file) => !existsSync(join(folder, file)));
   if (missing.length > 0) {
-    const rule = `${missing.length} of its ${files.length} shards are missing: ${missing.slice(0, 5).join(", ")}`;
+    const rule = `${missing.length} of its ${files.length} shards are missing: ${missing
+      .slice(0, 5)
+      .map((file) => cutText(file))
+      .join(", ")}`;
     throw errors.file(indexPath, rule, "download or copy the whole checkpoint again");
   }
   const shards = new Map(files.map((file) => [file, openShard(join(folder, file))]));
   const tensors = new Map<string, StoredTensor>();
   for (const [name, file] of fileOf) {
     const tensor = shards.get(file)?.get(name);
-    if (tensor === undefined) throw errors.file(indexPath, `${file} does not hold "${name}"`);
+    if (tensor === undefined)
+      throw errors.file(indexPath, `${cutText(file)} does not hold ${excerpt(name)}`);
     tensors.set(name, tensor);
   }
   return { tensors, files: files.map((file) => join(folder, file)) };

@@ -38,6 +38,8 @@ export const isSize = (value: unknown): value is number =>
  * size.
  */
 export function elementCount(shape: readonly number[]): number {
+  // First, as a 0 behind an overflow to infinity would give NaN.
+  if (shape.includes(0)) return 0;
   return shape.reduce((product, size) => product * size, 1);
 }
 

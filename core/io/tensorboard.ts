@@ -1,16 +1,9 @@
-import {
-  closeSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
+import { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
+import { readRegular } from "./regular-file.ts";
 import { scalarRecord, versionRecord, wholeRecords } from "./tensorboard-event.ts";
 
 /** Writes scalars to a TensorBoard event file. */
@@ -25,7 +18,7 @@ const PREFIX = "events.out.tfevents.";
 /** Length of an event file up to its first record of a later step, or its first torn record. */
 function keptLength(path: string, lastStep: number): number {
   let kept = 0;
-  for (const { step, end } of wholeRecords(readFileSync(path))) {
+  for (const { step, end } of wholeRecords(readRegular(path))) {
     if (step > lastStep) break;
     kept = end;
   }

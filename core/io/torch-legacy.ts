@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import type { MappedFile } from "./mapped-file.ts";
 import { DTYPE_BYTES, type StoredTensor } from "./stored-tensor.ts";
 import { describeValue, storageDtypes, readStateDict, TORCH_HOOKS } from "./torch-tensors.ts";
@@ -70,10 +71,10 @@ export function readLegacyStream(file: MappedFile): Map<string, StoredTensor> {
   const keys = readPickle(stateDict.end);
   if (!Array.isArray(keys.value)) throw errors.file(file.path, "lacks the list of its storages");
   const storages = locateStorages(file, keys.value, stateDict.value, keys.end);
-  return readStateDict(stateDict.value, file.path, (key, size) => {
+  return readStateDict(stateDict.value, file, (key, size) => {
     const storage = storages.get(key);
     if (storage !== undefined && storage.length >= size) return storage;
     const found = storage === undefined ? "nothing" : `${storage.length} bytes`;
-    throw errors.file(file.path, `storage "${key}" needs ${size} bytes, found ${found}`);
+    throw errors.file(file.path, `storage ${excerpt(key)} needs ${size} bytes, found ${found}`);
   });
 }

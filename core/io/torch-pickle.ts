@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { cutText, excerpt } from "../excerpt.ts";
 import { describeContent } from "./file-errors.ts";
 import { type MappedFile, openMapped } from "./mapped-file.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
@@ -19,7 +20,11 @@ function readZip(file: MappedFile): Map<string, StoredTensor> {
   );
   const [name] = pickles;
   if (name === undefined || pickles.length > 1) {
-    const found = [...entries.keys()].slice(0, 5).join(", ") || "no entries";
+    const found =
+      [...entries.keys()]
+        .slice(0, 5)
+        .map((each) => cutText(each))
+        .join(", ") || "no entries";
     throw errors.file(
       file.path,
       `is a zip archive, but not a checkpoint of torch.save: found ${found}`,
@@ -34,21 +39,24 @@ function readZip(file: MappedFile): Map<string, StoredTensor> {
     );
   }
   const bytesOf = (entry: string) => entries.get(prefix + entry)?.();
-  const order = Buffer.from(bytesOf("byteorder") ?? "little").toString("latin1");
+  const order = Buffer.from(bytesOf("byteorder") ?? "little").toString("latin1", 0, 20);
   if (order !== "little") {
     throw errors.file(
       file.path,
-      `has byte order ${JSON.stringify(order)}, must be "little"`,
+      `has byte order ${excerpt(order)}, must be "little"`,
       "save it again on x86 or ARM",
     );
   }
-  const where = `${file.path}: ${name}`;
+  const where = `${file.path}: ${cutText(name)}`;
   const { value } = unpickle(bytesOf(PICKLE) ?? new Uint8Array(0), 0, where, TORCH_HOOKS);
-  return readStateDict(value, file.path, (key, size) => {
+  return readStateDict(value, file, (key, size) => {
     const storage = bytesOf(`data/${key}`);
     if (storage !== undefined && storage.length >= size) return storage;
     const found = storage === undefined ? "nothing" : `${storage.length} bytes`;
-    throw errors.file(file.path, `storage "data/${key}" needs ${size} bytes, found ${found}`);
+    throw errors.file(
+      file.path,
+      `storage ${excerpt(`data/${key}`)} needs ${size} bytes, found ${found}`,
+    );
   });
 }
 

@@ -1,4 +1,6 @@
 import { errors } from "../errors.ts";
+import { excerpt, shownShape } from "../excerpt.ts";
+import type { MappedFile } from "./mapped-file.ts";
 import {
   DTYPE_BYTES,
   elementCount,
@@ -6,7 +8,7 @@ import {
   type StoredDtype,
   type StoredTensor,
 } from "./stored-tensor.ts";
-import { PickleGlobal, type PickleHooks } from "./unpickler.ts";
+import { type CallTools, PickleGlobal, type PickleHooks } from "./unpickler.ts";
 
 const STORAGE_DTYPES: Readonly<Record<string, StoredDtype>> = {
   "torch.DoubleStorage": "F64",
@@ -63,8 +65,11 @@ class TensorRef {
 
 type Fail = (rule: string) => never;
 
+// torch's own limit.
+const MAX_AXES = 64;
+
 const isSizeList = (value: unknown): value is number[] =>
-  Array.isArray(value) && value.every(isSize);
+  Array.isArray(value) && value.length <= MAX_AXES && value.every(isSize);
 
 /** Parses ("storage", type, key, device, elements[, (view key, first element, elements)]). */
 function storageOf(id: unknown, fail: Fail): StorageRef {
@@ -81,7 +86,7 @@ function storageOf(id: unknown, fail: Fail): StorageRef {
   return new StorageRef(key, dtype, start, count);
 }
 
-function rebuildTensor(args: readonly unknown[], fail: Fail): TensorRef {
+function rebuildTensor(args: readonly unknown[], { fail }: CallTools): TensorRef {
   const [storage, offset, shape, strides] = args;
   if (!(storage instanceof StorageRef) || !isSize(offset))
     return fail("rebuilds a tensor without a storage");
@@ -93,7 +98,7 @@ function rebuildTensor(args: readonly unknown[], fail: Fail): TensorRef {
   // An expanded tensor has more elements than its storage. No weight does, and copying one could
   // take any amount of memory.
   if (count > 0 && !(last < storage.elements && count <= storage.elements)) {
-    const facts = `shape [${shape.join(", ")}], strides [${strides.join(", ")}], offset ${offset}`;
+    const facts = `shape ${shownShape(shape)}, strides ${shownShape(strides)}, offset ${offset}`;
     return fail(
       `rebuilds a tensor larger than its storage of ${storage.elements} elements: ${facts}`,
     );
@@ -101,9 +106,10 @@ function rebuildTensor(args: readonly unknown[], fail: Fail): TensorRef {
   return new TensorRef(storage, offset, shape, strides);
 }
 
-function orderedDict(args: readonly unknown[], fail: Fail): Map<unknown, unknown> {
+function orderedDict(args: readonly unknown[], { fail, charge }: CallTools): Map<unknown, unknown> {
   const [pairs = []] = args;
   if (!Array.isArray(pairs)) return fail("builds an OrderedDict from something other than a list");
+  charge(pairs.length);
   return new Map(
     pairs.map((pair: unknown) => {
       if (Array.isArray(pair) && pair.length === 2) return [pair[0], pair[1]];
@@ -112,11 +118,11 @@ function orderedDict(args: readonly unknown[], fail: Fail): Map<unknown, unknown
   );
 }
 
-const CALLS: Readonly<Record<string, (args: readonly unknown[], fail: Fail) => unknown>> = {
+const CALLS: Readonly<Record<string, (args: readonly unknown[], tools: CallTools) => unknown>> = {
   "collections.OrderedDict": orderedDict,
   "torch._utils._rebuild_tensor": rebuildTensor,
   "torch._utils._rebuild_tensor_v2": rebuildTensor,
-  "torch._utils._rebuild_parameter": ([data], fail) =>
+  "torch._utils._rebuild_parameter": ([data], { fail }) =>
     data instanceof TensorRef
       ? data
       : fail("builds a parameter from something other than a tensor"),
@@ -129,9 +135,9 @@ const CALLS: Readonly<Record<string, (args: readonly unknown[], fail: Fail) => u
 export const TORCH_HOOKS: PickleHooks = {
   allows: (name) => Object.hasOwn(CALLS, name) || Object.hasOwn(STORAGE_DTYPES, name),
   persistent: storageOf,
-  call(name, args, fail) {
+  call(name, args, tools) {
     const call = Object.hasOwn(CALLS, name) ? CALLS[name] : undefined;
-    return call === undefined ? fail(`calls ${name}`) : call(args, fail);
+    return call === undefined ? tools.fail(`calls ${name}`) : call(args, tools);
   },
 };
 
@@ -145,9 +151,12 @@ function isContiguous({ shape, strides }: TensorRef): boolean {
 }
 
 /** Copies a strided tensor into row-major order, element by element. */
-function gather({ shape, strides, storage }: TensorRef, source: Uint8Array): Uint8Array {
-  const width = DTYPE_BYTES[storage.dtype];
-  const out = new Uint8Array(elementCount(shape) * width);
+function gather(ref: TensorRef, source: Uint8Array): Uint8Array {
+  const width = DTYPE_BYTES[ref.storage.dtype];
+  const out = new Uint8Array(elementCount(ref.shape) * width);
+  // An axis of size 1 never advances, but would be visited for every element.
+  const axes = ref.shape.flatMap((size, axis) => (size === 1 ? [] : [axis]));
+  const [shape, strides] = [axes.map((i) => ref.shape[i]!), axes.map((i) => ref.strides[i]!)];
   const index = shape.map(() => 0);
   let from = 0;
   for (let to = 0; to < out.length; to += width) {
@@ -166,14 +175,41 @@ function gather({ shape, strides, storage }: TensorRef, source: Uint8Array): Uin
 /** Returns the bytes of a storage, at least `size` of them, or throws an AdaloraError. */
 type StorageBytes = (key: string, size: number) => Uint8Array;
 
-function readTensor(ref: TensorRef, storageBytes: StorageBytes): StoredTensor {
+/** Copies strided tensors once each, and no more bytes in all than the file has. */
+class Copies {
+  readonly #known = new Map<string, Uint8Array>();
+  #left: number;
+  readonly #where: string;
+
+  constructor(fileSize: number, where: string) {
+    this.#left = fileSize;
+    this.#where = where;
+  }
+
+  of(ref: TensorRef, source: Uint8Array): Uint8Array {
+    const { storage, offset, shape, strides } = ref;
+    const key = [storage.key, storage.start, offset, shape, "/", strides].join();
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    this.#left -= elementCount(shape) * DTYPE_BYTES[storage.dtype];
+    if (this.#left < 0) {
+      const rule = "its transposed tensors need more memory than the whole file has bytes";
+      throw errors.file(this.#where, rule, "save it with contiguous tensors");
+    }
+    const bytes = gather(ref, source);
+    this.#known.set(key, bytes);
+    return bytes;
+  }
+}
+
+function readTensor(ref: TensorRef, storageBytes: StorageBytes, copies: Copies): StoredTensor {
   const { storage, shape, offset } = ref;
   const width = DTYPE_BYTES[storage.dtype];
   const count = elementCount(shape);
   if (count === 0) return { dtype: storage.dtype, shape, bytes: new Uint8Array(0) };
   const whole = storageBytes(storage.key, (storage.start + storage.elements) * width);
   const source = whole.subarray((storage.start + offset) * width);
-  const bytes = isContiguous(ref) ? source.subarray(0, count * width) : gather(ref, source);
+  const bytes = isContiguous(ref) ? source.subarray(0, count * width) : copies.of(ref, source);
   return { dtype: storage.dtype, shape, bytes };
 }
 
@@ -194,34 +230,35 @@ export function describeValue(value: unknown): string {
   if (value instanceof TensorRef) return "a tensor";
   if (value instanceof StorageRef) return "a storage";
   if (value instanceof PickleGlobal) return value.name;
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") return excerpt(value);
   if (value === null) return "None";
   return typeof value === "number" ? String(value) : `a ${typeof value}`;
 }
 
 /**
- * Converts an unpickled state dict (name → tensor, nothing else) into tensors; views where the
- * strides allow it.
+ * Converts the unpickled state dict of a file (name → tensor, nothing else) into tensors; views
+ * where the strides allow it.
  */
 export function readStateDict(
   stateDict: unknown,
-  where: string,
+  file: Pick<MappedFile, "path" | "size">,
   storageBytes: StorageBytes,
 ): Map<string, StoredTensor> {
   if (!(stateDict instanceof Map)) {
-    throw errors.file(where, `must hold a dict of tensors, got ${describeValue(stateDict)}`);
+    throw errors.file(file.path, `must hold a dict of tensors, got ${describeValue(stateDict)}`);
   }
+  const copies = new Copies(file.size, file.path);
   const tensors = new Map<string, StoredTensor>();
   for (const [name, value] of stateDict) {
     if (typeof name !== "string" || !(value instanceof TensorRef)) {
       const hint = "only a plain state dict is read: save model.state_dict() alone";
       throw errors.file(
-        `${where}: ${describeValue(name)}`,
+        `${file.path}: ${describeValue(name)}`,
         `must be a tensor, got ${describeValue(value)}`,
         hint,
       );
     }
-    tensors.set(name, readTensor(value, storageBytes));
+    tensors.set(name, readTensor(value, storageBytes, copies));
   }
   return tensors;
 }

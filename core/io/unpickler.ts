@@ -1,3 +1,4 @@
+import { excerpt } from "../excerpt.ts";
 import { PickleReader } from "./pickle-reader.ts";
 
 /**
@@ -12,36 +13,77 @@ export class PickleGlobal {
   }
 }
 
+/** What a hook's call may use. */
+export interface CallTools {
+  readonly fail: (rule: string) => never;
+  /** Pays for work, in items walked or made; fails when the pickle is too small for so much. */
+  readonly charge: (items: number) => void;
+}
+
 /** Handlers of the opcodes that refer to outside objects. Each may call `fail`. */
 export interface PickleHooks {
   /** Whether a global is allowed. */
   allows(name: string): boolean;
   /** The value of an object stored outside the pickle. */
   persistent(id: unknown, fail: (rule: string) => never): unknown;
-  /** The result of calling an allowed global with arguments. */
-  call(name: string, args: readonly unknown[], fail: (rule: string) => never): unknown;
+  /**
+   * The result of calling an allowed global with arguments. A call that walks an argument must first
+   * `charge` its length: a memoised argument costs the pickle 2 bytes, however long it is.
+   */
+  call(name: string, args: readonly unknown[], tools: CallTools): unknown;
 }
 
 const HINT =
   "only tensors are read, and code in a file is never run: convert the file to safetensors";
 
+// Work that a pickle may cause: torch's own cause less than one item a byte.
+const ITEMS_PER_BYTE = 4;
+const FREE_ITEMS = 100_000;
+// What an empty list, and a dict or an object, cost in memory: in items of 8 bytes.
+const LIST_ITEMS = 2;
+const OBJECT_ITEMS = 16;
+
 /**
  * The stack machine of the pickle format. Lists and tuples are arrays, dicts are Maps; nothing is
  * ever executed.
  */
-class Machine {
+class Machine implements CallTools {
   readonly stack: unknown[] = [];
   readonly memo = new Map<number, unknown>();
   readonly #marks: number[] = [];
+  readonly #start: number;
+  #items = 0;
   readonly reader: PickleReader;
   readonly hooks: PickleHooks;
 
   constructor(reader: PickleReader, hooks: PickleHooks) {
     this.reader = reader;
+    this.#start = reader.offset;
     this.hooks = hooks;
   }
 
   fail = (rule: string): never => this.reader.fail(rule, HINT);
+
+  charge = (items: number): void => {
+    this.#items += items;
+    const allowed = FREE_ITEMS + ITEMS_PER_BYTE * (this.reader.offset - this.#start);
+    if (this.#items > allowed) this.fail("makes far more objects than its size explains");
+  };
+
+  pushList(items: unknown[]): void {
+    this.charge(LIST_ITEMS);
+    this.push(items);
+  }
+
+  pushDict(): void {
+    this.charge(OBJECT_ITEMS);
+    this.push(new Map());
+  }
+
+  pushPersistent(): void {
+    this.charge(OBJECT_ITEMS);
+    this.push(this.hooks.persistent(this.pop(), this.fail));
+  }
 
   push(value: unknown): void {
     this.stack.push(value);
@@ -102,7 +144,7 @@ class Machine {
   pushGlobal(module: string, name: string): void {
     const full = `${module}.${name}`;
     if (!this.hooks.allows(full)) {
-      this.fail(`refers to ${JSON.stringify(full)}, which no tensor needs`);
+      this.fail(`refers to ${excerpt(full)}, which no tensor needs`);
     }
     this.push(new PickleGlobal(full));
   }
@@ -113,7 +155,8 @@ class Machine {
     if (!(callee instanceof PickleGlobal) || !Array.isArray(args)) {
       return this.fail("calls something other than a global");
     }
-    this.push(this.hooks.call(callee.name, args, this.fail));
+    this.charge(OBJECT_ITEMS);
+    this.push(this.hooks.call(callee.name, args, this));
   }
 
   /**
@@ -141,10 +184,10 @@ const OPCODES: Readonly<Record<string, (m: Machine) => void>> = {
   T: (m) => m.push(m.reader.text(m.reader.u32())),
   U: (m) => m.push(m.reader.text(m.reader.u8())),
   X: (m) => m.push(m.reader.text(m.reader.u32())),
-  "]": (m) => m.push([]),
-  "}": (m) => m.push(new Map()),
-  ")": (m) => m.push([]),
-  t: (m) => m.push(m.popToMark()),
+  "]": (m) => m.pushList([]),
+  "}": (m) => m.pushDict(),
+  ")": (m) => m.pushList([]),
+  t: (m) => m.pushList(m.popToMark()),
   a: (m) => m.append(m.popCount(1)),
   e: (m) => m.append(m.popToMark()),
   s: (m) => m.setItems(m.popCount(2)),
@@ -154,13 +197,13 @@ const OPCODES: Readonly<Record<string, (m: Machine) => void>> = {
   h: (m) => m.pushMemo(m.reader.u8()),
   j: (m) => m.pushMemo(m.reader.u32()),
   c: (m) => m.pushGlobal(m.reader.line(), m.reader.line()),
-  Q: (m) => m.push(m.hooks.persistent(m.pop(), m.fail)),
+  Q: (m) => m.pushPersistent(),
   R: (m) => m.reduce(),
   b: (m) => m.build(),
   "\x80": (m) => m.reader.skip(1), // PROTO
-  "\x85": (m) => m.push(m.popCount(1)),
-  "\x86": (m) => m.push(m.popCount(2)),
-  "\x87": (m) => m.push(m.popCount(3)),
+  "\x85": (m) => m.pushList(m.popCount(1)),
+  "\x86": (m) => m.pushList(m.popCount(2)),
+  "\x87": (m) => m.pushList(m.popCount(3)),
   "\x88": (m) => m.push(true),
   "\x89": (m) => m.push(false),
   "\x8a": (m) => m.push(m.reader.integer(m.reader.u8())), // LONG1

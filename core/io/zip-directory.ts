@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import type { MappedFile } from "./mapped-file.ts";
 
 /**
@@ -99,7 +100,7 @@ function readCentral(directory: DataView, at: number, where: string): CentralRec
     const value = directory.getUint32(at + field, true);
     if (value !== ZIP64_SENTINEL || extra === undefined) return value;
     if (consumed + 8 > extra.byteLength)
-      throw errors.file(`${where}: "${name}"`, "has a damaged zip64 field");
+      throw errors.file(`${where}: ${excerpt(name)}`, "has a damaged zip64 field");
     consumed += 8;
     return Number(extra.getBigUint64(consumed - 8, true));
   };
@@ -119,7 +120,7 @@ function readCentral(directory: DataView, at: number, where: string): CentralRec
 }
 
 function viewEntry(file: MappedFile, record: CentralRecord): Uint8Array {
-  const where = `${file.path}: "${record.name}"`;
+  const where = `${file.path}: ${excerpt(record.name)}`;
   if (record.encrypted) throw errors.file(where, "is encrypted");
   if (record.method !== 0 || record.size !== record.storedSize) {
     const hint = "save it again with torch.save, which stores entries uncompressed";
@@ -144,7 +145,8 @@ export function readZipDirectory(file: MappedFile): Map<string, ZipEntry> {
   let at = 0;
   for (let i = 0; i < count; i++) {
     const record = readCentral(directory, at, file.path);
-    if (entries.has(record.name)) throw errors.file(file.path, `holds "${record.name}" twice`);
+    if (entries.has(record.name))
+      throw errors.file(file.path, `holds ${excerpt(record.name)} twice`);
     entries.set(record.name, () => viewEntry(file, record));
     at += record.length;
   }

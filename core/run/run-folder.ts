@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { statOf } from "../io/regular-file.ts";
 
 /** File and folder names in a run's folder. */
 export const runFiles = {
@@ -53,7 +54,7 @@ export function runBytes(folder: string): number {
 }
 
 function bytesOf(path: string): number {
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statOf(path);
   if (stats?.isDirectory() !== true) return stats?.size ?? 0;
   return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
 }

@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { errors } from "../errors.ts";
-import { fileError } from "../io/file-errors.ts";
 import { isJsonObject, readJsonObject } from "../io/json-file.ts";
+import { readRegular } from "../io/regular-file.ts";
 import { createTokenizer } from "./create-tokenizer.ts";
 import { nativeFromFile, nativeFromJson } from "./native-tokenizer.ts";
 import { probeTemplates } from "./template.ts";
@@ -121,10 +121,4 @@ function specialTokenNames(family: SpecialTokens, config: TokenizerConfig): Spec
   return { pad: name("pad"), cls: name("cls"), sep: name("sep"), unk: name("unk") };
 }
 
-function readTokenizerFile(path: string): TokenizerFile {
-  try {
-    return { path, bytes: readFileSync(path) };
-  } catch (cause) {
-    throw fileError(path, cause);
-  }
-}
+const readTokenizerFile = (path: string): TokenizerFile => ({ path, bytes: readRegular(path) });

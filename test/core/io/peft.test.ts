@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { toFloat32 } from "../../../core/io/float-conversion.ts";
 import { readPeftAdapter, writePeftAdapter } from "../../../core/io/peft.ts";
 import type { AdaLoraAdapter, LoraAdapter } from "../../../core/io/peft-adapter.ts";
+import { insideModules, parsePattern } from "../../../core/io/peft-patterns.ts";
 import { openSafetensors, writeSafetensors } from "../../../core/io/safetensors.ts";
 import { float32Tensor, type StoredTensor } from "../../../core/io/stored-tensor.ts";
 import { failure, fixture, scratchFolder } from "./scratch.ts";
@@ -289,6 +290,34 @@ for (const [what, change, message] of BAD_TENSORS) {
     );
   });
 }
+
+test("init_r alone allocates nothing", () => {
+  const started = performance.now();
+  const dir = withConfig("peft-adalora", { init_r: 200_000_000, rank_pattern: null });
+  expect(failure(() => readPeftAdapter(dir)).message).toContain(
+    "the mask keeps 200000000 triplets",
+  );
+  expect(performance.now() - started).toBeLessThan(1000);
+});
+
+test("the work of patterns and saved modules is linear in their number", () => {
+  const names = Array.from({ length: 50_000 }, (_, i) => `layer.${i}.query`);
+  const started = performance.now();
+  const lookUp = parsePattern({ p: Object.fromEntries(names.map((n, i) => [n, i + 1])) }, "p", "c");
+  expect(names.every((name, i) => lookUp(`base.${name}`) === i + 1)).toBe(true);
+  const isSaved = insideModules(names);
+  expect(names.every((name) => isSaved(`base.${name}.weight`) && !isSaved(name))).toBe(true);
+  expect(performance.now() - started).toBeLessThan(2000);
+});
+
+test("an endless tensor name is refused", () => {
+  const dir = withTensors("peft-adalora", (tensors) =>
+    tensors.set("base_model.model.".padEnd(600, "a."), ten),
+  );
+  expect(failure(() => readPeftAdapter(dir)).message).toContain(
+    "a tensor's name has 600 characters",
+  );
+});
 
 test("missing files are reported", () => {
   const dir = fresh();

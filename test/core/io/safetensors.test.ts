@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSafetensors, writeSafetensors } from "../../../core/io/safetensors.ts";
-import { duplicateKey } from "../../../core/io/safetensors-header.ts";
+import { duplicateKey } from "../../../core/io/json-scan.ts";
 import { float32Tensor, type StoredTensor } from "../../../core/io/stored-tensor.ts";
 import { readDamaged } from "./damage.ts";
 import { failure, fixture, scratchFolder } from "./scratch.ts";
@@ -126,6 +126,39 @@ test("a duplicate key is refused, at any depth", () => {
   expect(duplicateKey(`{"a":{"x":"a:"},"b":{"x":"a\\":"},"x":{}}`)).toBeUndefined();
 });
 
+test("a duplicate key of any length is found", () => {
+  const key = "k".repeat(20_000_000);
+  const json = `{"${key}":1,"${key}":2}`;
+  expect(duplicateKey(json)?.length).toBe(key.length);
+  expect(failure(() => openSafetensors(writeRaw(undefined, 0, json))).message.length).toBeLessThan(
+    400,
+  );
+  expect(duplicateKey(String.raw`{"a\"b":1,"a\u0022b":2}`)).toBe('a"b');
+});
+
+test("no message repeats a long name, dtype, shape or text of the header", () => {
+  const long = "x".repeat(1_000_000);
+  const sizes = Array.from({ length: 1_000_000 }, () => 2);
+  const headers = [
+    { [long]: 1 },
+    { w: entry(long, [], [0, 0]) },
+    { w: entry("F32", sizes, [0, 0]) },
+    { w: entry("F32", [long], [0, 0]) },
+    { w: entry("F32", [], sizes) },
+    { __metadata__: { [long]: sizes } },
+  ];
+  for (const header of headers) {
+    const { message } = failure(() => openSafetensors(writeRaw(header, 0)));
+    expect(message.length).toBeLessThan(400);
+  }
+});
+
+test("a size of 0 beside sizes that overflow is an empty tensor", () => {
+  const huge = [...Array.from({ length: 40 }, () => 2 ** 52), 0];
+  const { tensors } = openSafetensors(writeRaw({ w: entry("F32", huge, [0, 0]) }, 0));
+  expect(tensors.get("w")?.bytes.length).toBe(0);
+});
+
 test("a file of another format is recognised", () => {
   const cases: readonly [content: string, message: RegExp, hint: string][] = [
     ["", /too short .* 0 bytes/, "this is an empty file"],
@@ -146,7 +179,7 @@ test("a file of another format is recognised", () => {
   expect(failure(() => openSafetensors(join(dir, "none"))).message).toEndWith(
     "none: does not exist",
   );
-  expect(failure(() => openSafetensors(dir)).message).toContain("is not a regular file");
+  expect(failure(() => openSafetensors(dir)).message).toContain("is a folder, not a file");
 });
 
 test.skipIf(process.getuid?.() === 0)(
@@ -161,7 +194,7 @@ test.skipIf(process.getuid?.() === 0)(
 
 test("a deeply nested header is refused", () => {
   const deep = writeRaw(undefined, 0, `{"w":${"[".repeat(200_000)}`);
-  expect(failure(() => openSafetensors(deep)).message).toContain("is not JSON");
+  expect(failure(() => openSafetensors(deep)).message).toContain("is nested deeper than 256");
 });
 
 test("a file truncated or damaged at any byte is refused or read, never a crash", () => {

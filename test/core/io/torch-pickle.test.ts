@@ -170,6 +170,64 @@ test("a deeply nested value as a key or a name is refused, not followed", () => 
   );
 });
 
+/** Runs `read`; returns its result with the milliseconds that it took. */
+function timed<T>(read: () => T): readonly [result: T, milliseconds: number] {
+  const started = performance.now();
+  return [read(), performance.now() - started];
+}
+
+const memoised = (value: string) => `${value}q\x00`;
+
+test("a long list in the memo cannot be turned into dicts again and again", () => {
+  const pairs = `](${`${text("k")}K\x01\x86`.repeat(2000)}e`;
+  const call = "ccollections\nOrderedDict\n";
+  const pickle = `\x80\x02${memoised(pairs)}q\x01${`${call}h\x00\x85R0`.repeat(1500)}.`;
+  const [error, ms] = timed(() => failure(() => openTorchCheckpoint(withPickle(pickle))));
+  expect(error.message).toContain("makes far more objects than its size explains");
+  expect(ms).toBeLessThan(1000);
+});
+
+test("dicts of one byte each cannot fill the memory", () => {
+  const pickle = `\x80\x02${"}".repeat(200_000)}.`;
+  expect(failure(() => openTorchCheckpoint(withPickle(pickle))).message).toContain(
+    "makes far more objects than its size explains",
+  );
+});
+
+test("a tensor of more axes than torch's is refused", () => {
+  const ones = sizes(...Array.from({ length: 65 }, () => 1));
+  expect(
+    failure(() => openTorchCheckpoint(withPickle(dict(tensor("K\0", ones, ones))))).message,
+  ).toContain("shape and strides do not match");
+});
+
+test("a transposed tensor of many names is copied once", () => {
+  const transposed = tensor("K\0", sizes(2, 2), sizes(1, 2), "K\x04");
+  const names = ["a", "b", "c", "d"].map((name) => `${text(name)}${transposed}s`).join("");
+  const tensors = openTorchCheckpoint(withPickle(`\x80\x02}${names}.`, new Uint8Array(16)));
+  expect(new Set([...tensors.values()].map(({ bytes }) => bytes)).size).toBe(1);
+});
+
+test("copies of one storage by other strides cannot exceed the file", () => {
+  const elements = "M\xff\x7f"; // 32,767 floats
+  const names = Array.from({ length: 100 }, (_, i) => {
+    const shape = `(M${String.fromCharCode(i, 0x3f)}K\x02t`; // some 16,000 rows
+    return `${text(`w${i}`)}${tensor("K\0", shape, sizes(1, 2), elements)}s`;
+  });
+  const file = withPickle(`\x80\x02}${names.join("")}.`, new Uint8Array(4 * 32_767));
+  expect(failure(() => openTorchCheckpoint(file)).message).toContain(
+    "its transposed tensors need more memory than the whole file has bytes",
+  );
+});
+
+test("no message repeats a long name of the file", () => {
+  const long = `X\x40\x42\x0f\0${"n".repeat(1_000_000)}`;
+  for (const pickle of [`}${long}K\x01s.`, `${long}${long}\x93.`, `${long}.`]) {
+    const { message } = failure(() => openTorchCheckpoint(withPickle(pickle)));
+    expect(message.length).toBeLessThan(400);
+  }
+});
+
 const openEntries = (file: string) =>
   [...readZipDirectory(openMapped(file)).values()].map((bytes) => bytes());
 

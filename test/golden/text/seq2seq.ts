@@ -6,9 +6,10 @@ import { readSummaries, type SummaryExample } from "../../../core/data/summaries
 import { ignoredLabel } from "../../../core/kernels/losses.ts";
 import { encodeTexts, summaryInputs } from "../../../core/data/summary-features.ts";
 import { tokensOf } from "../../../core/data/token-cache.ts";
-import { decodeText, readBytes } from "../../../core/data/text-file.ts";
+import { decodeText } from "../../../core/data/text-file.ts";
 import { createWarnings } from "../../../core/data/warnings.ts";
 import { AdaloraError } from "../../../core/errors.ts";
+import { readRegular } from "../../../core/io/regular-file.ts";
 import { packTargets } from "../../../core/nn/source-target-batch.ts";
 import { goldenText, tokenizerOf } from "./golden-file.ts";
 import { Findings, type FileCheck, type GoldenFolder } from "./verdict.ts";
@@ -91,7 +92,7 @@ async function rowsFor(
 /** The "id" column of a CSV file; none of one that has none, or that is no CSV. */
 async function idsOf(path: string): Promise<readonly unknown[]> {
   try {
-    const text = decodeText(readBytes(path), path);
+    const text = decodeText(readRegular(path), path);
     const table = delimitedTable(text, path, { format: "csv", warnings: createWarnings() });
     if (!table.columns.includes("id")) return [];
     return (await table.read(["id"])).map(({ cells: [id] }) => id);

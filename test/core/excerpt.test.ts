@@ -1,0 +1,45 @@
+import { expect, test } from "bun:test";
+import { errors } from "../../core/errors.ts";
+import { cutText, excerpt, shownShape } from "../../core/excerpt.ts";
+
+test("a short value is shown as JSON", () => {
+  for (const value of [null, true, 1.5, "a\n", [], {}, [1, "b", null], { a: { b: [2] } }]) {
+    expect(excerpt(value)).toBe(JSON.stringify(value));
+  }
+  expect(excerpt(undefined)).toBe("undefined");
+  expect(excerpt(12n)).toBe("12");
+});
+
+test("a value of any size, depth or cycle is cut, and costs nothing", () => {
+  const deep = JSON.parse("[".repeat(100_000) + "]".repeat(100_000));
+  const cyclic: unknown[] = [];
+  cyclic.push(cyclic, { cyclic });
+  const started = performance.now();
+  for (const value of [
+    "x".repeat(2e7),
+    Array.from({ length: 1e6 }, (_, i) => i),
+    { ["k".repeat(1e6)]: "v".repeat(1e6) },
+    deep,
+    cyclic,
+  ]) {
+    expect(excerpt(value).length).toBeLessThan(400);
+  }
+  expect(excerpt("x".repeat(100))).toBe(`"${"x".repeat(80)}…"`);
+  expect(performance.now() - started).toBeLessThan(1000);
+});
+
+test("a text is not cut inside a character", () => {
+  expect(cutText("ab🙂", 3)).toBe("ab\ufffd…");
+  expect(cutText("abc", 3)).toBe("abc");
+});
+
+test("a shape of any rank is one short text", () => {
+  expect(shownShape([2, 3])).toBe("[2, 3]");
+  expect(shownShape(Array.from({ length: 1e5 }, () => 1)).length).toBeLessThan(100);
+});
+
+test("an error of a config doesn't repeat a large value", () => {
+  const { message } = errors.config("c.json", "k", "a number", "x".repeat(1e6));
+  expect(message).toStartWith('c.json: "k" must be a number, got "xxx');
+  expect(message.length).toBeLessThan(200);
+});
