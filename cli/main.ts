@@ -1,6 +1,7 @@
 import { type CommandDef, defineCommand, runCommand } from "citty";
 import packageJson from "../package.json" with { type: "json" };
 import { type AdaloraError, errors } from "../core/errors.ts";
+import { TRIAL_COMMAND } from "../core/io/trial-command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 import { createReport, exit, type ExitCode, type Report, tolerateClosedPipe } from "./report.ts";
 
@@ -22,6 +23,10 @@ export async function main(
     }
     if (name === "--version" || name === "-v") {
       report.page(packageJson.version);
+      return 0;
+    }
+    if (name === TRIAL_COMMAND) {
+      await (await import("../core/data/trial-process.ts")).serveTrials();
       return 0;
     }
     if (!Object.hasOwn(among, name)) throw await unknownCommand(name, among);

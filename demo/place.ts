@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cacheFolder } from "../core/data/token-cache.ts";
+import { cacheFolder } from "../core/io/cache-folder.ts";
 import { writeDirectoryAtomic, writeFileAtomic } from "../core/io/atomic.ts";
 import weights from "./model/model.safetensors" with { type: "file" };
 import { demoModelConfig } from "./model-config.ts";

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
-import { cacheFolder } from "../../core/data/token-cache.ts";
+import { cacheFolder } from "../../core/io/cache-folder.ts";
 import { errors } from "../../core/errors.ts";
 import { fileError } from "../../core/io/file-errors.ts";
 import { check, type Finding } from "../../core/finding.ts";

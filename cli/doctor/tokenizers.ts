@@ -6,7 +6,7 @@ import { specialToken, type TokenizerJson } from "../../core/text/tokenizer-json
 /** Checks the native tokenizer library: builds a tokenizer of two pieces and uses it. */
 export function tokenizersFinding(): Promise<Finding> {
   return check("tokenizers", async () => {
-    const native = await nativeFromJson(twoPieces, "the self-test's tokenizer");
+    const { native } = await nativeFromJson(twoPieces, "the self-test's tokenizer");
     const { length } = (await native.encode("abab")).getIds();
     if (length === 2) return "the native library splits text correctly";
     throw errors.machine(

@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { type GlueColumns, glueTasks, type GlueTask } from "./glue-tasks.ts";
 import { quoted, type Table } from "./table.ts";
 
@@ -88,13 +89,13 @@ function wrongDelimiter({ delimiter, columns }: Table): string | undefined {
   const [only] = columns;
   if (columns.length !== 1 || only === undefined) return undefined;
   if (delimiter === "\t" && only.includes(",")) {
-    return `the header has no TAB: this looks like CSV, got ${JSON.stringify(only)}`;
+    return `the header has no TAB: this looks like CSV, got ${excerpt(only)}`;
   }
   if (delimiter === "," && only.includes("\t")) {
-    return `the header has TABs and no comma: this looks like TSV, got ${JSON.stringify(only)}`;
+    return `the header has TABs and no comma: this looks like TSV, got ${excerpt(only)}`;
   }
   if (delimiter === "," && only.includes(";")) {
-    return `the header has semicolons and no comma: CSV is separated by commas, got ${JSON.stringify(only)}`;
+    return `the header has semicolons and no comma: CSV is separated by commas, got ${excerpt(only)}`;
   }
   return undefined;
 }

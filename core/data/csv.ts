@@ -53,19 +53,14 @@ function plainField(cursor: Cursor): string {
 function quotedField(cursor: Cursor): string {
   const { text, name } = cursor;
   const startLine = cursor.line;
-  let content = "";
-  let start = cursor.offset + 1;
-  for (;;) {
-    const close = text.indexOf('"', start);
-    if (close === -1) {
-      throw errors.file(`${name}:${startLine}`, "a quoted field starts here and is never closed");
-    }
-    content += text.slice(start, close);
-    cursor.offset = close + 1;
-    if (text.charCodeAt(cursor.offset) !== quote) break;
-    content += '"';
-    start = cursor.offset + 1;
+  const start = cursor.offset + 1;
+  let close = text.indexOf('"', start);
+  while (close !== -1 && text.charCodeAt(close + 1) === quote) close = text.indexOf('"', close + 2);
+  if (close === -1) {
+    throw errors.file(`${name}:${startLine}`, "a quoted field starts here and is never closed");
   }
+  cursor.offset = close + 1;
+  const content = text.slice(start, close).replaceAll('""', '"');
   for (let i = content.indexOf("\n"); i !== -1; i = content.indexOf("\n", i + 1)) cursor.line++;
   checkFieldEnd(cursor);
   return content;

@@ -61,7 +61,8 @@ function headerOf(records: Iterator<TextRecord>, name: string): readonly string[
   if (columns.every((column) => column.trim() === "")) {
     throw errors.file(`${name}:1`, "the header is blank");
   }
-  const duplicates = columns.filter((column, i) => columns.indexOf(column) !== i);
+  const seen = new Set<string>();
+  const duplicates = columns.filter((column) => seen.size === seen.add(column).size);
   if (duplicates.length > 0) {
     throw errors.file(`${name}:1`, `the header has ${quoted(duplicates)} more than once`);
   }

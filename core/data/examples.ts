@@ -103,7 +103,7 @@ async function readFile(
   warnings: Warnings,
 ): Promise<CheckedRow[]> {
   const hasHeader = spec.textColumn !== undefined || spec.labelColumn !== undefined;
-  const table = openTable(source, { task: spec.task, role: split.role, hasHeader, warnings });
+  const table = await openTable(source, { task: spec.task, role: split.role, hasHeader, warnings });
   const columns = chooseColumns(table, spec);
   const filter = split.filter;
   const requested = [columns.text, columns.pair, columns.label].filter(

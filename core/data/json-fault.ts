@@ -41,7 +41,8 @@ interface Step {
 
 const space = /[ \t\r\n]*/y;
 const scalar = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
-const insideString = /"(?:[^"\\\r\n\t]+|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*/y;
+const plainCharacters = /[^"\\\r\n\t]*/y;
+const escaped = /\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4})/y;
 
 /**
  * Reads one token and updates `open`, the stack of unclosed brackets. undefined for an unexpected
@@ -71,7 +72,15 @@ function stepAt(text: string, at: number, expected: Expected, open: string[]): S
 }
 
 function stringStep(text: string, at: number, expected: Expected): Step | undefined {
-  const end = matchEnd(insideString, text, at) ?? at;
+  // A loop: one pattern for a whole string gives up on a long one.
+  let end = at + 1;
+  for (
+    let next: number | undefined = end;
+    next !== undefined;
+    next = matchEnd(escaped, text, end)
+  ) {
+    end = matchEnd(plainCharacters, text, next) ?? next;
+  }
   if (text[end] === '"') return { end: end + 1, expected };
   return end === text.length ? { end: undefined, expected } : undefined;
 }

@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { cutText, excerpt } from "../excerpt.ts";
 import { typeOf } from "./json-table.ts";
 import { quoted } from "./table.ts";
 import type { Warnings } from "./warnings.ts";
@@ -115,17 +116,23 @@ function unknownClass(
   rules: LabelRules,
 ) {
   const idRange = names.some(isInteger) ? "" : ` (or 0..${names.length - 1})`;
-  const nearest = names.find((name) => name.toLowerCase() === String(cell).trim().toLowerCase());
+  const found = cutText(String(isScalar(cell) ? cell : ""), 1000)
+    .trim()
+    .toLowerCase();
+  const nearest = names.find((name) => name.toLowerCase() === found);
   return errors.file(
     location,
     `"${rules.column}" must be one of ${quoted(names)}${idRange}, got ${formatCell(cell)}`,
-    nearest === undefined ? rules.hint : `did you mean "${nearest}"?`,
+    nearest === undefined ? rules.hint : `did you mean "${cutText(nearest)}"?`,
   );
 }
 
+// One way to match any text: two runs of digits side by side would take quadratic time.
+const decimal = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
+
 function scoreOf(cell: unknown): number | undefined {
   if (typeof cell === "bigint") return Number(cell);
-  const isDecimal = typeof cell === "string" && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(cell);
+  const isDecimal = typeof cell === "string" && decimal.test(cell);
   const score = isDecimal ? Number(cell) : cell;
   return typeof score === "number" && Number.isFinite(score) ? score : undefined;
 }
@@ -138,6 +145,5 @@ const isInteger = (name: string) => /^(0|-?[1-9]\d*)$/.test(name);
 
 /** A cell for a message: strings in quotes, other scalars as text, anything else by its type. */
 export function formatCell(cell: unknown): string {
-  if (typeof cell === "string") return JSON.stringify(cell);
-  return isScalar(cell) ? String(cell) : typeOf(cell);
+  return isScalar(cell) ? excerpt(cell) : typeOf(cell);
 }

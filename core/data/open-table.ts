@@ -51,7 +51,7 @@ interface OpenOptions {
  * Opens a file of any format as a table. Throws E_FILE on an unknown extension, and on anything the
  * format's reader rejects.
  */
-export function openTable(source: DataSource, options: OpenOptions): Table {
+export async function openTable(source: DataSource, options: OpenOptions): Promise<Table> {
   const { name, bytes, format } = contentOf(source);
   if (format === "parquet") return parquetTable(bytes, name);
   const text = decodeText(bytes, name);

@@ -1,24 +1,34 @@
-import { type FileMetaData, parquetMetadata, parquetReadObjects, parquetSchema } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
+import { type FileMetaData, parquetMetadata, parquetSchema } from "hyparquet";
 import { errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 import { describeContent } from "../io/file-errors.ts";
+import { isNestedDeeper } from "../io/json-scan.ts";
+import { type Trial, trialFault } from "../io/trial.ts";
+import { decodeRows } from "./parquet-decode.ts";
 import type { Row, Table } from "./table.ts";
 
 /**
  * A parquet file as a table; decodes only the requested columns. Throws E_FILE when it cannot be
- * read.
+ * read. A damaged or hostile file makes the library loop or fill the memory, so the first time that
+ * its bytes are seen they are read in a process of its own (`trialFault`).
  */
-export function parquetTable(bytes: Uint8Array<ArrayBuffer>, name: string): Table {
+export async function parquetTable(bytes: Uint8Array<ArrayBuffer>, name: string): Promise<Table> {
+  if (bytes.length === 0) throw errors.file(name, "the file is empty");
+  const content = describeContent(bytes.subarray(0, 64));
+  if (content !== undefined) throw errors.file(name, `is not a parquet file: it is ${content}`);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-  const metadata = metadataOf(file, name);
-  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+  await tryFirst({ kind: "parquet footer", bytes: footerOf(bytes) }, name);
+  const { metadata, columns } = schemaOf(file, name);
   const names = classNamesOf(metadata);
   return {
     name,
     columns,
     header: { noun: "schema", location: name },
     location: (row) => `${name}: row ${row}`,
-    read: (requested) => readRows(file, metadata, name, requested),
+    read: async (requested) => {
+      await tryFirst({ kind: "parquet columns", bytes, columns: requested }, name);
+      return readRows(file, metadata, name, requested);
+    },
     classNames: (column) => names.get(column),
   };
 }
@@ -30,12 +40,7 @@ async function readRows(
   columns: readonly string[],
 ): Promise<Row[]> {
   try {
-    const objects = await parquetReadObjects({
-      file,
-      metadata,
-      columns: [...columns],
-      compressors,
-    });
+    const objects = await decodeRows(file, metadata, columns);
     return objects.map((object, i) => ({
       position: i + 1,
       cells: columns.map((column): unknown => object[column]),
@@ -45,20 +50,32 @@ async function readRows(
   }
 }
 
-function metadataOf(file: ArrayBuffer, name: string): FileMetaData {
-  if (file.byteLength === 0) throw errors.file(name, "the file is empty");
+/** Magic, the metadata's length and the metadata: all that is read before the columns are known. */
+function footerOf(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
+  if (bytes.length < 8) return bytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return bytes.subarray(Math.max(0, bytes.length - 8 - view.getUint32(bytes.length - 8, true)));
+}
+
+async function tryFirst(trial: Trial, name: string): Promise<void> {
+  const fault = await trialFault(trial);
+  if (fault !== undefined) throw unreadable(name, new Error(fault));
+}
+
+function schemaOf(file: ArrayBuffer, name: string) {
   try {
-    return parquetMetadata(file);
+    const metadata = parquetMetadata(file);
+    const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+    return { metadata, columns };
   } catch (cause) {
-    const content = describeContent(new Uint8Array(file, 0, Math.min(file.byteLength, 64)));
-    if (content === undefined) throw unreadable(name, cause);
-    throw errors.file(name, `is not a parquet file: it is ${content}`, undefined, cause);
+    throw unreadable(name, cause);
   }
 }
 
 function unreadable(name: string, cause: unknown) {
   const detail = cause instanceof Error ? cause.message : String(cause);
-  return errors.file(name, `is not a readable parquet file (${detail})`, undefined, cause);
+  const rule = `is not a readable parquet file (${cutText(detail, 200)})`;
+  return errors.file(name, rule, undefined, cause);
 }
 
 /** The class names that the `datasets` library records for integer columns. */
@@ -78,7 +95,7 @@ function classNamesOf(metadata: FileMetaData): ReadonlyMap<string, readonly stri
 
 function parseJson(json: string | undefined): unknown {
   try {
-    return json === undefined ? undefined : JSON.parse(json);
+    return json === undefined || isNestedDeeper(json, 100) ? undefined : JSON.parse(json);
   } catch {
     return undefined; // optional metadata: without it the integers have no names
   }

@@ -1,4 +1,5 @@
 import { type AdaloraError, errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { type CodePoints, codePoints } from "../text/code-points.ts";
 import { formatCell } from "./labels.ts";
 import { type RawAnswer, type RawQuestion, rawAnswers } from "./squad-raw.ts";
@@ -46,11 +47,11 @@ export function questionChecker(
     if (earlier !== undefined) {
       throw errors.file(
         raw.location("id"),
-        `the id "${id}" is used twice: first at ${earlier.location("id")}`,
+        `the id ${excerpt(id)} is used twice: first at ${earlier.location("id")}`,
       );
     }
     seen.set(id, raw);
-    const subject = `question "${id}"`;
+    const subject = `question ${excerpt(id)}`;
     const question = namedText(raw, "question", subject, rules);
     const context = namedText(raw, "context", subject, rules);
     // consecutive questions usually share a context

@@ -43,7 +43,7 @@ export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<Squa
   const check = questionChecker({ labels, unanswerable, warn: lazyWarnings(warnings) });
   const examples: SquadExample[] = [];
   for (const source of split.files) {
-    for await (const raw of questionsIn(source, split, spec, warnings)) {
+    for await (const raw of await questionsIn(source, split, spec, warnings)) {
       examples.push(check(raw, examples.length));
     }
   }
@@ -74,12 +74,12 @@ function lazyWarnings(warnings: Warnings) {
   };
 }
 
-function questionsIn(
+async function questionsIn(
   source: DataSource,
   split: DataSplit,
   spec: SquadSpec,
   warnings: Warnings,
-): Iterable<RawQuestion> | AsyncIterable<RawQuestion> {
+): Promise<Iterable<RawQuestion> | AsyncIterable<RawQuestion>> {
   const name = sourceName(source);
   const bytes = jsonBytes(source);
   if (bytes !== undefined) {
@@ -88,7 +88,7 @@ function questionsIn(
     if (root !== undefined) return documentQuestions(root, text, name);
   }
   const opened = bytes === undefined ? source : { name, bytes };
-  const table = openTable(opened, { role: split.role, hasHeader: true, warnings });
+  const table = await openTable(opened, { role: split.role, hasHeader: true, warnings });
   return tableQuestions(table, spec);
 }
 

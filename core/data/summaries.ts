@@ -43,7 +43,7 @@ export async function readSummaries(split: DataSplit, spec: SummarySpec): Promis
   const warnings = createWarnings();
   const examples: SummaryExample[] = [];
   for (const source of split.files) {
-    const table = openTable(source, { role: split.role, hasHeader: true, warnings });
+    const table = await openTable(source, { role: split.role, hasHeader: true, warnings });
     const columns = chooseColumns(table, spec);
     const requested = [columns.text, columns.summary].filter((name) => name !== undefined);
     for (const row of await table.read(requested)) {

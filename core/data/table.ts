@@ -1,3 +1,5 @@
+import { excerpt } from "../excerpt.ts";
+
 /**
  * A row with its requested cells; a cell has the type that the format gives it, undefined when
  * absent.
@@ -35,9 +37,9 @@ export interface TextRecord {
   readonly fields: readonly string[];
 }
 
-/** Names in quotes, joined by commas; at most 12 are shown. */
+/** Names in quotes, joined by commas; at most 12 are shown, and 40 characters of each. */
 export function quoted(names: readonly string[]): string {
-  const shown = names.slice(0, 12).map((name) => JSON.stringify(name));
+  const shown = names.slice(0, 12).map((name) => excerpt(name, 40));
   if (names.length > shown.length) shown.push("…");
   return shown.join(", ");
 }

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { invariant } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
+import { cacheFolder } from "../io/cache-folder.ts";
 import { fileError } from "../io/file-errors.ts";
 import { readRegular } from "../io/regular-file.ts";
 import type { TextInput, TokenIds } from "../text/tokenizer.ts";
@@ -71,16 +71,6 @@ export function tokenCacheKey({ inputs, tokenizer, options }: TokenCacheKey): st
     if (pair !== undefined) hash.update(pair);
   }
   return hash.digest("hex");
-}
-
-/** The user's cache folder: $XDG_CACHE_HOME/adalora, by default ~/.cache/adalora. */
-export function cacheFolder(
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): string {
-  const configured = env["XDG_CACHE_HOME"];
-  // The XDG specification: ignore a path that is not absolute.
-  const isUsable = configured !== undefined && isAbsolute(configured);
-  return join(isUsable ? configured : join(env["HOME"] ?? homedir(), ".cache"), "adalora");
 }
 
 /** Tokens, and whether the cache held them. */

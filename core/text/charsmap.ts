@@ -13,6 +13,10 @@ export function charsmapFault(charsmap: Uint8Array): string | undefined {
     return `its character map of ${charsmap.length} bytes is truncated`;
   }
   const texts = charsmap.subarray(4 + trieBytes);
+  const longest = longestText(texts);
+  if (longest > MAX_TEXT_BYTES) {
+    return `its character map replaces a character by ${longest} bytes`;
+  }
   if (!isUtf8(texts)) return "the texts of its character map are not UTF-8";
   const units = Uint32Array.from({ length: trieBytes / 4 }, (_, i) =>
     view.getUint32(4 + 4 * i, true),
@@ -25,6 +29,37 @@ export function charsmapFault(charsmap: Uint8Array): string | undefined {
     if (!isInside || (hasValue(unit) && !startsText(units[children]! & 0x7fffffff, texts))) {
       return `unit ${i} of its character map points outside the map`;
     }
+  }
+  const deleted = deletedLetter(units, texts);
+  return deleted === undefined ? undefined : `its character map deletes "${deleted}"`;
+}
+
+// NFKC's longest is 33.
+const MAX_TEXT_BYTES = 64;
+
+/** The most bytes that a character may become, whatever the trie holds. */
+function longestText(texts: Uint8Array): number {
+  let longest = 0;
+  let start = 0;
+  for (let end = texts.indexOf(0); end !== -1; end = texts.indexOf(0, start)) {
+    longest = Math.max(longest, end - start);
+    start = end + 1;
+  }
+  return Math.max(longest, texts.length - start);
+}
+
+/**
+ * A letter, digit or sign of ASCII that the map deletes. The native library ends the process when
+ * nothing is left of a token that is matched in normalized text.
+ */
+function deletedLetter(units: Uint32Array, texts: Uint8Array): string | undefined {
+  const root = units[0]!;
+  for (let code = 0x21; code < 0x7f; code++) {
+    const at = (offsetOf(root) ^ code) >>> 0;
+    const unit = units[at] ?? 0;
+    if ((unit & 0x800000ff) >>> 0 !== code || !hasValue(unit)) continue;
+    const value = units[(at ^ offsetOf(unit)) >>> 0] ?? 0;
+    if (texts[value & 0x7fffffff] === 0) return String.fromCharCode(code);
   }
   return undefined;
 }

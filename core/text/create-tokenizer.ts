@@ -1,5 +1,6 @@
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
-import { invariant } from "../errors.ts";
+import { errors, invariant } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 import { align, assemble, type Range } from "./assemble.ts";
 import { cleanUpSpaces } from "./clean-up-spaces.ts";
 import { specialCount, type TemplatePart, type Templates } from "./template.ts";
@@ -7,7 +8,7 @@ import type { EncodeOptions, TextInput, TokenIds, Tokenizer, WindowOptions } fro
 import { checkStride, truncate, windowRanges, type Lengths } from "./truncation.ts";
 
 /** The parts of a tokenizer besides the library's object. */
-interface TokenizerParts extends Pick<Tokenizer, "source" | "specialIds"> {
+interface TokenizerParts extends Pick<Tokenizer, "source" | "specialIds" | "vocabSize"> {
   readonly templates: Templates;
 }
 
@@ -19,13 +20,14 @@ interface TokenizerParts extends Pick<Tokenizer, "source" | "specialIds"> {
  * can't hold its stride, and produces every combination of both texts' overflowing parts.
  */
 export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts): Tokenizer {
-  const { templates, source, specialIds } = parts;
-  const tokenize = (texts: string[]) => native.encodeBatch(texts, { addSpecialTokens: false });
+  const { templates, source, specialIds, vocabSize } = parts;
+  const tokenize = (texts: string[]) =>
+    orFileError(native.encodeBatch(texts, { addSpecialTokens: false }), source);
 
   return {
     source,
     specialIds,
-    vocabSize: native.getVocabSize(true),
+    vocabSize,
     specialCount: {
       single: specialCount(templates.single),
       pair: specialCount(templates.pair),
@@ -60,12 +62,22 @@ export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts):
     },
 
     async decode(ids, { skipSpecialTokens = true, cleanUpSpaces: clean = false } = {}) {
-      const text = await native.decode(Array.from(ids), skipSpecialTokens);
+      const text = await orFileError(native.decode(Array.from(ids), skipSpecialTokens), source);
       return clean ? cleanUpSpaces(text) : text;
     },
 
     tokenOf: (id) => native.idToToken(id) ?? undefined,
   };
+}
+
+/** An error of the library, a word without an unknown token for one, is the file's. */
+async function orFileError<T>(result: Promise<T>, source: string): Promise<T> {
+  try {
+    return await result;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw errors.file(source, `the tokenizer fails: ${cutText(reason, 200)}`, undefined, cause);
+  }
 }
 
 // inputs per library call: bounds the memory of its per-token records

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { isJsonObject, readJsonObject } from "../io/json-file.ts";
 import { readRegular } from "../io/regular-file.ts";
 import { createTokenizer } from "./create-tokenizer.ts";
@@ -78,20 +79,21 @@ async function build(source: TokenizerSource): Promise<Tokenizer> {
   const { family, files, config } = source;
   const [file] = files;
   const isTokenizerJson = basename(file.path) === tokenizerJsonFile || family.convert === undefined;
-  const native = isTokenizerJson
+  const { native, vocabSize } = isTokenizerJson
     ? await nativeFromFile(file)
     : await nativeFromJson(family.convert.build(files, config), file.path);
   const idOf = (token: string) => {
     const id = native.tokenToId(token);
     if (id !== null) return id;
     const hint = `expected a ${family.name} tokenizer; name its folder with --tokenizer`;
-    throw errors.file(file.path, `the tokenizer has no special token "${token}"`, hint);
+    throw errors.file(file.path, `the tokenizer has no special token ${excerpt(token)}`, hint);
   };
   const { pad, cls, sep, unk } = specialTokenNames(family.special, config);
   return createTokenizer(native, {
     source: file.path,
     specialIds: { pad: idOf(pad), cls: idOf(cls), sep: idOf(sep), unk: idOf(unk) },
-    templates: await probeTemplates(native, file.path),
+    vocabSize,
+    templates: await probeTemplates(native, vocabSize, file.path),
   });
 }
 

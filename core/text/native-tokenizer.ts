@@ -1,9 +1,12 @@
 import type * as tokenizers from "tokenizers";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
-import { errors, invariant } from "../errors.ts";
+import { AdaloraError, errors } from "../errors.ts";
+import { cutText, excerpt } from "../excerpt.ts";
 import { describeContent } from "../io/file-errors.ts";
-import { decodeUtf8 } from "../io/json-file.ts";
-import { charsmapFault } from "./charsmap.ts";
+import { decodeUtf8, type JsonObject, parseJsonObject } from "../io/json-file.ts";
+import { duplicateKey } from "../io/json-scan.ts";
+import { trialFault } from "../io/trial.ts";
+import { inspectTokenizer } from "./tokenizer-check.ts";
 import type { TokenizerFile } from "./tokenizer-family.ts";
 import type { AddedTokenJson, TokenizerJson, UnigramJson } from "./tokenizer-json.ts";
 
@@ -21,28 +24,70 @@ async function loadLibrary(): Promise<Library> {
   }
 }
 
-/** A tokenizer from a `tokenizer.json`. Throws E_FILE with the library's reason. */
-export async function nativeFromFile(file: TokenizerFile): Promise<NativeTokenizer> {
+/** The library's object, and the size of its vocabulary: every id is smaller. */
+export interface BuiltTokenizer {
+  readonly native: NativeTokenizer;
+  readonly vocabSize: number;
+}
+
+/**
+ * A tokenizer from a `tokenizer.json`. Throws E_FILE with the library's reason, and before the
+ * library sees it for a file that would end the process, hang or fill the memory.
+ */
+export async function nativeFromFile(file: TokenizerFile): Promise<BuiltTokenizer> {
   const { Tokenizer } = await loadLibrary();
   const text = decodeUtf8(file.bytes, file.path);
-  for (const [, base64 = ""] of text.matchAll(/"precompiled_charsmap"\s*:\s*"([^"]*)"/g)) {
-    const fault = charsmapFault(Buffer.from(base64, "base64"));
-    if (fault !== undefined) throw unreadable(file.path, new Error(fault));
+  const json = parseFile(text, file, Tokenizer);
+  const { fault, unusual, highestId } = inspectTokenizer(json);
+  if (fault !== undefined) throw unreadable(file.path, new Error(fault));
+  if (unusual !== undefined) {
+    const found = await trialFault({ kind: "tokenizer", bytes: file.bytes });
+    if (found !== undefined) throw unreadable(file.path, new Error(`${found} (it has ${unusual})`));
   }
   try {
-    return withoutTruncationAndPadding(Tokenizer.fromString(text));
+    return sized(withoutTruncationAndPadding(Tokenizer.fromString(text)), highestId);
   } catch (cause) {
     throw unreadable(file.path, cause, describeContent(file.bytes));
   }
 }
 
-/** A tokenizer from converted vocabulary files; errors name `where`. */
-export async function nativeFromJson(json: TokenizerJson, where: string): Promise<NativeTokenizer> {
-  const native = await loadLibrary();
+/**
+ * The parsed file: what is checked is what the library reads, so a key may not occur twice. For text
+ * that is no JSON the library's message has line and column.
+ */
+function parseFile(text: string, file: TokenizerFile, library: Library["Tokenizer"]): JsonObject {
   try {
-    return json.model.type === "Unigram"
-      ? fromUnigram(native, json, json.model)
-      : withoutTruncationAndPadding(native.Tokenizer.fromString(JSON.stringify(json)));
+    const json = parseJsonObject(text, file.path);
+    const duplicate = duplicateKey(text);
+    if (duplicate === undefined) return json;
+    throw unreadable(file.path, new Error(`it has the key ${excerpt(duplicate)} twice`));
+  } catch (cause) {
+    if (!(cause instanceof AdaloraError && cause.message.includes("is not JSON"))) throw cause;
+    try {
+      library.fromString(text);
+    } catch (reason) {
+      throw unreadable(file.path, reason, describeContent(file.bytes));
+    }
+    throw cause;
+  }
+}
+
+const sized = (native: NativeTokenizer, highestId: number): BuiltTokenizer => ({
+  native,
+  vocabSize: Math.max(native.getVocabSize(true), highestId + 1),
+});
+
+/** A tokenizer from converted vocabulary files; errors name `where`. */
+export async function nativeFromJson(json: TokenizerJson, where: string): Promise<BuiltTokenizer> {
+  const library = await loadLibrary();
+  const { fault, highestId } = inspectTokenizer({ ...json });
+  if (fault !== undefined) throw unreadable(where, new Error(fault));
+  try {
+    const native =
+      json.model.type === "Unigram"
+        ? fromUnigram(library, json, json.model)
+        : withoutTruncationAndPadding(library.Tokenizer.fromString(JSON.stringify(json)));
+    return sized(native, highestId);
   } catch (cause) {
     throw unreadable(where, cause);
   }
@@ -76,7 +121,8 @@ function fromUnigram(
   );
   tokenizer.addAddedTokens(tokens);
   for (const { content, id } of json.added_tokens) {
-    invariant(tokenizer.tokenToId(content) === id, `added token ${content} must have id ${id}`);
+    if (tokenizer.tokenToId(content) === id) continue;
+    throw new Error(`the added token ${excerpt(content)} must have the id ${id}`);
   }
   return tokenizer;
 }
@@ -93,7 +139,7 @@ function withoutTruncationAndPadding(native: NativeTokenizer): NativeTokenizer {
 
 function unreadable(where: string, cause: unknown, content?: string) {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const rule = content ?? reason;
+  const rule = content ?? cutText(reason, 300);
   return errors.file(
     where,
     `cannot be used as a tokenizer: ${rule}`,

@@ -1,6 +1,10 @@
+/** Marks, in place of an end, the value of a varint, and of a float. */
+export const VARINT = -1;
+export const FLOAT = -2;
+
 /**
- * Receives a field of a message: a number (varint, or fixed32 as float) or a byte range of the same
- * buffer.
+ * Receives a field of a message: a number (`end` is VARINT or FLOAT), or the byte range
+ * [value, end) of the same buffer. A field of another kind than the format's must be ignored.
  */
 type ProtobufVisitor = (field: number, value: number, end: number) => void;
 
@@ -18,7 +22,7 @@ export class ProtobufError extends Error {
 /**
  * Visits the fields of the protobuf message in `bytes[start, end)` without copying.
  *
- * Calls `visit(field, value, -1)` for a varint or float, and `visit(field, start, end)` for a
+ * Calls `visit(field, value, VARINT or FLOAT)` for a number, and `visit(field, start, end)` for a
  * length-delimited field (text, bytes, a nested message). Skips fixed 64-bit fields: no format read
  * here has one. Throws ProtobufError on a truncated field or an unknown wire type.
  */
@@ -36,13 +40,13 @@ export function visitFields(
     const field = Math.floor(tag / 8);
     const wire = tag % 8;
     if (field === 0) throw new ProtobufError(tagOffset, "field number 0");
-    if (wire === 0) visit(field, readVarint(bytes, cursor), -1);
+    if (wire === 0) visit(field, readVarint(bytes, cursor), VARINT);
     else if (wire === 1) skip(cursor, 8);
     else if (wire === 2) {
       const size = readVarint(bytes, cursor);
       const from = skip(cursor, size);
       visit(field, from, cursor.offset);
-    } else if (wire === 5) visit(field, view.getFloat32(skip(cursor, 4), true), -1);
+    } else if (wire === 5) visit(field, view.getFloat32(skip(cursor, 4), true), FLOAT);
     else throw new ProtobufError(tagOffset, `unknown wire type ${wire}`);
   }
 }

@@ -1,6 +1,7 @@
 import { errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { charsmapFault } from "./charsmap.ts";
-import { ProtobufError, visitFields } from "./protobuf.ts";
+import { FLOAT, ProtobufError, VARINT, visitFields } from "./protobuf.ts";
 
 /** Types of a piece, by their value in sentencepiece_model.proto. */
 export const pieceType = { normal: 1, unknown: 2, control: 3, userDefined: 4 } as const;
@@ -76,14 +77,15 @@ function readModel(bytes: Uint8Array): RawModel {
       let type: number = pieceType.normal;
       visitFields(bytes, start, end, (field, value, stop) => {
         if (field === 1 && stop >= 0) piece = buffer.toString("utf8", value, stop);
-        else if (field === 2) score = value;
-        else if (field === 3) type = value;
+        else if (field === 2 && stop === FLOAT) score = value;
+        else if (field === 3 && stop === VARINT) type = value;
       });
       pieces.push(piece);
       scores.push(score);
       types.push(type);
     } else if (section === 2) {
-      visitFields(bytes, start, end, (field, value) => {
+      visitFields(bytes, start, end, (field, value, stop) => {
+        if (stop !== VARINT) return;
         if (field === 3) modelType = value;
         else if (field === 40) unkId = value;
       });
@@ -94,6 +96,27 @@ function readModel(bytes: Uint8Array): RawModel {
     }
   });
   return { pieces, scores, types, unkId, charsmap, modelType, seenFields };
+}
+
+// Real ones have 16 characters; the time for a text grows with the longest piece.
+const MAX_PIECE_LENGTH = 1000;
+
+/** Like sentencepiece itself, refuses a model with an empty piece or one piece twice. */
+function checkPieces(pieces: readonly string[], where: string): void {
+  const seen = new Set<string>();
+  for (const [i, piece] of pieces.entries()) {
+    const fault =
+      piece === ""
+        ? "is empty"
+        : piece.length > MAX_PIECE_LENGTH
+          ? `has ${piece.length} characters`
+          : seen.has(piece)
+            ? `repeats ${excerpt(piece)}`
+            : undefined;
+    if (fault !== undefined)
+      throw errors.file(where, `damaged: piece ${i} ${fault}`, downloadAgain);
+    seen.add(piece);
+  }
 }
 
 /** Throws E_FILE when the model is incomplete, damaged or not a unigram model. */
@@ -119,6 +142,7 @@ function checkModel(model: RawModel, where: string): void {
     const rule = `damaged: piece ${badIndex} has the score ${scores[badIndex]}`;
     throw errors.file(where, rule, downloadAgain);
   }
+  checkPieces(pieces, where);
   if (unkId >= pieces.length) {
     throw errors.file(where, `unk_id ${unkId} is not one of the ${pieces.length} pieces`);
   }

@@ -1,5 +1,6 @@
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 
 /**
  * A slot of an encoded input: a special token, or all tokens of the first (0) or second (1) text.
@@ -16,10 +17,22 @@ export interface Templates {
 
 /**
  * Derives the templates from how the tokenizer encodes a sample, which works for every family's
- * post-processor. Throws E_FILE, naming `where`, when the sample gives no tokens.
+ * post-processor. Throws E_FILE, naming `where`, when the sample gives no tokens, or a special token
+ * an id that is not below `vocabSize`.
  */
-export async function probeTemplates(native: NativeTokenizer, where: string): Promise<Templates> {
-  const [single, pair] = await Promise.all([probe(native, where), probe(native, where, sample)]);
+export async function probeTemplates(
+  native: NativeTokenizer,
+  vocabSize: number,
+  where: string,
+): Promise<Templates> {
+  const single = await probe(native, where);
+  const pair = await probe(native, where, sample);
+  for (const part of [...single, ...pair]) {
+    if ("special" in part && part.special >= vocabSize) {
+      const rule = `the tokenizer adds the token ${part.special}, which its vocabulary lacks`;
+      throw errors.file(where, rule);
+    }
+  }
   return { single, pair };
 }
 
@@ -30,12 +43,21 @@ export function specialCount(template: readonly TemplatePart[]): number {
 
 const sample = "a";
 
+async function encodeSample(native: NativeTokenizer, where: string, pair: string | undefined) {
+  try {
+    return await native.encode(sample, pair);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw errors.file(where, `the tokenizer fails: ${cutText(reason, 200)}`, undefined, cause);
+  }
+}
+
 async function probe(
   native: NativeTokenizer,
   where: string,
   pair?: string,
 ): Promise<TemplatePart[]> {
-  const encoding = await native.encode(sample, pair);
+  const encoding = await encodeSample(native, where, pair);
   const sequences = encoding.getSequenceIds();
   const types = encoding.getTypeIds();
   const template: TemplatePart[] = [];

@@ -1,4 +1,5 @@
 import { errors } from "../../core/errors.ts";
+import { excerpt } from "../../core/excerpt.ts";
 import { decodeUtf8, parseJsonObject } from "../../core/io/json-file.ts";
 import type { TokenizerFamily, TokenizerFile } from "../../core/text/tokenizer-family.ts";
 import { specialToken, type TokenizerJson } from "../../core/text/tokenizer-json.ts";
@@ -31,7 +32,7 @@ function bartTokenizerJson(
   where: string,
 ): TokenizerJson {
   const idOf = (token: string) => {
-    const id = vocab[token];
+    const id = Object.hasOwn(vocab, token) ? vocab[token] : undefined;
     if (id === undefined) throw errors.file(where, `the vocabulary has no token "${token}"`);
     return id;
   };
@@ -78,15 +79,13 @@ const byteLevel = (addPrefixSpace: boolean) => ({
 });
 
 function parseVocab({ path, bytes }: TokenizerFile): Record<string, number> {
-  const vocab: Record<string, number> = {};
-  for (const [token, id] of Object.entries(parseJsonObject(decodeUtf8(bytes, path), path))) {
-    if (typeof id !== "number" || !Number.isInteger(id) || id < 0) {
-      const got = JSON.stringify(id);
-      throw errors.file(path, `the id of "${token}" must be a whole number, got ${got}`);
-    }
-    vocab[token] = id;
-  }
-  return vocab;
+  const entries = Object.entries(parseJsonObject(decodeUtf8(bytes, path), path));
+  const ids = entries.map(([token, id]) => {
+    if (typeof id === "number" && Number.isInteger(id) && id >= 0) return [token, id] as const;
+    const rule = `the id of ${excerpt(token)} must be a whole number, got ${excerpt(id)}`;
+    throw errors.file(path, rule);
+  });
+  return Object.fromEntries(ids);
 }
 
 /** One merge a line, the two parts separated by a space; the first line is a version comment. */
@@ -99,7 +98,7 @@ function parseMerges({ path, bytes }: TokenizerFile): [string, string][] {
     if (left === undefined || right === undefined || rest.length > 0) {
       throw errors.file(
         `${path}:${i + 1}`,
-        `a merge is two parts separated by a space: got "${line}"`,
+        `a merge is two parts separated by a space: got ${excerpt(line)}`,
       );
     }
     merges.push([left, right]);

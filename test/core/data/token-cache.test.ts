@@ -1,9 +1,9 @@
+import { cacheFolder } from "../../../core/io/cache-folder.ts";
 import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   cachedTokens,
-  cacheFolder,
   packTokens,
   tokenCacheKey,
   tokensOf,

@@ -51,6 +51,31 @@ describe("charsmapFault", () => {
     expect(charsmapFault(mapOf(512, root, 1, "é\0"))).toBe(fault);
   });
 
+  test("a character may not become a long text", () => {
+    const root = (256 << 10) | 0x100;
+    expect(charsmapFault(mapOf(512, root, 0, `${"x".repeat(64)}\0`))).toBeUndefined();
+    expect(charsmapFault(mapOf(512, root, 0, `${"x".repeat(65)}\0`))).toBe(
+      "its character map replaces a character by 65 bytes",
+    );
+  });
+
+  test("a letter may not be deleted: the library panics on a token of which nothing is left", () => {
+    const letter = "U".charCodeAt(0);
+    const trie = new Uint32Array(1 + 768);
+    trie[0] = 4 * 768;
+    trie[1] = 256 << 10; // the root's children begin at 256
+    const at = 256 ^ letter;
+    trie[1 + at] = ((at ^ 512) << 10) | 0x100 | letter; // its children begin at 512, with a value
+    for (const [value, fault] of [
+      [0, undefined],
+      [1, 'its character map deletes "U"'],
+    ] as const) {
+      trie[1 + 512] = (0x80000000 | value) >>> 0;
+      const map = Uint8Array.from([...new Uint8Array(trie.buffer), 0x78, 0]);
+      expect(charsmapFault(map)).toBe(fault);
+    }
+  });
+
   test("texts that are not UTF-8 are refused", () => {
     const damaged = Uint8Array.from(charsmap);
     damaged[damaged.length - 2] = 0xff;

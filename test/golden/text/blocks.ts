@@ -17,7 +17,7 @@ function builtJson(folder: GoldenFolder, name: GoldenFamily): TokenizerJson {
 
 /** What the library itself writes of the tokenizer it was given: the proof that it got all of it. */
 async function savedText(json: TokenizerJson, name: string): Promise<string> {
-  const native = await nativeFromJson(json, name);
+  const { native } = await nativeFromJson(json, name);
   const path = join(tmpdir(), `adalora-${process.pid}-${name}.json`);
   native.save(path, true);
   const text = readFileSync(path, "utf8");
