@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { type AdaloraError, errors } from "../core/errors.ts";
-import { fileError } from "../core/io/file-errors.ts";
+import { cutText, excerpt } from "../core/excerpt.ts";
+
+import { readRegular } from "../core/io/regular-file.ts";
 import type { Layer, SettingName } from "../core/config/run-config.ts";
 import { kebab, nearest, spellings } from "./names.ts";
 import { runSettings } from "./run-settings.ts";
@@ -15,6 +16,9 @@ const parsers: Readonly<Record<string, (text: string) => unknown>> = {
 
 /** Extensions of configuration files. */
 export const configExtensions = Object.keys(parsers);
+
+// Far more than all settings with comments take; a parser's time may grow faster than its text.
+const MAX_BYTES = 1_000_000;
 
 /**
  * Reads a TOML, YAML or JSON configuration file as a layer of settings; keys may be spelled as the
@@ -45,15 +49,16 @@ export function settingsLayer(raw: unknown, source: string, text = ""): Layer {
   const spelled = new Map<SettingName, string>();
   for (const [key, value] of Object.entries(raw)) {
     const name = names.get(kebab(key));
-    const where = at(source, text, key);
-    if (name === undefined) throw unknownKey(where, key, names.keys());
+    const where = () => at(source, text, key);
+    if (name === undefined) throw unknownKey(where(), key, names.keys());
     const earlier = spelled.get(name);
-    if (earlier !== undefined)
-      throw errors.file(where, `"${earlier}" and "${key}" are the same setting`);
+    if (earlier !== undefined) {
+      throw errors.file(where(), `"${earlier}" and "${key}" are the same setting`);
+    }
     spelled.set(name, key);
     if (value === null) continue;
     values[name] = runSettings[name].read(value);
-    if (values[name] === undefined) throw errors.config(where, key, runSettings[name].want, value);
+    if (values[name] === undefined) throw errors.config(where(), key, runSettings[name].want, value);
   }
   return { values, name: (setting) => `${source}: "${spelled.get(setting) ?? setting}"` };
 }
@@ -61,11 +66,9 @@ export function settingsLayer(raw: unknown, source: string, text = ""): Layer {
 // --- internal ---
 
 function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
-  } catch (cause) {
-    throw fileError(path, cause);
-  }
+  const bytes = readRegular(path);
+  if (bytes.length <= MAX_BYTES) return bytes.toString("utf8").replace(/^\uFEFF/, "");
+  throw errors.file(path, `a configuration has at most ${MAX_BYTES} bytes, got ${bytes.length}`);
 }
 
 function parseText(path: string, text: string, parse: (text: string) => unknown): unknown {
@@ -74,7 +77,7 @@ function parseText(path: string, text: string, parse: (text: string) => unknown)
   } catch (cause) {
     const line = failingLine(text, parse, messageOf(cause));
     const where = line === undefined ? path : `${path}:${line}`;
-    throw errors.file(where, messageOf(cause), undefined, cause);
+    throw errors.file(where, cutText(messageOf(cause), 300), undefined, cause);
   }
 }
 
@@ -83,7 +86,7 @@ const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : 
 /**
  * The line of a parse error, from 1. The parsers don't report it, so it is the first line up to
  * which the text fails with the same message. An unexpected end fails from the first line on and
- * has no line.
+ * has no line. A long text is searched by halves: once the error is inside, more lines don't change it.
  */
 function failingLine(
   text: string,
@@ -99,7 +102,15 @@ function failingLine(
       return messageOf(error) === message;
     }
   };
-  const first = lines.findIndex((_, i) => fails(i + 1)) + 1;
+  let [before, first] = [0, lines.length];
+  if (lines.length <= 50) first = lines.findIndex((_, i) => fails(i + 1)) + 1;
+  else {
+    while (first - before > 1) {
+      const middle = (before + first) >> 1;
+      if (fails(middle)) first = middle;
+      else before = middle;
+    }
+  }
   return first > 0 && !/end of (file|input)|EOF/i.test(message) ? first : undefined;
 }
 
@@ -111,10 +122,10 @@ function at(source: string, text: string, key: string): string {
 }
 
 function unknownKey(where: string, key: string, known: Iterable<string>): AdaloraError {
-  const near = nearest(kebab(key), known);
+  const near = nearest(kebab(cutText(key)), known);
   const hint =
     near === undefined
       ? "adalora run --help lists them all"
       : `did you mean "${near.replaceAll("-", "_")}"?`;
-  return errors.file(where, `unknown key "${key}"`, hint);
+  return errors.file(where, `unknown key ${excerpt(key)}`, hint);
 }

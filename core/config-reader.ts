@@ -2,10 +2,14 @@ import { errors } from "./errors.ts";
 import type { ActivationKind } from "./kernels/elementwise.ts";
 
 const activations: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
+// More than any model has: a larger size could only exhaust memory or time before the weights are read.
+const MAX_SIZE = 2 ** 24;
+const MAX_LAYERS = 1000;
 
 /**
- * Typed access to an untyped config.json. Every method throws E_CONFIG, with `source` and the key,
- * for a wrong value.
+ * Typed access to an untyped config.json. Numbers are read in the range that makes sense for them: a
+ * value outside it would fail late, or train to NaN. Every method throws E_CONFIG, with `source` and
+ * the key, for a wrong value.
  */
 export function configReader(raw: Readonly<Record<string, unknown>>, source: string) {
   const read = <T>(
@@ -19,7 +23,14 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     return value;
   };
   const isNumber = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);
-  const isInteger = (v: unknown): v is number => isNumber(v) && Number.isInteger(v);
+  const isInteger = (v: unknown): v is number => isNumber(v) && Number.isSafeInteger(v);
+  const between = (key: string, fallback: number | undefined, least: number, most: number) => {
+    const found = read(key, fallback, wholeFrom(least), (v): v is number => {
+      return isInteger(v) && v >= least;
+    });
+    if (found > most) throw errors.config(source, key, `at most ${most}`, found);
+    return found;
+  };
   const oneOf = <const W extends string>(key: string, allowed: readonly W[], fallback?: W): W =>
     read(key, fallback, `one of ${allowed.join(", ")}`, (v): v is W =>
       allowed.some((a) => a === v),
@@ -30,8 +41,25 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
       if (!holds) throw errors.config(source, key, want, raw[key]);
     },
     int: (key: string, fallback?: number) => read(key, fallback, "a whole number", isInteger),
-    size: (key: string, fallback?: number) =>
-      read(key, fallback, "a whole number above 0", (v): v is number => isInteger(v) && v > 0),
+    /** A whole number in a range. */
+    between: (key: string, fallback: number | undefined, least: number, most = MAX_SIZE) =>
+      between(key, fallback, least, most),
+    /** A number of steps, ranks or rows: 1 or more. */
+    size: (key: string, fallback?: number) => between(key, fallback, 1, Number.MAX_SAFE_INTEGER),
+    /** A number of something that may be none. */
+    count: (key: string, fallback?: number) => between(key, fallback, 0, Number.MAX_SAFE_INTEGER),
+    /** An axis of a weight. */
+    width: (key: string, fallback?: number) => between(key, fallback, 1, MAX_SIZE),
+    layers: (key: string) => between(key, undefined, 1, MAX_LAYERS),
+    /** The share that dropout drops; 1 would drop everything. */
+    probability: (key: string, fallback?: number) =>
+      read(key, fallback, "a number from 0 to below 1", (v): v is number => {
+        return isNumber(v) && v >= 0 && v < 1;
+      }),
+    positive: (key: string, fallback?: number) =>
+      read(key, fallback, "a number above 0", (v): v is number => isNumber(v) && v > 0),
+    notNegative: (key: string, fallback?: number) =>
+      read(key, fallback, "a number from 0", (v): v is number => isNumber(v) && v >= 0),
     number: (key: string, fallback?: number) => read(key, fallback, "a number", isNumber),
     bool: (key: string, fallback?: boolean) =>
       read(key, fallback, "true or false", (v): v is boolean => typeof v === "boolean"),
@@ -43,6 +71,7 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
       const words: unknown = typeof value === "string" ? value.split("|").filter(Boolean) : value;
       const want = `a list of ${allowed.join(", ")}`;
       if (!Array.isArray(words)) throw errors.config(source, key, want, value);
+      if (words.length > allowed.length) throw errors.config(source, key, want, value);
       return words.map((word: unknown) => {
         const match = allowed.find((a) => a === word);
         if (match === undefined) throw errors.config(source, key, want, value);
@@ -51,3 +80,6 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     },
   };
 }
+
+const wholeFrom = (least: number) =>
+  least === 1 ? "a whole number above 0" : `a whole number from ${least}`;

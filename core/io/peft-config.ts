@@ -127,8 +127,8 @@ function parseAdaLora(raw: JsonObject, where: string) {
     alpha: field.number("lora_alpha"),
     initRank: field.size("init_r"),
     targetRank: field.number("target_r"),
-    initWarmup: field.int("tinit", 0),
-    finalWarmup: field.int("tfinal", 0),
+    initWarmup: field.count("tinit", 0),
+    finalWarmup: field.count("tfinal", 0),
     maskInterval: field.size("deltaT", 1),
     totalSteps: field.size("total_step"),
     beta1: field.number("beta1"),
@@ -150,7 +150,7 @@ export function parsePeftConfig(raw: JsonObject, where: string): PeftConfig {
   const common = {
     taskType: optionalText(raw, "task_type", where),
     baseModel: optionalText(raw, "base_model_name_or_path", where),
-    dropout: configReader(raw, where).number("lora_dropout", 0),
+    dropout: configReader(raw, where).probability("lora_dropout", 0),
     modulesToSave: stringList(raw, "modules_to_save", where),
   };
   return type === "ADALORA"

@@ -148,10 +148,10 @@ function readProgress(path: string): Progress {
   const c = configReader(raw, path);
   const best = isJsonObject(raw["best"]) ? configReader(raw["best"], `${path}: best`) : undefined;
   return {
-    step: c.int("step"),
-    passes: c.int("passes"),
-    best: best ? { step: best.int("step"), value: best.number("value") } : null,
-    evaluationsSinceBest: c.int("evaluationsSinceBest"),
+    step: c.count("step"),
+    passes: c.count("passes"),
+    best: best ? { step: best.count("step"), value: best.number("value") } : null,
+    evaluationsSinceBest: c.count("evaluationsSinceBest"),
     fingerprint: String(raw["fingerprint"]),
   };
 }

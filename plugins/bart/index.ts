@@ -15,14 +15,14 @@ export const bart = definePlugin<BartConfig>({
 
   parseConfig(raw) {
     const c = configReader(raw, "config.json");
-    const [vocabSize, hiddenSize] = [c.size("vocab_size"), c.size("d_model")];
+    const [vocabSize, hiddenSize] = [c.width("vocab_size"), c.width("d_model")];
     const stack = (side: "encoder" | "decoder") => {
-      const heads = c.size(`${side}_attention_heads`);
+      const heads = c.width(`${side}_attention_heads`);
       const must = `a divisor of ${hiddenSize}, the d_model`;
       c.check(`${side}_attention_heads`, hiddenSize % heads === 0, must);
       const dropped = `${side}_layerdrop`;
       c.check(dropped, c.number(dropped, 0) === 0, "0: LayerDrop is not implemented");
-      return { heads, layers: c.size(`${side}_layers`), ffnSize: c.size(`${side}_ffn_dim`) };
+      return { heads, layers: c.layers(`${side}_layers`), ffnSize: c.width(`${side}_ffn_dim`) };
     };
     const id = (key: string, fallback: number) => {
       const found = c.int(key, fallback);
@@ -38,19 +38,19 @@ export const bart = definePlugin<BartConfig>({
       hiddenSize,
       encoder: stack("encoder"),
       decoder: stack("decoder"),
-      maxPositions: c.size("max_position_embeddings", 1024),
+      maxPositions: c.width("max_position_embeddings", 1024),
       activation: c.activation("activation_function", "gelu"),
       scaleEmbedding: c.bool("scale_embedding", false),
-      initializerRange: c.number("init_std", 0.02),
+      initializerRange: c.notNegative("init_std", 0.02),
       special: {
         start: id("decoder_start_token_id", 2),
         pad: id("pad_token_id", 1),
         end: id("eos_token_id", 2),
       },
       dropout: {
-        hidden: c.number("dropout", 0.1),
-        attention: c.number("attention_dropout", 0),
-        activation: c.number("activation_dropout", 0),
+        hidden: c.probability("dropout", 0.1),
+        attention: c.probability("attention_dropout", 0),
+        activation: c.probability("activation_dropout", 0),
       },
     };
   },

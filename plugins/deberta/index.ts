@@ -14,47 +14,43 @@ export const deberta = definePlugin<DebertaConfig>({
 
   parseConfig(raw) {
     const c = configReader(raw, "config.json");
-    const [hiddenSize, heads] = [c.size("hidden_size"), c.size("num_attention_heads")];
-    const maxPositions = c.size("max_position_embeddings", 512);
-    const maxRelative = c.int("max_relative_positions", -1);
-    const hidden = c.number("hidden_dropout_prob", 0.1);
-    const convKernelSize = c.int("conv_kernel_size", 0);
-    c.check(
-      "conv_groups",
-      c.int("conv_groups", 1) === 1,
-      "1: grouped convolutions are not implemented",
-    );
+    const [hiddenSize, heads] = [c.width("hidden_size"), c.width("num_attention_heads")];
+    const maxPositions = c.width("max_position_embeddings", 512);
+    const maxRelative = c.between("max_relative_positions", -1, -1);
+    const hidden = c.probability("hidden_dropout_prob", 0.1);
+    const convKernelSize = c.between("conv_kernel_size", 0, -1, 99);
+    c.check("conv_groups", c.int("conv_groups", 1) === 1, "1: grouped convolutions are not implemented");
     c.check("conv_kernel_size", convKernelSize <= 0 || convKernelSize % 2 === 1, "odd");
     c.check("hidden_size", hiddenSize % heads === 0, `a multiple of ${heads}, the attention heads`);
     return {
-      vocabSize: c.size("vocab_size"),
+      vocabSize: c.width("vocab_size"),
       hiddenSize,
-      embeddingSize: c.size("embedding_size", hiddenSize),
-      layers: c.size("num_hidden_layers"),
+      embeddingSize: c.width("embedding_size", hiddenSize),
+      layers: c.layers("num_hidden_layers"),
       heads,
-      headDim: c.size("attention_head_size", hiddenSize / heads),
-      ffnSize: c.size("intermediate_size"),
+      headDim: c.width("attention_head_size", hiddenSize / heads),
+      ffnSize: c.width("intermediate_size"),
       activation: c.activation("hidden_act", "gelu"),
-      layerNormEps: c.number("layer_norm_eps", 1e-7),
-      initializerRange: c.number("initializer_range", 0.02),
+      layerNormEps: c.positive("layer_norm_eps", 1e-7),
+      initializerRange: c.notNegative("initializer_range", 0.02),
       maxPositions,
-      typeVocabSize: c.int("type_vocab_size", 0),
+      typeVocabSize: c.between("type_vocab_size", 0, 0),
       positionBiasedInput: c.bool("position_biased_input", true),
       relativeAttention: c.bool("relative_attention", false),
-      positionBuckets: Math.max(0, c.int("position_buckets", -1)),
+      positionBuckets: Math.max(0, c.between("position_buckets", -1, -1)),
       maxRelativePositions: maxRelative < 1 ? maxPositions : maxRelative,
       posAttType: c.words("pos_att_type", ["c2p", "p2c"]),
       shareAttKey: c.bool("share_att_key", false),
       normRelEmbeddings: c.words("norm_rel_ebd", ["layer_norm", "none"]).includes("layer_norm"),
       convKernelSize,
       convActivation: c.activation("conv_act", "tanh"),
-      poolerSize: c.size("pooler_hidden_size", hiddenSize),
+      poolerSize: c.width("pooler_hidden_size", hiddenSize),
       poolerActivation: c.activation("pooler_hidden_act", "gelu"),
       dropout: {
         hidden,
-        attention: c.number("attention_probs_dropout_prob", 0.1),
-        pooler: c.number("pooler_dropout", 0),
-        head: c.number("cls_dropout", hidden),
+        attention: c.probability("attention_probs_dropout_prob", 0.1),
+        pooler: c.probability("pooler_dropout", 0),
+        head: c.probability("cls_dropout", hidden),
       },
     };
   },

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readConfigFile } from "../../cli/config-file.ts";
+import { AdaloraError } from "../../core/errors.ts";
 import { configToJson, resolveConfig } from "../../core/config/run-config.ts";
 
 let folder = "";
@@ -44,6 +45,51 @@ describe("keys and values", () => {
     ]);
     const path = file("config.json", JSON.stringify(configToJson(first)));
     expect(resolveConfig([readConfigFile(path)])).toEqual(first);
+  });
+});
+
+describe("a hostile file is one error, soon", () => {
+  const thrown = (name: string, text: string): string => {
+    const started = performance.now();
+    try {
+      read(name, text);
+    } catch (error) {
+      if (!(error instanceof AdaloraError)) throw error;
+      expect(performance.now() - started).toBeLessThan(2000);
+      expect(error.message.length).toBeLessThan(500);
+      return error.message;
+    }
+    throw new Error("it was read");
+  };
+
+  test("30,000 lines with an error in one", () => {
+    const lines = Array.from({ length: 30_000 }, (_, i) => `# ${i}`);
+    lines[20_000] = "b = c";
+    expect(thrown("long.toml", lines.join("\n"))).toContain(":20001: TOML Parse error");
+  });
+
+  test("30,000 unknown keys", () => {
+    const keys = Array.from({ length: 30_000 }, (_, i) => `k${i}: 1`);
+    expect(thrown("keys.yaml", keys.join("\n"))).toContain('unknown key "k0"');
+  });
+
+  test("a YAML value that holds itself", () => {
+    expect(thrown("cycle.yaml", "seed: &x [*x]\n")).toContain('"seed" must be');
+    expect(thrown("top.yaml", "&x [*x]\n")).toContain("must hold keys and values");
+  });
+
+  test("a key, a value and a file without end", () => {
+    expect(thrown("key.yaml", `${"k".repeat(500_000)}: 1\n`)).toContain("unknown key");
+    expect(thrown("value.yaml", `seed: ${"v".repeat(500_000)}\n`)).toContain('"seed" must be');
+    expect(thrown("deep.yaml", `seed: ${"[".repeat(200_000)}`)).toContain("deep.yaml");
+    expect(thrown("big.toml", "#".repeat(2_000_000))).toContain("at most 1000000 bytes");
+  });
+
+  test("a pipe, or a name that is too long", () => {
+    const pipe = join(folder, "pipe.toml");
+    expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
+    expect(() => readConfigFile(pipe)).toThrow("is not a regular file");
+    expect(() => readConfigFile(`${"x".repeat(300)}.toml`)).toThrow("the path is too long");
   });
 });
 

@@ -239,8 +239,18 @@ describe("DeBERTa's config.json", () => {
     ["pos_att_type", "c2p|p2p", "a list of c2p, p2c"],
     ["pos_att_type", 3, "a list of c2p, p2c"],
     ["relative_attention", "yes", "true or false"],
-    ["layer_norm_eps", "tiny", "a number"],
-    ["position_buckets", 1.5, "a whole number"],
+    ["layer_norm_eps", "tiny", "a number above 0"],
+    ["layer_norm_eps", -1, "a number above 0"],
+    ["hidden_dropout_prob", 2, "a number from 0 to below 1"],
+    ["attention_probs_dropout_prob", -0.1, "a number from 0 to below 1"],
+    ["initializer_range", -1, "a number from 0"],
+    ["num_hidden_layers", 1e9, "at most 1000"],
+    ["vocab_size", 1e15, "at most 16777216"],
+    ["max_relative_positions", 1e9, "at most 16777216"],
+    ["type_vocab_size", -1, "a whole number from 0"],
+    ["conv_kernel_size", 1001, "at most 99"],
+    ["pos_att_type", Array.from({ length: 9 }, () => "c2p"), "a list of c2p, p2c"],
+    ["position_buckets", 1.5, "a whole number from -1"],
     ["conv_groups", 2, "1: grouped convolutions are not implemented"],
     ["conv_kernel_size", 4, "odd"],
     ["hidden_size", 25, "a multiple of 2, the attention heads"],
@@ -250,6 +260,18 @@ describe("DeBERTa's config.json", () => {
       expect(parse({ num_attention_heads: 2, hidden_size: 24, [key]: value })).toThrow(
         says(key, want, JSON.stringify(value)),
       ));
+
+  test("BART's numbers are read in their ranges too", () => {
+    const bart: ModelPlugin = pluginFor("bart");
+    const own = checkpoints.find(({ config: c }) => c.model_type === "bart")?.config;
+    const parseBart = (changes: object) => () => bart.parseConfig({ ...own, ...changes });
+    expect(parseBart({})()).toBeObject();
+    expect(parseBart({ dropout: 1 })).toThrow(says("dropout", "a number from 0 to below 1", "1"));
+    expect(parseBart({ encoder_layers: 1e9 })).toThrow(
+      says("encoder_layers", "at most 1000", "1000000000"),
+    );
+    expect(parseBart({ init_std: -1 })).toThrow(says("init_std", "a number from 0", "-1"));
+  });
 
   test("null means the default, as transformers writes it", () => {
     const defaults = { position_buckets: -1, hidden_act: "gelu", layer_norm_eps: 1e-7 };
