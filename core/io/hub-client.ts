@@ -1,5 +1,7 @@
 import { AdaloraError, errors } from "../errors.ts";
+import { cutText, excerpt } from "../excerpt.ts";
 import { errorCode } from "./file-errors.ts";
+import { withReadBody } from "./hub-body.ts";
 import { isCommit, type Repo, showRepo } from "./hub-repo.ts";
 import type { HubSettings } from "./hub-settings.ts";
 import { isSafeRelative } from "./shard-index.ts";
@@ -37,6 +39,12 @@ const MAX_ATTEMPTS = 4;
 const RETRY_DELAY = 500;
 const MAX_RETRY_DELAY = 30_000;
 const MAX_REDIRECTS = 8;
+// A page lists at most 1000 files, with some 300 bytes for each.
+const MAX_JSON_BYTES = 2 ** 24;
+const MAX_PAGES = 1000;
+const MAX_FILES = 1_000_000;
+// The longest path that Linux takes.
+const MAX_PATH_LENGTH = 4096;
 const RETRYABLE_STATUS = new Set([408, 429, 500, 502, 503, 504]);
 const RETRYABLE_CODES = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT", "ConnectionClosed"]);
 
@@ -128,7 +136,7 @@ function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: 
       const location = response.headers.get("Location");
       if (response.status < 300 || response.status >= 400 || location === null) return response;
       await response.body?.cancel();
-      url = new URL(location, url);
+      url = redirected(location, url, repo);
     }
     throw errors.hub(showRepo(repo), `${endpoint} redirects more than ${MAX_REDIRECTS} times`);
   };
@@ -160,6 +168,13 @@ function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: 
   };
 }
 
+/** Where a redirect leads: only to a web address, as Bun's fetch would read local files too. */
+function redirected(location: string, from: URL, repo: Repo): URL {
+  const url = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
+  if (url?.protocol === "https:" || url?.protocol === "http:") return url;
+  throw errors.hub(showRepo(repo), `${from.origin} redirects to ${excerpt(location)}`);
+}
+
 interface ListedFile {
   readonly path: string;
   readonly size: number;
@@ -169,11 +184,11 @@ interface ListedFile {
 
 function toRemoteFile({ path, size, oid, lfs }: ListedFile, where: string): RemoteFile {
   const file = { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid ?? "" };
-  if (!isSafeRelative(path)) {
-    throw errors.hub(where, `a path is outside the repository: ${JSON.stringify(path)}`);
+  if (typeof path !== "string" || path.length > MAX_PATH_LENGTH || !isSafeRelative(path)) {
+    throw errors.hub(where, `a path is outside the repository: ${excerpt(path)}`);
   }
   if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(file.hash) || !isSize(file.size)) {
-    throw errors.hub(`${where}: ${path}`, "has no size and checksum");
+    throw errors.hub(`${where}: ${cutText(path)}`, "has no size and checksum");
   }
   return file;
 }
@@ -187,8 +202,15 @@ export async function openHub(
   const hub = await import("@huggingface/hub");
   const hubUrl = settings.endpoint ?? hub.HUB_URL;
   const send = hubFetch(repo, hubUrl, settings, options);
-  const shared = { hubUrl, fetch: Object.assign(send, { preconnect: fetch.preconnect }) };
   const where = showRepo(repo);
+  let pages = 0;
+  const ask = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    if (++pages > MAX_PAGES)
+      throw errors.hub(where, `${hubUrl} lists more than ${MAX_PAGES} pages`);
+    const limits = { bytes: MAX_JSON_BYTES, timeout: settings.timeout };
+    return withReadBody(await send(input, init), limits, where);
+  };
+  const shared = { hubUrl, fetch: Object.assign(ask, { preconnect: fetch.preconnect }) };
   // A response that is not the hub's (a captive portal's page) makes the library throw various
   // errors.
   const expectHubAnswer = async <T>(answer: Promise<T>): Promise<T> => {
@@ -196,7 +218,11 @@ export async function openHub(
       return await answer;
     } catch (cause) {
       if (cause instanceof AdaloraError || options.signal?.aborted === true) throw cause;
-      const detail = cause instanceof Error ? cause.message : String(cause);
+      if (cause instanceof DOMException && cause.name === "TimeoutError") {
+        const hint = "try again later; HF_HUB_OFFLINE=1 uses only the cache";
+        throw errors.hubUnreachable(where, `${hubUrl} sent no whole answer in time`, hint, cause);
+      }
+      const detail = cutText(cause instanceof Error ? cause.message : String(cause), 200);
       throw errors.hub(where, `${hubUrl} sent an unexpected answer: ${detail}`, undefined, cause);
     }
   };
@@ -207,14 +233,18 @@ export async function openHub(
       const info = type === "model" ? hub.modelInfo(query) : hub.datasetInfo(query);
       const { sha } = await expectHubAnswer<{ sha: string }>(info);
       if (typeof sha === "string" && isCommit(sha)) return sha;
-      throw errors.hub(where, `${hubUrl} returned no commit: ${JSON.stringify(sha)}`);
+      throw errors.hub(where, `${hubUrl} returned no commit: ${excerpt(sha)}`);
     },
     list(commit) {
       const entries = hub.listFiles({ ...shared, repo, recursive: true, revision: commit });
       return expectHubAnswer(
         (async () => {
           const files: RemoteFile[] = [];
+          const deadline = performance.now() + 10 * settings.timeout;
           for await (const entry of entries) {
+            if (files.length > MAX_FILES || performance.now() > deadline) {
+              throw errors.hub(where, `${hubUrl} does not come to the end of its list of files`);
+            }
             if (entry.type === "file") files.push(toRemoteFile(entry, where));
           }
           return files;

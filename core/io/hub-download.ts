@@ -12,8 +12,10 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { AdaloraError, errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 import { isAlive, writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
+import { readChunk } from "./hub-body.ts";
 import type { HubClient, RemoteFile } from "./hub-client.ts";
 
 /** Progress of one file, in bytes. */
@@ -135,22 +137,6 @@ function adoptPartialFile(blob: string): void {
   }
 }
 
-interface ChunkReader {
-  read(): Promise<{ value?: Uint8Array | undefined }>;
-}
-
-/** The next chunk of a body; throws when none arrives in time. */
-async function readChunk(reader: ChunkReader, timeout: number): Promise<Uint8Array | undefined> {
-  const stalled = Promise.withResolvers<never>();
-  const timer = setTimeout(() => stalled.reject(new DOMException("", "TimeoutError")), timeout);
-  try {
-    const { value } = await Promise.race([reader.read(), stalled.promise]);
-    return value;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 async function receive(
   response: Response,
   partial: PartialFile,
@@ -177,6 +163,20 @@ async function receive(
   }
 }
 
+/** Refuses a response that announces another length of the whole file than the list of files. */
+function checkLength(
+  response: Response,
+  range: string | undefined,
+  { file, where }: Download,
+): void {
+  const isWhole = response.status === 200 && !response.headers.has("Content-Encoding");
+  const length = isWhole ? response.headers.get("Content-Length") : undefined;
+  const total = range === undefined ? length : /\/(\d+)$/.exec(range)?.[1];
+  if (total === undefined || total === null || Number(total) === file.size) return;
+  const rule = `the server has ${cutText(total, 20)} bytes of it, its list says ${file.size}`;
+  throw errors.hub(`${where}: ${file.path}`, rule, "run again; the file may just have changed");
+}
+
 /**
  * Requests the missing bytes until the file is complete, resuming where an interrupted response
  * ended.
@@ -191,6 +191,7 @@ async function downloadRest(partial: PartialFile, download: Download): Promise<v
     const isContinuation =
       response.status === 206 && range?.startsWith(`bytes ${before}-`) === true;
     if (before > 0 && !isContinuation) partial.restart();
+    checkLength(response, isContinuation ? range : undefined, download);
     let cause: unknown;
     try {
       if (isContinuation || response.status === 200) await receive(response, partial, download);

@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 import { WEIGHT_FILES } from "./checkpoint-files.ts";
 import { looksLikeRepo } from "./hub-repo.ts";
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS } from "./peft.ts";
@@ -21,7 +22,11 @@ const OPTIONAL_MODEL_FILES = [
 function required(names: readonly string[], candidates: readonly string[], where: string): string {
   const found = candidates.find((name) => names.includes(name));
   if (found !== undefined) return found;
-  const listed = names.slice(0, 8).join(", ") || "nothing";
+  const listed =
+    names
+      .slice(0, 8)
+      .map((name) => cutText(name))
+      .join(", ") || "nothing";
   throw errors.hub(where, `has none of ${candidates.join(", ")}: found ${listed}`);
 }
 
@@ -80,7 +85,8 @@ function pickFolder(folders: readonly string[], config: string | undefined, wher
     (config === undefined || UNNAMED_FOLDERS.includes(only))
   )
     return only;
-  const names = folders.map((folder) => folder.slice(0, -1)).join(", ");
+  const shown = folders.slice(0, 12).map((folder) => cutText(folder.slice(0, -1)));
+  const names = [...shown, ...(folders.length > 12 ? ["…"] : [])].join(", ");
   const rule =
     config === undefined ? "has several configurations" : `has no configuration "${config}"`;
   throw errors.hub(where, `${rule}: found ${names}`);

@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AdaloraError, errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { errorCode, fileError } from "./file-errors.ts";
 import { type CachedRepo, listFolder, openCachedRepo } from "./hub-cache.ts";
 import { type ClientOptions, type HubClient, openHub, type RemoteFile } from "./hub-client.ts";
@@ -8,7 +8,7 @@ import { downloadBlob, type DownloadProgress } from "./hub-download.ts";
 import { adapterFiles, datasetSplits, modelFiles } from "./hub-files.ts";
 import { isCommit, parseRepo, type Repo, type RepoType, showRepo } from "./hub-repo.ts";
 import { type Environment, hubSettings, type HubSettings } from "./hub-settings.ts";
-import { isFolder } from "./regular-file.ts";
+import { isFolder, statOf } from "./regular-file.ts";
 import { readShardIndex } from "./shard-index.ts";
 
 /** Options of the `resolve…` functions. */
@@ -47,11 +47,12 @@ function shardsOf(
   const index = selected.find((name) => name.endsWith(".index.json"));
   if (index === undefined) return [];
   const { files } = readShardIndex(join(dir, index));
-  const missing = files.find((file) => !names.includes(file));
+  const listed = new Set(names);
+  const missing = files.find((file) => !listed.has(file));
   if (missing === undefined) return files;
   throw errors.hub(
     where,
-    `${index} names "${missing}", which is missing`,
+    `${index} names ${excerpt(missing)}, which is missing`,
     "run again without HF_HUB_OFFLINE",
   );
 }
@@ -100,10 +101,12 @@ async function fetchFiles(files: readonly RemoteFile[], context: FetchContext): 
   const { client, cached, commit, where, settings, options } = context;
   const { onProgress } = options;
   for (const file of files) {
-    if (existsSync(join(cached.snapshot(commit), file.path))) continue;
+    // A file of another size is what a full disk or a crash has left of it.
+    const isWhole = (path: string) => statOf(path)?.size === file.size;
+    if (isWhole(join(cached.snapshot(commit), file.path))) continue;
     const blob = cached.blob(file.hash);
     const { timeout } = settings;
-    if (!existsSync(blob))
+    if (!isWhole(blob))
       await downloadBlob({ client, commit, file, blob, where, timeout, onProgress });
     cached.link(commit, file.path, file.hash);
   }
@@ -121,8 +124,10 @@ async function fromHub(
   const commit = await client.commit();
   const listed = await client.list(commit);
   const names = listed.map(({ path }) => path);
-  const pick = (requested: readonly string[]) =>
-    listed.filter(({ path }) => requested.includes(path));
+  const pick = (requested: readonly string[]) => {
+    const wanted = new Set(requested);
+    return listed.filter(({ path }) => wanted.has(path));
+  };
   const context = { client, cached, commit, where, settings, options };
   const selected = select(names, where);
   const dir = cached.snapshot(commit);
