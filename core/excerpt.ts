@@ -15,7 +15,8 @@ export function cutText(text: string, limit = LONGEST): string {
 export function excerpt(value: unknown, limit = LONGEST): string {
   if (typeof value === "string") return JSON.stringify(cutText(value, limit));
   if (typeof value === "bigint") return String(value);
-  if (typeof value !== "object" || value === null) return String(JSON.stringify(value));
+  if (value === undefined) return "undefined";
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
   let text = open;
   for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {

@@ -40,9 +40,9 @@ export async function withReadBody(
   const deadline = performance.now() + 4 * timeout;
   let size = 0;
   try {
-    while (reader !== undefined) {
+    for (;;) {
       const left = Math.min(timeout, deadline - performance.now());
-      const chunk = await readChunk(reader, Math.max(0, left));
+      const chunk = reader && (await readChunk(reader, Math.max(0, left)));
       if (chunk === undefined) break;
       size += chunk.length;
       if (size > limit) throw errors.hub(where, `an answer has more than ${limit} bytes`);

@@ -2,18 +2,9 @@ import { AdaloraError, errors } from "../errors.ts";
 import { cutText, excerpt } from "../excerpt.ts";
 import { errorCode } from "./file-errors.ts";
 import { withReadBody } from "./hub-body.ts";
+import { collectFiles, type RemoteFile } from "./hub-list.ts";
 import { isCommit, type Repo, showRepo } from "./hub-repo.ts";
 import type { HubSettings } from "./hub-settings.ts";
-import { isSafeRelative } from "./shard-index.ts";
-import { isSize } from "./stored-tensor.ts";
-
-/** A file of a repository, with its expected size and hash. */
-export interface RemoteFile {
-  readonly path: string;
-  readonly size: number;
-  /** SHA-256 for a large file (LFS), else git's SHA-1 of the blob; in hexadecimal. */
-  readonly hash: string;
-}
 
 /** Requests to one repository of the hub. */
 export interface HubClient {
@@ -42,9 +33,6 @@ const MAX_REDIRECTS = 8;
 // A page lists at most 1000 files, with some 300 bytes for each.
 const MAX_JSON_BYTES = 2 ** 24;
 const MAX_PAGES = 1000;
-const MAX_FILES = 1_000_000;
-// The longest path that Linux takes.
-const MAX_PATH_LENGTH = 4096;
 const RETRYABLE_STATUS = new Set([408, 429, 500, 502, 503, 504]);
 const RETRYABLE_CODES = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT", "ConnectionClosed"]);
 
@@ -175,24 +163,6 @@ function redirected(location: string, from: URL, repo: Repo): URL {
   throw errors.hub(showRepo(repo), `${from.origin} redirects to ${excerpt(location)}`);
 }
 
-interface ListedFile {
-  readonly path: string;
-  readonly size: number;
-  readonly oid?: string;
-  readonly lfs?: { readonly oid: string; readonly size: number };
-}
-
-function toRemoteFile({ path, size, oid, lfs }: ListedFile, where: string): RemoteFile {
-  const file = { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid ?? "" };
-  if (typeof path !== "string" || path.length > MAX_PATH_LENGTH || !isSafeRelative(path)) {
-    throw errors.hub(where, `a path is outside the repository: ${excerpt(path)}`);
-  }
-  if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(file.hash) || !isSize(file.size)) {
-    throw errors.hub(`${where}: ${cutText(path)}`, "has no size and checksum");
-  }
-  return file;
-}
-
 /** Opens one repository of the hub. Loads the hub's library on demand, as few commands need it. */
 export async function openHub(
   repo: Repo,
@@ -237,19 +207,7 @@ export async function openHub(
     },
     list(commit) {
       const entries = hub.listFiles({ ...shared, repo, recursive: true, revision: commit });
-      return expectHubAnswer(
-        (async () => {
-          const files: RemoteFile[] = [];
-          const deadline = performance.now() + 10 * settings.timeout;
-          for await (const entry of entries) {
-            if (files.length > MAX_FILES || performance.now() > deadline) {
-              throw errors.hub(where, `${hubUrl} does not come to the end of its list of files`);
-            }
-            if (entry.type === "file") files.push(toRemoteFile(entry, where));
-          }
-          return files;
-        })(),
-      );
+      return expectHubAnswer(collectFiles(entries, where, 10 * settings.timeout));
     },
     get(commit, path, from) {
       const prefix = repo.type === "dataset" ? `datasets/${repo.name}` : repo.name;

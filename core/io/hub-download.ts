@@ -16,7 +16,8 @@ import { cutText } from "../excerpt.ts";
 import { isAlive, writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
 import { readChunk } from "./hub-body.ts";
-import type { HubClient, RemoteFile } from "./hub-client.ts";
+import type { HubClient } from "./hub-client.ts";
+import type { RemoteFile } from "./hub-list.ts";
 
 /** Progress of one file, in bytes. */
 export interface DownloadProgress {

@@ -102,8 +102,8 @@ async function ask(child: Child, { kind, bytes, columns = [] }: Trial) {
   const header: TrialHeader = { kind, size: bytes.length, columns };
   const reader = child.stdout.getReader();
   try {
-    child.stdin.write(`${JSON.stringify(header)}\n`);
-    child.stdin.write(bytes);
+    await child.stdin.write(`${JSON.stringify(header)}\n`);
+    await child.stdin.write(bytes);
     await child.stdin.flush();
     let line = "";
     const decoder = new TextDecoder();

@@ -34,7 +34,7 @@ export function inspectTokenizer(json: JsonObject): TokenizerFindings {
   for (const step of steps.slice(0, MAX_STEPS)) growth *= inspectStep(step, findings);
   if (growth > MAX_GROWTH) findings.fault ??= `its steps may make a text ${growth} times as long`;
   inspectAddedTokens(json["added_tokens"], findings);
-  return { ...findings, highestId };
+  return { fault: findings.fault, unusual: findings.unusual, highestId };
 }
 
 // --- internal ---

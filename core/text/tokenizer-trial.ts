@@ -38,7 +38,7 @@ function* hardTexts(patterns: readonly string[], contents: readonly string[]): G
   yield contents.slice(0, 100).join(" ");
   yield contents.slice(0, 100).join("");
   // Each character of the patterns, again and again, and then one that can end no match.
-  const characters = new Set(["a", " ", "\n", ...patterns.join("")]);
+  const characters = new Set(["a", " ", "\n", ...Array.from(patterns.join(""))]);
   for (const character of [...characters].slice(0, MAX_RUNS)) {
     yield `${character.repeat(RUN_LENGTH)}\u0001`;
   }
