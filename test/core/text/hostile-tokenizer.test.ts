@@ -28,8 +28,13 @@ const split = (pattern: object) => ({
   invert: false,
 });
 const added = (content: string, normalized: boolean) => ({
-  ...{ id: 999, content, normalized, special: false },
-  ...{ single_word: false, lstrip: false, rstrip: false },
+  id: 999,
+  content,
+  normalized,
+  special: false,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
 });
 
 /** Each of these ended the process, hung, or filled the memory. */
