@@ -1,11 +1,9 @@
 /** The most characters of a file's own text that a message repeats. */
 const LONGEST = 80;
 
-/** A text cut to `limit` characters, with "…" for the rest. */
+/** A text for a message: one line of at most `limit` characters, with "…" for the rest. */
 export function cutText(text: string, limit = LONGEST): string {
-  if (text.length <= limit) return text;
-  // Half a surrogate pair at the cut is replaced: a terminal would show damage.
-  return `${text.slice(0, limit).toWellFormed()}…`;
+  return cut(visible(cut(text, limit)), limit); // an escape is longer than its character
 }
 
 /**
@@ -13,7 +11,7 @@ export function cutText(text: string, limit = LONGEST): string {
  * shows, so a large, deeply nested or cyclic value costs nothing.
  */
 export function excerpt(value: unknown, limit = LONGEST): string {
-  if (typeof value === "string") return JSON.stringify(cutText(value, limit));
+  if (typeof value === "string") return visible(JSON.stringify(cut(value, limit)));
   if (typeof value === "bigint") return String(value);
   if (value === undefined) return "undefined";
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -34,3 +32,18 @@ export function shownShape(shape: readonly number[]): string {
   const shown = shape.slice(0, 16).join(", ");
   return shape.length > 16 ? `[${shown}, …]` : `[${shown}]`;
 }
+
+// --- internal ---
+
+// Half a surrogate pair at the cut is replaced: a terminal would show damage.
+const cut = (text: string, limit: number) =>
+  text.length <= limit ? text : `${text.slice(0, limit).toWellFormed()}…`;
+
+/**
+ * Control characters, line ends and changes of direction as escapes: a file's text must not write
+ * several lines, nor commands for the terminal.
+ */
+const visible = (text: string) =>
+  text.replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (char) => {
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });

@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 import { isJsonObject, type JsonObject } from "../io/json-file.ts";
 import type { Row, Table } from "./table.ts";
 
@@ -74,7 +75,12 @@ function parse(text: string, location: string, noun: string): unknown {
     return JSON.parse(text);
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message.replace(/^JSON Parse error: /, "") : "";
-    throw errors.file(location, `the ${noun} is not valid JSON (${detail})`, undefined, cause);
+    throw errors.file(
+      location,
+      `the ${noun} is not valid JSON (${cutText(detail)})`,
+      undefined,
+      cause,
+    );
   }
 }
 

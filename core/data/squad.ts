@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 import { readRegular } from "../io/regular-file.ts";
 import { isJsonObject, type JsonObject } from "../io/json-file.ts";
 import type { ColumnOptions } from "./columns.ts";
@@ -119,7 +120,7 @@ function notJson(text: string, name: string, cause: unknown) {
     return errors.file(location, "the file ends in the middle of the JSON", hint, cause);
   }
   const detail = cause instanceof Error ? cause.message.replace(/^JSON Parse error: /, "") : "";
-  return errors.file(location, `the file is not valid JSON (${detail})`, undefined, cause);
+  return errors.file(location, `the file is not valid JSON (${cutText(detail)})`, undefined, cause);
 }
 
 function isJson(text: string): boolean {

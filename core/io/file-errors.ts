@@ -32,7 +32,7 @@ export function fileError(path: string, cause: unknown): AdaloraError {
   if (cause instanceof AdaloraError) return cause;
   const known = SYSTEM_ERRORS[errorCode(cause) ?? ""];
   const text = cause instanceof Error ? cause.message : String(cause);
-  return errors.file(shownPath(path), known?.[0] ?? text, known?.[1], cause);
+  return errors.file(shownPath(path), known?.[0] ?? cutText(text, 200), known?.[1], cause);
 }
 
 /** A path for a message: one line, and no longer than Linux allows a path to be. */

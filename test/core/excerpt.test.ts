@@ -33,6 +33,14 @@ test("a text is not cut inside a character", () => {
   expect(cutText("abc", 3)).toBe("abc");
 });
 
+test("a file's text is one line, without commands for a terminal", () => {
+  expect(cutText("a\nb\u001b[31m\u009b\u2028\u202e")).toBe(
+    String.raw`a\u000ab\u001b[31m\u009b\u2028\u202e`,
+  );
+  expect(excerpt("a\nb\u007f\u2066")).toBe(String.raw`"a\nb\u007f\u2066"`);
+  expect(cutText("é 漢 🙂 \u0301")).toBe("é 漢 🙂 \u0301");
+});
+
 test("a shape of any rank is one short text", () => {
   expect(shownShape([2, 3])).toBe("[2, 3]");
   expect(shownShape(Array.from({ length: 1e5 }, () => 1)).length).toBeLessThan(100);
