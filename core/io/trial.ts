@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { errors } from "../errors.ts";
 import { cutText } from "../excerpt.ts";
 import { writeFileAtomic } from "./atomic.ts";
 import { cacheFolder } from "./cache-folder.ts";
@@ -47,6 +48,7 @@ const CPU_SECONDS_PER_BYTE = 0.5e-6;
 const MEMORY = 600e6; // of the whole process, in bytes
 const MEMORY_PER_BYTE = 20;
 const REUSED_BELOW = 250e6; // bytes of a child that tries another file
+const WAIT_SECONDS = 60; // for a child that does nothing, or cannot be measured
 const IDLE_MS = 500;
 const POLL_MS = 15;
 
@@ -80,10 +82,13 @@ async function runTrial(trial: Trial): Promise<string | undefined> {
     cpu: usage(child).cpu + CPU_SECONDS + CPU_SECONDS_PER_BYTE * trial.bytes.length,
     memory: MEMORY + MEMORY_PER_BYTE * trial.bytes.length,
   };
+  const started = performance.now();
   let exceeded: string | undefined;
   const watch = setInterval(() => {
     const { cpu, memory } = usage(child);
-    if (cpu > limits.cpu) exceeded ??= "reading it takes too long for its size";
+    const waited = (performance.now() - started) / 1000;
+    if (cpu > limits.cpu || waited > WAIT_SECONDS + 20 * limits.cpu)
+      exceeded ??= "reading it takes too long for its size";
     if (memory > limits.memory) exceeded ??= "reading it takes too much memory for its size";
     if (exceeded !== undefined) child.kill("SIGKILL");
   }, POLL_MS);
@@ -139,12 +144,18 @@ function startChild(): Child {
     : ["--no-env-file", "--no-install", join(import.meta.dir, "../data/trial-process.ts")];
   // No core file of a crash, and an end for a child whose parent was killed.
   const shell = ["/bin/sh", "-c", 'ulimit -c 0; ulimit -t 900; exec "$0" "$@"'];
-  return Bun.spawn([...shell, process.execPath, ...program], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "ignore",
-    env: { ...process.env, BUN_OPTIONS: undefined },
-  });
+  try {
+    return Bun.spawn([...shell, process.execPath, ...program], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "ignore",
+      env: { ...process.env, BUN_OPTIONS: undefined },
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const rule = `cannot start a process to try a file in: ${cutText(reason)}`;
+    throw errors.machine(rule, "free some memory or processes and run again");
+  }
 }
 
 /** Processor seconds and resident bytes of a process; zero when it has ended. */
