@@ -124,7 +124,7 @@ for (const [what, change, message] of HOSTILE) {
     expect(error.message).toMatch(message);
     expect(error.message).toContain("tokenizer.json: cannot be used as a tokenizer: ");
     expect(error.message.split("\n")).toHaveLength(1);
-  });
+  }, 60_000);
 }
 
 test("a key that occurs twice is refused: the library might read the other one", async () => {
