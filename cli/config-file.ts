@@ -58,7 +58,8 @@ export function settingsLayer(raw: unknown, source: string, text = ""): Layer {
     spelled.set(name, key);
     if (value === null) continue;
     values[name] = runSettings[name].read(value);
-    if (values[name] === undefined) throw errors.config(where(), key, runSettings[name].want, value);
+    if (values[name] === undefined)
+      throw errors.config(where(), key, runSettings[name].want, value);
   }
   return { values, name: (setting) => `${source}: "${spelled.get(setting) ?? setting}"` };
 }

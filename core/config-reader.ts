@@ -22,12 +22,9 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     if (!is(value)) throw errors.config(source, key, want, raw[key]);
     return value;
   };
-  const isNumber = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);
-  const isInteger = (v: unknown): v is number => isNumber(v) && Number.isSafeInteger(v);
   const between = (key: string, fallback: number | undefined, least: number, most: number) => {
-    const found = read(key, fallback, wholeFrom(least), (v): v is number => {
-      return isInteger(v) && v >= least;
-    });
+    const isEnough = (v: unknown): v is number => isInteger(v) && v >= least;
+    const found = read(key, fallback, wholeFrom(least), isEnough);
     if (found > most) throw errors.config(source, key, `at most ${most}`, found);
     return found;
   };
@@ -51,11 +48,9 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     /** An axis of a weight. */
     width: (key: string, fallback?: number) => between(key, fallback, 1, MAX_SIZE),
     layers: (key: string) => between(key, undefined, 1, MAX_LAYERS),
-    /** The share that dropout drops; 1 would drop everything. */
+    /** A dropout probability; 1 would drop everything. */
     probability: (key: string, fallback?: number) =>
-      read(key, fallback, "a number from 0 to below 1", (v): v is number => {
-        return isNumber(v) && v >= 0 && v < 1;
-      }),
+      read(key, fallback, "a number from 0 to below 1", isShare),
     positive: (key: string, fallback?: number) =>
       read(key, fallback, "a number above 0", (v): v is number => isNumber(v) && v > 0),
     notNegative: (key: string, fallback?: number) =>
@@ -83,3 +78,9 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
 
 const wholeFrom = (least: number) =>
   least === 1 ? "a whole number above 0" : `a whole number from ${least}`;
+
+// --- internal ---
+
+const isNumber = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);
+const isInteger = (v: unknown): v is number => isNumber(v) && Number.isSafeInteger(v);
+const isShare = (v: unknown): v is number => isNumber(v) && v >= 0 && v < 1;

@@ -23,7 +23,7 @@ const names = values.reader ?? targets.map(({ name }) => name);
 const unknown = names.find((name) => targets.every((target) => target.name !== name));
 if (unknown !== undefined) {
   console.error(`no reader "${unknown}"; known: ${targets.map(({ name }) => name).join(", ")}`);
-  process.exit(1);
+  return process.exit(1);
 }
 
 const findings: Finding[] = [];
@@ -48,7 +48,7 @@ function numberOf(flag: string, text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value >= 0) return value;
   console.error(`--${flag} must be a whole number, got ${text}`);
-  process.exit(1);
+  return process.exit(1);
 }
 
 function figures({

@@ -19,7 +19,11 @@ export const deberta = definePlugin<DebertaConfig>({
     const maxRelative = c.between("max_relative_positions", -1, -1);
     const hidden = c.probability("hidden_dropout_prob", 0.1);
     const convKernelSize = c.between("conv_kernel_size", 0, -1, 99);
-    c.check("conv_groups", c.int("conv_groups", 1) === 1, "1: grouped convolutions are not implemented");
+    c.check(
+      "conv_groups",
+      c.int("conv_groups", 1) === 1,
+      "1: grouped convolutions are not implemented",
+    );
     c.check("conv_kernel_size", convKernelSize <= 0 || convKernelSize % 2 === 1, "odd");
     c.check("hidden_size", hiddenSize % heads === 0, `a multiple of ${heads}, the attention heads`);
     return {

@@ -68,6 +68,6 @@ function replaced(value: unknown, random: Random): unknown {
       value.slice(at)
     );
   }
-  if (Array.isArray(value) && random.once(4)) return { ...value };
+  if (Array.isArray(value) && random.once(4)) return Object.fromEntries(Object.entries(value));
   return structuredClone(random.pick(VALUES)); // the next change may be inside
 }
