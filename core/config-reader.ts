@@ -76,11 +76,10 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
   };
 }
 
-const wholeFrom = (least: number) =>
-  least === 1 ? "a whole number above 0" : `a whole number from ${least}`;
-
 // --- internal ---
 
+const wholeFrom = (least: number) =>
+  least === 1 ? "a whole number above 0" : `a whole number from ${least}`;
 const isNumber = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);
 const isInteger = (v: unknown): v is number => isNumber(v) && Number.isSafeInteger(v);
 const isShare = (v: unknown): v is number => isNumber(v) && v >= 0 && v < 1;
