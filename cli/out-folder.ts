@@ -28,16 +28,6 @@ export function checkOut(out: string, { resume, overwrite }: OutOptions): void {
 }
 
 /**
- * Checks that results may go to a folder: it holds no run, whose own predictions they would be
- * mistaken for. Throws E_OUT.
- */
-export function checkResultsOut(out: string): void {
-  checkWritable(out);
-  const own = runFilesIn(out).filter((name) => !/^predictions|^metrics/.test(name));
-  if (own.length > 0) throw errors.out(out, "holds a run", "--out DIR writes elsewhere");
-}
-
-/**
  * Throws E_OUT where the folder's disk has less than `bytes` free. Files of an earlier run in the
  * folder count as free, since they are replaced.
  */
@@ -74,9 +64,8 @@ export function configIn(out: string): string {
   throw errors.out(out, `holds no ${runFiles.config} to resume from`, hint);
 }
 
-// --- internal ---
-
-function checkWritable(out: string): void {
+/** Throws E_OUT where a folder cannot be written, or created. */
+export function checkWritable(out: string): void {
   const place = existingAncestor(out);
   if (!statSync(place).isDirectory()) {
     const rule = place === resolve(out) ? "is a file, not a folder" : `lies below a file, ${place}`;
@@ -88,6 +77,8 @@ function checkWritable(out: string): void {
     throw fileError(place, error);
   }
 }
+
+// --- internal ---
 
 /** The folder itself, or the nearest one above it that exists. */
 function existingAncestor(path: string): string {

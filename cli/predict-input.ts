@@ -20,6 +20,8 @@ export interface InputOptions {
   readonly data: string | null;
   readonly split: SplitRole;
   readonly isSplitGiven: boolean;
+  /** Input columns to carry through, or "all" alone; null: none. */
+  readonly keepColumns: readonly string[] | null;
 }
 
 /**
@@ -42,10 +44,23 @@ export function checkInput({ words, context, input, data, isSplitGiven }: InputO
 }
 
 /**
- * The splits to predict; by default the test set of the model's run. Throws E_FILE where there is
+ * The splits to predict, with the columns that they keep; by default the test set of the model's run. Throws E_FILE where there is
  * none.
  */
 export async function inputSplits(
+  options: InputOptions,
+  trained: TrainedModel,
+  sources: Sources,
+  report: Report,
+): Promise<readonly DataSplit[]> {
+  const splits = await chosenSplits(options, trained, sources, report);
+  const keep = options.keepColumns ?? undefined;
+  return splits.map((split) => ({ ...split, keep: keep?.join() === "all" ? "all" : keep }));
+}
+
+// --- internal ---
+
+async function chosenSplits(
   options: InputOptions,
   trained: TrainedModel,
   sources: Sources,
@@ -69,8 +84,6 @@ export async function inputSplits(
   }
   return splitsFor(options, trained, sources);
 }
-
-// --- internal ---
 
 const isDataFile = (word: string) => formatOf(word) !== undefined && existsSync(word);
 

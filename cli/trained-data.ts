@@ -5,6 +5,7 @@ import { errors } from "../core/errors.ts";
 import { statOf } from "../core/io/regular-file.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import type { TrainedModel } from "../core/run/open-trained.ts";
+import type { KeptCells } from "../core/data/kept-columns.ts";
 import type { PredictionSet } from "../core/tasks/task.ts";
 
 /** The requested data; null: the run's. */
@@ -31,16 +32,22 @@ export async function splitsFor(
   throw errors.file(place.path, `holds no ${split} split`, `it has: ${others}`);
 }
 
+/** A split to predict, and the cells of its rows that predictions carry through. */
+export interface LoadedSplit {
+  readonly dataset: PredictionSet;
+  readonly kept: readonly KeptCells[] | undefined;
+}
+
 /** Reads and tokenises splits for a trained model. */
 export async function loadSplits(
   splits: readonly DataSplit[],
   { task, spec, files }: TrainedModel,
   labels: ReadSpec["labels"],
-): Promise<readonly PredictionSet[]> {
-  const sets: PredictionSet[] = [];
+): Promise<readonly LoadedSplit[]> {
+  const sets: LoadedSplit[] = [];
   for (const split of splits) {
     const text = await task.read(split, labels, spec.labelNames);
-    sets.push(await text.forPrediction(files.tokenize));
+    sets.push({ dataset: await text.forPrediction(files.tokenize), kept: text.kept });
   }
   return sets;
 }

@@ -1,42 +1,66 @@
-import { writePredictions } from "../core/run/run-files.ts";
+import { writeFileAtomic } from "../core/io/atomic.ts";
 import { loadTrained, type TrainedModel } from "../core/run/open-trained.ts";
-import type { PredictionSet, Predictions } from "../core/tasks/task.ts";
+import { writePredictions } from "../core/run/run-files.ts";
+import type { Predictions } from "../core/tasks/task.ts";
 import { type DeviceOptions, openBackend } from "./backend.ts";
+import { type PredictionRecord, predictionText, recordsOf } from "./prediction-text.ts";
 import type { Report } from "./report.ts";
+import { clearResults, type ResultsOut } from "./results-out.ts";
+import type { LoadedSplit } from "./trained-data.ts";
 
 /** A data set and the model's predictions for its rows. */
-export interface SplitPredictions {
-  readonly dataset: PredictionSet;
+export interface SplitPredictions extends LoadedSplit {
   readonly predictions: Predictions;
 }
 
 /** Loads the model, after all data have been checked, and runs it over each data set. */
 export async function predictAll(
   trained: TrainedModel,
-  datasets: readonly PredictionSet[],
+  splits: readonly LoadedSplit[],
   options: DeviceOptions & { readonly batchSize: number },
   report: Report,
 ): Promise<readonly SplitPredictions[]> {
-  for (const warning of datasets.flatMap(({ warnings }) => warnings)) report.warn(warning);
+  for (const warning of splits.flatMap(({ dataset }) => dataset.warnings)) report.warn(warning);
   const backend = await openBackend(options);
   const model = loadTrained(backend, trained);
   const { order } = trained;
   const all: SplitPredictions[] = [];
-  for (const dataset of datasets) {
-    const { name, lengths } = dataset;
+  for (const split of splits) {
+    const { name, lengths } = split.dataset;
     const onBatch = (done: number) => report.live(`${name}  ${done} of ${lengths.length}`);
     const { batchSize } = options;
-    const predictions = await dataset.predict(backend, model, { batchSize, order, onBatch });
-    all.push({ dataset, predictions });
+    const predictions = await split.dataset.predict(backend, model, { batchSize, order, onBatch });
+    all.push({ ...split, predictions });
   }
   return all;
 }
 
-/**
- * Writes predictions and returns the paths. With several splits, file names include the split's.
- */
-export function writePredicted(out: string, predicted: readonly SplitPredictions[]): string[] {
-  return predicted.flatMap(({ dataset: { name }, predictions }) =>
-    writePredictions(out, predictions, predicted.length > 1 ? name : undefined),
+/** Every row's prediction, with its kept cells; with several splits also the split's name. */
+export function allRecords(predicted: readonly SplitPredictions[]): readonly PredictionRecord[] {
+  return predicted.flatMap(({ dataset, kept, predictions }) =>
+    recordsOf(predictions.records, kept, predicted.length > 1 ? dataset.name : undefined),
   );
+}
+
+/**
+ * Writes predictions to one file, or to a folder with the task's submission files; there, with
+ * several splits, file names include the split's. Returns the paths.
+ */
+export function writePredicted(
+  { path, format }: ResultsOut,
+  predicted: readonly SplitPredictions[],
+  report: Report,
+): readonly string[] {
+  if (format === undefined) {
+    clearResults(path);
+    return predicted.flatMap(({ dataset: { name }, kept, predictions }) => {
+      const records = recordsOf(predictions.records, kept);
+      const split = predicted.length > 1 ? name : undefined;
+      return writePredictions(path, { records, files: predictions.files }, split);
+    });
+  }
+  const { text, warnings } = predictionText(allRecords(predicted), format);
+  for (const warning of warnings) report.warn(warning);
+  writeFileAtomic(path, text);
+  return [path];
 }

@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { intervalsBySplit, metricsOf } from "../../core/tasks/task.ts";
-import { choice, text } from "../../core/config/setting.ts";
+import { choice, text, toggle } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { metricLine, metricLines } from "../metrics-text.ts";
-import { checkResultsOut } from "../out-folder.ts";
+import type { Report } from "../report.ts";
+import { type ResultsOut, resultsOut } from "../results-out.ts";
 import { openSources } from "../sources.ts";
 import { checkTaskOptions, labelColumn, textColumns, trainedOptions } from "../trained-options.ts";
 import type { SplitPredictions } from "../trained-predictions.ts";
@@ -22,7 +23,12 @@ const own = {
   split: choice(["validation", "test", "train"], "validation", "the split to evaluate"),
   ...textColumns,
   labelColumn,
-  out: text(null, "the folder for metrics.json and predictions.jsonl", { hint: "DIR" }),
+  out: text(
+    null,
+    "a folder for metrics.json and predictions.jsonl, or a .csv, .tsv or .jsonl file for the predictions alone",
+    { hint: "DIR|FILE" },
+  ),
+  overwrite: toggle(false, "replace the results in --out"),
 };
 
 /** `adalora eval`: a trained model's metrics on a labelled split. */
@@ -42,7 +48,7 @@ export const evaluation = defineCommand({
   ],
 
   async run({ given, options }, report) {
-    if (options.out !== null) checkResultsOut(options.out);
+    const out = resultsOut(options);
     checkBackend(options);
     const { openTrained } = await import("../../core/run/open-trained.ts");
     const { loadSplits, splitsFor } = await import("../trained-data.ts");
@@ -52,12 +58,12 @@ export const evaluation = defineCommand({
     for (const warning of trained.warnings) report.warn(warning);
     checkTaskOptions(given, own, trained.task.name);
     const splits = await splitsFor(options, trained, sources);
-    const datasets = await loadSplits(splits, trained, "required");
-    const predicted = await predictAll(trained, datasets, options, report);
+    const loaded = await loadSplits(splits, trained, "required");
+    const predicted = await predictAll(trained, loaded, options, report);
     const scores = score(predicted);
     for (const warning of scores.warnings) report.warn(warning);
     const result = { task: trained.task.name, ...scores.result };
-    const files = options.out === null ? [] : await write(options.out, result, predicted);
+    const files = out === null ? [] : await write(out, result, predicted, report);
     const lines = [
       ...metricLines(result.metrics, result.majority_baseline ?? undefined, result.intervals),
       metricLine("rows", String(result.rows)),
@@ -82,14 +88,16 @@ function score(predicted: readonly SplitPredictions[]) {
 }
 
 async function write(
-  out: string,
+  out: ResultsOut,
   result: object,
   predicted: readonly SplitPredictions[],
-): Promise<string[]> {
+  report: Report,
+): Promise<readonly string[]> {
   const { writeJson } = await import("../../core/run/run-files.ts");
   const { writePredicted } = await import("../trained-predictions.ts");
-  const files = writePredicted(out, predicted);
-  const metrics = join(out, "metrics.json");
+  const files = writePredicted(out, predicted, report);
+  if (out.format !== undefined) return files;
+  const metrics = join(out.path, "metrics.json");
   writeJson(metrics, result);
   return [...files, metrics];
 }

@@ -1,7 +1,7 @@
-import { choice, text } from "../../core/config/setting.ts";
+import { choice, list, text, toggle } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
-import { checkResultsOut } from "../out-folder.ts";
+import { resultsOut } from "../results-out.ts";
 import { openSources } from "../sources.ts";
 import { checkTaskOptions, textColumns, trainedOptions } from "../trained-options.ts";
 
@@ -20,9 +20,15 @@ const own = {
   }),
   split: choice(["test", "validation", "train"], "test", "the split of --data"),
   ...textColumns,
-  out: text(null, "the folder for predictions.jsonl and the task's submission files", {
-    hint: "DIR",
+  keepColumns: list("columns of the input to carry through to the predictions", {
+    hint: "all|A,B",
   }),
+  out: text(
+    null,
+    "a .csv, .tsv or .jsonl file for the predictions, or a folder for predictions.jsonl and the task's submission files",
+    { hint: "FILE|DIR" },
+  ),
+  overwrite: toggle(false, "replace the results in --out"),
 };
 
 /** `adalora predict`: a trained model's predictions for texts, labelled or not. */
@@ -37,7 +43,7 @@ export const predict = defineCommand({
     "A TEXT is a text to classify (two for a task about pairs), a question about --context, or a text to summarize. As a TEXT or as --context, - reads standard input as one plain text; as --input, as rows.",
   ],
   examples: [
-    "adalora predict --adapter runs/rte --input pairs.csv --out predictions",
+    "adalora predict --adapter runs/rte --input pairs.csv --keep-columns all --out predictions.csv",
     "adalora predict --adapter runs/rte --data glue/RTE --out submission",
     "cat pairs.tsv | adalora predict --adapter runs/rte --input -",
     'adalora predict --adapter runs/rte "It rained all day." "It was wet."',
@@ -46,36 +52,30 @@ export const predict = defineCommand({
   ],
 
   async run({ positionals, given, options }, report) {
-    const { out } = options;
     const { checkInput, inputSplits } = await import("../predict-input.ts");
     const requested = { ...options, words: positionals, isSplitGiven: given.has("split") };
     checkInput(requested);
-    if (out !== null) checkResultsOut(out);
+    const out = resultsOut(options);
     checkBackend(options);
     const { openTrained } = await import("../../core/run/open-trained.ts");
     const { loadSplits } = await import("../trained-data.ts");
-    const { predictAll, writePredicted } = await import("../trained-predictions.ts");
+    const { allRecords, predictAll, writePredicted } = await import("../trained-predictions.ts");
     const sources = await openSources(report);
     const trained = await openTrained({ ...options, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     checkTaskOptions(given, own, trained.task.name);
     const splits = await inputSplits(requested, trained, sources, report);
-    const datasets = await loadSplits(splits, trained, "ignored");
-    const predicted = await predictAll(trained, datasets, options, report);
+    const loaded = await loadSplits(splits, trained, "ignored");
+    const predicted = await predictAll(trained, loaded, options, report);
     const task = trained.task.name;
-    const rows = datasets.reduce((sum, dataset) => sum + dataset.rows, 0);
+    const rows = loaded.reduce((sum, { dataset }) => sum + dataset.rows, 0);
     if (out === null) {
-      const several = predicted.length > 1;
-      const records = predicted.flatMap(({ dataset, predictions }) =>
-        predictions.records.map((record) =>
-          several ? { split: dataset.name, ...record } : record,
-        ),
-      );
+      const records = allRecords(predicted);
       const lines = records.map((record) => JSON.stringify(record));
       report.result({ task, rows, predictions: records }, lines.join("\n"));
       return;
     }
-    const files = writePredicted(out, predicted);
+    const files = writePredicted(out, predicted, report);
     report.result({ task, rows, files }, [`${rows} rows predicted`, ...files].join("\n"));
   },
 });

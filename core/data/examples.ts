@@ -1,6 +1,7 @@
 import { errors } from "../errors.ts";
 import { chooseColumns, type ChosenColumns, type ColumnOptions } from "./columns.ts";
 import type { GlueTask, SplitRole } from "./glue-tasks.ts";
+import { columnsToKeep, type KeepColumns, type KeptCells, keptCells } from "./kept-columns.ts";
 import {
   classNameOf,
   classNamesIn,
@@ -31,6 +32,8 @@ export interface ExampleSet {
   readonly labelNames: readonly string[] | undefined;
   /** One line per kind of suspicious but usable content. */
   readonly warnings: readonly string[];
+  /** [n] the cells that the split keeps, if it keeps any. */
+  readonly kept?: readonly KeptCells[] | undefined;
 }
 
 /** Selects rows by the cells of some columns: MRPC's split by sentence ids. */
@@ -46,6 +49,8 @@ export interface DataSplit {
   readonly role: SplitRole;
   readonly files: readonly DataSource[];
   readonly filter?: RowFilter | undefined;
+  /** Columns that predictions carry through; default: none. */
+  readonly keep?: KeepColumns | undefined;
 }
 
 /** What to read from a split. */
@@ -79,6 +84,7 @@ export async function readExamples(split: DataSplit, spec: ReadSpec): Promise<Ex
     examples: toExamples(limited, labelNames, spec, warnings),
     labelNames,
     warnings: warnings.lines(),
+    kept: split.keep && limited.map(({ kept }) => kept),
   };
 }
 
@@ -88,12 +94,16 @@ interface CheckedRow {
   readonly pair: string | undefined;
   readonly label: unknown;
   readonly position: number;
+  readonly kept: KeptCells;
   readonly file: RowFile;
 }
 
 interface RowFile {
   readonly table: Table;
   readonly rules: LabelRules;
+  readonly columns: ChosenColumns;
+  /** The kept columns; their cells are a row's last ones. */
+  readonly keep: readonly string[];
 }
 
 async function readFile(
@@ -106,16 +116,18 @@ async function readFile(
   const table = await openTable(source, { task: spec.task, role: split.role, hasHeader, warnings });
   const columns = chooseColumns(table, spec);
   const filter = split.filter;
+  const keep = columnsToKeep(table, split.keep);
   const requested = [columns.text, columns.pair, columns.label].filter(
     (name) => name !== undefined,
   );
-  const rows = await table.read([...requested, ...(filter?.columns ?? [])]);
+  const filtering = [...requested, ...(filter?.columns ?? [])];
+  const rows = await table.read([...filtering, ...keep]);
   const kept =
     filter === undefined
       ? rows
-      : rows.filter((row) => filter.keep(row.cells.slice(requested.length)));
-  const file = { table, rules: rulesFor(table, columns, spec) };
-  return kept.map((row) => checkRow(row, file, columns, warnings));
+      : rows.filter((row) => filter.keep(row.cells.slice(requested.length, filtering.length)));
+  const file = { table, rules: rulesFor(table, columns, spec), columns, keep };
+  return kept.map((row) => checkRow(row, file, warnings));
 }
 
 function rulesFor(table: Table, columns: ChosenColumns, spec: ReadSpec): LabelRules {
@@ -129,8 +141,8 @@ function rulesFor(table: Table, columns: ChosenColumns, spec: ReadSpec): LabelRu
   };
 }
 
-function checkRow(row: Row, file: RowFile, columns: ChosenColumns, warnings: Warnings): CheckedRow {
-  const { table } = file;
+function checkRow(row: Row, file: RowFile, warnings: Warnings): CheckedRow {
+  const { table, columns, keep } = file;
   const { position, cells } = row;
   const text = cellText(cells[0], columns.text, table, position, warnings);
   const pair =
@@ -143,6 +155,7 @@ function checkRow(row: Row, file: RowFile, columns: ChosenColumns, warnings: War
     pair,
     label: classNamedByFile(label, table, columns.label, position),
     position,
+    kept: keptCells(keep, cells.slice(cells.length - keep.length)),
     file,
   };
 }

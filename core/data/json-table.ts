@@ -57,6 +57,7 @@ function objectTable(
   return {
     name,
     columns: Object.keys(first.object),
+    allColumns: () => [...new Set(items.flatMap(({ object }) => Object.keys(object)))],
     header: { noun: "object", location: location(first.position) },
     location,
     read: async (columns) => items.map((item) => rowOf(item, columns)),

@@ -44,6 +44,7 @@ function* articleQuestions(
       yield {
         ...partsOf(question),
         context,
+        cells: () => ({ ...question, context }),
         location: (...part) =>
           location(part[0] === "context" ? [...above, ...part] : [...path, ...part]),
       };
@@ -55,6 +56,7 @@ function flatQuestion(object: JsonObject, at: JsonPath, location: LocationOf): R
   return {
     ...partsOf(object),
     context: object["context"],
+    cells: () => object,
     location: (...part) => location([...at, ...part]),
   };
 }

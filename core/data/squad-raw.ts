@@ -2,6 +2,7 @@ import { errors } from "../errors.ts";
 import { isJsonObject } from "../io/json-file.ts";
 import type { JsonPath } from "./json-line.ts";
 import { typeOf } from "./json-table.ts";
+import type { KeptCells } from "./kept-columns.ts";
 
 /** A question as in the file, unchecked; undefined marks a missing part. */
 export interface RawQuestion {
@@ -17,6 +18,8 @@ export interface RawQuestion {
     readonly context: string;
     readonly answers: string;
   };
+  /** The row's cells by column: all of a document's, or those that the split keeps. */
+  readonly cells: () => KeptCells;
   /** The location of the question, or of one of its parts. */
   readonly location: (...path: JsonPath) => string;
 }

@@ -5,6 +5,7 @@ import { isJsonObject, type JsonObject } from "../io/json-file.ts";
 import type { ColumnOptions } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
 import { jsonFault } from "./json-fault.ts";
+import { columnsToKeep, type KeptCells, keptCells, pickCells } from "./kept-columns.ts";
 import { type DataSource, formatOf, openTable, sourceName } from "./open-table.ts";
 import { documentQuestions } from "./squad-document.ts";
 import { questionChecker, type SquadExample } from "./squad-question.ts";
@@ -20,6 +21,8 @@ export interface SquadSet {
   readonly isLabelled: boolean;
   /** One line per kind of suspicious but usable content. */
   readonly warnings: readonly string[];
+  /** [n] the cells that the split keeps, if it keeps any. */
+  readonly kept?: readonly KeptCells[] | undefined;
 }
 
 /**
@@ -43,16 +46,20 @@ export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<Squa
   const { labels, unanswerable } = spec;
   const check = questionChecker({ labels, unanswerable, warn: lazyWarnings(warnings) });
   const examples: SquadExample[] = [];
+  const cells: KeptCells[] = [];
   for (const source of split.files) {
     for await (const raw of await questionsIn(source, split, spec, warnings)) {
       examples.push(check(raw, examples.length));
+      if (split.keep !== undefined) cells.push(raw.cells());
     }
   }
   const [first] = split.files;
   if (examples.length === 0) throw errors.file(sourceName(first ?? "data"), "no questions");
   const limited = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
   const isLabelled = limited.every(({ answers }) => answers !== undefined);
-  return { examples: limited, isLabelled, warnings: warnings.lines() };
+  const kept =
+    split.keep && pickCells(cells, split.keep, sourceName(first ?? "data")).slice(0, spec.limit);
+  return { examples: limited, isLabelled, warnings: warnings.lines(), kept };
 }
 
 /** The column names of a table: the user's, otherwise the hub's. */
@@ -90,7 +97,7 @@ async function questionsIn(
   }
   const opened = bytes === undefined ? source : { name, bytes };
   const table = await openTable(opened, { role: split.role, hasHeader: true, warnings });
-  return tableQuestions(table, spec);
+  return tableQuestions(table, spec, columnsToKeep(table, split.keep));
 }
 
 /** The bytes of a file that may be a JSON document; undefined for other formats. */
@@ -132,7 +139,11 @@ function isJson(text: string): boolean {
   }
 }
 
-async function* tableQuestions(table: Table, spec: SquadSpec): AsyncGenerator<RawQuestion> {
+async function* tableQuestions(
+  table: Table,
+  spec: SquadSpec,
+  keep: readonly string[],
+): AsyncGenerator<RawQuestion> {
   const keys = squadColumns(spec);
   const needed = [
     keys.question,
@@ -145,12 +156,13 @@ async function* tableQuestions(table: Table, spec: SquadSpec): AsyncGenerator<Ra
   const present = requested.filter((column) => table.columns.includes(column));
   const indices = requested.map((column) => present.indexOf(column));
   const hasId = present.includes("id");
-  for (const { position, cells } of await table.read(present)) {
+  for (const { position, cells } of await table.read([...present, ...keep])) {
     const [id, question, context, answers, isImpossible] = indices.map((index) => cells[index]);
     // a null id in a file with ids is missing; RawQuestion uses null for a file without ids
     const known = hasId ? (id ?? undefined) : null;
     const location = () => table.location(position);
-    yield { id: known, question, context, answers, isImpossible, keys, location };
+    const parts = { id: known, question, context, answers, isImpossible, keys };
+    yield { ...parts, cells: () => keptCells(keep, cells.slice(present.length)), location };
   }
 }
 

@@ -1,6 +1,7 @@
 import { errors } from "../errors.ts";
 import type { ColumnOptions } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
+import { columnsToKeep, type KeptCells, keptCells } from "./kept-columns.ts";
 import { openTable, sourceName } from "./open-table.ts";
 import { quoted, type Row, type Table } from "./table.ts";
 import { textOf } from "./text-field.ts";
@@ -22,6 +23,8 @@ export interface SummarySet {
   readonly isLabelled: boolean;
   /** One line per kind of suspicious but usable content. */
   readonly warnings: readonly string[];
+  /** [n] the cells that the split keeps, if it keeps any. */
+  readonly kept?: readonly KeptCells[] | undefined;
 }
 
 /** What to read; the label is the summary. */
@@ -42,19 +45,27 @@ const summaryColumns = ["summary", "highlights", "target"];
 export async function readSummaries(split: DataSplit, spec: SummarySpec): Promise<SummarySet> {
   const warnings = createWarnings();
   const examples: SummaryExample[] = [];
+  const kept: KeptCells[] = [];
   for (const source of split.files) {
     const table = await openTable(source, { role: split.role, hasHeader: true, warnings });
     const columns = chooseColumns(table, spec);
     const requested = [columns.text, columns.summary].filter((name) => name !== undefined);
-    for (const row of await table.read(requested)) {
+    const keep = columnsToKeep(table, split.keep);
+    for (const row of await table.read([...requested, ...keep])) {
       examples.push(exampleOf(row, examples.length, table, columns, spec, warnings));
+      kept.push(keptCells(keep, row.cells.slice(requested.length)));
     }
   }
   if (examples.length === 0)
     throw errors.file(sourceName(split.files[0] ?? "data"), "no data rows");
   const limited = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
   const isLabelled = limited.every(({ summary }) => summary !== undefined);
-  return { examples: limited, isLabelled, warnings: warnings.lines() };
+  return {
+    examples: limited,
+    isLabelled,
+    warnings: warnings.lines(),
+    kept: split.keep && kept.slice(0, spec.limit),
+  };
 }
 
 interface SummaryColumns {

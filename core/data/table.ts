@@ -15,6 +15,8 @@ export interface Table {
   /** The file's name in messages. */
   readonly name: string;
   readonly columns: readonly string[];
+  /** The columns of all rows, where rows may differ (JSON); `columns` are the first row's. */
+  allColumns?(): readonly string[];
   /**
    * What names the columns, and where: "header" at "a.tsv:1". Undefined when the task names them
    * (CoLA).

@@ -87,8 +87,11 @@ export function writeJson(path: string, value: object): void {
  * Writes `predictions.jsonl`, one object per row, and the task's other prediction files. `split` is
  * appended to the file names. Returns the paths.
  */
-export function writePredictions(dir: string, predictions: Predictions, split?: string): string[] {
-  const { records, files } = predictions;
+export function writePredictions(
+  dir: string,
+  { records, files }: Pick<Predictions, "records" | "files">,
+  split?: string,
+): string[] {
   const lines = records.map((record) => `${JSON.stringify(record)}\n`).join("");
   const named = (name: string) => {
     const ending = extname(name);

@@ -81,6 +81,7 @@ function splitText(name: string, set: SummarySet, settings: TaskOptions): SplitT
     name,
     featureCount: set.examples.length,
     labelNames: undefined,
+    kept: set.kept,
     forTraining: tokenize,
     forPrediction: tokenize,
   };

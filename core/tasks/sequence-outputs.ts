@@ -10,6 +10,15 @@ export interface SequenceOutputs {
   readonly values: Float64Array;
 }
 
+/** Softmax of a row's logits, in f64. */
+export function softmax(logits: ArrayLike<number>): number[] {
+  const row = Array.from(logits);
+  const highest = row.reduce((a, b) => Math.max(a, b), -Infinity);
+  const powers = row.map((logit) => Math.exp(logit - highest));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
 /** Reorders the classes of outputs from the model's order to the task's. */
 export function inTaskOrder(outputs: SequenceOutputs, { columns }: ClassOrder): SequenceOutputs {
   if (columns === undefined) return outputs;

@@ -7,7 +7,7 @@ import { argmax } from "../metrics/classification.ts";
 import { explainMetrics, glueMetrics, type TaskMetrics } from "../metrics/glue-metrics.ts";
 import type { Model, SequenceHeadKind } from "../model/plugin.ts";
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
-import { inTaskOrder, type SequenceOutputs } from "./sequence-outputs.ts";
+import { inTaskOrder, type SequenceOutputs, softmax } from "./sequence-outputs.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 
 /** A split and the task it is predicted for. */
@@ -62,6 +62,18 @@ export async function sequenceOutputs(
   return { logits, width, values };
 }
 
+/** The prediction of one row: a line of predictions.jsonl. */
+export interface SequenceRecord {
+  readonly index: number;
+  /** The row's own class or score, if known. */
+  readonly label?: string | number;
+  readonly prediction: string | number;
+  /** Of each class, by name, in the order of the logits. */
+  readonly probabilities?: Readonly<Record<string, number>>;
+  /** [width] */
+  readonly logits: readonly number[];
+}
+
 /** Predicted classes or scores, one per row. */
 export class SequencePredictions implements Predictions {
   readonly outputs: SequenceOutputs;
@@ -72,15 +84,22 @@ export class SequencePredictions implements Predictions {
     this.outputs = outputs;
   }
 
-  /** Classes by name, scores as numbers. */
-  get records(): readonly { index: number; prediction: string | number; logits: number[] }[] {
+  /** Classes by name with their probabilities, or scores; the label too where the row has one. */
+  get records(): readonly SequenceRecord[] {
     const { logits, width, values } = this.outputs;
     const { kind, set } = this.#split;
-    return set.examples.map(({ index }) => {
-      const value = values[index]!;
-      const prediction = kind === "regression" ? value : (set.labelNames?.[value] ?? value);
+    const isScore = kind === "regression";
+    const nameOf = (value: number) => (isScore ? value : (set.labelNames?.[value] ?? value));
+    return set.examples.map(({ index, label }) => {
       const row = Array.from(logits.subarray(index * width, (index + 1) * width));
-      return { index, prediction, logits: row };
+      const named = softmax(row).map((probability, i) => [nameOf(i), probability] as const);
+      return {
+        index,
+        ...(label === undefined ? {} : { label: nameOf(label) }),
+        prediction: nameOf(values[index]!),
+        ...(isScore ? {} : { probabilities: Object.fromEntries(named) }),
+        logits: row,
+      };
     });
   }
 

@@ -106,6 +106,7 @@ function splitText(
     name,
     featureCount: set.examples.length,
     labelNames: set.labelNames,
+    kept: set.kept,
     forTraining: tokenize,
     forPrediction: tokenize,
   };

@@ -65,10 +65,12 @@ class SpanPredictions implements Predictions {
     this.#answers = answers;
   }
 
+  /** `score` is the probability of the prediction, `probability` that of the best answer. */
   get records(): readonly object[] {
-    return this.#answers.map(({ id, text, best, nullOdds }) => ({
+    return this.#answers.map(({ id, text, candidates, best, nullOdds }) => ({
       id,
       prediction: text,
+      score: candidates.find((one) => one.text === text)?.probability,
       ...(nullOdds === undefined ? {} : { null_odds: nullOdds, best_answer: best.text }),
       probability: best.probability,
     }));

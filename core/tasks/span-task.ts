@@ -95,6 +95,7 @@ function splitText(name: string, set: SquadSet, settings: SpanSettings): SplitTe
     name,
     featureCount: undefined,
     labelNames: undefined,
+    kept: set.kept,
     forTraining: (files) => spanTrainingSet(name, set, files, settings),
     forPrediction: (files) => spanPredictionSet(name, set, files, settings),
   };

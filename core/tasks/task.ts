@@ -3,6 +3,7 @@ import type { Backend } from "../backend.ts";
 import type { TaskKind } from "../config/task-names.ts";
 import type { DataLocation, HubData } from "../data/data-location.ts";
 import type { DataSplit, ReadSpec } from "../data/examples.ts";
+import type { KeptCells } from "../data/kept-columns.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Interval } from "../metrics/bootstrap.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
@@ -84,6 +85,8 @@ export interface SplitText {
   /** Number of features; undefined if it depends on the tokenizer. */
   readonly featureCount: number | undefined;
   readonly labelNames: readonly string[] | undefined;
+  /** [rows] the cells that the split keeps, if it keeps any. */
+  readonly kept?: readonly KeptCells[] | undefined;
   /**
    * Tokenises for training. Throws E_FLAG, E_TOKENIZE or E_FILE if texts do not fit the lengths or
    * the model.

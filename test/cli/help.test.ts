@@ -83,14 +83,18 @@ describe("the help page", () => {
         --text-column NAME      column of the text (default: the run's)
         --pair-column NAME      column of the second text or context (default: the
                                 run's)
-        --out DIR               the folder for predictions.jsonl and the task's
-                                submission files
+        --keep-columns all|A,B  columns of the input to carry through to the
+                                predictions
+        --out FILE|DIR          a .csv, .tsv or .jsonl file for the predictions, or a
+                                folder for predictions.jsonl and the task's submission
+                                files
+        --overwrite             replace the results in --out
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
         --quiet                 print results, warnings and errors only
 
       Examples
-        adalora predict --adapter runs/rte --input pairs.csv --out predictions
+        adalora predict --adapter runs/rte --input pairs.csv --keep-columns all --out predictions.csv
         adalora predict --adapter runs/rte --data glue/RTE --out submission
         cat pairs.tsv | adalora predict --adapter runs/rte --input -
         adalora predict --adapter runs/rte "It rained all day." "It was wet."
@@ -104,7 +108,7 @@ describe("the help page", () => {
     const { stdout } = await run("eval", "--help");
     const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
     expect(flags.join(" ")).toMatchInlineSnapshot(
-      `"--adapter --model --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --out --json --quiet"`,
+      `"--adapter --model --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --out --overwrite --json --quiet"`,
     );
   });
 

@@ -2,13 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  checkOut,
-  checkResultsOut,
-  checkSpace,
-  configIn,
-  defaultOut,
-} from "../../cli/out-folder.ts";
+import { checkOut, checkSpace, configIn, defaultOut } from "../../cli/out-folder.ts";
 import { AdaloraError } from "../../core/errors.ts";
 import { clearRun, runBytes } from "../../core/run/run-folder.ts";
 
@@ -50,14 +44,6 @@ describe("a folder", () => {
     checkOut(out, { resume: true, overwrite: false });
     checkOut(out, { resume: false, overwrite: true });
     expect(readdirSync(out).toSorted()).toEqual(["checkpoints", "config.json", "notes.txt"]);
-  });
-
-  test("that holds a run takes no results of other data beside it", () => {
-    writeFileSync(join(out, "predictions.jsonl"), "");
-    writeFileSync(join(out, "metrics.json"), "{}");
-    checkResultsOut(out); // of an evaluation: they may be replaced
-    holdRun();
-    expect(() => checkResultsOut(out)).toThrow(`${out} holds a run`);
   });
 
   test("must have room for the run, less what the run before it takes there", () => {

@@ -124,6 +124,8 @@ export const adapterBytes = (out: string) =>
 export interface Prediction {
   readonly index: number;
   readonly prediction: string | number;
+  readonly label?: string | number;
+  readonly probabilities?: Readonly<Record<string, number>>;
   readonly logits: readonly number[];
 }
 

@@ -114,6 +114,45 @@ describe("predict", () => {
     expect(predictionsIn(readFileSync(join(to, "predictions.jsonl"), "utf8"))).toHaveLength(1);
   });
 
+  test("writes a table whose ending says its format, with probabilities and kept columns", async () => {
+    const dev = join(task.data, "dev.tsv");
+    const to = path("table.csv");
+    const keep = ["--keep-columns", "sentence2,index", "--limit", "2"];
+    const { code, stderr, stdout } = await predict("--input", dev, "--out", to, ...keep);
+    expect([code, stderr, stdout]).toEqual([0, "", `2 rows predicted\n${to}\n`]);
+    const expected = predictionsIn((await predict("--input", dev, "--limit", "2")).stdout);
+    const header = "index,sentence2,prediction,probability_entailment,probability_not_entailment\n";
+    const lines = expected.map(({ prediction, probabilities = {} }, i) => {
+      const [id = "", , pair = ""] = devRows()[i] ?? [];
+      const values = Object.values(probabilities);
+      expect(values[0]! + values[1]!).toBeCloseTo(1, 12);
+      const surest = Object.entries(probabilities).toSorted(([, a], [, b]) => b - a)[0]?.[0];
+      expect(surest).toBe(String(prediction));
+      return `${id},${pair},${prediction},${values.join(",")}\n`;
+    });
+    expect(readFileSync(to, "utf8")).toBe(header + lines.join(""));
+
+    const again = await predict("--input", dev, "--out", to);
+    expect([again.code, again.stderr]).toEqual([
+      1,
+      `error  ${to} already exists\n  hint: --overwrite replaces it, --out writes elsewhere\n`,
+    ]);
+    expect((await predict("--input", dev, "--out", to, "--overwrite")).code).toBe(0);
+    expect(readFileSync(to, "utf8").split("\n")).toHaveLength(8);
+  });
+
+  test("keeps all columns of texts given as arguments, and knows no other", async () => {
+    const [a = "", b = ""] = (devRows()[0] ?? []).slice(1);
+    const all = await predict(a, b, "--keep-columns", "all");
+    expect(JSON.parse(all.stdout)).toMatchObject({ index: 0, sentence1: a, sentence2: b });
+    const { code, stderr } = await predict(a, b, "--keep-columns", "id,sentence1");
+    expect([code, stderr]).toEqual([
+      1,
+      'error  the command line:1: there is no column "id" to keep: got "sentence1", "sentence2"\n' +
+        "  hint: --keep-columns names columns of the input, or is all\n",
+    ]);
+  });
+
   test("with --json and no folder holds all predictions in its one object", async () => {
     const { stdout } = await predict(
       "--input",
@@ -144,7 +183,13 @@ describe("eval", () => {
     );
     const { files: _, ...saved } = dev;
     expect(JSON.parse(readFileSync(join(to, "metrics.json"), "utf8"))).toEqual(saved);
-    expect(predictionsIn(readFileSync(join(to, "predictions.jsonl"), "utf8"))).toHaveLength(6);
+    const written = predictionsIn(readFileSync(join(to, "predictions.jsonl"), "utf8"));
+    expect(written.map(({ label }) => label)).toEqual(devRows().map((row) => row.at(-1)));
+    const again = await evaluate("--out", to);
+    expect(again.stderr).toStartWith(`error  ${join(to, "metrics.json")} already exists\n`);
+    const csv = path("evaluated.csv");
+    expect((await evaluate("--out", csv)).stdout).toEndWith(`\n${csv}\n`);
+    expect(readFileSync(csv, "utf8")).toStartWith("index,label,prediction,probability_");
   });
 
   test("of the adapter at its best step", async () => {

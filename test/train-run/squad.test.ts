@@ -173,6 +173,7 @@ describe("a run on windows of contexts", () => {
       {
         id: "first",
         prediction: "The",
+        score: expect.any(Number),
         null_odds: json(join(out, "null_odds.json")).first,
         best_answer: "The",
         probability: expect.any(Number),
@@ -246,7 +247,7 @@ describe("squad, where every question has an answer", () => {
     ]);
     expect(readdirSync(to)).not.toContain("null_odds.json");
     for (const line of linesOf(readFileSync(join(to, "predictions.jsonl"), "utf8")))
-      expect(Object.keys(line)).toEqual(["id", "prediction", "probability"]);
+      expect(Object.keys(line)).toEqual(["id", "prediction", "score", "probability"]);
     expect(json(join(to, "config.json"))).not.toHaveProperty("nullThreshold");
   });
 
@@ -364,6 +365,23 @@ describe("predict", () => {
       files: names.map((name) => join(to, name)),
     });
     expect(json(join(to, "predictions.json"))).toEqual(answers());
+  });
+
+  test("into a table: each answer, how probable it is, and the question", async () => {
+    const to = path("answers.csv");
+    const input = ["--input", path("stories.json"), "--keep-columns", "question"];
+    expect((await predict([...input, "--out", to])).code).toBe(0);
+    const [header, ...rows] = readFileSync(to, "utf8").trimEnd().split("\n");
+    expect(header).toBe("id,question,prediction,score,null_odds,best_answer,probability");
+    const fields = rows.map((row) => row.split(","));
+    expect(Object.fromEntries(fields.map(([id, , answer]) => [id, answer]))).toEqual(answers());
+    const { stdout } = await predict([...input, "--json"]);
+    const { predictions } = JSON.parse(stdout);
+    const candidates = json(join(out, "nbest_predictions.json"));
+    for (const { id, prediction, score } of predictions) {
+      const same = candidates[id].find(({ text }: { text: string }) => text === prediction);
+      expect(score).toBeCloseTo(same.probability, 6);
+    }
   });
 
   test.each([

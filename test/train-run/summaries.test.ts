@@ -148,6 +148,19 @@ describe("predict", () => {
     expect((await predict(["--input", "-"], csv)).stdout).toBe(expected.stdout);
   });
 
+  test("writes a table with the texts beside their summaries", async () => {
+    const file = path("urls.csv");
+    writeFileSync(file, 'url,text\nu1,"the\ncat"\n');
+    const to = path("summaries.csv");
+    const { code } = await predict(["--input", file, "--keep-columns", "text,url", "--out", to]);
+    const [line] = (await predict(["--input", file])).stdout.split("\n");
+    const { prediction } = JSON.parse(line ?? "");
+    expect([code, readFileSync(to, "utf8")]).toEqual([
+      0,
+      `index,text,url,prediction\n0,"the\ncat",u1,${prediction}\n`,
+    ]);
+  });
+
   test("takes other beams and lengths, and refuses what the task has no use for", async () => {
     const shortest = await predict(["the cat", "--max-target-length", "3", "--num-beams", "1"]);
     const longest = await predict(["the cat", "--min-target-length", "8", "--num-beams", "1"]);

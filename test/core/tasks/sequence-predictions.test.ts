@@ -10,7 +10,7 @@ import {
   SequencePredictions,
 } from "../../../core/tasks/sequence-predictions.ts";
 import { tinyExamples, tinyModel } from "../../helpers/tiny-model.ts";
-import type { SequenceOutputs } from "../../../core/tasks/sequence-outputs.ts";
+import { softmax, type SequenceOutputs } from "../../../core/tasks/sequence-outputs.ts";
 
 const dataset = tinyExamples("validation", 11); // lengths 1 to 7, not in order
 
@@ -54,6 +54,53 @@ describe("sequenceOutputs", () => {
     expect(values).toEqual(logits);
     expect(new Set(values).size).toBe(11);
     expect(backend.memory().live).toBe(before);
+  });
+});
+
+describe("records", () => {
+  const predicted = (
+    kind: SequenceHeadKind,
+    logits: readonly number[],
+    values: readonly number[],
+  ) => {
+    const examples = values.map((value, index) => ({ index, text: "", label: value }));
+    const set: SequenceExamples = {
+      ...dataset,
+      examples: examples.map(({ label, ...rest }, i) => (i === 0 ? rest : { ...rest, label })),
+      labelNames: kind === "classification" ? ["no", "yes"] : undefined,
+    };
+    const outputs = {
+      logits: Float64Array.from(logits),
+      width: logits.length / values.length,
+      values: Float64Array.from(values),
+    };
+    return new SequencePredictions({ set, glue: undefined, kind, isWhole: true }, outputs).records;
+  };
+
+  test("of classes have names, their probabilities, and the label if it is known", () => {
+    expect(predicted("classification", [0, Math.log(3), 1000, 0], [1, 0])).toEqual([
+      {
+        index: 0,
+        prediction: "yes",
+        probabilities: { no: expect.closeTo(0.25, 15), yes: expect.closeTo(0.75, 15) },
+        logits: [0, Math.log(3)],
+      },
+      {
+        index: 1,
+        label: "no",
+        prediction: "no",
+        probabilities: { no: 1, yes: 0 },
+        logits: [1000, 0],
+      },
+    ]);
+    expect(softmax([-1e4, -1e4])).toEqual([0.5, 0.5]);
+  });
+
+  test("of scores have the value alone", () => {
+    expect(predicted("regression", [2.5, 4], [2.5, 4])).toEqual([
+      { index: 0, prediction: 2.5, logits: [2.5] },
+      { index: 1, label: 4, prediction: 4, logits: [4] },
+    ]);
   });
 });
 
