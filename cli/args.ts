@@ -6,25 +6,38 @@ import { kebab, nearest, spellings } from "./names.ts";
 export interface FlagValue {
   readonly value: unknown;
   readonly flag: string;
+  /** The earlier flag of the same setting that it overrides, as it was typed. */
+  readonly overrides?: string;
 }
 
 /** A command line, split into positionals and flags. */
 export interface ParsedArgs {
   readonly positionals: readonly string[];
-  /** The given flags, by their setting's key. */
+  /** The given flags, by their setting's key, in the order in which they were last given. */
   readonly given: ReadonlyMap<string, FlagValue>;
 }
 
+/** Flags of one letter, and the settings that they stand for. */
+export const shortFlags: ReadonlyMap<string, string> = new Map([
+  ["o", "out"],
+  ["q", "quiet"],
+]);
+
 /**
  * Reads a command line against a table of settings: `--name value`, `--name=value`, `--switch`,
- * `--no-switch`, names in kebab-case, snake_case or camelCase. Throws E_FLAG for a flag that the
- * table doesn't have, that is given twice, or whose value is missing or wrong.
+ * `--no-switch`, `-o value`, names in kebab-case, snake_case or camelCase. Throws E_FLAG for a flag
+ * that the table doesn't have, that is given twice unless `repeats` lets the last one count, or
+ * whose value is missing or wrong.
  *
  * citty's own parser is not strict: it accepts unknown flags and takes their values for
  * positionals, so that a mistyped `--lrr 5` would train with the default, and it has no numbers and
  * no ranges.
  */
-export function parseArgs(args: readonly string[], table: SettingTable): ParsedArgs {
+export function parseArgs(
+  args: readonly string[],
+  table: SettingTable,
+  { repeats = false }: { readonly repeats?: boolean } = {},
+): ParsedArgs {
   const names = spellings(table);
   const positionals: string[] = [];
   const given = new Map<string, FlagValue>();
@@ -40,7 +53,8 @@ export function parseArgs(args: readonly string[], table: SettingTable): ParsedA
     }
     const [flag, inline] = splitOnce(token, "=");
     const { key, negated } = find(flag, names, table);
-    if (given.has(key)) throw errors.flag(bare(flag), "is given twice");
+    const earlier = given.get(key);
+    if (earlier && !repeats) throw errors.flag(bare(flag), "is given twice");
     const setting = table[key]!;
     const raw = negated
       ? negation(flag, setting, inline)
@@ -49,7 +63,8 @@ export function parseArgs(args: readonly string[], table: SettingTable): ParsedA
     if (value === undefined) {
       throw errors.flag(bare(flag), `must be ${setting.want}, got ${JSON.stringify(raw)}`);
     }
-    given.set(key, { value, flag });
+    given.delete(key); // so that the order is that of the last ones
+    given.set(key, { value, flag, ...(earlier && { overrides: earlier.flag }) });
   }
   return { positionals, given };
 }
@@ -68,10 +83,11 @@ function splitOnce(token: string, separator: string): [string, string | undefine
 
 function find(flag: string, names: ReadonlyMap<string, string>, table: SettingTable) {
   const name = kebab(bare(flag));
-  const key = flag.startsWith("--") ? names.get(name) : undefined;
+  const key = flag.startsWith("--") ? names.get(name) : names.get(shortFlags.get(name) ?? "");
   if (key !== undefined) return { key, negated: false };
   const positive = name.startsWith("no-") ? names.get(name.slice(3)) : undefined;
   if (positive !== undefined) return { key: positive, negated: true };
+  if (name.length === 1) throw errors.unknownFlag(name, undefined);
   const switches = [...names].filter(([, k]) => table[k]?.hint === undefined);
   throw errors.unknownFlag(
     bare(flag),

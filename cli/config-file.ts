@@ -126,7 +126,7 @@ function unknownKey(where: string, key: string, known: Iterable<string>): Adalor
   const near = nearest(kebab(cutText(key)), known);
   const hint =
     near === undefined
-      ? "adalora run --help lists them all"
+      ? "adalora run --help-all lists them all"
       : `did you mean "${near.replaceAll("-", "_")}"?`;
   return errors.file(where, `unknown key ${excerpt(key)}`, hint);
 }

@@ -7,6 +7,12 @@ import { createReport, exit, type ExitCode, type Report, tolerateClosedPipe } fr
 
 type Commands = Readonly<Record<string, CommandEntry>>;
 
+/** Commands of this file. */
+const builtIn: Readonly<Record<string, Pick<CommandEntry, "about">>> = {
+  help: { about: "explain a command: adalora help run" },
+  version: { about: "print the version" },
+};
+
 /** Runs a command line and returns the exit code. Prints through a report only. */
 export async function main(
   args: readonly string[],
@@ -14,14 +20,17 @@ export async function main(
 ): Promise<ExitCode> {
   const flags = beforeDashes(args);
   // Read ahead of the other flags, so that a mistake in those is reported in this form too.
-  const report = open({ json: flags.includes("--json"), quiet: flags.includes("--quiet") });
+  const isQuiet = flags.includes("--quiet") || flags.includes("-q");
+  const report = open({ json: flags.includes("--json"), quiet: isQuiet });
   try {
-    const [name] = args;
-    if (name === undefined || name === "--help" || name === "-h") {
-      report.page(rootUsage(among));
+    const [first, ...rest] = args;
+    const asksHelp = first === "help" && rest[0] !== undefined && !isHelp(rest[0]);
+    const [name, ...words] = asksHelp ? [...rest, "--help"] : args;
+    if (name === undefined || name === "help" || isHelp(name)) {
+      await showRoot(among, report);
       return 0;
     }
-    if (name === "--version" || name === "-v") {
+    if (["version", "--version", "-v", "-V"].includes(name)) {
       report.page(packageJson.version);
       return 0;
     }
@@ -30,7 +39,7 @@ export async function main(
       return 0;
     }
     if (!Object.hasOwn(among, name)) throw await unknownCommand(name, among);
-    return await dispatch(args, among, report);
+    return await dispatch([name, ...words], among, report);
   } catch (error) {
     return report.error(error);
   }
@@ -43,6 +52,10 @@ if (import.meta.main) {
 
 // --- internal ---
 
+function isHelp(word: string): boolean {
+  return ["--help", "-h", "--help-all"].includes(word);
+}
+
 /** The words in which flags are read. */
 function beforeDashes(args: readonly string[]): readonly string[] {
   return args.slice(0, args.includes("--") ? args.indexOf("--") : undefined);
@@ -51,7 +64,7 @@ function beforeDashes(args: readonly string[]): readonly string[] {
 async function unknownCommand(name: string, among: Commands): Promise<AdaloraError> {
   const { nearest } = await import("./names.ts");
   const known = Object.keys(among);
-  return errors.unknownCommand(name, known, nearest(name, known));
+  return errors.unknownCommand(name, known, nearest(name, [...known, ...Object.keys(builtIn)]));
 }
 
 /**
@@ -71,9 +84,10 @@ async function dispatch(
       meta: { name, description: entry.about },
       async run({ rawArgs }) {
         const flags = beforeDashes(rawArgs);
-        if (flags.includes("--help") || flags.includes("-h")) {
+        if (flags.some(isHelp)) {
           const { commandUsage } = await import("./usage.ts");
-          report.page(commandUsage(name, entry.about, command));
+          const options = { width: pageWidth(report), all: flags.includes("--help-all") };
+          report.page(commandUsage(name, entry.about, command, options));
           return;
         }
         const { readLine } = await import("./command.ts");
@@ -91,15 +105,26 @@ async function dispatch(
   return code;
 }
 
-function rootUsage(among: Commands): string {
-  const names = Object.keys(among);
-  const width = Math.max(...names.map((name) => name.length)) + 3;
-  return [
-    `adalora ${packageJson.version}: ${packageJson.description}`,
+/** Lines of more than 100 characters are hard to read; on fewer than 40 nothing fits. */
+function pageWidth({ stdout }: Report): number {
+  return Math.min(100, Math.max(40, stdout.columns));
+}
+
+async function showRoot(among: Commands, report: Report): Promise<void> {
+  const { wrapped } = await import("./wrap.ts");
+  const width = pageWidth(report);
+  const entries = Object.entries({ ...among, ...builtIn });
+  const column = Math.max(...entries.map(([name]) => name.length)) + 5;
+  const list = entries.flatMap(([name, { about }]) =>
+    wrapped(about, width - column).map(
+      (line, i) => (i === 0 ? `  ${name}` : "").padEnd(column) + line,
+    ),
+  );
+  const page = [
+    wrapped(`adalora ${packageJson.version}: ${packageJson.description}`, width).join("\n"),
     "Usage: adalora COMMAND [flags]",
-    Object.entries(among)
-      .map(([name, { about }]) => `  ${name.padEnd(width)}${about}`)
-      .join("\n"),
-    "adalora COMMAND --help explains a command and its flags.",
-  ].join("\n\n");
+    list.join("\n"),
+    wrapped("adalora COMMAND --help explains a command and its flags.", width).join("\n"),
+  ];
+  report.page(page.join("\n\n"));
 }

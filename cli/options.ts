@@ -1,3 +1,4 @@
+import type { SettingName } from "../core/config/run-config.ts";
 import { integers, toggle } from "../core/config/setting.ts";
 
 /** Options of every command. */
@@ -5,6 +6,32 @@ export const commonOptions = {
   json: toggle(false, "print one JSON object on stdout; messages stay on stderr"),
   quiet: toggle(false, "print results, warnings and errors only"),
 };
+
+/** What most runs set: the flags of `--help` where a command has more, which `--help-all` shows. */
+export const essentialSettings: readonly SettingName[] = [
+  "task",
+  "model",
+  "data",
+  "evalData",
+  "textColumn",
+  "pairColumn",
+  "labelColumn",
+  "maxLength",
+  "method",
+  "targetRank",
+  "budget",
+  "lr",
+  "epochs",
+  "maxSteps",
+  "batchSize",
+  "seed",
+  "evalSteps",
+  "metric",
+  "out",
+  "device",
+  "dtype",
+  "checkpointing",
+];
 
 /** Options of `run` and `plan` about the run's folder and its seeds. */
 export const runOptions = {

@@ -3,7 +3,7 @@ export interface Output {
   write(text: string): void;
   /** Whether it is a terminal, whose last line can be rewritten. */
   readonly isTerminal: boolean;
-  /** Width of a line in characters. */
+  /** Width of a line in characters: the terminal's, or COLUMNS where that is less; default 80. */
   readonly columns: number;
   readonly colours: boolean;
 }
@@ -15,7 +15,9 @@ export function outputOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = pr
     write: (text) => void stream.write(text),
     isTerminal,
     get columns() {
-      return stream.columns || 80;
+      const wanted = Number(env["COLUMNS"]) || Infinity;
+      const found = Math.min(stream.columns || Infinity, Math.max(wanted, 1));
+      return Number.isFinite(found) ? found : 80;
     },
     colours: isTerminal && !env["NO_COLOR"],
   };

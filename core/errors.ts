@@ -21,6 +21,9 @@ interface Shaped {
   readonly shape: readonly number[];
 }
 
+/** A flag by its bare name, as it is typed: "-o", "--out". */
+const dashed = (flag: string) => (flag.length === 1 ? `-${flag}` : `--${flag}`);
+
 /**
  * Every message in one place, in one style, for tests to quote. Format: `[where] rule: got facts`.
  */
@@ -236,7 +239,7 @@ export const errors = {
   },
 
   flag(flag: string, rule: string, hint?: string) {
-    return new AdaloraError("E_FLAG", `--${flag} ${rule}`, { hint });
+    return new AdaloraError("E_FLAG", `${dashed(flag)} ${rule}`, { hint });
   },
 
   missing(what: string, hint: string) {
@@ -303,7 +306,7 @@ export const errors = {
   },
 
   unknownFlag(flag: string, nearest: string | undefined) {
-    return new AdaloraError("E_FLAG", `unknown flag --${flag}`, {
+    return new AdaloraError("E_FLAG", `unknown flag ${dashed(flag)}`, {
       hint: nearest === undefined ? undefined : `did you mean --${nearest}?`,
     });
   },

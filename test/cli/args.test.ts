@@ -50,6 +50,34 @@ test("words without a flag are positionals, and all words after --", () => {
   ]);
 });
 
+describe("a flag of one letter", () => {
+  const short = { out: text(null, ""), quiet: toggle(false, "") };
+  const parsed = (...args: string[]) => Object.fromEntries(parseArgs(args, short).given);
+
+  test("stands for its long form", () => {
+    expect(parsed("-o", "dir", "-q")).toEqual({
+      out: { value: "dir", flag: "-o" },
+      quiet: { value: true, flag: "-q" },
+    });
+    expect(parsed("-o=dir")).toMatchObject({ out: { value: "dir" } });
+  });
+
+  test("is unknown where the command lacks that, or has no other name", () => {
+    expect(() => parseArgs(["-o", "x"], table)).toThrow("unknown flag -o");
+    expect(() => parsed("-x")).toThrow("unknown flag -x");
+    expect(() => parsed("-o", "a", "--out", "b")).toThrow("--out is given twice");
+  });
+});
+
+test("a repeated flag counts last where repeats are allowed, and says what it overrides", () => {
+  const args = ["--learning_rate", "1", "--init-rank", "2", "--lr", "3"];
+  const { given } = parseArgs(args, table, { repeats: true });
+  expect([...given]).toEqual([
+    ["initRank", { value: 2, flag: "--init-rank" }],
+    ["lr", { value: 3, flag: "--lr", overrides: "--learning_rate" }],
+  ]);
+});
+
 describe("an error names the flag as typed", () => {
   test.each([
     ["unknown", ["--lrr", "1"], "unknown flag --lrr", "did you mean --lr?"],

@@ -107,7 +107,7 @@ describe("an error names file, line and key", () => {
       ':2: unknown key "target_rnak"',
       'did you mean "target_rank"?',
     ],
-    ["b.toml", "zzz = 2\n", ':1: unknown key "zzz"', "adalora run --help lists them all"],
+    ["b.toml", "zzz = 2\n", ':1: unknown key "zzz"', "adalora run --help-all lists them all"],
     [
       "b.toml",
       'lr = 1\nseed = "x"\n',

@@ -1,11 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { commands } from "../../cli/commands.ts";
+import { predict } from "../../cli/commands/predict.ts";
 import { main } from "../../cli/main.ts";
+import { settingNames } from "../../core/config/run-config.ts";
 import { createReport } from "../../cli/report.ts";
 import { fakeOutput } from "./fake-output.ts";
 
-async function run(...args: string[]) {
-  const stdout = fakeOutput();
+const run = (...args: string[]) => runOn(80, ...args);
+
+async function runOn(columns: number, ...args: string[]) {
+  const stdout = fakeOutput({ columns });
   const stderr = fakeOutput();
   const code = await main(args, { open: (o) => createReport({ ...o, stdout, stderr }) });
   return { code, stdout: stdout.text, stderr: stderr.text };
@@ -85,16 +89,18 @@ describe("the help page", () => {
                                 run's)
         --keep-columns all|A,B  columns of the input to carry through to the
                                 predictions
-        --out FILE|DIR          a .csv, .tsv or .jsonl file for the predictions, or a
+        -o, --out FILE|DIR      a .csv, .tsv or .jsonl file for the predictions, or a
                                 folder for predictions.jsonl and the task's submission
                                 files
         --overwrite             replace the results in --out
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
-        --quiet                 print results, warnings and errors only
+        -q, --quiet             print results, warnings and errors only
+        -h, --help              show this page
 
       Examples
-        adalora predict --adapter runs/rte --input pairs.csv --keep-columns all --out predictions.csv
+        adalora predict --adapter runs/rte --input pairs.csv --keep-columns all \\
+          --out predictions.csv
         adalora predict --adapter runs/rte --data glue/RTE --out submission
         cat pairs.tsv | adalora predict --adapter runs/rte --input -
         adalora predict --adapter runs/rte "It rained all day." "It was wet."
@@ -108,7 +114,7 @@ describe("the help page", () => {
     const { stdout } = await run("eval", "--help");
     const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
     expect(flags.join(" ")).toMatchInlineSnapshot(
-      `"--adapter --model --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --out --overwrite --json --quiet"`,
+      `"--adapter --model --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --overwrite --json"`,
     );
   });
 
@@ -125,7 +131,8 @@ describe("the help page", () => {
       Command
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
-        --quiet                 print results, warnings and errors only
+        -q, --quiet             print results, warnings and errors only
+        -h, --help              show this page
 
       Examples
         adalora doctor
@@ -148,30 +155,60 @@ describe("the help page", () => {
       Command
         --resume                resume the run in --out from its newest intact
                                 checkpoint
-        --overwrite             replace the run in --out; also --overwrite-output-dir
+        --overwrite             replace the run in --out
         --seeds N,N             run once per seed, in seed-N of --out, and report mean
                                 and standard deviation
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
-        --quiet                 print results, warnings and errors only"
+        -q, --quiet             print results, warnings and errors only
+        -h, --help              show this page"
     `);
   });
 
-  test.each(Object.keys(commands))(
-    "of %s fits into 80 columns and says something of each flag",
-    async (name) => {
-      const { code, stdout, stderr } = await run(name, "--help");
+  test.each(
+    Object.keys(commands).flatMap((name) =>
+      [100, 80, 60, 48].map((width) => [name, width] as const),
+    ),
+  )("of %s fits into %d columns, with all flags too", async (name, width) => {
+    for (const flag of ["--help", "--help-all"]) {
+      const { code, stdout, stderr } = await runOn(width, name, flag);
       expect([code, stderr]).toEqual([0, ""]);
-      expect(
-        stdout
-          .replace(/\nExamples\n[^]*/, "")
-          .split("\n")
-          .filter((line) => line.length > 80),
-      ).toEqual([]);
-      expect(stdout).toStartWith(`adalora ${name}: ${commands[name]?.about}\n`);
+      expect(stdout.split("\n").filter((line) => line.length > width)).toEqual([]);
+      const words = stdout.replaceAll(/\s+/g, " ");
+      expect(words).toStartWith(`adalora ${name}: ${commands[name]?.about} Usage: adalora ${name}`);
       expect(stdout).toMatch(/\nExamples\n {2}\S/);
-    },
-  );
+    }
+  });
+
+  test("of run has what most runs need; --help-all has every flag", async () => {
+    const flagsOf = (page: string): string[] => page.match(/^ {2}(-\w, )?--\S+/gm) ?? [];
+    const [short, whole] = [await run("run", "--help"), await run("run", "--help-all")];
+    const [some, all] = [flagsOf(short.stdout), flagsOf(whole.stdout)];
+    expect(all.length).toBe(settingNames.length + 6); // of the command, --help among them
+    expect(some.every((flag) => all.includes(flag))).toBe(true);
+    expect(some.length).toBeLessThan(35);
+    const more = all.length - some.length;
+    expect(short.stdout).toContain(`\nadalora run --help-all shows ${more} more flags, and other`);
+    expect(short.stdout).not.toContain("--learning-rate");
+    expect(whole.stdout).toContain("--learning-rate");
+  });
+
+  test("has one of three commands that ask for it", async () => {
+    const page = await run("predict", "--help");
+    expect(await run("predict", "-h")).toEqual(page);
+    expect(await run("help", "predict")).toEqual(page);
+    expect(await run("predict", "--help-all")).toEqual(page);
+    expect((await run("help", "run", "--help-all")).stdout).toContain("--init-rank");
+    expect((await run("help", "predikt")).stderr).toContain("did you mean predict?");
+  });
+
+  test("has examples that are pasted as they are shown", async () => {
+    const { stdout } = await runOn(48, "predict", "--help");
+    const examples = stdout.slice(stdout.indexOf("\nExamples\n") + 10);
+    expect(examples).toContain(" \\\n");
+    const whole = examples.trim().replaceAll(/ \\\n +/g, " ");
+    expect(whole.split("\n").map((line) => line.trim())).toEqual([...predict.examples]);
+  });
 });
 
 describe("a mistake", () => {

@@ -48,18 +48,23 @@ describe("help", () => {
     const { code, stdout, stderr } = await run("--help");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatchInlineSnapshot(`
-      "adalora 0.1.0: AdaLoRA fine-tuning for DeBERTa and BART: one command, no Python at run time, PEFT-compatible files
+      "adalora 0.1.0: AdaLoRA fine-tuning for DeBERTa and BART: one command, no Python
+      at run time, PEFT-compatible files
 
       Usage: adalora COMMAND [flags]
 
-        echo     say a word
-        broken   fail to load
+        echo      say a word
+        broken    fail to load
+        help      explain a command: adalora help run
+        version   print the version
 
       adalora COMMAND --help explains a command and its flags.
       "
     `);
     expect(await run()).toEqual({ code, stdout, stderr });
     expect(await run("-h")).toEqual({ code, stdout, stderr });
+    expect(await run("help")).toEqual({ code, stdout, stderr });
+    expect((await run("echo", "--help")).stdout).toBe((await run("help", "echo")).stdout);
   });
 
   test("of a command comes from its tables, and wins over mistakes", async () => {
@@ -89,7 +94,8 @@ describe("help", () => {
         --fail                  end as if interrupted
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
-        --quiet                 print results, warnings and errors only
+        -q, --quiet             print results, warnings and errors only
+        -h, --help              show this page
 
       Examples
         adalora echo hello --times 2
@@ -103,8 +109,13 @@ describe("help", () => {
   });
 });
 
-test("--version prints it alone", async () => {
-  expect((await run("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+test.each(["--version", "version", "-V"])("%s prints it alone", async (word) => {
+  expect((await run(word)).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test.each(["-q", "--quiet"])("%s leaves warnings, errors and the result", async (flag) => {
+  expect(await run("echo", "hey", flag)).toEqual({ code: 0, stdout: "hey\n", stderr: "" });
+  expect((await run("echo", "--lrr", flag)).stderr).toStartWith("error  unknown flag --lrr\n");
 });
 
 describe("a command", () => {
@@ -137,6 +148,9 @@ describe("a command", () => {
 describe("a mistake", () => {
   test.each([
     [["ecoh"], 'unknown command "ecoh"', "did you mean echo? commands: echo, broken"],
+    [["hlep"], 'unknown command "hlep"', "did you mean help? commands: echo, broken"],
+    [["help", "ecoh"], 'unknown command "ecoh"', "did you mean echo? commands: echo, broken"],
+    [["echo", "-o", "x"], "unknown flag -o", undefined],
     [["--json", "echo"], 'unknown command "--json"', "commands: echo, broken"],
     [["echo", "--lrr", "1"], "unknown flag --lrr", "did you mean --lr?"],
     [["echo", "--target-rank", "1"], "unknown flag --target-rank", undefined],
