@@ -20,6 +20,8 @@ export interface CommandLine<Options extends SettingTable> {
 export interface Command<Options extends SettingTable = SettingTable> {
   /** Its arguments in the usage line: "[RECIPE|FILE]". */
   readonly usage: string;
+  /** Words that may stand for its first argument, besides paths and texts. */
+  readonly words?: readonly string[];
   /** The most positional arguments that it accepts. */
   readonly positionals: number;
   /** The settings of a run that it accepts as flags. */

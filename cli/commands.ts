@@ -32,4 +32,8 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "measure speed, memory and start-up time, on request beside PEFT's",
     load: async () => (await import("./commands/bench.ts")).bench,
   },
+  completion: {
+    about: "print a script that completes commands, flags and their values",
+    load: async () => (await import("./commands/completion.ts")).completion,
+  },
 };

@@ -16,6 +16,7 @@ import { openSources } from "../sources.ts";
 /** `adalora plan`: what `run` would do with the same arguments, and everything it would reject. */
 export const plan = defineCommand({
   usage: "[RECIPE|FILE]",
+  words: recipeNames,
   positionals: 1,
   settings: settingNames,
   options: runOptions,

@@ -22,6 +22,7 @@ import { interrupted, sameCommand, type TrainedRun } from "../trained.ts";
 /** `adalora run`: model, data, plan, training, evaluation and files in one go. */
 export const run = defineCommand({
   usage: "[RECIPE|FILE]",
+  words: recipeNames,
   positionals: 1,
   settings: settingNames,
   options: runOptions,

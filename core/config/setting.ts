@@ -8,6 +8,8 @@ import type { SpanTaskName, TaskKind } from "./task-names.ts";
 export interface Setting<T> {
   /** The value's placeholder in help, such as "N" or "DIR"; undefined for a switch. */
   readonly hint: string | undefined;
+  /** Every value that a choice accepts; undefined for other settings. */
+  readonly choices?: readonly string[];
   /** Help text. */
   readonly about: string;
   /** The default; null if it is determined later, as `about` explains. */
@@ -102,9 +104,10 @@ export function choice<const W extends string>(
   extras: Extras = {},
 ): Setting<W | null> {
   const want = `one of ${words.join(", ")}`;
-  return makeSetting(fallback, about, want, words.join("|"), extras, (raw) =>
+  const setting = makeSetting(fallback, about, want, words.join("|"), extras, (raw) =>
     typeof raw === "string" ? words.find((word) => normalize(word) === normalize(raw)) : undefined,
   );
+  return { ...setting, choices: words };
 }
 
 /** The name of an entry in a table, with help built from the entries' `about`; null by default. */
