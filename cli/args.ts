@@ -17,6 +17,14 @@ export interface ParsedArgs {
   readonly given: ReadonlyMap<string, FlagValue>;
 }
 
+/** How a command line is read. */
+export interface ParseOptions {
+  /** Whether a flag may be given again, so that the last one counts. */
+  readonly repeats?: boolean;
+  /** Settings of the table that are not suggested for an unknown flag. */
+  readonly unsuggested?: SettingTable;
+}
+
 /** Flags of one letter, and the settings that they stand for. */
 export const shortFlags: ReadonlyMap<string, string> = new Map([
   ["o", "out"],
@@ -36,7 +44,7 @@ export const shortFlags: ReadonlyMap<string, string> = new Map([
 export function parseArgs(
   args: readonly string[],
   table: SettingTable,
-  { repeats = false }: { readonly repeats?: boolean } = {},
+  { repeats = false, unsuggested = {} }: ParseOptions = {},
 ): ParsedArgs {
   const names = spellings(table);
   const positionals: string[] = [];
@@ -52,7 +60,7 @@ export function parseArgs(
       continue;
     }
     const [flag, inline] = splitOnce(token, "=");
-    const { key, negated } = find(flag, names, table);
+    const { key, negated } = find(flag, names, table, unsuggested);
     const earlier = given.get(key);
     if (earlier && !repeats) throw errors.flag(bare(flag), "is given twice");
     const setting = table[key]!;
@@ -81,18 +89,23 @@ function splitOnce(token: string, separator: string): [string, string | undefine
   return at < 0 ? [token, undefined] : [token.slice(0, at), token.slice(at + 1)];
 }
 
-function find(flag: string, names: ReadonlyMap<string, string>, table: SettingTable) {
+function find(
+  flag: string,
+  names: ReadonlyMap<string, string>,
+  table: SettingTable,
+  unsuggested: SettingTable,
+) {
   const name = kebab(bare(flag));
   const key = flag.startsWith("--") ? names.get(name) : names.get(shortFlags.get(name) ?? "");
   if (key !== undefined) return { key, negated: false };
   const positive = name.startsWith("no-") ? names.get(name.slice(3)) : undefined;
   if (positive !== undefined) return { key: positive, negated: true };
   if (name.length === 1) throw errors.unknownFlag(name, undefined);
-  const switches = [...names].filter(([, k]) => table[k]?.hint === undefined);
-  throw errors.unknownFlag(
-    bare(flag),
-    nearest(name, [...names.keys(), ...switches.map(([n]) => `no-${n}`)]),
+  const suggested = [...names].filter(([, k]) => !Object.hasOwn(unsuggested, k));
+  const words = suggested.flatMap(([n, k]) =>
+    table[k]?.hint === undefined ? [n, `no-${n}`] : [n],
   );
+  throw errors.unknownFlag(bare(flag), nearest(name, words));
 }
 
 function negation(flag: string, { hint }: Setting<unknown>, inline: string | undefined): string {

@@ -5,6 +5,7 @@ import { errors } from "../core/errors.ts";
 import { commonOptions } from "./options.ts";
 import { runSettings } from "./run-settings.ts";
 import { scriptFlags, withoutLauncher } from "./reference-flags.ts";
+import { isPasted } from "./script-overrides.ts";
 import type { ExitCode, Report } from "./report.ts";
 
 /** A parsed command line: every flag is known and every value valid. */
@@ -50,8 +51,12 @@ export function readLine<Options extends SettingTable>(
   const own = { ...command.options, ...commonOptions };
   const words = command.scripts ? withoutLauncher(args) : args;
   const taken = Object.fromEntries(command.settings.map((name) => [name, runSettings[name]]));
-  const table = { ...taken, ...own, ...(command.scripts ? scriptFlags(words) : {}) };
-  const { positionals, given } = parseArgs(words, table);
+  const theirs = command.scripts ? scriptFlags(words) : {};
+  const table = { ...taken, ...own, ...theirs };
+  const { positionals, given } = parseArgs(words, table, {
+    repeats: command.scripts && isPasted(words),
+    unsuggested: Object.fromEntries(Object.entries(theirs).filter(([key]) => !(key in taken))),
+  });
   const extra = positionals[command.positionals];
   if (extra !== undefined) throw errors.argument(extra, command.usage);
   const values = Object.entries<SettingTable[string]>(own).map(([key, { fallback }]) => {

@@ -17,7 +17,7 @@ import { kebab, nearest } from "./names.ts";
 import { configIn, type OutOptions } from "./out-folder.ts";
 import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
-import { referenceMethod, scriptNotes, scriptValues } from "./reference-flags.ts";
+import { checkScript, type ScriptValues, scriptValues } from "./reference-flags.ts";
 
 /** The run that a command line describes, and notes on how it was interpreted. */
 export interface RequestedRun {
@@ -72,7 +72,8 @@ export async function resolveRun(
   base: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
 ): Promise<RequestedRun> {
-  const flags = flagLayer(given);
+  const script = scriptValues(given);
+  const flags = flagLayer(given, script.values);
   const layers = [
     await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined),
     flags,
@@ -80,21 +81,18 @@ export async function resolveRun(
   const resolved = resolveConfig(layers.filter((layer) => layer !== undefined));
   // A resumed run keeps the dtype that it started with.
   const config = { ...resolved, dtype: resolveDtype(resolved) };
-  return { config, notes: scriptNotes(given) };
+  checkScript(given, config);
+  return { config, notes: script.notes };
 }
 
 // --- internal ---
 
-function flagLayer(given: ReadonlyMap<string, FlagValue>): Layer {
+function flagLayer(given: ReadonlyMap<string, FlagValue>, script: ScriptValues["values"]): Layer {
   const values: Record<string, unknown> = {};
   for (const [key, { value }] of given) {
     if (isSettingName(key)) values[key] = value;
   }
-  Object.assign(values, scriptValues(given));
-  const script = referenceMethod(given);
-  const own = given.get("method");
-  if (script !== undefined && own !== undefined) throw errors.alternatives(own.flag, script.flag);
-  if (script !== undefined) values["method"] = script.method;
+  Object.assign(values, script);
   return { values, name: (setting) => given.get(setting)?.flag ?? setting };
 }
 

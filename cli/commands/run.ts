@@ -30,7 +30,7 @@ export const run = defineCommand({
   notes: [
     `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it. Without either: the demo, which needs no model and no data.`,
     "Without --model and --data a recipe downloads its model and data from the Hugging Face hub into the standard cache; HF_HOME, HF_TOKEN and HF_HUB_OFFLINE apply.",
-    "A command line of the authors' scripts can be pasted after `adalora run`.",
+    "A command line of the authors' scripts, or of transformers' run_glue, run_qa or run_summarization, can be pasted after `adalora run`. Flags after it override it.",
   ],
   examples: [
     "adalora run",

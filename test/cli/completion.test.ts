@@ -68,7 +68,7 @@ describe.skipIf(Bun.which("bash") === null)(
       ["adalora nothing -", [""]],
     ])("%s", (line, expected) => {
       expect(bashOffers(script, line).toSorted()).toEqual(
-        Array.isArray(expected) ? expected.toSorted() : expected,
+        Array.isArray(expected) ? [...expected].map(String).toSorted() : expected,
       );
     });
 

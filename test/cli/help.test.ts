@@ -150,7 +150,9 @@ describe("the help page", () => {
       Hugging Face hub into the standard cache; HF_HOME, HF_TOKEN and HF_HUB_OFFLINE
       apply.
 
-      A command line of the authors' scripts can be pasted after \`adalora run\`.
+      A command line of the authors' scripts, or of transformers' run_glue, run_qa or
+      run_summarization, can be pasted after \`adalora run\`. Flags after it override
+      it.
 
       Command
         --resume                resume the run in --out from its newest intact

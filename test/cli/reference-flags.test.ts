@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { parseArgs } from "../../cli/args.ts";
 import { runOptions } from "../../cli/options.ts";
 import { scriptFlags, withoutLauncher } from "../../cli/reference-flags.ts";
+import { isPasted } from "../../cli/script-overrides.ts";
 import { resolveRun } from "../../cli/run-config.ts";
 import { resolveSchedule } from "../../core/run/phases.ts";
 import { settings } from "../../core/config/settings.ts";
@@ -9,10 +10,8 @@ import { referenceScripts } from "./reference-scripts.ts";
 
 function resolve(line: string) {
   const args = withoutLauncher(line.trim().split(/\s+/));
-  return resolveRun(
-    undefined,
-    parseArgs(args, { ...settings, ...runOptions, ...scriptFlags(args) }).given,
-  );
+  const table = { ...settings, ...runOptions, ...scriptFlags(args) };
+  return resolveRun(undefined, parseArgs(args, table, { repeats: isPasted(args) }).given);
 }
 
 /** Every value of the scripts that is not the same in all of them. */
@@ -77,9 +76,10 @@ describe("the scripts for questions and summaries resolve too", () => {
     });
     expect(notes).toEqual([
       "no effect here: --do_train (run trains), --do_eval (run evaluates), " +
+        "--version_2_with_negative (the task decides), " +
         "--evaluation_strategy (--eval-steps decides), --save_strategy (--save-steps decides), " +
-        "--report_to (TensorBoard files are always written), --tb_writter_loginterval " +
-        "(--log-steps decides), --version_2_with_negative (the task decides), " +
+        "--tb_writter_loginterval (--log-steps decides), " +
+        "--report_to (TensorBoard files are always written), " +
         "--num_train_epochs (--max_step decides)",
       "--max_step is read as --max-steps, as by the script's parser",
     ]);
@@ -118,11 +118,11 @@ describe("the scripts for questions and summaries resolve too", () => {
       out: `./output/bart-large/${task}`,
     });
     expect(notes).toEqual([
-      "no effect here: --tb_writter_loginterval (--log-steps decides), " +
+      `no effect here: ${task === "xsum" ? "" : "--dataset_config (the recipe's own), "}` +
+        "--max_length (--max_source_length decides), " +
         "--pad_to_max_length (padding is never computed), " +
-        (task === "xsum" ? "" : "--dataset_config (the recipe's own), ") +
         "--with_tracking (TensorBoard files are always written), " +
-        "--max_length (--max_source_length decides)",
+        "--tb_writter_loginterval (--log-steps decides)",
       "8 processes become one: --grad-accum 8 makes the same batch",
     ]);
   });
@@ -154,9 +154,22 @@ test("flags for what is always so here are named once, with the reason", async (
   expect((await resolve("--task rte --model dir")).notes).toEqual([]);
 });
 
-test("a strategy that would change something is an error", () => {
-  const line = "--task_name rte --evaluation_strategy epoch";
-  expect(() => resolve(line)).toThrow('--evaluation_strategy must be one of steps, got "epoch"');
+describe("a strategy", () => {
+  test("that would change something is an error", async () => {
+    await expect(resolve("--task_name rte --evaluation_strategy epoch")).rejects.toMatchObject({
+      message: "--evaluation_strategy epoch is not supported",
+      hint: "--eval-steps: this run evaluates every 100 steps",
+    });
+    await expect(resolve("--task_name rte --save_strategy epoch")).rejects.toMatchObject({
+      message: "--save_strategy epoch is not supported",
+      hint: "--save-steps N; the last and best step are always saved",
+    });
+  });
+
+  test("that is the run's own is accepted: one evaluation per epoch", async () => {
+    const line = "--task classification --model dir --data x.csv --eval_strategy epoch";
+    expect((await resolve(line)).config.evalSteps).toBeNull();
+  });
 });
 
 describe("the method follows from the script's flags", () => {
@@ -180,8 +193,8 @@ describe("the method follows from the script's flags", () => {
     await expect(resolve("--apply_lora --apply_adalora")).rejects.toMatchObject({ message, hint });
   });
 
-  test("--method beside them is an error", async () => {
-    const both = resolve("--apply_lora --method bitfit");
+  test("--method before them is an error", async () => {
+    const both = resolve("--method bitfit --apply_lora");
     await expect(both).rejects.toThrow("--method and --apply_lora exclude each other");
   });
 });
@@ -203,5 +216,57 @@ describe("the launcher", () => {
     ]);
     const both = await resolve(`${line} --gradient_accumulation_steps 2`);
     expect(both.config.gradAccum).toBe(16);
+  });
+
+  test("in mixed precision is translated or refused, as the script's own flags are", async () => {
+    const line = (precision: string) =>
+      `accelerate launch --mixed_precision=${precision} run.py --task_name rte --model_name_or_path dir`;
+    expect((await resolve(line("bf16"))).config.dtype).toBe("bf16");
+    expect((await resolve(line("no"))).config.dtype).toBe("f32");
+    await expect(resolve(line("fp16"))).rejects.toThrow("--fp16 is not supported");
+  });
+});
+
+describe("a flag appended to a pasted line overrides it", () => {
+  const { rte } = referenceScripts;
+
+  test("by the same or another name, and says so", async () => {
+    const { config, notes } = await resolve(`${rte} --lr 1e-4 --seed 7 --epochs 3`);
+    expect(config).toMatchObject({ lr: 1e-4, seed: 7, epochs: 3 });
+    expect(notes.at(-1)).toBe(
+      "overridden: --learning_rate by --lr, --seed, --num_train_epochs by --epochs",
+    );
+  });
+
+  test.each([
+    ["--budget 0.32M", { budget: "0.32M", targetRank: null, initRank: 2 }, "--target_rank"],
+    ["--warmup-ratio 0.1", { warmupRatio: 0.1, warmupSteps: null }, "--warmup_steps"],
+    ["--max-steps 100", { maxSteps: 100, epochs: null }, undefined],
+  ])("as an alternative: %s", async (flag, values, overridden) => {
+    const { config, notes } = await resolve(`${rte} ${flag}`);
+    expect(config).toMatchObject(values);
+    if (overridden === undefined) return;
+    expect(notes.at(-1)).toBe(`overridden: ${overridden} by ${flag.split(" ")[0]}`);
+  });
+
+  test("the method too: what it has no use for is left out", async () => {
+    const { config, notes } = await resolve(`${rte} --method lora`);
+    expect(config).toMatchObject({ method: "lora", initRank: 2, alpha: 32, lr: 1.2e-3 });
+    expect(notes.slice(-2)).toEqual([
+      "overridden: --apply_adalora by --method",
+      "not used by method lora: --target_rank, --reg_orth_coef, --init_warmup, --final_warmup, " +
+        "--mask_interval, --beta1, --beta2",
+    ]);
+  });
+
+  test("what a script's flag stands for too", async () => {
+    const line = "--task_name rte --model_name_or_path dir --bf16 --no_cuda";
+    expect((await resolve(line)).config).toMatchObject({ dtype: "bf16", device: "cpu" });
+    const { config } = await resolve(`${line} --dtype f32 --device reference`);
+    expect(config).toMatchObject({ dtype: "f32", device: "reference" });
+  });
+
+  test("but in a line of one's own a flag is given once", () => {
+    expect(() => resolve("--task rte --seed 1 --seed 2")).toThrow("--seed is given twice");
   });
 });
