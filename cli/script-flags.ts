@@ -278,7 +278,7 @@ export const refusedFlags: Readonly<Record<string, RefusedFlag>> = {
 function also<T>(
   setting: Setting<T>,
   aliases: readonly string[],
-  reading: Pick<Setting<unknown>, "read"> | undefined = undefined,
+  reading?: Pick<Setting<unknown>, "read">,
 ): Setting<unknown> {
   return { ...setting, ...reading, aliases: [...setting.aliases, ...aliases] };
 }

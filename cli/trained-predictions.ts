@@ -1,3 +1,4 @@
+import { AdaloraError } from "../core/errors.ts";
 import { writeFileAtomic } from "../core/io/atomic.ts";
 import { loadTrained, type TrainedModel } from "../core/run/open-trained.ts";
 import { writePredictions } from "../core/run/run-files.ts";
@@ -13,26 +14,21 @@ export interface SplitPredictions extends LoadedSplit {
   readonly predictions: Predictions;
 }
 
+type PredictionOptions = DeviceOptions & { readonly batchSize: number };
+
 /** Loads the model, after all data have been checked, and runs it over each data set. */
 export async function predictAll(
   trained: TrainedModel,
   splits: readonly LoadedSplit[],
-  options: DeviceOptions & { readonly batchSize: number },
+  options: PredictionOptions,
   report: Report,
 ): Promise<readonly SplitPredictions[]> {
   for (const warning of splits.flatMap(({ dataset }) => dataset.warnings)) report.warn(warning);
-  const backend = await openBackend(options);
-  const model = loadTrained(backend, trained);
-  const { order } = trained;
-  const all: SplitPredictions[] = [];
-  for (const split of splits) {
-    const { name, lengths } = split.dataset;
-    const onBatch = (done: number) => report.live(`${name}  ${done} of ${lengths.length}`);
-    const { batchSize } = options;
-    const predictions = await split.dataset.predict(backend, model, { batchSize, order, onBatch });
-    all.push({ ...split, predictions });
+  try {
+    return await predictSplits(trained, splits, options, report);
+  } catch (error) {
+    throw withOwnHint(error);
   }
-  return all;
 }
 
 /** Every row's prediction, with its kept cells; with several splits also the split's name. */
@@ -63,4 +59,33 @@ export function writePredicted(
   for (const warning of warnings) report.warn(warning);
   writeFileAtomic(path, text);
   return [path];
+}
+
+// --- internal ---
+
+async function predictSplits(
+  trained: TrainedModel,
+  splits: readonly LoadedSplit[],
+  options: PredictionOptions,
+  report: Report,
+): Promise<readonly SplitPredictions[]> {
+  const backend = await openBackend(options);
+  const model = loadTrained(backend, trained);
+  const { order } = trained;
+  const all: SplitPredictions[] = [];
+  for (const split of splits) {
+    const { name, lengths } = split.dataset;
+    const onBatch = (done: number) => report.live(`${name}  ${done} of ${lengths.length}`);
+    const { batchSize } = options;
+    const predictions = await split.dataset.predict(backend, model, { batchSize, order, onBatch });
+    all.push({ ...split, predictions });
+  }
+  return all;
+}
+
+/** An error of training and prediction, with a hint that names flags of prediction alone. */
+function withOwnHint(error: unknown): unknown {
+  if (!(error instanceof AdaloraError) || error.code !== "E_MEMORY") return error;
+  const hint = "reduce --batch-size or --max-length";
+  return new AdaloraError(error.code, error.message, { hint, cause: error.cause });
 }

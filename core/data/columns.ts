@@ -37,11 +37,12 @@ export function chooseColumns(table: Table, options: ColumnOptions): ChosenColum
     (options.textColumn === undefined || options.task !== undefined ? layout?.pair : undefined);
   const isIgnored = options.labels === "ignored";
   const label = isIgnored ? undefined : (options.labelColumn ?? layout?.label);
-  if (text === undefined || (label === undefined && !isIgnored)) throw unknownColumns(table);
+  if (text === undefined || (label === undefined && !isIgnored))
+    throw unknownColumns(table, isIgnored);
   const needsLabel = options.labels === "required" || options.labelColumn !== undefined;
   const needed = [text, pair, needsLabel ? label : undefined].filter((name) => name !== undefined);
   const missing = needed.filter((name) => !table.columns.includes(name));
-  if (missing.length > 0) throw missingColumns(table, missing);
+  if (missing.length > 0) throw missingColumns(table, missing, isIgnored);
   const hasLabel = label !== undefined && table.columns.includes(label);
   return { text, pair, label: hasLabel ? label : undefined };
 }
@@ -62,16 +63,20 @@ const customLayouts: readonly GlueColumns[] = [
   { text: "text", label: "label" },
 ].toSorted((a, b) => Number(b.pair !== undefined) - Number(a.pair !== undefined));
 
-function unknownColumns(table: Table) {
+/** The flags that name columns; a command that ignores labels has none for them. */
+const columnFlags = (isIgnored: boolean) =>
+  `--text-column${isIgnored ? " and --pair-column" : ", --pair-column and --label-column"}`;
+
+function unknownColumns(table: Table, isIgnored: boolean) {
   const location = table.header?.location ?? table.name;
   return errors.file(
     location,
-    `no known columns for text and label: got ${quoted(table.columns)}`,
-    "name them with --text-column, --pair-column and --label-column",
+    `no known columns for text${isIgnored ? "" : " and label"}: got ${quoted(table.columns)}`,
+    `name them with ${columnFlags(isIgnored)}`,
   );
 }
 
-function missingColumns(table: Table, missing: readonly string[]) {
+function missingColumns(table: Table, missing: readonly string[], isIgnored: boolean) {
   const location = table.header?.location ?? table.name;
   const wrong = wrongDelimiter(table);
   if (wrong !== undefined)
@@ -81,7 +86,7 @@ function missingColumns(table: Table, missing: readonly string[]) {
   return errors.file(
     location,
     `the ${noun} lacks the ${columns} ${quoted(missing)}: got ${quoted(table.columns)}`,
-    "name other columns with --text-column, --pair-column and --label-column",
+    `name other columns with ${columnFlags(isIgnored)}`,
   );
 }
 

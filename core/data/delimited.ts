@@ -103,5 +103,5 @@ const countFields = (fields: number) => (fields === 1 ? "1 field" : `${fields} f
 
 function hintFor(fields: readonly string[] | undefined): string | undefined {
   if (fields === undefined) return undefined;
-  return "this layout has no header; for a file with a header, name columns with --text-column and --label-column";
+  return "this layout has no header; for a file with a header, name the column of the text with --text-column";
 }

@@ -151,7 +151,7 @@ async function* tableQuestions(
     ...(spec.labels === "required" ? [keys.answers] : []),
   ];
   const missing = needed.filter((column) => !table.columns.includes(column));
-  if (missing.length > 0) throw missingColumns(table, missing);
+  if (missing.length > 0) throw missingColumns(table, missing, spec);
   const requested = ["id", keys.question, keys.context, keys.answers, "is_impossible"];
   const present = requested.filter((column) => table.columns.includes(column));
   const indices = requested.map((column) => present.indexOf(column));
@@ -166,11 +166,12 @@ async function* tableQuestions(
   }
 }
 
-function missingColumns(table: Table, missing: readonly string[]) {
+function missingColumns(table: Table, missing: readonly string[], { labels }: SquadSpec) {
+  const answers = labels === "ignored" ? "" : ", --label-column (answers)";
   const noun = table.header?.noun ?? "layout";
   return errors.file(
     table.header?.location ?? table.name,
     `the ${noun} lacks the ${missing.length === 1 ? "column" : "columns"} ${quoted(missing)}: got ${quoted(table.columns)}`,
-    "name other columns with --text-column (question), --pair-column (context) and --label-column (answers)",
+    `name other columns with --text-column (question), --pair-column (context)${answers}`,
   );
 }
