@@ -76,6 +76,9 @@ export const predict = defineCommand({
       return;
     }
     const files = writePredicted(out, predicted, report);
-    report.result({ task, rows, files }, [`${rows} rows predicted`, ...files].join("\n"));
+    report.result(
+      { task, rows, files },
+      [`${rows} ${rows === 1 ? "row" : "rows"} predicted`, ...files].join("\n"),
+    );
   },
 });

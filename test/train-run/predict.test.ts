@@ -137,6 +137,8 @@ describe("predict", () => {
       1,
       `error  ${to} already exists\n  hint: --overwrite replaces it, --out writes elsewhere\n`,
     ]);
+    const one = await predict("--input", dev, "--limit", "1", "-o", to, "--overwrite");
+    expect(one.stdout).toBe(`1 row predicted\n${to}\n`);
     expect((await predict("--input", dev, "--out", to, "--overwrite")).code).toBe(0);
     expect(readFileSync(to, "utf8").split("\n")).toHaveLength(8);
   });
