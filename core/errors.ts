@@ -135,6 +135,34 @@ export const errors = {
     );
   },
 
+  /** The model's outputs for some rows of a split, by index or id, contain NaN or Infinity. */
+  outputNotFinite(
+    { split, what }: { readonly split: string; readonly what: string },
+    rows: readonly string[],
+    count: number,
+  ) {
+    const some = rows.slice(0, 8).join(", ") + (rows.length > 8 ? ", …" : "");
+    return new AdaloraError(
+      "E_NOT_FINITE",
+      `${split}: ${what} must be finite: got NaN or Infinity in ${rows.length} of ${count} rows, counted from 0: ${some}`,
+      {
+        hint: "all rows: the weights of the model or its adapter contain NaN or overflow; some rows: inspect their texts",
+      },
+    );
+  },
+
+  /**
+   * An evaluation during training failed with E_NOT_FINITE. `checkpoints`: the folder that the
+   * training state was saved to, undefined where it is not finite itself.
+   */
+  evaluationNotFinite(step: number, { code, message }: AdaloraError, checkpoints?: string) {
+    return new AdaloraError(code, `evaluation after step ${step}: ${message}`, {
+      hint: checkpoints
+        ? `inspect these rows; --resume continues from the checkpoint of this step in ${checkpoints}`
+        : "the trained weights are not finite either: lower --lr",
+    });
+  },
+
   /** The frozen model computes NaN or Infinity on training data. */
   inputNotFinite(path: string, batch: number) {
     return new AdaloraError(

@@ -1,7 +1,7 @@
 import type { Backend } from "../backend.ts";
 import type { Sequences } from "../kernels/attention.ts";
 import { evaluationBatches } from "../data/batching.ts";
-import { errors } from "../errors.ts";
+import { type AdaloraError, errors } from "../errors.ts";
 import { packSequences } from "../nn/packed-batch.ts";
 import type { TokenChoice } from "../ops/top-log-probabilities.ts";
 import type { AttendedRows, GenerationModel } from "../model/plugin.ts";
@@ -20,6 +20,8 @@ export interface Generated extends Hypothesis {
 
 /** How `generate` batches its sources and reports progress. */
 export interface GenerateSettings {
+  /** The name of the set of sources in messages; default "[generate]". */
+  readonly name?: string;
   /** Sources decoded together; default 16. Affects speed and memory only. */
   readonly batchSize?: number;
   /** Called after each batch with the number of sources done so far. */
@@ -37,15 +39,15 @@ const YIELD_INTERVAL_MS = 100;
  * products of other sizes.
  *
  * sources: token ids with special tokens, as the model's tokenizer produces them. Throws
- * E_GENERATION before decoding for sources and options outside the model's limits, and for NaN
- * scores.
+ * E_GENERATION before decoding for sources and options outside the model's limits, and E_NOT_FINITE,
+ * with the sources' indices, for scores that are not finite.
  */
 export async function generate(
   backend: Backend,
   model: GenerationModel,
   sources: readonly ArrayLike<number>[],
   options: GenerationOptions,
-  { batchSize = 16, onBatch }: GenerateSettings = {},
+  { name = "[generate]", batchSize = 16, onBatch }: GenerateSettings = {},
 ): Promise<readonly Generated[]> {
   checkOptions(model, options);
   sources.forEach((source, index) => checkSource(model, source, index));
@@ -53,7 +55,17 @@ export async function generate(
   const results = new Map<number, Generated>();
   for (const batch of evaluationBatches(lengths, batchSize)) {
     const batchSources = Array.from(batch, (index) => sources[index]!);
-    const generated = await generateBatch(backend, model, batchSources, options);
+    const generated = await generateBatch(
+      backend,
+      model,
+      batchSources,
+      options,
+      (failing, token) => {
+        const rows = failing.map((b) => String(batch[b]));
+        const what = `the scores of token ${token}`;
+        return errors.outputNotFinite({ split: name, what }, rows, sources.length);
+      },
+    );
     batch.forEach((index, b) => results.set(index, generated[b]!));
     onBatch?.(results.size);
   }
@@ -98,12 +110,13 @@ async function generateBatch(
   model: GenerationModel,
   sources: readonly ArrayLike<number>[],
   options: GenerationOptions,
+  notFinite: NotFinite,
 ): Promise<readonly Generated[]> {
   const pass = new ForwardPass(backend, { training: false });
   const searches = sources.map(() => createSearch(options));
   const cache = new KeyValueCache(backend, model.cacheShape);
   const encoded = encodeSources(pass, model, sources);
-  const state = { pass, model, options, cache, source: encoded.source, searches };
+  const state = { pass, model, options, cache, source: encoded.source, searches, notFinite };
   try {
     let parents: readonly number[] = searches.map(() => 0);
     let lastYield = performance.now();
@@ -152,7 +165,11 @@ interface DecodeState {
   readonly cache: KeyValueCache;
   readonly source: readonly AttendedRows[];
   readonly searches: readonly HypothesisSearch[];
+  readonly notFinite: NotFinite;
 }
+
+/** The error for sources, by index in the batch, whose scores of a token are not finite. */
+type NotFinite = (sources: readonly number[], token: number) => AdaloraError;
 
 /**
  * Extends every running hypothesis by one token. parents: each one's row in the previous step.
@@ -199,17 +216,27 @@ function decodeNext(state: DecodeState, parents: readonly number[], isForced: bo
     if (isForced) return;
     const choice = choiceOf(state, rows);
     const { ids: next, scores } = model.topTokens(pass, hidden, choice);
-    if (Array.from(scores).some(Number.isNaN))
-      throw errors.generation(
-        "the model's scores are finite numbers",
-        `NaN for token ${cache.length}`,
-      );
+    const failing = failingSources(searches, scores, choice.count);
+    if (failing.length > 0) throw state.notFinite(failing, cache.length);
     candidatesOf = (row, beam) =>
       Array.from({ length: choice.count }, (_, i) => row * choice.count + i)
         .filter((i) => next[i]! >= 0)
         .map((i) => ({ beam, id: next[i]!, score: scores[i]! }));
   });
   return candidatesOf;
+}
+
+/** The sources of which some hypothesis has NaN among its `count` scores. */
+function failingSources(
+  searches: readonly HypothesisSearch[],
+  scores: ArrayLike<number>,
+  count: number,
+): readonly number[] {
+  let at = 0;
+  return searches.flatMap(({ running }, source) => {
+    const own = Array.from({ length: running.length * count }, () => scores[at++]!);
+    return own.some(Number.isNaN) ? [source] : [];
+  });
 }
 
 function choiceOf(

@@ -59,7 +59,7 @@ export async function generateSummaries(
   const progress = onBatch ? { onBatch } : {};
   // Without any end token every summary would have the maximum length.
   const endIds = options.endIds.length > 0 ? options.endIds : [model.special.end];
-  const settings = { batchSize, ...progress };
+  const settings = { name, batchSize, ...progress };
   const generated = await generate(backend, model, sources, { ...options, endIds }, settings);
   const decode = await decoderOf(files);
   return new GenerationPredictions({

@@ -1,6 +1,7 @@
 import type { Backend } from "../backend.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import type { SummaryExample } from "../data/summaries.ts";
+import { errors } from "../errors.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { aggregateRouge, rougeIntervals, rougeMetrics } from "../metrics/rouge-aggregate.ts";
 import { rougeNames, rougeScores } from "../metrics/rouge.ts";
@@ -75,7 +76,10 @@ export class GenerationPredictions implements Predictions {
   }
 }
 
-/** Mean loss over the tokens of a split's reference summaries, without label smoothing. */
+/**
+ * Mean loss over the tokens of a split's reference summaries, without label smoothing. Throws
+ * E_NOT_FINITE, with the rows, for a loss that is not finite.
+ */
 export async function meanTokenLoss(
   backend: Backend,
   model: GenerationModel,
@@ -83,15 +87,49 @@ export async function meanTokenLoss(
   batchSize: number,
 ): Promise<number> {
   let [sum, tokens] = [0, 0];
+  const failing: number[] = [];
   for (const indices of evaluationBatches(set.lengths, batchSize)) {
-    const batch = pairsOf(set, indices, model.special);
-    const pass = new ForwardPass(backend, { training: false });
-    pass.scope(() => {
-      const loss = generationLoss(model, { smoothing: 0 })(pass, batch);
-      sum += batch.weight * (backend.download(loss.buffer)[0] ?? NaN);
-    });
-    tokens += batch.weight;
+    const { loss, weight } = batchLoss(backend, model, set, indices);
+    if (!Number.isFinite(loss)) failing.push(...failingRows(backend, model, set, indices));
+    sum += weight * loss;
+    tokens += weight;
     await Bun.sleep(0);
   }
+  if (failing.length > 0) {
+    const rows = failing.toSorted((a, b) => a - b).map(String);
+    const what = "the loss of the reference summary";
+    throw errors.outputNotFinite({ split: set.name, what }, rows, set.lengths.length);
+  }
   return sum / tokens;
+}
+
+// --- internal ---
+
+/** Mean loss of some examples, and the number of tokens that it is a mean over. */
+function batchLoss(
+  backend: Backend,
+  model: GenerationModel,
+  set: GenerationExamples,
+  indices: ArrayLike<number>,
+): { readonly loss: number; readonly weight: number } {
+  const batch = pairsOf(set, indices, model.special);
+  const pass = new ForwardPass(backend, { training: false });
+  let loss = NaN;
+  pass.scope(() => {
+    const mean = generationLoss(model, { smoothing: 0 })(pass, batch);
+    loss = backend.download(mean.buffer)[0] ?? NaN;
+  });
+  return { loss, weight: batch.weight };
+}
+
+/** The rows of a failed batch whose own loss is not finite; all of them if each one's is. */
+function failingRows(
+  backend: Backend,
+  model: GenerationModel,
+  set: GenerationExamples,
+  indices: ArrayLike<number>,
+): readonly number[] {
+  const rows = Array.from(indices);
+  const own = rows.filter((row) => !Number.isFinite(batchLoss(backend, model, set, [row]).loss));
+  return own.length > 0 ? own : rows;
 }

@@ -6,6 +6,7 @@ import { ForwardPass } from "../forward-pass.ts";
 import { argmax } from "../metrics/classification.ts";
 import { explainMetrics, glueMetrics, type TaskMetrics } from "../metrics/glue-metrics.ts";
 import type { Model, SequenceHeadKind } from "../model/plugin.ts";
+import { checkFiniteRows } from "./finite-rows.ts";
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { inTaskOrder, type SequenceOutputs, softmax } from "./sequence-outputs.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
@@ -21,7 +22,8 @@ export interface SequenceSplit {
 
 /**
  * Runs the model over a split in batches bucketed by length, without a tape. Yields to the event
- * loop after each batch, since a large split takes minutes.
+ * loop after each batch, since a large split takes minutes. Throws E_NOT_FINITE, with the rows, for
+ * outputs that are not finite.
  */
 export async function predictSequences(
   backend: Backend,
@@ -31,6 +33,10 @@ export async function predictSequences(
 ): Promise<SequencePredictions> {
   const width = outputWidth(split.kind, split.set.labelNames);
   const outputs = await sequenceOutputs(backend, model, split.set, { ...options, width });
+  const what = split.kind === "regression" ? "scores" : "logits";
+  checkFiniteRows({ split: split.set.name, what }, split.set.lengths.length, (row) =>
+    outputs.logits.subarray(row * width, (row + 1) * width),
+  );
   return new SequencePredictions(split, order ? inTaskOrder(outputs, order) : outputs);
 }
 

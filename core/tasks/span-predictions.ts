@@ -7,6 +7,7 @@ import type { Model } from "../model/plugin.ts";
 import { answerFiles } from "../qa/answer-files.ts";
 import type { ValidationFeatures } from "../qa/features.ts";
 import { postProcess, type PredictedAnswer } from "../qa/post-process.ts";
+import { checkFiniteRows } from "./finite-rows.ts";
 import { lengthsOf, packedBatch } from "./packed-features.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
@@ -23,7 +24,7 @@ export interface SpanQuestions {
 
 /**
  * Runs the model over every window, in batches bucketed by length, and extracts an answer per
- * question.
+ * question. Throws E_NOT_FINITE, with the ids of the questions, for logits that are not finite.
  */
 export async function predictSpans(
   backend: Backend,
@@ -52,6 +53,7 @@ export async function predictSpans(
     onBatch?.((done += indices.length));
     await Bun.sleep(0);
   }
+  checkLogits(questions, start, end);
   return new SpanPredictions(questions, postProcess(set.examples, features, start, end, settings));
 }
 
@@ -99,4 +101,24 @@ class SpanPredictions implements Predictions {
       : { ...squadMetrics(pairs) };
     return { split: name, metrics, loss: undefined, warnings: [], predictions: this };
   }
+}
+
+/** Throws E_NOT_FINITE, with ids, for questions with a window whose logits are not finite. */
+function checkLogits(
+  { name, set, features: { exampleOf } }: SpanQuestions,
+  start: readonly Float32Array[],
+  end: readonly Float32Array[],
+): void {
+  const logits: number[][] = set.examples.map(() => []);
+  exampleOf.forEach((example, f) => {
+    const windowLogits = [...start[f]!, ...end[f]!];
+    const failing = windowLogits.find((logit) => !Number.isFinite(logit));
+    if (failing !== undefined) logits[example]?.push(failing);
+  });
+  checkFiniteRows(
+    { split: name, what: "logits" },
+    set.examples.length,
+    (row) => logits[row] ?? [],
+    (row) => set.examples[row]?.id ?? String(row),
+  );
 }

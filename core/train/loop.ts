@@ -1,5 +1,5 @@
 import type { Backend } from "../backend.ts";
-import { errors } from "../errors.ts";
+import { AdaloraError, errors } from "../errors.ts";
 import type { Model } from "../model/plugin.ts";
 import {
   type Evaluation,
@@ -72,7 +72,8 @@ export interface TrainingOutcome {
 
 /**
  * The training loop: step -> log -> maybe evaluate -> maybe save. With `resume` it continues from
- * the newest intact checkpoint. Throws E_NOT_FINITE if the loss or gradient norm is not finite.
+ * the newest intact checkpoint. Throws E_NOT_FINITE if the loss or gradient norm is not finite, and,
+ * after saving a checkpoint, if the outputs of an evaluation are not.
  */
 export async function runTraining(
   setup: TrainingSetup,
@@ -96,6 +97,17 @@ export async function runTraining(
     saveCheckpoint(checkpointDir, backend, trainer, progress, options.saveLimit);
     observer.onCheckpoint(trainer.steps);
   };
+  const evaluateOrSave = () =>
+    evaluate(setup, observer, state).catch((error: unknown) => {
+      if (!isNotFinite(error)) throw error;
+      const isIntact = trainer.isFinite();
+      if (isIntact) save();
+      throw errors.evaluationNotFinite(
+        trainer.steps,
+        error,
+        isIntact ? setup.checkpointDir : undefined,
+      );
+    });
   while (trainer.steps < options.steps && !state.shouldStop) {
     if (observer.stopRequested()) {
       save();
@@ -104,16 +116,19 @@ export async function runTraining(
     takeStep(setup, observer, order(trainer.steps));
     const done = trainer.steps;
     if (done % options.evalSteps === 0 && done < options.steps) {
-      ({ state } = await evaluate(setup, observer, state));
+      ({ state } = await evaluateOrSave());
     }
     if (done % options.saveSteps === 0 && done < options.steps) save();
     await Bun.sleep(0); // lets signal handlers and timers run
   }
   trainer.finish();
-  const { state: last, evaluations } = await evaluate(setup, observer, state);
+  const { state: last, evaluations } = await evaluateOrSave();
   const stoppedBy = state.shouldStop ? "early stopping" : "end";
   return { steps: trainer.steps, stoppedBy, best: last.best, final: evaluations };
 }
+
+const isNotFinite = (error: unknown): error is AdaloraError =>
+  error instanceof AdaloraError && error.code === "E_NOT_FINITE";
 
 interface LoopState extends Pick<Progress, "best" | "evaluationsSinceBest"> {
   readonly shouldStop: boolean;

@@ -139,6 +139,11 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     this.allocator?.applyMask();
   }
 
+  /** Whether all trained values are finite. Downloads them: for use after a failure. */
+  isFinite(): boolean {
+    return this.#backend.download(this.arena.values).every(Number.isFinite);
+  }
+
   /** The triplets of each adapter that the last mask kept. */
   kept(): readonly (readonly boolean[])[] {
     const kept = this.#backend.download(this.#report).subarray(KEPT);

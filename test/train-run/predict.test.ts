@@ -207,6 +207,37 @@ describe("eval", () => {
   });
 });
 
+describe("a trained head with NaN", () => {
+  /** A copy of the adapter, the value at `index` of its classifier's bias replaced. */
+  function brokenAdapter(name: string, index: number, value: number): string {
+    const broken = path(name);
+    cpSync(out, broken, { recursive: true });
+    const file = join(broken, "adapter", "adapter_model.safetensors");
+    const bytes = readFileSync(file);
+    const headerLength = Number(bytes.readBigUInt64LE(0));
+    const header = JSON.parse(bytes.toString("utf8", 8, 8 + headerLength));
+    const key = Object.keys(header).find((one) => one.endsWith("classifier.bias"));
+    bytes.writeFloatLE(value, 8 + headerLength + header[key!].data_offsets[0] + 4 * index);
+    writeFileSync(file, bytes);
+    return broken;
+  }
+
+  test.each([
+    ["NaN", NaN, ["predict", "--input"]],
+    ["Infinity", Infinity, ["predict", "--input"]],
+    ["NaN", NaN, ["eval", "--data"]],
+  ])("is an error that names the rows, not a class: %s, %p", async (name, value, [verb, flag]) => {
+    const broken = brokenAdapter(`broken-${name}-${verb}`, 1, value);
+    const args = [verb!, "--adapter", broken, ...device];
+    const input = verb === "predict" ? [flag!, join(task.data, "dev.tsv")] : [flag!, task.data];
+    const { code, stdout, stderr } = await run([...args, ...input]);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(
+      /^error {2}\w+: logits must be finite: got NaN or Infinity in 6 of 6 rows, counted from 0: 0, 1, 2, 3, 4, 5\n {2}hint: all rows: /,
+    );
+  });
+});
+
 describe("a whole model of others", () => {
   /** A whole model for MNLI whose classes have another order than the task's. */
   async function mnliModel(): Promise<string> {

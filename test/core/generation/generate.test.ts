@@ -211,13 +211,19 @@ describe("refused", () => {
     );
     expect(await refusal([[5]], { maxLength: 17, minLength: 17 })).toBe("generated");
   });
-  test("NaN scores", async () => {
+  test.each([1, 3])("NaN scores, with the sources that have them: %d beams", async (numBeams) => {
     const other = createReferenceBackend();
     const { bart: broken, adapted } = tinyBart(other);
-    const bias = adapted.tree.parameters.get("final_logits_bias")!;
-    other.upload(bias.buffer, new Float64Array(24).fill(Number.NaN));
-    await expect(generate(other, broken, [[5]], optionsOf({}))).rejects.toThrow(
-      "[generate] the model's scores are finite numbers: got NaN for token 1",
+    const words = adapted.tree.parameters.get("model.shared.weight")!;
+    const values = Float64Array.from(other.download(words.buffer));
+    const width = words.shape[1]!;
+    expect(sources.filter((source) => source.includes(sources[3]![1]!))).toEqual([sources[3]!]);
+    values[sources[3]![1]! * width] = Number.NaN;
+    // The output layer is the same matrix: keep its NaN from the other sources.
+    broken.topTokens = (pass, hidden, choice) => bart.topTokens(pass, hidden, choice);
+    other.upload(words.buffer, values);
+    await expect(generate(other, broken, sources, optionsOf({ numBeams }))).rejects.toThrow(
+      "[generate]: the scores of token 1 must be finite: got NaN or Infinity in 1 of 5 rows, counted from 0: 3",
     );
   });
   test("with every token banned, the target ends as it is", async () => {

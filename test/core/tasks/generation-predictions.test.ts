@@ -94,4 +94,22 @@ describe("meanLoss", () => {
     }
     expect(backend.memory().live).toBe(before);
   });
+
+  test.each([1, 2, 100])(
+    "names the rows where it is not finite: batches of %d",
+    async (batchSize) => {
+      const backend = createReferenceBackend();
+      const { bart } = tinyBart(backend);
+      const { loss } = bart;
+      const unlucky = Int32Array.from(pairs[3]!.target).join();
+      bart.loss = (pass, hidden, targets) => {
+        const result = loss.call(bart, pass, hidden, targets);
+        if (targets.labels.join().includes(unlucky)) backend.upload(result.buffer, [Number.NaN]);
+        return result;
+      };
+      await expect(meanTokenLoss(backend, bart, set, batchSize)).rejects.toThrow(
+        "validation: the loss of the reference summary must be finite: got NaN or Infinity in 1 of 5 rows, counted from 0: 3",
+      );
+    },
+  );
 });

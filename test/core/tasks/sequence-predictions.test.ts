@@ -2,10 +2,11 @@ import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
-import type { SequenceHeadKind } from "../../../core/model/plugin.ts";
+import type { Model, SequenceHeadKind } from "../../../core/model/plugin.ts";
 import { sequenceBatch, type SequenceExamples } from "../../../core/tasks/sequence-examples.ts";
 import {
   majorityShare,
+  predictSequences,
   sequenceOutputs,
   SequencePredictions,
 } from "../../../core/tasks/sequence-predictions.ts";
@@ -101,6 +102,39 @@ describe("records", () => {
       { index: 0, prediction: 2.5, logits: [2.5] },
       { index: 1, label: 4, prediction: 4, logits: [4] },
     ]);
+  });
+});
+
+describe("outputs that are not finite are refused by row", () => {
+  test.each([
+    ["classification", "logits", ["a", "b"], Number.NaN],
+    ["regression", "scores", undefined, Number.POSITIVE_INFINITY],
+  ] as const)("%s", async (kind, what, labelNames, value) => {
+    const backend = createReferenceBackend();
+    const { model } = tinyModel(backend, { labels: labelNames?.length ?? 1 });
+    const [, , odd] = tinyExamples("validation", 11).tokens.offsets;
+    const oddWord = dataset.tokens.ids[odd!]; // a word of row 2, and of whatever row also has it
+    const broken: Model = {
+      forward(pass, batch) {
+        const out = model.forward(pass, batch);
+        const width = out.shape[1]!;
+        const values = Array.from(backend.download(out.buffer), (x, i) => {
+          const [first, last] = batch.offsets.subarray(Math.floor(i / width));
+          return batch.ids.subarray(first, last).includes(oddWord!) ? value : x;
+        });
+        backend.upload(out.buffer, values);
+        return out;
+      },
+    };
+    const rows = dataset.examples.flatMap(({ index }) => {
+      const [first, last] = dataset.tokens.offsets.subarray(index);
+      return dataset.tokens.ids.subarray(first, last).includes(oddWord!) ? [index] : [];
+    });
+    expect(rows).toContain(2);
+    const split = { set: { ...dataset, labelNames }, glue: undefined, kind, isWhole: true };
+    await expect(predictSequences(backend, broken, split, { batchSize: 4 })).rejects.toThrow(
+      `validation: ${what} must be finite: got NaN or Infinity in ${rows.length} of 11 rows, counted from 0: ${rows.slice(0, 8).join(", ")}`,
+    );
   });
 });
 

@@ -38,12 +38,12 @@ const settingsOf = ({ unanswerable, ...limits }: Options) => ({
 async function predict(
   options: Options,
   batchSize = 4,
-  { examples = questions.examples, backend = createReferenceBackend() } = {},
+  { examples = questions.examples, backend = createReferenceBackend(), model = recordedModel } = {},
 ): Promise<Predictions> {
   const files = tokenizeOptions(size.maxLength);
   const set = { ...questions, examples };
   const dataset = await spanPredictionSet("validation", set, files, settingsOf(options));
-  return dataset.predict(backend, recordedModel, { batchSize });
+  return dataset.predict(backend, model, { batchSize });
 }
 
 describe("the answers are those of the reference's utils_qa.py", () => {
@@ -72,6 +72,40 @@ describe("the answers are those of the reference's utils_qa.py", () => {
     expect(all.records).toEqual(one.records);
     expect(backend.memory().live).toBe(0);
   });
+});
+
+test("logits that are not finite are refused by the id of their question", async () => {
+  const [first] = expected.answers;
+  if (!first) throw new Error("no answers are recorded");
+  const { id } = questions.examples[3]!;
+  const files = tokenizeOptions(size.maxLength);
+  const one = { ...questions, examples: questions.examples.slice(3, 4) };
+  const { lengths } = await spanPredictionSet("validation", one, files, settingsOf(first));
+  const words = new Set<string>();
+  const note: Model = {
+    forward(pass, batch) {
+      for (let b = 0; b + 1 < batch.offsets.length; b++)
+        words.add(batch.ids.subarray(batch.offsets[b], batch.offsets[b + 1]).join());
+      return recordedModel.forward(pass, batch);
+    },
+  };
+  await predict(first, 4, { examples: one.examples, model: note });
+  expect(words.size).toBe(lengths.length);
+  const broken: Model = {
+    forward(pass, batch) {
+      const out = recordedModel.forward(pass, batch);
+      const values = Array.from(pass.backend.download(out.buffer));
+      for (let b = 0; b + 1 < batch.offsets.length; b++) {
+        const [from, to] = [batch.offsets[b]!, batch.offsets[b + 1]!];
+        if (words.has(batch.ids.subarray(from, to).join())) values[2 * to - 1] = -Infinity;
+      }
+      pass.backend.upload(out.buffer, values);
+      return out;
+    },
+  };
+  await expect(predict(first, 4, { model: broken })).rejects.toThrow(
+    `validation: logits must be finite: got NaN or Infinity in 1 of ${questions.examples.length} rows, counted from 0: ${id}`,
+  );
 });
 
 describe("evaluate", () => {

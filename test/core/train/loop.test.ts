@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
-import { AdaloraError } from "../../../core/errors.ts";
+import { AdaloraError, errors } from "../../../core/errors.ts";
 import { sequenceDataset } from "../../../core/tasks/sequence-dataset.ts";
 import { saveCheckpoint, stepsIn } from "../../../core/train/checkpoint.ts";
 import { trainingOrder } from "../../../core/train/order.ts";
@@ -102,6 +102,57 @@ describe("the loop", () => {
   });
 });
 
+describe("an evaluation whose outputs are not finite", () => {
+  const dataset = tinyDataset("validation", 8, 100);
+  const failing = () => {
+    throw errors.outputNotFinite({ split: "validation", what: "logits" }, ["5"], 8);
+  };
+  const validation = [{ ...dataset, predict: async () => failing() }];
+
+  test("ends the run with its rows, after a checkpoint that resumes", async () => {
+    const message =
+      "evaluation after step 3: validation: logits must be finite: got NaN or Infinity in 1 of 8 rows, counted from 0: 5";
+    const error = await train(create({ setup: { validation } })).catch((e: unknown) => e);
+    expect(error).toMatchObject({
+      code: "E_NOT_FINITE",
+      message,
+      hint: `inspect these rows; --resume continues from the checkpoint of this step in ${dir}`,
+    });
+    expect(stepsIn(dir)).toEqual([3]);
+    const { resumed, outcome } = await train(create(), { resume: true });
+    expect([resumed[0]?.progress?.step, outcome.steps]).toEqual([3, 12]);
+  });
+
+  test("at the end too", async () => {
+    const options = { evalSteps: 100, saveSteps: 100 };
+    await expect(train(create({ setup: { validation }, options }))).rejects.toThrow(
+      "after step 12",
+    );
+    expect(stepsIn(dir)).toEqual([12]);
+    const { outcome } = await train(create({ options }), { resume: true });
+    expect(outcome.final[0]?.split).toBe("validation");
+  });
+
+  test("saves no checkpoint of trained weights that are not finite themselves", async () => {
+    const setup = create({ options: { saveSteps: 100 } });
+    const { backend, trainer } = setup;
+    const broken = {
+      ...dataset,
+      async predict() {
+        backend.upload(
+          trainer.arena.values,
+          new Float64Array(trainer.arena.values.length).fill(NaN),
+        );
+        return failing();
+      },
+    };
+    await expect(train({ ...setup, validation: [broken] })).rejects.toMatchObject({
+      hint: "the trained weights are not finite either: lower --lr",
+    });
+    expect(stepsIn(dir)).toEqual([]);
+  });
+});
+
 describe("early stopping", () => {
   // No weight changes, so no evaluation improves.
   const still = { trainer: { learningRate: () => 0 } };
@@ -177,7 +228,8 @@ describe("early stopping", () => {
 describe("a loss that is not finite", () => {
   test("stops the run and reports the step, the rows and how to resume", async () => {
     const learningRate = (step: number) => (step === 5 ? NaN : 0.01);
-    const setup = create({ trainer: { learningRate } });
+    // The next evaluation would find it first.
+    const setup = create({ trainer: { learningRate }, options: { evalSteps: 4 } });
     const rows = trainingOrder(setup.train.lengths, setup.options)(6).flatMap((b) => [...b]);
     let error: unknown;
     try {
