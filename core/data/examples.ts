@@ -6,6 +6,7 @@ import {
   classNameOf,
   classNamesIn,
   classParser,
+  formChecker,
   type LabelRules,
   scoreParser,
   formatCell,
@@ -202,9 +203,13 @@ function classesOf(rows: readonly CheckedRow[], split: DataSplit, spec: ReadSpec
   const column = first?.file.rules.column ?? "label";
   const recorded = first?.file.table.classNames?.(column);
   if (recorded !== undefined) return recorded;
-  const cells = rows.map(({ label, position, file: { table, rules } }) =>
-    classNameOf(label, table.location(position), rules),
-  );
+  const checkForm = first && formChecker(first.file.rules);
+  const cells = rows.map(({ label, position, file: { table, rules } }) => {
+    const location = table.location(position);
+    const name = classNameOf(label, location, rules);
+    if (name !== undefined) checkForm?.(label, location);
+    return name;
+  });
   return classNamesIn(
     cells.filter((cell) => cell !== undefined),
     nameOf(split),
@@ -219,11 +224,13 @@ function toExamples(
   warnings: Warnings,
 ): Example[] {
   const parsers = new Map<RowFile, ReturnType<typeof classParser>>();
+  const [first] = rows;
+  const checkForm = first && formChecker(first.file.rules);
   const parserOf = (file: RowFile) => {
     const parser =
       spec.kind === "regression"
         ? scoreParser(spec.task?.scoreRange, file.rules, warnings)
-        : classParser(labelNames ?? [], file.rules);
+        : classParser(labelNames ?? [], file.rules, checkForm);
     parsers.set(file, parser);
     return parser;
   };

@@ -10,6 +10,9 @@ import type { Warnings } from "./warnings.ts";
  */
 type LabelParser = (cell: unknown, location: string) => number | undefined;
 
+/** Throws E_FILE at `location` for a label of another form, name or number, than the first one. */
+type FormCheck = (cell: unknown, location: string) => void;
+
 /** How the labels of a column are checked. */
 export interface LabelRules {
   /** The column's name, for messages. */
@@ -20,15 +23,43 @@ export interface LabelRules {
   readonly hint?: string | undefined;
 }
 
-/** Parses class labels: one of `names`, or its index unless the names are integers themselves. */
-export function classParser(names: readonly string[], rules: LabelRules): LabelParser {
+/**
+ * Parses class labels: one of `names`, or its index unless the names are integers themselves. A
+ * column holds either names or indices: `checkForm`, which the files of a split share, throws E_FILE
+ * at the first label of the other form.
+ */
+export function classParser(
+  names: readonly string[],
+  rules: LabelRules,
+  checkForm: FormCheck = formChecker(rules),
+): LabelParser {
   const classIds = new Map(names.map((name, i) => [name, i]));
-  if (!names.some(isInteger)) names.forEach((_, i) => classIds.set(String(i), i));
+  const mayBeIndex = !names.some(isInteger);
+  if (mayBeIndex) names.forEach((_, i) => classIds.set(String(i), i));
   return (cell, location) => {
     if (isMissing(cell, location, rules, !classIds.has("-1"))) return undefined;
     const classId = isScalar(cell) ? classIds.get(String(cell)) : undefined;
     if (classId === undefined) throw unknownClass(cell, location, names, rules);
+    if (mayBeIndex) checkForm(cell, location);
     return classId;
+  };
+}
+
+/**
+ * Checks the labels of one column, in order: throws E_FILE at the first number after a name, or name
+ * after a number. Which class a number among names stands for would be a guess.
+ */
+export function formChecker(rules: LabelRules): FormCheck {
+  let first: { readonly isNumber: boolean; readonly text: string } | undefined;
+  return (cell, location) => {
+    const isNumber = scoreOf(cell) !== undefined;
+    first ??= { isNumber, text: `${formatCell(cell)} at ${location}` };
+    if (first.isNumber === isNumber) return;
+    throw errors.file(
+      location,
+      `"${rules.column}" mixes class names and numbers: got ${formatCell(cell)} after ${first.text}`,
+      "write every label as a name, or every label as a number; --labels lists classes of your own data that are both",
+    );
   };
 }
 

@@ -212,13 +212,13 @@ describe("a trained head with NaN", () => {
   function brokenAdapter(name: string, index: number, value: number): string {
     const broken = path(name);
     cpSync(out, broken, { recursive: true });
-    const file = join(broken, "adapter", "adapter_model.safetensors");
-    const bytes = readFileSync(file);
+    const weights = join(broken, "adapter", "adapter_model.safetensors");
+    const bytes = readFileSync(weights);
     const headerLength = Number(bytes.readBigUInt64LE(0));
     const header = JSON.parse(bytes.toString("utf8", 8, 8 + headerLength));
     const key = Object.keys(header).find((one) => one.endsWith("classifier.bias"));
     bytes.writeFloatLE(value, 8 + headerLength + header[key!].data_offsets[0] + 4 * index);
-    writeFileSync(file, bytes);
+    writeFileSync(weights, bytes);
     return broken;
   }
 

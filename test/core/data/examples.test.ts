@@ -32,10 +32,15 @@ describe("one table in every text format gives the same examples", () => {
   ];
   const objects = [
     { sentence1: 'He said "yes".', sentence2: "So, yes", label: 1 },
-    { sentence1: "No", sentence2: "Naïve 🙂", label: "entailment" },
+    { sentence1: "No", sentence2: "Naïve 🙂", label: "0" },
+  ];
+  const tsv = [
+    ["sentence1", "sentence2", "label"],
+    ['He said "yes".', "So, yes", "not_entailment"],
+    ["No", "Naïve 🙂", "entailment"],
   ];
   const files = {
-    "a.tsv": 'sentence1\tsentence2\tlabel\nHe said "yes".\tSo, yes\t1\nNo\tNaïve 🙂\tentailment\n',
+    "a.tsv": tsv.map((row) => `${row.join("\t")}\n`).join(""),
     "a.csv": 'label,sentence1,sentence2\r\n1,"He said ""yes"".","So, yes"\r\n0,No,Naïve 🙂\r\n',
     "a.jsonl": objects.map((object) => JSON.stringify(object)).join("\n"),
     "b.json": objects.map((object) => JSON.stringify(object)).join("\n"),
@@ -137,6 +142,49 @@ describe("labels", () => {
     expect((await failure("x.csv", "text,label\na,0\n", spec))[0]).toContain(
       'must be one of "1", "2", got "0"',
     );
+  });
+
+  test.each([
+    ["GLUE's", "x.tsv", rte, ["entailment", "1", "0"]],
+    ["the caller's", "x.csv", { ...classes, labelNames: ["no", "yes"] }, ["no", "1", "yes"]],
+    ["of the file itself", "x.csv", classes, ["no", "1", "yes"]],
+    ["without a label between", "x.csv", { ...rte, labels: "optional" }, ["entailment", "", "1"]],
+    ["numbers first", "x.jsonl", rte, [0, "not_entailment"]],
+    ["numbers as text first", "x.jsonl", { ...classes, labelNames: ["a", "b"] }, ["0", 1, "b"]],
+  ] as const)("names and numbers in one column are an error: %s", async (_, file, spec, labels) => {
+    const rows = labels.map((label) => ({ sentence1: "a", sentence2: "b", label }));
+    const separator = file.endsWith("tsv") ? "\t" : ",";
+    const table = [["sentence1", "sentence2", "label"], ...rows.map((row) => Object.values(row))];
+    const content = file.endsWith("jsonl")
+      ? rows.map((row) => JSON.stringify(row)).join("\n")
+      : table.map((row) => `${row.join(separator)}\n`).join("");
+    const isNumber = (label: string | number) => /^\d+$/.test(String(label));
+    const firstForm = isNumber(labels[0]);
+    const at = labels.findIndex((label) => label !== "" && isNumber(label) !== firstForm);
+    const header = file.endsWith("jsonl") ? 1 : 2;
+    const [message, hint] = await failure(file, content, spec);
+    const shown = (label: string | number) => JSON.stringify(label);
+    expect(message).toBe(
+      `${file}:${at + header}: "label" mixes class names and numbers: got ${shown(labels[at]!)} after ${shown(labels[0])} at ${file}:${header}`,
+    );
+    expect(hint).toStartWith("write every label as a name, or every label as a number; --labels");
+  });
+
+  test("names in one file of a split and numbers in another are an error", async () => {
+    const files = [{ label: "entailment" }, { label: 1 }].map((cells, i) => ({
+      name: `${i}.jsonl`,
+      bytes: new TextEncoder().encode(JSON.stringify({ sentence1: "a", sentence2: "b", ...cells })),
+    }));
+    const split = { role: "train", name: "train", files } as const;
+    await expect(readExamples(split, rte)).rejects.toThrow(
+      '1.jsonl:1: "label" mixes class names and numbers: got 1 after "entailment" at 0.jsonl:1',
+    );
+  });
+
+  test("classes that are names and numbers are listed by the caller", async () => {
+    const spec = { ...classes, labelNames: ["1", "2", "more"] };
+    const { examples } = await read("x.csv", "text,label\na,1\nb,more\n", spec);
+    expect(examples.map(({ label }) => label)).toEqual([0, 2]);
   });
 
   test("-1 and an empty cell are missing labels where optional, and errors where required", async () => {
