@@ -60,18 +60,24 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
       read(key, fallback, "true or false", (v): v is boolean => typeof v === "boolean"),
     oneOf,
     activation: (key: string, fallback: ActivationKind) => oneOf(key, activations, fallback),
-    /** Accepts ["c2p", "p2c"] and the older "c2p|p2c". */
+    /** Distinct words. Accepts ["c2p", "p2c"] and the older "c2p|p2c" in any case, with spaces. */
     words<const W extends string>(key: string, allowed: readonly W[]): readonly W[] {
       const value: unknown = raw[key] ?? [];
-      const words: unknown = typeof value === "string" ? value.split("|").filter(Boolean) : value;
+      const split = (text: string) =>
+        text
+          .toLowerCase()
+          .split("|")
+          .map((word) => word.trim());
+      const words: unknown = typeof value === "string" ? split(value).filter(Boolean) : value;
       const want = `a list of ${allowed.join(", ")}`;
       if (!Array.isArray(words)) throw errors.config(source, key, want, value);
       if (words.length > allowed.length) throw errors.config(source, key, want, value);
-      return words.map((word: unknown) => {
+      const matches = words.map((word: unknown) => {
         const match = allowed.find((a) => a === word);
         if (match === undefined) throw errors.config(source, key, want, value);
         return match;
       });
+      return [...new Set(matches)];
     },
   };
 }

@@ -16,7 +16,7 @@ export interface MatchedWeights {
 
 /**
  * Matches each declared parameter to a tensor by name and shape; reads no values. Every key of the
- * checkpoint must be used or explicitly ignored, and only parameters that the plugin lists as
+ * checkpoint must be used or explicitly ignored (by the plugin, or as `unused` by the model), and only parameters that the plugin lists as
  * optional may be missing. `supplied` parameters get their values from elsewhere, such as an
  * adapter file, and are not read from the checkpoint. Throws E_WEIGHTS.
  */
@@ -97,11 +97,14 @@ function matchKeys(
 ): Map<Parameter, HostTensor> {
   const found = new Map<Parameter, HostTensor>();
   const unknown: string[] = [];
+  const isUnused = (key: string) =>
+    weights.ignore.some((pattern) => pattern.test(key)) ||
+    [key, weights.prefix + key].some((path) => tree.unused.has(path));
   for (const [key, tensor] of tensors) {
     const renamed = weights.rename.reduce((k, [from, to]) => k.replace(from, to), key);
     const parameter = tree.parameters.get(renamed) ?? tree.parameters.get(weights.prefix + renamed);
     if (parameter) found.set(parameter, tensor);
-    else if (!weights.ignore.some((pattern) => pattern.test(renamed))) unknown.push(key);
+    else if (!isUnused(renamed)) unknown.push(key);
   }
   if (unknown.length > 0) throw errors.unmappedWeights(where, name, unknown);
   return found;

@@ -10,6 +10,8 @@ export interface ModuleTree {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly linears: ReadonlyMap<string, Linear>;
   readonly fills: ReadonlyMap<string, Fill>;
+  /** Tensors of the checkpoint that this configuration saves but does not compute with. */
+  readonly unused: ReadonlySet<string>;
 }
 
 /** Declares the parameters of a model under the checkpoint's names, scope by scope. */
@@ -18,12 +20,14 @@ export class ModuleScope {
   readonly #parameters: Map<string, Parameter>;
   readonly #linears: Map<string, Linear>;
   readonly #fills: Map<string, Fill>;
+  readonly #unused: Set<string>;
 
   private constructor(path: string, parent: ModuleScope | undefined) {
     this.path = path;
     this.#parameters = parent ? parent.#parameters : new Map();
     this.#linears = parent ? parent.#linears : new Map();
     this.#fills = parent ? parent.#fills : new Map();
+    this.#unused = parent ? parent.#unused : new Set();
   }
 
   /** The scope of a new model. */
@@ -33,7 +37,12 @@ export class ModuleScope {
 
   /** Everything declared so far, in any scope of the model. */
   get tree(): ModuleTree {
-    return { parameters: this.#parameters, linears: this.#linears, fills: this.#fills };
+    return {
+      parameters: this.#parameters,
+      linears: this.#linears,
+      fills: this.#fills,
+      unused: this.#unused,
+    };
   }
 
   /** A nested scope; `name` may be a dotted path. */
@@ -50,6 +59,11 @@ export class ModuleScope {
   constant(name: string, shape: readonly number[], fill: Fill, storedShape = shape): Parameter {
     const options = { storedShape, constant: true };
     return this.#declare(new Parameter(this.#join(name), shape, options), fill);
+  }
+
+  /** Names tensors that the checkpoint may hold and the model does not compute with. */
+  unused(...names: readonly string[]): void {
+    for (const name of names) this.#unused.add(this.#join(name));
   }
 
   /** A linear layer: weight [out, in], initially N(0, std), and bias [out], initially 0. */

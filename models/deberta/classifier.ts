@@ -1,3 +1,4 @@
+import { errors } from "../../core/errors.ts";
 import type { Linear } from "../../core/nn/linear.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
@@ -9,7 +10,10 @@ import type { Tensor } from "../../core/tensor.ts";
 import { DebertaBackbone } from "./backbone.ts";
 import type { DebertaConfig } from "./config.ts";
 
-/** The backbone with pooler and classifier on each sequence's first token. Logits: [B, labels]. */
+/**
+ * The backbone with pooler and classifier on each sequence's first token. Logits: [B, labels]. Throws
+ * E_CONFIG for a pooler of another width than the backbone.
+ */
 export class DebertaClassifier implements Model {
   readonly #config: DebertaConfig;
   readonly #backbone: DebertaBackbone;
@@ -17,7 +21,11 @@ export class DebertaClassifier implements Model {
   readonly #classifier: Linear;
 
   constructor(scope: ModuleScope, config: DebertaConfig, labels: number) {
-    const { poolerSize, initializerRange: std } = config;
+    const { poolerSize, hiddenSize, initializerRange: std } = config;
+    if (poolerSize !== hiddenSize) {
+      const rule = `${hiddenSize}, the hidden_size`;
+      throw errors.config("config.json", "pooler_hidden_size", rule, poolerSize);
+    }
     this.#config = config;
     this.#backbone = new DebertaBackbone(scope, config);
     this.#pooler = scope.child("pooler").linear("dense", poolerSize, poolerSize, std);

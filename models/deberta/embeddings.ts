@@ -1,5 +1,6 @@
 import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
+import { errors } from "../../core/errors.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { dropout } from "../../core/ops/dropout.ts";
 import { gatherRows } from "../../core/ops/gather-rows.ts";
@@ -41,8 +42,9 @@ export class DebertaEmbeddings {
         { ids: pass.integers(batch.positions) },
       );
     if (this.#types) {
-      const ids = pass.integers(batch.typeIds ?? new Int32Array(batch.ids.length));
-      x = gatherRows(pass, { table: this.#types, base: x }, { ids });
+      const typeIds = batch.typeIds ?? new Int32Array(batch.ids.length);
+      checkSegments(typeIds, this.#config.typeVocabSize);
+      x = gatherRows(pass, { table: this.#types, base: x }, { ids: pass.integers(typeIds) });
     }
     if (this.#project) {
       x = linear(pass, { x, weight: this.#project }, {});
@@ -52,4 +54,12 @@ export class DebertaEmbeddings {
     const mask = pass.nextDropout(this.#config.dropout.hidden);
     return mask ? dropout(pass, { x: normal }, { dropout: mask }) : normal;
   }
+}
+
+/** Throws E_CONFIG for a segment that the model has no embedding of, such as a pair's second text. */
+function checkSegments(typeIds: Int32Array, count: number): void {
+  const highest = typeIds.reduce((a, b) => Math.max(a, b), 0);
+  if (highest < count) return;
+  const rule = `above ${highest}, the last segment of these texts`;
+  throw errors.config("config.json", "type_vocab_size", rule, count);
 }

@@ -65,7 +65,7 @@ export class DebertaEncoder {
         .parameter("weight", shape, { normal: initializerRange });
       if (config.normRelEmbeddings)
         this.#relativeNorm = scope.layerNorm("LayerNorm", hiddenSize, layerNormEps);
-    }
+    } else if (config.normRelEmbeddings) scope.unused("LayerNorm.weight", "LayerNorm.bias");
     if (config.convKernelSize > 0)
       this.#convolution = new DebertaConvolution(scope.child("conv"), config);
   }

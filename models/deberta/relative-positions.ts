@@ -10,7 +10,9 @@ export function relativeSpan(config: Geometry): number {
 /**
  * The bucket of a relative position: the offset itself up to half of the buckets, then logarithmic
  * up to the largest position. Each step is rounded to single precision, as when the released models
- * were trained: double precision would move some bucket boundaries.
+ * were trained: double precision would move some bucket boundaries. Where the largest position is
+ * below half of the buckets, far offsets fall into lower buckets again; where it is that half plus
+ * 1, they have none: NaN or Infinity.
  */
 export function bucketOf(
   offset: number,
@@ -39,9 +41,15 @@ export interface RelativeRows {
 /** Finds the rows that sequences of up to `span` positions can reach. */
 export function relativeRows(span: number, config: Geometry): RelativeRows {
   const half = relativeSpan(config);
-  const row = (offset: number) =>
-    Math.min(Math.max(bucketOf(offset, config) + half, 0), 2 * half - 1);
-  const first = row(1 - span);
-  const index = Int32Array.from({ length: 2 * span - 1 }, (_, i) => row(i - span + 1) - first);
-  return { first, count: row(span - 1) - first + 1, index };
+  const row = (offset: number) => {
+    const bucket = bucketOf(offset, config);
+    // transformers converts buckets to int64: x86 makes the smallest integer of NaN and infinities.
+    return Number.isFinite(bucket) ? Math.min(Math.max(bucket + half, 0), 2 * half - 1) : 0;
+  };
+  const rows = Int32Array.from({ length: 2 * span - 1 }, (_, i) => row(i - span + 1));
+  const [first, last] = [
+    rows.reduce((a, b) => Math.min(a, b)),
+    rows.reduce((a, b) => Math.max(a, b)),
+  ];
+  return { first, count: last - first + 1, index: rows.map((each) => each - first) };
 }

@@ -19,6 +19,14 @@ export const deberta = definePlugin<DebertaConfig>({
     const maxRelative = c.between("max_relative_positions", -1, -1);
     const hidden = c.probability("hidden_dropout_prob", 0.1);
     const convKernelSize = c.between("conv_kernel_size", 0, -1, 99);
+    const relativeAttention = c.bool("relative_attention", false);
+    const positionBuckets = c.between("position_buckets", -1, -1);
+    // transformers divides by half of the buckets, rounded down.
+    c.check(
+      "position_buckets",
+      !relativeAttention || positionBuckets !== 1,
+      "0 or -1 (none) or above 1",
+    );
     c.check(
       "conv_groups",
       c.int("conv_groups", 1) === 1,
@@ -40,8 +48,8 @@ export const deberta = definePlugin<DebertaConfig>({
       maxPositions,
       typeVocabSize: c.between("type_vocab_size", 0, 0),
       positionBiasedInput: c.bool("position_biased_input", true),
-      relativeAttention: c.bool("relative_attention", false),
-      positionBuckets: Math.max(0, c.between("position_buckets", -1, -1)),
+      relativeAttention,
+      positionBuckets: Math.max(0, positionBuckets),
       maxRelativePositions: maxRelative < 1 ? maxPositions : maxRelative,
       posAttType: c.words("pos_att_type", ["c2p", "p2c"]),
       shareAttKey: c.bool("share_att_key", false),

@@ -113,6 +113,14 @@ describe("positions", () => {
     );
   });
 
+  test("a segment that the model has no embedding of is an error", () => {
+    const logits = model({ type_vocab_size: 1 });
+    expect(logits(packSequences([ids], [ids.map(() => 0)]))).toHaveLength(2);
+    expect(() => logits(packSequences([ids], [ids.map((_, i) => Math.min(i, 1))]))).toThrow(
+      'config.json: "type_vocab_size" must be above 1, the last segment of these texts, got 1',
+    );
+  });
+
   test("every word attends to the others, and segments count if the model has them", () => {
     const logits = model({ type_vocab_size: 2 });
     const [zeros, ones] = [0, 1].map((type) => logits(packSequences([ids], [ids.map(() => type)])));
