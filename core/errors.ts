@@ -115,6 +115,15 @@ export const errors = {
     });
   },
 
+  /** `key` is tied to `parameter` in this architecture, but holds other values. */
+  untiedWeights(where: string, key: string, parameter: string) {
+    return new AdaloraError(
+      "E_WEIGHTS",
+      `${where}: ${key} differs from ${parameter}: a model with untied embeddings is not supported`,
+      { hint: "transformers runs such a checkpoint with both; here they are one matrix" },
+    );
+  },
+
   weightShape(where: string, name: string, expected: readonly number[], got: readonly number[]) {
     const rule = `${name} must be ${shown(expected)} for this config.json`;
     return new AdaloraError("E_WEIGHTS", `${where}: ${rule}: got ${shown(got)}`);

@@ -1,5 +1,7 @@
 import type { Backend, HostTensor } from "../backend.ts";
 import { errors } from "../errors.ts";
+import { toFloat64 } from "../io/float-conversion.ts";
+import { isStoredDtype } from "../io/stored-tensor.ts";
 import type { Fill, ModuleTree } from "../nn/module-scope.ts";
 import { normals, streamOf } from "../rng.ts";
 import { type Parameter, elementsOf } from "../tensor.ts";
@@ -15,7 +17,8 @@ export interface MatchedWeights {
 }
 
 /**
- * Matches each declared parameter to a tensor by name and shape; reads no values. Every key of the
+ * Matches each declared parameter to a tensor by name and shape; reads no values but those of copies
+ * (`weights.copies`), which must be equal or stand in for a missing parameter. Every key of the
  * checkpoint must be used or explicitly ignored (by the plugin, or as `unused` by the model), and only parameters that the plugin lists as
  * optional may be missing. `supplied` parameters get their values from elsewhere, such as an
  * adapter file, and are not read from the checkpoint. Throws E_WEIGHTS.
@@ -97,17 +100,43 @@ function matchKeys(
 ): Map<Parameter, HostTensor> {
   const found = new Map<Parameter, HostTensor>();
   const unknown: string[] = [];
+  const copies: Copy[] = [];
   const isUnused = (key: string) =>
     weights.ignore.some((pattern) => pattern.test(key)) ||
     [key, weights.prefix + key].some((path) => tree.unused.has(path));
   for (const [key, tensor] of tensors) {
     const renamed = weights.rename.reduce((k, [from, to]) => k.replace(from, to), key);
     const parameter = tree.parameters.get(renamed) ?? tree.parameters.get(weights.prefix + renamed);
+    const original = weights.copies?.find(([pattern]) => pattern.test(renamed))?.[1];
+    const copied = original === undefined ? undefined : tree.parameters.get(original);
     if (parameter) found.set(parameter, tensor);
+    else if (copied) copies.push({ key, tensor, parameter: copied });
     else if (!isUnused(renamed)) unknown.push(key);
   }
   if (unknown.length > 0) throw errors.unmappedWeights(where, name, unknown);
+  for (const { key, tensor, parameter } of copies) {
+    const original = found.get(parameter);
+    if (!original) found.set(parameter, tensor);
+    else if (!isEqual(original, tensor)) throw errors.untiedWeights(where, key, parameter.name);
+  }
   return found;
+}
+
+/** A tensor of the checkpoint that holds a parameter's values again. */
+interface Copy {
+  readonly key: string;
+  readonly tensor: HostTensor;
+  readonly parameter: Parameter;
+}
+
+/** Whether two tensors hold the same values; in most checkpoints they are the same bytes. */
+function isEqual(a: HostTensor, b: HostTensor): boolean {
+  if (a.shape.length !== b.shape.length || a.shape.some((n, i) => n !== b.shape[i])) return false;
+  if (a.dtype === b.dtype && Buffer.compare(a.bytes, b.bytes) === 0) return true;
+  const valuesOf = ({ dtype, ...rest }: HostTensor) =>
+    isStoredDtype(dtype) ? toFloat64({ dtype, ...rest }) : undefined;
+  const [x, y] = [valuesOf(a), valuesOf(b)];
+  return x?.every((value, i) => value === y?.[i]) ?? false;
 }
 
 function dtypeOf(backend: Backend, parameter: Parameter): Backend["master"] {

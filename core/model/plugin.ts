@@ -128,6 +128,11 @@ export interface ModelPlugin<Config extends object = object> {
     readonly prefix: string;
     /** Rewrites of legacy or foreign keys, applied in order before lookup. */
     readonly rename: readonly (readonly [RegExp, string])[];
+    /**
+     * Keys that some checkpoints store a parameter under once more, with its name. Values that differ
+     * from the parameter's are refused: the checkpoint's weights are not tied. Default: none.
+     */
+    readonly copies?: readonly (readonly [RegExp, string])[];
     /** Known keys that are not needed. */
     readonly ignore: readonly RegExp[];
     /** Parameters that a pretrained checkpoint may lack: they are initialized from their fill. */

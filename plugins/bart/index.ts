@@ -62,12 +62,11 @@ export const bart = definePlugin<BartConfig>({
   weights: {
     prefix: "model.",
     rename: [],
-    ignore: [
-      /^(model\.)?(encoder|decoder)\.embed_tokens\.weight$/, // copies of shared.weight
-      /^lm_head\.weight$/, // another copy
-      /^(model\.)?(encoder|decoder)\.version$/,
-      /^classification_head\./,
+    copies: [
+      [/^(model\.)?(encoder|decoder)\.embed_tokens\.weight$/, "model.shared.weight"],
+      [/^lm_head\.weight$/, "model.shared.weight"],
     ],
+    ignore: [/^(model\.)?(encoder|decoder)\.version$/, /^classification_head\./],
     optional: [/^final_logits_bias$/],
   },
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { HostTensor } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { openCheckpoint } from "../../../core/io/checkpoint-files.ts";
+import { toFloat64 } from "../../../core/io/float-conversion.ts";
 import { openTorchCheckpoint } from "../../../core/io/torch-pickle.ts";
 import { loadWeights } from "../../../core/model/load-weights.ts";
 import { declareModel } from "../../../core/model/open-model.ts";
@@ -34,14 +35,48 @@ describe("a checkpoint of BART", () => {
   });
 
   test("with the tied copies of the embeddings, under both names, leaves them", () => {
-    const copies = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
+    const tied = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
     const bin = openTorchCheckpoint(join(cases, "04-bart/pytorch_model.bin"));
-    for (const key of copies) expect(bin.has(`model.${key}`)).toBe(true);
+    for (const key of tied) expect(bin.has(`model.${key}`)).toBe(true);
     expect(bin.has("lm_head.weight")).toBe(true);
     expect(load(bin)).toEqual([]);
     const bare = openTorchCheckpoint(join(cases, "04-bart-prefixless/pytorch_model.bin"));
-    for (const key of copies) expect(bare.has(key)).toBe(true);
+    for (const key of tied) expect(bare.has(key)).toBe(true);
     expect(load(bare)).toEqual(["final_logits_bias"]);
+  });
+
+  const shared = tensors.get("model.shared.weight")!;
+  const changed = { ...shared, bytes: shared.bytes.slice() };
+  changed.bytes[5]! ^= 1;
+  const copies = [
+    "lm_head.weight",
+    "model.encoder.embed_tokens.weight",
+    "model.decoder.embed_tokens.weight",
+    "decoder.embed_tokens.weight",
+  ];
+
+  test.each(copies)("whose own %s differs from the embeddings is refused by name", (key) => {
+    expect(load(new Map([...tensors, [key, { ...shared }]]))).toEqual([]);
+    for (const all of [
+      new Map([...tensors, [key, changed]]),
+      new Map([[key, changed], ...tensors]),
+    ])
+      expect(() => load(all)).toThrow(
+        `model.safetensors: ${key} differs from model.shared.weight: a model with untied embeddings is not supported`,
+      );
+    const taller = { ...shared, shape: [shared.shape[0]! - 1, shared.shape[1]!] };
+    expect(() => load(new Map([...tensors, [key, taller]]))).toThrow(`${key} differs from`);
+  });
+
+  test("with equal copies in another precision is read", () => {
+    const halves = Float64Array.from(toFloat64(shared));
+    const f64 = { dtype: "F64", shape: shared.shape, bytes: new Uint8Array(halves.buffer) };
+    expect(load(new Map<string, HostTensor>([...tensors, ["lm_head.weight", f64]]))).toEqual([]);
+  });
+
+  test.each(copies)("without the embeddings, but with %s, is read from that", (key) => {
+    const rest = [...tensors].filter(([name]) => name !== "model.shared.weight");
+    expect(load(new Map([...rest, [key, shared]]))).toEqual([]);
   });
 
   test("with what older programs left in it", () => {
