@@ -71,7 +71,7 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
       const words: unknown = typeof value === "string" ? split(value).filter(Boolean) : value;
       const want = `a list of ${allowed.join(", ")}`;
       if (!Array.isArray(words)) throw errors.config(source, key, want, value);
-      if (words.length > allowed.length) throw errors.config(source, key, want, value);
+      if (words.length > 2 * allowed.length) throw errors.config(source, key, want, value);
       const matches = words.map((word: unknown) => {
         const match = allowed.find((a) => a === word);
         if (match === undefined) throw errors.config(source, key, want, value);

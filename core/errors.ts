@@ -265,7 +265,7 @@ export const errors = {
       "E_MEMORY",
       `out of memory: cannot allocate ${gib(bytes)} with ${gib(live)} in use`,
       {
-        hint: "reduce --batch-size or --max-length, or use --checkpointing",
+        hint: "reduce --batch-size, --max-length or --init-rank, or use --checkpointing",
       },
     );
   },
@@ -308,6 +308,28 @@ export const errors = {
       `the target, ${targetTotalRank} triplets in total, exceeds the start: --init-rank ${initRank} gives ${initTotalRank}`,
       { hint: "lower the target, or leave --init-rank out" },
     );
+  },
+
+  /** A rank that none of `count` matrices can have; `option` with its value: "--budget 99M". */
+  rankAboveMatrices(
+    option: string,
+    rank: number,
+    count: number,
+    largest: number,
+    hint = "a matrix has at most the rank of its shorter side",
+  ) {
+    const shownRank = rank.toLocaleString("en", { maximumFractionDigits: 2 });
+    return new AdaloraError(
+      "E_SCHEDULE",
+      `${option} is rank ${shownRank} in each of ${count} matrices: the largest that they can have is ${largest}`,
+      { hint },
+    );
+  },
+
+  /** A target that rounds to no triplet at all. */
+  targetBelowRankOne(option: string, count: number, hint: string) {
+    const rule = `${option} is less than one triplet in all of the ${count} matrices`;
+    return new AdaloraError("E_SCHEDULE", rule, { hint });
   },
 
   argument(word: string, usage: string) {

@@ -62,6 +62,7 @@ async function runOnce(
   checkOut(resolve(config.out), outOptions);
   const train = (one: PlacedRun) => trainOnce(one, outOptions, report);
   const demo = isDemo(config, outOptions) ? await import("../demo.ts") : undefined;
+  if (demo) await prepare(config, report); // refused before the baseline is trained
   const head = await demo?.trainHead(config, report, train);
   if (head?.result.stoppedBy === "interrupt") {
     return interrupted(head, sameCommand(config.out), report);
@@ -100,8 +101,7 @@ async function trainOnce(
 ): Promise<TrainedRun> {
   const out = resolve(config.out);
   checkOut(out, outOptions);
-  const { prepareRun } = await import("../../core/run/prepare.ts");
-  const prepared = await prepareRun(config, await openSources(report));
+  const prepared = await prepare(config, report);
   for (const warning of prepared.warnings) report.warn(warning);
   if (outOptions.resume) {
     const result = await storedRun(out, prepared.config);
@@ -115,6 +115,11 @@ async function trainOnce(
   const watcher = watch(prepared, report, stop.signal);
   const result = await executeRun(backend, prepared, { out, ...outOptions }, watcher);
   return { prepared, result, out };
+}
+
+async function prepare(config: PlacedRun, report: Report): Promise<PreparedRun> {
+  const { prepareRun } = await import("../../core/run/prepare.ts");
+  return prepareRun(config, await openSources(report));
 }
 
 async function checkNeeds(prepared: PreparedRun, out: string, report: Report): Promise<void> {

@@ -24,7 +24,7 @@ import { createTrainer, type LoadedRun } from "./create-trainer.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { rankPattern, writeJson, writePredictions, writeTrained } from "./run-files.ts";
-import { clearRun, runFiles } from "./run-folder.ts";
+import { clearRun, runFiles, undoFolder } from "./run-folder.ts";
 
 /** Receives a run's events; the run's files are written independently of it. */
 export interface RunObserver {
@@ -70,7 +70,7 @@ export interface FolderOptions {
 /**
  * Trains a prepared run and writes its folder: log, TensorBoard curves and checkpoints during
  * training; adapter, ranks, predictions and metrics at the end. An interrupted run writes no
- * results.
+ * results; one that fails before its first step is done, for want of memory, leaves no files.
  */
 export async function executeRun(
   backend: Backend,
@@ -79,11 +79,35 @@ export async function executeRun(
   observer: RunObserver,
 ): Promise<RunResult> {
   const started = performance.now();
-  const checkpointDir = join(out, runFiles.checkpoints);
-  const mayRestore = resume && stepsIn(checkpointDir).length > 0;
+  const mayRestore = resume && stepsIn(join(out, runFiles.checkpoints)).length > 0;
   const loaded = await loadRun(backend, run, mayRestore, observer);
-  const { trainer, adapted } = loaded;
   if (overwrite) clearRun(out);
+  const undo = undoFolder(out);
+  try {
+    return await trainInto(out, backend, run, { ...loaded, started, resume, mayRestore }, observer);
+  } catch (error) {
+    if (loaded.trainer.steps === 0) undo();
+    throw error;
+  }
+}
+
+/** A loaded run, and how it continues an earlier one. */
+interface StartedRun extends LoadedRun {
+  /** `performance.now()` before loading. */
+  readonly started: number;
+  readonly resume: boolean;
+  readonly mayRestore: boolean;
+}
+
+async function trainInto(
+  out: string,
+  backend: Backend,
+  run: PreparedRun,
+  loaded: StartedRun,
+  observer: RunObserver,
+): Promise<RunResult> {
+  const { trainer, adapted, started, resume, mayRestore } = loaded;
+  const checkpointDir = join(out, runFiles.checkpoints);
   writeJson(join(out, runFiles.config), configToJson(run.config));
   using files = openRunFiles(out, backend, run, trainer, observer, resume);
   const { config, schedule, spec, train, validation } = run;

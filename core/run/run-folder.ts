@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { statOf } from "../io/regular-file.ts";
 
 /** File and folder names in a run's folder. */
@@ -69,4 +69,21 @@ export function clearRun(folder: string): void {
   for (const name of [...first, ...found]) {
     rmSync(join(folder, name), { recursive: true, force: true });
   }
+}
+
+/**
+ * Remembers what a run's folder holds before the run writes to it. The result deletes what the run
+ * wrote, and the folders that were created for it; where the folder held run files, it does nothing.
+ */
+export function undoFolder(folder: string): () => void {
+  if (runFilesIn(folder).length > 0) return () => {};
+  const created: string[] = [];
+  for (let path = resolve(folder); !existsSync(path); path = dirname(path)) created.push(path);
+  return () => {
+    clearRun(folder);
+    for (const path of created) {
+      if (!existsSync(path) || readdirSync(path).length > 0) return;
+      rmdirSync(path);
+    }
+  };
 }

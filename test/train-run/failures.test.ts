@@ -43,6 +43,22 @@ describe("a run that can't be done", () => {
   });
 
   test.each([
+    [
+      "99M",
+      /^error {2}--budget 99M is rank \S+ in each of 12 matrices: the largest that they can have/,
+    ],
+    [
+      "0.32",
+      /^error {2}--budget 0\.32 is less than one triplet .*\n {2}hint: did you mean 0\.32M\? /,
+    ],
+  ])("for a budget that the matrices cannot have: %s", async (budget, message) => {
+    const place = ["--model", task.model, "--data", task.data, "--out", path("budget")];
+    const { code, stderr } = await run(["run", "rte", ...place, "--budget", budget]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(message)]);
+    expect(existsSync(path("budget"))).toBe(false);
+  });
+
+  test.each([
     ["below a file", "file/run", "lies below a file, "],
     ["a file", "file", "is a file, not a folder\n"],
   ])("for its folder: %s", async (_, name, message) => {

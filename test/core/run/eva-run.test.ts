@@ -130,9 +130,10 @@ test("a rank above a layer's inputs is rejected before anything is computed", as
       "--init-rank must be at most 16 with --start eva, got 17: deberta.encoder.layer.0.attention.self.query_proj has 16 inputs",
     ],
   ]);
-  expect((await inspectRun(configOf({ initRank: 17, start: "paper" }), sources)).problems).toEqual(
-    [],
-  );
+  const paper = await inspectRun(configOf({ initRank: 17, start: "paper" }), sources);
+  expect(paper.problems.map(({ message }) => message)).toEqual([
+    "--init-rank 17 is rank 17 in each of 12 matrices: the largest that they can have is 16",
+  ]);
 });
 
 test("what a run needs is counted without a start", async () => {

@@ -71,6 +71,98 @@ describe("any other budget", () => {
   });
 });
 
+describe("ranks that the matrices cannot have", () => {
+  /** 24 matrices of 64 x 64, as in the demo. */
+  const small: ModelSizes = {
+    parameters: 143_232,
+    matrices: Array.from({ length: 24 }, (_, i) => matrix(`${i}`, 64, 64)),
+  };
+  const sizes = "rank 1 in each matrix has 3,096 parameters, rank 64, the largest, 198,144";
+  const problemOf = (values: Layer["values"], model = small) => {
+    const { problems, warnings } = target(values, model).diagnostics;
+    expect(problems).toHaveLength(1);
+    expect(warnings).toEqual([]);
+    return [problems[0]?.message, problems[0]?.hint];
+  };
+  const above = (option: string, rank: string, count = 24, largest = 64) =>
+    `${option} is rank ${rank} in each of ${count} matrices: the largest that they can have is ${largest}`;
+
+  test.each([
+    [{ budget: "99M" }, above("--budget 99M", "31,976.74"), `did you mean 99k? ${sizes}`],
+    [{ budget: "1M" }, above("--budget 1M", "323"), sizes],
+    [{ budget: "900%" }, above("--budget 900%", "416.37"), sizes],
+    [{ targetRank: 64.5 }, above("--target-rank 64.5", "64.5"), sizes],
+    [{ targetTotalRank: 1537 }, above("--target-total-rank 1537", "64.04"), sizes],
+    [{ method: "lora", budget: "99M" }, above("--budget 99M", "32,226.56"), undefined],
+    [
+      { initRank: 65 },
+      above("--init-rank 65", "65"),
+      "a matrix has at most the rank of its shorter side",
+    ],
+    [{ method: "lora", initRank: 100 }, above("--init-rank 100", "100"), undefined],
+  ] as const)("%j", (values, message, hint) => {
+    const problem = problemOf(values);
+    expect(problem[0]).toBe(message);
+    if (hint !== undefined) expect(problem[1]).toBe(hint);
+  });
+
+  test("are the shorter side's, of the largest matrix", () => {
+    const wide = { parameters: 1000, matrices: [matrix("a", 8, 4), matrix("b", 2, 16)] };
+    expect(problemOf({ initRank: 5, targetRank: 2 }, wide)[0]).toBe(
+      above("--init-rank 5", "5", 2, 4),
+    );
+    const { problems, warnings } = target({ initRank: 4, targetRank: 2 }, wide).diagnostics;
+    expect(problems).toEqual([]);
+    expect(warnings).toEqual([
+      "the initial rank, 4, is above what 1 of the 2 matrices can have (2 at least): their other triplets are redundant",
+    ]);
+  });
+
+  test("the paper's initial rank ends at the largest", () => {
+    expect(target({ targetRank: 64 }, small)).toMatchObject({
+      initRank: 64,
+      targetTotalRank: 1536,
+    });
+    expect(target({ targetRank: 50 }, small)).toMatchObject({ initRank: 64 });
+  });
+
+  test("full rank is allowed", () => {
+    const { problems } = target({ initRank: 64, targetRank: 8 }, small).diagnostics;
+    expect(problems).toEqual([]);
+  });
+
+  test.each([
+    [{ budget: "0.32" }, "--budget 0.32", `did you mean 0.32M? ${sizes}`],
+    [{ budget: "0.1" }, "--budget 0.1", `did you mean 0.1M? ${sizes}`],
+    [{ method: "lora", budget: "0.32" }, "--budget 0.32", undefined],
+    [{ budget: "0.0001%" }, "--budget 0.0001%", undefined],
+    [{ targetRank: 0.001 }, "--target-rank 0.001", sizes],
+  ] as const)("less than a triplet: %j", (values, option, hint) => {
+    const problem = problemOf(values);
+    expect(problem[0]).toBe(`${option} is less than one triplet in all of the 24 matrices`);
+    if (hint !== undefined) expect(problem[1]).toBe(hint);
+  });
+
+  test("less than one triplet a matrix is a warning", () => {
+    const warningsOf = (values: Layer["values"]) => {
+      const { problems, warnings } = target(values, small).diagnostics;
+      expect(problems).toEqual([]);
+      return warnings;
+    };
+    expect(warningsOf({ budget: "2000" })).toEqual([
+      "--budget 2000 is 16 triplets in 24 matrices: less than rank 1 in each",
+    ]);
+    expect(warningsOf({ budget: "150" })).toEqual([
+      "--budget 150 is 1 triplet in 24 matrices: less than rank 1 in each (did you mean 150k?)",
+    ]);
+    expect(warningsOf({ targetTotalRank: 23 })).toHaveLength(1);
+    expect(warningsOf({ targetTotalRank: 24 })).toEqual([]);
+    expect(warningsOf({ method: "lora", budget: "2000" })).toEqual([
+      "--budget 2000 is less than rank 1 in each of 24 matrices, which has 3,072 parameters",
+    ]);
+  });
+});
+
 describe("ranks", () => {
   test("a fractional average is rounded over all matrices", () => {
     expect(target({ targetRank: 1.5 })).toMatchObject({ targetTotalRank: 108, initRank: 3 });
