@@ -10,6 +10,7 @@ import {
 import type { RunResult } from "../core/run/execute.ts";
 import { taskNames } from "../core/config/task-names.ts";
 import { isFinishedRun, runFiles } from "../core/run/run-folder.ts";
+import type { Sources } from "../core/model/model-files.ts";
 import type { FlagValue } from "./args.ts";
 import { resolveDtype } from "./backend.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
@@ -28,22 +29,32 @@ export interface RequestedRun {
 /** A run whose output folder is decided. */
 export type PlacedRun = RunConfig & { readonly out: string };
 
+/** Flags that bring a model or data of the user's own. */
+const ownFlags = ["data", "model", "tokenizer", "evalData"] as const;
+
 /**
  * Resolves the run that `run` and `plan` are asked for: a recipe or file, the task's recipe, the
- * run in `--out` to resume, or the demo. Throws E_CONFIG for --resume without a folder, and for
- * --seed beside --seeds.
+ * run in `--out` to resume, the user's own data, or the demo. Throws E_CONFIG for --resume without a
+ * folder, for --seed beside --seeds, and for the demo's recipe with other data or another model.
  */
 export async function requestedRun(
   name: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
   { resume, overwrite }: OutOptions,
+  sources: () => Promise<Sources>,
 ): Promise<RequestedRun> {
   const [seed, seeds] = [given.get("seed"), given.get("seeds")];
   if (seed && seeds) throw errors.alternatives(seed.flag, seeds.flag);
   const out = given.get("out")?.value;
   const isNamed = name !== undefined || given.has("task");
   const stored = !isNamed && resume && typeof out === "string" ? configIn(out) : undefined;
-  const requested = await resolveRun(isNamed ? name : (stored ?? "demo"), given);
+  const own = ownFlags.map((flag) => given.get(flag)?.flag).find((flag) => flag !== undefined);
+  if (name === "demo" && own !== undefined) {
+    const hint = "without it the task is inferred from --data, or given with --task";
+    throw errors.unusable(own, "recipe demo", hint);
+  }
+  const fallback = own === undefined ? "demo" : undefined;
+  const requested = await resolveRun(isNamed ? name : (stored ?? fallback), given, sources);
   if (!resume || overwrite || requested.config.out !== null) return requested;
   throw errors.missing("--out", "--out names the folder of the run to resume");
 }
@@ -65,27 +76,51 @@ export async function storedRun(out: string, config: RunConfig): Promise<RunResu
 
 /**
  * Resolves flags over the recipe or file that `base` names; without it, over the recipe of
- * `--task`, if it has one. Throws as resolveConfig and readConfigFile do, and E_RECIPE for a name
- * that is neither.
+ * `--task`, if it has one. If neither names a task, it is inferred from the data in `sources`, and
+ * the other options are the defaults.
+ * Throws as resolveConfig, readConfigFile and inferTask do, and E_RECIPE for a name that is neither.
  */
 export async function resolveRun(
   base: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
+  sources?: () => Promise<Sources>,
 ): Promise<RequestedRun> {
   const script = scriptValues(given);
   const flags = flagLayer(given, script.values);
-  const layers = [
+  const requested = [
     await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined),
     flags,
-  ];
-  const resolved = resolveConfig(layers.filter((layer) => layer !== undefined));
+  ].filter((layer) => layer !== undefined);
+  const inferred = sources && (await inferredTask(requested, sources));
+  const resolved = resolveConfig([...(inferred ? [inferred.layer] : []), ...requested]);
   // A resumed run keeps the dtype that it started with.
   const config = { ...resolved, dtype: resolveDtype(resolved) };
   checkScript(given, config);
-  return { config, notes: script.notes };
+  return { config, notes: [...script.notes, ...(inferred ? [inferred.note] : [])] };
 }
 
 // --- internal ---
+
+/**
+ * The task that the data show, where no layer names one, and a note that says it. A recipe of that
+ * task is left out: its phases are numbers of steps, made for the size of its own data.
+ */
+async function inferredTask(
+  requested: readonly Layer[],
+  sources: () => Promise<Sources>,
+): Promise<{ readonly layer: Layer; readonly note: string } | undefined> {
+  const values = requested.reduce<Layer["values"]>((all, one) => ({ ...all, ...one.values }), {});
+  const { task, data, textColumn = null, pairColumn = null, labelColumn = null } = values;
+  if ((task ?? null) !== null || typeof data !== "string") return undefined;
+  const location = await (await sources()).data(data, undefined);
+  const { inferTask } = await import("../core/tasks/infer-task.ts");
+  const columns = { textColumn, pairColumn, labelColumn, labels: values.labels ?? null };
+  const inferred = await inferTask(location, columns);
+  return {
+    layer: { values: { task: inferred.task }, name: () => "the inferred task" },
+    note: `task ${inferred.task}, from ${inferred.reason}; --task names another, or a recipe`,
+  };
+}
 
 function flagLayer(given: ReadonlyMap<string, FlagValue>, script: ScriptValues["values"]): Layer {
   const values: Record<string, unknown> = {};

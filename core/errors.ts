@@ -24,6 +24,10 @@ interface Shaped {
 /** A flag by its bare name, as it is typed: "-o", "--out". */
 const dashed = (flag: string) => (flag.length === 1 ? `-${flag}` : `--${flag}`);
 
+/** How to choose the task of data of one's own. */
+const TASK_CHOICES =
+  "give --task: classification (classes), regression (scores), squad (answers in a context), squad_v2 (or no answer), summarization, or a recipe's name; --text-column, --pair-column and --label-column name columns";
+
 /**
  * Every message in one place, in one style, for tests to quote. Format: `[where] rule: got facts`.
  */
@@ -281,6 +285,20 @@ export const errors = {
 
   missing(what: string, hint: string) {
     return new AdaloraError("E_CONFIG", `no ${what} given`, { hint });
+  },
+
+  /** The user's own data, whose columns do not show the task. */
+  undecidedTask(where: string, what: string) {
+    return new AdaloraError("E_CONFIG", `no task given, and ${where} does not show it: ${what}`, {
+      hint: TASK_CHOICES,
+    });
+  },
+
+  /** No task, and no data to infer it from. */
+  noTask() {
+    return new AdaloraError("E_CONFIG", "no task given", {
+      hint: `name a recipe, give --data, from whose columns the task is inferred, or ${TASK_CHOICES}`,
+    });
   },
 
   /** Two options that exclude each other. */

@@ -22,7 +22,7 @@ export const plan = defineCommand({
   options: runOptions,
   scripts: true,
   notes: [
-    `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it.`,
+    `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it. Without either, the task of --data is inferred from its columns.`,
     "Everything that run would reject is listed, and nothing is written.",
   ],
   examples: [
@@ -31,7 +31,9 @@ export const plan = defineCommand({
   ],
 
   async run({ positionals, given, options }, report) {
-    const { config, notes } = await requestedRun(positionals[0], given, options);
+    const { config, notes } = await requestedRun(positionals[0], given, options, () =>
+      openSources(report),
+    );
     for (const note of notes) report.info(note);
     const { inspectRun } = await import("../../core/run/prepare.ts");
     const { run, problems } = await inspectRun(config, await openSources(report));

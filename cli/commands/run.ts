@@ -28,7 +28,7 @@ export const run = defineCommand({
   options: runOptions,
   scripts: true,
   notes: [
-    `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it. Without either: the demo, which needs no model and no data.`,
+    `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it. Without either, the task of --data is inferred from its columns; without data and model too: the demo.`,
     "Without --model and --data a recipe downloads its model and data from the Hugging Face hub into the standard cache; HF_HOME, HF_TOKEN and HF_HUB_OFFLINE apply.",
     "A command line of the authors' scripts, or of transformers' run_glue, run_qa or run_summarization, can be pasted after `adalora run`. Flags after it override it.",
   ],
@@ -41,7 +41,9 @@ export const run = defineCommand({
   ],
 
   async run({ positionals, given, options }, report) {
-    const { config, notes } = await requestedRun(positionals[0], given, options);
+    const { config, notes } = await requestedRun(positionals[0], given, options, () =>
+      openSources(report),
+    );
     for (const note of notes) report.info(note);
     const { seeds, resume, overwrite } = options;
     checkBackend(config);

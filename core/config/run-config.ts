@@ -56,7 +56,7 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
     checkMethod(layer, config.method);
   }
   const { task, model } = config;
-  if (task === null) throw errors.missing("task", "name a recipe, or give --task");
+  if (task === null) throw errors.noTask();
   if (model === null) throw errors.missing("model", "give --model DIR");
   for (const layer of layers) checkTask(layer, task);
   if (config.method === "prune-lora" && config.importance === "magnitude") {

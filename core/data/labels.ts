@@ -158,6 +158,9 @@ function unknownClass(
   );
 }
 
+/** Whether a cell is a finite number, or the text of one. */
+export const isNumberCell = (cell: unknown): boolean => scoreOf(cell) !== undefined;
+
 // One way to match any text: two runs of digits side by side would take quadratic time.
 const decimal = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 

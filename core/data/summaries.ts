@@ -35,7 +35,8 @@ export interface SummarySpec extends Pick<ColumnOptions, "textColumn" | "labelCo
 
 /** Known names of the text column, most common first: XSum, CNN/DailyMail, SAMSum, custom data. */
 export const textColumns = ["document", "article", "dialogue", "text", "source"] as const;
-const summaryColumns = ["summary", "highlights", "target"];
+/** Known names of the summary column. */
+export const summaryColumns: readonly string[] = ["summary", "highlights", "target"];
 
 /**
  * Reads and checks every example of a split, in any table format (CSV with multi-line cells, JSON

@@ -96,3 +96,78 @@ describe("data of one's own", () => {
     }
   });
 });
+
+describe("without a task", () => {
+  const place = (data: string) => ["--model", task.model, "--data", data];
+  const plan = async (...args: string[]) => {
+    const { code, stdout, stderr } = await run([
+      "plan",
+      "--json",
+      "--device",
+      "reference",
+      ...args,
+    ]);
+    return { code, stderr, config: code === 0 ? JSON.parse(stdout).config : undefined };
+  };
+  const labelled = path("labelled.csv");
+  writeFileSync(labelled, "text,label\nthe cat,good\na moon,bad\nlooked,good\n");
+
+  test("the data's columns show it: plan says so, and takes nothing from the demo", async () => {
+    const { code, config, stderr } = await plan(...place(labelled));
+    expect(code).toBe(0);
+    expect(stderr).toContain(
+      `task classification, from the column "label" of ${labelled} holds 2 classes; --task names another, or a recipe`,
+    );
+    const named = await plan(...place(labelled), "--task", "classification");
+    expect(config).toEqual(named.config);
+    expect(config).toMatchObject({ task: "classification", lr: 5e-4, epochs: 3 });
+  });
+
+  test.each([
+    ["regression", "scores.csv", "text,label\nthe cat,0.5\na moon,1\n"],
+    [
+      "squad_v2",
+      "questions.jsonl",
+      JSON.stringify({ question: "Who?", context: "the cat", answers: [] }),
+    ],
+  ])("%s", async (name, file, content) => {
+    writeFileSync(path(file), content);
+    const { config, stderr } = await plan(...place(path(file)));
+    expect([config?.task, stderr]).toEqual([name, expect.stringContaining(`task ${name}, from `)]);
+  });
+
+  test("run infers it too, and a configuration file without one", async () => {
+    const short = ["--max-steps", "2", "--target-rank", "1", "--device", "reference", "--json"];
+    const { code, stdout } = await run(["run", ...place(labelled), ...short, "--out", path("own")]);
+    expect([code, JSON.parse(stdout).task]).toEqual([0, "classification"]);
+    writeFileSync(path("own.toml"), `model = "${task.model}"\ndata = "${labelled}"\n`);
+    expect((await plan(path("own.toml"))).config).toMatchObject({ task: "classification" });
+  });
+
+  test.each([
+    ["a model alone", ["--model", task.model], "no task given\n  hint: name a recipe, give --data"],
+    [
+      "evaluation data alone",
+      ["--eval-data", labelled],
+      "no task given\n  hint: name a recipe, give --data",
+    ],
+    ["data alone", ["--data", labelled], "no model given\n  hint: give --model DIR\n"],
+    [
+      "unknown columns",
+      place(path("train.csv")),
+      'does not show it: its columns are "text of it", "mood", "score"',
+    ],
+    ["the demo's recipe", ["demo", "--data", labelled], "--data does not apply to recipe demo\n"],
+    [
+      "the demo's recipe, another model",
+      ["demo", "--model", task.model],
+      "--model does not apply to recipe demo\n",
+    ],
+  ])("an error says what to give: %s", async (_, args, message) => {
+    for (const verb of ["plan", "run"]) {
+      const { code, stderr } = await run([verb, ...args]);
+      expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
+      expect(stderr).not.toContain("baseline");
+    }
+  });
+});
