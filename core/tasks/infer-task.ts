@@ -8,10 +8,11 @@ import { readSquad, squadColumns } from "../data/squad.ts";
 import { locateSquadSplits } from "../data/squad-splits.ts";
 import { textColumns, summaryColumns } from "../data/summaries.ts";
 import { quoted, type Table } from "../data/table.ts";
-import { decodeText, readBytes } from "../data/text-file.ts";
+import { decodeText } from "../data/text-file.ts";
 import { createWarnings } from "../data/warnings.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { isJsonObject } from "../io/json-file.ts";
+import { readRegular } from "../io/regular-file.ts";
 import type { TaskOptions } from "./task-options.ts";
 
 /** A task, and what in the data shows it: `the columns "text" and "label"`. */
@@ -41,7 +42,7 @@ export async function inferTask(
   if (split === undefined || source === undefined)
     throw errors.undecidedTask(path, "it holds no split");
   if (isSquadDocument(source)) return questions(split, options, "SQuAD's layout");
-  const table = openTable(source, {
+  const table = await openTable(source, {
     role: split.role,
     hasHeader: true,
     warnings: createWarnings(),
@@ -81,7 +82,7 @@ function locateSquadFiles(path: string, unanswerable: boolean): readonly DataSpl
 function isSquadDocument(source: DataSource): boolean {
   if (typeof source !== "string" || formatOf(source) !== "json") return false;
   try {
-    const root: unknown = JSON.parse(decodeText(readBytes(source), source));
+    const root: unknown = JSON.parse(decodeText(readRegular(source), source));
     return isJsonObject(root) && Array.isArray(root["data"]);
   } catch (error) {
     if (error instanceof SyntaxError) return false; // JSON lines, or damaged

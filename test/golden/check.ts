@@ -10,7 +10,7 @@ import type { CaseResult } from "./comparison.ts";
 import { checkForward } from "./forward-case.ts";
 import { checkGeneration } from "./generate-case.ts";
 import { type GoldenCase, readCase, tolerances } from "./golden-case.ts";
-import { checkPeft, peftBart, peftSequence } from "./peft-case.ts";
+import { checkPeft, peftBart, peftSequence, peftSpan } from "./peft-case.ts";
 import { checkBucketTable, checkMaskingTable, checkScheduleTable } from "./table-cases.ts";
 import { checkSpan, spanKind } from "./span-case.ts";
 import { checkTraining, sequenceKind } from "./training-case.ts";
@@ -30,9 +30,9 @@ export async function checkCase(
   const kind = settings?.kind ?? g["kind"];
   if (kind === "generate") return checkGeneration(backend, golden, tolerance);
   if (g["adapter_keys"]) {
-    return kind === "bart"
-      ? checkPeft(backend, golden, tolerance, peftBart)
-      : checkPeft(backend, golden, tolerance, peftSequence);
+    if (kind === "bart") return checkPeft(backend, golden, tolerance, peftBart);
+    if (kind === "qa") return checkPeft(backend, golden, tolerance, peftSpan);
+    return checkPeft(backend, golden, tolerance, peftSequence);
   }
   if (g["steps"]) {
     if (g["dtype"] === "float32" && dtype === "f64")

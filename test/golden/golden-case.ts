@@ -5,8 +5,7 @@ import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
 import { toFloat64 } from "../../core/io/float-conversion.ts";
 import { openSafetensors } from "../../core/io/safetensors.ts";
 import type { StoredTensor } from "../../core/io/stored-tensor.ts";
-import { attachAdapters, selectLinears } from "../../core/model/select-linears.ts";
-import { type Adapter, adapterScale } from "../../core/nn/adapter.ts";
+import { type Adapter, declareAdapter } from "../../core/nn/adapter.ts";
 import { loadWeights } from "../../core/model/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
@@ -95,6 +94,47 @@ export function tensorOf(golden: GoldenCase, name: string): GoldenTensor {
   return tensor;
 }
 
+/** A linear layer that a case adapts, the rank and scale of its adapter, and whether it has E. */
+export interface AdaptedModule {
+  readonly path: string;
+  readonly rank: number;
+  readonly scale: number;
+  readonly svd: boolean;
+}
+
+/**
+ * The modules of a training case, from its first values. `scaleOf`: a module's scale at a rank. Throws where golden.json lists other
+ * `modules`.
+ */
+export function adaptedModules(
+  { golden, tensors, dir }: GoldenCase,
+  svd: boolean,
+  scaleOf: (path: string, rank: number) => number,
+): readonly AdaptedModule[] {
+  const modules = [...tensors].flatMap(([name, { shape }]) => {
+    const path = /^init\.(?:base_model\.model\.)?(.+)\.lora_A(?:\.weight)?$/.exec(name)?.[1];
+    const rank = shape[0] ?? 0;
+    return path === undefined ? [] : [{ path, rank, scale: scaleOf(path, rank), svd }];
+  });
+  const listed = golden["modules"];
+  const paths = modules.map(({ path }) => path).toSorted();
+  if (paths.length === 0 || (listed !== undefined && !Bun.deepEquals(listed, paths))) {
+    throw new Error(`${dir}: golden.json lists other modules than golden.safetensors holds`);
+  }
+  return modules;
+}
+
+/** Attaches adapters, in the model's order. */
+function attach(tree: ModuleTree, modules: readonly AdaptedModule[]): readonly Adapter[] {
+  const missing = modules.find(({ path }) => !tree.linears.has(path));
+  if (missing) throw new Error(`the model has no linear layer ${missing.path}`);
+  return [...tree.linears.values()].flatMap((linear) => {
+    const module = modules.find(({ path }) => path === linear.path);
+    if (!module) return [];
+    return [(linear.adapter = declareAdapter(linear.path, linear, module))];
+  });
+}
+
 export interface CaseModel {
   readonly plugin: ModelPlugin;
   readonly model: Model;
@@ -107,7 +147,7 @@ export function loadModel(
   backend: Backend,
   dir: string,
   options: {
-    adapt?: { rank: number; alpha: number; svd: boolean };
+    adapt?: readonly AdaptedModule[];
     weights?: ReadonlyMap<string, StoredTensor>;
     trainAll?: boolean;
     head?: TaskHead;
@@ -121,12 +161,7 @@ export function loadModel(
   const model = plugin.build(plugin.parseConfig(raw), options.head ?? { task, labels }, scope);
   const { tree } = scope;
   const { adapt } = options;
-  const adapters = adapt
-    ? attachAdapters(selectLinears(tree, plugin), {
-        ...adapt,
-        scale: adapterScale(adapt.alpha, adapt.rank, adapt.svd),
-      })
-    : [];
+  const adapters = attach(tree, adapt ?? []);
   for (const parameter of tree.parameters.values())
     parameter.requiresGrad =
       options.trainAll ??

@@ -17,12 +17,23 @@ const names = readdirSync(cases, { withFileTypes: true })
 function dueOf(name: string, dtype: string): readonly string[] {
   if (name === "01-hub-style-fp16-bin") return ["hidden"];
   if (/^0[12]/.test(name)) return ["gradients", "hidden", "logits", "loss"];
+  if (name === "03-qa-types") return ["gradients", "logits", "loss"];
   const texts = dtype === "bf16" ? ["exact_scores", "texts"] : ["texts", "tokens"];
   if (name === "04-generate") return [...texts, "scores"];
   if (name.startsWith("04")) {
     const outputs = ["decoder_input_ids", "gradients", "hidden", "logits", "loss"];
     const smooth = name !== "04-bart-prefixless";
     return smooth ? [...outputs, "gradients_smooth", "loss_smooth"] : outputs;
+  }
+  if (name.startsWith("06-peft-lora-qa")) {
+    const training = ["adapter", "base_only", "lr", "peft_loss"];
+    return dtype === "bf16" ? training : [...training, "final", "grad_norm"];
+  }
+  if (name.startsWith("06-peft-adalora-qa")) {
+    const training = ["adapter", "base_only", "budget", "lr", "peft_loss"];
+    if (dtype === "bf16") return training;
+    const whole = [...training, "final", "grad_norm", "nonzero_E"];
+    return name.endsWith("float32") ? whole : [...whole, "ranknum"]; // PEFT trains it in the other
   }
   if (name.startsWith("06")) {
     const files = ["adapter", "base_only", "lora_adapter"];
@@ -35,8 +46,11 @@ function dueOf(name: string, dtype: string): readonly string[] {
   if (name === "05-masking-table")
     return ["exp_avg_ipt", "exp_avg_unc", "kept", "scores", "threshold", "unpruned"];
   if (name === "05-schedule-table") return ["budget", "mask", "raises"];
-  if (dtype === "bf16") return ["budget", "gradients", "lr", "orth_loss", "task_loss"];
+  const own = name === "05-adalora-own-modules"; // scalars, masks and final tensors alone
+  if (dtype === "bf16")
+    return ["budget", ...(own ? [] : ["gradients"]), "lr", "orth_loss", "task_loss"];
   const scalars = ["grad_norm", "lr", "orth_loss", "task_loss", "threshold"];
+  if (own) return ["budget", "final", "kept", ...scalars];
   const training = ["budget", "final", "gradients", ...scalars];
   if (name.startsWith("05-lora")) return training;
   return [...training, "E_trajectory", "exp_avg_ipt", "exp_avg_unc", "kept"];
@@ -54,7 +68,7 @@ function runCases(backend: Backend, dtype: string): void {
 }
 
 describe("goldens", () => {
-  test("are there", () => expect(names).toHaveLength(18));
+  test("are there", () => expect(names).toHaveLength(23));
 
   runCases(createReferenceBackend(), "f64");
 });

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { readPeftAdapter } from "../../core/io/peft.ts";
+import { adapterScale } from "../../core/nn/adapter.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import { ForwardPass } from "../../core/forward-pass.ts";
 import type { Parameter } from "../../core/tensor.ts";
@@ -16,15 +18,19 @@ import {
   type CaseModel,
   type GoldenCase,
   type Tolerance,
+  adaptedModules,
   loadModel,
   packGolden,
   tensorOf,
 } from "./golden-case.ts";
+import type { SpanBatch } from "../../core/tasks/span-loss.ts";
+import { spanKind } from "./span-case.ts";
 import { PeftRanknum } from "./peft-ranknum.ts";
 import {
   type TrainingKind,
   type TrainingSettings,
   createTrainer,
+  isNoise,
   sequenceKind,
 } from "./training-case.ts";
 import type { LabelledBatch } from "../../core/tasks/batch.ts";
@@ -42,21 +48,43 @@ interface PeftStep {
 export interface PeftKind<Batch extends TokenBatch> {
   readonly training: TrainingKind<Batch>;
   evaluation(golden: GoldenCase): TokenBatch;
+  /** Golden logits `eval.NAME.*` in the order of the model's own. */
+  expected(golden: GoldenCase, name: string): ArrayLike<number>;
 }
+
+const expectedLogits = (golden: GoldenCase, name: string) =>
+  tensorOf(golden, `eval.${name}.logits`).values;
+
+/** The batch of an evaluation; token types are zeros where the case has none. */
+const evaluationTokens = (golden: GoldenCase) =>
+  packGolden(
+    tensorOf(golden, "eval.input_ids"),
+    tensorOf(golden, "eval.attention_mask"),
+    golden.tensors.get("eval.token_type_ids"),
+  );
 
 export const peftSequence: PeftKind<LabelledBatch> = {
   training: sequenceKind,
-  evaluation: (golden) =>
-    packGolden(
-      tensorOf(golden, "eval.input_ids"),
-      tensorOf(golden, "eval.attention_mask"),
-      undefined,
-    ),
+  evaluation: evaluationTokens,
+  expected: expectedLogits,
+};
+
+export const peftSpan: PeftKind<SpanBatch> = {
+  training: spanKind,
+  evaluation: evaluationTokens,
+  expected(golden, name) {
+    const [start, end] = ["start", "end"].map((side) =>
+      tensorOf(golden, `eval.${name}.${side}_logits`),
+    );
+    const { rows } = evaluationTokens(golden);
+    return Array.from(rows).flatMap((row) => [start!.values[row]!, end!.values[row]!]);
+  },
 };
 
 export const peftBart: PeftKind<GenerationBatch> = {
   training: bartKind,
   evaluation: evaluationBatch,
+  expected: expectedLogits,
 };
 
 /** PEFT's own training, step by step, then its adapter files as they come: alone, converted to LoRA, and the base without them. */
@@ -76,7 +104,7 @@ export async function checkPeft<Batch extends TokenBatch>(
     return subject;
   };
   const logits = (folder: string | undefined) => logitsOf(backend, load(folder), batch);
-  const want = (name: string) => tensorOf(golden, `eval.${name}.logits`).values;
+  const want = (name: string) => kind.expected(golden, name);
   comparison.close("base_only", logits(undefined), want("base_only"), tolerance.outputs);
   comparison.close("adapter", logits("adapter"), want("adapter"), tolerance.outputs);
   comparison.close("adapter", logits("adapter"), want("merged"), tolerance.outputs);
@@ -109,23 +137,29 @@ function comparePeftTraining<Batch extends TokenBatch>(
 ): void {
   const settings = golden.golden["case"] as TrainingSettings;
   const svd = settings.method !== "lora";
-  const adapt = { rank: settings.r, alpha: settings.alpha, svd };
+  const adapt = adaptedModules(golden, svd, scales(golden, settings));
   const subject = loadModel(backend, join(golden.dir, "base"), { adapt, ...headOf(kind) });
   const nameOf = ({ name }: Parameter) => {
     const suffix = !svd && /\.lora_[AB]$/.test(name) ? ".weight" : "";
     return `base_model.model.${name}${suffix}`;
   };
+  let ranknum: PeftRanknum<Batch> | undefined = undefined;
   const trainer = createTrainer(backend, golden, subject, settings, {
     kind,
     semantics: "peft",
     nameOf,
+    maxGradNorm: () => ranknum?.maxGradNorm ?? 0,
   });
-  const ranknum = new PeftRanknum(backend, subject, trainer, settings);
+  ranknum = new PeftRanknum(backend, subject, trainer, settings, {
+    lossOf: kind.lossOf(subject),
+    isTrained: [...golden.tensors.keys()].some((name) => /^init\..+\.ranknum$/.test(name)),
+  });
   // Plain LoRA's trajectory magnifies rounding most, in bf16 by more than f32's tolerance allows for.
   const margin = svd || tolerance.trajectory ? tolerance.training : 3 * tolerance.training;
   for (const want of golden.golden["steps"] as PeftStep[]) {
-    ranknum.remember();
-    const got = trainer.step([kind.batch(golden, want.step, subject)]);
+    const batch = kind.batch(golden, want.step, subject);
+    ranknum.prepare(batch);
+    const got = trainer.step([batch]);
     const at = `step ${want.step}`;
     const loss = got.taskLoss + (svd ? settings.orth_coef : 0) * got.orthogonalityLoss;
     comparison.relative("peft_loss", loss, want.peft_loss, margin, `${at} loss`);
@@ -147,6 +181,20 @@ function comparePeftTraining<Batch extends TokenBatch>(
     comparePeftEnd(backend, golden, trainer, ranknum, tolerance, comparison, nameOf);
 }
 
+/** The scale of each module: PEFT's LoRA may have ranks and alphas by pattern, and divide by the rank's root. */
+function scales(
+  { dir }: GoldenCase,
+  { method, r, alpha }: TrainingSettings,
+): (path: string, rank: number) => number {
+  if (method !== "lora") return () => adapterScale(alpha, r, true);
+  const adapter = JSON.parse(readFileSync(join(dir, "adapter", "adapter_config.json"), "utf8"));
+  const patterns = Object.entries<number>(adapter["alpha_pattern"] ?? {});
+  return (path, rank) => {
+    const own = patterns.find(([key]) => new RegExp(`(^|\\.)${key}$`).test(path))?.[1] ?? alpha;
+    return own / (adapter["use_rslora"] === true ? Math.sqrt(rank) : rank);
+  };
+}
+
 /** The tensors that training leaves. */
 function comparePeftEnd<Batch extends TokenBatch>(
   backend: Backend,
@@ -159,7 +207,7 @@ function comparePeftEnd<Batch extends TokenBatch>(
 ): void {
   for (const parameter of trainer.arena.parameters) {
     const final = golden.tensors.get(`final.${nameOf(parameter)}`);
-    if (!final) continue;
+    if (!final || isNoise(parameter, backend)) continue;
     comparison.close(
       "final",
       backend.download(parameter.buffer),

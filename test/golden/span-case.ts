@@ -95,9 +95,8 @@ function spanBatch(
   const ids = tensorOf(golden, `${prefix}input_ids`);
   const [sequences, width] = [ids.shape.at(-2) ?? 0, ids.shape.at(-1) ?? 0];
   const offset = step * sequences * width;
-  const packed = packGolden(ids, tensorOf(golden, `${prefix}attention_mask`), undefined, {
-    offset,
-  });
+  const types = golden.tensors.get(`${prefix}token_type_ids`);
+  const packed = packGolden(ids, tensorOf(golden, `${prefix}attention_mask`), types, { offset });
   const positions = (name: string) =>
     tensorOf(golden, `${prefix}${name}_positions`).values.subarray(
       step * sequences,
