@@ -106,3 +106,10 @@ test("the hub's absence is a warning where the cache has all, and an error where
     ),
   ]);
 });
+
+test("the task of a data set on the hub is inferred from its columns", async () => {
+  const place = ["--data", "nyu-mll/glue:rte", "--model", task.model, "--device", "reference"];
+  const { code, stdout, stderr } = await run(["plan", ...place, "--json"], online(datasets.url));
+  expect([code, stderr]).toEqual([0, expect.stringMatching(/^task classification, from /)]);
+  expect(JSON.parse(stdout).config).toMatchObject({ task: "classification", lr: 5e-4 });
+});

@@ -47,3 +47,10 @@ test("squad is another data set, all of whose questions have an answer", async (
   ]);
   expect(stderr).toContain(join(snapshots, "datasets--rajpurkar--squad", "snapshots"));
 });
+
+test("the task of a data set on the hub is inferred from its columns", async () => {
+  const args = ["plan", "--data", "rajpurkar/squad_v2", ...flags.slice(0, 4), "--json"];
+  const { code, stdout, stderr } = await run(args, online(squadV2.url));
+  expect([code, stderr]).toEqual([0, expect.stringMatching(/^task squad_v2, from the columns /)]);
+  expect(JSON.parse(stdout).config).toMatchObject({ task: "squad_v2", lr: 5e-4, epochs: 3 });
+});
