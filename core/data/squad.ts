@@ -1,10 +1,10 @@
 import { errors } from "../errors.ts";
 import { cutText } from "../excerpt.ts";
-import { readRegular } from "../io/regular-file.ts";
+import { jsonFault } from "../io/json-fault.ts";
 import { isJsonObject, type JsonObject } from "../io/json-file.ts";
+import { readRegular } from "../io/regular-file.ts";
 import type { ColumnOptions } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
-import { jsonFault } from "./json-fault.ts";
 import { columnsToKeep, type KeptCells, keptCells, pickCells } from "./kept-columns.ts";
 import { type DataSource, formatOf, openTable, sourceName } from "./open-table.ts";
 import { documentQuestions } from "./squad-document.ts";

@@ -1,8 +1,9 @@
 import type * as tokenizers from "tokenizers";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
-import { AdaloraError, errors } from "../errors.ts";
+import { errors } from "../errors.ts";
 import { cutText, excerpt } from "../excerpt.ts";
 import { describeContent } from "../io/file-errors.ts";
+import { jsonFault } from "../io/json-fault.ts";
 import { decodeUtf8, type JsonObject, parseJsonObject } from "../io/json-file.ts";
 import { duplicateKey } from "../io/json-scan.ts";
 import { trialFault } from "../io/trial.ts";
@@ -37,7 +38,7 @@ export interface BuiltTokenizer {
 export async function nativeFromFile(file: TokenizerFile): Promise<BuiltTokenizer> {
   const { Tokenizer } = await loadLibrary();
   const text = decodeUtf8(file.bytes, file.path);
-  const json = parseFile(text, file, Tokenizer);
+  const json = parseFile(text, file);
   const { fault, unusual, highestId } = inspectTokenizer(json);
   if (fault !== undefined) throw unreadable(file.path, new Error(fault));
   if (unusual !== undefined) {
@@ -52,24 +53,22 @@ export async function nativeFromFile(file: TokenizerFile): Promise<BuiltTokenize
 }
 
 /**
- * The parsed file: what is checked is what the library reads, so a key may not occur twice. For text
- * that is no JSON the library's message has line and column.
+ * The parsed file. What is checked is what the library reads: a key may not occur twice, and text
+ * that is no JSON never reaches it, as it acts on what it has read before it finds that out.
  */
-function parseFile(text: string, file: TokenizerFile, library: Library["Tokenizer"]): JsonObject {
+function parseFile(text: string, { path, bytes }: TokenizerFile): JsonObject {
+  let json: JsonObject;
   try {
-    const json = parseJsonObject(text, file.path);
-    const duplicate = duplicateKey(text);
-    if (duplicate === undefined) return json;
-    throw unreadable(file.path, new Error(`it has the key ${excerpt(duplicate)} twice`));
+    json = parseJsonObject(text, path);
   } catch (cause) {
-    if (!(cause instanceof AdaloraError && cause.message.includes("is not JSON"))) throw cause;
-    try {
-      library.fromString(text);
-    } catch (reason) {
-      throw unreadable(file.path, reason, describeContent(file.bytes));
-    }
-    throw cause;
+    const fault = jsonFault(text);
+    if (fault === undefined) throw cause; // valid, but no object, or nested too deep
+    const rule = `${fault.isCutShort ? "the JSON ends too soon" : "no JSON"} at line ${fault.line}`;
+    throw unreadable(path, new Error(rule), describeContent(bytes));
   }
+  const duplicate = duplicateKey(text);
+  if (duplicate === undefined) return json;
+  throw unreadable(path, new Error(`it has the key ${excerpt(duplicate)} twice`));
 }
 
 const sized = (native: NativeTokenizer, highestId: number): BuiltTokenizer => ({

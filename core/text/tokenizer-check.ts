@@ -103,8 +103,9 @@ function inspectStep(step: unknown, findings: Findings): number {
 const byteLength = (text: unknown) => (typeof text === "string" ? Buffer.byteLength(text) : 0);
 
 function inspectCharsmap(base64: unknown, findings: Findings): number {
-  if (typeof base64 !== "string") return 1; // the library reports it
-  const bytes = Buffer.from(base64, "base64");
+  const bytes = Buffer.from(typeof base64 === "string" ? base64 : "", "base64");
+  // Strict, as Node's decoder skips what is no base64 and the library panics on it.
+  if (bytes.toString("base64") !== base64) findings.fault ??= "its character map is not base64";
   findings.fault ??= charsmapFault(bytes);
   return MAX_CHARSMAP_GROWTH;
 }

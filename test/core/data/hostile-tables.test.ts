@@ -5,7 +5,7 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { csvRecords } from "../../../core/data/csv.ts";
 import { delimitedTable } from "../../../core/data/delimited.ts";
 import { type ExampleSet, readExamples, type ReadSpec } from "../../../core/data/examples.ts";
-import { jsonFault } from "../../../core/data/json-fault.ts";
+import { jsonFault } from "../../../core/io/json-fault.ts";
 import { formatCell, scoreParser } from "../../../core/data/labels.ts";
 import { parquetTable } from "../../../core/data/parquet-table.ts";
 import { fileSplit, locateSplits } from "../../../core/data/splits.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { jsonFault } from "../../../core/data/json-fault.ts";
+import { jsonFault } from "../../../core/io/json-fault.ts";
 import { type JsonPath, lineOf } from "../../../core/data/json-line.ts";
 
 const text = `{

@@ -17,6 +17,8 @@ ownCache();
 
 const spm = readFileSync(join(tinyDir, "spm.model"));
 const json = debertaTokenizerJson(parseSentencePiece(spm, "spm.model"), "spm.model");
+const { charsmap: map } = parseSentencePiece(spm, "spm.model");
+const charsmap = Buffer.from(map).toString("base64");
 const template = { ...json.post_processor };
 
 const replace = (pattern: object, content: string) => ({ type: "Replace", pattern, content });
@@ -85,6 +87,12 @@ const HOSTILE: readonly [what: string, change: object, message: RegExp][] = [
     { normalizer: { type: "Precompiled", precompiled_charsmap: "AAAA/////w==" } },
     /its character map of 7 bytes is truncated/,
   ],
+  [
+    "a map in damaged base64",
+    { normalizer: { type: "Precompiled", precompiled_charsmap: `${charsmap}*` } },
+    /its character map is not base64/,
+  ],
+  ["no map", { normalizer: { type: "Precompiled" } }, /its character map is not base64/],
   ["words of any length", { model: wordPiece(1e9) }, /it splits words of up to 1000000000/],
   [
     "too many steps",
@@ -130,6 +138,14 @@ for (const [what, change, message] of HOSTILE) {
 test("a key that occurs twice is refused: the library might read the other one", async () => {
   const text = JSON.stringify(json).replace('"normalizer":', '"normalizer":null,"normalizer":');
   expect((await failureOf(text)).message).toContain('it has the key "normalizer" twice');
+});
+
+test("text that is no JSON never reaches the library, which acts before it finds that out", async () => {
+  const damaged = { normalizer: { type: "Precompiled", precompiled_charsmap: "" } };
+  const text = `${JSON.stringify(damaged).slice(0, -1)},\n"x": !}`;
+  expect((await failureOf(text)).message).toContain(
+    "cannot be used as a tokenizer: no JSON at line 2",
+  );
 });
 
 test("a file nested too deep is refused", async () => {
