@@ -2,7 +2,8 @@ import { errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
 import type { MappedFile } from "./mapped-file.ts";
 import { DTYPE_BYTES, type StoredTensor } from "./stored-tensor.ts";
-import { describeValue, storageDtypes, readStateDict, TORCH_HOOKS } from "./torch-tensors.ts";
+import { readStateDict } from "./torch-state-dict.ts";
+import { describeValue, storageDtypes, TORCH_HOOKS } from "./torch-tensors.ts";
 import { unpickle } from "./unpickler.ts";
 
 // The first pickle of the stream, torch.serialization.MAGIC_NUMBER.

@@ -4,7 +4,8 @@ import { describeContent } from "./file-errors.ts";
 import { type MappedFile, openMapped } from "./mapped-file.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 import { readLegacyStream } from "./torch-legacy.ts";
-import { readStateDict, TORCH_HOOKS } from "./torch-tensors.ts";
+import { readStateDict } from "./torch-state-dict.ts";
+import { TORCH_HOOKS } from "./torch-tensors.ts";
 import { unpickle } from "./unpickler.ts";
 import { readZipDirectory } from "./zip-directory.ts";
 
