@@ -252,5 +252,5 @@ function nameOf({ files }: DataSplit): string {
 }
 
 function noRows(split: DataSplit) {
-  return errors.file(nameOf(split), "has no rows");
+  return errors.file(nameOf(split), "there are no rows");
 }

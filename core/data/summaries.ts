@@ -58,7 +58,7 @@ export async function readSummaries(split: DataSplit, spec: SummarySpec): Promis
     }
   }
   if (examples.length === 0)
-    throw errors.file(sourceName(split.files[0] ?? "data"), "has no rows");
+    throw errors.file(sourceName(split.files[0] ?? "data"), "there are no rows");
   const limited = spec.limit === undefined ? examples : examples.slice(0, spec.limit);
   const isLabelled = limited.every(({ summary }) => summary !== undefined);
   return {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { readConfigFile } from "../../cli/config-file.ts";
 import { AdaloraError } from "../../core/errors.ts";
 import { configToJson, resolveConfig } from "../../core/config/run-config.ts";
+import { cpuTime } from "../helpers/cpu-time.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -50,12 +51,12 @@ describe("keys and values", () => {
 
 describe("a hostile file is one error, soon", () => {
   const thrown = (name: string, text: string): string => {
-    const started = performance.now();
+    const started = cpuTime();
     try {
       read(name, text);
     } catch (error) {
       if (!(error instanceof AdaloraError)) throw error;
-      expect(performance.now() - started).toBeLessThan(2000);
+      expect(cpuTime() - started).toBeLessThan(2000);
       expect(error.message.length).toBeLessThan(500);
       return error.message;
     }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { errors } from "../../core/errors.ts";
 import { cutText, excerpt, shownShape } from "../../core/excerpt.ts";
+import { cpuTime } from "../helpers/cpu-time.ts";
 
 test("a short value is shown as JSON", () => {
   for (const value of [null, true, 1.5, "a\n", [], {}, [1, "b", null], { a: { b: [2] } }]) {
@@ -14,7 +15,7 @@ test("a value of any size, depth or cycle is cut, and costs nothing", () => {
   const deep = JSON.parse("[".repeat(100_000) + "]".repeat(100_000));
   const cyclic: unknown[] = [];
   cyclic.push(cyclic, { cyclic });
-  const started = performance.now();
+  const started = cpuTime();
   for (const value of [
     "x".repeat(2e7),
     Array.from({ length: 1e6 }, (_, i) => i),
@@ -25,7 +26,7 @@ test("a value of any size, depth or cycle is cut, and costs nothing", () => {
     expect(excerpt(value).length).toBeLessThan(400);
   }
   expect(excerpt("x".repeat(100))).toBe(`"${"x".repeat(80)}…"`);
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(cpuTime() - started).toBeLessThan(1000);
 });
 
 test("a text is not cut inside a character", () => {

@@ -14,20 +14,21 @@ import { createWarnings } from "../../../core/data/warnings.ts";
 import { AdaloraError } from "../../../core/errors.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { fileOf, folderOf, removeFolders } from "./temp-files.ts";
+import { cpuTime } from "../../helpers/cpu-time.ts";
 
 ownCache();
 afterAll(removeFolders);
 
-/** Fails when `run` takes longer; returns its result or the message of its AdaloraError. */
+/** Fails when `run` takes more processor time; returns its result or the message of its AdaloraError. */
 async function within<T>(milliseconds: number, run: () => T | Promise<T>): Promise<T | string> {
-  const started = performance.now();
+  const started = cpuTime();
   try {
     return await run();
   } catch (error) {
     if (error instanceof AdaloraError) return error.message;
     throw error;
   } finally {
-    expect(performance.now() - started).toBeLessThan(milliseconds);
+    expect(cpuTime() - started).toBeLessThan(milliseconds);
   }
 }
 
