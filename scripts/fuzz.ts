@@ -23,7 +23,7 @@ const names = values.reader ?? targets.map(({ name }) => name);
 const unknown = names.find((name) => targets.every((target) => target.name !== name));
 if (unknown !== undefined) {
   console.error(`no reader "${unknown}"; known: ${targets.map(({ name }) => name).join(", ")}`);
-  return process.exit(1);
+  process.exit(1);
 }
 
 const findings: Finding[] = [];

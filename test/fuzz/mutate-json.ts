@@ -11,20 +11,20 @@ export function mutateJson(seed: Uint8Array, random: Random): Uint8Array {
 const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
 
 const VALUES: readonly unknown[] = [
-  ...[null, true, false, 0, 1, -1, 2, 0.5, -0.5, 3, 64, 1000, 1e9, 4_294_967_295, 4_294_967_296],
-  ...[2 ** 53, 1e300, -1e300, "", "a", " ", "\0", "\ud800", "🙂", "x".repeat(5000), "__proto__"],
-  ...[[], {}, [[]], [null], [1, 2, 3], nested(300), Array.from({ length: 3000 }, (_, i) => i)],
-  ...["(x+x+)+y", " {2,}", "\\s+", "a", "t", "tt", "[CLS]", "A", "B", "Regex", "AAAA/////w=="],
-  ...[{ Regex: "a*a*b" }, { String: "" }, { String: "a" }, { type: "Sequence", normalizers: [] }],
-  ...[{ type: "Lowercase" }, { type: "Replace", pattern: { String: "a" }, content: "aaaa" }],
-  ...[{ type: "Split", pattern: { Regex: "[a]+b" }, behavior: "Isolated", invert: true }],
-  ...[{ type: "Digits", individual_digits: true }, { type: "NFKD" }, { type: "ByteLevel" }],
-  ...[
+  [null, true, false, 0, 1, -1, 2, 0.5, -0.5, 3, 64, 1000, 1e9, 4_294_967_295, 4_294_967_296],
+  [2 ** 53, 1e300, -1e300, "", "a", " ", "\0", "\ud800", "🙂", "x".repeat(5000), "__proto__"],
+  [[], {}, [[]], [null], [1, 2, 3], nested(300), Array.from({ length: 3000 }, (_, i) => i)],
+  ["(x+x+)+y", " {2,}", "\\s+", "a", "t", "tt", "[CLS]", "A", "B", "Regex", "AAAA/////w=="],
+  [{ Regex: "a*a*b" }, { String: "" }, { String: "a" }, { type: "Sequence", normalizers: [] }],
+  [{ type: "Lowercase" }, { type: "Replace", pattern: { String: "a" }, content: "aaaa" }],
+  [{ type: "Split", pattern: { Regex: "[a]+b" }, behavior: "Isolated", invert: true }],
+  [{ type: "Digits", individual_digits: true }, { type: "NFKD" }, { type: "ByteLevel" }],
+  [
     { type: "Prepend", prepend: "▁" },
     { type: "FixedLength", length: 0 },
     { type: "UnicodeScripts" },
   ],
-];
+].flat(1);
 
 /** Changes one value somewhere inside; returns the new root. */
 function changeIn(value: unknown, random: Random): unknown {
