@@ -54,7 +54,7 @@ function checkTable(
   tolerance: NonNullable<(typeof tolerances)[string]>,
 ): CaseResult {
   const [row] = golden.golden["rows"] as object[];
-  if (!row) return { status: "fail", reason: "the table has no rows" };
+  if (!row) return { status: "fail", reason: "the table there are no rows" };
   if ("masks" in row) return checkMaskingTable(backend, golden, tolerance);
   if ("non_negative" in row) return checkBucketTable(golden);
   if ("target_total" in row) return checkScheduleTable(golden);
