@@ -63,12 +63,7 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     /** Distinct words. Accepts ["c2p", "p2c"] and the older "c2p|p2c" in any case, with spaces. */
     words<const W extends string>(key: string, allowed: readonly W[]): readonly W[] {
       const value: unknown = raw[key] ?? [];
-      const split = (text: string) =>
-        text
-          .toLowerCase()
-          .split("|")
-          .map((word) => word.trim());
-      const words: unknown = typeof value === "string" ? split(value).filter(Boolean) : value;
+      const words: unknown = typeof value === "string" ? wordsIn(value) : value;
       const want = `a list of ${allowed.join(", ")}`;
       if (!Array.isArray(words)) throw errors.config(source, key, want, value);
       if (words.length > 2 * allowed.length) throw errors.config(source, key, want, value);
@@ -89,3 +84,10 @@ const wholeFrom = (least: number) =>
 const isNumber = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);
 const isInteger = (v: unknown): v is number => isNumber(v) && Number.isSafeInteger(v);
 const isShare = (v: unknown): v is number => isNumber(v) && v >= 0 && v < 1;
+
+const wordsIn = (text: string) =>
+  text
+    .toLowerCase()
+    .split("|")
+    .map((word) => word.trim())
+    .filter(Boolean);
