@@ -2,6 +2,7 @@ import type { Backend } from "../core/backend.ts";
 import { choice, type Setting } from "../core/config/setting.ts";
 import type { Device, RunDType } from "../core/device.ts";
 import { errors, invariant } from "../core/errors.ts";
+import { checkThreads } from "../core/thread-limit.ts";
 import { devices } from "./devices.ts";
 
 /** Where to compute, as the user gives it. */
@@ -13,7 +14,7 @@ export interface DeviceOptions {
   readonly threads: number | null;
 }
 
-type Choice = Pick<DeviceOptions, "device" | "dtype">;
+type Choice = Pick<DeviceOptions, "device" | "dtype"> & Partial<DeviceOptions>;
 
 /** The flag and key `device`: one of the devices by name, or `auto`. */
 export function deviceSetting(among: readonly Device[] = devices): Setting<string> {
@@ -48,11 +49,12 @@ export function resolveDtype(options: Choice, among?: readonly Device[]): RunDTy
 }
 
 /**
- * Throws E_FLAG for a device or dtype that this version or this machine does not have; loads no
- * library.
+ * Throws E_FLAG for a device or dtype that this version or this machine does not have, and for more
+ * threads than it can use; loads no library.
  */
 export function checkBackend(options: Choice, among?: readonly Device[]): void {
-  const { dtype } = options;
+  const { dtype, threads = null } = options;
+  checkThreads(threads);
   const device = deviceFor(options, among);
   const { name, dtypes } = device;
   if (dtype !== "auto" && !dtypes.includes(dtype)) {

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import type { Backend, DType } from "../../core/backend.ts";
 import { errors, invariant } from "../../core/errors.ts";
 import { copyNative, offsetBy, viewBytes, zeroNative } from "../memory.ts";
@@ -30,6 +29,7 @@ import { kernelLibrary } from "./build.ts";
 import { openDnnl } from "./dnnl.ts";
 import { bf16Refusal } from "./isa.ts";
 import { openOpenMp } from "./openmp.ts";
+import { startTeam } from "./team.ts";
 
 /** Options of the CPU backend. */
 export interface CpuOptions {
@@ -54,14 +54,14 @@ type Memory = Omit<
  * by oneDNN, all else by C kernels, compiled now unless set-up has. Calls return when the work is
  * done. The same thread count gives the same bits.
  *
- * Throws E_LIBRARY or E_MACHINE with what to install.
+ * Throws E_LIBRARY or E_MACHINE with what to install, E_MACHINE where OpenMP grants fewer threads, and E_FLAG for too many of them.
  */
 export async function createCpuBackend(options: CpuOptions = {}): Promise<Backend> {
   const { path, openmp } = options.kernels ?? (await kernelLibrary());
   const activation = options.dtype ?? "f32";
   const refusal = activation === "bf16" ? bf16Refusal() : undefined;
   if (refusal !== undefined) throw refused(refusal);
-  openOpenMp(openmp).setThreads(options.threads ?? availableParallelism());
+  startTeam(openOpenMp(openmp), path, options.threads);
   const pool = memoryPool();
   const dnnl = openDnnl();
   const context = cpuContext(path, dnnl, pool);

@@ -3,7 +3,7 @@ import { check, type Finding } from "../../core/finding.ts";
 import { kernelLibrary } from "./build.ts";
 import { openDnnl } from "./dnnl.ts";
 import { cpuFlags, usableLevels } from "./isa.ts";
-import { openOpenMp } from "./openmp.ts";
+import { defaultThreads, openOpenMp } from "./openmp.ts";
 
 /** Checks the parts of the CPU backend, in the order in which they are loaded. */
 export async function cpuFindings(): Promise<readonly Finding[]> {
@@ -17,7 +17,7 @@ export async function cpuFindings(): Promise<readonly Finding[]> {
     }),
     await check("OpenMP", () => {
       const runtime = openOpenMp(openmp);
-      return `${runtime.threads()} threads, ${runtime.path}`;
+      return `${defaultThreads(runtime)} threads, ${runtime.path}`;
     }),
     await check("oneDNN", () => {
       const { version, path } = openDnnl();

@@ -11,7 +11,13 @@ export interface OpenMp {
   /** Sets the threads of parallel regions started from this thread, here and in oneDNN. */
   setThreads(count: number): void;
   threads(): number;
+  /** The most threads that a team can have: OMP_THREAD_LIMIT, or a very large number. */
+  threadLimit(): number;
 }
+
+/** Threads of a backend that is opened without a number: one per core, as far as OpenMP allows. */
+export const defaultThreads = (openmp: OpenMp): number =>
+  Math.min(availableParallelism(), openmp.threadLimit());
 
 /**
  * Spins of a waiting thread before it sleeps. The runtime's default of 300,000 occupies a core for
@@ -46,13 +52,20 @@ export function openOpenMp(preferred: string | undefined): OpenMp {
     {
       omp_set_num_threads: { args: ["i32"], returns: "void" },
       omp_get_max_threads: { args: [], returns: "i32" },
+      omp_set_dynamic: { args: ["i32"], returns: "void" },
+      omp_set_max_active_levels: { args: ["i32"], returns: "void" },
+      omp_get_thread_limit: { args: [], returns: "i32" },
     },
     HINT,
   );
+  // Teams have the requested size, whatever OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS say.
+  symbols.omp_set_dynamic(0);
+  symbols.omp_set_max_active_levels(1);
   return {
     path,
     setThreads: (count) => symbols.omp_set_num_threads(count),
     threads: () => symbols.omp_get_max_threads(),
+    threadLimit: () => symbols.omp_get_thread_limit(),
   };
 }
 

@@ -15,6 +15,7 @@ import { referenceDevice } from "../../core/backend/reference/device.ts";
 import { createCountingBackend } from "../../core/backend/counting.ts";
 import { resolveConfig } from "../../core/config/run-config.ts";
 import type { Device } from "../../core/device.ts";
+import { maxThreads } from "../../core/thread-limit.ts";
 import { runNeeds } from "../../core/run/needs.ts";
 import { prepareRun } from "../../core/run/prepare.ts";
 import { pluginFor } from "../../plugins/index.ts";
@@ -83,6 +84,13 @@ describe("a device that is added to the list", () => {
     expect(check("reference", "bf16")).toThrow(
       "--dtype must be f32 with --device reference, got bf16",
     );
+  });
+
+  test("is refused more threads than the machine can use", () => {
+    const check = (threads: number | null) => () =>
+      checkBackend({ device: "abacus", dtype: "f32", threads }, among);
+    for (const threads of [null, 1, maxThreads()]) expect(check(threads)).not.toThrow();
+    expect(check(maxThreads() + 1)).toThrow(`--threads must be at most ${maxThreads()} on this`);
   });
 
   test("is what auto picks where it is the first that works", () => {

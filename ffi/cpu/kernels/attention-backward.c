@@ -191,7 +191,7 @@ static void attend_backward(const attention_shape *s, const attention_plan *plan
   const int step = attention_block_rows(q.n);
   for (int first = 0; first < q.n; first += step) {
     const int rows = (int)adl_min(q.n - first, step);
-    score_block(s, plan, &q, w, first, rows, (uint32_t)(head * s->tokens + q.start + first),
+    score_block(s, plan, &q, w, first, rows, attention_dropout_row(s, &q, head) + (uint32_t)first,
                 t.probs);
     backward_content(s, plan, &q, w, first, rows);
     if (t.pos_key) clear_pairs(&q, attention_query_columns, first, rows, w->by_query);

@@ -70,7 +70,7 @@ static first_inputs head_inputs(const first_inputs *all, int column) {
 static void draw_factors(const attention_shape *s, const attention_sequence *q, int head,
                          float *factors) {
   if (s->dropout)
-    adl_dropout_rows(s->dropout, (uint32_t)(head * s->tokens + q->start), 1, (q->n + 3) / 4,
+    adl_dropout_rows(s->dropout, attention_dropout_row(s, q, head), 1, (q->n + 3) / 4,
                      factors);
 }
 

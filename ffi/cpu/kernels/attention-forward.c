@@ -119,7 +119,7 @@ static void attend(const attention_shape *s, const attention_plan *plan, const w
       attention_add_relative(&q, first, rows, w->scores, t.pos_key ? w->by_query : NULL,
                              t.pos_query ? w->by_key : NULL);
     }
-    normalise(s, &q, w, first, rows, (uint32_t)(head * s->tokens + q.start + first), t.probs);
+    normalise(s, &q, w, first, rows, attention_dropout_row(s, &q, head) + (uint32_t)first, t.probs);
     multiply_floats(rows, dim, q.n, w->scores, q.padded, 1, w->v, padded_dim, w->out, padded_dim, 0,
                     w->panel);
     copy_out(t.out + row_at, width, w->out, padded_dim, rows, dim);

@@ -49,6 +49,12 @@ typedef struct {
 attention_sequence attention_sequence_at(const attention_shape *s, const attention_plan *plan,
                                          int index);
 
+/* Row of the dropout mask for the sequence's first query; rows count modulo 2^32. */
+ADL_INLINE uint32_t attention_dropout_row(const attention_shape *s, const attention_sequence *q,
+                                          int head) {
+  return (uint32_t)head * (uint32_t)s->tokens + (uint32_t)q->start;
+}
+
 /* Columns of a relative product that a block of rows uses: [from, to). */
 typedef struct {
   int from, to;

@@ -1,5 +1,6 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { maxThreads } from "../../../core/thread-limit.ts";
 import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
 import { spinsBeforeSleep } from "../../../ffi/cpu/openmp.ts";
 import { available } from "../../helpers/available.ts";
@@ -17,6 +18,29 @@ function displayed(variables: Record<string, string>): string {
   return child.stderr.toString();
 }
 
+const SIZE = 200;
+/** Opens a backend on the given threads; prints a product's last sum, or the error. */
+const product = `
+  import { createCpuBackend } from ${JSON.stringify(join(import.meta.dir, "../../../ffi/cpu/backend.ts"))};
+  const n = ${SIZE}, options = JSON.parse(process.argv[1]);
+  try {
+    const backend = await createCpuBackend(options);
+    const a = backend.alloc("f32", n * n), c = backend.alloc("f32", n * n);
+    backend.upload(a, new Float32Array(n * n).fill(1));
+    backend.zero(c);
+    backend.gemm(a, a, c, { m: n, n, k: n });
+    console.log(Math.min(...backend.download(c)));
+  } catch ({ code, message, hint }) { console.log([code, message, hint].join("\\n")); }`;
+
+/** What `product` prints under the given variables. */
+function productUnder(variables: Record<string, string>, options: { threads?: number }): string {
+  const child = Bun.spawnSync([process.execPath, "-e", product, JSON.stringify(options)], {
+    env: { ...process.env, ...variables },
+  });
+  expect(child.stderr.toString()).toBe("");
+  return child.stdout.toString().trim();
+}
+
 if (backend === undefined) test.skip(`OpenMP's runtime (${reason})`, () => {});
 else
   test("idle threads sleep soon, unless the user decides", () => {
@@ -28,4 +52,35 @@ else
 test("on busy cores they sleep sooner", () => {
   expect(spinsBeforeSleep(2, 2)).toBe(20_000);
   expect(spinsBeforeSleep(4, 2)).toBe(200);
+});
+
+describe.skipIf(backend === undefined)("variables of OpenMP", () => {
+  test.each([
+    { OMP_DYNAMIC: "true" },
+    { OMP_MAX_ACTIVE_LEVELS: "0" },
+    { OMP_NESTED: "true", OMP_SCHEDULE: "dynamic,1", OMP_PROC_BIND: "close", OMP_PLACES: "{0}" },
+    { OMP_NUM_THREADS: "100000", OMP_CANCELLATION: "true" },
+  ])("%j leave every product whole", (variables) => {
+    expect(productUnder(variables, { threads: 2 })).toBe(String(SIZE));
+  });
+
+  test("OMP_THREAD_LIMIT is followed by default, and against --threads refused", () => {
+    const limit = { OMP_THREAD_LIMIT: "1" };
+    expect(productUnder(limit, {})).toBe(String(SIZE));
+    expect(productUnder(limit, { threads: 2 })).toBe(
+      [
+        "E_MACHINE",
+        "OpenMP grants 1 of the 2 requested threads: OMP_THREAD_LIMIT is 1",
+        "use --threads 1, or raise OMP_THREAD_LIMIT",
+      ].join("\n"),
+    );
+  });
+
+  test("more threads than the machine can use are refused", () => {
+    const most = maxThreads();
+    expect(productUnder({}, { threads: most })).toBe(String(SIZE));
+    expect(productUnder({}, { threads: 100_000 })).toStartWith(
+      `E_FLAG\n--threads must be at most ${most} on this machine, got 100000`,
+    );
+  });
 });

@@ -23,6 +23,7 @@ import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
 import { kernelUnits } from "../../../ffi/cpu/build.ts";
 import { PRODUCT_CALLS } from "../../../ffi/cpu/product-calls.ts";
+import { TEAM_SYMBOLS } from "../../../ffi/cpu/team.ts";
 
 const kernels = join(import.meta.dir, "../../../ffi/cpu/kernels");
 
@@ -69,6 +70,7 @@ const declared = [
       ...MULTI_HEAD_SIZES,
       ...NARROW_SIZES,
       ...PRODUCT_CALLS,
+      ...TEAM_SYMBOLS,
     },
     "",
   ),
@@ -100,7 +102,8 @@ function functionsOf(source: string, type: "f32" | "bf16"): string[] {
   return [...source.replaceAll(excluded[type], "").matchAll(head)].map(
     ([, result = "", activation, plain, parameters = ""]) => {
       const name = activation === undefined ? plain : `adl_${activation}_${type}`;
-      return `${typeOf(result)} ${name}(${parameters.split(",").map(typeOf).join(", ")})`;
+      const types = parameters === "void" ? [] : parameters.split(",").map(typeOf);
+      return `${typeOf(result)} ${name}(${types.join(", ")})`;
     },
   );
 }
