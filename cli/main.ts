@@ -3,7 +3,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { TRIAL_COMMAND } from "../core/io/trial-command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
-import { createReport, exit, type ExitCode, type Report, tolerateClosedPipe } from "./report.ts";
+import { createReport, exit, type ExitCode, type Report } from "./report.ts";
 
 type Commands = Readonly<Record<string, CommandEntry>>;
 
@@ -46,8 +46,7 @@ export async function main(
 }
 
 if (import.meta.main) {
-  tolerateClosedPipe();
-  await exit(await main(process.argv.slice(2)));
+  exit(await main(process.argv.slice(2)));
 }
 
 // --- internal ---

@@ -1,17 +1,27 @@
 import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
+import { errorCode, fileError } from "../core/io/file-errors.ts";
 import { type LiveLine, liveLine } from "./live-line.ts";
+import { printable, printableLines, shortened } from "./printable.ts";
 import { type Progress, progressLine, type Scores, scoresText } from "./progress.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 
-/** 0: done; 1: the user's mistake; 70: a bug; 130: interrupted. */
-export type ExitCode = 0 | 1 | 70 | 130;
+/**
+ * 0: done; 1: the user's mistake, or a stdout that takes no more; 70: a bug; 130: interrupted; 141:
+ * the reader of stdout is gone, as in `adalora … | head`.
+ */
+export type ExitCode = 0 | 1 | 70 | 130 | 141;
 
-/** Everything that a command may print. Results go to stdout, the rest to stderr. */
+/**
+ * Everything that a command may print. Results go to stdout, the rest to stderr. Controls in what is
+ * printed are escaped here; a result's text keeps its line ends, so names within it must be
+ * `printable` already. Throws E_FILE where stdout fails; a stderr that fails is ignored.
+ */
 export interface Report {
   /** A message about work in progress; not with --quiet. */
   info(text: string): void;
-  warn(text: string): void;
+  /** A warning, with lines of details below it. */
+  warn(text: string, details?: readonly string[]): void;
   /** Progress: a live line on a terminal, elsewhere a line if `keep` is set; not with --quiet. */
   progress(state: Progress, keep: boolean): void;
   /** The result of an evaluation during training; not with --quiet. */
@@ -48,23 +58,25 @@ export function createReport({
   stdout = outputOf(process.stdout),
   stderr = outputOf(process.stderr),
 }: ReportOptions): Report {
-  const line = liveLine(stderr);
+  const messages = withoutFailures(stderr);
+  const line = liveLine(messages);
   const isLive = stderr.isTerminal && !quiet;
-  const log = stderrLog(stderr, line, quiet);
+  const log = stderrLog(messages, line, quiet);
+  const results = resultPrinter(stdout);
+  const printError = errorPrinter(log, messages, debug);
 
-  function printError(error: unknown): ReturnType<typeof describeError> {
-    const about = describeError(error);
-    const { message, hint } = about;
-    log.error(indent(message) + (hint === undefined ? "" : `\n  hint: ${indent(hint)}`));
-    if (debug && error instanceof Error) stderr.write(`${Bun.inspect(error)}\n`);
-    return about;
+  /** Prints errors as JSON; they are on stderr already, so a stdout that fails changes nothing. */
+  function printJson(value: object): void {
+    try {
+      results.print(jsonLine(value));
+    } catch {}
   }
 
   return {
     stdout,
     isLive,
-    info: (text) => log.info(text),
-    warn: (text) => log.warn(text),
+    info: (text) => log.info(lined([text])),
+    warn: (text, details = []) => log.warn(lined([text, ...details])),
 
     progress(state, keep) {
       if (quiet) return;
@@ -72,22 +84,23 @@ export function createReport({
       else if (keep) log.info(progressLine(state));
     },
 
-    scores: (found) => log.info(scoresText(found, scoresColumns(stderr))),
+    scores: (found) => log.info(printableLines(scoresText(found, scoresColumns(stderr)))),
 
     live(text) {
-      if (isLive) line.show(text, false);
+      if (isLive) line.show(printable(text), false);
     },
 
-    page: (text) => stdout.write(`${text}\n`),
+    page: (text) => results.print(text),
 
     result(value, text) {
-      stderr.write(line.erase());
-      stdout.write(json ? `${JSON.stringify(value)}\n` : `${text}\n`);
+      messages.write(line.erase());
+      results.print(json ? jsonLine(value) : printableLines(text, stdout.colours));
     },
 
     error(error) {
+      if (results.hasLostReader(error)) return 141; // as other tools end
       const { code, message, hint, exitCode } = printError(error);
-      if (json) stdout.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+      if (json) printJson({ error: { code, message, hint } });
       return exitCode;
     },
 
@@ -96,33 +109,47 @@ export function createReport({
         const { code, message, hint } = printError(error);
         return { code, message, hint };
       });
-      if (json) stdout.write(`${JSON.stringify({ error: all[0], errors: all })}\n`);
+      if (json) printJson({ error: all[0], errors: all });
       return 1;
     },
   };
 }
 
-/** Ends the process once stdout is flushed. Commands exit through it alone. */
-export async function exit(code: ExitCode): Promise<never> {
-  // Not write("", done): on a pipe Bun calls back before earlier writes are flushed.
-  await new Promise<void>((done) => process.stdout.end(() => done()));
+/** Ends the process. Commands exit through it alone; all that they printed has been written. */
+export function exit(code: ExitCode): never {
   process.exit(code);
-}
-
-/** Ends the process immediately, on the user's second request. */
-export function exitNow(code: ExitCode): never {
-  process.exit(code);
-}
-
-/** Exits quietly when the reader closes the pipe, as in `adalora … | head`. */
-export function tolerateClosedPipe(): void {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
 }
 
 // --- internal ---
+
+/** Prints to stdout. Throws E_FILE where it takes no more. */
+function resultPrinter(stdout: Output) {
+  let lost: AdaloraError | undefined;
+  return {
+    print(text: string) {
+      try {
+        stdout.write(`${text}\n`);
+      } catch (error) {
+        const { code, message } = fileError("stdout", error);
+        lost = new AdaloraError(code, message, { cause: error });
+        throw lost;
+      }
+    },
+    /** Whether the error is that nobody reads stdout any more. */
+    hasLostReader: (error: unknown) => error === lost && errorCode(lost?.cause) === "EPIPE",
+  };
+}
+
+/** Prints an error on stderr, with `debug` where it happened, and returns what it says. */
+function errorPrinter(log: ConsolaInstance, stderr: Output, debug: boolean) {
+  return (error: unknown) => {
+    const about = describeError(error);
+    const { lines, hint } = about;
+    log.error(lined([...lines, ...(hint === undefined ? [] : [`hint: ${hint}`])]));
+    if (debug && error instanceof Error) stderr.write(`${printableLines(Bun.inspect(error))}\n`);
+    return about;
+  };
+}
 
 /** A logger for labelled lines on stderr; `quiet` drops those that only inform. */
 function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInstance {
@@ -150,16 +177,41 @@ const labels: Readonly<Partial<Record<string, "red" | "yellow">>> = {
   warn: "yellow",
 };
 
-const indent = (text: string) => text.replaceAll("\n", "\n  ");
+/** A message and its details, each in a line that nothing within it can end. */
+const lined = (lines: readonly string[]) =>
+  lines.map((text) => printable(shortened(text))).join("\n  ");
+
+/** JSON in one line, in which a terminal finds nothing to obey. */
+const jsonLine = (value: object) => printable(JSON.stringify(value));
+
+/** The output for messages: where they cannot be printed, results still can. */
+function withoutFailures(output: Output): Output {
+  return {
+    write(text) {
+      try {
+        output.write(text);
+      } catch {}
+    },
+    isTerminal: output.isTerminal,
+    get columns() {
+      return output.columns;
+    },
+    colours: output.colours,
+  };
+}
 
 function describeError(error: unknown) {
   if (error instanceof AdaloraError) {
-    return { code: error.code, message: error.message, hint: error.hint, exitCode: 1 as const };
+    const { code, message, lines, hint } = error;
+    return { code, message, lines, hint, exitCode: 1 as const };
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const said = text.replaceAll(/\s*\n\s*/g, " ");
+  const message = said.startsWith("internal: ") ? said : `internal: ${said}`;
   return {
     code: "E_INTERNAL",
-    message: message.startsWith("internal: ") ? message : `internal: ${message}`,
+    message,
+    lines: [message],
     hint: "this is a bug in adalora: ADALORA_DEBUG=1 prints where it happened",
     exitCode: 70 as const,
   };

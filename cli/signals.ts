@@ -1,4 +1,4 @@
-import { exitNow, type Report } from "./report.ts";
+import { exit, type Report } from "./report.ts";
 
 /** A request to stop, while its signals are handled: `using stop = listenForStop(report)`. */
 export interface StopRequest extends Disposable {
@@ -11,7 +11,7 @@ export interface StopRequest extends Disposable {
  * one exits immediately with 130. Handlers run between turns of the event loop, so the job must
  * await regularly.
  */
-export function listenForStop(report: Report, end: typeof exitNow = exitNow): StopRequest {
+export function listenForStop(report: Report, end: typeof exit = exit): StopRequest {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals) => {
     if (controller.signal.aborted) end(130);

@@ -1,5 +1,8 @@
+import { writeSync } from "node:fs";
+
 /** A place to print: stdout, stderr, or a test's list. */
 export interface Output {
+  /** Writes all of the text before it returns. Throws the system's error. */
   write(text: string): void;
   /** Whether it is a terminal, whose last line can be rewritten. */
   readonly isTerminal: boolean;
@@ -9,10 +12,14 @@ export interface Output {
 }
 
 /** Wraps a stream of the process. Only terminals have colours, unless NO_COLOR is set. */
-export function outputOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = process.env): Output {
+export function outputOf(
+  stream: NodeJS.WriteStream & { fd: number },
+  env: NodeJS.ProcessEnv = process.env,
+): Output {
   const isTerminal = stream.isTTY && env["TERM"] !== "dumb";
   return {
-    write: (text) => void stream.write(text),
+    // Past the stream, which reports a failure later or, at the end of the process, never.
+    write: (text) => writeNow(stream.fd, text),
     isTerminal,
     get columns() {
       const wanted = Number(env["COLUMNS"]) || Infinity;
@@ -28,4 +35,23 @@ const codes = { bold: "1", dim: "2", red: "31", yellow: "33" } as const;
 /** Colours a text where the output has colours. */
 export function paint(output: Output, colour: keyof typeof codes, text: string): string {
   return output.colours ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text;
+}
+
+// --- internal ---
+
+const RETRY_MS = 2;
+
+/** Writes to a file descriptor; waits while a pipe that does not block is full. */
+function writeNow(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  let written = 0;
+  while (written < bytes.length) {
+    try {
+      written += writeSync(fd, bytes, written);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code !== "EAGAIN") throw error;
+      Bun.sleepSync(RETRY_MS);
+    }
+  }
 }

@@ -1,19 +1,25 @@
 import { cutText, excerpt, shownShape as shown } from "./excerpt.ts";
 
+interface ErrorOptions {
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+  /** Lines below the message, such as each path that was tried. */
+  readonly details?: readonly string[];
+}
+
 /** An error that a user can cause. `hint` says what to do next; `cause` keeps the native error. */
 export class AdaloraError extends Error {
   override readonly name = "AdaloraError";
   readonly code: string;
   readonly hint: string | undefined;
+  /** What to print: the message without details, then these. A line end in one is part of a name. */
+  readonly lines: readonly string[];
 
-  constructor(
-    code: string,
-    message: string,
-    { hint, cause }: { hint?: string | undefined; cause?: unknown } = {},
-  ) {
-    super(message, { cause });
+  constructor(code: string, message: string, { hint, cause, details = [] }: ErrorOptions = {}) {
+    super([message, ...details].join("\n  "), { cause });
     this.code = code;
     this.hint = hint;
+    this.lines = [message, ...details];
   }
 }
 
@@ -240,8 +246,9 @@ export const errors = {
     const last = output.trim().split("\n").slice(-3);
     const end = signal === null ? "failed" : `was killed by ${signal}`;
     const outOfMemory = "the system kills processes when memory runs out";
-    return new AdaloraError("E_PROCESS", [`${command} ${end}`, ...last].join("\n  ").trimEnd(), {
+    return new AdaloraError("E_PROCESS", `${command} ${end}`, {
       hint: signal === "SIGKILL" ? outOfMemory : undefined,
+      details: last.filter((line) => line.trim() !== ""),
     });
   },
 
@@ -256,7 +263,7 @@ export const errors = {
   },
 
   library(what: string, tried: readonly string[], hint: string) {
-    return new AdaloraError("E_LIBRARY", `cannot load ${what}\n  ${tried.join("\n  ")}`, { hint });
+    return new AdaloraError("E_LIBRARY", `cannot load ${what}`, { hint, details: tried });
   },
 
   native(call: string, status: number, text: string) {

@@ -189,7 +189,8 @@ async function compare(
 /** Drops a failed round of a peer that has run before, to keep what has been measured. */
 function lostRound(error: unknown, report: Report): undefined {
   if (!(error instanceof AdaloraError)) throw error;
-  report.warn(`${error.message}\nits round is left out of the ratios`);
+  const [message = "", ...details] = error.lines;
+  report.warn(message, [...details, "its round is left out of the ratios"]);
 }
 
 /** The conditions of a measurement; only the names of folders, since paths differ by machine. */
