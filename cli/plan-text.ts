@@ -6,6 +6,7 @@ import type { RunNeeds } from "../core/run/needs.ts";
 import type { RankTarget } from "../core/run/target.ts";
 import { deviceFor, resolveDtype } from "./backend.ts";
 import { byteSize } from "./byte-size.ts";
+import { printable } from "./printable.ts";
 import { paint, type Output } from "./terminal.ts";
 
 /** What a run would do. */
@@ -40,9 +41,11 @@ export function planText(plan: Plan, output: Output): string {
     ...needsRows(plan),
     ...(seeds ? [["seeds", `${count(seeds.length)} such runs, with ${seeds.join(", ")}`]] : []),
   ];
-  const title = `${config.task}: ${config.method} on ${config.model}`;
+  const title = `${config.task}: ${config.method} on ${printable(config.model)}`;
   const lines = rows.map(([label = "", text]) => `${label.padEnd(labelWidth)}${text}`);
-  const warningLines = warnings.map((text) => `${paint(output, "yellow", "warn")}  ${text}`);
+  const warningLines = warnings.map(
+    (text) => `${paint(output, "yellow", "warn")}  ${printable(text)}`,
+  );
   const blocks = [paint(output, "bold", title), lines.join("\n"), warningLines.join("\n")];
   return blocks.filter((block) => block !== "").join("\n\n");
 }

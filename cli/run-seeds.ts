@@ -3,6 +3,7 @@ import { writeJson } from "../core/run/run-files.ts";
 import { seedFolder } from "../core/run/run-folder.ts";
 import { metricLine } from "./metrics-text.ts";
 import { checkOut, type OutOptions } from "./out-folder.ts";
+import { printable } from "./printable.ts";
 import type { ExitCode, Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
 import { type Output, paint } from "./terminal.ts";
@@ -70,6 +71,6 @@ export function seedsText(
   return [
     paint(output, "bold", `${task}: ${method}, ${what} ${seeds.join(", ")}`),
     ...(lines.length > 0 ? [lines.join("\n")] : []),
-    `files in ${out}`,
+    `files in ${printable(out)}`,
   ].join("\n\n");
 }

@@ -1,6 +1,7 @@
 import { relative } from "node:path";
 import { nameInLayer } from "../core/model/select-linears.ts";
 import { metricLine, metricLines } from "./metrics-text.ts";
+import { printable } from "./printable.ts";
 import { duration } from "./progress.ts";
 import { type MatrixRank, rankTable } from "./rank-table.ts";
 import { type Output, paint } from "./terminal.ts";
@@ -23,7 +24,7 @@ export function runText(
     paint(output, "bold", `${config.task}: ${config.method}, ${steps}${early}`),
     ...(rows.length > 0 ? [rows.join("\n")] : []),
     ...(ranks.length > 0 ? [rankTable(ranks, output)] : []),
-    `files in ${relative(process.cwd(), out) || "."}`,
+    `files in ${printable(relative(process.cwd(), out) || ".")}`,
   ];
   return blocks.join("\n\n");
 }

@@ -1,5 +1,6 @@
 import type { Finding } from "../../core/finding.ts";
 import { defineCommand } from "../command.ts";
+import { printable } from "../printable.ts";
 import { type Output, paint } from "../terminal.ts";
 
 /**
@@ -36,8 +37,9 @@ const labelWidth = 13;
 function doctorText(findings: readonly Finding[], output: Output): string {
   const blocks = findings.map(({ what, ok, found, fix }) => {
     const mark = ok ? "ok  " : paint(output, "red", "fail");
-    const first = `${mark}  ${what.padEnd(labelWidth)}${found.replaceAll("\n", "\n      ")}`;
-    return fix === undefined ? first : `${first}\n      fix: ${fix}`;
+    const lines = found.split("\n").map(printable);
+    const first = `${mark}  ${what.padEnd(labelWidth)}${lines.join("\n      ")}`;
+    return fix === undefined ? first : `${first}\n      fix: ${printable(fix)}`;
   });
   const failed = findings.filter(({ ok }) => !ok).length;
   return [

@@ -4,6 +4,7 @@ import { choice, text, toggle } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { metricLine, metricLines } from "../metrics-text.ts";
+import { printable } from "../printable.ts";
 import type { Report } from "../report.ts";
 import { type ResultsOut, resultsOut } from "../results-out.ts";
 import { openSources } from "../sources.ts";
@@ -67,7 +68,7 @@ export const evaluation = defineCommand({
     const lines = [
       ...metricLines(result.metrics, result.majority_baseline ?? undefined, result.intervals),
       metricLine("rows", String(result.rows)),
-      ...files,
+      ...files.map(printable),
     ];
     report.result({ ...result, files }, lines.join("\n"));
   },

@@ -1,6 +1,7 @@
 import { choice, list, text, toggle } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
+import { printable } from "../printable.ts";
 import { resultsOut } from "../results-out.ts";
 import { openSources } from "../sources.ts";
 import { checkTaskOptions, textColumns, trainedOptions } from "../trained-options.ts";
@@ -78,7 +79,7 @@ export const predict = defineCommand({
     const files = writePredicted(out, predicted, report);
     report.result(
       { task, rows, files },
-      [`${rows} ${rows === 1 ? "row" : "rows"} predicted`, ...files].join("\n"),
+      [`${rows} ${rows === 1 ? "row" : "rows"} predicted`, ...files.map(printable)].join("\n"),
     );
   },
 });
