@@ -82,7 +82,7 @@ describe.skipIf(reason !== undefined)("bench", () => {
       expect(each.peakRssMib.median).toBeGreaterThan(50);
     }
     expect({ dtype, cpu }).toEqual({ dtype: "f32", cpu: expect.any(String) });
-  }, 120_000);
+  });
 
   test("trains with layer checkpointing on request: layers run twice, to the same loss", async () => {
     const given = ["--workload", "rte-b32,xsum-b8", "--model", models, ...once];
@@ -105,7 +105,7 @@ describe.skipIf(reason !== undefined)("bench", () => {
     expect([plain.checkpointing, again.checkpointing]).toEqual([false, true]);
     expect(again.finalValue).toBe(plain.finalValue);
     expect(again.norms).toBe(plain.norms + 4); // two norms of each of two layers
-  }, 120_000);
+  });
 
   test("runs the peer alternately, in its best setting and on the same numbers", async () => {
     const batches = join(folder, "batches");
@@ -136,7 +136,7 @@ describe.skipIf(reason !== undefined)("bench", () => {
     expect(lines[0]).toStartWith("/peer/peer.py squad-b16 --engine peft --dtype f32");
     expect(lines[0]).toContain(`--alloc keep --threads 1 --warmup 1 --steps 1`);
     expect(lines[0]).toContain(`--model ${join(models, "deberta-v3-base")} --batches ${batches}`);
-  }, 120_000);
+  });
 
   test("a peer that is killed after its first round costs that round alone; a first round is an error", async () => {
     const batches = join(folder, "killed");
@@ -160,7 +160,7 @@ describe.skipIf(reason !== undefined)("bench", () => {
         hint: "the system kills processes when memory runs out",
       },
     ]);
-  }, 120_000);
+  });
 
   test("writes the figures, the trace and the chart beside each other", async () => {
     const dir = join(folder, "figures");
@@ -177,7 +177,7 @@ describe.skipIf(reason !== undefined)("bench", () => {
     expect(existsSync(join(dir, "scaling-xsum-b8-f32.svg"))).toBe(true);
     const [{ points }] = JSON.parse(readFileSync(join(dir, "scaling.json"), "utf8")).scaling;
     expect(points.map(({ rows }: { rows: number }) => rows)).toEqual([4, 8, 16, 32, 64]);
-  }, 120_000);
+  });
 });
 
 test.each([

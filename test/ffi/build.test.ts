@@ -87,7 +87,6 @@ test.skipIf(!possible)(
       for (const unit of products) expect(warnings(level, unit), level).toBe("");
     }
   },
-  60_000,
 );
 
 describe.skipIf(!possible)("buildKernels (needs a C compiler and AVX2)", () => {

@@ -64,7 +64,7 @@ function runCases(backend: Backend, dtype: string): void {
       expect(Object.keys(result.worst ?? {}).toSorted()).toEqual(
         [...dueOf(name, dtype)].toSorted(),
       );
-    }, 60_000); // on a busy machine
+    });
 }
 
 describe("goldens", () => {

@@ -8,7 +8,7 @@ const root = mkdtempSync(join(tmpdir(), "adalora-closing-"));
 afterAll(() => rmSync(root, { recursive: true }));
 
 /** Runs the test runner on files of the given content; returns its exit status and last line. */
-function close(name: string, files: Record<string, string>) {
+function close(name: string, files: Record<string, string>, ...args: string[]) {
   const cwd = join(root, name);
   mkdirSync(cwd);
   for (const [file, text] of Object.entries(files))
@@ -16,7 +16,7 @@ function close(name: string, files: Record<string, string>) {
       join(cwd, `${file}.test.ts`),
       `import { expect, test } from "bun:test";\n${text}`,
     );
-  const ran = Bun.spawnSync([process.execPath, runner], { cwd, stdin: "ignore" });
+  const ran = Bun.spawnSync([process.execPath, runner, ...args], { cwd, stdin: "ignore" });
   return { code: ran.exitCode, last: ran.stdout.toString().trimEnd().split("\n").at(-1) };
 }
 
@@ -31,6 +31,23 @@ test("counts what passed, failed and was skipped", () => {
   });
   const fail = 'test("f", () => { expect(1).toBe(2); });';
   expect(close("fail", { a: PASS, b: fail })).toEqual({ code: 1, last: "2 passed, 1 failed" });
+});
+
+test("many files run in several processes, whose counts add up; one that crashes costs its own", () => {
+  const names = Array.from({ length: 40 }, (_, i) => `file-${String(i).padStart(2, "0")}`);
+  const files = Object.fromEntries(names.map((name) => [name, PASS]));
+  expect(close("many", files)).toEqual({ code: 0, last: "80 passed, 0 failed" });
+  const fail = 'test("f", () => { expect(1).toBe(2); });';
+  const bad = { ...files, "file-01": fail, "file-03": 'process.kill(process.pid, "SIGKILL");' };
+  const { code, last } = close("crash-of-many", bad);
+  expect(code).toBe(1);
+  expect(last).toMatch(/^5\d passed, 2 failed$/); // 14 of the 40 shared the process
+});
+
+test("takes parts of paths, and Bun's own flags", () => {
+  const files = { one: PASS, two: PASS };
+  expect(close("filter", files, "two").last).toBe("2 passed, 0 failed");
+  expect(close("flags", files, "-t", "b").last).toBe("2 passed, 0 failed");
 });
 
 test("a file that does not load is a failure", () => {

@@ -474,5 +474,5 @@ describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
     expect(
       linesOf(typed.stdout).map(({ prediction }: { prediction: string }) => prediction),
     ).toEqual(qas.map(({ id }) => predicted[id]));
-  }, 60_000);
+  });
 });

@@ -56,7 +56,6 @@ describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
       const base = await predict("--model", model, "--task", "summarization", ...lengths);
       expect(base).not.toContain("frog");
     },
-    120_000,
   );
   if (refusal !== undefined) test.skip(`the same in bf16 (${refusal})`, () => {});
 });

@@ -69,7 +69,7 @@ describe("cached tokens", () => {
     }
     expect(readFileSync(path).equals(whole)).toBe(true);
     expect(readdirSync(join(folder, "tokens"))).toEqual([`${key}.bin`]);
-  }, 60_000);
+  });
 
   test("an unwritable folder costs a warning, not the run", async () => {
     const { make } = build();
