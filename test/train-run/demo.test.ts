@@ -6,7 +6,7 @@ import { commandTest } from "./command.ts";
 
 const { home, path, run, start } = commandTest();
 
-const sizes = "--device reference --limit 64 --batch-size 8 --mask-interval 1 --log-steps 1";
+const sizes = "--device reference --limit 16 --batch-size 2 --mask-interval 1 --log-steps 1";
 const short = (steps: number) => [...sizes.split(" "), "--max-steps", String(steps)];
 
 describe("adalora run without a recipe", () => {

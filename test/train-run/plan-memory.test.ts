@@ -41,7 +41,7 @@ test.skipIf(reason !== undefined).each([
     if (dtype === "bf16" && bf16Refusal() !== undefined) return;
     const flags = [
       `--task classification --data ${data} --eval-data ${judged} --model ${model}`,
-      `--text-column text --label-column label --max-steps 10 --batch-size ${size}`,
+      `--text-column text --label-column label --max-steps 6 --batch-size ${size}`,
       `--eval-batch-size 32 --dtype ${dtype} --threads 1 --json`,
     ].flatMap((line) => line.split(" "));
     const { out } = await adalora("plan", flags);
