@@ -3,9 +3,9 @@ import { outputOf } from "../../cli/terminal.ts";
 
 /** The width of an output on a stream with these columns, if it is a terminal. */
 function columnsOf(columns: number | undefined, env: NodeJS.ProcessEnv): number {
-  const stream = { write: () => true, isTTY: columns !== undefined, columns };
+  const stream = { fd: 1, write: () => true, isTTY: columns !== undefined, columns };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all that outputOf reads
-  return outputOf(stream as unknown as NodeJS.WriteStream, env).columns;
+  return outputOf(stream as unknown as NodeJS.WriteStream & { fd: number }, env).columns;
 }
 
 test.each([
