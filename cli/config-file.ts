@@ -18,7 +18,8 @@ const parsers: Readonly<Record<string, (text: string) => unknown>> = {
 export const configExtensions = Object.keys(parsers);
 
 // Far more than all settings with comments take; a parser's time may grow faster than its text.
-const MAX_BYTES = 1_000_000;
+const MAX_BYTES = 200_000;
+const SLOW_MS = 50;
 
 /**
  * Reads a TOML, YAML or JSON configuration file as a layer of settings; keys may be spelled as the
@@ -73,16 +74,22 @@ function readText(path: string): string {
 }
 
 function parseText(path: string, text: string, parse: (text: string) => unknown): unknown {
+  const started = performance.now();
   try {
     return parse(text);
   } catch (cause) {
-    const line = failingLine(text, parse, messageOf(cause));
+    // The search parses some 20 times; a text that takes so long is no configuration.
+    const isSlow = performance.now() - started > SLOW_MS;
+    const line = isSlow ? undefined : failingLine(text, parse, messageOf(cause));
     const where = line === undefined ? path : `${path}:${line}`;
     throw errors.file(where, cutText(messageOf(cause), 300), undefined, cause);
   }
 }
 
-const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));
+function messageOf(cause: unknown): string {
+  if (cause instanceof RangeError) return "it is nested too deep"; // the parser's stack is full
+  return cause instanceof Error ? cause.message : String(cause);
+}
 
 /**
  * The line of a parse error, from 1. The parsers don't report it, so it is the first line up to

@@ -11,7 +11,7 @@ export function cutText(text: string, limit = LONGEST): string {
  * shows, so a large, deeply nested or cyclic value costs nothing.
  */
 export function excerpt(value: unknown, limit = LONGEST): string {
-  if (typeof value === "string") return visible(JSON.stringify(cut(value, limit)));
+  if (typeof value === "string") return quote(value, limit);
   if (typeof value === "bigint") return String(value);
   if (value === undefined) return "undefined";
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
@@ -38,6 +38,14 @@ export function shownShape(shape: readonly number[]): string {
 // Half a surrogate pair at the cut is replaced: a terminal would show damage.
 const cut = (text: string, limit: number) =>
   text.length <= limit ? text : `${text.slice(0, limit).toWellFormed()}…`;
+
+/** A text as JSON. One of characters that become escapes of 6 is cut shorter. */
+function quote(text: string, limit: number): string {
+  const shown = visible(JSON.stringify(cut(text, limit)));
+  return shown.length <= limit + 20
+    ? shown
+    : visible(JSON.stringify(cut(text, Math.ceil(limit / 6))));
+}
 
 /**
  * Control characters, line ends and changes of direction as escapes: a file's text must not write

@@ -39,6 +39,7 @@ test("a file's text is one line, without commands for a terminal", () => {
     String.raw`a\u000ab\u001b[31m\u009b\u2028\u202e`,
   );
   expect(excerpt("a\nb\u007f\u2066")).toBe(String.raw`"a\nb\u007f\u2066"`);
+  expect(excerpt("\0".repeat(1000)).length).toBeLessThan(120);
   expect(cutText("é 漢 🙂 \u0301")).toBe("é 漢 🙂 \u0301");
 });
 
