@@ -22,8 +22,22 @@ export function metricLines(
   return [...lines, metricLine("majority class", majorityShare.toFixed(4))];
 }
 
+/**
+ * Formats a constant prediction's metrics, except the accuracy, which metricLines shows.
+ * `isMajority`: it is the most frequent class; else the mean score.
+ */
+export function baselineLines(
+  baseline: Readonly<Record<string, number>> | undefined,
+  isMajority: boolean,
+): string[] {
+  const prediction = isMajority ? "majority class" : "mean score";
+  return Object.entries(baseline ?? {})
+    .filter(([name]) => name !== "accuracy")
+    .map(([name, value]) => metricLine(`${prediction} ${name}`, metricValue(name, value)));
+}
+
 /** One line of metrics: a label and its value, aligned. */
-export const metricLine = (label: string, value: string) => `${label.padEnd(34)}${value}`;
+export const metricLine = (label: string, value: string) => `${label.padEnd(33)} ${value}`;
 
 /** " (39.80-42.50)", or nothing without an interval. */
 export const intervalText = (interval: Interval | undefined) =>
@@ -31,7 +45,8 @@ export const intervalText = (interval: Interval | undefined) =>
 
 // --- internal ---
 
-/** Four decimals, except for the official SQuAD scripts' counts of questions. */
+/** Four decimals, or "undefined" for NaN; except for the official SQuAD scripts' counts of questions. */
 function metricValue(name: string, value: number): string {
+  if (Number.isNaN(value)) return "undefined";
   return /(^|_)total$/.test(name) ? String(value) : value.toFixed(4);
 }

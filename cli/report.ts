@@ -3,14 +3,21 @@ import { AdaloraError } from "../core/errors.ts";
 import { errorCode, fileError } from "../core/io/file-errors.ts";
 import { type LiveLine, liveLine } from "./live-line.ts";
 import { printable, printableLines, shortened } from "./printable.ts";
-import { type Progress, progressLine, type Scores, scoresText } from "./progress.ts";
+import {
+  batchLine,
+  type BatchProgress,
+  type Progress,
+  progressLine,
+  type Scores,
+  scoresText,
+} from "./progress.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 
 /**
- * 0: done; 1: the user's mistake, or a stdout that takes no more; 70: a bug; 130: interrupted; 141:
- * the reader of stdout is gone, as in `adalora … | head`.
+ * 0: done; 1: the user's mistake, or a stdout that takes no more; 70: a bug; 129, 130, 143: stopped
+ * by SIGHUP, SIGINT, SIGTERM; 141: the reader of stdout is gone, as in `adalora … | head`.
  */
-export type ExitCode = 0 | 1 | 70 | 130 | 141;
+export type ExitCode = 0 | 1 | 70 | 129 | 130 | 141 | 143;
 
 /**
  * Everything that a command may print. Results go to stdout, the rest to stderr. Controls in what is
@@ -24,6 +31,10 @@ export interface Report {
   warn(text: string, details?: readonly string[]): void;
   /** Progress: a live line on a terminal, elsewhere a line if `keep` is set; not with --quiet. */
   progress(state: Progress, keep: boolean): void;
+  /** Progress of an evaluation or a prediction, as `progress`. */
+  batches(state: BatchProgress, keep: boolean): void;
+  /** What the program does next, as a live line; not with --quiet. */
+  stage(text: string): void;
   /** The result of an evaluation during training; not with --quiet. */
   scores(found: Scores): void;
   /** A line that the next one replaces; on a terminal only, and not with --quiet. */
@@ -65,6 +76,10 @@ export function createReport({
   const results = resultPrinter(stdout);
   const printError = errorPrinter(log, messages, debug);
 
+  const showLive = (text: string, atOnce: boolean) => {
+    if (isLive) line.show(printable(text), atOnce);
+  };
+
   /** Prints errors as JSON; they are on stderr already, so a stdout that fails changes nothing. */
   function printJson(value: object): void {
     try {
@@ -80,15 +95,21 @@ export function createReport({
 
     progress(state, keep) {
       if (quiet) return;
-      if (isLive) line.show(progressLine(state), state.step === state.steps);
+      if (isLive) line.show(progressLine(state, stderr.columns - 1), state.step === state.steps);
       else if (keep) log.info(progressLine(state));
     },
 
+    batches(state, keep) {
+      if (quiet) return;
+      if (isLive) line.show(batchLine(state, stderr.columns - 1), state.done === state.total);
+      else if (keep) log.info(batchLine(state));
+    },
+
+    stage: (text) => showLive(text, true),
+
     scores: (found) => log.info(printableLines(scoresText(found, scoresColumns(stderr)))),
 
-    live(text) {
-      if (isLive) line.show(printable(text), false);
-    },
+    live: (text) => showLive(text, false),
 
     page: (text) => results.print(text),
 
@@ -117,6 +138,11 @@ export function createReport({
 
 /** Ends the process. Commands exit through it alone; all that they printed has been written. */
 export function exit(code: ExitCode): never {
+  process.exit(code);
+}
+
+/** Ends the process immediately, on the user's second request. */
+export function exitNow(code: ExitCode): never {
   process.exit(code);
 }
 

@@ -7,7 +7,7 @@ import {
   resolveConfig,
   type RunConfig,
 } from "../core/config/run-config.ts";
-import type { RunResult } from "../core/run/execute.ts";
+import type { RunResult } from "../core/run/results.ts";
 import { taskNames } from "../core/config/task-names.ts";
 import { isFinishedRun, runFiles } from "../core/run/run-folder.ts";
 import type { Sources } from "../core/model/model-files.ts";

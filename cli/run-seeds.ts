@@ -7,7 +7,7 @@ import { printable } from "./printable.ts";
 import type { ExitCode, Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
 import { type Output, paint } from "./terminal.ts";
-import { interrupted, sameCommand, type TrainedRun } from "./trained.ts";
+import { interrupted, type TrainedRun } from "./trained.ts";
 
 /** Mean and sample standard deviation. */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {
@@ -18,24 +18,26 @@ export function meanAndDeviation(values: readonly number[]): { mean: number; dev
 
 /**
  * Runs once per seed, in `out/seed-N`, then writes each metric's mean and standard deviation to
- * `out/seeds.json`.
+ * `out/seeds.json`. `again`: the command that resumes an interrupted one.
  */
 export async function runSeeds(
   config: PlacedRun,
   seeds: readonly number[],
   outOptions: OutOptions,
+  again: string,
   report: Report,
   train: (config: PlacedRun) => Promise<TrainedRun>,
 ): Promise<ExitCode> {
   const { out } = config;
   for (const seed of seeds) checkOut(seedFolder(out, seed), outOptions);
   const values = new Map<string, number[]>();
-  for (const seed of seeds) {
+  for (const [index, seed] of seeds.entries()) {
     report.info(`seed ${seed}`);
     const trained = await train({ ...config, seed, out: seedFolder(out, seed) });
     const { result } = trained;
-    if (result.stoppedBy === "interrupt") {
-      return interrupted(trained, sameCommand(out), report);
+    const isLast = index === seeds.length - 1;
+    if (result.stoppedBy === "interrupt" || (trained.stopCode !== undefined && !isLast)) {
+      return interrupted(trained, again, report);
     }
     for (const [split, metrics] of Object.entries(result.metrics)) {
       for (const [name, value] of Object.entries(metrics)) {

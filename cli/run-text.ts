@@ -1,6 +1,8 @@
 import { relative } from "node:path";
 import { nameInLayer } from "../core/model/select-linears.ts";
-import { metricLine, metricLines } from "./metrics-text.ts";
+import { resultJson, type RunResult } from "../core/run/results.ts";
+import { classTable } from "./class-table.ts";
+import { baselineLines, metricLine, metricLines } from "./metrics-text.ts";
 import { printable } from "./printable.ts";
 import { duration } from "./progress.ts";
 import { type MatrixRank, rankTable } from "./rank-table.ts";
@@ -15,18 +17,36 @@ export function runText(
 ): string {
   const { prepared, result, out } = trained;
   const { config } = prepared;
-  const rows = [...metricLines(result.metrics, result.majority, result.intervals), ...comparisons];
-  if (result.best) rows.push(metricLine("best step", String(result.best.step)));
+  const rows = [
+    ...metricLines(result.metrics, result.baseline?.["accuracy"], result.intervals),
+    ...baselineLines(result.baseline, result.majority !== undefined),
+    ...comparisons,
+    ...bestLines(result),
+  ];
   const ranks = ranksOf(trained);
+  const classes = classTable(result.classes, output);
   const steps = `${result.steps} steps in ${duration(result.seconds)}`;
   const early = result.stoppedBy === "early stopping" ? ", stopped early" : "";
   const blocks = [
     paint(output, "bold", `${config.task}: ${config.method}, ${steps}${early}`),
     ...(rows.length > 0 ? [rows.join("\n")] : []),
+    ...(classes === undefined ? [] : [classes]),
     ...(ranks.length > 0 ? [rankTable(ranks, output)] : []),
     `files in ${printable(relative(process.cwd(), out) || ".")}`,
   ];
   return blocks.join("\n\n");
+}
+
+/** The step of the best evaluation and, if it is not the last one, its metrics. */
+function bestLines({ best, steps }: RunResult): string[] {
+  if (best === null) return [];
+  const step = metricLine("best step", String(best.step));
+  if (best.step === steps) return [step];
+  const metrics = Object.fromEntries(
+    Object.entries(best.metrics).map(([split, values]) => [`best ${split}`, values]),
+  );
+  const hint = metricLine("weights for eval and predict", "last; --which best takes the best");
+  return [step, ...metricLines(metrics, undefined), hint];
 }
 
 /** A finished run as JSON. */
@@ -36,14 +56,8 @@ export function runJson(trained: TrainedRun): object {
     task: prepared.config.task,
     method: prepared.config.method,
     out,
-    steps: result.steps,
-    stopped_by: result.stoppedBy,
-    metrics: result.metrics,
-    ...(result.intervals && { intervals: result.intervals }),
-    majority_baseline: result.majority ?? null,
-    best: result.best,
+    ...resultJson(result),
     ranks: result.ranks,
-    seconds: result.seconds,
   };
 }
 

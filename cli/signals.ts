@@ -1,30 +1,62 @@
-import { exit, type Report } from "./report.ts";
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { type ExitCode, exitNow, type Report } from "./report.ts";
+
+/** The signals that stop a run, and the exit codes that shells give them. */
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const satisfies Record<
+  string,
+  ExitCode
+>;
+
+type StopSignal = keyof typeof exitCodes;
+
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const satisfies readonly StopSignal[];
 
 /** A request to stop, while its signals are handled: `using stop = listenForStop(report)`. */
 export interface StopRequest extends Disposable {
-  /** Aborted by the first SIGINT or SIGTERM: save a checkpoint and stop. */
-  readonly signal: AbortSignal;
+  /** Whether a signal has arrived: save a checkpoint and stop. */
+  readonly isRequested: boolean;
+  /** The exit code of a program that stopped on that signal; undefined without one. */
+  readonly exitCode: ExitCode | undefined;
 }
 
 /**
- * Handles SIGINT and SIGTERM: the first requests the job to stop after its current step, a second
- * one exits immediately with 130. Handlers run between turns of the event loop, so the job must
- * await regularly.
+ * Handles SIGINT, SIGTERM and SIGHUP: the first requests the job to stop at its next chance, a
+ * second one exits immediately. SIGHUP is left alone where it is ignored, as under nohup. Handlers
+ * run between turns of the event loop, so the job must await regularly.
  */
-export function listenForStop(report: Report, end: typeof exit = exit): StopRequest {
-  const controller = new AbortController();
+export function listenForStop(report: Report, end: typeof exitNow = exitNow): StopRequest {
+  let first: StopSignal | undefined;
   const onSignal = (name: NodeJS.Signals) => {
-    if (controller.signal.aborted) end(130);
-    report.warn(`${name}: saving a checkpoint after this step; a second signal exits now`);
-    controller.abort();
+    const signal = stopSignals.find((one) => one === name) ?? "SIGINT";
+    if (first !== undefined) end(exitCodes[signal]);
+    first = signal;
+    report.warn(`${name}: saving a checkpoint, then stopping; a second signal exits now`);
   };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  const handled = stopSignals.filter((name) => name !== "SIGHUP" || !isIgnored(name));
+  for (const name of handled) process.on(name, onSignal);
   return {
-    signal: controller.signal,
+    get isRequested() {
+      return first !== undefined;
+    },
+    get exitCode() {
+      return first && exitCodes[first];
+    },
     [Symbol.dispose]() {
-      process.off("SIGINT", onSignal);
-      process.off("SIGTERM", onSignal);
+      for (const name of handled) process.off(name, onSignal);
     },
   };
+}
+
+// --- internal ---
+
+/** Whether the process was started with the signal ignored; false where the system can't tell. */
+function isIgnored(name: StopSignal): boolean {
+  try {
+    const status = readFileSync("/proc/self/status", "utf8");
+    const mask = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+    return ((mask >> BigInt(constants.signals[name] - 1)) & 1n) === 1n;
+  } catch {
+    return false;
+  }
 }

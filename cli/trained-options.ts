@@ -30,6 +30,11 @@ export const trainedOptions = {
       hint: "DIR|org/name",
     },
   ),
+  which: choice(
+    ["last", "best"],
+    "last",
+    "the weights of a run's folder: of its last step, or of its best evaluation",
+  ),
   tokenizer: settings.tokenizer,
   task: choice(taskNames, null, "the task of the model (default: the run's)", {
     aliases: ["task-name"],

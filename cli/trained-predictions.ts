@@ -1,8 +1,10 @@
 import { AdaloraError } from "../core/errors.ts";
 import { writeFileAtomic } from "../core/io/atomic.ts";
 import { loadTrained, type TrainedModel } from "../core/run/open-trained.ts";
-import { writePredictions } from "../core/run/run-files.ts";
+import { progressOfSplits } from "../core/train/evaluation.ts";
 import type { Predictions } from "../core/tasks/task.ts";
+import { createBatchReport } from "./batch-progress.ts";
+import { writePredictions } from "../core/run/run-files.ts";
 import { type DeviceOptions, openBackend } from "./backend.ts";
 import { type PredictionRecord, predictionText, recordsOf } from "./prediction-text.ts";
 import type { Report } from "./report.ts";
@@ -69,13 +71,16 @@ async function predictSplits(
   options: PredictionOptions,
   report: Report,
 ): Promise<readonly SplitPredictions[]> {
+  report.stage("reading the weights");
   const backend = await openBackend(options);
   const model = loadTrained(backend, trained);
   const { order } = trained;
   const all: SplitPredictions[] = [];
+  const batches = createBatchReport("predicting", report);
+  const progressOf = progressOfSplits(splits.map(({ dataset }) => dataset));
   for (const split of splits) {
-    const { name, lengths } = split.dataset;
-    const onBatch = (done: number) => report.live(`${name}  ${done} of ${lengths.length}`);
+    const onBatch = (done: number) => batches.batch(progressOf(split.dataset, done));
+    onBatch(0);
     const { batchSize } = options;
     const predictions = await split.dataset.predict(backend, model, { batchSize, order, onBatch });
     all.push({ ...split, predictions });

@@ -1,5 +1,5 @@
 import { errors } from "../core/errors.ts";
-import type { RunResult } from "../core/run/execute.ts";
+import type { RunResult } from "../core/run/results.ts";
 import type { PreparedRun } from "../core/run/prepare.ts";
 import type { ExitCode, Report } from "./report.ts";
 
@@ -8,15 +8,30 @@ export interface TrainedRun {
   readonly prepared: PreparedRun;
   readonly result: RunResult;
   readonly out: string;
+  /**
+   * The exit code of the signal that requested a stop; undefined without one. The signal may have
+   * arrived too late to interrupt this run.
+   */
+  readonly stopCode: ExitCode | undefined;
 }
 
-/**
- * The command that resumes several runs in one folder, which does not hold all of their settings.
- */
-export const sameCommand = (out: string) => `the same command with --resume --out ${out}`;
+/** Thrown where a run is stopped before its first step: it has written nothing to continue from. */
+export class StoppedAtStart extends Error {
+  override readonly name = "StoppedAtStart";
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode) {
+    super("stopped before the first step");
+    this.exitCode = exitCode;
+  }
+}
 
 /** Reports an interrupted run and the command that resumes it. */
-export function interrupted({ result }: TrainedRun, command: string, report: Report): ExitCode {
+export function interrupted(
+  { result, stopCode }: TrainedRun,
+  command: string,
+  report: Report,
+): ExitCode {
   report.error(errors.interrupted(result.steps, command));
-  return 130;
+  return stopCode ?? 130;
 }

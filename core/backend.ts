@@ -32,4 +32,6 @@ export interface Backend
   readonly activation: DType;
   /** The dtype of all that is trained, summed or averaged: "master values". */
   readonly master: DType;
+  /** What else its results depend on, by name: threads, kernels, libraries. */
+  readonly details?: Readonly<Record<string, string | number>>;
 }

@@ -202,7 +202,8 @@ export const errors = {
 
   /** The user stopped a run, after it saved a checkpoint. */
   interrupted(step: number, command: string) {
-    return new AdaloraError("E_INTERRUPTED", `interrupted after step ${step}`, {
+    const when = step === 0 ? "before the first step" : `after step ${step}`;
+    return new AdaloraError("E_INTERRUPTED", `interrupted ${when}`, {
       hint: `${command} continues from there`,
     });
   },
@@ -239,6 +240,15 @@ export const errors = {
     return new AdaloraError("E_RESUME", `${where}: was written by a run with ${what}`, {
       hint: "repeat the run's own command to resume it, or name another --out",
     });
+  },
+
+  /** A checkpoint without the digest that would show whether it was changed. */
+  earlierCheckpoint(folder: string) {
+    return new AdaloraError(
+      "E_RESUME",
+      `${folder}: was written by an earlier version of adalora, without a digest`,
+      { hint: "finish the run with that version, or start it again with --overwrite" },
+    );
   },
 
   /** A child process that failed; `signal`: what killed it, if anything did. */
@@ -373,6 +383,48 @@ export const errors = {
 
   out(folder: string, rule: string, hint?: string) {
     return new AdaloraError("E_OUT", `${folder} ${rule}`, { hint });
+  },
+
+  /** A run's folder that another process is writing to; `holder`: which one, if known. */
+  folderInUse(
+    folder: string,
+    holder: { readonly pid: number; readonly host: string; readonly since: string } | undefined,
+  ) {
+    const who = holder && `: process ${holder.pid} on ${holder.host}, since ${holder.since}`;
+    return new AdaloraError("E_OUT", `${folder} is in use by another run${who ?? ""}`, {
+      hint: "wait until it ends, stop it, or write elsewhere with --out DIR",
+    });
+  },
+
+  /** A run's folder that is no longer at its path. */
+  folderGone(folder: string) {
+    return new AdaloraError(
+      "E_OUT",
+      `${folder} was moved or deleted while the run was writing to it`,
+      { hint: "what was trained since the last checkpoint is lost" },
+    );
+  },
+
+  /** A mapped file of weights that was changed in place. */
+  changedFile(path: string) {
+    return new AdaloraError("E_FILE", `${path}: was changed while the run was using it`, {
+      hint: "--resume continues from the last checkpoint, once the file is as it was",
+    });
+  },
+
+  /** --which best for a folder of weights by itself; `run`: the run's folder that it lies in. */
+  noChoice(folder: string, run: string | undefined) {
+    return new AdaloraError("E_FILE", `${folder}: holds one set of weights, not a run's two`, {
+      hint: `--which best chooses in a run's folder${run === undefined ? "" : `, such as ${run}`}`,
+    });
+  },
+
+  /** Weights that a run's folder lacks, where it has its others. */
+  otherWeightsOnly(folder: string, which: "last" | "best", other: "last" | "best") {
+    const why = which === "last" ? "the run has not ended" : "nothing was evaluated";
+    return new AdaloraError("E_FILE", `${folder}: holds no ${which} weights: ${why}`, {
+      hint: `--which ${other} takes the ${other} ones`,
+    });
   },
 
   unknownRecipe(name: string, known: readonly string[], nearest: string | undefined) {

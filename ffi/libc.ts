@@ -20,6 +20,8 @@ const SYMBOLS = {
   memset: { args: ["ptr", "i32", "u64"], returns: "ptr" },
   sigprocmask: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   syscall: { args: ["i64", "i64", "i64"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  __errno_location: { args: [], returns: "ptr" },
   setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" },
 } as const;
 

@@ -1,15 +1,18 @@
 import { join } from "node:path";
-import { intervalsBySplit, metricsOf } from "../../core/tasks/task.ts";
+import { classesJson } from "../../core/run/results.ts";
+import { classesBySplit, intervalsBySplit, metricsOf } from "../../core/tasks/task.ts";
 import { choice, text, toggle } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
-import { metricLine, metricLines } from "../metrics-text.ts";
+import { classTable } from "../class-table.ts";
+import { baselineLines, metricLine, metricLines } from "../metrics-text.ts";
 import { printable } from "../printable.ts";
 import type { Report } from "../report.ts";
 import { type ResultsOut, resultsOut } from "../results-out.ts";
 import { openSources } from "../sources.ts";
 import { checkTaskOptions, labelColumn, textColumns, trainedOptions } from "../trained-options.ts";
 import type { SplitPredictions } from "../trained-predictions.ts";
+import { weightsText } from "../weights-text.ts";
 
 const own = {
   ...trainedOptions,
@@ -59,30 +62,43 @@ export const evaluation = defineCommand({
     for (const warning of trained.warnings) report.warn(warning);
     checkTaskOptions(given, own, trained.task.name);
     const splits = await splitsFor(options, trained, sources);
+    report.stage("reading and tokenizing the data");
     const loaded = await loadSplits(splits, trained, "required");
     const predicted = await predictAll(trained, loaded, options, report);
     const scores = score(predicted);
     for (const warning of scores.warnings) report.warn(warning);
-    const result = { task: trained.task.name, ...scores.result };
+    const { weightsOf } = trained;
+    const result = {
+      task: trained.task.name,
+      ...(weightsOf && { which: weightsOf.which }),
+      ...scores.result,
+    };
     const files = out === null ? [] : await write(out, result, predicted, report);
+    const classes = classTable(scores.classes, report.stdout);
     const lines = [
-      ...metricLines(result.metrics, result.majority_baseline ?? undefined, result.intervals),
+      ...metricLines(result.metrics, result.baseline?.["accuracy"], result.intervals),
+      ...baselineLines(result.baseline ?? undefined, result.majority_baseline !== null),
       metricLine("rows", String(result.rows)),
+      ...(weightsOf ? [metricLine("weights", weightsText(weightsOf))] : []),
+      ...(classes === undefined ? [] : ["", classes, ""]),
       ...files.map(printable),
     ];
-    report.result({ ...result, files }, lines.join("\n"));
+    report.result({ ...result, files }, lines.join("\n").trimEnd());
   },
 });
 
 function score(predicted: readonly SplitPredictions[]) {
   const evaluations = predicted.map(({ predictions }) => predictions.evaluate());
-  const intervals = intervalsBySplit(evaluations);
+  const [intervals, classes] = [intervalsBySplit(evaluations), classesBySplit(evaluations)];
   return {
     warnings: evaluations.flatMap(({ warnings }) => warnings),
+    classes,
     result: {
       metrics: Object.fromEntries(evaluations.map((one) => [one.split, metricsOf(one)])),
       ...(intervals && { intervals }),
+      ...(classes && { classes: classesJson(classes) }),
       majority_baseline: predicted[0]?.dataset.majority ?? null,
+      baseline: predicted[0]?.dataset.baseline ?? null,
       rows: predicted.reduce((sum, { dataset }) => sum + dataset.rows, 0),
     },
   };

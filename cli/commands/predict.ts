@@ -5,6 +5,7 @@ import { printable } from "../printable.ts";
 import { resultsOut } from "../results-out.ts";
 import { openSources } from "../sources.ts";
 import { checkTaskOptions, textColumns, trainedOptions } from "../trained-options.ts";
+import { weightsText } from "../weights-text.ts";
 
 const own = {
   ...trainedOptions,
@@ -64,8 +65,11 @@ export const predict = defineCommand({
     const sources = await openSources(report);
     const trained = await openTrained({ ...options, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
+    const { weightsOf } = trained;
+    if (weightsOf?.other) report.info(`weights: ${weightsText(weightsOf)}`);
     checkTaskOptions(given, own, trained.task.name);
     const splits = await inputSplits(requested, trained, sources, report);
+    report.stage("reading and tokenizing the data");
     const loaded = await loadSplits(splits, trained, "ignored");
     const predicted = await predictAll(trained, loaded, options, report);
     const task = trained.task.name;

@@ -1,23 +1,26 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { errors } from "../../core/errors.ts";
 import { settingNames } from "../../core/config/run-config.ts";
-import type { RunObserver } from "../../core/run/execute.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
-import { runFiles } from "../../core/run/run-folder.ts";
-import { metricsOf } from "../../core/tasks/task.ts";
+import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
+import { Stopped } from "../../core/stopped.ts";
 import { checkBackend, deviceFor, openBackend, resolveDtype } from "../backend.ts";
 import { defineCommand } from "../command.ts";
+import { environmentOf } from "../environment.ts";
 import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
 import { checkOut, checkSpace, defaultOut, type OutOptions, FROZEN } from "../out-folder.ts";
+import { whileLocked } from "../run-lock.ts";
 import { recipeNames } from "../recipes.ts";
 import type { ExitCode, Report } from "../report.ts";
 import { type PlacedRun, requestedRun, storedRun } from "../run-config.ts";
 import { runJson, runText } from "../run-text.ts";
+import { watchRun } from "../run-watcher.ts";
 import { listenForStop } from "../signals.ts";
 import { DEMO, openSources } from "../sources.ts";
-import { createSpeedometer } from "../speedometer.ts";
-import { interrupted, sameCommand, type TrainedRun } from "../trained.ts";
+import { resumeCommand, sameCommand } from "../shell-command.ts";
+import { interrupted, StoppedAtStart, type TrainedRun } from "../trained.ts";
 
 /** `adalora run`: model, data, plan, training, evaluation and files in one go. */
 export const run = defineCommand({
@@ -48,30 +51,43 @@ export const run = defineCommand({
     const { seeds, resume, overwrite } = options;
     checkBackend(config);
     const out = config.out ?? defaultOut(config.model === DEMO ? "demo" : config.task, new Date());
-    if (!seeds) return runOnce({ ...config, out }, { resume, overwrite }, report);
-    const { runSeeds } = await import("../run-seeds.ts");
-    return runSeeds({ ...config, out }, seeds, { resume, overwrite }, report, (one) =>
-      trainOnce(one, { resume, overwrite }, report),
-    );
+    const folders = seeds?.map((seed) => seedFolder(out, seed)) ?? [out];
+    for (const folder of folders) checkOut(resolve(folder), { resume, overwrite });
+    const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
+    const outOptions = { resume, overwrite };
+    const train = async () => {
+      if (!seeds) return runOnce({ ...config, out }, outOptions, again, report);
+      const { runSeeds } = await import("../run-seeds.ts");
+      return runSeeds({ ...config, out }, seeds, outOptions, again, report, (one) =>
+        trainOnce(one, outOptions, report),
+      );
+    };
+    try {
+      return await whileLocked(out, train);
+    } catch (error) {
+      if (!(error instanceof StoppedAtStart)) throw error;
+      report.error(errors.interrupted(0, again));
+      return error.exitCode;
+    }
   },
 });
 
 async function runOnce(
   config: PlacedRun,
   outOptions: OutOptions,
+  again: string,
   report: Report,
 ): Promise<ExitCode> {
-  checkOut(resolve(config.out), outOptions);
   const train = (one: PlacedRun) => trainOnce(one, outOptions, report);
   const demo = isDemo(config, outOptions) ? await import("../demo.ts") : undefined;
   if (demo) await prepare(config, report); // refused before the baseline is trained
   const head = await demo?.trainHead(config, report, train);
-  if (head?.result.stoppedBy === "interrupt") {
-    return interrupted(head, sameCommand(config.out), report);
+  if (head && head.stopCode !== undefined) {
+    return interrupted(head, again, report);
   }
   const trained = await train(config);
   if (trained.result.stoppedBy === "interrupt") {
-    return interrupted(trained, `adalora run --resume --out ${config.out}`, report);
+    return interrupted(trained, resumeCommand(config.out), report);
   }
   const frozen = head && demo?.accuracyOf(head);
   const value = {
@@ -92,31 +108,46 @@ function isDemo({ model, method, out }: PlacedRun, { resume }: OutOptions): bool
   return model === DEMO && method === "adalora" && (!began || existsSync(join(out, FROZEN)));
 }
 
-/**
- * Checks everything, then trains into the folder, which is created last. A finished run that is to
- * be resumed is read instead.
- */
-async function trainOnce(
+/** Trains into the folder while it is locked. A finished run that is to be resumed is read. */
+function trainOnce(config: PlacedRun, outOptions: OutOptions, report: Report): Promise<TrainedRun> {
+  return whileLocked(config.out, () => trainLocked(config, outOptions, report));
+}
+
+/** Checks everything before anything is written. */
+async function trainLocked(
   config: PlacedRun,
   outOptions: OutOptions,
   report: Report,
 ): Promise<TrainedRun> {
   const out = resolve(config.out);
   checkOut(out, outOptions);
+  const started = performance.now();
   const prepared = await prepare(config, report);
   for (const warning of prepared.warnings) report.warn(warning);
   if (outOptions.resume) {
     const result = await storedRun(out, prepared.config);
     if (result) report.info("the run is finished: there is nothing to resume");
-    if (result) return { prepared, result, out };
+    if (result) return { prepared, result, out, stopCode: undefined };
   }
   await checkNeeds(prepared, out, report);
+  const { budgetWarning } = await import("../../core/run/early-stopping.ts");
   const { executeRun } = await import("../../core/run/execute.ts");
   const backend = await openBackend(config);
   using stop = listenForStop(report);
-  const watcher = watch(prepared, report, stop.signal);
-  const result = await executeRun(backend, prepared, { out, ...outOptions }, watcher);
-  return { prepared, result, out };
+  const watcher = watchRun(prepared, report, stop);
+  const folder = {
+    out,
+    ...outOptions,
+    preparationSeconds: (performance.now() - started) / 1000,
+    environment: environmentOf(backend),
+  };
+  const result = await executeRun(backend, prepared, folder, watcher).catch((error: unknown) => {
+    if (error instanceof Stopped) throw new StoppedAtStart(stop.exitCode ?? 130);
+    throw error;
+  });
+  const unreached = budgetWarning(prepared, result);
+  if (unreached !== undefined) report.warn(unreached);
+  return { prepared, result, out, stopCode: stop.exitCode };
 }
 
 async function prepare(config: PlacedRun, report: Report): Promise<PreparedRun> {
@@ -128,65 +159,9 @@ async function checkNeeds(prepared: PreparedRun, out: string, report: Report): P
   const { runNeeds } = await import("../../core/run/needs.ts");
   const { config } = prepared;
   const device = deviceFor(config);
+  report.stage("estimating the memory");
   const needs = await runNeeds(prepared, await device.memoryModel(resolveDtype(config)));
   const warning = memoryWarning(needs, device.availableMemory());
   if (warning !== undefined) report.warn(warning);
   checkSpace(out, needs.disk);
-}
-
-/** Reports the events of a run. */
-function watch(
-  { config, schedule, spec }: PreparedRun,
-  report: Report,
-  stop: AbortSignal,
-): RunObserver {
-  const speedometer = createSpeedometer();
-  let loss = 0;
-  return {
-    stopRequested: () => stop.aborted,
-    start: {
-      onProgress: (message) => report.info(message),
-      onWarning: (message) => report.warn(message),
-    },
-    onLoaded(fresh) {
-      const heads = [...new Set(fresh.map((name) => name.split(".")[0]))];
-      if (heads.length > 0)
-        report.info(`${heads.join(" and ")} are initialized at random: the checkpoint has none`);
-    },
-    onResume(step, damaged) {
-      for (const one of damaged) report.warn(`${one}: the checkpoint is damaged`);
-      if (step === undefined)
-        report.info("no checkpoint to resume from: starting from the beginning");
-      else report.info(`resuming after step ${step}`);
-    },
-    onStep({ step, taskLoss, budget }, speed) {
-      loss = taskLoss;
-      const { tokensPerSecond, secondsPerStep } = speedometer.add(speed);
-      const done = step + 1;
-      const secondsLeft = secondsPerStep * (schedule.steps - done);
-      const state = {
-        step: done,
-        steps: schedule.steps,
-        loss,
-        budget,
-        tokensPerSecond,
-        secondsLeft,
-      };
-      report.progress(state, done % config.logSteps === 0 || done === schedule.steps);
-    },
-    onEvaluation(step, evaluations, isBest) {
-      for (const evaluation of evaluations) {
-        const { split, warnings, intervals = {} } = evaluation;
-        const numbers = metricsOf(evaluation);
-        const metrics = spec.metrics.flatMap((name) => {
-          const [value, interval] = [numbers[name], intervals[name]];
-          if (value === undefined) return [];
-          return [interval ? ([name, value, interval] as const) : ([name, value] as const)];
-        });
-        report.scores({ step, split, metrics, isBest });
-        for (const warning of warnings) report.warn(warning);
-      }
-    },
-    onCheckpoint: (step) => report.info(`checkpoint after step ${step}`),
-  };
 }

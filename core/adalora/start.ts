@@ -1,6 +1,7 @@
 import type { Backend } from "../backend.ts";
 import type { Adapter } from "../nn/adapter.ts";
 import type { ModuleTree } from "../nn/module-scope.ts";
+import type { StopRequested } from "../stopped.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
 /** Initial values of adapter parameters: A [r, in], E [r], B [out, r]. */
@@ -22,6 +23,8 @@ export interface StartObserver {
   /** A line of progress: "start eva: batch 2, 31 of 48 inputs converged". */
   readonly onProgress: (message: string) => void;
   readonly onWarning: (message: string) => void;
+  /** Polled between batches; on true the start throws `Stopped`. */
+  readonly stopRequested?: StopRequested;
 }
 
 /** Everything available to a start. */

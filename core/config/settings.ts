@@ -289,6 +289,12 @@ const evaluation = {
     off: true,
     aliases: ["early-stopping-patience"],
   }),
+  earlyStoppingFrom: choice(
+    ["budget", "start"],
+    "budget",
+    "evaluations that --early-stopping counts: those from where the budget is reached, or all",
+    { methods: pruningMethods },
+  ),
   saveSteps: integer(500, "steps between checkpoints", { min: 1 }),
   saveLimit: integer(2, "checkpoints to keep", { min: 1, aliases: ["save-total-limit"] }),
   logSteps: integer(10, "steps between log lines", { min: 1, aliases: ["logging-steps"] }),

@@ -7,6 +7,7 @@ import type { TokenChoice } from "../ops/top-log-probabilities.ts";
 import type { AttendedRows, GenerationModel } from "../model/plugin.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
+import { checkStop, type StopRequested } from "../stopped.ts";
 import type { GenerationOptions } from "./options.ts";
 import { type Candidate, createSearch, type Hypothesis, type HypothesisSearch } from "./search.ts";
 import { bannedIds, forcedIds } from "./token-rules.ts";
@@ -26,6 +27,8 @@ export interface GenerateSettings {
   readonly batchSize?: number;
   /** Called after each batch with the number of sources done so far. */
   readonly onBatch?: (done: number) => void;
+  /** Polled between decode steps whenever the event loop has run; on true `Stopped` is thrown. */
+  readonly stopRequested?: StopRequested;
 }
 
 /**
@@ -47,13 +50,14 @@ export async function generate(
   model: GenerationModel,
   sources: readonly ArrayLike<number>[],
   options: GenerationOptions,
-  { name = "[generate]", batchSize = 16, onBatch }: GenerateSettings = {},
+  { name = "[generate]", batchSize = 16, onBatch, stopRequested }: GenerateSettings = {},
 ): Promise<readonly Generated[]> {
   checkOptions(model, options);
   sources.forEach((source, index) => checkSource(model, source, index));
   const lengths = sources.map(({ length }) => length);
   const results = new Map<number, Generated>();
   for (const batch of evaluationBatches(lengths, batchSize)) {
+    checkStop(stopRequested);
     const batchSources = Array.from(batch, (index) => sources[index]!);
     const generated = await generateBatch(
       backend,
@@ -65,9 +69,11 @@ export async function generate(
         const what = `the scores of token ${token}`;
         return errors.outputNotFinite({ split: name, what }, rows, sources.length);
       },
+      stopRequested,
     );
     batch.forEach((index, b) => results.set(index, generated[b]!));
     onBatch?.(results.size);
+    await Bun.sleep(0); // a batch may take less than YIELD_INTERVAL_MS
   }
   return sources.map((_, index) => results.get(index)!);
 }
@@ -111,6 +117,7 @@ async function generateBatch(
   sources: readonly ArrayLike<number>[],
   options: GenerationOptions,
   notFinite: NotFinite,
+  stopRequested: StopRequested | undefined,
 ): Promise<readonly Generated[]> {
   const pass = new ForwardPass(backend, { training: false });
   const searches = sources.map(() => createSearch(options));
@@ -124,6 +131,7 @@ async function generateBatch(
       parents = advance(state, parents);
       if (performance.now() - lastYield < YIELD_INTERVAL_MS) continue;
       await Bun.sleep(0);
+      checkStop(stopRequested);
       lastYield = performance.now();
     }
   } finally {

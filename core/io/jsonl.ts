@@ -15,6 +15,14 @@ interface JsonLog {
   close(): void;
 }
 
+/** What to keep of the log of an earlier run; without `resumeAfter` nothing is kept. */
+interface LogOptions {
+  /** The last `step` to keep. */
+  readonly resumeAfter?: number;
+  /** Called with each record up to that step, in order; false drops it and all later ones. */
+  readonly keeps?: (record: JsonObject) => boolean;
+}
+
 const LINE_FEED = 0x0a;
 
 interface Line {
@@ -40,14 +48,15 @@ function* wholeLines(bytes: Uint8Array, path: string): Generator<Line> {
 }
 
 /**
- * Length of the log up to its first record of a later step. A record without a step stays with the
- * one before it.
+ * Length of the log up to its first record of a later step, or its first one that `keeps` refuses.
+ * A record without a step stays with the one before it.
  */
-function keptLength(path: string, lastStep: number): number {
+function keptLength(path: string, lastStep: number, { keeps }: LogOptions): number {
   let kept = 0;
   for (const { record, end } of wholeLines(readRegular(path), path)) {
     const { step } = record;
     if (typeof step === "number" && step > lastStep) break;
+    if (keeps?.(record) === false) break;
     kept = end;
   }
   return kept;
@@ -55,13 +64,13 @@ function keptLength(path: string, lastStep: number): number {
 
 /**
  * Opens a log for appending. Without `resumeAfter` it starts empty; with it, records up to that
- * `step` are kept, later ones and a torn last line are dropped. Throws an AdaloraError naming the
+ * `step` that `keeps` accepts are kept; later ones and a torn last line are dropped. Throws an AdaloraError naming the
  * first line that is not a JSON object.
  */
-export function openJsonLog(path: string, options: { resumeAfter?: number } = {}): JsonLog {
+export function openJsonLog(path: string, options: LogOptions = {}): JsonLog {
   const { resumeAfter } = options;
   const resumes = resumeAfter !== undefined && existsSync(path);
-  const kept = resumes ? keptLength(path, resumeAfter) : 0;
+  const kept = resumes ? keptLength(path, resumeAfter, options) : 0;
   try {
     mkdirSync(dirname(path), { recursive: true });
     const fd = openSync(path, "a");

@@ -99,35 +99,67 @@ function readVarint(bytes: Uint8Array, at: number): { value: number; size: numbe
   return undefined;
 }
 
-/**
- * The step of an Event message: 0 (protobuf's default) when absent; undefined when the bytes are
- * not an Event.
- */
-function stepOf(event: Uint8Array): number | undefined {
-  let step = 0;
-  for (let at = 0; at < event.length;) {
-    const tag = readVarint(event, at);
-    if (tag === undefined) return undefined;
-    at += tag.size;
-    const wire = tag.value % 8;
-    const number = wire === VARINT || wire === BYTES ? readVarint(event, at) : undefined;
+/** A field of a protobuf message: its number, and its number or bytes. */
+interface Field {
+  readonly field: number;
+  /** The value of a varint; undefined for a field of another type. */
+  readonly varint: number | undefined;
+  /** The content of a length-delimited field; undefined for a field of another type. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** The fields of a message; undefined when the bytes are not a message. */
+function fieldsOf(message: Uint8Array): readonly Field[] | undefined {
+  const fields: Field[] = [];
+  for (let at = 0; at < message.length;) {
+    const key = readVarint(message, at);
+    if (key === undefined) return undefined;
+    at += key.size;
+    const [field, wire] = [Math.floor(key.value / 8), key.value % 8];
+    const number = wire === VARINT || wire === BYTES ? readVarint(message, at) : undefined;
     if (number !== undefined) {
-      at += number.size + (wire === BYTES ? number.value : 0);
-      if (wire === VARINT && Math.floor(tag.value / 8) === EVENT.step) step = number.value;
+      const start = at + number.size;
+      const isBytes = wire === BYTES;
+      at = start + (isBytes ? number.value : 0);
+      const bytes = isBytes ? message.subarray(start, at) : undefined;
+      fields.push({ field, varint: isBytes ? undefined : number.value, bytes });
     } else if (wire === FIXED64 || wire === FIXED32) {
       at += wire === FIXED64 ? 8 : 4;
     } else {
       return undefined;
     }
   }
-  return step;
+  return fields;
 }
 
+/** The content of the first field with a number; undefined when there is none. */
+const bytesOf = (message: Uint8Array | undefined, number: number) =>
+  message && fieldsOf(message)?.find(({ field }) => field === number)?.bytes;
+
 /**
- * The complete records of an event file: step, and offset of the byte after the record. Stops at
- * the first torn or damaged record.
+ * The step of an Event message, 0 (protobuf's default) when absent, and the tag of its scalar;
+ * undefined when the bytes are not an Event.
  */
-export function* wholeRecords(file: Uint8Array): Generator<{ step: number; end: number }> {
+function eventOf(event: Uint8Array): { step: number; tag: string | undefined } | undefined {
+  const fields = fieldsOf(event);
+  if (fields === undefined) return undefined;
+  const step = fields.findLast((one) => one.field === EVENT.step && one.varint !== undefined);
+  const summary = fields.find(({ field }) => field === EVENT.summary)?.bytes;
+  const tag = bytesOf(bytesOf(summary, SUMMARY.value), VALUE.tag);
+  return { step: step?.varint ?? 0, tag: tag && new TextDecoder().decode(tag) };
+}
+
+/** A complete record of an event file. */
+export interface EventRecord {
+  readonly step: number;
+  /** The tag of its scalar; undefined for the version record. */
+  readonly tag: string | undefined;
+  /** Offset of the byte after the record. */
+  readonly end: number;
+}
+
+/** The complete records of an event file. Stops at the first torn or damaged record. */
+export function* wholeRecords(file: Uint8Array): Generator<EventRecord> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   for (let at = 0; at + 16 <= file.length;) {
     const size = Number(view.getBigUint64(at, true));
@@ -136,9 +168,9 @@ export function* wholeRecords(file: Uint8Array): Generator<{ step: number; end: 
     if (view.getUint32(at + 8, true) !== maskedCrc(file.subarray(at, at + 8))) return;
     const data = file.subarray(at + 12, at + 12 + size);
     if (view.getUint32(end - 4, true) !== maskedCrc(data)) return;
-    const step = stepOf(data);
-    if (step === undefined) return;
-    yield { step, end };
+    const event = eventOf(data);
+    if (event === undefined) return;
+    yield { ...event, end };
     at = end;
   }
 }

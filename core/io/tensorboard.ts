@@ -4,7 +4,20 @@ import { join } from "node:path";
 import { writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
 import { readRegular } from "./regular-file.ts";
-import { scalarRecord, versionRecord, wholeRecords } from "./tensorboard-event.ts";
+import {
+  type EventRecord,
+  scalarRecord,
+  versionRecord,
+  wholeRecords,
+} from "./tensorboard-event.ts";
+
+/** What to keep of the curves of an earlier run; without `resumeAfter` nothing is kept. */
+interface ScalarOptions {
+  /** The last step to keep. */
+  readonly resumeAfter?: number;
+  /** Called with each record up to that step, in order; false drops it and all later ones. */
+  readonly keeps?: (record: EventRecord) => boolean;
+}
 
 /** Writes scalars to a TensorBoard event file. */
 interface ScalarWriter {
@@ -15,12 +28,15 @@ interface ScalarWriter {
 
 const PREFIX = "events.out.tfevents.";
 
-/** Length of an event file up to its first record of a later step, or its first torn record. */
-function keptLength(path: string, lastStep: number): number {
+/**
+ * Length of an event file up to its first record of a later step, its first one that `keeps`
+ * refuses, or its first torn one.
+ */
+function keptLength(path: string, { resumeAfter = -1, keeps }: ScalarOptions): number {
   let kept = 0;
-  for (const { step, end } of wholeRecords(readRegular(path))) {
-    if (step > lastStep) break;
-    kept = end;
+  for (const record of wholeRecords(readRegular(path))) {
+    if (record.step > resumeAfter || keeps?.(record) === false) break;
+    kept = record.end;
   }
   return kept;
 }
@@ -38,13 +54,13 @@ function truncateTo(path: string, length: number): void {
  * Truncates every event file of the folder after the step (to nothing without a step), deletes
  * empty ones, and lists the rest.
  */
-function truncateFiles(dir: string, resumeAfter: number | undefined): string[] {
+function truncateFiles(dir: string, options: ScalarOptions): string[] {
   const paths = readdirSync(dir)
     .filter((name) => name.startsWith(PREFIX))
     .toSorted()
     .map((name) => join(dir, name));
   return paths.filter((path) => {
-    const kept = resumeAfter === undefined ? 0 : keptLength(path, resumeAfter);
+    const kept = options.resumeAfter === undefined ? 0 : keptLength(path, options);
     if (kept === 0) rmSync(path);
     else truncateTo(path, kept);
     return kept > 0;
@@ -55,13 +71,14 @@ const nowSeconds = () => Date.now() / 1000;
 
 /**
  * Opens a folder of event files for scalars. Without `resumeAfter` the curves start anew; with it,
- * points up to that step are kept, later ones are dropped, and the newest file is continued. Throws
+ * points up to that step that `keeps` accepts are kept, later ones are dropped, and the newest file
+ * is continued. Throws
  * an AdaloraError naming the folder.
  */
-export function openScalars(dir: string, options: { resumeAfter?: number } = {}): ScalarWriter {
+export function openScalars(dir: string, options: ScalarOptions = {}): ScalarWriter {
   try {
     mkdirSync(dir, { recursive: true });
-    const lastPath = truncateFiles(dir, options.resumeAfter).at(-1);
+    const lastPath = truncateFiles(dir, options).at(-1);
     const newPath = join(
       dir,
       `${PREFIX}${Math.floor(nowSeconds())}.${hostname()}.${process.pid}.0`,

@@ -58,7 +58,10 @@ export function adaLoraAdapter(
   };
 }
 
-/** As adaLoraAdapter, for LoRA; omits pruned doublets (zero rows of A, zero columns of B). */
+/**
+ * As adaLoraAdapter, for LoRA; omits pruned doublets, unless Adam has moved their row of A and
+ * their column of B off zero since the last mask.
+ */
 export function loraAdapter(
   backend: Backend,
   { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
@@ -66,7 +69,8 @@ export function loraAdapter(
   { alpha, ...settings }: LoraSettings,
 ): LoraAdapter {
   const modules = adapters.flatMap(({ path, a, b, rank }, i) => {
-    const rows = [...Array(rank).keys()].filter((t) => kept[i]?.[t] ?? true);
+    const isUsed = usedDoublets(backend, { a, b, rank });
+    const rows = [...Array(rank).keys()].filter((t) => (kept[i]?.[t] ?? true) || isUsed(t));
     if (rows.length === 0) return []; // PEFT's LoRA has no rank 0: leave the layer unadapted
     return {
       path,
@@ -147,6 +151,15 @@ export function applyAdapter(
     linear.adapter = attached;
     return [attached];
   });
+}
+
+/** Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0. */
+function usedDoublets(backend: Backend, { a, b, rank }: Pick<Adapter, "a" | "b" | "rank">) {
+  const [rows, columns] = [backend.download(a.buffer), backend.download(b.buffer)];
+  const width = a.shape[1] ?? 0;
+  return (t: number) =>
+    rows.subarray(t * width, (t + 1) * width).some((x) => x !== 0) &&
+    columns.some((x, j) => j % rank === t && x !== 0);
 }
 
 /** Full copies of trained parameters, by name, in f32. */

@@ -12,6 +12,7 @@ import { ForwardPass } from "../forward-pass.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { loadWeights } from "../model/load-weights.ts";
 import { type AdaptedModel, adaptModel } from "../model/open-model.ts";
+import { checkStop } from "../stopped.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { TrainingBatch } from "../tasks/task.ts";
 import { trainingOrder } from "../train/order.ts";
@@ -89,6 +90,7 @@ function startContext(
       const order = trainingOrder(train.lengths, config);
       for (let step = 0; step < schedule.stepsPerEpoch; step++) {
         for (const features of order(step)) {
+          checkStop(observer.stopRequested);
           const batch = train.batch(features);
           yield {
             tokens: batch.tokens,

@@ -103,9 +103,14 @@ function sampleBatches({ lengths }: Dataset, size: number): readonly ArrayLike<n
   );
 }
 
-/** Checkpoints on disk at once: a new one is written before the oldest is deleted. At least 1. */
+/**
+ * Checkpoints on disk at once: a new one is written before the oldest is deleted. At least 1, that
+ * of the final evaluation. An evaluation in between may have one too.
+ */
 function checkpointsAtOnce({ config, schedule }: PreparedRun): number {
-  const written = Math.floor((schedule.steps - 1) / config.saveSteps) + 1;
+  const between = (interval: number) => Math.floor((schedule.steps - 1) / interval);
+  const evaluations = between(config.evalSteps ?? schedule.stepsPerEpoch);
+  const written = between(config.saveSteps) + evaluations + 1;
   return Math.min(written, config.saveLimit + 1);
 }
 

@@ -24,6 +24,7 @@ import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
 import type { RunSpec, Task } from "../tasks/task.ts";
 import { runFiles, seedFolders } from "./run-folder.ts";
+import { runOf, weightsOf, type WeightsOf, type Which } from "./run-weights.ts";
 import { readSavedConfig } from "./saved-config.ts";
 
 type SavedRun = Layer["values"];
@@ -42,6 +43,8 @@ export interface TrainedOptions extends InferenceOptions {
   readonly model: string | null;
   /** A PEFT adapter: its folder, a run's folder or a hub name. */
   readonly adapter: string | null;
+  /** The weights of a run's folder to use. */
+  readonly which: Which;
   readonly tokenizer: string | null;
   readonly task: string | null;
   /** Class names in the order of the model's outputs. */
@@ -59,6 +62,8 @@ export interface TrainedModel {
   /** Reorders the model's classes into the task's order. */
   readonly order: ClassOrder;
   readonly warnings: readonly string[];
+  /** Which weights of a run's folder these are; undefined if the user named no run's folder. */
+  readonly weightsOf: WeightsOf | undefined;
   readonly declared: DeclaredModel;
   readonly weights: MatchedWeights;
   readonly adapter: AdapterFiles | undefined;
@@ -78,8 +83,9 @@ export async function openTrained(
   requested: TrainedOptions,
   sources: Sources,
 ): Promise<TrainedModel> {
-  const adapter = await openAdapter(requested.adapter, sources);
-  const model = await modelFolder(requested.model, adapter, sources);
+  const { which } = requested;
+  const adapter = await openAdapter(requested.adapter, which, sources);
+  const model = await modelFolder(requested.model, adapter, which, sources);
   const run = readSavedConfig(dirname(resolve(adapter?.dir ?? model)));
   const name = requested.task ?? run?.task;
   if (!name) throw errors.missing("task", "--task names a recipe, classification or regression");
@@ -120,6 +126,7 @@ export async function openTrained(
       ...(isSameTask ? [] : [`the model was trained for ${run.task}, not for ${name}`]),
       ...(order.warning === undefined ? [] : [order.warning]),
     ],
+    weightsOf: weightsOf(adapter?.dir ?? model, which),
     declared,
     weights,
     adapter,
@@ -151,14 +158,19 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
 
 async function openAdapter(
   name: string | null,
+  which: Which,
   sources: Sources,
 ): Promise<AdapterFiles | undefined> {
   if (name === null) return undefined;
   const given = await sources.adapter(name);
-  const inRun = join(given, runFiles.adapter);
+  const inRun = (one: Which) =>
+    join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
   const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
-  const dir = [given, inRun].find(holds);
+  if (which === "best" && holds(given)) throw errors.noChoice(given, runOf(given));
+  const dir = [given, inRun(which)].find(holds);
   if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
+  const other = which === "last" ? "best" : "last";
+  if (holds(inRun(other))) throw errors.otherWeightsOnly(given, which, other);
   if (existsSync(join(given, runFiles.model)))
     throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
   const [seed] = seedFolders(given);
@@ -175,12 +187,20 @@ async function openAdapter(
 async function modelFolder(
   name: string | null,
   adapter: AdapterFiles | undefined,
+  which: Which,
   sources: Sources,
 ): Promise<string> {
   if (name !== null) {
     const dir = await sources.model(name);
-    if (!readSavedConfig(dir)) return dir;
-    const model = join(dir, runFiles.model);
+    if (!readSavedConfig(dir)) {
+      // With an adapter, --which chooses among the adapters.
+      if (which === "best" && !adapter) throw errors.noChoice(dir, runOf(dir));
+      return dir;
+    }
+    const model = join(dir, which === "best" ? runFiles.bestModel : runFiles.model);
+    const other = join(dir, which === "best" ? runFiles.model : runFiles.bestModel);
+    if (!existsSync(model) && existsSync(other))
+      throw errors.otherWeightsOnly(dir, which, which === "best" ? "last" : "best");
     if (existsSync(model) || !existsSync(join(dir, runFiles.adapter))) return model;
     throw errors.file(dir, "holds an adapter, not a full model", `use --adapter ${name}`);
   }

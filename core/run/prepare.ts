@@ -57,16 +57,18 @@ export interface Inspection extends Diagnostics {
 /**
  * Reads and checks the data and the model's files, declares the model and resolves ranks and
  * schedule. Throws the first problem that would make the run fail later, data problems first;
- * settings that are merely suspicious become warnings.
+ * settings that are merely suspicious become warnings. `onStage` is told what is done next.
  */
 export async function prepareRun(
   config: RunConfig,
   sources: Sources,
   registry: Registry = builtIn,
+  onStage: OnStage = () => {},
 ): Promise<PreparedRun> {
-  const run = await inspect(config, sources, registry, (problem) => {
+  const onProblem = (problem: AdaloraError) => {
     throw problem;
-  });
+  };
+  const run = await inspect(config, sources, registry, onProblem, onStage);
   if (run === undefined) throw new Error("internal: preparing the run failed without a problem");
   return run;
 }
@@ -85,6 +87,7 @@ export async function inspectRun(
 // --- internal ---
 
 type OnProblem = (problem: AdaloraError) => void;
+type OnStage = (text: string) => void;
 
 /** Checks a run in dependency order: data, model, ranks, schedule, tokenized sets. */
 async function inspect(
@@ -92,22 +95,25 @@ async function inspect(
   sources: Sources,
   registry: Registry,
   onProblem: OnProblem,
+  onStage: OnStage = () => {},
 ): Promise<PreparedRun | undefined> {
   const attempt = attemptWith(onProblem);
   const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
   const rules = await attempt(() => rulesOf(config, registry));
   const task = taskNamed(config.task, config, registry.tasks);
   await attempt(() => checkLabels(config, task));
+  onStage("reading the data");
   const data = await readData(config, task, sources, attempt);
   const taskSpec = task.spec(data.labelNames);
   await attempt(() => checkMetric(config, taskSpec));
+  onStage("reading the model's files");
   const model = await inspectModel(config, taskSpec, sources, attempt);
   const ranks = model && (await attempt(() => resolveRanks(config, model.declared, rules?.start)));
   const features = data.train?.featureCount;
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
   if (knownSchedule) report(knownSchedule.diagnostics);
-  const datasets = model && (await tokenizeAll(data, model.files, attempt));
+  const datasets = model && (await tokenizeAll(data, model.files, attempt, onStage));
   const schedule =
     knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
   if (schedule && !knownSchedule) report(schedule.diagnostics);
@@ -243,10 +249,22 @@ function scheduleOf(config: RunConfig, trainRows: number) {
   return { schedule, diagnostics };
 }
 
-async function tokenizeAll({ train, validation }: ReadData, files: ModelFiles, attempt: Attempt) {
+async function tokenizeAll(
+  { train, validation }: ReadData,
+  files: ModelFiles,
+  attempt: Attempt,
+  onStage: OnStage,
+) {
+  const announce = ({ name, featureCount }: SplitText) => {
+    const count =
+      featureCount === undefined ? "" : `, ${featureCount.toLocaleString("en-US")} rows`;
+    onStage(`tokenizing ${name}${count}`);
+  };
+  if (train) announce(train);
   const trainingSet = train && (await attempt(() => train.forTraining(files.tokenize)));
   const predictionSets: PredictionSet[] = [];
   for (const split of validation) {
+    announce(split);
     const set = await attempt(() => split.forPrediction(files.tokenize));
     if (set) predictionSets.push(set);
   }

@@ -34,6 +34,7 @@ export function generationDataset(
     lengths,
     isLabelled: target !== undefined,
     majority: undefined,
+    baseline: undefined,
     warnings,
     bytes: bytesOf(set),
     digest(hash) {

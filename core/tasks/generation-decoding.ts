@@ -51,15 +51,16 @@ export async function generateSummaries(
   set: GenerationExamples,
   files: TokenizeOptions,
   options: GenerationOptions,
-  { batchSize, onBatch }: PredictOptions,
+  { batchSize, onBatch, stopRequested }: PredictOptions,
 ): Promise<GenerationPredictions> {
   const { name, examples, source, target } = set;
-  const loss = target && (await meanTokenLoss(backend, model, set, batchSize));
+  const stopping = stopRequested ? { stopRequested } : {};
+  const loss = target && (await meanTokenLoss(backend, model, set, { batchSize, ...stopping }));
   const sources = examples.map((_, i) => tokensOf(source, i).ids);
   const progress = onBatch ? { onBatch } : {};
   // Without any end token every summary would have the maximum length.
   const endIds = options.endIds.length > 0 ? options.endIds : [model.special.end];
-  const settings = { name, batchSize, ...progress };
+  const settings = { name, batchSize, ...progress, ...stopping };
   const generated = await generate(backend, model, sources, { ...options, endIds }, settings);
   const decode = await decoderOf(files);
   return new GenerationPredictions({

@@ -7,9 +7,10 @@ import { aggregateRouge, rougeIntervals, rougeMetrics } from "../metrics/rouge-a
 import { rougeNames, rougeScores } from "../metrics/rouge.ts";
 import { sentencesOnLines } from "../metrics/sentences.ts";
 import type { GenerationModel } from "../model/plugin.ts";
+import { checkStop } from "../stopped.ts";
 import { type GenerationExamples, pairsOf } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
-import type { Evaluation, Predictions } from "./task.ts";
+import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
 
 /** Metrics of an evaluation besides the loss, named as in run_summarization. */
 export const generationMetrics: readonly string[] = [...rougeNames, "gen_len"];
@@ -84,11 +85,12 @@ export async function meanTokenLoss(
   backend: Backend,
   model: GenerationModel,
   set: GenerationExamples,
-  batchSize: number,
+  { batchSize, stopRequested }: Pick<PredictOptions, "batchSize" | "stopRequested">,
 ): Promise<number> {
   let [sum, tokens] = [0, 0];
   const failing: number[] = [];
   for (const indices of evaluationBatches(set.lengths, batchSize)) {
+    checkStop(stopRequested);
     const { loss, weight } = batchLoss(backend, model, set, indices);
     if (!Number.isFinite(loss)) failing.push(...failingRows(backend, model, set, indices));
     sum += weight * loss;

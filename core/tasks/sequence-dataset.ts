@@ -1,6 +1,12 @@
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { sequenceLoss } from "./sequence-loss.ts";
-import { majorityShare, predictSequences, type SequenceSplit } from "./sequence-predictions.ts";
+import {
+  baselineMetrics,
+  majorityShare,
+  outputWidth,
+  predictSequences,
+  type SequenceSplit,
+} from "./sequence-predictions.ts";
 import type { PredictionSet, TrainingSet } from "./task.ts";
 
 /** A split with one output per row as a data set. */
@@ -15,6 +21,9 @@ export function sequenceDataset(
     lengths,
     isLabelled: labels !== undefined,
     majority: labels && majorityShare(labels, task.kind),
+    get baseline() {
+      return labels && baselineMetrics(labels, task, outputWidth(task.kind, set.labelNames));
+    },
     warnings,
     bytes: bytesOf(set),
     digest(hash) {

@@ -3,10 +3,12 @@ import { evaluationBatches } from "../data/batching.ts";
 import { submissionText } from "../data/glue-submission.ts";
 import type { GlueTask } from "../data/glue-tasks.ts";
 import { ForwardPass } from "../forward-pass.ts";
+import { classReport } from "../metrics/class-report.ts";
 import { argmax } from "../metrics/classification.ts";
 import { explainMetrics, glueMetrics, type TaskMetrics } from "../metrics/glue-metrics.ts";
 import type { Model, SequenceHeadKind } from "../model/plugin.ts";
 import { checkFiniteRows } from "./finite-rows.ts";
+import { checkStop } from "../stopped.ts";
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { inTaskOrder, type SequenceOutputs, softmax } from "./sequence-outputs.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
@@ -45,12 +47,18 @@ export async function sequenceOutputs(
   backend: Backend,
   model: Model,
   set: Pick<SequenceExamples, "lengths" | "tokens" | "labels">,
-  { width, batchSize, onBatch }: Omit<PredictOptions, "order"> & { readonly width: number },
+  {
+    width,
+    batchSize,
+    onBatch,
+    stopRequested,
+  }: Omit<PredictOptions, "order"> & { readonly width: number },
 ): Promise<SequenceOutputs> {
   const rows = set.lengths.length;
   const logits = new Float64Array(rows * width);
   let done = 0;
   for (const batch of evaluationBatches(set.lengths, batchSize)) {
+    checkStop(stopRequested);
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const output = backend.download(model.forward(pass, sequenceBatch(set, batch)).buffer);
@@ -127,9 +135,18 @@ export class SequencePredictions implements Predictions {
       split: name,
       metrics: glueMetrics(task, this.outputs.values, labels),
       loss: lossOf(this.outputs, labels),
+      ...this.#classes(labels),
       warnings: explainMetrics(task, this.outputs.values, labels),
       predictions: this,
     };
+  }
+
+  #classes(labels: Float64Array): Pick<Evaluation, "classes"> {
+    const { kind, set } = this.#split;
+    if (kind === "regression") return {};
+    const { values, width } = this.outputs;
+    const names = set.labelNames ?? Array.from({ length: width }, (_, i) => String(i));
+    return { classes: classReport(values, labels, names) };
   }
 }
 
@@ -157,9 +174,31 @@ export function outputWidth(
 /** The share of the most frequent class; undefined for scores. */
 export function majorityShare(labels: Float64Array, task: SequenceHeadKind): number | undefined {
   if (task === "regression") return undefined;
+  return majorityOf(labels).count / labels.length;
+}
+
+/** The task's metrics of a constant prediction: the most frequent class, or the mean score. */
+export function baselineMetrics(
+  labels: Float64Array,
+  task: { readonly glue: GlueTask | undefined; readonly kind: SequenceHeadKind },
+  classes: number,
+): Record<string, number> {
+  const mean = () => labels.reduce((sum, label) => sum + label, 0) / labels.length;
+  const constant = task.kind === "regression" ? mean() : majorityOf(labels).label;
+  return glueMetrics(
+    taskMetrics(task, classes),
+    labels.map(() => constant),
+    labels,
+  );
+}
+
+/** The most frequent class, the first one that occurs among equals. */
+function majorityOf(labels: Float64Array): { readonly label: number; readonly count: number } {
   const counts = new Map<number, number>();
   for (const label of labels) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return Math.max(...counts.values()) / labels.length;
+  let best = { label: 0, count: 0 };
+  for (const [label, count] of counts) if (count > best.count) best = { label, count };
+  return best;
 }
 
 function squaredError({ values }: SequenceOutputs, labels: Float64Array): number {

@@ -95,6 +95,7 @@ function common(
     lengths: lengthsOf(tokens),
     isLabelled,
     majority: undefined,
+    baseline: undefined,
     bytes: 13 * tokens.ids.length + characters + 512 * examples.length,
   };
 }

@@ -8,6 +8,7 @@ import { answerFiles } from "../qa/answer-files.ts";
 import type { ValidationFeatures } from "../qa/features.ts";
 import { postProcess, type PredictedAnswer } from "../qa/post-process.ts";
 import { checkFiniteRows } from "./finite-rows.ts";
+import { checkStop } from "../stopped.ts";
 import { lengthsOf, packedBatch } from "./packed-features.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { Evaluation, PredictOptions, Predictions } from "./task.ts";
@@ -30,7 +31,7 @@ export async function predictSpans(
   backend: Backend,
   model: Model,
   questions: SpanQuestions,
-  { batchSize, onBatch }: PredictOptions,
+  { batchSize, onBatch, stopRequested }: PredictOptions,
 ): Promise<Predictions> {
   const { set, features, settings } = questions;
   const { tokens, exampleOf } = features;
@@ -38,6 +39,7 @@ export async function predictSpans(
   const end = [...start];
   let done = 0;
   for (const indices of evaluationBatches(lengthsOf(tokens), batchSize)) {
+    checkStop(stopRequested);
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {
       const batch = packedBatch(tokens, indices);
@@ -53,6 +55,7 @@ export async function predictSpans(
     onBatch?.((done += indices.length));
     await Bun.sleep(0);
   }
+  checkStop(stopRequested);
   checkLogits(questions, start, end);
   return new SpanPredictions(questions, postProcess(set.examples, features, start, end, settings));
 }

@@ -6,9 +6,11 @@ import type { DataSplit, ReadSpec } from "../data/examples.ts";
 import type { KeptCells } from "../data/kept-columns.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Interval } from "../metrics/bootstrap.ts";
+import type { ClassReport } from "../metrics/class-report.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { Model, HeadKind } from "../model/plugin.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
+import type { StopRequested } from "../stopped.ts";
 import type { Tensor } from "../tensor.ts";
 import type { WeightedBatch } from "./batch.ts";
 import type { ClassOrder } from "./class-order.ts";
@@ -110,6 +112,11 @@ export interface Dataset {
   readonly isLabelled: boolean;
   /** Share of the most frequent class. */
   readonly majority: number | undefined;
+  /**
+   * The task's metrics of a constant prediction: the most frequent class, or the mean score; NaN
+   * where one is undefined then. Undefined for other tasks and without labels.
+   */
+  readonly baseline: Readonly<Record<string, number>> | undefined;
   readonly warnings: readonly string[];
   /** Memory footprint. */
   readonly bytes: number;
@@ -147,6 +154,8 @@ export interface PredictOptions {
   readonly onBatch?: (done: number) => void;
   /** Maps the model's classes to the task's. */
   readonly order?: ClassOrder;
+  /** Polled between batches and decode steps; on true the prediction throws `Stopped`. */
+  readonly stopRequested?: StopRequested;
 }
 
 /** A model's predictions for a split. */
@@ -167,6 +176,8 @@ export interface Evaluation {
   readonly intervals?: Readonly<Record<string, Interval>>;
   /** Task loss without the orthogonality term; undefined if the task's evaluation computes none. */
   readonly loss: number | undefined;
+  /** For classification: the scores of each class. */
+  readonly classes?: ClassReport;
   /** Caveats: metrics that are undefined, or defined by convention. */
   readonly warnings: readonly string[];
   readonly predictions: Predictions;
@@ -176,6 +187,17 @@ export interface Evaluation {
 export function metricsOf({ metrics, loss }: Evaluation): Record<string, number> {
   return loss === undefined ? { ...metrics } : { ...metrics, loss };
 }
+
+/** The reports on the classes, by split; undefined if the task has none. */
+export function classesBySplit(evaluations: readonly Evaluation[]): SplitClasses | undefined {
+  const found = evaluations.flatMap(({ split, classes }) =>
+    classes === undefined ? [] : [[split, classes] as const],
+  );
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+/** Reports on classes, by split. */
+export type SplitClasses = Readonly<Record<string, ClassReport>>;
 
 /** The confidence intervals of evaluations, by split and metric; undefined if none has any. */
 export function intervalsBySplit(evaluations: readonly Evaluation[]): SplitIntervals | undefined {

@@ -1,29 +1,14 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend, Buffer, HostArray } from "../backend.ts";
-import { configReader } from "../config-reader.ts";
-import { errors } from "../errors.ts";
+import { AdaloraError, errors } from "../errors.ts";
 import { writeDirectoryAtomic } from "../io/atomic.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
-import { isJsonObject, readJsonObject } from "../io/json-file.ts";
 import { openSafetensors, writeSafetensors } from "../io/safetensors.ts";
+import { type Progress, readProgress, type SavedProgress, writeProgress } from "./progress.ts";
 import type { Trainer } from "./trainer.ts";
 
-/** Training progress, saved in a checkpoint beside the trainer's buffers. */
-export interface Progress {
-  /** Optimizer steps taken. */
-  readonly step: number;
-  /** Forward passes made; dropout masks are drawn from the count. */
-  readonly passes: number;
-  /** The best evaluation so far; null before the first. */
-  readonly best: { readonly step: number; readonly value: number } | null;
-  readonly evaluationsSinceBest: number;
-  /** Hash of configuration and data; checkpoints of a different run are rejected. */
-  readonly fingerprint: string;
-}
-
 const STATE = "state.safetensors";
-const PROGRESS = "progress.json";
 
 /**
  * Writes `checkpoints/step-N` atomically, then deletes the oldest beyond `limit`. Later steps are
@@ -37,7 +22,7 @@ export function saveCheckpoint(
   limit: number,
 ): void {
   writeDirectoryAtomic(join(dir, `step-${progress.step}`), (scratch) => {
-    const dtype = backend.master === "f64" ? ("F64" as const) : ("F32" as const);
+    const dtype = storedDtype(backend);
     const hashes: Record<string, string> = {};
     const tensors = Object.entries(trainer.state).map(([name, buffer]) => {
       const bytes = () => {
@@ -48,13 +33,21 @@ export function saveCheckpoint(
       return [name, { dtype, shape: [buffer.length], bytes }] as const;
     });
     writeSafetensors(join(scratch, STATE), new Map(tensors));
-    writeFileSync(join(scratch, PROGRESS), JSON.stringify({ ...progress, hashes }, null, 2));
+    writeProgress(scratch, { progress, hashes });
   });
   const steps = stepsIn(dir);
   const current = steps.indexOf(progress.step);
   for (const step of [...steps.slice(0, current), ...steps.slice(current + limit)]) {
     rmSync(join(dir, `step-${step}`), { recursive: true, force: true });
   }
+}
+
+const storedDtype = ({ master }: Backend) => (master === "f64" ? "F64" : "F32");
+
+/** Deletes the checkpoint of a step, and the folder of checkpoints if it was the last one. */
+export function removeCheckpoint(dir: string, step: number): void {
+  rmSync(join(dir, `step-${step}`), { recursive: true, force: true });
+  if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir);
 }
 
 function bytesOf(values: HostArray): Uint8Array {
@@ -94,14 +87,15 @@ export function resumeNewest(
   const damaged: string[] = [];
   for (const step of stepsIn(dir)) {
     const folder = join(dir, `step-${step}`);
-    const progress = tryRead(folder, () => readProgress(join(folder, PROGRESS)));
-    if (typeof progress === "string") {
-      damaged.push(progress);
+    const saved = tryRead(folder, () => readProgressOf(step, folder));
+    if (typeof saved === "string") {
+      damaged.push(saved);
       continue;
     }
+    const { progress } = saved;
     // Checked before the state: another run's buffers may differ in size without being damaged.
     if (progress.fingerprint !== fingerprint) throw errors.otherRun(folder);
-    const buffers = tryRead(folder, () => readState(folder, trainer, backend));
+    const buffers = tryRead(folder, () => readState(folder, saved, trainer, backend));
     if (typeof buffers === "string") {
       damaged.push(buffers);
       continue;
@@ -113,11 +107,18 @@ export function resumeNewest(
   return { progress: undefined, damaged };
 }
 
+function readProgressOf(step: number, folder: string): SavedProgress {
+  const saved = readProgress(folder);
+  if (saved.progress.step === step) return saved;
+  throw new Error(`holds step ${saved.progress.step}, not ${step}`);
+}
+
 /** The result of `read`, or its error as a message that names the checkpoint. */
 function tryRead<T>(folder: string, read: () => T): T | string {
   try {
     return read();
   } catch (error) {
+    if (error instanceof AdaloraError && error.code === "E_RESUME") throw error;
     return `${folder}: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
@@ -125,33 +126,21 @@ function tryRead<T>(folder: string, read: () => T): T | string {
 /** Reads and verifies the values of every trainer buffer before any buffer is changed. */
 function readState(
   folder: string,
+  { hashes }: SavedProgress,
   trainer: Trainer<never>,
   backend: Backend,
 ): (readonly [Buffer, HostArray])[] {
   const { tensors } = openSafetensors(join(folder, STATE));
-  const { hashes } = readJsonObject(join(folder, PROGRESS));
   return Object.entries(trainer.state).map(([name, buffer]) => {
     const tensor = tensors.get(name);
     if (!tensor) throw new Error(`${name} is missing`);
-    const expected = isJsonObject(hashes) ? hashes[name] : undefined;
-    if (hashOf(tensor.bytes) !== expected)
+    if (hashOf(tensor.bytes) !== hashes[name])
       throw new Error(`${name} is corrupted: its hash differs`);
+    if (tensor.dtype !== storedDtype(backend))
+      throw new Error(`${name} is ${tensor.dtype}, expected ${storedDtype(backend)}`);
     const values = toFloat64(tensor);
     if (values.length !== buffer.length)
       throw new Error(`${name} has ${values.length} elements, expected ${buffer.length}`);
     return [buffer, backend.master === "f64" ? values : Float32Array.from(values)] as const;
   });
-}
-
-function readProgress(path: string): Progress {
-  const raw = readJsonObject(path);
-  const c = configReader(raw, path);
-  const best = isJsonObject(raw["best"]) ? configReader(raw["best"], `${path}: best`) : undefined;
-  return {
-    step: c.count("step"),
-    passes: c.count("passes"),
-    best: best ? { step: best.count("step"), value: best.number("value") } : null,
-    evaluationsSinceBest: c.count("evaluationsSinceBest"),
-    fingerprint: String(raw["fingerprint"]),
-  };
 }

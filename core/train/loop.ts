@@ -1,196 +1,225 @@
-import type { Backend } from "../backend.ts";
+import { join } from "node:path";
 import { AdaloraError, errors } from "../errors.ts";
-import type { Model } from "../model/plugin.ts";
-import {
-  type Evaluation,
-  metricsOf,
-  type PredictionSet,
-  type TrainingBatch,
-  type TrainingSet,
-} from "../tasks/task.ts";
-import { type Progress, resumeNewest, saveCheckpoint } from "./checkpoint.ts";
+import { isGenerationModel } from "../model/plugin.ts";
+import { Stopped } from "../stopped.ts";
+import type { Evaluation } from "../tasks/task.ts";
+import { resumeNewest, saveCheckpoint } from "./checkpoint.ts";
+import { addSeconds, PhaseClock } from "./clock.ts";
+import { evaluateAll, noSelection, select, type Selection, tokensIn } from "./evaluation.ts";
 import { trainingOrder } from "./order.ts";
-import type { StepReport, Trainer } from "./trainer.ts";
-
-/** Everything the training loop needs, validated and loaded. */
-export interface TrainingSetup {
-  readonly backend: Backend;
-  readonly trainer: Trainer<TrainingBatch>;
-  readonly model: Model;
-  readonly train: TrainingSet;
-  /** Labelled splits; the first one selects the best step. */
-  readonly validation: readonly PredictionSet[];
-  readonly checkpointDir: string;
-  readonly fingerprint: string;
-  /** Gives a trainer without initial values its own, if no checkpoint is intact. */
-  readonly initialize?: () => Promise<void>;
-  readonly options: LoopOptions;
-}
-
-/** Options of the training loop; intervals and lengths are in optimizer steps. */
-export interface LoopOptions {
-  readonly steps: number;
-  readonly batchSize: number;
-  readonly evalBatchSize: number;
-  readonly gradAccum: number;
-  readonly bucketed: boolean;
-  readonly seed: number;
-  readonly evalSteps: number;
-  readonly saveSteps: number;
-  readonly saveLimit: number;
-  /** Patience: training stops after this many evaluations without improvement; 0 disables it. */
-  readonly earlyStopping: number;
-  /** Metric that selects the best evaluation: highest wins, except for "loss". */
-  readonly metric: string;
-}
-
-/** Tokens and wall-clock time of one step. */
-export interface Speed {
-  readonly tokens: number;
-  readonly seconds: number;
-}
-
-/** Receives the events of the training loop and may stop it. */
-export interface TrainingObserver {
-  /** `progress` is undefined if no checkpoint is intact and training starts from step 0. */
-  onResume(progress: Progress | undefined, damaged: readonly string[]): void;
-  onStep(report: StepReport, speed: Speed): void;
-  onEvaluation(step: number, evaluations: readonly Evaluation[], isBest: boolean): void;
-  onCheckpoint(step: number): void;
-  /** Polled between steps; on true the loop saves a checkpoint and stops. */
-  stopRequested(): boolean;
-}
-
-/** How training ended. */
-export interface TrainingOutcome {
-  readonly steps: number;
-  readonly stoppedBy: "end" | "early stopping" | "interrupt";
-  readonly best: Progress["best"];
-  /** Evaluations after the last step; [] for an interrupted run. */
-  readonly final: readonly Evaluation[];
-}
+import { type Progress, updateProgress } from "./progress.ts";
+import type { Speed, TrainingObserver, TrainingOutcome, TrainingSetup } from "./setup.ts";
 
 /**
- * The training loop: step -> log -> maybe evaluate -> maybe save. With `resume` it continues from
- * the newest intact checkpoint. Throws E_NOT_FINITE if the loss or gradient norm is not finite, and,
- * after saving a checkpoint, if the outputs of an evaluation are not.
+ * The training loop: step -> log -> maybe save -> maybe evaluate. A checkpoint precedes the final
+ * evaluation and every other one that may take long, so that none can lose a step. With `resume` it
+ * continues from the newest intact checkpoint, with an evaluation if that one was interrupted.
+ * Throws E_NOT_FINITE if the loss or gradient norm is not finite, or the outputs of an evaluation.
  */
 export async function runTraining(
   setup: TrainingSetup,
   observer: TrainingObserver,
   { resume }: { resume: boolean },
 ): Promise<TrainingOutcome> {
-  const { options, trainer, train } = setup;
-  const order = trainingOrder(train.lengths, options);
-  let state = resume ? resumedState(setup, observer) : initialState;
-  if (trainer.steps === 0) await setup.initialize?.();
-  const save = () => {
-    const { best, evaluationsSinceBest } = state;
-    const { fingerprint, checkpointDir, backend } = setup;
-    const progress = {
-      step: trainer.steps,
-      passes: trainer.passes,
-      best,
-      evaluationsSinceBest,
-      fingerprint,
-    };
-    saveCheckpoint(checkpointDir, backend, trainer, progress, options.saveLimit);
-    observer.onCheckpoint(trainer.steps);
-  };
-  const evaluateOrSave = () =>
-    evaluate(setup, observer, state).catch((error: unknown) => {
-      if (!isNotFinite(error)) throw error;
-      const isIntact = trainer.isFinite();
-      if (isIntact) save();
-      throw errors.evaluationNotFinite(
-        trainer.steps,
-        error,
-        isIntact ? setup.checkpointDir : undefined,
-      );
-    });
-  while (trainer.steps < options.steps && !state.shouldStop) {
-    if (observer.stopRequested()) {
-      save();
-      return { steps: trainer.steps, stoppedBy: "interrupt", best: state.best, final: [] };
-    }
-    takeStep(setup, observer, order(trainer.steps));
-    const done = trainer.steps;
-    if (done % options.evalSteps === 0 && done < options.steps) {
-      ({ state } = await evaluateOrSave());
-    }
-    if (done % options.saveSteps === 0 && done < options.steps) save();
-    await Bun.sleep(0); // lets signal handlers and timers run
+  const loop = new TrainingLoop(setup, observer, resume);
+  if (setup.trainer.steps === 0) await setup.initialize?.();
+  try {
+    return await loop.run();
+  } catch (error) {
+    if (error instanceof Stopped) return loop.interrupt();
+    throw error;
   }
-  trainer.finish();
-  const { state: last, evaluations } = await evaluateOrSave();
-  const stoppedBy = state.shouldStop ? "early stopping" : "end";
-  return { steps: trainer.steps, stoppedBy, best: last.best, final: evaluations };
 }
+
+// --- internal ---
+
+/** An evaluation of at least this many seconds gets a checkpoint before it. */
+const LONG_EVALUATION = 3;
 
 const isNotFinite = (error: unknown): error is AdaloraError =>
   error instanceof AdaloraError && error.code === "E_NOT_FINITE";
 
-interface LoopState extends Pick<Progress, "best" | "evaluationsSinceBest"> {
-  readonly shouldStop: boolean;
+class TrainingLoop {
+  readonly #setup: TrainingSetup;
+  readonly #observer: TrainingObserver;
+  readonly #clock: PhaseClock;
+  /** The step of the newest checkpoint that this process wrote or read. */
+  #savedStep = -1;
+  #selection: Selection = noSelection;
+  /** Tokens and seconds of the steps of this process. */
+  #trained: Speed = { tokens: 0, seconds: 0 };
+  #evaluationSeconds: number | undefined;
+
+  constructor(setup: TrainingSetup, observer: TrainingObserver, resume: boolean) {
+    this.#setup = setup;
+    this.#observer = observer;
+    const progress = resume ? this.#restore() : undefined;
+    const before = { start: setup.startSeconds ?? 0, training: 0, evaluation: 0 };
+    this.#clock = new PhaseClock(progress ? addSeconds(before, progress.seconds) : before);
+  }
+
+  #restore(): Progress | undefined {
+    const { checkpointDir, backend, trainer, fingerprint } = this.#setup;
+    const { progress, damaged } = resumeNewest(checkpointDir, backend, trainer, fingerprint);
+    this.#observer.onResume(progress, damaged);
+    if (progress) [this.#selection, this.#savedStep] = [progress, progress.step];
+    return progress;
+  }
+
+  /** Trains and evaluates to the end. Throws `Stopped` on request. */
+  async run(): Promise<TrainingOutcome> {
+    const { options, trainer, train } = this.#setup;
+    const order = trainingOrder(train.lengths, options);
+    for (;;) {
+      this.#checkStop();
+      if (this.#isEvaluationPending) await this.#evaluate();
+      else if (trainer.steps < options.steps && !this.#isOutOfPatience) {
+        this.#step(order(trainer.steps));
+        await Bun.sleep(0); // lets signal handlers and timers run
+      } else break;
+    }
+    if (trainer.isFinite()) this.#saveOnce();
+    trainer.finish();
+    const stoppedBy = this.#isOutOfPatience ? "early stopping" : "end";
+    const final = await this.#evaluate({ isFinal: true });
+    return this.#outcome(stoppedBy, final);
+  }
+
+  /** Saves what the run needs to continue from here, the time spent included. */
+  interrupt(): TrainingOutcome {
+    this.#setup.checkFiles?.();
+    if (this.#savedStep === this.#setup.trainer.steps) this.#updateSaved();
+    else this.#saveOnce();
+    return this.#outcome("interrupt", []);
+  }
+
+  #outcome(stoppedBy: TrainingOutcome["stoppedBy"], final: readonly Evaluation[]): TrainingOutcome {
+    const { best } = this.#selection;
+    const time = this.#clock.seconds();
+    return { steps: this.#setup.trainer.steps, stoppedBy, best, final, time };
+  }
+
+  #checkStop(): void {
+    if (this.#observer.stopRequested()) throw new Stopped("stopped on request");
+  }
+
+  /** Whether an evaluation belongs after the steps taken and has not been completed. */
+  get #isEvaluationPending(): boolean {
+    const { trainer, options } = this.#setup;
+    const { steps } = trainer;
+    const isScheduled = steps > 0 && steps % options.evalSteps === 0 && steps < options.steps;
+    return isScheduled && this.#selection.evaluatedStep < steps;
+  }
+
+  get #isOutOfPatience(): boolean {
+    const { earlyStopping } = this.#setup.options;
+    return earlyStopping > 0 && this.#selection.evaluationsSinceBest >= earlyStopping;
+  }
+
+  #step(indices: readonly ArrayLike<number>[]): void {
+    this.#setup.checkFiles?.();
+    const { tokens, seconds } = takeStep(this.#setup, this.#observer, indices);
+    const { trainer, options } = this.#setup;
+    this.#trained = {
+      tokens: this.#trained.tokens + tokens,
+      seconds: this.#trained.seconds + seconds,
+    };
+    const done = trainer.steps;
+    if (done % options.saveSteps === 0 && done < options.steps) this.#saveOnce();
+  }
+
+  /** Saves a checkpoint unless one of this step is there. */
+  #saveOnce(): void {
+    const { trainer, checkpointDir, backend, options } = this.#setup;
+    if (this.#savedStep === trainer.steps) return;
+    this.#setup.checkFiles?.();
+    saveCheckpoint(checkpointDir, backend, trainer, this.#progress(), options.saveLimit);
+    this.#savedStep = trainer.steps;
+    this.#observer.onCheckpoint(trainer.steps);
+  }
+
+  /** Replaces the progress in the checkpoint of this step. */
+  #updateSaved(): void {
+    const { checkpointDir, trainer } = this.#setup;
+    updateProgress(join(checkpointDir, `step-${trainer.steps}`), this.#progress());
+  }
+
+  #progress(): Progress {
+    const { trainer, fingerprint } = this.#setup;
+    const { evaluations, evaluatedStep, best, bestCounted, evaluationsSinceBest } = this.#selection;
+    const selection = { evaluations, evaluatedStep, best, bestCounted, evaluationsSinceBest };
+    const { steps: step, passes } = trainer;
+    return { step, passes, ...selection, seconds: this.#clock.seconds(), fingerprint };
+  }
+
+  /**
+   * Evaluates every validation split and records the result, except in the checkpoint of a final
+   * evaluation: a run that dies before its results are written needs that evaluation again.
+   */
+  async #evaluate({ isFinal = false } = {}): Promise<readonly Evaluation[]> {
+    const { backend, model, validation, options, trainer } = this.#setup;
+    if (this.#expectedSeconds() >= LONG_EVALUATION && trainer.isFinite()) this.#saveOnce();
+    this.#setup.checkFiles?.();
+    const started = performance.now();
+    this.#clock.enter("evaluation");
+    try {
+      const evaluations = await evaluateAll({
+        backend,
+        model,
+        validation,
+        batchSize: options.evalBatchSize,
+        onProgress: (progress) => this.#observer.onEvaluationProgress?.(progress),
+        stopRequested: () => this.#observer.stopRequested(),
+      });
+      const { isBest, ...selection } = select(this.#selection, trainer.steps, evaluations, {
+        metric: options.metric,
+        earlyStoppingFrom: options.earlyStoppingFrom ?? 0,
+      });
+      this.#selection = selection;
+      this.#setup.checkFiles?.();
+      if (evaluations.length > 0) this.#observer.onEvaluation(trainer.steps, evaluations, isBest);
+      if (!isFinal && this.#savedStep === trainer.steps) this.#updateSaved();
+      return evaluations;
+    } catch (error) {
+      const isIntact = trainer.isFinite();
+      if (isIntact) this.#saveOnce();
+      if (!isNotFinite(error)) throw error;
+      const { checkpointDir } = this.#setup;
+      throw errors.evaluationNotFinite(trainer.steps, error, isIntact ? checkpointDir : undefined);
+    } finally {
+      this.#clock.enter("training");
+      this.#evaluationSeconds = (performance.now() - started) / 1000;
+    }
+  }
+
+  /** As long as the last one; before that as training on its tokens, and unknown for decoding. */
+  #expectedSeconds(): number {
+    if (this.#evaluationSeconds !== undefined) return this.#evaluationSeconds;
+    const { model, validation } = this.#setup;
+    const { tokens, seconds } = this.#trained;
+    if (isGenerationModel(model) || tokens === 0) return Infinity;
+    return (tokensIn(validation) * seconds) / tokens;
+  }
 }
 
-const initialState: LoopState = { best: null, evaluationsSinceBest: 0, shouldStop: false };
-
-function resumedState(setup: TrainingSetup, observer: TrainingObserver): LoopState {
-  const { checkpointDir, backend, trainer, fingerprint } = setup;
-  const { progress, damaged } = resumeNewest(checkpointDir, backend, trainer, fingerprint);
-  observer.onResume(progress, damaged);
-  if (!progress) return initialState;
-  const { best, evaluationsSinceBest } = progress;
-  const patience = setup.options.earlyStopping;
-  return {
-    best,
-    evaluationsSinceBest,
-    shouldStop: patience > 0 && evaluationsSinceBest >= patience,
-  };
-}
-
+/** Takes a step and returns its speed. */
 function takeStep(
   { trainer, train, checkpointDir }: TrainingSetup,
   observer: TrainingObserver,
   indices: readonly ArrayLike<number>[],
-): void {
+): Speed {
   const start = performance.now();
   const batches = indices.map((batch) => train.batch(batch));
   const report = trainer.step(batches);
   const seconds = (performance.now() - start) / 1000;
   if (!Number.isFinite(report.taskLoss) || !Number.isFinite(report.gradNorm)) {
     throw errors.notFinite(
-      report,
+      { ...report, step: trainer.steps },
       indices.flatMap((batch) => Array.from(batch)),
       checkpointDir,
     );
   }
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0);
   observer.onStep(report, { tokens, seconds });
-}
-
-/** Evaluates every validation split and updates the best step and the patience count. */
-async function evaluate(
-  setup: TrainingSetup,
-  observer: TrainingObserver,
-  state: LoopState,
-): Promise<{ state: LoopState; evaluations: readonly Evaluation[] }> {
-  const { backend, model, validation, options, trainer } = setup;
-  const evaluations: Evaluation[] = [];
-  for (const dataset of validation) {
-    const predictions = await dataset.predict(backend, model, { batchSize: options.evalBatchSize });
-    evaluations.push(predictions.evaluate());
-  }
-  const [first] = evaluations;
-  if (!first) return { state, evaluations };
-  const metric = metricsOf(first)[options.metric] ?? NaN;
-  const value = options.metric === "loss" ? -metric : metric;
-  // NaN never counts as best: Pearson's correlation is undefined while all predictions are equal.
-  const isBest = Number.isFinite(value) && (state.best === null || value > state.best.value);
-  const best = isBest ? { step: trainer.steps, value } : state.best;
-  const evaluationsSinceBest = isBest ? 0 : state.evaluationsSinceBest + 1;
-  const shouldStop = options.earlyStopping > 0 && evaluationsSinceBest >= options.earlyStopping;
-  observer.onEvaluation(trainer.steps, evaluations, isBest);
-  return { state: { best, evaluationsSinceBest, shouldStop }, evaluations };
+  return { tokens, seconds };
 }

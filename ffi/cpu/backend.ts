@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Backend, DType } from "../../core/backend.ts";
 import { errors, invariant } from "../../core/errors.ts";
 import { copyNative, offsetBy, viewBytes, zeroNative } from "../memory.ts";
@@ -26,6 +27,7 @@ import { rowMoves } from "./backend/rows.ts";
 import { topLogProbabilities } from "./backend/top-log-probabilities.ts";
 import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
 import { kernelLibrary } from "./build.ts";
+import { reportBusErrors } from "./bus-errors.ts";
 import { openDnnl } from "./dnnl.ts";
 import { bf16Refusal } from "./isa.ts";
 import { openOpenMp } from "./openmp.ts";
@@ -58,10 +60,11 @@ type Memory = Omit<
  */
 export async function createCpuBackend(options: CpuOptions = {}): Promise<Backend> {
   const { path, openmp } = options.kernels ?? (await kernelLibrary());
+  reportBusErrors(path);
   const activation = options.dtype ?? "f32";
   const refusal = activation === "bf16" ? bf16Refusal() : undefined;
   if (refusal !== undefined) throw refused(refusal);
-  startTeam(openOpenMp(openmp), path, options.threads);
+  const threads = startTeam(openOpenMp(openmp), path, options.threads);
   const pool = memoryPool();
   const dnnl = openDnnl();
   const context = cpuContext(path, dnnl, pool);
@@ -71,10 +74,14 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
     name: "cpu",
     activation,
     master: "f32",
+    details: { threads, kernels: levelOf(path), onednn: dnnl.version },
     ...memoryEntries(path, pool),
     ...kernelEntries(context),
   };
 }
+
+/** The instruction-set level in the name of compiled kernels: "kernels-avx512-….so". */
+const levelOf = (kernels: string) => /kernels-(\w+)-/.exec(basename(kernels))?.[1] ?? "own";
 
 const refused = (reason: string) =>
   errors.machine(`bf16 is not supported on this machine: ${reason}`, "run it with --dtype f32");

@@ -14,14 +14,18 @@ export const TEAM_SYMBOLS = {
  * Makes `threads` (default: one per core) the size of every team of the process.
  *
  * Kernels and oneDNN split their work by the requested size, and a smaller team would leave parts
- * of it undone. Throws E_MACHINE when OpenMP grants fewer, and E_FLAG for too many.
+ * of it undone. Returns the size. Throws E_MACHINE when OpenMP grants fewer, and E_FLAG for too many.
  */
-export function startTeam(openmp: OpenMp, kernels: string, threads = defaultThreads(openmp)): void {
+export function startTeam(
+  openmp: OpenMp,
+  kernels: string,
+  threads = defaultThreads(openmp),
+): number {
   checkThreads(threads);
   openmp.setThreads(threads);
   const { symbols } = openLibrary("the CPU kernels", [kernels], TEAM_SYMBOLS, REBUILD);
   const granted = withoutSignals(symbols.adl_team_size)();
-  if (granted === threads) return;
+  if (granted === threads) return threads;
   const limit = process.env["OMP_THREAD_LIMIT"];
   throw errors.machine(
     `OpenMP grants ${granted} of the ${threads} requested threads` +

@@ -34,6 +34,8 @@ describe("the help page", () => {
         --adapter DIR|org/name  the trained adapter: a PEFT adapter, or a run's folder
         --model DIR|org/name    the adapter's base model (default: the one it names),
                                 or a fully fine-tuned model; also --model-name-or-path
+        --which last|best       the weights of a run's folder: of its last step, or of
+                                its best evaluation (default last)
         --tokenizer DIR         the tokenizer's folder (default: the model's); also
                                 --tokenizer-name
         --task NAME             the task of the model (default: the run's); also
@@ -114,7 +116,7 @@ describe("the help page", () => {
     const { stdout } = await run("eval", "--help");
     const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
     expect(flags.join(" ")).toMatchInlineSnapshot(
-      `"--adapter --model --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --overwrite --json"`,
+      `"--adapter --model --which --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --overwrite --json"`,
     );
   });
 

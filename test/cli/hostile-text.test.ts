@@ -73,7 +73,7 @@ describe.each([false, true])("on a terminal: %p, text from outside is one line",
     const { code, err } = await run(args, terminal);
     expect(code).toBe(1);
     expect(err.match(/^error/gm)?.length).toBeGreaterThan(0);
-    expect(err).toContain("\\n");
+    expect(err).toMatch(/\\n|\\u000a/);
     const json = await run([...args, "--json"], terminal);
     expect(JSON.parse(json.out).error.message).toBeString();
   });

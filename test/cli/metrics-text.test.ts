@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { metricLines } from "../../cli/metrics-text.ts";
+import { baselineLines, metricLines } from "../../cli/metrics-text.ts";
 
 test("metrics are aligned lines; a metric with an interval shows it", () => {
   const metrics = { validation: { rouge1: 41.23456, loss: 1.5 }, test: { rouge1: 40 } };
@@ -10,4 +10,17 @@ test("metrics are aligned lines; a metric with an interval shows it", () => {
     "test rouge1                       40.0000",
     "majority class                    0.5000",
   ]);
+});
+
+test("a baseline names its prediction and metric; an undefined one says so", () => {
+  expect(baselineLines({ accuracy: 0.5, f1: 0.75 }, true)).toEqual([
+    "majority class f1                 0.7500",
+  ]);
+  expect(baselineLines({ matthews_correlation: 0 }, true)).toEqual([
+    "majority class matthews_correlation 0.0000",
+  ]);
+  expect(baselineLines({ pearson: NaN }, false)).toEqual([
+    "mean score pearson                undefined",
+  ]);
+  expect(baselineLines(undefined, false)).toEqual([]);
 });

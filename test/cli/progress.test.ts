@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { duration, progressLine, scoresText } from "../../cli/progress.ts";
+import { batchLine, duration, progressLine, scoresText } from "../../cli/progress.ts";
 
 test("a line of progress keeps its width while steps count up", () => {
   const state = {
@@ -67,4 +67,48 @@ test.each([
   [187_300, "2 d 4 h"],
 ] as const)("%p seconds are %s", (seconds, text) => {
   expect(duration(seconds)).toBe(text);
+});
+
+describe("a live line", () => {
+  const state = {
+    step: 1234,
+    steps: 39_000,
+    loss: 0.51239,
+    budget: 282,
+    tokensPerSecond: 112_400.4,
+    secondsLeft: 86_399,
+  };
+
+  test.each([
+    [100, "step  1234/39000    3%  loss 0.5124  budget 282  112,400 tokens/s  23 h 59 min left"],
+    [79, "step  1234/39000    3%  loss 0.5124  budget 282  23 h 59 min left"],
+    [59, "step  1234/39000  loss 0.5124  budget 282  23 h 59 min left"],
+    [50, "step  1234/39000  loss 0.5124  23 h 59 min left"],
+    [40, "step  1234/39000  23 h 59 min left"],
+  ])("of training fits %p columns, with the time left", (columns, line) => {
+    expect(progressLine(state, columns)).toBe(line);
+  });
+
+  const batch = {
+    verb: "evaluating",
+    split: "validation_mismatched",
+    done: 32,
+    total: 9832,
+    share: 0.0123,
+    secondsLeft: 3661,
+  } as const;
+
+  test.each([
+    [100, "evaluating validation_mismatched     32/9,832    1%  1 h 1 min left"],
+    [62, "evaluating validation_mismatched     32/9,832  1 h 1 min left"],
+    [59, "   32/9,832  1 h 1 min left"],
+  ])("of an evaluation fits %p columns", (columns, line) => {
+    expect(batchLine(batch, columns)).toBe(line);
+  });
+
+  test("of an evaluation without an estimate has none", () => {
+    expect(
+      batchLine({ ...batch, split: "validation", done: 0, share: 0, secondsLeft: undefined }),
+    ).toBe("evaluating validation      0/9,832    0%");
+  });
 });

@@ -111,15 +111,16 @@ describe("progress", () => {
     expect(stderr.text).toBe(`${line}\n`);
   });
 
-  test("is one live line on a terminal, cut to its width and erased by other lines", () => {
+  test("is one live line on a terminal, fitted to its width and erased by other lines", () => {
     const { report, stderr } = setUp({ terminal: true });
     report.progress(state, false);
     report.progress({ ...state, step: 2 }, true); // too soon after the first to be seen
     report.info("saved");
     report.progress({ ...state, step: 9 }, false); // the last one is always shown
     report.result({}, "done");
-    const last = "step 9/9  100%  loss 0.5000  100 tokens/s  10 s left";
-    expect(stderr.text).toBe(`${line.slice(0, 39)}\r\x1b[2Ksaved\n${last.slice(0, 39)}\r\x1b[2K`);
+    const first = "step 1/9   11%  loss 0.5000  10 s left";
+    const last = "step 9/9  100%  loss 0.5000  10 s left";
+    expect(stderr.text).toBe(`${first}\r\x1b[2Ksaved\n${last}\r\x1b[2K`);
   });
 });
 

@@ -3,26 +3,34 @@ import { createReport } from "../../cli/report.ts";
 import { listenForStop } from "../../cli/signals.ts";
 import { fakeOutput } from "./fake-output.ts";
 
-test("the first signal asks to stop, the second ends the process, none is heard afterwards", () => {
-  const stderr = fakeOutput();
-  const report = createReport({ json: false, quiet: false, stdout: fakeOutput(), stderr });
-  const before = process.listenerCount("SIGINT");
-  const ended: number[] = [];
-  {
-    using stop = listenForStop(report, (code) => {
-      ended.push(code);
-      throw new Error("ended");
-    });
-    expect(stop.signal.aborted).toBe(false);
-    process.emit("SIGTERM", "SIGTERM");
-    expect(stop.signal.aborted).toBe(true);
-    expect(ended).toEqual([]);
-    expect(stderr.text).toBe(
-      "warn  SIGTERM: saving a checkpoint after this step; a second signal exits now\n",
-    );
-    expect(() => process.emit("SIGINT", "SIGINT")).toThrow("ended");
-    expect(ended).toEqual([130]);
-  }
-  expect(process.listenerCount("SIGINT")).toBe(before);
-  expect(process.listenerCount("SIGTERM")).toBe(before);
-});
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const)(
+  "the first %s asks to stop, a second signal ends the process, none is heard afterwards",
+  (signal, code) => {
+    const stderr = fakeOutput();
+    const report = createReport({ json: false, quiet: false, stdout: fakeOutput(), stderr });
+    const before = signals.map((name) => process.listenerCount(name));
+    const ended: number[] = [];
+    {
+      using stop = listenForStop(report, (exitCode) => {
+        ended.push(exitCode);
+        throw new Error("ended");
+      });
+      expect([stop.isRequested, stop.exitCode]).toEqual([false, undefined]);
+      process.emit(signal, signal);
+      expect([stop.isRequested, stop.exitCode]).toEqual([true, code]);
+      expect(ended).toEqual([]);
+      expect(stderr.text).toBe(
+        `warn  ${signal}: saving a checkpoint, then stopping; a second signal exits now\n`,
+      );
+      expect(() => process.emit("SIGINT", "SIGINT")).toThrow("ended");
+      expect(ended).toEqual([130]);
+    }
+    expect(signals.map((name) => process.listenerCount(name))).toEqual(before);
+  },
+);

@@ -65,6 +65,7 @@ describe("predict's hints name flags that it has:", () => {
       lengths: Int32Array.of(3),
       isLabelled: false,
       majority: undefined,
+      baseline: undefined,
       warnings: [],
       bytes: 0,
       forward: () => undefined,

@@ -169,8 +169,10 @@ function checkpointTarget(): Target {
     name: "checkpoint",
     seeds() {
       const dir = mkdtempSync(join(tmpdir(), "adalora-fuzz-checkpoint-"));
-      const counts = { step: 0, passes: 0, best: null, evaluationsSinceBest: 0 };
-      saveCheckpoint(dir, backend, trainer, { ...counts, fingerprint: "x" }, 1);
+      const evaluated = { evaluations: 0, evaluatedStep: 0, best: null, bestCounted: null };
+      const seconds = { start: 0, training: 0, evaluation: 0 };
+      const counts = { step: 0, passes: 0, evaluationsSinceBest: 0, seconds };
+      saveCheckpoint(dir, backend, trainer, { ...counts, ...evaluated, fingerprint: "x" }, 1);
       const step = join(dir, "step-0");
       saved = [
         seedOf(join(step, "progress.json"), "json", "progress.json"),

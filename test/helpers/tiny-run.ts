@@ -2,13 +2,9 @@ import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import type { ForwardPass } from "../../core/forward-pass.ts";
 import type { Evaluation, TrainingBatch } from "../../core/tasks/task.ts";
-import type { Progress } from "../../core/train/checkpoint.ts";
-import {
-  type TrainingObserver,
-  type TrainingOutcome,
-  type TrainingSetup,
-  runTraining,
-} from "../../core/train/loop.ts";
+import { runTraining } from "../../core/train/loop.ts";
+import type { Progress } from "../../core/train/progress.ts";
+import type { TrainingObserver, TrainingOutcome, TrainingSetup } from "../../core/train/setup.ts";
 import { type StepReport, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import {
   type TinyOptions,
@@ -63,11 +59,26 @@ export function tinySetup(run: TinyRunOptions): TrainingSetup {
   };
 }
 
+/** Progress of a tiny run before its first evaluation. */
+export const tinyProgress: Progress = {
+  step: 0,
+  passes: 0,
+  evaluations: 0,
+  evaluatedStep: 0,
+  best: null,
+  bestCounted: null,
+  evaluationsSinceBest: 0,
+  seconds: { start: 0, training: 0, evaluation: 0 },
+  fingerprint: "this run",
+};
+
 /** The events that a run's observer received. */
 export interface Recorded {
   readonly reports: StepReport[];
   readonly evaluations: { step: number; isBest: boolean; evaluations: readonly Evaluation[] }[];
   readonly checkpoints: number[];
+  /** Features done in each evaluation so far, at its start and after each batch. */
+  readonly batches: number[];
   readonly resumed: { progress: Progress | undefined; damaged: readonly string[] }[];
 }
 
@@ -77,28 +88,51 @@ export interface Interruptions {
   readonly stopAfter?: number;
   /** Throws after this many steps, as if the process were killed. */
   readonly killAfter?: number;
+  /** Requests a stop, or throws, after this many batches of evaluations. */
+  readonly stopAfterBatches?: number;
+  readonly killAfterBatches?: number;
 }
 
 /** Runs a setup to its end and records its events. */
 export async function train(
   setup: TrainingSetup,
-  { resume = false, stopAfter = Infinity, killAfter = Infinity }: Interruptions = {},
+  {
+    resume = false,
+    stopAfter = Infinity,
+    killAfter = Infinity,
+    stopAfterBatches = Infinity,
+    killAfterBatches = Infinity,
+  }: Interruptions = {},
 ): Promise<Recorded & { outcome: TrainingOutcome }> {
-  const recorded: Recorded = { reports: [], evaluations: [], checkpoints: [], resumed: [] };
+  const recorded: Recorded = {
+    reports: [],
+    evaluations: [],
+    checkpoints: [],
+    batches: [],
+    resumed: [],
+  };
+  const evaluated = () => recorded.batches.filter((done) => done > 0).length;
   const observer: TrainingObserver = {
     onResume: (progress, damaged) => recorded.resumed.push({ progress, damaged }),
     onStep(report) {
       recorded.reports.push(report);
       if (report.step + 1 >= killAfter) throw new Error("killed");
     },
+    onEvaluationProgress({ done }) {
+      recorded.batches.push(done);
+      if (evaluated() >= killAfterBatches) throw new Error("killed");
+    },
     onEvaluation: (step, evaluations, isBest) =>
       recorded.evaluations.push({ step, evaluations, isBest }),
     onCheckpoint: (step) => recorded.checkpoints.push(step),
-    stopRequested: () => setup.trainer.steps >= stopAfter,
+    stopRequested: () => setup.trainer.steps >= stopAfter || evaluated() >= stopAfterBatches,
   };
   const outcome = await runTraining(setup, observer, { resume });
   return { ...recorded, outcome };
 }
+
+/** An outcome without the time that it took. */
+export const resultOf = (outcome: TrainingOutcome) => ({ ...outcome, time: undefined });
 
 /** All values that the rest of a run depends on. */
 export function stateOf(backend: Backend, { trainer }: TrainingSetup): Record<string, number[]> {

@@ -18,7 +18,7 @@ if (!model || !adapter || !tokenizer || !pairs || !out) {
 }
 const asNamed = (name: string) => Promise.resolve(name);
 const trained = await openTrained(
-  { ...defaultSettings(), model, adapter, tokenizer, task: "summarization" },
+  { ...defaultSettings(), model, adapter, tokenizer, task: "summarization", which: "last" },
   {
     plugins,
     model: asNamed,

@@ -1,4 +1,4 @@
-import { afterAll } from "bun:test";
+import { afterAll, setDefaultTimeout } from "bun:test";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readJsonLog } from "../helpers/json-log.ts";
@@ -43,27 +43,31 @@ const wordsOf = (flags: Flags) =>
 /** A command that runs: to be waited for, and to be signalled once it has said something. */
 export interface Started {
   readonly ended: Promise<Ended>;
+  /** Waits until stderr holds the text. */
+  after(text: string): Promise<void>;
   /** Sends a signal when stderr holds the text. */
   signalAfter(text: string, signal: NodeJS.Signals): Promise<void>;
 }
 
 /** A tiny task in a folder of its own, and the real command with an empty home. */
 export function commandTest() {
+  setDefaultTimeout(180_000); // several processes a test, on a machine that may be busy
   const task = tinyTask();
   const home = join(task.folder, "home");
   mkdirSync(home);
   afterAll(() => rmSync(task.folder, { recursive: true, force: true }));
 
-  function start(args: readonly string[], env: Record<string, string> = {}, input = ""): Started {
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: home,
+    XDG_CACHE_HOME: join(home, "cache"),
+    HF_HUB_OFFLINE: "1",
+  };
+
+  function start(args: readonly string[], more: Record<string, string> = {}, input = ""): Started {
     const child = Bun.spawn([process.execPath, program, ...args], {
       cwd: home,
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        HOME: home,
-        XDG_CACHE_HOME: join(home, "cache"),
-        HF_HUB_OFFLINE: "1",
-        ...env,
-      },
+      env: { ...env, ...more },
       stdin: Buffer.from(input),
       stdout: "pipe",
       stderr: "pipe",
@@ -78,33 +82,52 @@ export function commandTest() {
       }
       for (const { done } of waiting) done(); // it ended without a word: the test will tell
     };
+    const after = async (text: string) => {
+      if (stderr.includes(text)) return;
+      await new Promise<void>((done) => void waiting.push({ text, done }));
+    };
     const ended = Promise.all([child.exited, new Response(child.stdout).text(), listen()]);
     return {
       ended: ended.then(([code, stdout]) => ({ code, stdout, stderr })),
+      after,
       async signalAfter(text, signal) {
-        if (!stderr.includes(text)) {
-          await new Promise<void>((done) => void waiting.push({ text, done }));
-        }
+        await after(text);
         child.kill(signal);
       },
     };
   }
 
+  /** Runs the command that a hint names, in the shell and in the folder that the run began in. */
+  async function hinted(stderr: string): Promise<Ended> {
+    const command = /^ {2}hint: (.+) continues from there$/m.exec(stderr)?.[1];
+    if (command === undefined) throw new Error(`no hint in ${stderr}`);
+    const child = Bun.spawn(["sh", "-c", command], {
+      cwd: home,
+      env,
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const streams = [new Response(child.stdout).text(), new Response(child.stderr).text()] as const;
+    const [code, stdout, messages] = await Promise.all([child.exited, ...streams]);
+    return { code, stdout, stderr: messages };
+  }
+
   return {
     task,
     home,
+    hinted,
     start,
     /** Runs a command to its end. */
-    run: (args: readonly string[], env?: Record<string, string>, input?: string) =>
-      start(args, env, input).ended,
+    run: (args: readonly string[], more?: Record<string, string>, input?: string) =>
+      start(args, more, input).ended,
     /** A path in the test's folder. */
     path: (...names: string[]) => join(task.folder, ...names),
-    /** `run rte` with the tiny model, data and schedule; flags override. */
-    training: (flags: Flags = {}) => [
-      "run",
-      "rte",
-      ...wordsOf({ model: task.model, data: task.data, ...schedule, ...flags }),
-    ],
+    /** `run rte` with the tiny model, data and schedule; flags override, or leave out. */
+    training: (flags: Flags = {}, without: readonly string[] = []) => {
+      const all = { model: task.model, data: task.data, ...schedule, ...flags };
+      const kept = Object.entries(all).filter(([name]) => !without.includes(name));
+      return ["run", "rte", ...wordsOf(Object.fromEntries(kept))];
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readJsonLog } from "../helpers/json-log.ts";
 import { commandTest } from "./command.ts";
 
-const { home, path, run, start } = commandTest();
+const { home, hinted, path, run, start } = commandTest();
 
 const sizes = "--device reference --limit 16 --batch-size 2 --mask-interval 1 --log-steps 1";
 const short = (steps: number) => [...sizes.split(" "), "--max-steps", String(steps)];
@@ -41,9 +41,9 @@ describe("adalora run without a recipe", () => {
     await started.signalAfter("step  5/24", "SIGINT");
     const { code, stderr } = await started.ended;
     expect(code).toBe(130);
-    expect(stderr).toContain(`the same command with --resume --out ${out} continues from there`);
+    expect(stderr).toContain(` --resume continues from there`);
     expect(existsSync(join(out, "config.json"))).toBe(false);
-    const resumed = await run(["run", "demo", ...short(24), "--resume", "--out", out]);
+    const resumed = await hinted(stderr);
     expect(resumed.stderr).toMatch(/resuming after step \d+\n/);
     expect(resumed.code).toBe(0);
     expect(resumed.stdout).toContain("frozen model, head only");

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync } from "
 import { join } from "node:path";
 import { adapterBytes, commandTest, cpu } from "./command.ts";
 
-const { run, start, training, path } = commandTest();
+const { run, start, training, path, hinted } = commandTest();
 
 /** Checkpoints often, so that there is something to fall back on. */
 const saving = { "save-steps": 3, "save-limit": 2 };
@@ -13,10 +13,11 @@ beforeAll(async () => {
   expect((await run(training({ ...saving, out: whole }))).code).toBe(0);
 });
 
-/** All that a run computed: adapter, ranks, predictions, best step and metrics, and the log but for its speeds. */
+/** All that a run computed: adapter, ranks, predictions, best step and metrics, and the log but for times and memory. */
 function resultsOf(out: string): unknown {
   const text = (name: string) => readFileSync(join(out, name), "utf8");
-  const { seconds: _, ...metrics } = JSON.parse(text("metrics.json"));
+  const { seconds, time, peak_memory: memory, ...metrics } = JSON.parse(text("metrics.json"));
+  expect([seconds, time.training, memory.buffers].every((one) => one > 0)).toBe(true);
   return {
     adapter: adapterBytes(out).toString("hex"),
     ranks: text("rank_pattern.json"),
@@ -27,6 +28,29 @@ function resultsOf(out: string): unknown {
 }
 
 describe("a run that is interrupted", () => {
+  test("in a folder whose name a shell would split is resumed by the command of the hint", async () => {
+    const out = "it's a $run";
+    const started = start(training({ out }));
+    await started.signalAfter("step  5/24", "SIGINT");
+    const resumed = await hinted((await started.ended).stderr);
+    expect([resumed.code, resumed.stderr]).toEqual([0, expect.stringContaining("resuming after")]);
+  });
+
+  test("among several seeds is resumed by the command of the hint, with its seeds", async () => {
+    const out = path("seeds");
+    const args = training({ ...saving, seeds: "1,2", out });
+    args.splice(args.indexOf("--seed"), 2);
+    const started = start(args);
+    await started.signalAfter("step  5/24", "SIGINT");
+    const { code, stderr } = await started.ended;
+    expect(code).toBe(130);
+    const resumed = await hinted(stderr);
+    expect([resumed.code, resumed.stdout]).toEqual([
+      0,
+      expect.stringContaining("standard deviation over seeds 1, 2"),
+    ]);
+  });
+
   test("by SIGINT saves a checkpoint, exits with 130, and ends as if it had not been", async () => {
     const out = path("interrupted");
     const started = start(training({ ...saving, out }));
@@ -34,10 +58,10 @@ describe("a run that is interrupted", () => {
     const { code, stdout, stderr } = await started.ended;
     expect([code, stdout]).toEqual([130, ""]);
     expect(stderr).toMatch(
-      /warn {2}SIGINT: saving a checkpoint[^]*checkpoint after step (\d+)\nerror {2}interrupted after step \1\n {2}hint: adalora run --resume --out .*interrupted continues from there\n$/,
+      /warn {2}SIGINT: saving a checkpoint[^]*checkpoint after step (\d+)\nerror {2}interrupted after step \1\n {2}hint: .+ run --resume --out .*interrupted continues from there\n$/,
     );
     expect(existsSync(join(out, "metrics.json"))).toBe(false);
-    const resumed = await run(training({ ...saving, out, resume: true }));
+    const resumed = await hinted(stderr);
     expect(resumed.code).toBe(0);
     expect(resumed.stderr).toMatch(/^resuming after step \d+$/m);
     expect(resultsOf(out)).toEqual(resultsOf(whole));
@@ -48,7 +72,7 @@ describe("a run that is interrupted", () => {
     const started = start(training({ out, json: true }));
     await started.signalAfter("step  5/24", "SIGTERM");
     const { code, stdout } = await started.ended;
-    expect(code).toBe(130);
+    expect(code).toBe(143);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: "E_INTERRUPTED" } });
   });
 

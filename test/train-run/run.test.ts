@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { wholeRecords } from "../../core/io/tensorboard-event.ts";
 import { readPeftAdapter } from "../../core/io/peft.ts";
+import { readJsonLog } from "../helpers/json-log.ts";
 import { adapterBytes, commandTest, cpu, lossesIn, predictionsIn } from "./command.ts";
 
 const { run, training, path, task } = commandTest();
@@ -29,6 +31,10 @@ describe("a run on the reference backend", () => {
       majority class                    0.5000
       best step                         24
 
+      class             precision  recall      f1  rows  as 1  as 2
+      1 entailment         0.7500  1.0000  0.8571     3     3     0
+      2 not_entailment     1.0000  0.6667  0.8000     3     1     2
+
       layer  query  key  value  attention.output  intermediate  layer.output    sum
           0      1    2      1                 2             2             0      8
           1      0    2      1                 1             0             0      4
@@ -45,6 +51,26 @@ describe("a run on the reference backend", () => {
     const losses = lossesIn(out);
     expect(losses).toHaveLength(24);
     losses.forEach((loss, i) => expect(loss).toBeCloseTo(expectedLosses[i] ?? 0, 6));
+  });
+
+  test("counts steps from 1 in its log and curves, as on the console", async () => {
+    const log = readJsonLog(join(out, "log.jsonl"));
+    const stepsOf = (key: string) => log.flatMap((one) => (key in one ? [one["step"]] : []));
+    expect(stepsOf("task_loss")).toEqual(Array.from({ length: 24 }, (_, i) => i + 1));
+    expect(stepsOf("evaluation")).toEqual([8, 16, 24]);
+    const dir = join(out, "tensorboard");
+    const records = readdirSync(dir).flatMap((name) => [
+      ...wholeRecords(readFileSync(join(dir, name))),
+    ]);
+    const curve = (tag: string) => records.flatMap((one) => (one.tag === tag ? [one.step] : []));
+    expect(curve("train/loss")).toEqual(Array.from({ length: 24 }, (_, i) => i + 1));
+    expect(curve("Eval_rte/accuracy")).toEqual([8, 16, 24]);
+    const rare = path("rare");
+    const { stderr } = await run(training({ out: rare, "log-steps": 10 }));
+    const console = stderr.matchAll(/^step (\d+)\/24/gm).map(([, step]) => Number(step));
+    const logged = readJsonLog(join(rare, "log.jsonl")).filter((one) => "task_loss" in one);
+    expect(logged.map(({ step }) => step)).toEqual([10, 20, 24]);
+    expect([...console]).toEqual([10, 20, 24]);
   });
 
   test("leaves the files that the README names", () => {
@@ -64,7 +90,29 @@ describe("a run on the reference backend", () => {
       stopped_by: "end",
       best: { step: 24 },
       majority_baseline: 0.5,
+      baseline: { accuracy: 0.5 },
+      peak_memory: { process: expect.any(Number), buffers: expect.any(Number) },
+      environment: {
+        version: "0.1.0",
+        device: "reference",
+        dtype: "f64",
+        threads: null,
+        cpu: expect.any(String),
+      },
     });
+  });
+
+  test("says what the time went to, and how each class was predicted", () => {
+    const { seconds, time, classes, metrics } = readJson("reference", "metrics.json");
+    expect(time.start + time.training + time.evaluation).toBeCloseTo(seconds, 1);
+    expect(Math.min(time.start, time.training, time.evaluation)).toBeGreaterThan(0);
+    const { labels, support, confusion_matrix: confusion } = classes.validation;
+    expect([labels, support]).toEqual([
+      ["entailment", "not_entailment"],
+      [3, 3],
+    ]);
+    const correct = confusion[0][0] + confusion[1][1];
+    expect(correct / 6).toBe(metrics.validation.accuracy);
   });
 
   test("leaves a PEFT adapter whose ranks are the ranks told", () => {
@@ -101,6 +149,7 @@ describe("a run on the reference backend", () => {
     const { metrics } = readJson("reference", "metrics.json");
     const evaluated = JSON.parse(stdout);
     expect(evaluated).toMatchObject({ task: "rte", majority_baseline: 0.5, rows: 6 });
+    expect(evaluated.classes).toEqual(readJson("reference", "metrics.json").classes);
     expect(evaluated.metrics.validation.accuracy).toBe(metrics.validation.accuracy);
     expect(evaluated.metrics.validation.loss).toBeCloseTo(metrics.validation.loss, 6);
   });
@@ -120,6 +169,9 @@ describe.skipIf(cpu.backend === undefined)("a run on the CPU backend", () => {
     const [out, again] = [path("cpu"), path("cpu-again")];
     expect((await train(out)).code).toBe(0);
     lossesIn(out).forEach((loss, i) => expect(loss).toBeCloseTo(expectedLosses[i] ?? 0, 3));
+    const { environment } = readJson("cpu", "metrics.json");
+    expect(environment).toMatchObject({ device: "cpu", dtype: "f32", threads: 1 });
+    expect(environment.kernels).toMatch(/^(avx2|avx512|avx512bf16|amx)$/);
     await train(again);
     expect(adapterBytes(again).equals(adapterBytes(out))).toBe(true);
   });

@@ -6,6 +6,7 @@ import { type GenerationOverrides, generationOptions } from "../../../core/gener
 import { packSequences } from "../../../core/nn/packed-batch.ts";
 import type { GenerationModel } from "../../../core/model/plugin.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
+import { Stopped } from "../../../core/stopped.ts";
 import { guarded } from "../../helpers/guarded-backend.ts";
 import { tinyBart, tinyPair } from "../../helpers/tiny-bart.ts";
 import { counted } from "../../helpers/watched-backend.ts";
@@ -185,6 +186,42 @@ describe("work", () => {
       onBatch: (done) => reported.push(done),
     });
     expect(reported).toEqual([2, 4, 5]);
+  });
+
+  test("stops between batches on request, and leaves no buffer behind", async () => {
+    const other = createReferenceBackend();
+    const model = generator(other);
+    const before = other.memory().live;
+    const reported: number[] = [];
+    const stopped = generate(other, model, sources, optionsOf({ numBeams: 2 }), {
+      batchSize: 2,
+      onBatch: (done) => reported.push(done),
+      stopRequested: () => reported.length > 0,
+    });
+    await expect(stopped).rejects.toThrow(Stopped);
+    expect(reported).toEqual([2]);
+    expect(other.memory().live).toBe(before);
+  });
+
+  test("lets timers and signal handlers run, and stops, between decode steps", async () => {
+    const slow = createReferenceBackend();
+    const model = generator(slow);
+    let steps = 0;
+    const own = model.decodeStep.bind(model);
+    const decodeStep: GenerationModel["decodeStep"] = (...args) => {
+      steps++;
+      Bun.sleepSync(120);
+      return own(...args);
+    };
+    Object.assign(model, { decodeStep });
+    let isRequested = false;
+    setTimeout(() => (isRequested = true), 1);
+    const stopRequested = () => isRequested;
+    const stopped = generate(slow, model, sources, optionsOf({ minLength: LONGEST }), {
+      stopRequested,
+    });
+    await expect(stopped).rejects.toThrow(Stopped);
+    expect(steps).toBeLessThan(LONGEST - 2);
   });
 });
 

@@ -48,6 +48,18 @@ test("resuming keeps the records up to the step, and those without one that prec
   }
 });
 
+test("resuming also drops a refused record and everything after it", () => {
+  const path = written(fresh());
+  const asked: unknown[] = [];
+  const keeps = ({ step, eval: score }: { step?: unknown; eval?: unknown }) => {
+    asked.push(step ?? score);
+    return score === undefined;
+  };
+  openJsonLog(path, { resumeAfter: 40, keeps }).close();
+  expect(asked).toEqual([10, 20, 30, "after 30"]);
+  expect(steps(path)).toEqual([10, 20, 30]);
+});
+
 test("without a step to resume after, the log starts empty", () => {
   const path = written(fresh());
   openJsonLog(path).close();

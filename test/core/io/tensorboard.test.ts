@@ -88,6 +88,15 @@ test("resuming keeps the points up to the step and continues the same file", () 
   }
 });
 
+test("resuming also drops a refused point and everything after it", () => {
+  const { dir, path } = withTensorBoardFile();
+  const tags: (string | undefined)[] = [];
+  const keeps = ({ tag = "" }) => tags.push(tag) > 0 && !tag.startsWith("Eval_");
+  openScalars(dir, { resumeAfter: 70_000, keeps }).close();
+  expect(tags).toEqual(["", "train/loss", "train/loss", "Eval_rte/accuracy"]);
+  expect(steps(path)).toEqual([0, 1, 2]);
+});
+
 test("without a step the curves start anew, and other files of the folder stay", () => {
   const { dir, path } = withTensorBoardFile();
   writeFileSync(join(dir, "notes"), "");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deviceFor } from "../../../cli/backend.ts";
@@ -43,7 +43,7 @@ interface Followed {
 async function run(
   out: string,
   values: Partial<RunConfig> = {},
-  { resume = false, killAfter = Infinity } = {},
+  { resume = false, killAfter = Infinity, stopAtBatch = Infinity } = {},
 ): Promise<Followed> {
   const prepared = await prepareRun(configOf(values), sources);
   const [starting, warnings]: string[][] = [[], []];
@@ -52,6 +52,7 @@ async function run(
     start: {
       onProgress: (message: string) => void starting?.push(message),
       onWarning: (message: string) => void warnings?.push(message),
+      stopRequested: () => (starting?.length ?? 0) >= stopAtBatch,
     },
     onLoaded() {},
     onResume() {},
@@ -101,6 +102,12 @@ describe("a run with --start eva", () => {
     const { tensors } = openSafetensors(adapterFile("lora"));
     expect([...tensors.keys()].some((name) => name.includes("lora_A"))).toBe(true);
   });
+});
+
+test("a run that is stopped during its start stops after a batch, and leaves no checkpoint", async () => {
+  const { stoppedBy, starting } = await run("stopped", {}, { stopAtBatch: 2 });
+  expect([stoppedBy, starting.length]).toEqual(["stopped on request", 2]);
+  expect(existsSync(join(folder, "stopped"))).toBe(false);
 });
 
 describe("a run with --start eva that is killed", () => {

@@ -90,7 +90,7 @@ describe("meanLoss", () => {
     });
     const before = backend.memory().live;
     for (const batchSize of [1, 2, 100]) {
-      expect(await meanTokenLoss(backend, bart, set, batchSize)).toBeCloseTo(expected, 12);
+      expect(await meanTokenLoss(backend, bart, set, { batchSize })).toBeCloseTo(expected, 12);
     }
     expect(backend.memory().live).toBe(before);
   });
@@ -107,7 +107,7 @@ describe("meanLoss", () => {
         if (targets.labels.join().includes(unlucky)) backend.upload(result.buffer, [Number.NaN]);
         return result;
       };
-      await expect(meanTokenLoss(backend, bart, set, batchSize)).rejects.toThrow(
+      await expect(meanTokenLoss(backend, bart, set, { batchSize })).rejects.toThrow(
         "validation: the loss of the reference summary must be finite: got NaN or Infinity in 1 of 5 rows, counted from 0: 3",
       );
     },

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
-import { glueTasks } from "../../../core/data/glue-tasks.ts";
+import { type GlueTask, glueTasks } from "../../../core/data/glue-tasks.ts";
 import type { Model, SequenceHeadKind } from "../../../core/model/plugin.ts";
 import { sequenceBatch, type SequenceExamples } from "../../../core/tasks/sequence-examples.ts";
 import {
+  baselineMetrics,
   majorityShare,
   predictSequences,
   sequenceOutputs,
@@ -183,6 +184,36 @@ test("a whole test split of GLUE has a submission file; a part of one does not",
   const lines = ["index\tprediction", "0\tnot_entailment", "1\tentailment", ""];
   expect([...filesOf(true)]).toEqual([["RTE.tsv", lines.join("\n")]]);
   expect(filesOf(false).size).toBe(0);
+});
+
+describe("the baseline is a constant prediction in the task's own metrics", () => {
+  const labels = Float64Array.of(1, 0, 1, 1);
+  const of = (glue: GlueTask, values: Float64Array, kind: "classification" | "regression") =>
+    baselineMetrics(values, { glue, kind }, kind === "regression" ? 1 : 2);
+
+  test("CoLA: a Matthews correlation of 0, not an accuracy", () => {
+    expect(of(glueTasks.cola, labels, "classification")).toEqual({ matthews_correlation: 0 });
+  });
+  test("MRPC: accuracy and F1 of the most frequent class", () => {
+    expect(of(glueTasks.mrpc, labels, "classification")).toMatchObject({
+      accuracy: 0.75,
+      f1: 6 / 7,
+    });
+    expect(
+      of(
+        glueTasks.qqp,
+        labels.map((label) => 1 - label),
+        "classification",
+      ),
+    ).toMatchObject({
+      accuracy: 0.75,
+      f1: 0,
+    });
+  });
+  test("STS-B: undefined, for the correlation with a constant is", () => {
+    const { pearson } = of(glueTasks.stsb, Float64Array.of(0, 2.5, 5), "regression");
+    expect(pearson).toBeNaN();
+  });
 });
 
 test("the majority share is the accuracy of the most frequent class; scores have none", () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import {
+  cpSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -12,7 +13,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resumeNewest, saveCheckpoint, stepsIn } from "../../../core/train/checkpoint.ts";
 import { tinyAllocator } from "../../helpers/tiny-model.ts";
-import { type TinyRunOptions, stateOf, tinySetup, train } from "../../helpers/tiny-run.ts";
+import {
+  resultOf,
+  type TinyRunOptions,
+  stateOf,
+  tinyProgress,
+  tinySetup,
+  train,
+} from "../../helpers/tiny-run.ts";
 
 let dir = "";
 beforeEach(() => (dir = mkdtempSync(join(tmpdir(), "checkpoint-"))));
@@ -48,7 +56,7 @@ describe("resume is bit-identical, with dropout, accumulation and in the middle 
         const from = how.startsWith("stopped") ? 5 : 4;
         expect(rest.resumed.map(({ progress }) => progress?.step)).toEqual([from]);
         expect(rest.reports).toEqual(expected.reports.slice(from));
-        expect(rest.outcome).toEqual(expected.outcome);
+        expect(resultOf(rest.outcome)).toEqual(resultOf(expected.outcome));
         expect(stateOf(second.backend, second)).toEqual(
           stateOf(uninterrupted.backend, uninterrupted),
         );
@@ -114,6 +122,36 @@ describe("damage", () => {
       () => writeFileSync(file(8, "progress.json"), '{"step": 8, "fingerprint": "this run"}'),
       /step-8.*progress\.json: "passes" must be a whole number/,
     ],
+    ...(["step", "passes", "evaluationsSinceBest", "fingerprint"] as const).map(
+      (key): [string, () => void, RegExp] => [
+        `whose ${key} was edited`,
+        () => {
+          const progress = JSON.parse(readFileSync(file(8, "progress.json"), "utf8"));
+          const { [key]: value } = progress;
+          const edited = { ...progress, [key]: typeof value === "number" ? value + 1 : "other" };
+          writeFileSync(file(8, "progress.json"), JSON.stringify(edited, null, 2));
+        },
+        /step-8.*progress\.json: is corrupted: its digest differs/,
+      ],
+    ),
+    [
+      "with another type of values in its header",
+      () => {
+        const bytes = readFileSync(file(8, "state.safetensors"));
+        const at = bytes.indexOf('"F64"');
+        bytes.write('"I64"', at);
+        writeFileSync(file(8, "state.safetensors"), bytes);
+      },
+      /step-8: \w+ is I64, expected F64/,
+    ],
+    [
+      "that is another step's, renamed",
+      () => {
+        rmSync(join(dir, "step-8"), { recursive: true });
+        cpSync(join(dir, "step-4"), join(dir, "step-8"), { recursive: true });
+      },
+      /step-8: holds step 4, not 8/,
+    ],
   ];
 
   for (const [what, damage, says] of damages)
@@ -129,6 +167,17 @@ describe("damage", () => {
       expect(outcome.steps).toBe(12);
       expect(stateOf(second.backend, second)).toEqual(undisturbed);
     });
+
+  test("a checkpoint of an earlier version, without a digest, is refused and says so", async () => {
+    await train(create(), { stopAfter: 5 });
+    const { digest, ...old } = JSON.parse(readFileSync(file(5, "progress.json"), "utf8"));
+    expect(digest).toMatch(/^[0-9a-f]{64}$/);
+    writeFileSync(file(5, "progress.json"), JSON.stringify(old));
+    const { backend, trainer } = create();
+    expect(() => resumeNewest(dir, backend, trainer, "this run")).toThrow(
+      `${join(dir, "step-5")}: was written by an earlier version of adalora, without a digest`,
+    );
+  });
 
   test("a damaged checkpoint leaves the trainer unchanged", async () => {
     await train(create(), { stopAfter: 5 });
@@ -208,8 +257,7 @@ describe("files", () => {
     const { backend, trainer } = create();
     writeFileSync(join(dir, "notes.txt"), "mine");
     const save = (step: number) => {
-      const progress = { step, passes: 0, best: null, evaluationsSinceBest: 0, fingerprint: "f" };
-      saveCheckpoint(dir, backend, trainer, progress, 2);
+      saveCheckpoint(dir, backend, trainer, { ...tinyProgress, step }, 2);
     };
     for (const step of [8, 9, 10, 100]) save(step);
     expect(stepsIn(dir)).toEqual([100, 10]);
@@ -221,8 +269,12 @@ describe("files", () => {
     const progress = {
       step: 7,
       passes: 15,
-      best: { step: 3, value: -0.25 },
+      evaluations: 3,
+      evaluatedStep: 6,
+      best: { step: 3, value: -0.25, metrics: { validation: { loss: 0.25, accuracy: 0.5 } } },
+      bestCounted: -0.25,
       evaluationsSinceBest: 2,
+      seconds: { start: 1.5, training: 2.25, evaluation: 0.125 },
       fingerprint: "this run",
     };
     saveCheckpoint(dir, backend, trainer, progress, 2);

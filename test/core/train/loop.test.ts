@@ -8,7 +8,7 @@ import { sequenceDataset } from "../../../core/tasks/sequence-dataset.ts";
 import { saveCheckpoint, stepsIn } from "../../../core/train/checkpoint.ts";
 import { trainingOrder } from "../../../core/train/order.ts";
 import { tinyAllocator, tinyDataset, tinyExamples } from "../../helpers/tiny-model.ts";
-import { type TinyRunOptions, tinySetup, train } from "../../helpers/tiny-run.ts";
+import { type TinyRunOptions, tinyProgress, tinySetup, train } from "../../helpers/tiny-run.ts";
 
 let dir = "";
 beforeEach(() => (dir = mkdtempSync(join(tmpdir(), "run-"))));
@@ -24,7 +24,7 @@ describe("the loop", () => {
     const { reports, evaluations, checkpoints, outcome } = await train(setup);
     expect(reports.map(({ step }) => step)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(evaluations.map(({ step }) => step)).toEqual([3, 6, 9, 12]);
-    expect(checkpoints).toEqual([4, 8]); // none at the end: the run's result is its adapter
+    expect(checkpoints).toEqual([4, 8, 12]); // the last one before the final evaluation
     expect(outcome).toMatchObject({ steps: 12, stoppedBy: "end" });
     expect(outcome.final).toEqual(evaluations.at(-1)?.evaluations ?? []);
     expect(outcome.final[0]?.split).toBe("validation");
@@ -89,7 +89,7 @@ describe("the loop", () => {
 
   test("on a stop request it saves and does not evaluate", async () => {
     const { outcome, checkpoints, evaluations } = await train(create(), { stopAfter: 2 });
-    expect(outcome).toEqual({ steps: 2, stoppedBy: "interrupt", best: null, final: [] });
+    expect(outcome).toMatchObject({ steps: 2, stoppedBy: "interrupt", best: null, final: [] });
     expect(checkpoints).toEqual([2]);
     expect(stepsIn(dir)).toEqual([2]);
     expect(evaluations).toEqual([]);
@@ -170,6 +170,14 @@ describe("early stopping", () => {
     ]);
   });
 
+  test("counts evaluations from a step on, against the best of those", async () => {
+    // Nothing improves: the one after step 7 is the first counted, 8 and 9 are no better.
+    const options = { evalSteps: 1, earlyStopping: 2, earlyStoppingFrom: 7, metric: "loss" };
+    const { outcome, evaluations } = await train(create({ ...still, options }));
+    expect(outcome).toMatchObject({ steps: 9, stoppedBy: "early stopping", best: { step: 1 } });
+    expect(evaluations.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 9]);
+  });
+
   test("0 disables it", async () => {
     const { outcome } = await train(create({ ...still, options: { evalSteps: 1 } }));
     expect(outcome).toMatchObject({ steps: 12, stoppedBy: "end" });
@@ -200,9 +208,10 @@ describe("early stopping", () => {
   test("a run killed after the evaluation that ended its patience stops when resumed", async () => {
     const run = { ...still, options: { evalSteps: 1, earlyStopping: 2 } };
     const { backend, trainer } = create(run);
-    const best = { step: 1, value: -0.1 };
-    const progress = { step: 3, passes: 6, best, evaluationsSinceBest: 2 };
-    saveCheckpoint(dir, backend, trainer, { ...progress, fingerprint: "this run" }, 1);
+    const best = { step: 1, value: -0.1, metrics: { validation: { loss: 0.1 } } };
+    const evaluated = { evaluations: 3, evaluatedStep: 3, best, bestCounted: -0.1 };
+    const progress = { ...tinyProgress, ...evaluated, step: 3, evaluationsSinceBest: 2 };
+    saveCheckpoint(dir, backend, trainer, progress, 1);
     const { outcome, reports } = await train(create(run), { resume: true });
     expect(outcome).toMatchObject({ steps: 3, stoppedBy: "early stopping", best });
     expect(reports).toEqual([]);
@@ -213,14 +222,14 @@ describe("early stopping", () => {
     const scored = { glue: glueTasks.stsb, kind: "classification", isWhole: true } as const;
     const run = { setup: { validation: [sequenceDataset(rows, scored)] } };
     const constant = create({ ...run, ...still, options: { metric: "pearson", evalSteps: 1 } });
-    const { outcome, evaluations } = await train(constant, { stopAfter: 3 });
+    const { outcome, evaluations } = await train(constant, { stopAfter: 4 });
     expect(evaluations.map((e) => e.evaluations[0]?.metrics["pearson"])).toEqual([NaN, NaN, NaN]);
     expect(evaluations.some(({ isBest }) => isBest)).toBe(false);
     expect(outcome.best).toBeNull();
     // and such a checkpoint can be read
     const again = create({ ...run, ...still, options: { metric: "pearson", evalSteps: 1 } });
     const { resumed } = await train(again, { resume: true });
-    expect(resumed[0]?.progress).toMatchObject({ step: 3, best: null, evaluationsSinceBest: 3 });
+    expect(resumed[0]?.progress).toMatchObject({ step: 4, best: null, evaluationsSinceBest: 3 });
     expect(resumed[0]?.damaged).toEqual([]);
   });
 });
@@ -239,7 +248,7 @@ describe("a loss that is not finite", () => {
     }
     if (!(error instanceof AdaloraError)) throw new Error("expected an AdaloraError");
     expect(error.message).toBe(
-      `step 6: the loss must be finite: got loss NaN, gradient norm NaN (training rows ${rows.join(", ")})`,
+      `step 7: the loss must be finite: got loss NaN, gradient norm NaN (training rows ${rows.join(", ")})`,
     );
     expect(error.hint).toBe(
       `lower --lr, or inspect these rows; --resume continues from the last checkpoint in ${dir}`,
@@ -253,7 +262,7 @@ describe("a loss that is not finite", () => {
       const step = setup.trainer.step.bind(setup.trainer);
       setup.trainer.step = (batches) => ({ ...step(batches), [part]: Infinity });
       await expect(train(setup)).rejects.toThrow(
-        /^step 0: the loss must be finite: got .*Infinity/,
+        /^step 1: the loss must be finite: got .*Infinity/,
       );
     });
 

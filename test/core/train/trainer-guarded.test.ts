@@ -16,6 +16,7 @@ import {
   tinyModel,
   tinyTrainer,
 } from "../../helpers/tiny-model.ts";
+import { tinyProgress } from "../../helpers/tiny-run.ts";
 
 let dir = "";
 beforeAll(() => (dir = mkdtempSync(join(tmpdir(), "guarded-"))));
@@ -79,8 +80,8 @@ describe("on a device whose memory the host cannot see", () => {
       options,
     );
     expect(guard.downloads() - start).toBe(3);
-    const progress = { step: 12, passes: 24, best: null, evaluationsSinceBest: 0 };
-    saveCheckpoint(dir, guard.backend, trainer, { ...progress, fingerprint: "f" }, 1);
+    const progress = { ...tinyProgress, step: 12, passes: 24, fingerprint: "f" };
+    saveCheckpoint(dir, guard.backend, trainer, progress, 1);
     expect(guard.downloads() - start - 3).toBe(Object.keys(trainer.state).length);
 
     const other = guarded(createReferenceBackend());

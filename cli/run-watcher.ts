@@ -1,0 +1,69 @@
+import type { RunObserver } from "../core/run/execute.ts";
+import type { PreparedRun } from "../core/run/prepare.ts";
+import { metricsOf } from "../core/tasks/task.ts";
+import { tokensIn } from "../core/train/evaluation.ts";
+import { createBatchReport } from "./batch-progress.ts";
+import type { Report } from "./report.ts";
+import type { StopRequest } from "./signals.ts";
+import { createTimeLeft } from "./time-left.ts";
+
+/** Reports the events of a run, and passes requests to stop on to it. */
+export function watchRun(
+  { config, schedule, spec, validation }: PreparedRun,
+  report: Report,
+  stop: Pick<StopRequest, "isRequested">,
+): RunObserver {
+  const timeLeft = createTimeLeft({
+    steps: schedule.steps,
+    evalSteps: config.evalSteps ?? schedule.stepsPerEpoch,
+    evaluationTokens: tokensIn(validation.filter(({ isLabelled }) => isLabelled)),
+  });
+  const batches = createBatchReport("evaluating", report);
+  return {
+    stopRequested: () => stop.isRequested,
+    start: {
+      onProgress: (message) => report.info(message),
+      onWarning: (message) => report.warn(message),
+      stopRequested: () => stop.isRequested,
+    },
+    onLoaded(fresh) {
+      const heads = [...new Set(fresh.map((name) => name.split(".")[0]))];
+      if (heads.length > 0)
+        report.info(`${heads.join(" and ")} are initialized at random: the checkpoint has none`);
+    },
+    onResume(step, damaged) {
+      for (const one of damaged) report.warn(`${one}: the checkpoint is damaged`);
+      if (step === undefined)
+        report.info("no checkpoint to resume from: starting from the beginning");
+      else report.info(`resuming after step ${step}`);
+    },
+    onStage: (text) => report.stage(text),
+    onStep({ step, taskLoss: loss, budget }, speed) {
+      const done = step + 1;
+      const state = {
+        step: done,
+        steps: schedule.steps,
+        loss,
+        budget,
+        ...timeLeft.step(done, speed),
+      };
+      report.progress(state, done % config.logSteps === 0 || done === schedule.steps);
+    },
+    onEvaluationProgress: (progress) => batches.batch(progress),
+    onEvaluation(step, evaluations, isBest) {
+      timeLeft.evaluation(batches.end());
+      for (const evaluation of evaluations) {
+        const { split, warnings, intervals = {} } = evaluation;
+        const numbers = metricsOf(evaluation);
+        const metrics = spec.metrics.flatMap((name) => {
+          const [value, interval] = [numbers[name], intervals[name]];
+          if (value === undefined) return [];
+          return [interval ? ([name, value, interval] as const) : ([name, value] as const)];
+        });
+        report.scores({ step, split, metrics, isBest });
+        for (const warning of warnings) report.warn(warning);
+      }
+    },
+    onCheckpoint: (step) => report.info(`checkpoint after step ${step}`),
+  };
+}

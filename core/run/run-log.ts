@@ -1,0 +1,129 @@
+import { join } from "node:path";
+import { isOneOf, pruningMethods } from "../config/method.ts";
+import { openJsonLog } from "../io/jsonl.ts";
+import { openScalars } from "../io/tensorboard.ts";
+import type { Evaluation, TrainingBatch } from "../tasks/task.ts";
+import { metricsBySplit } from "../train/evaluation.ts";
+import type { Progress } from "../train/progress.ts";
+import type { Speed } from "../train/setup.ts";
+import type { StepReport, Trainer } from "../train/trainer.ts";
+import type { PreparedRun } from "./prepare.ts";
+import { rankPattern } from "./run-files.ts";
+import { runFiles } from "./run-folder.ts";
+
+/** A run's log.jsonl and TensorBoard curves. Steps count from 1, as in every other output. */
+export interface RunLog extends Disposable {
+  /**
+   * Continues the files of an interrupted run after its progress: later records are dropped, those
+   * of an evaluation that `progress` doesn't include among them. Starts anew without progress.
+   */
+  resume(progress: Progress | undefined): void;
+  /** Writes a step's record, at every `logSteps` steps and at the last one. */
+  step(report: StepReport, speed: Speed): void;
+  /** Writes the metrics of the evaluations after `step` steps. */
+  evaluation(step: number, evaluations: readonly Evaluation[]): void;
+}
+
+/**
+ * Opens the log of a run in the folder `out`; `resume`: its files are opened later, by `resume()`.
+ */
+export function openRunLog(
+  out: string,
+  run: PreparedRun,
+  trainer: Trainer<TrainingBatch>,
+  { resume }: { resume: boolean },
+): RunLog {
+  const { logSteps, task, method } = run.config;
+  let files = resume ? undefined : openFiles(out, undefined);
+  const current = () => (files ??= openFiles(out, undefined));
+  return {
+    resume(progress) {
+      files = openFiles(out, progress);
+    },
+    step(report, speed) {
+      const step = report.step + 1;
+      if (step % logSteps !== 0 && step !== run.schedule.steps) return;
+      const record = logRecord(report, speed);
+      current().log.append(record);
+      for (const [tag, value] of scalarsOf(record, trainer, method)) {
+        current().scalars.scalar(tag, step, value);
+      }
+    },
+    evaluation(step, evaluations) {
+      current().log.append({ step, evaluation: metricsBySplit(evaluations) });
+      for (const { split, metrics } of evaluations) {
+        for (const [name, value] of Object.entries(metrics)) {
+          const suffix = evaluations.length > 1 ? `_${split}` : "";
+          current().scalars.scalar(`${EVALUATION_TAG}${task}${suffix}/${name}`, step, value);
+        }
+      }
+    },
+    [Symbol.dispose]() {
+      files?.log.close();
+      files?.scalars.close();
+    },
+  };
+}
+
+// --- internal ---
+
+const EVALUATION_TAG = "Eval_";
+
+function openFiles(out: string, progress: Progress | undefined) {
+  const [log, curves] = [recordCounter(progress), recordCounter(progress)];
+  const after = progress ? { resumeAfter: progress.step } : {};
+  return {
+    log: openJsonLog(join(out, runFiles.log), {
+      ...after,
+      keeps: (record) => !("evaluation" in record) || log("evaluation"),
+    }),
+    scalars: openScalars(join(out, runFiles.tensorboard), {
+      ...after,
+      keeps: ({ tag }) => tag?.startsWith(EVALUATION_TAG) !== true || curves(tag),
+    }),
+  };
+}
+
+/** Tells whether the next record of a kind is of an evaluation that the progress includes. */
+function recordCounter(progress: Progress | undefined): (kind: string) => boolean {
+  const counts = new Map<string, number>();
+  return (kind) => {
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
+    return count <= (progress?.evaluations ?? 0);
+  };
+}
+
+function logRecord(report: StepReport, { tokens, seconds }: Speed) {
+  return {
+    step: report.step + 1,
+    task_loss: report.taskLoss,
+    orth_loss: report.orthogonalityLoss,
+    grad_norm: report.gradNorm,
+    lr: report.learningRate,
+    budget: report.budget ?? null,
+    threshold: report.threshold ?? null,
+    tokens_per_second: Math.round(tokens / seconds),
+  };
+}
+
+/** TensorBoard tags and values: the reference's tags, plus the learning rate. */
+function scalarsOf(
+  record: ReturnType<typeof logRecord>,
+  trainer: Trainer<TrainingBatch>,
+  method: PreparedRun["config"]["method"],
+): [string, number][] {
+  const scalars: [string, number][] = [
+    ["train/loss", record.task_loss],
+    ["train/orth_regu_loss", record.orth_loss],
+    ["train/grad_norm", record.grad_norm],
+    ["train/learning_rate", record.lr],
+  ];
+  if (record.budget !== null) scalars.push(["Budget/total_rank", record.budget]);
+  if (record.threshold !== null) scalars.push(["Budget/mask_threshold", record.threshold]);
+  if (isOneOf(method, pruningMethods)) {
+    for (const [name, rank] of Object.entries(rankPattern(trainer)))
+      scalars.push([`Ranknum/${name}`, rank]);
+  }
+  return scalars;
+}
