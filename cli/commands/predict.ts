@@ -66,7 +66,9 @@ export const predict = defineCommand({
     const trained = await openTrained({ ...options, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     const { weightsOf } = trained;
-    if (weightsOf?.other) report.info(`weights: ${weightsText(weightsOf)}`);
+    const weights = weightsOf?.other && `weights: ${weightsText(weightsOf)}`;
+    // Predictions in a pipe are the whole output; a user at a terminal is told.
+    if (weights !== undefined && out === null && report.isLive) report.info(weights);
     checkTaskOptions(given, own, trained.task.name);
     const splits = await inputSplits(requested, trained, sources, report);
     report.stage("reading and tokenizing the data");
@@ -81,9 +83,9 @@ export const predict = defineCommand({
       return;
     }
     const files = writePredicted(out, predicted, report);
-    report.result(
-      { task, rows, files },
-      [`${rows} ${rows === 1 ? "row" : "rows"} predicted`, ...files.map(printable)].join("\n"),
-    );
+    const chosen = weightsOf?.other && { which: weightsOf.which };
+    const count = `${rows} ${rows === 1 ? "row" : "rows"} predicted`;
+    const lines = [count, ...(weights === undefined ? [] : [weights]), ...files.map(printable)];
+    report.result({ task, rows, files, ...chosen }, lines.join("\n"));
   },
 });

@@ -71,20 +71,19 @@ describe("--which", () => {
     );
   });
 
-  test("predict takes either, and says on stderr which", async () => {
+  test("predict takes either, and says which beside its files", async () => {
     const predict = async (...words: string[]) =>
       run(["predict", "--adapter", out, ...device, ...words, "the cat", "a cat"]);
     const [last, best] = [await predict(), await predict("--which", "best")];
-    expect(last.stderr).toMatch(
-      /^weights: last \(step 24\); --which best takes those of step \d+\n$/,
-    );
-    expect(best.stderr).toMatch(
-      /^weights: best \(step \d+\); --which last takes those of step 24\n$/,
-    );
+    expect([last.stderr, best.stderr]).toEqual(["", ""]);
     expect(best.stdout).not.toBe(last.stdout);
     const adapter = ["--adapter", join(out, "best_adapter")];
     const folder = await run(["predict", ...adapter, ...device, "the cat", "a cat"]);
     expect([folder.stdout, folder.stderr]).toEqual([best.stdout, ""]);
+    const files = (await predict("--out", path("files"))).stdout;
+    expect(files).toMatch(/^weights: last \(step 24\); --which best takes those of step \d+$/m);
+    const json = await predict("--which", "best", "--out", path("json"), "--json");
+    expect(JSON.parse(json.stdout).which).toBe("best");
   });
 
   test("of a fully fine-tuned model takes model/ or best_model/", async () => {

@@ -60,3 +60,13 @@ test("a terminal that is closed stops the run with a checkpoint", async () => {
   expect(existsSync(join(out, "checkpoints"))).toBe(true);
   expect((await run(["run", "--resume", "--out", out, "--max-steps", "1"])).code).toBe(1);
 });
+
+test("a terminal is told which weights predict takes, where there is a choice", async () => {
+  const out = path("choice");
+  const flags = { out, lr: 0.2, "eval-steps": 4, metric: "loss", seed: 3 };
+  expect((await run(training(flags))).code).toBe(0);
+  const words = ["predict", "--adapter", out, "--device", "reference", "the cat", "a cat"];
+  const { child, text } = inTerminal(words);
+  expect(await child.exited).toBe(0);
+  expect(text()).toMatch(/weights: last \(step 24\); --which best takes those of step \d+\r?\n/);
+});
