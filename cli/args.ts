@@ -1,6 +1,7 @@
 import { errors } from "../core/errors.ts";
 import type { Setting, SettingTable } from "../core/config/setting.ts";
-import { kebab, nearest, spellings } from "./names.ts";
+import { nearest } from "../core/nearest.ts";
+import { kebab, spellings } from "./names.ts";
 
 /** A flag's value, and the flag as it was typed: "--lora_r". */
 export interface FlagValue {
@@ -69,7 +70,9 @@ export function parseArgs(
       : (inline ?? takeValue(flag, setting, rest));
     const value = setting.read(raw);
     if (value === undefined) {
-      throw errors.flag(bare(flag), `must be ${setting.want}, got ${JSON.stringify(raw)}`);
+      const rule = `must be ${setting.want}, got ${JSON.stringify(raw)}`;
+      const guess = setting.suggest?.(raw);
+      throw errors.flag(bare(flag), rule, guess === undefined ? guess : `did you mean ${guess}?`);
     }
     given.delete(key); // so that the order is that of the last ones
     given.set(key, { value, flag, ...(earlier && { overrides: earlier.flag }) });

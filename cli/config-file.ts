@@ -4,7 +4,8 @@ import { cutText, excerpt } from "../core/excerpt.ts";
 
 import { readRegular } from "../core/io/regular-file.ts";
 import type { Layer, SettingName } from "../core/config/run-config.ts";
-import { kebab, nearest, spellings } from "./names.ts";
+import { nearest } from "../core/nearest.ts";
+import { kebab, spellings } from "./names.ts";
 import { runSettings } from "./run-settings.ts";
 
 const parsers: Readonly<Record<string, (text: string) => unknown>> = {

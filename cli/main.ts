@@ -61,7 +61,7 @@ function beforeDashes(args: readonly string[]): readonly string[] {
 }
 
 async function unknownCommand(name: string, among: Commands): Promise<AdaloraError> {
-  const { nearest } = await import("./names.ts");
+  const { nearest } = await import("../core/nearest.ts");
   const known = Object.keys(among);
   return errors.unknownCommand(name, known, nearest(name, [...known, ...Object.keys(builtIn)]));
 }

@@ -1,5 +1,6 @@
 import type { SettingName } from "../core/config/run-config.ts";
-import { integers, toggle } from "../core/config/setting.ts";
+import { byteSizePattern } from "./byte-size.ts";
+import { integers, text, toggle } from "../core/config/setting.ts";
 
 /** Options of every command. */
 export const commonOptions = {
@@ -33,9 +34,14 @@ export const essentialSettings: readonly SettingName[] = [
   "checkpointing",
 ];
 
-/** Options of `run` and `plan` about the run's folder and its seeds. */
+/** Options of `run` and `plan` about the run's folder, its seeds and the memory it may take. */
 export const runOptions = {
   resume: toggle(false, "resume the run in --out from its newest intact checkpoint"),
   overwrite: toggle(false, "replace the run in --out", { aliases: ["overwrite-output-dir"] }),
+  memory: text(
+    null,
+    "memory to stay within, such as 8G: chooses --micro-batch, --checkpointing and --eval-batch-size",
+    { pattern: byteSizePattern, want: "a size like 8G or 500M", hint: "SIZE" },
+  ),
   seeds: integers("run once per seed, in seed-N of --out, and report mean and standard deviation"),
 };

@@ -1,13 +1,25 @@
 import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
 import { startFor } from "../core/config/method.ts";
 import { configToJson, type RunConfig } from "../core/config/run-config.ts";
+import type { TimeEstimate } from "../core/run/estimate-time.ts";
+import type { DataOverview } from "../core/run/overview.ts";
 import type { RunSchedule } from "../core/run/phases.ts";
 import type { RunNeeds } from "../core/run/needs.ts";
 import type { RankTarget } from "../core/run/target.ts";
-import { deviceFor, resolveDtype } from "./backend.ts";
 import { byteSize } from "./byte-size.ts";
+import { dataRows, type PageRow, sampleText } from "./data-text.ts";
 import { printable } from "./printable.ts";
+import { duration } from "./progress.ts";
 import { paint, type Output } from "./terminal.ts";
+import { labelled, pageWidth, wrapped } from "./wrap.ts";
+
+/** Where a run computes. */
+export interface Machine {
+  readonly device: string;
+  /** Type of frozen weights and activations. */
+  readonly dtype: string;
+  readonly threads: number;
+}
 
 /** What a run would do. */
 export interface Plan {
@@ -15,6 +27,9 @@ export interface Plan {
   readonly schedule: RunSchedule;
   /** Rows of the training data. The schedule counts windows instead, several per long context. */
   readonly rows: number;
+  readonly data: DataOverview;
+  /** Training rows that are evaluated on instead; undefined if there is other data for that. */
+  readonly heldOutRows?: number | undefined;
   /** Undefined for methods without adapters. */
   readonly target: RankTarget | undefined;
   /** The seeds of several runs; undefined for a single run. */
@@ -24,30 +39,57 @@ export interface Plan {
   readonly modelParameters: number;
   /** Parameters of the model itself that are trained: its head, for most methods. */
   readonly trainedParameters: number;
+  readonly machine: Machine;
   readonly needs: RunNeeds;
+  /** How the run was fitted into --memory. */
+  readonly fit?: string | undefined;
+  /** Undefined unless measured. */
+  readonly time?: TimeEstimate;
   readonly warnings: readonly string[];
 }
 
-/** A plan as a page of at most 80 columns. */
+/** A plan as a page, as wide as the terminal. */
 export function planText(plan: Plan, output: Output): string {
-  const { config, schedule, target, seeds, warnings } = plan;
-  const rows = [
+  const { config, schedule, target, seeds, data, fit, warnings } = plan;
+  const width = pageWidth(output);
+  const rows: PageRow[] = [
     ["data", dataText(plan)],
+    ...dataRows(data, plan.heldOutRows !== undefined),
     ["length", lengthText(config, schedule)],
     ["rate", rateText(config, schedule)],
-    ...(target ? phaseRows(schedule, target, config) : []),
+    ...(target ? phaseRows(schedule, target, config, width) : []),
     ...parameterRows(plan),
     ...choiceRows(config),
+    deviceRow(plan),
     ...needsRows(plan),
-    ...(seeds ? [["seeds", `${count(seeds.length)} such runs, with ${seeds.join(", ")}`]] : []),
+    ...(fit === undefined ? [] : [["", fit] as const]),
+    ["time", timeText(plan)],
+    ...(seeds
+      ? [["seeds", `${count(seeds.length)} such runs, with ${seeds.join(", ")}`] as const]
+      : []),
   ];
-  const title = `${config.task}: ${config.method} on ${printable(config.model)}`;
-  const lines = rows.map(([label = "", text]) => `${label.padEnd(labelWidth)}${text}`);
-  const warningLines = warnings.map(
-    (text) => `${paint(output, "yellow", "warn")}  ${printable(text)}`,
-  );
-  const blocks = [paint(output, "bold", title), lines.join("\n"), warningLines.join("\n")];
+  const warningLines = warnings.map((text) => warningLine(text, output));
+  const samples = data.samples.map((sample) => indented(sampleText(sample), width));
+  const blocks = [
+    paint(output, "bold", titleText(plan)),
+    pageText(rows, width),
+    ...(samples.length === 0 ? [] : [["as the model reads them", ...samples].join("\n")]),
+    warningLines.join("\n"),
+  ];
   return blocks.filter((block) => block !== "").join("\n\n");
+}
+
+/** The head of a run: what it trains on, for how long and where. */
+export function headText(plan: Plan, output: Output): string {
+  const { config, schedule, data } = plan;
+  const rows = [
+    ["data", dataText(plan)],
+    ...dataRows(data, plan.heldOutRows !== undefined),
+    ["length", lengthText(config, schedule)],
+    deviceRow(plan),
+    ["memory", memoryText(plan)],
+  ] as const;
+  return `${titleText(plan)}\n${pageText(rows, pageWidth(output))}`;
 }
 
 /** A plan as JSON: `config` can be saved and run. Steps of phases count from 0. */
@@ -85,21 +127,43 @@ export function budgetSchedule(
 // --- internal ---
 
 const labelWidth = 12;
-const curveWidth = 64;
+const maxCurveWidth = 64;
 
 const count = (n: number) => n.toLocaleString("en-US");
 const steps = (n: number) => `${count(n)} step${n === 1 ? "" : "s"}`;
+
+const titleText = ({ config }: Plan) =>
+  `${config.task}: ${config.method} on ${printable(config.model)}`;
+
+const pageText = (rows: readonly PageRow[], width: number) =>
+  rows.map(([label, text]) => labelled(label, text, { indent: labelWidth, width })).join("\n");
+
+const indented = (text: string, width: number) =>
+  wrapped(printable(text), width - 2)
+    .map((line) => `  ${line}`)
+    .join("\n");
+
+function warningLine(text: string, output: Output): string {
+  const [first = "", ...rest] = wrapped(printable(text), pageWidth(output) - 6);
+  const lines = [`${paint(output, "yellow", "warn")}  ${first}`];
+  return [...lines, ...rest.map((line) => `      ${line}`)].join("\n");
+}
 
 function dataText({ rows, schedule: { trainRows, stepsPerEpoch } }: Plan): string {
   const windows = rows === trainRows ? "" : ` in ${count(trainRows)} windows`;
   return `${count(rows)} training rows${windows}, ${steps(stepsPerEpoch)} per epoch`;
 }
 
-function lengthText({ epochs, batchSize, gradAccum }: RunConfig, schedule: RunSchedule): string {
+function lengthText(
+  { epochs, batchSize, gradAccum, microBatch }: RunConfig,
+  schedule: RunSchedule,
+): string {
   const passes = epochs ?? schedule.steps / schedule.stepsPerEpoch;
   const batch =
     gradAccum === 1 ? `batches of ${batchSize}` : `${gradAccum} batches of ${batchSize} per step`;
-  return `${steps(schedule.steps)} in ${Number(passes.toFixed(2))} epochs, ${batch}`;
+  const isSplit = microBatch !== null && microBatch < batchSize;
+  const micro = isSplit ? `, ${microBatch} examples at a time` : "";
+  return `${steps(schedule.steps)} in ${Number(passes.toFixed(2))} epochs, ${batch}${micro}`;
 }
 
 function rateText(
@@ -111,7 +175,12 @@ function rateText(
 }
 
 /** Steps count from 1 here, as in the log. */
-function phaseRows(schedule: RunSchedule, target: RankTarget, config: RunConfig): string[][] {
+function phaseRows(
+  schedule: RunSchedule,
+  target: RankTarget,
+  config: RunConfig,
+  width: number,
+): PageRow[] {
   const { initTotalRank: start, targetTotalRank: end } = target;
   const ranks = {
     "warm-up": `rank ${count(start)}`,
@@ -119,17 +188,18 @@ function phaseRows(schedule: RunSchedule, target: RankTarget, config: RunConfig)
     final: `rank ${count(end)}`,
     training: `rank ${count(start)}`,
   };
-  const rows = schedule.phases.map(({ name, first, last }) => [
+  const rows = schedule.phases.map(({ name, first, last }): PageRow => [
     name,
     `${`${count(first + 1)}–${count(last + 1)}`.padEnd(18)}${ranks[name]}`,
   ]);
   const isPruned = schedule.phases.some(({ name }) => name !== "training");
   if (!isPruned) return rows;
+  const curveWidth = Math.min(maxCurveWidth, width - labelWidth);
   return [...rows, ["budget", budgetCurve(budgetSchedule(schedule, target, config), curveWidth)]];
 }
 
-function parameterRows({ target, matrices, modelParameters, trainedParameters }: Plan): string[][] {
-  const model = [
+function parameterRows({ target, matrices, modelParameters, trainedParameters }: Plan): PageRow[] {
+  const model: PageRow = [
     "model",
     `${count(modelParameters)} parameters, ${count(trainedParameters)} of them trained`,
   ];
@@ -151,22 +221,42 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
 }
 
 /** `--allocator` and `--start`, unless they are the method's defaults. */
-function choiceRows({ method, allocator, start }: RunConfig): string[][] {
+function choiceRows({ method, allocator, start }: RunConfig): PageRow[] {
   return [
-    ...(allocator === null || allocator === "adalora" ? [] : [["allocator", allocator]]),
-    ...(start === null || start === startFor(method) ? [] : [["start", start]]),
+    ...(allocator === null || allocator === "adalora" ? [] : [["allocator", allocator] as const]),
+    ...(start === null || start === startFor(method) ? [] : [["start", start] as const]),
   ];
 }
 
-function needsRows({ needs, config }: Plan): string[][] {
-  const { weights, training, memory, checkpoint, disk } = needs;
-  const { activation } = deviceFor(config).types(resolveDtype(config));
-  const exact = activation === "f64" ? " in f64" : "";
+function deviceRow({ machine: { device, dtype, threads } }: Plan): PageRow {
+  return ["device", `${device}, ${dtype}, ${count(threads)} thread${threads === 1 ? "" : "s"}`];
+}
+
+function needsRows(plan: Plan): PageRow[] {
+  const { checkpoint, disk } = plan.needs;
   return [
-    [
-      "memory",
-      `about ${byteSize(memory)}: ${byteSize(weights)} of weights, ${byteSize(training)} to train${exact}`,
-    ],
+    ["memory", memoryText(plan)],
     ["disk", `up to ${byteSize(disk)}, ${byteSize(checkpoint)} per checkpoint`],
   ];
 }
+
+function memoryText({ needs: { weights, training, memory }, machine }: Plan): string {
+  const exact = machine.dtype === "f64" ? " in f64" : "";
+  return `about ${byteSize(memory)}: ${byteSize(weights)} of weights, ${byteSize(training)} to train${exact}`;
+}
+
+function timeText({ time, config }: Plan): string {
+  if (time === undefined) return "not measured: --time takes a few steps to estimate it";
+  const { seconds, stepSeconds, evaluationSeconds, evaluations, measuredSteps } = time;
+  const most = config.earlyStopping > 0 ? "at most " : "";
+  const each = `${steps(time.steps)} of ${shortTime(stepSeconds)}`;
+  const evals =
+    evaluations === 0
+      ? "no evaluation"
+      : `${count(evaluations)} evaluation${evaluations === 1 ? "" : "s"} of ${shortTime(evaluationSeconds)}`;
+  return `${most}about ${duration(seconds)}: ${each}, ${evals} (from ${steps(measuredSteps)})`;
+}
+
+/** A time of which a second may be much: "0.18 s", "12 s". */
+const shortTime = (seconds: number) =>
+  seconds < 10 ? `${Number(seconds.toPrecision(2))} s` : duration(seconds);

@@ -14,7 +14,8 @@ import type { Sources } from "../core/model/model-files.ts";
 import type { FlagValue } from "./args.ts";
 import { resolveDtype } from "./backend.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
-import { kebab, nearest } from "./names.ts";
+import { nearest } from "../core/nearest.ts";
+import { kebab } from "./names.ts";
 import { configIn, type OutOptions } from "./out-folder.ts";
 import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
@@ -111,10 +112,11 @@ async function inferredTask(
 ): Promise<{ readonly layer: Layer; readonly note: string } | undefined> {
   const values = requested.reduce<Layer["values"]>((all, one) => ({ ...all, ...one.values }), {});
   const { task, data, textColumn = null, pairColumn = null, labelColumn = null } = values;
+  const { delimiter = null, labels = null } = values;
   if ((task ?? null) !== null || typeof data !== "string") return undefined;
   const location = await (await sources()).data(data, undefined);
   const { inferTask } = await import("../core/tasks/infer-task.ts");
-  const columns = { textColumn, pairColumn, labelColumn, labels: values.labels ?? null };
+  const columns = { textColumn, pairColumn, labelColumn, delimiter, labels };
   const inferred = await inferTask(location, columns);
   return {
     layer: { values: { task: inferred.task }, name: () => "the inferred task" },

@@ -3,6 +3,7 @@ import { nameInLayer } from "../core/model/select-linears.ts";
 import { resultJson, type RunResult } from "../core/run/results.ts";
 import { classTable } from "./class-table.ts";
 import { baselineLines, metricLine, metricLines } from "./metrics-text.ts";
+import { compareCosts, comparisonLines, type CostComparison } from "./predicted-text.ts";
 import { printable } from "./printable.ts";
 import { duration } from "./progress.ts";
 import { type MatrixRank, rankTable } from "./rank-table.ts";
@@ -17,11 +18,13 @@ export function runText(
 ): string {
   const { prepared, result, out } = trained;
   const { config } = prepared;
+  const costs = costsOf(trained);
   const rows = [
     ...metricLines(result.metrics, result.baseline?.["accuracy"], result.intervals),
     ...baselineLines(result.baseline, result.majority !== undefined),
     ...comparisons,
     ...bestLines(result),
+    ...(costs ? comparisonLines(costs) : []),
   ];
   const ranks = ranksOf(trained);
   const classes = classTable(result.classes, output);
@@ -52,13 +55,21 @@ function bestLines({ best, steps }: RunResult): string[] {
 /** A finished run as JSON. */
 export function runJson(trained: TrainedRun): object {
   const { prepared, result, out } = trained;
+  const costs = costsOf(trained);
   return {
     task: prepared.config.task,
     method: prepared.config.method,
     out,
     ...resultJson(result),
     ranks: result.ranks,
+    ...(costs && { costs }),
   };
+}
+
+function costsOf({ predicted, result }: TrainedRun): CostComparison | undefined {
+  const memory = result.peakMemory.process;
+  if (predicted === undefined || memory === undefined) return undefined;
+  return compareCosts(predicted, { memory, seconds: result.seconds });
 }
 
 function ranksOf({ prepared, result }: TrainedRun): MatrixRank[] {

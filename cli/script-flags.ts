@@ -263,7 +263,6 @@ export const refusedFlags: Readonly<Record<string, RefusedFlag>> = {
   modelType: only([], "--model DIR has the model's config.json"),
   lang: only([], "--model of one language"),
   forcedBosToken: only([], "the model's own generation_config.json"),
-  maxTrainSamples: only([], "--limit N reads the first N rows of each split"),
   loraPath: only([], "adalora eval --adapter DIR, or --resume"),
   adapterPath: only([], "adalora eval --adapter DIR, or --resume"),
   adapterType: only([], "--method adalora, lora, svd-lora, prune-lora, bitfit, head or full"),

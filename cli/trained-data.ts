@@ -4,6 +4,7 @@ import { fileSplit } from "../core/data/splits.ts";
 import { errors } from "../core/errors.ts";
 import { statOf } from "../core/io/regular-file.ts";
 import type { Sources } from "../core/model/model-files.ts";
+import { partOf } from "../core/run/held-out.ts";
 import type { TrainedModel } from "../core/run/open-trained.ts";
 import type { KeptCells } from "../core/data/kept-columns.ts";
 import type { PredictionSet } from "../core/tasks/task.ts";
@@ -16,16 +17,20 @@ export interface DataOptions {
 
 /**
  * The splits with the requested role, of the requested data or else of the data that the model was
- * trained on. A file is one split by itself. Throws E_FILE where there is no such split.
+ * trained on, divided as the run divided it. A file is one split by itself. Throws E_FILE where there is no such split.
  */
 export async function splitsFor(
   { data, split }: DataOptions,
-  { task, run }: TrainedModel,
+  { task, run, heldOut }: TrainedModel,
   sources: Sources,
 ): Promise<readonly DataSplit[]> {
   if (data !== null && isFile(data)) return [fileSplit(data, split)];
   const place = await sources.data(data ?? run?.data ?? null, task.hub);
   const found = task.locate(place, data === null ? (run?.evalData ?? undefined) : undefined);
+  if (heldOut && data === null && split !== "test") {
+    const train = found.filter(({ role }) => role === "train");
+    return train.map((one) => partOf(one, heldOut, split === "validation"));
+  }
   const splits = found.filter(({ role }) => role === split);
   if (splits.length > 0) return splits;
   const others = [...new Set(found.map(({ role }) => role))].join(", ");

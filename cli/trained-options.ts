@@ -3,6 +3,7 @@ import {
   choice,
   integer,
   list,
+  type Setting,
   type SettingTable,
   text,
   withoutDefaults,
@@ -14,6 +15,9 @@ import {
   settings,
 } from "../core/config/settings.ts";
 import { taskNames } from "../core/config/task-names.ts";
+import type { SplitRole } from "../core/data/glue-tasks.ts";
+import { roleNamed } from "../core/data/splits.ts";
+import { nearest } from "../core/nearest.ts";
 import type { FlagValue } from "./args.ts";
 import { deviceSetting } from "./backend.ts";
 
@@ -61,6 +65,12 @@ export const trainedOptions = {
   dtype: settings.dtype,
   threads: settings.threads,
 };
+
+/** `--split`; another usual name of a split ("dev") or a misspelled one is suggested. */
+export function splitSetting(order: readonly [SplitRole, ...SplitRole[]], about: string) {
+  const setting: Setting<SplitRole> = choice(order, order[0], about);
+  return { ...setting, suggest: (raw: string) => roleNamed(raw) ?? nearest(raw, order) };
+}
 
 /** The columns of the texts, and of the label. */
 export const { labelColumn, ...textColumns } = withoutDefaults(columnSettings);

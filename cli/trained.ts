@@ -1,6 +1,7 @@
 import { errors } from "../core/errors.ts";
 import type { RunResult } from "../core/run/results.ts";
 import type { PreparedRun } from "../core/run/prepare.ts";
+import type { RunCost } from "./predicted-text.ts";
 import type { ExitCode, Report } from "./report.ts";
 
 /** A finished run, or one that was interrupted. */
@@ -13,6 +14,8 @@ export interface TrainedRun {
    * arrived too late to interrupt this run.
    */
   readonly stopCode: ExitCode | undefined;
+  /** What the run was expected to need; undefined for a run that had finished before. */
+  readonly predicted?: RunCost;
 }
 
 /** Thrown where a run is stopped before its first step: it has written nothing to continue from. */

@@ -1,3 +1,6 @@
+import { printable } from "./printable.ts";
+import type { Output } from "./terminal.ts";
+
 /** A text as lines of at most `width` characters; a longer word has a line of its own. */
 export function wrapped(text: string, width: number): string[] {
   return linesOf(text.split(" "), width);
@@ -15,6 +18,27 @@ export function wrappedCommand(command: string, width: number): string[] {
     return indent + line + (i === lines.length - 1 ? "" : " \\");
   });
 }
+
+/**
+ * A label and a printable text beside it; lines after the first are indented as far. Line ends in
+ * the text are part of a name.
+ */
+export function labelled(label: string, text: string, { indent, width }: Layout): string {
+  const [first = "", ...rest] = wrapped(printable(text), width - indent);
+  return [label.padEnd(indent) + first, ...rest.map((line) => " ".repeat(indent) + line)].join(
+    "\n",
+  );
+}
+
+/** Width of the labels, and of the whole line. */
+export interface Layout {
+  readonly indent: number;
+  readonly width: number;
+}
+
+/** The width that text is wrapped to: a terminal's, at most 100; anything else is not wrapped. */
+export const pageWidth = ({ isTerminal, columns }: Output): number =>
+  isTerminal ? Math.min(100, columns) : Number.POSITIVE_INFINITY;
 
 // --- internal ---
 

@@ -3,6 +3,7 @@ import { cutText, excerpt, shownShape as shown } from "./excerpt.ts";
 interface ErrorOptions {
   readonly hint?: string | undefined;
   readonly cause?: unknown;
+  readonly where?: string;
   /** Lines below the message, such as each path that was tried. */
   readonly details?: readonly string[];
 }
@@ -14,12 +15,16 @@ export class AdaloraError extends Error {
   readonly hint: string | undefined;
   /** What to print: the message without details, then these. A line end in one is part of a name. */
   readonly lines: readonly string[];
+  /** Files: what comes before the rule in `message`, the path with `:line` or a key. */
+  readonly where: string | undefined;
 
-  constructor(code: string, message: string, { hint, cause, details = [] }: ErrorOptions = {}) {
+  constructor(code: string, message: string, options: ErrorOptions = {}) {
+    const { hint, cause, details = [], where } = options;
     super([message, ...details].join("\n  "), { cause });
     this.code = code;
     this.hint = hint;
     this.lines = [message, ...details];
+    this.where = where;
   }
 }
 
@@ -67,7 +72,7 @@ export const errors = {
 
   /** A file that a reader cannot use; `where` is the path, with `:line` or a key if known. */
   file(where: string, rule: string, hint?: string, cause?: unknown) {
-    return new AdaloraError("E_FILE", `${where}: ${rule}`, { hint, cause });
+    return new AdaloraError("E_FILE", `${where}: ${rule}`, { hint, cause, where });
   },
 
   /** A hub repository that cannot be used; `where` is its name, with the file if known. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { classesJson } from "../../core/run/results.ts";
 import { classesBySplit, intervalsBySplit, metricsOf } from "../../core/tasks/task.ts";
-import { choice, text, toggle } from "../../core/config/setting.ts";
+import { text, toggle } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { classTable } from "../class-table.ts";
@@ -10,7 +10,13 @@ import { printable } from "../printable.ts";
 import type { Report } from "../report.ts";
 import { type ResultsOut, resultsOut } from "../results-out.ts";
 import { openSources } from "../sources.ts";
-import { checkTaskOptions, labelColumn, textColumns, trainedOptions } from "../trained-options.ts";
+import {
+  checkTaskOptions,
+  labelColumn,
+  splitSetting,
+  textColumns,
+  trainedOptions,
+} from "../trained-options.ts";
 import type { SplitPredictions } from "../trained-predictions.ts";
 import { weightsText } from "../weights-text.ts";
 
@@ -24,7 +30,7 @@ const own = {
       hint: "PATH|org/name",
     },
   ),
-  split: choice(["validation", "test", "train"], "validation", "the split to evaluate"),
+  split: splitSetting(["validation", "test", "train"], "the split to evaluate"),
   ...textColumns,
   labelColumn,
   out: text(

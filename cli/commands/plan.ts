@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
 import { type RunConfig, settingNames } from "../../core/config/run-config.ts";
+import { toggle, type ValuesOf } from "../../core/config/setting.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { seedFolder } from "../../core/run/run-folder.ts";
-import { checkBackend, deviceFor, resolveDtype } from "../backend.ts";
+import { checkBackend, openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
-import { memoryWarning } from "../memory.ts";
+import { makePlan } from "../make-plan.ts";
 import { runOptions } from "../options.ts";
 import { checkOut, checkSpace, type OutOptions } from "../out-folder.ts";
 import { type Plan, planJson, planText } from "../plan-text.ts";
@@ -13,21 +14,27 @@ import { recipeNames } from "../recipes.ts";
 import { requestedRun, storedRun } from "../run-config.ts";
 import { openSources } from "../sources.ts";
 
+const own = {
+  ...runOptions,
+  time: toggle(false, "take a few steps and evaluation batches to estimate the run's time"),
+};
+
 /** `adalora plan`: what `run` would do with the same arguments, and everything it would reject. */
 export const plan = defineCommand({
   usage: "[RECIPE|FILE]",
   words: recipeNames,
   positionals: 1,
   settings: settingNames,
-  options: runOptions,
+  options: own,
   scripts: true,
   notes: [
     `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it. Without either, the task of --data is inferred from its columns.`,
-    "Everything that run would reject is listed, and nothing is written.",
+    "Shows the data as the model reads it, the steps, the ranks and what the run needs. Everything that run would reject is listed, and nothing is written.",
   ],
   examples: [
     "adalora plan rte --budget 0.32M",
     "adalora plan rte --model ./deberta-v3-base --data glue/RTE --json",
+    "adalora plan rte --time --memory 8G",
   ],
 
   async run({ positionals, given, options }, report) {
@@ -37,7 +44,7 @@ export const plan = defineCommand({
     for (const note of notes) report.info(note);
     const { inspectRun } = await import("../../core/run/prepare.ts");
     const { run, problems } = await inspectRun(config, await openSources(report));
-    const planned = run && (await planOf(run, options.seeds));
+    const planned = run && (await planOf(run, options));
     const placement = await placeProblems(config, options, planned);
     const all = [...problems, ...placement];
     if (all.length > 0 || !planned) return report.errors(all);
@@ -46,29 +53,17 @@ export const plan = defineCommand({
   },
 });
 
-/** Declares and adapts the model to count its parameters; loads no weights. */
-async function planOf(run: PreparedRun, seeds: readonly number[] | null): Promise<Plan> {
-  const { config, schedule, target, declared, train, warnings } = run;
-  const { backboneParameters } = await import("../../core/model/model-files.ts");
-  const { adaptRun } = await import("../../core/run/create-trainer.ts");
-  const { runNeeds } = await import("../../core/run/needs.ts");
-  const modelParameters = backboneParameters(declared);
-  const { adapters, trained } = adaptRun(run);
-  const device = deviceFor(config);
-  const needs = await runNeeds(run, await device.memoryModel(resolveDtype(config)));
-  const memory = memoryWarning(needs, device.availableMemory());
-  return {
-    config,
-    schedule,
-    rows: train.rows,
-    target,
-    seeds: seeds ?? undefined,
-    matrices: adapters.length,
-    modelParameters,
-    trainedParameters: trained.reduce((sum, { length }) => sum + length, 0),
-    needs,
-    warnings: memory === undefined ? warnings : [...warnings, memory],
-  };
+/** The plan of a run that fits into --memory, with its time if that is to be measured. */
+async function planOf(
+  prepared: PreparedRun,
+  { seeds, memory, time }: ValuesOf<typeof own>,
+): Promise<Plan> {
+  const { fittedRun } = await import("../fitted-run.ts");
+  const { run, note } = await fittedRun(prepared, memory);
+  const made = await makePlan(run, { seeds: seeds ?? undefined, samples: 2, fit: note });
+  if (!time) return made;
+  const { estimateTime } = await import("../../core/run/estimate-time.ts");
+  return { ...made, time: await estimateTime(await openBackend(run.config), run) };
 }
 
 /** Problems with the device, and with the folder of the run or the folders of its seeds. */

@@ -1,10 +1,10 @@
-import { choice, list, text, toggle } from "../../core/config/setting.ts";
+import { list, text, toggle } from "../../core/config/setting.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { printable } from "../printable.ts";
 import { resultsOut } from "../results-out.ts";
 import { openSources } from "../sources.ts";
-import { checkTaskOptions, textColumns, trainedOptions } from "../trained-options.ts";
+import { checkTaskOptions, splitSetting, textColumns, trainedOptions } from "../trained-options.ts";
 import { weightsText } from "../weights-text.ts";
 
 const own = {
@@ -20,7 +20,7 @@ const own = {
     aliases: ["data-dir"],
     hint: "DIR|org/name",
   }),
-  split: choice(["test", "validation", "train"], "test", "the split of --data"),
+  split: splitSetting(["test", "validation", "train"], "the split of --data"),
   ...textColumns,
   keepColumns: list("columns of the input to carry through to the predictions", {
     hint: "all|A,B",

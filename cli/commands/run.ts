@@ -5,14 +5,14 @@ import { settingNames } from "../../core/config/run-config.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import { Stopped } from "../../core/stopped.ts";
-import { checkBackend, deviceFor, openBackend, resolveDtype } from "../backend.ts";
+import { checkBackend, openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { environmentOf } from "../environment.ts";
-import { memoryWarning } from "../memory.ts";
 import { runOptions } from "../options.ts";
 import { checkOut, checkSpace, defaultOut, type OutOptions, FROZEN } from "../out-folder.ts";
 import { whileLocked } from "../run-lock.ts";
 import { recipeNames } from "../recipes.ts";
+import type { Plan } from "../plan-text.ts";
 import type { ExitCode, Report } from "../report.ts";
 import { type PlacedRun, requestedRun, storedRun } from "../run-config.ts";
 import { runJson, runText } from "../run-text.ts";
@@ -48,13 +48,13 @@ export const run = defineCommand({
       openSources(report),
     );
     for (const note of notes) report.info(note);
-    const { seeds, resume, overwrite } = options;
+    const { seeds, resume, overwrite, memory } = options;
     checkBackend(config);
     const out = config.out ?? defaultOut(config.model === DEMO ? "demo" : config.task, new Date());
     const folders = seeds?.map((seed) => seedFolder(out, seed)) ?? [out];
     for (const folder of folders) checkOut(resolve(folder), { resume, overwrite });
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
-    const outOptions = { resume, overwrite };
+    const outOptions = { resume, overwrite, memory };
     const train = async () => {
       if (!seeds) return runOnce({ ...config, out }, outOptions, again, report);
       const { runSeeds } = await import("../run-seeds.ts");
@@ -72,9 +72,14 @@ export const run = defineCommand({
   },
 });
 
+interface StartOptions extends OutOptions {
+  /** --memory: what the run may take. */
+  readonly memory: string | null;
+}
+
 async function runOnce(
   config: PlacedRun,
-  outOptions: OutOptions,
+  outOptions: StartOptions,
   again: string,
   report: Report,
 ): Promise<ExitCode> {
@@ -109,30 +114,37 @@ function isDemo({ model, method, out }: PlacedRun, { resume }: OutOptions): bool
 }
 
 /** Trains into the folder while it is locked. A finished run that is to be resumed is read. */
-function trainOnce(config: PlacedRun, outOptions: OutOptions, report: Report): Promise<TrainedRun> {
+function trainOnce(
+  config: PlacedRun,
+  outOptions: StartOptions,
+  report: Report,
+): Promise<TrainedRun> {
   return whileLocked(config.out, () => trainLocked(config, outOptions, report));
 }
 
 /** Checks everything before anything is written. */
 async function trainLocked(
   config: PlacedRun,
-  outOptions: OutOptions,
+  { memory, ...outOptions }: StartOptions,
   report: Report,
 ): Promise<TrainedRun> {
   const out = resolve(config.out);
   checkOut(out, outOptions);
   const started = performance.now();
-  const prepared = await prepare(config, report);
+  const { fittedRun } = await import("../fitted-run.ts");
+  const checked = await prepare(config, report);
+  const { run: prepared, note } = await fittedRun(checked, memory);
+  if (note !== undefined) report.info(note);
   for (const warning of prepared.warnings) report.warn(warning);
   if (outOptions.resume) {
     const result = await storedRun(out, prepared.config);
     if (result) report.info("the run is finished: there is nothing to resume");
     if (result) return { prepared, result, out, stopCode: undefined };
   }
-  await checkNeeds(prepared, out, report);
+  const plan = await showHead(prepared, out, report);
   const { budgetWarning } = await import("../../core/run/early-stopping.ts");
   const { executeRun } = await import("../../core/run/execute.ts");
-  const backend = await openBackend(config);
+  const backend = await openBackend(prepared.config);
   using stop = listenForStop(report);
   const watcher = watchRun(prepared, report, stop);
   const folder = {
@@ -147,7 +159,7 @@ async function trainLocked(
   });
   const unreached = budgetWarning(prepared, result);
   if (unreached !== undefined) report.warn(unreached);
-  return { prepared, result, out, stopCode: stop.exitCode };
+  return { prepared, result, out, stopCode: stop.exitCode, predicted: plan.needs };
 }
 
 async function prepare(config: PlacedRun, report: Report): Promise<PreparedRun> {
@@ -155,13 +167,14 @@ async function prepare(config: PlacedRun, report: Report): Promise<PreparedRun> 
   return prepareRun(config, await openSources(report));
 }
 
-async function checkNeeds(prepared: PreparedRun, out: string, report: Report): Promise<void> {
-  const { runNeeds } = await import("../../core/run/needs.ts");
-  const { config } = prepared;
-  const device = deviceFor(config);
+/** Says what will be trained on and where. Throws E_OUT if the folder's disk has too little space. */
+async function showHead(prepared: PreparedRun, out: string, report: Report): Promise<Plan> {
+  const { makePlan } = await import("../make-plan.ts");
+  const { headText } = await import("../plan-text.ts");
   report.stage("estimating the memory");
-  const needs = await runNeeds(prepared, await device.memoryModel(resolveDtype(config)));
-  const warning = memoryWarning(needs, device.availableMemory());
-  if (warning !== undefined) report.warn(warning);
-  checkSpace(out, needs.disk);
+  const plan = await makePlan(prepared, { samples: 0 });
+  for (const warning of plan.warnings.slice(prepared.warnings.length)) report.warn(warning);
+  checkSpace(out, plan.needs.disk);
+  for (const line of headText(plan, report.stdout).split("\n")) report.info(line);
+  return plan;
 }

@@ -33,6 +33,7 @@ const alternatives: readonly (readonly SettingName[])[] = [
   ["targetRank", "targetTotalRank", "budget"],
   ["epochs", "maxSteps"],
   ["warmupSteps", "warmupRatio"],
+  ["evalData", "evalFraction"],
 ];
 
 /** Setting one of these clears an initial rank set in a lower layer. */

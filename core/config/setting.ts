@@ -16,6 +16,8 @@ export interface Setting<T> {
   readonly fallback: T;
   /** The expected value, completing "must be …". */
   readonly want: string;
+  /** The valid value that an invalid one may stand for; undefined if there is none. */
+  readonly suggest?: (raw: string) => string | undefined;
   /** Aliases in kebab-case: names from the reference, transformers and PEFT. */
   readonly aliases: readonly string[];
   /** The methods that use it; undefined means all. */

@@ -1,5 +1,6 @@
 import { allocators } from "../adalora/allocators/index.ts";
 import { starts } from "../adalora/starts/index.ts";
+import { delimiterNames } from "../data/delimiters.ts";
 import { scheduleNames } from "../optim/schedule.ts";
 import { adapterMethods, svdMethods, methods, pruningMethods } from "./method.ts";
 import { choice, integer, list, named, real, stepCount, text, toggle } from "./setting.ts";
@@ -14,7 +15,7 @@ const ema = { min: 0, below: 1, methods: pruningMethods };
 const ofSpans = { kinds: ["span"] } as const;
 const ofTexts = { kinds: ["generation"] } as const;
 
-/** Columns of a table that hold texts and labels. */
+/** How a table is read: columns of texts and labels, and what separates them. */
 export const columnSettings = {
   textColumn: text(null, "column of the text (default: the task's)", { hint: "NAME" }),
   pairColumn: text(null, "column of the second text or context (default: the task's)", {
@@ -22,6 +23,11 @@ export const columnSettings = {
     hint: "NAME",
   }),
   labelColumn: text(null, "column of the label (default: the task's)", { hint: "NAME" }),
+  delimiter: choice(
+    delimiterNames,
+    null,
+    "separator of the columns of a text file (default: by the file's ending and header)",
+  ),
 };
 
 /** How texts are split, prefixed and truncated for a model. */
@@ -108,11 +114,20 @@ const task = {
     aliases: ["validation-file"],
     hint: "PATH",
   }),
+  evalFraction: real(
+    null,
+    "share of the training rows to evaluate on instead, the same of each class; --seed chooses them",
+    { above: 0, below: 1 },
+  ),
   ...columnSettings,
   labels: list("class names in the order of their ids (default: the task's, or the data's)", {
     kinds: ["sequence"],
   }),
   limit: integer(null, "use only the first N rows of each split", { min: 1 }),
+  trainLimit: integer(null, "train only on the first N rows (default: all)", {
+    min: 1,
+    aliases: ["max-train-samples"],
+  }),
   maxLength: integer(
     128,
     "tokens per example; longer ones are truncated; questions 384, summaries 1024",
@@ -232,6 +247,11 @@ const training = {
     min: 1,
     aliases: ["gradient-accumulation-steps"],
   }),
+  microBatch: integer(
+    null,
+    "examples to compute at once: splits batches, for the same gradients in less memory (default: --batch-size)",
+    { min: 1 },
+  ),
   bucketed: toggle(true, "batch examples of similar length together", {
     aliases: ["group-by-length"],
   }),

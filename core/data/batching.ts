@@ -61,7 +61,8 @@ function sortByLength(window: Uint32Array, lengths: ArrayLike<number>): Uint32Ar
   return window;
 }
 
-function chunksOf(order: Uint32Array, size: number): Batch[] {
+/** Consecutive parts of `size` examples; the last one may be shorter. */
+export function chunksOf(order: Uint32Array, size: number): Batch[] {
   const chunks: Batch[] = [];
   for (let at = 0; at < order.length; at += size) chunks.push(order.subarray(at, at + size));
   return chunks;

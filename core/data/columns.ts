@@ -1,5 +1,8 @@
 import { errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
+import { guessText } from "../nearest.ts";
+import type { RowObserver } from "./row-observer.ts";
+import { type DelimiterName, delimiterIn, delimiterNames, delimiters } from "./delimiters.ts";
 import { type GlueColumns, glueTasks, type GlueTask } from "./glue-tasks.ts";
 import { quoted, type Table } from "./table.ts";
 
@@ -9,6 +12,10 @@ export interface ColumnOptions {
   readonly textColumn?: string | undefined;
   readonly pairColumn?: string | undefined;
   readonly labelColumn?: string | undefined;
+  /** The separator of the columns; default: by the file's ending and header. */
+  readonly delimiter?: DelimiterName | undefined;
+  /** Learns of every row and every bad row; without it the first bad row is thrown. */
+  readonly observer?: RowObserver | undefined;
   /**
    * Whether every row needs a label, may lack one (a test set), or has its label ignored (texts to
    * be labelled).
@@ -69,6 +76,8 @@ const columnFlags = (isIgnored: boolean) =>
 
 function unknownColumns(table: Table, isIgnored: boolean) {
   const location = table.header?.location ?? table.name;
+  const wrong = wrongDelimiter(table);
+  if (wrong !== undefined) return errors.file(location, wrong.rule, wrong.hint);
   return errors.file(
     location,
     `no known columns for text${isIgnored ? "" : " and label"}: got ${quoted(table.columns)}`,
@@ -79,28 +88,37 @@ function unknownColumns(table: Table, isIgnored: boolean) {
 function missingColumns(table: Table, missing: readonly string[], isIgnored: boolean) {
   const location = table.header?.location ?? table.name;
   const wrong = wrongDelimiter(table);
-  if (wrong !== undefined)
-    return errors.file(location, wrong, "give the file the extension of its format");
+  if (wrong !== undefined) return errors.file(location, wrong.rule, wrong.hint);
   const noun = table.header?.noun ?? "layout";
   const columns = missing.length === 1 ? "column" : "columns";
   return errors.file(
     location,
     `the ${noun} lacks the ${columns} ${quoted(missing)}: got ${quoted(table.columns)}`,
-    `name other columns with ${columnFlags(isIgnored)}`,
+    `${guessText(missing, table.columns)}name other columns with ${columnFlags(isIgnored)}`,
   );
 }
 
-function wrongDelimiter({ delimiter, columns }: Table): string | undefined {
+/** What is wrong where the header is one column that holds another separator. */
+export function wrongDelimiter({ delimiter, columns }: Table): Fault | undefined {
   const [only] = columns;
-  if (columns.length !== 1 || only === undefined) return undefined;
-  if (delimiter === "\t" && only.includes(",")) {
-    return `the header has no TAB: this looks like CSV, got ${excerpt(only)}`;
-  }
-  if (delimiter === "," && only.includes("\t")) {
-    return `the header has TABs and no comma: this looks like TSV, got ${excerpt(only)}`;
-  }
-  if (delimiter === "," && only.includes(";")) {
-    return `the header has semicolons and no comma: CSV is separated by commas, got ${excerpt(only)}`;
-  }
-  return undefined;
+  if (columns.length !== 1 || only === undefined || delimiter === undefined) return undefined;
+  const found = delimiterIn(only);
+  if (found === undefined || delimiters[found] === delimiter) return undefined;
+  const rule = rules[`${nameOf(delimiter)} ${found}`] ?? `the header has no ${nameOf(delimiter)}`;
+  const got = `${rule}, got ${excerpt(only)}`;
+  return { rule: got, hint: `--delimiter ${found} reads it` };
 }
+
+interface Fault {
+  readonly rule: string;
+  readonly hint: string;
+}
+
+const nameOf = (delimiter: string) =>
+  delimiterNames.find((name) => delimiters[name] === delimiter) ?? "delimiter";
+
+/** By the delimiter that the file is read with and the one that its header has. */
+const rules: Readonly<Record<string, string>> = {
+  "tab comma": "the header has no TAB: this looks like CSV",
+  "comma tab": "the header has TABs and no comma: this looks like TSV",
+};

@@ -1,36 +1,58 @@
 import { errors } from "../errors.ts";
+import { attemptRow, type RowObserver } from "./row-observer.ts";
 import type { TextRecord } from "./table.ts";
 
 const quote = 0x22;
-const comma = 0x2c;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
 /**
- * Records of RFC 4180: a field that begins with a quote extends to its closing quote, line breaks
- * and commas included, and a doubled quote inside it is one quote. A quote elsewhere in a field is
+ * Records of RFC 4180, separated by `delimiter`, one character: a field that begins with a quote
+ * extends to its closing quote, line breaks and delimiters included, and a doubled quote inside it
+ * is one quote. A quote elsewhere in a field is
  * an ordinary character. Throws E_FILE at the line of an unclosed quote, or of text after a closing
  * quote.
  */
-export function* csvRecords(text: string, name: string): Generator<TextRecord> {
-  const cursor: Cursor = { text, name, offset: 0, line: 1 };
+export function* csvRecords(
+  text: string,
+  name: string,
+  delimiter = ",",
+  observer?: RowObserver,
+): Generator<TextRecord> {
+  const separator = delimiter.charCodeAt(0);
+  const cursor: Cursor = { text, name, separator, offset: 0, line: 1 };
   while (cursor.offset < text.length) {
     const line = cursor.line;
-    const fields = [nextField(cursor)];
-    while (text.charCodeAt(cursor.offset) === comma) {
-      cursor.offset++;
-      fields.push(nextField(cursor));
-    }
-    endLine(cursor);
-    yield { line, fields };
+    const fields = attemptRow(() => nextFields(cursor), observer);
+    if (fields === undefined) skipLine(cursor);
+    else endLine(cursor);
+    if (fields !== undefined) yield { line, fields };
   }
 }
 
 interface Cursor {
   readonly text: string;
   readonly name: string;
+  /** The character code of the delimiter. */
+  readonly separator: number;
   offset: number;
   line: number;
+}
+
+function nextFields(cursor: Cursor): string[] {
+  const fields = [nextField(cursor)];
+  while (cursor.text.charCodeAt(cursor.offset) === cursor.separator) {
+    cursor.offset++;
+    fields.push(nextField(cursor));
+  }
+  return fields;
+}
+
+/** Goes on after the line of a field that can't be read. */
+function skipLine(cursor: Cursor): void {
+  const end = cursor.text.indexOf("\n", cursor.offset);
+  cursor.offset = end === -1 ? cursor.text.length : end + 1;
+  cursor.line++;
 }
 
 function nextField(cursor: Cursor): string {
@@ -38,12 +60,12 @@ function nextField(cursor: Cursor): string {
 }
 
 function plainField(cursor: Cursor): string {
-  const { text } = cursor;
+  const { text, separator } = cursor;
   const start = cursor.offset;
   let offset = start;
   while (offset < text.length) {
     const char = text.charCodeAt(offset);
-    if (char === comma || char === lineFeed || isLineEnd(text, offset)) break;
+    if (char === separator || char === lineFeed || isLineEnd(text, offset)) break;
     offset++;
   }
   cursor.offset = offset;
@@ -66,10 +88,10 @@ function quotedField(cursor: Cursor): string {
   return content;
 }
 
-function checkFieldEnd({ text, name, offset, line }: Cursor): void {
+function checkFieldEnd({ text, name, separator, offset, line }: Cursor): void {
   const char = text.charCodeAt(offset);
-  if (offset >= text.length || char === comma || char === lineFeed || isLineEnd(text, offset))
-    return;
+  const isLast = offset >= text.length || char === lineFeed || isLineEnd(text, offset);
+  if (isLast || char === separator) return;
   throw errors.file(
     `${name}:${line}`,
     `text after a closing quote: got ${JSON.stringify(text.slice(offset, offset + 10))}`,

@@ -1,5 +1,7 @@
 import { errors } from "../errors.ts";
 import { csvRecords } from "./csv.ts";
+import { type DelimiterName, delimiters } from "./delimiters.ts";
+import { attemptRow, type RowObserver } from "./row-observer.ts";
 import { quoted, type Row, type Table, type TextRecord } from "./table.ts";
 import type { Warnings } from "./warnings.ts";
 
@@ -7,12 +9,15 @@ import type { Warnings } from "./warnings.ts";
 export interface DelimitedOptions {
   /** TSV has no quoting (GLUE's rule); CSV follows RFC 4180. */
   readonly format: "tsv" | "csv";
+  /** The separator of CSV's columns; default: comma. */
+  readonly delimiter?: DelimiterName | undefined;
   /** Names of the fields where the file has no header. */
   readonly fields?: readonly string[] | undefined;
   /** The task whose rows have these fields, for messages: "CoLA". */
   readonly taskName?: string | undefined;
   /** Skip rows of the wrong width with a warning instead of an error. */
   readonly skipBrokenRows?: boolean | undefined;
+  readonly observer?: RowObserver | undefined;
   readonly warnings: Warnings;
 }
 
@@ -30,13 +35,17 @@ export function delimitedTable(text: string, name: string, options: DelimitedOpt
       "convert the line ends to LF or CR LF",
     );
   }
-  const records = options.format === "tsv" ? tsvRecords(text) : csvRecords(text, name);
+  const delimiter = options.format === "tsv" ? "\t" : delimiters[options.delimiter ?? "comma"];
+  const records =
+    options.format === "tsv"
+      ? tsvRecords(text)
+      : csvRecords(text, name, delimiter, options.observer);
   const columns = options.fields ?? headerOf(records, name);
   return {
     name,
     columns,
     header: options.fields === undefined ? { noun: "header", location: `${name}:1` } : undefined,
-    delimiter: options.format === "tsv" ? "\t" : ",",
+    delimiter,
     location: (line) => `${name}:${line}`,
     read: async (requested) => readRows(records, name, columns, requested, options),
   };
@@ -74,7 +83,7 @@ function readRows(
   name: string,
   columns: readonly string[],
   requested: readonly string[],
-  { fields, taskName, skipBrokenRows = false, warnings }: DelimitedOptions,
+  { fields, taskName, skipBrokenRows = false, observer, warnings }: DelimitedOptions,
 ): Row[] {
   const indices = requested.map((column) => columns.indexOf(column));
   const rule = fields === undefined ? "the header has" : `${taskName ?? "its"} rows have`;
@@ -93,7 +102,12 @@ function readRows(
       continue;
     }
     const problem = `row has ${countFields(record.fields.length)}, ${rule} ${columns.length}`;
-    if (!skipBrokenRows) throw errors.file(`${name}:${record.line}`, problem, hintFor(fields));
+    if (!skipBrokenRows) {
+      attemptRow(() => {
+        throw errors.file(`${name}:${record.line}`, problem, hintFor(fields));
+      }, observer);
+      continue;
+    }
     warnings.add("broken", `${name}:${record.line}`, `${problem}: skipped`);
   }
   return rows;

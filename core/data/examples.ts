@@ -12,6 +12,7 @@ import {
   formatCell,
 } from "./labels.ts";
 import { type DataSource, openTable, sourceName } from "./open-table.ts";
+import { attemptRow } from "./row-observer.ts";
 import { quoted, type Row, type Table } from "./table.ts";
 import { textOf } from "./text-field.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
@@ -52,6 +53,11 @@ export interface DataSplit {
   readonly filter?: RowFilter | undefined;
   /** Columns that predictions carry through; default: none. */
   readonly keep?: KeepColumns | undefined;
+  /**
+   * Indices of the examples that belong to it, where a run divided a file; undefined: all. Limits
+   * count within them.
+   */
+  readonly rows?: readonly number[] | undefined;
 }
 
 /** What to read from a split. */
@@ -114,7 +120,9 @@ async function readFile(
   warnings: Warnings,
 ): Promise<CheckedRow[]> {
   const hasHeader = spec.textColumn !== undefined || spec.labelColumn !== undefined;
-  const table = await openTable(source, { task: spec.task, role: split.role, hasHeader, warnings });
+  const { task, delimiter, observer } = spec;
+  const options = { task, role: split.role, hasHeader, delimiter, observer, warnings };
+  const table = await openTable(source, options);
   const columns = chooseColumns(table, spec);
   const filter = split.filter;
   const keep = columnsToKeep(table, split.keep);
@@ -128,7 +136,7 @@ async function readFile(
       ? rows
       : rows.filter((row) => filter.keep(row.cells.slice(requested.length, filtering.length)));
   const file = { table, rules: rulesFor(table, columns, spec), columns, keep };
-  return kept.map((row) => checkRow(row, file, warnings));
+  return kept.flatMap((row) => attemptRow(() => checkRow(row, file, warnings), observer) ?? []);
 }
 
 function rulesFor(table: Table, columns: ChosenColumns, spec: ReadSpec): LabelRules {
@@ -204,11 +212,15 @@ function classesOf(rows: readonly CheckedRow[], split: DataSplit, spec: ReadSpec
   const recorded = first?.file.table.classNames?.(column);
   if (recorded !== undefined) return recorded;
   const checkForm = first && formChecker(first.file.rules);
+  // The row is a problem once more when its label is parsed.
+  const observer = spec.observer && { ...spec.observer, onProblem() {} };
   const cells = rows.map(({ label, position, file: { table, rules } }) => {
     const location = table.location(position);
-    const name = classNameOf(label, location, rules);
-    if (name !== undefined) checkForm?.(label, location);
-    return name;
+    return attemptRow(() => {
+      const name = classNameOf(label, location, rules);
+      if (name !== undefined) checkForm?.(label, location);
+      return name;
+    }, observer);
   });
   return classNamesIn(
     cells.filter((cell) => cell !== undefined),
@@ -234,17 +246,27 @@ function toExamples(
     parsers.set(file, parser);
     return parser;
   };
-  return rows.map(({ text, pair, label: cell, position, file }, index) => {
+  const { observer } = spec;
+  const examples: Example[] = [];
+  for (const { text, pair, label: cell, position, file } of rows) {
     const parse = parsers.get(file) ?? parserOf(file);
-    const label = parse(cell, file.table.location(position));
-    return {
-      index,
+    const location = () => file.table.location(position);
+    const parsed = attemptRow(() => ({ label: parse(cell, location()) }), observer);
+    if (parsed === undefined) continue;
+    const { label } = parsed;
+    observer?.onRow(location);
+    examples.push({
+      index: examples.length,
       text,
       ...(pair === undefined ? {} : { pair }),
       ...(label === undefined ? {} : { label }),
-    };
-  });
+    });
+  }
+  return examples;
 }
+
+/** The names of a split's files in messages. */
+export const sourceNamesOf = ({ files }: DataSplit): string[] => files.map(sourceName);
 
 function nameOf({ files }: DataSplit): string {
   const [first] = files;

@@ -1,6 +1,7 @@
 import { errors } from "../errors.ts";
 import { cutText } from "../excerpt.ts";
 import { isJsonObject, type JsonObject } from "../io/json-file.ts";
+import { attemptRow, type RowObserver } from "./row-observer.ts";
 import type { Row, Table } from "./table.ts";
 
 interface Item {
@@ -10,7 +11,7 @@ interface Item {
 }
 
 /** JSON lines: one object per line, blank lines skipped. Throws E_FILE with file:line. */
-export function jsonLinesTable(text: string, name: string): Table {
+export function jsonLinesTable(text: string, name: string, observer?: RowObserver): Table {
   const location = (line: number) => `${name}:${line}`;
   const items: Item[] = [];
   let position = 0;
@@ -18,10 +19,10 @@ export function jsonLinesTable(text: string, name: string): Table {
   for (const line of text.split("\n")) {
     position++;
     if (line.trim() === "") continue;
-    items.push({
-      position,
-      object: objectOf(parse(line, location(position), "line"), location(position), "line"),
-    });
+    const where = location(position);
+    const read = () => objectOf(parse(line, where, "line"), where, "line");
+    const object = attemptRow(read, observer);
+    if (object !== undefined) items.push({ position, object });
   }
   return objectTable(items, name, location);
 }

@@ -1,5 +1,6 @@
 import { errors } from "../errors.ts";
 import { cutText, excerpt } from "../excerpt.ts";
+import { nearest } from "../nearest.ts";
 import { typeOf } from "./json-table.ts";
 import { quoted } from "./table.ts";
 import type { Warnings } from "./warnings.ts";
@@ -150,11 +151,11 @@ function unknownClass(
   const found = cutText(String(isScalar(cell) ? cell : ""), 1000)
     .trim()
     .toLowerCase();
-  const nearest = names.find((name) => name.toLowerCase() === found);
+  const near = names.find((name) => name.toLowerCase() === found) ?? nearest(found, names);
   return errors.file(
     location,
     `"${rules.column}" must be one of ${quoted(names)}${idRange}, got ${formatCell(cell)}`,
-    nearest === undefined ? rules.hint : `did you mean "${cutText(nearest)}"?`,
+    near === undefined ? rules.hint : `did you mean "${cutText(near)}"?`,
   );
 }
 

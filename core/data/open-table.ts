@@ -2,9 +2,11 @@ import { extname } from "node:path";
 import { errors } from "../errors.ts";
 import { readRegular } from "../io/regular-file.ts";
 import { type DelimitedOptions, delimitedTable, tsvRecords } from "./delimited.ts";
+import { type DelimiterName, delimiterIn } from "./delimiters.ts";
 import type { GlueTask, SplitRole } from "./glue-tasks.ts";
 import { jsonLinesTable, jsonListTable } from "./json-table.ts";
 import { parquetTable } from "./parquet-table.ts";
+import type { RowObserver } from "./row-observer.ts";
 import type { Table } from "./table.ts";
 import { decodeText } from "./text-file.ts";
 import type { Warnings } from "./warnings.ts";
@@ -44,6 +46,9 @@ interface OpenOptions {
   readonly role: SplitRole;
   /** The user named the columns, so the file has a header whatever the task's layout. */
   readonly hasHeader: boolean;
+  /** The separator of a text format's columns; default: by the file's ending and header. */
+  readonly delimiter?: DelimiterName | undefined;
+  readonly observer?: RowObserver | undefined;
   readonly warnings: Warnings;
 }
 
@@ -56,10 +61,10 @@ export async function openTable(source: DataSource, options: OpenOptions): Promi
   if (format === "parquet") return parquetTable(bytes, name);
   const text = decodeText(bytes, name);
   if (format === "jsonl" || (format === "json" && !text.trimStart().startsWith("["))) {
-    return jsonLinesTable(text, name);
+    return jsonLinesTable(text, name, options.observer);
   }
   if (format === "json") return jsonListTable(text, name);
-  return delimitedTable(text, name, delimitedOptions(text, format, options));
+  return delimitedTable(text, name, delimitedOptions(text, name, format, options));
 }
 
 function contentOf(source: DataSource) {
@@ -84,19 +89,40 @@ function detectFormat(bytes: Uint8Array): DataFormat {
 
 function delimitedOptions(
   text: string,
-  format: "tsv" | "csv",
+  name: string,
+  ending: "tsv" | "csv",
   options: OpenOptions,
 ): DelimitedOptions {
   const { task, warnings } = options;
+  // Any delimiter but TSV's own brings CSV's quoting with it.
+  const isOther = options.delimiter !== undefined && options.delimiter !== "tab";
+  const format = isOther ? "csv" : ending;
+  const delimiter = options.delimiter ?? semicolonIn(text, name, format, warnings);
   const isOfficial = format === "tsv" && task !== undefined && !options.hasHeader;
   const headerless = isOfficial && !hasTestHeader(text, options);
   return {
     format,
+    delimiter,
+    observer: options.observer,
     warnings,
     fields: headerless ? task.tsv.fields : undefined,
     taskName: task?.folder,
     skipBrokenRows: isOfficial && task.hasBrokenRows === true,
   };
+}
+
+/** Spreadsheets of many languages save CSV with semicolons: noted, so that a wrong guess is seen. */
+function semicolonIn(
+  text: string,
+  name: string,
+  format: "tsv" | "csv",
+  warnings: Warnings,
+): "semicolon" | undefined {
+  const header = text.slice(0, 65_536).split("\n", 1)[0] ?? "";
+  if (format !== "csv" || header.includes(",") || delimiterIn(header) !== "semicolon")
+    return undefined;
+  warnings.add("delimiter", `${name}:1`, "columns are separated by semicolons");
+  return "semicolon";
 }
 
 /** CoLA's test file has a header although train and dev have none. */

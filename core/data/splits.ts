@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { errors } from "../errors.ts";
 import { isFolder, statOf } from "../io/regular-file.ts";
+import { nearest } from "../nearest.ts";
 import type { DataSplit } from "./examples.ts";
 import type { GlueTask, SplitRole } from "./glue-tasks.ts";
 import { msrParaphraseSplits } from "./mrpc.ts";
@@ -39,8 +40,7 @@ export function namedSplits(
   options: SplitOptions = {},
 ): DataSplit[] {
   const roleOf = (name: string) =>
-    options.task?.splits.find((split) => split.name === name)?.role ??
-    roles.find((role) => usualNames[role].includes(name));
+    options.task?.splits.find((split) => split.name === name)?.role ?? roleNamed(name);
   const found = [...files].flatMap(([name, paths]) => {
     const role = roleOf(name);
     return role === undefined ? [] : [{ name, role, files: paths }];
@@ -66,6 +66,26 @@ function withOverrides(
 }
 
 const roles: readonly SplitRole[] = ["train", "validation", "test"];
+
+/** The role with this name, or with a usual name for it: "dev" is validation. */
+export function roleNamed(name: string): SplitRole | undefined {
+  return roles.find((role) => usualNames[role].includes(name));
+}
+
+/**
+ * Files of a folder that seem to be misspelled splits, as a question: 'did you mean "train.tsv"
+ * instead of "trian.tsv"?'; undefined if there are none.
+ */
+export function misnamedSplits(folder: string): string | undefined {
+  if (!isFolder(folder)) return undefined;
+  const known = Object.values(usualNames).flat();
+  const questions = [...filesByStem(folder)].flatMap(([stem, [first]]) => {
+    const guess = known.includes(stem) ? undefined : nearest(stem.toLowerCase(), known);
+    if (guess === undefined || first === undefined) return [];
+    return [`"${guess}${extname(first.file)}" instead of "${first.file}"`];
+  });
+  return questions.length === 0 ? undefined : `did you mean ${questions.join(", ")}?`;
+}
 
 const usualNames: Readonly<Record<SplitRole, readonly string[]>> = {
   train: ["train"],
@@ -93,7 +113,8 @@ function splitsIn(folder: string, task: GlueTask | undefined): DataSplit[] {
   throw errors.file(
     folder,
     `no train, validation or test file found: got ${quoted(readdirSync(folder).toSorted())}`,
-    "a data folder holds train.tsv and dev.tsv, or .csv, .jsonl or .parquet files with those names",
+    misnamedSplits(folder) ??
+      "a data folder holds train.tsv and dev.tsv, or .csv, .jsonl or .parquet files with those names",
   );
 }
 

@@ -1,15 +1,17 @@
 import { errors } from "../errors.ts";
 import { cutText } from "../excerpt.ts";
 import { jsonFault } from "../io/json-fault.ts";
+import { guessText } from "../nearest.ts";
 import { isJsonObject, type JsonObject } from "../io/json-file.ts";
 import { readRegular } from "../io/regular-file.ts";
-import type { ColumnOptions } from "./columns.ts";
+import { type ColumnOptions, wrongDelimiter } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
 import { columnsToKeep, type KeptCells, keptCells, pickCells } from "./kept-columns.ts";
 import { type DataSource, formatOf, openTable, sourceName } from "./open-table.ts";
 import { documentQuestions } from "./squad-document.ts";
 import { questionChecker, type SquadExample } from "./squad-question.ts";
 import type { RawQuestion } from "./squad-raw.ts";
+import { attemptRow } from "./row-observer.ts";
 import { quoted, type Table } from "./table.ts";
 import { decodeText } from "./text-file.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
@@ -49,7 +51,12 @@ export async function readSquad(split: DataSplit, spec: SquadSpec): Promise<Squa
   const cells: KeptCells[] = [];
   for (const source of split.files) {
     for await (const raw of await questionsIn(source, split, spec, warnings)) {
-      examples.push(check(raw, examples.length));
+      const example = attemptRow(() => check(raw, examples.length), spec.observer);
+      if (example === undefined) continue;
+      // a document may be one line: the id tells questions apart
+      const id = raw.id === null ? "" : `, question "${cutText(example.id)}"`;
+      spec.observer?.onRow(() => raw.location() + id);
+      examples.push(example);
       if (split.keep !== undefined) cells.push(raw.cells());
     }
   }
@@ -96,7 +103,9 @@ async function questionsIn(
     if (root !== undefined) return documentQuestions(root, text, name);
   }
   const opened = bytes === undefined ? source : { name, bytes };
-  const table = await openTable(opened, { role: split.role, hasHeader: true, warnings });
+  const { delimiter, observer } = spec;
+  const options = { role: split.role, hasHeader: true, delimiter, observer, warnings };
+  const table = await openTable(opened, options);
   return tableQuestions(table, spec, columnsToKeep(table, split.keep));
 }
 
@@ -169,9 +178,12 @@ async function* tableQuestions(
 function missingColumns(table: Table, missing: readonly string[], { labels }: SquadSpec) {
   const answers = labels === "ignored" ? "" : ", --label-column (answers)";
   const noun = table.header?.noun ?? "layout";
+  const location = table.header?.location ?? table.name;
+  const wrong = wrongDelimiter(table);
+  if (wrong !== undefined) return errors.file(location, wrong.rule, wrong.hint);
   return errors.file(
-    table.header?.location ?? table.name,
+    location,
     `the ${noun} lacks the ${missing.length === 1 ? "column" : "columns"} ${quoted(missing)}: got ${quoted(table.columns)}`,
-    `name other columns with --text-column (question), --pair-column (context)${answers}`,
+    `${guessText(missing, table.columns)}name other columns with --text-column (question), --pair-column (context)${answers}`,
   );
 }

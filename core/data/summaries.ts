@@ -1,8 +1,10 @@
 import { errors } from "../errors.ts";
-import type { ColumnOptions } from "./columns.ts";
+import { guessText } from "../nearest.ts";
+import { type ColumnOptions, wrongDelimiter } from "./columns.ts";
 import type { DataSplit } from "./examples.ts";
 import { columnsToKeep, type KeptCells, keptCells } from "./kept-columns.ts";
 import { openTable, sourceName } from "./open-table.ts";
+import { attemptRow } from "./row-observer.ts";
 import { quoted, type Row, type Table } from "./table.ts";
 import { textOf } from "./text-field.ts";
 import { createWarnings, type Warnings } from "./warnings.ts";
@@ -28,7 +30,10 @@ export interface SummarySet {
 }
 
 /** What to read; the label is the summary. */
-export interface SummarySpec extends Pick<ColumnOptions, "textColumn" | "labelColumn" | "labels"> {
+export interface SummarySpec extends Pick<
+  ColumnOptions,
+  "textColumn" | "labelColumn" | "delimiter" | "observer" | "labels"
+> {
   /** Read at most this many examples, from the start. */
   readonly limit?: number | undefined;
 }
@@ -48,12 +53,18 @@ export async function readSummaries(split: DataSplit, spec: SummarySpec): Promis
   const examples: SummaryExample[] = [];
   const kept: KeptCells[] = [];
   for (const source of split.files) {
-    const table = await openTable(source, { role: split.role, hasHeader: true, warnings });
+    const { delimiter, observer } = spec;
+    const options = { role: split.role, hasHeader: true, delimiter, observer, warnings };
+    const table = await openTable(source, options);
     const columns = chooseColumns(table, spec);
     const requested = [columns.text, columns.summary].filter((name) => name !== undefined);
     const keep = columnsToKeep(table, split.keep);
     for (const row of await table.read([...requested, ...keep])) {
-      examples.push(exampleOf(row, examples.length, table, columns, spec, warnings));
+      const read = () => exampleOf(row, examples.length, table, columns, spec, warnings);
+      const example = attemptRow(read, observer);
+      if (example === undefined) continue;
+      observer?.onRow(() => table.location(row.position));
+      examples.push(example);
       kept.push(keptCells(keep, row.cells.slice(requested.length)));
     }
   }
@@ -90,18 +101,22 @@ function chooseColumns(table: Table, spec: SummarySpec): SummaryColumns {
 }
 
 function missingColumn(
-  { columns, header, name }: Table,
+  table: Table,
   role: "text" | "summary",
   given: string | undefined,
   known: readonly string[],
 ) {
+  const { columns, header, name } = table;
+  const location = header?.location ?? name;
+  const wrong = wrongDelimiter(table);
+  if (wrong !== undefined) return errors.file(location, wrong.rule, wrong.hint);
   const expected =
     given === undefined ? `for the ${role} (one of ${quoted(known)})` : quoted([given]);
   const flag = role === "text" ? "--text-column" : "--label-column";
   return errors.file(
-    header?.location ?? name,
+    location,
     `the ${header?.noun ?? "layout"} lacks a column ${expected}: got ${quoted(columns)}`,
-    columns.length === 1 ? "CSV is separated by commas, TSV by TABs" : `name it with ${flag}`,
+    `${guessText(given === undefined ? known : [given], columns)}name it with ${flag}`,
   );
 }
 

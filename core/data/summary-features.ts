@@ -1,7 +1,7 @@
 import { errors } from "../errors.ts";
 import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
 import type { SummaryExample } from "./summaries.ts";
-import { packTokens, type PackedTokens } from "./token-cache.ts";
+import { packEncoded, type TokenTable } from "./token-cache.ts";
 
 /** Texts and summaries as tokenizer inputs. */
 interface SummaryInputs {
@@ -24,15 +24,15 @@ export type LengthFlag = "max-length" | "max-target-length";
 
 /**
  * Tokens of texts, special ones included and truncated, like `preprocess_function` of
- * run_summarization without padding. Throws E_FLAG when not even the special tokens fit.
+ * run_summarization without padding; a column has the lengths before truncation. Throws E_FLAG when not even the special tokens fit.
  */
 export async function encodeTexts(
   inputs: readonly TextInput[],
   tokenizer: Tokenizer,
   { maxLength, flag }: { readonly maxLength: number; readonly flag: LengthFlag },
-): Promise<PackedTokens> {
+): Promise<TokenTable> {
   const special = tokenizer.specialCount.single;
-  if (maxLength > special) return packTokens(await tokenizer.encode(inputs, { maxLength }));
+  if (maxLength > special) return packEncoded(await tokenizer.encode(inputs, { maxLength }));
   const rule = `must be above ${special}, the special tokens around a text, got ${maxLength}`;
   throw errors.flag(flag, rule);
 }

@@ -6,7 +6,7 @@ import { writeFileAtomic } from "../io/atomic.ts";
 import { cacheFolder } from "../io/cache-folder.ts";
 import { fileError } from "../io/file-errors.ts";
 import { readRegular } from "../io/regular-file.ts";
-import type { TextInput, TokenIds } from "../text/tokenizer.ts";
+import type { EncodedInput, TextInput, TokenIds } from "../text/tokenizer.ts";
 
 /** The tokens of many inputs in three arrays. */
 export interface PackedTokens {
@@ -35,6 +35,12 @@ export function packTokens(inputs: readonly TokenIds[]): PackedTokens {
     packed.typeIds.set(typeIds, offsets[i]);
   });
   return packed;
+}
+
+/** The tokens of inputs, with a column of their lengths before truncation. */
+export function packEncoded(inputs: readonly EncodedInput[]): TokenTable {
+  const fullLengths = Int32Array.from(inputs, ({ fullLength }) => fullLength);
+  return { ...packTokens(inputs), columns: [fullLengths] };
 }
 
 /** The tokens of input i; ids are a view, not a copy. */

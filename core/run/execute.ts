@@ -18,6 +18,7 @@ import { fingerprintOf } from "./fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { type Environment, type RunResult, writeResults } from "./results.ts";
 import { rankPattern, writeJson, writeTrained } from "./run-files.ts";
+import { saveHeldOut } from "./held-out.ts";
 import { clearRun, runFiles, undoFolder } from "./run-folder.ts";
 import { openRunLog, type RunLog } from "./run-log.ts";
 import { watchFiles, watchFolder } from "./watched-files.ts";
@@ -107,6 +108,7 @@ async function trainInto(
   const { preparationSeconds = 0, environment = {} } = loaded;
   const checkpointDir = join(out, runFiles.checkpoints);
   writeJson(join(out, runFiles.config), configToJson(run.config));
+  if (run.heldOut) saveHeldOut(out, run.heldOut, resume);
   const checkFolder = watchFolder(out);
   using log = openRunLog(out, run, loaded.trainer, { resume });
   const setup = {

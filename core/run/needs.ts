@@ -34,7 +34,8 @@ export async function runNeeds(run: PreparedRun, backend: MemoryModel): Promise<
   const declared = declareRunModel(files, spec, config);
   // Counting does not need the values of the real start.
   const { adapted, trainer } = await createTrainer(backend, { ...run, declared }, zeroStart);
-  for (const features of sampleBatches(train, config.batchSize)) {
+  const batchSize = Math.min(config.batchSize, config.microBatch ?? config.batchSize);
+  for (const features of sampleBatches(train, batchSize)) {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => void train.batch(features).loss(pass, adapted.model));
   }

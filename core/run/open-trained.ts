@@ -23,6 +23,7 @@ import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
 import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
 import type { RunSpec, Task } from "../tasks/task.ts";
+import { type HeldOut, readHeldOut } from "./held-out.ts";
 import { runFiles, seedFolders } from "./run-folder.ts";
 import { runOf, weightsOf, type WeightsOf, type Which } from "./run-weights.ts";
 import { readSavedConfig } from "./saved-config.ts";
@@ -59,6 +60,8 @@ export interface TrainedModel {
   readonly files: ModelFiles;
   /** Settings of the run that trained it, if known. */
   readonly run: SavedRun | undefined;
+  /** The training rows that the run evaluated on; undefined if it had data for that. */
+  readonly heldOut: HeldOut | undefined;
   /** Reorders the model's classes into the task's order. */
   readonly order: ClassOrder;
   readonly warnings: readonly string[];
@@ -86,7 +89,8 @@ export async function openTrained(
   const { which } = requested;
   const adapter = await openAdapter(requested.adapter, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
-  const run = readSavedConfig(dirname(resolve(adapter?.dir ?? model)));
+  const runFolder = dirname(resolve(adapter?.dir ?? model));
+  const run = readSavedConfig(runFolder);
   const name = requested.task ?? run?.task;
   if (!name) throw errors.missing("task", "--task names a recipe, classification or regression");
   const isSameTask = run?.task === undefined || run.task === name;
@@ -121,6 +125,7 @@ export async function openTrained(
     spec,
     files,
     run: isSameTask ? run : undefined,
+    heldOut: heldOutOf(runFolder, isSameTask ? run : undefined),
     order,
     warnings: [
       ...(isSameTask ? [] : [`the model was trained for ${run.task}, not for ${name}`]),
@@ -142,6 +147,14 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 }
 
 // --- internal ---
+
+/** Throws E_FILE if the run held rows out and its folder does not name them. */
+function heldOutOf(folder: string, run: SavedRun | undefined): HeldOut | undefined {
+  if ((run?.evalFraction ?? null) === null) return undefined;
+  const heldOut = readHeldOut(folder);
+  if (heldOut) return heldOut;
+  throw errors.file(folder, `lacks ${runFiles.heldOut}, the rows that the run evaluated on`);
+}
 
 /** Task options: the user's, else the run's, else the defaults. */
 function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): TaskOptions {

@@ -4,8 +4,8 @@ import type { AllocatorRule } from "../adalora/allocator.ts";
 import type { Start } from "../adalora/start.ts";
 import { adapterMethods, isOneOf } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
-import type { DataSplit } from "../data/examples.ts";
-import { AdaloraError, errors } from "../errors.ts";
+import { classWarnings } from "../data/class-names.ts";
+import { type AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { matchWeights } from "../model/load-weights.ts";
 import {
@@ -22,12 +22,15 @@ import { resolvePadding } from "../tasks/padded-queries.ts";
 import type {
   PredictionSet,
   RunSpec,
-  Task,
   SplitText,
+  Task,
   TaskSpec,
   TrainingSet,
 } from "../tasks/task.ts";
+import { type Attempt, attemptWith, type OnProblem } from "./attempt.ts";
+import type { HeldOut } from "./held-out.ts";
 import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts";
+import { type ReadData, readData } from "./read-data.ts";
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
 
@@ -45,6 +48,10 @@ export interface PreparedRun {
   readonly start: Start;
   readonly train: TrainingSet;
   readonly validation: readonly PredictionSet[];
+  /** The texts of `validation`, before they were tokenized. */
+  readonly validationTexts: readonly SplitText[];
+  /** The training rows that `validation` consists of; undefined if it has data of its own. */
+  readonly heldOut: HeldOut | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -86,7 +93,6 @@ export async function inspectRun(
 
 // --- internal ---
 
-type OnProblem = (problem: AdaloraError) => void;
 type OnStage = (text: string) => void;
 
 /** Checks a run in dependency order: data, model, ranks, schedule, tokenized sets. */
@@ -131,36 +137,25 @@ async function inspect(
     ...rules,
     train,
     validation,
-    warnings: [
+    validationTexts: data.validation,
+    heldOut: data.heldOut,
+    warnings: unique([
       ...[train, ...validation].flatMap(({ warnings }) => warnings),
-      ...(validation.length === 0
-        ? ["no validation split (see --eval-data): nothing will be evaluated"]
-        : []),
+      ...data.warnings,
+      ...classWarnings(train.overview(0).classes ?? []),
       ...model.warnings,
       ...[ranks.diagnostics, schedule.diagnostics].flatMap(
         (diagnostics) => diagnostics?.warnings ?? [],
       ),
-    ],
+    ]),
   };
 }
+
+/** Parts of one file have its warnings in common. */
+const unique = (texts: readonly string[]) => [...new Set(texts)];
 
 function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allocator" | "start"> {
   return { allocator: allocatorOf(config, registry), start: startOf(config, registry) };
-}
-
-type Attempt = <T>(step: () => T | Promise<T>) => Promise<T | undefined>;
-
-/** Wraps steps: an AdaloraError is reported to `onProblem`, and the step's result is undefined. */
-function attemptWith(onProblem: OnProblem): Attempt {
-  return async (step) => {
-    try {
-      return await step();
-    } catch (error) {
-      if (!(error instanceof AdaloraError)) throw error;
-      onProblem(error);
-      return undefined;
-    }
-  };
 }
 
 /** Opens the model's files, declares it for the task and matches weight names and shapes. */
@@ -177,45 +172,6 @@ async function inspectModel(
   if (!declared) return undefined;
   await attempt(() => checkWeights(files, declared));
   return { files, spec, declared, warnings: padding.warnings };
-}
-
-interface ReadData {
-  readonly train: SplitText | undefined;
-  readonly validation: readonly SplitText[];
-  readonly labelNames: readonly string[] | undefined;
-}
-
-/** Reads the training split, then the validation splits with its class names. */
-async function readData(
-  config: RunConfig,
-  task: Task,
-  sources: Sources,
-  attempt: Attempt,
-): Promise<ReadData> {
-  const splits = (await attempt(() => findSplits(config, task, sources))) ?? [];
-  const read = async (split: DataSplit | undefined, labelNames?: readonly string[]) =>
-    split && attempt(() => task.read(split, "required", labelNames));
-  const train = await read(splits.find(({ role }) => role === "train"));
-  const labelNames = train?.labelNames ?? config.labels ?? task.labelNames;
-  const validation: SplitText[] = [];
-  for (const split of splits.filter(({ role }) => role === "validation")) {
-    const one = await read(split, labelNames);
-    if (one) validation.push(one);
-  }
-  return { train, validation, labelNames };
-}
-
-async function findSplits(
-  config: RunConfig,
-  task: Task,
-  sources: Sources,
-): Promise<readonly DataSplit[]> {
-  const place = await sources.data(config.data, task.hub);
-  const splits = task.locate(place, config.evalData ?? undefined);
-  const [train, ...more] = splits.filter(({ role }) => role === "train");
-  if (train && more.length === 0) return splits;
-  const hint = "give a folder with train.*, or a file";
-  throw errors.file(place.path, "holds no training split", hint);
 }
 
 /** Rejects --labels unless the task is classification of the user's own data. */

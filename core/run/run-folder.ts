@@ -7,6 +7,7 @@ export const runFiles = {
   config: "config.json",
   metrics: "metrics.json",
   log: "log.jsonl",
+  heldOut: "eval_rows.json",
   ranks: "rank_pattern.json",
   adapter: "adapter",
   bestAdapter: "best_adapter",

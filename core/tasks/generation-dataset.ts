@@ -13,9 +13,12 @@ import {
   targetTokens,
 } from "./generation-examples.ts";
 import { generationLoss } from "./generation-loss.ts";
+import { tokensOf } from "../data/token-cache.ts";
 import { allocateDecodeStep } from "./generation-memory.ts";
 import type { TaskOptions } from "./task-options.ts";
-import type { PredictionSet, TrainingSet } from "./task.ts";
+import type { Overview, PredictionSet, TrainingSet } from "./task.ts";
+import { lengthsOf } from "./packed-features.ts";
+import { truncatedLengths } from "./truncated-lengths.ts";
 
 /** Settings of training and decoding. */
 export type GenerationSettings = DecodingSettings & Pick<TaskOptions, "labelSmoothing">;
@@ -37,6 +40,7 @@ export function generationDataset(
     baseline: undefined,
     warnings,
     bytes: bytesOf(set),
+    overview: (samples) => overviewOf(set, files.maxLength, settings.maxTargetLength, samples),
     digest(hash) {
       for (const tokens of [source, target]) {
         if (tokens) hash.update(tokens.offsets).update(tokens.ids);
@@ -70,6 +74,31 @@ export function generationDataset(
 }
 
 // --- internal ---
+
+function overviewOf(
+  { examples, source, target, fullLengths }: GenerationExamples,
+  maxLength: number,
+  maxTargetLength: number,
+  samples: number,
+): Overview {
+  const texts = { full: fullLengths?.source, kept: lengthsOf(source), limit: maxLength };
+  const summaries = target && {
+    full: fullLengths?.target,
+    kept: lengthsOf(target),
+    limit: maxTargetLength,
+  };
+  return {
+    classes: undefined,
+    lengths: [
+      truncatedLengths("text", "max-length", texts),
+      ...(summaries ? [truncatedLengths("summary", "max-target-length", summaries)] : []),
+    ],
+    samples: examples.slice(0, samples).map((_, i) => ({
+      ids: tokensOf(source, i).ids,
+      label: target && tokensOf(target, i).ids,
+    })),
+  };
+}
 
 /** Every family that declares the task "generation" builds models that can generate. */
 function generatorOf(model: Model): GenerationModel {

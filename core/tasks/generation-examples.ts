@@ -21,6 +21,11 @@ export interface GenerationExamples {
   readonly source: PackedTokens;
   /** n summaries: the labels. Undefined if any example lacks one. */
   readonly target: PackedTokens | undefined;
+  /** [n] tokens of each text, and of each summary, before truncation. */
+  readonly fullLengths?: {
+    readonly source: Int32Array | undefined;
+    readonly target: Int32Array | undefined;
+  };
   /** [n] tokens of each text and its summary together. */
   readonly lengths: Int32Array;
   readonly warnings: readonly string[];
@@ -53,6 +58,7 @@ export async function tokenizeSummaries(
     examples,
     source: source.tokens,
     target: target?.tokens,
+    fullLengths: { source: source.tokens.columns[0], target: target?.tokens.columns[0] },
     lengths: Int32Array.from(texts ?? [], (length, i) => length + (summaries?.[i] ?? 0)),
     warnings: [...warnings, ...added.filter((one) => one !== undefined)],
   };
@@ -105,7 +111,7 @@ const tokensFor = (
   maxLength: number,
   flag: LengthFlag,
 ) =>
-  modelTokens(files, { inputs, options: { maxLength } }, (tokenizer) =>
+  modelTokens(files, { inputs, options: { maxLength, fullLengths: true } }, (tokenizer) =>
     encodeTexts(inputs, tokenizer, { maxLength, flag }),
   );
 

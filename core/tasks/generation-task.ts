@@ -3,6 +3,7 @@ import {
   generationTaskNames,
   defaultMaxLengths,
 } from "../config/task-names.ts";
+import { pickRows, stratifiedRows } from "../data/hold-out.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { readSummaries, type SummarySet, textColumns } from "../data/summaries.ts";
 import { commandLineSplit } from "../data/command-line-split.ts";
@@ -10,7 +11,7 @@ import type { TokenizeOptions } from "../model/model-files.ts";
 import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";
 import { generationMetrics } from "./generation-predictions.ts";
-import { rowLimit } from "./row-limit.ts";
+import { chosenRows, rowLimit } from "./row-limit.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { Task, SplitText, TaskDefinition } from "./task.ts";
 
@@ -44,14 +45,15 @@ export function generationTask(name: GenerationTaskName, settings: TaskOptions):
     },
     splitNameOf: () => undefined,
     async read(split, labels) {
-      const { textColumn, labelColumn } = settings;
+      const { textColumn, labelColumn, delimiter } = settings;
       const set = await readSummaries(split, {
         labels,
         limit: rowLimit(split, settings),
         ...(textColumn === null ? {} : { textColumn }),
         ...(labelColumn === null ? {} : { labelColumn }),
+        ...(delimiter === null ? {} : { delimiter }),
       });
-      return splitText(split.name, set, settings);
+      return chosenRows(splitText(split.name, set, settings), split, settings);
     },
     spec: () => ({
       kind: "generation",
@@ -82,6 +84,15 @@ function splitText(name: string, set: SummarySet, settings: TaskOptions): SplitT
     featureCount: set.examples.length,
     labelNames: undefined,
     kept: set.kept,
+    parts: {
+      rows: set.examples.length,
+      holdOut: (options) => stratifiedRows(new Uint8Array(set.examples.length), options),
+      select(part, rows) {
+        const picked = pickRows(set, rows, name);
+        const isLabelled = picked.examples.every(({ summary }) => summary !== undefined);
+        return splitText(part, { ...set, ...picked, isLabelled }, settings);
+      },
+    },
     forTraining: tokenize,
     forPrediction: tokenize,
   };

@@ -4,7 +4,9 @@ import type { DataSplit } from "../data/examples.ts";
 import { isNumberCell } from "../data/labels.ts";
 import { type DataSource, formatOf, openTable, sourceName } from "../data/open-table.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
-import { readSquad, squadColumns } from "../data/squad.ts";
+import type { RowObserver } from "../data/row-observer.ts";
+import { readSquad, squadColumns, type SquadSpec } from "../data/squad.ts";
+import type { SquadExample } from "../data/squad-question.ts";
 import { locateSquadSplits } from "../data/squad-splits.ts";
 import { textColumns, summaryColumns } from "../data/summaries.ts";
 import { quoted, type Table } from "../data/table.ts";
@@ -21,11 +23,14 @@ export interface InferredTask {
   readonly reason: string;
 }
 
-/** The user's names of columns and classes; null: not given. */
-export type InferenceOptions = Pick<
+/** The user's names of columns and classes, and the delimiter; null: not given. */
+export interface InferenceOptions extends Pick<
   TaskOptions,
-  "textColumn" | "pairColumn" | "labelColumn" | "labels"
->;
+  "textColumn" | "pairColumn" | "labelColumn" | "delimiter" | "labels"
+> {
+  /** Learns of every bad row; without it the first bad row is thrown. */
+  readonly observer?: RowObserver;
+}
 
 /**
  * Infers the task of the user's own data from the columns and labels of its training split: answers
@@ -45,10 +50,12 @@ export async function inferTask(
   const table = await openTable(source, {
     role: split.role,
     hasHeader: true,
+    delimiter: options.delimiter ?? undefined,
+    observer: options.observer,
     warnings: createWarnings(),
   });
   const { columns } = table;
-  const squad = squadColumns(inferenceColumns(options));
+  const squad = squadColumns(readOptions(options));
   if (Object.values(squad).every((name) => columns.includes(name))) {
     return questions(split, options, columnsText(Object.values(squad)));
   }
@@ -96,14 +103,25 @@ async function questions(
   options: InferenceOptions,
   reason: string,
 ): Promise<InferredTask> {
-  const spec = { labels: "required", unanswerable: true, ...inferenceColumns(options) } as const;
-  const { examples } = await readSquad(split, spec);
+  const spec = { labels: "required", unanswerable: true, ...readOptions(options) } as const;
+  const examples = await questionsOf(split, spec);
   const unanswered = examples.filter(({ answers }) => answers?.length === 0).length;
-  if (unanswered === 0) return { task: "squad", reason: `${reason}: every question has an answer` };
+  if (unanswered === 0 && examples.length > 0)
+    return { task: "squad", reason: `${reason}: every question has an answer` };
   return {
     task: "squad_v2",
     reason: `${reason}: ${unanswered} of ${examples.length} questions have no answer`,
   };
+}
+
+/** A split's usable questions; an observer may learn that none is. */
+async function questionsOf(split: DataSplit, spec: SquadSpec): Promise<readonly SquadExample[]> {
+  try {
+    return (await readSquad(split, spec)).examples;
+  } catch (error) {
+    if (spec.observer === undefined || !(error instanceof AdaloraError)) throw error;
+    return [];
+  }
 }
 
 async function labelled(table: Table, options: InferenceOptions): Promise<InferredTask> {
@@ -127,7 +145,7 @@ async function labelled(table: Table, options: InferenceOptions): Promise<Inferr
 /** The label's column: the user's, or the one beside known text columns. */
 function labelColumn(table: Table, options: InferenceOptions): string | undefined {
   try {
-    return chooseColumns(table, { ...inferenceColumns(options), labels: "required" }).label;
+    return chooseColumns(table, { ...readOptions(options), labels: "required" }).label;
   } catch (error) {
     if (!(error instanceof AdaloraError)) throw error;
     // A column that the user named and the table lacks is an error of its own.
@@ -182,11 +200,13 @@ const columnsText = (names: readonly string[]) =>
     .map((name) => quoted([name]))
     .join(", ")} and ${quoted(names.slice(-1))}`;
 
-/** The given columns, without nulls. */
-function inferenceColumns({ textColumn, pairColumn, labelColumn: label }: InferenceOptions) {
+/** The given columns and delimiter, without nulls. */
+function readOptions({ textColumn, pairColumn, delimiter, observer, ...others }: InferenceOptions) {
   return {
     ...(textColumn === null ? {} : { textColumn }),
     ...(pairColumn === null ? {} : { pairColumn }),
-    ...(label === null ? {} : { labelColumn: label }),
+    ...(others.labelColumn === null ? {} : { labelColumn: others.labelColumn }),
+    ...(delimiter === null ? {} : { delimiter }),
+    observer,
   };
 }

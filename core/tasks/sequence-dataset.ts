@@ -1,3 +1,5 @@
+import { countClasses } from "../data/class-names.ts";
+import { tokensOf } from "../data/token-cache.ts";
 import { sequenceBatch, type SequenceExamples } from "./sequence-examples.ts";
 import { sequenceLoss } from "./sequence-loss.ts";
 import {
@@ -7,7 +9,8 @@ import {
   predictSequences,
   type SequenceSplit,
 } from "./sequence-predictions.ts";
-import type { PredictionSet, TrainingSet } from "./task.ts";
+import type { Overview, PredictionSet, TrainingSet } from "./task.ts";
+import { truncatedLengths } from "./truncated-lengths.ts";
 
 /** A split with one output per row as a data set. */
 export function sequenceDataset(
@@ -26,6 +29,7 @@ export function sequenceDataset(
     },
     warnings,
     bytes: bytesOf(set),
+    overview: (samples) => overviewOf(set, samples),
     digest(hash) {
       hash.update(tokens.offsets);
       hash.update(tokens.ids);
@@ -47,6 +51,19 @@ export function sequenceDataset(
 }
 
 // --- internal ---
+
+function overviewOf(set: SequenceExamples, samples: number): Overview {
+  const { examples, tokens, lengths, fullLengths, maxLength, labels, labelNames } = set;
+  const limit = maxLength ?? Math.max(0, ...lengths);
+  return {
+    classes: labelNames && labels && countClasses(labelNames, labels),
+    lengths: [truncatedLengths("text", "max-length", { full: fullLengths, kept: lengths, limit })],
+    samples: examples.slice(0, samples).map(({ label }, i) => ({
+      ids: tokensOf(tokens, i).ids,
+      label: label === undefined ? label : (labelNames?.[label] ?? String(label)),
+    })),
+  };
+}
 
 /** Bytes of tokens (5 each), of texts, and of a JavaScript object per example. */
 function bytesOf({ tokens, examples }: SequenceExamples): number {

@@ -1,5 +1,5 @@
 import type { Example, ExampleSet } from "../data/examples.ts";
-import { packTokens, type PackedTokens } from "../data/token-cache.ts";
+import { packEncoded, type PackedTokens } from "../data/token-cache.ts";
 import { errors } from "../errors.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -15,6 +15,10 @@ export interface SequenceExamples {
   readonly tokens: PackedTokens;
   /** [n] tokens of each example. */
   readonly lengths: Int32Array;
+  /** [n] tokens before truncation; undefined where nothing is truncated. */
+  readonly fullLengths?: Int32Array | undefined;
+  /** The most tokens of an example; undefined where nothing is truncated. */
+  readonly maxLength?: number;
   /** [n]; undefined if any row lacks a label, as in a test split. */
   readonly labels: Float64Array | undefined;
   readonly labelNames: readonly string[] | undefined;
@@ -31,10 +35,10 @@ export async function tokenizeExamples(
   options: TokenizeOptions,
 ): Promise<SequenceExamples> {
   const { maxLength } = options;
-  const key = { inputs: examples, options: { maxLength } };
+  const key = { inputs: examples, options: { maxLength, fullLengths: true } };
   const cached = await modelTokens(options, key, async (tokenizer) => {
     checkRoom(tokenizer, maxLength, examples);
-    return packTokens(await tokenizer.encode(examples, { maxLength }));
+    return packEncoded(await tokenizer.encode(examples, { maxLength }));
   });
   const { tokens } = cached;
   const labels = examples.map(({ label }) => label);
@@ -43,6 +47,8 @@ export async function tokenizeExamples(
     examples,
     tokens,
     lengths: lengthsOf(tokens),
+    fullLengths: tokens.columns[0],
+    maxLength,
     labels: labels.every((label) => label !== undefined) ? Float64Array.from(labels) : undefined,
     labelNames,
     warnings: cached.warning === undefined ? warnings : [...warnings, cached.warning],

@@ -1,14 +1,16 @@
 import { basename, extname } from "node:path";
 import type { RunConfig } from "../config/run-config.ts";
+import type { columnSettings } from "../config/settings.ts";
 import { sequenceTaskNames } from "../config/task-names.ts";
 import { type ExampleSet, type ReadSpec, readExamples } from "../data/examples.ts";
 import { type GlueColumns, type GlueTask, glueTasks, isGlueTask } from "../data/glue-tasks.ts";
+import { pickRows, stratifiedRows } from "../data/hold-out.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import { commandLineSplit } from "../data/command-line-split.ts";
 import { errors } from "../errors.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { SequenceHeadKind } from "../model/plugin.ts";
-import { rowLimit } from "./row-limit.ts";
+import { chosenRows, rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
 import { outputWidth, type SequenceSplit, taskMetrics } from "./sequence-predictions.ts";
@@ -17,7 +19,7 @@ import type { Task, SplitText, TaskDefinition, TaskSpec } from "./task.ts";
 /** How the data are read; null: the task's default. */
 export type SequenceOptions = Pick<
   RunConfig,
-  "textColumn" | "pairColumn" | "labelColumn" | "limit" | "evalLimit" | "labels"
+  keyof typeof columnSettings | "limit" | "evalLimit" | "trainLimit" | "evalFraction" | "labels"
 >;
 
 /**
@@ -50,7 +52,8 @@ export function sequenceTask(name: string, settings: SequenceOptions): Task {
       const spec = { ...readSpec(settings, glue, kind, labels), ...(labelNames && { labelNames }) };
       const set = await readExamples(split, { ...spec, limit });
       const isWhole = limit === undefined;
-      return splitText(split.name, set, { name, glue, kind, isWhole });
+      const text = splitText(split.name, set, { name, glue, kind, isWhole });
+      return chosenRows(text, split, settings);
     },
     spec: (labelNames) => specOf({ glue, kind }, labelNames),
   };
@@ -107,6 +110,19 @@ function splitText(
     featureCount: set.examples.length,
     labelNames: set.labelNames,
     kept: set.kept,
+    parts: {
+      rows: set.examples.length,
+      // scores are not classes: all rows are of one kind
+      holdOut: (options) =>
+        stratifiedRows(
+          set.examples.map(({ label = 0 }) => (task.kind === "regression" ? 0 : label)),
+          options,
+        ),
+      select(part, rows) {
+        const picked = pickRows(set, rows, name);
+        return splitText(part, { ...set, ...picked }, { ...task, isWhole: false });
+      },
+    },
     forTraining: tokenize,
     forPrediction: tokenize,
   };
@@ -129,7 +145,7 @@ function specOf(
 }
 
 function readSpec(
-  { textColumn, pairColumn, labelColumn, labels: labelNames }: SequenceOptions,
+  { textColumn, pairColumn, labelColumn, delimiter, labels: labelNames }: SequenceOptions,
   task: GlueTask | undefined,
   kind: SequenceHeadKind,
   labels: ReadSpec["labels"],
@@ -141,6 +157,7 @@ function readSpec(
     ...(textColumn === null ? {} : { textColumn }),
     ...(pairColumn === null ? {} : { pairColumn }),
     ...(labelColumn === null ? {} : { labelColumn }),
+    ...(delimiter === null ? {} : { delimiter }),
     ...(labelNames === null ? {} : { labelNames }),
   };
 }

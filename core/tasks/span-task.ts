@@ -1,10 +1,11 @@
 import { type SpanTaskName, spanTaskNames, defaultMaxLengths } from "../config/task-names.ts";
+import { groupedRows, pickRows } from "../data/hold-out.ts";
 import { namedSplits } from "../data/splits.ts";
 import { locateSquadSplits } from "../data/squad-splits.ts";
 import { readSquad, type SquadSet, squadColumns } from "../data/squad.ts";
 import { commandLineSplit } from "../data/command-line-split.ts";
 import { errors } from "../errors.ts";
-import { rowLimit } from "./row-limit.ts";
+import { chosenRows, rowLimit } from "./row-limit.ts";
 import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { Task, SplitText, TaskDefinition } from "./task.ts";
@@ -54,7 +55,7 @@ export function spanTask(name: SpanTaskName, options: TaskOptions): Task {
         limit,
         ...columnOptions(options),
       });
-      return splitText(split.name, set, settings);
+      return chosenRows(splitText(split.name, set, settings), split, options);
     },
     spec: () => ({
       kind: "span",
@@ -77,11 +78,12 @@ export const spanTasks: readonly TaskDefinition[] = spanTaskNames.map((name) => 
 
 // --- internal ---
 
-function columnOptions({ textColumn, pairColumn, labelColumn }: TaskOptions) {
+function columnOptions({ textColumn, pairColumn, labelColumn, delimiter }: TaskOptions) {
   return {
     ...(textColumn === null ? {} : { textColumn }),
     ...(pairColumn === null ? {} : { pairColumn }),
     ...(labelColumn === null ? {} : { labelColumn }),
+    ...(delimiter === null ? {} : { delimiter }),
   };
 }
 
@@ -96,6 +98,19 @@ function splitText(name: string, set: SquadSet, settings: SpanSettings): SplitTe
     featureCount: undefined,
     labelNames: undefined,
     kept: set.kept,
+    parts: {
+      rows: set.examples.length,
+      holdOut: (options) =>
+        groupedRows(
+          set.examples.map(({ context }) => context),
+          options,
+        ),
+      select(part, rows) {
+        const picked = pickRows(set, rows, name);
+        const isLabelled = picked.examples.every(({ answers }) => answers !== undefined);
+        return splitText(part, { ...set, ...picked, isLabelled }, settings);
+      },
+    },
     forTraining: (files) => spanTrainingSet(name, set, files, settings),
     forPrediction: (files) => spanPredictionSet(name, set, files, settings),
   };

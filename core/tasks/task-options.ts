@@ -7,6 +7,8 @@ export type TaskOptions = Pick<
   | keyof typeof inferenceSettings
   | "limit"
   | "evalLimit"
+  | "trainLimit"
+  | "evalFraction"
   | "labels"
   | "spanPadding"
   | "labelSmoothing"

@@ -1,9 +1,12 @@
 import type { Hash } from "node:crypto";
 import type { Backend } from "../backend.ts";
 import type { TaskKind } from "../config/task-names.ts";
+import type { ClassCount } from "../data/class-names.ts";
 import type { DataLocation, HubData } from "../data/data-location.ts";
 import type { DataSplit, ReadSpec } from "../data/examples.ts";
 import type { KeptCells } from "../data/kept-columns.ts";
+import type { LengthFlag } from "../data/summary-features.ts";
+import type { HoldOutOptions } from "../data/hold-out.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Interval } from "../metrics/bootstrap.ts";
 import type { ClassReport } from "../metrics/class-report.ts";
@@ -89,6 +92,8 @@ export interface SplitText {
   readonly labelNames: readonly string[] | undefined;
   /** [rows] the cells that the split keeps, if it keeps any. */
   readonly kept?: readonly KeptCells[] | undefined;
+  /** Divides it by rows; undefined if the task can't. */
+  readonly parts?: SplitParts;
   /**
    * Tokenises for training. Throws E_FLAG, E_TOKENIZE or E_FILE if texts do not fit the lengths or
    * the model.
@@ -96,6 +101,15 @@ export interface SplitText {
   forTraining(files: TokenizeOptions): Promise<TrainingSet>;
   /** Tokenises for prediction; throws as `forTraining`. */
   forPrediction(files: TokenizeOptions): Promise<PredictionSet>;
+}
+
+/** How a split is divided into parts of its rows. */
+export interface SplitParts {
+  readonly rows: number;
+  /** Indices of rows to hold out for evaluation. Throws E_FLAG if there are none. */
+  holdOut(options: HoldOutOptions): readonly number[];
+  /** These rows as a split. Throws E_FILE if there is no such row. */
+  select(name: string, rows: readonly number[]): SplitText;
 }
 
 /**
@@ -120,6 +134,37 @@ export interface Dataset {
   readonly warnings: readonly string[];
   /** Memory footprint. */
   readonly bytes: number;
+  /** What it holds; `samples`: how many of its first features to include. */
+  overview(samples: number): Overview;
+}
+
+/** What a split holds, for people to check. */
+export interface Overview {
+  /** The classes and their rows; undefined without classes or labels. */
+  readonly classes: readonly ClassCount[] | undefined;
+  readonly lengths: readonly TokenLengths[];
+  readonly samples: readonly Sample[];
+}
+
+/** Lengths of what a row consists of, and the rows that are too long. */
+export interface TokenLengths {
+  /** A window is a part of a row's context. */
+  readonly of: "text" | "summary" | "window";
+  /** The option that limits them, and its value. */
+  readonly flag: LengthFlag;
+  readonly limit: number;
+  /** Tokens of each one before truncation, special ones included. */
+  readonly tokens: Int32Array;
+  /** Rows that are too long: truncated, or read as several windows. */
+  readonly tooLong: number;
+}
+
+/** A feature as the model reads it. */
+export interface Sample {
+  /** [T]. */
+  readonly ids: Int32Array;
+  /** A class, score or answer; for summaries their ids. Undefined without a label. */
+  readonly label: string | Int32Array | undefined;
 }
 
 /** A split to train on, indexed by feature. */

@@ -4,7 +4,13 @@ import { cutText } from "../excerpt.ts";
 import { align, assemble, type Range } from "./assemble.ts";
 import { cleanUpSpaces } from "./clean-up-spaces.ts";
 import { specialCount, type TemplatePart, type Templates } from "./template.ts";
-import type { EncodeOptions, TextInput, TokenIds, Tokenizer, WindowOptions } from "./tokenizer.ts";
+import type {
+  EncodedInput,
+  EncodeOptions,
+  TextInput,
+  Tokenizer,
+  WindowOptions,
+} from "./tokenizer.ts";
 import { checkStride, truncate, windowRanges, type Lengths } from "./truncation.ts";
 
 /** The parts of a tokenizer besides the library's object. */
@@ -34,7 +40,7 @@ export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts):
     },
 
     async encode(inputs, options = {}) {
-      const results: TokenIds[] = [];
+      const results: EncodedInput[] = [];
       for (let start = 0; start < inputs.length; start += inputsPerCall) {
         const chunk = inputs.slice(start, start + inputsPerCall);
         const encodings = await tokenize(chunk.flatMap(textsOf));
@@ -43,7 +49,10 @@ export function createTokenizer(native: NativeTokenizer, parts: TokenizerParts):
           const template = templateOf(templates, input, options);
           const count = input.pair === undefined ? 1 : 2;
           const tokens = encodings.slice(at, at + count).map((encoding) => encoding.getIds());
-          results.push(assemble(template, tokens, truncateInput(tokens, template, options)));
+          const kept = truncateInput(tokens, template, options);
+          const [first, second] = lengthsOf(tokens);
+          const fullLength = specialCount(template) + first + second;
+          results.push({ ...assemble(template, tokens, kept), fullLength });
           at += count;
         }
       }

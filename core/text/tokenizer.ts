@@ -17,6 +17,12 @@ export interface TokenIds {
   readonly typeIds: Int32Array;
 }
 
+/** A tokenized input of which the end may be cut off. */
+export interface EncodedInput extends TokenIds {
+  /** Tokens before truncation, special ones included. */
+  readonly fullLength: number;
+}
+
 /** A window of an input, with the source of each token. */
 export interface TokenWindow extends TokenIds {
   /**
@@ -81,7 +87,7 @@ export interface Tokenizer {
    * One result per input, in order. Fast on many inputs: the library uses all cores. Throws
    * E_TOKENIZE, see `truncate`.
    */
-  encode(inputs: readonly TextInput[], options?: EncodeOptions): Promise<TokenIds[]>;
+  encode(inputs: readonly TextInput[], options?: EncodeOptions): Promise<EncodedInput[]>;
   /**
    * One input as overlapping windows, with offsets. Throws E_TOKENIZE when the windows can't hold
    * the stride.

@@ -1,10 +1,15 @@
-import { type Batch, trainingBatches } from "../data/batching.ts";
+import { type Batch, chunksOf, trainingBatches } from "../data/batching.ts";
 
 /** Options that determine the order of training examples. */
 export interface OrderOptions {
   readonly batchSize: number;
-  /** Micro-batches per optimizer step. */
+  /** Batches per optimizer step. */
   readonly gradAccum: number;
+  /**
+   * Examples computed at once: batches are split into micro-batches of this size at most, which
+   * changes no step's examples; null: whole batches.
+   */
+  readonly microBatch?: number | null;
   readonly seed: number;
   /** Batches examples of similar length. */
   readonly bucketed: boolean;
@@ -15,8 +20,9 @@ export interface OrderOptions {
  * step alone, so a resumed run sees the same batches as an uninterrupted one.
  */
 export function trainingOrder(lengths: ArrayLike<number>, options: OrderOptions) {
-  const { gradAccum } = options;
-  const batchesPerEpoch = Math.ceil(lengths.length / options.batchSize);
+  const { gradAccum, batchSize } = options;
+  const microBatch = options.microBatch ?? batchSize;
+  const batchesPerEpoch = Math.ceil(lengths.length / batchSize);
   const stepsPerEpoch = Math.ceil(batchesPerEpoch / gradAccum);
   let cached: { epoch: number; batches: readonly Batch[] } | undefined;
   return (step: number): readonly Batch[] => {
@@ -24,6 +30,7 @@ export function trainingOrder(lengths: ArrayLike<number>, options: OrderOptions)
     if (cached?.epoch !== epoch)
       cached = { epoch, batches: trainingBatches(lengths, { ...options, epoch }) };
     const first = (step % stepsPerEpoch) * gradAccum;
-    return cached.batches.slice(first, first + gradAccum);
+    const batches = cached.batches.slice(first, first + gradAccum);
+    return batches.flatMap((batch) => chunksOf(batch, microBatch));
   };
 }

@@ -31,6 +31,8 @@ export interface LoopOptions {
   readonly batchSize: number;
   readonly evalBatchSize: number;
   readonly gradAccum: number;
+  /** Examples computed at once; null or absent: whole batches. */
+  readonly microBatch?: number | null;
   readonly bucketed: boolean;
   readonly seed: number;
   readonly evalSteps: number;

@@ -89,6 +89,9 @@ describe("the help page", () => {
         --text-column NAME      column of the text (default: the run's)
         --pair-column NAME      column of the second text or context (default: the
                                 run's)
+        --delimiter tab|comma|semicolon|pipe
+                                separator of the columns of a text file (default: the
+                                run's)
         --keep-columns all|A,B  columns of the input to carry through to the
                                 predictions
         -o, --out FILE|DIR      a .csv, .tsv or .jsonl file for the predictions, or a
@@ -116,7 +119,7 @@ describe("the help page", () => {
     const { stdout } = await run("eval", "--help");
     const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
     expect(flags.join(" ")).toMatchInlineSnapshot(
-      `"--adapter --model --which --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --label-column --overwrite --json"`,
+      `"--adapter --model --which --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --delimiter --label-column --overwrite --json"`,
     );
   });
 
@@ -160,6 +163,8 @@ describe("the help page", () => {
         --resume                resume the run in --out from its newest intact
                                 checkpoint
         --overwrite             replace the run in --out
+        --memory SIZE           memory to stay within, such as 8G: chooses
+                                --micro-batch, --checkpointing and --eval-batch-size
         --seeds N,N             run once per seed, in seed-N of --out, and report mean
                                 and standard deviation
         --json                  print one JSON object on stdout; messages stay on
@@ -188,7 +193,7 @@ describe("the help page", () => {
     const flagsOf = (page: string): string[] => page.match(/^ {2}(-\w, )?--\S+/gm) ?? [];
     const [short, whole] = [await run("run", "--help"), await run("run", "--help-all")];
     const [some, all] = [flagsOf(short.stdout), flagsOf(whole.stdout)];
-    expect(all.length).toBe(settingNames.length + 6); // of the command, --help among them
+    expect(all.length).toBe(settingNames.length + 7); // of the command, --help among them
     expect(some.every((flag) => all.includes(flag))).toBe(true);
     expect(some.length).toBeLessThan(35);
     const more = all.length - some.length;
@@ -221,7 +226,12 @@ describe("a mistake", () => {
     [
       ["eval", "--split", "dev"],
       '--split must be one of validation, test, train, got "dev"',
-      undefined,
+      "did you mean validation?",
+    ],
+    [
+      ["eval", "--split", "tets"],
+      '--split must be one of validation, test, train, got "tets"',
+      "did you mean test?",
     ],
     [
       ["eval", "rte"],

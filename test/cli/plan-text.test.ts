@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { budgetCurve, type Plan, planText } from "../../cli/plan-text.ts";
+import { classesText } from "../../cli/data-text.ts";
+import { budgetCurve, headText, type Plan, planText } from "../../cli/plan-text.ts";
 import { type Layer, resolveConfig } from "../../core/config/run-config.ts";
 import { resolveSchedule } from "../../core/run/phases.ts";
 import { resolveTarget } from "../../core/run/target.ts";
@@ -10,6 +11,25 @@ const matrices = Array.from({ length: 12 }, (_, i) => ({
   inFeatures: 768,
   outFeatures: 768,
 }));
+
+const samples = [
+  { text: "[CLS] the cat sat[SEP] a cat sat[SEP]", label: "entailment" },
+  { text: `[CLS] ${"the moon ".repeat(60)}[SEP]`, label: undefined },
+];
+
+const splitsOf = (rows: number): Plan["data"]["splits"] => {
+  const length = { of: "text", flag: "max-length", limit: 320, median: 64, p95: 186 } as const;
+  const classes = (first: number, second: number) => [
+    { name: "entailment", rows: first },
+    { name: "not_entailment", rows: second },
+  ];
+  const train = { name: "train", rows, features: rows, classes: classes(1249, rows - 1249) };
+  const validation = { name: "validation", rows: 277, features: 277, classes: classes(146, 131) };
+  return [
+    { ...train, lengths: [{ ...length, max: 411, tooLong: 12 }] },
+    { ...validation, lengths: [{ ...length, max: 321, tooLong: 1 }] },
+  ];
+};
 
 function planOf(values: Layer["values"], rows = 2490): Plan {
   const recipe = {
@@ -37,6 +57,8 @@ function planOf(values: Layer["values"], rows = 2490): Plan {
     matrices: matrices.length,
     modelParameters: 184_422_912,
     trainedParameters: 592_130,
+    data: { splits: splitsOf(rows), samples },
+    machine: { device: "cpu", dtype: "bf16", threads: 4 },
     seeds: undefined,
     needs: { weights: 735e6, training: 1.4e9, memory: 2.45e9, checkpoint: 12e6, disk: 40e6 },
     warnings: [...schedule.diagnostics.warnings, ...target.diagnostics.warnings],
@@ -51,6 +73,9 @@ describe("a plan", () => {
       "rte: adalora on microsoft/deberta-v3-base
 
       data        2,490 training rows, 78 steps per epoch
+      classes     entailment 1,249, not_entailment 1,241
+      validation  277 rows: entailment 146, not_entailment 131
+      tokens      median 64, 95% up to 186, longest 411; --max-length 320 cuts 12 of 2,490 in train (0.5%), 1 of 277 in validation (0.4%)
       length      3,900 steps in 50 epochs, batches of 32
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       warm-up     1–601             rank 48
@@ -60,8 +85,14 @@ describe("a plan", () => {
       ranks       4 to an average of 2 in 12 matrices (target rank 2)
       adapter     73,776 to 36,888 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
+      device      cpu, bf16, 4 threads
       memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
-      disk        up to 38.1 MiB, 11.4 MiB per checkpoint"
+      disk        up to 38.1 MiB, 11.4 MiB per checkpoint
+      time        not measured: --time takes a few steps to estimate it
+
+      as the model reads them
+        [CLS] the cat sat[SEP] a cat sat[SEP] → entailment
+        [CLS] the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon … the moon the moon the moon the moon the moon the moon [SEP]"
     `);
   });
 
@@ -70,14 +101,23 @@ describe("a plan", () => {
       "rte: lora on microsoft/deberta-v3-base
 
       data        2,490 training rows, 78 steps per epoch
+      classes     entailment 1,249, not_entailment 1,241
+      validation  277 rows: entailment 146, not_entailment 131
+      tokens      median 64, 95% up to 186, longest 411; --max-length 320 cuts 12 of 2,490 in train (0.5%), 1 of 277 in validation (0.4%)
       length      3,900 steps in 50 epochs, batches of 32
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       training    1–3,900           rank 24
       ranks       2 in 12 matrices (target rank 2)
       adapter     36,864 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
+      device      cpu, bf16, 4 threads
       memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
-      disk        up to 38.1 MiB, 11.4 MiB per checkpoint"
+      disk        up to 38.1 MiB, 11.4 MiB per checkpoint
+      time        not measured: --time takes a few steps to estimate it
+
+      as the model reads them
+        [CLS] the cat sat[SEP] a cat sat[SEP] → entailment
+        [CLS] the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon … the moon the moon the moon the moon the moon the moon [SEP]"
     `);
   });
 
@@ -86,11 +126,20 @@ describe("a plan", () => {
       "rte: bitfit on microsoft/deberta-v3-base
 
       data        2,490 training rows, 78 steps per epoch
+      classes     entailment 1,249, not_entailment 1,241
+      validation  277 rows: entailment 146, not_entailment 131
+      tokens      median 64, 95% up to 186, longest 411; --max-length 320 cuts 12 of 2,490 in train (0.5%), 1 of 277 in validation (0.4%)
       length      3,900 steps in 50 epochs, batches of 32
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       model       184,422,912 parameters, 592,130 of them trained
+      device      cpu, bf16, 4 threads
       memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
-      disk        up to 38.1 MiB, 11.4 MiB per checkpoint"
+      disk        up to 38.1 MiB, 11.4 MiB per checkpoint
+      time        not measured: --time takes a few steps to estimate it
+
+      as the model reads them
+        [CLS] the cat sat[SEP] a cat sat[SEP] → entailment
+        [CLS] the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon … the moon the moon the moon the moon the moon the moon [SEP]"
     `);
   });
 
@@ -114,6 +163,9 @@ describe("a plan", () => {
       "rte: adalora on microsoft/deberta-v3-base
 
       data        2,490 training rows, 39 steps per epoch
+      classes     entailment 1,249, not_entailment 1,241
+      validation  277 rows: entailment 146, not_entailment 131
+      tokens      median 64, 95% up to 186, longest 411; --max-length 320 cuts 12 of 2,490 in train (0.5%), 1 of 277 in validation (0.4%)
       length      150 steps in 3.85 epochs, 2 batches of 32 per step
       rate        0.0012, linear, after 200 steps of warm-up; adamw
       warm-up     1–11              rank 48
@@ -123,8 +175,14 @@ describe("a plan", () => {
       ranks       4 to an average of 2 in 12 matrices (target rank 2)
       adapter     73,776 to 36,888 parameters, 0.02% of the model's
       model       184,422,912 parameters, 592,130 of them trained
+      device      cpu, bf16, 4 threads
       memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train
       disk        up to 38.1 MiB, 11.4 MiB per checkpoint
+      time        not measured: --time takes a few steps to estimate it
+
+      as the model reads them
+        [CLS] the cat sat[SEP] a cat sat[SEP] → entailment
+        [CLS] the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon the moon … the moon the moon the moon the moon the moon the moon [SEP]
 
       warn  the learning rate reaches 75% of its peak: 200 warm-up steps in a run of 150"
     `);
@@ -149,4 +207,54 @@ test("windows on long contexts are told beside the rows", () => {
   expect(planText(plan, fakeOutput())).toContain(
     "data        2,100 training rows in 2,490 windows, 78 steps per epoch\n",
   );
+});
+
+test("in a terminal every line fits", () => {
+  const warning = "the learning rate reaches 75% of its peak: 200 warm-up steps in a run of 150";
+  for (const columns of [60, 80]) {
+    const plan = { ...planOf({}), warnings: [warning] };
+    const lines = planText(plan, fakeOutput({ isTerminal: true, columns })).split("\n");
+    expect(lines.filter((line) => line.length > columns)).toEqual([]);
+    expect(lines.find((line) => line.startsWith("budget "))).toHaveLength(Math.min(76, columns));
+  }
+});
+
+test("measured times: a step, an evaluation, all of it", () => {
+  const time = {
+    seconds: 705,
+    loadSeconds: 3,
+    stepSeconds: 0.1778,
+    steps: 3900,
+    evaluationSeconds: 12.4,
+    evaluations: 1,
+    measuredSteps: 4,
+  };
+  const row = (plan: Plan) => /^time .*$/m.exec(planText(plan, fakeOutput()))?.[0];
+  expect(row({ ...planOf({}), time })).toBe(
+    "time        about 11 min 45 s: 3,900 steps of 0.18 s, 1 evaluation of 12 s (from 4 steps)",
+  );
+  expect(row({ ...planOf({ earlyStopping: 3 }), time: { ...time, evaluations: 0 } })).toBe(
+    "time        at most about 11 min 45 s: 3,900 steps of 0.18 s, no evaluation (from 4 steps)",
+  );
+});
+
+test("many classes are shown by size, with the smallest of the rest", () => {
+  const classes = Array.from({ length: 14 }, (_, i) => ({ name: `intent ${i}`, rows: 14 - i }));
+  expect(classesText(classes.toReversed())).toBe(
+    "intent 0 14, intent 1 13, intent 2 12, intent 3 11, intent 4 10, intent 5 9, intent 6 8, intent 7 7, intent 8 6, intent 9 5, 4 more classes down to 1",
+  );
+});
+
+test("the head of a run is what it trains on, for how long and where", () => {
+  expect(headText({ ...planOf({ microBatch: 8 }), heldOutRows: 277 }, fakeOutput()))
+    .toMatchInlineSnapshot(`
+    "rte: adalora on microsoft/deberta-v3-base
+    data        2,490 training rows, 78 steps per epoch
+    classes     entailment 1,249, not_entailment 1,241
+    validation  277 rows, held out of the training data: entailment 146, not_entailment 131
+    tokens      median 64, 95% up to 186, longest 411; --max-length 320 cuts 12 of 2,490 in train (0.5%), 1 of 277 in validation (0.4%)
+    length      3,900 steps in 50 epochs, batches of 32, 8 examples at a time
+    device      cpu, bf16, 4 threads
+    memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train"
+  `);
 });

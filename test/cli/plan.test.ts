@@ -30,6 +30,8 @@ const short = [
   "30%",
   "--warmup-steps",
   "3",
+  "--threads",
+  "2",
 ];
 
 test("a recipe with flags over it", async () => {
@@ -39,6 +41,9 @@ test("a recipe with flags over it", async () => {
     "rte: adalora on MODEL
 
     data        20 training rows, 1 step per epoch
+    classes     entailment 10, not_entailment 10
+    validation  6 rows: entailment 3, not_entailment 3
+    tokens      median 17, 95% up to 22, longest 22; --max-length 320 cuts none
     length      30 steps in 30 epochs, batches of 32
     rate        0.0012, linear, after 3 steps of warm-up; adamw
     warm-up     1–4               rank 48
@@ -48,8 +53,14 @@ test("a recipe with flags over it", async () => {
     ranks       4 to an average of 2 in 12 matrices (target rank 2)
     adapter     1,712 to 856 parameters, 6.89% of the model's
     model       12,432 parameters, 306 of them trained
+    device      cpu, f32, 2 threads
     memory      about 129 MiB: 48.6 KiB of weights, 513 KiB to train
     disk        up to 61.1 KiB, 37.2 KiB per checkpoint
+    time        not measured: --time takes a few steps to estimate it
+
+    as the model reads them
+      [CLS] the cat looked at the moon[SEP] the cat looked[SEP] → entailment
+      [CLS] the cat saw a moon[SEP] the moon looked[SEP] → not_entailment
     "
   `);
 });

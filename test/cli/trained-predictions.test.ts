@@ -68,6 +68,7 @@ describe("predict's hints name flags that it has:", () => {
       baseline: undefined,
       warnings: [],
       bytes: 0,
+      overview: () => ({ classes: undefined, lengths: [], samples: [] }),
       forward: () => undefined,
       predict: () => Promise.reject(errors.memory(2 ** 30, 2 ** 30)),
     };

@@ -23,13 +23,17 @@ describe("a run on the reference backend", () => {
   test("has the losses that it always had, and says what it did", async () => {
     const { code, stdout, stderr } = await run(training({ out }));
     expect(code).toBe(0);
-    expect(stdout.replace(/in \d+ s/, "in N s")).toMatchInlineSnapshot(`
+    const measured = stdout.replace(/in \d+ s/, "in N s").replace(/\d+(\.\d)? MiB,/, "N MiB,");
+    expect(stderr.indexOf("data        20 training rows")).toBeLessThan(stderr.indexOf("step  1"));
+    expect(stderr).toContain("validation  6 rows: entailment 3, not_entailment 3\n");
+    expect(measured).toMatchInlineSnapshot(`
       "rte: adalora, 24 steps in N s
 
       validation accuracy               0.8333
       validation loss                   0.6314
       majority class                    0.5000
       best step                         24
+      peak memory                       N MiB, 129 MiB predicted
 
       class             precision  recall      f1  rows  as 1  as 2
       1 entailment         0.7500  1.0000  0.8571     3     3     0

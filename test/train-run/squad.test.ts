@@ -203,7 +203,7 @@ describe("a run on windows of contexts", () => {
     const { code, stdout, stderr } = await run(["run", "squad_v2", ...args, "--json"]);
     expect([code, JSON.parse(stdout).metrics]).toEqual([0, {}]);
     expect(stderr).toContain(
-      "warn  no validation split (see --eval-data): nothing will be evaluated\n",
+      "warn  no validation split (see --eval-data and --eval-fraction): nothing will be evaluated\n",
     );
     expect(readdirSync(only)).not.toContain("predictions.jsonl");
   });

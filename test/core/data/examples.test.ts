@@ -109,7 +109,54 @@ describe("columns", () => {
     expect((await failure("x.csv", "sentence1\tsentence2\tlabel\n", rte))[0]).toBe(
       'x.csv:1: the header has TABs and no comma: this looks like TSV, got "sentence1\\tsentence2\\tlabel"',
     );
-    expect((await failure("x.csv", "sentence1;sentence2;label\n", rte))[0]).toContain("semicolons");
+    expect(await failure("x.tsv", "sentence1;sentence2;label\n", rte)).toEqual([
+      'x.tsv:1: the header has no tab, got "sentence1;sentence2;label"',
+      "--delimiter semicolon reads it",
+    ]);
+    expect(await failure("x.csv", "text|label\n", classes)).toEqual([
+      'x.csv:1: the header has no comma, got "text|label"',
+      "--delimiter pipe reads it",
+    ]);
+  });
+
+  test("a CSV with semicolons is read, and the guess is a warning", async () => {
+    const content = 'sentence1;sentence2;label\n"a;b";"c ""d""";1\ne,f;g;0\n';
+    const { examples, warnings } = await read("x.csv", content, rte);
+    expect(examples.map(({ text, pair, label }) => [text, pair, label])).toEqual([
+      ["a;b", 'c "d"', 1],
+      ["e,f", "g", 0],
+    ]);
+    expect(warnings).toEqual([expect.stringMatching(/x\.csv:1: columns .* by semicolons$/)]);
+    const commas = await read("x.csv", "text,la;bel\na;b,1\nc,0\n", {
+      ...classes,
+      labelColumn: "la;bel",
+    });
+    expect([commas.examples[0]?.text, commas.warnings]).toEqual(["a;b", []]);
+  });
+
+  test("--delimiter overrides the ending, and brings CSV's quotes unless it is tab", async () => {
+    const cases = [
+      ["x.csv", "tab", "\t"],
+      ["x.txt", "comma", ","],
+      ["x.tsv", "semicolon", ";"],
+      ["x.tsv", "pipe", "|"],
+    ] as const;
+    for (const [name, delimiter, separator] of cases) {
+      const content = `text,label\n"a, b",1\nc,0\n`.replaceAll(/,(?! )/g, separator);
+      const { examples, warnings } = await read(name, content, { ...classes, delimiter });
+      expect([name, examples[0]?.text, warnings]).toEqual([name, "a, b", []]);
+    }
+    const quoted = 'text\tlabel\n"a"\t1\nb\t0\n';
+    const { examples } = await read("x.tsv", quoted, { ...classes, delimiter: "tab" });
+    expect(examples[0]?.text).toBe('"a"');
+  });
+
+  test("a misspelled column is guessed", async () => {
+    const spec = { ...classes, textColumn: "Text", labelColumn: "lable" };
+    expect(await failure("x.csv", "id,text,label\n1,a,1\n", spec)).toEqual([
+      'x.csv:1: the header lacks the columns "Text", "lable": got "id", "text", "label"',
+      'did you mean "text" and "label"? name other columns with --text-column, --pair-column and --label-column',
+    ]);
   });
 });
 
@@ -133,6 +180,7 @@ describe("labels", () => {
       'x.csv:3: "label" must be one of "no", "yes" (or 0..1), got "Yes"',
       'did you mean "yes"?',
     ]);
+    expect((await failure("x.csv", "text,label\na,yse\n", spec))[1]).toBe('did you mean "yes"?');
   });
 
   test("an integer is a name first when the names are integers", async () => {

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { relative } from "node:path";
 import { readExamples } from "../../../core/data/examples.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
-import { locateSplits, type SplitOptions } from "../../../core/data/splits.ts";
+import { locateSplits, misnamedSplits, type SplitOptions } from "../../../core/data/splits.ts";
 import { folderOf, removeFolders } from "./temp-files.ts";
 
 afterAll(removeFolders);
@@ -136,4 +136,16 @@ test("shards form one data set with continuous indices", async () => {
     { index: 0, text: "x", label: 0 },
     { index: 1, text: "y", label: 1 },
   ]);
+});
+
+test("files that look like misspelled splits are asked about", () => {
+  const names = (...files: string[]) =>
+    misnamedSplits(folderOf(Object.fromEntries(files.map((file) => [file, ""]))));
+  expect(names("trian.tsv", "validaton.csv", "notes.md")).toBe(
+    'did you mean "train.tsv" instead of "trian.tsv", "validation.csv" instead of "validaton.csv"?',
+  );
+  expect(names("train.tsv", "dev.tsv", "corpus.csv")).toBeUndefined();
+  expect(() => locate(["Trian.tsv"])).toThrow(
+    expect.objectContaining({ hint: 'did you mean "train.tsv" instead of "Trian.tsv"?' }),
+  );
 });

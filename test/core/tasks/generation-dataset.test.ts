@@ -162,3 +162,24 @@ describe("refused before anything is trained", () => {
     expect(await refusal({ vocabSize: 270 })).toContain("271 tokens do not fit the model");
   });
 });
+
+test("an overview counts texts and summaries that are cut", async () => {
+  const { lengths, samples } = (await datasetOf(text)).overview(1);
+  const [texts, summaries] = lengths.map(({ tokens }) => Array.from(tokens));
+  expect(lengths.map(({ of, flag, tooLong }) => [of, flag, tooLong])).toEqual([
+    ["text", "max-length", 0],
+    ["summary", "max-target-length", 0],
+  ]);
+  expect(samples).toHaveLength(1);
+  expect([samples[0]?.ids.length, samples[0]?.label?.length]).toEqual([texts?.[0], summaries?.[0]]);
+  const options = { maxTargetLength: Math.max(...(summaries ?? [])) - 1 };
+  const cut = (await datasetOf(text, { maxLength: 4, options })).overview(0);
+  expect(cut.lengths.map(({ tokens }) => Array.from(tokens))).toEqual([
+    texts ?? [],
+    summaries ?? [],
+  ]);
+  expect(cut.lengths.map(({ tooLong }) => tooLong)).toEqual([
+    texts?.filter((length) => length > 4).length ?? -1,
+    1,
+  ]);
+});

@@ -20,6 +20,7 @@ const none: InferenceOptions = {
   textColumn: null,
   pairColumn: null,
   labelColumn: null,
+  delimiter: null,
   labels: null,
 };
 const infer = (path: string, options: Partial<InferenceOptions> = {}) =>
@@ -114,6 +115,22 @@ describe("the task of a table", () => {
       'lacks the column "moood"',
     );
   });
+});
+
+test("data with a delimiter of the user's", async () => {
+  const path = file("piped.csv", "text|label\na|x\nb|y\n");
+  await expect(infer(path)).rejects.toThrow("no task given");
+  expect((await infer(path, { delimiter: "pipe" })).task).toBe("classification");
+});
+
+test("questions of which none can be used are an error, or known to the observer", async () => {
+  const broken = { ...answered, answers: { text: ["Bob"], answer_start: [0] } };
+  const path = file("broken.jsonl", lines([broken]));
+  await expect(infer(path)).rejects.toThrow("broken.jsonl:1");
+  const problems: unknown[] = [];
+  const observer = { onProblem: (one: unknown) => void problems.push(one), onRow() {} };
+  expect((await infer(path, { observer })).task).toBe("squad_v2");
+  expect(problems).toHaveLength(1);
 });
 
 describe("questions", () => {

@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { readExamples } from "../../../core/data/examples.ts";
 import { glueTasks } from "../../../core/data/glue-tasks.ts";
 import { sequenceTask } from "../../../core/tasks/sequence-task.ts";
-import { optionsOf } from "./span-fixtures.ts";
+import { ownCache } from "../../helpers/own-cache.ts";
+import { optionsOf, tokenizeOptions } from "./span-fixtures.ts";
+
+ownCache();
 
 describe("words of a command line", () => {
   const rowsOf = async (name: string, words: readonly string[], columns = {}) => {
@@ -49,6 +52,36 @@ describe("words of a command line", () => {
   });
 });
 
+test("an overview counts classes and what --max-length cuts", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "adalora-overview-"));
+  const file = join(folder, "rows.csv");
+  const rows = ["the cat,x", "the cat looked at the moon,y", "a,x"];
+  writeFileSync(file, ["text,label", ...rows, ""].join("\n"));
+  const task = sequenceTask("classification", optionsOf());
+  const text = await task.read({ name: "train", role: "train", files: [file] }, "required");
+  const overview = async (maxLength: number) =>
+    (await text.forTraining(tokenizeOptions(maxLength))).overview(2);
+  const whole = await overview(64);
+  const full = Array.from(whole.lengths[0]?.tokens ?? []);
+  expect(whole.classes).toEqual([
+    { name: "x", rows: 2 },
+    { name: "y", rows: 1 },
+  ]);
+  expect(whole.lengths).toMatchObject([{ of: "text", limit: 64, tooLong: 0 }]);
+  expect(whole.samples.map(({ ids, label }) => [ids.length, label])).toEqual([
+    [full[0]!, "x"],
+    [full[1]!, "y"],
+  ]);
+  // an example of exactly the limit is not cut; twice, as tokens are cached
+  for (const limit of [full[0]!, full[0]!, full[1]! - 1]) {
+    const [cut] = (await overview(limit)).lengths;
+    expect([cut?.tooLong, Array.from(cut?.tokens ?? [])]).toEqual([1, full]);
+  }
+  expect((await overview(full[1]!)).lengths[0]?.tooLong).toBe(0);
+  expect((await overview(full[2]!)).lengths[0]?.tooLong).toBe(2);
+  rmSync(folder, { recursive: true });
+});
+
 test("--limit reads the first rows of a split, --eval-limit those of the others", async () => {
   const folder = mkdtempSync(join(tmpdir(), "adalora-rows-"));
   const file = join(folder, "rows.csv");
@@ -63,6 +96,10 @@ test("--limit reads the first rows of a split, --eval-limit those of the others"
     await rowsOf("validation", { limit: 4, evalLimit: 3 }),
     await rowsOf("validation", { limit: 4, evalLimit: 6 }),
     await rowsOf("validation", { evalLimit: 6 }),
-  ]).toEqual([10, 4, 3, 4, 6]);
+    await rowsOf("train", { trainLimit: 3, limit: 4 }),
+    await rowsOf("validation", { trainLimit: 3 }),
+    // what is held out is not training data: the limit comes after that
+    await rowsOf("train", { trainLimit: 3, evalFraction: 0.2 }),
+  ]).toEqual([10, 4, 3, 4, 6, 3, 10, 10]);
   rmSync(folder, { recursive: true });
 });

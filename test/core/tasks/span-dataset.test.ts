@@ -125,3 +125,17 @@ test("a vocabulary that the model lacks is refused", async () => {
   const settings = { ...optionsOf(), unanswerable: true };
   await expect(spanTrainingSet("train", questions, files, settings)).rejects.toThrow("vocab_size");
 });
+
+test("an overview counts the questions whose contexts are split into windows", async () => {
+  const dataset = await trained("none");
+  const { rows, lengths } = dataset;
+  const { lengths: found, samples } = dataset.overview(2);
+  expect(found).toMatchObject([{ of: "window", flag: "max-length", limit: size.maxLength }]);
+  expect(Array.from(found[0]?.tokens ?? [])).toEqual(Array.from(lengths));
+  const counts = new Map<string, number>();
+  for (const { id } of size.windows) counts.set(id, (counts.get(id) ?? 0) + 1);
+  const split = [...counts.values()].filter((count) => count > 1).length;
+  expect(split).toBeWithin(1, rows);
+  expect(found[0]?.tooLong).toBe(split);
+  expect(samples[0]?.label).toBe(questions.examples[0]?.answers?.[0]?.text ?? "no answer");
+});

@@ -69,6 +69,18 @@ describe("the loop", () => {
     expect(seen).toEqual([...epoch, ...epoch, ...epoch]);
   });
 
+  test("--micro-batch changes how a step is computed, not what it learns from", async () => {
+    const plain = { model: { dropout: 0 }, trainer: { allocator: undefined } };
+    const lossesWith = async (microBatch: number | null) => {
+      const { reports } = await train(create({ ...plain, options: { microBatch } }));
+      return reports.map(({ taskLoss, gradNorm }) => [taskLoss, gradNorm]).flat();
+    };
+    const whole = await lossesWith(null);
+    const parts = await lossesWith(1);
+    expect(parts).not.toEqual(whole); // another order of summation
+    parts.forEach((value, i) => expect(value).toBeCloseTo(whole[i]!, 10));
+  });
+
   test("the best evaluation is reported once and kept", async () => {
     const { evaluations, outcome } = await train(create());
     const losses = evaluations.map((e) => -(e.evaluations[0]?.loss ?? NaN));

@@ -26,6 +26,15 @@ describe("trainingOrder", () => {
     }
   });
 
+  test("micro-batches are parts of the batches: every step has the same rows", () => {
+    const whole = trainingOrder(lengths, options);
+    const parts = trainingOrder(lengths, { ...options, microBatch: 3 });
+    for (const step of [0, 1, 2]) expect(rows(parts(step))).toEqual(rows(whole(step)));
+    expect(parts(0).map(({ length }) => length)).toEqual([3, 1, 3, 1, 3, 1, 3, 1]);
+    expect(parts(1).map(({ length }) => length)).toEqual([3, 1, 3]);
+    expect(trainingOrder(lengths, { ...options, microBatch: 99 })(0)).toEqual([...whole(0)]);
+  });
+
   test("another seed has another order", () => {
     const other = trainingOrder(lengths, { ...options, seed: 10 });
     expect(rows(other(0))).not.toEqual(rows(trainingOrder(lengths, options)(0)));

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { editDistance, nearest } from "../../cli/names.ts";
+import { editDistance, nearest } from "../../core/nearest.ts";
 
 test.each([
   ["", "abc", 3, "insertions"],

@@ -1,0 +1,57 @@
+import { availableParallelism } from "node:os";
+import type { RunConfig } from "../core/config/run-config.ts";
+import type { PreparedRun } from "../core/run/prepare.ts";
+import { deviceFor, resolveDtype } from "./backend.ts";
+import { memoryWarning } from "./memory.ts";
+import type { Machine, Plan } from "./plan-text.ts";
+
+/** What a plan has beside the run itself. */
+interface PlanOptions {
+  readonly seeds?: readonly number[] | undefined;
+  /** Training examples to show. */
+  readonly samples: number;
+  /** How the run was fitted into --memory. */
+  readonly fit?: string | undefined;
+}
+
+/** Plans a run: declares and adapts the model to count its parameters, but loads no weights. */
+export async function makePlan(
+  run: PreparedRun,
+  { seeds, samples, fit }: PlanOptions,
+): Promise<Plan> {
+  const { config, schedule, target, declared, train, heldOut, warnings } = run;
+  const { backboneParameters } = await import("../core/model/model-files.ts");
+  const { adaptRun } = await import("../core/run/create-trainer.ts");
+  const { runNeeds } = await import("../core/run/needs.ts");
+  const { dataOverview } = await import("../core/run/overview.ts");
+  const modelParameters = backboneParameters(declared);
+  const { adapters, trained } = adaptRun(run);
+  const device = deviceFor(config);
+  const needs = await runNeeds(run, await device.memoryModel(resolveDtype(config)));
+  const memory = memoryWarning(needs, device.availableMemory());
+  return {
+    config,
+    schedule,
+    rows: train.rows,
+    data: await dataOverview(run, samples),
+    heldOutRows: heldOut?.rows.length,
+    target,
+    seeds,
+    matrices: adapters.length,
+    modelParameters,
+    trainedParameters: trained.reduce((sum, { length }) => sum + length, 0),
+    machine: machineOf(config),
+    needs,
+    fit,
+    warnings: memory === undefined ? warnings : [...warnings, memory],
+  };
+}
+
+// --- internal ---
+
+function machineOf(config: RunConfig): Machine {
+  const { name } = deviceFor(config);
+  const dtype = resolveDtype(config);
+  const { activation } = deviceFor(config).types(dtype);
+  return { device: name, dtype: activation, threads: config.threads ?? availableParallelism() };
+}

@@ -1,0 +1,93 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { RunConfig } from "../config/run-config.ts";
+import { type DataSplit, sourceNamesOf } from "../data/examples.ts";
+import { errors } from "../errors.ts";
+import { writeFileAtomic } from "../io/atomic.ts";
+import { readJsonObject } from "../io/json-file.ts";
+import type { SplitText } from "../tasks/task.ts";
+import { runFiles } from "./run-folder.ts";
+
+/** Training rows that a run evaluates on instead. */
+export interface HeldOut {
+  /** Rows of the training data, these included. */
+  readonly total: number;
+  /** Indices of the rows, from 0 and ascending; a header and skipped lines are not counted. */
+  readonly rows: readonly number[];
+}
+
+/** The training data in two parts. */
+export interface HeldOutSplit {
+  readonly train: SplitText;
+  readonly validation: SplitText;
+  readonly heldOut: HeldOut;
+}
+
+/**
+ * Holds out `evalFraction` of the training rows, then applies the limits to both parts. Throws
+ * E_CONFIG if the data has a validation split, or the task cannot divide its rows.
+ */
+export function holdOut(
+  train: SplitText,
+  fraction: number,
+  { seed, task, trainLimit, evalLimit }: RunConfig,
+): HeldOutSplit {
+  const { parts } = train;
+  if (parts === undefined) {
+    throw errors.unusable("--eval-fraction", `task ${task}`, "use --eval-data");
+  }
+  const rows = parts.holdOut({ fraction, seed });
+  const others = otherRows(rows, parts.rows);
+  return {
+    train: parts.select(train.name, others.slice(0, trainLimit ?? undefined)),
+    validation: parts.select("validation", rows.slice(0, evalLimit ?? undefined)),
+    heldOut: { total: parts.rows, rows },
+  };
+}
+
+/** Throws E_CONFIG if the data has a validation split: nothing needs to be held out. */
+export function checkNoValidation(splits: readonly DataSplit[]): void {
+  const own = splits.filter(({ role }) => role === "validation");
+  if (own.length === 0) return;
+  const where = `data with a validation split of its own (${own.flatMap(sourceNamesOf).join(", ")})`;
+  const hint =
+    "leave it out to evaluate on that split, or name the training file alone with --data";
+  throw errors.unusable("--eval-fraction", where, hint);
+}
+
+/**
+ * Saves the held-out rows in a run's folder. Throws E_RESUME if the folder is to be resumed and has
+ * others: the data has changed.
+ */
+export function saveHeldOut(out: string, heldOut: HeldOut, resume: boolean): void {
+  const saved = resume ? readHeldOut(out) : undefined;
+  const json = JSON.stringify(heldOut);
+  if (saved !== undefined && JSON.stringify(saved) !== json) throw errors.otherRun(out);
+  writeFileAtomic(join(out, runFiles.heldOut), `${json}\n`);
+}
+
+/** The held-out rows that a run's folder names; undefined if it names none. */
+export function readHeldOut(out: string): HeldOut | undefined {
+  const path = join(out, runFiles.heldOut);
+  if (!existsSync(path)) return undefined;
+  const { total, rows } = readJsonObject(path);
+  const isRow = (row: unknown): row is number => Number.isSafeInteger(row) && Number(row) >= 0;
+  if (!isRow(total) || !Array.isArray(rows) || !rows.every(isRow)) {
+    throw errors.file(path, 'must hold "total" and "rows", row indices from 0');
+  }
+  return { total, rows };
+}
+
+/** The part of a run's training split that it evaluates on, or the part that it trains on. */
+export function partOf(split: DataSplit, { total, rows }: HeldOut, isHeldOut: boolean): DataSplit {
+  return isHeldOut
+    ? { ...split, name: "validation", rows }
+    : { ...split, rows: otherRows(rows, total) };
+}
+
+// --- internal ---
+
+function otherRows(rows: readonly number[], total: number): readonly number[] {
+  const held = new Set(rows);
+  return Array.from({ length: total }, (_, row) => row).filter((row) => !held.has(row));
+}
