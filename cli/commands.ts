@@ -16,6 +16,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "show what run would do: steps, phases, ranks, parameters, memory",
     load: async () => (await import("./commands/plan.ts")).plan,
   },
+  data: {
+    about: "check data without a model: bad rows, classes, lengths, duplicates",
+    load: async () => (await import("./commands/data.ts")).data,
+  },
   eval: {
     about: "evaluate a trained model on labelled data",
     load: async () => (await import("./commands/eval.ts")).evaluation,

@@ -34,7 +34,7 @@ describe("a stdout that takes nothing", () => {
   test("leaves the error of a command as it is", () => {
     expect(shell("exec $adalora nope --json >/dev/full")).toEqual({
       code: 1,
-      err: 'error  unknown command "nope"\n  hint: commands: run, plan, eval, predict, doctor, bench, completion\n',
+      err: 'error  unknown command "nope"\n  hint: commands: run, plan, data, eval, predict, doctor, bench, completion\n',
     });
   });
 
