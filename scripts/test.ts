@@ -1,94 +1,57 @@
 /**
- * Runs the test files whose paths contain one of the arguments, or all of them, in several
- * processes at a time; with flags of `bun test` among the arguments, in one. The last line printed
- * counts: "N passed, N failed, N skipped".
+ * Runs `bun test` with the given arguments, several files at a time; the last line printed counts:
+ * "N passed, N failed, N skipped".
  */
 
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
-import { testFiles, testUnits } from "./test-units.ts";
 
-/** Of one test: none takes a minute, but a machine may be busy, and start processes slowly. */
-const LIMIT_MS = String(20 * 60_000);
-/** More processes than this would need more memory than small machines have. */
-const MOST_WORKERS = 4;
+/** Of one test: none takes a minute, but a busy machine may take many. */
+const LIMIT_MS = 20 * 60_000;
+/** More processes than this need more memory than small machines have. */
+const WORKERS = Math.min(availableParallelism(), 4);
+/** How long each file takes: long ones start first. `npm test -- --update-timings` renews it. */
+const TIMINGS = join(import.meta.dir, "test-timings.json");
+const SUMMARY_BYTES = 2000; // end of the output, which has bun's counts
 
-interface Counts {
-  readonly pass: number;
-  readonly fail: number;
-  readonly skip: number;
-  readonly failures: readonly string[];
-}
-
-const args = process.argv.slice(2);
-const files = args.some((arg) => arg.startsWith("-")) ? [] : testFiles(args);
-const units = files.length === 0 ? [args] : testUnits(files).map(exactPaths);
-const workers = Math.min(availableParallelism(), MOST_WORKERS, units.length);
-const results = await runAll();
-
-const total = (key: "pass" | "fail" | "skip") => results.reduce((sum, one) => sum + one[key], 0);
-const failures = results.flatMap((one) => one.failures);
-if (workers > 1 && failures.length > 0) console.log(["failed:", ...failures].join("\n"));
-const skipped = total("skip");
-console.log(
-  `${total("pass")} passed, ${total("fail")} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
+const run = Bun.spawn(
+  [
+    process.execPath,
+    "--no-env-file",
+    "test",
+    `--timeout=${LIMIT_MS}`,
+    `--parallel=${WORKERS}`,
+    "--no-isolate",
+    `--timings=${TIMINGS}`,
+    ...process.argv.slice(2),
+  ],
+  {
+    env: {
+      GOMP_SPINCOUNT: "200", // OpenMP's waiting threads would spin on the cores of other files
+      ...process.env,
+      ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}),
+    },
+    stdio: ["ignore", "inherit", "pipe"],
+  },
 );
-process.exitCode = total("fail") > 0 ? 1 : 0;
-
-/** `bun test` takes a path that starts so as that file, and others as parts of names. */
-function exactPaths(paths: readonly string[]): string[] {
-  return paths.map((path) => `./${path}`);
+let tail = "";
+const decoder = new TextDecoder();
+for await (const chunk of run.stderr) {
+  process.stderr.write(chunk);
+  tail = (tail + decoder.decode(chunk, { stream: true })).slice(-SUMMARY_BYTES);
 }
+const succeeded = (await run.exited) === 0;
 
-async function runAll(): Promise<Counts[]> {
-  const waiting = [...units];
-  const done: Counts[] = [];
-  const work = async () => {
-    for (let unit = waiting.shift(); unit !== undefined; unit = waiting.shift())
-      done.push(await runUnit(unit));
-  };
-  await Promise.all(Array.from({ length: workers }, work));
-  return done;
-}
+// A failed run without a failed test (no tests found, a crash) counts as one failure.
+const failed = Math.max(count("fail"), succeeded ? 0 : 1);
+const skipped = count("skip") + count("todo");
+console.log(
+  `${count("pass")} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`,
+);
+process.exitCode = failed > 0 ? 1 : 0;
 
-/** Runs one process of tests; shows its output as it comes, or at its end when others run too. */
-async function runUnit(unit: readonly string[]): Promise<Counts> {
-  const run = Bun.spawn(
-    [process.execPath, "--no-env-file", "test", "--timeout", LIMIT_MS, ...unit],
-    { env: environment(), stdio: ["ignore", "pipe", "pipe"] },
-  );
-  const held: (() => void)[] = [];
-  let text = "";
-  const listen = async (from: ReadableStream<Uint8Array>, to: NodeJS.WriteStream) => {
-    const decoder = new TextDecoder();
-    for await (const chunk of from) {
-      text += decoder.decode(chunk, { stream: true });
-      if (workers === 1) to.write(chunk);
-      else held.push(() => to.write(chunk));
-    }
-  };
-  await Promise.all([listen(run.stdout, process.stdout), listen(run.stderr, process.stderr)]);
-  const succeeded = (await run.exited) === 0;
-  for (const show of held) show();
-  return counts(Bun.stripANSI(text), succeeded);
-}
-
-function environment(): NodeJS.ProcessEnv {
-  return {
-    ...(workers > 1 ? { GOMP_SPINCOUNT: "200" } : {}), // waiting threads spin on others' cores
-    ...process.env,
-    ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}),
-  };
-}
-
-/** Bun's own counts at the end of its output. A run that failed without a failed test is one. */
-function counts(text: string, succeeded: boolean): Counts {
-  const count = (what: string) =>
-    Number([...text.matchAll(new RegExp(`^\\s*(\\d+) ${what}$`, "gm"))].at(-1)?.[1] ?? 0);
-  return {
-    pass: count("pass"),
-    fail: Math.max(count("fail"), succeeded ? 0 : 1),
-    skip: count("skip") + count("todo"),
-    failures: [...new Set(text.match(/^\(fail\) .*$/gm))],
-  };
+function count(what: string): number {
+  const plain = Bun.stripANSI(tail);
+  return Number(new RegExp(`^\\s*(\\d+) ${what}$`, "m").exec(plain)?.[1] ?? 0);
 }
