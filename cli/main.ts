@@ -10,7 +10,7 @@ type Commands = Readonly<Record<string, CommandEntry>>;
 /** Commands of this file. */
 const builtIn: Readonly<Record<string, Pick<CommandEntry, "about">>> = {
   help: { about: "explain a command: adalora help run" },
-  version: { about: "print the version" },
+  version: { about: "print the version, and with --verbose what the executable carries" },
 };
 
 /** Runs a command line and returns the exit code. Prints through a report only. */
@@ -31,7 +31,8 @@ export async function main(
       return 0;
     }
     if (["version", "--version", "-v", "-V"].includes(name)) {
-      report.page(packageJson.version);
+      if (words.length === 0) report.page(packageJson.version);
+      else (await import("./version.ts")).showVersion(words, report);
       return 0;
     }
     if (name === TRIAL_COMMAND) {

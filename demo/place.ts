@@ -1,7 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cacheFolder } from "../core/io/cache-folder.ts";
+import { AdaloraError, errors } from "../core/errors.ts";
 import { writeDirectoryAtomic, writeFileAtomic } from "../core/io/atomic.ts";
+import { cacheFolder } from "../core/io/cache-folder.ts";
 import weights from "./model/model.safetensors" with { type: "file" };
 import { demoModelConfig } from "./model-config.ts";
 import { drawSplits, toTsv } from "./splits.ts";
@@ -29,17 +31,54 @@ export function demoData(): string {
   );
 }
 
-/** Writes files to a folder of the cache that is named after their hash, unless it exists. */
+/**
+ * Writes files to a folder of the cache that is named after their hash, unless it exists; without a
+ * writable cache, to a temporary folder that is removed at exit.
+ */
 function cachedFolder(
   what: string,
   files: readonly (readonly [string, string | Uint8Array])[],
 ): string {
   const hash = new Bun.CryptoHasher("sha256");
   for (const [, content] of files) hash.update(content);
-  const folder = join(cacheFolder(), "demo", `${what}-${hash.digest("hex").slice(0, 16)}`);
-  if (existsSync(folder)) return folder;
-  writeDirectoryAtomic(folder, (scratch) => {
-    for (const [name, content] of files) writeFileAtomic(join(scratch, name), content);
-  });
-  return folder;
+  const name = `${what}-${hash.digest("hex").slice(0, 16)}`;
+  for (const parent of places()) {
+    const folder = join(parent, name);
+    if (existsSync(folder)) return folder;
+    try {
+      writeDirectoryAtomic(folder, (scratch) => {
+        for (const [file, content] of files) writeFileAtomic(join(scratch, file), content);
+      });
+      return folder;
+    } catch (error) {
+      if (!(error instanceof AdaloraError)) throw error;
+    }
+  }
+  throw errors.machine(
+    "no folder for the demo's model and data: neither the cache nor a temporary folder is writable",
+    "set XDG_CACHE_HOME or TMPDIR to a writable folder",
+  );
+}
+
+function* places(): Generator<string> {
+  const cache = cacheFolder();
+  if (cache !== undefined) yield join(cache, "demo");
+  temporary ??= temporaryFolder();
+  if (temporary !== undefined) yield temporary;
+}
+
+let temporary: string | undefined;
+
+/** A new folder that is removed at exit; undefined where none can be created. */
+function temporaryFolder(): string | undefined {
+  for (const parent of [tmpdir(), "/dev/shm"]) {
+    try {
+      const folder = mkdtempSync(join(parent, "adalora-demo-"));
+      process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+      return folder;
+    } catch {
+      // not writable: try the next
+    }
+  }
+  return undefined;
 }

@@ -1,118 +1,143 @@
 import {
+  accessSync,
   chmodSync,
+  constants,
   existsSync,
   mkdirSync,
-  readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
-import { errors, invariant } from "../core/errors.ts";
-import { loadGlobally } from "./libc.ts";
+import { basename, dirname, join } from "node:path";
+import { AdaloraError, errors, invariant } from "../core/errors.ts";
+import { fileError } from "../core/io/file-errors.ts";
+import { userCaches } from "../core/io/user-cache.ts";
+import { type EmbeddedFile, embeddedFiles, readEmbeddedFile } from "./embedded-registry.ts";
+import { libc, loadGlobally } from "./libc.ts";
 import { libraryDirs, nativeDir } from "./paths.ts";
 
-/** A file embedded in a released executable. */
-export interface EmbeddedFile {
-  /** Its path below the folder of native files. */
-  readonly name: string;
-  /** Its path inside the executable. */
-  readonly path: string;
-  /** Size after decompression. */
-  readonly bytes: number;
-  readonly compressed: boolean;
-}
-
-interface Embedded {
-  /** Version and content hash: executables with different contents use different folders. */
-  readonly id: string;
-  readonly files: readonly EmbeddedFile[];
-}
-
-let embedded: Embedded | undefined;
-let unpacked: string | undefined;
-
-/** The C++ runtime of oneDNN and the tokenizers, which minimal systems lack. */
+/** The C++ runtime of oneDNN and the tokenizers, which minimal systems lack; in loading order. */
 export const CPLUSPLUS_RUNTIME = ["libgcc_s.so.1", "libstdc++.so.6"];
 
-/** Registers the files embedded in a released executable, before any native library is opened. */
-export function registerEmbeddedFiles(files: Embedded) {
-  embedded = files;
-  for (const name of CPLUSPLUS_RUNTIME)
-    if (findSystem(name).length === 0) loadGlobally(name, [join(nativeFolder(), name)], "");
-}
-
-/** Whether this is a released executable, without sources and without need of a compiler. */
-export const isExecutable = () => embedded !== undefined;
+const unpacked = new Map<string, string>();
 
 /**
- * Returns the folder of native files: .native in a checkout; in an executable, a folder of the
- * user's cache, filled on first use.
+ * Path of a native file: below .native in a checkout; in an executable, where it was unpacked to.
+ * There the first call also loads the C++ runtime, which the system may lack. Throws E_MACHINE if
+ * neither a folder nor memory can hold the file.
  */
-export function nativeFolder(): string {
-  if (embedded === undefined) return nativeDir;
-  unpacked ??= unpack(embedded, process.env);
-  return unpacked;
+export function nativePath(name: string): string {
+  if (embeddedFiles() === undefined) return join(nativeDir, name);
+  loadCplusplusRuntime();
+  return unpackedPath(name);
 }
 
 /** Paths of a system library, followed by the copy embedded in the executable, if any. */
-export const systemOrEmbedded = (name: string): string[] =>
-  isExecutable() ? [...findSystem(name), join(nativeFolder(), name)] : findSystem(name);
+export function systemOrEmbedded(name: string): string[] {
+  const found = findSystem(name);
+  return embeddedFiles() === undefined ? found : [...found, nativePath(name)];
+}
+
+/**
+ * Makes embedded files loadable: the path is in the first user cache that can hold and execute
+ * them, else that of an anonymous file in memory. Safe beside another process that does the same.
+ * Throws E_MACHINE with what each place lacks.
+ */
+export function unpack(
+  id: string,
+  file: EmbeddedFile,
+  env: NodeJS.ProcessEnv,
+  inMemory = holdInMemory,
+): string {
+  const reasons: string[] = [];
+  for (const cache of userCaches(env)) {
+    try {
+      return unpackTo(join(cache, "adalora", id), file);
+    } catch (error) {
+      reasons.push(fileError(join(cache, "adalora", id), error).message);
+    }
+  }
+  if (reasons.length === 0) reasons.push("HOME and XDG_CACHE_HOME are not set");
+  try {
+    return inMemory(file);
+  } catch (error) {
+    if (!(error instanceof AdaloraError)) throw error;
+    throw errors.machine(
+      `no place to unpack ${file.name} to:\n${[...reasons, error.message].join("\n")}`,
+      "set XDG_CACHE_HOME to a writable folder that is not mounted noexec",
+    );
+  }
+}
+
+// --- internal ---
+
+let runtimeLoaded = false;
+
+function loadCplusplusRuntime() {
+  if (runtimeLoaded) return;
+  for (const name of CPLUSPLUS_RUNTIME)
+    if (findSystem(name).length === 0) loadGlobally(name, [unpackedPath(name)], "");
+  runtimeLoaded = true;
+}
+
+function unpackedPath(name: string): string {
+  const known = unpacked.get(name);
+  if (known !== undefined) return known;
+  const embedded = embeddedFiles();
+  const file = embedded?.files.find((one) => one.name === name);
+  invariant(embedded !== undefined && file !== undefined, () => `the executable has no ${name}`);
+  const path = unpack(embedded.id, file, process.env);
+  unpacked.set(name, path);
+  return path;
+}
 
 const findSystem = (name: string) =>
   libraryDirs()
     .map((dir) => join(dir, name))
     .filter((path) => existsSync(path));
 
-/**
- * Unpacks files that are missing or incomplete; safe beside another process that does the same.
- * Throws E_MACHINE without a home folder, E_FILE for a folder that others can write to.
- */
-export function unpack({ id, files }: Embedded, env: NodeJS.ProcessEnv): string {
-  const cache =
-    env["XDG_CACHE_HOME"] ?? (env["HOME"] === undefined ? undefined : join(env["HOME"], ".cache"));
-  if (cache === undefined)
-    throw errors.machine(
-      "no folder to unpack the native libraries to: HOME is not set",
-      "set HOME or XDG_CACHE_HOME to a writable folder",
-    );
-  const folder = join(cache, "adalora", id);
+function unpackTo(folder: string, file: EmbeddedFile): string {
   makeOwnFolder(folder);
-  for (const file of files) unpackFile(file, join(folder, file.name));
-  return folder;
+  const path = join(folder, file.name);
+  if (sizeOf(path) !== file.bytes) writeWhole(path, readEmbeddedFile(file));
+  accessSync(path, constants.X_OK); // fails on a file system mounted noexec, for root too
+  return path;
 }
 
 /** Creates a folder that only this user can write to: code is loaded from it. */
 function makeOwnFolder(folder: string) {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw errors.file(
-      folder,
-      "cannot be created",
-      "set XDG_CACHE_HOME to a writable folder",
-      cause,
-    );
-  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { uid, mode } = statSync(folder);
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0)
-    throw errors.file(
-      folder,
-      "belongs to another user, or others can write to it",
-      `chmod go-w it, or set XDG_CACHE_HOME`,
-    );
+    throw errors.file(folder, "belongs to another user, or others can write to it");
 }
 
-function unpackFile(file: EmbeddedFile, to: string) {
-  if (sizeOf(to) === file.bytes) return;
-  const raw = readFileSync(file.path);
-  const bytes = file.compressed ? Bun.zstdDecompressSync(raw) : raw;
-  invariant(bytes.length === file.bytes, `${file.name} is incomplete in the executable`);
-  mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-  const part = `${to}.${process.pid}`;
-  writeFileSync(part, bytes);
-  chmodSync(part, 0o755);
-  renameSync(part, to);
+function writeWhole(path: string, bytes: Uint8Array) {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const part = `${path}.${process.pid}`;
+  try {
+    writeFileSync(part, bytes);
+    chmodSync(part, 0o755);
+    renameSync(part, path);
+  } finally {
+    rmSync(part, { force: true });
+  }
 }
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size;
+
+const MFD_CLOEXEC = 1;
+
+/**
+ * Writes the file to anonymous memory; returns a path to it that this process can open. It stays
+ * open: the loader recognises a library by its path, which another descriptor must not take.
+ */
+function holdInMemory(file: EmbeddedFile): string {
+  const descriptor = libc.memfd_create(Buffer.from(`${basename(file.name)}\0`), MFD_CLOEXEC);
+  if (descriptor < 0)
+    throw errors.machine("memory: the system has no memfd_create", "use Linux 3.17 or newer");
+  const path = `/proc/self/fd/${descriptor}`;
+  writeFileSync(path, readEmbeddedFile(file));
+  return path;
+}

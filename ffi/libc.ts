@@ -8,9 +8,6 @@ const RTLD_NOLOAD = 0x4;
 const RTLD_GLOBAL = 0x100;
 
 const SYMBOLS = {
-  dlopen: { args: ["cstring", "i32"], returns: "ptr" },
-  dlsym: { args: ["ptr", "cstring"], returns: "ptr" },
-  dlerror: { args: [], returns: "cstring" },
   mmap: { args: ["ptr", "u64", "i32", "i32", "i32", "i64"], returns: "i64" },
   mprotect: { args: ["ptr", "u64", "i32"], returns: "i32" },
   madvise: { args: ["ptr", "u64", "i32"], returns: "i32" },
@@ -23,6 +20,14 @@ const SYMBOLS = {
   flock: { args: ["i32", "i32"], returns: "i32" },
   __errno_location: { args: [], returns: "ptr" },
   setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" },
+  memfd_create: { args: ["cstring", "u32"], returns: "i32" },
+} as const;
+
+/** In libc since glibc 2.34, before in libdl, which every process of Bun has mapped. */
+const LOADER_SYMBOLS = {
+  dlopen: { args: ["cstring", "i32"], returns: "ptr" },
+  dlsym: { args: ["ptr", "cstring"], returns: "ptr" },
+  dlerror: { args: [], returns: "cstring" },
 } as const;
 
 const isPointer = (address: number): address is Pointer =>
@@ -43,15 +48,22 @@ export function mappedLibraries(): string[] {
 /** Path of the address sanitizer, if preloaded: its allocator detects writes past a block. */
 export const sanitizer = mappedLibraries().find((path) => /\/libasan\.so[.\d]*$/.test(path));
 
-/** The C library that this process runs on; a second copy would break it. */
-const mappedLibc = mappedLibraries().filter((path) => /\/libc(\.so\.6|-[\d.]+\.so)$/.test(path));
+/** A part of the C library that this process runs on; a second copy would break it. */
+const mapped = (name: string) =>
+  mappedLibraries().filter((path) => new RegExp(`/${name}(\\.so\\.\\d|-[\\d.]+\\.so)$`).test(path));
+
+const HINT = "adalora's native parts need Linux with glibc";
+
+const libcPaths = sanitizer === undefined ? mapped("libc") : [sanitizer];
 
 /** Functions of the C library. */
-export const libc = openLibrary(
-  "the C library",
-  sanitizer === undefined ? mappedLibc : [sanitizer],
-  SYMBOLS,
-  "adalora's native parts need Linux with glibc",
+export const libc = openLibrary("the C library", libcPaths, SYMBOLS, HINT).symbols;
+
+const loader = openLibrary(
+  "the dynamic loader",
+  [...libcPaths, ...mapped("libdl")],
+  LOADER_SYMBOLS,
+  HINT,
 ).symbols;
 
 /**
@@ -62,8 +74,8 @@ export function loadGlobally(what: string, candidates: readonly string[], hint: 
   const reasons: string[] = [];
   for (const path of candidates) {
     if (!path.startsWith("/")) reasons.push(`${path}: not an absolute path`);
-    else if (libc.dlopen(path, RTLD_NOW | RTLD_GLOBAL) !== null) return path;
-    else reasons.push(String(libc.dlerror()));
+    else if (loader.dlopen(path, RTLD_NOW | RTLD_GLOBAL) !== null) return path;
+    else reasons.push(String(loader.dlerror()));
   }
   throw errors.library(what, reasons, hint);
 }
@@ -78,7 +90,7 @@ export function defaultEnvironment(name: string, value: string): void {
 
 /** Address of a function in an open library, for native code that calls it by pointer. */
 export function addressOf(path: string, symbol: string): Pointer {
-  const handle = libc.dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+  const handle = loader.dlopen(path, RTLD_NOW | RTLD_NOLOAD);
   invariant(handle !== null, `${path} is not open`);
-  return pointerAt(Number(libc.dlsym(handle, symbol)));
+  return pointerAt(Number(loader.dlsym(handle, symbol)));
 }

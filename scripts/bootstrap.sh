@@ -1,37 +1,85 @@
 # shellcheck shell=sh
 # Sourced with $root set to the checkout. Finds Bun and sets up; needs a POSIX shell and npm (or Bun).
 
+# Whether npm installed this as a package, beside its packages or above them: npm never packs the lock
+# file.
+is_package() { [ ! -f "$root/package-lock.json" ]; }
+
+# Sets native to the folder of native files: .native, or one in the user's cache where this one can't be
+# written (see ffi/paths.ts).
+find_native() {
+  native=$root/.native
+  [ -f "$native/ready" ] && return
+  if [ -e "$native" ]; then [ -w "$native" ] && return; else [ -w "$root" ] && return; fi
+  case ${XDG_CACHE_HOME-} in /*) cache=$XDG_CACHE_HOME ;; *) cache=${HOME:+$HOME/.cache} ;; esac
+  [ -n "$cache" ] || return 0
+  while read -r key value _; do
+    [ "$key" = '"version":' ] && version=${value%\",} && break
+  done <"$root/package.json"
+  native=$cache/adalora/package-${version#\"}
+}
+
 # Whether set-up has run and none of its inputs has changed since. Runs at every start, so it starts
 # no process.
 is_set_up() {
-  [ -f "$root/.native/ready" ] || return 1
+  find_native
+  [ -f "$native/ready" ] || return 1
   for input in "$root/package-lock.json" "$root"/scripts/*.sh "$root"/scripts/setup/* \
     "$root"/ffi/cpu/*.ts "$root"/ffi/cpu/kernels/*; do
-    [ "$input" -nt "$root/.native/ready" ] && return 1
+    [ "$input" -nt "$native/ready" ] && return 1
   done
   find_bun
 }
 
-# Sets bun to the binary in node_modules: in the platform package, or where the install script of the
-# package "bun" (which may be disabled) moves it.
-find_bun() {
-  for bun in "$root"/node_modules/@oven/bun-linux-x64*/bin/bun "$root/node_modules/bun/bin/bun.exe"; do
-    [ -x "$bun" ] && return 0
+# Whether these arguments compute: help, the version and plans need no native files.
+computes() {
+  case ${1-} in "" | -* | completion | help | plan | version) return 1 ;; esac
+  for word; do
+    case $word in --) return 0 ;; -h | --help) return 1 ;; esac
   done
-  return 1
+}
+
+# Sets bun to the binary in the nearest node_modules: in the platform package, or where the install
+# script of the package "bun" (which may be disabled) moves it. A package's may be above it, as another
+# project's may be: the nearest is the one that was installed for it.
+find_bun() {
+  level=$root
+  case $level in /*) ;; *) level=$PWD/$level ;; esac
+  while :; do
+    for bun in "$level"/node_modules/bun/node_modules/@oven/bun-linux-x64*/bin/bun \
+      "$level"/node_modules/bun/../@oven/bun-linux-x64*/bin/bun \
+      "$level"/node_modules/@oven/bun-linux-x64*/bin/bun "$level/node_modules/bun/bin/bun.exe"; do
+      [ -x "$bun" ] && return 0
+    done
+    is_package && [ -n "$level" ] || return 1
+    level=${level%/*}
+  done
+}
+
+# Installs the npm packages that are missing. Enough for what does not compute.
+set_up_packages() {
+  find_native
+  case $(uname -sm) in
+  "Linux x86_64") ;;
+  *) give_up "this is $(uname -sm)" "adalora runs on Linux x86_64" ;;
+  esac
+  have_packages && return
+  is_package && give_up "npm installed no Bun for this machine" "install adalora again, with optional packages"
+  make_native
+  install_packages
+  find_bun || give_up "node_modules has no Bun for this machine" "remove node_modules, then: npm run setup"
+}
+
+make_native() {
+  mkdir -p "$native" 2>/dev/null || give_up "cannot write to $native" "set XDG_CACHE_HOME to a writable folder"
+  find "$native" -maxdepth 1 -name 'tmp.*' -mmin +60 -exec rm -rf {} + # left by killed runs
 }
 
 # Installs what is missing and reports each component that cannot be installed. Only a missing Bun or
 # npm package is fatal: without oneDNN or a C compiler, all but the CPU backend works.
 set_up() {
-  case $(uname -sm) in
-  "Linux x86_64") ;;
-  *) give_up "this is $(uname -sm)" "adalora runs on Linux x86_64" ;;
-  esac
-  mkdir -p "$root/.native" || give_up "cannot write to $root" "run it as the owner of that folder"
-  find "$root/.native" -maxdepth 1 -name 'tmp.*' -mmin +60 -exec rm -rf {} + # left by killed runs
-  have_packages || install_packages
-  find_bun || give_up "node_modules has no Bun for this machine" "remove node_modules, then: npm run setup"
+  set_up_packages
+  make_native
   run_bun scripts/setup/main.ts "$@"
 }
 
@@ -54,6 +102,7 @@ give_up() {
 have_packages() {
   modules=$root/node_modules
   find_bun || return 1
+  is_package && return 0
   [ "$(lock_sum)" = "$(cat "$modules/.adalora" 2>/dev/null)" ] && return 0
   [ -f "$modules/.package-lock.json" ] && [ ! "$root/package-lock.json" -nt "$modules/.package-lock.json" ]
 }
@@ -63,7 +112,7 @@ lock_sum() { cksum <"$root/package-lock.json"; }
 # Installs into a temporary folder, then renames it: an interrupted install leaves nothing behind, and
 # the slower of two concurrent ones finds the packages installed. Runs no install scripts.
 install_packages() {
-  part=$(mktemp -d "$root/.native/tmp.XXXXXX") || give_up "cannot write to $root/.native" "is the disk full?"
+  part=$(mktemp -d "$native/tmp.XXXXXX") || give_up "cannot write to $native" "is the disk full?"
   trap 'rm -rf "$part"' EXIT
   trap 'exit 130' INT TERM
   cp "$root/package.json" "$root/package-lock.json" "$part"

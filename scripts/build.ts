@@ -1,94 +1,81 @@
 /**
- * Builds dist/adalora (or the given file): one executable with the program, the C kernels, oneDNN
- * and the libraries they need.
+ * Builds dist/adalora (or the given file): one executable with the program, the C kernels, oneDNN,
+ * the tokenizers and the libraries they need. Its sha256, the list of what it carries and their
+ * licences are written beside it. With --verify it is then tested as a release.
  */
-import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { devices } from "../cli/devices.ts";
-import { errors } from "../core/errors.ts";
-import { type EmbeddedFile, CPLUSPLUS_RUNTIME, systemOrEmbedded } from "../ffi/embedded.ts";
-import { nativeDir, projectDir } from "../ffi/paths.ts";
-import packageJson from "../package.json" with { type: "json" };
-import { fetchDnnl, isFetched } from "./setup/onednn.ts";
-import { runInForeground } from "./tools.ts";
+import { basename, dirname, join } from "node:path";
+import type { Carried } from "../ffi/contents.ts";
+import { nativeDir } from "../ffi/paths.ts";
+import { contents, hashOf, licences, type Part } from "./release/contents.ts";
+import { writeEntry } from "./release/entry.ts";
+import { nativeFiles, tokenizersExports } from "./release/native-files.ts";
+import { checkSymbolVersions, claimedGlibc } from "./release/symbol-versions.ts";
 
-const output = process.argv[2] ?? "dist/adalora";
-const COMPRESS_FROM = 1_000_000; // bytes; unpacking smaller files would cost more than it saves
-const COMPRESSION = 15; // zstd level
+const projectDir = join(import.meta.dir, "..");
+const output = process.argv.slice(2).find((word) => !word.startsWith("--")) ?? "dist/adalora";
 
-/**
- * Native files by path below the folder of native files: every device's, and the C++ runtime.
- */
-async function nativeFiles(scratch: string): Promise<Map<string, string>> {
-  if (!isFetched()) await fetchDnnl(); // set-up leaves it out where the system has a oneDNN
-  const files = new Map(CPLUSPLUS_RUNTIME.map((name) => [name, systemLibrary(name)]));
-  for (const device of devices) {
-    for (const [name, path] of (await device.embeddedFiles?.(scratch)) ?? []) files.set(name, path);
-  }
-  return files;
-}
+/** Replaces the npm package "tokenizers" by the library that the executable unpacks itself. */
+const tokenizersPlugin: Bun.BunPlugin = {
+  name: "tokenizers",
+  setup(build) {
+    const path = JSON.stringify(join(projectDir, "ffi/tokenizers.ts"));
+    const code = `import { openTokenizers } from ${path};
+      export const { ${tokenizersExports().join(", ")} } = openTokenizers();`;
+    build.onResolve({ filter: /^tokenizers$/ }, () => ({ path: "it", namespace: "tokenizers" }));
+    build.onLoad({ filter: /^it$/, namespace: "tokenizers" }, () => ({
+      contents: code,
+      loader: "js",
+    }));
+  },
+};
 
-function systemLibrary(name: string): string {
-  const [found] = systemOrEmbedded(name);
-  if (found === undefined)
-    throw errors.machine(`this system has no ${name}`, "apt-get install libstdc++6");
-  return found;
-}
-
-/**
- * Writes the entry point, which registers the embedded files and runs the command line; returns its
- * path.
- */
-async function writeEntry(scratch: string): Promise<string> {
-  const hash = createHash("sha256");
-  const files = [...(await nativeFiles(scratch))].map(([name, source], i) => {
-    const bytes = readFileSync(source);
-    hash.update(name).update(bytes);
-    const compressed = bytes.length > COMPRESS_FROM;
-    const path = join(scratch, `file${i}`);
-    writeFileSync(path, compressed ? Bun.zstdCompressSync(bytes, { level: COMPRESSION }) : bytes);
-    return { name, path, bytes: bytes.length, compressed } satisfies EmbeddedFile;
+async function compile(entry: string) {
+  await Bun.build({
+    entrypoints: [entry],
+    target: "bun",
+    format: "esm",
+    minify: true,
+    sourcemap: "inline",
+    bytecode: true,
+    plugins: [tokenizersPlugin],
+    compile: {
+      outfile: output,
+      autoloadPackageJson: true,
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+    },
   });
-  const id = `${packageJson.version}-${hash.digest("hex").slice(0, 12)}`;
-  const text = (value: unknown) => JSON.stringify(value);
-  const entry = join(scratch, "entry.ts");
-  writeFileSync(
-    entry,
-    [
-      ...files.map(({ path }, i) => `import file${i} from ${text(path)} with { type: "file" };`),
-      `import { registerEmbeddedFiles } from ${text(join(projectDir, "ffi/embedded.ts"))};`,
-      `import { main } from ${text(join(projectDir, "cli/main.ts"))};`,
-      `import { exit, tolerateClosedPipe } from ${text(join(projectDir, "cli/report.ts"))};`,
-      `registerEmbeddedFiles({ id: ${text(id)}, files: [`,
-      ...files.map(
-        ({ name, bytes, compressed }, i) =>
-          `  { name: ${text(name)}, path: file${i}, bytes: ${bytes}, compressed: ${compressed} },`,
-      ),
-      "] });",
-      "tolerateClosedPipe();",
-      "await exit(await main(process.argv.slice(2)));",
-    ].join("\n"),
-  );
-  return entry;
+  rmSync(`${output}.map`, { force: true }); // a copy: the executable has it inside
 }
 
-const FLAGS = (
-  "--compile --minify --sourcemap --bytecode --format=esm " +
-  "--compile-autoload-package-json --no-compile-autoload-dotenv --no-compile-autoload-bunfig"
-).split(" ");
+/** Writes the hash, the list and the licences beside the executable. */
+function describe(carried: readonly Carried[], licenceTexts: string) {
+  const hash = hashOf(readFileSync(output)).replace("sha256:", "");
+  writeFileSync(`${output}.sha256`, `${hash}  ${basename(output)}\n`);
+  writeFileSync(`${output}.contents.json`, `${JSON.stringify(carried, null, 2)}\n`);
+  writeFileSync(`${output}.licences.txt`, licenceTexts);
+}
+
+const withoutText = ({ name, version, licence, hash }: Part) => ({ name, version, licence, hash });
 
 const scratch = mkdtempSync(join(nativeDir, "tmp."));
 try {
-  const entry = await writeEntry(scratch);
-  process.exitCode = runInForeground([
-    process.execPath,
-    "build",
-    ...FLAGS,
-    entry,
-    "--outfile",
-    output,
-  ]);
+  const files = await nativeFiles(scratch);
+  const parts = contents(files);
+  const carried = parts.map(withoutText);
+  const licenceTexts = licences(parts);
+  const elfFiles = [...files, ["bun", process.execPath] as const];
+  checkSymbolVersions(
+    elfFiles.map(([name, path]) => [name, readFileSync(path)]),
+    claimedGlibc(),
+  );
+  await compile(writeEntry(scratch, files, carried, licenceTexts));
+  describe(carried, licenceTexts);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
+}
+if (process.argv.includes("--verify")) {
+  const { verify } = await import("./release/verify.ts");
+  process.exitCode = verify(join(process.cwd(), dirname(output), basename(output)));
 }

@@ -39,10 +39,17 @@ export async function completedCommands(): Promise<readonly CompletedCommand[]> 
   }
   const names = all.map(({ name }) => name);
   const help = { name: "help", about: "explain a command", words: names, flags: [] };
-  return [...all, help, { name: "version", about: "print the version", words: [], flags: [] }];
+  return [...all, help, { name: "version", about: "print the version", words: [], flags: version }];
 }
 
 // --- internal ---
+
+const plain = { short: undefined, hint: undefined, choices: undefined };
+
+const version: readonly CompletedFlag[] = [
+  { ...plain, name: "--verbose", about: "what the executable carries" },
+  { ...plain, name: "--licences", about: "the licences of what the executable carries" },
+];
 
 /** The first part of a help text, or the first two where that is a single word. */
 function shortened(about: string): string {
@@ -67,8 +74,7 @@ function flagsOf(key: string, { hint, about, choices, fallback }: Setting<unknow
 }
 
 function helpFlags(settings: number): readonly CompletedFlag[] {
-  const plain = { hint: undefined, choices: undefined };
-  const help = { name: "--help", short: "-h", about: "show the help page", ...plain };
-  const all = { name: "--help-all", short: undefined, about: "show every flag", ...plain };
+  const help = { ...plain, name: "--help", short: "-h", about: "show the help page" };
+  const all = { ...plain, name: "--help-all", about: "show every flag" };
   return settings > 0 ? [help, all] : [help];
 }

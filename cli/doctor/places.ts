@@ -24,7 +24,7 @@ export async function placeFindings(
       () => `${byteSize(availableHostMemory())} free of ${byteSize(totalmem())}`,
     ),
     await check("runs", () => describeFolder(resolve("runs"))),
-    await check("token cache", () => describeFolder(join(cacheFolder(env), "tokens"))),
+    await check("token cache", () => describeTokenCache(env)),
     await check("hub cache", () => {
       const { cache, endpoint, token, offline } = hubSettings(env);
       const facts = [
@@ -52,6 +52,12 @@ function describeBun(): string {
     `${Bun.version}; adalora is tested with ${expected}`,
     "start it as ./adalora, which brings its own; npm run setup installs it",
   );
+}
+
+function describeTokenCache(env: NodeJS.ProcessEnv): string {
+  const folder = cacheFolder(env);
+  if (folder !== undefined) return describeFolder(join(folder, "tokens"));
+  throw errors.machine("there is none: HOME is not set", "set HOME or XDG_CACHE_HOME to a folder");
 }
 
 /** Throws E_FILE where nothing can be written. */

@@ -87,23 +87,32 @@ export interface CachedTokens {
   readonly warning?: string;
 }
 
-/** Tokens from the cache, or built by `build` and cached. A damaged cache file is rebuilt. */
+/**
+ * Tokens from the cache, or built by `build` and cached. A damaged cache file is rebuilt. `folder`
+ * null: there is no cache.
+ */
 export async function cachedTokens(
   key: string,
   build: () => Promise<PackedTokens & Partial<TokenTable>>,
-  folder: string = cacheFolder(),
+  folder: string | null = cacheFolder() ?? null,
 ): Promise<CachedTokens> {
-  const path = join(folder, "tokens", `${key}.bin`);
-  const cached = readTokens(path, key);
+  const path = folder === null ? undefined : join(folder, "tokens", `${key}.bin`);
+  const cached = path === undefined ? undefined : readTokens(path, key);
   if (cached !== undefined) return { tokens: cached, fromCache: true };
   const tokens = { columns: [], ...(await build()) };
+  const fault = path === undefined ? "HOME is not set" : writeTokens(path, key, tokens);
+  const warning = fault === undefined ? {} : { warning: `tokens are not cached: ${fault}` };
+  return { tokens, fromCache: false, ...warning };
+}
+
+/** Writes a file of the cache; returns why that failed, if it did. */
+function writeTokens(path: string, key: string, tokens: TokenTable): string | undefined {
   try {
     writeFileAtomic(path, encodeTokens(tokens, key));
+    return undefined;
   } catch (error) {
-    const { message } = fileError(path, error);
-    return { tokens, fromCache: false, warning: `tokens are not cached: ${message}` };
+    return fileError(path, error).message;
   }
-  return { tokens, fromCache: false };
 }
 
 // The file: magic (8 bytes), key (32), n, N, the payload's CRC-32 and the number of columns (4

@@ -1,12 +1,13 @@
-import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
+import { userCaches } from "./user-cache.ts";
 
-/** The user's cache folder: $XDG_CACHE_HOME/adalora, by default ~/.cache/adalora. */
+/**
+ * The program's folder in the user's cache: $XDG_CACHE_HOME/adalora, by default ~/.cache/adalora;
+ * undefined for a user without a home folder.
+ */
 export function cacheFolder(
   env: Readonly<Record<string, string | undefined>> = process.env,
-): string {
-  const configured = env["XDG_CACHE_HOME"];
-  // The XDG specification: ignore a path that is not absolute.
-  const isUsable = configured !== undefined && isAbsolute(configured);
-  return join(isUsable ? configured : join(env["HOME"] ?? homedir(), ".cache"), "adalora");
+): string | undefined {
+  const [first] = userCaches(env);
+  return first === undefined ? undefined : join(first, "adalora");
 }

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
 import { readRegular } from "./regular-file.ts";
+import { homeFolder } from "./user-cache.ts";
 
 /** Environment variables, like `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,17 +23,36 @@ export interface HubSettings {
 const DEFAULT_TIMEOUT_SECONDS = 30;
 
 const isOn = (value: string | undefined) => /^(1|on|yes|true)$/i.test(value ?? "");
-const expandHome = (path: string) =>
-  path.startsWith("~/") ? join(homedir(), path.slice(2)) : path;
 
-function readToken(env: Environment, home: string): string | undefined {
-  const file = expandHome(env["HF_TOKEN_PATH"] ?? join(home, "token"));
+const expandHome = (path: string, env: Environment) =>
+  path.startsWith("~/") ? join(homeFolder(env) ?? "~", path.slice(2)) : path;
+
+/** huggingface_hub's folder of caches and of the token; undefined for a user without a home. */
+function hubHome(env: Environment): string | undefined {
+  const { HF_HOME: named, XDG_CACHE_HOME: caches } = env;
+  if (named !== undefined) return expandHome(named, env);
+  if (caches !== undefined) return join(caches, "huggingface");
+  const home = homeFolder(env);
+  return home === undefined ? undefined : join(home, ".cache/huggingface");
+}
+
+function readCache(env: Environment, home: string | undefined): string {
+  const named = env["HF_HUB_CACHE"] ?? env["HUGGINGFACE_HUB_CACHE"];
+  if (named !== undefined) return expandHome(named, env);
+  if (home !== undefined) return join(home, "hub");
+  throw errors.hub("the hub's cache", "has no folder: HOME is not set", "set HF_HOME to a folder");
+}
+
+const contentOf = (file: string | undefined) =>
+  file !== undefined && existsSync(file) ? readRegular(file).toString("utf8") : "";
+
+function readToken(env: Environment, home: string | undefined): string | undefined {
+  const inHome = home === undefined ? undefined : join(home, "token");
+  const file = env["HF_TOKEN_PATH"] ?? inHome;
   const fromEnvironment = env["HF_TOKEN"] ?? env["HUGGING_FACE_HUB_TOKEN"];
-  const token = (
-    fromEnvironment ?? (existsSync(file) ? readRegular(file).toString("utf8") : "")
-  ).trim();
+  const token = (fromEnvironment ?? contentOf(file && expandHome(file, env))).trim();
   if (/[^\x21-\x7e]/.test(token)) {
-    const source = fromEnvironment === undefined ? file : "HF_TOKEN";
+    const source = fromEnvironment === undefined ? (file ?? "token") : "HF_TOKEN";
     throw errors.hub(source, "is not a token: it holds spaces or control characters");
   }
   return token === "" ? undefined : token;
@@ -60,12 +79,10 @@ function readTimeout(env: Environment): number {
 
 /** Reads HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and related variables. */
 export function hubSettings(env: Environment): HubSettings {
-  const cacheHome = env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const home = expandHome(env["HF_HOME"] ?? join(cacheHome, "huggingface"));
-  const cache = env["HF_HUB_CACHE"] ?? env["HUGGINGFACE_HUB_CACHE"] ?? join(home, "hub");
+  const home = hubHome(env);
   return {
     endpoint: readEndpoint(env),
-    cache: expandHome(cache),
+    cache: readCache(env, home),
     token: readToken(env, home),
     offline: isOn(env["HF_HUB_OFFLINE"]) || isOn(env["TRANSFORMERS_OFFLINE"]),
     timeout: readTimeout(env),

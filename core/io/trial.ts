@@ -31,11 +31,11 @@ export interface TrialHeader {
  */
 export async function trialFault(trial: Trial): Promise<string | undefined> {
   const mark = markOf(trial);
-  if (existsSync(mark)) return undefined;
+  if (mark !== undefined && existsSync(mark)) return undefined;
   const result = queue.then(() => runTrial(trial));
   queue = result.catch(() => undefined);
   const fault = await result;
-  if (fault === undefined) remember(mark);
+  if (fault === undefined && mark !== undefined) remember(mark);
   return fault;
 }
 
@@ -54,11 +54,13 @@ const POLL_MS = 15;
 
 let queue: Promise<unknown> = Promise.resolve();
 
-/** The file in the cache that says that these bytes have been read. */
-function markOf({ kind, bytes, columns = [] }: Trial): string {
+/** The file in the cache that says that these bytes have been read; undefined without a cache. */
+function markOf({ kind, bytes, columns = [] }: Trial): string | undefined {
+  const cache = cacheFolder();
+  if (cache === undefined) return undefined;
   const hash = new Bun.CryptoHasher("sha256");
   hash.update(JSON.stringify([VERSION, kind, columns, bytes.length])).update(bytes);
-  return join(cacheFolder(), "tried", hash.digest("hex"));
+  return join(cache, "tried", hash.digest("hex"));
 }
 
 function remember(mark: string): void {

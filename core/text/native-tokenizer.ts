@@ -1,6 +1,6 @@
 import type * as tokenizers from "tokenizers";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
-import { errors } from "../errors.ts";
+import { AdaloraError, errors } from "../errors.ts";
 import { cutText, excerpt } from "../excerpt.ts";
 import { describeContent } from "../io/file-errors.ts";
 import { jsonFault } from "../io/json-fault.ts";
@@ -18,6 +18,7 @@ async function loadLibrary(): Promise<Library> {
   try {
     return await import("tokenizers");
   } catch (cause) {
+    if (cause instanceof AdaloraError) throw cause; // from the executable's own loading of it
     const reason = cause instanceof Error ? cause.message : String(cause);
     const hint =
       "the npm package tokenizers has no binary for this machine, or it is not installed";

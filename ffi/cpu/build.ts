@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errors, invariant } from "../../core/errors.ts";
-import { isExecutable, nativeFolder } from "../embedded.ts";
+import { nativePath } from "../embedded.ts";
+import { isExecutable, readEmbedded } from "../embedded-registry.ts";
 import { sanitizer } from "../libc.ts";
 import { nativeDir } from "../paths.ts";
 import {
@@ -13,7 +14,13 @@ import {
   INSTALL_COMPILER,
 } from "./compiler.ts";
 import { hasBf16Kernels, type Level, LEVELS, levelFlags, usableLevels } from "./isa.ts";
-import { type KernelManifest, readManifest, writeManifest } from "./manifest.ts";
+import {
+  type KernelManifest,
+  MANIFEST,
+  parseManifest,
+  readManifest,
+  writeManifest,
+} from "./manifest.ts";
 
 const kernelsDir = join(import.meta.dir, "kernels");
 
@@ -172,9 +179,9 @@ export const buildForThisCpu = () => buildKernels({ levels: usableLevels(), high
 export async function kernelLibrary(): Promise<KernelLibrary> {
   const levels = usableLevels();
   if (isExecutable()) {
-    const manifest = readManifest(nativeFolder());
+    const manifest = parseManifest(Buffer.from(readEmbedded(MANIFEST)).toString());
     invariant(manifest !== undefined, "the executable embeds kernels");
-    return bestOf(manifest, levels, nativeFolder());
+    return bestOf(manifest, levels, nativePath);
   }
   const sanitize = sanitizer !== undefined;
   const highest = levels.at(-1);
@@ -183,14 +190,18 @@ export async function kernelLibrary(): Promise<KernelLibrary> {
   const manifest =
     currentManifest(to, highest, sanitize) ??
     (await buildKernels({ to, sanitize, levels, highest: true })).manifest;
-  return bestOf(manifest, levels, to);
+  return bestOf(manifest, levels, (file) => join(to, file));
 }
 
-function bestOf(manifest: KernelManifest, levels: readonly Level[], dir: string): KernelLibrary {
+function bestOf(
+  manifest: KernelManifest,
+  levels: readonly Level[],
+  pathOf: (file: string) => string,
+): KernelLibrary {
   const level = levels.findLast((each) => manifest.libraries[each] !== undefined);
   const file = level === undefined ? undefined : manifest.libraries[level];
   invariant(level !== undefined && file !== undefined, "a manifest has a library for every CPU");
-  return { path: join(dir, file), level, openmp: manifest.openmp };
+  return { path: pathOf(file), level, openmp: manifest.openmp };
 }
 
 /**

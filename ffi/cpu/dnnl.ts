@@ -1,12 +1,13 @@
 import { CString, type Pointer, read } from "bun:ffi";
 import { join } from "node:path";
-import { nativeFolder } from "../embedded.ts";
+import { nativePath } from "../embedded.ts";
+import { isExecutable } from "../embedded-registry.ts";
 import { pointerAt } from "../libc.ts";
 import { openLibrary } from "../load.ts";
 import { findLibraries, libraryDirs } from "../paths.ts";
 
 /** Path of the library that set-up fetches, or that an executable embeds. */
-export const fetchedDnnl = () => join(nativeFolder(), "onednn-2023.2.0", "libdnnl.so.3");
+export const fetchedDnnl = () => nativePath(join("onednn-2023.2.0", "libdnnl.so.3"));
 
 const HINT =
   "npm run setup fetches it; or install your system's oneDNN 3.1 or newer, or set ADALORA_DNNL to its libdnnl.so.3";
@@ -43,10 +44,14 @@ export interface Dnnl {
   readonly version: string;
 }
 
-/** Candidate paths of oneDNN: only ADALORA_DNNL if set, else the system's, then set-up's. */
+/**
+ * Candidate paths of oneDNN: only ADALORA_DNNL if set, else the system's, then set-up's. An
+ * executable uses the one that it was tested with.
+ */
 export function dnnlCandidates(env: NodeJS.ProcessEnv = process.env): string[] {
   const named = env["ADALORA_DNNL"];
   if (named !== undefined && named !== "") return [named];
+  if (isExecutable()) return [fetchedDnnl()];
   return [...findLibraries(/^libdnnl\.so\.3(\.\d+)*$/, libraryDirs(env)), fetchedDnnl()];
 }
 

@@ -1,16 +1,16 @@
 import { writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join, relative } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { nativeDir } from "../paths.ts";
 import { buildKernels } from "./build.ts";
 import { fetchedDnnl } from "./dnnl.ts";
 import { LEVELS } from "./isa.ts";
+import { MANIFEST } from "./manifest.ts";
 
 /**
- * What a released executable carries for the CPU: the portable oneDNN that set-up fetched, with its
- * licences, the kernels of every instruction-set level, which are compiled now unless they are
- * there, and the OpenMP runtime that they were linked with. Throws E_MACHINE where the compiler
- * can't build all of them.
+ * What a released executable carries for the CPU: the portable oneDNN that set-up fetched, and the kernels of every instruction-set level, which are compiled now unless they are
+ * there. Throws E_MACHINE where the compiler can't build all of them, or not for GNU OpenMP, whose
+ * runtime the release carries.
  */
 export async function cpuEmbeddedFiles(scratch: string): Promise<ReadonlyMap<string, string>> {
   const { manifest } = await buildKernels();
@@ -20,19 +20,11 @@ export async function cpuEmbeddedFiles(scratch: string): Promise<ReadonlyMap<str
       `${manifest.compiler} can't build a release: it must know every level and link with libgomp`,
       "build with gcc 11 or newer",
     );
-  const dnnl = dirname(fetchedDnnl());
-  const oneDnn = ["libdnnl.so.3", "LICENSE", "THIRD-PARTY-PROGRAMS"].map(
-    (name) => [join(basename(dnnl), name), join(dnnl, name)] as const,
-  );
+  const dnnl = fetchedDnnl();
   const kernels = Object.values(manifest.libraries).map(
     (name) => [name, join(nativeDir, name)] as const,
   );
-  const portable = join(scratch, "kernels.json");
+  const portable = join(scratch, MANIFEST);
   writeFileSync(portable, JSON.stringify({ ...manifest, openmp: undefined }));
-  return new Map([
-    ...oneDnn,
-    ...kernels,
-    ["kernels.json", portable],
-    ["libgomp.so.1", manifest.openmp],
-  ]);
+  return new Map([[relative(nativeDir, dnnl), dnnl], ...kernels, [MANIFEST, portable]]);
 }

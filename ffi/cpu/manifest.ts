@@ -17,16 +17,22 @@ export interface KernelManifest {
   readonly requested: readonly Level[];
 }
 
-const MANIFEST = "kernels.json";
+/** Name of the manifest's file. */
+export const MANIFEST = "kernels.json";
 
 /** Reads a folder's manifest; undefined if it is absent or invalid. */
 export function readManifest(dir: string): KernelManifest | undefined {
   try {
-    const found: unknown = JSON.parse(readFileSync(join(dir, MANIFEST), "utf8"));
-    return isManifest(found) ? found : undefined;
+    return parseManifest(readFileSync(join(dir, MANIFEST), "utf8"));
   } catch {
     return undefined; // never built here
   }
+}
+
+/** The manifest in a JSON text; undefined if it is none. Throws SyntaxError for other texts. */
+export function parseManifest(text: string): KernelManifest | undefined {
+  const found: unknown = JSON.parse(text);
+  return isManifest(found) ? found : undefined;
 }
 
 /** Writes the manifest and removes libraries that it does not name. */

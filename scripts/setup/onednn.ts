@@ -12,9 +12,10 @@ import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
+import { NO_COMMAND, runSilently } from "./command.ts";
 
 /** Portable build of oneDNN 3.2 for GNU OpenMP; needs glibc 2.27, libstdc++ and libgomp. */
-const WHEEL = {
+export const WHEEL = {
   name: "onednn-cpu-gomp",
   version: "2023.2.0",
   sha256: "2f22a54d6a890ed14bfa185d42a4be65d8b5b1df85dc1f0f3a9abe31620416fb",
@@ -29,8 +30,6 @@ const KEPT = [
   "share/doc/onednn/LICENSE",
   "share/doc/onednn/THIRD-PARTY-PROGRAMS",
 ] as const;
-
-const FETCH_LIMIT_MS = 100_000;
 
 /** Whether set-up's copy of oneDNN is complete, with its licences. */
 export const isFetched = (path = fetchedDnnl()) =>
@@ -116,26 +115,8 @@ async function firstFetcher(folder: string, env: NodeJS.ProcessEnv) {
   return undefined;
 }
 
-const NO_COMMAND = "command not found";
-
-/** Runs a command silently; returns its last error if it fails. */
-async function run(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
-  let child: Bun.Subprocess<"ignore", "ignore", "pipe">;
-  try {
-    child = Bun.spawn([...command], {
-      cwd,
-      env: { ...env, PIP_REQUIRE_VIRTUALENV: "0" },
-      stdio: ["ignore", "ignore", "pipe"],
-      timeout: FETCH_LIMIT_MS,
-    });
-  } catch {
-    return NO_COMMAND;
-  }
-  const lines = (await new Response(child.stderr).text()).trim().split("\n");
-  if ((await child.exited) === 0) return undefined;
-  if (child.signalCode !== null) return `timed out after ${FETCH_LIMIT_MS / 1000} s`;
-  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "";
-}
+const run = (command: readonly string[], cwd: string, env: NodeJS.ProcessEnv) =>
+  runSilently(command, cwd, { ...env, PIP_REQUIRE_VIRTUALENV: "0" });
 
 /**
  * Returns the data folder of the download in `folder`: pip leaves a wheel, uv an installed tree.

@@ -4,6 +4,7 @@ import type { CommandEntry } from "../../cli/commands.ts";
 import { main } from "../../cli/main.ts";
 import { createReport } from "../../cli/report.ts";
 import { integer, toggle } from "../../core/config/setting.ts";
+import packageJson from "../../package.json" with { type: "json" };
 import { fakeOutput } from "./fake-output.ts";
 
 /** A command that reports what it was given. */
@@ -56,7 +57,7 @@ describe("help", () => {
         echo      say a word
         broken    fail to load
         help      explain a command: adalora help run
-        version   print the version
+        version   print the version, and with --verbose what the executable carries
 
       adalora COMMAND --help explains a command and its flags.
       "
@@ -111,6 +112,19 @@ describe("help", () => {
 
 test.each(["--version", "version", "-V"])("%s prints it alone", async (word) => {
   expect((await run(word)).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test("version --verbose prints what an executable carries, and a checkout carries nothing", async () => {
+  const checkout = "This is no executable but its source, which carries no other software";
+  expect((await run("version", "--verbose")).stdout).toContain(checkout);
+  expect((await run("version", "--licences")).stdout).toStartWith(checkout);
+  expect(JSON.parse((await run("version", "--verbose", "--json")).stdout)).toEqual({
+    version: packageJson.version,
+  });
+  expect((await run("version", "--help")).stdout).toContain("Usage: adalora version");
+  const mistyped = await run("version", "--verbos");
+  expect(mistyped.stderr).toBe("error  unknown flag --verbos\n  hint: did you mean --verbose?\n");
+  expect((await run("version", "x")).stderr).toStartWith('error  unexpected argument "x"\n');
 });
 
 test.each(["-q", "--quiet"])("%s leaves warnings, errors and the result", async (flag) => {

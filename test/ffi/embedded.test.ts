@@ -13,7 +13,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { errors } from "../../core/errors.ts";
 import { unpack } from "../../ffi/embedded.ts";
+import { mappedLibraries } from "../../ffi/libc.ts";
+import { openLibrary } from "../../ffi/load.ts";
 
 const root = mkdtempSync(join(tmpdir(), "adalora-embedded-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -22,45 +25,77 @@ const plain = Buffer.from("a small library");
 const large = Buffer.from("a large library ".repeat(5000));
 writeFileSync(join(root, "plain"), plain);
 writeFileSync(join(root, "large"), Bun.zstdCompressSync(large));
-const embedded = {
-  id: "1.2.3-abc",
-  files: [
-    { name: "libsmall.so", path: join(root, "plain"), bytes: plain.length, compressed: false },
-    { name: "sub/liblarge.so", path: join(root, "large"), bytes: large.length, compressed: true },
-  ],
-};
-const contents = (folder: string) => [
-  readFileSync(join(folder, "libsmall.so")).equals(plain),
-  readFileSync(join(folder, "sub/liblarge.so")).equals(large),
+const small = { name: "libsmall.so", path: join(root, "plain"), bytes: plain.length };
+const files = [
+  { ...small, compressed: false },
+  { name: "sub/liblarge.so", path: join(root, "large"), bytes: large.length, compressed: true },
 ];
+const contents = (paths: readonly string[]) => [
+  readFileSync(paths[0] ?? "").equals(plain),
+  readFileSync(paths[1] ?? "").equals(large),
+];
+const unpackBoth = (env: NodeJS.ProcessEnv) => files.map((file) => unpack("1.2.3-abc", file, env));
+const cache = (name: string) => join(root, name, "adalora/1.2.3-abc");
 
 test("files are unpacked into the user's cache, under the executable's name for its contents", () => {
-  const folder = unpack(embedded, { HOME: join(root, "home") });
-  expect(folder).toBe(join(root, "home/.cache/adalora/1.2.3-abc"));
-  expect(contents(folder)).toEqual([true, true]);
+  const paths = unpackBoth({ HOME: join(root, "home") });
+  const folder = cache("home/.cache");
+  expect(paths).toEqual(files.map(({ name }) => join(folder, name)));
+  expect(contents(paths)).toEqual([true, true]);
   expect(statSync(folder).mode & 0o777).toBe(0o700);
   expect(readdirSync(folder).toSorted()).toEqual(["libsmall.so", "sub"]);
 });
 
 test("whole files are left alone, cut ones replaced", () => {
-  const folder = unpack(embedded, { XDG_CACHE_HOME: join(root, "again") });
-  utimesSync(join(folder, "libsmall.so"), new Date(0), new Date(0));
-  truncateSync(join(folder, "sub/liblarge.so"), 100);
-  unpack(embedded, { XDG_CACHE_HOME: join(root, "again") });
-  expect(contents(folder)).toEqual([true, true]);
-  expect(statSync(join(folder, "libsmall.so")).mtimeMs).toBe(0);
+  const env = { XDG_CACHE_HOME: join(root, "again") };
+  const paths = unpackBoth(env);
+  const [first = "", second = ""] = paths;
+  utimesSync(first, new Date(0), new Date(0));
+  truncateSync(second, 100);
+  expect(contents(unpackBoth(env))).toEqual([true, true]);
+  expect(statSync(first).mtimeMs).toBe(0);
 });
 
-test("a folder that others can write to is refused: code would be loaded from it", () => {
-  const folder = join(root, "open/adalora/1.2.3-abc");
+/** Unusable: a file instead of a folder, also for root. */
+const NO_FOLDER = { XDG_CACHE_HOME: join(root, "plain"), HOME: join(root, "plain") };
+const IN_MEMORY = /^\/proc\/self\/fd\/\d+$/;
+
+test("a folder that others can write to is not used: code would be loaded from it", () => {
+  const folder = cache("open");
   mkdirSync(folder, { recursive: true });
   chmodSync(folder, 0o777);
-  expect(() => unpack(embedded, { XDG_CACHE_HOME: join(root, "open") })).toThrow(
-    `${folder}: belongs to another user, or others can write to it`,
-  );
+  const paths = unpackBoth({ ...NO_FOLDER, XDG_CACHE_HOME: join(root, "open") });
+  for (const path of paths) expect(path).toMatch(IN_MEMORY);
+  expect(contents(paths)).toEqual([true, true]);
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test("without a home the message says what to set", () => {
-  expect(() => unpack(embedded, {})).toThrow("HOME is not set");
+test("XDG_CACHE_HOME comes first, then HOME, then memory", () => {
+  const [at] = unpackBoth({ ...NO_FOLDER, HOME: join(root, "second") });
+  expect(at).toBe(join(cache("second/.cache"), "libsmall.so"));
+  const paths = unpackBoth(NO_FOLDER);
+  for (const path of paths) expect(path).toMatch(IN_MEMORY);
+  expect(contents(paths)).toEqual([true, true]);
+  expect(new Set(paths).size).toBe(2);
+});
+
+test("a library in memory can be opened and called", () => {
+  const libm = mappedLibraries().find((path) => /\/libm[.-]/.test(path)) ?? "";
+  const file = { name: "libm.so", path: libm, bytes: statSync(libm).size, compressed: false };
+  const path = unpack("1", file, NO_FOLDER);
+  const { symbols } = openLibrary("libm", [path], { cos: { args: ["f64"], returns: "f64" } }, "");
+  expect(symbols.cos(0)).toBe(1);
+});
+
+test("the message names each place and what it lacks", () => {
+  const noMemory = () => {
+    throw errors.machine("memory: there is none", "");
+  };
+  const attempt = () => unpack("1", { ...small, compressed: false }, NO_FOLDER, noMemory);
+  expect(attempt).toThrow(
+    `no place to unpack libsmall.so to:
+${join(root, "plain/adalora/1")}: a part of this path is a file, not a folder
+${join(root, "plain/.cache/adalora/1")}: a part of this path is a file, not a folder
+memory: there is none`,
+  );
 });

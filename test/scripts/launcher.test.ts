@@ -1,11 +1,14 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -106,6 +109,19 @@ describe("./adalora", () => {
     expect(code).toBe(1);
   });
 
+  test("sets up no native files for help, the version and plans", () => {
+    const at = checkout();
+    for (const line of ["", " --help", " --version", " version", " plan rte --json", " run --help"])
+      expect(run([join(at, "adalora"), ...line.split(" ").slice(1)]).out).toBe(
+        `${cliRun(at, line)}\n`,
+      );
+    for (const line of [" run", " doctor", " predict -- --help"])
+      expect(run([join(at, "adalora"), ...line.split(" ").slice(1)]).out).toBe(
+        `${setUpRun}\n${cliRun(at, line)}\n`,
+      );
+    expect(existsSync(join(at, ".native/ready"))).toBe(false);
+  });
+
   test("hands on the command line's exit status", () => {
     const at = checkout('case "$*" in *cli/main.ts*) exit 130 ;; esac');
     setUpDone(at);
@@ -186,6 +202,83 @@ describe("the npm packages", () => {
       "set-up: neither npm nor bun is installed\nset-up:   apt-get install npm",
     );
     expect(left(at)).toEqual([]);
+  });
+});
+
+describe("an installed package", () => {
+  /** A project's folder with the package in node_modules, Bun beside it, and no lock file. */
+  function installed() {
+    const unpacked = checkout();
+    const parent = join(root, `project${count}`);
+    const at = join(parent, "node_modules/adalora");
+    mkdirSync(dirname(at), { recursive: true });
+    renameSync(unpacked, at);
+    rmSync(join(at, "package-lock.json"));
+    renameSync(join(at, "node_modules/bun"), join(parent, "node_modules/bun"));
+    rmSync(join(at, "node_modules"), { recursive: true });
+    writeFileSync(join(at, "package.json"), '{\n  "name": "adalora",\n  "version": "1.2.3",\n}\n');
+    mkdirSync(join(parent, "node_modules/.bin"));
+    const bin = join(parent, "node_modules/.bin/adalora");
+    symlinkSync("../adalora/adalora", bin);
+    return { at, bin, modules: join(parent, "node_modules") };
+  }
+
+  test("uses the packages above it, without a lock file and without npm", () => {
+    const { at, bin } = installed();
+    expect(run([bin, "--help"]).out).toBe(`${cliRun(at, " --help")}\n`);
+    expect(existsSync(join(at, ".native"))).toBe(false);
+    expect(run([bin, "x"], { cwd: "/" }).out).toBe(`${setUpRun}\n${cliRun(at, " x")}\n`);
+    expect(run(["node_modules/adalora/adalora", "-v"], { cwd: join(at, "../..") }).out).toBe(
+      `${cliRun("node_modules/adalora", " -v")}\n`,
+    );
+  });
+
+  test("uses its own Bun where the project has another", () => {
+    const { at, bin, modules } = installed();
+    script(join(modules, "bun/bin/bun.exe"), "echo another bun");
+    script(join(modules, "@oven/bun-linux-x64/bin/bun"), "echo another bun");
+    script(join(at, "node_modules/bun/bin/bun.exe"), "echo placeholder");
+    script(join(at, "node_modules/@oven/bun-linux-x64/bin/bun"), 'echo "own bun $*"');
+    expect(run([bin, "--help"]).out).toStartWith("own bun --no-env-file");
+  });
+
+  test("finds Bun beside a linked package, as pnpm installs it", () => {
+    const { bin, modules } = installed();
+    renameSync(join(modules, "bun"), join(root, `store${count}-bun`));
+    const store = join(root, `store${count}/node_modules`);
+    script(join(store, "bun/bin/bun.exe"), "echo placeholder");
+    script(join(store, "@oven/bun-linux-x64/bin/bun"), 'echo "stored bun $*"');
+    symlinkSync(join(store, "bun"), join(modules, "bun"));
+    expect(run([bin, "--help"]).out).toStartWith("stored bun --no-env-file");
+  });
+
+  test("without Bun it says what to install", () => {
+    const { bin, modules } = installed();
+    rmSync(join(modules, "bun"), { recursive: true });
+    const { code, err } = run([bin, "--help"]);
+    expect(code).toBe(1);
+    expect(err).toStartWith("set-up: npm installed no Bun for this machine\n");
+  });
+
+  test("in a read-only folder it keeps native files in the user's cache", () => {
+    const { at, bin, modules } = installed();
+    const home = join(root, `home${count}`);
+    mkdirSync(home);
+    chmodSync(at, 0o555);
+    // Root can write anywhere: another user runs it.
+    const other = process.getuid?.() === 0 ? { uid: 54321, gid: 54321 } : {};
+    if (other.uid !== undefined) {
+      chownSync(home, other.uid, other.uid);
+      chmodSync(root, 0o755);
+    }
+    const cache = join(home, ".cache/adalora/package-1.2.3");
+    script(join(modules, "bun/bin/bun.exe"), `touch "${cache}/ready"; echo "$*"`);
+    const env = { PATH: process.env["PATH"], HOME: home };
+    const start = () => spawnSync(bin, ["doctor"], { env, ...other, encoding: "utf8" });
+    expect(start().stdout).toContain("scripts/setup/main.ts");
+    expect(existsSync(join(cache, "ready"))).toBe(true);
+    expect(start().stdout).not.toContain("scripts/setup/main.ts");
+    chmodSync(at, 0o755);
   });
 });
 

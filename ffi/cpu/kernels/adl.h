@@ -11,6 +11,15 @@
 #include <stdint.h>
 #include <string.h>
 
+/*
+ * glibc 2.29's versions of these set errno in another way and compute the same values; the older
+ * ones keep the kernels loadable from glibc 2.27 on.
+ */
+#if defined(__GLIBC__) && defined(__x86_64__)
+__asm__(".symver exp, exp@GLIBC_2.2.5");
+__asm__(".symver log, log@GLIBC_2.2.5");
+#endif
+
 #define ADL_API __attribute__((visibility("default")))
 #define ADL_INLINE static inline __attribute__((always_inline))
 /* For functions with loops that must vectorise: GCC 12 leaves some loops scalar when it inlines

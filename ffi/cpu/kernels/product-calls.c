@@ -1,5 +1,4 @@
 /* Calls oneDNN's products with signals blocked on this thread. */
-#include <pthread.h>
 #include <signal.h>
 
 #include "adl.h"
@@ -14,6 +13,9 @@ typedef int execute_function(const void *, void *, int, const void *);
  * overwrite the heap below that block. Blocked signals are delivered after the product. No
  * JavaScript may run meanwhile: an engine thread that suspends this one (by SIGPWR) would wait for
  * it while holding locks.
+ *
+ * sigprocmask, which on Linux sets the mask of the calling thread too, not pthread_sigmask, whose
+ * symbol needs glibc 2.32.
  */
 static sigset_t block_signals(void) {
   /* Blocking a synchronous signal that this thread then raises would end the process. */
@@ -22,11 +24,11 @@ static sigset_t block_signals(void) {
   sigfillset(&blocked);
   for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++)
     sigdelset(&blocked, synchronous[i]);
-  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  sigprocmask(SIG_BLOCK, &blocked, &before);
   return before;
 }
 
-static void restore_signals(sigset_t before) { pthread_sigmask(SIG_SETMASK, &before, NULL); }
+static void restore_signals(sigset_t before) { sigprocmask(SIG_SETMASK, &before, NULL); }
 
 /* dnnl_sgemm(...); returns its dnnl_status_t. */
 ADL_API int adl_sgemm(sgemm_function *sgemm, int trans_a, int trans_b, int64_t m, int64_t n,

@@ -77,6 +77,14 @@ describe("cached tokens", () => {
     expect(tokensOf(tokens, 2).ids).toEqual(Int32Array.of(1, 2));
     expect(warning).toStartWith("tokens are not cached: ");
   });
+
+  test("without a cache the tokens are built, with a warning", async () => {
+    const { make, times } = build();
+    const { tokens, warning } = await cachedTokens(key, make, null);
+    expect(tokensOf(tokens, 2).ids).toEqual(Int32Array.of(1, 2));
+    expect(warning).toBe("tokens are not cached: HOME is not set");
+    expect(times()).toBe(1);
+  });
 });
 
 test("keys differ by texts, pairs, tokenizer and options", () => {

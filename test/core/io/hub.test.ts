@@ -201,6 +201,7 @@ test("the cache folder follows the variables of huggingface_hub", () => {
   expect(at({ XDG_CACHE_HOME: "/x", HF_HOME: "/h" })).toBe("/h/hub");
   expect(at({ HF_HOME: "/h", HUGGINGFACE_HUB_CACHE: "/o" })).toBe("/o");
   expect(at({ HF_HUB_CACHE: "~/c", HUGGINGFACE_HUB_CACHE: "/o" })).toBe(join(homedir(), "c"));
+  expect(at({ HF_HOME: "~/c", HOME: "/me" })).toBe("/me/c/hub");
   expect(failure(() => hubSettings({ HF_ENDPOINT: "ftp://x" })).message).toContain(
     "must be an http or https URL",
   );

@@ -1,0 +1,32 @@
+import { join } from "node:path";
+import * as tokenizers from "tokenizers";
+import { devices } from "../../cli/devices.ts";
+import { CPLUSPLUS_RUNTIME } from "../../ffi/embedded.ts";
+import { projectDir } from "../../ffi/paths.ts";
+import { TOKENIZERS } from "../../ffi/tokenizers.ts";
+import { fetchRuntime, GCC_RUNTIME } from "../setup/gcc-runtime.ts";
+import { fetchDnnl, isFetched } from "../setup/onednn.ts";
+
+const OPENMP_RUNTIME = "libgomp.so.1";
+
+/**
+ * The native files of a release: paths by their names below the folder of native files. Fetches
+ * what set-up left out. `scratch`: a folder for files that are made for the purpose.
+ */
+export async function nativeFiles(scratch: string): Promise<Map<string, string>> {
+  await fetchRuntime();
+  if (!isFetched()) await fetchDnnl(); // set-up leaves it out where the system has a oneDNN
+  const runtime = [OPENMP_RUNTIME, ...CPLUSPLUS_RUNTIME];
+  const files = new Map(runtime.map((name) => [name, join(GCC_RUNTIME.folder, name)]));
+  files.set(TOKENIZERS, join(tokenizersPackage, "tokenizers.linux-x64-gnu.node"));
+  for (const device of devices) {
+    for (const [name, path] of (await device.embeddedFiles?.(scratch)) ?? []) files.set(name, path);
+  }
+  return files;
+}
+
+const tokenizersPackage = join(projectDir, "node_modules/tokenizers");
+
+/** Names that the npm package "tokenizers" exports. */
+export const tokenizersExports = (): string[] =>
+  Object.keys(tokenizers).filter((name) => /^[A-Za-z]\w*$/.test(name) && name !== "default");

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { nativeDir, projectDir } from "../../ffi/paths.ts";
+import { runInForeground } from "../tools.ts";
+import { timesFault } from "./times.ts";
+
+const MEGABYTE = 1e6;
+const EXECUTABLE_BYTES = 140 * MEGABYTE;
+const TARBALL_BYTES = MEGABYTE;
+/** The demo, shortened: enough for equal or different bits. */
+const SHORT_RUN = "run --max-steps 60 --threads 2".split(" ");
+
+/**
+ * Tests a built executable and the npm package of this checkout as a release: hashes, sizes, times,
+ * bare systems, npm's installs, and equal bits from all of them. Prints a line for each; returns the
+ * exit code. What this machine can't test (no root, no network) is a failure: a release is verified
+ * where everything is.
+ */
+export function verify(executable: string): number {
+  const scratch = mkdtempSync(join(tmpdir(), "adalora-verify-"));
+  const proofs: [what: string, proof: () => string | undefined][] = [
+    ["the sha256 beside the executable", () => hashFault(executable)],
+    ["its size", () => sizeFault(executable, EXECUTABLE_BYTES)],
+    ["its times", () => timesFault(executable, scratch)],
+    ["npm pack", () => packFault(scratch)],
+    ["bare roots", () => script("bare-roots.sh", executable, join(nativeDir, "roots"))],
+    ["npx", () => script("npx.sh", join(scratch, tarballIn(scratch)), scratch)],
+    ["equal bits", () => bitsFault(executable, scratch)],
+  ];
+  try {
+    const failed = proofs.filter(([what, proof]) => {
+      const fault = proof();
+      console.log(`verify: ${what}: ${fault ?? "passed"}`);
+      return fault !== undefined;
+    });
+    console.log(`verify: ${proofs.length - failed.length} passed, ${failed.length} failed`);
+    return failed.length === 0 ? 0 : 1;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+// --- internal ---
+
+const hashOfFile = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+
+function hashFault(executable: string): string | undefined {
+  const expected = `${hashOfFile(executable)}  ${basename(executable)}\n`;
+  return readFileSync(`${executable}.sha256`, "utf8") === expected ? undefined : "differs";
+}
+
+function sizeFault(path: string, limit: number): string | undefined {
+  const { size } = statSync(path);
+  return size <= limit ? undefined : `${size} bytes, at most ${limit}`;
+}
+
+function packFault(scratch: string): string | undefined {
+  const pack = ["npm", "pack", "--silent", "--pack-destination", scratch];
+  const run = Bun.spawnSync(pack, { cwd: projectDir, stdin: "ignore" });
+  if (run.exitCode !== 0) return run.stderr.toString().trim();
+  return sizeFault(join(scratch, tarballIn(scratch)), TARBALL_BYTES);
+}
+
+const tarballIn = (folder: string) =>
+  readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "no tarball";
+
+/** Runs one of the release's scripts in the foreground. */
+function script(name: string, ...args: string[]): string | undefined {
+  const status = runInForeground(["sh", join(projectDir, "test/release", name), ...args]);
+  return status === 0 ? undefined : `ended with status ${status}`;
+}
+
+/** Trains the same run from the executable and from the checkout; npx.sh has left the package's. */
+function bitsFault(executable: string, scratch: string): string | undefined {
+  const launchers = { executable, source: join(projectDir, "adalora") };
+  for (const [name, launcher] of Object.entries(launchers)) {
+    const command = [launcher, ...SHORT_RUN, "--quiet", "--out", join(scratch, name)];
+    const run = Bun.spawnSync(command, { cwd: dirname(executable), stdin: "ignore" });
+    if (run.exitCode !== 0) return `${name}: ${run.stderr.toString().trim()}`;
+  }
+  const hashes = ["executable", "source", "npm"].map((name) =>
+    hashOfFile(join(scratch, name, "adapter/adapter_model.safetensors")),
+  );
+  return new Set(hashes).size === 1 ? undefined : `adapters differ: ${hashes.join(", ")}`;
+}

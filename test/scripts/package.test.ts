@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+
+const project = join(import.meta.dir, "../..");
+const root = mkdtempSync(join(tmpdir(), "adalora-package-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const env = { PATH: process.env["PATH"] ?? "", HOME: join(root, "home") };
+function run(command: string[], cwd: string) {
+  const ran = Bun.spawnSync(command, { cwd, env, stdin: "ignore" });
+  return { code: ran.exitCode, out: ran.stdout.toString(), err: ran.stderr.toString() };
+}
+
+const LIMIT_MS = 120_000;
+
+describe.skipIf(Bun.which("npm") === null)("the npm package (needs npm)", () => {
+  const tarball = join(root, `adalora-${packageJson.version}.tgz`);
+  const modules = join(root, "project/node_modules");
+  const at = join(modules, "adalora");
+
+  beforeAll(() => {
+    const types = run([process.execPath, "scripts/types.ts"], project);
+    expect(types).toEqual({ code: 0, out: "", err: "" });
+    const pack = ["npm", "pack", "--ignore-scripts", "--offline", "--pack-destination", root];
+    expect(run(pack, project).code).toBe(0);
+    mkdirSync(at, { recursive: true });
+    run(["tar", "-xzf", tarball, "-C", at, "--strip-components=1"], root);
+    // Hoisted, as npm installs them.
+    for (const name of readdirSync(join(project, "node_modules")))
+      if (!name.startsWith("."))
+        symlinkSync(join(project, "node_modules", name), join(modules, name));
+  }, LIMIT_MS);
+
+  test("is at most 1 MB, with the program, its types and no tests", () => {
+    expect(statSync(tarball).size).toBeLessThan(1e6);
+    expect(readdirSync(at).toSorted()).toEqual(
+      (
+        "ARCHITECTURE.md CHANGELOG.md LICENSE README.md adalora bunfig.toml cli core demo ffi " +
+        "models package.json plugins scripts types"
+      ).split(" "),
+    );
+    expect(readdirSync(join(at, "scripts")).toSorted()).toEqual(["bootstrap.sh", "setup"]);
+    expect(statSync(join(at, "adalora")).mode & 0o111).toBe(0o111);
+  });
+
+  test("runs from a project's node_modules, and needs no compiler for help, version and plan", () => {
+    const bin = join(at, "adalora");
+    expect(run([bin, "--version"], root).out).toBe(`${packageJson.version}\n`);
+    expect(run([bin, "run", "--help"], root).out).toContain("Usage");
+    const plan = run([bin, "plan", "--json"], root);
+    expect(plan.code).toBe(0);
+    expect(JSON.parse(plan.out)).toHaveProperty("schedule");
+    expect(existsSync(join(at, ".native"))).toBe(false);
+  });
+
+  const TSC = join(project, "node_modules/.bin/tsc");
+
+  test.each(["bundler", "nodenext"])("a project imports a plugin with types (%s)", (resolution) => {
+    const folder = join(root, "project");
+    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+    writeFileSync(
+      join(folder, "plugin.ts"),
+      `import { definePlugin, type ModelPlugin } from "adalora/core/model/plugin";
+       import { deberta } from "adalora/plugins/deberta/index";
+       export const mine: ModelPlugin = definePlugin({ ...deberta, name: "mine", modelTypes: ["mine"] });
+       // @ts-expect-error a plugin has a name
+       export const nameless: ModelPlugin = { ...deberta, name: undefined };
+      `,
+    );
+    writeFileSync(
+      join(folder, "plugin.test.ts"),
+      `import { expect, test } from "bun:test";
+       import { mine } from "./plugin.ts";
+       test("the plugin", () => expect(mine.modelTypes).toEqual(["mine"]));
+      `,
+    );
+    const module = resolution === "bundler" ? "esnext" : "nodenext";
+    const flags = `--noEmit --strict --skipLibCheck --module ${module} --target esnext --types bun`;
+    const compiler = [process.execPath, TSC, ...flags.split(" ")];
+    const checked = run([...compiler, "--moduleResolution", resolution, "plugin.ts"], folder);
+    expect(checked).toEqual({ code: 0, out: "", err: "" });
+    expect(run([process.execPath, "test"], folder).err).toContain(" 1 pass");
+  });
+});
