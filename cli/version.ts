@@ -1,7 +1,7 @@
 import { errors } from "../core/errors.ts";
 import { type Carried, carried, carriedLicences } from "../ffi/contents.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { nearest } from "./names.ts";
+import { nearest } from "../core/nearest.ts";
 import type { Report } from "./report.ts";
 
 const FLAGS = ["verbose", "licences", "json", "quiet"];
