@@ -31,7 +31,7 @@ export function verify(executable: string): number {
   ];
   try {
     const failed = proofs.filter(([what, proof]) => {
-      const fault = proof();
+      const fault = faultOf(proof);
       console.log(`verify: ${what}: ${fault ?? "passed"}`);
       return fault !== undefined;
     });
@@ -43,6 +43,15 @@ export function verify(executable: string): number {
 }
 
 // --- internal ---
+
+/** A proof's fault; one that can't be tried, because an earlier one failed, has its error. */
+function faultOf(proof: () => string | undefined): string | undefined {
+  try {
+    return proof();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
 
 const hashOfFile = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
 
