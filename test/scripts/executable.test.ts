@@ -78,6 +78,9 @@ describe.skipIf(!possible)("the executable (needs oneDNN, gcc and GCC's pinned r
     const licences = readFileSync(`${executable}.licences.txt`, "utf8");
     for (const { name, version } of carried) expect(licences).toContain(`${name} ${version}`);
     expect(licences).toContain("GCC RUNTIME LIBRARY EXCEPTION");
+    const printed = run({}, "version", "--verbose", "--json").stdout.toString();
+    expect(JSON.parse(printed)).toEqual({ version: packageJson.version, contents: carried });
+    expect(run({}, "version", "--licences").stdout.toString()).toBe(`${licences}\n`);
   });
 
   test(
