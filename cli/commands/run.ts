@@ -164,7 +164,8 @@ async function trainLocked(
 
 async function prepare(config: PlacedRun, report: Report): Promise<PreparedRun> {
   const { prepareRun } = await import("../../core/run/prepare.ts");
-  return prepareRun(config, await openSources(report));
+  const onStage = (text: string) => report.stage(text);
+  return prepareRun(config, await openSources(report), undefined, onStage);
 }
 
 /** Says what will be trained on and where. Throws E_OUT if the folder's disk has too little space. */
