@@ -44,14 +44,13 @@ function entryCode(id: string, files: readonly EmbeddedFile[]): string {
     ...files.map(({ path }, i) => `import file${i} from ${text(path)} with { type: "file" };`),
     `import { registerEmbeddedFiles } from ${text(join(projectDir, "ffi/embedded-registry.ts"))};`,
     `import { main } from ${text(join(projectDir, "cli/main.ts"))};`,
-    `import { exit, tolerateClosedPipe } from ${text(join(projectDir, "cli/report.ts"))};`,
+    `import { exit } from ${text(join(projectDir, "cli/report.ts"))};`,
     `registerEmbeddedFiles({ id: ${text(id)}, files: [`,
     ...files.map(
       ({ name, bytes, compressed }, i) =>
         `  { name: ${text(name)}, path: file${i}, bytes: ${bytes}, compressed: ${compressed} },`,
     ),
     "] });",
-    "tolerateClosedPipe();",
-    "await exit(await main(process.argv.slice(2)));",
+    "exit(await main(process.argv.slice(2)));",
   ].join("\n");
 }
