@@ -2,7 +2,7 @@ import { checked, openLibrary } from "../load.ts";
 import { REBUILD } from "./build.ts";
 
 /** kernels/bus-error.c */
-const BUS_ERRORS = { adl_report_bus_errors: { args: [], returns: "i32" } } as const;
+export const BUS_ERRORS = { adl_report_bus_errors: { args: [], returns: "i32" } } as const;
 
 /**
  * Ends the process with exit code 1 and one line that names the file when a mapped file has shrunk

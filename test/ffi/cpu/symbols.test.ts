@@ -22,6 +22,7 @@ import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts"
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
 import { kernelUnits } from "../../../ffi/cpu/build.ts";
+import { BUS_ERRORS } from "../../../ffi/cpu/bus-errors.ts";
 import { PRODUCT_CALLS } from "../../../ffi/cpu/product-calls.ts";
 import { TEAM_SYMBOLS } from "../../../ffi/cpu/team.ts";
 
@@ -70,6 +71,7 @@ const declared = [
       ...MULTI_HEAD_SIZES,
       ...NARROW_SIZES,
       ...PRODUCT_CALLS,
+      ...BUS_ERRORS,
       ...TEAM_SYMBOLS,
     },
     "",
