@@ -202,7 +202,7 @@ test("the curve falls from full bars to the target's share", () => {
   expect(budgetCurve({ ...schedule, target: 40 }, 4)).toBe("████");
 });
 
-test("windows on long contexts are told beside the rows", () => {
+test("windows on long contexts are shown beside the rows", () => {
   const plan = { ...planOf({}), rows: 2100 };
   expect(planText(plan, fakeOutput())).toContain(
     "data        2,100 training rows in 2,490 windows, 78 steps per epoch\n",

@@ -33,7 +33,7 @@ test("what an evaluation found fits the terminal, and elsewhere a page", () => {
 });
 
 describe("results", () => {
-  test("are text on stdout, remarks are on stderr", () => {
+  test("are text on stdout, notes are on stderr", () => {
     const { report, stdout, stderr } = setUp();
     report.info("reading");
     report.warn("odd");

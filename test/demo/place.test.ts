@@ -21,7 +21,7 @@ test("the demo's model is unpacked to the cache, or to a temporary folder that g
   expect(kept.files).toEqual(files);
   expect(kept.folder).toStartWith(join(root, ".cache/adalora/demo/"));
 
-  // Not a folder: nobody, not even root, can create one below it.
+  // Not a folder: not even root can create one below it.
   const temporary = JSON.parse(demoModelIn({ HOME: "/dev/null", TMPDIR: root }).text);
   expect(temporary.files).toEqual(files);
   expect(temporary.folder).toStartWith(join(root, "adalora-demo-"));

@@ -21,8 +21,8 @@ describe("the demo's task", () => {
 
   test("tells no story of the training split again", () => {
     const { train, validation } = draw(3);
-    const told = new Set(train!.map(({ story }) => story));
-    expect(validation!.filter(({ story }) => told.has(story))).toEqual([]);
+    const trained = new Set(train!.map(({ story }) => story));
+    expect(validation!.filter(({ story }) => trained.has(story))).toEqual([]);
   });
 
   test("uses words of the vocabulary alone, the statement those of its story", () => {

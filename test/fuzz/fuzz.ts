@@ -17,7 +17,7 @@ const POLL_MS = 50;
 
 /**
  * Runs cases of a reader in child processes: one that crashes or hangs is a finding, and the next
- * child goes on with the case after it.
+ * child continues with the case after it.
  */
 export async function fuzz(target: string, effort: Effort): Promise<Outcome> {
   const sum = noOutcome();

@@ -40,7 +40,7 @@ export function addOutcome(sum: Outcome, part: Outcome): void {
   sum.findings.push(...part.findings);
 }
 
-/** What a child is told on its command line, as JSON. */
+/** A child's instructions on its command line, as JSON. */
 export interface Job {
   readonly target: string;
   readonly seed: number;

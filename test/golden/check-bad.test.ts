@@ -39,7 +39,7 @@ describe("the checker fails on", () => {
       "loads 1 rows, not an error",
     ],
     "a warning that does not come": [{ ...named("sst2-bom.tsv"), expect: "warn" }, "no warning"],
-    "a warning that nobody expects": [
+    "an unexpected warning": [
       { ...named("sst2-blank-lines.tsv"), expect: "ok", strength: "must" },
       "warns: ",
     ],

@@ -72,7 +72,7 @@ export async function compareTexts(
   comparison: Comparison,
 ): Promise<void> {
   const options = generationOptions({}, params);
-  const judge = tolerance.trajectory ? undefined : exact();
+  const scorer = tolerance.trajectory ? undefined : exact();
   const generated = await generate(backend, model, sources, options);
   const each = options.numReturnSequences;
   comparison.same(
@@ -89,8 +89,8 @@ export async function compareTexts(
       const close = (quantity: string, got: number, want: number) =>
         comparison.close(quantity, [got], [want], tolerance.scores, `${quantity} of ${what}`);
       if (scores) close("scores", score, scores[place] ?? Number.NaN);
-      if (!judge) return comparison.same("tokens", padded, expected, what);
-      const of = (text: readonly number[]) => rescore(judge, sources[source]!, text, options);
+      if (!scorer) return comparison.same("tokens", padded, expected, what);
+      const of = (text: readonly number[]) => rescore(scorer, sources[source]!, text, options);
       close("exact_scores", of(ids), of(withoutPadding(expected, params.pad_token_id)));
     });
   });

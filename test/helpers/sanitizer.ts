@@ -22,7 +22,7 @@ export function runSanitized(args: readonly string[]): { code: number | null; ou
     env: {
       ...process.env,
       LD_PRELOAD: library ?? "",
-      ASAN_OPTIONS: "detect_leaks=0", // Bun's own heap is not ours to judge
+      ASAN_OPTIONS: "detect_leaks=0", // Bun's own heap is not under test
       UBSAN_OPTIONS: "print_stacktrace=1",
     },
     stdin: "ignore",

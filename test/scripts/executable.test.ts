@@ -133,7 +133,7 @@ describe.skipIf(!possible)("the executable (needs oneDNN, gcc and GCC's pinned r
   test(
     "keeps its libraries in memory where no folder can hold them",
     () => {
-      const env = { HOME: "/dev/null" }; // not a folder: nobody, not even root, can write below it
+      const env = { HOME: "/dev/null" }; // not a folder: not even root can write below it
       const { findings } = JSON.parse(run(env, "doctor", "--json").stdout.toString());
       const found = (what: string): { ok: boolean; found: string } =>
         findings.find((finding: { what: string }) => finding.what === what);

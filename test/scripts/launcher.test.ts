@@ -100,7 +100,7 @@ describe("./adalora", () => {
     expect(run([join(at, "adalora"), "x"]).out).toBe(`${cliRun(at, " x")}\n`);
   });
 
-  test("goes on when set-up lacks a native part (3), and ends when it failed", () => {
+  test("continues when set-up lacks a native part (3), and ends when it failed", () => {
     const lacking = checkout('case "$*" in *setup*) exit 3 ;; esac');
     expect(run([join(lacking, "adalora"), "x"]).out).toContain("cli/main.ts x");
     const failing = checkout('case "$*" in *setup*) exit 70 ;; esac');

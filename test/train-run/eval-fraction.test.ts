@@ -77,7 +77,7 @@ test("a run without evaluation data says so at its start", async () => {
   expect(stderr.indexOf(warning)).toBeLessThan(stderr.indexOf("step "));
 });
 
-test("a misspelled validation file is asked about", async () => {
+test("a misspelled validation file is an error with a guess", async () => {
   const folder = path("misspelled");
   mkdirSync(folder);
   copyFileSync(join(task.data, "train.tsv"), join(folder, "train.tsv"));

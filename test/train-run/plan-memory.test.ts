@@ -18,7 +18,7 @@ const sentence = (row: number, length: number) =>
 const model = join(folder, "wide");
 const sizes = { hidden_size: 256, intermediate_size: 768, num_hidden_layers: 3 };
 writeTinyModel(model, { ...sizes, num_attention_heads: 4, max_position_embeddings: 256 });
-const [data, judged] = [256, 16].map((length) => {
+const [data, evaluated] = [256, 16].map((length) => {
   const path = join(folder, `${length}-rows.csv`);
   const rows = Array.from({ length }, (_, i) => `${sentence(i, 20 + (i % 40))},${i % 2}`);
   writeFileSync(path, ["text,label", ...rows, ""].join("\n"));
@@ -40,7 +40,7 @@ test.skipIf(reason !== undefined).each([
   async (dtype, size) => {
     if (dtype === "bf16" && bf16Refusal() !== undefined) return;
     const flags = [
-      `--task classification --data ${data} --eval-data ${judged} --model ${model}`,
+      `--task classification --data ${data} --eval-data ${evaluated} --model ${model}`,
       `--text-column text --label-column label --max-steps 6 --batch-size ${size}`,
       `--eval-batch-size 32 --dtype ${dtype} --threads 1 --json`,
     ].flatMap((line) => line.split(" "));

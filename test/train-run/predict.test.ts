@@ -265,7 +265,7 @@ describe("a whole model of others", () => {
   test("has its classes put into the task's order, by their names", async () => {
     const model = await mnliModel();
     const args = ["eval", "--model", model, "--task", "mnli", "--data", path("mnli"), ...device];
-    const expected = JSON.parse((await run([...args, "--out", path("due"), "--json"])).stdout);
+    const expected = JSON.parse((await run([...args, "--out", path("expected"), "--json"])).stdout);
     const shuffled = path("shuffled");
     cpSync(model, shuffled, { recursive: true });
     const configPath = join(shuffled, "config.json");
@@ -278,11 +278,11 @@ describe("a whole model of others", () => {
       );
     rename(["Contradiction", "Entailment", "Neutral"]);
     args[2] = shuffled;
-    const told = await run([...args, "--out", path("told"), "--json"]);
+    const named = await run([...args, "--out", path("named"), "--json"]);
     const logits = (name: string) =>
       predictionsIn(readFileSync(path(name, "predictions.jsonl"), "utf8")).map((p) => p.logits);
-    expect(logits("told")).toEqual(logits("due").map(([a = 0, b = 0, c = 0]) => [b, c, a]));
-    expect(told.stderr).toBe("");
+    expect(logits("named")).toEqual(logits("expected").map(([a = 0, b = 0, c = 0]) => [b, c, a]));
+    expect(named.stderr).toBe("");
     rename(["yes", "maybe", "no"]);
     const odd = await run([...args, "--json"]);
     expect(JSON.parse(odd.stdout).metrics).toEqual(expected.metrics);

@@ -107,7 +107,7 @@ describe("a run that is interrupted", () => {
 });
 
 describe("--resume", () => {
-  test("with a damaged checkpoint goes on from the one before, and tells which", async () => {
+  test("with a damaged checkpoint continues from the one before, and names it", async () => {
     const out = path("damaged");
     const started = start(training({ ...saving, out }));
     await started.signalAfter("checkpoint after step 9", "SIGKILL");

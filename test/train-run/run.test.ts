@@ -119,7 +119,7 @@ describe("a run on the reference backend", () => {
     expect(correct / 6).toBe(metrics.validation.accuracy);
   });
 
-  test("leaves a PEFT adapter whose ranks are the ranks told", () => {
+  test("leaves a PEFT adapter with the reported ranks", () => {
     const adapter = readPeftAdapter(join(out, "adapter"));
     const ranks = Object.fromEntries(
       adapter.modules.map(({ path: name, A }) => [`${name}.lora_E`, A.shape[0]]),

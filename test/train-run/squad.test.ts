@@ -183,7 +183,7 @@ describe("a run on windows of contexts", () => {
     expect([best.text, others.length]).toEqual(["the boat", 19]);
   });
 
-  test("that is interrupted goes on with the same bits", async () => {
+  test("that is interrupted continues with the same bits", async () => {
     const again = path("resumed");
     const first = start(training(again));
     await first.signalAfter("step 12/30", "SIGINT");
@@ -208,7 +208,7 @@ describe("a run on windows of contexts", () => {
     expect(readdirSync(only)).not.toContain("predictions.jsonl");
   });
 
-  test("reads no more questions than it is told to", async () => {
+  test("reads no more questions than --limit", async () => {
     const { stdout, stderr } = await run([
       ...training(path("limited"), { limit: 4, "eval-limit": 3, "max-steps": 10 }),
       "--json",
@@ -322,8 +322,8 @@ describe("predict", () => {
   const answers = () => json(join(out, "predictions.json"));
 
   test("of questions on a context: as text, as a file, on standard input", async () => {
-    const asked = ["Who walked?", "Who slept?"];
-    const typed = await predict(["--context", river, ...asked]);
+    const words = ["Who walked?", "Who slept?"];
+    const typed = await predict(["--context", river, ...words]);
     expect([typed.code, typed.stderr]).toEqual([0, ""]);
     expect(
       linesOf(typed.stdout).map(({ id, prediction }: Record<string, string>) => [id, prediction]),
@@ -332,8 +332,8 @@ describe("predict", () => {
       ["1", answers().none],
     ]);
     writeFileSync(path("river.txt"), `${river}\n`);
-    expect((await predict([...asked, "--context", path("river.txt")])).stdout).toBe(typed.stdout);
-    expect((await predict([...asked, "--context", "-"], `${river}\n`)).stdout).toBe(typed.stdout);
+    expect((await predict([...words, "--context", path("river.txt")])).stdout).toBe(typed.stdout);
+    expect((await predict([...words, "--context", "-"], `${river}\n`)).stdout).toBe(typed.stdout);
     const question = await predict(["--context", river, "-", "Who slept?"], "Who walked?\n");
     expect(question.stdout).toBe(typed.stdout);
   });
@@ -468,9 +468,9 @@ describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
       expect(odds[id] > 0).toBe(expected.length === 0);
     }
     const [{ context, qas }] = paragraphs;
-    const asked = qas.map(({ question }) => question);
+    const words = qas.map(({ question }) => question);
     const on = ["--adapter", to, "--threads", "1"];
-    const typed = await run(["predict", ...on, "--context", context, ...asked]);
+    const typed = await run(["predict", ...on, "--context", context, ...words]);
     expect(
       linesOf(typed.stdout).map(({ prediction }: { prediction: string }) => prediction),
     ).toEqual(qas.map(({ id }) => predicted[id]));

@@ -41,7 +41,7 @@ describe("an evaluation", () => {
       ["SIGHUP", 129],
       ["SIGKILL", undefined],
     ] as const)
-      test(`after step ${step} that gets ${signal} is what --resume goes on with`, async () => {
+      test(`after step ${step} that gets ${signal} is where --resume continues`, async () => {
         const out = path(`${signal}-${step}`);
         const started = start(training({ ...flags, out }));
         await started.signalAfter(`checkpoint after step ${step}\n`, signal);

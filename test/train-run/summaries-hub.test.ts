@@ -51,8 +51,10 @@ test.each([
   const { code, stdout, stderr } = await run(args, online);
   expect([code, stderr]).toEqual([0, ""]);
   expect(JSON.parse(stdout).rows).toBe(5);
-  expect(hub.requests.some(({ path: asked }) => asked.includes(revision))).toBe(true);
+  expect(hub.requests.some(({ path: requested }) => requested.includes(revision))).toBe(true);
   expect(
-    hub.requests.some(({ path: asked }) => asked.includes("resolve") && asked.includes("1.0.0")),
+    hub.requests.some(
+      ({ path: requested }) => requested.includes("resolve") && requested.includes("1.0.0"),
+    ),
   ).toBe(false);
 });

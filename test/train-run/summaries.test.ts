@@ -102,7 +102,7 @@ describe("run xsum", () => {
     expect([config.task_type, config.peft_type]).toEqual(["SEQ_2_SEQ_LM", "ADALORA"]);
   });
 
-  test("goes on after an interruption as if there had been none", async () => {
+  test("continues after an interruption as if there had been none", async () => {
     const again = path("again");
     const interrupted = start(["run", ...training("--out", again)]);
     await interrupted.signalAfter("step  3/24", "SIGINT");

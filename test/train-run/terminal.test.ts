@@ -61,7 +61,7 @@ test("a terminal that is closed stops the run with a checkpoint", async () => {
   expect((await run(["run", "--resume", "--out", out, "--max-steps", "1"])).code).toBe(1);
 });
 
-test("a terminal is told which weights predict takes, where there is a choice", async () => {
+test("a terminal shows which weights predict takes, where there is a choice", async () => {
   const out = path("choice");
   const flags = { out, lr: 0.2, "eval-steps": 4, metric: "loss", seed: 3 };
   expect((await run(training(flags))).code).toBe(0);

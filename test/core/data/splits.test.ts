@@ -138,7 +138,7 @@ test("shards form one data set with continuous indices", async () => {
   ]);
 });
 
-test("files that look like misspelled splits are asked about", () => {
+test("files that look like misspelled splits are an error with a guess", () => {
   const names = (...files: string[]) =>
     misnamedSplits(folderOf(Object.fromEntries(files.map((file) => [file, ""]))));
   expect(names("trian.tsv", "validaton.csv", "notes.md")).toBe(

@@ -21,7 +21,7 @@ interface Answers {
   readonly file?: () => Response;
 }
 
-/** A hub that answers as told; returns the options to reach it. */
+/** A hub with the given answers; returns the options to reach it. */
 function hubOf({ info, list, file }: Answers) {
   const server = Bun.serve({
     port: 0,

@@ -50,13 +50,13 @@ test("resuming keeps the records up to the step, and those without one that prec
 
 test("resuming also drops a refused record and everything after it", () => {
   const path = written(fresh());
-  const asked: unknown[] = [];
+  const seen: unknown[] = [];
   const keeps = ({ step, eval: score }: { step?: unknown; eval?: unknown }) => {
-    asked.push(step ?? score);
+    seen.push(step ?? score);
     return score === undefined;
   };
   openJsonLog(path, { resumeAfter: 40, keeps }).close();
-  expect(asked).toEqual([10, 20, 30, "after 30"]);
+  expect(seen).toEqual([10, 20, 30, "after 30"]);
   expect(steps(path)).toEqual([10, 20, 30]);
 });
 

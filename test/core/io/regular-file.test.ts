@@ -19,7 +19,7 @@ import { failure, rejection } from "./scratch.ts";
 const dir = mkdtempSync(join(tmpdir(), "adalora-pipes-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** A named pipe that nobody writes to: reading it blocks for ever. */
+/** A named pipe without a writer: reading it blocks forever. */
 function pipe(name: string): string {
   const path = join(dir, name);
   mkdirSync(join(path, ".."), { recursive: true });

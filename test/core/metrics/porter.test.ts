@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { porterStem } from "../../../core/metrics/porter.ts";
 
-// What nltk's PorterStemmer gives: words of every step, and of every departure from the paper.
+// What nltk's PorterStemmer gives: words of every step, and of every deviation from the paper.
 const table = `
   a:a is:is skies:sky dying:die innings:inning succeed:succeed
   caresses:caress ponies:poni ties:tie dies:die flies:fli caress:caress

@@ -88,7 +88,7 @@ describe("a checkpoint of BART", () => {
       expect(load(withKey(key))).toEqual([]);
   });
 
-  test("with a key that nobody knows, or without one that is needed, is refused", () => {
+  test("with an unknown key, or without a required one, is refused", () => {
     expect(() => load(withKey("model.encoder.layer_norm.weight"))).toThrow(
       'model.safetensors: 1 keys are neither mapped nor ignored by plugin "bart": model.encoder.layer_norm.weight',
     );
