@@ -20,12 +20,15 @@ const curves = {
   grad_norm: "gradient norm",
   budget: "budget, triplets",
 } as const;
+/** A curve that is compared between dtypes. */
 export type Curve = keyof typeof curves;
+/** The dtypes that are compared. */
 export type Dtype = "f32" | "bf16";
 
 /** Points of a curve: each is the mean over as many steps. */
 const POINTS = 50;
 
+/** A finished run of one dtype and seed. */
 export interface FinishedRun {
   readonly seed: number;
   readonly dtype: Dtype;
@@ -44,6 +47,7 @@ export interface Comparison {
   readonly within: boolean;
 }
 
+/** One setting, run in both dtypes over seeds. */
 export interface Experiment {
   readonly flags: readonly string[];
   readonly steps: number;

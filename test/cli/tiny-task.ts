@@ -39,6 +39,7 @@ const tinyConfig = {
   layer_norm_eps: 1e-7,
 };
 
+/** Writes the model and the data into a new temporary folder. */
 export function tinyTask(): TinyTask {
   const folder = mkdtempSync(join(tmpdir(), "adalora-tiny-"));
   const task = { folder, model: join(folder, "base"), data: join(folder, "data") };

@@ -125,6 +125,7 @@ function packedRows(
   return Array.from(rows).flatMap((row) => [...values.subarray(row * width, (row + 1) * width)]);
 }
 
+/** Training of BART on pairs of source and target. */
 export const bartKind: TrainingKind<GenerationBatch> = {
   head,
   lossOf: ({ model }) => generationLoss(generator(model), { smoothing: 0 }),

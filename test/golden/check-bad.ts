@@ -10,6 +10,7 @@ import { AdaloraError } from "../../core/errors.ts";
 import { type Loaded, type Loader, loaderOf } from "./bad-loaders.ts";
 import { badRunFaults } from "./bad-run.ts";
 
+/** A bad file, and how reading it must end. */
 export interface BadCase {
   readonly file: string;
   readonly loader: string;
@@ -25,6 +26,7 @@ export interface BadCase {
   readonly strength: "must" | "should";
 }
 
+/** Whether a file ended as expected. */
 export interface Verdict {
   readonly file: string;
   readonly status: "pass" | "fail" | "skip";

@@ -36,6 +36,7 @@ export interface Tolerance {
   readonly least: number;
 }
 
+/** Tolerances by backend. */
 export const tolerances: Readonly<Record<string, Tolerance>> = {
   f64: {
     outputs: 1e-10,
@@ -67,6 +68,7 @@ export const tolerances: Readonly<Record<string, Tolerance>> = {
   },
 };
 
+/** A folder of reference numbers. */
 export interface GoldenCase {
   readonly dir: string;
   // The folder's JSON is untyped on purpose: each checker reads the keys of its kind.
@@ -74,6 +76,7 @@ export interface GoldenCase {
   readonly tensors: ReadonlyMap<string, GoldenTensor>;
 }
 
+/** Reads golden.json and its tensors. */
 export function readCase(dir: string): GoldenCase {
   const golden = JSON.parse(readFileSync(join(dir, "golden.json"), "utf8"));
   const file = join(dir, "golden.safetensors");
@@ -88,6 +91,7 @@ function numbersOf(tensor: StoredTensor): GoldenTensor {
   return { shape, values: Float64Array.from(new BigInt64Array(aligned.buffer), Number) };
 }
 
+/** A tensor of a case; throws where it has none of the name. */
 export function tensorOf(golden: GoldenCase, name: string): GoldenTensor {
   const tensor = golden.tensors.get(name);
   if (!tensor) throw new Error(`${golden.dir}: golden.safetensors has no ${name}`);
@@ -135,6 +139,7 @@ function attach(tree: ModuleTree, modules: readonly AdaptedModule[]): readonly A
   });
 }
 
+/** A loaded model of a case, with its adapters. */
 export interface CaseModel {
   readonly plugin: ModelPlugin;
   readonly model: Model;

@@ -63,12 +63,14 @@ const evaluationTokens = (golden: GoldenCase) =>
     golden.tensors.get("eval.token_type_ids"),
   );
 
+/** Trajectories of PEFT on classification and regression. */
 export const peftSequence: PeftKind<LabelledBatch> = {
   training: sequenceKind,
   evaluation: evaluationTokens,
   expected: expectedLogits,
 };
 
+/** Trajectories of PEFT on questions. */
 export const peftSpan: PeftKind<SpanBatch> = {
   training: spanKind,
   evaluation: evaluationTokens,
@@ -81,6 +83,7 @@ export const peftSpan: PeftKind<SpanBatch> = {
   },
 };
 
+/** Trajectories of PEFT on BART. */
 export const peftBart: PeftKind<GenerationBatch> = {
   training: bartKind,
   evaluation: evaluationBatch,

@@ -165,6 +165,7 @@ function compareGradients<Batch extends TokenBatch>(
 export const isNoise = ({ name }: Parameter, { master }: Backend) =>
   name === "qa_outputs.bias" && master !== "f64";
 
+/** Makes a trainer with a case's settings and initial tensors. */
 export function createTrainer<Batch extends TokenBatch>(
   backend: Backend,
   golden: GoldenCase,

@@ -1,6 +1,7 @@
 import type { Backend } from "../../core/backend.ts";
 import { AdaloraError } from "../../core/errors.ts";
 
+/** A backend, or the reason why this machine has none. */
 export type Available =
   | { readonly backend: Backend; readonly reason?: undefined }
   | { readonly backend?: undefined; readonly reason: string };

@@ -42,6 +42,7 @@ const heads: Readonly<Record<string, TaskHead>> = {
   bart: { task: "generation", labels: 0 },
 };
 
+/** Options of a case of PEFT's EVA. */
 export interface EvaCaseOptions {
   /** Default: the fixture's. */
   readonly rank?: number;
@@ -52,6 +53,7 @@ export interface EvaCaseOptions {
   readonly edit?: (batch: EvaBatch) => EvaBatch;
 }
 
+/** Loads a case of PEFT's EVA on a backend. */
 export function evaCase(
   backend: Backend,
   family: "deberta" | "bart",

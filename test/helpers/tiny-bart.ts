@@ -31,12 +31,14 @@ export const tinyBartConfig = {
   activation_dropout: 0,
 } as const;
 
+/** Options of a tiny BART. */
 export interface TinyBartOptions {
   readonly method?: Method;
   readonly config?: object;
   readonly dropout?: TaskHead["dropout"];
 }
 
+/** A tiny BART with values. */
 export interface TinyBart {
   readonly bart: GenerationModel;
   readonly adapted: AdaptedModel;

@@ -38,6 +38,7 @@ export const tinyConfig = {
   attention_probs_dropout_prob: 0,
 } as const;
 
+/** Options of a tiny DeBERTa. */
 export interface TinyOptions {
   readonly method?: Method;
   readonly rank?: number;
@@ -69,6 +70,7 @@ export function tinyModel(backend: Backend, options: TinyOptions = {}): AdaptedM
   return adapted;
 }
 
+/** Settings of a trainer for it, without an allocator. */
 export const tinyTraining: TrainerOptions = {
   optimizer: { variant: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 },
   learningRate: () => 0.02,
@@ -88,6 +90,7 @@ export const tinyAllocator: AllocatorOptions = {
   semantics: "reference",
 };
 
+/** A trainer of a tiny model for classification or regression. */
 export function tinyTrainer(
   backend: Backend,
   { model, adapters, trained }: AdaptedModel,

@@ -14,6 +14,7 @@ import {
   tinyTraining,
 } from "./tiny-model.ts";
 
+/** Changes to the set-up of a tiny run. */
 export interface TinyRunOptions {
   readonly checkpointDir: string;
   readonly model?: TinyOptions;
@@ -82,6 +83,7 @@ export interface Recorded {
   readonly resumed: { progress: Progress | undefined; damaged: readonly string[] }[];
 }
 
+/** How a run is interrupted or resumed. */
 export interface Interruptions {
   readonly resume?: boolean;
   /** Requests a stop after this many steps. */

@@ -8,6 +8,7 @@ import { available } from "../helpers/available.ts";
 
 const program = resolve(import.meta.dir, "../../cli/main.ts");
 
+/** A command that has ended. */
 export interface Ended {
   readonly code: number;
   readonly stdout: string;
@@ -144,6 +145,7 @@ export function lossesIn(out: string): number[] {
 export const adapterBytes = (out: string) =>
   readFileSync(join(out, "adapter", "adapter_model.safetensors"));
 
+/** A line of predictions.jsonl. */
 export interface Prediction {
   readonly index: number;
   readonly prediction: string | number;

@@ -1,6 +1,7 @@
 import { afterAll } from "bun:test";
 import { createHash } from "node:crypto";
 
+/** The commit that every repository is at. */
 export const COMMIT = "1".repeat(40);
 
 interface FakeFile {
@@ -28,6 +29,7 @@ export interface Faults {
   token: string | undefined;
 }
 
+/** A request that the hub received. */
 export interface SeenRequest {
   readonly host: "hub" | "files";
   readonly path: string;
@@ -39,12 +41,15 @@ const sha1 = (bytes: Buffer) =>
   createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 
+/** A small text file. */
 export const text = (content: string): FakeFile => ({ bytes: Buffer.from(content) });
+/** A file stored in LFS. */
 export const large = (content: string | Buffer): FakeFile => ({
   bytes: Buffer.from(content),
   large: true,
 });
 
+/** The etag that the hub sends for a file. */
 export const hashOf = ({ bytes, large: isLarge }: FakeFile) =>
   isLarge === true ? sha256(bytes) : sha1(bytes);
 

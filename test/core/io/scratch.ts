@@ -11,6 +11,7 @@ export function scratchFolder(): string {
   return dir;
 }
 
+/** Path of a committed file of test/fixtures/io. */
 export const fixture = (name: string) => resolve(import.meta.dir, "../../fixtures/io", name);
 
 /** The AdaloraError that `run` throws; anything else, or nothing, fails the test. */

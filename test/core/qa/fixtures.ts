@@ -6,6 +6,7 @@ import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import type { Tokenizer } from "../../../core/text/tokenizer.ts";
 import { tinyDir } from "../text/fixtures.ts";
 
+/** A window as transformers' code makes it. */
 export interface ExpectedWindow {
   readonly id: string;
   readonly ids: readonly number[];
@@ -16,6 +17,7 @@ export interface ExpectedWindow {
   readonly offsets: readonly (readonly [number, number] | null)[];
 }
 
+/** One of the n best answers. */
 export interface ExpectedCandidate {
   readonly start_logit: number;
   readonly end_logit: number;
@@ -57,6 +59,7 @@ export const expected: Expected = JSON.parse(
   readFileSync(join(import.meta.dir, "../../fixtures/qa/expected.json"), "utf8"),
 );
 
+/** The questions of the fixture. */
 export const examples: readonly SquadExample[] = expected.examples.map(
   ({ id, question, context, answers: { text, answer_start: starts } }, index) => ({
     index,
@@ -67,4 +70,5 @@ export const examples: readonly SquadExample[] = expected.examples.map(
   }),
 );
 
+/** The tokenizer that the windows were made with. */
 export const tinyTokenizer = (): Promise<Tokenizer> => loadTokenizer(tinyDir, debertaTokenizer);

@@ -4,7 +4,9 @@ import { join } from "node:path";
 
 /** How the two folders were made: test/fixtures/text/make-tiny.py. */
 const fixtures = join(import.meta.dir, "../../fixtures/text");
+/** A tiny DeBERTa tokenizer. */
 export const tinyDir = join(fixtures, "tiny");
+/** A tiny BART tokenizer. */
 export const tinyBartDir = join(fixtures, "tiny-bart");
 
 /** What transformers returned for an input. */
@@ -15,10 +17,12 @@ export interface ExpectedTokens {
   readonly sequences: readonly (0 | 1 | null)[];
 }
 
+/** Tokens of a single text. */
 export interface ExpectedSingle extends ExpectedTokens {
   readonly text: string;
 }
 
+/** Tokens of a pair of texts. */
 export interface ExpectedPair extends ExpectedTokens {
   readonly text: string;
   readonly pair: string;
@@ -26,6 +30,7 @@ export interface ExpectedPair extends ExpectedTokens {
   readonly cut?: "longest" | "first" | "second";
 }
 
+/** Text of ids. */
 export interface ExpectedText {
   readonly ids: readonly number[];
   readonly skipSpecialTokens: boolean;
@@ -33,12 +38,14 @@ export interface ExpectedText {
   readonly text: string;
 }
 
+/** transformers' tokens and texts. */
 export interface Expected {
   readonly singles: readonly ExpectedSingle[];
   readonly pairs: readonly ExpectedPair[];
   readonly decoded: readonly ExpectedText[];
 }
 
+/** The same with what only the tiny tokenizer has. */
 export interface TinyExpected extends Expected {
   readonly windows: readonly {
     readonly text: string;
@@ -51,7 +58,9 @@ export interface TinyExpected extends Expected {
   readonly lowerAndPunctuation: { readonly text: string; readonly ids: readonly number[] };
 }
 
+/** Expected tokens of the tiny DeBERTa tokenizer. */
 export const tinyExpected: TinyExpected = read(join(tinyDir, "expected.json"));
+/** Expected tokens of the tiny BART tokenizer. */
 export const tinyBartExpected: Expected = read(join(tinyBartDir, "expected.json"));
 
 function read(path: string) {

@@ -18,11 +18,13 @@ export function bytesField(
   return [...varint(field * 8 + 2), ...varint(bytes.length), ...bytes];
 }
 
+/** A varint field. */
 export const numberField = (field: number, value: number) => [
   ...varint(field * 8),
   ...varint(value),
 ];
 
+/** A 32-bit float field. */
 export const floatField = (field: number, value: number) => [
   ...varint(field * 8 + 5),
   ...new Uint8Array(new Float32Array([value]).buffer),
@@ -34,6 +36,7 @@ export function pieceField(piece: string, score: number, type = 1): number[] {
   return bytesField(1, [...bytesField(1, piece), ...floatField(2, score), ...kind]);
 }
 
+/** Parts of a sentencepiece model. */
 export interface ModelParts {
   readonly pieces: readonly (readonly [piece: string, score: number, type?: number])[];
   readonly unkId?: number;

@@ -30,6 +30,7 @@ const tokenizers: Readonly<Record<"deberta" | "bart", GoldenTokenizer>> = {
   bart: { family: bartTokenizer, dir: "tokenizers/roberta-bart" },
 };
 
+/** A family that golden tokens exist for. */
 export type GoldenFamily = keyof typeof tokenizers;
 
 /** The family's declaration and the folder with its vocabulary. Throws when the folder isn't there. */
