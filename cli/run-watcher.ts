@@ -7,12 +7,27 @@ import type { Report } from "./report.ts";
 import type { StopRequest } from "./signals.ts";
 import { createTimeLeft } from "./time-left.ts";
 
-/** Reports the events of a run, and passes requests to stop on to it. */
+/** The step after which a run's time is predicted: the first ones also warm up. */
+const PREDICTION_STEP = 5;
+
+/** An observer of a run that also predicts the run's time. */
+export interface RunWatcher extends RunObserver {
+  /** The prediction made after the first steps; undefined for shorter runs and resumed ones. */
+  predictedSeconds(): number | undefined;
+}
+
+/**
+ * Reports the events of a run, and passes requests to stop on to it. `started`: `performance.now()`
+ * when the run began.
+ */
 export function watchRun(
   { config, schedule, spec, validation }: PreparedRun,
   report: Report,
   stop: Pick<StopRequest, "isRequested">,
-): RunObserver {
+  started: number,
+): RunWatcher {
+  let predicted: number | undefined;
+  let isResumed = false;
   const timeLeft = createTimeLeft({
     steps: schedule.steps,
     evalSteps: config.evalSteps ?? schedule.stepsPerEpoch,
@@ -20,6 +35,7 @@ export function watchRun(
   });
   const batches = createBatchReport("evaluating", report);
   return {
+    predictedSeconds: () => predicted,
     stopRequested: () => stop.isRequested,
     start: {
       onProgress: (message) => report.info(message),
@@ -36,6 +52,7 @@ export function watchRun(
       if (step === undefined)
         report.info("no checkpoint to resume from: starting from the beginning");
       else report.info(`resuming after step ${step}`);
+      isResumed = step !== undefined;
     },
     onStage: (text) => report.stage(text),
     onStep({ step, taskLoss: loss, budget }, speed) {
@@ -47,6 +64,8 @@ export function watchRun(
         budget,
         ...timeLeft.step(done, speed),
       };
+      if (done === PREDICTION_STEP && !isResumed)
+        predicted = (performance.now() - started) / 1000 + state.secondsLeft;
       report.progress(state, done % config.logSteps === 0 || done === schedule.steps);
     },
     onEvaluationProgress: (progress) => batches.batch(progress),

@@ -146,7 +146,7 @@ async function trainLocked(
   const { executeRun } = await import("../../core/run/execute.ts");
   const backend = await openBackend(prepared.config);
   using stop = listenForStop(report);
-  const watcher = watchRun(prepared, report, stop);
+  const watcher = watchRun(prepared, report, stop, started);
   const folder = {
     out,
     ...outOptions,
@@ -159,7 +159,13 @@ async function trainLocked(
   });
   const unreached = budgetWarning(prepared, result);
   if (unreached !== undefined) report.warn(unreached);
-  return { prepared, result, out, stopCode: stop.exitCode, predicted: plan.needs };
+  return {
+    prepared,
+    result,
+    out,
+    stopCode: stop.exitCode,
+    predicted: { memory: plan.needs.memory, seconds: watcher.predictedSeconds() },
+  };
 }
 
 async function prepare(config: PlacedRun, report: Report): Promise<PreparedRun> {

@@ -23,7 +23,10 @@ describe("a run on the reference backend", () => {
   test("has the losses that it always had, and says what it did", async () => {
     const { code, stdout, stderr } = await run(training({ out }));
     expect(code).toBe(0);
-    const measured = stdout.replace(/in \d+ s/, "in N s").replace(/\d+(\.\d)? MiB,/, "N MiB,");
+    const measured = stdout
+      .replace(/in \d+ s/, "in N s")
+      .replace(/\d+(\.\d)? MiB,/, "N MiB,")
+      .replace(/(time +)\d+ s, \d+ s/, "$1N s, N s");
     expect(stderr.indexOf("data        20 training rows")).toBeLessThan(stderr.indexOf("step  1"));
     expect(stderr).toContain("validation  6 rows: entailment 3, not_entailment 3\n");
     expect(measured).toMatchInlineSnapshot(`
@@ -34,6 +37,7 @@ describe("a run on the reference backend", () => {
       majority class                    0.5000
       best step                         24
       peak memory                       N MiB, 129 MiB predicted
+      time                              N s, N s predicted
 
       class             precision  recall      f1  rows  as 1  as 2
       1 entailment         0.7500  1.0000  0.8571     3     3     0
