@@ -1,8 +1,9 @@
 import type { RunObserver } from "../core/run/execute.ts";
 import type { PreparedRun } from "../core/run/prepare.ts";
-import { metricsOf } from "../core/tasks/task.ts";
+import { type Evaluation, metricsOf } from "../core/tasks/task.ts";
 import { tokensIn } from "../core/train/evaluation.ts";
 import { createBatchReport } from "./batch-progress.ts";
+import type { Scores } from "./progress.ts";
 import type { Report } from "./report.ts";
 import type { StopRequest } from "./signals.ts";
 import { createTimeLeft } from "./time-left.ts";
@@ -72,17 +73,24 @@ export function watchRun(
     onEvaluation(step, evaluations, isBest) {
       timeLeft.evaluation(batches.end());
       for (const evaluation of evaluations) {
-        const { split, warnings, intervals = {} } = evaluation;
-        const numbers = metricsOf(evaluation);
-        const metrics = spec.metrics.flatMap((name) => {
-          const [value, interval] = [numbers[name], intervals[name]];
-          if (value === undefined) return [];
-          return [interval ? ([name, value, interval] as const) : ([name, value] as const)];
-        });
-        report.scores({ step, split, metrics, isBest });
+        const { split, warnings } = evaluation;
+        report.scores({ step, split, metrics: scoresOf(evaluation, spec.metrics), isBest });
         for (const warning of warnings) report.warn(warning);
       }
     },
     onCheckpoint: (step) => report.info(`checkpoint after step ${step}`),
   };
+}
+
+// --- internal ---
+
+/** An evaluation's metrics of these names, with their intervals if there are any. */
+function scoresOf(evaluation: Evaluation, names: readonly string[]): Scores["metrics"] {
+  const { intervals = {} } = evaluation;
+  const values = metricsOf(evaluation);
+  return names.flatMap((name) => {
+    const [value, interval] = [values[name], intervals[name]];
+    if (value === undefined) return [];
+    return [interval ? ([name, value, interval] as const) : ([name, value] as const)];
+  });
 }
