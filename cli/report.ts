@@ -232,8 +232,8 @@ function describeError(error: unknown) {
     return { code, message, lines, hint, exitCode: 1 as const };
   }
   const text = error instanceof Error ? error.message : String(error);
-  const said = text.replaceAll(/\s*\n\s*/g, " ");
-  const message = said.startsWith("internal: ") ? said : `internal: ${said}`;
+  const oneLine = text.replaceAll(/\s*\n\s*/g, " ");
+  const message = oneLine.startsWith("internal: ") ? oneLine : `internal: ${oneLine}`;
   return {
     code: "E_INTERNAL",
     message,

@@ -34,7 +34,7 @@ export type PlacedRun = RunConfig & { readonly out: string };
 const ownFlags = ["data", "model", "tokenizer", "evalData"] as const;
 
 /**
- * Resolves the run that `run` and `plan` are asked for: a recipe or file, the task's recipe, the
+ * Resolves the run that `run` and `plan` request: a recipe or file, the task's recipe, the
  * run in `--out` to resume, the user's own data, or the demo. Throws E_CONFIG for --resume without a
  * folder, for --seed beside --seeds, and for the demo's recipe with other data or another model.
  */

@@ -1,4 +1,4 @@
-/** Thrown by work that was asked to stop; what it had computed is dropped. */
+/** Thrown by work that stops on request; its partial results are dropped. */
 export class Stopped extends Error {
   override readonly name = "Stopped";
 }

@@ -22,7 +22,7 @@ const own = {
   limit: integer(null, "check only the first N rows of each split", { min: 1 }),
 };
 
-/** `adalora data check`: everything about data that can be said without a model. */
+/** `adalora data check`: checks data without a model. */
 export const data = defineCommand({
   usage: "check PATH",
   positionals: 2,

@@ -67,7 +67,7 @@ export const predict = defineCommand({
     for (const warning of trained.warnings) report.warn(warning);
     const { weightsOf } = trained;
     const weights = weightsOf?.other && `weights: ${weightsText(weightsOf)}`;
-    // Predictions in a pipe are the whole output; a user at a terminal is told.
+    // Predictions in a pipe are the whole output; a user at a terminal sees which weights.
     if (weights !== undefined && out === null && report.isLive) report.info(weights);
     checkTaskOptions(given, own, trained.task.name);
     const splits = await inputSplits(requested, trained, sources, report);

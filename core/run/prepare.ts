@@ -64,7 +64,7 @@ export interface Inspection extends Diagnostics {
 /**
  * Reads and checks the data and the model's files, declares the model and resolves ranks and
  * schedule. Throws the first problem that would make the run fail later, data problems first;
- * settings that are merely suspicious become warnings. `onStage` is told what is done next.
+ * settings that are merely suspicious become warnings. `onStage` gets the name of each stage.
  */
 export async function prepareRun(
   config: RunConfig,

@@ -2,28 +2,20 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { type Layer, resolveConfig } from "../../../core/config/run-config.ts";
-import type { Sources } from "../../../core/model/model-files.ts";
 import { estimateTime, evaluationsIn } from "../../../core/run/estimate-time.ts";
 import { prepareRun } from "../../../core/run/prepare.ts";
-import { pluginFor } from "../../../plugins/index.ts";
 import { tinyTask } from "../../cli/tiny-task.ts";
+import { localSources } from "../../helpers/local-run.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 
 ownCache();
 const task = tinyTask();
 afterAll(() => rmSync(task.folder, { recursive: true }));
 
-const sources: Sources = {
-  plugins: { pluginFor },
-  model: (name) => Promise.resolve(name),
-  adapter: (name) => Promise.resolve(name),
-  data: (name) => Promise.resolve({ path: name ?? "" }),
-};
-
 function prepared(more: Layer["values"]) {
   const values = { task: "rte", model: task.model, data: task.data, device: "reference" };
   const config = { ...values, batchSize: 2, maxSteps: 30, initWarmup: 2, finalWarmup: 3, ...more };
-  return prepareRun(resolveConfig([{ values: config, name: String }]), sources);
+  return prepareRun(resolveConfig([{ values: config, name: String }]), localSources);
 }
 
 describe("a run's time", () => {

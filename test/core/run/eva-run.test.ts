@@ -6,25 +6,17 @@ import { deviceFor } from "../../../cli/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { type RunConfig, resolveConfig } from "../../../core/config/run-config.ts";
 import { openSafetensors } from "../../../core/io/safetensors.ts";
-import type { Sources } from "../../../core/model/model-files.ts";
 import { executeRun } from "../../../core/run/execute.ts";
 import { runNeeds } from "../../../core/run/needs.ts";
 import { inspectRun, prepareRun } from "../../../core/run/prepare.ts";
-import { pluginFor } from "../../../plugins/index.ts";
 import { tinyTask } from "../../cli/tiny-task.ts";
+import { localSources } from "../../helpers/local-run.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 
 ownCache();
 const tiny = tinyTask();
 const folder = mkdtempSync(join(tmpdir(), "eva-"));
 afterAll(() => [tiny.folder, folder].forEach((dir) => rmSync(dir, { recursive: true })));
-
-const sources: Sources = {
-  plugins: { pluginFor },
-  model: (name) => Promise.resolve(name),
-  adapter: (name) => Promise.resolve(name),
-  data: (name) => Promise.resolve({ path: name ?? "" }),
-};
 
 function configOf(values: Partial<RunConfig>): RunConfig {
   const base = { task: "rte", model: tiny.model, data: tiny.data, device: "reference" } as const;
@@ -45,7 +37,7 @@ async function run(
   values: Partial<RunConfig> = {},
   { resume = false, killAfter = Infinity, stopAtBatch = Infinity } = {},
 ): Promise<Followed> {
-  const prepared = await prepareRun(configOf(values), sources);
+  const prepared = await prepareRun(configOf(values), localSources);
   const [starting, warnings]: string[][] = [[], []];
   let steps = 0;
   const watcher = {
@@ -130,21 +122,21 @@ describe("a run with --start eva that is killed", () => {
 });
 
 test("a rank above a layer's inputs is rejected before anything is computed", async () => {
-  const { problems } = await inspectRun(configOf({ initRank: 17 }), sources);
+  const { problems } = await inspectRun(configOf({ initRank: 17 }), localSources);
   expect(problems.map(({ message, code }) => [code, message])).toEqual([
     [
       "E_FLAG",
       "--init-rank must be at most 16 with --start eva, got 17: deberta.encoder.layer.0.attention.self.query_proj has 16 inputs",
     ],
   ]);
-  const paper = await inspectRun(configOf({ initRank: 17, start: "paper" }), sources);
+  const paper = await inspectRun(configOf({ initRank: 17, start: "paper" }), localSources);
   expect(paper.problems.map(({ message }) => message)).toEqual([
     "--init-rank 17 is rank 17 in each of 12 matrices: the largest that they can have is 16",
   ]);
 });
 
 test("what a run needs is counted without a start", async () => {
-  const prepared = await prepareRun(configOf({}), sources);
+  const prepared = await prepareRun(configOf({}), localSources);
   const values = () => {
     throw new Error("the start has run");
   };

@@ -5,24 +5,16 @@ import { join } from "node:path";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { type RunConfig, resolveConfig } from "../../../core/config/run-config.ts";
 import { errors } from "../../../core/errors.ts";
-import type { Sources } from "../../../core/model/model-files.ts";
 import { executeRun } from "../../../core/run/execute.ts";
 import { prepareRun } from "../../../core/run/prepare.ts";
-import { pluginFor } from "../../../plugins/index.ts";
 import { tinyTask } from "../../cli/tiny-task.ts";
+import { localSources } from "../../helpers/local-run.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 
 ownCache();
 const tiny = tinyTask();
 const folder = mkdtempSync(join(tmpdir(), "execute-"));
 afterAll(() => [tiny.folder, folder].forEach((dir) => rmSync(dir, { recursive: true })));
-
-const sources: Sources = {
-  plugins: { pluginFor },
-  model: (name) => Promise.resolve(name),
-  adapter: (name) => Promise.resolve(name),
-  data: (name) => Promise.resolve({ path: name ?? "" }),
-};
 
 function configOf(values: Partial<RunConfig>): RunConfig {
   const base = { task: "rte", model: tiny.model, data: tiny.data, device: "reference" } as const;
@@ -32,7 +24,7 @@ function configOf(values: Partial<RunConfig>): RunConfig {
 
 /** A run whose memory ends after `steps` steps. */
 async function run(out: string, steps: number): Promise<void> {
-  const prepared = await prepareRun(configOf({}), sources);
+  const prepared = await prepareRun(configOf({}), localSources);
   const backend = createReferenceBackend();
   let left = steps;
   const endMemory = () => {

@@ -3,32 +3,24 @@ import { rmSync } from "node:fs";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { referenceMemory } from "../../../core/backend/reference/memory.ts";
 import { resolveConfig } from "../../../core/config/run-config.ts";
-import type { Sources } from "../../../core/model/model-files.ts";
 import { createTrainer } from "../../../core/run/create-trainer.ts";
 import { fitMemory } from "../../../core/run/fit-memory.ts";
 import { runNeeds } from "../../../core/run/needs.ts";
 import { type PreparedRun, prepareRun } from "../../../core/run/prepare.ts";
 import { trainingOrder } from "../../../core/train/order.ts";
-import { pluginFor } from "../../../plugins/index.ts";
 import { tinyTask } from "../../cli/tiny-task.ts";
+import { localSources } from "../../helpers/local-run.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 
 ownCache();
 const task = tinyTask();
 afterAll(() => rmSync(task.folder, { recursive: true }));
 
-const sources: Sources = {
-  plugins: { pluginFor },
-  model: (name) => Promise.resolve(name),
-  adapter: (name) => Promise.resolve(name),
-  data: (name) => Promise.resolve({ path: name ?? "" }),
-};
-
 const values = { task: "rte", model: task.model, data: task.data, device: "reference" } as const;
 const options = { maxSteps: 6, batchSize: 16, dropout: 0, clsDropout: 0, evalBatchSize: 6 };
 const run = await prepareRun(
   resolveConfig([{ values: { ...values, ...options }, name: String }]),
-  sources,
+  localSources,
 );
 
 const model = () => Promise.resolve(referenceMemory());

@@ -14,6 +14,7 @@ import { prepareRun } from "../../../core/run/prepare.ts";
 import { builtIn, type Registry } from "../../../core/run/registry.ts";
 import { pluginFor } from "../../../plugins/index.ts";
 import { tinyTask } from "../../cli/tiny-task.ts";
+import { localSources, quietObserver } from "../../helpers/local-run.ts";
 import { firstTriplet, meanInput, outsidePlugin, yesOrNo } from "../../helpers/outside.ts";
 import { ownCache } from "../../helpers/own-cache.ts";
 import { wave } from "../../helpers/wave.ts";
@@ -24,12 +25,10 @@ const folder = mkdtempSync(join(tmpdir(), "outside-"));
 afterAll(() => [tiny.folder, folder].forEach((dir) => rmSync(dir, { recursive: true })));
 
 const sources: Sources = {
+  ...localSources,
   plugins: {
     pluginFor: (type) => (type === "tiny-outside" ? outsidePlugin : pluginFor(type)),
   },
-  model: (name) => Promise.resolve(name),
-  adapter: (name) => Promise.resolve(name),
-  data: (name) => Promise.resolve({ path: name ?? "" }),
 };
 
 const registry: Registry = {
@@ -44,22 +43,12 @@ function configOf(values: Partial<RunConfig>): RunConfig {
   return resolveConfig([{ values: { ...base, ...schedule, ...values }, name: String }]);
 }
 
-const quiet = {
-  start: { onProgress() {}, onWarning() {} },
-  onLoaded() {},
-  onResume() {},
-  onStep() {},
-  onEvaluation() {},
-  onCheckpoint() {},
-  stopRequested: () => false,
-};
-
 async function run(out: string, values: Partial<RunConfig>, resume = false, stopAfter = Infinity) {
   const prepared = await prepareRun(configOf(values), sources, registry);
   const options = { out: join(folder, out), resume, overwrite: false };
   let steps = 0;
   const onStep = () => void steps++;
-  const observer = { ...quiet, onStep, stopRequested: () => steps >= stopAfter };
+  const observer = { ...quietObserver, onStep, stopRequested: () => steps >= stopAfter };
   return executeRun(createReferenceBackend(), prepared, options, observer);
 }
 

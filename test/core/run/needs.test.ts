@@ -6,24 +6,16 @@ import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import type { Method } from "../../../core/config/method.ts";
 import { resolveConfig } from "../../../core/config/run-config.ts";
-import type { Sources } from "../../../core/model/model-files.ts";
 import { executeRun } from "../../../core/run/execute.ts";
 import { runNeeds } from "../../../core/run/needs.ts";
 import { prepareRun } from "../../../core/run/prepare.ts";
 import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
-import { pluginFor } from "../../../plugins/index.ts";
 import { tinyTask } from "../../cli/tiny-task.ts";
 import { available } from "../../helpers/available.ts";
+import { localSources, quietObserver } from "../../helpers/local-run.ts";
 
 const task = tinyTask();
 afterAll(() => rmSync(task.folder, { recursive: true }));
-
-const sources: Sources = {
-  plugins: { pluginFor },
-  model: (name) => Promise.resolve(name),
-  adapter: (name) => Promise.resolve(name),
-  data: (name) => Promise.resolve({ path: name ?? "" }),
-};
 
 function prepared(method: Method, device: string) {
   const values = { task: "rte", model: task.model, data: task.data, method, device } as const;
@@ -35,20 +27,13 @@ function prepared(method: Method, device: string) {
     evalSteps: 3,
     logSteps: 1,
   };
-  return prepareRun(resolveConfig([{ values: { ...values, ...rest }, name: String }]), sources);
+  return prepareRun(
+    resolveConfig([{ values: { ...values, ...rest }, name: String }]),
+    localSources,
+  );
 }
 
 const modelOf = (device: string) => deviceFor({ device, dtype: "f32" }).memoryModel("f32");
-
-const quiet = {
-  start: { onProgress() {}, onWarning() {} },
-  onLoaded() {},
-  onResume() {},
-  onStep() {},
-  onEvaluation() {},
-  onCheckpoint() {},
-  stopRequested: () => false,
-};
 
 const bytesIn = (dir: string): number =>
   readdirSync(dir, { recursive: true, encoding: "utf8" }).reduce((sum, name) => {
@@ -71,7 +56,7 @@ describe.each(["adalora", "lora", "full"] as const)("what a run of %s needs", (m
         device === "cpu" ? await createCpuBackend({ threads: 1 }) : createReferenceBackend();
       const out = join(task.folder, `${method}-${device}`);
       const options = { out, resume: false, overwrite: false };
-      await executeRun(backend, run, options, quiet);
+      await executeRun(backend, run, options, quietObserver);
       // all 20 rows are in one batch, so the estimate is exact
       expect(needs.training).toBe(backend.memory().peak);
       const [newest = ""] = readdirSync(join(out, "checkpoints")).toSorted().toReversed();
