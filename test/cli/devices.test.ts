@@ -10,17 +10,17 @@ import {
 import { devices } from "../../cli/devices.ts";
 import { deviceFindings } from "../../cli/doctor/devices.ts";
 import { memoryWarning } from "../../cli/memory.ts";
+import { createCountingBackend } from "../../core/backend/counting.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { referenceDevice } from "../../core/backend/reference/device.ts";
-import { createCountingBackend } from "../../core/backend/counting.ts";
 import { resolveConfig } from "../../core/config/run-config.ts";
 import type { Device } from "../../core/device.ts";
-import { maxThreads } from "../../core/thread-limit.ts";
 import { runNeeds } from "../../core/run/needs.ts";
 import { prepareRun } from "../../core/run/prepare.ts";
-import { pluginFor } from "../../plugins/index.ts";
+import { maxThreads } from "../../core/thread-limit.ts";
 import { runOn } from "../conformance/bench.ts";
 import { cases } from "../conformance/cases.ts";
+import { localSources } from "../helpers/local-run.ts";
 import { tinyTask } from "./tiny-task.ts";
 
 const MIB = 2 ** 20;
@@ -131,12 +131,7 @@ describe("a plan", () => {
   test("counts by the model of the run's device, against the device's free memory", async () => {
     const values = { task: "rte", model: task.model, data: task.data, device: "abacus" };
     const config = resolveConfig([{ values: { ...values, maxSteps: 6 }, name: String }]);
-    const run = await prepareRun(config, {
-      plugins: { pluginFor },
-      model: (name) => Promise.resolve(name),
-      adapter: (name) => Promise.resolve(name),
-      data: (name) => Promise.resolve({ path: name ?? "" }),
-    });
+    const run = await prepareRun(config, localSources);
     const device = deviceFor(config, among);
     const needs = await runNeeds(run, await device.memoryModel("f32"));
     const data = [run.train, ...run.validation].reduce((sum, { bytes }) => sum + bytes, 0);
