@@ -1,0 +1,3 @@
+/** The modules of a plugin's model. */
+export { Linear } from "../nn/linear.ts";
+export { uploadPacking } from "../nn/packed-batch.ts";

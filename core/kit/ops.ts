@@ -1,0 +1,13 @@
+/** The differentiable operations of a plugin's model. */
+export { activation } from "../ops/activation.ts";
+export { addLayerNorm } from "../ops/add-layer-norm.ts";
+export { appendZeroRows, firstRows } from "../ops/append-zero-rows.ts";
+export { attendChosenRows } from "../ops/attend-chosen-rows.ts";
+export { attention } from "../ops/attention.ts";
+export { disentangledAttention } from "../ops/disentangled-attention.ts";
+export { dropout } from "../ops/dropout.ts";
+export { embedding } from "../ops/embedding.ts";
+export { gatherRows } from "../ops/gather-rows.ts";
+export { linear } from "../ops/linear.ts";
+export { unfold } from "../ops/unfold.ts";
+export { vocabularyLoss } from "../ops/vocabulary-loss.ts";
