@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
@@ -49,6 +49,27 @@ export function readPeftAdapter(dir: string): PeftAdapter {
     throw errors.file(`${file}: ${excerpt(name)}`, "holds a value that is not a finite number");
   }
   return adapter;
+}
+
+const MAX_SUBFOLDERS = 1000;
+
+/** The folders in `dir` that hold an adapter, at most two levels deep, sorted. */
+export function adapterFolders(dir: string): readonly string[] {
+  const first = foldersIn(dir);
+  return [...first, ...first.slice(0, MAX_SUBFOLDERS / 10).flatMap(foldersIn)]
+    .filter((folder) => existsSync(join(folder, ADAPTER_CONFIG)))
+    .toSorted();
+}
+
+/** The folders in a folder; none if it cannot be read. */
+function foldersIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true })
+      .slice(0, MAX_SUBFOLDERS)
+      .flatMap((entry) => (entry.isDirectory() ? join(dir, entry.name) : []));
+  } catch {
+    return [];
+  }
 }
 
 /** Paths and all that contain them: "a.b" gives "a" and "a.b". */
