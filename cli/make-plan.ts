@@ -22,6 +22,7 @@ export async function makePlan(
   const { config, schedule, target, declared, train, heldOut, warnings } = run;
   const { backboneParameters } = await import("../core/model/model-files.ts");
   const { adaptRun } = await import("../core/run/create-trainer.ts");
+  const { startingSummary } = await import("../core/run/starting-summary.ts");
   const { runNeeds } = await import("../core/run/needs.ts");
   const { dataOverview } = await import("../core/run/overview.ts");
   const modelParameters = backboneParameters(declared);
@@ -37,7 +38,8 @@ export async function makePlan(
     heldOutRows: heldOut?.rows.length,
     target,
     seeds,
-    matrices: adapters.length,
+    from: run.from && startingSummary(run.from, config),
+    matrices: run.from?.layers.length ?? adapters.length,
     modelParameters,
     trainedParameters: trained.reduce((sum, { length }) => sum + length, 0),
     machine: machineOf(config),

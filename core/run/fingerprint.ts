@@ -31,13 +31,17 @@ export function differingSettings(a: RunConfig, b: RunConfig): readonly string[]
   return [...names].filter((name) => first.get(name) !== second.get(name));
 }
 
-/** SHA-256 of the settings, parameter shapes and training tokens; checkpoints must match it. */
-export function fingerprintOf({ config, train, declared }: PreparedRun): string {
+/**
+ * SHA-256 of the settings, parameter shapes, training tokens and the adapter that the run starts
+ * from; checkpoints must match it.
+ */
+export function fingerprintOf({ config, train, declared, from }: PreparedRun): string {
   const hash = createHash("sha256");
   hash.update(JSON.stringify(fingerprintedSettings(config)));
   hash.update(
     JSON.stringify([...declared.tree.parameters.values()].map(({ name, shape }) => [name, shape])),
   );
+  if (from) hash.update(from.hash);
   train.digest(hash);
   return hash.digest("hex");
 }

@@ -72,7 +72,8 @@ export interface TrainedModel {
   readonly adapter: AdapterFiles | undefined;
 }
 
-interface AdapterFiles {
+/** An adapter, and the folder that it was read from. */
+export interface AdapterFiles {
   readonly dir: string;
   readonly adapter: PeftAdapter;
 }
@@ -87,7 +88,8 @@ export async function openTrained(
   sources: Sources,
 ): Promise<TrainedModel> {
   const { which } = requested;
-  const adapter = await openAdapter(requested.adapter, which, sources);
+  const { adapter: adapterName } = requested;
+  const adapter = adapterName === null ? undefined : await openAdapter(adapterName, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));
   const run = readSavedConfig(runFolder);
@@ -146,35 +148,15 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
   return declared.model;
 }
 
-// --- internal ---
-
-/** Throws E_FILE if the run held rows out and its folder does not name them. */
-function heldOutOf(folder: string, run: SavedRun | undefined): HeldOut | undefined {
-  if ((run?.evalFraction ?? null) === null) return undefined;
-  const heldOut = readHeldOut(folder);
-  if (heldOut) return heldOut;
-  throw errors.file(folder, `lacks ${runFiles.heldOut}, the rows that the run evaluated on`);
-}
-
-/** Task options: the user's, else the run's, else the defaults. */
-function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): TaskOptions {
-  const nonNull = (layer: Partial<InferenceOptions>) =>
-    Object.fromEntries(
-      Object.entries(layer).filter(
-        ([name, value]) => Object.hasOwn(inferenceSettings, name) && (value ?? null) !== null,
-      ),
-    );
-  // Inference computes no loss, so padding has no effect.
-  const fixed = { limit: requested.limit, spanPadding: "none", labels: null } as const;
-  return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...fixed };
-}
-
-async function openAdapter(
-  name: string | null,
+/**
+ * Opens an adapter by its folder, the folder of a run that trained it, or its name on the hub. Throws
+ * E_FILE for a folder without one.
+ */
+export async function openAdapter(
+  name: string,
   which: Which,
-  sources: Sources,
-): Promise<AdapterFiles | undefined> {
-  if (name === null) return undefined;
+  sources: Pick<Sources, "adapter">,
+): Promise<AdapterFiles> {
   const given = await sources.adapter(name);
   const inRun = (one: Which) =>
     join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
@@ -197,6 +179,29 @@ async function openAdapter(
         "give the folder of a PEFT adapter or of a run",
       )
     : errors.file(given, "holds runs with several seeds", `give one of them, such as ${seed}`);
+}
+
+// --- internal ---
+
+/** Throws E_FILE if the run held rows out and its folder does not name them. */
+function heldOutOf(folder: string, run: SavedRun | undefined): HeldOut | undefined {
+  if ((run?.evalFraction ?? null) === null) return undefined;
+  const heldOut = readHeldOut(folder);
+  if (heldOut) return heldOut;
+  throw errors.file(folder, `lacks ${runFiles.heldOut}, the rows that the run evaluated on`);
+}
+
+/** Task options: the user's, else the run's, else the defaults. */
+function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): TaskOptions {
+  const nonNull = (layer: Partial<InferenceOptions>) =>
+    Object.fromEntries(
+      Object.entries(layer).filter(
+        ([name, value]) => Object.hasOwn(inferenceSettings, name) && (value ?? null) !== null,
+      ),
+    );
+  // Inference computes no loss, so padding has no effect.
+  const fixed = { limit: requested.limit, spanPadding: "none", labels: null } as const;
+  return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...fixed };
 }
 
 /** Folder of the model called `name`, or of the adapter's base; for a run's folder, its model. */

@@ -17,6 +17,7 @@ import {
 } from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
+import { startFrom } from "../model/starting-layers.ts";
 import { taskNamed } from "../tasks/index.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
 import type {
@@ -32,6 +33,7 @@ import type { HeldOut } from "./held-out.ts";
 import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type ReadData, readData } from "./read-data.ts";
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
+import { openStartingAdapter, type StartingAdapter } from "./starting-adapter.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
 
 /** A validated run: everything that can be resolved and checked without computing anything. */
@@ -46,6 +48,8 @@ export interface PreparedRun {
   /** Allocates ranks; undefined for methods with fixed ranks. */
   readonly allocator: AllocatorRule | undefined;
   readonly start: Start;
+  /** The adapter of `--from`, which `start` has its values of; undefined for a new adapter. */
+  readonly from: StartingAdapter | undefined;
   readonly train: TrainingSet;
   readonly validation: readonly PredictionSet[];
   /** The texts of `validation`, before they were tokenized. */
@@ -114,7 +118,9 @@ async function inspect(
   await attempt(() => checkMetric(config, taskSpec));
   onStage("reading the model's files");
   const model = await inspectModel(config, taskSpec, sources, attempt);
-  const ranks = model && (await attempt(() => resolveRanks(config, model.declared, rules?.start)));
+  const from = model && (await attempt(() => openStartingAdapter(config, modelOf(model), sources)));
+  const ranks =
+    model && (await attempt(() => resolveRanks(config, model.declared, rules?.start, from)));
   const features = data.train?.featureCount;
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
@@ -123,7 +129,8 @@ async function inspect(
   const schedule =
     knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
   if (schedule && !knownSchedule) report(schedule.diagnostics);
-  if (!rules || !model || !ranks || !schedule || !datasets?.train) return undefined;
+  const isOpened = config.from === null || from !== undefined;
+  if (!rules || !model || !ranks || !schedule || !datasets?.train || !isOpened) return undefined;
   const { train, validation } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
@@ -134,7 +141,9 @@ async function inspect(
     declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,
-    ...rules,
+    allocator: rules.allocator,
+    start: from ? startFrom(from.layers) : rules.start,
+    from,
     train,
     validation,
     validationTexts: data.validation,
@@ -150,6 +159,11 @@ async function inspect(
     ]),
   };
 }
+
+const modelOf = ({ declared, files }: Pick<PreparedRun, "declared" | "files">) => ({
+  declared,
+  modelDir: files.dir,
+});
 
 /** Parts of one file have its warnings in common. */
 const unique = (texts: readonly string[]) => [...new Set(texts)];
@@ -191,8 +205,17 @@ function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): voi
   matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir);
 }
 
-function resolveRanks(config: RunConfig, declared: DeclaredModel, start: Start | undefined) {
+function resolveRanks(
+  config: RunConfig,
+  declared: DeclaredModel,
+  start: Start | undefined,
+  from: StartingAdapter | undefined,
+) {
   if (!isOneOf(config.method, adapterMethods)) return { target: undefined, diagnostics: undefined };
+  if (from) {
+    const { diagnostics, ...target } = from.target;
+    return { target, diagnostics };
+  }
   const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
   const parameters = backboneParameters(declared);
   const { diagnostics, ...target } = resolveTarget(config, { parameters, matrices });
@@ -229,7 +252,7 @@ async function tokenizeAll(
 
 /** Makes names that are existing local paths absolute; hub names stay as they are. */
 function withAbsolutePaths(config: RunConfig): RunConfig {
-  const { model, tokenizer, data, evalData } = config;
+  const { model, tokenizer, data, evalData, from } = config;
   const absolute = <P extends string | null>(name: P) =>
     name !== null && existsSync(name) ? resolve(name) : name;
   return {
@@ -238,5 +261,6 @@ function withAbsolutePaths(config: RunConfig): RunConfig {
     tokenizer: absolute(tokenizer),
     data: absolute(data),
     evalData: absolute(evalData),
+    from: absolute(from),
   };
 }
