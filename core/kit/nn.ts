@@ -1,4 +1,5 @@
 /** The modules of a plugin's model. */
+export { type AttendShape, attend } from "../nn/attend.ts";
 export { adaptedModules } from "../nn/adapted-modules.ts";
 export type { BatchRows, FirstTokens } from "../nn/batch-rows.ts";
 export { drop } from "../nn/drop.ts";
@@ -6,6 +7,7 @@ export {
   Embeddings,
   type EmbeddingTable,
   type EmbeddingsParts,
+  type EmbeddedTokens,
   positions,
   tokenTypes,
   words,
@@ -34,4 +36,5 @@ export { LayerNorm, type Norm, type ResidualNorm } from "../nn/layer-norm.ts";
 export { Linear } from "../nn/linear.ts";
 export { type FeedForward, Mlp, type MlpParts } from "../nn/mlp.ts";
 export { uploadPacking } from "../nn/packed-batch.ts";
+export type { EncoderPadding, PaddingToken } from "../nn/padding.ts";
 export { type Attention, SelfAttention, type SelfAttentionParts } from "../nn/self-attention.ts";

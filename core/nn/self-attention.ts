@@ -1,7 +1,7 @@
 import { invariant } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
-import { attention } from "../ops/attention.ts";
 import type { Tensor } from "../tensor.ts";
+import { attend } from "./attend.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { Linear } from "./linear.ts";
 
@@ -45,15 +45,7 @@ export class SelfAttention implements Attention<unknown> {
     const q = query.forward(pass, queries);
     const k = key.forward(pass, x);
     const v = value.forward(pass, x);
-    const shape = {
-      queries: rows.firsts?.rows ?? rows.packing,
-      keys: rows.packing,
-      heads,
-      headDim: this.#headDim,
-      scale: Math.sqrt(this.#headDim),
-      causal: false,
-      dropout: pass.nextDropout(dropout),
-    };
-    return output.forward(pass, attention(pass, { q, k, v }, { shape }));
+    const context = attend(pass, { q, k, v }, rows, { heads, headDim: this.#headDim, dropout });
+    return output.forward(pass, context);
   }
 }
