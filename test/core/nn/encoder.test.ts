@@ -145,7 +145,7 @@ describe("an encoder of blocks", () => {
         expect(first.some((value) => value !== 0)).toBe(true);
         return first;
       });
-      expect(results[1]).toEqual(results[0]!);
+      expect(results[1]).toEqual(results[0]);
     });
 });
 
@@ -180,15 +180,15 @@ describe("padding rows of plain attention", () => {
   });
 
   test("that attend to the tokens differ by position, unless it is fixed", () => {
-    const tailOf = (padding: EncoderPadding) => {
-      const subject = tinyEncoder({ padding });
+    const tailOf = (rule: EncoderPadding) => {
+      const subject = tinyEncoder({ padding: rule });
       const out = valuesOf(subject, (pass) => subject.encoder.forward(pass, padded));
       return [out.slice(8 * WIDTH, 9 * WIDTH), out.slice(9 * WIDTH, 10 * WIDTH)];
     };
     const [first, second] = tailOf({ queries: "uniform", token });
     expect(first).not.toEqual(second!);
     const [one, other] = tailOf({ queries: "uniform", token: { id: 0, position: -1 } });
-    expect(one).toEqual(other!);
+    expect(one).toEqual(other);
   });
 
   test("need the encoder's declaration", () => {
