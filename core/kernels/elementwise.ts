@@ -1,7 +1,9 @@
 import type { Buffer } from "./memory.ts";
 
-/** An activation function; "gelu" is the erf form, "gelu_new" the tanh form. */
-export type ActivationKind = "gelu" | "gelu_new" | "relu" | "tanh";
+/**
+ * An activation function; "gelu" is the erf form, "gelu_new" the tanh form, "silu" x * sigmoid(x).
+ */
+export type ActivationKind = "gelu" | "gelu_new" | "relu" | "silu" | "tanh";
 
 /**
  * Inverted dropout with a counter-based mask: element (row, col) is kept where

@@ -4,7 +4,7 @@ import type { Case } from "./cases.ts";
 import { SIZES } from "./matrix-cases.ts";
 
 const LENGTHS = [1, 15, 16, 17, 31, 32, 33, 100, 40_001];
-const KINDS: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
+const KINDS: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "silu", "tanh"];
 
 /**
  * Values between -9 and 9, which covers the curved part of every activation, with some exact zeros.

@@ -27,6 +27,10 @@ const activations: Record<ActivationKind, (x: number) => readonly [value: number
       return [0.5 * x * (1 + t), 0.5 * (1 + t) + 0.5 * x * slope];
     },
     relu: (x) => (x > 0 ? [x, 1] : [0, 0]),
+    silu(x) {
+      const sigmoid = 1 / (1 + Math.exp(-x));
+      return [x * sigmoid, sigmoid * (1 + x * (1 - sigmoid))];
+    },
     tanh(x) {
       const t = Math.tanh(x);
       return [t, 1 - t * t];

@@ -26,6 +26,7 @@ export const ACTIVATIONS: Readonly<Record<ActivationKind, number>> = {
   gelu_new: 1,
   relu: 2,
   tanh: 3,
+  silu: 4,
 };
 
 /** Element-wise entries. */

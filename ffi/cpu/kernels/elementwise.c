@@ -65,6 +65,13 @@ ADL_INLINE float tanh_slope(float x) {
   return 1.0f - t * t;
 }
 
+ADL_INLINE float silu(float x) { return x * sigmoid_at(x); }
+
+ADL_INLINE float silu_slope(float x) {
+  const float s = sigmoid_at(x);
+  return s + x * (s * sigmoid_at(-x));
+}
+
 #define SET_Y(f) ACT_SET(y, i, 0, n, f(act_load(x + i)))
 
 void ADL_ACT(activate_run)(int kind, const act *x, act *y, int64_t n) {
@@ -80,6 +87,9 @@ void ADL_ACT(activate_run)(int kind, const act *x, act *y, int64_t n) {
     break;
   case TANH:
     SET_Y(tanh_at)
+    break;
+  case SILU:
+    SET_Y(silu)
     break;
   }
 }
@@ -110,6 +120,9 @@ ADL_NOINLINE void multiply_slopes(int kind, const act *x, const act *dy, act *dx
     break;
   case TANH:
     SET_DX(tanh_slope)
+    break;
+  case SILU:
+    SET_DX(silu_slope)
     break;
   }
 }
