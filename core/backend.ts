@@ -5,6 +5,7 @@ import type { LayerNormKernels } from "./kernels/layer-norm.ts";
 import type { LossKernels } from "./kernels/losses.ts";
 import type { MatrixKernels } from "./kernels/matrix.ts";
 import type { DType, MemoryKernels } from "./kernels/memory.ts";
+import type { RmsNormKernels } from "./kernels/rms-norm.ts";
 import type { RowKernels } from "./kernels/rows.ts";
 import type { TrainingKernels } from "./kernels/training.ts";
 
@@ -23,6 +24,7 @@ export interface Backend
     ElementwiseKernels,
     RowKernels,
     LayerNormKernels,
+    RmsNormKernels,
     AttentionKernels,
     DecodingKernels,
     LossKernels,

@@ -7,6 +7,7 @@ import { layerNormKernels } from "./reference/layer-norm.ts";
 import { lossKernels } from "./reference/losses.ts";
 import { matrixKernels } from "./reference/matrix.ts";
 import { attentionKernels } from "./reference/multi-head-attention.ts";
+import { rmsNormKernels } from "./reference/rms-norm.ts";
 import { rowKernels } from "./reference/rows.ts";
 import { decodingKernels } from "./reference/top-log-probabilities.ts";
 import { trainingKernels } from "./reference/training.ts";
@@ -60,6 +61,7 @@ export function createReferenceBackend(): Backend {
     ...elementwiseKernels,
     ...rowKernels,
     ...layerNormKernels,
+    ...rmsNormKernels,
     ...disentangledAttentionKernels,
     ...attentionKernels,
     ...chosenRowsKernels,

@@ -33,4 +33,11 @@ export interface ElementwiseKernels {
   activationBackward(kind: ActivationKind, x: Buffer, dy: Buffer, dx: Buffer): void;
   /** y = dropout(x); sets y, which may be x. It is its own backward. */
   dropout(x: Buffer, y: Buffer, rows: number, cols: number, dropout: Dropout): void;
+  /** y = residual + dropout(x); sets y, which may be x or residual. */
+  addDropout(
+    x: Buffer,
+    residual: Buffer,
+    y: Buffer,
+    shape: { rows: number; cols: number; dropout: Dropout | undefined },
+  ): void;
 }

@@ -1,5 +1,6 @@
 /** The differentiable operations of a plugin's model. */
 export { activation } from "../ops/activation.ts";
+export { addDropout } from "../ops/add-dropout.ts";
 export { addLayerNorm } from "../ops/add-layer-norm.ts";
 export { appendZeroRows, firstRows } from "../ops/append-zero-rows.ts";
 export { attendChosenRows } from "../ops/attend-chosen-rows.ts";
@@ -9,5 +10,6 @@ export { dropout } from "../ops/dropout.ts";
 export { embedding } from "../ops/embedding.ts";
 export { gatherRows } from "../ops/gather-rows.ts";
 export { linear } from "../ops/linear.ts";
+export { rmsNorm } from "../ops/rms-norm.ts";
 export { unfold } from "../ops/unfold.ts";
 export { vocabularyLoss } from "../ops/vocabulary-loss.ts";

@@ -23,6 +23,7 @@ import { matrix } from "./backend/matrix.ts";
 import { multiHead } from "./backend/multi-head.ts";
 import { optimizer } from "./backend/optimizer.ts";
 import { products } from "./backend/products.ts";
+import { rmsNorm } from "./backend/rms-norm.ts";
 import { rowMoves } from "./backend/rows.ts";
 import { topLogProbabilities } from "./backend/top-log-probabilities.ts";
 import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
@@ -94,6 +95,7 @@ function kernelEntries(context: CpuContext) {
     ...rowMoves(context),
     ...elementwise(context),
     ...layerNorm(context),
+    ...rmsNorm(context),
     ...attention(context),
     ...multiHead(context),
     ...losses(context),

@@ -6,6 +6,7 @@ import { layerNormCases } from "./layer-norm-cases.ts";
 import { matrixCases } from "./matrix-cases.ts";
 import { memoryCases } from "./memory-cases.ts";
 import { multiHeadCases } from "./multi-head-cases.ts";
+import { rmsNormCases } from "./rms-norm-cases.ts";
 import { rowCases } from "./row-cases.ts";
 import { trainingCases } from "./training-cases.ts";
 import { vocabularyLossCases } from "./vocabulary-loss-cases.ts";
@@ -25,6 +26,7 @@ export const cases: readonly Case[] = [
   ...rowCases,
   ...elementwiseCases,
   ...layerNormCases,
+  ...rmsNormCases,
   ...attentionCases,
   ...multiHeadCases,
   ...trainingCases,

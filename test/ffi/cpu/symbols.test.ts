@@ -18,6 +18,7 @@ import {
   NARROW_SIZES,
   FEW_ROWS_KERNELS,
 } from "../../../ffi/cpu/backend/products.ts";
+import { RMS_NORM_KERNELS, RMS_NORM_SIZES } from "../../../ffi/cpu/backend/rms-norm.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
@@ -40,6 +41,7 @@ const typed = {
   ...MATRIX_KERNELS,
   ...MULTI_HEAD_KERNELS,
   ...NARROW_KERNELS,
+  ...RMS_NORM_KERNELS,
   ...ROW_KERNELS,
   ...VOCABULARY_LOSS_KERNELS,
 };
@@ -70,6 +72,7 @@ const declared = [
       ...MATRIX_SIZES,
       ...MULTI_HEAD_SIZES,
       ...NARROW_SIZES,
+      ...RMS_NORM_SIZES,
       ...PRODUCT_CALLS,
       ...BUS_ERRORS,
       ...TEAM_SYMBOLS,
