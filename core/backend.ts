@@ -1,6 +1,7 @@
 import type { AttentionKernels } from "./kernels/attention.ts";
 import type { DecodingKernels } from "./kernels/decoding.ts";
 import type { ElementwiseKernels } from "./kernels/elementwise.ts";
+import type { GatedActivationKernels } from "./kernels/gated-activation.ts";
 import type { LayerNormKernels } from "./kernels/layer-norm.ts";
 import type { LossKernels } from "./kernels/losses.ts";
 import type { MatrixKernels } from "./kernels/matrix.ts";
@@ -22,6 +23,7 @@ export interface Backend
     MemoryKernels,
     MatrixKernels,
     ElementwiseKernels,
+    GatedActivationKernels,
     RowKernels,
     LayerNormKernels,
     RmsNormKernels,

@@ -23,6 +23,8 @@ const kernels = {
   activationBackward: noop,
   dropout: noop,
   addDropout: noop,
+  gatedActivation: noop,
+  gatedActivationBackward: noop,
   gatherRows: noop,
   scatterAddRows: noop,
   unfold: noop,

@@ -3,6 +3,7 @@ import { ReferenceBuffer, floats, integers, widen } from "./reference/buffer.ts"
 import { disentangledAttentionKernels } from "./reference/attention.ts";
 import { chosenRowsKernels } from "./reference/chosen-rows.ts";
 import { elementwiseKernels } from "./reference/elementwise.ts";
+import { gatedActivationKernels } from "./reference/gated-activation.ts";
 import { layerNormKernels } from "./reference/layer-norm.ts";
 import { lossKernels } from "./reference/losses.ts";
 import { matrixKernels } from "./reference/matrix.ts";
@@ -62,6 +63,7 @@ export function createReferenceBackend(): Backend {
     ...rowKernels,
     ...layerNormKernels,
     ...rmsNormKernels,
+    ...gatedActivationKernels,
     ...disentangledAttentionKernels,
     ...attentionKernels,
     ...chosenRowsKernels,

@@ -8,6 +8,7 @@ export { attention } from "../ops/attention.ts";
 export { disentangledAttention } from "../ops/disentangled-attention.ts";
 export { dropout } from "../ops/dropout.ts";
 export { embedding } from "../ops/embedding.ts";
+export { gatedActivation } from "../ops/gated-activation.ts";
 export { gatherRows } from "../ops/gather-rows.ts";
 export { linear } from "../ops/linear.ts";
 export { rmsNorm } from "../ops/rms-norm.ts";

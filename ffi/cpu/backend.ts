@@ -16,6 +16,7 @@ import {
 import { type CpuContext, cpuContext } from "./backend/context.ts";
 import { chosenRows } from "./backend/chosen-rows.ts";
 import { elementwise } from "./backend/elementwise.ts";
+import { gatedActivation } from "./backend/gated-activation.ts";
 import { layerNorm } from "./backend/layer-norm.ts";
 import { losses } from "./backend/losses.ts";
 import { lowRank } from "./backend/low-rank.ts";
@@ -96,6 +97,7 @@ function kernelEntries(context: CpuContext) {
     ...elementwise(context),
     ...layerNorm(context),
     ...rmsNorm(context),
+    ...gatedActivation(context),
     ...attention(context),
     ...multiHead(context),
     ...losses(context),

@@ -2,6 +2,7 @@ import type { Backend } from "../../core/backend.ts";
 import { attentionCases } from "./attention-cases.ts";
 import type { Bench } from "./bench.ts";
 import { elementwiseCases } from "./elementwise-cases.ts";
+import { gatedActivationCases } from "./gated-activation-cases.ts";
 import { layerNormCases } from "./layer-norm-cases.ts";
 import { matrixCases } from "./matrix-cases.ts";
 import { memoryCases } from "./memory-cases.ts";
@@ -27,6 +28,7 @@ export const cases: readonly Case[] = [
   ...elementwiseCases,
   ...layerNormCases,
   ...rmsNormCases,
+  ...gatedActivationCases,
   ...attentionCases,
   ...multiHeadCases,
   ...trainingCases,

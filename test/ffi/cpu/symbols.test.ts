@@ -6,6 +6,7 @@ import { ALLOCATOR_KERNELS, ALLOCATOR_SIZES } from "../../../ffi/cpu/backend/all
 import { ATTENTION_KERNELS, ATTENTION_SIZES } from "../../../ffi/cpu/backend/attention.ts";
 import { CHOSEN_ROWS_KERNELS, CHOSEN_ROWS_SIZES } from "../../../ffi/cpu/backend/chosen-rows.ts";
 import { ELEMENTWISE_KERNELS } from "../../../ffi/cpu/backend/elementwise.ts";
+import { GATED_ACTIVATION_KERNELS } from "../../../ffi/cpu/backend/gated-activation.ts";
 import { SIZE } from "../../../ffi/cpu/backend/kernels.ts";
 import { LAYER_NORM_KERNELS, LAYER_NORM_SIZES } from "../../../ffi/cpu/backend/layer-norm.ts";
 import { LOSS_KERNELS } from "../../../ffi/cpu/backend/losses.ts";
@@ -35,6 +36,7 @@ const typed = {
   ...ATTENTION_KERNELS,
   ...CHOSEN_ROWS_KERNELS,
   ...ELEMENTWISE_KERNELS,
+  ...GATED_ACTIVATION_KERNELS,
   ...LAYER_NORM_KERNELS,
   ...LOSS_KERNELS,
   ...LOW_RANK_KERNELS,
