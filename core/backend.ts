@@ -7,6 +7,7 @@ import type { LossKernels } from "./kernels/losses.ts";
 import type { MatrixKernels } from "./kernels/matrix.ts";
 import type { DType, MemoryKernels } from "./kernels/memory.ts";
 import type { RmsNormKernels } from "./kernels/rms-norm.ts";
+import type { RotaryKernels } from "./kernels/rotary.ts";
 import type { RowKernels } from "./kernels/rows.ts";
 import type { TrainingKernels } from "./kernels/training.ts";
 
@@ -27,6 +28,7 @@ export interface Backend
     RowKernels,
     LayerNormKernels,
     RmsNormKernels,
+    RotaryKernels,
     AttentionKernels,
     DecodingKernels,
     LossKernels,

@@ -33,6 +33,7 @@ const kernels = {
   addLayerNormBackward: noop,
   rmsNorm: noop,
   rmsNormBackward: noop,
+  rotate: noop,
   disentangledAttention: noop,
   disentangledAttentionBackward: noop,
   attention: noop,

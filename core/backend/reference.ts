@@ -9,6 +9,7 @@ import { lossKernels } from "./reference/losses.ts";
 import { matrixKernels } from "./reference/matrix.ts";
 import { attentionKernels } from "./reference/multi-head-attention.ts";
 import { rmsNormKernels } from "./reference/rms-norm.ts";
+import { rotaryKernels } from "./reference/rotary.ts";
 import { rowKernels } from "./reference/rows.ts";
 import { decodingKernels } from "./reference/top-log-probabilities.ts";
 import { trainingKernels } from "./reference/training.ts";
@@ -64,6 +65,7 @@ export function createReferenceBackend(): Backend {
     ...layerNormKernels,
     ...rmsNormKernels,
     ...gatedActivationKernels,
+    ...rotaryKernels,
     ...disentangledAttentionKernels,
     ...attentionKernels,
     ...chosenRowsKernels,

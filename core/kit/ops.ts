@@ -12,5 +12,6 @@ export { gatedActivation } from "../ops/gated-activation.ts";
 export { gatherRows } from "../ops/gather-rows.ts";
 export { linear } from "../ops/linear.ts";
 export { rmsNorm } from "../ops/rms-norm.ts";
+export { rotate } from "../ops/rotate.ts";
 export { unfold } from "../ops/unfold.ts";
 export { vocabularyLoss } from "../ops/vocabulary-loss.ts";

@@ -25,6 +25,7 @@ import { multiHead } from "./backend/multi-head.ts";
 import { optimizer } from "./backend/optimizer.ts";
 import { products } from "./backend/products.ts";
 import { rmsNorm } from "./backend/rms-norm.ts";
+import { rotary } from "./backend/rotary.ts";
 import { rowMoves } from "./backend/rows.ts";
 import { topLogProbabilities } from "./backend/top-log-probabilities.ts";
 import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
@@ -98,6 +99,7 @@ function kernelEntries(context: CpuContext) {
     ...layerNorm(context),
     ...rmsNorm(context),
     ...gatedActivation(context),
+    ...rotary(context),
     ...attention(context),
     ...multiHead(context),
     ...losses(context),

@@ -8,6 +8,7 @@ import { matrixCases } from "./matrix-cases.ts";
 import { memoryCases } from "./memory-cases.ts";
 import { multiHeadCases } from "./multi-head-cases.ts";
 import { rmsNormCases } from "./rms-norm-cases.ts";
+import { rotaryCases } from "./rotary-cases.ts";
 import { rowCases } from "./row-cases.ts";
 import { trainingCases } from "./training-cases.ts";
 import { vocabularyLossCases } from "./vocabulary-loss-cases.ts";
@@ -29,6 +30,7 @@ export const cases: readonly Case[] = [
   ...layerNormCases,
   ...rmsNormCases,
   ...gatedActivationCases,
+  ...rotaryCases,
   ...attentionCases,
   ...multiHeadCases,
   ...trainingCases,

@@ -20,6 +20,7 @@ import {
   FEW_ROWS_KERNELS,
 } from "../../../ffi/cpu/backend/products.ts";
 import { RMS_NORM_KERNELS, RMS_NORM_SIZES } from "../../../ffi/cpu/backend/rms-norm.ts";
+import { ROTARY_KERNELS } from "../../../ffi/cpu/backend/rotary.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
@@ -44,6 +45,7 @@ const typed = {
   ...MULTI_HEAD_KERNELS,
   ...NARROW_KERNELS,
   ...RMS_NORM_KERNELS,
+  ...ROTARY_KERNELS,
   ...ROW_KERNELS,
   ...VOCABULARY_LOSS_KERNELS,
 };
