@@ -223,6 +223,7 @@ function withoutFailures(output: Output): Output {
       return output.columns;
     },
     colours: output.colours,
+    isClosed: output.isClosed,
   };
 }
 
