@@ -13,7 +13,8 @@ import {
   type PeftAdapter,
 } from "./peft-adapter.ts";
 import { insideModules } from "./peft-patterns.ts";
-import { parsePeftConfig, type PeftConfig, peftConfigJson } from "./peft-config.ts";
+import { parsePeftConfig, type PeftConfig } from "./peft-config.ts";
+import { peftConfigJson } from "./peft-config-json.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 import { openTorchCheckpoint } from "./torch-pickle.ts";
@@ -125,7 +126,7 @@ function assemble(
     });
     return { ...fields, modules, saved };
   }
-  const { method, taskType, baseModel, dropout } = config;
+  const { method, taskType, baseModel, revision, dropout } = config;
   const modules = [...layers].map(([path, parts]): LoraModule => {
     const module = { ...lowRank(path, parts), alpha: config.alphaOf(path) };
     const [expected, found] = [config.rankOf(path), module.A.shape[0]];
@@ -135,7 +136,7 @@ function assemble(
       `"${path}" must have rank ${expected} according to ${ADAPTER_CONFIG}, got ${found}`,
     );
   });
-  return { method, taskType, baseModel, dropout, modules, saved };
+  return { method, taskType, baseModel, revision, dropout, modules, saved };
 }
 
 /**
@@ -210,11 +211,15 @@ function withoutEmptyLayers(adapter: PeftAdapter): PeftAdapter {
 }
 
 /**
- * Writes an adapter in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`.
- * Atomic: the folder appears complete or not at all, and an existing one is replaced only when it
- * holds nothing else. LoRA layers of rank 0 are left out.
+ * Writes an adapter in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`, with
+ * further files by name. Atomic: the folder appears complete or not at all, and an existing one is
+ * replaced only when it holds nothing else. LoRA layers of rank 0 are left out.
  */
-export function writePeftAdapter(dir: string, given: PeftAdapter): void {
+export function writePeftAdapter(
+  dir: string,
+  given: PeftAdapter,
+  files: ReadonlyMap<string, string | Uint8Array> = new Map(),
+): void {
   checkAdapter(given, dir);
   checkSchedule(given, dir);
   const adapter = withoutEmptyLayers(given);
@@ -225,5 +230,6 @@ export function writePeftAdapter(dir: string, given: PeftAdapter): void {
     const config = peftConfigJson(adapter, [...new Set(saved)].toSorted());
     writeFileAtomic(join(scratch, ADAPTER_CONFIG), config);
     writeSafetensors(join(scratch, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
+    for (const [name, content] of files) writeFileAtomic(join(scratch, name), content);
   });
 }
