@@ -9,7 +9,7 @@ import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { looksLikeRepo } from "../io/hub-repo.ts";
 import { isJsonObject } from "../io/json-file.ts";
 import type { PeftAdapter } from "../io/peft-adapter.ts";
-import { ADAPTER_CONFIG, readPeftAdapter } from "../io/peft.ts";
+import { ADAPTER_CONFIG, adapterFolders, readPeftAdapter } from "../io/peft.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
 import {
@@ -196,6 +196,9 @@ async function openAdapter(
   if (existsSync(join(given, runFiles.model)))
     throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
   const [seed] = seedFolders(given);
+  const [inside] = seed === undefined ? adapterFolders(given) : [];
+  if (inside !== undefined)
+    throw errors.file(given, "holds adapters in folders", `give one of them, such as ${inside}`);
   throw seed === undefined
     ? errors.file(
         given,
