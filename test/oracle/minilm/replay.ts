@@ -36,7 +36,13 @@ interface Recorded {
 }
 
 const ORTHOGONALITY = 0.1;
-const limits = { loss: 1e-5, taskLoss: 1e-5, norm: 1e-4, masks: 0, final: 2e-5 };
+const limits: Readonly<Record<string, number>> = {
+  loss: 1e-5,
+  taskLoss: 1e-5,
+  norm: 1e-4,
+  masks: 0,
+  final: 2e-5,
+};
 
 const [start, record] = process.argv.slice(2);
 if (!start || !record) throw new Error("usage: replay.ts START RECORD");
@@ -66,8 +72,8 @@ for (const { name, buffer } of trainer.arena.parameters) {
     worst.final = Math.max(worst.final, Math.abs(value - got[i]!));
 }
 console.log(JSON.stringify({ task, method, steps: steps.length, ...worst }));
-for (const [name, limit] of Object.entries(limits))
-  if (!(worst[name as keyof typeof worst] <= limit)) process.exitCode = 1;
+for (const [name, difference] of Object.entries(worst))
+  if (!(difference <= limits[name]!)) process.exitCode = 1;
 
 function createTrainer(on: Backend): Trainer {
   const labels = task === "stsb" ? 1 : 2;
