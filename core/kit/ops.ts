@@ -13,5 +13,6 @@ export { gatherRows } from "../ops/gather-rows.ts";
 export { linear } from "../ops/linear.ts";
 export { rmsNorm } from "../ops/rms-norm.ts";
 export { rotate } from "../ops/rotate.ts";
+export { selfAttention } from "../ops/self-attention.ts";
 export { unfold } from "../ops/unfold.ts";
 export { vocabularyLoss } from "../ops/vocabulary-loss.ts";
