@@ -203,14 +203,33 @@ describe("attention: values", () => {
   });
 
   test("grouped heads: neighbouring query heads read one key head", () => {
-    const [k, v] = [wave(4 * DIM, 1), wave(4 * DIM, 2)];
-    const repeated = (x: Float64Array) =>
-      Float64Array.from(
-        { length: 4 * WIDTH },
-        (_, i) => x[Math.floor(i / WIDTH) * DIM + (i % DIM)]!,
+    const [heads, keyHeads] = [4, 2];
+    const attend = (keyHeadsGiven: number, k: ArrayLike<number>, v: ArrayLike<number>) =>
+      valuesOf((pass) =>
+        attention(
+          pass,
+          {
+            q: tensor(backend, [5, heads * DIM], 0),
+            k: tensor(backend, [5, keyHeadsGiven * DIM], 0, k),
+            v: tensor(backend, [5, keyHeadsGiven * DIM], 0, v),
+          },
+          {
+            shape: shapeFor(
+              pass,
+              { queries: [2, 3], keys: [2, 3] },
+              { heads, keyHeads: keyHeadsGiven },
+            ),
+          },
+        ),
       );
-    const full = attendOne(4, {}, { k: repeated(k), v: repeated(v) });
-    expect(attendOne(4, { keyHeads: 1 }, { k, v })).toEqual(full);
+    const [k, v] = [wave(5 * keyHeads * DIM, 1), wave(5 * keyHeads * DIM, 2)];
+    /** Heads 0, 0, 1, 1 of each row. */
+    const repeated = (x: Float64Array) =>
+      Float64Array.from({ length: 5 * heads * DIM }, (_, i) => {
+        const [row, head] = [Math.floor(i / (heads * DIM)), Math.floor(i / DIM) % heads];
+        return x[(row * keyHeads + Math.floor(head / 2)) * DIM + (i % DIM)]!;
+      });
+    expect(attend(keyHeads, k, v)).toEqual(attend(heads, repeated(k), repeated(v)));
   });
 
   test("a query without keys gets zeros", () => {
