@@ -58,10 +58,14 @@ const conversionVersion = 1;
 /** A hash of all inputs of a tokenizer: equal hashes mean equal ids for every text. */
 export function tokenizerFingerprint({ family, files, config }: TokenizerSource): string {
   const hash = new Bun.CryptoHasher("sha256");
-  hash.update(JSON.stringify([conversionVersion, family.name, family.special, config]));
+  const version = isConverted({ family, files }) ? (family.convert?.version ?? "") : "";
+  hash.update(JSON.stringify([conversionVersion, family.name, family.special, config]) + version);
   for (const { bytes } of files) hash.update(`\n${bytes.length}\n`).update(bytes);
   return hash.digest("hex");
 }
+
+const isConverted = ({ family, files: [file] }: Pick<TokenizerSource, "family" | "files">) =>
+  family.convert !== undefined && basename(file.path) !== tokenizerJsonFile;
 
 const tokenizers = new WeakMap<TokenizerSource, Promise<Tokenizer>>();
 
@@ -78,10 +82,11 @@ export function buildTokenizer(source: TokenizerSource): Promise<Tokenizer> {
 async function build(source: TokenizerSource): Promise<Tokenizer> {
   const { family, files, config } = source;
   const [file] = files;
-  const isTokenizerJson = basename(file.path) === tokenizerJsonFile || family.convert === undefined;
-  const { native, vocabSize } = isTokenizerJson
-    ? await nativeFromFile(file)
-    : await nativeFromJson(family.convert.build(files, config), file.path);
+  const { convert } = family;
+  const { native, vocabSize } =
+    convert && isConverted(source)
+      ? await nativeFromJson(convert.build(files, config), file.path)
+      : await nativeFromFile(file);
   const idOf = (token: string) => {
     const id = native.tokenToId(token);
     if (id !== null) return id;
