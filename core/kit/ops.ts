@@ -1,7 +1,7 @@
 /** The differentiable operations of a plugin's model. */
 export { activation } from "../ops/activation.ts";
 export { addLayerNorm } from "../ops/add-layer-norm.ts";
-export { appendZeroRows, firstRows } from "../ops/append-zero-rows.ts";
+export { appendZeroRows, concatRows, firstRows } from "../ops/append-zero-rows.ts";
 export { attendChosenRows } from "../ops/attend-chosen-rows.ts";
 export { attention } from "../ops/attention.ts";
 export { disentangledAttention } from "../ops/disentangled-attention.ts";
@@ -9,5 +9,6 @@ export { dropout } from "../ops/dropout.ts";
 export { embedding } from "../ops/embedding.ts";
 export { gatherRows } from "../ops/gather-rows.ts";
 export { linear } from "../ops/linear.ts";
+export { meanRows } from "../ops/mean-rows.ts";
 export { unfold } from "../ops/unfold.ts";
 export { vocabularyLoss } from "../ops/vocabulary-loss.ts";
