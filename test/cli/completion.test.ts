@@ -55,7 +55,7 @@ describe.skipIf(Bun.which("bash") === null)(
     const script = (await run("completion", "bash")).stdout;
 
     test.each([
-      ["adalora pl", ["plan"]],
+      ["adalora pl", ["plan", "plugin"]],
       ["adalora run r", ["rte"]],
       ["adalora run --method b", ["bitfit"]],
       ["adalora run --method = pr", ["prune-lora"]],

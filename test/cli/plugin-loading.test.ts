@@ -180,7 +180,7 @@ describe("a plugin is refused, with what to do:", () => {
       "a name that the kit lacks",
       'import {\n  definePlugins,\n} from "adalora";\nexport default definePlugins({});',
       'it.ts:2: imports definePlugins, which "adalora" does not export',
-      "did you mean definePlugin? it exports configReader, definePlugin, errors, nn, ops",
+      "did you mean definePlugin? it exports configReader, definePlugin, errors, nn, ops, tokenizers",
     ],
     [
       "a name that a file lacks",

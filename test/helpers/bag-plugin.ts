@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeSafetensors } from "../../core/io/safetensors.ts";
 import { float32Tensor } from "../../core/io/stored-tensor.ts";
-import { debertaTokenizer } from "../../plugins/deberta/tokenizer.ts";
+import { debertaTokenizer } from "../../core/text/families/deberta.ts";
 import { wave } from "./wave.ts";
 
 const spm = join(import.meta.dir, "../fixtures/text/tiny/spm.model");
@@ -60,14 +60,19 @@ export function writeBagPlugin(folder: string, ...edits: (readonly [string, stri
   return join(folder, "bag.ts");
 }
 
+/** Writes a tokenizer.json of 357 tokens, with the special tokens of BERT. */
+export function writeTinyTokenizer(folder: string): void {
+  const vocabulary = { path: spm, bytes: readFileSync(spm) };
+  const tokenizer = debertaTokenizer.convert?.build([vocabulary], {});
+  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+}
+
 /** Writes a checkpoint of the plugin's family without its head, with a tokenizer.json. */
 export function writeBagModel(folder: string): void {
   mkdirSync(folder, { recursive: true });
   const config = { model_type: "bag", vocab_size: 512, hidden_size: 16 };
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));
-  const vocabulary = { path: spm, bytes: readFileSync(spm) };
-  const tokenizer = debertaTokenizer.convert?.build([vocabulary], {});
-  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+  writeTinyTokenizer(folder);
   const tensor = (shape: readonly number[], phase: number) => {
     const count = shape.reduce((a, b) => a * b);
     return float32Tensor(shape, Float32Array.from(wave(count, phase)));
