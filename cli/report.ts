@@ -1,6 +1,6 @@
 import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
-import { errorCode, fileError } from "../core/io/file-errors.ts";
+import { errorCode, fileError, machineError } from "../core/io/file-errors.ts";
 import { type LiveLine, liveLine } from "./live-line.ts";
 import { printable, printableLines, shortened } from "./printable.ts";
 import {
@@ -223,10 +223,12 @@ function withoutFailures(output: Output): Output {
       return output.columns;
     },
     colours: output.colours,
+    isClosed: output.isClosed,
   };
 }
 
-function describeError(error: unknown) {
+function describeError(thrown: unknown) {
+  const error = machineError(thrown) ?? thrown;
   if (error instanceof AdaloraError) {
     const { code, message, lines, hint } = error;
     return { code, message, lines, hint, exitCode: 1 as const };

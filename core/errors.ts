@@ -74,10 +74,11 @@ export const errors = {
     return new AdaloraError("E_TASK", rule, { hint: `supported: ${tasks.join(", ")}` });
   },
 
-  config(source: string, key: string, want: string, got: unknown) {
+  config(source: string, key: string, want: string, got: unknown, hint?: string) {
     return new AdaloraError(
       "E_CONFIG",
       `${source}: "${cutText(key)}" must be ${want}, got ${excerpt(got)}`,
+      { hint },
     );
   },
 

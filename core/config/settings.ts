@@ -102,6 +102,15 @@ const task = {
     aliases: ["model-name-or-path"],
     hint: "DIR|org/name",
   }),
+  baseName: text(
+    null,
+    "the model's name on the hub, for the adapter's files, if --model is a folder",
+    {
+      pattern: /^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/,
+      want: "a name on the hub like org/name",
+      hint: "org/name",
+    },
+  ),
   tokenizer: text(null, "the tokenizer's folder (default: the model's)", {
     aliases: ["tokenizer-name"],
     hint: "DIR",

@@ -19,14 +19,19 @@ export interface BatchRows<Shared = undefined> {
 }
 
 /** Each sequence's first token. */
-export type FirstTokens = SelectedRows;
+export interface FirstTokens extends SelectedRows {
+  /** i32 [B] */
+  readonly positions: Buffer;
+}
 
 /** The first tokens of a batch, uploaded. */
-export function firstTokens(pass: ForwardPass, { offsets }: TokenBatch): FirstTokens {
+export function firstTokens(pass: ForwardPass, { offsets, positions }: TokenBatch): FirstTokens {
   const sequences = offsets.length - 1;
+  const ids = offsets.subarray(0, sequences);
   const own = Int32Array.from({ length: sequences + 1 }, (_, b) => b);
   return {
-    ids: pass.integers(offsets.subarray(0, sequences)),
+    ids: pass.integers(ids),
+    positions: pass.integers(ids.map((row) => positions[row] ?? 0)),
     rows: { sequences, tokens: sequences, offsets: pass.integers(own), hostOffsets: own },
   };
 }

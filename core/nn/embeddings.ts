@@ -5,7 +5,7 @@ import { gatherRows } from "../ops/gather-rows.ts";
 import { linear } from "../ops/linear.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 import { drop } from "./drop.ts";
-import type { Norm } from "./layer-norm.ts";
+import type { Norm } from "./norms.ts";
 import type { TokenBatch } from "./packed-batch.ts";
 
 /** The tokens to embed. */

@@ -2,11 +2,12 @@ import type { Buffer } from "../backend.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Packing } from "../kernels/attention.ts";
 import { gatherRows } from "../ops/gather-rows.ts";
+import type { SelectedRows } from "../ops/padding-rows.ts";
 import type { Tensor } from "../tensor.ts";
 import { type BatchRows, type FirstTokens, firstTokens } from "./batch-rows.ts";
 import type { EmbeddedTokens } from "./embeddings.ts";
 import type { EncoderLayer } from "./encoder-layer.ts";
-import type { Norm } from "./layer-norm.ts";
+import type { Norm } from "./norms.ts";
 import { type TokenBatch, uploadPacking } from "./packed-batch.ts";
 import { embedPadded, type EncoderPadding, padBatch } from "./padding.ts";
 
@@ -18,11 +19,15 @@ export interface SharedState<Shared> {
 }
 
 /** Computes what the layers share of a batch, such as position embeddings. */
-type Share<Shared> = (
-  pass: ForwardPass,
-  batch: TokenBatch,
-  packing: Packing,
-) => SharedState<Shared>;
+type Share<Shared> = (pass: ForwardPass, rows: SharedRows) => SharedState<Shared>;
+
+/** The rows of a batch, before its layers. */
+export interface SharedRows {
+  readonly batch: TokenBatch;
+  readonly packing: Packing;
+  /** [N + P]: the position of each row, those of padding rows included. */
+  readonly positions: Int32Array;
+}
 
 /** The parts of an encoder; `share` is required where its layers share something. */
 export type EncoderParts<Shared> = {
@@ -69,9 +74,10 @@ export class Encoder<Shared = undefined> {
     const positions = padded ? pass.integers(padded.positions) : packing.positions;
     let hidden = pass.scope(() => embedPadded(pass, embeddings, batch, padded));
     pass.observe(`${observedAs}.0`, hidden);
-    const { value: shared, buffers } = this.#shared(pass, batch, packing);
+    const host = padded?.positions ?? batch.positions;
+    const { value: shared, buffers } = this.#shared(pass, { batch, packing, positions: host });
     const all = { packing, positions, padding: padded?.rows, firsts: undefined, shared };
-    const reads = [...buffersOf(all), ...selected(firsts), ...buffers];
+    const reads = [...buffersOf(all), ...selected(firsts), firsts?.positions, ...buffers];
     for (const [i, layer] of layers.entries()) {
       const input = hidden;
       const rows = i === layers.length - 1 ? { ...all, firsts } : all;
@@ -79,11 +85,14 @@ export class Encoder<Shared = undefined> {
       pass.tape.drop(input.buffer); // without a tape, only one layer's output lives at a time
       pass.observe(`${observedAs}.${i + 1}`, hidden);
     }
-    return norm ? norm.forward(pass, hidden) : hidden;
+    if (!norm) return hidden;
+    const normal = pass.scope(() => norm.forward(pass, hidden));
+    pass.tape.drop(hidden.buffer);
+    return normal;
   }
 
-  #shared(pass: ForwardPass, batch: TokenBatch, packing: Packing): SharedState<Shared> {
-    if ("share" in this.#parts) return this.#parts.share(pass, batch, packing);
+  #shared(pass: ForwardPass, rows: SharedRows): SharedState<Shared> {
+    if ("share" in this.#parts) return this.#parts.share(pass, rows);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- without `share` it's undefined
     return { value: undefined as Shared, buffers: [] };
   }
@@ -97,4 +106,4 @@ function buffersOf({ packing, positions, padding }: BatchRows<unknown>) {
   return [...geometry, ...selected(padding?.queries)];
 }
 
-const selected = (some: FirstTokens | undefined) => [some?.ids, some?.rows.offsets];
+const selected = (some: SelectedRows | undefined) => [some?.ids, some?.rows.offsets];

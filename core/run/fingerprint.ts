@@ -5,6 +5,7 @@ import type { PreparedRun } from "./prepare.ts";
 
 /** Settings that a resumed run may change, because they do not affect its numerical results. */
 const excludedSettings = new Set([
+  "baseName",
   "threads",
   "device",
   "checkpointing",

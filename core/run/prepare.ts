@@ -5,6 +5,7 @@ import type { Start } from "../adalora/start.ts";
 import { adapterMethods, isOneOf } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { classWarnings } from "../data/class-names.ts";
+import type { HubData } from "../data/data-location.ts";
 import { type AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { matchWeights } from "../model/load-weights.ts";
@@ -41,6 +42,8 @@ export interface PreparedRun {
   readonly config: RunConfig;
   readonly files: ModelFiles;
   readonly spec: RunSpec;
+  /** The task's own data set on the hub. */
+  readonly hub: HubData | undefined;
   readonly declared: DeclaredModel;
   readonly target: RankTarget | undefined;
   readonly schedule: RunSchedule;
@@ -133,6 +136,7 @@ async function inspect(
     config: { ...withAbsolutePaths(config), ...resolved },
     files: model.files,
     spec: model.spec,
+    hub: task.hub,
     declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,

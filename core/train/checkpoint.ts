@@ -1,9 +1,10 @@
-import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend, Buffer, HostArray } from "../backend.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { writeDirectoryAtomic } from "../io/atomic.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
+import { removeTree } from "../io/remove.ts";
 import { openSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import { differInPlugin } from "./plugin-fingerprint.ts";
 import { type Progress, readProgress, type SavedProgress, writeProgress } from "./progress.ts";
@@ -39,7 +40,7 @@ export function saveCheckpoint(
   const steps = stepsIn(dir);
   const current = steps.indexOf(progress.step);
   for (const step of [...steps.slice(0, current), ...steps.slice(current + limit)]) {
-    rmSync(join(dir, `step-${step}`), { recursive: true, force: true });
+    removeTree(join(dir, `step-${step}`));
   }
 }
 
@@ -47,7 +48,7 @@ const storedDtype = ({ master }: Backend) => (master === "f64" ? "F64" : "F32");
 
 /** Deletes the checkpoint of a step, and the folder of checkpoints if it was the last one. */
 export function removeCheckpoint(dir: string, step: number): void {
-  rmSync(join(dir, `step-${step}`), { recursive: true, force: true });
+  removeTree(join(dir, `step-${step}`));
   if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir);
 }
 

@@ -84,7 +84,8 @@ export function readCase(dir: string): GoldenCase {
   return { dir, golden, tensors: new Map(stored.map(([name, t]) => [name, numbersOf(t)])) };
 }
 
-function numbersOf(tensor: StoredTensor): GoldenTensor {
+/** The numbers of a stored tensor. */
+export function numbersOf(tensor: StoredTensor): GoldenTensor {
   const { dtype, shape, bytes } = tensor;
   if (dtype !== "I64") return { shape, values: toFloat64(tensor) };
   const aligned = bytes.slice();

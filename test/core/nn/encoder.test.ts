@@ -3,7 +3,11 @@ import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass, type ForwardPassOptions } from "../../../core/forward-pass.ts";
 import { initializeWeights } from "../../../core/model/load-weights.ts";
 import { Embeddings, positions, tokenTypes, words } from "../../../core/nn/embeddings.ts";
-import { PostNormLayer } from "../../../core/nn/encoder-layer.ts";
+import type { RotaryTables } from "../../../core/kernels/rotary.ts";
+import { PostNormLayer, PreNormLayer } from "../../../core/nn/encoder-layer.ts";
+import { GatedMlp } from "../../../core/nn/mlp.ts";
+import { uploadRotary } from "../../../core/nn/rotary.ts";
+import { SelfAttention } from "../../../core/nn/self-attention.ts";
 import { Encoder } from "../../../core/nn/encoder.ts";
 import { lastToken, meanOfTokens } from "../../../core/nn/heads.ts";
 import { ModuleScope } from "../../../core/nn/module-scope.ts";
@@ -27,6 +31,47 @@ const NAMES = {
 };
 const WIDTH = 6;
 const batch = packSequences([[1, 2, 3, 4], [5], [6, 7, 8]]);
+
+/** Pre-norm layers with rotary positions, RMSNorm and gated MLPs. */
+function preNormEncoder({ padding, dropout = 0 }: { padding?: EncoderPadding; dropout?: number }) {
+  const backend = createReferenceBackend();
+  const scope = ModuleScope.root();
+  const linear = (layer: ModuleScope, name: string, from = WIDTH, to = WIDTH) =>
+    layer.linear(name, from, to, 0.5, { bias: false });
+  const layerOf = (layer: ModuleScope, isFirst: boolean) =>
+    new PreNormLayer<RotaryTables>({
+      attentionNorm: isFirst ? undefined : layer.rmsNorm("norm1", WIDTH, 1e-6),
+      attention: new SelfAttention({
+        query: linear(layer, "q"),
+        key: linear(layer, "k"),
+        value: linear(layer, "v"),
+        output: linear(layer, "o"),
+        heads: 3,
+        rotary: (tables) => tables,
+        dropout,
+      }),
+      mlpNorm: layer.layerNorm("norm2", WIDTH, 1e-6, { bias: false }),
+      mlp: new GatedMlp({
+        up: linear(layer, "up", WIDTH, 8),
+        gate: linear(layer, "gate", WIDTH, 8),
+        down: linear(layer, "down", 8),
+        activation: "silu",
+      }),
+      dropout,
+    });
+  const encoder = new Encoder<RotaryTables>({
+    embeddings: new Embeddings({ tables: [words(scope.table("words", 12, WIDTH, 0.5))], dropout }),
+    layers: [layerOf(scope.child("layers.0"), true), layerOf(scope.child("layers.1"), false)],
+    norm: scope.rmsNorm("norm", WIDTH, 1e-6),
+    share(pass, { positions: all }) {
+      const tables = uploadRotary(pass, all, { theta: 100, rotated: 2 });
+      return { value: tables, buffers: [tables.cos, tables.sin] };
+    },
+    ...(padding ? { padding } : {}),
+  });
+  initializeWeights(backend, scope.tree, 3);
+  return { backend, encoder, tree: scope.tree };
+}
 
 function tinyEncoder({
   padding,
@@ -60,7 +105,13 @@ function tinyEncoder({
   return { backend, encoder, tree: scope.tree };
 }
 
-type Subject = ReturnType<typeof tinyEncoder>;
+type Subject = Pick<ReturnType<typeof tinyEncoder>, "backend" | "tree">;
+
+/** Both kinds of layers. */
+const kinds = [
+  ["post-norm", tinyEncoder],
+  ["pre-norm", preNormEncoder],
+] as const;
 
 function valuesOf(
   { backend }: Subject,
@@ -92,12 +143,12 @@ function gradientsOf(
   return Array.from(backend.download(arena.gradients));
 }
 
-describe("an encoder of blocks", () => {
+describe.each(kinds)("an encoder of %s layers", (_, encoderOf) => {
   const rowsOf = (values: readonly number[], rows: readonly number[]) =>
     rows.flatMap((row) => values.slice(row * WIDTH, (row + 1) * WIDTH));
 
   test("computes first tokens alone as among all", () => {
-    const subject = tinyEncoder();
+    const subject = encoderOf({});
     const all = valuesOf(subject, (pass) => subject.encoder.forward(pass, batch));
     const firsts = valuesOf(subject, (pass) => subject.encoder.firstRows(pass, batch));
     expect(firsts).toEqual(rowsOf(all, [0, 4, 5]));
@@ -110,7 +161,7 @@ describe("an encoder of blocks", () => {
   });
 
   test("computes a sequence the same in any batch", () => {
-    const subject = tinyEncoder();
+    const subject = encoderOf({});
     const all = valuesOf(subject, (pass) => subject.encoder.forward(pass, batch));
     const alone = valuesOf(subject, (pass) =>
       subject.encoder.forward(pass, packSequences([[6, 7, 8]])),
@@ -119,7 +170,7 @@ describe("an encoder of blocks", () => {
   });
 
   test("pools last tokens and means", () => {
-    const subject = tinyEncoder();
+    const subject = encoderOf({});
     const all = valuesOf(subject, (pass) => subject.encoder.forward(pass, batch));
     const last = valuesOf(subject, (pass) => lastToken(pass, subject.encoder, batch));
     expect(last).toEqual(rowsOf(all, [3, 4, 7]));
@@ -138,7 +189,7 @@ describe("an encoder of blocks", () => {
   for (const [note, padding, input] of cases)
     test(`reruns layers to the same gradients, and frees every buffer: ${note}`, () => {
       const results = [false, true].map((checkpointing) => {
-        const subject = tinyEncoder({ dropout: 0.3, ...(padding ? { padding } : {}) });
+        const subject = encoderOf({ dropout: 0.3, ...(padding ? { padding } : {}) });
         const run = () =>
           gradientsOf(subject, (pass) => subject.encoder.forward(pass, input), checkpointing);
         const first = run();
