@@ -49,6 +49,8 @@ export interface TrainedOptions extends InferenceOptions {
   /** The weights of a run's folder to use. */
   readonly which: Which;
   readonly tokenizer: string | null;
+  /** Files and packages of model families; null: the run's. */
+  readonly plugins: readonly string[] | null;
   readonly task: string | null;
   /** Class names in the order of the model's outputs. */
   readonly labels: readonly string[] | null;
@@ -100,12 +102,14 @@ export async function openTrained(
   const isSameTask = run?.task === undefined || run.task === name;
   const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
   const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
+  const families = await sources.families(requested.plugins ?? run?.plugins ?? null, runFolder);
   const files = await openModelFiles(
     {
       model,
       tokenizer: requested.tokenizer ?? run?.tokenizer ?? (saved ? null : ownTokenizer(adapter)),
       maxLength: maxLength ?? settings.maxLength.fallback,
     },
+    families,
     sources,
   );
   const modelClasses =
