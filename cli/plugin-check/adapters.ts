@@ -97,27 +97,30 @@ function unmatchedHeads({ adapters }: ModelPlugin, names: readonly string[]) {
   return [fail(`adapters.trainable ${listed(idle.map(String))} matches no parameter`, hint)];
 }
 
-/** PEFT finds a saved head by its module's name, the first part of its parameters' names. */
+/** PEFT finds a saved head by the last parts of its module's path. */
 function savedHeads({ adapters }: ModelPlugin, names: readonly string[]): PluginFinding[] {
   const isTrained = (name: string) => adapters.trainable.some((pattern) => pattern.test(name));
-  const trained = unique(names.filter(isTrained).map((name) => name.split(".")[0] ?? name));
+  const trained = names.filter(isTrained);
+  const isIn = (head: string) => (name: string) => `.${name}.`.includes(`.${head}.`);
   const { saved } = adapters;
-  const unknown = saved.filter((head) => !trained.includes(head));
-  const unsaved = trained.filter((head) => !saved.includes(head));
+  const unknown = saved.filter((head) => !trained.some(isIn(head)));
+  const lacking = trained.filter((name) => !saved.some((head) => isIn(head)(name)));
+  const modulesOf = (some: readonly string[]) =>
+    listed(unique(some.map((name) => name.replace(/\.[^.]+$/, ""))));
   return [
     ...(unknown.length === 0
       ? []
       : [
           fail(
             `adapters.saved names ${listed(unknown)}, which no pattern of adapters.trainable matches`,
-            `remove it, or train it; trained in full: ${listed(trained) || "nothing"}`,
+            `remove it, or train it; trained in full: ${modulesOf(trained) || "nothing"}`,
           ),
         ]),
-    ...(unsaved.length === 0
+    ...(lacking.length === 0
       ? []
       : [
           fail(
-            `adapters.saved lacks ${listed(unsaved)}, which adapters.trainable trains`,
+            `adapters.saved lacks ${modulesOf(lacking)}, which adapters.trainable trains`,
             "add it: PEFT's modules_to_save lists the heads that an adapter file holds",
           ),
         ]),

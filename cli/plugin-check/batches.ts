@@ -48,9 +48,7 @@ export function checkBatches(subject: Subject): PluginFinding {
 function splitLogits(subject: Subject, examples: readonly Example[]): readonly Float64Array[] {
   const logits = logitsOf(subject, { examples });
   const { rowsOf } = subject.runner;
-  const padded = subject.kind.paddedQueries ? examples.slice(1).length : 0;
-  const rows = examples.reduce((sum, example) => sum + rowsOf(example), 0);
-  const width = logits.length / (rows + padded);
+  const width = subject.kind.task === "generation" ? subject.vocabSize : subject.labels;
   let at = 0;
   return examples.map((example) => {
     const from = at;

@@ -56,26 +56,48 @@ function slopeOf(subject: Subject, parameter: Parameter): Slope {
   const { name } = parameter;
   const gradient = Float64Array.from(backend.download(arena.partOf(arena.gradients, parameter)));
   const start = Float64Array.from(backend.download(parameter.buffer));
-  const direction = unitVector(parameter);
-  const analytic = direction.reduce((sum, x, i) => sum + x * gradient[i]!, 0);
   const norm = Math.sqrt(gradient.reduce((sum, x) => sum + x * x, 0));
   const allowed = TOLERANCE.relative * Math.max(norm, 1e-3) + TOLERANCE.absolute;
-  const at = (step: number) => {
-    backend.upload(
-      parameter.buffer,
-      start.map((x, i) => x + step * direction[i]!),
-    );
+  const at = (step: number, direction: Float64Array) => {
+    const moved = start.map((x, i) => x + step * direction[i]!);
+    backend.upload(parameter.buffer, moved);
     return lossOf(subject);
   };
-  let [numeric, isRight] = [NaN, false];
-  for (const step of STEPS) {
-    numeric = (at(step) - at(-step)) / (2 * step);
-    isRight = Math.abs(numeric - analytic) <= allowed;
-    if (isRight) break;
-  }
-  const isRead = norm > 0 || numeric !== 0 || at(100) !== at(0);
+  const compare = (direction: Float64Array) => {
+    const analytic = direction.reduce((sum, x, i) => sum + x * gradient[i]!, 0);
+    let [numeric, isRight] = [NaN, false];
+    for (const step of STEPS) {
+      numeric = (at(step, direction) - at(-step, direction)) / (2 * step);
+      isRight = Math.abs(numeric - analytic) <= allowed;
+      if (isRight) break;
+    }
+    return { analytic, numeric, isRight };
+  };
+  const direction = unitVector(parameter);
+  let result = compare(direction);
+  const isRead = norm > 0 || result.numeric !== 0 || at(100, direction) !== at(0, direction);
+  if (!result.isRight && isTable(subject, parameter) && norm > 0)
+    result = compare(withoutFrozenRows(direction, gradient, parameter));
   backend.upload(parameter.buffer, start);
-  return { name, analytic, numeric, isRight, isRead };
+  return { name, ...result, isRead };
+}
+
+/** Whether a parameter may be an embedding table: a matrix that is no linear layer's. */
+const isTable = ({ tree }: Subject, parameter: Parameter) =>
+  parameter.shape.length === 2 &&
+  ![...tree.linears.values()].some(({ weight }) => weight === parameter);
+
+/** The direction without rows that have no gradient: a table's padding row is read, not trained. */
+function withoutFrozenRows(
+  direction: Float64Array,
+  gradient: Float64Array,
+  { shape }: Parameter,
+): Float64Array {
+  const width = shape[1] ?? 1;
+  return direction.map((x, i) => {
+    const row = Math.floor(i / width) * width;
+    return gradient.subarray(row, row + width).some((value) => value !== 0) ? x : 0;
+  });
 }
 
 /** A random direction of length 1. */

@@ -18,12 +18,11 @@ import {
   type TaskHead,
   type Tensor,
   type TokenBatch,
+  tokenizers,
 } from "../../../core/kit/kit.ts";
 import { initializeWeights } from "../../../core/model/load-weights.ts";
 import { declareModel } from "../../../core/model/open-model.ts";
-import type { LayerNorm } from "../../../core/nn/module-scope.ts";
 import { demoTokenizerJson, vocabulary } from "../../../demo/tokenizer.ts";
-import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
 
 /** config.json of a small family: post-norm layers, absolute positions. */
 export const smallConfig = {
@@ -123,7 +122,7 @@ export function smallPlugin(broken: Partial<Steps> = {}): ModelPlugin<SmallConfi
       trainable: [/^classifier\./],
       saved: ["classifier"],
     },
-    tokenizer: debertaTokenizer,
+    tokenizer: tokenizers.deberta,
   });
 }
 
@@ -182,7 +181,7 @@ function smallLayer(
   const [output, up, down] = [linear("output", C, C), linear("up", C, ffn), linear("down", ffn, C)];
   const [first, second] = [scope.layerNorm("norm1", C, EPS), scope.layerNorm("norm2", C, EPS)];
   const headDim = C / heads;
-  const normed = (pass: ForwardPass, x: Tensor, residual: Tensor, norm: LayerNorm) => {
+  const normed = (pass: ForwardPass, x: Tensor, residual: Tensor, norm: nn.LayerNorm) => {
     const { weight, bias, eps } = norm;
     const dropout = steps.mask(pass, probability);
     return ops.addLayerNorm(pass, { x, residual, weight, bias }, { eps, dropout });
