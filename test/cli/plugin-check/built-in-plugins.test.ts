@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { checkPlugin } from "../../../cli/plugin-check/check-plugin.ts";
 import { findingsText } from "../../../cli/plugin-check/findings-text.ts";
 import { readJsonObject } from "../../../core/io/json-file.ts";
-import { pluginFor, plugins } from "../../../plugins/index.ts";
+import { builtInFamilies, plugins } from "../../../plugins/index.ts";
 import { fakeOutput } from "../fake-output.ts";
 
 const cases = join(import.meta.dir, "../../golden/cases");
@@ -12,7 +12,8 @@ const cases = join(import.meta.dir, "../../golden/cases");
 const folders = ["01-hub-style-fp16-bin", "02-conv-layer", "02-position-biased-types", "04-bart"];
 
 const pluginOf = (name: string) =>
-  pluginFor(String(readJsonObject(join(cases, name, "config.json"))["model_type"]));
+  builtInFamilies.familyOf(String(readJsonObject(join(cases, name, "config.json"))["model_type"]))
+    .plugin;
 
 const check = (name: string) => checkPlugin(pluginOf(name), join(cases, name), { file: undefined });
 
