@@ -20,6 +20,7 @@ export interface Attention<Shared = undefined> {
 /** The parts of multi-head self-attention. */
 export interface SelfAttentionParts<Shared> {
   readonly query: Linear;
+  /** Fewer heads than the queries where it and `value` are narrower (grouped queries). */
   readonly key: Linear;
   readonly value: Linear;
   readonly output: Linear;
@@ -58,7 +59,9 @@ export class SelfAttention<Shared = unknown> implements Attention<Shared> {
       k: rotated(k, rows.positions),
       v,
     };
-    const context = attend(pass, projections, rows, { heads, headDim: this.#headDim, dropout });
+    const headDim = this.#headDim;
+    const shape = { heads, keyHeads: key.outFeatures / headDim, headDim, dropout };
+    const context = attend(pass, projections, rows, shape);
     return output.forward(pass, context);
   }
 

@@ -1,5 +1,6 @@
 import { isJsonObject } from "../io/json-file.ts";
-import { convertsFiles, specialTokenNames, type TokenizerSource } from "./load-tokenizer.ts";
+import { convertsFiles, type TokenizerSource } from "./load-tokenizer.ts";
+import { specialTokenNames } from "./special-tokens.ts";
 
 /** What transformers reads from `tokenizer_config.json` besides the tokens. */
 export interface SavedTokenizerOptions {

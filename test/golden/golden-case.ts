@@ -143,6 +143,7 @@ function attach(tree: ModuleTree, modules: readonly AdaptedModule[]): readonly A
 /** A loaded model of a case, with its adapters. */
 export interface CaseModel {
   readonly plugin: ModelPlugin;
+  readonly head: TaskHead;
   readonly model: Model;
   readonly tree: ModuleTree;
   readonly adapters: readonly Adapter[];
@@ -164,7 +165,8 @@ export function loadModel(
   const labels = raw.num_labels ?? (raw.id2label ? Object.keys(raw.id2label).length : 2);
   const scope = ModuleScope.root();
   const task = labels === 1 ? "regression" : "classification";
-  const model = plugin.build(plugin.parseConfig(raw), options.head ?? { task, labels }, scope);
+  const head = options.head ?? { task, labels };
+  const model = plugin.build(plugin.parseConfig(raw), head, scope);
   const { tree } = scope;
   const { adapt } = options;
   const adapters = attach(tree, adapt ?? []);
@@ -174,7 +176,7 @@ export function loadModel(
       (adapt !== undefined && plugin.adapters.trainable.some((r) => r.test(parameter.name)));
   const tensors = options.weights ?? openCheckpoint(dir).tensors;
   loadWeights(backend, tree, tensors, plugin, { where: dir, seed: 0 });
-  return { plugin, model, tree, adapters };
+  return { plugin, head, model, tree, adapters };
 }
 
 /** Packs one padded batch of golden tensors; rows [B, T] start at `offset` in their tensors. */
