@@ -41,6 +41,8 @@ export interface TokenizeOptions {
   readonly rawConfig: Readonly<Record<string, unknown>>;
   /** Contents of generation_config.json, if it exists. */
   readonly generationConfig?: Readonly<Record<string, unknown>>;
+  /** Takes every text for one of the maximum length: for a plan without the tokenizer library. */
+  readonly untokenized?: boolean;
 }
 
 /** A model's folder, read except for its weights. */

@@ -20,6 +20,7 @@ import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
 import { taskNamed } from "../tasks/index.ts";
+import { isLibraryMissing } from "../text/native-tokenizer.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
 import type {
   PredictionSet,
@@ -57,6 +58,8 @@ export interface PreparedRun {
   /** The training rows that `validation` consists of; undefined if it has data of its own. */
   readonly heldOut: HeldOut | undefined;
   readonly warnings: readonly string[];
+  /** Why the texts could not be tokenized: all are taken for texts of the maximum length. */
+  readonly untokenized?: AdaloraError | undefined;
 }
 
 /** All diagnostics of a run, and the prepared run if there were no problems. */
@@ -84,14 +87,25 @@ export async function prepareRun(
   return run;
 }
 
-/** As prepareRun, but collects every problem instead of throwing the first. */
+/**
+ * As prepareRun, but collects every problem instead of throwing the first. Where the tokenizer
+ * library can't be loaded, and the tokens are not cached, texts are taken for the longest possible
+ * ones, unless the number of features depends on them.
+ */
 export async function inspectRun(
   config: RunConfig,
   sources: Sources,
   registry: Registry = builtIn,
 ): Promise<Inspection> {
   const problems: AdaloraError[] = [];
-  const run = await inspect(config, sources, registry, (problem) => void problems.push(problem));
+  const run = await inspect(
+    config,
+    sources,
+    registry,
+    (problem) => void problems.push(problem),
+    () => {},
+    tokenizeOrAssume,
+  );
   return { run: problems.length === 0 ? run : undefined, problems, warnings: run?.warnings ?? [] };
 }
 
@@ -106,6 +120,7 @@ async function inspect(
   registry: Registry,
   onProblem: OnProblem,
   onStage: OnStage = () => {},
+  tokenize = tokenizeAll,
 ): Promise<PreparedRun | undefined> {
   const attempt = attemptWith(onProblem);
   const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
@@ -124,12 +139,12 @@ async function inspect(
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
   if (knownSchedule) report(knownSchedule.diagnostics);
-  const datasets = model && (await tokenizeAll(data, model.files, attempt, onStage));
+  const datasets = model && (await tokenize(data, model.files, onProblem, onStage));
   const schedule =
     knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
   if (schedule && !knownSchedule) report(schedule.diagnostics);
   if (!rules || !model || !ranks || !schedule || !datasets?.train) return undefined;
-  const { train, validation } = datasets;
+  const { train, validation, untokenized } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
   return {
@@ -145,6 +160,7 @@ async function inspect(
     validation,
     validationTexts: data.validation,
     heldOut: data.heldOut,
+    untokenized,
     warnings: unique([
       ...[train, ...validation].flatMap(({ warnings }) => warnings),
       ...data.warnings,
@@ -212,12 +228,36 @@ function scheduleOf(config: RunConfig, trainRows: number) {
   return { schedule, diagnostics };
 }
 
+/** A run's tokenized splits; what failed is missing. */
+interface Datasets extends Pick<PreparedRun, "validation" | "untokenized"> {
+  readonly train: TrainingSet | undefined;
+}
+
+/** As tokenizeAll; without the tokenizer library, as if all texts were as long as possible. */
+async function tokenizeOrAssume(
+  data: ReadData,
+  files: ModelFiles,
+  onProblem: OnProblem,
+  onStage: OnStage,
+): Promise<Datasets> {
+  const problems: AdaloraError[] = [];
+  const found = await tokenizeAll(data, files, (problem) => void problems.push(problem), onStage);
+  const untokenized = problems.find(isLibraryMissing);
+  if (untokenized === undefined) {
+    problems.forEach(onProblem);
+    return found;
+  }
+  const assumed = { ...files, tokenize: { ...files.tokenize, untokenized: true } };
+  return { ...(await tokenizeAll(data, assumed, onProblem, onStage)), untokenized };
+}
+
 async function tokenizeAll(
   { train, validation }: ReadData,
   files: ModelFiles,
-  attempt: Attempt,
+  onProblem: OnProblem,
   onStage: OnStage,
-) {
+): Promise<Datasets> {
+  const attempt = attemptWith(onProblem);
   const announce = ({ name, featureCount }: SplitText) => {
     const count =
       featureCount === undefined ? "" : `, ${featureCount.toLocaleString("en-US")} rows`;
