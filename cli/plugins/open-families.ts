@@ -5,6 +5,7 @@ import { createFamilies, type Families, type Family } from "../../core/model/fam
 import { guardedPlugin, shownPath } from "../../core/model/guard-plugin.ts";
 import type { ModelPlugin } from "../../core/model/plugin.ts";
 import { importPlugin } from "./import-plugin.ts";
+import { rememberPlugin } from "./loaded-plugins.ts";
 import { originOf, pluginFiles } from "./plugin-files.ts";
 import { isPath, pluginName } from "./plugin-name.ts";
 import { pluginIn } from "./plugin-shape.ts";
@@ -46,7 +47,9 @@ export async function openPlugin(file: string): Promise<Family> {
   const module = await importPlugin(file, files);
   const plugin = pluginIn(module, shownPath(file));
   const origin = originOf(file, files);
-  return { plugin: guardedPlugin(plugin, origin), origin };
+  const family = { plugin: guardedPlugin(plugin, origin), origin };
+  rememberPlugin(family);
+  return family;
 }
 
 // --- internal ---
