@@ -18,6 +18,7 @@ import {
   openModelFiles,
   type Sources,
 } from "../model/model-files.ts";
+import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
@@ -102,7 +103,7 @@ export async function openTrained(
   const isSameTask = run?.task === undefined || run.task === name;
   const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
   const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
-  const families = await sources.families(requested.plugins ?? run?.plugins ?? null, runFolder);
+  const families = await familiesFor(requested, saved?.plugins ?? null, runFolder, sources);
   const files = await openModelFiles(
     {
       model,
@@ -155,6 +156,18 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 }
 
 // --- internal ---
+
+/** The user's plugins, else those of the run; what the hub gave names none. */
+function familiesFor(
+  { plugins, adapter, model }: TrainedOptions,
+  saved: readonly string[] | null,
+  runFolder: string,
+  sources: Sources,
+): Promise<Families> {
+  if (plugins) return sources.families(plugins);
+  const isLocal = existsSync(adapter ?? model ?? "");
+  return isLocal ? sources.families(saved, runFolder) : sources.families(null);
+}
 
 /** The adapter's own folder, if it holds a tokenizer: that of the training. */
 function ownTokenizer(adapter: AdapterFiles | undefined): string | null {

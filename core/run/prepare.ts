@@ -125,7 +125,7 @@ async function inspect(
   const attempt = attemptWith(onProblem);
   const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
   const rules = await attempt(() => rulesOf(config, registry));
-  const families = await attempt(() => sources.families(config.plugins, config.out ?? undefined));
+  const families = await attempt(() => sources.families(config.plugins));
   const task = taskNamed(config.task, config, registry.tasks);
   await attempt(() => checkLabels(config, task));
   onStage("reading the data");
