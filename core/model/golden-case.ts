@@ -72,8 +72,6 @@ export function packedRows(
   return Array.from(rows).flatMap((row) => [...values.subarray(row * width, (row + 1) * width)]);
 }
 
-// --- internal ---
-
 /** The values of a stored tensor; integers are exact. */
 export function valuesOf(tensor: StoredTensor): GoldenTensor {
   const { dtype, shape, bytes } = tensor;

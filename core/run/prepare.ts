@@ -19,6 +19,7 @@ import {
 import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
+import { startFrom } from "../model/starting-layers.ts";
 import { taskNamed } from "../tasks/index.ts";
 import { isLibraryMissing } from "../text/native-tokenizer.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
@@ -35,6 +36,7 @@ import type { HeldOut } from "./held-out.ts";
 import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type ReadData, readData } from "./read-data.ts";
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
+import { openStartingAdapter, type StartingAdapter } from "./starting-adapter.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
 
 /** A validated run: everything that can be resolved and checked without computing anything. */
@@ -51,6 +53,8 @@ export interface PreparedRun {
   /** Allocates ranks; undefined for methods with fixed ranks. */
   readonly allocator: AllocatorRule | undefined;
   readonly start: Start;
+  /** The adapter of `--from`, which `start` has its values of; undefined for a new adapter. */
+  readonly from: StartingAdapter | undefined;
   readonly train: TrainingSet;
   readonly validation: readonly PredictionSet[];
   /** The texts of `validation`, before they were tokenized. */
@@ -134,7 +138,9 @@ async function inspect(
   await attempt(() => checkMetric(config, taskSpec));
   onStage("reading the model's files");
   const model = families && (await inspectModel(config, taskSpec, families, sources, attempt));
-  const ranks = model && (await attempt(() => resolveRanks(config, model.declared, rules?.start)));
+  const from = model && (await attempt(() => openStartingAdapter(config, modelOf(model), sources)));
+  const ranks =
+    model && (await attempt(() => resolveRanks(config, model.declared, rules?.start, from)));
   const features = data.train?.featureCount;
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
@@ -143,7 +149,8 @@ async function inspect(
   const schedule =
     knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
   if (schedule && !knownSchedule) report(schedule.diagnostics);
-  if (!rules || !model || !ranks || !schedule || !datasets?.train) return undefined;
+  const isOpened = config.from === null || from !== undefined;
+  if (!rules || !model || !ranks || !schedule || !datasets?.train || !isOpened) return undefined;
   const { train, validation, untokenized } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
@@ -155,7 +162,9 @@ async function inspect(
     declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,
-    ...rules,
+    allocator: rules.allocator,
+    start: from ? startFrom(from.layers) : rules.start,
+    from,
     train,
     validation,
     validationTexts: data.validation,
@@ -172,6 +181,11 @@ async function inspect(
     ]),
   };
 }
+
+const modelOf = ({ declared, files }: Pick<PreparedRun, "declared" | "files">) => ({
+  declared,
+  modelDir: files.dir,
+});
 
 /** Parts of one file have its warnings in common. */
 const unique = (texts: readonly string[]) => [...new Set(texts)];
@@ -214,8 +228,17 @@ function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): voi
   matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir);
 }
 
-function resolveRanks(config: RunConfig, declared: DeclaredModel, start: Start | undefined) {
+function resolveRanks(
+  config: RunConfig,
+  declared: DeclaredModel,
+  start: Start | undefined,
+  from: StartingAdapter | undefined,
+) {
   if (!isOneOf(config.method, adapterMethods)) return { target: undefined, diagnostics: undefined };
+  if (from) {
+    const { diagnostics, ...target } = from.target;
+    return { target, diagnostics };
+  }
   const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
   const parameters = backboneParameters(declared);
   const { diagnostics, ...target } = resolveTarget(config, { parameters, matrices });
@@ -276,7 +299,7 @@ async function tokenizeAll(
 
 /** Makes names that are existing local paths absolute; hub names stay as they are. */
 function withAbsolutePaths(config: RunConfig): RunConfig {
-  const { model, tokenizer, data, evalData } = config;
+  const { model, tokenizer, data, evalData, from } = config;
   const absolute = <P extends string | null>(name: P) =>
     name !== null && existsSync(name) ? resolve(name) : name;
   return {
@@ -285,5 +308,6 @@ function withAbsolutePaths(config: RunConfig): RunConfig {
     tokenizer: absolute(tokenizer),
     data: absolute(data),
     evalData: absolute(evalData),
+    from: absolute(from),
   };
 }
