@@ -217,19 +217,27 @@ function withoutEmptyLayers(adapter: PeftAdapter): PeftAdapter {
  */
 export function writePeftAdapter(
   dir: string,
-  given: PeftAdapter,
+  adapter: PeftAdapter,
   files: ReadonlyMap<string, string | Uint8Array> = new Map(),
 ): void {
-  checkAdapter(given, dir);
-  checkSchedule(given, dir);
+  checkAdapter(adapter, dir);
+  checkSchedule(adapter, dir);
+  writeDirectoryAtomic(dir, (scratch) => writePeftFiles(scratch, adapter, files, dir));
+}
+
+/** As writePeftAdapter, into a folder that exists; `where` is named in errors. */
+export function writePeftFiles(
+  to: string,
+  given: PeftAdapter,
+  files: ReadonlyMap<string, string | Uint8Array>,
+  where: string,
+): void {
   const adapter = withoutEmptyLayers(given);
-  if (adapter.modules.length === 0) throw errors.file(dir, "there is no adapted layer to write");
+  if (adapter.modules.length === 0) throw errors.file(where, "there is no adapted layer to write");
   const adapted = withParents(adapter.modules.map(({ path }) => path));
-  const saved = [...adapter.saved.keys()].map((name) => moduleToSave(name, adapted, dir));
-  writeDirectoryAtomic(dir, (scratch) => {
-    const config = peftConfigJson(adapter, [...new Set(saved)].toSorted());
-    writeFileAtomic(join(scratch, ADAPTER_CONFIG), config);
-    writeSafetensors(join(scratch, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
-    for (const [name, content] of files) writeFileAtomic(join(scratch, name), content);
-  });
+  const saved = [...adapter.saved.keys()].map((name) => moduleToSave(name, adapted, where));
+  const config = peftConfigJson(adapter, [...new Set(saved)].toSorted());
+  writeFileAtomic(join(to, ADAPTER_CONFIG), config);
+  writeSafetensors(join(to, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
+  for (const [name, content] of files) writeFileAtomic(join(to, name), content);
 }

@@ -75,9 +75,15 @@ export function loadWeights(
   tree: ModuleTree,
   tensors: ReadonlyMap<string, HostTensor>,
   plugin: Pick<ModelPlugin, "name" | "weights">,
-  { where, seed }: { where: string; seed: number },
+  options: {
+    readonly where: string;
+    readonly seed: number;
+    /** Parameters that get their values from elsewhere, see matchWeights. */
+    readonly supplied?: ReadonlySet<string>;
+  },
 ): readonly Parameter[] {
-  const matched = matchWeights(tree, tensors, plugin, where);
+  const { where, seed, supplied } = options;
+  const matched = matchWeights(tree, tensors, plugin, where, supplied);
   adoptWeights(backend, matched);
   for (const parameter of matched.newlyInitialized) {
     fill(backend, parameter, tree.fills.get(parameter.name), seed);
@@ -105,10 +111,7 @@ function matchKeys(
     weights.ignore.some((pattern) => pattern.test(key)) ||
     [key, weights.prefix + key].some((path) => tree.unused.has(path));
   for (const [key, tensor] of tensors) {
-    const renamed = weights.rename.reduce((k, [from, to]) => k.replace(from, to), key);
-    const parameter = tree.parameters.get(renamed) ?? tree.parameters.get(weights.prefix + renamed);
-    const original = weights.copies?.find(([pattern]) => pattern.test(renamed))?.[1];
-    const copied = original === undefined ? undefined : tree.parameters.get(original);
+    const { renamed, parameter, copied } = parametersOf(key, tree, weights);
     if (parameter) found.set(parameter, tensor);
     else if (copied) copies.push({ key, tensor, parameter: copied });
     else if (!isUnused(renamed)) unknown.push(key);
@@ -120,6 +123,23 @@ function matchKeys(
     else if (!isEqual(original, tensor)) throw errors.untiedWeights(where, key, parameter.name);
   }
   return found;
+}
+
+/** The parameter that a checkpoint's key names, and the one that it holds a copy of. */
+export function parametersOf(
+  key: string,
+  tree: ModuleTree,
+  weights: ModelPlugin["weights"],
+): {
+  readonly renamed: string;
+  readonly parameter: Parameter | undefined;
+  readonly copied: Parameter | undefined;
+} {
+  const renamed = weights.rename.reduce((k, [from, to]) => k.replace(from, to), key);
+  const parameter = tree.parameters.get(renamed) ?? tree.parameters.get(weights.prefix + renamed);
+  const original = weights.copies?.find(([pattern]) => pattern.test(renamed))?.[1];
+  const copied = original === undefined ? undefined : tree.parameters.get(original);
+  return { renamed, parameter, copied };
 }
 
 /** A tensor of the checkpoint that holds a parameter's values again. */

@@ -55,10 +55,7 @@ export async function openModelFiles(
   sources: Sources,
 ): Promise<ModelFiles> {
   const dir = await sources.model(model);
-  const path = join(dir, "config.json");
-  const rawConfig = readJsonObject(path);
-  const plugin = sources.plugins.pluginFor(String(rawConfig["model_type"]));
-  const config = plugin.parseConfig(rawConfig);
+  const { path, rawConfig, plugin, config } = openModelConfig(dir, sources);
   const limits = plugin.limits(config);
   if (maxLength > limits.maxLength) {
     throw errors.flag(
@@ -81,6 +78,17 @@ export async function openModelFiles(
     ...(existsSync(generation) ? { generationConfig: readJsonObject(generation) } : {}),
   };
   return { dir, rawConfig, plugin, config, tokenize };
+}
+
+/** A model's config.json and its family. */
+export function openModelConfig(
+  dir: string,
+  sources: Pick<Sources, "plugins">,
+): Pick<ModelFiles, "rawConfig" | "plugin" | "config"> & { readonly path: string } {
+  const path = join(dir, "config.json");
+  const rawConfig = readJsonObject(path);
+  const plugin = sources.plugins.pluginFor(String(rawConfig["model_type"]));
+  return { path, rawConfig, plugin, config: plugin.parseConfig(rawConfig) };
 }
 
 /** The head that a run needs on its model. */

@@ -74,7 +74,8 @@ export interface TrainedModel {
   readonly adapter: AdapterFiles | undefined;
 }
 
-interface AdapterFiles {
+/** An adapter and the folder that it was read from. */
+export interface AdapterFiles {
   readonly dir: string;
   readonly adapter: PeftAdapter;
 }
@@ -92,7 +93,7 @@ export async function openTrained(
   const adapter = await openAdapter(requested.adapter, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));
-  const own = adapter && readAdapterSettings(adapter.dir);
+  const own = readAdapterSettings(adapter?.dir ?? model);
   const saved = readSavedConfig(runFolder);
   const run = saved || own ? { ...saved, ...own } : undefined;
   const name = requested.task ?? run?.task;
@@ -178,7 +179,11 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
   return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...fixed };
 }
 
-async function openAdapter(
+/**
+ * Opens the adapter called `name`, a folder's, a run's or the hub's; undefined for null. Throws
+ * E_FILE if there is none, or not the one that `which` chooses.
+ */
+export async function openAdapter(
   name: string | null,
   which: Which,
   sources: Sources,
@@ -206,7 +211,7 @@ async function openAdapter(
 }
 
 /** Folder of the model called `name`, or of the adapter's base; for a run's folder, its model. */
-async function modelFolder(
+export async function modelFolder(
   name: string | null,
   adapter: AdapterFiles | undefined,
   which: Which,
