@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { errors } from "../../errors.ts";
 import { writeFileAtomic } from "../../io/atomic.ts";
 import { openWeightFiles, type WeightFile } from "../../io/checkpoint-files.ts";
-import { toFloat64 } from "../../io/float-conversion.ts";
+import { copyFloats, toFloat64 } from "../../io/float-conversion.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
 import { writeRounded } from "../../io/round-to.ts";
 import { writeSafetensors } from "../../io/safetensors.ts";
@@ -149,9 +149,6 @@ function createMerger(adapter: PeftAdapter, release: ReleasePages) {
   };
 }
 
-/** Rows that are merged at a time, to bound the memory in f64. */
-const ROWS = 64;
-
 /** Writes W + scale · B diag(E) A, computed in f64 and rounded to W's dtype, into `to`. */
 function addIncrement(
   base: StoredTensor,
@@ -162,22 +159,22 @@ function addIncrement(
   const { b, path } = increment;
   const a = scaledA(increment);
   const rowBytes = a.cols * DTYPE_BYTES[base.dtype];
+  // Reused for all rows: garbage of this size would outgrow the collector.
+  const [sum, added] = [new Float64Array(a.cols), new Float64Array(a.cols)];
   let [errorSquares, squares] = [0, 0];
-  for (let first = 0; first < b.rows; first += ROWS) {
-    const rows = Math.min(ROWS, b.rows - first);
-    const [from, end] = [first * rowBytes, (first + rows) * rowBytes];
-    const block = {
-      dtype: base.dtype,
-      shape: [rows, a.cols],
-      bytes: base.bytes.subarray(from, end),
-    };
-    const sum = toFloat64(block, path).slice();
-    squares += addRows(sum, increment, a, first);
+  for (let row = 0; row < b.rows; row++) {
+    const [from, end] = [row * rowBytes, (row + 1) * rowBytes];
+    copyFloats({ dtype: base.dtype, bytes: base.bytes.subarray(from, end) }, sum);
+    incrementRow(increment, a, row, added);
+    for (let i = 0; i < a.cols; i++) {
+      sum[i] = sum[i]! + added[i]!;
+      squares += added[i]! * added[i]!;
+    }
     const bytes = to.subarray(from, end);
     writeRounded(base.dtype, sum, bytes, path);
-    const stored = toFloat64({ ...block, bytes }, path);
-    for (let i = 0; i < sum.length; i++) {
-      const error = Math.abs(stored[i]! - sum[i]!);
+    copyFloats({ dtype: base.dtype, bytes }, added);
+    for (let i = 0; i < a.cols; i++) {
+      const error = Math.abs(added[i]! - sum[i]!);
       rounding.largest = Math.max(rounding.largest, error);
       errorSquares += error * error;
     }
@@ -185,24 +182,14 @@ function addIncrement(
   if (squares > 0) rounding.share = Math.max(rounding.share, Math.sqrt(errorSquares / squares));
 }
 
-/** Adds the increment's rows from `first` on to `sum`; returns the sum of their squares. */
-function addRows(sum: Float64Array, { b, rank, scale }: Increment, a: Matrix, first: number) {
-  const row = new Float64Array(a.cols);
-  let squares = 0;
-  for (let at = 0; at < sum.length; at += a.cols) {
-    const o = first + at / a.cols;
-    row.fill(0);
-    for (let t = 0; t < rank; t++) {
-      const factor = scale * b.values[o * rank + t]!;
-      const from = t * a.cols;
-      for (let i = 0; i < a.cols; i++) row[i] = row[i]! + factor * a.values[from + i]!;
-    }
-    for (let i = 0; i < a.cols; i++) {
-      sum[at + i] = sum[at + i]! + row[i]!;
-      squares += row[i]! * row[i]!;
-    }
+/** Sets `to` to a row of the increment. */
+function incrementRow({ b, rank, scale }: Increment, a: Matrix, row: number, to: Float64Array) {
+  to.fill(0);
+  for (let t = 0; t < rank; t++) {
+    const factor = scale * b.values[row * rank + t]!;
+    const from = t * a.cols;
+    for (let i = 0; i < a.cols; i++) to[i] = to[i]! + factor * a.values[from + i]!;
   }
-  return squares;
 }
 
 /** The dtype of the largest tensor. */

@@ -1,5 +1,5 @@
 import type { Matrix } from "../../adalora/low-rank-svd.ts";
-import { toFloat64 } from "../../io/float-conversion.ts";
+import { copyFloats } from "../../io/float-conversion.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
 import { DTYPE_BYTES, type StoredTensor } from "../../io/stored-tensor.ts";
 import { normals, streamOf } from "../../rng.ts";
@@ -86,9 +86,9 @@ function applyWeight({ dtype, shape, bytes }: StoredTensor, x: Matrix): Float64A
   const [rows = 0, cols = 0] = shape;
   const rowBytes = cols * DTYPE_BYTES[dtype];
   const out = new Float64Array(x.rows * rows);
+  const weights = new Float64Array(cols);
   for (let o = 0; o < rows; o++) {
-    const row = bytes.subarray(o * rowBytes, (o + 1) * rowBytes);
-    const weights = toFloat64({ dtype, shape: [cols], bytes: row });
+    copyFloats({ dtype, bytes: bytes.subarray(o * rowBytes, (o + 1) * rowBytes) }, weights);
     for (let n = 0; n < x.rows; n++) {
       let sum = 0;
       for (let i = 0; i < cols; i++) sum += weights[i]! * x.values[n * cols + i]!;
