@@ -36,6 +36,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "export --to merged: a full model without adapters",
     load: async () => (await import("./commands/export.ts")).merging,
   },
+  plugin: {
+    about: "list the model families, and start a new one",
+    load: async () => (await import("./commands/plugin.ts")).plugin,
+  },
   doctor: {
     about: "check libraries, machine and folders, and run a self-test",
     load: async () => (await import("./commands/doctor.ts")).doctor,

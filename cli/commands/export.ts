@@ -12,7 +12,7 @@ import type { Report } from "../report.ts";
 import { openSources } from "../sources.ts";
 import { trainedOptions } from "../trained-options.ts";
 
-const { which, device, threads } = trainedOptions;
+const { which, plugins, device, threads } = trainedOptions;
 
 /** Options of every export. */
 const shared = {
@@ -23,6 +23,7 @@ const shared = {
     hint: "DIR|org/name",
   }),
   baseName: settings.baseName,
+  plugins,
   device,
   threads,
 };
@@ -92,9 +93,9 @@ async function runExport(
   const { openExportSource } = await import("../../core/run/export/source.ts");
   const { exportAdapter } = await import("../../core/run/export/export-adapter.ts");
   const sources = await openSources(report);
-  const { which: chosen, model, baseName } = options;
+  const { baseName } = options;
   const needsBase = to === "merged";
-  const opened = await openExportSource({ name, which: chosen, model, needsBase }, sources);
+  const opened = await openExportSource({ ...options, name, needsBase }, sources);
   const source = baseName === null ? opened : renamed(opened, baseName);
   report.stage(`converting to ${to}`);
   const backend = await openBackend({ ...options, dtype: "f32" });

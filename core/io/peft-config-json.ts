@@ -1,5 +1,6 @@
 import type { JsonObject } from "./json-file.ts";
 import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "./peft-adapter.ts";
+import type { AdapterBias } from "./peft-config.ts";
 
 /** The version of PEFT whose fields `peftConfigJson` writes. */
 const PEFT_VERSION = "0.21.2";
@@ -45,7 +46,6 @@ const DEFAULTS: JsonObject = {
   alora_invocation_tokens: null,
   arrow_config: null,
   auto_mapping: null,
-  bias: "none",
   corda_config: null,
   ensure_weight_tying: false,
   eva_config: null,
@@ -79,10 +79,15 @@ const DEFAULTS: JsonObject = {
  * there. `target_modules` lists full paths, because a short name could match a layer that is not
  * adapted.
  */
-export function peftConfigJson(adapter: PeftAdapter, modulesToSave: readonly string[]): string {
+export function peftConfigJson(
+  adapter: PeftAdapter,
+  modulesToSave: readonly string[],
+  bias: AdapterBias,
+): string {
   const fields: JsonObject = {
     ...DEFAULTS,
     base_model_name_or_path: adapter.baseModel,
+    bias,
     lora_dropout: adapter.dropout,
     modules_to_save: modulesToSave.length > 0 ? modulesToSave : null,
     revision: adapter.revision ?? null,

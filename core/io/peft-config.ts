@@ -2,14 +2,24 @@ import { configReader } from "../config-reader.ts";
 import { errors } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "./json-file.ts";
 import type { AdaLoraAdapter, LoraAdapter } from "./peft-adapter.ts";
-import { parsePattern } from "./peft-patterns.ts";
+import { parsePattern, stringList } from "./peft-patterns.ts";
+import { adaptedModules } from "./peft-targets.ts";
+import { refuseUnsupported } from "./peft-unsupported.ts";
 
 type WithoutTensors<A> = Omit<A, "modules" | "saved">;
 
 /** The content of `adapter_config.json`. */
 export type PeftConfig = (AdaLoraConfig | LoraConfig) & {
   readonly modulesToSave: readonly string[];
+  readonly bias: AdapterBias;
+  /** Whether the adapter adapts the module at a path. */
+  readonly isAdapted: (path: string) => boolean;
 };
+
+/** Biases that were trained: none, those of adapted layers, or all of the model's. */
+export type AdapterBias = (typeof BIASES)[number];
+
+const BIASES = ["none", "lora_only", "all"] as const;
 
 interface AdaLoraConfig extends WithoutTensors<AdaLoraAdapter> {
   /** Mask of each layer by its path; undefined when no layer was pruned. */
@@ -22,70 +32,10 @@ interface LoraConfig extends WithoutTensors<LoraAdapter> {
   alphaOf(path: string): number;
 }
 
-/**
- * Fields that change the meaning of the tensors and must be unset, as this program has no such
- * layer.
- */
-const UNSUPPORTED_FIELDS = [
-  "use_dora",
-  "use_qalora",
-  "lora_bias",
-  "fan_in_fan_out",
-  "layer_replication",
-  "trainable_token_indices",
-  "target_parameters",
-  "alora_invocation_tokens",
-  "use_bdlora",
-  "arrow_config",
-  "kasa_config",
-  "monteclora_config",
-];
-
-/**
- * LoRA initialisations that keep the base weights; the others (PiSSA, OLoRA, CorDA) change them.
- */
-const WEIGHT_PRESERVING_INITS: readonly unknown[] = [
-  undefined,
-  null,
-  true,
-  false,
-  "gaussian",
-  "eva",
-  "orthogonal",
-];
-
-const isUnset = (value: unknown) =>
-  value === undefined ||
-  value === null ||
-  value === false ||
-  (typeof value === "object" && Object.keys(value).length === 0);
-
-function refuseUnsupported(raw: JsonObject, where: string): void {
-  for (const key of UNSUPPORTED_FIELDS) {
-    if (!isUnset(raw[key])) throw errors.config(where, key, "unset", raw[key]);
-  }
-  const { bias, init_lora_weights: init } = raw;
-  if (bias !== undefined && bias !== "none") throw errors.config(where, "bias", `"none"`, bias);
-  if (!WEIGHT_PRESERVING_INITS.includes(init)) {
-    throw errors.config(
-      where,
-      "init_lora_weights",
-      "an initialisation that keeps the base weights",
-      init,
-    );
-  }
-}
-
 function optionalText(raw: JsonObject, key: string, where: string): string | null {
   const value = raw[key] ?? null;
   if (value === null || typeof value === "string") return value;
   throw errors.config(where, key, "a string or null", value);
-}
-
-function stringList(raw: JsonObject, key: string, where: string): readonly string[] {
-  const value: unknown = raw[key] ?? [];
-  if (Array.isArray(value) && value.every((name) => typeof name === "string")) return value;
-  throw errors.config(where, key, "a list of names", value);
 }
 
 function parseMasks(
@@ -142,19 +92,18 @@ function parseAdaLora(raw: JsonObject, where: string) {
  * Checks and converts an `adapter_config.json` of PEFT type ADALORA or LORA; `where` is its path.
  */
 export function parsePeftConfig(raw: JsonObject, where: string): PeftConfig {
-  const { peft_type: type } = raw;
-  if (type !== "ADALORA" && type !== "LORA") {
-    throw errors.config(where, "peft_type", `"ADALORA" or "LORA"`, type);
-  }
   refuseUnsupported(raw, where);
+  const field = configReader(raw, where);
   const common = {
     taskType: optionalText(raw, "task_type", where),
     baseModel: optionalText(raw, "base_model_name_or_path", where),
     revision: optionalText(raw, "revision", where),
-    dropout: configReader(raw, where).probability("lora_dropout", 0),
+    dropout: field.probability("lora_dropout", 0),
     modulesToSave: stringList(raw, "modules_to_save", where),
+    bias: field.oneOf("bias", BIASES, "none"),
+    isAdapted: adaptedModules(raw, where),
   };
-  return type === "ADALORA"
+  return raw["peft_type"] === "ADALORA"
     ? { method: "adalora", ...common, ...parseAdaLora(raw, where) }
     : { method: "lora", ...common, ...parseLora(raw, where) };
 }

@@ -9,7 +9,7 @@ import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { looksLikeRepo } from "../io/hub-repo.ts";
 import { isJsonObject } from "../io/json-file.ts";
 import type { PeftAdapter } from "../io/peft-adapter.ts";
-import { ADAPTER_CONFIG, readPeftAdapter } from "../io/peft.ts";
+import { ADAPTER_CONFIG, adapterFolders, readPeftAdapter } from "../io/peft.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
 import {
@@ -49,6 +49,8 @@ export interface TrainedOptions extends InferenceOptions {
   /** The weights of a run's folder to use. */
   readonly which: Which;
   readonly tokenizer: string | null;
+  /** Files and packages of model families; null: the run's. */
+  readonly plugins: readonly string[] | null;
   readonly task: string | null;
   /** Class names in the order of the model's outputs. */
   readonly labels: readonly string[] | null;
@@ -101,12 +103,14 @@ export async function openTrained(
   const isSameTask = run?.task === undefined || run.task === name;
   const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
   const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
+  const families = await sources.families(requested.plugins ?? run?.plugins ?? null, runFolder);
   const files = await openModelFiles(
     {
       model,
       tokenizer: requested.tokenizer ?? run?.tokenizer ?? (saved ? null : ownTokenizer(adapter)),
       maxLength: maxLength ?? settings.maxLength.fallback,
     },
+    families,
     sources,
   );
   const modelClasses =
@@ -201,6 +205,9 @@ export async function openAdapter(
   if (existsSync(join(given, runFiles.model)))
     throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
   const [seed] = seedFolders(given);
+  const [inside] = seed === undefined ? adapterFolders(given) : [];
+  if (inside !== undefined)
+    throw errors.file(given, "holds adapters in folders", `give one of them, such as ${inside}`);
   throw seed === undefined
     ? errors.file(
         given,

@@ -54,9 +54,11 @@ export function readTokenizer(dir: string, family: TokenizerFamily): TokenizerSo
 const conversionVersion = 1;
 
 /** A hash of all inputs of a tokenizer: equal hashes mean equal ids for every text. */
-export function tokenizerFingerprint({ family, files, config }: TokenizerSource): string {
+export function tokenizerFingerprint(source: TokenizerSource): string {
+  const { family, files, config } = source;
   const hash = new Bun.CryptoHasher("sha256");
-  hash.update(JSON.stringify([conversionVersion, family.name, family.special, config]));
+  const version = convertsFiles(source) ? (family.convert?.version ?? "") : "";
+  hash.update(JSON.stringify([conversionVersion, family.name, family.special, config]) + version);
   for (const { bytes } of files) hash.update(`\n${bytes.length}\n`).update(bytes);
   return hash.digest("hex");
 }

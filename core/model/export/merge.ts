@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { errors } from "../../errors.ts";
+import { cutText } from "../../excerpt.ts";
 import { writeFileAtomic } from "../../io/atomic.ts";
 import { openWeightFiles, type WeightFile } from "../../io/checkpoint-files.ts";
 import { copyFloats, toFloat64 } from "../../io/float-conversion.ts";
@@ -13,6 +14,7 @@ import {
   type StoredTensor,
 } from "../../io/stored-tensor.ts";
 import type { Matrix } from "../../adalora/low-rank-svd.ts";
+import { savedParameters } from "../adapter-files.ts";
 import { parametersOf } from "../load-weights.ts";
 import type { DeclaredModel } from "../open-model.ts";
 import { type Increment, incrementOf, scaledA } from "./increment.ts";
@@ -41,10 +43,11 @@ export function mergeWeights(
   to: string,
   release: ReleasePages,
 ): Rounding {
-  const merger = createMerger(adapter, release);
-  for (const name of merger.names) {
-    if (!tree.parameters.has(name)) throw errors.file(base, `the model has no ${name} to merge`);
-  }
+  const trained = savedParameters({ tree, plugin }, adapter, base);
+  const saved = new Map([...trained].map(([{ name }, tensor]) => [name, tensor] as const));
+  const missing = adapter.modules.find(({ path }) => !tree.linears.has(path));
+  if (missing) throw errors.file(base, `the model has no layer "${cutText(missing.path)}"`);
+  const merger = createMerger({ ...adapter, saved }, release);
   const files = [...openWeightFiles(base)];
   const keys = files.flatMap(({ tensors }) => [...tensors.keys()]);
   const parameterOf = (key: string) => {
@@ -52,7 +55,7 @@ export function mergeWeights(
     return (parameter ?? copied)?.name;
   };
   const found = new Set(keys.map(parameterOf));
-  const heads = [...adapter.saved].filter(([name]) => !found.has(name));
+  const heads = [...saved].filter(([name]) => !found.has(name));
   const { prefix } = plugin.weights;
   // transformers reads keys without the prefix as a bare backbone's, which has no head.
   const nameOf = (key: string) =>
@@ -117,7 +120,6 @@ function createMerger(adapter: PeftAdapter, release: ReleasePages) {
   }
 
   return {
-    names: [...modules.keys(), ...adapter.saved.keys()],
     rounding: (): Rounding => rounding,
     releaseLast,
 

@@ -5,6 +5,7 @@ import { AdaloraError, errors } from "../../errors.ts";
 import { isJsonObject } from "../../io/json-file.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
 import { type AdapterFacts, readFacts } from "../../model/adapter-facts.ts";
+import type { Families } from "../../model/families.ts";
 import { type ModelFiles, openModelConfig, type Sources } from "../../model/model-files.ts";
 import { type DeclaredModel, declareModel } from "../../model/open-model.ts";
 import type { TaskHead } from "../../model/plugin.ts";
@@ -36,6 +37,8 @@ export interface SourceOptions {
   readonly which: Which;
   /** The base model; null: the one that the adapter or its run names. */
   readonly model: string | null;
+  /** Plugins of model families; null: those of the run. */
+  readonly plugins: readonly string[] | null;
   /** Whether an export without the base model is possible. */
   readonly needsBase: boolean;
 }
@@ -45,24 +48,26 @@ export interface SourceOptions {
  * base model is needed or given and cannot be opened.
  */
 export async function openExportSource(
-  { name, which, model, needsBase }: SourceOptions,
+  options: SourceOptions,
   sources: Sources,
 ): Promise<ExportSource> {
-  const found = await openAdapter(name, which, sources);
+  const found = await openAdapter(options.name, options.which, sources);
   if (!found) throw errors.missing("adapter", "name a run's folder or an adapter's");
   const facts = readFacts(found.dir);
-  const dir = await baseFolder(found, model, needsBase, which, sources);
-  const base = dir === undefined ? undefined : await openBase(dir, found, facts, sources);
-  return { ...found, facts, base };
+  const dir = await baseFolder(found, options, sources);
+  if (dir === undefined) return { ...found, facts, base: undefined };
+  const runFolder = dirname(resolve(found.dir));
+  const plugins = options.plugins ?? readSavedConfig(runFolder)?.plugins ?? null;
+  const families = await sources.families(plugins, runFolder);
+  const tokenizerDir = await tokenizerFolder(dir, found, sources);
+  return { ...found, facts, base: { ...openBase(dir, found, facts, families), tokenizerDir } };
 }
 
 // --- internal ---
 
 async function baseFolder(
   adapter: AdapterFiles,
-  model: string | null,
-  needsBase: boolean,
-  which: Which,
+  { model, needsBase, which }: SourceOptions,
   sources: Sources,
 ): Promise<string | undefined> {
   try {
@@ -73,13 +78,13 @@ async function baseFolder(
   }
 }
 
-async function openBase(
+function openBase(
   dir: string,
   found: AdapterFiles,
   facts: AdapterFacts | undefined,
-  sources: Sources,
-): Promise<BaseModel> {
-  const { rawConfig, plugin, config } = openModelConfig(dir, sources);
+  families: Families,
+): Omit<BaseModel, "tokenizerDir"> {
+  const { rawConfig, plugin, config } = openModelConfig(dir, families);
   const head = headOf(found.adapter, facts, rawConfig);
   return {
     dir,
@@ -87,7 +92,6 @@ async function openBase(
     plugin,
     config,
     head,
-    tokenizerDir: await tokenizerFolder(dir, found, sources),
     declare: () => declareModel(plugin, config, head),
   };
 }

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildTokenizer, readTokenizer } from "../../../core/text/load-tokenizer.ts";
 import { tokenizerFiles } from "../../../core/text/save-tokenizer.ts";
-import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
-import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
+import { bartTokenizer } from "../../../core/text/families/bart.ts";
+import { debertaTokenizer } from "../../../core/text/families/deberta.ts";
 
 const fixtures = join(import.meta.dir, "../../fixtures/text");
 const texts = ["the cat", "ﬁn  ｃａｔ №5", " the\tmoon\n", "a [MASK] <mask> b", ""];
