@@ -1,6 +1,6 @@
 import { invariant } from "../errors.ts";
 import { Parameter } from "../tensor.ts";
-import { Linear } from "./linear.ts";
+import { type Adaptable, Linear } from "./linear.ts";
 
 /** The initial values of a parameter that the checkpoint lacks. */
 export type Fill = "zeros" | "ones" | { readonly normal: number };
@@ -9,6 +9,8 @@ export type Fill = "zeros" | "ones" | { readonly normal: number };
 export interface ModuleTree {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly linears: ReadonlyMap<string, Linear>;
+  /** Linear layers, or the parts of fused ones in their place. */
+  readonly adaptable: ReadonlyMap<string, Adaptable>;
   readonly fills: ReadonlyMap<string, Fill>;
   /** Tensors of the checkpoint that this configuration saves but does not compute with. */
   readonly unused: ReadonlySet<string>;
@@ -40,6 +42,11 @@ export class ModuleScope {
     return {
       parameters: this.#parameters,
       linears: this.#linears,
+      adaptable: new Map(
+        [...this.#linears.values()].flatMap((linear) =>
+          linear.adaptable.map((one) => [one.path, one] as const),
+        ),
+      ),
       fills: this.#fills,
       unused: this.#unused,
     };
