@@ -17,3 +17,4 @@ export type { Parameter, Tensor } from "../tensor.ts";
 export type { TokenizerFamily } from "../text/tokenizer-family.ts";
 export * as nn from "./nn.ts";
 export * as ops from "./ops.ts";
+export * as tokenizers from "./tokenizers.ts";

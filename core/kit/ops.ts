@@ -9,5 +9,6 @@ export { dropout } from "../ops/dropout.ts";
 export { embedding } from "../ops/embedding.ts";
 export { gatherRows } from "../ops/gather-rows.ts";
 export { linear } from "../ops/linear.ts";
+export { meanRows } from "../ops/mean-rows.ts";
 export { unfold } from "../ops/unfold.ts";
 export { vocabularyLoss } from "../ops/vocabulary-loss.ts";

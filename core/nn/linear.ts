@@ -23,14 +23,14 @@ export interface LinearPart extends Adaptable {
 }
 
 /**
- * A linear layer, y = f(x W^T + bias), with the increment of an adapter once one is attached. A
+ * A linear layer, y = f(x W^T + bias), with an adapter's increment once one is attached. A
  * fused layer, several in one, has parts: each part's adapter adds to its own outputs.
  */
 export class Linear implements Adaptable {
   /** Dotted path of the module, as in the checkpoint. */
   readonly path: string;
   readonly weight: Parameter;
-  readonly bias: Parameter;
+  readonly bias: Parameter | undefined;
   /** Empty unless the layer is fused. */
   readonly parts: readonly LinearPart[];
   /** The adapter of the whole layer. */
@@ -40,7 +40,7 @@ export class Linear implements Adaptable {
   constructor(
     path: string,
     weight: Parameter,
-    bias: Parameter,
+    bias: Parameter | undefined,
     parts: Readonly<Record<string, number>> = {},
   ) {
     this.path = path;

@@ -1,5 +1,6 @@
 import { invariant } from "../errors.ts";
 import { Parameter } from "../tensor.ts";
+import { LayerNorm } from "./layer-norm.ts";
 import { type Adaptable, Linear } from "./linear.ts";
 
 /** The initial values of a parameter that the checkpoint lacks. */
@@ -14,6 +15,17 @@ export interface ModuleTree {
   readonly fills: ReadonlyMap<string, Fill>;
   /** Tensors of the checkpoint that this configuration saves but does not compute with. */
   readonly unused: ReadonlySet<string>;
+}
+
+/** Options of a linear layer. */
+export interface LinearOptions {
+  /** Whether the layer has a bias. Default: true. */
+  readonly bias?: boolean;
+  /**
+   * The parts of a fused layer, each with an adapter of its own: their outputs by name, in the
+   * order of the weight's rows. Default: none.
+   */
+  readonly parts?: Readonly<Record<string, number>>;
 }
 
 /** Declares the parameters of a model under the checkpoint's names, scope by scope. */
@@ -73,11 +85,23 @@ export class ModuleScope {
     for (const name of names) this.#unused.add(this.#join(name));
   }
 
+  /** An embedding table [rows, width], initially N(0, std). */
+  table(name: string, rows: number, width: number, std: number): Parameter {
+    return this.child(name).parameter("weight", [rows, width], { normal: std });
+  }
+
   /** A linear layer: weight [out, in], initially N(0, std), and bias [out], initially 0. */
-  linear(name: string, inFeatures: number, outFeatures: number, std: number): Linear {
+  linear(
+    name: string,
+    inFeatures: number,
+    outFeatures: number,
+    std: number,
+    { bias = true, parts }: LinearOptions = {},
+  ): Linear {
     const scope = this.child(name);
     const weight = scope.parameter("weight", [outFeatures, inFeatures], { normal: std });
-    const linear = new Linear(scope.path, weight, scope.parameter("bias", [outFeatures], "zeros"));
+    const own = bias ? scope.parameter("bias", [outFeatures], "zeros") : undefined;
+    const linear = new Linear(scope.path, weight, own, parts);
     this.#linears.set(scope.path, linear);
     return linear;
   }
@@ -85,11 +109,11 @@ export class ModuleScope {
   /** A LayerNorm over `width` features: weight initially 1, bias 0. */
   layerNorm(name: string, width: number, eps: number): LayerNorm {
     const scope = this.child(name);
-    return {
-      weight: scope.parameter("weight", [width], "ones"),
-      bias: scope.parameter("bias", [width], "zeros"),
+    return new LayerNorm(
+      scope.parameter("weight", [width], "ones"),
+      scope.parameter("bias", [width], "zeros"),
       eps,
-    };
+    );
   }
 
   #declare(parameter: Parameter, fill: Fill): Parameter {
@@ -103,11 +127,4 @@ export class ModuleScope {
   #join(name: string): string {
     return this.path === "" ? name : `${this.path}.${name}`;
   }
-}
-
-/** The parameters of a LayerNorm, [C] each. */
-export interface LayerNorm {
-  readonly weight: Parameter;
-  readonly bias: Parameter;
-  readonly eps: number;
 }

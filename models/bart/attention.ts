@@ -1,6 +1,7 @@
 import type { Sequences } from "../../core/kernels/attention.ts";
 import type { Linear } from "../../core/nn/linear.ts";
-import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import type { LayerNorm } from "../../core/nn/layer-norm.ts";
+import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { type ChosenRows, attendChosenRows } from "../../core/ops/attend-chosen-rows.ts";
 import { attention } from "../../core/ops/attention.ts";

@@ -1,4 +1,5 @@
-import type { LayerNorm, ModuleScope } from "../../core/nn/module-scope.ts";
+import type { LayerNorm } from "../../core/nn/layer-norm.ts";
+import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import { errors } from "../../core/errors.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";

@@ -1,6 +1,6 @@
 import { configReader } from "../../core/config-reader.ts";
 import { definePlugin } from "../../core/model/plugin.ts";
-import { bartTokenizer } from "./tokenizer.ts";
+import { bartTokenizer } from "../../core/text/families/bart.ts";
 import type { BartConfig } from "../../models/bart/config.ts";
 import { buildBart } from "../../models/bart/model.ts";
 

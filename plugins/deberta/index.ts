@@ -1,6 +1,6 @@
 import { configReader } from "../../core/config-reader.ts";
 import { definePlugin } from "../../core/model/plugin.ts";
-import { debertaTokenizer } from "./tokenizer.ts";
+import { debertaTokenizer } from "../../core/text/families/deberta.ts";
 import type { DebertaConfig } from "../../models/deberta/config.ts";
 import { buildDeberta } from "../../models/deberta/model.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
-import { debertaTokenizer, debertaTokenizerJson } from "../../../plugins/deberta/tokenizer.ts";
+import { bartTokenizer } from "../../../core/text/families/bart.ts";
+import { debertaTokenizer, debertaTokenizerJson } from "../../../core/text/families/deberta.ts";
 import {
   buildTokenizer,
   checkVocabulary,

@@ -1,8 +1,8 @@
-import { errors } from "../../core/errors.ts";
-import { excerpt } from "../../core/excerpt.ts";
-import { decodeUtf8, parseJsonObject } from "../../core/io/json-file.ts";
-import type { TokenizerFamily, TokenizerFile } from "../../core/text/tokenizer-family.ts";
-import { specialToken, type TokenizerJson } from "../../core/text/tokenizer-json.ts";
+import { errors } from "../../errors.ts";
+import { excerpt } from "../../excerpt.ts";
+import { decodeUtf8, parseJsonObject } from "../../io/json-file.ts";
+import type { TokenizerFamily, TokenizerFile } from "../tokenizer-family.ts";
+import { specialToken, type TokenizerJson } from "../tokenizer-json.ts";
 
 const special = { pad: "<pad>", cls: "<s>", sep: "</s>", unk: "<unk>" } as const;
 const mask = "<mask>";

@@ -1,16 +1,12 @@
-import { errors } from "../../core/errors.ts";
-import {
-  parseSentencePiece,
-  pieceType,
-  type SentencePieceModel,
-} from "../../core/text/sentencepiece.ts";
-import type { TokenizerFamily } from "../../core/text/tokenizer-family.ts";
+import { errors } from "../../errors.ts";
+import { parseSentencePiece, pieceType, type SentencePieceModel } from "../sentencepiece.ts";
+import type { TokenizerFamily } from "../tokenizer-family.ts";
 import {
   specialToken,
   type AddedTokenJson,
   type TokenizerJson,
   type UnigramJson,
-} from "../../core/text/tokenizer-json.ts";
+} from "../tokenizer-json.ts";
 
 const special = { pad: "[PAD]", cls: "[CLS]", sep: "[SEP]", unk: "[UNK]" } as const;
 const mask = "[MASK]";
