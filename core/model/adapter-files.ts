@@ -2,8 +2,10 @@ import type { Backend, Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "../io/peft-adapter.ts";
 import { type StoredTensor, float32Tensor } from "../io/stored-tensor.ts";
-import { type Adapter, adapterScale, declareAdapter } from "../nn/adapter.ts";
+import { type Adapter, type AdapterOptions, adapterScale, declareAdapter } from "../nn/adapter.ts";
+import type { Adaptable } from "../nn/linear.ts";
 import type { Parameter } from "../tensor.ts";
+import { type Factors, joinAdaLora, joinLora, splitByParts } from "./fused-adapters.ts";
 import type { DeclaredModel } from "./open-model.ts";
 
 /** The fields of a saved AdaLoRA adapter that come from the run's settings. */
@@ -23,7 +25,7 @@ export function adaLoraAdapter(
   kept: readonly (readonly boolean[])[],
   settings: AdaLoraSettings,
 ): AdaLoraAdapter {
-  const modules = adapters.map(({ path, a, e, b, rank }, i) => {
+  const modules = adapters.map(({ path, range, a, e, b, rank }, i) => {
     if (!e) throw new Error(`internal: ${path} has no E`);
     const diagonal = backend.download(e.buffer);
     // Between masks Adam moves pruned E's off zero: save every triplet that the forward pass uses.
@@ -32,7 +34,7 @@ export function adaLoraAdapter(
       (_, t) => (kept[i]?.[t] ?? false) || diagonal[t] !== 0,
     );
     const rows = [...mask.keys()].filter((t) => mask[t]);
-    return {
+    const module = {
       path,
       mask,
       A: selectTriplets(backend, a.buffer, rows, {
@@ -47,12 +49,13 @@ export function adaLoraAdapter(
         columns: true,
       }),
     };
+    return { module, range };
   });
   const dropout = adapters[0]?.dropout ?? 0;
   return {
     method: "adalora",
     ...settings,
-    modules,
+    ...joinAdaLora(modules, settings),
     saved: savedTensors(backend, trained),
     dropout,
   };
@@ -68,11 +71,11 @@ export function loraAdapter(
   kept: readonly (readonly boolean[])[],
   { alpha, ...settings }: LoraSettings,
 ): LoraAdapter {
-  const modules = adapters.flatMap(({ path, a, b, rank }, i) => {
+  const modules = adapters.flatMap(({ path, range, a, b, rank }, i) => {
     const isUsed = usedDoublets(backend, { a, b, rank });
     const rows = [...Array(rank).keys()].filter((t) => (kept[i]?.[t] ?? true) || isUsed(t));
     if (rows.length === 0) return []; // PEFT's LoRA has no rank 0: leave the layer unadapted
-    return {
+    const module = {
       path,
       // PEFT divides alpha by the saved rank, but the scale was fixed by the initial rank.
       alpha: (alpha * rows.length) / rank,
@@ -87,9 +90,11 @@ export function loraAdapter(
         columns: true,
       }),
     };
+    return [{ module, range }];
   });
   const dropout = adapters[0]?.dropout ?? 0;
-  return { method: "lora", ...settings, modules, saved: savedTensors(backend, trained), dropout };
+  const saved = savedTensors(backend, trained);
+  return { method: "lora", ...settings, modules: joinLora(modules), saved, dropout };
 }
 
 /**
@@ -143,14 +148,24 @@ export function applyAdapter(
         : "alpha" in module
           ? module.alpha / rank
           : 1;
-    const attached = declareAdapter(module.path, linear, { rank, scale, svd });
-    const adopt = (tensor: StoredTensor) => backend.adopt(tensor, backend.master);
-    attached.a.buffer = adopt(module.A);
-    attached.b.buffer = adopt(module.B);
-    if (attached.e && "E" in module) attached.e.buffer = adopt(module.E);
-    linear.adapter = attached;
-    return [attached];
+    const hosts = splitByParts(module, linear) ?? [[linear, module] as const];
+    return hosts.map(([host, factors]) => attachFactors(backend, host, factors, { scale, svd }));
   });
+}
+
+/** Attaches an adapter with the values of a file. */
+function attachFactors(
+  backend: Backend,
+  host: Adaptable,
+  { A, E, B }: Factors,
+  settings: Omit<AdapterOptions, "rank">,
+): Adapter {
+  const adapter = declareAdapter(host.path, host, { ...settings, rank: A.shape[0] ?? 0 });
+  const adopt = (tensor: StoredTensor) => backend.adopt(tensor, backend.master);
+  adapter.a.buffer = adopt(A);
+  adapter.b.buffer = adopt(B);
+  if (adapter.e && E) adapter.e.buffer = adopt(E);
+  return (host.adapter = adapter);
 }
 
 /** Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0. */

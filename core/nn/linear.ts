@@ -1,4 +1,4 @@
-import type { Adapter } from "./adapter.ts";
+import type { Adapter, OutputRange } from "./adapter.ts";
 import { invariant } from "../errors.ts";
 import type { ActivationKind } from "../kernels/elementwise.ts";
 import { activation as activate } from "../ops/activation.ts";
@@ -13,13 +13,14 @@ export interface Adaptable {
   readonly path: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
+  /** Set for a part of a fused layer. */
+  readonly range?: OutputRange;
   adapter: Adapter | undefined;
 }
 
-/** A range of a fused layer's outputs (rows of W) that gets an adapter of its own. */
+/** A range of a fused layer's outputs that gets an adapter of its own. */
 export interface LinearPart extends Adaptable {
-  /** First output of the range. */
-  readonly start: number;
+  readonly range: OutputRange;
 }
 
 /**
@@ -79,10 +80,10 @@ export class Linear implements Adaptable {
     let y = linear(pass, { x, weight, bias }, {});
     const probability = this.parts.find((part) => part.adapter)?.adapter?.dropout ?? 0;
     const dropout = probability > 0 ? pass.nextDropout(probability) : undefined;
-    for (const { adapter, start } of this.parts) {
+    for (const { adapter, range } of this.parts) {
       if (!adapter) continue;
       const { a, e, b, scale } = adapter;
-      y = addIncrement(pass, { y, x, a, e, b }, { start, scale, dropout });
+      y = addIncrement(pass, { y, x, a, e, b }, { start: range.start, scale, dropout });
     }
     return activation ? activate(pass, { x: y }, { kind: activation }) : y;
   }
@@ -90,15 +91,13 @@ export class Linear implements Adaptable {
 
 // --- internal ---
 
-function partsOf(
-  { path, inFeatures, outFeatures }: Linear,
-  sizes: Readonly<Record<string, number>>,
-): readonly LinearPart[] {
+function partsOf(layer: Linear, sizes: Readonly<Record<string, number>>): readonly LinearPart[] {
+  const { path, inFeatures, outFeatures } = layer;
   let start = 0;
   const parts = Object.entries(sizes).map(([name, size]): LinearPart => {
-    const part = { path: `${path}.${name}`, inFeatures, outFeatures: size, start };
+    const range = { layer, start };
     start += size;
-    return { ...part, adapter: undefined };
+    return { path: `${path}.${name}`, inFeatures, outFeatures: size, range, adapter: undefined };
   });
   const whole = parts.length === 0 || start === outFeatures;
   invariant(whole, () => `${path}: parts of ${start} outputs do not make up ${outFeatures}`);

@@ -53,10 +53,18 @@ describe("addIncrement", () => {
   const backend = createReferenceBackend();
 
   test("two parts equal one adapter with a block-diagonal B", () => {
-    const values = Object.entries(shapes).map(
-      ([name, shape], i) => [name, tensor(backend, shape, i)] as const,
-    );
-    const t = Object.fromEntries(values) as Inputs;
+    const own = (name: keyof Inputs, phase: number) => tensor(backend, shapes[name], phase);
+    const t: Inputs = {
+      x: own("x", 0),
+      weight: own("weight", 1),
+      bias: own("bias", 2),
+      a0: own("a0", 3),
+      e0: own("e0", 4),
+      b0: own("b0", 5),
+      a1: own("a1", 6),
+      e1: own("e1", 7),
+      b1: own("b1", 8),
+    };
     const at = (name: keyof Inputs) => Array.from(backend.download(t[name].buffer));
     const [b0, b1] = [at("b0"), at("b1")];
     const rows0 = [0, 1, 2].flatMap((r) => [b0[2 * r]!, b0[2 * r + 1]!, 0, 0, 0]);
