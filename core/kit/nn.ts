@@ -35,3 +35,4 @@ export { Linear } from "../nn/linear.ts";
 export { type FeedForward, Mlp, type MlpParts } from "../nn/mlp.ts";
 export { uploadPacking } from "../nn/packed-batch.ts";
 export { type Attention, SelfAttention, type SelfAttentionParts } from "../nn/self-attention.ts";
+export { type Rotary, uploadRotary } from "../nn/rotary.ts";
