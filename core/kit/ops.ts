@@ -2,7 +2,7 @@
 export { activation } from "../ops/activation.ts";
 export { addDropout } from "../ops/add-dropout.ts";
 export { addLayerNorm } from "../ops/add-layer-norm.ts";
-export { appendZeroRows, firstRows } from "../ops/append-zero-rows.ts";
+export { appendZeroRows, concatRows, firstRows } from "../ops/append-zero-rows.ts";
 export { attendChosenRows } from "../ops/attend-chosen-rows.ts";
 export { attention } from "../ops/attention.ts";
 export { disentangledAttention } from "../ops/disentangled-attention.ts";

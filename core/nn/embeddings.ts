@@ -5,11 +5,14 @@ import { gatherRows } from "../ops/gather-rows.ts";
 import { linear } from "../ops/linear.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 import { drop } from "./drop.ts";
-import type { Norm } from "./layer-norm.ts";
+import type { Norm } from "./norms.ts";
 import type { TokenBatch } from "./packed-batch.ts";
 
 /** The tokens to embed. */
-export type EmbeddedTokens = Pick<TokenBatch, "ids" | "positions" | "typeIds">;
+export interface EmbeddedTokens extends Pick<TokenBatch, "ids" | "positions" | "typeIds"> {
+  /** Set if padding tokens are among them: lookups of this id do not train its word embedding. */
+  readonly paddingId?: number;
+}
 
 /** An embedding table of a model. */
 export interface EmbeddingTable {
@@ -50,31 +53,33 @@ export class Embeddings {
 /** Options of `words`. */
 export interface WordsOptions {
   /** Lookups of this id add nothing to the gradient of its row, as torch's padding_idx. */
-  readonly paddingId: number;
+  readonly paddingId?: number;
   /** Factor of the embeddings. Default: 1. */
   readonly scale?: number;
 }
 
 /** Word embeddings: the row of each token's id. `table`: [V, C]. */
-export function words(table: Parameter, options?: WordsOptions): EmbeddingTable {
-  if (!options) return rowsOf(table, ({ ids }) => ids);
-  const { paddingId, scale = 1 } = options;
+export function words(table: Parameter, { paddingId, scale }: WordsOptions = {}): EmbeddingTable {
   return {
-    lookup(pass, { ids }, base) {
-      invariant(!base, "scaled word embeddings must be the first table");
-      return embedding(pass, { table }, { ids, paddingId, scale });
+    lookup(pass, batch, base) {
+      const frozen = paddingId ?? batch.paddingId;
+      return rowsOf(pass, { table, base }, batch.ids, { frozen, scale });
     },
   };
 }
 
 /**
  * Learned positions. `table`: [maxPositions + first, C]; `first`: the row of position 0, since some
- * families reserve rows below it.
+ * families reserve rows below it, which are not trained.
  */
 export function positions(table: Parameter, first = 0): EmbeddingTable {
-  return rowsOf(table, ({ positions: own }) =>
-    first === 0 ? own : own.map((position) => position + first),
-  );
+  return {
+    lookup(pass, { positions: own }, base) {
+      const ids = first === 0 ? own : own.map((position) => position + first);
+      const isReserved = ids.some((row) => row < first);
+      return rowsOf(pass, { table, base }, ids, { frozen: isReserved ? first - 1 : undefined });
+    },
+  };
 }
 
 /**
@@ -82,19 +87,26 @@ export function positions(table: Parameter, first = 0): EmbeddingTable {
  * a segment beyond the table, such as a pair's second text.
  */
 export function tokenTypes(table: Parameter): EmbeddingTable {
-  return rowsOf(table, ({ ids, typeIds = new Int32Array(ids.length) }) => {
-    checkSegments(typeIds, table.shape[0] ?? 0);
-    return typeIds;
-  });
+  return {
+    lookup(pass, { ids, typeIds = new Int32Array(ids.length) }, base) {
+      checkSegments(typeIds, table.shape[0] ?? 0);
+      return rowsOf(pass, { table, base }, typeIds, {});
+    },
+  };
 }
 
 // --- internal ---
 
-function rowsOf(table: Parameter, ids: (batch: EmbeddedTokens) => Int32Array): EmbeddingTable {
-  return {
-    lookup: (pass, batch, base) =>
-      gatherRows(pass, { table, base }, { ids: pass.integers(ids(batch)) }),
-  };
+/** Rows of a table, without a gradient for the row `frozen`. */
+function rowsOf(
+  pass: ForwardPass,
+  inputs: { readonly table: Parameter; readonly base: Tensor | undefined },
+  ids: Int32Array,
+  { frozen, scale = 1 }: { frozen?: number | undefined; scale?: number | undefined },
+): Tensor {
+  if (frozen === undefined && scale === 1)
+    return gatherRows(pass, inputs, { ids: pass.integers(ids) });
+  return embedding(pass, inputs, { ids, paddingId: frozen ?? -1, scale });
 }
 
 function checkSegments(typeIds: Int32Array, count: number): void {

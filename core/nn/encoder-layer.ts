@@ -1,9 +1,10 @@
 import type { ForwardPass } from "../forward-pass.ts";
 import type { ActivationKind } from "../kernels/elementwise.ts";
+import { addDropout } from "../ops/add-dropout.ts";
 import { gatherRows } from "../ops/gather-rows.ts";
 import type { Tensor } from "../tensor.ts";
 import type { BatchRows } from "./batch-rows.ts";
-import type { ResidualNorm } from "./layer-norm.ts";
+import type { Norm, ResidualNorm } from "./norms.ts";
 import { type FeedForward, Mlp } from "./mlp.ts";
 import type { ModuleScope } from "./module-scope.ts";
 import { type Attention, SelfAttention } from "./self-attention.ts";
@@ -87,6 +88,38 @@ export class PostNormLayer<Shared = undefined> implements EncoderLayer<Shared> {
     const context = attention.forward(pass, queries, x, rows);
     const attended = attentionNorm.add(pass, context, queries, dropout);
     return mlpNorm.add(pass, mlp.forward(pass, attended), attended, dropout);
+  }
+}
+
+/** The parts of a pre-norm layer. */
+export interface PreNormParts<Shared> {
+  /** Absent where the layer's input is normalized already. */
+  readonly attentionNorm: Norm | undefined;
+  readonly attention: Attention<Shared>;
+  readonly mlpNorm: Norm;
+  readonly mlp: FeedForward;
+  /** Dropout probability of both blocks' results, before their residuals. */
+  readonly dropout: number;
+}
+
+/** A layer with its norms before the blocks (as in ModernBERT): x = x + block(norm(x)), twice. */
+export class PreNormLayer<Shared = undefined> implements EncoderLayer<Shared> {
+  readonly #parts: PreNormParts<Shared>;
+
+  constructor(parts: PreNormParts<Shared>) {
+    this.#parts = parts;
+  }
+
+  forward(pass: ForwardPass, x: Tensor, rows: BatchRows<Shared>): Tensor {
+    const { attentionNorm, attention, mlpNorm, mlp, dropout: p } = this.#parts;
+    const normal = attentionNorm ? attentionNorm.forward(pass, x) : x;
+    const queries = queryRows(pass, normal, rows);
+    const context = attention.forward(pass, queries, normal, rows);
+    const residual = normal === x ? queries : queryRows(pass, x, rows);
+    const add = (block: Tensor, to: Tensor) =>
+      addDropout(pass, { x: block, residual: to }, { dropout: pass.nextDropout(p) });
+    const attended = add(context, residual);
+    return add(mlp.forward(pass, mlpNorm.forward(pass, attended)), attended);
   }
 }
 

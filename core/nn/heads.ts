@@ -4,7 +4,7 @@ import { gatherRows } from "../ops/gather-rows.ts";
 import { meanRows } from "../ops/mean-rows.ts";
 import type { Tensor } from "../tensor.ts";
 import { drop } from "./drop.ts";
-import type { Norm } from "./layer-norm.ts";
+import type { Norm } from "./norms.ts";
 import type { Linear } from "./linear.ts";
 import type { TokenBatch } from "./packed-batch.ts";
 

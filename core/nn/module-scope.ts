@@ -1,6 +1,6 @@
 import { invariant } from "../errors.ts";
 import { Parameter } from "../tensor.ts";
-import { LayerNorm } from "./layer-norm.ts";
+import { LayerNorm, RMSNorm } from "./norms.ts";
 import { type Adaptable, Linear } from "./linear.ts";
 
 /** The initial values of a parameter that the checkpoint lacks. */
@@ -106,14 +106,21 @@ export class ModuleScope {
     return linear;
   }
 
-  /** A LayerNorm over `width` features: weight initially 1, bias 0. */
-  layerNorm(name: string, width: number, eps: number): LayerNorm {
+  /** A LayerNorm over `width` features: weight initially 1, bias 0 unless `bias` is false. */
+  layerNorm(
+    name: string,
+    width: number,
+    eps: number,
+    { bias = true }: { readonly bias?: boolean } = {},
+  ): LayerNorm {
     const scope = this.child(name);
-    return new LayerNorm(
-      scope.parameter("weight", [width], "ones"),
-      scope.parameter("bias", [width], "zeros"),
-      eps,
-    );
+    const weight = scope.parameter("weight", [width], "ones");
+    return new LayerNorm(weight, bias ? scope.parameter("bias", [width], "zeros") : undefined, eps);
+  }
+
+  /** An RMSNorm over `width` features: weight initially 1. */
+  rmsNorm(name: string, width: number, eps: number): RMSNorm {
+    return new RMSNorm(this.child(name).parameter("weight", [width], "ones"), eps);
   }
 
   #declare(parameter: Parameter, fill: Fill): Parameter {

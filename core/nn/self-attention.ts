@@ -1,7 +1,10 @@
+import type { Buffer } from "../backend.ts";
 import { invariant } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
-import { attention } from "../ops/attention.ts";
+import type { RotaryTables } from "../kernels/rotary.ts";
+import { rotate } from "../ops/rotate.ts";
 import type { Tensor } from "../tensor.ts";
+import { attend } from "./attend.ts";
 import type { BatchRows } from "./batch-rows.ts";
 import type { Linear } from "./linear.ts";
 
@@ -15,22 +18,24 @@ export interface Attention<Shared = undefined> {
 }
 
 /** The parts of multi-head self-attention. */
-export interface SelfAttentionParts {
+export interface SelfAttentionParts<Shared> {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
   readonly output: Linear;
   readonly heads: number;
+  /** The tables of a rotary position embedding, among what the encoder's layers share. */
+  readonly rotary?: (shared: Shared) => RotaryTables;
   /** Dropout probability of the attention weights. */
   readonly dropout: number;
 }
 
 /** Multi-head self-attention in both directions (Vaswani et al. 2017). */
-export class SelfAttention implements Attention<unknown> {
-  readonly #parts: SelfAttentionParts;
+export class SelfAttention<Shared = unknown> implements Attention<Shared> {
+  readonly #parts: SelfAttentionParts<Shared>;
   readonly #headDim: number;
 
-  constructor(parts: SelfAttentionParts) {
+  constructor(parts: SelfAttentionParts<Shared>) {
     const { query, heads } = parts;
     invariant(
       query.outFeatures % heads === 0,
@@ -40,20 +45,25 @@ export class SelfAttention implements Attention<unknown> {
     this.#headDim = query.outFeatures / heads;
   }
 
-  forward(pass: ForwardPass, queries: Tensor, x: Tensor, rows: BatchRows<unknown>): Tensor {
-    const { query, key, value, output, heads, dropout } = this.#parts;
+  forward(pass: ForwardPass, queries: Tensor, x: Tensor, rows: BatchRows<Shared>): Tensor {
+    const { query, key, value, output, heads, rotary, dropout } = this.#parts;
     const q = query.forward(pass, queries);
     const k = key.forward(pass, x);
     const v = value.forward(pass, x);
-    const shape = {
-      queries: rows.firsts?.rows ?? rows.packing,
-      keys: rows.packing,
-      heads,
-      headDim: this.#headDim,
-      scale: Math.sqrt(this.#headDim),
-      causal: false,
-      dropout: pass.nextDropout(dropout),
+    const tables = rotary?.(rows.shared);
+    const rotated = (tensor: Tensor, positions: Buffer) =>
+      tables ? this.#rotate(pass, tensor, positions, tables) : tensor;
+    const projections = {
+      q: rotated(q, rows.firsts?.positions ?? rows.positions),
+      k: rotated(k, rows.positions),
+      v,
     };
-    return output.forward(pass, attention(pass, { q, k, v }, { shape }));
+    const context = attend(pass, projections, rows, { heads, headDim: this.#headDim, dropout });
+    return output.forward(pass, context);
+  }
+
+  #rotate(pass: ForwardPass, x: Tensor, positions: Buffer, tables: RotaryTables): Tensor {
+    const headDim = this.#headDim;
+    return rotate(pass, { x }, { tables, positions, heads: (x.shape[1] ?? 0) / headDim, headDim });
   }
 }

@@ -33,6 +33,7 @@ export default definePlugin({
       layerNormEps: c.positive("layer_norm_eps", 1e-12),
       initializerRange: c.notNegative("initializer_range", 0.02),
       maxPositions: c.width("max_position_embeddings", 512),
+      paddingId: c.count("pad_token_id", 0),
       tokenTypes: c.width("type_vocab_size", 2),
       dropout: {
         hidden,
@@ -59,6 +60,7 @@ export default definePlugin({
         norm: tables.layerNorm("LayerNorm", width, config.layerNormEps),
         dropout: dropout.hidden,
       }),
+      padding: { queries: head.paddedQueries, token: { id: config.paddingId } },
       layers: Array.from({ length: config.layers }, (_, i) =>
         nn.PostNormLayer.named(bert.child(`encoder.layer.${i}`), NAMES, { ...config, dropout }),
       ),

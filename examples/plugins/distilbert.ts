@@ -32,6 +32,7 @@ export default definePlugin({
       layerNormEps: 1e-12, // config.json has no key for it
       initializerRange: c.notNegative("initializer_range", 0.02),
       maxPositions: c.width("max_position_embeddings", 512),
+      paddingId: c.count("pad_token_id", 0),
       dropout: {
         hidden: c.probability("dropout", 0.1),
         attention: c.probability("attention_dropout", 0.1),
@@ -57,6 +58,7 @@ export default definePlugin({
         norm: tables.layerNorm("LayerNorm", width, config.layerNormEps),
         dropout: dropout.hidden,
       }),
+      padding: { queries: head.paddedQueries, token: { id: config.paddingId } },
       layers: Array.from({ length: config.layers }, (_, i) =>
         nn.PostNormLayer.named(bert.child(`transformer.layer.${i}`), NAMES, { ...config, dropout }),
       ),

@@ -23,8 +23,8 @@ export default definePlugin({
     const [hiddenSize, heads] = [c.width("hidden_size"), c.width("num_attention_heads")];
     c.check("hidden_size", hiddenSize % heads === 0, `a multiple of ${heads}, the attention heads`);
     const hidden = c.probability("hidden_dropout_prob", 0.1);
-    const firstPosition = c.count("pad_token_id", 1) + 1;
-    const rows = c.between("max_position_embeddings", 514, firstPosition + 1);
+    const paddingId = c.count("pad_token_id", 1);
+    const rows = c.between("max_position_embeddings", 514, paddingId + 2);
     return {
       vocabSize: c.width("vocab_size"),
       hiddenSize,
@@ -34,8 +34,8 @@ export default definePlugin({
       activation: c.activation("hidden_act", "gelu"),
       layerNormEps: c.positive("layer_norm_eps", 1e-5),
       initializerRange: c.notNegative("initializer_range", 0.02),
-      maxPositions: rows - firstPosition,
-      firstPosition,
+      paddingId,
+      maxPositions: rows - paddingId - 1,
       tokenTypes: c.width("type_vocab_size", 2),
       dropout: {
         hidden,
@@ -49,7 +49,8 @@ export default definePlugin({
 
   build(config, head, scope) {
     const dropout = { ...config.dropout, ...head.dropout };
-    const { hiddenSize: width, initializerRange: std, firstPosition: first } = config;
+    const { hiddenSize: width, initializerRange: std } = config;
+    const first = config.paddingId + 1;
     const roberta = scope.child("roberta");
     const tables = roberta.child("embeddings");
     const encoder = new nn.Encoder({
@@ -65,6 +66,7 @@ export default definePlugin({
         norm: tables.layerNorm("LayerNorm", width, config.layerNormEps),
         dropout: dropout.hidden,
       }),
+      padding: { queries: head.paddedQueries, token: { id: config.paddingId, position: -1 } },
       layers: Array.from({ length: config.layers }, (_, i) =>
         nn.PostNormLayer.named(roberta.child(`encoder.layer.${i}`), NAMES, { ...config, dropout }),
       ),

@@ -1,6 +1,6 @@
 import type { Sequences } from "../../core/kernels/attention.ts";
 import type { Linear } from "../../core/nn/linear.ts";
-import type { LayerNorm } from "../../core/nn/layer-norm.ts";
+import type { LayerNorm } from "../../core/nn/norms.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { type ChosenRows, attendChosenRows } from "../../core/ops/attend-chosen-rows.ts";

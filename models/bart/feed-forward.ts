@@ -1,5 +1,5 @@
 import type { Linear } from "../../core/nn/linear.ts";
-import type { LayerNorm } from "../../core/nn/layer-norm.ts";
+import type { LayerNorm } from "../../core/nn/norms.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
 import { dropout } from "../../core/ops/dropout.ts";

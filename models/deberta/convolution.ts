@@ -1,4 +1,4 @@
-import type { LayerNorm } from "../../core/nn/layer-norm.ts";
+import type { LayerNorm } from "../../core/nn/norms.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import { activation } from "../../core/ops/activation.ts";

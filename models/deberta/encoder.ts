@@ -1,7 +1,7 @@
 import type { Buffer } from "../../core/backend.ts";
 import type { Packing } from "../../core/kernels/attention.ts";
 import type { Linear } from "../../core/nn/linear.ts";
-import type { LayerNorm } from "../../core/nn/layer-norm.ts";
+import type { LayerNorm } from "../../core/nn/norms.ts";
 import type { ModuleScope } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { PaddingRows } from "../../core/ops/padding-rows.ts";

@@ -1,5 +1,6 @@
 import type { ForwardPass } from "../forward-pass.ts";
 import { addLayerNorm } from "../ops/add-layer-norm.ts";
+import { rmsNorm } from "../ops/rms-norm.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
 /** A normalization of rows: [N, C] to [N, C]. */
@@ -16,10 +17,11 @@ export interface ResidualNorm extends Norm {
 /** A LayerNorm over C features. Its parameters are [C] each. */
 export class LayerNorm implements ResidualNorm {
   readonly weight: Parameter;
-  readonly bias: Parameter;
+  /** Absent in families whose norms have none. */
+  readonly bias: Parameter | undefined;
   readonly eps: number;
 
-  constructor(weight: Parameter, bias: Parameter, eps: number) {
+  constructor(weight: Parameter, bias: Parameter | undefined, eps: number) {
     this.weight = weight;
     this.bias = bias;
     this.eps = eps;
@@ -34,5 +36,20 @@ export class LayerNorm implements ResidualNorm {
     const { weight, bias, eps } = this;
     const attrs = { eps, dropout: pass.nextDropout(dropout) };
     return addLayerNorm(pass, { x, residual, weight, bias }, attrs);
+  }
+}
+
+/** x / sqrt(mean(x^2) + eps) * weight over C features. weight: [C]. */
+export class RMSNorm implements Norm {
+  readonly weight: Parameter;
+  readonly eps: number;
+
+  constructor(weight: Parameter, eps: number) {
+    this.weight = weight;
+    this.eps = eps;
+  }
+
+  forward(pass: ForwardPass, x: Tensor): Tensor {
+    return rmsNorm(pass, { x, weight: this.weight }, { eps: this.eps });
   }
 }
