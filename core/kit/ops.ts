@@ -14,5 +14,6 @@ export { linear } from "../ops/linear.ts";
 export { meanRows } from "../ops/mean-rows.ts";
 export { rmsNorm } from "../ops/rms-norm.ts";
 export { rotate } from "../ops/rotate.ts";
+export { selfAttention } from "../ops/self-attention.ts";
 export { unfold } from "../ops/unfold.ts";
 export { vocabularyLoss } from "../ops/vocabulary-loss.ts";
