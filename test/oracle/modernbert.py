@@ -13,7 +13,8 @@ float32, as a float32 model has them.
 
 07-modernbert-cls: every bias, rope_parameters, pooling by the first token, padding. 07-modernbert-mean: a released configuration's keys
 (global_rope_theta, local_rope_theta, no layer_types), no biases, mean pooling. 07-modernbert-regression: one output. 07-modernbert-span:
-questions; the loss of padded rows counts tokens only. 07-modernbert-adalora: training by the authors' loralib with one SVDLinear for each of
+questions, whose loss counts padded positions as SDPA computes them (a padded query far from all tokens attends to nothing), or tokens
+alone. 07-modernbert-adalora: training by the authors' loralib with one SVDLinear for each of
 query, key and value in Wqkv.
 """
 import json, shutil, sys
@@ -54,7 +55,7 @@ def base_model(kind, folder, seed, released=(), **config):
     with torch.no_grad():
         for name, p in sorted(model.named_parameters()):
             draw = torch.randn(p.shape, generator=g)
-            p.copy_(1 + 0.2 * draw if "norm.weight" in name else (0.5 if "embed" in name else 0.3) * draw)
+            p.copy_(1 + 0.2 * draw if "norm.weight" in name else (0.5 if "embed" in name else 0.2) * draw)
     model.save_pretrained(folder)
     if released:
         path = folder / "config.json"
@@ -79,7 +80,7 @@ def batch(kind, g, rows, width, least, labels=2):
 
 
 def outputs(kind, model, b):
-    """The task's loss, the logits by name, and the hidden states: the embeddings, then each layer's output before the last norm."""
+    """The losses by tag, the logits by name, and the hidden states: the embeddings, then each layer's output before the last norm."""
     hidden = []
     modules = [model.model.embeddings, *model.model.layers]
     keep = lambda _module, _inputs, out: hidden.append(out if torch.is_tensor(out) else out[0])
@@ -90,11 +91,12 @@ def outputs(kind, model, b):
     if kind == "seqcls":
         one = model.num_labels == 1
         loss = F.mse_loss(out.logits.flatten(), b["labels"]) if one else F.cross_entropy(out.logits, b["labels"])
-        return loss, {"logits": out.logits}, hidden
+        return {"": loss}, {"logits": out.logits}, hidden
     tokens = lambda logits: logits.masked_fill(b["attention_mask"] == 0, float("-inf"))
     sides = (out.start_logits, b["start_positions"]), (out.end_logits, b["end_positions"])
-    loss = sum(F.cross_entropy(tokens(logits), positions) for logits, positions in sides) / 2
-    return loss, {"start_logits": out.start_logits, "end_logits": out.end_logits}, hidden
+    loss = lambda counted: sum(F.cross_entropy(counted(logits), positions) for logits, positions in sides) / 2
+    losses = {"": loss(lambda logits: logits), "_tokens": loss(tokens)}
+    return losses, {"start_logits": out.start_logits, "end_logits": out.end_logits}, hidden
 
 
 def write(folder, tensors, info):
@@ -106,11 +108,14 @@ def forward_case(name, kind, seed, least=6, gradients=lambda name: True, states=
     folder = OUT / name
     model = base_model(kind, folder, seed, **config)
     b = batch(kind, torch.Generator().manual_seed(seed + 1), 3, 17, least, model.num_labels)
-    loss, logits, hidden = outputs(kind, model, b)
-    loss.backward()
-    tensors = {"input." + k: v for k, v in b.items()} | {"out." + k: v for k, v in logits.items()} | {"loss": loss}
+    losses, logits, hidden = outputs(kind, model, b)
+    tensors = {"input." + k: v for k, v in b.items()}
     tensors |= {f"out.hidden.{i}": h for i, h in enumerate(hidden) if states}
-    tensors |= {"grad." + n: p.grad for n, p in model.named_parameters() if gradients(n)}
+    for tag, loss in losses.items():
+        model.zero_grad()
+        loss.backward(retain_graph=True)
+        tensors |= {f"out{tag}.{k}": v for k, v in logits.items()} | {f"loss{tag}": loss}
+        tensors |= {f"grad{tag}.{n}": p.grad.clone() for n, p in model.named_parameters() if gradients(n)}
     write(folder, tensors, {"kind": kind})
 
 
@@ -172,7 +177,7 @@ def training_case(name, loralib):
     allocator.set_total_step(s["total_step"])
     steps = []
     for step, b in enumerate(data):
-        loss, orth = outputs("seqcls", model, b)[0], loralib.compute_orth_regu(model, 1.0)
+        loss, orth = outputs("seqcls", model, b)[0][""], loralib.compute_orth_regu(model, 1.0)
         (loss + s["orth_coef"] * orth).backward()
         norm, lr = torch.nn.utils.clip_grad_norm_(model.parameters(), s["max_grad_norm"]), opt.param_groups[0]["lr"]
         opt.step(), rates.step()
