@@ -43,7 +43,7 @@ test.each(["cls", "mean"])("a sequence does not depend on its batch: %s", (class
 });
 
 test("a window hides tokens that only a full layer sees", () => {
-  const changed = sequences.map((ids) => ids.with(-1, 23));
+  const changed = sequences.map((ids) => [...ids.slice(0, -1), 23]);
   const windows = { num_hidden_layers: 1, layer_types: ["sliding_attention"] };
   const [before, after] = [logits(windows, sequences), logits(windows, changed)];
   const differs = sequences.map((_, b) => before[2 * b] !== after[2 * b]);
