@@ -85,6 +85,26 @@ export function loadWeights(
   return [...matched.newlyInitialized, ...matched.constants.keys()];
 }
 
+/** The parameter that a renamed key names, with the backbone's prefix or without. */
+export function parameterOf(
+  key: string,
+  { parameters }: ModuleTree,
+  { prefix }: Pick<ModelPlugin["weights"], "prefix">,
+): Parameter | undefined {
+  return parameters.get(key) ?? parameters.get(prefix + key);
+}
+
+/** The parameter whose values a renamed key repeats (`weights.copies`), and the rule that says so. */
+export function originalOf(
+  key: string,
+  { parameters }: ModuleTree,
+  { copies = [] }: Pick<ModelPlugin["weights"], "copies">,
+): { readonly pattern: RegExp; readonly parameter: Parameter } | undefined {
+  const [pattern, name] = copies.find(([from]) => from.test(key)) ?? [];
+  const parameter = name === undefined ? undefined : parameters.get(name);
+  return pattern && parameter ? { pattern, parameter } : undefined;
+}
+
 /** Initializes every parameter from its fill, for a model without a checkpoint. */
 export function initializeWeights(backend: Backend, tree: ModuleTree, seed: number): void {
   for (const parameter of tree.parameters.values()) {
@@ -106,9 +126,8 @@ function matchKeys(
     [key, weights.prefix + key].some((path) => tree.unused.has(path));
   for (const [key, tensor] of tensors) {
     const renamed = weights.rename.reduce((k, [from, to]) => k.replace(from, to), key);
-    const parameter = tree.parameters.get(renamed) ?? tree.parameters.get(weights.prefix + renamed);
-    const original = weights.copies?.find(([pattern]) => pattern.test(renamed))?.[1];
-    const copied = original === undefined ? undefined : tree.parameters.get(original);
+    const parameter = parameterOf(renamed, tree, weights);
+    const copied = originalOf(renamed, tree, weights)?.parameter;
     if (parameter) found.set(parameter, tensor);
     else if (copied) copies.push({ key, tensor, parameter: copied });
     else if (!isUnused(renamed)) unknown.push(key);

@@ -6,17 +6,19 @@ import type { ModelPlugin } from "./plugin.ts";
 
 /**
  * Selects linear layers and parts of fused ones by the family's short names (default: all), in
- * model order. Throws E_MODULES for a name that is unknown or matches no layer.
+ * model order. Throws E_MODULES for an unknown name, and for a pattern that matches nothing.
  */
 export function selectLinears(
   tree: ModuleTree,
-  { adapters }: Pick<ModelPlugin, "adapters">,
+  { name, adapters }: Pick<ModelPlugin, "name" | "adapters">,
   modules: readonly string[] = Object.keys(adapters.modules),
 ): readonly Adaptable[] {
   const patterns = modules.map((short) => {
     const pattern = adapters.modules[short];
-    const some = [...tree.adaptable.keys()].some((path) => pattern?.test(path));
-    if (!pattern || !some) throw errors.noModules(short, Object.keys(adapters.modules));
+    if (!pattern) throw errors.noModules(short, Object.keys(adapters.modules));
+    const paths = [...tree.adaptable.keys()];
+    if (!paths.some((path) => pattern.test(path)))
+      throw errors.emptyPattern(name, short, pattern, paths);
     return pattern;
   });
   return [...tree.adaptable.values()].filter(({ path }) =>

@@ -10,7 +10,7 @@ import { loadWeights } from "../../core/model/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { Model, ModelPlugin, TaskHead } from "../../core/model/plugin.ts";
-import { pluginFor } from "../../plugins/index.ts";
+import { builtInFamilies } from "../../plugins/index.ts";
 
 /** Numbers of one golden tensor, [shape] row-major; whole numbers come exact. */
 export interface GoldenTensor {
@@ -84,7 +84,8 @@ export function readCase(dir: string): GoldenCase {
   return { dir, golden, tensors: new Map(stored.map(([name, t]) => [name, numbersOf(t)])) };
 }
 
-function numbersOf(tensor: StoredTensor): GoldenTensor {
+/** The numbers of a stored tensor. */
+export function numbersOf(tensor: StoredTensor): GoldenTensor {
   const { dtype, shape, bytes } = tensor;
   if (dtype !== "I64") return { shape, values: toFloat64(tensor) };
   const aligned = bytes.slice();
@@ -159,7 +160,7 @@ export function loadModel(
   },
 ): CaseModel {
   const raw = JSON.parse(readFileSync(join(dir, "config.json"), "utf8"));
-  const plugin = pluginFor(raw.model_type);
+  const { plugin } = builtInFamilies.familyOf(raw.model_type);
   const labels = raw.num_labels ?? (raw.id2label ? Object.keys(raw.id2label).length : 2);
   const scope = ModuleScope.root();
   const task = labels === 1 ? "regression" : "classification";
