@@ -19,7 +19,8 @@ export async function makePlan(
   run: PreparedRun,
   { seeds, samples, fit }: PlanOptions,
 ): Promise<Plan> {
-  const { config, schedule, target, declared, train, heldOut, warnings } = run;
+  const { config, schedule, target, declared, train, heldOut } = run;
+  const warnings = [...run.warnings];
   const { backboneParameters } = await import("../core/model/model-files.ts");
   const { adaptRun } = await import("../core/run/create-trainer.ts");
   const { startingSummary } = await import("../core/run/starting-summary.ts");
@@ -29,12 +30,15 @@ export async function makePlan(
   const { adapters, trained } = adaptRun(run);
   const device = deviceFor(config);
   const needs = await runNeeds(run, await device.memoryModel(resolveDtype(config)));
+  const data = await dataOverview(run, samples, (what, { lines }) =>
+    warnings.push(`${what}: ${lines.join("; ").replaceAll("\n", "; ")}`),
+  );
   const memory = memoryWarning(needs, device.availableMemory());
   return {
     config,
     schedule,
     rows: train.rows,
-    data: await dataOverview(run, samples),
+    data,
     heldOutRows: heldOut?.rows.length,
     target,
     seeds,

@@ -18,6 +18,7 @@ import { configExtensions, readConfigFile, settingsLayer } from "./config-file.t
 import { nearest } from "../core/nearest.ts";
 import { kebab } from "./names.ts";
 import { configIn, type OutOptions } from "./out-folder.ts";
+import { withPluginNames } from "./plugins/plugin-name.ts";
 import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
 import { checkScript, type ScriptValues, scriptValues } from "./reference-flags.ts";
@@ -43,7 +44,7 @@ export async function requestedRun(
   name: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
   { resume, overwrite }: OutOptions,
-  sources: () => Promise<Sources>,
+  sources: Sources,
 ): Promise<RequestedRun> {
   const [seed, seeds] = [given.get("seed"), given.get("seeds")];
   if (seed && seeds) throw errors.alternatives(seed.flag, seeds.flag);
@@ -85,7 +86,7 @@ export async function storedRun(out: string, config: RunConfig): Promise<RunResu
 export async function resolveRun(
   base: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
-  sources?: () => Promise<Sources>,
+  sources?: Sources,
 ): Promise<RequestedRun> {
   const script = scriptValues(given);
   const flags = flagLayer(given, script.values);
@@ -111,13 +112,14 @@ export async function resolveRun(
  */
 async function inferredTask(
   requested: readonly Layer[],
-  sources: () => Promise<Sources>,
+  sources: Sources,
 ): Promise<{ readonly layer: Layer; readonly note: string } | undefined> {
   const values = requested.reduce<Layer["values"]>((all, one) => ({ ...all, ...one.values }), {});
   const { task, data, textColumn = null, pairColumn = null, labelColumn = null } = values;
-  const { delimiter = null, labels = null } = values;
+  const { delimiter = null, labels = null, plugins = null } = values;
   if ((task ?? null) !== null || typeof data !== "string") return undefined;
-  const location = await (await sources()).data(data, undefined);
+  await sources.families(plugins); // a plugin that is refused costs no reading of data
+  const location = await sources.data(data, undefined);
   const { inferTask } = await import("../core/tasks/infer-task.ts");
   const columns = { textColumn, pairColumn, labelColumn, delimiter, labels };
   const inferred = await inferTask(location, columns);
@@ -131,7 +133,7 @@ async function inferredTask(
 async function startingLayers(
   lower: Layer | undefined,
   { values: flags }: Layer,
-  sources: (() => Promise<Sources>) | undefined,
+  sources: Sources | undefined,
 ): Promise<{ readonly defaults: Layer; readonly fixed: Layer } | undefined> {
   const from = flags.from ?? lower?.values.from ?? null;
   if (from === null || !sources) return undefined;
@@ -140,7 +142,7 @@ async function startingLayers(
   const ofFile = (lower?.values.from ?? null) === null ? undefined : lower?.values.method;
   const method = flags.method ?? ofFile ?? undefined;
   if (method && !isOneOf(method, adapterMethods)) return undefined; // it has no --from
-  const { defaults, fixed } = await startingSettings(from, method, await sources());
+  const { defaults, fixed } = await startingSettings(from, method, sources);
   const name = (setting: string) => `--from: "${setting}"`;
   return { defaults: { values: defaults, name }, fixed: { values: fixed, name } };
 }
@@ -151,7 +153,8 @@ function flagLayer(given: ReadonlyMap<string, FlagValue>, script: ScriptValues["
     if (isSettingName(key)) values[key] = value;
   }
   Object.assign(values, script);
-  return { values, name: (setting) => given.get(setting)?.flag ?? setting };
+  const layer = { values, name: (setting: string) => given.get(setting)?.flag ?? setting };
+  return withPluginNames(layer, process.cwd());
 }
 
 async function baseLayer(

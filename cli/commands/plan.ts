@@ -38,12 +38,11 @@ export const plan = defineCommand({
   ],
 
   async run({ positionals, given, options }, report) {
-    const { config, notes } = await requestedRun(positionals[0], given, options, () =>
-      openSources(report),
-    );
+    const sources = openSources(report);
+    const { config, notes } = await requestedRun(positionals[0], given, options, sources);
     for (const note of notes) report.info(note);
     const { inspectRun } = await import("../../core/run/prepare.ts");
-    const { run, problems } = await inspectRun(config, await openSources(report));
+    const { run, problems } = await inspectRun(config, sources);
     const planned = run && (await planOf(run, options));
     const placement = await placeProblems(config, options, planned);
     const all = [...problems, ...placement];
@@ -62,6 +61,7 @@ async function planOf(
   const { run, note } = await fittedRun(prepared, memory);
   const made = await makePlan(run, { seeds: seeds ?? undefined, samples: 2, fit: note });
   if (!time) return made;
+  if (run.untokenized) throw run.untokenized;
   const { estimateTime } = await import("../../core/run/estimate-time.ts");
   return { ...made, time: await estimateTime(await openBackend(run.config), run) };
 }

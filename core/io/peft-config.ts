@@ -1,7 +1,7 @@
 import { configReader } from "../config-reader.ts";
 import { errors } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "./json-file.ts";
-import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "./peft-adapter.ts";
+import type { AdaLoraAdapter, LoraAdapter } from "./peft-adapter.ts";
 import { parsePattern, stringList } from "./peft-patterns.ts";
 import { adaptedModules } from "./peft-targets.ts";
 import { refuseUnsupported } from "./peft-unsupported.ts";
@@ -97,6 +97,7 @@ export function parsePeftConfig(raw: JsonObject, where: string): PeftConfig {
   const common = {
     taskType: optionalText(raw, "task_type", where),
     baseModel: optionalText(raw, "base_model_name_or_path", where),
+    revision: optionalText(raw, "revision", where),
     dropout: field.probability("lora_dropout", 0),
     modulesToSave: stringList(raw, "modules_to_save", where),
     bias: field.oneOf("bias", BIASES, "none"),
@@ -105,69 +106,4 @@ export function parsePeftConfig(raw: JsonObject, where: string): PeftConfig {
   return raw["peft_type"] === "ADALORA"
     ? { method: "adalora", ...common, ...parseAdaLora(raw, where) }
     : { method: "lora", ...common, ...parseLora(raw, where) };
-}
-
-function adaLoraFields(adapter: AdaLoraAdapter): JsonObject {
-  const masks = adapter.modules.map(({ path, mask }) => [`${path}.lora_E`, mask] as const);
-  return {
-    peft_type: "ADALORA",
-    // PEFT ignores r here, and warns when it is not the default.
-    r: 8,
-    lora_alpha: adapter.alpha,
-    init_r: adapter.initRank,
-    target_r: adapter.targetRank,
-    tinit: adapter.initWarmup,
-    tfinal: adapter.finalWarmup,
-    deltaT: adapter.maskInterval,
-    total_step: adapter.totalSteps,
-    beta1: adapter.beta1,
-    beta2: adapter.beta2,
-    orth_reg_weight: adapter.regOrthCoef,
-    rank_pattern: Object.fromEntries(masks),
-  };
-}
-
-function loraFields({ modules }: LoraAdapter): JsonObject {
-  const ranks = modules.map(({ path, A }) => [path, A.shape[0] ?? 0] as const);
-  const alphas = modules.map(({ path, alpha }) => [path, alpha] as const);
-  const [rank, alpha] = [ranks[0]?.[1] ?? 0, alphas[0]?.[1] ?? 0];
-  const exceptions = (pairs: readonly (readonly [string, number])[], common: number) =>
-    pairs.every(([, value]) => value === common) ? {} : Object.fromEntries(pairs);
-  return {
-    peft_type: "LORA",
-    r: rank,
-    lora_alpha: alpha,
-    rank_pattern: exceptions(ranks, rank),
-    alpha_pattern: exceptions(alphas, alpha),
-  };
-}
-
-/**
- * The `adapter_config.json` of an adapter, with sorted keys as in PEFT. It holds the fields that
- * every PEFT since 0.6 knows, so that older versions can read it. `target_modules` lists full
- * paths, because a short name could match a layer that is not adapted.
- */
-export function peftConfigJson(
-  adapter: PeftAdapter,
-  modulesToSave: readonly string[],
-  bias: AdapterBias,
-): string {
-  const fields: JsonObject = {
-    auto_mapping: null,
-    base_model_name_or_path: adapter.baseModel,
-    bias,
-    fan_in_fan_out: false,
-    inference_mode: true,
-    init_lora_weights: true,
-    layers_pattern: null,
-    layers_to_transform: null,
-    lora_dropout: adapter.dropout,
-    modules_to_save: modulesToSave.length > 0 ? modulesToSave : null,
-    revision: null,
-    target_modules: adapter.modules.map(({ path }) => path),
-    task_type: adapter.taskType,
-    ...(adapter.method === "adalora" ? adaLoraFields(adapter) : loraFields(adapter)),
-  };
-  const sorted = Object.entries(fields).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`;
 }

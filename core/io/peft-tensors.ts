@@ -147,7 +147,7 @@ function loraOf(
   config: PeftConfig & { readonly method: "lora" },
   file: string,
 ): PeftAdapter {
-  const { method, taskType, baseModel, dropout } = config;
+  const { method, taskType, baseModel, revision, dropout } = config;
   const modules = [...layers].map(([path, parts]): LoraModule => {
     const module = { ...lowRankPair(path, parts, file), alpha: config.alphaOf(path) };
     const [expected, found] = [config.rankOf(path), module.A.shape[0]];
@@ -157,5 +157,5 @@ function loraOf(
       `"${path}" must have rank ${expected} according to adapter_config.json, got ${found}`,
     );
   });
-  return { method, taskType, baseModel, dropout, modules, saved };
+  return { method, taskType, baseModel, revision, dropout, modules, saved };
 }

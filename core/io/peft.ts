@@ -6,7 +6,8 @@ import { currentDirectory, writeDirectoryAtomic, writeFileAtomic } from "./atomi
 import { readJsonObject } from "./json-file.ts";
 import { isFiniteTensor } from "./finite.ts";
 import { checkAdapter, type PeftAdapter } from "./peft-adapter.ts";
-import { type AdapterBias, parsePeftConfig, peftConfigJson } from "./peft-config.ts";
+import { type AdapterBias, parsePeftConfig } from "./peft-config.ts";
+import { peftConfigJson } from "./peft-config-json.ts";
 import { assembleAdapter, BASE_LAYER, PREFIX } from "./peft-tensors.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
@@ -158,22 +159,35 @@ function withoutEmptyLayers(adapter: PeftAdapter): PeftAdapter {
 }
 
 /**
- * Writes an adapter in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`.
- * Atomic: the folder appears complete or not at all, and an existing one is replaced only when it
- * holds nothing else. LoRA layers of rank 0 are left out.
+ * Writes an adapter in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`, with
+ * further files by name. Atomic: the folder appears complete or not at all, and an existing one is
+ * replaced only when it holds nothing else. LoRA layers of rank 0 are left out.
  */
-export function writePeftAdapter(dir: string, given: PeftAdapter): void {
-  checkAdapter(given, dir);
-  checkSchedule(given, dir);
+export function writePeftAdapter(
+  dir: string,
+  adapter: PeftAdapter,
+  files: ReadonlyMap<string, string | Uint8Array> = new Map(),
+): void {
+  checkAdapter(adapter, dir);
+  checkSchedule(adapter, dir);
+  writeDirectoryAtomic(dir, (scratch) => writePeftFiles(scratch, adapter, files, dir));
+}
+
+/** As writePeftAdapter, into a folder that exists; `where` is named in errors. */
+export function writePeftFiles(
+  to: string,
+  given: PeftAdapter,
+  files: ReadonlyMap<string, string | Uint8Array>,
+  where: string,
+): void {
   const adapter = withoutEmptyLayers(given);
-  if (adapter.modules.length === 0) throw errors.file(dir, "there is no adapted layer to write");
+  if (adapter.modules.length === 0) throw errors.file(where, "there is no adapted layer to write");
   const paths = adapter.modules.map(({ path }) => path);
   const names = { adapted: withParents(paths), saved: new Set(adapter.saved.keys()) };
-  const saved = [...names.saved].map((name) => moduleToSave(name, names, dir));
+  const saved = [...names.saved].map((name) => moduleToSave(name, names, where));
   const modulesToSave = new Set(saved.filter((module) => module !== undefined));
-  writeDirectoryAtomic(dir, (scratch) => {
-    const config = peftConfigJson(adapter, [...modulesToSave].toSorted(), trainedBiases(names));
-    writeFileAtomic(join(scratch, ADAPTER_CONFIG), config);
-    writeSafetensors(join(scratch, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
-  });
+  const config = peftConfigJson(adapter, [...modulesToSave].toSorted(), trainedBiases(names));
+  writeFileAtomic(join(to, ADAPTER_CONFIG), config);
+  writeSafetensors(join(to, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
+  for (const [name, content] of files) writeFileAtomic(join(to, name), content);
 }

@@ -1,6 +1,7 @@
 import { invariant } from "../errors.ts";
 import { Parameter } from "../tensor.ts";
-import { Linear } from "./linear.ts";
+import { LayerNorm, RMSNorm } from "./norms.ts";
+import { type Adaptable, Linear } from "./linear.ts";
 
 /** The initial values of a parameter that the checkpoint lacks. */
 export type Fill = "zeros" | "ones" | { readonly normal: number };
@@ -9,9 +10,22 @@ export type Fill = "zeros" | "ones" | { readonly normal: number };
 export interface ModuleTree {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly linears: ReadonlyMap<string, Linear>;
+  /** Linear layers, or the parts of fused ones in their place. */
+  readonly adaptable: ReadonlyMap<string, Adaptable>;
   readonly fills: ReadonlyMap<string, Fill>;
   /** Tensors of the checkpoint that this configuration saves but does not compute with. */
   readonly unused: ReadonlySet<string>;
+}
+
+/** Options of a linear layer. */
+export interface LinearOptions {
+  /** Whether the layer has a bias. Default: true. */
+  readonly bias?: boolean;
+  /**
+   * The parts of a fused layer, each with an adapter of its own: their outputs by name, in the
+   * order of the weight's rows. Default: none.
+   */
+  readonly parts?: Readonly<Record<string, number>>;
 }
 
 /** Declares the parameters of a model under the checkpoint's names, scope by scope. */
@@ -40,6 +54,11 @@ export class ModuleScope {
     return {
       parameters: this.#parameters,
       linears: this.#linears,
+      adaptable: new Map(
+        [...this.#linears.values()].flatMap((linear) =>
+          linear.adaptable.map((one) => [one.path, one] as const),
+        ),
+      ),
       fills: this.#fills,
       unused: this.#unused,
     };
@@ -66,23 +85,42 @@ export class ModuleScope {
     for (const name of names) this.#unused.add(this.#join(name));
   }
 
+  /** An embedding table [rows, width], initially N(0, std). */
+  table(name: string, rows: number, width: number, std: number): Parameter {
+    return this.child(name).parameter("weight", [rows, width], { normal: std });
+  }
+
   /** A linear layer: weight [out, in], initially N(0, std), and bias [out], initially 0. */
-  linear(name: string, inFeatures: number, outFeatures: number, std: number): Linear {
+  linear(
+    name: string,
+    inFeatures: number,
+    outFeatures: number,
+    std: number,
+    { bias = true, parts }: LinearOptions = {},
+  ): Linear {
     const scope = this.child(name);
     const weight = scope.parameter("weight", [outFeatures, inFeatures], { normal: std });
-    const linear = new Linear(scope.path, weight, scope.parameter("bias", [outFeatures], "zeros"));
+    const own = bias ? scope.parameter("bias", [outFeatures], "zeros") : undefined;
+    const linear = new Linear(scope.path, weight, own, parts);
     this.#linears.set(scope.path, linear);
     return linear;
   }
 
-  /** A LayerNorm over `width` features: weight initially 1, bias 0. */
-  layerNorm(name: string, width: number, eps: number): LayerNorm {
+  /** A LayerNorm over `width` features: weight initially 1, bias 0 unless `bias` is false. */
+  layerNorm(
+    name: string,
+    width: number,
+    eps: number,
+    { bias = true }: { readonly bias?: boolean } = {},
+  ): LayerNorm {
     const scope = this.child(name);
-    return {
-      weight: scope.parameter("weight", [width], "ones"),
-      bias: scope.parameter("bias", [width], "zeros"),
-      eps,
-    };
+    const weight = scope.parameter("weight", [width], "ones");
+    return new LayerNorm(weight, bias ? scope.parameter("bias", [width], "zeros") : undefined, eps);
+  }
+
+  /** An RMSNorm over `width` features: weight initially 1. */
+  rmsNorm(name: string, width: number, eps: number): RMSNorm {
+    return new RMSNorm(this.child(name).parameter("weight", [width], "ones"), eps);
   }
 
   #declare(parameter: Parameter, fill: Fill): Parameter {
@@ -96,11 +134,4 @@ export class ModuleScope {
   #join(name: string): string {
     return this.path === "" ? name : `${this.path}.${name}`;
   }
-}
-
-/** The parameters of a LayerNorm, [C] each. */
-export interface LayerNorm {
-  readonly weight: Parameter;
-  readonly bias: Parameter;
-  readonly eps: number;
 }

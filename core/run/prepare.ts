@@ -5,6 +5,7 @@ import type { Start } from "../adalora/start.ts";
 import { adapterMethods, isOneOf } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { classWarnings } from "../data/class-names.ts";
+import type { HubData } from "../data/data-location.ts";
 import { type AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { matchWeights } from "../model/load-weights.ts";
@@ -15,10 +16,12 @@ import {
   openModelFiles,
   type Sources,
 } from "../model/model-files.ts";
+import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
 import { startFrom } from "../model/starting-layers.ts";
 import { taskNamed } from "../tasks/index.ts";
+import { isLibraryMissing } from "../text/native-tokenizer.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
 import type {
   PredictionSet,
@@ -42,6 +45,8 @@ export interface PreparedRun {
   readonly config: RunConfig;
   readonly files: ModelFiles;
   readonly spec: RunSpec;
+  /** The task's own data set on the hub. */
+  readonly hub: HubData | undefined;
   readonly declared: DeclaredModel;
   readonly target: RankTarget | undefined;
   readonly schedule: RunSchedule;
@@ -57,6 +62,8 @@ export interface PreparedRun {
   /** The training rows that `validation` consists of; undefined if it has data of its own. */
   readonly heldOut: HeldOut | undefined;
   readonly warnings: readonly string[];
+  /** Why the texts could not be tokenized: all are taken for texts of the maximum length. */
+  readonly untokenized?: AdaloraError | undefined;
 }
 
 /** All diagnostics of a run, and the prepared run if there were no problems. */
@@ -68,7 +75,7 @@ export interface Inspection extends Diagnostics {
 /**
  * Reads and checks the data and the model's files, declares the model and resolves ranks and
  * schedule. Throws the first problem that would make the run fail later, data problems first;
- * settings that are merely suspicious become warnings. `onStage` gets the name of each stage.
+ * settings that are merely suspicious become warnings. Plugins are loaded before anything is read. `onStage` gets the name of each stage.
  */
 export async function prepareRun(
   config: RunConfig,
@@ -84,14 +91,25 @@ export async function prepareRun(
   return run;
 }
 
-/** As prepareRun, but collects every problem instead of throwing the first. */
+/**
+ * As prepareRun, but collects every problem instead of throwing the first. Where the tokenizer
+ * library can't be loaded, and the tokens are not cached, texts are taken for the longest possible
+ * ones, unless the number of features depends on them.
+ */
 export async function inspectRun(
   config: RunConfig,
   sources: Sources,
   registry: Registry = builtIn,
 ): Promise<Inspection> {
   const problems: AdaloraError[] = [];
-  const run = await inspect(config, sources, registry, (problem) => void problems.push(problem));
+  const run = await inspect(
+    config,
+    sources,
+    registry,
+    (problem) => void problems.push(problem),
+    () => {},
+    tokenizeOrAssume,
+  );
   return { run: problems.length === 0 ? run : undefined, problems, warnings: run?.warnings ?? [] };
 }
 
@@ -106,10 +124,12 @@ async function inspect(
   registry: Registry,
   onProblem: OnProblem,
   onStage: OnStage = () => {},
+  tokenize = tokenizeAll,
 ): Promise<PreparedRun | undefined> {
   const attempt = attemptWith(onProblem);
   const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
   const rules = await attempt(() => rulesOf(config, registry));
+  const families = await attempt(() => sources.families(config.plugins));
   const task = taskNamed(config.task, config, registry.tasks);
   await attempt(() => checkLabels(config, task));
   onStage("reading the data");
@@ -117,7 +137,7 @@ async function inspect(
   const taskSpec = task.spec(data.labelNames);
   await attempt(() => checkMetric(config, taskSpec));
   onStage("reading the model's files");
-  const model = await inspectModel(config, taskSpec, sources, attempt);
+  const model = families && (await inspectModel(config, taskSpec, families, sources, attempt));
   const from = model && (await attempt(() => openStartingAdapter(config, modelOf(model), sources)));
   const ranks =
     model && (await attempt(() => resolveRanks(config, model.declared, rules?.start, from)));
@@ -125,19 +145,20 @@ async function inspect(
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
   if (knownSchedule) report(knownSchedule.diagnostics);
-  const datasets = model && (await tokenizeAll(data, model.files, attempt, onStage));
+  const datasets = model && (await tokenize(data, model.files, onProblem, onStage));
   const schedule =
     knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
   if (schedule && !knownSchedule) report(schedule.diagnostics);
   const isOpened = config.from === null || from !== undefined;
   if (!rules || !model || !ranks || !schedule || !datasets?.train || !isOpened) return undefined;
-  const { train, validation } = datasets;
+  const { train, validation, untokenized } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
   return {
     config: { ...withAbsolutePaths(config), ...resolved },
     files: model.files,
     spec: model.spec,
+    hub: task.hub,
     declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,
@@ -148,6 +169,7 @@ async function inspect(
     validation,
     validationTexts: data.validation,
     heldOut: data.heldOut,
+    untokenized,
     warnings: unique([
       ...[train, ...validation].flatMap(({ warnings }) => warnings),
       ...data.warnings,
@@ -176,10 +198,11 @@ function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allo
 async function inspectModel(
   config: RunConfig,
   taskSpec: TaskSpec,
+  families: Families,
   sources: Sources,
   attempt: Attempt,
 ) {
-  const files = await attempt(() => openModelFiles(config, sources));
+  const files = await attempt(() => openModelFiles(config, families, sources));
   const padding = files && (await attempt(() => resolvePadding(taskSpec.paddedQueries, files.dir)));
   const spec = padding && { ...taskSpec, paddedQueries: padding.paddedQueries };
   const declared = files && spec && (await attempt(() => declareRunModel(files, spec, config)));
@@ -228,12 +251,36 @@ function scheduleOf(config: RunConfig, trainRows: number) {
   return { schedule, diagnostics };
 }
 
+/** A run's tokenized splits; what failed is missing. */
+interface Datasets extends Pick<PreparedRun, "validation" | "untokenized"> {
+  readonly train: TrainingSet | undefined;
+}
+
+/** As tokenizeAll; without the tokenizer library, as if all texts were as long as possible. */
+async function tokenizeOrAssume(
+  data: ReadData,
+  files: ModelFiles,
+  onProblem: OnProblem,
+  onStage: OnStage,
+): Promise<Datasets> {
+  const problems: AdaloraError[] = [];
+  const found = await tokenizeAll(data, files, (problem) => void problems.push(problem), onStage);
+  const untokenized = problems.find(isLibraryMissing);
+  if (untokenized === undefined) {
+    problems.forEach(onProblem);
+    return found;
+  }
+  const assumed = { ...files, tokenize: { ...files.tokenize, untokenized: true } };
+  return { ...(await tokenizeAll(data, assumed, onProblem, onStage)), untokenized };
+}
+
 async function tokenizeAll(
   { train, validation }: ReadData,
   files: ModelFiles,
-  attempt: Attempt,
+  onProblem: OnProblem,
   onStage: OnStage,
-) {
+): Promise<Datasets> {
+  const attempt = attemptWith(onProblem);
   const announce = ({ name, featureCount }: SplitText) => {
     const count =
       featureCount === undefined ? "" : `, ${featureCount.toLocaleString("en-US")} rows`;

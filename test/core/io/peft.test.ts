@@ -59,6 +59,7 @@ test("an AdaLoRA adapter of PEFT: schedule, masks, layers of rank 0, trained hea
     method: "adalora",
     taskType: "SEQ_CLS",
     baseModel: "base",
+    revision: null,
     dropout: 0,
     alpha: 16,
     initRank: 4,
