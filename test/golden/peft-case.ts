@@ -14,15 +14,8 @@ import type { Trainer } from "../../core/train/trainer.ts";
 import { bartKind, evaluationBatch } from "./bart-case.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import { type GenerationRun, compareTexts, sourcesOf, generating } from "./generate-case.ts";
-import {
-  type CaseModel,
-  type GoldenCase,
-  type Tolerance,
-  adaptedModules,
-  loadModel,
-  packGolden,
-  tensorOf,
-} from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
+import { type CaseModel, type Tolerance, adaptedModules, loadModel } from "./golden-case.ts";
 import type { SpanBatch } from "../../core/tasks/span-loss.ts";
 import { spanKind } from "./span-case.ts";
 import { PeftRanknum } from "./peft-ranknum.ts";

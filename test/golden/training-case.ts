@@ -14,15 +14,8 @@ import {
   type TrainerOptions,
 } from "../../core/train/trainer.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import {
-  type CaseModel,
-  type GoldenCase,
-  type Tolerance,
-  adaptedModules,
-  loadModel,
-  packGolden,
-  tensorOf,
-} from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
+import { type CaseModel, type Tolerance, adaptedModules, loadModel } from "./golden-case.ts";
 import type { BatchLoss, LabelledBatch } from "../../core/tasks/batch.ts";
 import { paperValues } from "../../core/adalora/starts/paper.ts";
 
