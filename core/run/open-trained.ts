@@ -77,7 +77,7 @@ export interface TrainedModel {
   readonly adapter: AdapterFiles | undefined;
 }
 
-/** An adapter, and the folder that it was read from. */
+/** An adapter and the folder that it was read from. */
 export interface AdapterFiles {
   readonly dir: string;
   readonly adapter: PeftAdapter;
@@ -97,7 +97,7 @@ export async function openTrained(
   const adapter = adapterName === null ? undefined : await openAdapter(adapterName, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));
-  const own = adapter && readAdapterSettings(adapter.dir);
+  const own = readAdapterSettings(adapter?.dir ?? model);
   const saved = readSavedConfig(runFolder);
   const run = saved || own ? { ...saved, ...own } : undefined;
   const name = requested.task ?? run?.task;
@@ -231,7 +231,7 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
 }
 
 /** Folder of the model called `name`, or of the adapter's base; for a run's folder, its model. */
-async function modelFolder(
+export async function modelFolder(
   name: string | null,
   adapter: AdapterFiles | undefined,
   which: Which,

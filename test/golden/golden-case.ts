@@ -92,12 +92,12 @@ export function adaptedModules(
 
 /** Attaches adapters, in the model's order. */
 function attach(tree: ModuleTree, modules: readonly AdaptedModule[]): readonly Adapter[] {
-  const missing = modules.find(({ path }) => !tree.linears.has(path));
+  const missing = modules.find(({ path }) => !tree.adaptable.has(path));
   if (missing) throw new Error(`the model has no linear layer ${missing.path}`);
-  return [...tree.linears.values()].flatMap((linear) => {
-    const module = modules.find(({ path }) => path === linear.path);
+  return [...tree.adaptable.values()].flatMap((host) => {
+    const module = modules.find(({ path }) => path === host.path);
     if (!module) return [];
-    return [(linear.adapter = declareAdapter(linear.path, linear, module))];
+    return [(host.adapter = declareAdapter(host.path, host, module))];
   });
 }
 

@@ -112,7 +112,7 @@ describe("all plugins", () => {
         });
 
         test(`${golden.name}: each short name selects modules, no two the same, none of the head`, () => {
-          const paths = [...declare(golden).tree.linears.keys()];
+          const paths = [...declare(golden).tree.adaptable.keys()];
           const selected = Object.values(plugin.adapters.modules).map((pattern) =>
             paths.filter((path) => pattern.test(path)),
           );
