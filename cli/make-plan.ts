@@ -23,6 +23,7 @@ export async function makePlan(
   const warnings = [...run.warnings];
   const { backboneParameters } = await import("../core/model/model-files.ts");
   const { adaptRun } = await import("../core/run/create-trainer.ts");
+  const { startingSummary } = await import("../core/run/starting-summary.ts");
   const { runNeeds } = await import("../core/run/needs.ts");
   const { dataOverview } = await import("../core/run/overview.ts");
   const modelParameters = backboneParameters(declared);
@@ -41,7 +42,8 @@ export async function makePlan(
     heldOutRows: heldOut?.rows.length,
     target,
     seeds,
-    matrices: adapters.length,
+    from: run.from && startingSummary(run.from, config),
+    matrices: run.from?.layers.length ?? adapters.length,
     modelParameters,
     trainedParameters: trained.reduce((sum, { length }) => sum + length, 0),
     machine: machineOf(config),

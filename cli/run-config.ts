@@ -17,6 +17,7 @@ import { configExtensions, readConfigFile, settingsLayer } from "./config-file.t
 import { nearest } from "../core/nearest.ts";
 import { kebab } from "./names.ts";
 import { configIn, type OutOptions } from "./out-folder.ts";
+import { withPluginNames } from "./plugins/plugin-name.ts";
 import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
 import { checkScript, type ScriptValues, scriptValues } from "./reference-flags.ts";
@@ -42,7 +43,7 @@ export async function requestedRun(
   name: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
   { resume, overwrite }: OutOptions,
-  sources: () => Promise<Sources>,
+  sources: Sources,
 ): Promise<RequestedRun> {
   const [seed, seeds] = [given.get("seed"), given.get("seeds")];
   if (seed && seeds) throw errors.alternatives(seed.flag, seeds.flag);
@@ -84,16 +85,18 @@ export async function storedRun(out: string, config: RunConfig): Promise<RunResu
 export async function resolveRun(
   base: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
-  sources?: () => Promise<Sources>,
+  sources?: Sources,
 ): Promise<RequestedRun> {
   const script = scriptValues(given);
   const flags = flagLayer(given, script.values);
-  const requested = [
-    await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined),
-    flags,
-  ].filter((layer) => layer !== undefined);
+  const lower = await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined);
+  const starting = await startingLayers(lower, flags, sources);
+  const requested = [lower, starting?.fixed, flags].filter((layer) => layer !== undefined);
   const inferred = sources && (await inferredTask(requested, sources));
-  const resolved = resolveConfig([...(inferred ? [inferred.layer] : []), ...requested]);
+  const below = [starting?.defaults, inferred?.layer].filter((layer) => layer !== undefined);
+  const layered = resolveConfig([...below, ...requested]);
+  // The adapter's own layers: a recipe's modules don't apply.
+  const resolved = starting && !given.has("modules") ? { ...layered, modules: null } : layered;
   // A resumed run keeps the dtype that it started with.
   const config = { ...resolved, dtype: resolveDtype(resolved) };
   checkScript(given, config);
@@ -108,13 +111,14 @@ export async function resolveRun(
  */
 async function inferredTask(
   requested: readonly Layer[],
-  sources: () => Promise<Sources>,
+  sources: Sources,
 ): Promise<{ readonly layer: Layer; readonly note: string } | undefined> {
   const values = requested.reduce<Layer["values"]>((all, one) => ({ ...all, ...one.values }), {});
   const { task, data, textColumn = null, pairColumn = null, labelColumn = null } = values;
-  const { delimiter = null, labels = null } = values;
+  const { delimiter = null, labels = null, plugins = null } = values;
   if ((task ?? null) !== null || typeof data !== "string") return undefined;
-  const location = await (await sources()).data(data, undefined);
+  await sources.families(plugins); // a plugin that is refused costs no reading of data
+  const location = await sources.data(data, undefined);
   const { inferTask } = await import("../core/tasks/infer-task.ts");
   const columns = { textColumn, pairColumn, labelColumn, delimiter, labels };
   const inferred = await inferTask(location, columns);
@@ -124,13 +128,31 @@ async function inferredTask(
   };
 }
 
+/** What the adapter of `--from` sets: below everything else, and above a recipe. */
+async function startingLayers(
+  lower: Layer | undefined,
+  { values: flags }: Layer,
+  sources: Sources | undefined,
+): Promise<{ readonly defaults: Layer; readonly fixed: Layer } | undefined> {
+  const from = flags.from ?? lower?.values.from ?? null;
+  if (from === null || !sources) return undefined;
+  const { startingSettings } = await import("../core/run/starting-adapter.ts");
+  // A recipe's method is for a new adapter; a file that names the adapter means its method.
+  const ofFile = (lower?.values.from ?? null) === null ? undefined : lower?.values.method;
+  const method = flags.method ?? ofFile ?? undefined;
+  const { defaults, fixed } = await startingSettings(from, method, sources);
+  const name = (setting: string) => `--from: "${setting}"`;
+  return { defaults: { values: defaults, name }, fixed: { values: fixed, name } };
+}
+
 function flagLayer(given: ReadonlyMap<string, FlagValue>, script: ScriptValues["values"]): Layer {
   const values: Record<string, unknown> = {};
   for (const [key, { value }] of given) {
     if (isSettingName(key)) values[key] = value;
   }
   Object.assign(values, script);
-  return { values, name: (setting) => given.get(setting)?.flag ?? setting };
+  const layer = { values, name: (setting: string) => given.get(setting)?.flag ?? setting };
+  return withPluginNames(layer, process.cwd());
 }
 
 async function baseLayer(

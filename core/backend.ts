@@ -1,10 +1,13 @@
 import type { AttentionKernels } from "./kernels/attention.ts";
 import type { DecodingKernels } from "./kernels/decoding.ts";
 import type { ElementwiseKernels } from "./kernels/elementwise.ts";
+import type { GatedActivationKernels } from "./kernels/gated-activation.ts";
 import type { LayerNormKernels } from "./kernels/layer-norm.ts";
 import type { LossKernels } from "./kernels/losses.ts";
 import type { MatrixKernels } from "./kernels/matrix.ts";
 import type { DType, MemoryKernels } from "./kernels/memory.ts";
+import type { RmsNormKernels } from "./kernels/rms-norm.ts";
+import type { RotaryKernels } from "./kernels/rotary.ts";
 import type { RowKernels } from "./kernels/rows.ts";
 import type { TrainingKernels } from "./kernels/training.ts";
 
@@ -21,8 +24,11 @@ export interface Backend
     MemoryKernels,
     MatrixKernels,
     ElementwiseKernels,
+    GatedActivationKernels,
     RowKernels,
     LayerNormKernels,
+    RmsNormKernels,
+    RotaryKernels,
     AttentionKernels,
     DecodingKernels,
     LossKernels,

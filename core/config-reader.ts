@@ -1,7 +1,7 @@
 import { errors } from "./errors.ts";
 import type { ActivationKind } from "./kernels/elementwise.ts";
 
-const activations: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
+const activations: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "silu", "tanh"];
 // More than any model has: a larger size could only exhaust memory or time before the weights are read.
 const MAX_SIZE = 2 ** 24;
 const MAX_LAYERS = 1000;

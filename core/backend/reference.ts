@@ -3,10 +3,13 @@ import { ReferenceBuffer, floats, integers, widen } from "./reference/buffer.ts"
 import { disentangledAttentionKernels } from "./reference/attention.ts";
 import { chosenRowsKernels } from "./reference/chosen-rows.ts";
 import { elementwiseKernels } from "./reference/elementwise.ts";
+import { gatedActivationKernels } from "./reference/gated-activation.ts";
 import { layerNormKernels } from "./reference/layer-norm.ts";
 import { lossKernels } from "./reference/losses.ts";
 import { matrixKernels } from "./reference/matrix.ts";
 import { attentionKernels } from "./reference/multi-head-attention.ts";
+import { rmsNormKernels } from "./reference/rms-norm.ts";
+import { rotaryKernels } from "./reference/rotary.ts";
 import { rowKernels } from "./reference/rows.ts";
 import { decodingKernels } from "./reference/top-log-probabilities.ts";
 import { trainingKernels } from "./reference/training.ts";
@@ -60,6 +63,9 @@ export function createReferenceBackend(): Backend {
     ...elementwiseKernels,
     ...rowKernels,
     ...layerNormKernels,
+    ...rmsNormKernels,
+    ...gatedActivationKernels,
+    ...rotaryKernels,
     ...disentangledAttentionKernels,
     ...attentionKernels,
     ...chosenRowsKernels,

@@ -3,7 +3,7 @@ import { starts } from "../adalora/starts/index.ts";
 import { delimiterNames } from "../data/delimiters.ts";
 import { scheduleNames } from "../optim/schedule.ts";
 import { adapterMethods, svdMethods, methods, pruningMethods } from "./method.ts";
-import { choice, integer, list, named, real, stepCount, text, toggle } from "./setting.ts";
+import { choice, integer, list, named, names, real, stepCount, text, toggle } from "./setting.ts";
 import { taskNames } from "./task-names.ts";
 
 const share = {
@@ -102,9 +102,22 @@ const task = {
     aliases: ["model-name-or-path"],
     hint: "DIR|org/name",
   }),
+  baseName: text(
+    null,
+    "the model's name on the hub, for the adapter's files, if --model is a folder",
+    {
+      pattern: /^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/,
+      want: "a name on the hub like org/name",
+      hint: "org/name",
+    },
+  ),
   tokenizer: text(null, "the tokenizer's folder (default: the model's)", {
     aliases: ["tokenizer-name"],
     hint: "DIR",
+  }),
+  plugins: names("a model family: a TypeScript file, or a package; may be given several times", {
+    flag: "plugin",
+    hint: "FILE|PACKAGE",
   }),
   data: text(null, "a folder with the task's files, a training file, or a data set on the hub", {
     aliases: ["data-dir", "train-file"],
@@ -142,6 +155,17 @@ const task = {
 /** The adapters: AdaLoRA's own options. */
 const adapter = {
   method: choice(methods, "adalora", "the fine-tuning method: AdaLoRA, or a baseline of the paper"),
+  from: text(
+    null,
+    "start from a trained adapter: a folder of PEFT's or of a run, or one on the hub (default: a new adapter)",
+    { methods: adapterMethods, hint: "ADAPTER|org/name" },
+  ),
+  fromPruned: choice(
+    ["kept", "revived"],
+    null,
+    "pruned triplets of --from: kept pruned, or revived with E = 0 (default: kept)",
+    { methods: svdMethods },
+  ),
   modules: list(
     "linear layers to adapt, by the model family's short names (default: all of them)",
     {

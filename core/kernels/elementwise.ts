@@ -1,7 +1,9 @@
 import type { Buffer } from "./memory.ts";
 
-/** An activation function; "gelu" is the erf form, "gelu_new" the tanh form. */
-export type ActivationKind = "gelu" | "gelu_new" | "relu" | "tanh";
+/**
+ * An activation function; "gelu" is the erf form, "gelu_new" the tanh form, "silu" x * sigmoid(x).
+ */
+export type ActivationKind = "gelu" | "gelu_new" | "relu" | "silu" | "tanh";
 
 /**
  * Inverted dropout with a counter-based mask: element (row, col) is kept where
@@ -31,4 +33,11 @@ export interface ElementwiseKernels {
   activationBackward(kind: ActivationKind, x: Buffer, dy: Buffer, dx: Buffer): void;
   /** y = dropout(x); sets y, which may be x. It is its own backward. */
   dropout(x: Buffer, y: Buffer, rows: number, cols: number, dropout: Dropout): void;
+  /** y = residual + dropout(x); sets y, which may be x or residual. */
+  addDropout(
+    x: Buffer,
+    residual: Buffer,
+    y: Buffer,
+    shape: { rows: number; cols: number; dropout: Dropout | undefined },
+  ): void;
 }

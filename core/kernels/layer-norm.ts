@@ -5,13 +5,14 @@ import type { Buffer } from "./memory.ts";
 export interface LayerNormKernels {
   /**
    * x := residual + dropout(x) in place (either may be absent), then
-   * y = (x - mean) * rstd * weight + bias per row. Sets y, mean [rows] and rstd [rows].
+   * y = (x - mean) * rstd * weight + bias per row; an absent bias is 0. Sets y, mean [rows] and
+   * rstd [rows].
    */
   addLayerNorm(
     x: Buffer,
     residual: Buffer | undefined,
     weight: Buffer,
-    bias: Buffer,
+    bias: Buffer | undefined,
     out: { y: Buffer; mean: Buffer; rstd: Buffer },
     shape: { rows: number; cols: number; eps: number; dropout: Dropout | undefined },
   ): void;

@@ -1,10 +1,17 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
-import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "../io/peft-adapter.ts";
+import { cutText } from "../excerpt.ts";
+import type {
+  AdaLoraAdapter,
+  AdaLoraModule,
+  LoraAdapter,
+  PeftAdapter,
+} from "../io/peft-adapter.ts";
 import { type StoredTensor, float32Tensor } from "../io/stored-tensor.ts";
 import { type Adapter, adapterScale, declareAdapter } from "../nn/adapter.ts";
 import type { Parameter } from "../tensor.ts";
 import type { DeclaredModel } from "./open-model.ts";
+import type { StartingLayer } from "./starting-layers.ts";
 
 /** The fields of a saved AdaLoRA adapter that come from the run's settings. */
 export type AdaLoraSettings = Omit<AdaLoraAdapter, "method" | "modules" | "saved" | "dropout">;
@@ -13,16 +20,27 @@ export type LoraSettings = Omit<LoraAdapter, "method" | "modules" | "saved" | "d
   readonly alpha: number;
 };
 
+/** What a run has trained. */
+export interface TrainedParts {
+  readonly adapters: readonly Adapter[];
+  /** The model's own parameters. */
+  readonly trained: readonly Parameter[];
+  /** The layers of the adapter that the run started from. */
+  readonly layers?: readonly StartingLayer[];
+}
+
 /**
  * Converts trained adapters and heads to PEFT's format. `kept` marks the unpruned triplets of each
- * adapter; pruned ones are omitted.
+ * adapter; pruned ones are omitted. Of an adapter that was trained on, those that it had pruned stay
+ * so: masks have one value for each triplet of its initial rank.
  */
 export function adaLoraAdapter(
   backend: Backend,
-  { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
+  { adapters, trained, layers = [] }: TrainedParts,
   kept: readonly (readonly boolean[])[],
   settings: AdaLoraSettings,
 ): AdaLoraAdapter {
+  const slotsOf = new Map(layers.map(({ path, slots }) => [path, slots]));
   const modules = adapters.map(({ path, a, e, b, rank }, i) => {
     if (!e) throw new Error(`internal: ${path} has no E`);
     const diagonal = backend.download(e.buffer);
@@ -34,7 +52,7 @@ export function adaLoraAdapter(
     const rows = [...mask.keys()].filter((t) => mask[t]);
     return {
       path,
-      mask,
+      mask: maskInSlots(mask, slotsOf.get(path)),
       A: selectTriplets(backend, a.buffer, rows, {
         rows: rank,
         cols: a.shape[1] ?? 0,
@@ -52,7 +70,7 @@ export function adaLoraAdapter(
   return {
     method: "adalora",
     ...settings,
-    modules,
+    modules: [...modules, ...emptyModules(layers)],
     saved: savedTensors(backend, trained),
     dropout,
   };
@@ -64,10 +82,11 @@ export function adaLoraAdapter(
  */
 export function loraAdapter(
   backend: Backend,
-  { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
+  { adapters, trained, layers = [] }: TrainedParts,
   kept: readonly (readonly boolean[])[],
   { alpha, ...settings }: LoraSettings,
 ): LoraAdapter {
+  const alphas = new Map(layers.map((layer) => [layer.path, layer.alpha]));
   const modules = adapters.flatMap(({ path, a, b, rank }, i) => {
     const isUsed = usedDoublets(backend, { a, b, rank });
     const rows = [...Array(rank).keys()].filter((t) => (kept[i]?.[t] ?? true) || isUsed(t));
@@ -75,7 +94,7 @@ export function loraAdapter(
     return {
       path,
       // PEFT divides alpha by the saved rank, but the scale was fixed by the initial rank.
-      alpha: (alpha * rows.length) / rank,
+      alpha: ((alphas.get(path) ?? alpha) * rows.length) / rank,
       A: selectTriplets(backend, a.buffer, rows, {
         rows: rank,
         cols: a.shape[1] ?? 0,
@@ -99,26 +118,20 @@ export function loraAdapter(
  */
 export function applyAdapter(
   backend: Backend,
-  { tree }: DeclaredModel,
+  declared: Pick<DeclaredModel, "tree" | "plugin">,
   adapter: PeftAdapter,
   where: string,
 ): readonly Adapter[] {
-  for (const [name, tensor] of adapter.saved) {
-    const parameter = tree.parameters.get(name);
-    if (!parameter) throw errors.file(where, `holds "${name}", which the model does not have`);
-    const expected = parameter.storedShape;
-    if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
-      throw errors.weightShape(where, name, expected, tensor.shape);
-    }
-    parameter.buffer = backend.adopt(
-      tensor,
-      parameter.shape.length > 1 ? backend.activation : backend.master,
-    );
+  const { tree } = declared;
+  for (const [parameter, tensor] of savedParameters(declared, adapter, where)) {
+    const dtype = parameter.shape.length > 1 ? backend.activation : backend.master;
+    parameter.buffer = backend.adopt(tensor, dtype);
   }
   const svd = adapter.method === "adalora";
   return adapter.modules.flatMap((module) => {
     const linear = tree.linears.get(module.path);
-    if (!linear) throw errors.file(where, `adapts "${module.path}", which the model does not have`);
+    if (!linear)
+      throw errors.file(where, `adapts "${cutText(module.path)}", which the model does not have`);
     const rank = module.A.shape[0] ?? 0;
     if (rank === 0) return [];
     if (module.A.shape[1] !== linear.inFeatures) {
@@ -151,6 +164,57 @@ export function applyAdapter(
     linear.adapter = attached;
     return [attached];
   });
+}
+
+/**
+ * The model's parameters that an adapter holds in full, with their tensors. Throws E_FILE for a
+ * tensor that the model lacks or has tied to others, and E_WEIGHTS for a shape that differs.
+ */
+export function savedParameters(
+  { tree, plugin: { weights } }: Pick<DeclaredModel, "tree" | "plugin">,
+  { saved }: Pick<PeftAdapter, "saved">,
+  where: string,
+): ReadonlyMap<Parameter, StoredTensor> {
+  const isUnused = (name: string) =>
+    tree.unused.has(name) || weights.ignore.some((pattern) => pattern.test(name));
+  const found = new Map<Parameter, StoredTensor>();
+  for (const [name, tensor] of saved) {
+    const parameter = tree.parameters.get(name);
+    const isTied = weights.copies?.some(
+      ([pattern, original]) => original === name || pattern.test(name),
+    );
+    if (isTied) throw errors.file(where, `holds "${cutText(name)}" alone`, TIED);
+    if (!parameter && isUnused(name)) continue;
+    if (!parameter) {
+      throw errors.file(where, `holds "${cutText(name)}", which the model does not have`);
+    }
+    const expected = parameter.storedShape;
+    if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
+      throw errors.weightShape(where, name, expected, tensor.shape);
+    }
+    found.set(parameter, tensor);
+  }
+  return found;
+}
+
+const TIED =
+  "the model's embeddings and output layer are one matrix, of which PEFT trains a copy: merge the adapter in PEFT";
+
+/** The mask of a layer's triplets, as one of the slots that they have in the file. */
+function maskInSlots(
+  mask: readonly boolean[],
+  slots: readonly boolean[] | undefined,
+): readonly boolean[] {
+  if (slots === undefined) return mask;
+  let next = 0;
+  return slots.map((isUsed) => isUsed && mask[next++]!);
+}
+
+/** The layers of rank 0 of the adapter that a run started from: they stay as they are. */
+function emptyModules(layers: readonly StartingLayer[]): readonly AdaLoraModule[] {
+  return layers.flatMap(({ rank, slots, source }) =>
+    rank === 0 && slots !== undefined && "E" in source ? [{ ...source, mask: slots }] : [],
+  );
 }
 
 /** Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0. */

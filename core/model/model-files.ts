@@ -7,11 +7,17 @@ import { readJsonObject } from "../io/json-file.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
 import { readTokenizer, type TokenizerSource } from "../text/load-tokenizer.ts";
 import { type DeclaredModel, declareModel } from "./open-model.ts";
+import type { Families, PluginOrigin } from "./families.ts";
 import type { ModelPlugin, HeadKind } from "./plugin.ts";
 
-/** Resolves models, adapters and data: paths on disk, names on the hub. */
+/** Resolves model families, models, adapters and data: paths on disk, names on the hub. */
 export interface Sources {
-  readonly plugins: { readonly pluginFor: (modelType: string) => ModelPlugin };
+  /**
+   * The program's model families and those of plugins, which are files or packages. Throws E_PLUGIN
+   * for one that cannot be used. `savedIn`: the run's folder if its config.json named them, not the
+   * user; a folder from a stranger must not bring code that is then run.
+   */
+  families(plugins: readonly string[] | null, savedIn?: string): Promise<Families>;
   /** A local folder with config.json, weights and tokenizer. */
   model(name: string): Promise<string>;
   /** A local folder with a PEFT adapter. */
@@ -44,6 +50,8 @@ export interface ModelFiles {
   readonly dir: string;
   readonly rawConfig: Readonly<Record<string, unknown>>;
   readonly plugin: ModelPlugin;
+  /** Where the plugin comes from; undefined for one of the program itself. */
+  readonly origin: PluginOrigin | undefined;
   readonly config: object;
   readonly tokenize: TokenizeOptions;
 }
@@ -54,13 +62,11 @@ export interface ModelFiles {
  */
 export async function openModelFiles(
   { model, tokenizer, maxLength }: Pick<RunConfig, "model" | "tokenizer" | "maxLength">,
+  families: Families,
   sources: Sources,
 ): Promise<ModelFiles> {
   const dir = await sources.model(model);
-  const path = join(dir, "config.json");
-  const rawConfig = readJsonObject(path);
-  const plugin = sources.plugins.pluginFor(String(rawConfig["model_type"]));
-  const config = plugin.parseConfig(rawConfig);
+  const { path, rawConfig, plugin, origin, config } = openModelConfig(dir, families);
   const limits = plugin.limits(config);
   if (maxLength > limits.maxLength) {
     throw errors.flag(
@@ -82,7 +88,18 @@ export async function openModelFiles(
     rawConfig,
     ...(existsSync(generation) ? { generationConfig: readJsonObject(generation) } : {}),
   };
-  return { dir, rawConfig, plugin, config, tokenize };
+  return { dir, rawConfig, plugin, origin, config, tokenize };
+}
+
+/** Reads a model's config.json by its family, and nothing else. */
+export function openModelConfig(
+  dir: string,
+  families: Families,
+): Omit<ModelFiles, "dir" | "tokenize"> & { readonly path: string } {
+  const path = join(dir, "config.json");
+  const rawConfig = readJsonObject(path);
+  const { plugin, origin } = families.familyOf(String(rawConfig["model_type"]));
+  return { path, rawConfig, plugin, origin, config: plugin.parseConfig(rawConfig) };
 }
 
 /** The head that a run needs on its model. */

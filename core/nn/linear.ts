@@ -4,15 +4,15 @@ import { linear } from "../ops/linear.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
-/** A linear layer, y = f(x W^T + bias), with the increment of an adapter once one is attached. */
+/** A linear layer, y = f(x W^T + bias), with an adapter's increment once one is attached. */
 export class Linear {
   /** Dotted path of the module, as in the checkpoint. */
   readonly path: string;
   readonly weight: Parameter;
-  readonly bias: Parameter;
+  readonly bias: Parameter | undefined;
   adapter: Adapter | undefined;
 
-  constructor(path: string, weight: Parameter, bias: Parameter) {
+  constructor(path: string, weight: Parameter, bias: Parameter | undefined) {
     this.path = path;
     this.weight = weight;
     this.bias = bias;

@@ -1,5 +1,6 @@
 import { invariant } from "../errors.ts";
 import { Parameter } from "../tensor.ts";
+import { LayerNorm, RMSNorm } from "./norms.ts";
 import { Linear } from "./linear.ts";
 
 /** The initial values of a parameter that the checkpoint lacks. */
@@ -66,23 +67,45 @@ export class ModuleScope {
     for (const name of names) this.#unused.add(this.#join(name));
   }
 
-  /** A linear layer: weight [out, in], initially N(0, std), and bias [out], initially 0. */
-  linear(name: string, inFeatures: number, outFeatures: number, std: number): Linear {
+  /** An embedding table [rows, width], initially N(0, std). */
+  table(name: string, rows: number, width: number, std: number): Parameter {
+    return this.child(name).parameter("weight", [rows, width], { normal: std });
+  }
+
+  /**
+   * A linear layer: weight [out, in], initially N(0, std), and bias [out], initially 0, unless
+   * `bias` is false.
+   */
+  linear(
+    name: string,
+    inFeatures: number,
+    outFeatures: number,
+    std: number,
+    { bias = true }: { readonly bias?: boolean } = {},
+  ): Linear {
     const scope = this.child(name);
     const weight = scope.parameter("weight", [outFeatures, inFeatures], { normal: std });
-    const linear = new Linear(scope.path, weight, scope.parameter("bias", [outFeatures], "zeros"));
+    const own = bias ? scope.parameter("bias", [outFeatures], "zeros") : undefined;
+    const linear = new Linear(scope.path, weight, own);
     this.#linears.set(scope.path, linear);
     return linear;
   }
 
-  /** A LayerNorm over `width` features: weight initially 1, bias 0. */
-  layerNorm(name: string, width: number, eps: number): LayerNorm {
+  /** A LayerNorm over `width` features: weight initially 1, bias 0 unless `bias` is false. */
+  layerNorm(
+    name: string,
+    width: number,
+    eps: number,
+    { bias = true }: { readonly bias?: boolean } = {},
+  ): LayerNorm {
     const scope = this.child(name);
-    return {
-      weight: scope.parameter("weight", [width], "ones"),
-      bias: scope.parameter("bias", [width], "zeros"),
-      eps,
-    };
+    const weight = scope.parameter("weight", [width], "ones");
+    return new LayerNorm(weight, bias ? scope.parameter("bias", [width], "zeros") : undefined, eps);
+  }
+
+  /** An RMSNorm over `width` features: weight initially 1. */
+  rmsNorm(name: string, width: number, eps: number): RMSNorm {
+    return new RMSNorm(this.child(name).parameter("weight", [width], "ones"), eps);
   }
 
   #declare(parameter: Parameter, fill: Fill): Parameter {
@@ -96,11 +119,4 @@ export class ModuleScope {
   #join(name: string): string {
     return this.path === "" ? name : `${this.path}.${name}`;
   }
-}
-
-/** The parameters of a LayerNorm, [C] each. */
-export interface LayerNorm {
-  readonly weight: Parameter;
-  readonly bias: Parameter;
-  readonly eps: number;
 }

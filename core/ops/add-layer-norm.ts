@@ -10,22 +10,24 @@ interface Attrs {
 
 /**
  * y = (s - mean(s)) * rstd(s) * weight + bias with s = residual + dropout(x), over the last axis.
- * x, residual: [N, C]; weight, bias: [C].
+ * x, residual: [N, C]; weight, bias: [C]; an absent bias is 0.
  *
- * Overwrites x with s, so x must be the output of another op and have no other reader.
+ * Overwrites x with s, so x must be the output of another op and have no other reader, unless
+ * there is neither a residual nor dropout.
  * Saves s, mean and rstd; backward recomputes the normalised s.
  */
 export const addLayerNorm = defineOp({
   name: "addLayerNorm",
-  inputs: { x: "required", residual: "optional", weight: "required", bias: "required" },
+  inputs: { x: "required", residual: "optional", weight: "required", bias: "optional" },
 
   forward(pass, { x, residual, weight, bias }, { eps, dropout }: Attrs, recording) {
     const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
-    if (weight.shape[0] !== cols || bias.shape[0] !== cols || x.shape.length !== 2) {
+    const fits = weight.shape[0] === cols && (!bias || bias.shape[0] === cols);
+    if (!fits || x.shape.length !== 2) {
       throw errors.shape("addLayerNorm", "weight and bias must be [C] for x of [N, C]", {
         x,
         weight,
-        bias,
+        ...(bias && { bias }),
       });
     }
     if (residual && (residual.shape[0] !== rows || residual.shape[1] !== cols))
@@ -38,7 +40,7 @@ export const addLayerNorm = defineOp({
       x.buffer,
       residual?.buffer,
       weight.buffer,
-      bias.buffer,
+      bias?.buffer,
       { y, mean, rstd },
       shape,
     );

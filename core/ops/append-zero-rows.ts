@@ -1,3 +1,4 @@
+import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
 
 /** y = x with `rows` rows of zeros below it. x: [N, C]; y: [N + rows, C]. */
@@ -39,5 +40,34 @@ export const firstRows = defineOp({
     pass.backend.copy(pass.backend.view(out, 0, dy.length), dy);
     pass.backend.zero(pass.backend.view(out, dy.length, all - dy.length));
     dx.give(out);
+  },
+});
+
+/** y = the rows of x above those of `below`. x: [N, C]; below: [P, C]; y: [N + P, C]. */
+export const concatRows = defineOp({
+  name: "concatRows",
+  inputs: { x: "required", below: "required" },
+
+  forward(pass, { x, below }) {
+    if (x.shape[1] !== below.shape[1])
+      throw errors.shape("concatRows", "both must have the same columns", { x, below });
+    const [length, rest] = [x.buffer.length, below.buffer.length];
+    const out = pass.allocate(length + rest);
+    pass.backend.copy(pass.backend.view(out, 0, length), x.buffer);
+    pass.backend.copy(pass.backend.view(out, length, rest), below.buffer);
+    const shape = [(x.shape[0] ?? 0) + (below.shape[0] ?? 0), x.shape[1] ?? 0];
+    return { shape, out, saved: { length, rest }, keep: [] };
+  },
+
+  backward(pass, dy, { length, rest }, { x: dx, below: dbelow }) {
+    for (const [sink, offset, size] of [
+      [dx, 0, length],
+      [dbelow, length, rest],
+    ] as const) {
+      if (!sink.needed) continue;
+      const out = pass.allocate(size);
+      pass.backend.copy(out, pass.backend.view(dy, offset, size));
+      sink.give(out);
+    }
   },
 });

@@ -10,25 +10,31 @@ interface Attrs {
 }
 
 /**
- * y[r] = scale * table[ids[r]]. table: [V, C]; y: [N, C]. Saves only ids.
+ * y[r] = scale * table[ids[r]] (+ base[r], at scale 1). table: [V, C]; base, y: [N, C]. Overwrites
+ * base, whose buffer becomes the output. Saves only ids.
  * For tables whose padding row is not trained; `gatherRows` is the plain lookup.
  */
 export const embedding = defineOp({
   name: "embedding",
-  inputs: { table: "required" },
+  inputs: { table: "required", base: "optional" },
 
-  forward(pass, { table }, { ids, scale }: Attrs) {
+  forward(pass, { table, base }, { ids, scale }: Attrs) {
     const [rows, cols] = [ids.length, table.shape[1] ?? 0];
     if (table.shape.length !== 2)
       throw errors.shape("embedding", "table must be [V, C]", { table });
-    const out = pass.allocate(rows * cols);
-    const shape = { rows, cols, add: false };
+    if (base && (base.shape[0] !== rows || base.shape[1] !== cols || scale !== 1)) {
+      const rule = "base must be [N, C] for a table of [V, C], at scale 1";
+      throw errors.shape("embedding", rule, { table, base });
+    }
+    const out = base ? base.buffer : pass.allocate(rows * cols);
+    const shape = { rows, cols, add: base !== undefined };
     pass.backend.gatherRows(table.buffer, pass.integers(ids), out, shape);
     if (scale !== 1) pass.backend.scale(out, scale, out);
     return { shape: [rows, cols], out, saved: { cols }, keep: [] };
   },
 
-  backward(pass, dy, { cols }, { table: dtable }, { ids, paddingId, scale }) {
+  backward(pass, dy, { cols }, { table: dtable, base: dbase }, { ids, paddingId, scale }) {
+    if (dbase.needed) dbase.give(dy);
     if (!dtable.needed) return;
     const { backend } = pass;
     const counted = [...ids.keys()].filter((row) => ids[row] !== paddingId);

@@ -15,6 +15,7 @@ import type { StepReport } from "../train/trainer.ts";
 import { createTrainer, type LoadedRun } from "./create-trainer.ts";
 import { earlyStoppingFrom, totalRank } from "./early-stopping.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import type { SavedAt } from "./adapter-folder.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { type Environment, type RunResult, writeResults } from "./results.ts";
 import { rankPattern, writeJson, writeTrained } from "./run-files.ts";
@@ -75,7 +76,10 @@ export async function executeRun(
 ): Promise<RunResult> {
   const { out, resume, overwrite } = options;
   const started = performance.now();
-  const checkWeights = watchFiles(openCheckpoint(run.files.dir).files);
+  const checkWeights = watchFiles([
+    ...openCheckpoint(run.files.dir).files,
+    ...(run.from?.files ?? []),
+  ]);
   const mayRestore = resume && stepsIn(join(out, runFiles.checkpoints)).length > 0;
   const loaded = await loadRun(backend, run, mayRestore, observer);
   if (overwrite) clearRun(out);
@@ -121,13 +125,13 @@ async function trainInto(
     },
     startSeconds: preparationSeconds + (performance.now() - started) / 1000,
   };
-  const written = recording(log, observer, () =>
-    writeTrained(out, backend, run, loaded.trainer, "best"),
+  const written = recording(log, observer, (at) =>
+    writeTrained(out, backend, run, loaded.trainer, "best", at),
   );
   const isPacked = backend.activation === "bf16"; // each frozen matrix when it is first used
   observer.onStage?.(isPacked ? "packing the weights" : "the first step");
   const outcome = await runTraining(setup, written, { resume });
-  const ranks = rankPattern(loaded.trainer);
+  const ranks = rankPattern(loaded.trainer, run);
   const result = {
     ...outcome,
     metrics: metricsBySplit(outcome.final),
@@ -175,7 +179,11 @@ function trainingSetup(
 }
 
 /** Forwards a run's events to its log, then to its observer. */
-function recording(log: RunLog, observer: RunObserver, writeBest: () => void): TrainingObserver {
+function recording(
+  log: RunLog,
+  observer: RunObserver,
+  writeBest: (at: SavedAt) => void,
+): TrainingObserver {
   return {
     stopRequested: () => observer.stopRequested(),
     onResume(progress, damaged) {
@@ -189,7 +197,7 @@ function recording(log: RunLog, observer: RunObserver, writeBest: () => void): T
     onEvaluationProgress: (progress) => observer.onEvaluationProgress?.(progress),
     onEvaluation(step, evaluations, isBest) {
       log.evaluation(step, evaluations);
-      if (isBest) writeBest();
+      if (isBest) writeBest({ step, metrics: metricsBySplit(evaluations) });
       observer.onEvaluation(step, evaluations, isBest);
     },
     onCheckpoint: (step) => observer.onCheckpoint(step),

@@ -1,14 +1,15 @@
 import { existsSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Backend } from "../backend.ts";
 import { defaultSettings, type Layer } from "../config/run-config.ts";
 import { inferenceSettings, settings } from "../config/settings.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { currentDirectory } from "../io/atomic.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
+import { looksLikeRepo } from "../io/hub-repo.ts";
 import { isJsonObject } from "../io/json-file.ts";
 import type { PeftAdapter } from "../io/peft-adapter.ts";
-import { ADAPTER_CONFIG, readPeftAdapter } from "../io/peft.ts";
+import { ADAPTER_CONFIG, adapterFolders, readPeftAdapter } from "../io/peft.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
 import {
@@ -17,16 +18,18 @@ import {
   openModelFiles,
   type Sources,
 } from "../model/model-files.ts";
+import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
+import { TOKENIZER_JSON } from "../text/load-tokenizer.ts";
 import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
 import type { RunSpec, Task } from "../tasks/task.ts";
 import { type HeldOut, readHeldOut } from "./held-out.ts";
 import { runFiles, seedFolders } from "./run-folder.ts";
 import { runOf, weightsOf, type WeightsOf, type Which } from "./run-weights.ts";
-import { readSavedConfig } from "./saved-config.ts";
+import { readAdapterSettings, readSavedConfig } from "./saved-config.ts";
 
 type SavedRun = Layer["values"];
 
@@ -47,6 +50,8 @@ export interface TrainedOptions extends InferenceOptions {
   /** The weights of a run's folder to use. */
   readonly which: Which;
   readonly tokenizer: string | null;
+  /** Files and packages of model families; null: the run's. */
+  readonly plugins: readonly string[] | null;
   readonly task: string | null;
   /** Class names in the order of the model's outputs. */
   readonly labels: readonly string[] | null;
@@ -72,7 +77,8 @@ export interface TrainedModel {
   readonly adapter: AdapterFiles | undefined;
 }
 
-interface AdapterFiles {
+/** An adapter and the folder that it was read from. */
+export interface AdapterFiles {
   readonly dir: string;
   readonly adapter: PeftAdapter;
 }
@@ -87,21 +93,26 @@ export async function openTrained(
   sources: Sources,
 ): Promise<TrainedModel> {
   const { which } = requested;
-  const adapter = await openAdapter(requested.adapter, which, sources);
+  const { adapter: adapterName } = requested;
+  const adapter = adapterName === null ? undefined : await openAdapter(adapterName, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));
-  const run = readSavedConfig(runFolder);
+  const own = readAdapterSettings(adapter?.dir ?? model);
+  const saved = readSavedConfig(runFolder);
+  const run = saved || own ? { ...saved, ...own } : undefined;
   const name = requested.task ?? run?.task;
   if (!name) throw errors.missing("task", "--task names a recipe, classification or regression");
   const isSameTask = run?.task === undefined || run.task === name;
   const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
   const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
+  const families = await familiesFor(requested, saved?.plugins ?? null, runFolder, sources);
   const files = await openModelFiles(
     {
       model,
-      tokenizer: requested.tokenizer ?? run?.tokenizer ?? null,
+      tokenizer: requested.tokenizer ?? run?.tokenizer ?? (saved ? null : ownTokenizer(adapter)),
       maxLength: maxLength ?? settings.maxLength.fallback,
     },
+    families,
     sources,
   );
   const modelClasses =
@@ -146,7 +157,57 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
   return declared.model;
 }
 
+/**
+ * Opens an adapter by its folder, the folder of a run that trained it, or its name on the hub. Throws
+ * E_FILE for a folder without one.
+ */
+export async function openAdapter(
+  name: string,
+  which: Which,
+  sources: Pick<Sources, "adapter">,
+): Promise<AdapterFiles> {
+  const given = await sources.adapter(name);
+  const inRun = (one: Which) =>
+    join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
+  const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
+  if (which === "best" && holds(given)) throw errors.noChoice(given, runOf(given));
+  const dir = [given, inRun(which)].find(holds);
+  if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
+  const other = which === "last" ? "best" : "last";
+  if (holds(inRun(other))) throw errors.otherWeightsOnly(given, which, other);
+  if (existsSync(join(given, runFiles.model)))
+    throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
+  const [seed] = seedFolders(given);
+  const [inside] = seed === undefined ? adapterFolders(given) : [];
+  if (inside !== undefined)
+    throw errors.file(given, "holds adapters in folders", `give one of them, such as ${inside}`);
+  throw seed === undefined
+    ? errors.file(
+        given,
+        `holds no ${ADAPTER_CONFIG}`,
+        "give the folder of a PEFT adapter or of a run",
+      )
+    : errors.file(given, "holds runs with several seeds", `give one of them, such as ${seed}`);
+}
+
 // --- internal ---
+
+/** The user's plugins, else those of the run; what the hub gave names none. */
+function familiesFor(
+  { plugins, adapter, model }: TrainedOptions,
+  saved: readonly string[] | null,
+  runFolder: string,
+  sources: Sources,
+): Promise<Families> {
+  if (plugins) return sources.families(plugins);
+  const isLocal = existsSync(adapter ?? model ?? "");
+  return isLocal ? sources.families(saved, runFolder) : sources.families(null);
+}
+
+/** The adapter's own folder, if it holds a tokenizer: that of the training. */
+function ownTokenizer(adapter: AdapterFiles | undefined): string | null {
+  return adapter && existsSync(join(adapter.dir, TOKENIZER_JSON)) ? adapter.dir : null;
+}
 
 /** Throws E_FILE if the run held rows out and its folder does not name them. */
 function heldOutOf(folder: string, run: SavedRun | undefined): HeldOut | undefined {
@@ -169,35 +230,8 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
   return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...fixed };
 }
 
-async function openAdapter(
-  name: string | null,
-  which: Which,
-  sources: Sources,
-): Promise<AdapterFiles | undefined> {
-  if (name === null) return undefined;
-  const given = await sources.adapter(name);
-  const inRun = (one: Which) =>
-    join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
-  const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
-  if (which === "best" && holds(given)) throw errors.noChoice(given, runOf(given));
-  const dir = [given, inRun(which)].find(holds);
-  if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
-  const other = which === "last" ? "best" : "last";
-  if (holds(inRun(other))) throw errors.otherWeightsOnly(given, which, other);
-  if (existsSync(join(given, runFiles.model)))
-    throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
-  const [seed] = seedFolders(given);
-  throw seed === undefined
-    ? errors.file(
-        given,
-        `holds no ${ADAPTER_CONFIG}`,
-        "give the folder of a PEFT adapter or of a run",
-      )
-    : errors.file(given, "holds runs with several seeds", `give one of them, such as ${seed}`);
-}
-
 /** Folder of the model called `name`, or of the adapter's base; for a run's folder, its model. */
-async function modelFolder(
+export async function modelFolder(
   name: string | null,
   adapter: AdapterFiles | undefined,
   which: Which,
@@ -217,7 +251,7 @@ async function modelFolder(
     if (existsSync(model) || !existsSync(join(dir, runFiles.adapter))) return model;
     throw errors.file(dir, "holds an adapter, not a full model", `use --adapter ${name}`);
   }
-  const base = adapter?.adapter.baseModel;
+  const base = adapter && baseOf(adapter);
   if (!adapter)
     throw errors.missing(
       "model",
@@ -230,6 +264,17 @@ async function modelFolder(
   } catch (error) {
     throw error instanceof AdaloraError ? errors.baseModel(adapter.dir, error) : error;
   }
+}
+
+/**
+ * The base model: the folder that the adapter's run was given, or else the name in the adapter's
+ * configuration, with the revision that it was trained on.
+ */
+function baseOf({ dir, adapter: { baseModel, revision } }: AdapterFiles): string | null {
+  const ofRun = readSavedConfig(dirname(resolve(dir)))?.model ?? null;
+  if (baseModel === null || (ofRun !== null && isAbsolute(ofRun))) return ofRun ?? baseModel;
+  const isPinned = revision && looksLikeRepo(baseModel);
+  return isPinned && !baseModel.includes("@") ? `${baseModel}@${revision}` : baseModel;
 }
 
 /** Class names from a transformers config.json; the default is LABEL_0 and LABEL_1. */

@@ -5,6 +5,7 @@ import type { Start } from "../adalora/start.ts";
 import { adapterMethods, isOneOf } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { classWarnings } from "../data/class-names.ts";
+import type { HubData } from "../data/data-location.ts";
 import { type AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { matchWeights } from "../model/load-weights.ts";
@@ -15,8 +16,10 @@ import {
   openModelFiles,
   type Sources,
 } from "../model/model-files.ts";
+import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
+import { startFrom } from "../model/starting-layers.ts";
 import { taskNamed } from "../tasks/index.ts";
 import { isLibraryMissing } from "../text/native-tokenizer.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
@@ -33,6 +36,7 @@ import type { HeldOut } from "./held-out.ts";
 import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type ReadData, readData } from "./read-data.ts";
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
+import { openStartingAdapter, type StartingAdapter } from "./starting-adapter.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
 
 /** A validated run: everything that can be resolved and checked without computing anything. */
@@ -41,12 +45,16 @@ export interface PreparedRun {
   readonly config: RunConfig;
   readonly files: ModelFiles;
   readonly spec: RunSpec;
+  /** The task's own data set on the hub. */
+  readonly hub: HubData | undefined;
   readonly declared: DeclaredModel;
   readonly target: RankTarget | undefined;
   readonly schedule: RunSchedule;
   /** Allocates ranks; undefined for methods with fixed ranks. */
   readonly allocator: AllocatorRule | undefined;
   readonly start: Start;
+  /** The adapter of `--from`, which `start` has its values of; undefined for a new adapter. */
+  readonly from: StartingAdapter | undefined;
   readonly train: TrainingSet;
   readonly validation: readonly PredictionSet[];
   /** The texts of `validation`, before they were tokenized. */
@@ -67,7 +75,7 @@ export interface Inspection extends Diagnostics {
 /**
  * Reads and checks the data and the model's files, declares the model and resolves ranks and
  * schedule. Throws the first problem that would make the run fail later, data problems first;
- * settings that are merely suspicious become warnings. `onStage` gets the name of each stage.
+ * settings that are merely suspicious become warnings. Plugins are loaded before anything is read. `onStage` gets the name of each stage.
  */
 export async function prepareRun(
   config: RunConfig,
@@ -121,6 +129,7 @@ async function inspect(
   const attempt = attemptWith(onProblem);
   const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
   const rules = await attempt(() => rulesOf(config, registry));
+  const families = await attempt(() => sources.families(config.plugins));
   const task = taskNamed(config.task, config, registry.tasks);
   await attempt(() => checkLabels(config, task));
   onStage("reading the data");
@@ -128,8 +137,10 @@ async function inspect(
   const taskSpec = task.spec(data.labelNames);
   await attempt(() => checkMetric(config, taskSpec));
   onStage("reading the model's files");
-  const model = await inspectModel(config, taskSpec, sources, attempt);
-  const ranks = model && (await attempt(() => resolveRanks(config, model.declared, rules?.start)));
+  const model = families && (await inspectModel(config, taskSpec, families, sources, attempt));
+  const from = model && (await attempt(() => openStartingAdapter(config, modelOf(model), sources)));
+  const ranks =
+    model && (await attempt(() => resolveRanks(config, model.declared, rules?.start, from)));
   const features = data.train?.featureCount;
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
@@ -138,7 +149,8 @@ async function inspect(
   const schedule =
     knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
   if (schedule && !knownSchedule) report(schedule.diagnostics);
-  if (!rules || !model || !ranks || !schedule || !datasets?.train) return undefined;
+  const isOpened = config.from === null || from !== undefined;
+  if (!rules || !model || !ranks || !schedule || !datasets?.train || !isOpened) return undefined;
   const { train, validation, untokenized } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
@@ -146,10 +158,13 @@ async function inspect(
     config: { ...withAbsolutePaths(config), ...resolved },
     files: model.files,
     spec: model.spec,
+    hub: task.hub,
     declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,
-    ...rules,
+    allocator: rules.allocator,
+    start: from ? startFrom(from.layers) : rules.start,
+    from,
     train,
     validation,
     validationTexts: data.validation,
@@ -167,6 +182,11 @@ async function inspect(
   };
 }
 
+const modelOf = ({ declared, files }: Pick<PreparedRun, "declared" | "files">) => ({
+  declared,
+  modelDir: files.dir,
+});
+
 /** Parts of one file have its warnings in common. */
 const unique = (texts: readonly string[]) => [...new Set(texts)];
 
@@ -178,10 +198,11 @@ function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allo
 async function inspectModel(
   config: RunConfig,
   taskSpec: TaskSpec,
+  families: Families,
   sources: Sources,
   attempt: Attempt,
 ) {
-  const files = await attempt(() => openModelFiles(config, sources));
+  const files = await attempt(() => openModelFiles(config, families, sources));
   const padding = files && (await attempt(() => resolvePadding(taskSpec.paddedQueries, files.dir)));
   const spec = padding && { ...taskSpec, paddedQueries: padding.paddedQueries };
   const declared = files && spec && (await attempt(() => declareRunModel(files, spec, config)));
@@ -207,8 +228,17 @@ function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): voi
   matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir);
 }
 
-function resolveRanks(config: RunConfig, declared: DeclaredModel, start: Start | undefined) {
+function resolveRanks(
+  config: RunConfig,
+  declared: DeclaredModel,
+  start: Start | undefined,
+  from: StartingAdapter | undefined,
+) {
   if (!isOneOf(config.method, adapterMethods)) return { target: undefined, diagnostics: undefined };
+  if (from) {
+    const { diagnostics, ...target } = from.target;
+    return { target, diagnostics };
+  }
   const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
   const parameters = backboneParameters(declared);
   const { diagnostics, ...target } = resolveTarget(config, { parameters, matrices });
@@ -269,7 +299,7 @@ async function tokenizeAll(
 
 /** Makes names that are existing local paths absolute; hub names stay as they are. */
 function withAbsolutePaths(config: RunConfig): RunConfig {
-  const { model, tokenizer, data, evalData } = config;
+  const { model, tokenizer, data, evalData, from } = config;
   const absolute = <P extends string | null>(name: P) =>
     name !== null && existsSync(name) ? resolve(name) : name;
   return {
@@ -278,5 +308,6 @@ function withAbsolutePaths(config: RunConfig): RunConfig {
     tokenizer: absolute(tokenizer),
     data: absolute(data),
     evalData: absolute(evalData),
+    from: absolute(from),
   };
 }

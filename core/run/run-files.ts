@@ -2,26 +2,37 @@ import { basename, extname, join } from "node:path";
 import type { Backend } from "../backend.ts";
 import { isOneOf, adapterMethods, svdMethods } from "../config/method.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
+import { editedJson } from "../io/json-edit.ts";
 import { writePeftAdapter } from "../io/peft.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { float32Tensor } from "../io/stored-tensor.ts";
 import { adaLoraAdapter, loraAdapter } from "../model/adapter-files.ts";
 import type { Predictions } from "../tasks/task.ts";
 import type { Trainer } from "../train/trainer.ts";
+import { adapterFolderFiles, baseName, type SavedAt } from "./adapter-folder.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { runFiles } from "./run-folder.ts";
 
-/** Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. */
-export function rankPattern(trainer: Trainer<never>): Record<string, number> {
+/**
+ * Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. It has the
+ * matrices too whose triplets were all pruned before the run.
+ */
+export function rankPattern(
+  trainer: Trainer<never>,
+  { from }: Pick<PreparedRun, "from">,
+): Record<string, number> {
   const kept = trainer.kept();
-  return Object.fromEntries(
-    trainer.adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
-  );
+  const empty = from?.layers.filter(({ rank }) => rank === 0) ?? [];
+  return Object.fromEntries([
+    ...trainer.adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
+    ...empty.map(({ path }) => [`${path}.lora_E`, 0]),
+  ]);
 }
 
 /**
  * Saves the trained weights: a PEFT adapter in `adapter/` for methods with adapters, else a full
- * checkpoint in `model/`. `which` "best" writes to `best_adapter/` or `best_model/` instead.
+ * checkpoint in `model/`. `which` "best" writes to `best_adapter/` or `best_model/` instead. `at`:
+ * what the adapter's card says of these weights.
  */
 export function writeTrained(
   dir: string,
@@ -29,6 +40,7 @@ export function writeTrained(
   run: PreparedRun,
   trainer: Trainer<never>,
   which: "last" | "best",
+  at: SavedAt,
 ): void {
   const { config, target, schedule } = run;
   if (!isOneOf(config.method, adapterMethods) || !target) {
@@ -38,9 +50,14 @@ export function writeTrained(
   }
   const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
   const parts = { adapters: trainer.adapters, trained };
-  const common = { taskType: run.spec.peftType, baseModel: config.model, alpha: config.alpha };
+  const common = {
+    taskType: run.spec.peftType,
+    ...baseName(config, run.files.dir),
+    alpha: config.alpha,
+  };
+  const layers = run.from?.layers ?? [];
   const adapter = isOneOf(config.method, svdMethods)
-    ? adaLoraAdapter(backend, parts, trainer.kept(), {
+    ? adaLoraAdapter(backend, { ...parts, layers }, trainer.kept(), {
         ...common,
         initRank: target.initRank,
         targetRank: Math.max(1, Math.round(target.targetRank)),
@@ -52,9 +69,9 @@ export function writeTrained(
         beta2: config.beta2,
         regOrthCoef: config.regOrthCoef,
       })
-    : loraAdapter(backend, parts, trainer.kept(), common);
+    : loraAdapter(backend, { ...parts, layers }, trainer.kept(), common);
   const folder = which === "last" ? runFiles.adapter : runFiles.bestAdapter;
-  writePeftAdapter(join(dir, folder), adapter);
+  writePeftAdapter(join(dir, folder), adapter, adapterFolderFiles(run, adapter, at));
 }
 
 /** Writes a full checkpoint in transformers' layout, tokenizer included; config.json comes last. */
@@ -75,7 +92,8 @@ function writeModel(dir: string, backend: Backend, { files, declared, spec }: Pr
   for (const { path, bytes } of tokenizer.files) writeFileAtomic(join(dir, basename(path)), bytes);
   if (Object.keys(tokenizer.config).length > 0)
     writeJson(join(dir, "tokenizer_config.json"), tokenizer.config);
-  writeJson(join(dir, runFiles.config), { ...files.rawConfig, ...named });
+  const config = editedJson(join(files.dir, runFiles.config), named ?? {});
+  writeFileAtomic(join(dir, runFiles.config), config);
 }
 
 /** Writes a value as indented JSON, atomically. */

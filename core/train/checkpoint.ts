@@ -6,6 +6,7 @@ import { writeDirectoryAtomic } from "../io/atomic.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
 import { removeTree } from "../io/remove.ts";
 import { openSafetensors, writeSafetensors } from "../io/safetensors.ts";
+import { differInPlugin } from "./plugin-fingerprint.ts";
 import { type Progress, readProgress, type SavedProgress, writeProgress } from "./progress.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -95,7 +96,10 @@ export function resumeNewest(
     }
     const { progress } = saved;
     // Checked before the state: another run's buffers may differ in size without being damaged.
-    if (progress.fingerprint !== fingerprint) throw errors.otherRun(folder);
+    if (progress.fingerprint !== fingerprint) {
+      const isPlugin = differInPlugin(progress.fingerprint, fingerprint);
+      throw isPlugin ? errors.changedPlugin(folder) : errors.otherRun(folder);
+    }
     const buffers = tryRead(folder, () => readState(folder, saved, trainer, backend));
     if (typeof buffers === "string") {
       damaged.push(buffers);

@@ -16,6 +16,7 @@ import {
 import { type CpuContext, cpuContext } from "./backend/context.ts";
 import { chosenRows } from "./backend/chosen-rows.ts";
 import { elementwise } from "./backend/elementwise.ts";
+import { gatedActivation } from "./backend/gated-activation.ts";
 import { layerNorm } from "./backend/layer-norm.ts";
 import { losses } from "./backend/losses.ts";
 import { lowRank } from "./backend/low-rank.ts";
@@ -23,6 +24,8 @@ import { matrix } from "./backend/matrix.ts";
 import { multiHead } from "./backend/multi-head.ts";
 import { optimizer } from "./backend/optimizer.ts";
 import { products } from "./backend/products.ts";
+import { rmsNorm } from "./backend/rms-norm.ts";
+import { rotary } from "./backend/rotary.ts";
 import { rowMoves } from "./backend/rows.ts";
 import { topLogProbabilities } from "./backend/top-log-probabilities.ts";
 import { vocabularyLoss } from "./backend/vocabulary-loss.ts";
@@ -95,6 +98,9 @@ function kernelEntries(context: CpuContext) {
     ...rowMoves(context),
     ...elementwise(context),
     ...layerNorm(context),
+    ...rmsNorm(context),
+    ...gatedActivation(context),
+    ...rotary(context),
     ...attention(context),
     ...multiHead(context),
     ...losses(context),

@@ -2,10 +2,13 @@ import type { Backend } from "../../core/backend.ts";
 import { attentionCases } from "./attention-cases.ts";
 import type { Bench } from "./bench.ts";
 import { elementwiseCases } from "./elementwise-cases.ts";
+import { gatedActivationCases } from "./gated-activation-cases.ts";
 import { layerNormCases } from "./layer-norm-cases.ts";
 import { matrixCases } from "./matrix-cases.ts";
 import { memoryCases } from "./memory-cases.ts";
 import { multiHeadCases } from "./multi-head-cases.ts";
+import { rmsNormCases } from "./rms-norm-cases.ts";
+import { rotaryCases } from "./rotary-cases.ts";
 import { rowCases } from "./row-cases.ts";
 import { trainingCases } from "./training-cases.ts";
 import { vocabularyLossCases } from "./vocabulary-loss-cases.ts";
@@ -25,6 +28,9 @@ export const cases: readonly Case[] = [
   ...rowCases,
   ...elementwiseCases,
   ...layerNormCases,
+  ...rmsNormCases,
+  ...gatedActivationCases,
+  ...rotaryCases,
   ...attentionCases,
   ...multiHeadCases,
   ...trainingCases,

@@ -4,12 +4,13 @@ import type { Case } from "./cases.ts";
 import { SIZES } from "./matrix-cases.ts";
 
 const LENGTHS = [1, 15, 16, 17, 31, 32, 33, 100, 40_001];
-const KINDS: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "tanh"];
+/** Every activation function. */
+export const KINDS: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "silu", "tanh"];
 
 /**
  * Values between -9 and 9, which covers the curved part of every activation, with some exact zeros.
  */
-const wide = (length: number, phase: number) =>
+export const wide = (length: number, phase: number) =>
   wave(length, phase).map((x, i) => (i % 13 === 5 ? 0 : x * 8.2 * Math.abs(Math.sin(i))));
 
 /** Dropout settings at both ends and between. */
@@ -95,5 +96,24 @@ const masks: Case[] = dropouts.flatMap((dropout) =>
   })),
 );
 
+const sums: Case[] = [undefined, ...dropouts].flatMap((dropout) =>
+  [...SIZES, [2, 1100] as const].map(([rows, cols]): Case => ({
+    name: `addDropout ${dropout?.probability ?? "none"} ${rows}x${cols}`,
+    entry: "addDropout",
+    run({ backend, input, output, inOut }) {
+      const [size, shape] = [rows * cols, { rows, cols, dropout }];
+      const [x, residual] = [
+        input("activation", wave(size, 1)),
+        input("activation", wave(size, 2)),
+      ];
+      backend.addDropout(x, residual, output("y", "activation", size), shape);
+      const same = inOut("x in place", "activation", wave(size, 3));
+      backend.addDropout(same, residual, same, shape);
+      const sum = inOut("residual in place", "activation", wave(size, 4));
+      backend.addDropout(x, sum, sum, shape);
+    },
+  })),
+);
+
 /** Element-wise kernels. */
-export const elementwiseCases: readonly Case[] = [...flat, ...activations, ...masks];
+export const elementwiseCases: readonly Case[] = [...flat, ...activations, ...masks, ...sums];

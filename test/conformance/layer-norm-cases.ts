@@ -9,6 +9,7 @@ interface Variant {
   readonly note: string;
   readonly residual: boolean;
   readonly dropout: Dropout | undefined;
+  readonly withoutBias?: boolean;
 }
 
 const VARIANTS: readonly Variant[] = [
@@ -16,13 +17,14 @@ const VARIANTS: readonly Variant[] = [
   { note: ", residual", residual: true, dropout: undefined },
   { note: ", residual, dropout", residual: true, dropout: dropouts[0] },
   { note: ", dropout", residual: false, dropout: dropouts[1] },
+  { note: ", without bias", residual: false, dropout: undefined, withoutBias: true },
 ];
 
 /**
  * Includes long rows, whose masks are drawn in strips, and rows of one column, whose variance is 0:
  * only eps keeps them finite.
  */
-const NORM_SIZES = [...SIZES, [3, 1000], [2, 1030], [25, 768]] as const;
+export const NORM_SIZES = [...SIZES, [3, 1000], [2, 1030], [25, 768]] as const;
 const EPS = 1e-3;
 
 function forward({ backend, input, output, inOut }: Bench, rows: number, cols: number, v: Variant) {
@@ -39,8 +41,9 @@ function forward({ backend, input, output, inOut }: Bench, rows: number, cols: n
     rstd: output("rstd", "master", rows),
   };
   const shape = { rows, cols, eps: EPS, dropout: v.dropout };
-  const [weight, bias] = [wave(cols, 3), wave(cols, 4)].map((w) => input("master", w));
-  if (weight && bias) backend.addLayerNorm(x, residual, weight, bias, out, shape);
+  const weight = input("master", wave(cols, 3));
+  const bias = v.withoutBias ? undefined : input("master", wave(cols, 4));
+  backend.addLayerNorm(x, residual, weight, bias, out, shape);
 }
 
 function backward(bench: Bench, rows: number, cols: number, v: Variant, trained: boolean) {
@@ -56,7 +59,7 @@ function backward(bench: Bench, rows: number, cols: number, v: Variant, trained:
     dsum: output("dsum", "activation", size),
     dx: v.dropout ? output("dx", "activation", size) : undefined,
     dweight: trained ? inOut("dweight", "master", wave(cols, 6)) : undefined,
-    dbias: trained ? inOut("dbias", "master", wave(cols, 7)) : undefined,
+    dbias: trained && !v.withoutBias ? inOut("dbias", "master", wave(cols, 7)) : undefined,
   };
   const [dy, sum] = [input("activation", wave(size, 8)), input("activation", x)];
   const weight = input("master", wave(cols, 9));

@@ -18,7 +18,7 @@ import { sequenceDataset } from "../../core/tasks/sequence-dataset.ts";
 import { tokenizeExamples } from "../../core/tasks/sequence-examples.ts";
 import type { Task, SplitText, TaskDefinition } from "../../core/tasks/task.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { debertaTokenizer } from "../../plugins/deberta/tokenizer.ts";
+import { debertaTokenizer } from "../../core/text/families/deberta.ts";
 
 /** Keeps the first triplet of each matrix after step 4; its state counts the masks. */
 export const firstTriplet: AllocatorRule = {

@@ -1,4 +1,4 @@
-import { bartTokenizer } from "../../plugins/bart/tokenizer.ts";
+import { bartTokenizer } from "../../core/text/families/bart.ts";
 import { readTokenizer } from "../../core/text/load-tokenizer.ts";
 import { tinyBartDir } from "../core/text/fixtures.ts";
 import type { TokenizeOptions } from "../../core/model/model-files.ts";

@@ -8,7 +8,9 @@ import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
 import { loadWeights } from "../../core/model/load-weights.ts";
 import type { ModelPlugin } from "../../core/model/plugin.ts";
 import { declareModel } from "../../core/model/open-model.ts";
-import { pluginFor, plugins } from "../../plugins/index.ts";
+import { builtInFamilies, plugins } from "../../plugins/index.ts";
+
+const pluginFor = (modelType: string) => builtInFamilies.familyOf(modelType).plugin;
 
 const cases = join(import.meta.dir, "../golden/cases");
 
@@ -36,10 +38,18 @@ const checkpoint = (name: string) => {
 
 function declare({ config, tensors }: Checkpoint) {
   const plugin = pluginFor(config.model_type);
-  const labels = tensors.get("classifier.bias")?.shape[0] ?? 2;
+  const labels = labelsOf(plugin, tensors);
   const [task] = plugin.tasks;
   if (!task) throw new Error(`${plugin.name} has no task`);
   return declareModel(plugin, plugin.parseConfig(config), { task, labels });
+}
+
+/** The number of labels of a checkpoint's head, 2 if it has none. */
+function labelsOf({ adapters }: ModelPlugin, tensors: Checkpoint["tensors"]): number {
+  const heads = [...tensors].filter(
+    ([key, { shape }]) => shape.length === 2 && adapters.trainable.some((r) => r.test(key)),
+  );
+  return heads.length > 0 ? Math.min(...heads.map(([, { shape }]) => shape[0] ?? 0)) : 2;
 }
 
 function load(from: Checkpoint, tensors = from.tensors): readonly string[] {
@@ -235,7 +245,7 @@ describe("DeBERTa's config.json", () => {
     });
 
   const wrong: [key: string, value: unknown, want: string][] = [
-    ["hidden_act", "swish", "one of gelu, gelu_new, relu, tanh"],
+    ["hidden_act", "swish", "one of gelu, gelu_new, relu, silu, tanh"],
     ["pos_att_type", "c2p|p2p", "a list of c2p, p2c"],
     ["pos_att_type", 3, "a list of c2p, p2c"],
     ["relative_attention", "yes", "true or false"],

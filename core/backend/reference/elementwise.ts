@@ -15,23 +15,29 @@ export function dropoutFactor(row: number, col: number, d: Dropout): number {
 const TANH_SCALE = Math.sqrt(2 / Math.PI);
 
 /** Value and derivative of each activation. */
-const activations: Record<ActivationKind, (x: number) => readonly [value: number, slope: number]> =
-  {
-    gelu(x) {
-      const cdf = 0.5 * (1 + erf(x / Math.SQRT2));
-      return [x * cdf, cdf + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)];
-    },
-    gelu_new(x) {
-      const t = Math.tanh(TANH_SCALE * (x + 0.044715 * x ** 3));
-      const slope = (1 - t * t) * TANH_SCALE * (1 + 3 * 0.044715 * x * x);
-      return [0.5 * x * (1 + t), 0.5 * (1 + t) + 0.5 * x * slope];
-    },
-    relu: (x) => (x > 0 ? [x, 1] : [0, 0]),
-    tanh(x) {
-      const t = Math.tanh(x);
-      return [t, 1 - t * t];
-    },
-  };
+export const activations: Record<
+  ActivationKind,
+  (x: number) => readonly [value: number, slope: number]
+> = {
+  gelu(x) {
+    const cdf = 0.5 * (1 + erf(x / Math.SQRT2));
+    return [x * cdf, cdf + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI)];
+  },
+  gelu_new(x) {
+    const t = Math.tanh(TANH_SCALE * (x + 0.044715 * x ** 3));
+    const slope = (1 - t * t) * TANH_SCALE * (1 + 3 * 0.044715 * x * x);
+    return [0.5 * x * (1 + t), 0.5 * (1 + t) + 0.5 * x * slope];
+  },
+  relu: (x) => (x > 0 ? [x, 1] : [0, 0]),
+  silu(x) {
+    const sigmoid = 1 / (1 + Math.exp(-x));
+    return [x * sigmoid, sigmoid * (1 + x * (1 - sigmoid))];
+  },
+  tanh(x) {
+    const t = Math.tanh(x);
+    return [t, 1 - t * t];
+  },
+};
 
 /** Element-wise kernels. */
 export const elementwiseKernels: ElementwiseKernels = {
@@ -69,6 +75,16 @@ export const elementwiseKernels: ElementwiseKernels = {
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < cols; c++) {
         y[r * cols + c] = x[r * cols + c]! * dropoutFactor(r, c, dropout);
+      }
+    }
+  },
+
+  addDropout(xBuffer, residualBuffer, yBuffer, { rows, cols, dropout }) {
+    const [x, residual, y] = [floats(xBuffer), floats(residualBuffer), floats(yBuffer)];
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < cols; c++) {
+        const kept = dropout ? dropoutFactor(r, c, dropout) : 1;
+        y[r * cols + c] = residual[r * cols + c]! + x[r * cols + c]! * kept;
       }
     }
   },

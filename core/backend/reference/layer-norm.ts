@@ -5,7 +5,8 @@ import { elementwiseKernels } from "./elementwise.ts";
 /** LayerNorm with residual and dropout. */
 export const layerNormKernels: LayerNormKernels = {
   addLayerNorm(xBuffer, residual, weightBuffer, biasBuffer, out, { rows, cols, eps, dropout }) {
-    const [x, weight, bias] = [floats(xBuffer), floats(weightBuffer), floats(biasBuffer)];
+    const [x, weight] = [floats(xBuffer), floats(weightBuffer)];
+    const bias = biasBuffer && floats(biasBuffer);
     const [y, mean, rstd] = [floats(out.y), floats(out.mean), floats(out.rstd)];
     if (dropout) elementwiseKernels.dropout(xBuffer, xBuffer, rows, cols, dropout);
     if (residual) elementwiseKernels.add(xBuffer, residual);
@@ -17,7 +18,7 @@ export const layerNormKernels: LayerNormKernels = {
       mean[r] = mu;
       rstd[r] = scale;
       for (let c = 0; c < cols; c++) {
-        y[r * cols + c] = (row[c]! - mu) * scale * weight[c]! + bias[c]!;
+        y[r * cols + c] = (row[c]! - mu) * scale * weight[c]! + (bias?.[c] ?? 0);
       }
     }
   },

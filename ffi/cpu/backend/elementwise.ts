@@ -6,7 +6,14 @@ import { F, I, L, P, typedKernels } from "./kernels.ts";
 
 type Elementwise = Pick<
   Backend,
-  "add" | "scale" | "scaleBy" | "absolute" | "activate" | "activationBackward" | "dropout"
+  | "add"
+  | "scale"
+  | "scaleBy"
+  | "absolute"
+  | "activate"
+  | "activationBackward"
+  | "dropout"
+  | "addDropout"
 >;
 
 /** kernels/elementwise.c */
@@ -18,6 +25,7 @@ export const ELEMENTWISE_KERNELS = {
   adl_activate: { args: [I, P, P, L], returns: I },
   adl_activation_bwd: { args: [I, P, P, P, L], returns: I },
   adl_dropout: { args: [P, P, L, L, P], returns: I },
+  adl_add_dropout: { args: [P, P, P, L, L, P], returns: I },
 } as const;
 
 /** enum activation of kernels/activation.h. */
@@ -26,6 +34,7 @@ export const ACTIVATIONS: Readonly<Record<ActivationKind, number>> = {
   gelu_new: 1,
   relu: 2,
   tanh: 3,
+  silu: 4,
 };
 
 /** Element-wise entries. */
@@ -65,6 +74,15 @@ export function elementwise({ library, dropout: draw }: CpuContext): Elementwise
       const [n, type] = [rows * cols, typeOf(y)];
       const [from, to] = [elements(x, n, type), target(y, n, type)];
       kernels(type).adl_dropout(from, to, rows, cols, draw(dropout));
+    },
+    addDropout(x, residual, y, { rows, cols, dropout }) {
+      const [n, type] = [rows * cols, typeOf(y)];
+      const [from, addend, to] = [
+        elements(x, n, type),
+        elements(residual, n, type),
+        target(y, n, type),
+      ];
+      kernels(type).adl_add_dropout(from, addend, to, rows, cols, draw(dropout));
     },
   };
 }

@@ -1,5 +1,13 @@
 import type { Backend } from "../../../core/backend.ts";
-import { floats, elements, optionalElements, optionalTarget, target, typeOf } from "./buffer.ts";
+import {
+  floats,
+  elements,
+  optionalElements,
+  optionalFloats,
+  optionalTarget,
+  target,
+  typeOf,
+} from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { pack, struct } from "./struct.ts";
@@ -45,7 +53,7 @@ export function layerNorm({ library, scratch, dropout: draw }: CpuContext): Laye
         target(x, rows * cols, type),
         optionalElements(residual, rows * cols, type),
         floats(weight, cols),
-        floats(bias, cols),
+        optionalFloats(bias, cols),
         target(out.y, rows * cols, type),
         target(out.mean, rows),
         target(out.rstd, rows),

@@ -1,7 +1,7 @@
 /* Element-wise kernels. All are bound by memory bandwidth. */
 #include "activation.h"
+#include "activation-math.h"
 #include "philox.h"
-#include "vector-math.h"
 
 /* Sets y[i] = value for each i in [0, n), in parallel over whole cache lines. */
 #define SET_EACH(y, i, n, value)                                                                   \
@@ -33,38 +33,6 @@ ADL_API int ADL_ACT(absolute)(const act *x, act *y, int64_t n) {
   SET_EACH(y, i, n, fabsf(act_load(x + i)));
 }
 
-/*
- * sqrt(2 / pi) and the cubic coefficient of GELU's tanh approximation (Hendrycks and Gimpel, 2016).
- */
-#define TANH_SCALE 0.7978845608028654f
-#define TANH_CUBIC 0.044715f
-
-ADL_INLINE float gelu(float x) { return x * gauss_at(x).cdf; }
-
-ADL_INLINE float gelu_slope(float x) {
-  gauss g = gauss_at(x);
-  return g.cdf + x * g.pdf;
-}
-
-ADL_INLINE float gelu_new(float x) {
-  return 0.5f * x * (1.0f + tanh_at(TANH_SCALE * (x + TANH_CUBIC * (x * x * x))));
-}
-
-ADL_INLINE float gelu_new_slope(float x) {
-  float t = tanh_at(TANH_SCALE * (x + TANH_CUBIC * (x * x * x)));
-  float inner = TANH_SCALE * (1.0f + 3.0f * TANH_CUBIC * (x * x));
-  return 0.5f * (1.0f + t) + 0.5f * x * ((1.0f - t * t) * inner);
-}
-
-ADL_INLINE float relu(float x) { return x > 0.0f ? x : 0.0f; }
-
-ADL_INLINE float relu_slope(float x) { return x > 0.0f ? 1.0f : 0.0f; }
-
-ADL_INLINE float tanh_slope(float x) {
-  float t = tanh_at(x);
-  return 1.0f - t * t;
-}
-
 #define SET_Y(f) ACT_SET(y, i, 0, n, f(act_load(x + i)))
 
 void ADL_ACT(activate_run)(int kind, const act *x, act *y, int64_t n) {
@@ -80,6 +48,9 @@ void ADL_ACT(activate_run)(int kind, const act *x, act *y, int64_t n) {
     break;
   case TANH:
     SET_Y(tanh_at)
+    break;
+  case SILU:
+    SET_Y(silu)
     break;
   }
 }
@@ -110,6 +81,9 @@ ADL_NOINLINE void multiply_slopes(int kind, const act *x, const act *dy, act *dx
     break;
   case TANH:
     SET_DX(tanh_slope)
+    break;
+  case SILU:
+    SET_DX(silu_slope)
     break;
   }
 }
@@ -142,6 +116,30 @@ ADL_API int ADL_ACT(dropout)(const act *x, act *y, int64_t rows, int64_t cols,
         const act *from = x + r * cols + first;
         act *to = y + r * cols + first;
         ACT_SET(to, c, 0, width, act_load(from + c) * factors[c])
+      }
+    }
+  }
+  return ADL_OK;
+}
+
+/* Sets y[rows, cols] = residual + dropout(x); y may be x or residual, dropout NULL for none. */
+ADL_API int ADL_ACT(add_dropout)(const act *x, const act *residual, act *y, int64_t rows,
+                                 int64_t cols, const adl_dropout *dropout) {
+  const int parts = adl_parts(rows * cols);
+  ADL_FOR_PARTS(part, parts) {
+    float factors[STRIP + ADL_FACTORS_SLACK];
+    adl_range range = adl_part(rows, 1, part, parts);
+    for (int64_t r = range.from; r < range.to; r++) {
+      for (int64_t first = 0; first < cols; first += STRIP) {
+        const int64_t width = adl_min(cols - first, STRIP), at = r * cols + first;
+        const act *from = x + at, *addend = residual + at;
+        act *to = y + at;
+        if (dropout) {
+          adl_dropout_row(dropout, (uint32_t)r, first, width, factors);
+          ACT_SET(to, c, 0, width, act_load(from + c) * factors[c] + act_load(addend + c))
+        } else {
+          ACT_SET(to, c, 0, width, act_load(from + c) + act_load(addend + c))
+        }
       }
     }
   }

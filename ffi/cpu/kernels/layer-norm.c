@@ -31,8 +31,8 @@ ADL_NOINLINE float add_row(act *x, const act *residual, int64_t cols, const adl_
 
 /*
  * Sets x = residual + dropout(x) in place (residual and dropout may be NULL), then y to the
- * normalised x, (x - mean) * rstd * weight + bias. Sets y [rows, cols], mean [rows] and rstd
- * [rows].
+ * normalised x, (x - mean) * rstd * weight + bias; bias may be NULL. Sets y [rows, cols], mean
+ * [rows] and rstd [rows].
  */
 ADL_API int ADL_ACT(add_layer_norm)(act *x, const act *residual, const float *weight,
                                     const float *bias, act *y, float *mean, float *rstd,
@@ -55,7 +55,11 @@ ADL_API int ADL_ACT(add_layer_norm)(act *x, const act *residual, const float *we
       const float scale = 1.0f / sqrtf(squares / (float)cols + eps);
       mean[r] = mu;
       rstd[r] = scale;
-      ACT_SET(out, c, 0, cols, (act_load(row + c) - mu) * scale * weight[c] + bias[c])
+      if (bias) {
+        ACT_SET(out, c, 0, cols, (act_load(row + c) - mu) * scale * weight[c] + bias[c])
+      } else {
+        ACT_SET(out, c, 0, cols, (act_load(row + c) - mu) * scale * weight[c])
+      }
     }
   }
   return ADL_OK;

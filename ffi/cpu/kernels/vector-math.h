@@ -1,5 +1,5 @@
 /*
- * exp, the normal distribution and tanh in plain C that compilers vectorise: no branches, calls or
+ * exp, the normal distribution, tanh and the sigmoid in plain C that compilers vectorise: no branches, calls or
  * tables. Coefficients are minimax fits in relative error. The error bounds below hold for the
  * whole function in float and are measured by test/ffi/cpu/vector-math.test.ts.
  */
@@ -78,4 +78,11 @@ ADL_INLINE float tanh_at(float x) {
   float e = exp_negative(-2.0f * a);
   float large = copysignf((1.0f - e) / (1.0f + e), x);
   return a < 0.625f ? small : large;
+}
+
+/* 1 / (1 + e^-x), and 0 where e^x is below float's normal range. Relative error below 3e-7. */
+ADL_INLINE float sigmoid_at(float x) {
+  const float e = exp_negative(-fabsf(x));
+  const float inverse = 1.0f / (1.0f + e);
+  return x < 0.0f ? e * inverse : inverse;
 }

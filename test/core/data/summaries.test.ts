@@ -4,7 +4,7 @@ import { fileSplit } from "../../../core/data/splits.ts";
 import { readSummaries, type SummarySpec } from "../../../core/data/summaries.ts";
 import { encodeTexts, summaryInputs } from "../../../core/data/summary-features.ts";
 import { tokensOf } from "../../../core/data/token-cache.ts";
-import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
+import { bartTokenizer } from "../../../core/text/families/bart.ts";
 import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { tinyBartDir } from "../text/fixtures.ts";
 import { fileOf, removeFolders } from "./temp-files.ts";

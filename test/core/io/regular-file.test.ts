@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
+import { debertaTokenizer } from "../../../core/text/families/deberta.ts";
 import { openTable } from "../../../core/data/open-table.ts";
 import { createWarnings } from "../../../core/data/warnings.ts";
 import { openCheckpoint } from "../../../core/io/checkpoint-files.ts";

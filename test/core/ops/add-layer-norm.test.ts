@@ -27,6 +27,13 @@ describe("addLayerNorm: gradients equal central differences", () => {
         build: (pass, inputs) => addLayerNorm(pass, inputs, { eps, dropout }),
       }));
 
+    test(`without bias${on}`, () =>
+      gradcheck("addLayerNorm", {
+        inputs: { x: [3, 5], weight: [5], residual: [3, 5] },
+        overwrites: ["x"],
+        build: (pass, inputs) => addLayerNorm(pass, inputs, { eps, dropout }),
+      }));
+
     test(`the residual feeds x too, as in a layer${on}`, () =>
       gradcheck("addLayerNorm", {
         inputs: shapes,

@@ -8,7 +8,7 @@ import { gradcheck } from "../../helpers/gradcheck.ts";
 import { tensor } from "../../helpers/tensors.ts";
 
 describe("activation: gradients equal central differences", () => {
-  for (const kind of ["gelu", "gelu_new", "relu", "tanh"] as const) {
+  for (const kind of ["gelu", "gelu_new", "relu", "silu", "tanh"] as const) {
     test(kind, () =>
       gradcheck("activation", {
         inputs: { x: [2, 9] },
@@ -30,9 +30,10 @@ describe("activation: values", () => {
     gelu: [-0.04550026389635841, -0.1542687693629934, 0, 0.841344746068543, 2.99595030590511],
     gelu_new: [-0.04540230591222498, -0.1542859901748561, 0, 0.8411919906082767, 2.996362607918227],
     relu: [0, 0, 0, 1, 3],
+    silu: [-0.2384058440442351, -0.1887703343990727, 0, 0.7310585786300049, 2.8577223804672998],
     tanh: [-0.964027580075817, -0.4621171572600098, 0, 0.761594155955765, 0.9950547536867305],
   } as const;
-  for (const kind of ["gelu", "gelu_new", "relu", "tanh"] as const) {
+  for (const kind of ["gelu", "gelu_new", "relu", "silu", "tanh"] as const) {
     test(kind, () => {
       const pass = new ForwardPass(backend, { training: false });
       pass.scope(() => {

@@ -19,6 +19,22 @@ describe("embedding", () => {
           embedding(pass, inputs, { ids: Int32Array.of(2, 0, 2, 3, 2), paddingId: -1, scale }),
       }));
 
+  test("gradients equal central differences, on a base", () =>
+    gradcheck("embedding", {
+      inputs: { table: [4, 3], base: [3, 3] },
+      overwrites: ["base"],
+      build: (pass, inputs) =>
+        embedding(pass, inputs, { ids: Int32Array.of(2, 0, 2), paddingId: -1, scale: 1 }),
+    }));
+
+  test("a base of scaled rows is refused", () => {
+    const pass = new ForwardPass(backend, { training: false });
+    const [table, base] = [tensor(backend, [3, 2], 0), tensor(backend, [1, 2], 0)];
+    const lookUp = () =>
+      embedding(pass, { table, base }, { ids: Int32Array.of(0), paddingId: 1, scale: 2 });
+    expect(lookUp).toThrow("[embedding] base must be [N, C] for a table of [V, C], at scale 1");
+  });
+
   test("rows are scaled", () => {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => {

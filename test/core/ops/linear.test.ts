@@ -36,7 +36,7 @@ describe("linear: gradients equal central differences", () => {
       build: (pass, inputs) => linear(pass, inputs, {}),
     }));
 
-  for (const kind of ["gelu", "relu"] as const) {
+  for (const kind of ["gelu", "relu", "silu"] as const) {
     test(`with an activation, ${kind}`, () =>
       gradcheck("linear", {
         inputs: { ...base, bias: [3] },

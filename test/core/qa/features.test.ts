@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { SquadExample } from "../../../core/data/squad-question.ts";
 import { tokensOf } from "../../../core/data/token-cache.ts";
 import { trainFeatures, validationFeatures } from "../../../core/qa/features.ts";
-import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
+import { bartTokenizer } from "../../../core/text/families/bart.ts";
 import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { tinyBartDir } from "../text/fixtures.ts";
 import { examples, expected, type ExpectedWindow, tinyTokenizer } from "./fixtures.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SquadExample } from "../../../core/data/squad-question.ts";
-import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
+import { debertaTokenizer } from "../../../core/text/families/deberta.ts";
 import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import type { Tokenizer } from "../../../core/text/tokenizer.ts";
 import { tinyDir } from "../text/fixtures.ts";

@@ -1,7 +1,7 @@
 import type { SquadSet } from "../../../core/data/squad.ts";
 import { defaultSettings } from "../../../core/config/run-config.ts";
 import type { TaskOptions } from "../../../core/tasks/task-options.ts";
-import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
+import { debertaTokenizer } from "../../../core/text/families/deberta.ts";
 import { readTokenizer } from "../../../core/text/load-tokenizer.ts";
 import { examples } from "../qa/fixtures.ts";
 import { tinyDir } from "../text/fixtures.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
-import { debertaTokenizer, debertaTokenizerJson } from "../../../plugins/deberta/tokenizer.ts";
+import { bartTokenizer } from "../../../core/text/families/bart.ts";
+import { debertaTokenizer, debertaTokenizerJson } from "../../../core/text/families/deberta.ts";
 import {
   buildTokenizer,
   checkVocabulary,
@@ -152,6 +152,20 @@ describe("a source", () => {
     expect(await fingerprint({ "spm.model": flipped })).not.toBe(same);
     const config = JSON.stringify({ do_lower_case: true });
     expect(await fingerprint({ "spm.model": spm, "tokenizer_config.json": config })).not.toBe(same);
+  });
+
+  test("has a fingerprint that depends on the version of the conversion, where it is converted", async () => {
+    const versioned = (version: string) => {
+      const { convert } = debertaTokenizer;
+      if (!convert) throw new Error("DeBERTa's tokenizer converts");
+      return { ...debertaTokenizer, convert: { ...convert, version } };
+    };
+    const fingerprint = (dir: string, version: string) =>
+      tokenizerFingerprint(readTokenizer(dir, versioned(version)));
+    expect(fingerprint(tinyDir, "a")).not.toBe(fingerprint(tinyDir, "b"));
+    await withFolder({ "tokenizer.json": "{}" }, async (dir) =>
+      expect(fingerprint(dir, "a")).toBe(fingerprint(dir, "b")),
+    );
   });
 });
 

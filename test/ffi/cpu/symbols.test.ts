@@ -6,6 +6,7 @@ import { ALLOCATOR_KERNELS, ALLOCATOR_SIZES } from "../../../ffi/cpu/backend/all
 import { ATTENTION_KERNELS, ATTENTION_SIZES } from "../../../ffi/cpu/backend/attention.ts";
 import { CHOSEN_ROWS_KERNELS, CHOSEN_ROWS_SIZES } from "../../../ffi/cpu/backend/chosen-rows.ts";
 import { ELEMENTWISE_KERNELS } from "../../../ffi/cpu/backend/elementwise.ts";
+import { GATED_ACTIVATION_KERNELS } from "../../../ffi/cpu/backend/gated-activation.ts";
 import { SIZE } from "../../../ffi/cpu/backend/kernels.ts";
 import { LAYER_NORM_KERNELS, LAYER_NORM_SIZES } from "../../../ffi/cpu/backend/layer-norm.ts";
 import { LOSS_KERNELS } from "../../../ffi/cpu/backend/losses.ts";
@@ -18,6 +19,8 @@ import {
   NARROW_SIZES,
   FEW_ROWS_KERNELS,
 } from "../../../ffi/cpu/backend/products.ts";
+import { RMS_NORM_KERNELS, RMS_NORM_SIZES } from "../../../ffi/cpu/backend/rms-norm.ts";
+import { ROTARY_KERNELS } from "../../../ffi/cpu/backend/rotary.ts";
 import { BF16_ROW_KERNELS, ROW_KERNELS } from "../../../ffi/cpu/backend/rows.ts";
 import { TOP_KERNELS } from "../../../ffi/cpu/backend/top-log-probabilities.ts";
 import { VOCABULARY_LOSS_KERNELS } from "../../../ffi/cpu/backend/vocabulary-loss.ts";
@@ -34,12 +37,15 @@ const typed = {
   ...ATTENTION_KERNELS,
   ...CHOSEN_ROWS_KERNELS,
   ...ELEMENTWISE_KERNELS,
+  ...GATED_ACTIVATION_KERNELS,
   ...LAYER_NORM_KERNELS,
   ...LOSS_KERNELS,
   ...LOW_RANK_KERNELS,
   ...MATRIX_KERNELS,
   ...MULTI_HEAD_KERNELS,
   ...NARROW_KERNELS,
+  ...RMS_NORM_KERNELS,
+  ...ROTARY_KERNELS,
   ...ROW_KERNELS,
   ...VOCABULARY_LOSS_KERNELS,
 };
@@ -70,6 +76,7 @@ const declared = [
       ...MATRIX_SIZES,
       ...MULTI_HEAD_SIZES,
       ...NARROW_SIZES,
+      ...RMS_NORM_SIZES,
       ...PRODUCT_CALLS,
       ...BUS_ERRORS,
       ...TEAM_SYMBOLS,

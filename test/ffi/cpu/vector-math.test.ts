@@ -18,8 +18,9 @@ ${each("exponential", "exp_negative(x[i])")}
 ${each("cdf", "gauss_at(x[i]).cdf")}
 ${each("pdf", "gauss_at(x[i]).pdf")}
 ${each("hyperbolic", "tanh_at(x[i])")}
+${each("sigmoid", "sigmoid_at(x[i])")}
 `;
-const NAMES = ["exponential", "cdf", "pdf", "hyperbolic"] as const;
+const NAMES = ["exponential", "cdf", "pdf", "hyperbolic", "sigmoid"] as const;
 type Name = (typeof NAMES)[number];
 
 const possible =
@@ -35,7 +36,7 @@ beforeAll(async () => {
   const levels = usableLevels().slice(-1);
   const { manifest } = await buildKernels({ from: root, to: root, levels });
   const file = Object.values(manifest.libraries)[0] ?? "";
-  const table = { exponential: call, cdf: call, pdf: call, hyperbolic: call };
+  const table = { exponential: call, cdf: call, pdf: call, hyperbolic: call, sigmoid: call };
   symbols = openLibrary("the functions", [join(root, file)], table, "").symbols;
 });
 
@@ -104,9 +105,15 @@ describe.skipIf(!possible)("vector maths (needs a C compiler and AVX2)", () => {
     expect(worst("hyperbolic", [0.6, 0.65], Math.tanh, true)).toBeLessThan(3e-7);
   });
 
+  test("the sigmoid keeps its digits in the lower tail", () => {
+    expect(worst("sigmoid", [-87, 87], (x) => 1 / (1 + Math.exp(-x)), true)).toBeLessThan(3e-7);
+    expect(worst("sigmoid", [-1, 1], (x) => 1 / (1 + Math.exp(-x)), true)).toBeLessThan(3e-7);
+  });
+
   test("at the ends of the number line the functions have their limits", () => {
     const ends = Float32Array.from([-Infinity, -1e30, 1e30, Infinity, Number.NaN]);
     expect([...evaluate("cdf", ends)]).toEqual([0, 0, 1, 1, Number.NaN]);
     expect([...evaluate("hyperbolic", ends)]).toEqual([-1, -1, 1, 1, Number.NaN]);
+    expect([...evaluate("sigmoid", ends)]).toEqual([0, 0, 1, 1, Number.NaN]);
   });
 });

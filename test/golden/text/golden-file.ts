@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
-import { debertaTokenizer } from "../../../plugins/deberta/tokenizer.ts";
+import { bartTokenizer } from "../../../core/text/families/bart.ts";
+import { debertaTokenizer } from "../../../core/text/families/deberta.ts";
 import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import type { TokenizerFamily } from "../../../core/text/tokenizer-family.ts";
 import type { Tokenizer } from "../../../core/text/tokenizer.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bartTokenizer } from "../../../plugins/bart/tokenizer.ts";
+import { bartTokenizer } from "../../../core/text/families/bart.ts";
 import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { tinyBartDir, tinyBartExpected, withFolder } from "../../core/text/fixtures.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { debertaTokenizer, debertaTokenizerJson } from "../../../plugins/deberta/tokenizer.ts";
+import { debertaTokenizer, debertaTokenizerJson } from "../../../core/text/families/deberta.ts";
 import { loadTokenizer } from "../../helpers/load-tokenizer.ts";
 import { nativeFromJson } from "../../../core/text/native-tokenizer.ts";
 import { parseSentencePiece } from "../../../core/text/sentencepiece.ts";
