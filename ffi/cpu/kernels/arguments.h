@@ -33,10 +33,12 @@ typedef struct {
   int sequences, queries, keys; /* queries, keys: total rows */
   int longest_keys;             /* key rows of the longest sequence */
   const int32_t *query_offsets, *key_offsets;
-  int heads, head_dim;
+  int heads, key_heads, head_dim; /* key_heads divides heads */
   float scale;
   int causal;
-  const adl_dropout *dropout; /* NULL for no dropout */
+  int window;                       /* largest distance of a visible key; -1 for any */
+  int64_t query_stride, key_stride; /* row strides of q and dq, and of k, v, dk and dv */
+  const adl_dropout *dropout;       /* NULL for no dropout */
 } multi_head_shape;
 
 /* Arguments of the multi-head attention kernels, forward and backward. */
@@ -52,10 +54,10 @@ typedef struct {
 
 /* Arguments of add_low_rank. */
 typedef struct {
-  act *y;                             /* [rows, cols] */
+  act *y;                             /* [rows, cols], rows `stride` apart */
   const float *h, *e, *factor, *bias; /* e and bias may be NULL */
-  act *activated;                     /* [rows, cols], may be y or NULL */
-  int64_t rows, cols, rank;
+  act *activated;                     /* [rows, cols], may be y or NULL; needs packed rows */
+  int64_t rows, cols, stride, rank;
   float scale;
   int transposed, kind; /* kind: enum activation */
   float *scratch;       /* adl_low_rank_scratch floats */

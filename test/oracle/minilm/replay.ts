@@ -14,6 +14,7 @@ import { paperValues } from "../../../core/adalora/starts/paper.ts";
 import type { Backend } from "../../../core/backend.ts";
 import { openCheckpoint } from "../../../core/io/checkpoint-files.ts";
 import { openSafetensors } from "../../../core/io/safetensors.ts";
+import { type GoldenTensor, packGolden, valuesOf } from "../../../core/model/golden-case.ts";
 import { loadWeights } from "../../../core/model/load-weights.ts";
 import { adaptModel, declareModel } from "../../../core/model/open-model.ts";
 import { learningRateAt } from "../../../core/optim/schedule.ts";
@@ -21,7 +22,6 @@ import type { LabelledBatch } from "../../../core/tasks/batch.ts";
 import { sequenceLoss } from "../../../core/tasks/sequence-loss.ts";
 import { Trainer } from "../../../core/train/trainer.ts";
 import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
-import { type GoldenTensor, numbersOf, packGolden } from "../../golden/golden-case.ts";
 
 interface Recorded {
   readonly task: string;
@@ -36,7 +36,13 @@ interface Recorded {
 }
 
 const ORTHOGONALITY = 0.1;
-const limits = { loss: 1e-5, taskLoss: 1e-5, norm: 1e-4, masks: 0, final: 2e-5 };
+const limits: Readonly<Record<string, number>> = {
+  loss: 1e-5,
+  taskLoss: 1e-5,
+  norm: 1e-4,
+  masks: 0,
+  final: 2e-5,
+};
 
 const [start, record] = process.argv.slice(2);
 if (!start || !record) throw new Error("usage: replay.ts START RECORD");
@@ -66,8 +72,8 @@ for (const { name, buffer } of trainer.arena.parameters) {
     worst.final = Math.max(worst.final, Math.abs(value - got[i]!));
 }
 console.log(JSON.stringify({ task, method, steps: steps.length, ...worst }));
-for (const [name, limit] of Object.entries(limits))
-  if (!(worst[name as keyof typeof worst] <= limit)) process.exitCode = 1;
+for (const [name, difference] of Object.entries(worst))
+  if (!(difference <= limits[name]!)) process.exitCode = 1;
 
 function createTrainer(on: Backend): Trainer {
   const labels = task === "stsb" ? 1 : 2;
@@ -137,7 +143,7 @@ function batchOf(step: number): LabelledBatch {
 function tensor(name: string): GoldenTensor {
   const found = stored.get(name);
   if (!found) throw new Error(`${record} has no tensor ${name}`);
-  return numbersOf(found);
+  return valuesOf(found);
 }
 
 function relative(got: number, want: number): number {

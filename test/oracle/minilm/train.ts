@@ -25,19 +25,38 @@ async function trainOnce(name: keyof typeof tasks, seed: string) {
   const { folder, labels, steps, flags } = tasks[name];
   const run = `${out}-${name}-${method}-${seed}`;
   const share = (x: number) => String(Math.round(x * steps));
-  const rank = method === "lora" ? ["--alpha", "8"] : ["--init-rank", "8", "--alpha", "16"];
-  const words = [
-    ...["run", "--plugin", "examples/plugins/bert.ts", "--task", name],
-    ...["--model", join(start!, `labels-${labels}`), "--data", join(glue!, folder)],
-    ...["--method", method!, "--target-rank", "4", ...rank, "--lora-dropout", "0"],
-    ...["--semantics", "peft", "--reg-orth-coef", "0.1", "--mask-interval", "10"],
-    ...["--init-warmup", share(0.1), "--final-warmup", share(0.35)],
-    ...["--lr", "2e-3", "--schedule", "linear", "--warmup-steps", share(0.06)],
-    ...["--weight-decay", "0.01", "--max-grad-norm", "1", "--no-bucketed", "--cls-dropout", "0.1"],
-    ...["--batch-size", "32", "--max-length", "128", "--max-steps", String(steps), ...flags],
-    ...["--eval-steps", String(steps), "--save-steps", String(steps), "--log-steps", "1"],
-    ...["--dtype", "f32", "--threads", threads!, "--seed", seed, "--out", run, "--overwrite"],
-  ];
+  const values = {
+    plugin: "examples/plugins/bert.ts",
+    task: name,
+    model: join(start!, `labels-${labels}`),
+    data: join(glue!, folder),
+    method: method!,
+    "target-rank": "4",
+    ...(method === "lora" ? { alpha: "8" } : { alpha: "16", "init-rank": "8" }),
+    semantics: "peft",
+    "reg-orth-coef": "0.1",
+    "mask-interval": "10",
+    "init-warmup": share(0.1),
+    "final-warmup": share(0.35),
+    lr: "2e-3",
+    schedule: "linear",
+    "warmup-steps": share(0.06),
+    "weight-decay": "0.01",
+    "max-grad-norm": "1",
+    "cls-dropout": "0.1",
+    "batch-size": "32",
+    "max-length": "128",
+    "max-steps": String(steps),
+    "eval-steps": String(steps),
+    "save-steps": String(steps),
+    "log-steps": "1",
+    dtype: "f32",
+    threads: threads!,
+    seed,
+    out: run,
+  };
+  const flagged = Object.entries(values).flatMap(([flag, value]) => [`--${flag}`, value]);
+  const words = ["run", "--quiet", ...flagged, ...flags, "--no-bucketed", "--overwrite"];
   const done = Bun.spawnSync(["./adalora", ...words], { stdout: "ignore", stderr: "inherit" });
   if (done.exitCode !== 0) throw new Error(`adalora ended with ${done.exitCode}`);
   const metrics = JSON.parse(readFileSync(join(run, "metrics.json"), "utf8"));

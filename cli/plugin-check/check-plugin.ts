@@ -1,0 +1,125 @@
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { createTrackedBackend } from "../../core/backend/tracked.ts";
+import type { ModelPlugin } from "../../core/model/plugin.ts";
+import { checkAdapters } from "./adapters.ts";
+import { checkBatches } from "./batches.ts";
+import { checkCheckpointing } from "./checkpointing.ts";
+import { checkDeclaration } from "./declaration.ts";
+import { checkDropout } from "./dropout.ts";
+import {
+  type CheckName,
+  findings,
+  type PluginFile,
+  type PluginFinding,
+  thrown,
+} from "./finding.ts";
+import { checkFirstTokens } from "./first-tokens.ts";
+import { checkForward } from "./forward.ts";
+import { checkGolden } from "./golden.ts";
+import { checkGradients } from "./gradients.ts";
+import { checkIncrements } from "./increments.ts";
+import { checkMemory } from "./memory.ts";
+import { openFolder } from "./open-folder.ts";
+import { shrink } from "./shrink.ts";
+import { createSubject, type SubjectKind, subjectKinds, type SubjectSource } from "./subject.ts";
+import { checkTokenizer } from "./tokenizer.ts";
+import { checkWeights } from "./weights.ts";
+
+/** Options of `checkPlugin`. */
+export interface CheckOptions extends PluginFile {
+  /** A folder of recorded outputs to compare with; see `checkGolden`. */
+  readonly golden?: string | undefined;
+  /** Called before each group of checks, with what it looks at. */
+  readonly onProgress?: (about: string) => void;
+}
+
+/**
+ * Checks a model plugin against a model folder: its declaration, its rules for weights and adapters
+ * on that checkpoint, and what its model computes, on a shrunken config in f64. Throws E_FILE for a
+ * folder without config.json or weights; what the plugin throws becomes a finding.
+ */
+export async function checkPlugin(
+  plugin: ModelPlugin,
+  modelFolder: string,
+  { file, golden, onProgress = () => {} }: CheckOptions,
+): Promise<readonly PluginFinding[]> {
+  const declaration = checkDeclaration(plugin);
+  if (!declaration.usable) return declaration.findings;
+  onProgress("weights, adapters and tokenizer");
+  const opened = openFolder(plugin, modelFolder, { file });
+  const found = [...declaration.findings, ...opened.findings];
+  const { folder } = opened;
+  if (!folder) return found;
+  found.push(...guarded("weights", { file }, () => checkWeights(plugin, folder)));
+  found.push(...guarded("adapters", { file }, () => checkAdapters(plugin, folder)));
+  found.push(await checkTokenizer(plugin, folder, { file }));
+  const { finding, source } = shrink(plugin, folder.rawConfig);
+  found.push(finding);
+  if (source) {
+    for (const kind of subjectKinds(plugin)) {
+      onProgress(kind.name);
+      const ofTask = withDeepStacks(() => checkTask(source, kind, { file }));
+      found.push(...ofTask.map((each) => ({ ...each, task: kind.name })));
+    }
+  }
+  if (golden !== undefined) {
+    onProgress("recorded outputs");
+    found.push(...checkGolden(plugin, { golden, model: modelFolder }, { file }));
+  }
+  return found;
+}
+
+// --- internal ---
+
+/** Every check of what a task's model computes. */
+function checkTask(source: SubjectSource, kind: SubjectKind, file: PluginFile): PluginFinding[] {
+  const create = () => createSubject(createReferenceBackend(), source, kind);
+  const dropping = { hidden: 0.1, attention: 0.1, head: 0.1 };
+  const createDropping = () => createSubject(createReferenceBackend(), source, kind, dropping);
+  const forward = guarded("forward", file, () => [checkForward(create())]);
+  if (forward.some(({ level }) => level === "fail")) {
+    const { skip } = findings("gradients");
+    return [...forward, skip("not checked, as are the checks below")];
+  }
+  const tracked = () => {
+    const backend = createTrackedBackend(createReferenceBackend());
+    return { ...createSubject(backend, source, kind, dropping), backend };
+  };
+  const checks: readonly [CheckName, () => readonly PluginFinding[]][] = [
+    ["memory", () => [checkMemory(tracked(), file)]],
+    ["gradients", () => checkGradients(createDropping())],
+    ["checkpointing", () => [checkCheckpointing(createDropping())]],
+    ["batches", () => [checkBatches(create())]],
+    ["dropout", () => checkDropout(source, kind)],
+    ["increments", () => [checkIncrements(create())]],
+  ];
+  const hasFirstTokens = kind.task === "classification" || kind.task === "regression";
+  const first = hasFirstTokens
+    ? guarded("first tokens", file, () => [checkFirstTokens(create())])
+    : [];
+  return [...forward, ...checks.flatMap(([name, run]) => guarded(name, file, run)), ...first];
+}
+
+/** Runs a check; an error of the plugin becomes its finding. */
+function guarded(
+  check: CheckName,
+  file: PluginFile,
+  run: () => readonly PluginFinding[],
+): readonly PluginFinding[] {
+  try {
+    return run();
+  } catch (error) {
+    return [thrown(check, error, file)];
+  }
+}
+
+/** Runs with stack traces that reach from a kernel to the plugin's line. */
+function withDeepStacks<T>(run: () => T): T {
+  const before = Error.stackTraceLimit;
+  Error.stackTraceLimit = 50;
+  try {
+    return run();
+  } finally {
+    Error.stackTraceLimit = before;
+  }
+}
