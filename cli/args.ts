@@ -35,7 +35,7 @@ export const shortFlags: ReadonlyMap<string, string> = new Map([
 /**
  * Reads a command line against a table of settings: `--name value`, `--name=value`, `--switch`,
  * `--no-switch`, `-o value`, names in kebab-case, snake_case or camelCase. Throws E_FLAG for a flag
- * that the table doesn't have, that is given twice unless `repeats` lets the last one count, or
+ * that the table doesn't have, that is given twice unless its values are joined or `repeats` lets the last one count, or
  * whose value is missing or wrong.
  *
  * citty's own parser is not strict: it accepts unknown flags and takes their values for
@@ -63,8 +63,8 @@ export function parseArgs(
     const [flag, inline] = splitOnce(token, "=");
     const { key, negated } = find(flag, names, table, unsuggested);
     const earlier = given.get(key);
-    if (earlier && !repeats) throw errors.flag(bare(flag), "is given twice");
     const setting = table[key]!;
+    if (earlier && !repeats && !setting.isRepeated) throw errors.flag(bare(flag), "is given twice");
     const raw = negated
       ? negation(flag, setting, inline)
       : (inline ?? takeValue(flag, setting, rest));
@@ -75,7 +75,9 @@ export function parseArgs(
       throw errors.flag(bare(flag), rule, guess === undefined ? guess : `did you mean ${guess}?`);
     }
     given.delete(key); // so that the order is that of the last ones
-    given.set(key, { value, flag, ...(earlier && { overrides: earlier.flag }) });
+    const isJoined = earlier !== undefined && setting.isRepeated === true;
+    if (isJoined) given.set(key, { value: [earlier.value, value].flat(), flag });
+    else given.set(key, { value, flag, ...(earlier && { overrides: earlier.flag }) });
   }
   return { positionals, given };
 }

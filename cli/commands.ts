@@ -28,6 +28,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "predict with a trained model: files, stdin, GLUE submissions",
     load: async () => (await import("./commands/predict.ts")).predict,
   },
+  plugin: {
+    about: "list the model families, and start a new one",
+    load: async () => (await import("./commands/plugin.ts")).plugin,
+  },
   doctor: {
     about: "check libraries, machine and folders, and run a self-test",
     load: async () => (await import("./commands/doctor.ts")).doctor,

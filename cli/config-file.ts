@@ -1,4 +1,4 @@
-import { extname } from "node:path";
+import { dirname, extname } from "node:path";
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { cutText, excerpt } from "../core/excerpt.ts";
 
@@ -6,6 +6,7 @@ import { readRegular } from "../core/io/regular-file.ts";
 import type { Layer, SettingName } from "../core/config/run-config.ts";
 import { nearest } from "../core/nearest.ts";
 import { kebab, spellings } from "./names.ts";
+import { withPluginNames } from "./plugins/plugin-name.ts";
 import { runSettings } from "./run-settings.ts";
 
 const parsers: Readonly<Record<string, (text: string) => unknown>> = {
@@ -24,7 +25,7 @@ const SLOW_MS = 50;
 
 /**
  * Reads a TOML, YAML or JSON configuration file as a layer of settings; keys may be spelled as the
- * flags are. Throws E_FILE with file and line for text that can't be parsed and for an unknown key,
+ * flags are, and paths of plugins are read from the file's folder. Throws E_FILE with file and line for text that can't be parsed and for an unknown key,
  * E_CONFIG for an invalid value.
  */
 export function readConfigFile(path: string): Layer {
@@ -35,7 +36,7 @@ export function readConfigFile(path: string): Layer {
     throw errors.file(path, `a configuration's name must end in ${known}`, hint);
   }
   const text = readText(path);
-  return settingsLayer(parseText(path, text, parse), path, text);
+  return withPluginNames(settingsLayer(parseText(path, text, parse), path, text), dirname(path));
 }
 
 /**

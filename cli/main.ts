@@ -23,6 +23,9 @@ export async function main(
   const isQuiet = flags.includes("--quiet") || flags.includes("-q");
   const report = open({ json: flags.includes("--json"), quiet: isQuiet });
   try {
+    if (report.stdout.isClosed) {
+      throw errors.file("stdout", "is closed", "to drop the output, redirect it to /dev/null");
+    }
     const [first, ...rest] = args;
     const asksHelp = first === "help" && rest[0] !== undefined && !isHelp(rest[0]);
     const [name, ...words] = asksHelp ? [...rest, "--help"] : args;

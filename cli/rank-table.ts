@@ -1,3 +1,4 @@
+import { layerOf } from "../core/model/layer-of.ts";
 import type { Output } from "./terminal.ts";
 
 /** The rank of one adapted matrix. */
@@ -28,15 +29,6 @@ export function rankTable(ranks: readonly MatrixRank[], output: Output): string 
 }
 
 // --- internal ---
-
-/**
- * "encoder.layer.3.attention" is layer 3 of stack "encoder.layer"; a path without a number is a
- * layer of its own.
- */
-function layerOf(path: string): { stack: string; layer: string } {
-  const [, stack = "", layer = path] = /^(.*?)\.(\d+)(?:\.|$)/.exec(path) ?? [];
-  return { stack, layer };
-}
 
 function stackTable(title: string, matrices: readonly MatrixRank[], output: Output): string {
   const modules = [...new Set(matrices.map(({ module }) => module))];

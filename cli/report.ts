@@ -1,6 +1,6 @@
 import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
-import { errorCode, fileError } from "../core/io/file-errors.ts";
+import { errorCode, fileError, machineError } from "../core/io/file-errors.ts";
 import { type LiveLine, liveLine } from "./live-line.ts";
 import { printable, printableLines, shortened } from "./printable.ts";
 import {
@@ -12,6 +12,8 @@ import {
   scoresText,
 } from "./progress.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
+import { pageWidth } from "./wrap.ts";
+import { wrappedMessage } from "./wrap-message.ts";
 
 /**
  * 0: done; 1: the user's mistake, or a stdout that takes no more; 70: a bug; 129, 130, 143: stopped
@@ -90,8 +92,8 @@ export function createReport({
   return {
     stdout,
     isLive,
-    info: (text) => log.info(lined([text])),
-    warn: (text, details = []) => log.warn(lined([text, ...details])),
+    info: (text) => log.info(lined([text], stderr)),
+    warn: (text, details = []) => log.warn(lined([text, ...details], stderr, "warn")),
 
     progress(state, keep) {
       if (quiet) return;
@@ -171,7 +173,8 @@ function errorPrinter(log: ConsolaInstance, stderr: Output, debug: boolean) {
   return (error: unknown) => {
     const about = describeError(error);
     const { lines, hint } = about;
-    log.error(lined([...lines, ...(hint === undefined ? [] : [`hint: ${hint}`])]));
+    const hints = hint === undefined ? [] : [`${HINT}${hint}`];
+    log.error(lined([...lines, ...hints], stderr, "error"));
     if (debug && error instanceof Error) stderr.write(`${printableLines(Bun.inspect(error))}\n`);
     return about;
   };
@@ -203,9 +206,24 @@ const labels: Readonly<Partial<Record<string, "red" | "yellow">>> = {
   warn: "yellow",
 };
 
-/** A message and its details, each in a line that nothing within it can end. */
-const lined = (lines: readonly string[]) =>
-  lines.map((text) => printable(shortened(text))).join("\n  ");
+const HINT = "hint: ";
+
+/**
+ * A message and its details, each in a line that nothing within it can end; on a terminal wrapped to
+ * its width. `label`: what stands before the message.
+ */
+function lined(lines: readonly string[], stderr: Output, label = ""): string {
+  const width = pageWidth(stderr);
+  const [first = "", ...details] = lines.map((text) => printable(shortened(text)));
+  const indent = label === "" ? 0 : label.length + "  ".length;
+  return [
+    wrappedMessage(first, width, indent),
+    ...details.map((text) => {
+      const start = text.startsWith(HINT) ? `  ${HINT}` : "  ";
+      return start + wrappedMessage(text.slice(start.length - 2), width, start.length);
+    }),
+  ].join("\n");
+}
 
 /** JSON in one line, in which a terminal finds nothing to obey. */
 const jsonLine = (value: object) => printable(JSON.stringify(value));
@@ -223,10 +241,12 @@ function withoutFailures(output: Output): Output {
       return output.columns;
     },
     colours: output.colours,
+    isClosed: output.isClosed,
   };
 }
 
-function describeError(error: unknown) {
+function describeError(thrown: unknown) {
+  const error = machineError(thrown) ?? thrown;
   if (error instanceof AdaloraError) {
     const { code, message, lines, hint } = error;
     return { code, message, lines, hint, exitCode: 1 as const };

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { glueTasks } from "../core/data/glue-tasks.ts";
 import { errors } from "../core/errors.ts";
+import { removeTree } from "../core/io/remove.ts";
 import { runFilesIn } from "../core/run/run-folder.ts";
 import { checkWritable } from "./out-folder.ts";
 import type { TableFormat } from "./prediction-text.ts";
@@ -42,7 +43,7 @@ interface ResultsOptions {
 
 /** Removes a folder's earlier results, so that none stays beside those that replace it. */
 export function clearResults(folder: string): void {
-  for (const name of resultsIn(folder)) rmSync(join(folder, name));
+  for (const name of resultsIn(folder)) removeTree(join(folder, name));
 }
 
 // --- internal ---

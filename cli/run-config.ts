@@ -17,6 +17,7 @@ import { configExtensions, readConfigFile, settingsLayer } from "./config-file.t
 import { nearest } from "../core/nearest.ts";
 import { kebab } from "./names.ts";
 import { configIn, type OutOptions } from "./out-folder.ts";
+import { withPluginNames } from "./plugins/plugin-name.ts";
 import { scaledRecipe } from "./recipe-length.ts";
 import { loadRecipe, recipeNames } from "./recipes.ts";
 import { checkScript, type ScriptValues, scriptValues } from "./reference-flags.ts";
@@ -42,7 +43,7 @@ export async function requestedRun(
   name: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
   { resume, overwrite }: OutOptions,
-  sources: () => Promise<Sources>,
+  sources: Sources,
 ): Promise<RequestedRun> {
   const [seed, seeds] = [given.get("seed"), given.get("seeds")];
   if (seed && seeds) throw errors.alternatives(seed.flag, seeds.flag);
@@ -84,7 +85,7 @@ export async function storedRun(out: string, config: RunConfig): Promise<RunResu
 export async function resolveRun(
   base: string | undefined,
   given: ReadonlyMap<string, FlagValue>,
-  sources?: () => Promise<Sources>,
+  sources?: Sources,
 ): Promise<RequestedRun> {
   const script = scriptValues(given);
   const flags = flagLayer(given, script.values);
@@ -108,13 +109,14 @@ export async function resolveRun(
  */
 async function inferredTask(
   requested: readonly Layer[],
-  sources: () => Promise<Sources>,
+  sources: Sources,
 ): Promise<{ readonly layer: Layer; readonly note: string } | undefined> {
   const values = requested.reduce<Layer["values"]>((all, one) => ({ ...all, ...one.values }), {});
   const { task, data, textColumn = null, pairColumn = null, labelColumn = null } = values;
-  const { delimiter = null, labels = null } = values;
+  const { delimiter = null, labels = null, plugins = null } = values;
   if ((task ?? null) !== null || typeof data !== "string") return undefined;
-  const location = await (await sources()).data(data, undefined);
+  await sources.families(plugins); // a plugin that is refused costs no reading of data
+  const location = await sources.data(data, undefined);
   const { inferTask } = await import("../core/tasks/infer-task.ts");
   const columns = { textColumn, pairColumn, labelColumn, delimiter, labels };
   const inferred = await inferTask(location, columns);
@@ -130,7 +132,8 @@ function flagLayer(given: ReadonlyMap<string, FlagValue>, script: ScriptValues["
     if (isSettingName(key)) values[key] = value;
   }
   Object.assign(values, script);
-  return { values, name: (setting) => given.get(setting)?.flag ?? setting };
+  const layer = { values, name: (setting: string) => given.get(setting)?.flag ?? setting };
+  return withPluginNames(layer, process.cwd());
 }
 
 async function baseLayer(

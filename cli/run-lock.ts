@@ -59,9 +59,11 @@ async function acquire(out: string, folder: string) {
     const firstCreated = mkdirSync(folder, { recursive: true });
     const fd = openLocked(path, out, tryLock);
     const release = () => {
-      if (isSameFile(fd, path)) rmSync(path, { force: true });
+      try {
+        if (isSameFile(fd, path)) rmSync(path, { force: true });
+        if (firstCreated !== undefined) removeEmpty(folder, firstCreated);
+      } catch {} // what stays locks nothing
       closeSync(fd);
-      if (firstCreated !== undefined) removeEmpty(folder, firstCreated);
     };
     return { release };
   } catch (error) {

@@ -1,9 +1,11 @@
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { formatOf } from "../core/data/open-table.ts";
 import { AdaloraError, errors } from "../core/errors.ts";
 import type { Environment } from "../core/io/hub-settings.ts";
 import type { Resolved } from "../core/io/hub.ts";
 import { isFolder } from "../core/io/regular-file.ts";
+import type { Families } from "../core/model/families.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import { byteSize } from "./byte-size.ts";
 import type { Report } from "./report.ts";
@@ -13,21 +15,29 @@ import type { DataLocation, HubData } from "../core/data/data-location.ts";
 export const DEMO = "adalora:demo";
 
 /**
- * Opens the sources of models and data: a path that exists, else the hub. Model families come from
- * the plugins.
+ * Opens the sources of models and data: a path that exists, else the hub. Plugins are loaded once,
+ * and reported where they replace a family of the program.
  */
-export async function openSources(
-  report: Report,
-  env: Environment = process.env,
-): Promise<Sources> {
+export function openSources(report: Report, env: Environment = process.env): Sources {
   const options = { env, onProgress: downloadProgress(report) };
   const folderOf = ({ dir, warning }: Resolved) => {
     if (warning !== undefined) report.warn(warning);
     return dir;
   };
   const hub = () => import("../core/io/hub.ts");
+  const opened = new Map<string, Promise<Families>>();
+  const notes = new Set<string>();
+  const note = (text: string) => {
+    if (!notes.has(text)) report.info(text);
+    notes.add(text);
+  };
   return {
-    plugins: await import("../plugins/index.ts"),
+    families(plugins, run) {
+      const key = JSON.stringify([plugins, run]);
+      const families = opened.get(key) ?? openFamiliesOf(plugins ?? [], run, note);
+      opened.set(key, families);
+      return families;
+    },
 
     async model(name) {
       if (name === DEMO) return (await import("../demo/place.ts")).demoModel();
@@ -49,16 +59,30 @@ export async function openSources(
       if (name === DEMO) return { path: (await import("../demo/place.ts")).demoData() };
       if (name !== null && existsSync(name)) return { path: name };
       const [spec, config] = datasetOf(name, own);
-      const resolve = async (): Promise<DataLocation> => {
+      const download = async (): Promise<DataLocation> => {
         const resolved = await (await hub()).resolveDataset(spec, config, options);
         return { path: folderOf(resolved), splits: resolved.splits };
       };
-      return name === null ? resolve() : resolveOnHub(spec, resolve);
+      return name === null ? download() : resolveOnHub(spec, download);
     },
   };
 }
 
 // --- internal ---
+
+async function openFamiliesOf(
+  plugins: readonly string[],
+  run: string | undefined,
+  note: (text: string) => void,
+): Promise<Families> {
+  const builtIn = await import("../plugins/index.ts");
+  if (plugins.length === 0) return builtIn.builtInFamilies;
+  const { openFamilies, replacements } = await import("./plugins/open-families.ts");
+  const folders = [process.cwd(), ...(run === undefined ? [] : [resolve(run)])];
+  const families = await openFamilies(plugins, folders, builtIn.plugins);
+  replacements(families).forEach(note);
+  return families;
+}
 
 function noData(): AdaloraError {
   return errors.missing(
@@ -74,10 +98,10 @@ function datasetOf(name: string | null, own: HubData | undefined) {
 }
 
 /** Resolves a name that is no local path on the hub; an error mentions both. */
-async function resolveOnHub<T>(name: string, resolve: () => Promise<T>): Promise<T> {
+async function resolveOnHub<T>(name: string, download: () => Promise<T>): Promise<T> {
   if (formatOf(name) !== undefined) throw errors.file(name, "does not exist");
   try {
-    return await resolve();
+    return await download();
   } catch (error) {
     if (error instanceof AdaloraError && error.code.startsWith("E_HUB")) {
       throw errors.neitherHereNorThere(name, error);

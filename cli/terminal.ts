@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 
 /** A place to print: stdout, stderr, or a test's list. */
 export interface Output {
@@ -9,6 +9,8 @@ export interface Output {
   /** Width of a line in characters: the terminal's, or COLUMNS where that is less; default 80. */
   readonly columns: number;
   readonly colours: boolean;
+  /** Whether the program was started without it, as by `>&-`. */
+  readonly isClosed: boolean;
 }
 
 /** Wraps a stream of the process. Only terminals have colours, unless NO_COLOR is set. */
@@ -27,6 +29,7 @@ export function outputOf(
       return Number.isFinite(found) ? found : 80;
     },
     colours: isTerminal && !env["NO_COLOR"],
+    isClosed: isClosed(stream.fd),
   };
 }
 
@@ -38,6 +41,24 @@ export function paint(output: Output, colour: keyof typeof codes, text: string):
 }
 
 // --- internal ---
+
+const O_CLOEXEC = 0o2000000;
+
+/**
+ * Whether a standard stream was closed at the start. Bun has then opened /dev/null in its place,
+ * which no file of ours can take: close-on-exec, as no stream from outside can be. False where the
+ * system doesn't say.
+ */
+function isClosed(fd: number): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(
+      readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"),
+    )?.[1];
+    return (Number.parseInt(flags ?? "0", 8) & O_CLOEXEC) !== 0;
+  } catch {
+    return false;
+  }
+}
 
 const RETRY_MS = 2;
 

@@ -40,6 +40,7 @@ export const trainedOptions = {
     "the weights of a run's folder: of its last step, or of its best evaluation",
   ),
   tokenizer: settings.tokenizer,
+  plugins: withoutDefaults({ plugins: settings.plugins }).plugins,
   task: choice(taskNames, null, "the task of the model (default: the run's)", {
     aliases: ["task-name"],
     hint: "NAME",

@@ -3,7 +3,7 @@ import { isSettingName } from "../core/config/run-config.ts";
 import { sections } from "../core/config/settings.ts";
 import { shortFlags } from "./args.ts";
 import type { Command } from "./command.ts";
-import { kebab } from "./names.ts";
+import { flagOf } from "./names.ts";
 import { commonOptions, essentialSettings } from "./options.ts";
 import { runSettings } from "./run-settings.ts";
 import { wrapped, wrappedCommand } from "./wrap.ts";
@@ -87,7 +87,7 @@ function settingLines(
   const { hint, about, aliases: also, fallback } = setting;
   const no = hint === undefined && fallback === true ? "[no-]" : "";
   const short = [...shortFlags].find(([, long]) => long === key)?.[0];
-  const name = `  ${short === undefined ? "" : `-${short}, `}--${no}${kebab(key)}`;
+  const name = `  ${short === undefined ? "" : `-${short}, `}--${no}${flagOf(key, setting)}`;
   const whole = hint === undefined ? name : `${name} ${hint}`;
   // The words of a long choice do not fit beside the flag: they go into its description.
   const isLong = whole.length > width;

@@ -40,9 +40,8 @@ export interface Layout {
 export const pageWidth = ({ isTerminal, columns }: Output): number =>
   isTerminal ? Math.min(100, columns) : Number.POSITIVE_INFINITY;
 
-// --- internal ---
-
-function linesOf(words: readonly string[], width: number): string[] {
+/** Words as lines of at most `width` characters; a longer word has a line of its own. */
+export function linesOf(words: readonly string[], width: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of words) {

@@ -53,9 +53,20 @@ export const errors = {
       "E_MODEL_TYPE",
       `no plugin handles model_type "${cutText(modelType)}"`,
       {
-        hint: `known: ${known.join(", ")}; another family needs a plugin in adalora itself`,
+        hint: `known: ${known.join(", ")}; --plugin FILE|PACKAGE adds a family, and adalora plugin new NAME starts one`,
       },
     );
+  },
+
+  /** A plugin that can't be used, or that failed; `where`: its file, or its name and function. */
+  plugin(where: string, rule: string, hint?: string, cause?: unknown) {
+    return new AdaloraError("E_PLUGIN", `${where}: ${rule}`, { hint, cause, where });
+  },
+
+  /** Two plugins from outside for one model type. */
+  sameModelType(modelType: string, first: string, second: string) {
+    const rule = `model_type "${cutText(modelType)}" is handled by ${first} too`;
+    return new AdaloraError("E_PLUGIN", `${second}: ${rule}`, { hint: "load one of the two" });
   },
 
   otherTask(family: string, task: string, tasks: readonly string[]) {
@@ -63,10 +74,11 @@ export const errors = {
     return new AdaloraError("E_TASK", rule, { hint: `supported: ${tasks.join(", ")}` });
   },
 
-  config(source: string, key: string, want: string, got: unknown) {
+  config(source: string, key: string, want: string, got: unknown, hint?: string) {
     return new AdaloraError(
       "E_CONFIG",
       `${source}: "${cutText(key)}" must be ${want}, got ${excerpt(got)}`,
+      { hint },
     );
   },
 
@@ -247,6 +259,17 @@ export const errors = {
     });
   },
 
+  /** A checkpoint of a run whose plugin has other bytes now. */
+  changedPlugin(folder: string) {
+    return new AdaloraError(
+      "E_RESUME",
+      `${folder}: was written with another version of the plugin`,
+      {
+        hint: "restore the plugin's files as they were, or start again with --overwrite or another --out",
+      },
+    );
+  },
+
   /** A checkpoint without the digest that would show whether it was changed. */
   earlierCheckpoint(folder: string) {
     return new AdaloraError(
@@ -273,7 +296,16 @@ export const errors = {
 
   noModules(short: string, known: readonly string[]) {
     return new AdaloraError("E_MODULES", `no module of this model is called "${short}"`, {
-      hint: `known: ${known.join(", ")}`,
+      hint: `known: ${known.join(", ")}; --modules chooses among them`,
+    });
+  },
+
+  /** A family's pattern that selects nothing in this model; `paths`: its linear layers. */
+  emptyPattern(plugin: string, short: string, pattern: RegExp, paths: readonly string[]) {
+    const rule = `adapters.modules "${short}" matches no linear layer of this model`;
+    const some = paths.slice(0, 4).join(", ") + (paths.length > 4 ? ", …" : "");
+    return new AdaloraError("E_MODULES", `plugin "${plugin}": ${rule}: got ${String(pattern)}`, {
+      hint: `its ${paths.length} linear layers: ${some}`,
     });
   },
 

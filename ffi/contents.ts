@@ -6,7 +6,7 @@ export interface Carried {
   readonly version: string;
   /** An SPDX expression. */
   readonly licence: string;
-  /** "sha256:HEX", or npm's "sha512-BASE64" of the package. */
+  /** "sha256:HEX", npm's "sha512-BASE64" of the package, or "git:HEX" of the source's commit. */
   readonly hash: string;
 }
 

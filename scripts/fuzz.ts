@@ -1,7 +1,8 @@
 /**
- * bun run fuzz [--seconds N] [--seed S] [--reader NAME] [--case I]
+ * bun run fuzz [--seconds N] [--seed S] [--reader NAME] [--case I] [--parallel N]
  * Gives damaged and hostile inputs to every reader of files from elsewhere, and prints a table. Ends with 1 when one
- * crashes, hangs, takes too much memory or gives no clear error. `--case` repeats a single case of a reader.
+ * crashes, hangs, takes too much memory or gives no clear error. `--case` repeats a single case of a reader. The seconds
+ * are divided among the readers, of which N are fuzzed at once.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     reader: { type: "string", multiple: true },
     case: { type: "string" },
+    parallel: { type: "string", default: "1" },
   },
 });
 const [seconds, seed] = [numberOf("seconds", values.seconds), numberOf("seed", values.seed)];
@@ -27,22 +29,32 @@ if (unknown !== undefined) {
 }
 
 const findings: Finding[] = [];
+const effort = {
+  seed,
+  from,
+  cases: values.case === undefined ? 1e9 : 1,
+  milliseconds: (1000 * seconds) / names.length,
+};
+const waiting = [...names];
 console.log(
   row(["reader", "cases", "read", "refused", "crashes", "hangs", "memory", "messages", "MB", "ms"]),
 );
-for (const name of names) {
-  const milliseconds = (1000 * seconds) / names.length;
-  const cases = values.case === undefined ? Number.MAX_SAFE_INTEGER : 1;
-  const outcome = await fuzz(name, { seed, from, cases: Math.min(cases, 1e9), milliseconds });
-  findings.push(...outcome.findings);
-  console.log(row([name, ...figures(outcome)]));
-}
+await Promise.all(Array.from({ length: numberOf("parallel", values.parallel) }, fuzzWaiting));
 for (const { target, index, what, detail } of findings.slice(0, 20)) {
   console.log(`\n${what}: ${detail}`);
   console.log(`  bun run fuzz --reader "${target}" --seed ${seed} --case ${index}`);
 }
 console.log(`\n${findings.length} findings (seed ${seed})`);
 process.exitCode = findings.length === 0 ? 0 : 1;
+
+/** Fuzzes one reader after the other until none is left. */
+async function fuzzWaiting(): Promise<void> {
+  for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+    const outcome = await fuzz(name, effort);
+    findings.push(...outcome.findings);
+    console.log(row([name, ...figures(outcome)]));
+  }
+}
 
 function numberOf(flag: string, text: string): number {
   const value = Number(text);

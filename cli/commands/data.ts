@@ -51,7 +51,7 @@ export const data = defineCommand({
     const { checkText, unusableRows } = await import("../data-check-text.ts");
     const { task, evalData, ...rest } = options;
     const settings = { ...defaultSettings(), ...rest };
-    const sources = await openSources(report);
+    const sources = openSources(report);
     const hub = task === null ? undefined : taskNamed(task, settings).hub;
     const place = await sources.data(path, hub);
     const check = await checkData(place, settings, { task, evalData });

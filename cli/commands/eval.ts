@@ -63,7 +63,7 @@ export const evaluation = defineCommand({
     const { openTrained } = await import("../../core/run/open-trained.ts");
     const { loadSplits, splitsFor } = await import("../trained-data.ts");
     const { predictAll } = await import("../trained-predictions.ts");
-    const sources = await openSources(report);
+    const sources = openSources(report);
     const trained = await openTrained(options, sources);
     for (const warning of trained.warnings) report.warn(warning);
     checkTaskOptions(given, own, trained.task.name);

@@ -38,12 +38,11 @@ export const plan = defineCommand({
   ],
 
   async run({ positionals, given, options }, report) {
-    const { config, notes } = await requestedRun(positionals[0], given, options, () =>
-      openSources(report),
-    );
+    const sources = openSources(report);
+    const { config, notes } = await requestedRun(positionals[0], given, options, sources);
     for (const note of notes) report.info(note);
     const { inspectRun } = await import("../../core/run/prepare.ts");
-    const { run, problems } = await inspectRun(config, await openSources(report));
+    const { run, problems } = await inspectRun(config, sources);
     const planned = run && (await planOf(run, options));
     const placement = await placeProblems(config, options, planned);
     const all = [...problems, ...placement];

@@ -62,7 +62,7 @@ export const predict = defineCommand({
     const { openTrained } = await import("../../core/run/open-trained.ts");
     const { loadSplits } = await import("../trained-data.ts");
     const { allRecords, predictAll, writePredicted } = await import("../trained-predictions.ts");
-    const sources = await openSources(report);
+    const sources = openSources(report);
     const trained = await openTrained({ ...options, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     const { weightsOf } = trained;

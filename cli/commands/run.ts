@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { settingNames } from "../../core/config/run-config.ts";
+import type { Sources } from "../../core/model/model-files.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import { Stopped } from "../../core/stopped.ts";
@@ -44,9 +45,8 @@ export const run = defineCommand({
   ],
 
   async run({ positionals, given, options }, report) {
-    const { config, notes } = await requestedRun(positionals[0], given, options, () =>
-      openSources(report),
-    );
+    const sources = openSources(report);
+    const { config, notes } = await requestedRun(positionals[0], given, options, sources);
     for (const note of notes) report.info(note);
     const { seeds, resume, overwrite, memory } = options;
     checkBackend(config);
@@ -55,11 +55,12 @@ export const run = defineCommand({
     for (const folder of folders) checkOut(resolve(folder), { resume, overwrite });
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
     const outOptions = { resume, overwrite, memory };
+    const context = { sources, report };
     const train = async () => {
-      if (!seeds) return runOnce({ ...config, out }, outOptions, again, report);
+      if (!seeds) return runOnce({ ...config, out }, outOptions, again, context);
       const { runSeeds } = await import("../run-seeds.ts");
       return runSeeds({ ...config, out }, seeds, outOptions, again, report, (one) =>
-        trainOnce(one, outOptions, report),
+        trainOnce(one, outOptions, context),
       );
     };
     try {
@@ -77,15 +78,22 @@ interface StartOptions extends OutOptions {
   readonly memory: string | null;
 }
 
+/** What a command opens once. */
+interface Context {
+  readonly sources: Sources;
+  readonly report: Report;
+}
+
 async function runOnce(
   config: PlacedRun,
   outOptions: StartOptions,
   again: string,
-  report: Report,
+  context: Context,
 ): Promise<ExitCode> {
-  const train = (one: PlacedRun) => trainOnce(one, outOptions, report);
+  const { report } = context;
+  const train = (one: PlacedRun) => trainOnce(one, outOptions, context);
   const demo = isDemo(config, outOptions) ? await import("../demo.ts") : undefined;
-  if (demo) await prepare(config, report); // refused before the baseline is trained
+  if (demo) await prepare(config, context); // refused before the baseline is trained
   const head = await demo?.trainHead(config, report, train);
   if (head && head.stopCode !== undefined) {
     return interrupted(head, again, report);
@@ -117,22 +125,23 @@ function isDemo({ model, method, out }: PlacedRun, { resume }: OutOptions): bool
 function trainOnce(
   config: PlacedRun,
   outOptions: StartOptions,
-  report: Report,
+  context: Context,
 ): Promise<TrainedRun> {
-  return whileLocked(config.out, () => trainLocked(config, outOptions, report));
+  return whileLocked(config.out, () => trainLocked(config, outOptions, context));
 }
 
 /** Checks everything before anything is written. */
 async function trainLocked(
   config: PlacedRun,
   { memory, ...outOptions }: StartOptions,
-  report: Report,
+  context: Context,
 ): Promise<TrainedRun> {
+  const { report } = context;
   const out = resolve(config.out);
   checkOut(out, outOptions);
   const started = performance.now();
   const { fittedRun } = await import("../fitted-run.ts");
-  const checked = await prepare(config, report);
+  const checked = await prepare(config, context);
   const { run: prepared, note } = await fittedRun(checked, memory);
   if (note !== undefined) report.info(note);
   for (const warning of prepared.warnings) report.warn(warning);
@@ -168,10 +177,10 @@ async function trainLocked(
   };
 }
 
-async function prepare(config: PlacedRun, report: Report): Promise<PreparedRun> {
+async function prepare(config: PlacedRun, { sources, report }: Context): Promise<PreparedRun> {
   const { prepareRun } = await import("../../core/run/prepare.ts");
   const onStage = (text: string) => report.stage(text);
-  return prepareRun(config, await openSources(report), undefined, onStage);
+  return prepareRun(config, sources, undefined, onStage);
 }
 
 /** Says what will be trained on and where. Throws E_OUT if the folder's disk has too little space. */

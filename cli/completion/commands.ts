@@ -1,7 +1,7 @@
 import type { Setting } from "../../core/config/setting.ts";
 import { shortFlags } from "../args.ts";
 import { commands } from "../commands.ts";
-import { kebab } from "../names.ts";
+import { flagOf } from "../names.ts";
 import { commonOptions } from "../options.ts";
 import { runSettings } from "../run-settings.ts";
 
@@ -25,6 +25,8 @@ export interface CompletedFlag {
   readonly hint: string | undefined;
   /** The values that it accepts; undefined if there are others. */
   readonly choices: readonly string[] | undefined;
+  /** Whether it may be given several times. */
+  readonly isRepeated: boolean;
 }
 
 /** Every command with its flags, in the order of the help pages. */
@@ -44,7 +46,7 @@ export async function completedCommands(): Promise<readonly CompletedCommand[]> 
 
 // --- internal ---
 
-const plain = { short: undefined, hint: undefined, choices: undefined };
+const plain = { short: undefined, hint: undefined, choices: undefined, isRepeated: false };
 
 const version: readonly CompletedFlag[] = [
   { ...plain, name: "--verbose", about: "what the executable carries" },
@@ -58,18 +60,21 @@ function shortened(about: string): string {
   return first.includes(" ") ? first : upTo(/[;(]|\. |\.$/);
 }
 
-function flagsOf(key: string, { hint, about, choices, fallback }: Setting<unknown>) {
+function flagsOf(key: string, setting: Setting<unknown>) {
+  const { hint, about, choices, fallback } = setting;
+  const name = flagOf(key, setting);
   const short = [...shortFlags].find(([, long]) => long === key)?.[0];
   const flag: CompletedFlag = {
-    name: `--${kebab(key)}`,
+    name: `--${name}`,
     short: short === undefined ? undefined : `-${short}`,
     about: shortened(about),
     hint,
     choices,
+    isRepeated: setting.isRepeated === true,
   };
   const isOn = hint === undefined && fallback === true;
   return isOn
-    ? [flag, { ...flag, name: `--no-${kebab(key)}`, about: `turn off: ${flag.about}` }]
+    ? [flag, { ...flag, name: `--no-${name}`, about: `turn off: ${flag.about}` }]
     : [flag];
 }
 

@@ -40,10 +40,10 @@ function argumentSpec(words: readonly string[]): string {
   return `'1:argument:{_alternative "word:word:(${words.join(" ")})" "file:file:_files"}'`;
 }
 
-function flagSpecs({ name, short, about, hint, choices }: CompletedFlag): readonly string[] {
+function flagSpecs({ name, short, about, hint, choices, isRepeated }: CompletedFlag) {
   const value = hint === undefined ? "" : `:${escaped(hint)}:${action(hint, choices)}`;
   return [name, ...(short ? [short] : [])].map((flag) =>
-    quoted(`${flag}[${escaped(about)}]${value}`),
+    quoted(`${isRepeated ? "*" : ""}${flag}[${escaped(about)}]${value}`),
   );
 }
 

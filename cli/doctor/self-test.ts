@@ -7,7 +7,7 @@ import { packSequences } from "../../core/nn/packed-batch.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import { adaptModel, declareModel } from "../../core/model/open-model.ts";
 import { Trainer } from "../../core/train/trainer.ts";
-import { pluginFor } from "../../plugins/index.ts";
+import { builtInFamilies } from "../../plugins/index.ts";
 import { paperValues } from "../../core/adalora/starts/paper.ts";
 
 /** A DeBERTa with every part of a real one, small enough for the reference backend. */
@@ -61,7 +61,7 @@ function resultsOf(backend: Backend): ArrayLike<number>[] {
 }
 
 function tinyTrainer(backend: Backend): Trainer {
-  const plugin = pluginFor(config.model_type);
+  const { plugin } = builtInFamilies.familyOf(config.model_type);
   const dropout = { hidden: 0.1, attention: 0.1, head: 0.1 };
   const head = { task: "classification", labels: 2, dropout } as const;
   const declared = declareModel(plugin, plugin.parseConfig(config), head);

@@ -18,6 +18,10 @@ export interface Setting<T> {
   readonly want: string;
   /** The valid value that an invalid one may stand for; undefined if there is none. */
   readonly suggest?: (raw: string) => string | undefined;
+  /** The flag in kebab-case; undefined: the setting's own name. */
+  readonly flag?: string | undefined;
+  /** Whether its flag may be given several times: the values, all lists, are joined. */
+  readonly isRepeated?: true | undefined;
   /** Aliases in kebab-case: names from the reference, transformers and PEFT. */
   readonly aliases: readonly string[];
   /** The methods that use it; undefined means all. */
@@ -45,6 +49,7 @@ interface Extras {
   readonly methods?: readonly Method[];
   readonly kinds?: readonly (TaskKind | SpanTaskName)[];
   readonly hint?: string;
+  readonly flag?: string;
 }
 
 /** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */
@@ -152,6 +157,20 @@ export function list(about: string, extras: Extras = {}): Setting<readonly strin
   );
 }
 
+/** Names, one a flag, or a list in a file; null by default. A name may hold a comma. */
+export function names(about: string, extras: Extras = {}): Setting<readonly string[] | null> {
+  const isName = (item: unknown) => (typeof item === "string" && item.trim() ? item : undefined);
+  const setting = makeSetting<readonly string[] | null>(
+    null,
+    about,
+    "a name, or a list of names",
+    "NAME",
+    extras,
+    (raw) => itemsIn(typeof raw === "string" ? [raw] : raw, isName),
+  );
+  return { ...setting, isRepeated: true };
+}
+
 /** Distinct comma-separated integers >= 0, or a list in a file; null by default. */
 export function integers(about: string, extras: Extras = {}): Setting<readonly number[] | null> {
   const want = "distinct whole numbers separated by commas";
@@ -214,10 +233,10 @@ function makeSetting<T>(
   about: string,
   want: string,
   hint: string,
-  { aliases = [], methods, kinds, hint: ownHint }: Extras,
+  { aliases = [], methods, kinds, flag, hint: ownHint }: Extras,
   read: (raw: unknown) => T | undefined,
 ): Setting<T> {
-  return { fallback, about, want, aliases, methods, kinds, read, hint: ownHint ?? hint };
+  return { fallback, about, want, aliases, methods, kinds, flag, read, hint: ownHint ?? hint };
 }
 
 /** Numbers as in Python and TOML, "0." and "1e-3" included; not "", "0x10" or "Infinity". */

@@ -3,7 +3,7 @@ import { starts } from "../adalora/starts/index.ts";
 import { delimiterNames } from "../data/delimiters.ts";
 import { scheduleNames } from "../optim/schedule.ts";
 import { adapterMethods, svdMethods, methods, pruningMethods } from "./method.ts";
-import { choice, integer, list, named, real, stepCount, text, toggle } from "./setting.ts";
+import { choice, integer, list, named, names, real, stepCount, text, toggle } from "./setting.ts";
 import { taskNames } from "./task-names.ts";
 
 const share = {
@@ -102,9 +102,22 @@ const task = {
     aliases: ["model-name-or-path"],
     hint: "DIR|org/name",
   }),
+  baseName: text(
+    null,
+    "the model's name on the hub, for the adapter's files, if --model is a folder",
+    {
+      pattern: /^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/,
+      want: "a name on the hub like org/name",
+      hint: "org/name",
+    },
+  ),
   tokenizer: text(null, "the tokenizer's folder (default: the model's)", {
     aliases: ["tokenizer-name"],
     hint: "DIR",
+  }),
+  plugins: names("a model family: a TypeScript file, or a package; may be given several times", {
+    flag: "plugin",
+    hint: "FILE|PACKAGE",
   }),
   data: text(null, "a folder with the task's files, a training file, or a data set on the hub", {
     aliases: ["data-dir", "train-file"],

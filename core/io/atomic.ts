@@ -76,8 +76,10 @@ function replaceAtomically(path: string, write: (scratch: string) => void): void
     write(scratch);
     syncPath(dirname(target));
   } catch (error) {
-    // When the parent is not a folder there is nothing to remove.
-    if (existsSync(scratch)) rmSync(scratch, { recursive: true });
+    // The first error is the one to report; the next writer of `path` removes what this leaves.
+    try {
+      rmSync(scratch, { recursive: true, force: true });
+    } catch {}
     throw fileError(path, error);
   }
 }

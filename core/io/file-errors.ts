@@ -15,6 +15,8 @@ const SYSTEM_ERRORS: Readonly<Record<string, readonly [rule: string, hint?: stri
   ENAMETOOLONG: ["the path is too long"],
   ELOOP: ["the path goes round in symbolic links"],
   ERR_INVALID_ARG_VALUE: ["the path has a NUL character"],
+  EIO: ["the device reports an input or output error"],
+  ESTALE: ["the file server no longer has this file"],
   EMFILE: ["too many files are open", "raise the limit with ulimit -n"],
 };
 
@@ -33,6 +35,21 @@ export function fileError(path: string, cause: unknown): AdaloraError {
   const known = SYSTEM_ERRORS[errorCode(cause) ?? ""];
   const text = cause instanceof Error ? cause.message : String(cause);
   return errors.file(shownPath(path), known?.[0] ?? cutText(text, 200), known?.[1], cause);
+}
+
+/** Errors of the machine rather than of a call: any access to any file may raise them. */
+const MACHINE_ERRORS = new Set(
+  "EACCES EDQUOT EIO EMFILE ENFILE ENOSPC EPERM EROFS ESTALE".split(" "),
+);
+
+/**
+ * A file system error that no reader or writer has converted, as an AdaloraError, if it is the
+ * machine's; undefined for errors that a bug may have caused.
+ */
+export function machineError(error: unknown): AdaloraError | undefined {
+  if (!(error instanceof Error) || !MACHINE_ERRORS.has(errorCode(error) ?? "")) return undefined;
+  const path = "path" in error && typeof error.path === "string" ? error.path : "a file";
+  return fileError(path, error);
 }
 
 /** A path for a message: one line, and no longer than Linux allows a path to be. */

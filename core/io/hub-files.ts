@@ -39,10 +39,29 @@ export function modelFiles(names: readonly string[], where: string): string[] {
   return [required(names, [MODEL_CONFIG], where), ...extras, required(names, WEIGHT_FILES, where)];
 }
 
-/** Selects the files that a PEFT adapter needs. */
-export function adapterFiles(names: readonly string[], where: string): string[] {
-  const weights = required(names, [ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS], where);
-  return [required(names, [ADAPTER_CONFIG], where), weights];
+/** Selects the files that a PEFT adapter in a folder of the repository needs; "" is its root. */
+export function adapterFiles(names: readonly string[], where: string, folder: string): string[] {
+  const inFolder = (name: string) => (folder === "" ? name : `${folder}/${name}`);
+  const config = inFolder(ADAPTER_CONFIG);
+  if (!names.includes(config)) {
+    const [first, ...others] = foldersWith(names, ADAPTER_CONFIG);
+    if (first !== undefined) throw severalAdapters(where, folder, [first, ...others]);
+  }
+  const weights = [ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS].map(inFolder);
+  return [required(names, [config], where), required(names, weights, where)];
+}
+
+/** The folders that a file is in, by the paths of all files. */
+const foldersWith = (paths: readonly string[], name: string) =>
+  paths.flatMap((path) => (path.endsWith(`/${name}`) ? path.slice(0, -name.length - 1) : []));
+
+function severalAdapters(where: string, folder: string, found: readonly string[]) {
+  const [name = "", ...revision] = where.split("@");
+  const shown = found.slice(0, 8).map((each) => cutText(each));
+  const list = [...shown, ...(found.length > 8 ? ["…"] : [])].join(", ");
+  const at = folder === "" ? "its root" : cutText(folder);
+  const example = [`${name}/${shown[0]}`, ...revision].join("@");
+  return errors.hub(where, `has no adapter in ${at}, but in ${list}`, `name one: ${example}`);
 }
 
 interface ParquetShard {

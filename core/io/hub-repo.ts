@@ -1,4 +1,5 @@
 import { errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { isSafeRelative } from "./shard-index.ts";
 
 /** What a repository holds. */
@@ -36,6 +37,21 @@ export function parseRepo(text: string, type: RepoType): Repo {
     throw errors.hub(text, `"${revision}" is not a branch, tag or commit`);
   }
   return { type, name, revision };
+}
+
+/**
+ * Splits "org/name/folder@revision" into the repository "org/name@revision" and the folder in it,
+ * which may be "". Throws E_HUB for a folder outside the repository.
+ */
+export function splitFolder(text: string): { readonly repo: string; readonly folder: string } {
+  const [name = "", ...rest] = text.split("@");
+  const [org, repo, ...folders] = name.split("/");
+  const folder = folders.join("/");
+  if (folder === "" || /^[./~]/.test(text)) return { repo: text, folder: "" };
+  if (!isSafeRelative(folder)) {
+    throw errors.hub(text, `${excerpt(folder)} is no folder of a repository`);
+  }
+  return { repo: [`${org}/${repo}`, ...rest].join("@"), folder };
 }
 
 /** "org/name", followed by "@revision" unless that is main. */

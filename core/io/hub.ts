@@ -7,7 +7,14 @@ import { type ClientOptions, type HubClient, openHub } from "./hub-client.ts";
 import { downloadBlob, type DownloadProgress } from "./hub-download.ts";
 import { adapterFiles, datasetSplits, modelFiles } from "./hub-files.ts";
 import type { RemoteFile } from "./hub-list.ts";
-import { isCommit, parseRepo, type Repo, type RepoType, showRepo } from "./hub-repo.ts";
+import {
+  isCommit,
+  parseRepo,
+  type Repo,
+  type RepoType,
+  showRepo,
+  splitFolder,
+} from "./hub-repo.ts";
 import { type Environment, hubSettings, type HubSettings } from "./hub-settings.ts";
 import { isFolder, statOf } from "./regular-file.ts";
 import { readShardIndex } from "./shard-index.ts";
@@ -176,9 +183,15 @@ export function resolveModel(spec: string, options: HubOptions = {}): Promise<Re
   return resolve(spec, "model", modelFiles, options);
 }
 
-/** The folder of a PEFT adapter, resolved like `resolveModel`. */
-export function resolveAdapter(spec: string, options: HubOptions = {}): Promise<Resolved> {
-  return resolve(spec, "model", adapterFiles, options);
+/**
+ * The folder of a PEFT adapter, resolved like `resolveModel`. One of several adapters in a repository
+ * is named by its path: "org/name/folder" or "org/name/folder@revision".
+ */
+export async function resolveAdapter(spec: string, options: HubOptions = {}): Promise<Resolved> {
+  const { repo, folder } = isFolder(spec) ? { repo: spec, folder: "" } : splitFolder(spec);
+  const select: FileSelector = (names, where) => adapterFiles(names, where, folder);
+  const resolved = await resolve(repo, "model", select, options);
+  return { ...resolved, dir: join(resolved.dir, folder) };
 }
 
 /**

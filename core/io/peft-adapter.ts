@@ -34,6 +34,8 @@ interface AdapterBase {
   readonly taskType: string | null;
   /** Folder or hub name of the base model; null when unknown. */
   readonly baseModel: string | null;
+  /** The base model's branch, tag or commit on the hub; null or absent for none. */
+  readonly revision?: string | null | undefined;
   readonly dropout: number;
   /** Fully trained tensors (a classification head) by their names in the base model. */
   readonly saved: ReadonlyMap<string, StoredTensor>;

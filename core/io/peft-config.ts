@@ -1,15 +1,25 @@
 import { configReader } from "../config-reader.ts";
 import { errors } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "./json-file.ts";
-import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "./peft-adapter.ts";
-import { parsePattern } from "./peft-patterns.ts";
+import type { AdaLoraAdapter, LoraAdapter } from "./peft-adapter.ts";
+import { parsePattern, stringList } from "./peft-patterns.ts";
+import { adaptedModules } from "./peft-targets.ts";
+import { refuseUnsupported } from "./peft-unsupported.ts";
 
 type WithoutTensors<A> = Omit<A, "modules" | "saved">;
 
 /** The content of `adapter_config.json`. */
 export type PeftConfig = (AdaLoraConfig | LoraConfig) & {
   readonly modulesToSave: readonly string[];
+  readonly bias: AdapterBias;
+  /** Whether the adapter adapts the module at a path. */
+  readonly isAdapted: (path: string) => boolean;
 };
+
+/** Biases that were trained: none, those of adapted layers, or all of the model's. */
+export type AdapterBias = (typeof BIASES)[number];
+
+const BIASES = ["none", "lora_only", "all"] as const;
 
 interface AdaLoraConfig extends WithoutTensors<AdaLoraAdapter> {
   /** Mask of each layer by its path; undefined when no layer was pruned. */
@@ -22,70 +32,10 @@ interface LoraConfig extends WithoutTensors<LoraAdapter> {
   alphaOf(path: string): number;
 }
 
-/**
- * Fields that change the meaning of the tensors and must be unset, as this program has no such
- * layer.
- */
-const UNSUPPORTED_FIELDS = [
-  "use_dora",
-  "use_qalora",
-  "lora_bias",
-  "fan_in_fan_out",
-  "layer_replication",
-  "trainable_token_indices",
-  "target_parameters",
-  "alora_invocation_tokens",
-  "use_bdlora",
-  "arrow_config",
-  "kasa_config",
-  "monteclora_config",
-];
-
-/**
- * LoRA initialisations that keep the base weights; the others (PiSSA, OLoRA, CorDA) change them.
- */
-const WEIGHT_PRESERVING_INITS: readonly unknown[] = [
-  undefined,
-  null,
-  true,
-  false,
-  "gaussian",
-  "eva",
-  "orthogonal",
-];
-
-const isUnset = (value: unknown) =>
-  value === undefined ||
-  value === null ||
-  value === false ||
-  (typeof value === "object" && Object.keys(value).length === 0);
-
-function refuseUnsupported(raw: JsonObject, where: string): void {
-  for (const key of UNSUPPORTED_FIELDS) {
-    if (!isUnset(raw[key])) throw errors.config(where, key, "unset", raw[key]);
-  }
-  const { bias, init_lora_weights: init } = raw;
-  if (bias !== undefined && bias !== "none") throw errors.config(where, "bias", `"none"`, bias);
-  if (!WEIGHT_PRESERVING_INITS.includes(init)) {
-    throw errors.config(
-      where,
-      "init_lora_weights",
-      "an initialisation that keeps the base weights",
-      init,
-    );
-  }
-}
-
 function optionalText(raw: JsonObject, key: string, where: string): string | null {
   const value = raw[key] ?? null;
   if (value === null || typeof value === "string") return value;
   throw errors.config(where, key, "a string or null", value);
-}
-
-function stringList(raw: JsonObject, key: string, where: string): readonly string[] {
-  const value: unknown = raw[key] ?? [];
-  if (Array.isArray(value) && value.every((name) => typeof name === "string")) return value;
-  throw errors.config(where, key, "a list of names", value);
 }
 
 function parseMasks(
@@ -142,79 +92,18 @@ function parseAdaLora(raw: JsonObject, where: string) {
  * Checks and converts an `adapter_config.json` of PEFT type ADALORA or LORA; `where` is its path.
  */
 export function parsePeftConfig(raw: JsonObject, where: string): PeftConfig {
-  const { peft_type: type } = raw;
-  if (type !== "ADALORA" && type !== "LORA") {
-    throw errors.config(where, "peft_type", `"ADALORA" or "LORA"`, type);
-  }
   refuseUnsupported(raw, where);
+  const field = configReader(raw, where);
   const common = {
     taskType: optionalText(raw, "task_type", where),
     baseModel: optionalText(raw, "base_model_name_or_path", where),
-    dropout: configReader(raw, where).probability("lora_dropout", 0),
+    revision: optionalText(raw, "revision", where),
+    dropout: field.probability("lora_dropout", 0),
     modulesToSave: stringList(raw, "modules_to_save", where),
+    bias: field.oneOf("bias", BIASES, "none"),
+    isAdapted: adaptedModules(raw, where),
   };
-  return type === "ADALORA"
+  return raw["peft_type"] === "ADALORA"
     ? { method: "adalora", ...common, ...parseAdaLora(raw, where) }
     : { method: "lora", ...common, ...parseLora(raw, where) };
-}
-
-function adaLoraFields(adapter: AdaLoraAdapter): JsonObject {
-  const masks = adapter.modules.map(({ path, mask }) => [`${path}.lora_E`, mask] as const);
-  return {
-    peft_type: "ADALORA",
-    // PEFT ignores r here, and warns when it is not the default.
-    r: 8,
-    lora_alpha: adapter.alpha,
-    init_r: adapter.initRank,
-    target_r: adapter.targetRank,
-    tinit: adapter.initWarmup,
-    tfinal: adapter.finalWarmup,
-    deltaT: adapter.maskInterval,
-    total_step: adapter.totalSteps,
-    beta1: adapter.beta1,
-    beta2: adapter.beta2,
-    orth_reg_weight: adapter.regOrthCoef,
-    rank_pattern: Object.fromEntries(masks),
-  };
-}
-
-function loraFields({ modules }: LoraAdapter): JsonObject {
-  const ranks = modules.map(({ path, A }) => [path, A.shape[0] ?? 0] as const);
-  const alphas = modules.map(({ path, alpha }) => [path, alpha] as const);
-  const [rank, alpha] = [ranks[0]?.[1] ?? 0, alphas[0]?.[1] ?? 0];
-  const exceptions = (pairs: readonly (readonly [string, number])[], common: number) =>
-    pairs.every(([, value]) => value === common) ? {} : Object.fromEntries(pairs);
-  return {
-    peft_type: "LORA",
-    r: rank,
-    lora_alpha: alpha,
-    rank_pattern: exceptions(ranks, rank),
-    alpha_pattern: exceptions(alphas, alpha),
-  };
-}
-
-/**
- * The `adapter_config.json` of an adapter, with sorted keys as in PEFT. It holds the fields that
- * every PEFT since 0.6 knows, so that older versions can read it. `target_modules` lists full
- * paths, because a short name could match a layer that is not adapted.
- */
-export function peftConfigJson(adapter: PeftAdapter, modulesToSave: readonly string[]): string {
-  const fields: JsonObject = {
-    auto_mapping: null,
-    base_model_name_or_path: adapter.baseModel,
-    bias: "none",
-    fan_in_fan_out: false,
-    inference_mode: true,
-    init_lora_weights: true,
-    layers_pattern: null,
-    layers_to_transform: null,
-    lora_dropout: adapter.dropout,
-    modules_to_save: modulesToSave.length > 0 ? modulesToSave : null,
-    revision: null,
-    target_modules: adapter.modules.map(({ path }) => path),
-    task_type: adapter.taskType,
-    ...(adapter.method === "adalora" ? adaLoraFields(adapter) : loraFields(adapter)),
-  };
-  const sorted = Object.entries(fields).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`;
 }

@@ -1,19 +1,14 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
 import { currentDirectory, writeDirectoryAtomic, writeFileAtomic } from "./atomic.ts";
 import { readJsonObject } from "./json-file.ts";
-import {
-  type AdaLoraModule,
-  checkAdapter,
-  checkTensors,
-  type LoraModule,
-  maskOf,
-  type PeftAdapter,
-} from "./peft-adapter.ts";
-import { insideModules } from "./peft-patterns.ts";
-import { parsePeftConfig, type PeftConfig, peftConfigJson } from "./peft-config.ts";
+import { isFiniteTensor } from "./finite.ts";
+import { checkAdapter, type PeftAdapter } from "./peft-adapter.ts";
+import { type AdapterBias, parsePeftConfig } from "./peft-config.ts";
+import { peftConfigJson } from "./peft-config-json.ts";
+import { assembleAdapter, BASE_LAYER, PREFIX } from "./peft-tensors.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
 import { openTorchCheckpoint } from "./torch-pickle.ts";
@@ -24,11 +19,6 @@ export const ADAPTER_CONFIG = "adapter_config.json";
 export const ADAPTER_WEIGHTS = "adapter_model.safetensors";
 /** Name of the weights file that PEFT wrote before version 0.7. */
 export const OLD_ADAPTER_WEIGHTS = "adapter_model.bin";
-
-const PREFIX = "base_model.model.";
-
-/** The tensors of one layer that have been found so far. */
-type LayerTensors = Partial<Record<"A" | "E" | "B", StoredTensor>>;
 
 function openWeights(dir: string): { file: string; tensors: Map<string, StoredTensor> } {
   const file = join(dir, ADAPTER_WEIGHTS);
@@ -42,103 +32,6 @@ function openWeights(dir: string): { file: string; tensors: Map<string, StoredTe
 }
 
 /**
- * Splits "<layer>.lora_A" (AdaLoRA) or "<layer>.lora_A.weight" (LoRA); undefined for any other
- * name.
- */
-function parseKey(name: string, method: PeftAdapter["method"]) {
-  const pattern = method === "adalora" ? /^(.+)\.lora_([AEB])$/ : /^(.+)\.lora_([AB])\.weight$/;
-  const [, path, letter] = pattern.exec(name) ?? [];
-  return path !== undefined && (letter === "A" || letter === "E" || letter === "B")
-    ? { path, letter }
-    : undefined;
-}
-
-// No module path of torch comes near; it bounds the work for a name.
-const MAX_NAME_LENGTH = 500;
-
-/** Groups an adapter's tensors into layers and fully trained tensors, without PEFT's prefix. */
-function groupTensors(
-  tensors: ReadonlyMap<string, StoredTensor>,
-  config: PeftConfig,
-  file: string,
-) {
-  const layers = new Map<string, LayerTensors>();
-  const saved = new Map<string, StoredTensor>();
-  const isSaved = insideModules(config.modulesToSave);
-  for (const [key, tensor] of tensors) {
-    if (!key.startsWith(PREFIX)) {
-      throw errors.file(`${file}: ${excerpt(key)}`, `must start with "${PREFIX}"`);
-    }
-    if (key.length > MAX_NAME_LENGTH) {
-      const rule = `a tensor's name has ${key.length} characters, at most ${MAX_NAME_LENGTH}`;
-      throw errors.file(file, rule);
-    }
-    const name = key.slice(PREFIX.length);
-    const parsed = parseKey(name, config.method);
-    if (parsed !== undefined) {
-      layers.set(parsed.path, { ...layers.get(parsed.path), [parsed.letter]: tensor });
-    } else if (isSaved(name)) {
-      saved.set(name, tensor);
-    } else {
-      const rule = `is neither a tensor of ${config.method} nor of a module in "modules_to_save"`;
-      throw errors.file(`${file}: ${excerpt(key)}`, rule);
-    }
-  }
-  return { layers: new Map([...layers].toSorted(([a], [b]) => (a < b ? -1 : 1))), saved };
-}
-
-function requiredTensor(
-  parts: LayerTensors,
-  name: "A" | "E" | "B",
-  path: string,
-  file: string,
-): StoredTensor {
-  const tensor = parts[name];
-  if (tensor !== undefined) return tensor;
-  throw errors.file(file, `"${PREFIX}${path}.lora_${name}" is missing`);
-}
-
-function assemble(
-  tensors: ReadonlyMap<string, StoredTensor>,
-  config: PeftConfig,
-  file: string,
-): PeftAdapter {
-  const { layers, saved } = groupTensors(tensors, config, file);
-  const lowRank = (path: string, parts: LayerTensors) => ({
-    path,
-    A: requiredTensor(parts, "A", path, file),
-    B: requiredTensor(parts, "B", path, file),
-  });
-  if (config.method === "adalora") {
-    const { masks, modulesToSave: _names, ...fields } = config;
-    const orphan = [...(masks?.keys() ?? [])].find((path) => !layers.has(path));
-    if (orphan !== undefined) {
-      throw errors.file(file, `"rank_pattern" describes ${excerpt(orphan)}, which has no tensors`);
-    }
-    const found = [...layers].map(([path, parts]) => ({
-      ...lowRank(path, parts),
-      E: requiredTensor(parts, "E", path, file),
-    }));
-    checkTensors(found, file);
-    const modules = found.map((layer): AdaLoraModule => {
-      return { ...layer, mask: maskOf(layer, masks?.get(layer.path), config.initRank, file) };
-    });
-    return { ...fields, modules, saved };
-  }
-  const { method, taskType, baseModel, dropout } = config;
-  const modules = [...layers].map(([path, parts]): LoraModule => {
-    const module = { ...lowRank(path, parts), alpha: config.alphaOf(path) };
-    const [expected, found] = [config.rankOf(path), module.A.shape[0]];
-    if (expected === found) return module;
-    throw errors.file(
-      file,
-      `"${path}" must have rank ${expected} according to ${ADAPTER_CONFIG}, got ${found}`,
-    );
-  });
-  return { method, taskType, baseModel, dropout, modules, saved };
-}
-
-/**
  * Reads a PEFT adapter of type ADALORA or LORA from its folder. Layers are sorted by path; their
  * tensors are views of the file. Throws an AdaloraError on a missing or contradictory file, key,
  * mask or rank, and on a PEFT option that this program does not support.
@@ -149,10 +42,35 @@ export function readPeftAdapter(dir: string): PeftAdapter {
   const configFile = join(folder, ADAPTER_CONFIG);
   const config = parsePeftConfig(readJsonObject(configFile), configFile);
   const { file, tensors } = openWeights(folder);
-  const adapter = assemble(tensors, config, file);
+  const adapter = assembleAdapter(tensors, config, file);
   if (adapter.modules.length === 0) throw errors.file(file, "holds no adapted layer");
   checkAdapter(adapter, file);
+  for (const [name, tensor] of tensors) {
+    if (isFiniteTensor(tensor)) continue;
+    throw errors.file(`${file}: ${excerpt(name)}`, "holds a value that is not a finite number");
+  }
   return adapter;
+}
+
+const MAX_SUBFOLDERS = 1000;
+
+/** The folders in `dir` that hold an adapter, at most two levels deep, sorted. */
+export function adapterFolders(dir: string): readonly string[] {
+  const first = foldersIn(dir);
+  return [...first, ...first.slice(0, MAX_SUBFOLDERS / 10).flatMap(foldersIn)]
+    .filter((folder) => existsSync(join(folder, ADAPTER_CONFIG)))
+    .toSorted();
+}
+
+/** The folders in a folder; none if it cannot be read. */
+function foldersIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true })
+      .slice(0, MAX_SUBFOLDERS)
+      .flatMap((entry) => (entry.isDirectory() ? join(dir, entry.name) : []));
+  } catch {
+    return [];
+  }
 }
 
 /** Paths and all that contain them: "a.b" gives "a" and "a.b". */
@@ -167,18 +85,42 @@ function withParents(paths: readonly string[]): ReadonlySet<string> {
 }
 
 /**
- * The module that PEFT must save for a tensor: the shortest prefix of its name without adapted
- * layers, so "pooler" for "pooler.dense.weight". `adapted` holds the layers and their parents.
+ * The module that PEFT must save for a tensor, which it saves whole: a part of the model without
+ * adapted layers, such as "pooler" for "pooler.dense.weight", else the tensor's own module. Undefined
+ * for a trained bias of an adapted layer, or of a module whose weight is not trained. `adapted` holds
+ * the layers and their parents.
  */
-function moduleToSave(name: string, adapted: ReadonlySet<string>, where: string): string {
-  for (let dot = name.indexOf("."); dot !== -1; dot = name.indexOf(".", dot + 1)) {
-    const module = name.slice(0, dot);
-    if (!adapted.has(module)) return module;
-  }
+function moduleToSave(
+  name: string,
+  { adapted, saved }: SavedNames,
+  where: string,
+): string | undefined {
+  const module = name.slice(0, Math.max(0, name.lastIndexOf(".")));
+  if (isLoneBias(name, saved)) return undefined;
+  const first = name.slice(0, name.indexOf("."));
+  if (module !== "" && !adapted.has(first)) return first;
+  if (module !== "" && !adapted.has(module)) return module;
   throw errors.file(
     `${where}: "${name}"`,
     "must belong to a module without adapted layers, as PEFT saves whole modules",
   );
+}
+
+/** The names of tensors that are saved in full, and the adapted layers with their parents. */
+interface SavedNames {
+  readonly adapted: ReadonlySet<string>;
+  readonly saved: ReadonlySet<string>;
+}
+
+/** Whether a tensor is a bias beside a weight that is not saved in full. */
+const isLoneBias = (name: string, saved: ReadonlySet<string>) =>
+  name.endsWith(".bias") && !saved.has(name.replace(/bias$/, "weight"));
+
+/** PEFT's name for the biases that were trained beside the adapters. */
+function trainedBiases({ adapted, saved }: SavedNames): AdapterBias {
+  const lone = [...saved].filter((name) => isLoneBias(name, saved));
+  if (lone.length === 0) return "none";
+  return lone.every((name) => adapted.has(name.replace(/\.bias$/, ""))) ? "lora_only" : "all";
 }
 
 /** PEFT refuses to load a schedule without a pruning step. */
@@ -200,7 +142,14 @@ function* namedTensors(adapter: PeftAdapter): Generator<readonly [string, Stored
     yield [`${PREFIX}${path}.lora_B${suffix}`, B];
     if ("E" in module) yield [`${PREFIX}${path}.lora_E`, module.E];
   }
-  for (const [name, tensor] of adapter.saved) yield [PREFIX + name, tensor];
+  const adapted = new Set(adapter.modules.map(({ path }) => path));
+  for (const [name, tensor] of adapter.saved) {
+    const path = name.replace(/\.bias$/, "");
+    yield [
+      PREFIX + (path !== name && adapted.has(path) ? `${path}${BASE_LAYER}.bias` : name),
+      tensor,
+    ];
+  }
 }
 
 /** PEFT's LoRA has no rank 0; a layer without triplets adds nothing, so dropping it is exact. */
@@ -210,20 +159,27 @@ function withoutEmptyLayers(adapter: PeftAdapter): PeftAdapter {
 }
 
 /**
- * Writes an adapter in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`.
- * Atomic: the folder appears complete or not at all, and an existing one is replaced only when it
- * holds nothing else. LoRA layers of rank 0 are left out.
+ * Writes an adapter in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`, with
+ * further files by name. Atomic: the folder appears complete or not at all, and an existing one is
+ * replaced only when it holds nothing else. LoRA layers of rank 0 are left out.
  */
-export function writePeftAdapter(dir: string, given: PeftAdapter): void {
+export function writePeftAdapter(
+  dir: string,
+  given: PeftAdapter,
+  files: ReadonlyMap<string, string | Uint8Array> = new Map(),
+): void {
   checkAdapter(given, dir);
   checkSchedule(given, dir);
   const adapter = withoutEmptyLayers(given);
   if (adapter.modules.length === 0) throw errors.file(dir, "there is no adapted layer to write");
-  const adapted = withParents(adapter.modules.map(({ path }) => path));
-  const saved = [...adapter.saved.keys()].map((name) => moduleToSave(name, adapted, dir));
+  const paths = adapter.modules.map(({ path }) => path);
+  const names = { adapted: withParents(paths), saved: new Set(adapter.saved.keys()) };
+  const saved = [...names.saved].map((name) => moduleToSave(name, names, dir));
+  const modulesToSave = new Set(saved.filter((module) => module !== undefined));
   writeDirectoryAtomic(dir, (scratch) => {
-    const config = peftConfigJson(adapter, [...new Set(saved)].toSorted());
+    const config = peftConfigJson(adapter, [...modulesToSave].toSorted(), trainedBiases(names));
     writeFileAtomic(join(scratch, ADAPTER_CONFIG), config);
     writeSafetensors(join(scratch, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
+    for (const [name, content] of files) writeFileAtomic(join(scratch, name), content);
   });
 }

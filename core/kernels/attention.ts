@@ -80,7 +80,7 @@ export function probabilityCount({ packing, queries, heads }: DisentangledShape)
  *   S[i,j] = q_i.k_j / scale,   out_i = sum_j dropout(softmax_j(S))[i,j] v_j
  * `causal`: query i attends to the keys j <= i + m - n, so the last query attends to all. A query
  * without keys gets zeros.
- * q, out: [queries.tokens, heads * headDim]; k, v: [keys.tokens, heads * headDim].
+ * q, out: [queries.tokens, heads * headDim]; k, v: [keys.tokens, keyHeads * headDim].
  * Dropout's row is head * queries.tokens + the query's row, its column the key's index in its
  * sequence.
  */
@@ -88,9 +88,24 @@ export interface AttentionShape {
   readonly queries: Sequences;
   readonly keys: Sequences;
   readonly heads: number;
+  /**
+   * Heads of k and v, a divisor of `heads`, which is the default: query head h reads key head
+   * floor(h * keyHeads / heads) (grouped queries, Ainslie et al. 2023).
+   */
+  readonly keyHeads?: number | undefined;
   readonly headDim: number;
   readonly scale: number;
   readonly causal: boolean;
+  /**
+   * Query i attends to key j only where |i - j| <= window; each sequence then has as many keys as
+   * queries. Default: to all. Time is linear in the window's width, not in the sequence's length.
+   */
+  readonly window?: number | undefined;
+  /**
+   * Elements from one row to the next of q, k, v and their gradients, where they are columns of one
+   * matrix. Default: their own widths.
+   */
+  readonly rowStride?: number | undefined;
   readonly dropout: Dropout | undefined;
 }
 

@@ -14,5 +14,7 @@ export { linear } from "../ops/linear.ts";
 export { meanRows } from "../ops/mean-rows.ts";
 export { rmsNorm } from "../ops/rms-norm.ts";
 export { rotate } from "../ops/rotate.ts";
+export { selfAttention } from "../ops/self-attention.ts";
+export { topLogProbabilities } from "../ops/top-log-probabilities.ts";
 export { unfold } from "../ops/unfold.ts";
 export { vocabularyLoss } from "../ops/vocabulary-loss.ts";

@@ -1,5 +1,6 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "../io/peft-adapter.ts";
 import { type StoredTensor, float32Tensor } from "../io/stored-tensor.ts";
 import { type Adapter, adapterScale, declareAdapter } from "../nn/adapter.ts";
@@ -99,26 +100,20 @@ export function loraAdapter(
  */
 export function applyAdapter(
   backend: Backend,
-  { tree }: DeclaredModel,
+  declared: Pick<DeclaredModel, "tree" | "plugin">,
   adapter: PeftAdapter,
   where: string,
 ): readonly Adapter[] {
-  for (const [name, tensor] of adapter.saved) {
-    const parameter = tree.parameters.get(name);
-    if (!parameter) throw errors.file(where, `holds "${name}", which the model does not have`);
-    const expected = parameter.storedShape;
-    if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
-      throw errors.weightShape(where, name, expected, tensor.shape);
-    }
-    parameter.buffer = backend.adopt(
-      tensor,
-      parameter.shape.length > 1 ? backend.activation : backend.master,
-    );
+  const { tree } = declared;
+  for (const [parameter, tensor] of savedParameters(declared, adapter, where)) {
+    const dtype = parameter.shape.length > 1 ? backend.activation : backend.master;
+    parameter.buffer = backend.adopt(tensor, dtype);
   }
   const svd = adapter.method === "adalora";
   return adapter.modules.flatMap((module) => {
     const linear = tree.linears.get(module.path);
-    if (!linear) throw errors.file(where, `adapts "${module.path}", which the model does not have`);
+    if (!linear)
+      throw errors.file(where, `adapts "${cutText(module.path)}", which the model does not have`);
     const rank = module.A.shape[0] ?? 0;
     if (rank === 0) return [];
     if (module.A.shape[1] !== linear.inFeatures) {
@@ -152,6 +147,40 @@ export function applyAdapter(
     return [attached];
   });
 }
+
+/**
+ * The model's parameters that an adapter holds in full, with their tensors. Throws E_FILE for a
+ * tensor that the model lacks or has tied to others, and E_WEIGHTS for a shape that differs.
+ */
+export function savedParameters(
+  { tree, plugin: { weights } }: Pick<DeclaredModel, "tree" | "plugin">,
+  { saved }: Pick<PeftAdapter, "saved">,
+  where: string,
+): ReadonlyMap<Parameter, StoredTensor> {
+  const isUnused = (name: string) =>
+    tree.unused.has(name) || weights.ignore.some((pattern) => pattern.test(name));
+  const found = new Map<Parameter, StoredTensor>();
+  for (const [name, tensor] of saved) {
+    const parameter = tree.parameters.get(name);
+    const isTied = weights.copies?.some(
+      ([pattern, original]) => original === name || pattern.test(name),
+    );
+    if (isTied) throw errors.file(where, `holds "${cutText(name)}" alone`, TIED);
+    if (!parameter && isUnused(name)) continue;
+    if (!parameter) {
+      throw errors.file(where, `holds "${cutText(name)}", which the model does not have`);
+    }
+    const expected = parameter.storedShape;
+    if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
+      throw errors.weightShape(where, name, expected, tensor.shape);
+    }
+    found.set(parameter, tensor);
+  }
+  return found;
+}
+
+const TIED =
+  "the model's embeddings and output layer are one matrix, of which PEFT trains a copy: merge the adapter in PEFT";
 
 /** Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0. */
 function usedDoublets(backend: Backend, { a, b, rank }: Pick<Adapter, "a" | "b" | "rank">) {

@@ -7,11 +7,17 @@ import { readJsonObject } from "../io/json-file.ts";
 import type { PaddedQueries } from "../ops/padding-rows.ts";
 import { readTokenizer, type TokenizerSource } from "../text/load-tokenizer.ts";
 import { type DeclaredModel, declareModel } from "./open-model.ts";
+import type { Families, PluginOrigin } from "./families.ts";
 import type { ModelPlugin, HeadKind } from "./plugin.ts";
 
-/** Resolves models, adapters and data: paths on disk, names on the hub. */
+/** Resolves model families, models, adapters and data: paths on disk, names on the hub. */
 export interface Sources {
-  readonly plugins: { readonly pluginFor: (modelType: string) => ModelPlugin };
+  /**
+   * The program's model families and those of plugins, which are files or packages. Throws E_PLUGIN
+   * for one that cannot be used. `run`: the folder of the run, where packages are
+   * looked up after the current folder.
+   */
+  families(plugins: readonly string[] | null, run?: string): Promise<Families>;
   /** A local folder with config.json, weights and tokenizer. */
   model(name: string): Promise<string>;
   /** A local folder with a PEFT adapter. */
@@ -42,6 +48,8 @@ export interface ModelFiles {
   readonly dir: string;
   readonly rawConfig: Readonly<Record<string, unknown>>;
   readonly plugin: ModelPlugin;
+  /** Where the plugin comes from; undefined for one of the program itself. */
+  readonly origin: PluginOrigin | undefined;
   readonly config: object;
   readonly tokenize: TokenizeOptions;
 }
@@ -52,12 +60,13 @@ export interface ModelFiles {
  */
 export async function openModelFiles(
   { model, tokenizer, maxLength }: Pick<RunConfig, "model" | "tokenizer" | "maxLength">,
+  families: Families,
   sources: Sources,
 ): Promise<ModelFiles> {
   const dir = await sources.model(model);
   const path = join(dir, "config.json");
   const rawConfig = readJsonObject(path);
-  const plugin = sources.plugins.pluginFor(String(rawConfig["model_type"]));
+  const { plugin, origin } = families.familyOf(String(rawConfig["model_type"]));
   const config = plugin.parseConfig(rawConfig);
   const limits = plugin.limits(config);
   if (maxLength > limits.maxLength) {
@@ -80,7 +89,7 @@ export async function openModelFiles(
     rawConfig,
     ...(existsSync(generation) ? { generationConfig: readJsonObject(generation) } : {}),
   };
-  return { dir, rawConfig, plugin, config, tokenize };
+  return { dir, rawConfig, plugin, origin, config, tokenize };
 }
 
 /** The head that a run needs on its model. */

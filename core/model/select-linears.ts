@@ -6,17 +6,19 @@ import type { ModelPlugin } from "./plugin.ts";
 
 /**
  * Selects linear layers by the family's short names (default: all), in model order. Throws
- * E_MODULES for a name that is unknown or matches no layer.
+ * E_MODULES for an unknown name, and for a pattern that matches no layer.
  */
 export function selectLinears(
   tree: ModuleTree,
-  { adapters }: Pick<ModelPlugin, "adapters">,
+  { name, adapters }: Pick<ModelPlugin, "name" | "adapters">,
   modules: readonly string[] = Object.keys(adapters.modules),
 ): readonly Linear[] {
   const patterns = modules.map((short) => {
     const pattern = adapters.modules[short];
-    const some = [...tree.linears.keys()].some((path) => pattern?.test(path));
-    if (!pattern || !some) throw errors.noModules(short, Object.keys(adapters.modules));
+    if (!pattern) throw errors.noModules(short, Object.keys(adapters.modules));
+    const paths = [...tree.linears.keys()];
+    if (!paths.some((path) => pattern.test(path)))
+      throw errors.emptyPattern(name, short, pattern, paths);
     return pattern;
   });
   return [...tree.linears.values()].filter(({ path }) =>

@@ -15,6 +15,7 @@ import type { StepReport } from "../train/trainer.ts";
 import { createTrainer, type LoadedRun } from "./create-trainer.ts";
 import { earlyStoppingFrom, totalRank } from "./early-stopping.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import type { SavedAt } from "./adapter-folder.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { type Environment, type RunResult, writeResults } from "./results.ts";
 import { rankPattern, writeJson, writeTrained } from "./run-files.ts";
@@ -121,8 +122,8 @@ async function trainInto(
     },
     startSeconds: preparationSeconds + (performance.now() - started) / 1000,
   };
-  const written = recording(log, observer, () =>
-    writeTrained(out, backend, run, loaded.trainer, "best"),
+  const written = recording(log, observer, (at) =>
+    writeTrained(out, backend, run, loaded.trainer, "best", at),
   );
   const isPacked = backend.activation === "bf16"; // each frozen matrix when it is first used
   observer.onStage?.(isPacked ? "packing the weights" : "the first step");
@@ -175,7 +176,11 @@ function trainingSetup(
 }
 
 /** Forwards a run's events to its log, then to its observer. */
-function recording(log: RunLog, observer: RunObserver, writeBest: () => void): TrainingObserver {
+function recording(
+  log: RunLog,
+  observer: RunObserver,
+  writeBest: (at: SavedAt) => void,
+): TrainingObserver {
   return {
     stopRequested: () => observer.stopRequested(),
     onResume(progress, damaged) {
@@ -189,7 +194,7 @@ function recording(log: RunLog, observer: RunObserver, writeBest: () => void): T
     onEvaluationProgress: (progress) => observer.onEvaluationProgress?.(progress),
     onEvaluation(step, evaluations, isBest) {
       log.evaluation(step, evaluations);
-      if (isBest) writeBest();
+      if (isBest) writeBest({ step, metrics: metricsBySplit(evaluations) });
       observer.onEvaluation(step, evaluations, isBest);
     },
     onCheckpoint: (step) => observer.onCheckpoint(step),

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { configToJson, type RunConfig } from "../config/run-config.ts";
+import { withPlugin } from "../train/plugin-fingerprint.ts";
 import type { PreparedRun } from "./prepare.ts";
 
 /** Settings that a resumed run may change, because they do not affect its numerical results. */
 const excludedSettings = new Set([
+  "baseName",
   "threads",
   "device",
   "checkpointing",
@@ -12,6 +14,7 @@ const excludedSettings = new Set([
   "saveLimit",
   "evalBatchSize",
   "out",
+  "plugins", // a plugin may move: the fingerprint holds the hash of its bytes
 ]);
 
 /** Every setting that affects the numerical results, sorted by name. */
@@ -31,13 +34,16 @@ export function differingSettings(a: RunConfig, b: RunConfig): readonly string[]
   return [...names].filter((name) => first.get(name) !== second.get(name));
 }
 
-/** SHA-256 of the settings, parameter shapes and training tokens; checkpoints must match it. */
-export function fingerprintOf({ config, train, declared }: PreparedRun): string {
+/**
+ * SHA-256 of the settings, parameter shapes and training tokens, followed by that of the plugin's
+ * files if the model's family is a plugin's; checkpoints must match it.
+ */
+export function fingerprintOf({ config, train, declared, files }: PreparedRun): string {
   const hash = createHash("sha256");
   hash.update(JSON.stringify(fingerprintedSettings(config)));
   hash.update(
     JSON.stringify([...declared.tree.parameters.values()].map(({ name, shape }) => [name, shape])),
   );
   train.digest(hash);
-  return hash.digest("hex");
+  return withPlugin(hash.digest("hex"), files.origin?.digest);
 }

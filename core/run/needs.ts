@@ -7,6 +7,7 @@ import { ForwardPass } from "../forward-pass.ts";
 import { declareRunModel } from "../model/model-files.ts";
 import type { Dataset } from "../tasks/task.ts";
 import { trainingOrder } from "../train/order.ts";
+import { savedTokenizer } from "./adapter-folder.ts";
 import { createTrainer } from "./create-trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
 
@@ -115,14 +116,18 @@ function checkpointsAtOnce({ config, schedule }: PreparedRun): number {
   return Math.min(written, config.saveLimit + 1);
 }
 
-/** Best and last adapter or model, always stored in f32. */
+/** Best and last adapter or model, always stored in f32, each with its tokenizer. */
 function resultBytes(
-  { config }: PreparedRun,
+  { config, files }: PreparedRun,
   trained: number,
   parameters: readonly { readonly length: number }[],
 ): number {
   const model = parameters.reduce((sum, { length }) => sum + length, 0);
-  return 4 * 2 * (isOneOf(config.method, adapterMethods) ? trained : model);
+  const tokenizer = [...savedTokenizer(files.tokenize).values()];
+  return (
+    2 * 4 * (isOneOf(config.method, adapterMethods) ? trained : model) +
+    2 * total(tokenizer.map((content) => content.length))
+  );
 }
 
 /** Log lines and TensorBoard points of all logged steps; a pruned matrix has a rank curve too. */

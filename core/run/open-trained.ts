@@ -1,14 +1,15 @@
 import { existsSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Backend } from "../backend.ts";
 import { defaultSettings, type Layer } from "../config/run-config.ts";
 import { inferenceSettings, settings } from "../config/settings.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { currentDirectory } from "../io/atomic.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
+import { looksLikeRepo } from "../io/hub-repo.ts";
 import { isJsonObject } from "../io/json-file.ts";
 import type { PeftAdapter } from "../io/peft-adapter.ts";
-import { ADAPTER_CONFIG, readPeftAdapter } from "../io/peft.ts";
+import { ADAPTER_CONFIG, adapterFolders, readPeftAdapter } from "../io/peft.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
 import {
@@ -20,13 +21,14 @@ import {
 import type { DeclaredModel } from "../model/open-model.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
+import { TOKENIZER_JSON } from "../text/load-tokenizer.ts";
 import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
 import type { RunSpec, Task } from "../tasks/task.ts";
 import { type HeldOut, readHeldOut } from "./held-out.ts";
 import { runFiles, seedFolders } from "./run-folder.ts";
 import { runOf, weightsOf, type WeightsOf, type Which } from "./run-weights.ts";
-import { readSavedConfig } from "./saved-config.ts";
+import { readAdapterSettings, readSavedConfig } from "./saved-config.ts";
 
 type SavedRun = Layer["values"];
 
@@ -47,6 +49,8 @@ export interface TrainedOptions extends InferenceOptions {
   /** The weights of a run's folder to use. */
   readonly which: Which;
   readonly tokenizer: string | null;
+  /** Files and packages of model families; null: the run's. */
+  readonly plugins: readonly string[] | null;
   readonly task: string | null;
   /** Class names in the order of the model's outputs. */
   readonly labels: readonly string[] | null;
@@ -90,18 +94,22 @@ export async function openTrained(
   const adapter = await openAdapter(requested.adapter, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));
-  const run = readSavedConfig(runFolder);
+  const own = adapter && readAdapterSettings(adapter.dir);
+  const saved = readSavedConfig(runFolder);
+  const run = saved || own ? { ...saved, ...own } : undefined;
   const name = requested.task ?? run?.task;
   if (!name) throw errors.missing("task", "--task names a recipe, classification or regression");
   const isSameTask = run?.task === undefined || run.task === name;
   const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
   const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
+  const families = await sources.families(requested.plugins ?? run?.plugins ?? null, runFolder);
   const files = await openModelFiles(
     {
       model,
-      tokenizer: requested.tokenizer ?? run?.tokenizer ?? null,
+      tokenizer: requested.tokenizer ?? run?.tokenizer ?? (saved ? null : ownTokenizer(adapter)),
       maxLength: maxLength ?? settings.maxLength.fallback,
     },
+    families,
     sources,
   );
   const modelClasses =
@@ -148,6 +156,11 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 
 // --- internal ---
 
+/** The adapter's own folder, if it holds a tokenizer: that of the training. */
+function ownTokenizer(adapter: AdapterFiles | undefined): string | null {
+  return adapter && existsSync(join(adapter.dir, TOKENIZER_JSON)) ? adapter.dir : null;
+}
+
 /** Throws E_FILE if the run held rows out and its folder does not name them. */
 function heldOutOf(folder: string, run: SavedRun | undefined): HeldOut | undefined {
   if ((run?.evalFraction ?? null) === null) return undefined;
@@ -187,6 +200,9 @@ async function openAdapter(
   if (existsSync(join(given, runFiles.model)))
     throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
   const [seed] = seedFolders(given);
+  const [inside] = seed === undefined ? adapterFolders(given) : [];
+  if (inside !== undefined)
+    throw errors.file(given, "holds adapters in folders", `give one of them, such as ${inside}`);
   throw seed === undefined
     ? errors.file(
         given,
@@ -217,7 +233,7 @@ async function modelFolder(
     if (existsSync(model) || !existsSync(join(dir, runFiles.adapter))) return model;
     throw errors.file(dir, "holds an adapter, not a full model", `use --adapter ${name}`);
   }
-  const base = adapter?.adapter.baseModel;
+  const base = adapter && baseOf(adapter);
   if (!adapter)
     throw errors.missing(
       "model",
@@ -230,6 +246,17 @@ async function modelFolder(
   } catch (error) {
     throw error instanceof AdaloraError ? errors.baseModel(adapter.dir, error) : error;
   }
+}
+
+/**
+ * The base model: the folder that the adapter's run was given, or else the name in the adapter's
+ * configuration, with the revision that it was trained on.
+ */
+function baseOf({ dir, adapter: { baseModel, revision } }: AdapterFiles): string | null {
+  const ofRun = readSavedConfig(dirname(resolve(dir)))?.model ?? null;
+  if (baseModel === null || (ofRun !== null && isAbsolute(ofRun))) return ofRun ?? baseModel;
+  const isPinned = revision && looksLikeRepo(baseModel);
+  return isPinned && !baseModel.includes("@") ? `${baseModel}@${revision}` : baseModel;
 }
 
 /** Class names from a transformers config.json; the default is LABEL_0 and LABEL_1. */

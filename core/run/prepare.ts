@@ -5,6 +5,7 @@ import type { Start } from "../adalora/start.ts";
 import { adapterMethods, isOneOf } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { classWarnings } from "../data/class-names.ts";
+import type { HubData } from "../data/data-location.ts";
 import { type AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { matchWeights } from "../model/load-weights.ts";
@@ -15,6 +16,7 @@ import {
   openModelFiles,
   type Sources,
 } from "../model/model-files.ts";
+import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
 import { taskNamed } from "../tasks/index.ts";
@@ -40,6 +42,8 @@ export interface PreparedRun {
   readonly config: RunConfig;
   readonly files: ModelFiles;
   readonly spec: RunSpec;
+  /** The task's own data set on the hub. */
+  readonly hub: HubData | undefined;
   readonly declared: DeclaredModel;
   readonly target: RankTarget | undefined;
   readonly schedule: RunSchedule;
@@ -64,7 +68,7 @@ export interface Inspection extends Diagnostics {
 /**
  * Reads and checks the data and the model's files, declares the model and resolves ranks and
  * schedule. Throws the first problem that would make the run fail later, data problems first;
- * settings that are merely suspicious become warnings. `onStage` gets the name of each stage.
+ * settings that are merely suspicious become warnings. Plugins are loaded before anything is read. `onStage` gets the name of each stage.
  */
 export async function prepareRun(
   config: RunConfig,
@@ -106,6 +110,7 @@ async function inspect(
   const attempt = attemptWith(onProblem);
   const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
   const rules = await attempt(() => rulesOf(config, registry));
+  const families = await attempt(() => sources.families(config.plugins, config.out ?? undefined));
   const task = taskNamed(config.task, config, registry.tasks);
   await attempt(() => checkLabels(config, task));
   onStage("reading the data");
@@ -113,7 +118,7 @@ async function inspect(
   const taskSpec = task.spec(data.labelNames);
   await attempt(() => checkMetric(config, taskSpec));
   onStage("reading the model's files");
-  const model = await inspectModel(config, taskSpec, sources, attempt);
+  const model = families && (await inspectModel(config, taskSpec, families, sources, attempt));
   const ranks = model && (await attempt(() => resolveRanks(config, model.declared, rules?.start)));
   const features = data.train?.featureCount;
   if (ranks?.diagnostics) report(ranks.diagnostics);
@@ -131,6 +136,7 @@ async function inspect(
     config: { ...withAbsolutePaths(config), ...resolved },
     files: model.files,
     spec: model.spec,
+    hub: task.hub,
     declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,
@@ -162,10 +168,11 @@ function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allo
 async function inspectModel(
   config: RunConfig,
   taskSpec: TaskSpec,
+  families: Families,
   sources: Sources,
   attempt: Attempt,
 ) {
-  const files = await attempt(() => openModelFiles(config, sources));
+  const files = await attempt(() => openModelFiles(config, families, sources));
   const padding = files && (await attempt(() => resolvePadding(taskSpec.paddedQueries, files.dir)));
   const spec = padding && { ...taskSpec, paddedQueries: padding.paddedQueries };
   const declared = files && spec && (await attempt(() => declareRunModel(files, spec, config)));

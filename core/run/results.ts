@@ -52,7 +52,8 @@ export function writeResults(
   trainer: Trainer<TrainingBatch>,
   result: RunResult,
 ): void {
-  writeTrained(out, backend, run, trainer, "last");
+  const { steps: step, metrics } = result;
+  writeTrained(out, backend, run, trainer, "last", { step, metrics });
   if (trainer.adapters.length > 0) writeJson(join(out, runFiles.ranks), result.ranks);
   for (const { split, predictions } of result.final) {
     writePredictions(out, predictions, result.final.length > 1 ? split : undefined);

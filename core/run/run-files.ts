@@ -8,6 +8,7 @@ import { float32Tensor } from "../io/stored-tensor.ts";
 import { adaLoraAdapter, loraAdapter } from "../model/adapter-files.ts";
 import type { Predictions } from "../tasks/task.ts";
 import type { Trainer } from "../train/trainer.ts";
+import { adapterFolderFiles, baseName, type SavedAt } from "./adapter-folder.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { runFiles } from "./run-folder.ts";
 
@@ -21,7 +22,8 @@ export function rankPattern(trainer: Trainer<never>): Record<string, number> {
 
 /**
  * Saves the trained weights: a PEFT adapter in `adapter/` for methods with adapters, else a full
- * checkpoint in `model/`. `which` "best" writes to `best_adapter/` or `best_model/` instead.
+ * checkpoint in `model/`. `which` "best" writes to `best_adapter/` or `best_model/` instead. `at`:
+ * what the adapter's card says of these weights.
  */
 export function writeTrained(
   dir: string,
@@ -29,6 +31,7 @@ export function writeTrained(
   run: PreparedRun,
   trainer: Trainer<never>,
   which: "last" | "best",
+  at: SavedAt,
 ): void {
   const { config, target, schedule } = run;
   if (!isOneOf(config.method, adapterMethods) || !target) {
@@ -38,7 +41,11 @@ export function writeTrained(
   }
   const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
   const parts = { adapters: trainer.adapters, trained };
-  const common = { taskType: run.spec.peftType, baseModel: config.model, alpha: config.alpha };
+  const common = {
+    taskType: run.spec.peftType,
+    ...baseName(config, run.files.dir),
+    alpha: config.alpha,
+  };
   const adapter = isOneOf(config.method, svdMethods)
     ? adaLoraAdapter(backend, parts, trainer.kept(), {
         ...common,
@@ -54,7 +61,7 @@ export function writeTrained(
       })
     : loraAdapter(backend, parts, trainer.kept(), common);
   const folder = which === "last" ? runFiles.adapter : runFiles.bestAdapter;
-  writePeftAdapter(join(dir, folder), adapter);
+  writePeftAdapter(join(dir, folder), adapter, adapterFolderFiles(run, adapter, at));
 }
 
 /** Writes a full checkpoint in transformers' layout, tokenizer included; config.json comes last. */

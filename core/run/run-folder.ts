@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { statOf } from "../io/regular-file.ts";
+import { removeTree } from "../io/remove.ts";
 
 /** File and folder names in a run's folder. */
 export const runFiles = {
@@ -68,7 +69,7 @@ export function clearRun(folder: string): void {
   const found = runFilesIn(folder);
   const first = found.filter((name) => name === runFiles.metrics);
   for (const name of [...first, ...found]) {
-    rmSync(join(folder, name), { recursive: true, force: true });
+    removeTree(join(folder, name));
   }
 }
 

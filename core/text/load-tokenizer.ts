@@ -23,7 +23,8 @@ export interface TokenizerSource {
   readonly config: TokenizerConfig;
 }
 
-const tokenizerJsonFile = "tokenizer.json";
+/** The file that holds a whole tokenizer. */
+export const TOKENIZER_JSON = "tokenizer.json";
 
 /**
  * Reads the tokenizer files of a checkpoint's folder: `tokenizer.json`, otherwise the vocabulary
@@ -34,15 +35,12 @@ export function readTokenizer(dir: string, family: TokenizerFamily): TokenizerSo
   const configPath = join(dir, "tokenizer_config.json");
   const config = existsSync(configPath) ? readJsonObject(configPath) : {};
   const convertible = family.convert?.files ?? [];
-  for (const names of [[tokenizerJsonFile], convertible]) {
+  for (const names of [[TOKENIZER_JSON], convertible]) {
     const [first, ...rest] = names.map((name) => join(dir, name));
     if (first === undefined || ![first, ...rest].every((path) => existsSync(path))) continue;
     return { family, files: [readTokenizerFile(first), ...rest.map(readTokenizerFile)], config };
   }
-  const known = [
-    tokenizerJsonFile,
-    ...(convertible.length > 0 ? [convertible.join(" with ")] : []),
-  ];
+  const known = [TOKENIZER_JSON, ...(convertible.length > 0 ? [convertible.join(" with ")] : [])];
   throw errors.file(
     dir,
     existsSync(dir)
@@ -56,11 +54,18 @@ export function readTokenizer(dir: string, family: TokenizerFamily): TokenizerSo
 const conversionVersion = 1;
 
 /** A hash of all inputs of a tokenizer: equal hashes mean equal ids for every text. */
-export function tokenizerFingerprint({ family, files, config }: TokenizerSource): string {
+export function tokenizerFingerprint(source: TokenizerSource): string {
+  const { family, files, config } = source;
   const hash = new Bun.CryptoHasher("sha256");
-  hash.update(JSON.stringify([conversionVersion, family.name, family.special, config]));
+  const version = convertsFiles(source) ? (family.convert?.version ?? "") : "";
+  hash.update(JSON.stringify([conversionVersion, family.name, family.special, config]) + version);
   for (const { bytes } of files) hash.update(`\n${bytes.length}\n`).update(bytes);
   return hash.digest("hex");
+}
+
+/** Whether the files are a vocabulary that the family converts, not a `tokenizer.json`. */
+export function convertsFiles({ family, files }: TokenizerSource): boolean {
+  return basename(files[0].path) !== TOKENIZER_JSON && family.convert !== undefined;
 }
 
 const tokenizers = new WeakMap<TokenizerSource, Promise<Tokenizer>>();
@@ -78,10 +83,10 @@ export function buildTokenizer(source: TokenizerSource): Promise<Tokenizer> {
 async function build(source: TokenizerSource): Promise<Tokenizer> {
   const { family, files, config } = source;
   const [file] = files;
-  const isTokenizerJson = basename(file.path) === tokenizerJsonFile || family.convert === undefined;
-  const { native, vocabSize } = isTokenizerJson
-    ? await nativeFromFile(file)
-    : await nativeFromJson(family.convert.build(files, config), file.path);
+  const { native, vocabSize } =
+    convertsFiles(source) && family.convert
+      ? await nativeFromJson(family.convert.build(files, config), file.path)
+      : await nativeFromFile(file);
   const idOf = (token: string) => {
     const id = native.tokenToId(token);
     if (id !== null) return id;
@@ -111,9 +116,10 @@ export function checkVocabulary(tokenizer: Tokenizer, vocabSize: number, where: 
 }
 
 /**
- * In `tokenizer_config.json` a special token is its text, or an object with the text in `content`.
+ * The texts of the special tokens: the checkpoint's, or else the family's. In
+ * `tokenizer_config.json` a special token is its text, or an object with the text in `content`.
  */
-function specialTokenNames(family: SpecialTokens, config: TokenizerConfig): SpecialTokens {
+export function specialTokenNames(family: SpecialTokens, config: TokenizerConfig): SpecialTokens {
   const name = (key: keyof SpecialTokens) => {
     const value = config[`${key}_token`];
     if (typeof value === "string") return value;

@@ -25,6 +25,8 @@ export interface TokenizerFamily {
   /** Builds a tokenizer from vocabulary files when the checkpoint has no `tokenizer.json`. */
   readonly convert?: {
     readonly files: readonly string[];
+    /** Distinguishes tokenizers that other versions of `build` make of the same files. */
+    readonly version?: string;
     /** `files` are in the order of the list above. Throws E_FILE when they can't be used. */
     build(files: readonly TokenizerFile[], config: TokenizerConfig): TokenizerJson;
   };

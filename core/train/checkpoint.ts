@@ -1,10 +1,12 @@
-import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend, Buffer, HostArray } from "../backend.ts";
 import { AdaloraError, errors } from "../errors.ts";
 import { writeDirectoryAtomic } from "../io/atomic.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
+import { removeTree } from "../io/remove.ts";
 import { openSafetensors, writeSafetensors } from "../io/safetensors.ts";
+import { differInPlugin } from "./plugin-fingerprint.ts";
 import { type Progress, readProgress, type SavedProgress, writeProgress } from "./progress.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -38,7 +40,7 @@ export function saveCheckpoint(
   const steps = stepsIn(dir);
   const current = steps.indexOf(progress.step);
   for (const step of [...steps.slice(0, current), ...steps.slice(current + limit)]) {
-    rmSync(join(dir, `step-${step}`), { recursive: true, force: true });
+    removeTree(join(dir, `step-${step}`));
   }
 }
 
@@ -46,7 +48,7 @@ const storedDtype = ({ master }: Backend) => (master === "f64" ? "F64" : "F32");
 
 /** Deletes the checkpoint of a step, and the folder of checkpoints if it was the last one. */
 export function removeCheckpoint(dir: string, step: number): void {
-  rmSync(join(dir, `step-${step}`), { recursive: true, force: true });
+  removeTree(join(dir, `step-${step}`));
   if (existsSync(dir) && readdirSync(dir).length === 0) rmdirSync(dir);
 }
 
@@ -94,7 +96,10 @@ export function resumeNewest(
     }
     const { progress } = saved;
     // Checked before the state: another run's buffers may differ in size without being damaged.
-    if (progress.fingerprint !== fingerprint) throw errors.otherRun(folder);
+    if (progress.fingerprint !== fingerprint) {
+      const isPlugin = differInPlugin(progress.fingerprint, fingerprint);
+      throw isPlugin ? errors.changedPlugin(folder) : errors.otherRun(folder);
+    }
     const buffers = tryRead(folder, () => readState(folder, saved, trainer, backend));
     if (typeof buffers === "string") {
       damaged.push(buffers);

@@ -63,11 +63,12 @@ type Memory = Omit<
  */
 export async function createCpuBackend(options: CpuOptions = {}): Promise<Backend> {
   const { path, openmp } = options.kernels ?? (await kernelLibrary());
+  const runtime = openOpenMp(openmp); // before the kernels, which would load it with other settings
   reportBusErrors(path);
   const activation = options.dtype ?? "f32";
   const refusal = activation === "bf16" ? bf16Refusal() : undefined;
   if (refusal !== undefined) throw refused(refusal);
-  const threads = startTeam(openOpenMp(openmp), path, options.threads);
+  const threads = startTeam(runtime, path, options.threads);
   const pool = memoryPool();
   const dnnl = openDnnl();
   const context = cpuContext(path, dnnl, pool);

@@ -20,6 +20,7 @@ export async function cpuFindings(): Promise<readonly Finding[]> {
       return `${defaultThreads(runtime)} threads, ${runtime.path}`;
     }),
     await check("oneDNN", () => {
+      openOpenMp(openmp); // which oneDNN would load itself, without its checks
       const { version, path } = openDnnl();
       return `${version}, ${path}`;
     }),

@@ -2,6 +2,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { systemOrEmbedded } from "../embedded.ts";
 import { defaultEnvironment, loadGlobally, mappedLibraries } from "../libc.ts";
 import { openLibrary } from "../load.ts";
+import { checkStackSize } from "./stack-size.ts";
 
 const HINT = "install it with: apt-get install libgomp1";
 
@@ -34,9 +35,11 @@ export function spinsBeforeSleep(load: number, cores: number): number {
 /**
  * Opens the process's single OpenMP runtime, first and globally, so that oneDNN and the kernels
  * share its threads. `preferred` is the runtime that the kernels were linked with. The user's
- * OMP_WAIT_POLICY and GOMP_SPINCOUNT take precedence. Throws E_LIBRARY.
+ * OMP_WAIT_POLICY and GOMP_SPINCOUNT take precedence. Throws E_LIBRARY, and E_MACHINE for a stack size
+ * that the runtime would end the process for.
  */
 export function openOpenMp(preferred: string | undefined): OpenMp {
+  checkStackSize();
   const candidates = [
     ...(preferred === undefined ? [] : [preferred]),
     ...systemOrEmbedded("libgomp.so.1"),

@@ -1,33 +1,32 @@
-import type { Sequences } from "../../core/kernels/attention.ts";
-import type { Linear } from "../../core/nn/linear.ts";
-import type { LayerNorm } from "../../core/nn/norms.ts";
-import type { ModuleScope } from "../../core/nn/module-scope.ts";
-import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
-import { type ChosenRows, attendChosenRows } from "../../core/ops/attend-chosen-rows.ts";
-import { attention } from "../../core/ops/attention.ts";
-import type { AttendedRows } from "../../core/model/plugin.ts";
-import type { ForwardPass } from "../../core/forward-pass.ts";
-import type { Tensor } from "../../core/tensor.ts";
-import { type BartConfig, type BartStack, LAYER_NORM_EPS } from "./config.ts";
+import {
+  type AttendedRows,
+  type ForwardPass,
+  type ModuleScope,
+  type nn,
+  ops,
+  type Sequences,
+  type Tensor,
+} from "../../core/kit/kit.ts";
+import type { BartConfig, BartStack } from "./config.ts";
+
+/** The keys and values of cached tokens, and the rows that each query attends to. */
+type ChosenRows = Parameters<typeof ops.attendChosenRows>[2];
 
 /**
- * Multi-head attention with its output projection, residual and LayerNorm. Keys and values are
- * projected in a separate call, so that a decoder can project a source's once for all its tokens,
- * and cache those of earlier tokens.
+ * Multi-head attention with its output projection. Keys and values are projected in a separate call,
+ * so that a decoder can project a source's once for all its tokens, and cache those of earlier
+ * tokens.
  */
-export class BartAttention {
+export class BartAttention implements nn.Attention {
   readonly #config: BartConfig;
   readonly #heads: number;
-  readonly #key: Linear;
-  readonly #value: Linear;
-  readonly #query: Linear;
-  readonly #output: Linear;
-  readonly #norm: LayerNorm;
+  readonly #key: nn.Linear;
+  readonly #value: nn.Linear;
+  readonly #query: nn.Linear;
+  readonly #output: nn.Linear;
 
-  /** `layer`: the layer's scope; `name`: "self_attn" or "encoder_attn". */
-  constructor(layer: ModuleScope, name: string, config: BartConfig, { heads }: BartStack) {
+  constructor(scope: ModuleScope, config: BartConfig, { heads }: BartStack) {
     const { hiddenSize, initializerRange } = config;
-    const scope = layer.child(name);
     const project = (which: string) =>
       scope.linear(which, hiddenSize, hiddenSize, initializerRange);
     this.#config = config;
@@ -36,7 +35,12 @@ export class BartAttention {
     this.#value = project("v_proj");
     this.#query = project("q_proj");
     this.#output = project("out_proj");
-    this.#norm = layer.layerNorm(`${name}_layer_norm`, hiddenSize, LAYER_NORM_EPS);
+  }
+
+  /** Self-attention in both directions. */
+  forward(pass: ForwardPass, queries: Tensor, x: Tensor, { packing }: nn.BatchRows): Tensor {
+    const own = this.attended(pass, x, packing);
+    return this.attend(pass, queries, packing, own, { causal: false });
   }
 
   /** Projects packed rows to keys and values. x: [M, C]. */
@@ -49,36 +53,28 @@ export class BartAttention {
   }
 
   /** x: [N, C], the packed `queries`; returns [N, C]. */
-  forward(
+  attend(
     pass: ForwardPass,
     x: Tensor,
     queries: Sequences,
     { k, v, rows: keys }: AttendedRows,
     { causal }: { causal: boolean },
   ): Tensor {
-    const mask = pass.nextDropout(this.#config.dropout.attention);
-    const shape = { queries, keys, ...this.#headShape, causal, dropout: mask };
+    const dropout = pass.nextDropout(this.#config.dropout.attention);
+    const shape = { queries, keys, ...this.#headShape, causal, dropout };
     const q = this.#query.forward(pass, x);
-    return this.#project(pass, attention(pass, { q, k, v }, { shape }), x);
+    return this.#output.forward(pass, ops.attention(pass, { q, k, v }, { shape }));
   }
 
   /** x: [N, C], of which each row attends to `count` chosen rows; returns [N, C]. */
-  forwardChosen(pass: ForwardPass, x: Tensor, chosen: ChosenRows, count: number): Tensor {
+  attendChosen(pass: ForwardPass, x: Tensor, chosen: ChosenRows, count: number): Tensor {
     const q = this.#query.forward(pass, x);
     const shape = { rows: x.shape[0] ?? 0, count, ...this.#headShape };
-    return this.#project(pass, attendChosenRows(pass, q, chosen, shape), x);
+    return this.#output.forward(pass, ops.attendChosenRows(pass, q, chosen, shape));
   }
 
   get #headShape() {
     const headDim = this.#config.hiddenSize / this.#heads;
     return { heads: this.#heads, headDim, scale: Math.sqrt(headDim) };
-  }
-
-  /** Output projection, residual and LayerNorm. */
-  #project(pass: ForwardPass, attended: Tensor, x: Tensor): Tensor {
-    const out = this.#output.forward(pass, attended);
-    const { weight, bias, eps } = this.#norm;
-    const dropout = pass.nextDropout(this.#config.dropout.hidden);
-    return addLayerNorm(pass, { x: out, residual: x, weight, bias }, { eps, dropout });
   }
 }

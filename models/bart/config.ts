@@ -1,5 +1,4 @@
-import type { ActivationKind } from "../../core/kernels/elementwise.ts";
-import type { SpecialIds } from "../../core/model/plugin.ts";
+import type { ActivationKind, SpecialIds } from "../../core/kit/kit.ts";
 
 /** The sizes of the encoder or the decoder. */
 export interface BartStack {

@@ -1,37 +1,47 @@
-import type { Buffer } from "../../core/backend.ts";
-import type { Sequences } from "../../core/kernels/attention.ts";
-import type { KeyValueCache } from "../../core/nn/key-value-cache.ts";
-import type { ModuleScope } from "../../core/nn/module-scope.ts";
-import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { AttendedRows, DecodeStep } from "../../core/model/plugin.ts";
-import type { ForwardPass } from "../../core/forward-pass.ts";
-import type { Parameter, Tensor } from "../../core/tensor.ts";
-import { BartAttention } from "./attention.ts";
+import {
+  type AttendedRows,
+  type Buffer,
+  type DecodeStep,
+  type ForwardPass,
+  type KeyValueCache,
+  type ModuleScope,
+  type nn,
+  type Parameter,
+  type Sequences,
+  type Tensor,
+  type TokenBatch,
+} from "../../core/kit/kit.ts";
+import { bartAttention, bartEmbeddings, bartMlp } from "./blocks.ts";
 import type { BartConfig } from "./config.ts";
-import { BartEmbeddings } from "./embeddings.ts";
-import { BartFeedForward } from "./feed-forward.ts";
 
-/** Self-attention, cross-attention and the feed-forward block. */
+/** Self-attention, cross-attention and the feed-forward block, each with residual and LayerNorm. */
 class BartDecoderLayer {
-  readonly #self: BartAttention;
-  readonly #cross: BartAttention;
-  readonly #feedForward: BartFeedForward;
+  readonly #self: ReturnType<typeof bartAttention>;
+  readonly #cross: ReturnType<typeof bartAttention>;
+  readonly #feedForward: ReturnType<typeof bartMlp>;
+  readonly #dropout: number;
 
   constructor(scope: ModuleScope, config: BartConfig) {
-    this.#self = new BartAttention(scope, "self_attn", config, config.decoder);
-    this.#cross = new BartAttention(scope, "encoder_attn", config, config.decoder);
-    this.#feedForward = new BartFeedForward(scope, config, config.decoder);
+    this.#self = bartAttention(scope, "self_attn", config, config.decoder);
+    this.#cross = bartAttention(scope, "encoder_attn", config, config.decoder);
+    this.#feedForward = bartMlp(scope, config, config.decoder);
+    this.#dropout = config.dropout.hidden;
   }
 
   sourceRows(pass: ForwardPass, source: Tensor, rows: Sequences): AttendedRows {
-    return this.#cross.attended(pass, source, rows);
+    return this.#cross.attention.attended(pass, source, rows);
   }
 
   forward(pass: ForwardPass, x: Tensor, rows: Sequences, source: AttendedRows): Tensor {
-    const own = this.#self.attended(pass, x, rows);
-    const selfAttended = this.#self.forward(pass, x, rows, own, { causal: true });
-    const crossAttended = this.#cross.forward(pass, selfAttended, rows, source, { causal: false });
-    return this.#feedForward.forward(pass, crossAttended);
+    const { attention, attentionNorm } = this.#self;
+    const own = attention.attended(pass, x, rows);
+    const attended = attention.attend(pass, x, rows, own, { causal: true });
+    return this.#readSource(
+      pass,
+      attentionNorm.add(pass, attended, x, this.#dropout),
+      rows,
+      source,
+    );
   }
 
   /** As `forward`, for the newest token of each hypothesis; earlier ones are in `tokens.cache`. */
@@ -42,15 +52,23 @@ class BartDecoderLayer {
     source: AttendedRows,
     tokens: CachedTokens,
   ): Tensor {
+    const { attention, attentionNorm } = this.#self;
     const { cache, layer, index } = tokens;
-    const own = this.#self.attended(pass, x, hypotheses);
+    const own = attention.attended(pass, x, hypotheses);
     cache.write(layer, own.k.buffer, own.v.buffer);
     const chosen = { ...cache.layer(layer), index };
-    const selfAttended = this.#self.forwardChosen(pass, x, chosen, cache.length);
-    const crossAttended = this.#cross.forward(pass, selfAttended, hypotheses, source, {
-      causal: false,
-    });
-    return this.#feedForward.forward(pass, crossAttended);
+    const attended = attention.attendChosen(pass, x, chosen, cache.length);
+    const added = attentionNorm.add(pass, attended, x, this.#dropout);
+    return this.#readSource(pass, added, hypotheses, source);
+  }
+
+  /** Cross-attention and the feed-forward block. */
+  #readSource(pass: ForwardPass, x: Tensor, rows: Sequences, source: AttendedRows): Tensor {
+    const { attention, attentionNorm } = this.#cross;
+    const { mlp, mlpNorm } = this.#feedForward;
+    const attended = attention.attend(pass, x, rows, source, { causal: false });
+    const added = attentionNorm.add(pass, attended, x, this.#dropout);
+    return mlpNorm.add(pass, mlp.forward(pass, added), added, this.#dropout);
   }
 }
 
@@ -63,11 +81,11 @@ interface CachedTokens {
 
 /** Maps target tokens to hidden states, given the source and the earlier target tokens. */
 export class BartDecoder {
-  readonly #embeddings: BartEmbeddings;
+  readonly #embeddings: nn.Embeddings;
   readonly #layers: readonly BartDecoderLayer[];
 
   constructor(scope: ModuleScope, words: Parameter, config: BartConfig) {
-    this.#embeddings = new BartEmbeddings(scope, words, config);
+    this.#embeddings = bartEmbeddings(scope, words, config);
     this.#layers = Array.from(
       { length: config.decoder.layers },
       (_, i) => new BartDecoderLayer(scope.child(`layers.${i}`), config),

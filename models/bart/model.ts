@@ -1,28 +1,27 @@
-import type { CacheShape, KeyValueCache } from "../../core/nn/key-value-cache.ts";
-import type { ModuleScope } from "../../core/nn/module-scope.ts";
-import { type TokenBatch, uploadPacking } from "../../core/nn/packed-batch.ts";
-import type { SourceTargetBatch } from "../../core/nn/source-target-batch.ts";
-import { linear } from "../../core/ops/linear.ts";
 import {
+  type AttendedRows,
+  type CacheShape,
+  type DecodeStep,
+  type ForwardPass,
+  type GenerationModel,
+  type KeyValueCache,
+  type ModelLimits,
+  type ModuleScope,
+  nn,
+  ops,
+  type Parameter,
+  type SourceTargetBatch,
+  type SpecialIds,
+  type TaskHead,
+  type Tensor,
+  type TokenBatch,
   type TokenChoice,
   type TopTokens,
-  topLogProbabilities,
-} from "../../core/ops/top-log-probabilities.ts";
-import { vocabularyLoss } from "../../core/ops/vocabulary-loss.ts";
-import type {
-  AttendedRows,
-  GenerationModel,
-  ModelLimits,
-  SpecialIds,
-  TaskHead,
-  VocabularyTargets,
-  DecodeStep,
-} from "../../core/model/plugin.ts";
-import type { ForwardPass } from "../../core/forward-pass.ts";
-import type { Parameter, Tensor } from "../../core/tensor.ts";
+  type VocabularyTargets,
+} from "../../core/kit/kit.ts";
+import { bartEncoder } from "./blocks.ts";
 import type { BartConfig } from "./config.ts";
 import { BartDecoder } from "./decoder.ts";
-import { BartEncoder } from "./encoder.ts";
 
 /** BART with its language model head: the word embeddings again (tied) and a constant bias. */
 export class BartGenerator implements GenerationModel {
@@ -31,7 +30,7 @@ export class BartGenerator implements GenerationModel {
   readonly cacheShape: CacheShape;
   readonly #words: Parameter;
   readonly #bias: Parameter;
-  readonly #encoder: BartEncoder;
+  readonly #encoder: nn.Encoder;
   readonly #decoder: BartDecoder;
 
   constructor(scope: ModuleScope, config: BartConfig) {
@@ -40,10 +39,8 @@ export class BartGenerator implements GenerationModel {
     this.special = config.special;
     this.limits = { vocabSize, maxLength: config.maxPositions };
     this.cacheShape = { layers: config.decoder.layers, width: hiddenSize };
-    this.#words = model
-      .child("shared")
-      .parameter("weight", [vocabSize, hiddenSize], { normal: initializerRange });
-    this.#encoder = new BartEncoder(model.child("encoder"), this.#words, config);
+    this.#words = model.table("shared", vocabSize, hiddenSize, initializerRange);
+    this.#encoder = bartEncoder(model.child("encoder"), this.#words, config);
     this.#decoder = new BartDecoder(model.child("decoder"), this.#words, config);
     this.#bias = scope.constant("final_logits_bias", [vocabSize], "zeros", [1, vocabSize]);
   }
@@ -53,15 +50,15 @@ export class BartGenerator implements GenerationModel {
   }
 
   encode(pass: ForwardPass, source: TokenBatch): readonly AttendedRows[] {
-    const rows = uploadPacking(pass, source);
-    const hidden = this.#encoder.forward(pass, source, rows);
+    const rows = nn.uploadPacking(pass, source);
+    const hidden = this.#encoder.forward(pass, source);
     const attended = this.#decoder.sourceRows(pass, hidden, rows);
     pass.tape.drop(hidden.buffer);
     return attended;
   }
 
   decode(pass: ForwardPass, target: TokenBatch, source: readonly AttendedRows[]): Tensor {
-    return this.#decoder.forward(pass, target, uploadPacking(pass, target), source);
+    return this.#decoder.forward(pass, target, nn.uploadPacking(pass, target), source);
   }
 
   decodeStep(
@@ -74,15 +71,19 @@ export class BartGenerator implements GenerationModel {
   }
 
   topTokens(pass: ForwardPass, hidden: Tensor, choice: TokenChoice): TopTokens {
-    return topLogProbabilities(pass, { hidden, weight: this.#words, bias: this.#bias }, choice);
+    return ops.topLogProbabilities(pass, { hidden, weight: this.#words, bias: this.#bias }, choice);
   }
 
   logits(pass: ForwardPass, hidden: Tensor): Tensor {
-    return linear(pass, { x: hidden, weight: this.#words, bias: this.#bias }, {});
+    return ops.linear(pass, { x: hidden, weight: this.#words, bias: this.#bias }, {});
   }
 
   loss(pass: ForwardPass, hidden: Tensor, targets: VocabularyTargets): Tensor {
-    return vocabularyLoss(pass, { hidden, weight: this.#words }, { ...targets, bias: this.#bias });
+    return ops.vocabularyLoss(
+      pass,
+      { hidden, weight: this.#words },
+      { ...targets, bias: this.#bias },
+    );
   }
 }
 

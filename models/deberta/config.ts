@@ -1,4 +1,4 @@
-import type { ActivationKind } from "../../core/kernels/elementwise.ts";
+import type { ActivationKind } from "../../core/kit/kit.ts";
 
 /** The architecture of a DeBERTa v2 or v3 checkpoint. */
 export interface DebertaConfig {

@@ -1,13 +1,13 @@
-import type { LayerNorm } from "../../core/nn/norms.ts";
-import type { ModuleScope } from "../../core/nn/module-scope.ts";
-import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import { activation } from "../../core/ops/activation.ts";
-import { addLayerNorm } from "../../core/ops/add-layer-norm.ts";
-import { dropout } from "../../core/ops/dropout.ts";
-import { linear } from "../../core/ops/linear.ts";
-import { unfold } from "../../core/ops/unfold.ts";
-import type { ForwardPass } from "../../core/forward-pass.ts";
-import type { Parameter, Tensor } from "../../core/tensor.ts";
+import {
+  type ForwardPass,
+  type ModuleScope,
+  nn,
+  ops,
+  type Parameter,
+  type Tensor,
+  type TokenBatch,
+} from "../../core/kit/kit.ts";
+import type { DebertaShared } from "./attention.ts";
 import type { DebertaConfig } from "./config.ts";
 
 /**
@@ -17,7 +17,7 @@ export class DebertaConvolution {
   readonly #config: DebertaConfig;
   readonly #weight: Parameter;
   readonly #bias: Parameter;
-  readonly #norm: LayerNorm;
+  readonly #norm: nn.LayerNorm;
 
   constructor(scope: ModuleScope, config: DebertaConfig) {
     const { hiddenSize: C, convKernelSize, initializerRange, layerNormEps } = config;
@@ -35,20 +35,34 @@ export class DebertaConvolution {
   /** x: the embeddings' output; residual: the first layer's; both [N, C]. Returns [N, C]. */
   forward(pass: ForwardPass, x: Tensor, residual: Tensor, batch: TokenBatch): Tensor {
     const { convKernelSize: width, convActivation: kind, dropout: p } = this.#config;
-    const windows = unfold(
-      pass,
-      { x },
-      { neighbours: pass.integers(neighbours(batch, width)), width },
-    );
-    const mixed = linear(pass, { x: windows, weight: this.#weight, bias: this.#bias }, {});
-    const mask = pass.nextDropout(p.hidden);
-    const out = activation(
-      pass,
-      { x: mask ? dropout(pass, { x: mixed }, { dropout: mask }) : mixed },
-      { kind },
-    );
-    const { weight: gain, bias, eps } = this.#norm;
-    return addLayerNorm(pass, { x: out, residual, weight: gain, bias }, { eps });
+    const near = pass.integers(neighbours(batch, width));
+    const windows = ops.unfold(pass, { x }, { neighbours: near, width });
+    const mixed = ops.linear(pass, { x: windows, weight: this.#weight, bias: this.#bias }, {});
+    const out = ops.activation(pass, { x: nn.drop(pass, mixed, p.hidden) }, { kind });
+    const { weight, bias, eps } = this.#norm;
+    return ops.addLayerNorm(pass, { x: out, residual, weight, bias }, { eps });
+  }
+}
+
+/** The first layer with the convolution of its input beside it. */
+export class ConvolvedLayer implements nn.EncoderLayer<DebertaShared> {
+  readonly #layer: nn.EncoderLayer<DebertaShared>;
+  readonly #convolution: DebertaConvolution;
+
+  constructor(layer: nn.EncoderLayer<DebertaShared>, convolution: DebertaConvolution) {
+    this.#layer = layer;
+    this.#convolution = convolution;
+  }
+
+  /** The convolution masks padding: padding rows of the result are zeros. */
+  forward(pass: ForwardPass, x: Tensor, rows: nn.BatchRows<DebertaShared>): Tensor {
+    const { padding, packing, shared } = rows;
+    const out = this.#layer.forward(pass, x, { ...rows, firsts: undefined });
+    const tokens = (t: Tensor) =>
+      padding ? ops.firstRows(pass, { x: t }, { rows: packing.tokens }) : t;
+    const mixed = this.#convolution.forward(pass, tokens(x), tokens(out), shared.batch);
+    if (padding) return ops.appendZeroRows(pass, { x: mixed }, { rows: padding.count });
+    return nn.queryRows(pass, mixed, rows);
   }
 }
 

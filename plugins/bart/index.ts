@@ -1,6 +1,4 @@
-import { configReader } from "../../core/config-reader.ts";
-import { definePlugin } from "../../core/model/plugin.ts";
-import { bartTokenizer } from "../../core/text/families/bart.ts";
+import { configReader, definePlugin, tokenizers } from "../../core/kit/kit.ts";
 import type { BartConfig } from "../../models/bart/config.ts";
 import { buildBart } from "../../models/bart/model.ts";
 
@@ -84,5 +82,5 @@ export const bart = definePlugin<BartConfig>({
     saved: [],
   },
 
-  tokenizer: bartTokenizer,
+  tokenizer: tokenizers.bart,
 });

@@ -1,6 +1,4 @@
-import { configReader } from "../../core/config-reader.ts";
-import { definePlugin } from "../../core/model/plugin.ts";
-import { debertaTokenizer } from "../../core/text/families/deberta.ts";
+import { configReader, definePlugin, tokenizers } from "../../core/kit/kit.ts";
 import type { DebertaConfig } from "../../models/deberta/config.ts";
 import { buildDeberta } from "../../models/deberta/model.ts";
 
@@ -104,5 +102,5 @@ export const deberta = definePlugin<DebertaConfig>({
     saved: ["pooler", "classifier", "qa_outputs"],
   },
 
-  tokenizer: debertaTokenizer,
+  tokenizer: tokenizers.deberta,
 });

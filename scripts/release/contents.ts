@@ -10,6 +10,7 @@ import packageJson from "../../package.json" with { type: "json" };
 import lock from "../../package-lock.json" with { type: "json" };
 import { GCC_RUNTIME } from "../setup/gcc-runtime.ts";
 import { WHEEL } from "../setup/onednn.ts";
+import { cratesOfTokenizers } from "./crates.ts";
 
 /** A carried part with the text of its licence. */
 export interface Part extends Carried {
@@ -20,12 +21,17 @@ export interface Part extends Carried {
 export const hashOf = (bytes: Uint8Array) =>
   `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
-/** Lists what a release carries: Bun, the native files, and the npm packages of the program. */
+/**
+ * Lists what a release carries: Bun, the native files with what was linked into the tokenizers'
+ * library, and the npm packages of the program.
+ */
 export function contents(files: ReadonlyMap<string, string>): readonly Part[] {
   const natives = [...files]
     .filter(([name]) => /\.so(\.\d+)*$|\.node$/.test(name))
     .map(([name, path]) => ({ ...origin(name), name: basename(name), hash: hashOf(read(path)) }));
-  return [bun(), ...natives, ...npmPackages()];
+  const { version } = npmPackage("node_modules/tokenizers");
+  const crates = files.has(TOKENIZERS) ? cratesOfTokenizers(version) : [];
+  return [bun(), ...natives, ...crates, ...npmPackages()];
 }
 
 /** The licences as one text, each once. */

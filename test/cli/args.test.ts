@@ -1,12 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { parseArgs } from "../../cli/args.ts";
-import { integer, real, text, toggle } from "../../core/config/setting.ts";
+import { integer, names, real, text, toggle } from "../../core/config/setting.ts";
 
 const table = {
   initRank: integer(null, "", { min: 1, aliases: ["lora-r"] }),
   lr: real(1, "", { above: 0, aliases: ["learning-rate"] }),
   input: text(null, ""),
   bucketed: toggle(true, ""),
+  plugins: names("", { flag: "plugin" }),
 };
 
 const values = (...args: string[]) =>
@@ -20,6 +21,14 @@ describe("a flag", () => {
       expect(values(`${flag}=4`)).toEqual({ initRank: 4 });
     },
   );
+
+  test("of names may be given several times, by its own name too; commas are part of a name", () => {
+    expect(values("--plugin", "a,b")).toEqual({ plugins: ["a,b"] });
+    expect(values("--plugin", "a", "--plugin=b", "--plugins", "c")).toEqual({
+      plugins: ["a", "b", "c"],
+    });
+    expect(() => values("--plugin", " ")).toThrow("--plugin must be a name, or a list of names");
+  });
 
   test("is remembered as it was typed", () => {
     expect(parseArgs(["--lora_r=4"], table).given.get("initRank")).toEqual({

@@ -10,7 +10,9 @@ import { commands } from "../../cli/commands.ts";
 import { main } from "../../cli/main.ts";
 import { createReport } from "../../cli/report.ts";
 import { settingNames } from "../../core/config/run-config.ts";
-import { kebab } from "../../cli/names.ts";
+import type { Setting } from "../../core/config/setting.ts";
+import { flagOf } from "../../cli/names.ts";
+import { runSettings } from "../../cli/run-settings.ts";
 import { fakeOutput } from "./fake-output.ts";
 
 async function run(...args: string[]) {
@@ -19,6 +21,8 @@ async function run(...args: string[]) {
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 
+const plain = { short: undefined, hint: undefined, choices: undefined, isRepeated: false };
+
 /** Two commands that have every kind of flag. */
 const few: readonly CompletedCommand[] = [
   {
@@ -26,9 +30,10 @@ const few: readonly CompletedCommand[] = [
     about: "start: at once, or it's late",
     words: ["north", "south"],
     flags: [
-      { name: "--out", short: "-o", about: "the folder", hint: "DIR", choices: undefined },
-      { name: "--pace", short: undefined, about: "how [fast]", hint: "a|b", choices: ["a", "b"] },
-      { name: "--quiet", short: "-q", about: "print less", hint: undefined, choices: undefined },
+      { ...plain, name: "--out", short: "-o", about: "the folder", hint: "DIR" },
+      { ...plain, name: "--pace", about: "how [fast]", hint: "a|b", choices: ["a", "b"] },
+      { ...plain, name: "--add", about: "one more", hint: "FILE", isRepeated: true },
+      { ...plain, name: "--quiet", short: "-q", about: "print less" },
     ],
   },
   { name: "stop", about: "stop", words: [], flags: [] },
@@ -50,7 +55,7 @@ describe.skipIf(Bun.which("bash") === null)(
     const script = (await run("completion", "bash")).stdout;
 
     test.each([
-      ["adalora pl", ["plan"]],
+      ["adalora pl", ["plan", "plugin"]],
       ["adalora run r", ["rte"]],
       ["adalora run --method b", ["bitfit"]],
       ["adalora run --method = pr", ["prune-lora"]],
@@ -76,8 +81,10 @@ describe.skipIf(Bun.which("bash") === null)(
       for (const [name, entry] of Object.entries(commands)) {
         const { settings, options } = await entry.load();
         const offered = bashOffers(script, `adalora ${name} --`);
-        const all = [...settings, ...Object.keys(options), "json", "quiet", "help"];
-        expect(offered).toEqual(expect.arrayContaining(all.map((key) => `--${kebab(key)}`)));
+        const taken = settings.map((key) => flagOf(key, runSettings[key]));
+        const own = Object.entries<Setting<unknown>>(options).map((entries) => flagOf(...entries));
+        const all = [...taken, ...own, "json", "quiet", "help"];
+        expect(offered).toEqual(expect.arrayContaining(all.map((flag) => `--${flag}`)));
       }
       expect(bashOffers(script, "adalora run --").length).toBeGreaterThan(settingNames.length);
     });
@@ -98,12 +105,12 @@ test("bash's script", () => {
         return
       fi
       case "$command" in
-        go) first="north south" flags="--out -o --pace --quiet -q" ;;
+        go) first="north south" flags="--out -o --pace --add --quiet -q" ;;
         stop) first="" flags="" ;;
         *) return ;;
       esac
       case "$command $prev" in
-        "go --out"|"go -o") return ;;
+        "go --out"|"go -o"|"go --add") return ;;
         "go --pace") words="a b" ;;
         *) if [[ "$cur" == -* ]]; then words="$flags"
           elif ((COMP_CWORD == 2)); then words="$first"; fi ;;
@@ -134,6 +141,7 @@ test("zsh's script", () => {
               '--out[the folder]:DIR:_files' \\
               '-o[the folder]:DIR:_files' \\
               '--pace[how \\[fast\\]]:a|b:(a b)' \\
+              '*--add[one more]:FILE:_files' \\
               '--quiet[print less]' \\
               '-q[print less]' \\
               '1:argument:{_alternative "word:word:(north south)" "file:file:_files"}' ;;
@@ -154,6 +162,7 @@ test("fish's script", () => {
     complete -c adalora -n '__fish_seen_subcommand_from go' -a 'north south'
     complete -c adalora -n '__fish_seen_subcommand_from go' -l out -s o -r -d 'the folder'
     complete -c adalora -n '__fish_seen_subcommand_from go' -l pace -r -f -a 'a b' -d 'how [fast]'
+    complete -c adalora -n '__fish_seen_subcommand_from go' -l add -r -d 'one more'
     complete -c adalora -n '__fish_seen_subcommand_from go' -l quiet -s q -d 'print less'"
   `);
 });

@@ -7,6 +7,7 @@ export function fakeOutput(options: Partial<Output> = {}): Output & { readonly t
     isTerminal: false,
     columns: 80,
     colours: false,
+    isClosed: false,
     ...options,
     write: (more) => void (text += more),
     get text() {

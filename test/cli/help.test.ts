@@ -38,6 +38,8 @@ describe("the help page", () => {
                                 its best evaluation (default last)
         --tokenizer DIR         the tokenizer's folder (default: the model's); also
                                 --tokenizer-name
+        --plugin FILE|PACKAGE   a model family: a TypeScript file, or a package; may
+                                be given several times (default: the run's)
         --task NAME             the task of the model (default: the run's); also
                                 --task-name
         --labels A,B            class names in the order of the model's outputs
@@ -119,7 +121,7 @@ describe("the help page", () => {
     const { stdout } = await run("eval", "--help");
     const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
     expect(flags.join(" ")).toMatchInlineSnapshot(
-      `"--adapter --model --which --tokenizer --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --delimiter --label-column --overwrite --json"`,
+      `"--adapter --model --which --tokenizer --plugin --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --delimiter --label-column --overwrite --json"`,
     );
   });
 

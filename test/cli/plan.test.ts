@@ -55,7 +55,7 @@ test("a recipe with flags over it", async () => {
     model       12,432 parameters, 306 of them trained
     device      cpu, f32, 2 threads
     memory      about 129 MiB: 48.6 KiB of weights, 513 KiB to train
-    disk        up to 61.1 KiB, 37.2 KiB per checkpoint
+    disk        up to 79.3 KiB, 37.2 KiB per checkpoint
     time        not measured: --time takes a few steps to estimate it
 
     as the model reads them

@@ -87,6 +87,20 @@ describe("errors", () => {
     );
   });
 
+  test("of the machine that no reader or writer converts are no bugs", () => {
+    const { report, stderr } = setUp();
+    for (const code of ["EIO", "EACCES", "ENOSPC"]) {
+      const error = Object.assign(new Error(`${code}: text, open '/a/b'`), { code, path: "/a/b" });
+      expect(report.error(error)).toBe(1);
+    }
+    expect(stderr.text).toBe(
+      "error  /a/b: the device reports an input or output error\n" +
+        "error  /a/b: permission denied\n  hint: check who owns the file and its mode\n" +
+        "error  /a/b: no space is left on the device\n  hint: free some space and run again\n",
+    );
+    expect(report.error(Object.assign(new Error("EBADF"), { code: "EBADF" }))).toBe(70);
+  });
+
   test("have their stack with ADALORA_DEBUG", () => {
     const { report, stderr } = setUp({ debug: true });
     report.error(errors.unknownFlag("lrr", undefined));

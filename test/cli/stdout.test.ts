@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createReport } from "../../cli/report.ts";
 import type { Output } from "../../cli/terminal.ts";
@@ -31,6 +31,23 @@ describe("a stdout that takes nothing", () => {
     },
   );
 
+  test.each(["--version", "plan --help", plan, `run --out ${folder}/closed`])(
+    "because it is closed is an error of adalora %s, before anything is done",
+    (words) => {
+      expect(shell(`exec $adalora ${words} >&-`)).toEqual({
+        code: 1,
+        err: "error  stdout: is closed\n  hint: to drop the output, redirect it to /dev/null\n",
+      });
+      expect(existsSync(join(folder, "closed"))).toBe(false);
+    },
+  );
+
+  test("because it is to be dropped is no error", () => {
+    expect(shell("exec $adalora --version >/dev/null <&-")).toEqual({ code: 0, err: "" });
+    const command = [process.execPath, program, "version"];
+    expect(Bun.spawnSync(command, { stdio: ["ignore", "ignore", "pipe"] }).exitCode).toBe(0);
+  });
+
   test("leaves the error of a command as it is", () => {
     expect(shell("exec $adalora nope --json >/dev/full")).toEqual({
       code: 1,
@@ -47,6 +64,7 @@ describe("a stdout that takes nothing", () => {
 });
 
 test("a stderr that takes nothing costs no result", () => {
+  expect(shell(`$adalora ${plan} 2>&- | grep -c 'rte: adalora'`).code).toBe(0);
   expect(shell(`$adalora ${plan} 2>/dev/full | grep -c 'rte: adalora'`).code).toBe(0);
 });
 
@@ -69,7 +87,8 @@ describe("a report", () => {
 
   test.each([
     ["ENOSPC", 1, `error  ${full}\n`],
-    ["EIO", 1, "error  stdout: EIO: it fails\n"],
+    ["EIO", 1, "error  stdout: the device reports an input or output error\n"],
+    ["ENXIO", 1, "error  stdout: ENXIO: it fails\n"],
     ["EPIPE", 141, ""],
   ] as const)("whose stdout fails with %s ends with %d", (code, exitCode, message) => {
     for (const json of [false, true]) {

@@ -1,3 +1,4 @@
+import type { Backend, Buffer } from "../../core/backend.ts";
 import type { AttentionShape, Sequences } from "../../core/kernels/attention.ts";
 import type { Dropout } from "../../core/kernels/elementwise.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
@@ -13,8 +14,12 @@ interface Variant {
   /** The lengths of the keys; by default those of the queries. */
   readonly keys?: readonly number[];
   readonly heads: number;
+  readonly keyHeads?: number;
   readonly headDim: number;
   readonly causal?: boolean;
+  readonly window?: number;
+  /** q, k and v are columns of one matrix, [q | k | v] and 3 columns more. */
+  readonly fused?: boolean;
   readonly dropout?: Dropout | undefined;
 }
 
@@ -78,6 +83,72 @@ const VARIANTS: readonly Variant[] = [
   { note: "few queries", queries: [4, 5, 1], keys: [50, 7, 33], heads: 2, headDim: 64 },
   { note: "few queries, odd heads", queries: [3, 8, 16], keys: [31, 0, 65], heads: 2, headDim: 23 },
   { note: "many heads", queries: [9, 8, 20], heads: 16, headDim: 8 },
+  { note: "grouped heads", queries: [5, 65, 1, 33], heads: 4, keyHeads: 2, headDim: 16 },
+  {
+    note: "one key head, keys differ from queries, dropout",
+    queries: [70, 1, 0, 31],
+    keys: [33, 7, 4, 0],
+    heads: 3,
+    keyHeads: 1,
+    headDim: 12,
+    dropout: dropouts[0],
+  },
+  {
+    note: "grouped heads, causal",
+    queries: [2, 130],
+    keys: [20, 100],
+    heads: 6,
+    keyHeads: 2,
+    headDim: 8,
+    causal: true,
+  },
+  { note: "window 0", queries: [1, 3, 65], heads: 2, headDim: 8, window: 0 },
+  { note: "window 1", queries: [1, 2, 16, 17, 100], heads: 2, headDim: 16, window: 1 },
+  { note: "window, few queries", queries: [3, 9, 16, 0], heads: 2, headDim: 23, window: 4 },
+  { note: "window, several blocks", queries: [65, 230], heads: 1, headDim: 64, window: 33 },
+  {
+    note: "window, dropout",
+    queries: [31, 200, 7, 129],
+    heads: 2,
+    headDim: 32,
+    window: 21,
+    dropout: dropouts[0],
+  },
+  {
+    note: "window wider than the sequences",
+    queries: [40, 200],
+    heads: 2,
+    headDim: 8,
+    window: 500,
+  },
+  {
+    note: "window, causal, dropout",
+    queries: [5, 300],
+    heads: 2,
+    headDim: 16,
+    window: 40,
+    causal: true,
+    dropout: dropouts[1],
+  },
+  {
+    note: "window, grouped heads",
+    queries: [9, 210],
+    heads: 4,
+    keyHeads: 2,
+    headDim: 16,
+    window: 64,
+  },
+  { note: "fused", queries: [5, 70], heads: 3, headDim: 16, fused: true },
+  {
+    note: "fused, grouped heads, window, dropout",
+    queries: [7, 150, 0, 33],
+    heads: 4,
+    keyHeads: 1,
+    headDim: 24,
+    window: 18,
+    fused: true,
+    dropout: dropouts[0],
+  },
 ];
 
 function offsetsOf(lengths: readonly number[]): Int32Array {
@@ -96,74 +167,94 @@ function sequencesOf({ input }: Pick<Bench, "input">, lengths: readonly number[]
   };
 }
 
+/** Columns of q, of k and of the matrix that holds q, k and v. */
+function widthsOf({ heads, keyHeads = heads, headDim }: Variant) {
+  const [ofQuery, ofKey] = [heads * headDim, keyHeads * headDim];
+  return { ofQuery, ofKey, fused: ofQuery + 2 * ofKey + 3 };
+}
+
 function shapeOf(bench: Pick<Bench, "input">, v: Variant): AttentionShape {
   return {
     queries: sequencesOf(bench, v.queries),
     keys: sequencesOf(bench, v.keys ?? v.queries),
     heads: v.heads,
+    keyHeads: v.keyHeads,
     headDim: v.headDim,
     scale: Math.sqrt(v.headDim) / 3,
     causal: v.causal ?? false,
+    window: v.window,
+    rowStride: v.fused ? widthsOf(v).fused : undefined,
     dropout: v.dropout,
   };
 }
 
-function numbersOf({ queries, keys, heads, headDim }: AttentionShape) {
-  const width = heads * headDim;
-  const single = (numbers: Float64Array) => numbers.map(Math.fround);
-  return {
-    q: single(wave(queries.tokens * width, 1)),
-    k: single(wave(keys.tokens * width, 2)),
-    v: single(wave(keys.tokens * width, 3)),
-  };
+type Three = Readonly<Record<"q" | "k" | "v", Buffer>>;
+
+/** Makes q, k and v, or buffers like them: three matrices, or columns of a fused one. */
+function three(
+  variant: Variant,
+  { queries, keys }: AttentionShape,
+  backend: Backend,
+  make: (name: "q" | "k" | "v" | "qkv", phase: number, length: number) => Buffer,
+): Three {
+  const { ofQuery, ofKey, fused } = widthsOf(variant);
+  if (!variant.fused)
+    return {
+      q: make("q", 1, queries.tokens * ofQuery),
+      k: make("k", 2, keys.tokens * ofKey),
+      v: make("v", 3, keys.tokens * ofKey),
+    };
+  const whole = make("qkv", 4, queries.tokens * fused);
+  const from = (column: number) => backend.view(whole, column, whole.length - column);
+  return { q: whole, k: from(ofQuery), v: from(ofQuery + ofKey) };
 }
 
+const single = (phase: number, length: number) => wave(length, phase).map(Math.fround);
+
 function forward(bench: Bench, variant: Variant, keep: boolean) {
-  const { input, output } = bench;
+  const { backend, input, output } = bench;
   const shape = shapeOf(bench, variant);
-  const { q, k, v } = numbersOf(shape);
-  const inputs = {
-    q: input("activation", q),
-    k: input("activation", k),
-    v: input("activation", v),
-  };
-  const out = output("out", "activation", q.length);
-  const rows = variant.heads * shape.queries.tokens;
-  const logSumExp = keep ? output("logSumExp", "master", rows) : undefined;
-  bench.backend.attention(inputs, { out, logSumExp }, shape);
+  const inputs = three(variant, shape, backend, (_, phase, length) =>
+    input("activation", single(phase, length)),
+  );
+  const { tokens } = shape.queries;
+  const out = output("out", "activation", tokens * widthsOf(variant).ofQuery);
+  const logSumExp = keep ? output("logSumExp", "master", variant.heads * tokens) : undefined;
+  backend.attention(inputs, { out, logSumExp }, shape);
 }
 
 /** The results of the forward kernel that backward needs, in f64. */
 function forwardResults(variant: Variant) {
   const backend = createReferenceBackend();
   const shape = shapeOf({ input: (_, values) => integers(backend, values) }, variant);
-  const { q, k, v } = numbersOf(shape);
-  const out = masters(backend, q);
-  const logSumExp = masters(backend, new Float64Array(variant.heads * shape.queries.tokens));
-  const inputs = { q: masters(backend, q), k: masters(backend, k), v: masters(backend, v) };
+  const inputs = three(variant, shape, backend, (_, phase, length) =>
+    masters(backend, single(phase, length)),
+  );
+  const { tokens } = shape.queries;
+  const out = masters(backend, new Float64Array(tokens * widthsOf(variant).ofQuery));
+  const logSumExp = masters(backend, new Float64Array(variant.heads * tokens));
   backend.attention(inputs, { out, logSumExp }, shape);
   return { out: backend.download(out), logSumExp: backend.download(logSumExp) };
 }
 
 function backward(bench: Bench, variant: Variant) {
-  const { input, output } = bench;
+  const { backend, input, output, inOut } = bench;
   const shape = shapeOf(bench, variant);
-  const { q, k, v } = numbersOf(shape);
   const { out, logSumExp } = forwardResults(variant);
   const given = {
-    q: input("activation", q),
-    k: input("activation", k),
-    v: input("activation", v),
+    ...three(variant, shape, backend, (_, phase, length) =>
+      input("activation", single(phase, length)),
+    ),
     out: input("activation", out),
     logSumExp: input("master", logSumExp),
   };
-  const grads = {
-    q: output("dq", "activation", q.length),
-    k: output("dk", "activation", k.length),
-    v: output("dv", "activation", v.length),
-  };
-  const dout = input("activation", wave(q.length, 7));
-  bench.backend.attentionBackward(dout, given, grads, shape);
+  const grads = three(variant, shape, backend, (name, phase, length) =>
+    name === "qkv" // the columns beside the gradients must stay
+      ? inOut("dqkv", "activation", wave(length, phase + 5))
+      : output(`d${name}`, "activation", length),
+  );
+  const dout = input("activation", wave(out.length, 7));
+  backend.attentionBackward(dout, given, grads, shape);
 }
 
 /** Multi-head attention, forward and backward. */

@@ -15,7 +15,7 @@ import { declareModel } from "../../core/model/open-model.ts";
 import { readFinishedRun } from "../../core/run/finished-run.ts";
 import { readSavedConfig } from "../../core/run/saved-config.ts";
 import { resumeNewest, saveCheckpoint } from "../../core/train/checkpoint.ts";
-import { pluginFor } from "../../plugins/index.ts";
+import { builtInFamilies } from "../../plugins/index.ts";
 import { tinySetup } from "../helpers/tiny-run.ts";
 import type { Kind } from "./mutate.ts";
 import type { Seed, Target } from "./target.ts";
@@ -98,7 +98,7 @@ export const fileTargets: readonly Target[] = [
       ),
     read(bytes, _, dir) {
       const raw = readJsonObject(write(dir, "config.json", bytes));
-      const plugin = pluginFor(String(raw["model_type"]));
+      const { plugin } = builtInFamilies.familyOf(String(raw["model_type"]));
       const [task = "classification"] = plugin.tasks;
       declareModel(plugin, plugin.parseConfig(raw), { task, labels: 2 });
     },

@@ -4,8 +4,11 @@ import { mutate } from "./mutate.ts";
 import { caseSeed, randomOf } from "./random.ts";
 import { targets } from "./targets.ts";
 
-/** Of one reader: enough for its child to start and to read some dozens of inputs. */
-const MILLISECONDS = 450;
+/**
+ * Of one reader: enough for its child to start and to read some inputs. The whole suite fuzzes for a
+ * minute more beside its tests: see scripts/fuzz-beside.ts.
+ */
+const MILLISECONDS = 100;
 
 describe("damaged inputs are read, or refused in one line, within time and memory", () => {
   for (const { name } of targets) {

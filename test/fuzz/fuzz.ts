@@ -12,7 +12,11 @@ export interface Effort {
 }
 
 const HANG_CPU_SECONDS = 5; // of one case; the child itself reports what ends after 2
-const HANG_SECONDS = 60; // of one case that waits for something
+/**
+ * Of one case that waits for something. A tokenizer is tried in a process of its own, which at a low
+ * priority may itself wait for minutes.
+ */
+const HANG_SECONDS = 600;
 const POLL_MS = 50;
 
 /**

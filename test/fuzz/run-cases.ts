@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
 import { mutate } from "./mutate.ts";
+import { queuedSeconds } from "./queued-seconds.ts";
 import { type Finding, type Job, noOutcome, type Outcome } from "./outcome.ts";
 import { caseSeed, randomOf } from "./random.ts";
 import type { Seed, Target } from "./target.ts";
@@ -23,6 +24,9 @@ function memory(): { now: number; peak: number } {
 
 const resetPeak = () => writeFileSync("/proc/self/clear_refs", "5");
 
+/** A clock that stands still while other processes have the processor: see queuedSeconds. */
+const ownMilliseconds = () => performance.now() - 1000 * queuedSeconds();
+
 /** The cases of a job, one after the other. */
 async function run(job: Job): Promise<Outcome> {
   const target = targets.find(({ name }) => name === job.target);
@@ -32,8 +36,8 @@ async function run(job: Job): Promise<Outcome> {
   process.env["XDG_CACHE_HOME"] = join(root, "cache");
   const position = new BigUint64Array(Bun.mmap(job.position).buffer);
   const outcome = noOutcome();
-  const deadline = performance.now() + job.milliseconds;
-  for (let i = 0; i < job.cases && performance.now() < deadline; i++) {
+  const deadline = ownMilliseconds() + job.milliseconds;
+  for (let i = 0; i < job.cases && ownMilliseconds() < deadline; i++) {
     position[0] = BigInt(job.from + i);
     await runCase(target, seeds, job, job.from + i, root, outcome);
   }

@@ -8,7 +8,7 @@ import type { GoldenCase } from "../../core/model/golden-case.ts";
 import { loadWeights } from "../../core/model/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
 import type { Model, ModelPlugin, TaskHead } from "../../core/model/plugin.ts";
-import { pluginFor } from "../../plugins/index.ts";
+import { builtInFamilies } from "../../plugins/index.ts";
 
 /** Errors that a dtype may make. */
 export interface Tolerance {
@@ -121,7 +121,7 @@ export function loadModel(
   },
 ): CaseModel {
   const raw = JSON.parse(readFileSync(join(dir, "config.json"), "utf8"));
-  const plugin = pluginFor(raw.model_type);
+  const { plugin } = builtInFamilies.familyOf(raw.model_type);
   const labels = raw.num_labels ?? (raw.id2label ? Object.keys(raw.id2label).length : 2);
   const scope = ModuleScope.root();
   const task = labels === 1 ? "regression" : "classification";

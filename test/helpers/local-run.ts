@@ -1,9 +1,9 @@
 import type { Sources } from "../../core/model/model-files.ts";
-import { pluginFor } from "../../plugins/index.ts";
+import { builtInFamilies } from "../../plugins/index.ts";
 
 /** Models, adapters and data from the disk alone: names are paths. */
 export const localSources: Sources = {
-  plugins: { pluginFor },
+  families: () => Promise.resolve(builtInFamilies),
   model: (name) => Promise.resolve(name),
   adapter: (name) => Promise.resolve(name),
   data: (name) => Promise.resolve({ path: name ?? "" }),

@@ -10,21 +10,15 @@ import { ForwardPass } from "../../core/forward-pass.ts";
 import { defaultSettings } from "../../core/config/run-config.ts";
 import { loadTrained, openTrained } from "../../core/run/open-trained.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
-import * as plugins from "../../plugins/index.ts";
+import { localSources } from "../helpers/local-run.ts";
 
 const [model, adapter, tokenizer, pairs, out] = process.argv.slice(2);
 if (!model || !adapter || !tokenizer || !pairs || !out) {
   throw new Error("MODEL ADAPTER TOKENIZER PAIRS.json OUT are wanted");
 }
-const asNamed = (name: string) => Promise.resolve(name);
 const trained = await openTrained(
   { ...defaultSettings(), model, adapter, tokenizer, task: "summarization", which: "last" },
-  {
-    plugins,
-    model: asNamed,
-    adapter: asNamed,
-    data: (name) => Promise.resolve({ path: name ?? "" }),
-  },
+  localSources,
 );
 const backend = await createCpuBackend({ threads: 1 });
 const writer = loadTrained(backend, trained);

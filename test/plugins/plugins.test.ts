@@ -8,7 +8,9 @@ import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
 import { loadWeights } from "../../core/model/load-weights.ts";
 import type { ModelPlugin } from "../../core/model/plugin.ts";
 import { declareModel } from "../../core/model/open-model.ts";
-import { pluginFor, plugins } from "../../plugins/index.ts";
+import { builtInFamilies, plugins } from "../../plugins/index.ts";
+
+const pluginFor = (modelType: string) => builtInFamilies.familyOf(modelType).plugin;
 
 const cases = join(import.meta.dir, "../golden/cases");
 

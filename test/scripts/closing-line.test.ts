@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const runner = join(import.meta.dir, "../../scripts/test.ts");
 const root = mkdtempSync(join(tmpdir(), "adalora-closing-"));
@@ -9,15 +9,26 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 /** Runs the test runner on files of the given content; returns its exit status and last line. */
 function close(name: string, files: Record<string, string>, ...args: string[]) {
+  const named = Object.entries(files).map(([file, text]) => [
+    `${file}.test.ts`,
+    `import { expect, test } from "bun:test";\n${text}`,
+  ]);
+  const { code, last } = closeFolder(name, Object.fromEntries(named), ...args);
+  return { code, last };
+}
+
+/** The same on files of any name. */
+function closeFolder(name: string, files: Record<string, string>, ...args: string[]) {
   const cwd = join(root, name);
-  mkdirSync(cwd);
-  for (const [file, text] of Object.entries(files))
-    writeFileSync(
-      join(cwd, `${file}.test.ts`),
-      `import { expect, test } from "bun:test";\n${text}`,
-    );
-  const ran = Bun.spawnSync([process.execPath, runner, ...args], { cwd, stdin: "ignore" });
-  return { code: ran.exitCode, last: ran.stdout.toString().trimEnd().split("\n").at(-1) };
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(cwd, file)), { recursive: true });
+    writeFileSync(join(cwd, file), text);
+  }
+  mkdirSync(cwd, { recursive: true });
+  const command = [process.execPath, runner, ...args];
+  const ran = Bun.spawnSync(command, { cwd, stdin: "ignore", stderr: "pipe" });
+  const [stdout, stderr] = [ran.stdout.toString(), ran.stderr.toString()];
+  return { code: ran.exitCode, last: stdout.trimEnd().split("\n").at(-1), stderr };
 }
 
 const PASS = 'test("a", () => {}); test("b", () => {});';
@@ -40,6 +51,18 @@ test("many files run in several processes, whose counts add up", () => {
   const fail = 'test("f", () => { expect(1).toBe(2); });';
   const bad = { ...files, "file-01": fail, "file-13": 'import "./none.ts";' };
   expect(close("many-bad", bad)).toEqual({ code: 1, last: "36 passed, 2 failed" });
+});
+
+test("fuzzing beside all tests counts as one, and takes no part where some are chosen", () => {
+  const fuzz = (status: number) => {
+    const text = `console.log("1 findings"); process.exit(${status});`;
+    return { "scripts/fuzz.ts": text, "a.test.ts": `import { test } from "bun:test"; ${PASS}` };
+  };
+  expect(closeFolder("fuzzed", fuzz(0))).toMatchObject({ code: 0, last: "3 passed, 0 failed" });
+  const { code, last, stderr } = closeFolder("found", fuzz(1));
+  expect([code, last]).toEqual([1, "2 passed, 1 failed"]);
+  expect(stderr).toContain("fuzzing failed:\n1 findings\n");
+  expect(closeFolder("chosen", fuzz(1), "a").last).toBe("2 passed, 0 failed");
 });
 
 test("takes parts of paths, and Bun's own flags", () => {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { adapterBytes, commandTest, lossesIn } from "./command.ts";
+import { adapterBytes } from "../helpers/run-results.ts";
+import { commandTest, lossesIn } from "./command.ts";
 
 const { run, start, training, path } = commandTest();
 const plain = path("plain");

@@ -1,5 +1,5 @@
 import { afterAll, setDefaultTimeout } from "bun:test";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readJsonLog } from "../helpers/json-log.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
@@ -140,10 +140,6 @@ export function lossesIn(out: string): number[] {
   const records = readJsonLog(join(out, "log.jsonl"));
   return records.flatMap(({ task_loss: loss }) => (typeof loss === "number" ? [loss] : []));
 }
-
-/** The bytes of a run's adapter. */
-export const adapterBytes = (out: string) =>
-  readFileSync(join(out, "adapter", "adapter_model.safetensors"));
 
 /** A line of predictions.jsonl. */
 export interface Prediction {

@@ -46,6 +46,15 @@ describe("doctor", () => {
     expect(found.find(({ what }) => what === "self-test")?.ok).toBe(false);
   });
 
+  test.skipIf(cpu.backend === undefined)(
+    "refuses what OpenMP's runtime would end the program for",
+    async () => {
+      const { code, stdout, stderr } = await run(["doctor"], { OMP_STACKSIZE: "10k" });
+      expect([code, stderr]).toEqual([1, ""]);
+      expect(stdout).toContain("fail  OpenMP       OMP_STACKSIZE must be 256K to 1G");
+    },
+  );
+
   test("tells where the caches are, and of a token only that there is one", async () => {
     const { found } = await findings({ HF_TOKEN: "hf_secret", HF_HOME: path("hf") });
     const hub = found.find(({ what }) => what === "hub cache")?.found;

@@ -72,6 +72,9 @@ test("a recipe without model and data takes the hub's, and needs no hub once the
   expect([config.model, config.data]).toEqual(["microsoft/deberta-v3-base", undefined]);
   const adapter = JSON.parse(readFileSync(join(out, "adapter", "adapter_config.json"), "utf8"));
   expect(adapter.base_model_name_or_path).toBe("microsoft/deberta-v3-base");
+  expect(adapter.revision).toMatch(/^[0-9a-f]{40}$/);
+  const card = readFileSync(join(out, "adapter", "README.md"), "utf8");
+  expect(card).toContain('type: "nyu-mll/glue"\n      config: "rte"\n');
   const predicted = await run([
     "predict",
     "--adapter",

@@ -207,35 +207,50 @@ describe("eval", () => {
   });
 });
 
-describe("a trained head with NaN", () => {
-  /** A copy of the adapter, the value at `index` of its classifier's bias replaced. */
-  function brokenAdapter(name: string, index: number, value: number): string {
-    const broken = path(name);
-    cpSync(out, broken, { recursive: true });
-    const weights = join(broken, "adapter", "adapter_model.safetensors");
+describe("weights that are not finite", () => {
+  /** Sets the first number of a tensor, found by the end of its name. */
+  function setFirst(weights: string, ending: string, value: number): void {
     const bytes = readFileSync(weights);
     const headerLength = Number(bytes.readBigUInt64LE(0));
     const header = JSON.parse(bytes.toString("utf8", 8, 8 + headerLength));
-    const key = Object.keys(header).find((one) => one.endsWith("classifier.bias"));
-    bytes.writeFloatLE(value, 8 + headerLength + header[key!].data_offsets[0] + 4 * index);
+    const key = Object.keys(header).find((one) => one.endsWith(ending));
+    bytes.writeFloatLE(value, 8 + headerLength + header[key!].data_offsets[0]);
     writeFileSync(weights, bytes);
-    return broken;
   }
 
   test.each([
-    ["NaN", NaN, ["predict", "--input"]],
-    ["Infinity", Infinity, ["predict", "--input"]],
-    ["NaN", NaN, ["eval", "--data"]],
-  ])("is an error that names the rows, not a class: %s, %p", async (name, value, [verb, flag]) => {
-    const broken = brokenAdapter(`broken-${name}-${verb}`, 1, value);
-    const args = [verb!, "--adapter", broken, ...device];
-    const input = verb === "predict" ? [flag!, join(task.data, "dev.tsv")] : [flag!, task.data];
-    const { code, stdout, stderr } = await run([...args, ...input]);
+    ["predict", ["--input", join(task.data, "dev.tsv")]],
+    ["eval", ["--data", task.data]],
+  ])("of the model end %s with an error that names the rows, not a class", async (verb, input) => {
+    const model = path(`nan-model-${verb}`);
+    cpSync(task.model, model, { recursive: true });
+    setFirst(join(model, "model.safetensors"), "embeddings.LayerNorm.bias", NaN);
+    const words = [verb, "--adapter", out, "--model", model, ...device, ...input];
+    const { code, stdout, stderr } = await run(words);
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(
       /^error {2}\w+: logits must be finite: got NaN or Infinity in 6 of 6 rows, counted from 0: 0, 1, 2, 3, 4, 5\n {2}hint: all rows: /,
     );
   });
+
+  test.each([NaN, Infinity])(
+    "of the adapter are refused before they are used: %p",
+    async (value) => {
+      const broken = path(`broken-${value}`);
+      cpSync(out, broken, { recursive: true });
+      setFirst(join(broken, "adapter", "adapter_model.safetensors"), "classifier.bias", value);
+      const input = ["--input", join(task.data, "dev.tsv")];
+      const { code, stdout, stderr } = await run([
+        "predict",
+        "--adapter",
+        broken,
+        ...device,
+        ...input,
+      ]);
+      expect([code, stdout]).toEqual([1, ""]);
+      expect(stderr).toMatch(/classifier\.bias": holds a value that is not a finite number/);
+    },
+  );
 });
 
 describe("a whole model of others", () => {

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { adapterBytes, commandTest, cpu } from "./command.ts";
+import { runResults } from "../helpers/run-results.ts";
+import { commandTest, cpu } from "./command.ts";
 
 const { run, start, training, path, hinted } = commandTest();
 
@@ -13,18 +14,11 @@ beforeAll(async () => {
   expect((await run(training({ ...saving, out: whole }))).code).toBe(0);
 });
 
-/** All that a run computed: adapter, ranks, predictions, best step and metrics, and the log but for times and memory. */
+/** All that a run computed. */
 function resultsOf(out: string): unknown {
-  const text = (name: string) => readFileSync(join(out, name), "utf8");
-  const { seconds, time, peak_memory: memory, ...metrics } = JSON.parse(text("metrics.json"));
-  expect([seconds, time.training, memory.buffers].every((one) => one > 0)).toBe(true);
-  return {
-    adapter: adapterBytes(out).toString("hex"),
-    ranks: text("rank_pattern.json"),
-    predictions: text("predictions.jsonl"),
-    metrics,
-    log: text("log.jsonl").replaceAll(/"tokens_per_second":\d+/g, ""),
-  };
+  const { results, spent } = runResults(out);
+  expect(spent.every((one) => one > 0)).toBe(true);
+  return results;
 }
 
 describe("a run that is interrupted", () => {

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { writeTinyModel } from "../cli/tiny-task.ts";
-import { adapterBytes, commandTest, cpu, lossesIn } from "./command.ts";
+import { adapterBytes } from "../helpers/run-results.ts";
+import { commandTest, cpu, lossesIn } from "./command.ts";
 
 const { run, start, path } = commandTest();
 const fixture = resolve(import.meta.dir, "../fixtures/data/squad-16.json");

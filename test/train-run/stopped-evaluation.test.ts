@@ -3,7 +3,8 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node
 import { join } from "node:path";
 import { writeBart } from "../helpers/bart-folder.ts";
 import { tinyRows } from "../cli/tiny-task.ts";
-import { adapterBytes, commandTest } from "./command.ts";
+import { adapterBytes } from "../helpers/run-results.ts";
+import { commandTest } from "./command.ts";
 
 const { start, run, training, path, task } = commandTest();
 

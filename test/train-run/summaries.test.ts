@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { writeBart } from "../helpers/bart-folder.ts";
-import { adapterBytes, commandTest, lossesIn } from "./command.ts";
+import { adapterBytes } from "../helpers/run-results.ts";
+import { commandTest, lossesIn } from "./command.ts";
 
 const { run, start, path } = commandTest();
 const [out, model, data] = [path("run"), path("bart"), path("summaries")];

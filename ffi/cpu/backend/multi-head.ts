@@ -2,7 +2,7 @@ import type { Backend } from "../../../core/backend.ts";
 import type { AttentionShape, Sequences } from "../../../core/kernels/attention.ts";
 import { floats, integers, elements, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
-import { F, I, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
+import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { pack, struct } from "./struct.ts";
 
 type MultiHead = Pick<Backend, "attention" | "attentionBackward">;
@@ -22,9 +22,13 @@ export const MULTI_HEAD_SHAPE = {
   queryOffsets: P,
   keyOffsets: P,
   heads: I,
+  keyHeads: I,
   headDim: I,
   scale: F,
   causal: I,
+  window: I,
+  queryStride: L,
+  keyStride: L,
   dropout: P,
 } as const;
 
@@ -45,7 +49,7 @@ export const MULTI_HEAD_ARGS = struct({
 
 /** Scratch sizes in floats. */
 export const MULTI_HEAD_SIZES = {
-  adl_multi_head_scratch: { args: [I, I], returns: SIZE },
+  adl_multi_head_scratch: { args: [I, I, I], returns: SIZE },
 } as const;
 
 function longestOf({ sequences, hostOffsets }: Sequences): number {
@@ -55,10 +59,44 @@ function longestOf({ sequences, hostOffsets }: Sequences): number {
   return longest;
 }
 
-/** Element counts of q, of k and of logSumExp. */
-function counts({ queries, keys, heads, headDim }: AttentionShape) {
-  const width = heads * headDim;
-  return [queries.tokens * width, keys.tokens * width, heads * queries.tokens] as const;
+/** Row strides of q and of k, in elements. */
+function stridesOf({ heads, keyHeads = heads, headDim, rowStride }: AttentionShape) {
+  return [rowStride ?? heads * headDim, rowStride ?? keyHeads * headDim] as const;
+}
+
+/** Element counts, from the first to the last, of q, of k, of out and of logSumExp. */
+function counts(shape: AttentionShape) {
+  const { queries, keys, heads, keyHeads = heads, headDim } = shape;
+  const [queryStride, keyStride] = stridesOf(shape);
+  const extent = (rows: number, stride: number, cols: number) =>
+    rows === 0 ? 0 : (rows - 1) * stride + cols;
+  return {
+    ofQueries: extent(queries.tokens, queryStride, heads * headDim),
+    ofKeys: extent(keys.tokens, keyStride, keyHeads * headDim),
+    ofOut: queries.tokens * heads * headDim,
+    rows: heads * queries.tokens,
+  };
+}
+
+/** The fields of MULTI_HEAD_SHAPE that need no context. */
+function shapeFields(shape: AttentionShape) {
+  const { queries, keys, heads, keyHeads = heads, headDim, scale } = shape;
+  const { sequences } = queries;
+  const [queryStride, keyStride] = stridesOf(shape);
+  return {
+    sequences,
+    queries: queries.tokens,
+    keys: keys.tokens,
+    queryOffsets: integers(queries.offsets, sequences + 1),
+    keyOffsets: integers(keys.offsets, sequences + 1),
+    heads,
+    keyHeads,
+    headDim,
+    scale,
+    causal: Number(shape.causal),
+    queryStride,
+    keyStride,
+  };
 }
 
 /** Entries of multi-head attention. */
@@ -66,36 +104,31 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
   const kernels = typedKernels(library, MULTI_HEAD_KERNELS);
   const sizes = openSizes(library, MULTI_HEAD_SIZES);
 
-  function shapeFields({ queries, keys, heads, headDim, scale, ...shape }: AttentionShape) {
-    const { sequences } = queries;
-    const longestKeys = longestOf(keys);
+  const fieldsOf = (shape: AttentionShape) => {
+    const longestKeys = longestOf(shape.keys);
+    const window = Math.min(shape.window ?? -1, longestKeys);
+    const needed = sizes.adl_multi_head_scratch(longestKeys, shape.headDim, window);
+    const dropout = draw(shape.dropout);
     return {
-      sequences,
-      queries: queries.tokens,
-      keys: keys.tokens,
+      ...shapeFields(shape),
       longestKeys,
-      queryOffsets: integers(queries.offsets, sequences + 1),
-      keyOffsets: integers(keys.offsets, sequences + 1),
-      heads,
-      headDim,
-      scale,
-      causal: Number(shape.causal),
-      dropout: draw(shape.dropout),
-      scratch: scratch(Number(sizes.adl_multi_head_scratch(longestKeys, headDim))),
+      window,
+      dropout,
+      scratch: scratch(Number(needed)),
     };
-  }
+  };
 
   return {
     attention({ q, k, v }, { out, logSumExp }, shape) {
-      const [ofQueries, ofKeys, rows] = counts(shape);
+      const { ofQueries, ofKeys, ofOut, rows } = counts(shape);
       const type = typeOf(out);
       kernels(type).adl_attention(
         pack(MULTI_HEAD_ARGS, {
-          ...shapeFields(shape),
+          ...fieldsOf(shape),
           q: elements(q, ofQueries, type),
           k: elements(k, ofKeys, type),
           v: elements(v, ofKeys, type),
-          out: target(out, ofQueries, type),
+          out: target(out, ofOut, type),
           logSumExp: optionalTarget(logSumExp, rows),
           dout: null,
           dq: null,
@@ -105,17 +138,17 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
       );
     },
     attentionBackward(dout, { q, k, v, out, logSumExp }, grads, shape) {
-      const [ofQueries, ofKeys, rows] = counts(shape);
+      const { ofQueries, ofKeys, ofOut, rows } = counts(shape);
       const type = typeOf(dout);
       kernels(type).adl_attention_bwd(
         pack(MULTI_HEAD_ARGS, {
-          ...shapeFields(shape),
+          ...fieldsOf(shape),
           q: elements(q, ofQueries, type),
           k: elements(k, ofKeys, type),
           v: elements(v, ofKeys, type),
-          out: elements(out, ofQueries, type),
+          out: elements(out, ofOut, type),
           logSumExp: floats(logSumExp, rows),
-          dout: elements(dout, ofQueries, type),
+          dout: elements(dout, ofOut, type),
           dq: target(grads.q, ofQueries, type),
           dk: target(grads.k, ofKeys, type),
           dv: target(grads.v, ofKeys, type),

@@ -33,10 +33,12 @@ typedef struct {
   int sequences, queries, keys; /* queries, keys: total rows */
   int longest_keys;             /* key rows of the longest sequence */
   const int32_t *query_offsets, *key_offsets;
-  int heads, head_dim;
+  int heads, key_heads, head_dim; /* key_heads divides heads */
   float scale;
   int causal;
-  const adl_dropout *dropout; /* NULL for no dropout */
+  int window;                       /* largest distance of a visible key; -1 for any */
+  int64_t query_stride, key_stride; /* row strides of q and dq, and of k, v, dk and dv */
+  const adl_dropout *dropout;       /* NULL for no dropout */
 } multi_head_shape;
 
 /* Arguments of the multi-head attention kernels, forward and backward. */

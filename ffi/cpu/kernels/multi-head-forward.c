@@ -21,7 +21,8 @@ typedef struct {
 
 static workspace workspace_at(const multi_head_shape *s, float *scratch) {
   float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
-  const int64_t dim = padded_depth(s->head_dim), keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
+  const int64_t dim = padded_depth(s->head_dim),
+                keys = adl_round_up(multi_head_held(s, s->longest_keys), OPERAND_ROWS);
   return (workspace){
       .k_transposed = attention_alloc_right(&memory, dim, keys),
       .v = attention_alloc_right(&memory, keys, dim),
@@ -33,11 +34,12 @@ static workspace workspace_at(const multi_head_shape *s, float *scratch) {
   };
 }
 
-/* Sets row = softmax(row * factor) over its first n elements, and the rest up to `padded` to 0.
- * Returns the log of the sum. */
-ADL_NOINLINE float softmax(float *row, int n, int padded, float factor) {
-  for (int j = n; j < padded; j++) row[j] = -INFINITY;
-  if (n == 0) {
+/* Sets row = softmax(row * factor) over its elements [from, to), and the others up to `padded` to
+ * 0. Returns the log of the sum. */
+ADL_NOINLINE float softmax(float *row, int from, int to, int padded, float factor) {
+  for (int j = 0; j < from; j++) row[j] = -INFINITY;
+  for (int j = to; j < padded; j++) row[j] = -INFINITY;
+  if (from >= to) {
     for (int j = 0; j < padded; j++) row[j] = 0.0f;
     return -INFINITY;
   }
@@ -56,23 +58,25 @@ ADL_NOINLINE float softmax(float *row, int n, int padded, float factor) {
   return top * factor + logf(sum);
 }
 
-/* Converts a block's scores into probabilities with dropout; sets log_sum_exp. */
+/* Converts a block's scores of `keys` into probabilities with dropout; sets log_sum_exp. */
 static void normalise(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
-                      int first, int rows, int64_t stride, uint32_t dropout_row,
+                      int first, int rows, key_range keys, uint32_t dropout_row,
                       float *log_sum_exp) {
-  const int visible_to_last = multi_head_visible(s, pair, first + rows - 1);
-  const int groups = (visible_to_last + 3) / 4;
-  const int padded = (int)adl_round_up(visible_to_last, ADL_VECTOR);
-  if (s->dropout && groups > 0) adl_dropout_rows(s->dropout, dropout_row, rows, groups, w->factors);
+  const int count = keys.to - keys.from, groups = (count + 3) / 4;
+  const int padded = (int)adl_round_up(count, ADL_VECTOR);
+  const int64_t stride = multi_head_stride(s, pair);
+  if (s->dropout && groups > 0)
+    adl_dropout_block(s->dropout, dropout_row, rows, keys.from / 4, groups, w->factors);
   for (int r = 0; r < rows; r++) {
     float *row = w->scores + r * stride;
-    const int visible = multi_head_visible(s, pair, first + r);
-    const float log_sum = softmax(row, visible, padded, 1.0f / s->scale);
+    const key_range visible = multi_head_visible(s, pair, first + r);
+    const int from = visible.from - keys.from, to = visible.to - keys.from;
+    const float log_sum = softmax(row, from, to, padded, 1.0f / s->scale);
     if (log_sum_exp) log_sum_exp[first + r] = log_sum;
     if (s->dropout) {
       const float *factors = w->factors + 4 * groups * (int64_t)r;
 #pragma omp simd
-      for (int j = 0; j < visible; j++) row[j] *= factors[j];
+      for (int j = from; j < to; j++) row[j] *= factors[j];
     }
   }
 }
@@ -147,34 +151,44 @@ static void sum_values(int rows, const float *probs, int64_t stride, const act *
 /* Scores and sums from the tensors in place. Scores of invisible keys are computed but not used. */
 static void attend_few(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                        tensors t, uint32_t dropout_row) {
-  const int dim = s->head_dim, width = s->heads * dim, n = pair->n;
-  const int64_t stride = adl_round_up(pair->m, ADL_VECTOR), padded_dim = padded_depth(dim);
-  dot_products(n, 0, pair->m, dim, t.q, width, t.k, width, w->scores, stride, 1);
-  normalise(s, pair, w, 0, n, stride, dropout_row, t.log_sum_exp);
+  const int dim = s->head_dim, n = pair->n;
+  const int64_t stride = multi_head_stride(s, pair), padded_dim = padded_depth(dim);
+  dot_products(n, 0, pair->m, dim, t.q, s->query_stride, t.k, s->key_stride, w->scores, stride, 1);
   /* Invisible keys have probability 0, up to those visible to the last query. */
-  const int visible = multi_head_visible(s, pair, n - 1);
-  sum_values(n, w->scores, stride, t.v, visible, width, dim, w->out, padded_dim);
-  copy_out(t.out, width, w->out, padded_dim, n, dim);
+  const key_range keys = multi_head_block_keys(s, pair, 0, n);
+  normalise(s, pair, w, 0, n, keys, dropout_row, t.log_sum_exp);
+  sum_values(n, w->scores, stride, t.v, keys.to, s->key_stride, dim, w->out, padded_dim);
+  copy_out(t.out, s->heads * dim, w->out, padded_dim, n, dim);
+}
+
+/* Copies keys and their values to operands, whose first row is that of key `keys.from`. */
+static void load_keys(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
+                      const tensors *t, key_range keys) {
+  const int dim = s->head_dim, count = keys.to - keys.from;
+  const int64_t at = keys.from * s->key_stride;
+  copy_right_transposed(w->k_transposed, multi_head_stride(s, pair), t->k + at, s->key_stride,
+                        count, dim);
+  copy_right(w->v, t->v + at, s->key_stride, count, dim);
 }
 
 static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair,
                           const workspace *w, tensors t, uint32_t dropout_row) {
   const int dim = s->head_dim, width = s->heads * dim;
-  const int64_t padded_dim = padded_depth(dim), stride = adl_round_up(pair->m, ADL_VECTOR);
-  copy_right_transposed(w->k_transposed, stride, t.k, width, pair->m, dim);
-  copy_right(w->v, t.v, width, pair->m, dim);
+  const int64_t padded_dim = padded_depth(dim), stride = multi_head_stride(s, pair);
+  if (s->window < 0) load_keys(s, pair, w, &t, (key_range){0, pair->m});
   const int step = attention_block_rows(pair->n);
   begin_products();
   for (int first = 0; first < pair->n; first += step) {
     const int rows = (int)adl_min(pair->n - first, step);
-    const int visible = multi_head_visible(s, pair, first + rows - 1);
-    const int64_t at = (int64_t)first * width;
-    copy_left(w->q, t.q + at, width, rows, dim);
-    multiply(rows, visible, dim, w->q, padded_dim, w->k_transposed, stride, w->scores, stride, 0);
-    normalise(s, pair, w, first, rows, stride, dropout_row + (uint32_t)first, t.log_sum_exp);
-    multiply_floats(rows, dim, visible, w->scores, stride, 1, w->v, padded_dim, w->out, padded_dim,
-                    0, w->panel);
-    copy_out(t.out + at, width, w->out, padded_dim, rows, dim);
+    const key_range keys = multi_head_block_keys(s, pair, first, rows);
+    const int count = keys.to - keys.from;
+    if (s->window >= 0) load_keys(s, pair, w, &t, keys);
+    copy_left(w->q, t.q + first * s->query_stride, s->query_stride, rows, dim);
+    multiply(rows, count, dim, w->q, padded_dim, w->k_transposed, stride, w->scores, stride, 0);
+    normalise(s, pair, w, first, rows, keys, dropout_row + (uint32_t)first, t.log_sum_exp);
+    multiply_floats(rows, dim, count, w->scores, stride, 1, w->v, padded_dim, w->out, padded_dim, 0,
+                    w->panel);
+    copy_out(t.out + (int64_t)first * width, width, w->out, padded_dim, rows, dim);
   }
   end_products();
 }
@@ -184,15 +198,17 @@ static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair
 ADL_API int ADL_ACT(attention)(const multi_head_args *args) {
   const multi_head_shape *s = &args->shape;
   const int64_t width = s->heads * s->head_dim;
+  const int group = s->heads / s->key_heads;
 #pragma omp parallel for schedule(dynamic, 1) if (multi_head_is_large(s))
   for (int item = 0; item < s->heads * s->sequences; item++) {
     const int head = item % s->heads;
     const multi_head_pair pair = multi_head_pair_at(s, item / s->heads);
-    const int64_t at = pair.start * width + head * s->head_dim,
-                  key_at = pair.key_start * width + head * s->head_dim,
+    const int64_t q_at = pair.start * s->query_stride + head * s->head_dim,
+                  key_at = pair.key_start * s->key_stride + head / group * s->head_dim,
+                  out_at = pair.start * width + head * s->head_dim,
                   row = (int64_t)head * s->queries + pair.start;
     const workspace w = workspace_at(s, args->scratch);
-    const tensors t = {args->q + at, args->k + key_at, args->v + key_at, args->out + at,
+    const tensors t = {args->q + q_at, args->k + key_at, args->v + key_at, args->out + out_at,
                        args->log_sum_exp ? args->log_sum_exp + row : NULL};
     if (pair.n == 0) continue;
     if (pair.n <= FEW_QUERIES)

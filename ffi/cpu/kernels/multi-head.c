@@ -1,7 +1,8 @@
 #include "multi-head.h"
 
 int64_t multi_head_thread_floats(const multi_head_shape *s) {
-  const int64_t dim = padded_depth(s->head_dim), keys = adl_round_up(s->longest_keys, OPERAND_ROWS);
+  const int64_t dim = padded_depth(s->head_dim),
+                keys = adl_round_up(multi_head_held(s, s->longest_keys), OPERAND_ROWS);
   /* The backward kernel's allocations, each aligned to a cache line; the forward kernel needs less
    * of each. bf16 operands take half, but end with zero rows of two tiles. */
   const int64_t tail = 2 * OPERAND_DEPTH;
@@ -12,7 +13,8 @@ int64_t multi_head_thread_floats(const multi_head_shape *s) {
 }
 
 /* Floats of scratch for the multi-head attention kernels. */
-ADL_API int64_t adl_multi_head_scratch(int longest_keys, int head_dim) {
-  const multi_head_shape s = {.longest_keys = longest_keys, .head_dim = head_dim};
+ADL_API int64_t adl_multi_head_scratch(int longest_keys, int head_dim, int window) {
+  const multi_head_shape s = {
+      .longest_keys = longest_keys, .head_dim = head_dim, .window = window};
   return omp_get_max_threads() * multi_head_thread_floats(&s);
 }

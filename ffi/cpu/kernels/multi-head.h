@@ -2,6 +2,9 @@
  * Multi-head attention of packed queries to packed keys: shared by forward and backward. A block of
  * queries is multiplied by all of its visible keys at once, as in attention.h; no probabilities are
  * stored.
+ *
+ * Without a window the keys of a sequence are copied to operands once. With one, each block of
+ * queries copies its own keys, so that time per query and scratch do not grow with the sequence.
  */
 #pragma once
 
@@ -19,9 +22,36 @@ ADL_INLINE multi_head_pair multi_head_pair_at(const multi_head_shape *s, int b) 
                            s->key_offsets[b + 1] - key_start};
 }
 
-/* Number of keys visible to query i of the sequence: always the first ones. */
-ADL_INLINE int multi_head_visible(const multi_head_shape *s, const multi_head_pair *pair, int i) {
-  return s->causal ? (int)adl_max(0, pair->m - (pair->n - 1 - i)) : pair->m;
+/* Keys [from, to) of a sequence. */
+typedef struct {
+  int from, to;
+} key_range;
+
+/* Keys visible to query i of the sequence. */
+ADL_INLINE key_range multi_head_visible(const multi_head_shape *s, const multi_head_pair *pair,
+                                        int i) {
+  const int end = s->causal ? (int)adl_max(0, pair->m - (pair->n - 1 - i)) : pair->m;
+  if (s->window < 0) return (key_range){0, end};
+  return (key_range){(int)adl_max(0, i - s->window), (int)adl_min(end, i + s->window + 1)};
+}
+
+/* Keys visible to any query of a block, from the start of a tile on. */
+ADL_INLINE key_range multi_head_block_keys(const multi_head_shape *s, const multi_head_pair *pair,
+                                           int first, int rows) {
+  const int from = multi_head_visible(s, pair, first).from;
+  return (key_range){from - from % OPERAND_ROWS,
+                     multi_head_visible(s, pair, first + rows - 1).to};
+}
+
+/* Keys whose operands a thread holds at once, for a sequence of `keys` keys. */
+ADL_INLINE int multi_head_held(const multi_head_shape *s, int keys) {
+  if (s->window < 0) return keys;
+  return (int)adl_min(keys, BLOCK_ROWS + 2 * (int64_t)s->window + OPERAND_ROWS);
+}
+
+/* Row stride of matrices with a column per held key. */
+ADL_INLINE int64_t multi_head_stride(const multi_head_shape *s, const multi_head_pair *pair) {
+  return adl_round_up(multi_head_held(s, pair->m), ADL_VECTOR);
 }
 
 /* Whether the products are large enough to pay for waking threads. */
@@ -29,7 +59,7 @@ ADL_INLINE int multi_head_is_large(const multi_head_shape *s) {
   int64_t products = 0;
   for (int b = 0; b < s->sequences; b++) {
     const multi_head_pair pair = multi_head_pair_at(s, b);
-    products += (int64_t)pair.n * pair.m * s->heads * s->head_dim;
+    products += (int64_t)pair.n * multi_head_held(s, pair.m) * s->heads * s->head_dim;
   }
   return adl_parts(products) > 1;
 }

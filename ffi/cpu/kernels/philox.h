@@ -90,19 +90,25 @@ static inline void adl_dropout_row(const adl_dropout *d, uint32_t row, int64_t f
   }
 }
 
-/* Sets the factors of whole rows, 4 * groups floats each. Lanes run across rows, so that short rows
- * fill them. */
-static inline void adl_dropout_rows(const adl_dropout *d, uint32_t row, int rows, int groups,
-                                    float *factors) {
+/* Sets the factors of `rows` rows, 4 * groups floats each, from column 4 * first on. Lanes run
+ * across rows, so that short rows fill them. */
+static inline void adl_dropout_block(const adl_dropout *d, uint32_t row, int rows, int first,
+                                     int groups, float *factors) {
   uint64_t group[ADL_PHILOX_LANES], at[ADL_PHILOX_LANES];
   const float inverse = 1.0f / (float)groups;
   for (int base = 0; base < rows * groups; base += ADL_PHILOX_LANES) {
     for (int lane = 0; lane < ADL_PHILOX_LANES; lane++) {
       int index = base + lane;
       int r = (int)(((float)index + 0.5f) * inverse); /* index / groups: exact below 2^22 */
-      group[lane] = (uint64_t)(index - r * groups);
+      group[lane] = (uint64_t)(first + index - r * groups);
       at[lane] = (uint64_t)row + (uint64_t)r;
     }
     adl_philox_factors(d, group, at, factors + 4 * (int64_t)base);
   }
+}
+
+/* The same for whole rows. */
+static inline void adl_dropout_rows(const adl_dropout *d, uint32_t row, int rows, int groups,
+                                    float *factors) {
+  adl_dropout_block(d, row, rows, 0, groups, factors);
 }

@@ -12,11 +12,11 @@ import { loadWeights } from "../../../core/model/load-weights.ts";
 import { declareModel } from "../../../core/model/open-model.ts";
 import { packSequences } from "../../../core/nn/packed-batch.ts";
 import { openCheckpoint } from "../../../core/io/checkpoint-files.ts";
-import { pluginFor } from "../../../plugins/index.ts";
+import { builtInFamilies } from "../../../plugins/index.ts";
 import { smallConfig, smallPlugin, type Steps, writeSmall } from "./small-plugin.ts";
 
 const cases = join(import.meta.dir, "../../golden/cases");
-const file = { file: import.meta.path };
+const file = { files: [import.meta.path] };
 
 let folder = "";
 beforeAll(() => {
@@ -110,7 +110,7 @@ describe("recorded outputs", () => {
   });
 
   test("logits of a head that the checkpoint lacks are not compared", () => {
-    const plugin: ModelPlugin = pluginFor("deberta-v2");
+    const plugin: ModelPlugin = builtInFamilies.familyOf("deberta-v2").plugin;
     const golden = join(cases, "01-seqcls-2labels");
     const model = join(cases, "01-hub-style-fp16-bin");
     const [found] = checkGolden(plugin, { golden: model, model: golden }, file);
@@ -120,14 +120,14 @@ describe("recorded outputs", () => {
   for (const name of ["01-seqcls-2labels", "03-qa-types", "04-bart", "04-bart-label-holes"])
     test(`${name}: transformers' agree with the built-in plugin's`, () => {
       const golden = join(cases, name);
-      const plugin = pluginFor(name.startsWith("04") ? "bart" : "deberta-v2");
+      const plugin = builtInFamilies.familyOf(name.startsWith("04") ? "bart" : "deberta-v2").plugin;
       const found = checkGolden(plugin, { golden, model: golden }, file);
       expect(found.map(({ level }) => level)).toEqual(["ok"]);
     });
 
   test("a folder without them is an error", () => {
     const golden = join(cases, "05-lora-seqcls");
-    const plugin = pluginFor("deberta-v2");
+    const plugin = builtInFamilies.familyOf("deberta-v2").plugin;
     expect(() => checkGolden(plugin, { golden, model: golden }, file)).toThrow(
       "golden.safetensors: holds no input.attention_mask",
     );

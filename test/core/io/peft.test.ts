@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isFiniteTensor } from "../../../core/io/finite.ts";
 import { toFloat32 } from "../../../core/io/float-conversion.ts";
 import { readPeftAdapter, writePeftAdapter } from "../../../core/io/peft.ts";
 import type { AdaLoraAdapter, LoraAdapter } from "../../../core/io/peft-adapter.ts";
@@ -58,6 +59,7 @@ test("an AdaLoRA adapter of PEFT: schedule, masks, layers of rank 0, trained hea
     method: "adalora",
     taskType: "SEQ_CLS",
     baseModel: "base",
+    revision: null,
     dropout: 0,
     alpha: 16,
     initRank: 4,
@@ -184,7 +186,7 @@ const BAD_CONFIGS: readonly [
 ][] = [
   ["peft-lora", { peft_type: "IA3" }, `"peft_type" must be "ADALORA" or "LORA", got "IA3"`],
   ["peft-lora", { use_dora: true }, `"use_dora" must be unset, got true`],
-  ["peft-lora", { bias: "all" }, `"bias" must be "none", got "all"`],
+  ["peft-lora", { bias: "some" }, `"bias" must be one of none, lora_only, all, got "some"`],
   [
     "peft-lora",
     { init_lora_weights: "pissa" },
@@ -194,8 +196,39 @@ const BAD_CONFIGS: readonly [
   ["peft-lora", { r: 3 }, `must have rank 3 according to adapter_config.json, got 4`],
   [
     "peft-lora",
-    { alpha_pattern: { "(a+)+$": 1 } },
-    `"alpha_pattern" must be keyed by plain module names, got "(a+)+$"`,
+    { alpha_pattern: { "(a+$": 1 } },
+    `"alpha_pattern" must be a regular expression whose parentheses are balanced`,
+  ],
+  [
+    "peft-lora",
+    { alpha_pattern: { "(?<=a)b": 1 } },
+    `"alpha_pattern" must be a regular expression without lookbehinds`,
+  ],
+  [
+    "peft-lora",
+    { target_modules: "[" },
+    `"target_modules" must be a regular expression whose brackets are balanced, got "["`,
+  ],
+  ["peft-lora", { target_modules: 3 }, `"target_modules" must be a list of names, got 3`],
+  [
+    "peft-lora",
+    { target_modules: ["value_proj"] },
+    `has tensors, but the configuration adapts no such layer: PEFT would ignore them`,
+  ],
+  [
+    "peft-lora",
+    { exclude_modules: ".*query_proj" },
+    `query_proj": has tensors, but the configuration adapts no such layer`,
+  ],
+  [
+    "peft-lora",
+    { layers_to_transform: [0] },
+    `layer.1.attention.output.dense": has tensors, but the configuration adapts no such layer`,
+  ],
+  [
+    "peft-lora",
+    { layers_to_transform: ["0"] },
+    `"layers_to_transform" must be a whole number or a list of them, got ["0"]`,
   ],
   [
     "peft-lora",
@@ -232,6 +265,24 @@ const BAD_CONFIGS: readonly [
 for (const [name, change, message] of BAD_CONFIGS) {
   test(`${name} with ${JSON.stringify(change)} is refused`, () => {
     expect(failure(() => readPeftAdapter(withConfig(name, change))).message).toContain(message);
+  });
+}
+
+const REMEDIES: readonly [change: Record<string, unknown>, hint: string][] = [
+  [{ peft_type: "VERA" }, "convert it with PEFT's save_as_lora, or merge it in PEFT"],
+  [{ peft_type: "IA3" }, "merge it in PEFT (merge_and_unload, then save_pretrained)"],
+  [{ peft_type: "PREFIX_TUNING" }, "it trains no weights that a LoRA could hold"],
+  [{ use_dora: true }, "merge it in PEFT"],
+  [{ use_qalora: true }, "its layers are quantised: merge it in PEFT"],
+  [{ loftq_config: { loftq_bits: 4 } }, "LoftQ quantises the model: merge it in PEFT"],
+  [{ init_lora_weights: "pissa_niter_4" }, "path_initial_model_for_weight_conversion"],
+];
+
+for (const [change, hint] of REMEDIES) {
+  test(`the refusal of ${JSON.stringify(change)} says what to convert it with`, () => {
+    const error = failure(() => readPeftAdapter(withConfig("peft-lora", change)));
+    expect(error.code).toBe("E_CONFIG");
+    expect(error.hint).toContain(hint);
   });
 }
 
@@ -292,6 +343,50 @@ for (const [what, change, message] of BAD_TENSORS) {
   });
 }
 
+const notFinite = (values: readonly number[]) =>
+  float32Tensor(
+    [2, 12],
+    Float32Array.from({ length: 24 }, (_, i) => values[i % values.length]!),
+  );
+
+test("an embedding's tensors, or NaN, are refused with file and key", () => {
+  const embedded = failure(() =>
+    readPeftAdapter(
+      withTensors("peft-lora", (t) => t.set("base_model.model.x.lora_embedding_A", ten)),
+    ),
+  );
+  expect(embedded.hint).toStartWith("an adapted embedding: merge it in PEFT");
+  for (const bad of [NaN, Infinity, -Infinity]) {
+    const dir = withTensors("peft-lora", (t) => {
+      const name = "base_model.model.classifier.weight";
+      t.set(name, notFinite([0.5, bad]));
+    });
+    expect(failure(() => readPeftAdapter(dir)).message).toBe(
+      `${join(dir, "adapter_model.safetensors")}: "base_model.model.classifier.weight": holds a value that is not a finite number`,
+    );
+  }
+});
+
+test("values that are not finite are found in every dtype, at every place", () => {
+  const large = new Float32Array(100_003).fill(-3.4e38);
+  expect(isFiniteTensor(float32Tensor([100_003], large))).toBe(true);
+  large[100_002] = NaN;
+  expect(isFiniteTensor(float32Tensor([100_003], large))).toBe(false);
+  const of = (dtype: "F64" | "F16" | "BF16" | "I64", bytes: readonly number[]) =>
+    isFiniteTensor({ dtype, shape: [1], bytes: Uint8Array.from([0, ...bytes]).subarray(1) });
+  expect(of("F64", [0, 0, 0xf0, 0x7f, 0, 0, 0, 0])).toBe(true);
+  expect(of("F64", [1, 0, 0, 0, 0, 0, 0xf0, 0x7f])).toBe(false);
+  for (const [dtype, bits] of [
+    ["F16", [0, 0xfc]],
+    ["BF16", [0x80, 0x7f]],
+  ] as const) {
+    expect(of(dtype, [0, 0, 0, 0, ...bits])).toBe(false);
+    expect(of(dtype, [0, 0, ...bits])).toBe(false);
+    expect(of(dtype, [0, 0, bits[0], bits[1] - 1])).toBe(true);
+  }
+  expect(of("I64", [0, 0, 0, 0, 0, 0, 0xf0, 0x7f])).toBe(true);
+});
+
 test("init_r alone allocates nothing", () => {
   const started = cpuTime();
   const dir = withConfig("peft-adalora", { init_r: 200_000_000, rank_pattern: null });
@@ -309,6 +404,50 @@ test("the work of patterns and saved modules is linear in their number", () => {
   const isSaved = insideModules(names);
   expect(names.every((name) => isSaved(`base.${name}.weight`) && !isSaved(name))).toBe(true);
   expect(cpuTime() - started).toBeLessThan(2000);
+});
+
+test("a pattern's plain dot stands for any character, an escaped one for itself", () => {
+  const keys = {
+    "value.proj": 1,
+    [String.raw`layer\.1\.key_proj`]: 2,
+    "^a.b": 3,
+    "b|c.": 4,
+    ".": 5,
+  };
+  const lookUp = parsePattern({ p: keys }, "p", "config");
+  const paths = ["x.value_proj", "x.value.proj", "layer.1.key_proj", "layer_1_key_proj", "a.b"];
+  expect(paths.map(lookUp)).toEqual([1, 1, 2, undefined, 3]);
+  expect(["x.a_b", "x.b", "x.cd", "x.d", "x.de"].map(lookUp)).toEqual([
+    undefined,
+    4,
+    4,
+    5,
+    undefined,
+  ]);
+});
+
+test("hostile patterns are refused in bounded time, with file and key", () => {
+  const started = cpuTime();
+  const paths = Array.from({ length: 2000 }, (_, i) => `${"a.".repeat(200)}${i}`);
+  const dots = (i: number) =>
+    Array.from(i.toString(2).padStart(16, "0"), (bit) => (bit === "1" ? "." : "a"));
+  for (const keys of [
+    { [`${"(.*)".repeat(20)}x`]: 1 },
+    Object.fromEntries(
+      Array.from({ length: 60_000 }, (_, i) => [dots(i).join("").padEnd(300, "."), 1]),
+    ),
+    Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`(a|b){1,9}${i}`, 1])),
+  ]) {
+    const lookUp = parsePattern({ p: keys }, "p", "config");
+    expect(failure(() => paths.forEach(lookUp)).message).toStartWith(
+      `config: "p" must be a regular expression that takes less work to match, got `,
+    );
+  }
+  expect(cpuTime() - started).toBeLessThan(3000);
+  const proto = JSON.parse('{"p": {"__proto__": 1}}');
+  expect(failure(() => parsePattern(proto, "p", "config")).message).toBe(
+    `config: "p" must be keyed by module names, got "__proto__"`,
+  );
 });
 
 test("an endless tensor name is refused", () => {

@@ -60,9 +60,23 @@ describe("short names", () => {
     } catch (error) {
       expect(error).toMatchObject({
         code: "E_MODULES",
-        hint: "known: query, key, value, intermediate, layer.output, attention.output",
+        hint: "known: query, key, value, intermediate, layer.output, attention.output; --modules chooses among them",
       });
     }
+  });
+
+  test("a pattern that matches no layer is an error that shows the layers", () => {
+    const modules = { ...deberta.adapters.modules, pooler: /pooler\.out$/ };
+    const family = { name: "mine", adapters: { ...deberta.adapters, modules } };
+    const select = () => selectLinears(treeOf(), family);
+    expect(select).toThrow(
+      'plugin "mine": adapters.modules "pooler" matches no linear layer of this model: got /pooler\\.out$/',
+    );
+    expect(select).toThrow(
+      expect.objectContaining({
+        hint: expect.stringMatching(/^its \d+ linear layers: deberta\.encoder\.layer\.0\./),
+      }),
+    );
   });
 });
 

@@ -12,7 +12,8 @@ import { createTrainer } from "../../../core/run/create-trainer.ts";
 import { executeRun } from "../../../core/run/execute.ts";
 import { prepareRun } from "../../../core/run/prepare.ts";
 import { builtIn, type Registry } from "../../../core/run/registry.ts";
-import { pluginFor } from "../../../plugins/index.ts";
+import { createFamilies } from "../../../core/model/families.ts";
+import { plugins } from "../../../plugins/index.ts";
 import { tinyTask } from "../../cli/tiny-task.ts";
 import { localSources, quietObserver } from "../../helpers/local-run.ts";
 import { firstTriplet, meanInput, outsidePlugin, yesOrNo } from "../../helpers/outside.ts";
@@ -26,9 +27,7 @@ afterAll(() => [tiny.folder, folder].forEach((dir) => rmSync(dir, { recursive: t
 
 const sources: Sources = {
   ...localSources,
-  plugins: {
-    pluginFor: (type) => (type === "tiny-outside" ? outsidePlugin : pluginFor(type)),
-  },
+  families: () => Promise.resolve(createFamilies([outsidePlugin, ...plugins])),
 };
 
 const registry: Registry = {

@@ -153,6 +153,20 @@ describe("a source", () => {
     const config = JSON.stringify({ do_lower_case: true });
     expect(await fingerprint({ "spm.model": spm, "tokenizer_config.json": config })).not.toBe(same);
   });
+
+  test("has a fingerprint that depends on the version of the conversion, where it is converted", async () => {
+    const versioned = (version: string) => {
+      const { convert } = debertaTokenizer;
+      if (!convert) throw new Error("DeBERTa's tokenizer converts");
+      return { ...debertaTokenizer, convert: { ...convert, version } };
+    };
+    const fingerprint = (dir: string, version: string) =>
+      tokenizerFingerprint(readTokenizer(dir, versioned(version)));
+    expect(fingerprint(tinyDir, "a")).not.toBe(fingerprint(tinyDir, "b"));
+    await withFolder({ "tokenizer.json": "{}" }, async (dir) =>
+      expect(fingerprint(dir, "a")).toBe(fingerprint(dir, "b")),
+    );
+  });
 });
 
 test("a vocabulary larger than the model's is an error with both sizes", async () => {

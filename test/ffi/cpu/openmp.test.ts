@@ -5,13 +5,13 @@ import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
 import { spinsBeforeSleep } from "../../../ffi/cpu/openmp.ts";
 import { available } from "../../helpers/available.ts";
 
-const source = join(import.meta.dir, "../../../ffi/cpu/openmp.ts");
+const source = join(import.meta.dir, "../../../ffi/cpu/backend.ts");
 const { backend, reason } = await available(() => createCpuBackend({ threads: 2 }));
 
-/** What the runtime says of itself when it is loaded into a process of its own. */
+/** What the runtime says of itself when a backend loads it into a process of its own. */
 function displayed(variables: Record<string, string>): string {
   const { OMP_WAIT_POLICY: _, GOMP_SPINCOUNT: __, ...rest } = process.env;
-  const script = `import { openOpenMp } from ${JSON.stringify(source)}; openOpenMp(undefined);`;
+  const script = `import { createCpuBackend } from ${JSON.stringify(source)}; await createCpuBackend();`;
   const child = Bun.spawnSync([process.execPath, "-e", script], {
     env: { ...rest, OMP_DISPLAY_ENV: "verbose", ...variables },
   });
@@ -21,7 +21,7 @@ function displayed(variables: Record<string, string>): string {
 const SIZE = 200;
 /** Opens a backend on the given threads; prints a product's last sum, or the error. */
 const product = `
-  import { createCpuBackend } from ${JSON.stringify(join(import.meta.dir, "../../../ffi/cpu/backend.ts"))};
+  import { createCpuBackend } from ${JSON.stringify(source)};
   const n = ${SIZE}, options = JSON.parse(process.argv[1]);
   try {
     const backend = await createCpuBackend(options);
@@ -52,6 +52,31 @@ else
 test("on busy cores they sleep sooner", () => {
   expect(spinsBeforeSleep(2, 2)).toBe(20_000);
   expect(spinsBeforeSleep(4, 2)).toBe(200);
+});
+
+describe.skipIf(backend === undefined)("a stack size for OpenMP's threads", () => {
+  test.each([
+    ["OMP_STACKSIZE", "10k"],
+    ["OMP_STACKSIZE", "16"],
+    ["OMP_STACKSIZE", "0"],
+    ["OMP_STACKSIZE", "-1"],
+    ["OMP_STACKSIZE", "99999999G"],
+    ["OMP_STACKSIZE", "big"],
+    ["GOMP_STACKSIZE", "200B"],
+    ["GOMP_STACKSIZE", ""],
+  ])("%s=%p is refused before the runtime reads it", (name, value) => {
+    expect(productUnder({ [name]: value }, { threads: 2 })).toBe(
+      [
+        "E_MACHINE",
+        `${name} must be 256K to 1G, got ${JSON.stringify(value)}`,
+        `unset ${name}: threads need no other stack than the system's default`,
+      ].join("\n"),
+    );
+  });
+
+  test.each(["256", " 8 M ", "1g", "300000b"])("%p is taken", (value) => {
+    expect(productUnder({ OMP_STACKSIZE: value }, { threads: 2 })).toBe(String(SIZE));
+  });
 });
 
 describe.skipIf(backend === undefined)("variables of OpenMP", () => {

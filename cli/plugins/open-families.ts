@@ -1,0 +1,77 @@
+import { errors } from "../../core/errors.ts";
+import { statOf } from "../../core/io/regular-file.ts";
+import { createFamilies, type Families, type Family } from "../../core/model/families.ts";
+import { guardedPlugin, shownPath } from "../../core/model/guard-plugin.ts";
+import type { ModelPlugin } from "../../core/model/plugin.ts";
+import { importPlugin } from "./import-plugin.ts";
+import { originOf, pluginFiles } from "./plugin-files.ts";
+import { isPath, pluginName } from "./plugin-name.ts";
+import { pluginIn } from "./plugin-shape.ts";
+
+/**
+ * The program's families with those of plugins, files or packages. A package is looked up from each
+ * of `folders` in turn. Throws E_PLUGIN for a plugin that is not there, cannot be imported or is not
+ * one, and for two that handle the same model type.
+ */
+export async function openFamilies(
+  names: readonly string[],
+  folders: readonly string[],
+  builtIn: readonly ModelPlugin[],
+): Promise<Families> {
+  const files = names.map((name) => entryOf(name, folders));
+  const outside = await Promise.all([...new Set(files)].map(openPlugin));
+  return createFamilies(builtIn, outside);
+}
+
+/** Notes on built-in families that plugins replace, one for each model type. */
+export function replacements({ all }: Families): readonly string[] {
+  const builtIn = all.filter(({ origin }) => origin === undefined);
+  return all.flatMap(({ plugin, origin }) => {
+    if (origin === undefined) return [];
+    return plugin.modelTypes.flatMap((modelType) => {
+      const replaced = builtIn.find((one) => one.plugin.modelTypes.includes(modelType));
+      if (replaced === undefined) return [];
+      const name = `${shownPath(origin.file)}, plugin "${plugin.name}"`;
+      return `model_type ${modelType} is handled by ${name}, not by adalora's own "${replaced.plugin.name}"`;
+    });
+  });
+}
+
+/** Loads a plugin's file. Throws E_PLUGIN if it cannot be imported or does not export a plugin. */
+export async function openPlugin(file: string): Promise<Family> {
+  const files = pluginFiles(file);
+  const module = await importPlugin(file, files);
+  const plugin = pluginIn(module, shownPath(file));
+  const origin = originOf(file, files);
+  return { plugin: guardedPlugin(plugin, origin), origin };
+}
+
+// --- internal ---
+
+const MOVED = "name its file or package with --plugin; a run keeps that name in its config.json";
+
+/** The file that a name stands for. */
+function entryOf(given: string, folders: readonly string[]): string {
+  const name = pluginName(given, folders[0] ?? ".");
+  if (!isPath(name)) return packageEntry(name, folders);
+  if (statOf(name) === undefined) throw errors.plugin(`--plugin ${name}`, "does not exist", MOVED);
+  try {
+    return Bun.resolveSync(name, "/");
+  } catch (cause) {
+    const rule = "is a folder without a package.json that names its main file, or an index.ts";
+    throw errors.plugin(`--plugin ${name}`, rule, undefined, cause);
+  }
+}
+
+function packageEntry(name: string, folders: readonly string[]): string {
+  let cause: unknown;
+  for (const folder of folders) {
+    try {
+      return Bun.resolveSync(name, folder);
+    } catch (error) {
+      cause = error;
+    }
+  }
+  const rule = "there is no such file, nor a package of that name in node_modules";
+  throw errors.plugin(`--plugin ${name}`, rule, `npm i ${name} in this folder, or ${MOVED}`, cause);
+}

@@ -1,0 +1,86 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { isJsonObject, type JsonObject, readJsonObject } from "../io/json-file.ts";
+import { metricsIn, numbersIn } from "../io/json-numbers.ts";
+
+/** The file of an adapter's folder with what `adapter_config.json` cannot say. */
+export const ADAPTER_FACTS = "adalora.json";
+
+/** What `predict` and the card need besides an adapter's tensors. */
+export interface AdapterFacts {
+  readonly task: string;
+  /** Class names in the order of the model's outputs; undefined for other tasks. */
+  readonly labels: readonly string[] | undefined;
+  /** The run's settings that still apply to the trained model, by name; those set alone. */
+  readonly settings: JsonObject;
+  readonly training: TrainingFacts | undefined;
+}
+
+/** How an adapter was trained. Holds no path, user or host. */
+export interface TrainingFacts {
+  readonly method: string;
+  readonly seed: number;
+  /** Steps of the whole run, and the step that the weights are from. */
+  readonly steps: number;
+  readonly step: number;
+  readonly learningRate: number;
+  readonly batchSize: number;
+  readonly alpha: number;
+  /** Sums of the initial and of the target ranks over all adapted matrices. */
+  readonly initialRanks: number;
+  readonly targetRanks: number;
+  /** The data set on the hub; undefined for local files. */
+  readonly dataset: { readonly id: string; readonly config: string | undefined } | undefined;
+  /** Metrics of each validation split at `step`. */
+  readonly metrics: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/** The facts as the content of `adalora.json`. */
+export function factsJson({ task, labels, settings, training }: AdapterFacts): string {
+  const value = {
+    task,
+    ...(labels && { num_labels: labels.length, labels }),
+    settings,
+    ...(training && { training }),
+  };
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** Reads the facts of an adapter's folder; undefined if PEFT or an earlier version wrote it. */
+export function readFacts(dir: string): AdapterFacts | undefined {
+  const path = join(dir, ADAPTER_FACTS);
+  if (!existsSync(path)) return undefined;
+  const { task, labels, settings, training } = readJsonObject(path);
+  if (typeof task !== "string") return undefined;
+  const isNamed = Array.isArray(labels) && labels.every((name) => typeof name === "string");
+  return {
+    task,
+    labels: isNamed ? labels : undefined,
+    settings: isJsonObject(settings) ? settings : {},
+    training: isJsonObject(training) ? trainingIn(training) : undefined,
+  };
+}
+
+// --- internal ---
+
+function trainingIn(raw: JsonObject): TrainingFacts {
+  const { method, dataset, metrics } = raw;
+  const number = (name: string) => numbersIn(raw)[name] ?? Number.NaN;
+  const { id, config } = isJsonObject(dataset) ? dataset : {};
+  return {
+    method: String(method),
+    seed: number("seed"),
+    steps: number("steps"),
+    step: number("step"),
+    learningRate: number("learningRate"),
+    batchSize: number("batchSize"),
+    alpha: number("alpha"),
+    initialRanks: number("initialRanks"),
+    targetRanks: number("targetRanks"),
+    dataset:
+      typeof id === "string"
+        ? { id, config: typeof config === "string" ? config : undefined }
+        : undefined,
+    metrics: metricsIn(metrics),
+  };
+}

@@ -1,0 +1,97 @@
+import { kindOf } from "../config/task-names.ts";
+import type { PeftAdapter } from "../io/peft-adapter.ts";
+import type { AdapterFacts, TrainingFacts } from "./adapter-facts.ts";
+
+/** What a card describes. */
+export interface CardSubject {
+  /** Its ranks are listed; of a merged model the adapter that was merged. */
+  readonly adapter: PeftAdapter;
+  readonly facts: AdapterFacts | undefined;
+  /** Whether the folder holds a merged model instead of an adapter. */
+  readonly isMerged?: boolean;
+}
+
+/**
+ * A card's YAML front matter, as the hub reads it: library, base model, pipeline tag, tags and
+ * `model-index`. Texts are quoted as in JSON, which YAML includes. `base`: its name on the hub.
+ */
+export function cardMetadata(
+  { adapter, facts, isMerged = false }: CardSubject,
+  base: string | undefined,
+): string {
+  const pipeline = pipelineTag(adapter);
+  const dataset = facts?.training?.dataset;
+  const lines = [
+    "---",
+    `library_name: ${isMerged ? "transformers" : "peft"}`,
+    ...(base === undefined ? [] : [`base_model: ${quoted(base)}`]),
+    ...(base === undefined ? [] : [`base_model_relation: ${isMerged ? "finetune" : "adapter"}`]),
+    ...(pipeline === undefined ? [] : [`pipeline_tag: ${pipeline}`]),
+    ...(dataset === undefined ? [] : ["datasets:", `- ${quoted(dataset.id)}`]),
+    "tags:",
+    ...tagsOf(adapter, base, isMerged).map((tag) => `- ${quoted(tag)}`),
+    ...(facts?.training && pipeline ? modelIndex(facts, facts.training, pipeline) : []),
+    "---",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+// --- internal ---
+
+const quoted = (text: string) => JSON.stringify(text);
+
+const pipelines: Readonly<Record<string, string>> = {
+  SEQ_CLS: "text-classification",
+  QUESTION_ANS: "question-answering",
+  SEQ_2_SEQ_LM: "summarization",
+};
+
+const pipelineTag = ({ taskType }: PeftAdapter) => pipelines[taskType ?? ""];
+
+function tagsOf(
+  { method }: PeftAdapter,
+  base: string | undefined,
+  isMerged: boolean,
+): readonly string[] {
+  const relation = isMerged || base === undefined ? [] : [`base_model:adapter:${base}`];
+  return [...relation, method, "transformers", "adalora"].filter(
+    (tag, i, all) => all.indexOf(tag) === i,
+  );
+}
+
+/** Names of `evaluate` where ours differ. */
+const metricTypes: Readonly<Record<string, string>> = { pearson: "pearsonr" };
+
+/** The metrics in the hub's format: one result per split. */
+function modelIndex(
+  { task }: AdapterFacts,
+  { metrics, dataset, method }: TrainingFacts,
+  pipeline: string,
+): readonly string[] {
+  const results = Object.entries(metrics).flatMap(([split, values]) => {
+    const finite = Object.entries(values).filter(([, value]) => Number.isFinite(value));
+    if (finite.length === 0) return [];
+    return [
+      "  - task:",
+      `      type: ${pipeline}`,
+      "    dataset:",
+      `      name: ${quoted(datasetName(task, dataset?.id))}`,
+      `      type: ${quoted(dataset?.id ?? "local")}`,
+      ...(dataset?.config === undefined ? [] : [`      config: ${quoted(dataset.config)}`]),
+      `      split: ${quoted(split)}`,
+      "    metrics:",
+      ...finite.flatMap(([name, value]) => [
+        `    - type: ${quoted(metricTypes[name] ?? name)}`,
+        `      value: ${value}`,
+      ]),
+    ];
+  });
+  if (results.length === 0) return [];
+  return ["model-index:", `- name: ${quoted(`${task}-${method}`)}`, "  results:", ...results];
+}
+
+/** The task's name, where it is a recipe's; own data has none but its identifier on the hub. */
+function datasetName(task: string, id: string | undefined): string {
+  const isOwnData = ["classification", "regression", "summarization"].includes(task);
+  return isOwnData ? (id ?? `local data for ${kindOf(task)} tasks`) : task;
+}

@@ -1,0 +1,105 @@
+import { isAbsolute, basename, dirname } from "node:path";
+import type { RunConfig } from "../config/run-config.ts";
+import { inferenceSettings } from "../config/settings.ts";
+import { isCommit, looksLikeRepo } from "../io/hub-repo.ts";
+import type { PeftAdapter } from "../io/peft-adapter.ts";
+import { cardText, CARD } from "../model/adapter-card.ts";
+import { ADAPTER_FACTS, type AdapterFacts, factsJson } from "../model/adapter-facts.ts";
+import type { TokenizeOptions } from "../model/model-files.ts";
+import { tokenizerFiles } from "../text/save-tokenizer.ts";
+import type { PreparedRun } from "./prepare.ts";
+
+/** The step that saved weights are from, and their metrics by validation split. */
+export interface SavedAt {
+  readonly step: number;
+  readonly metrics: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/** A base model as `adapter_config.json` names it. */
+export interface BaseName {
+  readonly baseModel: string | null;
+  readonly revision: string | null;
+}
+
+/**
+ * The base model's name on the hub: the given one, else that of a model from the hub with the
+ * commit that was loaded. Null for a local folder, as a path means nothing elsewhere. `dir`: the
+ * folder that the model was loaded from.
+ */
+export function baseName(
+  { model, baseName: given }: Pick<RunConfig, "model" | "baseName">,
+  dir: string,
+): BaseName {
+  if (given === null && isAbsolute(model)) return { baseModel: null, revision: null };
+  const name = given ?? model;
+  if (!looksLikeRepo(name)) return { baseModel: name, revision: null };
+  const [baseModel = name, revision = null] = name.split("@");
+  return { baseModel, revision: (given === null ? commitOf(dir) : undefined) ?? revision };
+}
+
+/** Files that make an adapter's folder complete: facts, card and tokenizer, by name. */
+export function adapterFolderFiles(
+  run: PreparedRun,
+  adapter: PeftAdapter,
+  at: SavedAt,
+): ReadonlyMap<string, string | Uint8Array> {
+  const facts = factsOf(run, at);
+  return new Map<string, string | Uint8Array>([
+    [ADAPTER_FACTS, factsJson(facts)],
+    [CARD, cardText({ adapter, facts })],
+    ...savedTokenizer(run.files.tokenize),
+  ]);
+}
+
+/** The tokenizer's files as transformers reads them. */
+export function savedTokenizer({
+  tokenizer,
+  maxPositions,
+  rawConfig,
+}: TokenizeOptions): ReadonlyMap<string, string | Uint8Array> {
+  const hasTokenTypes = typeof rawConfig["type_vocab_size"] === "number";
+  return tokenizerFiles(tokenizer, { maxPositions, hasTokenTypes });
+}
+
+// --- internal ---
+
+/** The commit of a snapshot in the hub's cache; undefined for another folder. */
+function commitOf(dir: string): string | undefined {
+  const isSnapshot = basename(dirname(dir)) === "snapshots" && isCommit(basename(dir));
+  return isSnapshot ? basename(dir) : undefined;
+}
+
+function factsOf(run: PreparedRun, { step, metrics }: SavedAt): AdapterFacts {
+  const { config, spec, schedule, target } = run;
+  const applied = Object.entries(config).filter(
+    ([name, value]) =>
+      (name === "maxLength" || Object.hasOwn(inferenceSettings, name)) && value !== null,
+  );
+  return {
+    task: config.task,
+    labels: spec.labelNames,
+    settings: Object.fromEntries(applied),
+    training: {
+      method: config.method,
+      seed: config.seed,
+      steps: schedule.steps,
+      step,
+      learningRate: config.lr,
+      batchSize: config.batchSize * config.gradAccum,
+      alpha: config.alpha,
+      initialRanks: target?.initTotalRank ?? 0,
+      targetRanks: target?.targetTotalRank ?? 0,
+      dataset: datasetOf(run),
+      metrics,
+    },
+  };
+}
+
+/** The data set on the hub: the one given by name, or the task's own; undefined for local files. */
+function datasetOf({ config, hub }: PreparedRun) {
+  if (config.data === null) return hub;
+  const [name = "", configuration] = config.data.split(":");
+  const [id = name] = name.split("@");
+  if (isAbsolute(config.data) || !looksLikeRepo(id)) return undefined;
+  return { id, config: configuration ?? (id === hub?.id ? hub.config : undefined) };
+}

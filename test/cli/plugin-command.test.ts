@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openPlugin } from "../../cli/plugins/open-families.ts";
+import { createReferenceBackend } from "../../core/backend/reference.ts";
+import { writeSafetensors } from "../../core/io/safetensors.ts";
+import { float32Tensor } from "../../core/io/stored-tensor.ts";
+import { initializeWeights } from "../../core/model/load-weights.ts";
+import { declareModel } from "../../core/model/open-model.ts";
+import { writeBagPlugin, writeTinyTokenizer } from "../helpers/bag-plugin.ts";
+import { tinyRows } from "./tiny-task.ts";
+
+const project = join(import.meta.dir, "../..");
+const root = realpathSync(mkdtempSync(join(tmpdir(), "adalora-plugin-")));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const env = { PATH: process.env["PATH"] ?? "", HOME: join(root, "home") };
+function spawn(command: readonly string[]) {
+  const ran = Bun.spawnSync([process.execPath, ...command], { cwd: root, env, stdin: "ignore" });
+  return { code: ran.exitCode, out: ran.stdout.toString(), err: ran.stderr.toString() };
+}
+const adalora = (...words: string[]) => spawn([join(project, "cli/main.ts"), ...words]);
+
+const LIMIT_MS = 60_000;
+
+describe("plugin list", () => {
+  test("shows the families of the program", () => {
+    expect(adalora("plugin", "list").out).toContain(
+      "bart\n  model types  bart\n  tasks        generation\n  modules      q_proj, k_proj",
+    );
+  });
+
+  test("shows those of plugins first, and the model types that they take over", () => {
+    const bag = writeBagPlugin(join(root, "bag"), [`["bag"]`, `["bag", "bart"]`]);
+    const { out, err } = adalora("plugin", "list", "--plugin", "bag/bag.ts", "--json");
+    const { families } = JSON.parse(out);
+    expect(families[0]).toEqual({
+      name: "bag",
+      model_types: ["bag", "bart"],
+      tasks: ["classification"],
+      modules: ["dense"],
+      file: bag,
+    });
+    const bart = families.find(({ name }: { name: string }) => name === "bart");
+    expect(bart).toMatchObject({ model_types: [], file: null });
+    expect(err).toBe(
+      `model_type bart is handled by bag/bag.ts, plugin "bag", not by adalora's own "bart"\n`,
+    );
+  });
+});
+
+describe("a wrong command line", () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ["plugin", "no action given"],
+    ["plugin lists", 'unexpected argument "lists"'],
+    ["plugin list more", 'unexpected argument "more"'],
+    ["plugin new", "no name given"],
+    ["plugin new 9x", "9x is no name for a plugin"],
+    ["plugin new none/mine", "none is no folder"],
+  ];
+  test.each(cases)("%s", (line, message) => {
+    const { code, out, err } = adalora(...line.split(" "));
+    expect([code, out]).toEqual([1, ""]);
+    expect(err).toStartWith(`error  ${message}`);
+  });
+});
+
+describe("plugin new", () => {
+  const source = join(root, "my-encoder.ts");
+  let said = "";
+
+  beforeAll(() => {
+    mkdirSync(join(root, "node_modules"));
+    symlinkSync(project, join(root, "node_modules/adalora"));
+    symlinkSync(join(project, "node_modules/@types"), join(root, "node_modules/@types"));
+    said = adalora("plugin", "new", "my-encoder").out;
+  });
+
+  test("writes a plugin of at most 100 lines and its test, and says what to do next", () => {
+    expect(said).toStartWith("my-encoder.ts\nmy-encoder.test.ts\n\nnpm i -D adalora");
+    expect(said).toEndWith("adalora run --plugin ./my-encoder.ts --model DIR --data DATA\n");
+    expect(readFileSync(source, "utf8").trimEnd().split("\n").length).toBeLessThanOrEqual(100);
+    expect(readFileSync(source, "utf8")).not.toMatch(/\bNAME\b/);
+  });
+
+  test("never overwrites a file", () => {
+    writeFileSync(join(root, "other.test.ts"), "// mine");
+    for (const name of ["my-encoder", "other", "other.ts"]) {
+      const { code, err } = adalora("plugin", "new", name);
+      expect([code, err]).toEqual([1, expect.stringContaining("exists already")]);
+    }
+    expect(readFileSync(join(root, "other.test.ts"), "utf8")).toBe("// mine");
+    expect(existsSync(join(root, "other.ts"))).toBe(false);
+  });
+
+  test("writes TypeScript that the strictest compiler accepts", () => {
+    const flags =
+      "--noEmit --strict --noUncheckedIndexedAccess --exactOptionalPropertyTypes --skipLibCheck " +
+      "--noUnusedLocals --allowImportingTsExtensions --module preserve --target esnext --types bun";
+    const files = ["my-encoder.ts", "my-encoder.test.ts"];
+    const compiler = join(project, "node_modules/.bin/tsc");
+    const checked = spawn([compiler, ...flags.split(" "), ...files]);
+    expect(checked).toEqual({ code: 0, out: "", err: "" });
+  }, 60_000);
+
+  test("writes a test that passes", () => {
+    const { code, err } = spawn(["test", "./my-encoder.test.ts"]);
+    expect([code, err]).toEqual([0, expect.stringContaining(" 4 pass")]);
+  });
+
+  test(
+    "writes a plugin that trains on a checkpoint, and predicts",
+    async () => {
+      await writeCheckpoint(source, join(root, "model"));
+      mkdirSync(join(root, "data"));
+      writeFileSync(join(root, "data/train.tsv"), tinyRows(20));
+      writeFileSync(join(root, "data/dev.tsv"), tinyRows(6));
+      const where = "--plugin my-encoder.ts --model model --data data --out out --json";
+      const steps = "--max-steps 20 --batch-size 10 --init-rank 3 --target-rank 1 --lr 0.01";
+      const rest = "--dropout 0 --cls-dropout 0 --max-length 32 --device reference";
+      const trained = adalora("run", "rte", ...`${where} ${steps} ${rest}`.split(" "));
+      expect([trained.code, trained.err]).toEqual([0, expect.not.stringContaining("error")]);
+      expect(JSON.parse(trained.out).metrics.validation.accuracy).toBe(1);
+      const predicted = adalora(
+        "predict",
+        "--adapter",
+        "out",
+        "--device",
+        "reference",
+        "a cat",
+        "the cat looked",
+      );
+      expect(JSON.parse(predicted.out).prediction).toBe("entailment");
+    },
+    LIMIT_MS,
+  );
+});
+
+/** A checkpoint of a plugin's tiny model with random weights and no head. */
+async function writeCheckpoint(file: string, folder: string): Promise<void> {
+  mkdirSync(folder);
+  writeTinyTokenizer(folder);
+  const config = {
+    model_type: "my-encoder",
+    vocab_size: 512,
+    hidden_size: 16,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    intermediate_size: 24,
+    max_position_embeddings: 32,
+    initializer_range: 0.3,
+  };
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  const { plugin } = await openPlugin(file);
+  const backend = createReferenceBackend();
+  const head = { task: "classification", labels: 2 } as const;
+  const { tree } = declareModel(plugin, plugin.parseConfig(config), head);
+  initializeWeights(backend, tree, 7);
+  const backbone = [...tree.parameters.values()].filter(({ name }) => !/pooler|class/.test(name));
+  const tensors = backbone.map(({ name, storedShape, buffer }) => {
+    return [name, float32Tensor(storedShape, Float32Array.from(backend.download(buffer)))] as const;
+  });
+  writeSafetensors(join(folder, "model.safetensors"), new Map(tensors));
+}
