@@ -1,20 +1,12 @@
-import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { checkPlugin } from "../../../cli/plugin-check/check-plugin.ts";
 import { findingsText } from "../../../cli/plugin-check/findings-text.ts";
-import { openPlugin } from "../../../cli/plugins/open-families.ts";
 import { readJsonObject } from "../../../core/io/json-file.ts";
 import { builtInFamilies, plugins } from "../../../plugins/index.ts";
 import { fakeOutput } from "../fake-output.ts";
-import { writeExampleModel } from "./example-model.ts";
 
-const root = join(import.meta.dir, "../../..");
-const cases = join(root, "test/golden/cases");
-const examples = join(root, "examples/plugins");
-const scratch = realpathSync(mkdtempSync(join(tmpdir(), "plugin-check-")));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const cases = join(import.meta.dir, "../../golden/cases");
 
 /** A checkpoint of every built-in family, and of its variants with other modules. */
 const folders = ["01-hub-style-fp16-bin", "02-conv-layer", "02-position-biased-types", "04-bart"];
@@ -34,17 +26,8 @@ for (const name of folders)
   test(`${name}: the built-in plugin passes every check`, async () => {
     const findings = await check(name);
     expect(findings.filter(({ level }) => level === "fail")).toEqual([]);
-    expect(new Set(findings.map((finding) => finding.check)).size).toBeGreaterThan(11);
-  });
-
-for (const file of readdirSync(examples).filter((name) => name.endsWith(".ts")))
-  test(`examples/plugins/${file} passes every check`, async () => {
-    const { plugin, origin } = await openPlugin(join(examples, file));
-    const folder = join(scratch, plugin.name);
-    writeExampleModel(plugin.name, folder);
-    const findings = await checkPlugin(plugin, folder, { origin });
-    expect(findings.filter(({ level }) => level === "fail")).toEqual([]);
-    expect(new Set(findings.map((finding) => finding.check)).size).toBeGreaterThan(11);
+    const checks = new Set(findings.map((finding) => finding.check));
+    expect(checks.size).toBeGreaterThan(11);
   });
 
 test("the page joins the tasks that are found equal", async () => {
