@@ -464,6 +464,14 @@ export const errors = {
     });
   },
 
+  /** A conversion whose result computes other values than the adapter that it was made from. */
+  conversion(what: string, difference: number, limit: number) {
+    const rule = `must be at most ${limit.toExponential(1)}: got ${difference.toExponential(1)}`;
+    return new AdaloraError("E_EXPORT", `the largest difference of ${what} ${rule}`, {
+      hint: "nothing was written; the adapter's weights may be too large for f32, or damaged",
+    });
+  },
+
   unknownRecipe(name: string, known: readonly string[], nearest: string | undefined) {
     const guess = nearest === undefined ? "" : `did you mean ${nearest}? `;
     return new AdaloraError("E_RECIPE", `no recipe or configuration file "${name}"`, {

@@ -7,7 +7,7 @@ const { ok, fail, warn } = findings("adapters");
 
 /** Checks the patterns of `adapters` on the model of every task. */
 export function checkAdapters(plugin: ModelPlugin, { models }: CheckedFolder): PluginFinding[] {
-  const paths = unique(models.flatMap(({ tree }) => [...tree.linears.keys()]));
+  const paths = unique(models.flatMap(({ tree }) => [...tree.adaptable.keys()]));
   const names = unique(models.flatMap(({ tree }) => [...tree.parameters.keys()]));
   const wrong = [
     ...unmatchedNames(plugin, models),
@@ -39,7 +39,7 @@ const shortNames = ({ adapters }: ModelPlugin, path: string) =>
 function unmatchedNames({ adapters }: ModelPlugin, models: readonly TaskModel[]): PluginFinding[] {
   const seen = new Set<string>();
   return models.flatMap(({ tree, task }) => {
-    const paths = [...tree.linears.keys()];
+    const paths = [...tree.adaptable.keys()];
     const idle = Object.entries(adapters.modules).filter(
       ([short, pattern]) => !seen.has(short) && !paths.some((path) => pattern.test(path)),
     );
@@ -71,7 +71,7 @@ function ambiguousLinears(plugin: ModelPlugin, paths: readonly string[]) {
 /** Two linears of a layer that reports would show under one name. */
 function repeatedInLayer(plugin: ModelPlugin, models: readonly TaskModel[]) {
   const seen = new Map<string, string>();
-  for (const path of unique(models.flatMap(({ tree }) => [...tree.linears.keys()]))) {
+  for (const path of unique(models.flatMap(({ tree }) => [...tree.adaptable.keys()]))) {
     if (shortNames(plugin, path).length !== 1) continue;
     const name = path.replace(/(\.\d+\.).*/, `$1${nameInLayer(path, plugin)}`);
     const other = seen.get(name);

@@ -26,7 +26,7 @@ export function readGoldenCase(dir: string): GoldenCase {
   const golden = readJsonObject(join(dir, "golden.json"));
   const file = join(dir, "golden.safetensors");
   const stored = existsSync(file) ? [...openSafetensors(file).tensors] : [];
-  return { dir, golden, tensors: new Map(stored.map(([name, t]) => [name, goldenTensor(t)])) };
+  return { dir, golden, tensors: new Map(stored.map(([name, t]) => [name, valuesOf(t)])) };
 }
 
 /** A tensor of a case. Throws E_FILE if it has none of that name. */
@@ -72,8 +72,8 @@ export function packedRows(
   return Array.from(rows).flatMap((row) => [...values.subarray(row * width, (row + 1) * width)]);
 }
 
-/** A stored tensor with its values. */
-export function goldenTensor(tensor: StoredTensor): GoldenTensor {
+/** The values of a stored tensor; integers are exact. */
+export function valuesOf(tensor: StoredTensor): GoldenTensor {
   const { dtype, shape, bytes } = tensor;
   if (dtype !== "I64") return { shape, values: toFloat64(tensor) };
   const aligned = bytes.slice();

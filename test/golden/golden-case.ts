@@ -92,18 +92,19 @@ export function adaptedModules(
 
 /** Attaches adapters, in the model's order. */
 function attach(tree: ModuleTree, modules: readonly AdaptedModule[]): readonly Adapter[] {
-  const missing = modules.find(({ path }) => !tree.linears.has(path));
+  const missing = modules.find(({ path }) => !tree.adaptable.has(path));
   if (missing) throw new Error(`the model has no linear layer ${missing.path}`);
-  return [...tree.linears.values()].flatMap((linear) => {
-    const module = modules.find(({ path }) => path === linear.path);
+  return [...tree.adaptable.values()].flatMap((host) => {
+    const module = modules.find(({ path }) => path === host.path);
     if (!module) return [];
-    return [(linear.adapter = declareAdapter(linear.path, linear, module))];
+    return [(host.adapter = declareAdapter(host.path, host, module))];
   });
 }
 
 /** A loaded model of a case, with its adapters. */
 export interface CaseModel {
   readonly plugin: ModelPlugin;
+  readonly head: TaskHead;
   readonly model: Model;
   readonly tree: ModuleTree;
   readonly adapters: readonly Adapter[];
@@ -125,7 +126,8 @@ export function loadModel(
   const labels = raw.num_labels ?? (raw.id2label ? Object.keys(raw.id2label).length : 2);
   const scope = ModuleScope.root();
   const task = labels === 1 ? "regression" : "classification";
-  const model = plugin.build(plugin.parseConfig(raw), options.head ?? { task, labels }, scope);
+  const head = options.head ?? { task, labels };
+  const model = plugin.build(plugin.parseConfig(raw), head, scope);
   const { tree } = scope;
   const { adapt } = options;
   const adapters = attach(tree, adapt ?? []);
@@ -135,5 +137,5 @@ export function loadModel(
       (adapt !== undefined && plugin.adapters.trainable.some((r) => r.test(parameter.name)));
   const tensors = options.weights ?? openCheckpoint(dir).tensors;
   loadWeights(backend, tree, tensors, plugin, { where: dir, seed: 0 });
-  return { plugin, model, tree, adapters };
+  return { plugin, head, model, tree, adapters };
 }
