@@ -37,7 +37,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/export.ts")).merging,
   },
   plugin: {
-    about: "list the model families, and start a new one",
+    about: "list the model families, start a new one, check one",
     load: async () => (await import("./commands/plugin.ts")).plugin,
   },
   doctor: {
