@@ -10,8 +10,9 @@ import { type ModelFiles, openModelConfig, type Sources } from "../../model/mode
 import { type DeclaredModel, declareModel } from "../../model/open-model.ts";
 import type { TaskHead } from "../../model/plugin.ts";
 import { TOKENIZER_JSON } from "../../text/load-tokenizer.ts";
-import { type AdapterFiles, modelFolder, openAdapter } from "../open-trained.ts";
-import type { Which } from "../run-weights.ts";
+import { type AdapterFiles, openAdapter } from "../open-adapter.ts";
+import { modelFolder } from "../open-trained.ts";
+import type { Which } from "../run-of.ts";
 import { readSavedConfig } from "../saved-config.ts";
 
 /** What is exported: an adapter, what is known of it, and its base model. */
