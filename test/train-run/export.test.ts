@@ -147,6 +147,30 @@ describe("a merged model", () => {
   });
 });
 
+describe("adalora inspect", () => {
+  test("shows ranks, budget and, with the base model, each increment's share of its weight", async () => {
+    const { code, stdout } = await run(["inspect", trained, "--model", task.model, "--json"]);
+    expect(code).toBe(0);
+    const found = JSON.parse(stdout);
+    const ranks = found.modules.map((one: { path: string; rank: number }) => [
+      `${one.path}.lora_E`,
+      one.rank,
+    ]);
+    expect(Object.fromEntries(ranks)).toEqual(readJson("run", "rank_pattern.json"));
+    expect(found).toMatchObject({ task: "rte", labels: ["entailment", "not_entailment"] });
+    expect(found.budget).toHaveLength(24);
+    expect(found.budget.at(-1)).toEqual({ step: 24, budget: 12 });
+    const [first] = found.modules.filter(({ rank }: { rank: number }) => rank > 0);
+    expect(first.share).toBeGreaterThan(0.001);
+    expect(first.share).toBeLessThan(1);
+  });
+
+  test("reads the adapter alone, without its base model", async () => {
+    const { code, stdout } = await run(["inspect", path("lora")]);
+    expect([code, stdout.includes("method                            LoRA")]).toEqual([0, true]);
+  });
+});
+
 describe("adalora export refuses", () => {
   const refusals: readonly (readonly [string, readonly string[], string])[] = [
     ["no adapter", ["--to", "lora", "-o", "x"], "error  no adapter given"],
