@@ -13,6 +13,7 @@ import { toFloat64 } from "../../core/io/float-conversion.ts";
 import { readPeftAdapter } from "../../core/io/peft.ts";
 import { writeRounded } from "../../core/io/round-to.ts";
 import { openSafetensors, writeSafetensors } from "../../core/io/safetensors.ts";
+import { writeTorchStateDict } from "../../core/io/torch-writer.ts";
 import { commandTest, predictionsIn } from "./command.ts";
 
 const { run, training, path, task } = commandTest();
@@ -145,6 +146,21 @@ describe("a merged model", () => {
       expect(logits[0]).toBeCloseTo(expected[row]!.logits[0]!, 1);
     }
   });
+});
+
+test("a base in pytorch_model.bin is merged into model.safetensors", async () => {
+  const base = path("torch");
+  mkdirSync(base);
+  for (const name of ["config.json", "spm.model"]) {
+    copyFileSync(join(task.model, name), join(base, name));
+  }
+  const { tensors } = openSafetensors(join(task.model, "model.safetensors"));
+  writeTorchStateDict(join(base, "pytorch_model.bin"), tensors);
+  const out = path("merged-torch");
+  const { code } = await run(["merge", trained, "--model", base, "-o", out, ...device]);
+  expect(code).toBe(0);
+  const bytes = (dir: string) => readFileSync(join(dir, "model.safetensors"));
+  expect(bytes(out).equals(bytes(path("merged")))).toBe(true);
 });
 
 describe("adalora inspect", () => {
