@@ -7,7 +7,7 @@ const { ok, fail, warn } = findings("adapters");
 
 /** Checks the patterns of `adapters` on the model of every task. */
 export function checkAdapters(plugin: ModelPlugin, { models }: CheckedFolder): PluginFinding[] {
-  const paths = unique(models.flatMap(({ tree }) => [...tree.linears.keys()]));
+  const paths = unique(models.flatMap(({ tree }) => [...tree.adaptable.keys()]));
   const names = unique(models.flatMap(({ tree }) => [...tree.parameters.keys()]));
   const wrong = [
     ...unmatchedNames(plugin, models),
@@ -38,7 +38,7 @@ const shortNames = ({ adapters }: ModelPlugin, path: string) =>
 function unmatchedNames({ adapters }: ModelPlugin, models: readonly TaskModel[]) {
   return Object.entries(adapters.modules).flatMap(([short, pattern]) => {
     const without = models.filter(
-      ({ tree }) => ![...tree.linears.keys()].some((path) => pattern.test(path)),
+      ({ tree }) => ![...tree.adaptable.keys()].some((path) => pattern.test(path)),
     );
     const [first] = without;
     if (!first) return [];
@@ -46,7 +46,7 @@ function unmatchedNames({ adapters }: ModelPlugin, models: readonly TaskModel[])
     const tasks = without.length < models.length ? ` of ${first.task}` : "";
     const hint = isParameter
       ? "a pattern is matched with a layer's path, such as encoder.layer.0.output.dense, not with its weight's name"
-      : `linear layers have paths such as ${listed([...first.tree.linears.keys()], 3)}`;
+      : `linear layers have paths such as ${listed([...first.tree.adaptable.keys()], 3)}`;
     const message = `adapters.modules.${short}, ${String(pattern)}, matches no linear layer${tasks}`;
     return [fail(message, hint)];
   });
@@ -64,7 +64,7 @@ function ambiguousLinears(plugin: ModelPlugin, paths: readonly string[]) {
 /** Two linears of a layer that reports would show under one name. */
 function repeatedInLayer(plugin: ModelPlugin, models: readonly TaskModel[]) {
   const seen = new Map<string, string>();
-  for (const path of unique(models.flatMap(({ tree }) => [...tree.linears.keys()]))) {
+  for (const path of unique(models.flatMap(({ tree }) => [...tree.adaptable.keys()]))) {
     if (shortNames(plugin, path).length !== 1) continue;
     const name = path.replace(/(\.\d+\.).*/, `$1${nameInLayer(path, plugin)}`);
     const other = seen.get(name);

@@ -14,7 +14,7 @@ const ROUNDING = 1e-12;
 export function checkIncrements(subject: Subject): PluginFinding {
   const { plugin, tree, backend } = subject;
   const short = Object.entries(plugin.adapters.modules)
-    .filter(([, pattern]) => [...tree.linears.keys()].some((path) => pattern.test(path)))
+    .filter(([, pattern]) => [...tree.adaptable.keys()].some((path) => pattern.test(path)))
     .map(([name]) => name);
   if (short.length === 0) return skip("no pattern of adapters.modules matches a linear layer");
   const before = logitsOf(subject);

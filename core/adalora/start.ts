@@ -80,10 +80,10 @@ export function perAdapter(
 /** Initializes the adapters, which are detached from the model while the start runs. */
 export async function runStart(start: Start, context: StartContext): Promise<void> {
   const { backend, adapters, tree } = context;
-  const linears = adapters.map(({ path }) => tree.linears.get(path));
-  for (const linear of linears) if (linear) linear.adapter = undefined;
+  const hosts = adapters.map(({ path }) => tree.adaptable.get(path));
+  for (const host of hosts) if (host) host.adapter = undefined;
   const values = await start.values(context);
-  for (const [i, linear] of linears.entries()) if (linear) linear.adapter = adapters[i];
+  for (const [i, host] of hosts.entries()) if (host) host.adapter = adapters[i];
   uploadValues(backend, values);
 }
 

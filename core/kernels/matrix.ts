@@ -30,18 +30,25 @@ export interface LowRankProduct {
   readonly rank: number;
 }
 
+/** A matrix [rows, cols] whose rows are `stride` elements apart; default: cols. */
+export interface StridedShape {
+  readonly rows: number;
+  readonly cols: number;
+  readonly stride?: number;
+}
+
 /** Matrix products and the kernels that accompany them. */
 export interface MatrixKernels {
   gemm(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape): void;
   /**
-   * y[rows, cols] += increment (+ bias). With `activated`, then sets its buffer, which may be y, to
-   * f(y).
+   * y[rows, cols] += increment (+ bias). With `activated`, which needs packed rows, then sets its
+   * buffer, which may be y, to f(y).
    */
   addLowRank(
     y: Buffer,
     increment: LowRankProduct,
     bias: Buffer | undefined,
-    shape: { rows: number; cols: number },
+    shape: StridedShape,
     activated?: { kind: ActivationKind; buffer: Buffer },
   ): void;
   /**
@@ -52,7 +59,7 @@ export interface MatrixKernels {
     dy: Buffer,
     increment: Omit<LowRankProduct, "factor">,
     gradient: Buffer,
-    shape: { rows: number; cols: number },
+    shape: StridedShape,
   ): void;
   /** y[rows, cols] += bias[cols]. */
   addBias(y: Buffer, bias: Buffer, rows: number, cols: number): void;

@@ -23,6 +23,7 @@ export {
   type PreNormParts,
   queryRows,
 } from "../nn/encoder-layer.ts";
+export { FusedAttention, type FusedAttentionParts } from "../nn/fused-attention.ts";
 export {
   type Backbone,
   firstToken,

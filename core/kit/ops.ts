@@ -12,6 +12,7 @@ export { gatedActivation } from "../ops/gated-activation.ts";
 export { gatherRows } from "../ops/gather-rows.ts";
 export { linear } from "../ops/linear.ts";
 export { meanRows } from "../ops/mean-rows.ts";
+export { reshape } from "../ops/reshape.ts";
 export { rmsNorm } from "../ops/rms-norm.ts";
 export { rotate } from "../ops/rotate.ts";
 export { selfAttention } from "../ops/self-attention.ts";

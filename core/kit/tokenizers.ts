@@ -2,3 +2,4 @@
 export { bartTokenizer as bart } from "../text/families/bart.ts";
 export { bertTokenizer as bert } from "../text/families/bert.ts";
 export { debertaTokenizer as deberta } from "../text/families/deberta.ts";
+export { modernBertTokenizer as modernbert } from "../text/families/modernbert.ts";

@@ -1,11 +1,19 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { cutText } from "../excerpt.ts";
-import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "../io/peft-adapter.ts";
+import type {
+  AdaLoraAdapter,
+  AdaLoraModule,
+  LoraAdapter,
+  PeftAdapter,
+} from "../io/peft-adapter.ts";
 import { type StoredTensor, float32Tensor } from "../io/stored-tensor.ts";
-import { type Adapter, adapterScale, declareAdapter } from "../nn/adapter.ts";
+import { type Adapter, type AdapterOptions, adapterScale, declareAdapter } from "../nn/adapter.ts";
+import type { Adaptable } from "../nn/linear.ts";
 import type { Parameter } from "../tensor.ts";
+import { type Factors, joinAdaLora, joinLora, splitByParts } from "./fused-adapters.ts";
 import type { DeclaredModel } from "./open-model.ts";
+import type { StartingLayer } from "./starting-layers.ts";
 
 /** The fields of a saved AdaLoRA adapter that come from the run's settings. */
 export type AdaLoraSettings = Omit<AdaLoraAdapter, "method" | "modules" | "saved" | "dropout">;
@@ -14,17 +22,28 @@ export type LoraSettings = Omit<LoraAdapter, "method" | "modules" | "saved" | "d
   readonly alpha: number;
 };
 
+/** What a run has trained. */
+export interface TrainedParts {
+  readonly adapters: readonly Adapter[];
+  /** The model's own parameters. */
+  readonly trained: readonly Parameter[];
+  /** The layers of the adapter that the run started from. */
+  readonly layers?: readonly StartingLayer[];
+}
+
 /**
  * Converts trained adapters and heads to PEFT's format. `kept` marks the unpruned triplets of each
- * adapter; pruned ones are omitted.
+ * adapter; pruned ones are omitted. Of an adapter that was trained on, those that it had pruned stay
+ * so: masks have one value for each triplet of its initial rank.
  */
 export function adaLoraAdapter(
   backend: Backend,
-  { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
+  { adapters, trained, layers = [] }: TrainedParts,
   kept: readonly (readonly boolean[])[],
   settings: AdaLoraSettings,
 ): AdaLoraAdapter {
-  const modules = adapters.map(({ path, a, e, b, rank }, i) => {
+  const slotsOf = new Map(layers.map(({ path, slots }) => [path, slots]));
+  const modules = adapters.map(({ path, range, a, e, b, rank }, i) => {
     if (!e) throw new Error(`internal: ${path} has no E`);
     const diagonal = backend.download(e.buffer);
     // Between masks Adam moves pruned E's off zero: save every triplet that the forward pass uses.
@@ -33,9 +52,9 @@ export function adaLoraAdapter(
       (_, t) => (kept[i]?.[t] ?? false) || diagonal[t] !== 0,
     );
     const rows = [...mask.keys()].filter((t) => mask[t]);
-    return {
+    const module = {
       path,
-      mask,
+      mask: maskInSlots(mask, slotsOf.get(path)),
       A: selectTriplets(backend, a.buffer, rows, {
         rows: rank,
         cols: a.shape[1] ?? 0,
@@ -48,12 +67,15 @@ export function adaLoraAdapter(
         columns: true,
       }),
     };
+    return { module, range };
   });
   const dropout = adapters[0]?.dropout ?? 0;
+  const joined = joinAdaLora(modules, settings);
   return {
     method: "adalora",
     ...settings,
-    modules,
+    ...joined,
+    modules: [...joined.modules, ...emptyModules(layers)],
     saved: savedTensors(backend, trained),
     dropout,
   };
@@ -65,18 +87,19 @@ export function adaLoraAdapter(
  */
 export function loraAdapter(
   backend: Backend,
-  { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
+  { adapters, trained, layers = [] }: TrainedParts,
   kept: readonly (readonly boolean[])[],
   { alpha, ...settings }: LoraSettings,
 ): LoraAdapter {
-  const modules = adapters.flatMap(({ path, a, b, rank }, i) => {
+  const alphas = new Map(layers.map((layer) => [layer.path, layer.alpha]));
+  const modules = adapters.flatMap(({ path, range, a, b, rank }, i) => {
     const isUsed = usedDoublets(backend, { a, b, rank });
     const rows = [...Array(rank).keys()].filter((t) => (kept[i]?.[t] ?? true) || isUsed(t));
     if (rows.length === 0) return []; // PEFT's LoRA has no rank 0: leave the layer unadapted
-    return {
+    const module = {
       path,
       // PEFT divides alpha by the saved rank, but the scale was fixed by the initial rank.
-      alpha: (alpha * rows.length) / rank,
+      alpha: ((alphas.get(path) ?? alpha) * rows.length) / rank,
       A: selectTriplets(backend, a.buffer, rows, {
         rows: rank,
         cols: a.shape[1] ?? 0,
@@ -88,9 +111,11 @@ export function loraAdapter(
         columns: true,
       }),
     };
+    return [{ module, range }];
   });
   const dropout = adapters[0]?.dropout ?? 0;
-  return { method: "lora", ...settings, modules, saved: savedTensors(backend, trained), dropout };
+  const saved = savedTensors(backend, trained);
+  return { method: "lora", ...settings, modules: joinLora(modules), saved, dropout };
 }
 
 /**
@@ -138,13 +163,8 @@ export function applyAdapter(
         : "alpha" in module
           ? module.alpha / rank
           : 1;
-    const attached = declareAdapter(module.path, linear, { rank, scale, svd });
-    const adopt = (tensor: StoredTensor) => backend.adopt(tensor, backend.master);
-    attached.a.buffer = adopt(module.A);
-    attached.b.buffer = adopt(module.B);
-    if (attached.e && "E" in module) attached.e.buffer = adopt(module.E);
-    linear.adapter = attached;
-    return [attached];
+    const hosts = splitByParts(module, linear) ?? [[linear, module] as const];
+    return hosts.map(([host, factors]) => attachFactors(backend, host, factors, { scale, svd }));
   });
 }
 
@@ -181,6 +201,38 @@ export function savedParameters(
 
 const TIED =
   "the model's embeddings and output layer are one matrix, of which PEFT trains a copy: merge the adapter in PEFT";
+
+/** The mask of a layer's triplets, as one of the slots that they have in the file. */
+function maskInSlots(
+  mask: readonly boolean[],
+  slots: readonly boolean[] | undefined,
+): readonly boolean[] {
+  if (slots === undefined) return mask;
+  let next = 0;
+  return slots.map((isUsed) => isUsed && mask[next++]!);
+}
+
+/** The layers of rank 0 of the adapter that a run started from: they stay as they are. */
+function emptyModules(layers: readonly StartingLayer[]): readonly AdaLoraModule[] {
+  return layers.flatMap(({ rank, slots, source }) =>
+    rank === 0 && slots !== undefined && "E" in source ? [{ ...source, mask: slots }] : [],
+  );
+}
+
+/** Attaches an adapter with the values of a file. */
+function attachFactors(
+  backend: Backend,
+  host: Adaptable,
+  { A, E, B }: Factors,
+  settings: Omit<AdapterOptions, "rank">,
+): Adapter {
+  const adapter = declareAdapter(host.path, host, { ...settings, rank: A.shape[0] ?? 0 });
+  const adopt = (tensor: StoredTensor) => backend.adopt(tensor, backend.master);
+  adapter.a.buffer = adopt(A);
+  adapter.b.buffer = adopt(B);
+  if (adapter.e && E) adapter.e.buffer = adopt(E);
+  return (host.adapter = adapter);
+}
 
 /** Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0. */
 function usedDoublets(backend: Backend, { a, b, rank }: Pick<Adapter, "a" | "b" | "rank">) {

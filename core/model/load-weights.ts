@@ -68,7 +68,8 @@ export function adoptWeights(backend: Backend, { found, constants }: MatchedWeig
 
 /**
  * Loads every declared parameter from the checkpoint, or from its fill if it is optional and
- * missing. Returns the filled parameters. Throws like matchWeights, before changing anything.
+ * missing. `supplied` parameters are neither. Returns the filled parameters. Throws like matchWeights,
+ * before changing anything.
  */
 export function loadWeights(
   backend: Backend,

@@ -8,6 +8,8 @@ import { Parameter } from "../tensor.ts";
 export interface Adapter {
   /** Dotted path of the adapted module. */
   readonly path: string;
+  /** Set if the module is a part of a fused layer. */
+  readonly range: OutputRange | undefined;
   readonly rank: number;
   readonly a: Parameter;
   readonly e: Parameter | undefined;
@@ -15,6 +17,14 @@ export interface Adapter {
   readonly scale: number;
   /** Dropout probability of the low-rank path's input. */
   readonly dropout: number;
+}
+
+/** Outputs of a fused linear layer (rows of its weight) that one adapter covers. */
+export interface OutputRange {
+  /** The fused layer. */
+  readonly layer: { readonly path: string; readonly outFeatures: number };
+  /** The first output. */
+  readonly start: number;
 }
 
 /** The settings of an adapter. */
@@ -36,11 +46,16 @@ export function adapterScale(alpha: number, initialRank: number, svd: boolean): 
 /** Declares an adapter's parameters, without values, under the names of PEFT and loralib. */
 export function declareAdapter(
   path: string,
-  { inFeatures, outFeatures }: { inFeatures: number; outFeatures: number },
+  {
+    inFeatures,
+    outFeatures,
+    range,
+  }: { inFeatures: number; outFeatures: number; range?: OutputRange },
   { rank, scale, svd, dropout = 0 }: AdapterOptions,
 ): Adapter {
   return {
     path,
+    range,
     rank,
     a: new Parameter(`${path}.lora_A`, [rank, inFeatures]),
     e: svd ? new Parameter(`${path}.lora_E`, [rank, 1]) : undefined,

@@ -10,6 +10,8 @@ export interface BatchRows<Shared = undefined> {
   readonly packing: Packing;
   /** i32 [N + P]: the position of each row, those of padding rows included. */
   readonly positions: Buffer;
+  /** The same on the host, which made it. */
+  readonly hostPositions: Int32Array;
   /** The P rows below the tokens, if the loss counts padded positions. */
   readonly padding: PaddingRows | undefined;
   /** Each sequence's first token, if the layer computes no other rows. */

@@ -98,8 +98,8 @@ export interface PreNormParts<Shared> {
   readonly attention: Attention<Shared>;
   readonly mlpNorm: Norm;
   readonly mlp: FeedForward;
-  /** Dropout probability of both blocks' results, before their residuals. */
-  readonly dropout: number;
+  /** Dropout probabilities of the blocks' results, before their residuals; one for both. */
+  readonly dropout: number | { readonly attention: number; readonly mlp: number };
 }
 
 /** A layer with its norms before the blocks (as in ModernBERT): x = x + block(norm(x)), twice. */
@@ -111,15 +111,16 @@ export class PreNormLayer<Shared = undefined> implements EncoderLayer<Shared> {
   }
 
   forward(pass: ForwardPass, x: Tensor, rows: BatchRows<Shared>): Tensor {
-    const { attentionNorm, attention, mlpNorm, mlp, dropout: p } = this.#parts;
+    const { attentionNorm, attention, mlpNorm, mlp, dropout } = this.#parts;
+    const own = typeof dropout === "number" ? { attention: dropout, mlp: dropout } : dropout;
     const normal = attentionNorm ? attentionNorm.forward(pass, x) : x;
     const queries = queryRows(pass, normal, rows);
     const context = attention.forward(pass, queries, normal, rows);
     const residual = normal === x ? queries : queryRows(pass, x, rows);
-    const add = (block: Tensor, to: Tensor) =>
+    const add = (block: Tensor, to: Tensor, p: number) =>
       addDropout(pass, { x: block, residual: to }, { dropout: pass.nextDropout(p) });
-    const attended = add(context, residual);
-    return add(mlp.forward(pass, mlpNorm.forward(pass, attended)), attended);
+    const attended = add(context, residual, own.attention);
+    return add(mlp.forward(pass, mlpNorm.forward(pass, attended)), attended, own.mlp);
   }
 }
 

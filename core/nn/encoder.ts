@@ -76,7 +76,14 @@ export class Encoder<Shared = undefined> {
     pass.observe(`${observedAs}.0`, hidden);
     const host = padded?.positions ?? batch.positions;
     const { value: shared, buffers } = this.#shared(pass, { batch, packing, positions: host });
-    const all = { packing, positions, padding: padded?.rows, firsts: undefined, shared };
+    const all = {
+      packing,
+      positions,
+      hostPositions: host,
+      padding: padded?.rows,
+      firsts: undefined,
+      shared,
+    };
     const reads = [...buffersOf(all), ...selected(firsts), firsts?.positions, ...buffers];
     for (const [i, layer] of layers.entries()) {
       const input = hidden;

@@ -74,6 +74,11 @@ export class PooledHead {
 /** The parts of a head for questions. */
 export interface SpanHeadParts {
   readonly encoder: Backbone;
+  /** The layer before the output, with its activation; absent where the output is all. */
+  readonly dense?: Linear | undefined;
+  readonly activation?: ActivationKind;
+  /** Behind the activation. */
+  readonly norm?: Norm | undefined;
   /** [2, C] */
   readonly output: Linear;
   /** Before `output`, for families that have it. */
@@ -89,8 +94,10 @@ export class SpanHead {
   }
 
   forward(pass: ForwardPass, batch: TokenBatch): Tensor {
-    const { encoder, output, dropout } = this.#parts;
-    const hidden = encoder.forward(pass, batch);
-    return output.forward(pass, dropout === undefined ? hidden : drop(pass, hidden, dropout));
+    const { encoder, dense, activation, norm, output, dropout } = this.#parts;
+    let x = encoder.forward(pass, batch);
+    if (dense) x = dense.forward(pass, x, activation);
+    if (norm) x = norm.forward(pass, x);
+    return output.forward(pass, dropout === undefined ? x : drop(pass, x, dropout));
   }
 }

@@ -1,7 +1,7 @@
 import { invariant } from "../errors.ts";
 import { Parameter } from "../tensor.ts";
 import { LayerNorm, RMSNorm } from "./norms.ts";
-import { Linear } from "./linear.ts";
+import { type Adaptable, Linear } from "./linear.ts";
 
 /** The initial values of a parameter that the checkpoint lacks. */
 export type Fill = "zeros" | "ones" | { readonly normal: number };
@@ -10,9 +10,22 @@ export type Fill = "zeros" | "ones" | { readonly normal: number };
 export interface ModuleTree {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly linears: ReadonlyMap<string, Linear>;
+  /** Linear layers, or the parts of fused ones in their place. */
+  readonly adaptable: ReadonlyMap<string, Adaptable>;
   readonly fills: ReadonlyMap<string, Fill>;
   /** Tensors of the checkpoint that this configuration saves but does not compute with. */
   readonly unused: ReadonlySet<string>;
+}
+
+/** Options of a linear layer. */
+export interface LinearOptions {
+  /** Whether the layer has a bias. Default: true. */
+  readonly bias?: boolean;
+  /**
+   * The parts of a fused layer, each with an adapter of its own: their outputs by name, in the
+   * order of the weight's rows. Default: none.
+   */
+  readonly parts?: Readonly<Record<string, number>>;
 }
 
 /** Declares the parameters of a model under the checkpoint's names, scope by scope. */
@@ -41,6 +54,11 @@ export class ModuleScope {
     return {
       parameters: this.#parameters,
       linears: this.#linears,
+      adaptable: new Map(
+        [...this.#linears.values()].flatMap((linear) =>
+          linear.adaptable.map((one) => [one.path, one] as const),
+        ),
+      ),
       fills: this.#fills,
       unused: this.#unused,
     };
@@ -72,21 +90,18 @@ export class ModuleScope {
     return this.child(name).parameter("weight", [rows, width], { normal: std });
   }
 
-  /**
-   * A linear layer: weight [out, in], initially N(0, std), and bias [out], initially 0, unless
-   * `bias` is false.
-   */
+  /** A linear layer: weight [out, in], initially N(0, std), and bias [out], initially 0. */
   linear(
     name: string,
     inFeatures: number,
     outFeatures: number,
     std: number,
-    { bias = true }: { readonly bias?: boolean } = {},
+    { bias = true, parts }: LinearOptions = {},
   ): Linear {
     const scope = this.child(name);
     const weight = scope.parameter("weight", [outFeatures, inFeatures], { normal: std });
     const own = bias ? scope.parameter("bias", [outFeatures], "zeros") : undefined;
-    const linear = new Linear(scope.path, weight, own);
+    const linear = new Linear(scope.path, weight, own, parts);
     this.#linears.set(scope.path, linear);
     return linear;
   }

@@ -20,10 +20,14 @@ export interface Attention<Shared = undefined> {
 /** The parts of multi-head self-attention. */
 export interface SelfAttentionParts<Shared> {
   readonly query: Linear;
+  /** With fewer outputs than `query`, heads share keys and values (grouped queries). */
   readonly key: Linear;
   readonly value: Linear;
   readonly output: Linear;
+  /** Heads of queries. */
   readonly heads: number;
+  /** Tokens that a token attends to on each side. Default: all. */
+  readonly window?: number | undefined;
   /** The tables of a rotary position embedding, among what the encoder's layers share. */
   readonly rotary?: (shared: Shared) => RotaryTables;
   /** Dropout probability of the attention weights. */
@@ -34,19 +38,25 @@ export interface SelfAttentionParts<Shared> {
 export class SelfAttention<Shared = unknown> implements Attention<Shared> {
   readonly #parts: SelfAttentionParts<Shared>;
   readonly #headDim: number;
+  readonly #keyHeads: number;
 
   constructor(parts: SelfAttentionParts<Shared>) {
-    const { query, heads } = parts;
+    const { query, key, heads } = parts;
     invariant(
       query.outFeatures % heads === 0,
       () => `${query.path}: ${query.outFeatures} features do not split into ${heads} heads`,
     );
     this.#parts = parts;
     this.#headDim = query.outFeatures / heads;
+    this.#keyHeads = key.outFeatures / this.#headDim;
+    invariant(
+      Number.isInteger(heads / this.#keyHeads),
+      () => `${key.path}: ${key.outFeatures} features are no whole share of ${heads} heads`,
+    );
   }
 
   forward(pass: ForwardPass, queries: Tensor, x: Tensor, rows: BatchRows<Shared>): Tensor {
-    const { query, key, value, output, heads, rotary, dropout } = this.#parts;
+    const { query, key, value, output, heads, rotary, window, dropout } = this.#parts;
     const q = query.forward(pass, queries);
     const k = key.forward(pass, x);
     const v = value.forward(pass, x);
@@ -58,7 +68,8 @@ export class SelfAttention<Shared = unknown> implements Attention<Shared> {
       k: rotated(k, rows.positions),
       v,
     };
-    const context = attend(pass, projections, rows, { heads, headDim: this.#headDim, dropout });
+    const shape = { heads, keyHeads: this.#keyHeads, headDim: this.#headDim, window, dropout };
+    const context = attend(pass, projections, rows, shape);
     return output.forward(pass, context);
   }
 

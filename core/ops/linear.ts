@@ -1,9 +1,13 @@
-import type { Buffer } from "../backend.ts";
-import type { ActivationKind, Dropout } from "../kernels/elementwise.ts";
+import type { ActivationKind } from "../kernels/elementwise.ts";
 import { errors } from "../errors.ts";
 import { type InputsOf, defineOp } from "../op.ts";
-import type { ForwardPass } from "../forward-pass.ts";
-import type { Tensor } from "../tensor.ts";
+import {
+  checkFactors,
+  incrementOf,
+  type LowRankAttrs,
+  lowRankBackward,
+  projectDown,
+} from "./low-rank-path.ts";
 
 const INPUTS = {
   x: "required",
@@ -14,11 +18,7 @@ const INPUTS = {
   b: "optional",
 } as const;
 
-interface Attrs {
-  /** Factor of the low-rank path; 1 by default. */
-  readonly scale?: number;
-  /** On the low-rank path's input. */
-  readonly dropout?: Dropout | undefined;
+interface Attrs extends LowRankAttrs {
   /** f; without it y is z. */
   readonly activation?: ActivationKind | undefined;
 }
@@ -48,7 +48,7 @@ export const linear = defineOp({
     const { activation: kind } = attrs;
     const out = kind && recording ? pass.allocate(rows * outputs) : z;
     if (h && a && b) {
-      const increment = { ...incrementOf(h, a, e, attrs), factor: b.buffer };
+      const increment = { ...incrementOf(h, { a, e }, attrs), factor: b.buffer };
       const activated = kind && { kind, buffer: out };
       backend.addLowRank(z, increment, bias?.buffer, { rows, cols: outputs }, activated);
     } else {
@@ -81,29 +81,9 @@ export const linear = defineOp({
       backend.gemm(dy, weight.buffer, target.buffer, shape);
     }
     if (!h || !a || !b) return;
-    const increment = incrementOf(h, a, e, attrs);
-    if (db.needed) {
-      const gradient = db.accumulateZeroed();
-      backend.addFactorGradient(dy, increment, gradient, { rows, cols: outputs });
-    }
-    const { rank, scale } = increment;
-    const dscaled = pass.allocateMaster(rows * rank); // gradient of h diag(E) * scale
-    backend.gemm(dy, b.buffer, dscaled, { m: rows, n: rank, k: outputs });
-    if (e && de.needed) backend.addColumnDots(dscaled, h, scale, de.accumulateZeroed(), rows, rank);
-    const shape = { rows, cols: inputs };
-    const dropout = attrs.dropout;
-    const inputIncrement = { ...increment, h: dscaled, transposed: false };
-    if (da.needed) {
-      const input = dropout ? droppedInput(pass, x, dropout) : x.buffer;
-      backend.addFactorGradient(input, inputIncrement, da.accumulateZeroed(), shape);
-    }
-    if (!target) return;
-    const dinput = dropout ? pass.allocate(rows * inputs) : target.buffer;
-    if (dropout) backend.zero(dinput);
-    backend.addLowRank(dinput, { ...inputIncrement, factor: a.buffer }, undefined, shape);
-    if (!dropout) return;
-    backend.dropout(dinput, dinput, rows, inputs, dropout);
-    backend.add(target.buffer, dinput);
+    const saved = { x, h, a, e, b };
+    const factorSinks = { a: da, e: de, b: db };
+    lowRankBackward(pass, { dy, stride: outputs, dx: target?.buffer }, saved, factorSinks, attrs);
   },
 });
 
@@ -115,31 +95,7 @@ function checkShapes({ x, weight, bias, a, e, b }: InputsOf<typeof INPUTS>): voi
   if (bias && bias.shape[0] !== outputs)
     throw errors.shape("linear", "bias must be [out]", { weight, bias });
   if (!a || !b) return;
-  const [rank] = a.shape;
-  if (a.shape[1] !== inputs) throw errors.shape("linear", "A must be [r, in]", { x, A: a });
-  if (e && e.shape[0] !== rank) throw errors.shape("linear", "E must be [r, 1]", { A: a, E: e });
-  if (b.shape[0] !== outputs || b.shape[1] !== rank)
+  checkFactors("linear", x, { a, e });
+  if (b.shape[0] !== outputs || b.shape[1] !== a.shape[0])
     throw errors.shape("linear", "B must be [out, r]", { weight, A: a, B: b });
-}
-
-/** h = dropout(x) A^T, [N, r]. */
-function projectDown(pass: ForwardPass, x: Tensor, a: Tensor, { dropout }: Attrs): Buffer {
-  const [rows, inputs] = [x.shape[0]!, x.shape[1]!];
-  const rank = a.shape[0] ?? 0;
-  const h = pass.allocateMaster(rows * rank);
-  const input = dropout ? droppedInput(pass, x, dropout) : x.buffer;
-  pass.backend.gemm(input, a.buffer, h, { m: rows, n: rank, k: inputs, transB: true });
-  return h;
-}
-
-/** The increment of y, without its factor B. */
-function incrementOf(h: Buffer, a: Tensor, e: Tensor | undefined, { scale = 1 }: Attrs) {
-  return { h, e: e?.buffer, scale, transposed: true, rank: a.shape[0] ?? 0 };
-}
-
-function droppedInput(pass: ForwardPass, x: Tensor, dropout: Dropout): Buffer {
-  const [rows, cols] = [x.shape[0]!, x.shape[1]!];
-  const out = pass.allocate(rows * cols);
-  pass.backend.dropout(x.buffer, out, rows, cols, dropout);
-  return out;
 }

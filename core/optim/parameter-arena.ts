@@ -73,7 +73,7 @@ export class ParameterArena {
 
 /** As in the reference: everything decays, adapters included, but biases and LayerNorms. */
 function hasDecay({ name }: Parameter): boolean {
-  return !name.endsWith("bias") && !/LayerNorm|layer_norm/.test(name);
+  return !name.endsWith("bias") && !/LayerNorm|layer_norm|(^|[._]|layer)norm\.weight$/.test(name);
 }
 
 function totalLength(parameters: readonly Parameter[]): number {

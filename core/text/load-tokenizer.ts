@@ -2,17 +2,13 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
-import { isJsonObject, readJsonObject } from "../io/json-file.ts";
+import { readJsonObject } from "../io/json-file.ts";
 import { readRegular } from "../io/regular-file.ts";
 import { createTokenizer } from "./create-tokenizer.ts";
 import { nativeFromFile, nativeFromJson } from "./native-tokenizer.ts";
+import { specialTokenNames } from "./special-tokens.ts";
 import { probeTemplates } from "./template.ts";
-import type {
-  SpecialTokens,
-  TokenizerConfig,
-  TokenizerFamily,
-  TokenizerFile,
-} from "./tokenizer-family.ts";
+import type { TokenizerConfig, TokenizerFamily, TokenizerFile } from "./tokenizer-family.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** The files that a checkpoint's tokenizer is built from, read but not parsed. */
@@ -113,20 +109,6 @@ export function checkVocabulary(tokenizer: Tokenizer, vocabSize: number, where: 
     `the tokenizer's ${tokenizer.vocabSize} tokens do not fit the model: "vocab_size" in ${where} is ${vocabSize}`,
     "the tokenizer belongs to another model: name the model's own with --tokenizer",
   );
-}
-
-/**
- * The texts of the special tokens: the checkpoint's, or else the family's. In
- * `tokenizer_config.json` a special token is its text, or an object with the text in `content`.
- */
-export function specialTokenNames(family: SpecialTokens, config: TokenizerConfig): SpecialTokens {
-  const name = (key: keyof SpecialTokens) => {
-    const value = config[`${key}_token`];
-    if (typeof value === "string") return value;
-    const content = isJsonObject(value) ? value["content"] : undefined;
-    return typeof content === "string" ? content : family[key];
-  };
-  return { pad: name("pad"), cls: name("cls"), sep: name("sep"), unk: name("unk") };
 }
 
 const readTokenizerFile = (path: string): TokenizerFile => ({ path, bytes: readRegular(path) });

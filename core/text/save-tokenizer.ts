@@ -1,5 +1,6 @@
 import { isJsonObject } from "../io/json-file.ts";
-import { convertsFiles, specialTokenNames, type TokenizerSource } from "./load-tokenizer.ts";
+import { convertsFiles, type TokenizerSource } from "./load-tokenizer.ts";
+import { specialTokenNames } from "./special-tokens.ts";
 
 /** Names of the files that `tokenizerFiles` returns. */
 export const savedTokenizerNames = ["tokenizer.json", "tokenizer_config.json"] as const;

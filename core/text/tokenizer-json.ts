@@ -32,6 +32,16 @@ interface BpeJson {
   readonly merges: readonly (readonly [string, string])[];
 }
 
+/** A WordPiece model in `tokenizer.json`'s format. */
+interface WordPieceJson {
+  readonly type: "WordPiece";
+  readonly unk_token: string;
+  readonly continuing_subword_prefix: string;
+  /** Longer words are unknown. */
+  readonly max_input_chars_per_word: number;
+  readonly vocab: Readonly<Record<string, number>>;
+}
+
 /** The parts of a `tokenizer.json`. Only the library interprets the steps around the model. */
 export interface TokenizerJson {
   readonly version: "1.0";
@@ -42,7 +52,7 @@ export interface TokenizerJson {
   readonly pre_tokenizer: object | null;
   readonly post_processor: object | null;
   readonly decoder: object | null;
-  readonly model: UnigramJson | BpeJson;
+  readonly model: UnigramJson | BpeJson | WordPieceJson;
 }
 
 /** An added token with the flags shared by the special tokens of the known families. */

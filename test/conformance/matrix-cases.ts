@@ -1,4 +1,5 @@
 import type { GemmShape } from "../../core/kernels/matrix.ts";
+import type { Buffer } from "../../core/kernels/memory.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Role } from "./bench.ts";
 import type { Case } from "./cases.ts";
@@ -216,6 +217,30 @@ const factorGradients: Case[] = FACTORS.flatMap(([rows, cols, rank]) =>
   })),
 );
 
+/** Parts of a fused layer's output: columns from `start` of rows that are `stride` apart. */
+const parts: Case[] = [
+  { rows: 1, cols: 5, stride: 9, start: 4, rank: 3 },
+  { rows: 9, cols: 33, stride: 99, start: 33, rank: 6 },
+  { rows: 70, cols: 64, stride: 192, start: 128, rank: 12 },
+  { rows: 150, cols: 222, stride: 450, start: 3, rank: 5 },
+].map(({ start, rank, ...shape }) => ({
+  name: `low-rank part ${shape.rows}x${shape.cols} of ${shape.stride} columns`,
+  entry: "addLowRank",
+  run({ backend, input, inOut }) {
+    const { rows, cols, stride } = shape;
+    const partOf = (buffer: Buffer) => backend.view(buffer, start, (rows - 1) * stride + cols);
+    const [h, e] = [input("master", exact(wave(rows * rank, 2))), input("master", wave(rank, 3))];
+    const increment = { h, e, scale: 1.5, transposed: true, rank };
+    const factor = input("master", wave(cols * rank, 4));
+    const y = inOut("y", "activation", wave(rows * stride, 1));
+    const bias = input("master", wave(cols, 5));
+    backend.addLowRank(partOf(y), { ...increment, factor }, bias, shape);
+    const dy = input("activation", wave(rows * stride, 6));
+    const gradient = inOut("gradient", "master", wave(cols * rank, 7));
+    backend.addFactorGradient(partOf(dy), increment, gradient, shape);
+  },
+}));
+
 const columns: Case[] = SIZES.flatMap(([rows, cols]): Case[] => [
   {
     name: `addBias ${rows}x${cols}`,
@@ -251,5 +276,6 @@ export const matrixCases: readonly Case[] = [
   ...frozen,
   ...lowRank,
   ...factorGradients,
+  ...parts,
   ...columns,
 ];

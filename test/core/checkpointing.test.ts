@@ -23,6 +23,7 @@ import {
   tinySentence,
   tinyTraining,
 } from "../helpers/tiny-model.ts";
+import { type TinyModernBertOptions, tinyModernBert } from "../helpers/tiny-modernbert.ts";
 import { counted, watched } from "../helpers/watched-backend.ts";
 import type { WeightedBatch } from "../../core/tasks/batch.ts";
 
@@ -61,6 +62,24 @@ const bartOf =
     };
   };
 
+const modernBertOf =
+  (options: TinyModernBertOptions) =>
+  (backend: Backend): Subject => {
+    const adapted = tinyModernBert(backend, { dropout: 0.2, ...options });
+    const lossOf = sequenceLoss(adapted.model, "classification");
+    return {
+      adapted,
+      batch(indices) {
+        const batch = tinyBatch(indices);
+        return { ...batch, loss: (pass) => lossOf(pass, batch) };
+      },
+    };
+  };
+
+/** Padded positions attend to tokens of their window. */
+const modernBertSpans = (backend: Backend) =>
+  spansOf(tinyModernBert(backend, { method: "full", task: "span", dropout: 0.2 }));
+
 /** Padded positions attend to every position of their row: layers read one more buffer. */
 function spans(backend: Backend): Subject {
   const dropout = { hidden: 0.2, attention: 0.2 };
@@ -69,6 +88,10 @@ function spans(backend: Backend): Subject {
   const options = { method: "full", modules: null, rank: 0, alpha: 1, dropout: 0 } as const;
   const adapted = adaptModel(declared, options);
   initializeWeights(backend, adapted.tree, 5);
+  return spansOf(adapted);
+}
+
+function spansOf(adapted: AdaptedModel): Subject {
   const lossOf = answerSpanLoss(adapted.model);
   return {
     adapted,
@@ -99,6 +122,9 @@ const subjects = {
     config: { num_hidden_layers: 4 }, // the last one keeps little anyway
   }),
   "DeBERTa, spans with rows for padding": spans,
+  "ModernBERT, AdaLoRA on parts of a layer": modernBertOf({}),
+  "ModernBERT, all trained": modernBertOf({ method: "full" }),
+  "ModernBERT, spans with rows for padding": modernBertSpans,
   "BART, AdaLoRA": bartOf({}),
   "BART, all trained": bartOf({ method: "full" }),
 };

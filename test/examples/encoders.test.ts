@@ -3,10 +3,11 @@ import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import bert from "../../examples/plugins/bert.ts";
 import distilbert from "../../examples/plugins/distilbert.ts";
+import eurobert from "../../examples/plugins/eurobert.ts";
 import roberta from "../../examples/plugins/roberta.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { available } from "../helpers/available.ts";
-import { computeCase, familyCases, errorsOf, readFamilyGolden } from "../helpers/family-golden.ts";
+import { computeCase, errorsOf, readFamilyGolden } from "../helpers/family-golden.ts";
 
 const { backend: cpu, reason } = await available(() => createCpuBackend({ threads: 1 }));
 type Open = () => Backend | Promise<Backend>;
@@ -21,13 +22,22 @@ const backends: readonly (readonly [
   ["cpu in bf16", () => createCpuBackend({ threads: 1, dtype: "bf16" }), 0.1, 0.3],
 ];
 
-for (const plugin of [bert, roberta, distilbert])
+const families = [
+  ["bert", bert],
+  ["roberta", roberta],
+  ["distilbert", distilbert],
+  ["eurobert", eurobert],
+  ["eurobert-late", eurobert],
+  ["eurobert-mean", eurobert],
+] as const;
+
+for (const [family, plugin] of families)
   for (const [name, open, outputs, gradients] of backends)
     describe.skipIf(name !== "reference" && !cpu)(
-      `${plugin.name} computes what transformers does: ${name}${cpu ? "" : ` (${reason})`}`,
+      `${family} computes what transformers does: ${name}${cpu ? "" : ` (${reason})`}`,
       () => {
-        const golden = readFamilyGolden(plugin.name);
-        test.each(Object.keys(familyCases))("%s", async (task) => {
+        const golden = readFamilyGolden(family);
+        test.each(Object.keys(golden.keys))("%s", async (task) => {
           const computed = computeCase(await open(), plugin, golden, task);
           const worst = errorsOf(computed, golden, task);
           expect(worst.outputs.error, worst.outputs.tensor).toBeLessThan(outputs);

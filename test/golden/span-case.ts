@@ -4,19 +4,21 @@ import type { TaskHead } from "../../core/model/plugin.ts";
 import { ForwardPass } from "../../core/forward-pass.ts";
 import { type SpanBatch, answerSpanLoss } from "../../core/tasks/span-loss.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import { type GoldenCase, type Tolerance, loadModel, packGolden, tensorOf } from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
+import { type Tolerance, loadModel } from "./golden-case.ts";
 import type { TrainingKind } from "./training-case.ts";
 
-/** transformers 5, and the authors' fork: what padded queries attend to. The goldens' second set of numbers is the fork's. */
+/** Sets of numbers in goldens: padded queries as in transformers 5, in the authors' fork, and a loss of tokens alone. */
 const maskings = [
   ["", "uniform"],
   ["_legacy", "zero"],
+  ["_tokens", undefined],
 ] as const;
 
-const headOf = (paddedQueries: "zero" | "uniform"): TaskHead => ({
+const headOf = (paddedQueries: "zero" | "uniform" | undefined): TaskHead => ({
   task: "span",
   labels: 2,
-  paddedQueries,
+  ...(paddedQueries && { paddedQueries }),
 });
 
 /** Logits at the tokens, loss and every gradient of extractive QA, under both maskings. */
@@ -33,13 +35,14 @@ function compareSpan(
   backend: Backend,
   golden: GoldenCase,
   tag: string,
-  queries: "zero" | "uniform",
+  queries: "zero" | "uniform" | undefined,
   tolerance: Tolerance,
   comparison: Comparison,
 ): void {
   const { model, tree } = loadModel(backend, golden.dir, { trainAll: true, head: headOf(queries) });
   const arena = new ParameterArena(backend, [], [...tree.parameters.values()]);
-  const batch = spanBatch(golden, "input.", 0);
+  const { padding, ...packed } = spanBatch(golden, "input.", 0);
+  const batch = queries ? { ...packed, ...(padding && { padding }) } : packed;
   const pass = new ForwardPass(backend, { training: true });
   pass.scope(() => {
     let logits: ArrayLike<number> = [];

@@ -19,7 +19,8 @@ export const matrixKernels: MatrixKernels = {
     }
   },
 
-  addLowRank(yBuffer, { rank, transposed, scale, ...of }, bias, { rows, cols }, activated) {
+  addLowRank(yBuffer, { rank, transposed, scale, ...of }, bias, shape, activated) {
+    const { rows, cols, stride = cols } = shape;
     const [y, h, factor] = [floats(yBuffer), floats(of.h), floats(of.factor)];
     const [e, offset] = [of.e && floats(of.e), bias && floats(bias)];
     for (let r = 0; r < rows; r++) {
@@ -30,13 +31,14 @@ export const matrixKernels: MatrixKernels = {
           const left = h[r * rank + i]! * (e?.[i] ?? 1) * scale;
           sum += left * factor[transposed ? c * rank + i : i * cols + c]!;
         }
-        y[r * cols + c]! += sum;
+        y[r * stride + c]! += sum;
       }
     }
     if (activated) elementwiseKernels.activate(activated.kind, yBuffer, activated.buffer);
   },
 
-  addFactorGradient(dyBuffer, { rank, transposed, scale, ...of }, gradBuffer, { rows, cols }) {
+  addFactorGradient(dyBuffer, { rank, transposed, scale, ...of }, gradBuffer, shape) {
+    const { rows, cols, stride = cols } = shape;
     const [dy, h, grad] = [floats(dyBuffer), floats(of.h), floats(gradBuffer)];
     const e = of.e && floats(of.e);
     for (let i = 0; i < rank; i++) {
@@ -44,7 +46,7 @@ export const matrixKernels: MatrixKernels = {
       for (let c = 0; c < cols; c++) {
         let sum = 0;
         for (let r = 0; r < rows; r++)
-          sum += h[r * rank + i]! * (e?.[i] ?? 1) * scale * dy[r * cols + c]!;
+          sum += h[r * rank + i]! * (e?.[i] ?? 1) * scale * dy[r * stride + c]!;
         grad[transposed ? c * rank + i : i * cols + c]! += sum;
       }
     }

@@ -1,4 +1,5 @@
 import type { Backend } from "../../../core/backend.ts";
+import type { StridedShape } from "../../../core/kernels/matrix.ts";
 import { floats, elements, optionalFloats, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { ACTIVATIONS } from "./elementwise.ts";
@@ -8,7 +9,7 @@ import { pack, struct } from "./struct.ts";
 /** kernels/low-rank.c */
 export const LOW_RANK_KERNELS = {
   adl_add_low_rank: { args: [P], returns: I },
-  adl_add_factor_gradient: { args: [P, P, P, F, P, L, L, L, I, P], returns: I },
+  adl_add_factor_gradient: { args: [P, L, P, P, F, P, L, L, L, I, P], returns: I },
 } as const;
 
 /** low_rank_args of kernels/arguments.h */
@@ -21,6 +22,7 @@ export const LOW_RANK_ARGS = struct({
   activated: P,
   rows: L,
   cols: L,
+  stride: L,
   rank: L,
   scale: F,
   transposed: I,
@@ -42,11 +44,12 @@ export function lowRank({
   const kernels = typedKernels(library, LOW_RANK_KERNELS);
   const sizes = openSizes(library, LOW_RANK_SIZES);
   return {
-    addLowRank(y, { h, e, scale, factor, transposed, rank }, bias, { rows, cols }, activated) {
+    addLowRank(y, { h, e, scale, factor, transposed, rank }, bias, shape, activated) {
+      const { rows, cols, stride = cols } = shape;
       const type = typeOf(y);
       kernels(type).adl_add_low_rank(
         pack(LOW_RANK_ARGS, {
-          y: target(y, rows * cols, type),
+          y: target(y, storedElements(shape), type),
           h: floats(h, rows * rank),
           e: optionalFloats(e, rank),
           factor: floats(factor, cols * rank),
@@ -54,6 +57,7 @@ export function lowRank({
           activated: optionalTarget(activated?.buffer, rows * cols, type),
           rows,
           cols,
+          stride,
           rank,
           scale,
           transposed: Number(transposed),
@@ -62,10 +66,12 @@ export function lowRank({
         }),
       );
     },
-    addFactorGradient(dy, { h, e, scale, transposed, rank }, gradient, { rows, cols }) {
+    addFactorGradient(dy, { h, e, scale, transposed, rank }, gradient, shape) {
+      const { rows, cols, stride = cols } = shape;
       const type = typeOf(dy);
       kernels(type).adl_add_factor_gradient(
-        elements(dy, rows * cols, type),
+        elements(dy, storedElements(shape), type),
+        stride,
         floats(h, rows * rank),
         optionalFloats(e, rank),
         scale,
@@ -78,4 +84,9 @@ export function lowRank({
       );
     },
   };
+}
+
+/** Elements from a strided matrix's first to its last. */
+function storedElements({ rows, cols, stride = cols }: StridedShape): number {
+  return rows === 0 ? 0 : (rows - 1) * stride + cols;
 }

@@ -54,10 +54,10 @@ typedef struct {
 
 /* Arguments of add_low_rank. */
 typedef struct {
-  act *y;                             /* [rows, cols] */
+  act *y;                             /* [rows, cols], rows `stride` apart */
   const float *h, *e, *factor, *bias; /* e and bias may be NULL */
-  act *activated;                     /* [rows, cols], may be y or NULL */
-  int64_t rows, cols, rank;
+  act *activated;                     /* [rows, cols], may be y or NULL; needs packed rows */
+  int64_t rows, cols, stride, rank;
   float scale;
   int transposed, kind; /* kind: enum activation */
   float *scratch;       /* adl_low_rank_scratch floats */

@@ -56,15 +56,15 @@ static void set_kept_columns(const float *h, int64_t rank, const int32_t *kept, 
 }
 
 /* Adds: y[rows, cols] += h[rows, rank] . factor[rank, cols] (+ bias[cols]). */
-ADL_INLINE void add_product(act *y, const float *h, const float *factor, const float *bias,
-                            int rows, int64_t cols, int rank) {
+ADL_INLINE void add_product(act *y, int64_t stride, const float *h, const float *factor,
+                            const float *bias, int rows, int64_t cols, int rank) {
   const int64_t whole = cols / ADL_VECTOR * ADL_VECTOR;
-  ADL_ACT(small_gemm)(rows, (int)whole, rank, h, rank, 1, factor, cols, y, cols, 1, bias);
+  ADL_ACT(small_gemm)(rows, (int)whole, rank, h, rank, 1, factor, cols, y, stride, 1, bias);
   for (int r = 0; r < rows; r++) {
     for (int64_t c = whole; c < cols; c++) {
       float sum = bias ? bias[c] : 0.0f;
       for (int k = 0; k < rank; k++) sum += h[r * rank + k] * factor[k * cols + c];
-      act_store(y + r * cols + c, act_load(y + r * cols + c) + sum);
+      act_store(y + r * stride + c, act_load(y + r * stride + c) + sum);
     }
   }
 }
@@ -98,8 +98,8 @@ ADL_API int ADL_ACT(add_low_rank)(const low_rank_args *args) {
         set_kept_columns(h, rank, kept, count, block, space, count);
         h = space;
       }
-      act *y = args->y + r * cols;
-      add_product(y, h, kept_rows, bias, block, cols, count);
+      act *y = args->y + r * args->stride;
+      add_product(y, args->stride, h, kept_rows, bias, block, cols, count);
       if (args->activated)
         ADL_ACT(activate_run)(args->kind, y, args->activated + r * cols, block * cols);
     }
@@ -164,13 +164,13 @@ static void set_sums(const float *h, int64_t ranks, int count, const act *x, int
 }
 
 /*
- * Adds to grad, the factor's gradient for the increment's gradient x[rows, cols]: scale * diag(e) .
- * h^T . x, [rank, cols], or [cols, rank] if `transposed`. In bf16 h is rounded. Each part owns
- * columns, so that results do not depend on the thread count.
+ * Adds to grad, the factor's gradient for the increment's gradient x[rows, cols] with row stride
+ * ldx: scale * diag(e) . h^T . x, [rank, cols], or [cols, rank] if `transposed`. In bf16 h is
+ * rounded. Each part owns columns, so that results do not depend on the thread count.
  */
-ADL_API int ADL_ACT(add_factor_gradient)(const act *x, const float *h, const float *e, float scale,
-                                         float *grad, int64_t rows, int64_t cols, int64_t rank,
-                                         int transposed, float *scratch) {
+ADL_API int ADL_ACT(add_factor_gradient)(const act *x, int64_t ldx, const float *h, const float *e,
+                                         float scale, float *grad, int64_t rows, int64_t cols,
+                                         int64_t rank, int transposed, float *scratch) {
   const int64_t ranks = adl_round_up(rank, ADL_LINE);
   int32_t *kept = (int32_t *)scratch;
   float *padded = scratch + ranks, *spaces = padded + rows * ranks;
@@ -189,7 +189,7 @@ ADL_API int ADL_ACT(add_factor_gradient)(const act *x, const float *h, const flo
     begin_products();
     for (int64_t c = range.from; c < range.to; c += GRADIENT_COLUMNS) {
       const int block = (int)adl_min(range.to - c, GRADIENT_COLUMNS);
-      set_sums(padded, ranks, count, x + c, cols, rows, block, space);
+      set_sums(padded, ranks, count, x + c, ldx, rows, block, space);
       for (int i = 0; i < count; i++) {
         const int64_t k = kept[i];
         const float *sums = space.sums + i * GRADIENT_COLUMNS,

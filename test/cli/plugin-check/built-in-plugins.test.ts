@@ -9,7 +9,14 @@ import { fakeOutput } from "../fake-output.ts";
 const cases = join(import.meta.dir, "../../golden/cases");
 
 /** A checkpoint of every built-in family, and of its variants with other modules. */
-const folders = ["01-hub-style-fp16-bin", "02-conv-layer", "02-position-biased-types", "04-bart"];
+const folders = [
+  "01-hub-style-fp16-bin",
+  "02-conv-layer",
+  "02-position-biased-types",
+  "04-bart",
+  "07-modernbert-cls",
+  "07-modernbert-mean",
+];
 
 const pluginOf = (name: string) =>
   builtInFamilies.familyOf(String(readJsonObject(join(cases, name, "config.json"))["model_type"]))

@@ -30,7 +30,7 @@ test("an unknown model type is an error that says how to add it", () => {
   } catch (error) {
     expect(error).toMatchObject({
       code: "E_MODEL_TYPE",
-      hint: "known: tiny-outside, deberta-v2, bart; --plugin FILE|PACKAGE adds a family, and adalora plugin new NAME starts one",
+      hint: "known: tiny-outside, deberta-v2, bart, modernbert; --plugin FILE|PACKAGE adds a family, and adalora plugin new NAME starts one",
     });
   }
 });

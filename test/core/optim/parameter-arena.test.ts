@@ -42,6 +42,19 @@ describe("the arena", () => {
     ]);
   });
 
+  test.each([
+    ["model.layers.1.attn_norm.weight", false],
+    ["head.norm.weight", false],
+    ["layers.0.input_layernorm.weight", false],
+    ["head.dense.weight", true],
+    ["layers.0.norm_projection.weight", true],
+  ])("%s has decay: %p", (name, decays) => {
+    const backend = createReferenceBackend();
+    const parameter = new Parameter(name, [2]);
+    parameter.buffer = masters(backend, [1, 2]);
+    expect(new ParameterArena(backend, [], [parameter]).decayLength).toBe(decays ? 2 : 0);
+  });
+
   test("parameters are views of the arena", () => {
     const { backend, arena } = subject();
     const [, a] = arena.parameters;

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** How the two folders were made: test/fixtures/text/make-tiny.py. */
-const fixtures = join(import.meta.dir, "../../fixtures/text");
+/** Tiny tokenizers of the families; the first two were made by: test/fixtures/text/make-tiny.py. */
+export const fixtures = join(import.meta.dir, "../../fixtures/text");
 /** A tiny DeBERTa tokenizer. */
 export const tinyDir = join(fixtures, "tiny");
 /** A tiny BART tokenizer. */
