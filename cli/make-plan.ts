@@ -19,25 +19,31 @@ export async function makePlan(
   run: PreparedRun,
   { seeds, samples, fit }: PlanOptions,
 ): Promise<Plan> {
-  const { config, schedule, target, declared, train, heldOut, warnings } = run;
+  const { config, schedule, target, declared, train, heldOut } = run;
+  const warnings = [...run.warnings];
   const { backboneParameters } = await import("../core/model/model-files.ts");
   const { adaptRun } = await import("../core/run/create-trainer.ts");
+  const { startingSummary } = await import("../core/run/starting-summary.ts");
   const { runNeeds } = await import("../core/run/needs.ts");
   const { dataOverview } = await import("../core/run/overview.ts");
   const modelParameters = backboneParameters(declared);
   const { adapters, trained } = adaptRun(run);
   const device = deviceFor(config);
   const needs = await runNeeds(run, await device.memoryModel(resolveDtype(config)));
+  const data = await dataOverview(run, samples, (what, { lines }) =>
+    warnings.push(`${what}: ${lines.join("; ").replaceAll("\n", "; ")}`),
+  );
   const memory = memoryWarning(needs, device.availableMemory());
   return {
     config,
     schedule,
     rows: train.rows,
-    data: await dataOverview(run, samples),
+    data,
     heldOutRows: heldOut?.rows.length,
     target,
     seeds,
-    matrices: adapters.length,
+    from: run.from && startingSummary(run.from, config),
+    matrices: run.from?.layers.length ?? adapters.length,
     modelParameters,
     trainedParameters: trained.reduce((sum, { length }) => sum + length, 0),
     machine: machineOf(config),

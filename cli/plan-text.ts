@@ -5,6 +5,7 @@ import type { TimeEstimate } from "../core/run/estimate-time.ts";
 import type { DataOverview } from "../core/run/overview.ts";
 import type { RunSchedule } from "../core/run/phases.ts";
 import type { RunNeeds } from "../core/run/needs.ts";
+import type { StartingSummary } from "../core/run/starting-summary.ts";
 import type { RankTarget } from "../core/run/target.ts";
 import { byteSize } from "./byte-size.ts";
 import { dataRows, type PageRow, sampleText } from "./data-text.ts";
@@ -34,6 +35,8 @@ export interface Plan {
   readonly target: RankTarget | undefined;
   /** The seeds of several runs; undefined for a single run. */
   readonly seeds: readonly number[] | undefined;
+  /** The adapter that the run starts from; undefined for a new adapter. */
+  readonly from?: StartingSummary | undefined;
   /** Matrices that get an adapter. */
   readonly matrices: number;
   readonly modelParameters: number;
@@ -58,6 +61,7 @@ export function planText(plan: Plan, output: Output): string {
     ["length", lengthText(config, schedule)],
     ["rate", rateText(config, schedule)],
     ...(target ? phaseRows(schedule, target, config, width) : []),
+    ...startingRows(plan),
     ...parameterRows(plan),
     ...choiceRows(config),
     deviceRow(plan),
@@ -204,11 +208,12 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
     `${count(modelParameters)} parameters, ${count(trainedParameters)} of them trained`,
   ];
   if (!target) return [model];
-  const { initRank, targetRank, initParameters, targetParameters } = target;
-  const falls = targetRank !== initRank;
-  const ranks = falls
-    ? `${initRank} to an average of ${Number(targetRank.toFixed(3))}`
-    : `${initRank}`;
+  const { initRank, targetRank, initTotalRank, initParameters, targetParameters } = target;
+  const falls = target.targetTotalRank < initTotalRank;
+  const average = (rank: number) => `an average of ${Number(rank.toFixed(3))}`;
+  const isUniform = initTotalRank === initRank * matrices;
+  const initial = isUniform ? `${initRank}` : average(initTotalRank / matrices);
+  const ranks = falls ? `${initial} to ${average(targetRank)}` : initial;
   const sizes = falls
     ? `${count(initParameters)} to ${count(targetParameters)}`
     : count(initParameters);
@@ -217,6 +222,31 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
     ["ranks", `${ranks} in ${matrices} matrices (${target.basis})`],
     ["adapter", `${sizes} parameters, ${share}% of the model's`],
     model,
+  ];
+}
+
+/** Modules that are named. */
+const MAX_SHOWN = 5;
+
+/** What comes from the adapter of `--from`. */
+function startingRows({ from }: Plan): PageRow[] {
+  if (!from) return [];
+  const { method, name, triplets, initialTriplets, conversion, saved } = from;
+  const kind = method === "adalora" ? "AdaLoRA" : "LoRA";
+  const unit = method === "adalora" ? "triplets" : "ranks";
+  const pruned = initialTriplets - triplets;
+  const fate = { kept: "stay pruned", revived: "start anew with E = 0", svd: "", none: "" };
+  const values =
+    conversion === "svd"
+      ? `${count(triplets)} ${unit} by the SVD of each increment, the others with E = 0`
+      : `${count(triplets)} ${unit}${pruned > 0 ? `, ${count(pruned)} pruned ones ${fate[conversion]}` : ""}`;
+  const more = saved.length > MAX_SHOWN ? [`and ${count(saved.length - MAX_SHOWN)} more`] : [];
+  const shown = [...saved.slice(0, MAX_SHOWN).map((path) => printable(path)), ...more].join(", ");
+  const whole = saved.length === 0 ? "no module" : shown;
+  return [
+    ["from", `${kind} ${printable(name)}`],
+    ["", values],
+    ["", `in full: ${whole}`],
   ];
 }
 

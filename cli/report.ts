@@ -2,6 +2,7 @@ import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
 import { errorCode, fileError, machineError } from "../core/io/file-errors.ts";
 import { type LiveLine, liveLine } from "./live-line.ts";
+import { ownersError } from "./plugins/loaded-plugins.ts";
 import { printable, printableLines, shortened } from "./printable.ts";
 import {
   batchLine,
@@ -246,7 +247,7 @@ function withoutFailures(output: Output): Output {
 }
 
 function describeError(thrown: unknown) {
-  const error = machineError(thrown) ?? thrown;
+  const error = machineError(thrown) ?? ownersError(thrown);
   if (error instanceof AdaloraError) {
     const { code, message, lines, hint } = error;
     return { code, message, lines, hint, exitCode: 1 as const };

@@ -89,12 +89,14 @@ export async function resolveRun(
 ): Promise<RequestedRun> {
   const script = scriptValues(given);
   const flags = flagLayer(given, script.values);
-  const requested = [
-    await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined),
-    flags,
-  ].filter((layer) => layer !== undefined);
+  const lower = await baseLayer(base ?? flags.values.task ?? undefined, flags, base !== undefined);
+  const starting = await startingLayers(lower, flags, sources);
+  const requested = [lower, starting?.fixed, flags].filter((layer) => layer !== undefined);
   const inferred = sources && (await inferredTask(requested, sources));
-  const resolved = resolveConfig([...(inferred ? [inferred.layer] : []), ...requested]);
+  const below = [starting?.defaults, inferred?.layer].filter((layer) => layer !== undefined);
+  const layered = resolveConfig([...below, ...requested]);
+  // The adapter's own layers: a recipe's modules don't apply.
+  const resolved = starting && !given.has("modules") ? { ...layered, modules: null } : layered;
   // A resumed run keeps the dtype that it started with.
   const config = { ...resolved, dtype: resolveDtype(resolved) };
   checkScript(given, config);
@@ -124,6 +126,23 @@ async function inferredTask(
     layer: { values: { task: inferred.task }, name: () => "the inferred task" },
     note: `task ${inferred.task}, from ${inferred.reason}; --task names another, or a recipe`,
   };
+}
+
+/** What the adapter of `--from` sets: below everything else, and above a recipe. */
+async function startingLayers(
+  lower: Layer | undefined,
+  { values: flags }: Layer,
+  sources: Sources | undefined,
+): Promise<{ readonly defaults: Layer; readonly fixed: Layer } | undefined> {
+  const from = flags.from ?? lower?.values.from ?? null;
+  if (from === null || !sources) return undefined;
+  const { startingSettings } = await import("../core/run/starting-adapter.ts");
+  // A recipe's method is for a new adapter; a file that names the adapter means its method.
+  const ofFile = (lower?.values.from ?? null) === null ? undefined : lower?.values.method;
+  const method = flags.method ?? ofFile ?? undefined;
+  const { defaults, fixed } = await startingSettings(from, method, sources);
+  const name = (setting: string) => `--from: "${setting}"`;
+  return { defaults: { values: defaults, name }, fixed: { values: fixed, name } };
 }
 
 function flagLayer(given: ReadonlyMap<string, FlagValue>, script: ScriptValues["values"]): Layer {

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import { formatOf } from "../core/data/open-table.ts";
 import { AdaloraError, errors } from "../core/errors.ts";
 import type { Environment } from "../core/io/hub-settings.ts";
@@ -32,9 +31,9 @@ export function openSources(report: Report, env: Environment = process.env): Sou
     notes.add(text);
   };
   return {
-    families(plugins, run) {
-      const key = JSON.stringify([plugins, run]);
-      const families = opened.get(key) ?? openFamiliesOf(plugins ?? [], run, note);
+    families(plugins, savedIn) {
+      const key = JSON.stringify([plugins, savedIn]);
+      const families = opened.get(key) ?? openFamiliesOf(plugins ?? [], savedIn, note);
       opened.set(key, families);
       return families;
     },
@@ -72,14 +71,13 @@ export function openSources(report: Report, env: Environment = process.env): Sou
 
 async function openFamiliesOf(
   plugins: readonly string[],
-  run: string | undefined,
+  savedIn: string | undefined,
   note: (text: string) => void,
 ): Promise<Families> {
   const builtIn = await import("../plugins/index.ts");
   if (plugins.length === 0) return builtIn.builtInFamilies;
   const { openFamilies, replacements } = await import("./plugins/open-families.ts");
-  const folders = [process.cwd(), ...(run === undefined ? [] : [resolve(run)])];
-  const families = await openFamilies(plugins, folders, builtIn.plugins);
+  const families = await openFamilies(plugins, builtIn.plugins, { savedIn });
   replacements(families).forEach(note);
   return families;
 }

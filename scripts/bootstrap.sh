@@ -31,9 +31,10 @@ is_set_up() {
   find_bun
 }
 
-# Whether these arguments compute: help, the version and plans need no native files.
+# Whether these arguments compute: help, the version, plans and a new plugin need no native files.
 computes() {
   case ${1-} in "" | -* | completion | help | plan | version) return 1 ;; esac
+  case ${1-}:${2-} in plugin:new | plugin:list | plugin:) return 1 ;; esac
   for word; do
     case $word in --) return 0 ;; -h | --help) return 1 ;; esac
   done

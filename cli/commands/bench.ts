@@ -7,7 +7,7 @@ import { integer, list, text, toggle } from "../../core/config/setting.ts";
 import type { ValuesOf } from "../../core/config/setting.ts";
 import { openBackend, resolveDtype } from "../backend.ts";
 import { benchMarkdown, benchText } from "../bench/bench-text.ts";
-import { findModel } from "../bench/checkpoints.ts";
+import { builtIn, findModel } from "../bench/checkpoints.ts";
 import { machineFacts } from "../bench/machine.ts";
 import type { Measurement } from "../bench/measure.ts";
 import { benchProcess } from "../bench/own-process.ts";
@@ -76,7 +76,7 @@ export const bench = defineCommand({
   notes: [
     "Each round is its own process, so that memory and start-up time are those of a user's run.",
     "--checkpointing applies to adalora only: the peer keeps its activations.",
-    "--model names a checkpoint's folder, or one that holds deberta-v3-base and bart-base.",
+    `--model names a checkpoint's folder, or one that holds ${Object.keys(builtIn).join(" and ")}.`,
   ],
   examples: [
     "adalora bench",

@@ -61,6 +61,7 @@ async function planOf(
   const { run, note } = await fittedRun(prepared, memory);
   const made = await makePlan(run, { seeds: seeds ?? undefined, samples: 2, fit: note });
   if (!time) return made;
+  if (run.untokenized) throw run.untokenized;
   const { estimateTime } = await import("../../core/run/estimate-time.ts");
   return { ...made, time: await estimateTime(await openBackend(run.config), run) };
 }

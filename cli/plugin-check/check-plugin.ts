@@ -15,6 +15,7 @@ import {
 } from "./finding.ts";
 import { checkFirstTokens } from "./first-tokens.ts";
 import { checkForward } from "./forward.ts";
+import { checkGolden } from "./golden.ts";
 import { checkGradients } from "./gradients.ts";
 import { checkIncrements } from "./increments.ts";
 import { checkMemory } from "./memory.ts";
@@ -26,6 +27,8 @@ import { checkWeights } from "./weights.ts";
 
 /** Options of `checkPlugin`. */
 export interface CheckOptions extends PluginFile {
+  /** A folder of recorded outputs to compare with; see `checkGolden`. */
+  readonly golden?: string | undefined;
   /** Called before each group of checks, with what it looks at. */
   readonly onProgress?: (about: string) => void;
 }
@@ -38,7 +41,7 @@ export interface CheckOptions extends PluginFile {
 export async function checkPlugin(
   plugin: ModelPlugin,
   modelFolder: string,
-  { file, onProgress = () => {} }: CheckOptions,
+  { file, golden, onProgress = () => {} }: CheckOptions,
 ): Promise<readonly PluginFinding[]> {
   const declaration = checkDeclaration(plugin);
   if (!declaration.usable) return declaration.findings;
@@ -52,11 +55,16 @@ export async function checkPlugin(
   found.push(await checkTokenizer(plugin, folder, { file }));
   const { finding, source } = shrink(plugin, folder.rawConfig);
   found.push(finding);
-  if (!source) return found;
-  for (const kind of subjectKinds(plugin)) {
-    onProgress(kind.name);
-    const ofTask = withDeepStacks(() => checkTask(source, kind, { file }));
-    found.push(...ofTask.map((each) => ({ ...each, task: kind.name })));
+  if (source) {
+    for (const kind of subjectKinds(plugin)) {
+      onProgress(kind.name);
+      const ofTask = withDeepStacks(() => checkTask(source, kind, { file }));
+      found.push(...ofTask.map((each) => ({ ...each, task: kind.name })));
+    }
+  }
+  if (golden !== undefined) {
+    onProgress("recorded outputs");
+    found.push(...checkGolden(plugin, { golden, model: modelFolder }, { file }));
   }
   return found;
 }
@@ -71,7 +79,7 @@ function checkTask(source: SubjectSource, kind: SubjectKind, file: PluginFile): 
   const forward = guarded("forward", file, () => [checkForward(create())]);
   if (forward.some(({ level }) => level === "fail")) {
     const { skip } = findings("gradients");
-    return [...forward, skip(`not checked, as are the checks below it`)];
+    return [...forward, skip("not checked, as are the checks below")];
   }
   const tracked = () => {
     const backend = createTrackedBackend(createReferenceBackend());

@@ -1,24 +1,28 @@
+import { realpathSync } from "node:fs";
 import { errors } from "../../core/errors.ts";
 import { statOf } from "../../core/io/regular-file.ts";
 import { createFamilies, type Families, type Family } from "../../core/model/families.ts";
 import { guardedPlugin, shownPath } from "../../core/model/guard-plugin.ts";
 import type { ModelPlugin } from "../../core/model/plugin.ts";
 import { importPlugin } from "./import-plugin.ts";
+import { rememberPlugin } from "./loaded-plugins.ts";
 import { originOf, pluginFiles } from "./plugin-files.ts";
 import { isPath, pluginName } from "./plugin-name.ts";
 import { pluginIn } from "./plugin-shape.ts";
 
 /**
- * The program's families with those of plugins, files or packages. A package is looked up from each
- * of `folders` in turn. Throws E_PLUGIN for a plugin that is not there, cannot be imported or is not
+ * The program's families with those of plugins, files or packages, which are looked up from the
+ * folder `from`. `savedIn`: the run's folder if its config.json named them, not the user. Throws E_PLUGIN for a plugin that is not there, cannot be imported or is not
  * one, and for two that handle the same model type.
  */
 export async function openFamilies(
   names: readonly string[],
-  folders: readonly string[],
   builtIn: readonly ModelPlugin[],
+  { from = process.cwd(), savedIn }: { from?: string; savedIn?: string | undefined } = {},
 ): Promise<Families> {
-  const files = names.map((name) => entryOf(name, folders));
+  const files = names.map((name) => entryOf(name, from));
+  if (savedIn !== undefined)
+    files.forEach((file, i) => checkSaved(names[i] ?? file, file, savedIn));
   const outside = await Promise.all([...new Set(files)].map(openPlugin));
   return createFamilies(builtIn, outside);
 }
@@ -43,35 +47,46 @@ export async function openPlugin(file: string): Promise<Family> {
   const module = await importPlugin(file, files);
   const plugin = pluginIn(module, shownPath(file));
   const origin = originOf(file, files);
-  return { plugin: guardedPlugin(plugin, origin), origin };
+  const family = { plugin: guardedPlugin(plugin, origin), origin };
+  rememberPlugin(family);
+  return family;
 }
 
 // --- internal ---
 
+/**
+ * A folder from a stranger must not bring code that is then run unasked. Throws E_PLUGIN for a file
+ * in the run's folder, and for a relative path, which no run saves.
+ */
+function checkSaved(name: string, file: string, run: string): void {
+  const isInside = file.startsWith(`${realpathSync(run)}/`);
+  if (!isInside && (isPath(name) || !isPath(pluginName(name, run)))) return;
+  const rule =
+    "is named by the run's config.json and may have come with it: it is not loaded unasked";
+  throw errors.plugin(name, rule, `if you trust it: --plugin ${name}`);
+}
+
 const MOVED = "name its file or package with --plugin; a run keeps that name in its config.json";
 
 /** The file that a name stands for. */
-function entryOf(given: string, folders: readonly string[]): string {
-  const name = pluginName(given, folders[0] ?? ".");
-  if (!isPath(name)) return packageEntry(name, folders);
+function entryOf(given: string, from: string): string {
+  const name = pluginName(given, from);
+  if (!isPath(name)) return packageEntry(name, from);
   if (statOf(name) === undefined) throw errors.plugin(`--plugin ${name}`, "does not exist", MOVED);
   try {
-    return Bun.resolveSync(name, "/");
+    return realpathSync(Bun.resolveSync(name, "/"));
   } catch (cause) {
     const rule = "is a folder without a package.json that names its main file, or an index.ts";
     throw errors.plugin(`--plugin ${name}`, rule, undefined, cause);
   }
 }
 
-function packageEntry(name: string, folders: readonly string[]): string {
-  let cause: unknown;
-  for (const folder of folders) {
-    try {
-      return Bun.resolveSync(name, folder);
-    } catch (error) {
-      cause = error;
-    }
+function packageEntry(name: string, from: string): string {
+  try {
+    return realpathSync(Bun.resolveSync(name, from));
+  } catch (cause) {
+    const rule = "there is no such file, nor a package of that name in node_modules";
+    const hint = `npm i ${name} in this folder, or ${MOVED}`;
+    throw errors.plugin(`--plugin ${name}`, rule, hint, cause);
   }
-  const rule = "there is no such file, nor a package of that name in node_modules";
-  throw errors.plugin(`--plugin ${name}`, rule, `npm i ${name} in this folder, or ${MOVED}`, cause);
 }

@@ -4,7 +4,8 @@ import type { Adapter } from "../nn/adapter.ts";
 
 /**
  * R = mean of ||P P^T - I||_F over P = A and P = B^T of every adapter. Paper eq. 4 as in the
- * authors' code: the norm is not squared, and averaged rather than summed. Adds R to value[0], and
+ * authors' code: the norm is not squared, and averaged rather than summed. `matrices`: adapters that
+ * the mean counts, those without triplets included, whose norms are 0. Adds R to value[0], and
  * coefficient * dR/dP to the gradients.
  */
 export function addOrthogonality(
@@ -12,6 +13,7 @@ export function addOrthogonality(
   adapters: readonly Adapter[],
   coefficient: number,
   value: Buffer,
+  matrices = adapters.length,
 ): void {
   const factors = adapters.flatMap(({ rank, a, b }) =>
     [a, b].map((p): OrthogonalFactor => {
@@ -20,5 +22,5 @@ export function addOrthogonality(
     }),
   );
   if (factors.length === 0) return;
-  backend.orthogonality(factors, value, { weight: 1 / factors.length, gradWeight: coefficient });
+  backend.orthogonality(factors, value, { weight: 1 / (2 * matrices), gradWeight: coefficient });
 }

@@ -155,6 +155,17 @@ const task = {
 /** The adapters: AdaLoRA's own options. */
 const adapter = {
   method: choice(methods, "adalora", "the fine-tuning method: AdaLoRA, or a baseline of the paper"),
+  from: text(
+    null,
+    "start from a trained adapter: a folder of PEFT's or of a run, or one on the hub (default: a new adapter)",
+    { methods: adapterMethods, hint: "ADAPTER|org/name" },
+  ),
+  fromPruned: choice(
+    ["kept", "revived"],
+    null,
+    "pruned triplets of --from: kept pruned, or revived with E = 0 (default: kept)",
+    { methods: svdMethods },
+  ),
   modules: list(
     "linear layers to adapt, by the model family's short names (default: all of them)",
     {

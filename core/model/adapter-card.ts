@@ -149,11 +149,16 @@ In adalora:
     adalora predict --model FOLDER --input data.csv`;
 }
 
-/** The classifier's width, which transformers must be told for a base model without one. */
+/**
+ * The classifier's width, which transformers must be told for a base model without one: the labels,
+ * or the narrowest output among the head's matrices.
+ */
 function widthOf({ taskType, saved }: PeftAdapter, facts: AdapterFacts | undefined) {
   if (taskType !== "SEQ_CLS") return undefined;
-  const head = [...saved].find(([name]) => /(^|\.)(classifier|score|out_proj)\.bias$/.test(name));
-  return facts?.labels?.length ?? head?.[1].shape[0];
+  const widths = [...saved.values()].flatMap(({ shape: [rows, ...rest] }) =>
+    rows !== undefined && rest.length === 1 ? [rows] : [],
+  );
+  return facts?.labels?.length ?? (widths.length > 0 ? Math.min(...widths) : undefined);
 }
 
 const cell = (text: string) => text.replaceAll(/\s+/g, " ").replaceAll("|", "\\|");

@@ -1,13 +1,25 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { cutText } from "../excerpt.ts";
-import type { AdaLoraAdapter, LoraAdapter, PeftAdapter } from "../io/peft-adapter.ts";
+import type {
+  AdaLoraAdapter,
+  AdaLoraModule,
+  LoraAdapter,
+  PeftAdapter,
+} from "../io/peft-adapter.ts";
 import { type StoredTensor, float32Tensor } from "../io/stored-tensor.ts";
 import { type Adapter, type AdapterOptions, adapterScale, declareAdapter } from "../nn/adapter.ts";
 import type { Adaptable } from "../nn/linear.ts";
 import type { Parameter } from "../tensor.ts";
-import { type Factors, joinAdaLora, joinLora, splitByParts } from "./fused-adapters.ts";
+import {
+  type Factors,
+  joinAdaLora,
+  joinLora,
+  type RangedModule,
+  splitByParts,
+} from "./fused-adapters.ts";
 import type { DeclaredModel } from "./open-model.ts";
+import type { StartingLayer } from "./starting-layers.ts";
 
 /** The fields of a saved AdaLoRA adapter that come from the run's settings. */
 export type AdaLoraSettings = Omit<AdaLoraAdapter, "method" | "modules" | "saved" | "dropout">;
@@ -16,16 +28,27 @@ export type LoraSettings = Omit<LoraAdapter, "method" | "modules" | "saved" | "d
   readonly alpha: number;
 };
 
+/** What a run has trained. */
+export interface TrainedParts {
+  readonly adapters: readonly Adapter[];
+  /** The model's own parameters. */
+  readonly trained: readonly Parameter[];
+  /** The layers of the adapter that the run started from. */
+  readonly layers?: readonly StartingLayer[];
+}
+
 /**
  * Converts trained adapters and heads to PEFT's format. `kept` marks the unpruned triplets of each
- * adapter; pruned ones are omitted.
+ * adapter; pruned ones are omitted. Of an adapter that was trained on, those that it had pruned stay
+ * so: masks have one value for each triplet of its initial rank.
  */
 export function adaLoraAdapter(
   backend: Backend,
-  { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
+  { adapters, trained, layers = [] }: TrainedParts,
   kept: readonly (readonly boolean[])[],
   settings: AdaLoraSettings,
 ): AdaLoraAdapter {
+  const slotsOf = new Map(layers.map(({ path, slots }) => [path, slots]));
   const modules = adapters.map(({ path, range, a, e, b, rank }, i) => {
     if (!e) throw new Error(`internal: ${path} has no E`);
     const diagonal = backend.download(e.buffer);
@@ -37,7 +60,7 @@ export function adaLoraAdapter(
     const rows = [...mask.keys()].filter((t) => mask[t]);
     const module = {
       path,
-      mask,
+      mask: maskInSlots(mask, slotsOf.get(path)),
       A: selectTriplets(backend, a.buffer, rows, {
         rows: rank,
         cols: a.shape[1] ?? 0,
@@ -56,7 +79,7 @@ export function adaLoraAdapter(
   return {
     method: "adalora",
     ...settings,
-    ...joinAdaLora(modules, settings),
+    ...joinAdaLora([...modules, ...emptyModules(layers)], settings),
     saved: savedTensors(backend, trained),
     dropout,
   };
@@ -68,10 +91,11 @@ export function adaLoraAdapter(
  */
 export function loraAdapter(
   backend: Backend,
-  { adapters, trained }: { adapters: readonly Adapter[]; trained: readonly Parameter[] },
+  { adapters, trained, layers = [] }: TrainedParts,
   kept: readonly (readonly boolean[])[],
   { alpha, ...settings }: LoraSettings,
 ): LoraAdapter {
+  const alphas = new Map(layers.map((layer) => [layer.path, layer.alpha]));
   const modules = adapters.flatMap(({ path, range, a, b, rank }, i) => {
     const isUsed = usedDoublets(backend, { a, b, rank });
     const rows = [...Array(rank).keys()].filter((t) => (kept[i]?.[t] ?? true) || isUsed(t));
@@ -79,7 +103,7 @@ export function loraAdapter(
     const module = {
       path,
       // PEFT divides alpha by the saved rank, but the scale was fixed by the initial rank.
-      alpha: (alpha * rows.length) / rank,
+      alpha: ((alphas.get(path) ?? alpha) * rows.length) / rank,
       A: selectTriplets(backend, a.buffer, rows, {
         rows: rank,
         cols: a.shape[1] ?? 0,
@@ -195,6 +219,25 @@ function attachFactors(
   adapter.b.buffer = adopt(B);
   if (adapter.e && E) adapter.e.buffer = adopt(E);
   return (host.adapter = adapter);
+}
+
+/** The mask of a layer's triplets, as one of the slots that they have in the file. */
+function maskInSlots(
+  mask: readonly boolean[],
+  slots: readonly boolean[] | undefined,
+): readonly boolean[] {
+  if (slots === undefined) return mask;
+  let next = 0;
+  return slots.map((isUsed) => isUsed && mask[next++]!);
+}
+
+/** The layers of rank 0 of the adapter that a run started from: they stay as they are. */
+function emptyModules(layers: readonly StartingLayer[]): readonly RangedModule<AdaLoraModule>[] {
+  return layers.flatMap(({ rank, slots, source }) =>
+    rank === 0 && slots !== undefined && "E" in source
+      ? [{ module: { ...source, mask: slots }, range: undefined }]
+      : [],
+  );
 }
 
 /** Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0. */

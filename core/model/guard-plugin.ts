@@ -2,7 +2,7 @@ import { relative } from "node:path";
 import { AdaloraError, errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
 import { Stopped } from "../stopped.ts";
-import type { PluginOrigin } from "./families.ts";
+import type { Family, PluginOrigin } from "./families.ts";
 import type { Model, ModelPlugin } from "./plugin.ts";
 
 /**
@@ -29,6 +29,16 @@ export function guardedPlugin(plugin: ModelPlugin, { files, digest }: PluginOrig
     tokenizer: constant(guardedTokenizer(tokenizer, owner, digest)),
   });
   return guarded;
+}
+
+/**
+ * E_PLUGIN for an error from a file of the plugin that none of its guarded functions threw: backward
+ * calls its layers again with checkpointing. Undefined if no line of the plugin is involved.
+ */
+export function callbackError(error: unknown, { plugin, origin }: Family): unknown {
+  if (error instanceof AdaloraError || origin === undefined) return undefined;
+  if (lineIn(error, origin.files) === undefined) return undefined;
+  return ownedError(error, { name: plugin.name, files: origin.files }, "called back");
 }
 
 /** The innermost frame of an error that lies in one of the files: "bert.ts:12:7". */

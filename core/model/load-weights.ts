@@ -68,16 +68,17 @@ export function adoptWeights(backend: Backend, { found, constants }: MatchedWeig
 
 /**
  * Loads every declared parameter from the checkpoint, or from its fill if it is optional and
- * missing. Returns the filled parameters. Throws like matchWeights, before changing anything.
+ * missing. `supplied` parameters are neither. Returns the filled parameters. Throws like matchWeights,
+ * before changing anything.
  */
 export function loadWeights(
   backend: Backend,
   tree: ModuleTree,
   tensors: ReadonlyMap<string, HostTensor>,
   plugin: Pick<ModelPlugin, "name" | "weights">,
-  { where, seed }: { where: string; seed: number },
+  { where, seed, supplied }: { where: string; seed: number; supplied?: ReadonlySet<string> },
 ): readonly Parameter[] {
-  const matched = matchWeights(tree, tensors, plugin, where);
+  const matched = matchWeights(tree, tensors, plugin, where, supplied);
   adoptWeights(backend, matched);
   for (const parameter of matched.newlyInitialized) {
     fill(backend, parameter, tree.fills.get(parameter.name), seed);

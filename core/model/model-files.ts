@@ -14,10 +14,10 @@ import type { ModelPlugin, HeadKind } from "./plugin.ts";
 export interface Sources {
   /**
    * The program's model families and those of plugins, which are files or packages. Throws E_PLUGIN
-   * for one that cannot be used. `run`: the folder of the run, where packages are
-   * looked up after the current folder.
+   * for one that cannot be used. `savedIn`: the run's folder if its config.json named them, not the
+   * user; a folder from a stranger must not bring code that is then run.
    */
-  families(plugins: readonly string[] | null, run?: string): Promise<Families>;
+  families(plugins: readonly string[] | null, savedIn?: string): Promise<Families>;
   /** A local folder with config.json, weights and tokenizer. */
   model(name: string): Promise<string>;
   /** A local folder with a PEFT adapter. */
@@ -41,6 +41,8 @@ export interface TokenizeOptions {
   readonly rawConfig: Readonly<Record<string, unknown>>;
   /** Contents of generation_config.json, if it exists. */
   readonly generationConfig?: Readonly<Record<string, unknown>>;
+  /** Takes every text for one of the maximum length: for a plan without the tokenizer library. */
+  readonly untokenized?: boolean;
 }
 
 /** A model's folder, read except for its weights. */

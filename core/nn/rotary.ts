@@ -12,7 +12,7 @@ export interface Rotary {
 
 /**
  * The cosines and sines of all positions up to the largest of `positions`, made on the host once
- * per batch.
+ * per batch. A checkpointed layer that rotates lists both buffers among its `reads`.
  *
  * Frequencies and angles are rounded to f32, as in transformers in every dtype: at position 8000 an
  * exact angle differs in the fourth digit after the point. Cosine and sine of such an angle are

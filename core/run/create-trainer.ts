@@ -10,6 +10,7 @@ import { svdMethods, isOneOf } from "../config/method.ts";
 import { errors } from "../errors.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
+import type { StoredTensor } from "../io/stored-tensor.ts";
 import { loadWeights } from "../model/load-weights.ts";
 import { type AdaptedModel, adaptModel } from "../model/open-model.ts";
 import { checkStop } from "../stopped.ts";
@@ -32,13 +33,15 @@ export interface LoadedRun {
 /**
  * Attaches the run's adapters to its model and selects trainable parameters; allocates no values.
  */
-export function adaptRun({ config, declared, target }: PreparedRun): AdaptedModel {
+export function adaptRun({ config, declared, target, from }: PreparedRun): AdaptedModel {
   return adaptModel(declared, {
     method: config.method,
     modules: config.modules,
     rank: target?.initRank ?? 0,
     alpha: config.alpha,
     dropout: config.loraDropout,
+    layers: from?.layers,
+    trained: from?.trained,
   });
 }
 
@@ -57,12 +60,19 @@ export async function createTrainer(
   const { adapters, trained, model, tree, plugin } = adapted;
   if (trained.length + adapters.length === 0) throw errors.nothingTrained(config.method);
   const { tensors } = openCheckpoint(files.dir);
-  const options = { where: files.dir, seed: config.seed };
+  const saved = run.from?.saved ?? new Map<string, StoredTensor>();
+  const options = { where: files.dir, seed: config.seed, supplied: new Set(saved.keys()) };
   const filled = loadWeights(backend, tree, tensors, plugin, options);
+  for (const [name, tensor] of saved) {
+    const parameter = tree.parameters.get(name);
+    if (parameter) parameter.buffer = backend.adopt(tensor, backend.master);
+  }
   const context = startContext(backend, run, adapted, observer);
   await runStart(start, context);
   const lossOf = (pass: ForwardPass, batch: TrainingBatch) => batch.loss(pass, model);
-  const trainer = new Trainer(backend, { adapters, trained, lossOf }, trainerOptions(run));
+  const emptyMatrices = adapted.emptied?.length ?? 0;
+  const trainerSetup = { ...trainerOptions(run), emptyMatrices };
+  const trainer = new Trainer(backend, { adapters, trained, lossOf }, trainerSetup);
   const newlyInitialized = filled.filter(({ constant }) => !constant).map(({ name }) => name);
   const initializeAdapters = () => runStart(run.start, context);
   return { adapted, trainer, newlyInitialized, initializeAdapters };

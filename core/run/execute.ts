@@ -76,7 +76,10 @@ export async function executeRun(
 ): Promise<RunResult> {
   const { out, resume, overwrite } = options;
   const started = performance.now();
-  const checkWeights = watchFiles(openCheckpoint(run.files.dir).files);
+  const checkWeights = watchFiles([
+    ...openCheckpoint(run.files.dir).files,
+    ...(run.from?.files ?? []),
+  ]);
   const mayRestore = resume && stepsIn(join(out, runFiles.checkpoints)).length > 0;
   const loaded = await loadRun(backend, run, mayRestore, observer);
   if (overwrite) clearRun(out);
@@ -128,7 +131,7 @@ async function trainInto(
   const isPacked = backend.activation === "bf16"; // each frozen matrix when it is first used
   observer.onStage?.(isPacked ? "packing the weights" : "the first step");
   const outcome = await runTraining(setup, written, { resume });
-  const ranks = rankPattern(loaded.trainer);
+  const ranks = rankPattern(loaded.trainer, run);
   const result = {
     ...outcome,
     metrics: metricsBySplit(outcome.final),

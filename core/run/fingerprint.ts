@@ -35,15 +35,17 @@ export function differingSettings(a: RunConfig, b: RunConfig): readonly string[]
 }
 
 /**
- * SHA-256 of the settings, parameter shapes and training tokens, followed by that of the plugin's
- * files if the model's family is a plugin's; checkpoints must match it.
+ * SHA-256 of the settings, parameter shapes, training tokens and the adapter that the run starts
+ * from, followed by that of the plugin's files if the model's family is a plugin's; checkpoints
+ * must match it.
  */
-export function fingerprintOf({ config, train, declared, files }: PreparedRun): string {
+export function fingerprintOf({ config, train, declared, files, from }: PreparedRun): string {
   const hash = createHash("sha256");
   hash.update(JSON.stringify(fingerprintedSettings(config)));
   hash.update(
     JSON.stringify([...declared.tree.parameters.values()].map(({ name, shape }) => [name, shape])),
   );
+  if (from) hash.update(from.hash);
   train.digest(hash);
   return withPlugin(hash.digest("hex"), files.origin?.digest);
 }

@@ -18,6 +18,7 @@ import {
   openModelFiles,
   type Sources,
 } from "../model/model-files.ts";
+import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
@@ -76,7 +77,8 @@ export interface TrainedModel {
   readonly adapter: AdapterFiles | undefined;
 }
 
-interface AdapterFiles {
+/** An adapter, and the folder that it was read from. */
+export interface AdapterFiles {
   readonly dir: string;
   readonly adapter: PeftAdapter;
 }
@@ -91,7 +93,8 @@ export async function openTrained(
   sources: Sources,
 ): Promise<TrainedModel> {
   const { which } = requested;
-  const adapter = await openAdapter(requested.adapter, which, sources);
+  const { adapter: adapterName } = requested;
+  const adapter = adapterName === null ? undefined : await openAdapter(adapterName, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));
   const own = adapter && readAdapterSettings(adapter.dir);
@@ -102,7 +105,7 @@ export async function openTrained(
   const isSameTask = run?.task === undefined || run.task === name;
   const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
   const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
-  const families = await sources.families(requested.plugins ?? run?.plugins ?? null, runFolder);
+  const families = await familiesFor(requested, saved?.plugins ?? null, runFolder, sources);
   const files = await openModelFiles(
     {
       model,
@@ -154,7 +157,52 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
   return declared.model;
 }
 
+/**
+ * Opens an adapter by its folder, the folder of a run that trained it, or its name on the hub. Throws
+ * E_FILE for a folder without one.
+ */
+export async function openAdapter(
+  name: string,
+  which: Which,
+  sources: Pick<Sources, "adapter">,
+): Promise<AdapterFiles> {
+  const given = await sources.adapter(name);
+  const inRun = (one: Which) =>
+    join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
+  const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
+  if (which === "best" && holds(given)) throw errors.noChoice(given, runOf(given));
+  const dir = [given, inRun(which)].find(holds);
+  if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
+  const other = which === "last" ? "best" : "last";
+  if (holds(inRun(other))) throw errors.otherWeightsOnly(given, which, other);
+  if (existsSync(join(given, runFiles.model)))
+    throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
+  const [seed] = seedFolders(given);
+  const [inside] = seed === undefined ? adapterFolders(given) : [];
+  if (inside !== undefined)
+    throw errors.file(given, "holds adapters in folders", `give one of them, such as ${inside}`);
+  throw seed === undefined
+    ? errors.file(
+        given,
+        `holds no ${ADAPTER_CONFIG}`,
+        "give the folder of a PEFT adapter or of a run",
+      )
+    : errors.file(given, "holds runs with several seeds", `give one of them, such as ${seed}`);
+}
+
 // --- internal ---
+
+/** The user's plugins, else those of the run; what the hub gave names none. */
+function familiesFor(
+  { plugins, adapter, model }: TrainedOptions,
+  saved: readonly string[] | null,
+  runFolder: string,
+  sources: Sources,
+): Promise<Families> {
+  if (plugins) return sources.families(plugins);
+  const isLocal = existsSync(adapter ?? model ?? "");
+  return isLocal ? sources.families(saved, runFolder) : sources.families(null);
+}
 
 /** The adapter's own folder, if it holds a tokenizer: that of the training. */
 function ownTokenizer(adapter: AdapterFiles | undefined): string | null {
@@ -180,36 +228,6 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
   // Inference computes no loss, so padding has no effect.
   const fixed = { limit: requested.limit, spanPadding: "none", labels: null } as const;
   return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...fixed };
-}
-
-async function openAdapter(
-  name: string | null,
-  which: Which,
-  sources: Sources,
-): Promise<AdapterFiles | undefined> {
-  if (name === null) return undefined;
-  const given = await sources.adapter(name);
-  const inRun = (one: Which) =>
-    join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
-  const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
-  if (which === "best" && holds(given)) throw errors.noChoice(given, runOf(given));
-  const dir = [given, inRun(which)].find(holds);
-  if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
-  const other = which === "last" ? "best" : "last";
-  if (holds(inRun(other))) throw errors.otherWeightsOnly(given, which, other);
-  if (existsSync(join(given, runFiles.model)))
-    throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
-  const [seed] = seedFolders(given);
-  const [inside] = seed === undefined ? adapterFolders(given) : [];
-  if (inside !== undefined)
-    throw errors.file(given, "holds adapters in folders", `give one of them, such as ${inside}`);
-  throw seed === undefined
-    ? errors.file(
-        given,
-        `holds no ${ADAPTER_CONFIG}`,
-        "give the folder of a PEFT adapter or of a run",
-      )
-    : errors.file(given, "holds runs with several seeds", `give one of them, such as ${seed}`);
 }
 
 /** Folder of the model called `name`, or of the adapter's base; for a run's folder, its model. */

@@ -1,5 +1,7 @@
 import { lengthStats, type LengthStats } from "../data/length-stats.ts";
+import { AdaloraError } from "../errors.ts";
 import { buildTokenizer } from "../text/load-tokenizer.ts";
+import { isLibraryMissing } from "../text/native-tokenizer.ts";
 import type { Dataset, Overview, TokenLengths } from "../tasks/task.ts";
 import type { PreparedRun } from "./prepare.ts";
 
@@ -29,12 +31,24 @@ export interface SampleText {
   readonly label: string | undefined;
 }
 
-/** Describes a run's data; decodes `samples` examples, which takes the tokenizer. */
-export async function dataOverview(run: PreparedRun, samples: number): Promise<DataOverview> {
-  return {
-    splits: [run.train, ...run.validation].map(splitOverview),
-    samples: samples === 0 ? [] : await sampleTexts(run, samples),
-  };
+/**
+ * Describes a run's data; decodes `samples` examples, which takes the tokenizer. Without its library
+ * there are none, and no lengths if it takes them from there too; `onMissing` gets the reason.
+ */
+export async function dataOverview(
+  run: PreparedRun,
+  samples: number,
+  onMissing: (what: string, error: AdaloraError) => void,
+): Promise<DataOverview> {
+  const { train, validation, untokenized } = run;
+  const splits = [train, ...validation].map(splitOverview);
+  if (untokenized === undefined)
+    return { splits, samples: await knownTexts(run, samples, onMissing) };
+  onMissing(
+    "token lengths are unknown, and needs are those of texts of the maximum length",
+    untokenized,
+  );
+  return { splits: splits.map((split) => ({ ...split, lengths: [] })), samples: [] };
 }
 
 // --- internal ---
@@ -49,6 +63,20 @@ function splitOverview(dataset: Dataset): SplitOverview {
     classes,
     lengths: lengths.map(({ tokens, ...rest }) => ({ ...rest, ...lengthStats(tokens) })),
   };
+}
+
+async function knownTexts(
+  run: PreparedRun,
+  samples: number,
+  onMissing: (what: string, error: AdaloraError) => void,
+): Promise<SampleText[]> {
+  try {
+    return samples === 0 ? [] : await sampleTexts(run, samples);
+  } catch (error) {
+    if (!(error instanceof AdaloraError) || !isLibraryMissing(error)) throw error;
+    onMissing("examples are not shown", error);
+    return [];
+  }
 }
 
 async function sampleTexts({ train, files }: PreparedRun, count: number): Promise<SampleText[]> {

@@ -19,7 +19,9 @@ import {
 import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
+import { startFrom } from "../model/starting-layers.ts";
 import { taskNamed } from "../tasks/index.ts";
+import { isLibraryMissing } from "../text/native-tokenizer.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
 import type {
   PredictionSet,
@@ -34,6 +36,7 @@ import type { HeldOut } from "./held-out.ts";
 import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts";
 import { type ReadData, readData } from "./read-data.ts";
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
+import { openStartingAdapter, type StartingAdapter } from "./starting-adapter.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
 
 /** A validated run: everything that can be resolved and checked without computing anything. */
@@ -50,6 +53,8 @@ export interface PreparedRun {
   /** Allocates ranks; undefined for methods with fixed ranks. */
   readonly allocator: AllocatorRule | undefined;
   readonly start: Start;
+  /** The adapter of `--from`, which `start` has its values of; undefined for a new adapter. */
+  readonly from: StartingAdapter | undefined;
   readonly train: TrainingSet;
   readonly validation: readonly PredictionSet[];
   /** The texts of `validation`, before they were tokenized. */
@@ -57,6 +62,8 @@ export interface PreparedRun {
   /** The training rows that `validation` consists of; undefined if it has data of its own. */
   readonly heldOut: HeldOut | undefined;
   readonly warnings: readonly string[];
+  /** Why the texts could not be tokenized: all are taken for texts of the maximum length. */
+  readonly untokenized?: AdaloraError | undefined;
 }
 
 /** All diagnostics of a run, and the prepared run if there were no problems. */
@@ -84,14 +91,25 @@ export async function prepareRun(
   return run;
 }
 
-/** As prepareRun, but collects every problem instead of throwing the first. */
+/**
+ * As prepareRun, but collects every problem instead of throwing the first. Where the tokenizer
+ * library can't be loaded, and the tokens are not cached, texts are taken for the longest possible
+ * ones, unless the number of features depends on them.
+ */
 export async function inspectRun(
   config: RunConfig,
   sources: Sources,
   registry: Registry = builtIn,
 ): Promise<Inspection> {
   const problems: AdaloraError[] = [];
-  const run = await inspect(config, sources, registry, (problem) => void problems.push(problem));
+  const run = await inspect(
+    config,
+    sources,
+    registry,
+    (problem) => void problems.push(problem),
+    () => {},
+    tokenizeOrAssume,
+  );
   return { run: problems.length === 0 ? run : undefined, problems, warnings: run?.warnings ?? [] };
 }
 
@@ -106,11 +124,12 @@ async function inspect(
   registry: Registry,
   onProblem: OnProblem,
   onStage: OnStage = () => {},
+  tokenize = tokenizeAll,
 ): Promise<PreparedRun | undefined> {
   const attempt = attemptWith(onProblem);
   const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
   const rules = await attempt(() => rulesOf(config, registry));
-  const families = await attempt(() => sources.families(config.plugins, config.out ?? undefined));
+  const families = await attempt(() => sources.families(config.plugins));
   const task = taskNamed(config.task, config, registry.tasks);
   await attempt(() => checkLabels(config, task));
   onStage("reading the data");
@@ -119,17 +138,20 @@ async function inspect(
   await attempt(() => checkMetric(config, taskSpec));
   onStage("reading the model's files");
   const model = families && (await inspectModel(config, taskSpec, families, sources, attempt));
-  const ranks = model && (await attempt(() => resolveRanks(config, model.declared, rules?.start)));
+  const from = model && (await attempt(() => openStartingAdapter(config, modelOf(model), sources)));
+  const ranks =
+    model && (await attempt(() => resolveRanks(config, model.declared, rules?.start, from)));
   const features = data.train?.featureCount;
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
   if (knownSchedule) report(knownSchedule.diagnostics);
-  const datasets = model && (await tokenizeAll(data, model.files, attempt, onStage));
+  const datasets = model && (await tokenize(data, model.files, onProblem, onStage));
   const schedule =
     knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
   if (schedule && !knownSchedule) report(schedule.diagnostics);
-  if (!rules || !model || !ranks || !schedule || !datasets?.train) return undefined;
-  const { train, validation } = datasets;
+  const isOpened = config.from === null || from !== undefined;
+  if (!rules || !model || !ranks || !schedule || !datasets?.train || !isOpened) return undefined;
+  const { train, validation, untokenized } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
   const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
   return {
@@ -140,11 +162,14 @@ async function inspect(
     declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,
-    ...rules,
+    allocator: rules.allocator,
+    start: from ? startFrom(from.layers) : rules.start,
+    from,
     train,
     validation,
     validationTexts: data.validation,
     heldOut: data.heldOut,
+    untokenized,
     warnings: unique([
       ...[train, ...validation].flatMap(({ warnings }) => warnings),
       ...data.warnings,
@@ -156,6 +181,11 @@ async function inspect(
     ]),
   };
 }
+
+const modelOf = ({ declared, files }: Pick<PreparedRun, "declared" | "files">) => ({
+  declared,
+  modelDir: files.dir,
+});
 
 /** Parts of one file have its warnings in common. */
 const unique = (texts: readonly string[]) => [...new Set(texts)];
@@ -198,8 +228,17 @@ function checkWeights({ dir, plugin }: ModelFiles, { tree }: DeclaredModel): voi
   matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir);
 }
 
-function resolveRanks(config: RunConfig, declared: DeclaredModel, start: Start | undefined) {
+function resolveRanks(
+  config: RunConfig,
+  declared: DeclaredModel,
+  start: Start | undefined,
+  from: StartingAdapter | undefined,
+) {
   if (!isOneOf(config.method, adapterMethods)) return { target: undefined, diagnostics: undefined };
+  if (from) {
+    const { diagnostics, ...target } = from.target;
+    return { target, diagnostics };
+  }
   const matrices = selectLinears(declared.tree, declared.plugin, config.modules ?? undefined);
   const parameters = backboneParameters(declared);
   const { diagnostics, ...target } = resolveTarget(config, { parameters, matrices });
@@ -212,12 +251,36 @@ function scheduleOf(config: RunConfig, trainRows: number) {
   return { schedule, diagnostics };
 }
 
+/** A run's tokenized splits; what failed is missing. */
+interface Datasets extends Pick<PreparedRun, "validation" | "untokenized"> {
+  readonly train: TrainingSet | undefined;
+}
+
+/** As tokenizeAll; without the tokenizer library, as if all texts were as long as possible. */
+async function tokenizeOrAssume(
+  data: ReadData,
+  files: ModelFiles,
+  onProblem: OnProblem,
+  onStage: OnStage,
+): Promise<Datasets> {
+  const problems: AdaloraError[] = [];
+  const found = await tokenizeAll(data, files, (problem) => void problems.push(problem), onStage);
+  const untokenized = problems.find(isLibraryMissing);
+  if (untokenized === undefined) {
+    problems.forEach(onProblem);
+    return found;
+  }
+  const assumed = { ...files, tokenize: { ...files.tokenize, untokenized: true } };
+  return { ...(await tokenizeAll(data, assumed, onProblem, onStage)), untokenized };
+}
+
 async function tokenizeAll(
   { train, validation }: ReadData,
   files: ModelFiles,
-  attempt: Attempt,
+  onProblem: OnProblem,
   onStage: OnStage,
-) {
+): Promise<Datasets> {
+  const attempt = attemptWith(onProblem);
   const announce = ({ name, featureCount }: SplitText) => {
     const count =
       featureCount === undefined ? "" : `, ${featureCount.toLocaleString("en-US")} rows`;
@@ -236,7 +299,7 @@ async function tokenizeAll(
 
 /** Makes names that are existing local paths absolute; hub names stay as they are. */
 function withAbsolutePaths(config: RunConfig): RunConfig {
-  const { model, tokenizer, data, evalData } = config;
+  const { model, tokenizer, data, evalData, from } = config;
   const absolute = <P extends string | null>(name: P) =>
     name !== null && existsSync(name) ? resolve(name) : name;
   return {
@@ -245,5 +308,6 @@ function withAbsolutePaths(config: RunConfig): RunConfig {
     tokenizer: absolute(tokenizer),
     data: absolute(data),
     evalData: absolute(evalData),
+    from: absolute(from),
   };
 }

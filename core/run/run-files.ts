@@ -12,12 +12,20 @@ import { adapterFolderFiles, baseName, type SavedAt } from "./adapter-folder.ts"
 import type { PreparedRun } from "./prepare.ts";
 import { runFiles } from "./run-folder.ts";
 
-/** Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. */
-export function rankPattern(trainer: Trainer<never>): Record<string, number> {
+/**
+ * Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. It has the
+ * matrices too whose triplets were all pruned before the run.
+ */
+export function rankPattern(
+  trainer: Trainer<never>,
+  { from }: Pick<PreparedRun, "from">,
+): Record<string, number> {
   const kept = trainer.kept();
-  return Object.fromEntries(
-    trainer.adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
-  );
+  const empty = from?.layers.filter(({ rank }) => rank === 0) ?? [];
+  return Object.fromEntries([
+    ...trainer.adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
+    ...empty.map(({ path }) => [`${path}.lora_E`, 0]),
+  ]);
 }
 
 /**
@@ -46,8 +54,9 @@ export function writeTrained(
     ...baseName(config, run.files.dir),
     alpha: config.alpha,
   };
+  const layers = run.from?.layers ?? [];
   const adapter = isOneOf(config.method, svdMethods)
-    ? adaLoraAdapter(backend, parts, trainer.kept(), {
+    ? adaLoraAdapter(backend, { ...parts, layers }, trainer.kept(), {
         ...common,
         initRank: target.initRank,
         targetRank: Math.max(1, Math.round(target.targetRank)),
@@ -59,7 +68,7 @@ export function writeTrained(
         beta2: config.beta2,
         regOrthCoef: config.regOrthCoef,
       })
-    : loraAdapter(backend, parts, trainer.kept(), common);
+    : loraAdapter(backend, { ...parts, layers }, trainer.kept(), common);
   const folder = which === "last" ? runFiles.adapter : runFiles.bestAdapter;
   writePeftAdapter(join(dir, folder), adapter, adapterFolderFiles(run, adapter, at));
 }

@@ -33,7 +33,7 @@ export function openRunLog(
   trainer: Trainer<TrainingBatch>,
   { resume }: { resume: boolean },
 ): RunLog {
-  const { logSteps, task, method } = run.config;
+  const { logSteps, task } = run.config;
   let files = resume ? undefined : openFiles(out, undefined);
   const current = () => (files ??= openFiles(out, undefined));
   return {
@@ -45,7 +45,7 @@ export function openRunLog(
       if (step % logSteps !== 0 && step !== run.schedule.steps) return;
       const record = logRecord(report, speed);
       current().log.append(record);
-      for (const [tag, value] of scalarsOf(record, trainer, method)) {
+      for (const [tag, value] of scalarsOf(record, trainer, run)) {
         current().scalars.scalar(tag, step, value);
       }
     },
@@ -111,7 +111,7 @@ function logRecord(report: StepReport, { tokens, seconds }: Speed) {
 function scalarsOf(
   record: ReturnType<typeof logRecord>,
   trainer: Trainer<TrainingBatch>,
-  method: PreparedRun["config"]["method"],
+  run: Pick<PreparedRun, "config" | "from">,
 ): [string, number][] {
   const scalars: [string, number][] = [
     ["train/loss", record.task_loss],
@@ -121,8 +121,8 @@ function scalarsOf(
   ];
   if (record.budget !== null) scalars.push(["Budget/total_rank", record.budget]);
   if (record.threshold !== null) scalars.push(["Budget/mask_threshold", record.threshold]);
-  if (isOneOf(method, pruningMethods)) {
-    for (const [name, rank] of Object.entries(rankPattern(trainer)))
+  if (isOneOf(run.config.method, pruningMethods)) {
+    for (const [name, rank] of Object.entries(rankPattern(trainer, run)))
       scalars.push([`Ranknum/${name}`, rank]);
   }
   return scalars;

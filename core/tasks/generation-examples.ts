@@ -8,7 +8,7 @@ import { packSequences, type TokenBatch } from "../nn/packed-batch.ts";
 import { type PackedTargets, packTargets } from "../nn/source-target-batch.ts";
 import type { TextInput } from "../text/tokenizer.ts";
 import type { GenerationBatch } from "./generation-loss.ts";
-import { modelTokens } from "./model-tokens.ts";
+import { textTokens } from "./model-tokens.ts";
 import { lengthsOf } from "./packed-features.ts";
 import type { TaskOptions } from "./task-options.ts";
 
@@ -111,7 +111,7 @@ const tokensFor = (
   maxLength: number,
   flag: LengthFlag,
 ) =>
-  modelTokens(files, { inputs, options: { maxLength, fullLengths: true } }, (tokenizer) =>
+  textTokens(files, { inputs, maxLength }, (tokenizer) =>
     encodeTexts(inputs, tokenizer, { maxLength, flag }),
   );
 
@@ -119,8 +119,9 @@ const tokensFor = (
 function truncationWarning(
   name: string,
   lengths: Int32Array,
-  { maxLength, maxPositions }: TokenizeOptions,
+  { maxLength, maxPositions, untokenized = false }: TokenizeOptions,
 ): string | undefined {
+  if (untokenized) return undefined;
   const truncated = lengths.reduce((n, length) => n + (length === maxLength ? 1 : 0), 0);
   if (2 * truncated <= lengths.length || maxLength === maxPositions) return undefined;
   const count = `${truncated} of the ${lengths.length} texts of ${name}`;

@@ -8,7 +8,7 @@ import {
 } from "../data/token-cache.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
+import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
 
 /**
  * A model's input tokens: from the token cache if inputs, tokenizer and options are unchanged, else
@@ -31,4 +31,32 @@ export function modelTokens(
     checkVocabulary(built, vocabSize, modelConfig);
     return build(built);
   });
+}
+
+/**
+ * The tokens of texts, truncated to `maxLength`, with a column of their lengths before that. With
+ * `untokenized`, those of texts that are all so long: made-up ids, which are not cached.
+ */
+export function textTokens(
+  files: TokenizeOptions,
+  { inputs, maxLength }: { readonly inputs: readonly TextInput[]; readonly maxLength: number },
+  build: (tokenizer: Tokenizer) => Promise<TokenTable>,
+): Promise<CachedTokens> {
+  if (files.untokenized === true) {
+    const tokens = longestTokens(inputs.length, maxLength, files.vocabSize);
+    return Promise.resolve({ tokens, fromCache: false });
+  }
+  return modelTokens(files, { inputs, options: { maxLength, fullLengths: true } }, build);
+}
+
+// --- internal ---
+
+/** Ids are spread over the vocabulary, as the memory that a step needs depends on them. */
+function longestTokens(count: number, length: number, vocabSize: number): TokenTable {
+  return {
+    ids: Int32Array.from({ length: count * length }, (_, i) => (i * 7919) % vocabSize),
+    typeIds: new Uint8Array(count * length),
+    offsets: Int32Array.from({ length: count + 1 }, (_, i) => i * length),
+    columns: [new Int32Array(count).fill(length)],
+  };
 }

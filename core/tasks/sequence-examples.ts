@@ -4,7 +4,7 @@ import { errors } from "../errors.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LabelledBatch } from "./batch.ts";
-import { modelTokens } from "./model-tokens.ts";
+import { textTokens } from "./model-tokens.ts";
 import { lengthsOf, packedBatch } from "./packed-features.ts";
 
 /** A split's examples and their tokens. */
@@ -35,8 +35,8 @@ export async function tokenizeExamples(
   options: TokenizeOptions,
 ): Promise<SequenceExamples> {
   const { maxLength } = options;
-  const key = { inputs: examples, options: { maxLength, fullLengths: true } };
-  const cached = await modelTokens(options, key, async (tokenizer) => {
+  const texts = { inputs: examples, maxLength };
+  const cached = await textTokens(options, texts, async (tokenizer) => {
     checkRoom(tokenizer, maxLength, examples);
     return packEncoded(await tokenizer.encode(examples, { maxLength }));
   });

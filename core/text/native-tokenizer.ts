@@ -26,6 +26,10 @@ async function loadLibrary(): Promise<Library> {
   }
 }
 
+/** Whether text can't be tokenized because this machine can't load the library. */
+export const isLibraryMissing = ({ code }: AdaloraError): boolean =>
+  code === "E_LIBRARY" || code === "E_MACHINE";
+
 /** The library's object, and the size of its vocabulary: every id is smaller. */
 export interface BuiltTokenizer {
   readonly native: NativeTokenizer;

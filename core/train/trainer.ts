@@ -28,6 +28,8 @@ export interface TrainerOptions {
   readonly maxGradNorm: number;
   /** Coefficient of the orthogonality loss; 0 disables it. */
   readonly orthogonality: number;
+  /** Matrices without triplets that its mean counts too; default 0. */
+  readonly emptyMatrices?: number;
   readonly seed: number;
   /** Recomputes layers in the backward pass to save memory; results are bit-identical. */
   readonly checkpointing?: boolean;
@@ -114,7 +116,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
    * step equals one on a single batch of the same rows.
    */
   step(microBatches: readonly Batch[]): StepReport {
-    const { optimizer, maxGradNorm, orthogonality } = this.#options;
+    const { optimizer, maxGradNorm, orthogonality, emptyMatrices = 0 } = this.#options;
     const backend = this.#backend;
     const step = this.#step;
     const learningRate = this.#options.learningRate(step);
@@ -123,7 +125,9 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     this.arena.zeroGradients();
     this.#accumulate(microBatches);
     if (orthogonality > 0) {
-      addOrthogonality(backend, this.adapters, orthogonality, this.#scalar(ORTHOGONALITY));
+      const matrices = this.adapters.length + emptyMatrices;
+      const value = this.#scalar(ORTHOGONALITY);
+      addOrthogonality(backend, this.adapters, orthogonality, value, matrices);
     }
     backend.sumOfSquares(this.arena.gradients, this.#sumOfSquares);
     backend.clipByNorm(this.arena.gradients, this.#sumOfSquares, maxGradNorm, this.#scalar(NORM));

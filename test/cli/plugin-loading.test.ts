@@ -32,12 +32,11 @@ function written(files: Readonly<Record<string, string>>): string {
 const bag = (...edits: (readonly [string, string])[]) =>
   writeBagPlugin(join(root, String(folders++)), ...edits);
 
-const open = (names: readonly string[], from: readonly string[] = [root]) =>
-  openFamilies(names, from, plugins);
+const open = (names: readonly string[], from = root) => openFamilies(names, plugins, { from });
 
 /** What the error for a plugin says, without the folder. */
-async function refusal(names: readonly string[], from?: readonly string[]) {
-  const error: unknown = await open(names, from).catch((thrown: unknown) => thrown);
+async function refusal(names: readonly string[]) {
+  const error: unknown = await open(names).catch((thrown: unknown) => thrown);
   if (!(error instanceof AdaloraError))
     throw new Error(`an error is expected, got ${String(error)}`);
   expect(error.code).toBe("E_PLUGIN");
@@ -77,12 +76,12 @@ describe("a plugin", () => {
     expect(plugin.limits({ vocabSize: 5 }).maxLength).toBe(77);
   });
 
-  test("may be a package, found from any of the folders", async () => {
+  test("may be a package, found from the current folder or one above", async () => {
     const project = join(root, "project");
     const folder = join(project, "node_modules/adalora-bag");
     writeBagPlugin(folder);
     writeFileSync(join(folder, "package.json"), `{ "name": "adalora-bag", "exports": "./bag.ts" }`);
-    const families = await open(["adalora-bag"], [root, join(project, "runs/one")]);
+    const families = await open(["adalora-bag"], join(project, "runs/one"));
     expect(families.familyOf("bag").origin?.file).toBe(join(folder, "bag.ts"));
   });
 
@@ -107,6 +106,32 @@ describe("a plugin", () => {
     const [message, hint] = await refusal([bag(), bag()]);
     expect(message).toBe('bag.ts: model_type "bag" is handled by bag.ts too');
     expect(hint).toBe("load one of the two");
+  });
+});
+
+describe("a run's config.json", () => {
+  const file = bag();
+  const run = dirname(file);
+  const saved = (name: string, from = run) =>
+    openFamilies([name], plugins, { from, savedIn: run }).catch((error: unknown) => error);
+  const refused = expect.objectContaining({
+    code: "E_PLUGIN",
+    message: expect.stringMatching(
+      /is named by the run's config\.json and may have come with it: it is not loaded unasked$/,
+    ),
+  });
+
+  test("may name a plugin elsewhere", async () => {
+    expect(await saved(bag())).toHaveProperty("all");
+  });
+
+  test("may name no code that lies in the run's own folder, nor a relative path", async () => {
+    writeBagPlugin(join(run, "node_modules/evil"));
+    writeFileSync(join(run, "node_modules/evil/package.json"), `{ "exports": "./bag.ts" }`);
+    symlinkSync(run, join(root, "alias"));
+    for (const name of [file, "./bag.ts", "bag.ts", "evil", join(root, "alias/bag.ts")])
+      expect([name, await saved(name)]).toEqual([name, refused]);
+    expect(await saved("./bag.ts", dirname(bag()))).toEqual(refused);
   });
 });
 

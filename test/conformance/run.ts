@@ -75,7 +75,8 @@ function worstOf(got: ArrayLike<number>, want: HostArray): { index: number; erro
   for (let i = 0; i < want.length; i++) {
     if (Object.is(got[i], want[i])) continue;
     const error = Math.abs(got[i]! - want[i]!) / (Math.abs(want[i]!) + size || 1);
-    if (!(error <= worst.error)) worst = { index: i, error };
+    if (Number.isNaN(error)) return { index: i, error };
+    if (error > worst.error) worst = { index: i, error };
   }
   return worst;
 }

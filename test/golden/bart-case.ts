@@ -14,15 +14,8 @@ import {
 import { ForwardPass } from "../../core/forward-pass.ts";
 import { type GenerationBatch, generationLoss } from "../../core/tasks/generation-loss.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import {
-  type CaseModel,
-  type GoldenCase,
-  type GoldenTensor,
-  type Tolerance,
-  loadModel,
-  packGolden,
-  tensorOf,
-} from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf, packedRows } from "../../core/model/golden-case.ts";
+import { type CaseModel, type Tolerance, loadModel } from "./golden-case.ts";
 import type { TrainingKind } from "./training-case.ts";
 
 const head: TaskHead = { task: "generation", labels: 0 };
@@ -114,15 +107,6 @@ function compareLoss(
     comparison.close(`gradients${tag}`, got, want.values, tolerance.gradients, name);
   }
   if (expected.size > 0) comparison.fail(`no golden gradient of ${[...expected].join(", ")}`);
-}
-
-/** Numbers of a padded golden tensor [B, T, ...] at packed rows. */
-function packedRows(
-  { shape, values }: GoldenTensor,
-  rows: Int32Array,
-  width = shape.at(-1) ?? 1,
-): number[] {
-  return Array.from(rows).flatMap((row) => [...values.subarray(row * width, (row + 1) * width)]);
 }
 
 /** Training of BART on pairs of source and target. */

@@ -9,7 +9,8 @@ import { bartKind, checkBart } from "./bart-case.ts";
 import type { CaseResult } from "./comparison.ts";
 import { checkForward } from "./forward-case.ts";
 import { checkGeneration } from "./generate-case.ts";
-import { type GoldenCase, readCase, tolerances } from "./golden-case.ts";
+import { type GoldenCase, readGoldenCase } from "../../core/model/golden-case.ts";
+import { tolerances } from "./golden-case.ts";
 import { checkPeft, peftBart, peftSequence, peftSpan } from "./peft-case.ts";
 import { checkBucketTable, checkMaskingTable, checkScheduleTable } from "./table-cases.ts";
 import { checkSpan, spanKind } from "./span-case.ts";
@@ -81,7 +82,7 @@ async function main(args: readonly string[]): Promise<number> {
   for (const dir of dirs) {
     let result: CaseResult;
     try {
-      result = await checkCase(backend, readCase(dir), dtype);
+      result = await checkCase(backend, readGoldenCase(dir), dtype);
     } catch (error) {
       result = {
         status: "fail",

@@ -6,14 +6,8 @@ import { ParameterArena } from "../../core/optim/parameter-arena.ts";
 import { ForwardPass } from "../../core/forward-pass.ts";
 import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import {
-  type CaseModel,
-  type GoldenCase,
-  type Tolerance,
-  loadModel,
-  packGolden,
-  tensorOf,
-} from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
+import { type CaseModel, type Tolerance, loadModel } from "./golden-case.ts";
 
 /** Hidden states, logits, loss and every gradient of a DeBERTa classifier; with a bin beside the safetensors, from both. */
 export function checkForward(

@@ -4,7 +4,8 @@ import { generate } from "../../core/generation/generate.ts";
 import { generationOptions } from "../../core/generation/options.ts";
 import { type GenerationModel, isGenerationModel, type Model } from "../../core/model/plugin.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import { type GoldenCase, type Tolerance, loadModel, packGolden, tensorOf } from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
+import { type Tolerance, loadModel } from "./golden-case.ts";
 import { rescore } from "./rescore.ts";
 
 /** What transformers generated with one set of parameters. */

@@ -1,22 +1,14 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend } from "../../core/backend.ts";
 import { openCheckpoint } from "../../core/io/checkpoint-files.ts";
-import { toFloat64 } from "../../core/io/float-conversion.ts";
-import { openSafetensors } from "../../core/io/safetensors.ts";
 import type { StoredTensor } from "../../core/io/stored-tensor.ts";
 import { type Adapter, declareAdapter } from "../../core/nn/adapter.ts";
+import type { GoldenCase } from "../../core/model/golden-case.ts";
 import { loadWeights } from "../../core/model/load-weights.ts";
 import { ModuleScope, type ModuleTree } from "../../core/nn/module-scope.ts";
-import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { Model, ModelPlugin, TaskHead } from "../../core/model/plugin.ts";
 import { builtInFamilies } from "../../plugins/index.ts";
-
-/** Numbers of one golden tensor, [shape] row-major; whole numbers come exact. */
-export interface GoldenTensor {
-  readonly shape: readonly number[];
-  readonly values: Float64Array;
-}
 
 /** Errors that a dtype may make. */
 export interface Tolerance {
@@ -68,37 +60,6 @@ export const tolerances: Readonly<Record<string, Tolerance>> = {
   },
 };
 
-/** A folder of reference numbers. */
-export interface GoldenCase {
-  readonly dir: string;
-  // The folder's JSON is untyped on purpose: each checker reads the keys of its kind.
-  readonly golden: Record<string, unknown>;
-  readonly tensors: ReadonlyMap<string, GoldenTensor>;
-}
-
-/** Reads golden.json and its tensors. */
-export function readCase(dir: string): GoldenCase {
-  const golden = JSON.parse(readFileSync(join(dir, "golden.json"), "utf8"));
-  const file = join(dir, "golden.safetensors");
-  const stored = existsSync(file) ? [...openSafetensors(file).tensors] : [];
-  return { dir, golden, tensors: new Map(stored.map(([name, t]) => [name, numbersOf(t)])) };
-}
-
-/** The numbers of a stored tensor. */
-export function numbersOf(tensor: StoredTensor): GoldenTensor {
-  const { dtype, shape, bytes } = tensor;
-  if (dtype !== "I64") return { shape, values: toFloat64(tensor) };
-  const aligned = bytes.slice();
-  return { shape, values: Float64Array.from(new BigInt64Array(aligned.buffer), Number) };
-}
-
-/** A tensor of a case; throws where it has none of the name. */
-export function tensorOf(golden: GoldenCase, name: string): GoldenTensor {
-  const tensor = golden.tensors.get(name);
-  if (!tensor) throw new Error(`${golden.dir}: golden.safetensors has no ${name}`);
-  return tensor;
-}
-
 /** A linear layer that a case adapts, the rank and scale of its adapter, and whether it has E. */
 export interface AdaptedModule {
   readonly path: string;
@@ -143,6 +104,7 @@ function attach(tree: ModuleTree, modules: readonly AdaptedModule[]): readonly A
 /** A loaded model of a case, with its adapters. */
 export interface CaseModel {
   readonly plugin: ModelPlugin;
+  readonly head: TaskHead;
   readonly model: Model;
   readonly tree: ModuleTree;
   readonly adapters: readonly Adapter[];
@@ -164,7 +126,8 @@ export function loadModel(
   const labels = raw.num_labels ?? (raw.id2label ? Object.keys(raw.id2label).length : 2);
   const scope = ModuleScope.root();
   const task = labels === 1 ? "regression" : "classification";
-  const model = plugin.build(plugin.parseConfig(raw), options.head ?? { task, labels }, scope);
+  const head = options.head ?? { task, labels };
+  const model = plugin.build(plugin.parseConfig(raw), head, scope);
   const { tree } = scope;
   const { adapt } = options;
   const adapters = attach(tree, adapt ?? []);
@@ -174,29 +137,5 @@ export function loadModel(
       (adapt !== undefined && plugin.adapters.trainable.some((r) => r.test(parameter.name)));
   const tensors = options.weights ?? openCheckpoint(dir).tensors;
   loadWeights(backend, tree, tensors, plugin, { where: dir, seed: 0 });
-  return { plugin, model, tree, adapters };
-}
-
-/** Packs one padded batch of golden tensors; rows [B, T] start at `offset` in their tensors. */
-export function packGolden(
-  ids: GoldenTensor,
-  mask: GoldenTensor,
-  types: GoldenTensor | undefined,
-  { offset = 0 }: { offset?: number } = {},
-): TokenBatch & { rows: Int32Array } {
-  const [batch, width] = [ids.shape.at(-2) ?? 0, ids.shape.at(-1) ?? 0];
-  const rows: number[] = [];
-  const offsets = new Int32Array(batch + 1);
-  for (let b = 0; b < batch; b++) {
-    for (let t = 0; t < width; t++)
-      if (mask.values[offset + b * width + t]) rows.push(b * width + t);
-    offsets[b + 1] = rows.length;
-  }
-  return {
-    ids: Int32Array.from(rows, (row) => ids.values[offset + row]!),
-    positions: Int32Array.from(rows, (row) => row % width),
-    ...(types ? { typeIds: Int32Array.from(rows, (row) => types.values[offset + row]!) } : {}),
-    offsets,
-    rows: Int32Array.from(rows),
-  };
+  return { plugin, head, model, tree, adapters };
 }

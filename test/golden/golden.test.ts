@@ -6,7 +6,7 @@ import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { available } from "../helpers/available.ts";
 import { checkCase } from "./check.ts";
-import { readCase } from "./golden-case.ts";
+import { readGoldenCase } from "../../core/model/golden-case.ts";
 
 const cases = join(import.meta.dir, "cases");
 const names = readdirSync(cases, { withFileTypes: true })
@@ -64,7 +64,7 @@ function dueOf(name: string, dtype: string): readonly string[] {
 function runCases(backend: Backend, dtype: string): void {
   for (const name of names)
     test(`${backend.name} ${dtype}: ${name}`, async () => {
-      const result = await checkCase(backend, readCase(join(cases, name)), dtype);
+      const result = await checkCase(backend, readGoldenCase(join(cases, name)), dtype);
       expect(result).toMatchObject({ status: "pass" });
       expect(Object.keys(result.worst ?? {}).toSorted()).toEqual(
         [...dueOf(name, dtype)].toSorted(),

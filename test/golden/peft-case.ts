@@ -14,15 +14,8 @@ import type { Trainer } from "../../core/train/trainer.ts";
 import { bartKind, evaluationBatch } from "./bart-case.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import { type GenerationRun, compareTexts, sourcesOf, generating } from "./generate-case.ts";
-import {
-  type CaseModel,
-  type GoldenCase,
-  type Tolerance,
-  adaptedModules,
-  loadModel,
-  packGolden,
-  tensorOf,
-} from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
+import { type CaseModel, type Tolerance, adaptedModules, loadModel } from "./golden-case.ts";
 import type { SpanBatch } from "../../core/tasks/span-loss.ts";
 import { spanKind } from "./span-case.ts";
 import { PeftRanknum } from "./peft-ranknum.ts";
@@ -30,7 +23,7 @@ import {
   type TrainingKind,
   type TrainingSettings,
   createTrainer,
-  isNoise,
+  noiseOf,
   sequenceKind,
 } from "./training-case.ts";
 import type { LabelledBatch } from "../../core/tasks/batch.ts";
@@ -181,7 +174,10 @@ function comparePeftTraining<Batch extends TokenBatch>(
       comparison.same("nonzero_E", nonzero(backend, trainer), want.nonzero_E, `${at} non-zero E`);
   }
   if (tolerance.trajectory)
-    comparePeftEnd(backend, golden, trainer, ranknum, tolerance, comparison, nameOf);
+    comparePeftEnd(backend, golden, trainer, ranknum, tolerance, comparison, {
+      nameOf,
+      isNoise: noiseOf(subject, backend),
+    });
 }
 
 /** The scale of each module: PEFT's LoRA may have ranks and alphas by pattern, and divide by the rank's root. */
@@ -198,6 +194,12 @@ function scales(
   };
 }
 
+/** The golden's names of parameters, and which are rounding errors alone. */
+interface PeftNames {
+  nameOf(this: void, parameter: Parameter): string;
+  isNoise(this: void, parameter: Parameter): boolean;
+}
+
 /** The tensors that training leaves. */
 function comparePeftEnd<Batch extends TokenBatch>(
   backend: Backend,
@@ -206,11 +208,11 @@ function comparePeftEnd<Batch extends TokenBatch>(
   ranknum: PeftRanknum<Batch>,
   tolerance: Tolerance,
   comparison: Comparison,
-  nameOf: (parameter: Parameter) => string,
+  { nameOf, isNoise }: PeftNames,
 ): void {
   for (const parameter of trainer.arena.parameters) {
     const final = golden.tensors.get(`final.${nameOf(parameter)}`);
-    if (!final || isNoise(parameter, backend)) continue;
+    if (!final || isNoise(parameter)) continue;
     comparison.close(
       "final",
       backend.download(parameter.buffer),

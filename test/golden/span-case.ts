@@ -4,7 +4,8 @@ import type { TaskHead } from "../../core/model/plugin.ts";
 import { ForwardPass } from "../../core/forward-pass.ts";
 import { type SpanBatch, answerSpanLoss } from "../../core/tasks/span-loss.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import { type GoldenCase, type Tolerance, loadModel, packGolden, tensorOf } from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
+import { type Tolerance, loadModel } from "./golden-case.ts";
 import type { TrainingKind } from "./training-case.ts";
 
 /** Sets of numbers in goldens: padded queries as in transformers 5, in the authors' fork, and a loss of tokens alone. */

@@ -3,7 +3,8 @@ import type { Backend } from "../../core/backend.ts";
 import type { AdamWStep, Averages } from "../../core/kernels/training.ts";
 import { bucketOf } from "../../models/deberta/relative-positions.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import type { GoldenCase, Tolerance } from "./golden-case.ts";
+import { type GoldenCase } from "../../core/model/golden-case.ts";
+import { type Tolerance } from "./golden-case.ts";
 
 interface ScheduleRow {
   readonly modules: number;

@@ -14,15 +14,8 @@ import {
   type TrainerOptions,
 } from "../../core/train/trainer.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
-import {
-  type CaseModel,
-  type GoldenCase,
-  type Tolerance,
-  adaptedModules,
-  loadModel,
-  packGolden,
-  tensorOf,
-} from "./golden-case.ts";
+import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
+import { type CaseModel, type Tolerance, adaptedModules, loadModel } from "./golden-case.ts";
 import type { BatchLoss, LabelledBatch } from "../../core/tasks/batch.ts";
 import { paperValues } from "../../core/adalora/starts/paper.ts";
 
@@ -68,10 +61,8 @@ export interface TrainingKind<Batch extends TokenBatch> {
 
 /** Classification and regression, as the width of the head says. */
 export const sequenceKind: TrainingKind<LabelledBatch> = {
-  lossOf({ model, tree }) {
-    const labels = tree.parameters.get("classifier.bias")?.length ?? 0;
-    return sequenceLoss(model, labels === 1 ? "regression" : "classification");
-  },
+  lossOf: ({ model, head }) =>
+    sequenceLoss(model, head.task === "regression" ? "regression" : "classification"),
   batch: trainingBatch,
 };
 
@@ -101,7 +92,10 @@ export function checkTraining<Batch extends TokenBatch>(
       compareGradients(backend, golden, trainer, got, tolerance, comparison);
     trajectory.push(...diagonals(backend, trainer));
   }
-  if (tolerance.trajectory) compareEnd(backend, golden, trainer, trajectory, tolerance, comparison);
+  if (tolerance.trajectory) {
+    const isNoise = noiseOf(subject, backend);
+    compareEnd(backend, golden, trainer, { trajectory, isNoise }, tolerance, comparison);
+  }
   return comparison.result;
 }
 
@@ -161,9 +155,17 @@ function compareGradients<Batch extends TokenBatch>(
   }
 }
 
-/** The span head's bias outside f64: its gradient is zero but for rounding, which Adam turns into steps of the learning rate's size. */
-export const isNoise = ({ name }: Parameter, { master }: Backend) =>
-  name === "qa_outputs.bias" && master !== "f64";
+/**
+ * Whether a parameter is a span head's bias outside f64: its gradient is zero but for rounding, which
+ * Adam turns into steps of the learning rate's size.
+ */
+export const noiseOf =
+  ({ head, plugin }: CaseModel, { master }: Backend) =>
+  ({ name }: Parameter): boolean =>
+    head.task === "span" &&
+    name.endsWith(".bias") &&
+    plugin.adapters.trainable.some((pattern) => pattern.test(name)) &&
+    master !== "f64";
 
 /** Makes a trainer with a case's settings and initial tensors. */
 export function createTrainer<Batch extends TokenBatch>(
@@ -261,11 +263,17 @@ function diagonals<Batch extends TokenBatch>(backend: Backend, trainer: Trainer<
     .flatMap(({ e }) => (e ? Array.from(backend.download(e.buffer)) : []));
 }
 
+/** What a trajectory left, besides the trainer. */
+interface TrainingEnd {
+  readonly trajectory: readonly number[];
+  isNoise(this: void, parameter: Parameter): boolean;
+}
+
 function compareEnd<Batch extends TokenBatch>(
   backend: Backend,
   golden: GoldenCase,
   { arena, allocator }: Trainer<Batch>,
-  trajectory: readonly number[],
+  { trajectory, isNoise }: TrainingEnd,
   tolerance: Tolerance,
   comparison: Comparison,
 ): void {
@@ -283,7 +291,7 @@ function compareEnd<Batch extends TokenBatch>(
       const name = `${prefix}.${parameter.name}`;
       const want = golden.tensors.get(name);
       if (!want) continue;
-      if (isNoise(parameter, backend)) continue;
+      if (isNoise(parameter)) continue;
       comparison.close(
         prefix,
         backend.download(arena.partOf(buffer, parameter)),

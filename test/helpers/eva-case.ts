@@ -11,11 +11,11 @@ import deberta from "../fixtures/eva/deberta/golden.json" with { type: "json" };
 import {
   type GoldenCase,
   type GoldenTensor,
-  loadModel,
   packGolden,
-  readCase,
+  readGoldenCase,
   tensorOf,
-} from "../golden/golden-case.ts";
+} from "../../core/model/golden-case.ts";
+import { loadModel } from "../golden/golden-case.ts";
 
 /** A tiny model that PEFT's EVA initialized, and a start context that repeats its batches as PEFT does. */
 export interface EvaCase {
@@ -65,7 +65,7 @@ export function evaCase(
     edit = (batch) => batch,
   }: EvaCaseOptions = {},
 ): EvaCase {
-  const golden = readCase(join(import.meta.dir, "../fixtures/eva", family));
+  const golden = readGoldenCase(join(import.meta.dir, "../fixtures/eva", family));
   const { model, tree } = loadModel(backend, golden.dir, { head });
   const { rank: usual, batches: count, exact_fitted: fitted } = fixtures[family];
   const batches = Array.from({ length: count }, (_, i) => edit(batchOf(golden, i)));

@@ -38,10 +38,18 @@ const checkpoint = (name: string) => {
 
 function declare({ config, tensors }: Checkpoint) {
   const plugin = pluginFor(config.model_type);
-  const labels = tensors.get("classifier.bias")?.shape[0] ?? 2;
+  const labels = labelsOf(plugin, tensors);
   const [task] = plugin.tasks;
   if (!task) throw new Error(`${plugin.name} has no task`);
   return declareModel(plugin, plugin.parseConfig(config), { task, labels });
+}
+
+/** The number of labels of a checkpoint's head, 2 if it has none. */
+function labelsOf({ adapters }: ModelPlugin, tensors: Checkpoint["tensors"]): number {
+  const heads = [...tensors].filter(
+    ([key, { shape }]) => shape.length === 2 && adapters.trainable.some((r) => r.test(key)),
+  );
+  return heads.length > 0 ? Math.min(...heads.map(([, { shape }]) => shape[0] ?? 0)) : 2;
 }
 
 function load(from: Checkpoint, tensors = from.tensors): readonly string[] {

@@ -111,11 +111,13 @@ describe("./adalora", () => {
 
   test("sets up no native files for help, the version and plans", () => {
     const at = checkout();
-    for (const line of ["", " --help", " --version", " version", " plan rte --json", " run --help"])
+    const plugins = [" plugin new mine", " plugin list --json"];
+    const plain = ["", " --help", " --version", " version", " plan rte --json", " run --help"];
+    for (const line of [...plain, ...plugins])
       expect(run([join(at, "adalora"), ...line.split(" ").slice(1)]).out).toBe(
         `${cliRun(at, line)}\n`,
       );
-    for (const line of [" run", " doctor", " predict -- --help"])
+    for (const line of [" run", " doctor", " predict -- --help", " plugin check mine.ts"])
       expect(run([join(at, "adalora"), ...line.split(" ").slice(1)]).out).toBe(
         `${setUpRun}\n${cliRun(at, line)}\n`,
       );

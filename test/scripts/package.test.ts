@@ -64,18 +64,23 @@ describe.skipIf(Bun.which("npm") === null)("the npm package (needs npm)", () => 
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     writeFileSync(
       join(folder, "plugin.ts"),
-      `import { definePlugin, type ModelPlugin } from "adalora/core/model/plugin";
+      `import { configReader, definePlugin, type ModelPlugin, nn, ops, tokenizers } from "adalora";
        import { deberta } from "adalora/plugins/deberta/index";
        export const mine: ModelPlugin = definePlugin({ ...deberta, name: "mine", modelTypes: ["mine"] });
+       export const width: number = configReader({ width: 3 }, "config.json").width("width");
+       export const kit = [nn.Linear, ops.linear, tokenizers.bert.special.pad] as const;
        // @ts-expect-error a plugin has a name
        export const nameless: ModelPlugin = { ...deberta, name: undefined };
+       // @ts-expect-error the kit has no such module
+       export const none = nn.None;
       `,
     );
     writeFileSync(
       join(folder, "plugin.test.ts"),
       `import { expect, test } from "bun:test";
-       import { mine } from "./plugin.ts";
+       import { kit, mine, width } from "./plugin.ts";
        test("the plugin", () => expect(mine.modelTypes).toEqual(["mine"]));
+       test("the kit", () => expect([kit.length, kit[2], width]).toEqual([3, "[PAD]", 3]));
       `,
     );
     const module = resolution === "bundler" ? "esnext" : "nodenext";
@@ -83,6 +88,17 @@ describe.skipIf(Bun.which("npm") === null)("the npm package (needs npm)", () => 
     const compiler = [process.execPath, TSC, ...flags.split(" ")];
     const checked = run([...compiler, "--moduleResolution", resolution, "plugin.ts"], folder);
     expect(checked).toEqual({ code: 0, out: "", err: "" });
-    expect(run([process.execPath, "test"], folder).err).toContain(" 1 pass");
+    expect(run([process.execPath, "test"], folder).err).toContain(" 2 pass");
+  });
+
+  test("a new plugin and its test have types from the package, and the test passes", () => {
+    const folder = join(root, "project");
+    expect(run([join(at, "adalora"), "plugin", "new", "fresh"], folder).code).toBe(0);
+    const flags =
+      "--noEmit --strict --skipLibCheck --allowImportingTsExtensions --module preserve --target esnext --types bun";
+    const compiler = [process.execPath, TSC, ...flags.split(" ")];
+    const checked = run([...compiler, "fresh.ts", "fresh.test.ts"], folder);
+    expect(checked).toEqual({ code: 0, out: "", err: "" });
+    expect(run([process.execPath, "test", "./fresh.test.ts"], folder).err).toContain(" 4 pass");
   });
 });

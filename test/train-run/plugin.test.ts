@@ -68,6 +68,33 @@ describe("a run of a plugin's family", () => {
   });
 });
 
+describe("a plugin that fails while it trains is named, with the line of its file:", () => {
+  const forward = 'return classifier.forward(pass, dense.forward(pass, x, "tanh"));';
+  const cases: readonly (readonly [string, string, string])[] = [
+    ["in forward", `throw new RangeError("no");`, "forward, "],
+    [
+      "when backward runs a layer again",
+      `let runs = 0;
+        return pass.checkpoint([x.buffer], () => {
+          if (runs++ > 0) throw new RangeError("no");
+          ${forward}
+        });`,
+      "called back, ",
+    ],
+  ];
+  test.each(cases)("%s", async (name, body, where) => {
+    const broken = writeBagPlugin(path(name.replaceAll(" ", "-")), [forward, body]);
+    const flags = { ...bagFlags, plugin: broken, checkpointing: true, out: path("fails") } as const;
+    const { code, stderr } = await run(training(flags));
+    expect(code).toBe(1);
+    const line = readFileSync(broken, "utf8")
+      .split("\n")
+      .findIndex((one) => one.includes("RangeError"));
+    expect(stderr).toContain(`error  plugin "bag", ${where}${broken}:${line + 1}:`);
+    expect(stderr).toEndWith(": RangeError: no\n");
+  });
+});
+
 describe("a resumed run of a plugin's family", () => {
   const source = writeBagPlugin(path("changing"));
   const out = path("interrupted");

@@ -57,6 +57,7 @@ export interface Steps {
   project(linear: nn.Linear, pass: ForwardPass, x: Tensor): Tensor;
   /** After the embeddings. */
   embedded(pass: ForwardPass, x: Tensor): Tensor;
+  observe(pass: ForwardPass, name: string, x: Tensor): void;
   mask(pass: ForwardPass, probability: number): Dropout | undefined;
   hiddenDropout(head: TaskHead, own: number): number;
   /** The epsilon of the last norm: `observed` as the pass. */
@@ -75,6 +76,7 @@ const rightSteps: Steps = {
   layer: (pass, reads, body) => pass.checkpoint(reads, body),
   project: (linear, pass, x) => linear.forward(pass, x),
   embedded: (_, x) => x,
+  observe: (pass, name, x) => pass.observe(name, x),
   mask: (pass, probability) => pass.nextDropout(probability),
   hiddenDropout: (head, own) => head.dropout?.hidden ?? own,
   lastEps: () => EPS,
@@ -153,13 +155,14 @@ function smallModel(config: SmallConfig, head: TaskHead, scope: ModuleScope, ste
         const ids = pass.integers(steps.positions(batch));
         return steps.embedded(pass, ops.gatherRows(pass, { table: places, base }, { ids }));
       });
-      for (const layer of layers) {
+      steps.observe(pass, "hidden.0", x);
+      for (const [i, layer] of layers.entries()) {
         const input = x;
         const reads = [input.buffer, ...steps.reads(packing)];
         x = steps.layer(pass, reads, () => layer(pass, input, packing));
         pass.tape.drop(input.buffer);
+        steps.observe(pass, `hidden.${i + 1}`, x);
       }
-      pass.observe("hidden", x);
       const first = pass.integers(batch.offsets.subarray(0, -1));
       const rows = ops.gatherRows(pass, { table: x }, { ids: first });
       const eps = steps.lastEps(pass.observed);
@@ -205,8 +208,8 @@ function smallLayer(
   };
 }
 
-/** Writes a pretrained checkpoint of the small family, without a classifier, and its tokenizer. */
-export function writeSmall(dir: string): void {
+/** Writes a pretrained checkpoint of the small family, with a classifier or without, and its tokenizer. */
+export function writeSmall(dir: string, { head: hasHead = false } = {}): void {
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, "config.json"), JSON.stringify(smallConfig));
   writeFileSync(join(dir, "tokenizer.json"), JSON.stringify(demoTokenizerJson()));
@@ -222,6 +225,6 @@ export function writeSmall(dir: string): void {
     const values = Float32Array.from(backend.download(buffer));
     return [key, float32Tensor(storedShape, values)] as const;
   });
-  const pretrained = stored.filter(([key]) => !key.startsWith("classifier."));
+  const pretrained = stored.filter(([key]) => hasHead || !key.startsWith("classifier."));
   writeSafetensors(join(dir, "model.safetensors"), new Map(pretrained));
 }

@@ -43,8 +43,8 @@ function preNormEncoder({ padding, dropout = 0 }: { padding?: EncoderPadding; dr
       attentionNorm: isFirst ? undefined : layer.rmsNorm("norm1", WIDTH, 1e-6),
       attention: new SelfAttention({
         query: linear(layer, "q"),
-        key: linear(layer, "k"),
-        value: linear(layer, "v"),
+        key: linear(layer, "k", WIDTH, 2),
+        value: linear(layer, "v", WIDTH, 2),
         output: linear(layer, "o"),
         heads: 3,
         rotary: (tables) => tables,

@@ -6,7 +6,7 @@ import { ForwardPass } from "../../../core/forward-pass.ts";
 import { applyAdapter } from "../../../core/model/adapter-files.ts";
 import type { DeclaredModel } from "../../../core/model/open-model.ts";
 import { declareFused, fusedAdapter, loadFused } from "../../helpers/fused-adapter.ts";
-import { packGolden, readCase, tensorOf } from "../../golden/golden-case.ts";
+import { packGolden, readCase, tensorOf } from "../../../core/model/golden-case.ts";
 
 const backend = createReferenceBackend();
 const golden = readCase(join(import.meta.dir, "../../golden/cases/07-modernbert-cls"));

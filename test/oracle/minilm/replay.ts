@@ -14,6 +14,7 @@ import { paperValues } from "../../../core/adalora/starts/paper.ts";
 import type { Backend } from "../../../core/backend.ts";
 import { openCheckpoint } from "../../../core/io/checkpoint-files.ts";
 import { openSafetensors } from "../../../core/io/safetensors.ts";
+import { type GoldenTensor, packGolden, valuesOf } from "../../../core/model/golden-case.ts";
 import { loadWeights } from "../../../core/model/load-weights.ts";
 import { adaptModel, declareModel } from "../../../core/model/open-model.ts";
 import { learningRateAt } from "../../../core/optim/schedule.ts";
@@ -21,7 +22,6 @@ import type { LabelledBatch } from "../../../core/tasks/batch.ts";
 import { sequenceLoss } from "../../../core/tasks/sequence-loss.ts";
 import { Trainer } from "../../../core/train/trainer.ts";
 import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
-import { type GoldenTensor, numbersOf, packGolden } from "../../golden/golden-case.ts";
 
 interface Recorded {
   readonly task: string;
@@ -143,7 +143,7 @@ function batchOf(step: number): LabelledBatch {
 function tensor(name: string): GoldenTensor {
   const found = stored.get(name);
   if (!found) throw new Error(`${record} has no tensor ${name}`);
-  return numbersOf(found);
+  return valuesOf(found);
 }
 
 function relative(got: number, want: number): number {

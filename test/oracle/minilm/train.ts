@@ -56,7 +56,7 @@ async function trainOnce(name: keyof typeof tasks, seed: string) {
     out: run,
   };
   const flagged = Object.entries(values).flatMap(([flag, value]) => [`--${flag}`, value]);
-  const words = ["run", ...flagged, ...flags, "--no-bucketed", "--overwrite"];
+  const words = ["run", "--quiet", ...flagged, ...flags, "--no-bucketed", "--overwrite"];
   const done = Bun.spawnSync(["./adalora", ...words], { stdout: "ignore", stderr: "inherit" });
   if (done.exitCode !== 0) throw new Error(`adalora ended with ${done.exitCode}`);
   const metrics = JSON.parse(readFileSync(join(run, "metrics.json"), "utf8"));

@@ -10,7 +10,7 @@ import { ForwardPass } from "../../../../core/forward-pass.ts";
 import type { Adapter } from "../../../../core/nn/adapter.ts";
 import type { TokenBatch } from "../../../../core/nn/packed-batch.ts";
 import { createCpuBackend } from "../../../../ffi/cpu/backend.ts";
-import { tensorOf } from "../../../golden/golden-case.ts";
+import { tensorOf } from "../../../../core/model/golden-case.ts";
 import { available } from "../../../helpers/available.ts";
 import { type EvaCase, evaCase } from "../../../helpers/eva-case.ts";
 
