@@ -6,10 +6,10 @@ import { ForwardPass } from "../../../core/forward-pass.ts";
 import { applyAdapter } from "../../../core/model/adapter-files.ts";
 import type { DeclaredModel } from "../../../core/model/open-model.ts";
 import { declareFused, fusedAdapter, loadFused } from "../../helpers/fused-adapter.ts";
-import { packGolden, readCase, tensorOf } from "../../../core/model/golden-case.ts";
+import { packGolden, readGoldenCase, tensorOf } from "../../../core/model/golden-case.ts";
 
 const backend = createReferenceBackend();
-const golden = readCase(join(import.meta.dir, "../../golden/cases/07-modernbert-cls"));
+const golden = readGoldenCase(join(import.meta.dir, "../../golden/cases/07-modernbert-cls"));
 const batch = packGolden(
   tensorOf(golden, "input.input_ids"),
   tensorOf(golden, "input.attention_mask"),
