@@ -171,13 +171,9 @@ async function inspect(
     heldOut: data.heldOut,
     untokenized,
     warnings: unique([
-      ...[train, ...validation].flatMap(({ warnings }) => warnings),
-      ...data.warnings,
+      ...warningsOf([train, ...validation, data]),
       ...classWarnings(train.overview(0).classes ?? []),
-      ...model.warnings,
-      ...[ranks.diagnostics, schedule.diagnostics].flatMap(
-        (diagnostics) => diagnostics?.warnings ?? [],
-      ),
+      ...warningsOf([model, ranks.diagnostics, schedule.diagnostics]),
     ]),
   };
 }
@@ -186,6 +182,9 @@ const modelOf = ({ declared, files }: Pick<PreparedRun, "declared" | "files">) =
   declared,
   modelDir: files.dir,
 });
+
+const warningsOf = (parts: readonly (Pick<Diagnostics, "warnings"> | undefined)[]) =>
+  parts.flatMap((part) => part?.warnings ?? []);
 
 /** Parts of one file have its warnings in common. */
 const unique = (texts: readonly string[]) => [...new Set(texts)];
