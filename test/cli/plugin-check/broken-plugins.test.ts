@@ -282,13 +282,12 @@ describe("forward", () => {
     `));
 
   test("limits beyond the tables", async () => {
-    const { limits } = right;
-    const longer = (c: Config) => ({ ...limits(c), maxLength: c.maxPositions + 1 });
+    const longer = (c: Config) => ({ ...right.limits(c), maxLength: c.maxPositions + 1 });
     expect(await complaints({ ...right, limits: longer })).toMatchInlineSnapshot(`
       "fail forward: a sequence of 41 tokens, limits().maxLength, gives NaN
         change: return the rows of the position table, less those that it reserves below position 0"
     `);
-    const larger = (c: Config) => ({ ...limits(c), vocabSize: c.vocabSize + 1 });
+    const larger = (c: Config) => ({ ...right.limits(c), vocabSize: c.vocabSize + 1 });
     expect(await complaints({ ...right, limits: larger })).toMatchInlineSnapshot(`
       "fail forward: token 64, the last below limits().vocabSize, gives NaN
         change: return the number of rows of the word embeddings"
