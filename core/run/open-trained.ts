@@ -18,7 +18,6 @@ import {
   openModelFiles,
   type Sources,
 } from "../model/model-files.ts";
-import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
@@ -30,6 +29,7 @@ import { type HeldOut, readHeldOut } from "./held-out.ts";
 import { runFiles, seedFolders } from "./run-folder.ts";
 import { runOf, weightsOf, type WeightsOf, type Which } from "./run-weights.ts";
 import { readAdapterSettings, readSavedConfig } from "./saved-config.ts";
+import { familiesFor } from "./trained-families.ts";
 
 type SavedRun = Layer["values"];
 
@@ -105,7 +105,12 @@ export async function openTrained(
   const isSameTask = run?.task === undefined || run.task === name;
   const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
   const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
-  const families = await familiesFor(requested, saved?.plugins ?? null, runFolder, sources);
+  const families = await familiesFor(
+    { plugins: requested.plugins, trained: requested.adapter ?? requested.model },
+    saved?.plugins ?? null,
+    runFolder,
+    sources,
+  );
   const files = await openModelFiles(
     {
       model,
@@ -191,18 +196,6 @@ export async function openAdapter(
 }
 
 // --- internal ---
-
-/** The user's plugins, else those of the run; what the hub gave names none. */
-function familiesFor(
-  { plugins, adapter, model }: TrainedOptions,
-  saved: readonly string[] | null,
-  runFolder: string,
-  sources: Sources,
-): Promise<Families> {
-  if (plugins) return sources.families(plugins);
-  const isLocal = existsSync(adapter ?? model ?? "");
-  return isLocal ? sources.families(saved, runFolder) : sources.families(null);
-}
 
 /** The adapter's own folder, if it holds a tokenizer: that of the training. */
 function ownTokenizer(adapter: AdapterFiles | undefined): string | null {

@@ -13,6 +13,7 @@ import { TOKENIZER_JSON } from "../../text/load-tokenizer.ts";
 import { type AdapterFiles, modelFolder, openAdapter } from "../open-trained.ts";
 import type { Which } from "../run-weights.ts";
 import { readSavedConfig } from "../saved-config.ts";
+import { familiesFor } from "../trained-families.ts";
 
 /** What is exported: an adapter, what is known of it, and its base model. */
 export interface ExportSource extends AdapterFiles {
@@ -57,8 +58,9 @@ export async function openExportSource(
   const dir = await baseFolder(found, options, sources);
   if (dir === undefined) return { ...found, facts, base: undefined };
   const runFolder = dirname(resolve(found.dir));
-  const plugins = options.plugins ?? readSavedConfig(runFolder)?.plugins ?? null;
-  const families = await sources.families(plugins, runFolder);
+  const saved = readSavedConfig(runFolder)?.plugins ?? null;
+  const requested = { plugins: options.plugins, trained: options.name };
+  const families = await familiesFor(requested, saved, runFolder, sources);
   const tokenizerDir = await tokenizerFolder(dir, found, sources);
   return { ...found, facts, base: { ...openBase(dir, found, facts, families), tokenizerDir } };
 }
