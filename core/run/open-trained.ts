@@ -4,12 +4,9 @@ import type { Backend } from "../backend.ts";
 import { defaultSettings, type Layer } from "../config/run-config.ts";
 import { inferenceSettings, settings } from "../config/settings.ts";
 import { AdaloraError, errors } from "../errors.ts";
-import { currentDirectory } from "../io/atomic.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { looksLikeRepo } from "../io/hub-repo.ts";
 import { isJsonObject } from "../io/json-file.ts";
-import type { PeftAdapter } from "../io/peft-adapter.ts";
-import { ADAPTER_CONFIG, adapterFolders, readPeftAdapter } from "../io/peft.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
 import {
@@ -26,8 +23,10 @@ import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
 import type { RunSpec, Task } from "../tasks/task.ts";
 import { type HeldOut, readHeldOut } from "./held-out.ts";
-import { runFiles, seedFolders } from "./run-folder.ts";
-import { runOf, weightsOf, type WeightsOf, type Which } from "./run-weights.ts";
+import { runFiles } from "./run-folder.ts";
+import { type AdapterFiles, openAdapter } from "./open-adapter.ts";
+import { runOf, type Which } from "./run-of.ts";
+import { weightsOf, type WeightsOf } from "./run-weights.ts";
 import { readAdapterSettings, readSavedConfig } from "./saved-config.ts";
 import { familiesFor } from "./trained-families.ts";
 
@@ -75,12 +74,6 @@ export interface TrainedModel {
   readonly declared: DeclaredModel;
   readonly weights: MatchedWeights;
   readonly adapter: AdapterFiles | undefined;
-}
-
-/** An adapter and the folder that it was read from. */
-export interface AdapterFiles {
-  readonly dir: string;
-  readonly adapter: PeftAdapter;
 }
 
 /**
@@ -160,39 +153,6 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
   adoptWeights(backend, weights);
   if (adapter) applyAdapter(backend, declared, adapter.adapter, adapter.dir);
   return declared.model;
-}
-
-/**
- * Opens an adapter by its folder, the folder of a run that trained it, or its name on the hub. Throws
- * E_FILE for a folder without one.
- */
-export async function openAdapter(
-  name: string,
-  which: Which,
-  sources: Pick<Sources, "adapter">,
-): Promise<AdapterFiles> {
-  const given = await sources.adapter(name);
-  const inRun = (one: Which) =>
-    join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
-  const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
-  if (which === "best" && holds(given)) throw errors.noChoice(given, runOf(given));
-  const dir = [given, inRun(which)].find(holds);
-  if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
-  const other = which === "last" ? "best" : "last";
-  if (holds(inRun(other))) throw errors.otherWeightsOnly(given, which, other);
-  if (existsSync(join(given, runFiles.model)))
-    throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
-  const [seed] = seedFolders(given);
-  const [inside] = seed === undefined ? adapterFolders(given) : [];
-  if (inside !== undefined)
-    throw errors.file(given, "holds adapters in folders", `give one of them, such as ${inside}`);
-  throw seed === undefined
-    ? errors.file(
-        given,
-        `holds no ${ADAPTER_CONFIG}`,
-        "give the folder of a PEFT adapter or of a run",
-      )
-    : errors.file(given, "holds runs with several seeds", `give one of them, such as ${seed}`);
 }
 
 // --- internal ---

@@ -10,8 +10,9 @@ import { type ModelFiles, openModelConfig, type Sources } from "../../model/mode
 import { type DeclaredModel, declareModel } from "../../model/open-model.ts";
 import type { TaskHead } from "../../model/plugin.ts";
 import { TOKENIZER_JSON } from "../../text/load-tokenizer.ts";
-import { type AdapterFiles, modelFolder, openAdapter } from "../open-trained.ts";
-import type { Which } from "../run-weights.ts";
+import { type AdapterFiles, openAdapter } from "../open-adapter.ts";
+import { modelFolder } from "../open-trained.ts";
+import type { Which } from "../run-of.ts";
 import { readSavedConfig } from "../saved-config.ts";
 import { familiesFor } from "../trained-families.ts";
 
@@ -52,17 +53,26 @@ export async function openExportSource(
   options: SourceOptions,
   sources: Sources,
 ): Promise<ExportSource> {
-  const found = await openAdapter(options.name, options.which, sources);
-  if (!found) throw errors.missing("adapter", "name a run's folder or an adapter's");
-  const facts = readFacts(found.dir);
+  const found = await openAdapterSource(options.name, options.which, sources);
   const dir = await baseFolder(found, options, sources);
-  if (dir === undefined) return { ...found, facts, base: undefined };
+  if (dir === undefined) return found;
   const runFolder = dirname(resolve(found.dir));
   const saved = readSavedConfig(runFolder)?.plugins ?? null;
   const requested = { plugins: options.plugins, trained: options.name };
   const families = await familiesFor(requested, saved, runFolder, sources);
   const tokenizerDir = await tokenizerFolder(dir, found, sources);
-  return { ...found, facts, base: { ...openBase(dir, found, facts, families), tokenizerDir } };
+  return { ...found, base: { ...openBase(dir, found, families), tokenizerDir } };
+}
+
+/** Opens an adapter alone, without its base model. Throws E_FILE if there is none. */
+export async function openAdapterSource(
+  name: string,
+  which: Which,
+  sources: Sources,
+): Promise<ExportSource> {
+  const found = await openAdapter(name, which, sources);
+  if (!found) throw errors.missing("adapter", "name a run's folder or an adapter's");
+  return { ...found, facts: readFacts(found.dir), base: undefined };
 }
 
 // --- internal ---
@@ -82,12 +92,11 @@ async function baseFolder(
 
 function openBase(
   dir: string,
-  found: AdapterFiles,
-  facts: AdapterFacts | undefined,
+  { adapter, facts }: ExportSource,
   families: Families,
 ): Omit<BaseModel, "tokenizerDir"> {
   const { rawConfig, plugin, config } = openModelConfig(dir, families);
-  const head = headOf(found.adapter, facts, rawConfig);
+  const head = headOf(adapter, facts, rawConfig);
   return {
     dir,
     rawConfig,
