@@ -98,12 +98,7 @@ export async function openTrained(
   const isSameTask = run?.task === undefined || run.task === name;
   const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
   const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
-  const families = await familiesFor(
-    { plugins: requested.plugins, trained: requested.adapter ?? requested.model },
-    saved?.plugins ?? null,
-    runFolder,
-    sources,
-  );
+  const families = await familiesFor(requested, saved?.plugins ?? null, runFolder, sources);
   const files = await openModelFiles(
     {
       model,

@@ -6,8 +6,9 @@ import type { Sources } from "../model/model-files.ts";
 interface Requested {
   /** Files and packages of model families; null: those of the run. */
   readonly plugins: readonly string[] | null;
-  /** The adapter or model: a folder, else a name on the hub. */
-  readonly trained: string | null;
+  /** A folder, else a name on the hub; null where only the model is given. */
+  readonly adapter: string | null;
+  readonly model: string | null;
 }
 
 /**
@@ -15,11 +16,12 @@ interface Requested {
  * config.json in `runFolder` names. What comes from the hub names none.
  */
 export function familiesFor(
-  { plugins, trained }: Requested,
+  { plugins, adapter, model }: Requested,
   saved: readonly string[] | null,
   runFolder: string,
   sources: Sources,
 ): Promise<Families> {
   if (plugins) return sources.families(plugins);
-  return existsSync(trained ?? "") ? sources.families(saved, runFolder) : sources.families(null);
+  const isLocal = existsSync(adapter ?? model ?? "");
+  return isLocal ? sources.families(saved, runFolder) : sources.families(null);
 }

@@ -58,7 +58,7 @@ export async function openExportSource(
   if (dir === undefined) return found;
   const runFolder = dirname(resolve(found.dir));
   const saved = readSavedConfig(runFolder)?.plugins ?? null;
-  const requested = { plugins: options.plugins, trained: options.name };
+  const requested = { ...options, adapter: options.name };
   const families = await familiesFor(requested, saved, runFolder, sources);
   const tokenizerDir = await tokenizerFolder(dir, found, sources);
   return { ...found, base: { ...openBase(dir, found, families), tokenizerDir } };
