@@ -92,7 +92,7 @@ async function runExport(
   checkOut(out, overwrite);
   const { openExportSource } = await import("../../core/run/export/source.ts");
   const { exportAdapter } = await import("../../core/run/export/export-adapter.ts");
-  const sources = await openSources(report);
+  const sources = openSources(report);
   const { baseName } = options;
   const needsBase = to === "merged";
   const opened = await openExportSource({ ...options, name, needsBase }, sources);

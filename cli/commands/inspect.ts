@@ -34,7 +34,7 @@ export const inspect = defineCommand({
     if (name === undefined) throw errors.missing("adapter", "name a run's folder or an adapter's");
     const { inspectAdapter } = await import("../../core/run/inspect-adapter.ts");
     const { openExportSource, openAdapterSource } = await import("../../core/run/export/source.ts");
-    const sources = await openSources(report);
+    const sources = openSources(report);
     const source =
       options.model === null
         ? await openAdapterSource(name, options.which, sources)

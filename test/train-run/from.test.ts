@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readPeftAdapter } from "../../core/io/peft.ts";
-import { adapterBytes, commandTest, lossesIn } from "./command.ts";
+import { adapterBytes } from "../helpers/run-results.ts";
+import { commandTest, lossesIn } from "./command.ts";
 
 const { run, start, training, path } = commandTest();
 const [lora, ada] = [path("lora"), path("ada")];
