@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { kindOf, taskNames } from "../../config/task-names.ts";
-import { AdaloraError, errors } from "../../errors.ts";
+import { AdaloraError } from "../../errors.ts";
 import { isJsonObject } from "../../io/json-file.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
 import { type AdapterFacts, readFacts } from "../../model/adapter-facts.ts";
@@ -71,7 +71,6 @@ export async function openAdapterSource(
   sources: Sources,
 ): Promise<ExportSource> {
   const found = await openAdapter(name, which, sources);
-  if (!found) throw errors.missing("adapter", "name a run's folder or an adapter's");
   return { ...found, facts: readFacts(found.dir), base: undefined };
 }
 
