@@ -28,9 +28,21 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "predict with a trained model: files, stdin, GLUE submissions",
     load: async () => (await import("./commands/predict.ts")).predict,
   },
+  export: {
+    about: "convert a trained adapter: PEFT, plain LoRA, merged weights, loralib",
+    load: async () => (await import("./commands/export.ts")).exporting,
+  },
+  merge: {
+    about: "export --to merged: a full model without adapters",
+    load: async () => (await import("./commands/export.ts")).merging,
+  },
   plugin: {
-    about: "list the model families, and start a new one",
+    about: "list the model families, start a new one, check one",
     load: async () => (await import("./commands/plugin.ts")).plugin,
+  },
+  inspect: {
+    about: "show an adapter: ranks, singular values, sizes, orthogonality",
+    load: async () => (await import("./commands/inspect.ts")).inspect,
   },
   doctor: {
     about: "check libraries, machine and folders, and run a self-test",

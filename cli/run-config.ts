@@ -8,6 +8,7 @@ import {
   type RunConfig,
 } from "../core/config/run-config.ts";
 import type { RunResult } from "../core/run/results.ts";
+import { adapterMethods, isOneOf } from "../core/config/method.ts";
 import { taskNames } from "../core/config/task-names.ts";
 import { isFinishedRun, runFiles } from "../core/run/run-folder.ts";
 import type { Sources } from "../core/model/model-files.ts";
@@ -140,6 +141,7 @@ async function startingLayers(
   // A recipe's method is for a new adapter; a file that names the adapter means its method.
   const ofFile = (lower?.values.from ?? null) === null ? undefined : lower?.values.method;
   const method = flags.method ?? ofFile ?? undefined;
+  if (method && !isOneOf(method, adapterMethods)) return undefined; // it has no --from
   const { defaults, fixed } = await startingSettings(from, method, sources);
   const name = (setting: string) => `--from: "${setting}"`;
   return { defaults: { values: defaults, name }, fixed: { values: fixed, name } };

@@ -171,6 +171,15 @@ export const errors = {
     );
   },
 
+  /** The step's loss was finite, but its update was not; no checkpoint is written. */
+  weightsNotFinite(step: number, checkpoints: string) {
+    return new AdaloraError(
+      "E_NOT_FINITE",
+      `step ${step}: the trained weights must be finite: got NaN or Infinity, which is not saved`,
+      { hint: `lower --lr; --resume continues from the last checkpoint in ${checkpoints}` },
+    );
+  },
+
   /** The model's outputs for some rows of a split, by index or id, contain NaN or Infinity. */
   outputNotFinite(
     { split, what }: { readonly split: string; readonly what: string },
@@ -461,6 +470,14 @@ export const errors = {
     const why = which === "last" ? "the run has not ended" : "nothing was evaluated";
     return new AdaloraError("E_FILE", `${folder}: holds no ${which} weights: ${why}`, {
       hint: `--which ${other} takes the ${other} ones`,
+    });
+  },
+
+  /** A conversion whose result computes other values than the adapter that it was made from. */
+  conversion(what: string, difference: number, limit: number) {
+    const rule = `must be at most ${limit.toExponential(1)}: got ${difference.toExponential(1)}`;
+    return new AdaloraError("E_EXPORT", `the largest difference of ${what} ${rule}`, {
+      hint: "nothing was written; the adapter's weights may be too large for f32, or damaged",
     });
   },
 

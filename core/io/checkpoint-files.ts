@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { errors } from "../errors.ts";
 import { statOf } from "./regular-file.ts";
 import { openSafetensors } from "./safetensors.ts";
@@ -37,6 +37,24 @@ const WEIGHT_FORMATS: readonly (readonly [name: string, open: (path: string) => 
  * shards.
  */
 export const WEIGHT_FILES: readonly string[] = WEIGHT_FORMATS.map(([name]) => name);
+
+/** One file of a checkpoint's weights. */
+export interface WeightFile {
+  /** Its name in the folder. */
+  readonly name: string;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Of a safetensors file; empty for others. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The weight files of a checkpoint folder, one after the other; throws as openCheckpoint. */
+export function* openWeightFiles(dir: string): Generator<WeightFile> {
+  for (const path of openCheckpoint(dir).files) {
+    const name = basename(path);
+    if (name.endsWith(".safetensors")) yield { name, ...openSafetensors(path) };
+    else yield { name, tensors: openTorchCheckpoint(path), metadata: {} };
+  }
+}
 
 /**
  * Opens the weights in a checkpoint folder: the first of `WEIGHT_FILES` that exists. Throws an

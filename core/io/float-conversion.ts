@@ -97,3 +97,29 @@ export function toFloat64(tensor: StoredTensor, where = "tensor"): Float64Array 
   const values = toFloats(tensor, where);
   return values instanceof Float64Array ? values : new Float64Array(values);
 }
+
+/**
+ * Writes the values of a floating-point tensor's bytes into `to`, exactly. For streams: it allocates
+ * no memory in proportion to the values, where `toFloat64` does.
+ */
+export function copyFloats(
+  { dtype, bytes }: Pick<StoredTensor, "dtype" | "bytes">,
+  to: Float64Array,
+): void {
+  if (dtype === "F32") to.set(asFloat32(bytes));
+  else if (dtype === "F64") to.set(asFloat64(bytes));
+  else if (dtype === "F16") copyHalves(asUint16(bytes), halfTable(), to);
+  else if (dtype === "BF16") copyHalves(asUint16(bytes), undefined, to);
+  else throw errors.file("tensor", `must have a floating-point dtype, got ${dtype}`);
+}
+
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
+
+/** Widens by the table of all halves, or bfloat16 without one. */
+function copyHalves(from: Uint16Array, table: Uint32Array | undefined, to: Float64Array): void {
+  for (let i = 0; i < from.length; i++) {
+    singleBits[0] = table === undefined ? from[i]! << 16 : table[from[i]!]!;
+    to[i] = single[0]!;
+  }
+}

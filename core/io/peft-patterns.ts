@@ -23,6 +23,9 @@ function compiled(source: string, budget: WorkBudget, key: string, where: string
   };
 }
 
+/** A pattern has at most one key for each module; no model has as many. */
+const MAX_KEYS = 60_000;
+
 /**
  * PEFT's lookup of a layer in `rank_pattern` or `alpha_pattern`: the value of the first key that
  * matches the whole path or its last components, as the regular expression `(.*\.)?(KEY)$`; undefined
@@ -31,11 +34,15 @@ function compiled(source: string, budget: WorkBudget, key: string, where: string
 export function parsePattern(raw: JsonObject, key: string, where: string) {
   const pattern = raw[key] ?? {};
   if (!isJsonObject(pattern)) throw errors.config(where, key, "an object of numbers", pattern);
+  const entries = Object.entries(pattern);
+  if (entries.length > MAX_KEYS) {
+    throw errors.config(where, key, `an object of at most ${MAX_KEYS} keys`, pattern);
+  }
   const budget = regexBudget();
   const plain = new PlainKeys();
   const regexes: { readonly regex: BoundedRegex; readonly place: number }[] = [];
   const values: number[] = [];
-  for (const [name, value] of Object.entries(pattern)) {
+  for (const [name, value] of entries) {
     if (name === "__proto__") throw errors.config(where, key, "keyed by module names", name);
     if (typeof value !== "number" || !(value > 0) || !Number.isFinite(value)) {
       throw errors.config(where, `${key}.${name}`, "a number above 0", value);

@@ -165,21 +165,29 @@ function withoutEmptyLayers(adapter: PeftAdapter): PeftAdapter {
  */
 export function writePeftAdapter(
   dir: string,
-  given: PeftAdapter,
+  adapter: PeftAdapter,
   files: ReadonlyMap<string, string | Uint8Array> = new Map(),
 ): void {
-  checkAdapter(given, dir);
-  checkSchedule(given, dir);
+  checkAdapter(adapter, dir);
+  checkSchedule(adapter, dir);
+  writeDirectoryAtomic(dir, (scratch) => writePeftFiles(scratch, adapter, files, dir));
+}
+
+/** As writePeftAdapter, into a folder that exists; `where` is named in errors. */
+export function writePeftFiles(
+  to: string,
+  given: PeftAdapter,
+  files: ReadonlyMap<string, string | Uint8Array>,
+  where: string,
+): void {
   const adapter = withoutEmptyLayers(given);
-  if (adapter.modules.length === 0) throw errors.file(dir, "there is no adapted layer to write");
+  if (adapter.modules.length === 0) throw errors.file(where, "there is no adapted layer to write");
   const paths = adapter.modules.map(({ path }) => path);
   const names = { adapted: withParents(paths), saved: new Set(adapter.saved.keys()) };
-  const saved = [...names.saved].map((name) => moduleToSave(name, names, dir));
+  const saved = [...names.saved].map((name) => moduleToSave(name, names, where));
   const modulesToSave = new Set(saved.filter((module) => module !== undefined));
-  writeDirectoryAtomic(dir, (scratch) => {
-    const config = peftConfigJson(adapter, [...modulesToSave].toSorted(), trainedBiases(names));
-    writeFileAtomic(join(scratch, ADAPTER_CONFIG), config);
-    writeSafetensors(join(scratch, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
-    for (const [name, content] of files) writeFileAtomic(join(scratch, name), content);
-  });
+  const config = peftConfigJson(adapter, [...modulesToSave].toSorted(), trainedBiases(names));
+  writeFileAtomic(join(to, ADAPTER_CONFIG), config);
+  writeSafetensors(join(to, ADAPTER_WEIGHTS), new Map(namedTensors(adapter)));
+  for (const [name, content] of files) writeFileAtomic(join(to, name), content);
 }

@@ -11,13 +11,7 @@ import { type StoredTensor, float32Tensor } from "../io/stored-tensor.ts";
 import { type Adapter, type AdapterOptions, adapterScale, declareAdapter } from "../nn/adapter.ts";
 import type { Adaptable } from "../nn/linear.ts";
 import type { Parameter } from "../tensor.ts";
-import {
-  type Factors,
-  joinAdaLora,
-  joinLora,
-  type RangedModule,
-  splitByParts,
-} from "./fused-adapters.ts";
+import { type Factors, joinAdaLora, joinLora, splitByParts } from "./fused-adapters.ts";
 import type { DeclaredModel } from "./open-model.ts";
 import type { StartingLayer } from "./starting-layers.ts";
 
@@ -76,10 +70,12 @@ export function adaLoraAdapter(
     return { module, range };
   });
   const dropout = adapters[0]?.dropout ?? 0;
+  const joined = joinAdaLora(modules, settings);
   return {
     method: "adalora",
     ...settings,
-    ...joinAdaLora([...modules, ...emptyModules(layers)], settings),
+    ...joined,
+    modules: [...joined.modules, ...emptyModules(layers)],
     saved: savedTensors(backend, trained),
     dropout,
   };
@@ -206,6 +202,23 @@ export function savedParameters(
 const TIED =
   "the model's embeddings and output layer are one matrix, of which PEFT trains a copy: merge the adapter in PEFT";
 
+/** The mask of a layer's triplets, as one of the slots that they have in the file. */
+function maskInSlots(
+  mask: readonly boolean[],
+  slots: readonly boolean[] | undefined,
+): readonly boolean[] {
+  if (slots === undefined) return mask;
+  let next = 0;
+  return slots.map((isUsed) => isUsed && mask[next++]!);
+}
+
+/** The layers of rank 0 of the adapter that a run started from: they stay as they are. */
+function emptyModules(layers: readonly StartingLayer[]): readonly AdaLoraModule[] {
+  return layers.flatMap(({ rank, slots, source }) =>
+    rank === 0 && slots !== undefined && "E" in source ? [{ ...source, mask: slots }] : [],
+  );
+}
+
 /** Attaches an adapter with the values of a file. */
 function attachFactors(
   backend: Backend,
@@ -219,25 +232,6 @@ function attachFactors(
   adapter.b.buffer = adopt(B);
   if (adapter.e && E) adapter.e.buffer = adopt(E);
   return (host.adapter = adapter);
-}
-
-/** The mask of a layer's triplets, as one of the slots that they have in the file. */
-function maskInSlots(
-  mask: readonly boolean[],
-  slots: readonly boolean[] | undefined,
-): readonly boolean[] {
-  if (slots === undefined) return mask;
-  let next = 0;
-  return slots.map((isUsed) => isUsed && mask[next++]!);
-}
-
-/** The layers of rank 0 of the adapter that a run started from: they stay as they are. */
-function emptyModules(layers: readonly StartingLayer[]): readonly RangedModule<AdaLoraModule>[] {
-  return layers.flatMap(({ rank, slots, source }) =>
-    rank === 0 && slots !== undefined && "E" in source
-      ? [{ module: { ...source, mask: slots }, range: undefined }]
-      : [],
-  );
 }
 
 /** Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0. */

@@ -76,8 +76,14 @@ export function loadWeights(
   tree: ModuleTree,
   tensors: ReadonlyMap<string, HostTensor>,
   plugin: Pick<ModelPlugin, "name" | "weights">,
-  { where, seed, supplied }: { where: string; seed: number; supplied?: ReadonlySet<string> },
+  options: {
+    readonly where: string;
+    readonly seed: number;
+    /** Parameters that get their values from elsewhere, see matchWeights. */
+    readonly supplied?: ReadonlySet<string>;
+  },
 ): readonly Parameter[] {
+  const { where, seed, supplied } = options;
   const matched = matchWeights(tree, tensors, plugin, where, supplied);
   adoptWeights(backend, matched);
   for (const parameter of matched.newlyInitialized) {
@@ -126,9 +132,7 @@ function matchKeys(
     weights.ignore.some((pattern) => pattern.test(key)) ||
     [key, weights.prefix + key].some((path) => tree.unused.has(path));
   for (const [key, tensor] of tensors) {
-    const renamed = weights.rename.reduce((k, [from, to]) => k.replace(from, to), key);
-    const parameter = parameterOf(renamed, tree, weights);
-    const copied = originalOf(renamed, tree, weights)?.parameter;
+    const { renamed, parameter, copied } = parametersOf(key, tree, weights);
     if (parameter) found.set(parameter, tensor);
     else if (copied) copies.push({ key, tensor, parameter: copied });
     else if (!isUnused(renamed)) unknown.push(key);
@@ -140,6 +144,22 @@ function matchKeys(
     else if (!isEqual(original, tensor)) throw errors.untiedWeights(where, key, parameter.name);
   }
   return found;
+}
+
+/** The parameter that a checkpoint's key names, or the one that it holds a copy of. */
+export function parametersOf(
+  key: string,
+  tree: ModuleTree,
+  weights: ModelPlugin["weights"],
+): {
+  /** The key after the family's rewrites. */
+  readonly renamed: string;
+  readonly parameter: Parameter | undefined;
+  readonly copied: Parameter | undefined;
+} {
+  const renamed = weights.rename.reduce((k, [from, to]) => k.replace(from, to), key);
+  const parameter = parameterOf(renamed, tree, weights);
+  return { renamed, parameter, copied: originalOf(renamed, tree, weights)?.parameter };
 }
 
 /** A tensor of the checkpoint that holds a parameter's values again. */

@@ -66,10 +66,7 @@ export async function openModelFiles(
   sources: Sources,
 ): Promise<ModelFiles> {
   const dir = await sources.model(model);
-  const path = join(dir, "config.json");
-  const rawConfig = readJsonObject(path);
-  const { plugin, origin } = families.familyOf(String(rawConfig["model_type"]));
-  const config = plugin.parseConfig(rawConfig);
+  const { path, rawConfig, plugin, origin, config } = openModelConfig(dir, families);
   const limits = plugin.limits(config);
   if (maxLength > limits.maxLength) {
     throw errors.flag(
@@ -92,6 +89,17 @@ export async function openModelFiles(
     ...(existsSync(generation) ? { generationConfig: readJsonObject(generation) } : {}),
   };
   return { dir, rawConfig, plugin, origin, config, tokenize };
+}
+
+/** Reads a model's config.json by its family, and nothing else. */
+export function openModelConfig(
+  dir: string,
+  families: Families,
+): Omit<ModelFiles, "dir" | "tokenize"> & { readonly path: string } {
+  const path = join(dir, "config.json");
+  const rawConfig = readJsonObject(path);
+  const { plugin, origin } = families.familyOf(String(rawConfig["model_type"]));
+  return { path, rawConfig, plugin, origin, config: plugin.parseConfig(rawConfig) };
 }
 
 /** The head that a run needs on its model. */

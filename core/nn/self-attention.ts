@@ -20,7 +20,7 @@ export interface Attention<Shared = undefined> {
 /** The parts of multi-head self-attention. */
 export interface SelfAttentionParts<Shared> {
   readonly query: Linear;
-  /** Fewer heads than the queries where it and `value` are narrower (grouped queries). */
+  /** With fewer outputs than `query`, heads share keys and values (grouped queries). */
   readonly key: Linear;
   readonly value: Linear;
   readonly output: Linear;

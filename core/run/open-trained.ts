@@ -4,12 +4,9 @@ import type { Backend } from "../backend.ts";
 import { defaultSettings, type Layer } from "../config/run-config.ts";
 import { inferenceSettings, settings } from "../config/settings.ts";
 import { AdaloraError, errors } from "../errors.ts";
-import { currentDirectory } from "../io/atomic.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { looksLikeRepo } from "../io/hub-repo.ts";
 import { isJsonObject } from "../io/json-file.ts";
-import type { PeftAdapter } from "../io/peft-adapter.ts";
-import { ADAPTER_CONFIG, adapterFolders, readPeftAdapter } from "../io/peft.ts";
 import { applyAdapter } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
 import {
@@ -27,8 +24,10 @@ import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
 import type { RunSpec, Task } from "../tasks/task.ts";
 import { type HeldOut, readHeldOut } from "./held-out.ts";
-import { runFiles, seedFolders } from "./run-folder.ts";
-import { runOf, weightsOf, type WeightsOf, type Which } from "./run-weights.ts";
+import { runFiles } from "./run-folder.ts";
+import { type AdapterFiles, openAdapter } from "./open-adapter.ts";
+import { runOf, type Which } from "./run-of.ts";
+import { weightsOf, type WeightsOf } from "./run-weights.ts";
 import { readAdapterSettings, readSavedConfig } from "./saved-config.ts";
 
 type SavedRun = Layer["values"];
@@ -77,12 +76,6 @@ export interface TrainedModel {
   readonly adapter: AdapterFiles | undefined;
 }
 
-/** An adapter, and the folder that it was read from. */
-export interface AdapterFiles {
-  readonly dir: string;
-  readonly adapter: PeftAdapter;
-}
-
 /**
  * Opens a trained model saved by adalora, PEFT or transformers: an adapter with its base model, or
  * a full model. Throws if a file is missing or damaged, if the model does not fit the task, or if
@@ -97,7 +90,7 @@ export async function openTrained(
   const adapter = adapterName === null ? undefined : await openAdapter(adapterName, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));
-  const own = adapter && readAdapterSettings(adapter.dir);
+  const own = readAdapterSettings(adapter?.dir ?? model);
   const saved = readSavedConfig(runFolder);
   const run = saved || own ? { ...saved, ...own } : undefined;
   const name = requested.task ?? run?.task;
@@ -157,39 +150,6 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
   return declared.model;
 }
 
-/**
- * Opens an adapter by its folder, the folder of a run that trained it, or its name on the hub. Throws
- * E_FILE for a folder without one.
- */
-export async function openAdapter(
-  name: string,
-  which: Which,
-  sources: Pick<Sources, "adapter">,
-): Promise<AdapterFiles> {
-  const given = await sources.adapter(name);
-  const inRun = (one: Which) =>
-    join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
-  const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
-  if (which === "best" && holds(given)) throw errors.noChoice(given, runOf(given));
-  const dir = [given, inRun(which)].find(holds);
-  if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
-  const other = which === "last" ? "best" : "last";
-  if (holds(inRun(other))) throw errors.otherWeightsOnly(given, which, other);
-  if (existsSync(join(given, runFiles.model)))
-    throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
-  const [seed] = seedFolders(given);
-  const [inside] = seed === undefined ? adapterFolders(given) : [];
-  if (inside !== undefined)
-    throw errors.file(given, "holds adapters in folders", `give one of them, such as ${inside}`);
-  throw seed === undefined
-    ? errors.file(
-        given,
-        `holds no ${ADAPTER_CONFIG}`,
-        "give the folder of a PEFT adapter or of a run",
-      )
-    : errors.file(given, "holds runs with several seeds", `give one of them, such as ${seed}`);
-}
-
 // --- internal ---
 
 /** The user's plugins, else those of the run; what the hub gave names none. */
@@ -231,7 +191,7 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
 }
 
 /** Folder of the model called `name`, or of the adapter's base; for a run's folder, its model. */
-async function modelFolder(
+export async function modelFolder(
   name: string | null,
   adapter: AdapterFiles | undefined,
   which: Which,

@@ -2,6 +2,7 @@ import { basename, extname, join } from "node:path";
 import type { Backend } from "../backend.ts";
 import { isOneOf, adapterMethods, svdMethods } from "../config/method.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
+import { editedJson } from "../io/json-edit.ts";
 import { writePeftAdapter } from "../io/peft.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { float32Tensor } from "../io/stored-tensor.ts";
@@ -91,7 +92,8 @@ function writeModel(dir: string, backend: Backend, { files, declared, spec }: Pr
   for (const { path, bytes } of tokenizer.files) writeFileAtomic(join(dir, basename(path)), bytes);
   if (Object.keys(tokenizer.config).length > 0)
     writeJson(join(dir, "tokenizer_config.json"), tokenizer.config);
-  writeJson(join(dir, runFiles.config), { ...files.rawConfig, ...named });
+  const config = editedJson(join(files.dir, runFiles.config), named ?? {});
+  writeFileAtomic(join(dir, runFiles.config), config);
 }
 
 /** Writes a value as indented JSON, atomically. */

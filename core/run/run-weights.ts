@@ -1,12 +1,9 @@
 import { existsSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { currentDirectory } from "../io/atomic.ts";
 import { readFinishedRun } from "./finished-run.ts";
 import { isFinishedRun, runFiles } from "./run-folder.ts";
-import { readSavedConfig } from "./saved-config.ts";
-
-/** The weights of a run: of its last step, or of its best evaluation. */
-export type Which = "last" | "best";
+import { runOf, type Which } from "./run-of.ts";
 
 /** The choice among a run's weights. */
 export interface WeightsOf {
@@ -15,12 +12,6 @@ export interface WeightsOf {
   readonly step: number | undefined;
   /** The other choice, if it has other weights. */
   readonly other: { readonly which: Which; readonly step: number | undefined } | undefined;
-}
-
-/** The run's folder that a folder of weights lies in; undefined if it lies in none. */
-export function runOf(dir: string): string | undefined {
-  const parent = dirname(resolve(dir));
-  return readSavedConfig(parent) && parent;
 }
 
 /** Which weights a folder in a run's folder holds, by its name and the run's metrics. */

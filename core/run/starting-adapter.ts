@@ -20,7 +20,7 @@ import {
   type StartingLayer,
   startingLayers,
 } from "../model/starting-layers.ts";
-import { openAdapter } from "./open-trained.ts";
+import { openAdapter } from "./open-adapter.ts";
 import { startingTarget } from "./starting-target.ts";
 import type { RankTarget } from "./target.ts";
 import type { Diagnostics } from "./phases.ts";
@@ -150,8 +150,8 @@ function filesOf(dir: string): readonly string[] {
 function hashOf(files: readonly string[]): string {
   const hash = createHash("sha256");
   for (const file of files) {
-    const { size, view } = openMapped(file);
-    hash.update(createHash("sha256").update(view(0, size)).digest());
+    const mapped = openMapped(file);
+    hash.update(createHash("sha256").update(mapped.view(0, mapped.size)).digest());
   }
   return hash.digest("hex");
 }

@@ -2,6 +2,9 @@ import { isJsonObject } from "../io/json-file.ts";
 import { convertsFiles, type TokenizerSource } from "./load-tokenizer.ts";
 import { specialTokenNames } from "./special-tokens.ts";
 
+/** Names of the files that `tokenizerFiles` returns. */
+export const savedTokenizerNames = ["tokenizer.json", "tokenizer_config.json"] as const;
+
 /** What transformers reads from `tokenizer_config.json` besides the tokens. */
 export interface SavedTokenizerOptions {
   /** Longest sequence of the model, in tokens. */

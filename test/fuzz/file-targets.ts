@@ -6,12 +6,14 @@ import { errors } from "../../core/errors.ts";
 import { openJsonLog } from "../../core/io/jsonl.ts";
 import { readJsonObject } from "../../core/io/json-file.ts";
 import { readPeftAdapter } from "../../core/io/peft.ts";
+import { parsePattern } from "../../core/io/peft-patterns.ts";
 import { openSafetensors } from "../../core/io/safetensors.ts";
 import { openShards } from "../../core/io/shard-index.ts";
 import type { StoredTensor } from "../../core/io/stored-tensor.ts";
 import { openScalars } from "../../core/io/tensorboard.ts";
 import { openTorchCheckpoint } from "../../core/io/torch-pickle.ts";
 import { declareModel } from "../../core/model/open-model.ts";
+import { startingLayers } from "../../core/model/starting-layers.ts";
 import { readFinishedRun } from "../../core/run/finished-run.ts";
 import { readSavedConfig } from "../../core/run/saved-config.ts";
 import { resumeNewest, saveCheckpoint } from "../../core/train/checkpoint.ts";
@@ -47,6 +49,29 @@ function touch(tensors: ReadonlyMap<string, StoredTensor>): void {
   for (const { bytes } of tensors.values()) bytes.at(-1);
 }
 
+const options = join(fixtures, "peft-options");
+const adapterFolders = [
+  ...["peft-adalora", "peft-lora"].map((name) => join(fixtures, "io", name)),
+  ...["rank-regex", "bias-all", "layers-pattern", "exclude-regex", "adalora-masked"].map((name) =>
+    join(options, name),
+  ),
+];
+
+/** Reads an adapter, and what a run would start from. */
+function readAdapter(dir: string): void {
+  const adapter = readPeftAdapter(dir);
+  for (const method of ["adalora", "lora"] as const) {
+    startingLayers(adapter, { method, pruned: "kept", initRank: 8, alpha: 16 });
+  }
+}
+
+const PATHS = [
+  "deberta.encoder.layer.0.attention.self.query_proj",
+  "model.decoder.layers.11.fc1",
+  "a".repeat(400),
+  `${"a.".repeat(200)}dense`,
+];
+
 /** Binary files, and JSON beside them. */
 export const fileTargets: readonly Target[] = [
   {
@@ -76,18 +101,41 @@ export const fileTargets: readonly Target[] = [
   {
     name: "PEFT adapter",
     seeds: () =>
-      ["peft-adalora", "peft-lora"].flatMap((name) => [
-        seedOf(join(fixtures, "io", name, "adapter_config.json"), "json", name),
-        seedOf(join(fixtures, "io", name, "adapter_model.safetensors"), "safetensors", name),
+      adapterFolders.flatMap((folder) => [
+        seedOf(join(folder, "adapter_config.json"), "json", folder),
+        seedOf(join(folder, "adapter_model.safetensors"), "safetensors", folder),
       ]),
     read(bytes, { kind, name = "" }, dir) {
       for (const [file, own] of [
         ["adapter_config.json", "json"],
         ["adapter_model.safetensors", "safetensors"],
       ] as const) {
-        write(dir, file, kind === own ? bytes : readFileSync(join(fixtures, "io", name, file)));
+        write(dir, file, kind === own ? bytes : readFileSync(join(name, file)));
       }
-      readPeftAdapter(dir);
+      readAdapter(dir);
+    },
+  },
+  {
+    name: "pickled PEFT adapter",
+    seeds: () => [seedOf(join(options, "pickled", "adapter_model.bin"), "binary")],
+    read(bytes, _, dir) {
+      write(dir, "adapter_model.bin", bytes);
+      write(dir, "adapter_config.json", readFileSync(join(options, "pickled/adapter_config.json")));
+      readAdapter(dir);
+    },
+  },
+  {
+    name: "module pattern",
+    seeds: () =>
+      [
+        String.raw`layer\.\d+\.attention\.self\.(query|key)_proj`,
+        "(?!.*attention)[^.a-z]{2,5}(?:a|b)*?dense",
+        String.raw`^deberta\.encoder\.(?P<layer>[0-9]+)\..*\b`,
+      ].map((text) => textSeed(text, "text")),
+    read(bytes) {
+      const pattern = { [Buffer.from(bytes).toString("utf8")]: 1 };
+      const lookUp = parsePattern({ alpha_pattern: pattern }, "alpha_pattern", "config");
+      for (const path of PATHS) lookUp(path);
     },
   },
   {

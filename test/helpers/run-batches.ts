@@ -31,16 +31,16 @@ class Seen extends Error {
 }
 
 function examplesOf(
-  { loss }: ReturnType<PreparedRun["train"]["batch"]>,
+  batch: ReturnType<PreparedRun["train"]["batch"]>,
   backend: ReturnType<typeof createReferenceBackend>,
 ): StepExamples {
   const looking: Model = {
-    forward(_, batch) {
-      throw new Seen(batch);
+    forward(_, packed) {
+      throw new Seen(packed);
     },
   };
   try {
-    loss(new ForwardPass(backend, { training: false }), looking);
+    batch.loss(new ForwardPass(backend, { training: false }), looking);
   } catch (error) {
     if (!(error instanceof Seen)) throw error;
     const { ids, offsets, labels = [] } = error.batch;

@@ -1,0 +1,107 @@
+import { copyFileSync, existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { writeFileAtomic } from "../../io/atomic.ts";
+import { editedJson } from "../../io/json-edit.ts";
+import { isJsonObject, type JsonObject } from "../../io/json-file.ts";
+import { CARD, cardText } from "../../model/adapter-card.ts";
+import { ADAPTER_FACTS, factsJson } from "../../model/adapter-facts.ts";
+import type { HeadKind } from "../../model/plugin.ts";
+import { readTokenizer } from "../../text/load-tokenizer.ts";
+import { tokenizerFiles } from "../../text/save-tokenizer.ts";
+import type { BaseModel, ExportSource } from "./source.ts";
+
+/**
+ * Writes what a merged model needs besides its weights: config.json with labels, the tokenizer's
+ * and the generation's files byte for byte, facts and card. Where the tokenizer is a vocabulary, its
+ * conversion to `tokenizer.json` is added.
+ */
+export function writeMergedFiles(to: string, source: ExportSource, base: BaseModel): void {
+  const { adapter, facts } = source;
+  const config = editedJson(join(base.dir, "config.json"), configFields(source, base));
+  writeFileAtomic(join(to, "config.json"), config);
+  for (const dir of new Set([base.dir, base.tokenizerDir])) copyFiles(dir, to);
+  for (const [name, content] of convertedTokenizer(base)) {
+    if (!existsSync(join(to, name))) writeFileAtomic(join(to, name), content);
+  }
+  if (facts) writeFileAtomic(join(to, ADAPTER_FACTS), factsJson(facts));
+  writeFileAtomic(join(to, CARD), cardText({ adapter, facts, isMerged: true }));
+}
+
+/** Fields of the base's config.json that the head changes: architecture and labels. */
+export function configFields(
+  { facts }: Pick<ExportSource, "facts">,
+  { rawConfig, head }: Pick<BaseModel, "rawConfig" | "head">,
+): JsonObject {
+  const architecture = architectureOf(rawConfig["architectures"], head.task);
+  return {
+    ...(architecture !== undefined && { architectures: [architecture] }),
+    ...(isSequence(head.task) && labelFields(namesOf(facts?.labels, rawConfig, head.labels))),
+    ...(head.task === "regression" && { problem_type: "regression" }),
+  };
+}
+
+// --- internal ---
+
+/** Files that a merged model shares with its base. */
+const CARRIED =
+  /^(tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|.+\.model|generation_config\.json|chat_template\..+)$/;
+
+/** Copies tokenizer and generation files; those of a later folder replace an earlier one's. */
+function copyFiles(from: string, to: string): void {
+  for (const name of readdirSync(from).filter((one) => CARRIED.test(one))) {
+    copyFileSync(join(from, name), join(to, name));
+  }
+}
+
+/** The tokenizer's files as transformers reads them; none if the folder has no tokenizer. */
+function convertedTokenizer({ tokenizerDir, plugin, config, rawConfig }: BaseModel) {
+  const { files = [] } = plugin.tokenizer.convert ?? {};
+  const needed = [["tokenizer.json"], ...(files.length > 0 ? [files] : [])];
+  const isThere = needed.some((names) =>
+    names.every((name) => existsSync(join(tokenizerDir, name))),
+  );
+  if (!isThere) return [];
+  const { maxLength: maxPositions } = plugin.limits(config);
+  const hasTokenTypes = typeof rawConfig["type_vocab_size"] === "number";
+  return tokenizerFiles(readTokenizer(tokenizerDir, plugin.tokenizer), {
+    maxPositions,
+    hasTokenTypes,
+  });
+}
+
+const heads: Readonly<Record<HeadKind, string>> = {
+  classification: "ForSequenceClassification",
+  regression: "ForSequenceClassification",
+  span: "ForQuestionAnswering",
+  generation: "ForConditionalGeneration",
+};
+
+/** The class of transformers for the head, from the base's: "DebertaV2ForMaskedLM" → "DebertaV2For…". */
+function architectureOf(architectures: unknown, task: HeadKind): string | undefined {
+  const first: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
+  if (typeof first !== "string") return undefined;
+  return first.replace(/(For[A-Z]\w*|Model)$/, "") + heads[task];
+}
+
+const isSequence = (task: HeadKind) => task === "classification" || task === "regression";
+
+/** The facts' labels, or the base's own if they are as many, or transformers' default names. */
+function namesOf(
+  labels: readonly string[] | undefined,
+  { id2label }: BaseModel["rawConfig"],
+  width: number,
+): readonly string[] {
+  if (labels?.length === width) return labels;
+  const own = Object.entries(isJsonObject(id2label) ? id2label : {})
+    .toSorted(([a], [b]) => Number(a) - Number(b))
+    .map(([, name]) => String(name));
+  return own.length === width ? own : Array.from({ length: width }, (_, i) => `LABEL_${i}`);
+}
+
+function labelFields(labels: readonly string[]) {
+  return {
+    num_labels: labels.length,
+    id2label: Object.fromEntries(labels.map((label, i) => [String(i), label])),
+    label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
+  };
+}
