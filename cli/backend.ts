@@ -1,7 +1,7 @@
 import type { Backend } from "../core/backend.ts";
 import { choice, type Setting } from "../core/config/setting.ts";
 import type { Device, RunDType } from "../core/device.ts";
-import { errors, invariant } from "../core/errors.ts";
+import { AdaloraError, errors, invariant } from "../core/errors.ts";
 import { checkThreads } from "../core/thread-limit.ts";
 import { devices } from "./devices.ts";
 
@@ -79,11 +79,21 @@ export async function openBackend(
   among?: readonly Device[],
 ): Promise<Backend> {
   checkBackend(options, among);
+  await reportBusErrors();
   const dtype = resolveDtype(options, among);
   return deviceFor(options, among).open({ dtype, threads: options.threads });
 }
 
 // --- internal ---
+
+/** On every device, as far as this machine has the handler. */
+async function reportBusErrors(): Promise<void> {
+  try {
+    (await import("../ffi/cpu/bus-errors.ts")).tryReportBusErrors();
+  } catch (error) {
+    if (!(error instanceof AdaloraError)) throw error; // from a system without glibc
+  }
+}
 
 /** Of the requested dtypes (`auto`: all) those that the device has and this machine can run. */
 function usableDtypes(device: Device, requested: Choice["dtype"]): readonly RunDType[] {

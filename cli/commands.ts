@@ -37,8 +37,12 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./commands/export.ts")).merging,
   },
   plugin: {
-    about: "list the model families, and start a new one",
+    about: "list the model families, start a new one, check one",
     load: async () => (await import("./commands/plugin.ts")).plugin,
+  },
+  inspect: {
+    about: "show an adapter: ranks, singular values, sizes, orthogonality",
+    load: async () => (await import("./commands/inspect.ts")).inspect,
   },
   doctor: {
     about: "check libraries, machine and folders, and run a self-test",

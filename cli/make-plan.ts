@@ -31,7 +31,7 @@ export async function makePlan(
   const device = deviceFor(config);
   const needs = await runNeeds(run, await device.memoryModel(resolveDtype(config)));
   const data = await dataOverview(run, samples, (what, { lines }) =>
-    warnings.push(`${what}: ${lines.join("; ").replaceAll("\n", "; ")}`),
+    warnings.push(`${what}: ${lines.join("\n").replaceAll(":\n", ": ").replaceAll("\n", "; ")}`),
   );
   const memory = memoryWarning(needs, device.availableMemory());
   return {

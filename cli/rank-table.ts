@@ -12,15 +12,27 @@ export interface MatrixRank {
   readonly initialRank: number;
 }
 
+/** Draws a heat map in characters where the output has no colours. */
+interface TableOptions {
+  readonly shades?: boolean;
+}
+
 /**
  * Formats ranks as a table of layers by modules for each stack of layers, with a heat map where the
- * output has colours. To fit the output's width it breaks the modules' names or, at worst, replaces
+ * output has colours or `shades` are drawn. To fit the output's width it breaks the modules' names or, at worst, replaces
  * them by letters with a legend.
  */
-export function rankTable(ranks: readonly MatrixRank[], output: Output): string {
+export function rankTable(
+  ranks: readonly MatrixRank[],
+  output: Output,
+  { shades = false }: TableOptions = {},
+): string {
   const stacks = Map.groupBy(ranks, ({ path }) => layerOf(path).stack);
   const tables = [...stacks].map(([stack, matrices]) =>
-    stackTable(stacks.size > 1 && stack !== "" ? `${stack}\n` : "", matrices, output),
+    stackTable(stacks.size > 1 && stack !== "" ? `${stack}\n` : "", matrices, {
+      output,
+      shades: shades && !output.colours,
+    }),
   );
   const total = (of: (matrix: MatrixRank) => number) => ranks.reduce((sum, m) => sum + of(m), 0);
   const empty = ranks.filter(({ rank }) => rank === 0).length;
@@ -30,22 +42,32 @@ export function rankTable(ranks: readonly MatrixRank[], output: Output): string 
 
 // --- internal ---
 
-function stackTable(title: string, matrices: readonly MatrixRank[], output: Output): string {
+interface Drawing {
+  readonly output: Output;
+  readonly shades: boolean;
+}
+
+function stackTable(title: string, matrices: readonly MatrixRank[], drawing: Drawing): string {
+  const { output, shades } = drawing;
   const modules = [...new Set(matrices.map(({ module }) => module))];
   const layers = [...Map.groupBy(matrices, ({ path }) => layerOf(path).layer)];
   const label = Math.max("layer".length, ...layers.map(([layer]) => layer.length));
   const { names, legend } = headings(modules, output.columns - label - sumWidth);
-  const widths = names.map((lines) => gap + Math.max(2, ...lines.map((line) => line.length)));
+  const widths = names.map(
+    (lines) => gap + Math.max(shades ? 3 : 2, ...lines.map((line) => line.length)),
+  );
   const header = headerRows(names, widths, label);
   const rows = layers.map(([layer, cells]) => {
     const drawn = modules.map((module, i) => {
       const cell = cells.find((one) => one.module === module);
-      return cell ? heat(cell, widths[i]!, output) : " ".repeat(widths[i]!);
+      return cell ? heat(cell, widths[i]!, drawing) : " ".repeat(widths[i]!);
     });
     return layer.padStart(label) + drawn.join("") + sumOf(cells).padStart(sumWidth);
   });
   const sums = modules.map((module, i) =>
-    sumOf(matrices.filter((matrix) => matrix.module === module)).padStart(widths[i]!),
+    (sumOf(matrices.filter((one) => one.module === module)) + (shades ? " " : "")).padStart(
+      widths[i]!,
+    ),
   );
   const last = "sum".padStart(label) + sums.join("") + sumOf(matrices).padStart(sumWidth);
   return title + [...header, ...rows, last, ...legend].join("\n");
@@ -100,8 +122,16 @@ function headerRows(
 const ramp = [17, 18, 19, 25, 31, 37, 72, 107, 143, 179, 221] as const;
 const lightFrom = 5;
 
-function heat({ rank, initialRank }: MatrixRank, width: number, output: Output): string {
+/** Shares of the initial rank, from none to all. */
+const SHADES = [" ", "░", "▒", "▓", "█"] as const;
+
+function heat(matrix: MatrixRank, width: number, { output, shades }: Drawing): string {
+  const { rank, initialRank } = matrix;
   const text = String(rank);
+  if (shades) {
+    const share = Math.min(1, rank / Math.max(1, initialRank));
+    return (text + SHADES[Math.ceil(share * (SHADES.length - 1))]).padStart(width);
+  }
   if (!output.colours) return text.padStart(width);
   const step = Math.min(
     ramp.length - 1,

@@ -171,6 +171,15 @@ export const errors = {
     );
   },
 
+  /** The step's loss was finite, but its update was not; no checkpoint is written. */
+  weightsNotFinite(step: number, checkpoints: string) {
+    return new AdaloraError(
+      "E_NOT_FINITE",
+      `step ${step}: the trained weights must be finite: got NaN or Infinity, which is not saved`,
+      { hint: `lower --lr; --resume continues from the last checkpoint in ${checkpoints}` },
+    );
+  },
+
   /** The model's outputs for some rows of a split, by index or id, contain NaN or Infinity. */
   outputNotFinite(
     { split, what }: { readonly split: string; readonly what: string },

@@ -35,19 +35,26 @@ const shortNames = ({ adapters }: ModelPlugin, path: string) =>
     .filter(([, pattern]) => pattern.test(path))
     .map(([short]) => short);
 
-function unmatchedNames({ adapters }: ModelPlugin, models: readonly TaskModel[]) {
-  return Object.entries(adapters.modules).flatMap(([short, pattern]) => {
-    const without = models.filter(
-      ({ tree }) => ![...tree.adaptable.keys()].some((path) => pattern.test(path)),
+/** Patterns of short names that match nothing, by task; the same for several tasks is told once. */
+function unmatchedNames({ adapters }: ModelPlugin, models: readonly TaskModel[]): PluginFinding[] {
+  const seen = new Set<string>();
+  return models.flatMap(({ tree, task }) => {
+    const paths = [...tree.adaptable.keys()];
+    const idle = Object.entries(adapters.modules).filter(
+      ([short, pattern]) => !seen.has(short) && !paths.some((path) => pattern.test(path)),
     );
-    const [first] = without;
+    const [first] = idle;
     if (!first) return [];
-    const isParameter = [...first.tree.parameters.keys()].some((name) => pattern.test(name));
-    const tasks = without.length < models.length ? ` of ${first.task}` : "";
+    for (const [short] of idle) seen.add(short);
+    const names = idle.map(([short, pattern]) => `${short} (${String(pattern)})`);
+    const isParameter = [...tree.parameters.keys()].some((name) => first[1].test(name));
+    const path = paths.slice(0, 3).join(", ");
     const hint = isParameter
-      ? "a pattern is matched with a layer's path, such as encoder.layer.0.output.dense, not with its weight's name"
-      : `linear layers have paths such as ${listed([...first.tree.adaptable.keys()], 3)}`;
-    const message = `adapters.modules.${short}, ${String(pattern)}, matches no linear layer${tasks}`;
+      ? `a pattern is matched with a layer's path, such as ${paths[0]}, not with its weight's name`
+      : `linear layers have paths such as ${path}`;
+    const some = counted(idle.length, "pattern", "matches");
+    const rule = `${some} no linear layer of the model for ${task}`;
+    const message = `adapters.modules: ${rule}: ${listed(names)}`;
     return [fail(message, hint)];
   });
 }
@@ -93,7 +100,7 @@ function adaptedHeads(plugin: ModelPlugin, paths: readonly string[]) {
 function unmatchedHeads({ adapters }: ModelPlugin, names: readonly string[]) {
   const idle = adapters.trainable.filter((pattern) => !names.some((name) => pattern.test(name)));
   if (idle.length === 0) return [];
-  const hint = `parameters have names such as ${listed(names.slice(-3))}`;
+  const hint = `parameters have names such as ${names.slice(-3).join(", ")}`;
   return [fail(`adapters.trainable ${listed(idle.map(String))} matches no parameter`, hint)];
 }
 

@@ -1,5 +1,6 @@
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { createTrackedBackend } from "../../core/backend/tracked.ts";
+import type { PluginOrigin } from "../../core/model/families.ts";
 import type { ModelPlugin } from "../../core/model/plugin.ts";
 import { checkAdapters } from "./adapters.ts";
 import { checkBatches } from "./batches.ts";
@@ -9,7 +10,7 @@ import { checkDropout } from "./dropout.ts";
 import {
   type CheckName,
   findings,
-  type PluginFile,
+  type PluginSource,
   type PluginFinding,
   thrown,
 } from "./finding.ts";
@@ -26,7 +27,9 @@ import { checkTokenizer } from "./tokenizer.ts";
 import { checkWeights } from "./weights.ts";
 
 /** Options of `checkPlugin`. */
-export interface CheckOptions extends PluginFile {
+export interface CheckOptions {
+  /** Where the plugin was loaded from; undefined for a plugin of the program. */
+  readonly origin?: PluginOrigin | undefined;
   /** A folder of recorded outputs to compare with; see `checkGolden`. */
   readonly golden?: string | undefined;
   /** Called before each group of checks, with what it looks at. */
@@ -41,30 +44,29 @@ export interface CheckOptions extends PluginFile {
 export async function checkPlugin(
   plugin: ModelPlugin,
   modelFolder: string,
-  { file, golden, onProgress = () => {} }: CheckOptions,
+  { origin, golden, onProgress = () => {} }: CheckOptions,
 ): Promise<readonly PluginFinding[]> {
-  const declaration = checkDeclaration(plugin);
-  if (!declaration.usable) return declaration.findings;
+  const source: PluginSource = { files: origin?.files ?? [] };
   onProgress("weights, adapters and tokenizer");
-  const opened = openFolder(plugin, modelFolder, { file });
-  const found = [...declaration.findings, ...opened.findings];
+  const opened = openFolder(plugin, modelFolder, source);
+  const found = [...checkDeclaration(plugin), ...opened.findings];
   const { folder } = opened;
   if (!folder) return found;
-  found.push(...guarded("weights", { file }, () => checkWeights(plugin, folder)));
-  found.push(...guarded("adapters", { file }, () => checkAdapters(plugin, folder)));
-  found.push(await checkTokenizer(plugin, folder, { file }));
-  const { finding, source } = shrink(plugin, folder.rawConfig);
+  found.push(...guarded("weights", source, () => checkWeights(plugin, folder)));
+  found.push(...guarded("adapters", source, () => checkAdapters(plugin, folder)));
+  found.push(await checkTokenizer(plugin, folder, source));
+  const { finding, subject } = shrink(plugin, folder.rawConfig);
   found.push(finding);
-  if (source) {
+  if (subject) {
     for (const kind of subjectKinds(plugin)) {
       onProgress(kind.name);
-      const ofTask = withDeepStacks(() => checkTask(source, kind, { file }));
+      const ofTask = withDeepStacks(() => checkTask(subject, kind, source));
       found.push(...ofTask.map((each) => ({ ...each, task: kind.name })));
     }
   }
   if (golden !== undefined) {
     onProgress("recorded outputs");
-    found.push(...checkGolden(plugin, { golden, model: modelFolder }, { file }));
+    found.push(...checkGolden(plugin, { golden, model: modelFolder }, source));
   }
   return found;
 }
@@ -72,44 +74,48 @@ export async function checkPlugin(
 // --- internal ---
 
 /** Every check of what a task's model computes. */
-function checkTask(source: SubjectSource, kind: SubjectKind, file: PluginFile): PluginFinding[] {
-  const create = () => createSubject(createReferenceBackend(), source, kind);
+function checkTask(
+  subject: SubjectSource,
+  kind: SubjectKind,
+  source: PluginSource,
+): PluginFinding[] {
+  const create = () => createSubject(createReferenceBackend(), subject, kind);
   const dropping = { hidden: 0.1, attention: 0.1, head: 0.1 };
-  const createDropping = () => createSubject(createReferenceBackend(), source, kind, dropping);
-  const forward = guarded("forward", file, () => [checkForward(create())]);
+  const createDropping = () => createSubject(createReferenceBackend(), subject, kind, dropping);
+  const forward = guarded("forward", source, () => [checkForward(create())]);
   if (forward.some(({ level }) => level === "fail")) {
     const { skip } = findings("gradients");
     return [...forward, skip("not checked, as are the checks below")];
   }
   const tracked = () => {
     const backend = createTrackedBackend(createReferenceBackend());
-    return { ...createSubject(backend, source, kind, dropping), backend };
+    return { ...createSubject(backend, subject, kind, dropping), backend };
   };
   const checks: readonly [CheckName, () => readonly PluginFinding[]][] = [
-    ["memory", () => [checkMemory(tracked(), file)]],
+    ["memory", () => [checkMemory(tracked(), source)]],
     ["gradients", () => checkGradients(createDropping())],
     ["checkpointing", () => [checkCheckpointing(createDropping())]],
     ["batches", () => [checkBatches(create())]],
-    ["dropout", () => checkDropout(source, kind)],
+    ["dropout", () => checkDropout(subject, kind)],
     ["increments", () => [checkIncrements(create())]],
   ];
   const hasFirstTokens = kind.task === "classification" || kind.task === "regression";
   const first = hasFirstTokens
-    ? guarded("first tokens", file, () => [checkFirstTokens(create())])
+    ? guarded("first tokens", source, () => [checkFirstTokens(create())])
     : [];
-  return [...forward, ...checks.flatMap(([name, run]) => guarded(name, file, run)), ...first];
+  return [...forward, ...checks.flatMap(([name, run]) => guarded(name, source, run)), ...first];
 }
 
 /** Runs a check; an error of the plugin becomes its finding. */
 function guarded(
   check: CheckName,
-  file: PluginFile,
+  source: PluginSource,
   run: () => readonly PluginFinding[],
 ): readonly PluginFinding[] {
   try {
     return run();
   } catch (error) {
-    return [thrown(check, error, file)];
+    return [thrown(check, error, source)];
   }
 }
 

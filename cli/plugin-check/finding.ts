@@ -1,4 +1,5 @@
 import { AdaloraError } from "../../core/errors.ts";
+import { lineIn } from "../../core/model/guard-plugin.ts";
 
 /** What `adalora plugin check` looks at, in the order of its page. */
 export type CheckName =
@@ -57,33 +58,20 @@ export function findings(check: CheckName) {
   };
 }
 
-/** What findings about an error of the plugin say of `where` it was thrown. */
-export interface PluginFile {
-  /** The plugin's absolute path; undefined for a plugin of the program. */
-  readonly file: string | undefined;
+/** What findings about an error need to know of the plugin, to name its line. */
+export interface PluginSource {
+  /** The plugin's own files by their absolute paths; none for a plugin of the program. */
+  readonly files: readonly string[];
 }
 
 /** The finding for an error that a check did not expect: thrown by one of the plugin's hooks. */
-export function thrown(check: CheckName, error: unknown, plugin: PluginFile): PluginFinding {
+export function thrown(check: CheckName, error: unknown, { files }: PluginSource): PluginFinding {
   const { fail } = findings(check);
   const text = error instanceof Error ? error.message : String(error);
   const message = text.replaceAll(/\s*\n\s*/g, " ");
-  const where = error instanceof Error ? lineIn(error.stack, plugin) : undefined;
-  const hint = error instanceof AdaloraError ? error.hint : undefined;
-  return fail(message, hint, where);
-}
-
-/**
- * The innermost line of a stack trace in the plugin's file, or in a file beside it: "path:line".
- */
-export function lineIn(stack: string | undefined, { file }: PluginFile): string | undefined {
-  if (file === undefined || stack === undefined) return undefined;
-  const folder = file.slice(0, file.lastIndexOf("/") + 1);
-  const frames = [...stack.matchAll(/\(?((?:\/|[A-Za-z]:)[^():]*):(\d+)(?::\d+)?\)?$/gm)];
-  const isOwn = (path: string) =>
-    path.startsWith(folder) && !path.slice(folder.length).includes("node_modules/");
-  const frame = frames.find(([, path = ""]) => isOwn(path));
-  return frame && `${frame[1]}:${frame[2]}`;
+  if (!(error instanceof AdaloraError)) return fail(message, undefined, lineIn(error, files));
+  // The message of a plugin's own error names its line already.
+  return fail(message, error.hint, error.code === "E_PLUGIN" ? undefined : lineIn(error, files));
 }
 
 /** Names for a message: "a, b, c, d and 3 more". */

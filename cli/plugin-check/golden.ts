@@ -27,7 +27,7 @@ import {
   counted,
   findings,
   listed,
-  type PluginFile,
+  type PluginSource,
   type PluginFinding,
   thrown,
 } from "./finding.ts";
@@ -46,7 +46,7 @@ const TOLERANCE = 1e-9;
 export function checkGolden(
   plugin: ModelPlugin,
   { golden: dir, model }: { readonly golden: string; readonly model: string },
-  file: PluginFile,
+  file: PluginSource,
 ): PluginFinding[] {
   const golden = readGoldenCase(dir);
   const checkpoint = existsSync(join(dir, "config.json")) ? dir : model;

@@ -3,8 +3,10 @@ import {
   type LiveBuffer,
   type TrackedBackend,
 } from "../../core/backend/tracked.ts";
+import { AdaloraError } from "../../core/errors.ts";
+import { lineIn } from "../../core/model/guard-plugin.ts";
 import { ForwardPass } from "../../core/forward-pass.ts";
-import { counted, findings, lineIn, type PluginFile, type PluginFinding } from "./finding.ts";
+import { counted, findings, type PluginSource, type PluginFinding } from "./finding.ts";
 import { type Subject, trainingPass } from "./subject.ts";
 
 const { ok, fail } = findings("memory");
@@ -15,7 +17,7 @@ export interface TrackedSubject extends Subject {
 }
 
 /** Checks what a task's passes leave allocated, and that no pass reads what it has freed. */
-export function checkMemory(subject: TrackedSubject, plugin: PluginFile): PluginFinding {
+export function checkMemory(subject: TrackedSubject, plugin: PluginSource): PluginFinding {
   for (const mode of modes) {
     const { backend, arena } = subject;
     arena.zeroGradients();
@@ -24,7 +26,8 @@ export function checkMemory(subject: TrackedSubject, plugin: PluginFile): Plugin
     try {
       mode.run(subject);
     } catch (error) {
-      if (error instanceof FreedBufferError) return freedBuffer(where, error, mode, plugin);
+      const freed = error instanceof AdaloraError ? error.cause : error;
+      if (freed instanceof FreedBufferError) return freedBuffer(where, freed, mode, plugin);
       throw error;
     }
     const left = backend.liveBuffers().filter((buffer) => !before.has(buffer));
@@ -71,19 +74,20 @@ function train({ backend, runner, examples }: Subject, checkpointing: boolean): 
   });
 }
 
-function freedBuffer(where: string, error: FreedBufferError, mode: Mode, plugin: PluginFile) {
-  const allocated = lineIn(error.allocated, plugin);
+function freedBuffer(where: string, error: FreedBufferError, mode: Mode, plugin: PluginSource) {
+  const allocated = lineIn(error.allocation, plugin.files);
   const from = allocated === undefined ? "" : `, allocated at ${allocated}`;
   const hint = mode.checkpointing
     ? "name it in the list that pass.checkpoint gets: every buffer from outside that the layer reads"
     : "a buffer lives until the scope that allocated it ends: return it from there, or allocate it outside";
   const message = `${where}: ${error.kernel} reads a buffer that has been freed${from}`;
-  return fail(message, hint, lineIn(error.stack, plugin) ?? allocated);
+  return fail(message, hint, lineIn(error, plugin.files) ?? allocated);
 }
 
-function leftBuffers(where: string, left: readonly LiveBuffer[], plugin: PluginFile) {
+function leftBuffers(where: string, left: readonly LiveBuffer[], plugin: PluginSource) {
   const bytes = left.reduce((sum, buffer) => sum + buffer.bytes, 0);
-  const line = left.map(({ stack }) => lineIn(stack, plugin)).find((found) => found !== undefined);
+  const lines = left.map(({ allocation }) => lineIn(allocation, plugin.files));
+  const line = lines.find((found) => found !== undefined);
   const hint =
     "allocate with pass.allocate, pass.allocateMaster or pass.integers, whose buffers end with their scope";
   const message = `${where}: ${counted(left.length, "buffer")} (${bytes} bytes) still live after the pass`;

@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject, readJsonObject } from "../../core/io/jso
 import type { StoredTensor } from "../../core/io/stored-tensor.ts";
 import { type DeclaredModel, declareModel } from "../../core/model/open-model.ts";
 import type { HeadKind, ModelLimits, ModelPlugin } from "../../core/model/plugin.ts";
-import { findings, listed, type PluginFile, type PluginFinding, thrown } from "./finding.ts";
+import { findings, listed, type PluginSource, type PluginFinding, thrown } from "./finding.ts";
 
 /** A model folder as the plugin reads it. */
 export interface CheckedFolder {
@@ -31,7 +31,7 @@ export interface FolderCheck {
 }
 
 /** Reads a model folder with the plugin: its config.json, its limits, the model of each task. */
-export function openFolder(plugin: ModelPlugin, dir: string, file: PluginFile): FolderCheck {
+export function openFolder(plugin: ModelPlugin, dir: string, file: PluginSource): FolderCheck {
   const { ok, fail } = findings("config");
   const rawConfig = readJsonObject(join(dir, "config.json"));
   const { tensors } = openCheckpoint(dir);

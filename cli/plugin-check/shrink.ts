@@ -6,10 +6,10 @@ import { examplesFor } from "./examples.ts";
 import { findings, type PluginFinding } from "./finding.ts";
 import type { SubjectSource } from "./subject.ts";
 
-/** What shrinking found; `source` is undefined where the family refuses every config. */
+/** What shrinking found; `subject` is undefined where the family refuses every config. */
 export interface ShrinkCheck {
   readonly finding: PluginFinding;
-  readonly source: SubjectSource | undefined;
+  readonly subject: SubjectSource | undefined;
 }
 
 /** Most parameters of a model that the reference backend can check in a minute. */
@@ -35,16 +35,16 @@ export function shrink(plugin: ModelPlugin, rawConfig: JsonObject): ShrinkCheck 
       if (largest > MOST_PARAMETERS) throw new Error(`${largest} parameters are too many`);
       const segments = Number(raw["type_vocab_size"] ?? 0);
       const examples = examplesFor(vocabSize, segments);
-      const source = { plugin, config, examples, typed: segments > 1 };
+      const subject = { plugin, config, examples, typed: segments > 1 };
       const others = refused.length === 0 ? "" : `; refused: ${refused.join("; ")}`;
-      return { finding: ok(`the checks below run on ${about}${others}`), source };
+      return { finding: ok(`the checks below run on ${about}${others}`), subject };
     } catch (error) {
       refused.push(`${about} (${error instanceof Error ? error.message : String(error)})`);
     }
   }
   return {
     finding: skip(`no small model of the family could be built: ${refused.join("; ")}`),
-    source: undefined,
+    subject: undefined,
   };
 }
 

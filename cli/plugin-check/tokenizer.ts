@@ -4,7 +4,7 @@ import { AdaloraError } from "../../core/errors.ts";
 import type { ModelPlugin } from "../../core/model/plugin.ts";
 import { buildTokenizer, checkVocabulary, readTokenizer } from "../../core/text/load-tokenizer.ts";
 import type { TokenIds, Tokenizer } from "../../core/text/tokenizer.ts";
-import { findings, listed, type PluginFile, type PluginFinding, thrown } from "./finding.ts";
+import { findings, listed, type PluginSource, type PluginFinding, thrown } from "./finding.ts";
 import type { CheckedFolder } from "./open-folder.ts";
 
 const { ok, fail, skip } = findings("tokenizer");
@@ -16,7 +16,7 @@ const sample = { text: "The model reads a sentence.", pair: "And another one." }
 export async function checkTokenizer(
   { tokenizer: family, tasks }: ModelPlugin,
   { dir, limits, rawConfig }: CheckedFolder,
-  file: PluginFile,
+  file: PluginSource,
 ): Promise<PluginFinding> {
   const files = readdirSync(dir).filter((name) => /vocab|merges|tokenizer|spm|spiece/.test(name));
   const wanted = ["tokenizer.json", ...(family.convert?.files ?? [])];

@@ -3,8 +3,8 @@ import type { Backend, Buffer } from "../backend.ts";
 /** A buffer that was allocated and not freed. */
 export interface LiveBuffer {
   readonly bytes: number;
-  /** The stack trace of its allocation. */
-  readonly stack: string | undefined;
+  /** Has the stack trace of its allocation. */
+  readonly allocation: Error;
 }
 
 /** A backend that notices how its buffers are used. */
@@ -19,13 +19,13 @@ export interface TrackedBackend extends Backend {
 export class FreedBufferError extends Error {
   override readonly name = "FreedBufferError";
   readonly kernel: string;
-  /** The stack trace of the buffer's allocation. */
-  readonly allocated: string | undefined;
+  /** Has the stack trace of the buffer's allocation; undefined for a weight. */
+  readonly allocation: Error | undefined;
 
-  constructor(kernel: string, allocated: string | undefined) {
+  constructor(kernel: string, allocation: Error | undefined) {
     super(`${kernel} was called with a buffer that has been freed`);
     this.kernel = kernel;
-    this.allocated = allocated;
+    this.allocation = allocation;
   }
 }
 
@@ -82,7 +82,7 @@ interface Entry {
   readonly inner: Buffer;
   /** The entry of the buffer that this one is a view of. */
   readonly root: Entry | undefined;
-  readonly stack: string | undefined;
+  readonly allocation: Error | undefined;
   freed: boolean;
 }
 
@@ -92,20 +92,20 @@ class TrackedBuffers {
   readonly #live = new Map<object, LiveBuffer>();
 
   allocated(inner: Buffer, bytes: number): Buffer {
-    const { stack } = new Error("allocated here");
-    const buffer = this.#wrap({ inner, root: undefined, stack, freed: false });
-    this.#live.set(buffer, { bytes, stack });
+    const allocation = new Error("allocated here");
+    const buffer = this.#wrap({ inner, root: undefined, allocation, freed: false });
+    this.#live.set(buffer, { bytes, allocation });
     return buffer;
   }
 
   adopted(inner: Buffer): Buffer {
-    return this.#wrap({ inner, root: undefined, stack: undefined, freed: false });
+    return this.#wrap({ inner, root: undefined, allocation: undefined, freed: false });
   }
 
   viewed(buffer: Buffer, view: (inner: Buffer) => Buffer): Buffer {
     const entry = this.#entryOf("view", buffer);
     const root = entry.root ?? entry;
-    return this.#wrap({ inner: view(entry.inner), root, stack: undefined, freed: false });
+    return this.#wrap({ inner: view(entry.inner), root, allocation: undefined, freed: false });
   }
 
   /** Marks a buffer as freed; returns the one behind it, undefined if it has been freed before. */
@@ -140,8 +140,8 @@ class TrackedBuffers {
   #entryOf(kernel: string, buffer: object): Entry {
     const entry = this.#entries.get(buffer);
     if (!entry) throw new Error(`internal: ${kernel} was called with another backend's buffer`);
-    const { freed, stack } = entry.root ?? entry;
-    if (freed) throw new FreedBufferError(kernel, stack);
+    const { freed, allocation } = entry.root ?? entry;
+    if (freed) throw new FreedBufferError(kernel, allocation);
     return entry;
   }
 }

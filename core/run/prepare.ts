@@ -171,13 +171,9 @@ async function inspect(
     heldOut: data.heldOut,
     untokenized,
     warnings: unique([
-      ...[train, ...validation].flatMap(({ warnings }) => warnings),
-      ...data.warnings,
+      ...[train, ...validation, data].flatMap(({ warnings }) => warnings),
       ...classWarnings(train.overview(0).classes ?? []),
-      ...model.warnings,
-      ...[ranks.diagnostics, schedule.diagnostics].flatMap(
-        (diagnostics) => diagnostics?.warnings ?? [],
-      ),
+      ...[model, ranks.diagnostics, schedule.diagnostics].flatMap((part) => part?.warnings ?? []),
     ]),
   };
 }

@@ -128,11 +128,15 @@ class TrainingLoop {
     if (done % options.saveSteps === 0 && done < options.steps) this.#saveOnce();
   }
 
-  /** Saves a checkpoint unless one of this step is there. */
+  /**
+   * Saves a checkpoint unless one of this step is there. Throws E_NOT_FINITE instead of displacing
+   * one that a run can be resumed from.
+   */
   #saveOnce(): void {
     const { trainer, checkpointDir, backend, options } = this.#setup;
     if (this.#savedStep === trainer.steps) return;
     this.#setup.checkFiles?.();
+    if (!trainer.isFinite()) throw errors.weightsNotFinite(trainer.steps, checkpointDir);
     saveCheckpoint(checkpointDir, backend, trainer, this.#progress(), options.saveLimit);
     this.#savedStep = trainer.steps;
     this.#observer.onCheckpoint(trainer.steps);

@@ -143,9 +143,11 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     this.allocator?.applyMask();
   }
 
-  /** Whether all trained values are finite. Downloads them: for use after a failure. */
+  /** Whether all trained values are finite. Downloads them: for checkpoints and failures. */
   isFinite(): boolean {
-    return this.#backend.download(this.arena.values).every(Number.isFinite);
+    const values = this.#backend.download(this.arena.values);
+    for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+    return true; // `every` takes 20 times as long
   }
 
   /** The triplets of each adapter that the last mask kept. */

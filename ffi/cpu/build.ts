@@ -177,20 +177,36 @@ export const buildForThisCpu = () => buildKernels({ levels: usableLevels(), high
  * library is a sanitized one. Throws E_MACHINE if the CPU or the compiler can't.
  */
 export async function kernelLibrary(): Promise<KernelLibrary> {
-  const levels = usableLevels();
+  const compiled = compiledKernels();
+  if (compiled !== undefined) return compiled;
+  const { levels, to, sanitize } = ownBuild();
+  const { manifest } = await buildKernels({ to, sanitize, levels, highest: true });
+  return bestOf(manifest, levels, (file) => join(to, file));
+}
+
+/**
+ * As kernelLibrary, but compiles nothing: undefined where the sources have changed since set-up, or
+ * it was not done. Throws E_MACHINE if the CPU can't run the kernels.
+ */
+export function compiledKernels(): KernelLibrary | undefined {
   if (isExecutable()) {
     const manifest = parseManifest(Buffer.from(readEmbedded(MANIFEST)).toString());
     invariant(manifest !== undefined, "the executable embeds kernels");
-    return bestOf(manifest, levels, nativePath);
+    return bestOf(manifest, usableLevels(), nativePath);
   }
+  const { levels, highest, to, sanitize } = ownBuild();
+  const manifest = currentManifest(to, highest, sanitize);
+  return manifest && bestOf(manifest, levels, (file) => join(to, file));
+}
+
+/** What kernelLibrary builds for this process, and where. */
+function ownBuild() {
+  const levels = usableLevels();
   const sanitize = sanitizer !== undefined;
   const highest = levels.at(-1);
   invariant(highest !== undefined, "a supported CPU has a level");
   const to = sanitize ? join(nativeDir, "sanitize", highest) : nativeDir;
-  const manifest =
-    currentManifest(to, highest, sanitize) ??
-    (await buildKernels({ to, sanitize, levels, highest: true })).manifest;
-  return bestOf(manifest, levels, (file) => join(to, file));
+  return { levels, highest, to, sanitize };
 }
 
 function bestOf(

@@ -4,6 +4,7 @@ import { parseSentencePiece } from "../../core/text/sentencepiece.ts";
 import type { TokenizerFamily } from "../../core/text/tokenizer-family.ts";
 import { demoTokenizerJson } from "../../demo/tokenizer.ts";
 import { bartTokenizer } from "../../core/text/families/bart.ts";
+import { bertTokenizer } from "../../core/text/families/bert.ts";
 import { debertaTokenizer, debertaTokenizerJson } from "../../core/text/families/deberta.ts";
 import { loadTokenizer } from "../helpers/load-tokenizer.ts";
 import type { Kind } from "./mutate.ts";
@@ -129,6 +130,14 @@ export const textTargets: readonly Target[] = [
         writeFileSync(join(dir, file), file === name ? bytes : bytesOf(`tiny-bart/${file}`));
       }
       await useTokenizer(dir, bartTokenizer);
+    },
+  },
+  {
+    name: "vocab.txt",
+    seeds: () => [fixture("tiny-bert/vocab.txt", "text", "vocab.txt")],
+    async read(bytes, { name = "" }, dir) {
+      writeFileSync(join(dir, name), bytes);
+      await useTokenizer(dir, bertTokenizer);
     },
   },
 ];

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { statSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
@@ -12,6 +12,7 @@ import { timesFault } from "../../scripts/release/times.ts";
 import { fetchRuntime } from "../../scripts/setup/gcc-runtime.ts";
 import { isFetched } from "../../scripts/setup/onednn.ts";
 import { tinyTask } from "../cli/tiny-task.ts";
+import { writeBagModel, writeBagPlugin } from "../helpers/bag-plugin.ts";
 
 const project = join(import.meta.dir, "../..");
 const root = mkdtempSync(join(tmpdir(), "adalora-executable-"));
@@ -34,6 +35,13 @@ const roots = join(nativeDir, "roots");
 const hasRoots =
   process.getuid?.() === 0 &&
   ["bullseye", "bookworm"].every((suite) => existsSync(join(roots, suite, "complete")));
+
+/** Writes a package of one module. */
+function writePackage(folder: string, text: string): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), '{ "type": "module", "exports": "./main.js" }');
+  writeFileSync(join(folder, "main.js"), text);
+}
 
 const BUILD_LIMIT_MS = 900_000; // four levels of kernels, compiled on busy cores
 const RUN_LIMIT_MS = 120_000;
@@ -127,6 +135,42 @@ describe.skipIf(!possible)("the executable (needs oneDNN, gcc and GCC's pinned r
         name.startsWith(packageJson.version),
       );
       expect(readdirSync(join(home, ".cache/adalora", unpacked))).toContain("libgomp.so.1");
+    },
+    RUN_LIMIT_MS,
+  );
+
+  test(
+    "trains a plugin's family with its own kit, to the bits of a run from source",
+    () => {
+      const { folder, data } = tinyTask();
+      const [model, plugin] = [join(folder, "bag-model"), join(folder, "plugin")];
+      writeBagModel(model);
+      const special = 'import { special } from "./special.ts";';
+      const lengths = 'import { longest } from "lengths";';
+      const file = writeBagPlugin(
+        plugin,
+        ["maxLength: 64", "maxLength: longest"],
+        [special, `${lengths}\n${special}`],
+      );
+      writePackage(join(plugin, "node_modules/lengths"), "export const longest = 77;");
+      writePackage(join(plugin, "node_modules/adalora"), 'throw new Error("another adalora");');
+      const outs = [true, false].map((isSource) => {
+        const out = join(root, isSource ? "by-source" : "by-executable");
+        const program = isSource ? [process.execPath, join(project, "cli/main.ts")] : [executable];
+        const flags = "--modules dense --max-steps 8 --batch-size 4 --init-rank 3 --max-length 32";
+        const words = [...flags.split(" "), "--model", model, "--data", data, "--plugin", file];
+        const ran = Bun.spawnSync(
+          [...program, "run", "rte", ...words, "--out", out, "--device", "cpu", "--json"],
+          { cwd: root, env: { HOME: join(root, "home") }, stdin: "ignore" },
+        );
+        expect([ran.exitCode, ran.stderr.toString()]).toEqual([
+          0,
+          expect.not.stringContaining("error"),
+        ]);
+        return readFileSync(join(out, "adapter/adapter_model.safetensors"));
+      });
+      rmSync(folder, { recursive: true });
+      expect(outs[0]?.equals(outs[1] ?? Buffer.of())).toBe(true);
     },
     RUN_LIMIT_MS,
   );

@@ -13,6 +13,7 @@ import { toFloat64 } from "../../core/io/float-conversion.ts";
 import { readPeftAdapter } from "../../core/io/peft.ts";
 import { writeRounded } from "../../core/io/round-to.ts";
 import { openSafetensors, writeSafetensors } from "../../core/io/safetensors.ts";
+import { writeTorchStateDict } from "../../core/io/torch-writer.ts";
 import { commandTest, predictionsIn } from "./command.ts";
 
 const { run, training, path, task } = commandTest();
@@ -144,6 +145,45 @@ describe("a merged model", () => {
     for (const [row, { logits }] of found.entries()) {
       expect(logits[0]).toBeCloseTo(expected[row]!.logits[0]!, 1);
     }
+  });
+});
+
+test("a base in pytorch_model.bin is merged into model.safetensors", async () => {
+  const base = path("torch");
+  mkdirSync(base);
+  for (const name of ["config.json", "spm.model"]) {
+    copyFileSync(join(task.model, name), join(base, name));
+  }
+  const { tensors } = openSafetensors(join(task.model, "model.safetensors"));
+  writeTorchStateDict(join(base, "pytorch_model.bin"), tensors);
+  const out = path("merged-torch");
+  const { code } = await run(["merge", trained, "--model", base, "-o", out, ...device]);
+  expect(code).toBe(0);
+  const bytes = (dir: string) => readFileSync(join(dir, "model.safetensors"));
+  expect(bytes(out).equals(bytes(path("merged")))).toBe(true);
+});
+
+describe("adalora inspect", () => {
+  test("shows ranks, budget and, with the base model, each increment's share of its weight", async () => {
+    const { code, stdout } = await run(["inspect", trained, "--model", task.model, "--json"]);
+    expect(code).toBe(0);
+    const found = JSON.parse(stdout);
+    const ranks = found.modules.map((one: { path: string; rank: number }) => [
+      `${one.path}.lora_E`,
+      one.rank,
+    ]);
+    expect(Object.fromEntries(ranks)).toEqual(readJson("run", "rank_pattern.json"));
+    expect(found).toMatchObject({ task: "rte", labels: ["entailment", "not_entailment"] });
+    expect(found.budget).toHaveLength(24);
+    expect(found.budget.at(-1)).toEqual({ step: 24, budget: 12 });
+    const [first] = found.modules.filter(({ rank }: { rank: number }) => rank > 0);
+    expect(first.share).toBeGreaterThan(0.001);
+    expect(first.share).toBeLessThan(1);
+  });
+
+  test("reads the adapter alone, without its base model", async () => {
+    const { code, stdout } = await run(["inspect", path("lora")]);
+    expect([code, stdout.includes("method                            LoRA")]).toEqual([0, true]);
   });
 });
 

@@ -80,10 +80,10 @@ describe("the folder of a run that is", () => {
     });
 });
 
-test.skipIf(cpu.backend === undefined)(
-  "weights that are truncated while a kernel reads them end the program with one line",
-  async () => {
-    const dir = path("large");
+test.skipIf(cpu.backend === undefined).each(["cpu", "reference"])(
+  "weights that are truncated while they are read on the device %s end the program with one line",
+  async (device) => {
+    const dir = path(`large-${device}`);
     writeTinyModel(dir, { hidden_size: 256, intermediate_size: 1024 });
     const weights = join(dir, "model.safetensors");
     const program = path("reads.ts");
@@ -91,14 +91,16 @@ test.skipIf(cpu.backend === undefined)(
     await Bun.write(
       program,
       `import { truncateSync } from "node:fs";
+       import { openBackend } from "${root}/cli/backend.ts";
        import { openSafetensors } from "${root}/core/io/safetensors.ts";
-       import { createCpuBackend } from "${root}/ffi/cpu/backend.ts";
-       const backend = await createCpuBackend({ threads: 1 });
+       const options = { device: ${JSON.stringify(device)}, dtype: "auto", threads: 1 };
+       const backend = await openBackend(options);
        const { tensors } = openSafetensors(${JSON.stringify(weights)});
        const large = [...tensors.values()].filter(({ bytes }) => bytes.length > 2 ** 18);
-       const buffers = large.map((tensor) => backend.adopt(tensor, "f32"));
+       const buffers = large.map((tensor) => backend.adopt(tensor, backend.activation));
        truncateSync(${JSON.stringify(weights)}, 1000);
-       for (const buffer of buffers) backend.download(buffer);`,
+       for (const buffer of buffers) backend.download(buffer);
+       for (const { bytes } of large) bytes.at(-1);`,
     );
     const child = Bun.spawn([process.execPath, program], { stdout: "pipe", stderr: "pipe" });
     const stderr = await new Response(child.stderr).text();

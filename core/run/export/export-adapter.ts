@@ -103,6 +103,8 @@ function writeConverted(
   { to, release }: ExportOptions,
 ): Exported {
   const { adapter: original, base } = source;
+  // Before anything is written: a value that f32 cannot hold would make a file that no one reads.
+  check("the modules' outputs", compareIncrements(original, adapter));
   if (to === "loralib") {
     const path = join(scratch, LORALIB_FILE);
     writeTorchStateDict(path, loralibState(adapter));

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { kindOf, taskNames } from "../../config/task-names.ts";
-import { AdaloraError, errors } from "../../errors.ts";
+import { AdaloraError } from "../../errors.ts";
 import { isJsonObject } from "../../io/json-file.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
 import { type AdapterFacts, readFacts } from "../../model/adapter-facts.ts";
@@ -14,6 +14,7 @@ import { type AdapterFiles, openAdapter } from "../open-adapter.ts";
 import { modelFolder } from "../open-trained.ts";
 import type { Which } from "../run-of.ts";
 import { readSavedConfig } from "../saved-config.ts";
+import { familiesFor } from "../trained-families.ts";
 
 /** What is exported: an adapter, what is known of it, and its base model. */
 export interface ExportSource extends AdapterFiles {
@@ -52,16 +53,25 @@ export async function openExportSource(
   options: SourceOptions,
   sources: Sources,
 ): Promise<ExportSource> {
-  const found = await openAdapter(options.name, options.which, sources);
-  if (!found) throw errors.missing("adapter", "name a run's folder or an adapter's");
-  const facts = readFacts(found.dir);
+  const found = await openAdapterSource(options.name, options.which, sources);
   const dir = await baseFolder(found, options, sources);
-  if (dir === undefined) return { ...found, facts, base: undefined };
+  if (dir === undefined) return found;
   const runFolder = dirname(resolve(found.dir));
-  const plugins = options.plugins ?? readSavedConfig(runFolder)?.plugins ?? null;
-  const families = await sources.families(plugins, runFolder);
+  const saved = readSavedConfig(runFolder)?.plugins ?? null;
+  const requested = { ...options, adapter: options.name };
+  const families = await familiesFor(requested, saved, runFolder, sources);
   const tokenizerDir = await tokenizerFolder(dir, found, sources);
-  return { ...found, facts, base: { ...openBase(dir, found, facts, families), tokenizerDir } };
+  return { ...found, base: { ...openBase(dir, found, families), tokenizerDir } };
+}
+
+/** Opens an adapter alone, without its base model. Throws E_FILE if there is none. */
+export async function openAdapterSource(
+  name: string,
+  which: Which,
+  sources: Sources,
+): Promise<ExportSource> {
+  const found = await openAdapter(name, which, sources);
+  return { ...found, facts: readFacts(found.dir), base: undefined };
 }
 
 // --- internal ---
@@ -81,12 +91,11 @@ async function baseFolder(
 
 function openBase(
   dir: string,
-  found: AdapterFiles,
-  facts: AdapterFacts | undefined,
+  { adapter, facts }: ExportSource,
   families: Families,
 ): Omit<BaseModel, "tokenizerDir"> {
   const { rawConfig, plugin, config } = openModelConfig(dir, families);
-  const head = headOf(found.adapter, facts, rawConfig);
+  const head = headOf(adapter, facts, rawConfig);
   return {
     dir,
     rawConfig,

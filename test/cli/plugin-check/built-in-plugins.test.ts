@@ -22,7 +22,7 @@ const pluginOf = (name: string) =>
   builtInFamilies.familyOf(String(readJsonObject(join(cases, name, "config.json"))["model_type"]))
     .plugin;
 
-const check = (name: string) => checkPlugin(pluginOf(name), join(cases, name), { file: undefined });
+const check = (name: string) => checkPlugin(pluginOf(name), join(cases, name), {});
 
 test("every built-in family is among these checkpoints", () => {
   const names = new Set(folders.map((name) => pluginOf(name).name));
@@ -40,7 +40,7 @@ for (const name of folders)
 test("the page joins the tasks that are found equal", async () => {
   const findings = await check("01-hub-style-fp16-bin");
   expect(findingsText(findings, fakeOutput())).toMatchInlineSnapshot(`
-    "ok    declaration     24 fields, all of their type
+    "ok    declaration     deberta: classification, regression, span
     ok    config          deberta-v2: 90 tokens, any number of positions
     ok    weights         50 keys: 38 mapped to parameters, 12 ignored
     warn  weights         4 rules match nothing here: weights.rename /\\.LayerNorm\\.gamma$/, weights.rename /\\.LayerNorm\\.beta$/, weights.ignore /^(qa_outputs|pooler|classifier)\\./, weights.ignore /\\.pos_q_proj\\./

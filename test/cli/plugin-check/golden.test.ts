@@ -16,7 +16,7 @@ import { builtInFamilies } from "../../../plugins/index.ts";
 import { smallConfig, smallPlugin, type Steps, writeSmall } from "./small-plugin.ts";
 
 const cases = join(import.meta.dir, "../../golden/cases");
-const file = { file: import.meta.path };
+const file = { files: [import.meta.path] };
 
 let folder = "";
 beforeAll(() => {

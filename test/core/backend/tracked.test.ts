@@ -18,7 +18,7 @@ test("lists what is live, with where it was allocated", () => {
   const backend = create();
   const [first, second] = [backend.alloc("f64", 3), backend.alloc("i32", 5)];
   expect(backend.liveBuffers().map(({ bytes }) => bytes)).toEqual([24, 20]);
-  expect(backend.liveBuffers()[0]?.stack).toContain("tracked.test.ts");
+  expect(backend.liveBuffers()[0]?.allocation.stack).toContain("tracked.test.ts");
   backend.free(first);
   backend.free(first);
   expect(backend.liveBuffers().map(({ bytes }) => bytes)).toEqual([20]);

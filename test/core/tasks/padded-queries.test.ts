@@ -31,6 +31,19 @@ test("auto: padding attends to nothing, unless the model was never trained", () 
   });
 });
 
+test("auto: nor where the layers have no biases, such as ModernBERT's", () => {
+  const dir = join(root, "bias-free");
+  const tensors = new Map([
+    ["model.layers.0.mlp.Wi.weight", float32Tensor([2], Float32Array.of(1, 2))],
+    ["decoder.bias", float32Tensor([2], Float32Array.of(3, 4))],
+  ]);
+  writeSafetensors(join(dir, "model.safetensors"), tensors);
+  expect(resolvePadding("auto", dir)).toEqual({
+    paddedQueries: "uniform",
+    warnings: ["the model's layers have no biases: --span-padding is uniform instead of zero"],
+  });
+});
+
 test.each(["zero", "uniform", undefined] as const)(
   "an explicit choice is kept without reading the model: %s",
   (option) => {

@@ -268,6 +268,24 @@ describe("a loss that is not finite", () => {
     expect(readdirSync(dir)).toEqual(["step-4"]); // from before the failure, and none later
   });
 
+  describe("after the update of a step whose own loss was", () => {
+    const nan = (at: number) => ({ learningRate: (step: number) => (step === at ? NaN : 0.01) });
+    const message = "step 6: the trained weights must be finite: got NaN or Infinity";
+
+    test("is found by the checkpoint of that step, which is not written", async () => {
+      const setup = create({ trainer: nan(5), options: { evalSteps: 4, saveSteps: 3 } });
+      await expect(train(setup)).rejects.toThrow(message);
+      expect(stepsIn(dir)).toEqual([3]);
+    });
+
+    test("is found by an interrupt, which saves nothing", async () => {
+      const setup = create({ trainer: nan(5), options: { evalSteps: 100, saveSteps: 4 } });
+      const stopping = train(setup, { stopAfter: 6 });
+      await expect(stopping).rejects.toThrow(message);
+      expect(stepsIn(dir)).toEqual([4]);
+    });
+  });
+
   for (const part of ["taskLoss", "gradNorm"] as const)
     test(`an infinite ${part} alone stops it too`, async () => {
       const setup = create();
