@@ -58,6 +58,8 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     number: (key: string, fallback?: number) => read(key, fallback, "a number", isNumber),
     bool: (key: string, fallback?: boolean) =>
       read(key, fallback, "true or false", (v): v is boolean => typeof v === "boolean"),
+    /** A nested object; undefined if there is none. */
+    object: (key: string) => read(key, undefined, "an object", isObjectOrNone),
     oneOf,
     activation: (key: string, fallback: ActivationKind) => oneOf(key, activations, fallback),
     /** Distinct words. Accepts ["c2p", "p2c"] and the older "c2p|p2c" in any case, with spaces. */
@@ -83,6 +85,8 @@ const wholeFrom = (least: number) =>
   least === 1 ? "a whole number above 0" : `a whole number from ${least}`;
 const isNumber = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);
 const isInteger = (v: unknown): v is number => isNumber(v) && Number.isSafeInteger(v);
+const isObjectOrNone = (v: unknown): v is Readonly<Record<string, unknown>> | undefined =>
+  v === undefined || (typeof v === "object" && v !== null && !Array.isArray(v));
 const isShare = (v: unknown): v is number => isNumber(v) && v >= 0 && v < 1;
 
 const wordsIn = (text: string) =>

@@ -43,6 +43,15 @@ test("lint forbids each folder of core the folders above it, and the rooms above
   }
 });
 
+test("the program's own families import the kit, as those from outside do", () => {
+  const others = [...new Bun.Glob("{models,plugins}/*/*.ts").scanSync(root)].flatMap((file) =>
+    importsOf(file)
+      .filter((target) => !/^(models|plugins)\//.test(target) && target !== "core/kit/kit.ts")
+      .map((target) => `${file} imports ${target}`),
+  );
+  expect(others).toEqual([]);
+});
+
 test("core imports nothing outside itself", () => {
   const outside = [...imports].flatMap(([file, targets]) =>
     targets.filter((target) => !target.startsWith("core/")).map((target) => `${file}: ${target}`),

@@ -48,7 +48,7 @@ export function checkBatches(subject: Subject): PluginFinding {
 function splitLogits(subject: Subject, examples: readonly Example[]): readonly Float64Array[] {
   const logits = logitsOf(subject, { examples });
   const { rowsOf } = subject.runner;
-  const width = subject.kind.task === "generation" ? subject.vocabSize : subject.labels;
+  const width = subject.kind.task === "generation" ? subject.limits.vocabSize : subject.labels;
   let at = 0;
   return examples.map((example) => {
     const from = at;

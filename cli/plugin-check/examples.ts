@@ -33,6 +33,14 @@ export function examplesFor(vocabSize: number, segments: number): readonly Examp
   });
 }
 
+/** A sequence of `length` tokens and a target as long, all of one id. */
+export function longExample(length: number, id: number): Example {
+  const ids = Array.from({ length }, () => id);
+  const positions = ids.map((_, i) => i);
+  const typeIds = ids.map(() => 0);
+  return { ids, positions, typeIds, label: 0, start: 0, end: 0, target: ids.slice(1) };
+}
+
 /** The same with a hole of two positions before its last tokens, as a mask with holes leaves it. */
 export function withHole(example: Example): Example {
   const from = Math.ceil(example.ids.length / 2);

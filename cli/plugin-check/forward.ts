@@ -1,7 +1,8 @@
 import { shownShape } from "../../core/excerpt.ts";
 import { ForwardPass } from "../../core/forward-pass.ts";
 import { findings, type PluginFinding } from "./finding.ts";
-import type { Subject } from "./subject.ts";
+import { longExample } from "./examples.ts";
+import { logitsOf, type Subject } from "./subject.ts";
 import { paddingOf } from "./task-runner.ts";
 
 const { ok, fail } = findings("forward");
@@ -23,15 +24,45 @@ export function checkForward(subject: Subject): PluginFinding {
     const message = `the logits are ${shownShape(found)}, expected ${wanted}`;
     return fail(message, shapeHint(subject));
   }
-  if (finite) return ok(`logits ${shownShape(found)}`);
-  const hint = "a kernel reads what nothing has set: check sizes, and which buffers each op reads";
-  return fail(`the logits hold NaN or Infinity`, hint);
+  if (!finite) {
+    const hint =
+      "a kernel reads what nothing has set: check sizes, and which buffers each op reads";
+    return fail("the logits hold NaN or Infinity", hint);
+  }
+  return beyondLimits(subject) ?? ok(`logits ${shownShape(found)}`);
 }
 
 // --- internal ---
 
+/** A longer sequence would take the reference backend too long. */
+const LONGEST = 256;
+
+/** Runs the longest sequence and the highest id that the plugin's limits allow. */
+function beyondLimits(subject: Subject): PluginFinding | undefined {
+  const { maxLength, vocabSize } = subject.limits;
+  const isFinite = (length: number, id: number) => {
+    const examples = [longExample(length, id)];
+    return logitsOf(subject, { examples }).every((value) => Number.isFinite(value));
+  };
+  if (!isFinite(2, vocabSize - 1)) {
+    const message = `token ${vocabSize - 1}, the last below limits().vocabSize, gives NaN`;
+    return fail(message, "return the number of rows of the word embeddings");
+  }
+  if (maxLength > LONGEST || isFinite(maxLength, 0)) return undefined;
+  const message = `a sequence of ${maxLength} tokens, limits().maxLength, gives NaN`;
+  const hint =
+    "return the rows of the position table, less those that it reserves below position 0";
+  return fail(message, hint);
+}
+
 /** Padded positions have a row each, or one for all of a sequence where they are equal. */
-function expectedShapes({ kind, labels, runner, examples, vocabSize }: Subject): number[][] {
+function expectedShapes({
+  kind,
+  labels,
+  runner,
+  examples,
+  limits: { vocabSize },
+}: Subject): number[][] {
   const rows = examples.reduce((sum, example) => sum + runner.rowsOf(example), 0);
   if (kind.task === "generation") return [[rows, vocabSize]];
   if (kind.task !== "span") return [[examples.length, labels]];

@@ -2,7 +2,7 @@ import type { Backend } from "../../core/backend.ts";
 import { ForwardPass, type ForwardPassOptions } from "../../core/forward-pass.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
 import { type DeclaredModel, declareModel } from "../../core/model/open-model.ts";
-import type { HeadKind, ModelPlugin, TaskHead } from "../../core/model/plugin.ts";
+import type { HeadKind, ModelLimits, ModelPlugin, TaskHead } from "../../core/model/plugin.ts";
 import type { Fill } from "../../core/nn/module-scope.ts";
 import type { PaddedQueries } from "../../core/ops/padding-rows.ts";
 import { ParameterArena } from "../../core/optim/parameter-arena.ts";
@@ -32,7 +32,7 @@ export interface SubjectSource {
 export interface Subject extends DeclaredModel {
   readonly kind: SubjectKind;
   readonly labels: number;
-  readonly vocabSize: number;
+  readonly limits: ModelLimits;
   readonly backend: Backend;
   readonly runner: TaskRunner;
   readonly examples: readonly Example[];
@@ -78,8 +78,8 @@ export function createSubject(
     backend.upload(parameter.buffer, values);
   }
   const arena = new ParameterArena(backend, [], trained);
-  const { vocabSize } = plugin.limits(config);
-  return { ...declared, kind, labels, vocabSize, backend, runner, examples, arena };
+  const limits = plugin.limits(config);
+  return { ...declared, kind, labels, limits, backend, runner, examples, arena };
 }
 
 /** The logits of an evaluation. */

@@ -51,7 +51,10 @@ function nextSteps(stem: string, files: readonly string[]): string {
   return [
     ...files,
     "",
-    "npm i -D adalora gives the editor types, and the test its imports. To train with it:",
+    "npm i -D adalora gives the editor types, and the test its imports. To check it with a model:",
+    shellCommand(["adalora", "plugin", "check", path, "--model", "DIR"]),
+    "",
+    "To train with it:",
     shellCommand(["adalora", "run", "--plugin", path, "--model", "DIR", "--data", "DATA"]),
   ].join("\n");
 }

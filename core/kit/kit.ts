@@ -5,6 +5,7 @@ export { errors } from "../errors.ts";
 export type { ForwardPass } from "../forward-pass.ts";
 export type { Packing, Sequences } from "../kernels/attention.ts";
 export type { ActivationKind } from "../kernels/elementwise.ts";
+export type { RotaryTables } from "../kernels/rotary.ts";
 export {
   type AttendedRows,
   type DecodeStep,

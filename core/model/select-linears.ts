@@ -26,11 +26,15 @@ export function selectLinears(
   );
 }
 
-/** A module's short name, prefixed if its layer has several: "q_proj", "cross.q_proj". */
+/**
+ * A module's short name, prefixed if its layer has several: "q_proj", "cross.q_proj". A module
+ * without one, such as a fused layer that an adapter covers as a whole, has its path in the layer.
+ */
 export function nameInLayer(path: string, { adapters }: Pick<ModelPlugin, "adapters">): string {
   const nameIn = (table: Readonly<Record<string, RegExp>>) =>
     Object.entries(table).find(([, pattern]) => pattern.test(path))?.[0];
-  return (nameIn(adapters.prefixes) ?? "") + (nameIn(adapters.modules) ?? path);
+  const own = nameIn(adapters.modules) ?? path.replace(/^.*?\.\d+\./, "");
+  return (nameIn(adapters.prefixes) ?? "") + own;
 }
 
 /** Attaches an adapter to each layer or part; the adapters have no values yet. */

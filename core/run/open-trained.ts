@@ -15,7 +15,6 @@ import {
   openModelFiles,
   type Sources,
 } from "../model/model-files.ts";
-import type { Families } from "../model/families.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
@@ -29,6 +28,7 @@ import { type AdapterFiles, openAdapter } from "./open-adapter.ts";
 import { runOf, type Which } from "./run-of.ts";
 import { weightsOf, type WeightsOf } from "./run-weights.ts";
 import { readAdapterSettings, readSavedConfig } from "./saved-config.ts";
+import { familiesFor } from "./trained-families.ts";
 
 type SavedRun = Layer["values"];
 
@@ -151,18 +151,6 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 }
 
 // --- internal ---
-
-/** The user's plugins, else those of the run; what the hub gave names none. */
-function familiesFor(
-  { plugins, adapter, model }: TrainedOptions,
-  saved: readonly string[] | null,
-  runFolder: string,
-  sources: Sources,
-): Promise<Families> {
-  if (plugins) return sources.families(plugins);
-  const isLocal = existsSync(adapter ?? model ?? "");
-  return isLocal ? sources.families(saved, runFolder) : sources.families(null);
-}
 
 /** The adapter's own folder, if it holds a tokenizer: that of the training. */
 function ownTokenizer(adapter: AdapterFiles | undefined): string | null {

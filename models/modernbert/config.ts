@@ -1,4 +1,4 @@
-import type { ActivationKind } from "../../core/kernels/elementwise.ts";
+import type { ActivationKind } from "../../core/kit/kit.ts";
 
 /** The kinds of layers: attention to all tokens, or to those in a window. */
 export type LayerType = "full_attention" | "sliding_attention";

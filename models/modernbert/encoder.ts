@@ -1,13 +1,10 @@
-import type { ForwardPass } from "../../core/forward-pass.ts";
-import type { RotaryTables } from "../../core/kernels/rotary.ts";
-import { Embeddings, words } from "../../core/nn/embeddings.ts";
-import { Encoder, type SharedRows, type SharedState } from "../../core/nn/encoder.ts";
-import { FusedAttention } from "../../core/nn/fused-attention.ts";
-import { PreNormLayer } from "../../core/nn/encoder-layer.ts";
-import type { ModuleScope } from "../../core/nn/module-scope.ts";
-import { GatedMlp } from "../../core/nn/mlp.ts";
-import { uploadRotary } from "../../core/nn/rotary.ts";
-import type { PaddedQueries } from "../../core/ops/padding-rows.ts";
+import {
+  type ForwardPass,
+  type ModuleScope,
+  nn,
+  type PaddedQueries,
+  type RotaryTables,
+} from "../../core/kit/kit.ts";
 import type { LayerType, ModernBertConfig } from "./config.ts";
 
 /** Rotary tables of each kind of layer that the model has. */
@@ -18,13 +15,13 @@ export function buildEncoder(
   config: ModernBertConfig,
   scope: ModuleScope,
   paddedQueries: PaddedQueries | undefined,
-): Encoder<Rotations> {
+): nn.Encoder<Rotations> {
   const { vocabSize, hiddenSize: width, normEps, initializerRange: std, dropout } = config;
   const embeddings = scope.child("embeddings");
   const norm = { bias: config.bias.norm };
-  return new Encoder<Rotations>({
-    embeddings: new Embeddings({
-      tables: [words(embeddings.table("tok_embeddings", vocabSize, width, std))],
+  return new nn.Encoder<Rotations>({
+    embeddings: new nn.Embeddings({
+      tables: [nn.words(embeddings.table("tok_embeddings", vocabSize, width, std))],
       norm: embeddings.layerNorm("norm", width, normEps, norm),
       dropout: dropout.embedding,
     }),
@@ -43,15 +40,15 @@ function buildLayer(
   config: ModernBertConfig,
   scope: ModuleScope,
   { type, isFirst }: { type: LayerType; isFirst: boolean },
-): PreNormLayer<Rotations> {
+): nn.PreNormLayer<Rotations> {
   const { hiddenSize: width, ffnSize, normEps, initializerRange: std, bias, dropout } = config;
   const norm = (name: string) => scope.layerNorm(name, width, normEps, { bias: bias.norm });
   const attention = { bias: bias.attention };
   const mlp = { bias: bias.mlp };
   // The residual branches of all layers add up.
   const outStd = std / Math.sqrt(2 * config.layerTypes.length);
-  return new PreNormLayer<Rotations>({
-    attention: new FusedAttention<Rotations>({
+  return new nn.PreNormLayer<Rotations>({
+    attention: new nn.FusedAttention<Rotations>({
       qkv: scope.linear("attn.Wqkv", width, 3 * width, std, {
         ...attention,
         parts: { query: width, key: width, value: width },
@@ -64,7 +61,7 @@ function buildLayer(
     }),
     // The embeddings are normalized already.
     attentionNorm: isFirst ? undefined : norm("attn_norm"),
-    mlp: new GatedMlp({
+    mlp: new nn.GatedMlp({
       up: scope.linear("mlp.Wi", width, 2 * ffnSize, std, mlp),
       down: scope.linear("mlp.Wo", ffnSize, width, outStd, mlp),
       activation: config.activation,
@@ -77,12 +74,12 @@ function buildLayer(
 
 function rotationsOf(
   pass: ForwardPass,
-  { positions }: SharedRows,
+  { positions }: nn.SharedRows,
   { layerTypes, theta, hiddenSize, heads }: ModernBertConfig,
-): SharedState<Rotations> {
+): nn.SharedState<Rotations> {
   const tables = [...new Set(layerTypes)].map((type) => {
     const rotary = { theta: theta[type], rotated: hiddenSize / heads };
-    return [type, uploadRotary(pass, positions, rotary)] as const;
+    return [type, nn.uploadRotary(pass, positions, rotary)] as const;
   });
   return {
     value: Object.fromEntries(tables),

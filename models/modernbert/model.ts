@@ -1,6 +1,4 @@
-import type { Model, TaskHead } from "../../core/model/plugin.ts";
-import { firstToken, meanOfTokens, PooledHead, SpanHead } from "../../core/nn/heads.ts";
-import type { ModuleScope } from "../../core/nn/module-scope.ts";
+import { type Model, type ModuleScope, nn, type TaskHead } from "../../core/kit/kit.ts";
 import type { ModernBertConfig } from "./config.ts";
 import { buildEncoder } from "./encoder.ts";
 
@@ -23,9 +21,9 @@ export function buildModernBert(
     norm: scope.layerNorm("head.norm", width, normEps, { bias: bias.norm }),
     output: scope.linear("classifier", width, head.labels, 1 / Math.sqrt(width)),
   };
-  if (head.task === "span") return new SpanHead({ ...parts, dropout: dropout.head });
-  const pooling = config.pooling === "cls" ? firstToken : meanOfTokens;
-  return new PooledHead({ ...parts, pooling, dropout: { output: dropout.head } });
+  if (head.task === "span") return new nn.SpanHead({ ...parts, dropout: dropout.head });
+  const pooling = config.pooling === "cls" ? nn.firstToken : nn.meanOfTokens;
+  return new nn.PooledHead({ ...parts, pooling, dropout: { output: dropout.head } });
 }
 
 function withOverrides(

@@ -1,7 +1,4 @@
-import { configReader } from "../../core/config-reader.ts";
-import { definePlugin } from "../../core/model/plugin.ts";
-import { adaptedModules } from "../../core/nn/adapted-modules.ts";
-import { modernBertTokenizer } from "../../core/text/families/modernbert.ts";
+import { configReader, definePlugin, nn, tokenizers } from "../../core/kit/kit.ts";
 import type { ModernBertConfig } from "../../models/modernbert/config.ts";
 import { buildModernBert } from "../../models/modernbert/model.ts";
 import { layerTypesOf, thetaOf } from "./layers.ts";
@@ -64,7 +61,7 @@ export const modernbert = definePlugin<ModernBertConfig>({
   },
 
   adapters: {
-    modules: adaptedModules("model.layers", {
+    modules: nn.adaptedModules("model.layers", {
       query: "attn.Wqkv.query",
       key: "attn.Wqkv.key",
       value: "attn.Wqkv.value",
@@ -77,5 +74,5 @@ export const modernbert = definePlugin<ModernBertConfig>({
     saved: ["head", "classifier"],
   },
 
-  tokenizer: modernBertTokenizer,
+  tokenizer: tokenizers.modernbert,
 });

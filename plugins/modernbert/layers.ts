@@ -1,6 +1,4 @@
-import { configReader } from "../../core/config-reader.ts";
-import { errors } from "../../core/errors.ts";
-import { isJsonObject } from "../../core/io/json-file.ts";
+import { configReader, errors } from "../../core/kit/kit.ts";
 import type { LayerType, ModernBertConfig } from "../../models/modernbert/config.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
@@ -33,7 +31,7 @@ export function thetaOf(raw: Raw, source: string): ModernBertConfig["theta"] {
   const full = c.positive("global_rope_theta", 160_000);
   const isShared = raw["local_rope_theta"] === null; // as transformers had it before 5
   const sliding = isShared ? full : c.positive("local_rope_theta", 10_000);
-  refuseScaling(raw["rope_scaling"], source, "rope_scaling");
+  refuseScaling(c.object("rope_scaling"), source, "rope_scaling");
   return {
     full_attention: ownTheta(raw, "full_attention", source, full),
     sliding_attention: ownTheta(raw, "sliding_attention", source, sliding),
@@ -43,17 +41,14 @@ export function thetaOf(raw: Raw, source: string): ModernBertConfig["theta"] {
 // --- internal ---
 
 function ownTheta(raw: Raw, type: LayerType, source: string, fallback: number): number {
-  const all = raw["rope_parameters"] ?? {};
-  if (!isJsonObject(all)) throw errors.config(source, "rope_parameters", "an object", all);
-  const own = all[type] ?? {};
+  const all = configReader(raw, source).object("rope_parameters") ?? {};
+  const own = configReader(all, `${source}: rope_parameters`).object(type) ?? {};
   const key = `rope_parameters.${type}`;
-  if (!isJsonObject(own)) throw errors.config(source, key, "an object", own);
   refuseScaling(own, source, key);
   return configReader(own, `${source}: ${key}`).positive("rope_theta", fallback);
 }
 
-function refuseScaling(value: unknown, source: string, key: string): void {
-  const type = isJsonObject(value) ? (value["rope_type"] ?? value["type"] ?? "default") : "default";
-  const scaled = value !== undefined && value !== null && type !== "default";
-  if (scaled) throw errors.config(source, key, `unscaled (rope_type "default")`, value);
+function refuseScaling(value: Raw | undefined, source: string, key: string): void {
+  const type = value?.["rope_type"] ?? value?.["type"] ?? "default";
+  if (type !== "default") throw errors.config(source, key, `unscaled (rope_type "default")`, value);
 }

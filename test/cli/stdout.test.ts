@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { commands } from "../../cli/commands.ts";
 import { createReport } from "../../cli/report.ts";
 import type { Output } from "../../cli/terminal.ts";
 import { errors } from "../../core/errors.ts";
@@ -51,7 +52,7 @@ describe("a stdout that takes nothing", () => {
   test("leaves the error of a command as it is", () => {
     expect(shell("exec $adalora nope --json >/dev/full")).toEqual({
       code: 1,
-      err: 'error  unknown command "nope"\n  hint: commands: run, plan, data, eval, predict, doctor, bench, completion\n',
+      err: `error  unknown command "nope"\n  hint: commands: ${Object.keys(commands).join(", ")}\n`,
     });
   });
 

@@ -34,6 +34,13 @@ describe("a run of a plugin's family", () => {
     expect(predicted.stderr).not.toContain("error");
   });
 
+  test("is exported without the flag", async () => {
+    const words = ["--to", "merged", "--out", path("merged"), "--device", "reference"];
+    const exported = await run(["export", out, ...words]);
+    expect([exported.code, exported.stderr]).toEqual([0, expect.not.stringContaining("error")]);
+    expect(readdirSync(path("merged"))).toContain("model.safetensors");
+  });
+
   test("names it in a file by a path from the file's folder", async () => {
     const file = path("families", "mine.toml");
     const text = [

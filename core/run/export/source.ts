@@ -14,6 +14,7 @@ import { type AdapterFiles, openAdapter } from "../open-adapter.ts";
 import { modelFolder } from "../open-trained.ts";
 import type { Which } from "../run-of.ts";
 import { readSavedConfig } from "../saved-config.ts";
+import { familiesFor } from "../trained-families.ts";
 
 /** What is exported: an adapter, what is known of it, and its base model. */
 export interface ExportSource extends AdapterFiles {
@@ -56,8 +57,9 @@ export async function openExportSource(
   const dir = await baseFolder(found, options, sources);
   if (dir === undefined) return found;
   const runFolder = dirname(resolve(found.dir));
-  const plugins = options.plugins ?? readSavedConfig(runFolder)?.plugins ?? null;
-  const families = await sources.families(plugins, runFolder);
+  const saved = readSavedConfig(runFolder)?.plugins ?? null;
+  const requested = { ...options, adapter: options.name };
+  const families = await familiesFor(requested, saved, runFolder, sources);
   const tokenizerDir = await tokenizerFolder(dir, found, sources);
   return { ...found, base: { ...openBase(dir, found, families), tokenizerDir } };
 }

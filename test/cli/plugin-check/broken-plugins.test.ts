@@ -281,6 +281,19 @@ describe("forward", () => {
         change: return one row per sequence, of head.labels columns"
     `));
 
+  test("limits beyond the tables", async () => {
+    const longer = (c: Config) => ({ ...right.limits(c), maxLength: c.maxPositions + 1 });
+    expect(await complaints({ ...right, limits: longer })).toMatchInlineSnapshot(`
+      "fail forward: a sequence of 41 tokens, limits().maxLength, gives NaN
+        change: return the rows of the position table, less those that it reserves below position 0"
+    `);
+    const larger = (c: Config) => ({ ...right.limits(c), vocabSize: c.vocabSize + 1 });
+    expect(await complaints({ ...right, limits: larger })).toMatchInlineSnapshot(`
+      "fail forward: token 64, the last below limits().vocabSize, gives NaN
+        change: return the number of rows of the word embeddings"
+    `);
+  });
+
   test("a buffer that nothing sets", async () => {
     const embedded: Steps["embedded"] = (pass, x) => ({
       ...x,

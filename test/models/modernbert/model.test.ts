@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
-import { selectLinears } from "../../../core/model/select-linears.ts";
+import { nameInLayer, selectLinears } from "../../../core/model/select-linears.ts";
 import { packSequences } from "../../../core/nn/packed-batch.ts";
 import { tinyModernBert } from "../../helpers/tiny-modernbert.ts";
 
@@ -65,4 +65,11 @@ test("the six matrices of a layer have names of their own, three of them in one 
   ]);
   expect(paths).toHaveLength(18);
   expect([...tree.linears.keys()]).toContain("model.layers.0.attn.Wqkv");
+  // An adapter that PEFT trained covers the product as a whole.
+  const names = [...paths.slice(0, 6), "model.layers.0.attn.Wqkv"].map((path) =>
+    nameInLayer(path, plugin),
+  );
+  expect(names.join(" ")).toBe(
+    "query key value attention.output intermediate layer.output attn.Wqkv",
+  );
 });

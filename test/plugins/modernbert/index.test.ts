@@ -75,6 +75,9 @@ describe("ModernBERT's config.json", () => {
     ],
     [{ rope_scaling: { type: "linear", factor: 2 } }, '"rope_scaling" must be unscaled'],
     [{ rope_parameters: { sliding_attention: { rope_theta: 0 } } }, "a number above 0"],
+    [{ rope_parameters: 3 }, '"rope_parameters" must be an object, got 3'],
+    [{ rope_parameters: { full_attention: [] } }, '"full_attention" must be an object'],
+    [{ rope_scaling: "linear" }, '"rope_scaling" must be an object, got "linear"'],
     [{ classifier_pooling: "max" }, '"classifier_pooling" must be one of cls, mean'],
     [{ hidden_activation: "swish" }, '"hidden_activation"'],
   ])("refuses %j", (change, message) => {
