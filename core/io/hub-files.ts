@@ -2,12 +2,13 @@ import { errors } from "../errors.ts";
 import { cutText } from "../excerpt.ts";
 import { WEIGHT_FILES } from "./checkpoint-files.ts";
 import { looksLikeRepo } from "./hub-repo.ts";
-import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS } from "./peft.ts";
+import { ADAPTER_CONFIG, ADAPTER_FACTS, ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS } from "./peft.ts";
 
 const MODEL_CONFIG = "config.json";
 
-/** Files that a tokenizer or generation may need, downloaded where they exist. */
+/** Files that a tokenizer, generation or `predict` may need, downloaded where they exist. */
 const OPTIONAL_MODEL_FILES = [
+  ADAPTER_FACTS, // a merged model has them too
   "added_tokens.json",
   "generation_config.json",
   "merges.txt",
@@ -18,6 +19,9 @@ const OPTIONAL_MODEL_FILES = [
   "vocab.json",
   "vocab.txt",
 ];
+
+/** What makes an adapter's folder complete, downloaded where it exists. */
+const OPTIONAL_ADAPTER_FILES = [ADAPTER_FACTS, "tokenizer.json", "tokenizer_config.json"];
 
 function required(names: readonly string[], candidates: readonly string[], where: string): string {
   const found = candidates.find((name) => names.includes(name));
@@ -48,7 +52,8 @@ export function adapterFiles(names: readonly string[], where: string, folder: st
     if (first !== undefined) throw severalAdapters(where, folder, [first, ...others]);
   }
   const weights = [ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS].map(inFolder);
-  return [required(names, [config], where), required(names, weights, where)];
+  const extras = OPTIONAL_ADAPTER_FILES.map(inFolder).filter((name) => names.includes(name));
+  return [required(names, [config], where), ...extras, required(names, weights, where)];
 }
 
 /** The folders that a file is in, by the paths of all files. */

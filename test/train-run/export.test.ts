@@ -113,6 +113,7 @@ describe("a merged model", () => {
     const spm = (dir: string) => readFileSync(join(dir, "spm.model"));
     expect(spm(merged).equals(spm(task.model))).toBe(true);
     expect(readJson("merged", "config.json")).toMatchObject({
+      architectures: ["DebertaV2ForSequenceClassification"],
       num_labels: 2,
       id2label: { 0: "entailment", 1: "not_entailment" },
       label2id: { entailment: 0, not_entailment: 1 },
@@ -126,8 +127,9 @@ describe("a merged model", () => {
     writeBf16Shards(task.model, base);
     const out = path("merged-bf16");
     const words = ["export", trained, "--to", "merged", "--model", base, "-o", out, "--json"];
-    const { code, stdout } = await run([...words, ...device]);
+    const { code, stdout, stderr } = await run([...words, ...device]);
     expect(code).toBe(0);
+    expect(stderr).toContain("rounding to the base's dtype loses up to");
     const { rounding } = JSON.parse(stdout);
     expect(rounding.largest).toBeGreaterThan(1e-4);
     expect(rounding.largest).toBeLessThan(1e-2);

@@ -4,7 +4,8 @@ import { writeFileAtomic } from "../../io/atomic.ts";
 import { editedJson } from "../../io/json-edit.ts";
 import { isJsonObject, type JsonObject } from "../../io/json-file.ts";
 import { CARD, cardText } from "../../model/adapter-card.ts";
-import { ADAPTER_FACTS, factsJson } from "../../model/adapter-facts.ts";
+import { ADAPTER_FACTS } from "../../io/peft.ts";
+import { factsJson } from "../../model/adapter-facts.ts";
 import type { HeadKind } from "../../model/plugin.ts";
 import { readTokenizer } from "../../text/load-tokenizer.ts";
 import { tokenizerFiles } from "../../text/save-tokenizer.ts";
@@ -32,9 +33,8 @@ export function configFields(
   { facts }: Pick<ExportSource, "facts">,
   { rawConfig, head }: Pick<BaseModel, "rawConfig" | "head">,
 ): JsonObject {
-  const architecture = architectureOf(rawConfig["architectures"], head.task);
   return {
-    ...(architecture !== undefined && { architectures: [architecture] }),
+    architectures: [architectureOf(rawConfig, head.task)],
     ...(isSequence(head.task) && labelFields(namesOf(facts?.labels, rawConfig, head.labels))),
     ...(head.task === "regression" && { problem_type: "regression" }),
   };
@@ -76,12 +76,35 @@ const heads: Readonly<Record<HeadKind, string>> = {
   generation: "ForConditionalGeneration",
 };
 
-/** The class of transformers for the head, from the base's: "DebertaV2ForMaskedLM" → "DebertaV2For…". */
-function architectureOf(architectures: unknown, task: HeadKind): string | undefined {
+/**
+ * The class of transformers for the head, from the base's: "DebertaV2ForMaskedLM" gives
+ * "DebertaV2ForSequenceClassification". Without one, as in microsoft/deberta-v3-base, from the model
+ * type: CrossEncoder makes a new head for a model whose config.json does not name a class with one.
+ */
+function architectureOf(
+  { architectures, model_type: type }: BaseModel["rawConfig"],
+  task: HeadKind,
+) {
   const first: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
-  if (typeof first !== "string") return undefined;
-  return first.replace(/(For[A-Z]\w*|Model)$/, "") + heads[task];
+  const named = typeof first === "string" ? first.replace(/(For[A-Z]\w*|Model)$/, "") : undefined;
+  return (named ?? familyName(String(type))) + heads[task];
 }
+
+/** Names of transformers' classes that capitals do not follow from. */
+const familyNames: Readonly<Record<string, string>> = {
+  distilbert: "DistilBert",
+  eurobert: "EuroBert",
+  modernbert: "ModernBert",
+  "xlm-roberta": "XLMRoberta",
+};
+
+/** "deberta-v2" is DebertaV2 in transformers. */
+const familyName = (type: string) =>
+  familyNames[type] ??
+  type
+    .split(/[-_]/)
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
 
 const isSequence = (task: HeadKind) => task === "classification" || task === "regression";
 
