@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -148,6 +149,27 @@ describe("a merged model", () => {
       expect(logits[0]).toBeCloseTo(expected[row]!.logits[0]!, 1);
     }
   });
+});
+
+test("a merged model of an adapter outside its run has the base's tokenizer, or else the adapter's", async () => {
+  const alone = path("alone");
+  cpSync(path("run", "adapter"), alone, { recursive: true });
+  const bare = path("bare");
+  cpSync(task.model, bare, { recursive: true });
+  rmSync(join(bare, "spm.model"));
+  const tokenizerOf = async (base: string, out: string) => {
+    const words = ["merge", alone, "--model", base, "-o", out, ...device];
+    expect((await run(words)).code).toBe(0);
+    const files = readdirSync(out).filter((name) => /spm|tokenizer/.test(name));
+    const { tokenizer_class: kind } = JSON.parse(
+      readFileSync(join(out, "tokenizer_config.json"), "utf8"),
+    );
+    return [files.toSorted(), kind];
+  };
+  const [kind, both] = ["PreTrainedTokenizerFast", ["tokenizer.json", "tokenizer_config.json"]];
+  expect(await tokenizerOf(task.model, path("m1"))).toEqual([["spm.model", ...both], kind]);
+  expect(await tokenizerOf(bare, path("m2"))).toEqual([both, kind]);
+  await expectSamePredictions("--model", path("m2"));
 });
 
 test("a base in pytorch_model.bin is merged into model.safetensors", async () => {
