@@ -75,10 +75,12 @@ describe("adalora export", () => {
   });
 
   test("says what servers will not take", async () => {
-    const { stderr } = await run(["export", trained, "--to", "lora", "-o", path("noted")]);
+    const name = ["--base-name", "org/tiny"];
+    const { stderr } = await run(["export", trained, "--to", "lora", "-o", path("noted"), ...name]);
+    expect(readJson("noted", "adapter_config.json").base_model_name_or_path).toBe("org/tiny");
     expect(stderr.split("\n")).toEqual([
       "vLLM reads one rank and one alpha and ignores the others: --uniform writes one",
-      "vLLM takes no trained modules but classifier and score, and this adapter has pooler: --to merged is for it",
+      "vLLM accepts no trained modules but classifier and score, and this adapter has pooler: --to merged is for it",
       "",
     ]);
   });
