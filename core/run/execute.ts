@@ -120,7 +120,7 @@ async function trainInto(
   writeJson(join(out, runFiles.config), configToJson(run.config));
   if (run.heldOut) saveHeldOut(out, run.heldOut, resume);
   const checkFolder = watchFolder(out);
-  using log = openRunLog(out, run, loaded.trainer, { resume });
+  using log = openRunLog(out, run, loaded.trainer, { resume, environment });
   const setup = {
     ...trainingSetup(backend, run, loaded),
     checkpointDir,
