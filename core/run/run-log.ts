@@ -114,6 +114,7 @@ function logRecord(report: StepReport, { tokens, seconds }: Speed) {
     orth_loss: report.orthogonalityLoss,
     grad_norm: report.gradNorm,
     lr: report.learningRate,
+    ...(report.learningRateOfE === undefined ? {} : { lr_e: report.learningRateOfE }),
     budget: report.budget ?? null,
     threshold: report.threshold ?? null,
     tokens_per_second: Math.round(tokens / seconds),
@@ -132,6 +133,7 @@ function scalarsOf(
     ["train/grad_norm", record.grad_norm],
     ["train/learning_rate", record.lr],
   ];
+  if (record.lr_e !== undefined) scalars.push(["train/learning_rate_of_e", record.lr_e]);
   if (record.budget !== null) scalars.push(["Budget/total_rank", record.budget]);
   if (record.threshold !== null) scalars.push(["Budget/mask_threshold", record.threshold]);
   if (isOneOf(run.config.method, pruningMethods)) {
