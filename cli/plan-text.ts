@@ -44,6 +44,8 @@ export interface Plan {
   readonly trainedParameters: number;
   readonly machine: Machine;
   readonly needs: RunNeeds;
+  /** A start that suits the run better, and why; undefined if the chosen one does. */
+  readonly startAdvice?: string | undefined;
   /** How the run was fitted into --memory. */
   readonly fit?: string | undefined;
   /** Undefined unless measured. */
@@ -53,7 +55,7 @@ export interface Plan {
 
 /** A plan as a page, as wide as the terminal. */
 export function planText(plan: Plan, output: Output): string {
-  const { config, schedule, target, seeds, data, fit, warnings } = plan;
+  const { config, schedule, target, seeds, data, startAdvice, fit, warnings } = plan;
   const width = pageWidth(output);
   const rows: PageRow[] = [
     ["data", dataText(plan)],
@@ -64,6 +66,7 @@ export function planText(plan: Plan, output: Output): string {
     ...startingRows(plan),
     ...parameterRows(plan),
     ...choiceRows(config),
+    ...(startAdvice === undefined ? [] : [["start", startAdvice] as const]),
     deviceRow(plan),
     ...needsRows(plan),
     ...(fit === undefined ? [] : [["", fit] as const]),
@@ -171,11 +174,12 @@ function lengthText(
 }
 
 function rateText(
-  { lr, schedule: scheduleName, optimizer }: RunConfig,
+  { lr, lrE, schedule: scheduleName, optimizer }: RunConfig,
   { warmupSteps }: RunSchedule,
 ) {
   const warmup = warmupSteps === 0 ? "" : `, after ${steps(warmupSteps)} of warm-up`;
-  return `${lr}, ${scheduleName}${warmup}; ${optimizer}`;
+  const ofE = lrE === null ? "" : ` (${lrE} for E)`;
+  return `${lr}${ofE}, ${scheduleName}${warmup}; ${optimizer}`;
 }
 
 /** Steps count from 1 here, as in the log. */

@@ -244,6 +244,10 @@ const adapter = {
 /** The optimization. */
 const training = {
   lr: real(5e-4, "peak learning rate", { above: 0, aliases: ["learning-rate"] }),
+  lrE: real(null, "peak learning rate of E alone (default: --lr)", {
+    above: 0,
+    methods: svdMethods,
+  }),
   schedule: choice(scheduleNames, "linear", "learning-rate schedule", {
     aliases: ["lr-scheduler-type"],
   }),

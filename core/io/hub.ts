@@ -3,8 +3,9 @@ import { AdaloraError, errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
 import { errorCode, fileError } from "./file-errors.ts";
 import { type CachedRepo, listFolder, openCachedRepo } from "./hub-cache.ts";
-import { type ClientOptions, type HubClient, openHub } from "./hub-client.ts";
+import { type HubClient, openHub } from "./hub-client.ts";
 import { downloadBlob, type DownloadProgress } from "./hub-download.ts";
+import type { ClientOptions } from "./hub-fetch.ts";
 import { adapterFiles, datasetSplits, modelFiles } from "./hub-files.ts";
 import type { RemoteFile } from "./hub-list.ts";
 import {

@@ -117,6 +117,7 @@ function startContext(
 
 function trainerOptions(run: PreparedRun): TrainerOptions {
   const { config, schedule } = run;
+  const { lrE } = config;
   const learningRate = {
     name: config.schedule,
     base: config.lr,
@@ -132,6 +133,7 @@ function trainerOptions(run: PreparedRun): TrainerOptions {
       weightDecay: config.weightDecay,
     },
     learningRate: (step) => learningRateAt(step, learningRate),
+    learningRateOfE: lrE === null ? undefined : (step) => learningRateAt(step, learningRate, lrE),
     maxGradNorm: config.maxGradNorm,
     orthogonality: isOneOf(config.method, svdMethods) ? config.regOrthCoef : 0,
     seed: config.seed,

@@ -19,6 +19,7 @@ export const adaloraAllocator: AllocatorRule = {
         backend.keepTop(triplets.scores, budget, report.kept, report.threshold);
       },
       state: triplets.state,
+      scores: triplets.scores,
     });
   },
 };

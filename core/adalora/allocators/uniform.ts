@@ -29,6 +29,7 @@ export const uniformAllocator: AllocatorRule = {
         backend.upload(report.threshold, [Number.NaN]);
       },
       state: triplets.state,
+      scores: triplets.scores,
     });
   },
 };
