@@ -238,11 +238,7 @@ describe("a mistake", () => {
       '--split must be one of validation, test, train, got "tets"',
       "did you mean test?",
     ],
-    [
-      ["eval", "rte"],
-      'unexpected argument "rte"',
-      "the command takes [RUN|ADAPTER], and flags",
-    ],
+    [["eval", "rte"], 'unexpected argument "rte"', "the command takes [RUN|ADAPTER], and flags"],
     [["predict", "--limit", "0"], '--limit must be a whole number from 1, got "0"', undefined],
     [
       ["predict", "--device", "tpu"],
