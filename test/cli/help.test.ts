@@ -20,11 +20,14 @@ describe("the help page", () => {
     expect((await run("predict", "--help")).stdout).toMatchInlineSnapshot(`
       "adalora predict: predict with a trained model: files, stdin, GLUE submissions
 
-      Usage: adalora predict [TEXT…] [flags]
+      Usage: adalora predict [RUN|ADAPTER] [TEXT…] [flags]
 
       Predicts the TEXTs, the rows of --input or --data, or by default the test set of
       the run that the adapter or model belongs to. Labels are not read. Without --out
       the predictions are JSON lines on stdout.
+
+      A first argument that is the folder of a run or of an adapter is the same as
+      --adapter.
 
       A TEXT is a text to classify (two for a task about pairs), a question about
       --context, or a text to summarize. As a TEXT or as --context, - reads standard
@@ -235,11 +238,7 @@ describe("a mistake", () => {
       '--split must be one of validation, test, train, got "tets"',
       "did you mean test?",
     ],
-    [
-      ["eval", "rte"],
-      'unexpected argument "rte"',
-      "the command takes only flags: --help lists them",
-    ],
+    [["eval", "rte"], 'unexpected argument "rte"', "the command takes [RUN|ADAPTER], and flags"],
     [["predict", "--limit", "0"], '--limit must be a whole number from 1, got "0"', undefined],
     [
       ["predict", "--device", "tpu"],
