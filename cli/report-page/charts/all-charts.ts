@@ -5,6 +5,7 @@ import type { Chart } from "./chart.ts";
 import { curveCharts } from "./curves.ts";
 import { heatMap } from "./heat-map.ts";
 import { metricCharts } from "./metrics.ts";
+import { moduleRankChart } from "./module-ranks.ts";
 import { timeChart } from "./time.ts";
 import { importanceChart, singularChart } from "./triplets.ts";
 
@@ -30,6 +31,7 @@ export function chartsOf(runs: readonly ReportedRun[]): ReportCharts {
     ? [
         heatMap(first.frames),
         budgetChart(first.run),
+        moduleRankChart(first.frames, first.run.log.lastStep),
         singularChart(first.run.log),
         importanceChart(first.run.log),
       ]

@@ -65,8 +65,16 @@ export const stepAxis = (lastStep: number) => ({
   type: "quantitative",
   title: "step",
   scale: { domain: [0, Math.max(1, lastStep)], nice: false },
-  axis: { format: ",d" },
+  axis: {
+    format: ",d",
+    tickCount: { expr: "ceil(width / 90)" },
+    labelOverlap: "greedy",
+    labelSeparation: 8,
+  },
 });
+
+/** Few ticks: a logarithmic axis otherwise has nine lines a decade. */
+export const logAxis = { format: "~e", tickCount: 2 };
 
 /** A number for labels and tables: up to 5 significant digits. */
 export function numberText(value: number): string {

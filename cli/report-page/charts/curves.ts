@@ -1,7 +1,7 @@
 import { bucketsOf } from "../buckets.ts";
 import type { StepField } from "../read-log.ts";
 import type { ReportedRun } from "../read-run.ts";
-import { type Chart, numberText, runColours, type Spec, stepAxis } from "./chart.ts";
+import { type Chart, logAxis, numberText, runColours, type Spec, stepAxis } from "./chart.ts";
 
 interface Curve {
   readonly field: StepField;
@@ -97,7 +97,7 @@ interface CurveData {
 function spec({ curve, values, isLog, hasRanges, lastStep, names }: CurveData): Spec {
   const { axis, format } = curve;
   const scale = isLog ? { type: "log" } : { zero: false };
-  const axisFormat = { format: format ?? (isLog ? "~e" : "~g") };
+  const axisFormat = isLog ? logAxis : { format: format ?? "~g" };
   const tooltip = [
     ...(names.length > 1 ? [{ field: "run", type: "nominal" }] : []),
     { field: "step", type: "quantitative" },

@@ -44,7 +44,7 @@ export function heatMap(frames: RankFrames): Chart | undefined {
     title: "Ranks by layer and module",
     about: "How many triplets each matrix keeps; the slider goes through the masks.",
     label: `Ranks of ${cells.length} matrices after step ${last.step}: ${last.total} in all, ${zeros} matrices at rank 0.`,
-    height: 34 * modules.length,
+    height: 34 * modules.length + 40,
     isWide: true,
     spec: spec(cells, layers, modules, most),
   };
@@ -87,7 +87,8 @@ function spec(
             field: "rank",
             type: most < rampColours.length ? "ordinal" : "quantitative",
             scale,
-            legend: { title: "rank", symbolType: "square", columns: 9 },
+            // Each cell has its number.
+            legend: null,
           },
           tooltip: [
             { field: "path", type: "nominal", title: "matrix" },

@@ -1,6 +1,6 @@
 import type { LoggedMask, RunLog } from "../read-log.ts";
 import { type LoggedMatrix, matricesOf } from "../rank-frames.ts";
-import { type Chart, numberText, runColours, stepAxis } from "./chart.ts";
+import { type Chart, logAxis, numberText, runColours, stepAxis } from "./chart.ts";
 
 /** The spread of |E| of the kept triplets at each recorded mask; undefined if none is recorded. */
 export function singularChart(log: RunLog): Chart | undefined {
@@ -64,7 +64,7 @@ export function importanceChart(log: RunLog): Chart | undefined {
     height: 220,
     spec: {
       data: { values },
-      mark: { type: "line", strokeWidth: 1.75, point: { size: 12, opacity: 1 }, tooltip: true },
+      mark: { type: "line", strokeWidth: 1.5, strokeJoin: "round", tooltip: true },
       encoding: {
         x: stepAxis(log.lastStep),
         y: {
@@ -72,7 +72,7 @@ export function importanceChart(log: RunLog): Chart | undefined {
           type: "quantitative",
           title: "mean importance",
           scale: isLog ? { type: "log" } : { zero: false },
-          axis: { format: "~e" },
+          axis: isLog ? logAxis : { format: "~g" },
         },
         color: {
           field: "module",
