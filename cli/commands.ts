@@ -44,6 +44,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "show an adapter: ranks, singular values, sizes, orthogonality",
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
+  runs: {
+    about: "list runs: task, method, metric, state, and what resumes each",
+    load: async () => (await import("./commands/runs.ts")).runs,
+  },
+  report: {
+    about: "show runs as one HTML page: curves, ranks over time, metrics, settings",
+    load: async () => (await import("./commands/report.ts")).report,
+  },
   doctor: {
     about: "check libraries, machine and folders, and run a self-test",
     load: async () => (await import("./commands/doctor.ts")).doctor,
