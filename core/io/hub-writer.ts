@@ -1,3 +1,4 @@
+import type { CommitOutput, CommitProgressEvent } from "@huggingface/hub";
 import { errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
 import { withReadBody } from "./hub-body.ts";
@@ -71,6 +72,10 @@ export async function openHubWriter(
   const access = { hubUrl, accessToken: PLACEHOLDER };
   const shared = { ...access, fetch: asFetch(ask) };
   const repo = { type: "model" as const, name };
+  const checked = (commit: unknown): string => {
+    if (typeof commit === "string" && isCommit(commit)) return commit;
+    throw errors.hub(name, `${hubUrl} returned no commit: ${excerpt(commit)}`);
+  };
 
   return {
     url: `${hubUrl}/${name}`,
@@ -82,10 +87,8 @@ export async function openHubWriter(
           hub.modelInfo(query),
           requests,
         );
-        if (!isCommit(String(info.sha))) {
-          throw errors.hub(name, `${hubUrl} returned no commit: ${excerpt(info.sha)}`);
-        }
-        return { commit: info.sha, visibility: info.private === true ? "private" : "public" };
+        const visibility = info.private === true ? "private" : "public";
+        return { commit: checked(info.sha), visibility };
       } catch (error) {
         if (statusIn(error) === 404) return undefined;
         throw error;
@@ -112,26 +115,39 @@ export async function openHubWriter(
         ...files.map((file) => ({ operation: "addOrUpdate" as const, ...file })),
         ...deleted.map((path) => ({ operation: "delete" as const, path })),
       ];
+      const target = { repo, branch: "main", parentCommit: parent };
       const once = asFetch(untilFirstFailure(ask));
-      const parameters = { ...access, fetch: once, repo, title, operations, parentCommit: parent };
-      const oid = async () => {
-        const events = hub.commitIter({ ...parameters, branch: "main", useXet: false });
-        for (;;) {
-          const { done, value } = await events.next();
-          if (done === true) return value?.commit.oid;
-          if (value.event !== "fileProgress" || value.state !== "uploading") continue;
-          const file = files.find(({ path }) => path === value.path);
-          if (file !== undefined && value.progress === 0) onUpload?.(file);
-        }
+      const events = hub.commitIter({
+        ...access,
+        ...target,
+        fetch: once,
+        title,
+        operations,
+        useXet: false,
+      });
+      const onFile = (path: string) => {
+        const file = files.find((one) => one.path === path);
+        if (file) onUpload?.(file);
       };
-      const made = await expectHubAnswer(oid(), requests);
-      if (made !== undefined && isCommit(made)) return made;
-      throw errors.hub(name, `${hubUrl} returned no commit: ${excerpt(made)}`);
+      return checked(await expectHubAnswer(committed(events, onFile), requests));
     },
   };
 }
 
 // --- internal ---
+
+/** Runs a commit of the library to its end; returns what the hub calls it. */
+async function committed(
+  events: AsyncGenerator<CommitProgressEvent, CommitOutput | undefined>,
+  onFile: (path: string) => void,
+): Promise<string | undefined> {
+  for (;;) {
+    const { done, value } = await events.next();
+    if (done === true) return value?.commit.oid;
+    const isStart = value.event === "fileProgress" && value.state === "uploading";
+    if (isStart && value.progress === 0) onFile(value.path);
+  }
+}
 
 const asFetch = (ask: HubFetch) => Object.assign(ask, { preconnect: fetch.preconnect });
 

@@ -260,7 +260,7 @@ describe("two pushes at once", () => {
   test("of the same bytes make one commit", async () => {
     const results = await Promise.all([push(), push()]);
     expect(hub.repos.get(name)?.commits.length).toBe(2);
-    expect(results.map(({ isNew }) => isNew).toSorted()).toEqual([false, true]);
+    expect(results.filter(({ isNew }) => isNew).length).toBe(1);
     expect(new Set(results.map(({ commit }) => commit)).size).toBe(1);
   });
 
