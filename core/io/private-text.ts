@@ -71,7 +71,8 @@ const pathIn = (path: string) =>
  * can be, as models and data have such names too.
  */
 function holdsHost(content: string, host: string): boolean {
-  if (host.length < 4 || host === "localhost") return false;
-  const before = /[\d.-]/.test(host) ? String.raw`(?<![\w.-])` : "(?:@|//)";
+  if (host === "" || host === "localhost") return false;
+  const isTellingName = host.length >= 4 && /[\d.-]/.test(host);
+  const before = isTellingName ? String.raw`(?<![\w.-])` : "(?:@|//)";
   return new RegExp(`${before}${escaped(host)}(?![\\w-])`).test(content);
 }
