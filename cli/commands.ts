@@ -36,6 +36,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "export --to merged: a full model without adapters",
     load: async () => (await import("./commands/export.ts")).merging,
   },
+  push: {
+    about: "upload a run, an adapter or a full model to the hub",
+    load: async () => (await import("./commands/push.ts")).push,
+  },
+  pull: {
+    about: "download an adapter or a model from the hub, and print its folder",
+    load: async () => (await import("./commands/pull.ts")).pull,
+  },
   plugin: {
     about: "list the model families, start a new one, check one",
     load: async () => (await import("./commands/plugin.ts")).plugin,
