@@ -1,6 +1,7 @@
 import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
 import { startFor } from "../core/config/method.ts";
 import { configToJson, type RunConfig } from "../core/config/run-config.ts";
+import { budgetSchedule } from "../core/run/budget-schedule.ts";
 import type { TimeEstimate } from "../core/run/estimate-time.ts";
 import type { DataOverview } from "../core/run/overview.ts";
 import type { RunSchedule } from "../core/run/phases.ts";
@@ -115,22 +116,6 @@ export function budgetCurve(schedule: BudgetSchedule, width: number): string {
   }).join("");
 }
 
-/** A run's schedule as the rank allocator takes it. */
-export function budgetSchedule(
-  { steps: all, initWarmup, finalWarmup }: RunSchedule,
-  { initTotalRank, targetTotalRank }: RankTarget,
-  { maskInterval }: RunConfig,
-): BudgetSchedule {
-  return {
-    initial: initTotalRank,
-    target: targetTotalRank,
-    warmup: initWarmup,
-    finalTuning: finalWarmup,
-    interval: maskInterval,
-    steps: all,
-  };
-}
-
 // --- internal ---
 
 const labelWidth = 12;
@@ -189,12 +174,13 @@ function phaseRows(
   config: RunConfig,
   width: number,
 ): PageRow[] {
-  const { initTotalRank: start, targetTotalRank: end } = target;
+  const { unit, initial: start, target: end } = target.budget;
+  const shown = (range: string) => (unit === "ranks" ? `rank ${range}` : `${range} parameters`);
   const ranks = {
-    "warm-up": `rank ${count(start)}`,
-    budgeting: `rank ${count(start)} to ${count(end)} in ${count(schedule.prunings)} prunings`,
-    final: `rank ${count(end)}`,
-    training: `rank ${count(start)}`,
+    "warm-up": shown(count(start)),
+    budgeting: `${shown(`${count(start)} to ${count(end)}`)} in ${count(schedule.prunings)} prunings`,
+    final: shown(count(end)),
+    training: `rank ${count(target.initTotalRank)}`,
   };
   const rows = schedule.phases.map(({ name, first, last }): PageRow => [
     name,
@@ -213,7 +199,7 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
   ];
   if (!target) return [model];
   const { initRank, targetRank, initTotalRank, initParameters, targetParameters } = target;
-  const falls = target.targetTotalRank < initTotalRank;
+  const falls = target.budget.target < target.budget.initial;
   const average = (rank: number) => `an average of ${Number(rank.toFixed(3))}`;
   const isUniform = initTotalRank === initRank * matrices;
   const initial = isUniform ? `${initRank}` : average(initTotalRank / matrices);

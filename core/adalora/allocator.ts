@@ -43,7 +43,7 @@ export interface AllocatorContext {
 
 /** The rank allocation after one step. */
 export interface Allocation {
-  /** Total number of triplets allowed over all adapters. */
+  /** Triplets allowed over all adapters, or parameters where the schedule counts those. */
   readonly budget: number;
   /** Whether this step applied a mask. */
   readonly masked: boolean;

@@ -196,6 +196,12 @@ const adapter = {
     methods: adapterMethods,
     hint: "N|N%",
   }),
+  budgetUnit: choice(
+    ["ranks", "parameters"],
+    null,
+    "what pruning counts: ranks, or the parameters of each triplet (default: parameters with --budget, except for the paper's own budgets)",
+    { methods: pruningMethods },
+  ),
   alpha: real(16, "increments are scaled by alpha / initial rank", {
     above: 0,
     methods: adapterMethods,

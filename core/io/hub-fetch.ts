@@ -24,6 +24,11 @@ export interface HubRequests {
   readonly unreachableHint: string;
 }
 
+/** What an answer of the hub's library is for, and what to do if it comes too late. */
+interface AnswerOptions extends Pick<HubRequests, "where" | "endpoint" | "options"> {
+  readonly timeoutHint?: string;
+}
+
 /** A fetch whose failures are all AdaloraErrors. */
 export type HubFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
@@ -48,7 +53,9 @@ export function hubFetch(requests: HubRequests): HubFetch {
 
   const follow = async (start: URL, init: RequestInit): Promise<Response> => {
     let url = start;
-    const timeout = settings.timeout + bodyBytes(init.body) / SLOWEST_UPLOAD;
+    // A commit of many files takes the hub longer than reading does.
+    const patience = init.method === "POST" ? 4 * settings.timeout : settings.timeout;
+    const timeout = patience + bodyBytes(init.body) / SLOWEST_UPLOAD;
     for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
       const headers = new Headers(init.headers);
       headers.set("User-Agent", "adalora");
@@ -95,15 +102,15 @@ export function hubFetch(requests: HubRequests): HubFetch {
  */
 export async function expectHubAnswer<T>(
   answer: Promise<T>,
-  { where, endpoint, options }: Pick<HubRequests, "where" | "endpoint" | "options">,
+  { where, endpoint, options, timeoutHint = READ_LATER }: AnswerOptions,
 ): Promise<T> {
   try {
     return await answer;
   } catch (cause) {
     if (cause instanceof AdaloraError || options.signal?.aborted === true) throw cause;
-    if (cause instanceof DOMException && cause.name === "TimeoutError") {
-      const hint = "try again later; HF_HUB_OFFLINE=1 uses only the cache";
-      throw errors.hubUnreachable(where, `${endpoint} sent no whole answer in time`, hint, cause);
+    if (isTimeout(cause)) {
+      const rule = `${endpoint} sent no whole answer in time`;
+      throw errors.hubUnreachable(where, rule, timeoutHint, cause);
     }
     const detail = cutText(cause instanceof Error ? cause.message : String(cause), 200);
     throw errors.hub(where, `${endpoint} sent an unexpected answer: ${detail}`, undefined, cause);
@@ -112,8 +119,13 @@ export async function expectHubAnswer<T>(
 
 // --- internal ---
 
+const READ_LATER = "try again later; HF_HUB_OFFLINE=1 uses only the cache";
+
+const isTimeout = (error: unknown) =>
+  error instanceof DOMException && error.name === "TimeoutError";
+
 function describeFailure(error: unknown): string {
-  if (error instanceof DOMException && error.name === "TimeoutError") return "no answer in time";
+  if (isTimeout(error)) return "no answer in time";
   const code = errorCode(error);
   if (code === "ECONNREFUSED") return "connection refused";
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the host name cannot be resolved";

@@ -1,3 +1,4 @@
+import type { CommitOutput, CommitProgressEvent } from "@huggingface/hub";
 import { errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
 import { withReadBody } from "./hub-body.ts";
@@ -60,51 +61,37 @@ export async function openHubWriter(
 ): Promise<HubWriter> {
   const hub = await import("@huggingface/hub");
   const hubUrl = settings.endpoint ?? hub.HUB_URL;
-  const requests = { where: name, endpoint: hubUrl, settings, options };
-  const send = hubFetch({
-    ...requests,
-    statusError: (response) => pushError(response, name, hubUrl, settings.token),
-    unreachableHint: `check the network, then ${PUSH_AGAIN}`,
-  });
-  const limits = { bytes: MAX_JSON_BYTES, timeout: settings.timeout };
-  const ask: HubFetch = async (input, init) => withReadBody(await send(input, init), limits, name);
-  const access = { hubUrl, accessToken: PLACEHOLDER };
-  const shared = { ...access, fetch: asFetch(ask) };
+  const shared = {
+    hubUrl,
+    accessToken: PLACEHOLDER,
+    fetch: pushFetch(name, hubUrl, settings, options),
+  };
   const repo = { type: "model" as const, name };
+  const requests = { where: name, endpoint: hubUrl, options, timeoutHint: PUSH_AGAIN };
+  const answerOf = <T>(answer: Promise<T>) => expectHubAnswer(answer, requests);
+  const checked = (commit: unknown): string => {
+    if (typeof commit === "string" && isCommit(commit)) return commit;
+    throw errors.hub(name, `${hubUrl} returned no commit: ${excerpt(commit)}`);
+  };
 
   return {
     url: `${hubUrl}/${name}`,
 
     async head() {
       const query = { ...shared, name, revision: "main", additionalFields: ["sha" as const] };
-      try {
-        const info = await expectHubAnswer<{ sha: string; private: unknown }>(
-          hub.modelInfo(query),
-          requests,
-        );
-        if (!isCommit(String(info.sha))) {
-          throw errors.hub(name, `${hubUrl} returned no commit: ${excerpt(info.sha)}`);
-        }
-        return { commit: info.sha, visibility: info.private === true ? "private" : "public" };
-      } catch (error) {
-        if (statusIn(error) === 404) return undefined;
-        throw error;
-      }
+      const info = await unlessStatus(404, answerOf(hub.modelInfo(query)));
+      if (info === undefined) return undefined;
+      return { commit: checked(info.sha), visibility: info.private ? "private" : "public" };
     },
 
     list(commit) {
       const entries = hub.listFiles({ ...shared, repo, recursive: true, revision: commit });
-      return expectHubAnswer(collectFiles(entries, name, 10 * settings.timeout), requests);
+      return answerOf(collectFiles(entries, name, 10 * settings.timeout));
     },
 
     async create(visibility) {
-      try {
-        await expectHubAnswer(hub.createRepo({ ...shared, repo, visibility }), requests);
-        return true;
-      } catch (error) {
-        if (statusIn(error) === 409) return false;
-        throw error;
-      }
+      const made = answerOf(hub.createRepo({ ...shared, repo, visibility }));
+      return (await unlessStatus(409, made)) !== undefined;
     },
 
     async commit({ title, parent, files, deleted }, onUpload) {
@@ -112,46 +99,53 @@ export async function openHubWriter(
         ...files.map((file) => ({ operation: "addOrUpdate" as const, ...file })),
         ...deleted.map((path) => ({ operation: "delete" as const, path })),
       ];
-      const once = asFetch(untilFirstFailure(ask));
-      const parameters = { ...access, fetch: once, repo, title, operations, parentCommit: parent };
-      const oid = async () => {
-        const events = hub.commitIter({ ...parameters, branch: "main", useXet: false });
-        for (;;) {
-          const { done, value } = await events.next();
-          if (done === true) return value?.commit.oid;
-          if (value.event !== "fileProgress" || value.state !== "uploading") continue;
-          const file = files.find(({ path }) => path === value.path);
-          if (file !== undefined && value.progress === 0) onUpload?.(file);
-        }
+      const target = { repo, branch: "main", parentCommit: parent };
+      const events = hub.commitIter({ ...shared, ...target, title, operations, useXet: false });
+      const onFile = (path: string) => {
+        const file = files.find((one) => one.path === path);
+        if (file) onUpload?.(file);
       };
-      const made = await expectHubAnswer(oid(), requests);
-      if (made !== undefined && isCommit(made)) return made;
-      throw errors.hub(name, `${hubUrl} returned no commit: ${excerpt(made)}`);
+      return checked(await answerOf(committed(events, onFile)));
     },
   };
 }
 
 // --- internal ---
 
-const asFetch = (ask: HubFetch) => Object.assign(ask, { preconnect: fetch.preconnect });
+/** The fetch of a push: every request to the hub and to its storage goes through it. */
+function pushFetch(name: string, endpoint: string, settings: HubSettings, options: ClientOptions) {
+  const send = hubFetch({
+    where: name,
+    endpoint,
+    settings,
+    options,
+    statusError: (response) => pushError(response, name, endpoint, settings.token),
+    unreachableHint: `check the network, then ${PUSH_AGAIN}`,
+  });
+  const limits = { bytes: MAX_JSON_BYTES, timeout: settings.timeout };
+  const ask: HubFetch = async (input, init) => withReadBody(await send(input, init), limits, name);
+  return Object.assign(ask, { preconnect: fetch.preconnect });
+}
 
-/**
- * A fetch whose requests stay without an answer once one of them has failed. The library sends
- * several at a time and waits for the first failure alone: a second one would be an unhandled
- * rejection, and an answer would let it go on with a file of a push that has failed.
- */
-function untilFirstFailure(ask: HubFetch): HubFetch {
-  let hasFailed = false;
-  const never = new Promise<never>(() => {});
-  return async (input, init) => {
-    if (hasFailed) return never;
-    try {
-      const response = await ask(input, init);
-      return hasFailed ? await never : response;
-    } catch (error) {
-      if (hasFailed) return never;
-      hasFailed = true;
-      throw error;
-    }
-  };
+/** An answer; undefined if the hub refuses with `status`. */
+async function unlessStatus<T>(status: number, answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (statusIn(error) === status) return undefined;
+    throw error;
+  }
+}
+
+/** Runs a commit of the library to its end; returns what the hub calls it. */
+async function committed(
+  events: AsyncGenerator<CommitProgressEvent, CommitOutput | undefined>,
+  onFile: (path: string) => void,
+): Promise<string | undefined> {
+  for (;;) {
+    const { done, value } = await events.next();
+    if (done === true) return value?.commit.oid;
+    const isStart = value.event === "fileProgress" && value.state === "uploading";
+    if (isStart && value.progress === 0) onFile(value.path);
+  }
 }

@@ -121,11 +121,14 @@ function logRecord(report: StepReport, { tokens, seconds }: Speed) {
   };
 }
 
+const budgetTag = ({ target }: Pick<PreparedRun, "target">) =>
+  target?.budget.unit === "parameters" ? "Budget/parameters" : "Budget/total_rank";
+
 /** TensorBoard tags and values: the reference's tags, plus the learning rate. */
 function scalarsOf(
   record: ReturnType<typeof logRecord>,
   trainer: Trainer<TrainingBatch>,
-  run: Pick<PreparedRun, "config" | "from">,
+  run: Pick<PreparedRun, "config" | "from" | "target">,
 ): [string, number][] {
   const scalars: [string, number][] = [
     ["train/loss", record.task_loss],
@@ -134,7 +137,7 @@ function scalarsOf(
     ["train/learning_rate", record.lr],
   ];
   if (record.lr_e !== undefined) scalars.push(["train/learning_rate_of_e", record.lr_e]);
-  if (record.budget !== null) scalars.push(["Budget/total_rank", record.budget]);
+  if (record.budget !== null) scalars.push([budgetTag(run), record.budget]);
   if (record.threshold !== null) scalars.push(["Budget/mask_threshold", record.threshold]);
   if (isOneOf(run.config.method, pruningMethods)) {
     for (const [name, rank] of Object.entries(rankPattern(trainer, run)))
