@@ -6,13 +6,14 @@ import { openCheckpoint, WEIGHT_FILES } from "../../io/checkpoint-files.ts";
 import type { FileToPush } from "../../io/hub-writer.ts";
 import { isFolder } from "../../io/regular-file.ts";
 import {
+  ADAPTER_FACTS,
   ADAPTER_CONFIG,
   ADAPTER_WEIGHTS,
   OLD_ADAPTER_WEIGHTS,
   readPeftAdapter,
 } from "../../io/peft.ts";
 import { CARD, cardText } from "../../model/adapter-card.ts";
-import { ADAPTER_FACTS, readFacts } from "../../model/adapter-facts.ts";
+import { readFacts } from "../../model/adapter-facts.ts";
 import { runFiles, seedFolders } from "../run-folder.ts";
 import type { Which } from "../run-of.ts";
 import { readSavedConfig } from "../saved-config.ts";
