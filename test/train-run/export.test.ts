@@ -85,6 +85,20 @@ describe("adalora export", () => {
     ]);
   });
 
+  test("leaves out a base model's path, which PEFT writes", async () => {
+    const from = path("by-peft");
+    cpSync(path("run", "adapter"), from, { recursive: true });
+    const file = join(from, "adapter_config.json");
+    const config = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...config, base_model_name_or_path: task.model }));
+    const out = path("without-path");
+    const { code } = await run(["export", from, "--to", "peft", "-o", out, ...device]);
+    expect(code).toBe(0);
+    for (const name of ["adapter_config.json", "README.md", "adalora.json"]) {
+      expect(readFileSync(join(out, name), "utf8")).not.toContain(task.folder);
+    }
+  });
+
   test("--to loralib writes the authors' state dict", async () => {
     const out = path("loralib");
     const { code } = await run(["export", trained, "--to", "loralib", "-o", out]);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Backend } from "../../backend.ts";
 import { errors } from "../../errors.ts";
 import { writeDirectoryAtomic } from "../../io/atomic.ts";
+import { looksLikeRepo } from "../../io/hub-repo.ts";
 import { openCheckpoint } from "../../io/checkpoint-files.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
 import { ADAPTER_FACTS, readPeftAdapter, writePeftFiles } from "../../io/peft.ts";
@@ -65,8 +66,8 @@ export function exportAdapter(
   source: ExportSource,
   options: ExportOptions,
 ): Exported {
-  const original = source.adapter;
-  const prepared = options.canonical ? canonical(original) : original;
+  const named = withoutPath(source.adapter);
+  const prepared = options.canonical ? canonical(named) : named;
   let result: Exported | undefined;
   writeDirectoryAtomic(options.out, (scratch) => {
     result =
@@ -87,6 +88,13 @@ const MAX_CONVERTED = 100 * 2 ** 20;
 
 /** The name of the state dict that `loralib` reads. */
 const LORALIB_FILE = "loralib.pt";
+
+/** PEFT names a local base by its path, which means nothing elsewhere and may name a user. */
+function withoutPath(adapter: PeftAdapter): PeftAdapter {
+  const { baseModel } = adapter;
+  const isPath = baseModel?.includes("/") === true && !looksLikeRepo(baseModel);
+  return isPath ? { ...adapter, baseModel: null, revision: null } : adapter;
+}
 
 function converted(adapter: PeftAdapter, { to, uniform }: ExportOptions): PeftAdapter {
   if (to !== "lora") return adapter;

@@ -6,6 +6,7 @@ import { openCheckpoint, WEIGHT_FILES } from "../../io/checkpoint-files.ts";
 import type { FileToPush } from "../../io/hub-writer.ts";
 import { isFolder } from "../../io/regular-file.ts";
 import {
+  ADAPTER_FACTS,
   ADAPTER_CONFIG,
   ADAPTER_FACTS,
   ADAPTER_WEIGHTS,
