@@ -32,9 +32,9 @@ export function pushError(
 ): AdaloraError {
   const cause = new HubStatus(status);
   const isElsewhere = URL.canParse(url) && new URL(url).origin !== new URL(endpoint).origin;
+  const server = isElsewhere ? "the storage of large files" : endpoint;
   if (isElsewhere && status < 500 && status !== 429) {
-    const rule = `the storage of large files answered with status ${status}`;
-    return errors.hub(where, rule, PUSH_AGAIN, cause);
+    return errors.hub(where, `${server} answered with status ${status}`, PUSH_AGAIN, cause);
   }
   switch (status) {
     case 401:
@@ -64,21 +64,21 @@ export function pushError(
     case 429:
       return errors.hubUnreachable(
         where,
-        `${endpoint} takes no more requests for now (status 429)`,
+        `${server} takes no more requests for now (status 429)`,
         `${waitFor(headers)}, then ${PUSH_AGAIN}`,
         cause,
       );
     case 503:
       return errors.hubUnreachable(
         where,
-        `${endpoint} is not available at the moment (status 503)`,
+        `${server} is not available at the moment (status 503)`,
         `${waitFor(headers)}, then ${PUSH_AGAIN}`,
         cause,
       );
     default: {
       const said = headers.get("X-Error-Message") ?? "";
       const shown = token === undefined ? said : said.replaceAll(token, "…");
-      const rule = `${endpoint} answered with status ${status}`;
+      const rule = `${server} answered with status ${status}`;
       const text = shown === "" ? rule : `${rule}: ${cutText(shown, 200)}`;
       return errors.hub(where, text, PUSH_AGAIN, cause);
     }

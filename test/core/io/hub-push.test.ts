@@ -148,6 +148,8 @@ describe("a refusal", () => {
     "complete",
     "commit",
   ];
+  /** What the storage of large files says: its links are signed for one push. */
+  const ofStorage = [/storage of large files answered with status \d+$/, /^push again/] as const;
   const messages: readonly (readonly [number, RegExp, RegExp])[] = [
     [401, /does not accept the token$/, /^set HF_TOKEN to a token with write access: http/],
     [403, /the token may not write there$/, /^use a token with write access/],
@@ -160,12 +162,14 @@ describe("a refusal", () => {
     [429, /takes no more requests for now \(status 429\)$/, /^wait 7 s, then push again/],
     [503, /is not available at the moment \(status 503\)$/, /^wait 7 s, then push again/],
   ];
-  for (const step of writing) {
-    for (const [status, rule, hint] of messages) {
+  for (const step of [...writing, "upload"] as const) {
+    for (const [status, ofHub, next] of messages) {
+      const isLink = step === "upload" && status < 429;
+      const [rule, hint] = isLink ? ofStorage : [ofHub, next];
       const isAnswer = (step === "info" && status === 404) || (step === "create" && status === 409);
       if (isAnswer) continue; // "no repository yet" and "made by another" are no failures
       test(`with status ${status} at ${step} says what to do and commits nothing`, async () => {
-        hub.faults.partBytes = 1024;
+        hub.faults.partBytes = step === "complete" ? 1024 : hub.faults.partBytes;
         hub.faults.echo = `token ${TOKEN} is bad`;
         hub.faults.status = (at) => (at === step ? status : undefined);
         hub.faults.retryAfter = "0.001";
