@@ -170,6 +170,8 @@ describe("the help page", () => {
         --overwrite             replace the run in --out
         --memory SIZE           memory to stay within, such as 8G: chooses
                                 --micro-batch, --checkpointing and --eval-batch-size
+        --report-every N        evaluations between rewrites of report.html in --out;
+                                0: no report (default 1)
         --seeds N,N             run once per seed, in seed-N of --out, and report mean
                                 and standard deviation
         --json                  print one JSON object on stdout; messages stay on
@@ -198,7 +200,7 @@ describe("the help page", () => {
     const flagsOf = (page: string): string[] => page.match(/^ {2}(-\w, )?--\S+/gm) ?? [];
     const [short, whole] = [await run("run", "--help"), await run("run", "--help-all")];
     const [some, all] = [flagsOf(short.stdout), flagsOf(whole.stdout)];
-    expect(all.length).toBe(settingNames.length + 7); // of the command, --help among them
+    expect(all.length).toBe(settingNames.length + 8); // of the command, --help among them
     expect(some.every((flag) => all.includes(flag))).toBe(true);
     expect(some.length).toBeLessThan(35);
     const more = all.length - some.length;

@@ -21,6 +21,8 @@ async function draw(id: string, spec: object): Promise<void> {
   const runtime = parse(compiled, undefined, options);
   const view = new View(runtime, { expr: expressionInterpreter, renderer: "svg" });
   await view.initialize(place).hover().runAsync();
+  // Its place is an image with a label, and has no other content for a screen reader.
+  place.querySelector("svg")?.setAttribute("aria-hidden", "true");
   views.set(id, view);
   let width = widthOf(place);
   new ResizeObserver(() => {
