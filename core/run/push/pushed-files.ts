@@ -8,7 +8,6 @@ import { isFolder } from "../../io/regular-file.ts";
 import {
   ADAPTER_FACTS,
   ADAPTER_CONFIG,
-  ADAPTER_FACTS,
   ADAPTER_WEIGHTS,
   OLD_ADAPTER_WEIGHTS,
   readPeftAdapter,
