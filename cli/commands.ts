@@ -16,6 +16,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "show what run would do: steps, phases, ranks, parameters, memory",
     load: async () => (await import("./commands/plan.ts")).plan,
   },
+  compare: {
+    about: "compare methods at equal budgets, paired by seed, with statistics",
+    load: async () => (await import("./commands/compare.ts")).compare,
+  },
   data: {
     about: "check data without a model: bad rows, classes, lengths, duplicates",
     load: async () => (await import("./commands/data.ts")).data,

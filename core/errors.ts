@@ -234,6 +234,13 @@ export const errors = {
     });
   },
 
+  /** Several runs of one command that a signal stopped. */
+  interruptedRuns(command: string) {
+    return new AdaloraError("E_INTERRUPTED", "interrupted: not all runs are finished", {
+      hint: `${command} continues from there`,
+    });
+  },
+
   /** Parameters that neither the model's files nor the adapter's contain. */
   untrained(
     where: string,

@@ -132,6 +132,14 @@ const task = {
     "share of the training rows to evaluate on instead, the same of each class; --seed chooses them",
     { above: 0, below: 1 },
   ),
+  evalSeed: integer(null, "seed that chooses the rows of --eval-fraction (default: --seed)", {
+    min: 0,
+  }),
+  tuneFraction: real(
+    null,
+    "share of the training rows to hold out for choosing settings: evaluated on instead of the evaluation data, which stay unseen",
+    { above: 0, below: 1 },
+  ),
   ...columnSettings,
   labels: list("class names in the order of their ids (default: the task's, or the data's)", {
     kinds: ["sequence"],
