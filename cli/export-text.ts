@@ -20,7 +20,7 @@ export function exportText(to: ExportFormat, out: string, exported: Exported): s
     ...(rounding
       ? [
           metricLine("rounding of weights", small(rounding.largest)),
-          metricLine("lost of increments", `${(100 * rounding.share).toPrecision(2)} %`),
+          metricLine("lost of increments", percent(rounding.share)),
         ]
       : []),
     printable(out),
@@ -31,7 +31,7 @@ export function exportText(to: ExportFormat, out: string, exported: Exported): s
 export function servingNotes(
   to: ExportFormat,
   uniform: boolean,
-  { rank, difference }: Exported,
+  { rank, difference, rounding }: Exported,
   { saved }: Pick<PeftAdapter, "saved">,
 ): readonly string[] {
   const isAdapter = to === "peft" || to === "lora";
@@ -40,14 +40,19 @@ export function servingNotes(
   );
   return [
     ...(to === "peft"
-      ? ["vLLM and other servers load LoRA alone: --to lora --uniform is for them"]
+      ? ["PEFT alone loads AdaLoRA: --to lora is for transformers, --to lora --uniform for vLLM"]
       : []),
     ...(to === "lora" && !uniform && rank.least !== rank.most
       ? ["vLLM reads one rank and one alpha and ignores the others: --uniform writes one"]
       : []),
     ...(isAdapter && others.length > 0
       ? [
-          `vLLM takes no trained modules but classifier and score, and this adapter has ${others.join(", ")}: --to merged is for it`,
+          `vLLM accepts no trained modules but classifier and score, and this adapter has ${others.join(", ")}: --to merged is for it`,
+        ]
+      : []),
+    ...(rounding && rounding.share > NOTABLE_LOSS
+      ? [
+          `rounding to the base's dtype loses up to ${percent(rounding.share)} of an increment: a base in f32 keeps it`,
         ]
       : []),
     ...(difference.logits === null && to !== "loralib"
@@ -57,5 +62,10 @@ export function servingNotes(
 }
 
 // --- internal ---
+
+/** A share of an increment that may change predictions. */
+const NOTABLE_LOSS = 0.01;
+
+const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
 
 const small = (value: number) => (value === 0 ? "0" : value.toExponential(1));

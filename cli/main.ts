@@ -3,6 +3,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { TRIAL_COMMAND } from "../core/io/trial-command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
+import { ownersError } from "./plugins/loaded-plugins.ts";
 import { createReport, exit, type ExitCode, type Report } from "./report.ts";
 
 type Commands = Readonly<Record<string, CommandEntry>>;
@@ -50,10 +51,29 @@ export async function main(
 }
 
 if (import.meta.main) {
-  exit(await main(process.argv.slice(2)));
+  exit(
+    await main(process.argv.slice(2), {
+      open: (options) => withStrayErrors(createReport(options)),
+    }),
+  );
 }
 
 // --- internal ---
+
+/**
+ * A plugin may leave timers and promises behind, which throw outside any call of it: its failure
+ * ends the command. Others are reported, and the command ends as its own work does.
+ */
+function withStrayErrors(report: Report): Report {
+  const onError = (error: unknown) => {
+    const owned = ownersError(error);
+    const code = report.error(owned);
+    if (owned !== error) exit(code);
+  };
+  process.on("uncaughtException", onError);
+  process.on("unhandledRejection", onError);
+  return report;
+}
 
 function isHelp(word: string): boolean {
   return ["--help", "-h", "--help-all"].includes(word);

@@ -1,7 +1,7 @@
 import { errors } from "./errors.ts";
-import type { ActivationKind } from "./kernels/elementwise.ts";
+import { type ActivationKind, activationKinds } from "./kernels/elementwise.ts";
 
-const activations: readonly ActivationKind[] = ["gelu", "gelu_new", "relu", "silu", "tanh"];
+const otherNames = ["gelu_pytorch_tanh", "swish"] as const;
 // More than any model has: a larger size could only exhaust memory or time before the weights are read.
 const MAX_SIZE = 2 ** 24;
 const MAX_LAYERS = 1000;
@@ -19,7 +19,7 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     is: (v: unknown) => v is T,
   ): T => {
     const value = raw[key] ?? fallback;
-    if (!is(value)) throw errors.config(source, key, want, raw[key]);
+    if (!is(value)) throw errors.config(source, key, want, value ?? raw[key]);
     return value;
   };
   const between = (key: string, fallback: number | undefined, least: number, most: number) => {
@@ -61,7 +61,12 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     /** A nested object; undefined if there is none. */
     object: (key: string) => read(key, undefined, "an object", isObjectOrNone),
     oneOf,
-    activation: (key: string, fallback: ActivationKind) => oneOf(key, activations, fallback),
+    /** Also by transformers' other names for the same functions. */
+    activation(key: string, fallback: ActivationKind): ActivationKind {
+      const found = oneOf(key, [...activationKinds, ...otherNames], fallback);
+      if (found === "gelu_pytorch_tanh") return "gelu_new";
+      return found === "swish" ? "silu" : found;
+    },
     /** Distinct words. Accepts ["c2p", "p2c"] and the older "c2p|p2c" in any case, with spaces. */
     words<const W extends string>(key: string, allowed: readonly W[]): readonly W[] {
       const value: unknown = raw[key] ?? [];

@@ -136,9 +136,10 @@ export const errors = {
         .slice(0, 3)
         .map((key) => cutText(key))
         .join(", ") + (keys.length > 3 ? ", …" : "");
-    const rule = `keys are neither mapped nor ignored by plugin "${plugin}"`;
-    return new AdaloraError("E_WEIGHTS", `${where}: ${keys.length} ${rule}: ${some}`, {
-      hint: "config.json and the weights do not describe the same model",
+    const count = keys.length === 1 ? "1 key is" : `${keys.length} keys are`;
+    const rule = `neither mapped nor ignored by plugin "${plugin}"`;
+    return new AdaloraError("E_WEIGHTS", `${where}: ${count} ${rule}: ${some}`, {
+      hint: "config.json and the weights do not describe the same model; adalora plugin check says what a plugin of your own lacks",
     });
   },
 
@@ -322,6 +323,14 @@ export const errors = {
     const some = paths.slice(0, 4).join(", ") + (paths.length > 4 ? ", …" : "");
     return new AdaloraError("E_MODULES", `plugin "${plugin}": ${rule}: got ${String(pattern)}`, {
       hint: `its ${paths.length} linear layers: ${some}`,
+    });
+  },
+
+  /** A layer that has an adapter is not trained in full as well, nor saved as a head. */
+  adaptedHead(plugin: string, short: string, path: string) {
+    const rule = `adapters.modules "${short}" matches ${path}, which adapters.trainable trains in full`;
+    return new AdaloraError("E_MODULES", `plugin "${plugin}": ${rule}`, {
+      hint: "narrow one of the two patterns: a layer has an adapter or is trained in full",
     });
   },
 

@@ -1,4 +1,7 @@
-/** Writes the declarations of what the npm package exports to types/, anew. */
+/**
+ * Writes the declarations of what plugins and their tests import to types/, anew: the kit, the
+ * families, and what these use. The npm package has room for no more.
+ */
 import { rmSync } from "node:fs";
 import { runTool } from "./tools.ts";
 

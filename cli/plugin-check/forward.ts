@@ -40,19 +40,28 @@ const LONGEST = 256;
 /** Runs the longest sequence and the highest id that the plugin's limits allow. */
 function beyondLimits(subject: Subject): PluginFinding | undefined {
   const { maxLength, vocabSize } = subject.limits;
-  const isFinite = (length: number, id: number) => {
-    const examples = [longExample(length, id)];
-    return logitsOf(subject, { examples }).every((value) => Number.isFinite(value));
-  };
-  if (!isFinite(2, vocabSize - 1)) {
-    const message = `token ${vocabSize - 1}, the last below limits().vocabSize, gives NaN`;
+  const last = faultOf(subject, 2, vocabSize - 1);
+  if (last !== undefined) {
+    const message = `token ${vocabSize - 1}, the last below limits().vocabSize, ${last}`;
     return fail(message, "return the number of rows of the word embeddings");
   }
-  if (maxLength > LONGEST || isFinite(maxLength, 0)) return undefined;
-  const message = `a sequence of ${maxLength} tokens, limits().maxLength, gives NaN`;
+  const longest = maxLength > LONGEST ? undefined : faultOf(subject, maxLength, 0);
+  if (longest === undefined) return undefined;
+  const message = `a sequence of ${maxLength} tokens, limits().maxLength, ${longest}`;
   const hint =
     "return the rows of the position table, less those that it reserves below position 0";
   return fail(message, hint);
+}
+
+/** What is wrong with the logits of a sequence. nn's tables refuse rows that they lack; ops do not. */
+function faultOf(subject: Subject, length: number, id: number): string | undefined {
+  const examples = [longExample(length, id)];
+  try {
+    const logits = logitsOf(subject, { examples });
+    return logits.every((value) => Number.isFinite(value)) ? undefined : "gives NaN";
+  } catch (error) {
+    return `is refused: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 /** Padded positions have a row each, or one for all of a sequence where they are equal. */

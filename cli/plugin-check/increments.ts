@@ -13,9 +13,14 @@ const ROUNDING = 1e-12;
 /** Checks that adapters with E = 0 change no logit, and that each with E ≠ 0 changes some. */
 export function checkIncrements(subject: Subject): PluginFinding {
   const { plugin, tree, backend } = subject;
-  const short = Object.entries(plugin.adapters.modules)
-    .filter(([, pattern]) => [...tree.adaptable.keys()].some((path) => pattern.test(path)))
-    .map(([name]) => name);
+  const { modules, trainable } = plugin.adapters;
+  const paths = [...tree.adaptable.keys()];
+  // Patterns that match no layer, or a head, are findings of their own.
+  const isHead = (path: string) => trainable.some((pattern) => pattern.test(`${path}.weight`));
+  const short = Object.entries(modules)
+    .map(([name, pattern]) => ({ name, found: paths.filter((path) => pattern.test(path)) }))
+    .filter(({ found }) => found.length > 0 && !found.some(isHead))
+    .map(({ name }) => name);
   if (short.length === 0) return skip("no pattern of adapters.modules matches a linear layer");
   const before = logitsOf(subject);
   const scale = adapterScale(4, RANK, true);

@@ -45,7 +45,6 @@ export function openFolder(plugin: ModelPlugin, dir: string, file: PluginSource)
   try {
     const config = plugin.parseConfig(rawConfig);
     const limits = plugin.limits(config);
-    wrong.push(...limitFindings(limits));
     const models = plugin.tasks.map((task) => {
       const labels = labelsOf(task, rawConfig);
       return { ...declareModel(plugin, config, { task, labels }), task, labels };
@@ -68,22 +67,4 @@ export function labelsOf(task: HeadKind, rawConfig: JsonObject): number {
   const { id2label: names, num_labels: count } = rawConfig;
   if (isJsonObject(names) && Object.keys(names).length > 0) return Object.keys(names).length;
   return typeof count === "number" ? count : 2;
-}
-
-// --- internal ---
-
-function limitFindings(limits: ModelLimits): PluginFinding[] {
-  const { fail } = findings("config");
-  const isWhole = (value: unknown) => Number.isSafeInteger(value) && Number(value) > 0;
-  const { vocabSize, maxLength } = limits;
-  const wrong: PluginFinding[] = [];
-  if (!isWhole(vocabSize)) {
-    const want = "the number of rows of the word embeddings";
-    wrong.push(fail(`limits().vocabSize is ${excerpt(vocabSize)}`, `return ${want}`));
-  }
-  if (!isWhole(maxLength) && maxLength !== Infinity) {
-    const want = "the longest sequence in tokens, or Infinity where nothing limits it";
-    wrong.push(fail(`limits().maxLength is ${excerpt(maxLength)}`, `return ${want}`));
-  }
-  return wrong;
 }

@@ -1,12 +1,13 @@
 import { realpathSync } from "node:fs";
-import { errors } from "../../core/errors.ts";
+import { AdaloraError, errors } from "../../core/errors.ts";
 import { statOf } from "../../core/io/regular-file.ts";
 import { createFamilies, type Families, type Family } from "../../core/model/families.ts";
 import { guardedPlugin, shownPath } from "../../core/model/guard-plugin.ts";
 import type { ModelPlugin } from "../../core/model/plugin.ts";
+import { importError } from "./import-errors.ts";
 import { importPlugin } from "./import-plugin.ts";
 import { rememberPlugin } from "./loaded-plugins.ts";
-import { originOf, pluginFiles } from "./plugin-files.ts";
+import { originOf, type PluginFile, pluginFiles } from "./plugin-files.ts";
 import { isPath, pluginName } from "./plugin-name.ts";
 import { pluginIn } from "./plugin-shape.ts";
 
@@ -45,7 +46,7 @@ export function replacements({ all }: Families): readonly string[] {
 export async function openPlugin(file: string): Promise<Family> {
   const files = pluginFiles(file);
   const module = await importPlugin(file, files);
-  const plugin = pluginIn(module, shownPath(file));
+  const plugin = await shapedPlugin(module, file, files);
   const origin = originOf(file, files);
   const family = { plugin: guardedPlugin(plugin, origin), origin };
   rememberPlugin(family);
@@ -53,6 +54,19 @@ export async function openPlugin(file: string): Promise<Family> {
 }
 
 // --- internal ---
+
+/** A plugin's fields may be getters, which can throw. */
+async function shapedPlugin(
+  module: Readonly<Record<string, unknown>>,
+  file: string,
+  files: readonly PluginFile[],
+): Promise<ModelPlugin> {
+  try {
+    return pluginIn(module, shownPath(file));
+  } catch (error) {
+    throw error instanceof AdaloraError ? error : await importError(error, file, files);
+  }
+}
 
 /**
  * A folder from a stranger must not bring code that is then run unasked. Throws E_PLUGIN for a file

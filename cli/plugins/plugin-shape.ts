@@ -10,6 +10,10 @@ import { nearest } from "../../core/nearest.ts";
 export function pluginIn(module: Readonly<Record<string, unknown>>, where: string): ModelPlugin {
   if (!Object.hasOwn(module, "default")) throw noDefault(where, Object.keys(module));
   const value = module["default"];
+  if (value instanceof Promise) {
+    const hint = "export default await …, in a file with top-level await";
+    throw errors.plugin(where, "the default export must be a plugin, got a Promise", hint);
+  }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const hint = typeof value === "function" ? "a function is to be called first" : EXPORTED;
     throw errors.plugin(where, `the default export must be a plugin, got ${shown(value)}`, hint);
@@ -27,6 +31,8 @@ type Check = (value: unknown) => boolean;
 
 const isText: Check = (value) => typeof value === "string";
 const isName: Check = (value) => typeof value === "string" && value.trim() !== "";
+// What commands, tables and messages show, and what --modules separates by commas.
+const isWord: Check = (value) => typeof value === "string" && /^[\w.+-]+$/.test(value);
 const isFunction: Check = (value) => typeof value === "function";
 // A pattern with the flag g or y starts where its last match ended.
 const isPattern: Check = (value) => value instanceof RegExp && !value.global && !value.sticky;
@@ -46,6 +52,8 @@ const isOptional =
   (is: Check): Check =>
   (value) =>
     value === undefined || is(value);
+const isModules: Check = (value) =>
+  isTable(isPattern)(value) && isFull(isWord)(Object.keys(Object(value)));
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isRename: Check = (value) =>
@@ -54,14 +62,15 @@ const isRename: Check = (value) =>
 const tasks: readonly HeadKind[] = ["classification", "regression", "span", "generation"];
 const isTask: Check = (value) => tasks.some((task) => task === value);
 
+const WORD = "of letters, digits, ., _, + and -";
 const PATTERNS = "a list of regular expressions without the flags g and y";
 const NAMED_PATTERNS = "an object of regular expressions without the flags g and y";
 const RENAMES = "a list of [regular expression, text], without the flags g and y";
 
 /** Every field by its path, with its type. Fields of an object come after it. */
 const fields: Readonly<Record<string, readonly [Check, string]>> = {
-  name: [isName, "text"],
-  modelTypes: [isFull(isName), "a list of texts"],
+  name: [isWord, WORD],
+  modelTypes: [isFull(isWord), `a list of words ${WORD}`],
   tasks: [isFull(isTask), `a list of ${tasks.join(", ")}`],
   parseConfig: [isFunction, "a function"],
   limits: [isFunction, "a function"],
@@ -73,7 +82,7 @@ const fields: Readonly<Record<string, readonly [Check, string]>> = {
   "weights.ignore": [isList(isPattern), PATTERNS],
   "weights.optional": [isList(isPattern), PATTERNS],
   adapters: [isRecord, "an object"],
-  "adapters.modules": [isTable(isPattern), NAMED_PATTERNS],
+  "adapters.modules": [isModules, `${NAMED_PATTERNS}, at least one, with names ${WORD}`],
   "adapters.prefixes": [isTable(isPattern), NAMED_PATTERNS],
   "adapters.trainable": [isList(isPattern), PATTERNS],
   "adapters.saved": [isList(isName), "a list of texts"],

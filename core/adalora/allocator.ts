@@ -59,6 +59,8 @@ export interface Allocator {
   applyMask(): void;
   /** State besides the parameters, by name; saved in checkpoints. */
   readonly state: Readonly<Record<string, Buffer>>;
+  /** [sum of ranks]: each triplet's importance at the last mask; absent where a rule has none. */
+  readonly scores?: Buffer | undefined;
 }
 
 /** A rank allocation rule, selectable by name. */

@@ -16,6 +16,8 @@ export interface TripletSelection {
   keep(budget: number): void;
   /** Saved in checkpoints. */
   readonly state?: Readonly<Record<string, Buffer>>;
+  /** [sum of ranks]: each triplet's importance, which `keep` updates. */
+  readonly scores?: Buffer;
 }
 
 /**
@@ -49,6 +51,7 @@ export function createBudgetedAllocator(
     },
     applyMask,
     state: selection.state ?? {},
+    scores: selection.scores,
   };
 }
 

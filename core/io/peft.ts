@@ -17,6 +17,8 @@ import { openTorchCheckpoint } from "./torch-pickle.ts";
 export const ADAPTER_CONFIG = "adapter_config.json";
 /** Name of an adapter's weights file. */
 export const ADAPTER_WEIGHTS = "adapter_model.safetensors";
+/** Name of the file with what PEFT's configuration cannot say: task, labels and settings. */
+export const ADAPTER_FACTS = "adalora.json";
 /** Name of the weights file that PEFT wrote before version 0.7. */
 export const OLD_ADAPTER_WEIGHTS = "adapter_model.bin";
 

@@ -3,7 +3,10 @@ import type { Buffer } from "./memory.ts";
 /**
  * An activation function; "gelu" is the erf form, "gelu_new" the tanh form, "silu" x * sigmoid(x).
  */
-export type ActivationKind = "gelu" | "gelu_new" | "relu" | "silu" | "tanh";
+export const activationKinds = ["gelu", "gelu_new", "relu", "silu", "tanh"] as const;
+
+/** One of `activationKinds`. */
+export type ActivationKind = (typeof activationKinds)[number];
 
 /**
  * Inverted dropout with a counter-based mask: element (row, col) is kept where

@@ -1,10 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isJsonObject, type JsonObject, readJsonObject } from "../io/json-file.ts";
+import { ADAPTER_FACTS } from "../io/peft.ts";
 import { metricsIn, numbersIn } from "../io/json-numbers.ts";
-
-/** The file of an adapter's folder with what `adapter_config.json` cannot say. */
-export const ADAPTER_FACTS = "adalora.json";
 
 /** What `predict` and the card need besides an adapter's tensors. */
 export interface AdapterFacts {

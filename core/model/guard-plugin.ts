@@ -1,9 +1,10 @@
 import { relative } from "node:path";
 import { AdaloraError, errors } from "../errors.ts";
-import { excerpt } from "../excerpt.ts";
+import { excerpt, shownShape } from "../excerpt.ts";
+import type { TokenBatch } from "../nn/packed-batch.ts";
 import { Stopped } from "../stopped.ts";
 import type { Family, PluginOrigin } from "./families.ts";
-import type { Model, ModelPlugin } from "./plugin.ts";
+import type { Model, ModelPlugin, TaskHead } from "./plugin.ts";
 
 /**
  * A plugin from outside whose failures name it: what its functions and its model throw becomes
@@ -17,14 +18,15 @@ export function guardedPlugin(plugin: ModelPlugin, { files, digest }: PluginOrig
   // Inherits every other field, so that a new one needs no line here.
   const guarded: ModelPlugin = Object.create(plugin, {
     parseConfig: constant((raw: Readonly<Record<string, unknown>>) =>
-      guard(owner, "parseConfig", () => plugin.parseConfig(raw), isObject, "an object"),
+      // A copy: a plugin that changes it must not change what is saved or read next.
+      guard(owner, "parseConfig", () => plugin.parseConfig(structuredClone(raw)), isRecord, CONFIG),
     ),
     limits: constant((config: object) =>
-      guard(owner, "limits", () => plugin.limits(config), isLimits, LIMITS),
+      guard(owner, "limits", () => plugin.limits(config), isLimits, LIMITS, LIMITS_HINT),
     ),
     build: constant((...args: Parameters<ModelPlugin["build"]>) => {
       const model = guard(owner, "build", () => plugin.build(...args), isModel, MODEL);
-      return guardedModel(model, owner);
+      return guardedModel(model, owner, args[1]);
     }),
     tokenizer: constant(guardedTokenizer(tokenizer, owner, digest)),
   });
@@ -67,18 +69,33 @@ interface Owner {
   readonly files: readonly string[];
 }
 
-const LIMITS = "vocabSize and maxLength, both above 0";
+const CONFIG = "an object";
+const LIMITS = "vocabSize and maxLength, whole numbers above 0 (maxLength may be Infinity)";
+const LIMITS_HINT =
+  "vocabSize: the rows of the word embeddings; maxLength: the longest sequence in tokens";
+const TOKENIZER = "a tokenizer.json: an object with a model and added_tokens";
 const MODEL = "a model with a function forward";
 
 const constant = (value: unknown) => ({ value, enumerable: true });
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+const isRecord = (value: unknown): value is object => isObject(value) && !Array.isArray(value);
 const isModel = (value: unknown) => isObject(value) && isFunction(Reflect.get(value, "forward"));
 const isFunction = (value: unknown) => typeof value === "function";
-const isTensor = (value: unknown) => isObject(value) && "shape" in value && "buffer" in value;
-const isLimits = (value: unknown) =>
+const isTokenizerJson = (value: unknown) =>
   isObject(value) &&
-  [Reflect.get(value, "vocabSize"), Reflect.get(value, "maxLength")].every((one) => one > 0);
+  isObject(Reflect.get(value, "model")) &&
+  Array.isArray(Reflect.get(value, "added_tokens"));
+const isTensor = (value: unknown) => isObject(value) && "shape" in value && "buffer" in value;
+const isPositive = (value: unknown) => Number.isSafeInteger(value) && Number(value) > 0;
+const isPromise = (value: unknown) => isObject(value) && isFunction(Reflect.get(value, "then"));
+
+/** Getters run here, so that what they throw is the function's own failure. */
+function isLimits(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const length: unknown = Reflect.get(value, "maxLength");
+  return isPositive(Reflect.get(value, "vocabSize")) && (isPositive(length) || length === Infinity);
+}
 
 /** Runs a function of a plugin; `want` describes the results that `is` accepts. */
 function guard<T>(
@@ -87,16 +104,28 @@ function guard<T>(
   work: () => T,
   is: (value: unknown) => boolean = () => true,
   want = "",
+  hint?: string,
 ): T {
   let value: T;
+  let isRight: boolean;
   try {
     value = work();
+    isRight = !isPromise(value) && is(value);
   } catch (error) {
     throw ownedError(error, owner, hook);
   }
-  if (is(value)) return value;
+  if (isRight) return value;
   const where = `plugin "${owner.name}", ${hook}`;
-  throw errors.plugin(where, `must return ${want}, got ${excerpt(value)}`);
+  if (!isPromise(value)) {
+    throw errors.plugin(where, `must return ${want}, got ${excerpt(value)}`, hint);
+  }
+  // Nobody awaits it: what it throws would be reported as an error of its own.
+  Promise.resolve(value).catch(() => {});
+  throw errors.plugin(
+    where,
+    `must return ${want}, got a Promise`,
+    "a plugin's functions are not async",
+  );
 }
 
 function ownedError(error: unknown, { name, files }: Owner, hook: string): unknown {
@@ -119,17 +148,47 @@ function messageOf(error: unknown): string {
   return text.replace(/^Error: (internal: )?/, "").replaceAll(/\s*\n\s*/g, " ");
 }
 
-/** The model with every method guarded. A proxy keeps fields and private members where they are. */
-function guardedModel(model: Model, owner: Owner): Model {
+/**
+ * The model with every method guarded, and the shape of its logits checked: columns beyond the
+ * labels would train without a word. A proxy keeps fields and private members where they are.
+ */
+function guardedModel(model: Model, owner: Owner, head: TaskHead): Model {
+  const forward: Model["forward"] = (pass, batch) => {
+    const work = () => model.forward(pass, batch);
+    const logits = guard(owner, "forward", work, isTensor, "a tensor");
+    checkLogits(logits.shape, batch, head, owner);
+    return logits;
+  };
   return new Proxy(model, {
     get(target, key) {
+      if (key === "forward") return forward;
       const value: unknown = Reflect.get(target, key, target);
       if (typeof value !== "function") return value;
-      const is = key === "forward" ? isTensor : undefined;
       return (...args: unknown[]): unknown =>
-        guard(owner, String(key), () => Reflect.apply(value, target, args), is, "a tensor");
+        guard(owner, String(key), () => Reflect.apply(value, target, args));
     },
   });
+}
+
+/** Throws E_PLUGIN for logits of a shape that the task cannot have; generation has its own checks. */
+function checkLogits(
+  shape: readonly number[],
+  { offsets, ids }: TokenBatch,
+  { task, labels }: TaskHead,
+  { name }: Owner,
+): void {
+  if (task === "generation") return;
+  const [rows = 0, columns] = shape;
+  // A span loss that counts padding has rows of padded positions below the tokens.
+  const isSpan = task === "span";
+  const want = isSpan ? ids.length : offsets.length - 1;
+  const hasRows = isSpan ? rows >= want : rows === want;
+  if (hasRows && columns === labels && shape.length === 2) return;
+  const hint = isSpan
+    ? "return one row per token, of head.labels columns"
+    : "return one row per sequence, of head.labels columns";
+  const rule = `must return logits ${shownShape([want, labels])}, got ${shownShape(shape)}`;
+  throw errors.plugin(`plugin "${name}", forward`, rule, hint);
 }
 
 function guardedTokenizer(
@@ -145,7 +204,7 @@ function guardedTokenizer(
       files: convert.files,
       version: digest,
       build: (files, config) =>
-        guard(owner, "convert", () => convert.build(files, config), isObject, "a tokenizer.json"),
+        guard(owner, "convert", () => convert.build(files, config), isTokenizerJson, TOKENIZER),
     },
   };
 }

@@ -6,7 +6,8 @@ import type { ModelPlugin } from "./plugin.ts";
 
 /**
  * Selects linear layers and parts of fused ones by the family's short names (default: all), in
- * model order. Throws E_MODULES for an unknown name, and for a pattern that matches nothing.
+ * model order. Throws E_MODULES for an unknown name, for a pattern that matches nothing, and for one
+ * that matches a layer trained in full.
  */
 export function selectLinears(
   tree: ModuleTree,
@@ -14,11 +15,15 @@ export function selectLinears(
   modules: readonly string[] = Object.keys(adapters.modules),
 ): readonly Adaptable[] {
   const patterns = modules.map((short) => {
-    const pattern = adapters.modules[short];
+    const pattern = Object.hasOwn(adapters.modules, short) ? adapters.modules[short] : undefined;
     if (!pattern) throw errors.noModules(short, Object.keys(adapters.modules));
     const paths = [...tree.adaptable.keys()];
     if (!paths.some((path) => pattern.test(path)))
       throw errors.emptyPattern(name, short, pattern, paths);
+    const isTrained = (path: string) =>
+      adapters.trainable.some((trainable) => trainable.test(`${path}.weight`));
+    const head = paths.find((path) => pattern.test(path) && isTrained(path));
+    if (head !== undefined) throw errors.adaptedHead(name, short, head);
     return pattern;
   });
   return [...tree.adaptable.values()].filter(({ path }) =>

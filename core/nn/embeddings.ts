@@ -104,9 +104,16 @@ function rowsOf(
   ids: Int32Array,
   { frozen, scale = 1 }: { frozen?: number | undefined; scale?: number | undefined },
 ): Tensor {
+  checkRows(inputs.table, ids);
   if (frozen === undefined && scale === 1)
     return gatherRows(pass, inputs, { ids: pass.integers(ids) });
   return embedding(pass, inputs, { ids, paddingId: frozen ?? -1, scale });
+}
+
+/** A kernel reads whatever lies behind a table. */
+function checkRows({ name, shape: [count = 0] }: Parameter, ids: Int32Array): void {
+  const beyond = ids.find((id) => id < 0 || id >= count);
+  invariant(beyond === undefined, () => `${name} has no row ${beyond}: it has ${count}`);
 }
 
 function checkSegments(typeIds: Int32Array, count: number): void {

@@ -1,4 +1,5 @@
-import type { ActivationKind } from "../kernels/elementwise.ts";
+import { invariant } from "../errors.ts";
+import { type ActivationKind, activationKinds } from "../kernels/elementwise.ts";
 import { defineOp } from "../op.ts";
 import { elementsOf } from "../tensor.ts";
 
@@ -8,6 +9,7 @@ export const activation = defineOp({
   inputs: { x: "required" },
 
   forward(pass, { x }, { kind }: { kind: ActivationKind }) {
+    checkActivation(kind);
     const out = pass.allocate(elementsOf(x.shape));
     pass.backend.activate(kind, x.buffer, out);
     return { shape: x.shape, out, saved: { x }, keep: [x.buffer] };
@@ -20,3 +22,9 @@ export const activation = defineOp({
     dx.give(out);
   },
 });
+
+/** Throws for a name that no backend knows: a plugin's types are not checked when it is loaded. */
+export function checkActivation(kind: ActivationKind): void {
+  const known = activationKinds.join(", ");
+  invariant(activationKinds.includes(kind), () => `no activation is called "${kind}": ${known}`);
+}

@@ -3,6 +3,7 @@ import { errors } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { ActivationKind } from "../kernels/elementwise.ts";
 import { defineOp } from "../op.ts";
+import { checkActivation } from "./activation.ts";
 
 /**
  * y = f(x) * gate, element-wise, as the feed-forward block of ModernBERT (GeGLU) and LLaMA (SwiGLU)
@@ -16,6 +17,7 @@ export const gatedActivation = defineOp({
   inputs: { x: "required", gate: "optional" },
 
   forward(pass, { x, gate }, { kind }: { readonly kind: ActivationKind }, recording) {
+    checkActivation(kind);
     const [rows, stride] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     if (gate && (gate.shape[0] !== rows || gate.shape[1] !== stride))
       throw errors.shape("gatedActivation", "the gate must have the shape of x", { x, gate });

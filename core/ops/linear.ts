@@ -1,6 +1,7 @@
 import type { ActivationKind } from "../kernels/elementwise.ts";
 import { errors } from "../errors.ts";
 import { type InputsOf, defineOp } from "../op.ts";
+import { checkActivation } from "./activation.ts";
 import {
   checkFactors,
   incrementOf,
@@ -41,6 +42,7 @@ export const linear = defineOp({
     const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
     const outputs = weight.shape[0] ?? 0;
     checkShapes(inputs);
+    if (attrs.activation) checkActivation(attrs.activation);
     const { backend } = pass;
     const z = pass.allocate(rows * outputs);
     backend.gemm(x.buffer, weight.buffer, z, { m: rows, n: outputs, k: cols, transB: true });

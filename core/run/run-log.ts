@@ -8,6 +8,8 @@ import type { Progress } from "../train/progress.ts";
 import type { Speed } from "../train/setup.ts";
 import type { StepReport, Trainer } from "../train/trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
+import { headRecord, RankHistory } from "./rank-history.ts";
+import type { Environment } from "./results.ts";
 import { rankPattern } from "./run-files.ts";
 import { runFiles } from "./run-folder.ts";
 
@@ -18,7 +20,9 @@ export interface RunLog extends Disposable {
    * of an evaluation that `progress` doesn't include among them. Starts anew without progress.
    */
   resume(progress: Progress | undefined): void;
-  /** Writes a step's record, at every `logSteps` steps and at the last one. */
+  /**
+   * Writes a step's record, at every `logSteps` steps and at the last one, and what its mask changed.
+   */
   step(report: StepReport, speed: Speed): void;
   /** Writes the metrics of the evaluations after `step` steps. */
   evaluation(step: number, evaluations: readonly Evaluation[]): void;
@@ -26,23 +30,32 @@ export interface RunLog extends Disposable {
 
 /**
  * Opens the log of a run in the folder `out`; `resume`: its files are opened later, by `resume()`.
+ * `environment`: what the first record says of versions and machine.
  */
 export function openRunLog(
   out: string,
   run: PreparedRun,
   trainer: Trainer<TrainingBatch>,
-  { resume }: { resume: boolean },
+  { resume, environment = {} }: { resume: boolean; environment?: Environment },
 ): RunLog {
-  const { logSteps, task } = run.config;
-  let files = resume ? undefined : openFiles(out, undefined);
-  const current = () => (files ??= openFiles(out, undefined));
+  const { logSteps, task, maskInterval } = run.config;
+  const { steps } = run.schedule;
+  const open = (progress: Progress | undefined) => {
+    const opened = openFiles(out, progress);
+    if (!progress) opened.log.append(headRecord(run, trainer, environment));
+    return { ...opened, history: new RankHistory(trainer, steps, maskInterval) };
+  };
+  let files = resume ? undefined : open(undefined);
+  const current = () => (files ??= open(undefined));
   return {
     resume(progress) {
-      files = openFiles(out, progress);
+      files = open(progress);
     },
     step(report, speed) {
       const step = report.step + 1;
-      if (step % logSteps !== 0 && step !== run.schedule.steps) return;
+      const mask = current().history.record(report, step === steps);
+      if (mask) current().log.append({ ...mask });
+      if (step % logSteps !== 0 && step !== steps) return;
       const record = logRecord(report, speed);
       current().log.append(record);
       for (const [tag, value] of scalarsOf(record, trainer, run)) {

@@ -164,6 +164,26 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     );
   }
 
+  /**
+   * Each triplet's |E|, [sum of ranks]; undefined for methods without E. Downloads it.
+   */
+  magnitudes(): Float64Array | undefined {
+    if (this.adapters.some(({ e }) => e === undefined)) return undefined;
+    const ranks = this.adapters.reduce((sum, { rank }) => sum + rank, 0);
+    const values = this.#backend.download(this.#backend.view(this.arena.values, 0, ranks));
+    return Float64Array.from(values, Math.abs);
+  }
+
+  /**
+   * Each triplet's importance at the mask of the step just taken, [sum of ranks]; undefined where the
+   * step updated none: without an allocator, with one that has no scores, and in the final phase.
+   */
+  importance(): Float64Array | undefined {
+    const { allocator } = this;
+    if (!allocator?.scores || !allocator.importanceAt(this.#step - 1)) return undefined;
+    return Float64Array.from(this.#backend.download(allocator.scores));
+  }
+
   /** Every buffer needed to resume exactly, by name. */
   get state(): Readonly<Record<string, Buffer>> {
     const { values, firstMoments, secondMoments } = this.arena;

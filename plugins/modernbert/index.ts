@@ -19,9 +19,10 @@ export const modernbert = definePlugin<ModernBertConfig>({
       hiddenSize % (2 * heads) === 0,
       `a multiple of ${2 * heads}: ${heads} attention heads of even width`,
     );
+    const vocabSize = c.width("vocab_size");
     return {
-      vocabSize: c.width("vocab_size"),
-      padId: c.between("pad_token_id", 50_283, 0),
+      vocabSize,
+      padId: c.between("pad_token_id", 50_283, 0, vocabSize - 1),
       hiddenSize,
       heads,
       ffnSize: c.width("intermediate_size"),

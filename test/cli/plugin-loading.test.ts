@@ -251,6 +251,18 @@ describe("a plugin is refused, with what to do:", () => {
       "a function is to be called first",
     ],
     [
+      "a Promise as default export",
+      "export default Promise.resolve({});",
+      "it.ts: the default export must be a plugin, got a Promise",
+      "export default await …, in a file with top-level await",
+    ],
+    [
+      "a getter that throws",
+      'export default {\n  get name() {\n    throw new TypeError("boom");\n  },\n};',
+      "it.ts:3:15: throws while it is loaded: TypeError: boom",
+      "",
+    ],
+    [
       "text as default export",
       'export default "bert";',
       'it.ts: the default export must be a plugin, got "bert"',
@@ -272,16 +284,26 @@ describe("a plugin is refused, with what to do:", () => {
     });
   });
 
+  const MODULES =
+    "an object of regular expressions without the flags g and y, at least one, with names of letters, digits, ., _, + and -";
   const fields: readonly (readonly [from: string, to: string, message: string, hint?: string])[] = [
-    [`name: "bag",`, "", '"name" must be text, got nothing'],
+    [`name: "bag",`, "", '"name" must be of letters, digits, ., _, + and -, got nothing'],
     [
       "modelTypes:",
       "modeltypes:",
-      '"modelTypes" must be a list of texts, got nothing',
+      '"modelTypes" must be a list of words of letters, digits, ., _, + and -, got nothing',
       'did you mean it by "modeltypes"?',
     ],
-    [`["bag"]`, `"bag"`, '"modelTypes" must be a list of texts, got "bag"'],
-    [`["bag"]`, "[]", '"modelTypes" must be a list of texts, got []'],
+    [
+      `["bag"]`,
+      `"bag"`,
+      '"modelTypes" must be a list of words of letters, digits, ., _, + and -, got "bag"',
+    ],
+    [
+      `["bag"]`,
+      "[]",
+      '"modelTypes" must be a list of words of letters, digits, ., _, + and -, got []',
+    ],
     [
       `["classification"]`,
       `["classify"]`,
@@ -302,7 +324,18 @@ describe("a plugin is refused, with what to do:", () => {
     [
       "dense: /\\.dense$/",
       "dense: /\\.dense$/g",
-      '"adapters.modules" must be an object of regular expressions without the flags g and y, got { dense: /\\.dense$/g }',
+      '"adapters.modules" must be an object of regular expressions without the flags g and y, at least one, with names of letters, digits, ., _, + and -, got { dense: /\\.dense$/g }',
+    ],
+    ["dense: /\\.dense$/", "", `"adapters.modules" must be ${MODULES}, got {}`],
+    [
+      "dense: /\\.dense$/",
+      '"a,b": /\\.dense$/',
+      `"adapters.modules" must be ${MODULES}, got { a,b: /\\.dense$/ }`,
+    ],
+    [
+      `name: "bag",`,
+      'name: "b\\u001b[31m",',
+      `"name" must be of letters, digits, ., _, + and -, got "b\\u001b[31m"`,
     ],
     [
       "prefixes: {},",

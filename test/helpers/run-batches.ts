@@ -5,9 +5,11 @@ import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { trainingOrder } from "../../core/train/order.ts";
 
-/** The examples of one optimizer step: ids of each, and their classes. */
+/** The examples of one optimizer step: ids and token types of each, and their classes or scores. */
 export interface StepExamples {
   readonly ids: readonly (readonly number[])[];
+  /** Undefined for a model without token types. */
+  readonly types: readonly (readonly number[])[] | undefined;
   readonly labels: readonly number[];
 }
 
@@ -43,9 +45,12 @@ function examplesOf(
     batch.loss(new ForwardPass(backend, { training: false }), looking);
   } catch (error) {
     if (!(error instanceof Seen)) throw error;
-    const { ids, offsets, labels = [] } = error.batch;
+    const { ids, typeIds, offsets, labels = [] } = error.batch;
+    const rowsOf = (values: Int32Array) =>
+      Array.from(labels, (_, b) => Array.from(values.subarray(offsets[b], offsets[b + 1])));
     return {
-      ids: Array.from(labels, (_, b) => Array.from(ids.subarray(offsets[b], offsets[b + 1]))),
+      ids: rowsOf(ids),
+      types: typeIds && rowsOf(typeIds),
       labels: Array.from(labels),
     };
   }

@@ -43,7 +43,7 @@ echo "npx: a project with another bun: passed"
 project plugin
 install "$tarball"
 cat >plugin.ts <<'PLUGIN'
-import { definePlugin, type ModelPlugin } from "adalora/core/model/plugin";
+import { definePlugin, type ModelPlugin } from "adalora";
 import { deberta } from "adalora/plugins/deberta/index";
 export const mine: ModelPlugin = definePlugin({ ...deberta, name: "mine", modelTypes: ["mine"] });
 PLUGIN

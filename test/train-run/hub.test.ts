@@ -116,3 +116,21 @@ test("the task of a data set on the hub is inferred from its columns", async () 
   expect([code, stderr]).toEqual([0, expect.stringMatching(/^task classification, from /)]);
   expect(JSON.parse(stdout).config).toMatchObject({ task: "classification", lr: 5e-4 });
 });
+
+test("a pushed adapter predicts class names with nothing but its repository's name", async () => {
+  const dir = path("run", "adapter"); // of the first test, whose base is in the cache at its commit
+  const files = readdirSync(dir).map((name) => {
+    const bytes = readFileSync(join(dir, name));
+    return [name, name.endsWith(".md") ? text(bytes.toString()) : large(bytes)] as const;
+  });
+  const pushed = fakeHub("models", "org/rte", Object.fromEntries(files));
+  const device = ["--device", "reference"];
+  const pair = ["the cat looked at the moon", "the cat"];
+  const named = await run(
+    ["predict", "--adapter", "org/rte", ...device, ...pair],
+    online(pushed.url),
+  );
+  const inRun = await run(["predict", "--adapter", path("run"), ...device, ...pair]);
+  expect([named.code, named.stdout]).toEqual([0, inRun.stdout]);
+  expect(JSON.parse(named.stdout).prediction).toMatch(/^(not_)?entailment$/);
+});

@@ -70,8 +70,24 @@ describe("a run of a plugin's family", () => {
     for (const words of [training(flags), ["run", ...training(flags).slice(2)]]) {
       const { code, stderr } = await run(words);
       expect(code).toBe(1);
-      expect(stderr).toMatch(/^error {2}.*bag\.ts: "name" must be text, got nothing\n$/);
+      expect(stderr).toMatch(
+        /^error {2}.*bag\.ts: "name" must be of letters, digits, ., _, \+ and -, got nothing\n$/,
+      );
     }
+  });
+});
+
+describe("a plugin that fails outside any call of it ends the command:", () => {
+  test.each([
+    ["in a timer", 'setTimeout(() => { throw new Error("late"); }, 0);'],
+    ["in a promise", 'void Promise.reject(new Error("late"));'],
+  ])("%s", async (where, text) => {
+    const kit = 'import { special } from "./special.ts";';
+    const late = writeBagPlugin(path(where.replaceAll(" ", "-")), [kit, `${kit}\n${text}`]);
+    const flags = { ...bagFlags, plugin: late, out: path("late") };
+    const { code, stderr } = await run(training(flags));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error {2}plugin "bag", called back, .*bag\.ts:3:\d+: late\n$/m);
   });
 });
 

@@ -22,6 +22,7 @@ export const adaloraAllocator: AllocatorRule = {
         backend.keepTop(triplets.scores, budget, report.kept, report.threshold, costs);
       },
       state: triplets.state,
+      scores: triplets.scores,
     });
   },
 };

@@ -35,6 +35,7 @@ export const uniformAllocator: AllocatorRule = {
         backend.upload(report.threshold, [Number.NaN]);
       },
       state: triplets.state,
+      scores: triplets.scores,
     });
   },
 };

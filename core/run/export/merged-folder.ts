@@ -4,11 +4,10 @@ import { writeFileAtomic } from "../../io/atomic.ts";
 import { editedJson } from "../../io/json-edit.ts";
 import { isJsonObject, type JsonObject } from "../../io/json-file.ts";
 import { CARD, cardText } from "../../model/adapter-card.ts";
-import { ADAPTER_FACTS, factsJson } from "../../model/adapter-facts.ts";
+import { ADAPTER_FACTS } from "../../io/peft.ts";
+import { factsJson } from "../../model/adapter-facts.ts";
 import type { HeadKind } from "../../model/plugin.ts";
-import { readTokenizer } from "../../text/load-tokenizer.ts";
-import { tokenizerFiles } from "../../text/save-tokenizer.ts";
-import type { BaseModel, ExportSource } from "./source.ts";
+import { type BaseModel, convertedTokenizer, type ExportSource } from "./source.ts";
 
 /**
  * Writes what a merged model needs besides its weights: config.json with labels, the tokenizer's
@@ -19,8 +18,9 @@ export function writeMergedFiles(to: string, source: ExportSource, base: BaseMod
   const { adapter, facts } = source;
   const config = editedJson(join(base.dir, "config.json"), configFields(source, base));
   writeFileAtomic(join(to, "config.json"), config);
-  for (const dir of new Set([base.dir, base.tokenizerDir])) copyFiles(dir, to);
-  for (const [name, content] of convertedTokenizer(base)) {
+  copyFiles(base.dir, GENERATION_FILES, to);
+  copyFiles(base.tokenizerDir, TOKENIZER_FILES, to);
+  for (const [name, content] of convertedTokenizer(base.tokenizerDir, base) ?? []) {
     if (!existsSync(join(to, name))) writeFileAtomic(join(to, name), content);
   }
   if (facts) writeFileAtomic(join(to, ADAPTER_FACTS), factsJson(facts));
@@ -32,9 +32,8 @@ export function configFields(
   { facts }: Pick<ExportSource, "facts">,
   { rawConfig, head }: Pick<BaseModel, "rawConfig" | "head">,
 ): JsonObject {
-  const architecture = architectureOf(rawConfig["architectures"], head.task);
   return {
-    ...(architecture !== undefined && { architectures: [architecture] }),
+    architectures: [architectureOf(rawConfig, head.task)],
     ...(isSequence(head.task) && labelFields(namesOf(facts?.labels, rawConfig, head.labels))),
     ...(head.task === "regression" && { problem_type: "regression" }),
   };
@@ -42,31 +41,14 @@ export function configFields(
 
 // --- internal ---
 
-/** Files that a merged model shares with its base. */
-const CARRIED =
-  /^(tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|.+\.model|generation_config\.json|chat_template\..+)$/;
+const GENERATION_FILES = /^(generation_config\.json|chat_template\..+)$/;
+const TOKENIZER_FILES =
+  /^(tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|.+\.model)$/;
 
-/** Copies tokenizer and generation files; those of a later folder replace an earlier one's. */
-function copyFiles(from: string, to: string): void {
-  for (const name of readdirSync(from).filter((one) => CARRIED.test(one))) {
+function copyFiles(from: string, names: RegExp, to: string): void {
+  for (const name of readdirSync(from).filter((one) => names.test(one))) {
     copyFileSync(join(from, name), join(to, name));
   }
-}
-
-/** The tokenizer's files as transformers reads them; none if the folder has no tokenizer. */
-function convertedTokenizer({ tokenizerDir, plugin, config, rawConfig }: BaseModel) {
-  const { files = [] } = plugin.tokenizer.convert ?? {};
-  const needed = [["tokenizer.json"], ...(files.length > 0 ? [files] : [])];
-  const isThere = needed.some((names) =>
-    names.every((name) => existsSync(join(tokenizerDir, name))),
-  );
-  if (!isThere) return [];
-  const { maxLength: maxPositions } = plugin.limits(config);
-  const hasTokenTypes = typeof rawConfig["type_vocab_size"] === "number";
-  return tokenizerFiles(readTokenizer(tokenizerDir, plugin.tokenizer), {
-    maxPositions,
-    hasTokenTypes,
-  });
 }
 
 const heads: Readonly<Record<HeadKind, string>> = {
@@ -76,12 +58,35 @@ const heads: Readonly<Record<HeadKind, string>> = {
   generation: "ForConditionalGeneration",
 };
 
-/** The class of transformers for the head, from the base's: "DebertaV2ForMaskedLM" → "DebertaV2For…". */
-function architectureOf(architectures: unknown, task: HeadKind): string | undefined {
+/**
+ * The class of transformers for the head, from the base's: "DebertaV2ForMaskedLM" gives
+ * "DebertaV2ForSequenceClassification". Without one, as in microsoft/deberta-v3-base, from the model
+ * type: CrossEncoder makes a new head for a model whose config.json does not name a class with one.
+ */
+function architectureOf(
+  { architectures, model_type: type }: BaseModel["rawConfig"],
+  task: HeadKind,
+) {
   const first: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
-  if (typeof first !== "string") return undefined;
-  return first.replace(/(For[A-Z]\w*|Model)$/, "") + heads[task];
+  const named = typeof first === "string" ? first.replace(/(For[A-Z]\w*|Model)$/, "") : undefined;
+  return (named ?? familyName(String(type))) + heads[task];
 }
+
+/** Names of transformers' classes that capitals do not follow from. */
+const familyNames: Readonly<Record<string, string>> = {
+  distilbert: "DistilBert",
+  eurobert: "EuroBert",
+  modernbert: "ModernBert",
+  "xlm-roberta": "XLMRoberta",
+};
+
+/** "deberta-v2" is DebertaV2 in transformers. */
+const familyName = (type: string) =>
+  familyNames[type] ??
+  type
+    .split(/[-_]/)
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
 
 const isSequence = (task: HeadKind) => task === "classification" || task === "regression";
 

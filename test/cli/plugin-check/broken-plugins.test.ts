@@ -73,8 +73,8 @@ describe("config", () => {
         limits: (c: Config) => ({ ...right.limits(c), maxLength: 20.5 }),
       }),
     ).toMatchInlineSnapshot(`
-      "fail config: limits().maxLength is 20.5
-        change: return the longest sequence in tokens, or Infinity where nothing limits it"
+      "fail config: plugin "small", limits: must return vocabSize and maxLength, whole numbers above 0 (maxLength may be Infinity), got {"vocabSize":78,"maxLength":20.5}
+        change: vocabSize: the rows of the word embeddings; maxLength: the longest sequence in tokens"
     `));
 
   test("a hook that throws, with its line", async () => {
@@ -277,7 +277,7 @@ describe("forward", () => {
 
   test("logits of another shape", async () =>
     expect(await complaints(withSteps({ outputs: () => 2 }))).toMatchInlineSnapshot(`
-      "fail forward: the logits are [4, 2], expected [4, 3]
+      "fail forward: plugin "small", forward: must return logits [4, 3], got [4, 2]
         change: return one row per sequence, of head.labels columns"
     `));
 

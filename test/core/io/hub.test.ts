@@ -463,14 +463,23 @@ test("one of several adapters in a repository is named by its path", async () =>
   expect(s.hub.requests.length).toBe(requests);
 });
 
-test("an adapter is fetched with its configuration and weights only", async () => {
+test("an adapter is fetched with its configuration, weights, facts and tokenizer only", async () => {
   const s = setUp({
     ...MODEL,
+    "README.md": text("# card"),
+    "adalora.json": text("{}"),
+    "tokenizer.json": text("{}"),
     "adapter_config.json": text("{}"),
     "adapter_model.safetensors": large("adapter"),
   });
   const { dir } = await resolveAdapter("org/name", s.options);
-  expect(readdirSync(dir).toSorted()).toEqual(["adapter_config.json", "adapter_model.safetensors"]);
+  expect(readdirSync(dir).toSorted()).toEqual([
+    "adalora.json",
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "spm.model",
+    "tokenizer.json",
+  ]);
 });
 
 const GLUE = {

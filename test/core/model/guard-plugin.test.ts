@@ -133,7 +133,7 @@ describe("a result of the wrong kind is refused:", () => {
     [
       "limits",
       () => guarded({ limits: wrong({ vocabSize: 4 }) }).limits(config),
-      'vocabSize and maxLength, both above 0, got {"vocabSize":4}',
+      'vocabSize and maxLength, whole numbers above 0 (maxLength may be Infinity), got {"vocabSize":4}',
     ],
     [
       "build",
@@ -141,11 +141,49 @@ describe("a result of the wrong kind is refused:", () => {
       "a model with a function forward, got {}",
     ],
     ["forward", () => forward(modelOf(wrong(null))), "a tensor, got null"],
+    ["parseConfig", () => guarded({ parseConfig: wrong([]) }).parseConfig({}), "an object, got []"],
+    [
+      "limits",
+      () => guarded({ limits: wrong({ vocabSize: "4", maxLength: 2 }) }).limits(config),
+      'vocabSize and maxLength, whole numbers above 0 (maxLength may be Infinity), got {"vocabSize":"4","maxLength":2}',
+    ],
+    [
+      "build",
+      () =>
+        declareModel(guarded({ build: wrong(Promise.reject(new Error("late"))) }), config, head),
+      "a model with a function forward, got a Promise",
+    ],
+    [
+      "forward",
+      () => forward(modelOf(wrong({ shape: [2, 3], buffer: {} }))),
+      "logits [2, 2], got [2, 3]",
+    ],
+    [
+      "forward",
+      () => forward(modelOf(wrong({ shape: [3, 2], buffer: {} }))),
+      "logits [2, 2], got [3, 2]",
+    ],
+    [
+      "convert",
+      () =>
+        guarded({
+          tokenizer: { name: "t", special, convert: { files: ["v"], build: wrong({ a: 1 }) } },
+        }).tokenizer.convert?.build([], {}),
+      'a tokenizer.json: an object with a model and added_tokens, got {"a":1}',
+    ],
   ];
   test.each(cases)("%s", (hook, work, text) => {
     const message = `plugin "outside", ${hook}: must return ${text}`;
     expect(thrown(work)).toMatchObject({ code: "E_PLUGIN", message });
   });
+});
+
+test("a plugin that changes config.json changes a copy", () => {
+  const raw = { vocab_size: 8, nested: { a: 1 } };
+  const parseConfig = (own: Readonly<Record<string, unknown>>) =>
+    Object.assign(Object(own["nested"]), { a: 2 });
+  guarded({ parseConfig }).parseConfig(raw);
+  expect(raw).toEqual({ vocab_size: 8, nested: { a: 1 } });
 });
 
 test("a guarded tokenizer's conversion has the digest of the plugin as its version", () => {

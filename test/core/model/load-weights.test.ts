@@ -119,7 +119,7 @@ describe("loadWeights", () => {
   test("a key that is neither mapped nor ignored is named with the plugin", () => {
     const extra = { ...complete, "toy.dense.weight2": stored([1], 0) };
     expect(() => load(extra)).toThrow(
-      'model.safetensors: 1 keys are neither mapped nor ignored by plugin "toy": toy.dense.weight2',
+      'model.safetensors: 1 key is neither mapped nor ignored by plugin "toy": toy.dense.weight2',
     );
   });
 

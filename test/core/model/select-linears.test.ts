@@ -65,6 +65,18 @@ describe("short names", () => {
     }
   });
 
+  test("a name that every object has is unknown too", () => {
+    expect(() => pathsOf(["constructor"])).toThrow('is called "constructor"');
+  });
+
+  test("a pattern that matches a layer trained in full is an error", () => {
+    const modules = { ...deberta.adapters.modules, all: /./ };
+    const family = { name: "mine", adapters: { ...deberta.adapters, modules } };
+    expect(() => selectLinears(treeOf(), family)).toThrow(
+      /^plugin "mine": adapters\.modules "all" matches \S+, which adapters\.trainable trains in full$/,
+    );
+  });
+
   test("a pattern that matches no layer is an error that shows the layers", () => {
     const modules = { ...deberta.adapters.modules, pooler: /pooler\.out$/ };
     const family = { name: "mine", adapters: { ...deberta.adapters, modules } };

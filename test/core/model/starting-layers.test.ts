@@ -16,6 +16,7 @@ import {
 import { runStart, type StartContext } from "../../../core/adalora/start.ts";
 import { packSequences } from "../../../core/nn/packed-batch.ts";
 import { loadModel } from "../../golden/golden-case.ts";
+import { declareFused, fusedAdapter, loadFused } from "../../helpers/fused-adapter.ts";
 import { failure } from "../io/scratch.ts";
 
 const root = join(import.meta.dir, "../../fixtures/peft-options");
@@ -24,8 +25,8 @@ const head = { task: "classification", labels: 3 } as const;
 const load = () => loadModel(backend, join(root, "bases/seqcls"), { head });
 const read = (name: string) => readPeftAdapter(join(root, name));
 const tokens = packSequences([
-  [5, 9, 30, 12],
-  [7, 33, 8],
+  [5, 9, 3, 12],
+  [7, 2, 8],
 ]);
 
 function logitsOf({ model }: Pick<DeclaredModel, "model">): number[] {
@@ -179,3 +180,22 @@ test("an adapter of another model is refused by layer or shape", () => {
     `${layers[0]!.path}.lora_A must be [1, 13] for this config.json: got [1, 12]`,
   );
 });
+
+test.each(["adalora", "lora"] as const)(
+  "an %s of a fused layer is trained on as PEFT does, one adapter for the whole layer",
+  async (method) => {
+    const { adapted: original, adapter } = fusedAdapter(backend, method);
+    const declared = declareFused();
+    const layers = startingLayers(adapter, { method, pruned: "kept", initRank: 0, alpha: 0 });
+    checkLayers(layers, declared.tree.linears, "adapter");
+    const options = { method, modules: null, rank: 0, alpha: 0, dropout: 0, layers };
+    const adapted = adaptModel(declared, { ...options, trained: new Set<string>() });
+    loadFused(backend, adapted);
+    const { adapters, tree } = adapted;
+    expect(adapters.map(({ path }) => path)).toContain("model.layers.0.attn.Wqkv");
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the start reads no data
+    const context = { backend, adapters, tree, seed: 3 } as StartContext;
+    await runStart(startFrom(layers), context);
+    expect(distance(logitsOf(adapted), logitsOf(original))).toBeLessThan(1e-10);
+  },
+);

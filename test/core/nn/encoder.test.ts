@@ -242,6 +242,16 @@ describe("padding rows of plain attention", () => {
     expect(one).toEqual(other);
   });
 
+  test("refuse a padding token that the table lacks", () => {
+    const { backend, encoder } = tinyEncoder({
+      padding: { queries: "uniform", token: { id: 99 } },
+    });
+    const pass = new ForwardPass(backend, { training: false });
+    expect(() => pass.scope(() => encoder.forward(pass, padded))).toThrow(
+      /words\.weight has no row 99: it has \d+$/,
+    );
+  });
+
   test("need the encoder's declaration", () => {
     const { backend, encoder } = tinyEncoder();
     const pass = new ForwardPass(backend, { training: false });

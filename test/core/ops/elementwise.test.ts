@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { Dropout } from "../../../core/kernels/elementwise.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { activation } from "../../../core/ops/activation.ts";
+import { gatedActivation } from "../../../core/ops/gated-activation.ts";
+import { linear } from "../../../core/ops/linear.ts";
 import { dropout } from "../../../core/ops/dropout.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import { gradcheck } from "../../helpers/gradcheck.ts";
@@ -21,6 +23,20 @@ describe("activation: gradients equal central differences", () => {
       }),
     );
   }
+});
+
+test("activation: a name that no backend knows is refused", () => {
+  const kind = Object("gelu_fast");
+  const backend = createReferenceBackend();
+  const pass = new ForwardPass(backend, { training: false });
+  const inputs = { x: tensor(backend, [2, 2], 0), weight: tensor(backend, [2, 2], 0) };
+  const message = 'no activation is called "gelu_fast": gelu, gelu_new, relu, silu, tanh';
+  const ops = [
+    () => activation(pass, inputs, { kind }),
+    () => gatedActivation(pass, inputs, { kind }),
+    () => linear(pass, inputs, { activation: kind }),
+  ];
+  for (const op of ops) expect(() => pass.scope(op)).toThrow(message);
 });
 
 describe("activation: values", () => {

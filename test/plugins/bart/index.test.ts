@@ -139,7 +139,7 @@ describe("BART's config.json", () => {
     });
 
   const wrong: [key: string, value: unknown, want: string][] = [
-    ["activation_function", "swish", "one of gelu, gelu_new, relu, silu, tanh"],
+    ["activation_function", "mish", "one of gelu, gelu_new, relu, silu, tanh"],
     ["decoder_attention_heads", 5, "a divisor of 32, the d_model"],
     ["encoder_layerdrop", 0.1, "0: LayerDrop is not implemented"],
     ["decoder_layerdrop", 0.1, "0: LayerDrop is not implemented"],

@@ -75,11 +75,12 @@ describe("ModernBERT's config.json", () => {
     ],
     [{ rope_scaling: { type: "linear", factor: 2 } }, '"rope_scaling" must be unscaled'],
     [{ rope_parameters: { sliding_attention: { rope_theta: 0 } } }, "a number above 0"],
+    [{ pad_token_id: 1000 }, '"pad_token_id" must be at most '],
     [{ rope_parameters: 3 }, '"rope_parameters" must be an object, got 3'],
     [{ rope_parameters: { full_attention: [] } }, '"full_attention" must be an object'],
     [{ rope_scaling: "linear" }, '"rope_scaling" must be an object, got "linear"'],
     [{ classifier_pooling: "max" }, '"classifier_pooling" must be one of cls, mean'],
-    [{ hidden_activation: "swish" }, '"hidden_activation"'],
+    [{ hidden_activation: "mish" }, '"hidden_activation"'],
   ])("refuses %j", (change, message) => {
     expect(() => parsed(change)).toThrow(message);
   });
