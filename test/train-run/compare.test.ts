@@ -30,7 +30,7 @@ const common: Flags = {
 
 /** `compare rte` with the tiny model and data; flags override. */
 function comparing(out: string, methods: string, flags: Flags = {}, ...more: string[]): string[] {
-  const all = { ...common, methods, out, ...flags };
+  const all: Flags = { ...common, methods, out, ...flags };
   const words = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
   return ["compare", "rte", ...words, ...more];
 }

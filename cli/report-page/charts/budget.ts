@@ -1,3 +1,4 @@
+import type { BudgetUnit } from "../../../core/adalora/budget.ts";
 import { bucketsOf } from "../buckets.ts";
 import type { ReportedRun } from "../read-run.ts";
 import { type Chart, numberText, type Spec, stepAxis } from "./chart.ts";
@@ -24,14 +25,19 @@ export function budgetPhases({ log }: Pick<ReportedRun, "log">): readonly Budget
 
 const MOST_POINTS = 400;
 
-/** The budget b(t) and the ranks that the masks kept; undefined for a run without a budget. */
+/**
+ * The budget b(t) and the ranks that the masks kept, if the budget counts those rather than
+ * parameters; undefined for a run without a budget.
+ */
 export function budgetChart(run: ReportedRun): Chart | undefined {
   const budget = bucketsOf(run.log.curves.budget, MOST_POINTS);
   const first = budget[0];
   const last = budget.at(-1);
   if (!first || !last) return undefined;
   const phases = budgetPhases(run);
-  const kept = run.log.masks.map(({ step, kept: value }) => ({ step, value }));
+  const unit = run.config["budgetUnit"] === "parameters" ? "parameters" : "ranks";
+  const masks = unit === "ranks" ? run.log.masks : []; // they count triplets
+  const kept = masks.map(({ step, kept: value }) => ({ step, value }));
   const series = [
     ...budget.map(({ step, mean }) => ({ step, value: mean, what: "budget" })),
     ...bucketsOf(
@@ -42,18 +48,22 @@ export function budgetChart(run: ReportedRun): Chart | undefined {
   const lastStep = Math.max(run.log.lastStep, ...phases.map(({ to }) => to));
   return {
     id: "budget",
-    title: "Rank budget",
-    about:
-      "The sum of ranks that is allowed, and what each mask kept: flat in the warm-up, a cubic fall while budgeting, flat in the final tuning.",
-    label: `Rank budget: ${numberText(first.mean)} at step ${first.step}, ${numberText(last.mean)} at step ${last.step}.`,
+    title: unit === "ranks" ? "Rank budget" : "Parameter budget",
+    about: `${unit === "ranks" ? "The sum of ranks that is allowed, and what each mask kept" : "The adapter parameters that are allowed"}: flat in the warm-up, a cubic fall while budgeting, flat in the final tuning.`,
+    label: `${unit === "ranks" ? "Rank" : "Parameter"} budget: ${numberText(first.mean)} at step ${first.step}, ${numberText(last.mean)} at step ${last.step}.`,
     height: 220,
-    spec: spec(series, phases, lastStep),
+    spec: spec(series, phases, lastStep, unit),
   };
 }
 
 // --- internal ---
 
-function spec(series: readonly object[], phases: readonly BudgetPhase[], lastStep: number): Spec {
+function spec(
+  series: readonly object[],
+  phases: readonly BudgetPhase[],
+  lastStep: number,
+  unit: BudgetUnit,
+): Spec {
   const x = stepAxis(lastStep);
   const bands = phases.map((phase, i) => ({ ...phase, shade: i % 2 }));
   const what = {
@@ -65,11 +75,16 @@ function spec(series: readonly object[], phases: readonly BudgetPhase[], lastSte
     },
     legend: { title: null },
   };
-  const y = { field: "value", type: "quantitative", title: "sum of ranks", scale: { zero: true } };
+  const y = {
+    field: "value",
+    type: "quantitative",
+    title: `sum of ${unit}`,
+    scale: { zero: true },
+  };
   const tooltip = [
     { field: "what", type: "nominal", title: " " },
     { field: "step", type: "quantitative" },
-    { field: "value", type: "quantitative", title: "ranks" },
+    { field: "value", type: "quantitative", title: unit },
   ];
   return {
     layer: [
