@@ -69,7 +69,7 @@ async function trainOnce(name: keyof typeof tasks, seed: string) {
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line))
-    .flatMap(({ loss }) => (typeof loss === "number" ? [loss] : []));
+    .flatMap(({ task_loss: loss }) => (typeof loss === "number" ? [loss] : []));
   const last = losses.slice(-LAST);
   return {
     tool: "adalora",
