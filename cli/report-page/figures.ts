@@ -3,7 +3,8 @@ import { duration } from "../progress.ts";
 import { numberText } from "./charts/chart.ts";
 import { html, type Markup } from "./html.ts";
 import type { ReportedRun } from "./read-run.ts";
-import { bytesText, metricsOf } from "./tables.ts";
+import { metricsOf } from "./metric-table.ts";
+import { bytesText } from "./table-parts.ts";
 
 /** The state of a run in words: "finished", "stopped early at step 200", "at step 120 of 1500". */
 export function stateText({ result, log }: ReportedRun): string {

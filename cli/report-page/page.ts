@@ -5,17 +5,12 @@ import { cellsOf, HEAT_MAP_DATA } from "./charts/heat-map.ts";
 import type { PageData } from "./browser/page-data.ts";
 import { keyFigures, stateText } from "./figures.ts";
 import { html, Markup, scriptJson } from "./html.ts";
-import script from "./page-script.txt" with { type: "text" };
+import { pageScript } from "./page-script.ts";
 import style from "./page-style.txt" with { type: "text" };
 import type { ReportedRun } from "./read-run.ts";
-import {
-  answerTable,
-  configList,
-  configTable,
-  confusionTables,
-  environmentFacts,
-  metricTable,
-} from "./tables.ts";
+import { answerTable, confusionTables } from "./class-tables.ts";
+import { configList, configTable, environmentFacts } from "./fact-tables.ts";
+import { metricTable } from "./metric-table.ts";
 import { valueText } from "./value-text.ts";
 
 /** Nothing is loaded from anywhere, and no text is run as a program. */
@@ -58,7 +53,7 @@ export function reportPage(runs: readonly ReportedRun[]): string {
           ${scriptJson(pageData(charts))}
         </script>
         <script type="module">
-          ${new Markup(script)};
+          ${new Markup(pageScript())};
         </script>
       </body>
     </html> `.text;

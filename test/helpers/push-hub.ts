@@ -51,8 +51,9 @@ const hash = (algorithm: "sha1" | "sha256", ...parts: (string | Buffer)[]) =>
 const blobOid = (bytes: Buffer) => hash("sha1", `blob ${bytes.length}\0`, bytes);
 
 /**
- * A hub that takes pushes: repositories with commits, and a second host that stores large files in
- * one request or in parts of `partBytes`. A commit is refused (412) if its parent is not the newest
+ * A hub that takes pushes as the real one does (huggingface_hub's `upload_folder` pushes to it too):
+ * repositories with commits, and a second host that stores large files in one request or in parts
+ * of `partBytes`. A commit is refused (412) if its parent is not the newest
  * one, and (400) if a large file of it is missing or damaged.
  */
 export function pushHub(token: string) {
@@ -122,7 +123,7 @@ export function pushHub(token: string) {
     if (step === "preupload") {
       const mode = ({ size }: { size: number }) => (size >= faults.largeFrom ? "lfs" : "regular");
       const files = json().files.map((file: { path: string; size: number }) => {
-        return { path: file.path, uploadMode: mode(file) };
+        return { path: file.path, uploadMode: mode(file), shouldIgnore: false };
       });
       return { status: 200, value: { files } };
     }
@@ -160,10 +161,12 @@ export function pushHub(token: string) {
   function makeCommit(repo: Repository, body: Buffer) {
     const [first, ...operations] = body
       .toString()
+      .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line));
     const files = new Map(repo.commits.at(-1)?.files);
-    if (first.value.parentCommit !== repo.commits.at(-1)?.oid) {
+    const { parentCommit = repo.commits.at(-1)?.oid } = first.value;
+    if (parentCommit !== repo.commits.at(-1)?.oid) {
       return { status: 412, value: { error: "A commit has happened since." } };
     }
     for (const { key, value } of operations) {
@@ -178,7 +181,13 @@ export function pushHub(token: string) {
         files.set(value.path, { bytes: bytes ?? Buffer.alloc(0), isLarge: true });
       }
     }
-    return { status: 200, value: { commitOid: addCommit(repo, files), commitUrl: urls.hub } };
+    return {
+      status: 200,
+      value: {
+        commitOid: addCommit(repo, files),
+        commitUrl: `${urls.hub}/${currentName}/commit/new`,
+      },
+    };
   }
 
   async function handle(
@@ -210,7 +219,7 @@ export function pushHub(token: string) {
       response.writeHead(200, { ETag: `"${part ?? oid}"` }).end();
       return;
     }
-    if (authorization !== `Bearer ${token}`) {
+    if (step !== "complete" && authorization !== `Bearer ${token}`) {
       response.writeHead(401).end("{}");
       return;
     }

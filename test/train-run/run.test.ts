@@ -88,7 +88,7 @@ describe("a run on the reference backend", () => {
     const log = readLog(join(out, "log.jsonl"));
     const { matrices, frames } = rankFrames(log);
     const ranks = readJson("reference", "rank_pattern.json");
-    const last = matrices.map(({ path }, i) => [`${path}.lora_E`, frames.at(-1)?.ranks[i]]);
+    const last = matrices.map(({ path: name }, i) => [`${name}.lora_E`, frames.at(-1)?.ranks[i]]);
     expect(Object.fromEntries(last)).toEqual(ranks);
     const budgets = new Map(
       log.curves.budget.steps.map((step, i) => [step, log.curves.budget.values[i]]),

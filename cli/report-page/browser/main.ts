@@ -1,25 +1,32 @@
-// What runs in the report's page: draws the charts by Vega and moves the heat map. It is bundled
-// into page-script.txt by scripts/make-report-page.ts.
-import { parse, View } from "vega";
-import { expressionInterpreter } from "vega-interpreter";
-import { compile, type TopLevelSpec } from "vega-lite";
+// What runs in the report's page: draws the charts by Vega and moves the heat map. page-script.ts
+// puts it behind the libraries, whose globals it uses.
+import type * as Vega from "vega";
+import type { expressionInterpreter as Interpreter } from "vega-interpreter";
+import type * as VegaLite from "vega-lite";
 import type { Frame, HeatMapRun, PageData } from "./page-data.ts";
+
+declare const vega: typeof Vega;
+declare const vegaLite: typeof VegaLite;
+declare const expressionInterpreter: typeof Interpreter;
 
 const source = document.querySelector("#report-data")?.textContent ?? "{}";
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by page.ts
 const data = JSON.parse(source) as PageData;
-const views = new Map<string, View>();
+const views = new Map<string, Vega.View>();
 
 /** Draws a chart as wide as its place, and again whenever that changes. */
 async function draw(id: string, spec: object): Promise<void> {
   const place = document.querySelector<HTMLElement>(`#chart-${id}`);
   if (!place) return;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the chart's own file
-  const compiled = compile({ ...spec, width: widthOf(place) } as TopLevelSpec).spec;
+  const compiled = vegaLite.compile({
+    ...spec,
+    width: widthOf(place),
+  } as VegaLite.TopLevelSpec).spec;
   // The page's policy forbids `eval`: expressions are interpreted.
   const options = { ast: true };
-  const runtime = parse(compiled, undefined, options);
-  const view = new View(runtime, { expr: expressionInterpreter, renderer: "svg" });
+  const runtime = vega.parse(compiled, undefined, options);
+  const view = new vega.View(runtime, { expr: expressionInterpreter, renderer: "svg" });
   await view.initialize(place).hover().runAsync();
   // Its place is an image with a label, and has no other content for a screen reader.
   place.querySelector("svg")?.setAttribute("aria-hidden", "true");

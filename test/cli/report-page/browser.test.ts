@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRequire } from "node:module";
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { type Browser, launch, type Page } from "puppeteer-core";
 import { reportPage } from "../../../cli/report-page/page.ts";
 import { readRun } from "../../../cli/report-page/read-run.ts";
 import { matrices, writeRun } from "./written-run.ts";
@@ -46,7 +46,7 @@ describe.skipIf(chromium === undefined)("the report in Chromium (skipped without
       labels: ["<svg onload=alert(1)>", "\u0085"],
     });
     const args = ["--no-sandbox", "--disable-gpu"];
-    browser = await puppeteer.launch({ executablePath: chromium!, args, timeout: 120_000 });
+    browser = await launch({ executablePath: chromium!, args, timeout: 120_000 });
     page = await browser.newPage();
     page.on("console", (message) => said.push(message.text()));
     page.on("pageerror", (error) => said.push(String(error)));
