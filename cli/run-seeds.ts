@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { RunResult } from "../core/run/results.ts";
 import { writeJson } from "../core/run/run-files.ts";
 import { seedFolder } from "../core/run/run-folder.ts";
 import { metricLine } from "./metrics-text.ts";
@@ -30,7 +31,7 @@ export async function runSeeds(
 ): Promise<ExitCode> {
   const { out } = config;
   for (const seed of seeds) checkOut(seedFolder(out, seed), outOptions);
-  const values = new Map<string, number[]>();
+  const results: RunResult[] = [];
   for (const [index, seed] of seeds.entries()) {
     report.info(`seed ${seed}`);
     const trained = await train({ ...config, seed, out: seedFolder(out, seed) });
@@ -39,6 +40,25 @@ export async function runSeeds(
     if (result.stoppedBy === "interrupt" || (trained.stopCode !== undefined && !isLast)) {
       return interrupted(trained, again, report);
     }
+    results.push(result);
+  }
+  reportSeeds(config, seeds, results, report);
+  return 0;
+}
+
+/**
+ * Writes each metric's mean and standard deviation over seeds to `out/seeds.json`, and reports them.
+ * `results`: of each seed, in their order.
+ */
+export function reportSeeds(
+  config: PlacedRun,
+  seeds: readonly number[],
+  results: readonly Pick<RunResult, "metrics">[],
+  report: Report,
+): void {
+  const { out } = config;
+  const values = new Map<string, number[]>();
+  for (const result of results) {
     for (const [split, metrics] of Object.entries(result.metrics)) {
       for (const [name, value] of Object.entries(metrics)) {
         const key = `${split} ${name}`;
@@ -54,7 +74,6 @@ export async function runSeeds(
     { task: config.task, out, seeds, metrics: summary },
     seedsText(config, seeds, summary, report.stdout),
   );
-  return 0;
 }
 
 type Summary = Readonly<Record<string, { readonly mean: number; readonly deviation: number }>>;

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { settingNames } from "../../core/config/run-config.ts";
+import { integer } from "../../core/config/setting.ts";
 import type { Sources } from "../../core/model/model-files.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
@@ -29,7 +30,12 @@ export const run = defineCommand({
   words: recipeNames,
   positionals: 1,
   settings: settingNames,
-  options: runOptions,
+  options: {
+    ...runOptions,
+    jobs: integer(1, "seeds of --seeds to run at a time, in processes that share the threads", {
+      min: 1,
+    }),
+  },
   scripts: true,
   notes: [
     `Recipes: ${recipeNames.join(" ")}. A FILE is TOML, YAML or JSON, or the config.json of an earlier run; flags override it. Without either, the task of --data is inferred from its columns; without data and model too: the demo.`,
@@ -48,7 +54,8 @@ export const run = defineCommand({
     const sources = openSources(report);
     const { config, notes } = await requestedRun(positionals[0], given, options, sources);
     for (const note of notes) report.info(note);
-    const { seeds, resume, overwrite, memory, reportEvery } = options;
+    const { seeds, resume, overwrite, memory, reportEvery, jobs } = options;
+    if (jobs > 1 && !seeds) throw errors.missing("--seeds", "--jobs runs several seeds at a time");
     checkBackend(config);
     const out = config.out ?? defaultOut(config.model === DEMO ? "demo" : config.task, new Date());
     const folders = seeds?.map((seed) => seedFolder(out, seed)) ?? [out];
@@ -59,9 +66,13 @@ export const run = defineCommand({
     const train = async () => {
       if (!seeds) return runOnce({ ...config, out }, outOptions, again, context);
       const { runSeeds } = await import("../run-seeds.ts");
-      const code = await runSeeds({ ...config, out }, seeds, outOptions, again, report, (one) =>
-        trainOnce(one, outOptions, context),
-      );
+      const placed = { ...config, out };
+      const code =
+        jobs > 1
+          ? await trainTogether(placed, { seeds, parallel: jobs }, outOptions, again, context)
+          : await runSeeds(placed, seeds, outOptions, again, report, (one) =>
+              trainOnce(one, outOptions, context),
+            );
       const { keepReport } = await import("../report-page/kept-report.ts");
       if (code === 0) keepReport(out, reportEvery, (text) => report.warn(text)).ended();
       return code;
@@ -75,6 +86,25 @@ export const run = defineCommand({
     }
   },
 });
+
+/** Checks the run, then trains several seeds at a time, each in a process of its own. */
+async function trainTogether(
+  config: PlacedRun,
+  { seeds, parallel }: { readonly seeds: readonly number[]; readonly parallel: number },
+  { memory, reportEvery, ...outOptions }: StartOptions,
+  again: string,
+  context: Context,
+): Promise<ExitCode> {
+  const { report } = context;
+  const { fittedRun } = await import("../fitted-run.ts");
+  const { runSeedJobs } = await import("../run-seed-jobs.ts");
+  const checked = await prepare({ ...config, seed: seeds[0] ?? config.seed }, context);
+  const { run: prepared, note } = await fittedRun(checked, memory);
+  if (note !== undefined) report.info(note);
+  for (const warning of prepared.warnings) report.warn(warning);
+  const words = ["--report-every", String(reportEvery)];
+  return runSeedJobs(config, { prepared, seeds, parallel, words }, outOptions, again, report);
+}
 
 interface StartOptions extends OutOptions {
   /** --memory: what the run may take. */

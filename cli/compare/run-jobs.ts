@@ -18,6 +18,8 @@ export interface Job {
   /** All settings of the run, with absolute paths. */
   readonly config: RunConfig;
   readonly out: string;
+  /** Flags of `run` besides the settings. */
+  readonly words?: readonly string[];
   /** Runs once the run is finished; a failure of it counts as the run's. */
   readonly finish?: (context: JobContext) => Promise<void>;
 }
@@ -89,7 +91,7 @@ async function runJob(job: Job, context: JobContext): Promise<void> {
   const settings = join(dirname(out), `${basename(out)}.json`);
   if (!existsSync(dirname(out))) await mkdir(dirname(out), { recursive: true });
   writeJson(settings, configToJson(config));
-  const words = ["run", settings, "--out", out, "--resume", "--json"];
+  const words = ["run", settings, ...(job.words ?? []), "--out", out, "--resume", "--json"];
   const ended = await startProgram([...words, "--threads", String(threads)], stop, {
     env: { [PARENT]: String(process.pid) },
     onLine: (line) => report.live(`${label}: ${line}`),

@@ -60,10 +60,10 @@ export async function startProgram(
 
 // --- internal ---
 
-/** The words that start this program: its entry from source, or the executable alone. */
+/** The words that start this program as it was: its entry and Bun's flags, or the executable alone. */
 function ownWords(): readonly string[] {
   const entry = join(import.meta.dir, "..", "main.ts");
-  return existsSync(entry) ? [process.execPath, entry] : [process.execPath];
+  return existsSync(entry) ? [process.execPath, ...process.execArgv, entry] : [process.execPath];
 }
 
 /** The error of a program that printed it as JSON. */

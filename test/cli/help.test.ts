@@ -174,6 +174,8 @@ describe("the help page", () => {
                                 0: no report (default 1)
         --seeds N,N             run once per seed, in seed-N of --out, and report mean
                                 and standard deviation
+        --jobs N                seeds of --seeds to run at a time, in processes that
+                                share the threads (default 1)
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
         -q, --quiet             print results, warnings and errors only
@@ -200,7 +202,7 @@ describe("the help page", () => {
     const flagsOf = (page: string): string[] => page.match(/^ {2}(-\w, )?--\S+/gm) ?? [];
     const [short, whole] = [await run("run", "--help"), await run("run", "--help-all")];
     const [some, all] = [flagsOf(short.stdout), flagsOf(whole.stdout)];
-    expect(all.length).toBe(settingNames.length + 8); // of the command, --help among them
+    expect(all.length).toBe(settingNames.length + 9); // of the command, --help among them
     expect(some.every((flag) => all.includes(flag))).toBe(true);
     expect(some.length).toBeLessThan(35);
     const more = all.length - some.length;
