@@ -65,7 +65,6 @@ function spec(
   unit: BudgetUnit,
 ): Spec {
   const x = stepAxis(lastStep);
-  const bands = phases.map((phase, i) => ({ ...phase, shade: i % 2 }));
   const what = {
     field: "what",
     type: "nominal",
@@ -88,30 +87,7 @@ function spec(
   ];
   return {
     layer: [
-      {
-        data: { values: bands },
-        mark: { type: "rect", opacity: 0.5, tooltip: false },
-        encoding: {
-          x: { ...x, field: "from" },
-          x2: { field: "to" },
-          color: {
-            field: "shade",
-            type: "ordinal",
-            scale: { domain: [0, 1], range: ["transparent", "var(--band)"] },
-            legend: null,
-          },
-        },
-      },
-      {
-        data: { values: bands },
-        transform: [{ calculate: "(datum.from + datum.to) / 2", as: "middle" }],
-        mark: { type: "text", baseline: "bottom", fontSize: 10.5, dy: -4 },
-        encoding: {
-          x: { ...x, field: "middle" },
-          y: { value: "height" },
-          text: { field: "name", type: "nominal" },
-        },
-      },
+      ...phaseLayers(phases, x),
       {
         data: { values: series },
         encoding: { x, y, color: what },
@@ -123,4 +99,35 @@ function spec(
     ],
     resolve: { scale: { color: "independent" } },
   };
+}
+
+/** Every other phase is shaded, and each has its name at the bottom. */
+function phaseLayers(phases: readonly BudgetPhase[], x: ReturnType<typeof stepAxis>): Spec[] {
+  const bands = phases.map((phase, i) => ({ ...phase, shade: i % 2 }));
+  return [
+    {
+      data: { values: bands },
+      mark: { type: "rect", opacity: 0.5, tooltip: false },
+      encoding: {
+        x: { ...x, field: "from" },
+        x2: { field: "to" },
+        color: {
+          field: "shade",
+          type: "ordinal",
+          scale: { domain: [0, 1], range: ["transparent", "var(--band)"] },
+          legend: null,
+        },
+      },
+    },
+    {
+      data: { values: bands },
+      transform: [{ calculate: "(datum.from + datum.to) / 2", as: "middle" }],
+      mark: { type: "text", baseline: "bottom", fontSize: 10.5, dy: -4 },
+      encoding: {
+        x: { ...x, field: "middle" },
+        y: { value: "height" },
+        text: { field: "name", type: "nominal" },
+      },
+    },
+  ];
 }
