@@ -106,16 +106,29 @@ const adaloraSettings: Readonly<Record<string, { readonly lr: number; readonly o
   squad_v2: { lr: 1e-3, orth: 0.1 },
 };
 
+/** Settings that the paper leaves alone, which make a run another experiment. */
+const usual = {
+  limit: null,
+  maxSteps: null,
+  evalLimit: null,
+  evalFraction: null,
+  from: null,
+  importance: "ipt",
+  allocator: "adalora",
+  start: "paper",
+};
+
 /**
  * The paper's result for a run's task, method and average rank; undefined unless the model, the
  * adapted modules and, for AdaLoRA, learning rate and orthogonality are the paper's, or if the run
- * trains on a part of the data or for a set number of steps.
+ * trains on a part of the data, for a set number of steps, or in another way than the paper.
  */
 export function paperResult(config: JsonObject): PaperResult | undefined {
-  const { task, method, model, modules, targetRank, initRank, limit, maxSteps } = config;
+  const { task, method, model, modules, targetRank, initRank } = config;
   if (typeof task !== "string" || !/(^|[/\\])deberta-v3-base$/.test(String(model)))
     return undefined;
-  if ((limit ?? null) !== null || (maxSteps ?? null) !== null) return undefined;
+  if (Object.entries(usual).some(([key, value]) => (config[key] ?? value) !== value))
+    return undefined;
   if (!Array.isArray(modules) || modules.length !== 6) return undefined;
   const settings = adaloraSettings[task];
   const isPapers = config["lr"] === settings?.lr && config["regOrthCoef"] === settings?.orth;

@@ -101,8 +101,8 @@ function spec(
   };
 }
 
-/** The phases as bands with their names above. */
-function phaseLayers(phases: readonly BudgetPhase[], x: object): readonly object[] {
+/** Every other phase is shaded, and each has its name at the bottom. */
+function phaseLayers(phases: readonly BudgetPhase[], x: ReturnType<typeof stepAxis>): Spec[] {
   const bands = phases.map((phase, i) => ({ ...phase, shade: i % 2 }));
   return [
     {
