@@ -1,4 +1,5 @@
-import { dirname, extname } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { cutText, excerpt } from "../core/excerpt.ts";
 
@@ -32,7 +33,9 @@ export function readConfigFile(path: string): Layer {
   const parse = parsers[extname(path).toLowerCase()];
   if (parse === undefined) {
     const known = configExtensions.join(", ");
-    const hint = "the argument is a recipe or a configuration file; --data takes data";
+    const hint = existsSync(join(path, "config.json"))
+      ? "a run's folder is named by --out: adalora run --resume --out FOLDER goes on with it"
+      : "the argument is a recipe or a configuration file; --data takes data";
     throw errors.file(path, `a configuration's name must end in ${known}`, hint);
   }
   const text = readText(path);
