@@ -139,8 +139,8 @@ describe("an error names file, line and key", () => {
   });
 
   test("a run's folder, with how to go on with it", () => {
-    const folder = dirname(file("config.json", "{}"));
-    expect(() => readConfigFile(folder)).toThrow(
+    const run = dirname(file("config.json", "{}"));
+    expect(() => readConfigFile(run)).toThrow(
       expect.objectContaining({
         hint: "a run's folder is named by --out: adalora run --resume --out FOLDER goes on with it",
       }),
