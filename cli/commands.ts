@@ -16,6 +16,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "show what run would do: steps, phases, ranks, parameters, memory",
     load: async () => (await import("./commands/plan.ts")).plan,
   },
+  compare: {
+    about: "compare methods at equal budgets, paired by seed, with statistics",
+    load: async () => (await import("./commands/compare.ts")).compare,
+  },
   data: {
     about: "check data without a model: bad rows, classes, lengths, duplicates",
     load: async () => (await import("./commands/data.ts")).data,
@@ -36,6 +40,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "export --to merged: a full model without adapters",
     load: async () => (await import("./commands/export.ts")).merging,
   },
+  push: {
+    about: "upload a run, an adapter or a full model to the hub",
+    load: async () => (await import("./commands/push.ts")).push,
+  },
+  pull: {
+    about: "download an adapter or a model from the hub, and print its folder",
+    load: async () => (await import("./commands/pull.ts")).pull,
+  },
   plugin: {
     about: "list the model families, start a new one, check one",
     load: async () => (await import("./commands/plugin.ts")).plugin,
@@ -43,6 +55,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   inspect: {
     about: "show an adapter: ranks, singular values, sizes, orthogonality",
     load: async () => (await import("./commands/inspect.ts")).inspect,
+  },
+  runs: {
+    about: "list runs: task, method, metric, state, and what resumes each",
+    load: async () => (await import("./commands/runs.ts")).runs,
+  },
+  report: {
+    about: "show runs as one HTML page: curves, ranks over time, metrics, settings",
+    load: async () => (await import("./commands/report.ts")).report,
   },
   doctor: {
     about: "check libraries, machine and folders, and run a self-test",

@@ -1,11 +1,10 @@
 import { join } from "node:path";
-import { isUsedByMethod, type RunConfig, settingNames } from "../core/config/run-config.ts";
-import { settings } from "../core/config/settings.ts";
 import { metricLine } from "./metrics-text.ts";
 import { FROZEN } from "./out-folder.ts";
 import type { Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
 import type { TrainedRun } from "./trained.ts";
+import { withMethod } from "./with-method.ts";
 
 /**
  * Trains the demo's baseline into `out/frozen`: the frozen model with only its head trained, on the
@@ -31,11 +30,4 @@ export function accuracyOf({ result }: TrainedRun): number | undefined {
 /** The baseline's line among the metrics of the demo. */
 export function frozenLine(accuracy: number): string {
   return metricLine("frozen model, head only", accuracy.toFixed(4));
-}
-
-/** The same run with another method; options that the method does not use get their defaults. */
-function withMethod(config: RunConfig, method: RunConfig["method"]): RunConfig {
-  const unused = settingNames.filter((name) => !isUsedByMethod(name, method));
-  const defaults = Object.fromEntries(unused.map((name) => [name, settings[name].fallback]));
-  return { ...config, ...defaults, method };
 }

@@ -47,7 +47,7 @@ export function servingNotes(
       : []),
     ...(isAdapter && others.length > 0
       ? [
-          `vLLM takes no trained modules but classifier and score, and this adapter has ${others.join(", ")}: --to merged is for it`,
+          `vLLM accepts no trained modules but classifier and score, and this adapter has ${others.join(", ")}: --to merged is for it`,
         ]
       : []),
     ...(rounding && rounding.share > NOTABLE_LOSS

@@ -25,6 +25,7 @@ export async function makePlan(
   const { adaptRun } = await import("../core/run/create-trainer.ts");
   const { startingSummary } = await import("../core/run/starting-summary.ts");
   const { runNeeds } = await import("../core/run/needs.ts");
+  const { startAdvice } = await import("../core/run/start-advice.ts");
   const { dataOverview } = await import("../core/run/overview.ts");
   const modelParameters = backboneParameters(declared);
   const { adapters, trained } = adaptRun(run);
@@ -48,6 +49,7 @@ export async function makePlan(
     trainedParameters: trained.reduce((sum, { length }) => sum + length, 0),
     machine: machineOf(config),
     needs,
+    startAdvice: startAdvice(run),
     fit,
     warnings: memory === undefined ? warnings : [...warnings, memory],
   };

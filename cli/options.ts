@@ -1,6 +1,6 @@
 import type { SettingName } from "../core/config/run-config.ts";
 import { byteSizePattern } from "./byte-size.ts";
-import { integers, text, toggle } from "../core/config/setting.ts";
+import { integer, integers, text, toggle } from "../core/config/setting.ts";
 
 /** Options of every command. */
 export const commonOptions = {
@@ -43,5 +43,8 @@ export const runOptions = {
     "memory to stay within, such as 8G: chooses --micro-batch, --checkpointing and --eval-batch-size",
     { pattern: byteSizePattern, want: "a size like 8G or 500M", hint: "SIZE" },
   ),
+  reportEvery: integer(1, "evaluations between rewrites of report.html in --out; 0: no report", {
+    min: 0,
+  }),
   seeds: integers("run once per seed, in seed-N of --out, and report mean and standard deviation"),
 };

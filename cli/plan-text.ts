@@ -1,6 +1,7 @@
 import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
 import { startFor } from "../core/config/method.ts";
 import { configToJson, type RunConfig } from "../core/config/run-config.ts";
+import { budgetSchedule } from "../core/run/budget-schedule.ts";
 import type { TimeEstimate } from "../core/run/estimate-time.ts";
 import type { DataOverview } from "../core/run/overview.ts";
 import type { RunSchedule } from "../core/run/phases.ts";
@@ -44,6 +45,8 @@ export interface Plan {
   readonly trainedParameters: number;
   readonly machine: Machine;
   readonly needs: RunNeeds;
+  /** A start that suits the run better, and why; undefined if the chosen one does. */
+  readonly startAdvice?: string | undefined;
   /** How the run was fitted into --memory. */
   readonly fit?: string | undefined;
   /** Undefined unless measured. */
@@ -53,7 +56,7 @@ export interface Plan {
 
 /** A plan as a page, as wide as the terminal. */
 export function planText(plan: Plan, output: Output): string {
-  const { config, schedule, target, seeds, data, fit, warnings } = plan;
+  const { config, schedule, target, seeds, data, startAdvice, fit, warnings } = plan;
   const width = pageWidth(output);
   const rows: PageRow[] = [
     ["data", dataText(plan)],
@@ -64,6 +67,7 @@ export function planText(plan: Plan, output: Output): string {
     ...startingRows(plan),
     ...parameterRows(plan),
     ...choiceRows(config),
+    ...(startAdvice === undefined ? [] : [["start", startAdvice] as const]),
     deviceRow(plan),
     ...needsRows(plan),
     ...(fit === undefined ? [] : [["", fit] as const]),
@@ -112,22 +116,6 @@ export function budgetCurve(schedule: BudgetSchedule, width: number): string {
   }).join("");
 }
 
-/** A run's schedule as the rank allocator takes it. */
-export function budgetSchedule(
-  { steps: all, initWarmup, finalWarmup }: RunSchedule,
-  { initTotalRank, targetTotalRank }: RankTarget,
-  { maskInterval }: RunConfig,
-): BudgetSchedule {
-  return {
-    initial: initTotalRank,
-    target: targetTotalRank,
-    warmup: initWarmup,
-    finalTuning: finalWarmup,
-    interval: maskInterval,
-    steps: all,
-  };
-}
-
 // --- internal ---
 
 const labelWidth = 12;
@@ -171,11 +159,12 @@ function lengthText(
 }
 
 function rateText(
-  { lr, schedule: scheduleName, optimizer }: RunConfig,
+  { lr, lrE, schedule: scheduleName, optimizer }: RunConfig,
   { warmupSteps }: RunSchedule,
 ) {
   const warmup = warmupSteps === 0 ? "" : `, after ${steps(warmupSteps)} of warm-up`;
-  return `${lr}, ${scheduleName}${warmup}; ${optimizer}`;
+  const ofE = lrE === null ? "" : ` (${lrE} for E)`;
+  return `${lr}${ofE}, ${scheduleName}${warmup}; ${optimizer}`;
 }
 
 /** Steps count from 1 here, as in the log. */
@@ -185,12 +174,13 @@ function phaseRows(
   config: RunConfig,
   width: number,
 ): PageRow[] {
-  const { initTotalRank: start, targetTotalRank: end } = target;
+  const { unit, initial: start, target: end } = target.budget;
+  const shown = (range: string) => (unit === "ranks" ? `rank ${range}` : `${range} parameters`);
   const ranks = {
-    "warm-up": `rank ${count(start)}`,
-    budgeting: `rank ${count(start)} to ${count(end)} in ${count(schedule.prunings)} prunings`,
-    final: `rank ${count(end)}`,
-    training: `rank ${count(start)}`,
+    "warm-up": shown(count(start)),
+    budgeting: `${shown(`${count(start)} to ${count(end)}`)} in ${count(schedule.prunings)} prunings`,
+    final: shown(count(end)),
+    training: `rank ${count(target.initTotalRank)}`,
   };
   const rows = schedule.phases.map(({ name, first, last }): PageRow => [
     name,
@@ -209,7 +199,7 @@ function parameterRows({ target, matrices, modelParameters, trainedParameters }:
   ];
   if (!target) return [model];
   const { initRank, targetRank, initTotalRank, initParameters, targetParameters } = target;
-  const falls = target.targetTotalRank < initTotalRank;
+  const falls = target.budget.target < target.budget.initial;
   const average = (rank: number) => `an average of ${Number(rank.toFixed(3))}`;
   const isUniform = initTotalRank === initRank * matrices;
   const initial = isUniform ? `${initRank}` : average(initTotalRank / matrices);

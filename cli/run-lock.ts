@@ -49,6 +49,26 @@ export async function whileLocked<T>(out: string, work: () => Promise<T>): Promi
   }
 }
 
+/**
+ * Whether a process has locked a run's folder. Changes nothing there; false where no lock can be
+ * tried.
+ */
+export async function isLocked(out: string): Promise<boolean> {
+  const folder = resolve(out);
+  if (held.has(folder)) return true;
+  let fd: number;
+  try {
+    fd = openSync(join(folder, FILE), "r");
+  } catch {
+    return false; // no lock file, or none that may be read
+  }
+  try {
+    return (await lockFunction())(fd) === "busy";
+  } finally {
+    closeSync(fd); // which also gives up a lock that was free
+  }
+}
+
 // --- internal ---
 
 /** `out`: the folder as the user gave it. */

@@ -12,6 +12,9 @@ type StopSignal = keyof typeof exitCodes;
 
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const satisfies readonly StopSignal[];
 
+/** The variable that names the process whose end stops this one: that of a comparison. */
+export const PARENT = "ADALORA_PARENT";
+
 /** A request to stop, while its signals are handled: `using stop = listenForStop(report)`. */
 export interface StopRequest extends Disposable {
   /** Whether a signal has arrived: save a checkpoint and stop. */
@@ -35,6 +38,13 @@ export function listenForStop(report: Report, end: typeof exitNow = exitNow): St
   };
   const handled = stopSignals.filter((name) => name !== "SIGHUP" || !isIgnored(name));
   for (const name of handled) process.on(name, onSignal);
+  const parent = Number(process.env[PARENT] ?? Number.NaN);
+  const watch = Number.isNaN(parent)
+    ? undefined
+    : setInterval(() => {
+        if (process.ppid !== parent && first === undefined) onSignal("SIGTERM");
+      }, 200);
+  watch?.unref();
   return {
     get isRequested() {
       return first !== undefined;
@@ -44,6 +54,7 @@ export function listenForStop(report: Report, end: typeof exitNow = exitNow): St
     },
     [Symbol.dispose]() {
       for (const name of handled) process.off(name, onSignal);
+      clearInterval(watch);
     },
   };
 }

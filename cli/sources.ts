@@ -67,6 +67,20 @@ export function openSources(report: Report, env: Environment = process.env): Sou
   };
 }
 
+/** Smaller downloads are not shown. */
+const SHOWN_FROM_BYTES = 2 ** 20;
+
+/** Shows the download of a large file: a live line on a terminal, elsewhere a line at its start. */
+export function downloadProgress(report: Report) {
+  let lastFile = "";
+  return ({ file, received, total }: { file: string; received: number; total: number }) => {
+    if (total < SHOWN_FROM_BYTES) return;
+    if (lastFile !== file && !report.isLive) report.info(`downloading ${file}, ${byteSize(total)}`);
+    lastFile = file;
+    report.live(`downloading ${file}  ${byteSize(received)} of ${byteSize(total)}`);
+  };
+}
+
 // --- internal ---
 
 async function openFamiliesOf(
@@ -106,18 +120,4 @@ async function resolveOnHub<T>(name: string, download: () => Promise<T>): Promis
     }
     throw error;
   }
-}
-
-/** Smaller downloads are not shown. */
-const SHOWN_FROM_BYTES = 2 ** 20;
-
-/** Shows the download of a large file: a live line on a terminal, elsewhere a line at its start. */
-function downloadProgress(report: Report) {
-  let lastFile = "";
-  return ({ file, received, total }: { file: string; received: number; total: number }) => {
-    if (total < SHOWN_FROM_BYTES) return;
-    if (lastFile !== file && !report.isLive) report.info(`downloading ${file}, ${byteSize(total)}`);
-    lastFile = file;
-    report.live(`downloading ${file}  ${byteSize(received)} of ${byteSize(total)}`);
-  };
 }

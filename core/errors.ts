@@ -235,6 +235,13 @@ export const errors = {
     });
   },
 
+  /** Several runs of one command that a signal stopped. */
+  interruptedRuns(command: string) {
+    return new AdaloraError("E_INTERRUPTED", "interrupted: not all runs are finished", {
+      hint: `${command} continues from there`,
+    });
+  },
+
   /** Parameters that neither the model's files nor the adapter's contain. */
   untrained(
     where: string,
@@ -391,11 +398,15 @@ export const errors = {
     );
   },
 
-  targetAboveStart(ranks: { initRank: number; targetTotalRank: number; initTotalRank: number }) {
-    const { initRank, targetTotalRank, initTotalRank } = ranks;
+  targetAboveStart(
+    initRank: number,
+    budget: { unit: "ranks" | "parameters"; initial: number; target: number },
+  ) {
+    const { unit, initial, target } = budget;
+    const what = unit === "ranks" ? "triplets" : unit;
     return new AdaloraError(
       "E_SCHEDULE",
-      `the target, ${targetTotalRank} triplets in total, exceeds the start: --init-rank ${initRank} gives ${initTotalRank}`,
+      `the target, ${target} ${what} in total, exceeds the start: --init-rank ${initRank} gives ${initial}`,
       { hint: "lower the target, or leave --init-rank out" },
     );
   },

@@ -5,6 +5,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { pageScript } from "../cli/report-page/page-script.ts";
 import type { Carried } from "../ffi/contents.ts";
 import { nativeDir } from "../ffi/paths.ts";
 import { contents, hashOf, licences, type Part } from "./release/contents.ts";
@@ -30,6 +31,17 @@ const tokenizersPlugin: Bun.BunPlugin = {
   },
 };
 
+/** Puts the script of a run's report in place of the module that reads it from node_modules. */
+const reportPlugin: Bun.BunPlugin = {
+  name: "report",
+  setup(build) {
+    build.onLoad({ filter: /report-page\/page-script\.ts$/ }, () => ({
+      contents: `export const pageScript = () => ${JSON.stringify(pageScript())};`,
+      loader: "js",
+    }));
+  },
+};
+
 async function compile(entry: string) {
   await Bun.build({
     entrypoints: [entry],
@@ -38,7 +50,7 @@ async function compile(entry: string) {
     minify: true,
     sourcemap: "inline",
     bytecode: true,
-    plugins: [tokenizersPlugin],
+    plugins: [tokenizersPlugin, reportPlugin],
     compile: {
       outfile: output,
       autoloadPackageJson: true,

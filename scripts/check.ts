@@ -5,7 +5,13 @@ const steps: [name: string, run: () => number | undefined][] = [
   ["format", () => runTool("oxfmt", ["--check"])],
   ["format of C", () => clangFormat(["--dry-run", "--Werror"])],
   ["lint", () => runTool("oxlint", ["--type-aware", "--deny-warnings"])],
-  ["types", () => runTool("tsc", ["-p", "."]) || runTool("tsc", ["-p", "scripts"])],
+  [
+    "types",
+    () =>
+      runTool("tsc", ["-p", "."]) ||
+      runTool("tsc", ["-p", "scripts"]) ||
+      runTool("tsc", ["-p", "cli/report-page/browser"]),
+  ],
   ["tests", () => runInForeground([process.execPath, "scripts/test.ts"])],
 ];
 const failed = steps.filter(([name, run]) => {

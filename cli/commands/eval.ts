@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { classesJson } from "../../core/run/results.ts";
 import { classesBySplit, intervalsBySplit, metricsOf } from "../../core/tasks/task.ts";
 import { text, toggle } from "../../core/config/setting.ts";
+import { errors } from "../../core/errors.ts";
+import { adapterArgument } from "../adapter-argument.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { classTable } from "../class-table.ts";
@@ -43,28 +45,31 @@ const own = {
 
 /** `adalora eval`: a trained model's metrics on a labelled split. */
 export const evaluation = defineCommand({
-  usage: "",
-  positionals: 0,
+  usage: "[RUN|ADAPTER]",
+  positionals: 1,
   settings: [],
   scripts: false,
   options: own,
   notes: [
     "Reports the task's metrics and the loss, as run does. Options that are not given are those of the run that the adapter or model belongs to.",
+    "RUN is the folder of a run, ADAPTER that of an adapter: the same as --adapter.",
   ],
   examples: [
-    "adalora eval --adapter runs/rte",
+    "adalora eval runs/rte",
     "adalora eval --adapter runs/rte --data glue/RTE --split train --json",
     "adalora eval --model runs/rte-full --task rte --data dev.tsv",
   ],
 
-  async run({ given, options }, report) {
+  async run({ positionals, given, options }, report) {
+    const { adapter, words } = adapterArgument(positionals, options.adapter);
+    if (words[0] !== undefined) throw errors.argument(words[0], "[RUN|ADAPTER]");
     const out = resultsOut(options);
     checkBackend(options);
     const { openTrained } = await import("../../core/run/open-trained.ts");
     const { loadSplits, splitsFor } = await import("../trained-data.ts");
     const { predictAll } = await import("../trained-predictions.ts");
     const sources = openSources(report);
-    const trained = await openTrained(options, sources);
+    const trained = await openTrained({ ...options, adapter }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     checkTaskOptions(given, own, trained.task.name);
     const splits = await splitsFor(options, trained, sources);

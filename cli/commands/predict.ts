@@ -1,4 +1,5 @@
 import { list, text, toggle } from "../../core/config/setting.ts";
+import { adapterArgument } from "../adapter-argument.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { printable } from "../printable.ts";
@@ -35,13 +36,14 @@ const own = {
 
 /** `adalora predict`: a trained model's predictions for texts, labelled or not. */
 export const predict = defineCommand({
-  usage: "[TEXT…]",
+  usage: "[RUN|ADAPTER] [TEXT…]",
   positionals: Infinity,
   settings: [],
   scripts: false,
   options: own,
   notes: [
     "Predicts the TEXTs, the rows of --input or --data, or by default the test set of the run that the adapter or model belongs to. Labels are not read. Without --out the predictions are JSON lines on stdout.",
+    "A first argument that is the folder of a run or of an adapter is the same as --adapter.",
     "A TEXT is a text to classify (two for a task about pairs), a question about --context, or a text to summarize. As a TEXT or as --context, - reads standard input as one plain text; as --input, as rows.",
   ],
   examples: [
@@ -55,7 +57,8 @@ export const predict = defineCommand({
 
   async run({ positionals, given, options }, report) {
     const { checkInput, inputSplits } = await import("../predict-input.ts");
-    const requested = { ...options, words: positionals, isSplitGiven: given.has("split") };
+    const { adapter, words } = adapterArgument(positionals, options.adapter);
+    const requested = { ...options, words, isSplitGiven: given.has("split") };
     checkInput(requested);
     const out = resultsOut(options);
     checkBackend(options);
@@ -63,7 +66,7 @@ export const predict = defineCommand({
     const { loadSplits } = await import("../trained-data.ts");
     const { allRecords, predictAll, writePredicted } = await import("../trained-predictions.ts");
     const sources = openSources(report);
-    const trained = await openTrained({ ...options, labelColumn: null }, sources);
+    const trained = await openTrained({ ...options, adapter, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     const { weightsOf } = trained;
     const weights = weightsOf?.other && `weights: ${weightsText(weightsOf)}`;

@@ -48,20 +48,23 @@ export const run = defineCommand({
     const sources = openSources(report);
     const { config, notes } = await requestedRun(positionals[0], given, options, sources);
     for (const note of notes) report.info(note);
-    const { seeds, resume, overwrite, memory } = options;
+    const { seeds, resume, overwrite, memory, reportEvery } = options;
     checkBackend(config);
     const out = config.out ?? defaultOut(config.model === DEMO ? "demo" : config.task, new Date());
     const folders = seeds?.map((seed) => seedFolder(out, seed)) ?? [out];
     for (const folder of folders) checkOut(resolve(folder), { resume, overwrite });
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
-    const outOptions = { resume, overwrite, memory };
+    const outOptions = { resume, overwrite, memory, reportEvery };
     const context = { sources, report };
     const train = async () => {
       if (!seeds) return runOnce({ ...config, out }, outOptions, again, context);
       const { runSeeds } = await import("../run-seeds.ts");
-      return runSeeds({ ...config, out }, seeds, outOptions, again, report, (one) =>
+      const code = await runSeeds({ ...config, out }, seeds, outOptions, again, report, (one) =>
         trainOnce(one, outOptions, context),
       );
+      const { keepReport } = await import("../report-page/kept-report.ts");
+      if (code === 0) keepReport(out, reportEvery, (text) => report.warn(text)).ended();
+      return code;
     };
     try {
       return await whileLocked(out, train);
@@ -76,6 +79,8 @@ export const run = defineCommand({
 interface StartOptions extends OutOptions {
   /** --memory: what the run may take. */
   readonly memory: string | null;
+  /** --report-every */
+  readonly reportEvery: number;
 }
 
 /** What a command opens once. */
@@ -133,7 +138,7 @@ function trainOnce(
 /** Checks everything before anything is written. */
 async function trainLocked(
   config: PlacedRun,
-  { memory, ...outOptions }: StartOptions,
+  { memory, reportEvery, ...outOptions }: StartOptions,
   context: Context,
 ): Promise<TrainedRun> {
   const { report } = context;
@@ -155,6 +160,8 @@ async function trainLocked(
   const { executeRun } = await import("../../core/run/execute.ts");
   const backend = await openBackend(prepared.config);
   using stop = listenForStop(report);
+  const { keepReport, reporting } = await import("../report-page/kept-report.ts");
+  const page = keepReport(out, reportEvery, (text) => report.warn(text));
   const watcher = watchRun(prepared, report, stop, started);
   const folder = {
     out,
@@ -162,10 +169,13 @@ async function trainLocked(
     preparationSeconds: (performance.now() - started) / 1000,
     environment: environmentOf(backend),
   };
-  const result = await executeRun(backend, prepared, folder, watcher).catch((error: unknown) => {
-    if (error instanceof Stopped) throw new StoppedAtStart(stop.exitCode ?? 130);
-    throw error;
-  });
+  const result = await executeRun(backend, prepared, folder, reporting(watcher, page)).catch(
+    (error: unknown) => {
+      if (error instanceof Stopped) throw new StoppedAtStart(stop.exitCode ?? 130);
+      throw error;
+    },
+  );
+  page.ended();
   const unreached = budgetWarning(prepared, result);
   if (unreached !== undefined) report.warn(unreached);
   return {

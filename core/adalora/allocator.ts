@@ -43,7 +43,7 @@ export interface AllocatorContext {
 
 /** The rank allocation after one step. */
 export interface Allocation {
-  /** Total number of triplets allowed over all adapters. */
+  /** Triplets allowed over all adapters, or parameters where the schedule counts those. */
   readonly budget: number;
   /** Whether this step applied a mask. */
   readonly masked: boolean;
@@ -59,6 +59,8 @@ export interface Allocator {
   applyMask(): void;
   /** State besides the parameters, by name; saved in checkpoints. */
   readonly state: Readonly<Record<string, Buffer>>;
+  /** [sum of ranks]: each triplet's importance at the last mask; absent where a rule has none. */
+  readonly scores?: Buffer | undefined;
 }
 
 /** A rank allocation rule, selectable by name. */

@@ -1,8 +1,13 @@
 import { invariant } from "../errors.ts";
 
+/** What a budget counts: triplets, or the parameters that they have. */
+export type BudgetUnit = "ranks" | "parameters";
+
 /** Parameters of the budget schedule. Steps are numbered from 0. */
 export interface BudgetSchedule {
-  /** Ranks summed over all adapted matrices, before pruning. */
+  /** What `initial` and `target` count; default: ranks. */
+  readonly unit?: BudgetUnit;
+  /** Ranks or parameters summed over all adapted matrices, before pruning. */
   readonly initial: number;
   /** The same after the last pruning. */
   readonly target: number;

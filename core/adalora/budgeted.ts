@@ -9,10 +9,15 @@ import type { Importance, MaskedMatrix } from "../kernels/training.ts";
 export interface TripletSelection {
   /** Averages that the optimizer must update at this step; omitted by rules that need none. */
   importanceAt?(step: number): Importance | undefined;
-  /** Sets the report's threshold, and `kept` to 1 for `budget` triplets and 0 for the rest. */
+  /**
+   * Sets the report's threshold, and `kept` to 1 for triplets of `budget` in all, in the schedule's
+   * unit, and to 0 for the rest.
+   */
   keep(budget: number): void;
   /** Saved in checkpoints. */
   readonly state?: Readonly<Record<string, Buffer>>;
+  /** [sum of ranks]: each triplet's importance, which `keep` updates. */
+  readonly scores?: Buffer;
 }
 
 /**
@@ -46,6 +51,7 @@ export function createBudgetedAllocator(
     },
     applyMask,
     state: selection.state ?? {},
+    scores: selection.scores,
   };
 }
 

@@ -28,7 +28,7 @@ export class TripletScores {
     invariant(settings.importance !== "magnitude" || !hasDoublets, "magnitude scores need E");
     this.#context = context;
     const length = adapters.flatMap(adapterParameters).reduce((sum, p) => sum + p.length, 0);
-    this.scores = backend.alloc(backend.master, settings.schedule.initial);
+    this.scores = backend.alloc(backend.master, tripletCount(adapters));
     const sensitivity = backend.alloc(backend.master, length);
     const uncertainty = backend.alloc(backend.master, length);
     backend.zero(sensitivity);
@@ -73,6 +73,11 @@ export class TripletScores {
       uncertainty: arena.partOf(this.#importance.uncertainty, parameter),
     };
   }
+}
+
+/** The sum of the adapters' ranks. */
+export function tripletCount(adapters: readonly Adapter[]): number {
+  return adapters.reduce((sum, { rank }) => sum + rank, 0);
 }
 
 /** Each adapter's slice of a buffer with one element per triplet. */

@@ -36,13 +36,8 @@ const alternatives: readonly (readonly SettingName[])[] = [
   ["evalData", "evalFraction"],
 ];
 
-/** Setting one of these clears an initial rank set in a lower layer. */
-const initRankDependsOn: readonly SettingName[] = [
-  "method",
-  "targetRank",
-  "targetTotalRank",
-  "budget",
-];
+/** Setting one of these clears an initial rank and a budget's unit set in a lower layer. */
+const ranksDependOn: readonly SettingName[] = ["method", "targetRank", "targetTotalRank", "budget"];
 
 /**
  * Applies layers, lowest first, over the defaults. Null in a layer means not set. Throws E_CONFIG
@@ -142,7 +137,7 @@ function resetBy(layer: Layer): Partial<SettingValues> {
   const replaced = alternatives
     .filter((group) => group.some((name) => names.includes(name)))
     .flat();
-  if (initRankDependsOn.some((name) => names.includes(name))) replaced.push("initRank");
+  if (ranksDependOn.some((name) => names.includes(name))) replaced.push("initRank", "budgetUnit");
   return Object.fromEntries(replaced.map((name) => [name, null]));
 }
 

@@ -132,6 +132,14 @@ const task = {
     "share of the training rows to evaluate on instead, the same of each class; --seed chooses them",
     { above: 0, below: 1 },
   ),
+  evalSeed: integer(null, "seed that chooses the rows of --eval-fraction (default: --seed)", {
+    min: 0,
+  }),
+  tuneFraction: real(
+    null,
+    "share of the training rows to hold out for choosing settings: evaluated on instead of the evaluation data, which stay unseen",
+    { above: 0, below: 1 },
+  ),
   ...columnSettings,
   labels: list("class names in the order of their ids (default: the task's, or the data's)", {
     kinds: ["sequence"],
@@ -196,6 +204,12 @@ const adapter = {
     methods: adapterMethods,
     hint: "N|N%",
   }),
+  budgetUnit: choice(
+    ["ranks", "parameters"],
+    null,
+    "what pruning counts: ranks, or the parameters of each triplet (default: parameters with --budget, except for the paper's own budgets)",
+    { methods: pruningMethods },
+  ),
   alpha: real(16, "increments are scaled by alpha / initial rank", {
     above: 0,
     methods: adapterMethods,
@@ -244,6 +258,10 @@ const adapter = {
 /** The optimization. */
 const training = {
   lr: real(5e-4, "peak learning rate", { above: 0, aliases: ["learning-rate"] }),
+  lrE: real(null, "peak learning rate of E alone (default: --lr)", {
+    above: 0,
+    methods: svdMethods,
+  }),
   schedule: choice(scheduleNames, "linear", "learning-rate schedule", {
     aliases: ["lr-scheduler-type"],
   }),

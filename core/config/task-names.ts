@@ -6,6 +6,11 @@ export type TaskKind = "sequence" | "span" | "generation";
 const glueNames = Object.keys(glueTasks);
 const ownDataNames = ["classification", "regression"];
 
+/** Whether a task is a kind of the user's own data, rather than a data set of the paper. */
+export function isOwnDataTask(name: string): boolean {
+  return name === "summarization" || ownDataNames.includes(name);
+}
+
 /** Tasks with one output per sequence: GLUE's, and the kinds of the user's own data. */
 export const sequenceTaskNames: readonly string[] = [...glueNames, ...ownDataNames];
 /** Tasks of extractive question answering. */

@@ -1,7 +1,7 @@
-import { AdaloraError, errors } from "../errors.ts";
-import { cutText, excerpt } from "../excerpt.ts";
-import { errorCode } from "./file-errors.ts";
+import { type AdaloraError, errors } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { withReadBody } from "./hub-body.ts";
+import { type ClientOptions, expectHubAnswer, hubFetch } from "./hub-fetch.ts";
 import { collectFiles, type RemoteFile } from "./hub-list.ts";
 import { isCommit, type Repo, showRepo } from "./hub-repo.ts";
 import type { HubSettings } from "./hub-settings.ts";
@@ -19,31 +19,9 @@ export interface HubClient {
   get(commit: string, path: string, from: number): Promise<Response>;
 }
 
-/** Options of a hub client. */
-export interface ClientOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Delay before the second attempt, in milliseconds; doubles with each further attempt. */
-  readonly retryDelay?: number | undefined;
-}
-
-const MAX_ATTEMPTS = 4;
-const RETRY_DELAY = 500;
-const MAX_RETRY_DELAY = 30_000;
-const MAX_REDIRECTS = 8;
 // A page lists at most 1000 files, with some 300 bytes for each.
 const MAX_JSON_BYTES = 2 ** 24;
 const MAX_PAGES = 1000;
-const RETRYABLE_STATUS = new Set([408, 429, 500, 502, 503, 504]);
-const RETRYABLE_CODES = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT", "ConnectionClosed"]);
-
-function describeFailure(error: unknown): string {
-  if (error instanceof DOMException && error.name === "TimeoutError") return "no answer in time";
-  const code = errorCode(error);
-  if (code === "ECONNREFUSED") return "connection refused";
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "the host name cannot be resolved";
-  if (code === "ECONNRESET") return "connection closed";
-  return code ?? (error instanceof Error ? error.message : String(error));
-}
 
 /** The error for an unsuccessful response, with a hint. */
 function statusError(response: Response, repo: Repo, endpoint: string): AdaloraError {
@@ -75,94 +53,6 @@ function statusError(response: Response, repo: Repo, endpoint: string): AdaloraE
   );
 }
 
-async function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  await Bun.sleep(milliseconds);
-  signal?.throwIfAborted();
-}
-
-/** Waits at most `timeout` milliseconds for the headers; the body has no limit here. */
-async function fetchHeaders(
-  url: URL,
-  init: RequestInit,
-  timeout: number,
-  signal: AbortSignal | undefined,
-): Promise<Response> {
-  const timer = new AbortController();
-  const handle = setTimeout(() => timer.abort(new DOMException("", "TimeoutError")), timeout);
-  const signals = signal === undefined ? [timer.signal] : [timer.signal, signal];
-  try {
-    return await fetch(url, { ...init, redirect: "manual", signal: AbortSignal.any(signals) });
-  } finally {
-    clearTimeout(handle);
-  }
-}
-
-function retryDelayFrom(response: Response, delay: number): number {
-  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
-  return Math.min(seconds >= 0 ? seconds * 1000 : delay, MAX_RETRY_DELAY);
-}
-
-/**
- * A fetch for one endpoint. Sends the token to the endpoint only, never to a redirect's host;
- * retries transient failures, and turns every failure into an AdaloraError about the repository.
- */
-function hubFetch(repo: Repo, endpoint: string, settings: HubSettings, options: ClientOptions) {
-  const { signal, retryDelay = RETRY_DELAY } = options;
-  const origin = new URL(endpoint).origin;
-
-  const follow = async (start: URL, init: RequestInit): Promise<Response> => {
-    let url = start;
-    for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-      const headers = new Headers(init.headers);
-      headers.set("User-Agent", "adalora");
-      headers.set("Accept-Encoding", "identity");
-      headers.delete("Authorization");
-      if (settings.token !== undefined && url.origin === origin) {
-        headers.set("Authorization", `Bearer ${settings.token}`);
-      }
-      const response = await fetchHeaders(url, { ...init, headers }, settings.timeout, signal);
-      const location = response.headers.get("Location");
-      if (response.status < 300 || response.status >= 400 || location === null) return response;
-      await response.body?.cancel();
-      url = redirected(location, url, repo);
-    }
-    throw errors.hub(showRepo(repo), `${endpoint} redirects more than ${MAX_REDIRECTS} times`);
-  };
-
-  return async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
-    const url = new URL(input instanceof Request ? input.url : input);
-    for (let attempt = 1; ; attempt++) {
-      const delay = retryDelay * 2 ** (attempt - 1);
-      try {
-        const response = await follow(url, init);
-        if (response.ok) return response;
-        await response.body?.cancel();
-        const error = statusError(response, repo, endpoint);
-        if (!RETRYABLE_STATUS.has(response.status) || attempt === MAX_ATTEMPTS) throw error;
-        await sleep(retryDelayFrom(response, delay), signal);
-      } catch (error) {
-        if (error instanceof AdaloraError || signal?.aborted === true) throw error;
-        if (!RETRYABLE_CODES.has(errorCode(error) ?? "") || attempt === MAX_ATTEMPTS) {
-          throw errors.hubUnreachable(
-            showRepo(repo),
-            `cannot reach ${endpoint}: ${describeFailure(error)}`,
-            "check the network, set HF_ENDPOINT to a mirror, or use a local folder",
-            error,
-          );
-        }
-        await sleep(delay, signal);
-      }
-    }
-  };
-}
-
-/** Where a redirect leads: only to a web address, as Bun's fetch would read local files too. */
-function redirected(location: string, from: URL, repo: Repo): URL {
-  const url = URL.canParse(location, from.href) ? new URL(location, from) : undefined;
-  if (url?.protocol === "https:" || url?.protocol === "http:") return url;
-  throw errors.hub(showRepo(repo), `${from.origin} redirects to ${excerpt(location)}`);
-}
-
 /** Opens one repository of the hub. Loads the hub's library on demand, as few commands need it. */
 export async function openHub(
   repo: Repo,
@@ -171,8 +61,13 @@ export async function openHub(
 ): Promise<HubClient> {
   const hub = await import("@huggingface/hub");
   const hubUrl = settings.endpoint ?? hub.HUB_URL;
-  const send = hubFetch(repo, hubUrl, settings, options);
   const where = showRepo(repo);
+  const requests = { where, endpoint: hubUrl, settings, options };
+  const send = hubFetch({
+    ...requests,
+    statusError: (response) => statusError(response, repo, hubUrl),
+    unreachableHint: "check the network, set HF_ENDPOINT to a mirror, or use a local folder",
+  });
   let pages = 0;
   const ask = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     if (++pages > MAX_PAGES)
@@ -181,33 +76,18 @@ export async function openHub(
     return withReadBody(await send(input, init), limits, where);
   };
   const shared = { hubUrl, fetch: Object.assign(ask, { preconnect: fetch.preconnect }) };
-  // A response that is not the hub's (a captive portal's page) makes the library throw various
-  // errors.
-  const expectHubAnswer = async <T>(answer: Promise<T>): Promise<T> => {
-    try {
-      return await answer;
-    } catch (cause) {
-      if (cause instanceof AdaloraError || options.signal?.aborted === true) throw cause;
-      if (cause instanceof DOMException && cause.name === "TimeoutError") {
-        const hint = "try again later; HF_HUB_OFFLINE=1 uses only the cache";
-        throw errors.hubUnreachable(where, `${hubUrl} sent no whole answer in time`, hint, cause);
-      }
-      const detail = cutText(cause instanceof Error ? cause.message : String(cause), 200);
-      throw errors.hub(where, `${hubUrl} sent an unexpected answer: ${detail}`, undefined, cause);
-    }
-  };
   return {
     async commit() {
       const { name, revision, type } = repo;
       const query = { ...shared, name, revision, additionalFields: ["sha" as const] };
       const info = type === "model" ? hub.modelInfo(query) : hub.datasetInfo(query);
-      const { sha } = await expectHubAnswer<{ sha: string }>(info);
+      const { sha } = await expectHubAnswer<{ sha: string }>(info, requests);
       if (typeof sha === "string" && isCommit(sha)) return sha;
       throw errors.hub(where, `${hubUrl} returned no commit: ${excerpt(sha)}`);
     },
     list(commit) {
       const entries = hub.listFiles({ ...shared, repo, recursive: true, revision: commit });
-      return expectHubAnswer(collectFiles(entries, where, 10 * settings.timeout));
+      return expectHubAnswer(collectFiles(entries, where, 10 * settings.timeout), requests);
     },
     get(commit, path, from) {
       const prefix = repo.type === "dataset" ? `datasets/${repo.name}` : repo.name;

@@ -17,6 +17,7 @@ import { isAlive, writeAll } from "./atomic.ts";
 import { fileError } from "./file-errors.ts";
 import { readChunk } from "./hub-body.ts";
 import type { HubClient } from "./hub-client.ts";
+import { newContentHasher } from "./hub-hash.ts";
 import type { RemoteFile } from "./hub-list.ts";
 
 /** Progress of one file, in bytes. */
@@ -60,15 +61,8 @@ class PartialFile {
     this.#hashExisting();
   }
 
-  /**
-   * Git hashes a small file behind a header with its length; a large (LFS) file has a plain
-   * SHA-256.
-   */
   #newHasher(): Bun.CryptoHasher {
-    const { hash, size } = this.#file;
-    return hash.length === 64
-      ? new Bun.CryptoHasher("sha256")
-      : new Bun.CryptoHasher("sha1").update(`blob ${size}\0`);
+    return newContentHasher(this.#file.hash, this.#file.size);
   }
 
   #hashExisting(): void {

@@ -6,11 +6,9 @@ import { ADAPTER_CONFIG, ADAPTER_FACTS, ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS } f
 
 const MODEL_CONFIG = "config.json";
 
-/** Files that a tokenizer, generation or `predict` may need, downloaded where they exist. */
-const OPTIONAL_MODEL_FILES = [
-  ADAPTER_FACTS, // a merged model has them too
+/** Files that a tokenizer may need, downloaded where they exist. */
+const TOKENIZER_FILES = [
   "added_tokens.json",
-  "generation_config.json",
   "merges.txt",
   "special_tokens_map.json",
   "spm.model",
@@ -20,8 +18,8 @@ const OPTIONAL_MODEL_FILES = [
   "vocab.txt",
 ];
 
-/** What makes an adapter's folder complete, downloaded where it exists. */
-const OPTIONAL_ADAPTER_FILES = [ADAPTER_FACTS, "tokenizer.json", "tokenizer_config.json"];
+/** Whether a path is a file of a tokenizer. */
+export const isTokenizerFile = (path: string) => TOKENIZER_FILES.includes(path);
 
 function required(names: readonly string[], candidates: readonly string[], where: string): string {
   const found = candidates.find((name) => names.includes(name));
@@ -39,11 +37,15 @@ function required(names: readonly string[], candidates: readonly string[], where
  * the caller adds.
  */
 export function modelFiles(names: readonly string[], where: string): string[] {
-  const extras = OPTIONAL_MODEL_FILES.filter((name) => names.includes(name));
+  const optional = ["generation_config.json", ...TOKENIZER_FILES, ADAPTER_FACTS];
+  const extras = optional.filter((name) => names.includes(name));
   return [required(names, [MODEL_CONFIG], where), ...extras, required(names, WEIGHT_FILES, where)];
 }
 
-/** Selects the files that a PEFT adapter in a folder of the repository needs; "" is its root. */
+/**
+ * Selects the files that a PEFT adapter in a folder of the repository needs, with its facts and
+ * tokenizer where they exist; "" is its root.
+ */
 export function adapterFiles(names: readonly string[], where: string, folder: string): string[] {
   const inFolder = (name: string) => (folder === "" ? name : `${folder}/${name}`);
   const config = inFolder(ADAPTER_CONFIG);
@@ -52,7 +54,9 @@ export function adapterFiles(names: readonly string[], where: string, folder: st
     if (first !== undefined) throw severalAdapters(where, folder, [first, ...others]);
   }
   const weights = [ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS].map(inFolder);
-  const extras = OPTIONAL_ADAPTER_FILES.map(inFolder).filter((name) => names.includes(name));
+  const extras = [ADAPTER_FACTS, ...TOKENIZER_FILES]
+    .map(inFolder)
+    .filter((name) => names.includes(name));
   return [required(names, [config], where), ...extras, required(names, weights, where)];
 }
 

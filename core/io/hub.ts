@@ -3,9 +3,10 @@ import { AdaloraError, errors } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
 import { errorCode, fileError } from "./file-errors.ts";
 import { type CachedRepo, listFolder, openCachedRepo } from "./hub-cache.ts";
-import { type ClientOptions, type HubClient, openHub } from "./hub-client.ts";
+import { type HubClient, openHub } from "./hub-client.ts";
 import { downloadBlob, type DownloadProgress } from "./hub-download.ts";
-import { adapterFiles, datasetSplits, modelFiles } from "./hub-files.ts";
+import type { ClientOptions } from "./hub-fetch.ts";
+import { adapterFiles, datasetSplits, isTokenizerFile, modelFiles } from "./hub-files.ts";
 import type { RemoteFile } from "./hub-list.ts";
 import {
   isCommit,
@@ -43,7 +44,7 @@ export interface Resolved {
 /**
  * Selects the needed files from the names of all files; throws an AdaloraError when one is missing.
  */
-type FileSelector = (names: readonly string[], where: string) => readonly string[];
+export type FileSelector = (names: readonly string[], where: string) => readonly string[];
 
 /** The shards of the selected weights, when those are an index, which must be in `dir` already. */
 function shardsOf(
@@ -146,20 +147,26 @@ async function fromHub(
   return { dir, source: "hub", commit, warning: undefined };
 }
 
-async function resolve(
-  spec: string,
-  type: RepoType,
+/** Whether a commit's cached snapshot can be used without a look at the hub. */
+function needsNoHub(cached: CachedRepo, repo: Repo, select: FileSelector): boolean {
+  if (!isCommit(repo.revision) || !isComplete(cached, repo, select)) return false;
+  // A part of the model that was pulled alone lacks what this selection takes where it exists.
+  return select !== modelFiles || listFolder(cached.snapshot(repo.revision)).some(isTokenizerFile);
+}
+
+/**
+ * The snapshot of a repository with the selected files, from the hub or, without a network or when
+ * offline, from the cache.
+ */
+export async function resolveRepo(
+  repo: Repo,
   select: FileSelector,
   options: HubOptions,
 ): Promise<Resolved> {
-  if (isFolder(spec)) return { dir: spec, source: "folder", commit: undefined, warning: undefined };
-  if (/^[./~]/.test(spec)) throw errors.file(spec, "no such folder");
-  const repo = parseRepo(spec, type);
   const settings = hubSettings(options.env ?? process.env);
   const cached = openCachedRepo(settings.cache, repo);
   // A commit never changes, so a complete snapshot needs no request.
-  const isCachedCommit = isCommit(repo.revision) && isComplete(cached, repo, select);
-  if (settings.offline || isCachedCommit) return fromCache(cached, repo, select);
+  if (settings.offline || needsNoHub(cached, repo, select)) return fromCache(cached, repo, select);
   try {
     return await fromHub(cached, repo, select, settings, options);
   } catch (error) {
@@ -170,6 +177,17 @@ async function resolve(
     }
     throw errorCode(error) === undefined ? error : fileError(settings.cache, error);
   }
+}
+
+async function resolve(
+  spec: string,
+  type: RepoType,
+  select: FileSelector,
+  options: HubOptions,
+): Promise<Resolved> {
+  if (isFolder(spec)) return { dir: spec, source: "folder", commit: undefined, warning: undefined };
+  if (/^[./~]/.test(spec)) throw errors.file(spec, "no such folder");
+  return resolveRepo(parseRepo(spec, type), select, options);
 }
 
 /**

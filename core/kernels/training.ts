@@ -98,8 +98,11 @@ export interface TrainingKernels {
   /**
    * Sets threshold[0] to the (length - budget)-th smallest score, and kept[i] to 1 where the score
    * is above it, else 0. With budget = length all are kept and threshold[0] is NaN.
+   *
+   * With `costs`, whole numbers up to 2^24, score i counts costs[i] times, in the length too: the
+   * scores above the threshold are the highest whose costs add up to at most the budget.
    */
-  keepTop(scores: Buffer, budget: number, kept: Buffer, threshold: Buffer): void;
+  keepTop(scores: Buffer, budget: number, kept: Buffer, threshold: Buffer, costs?: Buffer): void;
   /** For each matrix, param[r, c] *= kept[r], or *= kept[c] when `columns`. */
   applyMask(matrices: readonly MaskedMatrix[]): void;
   /**

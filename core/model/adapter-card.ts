@@ -14,7 +14,7 @@ export const CARD = "README.md";
 export function cardText(subject: CardSubject): string {
   const { adapter, facts, isMerged = false } = subject;
   const base = hubBase(adapter);
-  const title = `${facts?.task ?? "An adapter"}, fine-tuned with ${methodName(subject)}`;
+  const title = `${cell(facts?.task ?? "An adapter")}, fine-tuned with ${methodName(subject)}`;
   const sections = [
     `# ${title}`,
     introduction(subject, base),
@@ -29,12 +29,12 @@ export function cardText(subject: CardSubject): string {
   return `${cardMetadata(subject, base)}\n${text}\n`;
 }
 
+// --- internal ---
+
 /** The base model's name on the hub; undefined for a folder's path and other names. */
-export function hubBase({ baseModel }: Pick<PeftAdapter, "baseModel">): string | undefined {
+function hubBase({ baseModel }: Pick<PeftAdapter, "baseModel">): string | undefined {
   return baseModel !== null && looksLikeRepo(baseModel) ? baseModel : undefined;
 }
-
-// --- internal ---
 
 const methodNames: Readonly<Record<string, string>> = {
   adalora: "AdaLoRA",
@@ -72,7 +72,7 @@ function trainingText(training: TrainingFacts): string {
   return [
     "## Training",
     "",
-    `- Data: ${dataset ? `${dataset.id}${config}` : "local files"}`,
+    `- Data: ${dataset ? cell(`${dataset.id}${config}`) : "local files"}`,
     `- Method: ${methodNames[method] ?? method}, alpha ${alpha}`,
     `- Budget: ${budget}`,
     `- Steps: ${steps}; these weights are of step ${step}`,

@@ -99,6 +99,11 @@ export function openModelConfig(
   const path = join(dir, "config.json");
   const rawConfig = readJsonObject(path);
   const { plugin, origin } = families.familyOf(String(rawConfig["model_type"]));
+  const { quantization_config: quantized = null } = rawConfig;
+  if (quantized !== null) {
+    const hint = "its layers are quantised: give the model that it was made from with --model";
+    throw errors.config(path, "quantization_config", "unset", quantized, hint);
+  }
   return { path, rawConfig, plugin, origin, config: plugin.parseConfig(rawConfig) };
 }
 

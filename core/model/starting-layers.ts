@@ -3,6 +3,7 @@ import type { Start, StartContext, StartValues } from "../adalora/start.ts";
 import { paperValues } from "../adalora/starts/paper.ts";
 import { isOneOf, type Method, svdMethods } from "../config/method.ts";
 import { errors } from "../errors.ts";
+import { cutText } from "../excerpt.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
 import type { AdaLoraModule, LoraModule, PeftAdapter } from "../io/peft-adapter.ts";
 import { type Adapter, adapterScale } from "../nn/adapter.ts";
@@ -95,7 +96,9 @@ export function checkLayers(
 ): void {
   for (const { path, source } of layers) {
     const linear = linears.get(path);
-    if (!linear) throw errors.file(where, `adapts "${path}", which the model does not have`);
+    if (!linear) {
+      throw errors.file(where, `adapts "${cutText(path)}", which the model does not have`);
+    }
     const [rank = 0, inFeatures] = source.A.shape;
     const outFeatures = source.B.shape[0];
     if (inFeatures !== linear.inFeatures) {

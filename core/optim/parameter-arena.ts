@@ -18,6 +18,8 @@ interface Slot {
 export class ParameterArena {
   readonly parameters: readonly Parameter[];
   readonly length: number;
+  /** Values below this index belong to the parameters that come first: the adapters' E's. */
+  readonly firstLength: number;
   /** Values below this index have weight decay. */
   readonly decayLength: number;
   readonly values: Buffer;
@@ -33,6 +35,7 @@ export class ParameterArena {
     const plain = [...first, ...rest].filter((p) => !hasDecay(p));
     this.#backend = backend;
     this.parameters = [...decayed, ...plain];
+    this.firstLength = totalLength(first);
     this.decayLength = totalLength(decayed);
     this.length = totalLength(this.parameters);
     const allocate = () => backend.alloc(backend.master, this.length);

@@ -41,9 +41,15 @@ export function warmupSteps(ratio: number, total: number): number {
 /**
  * The learning rate of optimizer step `step` (0-based); steps from `total` on are defined too.
  * Equal to transformers' `get_scheduler`: with warm-up, the first step has a rate of 0.
+ * `base`: the peak of a parameter group whose rate differs from the schedule's; torch scales it by
+ * the same factor.
  */
-export function learningRateAt(step: number, schedule: LearningRateSchedule): number {
-  return schedule.base * factorAt(step, schedule);
+export function learningRateAt(
+  step: number,
+  schedule: LearningRateSchedule,
+  base = schedule.base,
+): number {
+  return base * factorAt(step, schedule);
 }
 
 /** Checks a schedule before training; throws E_FLAG. */

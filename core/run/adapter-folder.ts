@@ -44,7 +44,7 @@ export function adapterFolderFiles(
   adapter: PeftAdapter,
   at: SavedAt,
 ): ReadonlyMap<string, string | Uint8Array> {
-  const facts = factsOf(run, at);
+  const facts = factsOf(run, adapter, at);
   return new Map<string, string | Uint8Array>([
     [ADAPTER_FACTS, factsJson(facts)],
     [CARD, cardText({ adapter, facts })],
@@ -70,8 +70,13 @@ function commitOf(dir: string): string | undefined {
   return isSnapshot ? basename(dir) : undefined;
 }
 
-function factsOf(run: PreparedRun, { step, metrics }: SavedAt): AdapterFacts {
+function factsOf(
+  run: PreparedRun,
+  { modules }: PeftAdapter,
+  { step, metrics }: SavedAt,
+): AdapterFacts {
   const { config, spec, schedule, target } = run;
+  const saved = modules.reduce((sum, { A }) => sum + (A.shape[0] ?? 0), 0);
   const applied = Object.entries(config).filter(
     ([name, value]) =>
       (name === "maxLength" || Object.hasOwn(inferenceSettings, name)) && value !== null,
@@ -89,7 +94,8 @@ function factsOf(run: PreparedRun, { step, metrics }: SavedAt): AdapterFacts {
       batchSize: config.batchSize * config.gradAccum,
       alpha: config.alpha,
       initialRanks: target?.initTotalRank ?? 0,
-      targetRanks: target?.targetTotalRank ?? 0,
+      // A budget of parameters has no target in ranks.
+      targetRanks: target?.budget.unit === "parameters" ? saved : (target?.targetTotalRank ?? 0),
       dataset: datasetOf(run),
       metrics,
     },

@@ -1,3 +1,4 @@
+import type { BudgetSchedule, BudgetUnit } from "../adalora/budget.ts";
 import { isOneOf, pruningMethods, svdMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { invariant } from "../errors.ts";
@@ -44,7 +45,8 @@ export function requestedTotal(
     return { ...rounded(targetRank * count), basis: `target rank ${targetRank}` };
   }
   invariant(budget !== null, "a configuration without a target rank");
-  const paperAverage = paperRank(budget, model);
+  const isLiteral = config.budgetUnit === "parameters";
+  const paperAverage = isLiteral ? undefined : paperRank(budget, model);
   if (paperAverage !== undefined) {
     return {
       ...rounded(paperAverage * count),
@@ -55,6 +57,29 @@ export function requestedTotal(
     ...rounded((parametersOf(budget, model.parameters) / unit) * count),
     basis: `${unit} parameters per unit of average rank`,
   };
+}
+
+/**
+ * What pruning counts. A budget of parameters is spent in parameters, but the paper's labels stand
+ * for ranks.
+ */
+export function budgetUnitOf(config: RunConfig, model: BudgetedModel): BudgetUnit {
+  if (!isOneOf(config.method, pruningMethods)) return "ranks";
+  if (config.budgetUnit !== null) return config.budgetUnit;
+  if (config.budget === null) return "ranks";
+  return paperRank(config.budget, model) === undefined ? "parameters" : "ranks";
+}
+
+/** A budget before and after pruning, in its unit. */
+export type PrunedBudget = Required<Pick<BudgetSchedule, "unit" | "initial" | "target">>;
+
+/** Parameters that a target allows. `unit`: parameters of rank 1 in every matrix. */
+export function requestedParameters(
+  { exact }: RequestedTotal,
+  { matrices }: BudgetedModel,
+  unit: number,
+): number {
+  return Math.round((exact / matrices.length) * unit);
 }
 
 const rounded = (exact: number) => ({ exact, total: Math.max(1, Math.round(exact)) });

@@ -18,6 +18,7 @@ import { learningRateAt } from "../optim/schedule.ts";
 import type { TrainingBatch } from "../tasks/task.ts";
 import { trainingOrder } from "../train/order.ts";
 import { Trainer, type TrainerOptions } from "../train/trainer.ts";
+import { budgetSchedule } from "./budget-schedule.ts";
 import type { PreparedRun } from "./prepare.ts";
 
 /** A prepared run with its weights on the backend, ready for the first step. */
@@ -117,6 +118,7 @@ function startContext(
 
 function trainerOptions(run: PreparedRun): TrainerOptions {
   const { config, schedule } = run;
+  const { lrE } = config;
   const learningRate = {
     name: config.schedule,
     base: config.lr,
@@ -132,6 +134,7 @@ function trainerOptions(run: PreparedRun): TrainerOptions {
       weightDecay: config.weightDecay,
     },
     learningRate: (step) => learningRateAt(step, learningRate),
+    learningRateOfE: lrE === null ? undefined : (step) => learningRateAt(step, learningRate, lrE),
     maxGradNorm: config.maxGradNorm,
     orthogonality: isOneOf(config.method, svdMethods) ? config.regOrthCoef : 0,
     seed: config.seed,
@@ -150,14 +153,7 @@ function allocatorOptions({
   if (!allocator || !target) return undefined;
   return {
     rule: allocator,
-    schedule: {
-      initial: target.initTotalRank,
-      target: target.targetTotalRank,
-      warmup: schedule.initWarmup,
-      finalTuning: schedule.finalWarmup,
-      interval: config.maskInterval,
-      steps: schedule.steps,
-    },
+    schedule: budgetSchedule(schedule, target, config),
     beta1: config.beta1,
     beta2: config.beta2,
     importance: config.importance,

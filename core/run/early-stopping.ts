@@ -50,11 +50,19 @@ export function budgetWarning(
     readonly totalRank: TotalRank | undefined;
   },
 ): string | undefined {
-  if (stoppedBy !== "early stopping" || !ranks || ranks.reached <= ranks.target) return undefined;
+  if (stoppedBy !== "early stopping" || !ranks) return undefined;
+  if (run.target?.budget.unit === "parameters") return unreachedSize(run, steps);
+  if (ranks.reached <= ranks.target) return undefined;
   return `stopped early, before the budget was reached: a total rank of ${ranks.reached} after step ${steps}, where ${ranks.target} is the target from step ${budgetReachedAt(run)} on`;
 }
 
 // --- internal ---
 
-const isPruned = ({ initTotalRank, targetTotalRank }: RankTarget) =>
-  targetTotalRank < initTotalRank;
+/** The warning for a budget of parameters, which a number of triplets can't tell. */
+function unreachedSize(run: PreparedRun, steps: number): string | undefined {
+  const from = budgetReachedAt(run);
+  if (steps >= from) return undefined;
+  return `stopped early, after step ${steps}, before the budget was reached: ${run.target?.budget.target} parameters from step ${from} on`;
+}
+
+const isPruned = ({ budget }: RankTarget) => budget.target < budget.initial;

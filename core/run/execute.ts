@@ -1,7 +1,8 @@
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import type { Backend } from "../backend.ts";
 import type { StartObserver } from "../adalora/start.ts";
 import { zeroStart } from "../adalora/starts/zero.ts";
+import { errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { configToJson } from "../config/run-config.ts";
 import { peakResidentMemory } from "../process-memory.ts";
@@ -76,6 +77,11 @@ export async function executeRun(
 ): Promise<RunResult> {
   const { out, resume, overwrite } = options;
   const started = performance.now();
+  const inOut = run.from?.files.some((file) => !relative(resolve(out), file).startsWith(".."));
+  if (overwrite && inOut) {
+    const hint = "the adapter lies in the folder that would be replaced: give another --out";
+    throw errors.unusable("--overwrite", "--from", hint);
+  }
   const checkWeights = watchFiles([
     ...openCheckpoint(run.files.dir).files,
     ...(run.from?.files ?? []),
@@ -114,7 +120,7 @@ async function trainInto(
   writeJson(join(out, runFiles.config), configToJson(run.config));
   if (run.heldOut) saveHeldOut(out, run.heldOut, resume);
   const checkFolder = watchFolder(out);
-  using log = openRunLog(out, run, loaded.trainer, { resume });
+  using log = openRunLog(out, run, loaded.trainer, { resume, environment });
   const setup = {
     ...trainingSetup(backend, run, loaded),
     checkpointDir,

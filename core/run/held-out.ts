@@ -30,18 +30,44 @@ export interface HeldOutSplit {
 export function holdOut(
   train: SplitText,
   fraction: number,
-  { seed, task, trainLimit, evalLimit }: RunConfig,
+  { seed, evalSeed, task, trainLimit, evalLimit }: RunConfig,
 ): HeldOutSplit {
   const { parts } = train;
   if (parts === undefined) {
     throw errors.unusable("--eval-fraction", `task ${task}`, "use --eval-data");
   }
-  const rows = parts.holdOut({ fraction, seed });
+  const rows = parts.holdOut({ fraction, seed: evalSeed ?? seed });
   const others = otherRows(rows, parts.rows);
   return {
     train: parts.select(train.name, others.slice(0, trainLimit ?? undefined)),
     validation: parts.select("validation", rows.slice(0, evalLimit ?? undefined)),
     heldOut: { total: parts.rows, rows },
+  };
+}
+
+/**
+ * Holds `tuneFraction` of the rows that a run would train on out of them, to choose settings by: rows
+ * of `--eval-fraction` are in neither part. Throws E_CONFIG if the task cannot divide its rows.
+ */
+export function holdOutForTuning(
+  train: SplitText,
+  fraction: number,
+  { seed, evalSeed, evalFraction, task, trainLimit, evalLimit }: RunConfig,
+): Omit<HeldOutSplit, "heldOut"> {
+  const { parts } = train;
+  if (parts === undefined) {
+    throw errors.unusable("--tune-fraction", `task ${task}`, "its rows cannot be divided");
+  }
+  const chosenBy = { seed: evalSeed ?? seed };
+  const evaluated =
+    evalFraction === null ? [] : parts.holdOut({ fraction: evalFraction, ...chosenBy });
+  const trained = otherRows(evaluated, parts.rows).slice(0, trainLimit ?? undefined);
+  const inner = parts.select(train.name, trained).parts;
+  const held = inner?.holdOut({ fraction, ...chosenBy }) ?? [];
+  const rowsAt = (indices: readonly number[]) => indices.map((index) => trained[index]!);
+  return {
+    train: parts.select(train.name, rowsAt(otherRows(held, trained.length))),
+    validation: parts.select("validation", rowsAt(held.slice(0, evalLimit ?? undefined))),
   };
 }
 

@@ -33,7 +33,7 @@ export interface Inspected {
     readonly lora: Size;
     readonly trained: Size;
   };
-  /** Sum of ranks by step, where the run's log is beside the adapter. */
+  /** Sum of ranks, or of parameters, by step, where the run's log is beside the adapter. */
   readonly budget: readonly { readonly step: number; readonly budget: number }[];
 }
 

@@ -7,7 +7,7 @@ import { AdaloraError, errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { looksLikeRepo } from "../io/hub-repo.ts";
 import { isJsonObject } from "../io/json-file.ts";
-import { applyAdapter } from "../model/adapter-files.ts";
+import { applyAdapter, savedParameters } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
 import {
   declareRunModel,
@@ -16,6 +16,7 @@ import {
   type Sources,
 } from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
+import { checkLayers } from "../model/starting-layers.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
 import { TOKENIZER_JSON } from "../text/load-tokenizer.ts";
@@ -124,6 +125,7 @@ export async function openTrained(
     adapter,
     isSameTask ? undefined : (run.task ?? undefined),
   );
+  if (adapter) checkFit(declared, adapter);
   return {
     task,
     spec,
@@ -151,6 +153,13 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 }
 
 // --- internal ---
+
+/** Refuses an adapter of another model before any weights are read. Throws as applyAdapter. */
+function checkFit(declared: DeclaredModel, { adapter, dir }: AdapterFiles): void {
+  const layers = adapter.modules.map((source) => ({ path: source.path, source }));
+  checkLayers(layers, declared.tree.linears, dir);
+  savedParameters(declared, adapter, dir);
+}
 
 /** The adapter's own folder, if it holds a tokenizer: that of the training. */
 function ownTokenizer(adapter: AdapterFiles | undefined): string | null {

@@ -153,9 +153,8 @@ async function inspect(
   if (!rules || !model || !ranks || !schedule || !datasets?.train || !isOpened) return undefined;
   const { train, validation, untokenized } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
-  const resolved = { initRank: ranks.target?.initRank ?? null, labels: labels ?? null };
   return {
-    config: { ...withAbsolutePaths(config), ...resolved },
+    config: resolvedConfig(config, ranks.target, labels),
     files: model.files,
     spec: model.spec,
     hub: task.hub,
@@ -176,6 +175,26 @@ async function inspect(
       ...[model, ranks.diagnostics, schedule.diagnostics].flatMap((part) => part?.warnings ?? []),
     ]),
   };
+}
+
+/** The configuration that repeats the run, also from another folder. */
+function resolvedConfig(
+  config: RunConfig,
+  target: RankTarget | undefined,
+  labels: readonly string[] | undefined,
+): RunConfig {
+  return {
+    ...withAbsolutePaths(config),
+    initRank: target?.initRank ?? null,
+    budgetUnit: target ? resolvedUnit(config, target) : null,
+    labels: labels ?? null,
+  };
+}
+
+/** The budget's unit where the configuration alone would not tell it, or not to older versions. */
+function resolvedUnit({ budget, budgetUnit }: RunConfig, target: RankTarget) {
+  if (target.budget.unit === "parameters") return target.budget.unit;
+  return budget === null ? null : budgetUnit;
 }
 
 const modelOf = ({ declared, files }: Pick<PreparedRun, "declared" | "files">) => ({

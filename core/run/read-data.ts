@@ -5,7 +5,7 @@ import { errors } from "../errors.ts";
 import type { Sources } from "../model/model-files.ts";
 import type { SplitText, Task } from "../tasks/task.ts";
 import type { Attempt } from "./attempt.ts";
-import { checkNoValidation, type HeldOut, holdOut } from "./held-out.ts";
+import { checkNoValidation, type HeldOut, holdOut, holdOutForTuning } from "./held-out.ts";
 
 /** The splits of a run, read and checked; what could not be read is missing. */
 export interface ReadData {
@@ -33,7 +33,12 @@ export async function readData(
     split && attempt(() => task.read(split, "required", labelNames));
   const train = await read(splits.find(({ role }) => role === "train"));
   const labelNames = train?.labelNames ?? config.labels ?? task.labelNames;
-  const { evalFraction } = config;
+  const { evalFraction, tuneFraction } = config;
+  if (train && tuneFraction !== null) {
+    const parts = await attempt(() => holdOutForTuning(train, tuneFraction, config));
+    const validation = parts ? [parts.validation] : [];
+    return { train: parts?.train, validation, labelNames, warnings: [] };
+  }
   if (train && evalFraction !== null) {
     const parts = await attempt(() => holdOut(train, evalFraction, config));
     const validation = parts ? [parts.validation] : [];

@@ -16,9 +16,10 @@ export const runFiles = {
   bestModel: "best_model",
   tensorboard: "tensorboard",
   checkpoints: "checkpoints",
+  report: "report.html",
 } as const;
 
-const names: ReadonlySet<string> = new Set([...Object.values(runFiles), "report.html"]);
+const names: ReadonlySet<string> = new Set(Object.values(runFiles));
 
 /** Whether a name belongs to a run, or is a temporary file left by a killed one. */
 function isRunFile(name: string): boolean {

@@ -8,6 +8,8 @@ import type { Progress } from "../train/progress.ts";
 import type { Speed } from "../train/setup.ts";
 import type { StepReport, Trainer } from "../train/trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
+import { headRecord, RankHistory } from "./rank-history.ts";
+import type { Environment } from "./results.ts";
 import { rankPattern } from "./run-files.ts";
 import { runFiles } from "./run-folder.ts";
 
@@ -18,7 +20,9 @@ export interface RunLog extends Disposable {
    * of an evaluation that `progress` doesn't include among them. Starts anew without progress.
    */
   resume(progress: Progress | undefined): void;
-  /** Writes a step's record, at every `logSteps` steps and at the last one. */
+  /**
+   * Writes a step's record, at every `logSteps` steps and at the last one, and what its mask changed.
+   */
   step(report: StepReport, speed: Speed): void;
   /** Writes the metrics of the evaluations after `step` steps. */
   evaluation(step: number, evaluations: readonly Evaluation[]): void;
@@ -26,23 +30,32 @@ export interface RunLog extends Disposable {
 
 /**
  * Opens the log of a run in the folder `out`; `resume`: its files are opened later, by `resume()`.
+ * `environment`: what the first record says of versions and machine.
  */
 export function openRunLog(
   out: string,
   run: PreparedRun,
   trainer: Trainer<TrainingBatch>,
-  { resume }: { resume: boolean },
+  { resume, environment = {} }: { resume: boolean; environment?: Environment },
 ): RunLog {
-  const { logSteps, task } = run.config;
-  let files = resume ? undefined : openFiles(out, undefined);
-  const current = () => (files ??= openFiles(out, undefined));
+  const { logSteps, task, maskInterval } = run.config;
+  const { steps } = run.schedule;
+  const open = (progress: Progress | undefined) => {
+    const opened = openFiles(out, progress);
+    if (!progress) opened.log.append(headRecord(run, trainer, environment));
+    return { ...opened, history: new RankHistory(trainer, steps, maskInterval) };
+  };
+  let files = resume ? undefined : open(undefined);
+  const current = () => (files ??= open(undefined));
   return {
     resume(progress) {
-      files = openFiles(out, progress);
+      files = open(progress);
     },
     step(report, speed) {
       const step = report.step + 1;
-      if (step % logSteps !== 0 && step !== run.schedule.steps) return;
+      const mask = current().history.record(report, step === steps);
+      if (mask) current().log.append({ ...mask });
+      if (step % logSteps !== 0 && step !== steps) return;
       const record = logRecord(report, speed);
       current().log.append(record);
       for (const [tag, value] of scalarsOf(record, trainer, run)) {
@@ -101,17 +114,21 @@ function logRecord(report: StepReport, { tokens, seconds }: Speed) {
     orth_loss: report.orthogonalityLoss,
     grad_norm: report.gradNorm,
     lr: report.learningRate,
+    ...(report.learningRateOfE === undefined ? {} : { lr_e: report.learningRateOfE }),
     budget: report.budget ?? null,
     threshold: report.threshold ?? null,
     tokens_per_second: Math.round(tokens / seconds),
   };
 }
 
+const budgetTag = ({ target }: Pick<PreparedRun, "target">) =>
+  target?.budget.unit === "parameters" ? "Budget/parameters" : "Budget/total_rank";
+
 /** TensorBoard tags and values: the reference's tags, plus the learning rate. */
 function scalarsOf(
   record: ReturnType<typeof logRecord>,
   trainer: Trainer<TrainingBatch>,
-  run: Pick<PreparedRun, "config" | "from">,
+  run: Pick<PreparedRun, "config" | "from" | "target">,
 ): [string, number][] {
   const scalars: [string, number][] = [
     ["train/loss", record.task_loss],
@@ -119,7 +136,8 @@ function scalarsOf(
     ["train/grad_norm", record.grad_norm],
     ["train/learning_rate", record.lr],
   ];
-  if (record.budget !== null) scalars.push(["Budget/total_rank", record.budget]);
+  if (record.lr_e !== undefined) scalars.push(["train/learning_rate_of_e", record.lr_e]);
+  if (record.budget !== null) scalars.push([budgetTag(run), record.budget]);
   if (record.threshold !== null) scalars.push(["Budget/mask_threshold", record.threshold]);
   if (isOneOf(run.config.method, pruningMethods)) {
     for (const [name, rank] of Object.entries(rankPattern(trainer, run)))

@@ -5,7 +5,12 @@ import type { PeftAdapter } from "../io/peft-adapter.ts";
 import { backboneParameters } from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
 import { isConverted } from "../model/starting-layers.ts";
-import { parametersOfRankOne, requestedTotal } from "./budget.ts";
+import {
+  budgetUnitOf,
+  parametersOfRankOne,
+  requestedParameters,
+  requestedTotal,
+} from "./budget.ts";
 import type { Diagnostics } from "./phases.ts";
 import { type AdaptedMatrix, type RankTarget, resolveTarget } from "./target.ts";
 
@@ -33,12 +38,17 @@ export function startingTarget(
   const total = initial.reduce((sum, rank) => sum + rank, 0);
   const prunes = isOneOf(config.method, pruningMethods);
   const requested = requestedTotal(config, model, unit);
-  const isPruned = prunes && requested.total < total;
-  const targetTotalRank = isPruned ? requested.total : total;
+  const sizeUnit = budgetUnitOf(config, model);
+  const wanted = requestedParameters(requested, model, unit);
   const sizes = matrices.map(
     (matrix, i) => initial[i]! * parametersOfRankOne(config, { ...model, matrices: [matrix] }),
   );
   const initParameters = sizes.reduce((sum, size) => sum + size, 0);
+  const isSize = sizeUnit === "parameters";
+  const isPruned = prunes && (isSize ? wanted < initParameters : requested.total < total);
+  const targetTotalRank = isPruned ? Math.min(requested.total, total) : total;
+  const byRanks = Math.round((targetTotalRank / matrices.length) * unit);
+  const targetParameters = !isPruned ? initParameters : isSize ? wanted : byRanks;
   const nothing = "the adapter's ranks are within the target: nothing will be pruned";
   return {
     initRank: adapter.method === "adalora" ? adapter.initRank : Math.max(...ranks),
@@ -46,9 +56,10 @@ export function startingTarget(
     initTotalRank: total,
     targetTotalRank,
     initParameters,
-    targetParameters: isPruned
-      ? Math.round((targetTotalRank / matrices.length) * unit)
-      : initParameters,
+    targetParameters,
+    budget: isSize
+      ? { unit: sizeUnit, initial: initParameters, target: targetParameters }
+      : { unit: sizeUnit, initial: total, target: targetTotalRank },
     basis: isPruned ? requested.basis : "the adapter's",
     diagnostics: { problems: [], warnings: prunes && !isPruned ? [nothing] : [] },
   };

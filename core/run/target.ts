@@ -2,7 +2,13 @@ import { isOneOf, pruningMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { type AdaloraError, errors, invariant } from "../errors.ts";
 import type { Diagnostics } from "./phases.ts";
-import { parametersOfRankOne, requestedTotal } from "./budget.ts";
+import {
+  budgetUnitOf,
+  parametersOfRankOne,
+  type PrunedBudget,
+  requestedParameters,
+  requestedTotal,
+} from "./budget.ts";
 import { largestRank, rankProblems, rankWarnings } from "./rank-limits.ts";
 
 /** A linear layer to adapt. */
@@ -33,6 +39,8 @@ export interface RankTarget {
    */
   readonly initParameters: number;
   readonly targetParameters: number;
+  /** What pruning starts from and ends at; counts parameters or, as `initTotalRank` does, ranks. */
+  readonly budget: PrunedBudget;
   /** The setting that the target was derived from, in words. */
   readonly basis: string;
 }
@@ -56,13 +64,23 @@ export function resolveTarget(
   const derived = prunes ? defaultInitRank(average) : Math.max(1, Math.round(average));
   const initRank = config.initRank ?? Math.max(1, Math.min(derived, largestRank(model)));
   const targetTotalRank = prunes ? requested.total : initRank * count;
+  const sizeUnit = budgetUnitOf(config, model);
+  const isSize = sizeUnit === "parameters";
+  const parameters = {
+    initial: initRank * unit,
+    target: isSize
+      ? requestedParameters(requested, model, unit)
+      : Math.round((targetTotalRank / count) * unit),
+  };
+  const ranks = { initial: initRank * count, target: targetTotalRank };
   const target = {
     initRank,
     targetRank: targetTotalRank / count,
     initTotalRank: initRank * count,
     targetTotalRank,
-    initParameters: initRank * unit,
-    targetParameters: Math.round((targetTotalRank / count) * unit),
+    initParameters: parameters.initial,
+    targetParameters: parameters.target,
+    budget: { unit: sizeUnit, ...(isSize ? parameters : ranks) },
     basis: !prunes && config.initRank !== null ? `rank ${initRank}` : requested.basis,
   };
   const sizeProblems = rankProblems(config, model, requested, unit);
@@ -88,9 +106,10 @@ export function defaultInitRank(average: number): number {
 
 function diagnose(target: Omit<RankTarget, "because">, prunes: boolean): Diagnostics {
   const problems: AdaloraError[] = [];
-  if (target.targetTotalRank > target.initTotalRank) problems.push(errors.targetAboveStart(target));
+  const { initRank, budget } = target;
+  if (budget.target > budget.initial) problems.push(errors.targetAboveStart(initRank, budget));
   const warnings =
-    prunes && target.targetTotalRank === target.initTotalRank
+    prunes && budget.target === budget.initial
       ? ["the target is the initial rank: nothing will be pruned"]
       : [];
   return { problems, warnings };

@@ -2,7 +2,10 @@ import type { DataSplit } from "../data/examples.ts";
 import type { TaskOptions } from "./task-options.ts";
 import type { SplitText } from "./task.ts";
 
-type Limits = Pick<TaskOptions, "limit" | "evalLimit" | "trainLimit" | "evalFraction">;
+type Limits = Pick<
+  TaskOptions,
+  "limit" | "evalLimit" | "trainLimit" | "evalFraction" | "tuneFraction"
+>;
 
 /**
  * How many leading rows of a split are read: --limit, and --train-limit or --eval-limit by its
@@ -10,10 +13,10 @@ type Limits = Pick<TaskOptions, "limit" | "evalLimit" | "trainLimit" | "evalFrac
  */
 export function rowLimit(
   { role, rows }: DataSplit,
-  { limit, evalLimit, trainLimit, evalFraction }: Limits,
+  { limit, evalLimit, trainLimit, evalFraction, tuneFraction }: Limits,
 ): number | undefined {
   if (rows !== undefined) return undefined;
-  const ofTraining = evalFraction === null ? trainLimit : null;
+  const ofTraining = evalFraction === null && tuneFraction === null ? trainLimit : null;
   return least(limit, role === "train" ? ofTraining : evalLimit);
 }
 

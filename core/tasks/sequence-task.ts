@@ -19,7 +19,13 @@ import type { Task, SplitText, TaskDefinition, TaskSpec } from "./task.ts";
 /** How the data are read; null: the task's default. */
 export type SequenceOptions = Pick<
   RunConfig,
-  keyof typeof columnSettings | "limit" | "evalLimit" | "trainLimit" | "evalFraction" | "labels"
+  | keyof typeof columnSettings
+  | "limit"
+  | "evalLimit"
+  | "trainLimit"
+  | "evalFraction"
+  | "tuneFraction"
+  | "labels"
 >;
 
 /**

@@ -9,6 +9,7 @@ export type TaskOptions = Pick<
   | "evalLimit"
   | "trainLimit"
   | "evalFraction"
+  | "tuneFraction"
   | "labels"
   | "spanPadding"
   | "labelSmoothing"

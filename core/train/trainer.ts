@@ -24,6 +24,8 @@ export interface TrainerOptions {
   readonly optimizer: AdamWOptions;
   /** Learning rate of a step, numbered from 0. */
   readonly learningRate: (step: number) => number;
+  /** The same of the adapters' E's; undefined: as everything else. */
+  readonly learningRateOfE?: ((step: number) => number) | undefined;
   /** 0 disables clipping. */
   readonly maxGradNorm: number;
   /** Coefficient of the orthogonality loss; 0 disables it. */
@@ -45,6 +47,8 @@ export interface StepReport {
   /** Before clipping. */
   readonly gradNorm: number;
   readonly learningRate: number;
+  /** The rate of the adapters' E's; undefined if they have none of their own. */
+  readonly learningRateOfE: number | undefined;
   /** Sum of ranks that the allocator allows; undefined without an allocator. */
   readonly budget: number | undefined;
   /** Triplets with a score up to this one were pruned; undefined if none were. */
@@ -119,7 +123,8 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     const { optimizer, maxGradNorm, orthogonality, emptyMatrices = 0 } = this.#options;
     const backend = this.#backend;
     const step = this.#step;
-    const learningRate = this.#options.learningRate(step);
+    const lr = this.#options.learningRate(step);
+    const lrE = this.#options.learningRateOfE?.(step);
     const scalars = backend.view(this.#report, 0, THRESHOLD);
     backend.zero(scalars);
     this.arena.zeroGradients();
@@ -132,10 +137,10 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     backend.sumOfSquares(this.arena.gradients, this.#sumOfSquares);
     backend.clipByNorm(this.arena.gradients, this.#sumOfSquares, maxGradNorm, this.#scalar(NORM));
     const importance = this.allocator?.importanceAt(step);
-    adamwStep(backend, this.arena, optimizer, { lr: learningRate, t: step + 1 }, importance);
+    adamwStep(backend, this.arena, optimizer, { lr, lrE, t: step + 1 }, importance);
     const decision = this.allocator?.afterStep(step);
     this.#step++;
-    return this.#reportOf(step, learningRate, decision);
+    return this.#reportOf(step, { lr, lrE }, decision);
   }
 
   /** Applies the last mask again after training: Adam may have revived pruned triplets. */
@@ -157,6 +162,26 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     return this.adapters.map(({ rank }) =>
       Array.from(kept.subarray(offset, (offset += rank)), (k) => k > 0),
     );
+  }
+
+  /**
+   * Each triplet's |E|, [sum of ranks]; undefined for methods without E. Downloads it.
+   */
+  magnitudes(): Float64Array | undefined {
+    if (this.adapters.some(({ e }) => e === undefined)) return undefined;
+    const ranks = this.adapters.reduce((sum, { rank }) => sum + rank, 0);
+    const values = this.#backend.download(this.#backend.view(this.arena.values, 0, ranks));
+    return Float64Array.from(values, Math.abs);
+  }
+
+  /**
+   * Each triplet's importance at the mask of the step just taken, [sum of ranks]; undefined where the
+   * step updated none: without an allocator, with one that has no scores, and in the final phase.
+   */
+  importance(): Float64Array | undefined {
+    const { allocator } = this;
+    if (!allocator?.scores || !allocator.importanceAt(this.#step - 1)) return undefined;
+    return Float64Array.from(this.#backend.download(allocator.scores));
   }
 
   /** Every buffer needed to resume exactly, by name. */
@@ -194,7 +219,11 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     }
   }
 
-  #reportOf(step: number, learningRate: number, decision: Allocation | undefined): StepReport {
+  #reportOf(
+    step: number,
+    { lr, lrE }: { readonly lr: number; readonly lrE: number | undefined },
+    decision: Allocation | undefined,
+  ): StepReport {
     const report = this.#backend.download(this.#report);
     const threshold = decision?.masked ? report[THRESHOLD] : undefined;
     return {
@@ -202,7 +231,8 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
       taskLoss: report[TASK]!,
       orthogonalityLoss: report[ORTHOGONALITY]!,
       gradNorm: report[NORM]!,
-      learningRate,
+      learningRate: lr,
+      learningRateOfE: lrE,
       budget: decision?.budget,
       threshold: threshold === undefined || Number.isNaN(threshold) ? undefined : threshold,
       masked: decision?.masked ?? false,

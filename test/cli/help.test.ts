@@ -20,11 +20,14 @@ describe("the help page", () => {
     expect((await run("predict", "--help")).stdout).toMatchInlineSnapshot(`
       "adalora predict: predict with a trained model: files, stdin, GLUE submissions
 
-      Usage: adalora predict [TEXT…] [flags]
+      Usage: adalora predict [RUN|ADAPTER] [TEXT…] [flags]
 
       Predicts the TEXTs, the rows of --input or --data, or by default the test set of
       the run that the adapter or model belongs to. Labels are not read. Without --out
       the predictions are JSON lines on stdout.
+
+      A first argument that is the folder of a run or of an adapter is the same as
+      --adapter.
 
       A TEXT is a text to classify (two for a task about pairs), a question about
       --context, or a text to summarize. As a TEXT or as --context, - reads standard
@@ -167,6 +170,8 @@ describe("the help page", () => {
         --overwrite             replace the run in --out
         --memory SIZE           memory to stay within, such as 8G: chooses
                                 --micro-batch, --checkpointing and --eval-batch-size
+        --report-every N        evaluations between rewrites of report.html in --out;
+                                0: no report (default 1)
         --seeds N,N             run once per seed, in seed-N of --out, and report mean
                                 and standard deviation
         --json                  print one JSON object on stdout; messages stay on
@@ -195,7 +200,7 @@ describe("the help page", () => {
     const flagsOf = (page: string): string[] => page.match(/^ {2}(-\w, )?--\S+/gm) ?? [];
     const [short, whole] = [await run("run", "--help"), await run("run", "--help-all")];
     const [some, all] = [flagsOf(short.stdout), flagsOf(whole.stdout)];
-    expect(all.length).toBe(settingNames.length + 7); // of the command, --help among them
+    expect(all.length).toBe(settingNames.length + 8); // of the command, --help among them
     expect(some.every((flag) => all.includes(flag))).toBe(true);
     expect(some.length).toBeLessThan(35);
     const more = all.length - some.length;
@@ -235,11 +240,7 @@ describe("a mistake", () => {
       '--split must be one of validation, test, train, got "tets"',
       "did you mean test?",
     ],
-    [
-      ["eval", "rte"],
-      'unexpected argument "rte"',
-      "the command takes only flags: --help lists them",
-    ],
+    [["eval", "rte"], 'unexpected argument "rte"', "the command takes [RUN|ADAPTER], and flags"],
     [["predict", "--limit", "0"], '--limit must be a whole number from 1, got "0"', undefined],
     [
       ["predict", "--device", "tpu"],

@@ -258,3 +258,10 @@ test("the head of a run is what it trains on, for how long and where", () => {
     memory      about 2.3 GiB: 701 MiB of weights, 1.3 GiB to train"
   `);
 });
+
+test("a plan has E's own rate, and the start that suits the run better", () => {
+  const plan = { ...planOf({ lrE: 0.012 }), startAdvice: "E starts at 0: --start lora" };
+  const shown = planText(plan, fakeOutput());
+  expect(shown).toContain("rate        0.0012 (0.012 for E), linear, after 200 steps");
+  expect(shown).toContain("start       E starts at 0: --start lora\n");
+});

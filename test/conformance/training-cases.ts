@@ -235,6 +235,28 @@ const tops: Case[] = [
   },
 }));
 
+/** Costs of triplets of 768 x 768 and of 768 x 3072 matrices. */
+const costOf = (i: number) => (i % 3 === 1 ? 3841 : 1537);
+
+const topsByCost: Case[] = [
+  ...[0, 1536, 1537, 5377, 5378, 20_000, 22_281, 22_282, 1e9].map((budget) => ({
+    budget,
+    scores: TIED,
+  })),
+  ...[1e5, 1_234_567, 1_990_655].map((budget) => ({ budget, scores: [...wave(864, 1)] })),
+  { budget: 4000, scores: [3, Number.NaN, 1, 2] },
+].map(({ budget, scores: values }): Case => ({
+  name: `keepTop by cost, budget ${budget} of ${values.length} scores`,
+  entry: "keepTop",
+  run({ backend, input, output }) {
+    const [scores, costs] = [values, values.map((_, i) => costOf(i))].map((x) =>
+      input("master", x),
+    );
+    const kept = output("kept", "master", values.length);
+    backend.keepTop(scores!, budget, kept, output("threshold", "master", 1), costs);
+  },
+}));
+
 /** x86 creates NaNs with the sign bit set, JavaScript without. */
 const madeNan: Case = {
   name: "keepTop puts a NaN of the device's making last",
@@ -352,6 +374,7 @@ export const trainingCases: readonly Case[] = [
   ...triplets,
   manyTriplets,
   ...tops,
+  ...topsByCost,
   madeNan,
   ...masks,
   manyMasks,

@@ -1,5 +1,5 @@
 /**
- * bun test/oracle/modernbert-speed.ts MODEL_DIR TOKENS THREADS
+ * bun test/oracle/modernbert-speed.ts MODEL_DIR LENGTHS THREADS
  * Times a step of AdaLoRA for modernbert_speed.py, and prints it as JSON.
  */
 import { join } from "node:path";
@@ -16,9 +16,9 @@ import { ADAPTERS, trainingStep } from "../../cli/bench/training-step.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { modernbert } from "../../plugins/modernbert/index.ts";
 
-const [dir, tokens, threads] = process.argv.slice(2);
-if (dir === undefined || tokens === undefined || threads === undefined) {
-  throw new Error("usage: modernbert-speed.ts MODEL_DIR TOKENS THREADS");
+const [dir, lengths, threads] = process.argv.slice(2);
+if (dir === undefined || lengths === undefined || threads === undefined) {
+  throw new Error("usage: modernbert-speed.ts MODEL_DIR LENGTHS THREADS");
 }
 const backend = await createCpuBackend({ threads: Number(threads) });
 const config = modernbert.parseConfig(readJsonObject(join(dir, "config.json")));
@@ -30,14 +30,16 @@ startAdapters(backend, adapted.adapters, paperValues, 1);
 const lossOf = sequenceLoss(adapted.model, "classification");
 const step = trainingStep(backend, adapted, lossOf, { checkpointing: false });
 
-function batchOf(count: number): LabelledBatch {
-  const ids = Array.from({ length: count }, (_, i) => 1 + ((7 * i * i + 3 * i) % 50_000));
-  return { ...packSequences([ids]), labels: [1] };
+function batchOf(counts: readonly number[]): LabelledBatch {
+  const ids = counts.map((count) =>
+    Array.from({ length: count }, (_, i) => 1 + ((7 * i * i + 3 * i) % 50_000)),
+  );
+  return { ...packSequences(ids), labels: counts.map(() => 1) };
 }
 
-step(batchOf(512));
+step(batchOf([512]));
 const [before, cpu] = [performance.now(), process.cpuUsage()];
-step(batchOf(Number(tokens)));
+step(batchOf(lengths.split(",").map(Number)));
 const { user, system } = process.cpuUsage(cpu);
 console.log(
   JSON.stringify({

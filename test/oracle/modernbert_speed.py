@@ -1,9 +1,9 @@
 """Times steps of AdaLoRA on ModernBERT at long sequences: transformers + PEFT against this program, alternately, a process each.
 
   pip install torch transformers peft safetensors
-  python modernbert_speed.py PROJECT OUT.json [--layers 3] [--tokens 8192] [--rounds 3] [--threads 2] [--eager-tokens 2048]
+  python modernbert_speed.py PROJECT OUT.json [--layers 3] [--lengths 8192] [--rounds 3] [--threads 2] [--eager-tokens 2048]
 
-The model has ModernBERT-base's sizes with fewer layers, the same random weights on both sides, and one sequence a step; f32. Adapters of
+The model has ModernBERT-base's sizes with fewer layers, the same random weights on both sides, and sequences of the given lengths (8192,4096: two) a step, which transformers pads; f32. Adapters of
 rank 12 on every matrix (PEFT: Wqkv, Wo, Wi, Wo; here query, key and value apart), dropout 0, head trained in full. A step at 512 tokens
 warms up. Times are of the wall and of the processor, which other load on the machine changes less. PEFT runs with SDPA; eager attention is
 compared with it at fewer tokens first, since it holds heads * tokens^2 floats a layer several times.
@@ -15,7 +15,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("project")
 parser.add_argument("out")
 parser.add_argument("--layers", type=int, default=3)
-parser.add_argument("--tokens", type=int, default=8192)
+parser.add_argument("--lengths", default="8192")
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--eager-tokens", type=int, default=2048)
@@ -42,18 +42,20 @@ def child():
     model = get_peft_model(base, config).train()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3, weight_decay=0.01)
 
-    def step(tokens, number):
-        ids = torch.tensor([ids_of(tokens)])
-        loss = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=torch.tensor([1])).loss
+    def step(lengths, number):
+        width = max(lengths)
+        ids = torch.tensor([ids_of(n) + [base.config.pad_token_id] * (width - n) for n in lengths])
+        mask = (torch.arange(width)[None] < torch.tensor(lengths)[:, None]).long()
+        loss = model(input_ids=ids, attention_mask=mask, labels=torch.ones(len(lengths), dtype=torch.long)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         model.base_model.update_and_allocate(number)
         optimizer.zero_grad()
 
-    step(WARM_UP, 1)
+    step([WARM_UP], 1)
     before, cpu = time.perf_counter(), time.process_time()
-    step(args.tokens, 2)
+    step([int(n) for n in args.lengths.split(",")], 2)
     print(json.dumps(measured(time.perf_counter() - before, time.process_time() - cpu)))
 
 
@@ -76,19 +78,19 @@ def main():
     config = transformers.ModernBertConfig(num_hidden_layers=args.layers, classifier_pooling="mean", num_labels=2)
     transformers.ModernBertForSequenceClassification(config).save_pretrained(folder)
     options = ["--layers", args.layers, "--threads", args.threads, "--model", folder]
-    peft_words = lambda impl, tokens: [sys.executable, __file__, args.project, args.out, *options, "--tokens", tokens, "--child", impl]
+    peft_words = lambda impl, lengths: [sys.executable, __file__, args.project, args.out, *options, "--lengths", lengths, "--child", impl]
     here = Path(args.project) / "test/oracle/modernbert-speed.ts"
-    own_words = [Path(args.project) / "node_modules/.bin/bun", here, folder, args.tokens, args.threads]
+    own_words = [Path(args.project) / "node_modules/.bin/bun", here, folder, args.lengths, args.threads]
     choice = {impl: run(peft_words(impl, args.eager_tokens)) for impl in ("sdpa", "eager")}
     print("attention of PEFT:", choice, flush=True)
     rounds = []
     for _ in range(args.rounds):
-        rounds.append({"peft": run(peft_words("sdpa", args.tokens)), "own": run(own_words)})
+        rounds.append({"peft": run(peft_words("sdpa", args.lengths)), "own": run(own_words)})
         print(rounds[-1], flush=True)
     ratios = {key: sorted(r["peft"][key] / r["own"][key] for r in rounds) for key in ("seconds", "cpu_seconds")}
     report = {
-        "workload": "AdaLoRA on ModernBERT-base's sizes, one sequence a step, f32",
-        "layers": args.layers, "full_layers": sum(kind == "full_attention" for kind in config.layer_types), "tokens": args.tokens,
+        "workload": "AdaLoRA on ModernBERT-base's sizes, f32",
+        "layers": args.layers, "full_layers": sum(kind == "full_attention" for kind in config.layer_types), "lengths": args.lengths,
         "threads": args.threads, "machine": machine(), "load_average": os.getloadavg(),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__},
         "eager_against_sdpa": {"tokens": args.eager_tokens, **choice},

@@ -53,6 +53,18 @@ describe("an adapter's folder that was copied out of its run", () => {
     expect(JSON.parse(scored.stdout)).toMatchObject({ task: "rte", rows: 6 });
   });
 
+  test("may be the first argument, before texts", async () => {
+    const pair = ["the cat looked at the moon", "the cat"];
+    const model = ["--model", task.model, ...device];
+    const flag = await run(["predict", "--adapter", alone, ...model, ...pair]);
+    const argument = await run(["predict", alone, ...pair, ...model]);
+    expect([argument.code, argument.stdout]).toEqual([0, flag.stdout]);
+    const scored = await run(["eval", alone, "--data", dev, ...model, "--json"]);
+    expect(JSON.parse(scored.stdout)).toMatchObject({ task: "rte", rows: 6 });
+    const both = await run(["eval", alone, "--adapter", alone, "--data", dev]);
+    expect(both.stderr).toContain("--adapter exclude each other");
+  });
+
   test("asks for the base model where it came from a folder", async () => {
     const { code, stderr } = await run(["predict", "--adapter", alone, "--input", dev]);
     expect([code, stderr]).toEqual([

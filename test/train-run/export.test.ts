@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -74,12 +75,28 @@ describe("adalora export", () => {
   });
 
   test("says what servers will not take", async () => {
-    const { stderr } = await run(["export", trained, "--to", "lora", "-o", path("noted")]);
+    const name = ["--base-name", "org/tiny"];
+    const { stderr } = await run(["export", trained, "--to", "lora", "-o", path("noted"), ...name]);
+    expect(readJson("noted", "adapter_config.json").base_model_name_or_path).toBe("org/tiny");
     expect(stderr.split("\n")).toEqual([
       "vLLM reads one rank and one alpha and ignores the others: --uniform writes one",
-      "vLLM takes no trained modules but classifier and score, and this adapter has pooler: --to merged is for it",
+      "vLLM accepts no trained modules but classifier and score, and this adapter has pooler: --to merged is for it",
       "",
     ]);
+  });
+
+  test("leaves out a base model's path, which PEFT writes", async () => {
+    const from = path("by-peft");
+    cpSync(path("run", "adapter"), from, { recursive: true });
+    const file = join(from, "adapter_config.json");
+    const config = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...config, base_model_name_or_path: task.model }));
+    const out = path("without-path");
+    const { code } = await run(["export", from, "--to", "peft", "-o", out, ...device]);
+    expect(code).toBe(0);
+    for (const name of ["adapter_config.json", "README.md", "adalora.json"]) {
+      expect(readFileSync(join(out, name), "utf8")).not.toContain(task.folder);
+    }
   });
 
   test("--to loralib writes the authors' state dict", async () => {
@@ -148,6 +165,27 @@ describe("a merged model", () => {
       expect(logits[0]).toBeCloseTo(expected[row]!.logits[0]!, 1);
     }
   });
+});
+
+test("a merged model of an adapter outside its run has the base's tokenizer, or else the adapter's", async () => {
+  const alone = path("alone");
+  cpSync(path("run", "adapter"), alone, { recursive: true });
+  const bare = path("bare");
+  cpSync(task.model, bare, { recursive: true });
+  rmSync(join(bare, "spm.model"));
+  const tokenizerOf = async (base: string, out: string) => {
+    const words = ["merge", alone, "--model", base, "-o", out, ...device];
+    expect((await run(words)).code).toBe(0);
+    const files = readdirSync(out).filter((name) => /spm|tokenizer/.test(name));
+    const { tokenizer_class: kind } = JSON.parse(
+      readFileSync(join(out, "tokenizer_config.json"), "utf8"),
+    );
+    return [files.toSorted(), kind];
+  };
+  const [kind, both] = ["PreTrainedTokenizerFast", ["tokenizer.json", "tokenizer_config.json"]];
+  expect(await tokenizerOf(task.model, path("m1"))).toEqual([["spm.model", ...both], kind]);
+  expect(await tokenizerOf(bare, path("m2"))).toEqual([both, kind]);
+  await expectSamePredictions("--model", path("m2"));
 });
 
 test("a base in pytorch_model.bin is merged into model.safetensors", async () => {

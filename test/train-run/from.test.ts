@@ -5,7 +5,7 @@ import { readPeftAdapter } from "../../core/io/peft.ts";
 import { adapterBytes } from "../helpers/run-results.ts";
 import { commandTest, lossesIn } from "./command.ts";
 
-const { run, start, training, path } = commandTest();
+const { run, start, training, path, task } = commandTest();
 const [lora, ada] = [path("lora"), path("ada")];
 
 beforeAll(async () => {
@@ -148,6 +148,27 @@ describe("--from", () => {
     const without = [...pruning, ...fixed].filter((name) => !(name in given));
     const { code, stderr } = await run(training({ ...named, out: path("refused") }, without));
     expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
+  });
+
+  test("an adapter in the folder that --overwrite replaces is refused, and kept", async () => {
+    const out = path("own");
+    cpSync(lora, out, { recursive: true });
+    const flags = { from: out, out, overwrite: true } as const;
+    const { code, stderr } = await run(training(flags, [...pruning, ...fixed]));
+    expect([code, stderr]).toEqual([1, expect.stringContaining("--overwrite does not apply to")]);
+    expect(adapterBytes(out)).toEqual(adapterBytes(lora));
+  });
+
+  test("a quantised base model is refused by name", async () => {
+    const model = path("quantised");
+    cpSync(task.model, model, { recursive: true });
+    const file = join(model, "config.json");
+    const config: object = JSON.parse(readFileSync(file, "utf8"));
+    const quantization = { quant_method: "bitsandbytes", load_in_4bit: true };
+    writeFileSync(file, JSON.stringify({ ...config, quantization_config: quantization }));
+    const words = ["eval", "--adapter", lora, "--model", model, "--device", "reference"];
+    const { code, stderr } = await run(words);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("its layers are quantised")]);
   });
 
   test("a folder of several adapters is refused with their names", async () => {

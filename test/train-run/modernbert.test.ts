@@ -110,6 +110,22 @@ describe("a run of ModernBERT", () => {
     expect(runResults(out).results).toEqual(runResults(whole).results);
   });
 
+  test("is exported with its fused layers whole, and merged", async () => {
+    const pair = ["the cat looked at the moon", "the cat"];
+    const device = ["--device", "reference"];
+    const own = await run(["predict", "--adapter", whole, ...device, ...pair]);
+    const [expected] = JSON.parse(own.stdout).logits;
+    for (const to of ["lora", "lora --uniform", "peft --canonical", "merged"]) {
+      const out = path(to.replaceAll(" ", ""));
+      const words = ["export", whole, "--to", ...to.split(" "), "-o", out, ...device];
+      const { code, stderr } = await run(words);
+      expect([to, code, stderr]).toEqual([to, 0, expect.any(String)]);
+      const source = to === "merged" ? ["--model", out] : ["--adapter", out, "--model", model];
+      const found = await run(["predict", ...source, ...device, ...pair]);
+      expect(JSON.parse(found.stdout).logits[0]).toBeCloseTo(expected, 5);
+    }
+  });
+
   test("trains and answers questions with padding that counts, and that does not", async () => {
     const data = path("squad.json");
     const context = "the cat sat on the mat and the dog ran to the moon";

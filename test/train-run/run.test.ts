@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { wholeRecords } from "../../core/io/tensorboard-event.ts";
 import { readPeftAdapter } from "../../core/io/peft.ts";
+import { rankFrames } from "../../cli/report-page/rank-frames.ts";
+import { readLog } from "../../cli/report-page/read-log.ts";
 import { readJsonLog } from "../helpers/json-log.ts";
 import { adapterBytes } from "../helpers/run-results.ts";
 import { commandTest, cpu, lossesIn, predictionsIn } from "./command.ts";
@@ -82,6 +84,39 @@ describe("a run on the reference backend", () => {
     expect([...console]).toEqual([10, 20, 24]);
   });
 
+  test("logs which triplets each mask changed: their replay is the result and the budget", () => {
+    const log = readLog(join(out, "log.jsonl"));
+    const { matrices, frames } = rankFrames(log);
+    const ranks = readJson("reference", "rank_pattern.json");
+    const last = matrices.map(({ path: name }, i) => [`${name}.lora_E`, frames.at(-1)?.ranks[i]]);
+    expect(Object.fromEntries(last)).toEqual(ranks);
+    const budgets = new Map(
+      log.curves.budget.steps.map((step, i) => [step, log.curves.budget.values[i]]),
+    );
+    expect(log.masks.length).toBeGreaterThan(4);
+    for (const { step, kept, singular = [], importance = [] } of log.masks) {
+      expect(kept).toBe(budgets.get(step)!);
+      expect(singular.flat()).toHaveLength(kept);
+      expect([0, matrices.length]).toContain(importance.length);
+    }
+    expect(
+      log.masks[0]?.importance?.every(([mean = 0, most = 0]) => mean > 0 && most >= mean),
+    ).toBe(true);
+  });
+
+  test("leaves a report with the numbers of its log and its metrics", () => {
+    const page = readFileSync(join(out, "report.html"), "utf8");
+    const [, json = ""] = /id="report-data">(.*?)<\/script>/s.exec(page) ?? [];
+    const { specs } = JSON.parse(json);
+    const drawn = specs["task-loss"].data.values.map(({ mean }: { mean: number }) => mean);
+    expect(drawn).toEqual(lossesIn(out));
+    const { accuracy } = readJson("reference", "metrics.json").metrics.validation;
+    expect(specs["metric-accuracy"].data.values.at(-1)).toMatchObject({
+      step: 24,
+      value: accuracy,
+    });
+  });
+
   test("leaves the files that the README names", () => {
     expect(readdirSync(out).toSorted()).toEqual([
       "adapter",
@@ -91,6 +126,7 @@ describe("a run on the reference backend", () => {
       "metrics.json",
       "predictions.jsonl",
       "rank_pattern.json",
+      "report.html",
       "tensorboard",
     ]);
     expect(readJson("reference", "metrics.json")).toMatchObject({

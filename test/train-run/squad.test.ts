@@ -155,6 +155,7 @@ describe("a run on windows of contexts", () => {
       "predictions.json",
       "predictions.jsonl",
       "rank_pattern.json",
+      "report.html",
       "tensorboard",
     ]);
     const config = json(join(out, "config.json"));

@@ -96,8 +96,12 @@ describe("run xsum", () => {
       ]
     `);
     expect(readdirSync(join(out, "adapter")).toSorted()).toEqual([
+      "README.md",
+      "adalora.json",
       "adapter_config.json",
       "adapter_model.safetensors",
+      "tokenizer.json",
+      "tokenizer_config.json",
     ]);
     const config = JSON.parse(readFileSync(join(out, "adapter", "adapter_config.json"), "utf8"));
     expect([config.task_type, config.peft_type]).toEqual(["SEQ_2_SEQ_LM", "ADALORA"]);

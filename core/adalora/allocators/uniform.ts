@@ -1,6 +1,7 @@
 import { invariant } from "../../errors.ts";
 import type { AllocatorRule } from "../allocator.ts";
 import { createBudgetedAllocator } from "../budgeted.ts";
+import { tripletCost } from "../triplet-costs.ts";
 import { TripletScores, viewsByRank } from "../triplet-scores.ts";
 
 /**
@@ -12,9 +13,14 @@ export const uniformAllocator: AllocatorRule = {
   about: "every matrix alike",
 
   create(context) {
-    const { backend, adapters, report } = context;
+    const { backend, adapters, report, settings } = context;
     const triplets = new TripletScores(context);
     const ranks = adapters.map(({ rank }) => rank);
+    const costs = adapters.map(tripletCost);
+    const sharesFor = (budget: number) =>
+      settings.schedule.unit === "parameters"
+        ? evenSharesByCost(ranks, costs, budget)
+        : evenShares(ranks, budget);
     const scoresOf = viewsByRank(backend, triplets.scores, adapters);
     const keptOf = viewsByRank(backend, report.kept, adapters);
     const threshold = backend.alloc(backend.master, 1); // per matrix, so not reported
@@ -22,13 +28,14 @@ export const uniformAllocator: AllocatorRule = {
       importanceAt: (step) => triplets.importanceAt(step),
       keep(budget) {
         triplets.update();
-        evenShares(ranks, budget).forEach((share, i) => {
+        sharesFor(budget).forEach((share, i) => {
           if (share === 0) backend.zero(keptOf[i]!);
           else backend.keepTop(scoresOf[i]!, share, keptOf[i]!, threshold);
         });
         backend.upload(report.threshold, [Number.NaN]);
       },
       state: triplets.state,
+      scores: triplets.scores,
     });
   },
 };
@@ -48,4 +55,22 @@ export function evenShares(ranks: readonly number[], budget: number): readonly n
     given = upTo;
     return share;
   });
+}
+
+/**
+ * The even shares of the most triplets whose costs add up to at most `budget`. `costs`: parameters
+ * of one triplet of each matrix.
+ */
+export function evenSharesByCost(
+  ranks: readonly number[],
+  costs: readonly number[],
+  budget: number,
+): readonly number[] {
+  const all = ranks.reduce((sum, rank) => sum + rank, 0);
+  const most = Math.min(all, Math.floor(budget / Math.min(...costs)));
+  for (let triplets = most; triplets > 0; triplets--) {
+    const shares = evenShares(ranks, triplets);
+    if (shares.reduce((sum, share, i) => sum + share * costs[i]!, 0) <= budget) return shares;
+  }
+  return ranks.map(() => 0);
 }

@@ -63,14 +63,15 @@ export const trainingKernels: TrainingKernels = {
     }
   },
 
-  keepTop(scoresBuffer, budget, keptBuffer, thresholdBuffer) {
+  keepTop(scoresBuffer, budget, keptBuffer, thresholdBuffer, costsBuffer) {
     const [scores, kept, threshold] = [
       floats(scoresBuffer),
       floats(keptBuffer),
       floats(thresholdBuffer),
     ];
-    const pruned = scores.length - budget;
-    threshold[0] = pruned > 0 ? scores.toSorted()[pruned - 1]! : NaN;
+    const costs = costsBuffer ? floats(costsBuffer) : new Float64Array(scores.length).fill(1);
+    const pruned = costs.reduce((sum, cost) => sum + cost, 0) - budget;
+    threshold[0] = pruned > 0 ? scoreReaching(pruned, scores, costs) : NaN;
     for (let i = 0; i < kept.length; i++)
       kept[i] = pruned <= 0 || scores[i]! > threshold[0] ? 1 : 0;
   },
@@ -126,4 +127,19 @@ function updateImportance(param: Float64Array, grad: Float64Array, of: Importanc
     sensitivity[i] = beta1 * sensitivity[i]! + (1 - beta1) * product;
     uncertainty[i] = beta2 * uncertainty[i]! + (1 - beta2) * Math.abs(product - sensitivity[i]!);
   }
+}
+
+/** The lowest score up to which the costs add up to at least `amount`; NaN is the highest. */
+function scoreReaching(amount: number, scores: Float64Array, costs: Float64Array): number {
+  const order = [...scores.keys()].toSorted((i, j) => compare(scores[i]!, scores[j]!));
+  let sum = 0;
+  const last = order.find((i) => (sum += costs[i]!) >= amount);
+  return scores[last!]!;
+}
+
+/** The order of a typed array's sort: -0 before 0, NaN last. */
+function compare(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  if (a !== b) return a < b ? -1 : 1;
+  return Number(Object.is(b, -0)) - Number(Object.is(a, -0));
 }

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Backend, HostTensor } from "../../backend.ts";
+import type { Backend } from "../../backend.ts";
 import { errors } from "../../errors.ts";
 import { writeDirectoryAtomic } from "../../io/atomic.ts";
+import { looksLikeRepo } from "../../io/hub-repo.ts";
 import { openCheckpoint } from "../../io/checkpoint-files.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
 import { ADAPTER_FACTS, readPeftAdapter, writePeftFiles } from "../../io/peft.ts";
-import { isStoredDtype, type StoredTensor } from "../../io/stored-tensor.ts";
 import { writeTorchStateDict } from "../../io/torch-writer.ts";
 import { openTorchCheckpoint } from "../../io/torch-pickle.ts";
 import { CARD, cardText } from "../../model/adapter-card.ts";
@@ -20,11 +20,11 @@ import {
   type Difference,
   difference,
 } from "../../model/export/module-probe.ts";
-import { matchWeights } from "../../model/load-weights.ts";
 import { savedTokenizerNames } from "../../text/save-tokenizer.ts";
 import { writeJson } from "../run-files.ts";
 import { runFiles } from "../run-folder.ts";
 import { writeMergedFiles } from "./merged-folder.ts";
+import { fromState, weightPairs } from "./read-back.ts";
 import { convertedBytes, probeLogits } from "./probe-logits.ts";
 import type { BaseModel, ExportSource } from "./source.ts";
 
@@ -66,8 +66,8 @@ export function exportAdapter(
   source: ExportSource,
   options: ExportOptions,
 ): Exported {
-  const original = source.adapter;
-  const prepared = options.canonical ? canonical(original) : original;
+  const named = withoutPath(source.adapter);
+  const prepared = options.canonical ? canonical(named) : named;
   let result: Exported | undefined;
   writeDirectoryAtomic(options.out, (scratch) => {
     result =
@@ -88,6 +88,13 @@ const MAX_CONVERTED = 100 * 2 ** 20;
 
 /** The name of the state dict that `loralib` reads. */
 const LORALIB_FILE = "loralib.pt";
+
+/** PEFT names a local base by its path, which means nothing elsewhere and may name a user. */
+function withoutPath(adapter: PeftAdapter): PeftAdapter {
+  const { baseModel } = adapter;
+  const isPath = baseModel?.includes("/") === true && !looksLikeRepo(baseModel);
+  return isPath ? { ...adapter, baseModel: null, revision: null } : adapter;
+}
 
 function converted(adapter: PeftAdapter, { to, uniform }: ExportOptions): PeftAdapter {
   if (to !== "lora") return adapter;
@@ -189,27 +196,6 @@ function folderFiles({ dir, facts }: ExportSource, adapter: PeftAdapter) {
 const ranksOf = ({ modules }: PeftAdapter) =>
   Object.fromEntries(modules.map(({ path, A }) => [`${path}.lora_E`, A.shape[0] ?? 0]));
 
-/** The adapter with the factors of a state dict, pruned triplets among them. */
-function fromState(state: ReadonlyMap<string, StoredTensor>, adapter: PeftAdapter): PeftAdapter {
-  const tensor = (path: string, name: string) => {
-    const found = state.get(`${path}.lora_${name}`);
-    if (!found) throw new Error(`internal: ${path}.lora_${name} was not written`);
-    return found;
-  };
-  const pair = (path: string) => ({ path, A: tensor(path, "A"), B: tensor(path, "B") });
-  if (adapter.method === "lora") {
-    const modules = adapter.modules.map(({ path, alpha }) => ({ ...pair(path), alpha }));
-    return { ...adapter, modules };
-  }
-  const mask = Array.from({ length: adapter.initRank }, () => true);
-  const modules = adapter.modules.map(({ path }) => ({
-    ...pair(path),
-    E: tensor(path, "E"),
-    mask,
-  }));
-  return { ...adapter, modules };
-}
-
 /** Whether the whole model is run: not where its weights would be copied in f32. */
 const runsModel = ({ dir }: BaseModel) => convertedBytes(dir) <= MAX_CONVERTED;
 
@@ -218,22 +204,3 @@ function mainDtype({ dir }: BaseModel): string {
   const [largest] = tensors.toSorted((a, b) => b.bytes.length - a.bytes.length);
   return largest?.dtype ?? "F32";
 }
-
-/** The base's and the merged weight of each adapted module. */
-function weightPairs(base: BaseModel, adapter: PeftAdapter, merged: string) {
-  const weightsIn = (dir: string, supplied: ReadonlySet<string>) => {
-    const { tree, plugin } = base.declare();
-    const { found } = matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir, supplied);
-    return new Map([...found].map(([{ name }, tensor]) => [name, tensor] as const));
-  };
-  const before = weightsIn(base.dir, new Set(adapter.saved.keys()));
-  const after = weightsIn(merged, new Set());
-  return (path: string) => {
-    const [one, other] = [before, after].map((weights) => weights.get(`${path}.weight`));
-    if (!isStored(one) || !isStored(other)) throw new Error(`internal: no weight of ${path}`);
-    return { base: one, merged: other };
-  };
-}
-
-const isStored = (tensor: HostTensor | undefined): tensor is StoredTensor =>
-  tensor !== undefined && isStoredDtype(tensor.dtype);

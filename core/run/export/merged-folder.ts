@@ -7,9 +7,7 @@ import { CARD, cardText } from "../../model/adapter-card.ts";
 import { ADAPTER_FACTS } from "../../io/peft.ts";
 import { factsJson } from "../../model/adapter-facts.ts";
 import type { HeadKind } from "../../model/plugin.ts";
-import { readTokenizer } from "../../text/load-tokenizer.ts";
-import { tokenizerFiles } from "../../text/save-tokenizer.ts";
-import type { BaseModel, ExportSource } from "./source.ts";
+import { type BaseModel, convertedTokenizer, type ExportSource } from "./source.ts";
 
 /**
  * Writes what a merged model needs besides its weights: config.json with labels, the tokenizer's
@@ -20,8 +18,9 @@ export function writeMergedFiles(to: string, source: ExportSource, base: BaseMod
   const { adapter, facts } = source;
   const config = editedJson(join(base.dir, "config.json"), configFields(source, base));
   writeFileAtomic(join(to, "config.json"), config);
-  for (const dir of new Set([base.dir, base.tokenizerDir])) copyFiles(dir, to);
-  for (const [name, content] of convertedTokenizer(base)) {
+  copyFiles(base.dir, GENERATION_FILES, to);
+  copyFiles(base.tokenizerDir, TOKENIZER_FILES, to);
+  for (const [name, content] of convertedTokenizer(base.tokenizerDir, base) ?? []) {
     if (!existsSync(join(to, name))) writeFileAtomic(join(to, name), content);
   }
   if (facts) writeFileAtomic(join(to, ADAPTER_FACTS), factsJson(facts));
@@ -42,31 +41,14 @@ export function configFields(
 
 // --- internal ---
 
-/** Files that a merged model shares with its base. */
-const CARRIED =
-  /^(tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|.+\.model|generation_config\.json|chat_template\..+)$/;
+const GENERATION_FILES = /^(generation_config\.json|chat_template\..+)$/;
+const TOKENIZER_FILES =
+  /^(tokenizer.*\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|.+\.model)$/;
 
-/** Copies tokenizer and generation files; those of a later folder replace an earlier one's. */
-function copyFiles(from: string, to: string): void {
-  for (const name of readdirSync(from).filter((one) => CARRIED.test(one))) {
+function copyFiles(from: string, names: RegExp, to: string): void {
+  for (const name of readdirSync(from).filter((one) => names.test(one))) {
     copyFileSync(join(from, name), join(to, name));
   }
-}
-
-/** The tokenizer's files as transformers reads them; none if the folder has no tokenizer. */
-function convertedTokenizer({ tokenizerDir, plugin, config, rawConfig }: BaseModel) {
-  const { files = [] } = plugin.tokenizer.convert ?? {};
-  const needed = [["tokenizer.json"], ...(files.length > 0 ? [files] : [])];
-  const isThere = needed.some((names) =>
-    names.every((name) => existsSync(join(tokenizerDir, name))),
-  );
-  if (!isThere) return [];
-  const { maxLength: maxPositions } = plugin.limits(config);
-  const hasTokenTypes = typeof rawConfig["type_vocab_size"] === "number";
-  return tokenizerFiles(readTokenizer(tokenizerDir, plugin.tokenizer), {
-    maxPositions,
-    hasTokenTypes,
-  });
 }
 
 const heads: Readonly<Record<HeadKind, string>> = {

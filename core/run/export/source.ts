@@ -4,12 +4,14 @@ import { kindOf, taskNames } from "../../config/task-names.ts";
 import { AdaloraError } from "../../errors.ts";
 import { isJsonObject } from "../../io/json-file.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
+import { readRegular } from "../../io/regular-file.ts";
 import { type AdapterFacts, readFacts } from "../../model/adapter-facts.ts";
 import type { Families } from "../../model/families.ts";
 import { type ModelFiles, openModelConfig, type Sources } from "../../model/model-files.ts";
 import { type DeclaredModel, declareModel } from "../../model/open-model.ts";
 import type { TaskHead } from "../../model/plugin.ts";
-import { TOKENIZER_JSON } from "../../text/load-tokenizer.ts";
+import { readTokenizer, TOKENIZER_JSON } from "../../text/load-tokenizer.ts";
+import { tokenizerFiles } from "../../text/save-tokenizer.ts";
 import { type AdapterFiles, openAdapter } from "../open-adapter.ts";
 import { modelFolder } from "../open-trained.ts";
 import type { Which } from "../run-of.ts";
@@ -60,8 +62,22 @@ export async function openExportSource(
   const saved = readSavedConfig(runFolder)?.plugins ?? null;
   const requested = { ...options, adapter: options.name };
   const families = await familiesFor(requested, saved, runFolder, sources);
-  const tokenizerDir = await tokenizerFolder(dir, found, sources);
-  return { ...found, base: { ...openBase(dir, found, families), tokenizerDir } };
+  const base = openBase(dir, found, families);
+  const tokenizerDir = await tokenizerFolder(base, found, sources);
+  return { ...found, base: { ...base, tokenizerDir } };
+}
+
+/** A folder's tokenizer as transformers reads it; undefined if the folder has none. */
+export function convertedTokenizer(
+  dir: string,
+  { plugin, config, rawConfig }: Pick<BaseModel, "plugin" | "config" | "rawConfig">,
+): ReadonlyMap<string, string | Uint8Array> | undefined {
+  const { files = [] } = plugin.tokenizer.convert ?? {};
+  const holds = (names: readonly string[]) => names.every((name) => existsSync(join(dir, name)));
+  if (!holds([TOKENIZER_JSON]) && (files.length === 0 || !holds(files))) return undefined;
+  const { maxLength: maxPositions } = plugin.limits(config);
+  const hasTokenTypes = typeof rawConfig["type_vocab_size"] === "number";
+  return tokenizerFiles(readTokenizer(dir, plugin.tokenizer), { maxPositions, hasTokenTypes });
 }
 
 /** Opens an adapter alone, without its base model. Throws E_FILE if there is none. */
@@ -106,11 +122,23 @@ function openBase(
   };
 }
 
-/** The run's tokenizer, or that of an adapter's folder outside a run, or else the base's. */
-async function tokenizerFolder(base: string, { dir }: AdapterFiles, sources: Sources) {
+/**
+ * The folder of the tokenizer that the adapter was trained with: the run's; of an adapter's folder
+ * outside a run the base's, unless the adapter has another or the base has none.
+ */
+async function tokenizerFolder(
+  base: Omit<BaseModel, "tokenizerDir">,
+  { dir }: AdapterFiles,
+  sources: Sources,
+): Promise<string> {
   const run = readSavedConfig(dirname(resolve(dir)));
-  if (run) return sources.model(run.tokenizer ?? base);
-  return existsSync(join(dir, TOKENIZER_JSON)) ? dir : base;
+  const ofRun = run?.tokenizer ?? null;
+  if (run) return ofRun === null ? base.dir : sources.model(ofRun);
+  if (!existsSync(join(dir, TOKENIZER_JSON))) return base.dir;
+  const ofBase = convertedTokenizer(base.dir, base)?.get(TOKENIZER_JSON);
+  const isSame =
+    ofBase !== undefined && readRegular(join(dir, TOKENIZER_JSON)).equals(Buffer.from(ofBase));
+  return isSame ? base.dir : dir;
 }
 
 /** The head that the adapter was trained with, by its task or PEFT's task type. */

@@ -10,7 +10,7 @@ type Allocator = Pick<Backend, "tripletScores" | "keepTop" | "applyMask" | "orth
 /** kernels/allocator.c */
 export const ALLOCATOR_KERNELS = {
   adl_triplet_scores: { args: [P, L, P], returns: I },
-  adl_keep_top: { args: [P, L, L, P, P], returns: I },
+  adl_keep_top: { args: [P, P, L, L, P, P], returns: I },
   adl_apply_mask: { args: [P, L], returns: I },
   adl_orthogonality: { args: [P, L, P, F, F, P], returns: I },
 } as const;
@@ -87,10 +87,10 @@ export function allocator({ library, scratch }: CpuContext): Allocator {
       const space = scratch(Number(sizes.adl_triplet_scores_scratch(table, adapters.length)));
       kernels.adl_triplet_scores(table, adapters.length, space);
     },
-    keepTop(scores, budget, kept, threshold) {
+    keepTop(scores, budget, kept, threshold, costs) {
       const n = scores.length;
       const [from, to, limit] = [floats(scores, n), target(kept, n), target(threshold, 1)];
-      kernels.adl_keep_top(from, n, budget, to, limit);
+      kernels.adl_keep_top(from, optionalFloats(costs, n), n, budget, to, limit);
     },
     applyMask(matrices) {
       kernels.adl_apply_mask(pack(MASKED, ...matrices.map(maskedFields)), matrices.length);

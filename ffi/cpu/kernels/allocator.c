@@ -67,22 +67,28 @@ static float float_at(uint32_t key) {
   return x;
 }
 
+/* Cost of one score: a whole number, or 1 without costs. */
+ADL_INLINE int64_t cost(const float *costs, int64_t i) { return costs ? (int64_t)costs[i] : 1; }
+
 /*
  * Sets threshold[0] to the (n - budget)-th smallest score and kept[i] to 1 if score > threshold,
- * else 0. If budget >= n, keeps all and sets the threshold to NaN. A binary search over the bits of
- * the threshold needs no scratch and does not depend on the order of the scores.
+ * else 0. If budget >= n, keeps all and sets the threshold to NaN. With `costs`, else NULL, score i
+ * counts costs[i] times, in n too. A binary search over the bits of the threshold needs no scratch
+ * and does not depend on the order of the scores.
  */
-ADL_API int adl_keep_top_f32(const float *scores, int64_t n, int64_t budget, float *kept,
-                             float *threshold) {
-  const int64_t pruned = n - budget;
+ADL_API int adl_keep_top_f32(const float *scores, const float *costs, int64_t n, int64_t budget,
+                             float *kept, float *threshold) {
+  int64_t pruned = -budget;
+  for (int64_t i = 0; i < n; i++) pruned += cost(costs, i);
   float limit = NAN;
   if (pruned > 0) {
-    uint32_t key = 0; /* the largest key with fewer than `pruned` scores below it */
+    uint32_t key = 0; /* the largest key with scores below it of a cost under `pruned` */
     for (uint32_t bit = 0x80000000u; bit; bit >>= 1) {
       const uint32_t candidate = key | bit;
       int64_t below = 0;
 #pragma omp simd reduction(+ : below)
-      for (int64_t i = 0; i < n; i++) below += order_of(scores[i]) < candidate;
+      for (int64_t i = 0; i < n; i++)
+        below += order_of(scores[i]) < candidate ? cost(costs, i) : 0;
       if (below < pruned) key = candidate;
     }
     limit = float_at(key);

@@ -138,13 +138,14 @@ describe("gemm", () => {
 });
 
 describe("keepTop", () => {
-  const keep = (scores: readonly number[], budget: number) => {
+  const keep = (scores: readonly number[], budget: number, costs?: readonly number[]) => {
     const kept = masters(
       backend,
       scores.map(() => NaN),
     );
     const threshold = masters(backend, [0]);
-    backend.keepTop(masters(backend, scores), budget, kept, threshold);
+    const price = costs && masters(backend, costs);
+    backend.keepTop(masters(backend, scores), budget, kept, threshold, price);
     return { kept: values(kept), threshold: values(threshold)[0] };
   };
   const scores = [0.3, 0.1, 0.5, 0.2];
@@ -161,6 +162,21 @@ describe("keepTop", () => {
     expect(keep(scores, 0)).toEqual({ kept: [0, 0, 0, 0], threshold: 0.5 }));
   test("scores are sorted numerically, not alphabetically", () =>
     expect(keep([10, 9, 1e-7, 100], 2)).toEqual({ kept: [1, 0, 0, 1], threshold: 9 }));
+
+  const costs = [5, 2, 4, 3];
+  test.each([
+    [14, [1, 1, 1, 1], NaN],
+    [13, [1, 0, 1, 1], 0.1],
+    [12, [1, 0, 1, 1], 0.1],
+    [11, [1, 0, 1, 0], 0.2],
+    [9, [1, 0, 1, 0], 0.2],
+    [8, [0, 0, 1, 0], 0.3],
+    [3, [0, 0, 0, 0], 0.5],
+  ])("the highest scores whose costs fit into %p are kept: %p", (budget, kept, threshold) =>
+    expect(keep(scores, budget, costs)).toEqual({ kept, threshold }),
+  );
+  test("ties of which not all fit are pruned together", () =>
+    expect(keep([0.2, 0.1, 0.5, 0.2], 11, costs)).toEqual({ kept: [0, 0, 1, 0], threshold: 0.2 }));
 });
 
 test("a triplet's score is s(E) + mean of s over A's row + mean of s over B's column, s = sensitivity * uncertainty", () => {

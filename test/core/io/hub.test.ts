@@ -463,7 +463,7 @@ test("one of several adapters in a repository is named by its path", async () =>
   expect(s.hub.requests.length).toBe(requests);
 });
 
-test("an adapter is fetched with what predicting needs: neither its card nor other files", async () => {
+test("an adapter is fetched with its configuration, weights, facts and tokenizer only", async () => {
   const s = setUp({
     ...MODEL,
     "README.md": text("# card"),
@@ -477,6 +477,7 @@ test("an adapter is fetched with what predicting needs: neither its card nor oth
     "adalora.json",
     "adapter_config.json",
     "adapter_model.safetensors",
+    "spm.model",
     "tokenizer.json",
   ]);
 });

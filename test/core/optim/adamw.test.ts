@@ -71,6 +71,39 @@ describe("adamw", () => {
     expect(() => update(5)).toThrow("values without weight decay have no importance");
   });
 
+  test("E follows its own rate, with the importance that a common rate gives", () => {
+    const update = (rates: { lr: number; lrE?: number }) => {
+      const backend = createReferenceBackend();
+      const [e, weight, bias] = ["m.lora_E", "m.lora_A", "dense.bias"].map((name, i) => {
+        const parameter = new Parameter(name, [2]);
+        parameter.buffer = masters(backend, [i + 1, -0.5]);
+        return parameter;
+      });
+      const arena = new ParameterArena(backend, [e!], [weight!, bias!]);
+      const of = () => masters(backend, new Float64Array(4).fill(1));
+      const importance = { sensitivity: of(), uncertainty: of(), beta1: 0.5, beta2: 0.25 };
+      for (let t = 1; t <= 3; t++) {
+        backend.upload(arena.gradients, [0.5, -1, 2, 0.25, -3, t]);
+        adamwStep(backend, arena, { ...options, variant: "adamw" }, { ...rates, t }, importance);
+      }
+      const [values, ...rest] = [arena.values, importance.sensitivity, importance.uncertainty].map(
+        (buffer) => Array.from(backend.download(buffer)),
+      );
+      return { e: values!.slice(0, 2), others: values!.slice(2), averages: rest };
+    };
+    const [own, slow, fast] = [
+      update({ lr: 0.1, lrE: 0.7 }),
+      update({ lr: 0.1 }),
+      update({ lr: 0.7 }),
+    ];
+    expect([own.e, own.others]).toEqual([fast.e, slow.others]);
+    const averages = (of: typeof own) => of.averages.map((one) => [one.slice(0, 2), one.slice(2)]);
+    for (const [i, [ofE, ofOthers]] of averages(own).entries()) {
+      expect([ofE, ofOthers]).toEqual([averages(fast)[i]![0], averages(slow)[i]![1]]);
+    }
+    expect(update({ lr: 0.1, lrE: 0.1 })).toEqual(slow);
+  });
+
   test("a bias has no decay: a value without gradient stays", () => {
     for (const variant of ["adamw", "adamw-hf"] as const) {
       expect(trajectory("dense.bias", variant)[0]?.[2]).toBe(0.5);

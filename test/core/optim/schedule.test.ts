@@ -60,3 +60,13 @@ test("invalid schedules are refused before training", () => {
     "--lr must be above the polynomial schedule's end rate 0.001, got 0.001",
   );
 });
+
+test("a parameter group of another rate follows the same curve, also to polynomial's end rate", () => {
+  for (const name of ["linear", "polynomial", "cosine"] as const) {
+    const schedule = { name, base: 1e-3, warmup: 2, total: 9 };
+    for (let step = 0; step <= 12; step++) {
+      const ratio = 20 * learningRateAt(step, schedule);
+      expect(learningRateAt(step, schedule, 2e-2)).toBeCloseTo(ratio, 15);
+    }
+  }
+});

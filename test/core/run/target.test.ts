@@ -71,6 +71,40 @@ describe("any other budget", () => {
   });
 });
 
+describe("what pruning counts", () => {
+  test("is ranks for a target rank, and for the paper's labels", () => {
+    for (const values of [{}, { budget: "0.32M" }, { targetTotalRank: 144 }]) {
+      expect(target(values).budget).toEqual({ unit: "ranks", initial: 288, target: 144 });
+    }
+  });
+
+  test("is parameters for any other budget, to the parameter", () => {
+    const { budget, targetParameters } = target({ budget: "500k" });
+    expect(budget).toEqual({ unit: "parameters", initial: 829_800, target: 500_000 });
+    expect(targetParameters).toBe(500_000);
+  });
+
+  test("is what --budget-unit says", () => {
+    const ofRank = target({ targetRank: 2, budgetUnit: "parameters" });
+    expect(ofRank.budget).toEqual({ unit: "parameters", initial: 663_840, target: 331_920 });
+    const literal = target({ budget: "0.32M", budgetUnit: "parameters" });
+    expect(literal.budget).toMatchObject({ target: 320_000 });
+    const ranks = target({ budget: "500k", budgetUnit: "ranks" });
+    expect(ranks.budget).toEqual({ unit: "ranks", initial: 360, target: 217 });
+  });
+
+  test("a budget above the start is an error in parameters", () => {
+    const [problem] = target({ budget: "400k", initRank: 2 }).diagnostics.problems;
+    expect(problem?.message).toBe(
+      "the target, 400000 parameters in total, exceeds the start: --init-rank 2 gives 331920",
+    );
+  });
+
+  test("nothing is counted where nothing is pruned", () => {
+    expect(target({ method: "lora", budget: "500k" }).budget.unit).toBe("ranks");
+  });
+});
+
 describe("ranks that the matrices cannot have", () => {
   /** 24 matrices of 64 x 64, as in the demo. */
   const small: ModelSizes = {

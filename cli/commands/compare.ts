@@ -1,0 +1,118 @@
+import { join } from "node:path";
+import { settingNames } from "../../core/config/run-config.ts";
+import { integer, integers, list, real, toggle } from "../../core/config/setting.ts";
+import { errors } from "../../core/errors.ts";
+import { writeJson } from "../../core/run/run-files.ts";
+import { checkBackend } from "../backend.ts";
+import { defineCommand } from "../command.ts";
+import { armKinds, armSpecs } from "../compare/arm-specs.ts";
+import { compareArms, comparisonJson, costsJson } from "../compare/comparison.ts";
+import { comparisonText } from "../compare/comparison-text.ts";
+import { planArms } from "../compare/plan-arms.ts";
+import { clearRuns, runComparison, runFolders } from "../compare/run-comparison.ts";
+import { threadsFor } from "../compare/run-jobs.ts";
+import { checkOut, defaultOut } from "../out-folder.ts";
+import { recipeNames } from "../recipes.ts";
+import { requestedRun } from "../run-config.ts";
+import { whileLocked } from "../run-lock.ts";
+import { sameCommand } from "../shell-command.ts";
+import { listenForStop } from "../signals.ts";
+import { openSources } from "../sources.ts";
+
+const own = {
+  methods: list(`arms to compare, the first is the baseline: ${Object.keys(armKinds).join(", ")}`),
+  seeds: integers("number of seeds, from 1 on, or the seeds themselves (default: 5)"),
+  lrGrid: list("learning rates to pick each arm's from, on rows held out of training"),
+  heldOut: real(0.1, "share of the training rows that rates are picked on", { above: 0, below: 1 }),
+  jobs: integer(1, "runs at a time, each in a process with its share of the threads", { min: 1 }),
+  resume: toggle(false, "go on with the comparison in --out"),
+  overwrite: toggle(false, "replace the comparison in --out"),
+};
+
+/** Settings that arms have in common, or that `--methods` sets. */
+const notSettings: ReadonlySet<string> = new Set([
+  "method",
+  "allocator",
+  "seed",
+  "from",
+  "fromPruned",
+  "tuneFraction",
+  "budgetUnit",
+]);
+
+/** `adalora compare`: methods at equal budgets, paired by seed, with honest statistics. */
+export const compare = defineCommand({
+  usage: "[RECIPE|FILE]",
+  words: recipeNames,
+  positionals: 1,
+  settings: settingNames.filter((name) => !notSettings.has(name)),
+  options: own,
+  scripts: false,
+  notes: [
+    `Arms: ${Object.entries(armKinds)
+      .map(([name, { about }]) => `${name} (${about})`)
+      .join("; ")}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01.`,
+    "All arms end with as many parameters as the target rank has in every matrix, or less than one triplet fewer. Runs of one seed see the same rows in the same order from the same head.",
+    "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those; the evaluation data stay unseen. lora-cut is tuned before the cut.",
+    "Writes compare.json, whose bytes are the same for the same settings, seeds and machine, and costs.json, with times and memory.",
+  ],
+  examples: [
+    "adalora compare rte --methods lora,svd-lora,adalora --seeds 5 --out runs/compare-rte",
+    "adalora compare my.toml --methods lora,adalora,adalora:start=lora --lr-grid 5e-4,1e-3,2e-3",
+    "adalora compare --jobs 2 --seeds 3",
+  ],
+
+  async run({ positionals, given, options }, report) {
+    const { resume, overwrite, jobs: parallel, heldOut: tuneFraction } = options;
+    const specs = armSpecs(options.methods ?? ["lora", "adalora"]);
+    const seeds = seedsOf(options.seeds);
+    const rates = ratesOf(options.lrGrid);
+    const sources = openSources(report);
+    const { config, notes } = await requestedRun(positionals[0], given, options, sources);
+    for (const note of notes) report.info(note);
+    if (config.from !== null) {
+      throw errors.unusable("--from", "compare", "its arms start from new adapters");
+    }
+    checkBackend(config);
+    report.stage("checking every arm");
+    const planned = await planArms(config, specs, seeds, sources);
+    for (const warning of planned.warnings) report.warn(warning);
+    const out = config.out ?? defaultOut(`${config.task}-compare`, new Date());
+    const folders = runFolders(planned, { out, rates });
+    for (const folder of folders) checkOut(folder, { resume, overwrite });
+    const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
+    return whileLocked(out, async () => {
+      if (overwrite) clearRuns(folders);
+      using stop = listenForStop(report);
+      const threads = threadsFor(config.threads, Math.min(parallel, folders.length));
+      const context = { report, stop, threads, out, parallel, rates, tuneFraction };
+      const ran = await runComparison(planned, context);
+      if (!ran) {
+        report.error(errors.interruptedRuns(again));
+        return stop.exitCode ?? 130;
+      }
+      const comparison = compareArms(planned.subject, ran.arms, ran.failures);
+      const [result, costs] = [comparisonJson(comparison), costsJson(comparison)];
+      writeJson(join(out, "compare.json"), result);
+      writeJson(join(out, "costs.json"), costs);
+      report.result({ ...result, costs, out }, comparisonText(comparison, out, report.stdout));
+      return ran.failures.length > 0 ? 1 : 0;
+    });
+  },
+});
+
+// --- internal ---
+
+/** One number is how many seeds, several are the seeds. */
+function seedsOf(given: readonly number[] | null): readonly number[] {
+  const [first = 5, ...more] = given ?? [];
+  if (more.length > 0) return [first, ...more];
+  if (first < 1) throw errors.flag("seeds", "must be at least one seed");
+  return Array.from({ length: first }, (_, i) => i + 1);
+}
+
+function ratesOf(given: readonly string[] | null): readonly number[] {
+  const rates = (given ?? []).map(Number);
+  if (rates.every((rate) => rate > 0 && Number.isFinite(rate))) return [...new Set(rates)];
+  throw errors.flag("lr-grid", `must be numbers above 0, got ${given?.join(",")}`);
+}

@@ -1,0 +1,115 @@
+import { isSettingName, isUsedByMethod, type RunConfig } from "../../core/config/run-config.ts";
+import type { Method } from "../../core/config/method.ts";
+import { settings } from "../../core/config/settings.ts";
+import { errors } from "../../core/errors.ts";
+import { nearest } from "../../core/nearest.ts";
+import { kebab, spellings } from "../names.ts";
+
+/** How an arm trains: a method, and what it does with the ranks. */
+export interface ArmKind {
+  readonly about: string;
+  readonly method: Method;
+  /** The rule for ranks; null: the method's own. */
+  readonly allocator: string | null;
+  /** Whether it trains at the initial rank and is cut to the budget by singular values afterwards. */
+  readonly isCut: boolean;
+}
+
+const kind = (method: Method, about: string, more: Partial<ArmKind> = {}): ArmKind => ({
+  about,
+  method,
+  allocator: null,
+  isCut: false,
+  ...more,
+});
+
+/** Every arm that `--methods` names. */
+export const armKinds: Readonly<Record<string, ArmKind>> = {
+  lora: kind("lora", "LoRA at the final rank"),
+  "svd-lora": kind("svd-lora", "SVD-LoRA at the final rank"),
+  adalora: kind("adalora", "AdaLoRA, pruned by importance"),
+  uniform: kind("adalora", "AdaLoRA, every matrix pruned alike", { allocator: "uniform" }),
+  random: kind("adalora", "AdaLoRA, pruned at random", { allocator: "random" }),
+  "prune-lora": kind("prune-lora", "LoRA, pruned by importance"),
+  "lora-cut": kind("lora", "LoRA at the initial rank, then cut once by singular values", {
+    isCut: true,
+  }),
+};
+
+/** An arm as `--methods` spells it: "adalora:start=lora:lr-e=0.01". */
+export interface ArmSpec {
+  /** The spelling, made distinct: a second "adalora" is "adalora-2". */
+  readonly name: string;
+  readonly kind: ArmKind;
+  /** Its own settings, over those of the comparison. */
+  readonly values: Partial<RunConfig>;
+}
+
+/** Reads `--methods`. Throws E_FLAG for an unknown arm, or a setting that an arm can't have. */
+export function armSpecs(words: readonly string[]): readonly ArmSpec[] {
+  const seen = new Map<string, number>();
+  return words.map((word) => {
+    const [name = "", ...pairs] = word.split(":");
+    const found = Object.hasOwn(armKinds, name) ? armKinds[name] : undefined;
+    if (!found) throw unknownArm(name);
+    const values = Object.fromEntries(pairs.map((pair) => ownSetting(word, pair, found)));
+    const count = (seen.get(word) ?? 0) + 1;
+    seen.set(word, count);
+    return { name: count === 1 ? word : `${word}-${count}`, kind: found, values };
+  });
+}
+
+// --- internal ---
+
+/** Settings that make the arms comparable, so that no arm has its own. */
+const common: ReadonlySet<string> = new Set([
+  "task",
+  "model",
+  "tokenizer",
+  "plugins",
+  "data",
+  "evalData",
+  "evalFraction",
+  "evalSeed",
+  "tuneFraction",
+  "method",
+  "allocator",
+  "targetRank",
+  "targetTotalRank",
+  "budget",
+  "budgetUnit",
+  "seed",
+  "out",
+  "device",
+  "dtype",
+  "threads",
+  "metric",
+  "from",
+  "fromPruned",
+]);
+
+const names = spellings(settings);
+
+function ownSetting(word: string, pair: string, { method }: ArmKind): [string, unknown] {
+  const at = pair.indexOf("=");
+  const [name, raw] = at < 0 ? [pair, ""] : [pair.slice(0, at), pair.slice(at + 1)];
+  const key = names.get(kebab(name));
+  if (at < 0 || key === undefined || !isSettingName(key) || common.has(key)) {
+    throw errors.flag("methods", `"${word}": "${pair}" is no NAME=VALUE of a setting of one arm`);
+  }
+  if (!isUsedByMethod(key, method)) {
+    throw errors.flag("methods", `"${word}": method ${method} does not use ${kebab(key)}`);
+  }
+  const value = settings[key].read(raw);
+  if (value === undefined) {
+    throw errors.flag("methods", `"${word}": ${kebab(key)} must be ${settings[key].want}`);
+  }
+  return [key, value];
+}
+
+function unknownArm(name: string) {
+  const known = Object.keys(armKinds);
+  const guess = nearest(name, known);
+  const hint = guess === undefined ? undefined : `did you mean ${guess}?`;
+  return errors.flag("methods", `must be among ${known.join(", ")}, got "${name}"`, hint);
+}

@@ -1,0 +1,71 @@
+import { isOneOf, pruningMethods } from "../../core/config/method.ts";
+import type { RunConfig } from "../../core/config/run-config.ts";
+import type { PreparedRun } from "../../core/run/prepare.ts";
+import { defaultInitRank } from "../../core/run/target.ts";
+import { withMethod } from "../with-method.ts";
+import type { ArmKind, ArmSpec } from "./arm-specs.ts";
+
+/** One arm of a comparison, checked and ready to run. */
+export interface Arm {
+  readonly name: string;
+  /** Its folder within the comparison's. */
+  readonly folder: string;
+  readonly kind: ArmKind;
+  /** Repeats its runs, but for the seed and a rate that is still to be picked. */
+  readonly config: RunConfig;
+  /** Whether its learning rate is its own, and not picked from a grid. */
+  readonly hasOwnRate: boolean;
+  /** Adapter parameters that it trains at first. */
+  readonly startParameters: number;
+  /** Adapter parameters that it may end with. */
+  readonly endParameters: number;
+  readonly steps: number;
+}
+
+/** What all arms have in common. */
+export interface CommonRanks {
+  /** Final rank of every matrix, on average where an arm prunes. */
+  readonly rank: number;
+  /** Rank at which arms start that prune or are cut; null: derived from the final rank. */
+  readonly initRank: number | null;
+}
+
+/**
+ * The ranks that make arms equal: the target as a whole number, since LoRA has the same rank in
+ * every matrix.
+ */
+export function commonRanks({ config, target }: PreparedRun): CommonRanks {
+  const rank = Math.max(1, Math.round(target?.targetRank ?? 1));
+  const prunes = isOneOf(config.method, pruningMethods);
+  const initRank = prunes && config.initRank !== null ? Math.max(rank, config.initRank) : null;
+  return { rank, initRank };
+}
+
+/**
+ * The configuration of an arm. Arms of equal rank have equal numbers of parameters in every matrix;
+ * arms that prune get that number as their budget.
+ */
+export function armConfig(
+  base: RunConfig,
+  { kind, values }: Pick<ArmSpec, "kind" | "values">,
+  { rank, initRank }: CommonRanks,
+): RunConfig {
+  const { method, allocator, isCut } = kind;
+  const config = { ...withMethod(base, method), allocator, ...noTarget };
+  const own = config.start === "paper" ? { ...config, start: null } : config;
+  const isPruned = isOneOf(method, pruningMethods);
+  const ranks = isPruned
+    ? ({ initRank, targetRank: rank, budgetUnit: "parameters" } as const)
+    : { initRank: isCut ? (initRank ?? defaultInitRank(rank)) : rank, targetRank: rank };
+  return { ...own, ...ranks, ...values };
+}
+
+/** Folder names of arms: their names without characters that a file name can't have. */
+export function folderNames(names: readonly string[]): readonly string[] {
+  const plain = names.map((name) => name.replaceAll(/[^\w.-]+/g, "-"));
+  return plain.map((name, i) => (plain.indexOf(name) === i ? name : `${name}_${i + 1}`));
+}
+
+// --- internal ---
+
+const noTarget = { targetTotalRank: null, budget: null, budgetUnit: null } as const;

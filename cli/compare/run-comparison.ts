@@ -1,0 +1,201 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { removeTree } from "../../core/io/remove.ts";
+import type { RunConfig } from "../../core/config/run-config.ts";
+import { isJsonObject } from "../../core/io/json-file.ts";
+import { readFinishedRun } from "../../core/run/finished-run.ts";
+import { writeJson } from "../../core/run/run-files.ts";
+import { clearRun, isFinishedRun, seedFolder } from "../../core/run/run-folder.ts";
+import type { Arm } from "./arms.ts";
+import type { ArmResult, FailedRun, TriedRate } from "./comparison.ts";
+import { CUT_ADAPTER, writeCutAdapter } from "./cut-adapter.ts";
+import type { PlannedComparison } from "./plan-arms.ts";
+import { CUT_METRICS, metricIn, readArmRun } from "./read-runs.ts";
+import { type Job, type JobContext, runJobs } from "./run-jobs.ts";
+import { isStopCode, startProgram } from "./start-program.ts";
+
+/** How a comparison is run. */
+export interface ComparisonOptions extends JobContext {
+  readonly out: string;
+  /** Processes at a time. */
+  readonly parallel: number;
+  /** Learning rates to try; [] keeps the configuration's. */
+  readonly rates: readonly number[];
+  /** Share of the training rows that rates are picked on. */
+  readonly tuneFraction: number;
+}
+
+/** What the arms reached; undefined if a signal stopped the comparison. */
+export interface RunComparison {
+  readonly arms: readonly ArmResult[];
+  readonly failures: readonly FailedRun[];
+}
+
+/** Every folder that a comparison trains into. */
+export function runFolders(
+  { arms, subject }: PlannedComparison,
+  { out, rates }: Pick<ComparisonOptions, "out" | "rates">,
+): readonly string[] {
+  return arms.flatMap((arm) => [
+    ...(arm.hasOwnRate ? [] : rates.map((lr) => tuneFolder(out, arm, lr))),
+    ...subject.seeds.map((seed) => seedFolder(join(out, arm.folder), seed)),
+  ]);
+}
+
+/** Deletes the runs of an earlier comparison from its folders. */
+export function clearRuns(folders: readonly string[]): void {
+  for (const folder of folders) {
+    clearRun(folder);
+    for (const name of [CUT_ADAPTER, CUT_METRICS]) removeTree(join(folder, name));
+  }
+}
+
+/**
+ * Picks each arm's learning rate on rows held out of training, in runs of the first seed, then
+ * trains every arm once per seed on all training rows.
+ */
+export async function runComparison(
+  planned: PlannedComparison,
+  options: ComparisonOptions,
+): Promise<RunComparison | undefined> {
+  const { subject } = planned;
+  const tuning = await pickRates(planned, options);
+  if (!tuning) return undefined;
+  const { picked, failures: untuned } = tuning;
+  const jobs = planned.arms.flatMap((arm) => {
+    const rate = picked.get(arm)?.lr;
+    if (rate === undefined) return [];
+    return subject.seeds.map((seed) => ({ arm, seed, job: seedJob(arm, seed, rate, options) }));
+  });
+  const ran = await runJobs(
+    jobs.map(({ job }) => job),
+    options.parallel,
+    options,
+  );
+  if (ran.isStopped) return undefined;
+  const failed = jobs.flatMap(({ job }) => failureOf(job, ran.failures));
+  const arms = planned.arms.map((arm): ArmResult => {
+    const { lr = null, tried = [] } = picked.get(arm) ?? untuned.get(arm) ?? {};
+    const own = jobs.filter((one) => one.arm === arm && !ran.failures.has(one.job));
+    return {
+      name: arm.name,
+      about: arm.kind.about,
+      lr,
+      tried,
+      startParameters: arm.startParameters,
+      runs: own.map(({ seed, job }) => readArmRun(job.out, seed, subject.metric, arm.kind.isCut)),
+    };
+  });
+  return { arms, failures: [...tuning.failed, ...failed] };
+}
+
+// --- internal ---
+
+/** The rate of an arm, and those that were tried for it. */
+interface PickedRate {
+  readonly lr?: number;
+  readonly tried: readonly TriedRate[];
+}
+
+interface Tuning {
+  readonly picked: ReadonlyMap<Arm, PickedRate>;
+  /** Arms of which every rate failed. */
+  readonly failures: ReadonlyMap<Arm, PickedRate>;
+  readonly failed: readonly FailedRun[];
+}
+
+async function pickRates(
+  { arms, subject }: PlannedComparison,
+  options: ComparisonOptions,
+): Promise<Tuning | undefined> {
+  const tuned = arms.filter(({ hasOwnRate }) => !hasOwnRate && options.rates.length > 0);
+  const jobs = tuned.flatMap((arm) =>
+    options.rates.map((lr) => ({ arm, lr, job: tuneJob(arm, lr, options) })),
+  );
+  const ran = await runJobs(
+    jobs.map(({ job }) => job),
+    options.parallel,
+    options,
+  );
+  if (ran.isStopped) return undefined;
+  const picked = new Map<Arm, PickedRate>();
+  const failures = new Map<Arm, PickedRate>();
+  for (const arm of arms) {
+    if (!tuned.includes(arm)) picked.set(arm, { lr: arm.config.lr, tried: [] });
+  }
+  for (const arm of tuned) {
+    const tried = jobs
+      .filter((one) => one.arm === arm)
+      .map(({ lr, job }) => ({
+        lr,
+        value: ran.failures.has(job)
+          ? null
+          : metricIn(readFinishedRun(job.out).metrics, subject.metric, job.out),
+      }));
+    const best = bestOf(tried, subject.isHigherBetter);
+    if (best) picked.set(arm, { lr: best.lr, tried });
+    else failures.set(arm, { tried });
+  }
+  return { picked, failures, failed: jobs.flatMap(({ job }) => failureOf(job, ran.failures)) };
+}
+
+/** The best rate, the first of equals; undefined where none has a value. */
+function bestOf(tried: readonly TriedRate[], isHigherBetter: boolean): TriedRate | undefined {
+  let best: TriedRate | undefined;
+  const gainOf = ({ value }: TriedRate) => (isHigherBetter ? value! : -value!);
+  for (const one of tried) {
+    if (one.value === null || Number.isNaN(one.value)) continue;
+    if (best === undefined || gainOf(one) > gainOf(best)) best = one;
+  }
+  return best;
+}
+
+const tuneFolder = (out: string, { folder }: Arm, lr: number) =>
+  join(out, folder, "tune", `lr-${lr}`);
+
+function tuneJob(arm: Arm, lr: number, { out, tuneFraction }: ComparisonOptions): Job {
+  // As many steps as the whole data take, so that the rate suits that schedule.
+  const length = { epochs: null, maxSteps: arm.steps };
+  return {
+    label: `${arm.name}, learning rate ${lr}`,
+    config: { ...arm.config, ...length, lr, tuneFraction },
+    out: tuneFolder(out, arm, lr),
+  };
+}
+
+function seedJob(arm: Arm, seed: number, lr: number, { out }: ComparisonOptions): Job {
+  const folder = seedFolder(join(out, arm.folder), seed);
+  const config = { ...arm.config, seed, lr };
+  return {
+    label: `${arm.name}, seed ${seed}`,
+    config,
+    out: folder,
+    ...(arm.kind.isCut ? { finish: (context) => cut(folder, config, arm, context) } : {}),
+  };
+}
+
+/** Cuts a run's adapter to the budget and evaluates what is left. */
+async function cut(
+  run: string,
+  { device, dtype, evalBatchSize }: RunConfig,
+  { endParameters }: Arm,
+  { stop, threads }: JobContext,
+): Promise<void> {
+  const path = join(run, CUT_METRICS);
+  if (!isFinishedRun(run) || existsSync(path)) return;
+  const started = performance.now();
+  writeCutAdapter(run, endParameters);
+  const words = ["eval", "--adapter", join(run, CUT_ADAPTER), "--json", "--device", device];
+  const sizes = ["--threads", String(threads), "--batch-size", String(evalBatchSize)];
+  const ended = await startProgram([...words, "--dtype", dtype, ...sizes], stop, {});
+  if (stop.isRequested && isStopCode(ended.code)) return;
+  if (ended.code !== 0) throw ended.error;
+  const { metrics } = JSON.parse(ended.stdout);
+  const seconds = Math.round((performance.now() - started) / 10) / 100;
+  writeJson(path, { metrics: isJsonObject(metrics) ? metrics : {}, seconds });
+}
+
+function failureOf({ label, ...job }: Job, failures: ReadonlyMap<Job, string>): FailedRun[] {
+  const error = [...failures].find(([one]) => one.out === job.out)?.[1];
+  return error === undefined ? [] : [{ run: label, error }];
+}

@@ -1,0 +1,111 @@
+import { erf } from "../../core/backend/reference/erf.ts";
+import { randomInts } from "../../core/data/shuffle.ts";
+import { streamOf } from "../../core/rng.ts";
+import { meanAndDeviation } from "../run-seeds.ts";
+
+/** What several runs of one arm reached. */
+export interface Spread {
+  readonly mean: number;
+  /** Of a sample. */
+  readonly std: number;
+  readonly median: number;
+}
+
+/** How an arm differs from another one in runs of the same seeds. */
+export interface PairedDifference {
+  readonly mean: number;
+  /** The 95 % bootstrap interval of the mean. */
+  readonly low: number;
+  readonly high: number;
+  /** Seeds in which the arm was better, equal and worse. */
+  readonly wins: number;
+  readonly ties: number;
+  readonly losses: number;
+}
+
+/** Mean, standard deviation and median. `values` is not empty. */
+export function spreadOf(values: readonly number[]): Spread {
+  const { mean, deviation: std } = meanAndDeviation(values);
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const median = (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
+  return { mean, std, median };
+}
+
+/**
+ * The paired differences `values - baseline`, both by seed. The interval is the expanded percentile
+ * bootstrap's (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015): means of 10,000
+ * samples of the differences, drawn with replacement, and the same ones for the same number of
+ * seeds. Its percentiles are those at which a normal distribution would give Student's interval,
+ * since the plain ones are too narrow for few seeds: with five they hold 83 % instead of 95 %. Not
+ * empty.
+ */
+export function pairedDifference(
+  values: readonly number[],
+  baseline: readonly number[],
+  isHigherBetter: boolean,
+): PairedDifference {
+  const differences = values.map((value, i) => value - baseline[i]!);
+  const sign = isHigherBetter ? 1 : -1;
+  const countOf = (which: (gain: number) => boolean) =>
+    differences.filter((difference) => which(sign * difference)).length;
+  const { low, high } = bootstrapInterval(differences);
+  return {
+    mean: meanAndDeviation(differences).mean,
+    low,
+    high,
+    wins: countOf((gain) => gain > 0),
+    ties: countOf((gain) => gain === 0),
+    losses: countOf((gain) => gain < 0),
+  };
+}
+
+// --- internal ---
+
+const SAMPLES = 10_000;
+
+function bootstrapInterval(values: readonly number[]): { low: number; high: number } {
+  const draw = randomInts(0, values.length, streamOf("paired bootstrap"));
+  const means = Float64Array.from({ length: SAMPLES }, () => {
+    let sum = 0;
+    for (let i = 0; i < values.length; i++) sum += values[draw(values.length)]!;
+    return sum / values.length;
+  }).toSorted();
+  const tail = tailFor(values.length);
+  return { low: quantile(means, tail), high: quantile(means, 1 - tail) };
+}
+
+/** The share of samples outside each end of a 95 % interval for `count` values. */
+function tailFor(count: number): number {
+  if (count < 2) return 0.025;
+  const reach = studentQuantile(count - 1) * Math.sqrt(count / (count - 1));
+  return 0.5 * (1 - erf(reach / Math.SQRT2));
+}
+
+/**
+ * The t within which 95 % of Student's distribution lie. With t = sqrt(freedom) tan(angle) its share
+ * is the integral of cos(angle)^(freedom - 1), relative to that over a right angle.
+ */
+function studentQuantile(freedom: number): number {
+  const share = (angle: number) => {
+    const steps = 2000;
+    let sum = 0;
+    for (let i = 0; i < steps; i++) sum += Math.cos(((i + 0.5) / steps) * angle) ** (freedom - 1);
+    return (sum / steps) * angle;
+  };
+  const whole = share(Math.PI / 2);
+  let [low, high] = [0, Math.PI / 2];
+  for (let i = 0; i < 50; i++) {
+    const middle = (low + high) / 2;
+    if (share(middle) / whole < 0.95) low = middle;
+    else high = middle;
+  }
+  return Math.sqrt(freedom) * Math.tan(low);
+}
+
+/** A quantile of sorted values, interpolated as numpy does by default. */
+function quantile(sorted: Float64Array, share: number): number {
+  const at = share * (sorted.length - 1);
+  const [below, above] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
+  return below + (at - Math.floor(at)) * (above - below);
+}

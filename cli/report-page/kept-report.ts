@@ -1,0 +1,64 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { RunObserver } from "../../core/run/execute.ts";
+import { runFiles } from "../../core/run/run-folder.ts";
+import { readRun, runFolders } from "./read-run.ts";
+import { writeReport } from "./write-report.ts";
+
+/** Keeps report.html up to date in a run's folder, or in that of several seeds. */
+export interface KeptReport {
+  /** Writes it after every `every`-th evaluation. */
+  evaluated(): void;
+  /** Writes it at the end of the run, or where it was interrupted. */
+  ended(): void;
+}
+
+/**
+ * Creates the keeper of a run's report; `every` 0 writes none. A report that cannot be written never
+ * hurts the run: `warn` is told so once.
+ */
+export function keepReport(
+  out: string,
+  every: number,
+  warn: (text: string) => void,
+  write: (out: string) => void = writeOwn,
+): KeptReport {
+  let evaluations = 0;
+  let hasFailed = false;
+  const attempt = () => {
+    try {
+      write(out);
+    } catch (error) {
+      if (!hasFailed)
+        warn(
+          `the report is not written: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      hasFailed = true;
+    }
+  };
+  return {
+    evaluated() {
+      evaluations++;
+      if (every > 0 && evaluations % every === 0) attempt();
+    },
+    ended() {
+      if (every > 0) attempt();
+    },
+  };
+}
+
+/** The run's observer, which also keeps its report up to date. */
+export const reporting = (observer: RunObserver, page: KeptReport): RunObserver => ({
+  ...observer,
+  onEvaluation(step, evaluations, isBest) {
+    observer.onEvaluation(step, evaluations, isBest);
+    page.evaluated();
+  },
+});
+
+// --- internal ---
+
+/** A folder that has been moved or deleted is not made again. */
+function writeOwn(out: string): void {
+  if (existsSync(out)) writeReport(runFolders(out).map(readRun), join(out, runFiles.report));
+}

@@ -1,0 +1,54 @@
+import { afterAll, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { keepReport } from "../../../cli/report-page/kept-report.ts";
+import { writeRun } from "./written-run.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "adalora-kept-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+test("a report that cannot be written never throws, and is warned of once", () => {
+  const warnings: string[] = [];
+  const page = keepReport(
+    scratch,
+    1,
+    (text) => warnings.push(text),
+    () => {
+      throw new Error("no space");
+    },
+  );
+  page.evaluated();
+  page.evaluated();
+  page.ended();
+  expect(warnings).toEqual(["the report is not written: no space"]);
+});
+
+test.each([
+  [0, 0],
+  [1, 5],
+  [3, 2],
+])("--report-every %i writes %i times in four evaluations and the end", (every, times) => {
+  let written = 0;
+  const page = keepReport(
+    scratch,
+    every,
+    () => {},
+    () => void written++,
+  );
+  for (let i = 0; i < 4; i++) page.evaluated();
+  page.ended();
+  expect(written).toBe(times);
+});
+
+test("is written into the run's folder, but never makes a folder that is gone", () => {
+  const out = join(scratch, "run");
+  writeRun(out);
+  const warnings: string[] = [];
+  const page = keepReport(out, 1, (text) => warnings.push(text));
+  page.evaluated();
+  expect(existsSync(join(out, "report.html"))).toBe(true);
+  rmSync(out, { recursive: true });
+  page.ended();
+  expect([existsSync(out), warnings]).toEqual([false, []]);
+});

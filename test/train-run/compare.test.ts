@@ -1,0 +1,149 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { tinyRows } from "../cli/tiny-task.ts";
+import { commandTest } from "./command.ts";
+
+const { run, start, task, path } = commandTest();
+setDefaultTimeout(900_000); // many processes, on a machine that may be busy
+
+type Flags = Readonly<Record<string, string | number>>;
+
+/** 6 steps with the tiny model on the reference backend. */
+const common: Flags = {
+  model: task.model,
+  data: task.data,
+  "max-steps": 6,
+  "init-warmup": 1,
+  "final-warmup": 2,
+  "mask-interval": 1,
+  "init-rank": 3,
+  "target-rank": 1,
+  "batch-size": 8,
+  lr: 0.02,
+  "warmup-steps": 1,
+  dropout: 0,
+  "eval-steps": 3,
+  "save-steps": 2,
+  device: "reference",
+};
+
+/** `compare rte` with the tiny model and data; flags override. */
+function comparing(out: string, methods: string, flags: Flags = {}, ...more: string[]): string[] {
+  const all: Flags = { ...common, methods, out, ...flags };
+  const words = Object.entries(all).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return ["compare", "rte", ...words, ...more];
+}
+
+const text = (...parts: string[]) => readFileSync(join(...parts), "utf8");
+const resultOf = (out: string) => JSON.parse(text(out, "compare.json"));
+
+describe("compare", () => {
+  const whole = path("whole");
+  const methods = "lora,lora-cut,adalora,adalora";
+  const flags = { seeds: 2 };
+
+  test("runs every arm at one budget, paired by seed", async () => {
+    const { code, stdout, stderr } = await run(comparing(whole, methods, flags));
+    expect([code, stderr]).toEqual([0, expect.stringContaining("run 8 of 8: adalora-2, seed 2")]);
+    expect(stdout).toContain("rte: accuracy over 2 seeds\n");
+    const { arms, rank, matrices, failures, metric } = resultOf(whole);
+    expect([rank, matrices, failures, metric]).toEqual([1, 12, [], "accuracy"]);
+    const [lora, cut, ada, twin] = arms;
+    const [budget] = lora.parameters.end;
+    for (const { parameters, values, name } of arms) {
+      expect(values, name).toHaveLength(2);
+      for (const end of parameters.end) {
+        expect(end, name).toBeLessThanOrEqual(budget + matrices); // E's
+        expect(end, name).toBeGreaterThan(budget - 41); // a triplet of a 24-wide matrix
+      }
+    }
+    const starts = [lora, cut, ada].map(({ parameters }) => parameters.start);
+    expect(starts).toEqual([budget, 3 * budget, 3 * (budget + matrices)]);
+    expect(lora.difference).toBeNull();
+    expect(twin.values).toEqual(ada.values);
+    const differences = ada.values.map((value: number, i: number) => value - lora.values[i]);
+    expect(ada.difference.mean).toBeCloseTo((differences[0] + differences[1]) / 2, 12);
+    const costs = JSON.parse(text(whole, "costs.json"));
+    expect(costs["lora-cut"].seconds).toHaveLength(2);
+    expect(costs["adalora"].memory[0]).toBeGreaterThan(1e6);
+  });
+
+  test("trains an arm as run does: on the same rows in the same order", async () => {
+    const alone = path("alone");
+    const arm = join(whole, "adalora", "seed-2");
+    expect((await run(["run", join(arm, "config.json"), "--out", alone])).code).toBe(0);
+    expect(text(alone, "predictions.jsonl")).toBe(text(arm, "predictions.jsonl"));
+  });
+
+  test("two runs at a time, killed several times, ends in the same bytes", async () => {
+    const out = path("killed");
+    const args = comparing(out, methods, { ...flags, jobs: 2 }, "--resume");
+    for (const said of ["run 2 of 8", "run 3 of 8", "run 5 of 8", "run 8 of 8"]) {
+      const started = start(args);
+      await started.signalAfter(said, "SIGKILL");
+      await started.ended;
+    }
+    const { code, stderr } = await run(args);
+    expect([code, stderr]).toEqual([0, expect.any(String)]);
+    expect(text(out, "compare.json")).toBe(text(whole, "compare.json"));
+  });
+
+  test("refuses a folder that holds a comparison, unless it is resumed", async () => {
+    const { code, stderr } = await run(comparing(whole, methods, flags));
+    expect([code, stderr]).toEqual([1, expect.stringContaining("already holds a run")]);
+  });
+
+  test("tells a failed run, and finishes the others", async () => {
+    const config = join(whole, "adalora", "seed-1", "config.json");
+    writeFileSync(config, text(config).replace('"lr": 0.02', '"lr": 0.03'));
+    const { code, stdout, stderr } = await run(comparing(whole, methods, flags, "--resume"));
+    expect(code).toBe(1);
+    expect(stderr).toContain("adalora, seed 1 failed");
+    expect(stdout).toContain("failed: adalora, seed 1: ");
+    const { arms, failures } = resultOf(whole);
+    expect(failures).toHaveLength(1);
+    const [, , ada, twin] = arms;
+    expect([ada.seeds, twin.seeds]).toEqual([[2], [1, 2]]);
+    expect(ada.difference.wins + ada.difference.ties + ada.difference.losses).toBe(1);
+  });
+
+  test("that is interrupted names the command that goes on with it", async () => {
+    const out = path("interrupted");
+    const started = start(comparing(out, "lora", { seeds: 2, "max-steps": 2000 }));
+    await started.signalAfter("run 1 of 2", "SIGINT");
+    const { code, stderr } = await started.ended;
+    expect([code, stderr]).toEqual([130, expect.stringContaining("--resume")]);
+    expect(readdirSync(out)).not.toContain("compare.json");
+  });
+});
+
+test("--lr-grid picks rates on rows held out of training, never on the evaluation data", async () => {
+  const out = path("own");
+  const file = path("mine.tsv");
+  writeFileSync(file, tinyRows(30));
+  const flags = { data: file, "eval-fraction": 0.2, "lr-grid": "0.005,0.05", "held-out": 0.25 };
+  const { code, stderr } = await run(comparing(out, "lora", { ...flags, seeds: "4,6" }));
+  expect([code, stderr]).toEqual([0, expect.stringContaining("run 2 of 2: lora, seed 6")]);
+  const { arms } = resultOf(out);
+  const [{ lr, tried }] = arms;
+  expect(tried.map((one: { lr: number }) => one.lr)).toEqual([0.005, 0.05]);
+  expect(lr).toBe(tried[1].value > tried[0].value ? 0.05 : 0.005);
+  const tune = join(out, "lora", "tune", "lr-0.05");
+  const { tuneFraction, seed, maxSteps } = JSON.parse(text(tune, "config.json"));
+  expect([tuneFraction, seed, maxSteps]).toEqual([0.25, 4, 6]);
+  // 6 of 30 rows are for evaluation, for both seeds; 6 of the other 24 for the rates
+  const rows = (number: number) => text(out, "lora", `seed-${number}`, "eval_rows.json");
+  expect(rows(4)).toBe(rows(6));
+  expect(text(tune, "predictions.jsonl").trimEnd().split("\n")).toHaveLength(6);
+});
+
+test.each([
+  ["full", 'got "full"'],
+  ["adalora:lr=x", "lr must be"],
+  ["adalora:seed=3", "is no NAME=VALUE of a setting of one arm"],
+  ["lora:lr-e=0.1", "method lora does not use lr-e"],
+])("--methods %s is refused", async (methods, message) => {
+  const { code, stderr } = await run(comparing(path("refused"), methods));
+  expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
+});
