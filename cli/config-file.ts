@@ -26,8 +26,8 @@ const SLOW_MS = 50;
 
 /**
  * Reads a TOML, YAML or JSON configuration file as a layer of settings; keys may be spelled as the
- * flags are, and paths of plugins are read from the file's folder. Throws E_FILE with file and line for text that can't be parsed and for an unknown key,
- * E_CONFIG for an invalid value.
+ * flags are, and paths of plugins are read from the file's folder. Throws E_FILE with file and line
+ * for text that can't be parsed and for an unknown key, E_CONFIG for an invalid value.
  */
 export function readConfigFile(path: string): Layer {
   const parse = parsers[extname(path).toLowerCase()];

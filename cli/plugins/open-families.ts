@@ -14,8 +14,9 @@ import { pluginIn } from "./plugin-shape.ts";
 
 /**
  * The program's families with those of plugins, files or packages, which are looked up from the
- * folder `from`. `savedIn`: the run's folder if its config.json named them, not the user. Throws E_PLUGIN for a plugin that is not there, cannot be imported or is not
- * one, and for two that handle the same model type.
+ * folder `from`. `savedIn`: the run's folder if its config.json named them, not the user. Throws
+ * E_PLUGIN for a plugin that is not there, cannot be imported or is not one, and for two that
+ * handle the same model type.
  */
 export async function openFamilies(
   names: readonly string[],

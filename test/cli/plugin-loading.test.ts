@@ -260,7 +260,7 @@ describe("a plugin is refused, with what to do:", () => {
       "a function as default export",
       "export default () => ({});",
       "it.ts: the default export must be a plugin, got a function",
-      "a function is to be called first",
+      "call it: export default myPlugin(), not myPlugin",
     ],
     [
       "a Promise as default export",
@@ -304,7 +304,7 @@ describe("a plugin is refused, with what to do:", () => {
       "modelTypes:",
       "modeltypes:",
       '"modelTypes" must be a list of words of letters, digits, ., _, + and -, got nothing',
-      'did you mean it by "modeltypes"?',
+      '"modeltypes" is not a field: is it misspelled?',
     ],
     [
       `["bag"]`,
