@@ -1,4 +1,5 @@
-import { dirname, extname } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { cutText, excerpt } from "../core/excerpt.ts";
 
@@ -25,14 +26,16 @@ const SLOW_MS = 50;
 
 /**
  * Reads a TOML, YAML or JSON configuration file as a layer of settings; keys may be spelled as the
- * flags are, and paths of plugins are read from the file's folder. Throws E_FILE with file and line for text that can't be parsed and for an unknown key,
- * E_CONFIG for an invalid value.
+ * flags are, and paths of plugins are read from the file's folder. Throws E_FILE with file and line
+ * for text that can't be parsed and for an unknown key, E_CONFIG for an invalid value.
  */
 export function readConfigFile(path: string): Layer {
   const parse = parsers[extname(path).toLowerCase()];
   if (parse === undefined) {
     const known = configExtensions.join(", ");
-    const hint = "the argument is a recipe or a configuration file; --data takes data";
+    const hint = existsSync(join(path, "config.json"))
+      ? "a run's folder is named by --out: adalora run --resume --out FOLDER goes on with it"
+      : "the argument is a recipe or a configuration file; --data takes data";
     throw errors.file(path, `a configuration's name must end in ${known}`, hint);
   }
   const text = readText(path);

@@ -62,24 +62,16 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
     object: (key: string) => read(key, undefined, "an object", isObjectOrNone),
     oneOf,
     /** Also by transformers' other names for the same functions. */
-    activation(key: string, fallback: ActivationKind): ActivationKind {
-      const found = oneOf(key, [...activationKinds, ...otherNames], fallback);
-      if (found === "gelu_pytorch_tanh") return "gelu_new";
-      return found === "swish" ? "silu" : found;
-    },
+    activation: (key: string, fallback: ActivationKind) =>
+      kindOf(oneOf(key, [...activationKinds, ...otherNames], fallback)),
     /** Distinct words. Accepts ["c2p", "p2c"] and the older "c2p|p2c" in any case, with spaces. */
     words<const W extends string>(key: string, allowed: readonly W[]): readonly W[] {
       const value: unknown = raw[key] ?? [];
       const words: unknown = typeof value === "string" ? wordsIn(value) : value;
-      const want = `a list of ${allowed.join(", ")}`;
-      if (!Array.isArray(words)) throw errors.config(source, key, want, value);
-      if (words.length > 2 * allowed.length) throw errors.config(source, key, want, value);
-      const matches = words.map((word: unknown) => {
-        const match = allowed.find((a) => a === word);
-        if (match === undefined) throw errors.config(source, key, want, value);
-        return match;
-      });
-      return [...new Set(matches)];
+      const isKnown = (word: unknown): word is W => allowed.some((a) => a === word);
+      if (Array.isArray(words) && words.length <= 2 * allowed.length && words.every(isKnown))
+        return [...new Set(words)];
+      throw errors.config(source, key, `a list of ${allowed.join(", ")}`, value);
     },
   };
 }
@@ -93,6 +85,11 @@ const isInteger = (v: unknown): v is number => isNumber(v) && Number.isSafeInteg
 const isObjectOrNone = (v: unknown): v is Readonly<Record<string, unknown>> | undefined =>
   v === undefined || (typeof v === "object" && v !== null && !Array.isArray(v));
 const isShare = (v: unknown): v is number => isNumber(v) && v >= 0 && v < 1;
+
+function kindOf(name: ActivationKind | (typeof otherNames)[number]): ActivationKind {
+  if (name === "gelu_pytorch_tanh") return "gelu_new";
+  return name === "swish" ? "silu" : name;
+}
 
 const wordsIn = (text: string) =>
   text

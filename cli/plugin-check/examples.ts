@@ -14,7 +14,9 @@ export interface Example {
   readonly target: readonly number[];
 }
 
-/** Different lengths, of which some exceed the reach of a shrunken window and one is a single row. */
+/**
+ * Different lengths, of which some exceed the reach of a shrunken window and one is a single row.
+ */
 const lengths = [11, 4, 7, 1];
 
 /** Sequences for a vocabulary; `segments`: how many the model has, 0 for none. */

@@ -53,7 +53,9 @@ function beyondLimits(subject: Subject): PluginFinding | undefined {
   return fail(message, hint);
 }
 
-/** What is wrong with the logits of a sequence. nn's tables refuse rows that they lack; ops do not. */
+/**
+ * What is wrong with the logits of a sequence. nn's tables refuse rows that they lack; ops do not.
+ */
 function faultOf(subject: Subject, length: number, id: number): string | undefined {
   const examples = [longExample(length, id)];
   try {

@@ -15,7 +15,9 @@ export interface ShrinkCheck {
 /** Most parameters of a model that the reference backend can check in a minute. */
 const MOST_PARAMETERS = 2e6;
 
-/** Builds a small model of the family from config.json: the first shrunken config that it accepts. */
+/**
+ * Builds a small model of the family from config.json: the first shrunken config that it accepts.
+ */
 export function shrink(plugin: ModelPlugin, rawConfig: JsonObject): ShrinkCheck {
   const { ok, skip } = findings("shrinking");
   const refused: string[] = [];

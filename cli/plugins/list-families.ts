@@ -30,7 +30,9 @@ export function familiesText(listed: readonly ListedFamily[]): string {
 
 // --- internal ---
 
-/** As `--modules` takes them; a family with prefixes has these names once in each part of a layer. */
+/**
+ * As `--modules` takes them; a family with prefixes has these names once in each part of a layer.
+ */
 const modulesOf = ({ plugin }: Family) => Object.keys(plugin.adapters.modules);
 
 function familyText({ name, model_types: types, tasks, modules, file }: ListedFamily): string {

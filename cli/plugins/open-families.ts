@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import { AdaloraError, errors } from "../../core/errors.ts";
-import { statOf } from "../../core/io/regular-file.ts";
+import { isFolder, statOf } from "../../core/io/regular-file.ts";
 import { createFamilies, type Families, type Family } from "../../core/model/families.ts";
 import { guardedPlugin, shownPath } from "../../core/model/guard-plugin.ts";
 import type { ModelPlugin } from "../../core/model/plugin.ts";
@@ -13,8 +14,9 @@ import { pluginIn } from "./plugin-shape.ts";
 
 /**
  * The program's families with those of plugins, files or packages, which are looked up from the
- * folder `from`. `savedIn`: the run's folder if its config.json named them, not the user. Throws E_PLUGIN for a plugin that is not there, cannot be imported or is not
- * one, and for two that handle the same model type.
+ * folder `from`. `savedIn`: the run's folder if its config.json named them, not the user. Throws
+ * E_PLUGIN for a plugin that is not there, cannot be imported or is not one, and for two that
+ * handle the same model type.
  */
 export async function openFamilies(
   names: readonly string[],
@@ -86,7 +88,10 @@ const MOVED = "name its file or package with --plugin; a run keeps that name in 
 function entryOf(given: string, from: string): string {
   const name = pluginName(given, from);
   if (!isPath(name)) return packageEntry(name, from);
-  if (statOf(name) === undefined) throw errors.plugin(`--plugin ${name}`, "does not exist", MOVED);
+  const found = statOf(name);
+  if (!found) throw errors.plugin(`--plugin ${name}`, "does not exist", MOVED);
+  if (!found.isFile() && !found.isDirectory())
+    throw errors.plugin(`--plugin ${name}`, "is neither a file nor a folder", MOVED);
   try {
     return realpathSync(Bun.resolveSync(name, "/"));
   } catch (cause) {
@@ -100,7 +105,9 @@ function packageEntry(name: string, from: string): string {
     return realpathSync(Bun.resolveSync(name, from));
   } catch (cause) {
     const rule = "there is no such file, nor a package of that name in node_modules";
-    const hint = `npm i ${name} in this folder, or ${MOVED}`;
+    const hint = isFolder(resolve(from, name))
+      ? `for the folder of that name: --plugin ./${name}`
+      : `npm i ${name} in this folder, or ${MOVED}`;
     throw errors.plugin(`--plugin ${name}`, rule, hint, cause);
   }
 }

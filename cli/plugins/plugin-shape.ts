@@ -15,7 +15,8 @@ export function pluginIn(module: Readonly<Record<string, unknown>>, where: strin
     throw errors.plugin(where, "the default export must be a plugin, got a Promise", hint);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    const hint = typeof value === "function" ? "a function is to be called first" : EXPORTED;
+    const hint =
+      typeof value === "function" ? "call it: export default myPlugin(), not myPlugin" : EXPORTED;
     throw errors.plugin(where, `the default export must be a plugin, got ${shown(value)}`, hint);
   }
   for (const [path, [is, want]] of Object.entries(fields)) checkField(value, path, is, want, where);
@@ -117,7 +118,7 @@ function checkField(plugin: object, path: string, is: Check, want: string, where
   if (!is(value)) {
     const isMissing = value === undefined;
     const guess = isMissing ? nearest(key, Object.keys(Object(owner))) : undefined;
-    const hint = guess === undefined ? undefined : `did you mean it by "${guess}"?`;
+    const hint = guess === undefined ? undefined : `"${guess}" is not a field: is it misspelled?`;
     const got = isMissing ? "nothing" : shown(value);
     throw errors.plugin(where, `"${path}" must be ${want}, got ${got}`, hint);
   }

@@ -170,7 +170,9 @@ function guardedModel(model: Model, owner: Owner, head: TaskHead): Model {
   });
 }
 
-/** Throws E_PLUGIN for logits of a shape that the task cannot have; generation has its own checks. */
+/**
+ * Throws E_PLUGIN for logits of a shape that the task cannot have; generation has its own checks.
+ */
 function checkLogits(
   shape: readonly number[],
   { offsets, ids }: TokenBatch,

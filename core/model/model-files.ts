@@ -72,6 +72,7 @@ export async function openModelFiles(
     throw errors.flag(
       "max-length",
       `must be at most ${limits.maxLength} for this model, got ${maxLength}`,
+      `--max-length ${limits.maxLength} cuts longer texts`,
     );
   }
   const source = readTokenizer(

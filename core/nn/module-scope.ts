@@ -124,7 +124,12 @@ export class ModuleScope {
   }
 
   #declare(parameter: Parameter, fill: Fill): Parameter {
-    const { name } = parameter;
+    const { name, shape } = parameter;
+    const wrong = shape.findIndex((size) => !(Number.isSafeInteger(size) && size >= 0));
+    invariant(wrong < 0, () => {
+      const size: unknown = shape[wrong];
+      return `parameter ${name}: a size must be a whole number, got ${typeof size} ${String(size)}`;
+    });
     invariant(!this.#parameters.has(name), `parameter ${name} is declared twice`);
     this.#parameters.set(name, parameter);
     this.#fills.set(name, fill);

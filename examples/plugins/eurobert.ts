@@ -12,7 +12,9 @@ const NAMES = {
 };
 
 const END = "<|end_of_text|>";
-/** Byte-level BPE in tokenizer.json alone. No text has an unknown byte, so no token stands for one. */
+/**
+ * Byte-level BPE in tokenizer.json alone. No text has an unknown byte, so no token stands for one.
+ */
 const tokenizer: TokenizerFamily = {
   name: "eurobert",
   special: { pad: END, cls: "<|begin_of_text|>", sep: END, unk: END },

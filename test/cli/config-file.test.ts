@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { readConfigFile } from "../../cli/config-file.ts";
 import { AdaloraError } from "../../core/errors.ts";
 import { configToJson, resolveConfig } from "../../core/config/run-config.ts";
@@ -135,6 +135,15 @@ describe("an error names file, line and key", () => {
     const path = file(name, text);
     expect(() => readConfigFile(path)).toThrow(
       expect.objectContaining({ message: expect.stringContaining(path + message), hint }),
+    );
+  });
+
+  test("a run's folder, with how to go on with it", () => {
+    const run = dirname(file("config.json", "{}"));
+    expect(() => readConfigFile(run)).toThrow(
+      expect.objectContaining({
+        hint: "a run's folder is named by --out: adalora run --resume --out FOLDER goes on with it",
+      }),
     );
   });
 

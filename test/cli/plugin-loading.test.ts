@@ -186,6 +186,18 @@ describe("a plugin is refused, with what to do:", () => {
     expect(hint).toStartWith("npm i adalora-gone in this folder, or name its file");
   });
 
+  test("a folder by its bare name, which is a package's", async () => {
+    mkdirSync(join(root, "family"));
+    const [, hint] = await refusal(["family"]);
+    expect(hint).toBe("for the folder of that name: --plugin ./family");
+  });
+
+  test("a device", async () =>
+    expect(await refusal(["/dev/null"])).toEqual([
+      "--plugin /dev/null: is neither a file nor a folder",
+      "name its file or package with --plugin; a run keeps that name in its config.json",
+    ]));
+
   test("a folder that is no package", async () => {
     const [message] = await refusal([dirname(written({ "readme.md": "" }))]);
     expect(message).toMatch(
@@ -248,7 +260,7 @@ describe("a plugin is refused, with what to do:", () => {
       "a function as default export",
       "export default () => ({});",
       "it.ts: the default export must be a plugin, got a function",
-      "a function is to be called first",
+      "call it: export default myPlugin(), not myPlugin",
     ],
     [
       "a Promise as default export",
@@ -292,7 +304,7 @@ describe("a plugin is refused, with what to do:", () => {
       "modelTypes:",
       "modeltypes:",
       '"modelTypes" must be a list of words of letters, digits, ., _, + and -, got nothing',
-      'did you mean it by "modeltypes"?',
+      '"modeltypes" is not a field: is it misspelled?',
     ],
     [
       `["bag"]`,

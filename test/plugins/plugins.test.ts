@@ -245,7 +245,7 @@ describe("DeBERTa's config.json", () => {
     });
 
   const wrong: [key: string, value: unknown, want: string][] = [
-    ["hidden_act", "mish", "one of gelu, gelu_new, relu, silu, tanh"],
+    ["hidden_act", "mish", "one of gelu, gelu_new, relu, silu, tanh, gelu_pytorch_tanh, swish"],
     ["pos_att_type", "c2p|p2p", "a list of c2p, p2c"],
     ["pos_att_type", 3, "a list of c2p, p2c"],
     ["relative_attention", "yes", "true or false"],

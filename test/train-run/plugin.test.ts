@@ -64,6 +64,15 @@ describe("a run of a plugin's family", () => {
     expect(stderr).toContain("--plugin FILE|PACKAGE adds a family");
   });
 
+  test("longer than its plugin's limits is refused, with the length that fits", async () => {
+    const flags = { ...bagFlags, plugin, "max-length": 65, out: path("none") };
+    const { code, stderr } = await run(training(flags));
+    expect([code, stderr]).toEqual([
+      1,
+      "error  --max-length must be at most 64 for this model, got 65\n  hint: --max-length 64 cuts longer texts\n",
+    ]);
+  });
+
   test("with a plugin that is refused reads no data", async () => {
     const broken = writeBagPlugin(path("broken"), [`name: "bag",`, ""]);
     const flags = { ...bagFlags, plugin: broken, data: path("no-data"), out: path("none") };

@@ -91,6 +91,24 @@ describe("what a plugin throws names it, the function and the line:", () => {
   });
 });
 
+test("sizes that are no whole numbers are refused where they are declared", () => {
+  const sized = (size: unknown) =>
+    guarded({
+      build(_, __, scope) {
+        scope.table("words", Object(size).valueOf(), 4, 1);
+        return { forward: fail };
+      },
+    });
+  for (const [size, text] of [
+    ["8", "string 8"],
+    [NaN, "number NaN"],
+    [-1, "number -1"],
+  ])
+    expect(() => declareModel(sized(size), config, head)).toThrow(
+      `parameter words.weight: a size must be a whole number, got ${text}`,
+    );
+});
+
 describe("errors that adalora raises on purpose stay as they are:", () => {
   test("of config.json", () => {
     const error = thrown(() => guarded({}).parseConfig({ vocab_size: "8" }));

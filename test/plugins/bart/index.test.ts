@@ -90,7 +90,7 @@ describe("a checkpoint of BART", () => {
 
   test("with an unknown key, or without a required one, is refused", () => {
     expect(() => load(withKey("model.encoder.layer_norm.weight"))).toThrow(
-      'model.safetensors: 1 keys are neither mapped nor ignored by plugin "bart": model.encoder.layer_norm.weight',
+      'model.safetensors: 1 key is neither mapped nor ignored by plugin "bart": model.encoder.layer_norm.weight',
     );
     const lacking = new Map([...tensors].filter(([key]) => key !== "model.shared.weight"));
     expect(() => load(lacking)).toThrow(
@@ -139,7 +139,11 @@ describe("BART's config.json", () => {
     });
 
   const wrong: [key: string, value: unknown, want: string][] = [
-    ["activation_function", "mish", "one of gelu, gelu_new, relu, silu, tanh"],
+    [
+      "activation_function",
+      "mish",
+      "one of gelu, gelu_new, relu, silu, tanh, gelu_pytorch_tanh, swish",
+    ],
     ["decoder_attention_heads", 5, "a divisor of 32, the d_model"],
     ["encoder_layerdrop", 0.1, "0: LayerDrop is not implemented"],
     ["decoder_layerdrop", 0.1, "0: LayerDrop is not implemented"],
