@@ -51,7 +51,8 @@ try() { # ROOT CASE
     echo "$what: failed"
     exit 1
   fi
-  reached=$(sed -n 's/.*"accuracy":\([0-9.]*\).*/\1/p' "$scratch/run.json" | head -n 1)
+  # The first is the run's own; baselines follow.
+  reached=$(grep -o '"accuracy":[0-9.]*' "$scratch/run.json" | head -n 1 | cut -d : -f 2)
   predicted=$(sed -n 's/.*"prediction":"\([a-z]*\)".*/\1/p' "$scratch/prediction")
   bits=$(sha256sum "$scratch/run/adapter/adapter_model.safetensors" | cut -c 1-16)
   echo "$what: accuracy ${reached:-none}, predicts ${predicted:-nothing}, adapter $bits"
