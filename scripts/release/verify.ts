@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { nativeDir, projectDir } from "../../ffi/paths.ts";
 import { runInForeground } from "../tools.ts";
+import { writePluginCase } from "./plugin-case.ts";
 import { timesFault } from "./times.ts";
 
 const MEGABYTE = 1e6;
@@ -20,14 +21,17 @@ const SHORT_RUN = "run --max-steps 60 --threads 2".split(" ");
  */
 export function verify(executable: string): number {
   const scratch = mkdtempSync(join(tmpdir(), "adalora-verify-"));
+  const pluginCase = join(scratch, "case");
+  writePluginCase(pluginCase);
   const proofs: [what: string, proof: () => string | undefined][] = [
     ["the sha256 beside the executable", () => hashFault(executable)],
     ["its size", () => sizeFault(executable, EXECUTABLE_BYTES)],
     ["its times", () => timesFault(executable, scratch)],
     ["npm pack", () => packFault(scratch)],
-    ["bare roots", () => script("bare-roots.sh", executable, join(nativeDir, "roots"))],
-    ["npx", () => script("npx.sh", join(scratch, tarballIn(scratch)), scratch)],
-    ["equal bits", () => bitsFault(executable, scratch)],
+    ["bare roots", () => script("bare-roots.sh", executable, join(nativeDir, "roots"), pluginCase)],
+    ["npx", () => script("npx.sh", join(scratch, tarballIn(scratch)), scratch, pluginCase)],
+    ["equal bits", () => bitsFault(executable, scratch, SHORT_RUN, ["npm"])],
+    ["equal bits of a plugin's family", () => pluginBitsFault(executable, pluginCase)],
   ];
   try {
     const failed = proofs.filter(([what, proof]) => {
@@ -81,16 +85,30 @@ function script(name: string, ...args: string[]): string | undefined {
   return status === 0 ? undefined : `ended with status ${status}`;
 }
 
-/** Trains the same run from the executable and from the checkout; npx.sh has left the package's. */
-function bitsFault(executable: string, scratch: string): string | undefined {
+/**
+ * Trains the same run from the executable and from the checkout; `others` are folders that the
+ * scripts have left it in.
+ */
+function bitsFault(
+  executable: string,
+  folder: string,
+  words: readonly string[],
+  others: readonly string[],
+): string | undefined {
   const launchers = { executable, source: join(projectDir, "adalora") };
   for (const [name, launcher] of Object.entries(launchers)) {
-    const command = [launcher, ...SHORT_RUN, "--quiet", "--out", join(scratch, name)];
+    const command = [launcher, ...words, "--quiet", "--out", join(folder, name)];
     const run = Bun.spawnSync(command, { cwd: dirname(executable), stdin: "ignore" });
     if (run.exitCode !== 0) return `${name}: ${run.stderr.toString().trim()}`;
   }
-  const hashes = ["executable", "source", "npm"].map((name) =>
-    hashOfFile(join(scratch, name, "adapter/adapter_model.safetensors")),
+  const hashes = [...Object.keys(launchers), ...others].map((name) =>
+    hashOfFile(join(folder, name, "adapter/adapter_model.safetensors")),
   );
   return new Set(hashes).size === 1 ? undefined : `adapters differ: ${hashes.join(", ")}`;
+}
+
+/** The plugin's file trains to the same bits by npx, in a bare system, from here, and built. */
+function pluginBitsFault(executable: string, folder: string): string | undefined {
+  const words = readFileSync(join(folder, "words"), "utf8").replaceAll("CASE", folder).trim();
+  return bitsFault(executable, folder, words.split(" "), ["npm", "bare"]);
 }

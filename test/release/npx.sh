@@ -1,10 +1,11 @@
 #!/bin/sh
-# npx.sh TARBALL OUT: runs the packed package as a new user would, with npm's own installs: in an empty folder,
+# npx.sh TARBALL OUT CASE: runs the packed package as a new user would, with npm's own installs: in an empty folder,
 # inside a project that has another bun, from a read-only folder, without a compiler, and as what a
-# plugin imports. Trains a few steps into OUT/adapter. Needs npm and the network.
+# plugin imports. Trains a few steps into OUT/npm, and the plugin of CASE (plugin-case.ts) into CASE/npm. Needs npm and the network.
 set -eu
 tarball=$(readlink -f "$1")
 out=$(readlink -f "$2")
+plugin_case=$(readlink -f "$3")
 scratch=$(mktemp -d)
 trap 'chmod -R u+w "$scratch"; rm -rf "$scratch"' EXIT
 chmod 755 "$scratch"
@@ -27,6 +28,8 @@ grep -q 'Usage: adalora' "$scratch/log" || fail "an empty folder"
 [ -z "$(find "$scratch/npm/_npx" -name .native)" ] || fail "help without set-up"
 [ -z "$(ls -A)" ] || fail "an empty folder stays empty"
 npx --yes ../adalora.tgz run --max-steps 60 --threads 2 --out "$out/npm" >"$scratch/log" 2>&1 || fail "training in an empty folder"
+# shellcheck disable=SC2046 # several words
+npx --yes ../adalora.tgz $(sed "s|CASE|$plugin_case|g" "$plugin_case/words") --out "$plugin_case/npm" >"$scratch/log" 2>&1 || fail "a plugin's family"
 echo "npx: an empty folder: passed"
 
 project other

@@ -8,6 +8,7 @@ import { AdaloraError } from "../../core/errors.ts";
 import { cpuFlags } from "../../ffi/cpu/isa.ts";
 import { nativeDir } from "../../ffi/paths.ts";
 import packageJson from "../../package.json" with { type: "json" };
+import { writePluginCase } from "../../scripts/release/plugin-case.ts";
 import { timesFault } from "../../scripts/release/times.ts";
 import { fetchRuntime } from "../../scripts/setup/gcc-runtime.ts";
 import { isFetched } from "../../scripts/setup/onednn.ts";
@@ -104,7 +105,10 @@ describe.skipIf(!possible)("the executable (needs oneDNN, gcc and GCC's pinned r
     "trains in bare systems (needs root, and those that npm run build -- --verify fetches)",
     () => {
       const script = join(project, "test/release/bare-roots.sh");
-      const ran = Bun.spawnSync(["sh", script, executable, roots, "60"], { stdin: "ignore" });
+      const plugin = join(root, "plugin-case");
+      writePluginCase(plugin);
+      const command = ["sh", script, executable, roots, plugin, "60"];
+      const ran = Bun.spawnSync(command, { stdin: "ignore" });
       expect(ran.stdout.toString()).toEndWith("bare roots: all passed\n");
     },
     BUILD_LIMIT_MS,
