@@ -1,6 +1,7 @@
 /* Activation functions of one element and their slopes, which compilers vectorise in loops. */
 #pragma once
 
+#include "activation.h"
 #include "vector-math.h"
 
 /*
@@ -41,3 +42,23 @@ ADL_INLINE float silu_slope(float x) {
   const float s = sigmoid_at(x);
   return s + x * (s * sigmoid_at(-x));
 }
+
+/* Expands APPLY(f, slope) with the activation of `kind` and its slope; nothing for another kind. */
+#define FOR_ACTIVATION(kind, APPLY)                                                                \
+  switch (kind) {                                                                                  \
+  case GELU:                                                                                       \
+    APPLY(gelu, gelu_slope)                                                                        \
+    break;                                                                                         \
+  case GELU_NEW:                                                                                   \
+    APPLY(gelu_new, gelu_new_slope)                                                                \
+    break;                                                                                         \
+  case RELU:                                                                                       \
+    APPLY(relu, relu_slope)                                                                        \
+    break;                                                                                         \
+  case TANH:                                                                                       \
+    APPLY(tanh_at, tanh_slope)                                                                     \
+    break;                                                                                         \
+  case SILU:                                                                                       \
+    APPLY(silu, silu_slope)                                                                        \
+    break;                                                                                         \
+  }

@@ -33,26 +33,10 @@ ADL_API int ADL_ACT(absolute)(const act *x, act *y, int64_t n) {
   SET_EACH(y, i, n, fabsf(act_load(x + i)));
 }
 
-#define SET_Y(f) ACT_SET(y, i, 0, n, f(act_load(x + i)))
+#define SET_Y(f, slope) ACT_SET(y, i, 0, n, f(act_load(x + i)))
 
 void ADL_ACT(activate_run)(int kind, const act *x, act *y, int64_t n) {
-  switch (kind) {
-  case GELU:
-    SET_Y(gelu)
-    break;
-  case GELU_NEW:
-    SET_Y(gelu_new)
-    break;
-  case RELU:
-    SET_Y(relu)
-    break;
-  case TANH:
-    SET_Y(tanh_at)
-    break;
-  case SILU:
-    SET_Y(silu)
-    break;
-  }
+  FOR_ACTIVATION(kind, SET_Y)
 }
 
 /* Sets y = f(x); y may be x. */
@@ -66,26 +50,10 @@ ADL_API int ADL_ACT(activate)(int kind, const act *x, act *y, int64_t n) {
   return ADL_OK;
 }
 
-#define SET_DX(slope) ACT_SET(dx, i, 0, n, act_load(dy + i) * slope(act_load(x + i)))
+#define SET_DX(f, slope) ACT_SET(dx, i, 0, n, act_load(dy + i) * slope(act_load(x + i)))
 
 ADL_NOINLINE void multiply_slopes(int kind, const act *x, const act *dy, act *dx, int64_t n) {
-  switch (kind) {
-  case GELU:
-    SET_DX(gelu_slope)
-    break;
-  case GELU_NEW:
-    SET_DX(gelu_new_slope)
-    break;
-  case RELU:
-    SET_DX(relu_slope)
-    break;
-  case TANH:
-    SET_DX(tanh_slope)
-    break;
-  case SILU:
-    SET_DX(silu_slope)
-    break;
-  }
+  FOR_ACTIVATION(kind, SET_DX)
 }
 
 /* Sets dx = dy * f'(x); dx may be dy. */

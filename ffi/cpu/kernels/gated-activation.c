@@ -2,27 +2,11 @@
 #include "activation.h"
 #include "activation-math.h"
 
-#define SET_Y(f) ACT_SET(y, i, 0, n, f(act_load(x + i)) * act_load(gate + i))
+#define SET_Y(f, slope) ACT_SET(y, i, 0, n, f(act_load(x + i)) * act_load(gate + i))
 
 /* Sets y[n] = f(x) * gate for one row. */
 ADL_NOINLINE void set_row(int kind, const act *x, const act *gate, act *y, int64_t n) {
-  switch (kind) {
-  case GELU:
-    SET_Y(gelu)
-    break;
-  case GELU_NEW:
-    SET_Y(gelu_new)
-    break;
-  case RELU:
-    SET_Y(relu)
-    break;
-  case TANH:
-    SET_Y(tanh_at)
-    break;
-  case SILU:
-    SET_Y(silu)
-    break;
-  }
+  FOR_ACTIVATION(kind, SET_Y)
 }
 
 /* Sets y[rows, cols] = f(x) * gate; x and gate have row stride `stride`. */
@@ -56,23 +40,7 @@ typedef struct {
 ADL_NOINLINE void set_gradients(int kind, gradients row, int64_t n) {
   const act *dy = row.dy, *x = row.x, *gate = row.gate;
   act *dx = row.dx, *dgate = row.dgate;
-  switch (kind) {
-  case GELU:
-    SET_GRADIENTS(gelu, gelu_slope)
-    break;
-  case GELU_NEW:
-    SET_GRADIENTS(gelu_new, gelu_new_slope)
-    break;
-  case RELU:
-    SET_GRADIENTS(relu, relu_slope)
-    break;
-  case TANH:
-    SET_GRADIENTS(tanh_at, tanh_slope)
-    break;
-  case SILU:
-    SET_GRADIENTS(silu, silu_slope)
-    break;
-  }
+  FOR_ACTIVATION(kind, SET_GRADIENTS)
 }
 
 /* Sets dx = dy * gate * f'(x) and dgate = dy * f(x), [rows, cols] with row stride `stride`, as x and
