@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { meanAndDeviation } from "../core/metrics/mean-and-deviation.ts";
 import type { RunResult } from "../core/run/results.ts";
 import { writeJson } from "../core/run/run-files.ts";
 import { seedFolder } from "../core/run/run-folder.ts";
@@ -9,13 +10,6 @@ import type { ExitCode, Report } from "./report.ts";
 import type { PlacedRun } from "./run-config.ts";
 import { type Output, paint } from "./terminal.ts";
 import { interrupted, type TrainedRun } from "./trained.ts";
-
-/** Mean and sample standard deviation. */
-export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, deviation: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : 0 };
-}
 
 /**
  * Runs once per seed, in `out/seed-N`, then writes each metric's mean and standard deviation to

@@ -1,7 +1,8 @@
 import { erf } from "../../core/backend/reference/erf.ts";
 import { randomInts } from "../../core/data/shuffle.ts";
+import { type Interval, type MeanInterval, quantile } from "../../core/metrics/bootstrap.ts";
+import { meanAndDeviation } from "../../core/metrics/mean-and-deviation.ts";
 import { streamOf } from "../../core/rng.ts";
-import { meanAndDeviation } from "../run-seeds.ts";
 
 /** What several runs of one arm reached. */
 export interface Spread {
@@ -11,12 +12,8 @@ export interface Spread {
   readonly median: number;
 }
 
-/** How an arm differs from another one in runs of the same seeds. */
-export interface PairedDifference {
-  readonly mean: number;
-  /** The 95 % bootstrap interval of the mean. */
-  readonly low: number;
-  readonly high: number;
+/** How an arm differs from another one in runs of the same seeds, with a bootstrap interval. */
+export interface PairedDifference extends MeanInterval {
   /** Seeds in which the arm was better, equal and worse. */
   readonly wins: number;
   readonly ties: number;
@@ -64,7 +61,7 @@ export function pairedDifference(
 
 const SAMPLES = 10_000;
 
-function bootstrapInterval(values: readonly number[]): { low: number; high: number } {
+function bootstrapInterval(values: readonly number[]): Interval {
   const draw = randomInts(0, values.length, streamOf("paired bootstrap"));
   const means = Float64Array.from({ length: SAMPLES }, () => {
     let sum = 0;
@@ -101,11 +98,4 @@ function studentQuantile(freedom: number): number {
     else high = middle;
   }
   return Math.sqrt(freedom) * Math.tan(low);
-}
-
-/** A quantile of sorted values, interpolated as numpy does by default. */
-function quantile(sorted: Float64Array, share: number): number {
-  const at = share * (sorted.length - 1);
-  const [below, above] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
-  return below + (at - Math.floor(at)) * (above - below);
 }

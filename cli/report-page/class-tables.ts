@@ -2,7 +2,7 @@ import type { ClassReport } from "../../core/metrics/class-report.ts";
 import { html, type Markup } from "./html.ts";
 import { metricsOf } from "./metric-table.ts";
 import type { ReportedRun } from "./read-run.ts";
-import { cell, scrolled } from "./table-parts.ts";
+import { cell, column, table } from "./table-parts.ts";
 
 /** Which classes are confused, with precision, recall and F1; one table a split. */
 export function confusionTables({ result }: ReportedRun): readonly Markup[] {
@@ -32,22 +32,8 @@ export function answerTable(run: ReportedRun): Markup | undefined {
     }),
   );
   if (rows.length === 0) return undefined;
-  return scrolled(
-    "By type of answer",
-    html`<table>
-      <thead>
-        <tr>
-          <th scope="col">question</th>
-          <th scope="col">exact</th>
-          <th scope="col">F1</th>
-          <th scope="col">questions</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`,
-  );
+  const head = ["exact", "F1", "questions"].map(column);
+  return table("By type of answer", "question", { head, rows });
 }
 
 // --- internal ---
@@ -57,7 +43,6 @@ const MOST_CLASSES = 30;
 
 function confusionTable(split: string, { classes, confusion }: ClassReport): Markup {
   const isSmall = classes.length <= MOST_CLASSES;
-  const columns = isSmall ? classes.map(({ label }) => html`<th scope="col">as ${label}</th>`) : [];
   const rows = classes.map((one, i) => {
     const row = confusion[i] ?? [];
     const most = Math.max(1, one.support);
@@ -84,23 +69,7 @@ function confusionTable(split: string, { classes, confusion }: ClassReport): Mar
   const caption = html`<caption>
     ${split}: rows are the labels, columns what was predicted
   </caption>`;
-  return scrolled(
-    `Classes of ${split}`,
-    html`<table class="confusion">
-      ${caption}
-      <thead>
-        <tr>
-          <th scope="col">class</th>
-          ${columns}
-          <th scope="col">precision</th>
-          <th scope="col">recall</th>
-          <th scope="col">F1</th>
-          <th scope="col">rows</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`,
-  );
+  const predicted = isSmall ? classes.map(({ label }) => `as ${label}`) : [];
+  const head = [...predicted, "precision", "recall", "F1", "rows"].map(column);
+  return table(`Classes of ${split}`, "class", { kind: "confusion", caption, head, rows });
 }

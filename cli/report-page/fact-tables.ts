@@ -1,7 +1,7 @@
 import type { JsonObject } from "../../core/io/json-file.ts";
 import { html, type Markup } from "./html.ts";
 import type { ReportedRun } from "./read-run.ts";
-import { bytesText, factList, scrolled } from "./table-parts.ts";
+import { bytesText, factList, table } from "./table-parts.ts";
 import { valueText } from "./value-text.ts";
 
 /** The settings of one run, in columns. */
@@ -22,20 +22,7 @@ export function configTable(runs: readonly ReportedRun[]): Markup {
       ${runs.map(({ config }) => html`<td class="text">${settingText(config, key)}</td>`)}
     </tr>`,
   );
-  return scrolled(
-    "Configuration",
-    html`<table class="wide">
-      <thead>
-        <tr>
-          <th scope="col">setting</th>
-          ${runs.map(({ name }) => html`<th scope="col" class="text">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`,
-  );
+  return table("Configuration", "setting", { kind: "wide", head: namesOf(runs), rows });
 }
 
 /** Versions and machine of the runs, and the memory that they took. */
@@ -55,22 +42,12 @@ export function environmentFacts(runs: readonly ReportedRun[]): Markup {
         ${facts.map((one) => html`<td class="text">${valueText(one[key])}</td>`)}
       </tr>`,
   );
-  return scrolled(
-    "Environment",
-    html`<table class="wide">
-      <thead>
-        <tr>
-          <th scope="col">what</th>
-          ${runs.map(({ name }) => html`<th scope="col" class="text">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>`,
-  );
+  return table("Environment", "what", { kind: "wide", head: namesOf(runs), rows });
 }
 
 // --- internal ---
+
+const namesOf = (runs: readonly ReportedRun[]) =>
+  runs.map(({ name }) => html`<th scope="col" class="text">${name}</th>`);
 
 const settingText = (config: JsonObject, key: string) => valueText(config[key]);

@@ -15,7 +15,7 @@ export interface KeptReport {
 
 /**
  * Creates the keeper of a run's report; `every` 0 writes none. A report that cannot be written never
- * hurts the run: `warn` is told so once.
+ * hurts the run: `warn` gets one message.
  */
 export function keepReport(
   out: string,

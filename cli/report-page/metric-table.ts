@@ -1,9 +1,9 @@
-import { meanAndDeviation } from "../run-seeds.ts";
+import { meanAndDeviation } from "../../core/metrics/mean-and-deviation.ts";
 import { numberText } from "./charts/chart.ts";
 import { html, type Markup } from "./html.ts";
 import { paperResult } from "./paper.ts";
 import type { ReportedRun } from "./read-run.ts";
-import { cell, scrolled } from "./table-parts.ts";
+import { cell, column, table } from "./table-parts.ts";
 
 type MetricsBySplit = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
@@ -23,14 +23,12 @@ export function metricTable(runs: readonly ReportedRun[]): Markup | undefined {
   const isSeries = runs.length > 1 && areSeeds(runs);
   const baseline = runs[0]?.result?.baseline;
   const head = [
-    ...runs.map(
-      ({ name, result }) => html`<th scope="col">${name}${result ? "" : " (so far)"}</th>`,
-    ),
-    isSeries ? html`<th scope="col">mean ± std over ${runs.length} seeds</th>` : undefined,
-    runs.length === 1 ? html`<th scope="col">best step</th>` : undefined,
-    baseline ? html`<th scope="col">constant prediction</th>` : undefined,
-    paper ? html`<th scope="col">paper</th>` : undefined,
-  ];
+    ...runs.map(({ name, result }) => `${name}${result ? "" : " (so far)"}`),
+    ...(isSeries ? [`mean ± std over ${runs.length} seeds`] : []),
+    ...(runs.length === 1 ? ["best step"] : []),
+    ...(baseline ? ["constant prediction"] : []),
+    ...(paper ? ["paper"] : []),
+  ].map(column);
   const body = rows.map(([split, metric]) => {
     const values = all.map((one) => one[split]?.[metric]);
     const best = runs[0]?.result?.best?.metrics[split]?.[metric];
@@ -47,20 +45,7 @@ export function metricTable(runs: readonly ReportedRun[]): Markup | undefined {
   });
   const source =
     paper && html`<p class="note">Paper: AdaLoRA (arXiv 2303.10512), ${paper.source}.</p>`;
-  return html`${scrolled(
-    "Metrics",
-    html`<table>
-      <thead>
-        <tr>
-          <th scope="col">metric</th>
-          ${head}
-        </tr>
-      </thead>
-      <tbody>
-        ${body}
-      </tbody>
-    </table>`,
-  )}${source}`;
+  return html`${table("Metrics", "metric", { head, rows: body })}${source}`;
 }
 
 // --- internal ---

@@ -30,6 +30,15 @@ export function bootstrapMeans(columns: readonly Float64Array[], seed: number): 
   });
 }
 
+/** The quantile of sorted values, one or more, interpolated as numpy does by default. */
+export function quantile(sorted: Float64Array, share: number): number {
+  const position = share * (sorted.length - 1);
+  const below = Math.floor(position);
+  const low = sorted[below]!;
+  const high = sorted[Math.min(below + 1, sorted.length - 1)]!;
+  return low + (position - below) * (high - low);
+}
+
 // --- internal ---
 
 const RESAMPLES = 1000;
@@ -57,13 +66,4 @@ function dot(values: Float64Array, counts: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]! * counts[i]!;
   return sum;
-}
-
-/** The quantile of sorted values, one or more, with linear interpolation. */
-function quantile(sorted: Float64Array, share: number): number {
-  const position = share * (sorted.length - 1);
-  const below = Math.floor(position);
-  const low = sorted[below]!;
-  const high = sorted[Math.min(below + 1, sorted.length - 1)]!;
-  return low + (position - below) * (high - low);
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { meanAndDeviation, seedsText } from "../../cli/run-seeds.ts";
+import { seedsText } from "../../cli/run-seeds.ts";
+import { meanAndDeviation } from "../../core/metrics/mean-and-deviation.ts";
 import { fakeOutput } from "./fake-output.ts";
 
 test("the deviation is that of a sample", () => {

@@ -54,10 +54,10 @@ function cellsOf({ cells }: HeatMapRun, frame: Frame): object[] {
 
 function connectSlider(): void {
   const slider = document.querySelector<HTMLInputElement>("#mask");
-  const said = document.querySelector<HTMLOutputElement>("#mask-step");
+  const stepLabel = document.querySelector<HTMLOutputElement>("#mask-step");
   const choice = document.querySelector<HTMLSelectElement>("#mask-run");
   const play = document.querySelector<HTMLButtonElement>("#mask-play");
-  if (!slider || !said) return;
+  if (!slider || !stepLabel) return;
   const run = () => data.heatMaps[Number(choice?.value ?? 0)];
   const show = () => {
     const heatMap = run();
@@ -65,7 +65,7 @@ function connectSlider(): void {
     const view = views.get("ranks");
     if (!heatMap || !frame || !view) return;
     const text = `${frame.step === 0 ? "before training" : `step ${frame.step}`}, ${frame.total} ranks`;
-    said.textContent = text;
+    stepLabel.textContent = text;
     slider.setAttribute("aria-valuetext", text);
     void view.data(data.heatMapData, cellsOf(heatMap, frame)).runAsync();
   };

@@ -59,6 +59,14 @@ export const chartConfig: Spec = {
   range: { category: runColours, ramp: rampColours, heatmap: rampColours },
 };
 
+/** A colour for each short name of modules, with a legend. */
+export const moduleColour = (modules: readonly string[]) => ({
+  field: "module",
+  type: "nominal",
+  scale: { domain: modules, range: runColours },
+  legend: { title: null, columns: 3 },
+});
+
 /** An x axis of optimizer steps. */
 export const stepAxis = (lastStep: number) => ({
   field: "step",

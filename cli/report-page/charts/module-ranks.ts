@@ -1,5 +1,5 @@
 import type { RankFrames } from "../rank-frames.ts";
-import { type Chart, runColours, stepAxis } from "./chart.ts";
+import { type Chart, moduleColour, stepAxis } from "./chart.ts";
 
 /** The sum of ranks of each kind of module at each mask: which kinds gave theirs up, and when. */
 export function moduleRankChart(
@@ -27,12 +27,7 @@ export function moduleRankChart(
       encoding: {
         x: stepAxis(lastStep),
         y: { field: "ranks", type: "quantitative", title: "sum of ranks", scale: { zero: false } },
-        color: {
-          field: "module",
-          type: "nominal",
-          scale: { domain: modules, range: runColours },
-          legend: { title: null, columns: 3 },
-        },
+        color: moduleColour(modules),
         tooltip: [
           { field: "module", type: "nominal" },
           { field: "step", type: "quantitative" },

@@ -1,6 +1,6 @@
 import type { LoggedMask, RunLog } from "../read-log.ts";
 import { type LoggedMatrix, matricesOf } from "../rank-frames.ts";
-import { type Chart, logAxis, numberText, runColours, stepAxis } from "./chart.ts";
+import { type Chart, logAxis, numberText, moduleColour, stepAxis } from "./chart.ts";
 
 /** The spread of |E| of the kept triplets at each recorded mask; undefined if none is recorded. */
 export function singularChart(log: RunLog): Chart | undefined {
@@ -74,12 +74,7 @@ export function importanceChart(log: RunLog): Chart | undefined {
           scale: isLog ? { type: "log" } : { zero: false },
           axis: isLog ? logAxis : { format: "~g" },
         },
-        color: {
-          field: "module",
-          type: "nominal",
-          scale: { domain: modules, range: runColours },
-          legend: { title: null, columns: 3 },
-        },
+        color: moduleColour(modules),
         tooltip: [
           { field: "module", type: "nominal" },
           { field: "step", type: "quantitative" },
