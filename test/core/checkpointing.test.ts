@@ -33,19 +33,21 @@ interface Subject {
   batch(indices: readonly number[]): WeightedBatch & { loss(pass: ForwardPass): Tensor };
 }
 
+function classifier(adapted: AdaptedModel): Subject {
+  const lossOf = sequenceLoss(adapted.model, "classification");
+  return {
+    adapted,
+    batch(indices) {
+      const batch = tinyBatch(indices);
+      return { ...batch, loss: (pass) => lossOf(pass, batch) };
+    },
+  };
+}
+
 const debertaOf =
   (options: TinyOptions) =>
-  (backend: Backend): Subject => {
-    const adapted = tinyModel(backend, { dropout: 0.2, ...options });
-    const lossOf = sequenceLoss(adapted.model, "classification");
-    return {
-      adapted,
-      batch(indices) {
-        const batch = tinyBatch(indices);
-        return { ...batch, loss: (pass) => lossOf(pass, batch) };
-      },
-    };
-  };
+  (backend: Backend): Subject =>
+    classifier(tinyModel(backend, { dropout: 0.2, ...options }));
 
 const bartOf =
   (options: TinyBartOptions) =>
@@ -64,17 +66,8 @@ const bartOf =
 
 const modernBertOf =
   (options: TinyModernBertOptions) =>
-  (backend: Backend): Subject => {
-    const adapted = tinyModernBert(backend, { dropout: 0.2, ...options });
-    const lossOf = sequenceLoss(adapted.model, "classification");
-    return {
-      adapted,
-      batch(indices) {
-        const batch = tinyBatch(indices);
-        return { ...batch, loss: (pass) => lossOf(pass, batch) };
-      },
-    };
-  };
+  (backend: Backend): Subject =>
+    classifier(tinyModernBert(backend, { dropout: 0.2, ...options }));
 
 /** Padded positions attend to tokens of their window. */
 const modernBertSpans = (backend: Backend) =>

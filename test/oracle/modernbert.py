@@ -23,28 +23,13 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from transformers import ModernBertConfig, ModernBertForQuestionAnswering, ModernBertForSequenceClassification
-from transformers.models.modernbert import modeling_modernbert as modeling
+import modernbert_in_float64  # noqa: F401
 
 torch.set_num_threads(1)
 OUT = Path(sys.argv[1]).resolve()
 CLASSES = {"seqcls": ModernBertForSequenceClassification, "qa": ModernBertForQuestionAnswering}
 TINY = dict(vocab_size=24, hidden_size=16, intermediate_size=10, num_attention_heads=2, num_hidden_layers=4, local_attention=6,
             max_position_embeddings=64, pad_token_id=0, cls_token_id=1, bos_token_id=1, sep_token_id=2, eos_token_id=2)
-
-
-def rotate(q, k, cos, sin, unsqueeze_dim=1):
-    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
-    return tuple(x * cos + modeling.rotate_half(x) * sin for x in (q, k))
-
-
-def tables(self, x, position_ids, layer_type):
-    angles = position_ids[..., None].float() * getattr(self, f"{layer_type}_inv_freq").float()
-    angles = torch.cat((angles, angles), dim=-1).to(x.dtype)
-    return angles.cos(), angles.sin()
-
-
-modeling.apply_rotary_pos_emb = rotate
-modeling.ModernBertRotaryEmbedding.forward = tables
 
 
 def base_model(kind, folder, seed, released=(), **config):

@@ -12,7 +12,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import ModernBertForSequenceClassification
-from transformers.models.modernbert import modeling_modernbert as modeling
+import modernbert_in_float64  # noqa: F401
 
 torch.set_num_threads(1)
 project, out = (Path(word).resolve() for word in sys.argv[1:3])
@@ -20,20 +20,6 @@ case = project / "test/golden/cases/07-modernbert-cls"
 golden = load_file(case / "golden.safetensors")
 
 
-def rotate(q, k, cos, sin, unsqueeze_dim=1):
-    """As theirs, without rounding a float64 model's queries and keys to float32."""
-    cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
-    return tuple(x * cos + modeling.rotate_half(x) * sin for x in (q, k))
-
-
-def tables(self, x, position_ids, layer_type):
-    angles = position_ids[..., None].float() * getattr(self, f"{layer_type}_inv_freq").float()
-    angles = torch.cat((angles, angles), dim=-1).to(x.dtype)
-    return angles.cos(), angles.sin()
-
-
-modeling.apply_rotary_pos_emb = rotate
-modeling.ModernBertRotaryEmbedding.forward = tables
 found = {}
 for method in ("adalora", "lora"):
     folder = out / method
