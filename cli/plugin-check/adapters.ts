@@ -35,7 +35,7 @@ const shortNames = ({ adapters }: ModelPlugin, path: string) =>
     .filter(([, pattern]) => pattern.test(path))
     .map(([short]) => short);
 
-/** Patterns of short names that match nothing, by task; the same for several tasks is told once. */
+/** Patterns of short names that match nothing, by task; the same one of several tasks is reported once. */
 function unmatchedNames({ adapters }: ModelPlugin, models: readonly TaskModel[]): PluginFinding[] {
   const seen = new Set<string>();
   return models.flatMap(({ tree, task }) => {

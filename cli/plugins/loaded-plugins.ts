@@ -4,7 +4,7 @@ import type { Family } from "../../core/model/families.ts";
 // What is imported stays in the process, so this list is the process's too.
 const loaded: Family[] = [];
 
-/** Remembers a plugin that has been imported, so that its failures are told from adalora's. */
+/** Remembers a plugin that has been imported, so that its failures are not taken for adalora's. */
 export function rememberPlugin(family: Family): void {
   loaded.push(family);
 }

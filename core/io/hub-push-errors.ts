@@ -76,8 +76,8 @@ export function pushError(
         cause,
       );
     default: {
-      const said = headers.get("X-Error-Message") ?? "";
-      const shown = token === undefined ? said : said.replaceAll(token, "…");
+      const message = headers.get("X-Error-Message") ?? "";
+      const shown = token === undefined ? message : message.replaceAll(token, "…");
       const rule = `${server} answered with status ${status}`;
       const text = shown === "" ? rule : `${rule}: ${cutText(shown, 200)}`;
       return errors.hub(where, text, PUSH_AGAIN, cause);

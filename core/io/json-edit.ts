@@ -3,7 +3,7 @@ import { decodeUtf8, type JsonObject, parseJsonObject } from "./json-file.ts";
 
 /**
  * The text of a file's JSON object with some of its fields set. Numbers stay as they are spelled:
- * transformers 5 refuses 0 where a field must be a float and its file said 0.0.
+ * transformers 5 refuses 0 where a field must be a float and its file has 0.0.
  */
 export function editedJson(path: string, fields: JsonObject): string {
   const text = decodeUtf8(readRegular(path), path);
