@@ -81,8 +81,14 @@ function compare(got: Results, want: Results, tolerance: number, alignment: Alig
 
 /** The largest error relative to |want| + root mean square of want; NaN equals NaN. */
 function worstOf(got: ArrayLike<number>, want: HostArray): { index: number; error: number } {
-  const finite = [...want].filter((x) => Number.isFinite(x));
-  const size = Math.sqrt(finite.reduce((sum, x) => sum + x * x, 0) / Math.max(finite.length, 1));
+  let finite = 0;
+  let squares = 0;
+  for (let i = 0; i < want.length; i++) {
+    if (!Number.isFinite(want[i])) continue;
+    finite += 1;
+    squares += want[i]! * want[i]!;
+  }
+  const size = Math.sqrt(squares / Math.max(finite, 1));
   let worst = { index: 0, error: got.length === want.length ? 0 : Number.NaN };
   for (let i = 0; i < want.length; i++) {
     if (Object.is(got[i], want[i])) continue;
