@@ -1,4 +1,5 @@
 import type { Backend, Buffer, DType } from "../backend.ts";
+import { composedLinears } from "./composed-linears.ts";
 
 /** Bytes per element. */
 export const elementBytes: Readonly<Record<DType, number>> = { f64: 8, f32: 4, bf16: 2, i32: 4 };
@@ -83,5 +84,6 @@ export function createCountingBackend(types: Pick<Backend, "activation" | "maste
     memory: () => ({ live, peak }),
 
     ...kernels,
+    ...composedLinears,
   };
 }
