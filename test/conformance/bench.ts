@@ -23,6 +23,8 @@ export interface Bench {
   readonly output: (name: string, role: Role, length: number) => Buffer;
   /** Values that the kernel changes or adds to. */
   readonly inOut: (name: string, role: Role, values: ArrayLike<number>) => Buffer;
+  /** A buffer that kernels set and read, whose contents differ from backend to backend. */
+  readonly scratch: (dtype: DType, length: number) => Buffer;
   /** Adds another buffer to the case's results and frees it with them. */
   readonly result: (name: string, buffer: Buffer) => void;
 }
@@ -47,8 +49,11 @@ interface Tracked {
   readonly whole: Buffer;
   readonly lead: number;
   readonly before: HostArray;
-  readonly input: boolean;
+  readonly use: Use;
 }
+
+/** What a kernel does with a buffer: reads it, sets it, or sets it as it likes. */
+type Use = "input" | "result" | "scratch";
 
 /** One f32 and its bits: cases round millions of values, each too cheap for a buffer of its own. */
 const float = new Float32Array(1);
@@ -83,27 +88,33 @@ export function runOn(
 ): Results {
   const { live } = backend.memory();
   const tracked: Tracked[] = [];
+  const unset = (length: number) => new Float64Array(length).fill(Number.NaN);
   const others = new Map<string, Buffer>();
 
-  function place(name: string, role: Role, values: ArrayLike<number>, input: boolean): Buffer {
-    const around = role === "i32" ? INTEGER_SENTINEL : input ? Number.NaN : SENTINEL;
-    const dtype = role === "i32" ? "i32" : backend[role];
+  function place(
+    name: string,
+    role: Role,
+    values: ArrayLike<number>,
+    use: Use,
+    dtype: DType = role === "i32" ? "i32" : backend[role],
+  ): Buffer {
+    const around = dtype === "i32" ? INTEGER_SENTINEL : use === "input" ? Number.NaN : SENTINEL;
     const lead = leadOf(alignment, role, dtype);
     const numbers = new Float64Array(lead + values.length + GUARD).fill(around);
     const rounded = role === "activation" && activation === "bf16" ? roundToBf16 : Math.fround;
     for (let i = 0; i < values.length; i++) numbers[lead + i] = rounded(values[i]!);
     const whole = backend.alloc(dtype, numbers.length);
     backend.upload(whole, numbers);
-    tracked.push({ name, whole, lead, before: backend.download(whole), input });
+    tracked.push({ name, whole, lead, before: backend.download(whole), use });
     return backend.view(whole, lead, values.length);
   }
 
   body({
     backend,
-    input: (role, values) => place(`input ${tracked.length}`, role, values, true),
-    output: (name, role, length) =>
-      place(name, role, new Float64Array(length).fill(Number.NaN), false),
-    inOut: (name, role, values) => place(name, role, values, false),
+    input: (role, values) => place(`input ${tracked.length}`, role, values, "input"),
+    output: (name, role, length) => place(name, role, unset(length), "result"),
+    inOut: (name, role, values) => place(name, role, values, "result"),
+    scratch: (dtype, length) => place("scratch", "activation", unset(length), "scratch", dtype),
     result: (name, buffer) => void others.set(name, buffer),
   });
 
@@ -112,14 +123,14 @@ export function runOn(
     results.set(name, backend.download(buffer));
     backend.free(buffer);
   }
-  for (const { name, whole, lead, before, input } of tracked) {
+  for (const { name, whole, lead, before, use } of tracked) {
     const after = backend.download(whole);
-    const end = input ? after.length : lead;
+    const end = use === "input" ? after.length : lead;
     const kept = sameBits(after.subarray(0, end), before.subarray(0, end));
     const tail = sameBits(after.subarray(-GUARD), before.subarray(-GUARD));
     expect(kept, `${name} or what lies before it is as it was`).toBe(true);
     expect(tail, `what lies after ${name} is as it was`).toBe(true);
-    if (!input) results.set(name, after.slice(lead, -GUARD));
+    if (use === "result") results.set(name, after.slice(lead, -GUARD));
     backend.free(whole);
   }
   expect(backend.memory().live, "bytes that the case has left behind").toBe(live);
