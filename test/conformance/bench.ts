@@ -55,17 +55,14 @@ interface Tracked {
 /** What a kernel does with a buffer: reads it, sets it, or sets it as it likes. */
 type Use = "input" | "result" | "scratch";
 
-/** One f32 and its bits: cases round millions of values, each too cheap for a buffer of its own. */
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-
-/** The nearest bf16, ties to even. */
-function roundToBf16(x: number): number {
-  if (!Number.isFinite(x)) return x;
-  float[0] = x;
-  const word = bits[0]!;
-  bits[0] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
-  return float[0];
+/** Rounds in place to the nearest bf16, ties to even. */
+function roundToBf16(values: Float32Array): void {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if ((word & 0x7f80_0000) === 0x7f80_0000) continue; // NaN and infinity
+    words[i] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff_0000;
+  }
 }
 
 /** How a case is run. */
@@ -88,33 +85,41 @@ export function runOn(
 ): Results {
   const { live } = backend.memory();
   const tracked: Tracked[] = [];
-  const unset = (length: number) => new Float64Array(length).fill(Number.NaN);
   const others = new Map<string, Buffer>();
 
+  /** A buffer with these values, or with a number of NaNs. */
   function place(
     name: string,
     role: Role,
-    values: ArrayLike<number>,
+    values: ArrayLike<number> | number,
     use: Use,
     dtype: DType = role === "i32" ? "i32" : backend[role],
-  ): Buffer {
-    const around = dtype === "i32" ? INTEGER_SENTINEL : use === "input" ? Number.NaN : SENTINEL;
+  ) {
     const lead = leadOf(alignment, role, dtype);
-    const numbers = new Float64Array(lead + values.length + GUARD).fill(around);
-    const rounded = role === "activation" && activation === "bf16" ? roundToBf16 : Math.fround;
-    for (let i = 0; i < values.length; i++) numbers[lead + i] = rounded(values[i]!);
+    const length = typeof values === "number" ? values : values.length;
+    const around = dtype === "i32" ? INTEGER_SENTINEL : use === "input" ? Number.NaN : SENTINEL;
+    const numbers =
+      dtype === "i32"
+        ? new Int32Array(lead + length + GUARD)
+        : new Float32Array(lead + length + GUARD);
+    numbers.fill(around, 0, lead).fill(around, lead + length);
+    const own = numbers.subarray(lead, lead + length);
+    if (typeof values === "number") own.fill(Number.NaN);
+    else own.set(values);
+    const isRounded = role === "activation" && activation === "bf16";
+    if (isRounded && own instanceof Float32Array) roundToBf16(own);
     const whole = backend.alloc(dtype, numbers.length);
     backend.upload(whole, numbers);
     tracked.push({ name, whole, lead, before: backend.download(whole), use });
-    return backend.view(whole, lead, values.length);
+    return backend.view(whole, lead, length);
   }
 
   body({
     backend,
     input: (role, values) => place(`input ${tracked.length}`, role, values, "input"),
-    output: (name, role, length) => place(name, role, unset(length), "result"),
+    output: (name, role, length) => place(name, role, length, "result"),
     inOut: (name, role, values) => place(name, role, values, "result"),
-    scratch: (dtype, length) => place("scratch", "activation", unset(length), "scratch", dtype),
+    scratch: (dtype, length) => place("scratch", "activation", length, "scratch", dtype),
     result: (name, buffer) => void others.set(name, buffer),
   });
 
