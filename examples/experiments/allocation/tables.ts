@@ -115,7 +115,9 @@ function rates(lines: readonly RunLine[]): string {
       arm,
       ...tasks.flatMap((task) =>
         tried.map((lr) => {
-          const one = lines.find((line) => line.arm === arm && line.task === task && line.lr === lr);
+          const one = lines.find(
+            (line) => line.arm === arm && line.task === task && line.lr === lr,
+          );
           return one ? (100 * one.value).toFixed(2) : "";
         }),
       ),
