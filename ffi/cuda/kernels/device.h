@@ -1,0 +1,4 @@
+/* Everything that kernels share. */
+#pragma once
+
+#include "language.h"
