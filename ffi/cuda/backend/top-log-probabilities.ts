@@ -1,6 +1,6 @@
 import type { DecodingKernels } from "../../../core/kernels/decoding.ts";
 import type { Buffer } from "../../../core/kernels/memory.ts";
-import { floats, integers, optionalIntegers, target } from "../buffer.ts";
+import { floats, optionalIntegers, target } from "../buffer.ts";
 import { f32, i32, type Launcher } from "../launcher.ts";
 import { launchRows } from "./launches.ts";
 
