@@ -1,7 +1,7 @@
 import type { MatrixKernels } from "../../../core/kernels/matrix.ts";
 import { elements, floats, target, typeOf } from "../buffer.ts";
 import { f32, i32, type Launcher } from "../launcher.ts";
-import { launchColumns, launchEach } from "./launches.ts";
+import { launchColumns, launchMatrix } from "./launches.ts";
 
 /** kernels/columns.cu */
 export function columnKernels(
@@ -10,8 +10,8 @@ export function columnKernels(
   return {
     addBias(y, bias, rows, cols) {
       const [n, type] = [rows * cols, typeOf(y)];
-      const args = [target(y, n, type), floats(bias, cols), i32(rows), i32(cols)];
-      launchEach(launcher, `add_bias_${type}`, n, args);
+      const args = [target(y, n, type), floats(bias, cols), i32(cols)];
+      launchMatrix(launcher, `add_bias_${type}`, { rows, cols }, args);
     },
     addColumnSums(x, sum, rows, cols) {
       const type = typeOf(x);

@@ -3,7 +3,7 @@ import type { Buffer } from "../../../core/kernels/memory.ts";
 import { elements, floats, target, typeOf } from "../buffer.ts";
 import { type Arg, f32, i32, i64, type Launcher } from "../launcher.ts";
 import { dropoutArgs } from "./dropout.ts";
-import { launchEach } from "./launches.ts";
+import { launchEach, launchMatrix } from "./launches.ts";
 
 /** enum Activation of kernels/activations.h. */
 export const ACTIVATIONS: Readonly<Record<ActivationKind, number>> = {
@@ -25,7 +25,7 @@ export function elementwiseKernels(launcher: Launcher): ElementwiseKernels {
 
   /** Four columns of a row a thread, which share a Philox block. */
   const launchGroups = (kernel: string, rows: number, cols: number, args: Arg[]) =>
-    launchEach(launcher, kernel, rows * Math.ceil(cols / 4), args);
+    launchMatrix(launcher, kernel, { rows, cols: Math.ceil(cols / 4) }, args);
 
   return {
     add(y, x) {
@@ -51,14 +51,14 @@ export function elementwiseKernels(launcher: Launcher): ElementwiseKernels {
     dropout(x, y, rows, cols, dropout) {
       const [n, type] = [rows * cols, typeOf(y)];
       const [from, to] = [elements(x, n, type), target(y, n, type)];
-      const args = [from, to, i32(rows), i32(cols), ...dropoutArgs(dropout)];
+      const args = [from, to, i32(cols), ...dropoutArgs(dropout)];
       launchGroups(`dropout_${type}`, rows, cols, args);
     },
     addDropout(x, residual, y, { rows, cols, dropout }) {
       const [n, type] = [rows * cols, typeOf(y)];
       const from = [elements(x, n, type), elements(residual, n, type)];
       const to = target(y, n, type);
-      const args = [...from, to, i32(rows), i32(cols), ...dropoutArgs(dropout)];
+      const args = [...from, to, i32(cols), ...dropoutArgs(dropout)];
       launchGroups(`add_dropout_${type}`, rows, cols, args);
     },
   };

@@ -7,7 +7,7 @@ import type {
 import { type CudaBuffer, elements, type KernelType, target, typeOf } from "../buffer.ts";
 import { i32, type Launcher } from "../launcher.ts";
 import { ACTIVATIONS } from "./elementwise.ts";
-import { launchEach } from "./launches.ts";
+import { launchMatrix } from "./launches.ts";
 
 /** kernels/gated-activation.cu */
 export function gatedActivationKernels(launcher: Launcher): GatedActivationKernels {
@@ -16,7 +16,7 @@ export function gatedActivationKernels(launcher: Launcher): GatedActivationKerne
       const [n, type] = [shape.rows * shape.cols, typeOf(y)];
       const from = pair(inputs, shape, type, elements);
       const args = [i32(ACTIVATIONS[kind]), ...from, target(y, n, type), ...sizes(shape)];
-      launchEach(launcher, `gated_activation_${type}`, n, args);
+      launchMatrix(launcher, `gated_activation_${type}`, shape, args);
     },
     gatedActivationBackward(kind, dy, inputs, grads, shape) {
       const [n, type] = [shape.rows * shape.cols, typeOf(dy)];
@@ -27,7 +27,7 @@ export function gatedActivationKernels(launcher: Launcher): GatedActivationKerne
         ...pair(grads, shape, type, target),
         ...sizes(shape),
       ];
-      launchEach(launcher, `gated_activation_backward_${type}`, n, args);
+      launchMatrix(launcher, `gated_activation_backward_${type}`, shape, args);
     },
   };
 }
@@ -43,4 +43,4 @@ function pair(
   return [check(x, count, type), check(gate, count, type)];
 }
 
-const sizes = ({ rows, cols, stride }: GatedShape) => [i32(rows), i32(cols), i32(stride)];
+const sizes = ({ cols, stride }: GatedShape) => [i32(cols), i32(stride)];

@@ -1,7 +1,7 @@
 import type { RotaryKernels } from "../../../core/kernels/rotary.ts";
 import { floats, integers, target, typeOf } from "../buffer.ts";
 import { f32, i32, type Launcher } from "../launcher.ts";
-import { launchEach } from "./launches.ts";
+import { launchMatrix } from "./launches.ts";
 
 /** kernels/rotary.cu */
 export function rotaryKernels(launcher: Launcher): RotaryKernels {
@@ -9,12 +9,11 @@ export function rotaryKernels(launcher: Launcher): RotaryKernels {
     rotate(x, positions, tables, { rows, heads, headDim, stride, inverse }) {
       const [type, half] = [typeOf(x), tables.rotated / 2];
       const count = rows === 0 ? 0 : (rows - 1) * stride + heads * headDim;
-      launchEach(launcher, `rotate_${type}`, rows * heads * half, [
+      launchMatrix(launcher, `rotate_${type}`, { rows, cols: heads * half }, [
         target(x, count, type),
         integers(positions, rows),
         floats(tables.cos, tables.rows * half),
         floats(tables.sin, tables.rows * half),
-        i32(rows),
         i32(heads),
         i32(headDim),
         i32(stride),

@@ -1,14 +1,12 @@
 import type { RowKernels } from "../../../core/kernels/rows.ts";
-import { type Arg, blocksOf, i32, type Launcher } from "../launcher.ts";
+import { type Arg, i32, type Launcher } from "../launcher.ts";
 import { elements, integers, target, typeOf } from "../buffer.ts";
-
-/** Threads of a block, each with a column: SCAN of kernels/rows.cu. */
-const SCAN = 256;
+import { launchMatrix } from "./launches.ts";
 
 /** kernels/rows.cu */
 export function rowKernels(launcher: Launcher): RowKernels {
   const launch = (kernel: string, rows: number, cols: number, args: Arg[]) =>
-    launcher.launch(kernel, [rows, blocksOf(cols, SCAN)], SCAN, 0, args);
+    launchMatrix(launcher, kernel, { rows, cols }, args);
 
   return {
     gatherRows(table, ids, y, { rows, cols, add }) {
