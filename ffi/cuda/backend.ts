@@ -1,7 +1,15 @@
 import type { Backend } from "../../core/backend.ts";
+import { columnKernels } from "./backend/columns.ts";
 import { elementwiseKernels } from "./backend/elementwise.ts";
+import { gatedActivationKernels } from "./backend/gated-activation.ts";
+import { layerNormKernels } from "./backend/layer-norm.ts";
+import { lossKernels } from "./backend/losses.ts";
 import { memoryKernels } from "./backend/memory.ts";
 import { productKernels } from "./backend/products.ts";
+import { rmsNormKernels } from "./backend/rms-norm.ts";
+import { rotaryKernels } from "./backend/rotary.ts";
+import { rowKernels } from "./backend/rows.ts";
+import { decodingKernels } from "./backend/top-log-probabilities.ts";
 import { openContext } from "./context.ts";
 import { openCublas } from "./cublas.ts";
 import { openDriver } from "./driver.ts";
@@ -49,7 +57,15 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     details: { device: context.name, capability: context.capability, cublas: cublas.version },
     ...memoryKernels(context, pool, staging),
     ...productKernels(context, cublas),
+    ...columnKernels(launcher),
     ...elementwiseKernels(launcher),
+    ...gatedActivationKernels(launcher),
+    ...layerNormKernels(launcher),
+    ...lossKernels(launcher),
+    ...rmsNormKernels(launcher),
+    ...rotaryKernels(launcher),
+    ...rowKernels(launcher),
+    ...decodingKernels(launcher),
     close() {
       staging.wait();
       cublas.close();

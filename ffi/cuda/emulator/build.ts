@@ -22,7 +22,7 @@ const DRIVER_FLAGS = [...COMMON, "-O2", "-ldl"];
 /** The checks report misaligned accesses and indices past an array: see checks.h. */
 const KERNEL_FLAGS = [
   ...COMMON,
-  ..."-O1 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter".split(
+  ..."-O1 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
     " ",
   ),
   ...["-I", EMULATOR, "-I", KERNELS],
