@@ -16,11 +16,11 @@ export const ACTIVATIONS: Readonly<Record<ActivationKind, number>> = {
 
 /** kernels/elementwise.cu */
 export function elementwiseKernels(launcher: Launcher): ElementwiseKernels {
-  /** Starts a kernel that sets each element of `y` from the same element of `inputs`. */
-  function setEach(name: string, inputs: readonly Buffer[], y: Buffer, before: Arg[] = []): void {
+  /** Sets each element of `y` from the same element of `inputs`. */
+  function setEach(name: string, inputs: readonly Buffer[], y: Buffer, first: Arg[] = []): void {
     const [n, type] = [y.length, typeOf(y)];
     const from = inputs.map((input) => elements(input, n, type));
-    launchEach(launcher, `${name}_${type}`, n, [...before, ...from, target(y, n, type), i64(n)]);
+    launchEach(launcher, `${name}_${type}`, n, [...first, ...from, target(y, n, type), i64(n)]);
   }
 
   /** Four columns of a row a thread, which share a Philox block. */

@@ -27,11 +27,11 @@ DEVICE void set_dropped(T *y, i32 cols, const Dropout &dropout, Value value) {
     set_each(y, n, [=](i64 i) { return load(y + i) + load(x + i); });                              \
   }                                                                                                \
   /* Sets y = x * factor; y may be x. */                                                           \
-  KERNEL void scale_##T(const T *x, f32 factor, T *y, i64 n) {                                     \
+  KERNEL void scale_##T(f32 factor, const T *x, T *y, i64 n) {                                     \
     set_each(y, n, [=](i64 i) { return load(x + i) * factor; });                                   \
   }                                                                                                \
   /* Sets y = x * s[0]; y may be x. */                                                             \
-  KERNEL void scale_by_##T(const T *x, const f32 *s, T *y, i64 n) {                                \
+  KERNEL void scale_by_##T(const f32 *s, const T *x, T *y, i64 n) {                                \
     set_each(y, n, [=](i64 i) { return load(x + i) * *s; });                                       \
   }                                                                                                \
   /* Sets y = |x|; y may be x. */                                                                  \
