@@ -62,11 +62,13 @@ export async function runComparison(
   const tuning = await pickRates(planned, options);
   if (!tuning) return undefined;
   const { picked, failures: untuned } = tuning;
-  const jobs = planned.arms.flatMap((arm) => {
-    const rate = picked.get(arm)?.lr;
-    if (rate === undefined) return [];
-    return subject.seeds.map((seed) => ({ arm, seed, job: seedJob(arm, seed, rate, options) }));
-  });
+  // Seed by seed, so that every arm has finished the same seeds in a comparison that is interrupted.
+  const jobs = subject.seeds.flatMap((seed) =>
+    planned.arms.flatMap((arm) => {
+      const rate = picked.get(arm)?.lr;
+      return rate === undefined ? [] : [{ arm, seed, job: seedJob(arm, seed, rate, options) }];
+    }),
+  );
   const ran = await runJobs(
     jobs.map(({ job }) => job),
     options.parallel,

@@ -3,9 +3,10 @@
 
 #define KERNELS(T)                                                                                 \
   /* Adds: y[rows, cols] += bias[cols]. */                                                         \
-  KERNEL void add_bias_##T(T *y, const f32 *bias, i32 rows, i32 cols) {                            \
-    const i64 i = thread_index();                                                                  \
-    if (i < (i64)rows * cols) store(y + i, load(y + i) + bias[i % cols]);                          \
+  KERNEL void add_bias_##T(T *y, const f32 *bias, i32 cols) {                                      \
+    const i32 col = own_column();                                                                  \
+    T *at = y + (i64)own_row() * cols + col;                                                       \
+    if (col < cols) store(at, load(at) + bias[col]);                                               \
   }                                                                                                \
   /* Adds: sums[cols] += sum over rows of x[rows, cols]. */                                        \
   KERNEL void add_column_sums_##T(const T *x, f32 *sums, i32 rows, i32 cols) {                     \

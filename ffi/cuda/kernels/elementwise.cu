@@ -4,17 +4,14 @@
 
 /* Sets y[i] = value(i) for each i < n. */
 template <class T, class Value> DEVICE void set_each(T *y, i64 n, Value value) {
-  const i64 i = thread_index();
+  const i64 i = own_element();
   if (i < n) store(y + i, value(i));
 }
 
-/* Sets y[at] = value(at, factor) for each element of [rows, cols] and its dropout factor. */
+/* Sets y[at] = value(at, factor) for four columns and their dropout factors. */
 template <class T, class Value>
-DEVICE void set_dropped(T *y, i32 rows, i32 cols, const Dropout &dropout, Value value) {
-  const i32 groups = (cols + 3) / 4;
-  const i64 index = thread_index();
-  if (index >= (i64)rows * groups) return;
-  const i32 row = (i32)(index / groups), group = (i32)(index % groups);
+DEVICE void set_dropped(T *y, i32 cols, const Dropout &dropout, Value value) {
+  const i32 row = own_row(), group = own_column();
   const Factors factors = dropout_factors(dropout, row, group);
 #pragma unroll
   for (i32 i = 0; i < 4; i++) {
@@ -30,11 +27,11 @@ DEVICE void set_dropped(T *y, i32 rows, i32 cols, const Dropout &dropout, Value 
     set_each(y, n, [=](i64 i) { return load(y + i) + load(x + i); });                              \
   }                                                                                                \
   /* Sets y = x * factor; y may be x. */                                                           \
-  KERNEL void scale_##T(const T *x, f32 factor, T *y, i64 n) {                                     \
+  KERNEL void scale_##T(f32 factor, const T *x, T *y, i64 n) {                                     \
     set_each(y, n, [=](i64 i) { return load(x + i) * factor; });                                   \
   }                                                                                                \
   /* Sets y = x * s[0]; y may be x. */                                                             \
-  KERNEL void scale_by_##T(const T *x, const f32 *s, T *y, i64 n) {                                \
+  KERNEL void scale_by_##T(const f32 *s, const T *x, T *y, i64 n) {                                \
     set_each(y, n, [=](i64 i) { return load(x + i) * *s; });                                       \
   }                                                                                                \
   /* Sets y = |x|; y may be x. */                                                                  \
@@ -50,14 +47,13 @@ DEVICE void set_dropped(T *y, i32 rows, i32 cols, const Dropout &dropout, Value 
     set_each(dx, n, [=](i64 i) { return load(dy + i) * activation_slope(kind, load(x + i)); });    \
   }                                                                                                \
   /* Sets y[rows, cols] = dropout(x); y may be x. */                                               \
-  KERNEL void dropout_##T(const T *x, T *y, i32 rows, i32 cols, DROPOUT_PARAMETERS) {              \
-    set_dropped(y, rows, cols, DROPOUT_ARGUMENTS,                                                  \
+  KERNEL void dropout_##T(const T *x, T *y, i32 cols, DROPOUT_PARAMETERS) {                        \
+    set_dropped(y, cols, DROPOUT_ARGUMENTS,                                                        \
                 [=](i64 at, f32 factor) { return load(x + at) * factor; });                        \
   }                                                                                                \
   /* Sets y[rows, cols] = residual + dropout(x); y may be x or residual. */                        \
-  KERNEL void add_dropout_##T(const T *x, const T *residual, T *y, i32 rows, i32 cols,             \
-                              DROPOUT_PARAMETERS) {                                                \
-    set_dropped(y, rows, cols, DROPOUT_ARGUMENTS,                                                  \
+  KERNEL void add_dropout_##T(const T *x, const T *residual, T *y, i32 cols, DROPOUT_PARAMETERS) { \
+    set_dropped(y, cols, DROPOUT_ARGUMENTS,                                                        \
                 [=](i64 at, f32 factor) { return load(residual + at) + load(x + at) * factor; });  \
   }
 

@@ -1,31 +1,26 @@
-/* Kernels that move rows. Block x has one row, block y SCAN of its columns, one thread a column. */
+/* Kernels that move rows. */
 #include "device.h"
-
-/* Threads of a block. */
-#define SCAN (8 * WARP)
-
-DEVICE i32 own_column() { return (i32)(blockIdx.y * SCAN + threadIdx.x); }
 
 /* Sets y[r] = table[ids[r]], or adds it if `add`. */
 template <class Table, class T>
 DEVICE void gather_rows(const Table *table, const i32 *ids, T *y, i32 cols, i32 add) {
   const i32 col = own_column();
   if (col >= cols) return;
-  T *to = y + (i64)blockIdx.x * cols + col;
-  store(to, load(table + (i64)ids[blockIdx.x] * cols + col) + (add ? load(to) : 0.0f));
+  T *to = y + (i64)own_row() * cols + col;
+  store(to, load(table + (i64)ids[own_row()] * cols + col) + (add ? load(to) : 0.0f));
 }
 
-/* Calls visit(i) on every thread for each i in [from, count) with ids[i] == id, in order. The whole
- * block compares SCAN ids at a time. */
+/* Calls visit(i) on every thread for each i in [from, count) with ids[i] == id, in order. The block
+ * compares as many ids at a time as it has threads. */
 template <class Visit>
 DEVICE void each_match(const i32 *ids, i32 from, i32 count, i32 id, Visit visit) {
-  __shared__ u32 matches[SCAN / WARP];
-  for (i32 first = from; first < count; first += SCAN) {
+  __shared__ u32 matches[WARP];
+  for (i32 first = from; first < count; first += blockDim.x) {
     const i32 own = first + (i32)threadIdx.x;
     const u32 found = __ballot_sync(ALL_LANES, own < count && ids[own] == id);
     if (lane() == 0) matches[warp()] = found;
     __syncthreads();
-    for (i32 w = 0; w < SCAN / WARP; w++) {
+    for (i32 w = 0; w < warps(); w++) {
       i32 i = first + w * WARP;
       for (u32 bits = matches[w]; bits != 0; bits >>= 1, i++)
         if (bits & 1u) visit(i);
@@ -38,9 +33,9 @@ DEVICE void each_match(const i32 *ids, i32 from, i32 count, i32 id, Visit visit)
  * order. */
 template <class T, class Table>
 DEVICE void scatter_add_rows(const T *dy, const i32 *ids, Table *table, i32 rows, i32 cols) {
-  const i32 row = (i32)blockIdx.x, id = ids[row], col = own_column();
+  const i32 row = own_row(), id = ids[row], col = own_column();
   i32 earlier = 0;
-  for (i32 i = threadIdx.x; i < row; i += SCAN) earlier |= ids[i] == id;
+  for (i32 i = threadIdx.x; i < row; i += blockDim.x) earlier |= ids[i] == id;
   if (block_max(earlier)) return;
   Table *to = table + (i64)id * cols + col;
   f32 sum = col < cols ? load(to) : 0.0f;
@@ -55,7 +50,7 @@ template <class T>
 DEVICE void unfold(const T *x, const i32 *neighbours, T *y, i32 cols, i32 width) {
   const i32 at = own_column();
   if (at >= cols * width) return;
-  const i64 row = blockIdx.x;
+  const i64 row = own_row();
   const i32 col = at / width, from = neighbours[row * width + at % width];
   store(y + row * cols * width + at, from < 0 ? 0.0f : load(x + (i64)from * cols + col));
 }
@@ -64,7 +59,7 @@ DEVICE void unfold(const T *x, const i32 *neighbours, T *y, i32 cols, i32 width)
  * dx gets, and adds it in order. */
 template <class T>
 DEVICE void fold_add(const T *dy, const i32 *neighbours, T *dx, i32 rows, i32 cols, i32 width) {
-  const i32 row = (i32)blockIdx.x, col = own_column();
+  const i32 row = own_row(), col = own_column();
   T *to = dx + (i64)row * cols + col;
   f32 sum = col < cols ? load(to) : 0.0f;
   each_match(neighbours, 0, rows * width, row, [&](i32 i) {
