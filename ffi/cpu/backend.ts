@@ -80,7 +80,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
     master: "f32",
     details: { threads, kernels: levelOf(path), onednn: dnnl.version },
     ...memoryEntries(path, pool),
-    ...kernelEntries(context),
+    ...kernelEntries(context, activation),
   };
 }
 
@@ -90,7 +90,7 @@ const levelOf = (kernels: string) => /kernels-(\w+)-/.exec(basename(kernels))?.[
 const refused = (reason: string) =>
   errors.machine(`bf16 is not supported on this machine: ${reason}`, "run it with --dtype f32");
 
-function kernelEntries(context: CpuContext) {
+function kernelEntries(context: CpuContext, activation: CpuType) {
   return {
     ...matrix(context),
     ...lowRank(context),
@@ -101,7 +101,7 @@ function kernelEntries(context: CpuContext) {
     ...rmsNorm(context),
     ...gatedActivation(context),
     ...rotary(context),
-    ...attention(context),
+    ...attention(context, activation),
     ...multiHead(context),
     ...losses(context),
     ...vocabularyLoss(context),
