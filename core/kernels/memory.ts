@@ -23,7 +23,11 @@ export interface MemoryKernels {
   /** The contents are undefined. */
   alloc(dtype: DType, length: number): Buffer;
   free(buffer: Buffer): void;
-  /** A part of `buffer` that shares its storage. A view is never freed on its own. */
+  /**
+   * A part of `buffer` that shares its storage. A view is never freed on its own. It may begin at
+   * any element: trained values are views of an arena, E's of odd rank among them, so a kernel may
+   * assume no more alignment than an element's, and not the same of all its operands.
+   */
   view(buffer: Buffer, offset: number, length: number): Buffer;
   zero(buffer: Buffer): void;
   copy(to: Buffer, from: Buffer): void;

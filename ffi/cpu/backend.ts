@@ -81,7 +81,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
     master: "f32",
     details: { threads, kernels: levelOf(path), onednn: dnnl.version },
     ...memoryEntries(path, pool),
-    ...kernelEntries(context),
+    ...kernelEntries(context, activation),
   };
 }
 
@@ -91,7 +91,7 @@ const levelOf = (kernels: string) => /kernels-(\w+)-/.exec(basename(kernels))?.[
 const refused = (reason: string) =>
   errors.machine(`bf16 is not supported on this machine: ${reason}`, "run it with --dtype f32");
 
-function kernelEntries(context: CpuContext) {
+function kernelEntries(context: CpuContext, activation: CpuType) {
   return {
     ...matrix(context),
     ...lowRank(context),
@@ -103,7 +103,7 @@ function kernelEntries(context: CpuContext) {
     ...rmsNorm(context),
     ...gatedActivation(context),
     ...rotary(context),
-    ...attention(context),
+    ...attention(context, activation),
     ...multiHead(context),
     ...losses(context),
     ...vocabularyLoss(context),

@@ -55,12 +55,13 @@ const compilerFlags = (sanitize: boolean) => (sanitize ? [...FLAGS, ...SANITIZE]
 
 /**
  * Lists the object files of a level's library. A source that names symbols by ADL_ACT is compiled
- * over float and over bf16, bf16-*.c over bf16 only. bf16 needs a level with AVX-512.
+ * over float and over bf16, bf16-*.c over bf16 only. bf16 needs a level with AVX-512. Levels above
+ * AVX-512 add instructions over bf16 only, so their libraries share the objects over float.
  */
 export function kernelUnits(dir: string, level: Level): CompileUnit[] {
   return cFiles(dir).flatMap((source) => {
-    const plain = { source, flags: [] };
-    const bf16 = { source, flags: [BF16_FLAG] };
+    const plain = { source, flags: levelFlags(hasBf16Kernels(level) ? "avx512" : level) };
+    const bf16 = { source, flags: [...levelFlags(level), BF16_FLAG] };
     if (!hasBf16Kernels(level)) return source.startsWith("bf16-") ? [] : [plain];
     if (source.startsWith("bf16-")) return [bf16];
     return readFileSync(join(dir, source), "utf8").includes("ADL_ACT(") ? [plain, bf16] : [plain];
@@ -112,19 +113,15 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
   const known = knownLevels(compiler, levels, highest);
   const named = known.map((level) => ({ level, file: `kernels-${level}-${key}.so` }));
   const missing = named.filter(({ file }) => !existsSync(join(to, file)));
-  const runs = await Promise.allSettled(
-    missing.map(({ level, file }) =>
-      compile(compiler, kernelUnits(from, level), {
-        from,
-        to: join(to, file),
-        flags: [...flags, ...levelFlags(level)],
-        linkFlags: linkFlags(sanitize),
-      }),
-    ),
-  );
-  const warnings = runs.map((run) => {
-    if (run.status === "rejected") throw run.reason;
-    return run.value;
+  const libraries = missing.map(({ level, file }) => ({
+    to: join(to, file),
+    units: kernelUnits(from, level),
+  }));
+  const warnings = await compile(compiler, libraries, {
+    from,
+    scratch: to,
+    flags,
+    linkFlags: linkFlags(sanitize),
   });
   const kept = readManifest(to);
   const same =
@@ -146,7 +143,7 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
   return {
     manifest,
     compiled: missing.map(({ level }) => level),
-    warnings: [...new Set(warnings)].join(""),
+    warnings,
   };
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { basename, dirname, isAbsolute, join, normalize } from "node:path";
+import { basename, isAbsolute, join, normalize } from "node:path";
 import { errors } from "../../core/errors.ts";
 
 /** Hint for a missing compiler. */
@@ -59,46 +59,71 @@ export interface CompileUnit {
   readonly flags: readonly string[];
 }
 
-/** Folders and flags of a library build. */
+/** A library and its object files. */
+export interface LibraryUnits {
+  /** Path of the library. */
+  readonly to: string;
+  readonly units: readonly CompileUnit[];
+}
+
+/** Folders and flags of a build. */
 export interface CompileOptions {
   /** Folder of the sources. */
   readonly from: string;
-  /** Path of the library. */
-  readonly to: string;
-  /** Flags of every unit and of the link. */
+  /** A folder for temporary files on the libraries' file system. */
+  readonly scratch: string;
+  /** Flags of every unit and of the links. */
   readonly flags: readonly string[];
   readonly linkFlags: readonly string[];
 }
 
 /**
- * Compiles units in parallel, one per core, and links them into a library that replaces `to`
- * atomically. Returns the warnings. Throws E_MACHINE with the first error.
+ * Compiles units in parallel, one per core, and a unit of several libraries once; links each
+ * library, which replaces the file at its path atomically. Returns the warnings. Throws E_MACHINE
+ * with the first error; libraries whose units compile are linked all the same.
  */
 export async function compile(
   compiler: Compiler,
-  units: readonly CompileUnit[],
-  { from, to, flags, linkFlags }: CompileOptions,
+  libraries: readonly LibraryUnits[],
+  { from, scratch: parent, flags, linkFlags }: CompileOptions,
 ): Promise<string> {
-  const scratch = mkdtempSync(join(dirname(to), "tmp."));
+  if (libraries.length === 0) return "";
+  const scratch = mkdtempSync(join(parent, "tmp."));
   const run = (...args: string[]) => runCompiler([...compiler.command, ...flags, ...args], from);
-  try {
-    const objects = units.map((_, i) => join(scratch, `${i}.o`));
-    const runs = await Promise.allSettled(
-      units.map((unit, i) =>
-        onFreeCore(() => run(...unit.flags, "-c", unit.source, "-o", objects[i] ?? "")),
-      ),
-    );
-    const warnings = runs.map((ended) => {
-      if (ended.status === "rejected") throw ended.reason;
-      return ended.value;
-    });
+  const objects = new Map<string, Promise<{ path: string; warnings: string }>>();
+  const compileUnit = async ({ source, flags: own }: CompileUnit, path: string) => {
+    const warnings = await onFreeCore(() => run(...own, "-c", source, "-o", path));
+    return { path, warnings };
+  };
+  const objectOf = (unit: CompileUnit) => {
+    const key = JSON.stringify([unit.source, unit.flags]);
+    const path = join(scratch, `${objects.size}.o`);
+    const object = objects.get(key) ?? compileUnit(unit, path);
+    objects.set(key, object);
+    return object;
+  };
+  const link = async ({ to, units }: LibraryUnits) => {
+    const parts = settledValues(await Promise.allSettled(units.map(objectOf)));
     const library = join(scratch, basename(to));
-    warnings.push(await run(...objects, ...linkFlags, "-o", library, "-lm"));
+    const paths = parts.map(({ path }) => path);
+    const warnings = await run(...paths, ...linkFlags, "-o", library, "-lm");
     renameSync(library, to);
-    return [...new Set(warnings)].join("");
+    return [...parts.map((part) => part.warnings), warnings];
+  };
+  try {
+    const warnings = settledValues(await Promise.allSettled(libraries.map(link)));
+    return [...new Set(warnings.flat())].join("");
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** The values of promises that have settled. Throws the reason of the first that was rejected. */
+function settledValues<T>(results: readonly PromiseSettledResult<T>[]): T[] {
+  return results.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
 }
 
 let freeCores = availableParallelism();

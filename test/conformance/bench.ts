@@ -1,14 +1,20 @@
 import { expect } from "bun:test";
 import { Buffer as Bytes } from "node:buffer";
 import type { Backend, Buffer, DType, HostArray } from "../../core/backend.ts";
+import { elementBytes } from "../../core/backend/counting.ts";
 
 /** A buffer's role, which determines its dtype: see Backend.activation and Backend.master. */
 export type Role = "activation" | "master" | "i32";
 
 /**
- * The buffers of one case on one backend. Each lies between sentinels, at an address that is not
- * aligned for vectors.
+ * Where a case's buffers begin in their blocks. "aligned": at 256 bytes, as a block of its own
+ * would, or less where the backend's blocks do. "odd": at 7 elements, aligned for no vector.
+ * "mixed": as in a run, where activations have blocks of their own and trained values are views of
+ * an arena, which begin at any element: masters are odd, all else is aligned.
  */
+export type Alignment = "odd" | "aligned" | "mixed";
+
+/** The buffers of one case on one backend. Each lies between sentinels. */
 export interface Bench {
   readonly backend: Backend;
   /** Values that the kernel reads and must not change; NaN surrounds them. */
@@ -17,6 +23,8 @@ export interface Bench {
   readonly output: (name: string, role: Role, length: number) => Buffer;
   /** Values that the kernel changes or adds to. */
   readonly inOut: (name: string, role: Role, values: ArrayLike<number>) => Buffer;
+  /** A buffer that kernels set and read, whose contents differ from backend to backend. */
+  readonly scratch: (dtype: DType, length: number) => Buffer;
   /** Adds another buffer to the case's results and frees it with them. */
   readonly result: (name: string, buffer: Buffer) => void;
 }
@@ -28,24 +36,41 @@ const GUARD = 7;
 const SENTINEL = 1234.5;
 const INTEGER_SENTINEL = -987_654;
 
+const ALIGNED_BYTES = 256;
+
+/** Elements before a buffer in its block. */
+function leadOf(alignment: Alignment, role: Role, dtype: DType): number {
+  const isOdd = alignment === "odd" || (alignment === "mixed" && role === "master");
+  return isOdd ? GUARD : ALIGNED_BYTES / elementBytes[dtype];
+}
+
 interface Tracked {
   readonly name: string;
   readonly whole: Buffer;
+  readonly lead: number;
   readonly before: HostArray;
-  readonly input: boolean;
+  readonly use: Use;
 }
 
-/** One f32 and its bits: cases round millions of values, each too cheap for a buffer of its own. */
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
+/** What a kernel does with a buffer: reads it, sets it, or sets it as it likes. */
+type Use = "input" | "result" | "scratch";
 
-/** The nearest bf16, ties to even. */
-function roundToBf16(x: number): number {
-  if (!Number.isFinite(x)) return x;
-  float[0] = x;
-  const word = bits[0]!;
-  bits[0] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000;
-  return float[0];
+/** Rounds in place to the nearest bf16, ties to even. */
+function roundToBf16(values: Float32Array): void {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if ((word & 0x7f80_0000) === 0x7f80_0000) continue; // NaN and infinity
+    words[i] = (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff_0000;
+  }
+}
+
+/** How a case is run. */
+interface RunOnOptions {
+  /** The dtype to which activations are rounded; default: the backend's own. */
+  readonly activation?: DType;
+  /** Default: odd. */
+  readonly alignment?: Alignment;
 }
 
 /**
@@ -56,29 +81,45 @@ function roundToBf16(x: number): number {
 export function runOn(
   backend: Backend,
   body: (bench: Bench) => void,
-  activation: DType = backend.activation,
+  { activation = backend.activation, alignment = "odd" }: RunOnOptions = {},
 ): Results {
   const { live } = backend.memory();
   const tracked: Tracked[] = [];
   const others = new Map<string, Buffer>();
 
-  function place(name: string, role: Role, values: ArrayLike<number>, input: boolean): Buffer {
-    const around = role === "i32" ? INTEGER_SENTINEL : input ? Number.NaN : SENTINEL;
-    const numbers = new Float64Array(values.length + 2 * GUARD).fill(around);
-    const rounded = role === "activation" && activation === "bf16" ? roundToBf16 : Math.fround;
-    for (let i = 0; i < values.length; i++) numbers[GUARD + i] = rounded(values[i]!);
-    const whole = backend.alloc(role === "i32" ? "i32" : backend[role], numbers.length);
+  /** A buffer with these values, or with a number of NaNs. */
+  function place(
+    name: string,
+    role: Role,
+    values: ArrayLike<number> | number,
+    use: Use,
+    dtype: DType = role === "i32" ? "i32" : backend[role],
+  ) {
+    const lead = leadOf(alignment, role, dtype);
+    const length = typeof values === "number" ? values : values.length;
+    const around = dtype === "i32" ? INTEGER_SENTINEL : use === "input" ? Number.NaN : SENTINEL;
+    const numbers =
+      dtype === "i32"
+        ? new Int32Array(lead + length + GUARD)
+        : new Float32Array(lead + length + GUARD);
+    numbers.fill(around, 0, lead).fill(around, lead + length);
+    const own = numbers.subarray(lead, lead + length);
+    if (typeof values === "number") own.fill(Number.NaN);
+    else own.set(values);
+    const isRounded = role === "activation" && activation === "bf16";
+    if (isRounded && own instanceof Float32Array) roundToBf16(own);
+    const whole = backend.alloc(dtype, numbers.length);
     backend.upload(whole, numbers);
-    tracked.push({ name, whole, before: backend.download(whole), input });
-    return backend.view(whole, GUARD, values.length);
+    tracked.push({ name, whole, lead, before: backend.download(whole), use });
+    return backend.view(whole, lead, length);
   }
 
   body({
     backend,
-    input: (role, values) => place(`input ${tracked.length}`, role, values, true),
-    output: (name, role, length) =>
-      place(name, role, new Float64Array(length).fill(Number.NaN), false),
-    inOut: (name, role, values) => place(name, role, values, false),
+    input: (role, values) => place(`input ${tracked.length}`, role, values, "input"),
+    output: (name, role, length) => place(name, role, length, "result"),
+    inOut: (name, role, values) => place(name, role, values, "result"),
+    scratch: (dtype, length) => place("scratch", "activation", length, "scratch", dtype),
     result: (name, buffer) => void others.set(name, buffer),
   });
 
@@ -87,14 +128,14 @@ export function runOn(
     results.set(name, backend.download(buffer));
     backend.free(buffer);
   }
-  for (const { name, whole, before, input } of tracked) {
+  for (const { name, whole, lead, before, use } of tracked) {
     const after = backend.download(whole);
-    const end = input ? after.length : GUARD;
+    const end = use === "input" ? after.length : lead;
     const kept = sameBits(after.subarray(0, end), before.subarray(0, end));
     const tail = sameBits(after.subarray(-GUARD), before.subarray(-GUARD));
     expect(kept, `${name} or what lies before it is as it was`).toBe(true);
     expect(tail, `what lies after ${name} is as it was`).toBe(true);
-    if (!input) results.set(name, after.slice(GUARD, -GUARD));
+    if (use === "result") results.set(name, after.slice(lead, -GUARD));
     backend.free(whole);
   }
   expect(backend.memory().live, "bytes that the case has left behind").toBe(live);

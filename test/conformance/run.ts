@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Backend, DType, HostArray } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
-import { type Results, runOn, sameBits } from "./bench.ts";
+import { type Alignment, type Results, runOn, sameBits } from "./bench.ts";
 import { cases } from "./cases.ts";
 
 /**
@@ -26,51 +26,75 @@ interface Skip {
   readonly cases: readonly string[];
 }
 
+/** Each case's buffers begin at each of these; see Alignment. */
+const ALIGNMENTS: readonly Alignment[] = ["odd", "aligned", "mixed"];
+
+/** What of a backend is tested. */
+interface ConformanceOptions {
+  /** Cases that the backend does not pass, and why. */
+  readonly skip?: readonly Skip[];
+  /** Fewer for a backend whose kernels can't depend on them. */
+  readonly alignments?: readonly Alignment[];
+  /** Only what a kernel reads and writes, for a run under a sanitizer: one call of each case. */
+  readonly memoryOnly?: boolean;
+}
+
 /**
- * Tests a backend against the reference, case by case: values, memory that a kernel must not touch,
- * and that repeating a call gives the same bits.
+ * Tests a backend against the reference, case by case and at each alignment: values, memory that a
+ * kernel must not touch, and that repeating a call gives the same bits.
  */
-export function runConformance(
-  backend: Backend,
-  { skip = [] }: { readonly skip?: readonly Skip[] } = {},
-): void {
+export function runConformance(backend: Backend, options: ConformanceOptions = {}): void {
+  const { skip = [], alignments = ALIGNMENTS, memoryOnly = false } = options;
   const reference = createReferenceBackend();
   const type = backend.activation;
   const toleranceOf = (name: string) => {
     if (type === "i32") return 0;
     return type === "bf16" && ROUNDED_SUMS.cases.test(name) ? ROUNDED_SUMS.bf16 : TOLERANCE[type];
   };
-  describe(`${backend.name} in ${type} agrees with the reference`, () => {
+  const claim = memoryOnly ? "stays within its memory" : "agrees with the reference";
+  describe(`${backend.name} in ${type} ${claim}`, () => {
     for (const { name, run } of cases) {
       const skipped = skip.find((s) => s.cases.some((each) => name.startsWith(each)));
       test.skipIf(skipped !== undefined)(skipped ? `${name} (${skipped.reason})` : name, () => {
-        const got = runOn(backend, run);
-        compare(got, runOn(reference, run, type), toleranceOf(name));
-        for (const [result, again] of runOn(backend, run)) {
-          const same = sameBits(again, got.get(result) ?? again.subarray(1));
-          expect(same, `the same call again sets ${result} to the same bits`).toBe(true);
+        if (memoryOnly) return void runOn(backend, run);
+        const want = runOn(reference, run, { activation: type });
+        for (const alignment of alignments) {
+          const got = runOn(backend, run, { alignment });
+          compare(got, want, toleranceOf(name), alignment);
+          if (alignment !== alignments[0]) continue;
+          for (const [result, again] of runOn(backend, run, { alignment })) {
+            const same = sameBits(again, got.get(result) ?? again.subarray(1));
+            expect(same, `the same call again sets ${result} to the same bits`).toBe(true);
+          }
         }
       });
     }
   });
 }
 
-function compare(got: Results, want: Results, tolerance: number): void {
+function compare(got: Results, want: Results, tolerance: number, alignment: Alignment): void {
   expect([...got.keys()]).toEqual([...want.keys()]);
   for (const [name, numbers] of want) {
     const worst = worstOf(got.get(name) ?? [], numbers);
     if (worst.error > tolerance || Number.isNaN(worst.error)) {
       const { index, error } = worst;
       const pair = `${got.get(name)?.[index]}, want ${numbers[index]}`;
-      expect.unreachable(`${name}[${index}] is ${pair}: error ${error.toExponential(1)}`);
+      const place = `${name}[${index}] of ${alignment} buffers`;
+      expect.unreachable(`${place} is ${pair}: error ${error.toExponential(1)}`);
     }
   }
 }
 
 /** The largest error relative to |want| + root mean square of want; NaN equals NaN. */
 function worstOf(got: ArrayLike<number>, want: HostArray): { index: number; error: number } {
-  const finite = [...want].filter((x) => Number.isFinite(x));
-  const size = Math.sqrt(finite.reduce((sum, x) => sum + x * x, 0) / Math.max(finite.length, 1));
+  let finite = 0;
+  let squares = 0;
+  for (let i = 0; i < want.length; i++) {
+    if (!Number.isFinite(want[i])) continue;
+    finite += 1;
+    squares += want[i]! * want[i]!;
+  }
+  const size = Math.sqrt(squares / Math.max(finite, 1));
   let worst = { index: 0, error: got.length === want.length ? 0 : Number.NaN };
   for (let i = 0; i < want.length; i++) {
     if (Object.is(got[i], want[i])) continue;

@@ -1,5 +1,5 @@
 import { adaloraAllocator } from "../../core/adalora/allocators/adalora.ts";
-import { startAdapters } from "../../core/adalora/start.ts";
+import { type AdapterStart, startAdapters } from "../../core/adalora/start.ts";
 import { loraValues } from "../../core/adalora/starts/lora.ts";
 import { paperValues } from "../../core/adalora/starts/paper.ts";
 import type { Backend } from "../../core/backend.ts";
@@ -41,6 +41,8 @@ export const tinyConfig = {
 /** Options of a tiny DeBERTa. */
 export interface TinyOptions {
   readonly method?: Method;
+  /** First values of the adapters; default: the method's own. */
+  readonly start?: AdapterStart;
   readonly rank?: number;
   readonly alpha?: number;
   readonly modules?: readonly string[];
@@ -66,7 +68,8 @@ export function tinyModel(backend: Backend, options: TinyOptions = {}): AdaptedM
     dropout,
   });
   initializeWeights(backend, adapted.tree, seed);
-  startAdapters(backend, adapted.adapters, svd ? paperValues : loraValues, seed);
+  const start = options.start ?? (svd ? paperValues : loraValues);
+  startAdapters(backend, adapted.adapters, start, seed);
   return adapted;
 }
 

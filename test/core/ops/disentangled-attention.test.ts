@@ -154,7 +154,7 @@ describe("disentangledAttention: values", () => {
         ),
       );
     };
-    const changed = wave(6 * WIDTH, 0);
+    const changed = wave(6 * WIDTH, 0).slice();
     changed.fill(9, 3 * WIDTH, 4 * WIDTH); // the middle sequence's only row
     const [before, after] = [attend(wave(6 * WIDTH, 0)), attend(changed)];
     expect(after.slice(0, 3 * WIDTH)).toEqual(before.slice(0, 3 * WIDTH));

@@ -101,7 +101,7 @@ describe("linear: values", () => {
   test("the adapted layer equals the layer of the merged weight W + s B diag(E) A", () => {
     const [x, weight, bias, a, e, b] = inputs(svd);
     if (!x || !weight || !bias || !a || !e || !b) throw new Error("expected six inputs");
-    const merged = wave(15, 1);
+    const merged = wave(15, 1).slice();
     const values = (t: Tensor) => backend.download(t.buffer);
     for (let o = 0; o < 3; o++)
       for (let i = 0; i < 5; i++)
