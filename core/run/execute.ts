@@ -12,7 +12,7 @@ import { totalSeconds } from "../train/clock.ts";
 import { type EvaluationProgress, metricsBySplit } from "../train/evaluation.ts";
 import { runTraining } from "../train/loop.ts";
 import type { Speed, TrainingObserver, TrainingSetup } from "../train/setup.ts";
-import type { StepReport } from "../train/trainer.ts";
+import type { StepReport } from "../train/step-report.ts";
 import { createTrainer, type LoadedRun } from "./create-trainer.ts";
 import { earlyStoppingFrom, totalRank } from "./early-stopping.ts";
 import { fingerprintOf } from "./fingerprint.ts";
@@ -137,7 +137,7 @@ async function trainInto(
   const isPacked = backend.activation === "bf16"; // each frozen matrix when it is first used
   observer.onStage?.(isPacked ? "packing the weights" : "the first step");
   const outcome = await runTraining(setup, written, { resume });
-  const ranks = rankPattern(loaded.trainer, run);
+  const ranks = rankPattern(loaded.trainer, loaded.trainer.kept(), run);
   const result = {
     ...outcome,
     metrics: metricsBySplit(outcome.final),
