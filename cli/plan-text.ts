@@ -241,10 +241,10 @@ function startingRows({ from }: Plan): PageRow[] {
 }
 
 /** `--allocator` and `--start`, unless they are the method's defaults. */
-function choiceRows({ method, allocator, start }: RunConfig): PageRow[] {
+function choiceRows({ method, allocator, start, task }: RunConfig): PageRow[] {
   return [
     ...(allocator === null || allocator === "adalora" ? [] : [["allocator", allocator] as const]),
-    ...(start === null || start === startFor(method) ? [] : [["start", start] as const]),
+    ...(start === null || start === startFor(method, task) ? [] : [["start", start] as const]),
   ];
 }
 

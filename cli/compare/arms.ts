@@ -1,4 +1,4 @@
-import { isOneOf, pruningMethods } from "../../core/config/method.ts";
+import { isOneOf, pruningMethods, svdMethods } from "../../core/config/method.ts";
 import type { RunConfig } from "../../core/config/run-config.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { defaultInitRank } from "../../core/run/target.ts";
@@ -52,7 +52,9 @@ export function armConfig(
 ): RunConfig {
   const { method, allocator, isCut } = kind;
   const config = { ...withMethod(base, method), allocator, ...noTarget };
-  const own = config.start === "paper" ? { ...config, start: null } : config;
+  // The paper's start needs E.
+  const hasE = isOneOf(method, svdMethods);
+  const own = config.start === "paper" && !hasE ? { ...config, start: null } : config;
   const isPruned = isOneOf(method, pruningMethods);
   const ranks = isPruned
     ? ({ initRank, targetRank: rank, budgetUnit: "parameters" } as const)

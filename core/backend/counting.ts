@@ -1,5 +1,6 @@
 import type { Backend, Buffer, DType } from "../backend.ts";
 import { saveProbabilities } from "../kernels/attention.ts";
+import { composedLinears } from "./composed-linears.ts";
 
 /** Bytes per element. */
 export const elementBytes: Readonly<Record<DType, number>> = { f64: 8, f32: 4, bf16: 2, i32: 4 };
@@ -90,5 +91,6 @@ export function createCountingBackend(counted: CountedBackend): Backend {
     memory: () => ({ live, peak }),
 
     ...kernels,
+    ...composedLinears,
   };
 }

@@ -1,3 +1,5 @@
+import { isOwnDataTask } from "./task-names.ts";
+
 /** Training methods: AdaLoRA, and the paper's ablations and baselines. */
 export const methods = [
   "adalora",
@@ -21,9 +23,13 @@ export const svdMethods = ["adalora", "svd-lora"] as const;
 /** Methods that start above their target rank and prune down to it. */
 export const pruningMethods = ["adalora", "prune-lora"] as const;
 
-/** The start that `--start` defaults to. */
-export function startFor(method: Method): "paper" | "lora" {
-  return isOneOf(method, svdMethods) ? "paper" : "lora";
+/**
+ * The start that `--start` defaults to: the paper's for its own tasks, LoRA's without E and for data
+ * of one's own, which mostly train for too few steps to move E from 0 (docs/allocation.md).
+ */
+export function startFor(method: Method, task: string | null): "paper" | "lora" {
+  if (!isOneOf(method, svdMethods)) return "lora";
+  return task !== null && isOwnDataTask(task) ? "lora" : "paper";
 }
 
 /** Whether `method` is in the list; narrows its type to the list's elements. */

@@ -241,9 +241,13 @@ const adapter = {
   allocator: named(allocators, "which triplets are kept (default: adalora)", {
     methods: pruningMethods,
   }),
-  start: named(starts, "first values of the adapters (default: the method's own)", {
-    methods: adapterMethods,
-  }),
+  start: named(
+    starts,
+    "first values of the adapters (default: the paper's for its tasks, lora for other data)",
+    {
+      methods: adapterMethods,
+    },
+  ),
   semantics: choice(
     ["reference", "peft"],
     "reference",

@@ -29,15 +29,15 @@ export function allocatorOf(
 }
 
 /**
- * The start of a run's adapters; defaults to the method's own. Throws E_FLAG if it is unknown, and
+ * The start of a run's adapters; the default depends on method and task. Throws E_FLAG if it is unknown, and
  * E_CONFIG if it needs an E that the method lacks.
  */
 export function startOf(
-  { method, start }: Pick<RunConfig, "method" | "start">,
+  { method, start, task }: Pick<RunConfig, "method" | "start" | "task">,
   { starts: table }: Pick<Registry, "starts">,
 ): Start {
   const hasE = isOneOf(method, svdMethods);
-  const found = entryOf(table, start ?? startFor(method), "start");
+  const found = entryOf(table, start ?? startFor(method, task), "start");
   if (!found.needsE || hasE) return found;
   const others = Object.keys(table).filter((name) => table[name]?.needsE === false);
   const hint = `without E the increments would not start at zero: use --start ${others.join(" or ")}`;

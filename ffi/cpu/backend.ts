@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { Backend, DType } from "../../core/backend.ts";
+import { composedLinears } from "../../core/backend/composed-linears.ts";
 import { errors, invariant } from "../../core/errors.ts";
 import { copyNative, offsetBy, viewBytes, zeroNative } from "../memory.ts";
 import { memoryPool } from "../pool.ts";
@@ -95,6 +96,7 @@ function kernelEntries(context: CpuContext, activation: CpuType) {
     ...matrix(context),
     ...lowRank(context),
     ...products(context),
+    ...composedLinears,
     ...rowMoves(context),
     ...elementwise(context),
     ...layerNorm(context),
