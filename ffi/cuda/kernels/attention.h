@@ -22,7 +22,7 @@ struct Columns {
 template <class T>
 DEVICE void add_scaled(Columns &sum, f32 factor, const T *row, i32 dim) {
 #pragma unroll
-  for (i32 i = 0; i < CHUNKS; i++) {
+  for (i32 i = 0; i < CHUNKS && i * WARP < dim; i++) {
     const i32 d = i * WARP + lane();
     if (d < dim) sum.of[i] += factor * load(row + d);
   }
@@ -32,7 +32,7 @@ DEVICE void add_scaled(Columns &sum, f32 factor, const T *row, i32 dim) {
 template <class T>
 DEVICE void store_scaled(T *row, const Columns &sum, f32 factor, i32 dim) {
 #pragma unroll
-  for (i32 i = 0; i < CHUNKS; i++) {
+  for (i32 i = 0; i < CHUNKS && i * WARP < dim; i++) {
     const i32 d = i * WARP + lane();
     if (d < dim) store(row + d, factor * sum.of[i]);
   }
@@ -96,7 +96,7 @@ DEVICE Softmax softmax() { return {-infinity(), 0.0f, {}}; }
 
 /* Adds a tile of scores to the total: this lane's is `score`, if it is `visible`. Returns its
  * weight before the division by the final total. */
-DEVICE f32 add_scores(Softmax &s, f32 score, bool visible) {
+DEVICE f32 add_scores(Softmax &s, f32 score, bool visible, i32 dim) {
   const f32 top = fmaxf(s.top, warp_max(visible ? score : -infinity()));
   /* -Infinity - -Infinity would be NaN while every score is -Infinity. */
   const f32 base = top == -infinity() ? 0.0f : top;
@@ -104,7 +104,7 @@ DEVICE f32 add_scores(Softmax &s, f32 score, bool visible) {
   s.total = s.total * rescale + warp_sum(weight);
   s.top = top;
 #pragma unroll
-  for (i32 i = 0; i < CHUNKS; i++) s.out.of[i] *= rescale;
+  for (i32 i = 0; i < CHUNKS && i * WARP < dim; i++) s.out.of[i] *= rescale;
   return weight;
 }
 

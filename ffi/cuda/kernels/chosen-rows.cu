@@ -24,7 +24,7 @@ DEVICE void attend_chosen_rows(T *out, const T *q, const T *k, const T *v, const
       score = inside ? dot(query, keys, dim) * inverse_scale : not_a_number();
       chosen[lane()] = inside ? key : 0;
     }
-    weights[lane()] = add_scores(sums, score, j < count);
+    weights[lane()] = add_scores(sums, score, j < count, dim);
     __syncwarp();
     for (i32 r = 0; r < tile; r++)
       add_scaled(sums.out, weights[r], v + (i64)chosen[r] * width + column, dim);

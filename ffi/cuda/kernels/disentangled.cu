@@ -105,18 +105,19 @@ DEVICE void attend(T *out, f32 *log_sums, i32 query_rows, const T *q, const T *k
     load_tile(space.tile_a, k + keys, width, count, dim);
     load_tile(space.tile_b, v + keys, width, count, dim);
     __syncthreads();
-    const bool visible = active && j < sequence.n;
+    if (!active) continue; /* the whole warp */
+    const bool visible = j < sequence.n;
     f32 score = 0.0f;
     if (visible) {
       const i32 t = s.relative ? relative_row(s, sequence.start, i, j) : 0;
       score = score_of(s, space.row_a, space.tile_a + lane() * tile_pitch(dim), pos_key,
                        pos_query, t);
     }
-    const f32 weight = add_scores(sums, score, visible);
+    const f32 weight = add_scores(sums, score, visible, dim);
     const i32 row = head * s.tokens + sequence.start + i;
     space.weights_a[lane()] = visible ? weight * dropout_factor(dropout, row, j) : 0.0f;
     __syncwarp();
-    for (i32 r = 0; active && r < count; r++)
+    for (i32 r = 0; r < count; r++)
       add_scaled(sums.out, space.weights_a[r], space.tile_b + r * tile_pitch(dim), dim);
     __syncwarp(); /* the weights have been read */
   }
@@ -176,7 +177,8 @@ DEVICE void attend_queries_backward(T *dq, const Pairs &pairs, const T *dout, co
     load_tile(space.tile_a, k + keys, width, count, dim);
     load_tile(space.tile_b, v + keys, width, count, dim);
     __syncthreads();
-    if (active && j < sequence.n) {
+    if (!active) continue; /* the whole warp */
+    if (j < sequence.n) {
       const i32 t = s.relative ? relative_row(s, sequence.start, i, j) : 0,
                 row = head * s.tokens + sequence.start + i, at_row = lane() * tile_pitch(dim);
       const f32 score =
@@ -190,7 +192,7 @@ DEVICE void attend_queries_backward(T *dq, const Pairs &pairs, const T *dout, co
       pairs.gradients[pairs_row + j] = gradient;
     }
     __syncwarp();
-    for (i32 r = 0; active && r < count; r++) {
+    for (i32 r = 0; r < count; r++) {
       const f32 gradient = space.weights_a[r];
       add_scaled(sum, gradient, space.tile_a + r * tile_pitch(dim), dim);
       if (pos_key) add_scaled(sum, gradient, pos_key + (i64)space.relative[r] * width, dim);
@@ -220,14 +222,15 @@ DEVICE void attend_keys_backward(T *dk, T *dv, const Pairs &pairs, const T *dout
     load_tile(space.tile_a, q + queries, width, count, dim);
     load_tile(space.tile_b, dout + queries, width, count, dim);
     __syncthreads();
-    if (active && i < sequence.queries) {
+    if (!active) continue; /* the whole warp */
+    if (i < sequence.queries) {
       const i64 pair = pairs_at(pairs, (i32)blockIdx.y, sequence.query_start + i) + j;
       space.weights_a[lane()] = pairs.weights[pair];
       space.weights_b[lane()] = pairs.gradients[pair];
       if (pos_query) space.relative[lane()] = relative_row(s, sequence.start, i, j);
     }
     __syncwarp();
-    for (i32 r = 0; active && r < count; r++) {
+    for (i32 r = 0; r < count; r++) {
       const f32 gradient = space.weights_b[r];
       add_scaled(value_sum, space.weights_a[r], space.tile_b + r * tile_pitch(dim), dim);
       add_scaled(key_sum, gradient, space.tile_a + r * tile_pitch(dim), dim);
@@ -241,52 +244,82 @@ DEVICE void attend_keys_backward(T *dk, T *dv, const Pairs &pairs, const T *dout
   store_scaled(dv + at, value_sum, 1.0f, dim);
 }
 
-/* Rows of posKey or posQuery that a block computes. */
-enum { POSITION_ROWS = 8 };
+/* The key of a sequence at a position, or -1. Positions increase within a sequence; without holes
+ * the search ends before it begins. */
+DEVICE i32 key_at(const Disentangled &s, const Sequence &sequence, i32 position) {
+  const i32 *positions = s.positions + sequence.start;
+  const i32 last = sequence.n - 1;
+  i32 low = larger(0, last - (positions[last] - position)),
+      high = smaller(last, position - positions[0]);
+  while (low < high) {
+    const i32 middle = (low + high) / 2;
+    if (positions[middle] < position)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low == high && positions[low] == position ? low : -1;
+}
+
+/* Sets bit d + span - 1 of `bits` where relative[d] = t, by the whole block. */
+DEVICE void find_differences(u32 *bits, const Disentangled &s, i32 t) {
+  const i32 count = 2 * s.span - 1;
+  for (i32 word = warp(); word * WARP < count; word += warps()) {
+    const i32 i = word * WARP + lane();
+    const u32 found = __ballot_sync(ALL_LANES, i < count && s.relative[i] == t);
+    if (lane() == 0) bits[word] = found;
+  }
+  __syncthreads();
+}
+
+/* Sets a row to the sum of the warps' sums, added in their order. `memory` is [warps, dim]. */
+template <class T>
+DEVICE void store_block_sum(T *row, const Columns &sum, f32 *memory, i32 dim) {
+  store_scaled(memory + warp() * dim, sum, 1.0f, dim);
+  __syncthreads();
+  for (i32 d = (i32)threadIdx.x; d < dim; d += (i32)blockDim.x) {
+    f32 total = 0.0f;
+    for (i32 w = 0; w < warps(); w++) total += memory[w * dim + d];
+    store(row + d, total);
+  }
+  __syncthreads(); /* the sums have been read */
+}
 
 /*
- * Sets POSITION_ROWS rows of dpos from row POSITION_ROWS * blockIdx.x on:
- *   dpos[t] = sum over all pairs (i, j) with relative row t of gradient[i, j] x
- * where x is a row of `rows`: the key's (by_key) or the query's. Each warp has its own queries and
- * sums, which are added in order of the warps, so that no atomics are needed.
+ * Sets row t = blockIdx.x of the gradients of posKey and posQuery, unless NULL: the sums, over all
+ * pairs (i, j) with that relative row, of gradient[i, j] times q_i and k_j. Each warp has its own
+ * queries, so that no atomics are needed.
  */
 template <class T>
-DEVICE void position_gradient(T *dpos, const Pairs &pairs, const T *rows, i32 by_key,
-                              i32 relative_rows, i32 sequences, const Disentangled &s) {
-  DYNAMIC_SHARED(f32, memory); /* [warps, POSITION_ROWS, dim] */
+DEVICE void attend_positions_backward(T *dpos_key, T *dpos_query, const Pairs &pairs, const T *q,
+                                      const T *k, i32 sequences, const Disentangled &s) {
+  DYNAMIC_SHARED(f32, memory);
   const i32 dim = s.dim, width = s.heads * dim, column = head_of_block(s) * dim,
-            first_row = (i32)blockIdx.x * POSITION_ROWS;
-  f32 *sums = memory + warp() * POSITION_ROWS * dim;
-  for (i32 d = lane(); d < POSITION_ROWS * dim; d += WARP) sums[d] = 0.0f;
-  for (i32 b = 0; b < sequences; b++) {
-    const Sequence sequence = sequence_of(s, b);
-    for (i32 i = warp(); i < sequence.queries; i += warps()) {
-      const i32 query_row = sequence.query_start + i;
-      const f32 *gradients = pairs.gradients + pairs_at(pairs, (i32)blockIdx.y, query_row);
-      for (i32 first = 0; first < sequence.n; first += TILE) {
-        const i32 j = first + lane();
-        const i32 t = j < sequence.n ? relative_row(s, sequence.start, i, j) - first_row : -1;
-        const bool hit = t >= 0 && t < POSITION_ROWS;
-        const f32 gradient = hit ? gradients[j] : 0.0f;
-        /* Each lane owns its columns of the sums: pairs are added one after another. */
-        for (u32 hits = __ballot_sync(ALL_LANES, hit); hits != 0; hits &= hits - 1) {
-          const i32 source = __ffs((i32)hits) - 1;
-          const f32 factor = __shfl_sync(ALL_LANES, gradient, source);
-          f32 *sum = sums + __shfl_sync(ALL_LANES, t, source) * dim;
-          const i32 row = by_key ? sequence.start + first + source : query_row;
-          const T *x = rows + (i64)row * width + column;
-          for (i32 d = lane(); d < dim; d += WARP) sum[d] += factor * load(x + d);
+            t = (i32)blockIdx.x;
+  u32 *bits = reinterpret_cast<u32 *>(memory + warps() * dim);
+  find_differences(bits, s, t);
+  Columns key_sum = {}, query_sum = {};
+  for (i32 word = 0; word * WARP < 2 * s.span - 1; word++) {
+    for (u32 left = bits[word]; left != 0; left &= left - 1) {
+      const i32 difference = word * WARP + __ffs((i32)left) - s.span;
+      for (i32 b = 0; b < sequences; b++) {
+        const Sequence sequence = sequence_of(s, b);
+        if (sequence.n == 0) continue;
+        for (i32 i = warp(); i < sequence.queries; i += warps()) {
+          const i32 j = key_at(s, sequence, s.positions[sequence.start + i] - difference);
+          if (j < 0) continue;
+          const i32 query_row = sequence.query_start + i;
+          const f32 gradient = pairs.gradients[pairs_at(pairs, (i32)blockIdx.y, query_row) + j];
+          if (dpos_key) add_scaled(key_sum, gradient, q + (i64)query_row * width + column, dim);
+          if (dpos_query)
+            add_scaled(query_sum, gradient, k + (i64)(sequence.start + j) * width + column, dim);
         }
       }
     }
   }
-  __syncthreads();
-  for (i32 at = threadIdx.x; at < POSITION_ROWS * dim; at += blockDim.x) {
-    const i32 t = first_row + at / dim;
-    f32 total = 0.0f;
-    for (i32 w = 0; w < warps(); w++) total += memory[w * POSITION_ROWS * dim + at];
-    if (t < relative_rows) store(dpos + (i64)t * width + column + at % dim, total);
-  }
+  const i64 at = (i64)t * width + column;
+  if (dpos_key) store_block_sum(dpos_key + at, key_sum, memory, dim);
+  if (dpos_query) store_block_sum(dpos_query + at, query_sum, memory, dim);
 }
 
 #define DISENTANGLED(T)                                                                          \
@@ -309,10 +342,10 @@ DEVICE void position_gradient(T *dpos, const Pairs &pairs, const T *rows, i32 by
     attend_keys_backward(dk, dv, PAIRS_ARGUMENTS, dout, q, pos_query, DISENTANGLED_ARGUMENTS);   \
   }                                                                                              \
   KERNEL void disentangled_positions_backward_##T(                                               \
-      T *dpos, PAIRS_PARAMETERS, const T *rows, i32 by_key, i32 relative_rows, i32 sequences,    \
+      T *dpos_key, T *dpos_query, PAIRS_PARAMETERS, const T *q, const T *k, i32 sequences,       \
       DISENTANGLED_PARAMETERS) {                                                                 \
-    position_gradient(dpos, PAIRS_ARGUMENTS, rows, by_key, relative_rows, sequences,             \
-                      DISENTANGLED_ARGUMENTS);                                                   \
+    attend_positions_backward(dpos_key, dpos_query, PAIRS_ARGUMENTS, q, k, sequences,            \
+                              DISENTANGLED_ARGUMENTS);                                           \
   }
 
 DISENTANGLED(f32)

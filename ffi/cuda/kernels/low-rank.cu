@@ -88,6 +88,7 @@ enum {
   GRADIENT_WARPS = 8,
   /* Rows of h held in shared memory at once. */
   GRADIENT_ROWS = 64,
+  ROWS_OF_WARP = GRADIENT_ROWS / GRADIENT_WARPS,
 };
 
 /* Adds a triplet's sum for one column to the gradient. */
@@ -120,10 +121,17 @@ DEVICE void add_factor_gradient(f32 *gradient, f32 *parts, const T *dy, const f3
       left[i / GRADIENT_RANKS][i % GRADIENT_RANKS] = read ? h[(i64)r * rank + k] : 0.0f;
     }
     __syncthreads();
-    for (i32 r = warp(); r < GRADIENT_ROWS && row + r < to && c < cols; r += GRADIENT_WARPS) {
-      const f32 x = load(dy + (i64)(row + r) * stride + c);
+    f32 x[ROWS_OF_WARP]; /* read together, so that their latencies overlap */
 #pragma unroll
-      for (i32 k = 0; k < GRADIENT_RANKS; k++) sums[k] += left[r][k] * x;
+    for (i32 i = 0; i < ROWS_OF_WARP; i++) {
+      const i32 r = row + warp() + i * GRADIENT_WARPS;
+      x[i] = r < to && c < cols ? load(dy + (i64)r * stride + c) : 0.0f;
+    }
+#pragma unroll
+    for (i32 i = 0; i < ROWS_OF_WARP; i++) {
+#pragma unroll
+      for (i32 k = 0; k < GRADIENT_RANKS; k++)
+        sums[k] += left[warp() + i * GRADIENT_WARPS][k] * x[i];
     }
   }
 #pragma unroll
@@ -159,8 +167,8 @@ KERNEL void add_gradient_parts(f32 *gradient, const f32 *parts, const f32 *e, f3
                  transposed, kind);                                                              \
   }                                                                                              \
   KERNEL void add_factor_gradient_##T(f32 *gradient, f32 *parts, const T *dy, const f32 *h,      \
-                                      const f32 *e, f32 scale, i32 rows, i32 cols, i32 stride,   \
-                                      i32 rank, i32 transposed, i32 part_rows) {                 \
+                                      const f32 *e, f32 scale, i32 rows, i32 stride,             \
+                                      i32 part_rows, i32 rank, i32 cols, i32 transposed) {       \
     add_factor_gradient(gradient, parts, dy, h, Triplets{e, scale}, rows, cols, stride, rank,    \
                         transposed, part_rows);                                                  \
   }

@@ -101,13 +101,14 @@ DEVICE void attend(T *out, f32 *log_sums, const T *q, const T *k, const T *v, co
     load_tile(space.tile_a, k + at, s.key_stride, count, dim);
     load_tile(space.tile_b, v + at, s.key_stride, count, dim);
     __syncthreads();
+    const Range rows = within_tile(keys, first);
+    if (rows.from >= rows.to) continue; /* the whole warp */
     const bool visible = contains(keys, j);
     const f32 *key = space.tile_a + lane() * tile_pitch(dim);
     const f32 score = visible ? dot(space.row_a, key, dim) * s.inverse_scale : 0.0f;
-    const f32 weight = add_scores(sums, score, visible);
+    const f32 weight = add_scores(sums, score, visible, dim);
     space.weights_a[lane()] = visible ? weight * dropout_factor(dropout, row, j) : 0.0f;
     __syncwarp();
-    const Range rows = within_tile(keys, first);
     for (i32 r = rows.from; r < rows.to; r++)
       add_scaled(sums.out, space.weights_a[r], space.tile_b + r * tile_pitch(dim), dim);
     __syncwarp(); /* the weights have been read */
@@ -150,6 +151,8 @@ DEVICE void attend_queries_backward(T *dq, f32 *delta, const T *dout, const T *o
     load_tile(space.tile_a, k + at, s.key_stride, count, dim);
     load_tile(space.tile_b, v + at, s.key_stride, count, dim);
     __syncthreads();
+    const Range rows = within_tile(keys, first);
+    if (rows.from >= rows.to) continue; /* the whole warp */
     f32 gradient = 0.0f;
     if (contains(keys, j)) {
       const i32 at_row = lane() * tile_pitch(dim);
@@ -160,7 +163,6 @@ DEVICE void attend_queries_backward(T *dq, f32 *delta, const T *dout, const T *o
     }
     space.weights_a[lane()] = gradient;
     __syncwarp();
-    const Range rows = within_tile(keys, first);
     for (i32 r = rows.from; r < rows.to; r++)
       add_scaled(sum, space.weights_a[r], space.tile_a + r * tile_pitch(dim), dim);
     __syncwarp(); /* the weights have been read */
@@ -195,8 +197,9 @@ DEVICE void attend_keys_backward(T *dk, T *dv, const T *dout, const f32 *log_sum
       load_tile(space.tile_a, q + start * s.query_stride + head * dim, s.query_stride, count, dim);
       load_tile(space.tile_b, dout + (start * s.heads + head) * dim, s.heads * dim, count, dim);
       __syncthreads();
+      if (!active) continue; /* the whole warp */
       f32 weight = 0.0f, gradient = 0.0f;
-      if (active && i < all.to && contains(visible_keys(s, b, i), j)) {
+      if (i < all.to && contains(visible_keys(s, b, i), j)) {
         const i32 row = head * s.queries + b.start + i, at_row = lane() * tile_pitch(dim);
         const f32 score = dot(space.row_a, space.tile_a + at_row, dim) * s.inverse_scale;
         const f32 probability = expf(score - log_sums[row]),
@@ -208,7 +211,7 @@ DEVICE void attend_keys_backward(T *dk, T *dv, const T *dout, const f32 *log_sum
       space.weights_a[lane()] = weight;
       space.weights_b[lane()] = gradient;
       __syncwarp();
-      for (i32 r = 0; active && r < count; r++) {
+      for (i32 r = 0; r < count; r++) {
         if (!contains(visible_keys(s, b, first + r), j)) continue;
         add_scaled(value_sum, space.weights_a[r], space.tile_b + r * tile_pitch(dim), dim);
         add_scaled(key_sum, space.weights_b[r], space.tile_a + r * tile_pitch(dim), dim);

@@ -14,13 +14,17 @@ DEVICE i64 element_at(const FactorTable &f, i64 i, i64 c) {
   return f.columns ? c * f.rank + i : i * f.width + c;
 }
 
-/* Sets residuals to M and norms to ||M||_F: a block a factor. In double: near orthogonality the
+/* M of a factor in scratch: `count` norms come first. */
+DEVICE f32 *residual_of(double *norms, i32 count, const FactorTable &f) {
+  return reinterpret_cast<f32 *>(norms + count) + f.residual;
+}
+
+/* Sets norms to ||M||_F, and M behind them: a block a factor. In double: near orthogonality the
  * elements are small differences. */
-KERNEL void orthogonality_residuals_f32(const FactorTable *factors, f32 *residuals,
-                                        double *norms) {
+KERNEL void orthogonality_residuals_f32(const FactorTable *factors, double *norms, i32 count) {
   const FactorTable f = factors[blockIdx.x];
   const i32 rank = (i32)f.rank;
-  f32 *residual = residuals + f.residual;
+  f32 *residual = residual_of(norms, count, f);
   double squares = 0.0;
   for (i32 pair = warp(); pair < rank * rank; pair += warps()) {
     const i32 i = pair / rank, j = pair % rank;
@@ -41,9 +45,8 @@ KERNEL void orthogonality_residuals_f32(const FactorTable *factors, f32 *residua
  * torch; a thread a column of P. The first thread adds weight * ||M|| of all factors, in order, to
  * norm[0].
  */
-KERNEL void orthogonality_gradients_f32(const FactorTable *factors, i32 count,
-                                        const f32 *residuals, const double *norms, f32 *norm,
-                                        f32 weight, f32 grad_weight) {
+KERNEL void orthogonality_gradients_f32(const FactorTable *factors, double *norms, i32 count,
+                                        f32 *norm, f32 weight, f32 grad_weight) {
   const FactorTable f = factors[blockIdx.y];
   const i64 c = thread_index();
   if (c == 0 && blockIdx.y == 0) {
@@ -52,7 +55,7 @@ KERNEL void orthogonality_gradients_f32(const FactorTable *factors, i32 count,
     *norm += (f32)(weight * sum);
   }
   if (!f.grad || c >= f.width || norms[blockIdx.y] == 0.0) return;
-  const f32 *residual = residuals + f.residual;
+  const f32 *residual = residual_of(norms, count, f);
   const f32 factor = (f32)(2.0 * grad_weight / norms[blockIdx.y]);
   for (i64 i = 0; i < f.rank; i++) {
     f32 sum = 0.0f;
