@@ -1,3 +1,4 @@
+import { aligned } from "./aligned.ts";
 import type { ClassReport } from "../core/metrics/class-report.ts";
 import type { SplitClasses } from "../core/tasks/task.ts";
 import { type Output, paint } from "./terminal.ts";
@@ -35,13 +36,3 @@ function cellsOf({ classes, confusion }: ClassReport): string[][] {
 }
 
 const cut = (name: string) => (name.length > MAX_NAME ? `${name.slice(0, MAX_NAME - 1)}…` : name);
-
-/** The first column to the left, numbers to the right. */
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-      .join("  "),
-  );
-}

@@ -27,6 +27,8 @@ export interface Command<Options extends SettingTable = SettingTable> {
   readonly positionals: number;
   /** The settings of a run that it accepts as flags. */
   readonly settings: readonly SettingName[];
+  /** How it reads a setting's flag, where that differs from `run`. */
+  readonly settingOf?: (name: SettingName) => SettingTable[string];
   readonly options: Options;
   /** Whether it accepts command lines of the authors' scripts. */
   readonly scripts: boolean;
@@ -43,6 +45,12 @@ export function defineCommand<Options extends SettingTable>(
   return command;
 }
 
+/** How a command reads the flags of a run's settings. */
+export const settingsOf =
+  ({ settingOf }: Pick<Command, "settingOf">) =>
+  (name: SettingName): SettingTable[string] =>
+    settingOf?.(name) ?? runSettings[name];
+
 /** Parses a command's line. Throws E_FLAG as parseArgs does, and for too many arguments. */
 export function readLine<Options extends SettingTable>(
   command: Command<Options>,
@@ -50,7 +58,8 @@ export function readLine<Options extends SettingTable>(
 ): CommandLine<Options> {
   const own = { ...command.options, ...commonOptions };
   const words = command.scripts ? withoutLauncher(args) : args;
-  const taken = Object.fromEntries(command.settings.map((name) => [name, runSettings[name]]));
+  const settingOf = settingsOf(command);
+  const taken = Object.fromEntries(command.settings.map((name) => [name, settingOf(name)]));
   const theirs = command.scripts ? scriptFlags(words) : {};
   const table = { ...taken, ...own, ...theirs };
   const { positionals, given } = parseArgs(words, table, {

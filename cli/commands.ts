@@ -20,6 +20,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     about: "compare methods at equal budgets, paired by seed, with statistics",
     load: async () => (await import("./commands/compare.ts")).compare,
   },
+  sweep: {
+    about: "choose settings on held-out rows: grid, random, successive halving",
+    load: async () => (await import("./commands/sweep.ts")).sweep,
+  },
   data: {
     about: "check data without a model: bad rows, classes, lengths, duplicates",
     load: async () => (await import("./commands/data.ts")).data,

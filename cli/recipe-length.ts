@@ -26,18 +26,42 @@ export function scaledRecipe(name: string, recipe: Layer, flags: Layer): Layer {
   const steps = recipeSteps[name];
   const isResized = flags.values.maxSteps !== undefined || flags.values.epochs !== undefined;
   if (steps === undefined || !isResized) return recipe;
-  const { initWarmup, finalWarmup, warmupSteps, maskInterval, ...rest } = recipe.values;
-  const share = (span: number) => span / steps;
+  const {
+    initWarmup: _i,
+    finalWarmup: _f,
+    warmupSteps: _w,
+    maskInterval: _m,
+    ...rest
+  } = recipe.values;
+  const phases = relativePhases(recipe.values, steps, lengthOf(recipe, flags, steps));
+  return { ...recipe, values: { ...rest, ...phases } };
+}
+
+/** Settings that place a run's phases. */
+type Phases = Pick<
+  Layer["values"],
+  "initWarmup" | "finalWarmup" | "warmupSteps" | "warmupRatio" | "maskInterval"
+>;
+
+/**
+ * The phases of a run of `steps` as shares of its length. A run of `share` of that length, at most
+ * 1, prunes as many times, since the mask interval shrinks with it.
+ */
+export function relativePhases(
+  { initWarmup, finalWarmup, warmupSteps, maskInterval }: Phases,
+  steps: number,
+  share: number,
+): Omit<Phases, "warmupSteps"> {
   const percent = (span: typeof initWarmup) =>
-    typeof span === "number" ? (`${100 * share(span)}%` as const) : span;
+    typeof span === "number" ? (`${100 * (span / steps)}%` as const) : span;
   const phases = { initWarmup: percent(initWarmup), finalWarmup: percent(finalWarmup) };
   const given = Object.fromEntries(Object.entries(phases).filter(([, span]) => span !== undefined));
-  const warmup = typeof warmupSteps === "number" ? { warmupRatio: share(warmupSteps) } : {};
+  const warmup = typeof warmupSteps === "number" ? { warmupRatio: warmupSteps / steps } : {};
   const interval =
     maskInterval === undefined
       ? {}
-      : { maskInterval: Math.max(1, Math.round(maskInterval * lengthOf(recipe, flags, steps))) };
-  return { ...recipe, values: { ...rest, ...given, ...warmup, ...interval } };
+      : { maskInterval: Math.max(1, Math.round(maskInterval * share)) };
+  return { ...given, ...warmup, ...interval };
 }
 
 // --- internal ---

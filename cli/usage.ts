@@ -2,10 +2,9 @@ import type { Setting, SettingTable } from "../core/config/setting.ts";
 import { isSettingName } from "../core/config/run-config.ts";
 import { sections } from "../core/config/settings.ts";
 import { shortFlags } from "./args.ts";
-import type { Command } from "./command.ts";
+import { type Command, settingsOf } from "./command.ts";
 import { flagOf } from "./names.ts";
 import { commonOptions, essentialSettings } from "./options.ts";
-import { runSettings } from "./run-settings.ts";
 import { wrapped, wrappedCommand } from "./wrap.ts";
 
 /** How a help page is shown. */
@@ -30,11 +29,12 @@ export function commandUsage(
       : command.settings,
   );
   const own = { ...command.options, ...commonOptions };
+  const settingOf = settingsOf(command);
   const groups = Object.entries<SettingTable>(sections).map(([title, table]) => {
     const used = Object.keys(table)
       .filter(isSettingName)
       .filter((key) => shown.has(key));
-    return [title, Object.fromEntries(used.map((key) => [key, runSettings[key]]))] as const;
+    return [title, Object.fromEntries(used.map((key) => [key, settingOf(key)]))] as const;
   });
   const paragraph = (text: string) => wrapped(text, width).join("\n");
   const page = { width, hasAliases: !isShort };

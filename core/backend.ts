@@ -3,6 +3,7 @@ import type { DecodingKernels } from "./kernels/decoding.ts";
 import type { ElementwiseKernels } from "./kernels/elementwise.ts";
 import type { GatedActivationKernels } from "./kernels/gated-activation.ts";
 import type { LayerNormKernels } from "./kernels/layer-norm.ts";
+import type { LinearKernels } from "./kernels/linears.ts";
 import type { LossKernels } from "./kernels/losses.ts";
 import type { MatrixKernels } from "./kernels/matrix.ts";
 import type { DType, MemoryKernels } from "./kernels/memory.ts";
@@ -23,6 +24,7 @@ export interface Backend
   extends
     MemoryKernels,
     MatrixKernels,
+    LinearKernels,
     ElementwiseKernels,
     GatedActivationKernels,
     RowKernels,

@@ -5,6 +5,7 @@ import type { GemmShape } from "../../core/kernels/matrix.ts";
 export interface KernelTime {
   readonly kernel: string;
   readonly calls: number;
+  /** Without the kernels that it is composed of, which are listed too. */
   readonly seconds: number;
 }
 
@@ -39,19 +40,37 @@ interface Interval {
   readonly end: number;
 }
 
+/** A call of a kernel. */
+interface Call extends Interval {
+  end: number;
+  /** Milliseconds in calls that it made itself. */
+  inner: number;
+}
+
 /** Wraps a backend whose calls end when they return (the CPU's do) so that each is timed. */
 export function profiled(backend: Backend): Profile {
-  const calls: Interval[] = [];
+  const calls: Call[] = [];
   const phases: Phase[] = [];
-  const wrapped = new Proxy(backend, {
+  let current: Call | undefined;
+  const wrapped: Backend = new Proxy(backend, {
     get(target, name: keyof Backend) {
       const member: unknown = target[name];
       if (typeof member !== "function") return member;
       return (...args: unknown[]) => {
         const start = performance.now();
-        const result: unknown = Reflect.apply(member, target, args);
-        calls.push({ name: label(name, args), start, end: performance.now() });
-        return result;
+        const outer = current;
+        const call: Call = { name: label(name, args), start, end: start, inner: 0 };
+        calls.push(call);
+        current = call;
+        try {
+          // Composed entries call others through `this`.
+          const result: unknown = Reflect.apply(member, wrapped, args);
+          return result;
+        } finally {
+          call.end = performance.now();
+          current = outer;
+          if (outer) outer.inner += call.end - start;
+        }
       };
     },
   });
@@ -95,17 +114,17 @@ function phaseTimer(phases: Phase[]): Profile["phase"] {
   };
 }
 
-function timesOf(calls: readonly Interval[], phases: readonly Phase[]): readonly KernelTime[] {
+function timesOf(calls: readonly Call[], phases: readonly Phase[]): readonly KernelTime[] {
   const groups = [...Map.groupBy(calls, ({ name }) => name)];
   const times = groups.map(([kernel, group]) => ({
     kernel,
     calls: group.length,
-    seconds: secondsIn(group),
+    seconds: ownSeconds(group),
   }));
   const slowestFirst = times.toSorted((a, b) => b.seconds - a.seconds);
   if (phases.length === 0) return slowestFirst;
   const whole = secondsIn(phases.filter(({ depth }) => depth === 0));
-  const rest = { kernel: "(outside the backend)", calls: 0, seconds: whole - secondsIn(calls) };
+  const rest = { kernel: "(outside the backend)", calls: 0, seconds: whole - ownSeconds(calls) };
   return [...slowestFirst, rest];
 }
 
@@ -123,6 +142,10 @@ const eventOf = ({ name, start, end }: Interval, cat: TraceEvent["cat"]): TraceE
 
 const secondsIn = (intervals: readonly Interval[]) =>
   intervals.reduce((sum, { start, end }) => sum + (end - start) / 1000, 0);
+
+/** Without the calls that they made themselves. */
+const ownSeconds = (calls: readonly Call[]) =>
+  secondsIn(calls) - calls.reduce((sum, { inner }) => sum + inner / 1000, 0);
 
 /** Products with a small dimension are the adapters'; they are listed apart from the model's. */
 function label(name: string, args: readonly unknown[]): string {

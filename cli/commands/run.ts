@@ -12,6 +12,7 @@ import { defineCommand } from "../command.ts";
 import { environmentOf } from "../environment.ts";
 import { runOptions } from "../options.ts";
 import { checkOut, checkSpace, defaultOut, type OutOptions, FROZEN } from "../out-folder.ts";
+import { pausing } from "../pause.ts";
 import { whileLocked } from "../run-lock.ts";
 import { recipeNames } from "../recipes.ts";
 import type { Plan } from "../plan-text.ts";
@@ -35,6 +36,11 @@ export const run = defineCommand({
     jobs: integer(1, "seeds of --seeds to run at a time, in processes that share the threads", {
       min: 1,
     }),
+    pauseAfter: integer(
+      null,
+      "save a checkpoint and stop after the first evaluation from step N on; --resume continues",
+      { min: 1 },
+    ),
   },
   scripts: true,
   notes: [
@@ -54,14 +60,15 @@ export const run = defineCommand({
     const sources = openSources(report);
     const { config, notes } = await requestedRun(positionals[0], given, options, sources);
     for (const note of notes) report.info(note);
-    const { seeds, resume, overwrite, memory, reportEvery, jobs } = options;
+    const { seeds, resume, overwrite, memory, reportEvery, jobs, pauseAfter } = options;
+    if (seeds && pauseAfter !== null) throw errors.alternatives("--pause-after", "--seeds");
     if (jobs > 1 && !seeds) throw errors.missing("--seeds", "--jobs runs several seeds at a time");
     checkBackend(config);
     const out = config.out ?? defaultOut(config.model === DEMO ? "demo" : config.task, new Date());
     const folders = seeds?.map((seed) => seedFolder(out, seed)) ?? [out];
     for (const folder of folders) checkOut(resolve(folder), { resume, overwrite });
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
-    const outOptions = { resume, overwrite, memory, reportEvery };
+    const outOptions = { resume, overwrite, memory, reportEvery, pauseAfter };
     const context = { sources, report };
     const train = async () => {
       if (!seeds) return runOnce({ ...config, out }, outOptions, again, context);
@@ -91,7 +98,7 @@ export const run = defineCommand({
 async function trainTogether(
   config: PlacedRun,
   { seeds, parallel }: { readonly seeds: readonly number[]; readonly parallel: number },
-  { memory, reportEvery, ...outOptions }: StartOptions,
+  { memory, reportEvery, resume, overwrite }: StartOptions,
   again: string,
   context: Context,
 ): Promise<ExitCode> {
@@ -103,7 +110,13 @@ async function trainTogether(
   if (note !== undefined) report.info(note);
   for (const warning of prepared.warnings) report.warn(warning);
   const words = ["--report-every", String(reportEvery)];
-  return runSeedJobs(config, { prepared, seeds, parallel, words }, outOptions, again, report);
+  return runSeedJobs(
+    config,
+    { prepared, seeds, parallel, words },
+    { resume, overwrite },
+    again,
+    report,
+  );
 }
 
 interface StartOptions extends OutOptions {
@@ -111,6 +124,8 @@ interface StartOptions extends OutOptions {
   readonly memory: string | null;
   /** --report-every */
   readonly reportEvery: number;
+  /** --pause-after */
+  readonly pauseAfter: number | null;
 }
 
 /** What a command opens once. */
@@ -129,13 +144,22 @@ async function runOnce(
   const train = (one: PlacedRun) => trainOnce(one, outOptions, context);
   const demo = isDemo(config, outOptions) ? await import("../demo.ts") : undefined;
   if (demo) await prepare(config, context); // refused before the baseline is trained
-  const head = await demo?.trainHead(config, report, train);
+  const head = await demo?.trainHead(config, report, (one) =>
+    trainOnce(one, { ...outOptions, pauseAfter: null }, context),
+  );
   if (head && head.stopCode !== undefined) {
     return interrupted(head, again, report);
   }
   const trained = await train(config);
   if (trained.result.stoppedBy === "interrupt") {
-    return interrupted(trained, resumeCommand(config.out), report);
+    const resume = resumeCommand(config.out);
+    if (trained.stopCode !== undefined) return interrupted(trained, resume, report);
+    const { steps } = trained.result;
+    report.result(
+      { paused_after: steps, resume },
+      `paused after step ${steps}: ${resume} continues`,
+    );
+    return 0;
   }
   const frozen = head && demo?.accuracyOf(head);
   const value = {
@@ -168,7 +192,7 @@ function trainOnce(
 /** Checks everything before anything is written. */
 async function trainLocked(
   config: PlacedRun,
-  { memory, reportEvery, ...outOptions }: StartOptions,
+  { memory, reportEvery, pauseAfter, ...outOptions }: StartOptions,
   context: Context,
 ): Promise<TrainedRun> {
   const { report } = context;
@@ -199,12 +223,11 @@ async function trainLocked(
     preparationSeconds: (performance.now() - started) / 1000,
     environment: environmentOf(backend),
   };
-  const result = await executeRun(backend, prepared, folder, reporting(watcher, page)).catch(
-    (error: unknown) => {
-      if (error instanceof Stopped) throw new StoppedAtStart(stop.exitCode ?? 130);
-      throw error;
-    },
-  );
+  const observer = pausing(reporting(watcher, page), pauseAfter);
+  const result = await executeRun(backend, prepared, folder, observer).catch((error: unknown) => {
+    if (error instanceof Stopped) throw new StoppedAtStart(stop.exitCode ?? 130);
+    throw error;
+  });
   page.ended();
   const unreached = budgetWarning(prepared, result);
   if (unreached !== undefined) report.warn(unreached);

@@ -1,3 +1,4 @@
+import { aligned } from "../aligned.ts";
 import { byteSize } from "../byte-size.ts";
 import { printable } from "../printable.ts";
 import { duration } from "../progress.ts";
@@ -75,15 +76,4 @@ function rateBlocks(arms: readonly ComparedArm[]): string[] {
     });
   if (lines.length === 0) return [];
   return [["learning rates, by rows held out of training", ...lines].join("\n")];
-}
-
-/** The first column to the left, numbers to the right. */
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-      .join("  ")
-      .trimEnd(),
-  );
 }

@@ -7,6 +7,7 @@ import { readFinishedRun } from "../../core/run/finished-run.ts";
 import { writeJson } from "../../core/run/run-files.ts";
 import { clearRun, isFinishedRun, seedFolder } from "../../core/run/run-folder.ts";
 import type { Arm } from "./arms.ts";
+import { bestFirst } from "./best-first.ts";
 import type { ArmResult, FailedRun, TriedRate } from "./comparison.ts";
 import { CUT_ADAPTER, writeCutAdapter } from "./cut-adapter.ts";
 import type { PlannedComparison } from "./plan-arms.ts";
@@ -134,22 +135,11 @@ async function pickRates(
           ? null
           : metricIn(readFinishedRun(job.out).metrics, subject.metric, job.out),
       }));
-    const best = bestOf(tried, subject.isHigherBetter);
+    const [best] = bestFirst(tried, subject.isHigherBetter);
     if (best) picked.set(arm, { lr: best.lr, tried });
     else failures.set(arm, { tried });
   }
   return { picked, failures, failed: jobs.flatMap(({ job }) => failureOf(job, ran.failures)) };
-}
-
-/** The best rate, the first of equals; undefined where none has a value. */
-function bestOf(tried: readonly TriedRate[], isHigherBetter: boolean): TriedRate | undefined {
-  let best: TriedRate | undefined;
-  const gainOf = ({ value }: TriedRate) => (isHigherBetter ? value! : -value!);
-  for (const one of tried) {
-    if (one.value === null || Number.isNaN(one.value)) continue;
-    if (best === undefined || gainOf(one) > gainOf(best)) best = one;
-  }
-  return best;
 }
 
 const tuneFolder = (out: string, { folder }: Arm, lr: number) =>
@@ -197,7 +187,7 @@ async function cut(
   writeJson(path, { metrics: isJsonObject(metrics) ? metrics : {}, seconds });
 }
 
-function failureOf({ label, ...job }: Job, failures: ReadonlyMap<Job, string>): FailedRun[] {
-  const error = [...failures].find(([one]) => one.out === job.out)?.[1];
-  return error === undefined ? [] : [{ run: label, error }];
+function failureOf(job: Job, failures: ReadonlyMap<Job, string>): FailedRun[] {
+  const error = failures.get(job);
+  return error === undefined ? [] : [{ run: job.label, error }];
 }

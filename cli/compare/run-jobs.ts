@@ -20,6 +20,8 @@ export interface Job {
   readonly out: string;
   /** Flags of `run` besides the settings. */
   readonly words?: readonly string[];
+  /** Whether a run that is to be paused has come as far; a finished run needs none. */
+  readonly isDone?: () => boolean;
   /** Runs once the run is finished; a failure of it counts as the run's. */
   readonly finish?: (context: JobContext) => Promise<void>;
 }
@@ -87,7 +89,7 @@ async function runJob(job: Job, context: JobContext): Promise<void> {
   const { config, out, label } = job;
   const { report, stop, threads } = context;
   await whenReleased(out, stop);
-  if (stop.isRequested || (await storedRun(out, config))) return;
+  if (stop.isRequested || (await storedRun(out, config)) || job.isDone?.() === true) return;
   const settings = join(dirname(out), `${basename(out)}.json`);
   if (!existsSync(dirname(out))) await mkdir(dirname(out), { recursive: true });
   writeJson(settings, configToJson(config));

@@ -1,4 +1,6 @@
 import type { Backend, Buffer, DType } from "../backend.ts";
+import { saveProbabilities } from "../kernels/attention.ts";
+import { composedLinears } from "./composed-linears.ts";
 
 /** Bytes per element. */
 export const elementBytes: Readonly<Record<DType, number>> = { f64: 8, f32: 4, bf16: 2, i32: 4 };
@@ -54,19 +56,25 @@ const kernels = {
   orthogonality: noop,
 };
 
+/** What a counting backend must know of the backend that it stands for. */
+export type CountedBackend = Pick<Backend, "activation" | "master"> &
+  /** Default: attention saves its probabilities as activations. */
+  Partial<Pick<Backend, "disentangledSaved">>;
+
 /**
  * Creates a backend that counts allocations and computes nothing: a training step on it measures
  * the step's memory without spending its time or memory. Adopted weights count nothing, as where a
  * checkpoint's file is used in place. Downloads return zeros.
  */
-export function createCountingBackend(types: Pick<Backend, "activation" | "master">): Backend {
+export function createCountingBackend(counted: CountedBackend): Backend {
   const owned = new Set<Buffer>();
   let live = 0;
   let peak = 0;
   const sizeOf = ({ dtype, length }: Buffer) => length * elementBytes[dtype];
   return {
     name: "counting",
-    ...types,
+    disentangledSaved: saveProbabilities(counted.activation),
+    ...counted,
     alloc(dtype, length) {
       const buffer = { dtype, length };
       owned.add(buffer);
@@ -83,5 +91,6 @@ export function createCountingBackend(types: Pick<Backend, "activation" | "maste
     memory: () => ({ live, peak }),
 
     ...kernels,
+    ...composedLinears,
   };
 }

@@ -1,4 +1,5 @@
 import type { Backend, Buffer } from "../backend.ts";
+import { composedLinears } from "./composed-linears.ts";
 import { ReferenceBuffer, floats, integers, widen } from "./reference/buffer.ts";
 import { disentangledAttentionKernels } from "./reference/attention.ts";
 import { chosenRowsKernels } from "./reference/chosen-rows.ts";
@@ -60,6 +61,7 @@ export function createReferenceBackend(): Backend {
     memory: () => ({ live, peak }),
 
     ...matrixKernels,
+    ...composedLinears,
     ...elementwiseKernels,
     ...rowKernels,
     ...layerNormKernels,

@@ -1,5 +1,5 @@
 import type { Dropout } from "./elementwise.ts";
-import type { Buffer } from "./memory.ts";
+import type { Buffer, DType } from "./memory.ts";
 
 /** Sequences packed end to end: sequence b owns rows offsets[b] .. offsets[b+1]. */
 export interface Sequences {
@@ -74,6 +74,20 @@ export function probabilityCount({ packing, queries, heads }: DisentangledShape)
   return heads * sum;
 }
 
+/** What disentangled attention saves for its backward pass: the backend's choice. */
+export interface DisentangledSaved {
+  /** Of one buffer, whose contents only the backend knows. */
+  readonly dtype: DType;
+  readonly length: number;
+  /** Whether backward also reads `out`, which otherwise may be freed before. */
+  readonly readsOut: boolean;
+}
+
+/** The choice of a backend that saves all probabilities, in `dtype`. */
+export function saveProbabilities(dtype: DType): AttentionKernels["disentangledSaved"] {
+  return (shape) => ({ dtype, length: probabilityCount(shape), readsOut: false });
+}
+
 /**
  * Multi-head attention (Vaswani et al. 2017) of packed queries to packed keys: the queries of
  * sequence b attend to the keys of sequence b. For query i of n and key j of m, per head:
@@ -128,19 +142,27 @@ export interface ChosenRowsShape {
 /** Attention of all three kinds. */
 export interface AttentionKernels {
   /**
-   * Sets out; sets probs, where given, to the softmax before dropout: n * n elements per sequence
-   * and head, n when the queries are first tokens only.
+   * States what a call of `disentangledAttention` saves. Computes nothing: memory models ask it too.
+   * Reads only the host's part of `shape`.
+   */
+  disentangledSaved(shape: DisentangledShape): DisentangledSaved;
+  /**
+   * Sets out; sets saved, where given, to what backward needs beside its inputs: a buffer of the
+   * dtype and length that `disentangledSaved` states.
    */
   disentangledAttention(
     inputs: DisentangledInputs,
-    results: { out: Buffer; probs: Buffer | undefined },
+    results: { out: Buffer; saved: Buffer | undefined },
     shape: DisentangledShape,
   ): void;
-  /** Sets all rows of every gradient that is given. */
+  /**
+   * Sets all rows of every gradient that is given. `saved` comes from the same backend's forward
+   * pass; so does `out`, undefined unless `disentangledSaved` says that it is read.
+   */
   disentangledAttentionBackward(
     dout: Buffer,
     inputs: DisentangledInputs,
-    probs: Buffer,
+    forward: { saved: Buffer; out: Buffer | undefined },
     grads: DisentangledInputs,
     shape: DisentangledShape,
   ): void;

@@ -1,9 +1,5 @@
 import type { Buffer } from "../backend.ts";
-import {
-  type DisentangledInputs,
-  type DisentangledShape,
-  probabilityCount,
-} from "../kernels/attention.ts";
+import type { DisentangledInputs, DisentangledShape } from "../kernels/attention.ts";
 import { errors, invariant } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import { type InputsOf, defineOp } from "../op.ts";
@@ -31,7 +27,8 @@ interface Attrs {
  *
  * A padding row attends with the weights of `padding.mix`: out = mix [P, N + P] times v, or zeros
  * without a mix. No other row attends to a padding row.
- * Saves the probabilities of each sequence, nothing of [S] width.
+ * Saves what the backend chooses (`disentangledSaved`): probabilities, n * n per sequence and head, or
+ * less with `out`; nothing of [S] width.
  */
 export const disentangledAttention = defineOp({
   name: "disentangledAttention",
@@ -48,17 +45,19 @@ export const disentangledAttention = defineOp({
       posQuery: posQuery?.buffer,
     };
     const out = pass.allocate(q.buffer.length);
-    const probs = recording ? pass.allocate(probabilityCount(shape)) : undefined;
-    pass.backend.disentangledAttention(inputs, { out, probs }, shape);
+    const { dtype, length, readsOut } = pass.backend.disentangledSaved(shape);
+    const saved = recording ? pass.tape.allocate(dtype, length) : undefined;
+    pass.backend.disentangledAttention(inputs, { out, saved }, shape);
     if (padding) attendPadding(pass, v.buffer, out, padding, packing.tokens, heads * headDim);
     const geometry = [packing.offsets, packing.positions, shape.relative, padding?.mix];
-    const reads = [...Object.values(inputs), probs, ...geometry];
-    const keep = probs ? reads.filter((buffer) => buffer !== undefined) : [];
-    return { shape: q.shape, out, saved: { inputs, probs }, keep };
+    const forward = { saved, out: readsOut ? out : undefined };
+    const reads = [...Object.values(inputs), ...Object.values(forward), ...geometry];
+    const keep = saved ? reads.filter((buffer) => buffer !== undefined) : [];
+    return { shape: q.shape, out, saved: { inputs, forward }, keep };
   },
 
-  backward(pass, dout, { inputs, probs }, sinks, { shape, padding }) {
-    if (!probs) return;
+  backward(pass, dout, { inputs, forward: { saved, out } }, sinks, { shape, padding }) {
+    if (!saved) return;
     const width = shape.heads * shape.headDim;
     const grads = {
       q: pass.allocate(inputs.q.length),
@@ -67,7 +66,7 @@ export const disentangledAttention = defineOp({
       posKey: inputs.posKey && pass.allocate(inputs.posKey.length),
       posQuery: inputs.posQuery && pass.allocate(inputs.posQuery.length),
     };
-    pass.backend.disentangledAttentionBackward(dout, inputs, probs, grads, shape);
+    pass.backend.disentangledAttentionBackward(dout, inputs, { saved, out }, grads, shape);
     if (padding) attendPaddingBackward(pass, dout, grads, padding, shape.packing.tokens, width);
     for (const name of ["q", "k", "v", "posKey", "posQuery"] as const) {
       const gradient = grads[name];

@@ -39,6 +39,8 @@ export interface RunObserver {
    */
   onResume(step: number | undefined, damaged: readonly string[]): void;
   onStep(report: StepReport, speed: Speed): void;
+  /** Called after a mask with every adapted matrix's rank, keyed as in `rank_pattern.json`. */
+  onRanks?(ranks: Readonly<Record<string, number>>): void;
   /** Called at the start of an evaluation and after each of its batches. */
   onEvaluationProgress?(progress: EvaluationProgress): void;
   onEvaluation(step: number, evaluations: readonly Evaluation[], isBest: boolean): void;
@@ -131,8 +133,11 @@ async function trainInto(
     },
     startSeconds: preparationSeconds + (performance.now() - started) / 1000,
   };
-  const written = recording(log, observer, (at) =>
-    writeTrained(out, backend, run, loaded.trainer, "best", at),
+  const written = recording(
+    log,
+    observer,
+    () => rankPattern(loaded.trainer, run),
+    (at) => writeTrained(out, backend, run, loaded.trainer, "best", at),
   );
   const isPacked = backend.activation === "bf16"; // each frozen matrix when it is first used
   observer.onStage?.(isPacked ? "packing the weights" : "the first step");
@@ -188,6 +193,7 @@ function trainingSetup(
 function recording(
   log: RunLog,
   observer: RunObserver,
+  ranks: () => Readonly<Record<string, number>>,
   writeBest: (at: SavedAt) => void,
 ): TrainingObserver {
   return {
@@ -198,6 +204,7 @@ function recording(
     },
     onStep(report, speed) {
       log.step(report, speed);
+      if (report.masked) observer.onRanks?.(ranks());
       observer.onStep(report, speed);
     },
     onEvaluationProgress: (progress) => observer.onEvaluationProgress?.(progress),

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { Backend, DType } from "../../core/backend.ts";
+import { composedLinears } from "../../core/backend/composed-linears.ts";
 import { errors, invariant } from "../../core/errors.ts";
 import { copyNative, offsetBy, viewBytes, zeroNative } from "../memory.ts";
 import { memoryPool } from "../pool.ts";
@@ -80,7 +81,7 @@ export async function createCpuBackend(options: CpuOptions = {}): Promise<Backen
     master: "f32",
     details: { threads, kernels: levelOf(path), onednn: dnnl.version },
     ...memoryEntries(path, pool),
-    ...kernelEntries(context),
+    ...kernelEntries(context, activation),
   };
 }
 
@@ -90,18 +91,19 @@ const levelOf = (kernels: string) => /kernels-(\w+)-/.exec(basename(kernels))?.[
 const refused = (reason: string) =>
   errors.machine(`bf16 is not supported on this machine: ${reason}`, "run it with --dtype f32");
 
-function kernelEntries(context: CpuContext) {
+function kernelEntries(context: CpuContext, activation: CpuType) {
   return {
     ...matrix(context),
     ...lowRank(context),
     ...products(context),
+    ...composedLinears,
     ...rowMoves(context),
     ...elementwise(context),
     ...layerNorm(context),
     ...rmsNorm(context),
     ...gatedActivation(context),
     ...rotary(context),
-    ...attention(context),
+    ...attention(context, activation),
     ...multiHead(context),
     ...losses(context),
     ...vocabularyLoss(context),

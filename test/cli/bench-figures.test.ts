@@ -198,3 +198,18 @@ test("a profile's calls lie within its phases, and all time is accounted for", a
   const seconds = times().reduce((sum, each) => sum + each.seconds, 0);
   expect(seconds).toBeCloseTo(step!.dur / 1e6, 6);
 });
+
+test("a profile lists the kernels of a composed call, and counts their time once", () => {
+  const { backend, phase, times, trace } = profiled(createReferenceBackend());
+  const values = (length: number) => backend.alloc("f64", length);
+  const [x, weight, z] = [values(60_000), values(60_000), values(40_000)];
+  const none = { bias: undefined, increments: [], activation: undefined };
+  const member = { weight, outputs: 200, ...none, z, y: z };
+  phase("step", () => backend.linears(x, [member], { rows: 200, inputs: 300 }));
+  const timed = new Map(times().map(({ kernel, seconds }) => [kernel, seconds]));
+  const [whole, product] = ["linears", "gemm"].map((kernel) =>
+    trace().traceEvents.find(({ name }) => name === kernel)!,
+  );
+  expect(timed.get("gemm")).toBeCloseTo(product!.dur / 1e6, 9);
+  expect(timed.get("linears")).toBeCloseTo((whole!.dur - product!.dur) / 1e6, 9);
+});

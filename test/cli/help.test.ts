@@ -176,6 +176,8 @@ describe("the help page", () => {
                                 and standard deviation
         --jobs N                seeds of --seeds to run at a time, in processes that
                                 share the threads (default 1)
+        --pause-after N         save a checkpoint and stop after the first evaluation
+                                from step N on; --resume continues
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
         -q, --quiet             print results, warnings and errors only
@@ -202,7 +204,7 @@ describe("the help page", () => {
     const flagsOf = (page: string): string[] => page.match(/^ {2}(-\w, )?--\S+/gm) ?? [];
     const [short, whole] = [await run("run", "--help"), await run("run", "--help-all")];
     const [some, all] = [flagsOf(short.stdout), flagsOf(whole.stdout)];
-    expect(all.length).toBe(settingNames.length + 9); // of the command, --help among them
+    expect(all.length).toBe(settingNames.length + 10); // of the command, --help among them
     expect(some.every((flag) => all.includes(flag))).toBe(true);
     expect(some.length).toBeLessThan(35);
     const more = all.length - some.length;

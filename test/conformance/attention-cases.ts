@@ -1,8 +1,4 @@
-import {
-  type DisentangledShape,
-  type Packing,
-  probabilityCount,
-} from "../../core/kernels/attention.ts";
+import type { DisentangledShape, Packing } from "../../core/kernels/attention.ts";
 import type { Dropout } from "../../core/kernels/elementwise.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Bench } from "./bench.ts";
@@ -123,29 +119,29 @@ function inputsOf({ input }: Bench, v: Variant, shape: DisentangledShape) {
   };
 }
 
-function forward(bench: Bench, variant: Variant, keep: boolean) {
+/** The forward pass; `saves` what the backend chooses, or nothing, as without a backward pass. */
+function forward(bench: Bench, variant: Variant, saves: boolean) {
+  const { backend } = bench;
   const shape = shapeOf(bench, variant);
   const inputs = inputsOf(bench, variant, shape);
   const out = bench.output("out", "activation", inputs.q.length);
-  const probs = keep ? bench.output("probs", "activation", probabilityCount(shape)) : undefined;
-  bench.backend.disentangledAttention(inputs, { out, probs }, shape);
+  const { dtype, length, readsOut } = backend.disentangledSaved(shape);
+  const saved = saves ? bench.scratch(dtype, length) : undefined;
+  backend.disentangledAttention(inputs, { out, saved }, shape);
+  return { shape, inputs, saved, out: readsOut ? out : undefined };
 }
 
+/** Forward and backward: what is saved means something to the same backend only. */
 function backward(bench: Bench, variant: Variant) {
-  const shape = shapeOf(bench, variant);
-  const inputs = inputsOf(bench, variant, shape);
+  const { shape, inputs, saved, out } = forward(bench, variant, true);
   const { input, output } = bench;
-  // The formula does not need rows that sum to 1.
-  const probs = input(
-    "activation",
-    wave(probabilityCount(shape), 6).map((p) => Math.abs(p) / 8),
-  );
+  if (!saved) return;
   const dout = input("activation", wave(inputs.q.length, 7));
   const grad = (name: string, length: number) => output(name, "activation", length);
   bench.backend.disentangledAttentionBackward(
     dout,
     inputs,
-    probs,
+    { saved, out },
     {
       q: grad("dq", inputs.q.length),
       k: grad("dk", inputs.k.length),
@@ -172,7 +168,7 @@ export const attentionCases: readonly Case[] = [...VARIANTS, ...firstTokens].fla
       run: (bench) => forward(bench, variant, true),
     },
     {
-      name: `disentangledAttention ${variant.note}, probs not kept`,
+      name: `disentangledAttention ${variant.note}, nothing saved`,
       entry: "disentangledAttention",
       run: (bench) => forward(bench, variant, false),
     },

@@ -23,6 +23,8 @@ export interface Bench {
   readonly output: (name: string, role: Role, length: number) => Buffer;
   /** Values that the kernel changes or adds to. */
   readonly inOut: (name: string, role: Role, values: ArrayLike<number>) => Buffer;
+  /** A buffer that kernels set and read, whose contents differ from backend to backend. */
+  readonly scratch: (dtype: DType, length: number) => Buffer;
   /** Adds another buffer to the case's results and frees it with them. */
   readonly result: (name: string, buffer: Buffer) => void;
 }
@@ -47,8 +49,11 @@ interface Tracked {
   readonly whole: Buffer;
   readonly lead: number;
   readonly before: HostArray;
-  readonly input: boolean;
+  readonly use: Use;
 }
+
+/** What a kernel does with a buffer: reads it, sets it, or sets it as it likes. */
+type Use = "input" | "result" | "scratch";
 
 /** Rounds in place to the nearest bf16, ties to even. */
 function roundToBf16(values: Float32Array): void {
@@ -83,13 +88,18 @@ export function runOn(
   const others = new Map<string, Buffer>();
 
   /** A buffer with these values, or with a number of NaNs. */
-  function place(name: string, role: Role, values: ArrayLike<number> | number, input: boolean) {
-    const dtype = role === "i32" ? "i32" : backend[role];
+  function place(
+    name: string,
+    role: Role,
+    values: ArrayLike<number> | number,
+    use: Use,
+    dtype: DType = role === "i32" ? "i32" : backend[role],
+  ) {
     const lead = leadOf(alignment, role, dtype);
     const length = typeof values === "number" ? values : values.length;
-    const around = role === "i32" ? INTEGER_SENTINEL : input ? Number.NaN : SENTINEL;
+    const around = dtype === "i32" ? INTEGER_SENTINEL : use === "input" ? Number.NaN : SENTINEL;
     const numbers =
-      role === "i32"
+      dtype === "i32"
         ? new Int32Array(lead + length + GUARD)
         : new Float32Array(lead + length + GUARD);
     numbers.fill(around, 0, lead).fill(around, lead + length);
@@ -100,15 +110,16 @@ export function runOn(
     if (isRounded && own instanceof Float32Array) roundToBf16(own);
     const whole = backend.alloc(dtype, numbers.length);
     backend.upload(whole, numbers);
-    tracked.push({ name, whole, lead, before: backend.download(whole), input });
+    tracked.push({ name, whole, lead, before: backend.download(whole), use });
     return backend.view(whole, lead, length);
   }
 
   body({
     backend,
-    input: (role, values) => place(`input ${tracked.length}`, role, values, true),
-    output: (name, role, length) => place(name, role, length, false),
-    inOut: (name, role, values) => place(name, role, values, false),
+    input: (role, values) => place(`input ${tracked.length}`, role, values, "input"),
+    output: (name, role, length) => place(name, role, length, "result"),
+    inOut: (name, role, values) => place(name, role, values, "result"),
+    scratch: (dtype, length) => place("scratch", "activation", length, "scratch", dtype),
     result: (name, buffer) => void others.set(name, buffer),
   });
 
@@ -117,14 +128,14 @@ export function runOn(
     results.set(name, backend.download(buffer));
     backend.free(buffer);
   }
-  for (const { name, whole, lead, before, input } of tracked) {
+  for (const { name, whole, lead, before, use } of tracked) {
     const after = backend.download(whole);
-    const end = input ? after.length : lead;
+    const end = use === "input" ? after.length : lead;
     const kept = sameBits(after.subarray(0, end), before.subarray(0, end));
     const tail = sameBits(after.subarray(-GUARD), before.subarray(-GUARD));
     expect(kept, `${name} or what lies before it is as it was`).toBe(true);
     expect(tail, `what lies after ${name} is as it was`).toBe(true);
-    if (!input) results.set(name, after.slice(lead, -GUARD));
+    if (use === "result") results.set(name, after.slice(lead, -GUARD));
     backend.free(whole);
   }
   expect(backend.memory().live, "bytes that the case has left behind").toBe(live);

@@ -4,6 +4,7 @@ import type { Bench } from "./bench.ts";
 import { elementwiseCases } from "./elementwise-cases.ts";
 import { gatedActivationCases } from "./gated-activation-cases.ts";
 import { layerNormCases } from "./layer-norm-cases.ts";
+import { linearsCases } from "./linears-cases.ts";
 import { matrixCases } from "./matrix-cases.ts";
 import { memoryCases } from "./memory-cases.ts";
 import { multiHeadCases } from "./multi-head-cases.ts";
@@ -25,6 +26,7 @@ export interface Case {
 export const cases: readonly Case[] = [
   ...memoryCases,
   ...matrixCases,
+  ...linearsCases,
   ...rowCases,
   ...elementwiseCases,
   ...layerNormCases,

@@ -14,6 +14,8 @@ export interface GradCase<Name extends string> {
    * Inputs that the op overwrites, which must be the output of another op.
    */
   readonly overwrites?: readonly NoInfer<Name>[];
+  /** Default: the reference. */
+  readonly backend?: Backend;
   /** Inputs that are never trained. */
   readonly frozen?: readonly NoInfer<Name>[];
   build(pass: ForwardPass, inputs: Readonly<Record<NoInfer<Name>, Tensor>>): Tensor;
@@ -29,7 +31,7 @@ const TOLERANCE = 1e-7;
  * the index where they differ, and if the op leaks memory.
  */
 export function gradcheck<const Name extends string>(name: string, gradCase: GradCase<Name>): void {
-  const backend = createReferenceBackend();
+  const { backend = createReferenceBackend() } = gradCase;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of the case itself
   const names = Object.keys(gradCase.inputs) as Name[];
   const parameters = new Map(names.map((n, i) => [n, parameterOf(backend, gradCase, n, i)]));

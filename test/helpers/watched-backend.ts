@@ -1,6 +1,6 @@
 import type { Backend } from "../../core/backend.ts";
 
-/** Wraps `backend` to call `onCall(name)` before each entry. */
+/** Wraps `backend` to call `onCall(name)` before each entry, also those that an entry calls. */
 export function watched(backend: Backend, onCall: (name: string) => void): Backend {
   return new Proxy(backend, {
     get(target, key, receiver) {
@@ -8,7 +8,7 @@ export function watched(backend: Backend, onCall: (name: string) => void): Backe
       if (typeof entry !== "function") return entry;
       return (...args: unknown[]) => {
         onCall(String(key));
-        return Reflect.apply(entry, target, args);
+        return Reflect.apply(entry, receiver, args);
       };
     },
   });

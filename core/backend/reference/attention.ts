@@ -1,8 +1,15 @@
-import type { AttentionKernels, DisentangledShape } from "../../kernels/attention.ts";
+import {
+  type AttentionKernels,
+  type DisentangledShape,
+  saveProbabilities,
+} from "../../kernels/attention.ts";
 import { floats, integers } from "./buffer.ts";
 import { dropoutFactor } from "./elementwise.ts";
 
-type Attention = Pick<AttentionKernels, "disentangledAttention" | "disentangledAttentionBackward">;
+type Attention = Pick<
+  AttentionKernels,
+  "disentangledSaved" | "disentangledAttention" | "disentangledAttentionBackward"
+>;
 
 interface Block {
   readonly head: number;
@@ -51,6 +58,8 @@ function softmaxInPlace(row: Float64Array): void {
 
 /** Disentangled attention, with the scores of one query at a time. */
 export const disentangledAttentionKernels: Attention = {
+  disentangledSaved: saveProbabilities("f64"),
+
   disentangledAttention(inputs, results, shape) {
     const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
     const { posKey, posQuery } = inputs;
@@ -77,7 +86,7 @@ export const disentangledAttentionKernels: Attention = {
           scores[j] = score / scale;
         }
         softmaxInPlace(scores);
-        if (results.probs) floats(results.probs).set(scores, probsOffset + i * n);
+        if (results.saved) floats(results.saved).set(scores, probsOffset + i * n);
         for (let j = 0; j < n; j++) {
           const kept = dropout
             ? dropoutFactor(head * shape.packing.tokens + start + i, j, dropout)
@@ -91,7 +100,7 @@ export const disentangledAttentionKernels: Attention = {
     });
   },
 
-  disentangledAttentionBackward(doutBuffer, inputs, probsBuffer, grads, shape) {
+  disentangledAttentionBackward(doutBuffer, inputs, { saved }, grads, shape) {
     const dout = floats(doutBuffer);
     const [q, k, v] = [floats(inputs.q), floats(inputs.k), floats(inputs.v)];
     const [pk, pq] = [
@@ -104,7 +113,7 @@ export const disentangledAttentionKernels: Attention = {
       grads.posQuery && floats(grads.posQuery),
     ];
     for (const grad of [dq, dk, dv, dpk, dpq]) grad?.fill(0);
-    const probs = floats(probsBuffer);
+    const probs = floats(saved);
     const { heads, headDim: D, scale, dropout } = shape;
     const width = heads * D;
     const row = relativeRow(shape);

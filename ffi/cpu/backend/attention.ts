@@ -1,8 +1,9 @@
-import type { Backend } from "../../../core/backend.ts";
+import type { Backend, DType } from "../../../core/backend.ts";
 import {
   type DisentangledShape,
   type Packing,
   probabilityCount,
+  saveProbabilities,
 } from "../../../core/kernels/attention.ts";
 import {
   integers,
@@ -17,7 +18,10 @@ import type { CpuContext } from "./context.ts";
 import { F, I, type KernelType, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
 import { pack, struct } from "./struct.ts";
 
-type Attention = Pick<Backend, "disentangledAttention" | "disentangledAttentionBackward">;
+type Attention = Pick<
+  Backend,
+  "disentangledSaved" | "disentangledAttention" | "disentangledAttentionBackward"
+>;
 
 const ONE_STRUCT = { args: [P], returns: I } as const;
 
@@ -130,7 +134,8 @@ function shapeFields(shape: DisentangledShape) {
 }
 
 /** Entries of disentangled attention. */
-export function attention({ library, scratch, dropout: draw }: CpuContext): Attention {
+export function attention(context: CpuContext, activation: DType): Attention {
+  const { library, scratch, dropout: draw } = context;
   const kernels = typedKernels(library, ATTENTION_KERNELS);
   const sizes = openSizes(library, ATTENTION_SIZES);
 
@@ -142,7 +147,8 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
   }
 
   return {
-    disentangledAttention({ q, k, v, posKey, posQuery }, { out, probs }, shape) {
+    disentangledSaved: saveProbabilities(activation),
+    disentangledAttention({ q, k, v, posKey, posQuery }, { out, saved }, shape) {
       const { queries, probs: pairs } = sizesOf(shape);
       const type = typeOf(out);
       const { adl_disentangled_attention, adl_first_attention } = kernels(type);
@@ -152,12 +158,12 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
           ...callFields(shape),
           ...inputFields({ q, k, v, posKey, posQuery }, shape, type),
           out: target(out, queries, type),
-          probs: optionalTarget(probs, pairs, type),
+          probs: optionalTarget(saved, pairs, type),
           ...NO_GRADIENTS,
         }),
       );
     },
-    disentangledAttentionBackward(dout, inputs, probs, grads, shape) {
+    disentangledAttentionBackward(dout, inputs, { saved }, grads, shape) {
       const { queries, keys, positions, probs: pairs } = sizesOf(shape);
       const type = typeOf(dout);
       const { adl_disentangled_attention_bwd, adl_first_attention_bwd } = kernels(type);
@@ -168,7 +174,7 @@ export function attention({ library, scratch, dropout: draw }: CpuContext): Atte
           ...callFields(shape),
           ...inputFields(inputs, shape, type),
           out: null,
-          probs: elements(probs, pairs, type),
+          probs: elements(saved, pairs, type),
           dout: elements(dout, queries, type),
           dq: target(grads.q, queries, type),
           dk: target(grads.k, keys, type),

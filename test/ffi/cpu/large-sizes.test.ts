@@ -110,14 +110,20 @@ else {
       const position = (phase: number) => filled(wave(relativeRows * WIDTH, phase), 0, WIDTH);
       const positions = { posKey: position(4), posQuery: position(5) };
       const inputs = { q: operand(1), k: operand(2), v: operand(3), ...positions };
-      const [out, probs] = [result(), sparse(HEADS * TOKENS * TOKENS)];
-      backend.disentangledAttention(inputs, { out, probs }, shape);
+      const [out, saved] = [result(), sparse(HEADS * TOKENS * TOKENS)];
+      backend.disentangledAttention(inputs, { out, saved }, shape);
       const empty = {
         posKey: sparse(relativeRows * WIDTH),
         posQuery: sparse(relativeRows * WIDTH),
       };
       const grads = { q: result(), k: result(), v: result(), ...empty };
-      backend.disentangledAttentionBackward(operand(6), inputs, probs, grads, shape);
+      backend.disentangledAttentionBackward(
+        operand(6),
+        inputs,
+        { saved, out: undefined },
+        grads,
+        shape,
+      );
       const own = [out, grads.q, grads.k, grads.v].map((buffer) => end(buffer, TOKENS * WIDTH));
       return [...own, end(grads.posKey, WIDTH), end(grads.posQuery, WIDTH)];
     };

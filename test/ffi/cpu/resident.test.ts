@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { HostTensor } from "../../../core/backend.ts";
+import type { DisentangledShape } from "../../../core/kernels/attention.ts";
+import { createCpuBackend } from "../../../ffi/cpu/backend.ts";
 import { createResidentBackend } from "../../../ffi/cpu/resident.ts";
+import { available } from "../../helpers/available.ts";
 
 const MIB = 2 ** 20;
 
@@ -58,4 +61,35 @@ test("the pool is as large as its blocks reached, holes included", () => {
   alloc(290); // where the first one was
   expect(backend.resident().pool).toBe(620 * MIB);
   expect(backend.memory()).toEqual({ live: 610 * MIB, peak: 610 * MIB });
+});
+
+const cpu = await available(() => createCpuBackend({ threads: 2 }));
+
+test.skipIf(cpu.backend === undefined)("attention saves as on the CPU", () => {
+  const backend = createResidentBackend({ activation: "f32", master: "f32" });
+  const hostOffsets = Int32Array.of(0, 5, 12);
+  const integers = backend.alloc("i32", 12);
+  for (const queries of ["all", "first"] as const) {
+    const shape: DisentangledShape = {
+      packing: {
+        sequences: 2,
+        tokens: 12,
+        hostOffsets,
+        offsets: integers,
+        positions: integers,
+        span: 7,
+      },
+      queries,
+      heads: 3,
+      headDim: 4,
+      scale: 1,
+      relative: undefined,
+      relativeRows: 0,
+      dropout: undefined,
+    };
+    const saved = cpu.backend?.disentangledSaved(shape);
+    expect(backend.disentangledSaved(shape)).toEqual(saved!);
+    const length = 3 * (queries === "first" ? 12 : 25 + 49);
+    expect(saved).toEqual({ dtype: "f32", length, readsOut: false });
+  }
 });

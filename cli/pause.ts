@@ -1,0 +1,18 @@
+import type { RunObserver } from "../core/run/execute.ts";
+
+/**
+ * The run's observer, which also stops the run, with a checkpoint, after its first evaluation from
+ * step `after` on; null: never.
+ */
+export function pausing(observer: RunObserver, after: number | null): RunObserver {
+  if (after === null) return observer;
+  let evaluated = 0;
+  return {
+    ...observer,
+    onEvaluation(step, evaluations, isBest) {
+      observer.onEvaluation(step, evaluations, isBest);
+      evaluated = step;
+    },
+    stopRequested: () => evaluated >= after || observer.stopRequested(),
+  };
+}

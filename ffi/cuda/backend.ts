@@ -1,0 +1,78 @@
+import type { Backend } from "../../core/backend.ts";
+import { columnKernels } from "./backend/columns.ts";
+import { elementwiseKernels } from "./backend/elementwise.ts";
+import { gatedActivationKernels } from "./backend/gated-activation.ts";
+import { layerNormKernels } from "./backend/layer-norm.ts";
+import { lossKernels } from "./backend/losses.ts";
+import { memoryKernels } from "./backend/memory.ts";
+import { productKernels } from "./backend/products.ts";
+import { rmsNormKernels } from "./backend/rms-norm.ts";
+import { rotaryKernels } from "./backend/rotary.ts";
+import { rowKernels } from "./backend/rows.ts";
+import { decodingKernels } from "./backend/top-log-probabilities.ts";
+import { openContext } from "./context.ts";
+import { openCublas } from "./cublas.ts";
+import { openDriver } from "./driver.ts";
+import { createLauncher, type KernelImage } from "./kernels.ts";
+import { devicePool } from "./pool.ts";
+import { openStaging } from "./staging.ts";
+
+/** Options of the CUDA backend. */
+export interface CudaOptions {
+  /** The device's ordinal: n of "cuda:n". */
+  readonly ordinal: number;
+  /** Paths of the libraries, in the order in which they are tried. */
+  readonly libraries: { readonly driver: readonly string[]; readonly cublas: readonly string[] };
+  /** Compiled kernels for a compute capability. */
+  readonly images: (capability: number) => Promise<readonly KernelImage[]>;
+  readonly dtype: "f32" | "bf16";
+  /** Waits after each launch, so that an error names the kernel that caused it. */
+  readonly debugSync?: boolean;
+}
+
+/** A backend that holds a device. */
+export interface CudaBackend extends Backend {
+  /** Gives the device's memory back; no entry may be called after it. */
+  close(): void;
+}
+
+/**
+ * Creates the CUDA backend: matrix products by cuBLAS, everything else by own kernels, on one
+ * stream. Calls return before the work is done; only downloads wait.
+ *
+ * Throws E_LIBRARY or E_MACHINE with what to install.
+ */
+export async function createCudaBackend(options: CudaOptions): Promise<CudaBackend> {
+  const driver = openDriver(options.libraries.driver);
+  const context = openContext(driver, options.ordinal);
+  const images = await options.images(context.capability);
+  const pool = devicePool(context);
+  const staging = openStaging(context);
+  const launcher = createLauncher(context, images, { pool, staging }, options);
+  const cublas = openCublas(context, options.libraries.cublas, pool);
+  const entries = {
+    name: "cuda",
+    activation: options.dtype,
+    master: "f32",
+    details: { device: context.name, capability: context.capability, cublas: cublas.version },
+    ...memoryKernels(context, pool, staging),
+    ...productKernels(context, cublas),
+    ...columnKernels(launcher),
+    ...elementwiseKernels(launcher),
+    ...gatedActivationKernels(launcher),
+    ...layerNormKernels(launcher),
+    ...lossKernels(launcher),
+    ...rmsNormKernels(launcher),
+    ...rotaryKernels(launcher),
+    ...rowKernels(launcher),
+    ...decodingKernels(launcher),
+    close() {
+      staging.wait();
+      cublas.close();
+      staging.close();
+      pool.close();
+    },
+  } as const satisfies Partial<CudaBackend>;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other families are not merged yet
+  return entries as Partial<CudaBackend> as CudaBackend;
+}

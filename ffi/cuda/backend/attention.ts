@@ -1,0 +1,11 @@
+import type { Launcher } from "../launcher.ts";
+import { chosenRowsKernels } from "./chosen-rows.ts";
+import { disentangledKernels } from "./disentangled.ts";
+import { multiHeadKernels } from "./multi-head.ts";
+
+/** Attention of all three kinds. */
+export const attentionKernels = (launcher: Launcher) => ({
+  ...multiHeadKernels(launcher),
+  ...disentangledKernels(launcher),
+  ...chosenRowsKernels(launcher),
+});

@@ -1,0 +1,112 @@
+import { CString, type Pointer, ptr } from "bun:ffi";
+import { errors } from "../../core/errors.ts";
+import { CUDA, type Driver, out, outHandle, outInt } from "./driver.ts";
+
+/** CUdevice_attribute values. */
+export const ATTRIBUTES = {
+  MULTIPROCESSOR_COUNT: 16,
+  COMPUTE_CAPABILITY_MAJOR: 75,
+  COMPUTE_CAPABILITY_MINOR: 76,
+  MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: 97,
+  VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED: 102,
+} as const;
+
+/** The oldest supported compute capability: earlier ones have neither cp.async nor bf16 products. */
+const OLDEST_CAPABILITY = 80;
+
+const CU_STREAM_NON_BLOCKING = 1;
+
+/** What a device is. */
+export interface DeviceFacts {
+  readonly ordinal: number;
+  readonly name: string;
+  /** Compute capability times ten: 90 for 9.0. */
+  readonly capability: number;
+  readonly multiprocessors: number;
+  /** Shared memory that a block may have, in bytes. */
+  readonly sharedLimit: number;
+  readonly totalBytes: number;
+}
+
+/** One device with its primary context, current on this thread, and its compute stream. */
+export interface CudaContext extends DeviceFacts {
+  readonly driver: Driver;
+  /** The CUdevice. */
+  readonly device: number;
+  readonly stream: Pointer;
+}
+
+/**
+ * Opens a device by its ordinal. Throws E_MACHINE where there is none, or it is too old, E_NATIVE
+ * where the driver fails.
+ */
+export function openContext(driver: Driver, ordinal: number): CudaContext {
+  const facts = inspectDevice(driver, ordinal);
+  const { device, capability } = facts;
+  if (capability < OLDEST_CAPABILITY) throw tooOld(facts);
+  if (attribute(driver, device, "VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED") === 0)
+    throw errors.machine(
+      `${facts.name} has no virtual memory management`,
+      "update NVIDIA's driver, or run with --device cpu",
+    );
+  driver.call("cuDevicePrimaryCtxRetain", undefined, out, device);
+  driver.call("cuCtxSetCurrent", undefined, outHandle());
+  driver.call("cuStreamCreate", undefined, out, CU_STREAM_NON_BLOCKING);
+  return { ...facts, driver, stream: outHandle() };
+}
+
+/** Number of devices. Throws E_MACHINE if there are none. */
+export function countDevices(driver: Driver): number {
+  const status = driver.symbols.cuInit(0);
+  if (status === CUDA.NO_DEVICE) throw noDevice();
+  driver.check(status, "cuInit");
+  driver.call("cuDeviceGetCount", undefined, out);
+  if (outInt() === 0) throw noDevice();
+  return outInt();
+}
+
+/** Reads what a device is. Throws E_MACHINE where there is none of this ordinal. */
+export function inspectDevice(driver: Driver, ordinal: number): DeviceFacts & { device: number } {
+  const count = countDevices(driver);
+  if (ordinal >= count)
+    throw errors.machine(
+      `there is no CUDA device ${ordinal}: the driver has ${count}`,
+      `choose one of cuda:0 to cuda:${count - 1}; CUDA_VISIBLE_DEVICES may hide others`,
+    );
+  driver.call("cuDeviceGet", undefined, out, ordinal);
+  const device = outInt();
+  const name = new Uint8Array(new ArrayBuffer(256));
+  driver.call("cuDeviceGetName", undefined, name, name.length - 1, device);
+  driver.call("cuDeviceTotalMem_v2", undefined, out, device);
+  const totalBytes = Number(out[0]);
+  const major = attribute(driver, device, "COMPUTE_CAPABILITY_MAJOR");
+  const minor = attribute(driver, device, "COMPUTE_CAPABILITY_MINOR");
+  return {
+    ordinal,
+    device,
+    name: new CString(ptr(name)),
+    capability: 10 * major + minor,
+    multiprocessors: attribute(driver, device, "MULTIPROCESSOR_COUNT"),
+    sharedLimit: attribute(driver, device, "MAX_SHARED_MEMORY_PER_BLOCK_OPTIN"),
+    totalBytes,
+  };
+}
+
+function attribute(driver: Driver, device: number, name: keyof typeof ATTRIBUTES): number {
+  driver.call("cuDeviceGetAttribute", name, out, ATTRIBUTES[name], device);
+  return outInt();
+}
+
+const noDevice = () =>
+  errors.machine(
+    "NVIDIA's driver finds no device",
+    "nvidia-smi lists them; CUDA_VISIBLE_DEVICES may hide them. Or run with --device cpu",
+  );
+
+const dotted = (capability: number) => `${Math.floor(capability / 10)}.${capability % 10}`;
+
+const tooOld = ({ name, capability }: DeviceFacts) =>
+  errors.machine(
+    `${name} has compute capability ${dotted(capability)}, at least ${dotted(OLDEST_CAPABILITY)} is needed`,
+    "run with --device cpu",
+  );

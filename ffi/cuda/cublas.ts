@@ -1,0 +1,139 @@
+import type { FFIFunction } from "bun:ffi";
+import { errors } from "../../core/errors.ts";
+import { openLibrary } from "../load.ts";
+import type { CudaContext } from "./context.ts";
+import type { KernelType } from "./buffer.ts";
+import { out, outHandle, outInt } from "./driver.ts";
+
+const [P, I, Z] = ["ptr", "i32", "u64"] as const;
+
+/** Functions of libcublas, by the names of their symbols. */
+export const CUBLAS_SYMBOLS = {
+  cublasCreate_v2: { args: [P], returns: I },
+  cublasDestroy_v2: { args: [P], returns: I },
+  cublasGetVersion_v2: { args: [P, P], returns: I },
+  cublasSetStream_v2: { args: [P, P], returns: I },
+  cublasSetMathMode: { args: [P, I], returns: I },
+  cublasSetWorkspace_v2: { args: [P, Z, Z], returns: I },
+  cublasGemmEx: {
+    args: [P, I, I, I, I, I, P, Z, I, I, Z, I, I, P, Z, I, I, I, I],
+    returns: I,
+  },
+} as const satisfies Record<string, FFIFunction>;
+
+/** Enum values of cublas_v2.h and library_types.h. */
+export const CUBLAS = {
+  OP_N: 0,
+  OP_T: 1,
+  DEFAULT_MATH: 0,
+  PEDANTIC_MATH: 2,
+  TF32_TENSOR_OP_MATH: 3,
+  COMPUTE_32F: 68,
+  GEMM_DEFAULT: -1,
+  R_32F: 0,
+  R_16BF: 14,
+} as const;
+
+const TYPES: Readonly<Record<KernelType, number>> = { f32: CUBLAS.R_32F, bf16: CUBLAS.R_16BF };
+
+/** Scratch of cuBLAS: 32 MiB on capability 9.0 and newer, as its documentation recommends. */
+const WORKSPACE_BYTES = 32 * 2 ** 20;
+
+/** cublasStatus_t */
+const STATUSES: Readonly<Record<number, string>> = {
+  1: "CUBLAS_STATUS_NOT_INITIALIZED",
+  3: "CUBLAS_STATUS_ALLOC_FAILED",
+  7: "CUBLAS_STATUS_INVALID_VALUE",
+  8: "CUBLAS_STATUS_ARCH_MISMATCH",
+  11: "CUBLAS_STATUS_MAPPING_ERROR",
+  13: "CUBLAS_STATUS_EXECUTION_FAILED",
+  14: "CUBLAS_STATUS_INTERNAL_ERROR",
+  15: "CUBLAS_STATUS_NOT_SUPPORTED",
+};
+
+const HINT = "npm run setup -- --cuda fetches it, or run with --device cpu";
+
+/** A matrix in device memory: address, type and leading dimension, row-major. */
+export interface ProductOperand {
+  readonly pointer: number;
+  readonly type: KernelType;
+  readonly ld: number;
+  readonly transposed: boolean;
+}
+
+/** An open cuBLAS on the compute stream. */
+export interface Cublas {
+  readonly path: string;
+  readonly version: number;
+  /** Queues row-major C[m, n] = op(A) op(B) + beta C. Throws E_NATIVE. */
+  multiply(
+    sizes: { m: number; n: number; k: number; beta: 0 | 1 },
+    a: ProductOperand,
+    b: ProductOperand,
+    c: Omit<ProductOperand, "transposed">,
+  ): void;
+  close(): void;
+}
+
+/** Opens libcublas without a handle. Throws E_LIBRARY with each path and its error. */
+export const openCublasLibrary = (candidates: readonly string[]) =>
+  openLibrary("cuBLAS", candidates, CUBLAS_SYMBOLS, HINT);
+
+/**
+ * Opens cuBLAS with a workspace of its own. TF32 stays off unless `tf32`: its products keep 10 bits
+ * of each factor.
+ */
+export function openCublas(
+  context: CudaContext,
+  candidates: readonly string[],
+  pool: { alloc(bytes: number): number; free(pointer: number): void },
+  tf32 = false,
+): Cublas {
+  const { path, symbols } = openCublasLibrary(candidates);
+  const check = (status: number, call: string) => {
+    if (status !== 0) throw errors.native(call, status, STATUSES[status] ?? "unknown error");
+  };
+  check(symbols.cublasCreate_v2(out), "cublasCreate_v2");
+  const handle = outHandle();
+  check(symbols.cublasSetStream_v2(handle, context.stream), "cublasSetStream_v2");
+  const math = tf32 ? CUBLAS.TF32_TENSOR_OP_MATH : CUBLAS.DEFAULT_MATH;
+  check(symbols.cublasSetMathMode(handle, math), "cublasSetMathMode");
+  const workspace = pool.alloc(WORKSPACE_BYTES);
+  check(symbols.cublasSetWorkspace_v2(handle, workspace, WORKSPACE_BYTES), "cublasSetWorkspace_v2");
+  check(symbols.cublasGetVersion_v2(handle, out), "cublasGetVersion_v2");
+  const [zero, one] = [new Float32Array(new ArrayBuffer(4)), new Float32Array(new ArrayBuffer(4))];
+  one[0] = 1;
+  return {
+    path,
+    version: outInt(),
+    multiply({ m, n, k, beta }, a, b, c) {
+      // Column-major, C^T = op(B)^T op(A)^T: the operands change places, not their storage.
+      const status = symbols.cublasGemmEx(
+        handle,
+        b.transposed ? CUBLAS.OP_T : CUBLAS.OP_N,
+        a.transposed ? CUBLAS.OP_T : CUBLAS.OP_N,
+        n,
+        m,
+        k,
+        one,
+        b.pointer,
+        TYPES[b.type],
+        b.ld,
+        a.pointer,
+        TYPES[a.type],
+        a.ld,
+        beta === 1 ? one : zero,
+        c.pointer,
+        TYPES[c.type],
+        c.ld,
+        CUBLAS.COMPUTE_32F,
+        CUBLAS.GEMM_DEFAULT,
+      );
+      check(status, `cublasGemmEx ${m}x${n}x${k}`);
+    },
+    close() {
+      check(symbols.cublasDestroy_v2(handle), "cublasDestroy_v2");
+      pool.free(workspace);
+    },
+  };
+}

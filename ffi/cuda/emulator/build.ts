@@ -1,0 +1,171 @@
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { availableParallelism } from "node:os";
+import { basename, join } from "node:path";
+import { errors } from "../../../core/errors.ts";
+import { nativeDir } from "../../paths.ts";
+import type { KernelImage } from "../kernels.ts";
+
+const EMULATOR = import.meta.dir;
+const KERNELS = join(EMULATOR, "../kernels");
+
+const COMMON = "-std=c++17 -fPIC -fvisibility=hidden -shared -Wall -Wextra".split(" ");
+const DRIVER_FLAGS = [...COMMON, "-O2", "-ldl"];
+/** The checks report misaligned accesses and indices past an array: see checks.h. */
+const KERNEL_FLAGS = [
+  ...COMMON,
+  ..."-O1 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
+    " ",
+  ),
+  ...["-I", EMULATOR, "-I", KERNELS],
+];
+
+/** An emulated device: its driver, which is its cuBLAS too, and the kernels. */
+export interface Emulator {
+  /** Path of the library that has the functions of libcuda and libcublas. */
+  readonly driver: string;
+  /** An "image" is the path of a library, ended by a zero. */
+  readonly images: readonly KernelImage[];
+}
+
+/**
+ * Compiles the emulated device with g++ (or CXX), unless that has been done: `to` keeps the
+ * libraries by the hashes of their sources. Throws E_MACHINE where there is no compiler, or with its
+ * first error.
+ */
+export async function buildEmulator(to = join(nativeDir, "emulator")): Promise<Emulator> {
+  mkdirSync(to, { recursive: true });
+  const compiler = findCompiler();
+  const families = filesOf(KERNELS, ".cu").map((file) => basename(file, ".cu"));
+  const tasks = [
+    () => buildDriver(compiler, to),
+    ...families.map((family) => () => buildFamily(compiler, family, to)),
+  ];
+  const [driver = "", ...libraries] = await inParallel(tasks);
+  return {
+    driver,
+    images: families.map((family, i) => ({ family, image: Buffer.from(`${libraries[i]}\0`) })),
+  };
+}
+
+interface Compiler {
+  readonly command: string;
+  readonly version: string;
+}
+
+function findCompiler(): Compiler {
+  const command = process.env["CXX"] ?? "g++";
+  try {
+    const run = Bun.spawnSync([command, "--version"], { stdin: "ignore", stderr: "ignore" });
+    const [version] = run.stdout.toString().split("\n");
+    if (run.exitCode === 0 && version !== undefined) return { command, version };
+  } catch {
+    // no such command
+  }
+  throw errors.machine(`no C++ compiler: ${command} did not run`, "apt-get install g++");
+}
+
+const filesOf = (dir: string, ...endings: readonly string[]) =>
+  readdirSync(dir)
+    .filter((file) => endings.some((ending) => file.endsWith(ending)))
+    .toSorted()
+    .map((file) => join(dir, file));
+
+function keyOf(compiler: Compiler, flags: readonly string[], files: readonly string[]): string {
+  const hash = createHash("sha256").update(JSON.stringify([compiler, flags]));
+  for (const file of files) hash.update(basename(file)).update(readFileSync(file));
+  return hash.digest("hex").slice(0, 16);
+}
+
+async function buildDriver(compiler: Compiler, to: string): Promise<string> {
+  const sources = filesOf(EMULATOR, ".cpp");
+  const key = keyOf(compiler, DRIVER_FLAGS, [...sources, ...filesOf(EMULATOR, ".h")]);
+  const library = join(to, `driver-${key}.so`);
+  if (!existsSync(library))
+    await compileTo(library, [compiler.command, ...sources, ...DRIVER_FLAGS]);
+  return library;
+}
+
+async function buildFamily(compiler: Compiler, family: string, to: string): Promise<string> {
+  const source = join(KERNELS, `${family}.cu`);
+  const headers = [...filesOf(KERNELS, ".h"), ...filesOf(EMULATOR, ".h")];
+  const key = keyOf(compiler, KERNEL_FLAGS, [source, ...headers]);
+  const library = join(to, `${family}-${key}.so`);
+  if (existsSync(library)) return library;
+  const names = await entryNames(compiler, source);
+  const unit = `${library}.${process.pid}.cpp`;
+  writeFileSync(unit, entries(source, names));
+  try {
+    await compileTo(library, [compiler.command, unit, ...KERNEL_FLAGS]);
+  } finally {
+    rmSync(unit, { force: true });
+  }
+  return library;
+}
+
+/** Names of a source's kernels: macros make them, so the preprocessor lists them. */
+async function entryNames(compiler: Compiler, source: string): Promise<string[]> {
+  const flags = ["-std=c++17", "-E", "-P", "-DADL_LISTING", "-include", "host.h", "-x", "c++"];
+  const text = await run([compiler.command, ...flags, "-I", EMULATOR, source]);
+  return [...text.matchAll(/\badl_kernel_entry\s+void\s+(\w+)\s*\(/g)].map(
+    ([, name]) => name ?? "",
+  );
+}
+
+const entries = (source: string, names: readonly string[]) => `
+#include "host.h"
+#include "checks.h"
+#include "${source}"
+static const adl_kernel list[] = {
+${names.map((name) => `  ADL_ENTRY(${name})`).join("\n")}
+};
+extern "C" __attribute__((visibility("default"))) const adl_kernel *adl_kernels(int *count) {
+  *count = ${names.length};
+  return list;
+}
+`;
+
+/** Compiles a library under a temporary name: other processes may build the same. */
+async function compileTo(library: string, command: readonly string[]) {
+  const part = `${library}.${process.pid}.part`;
+  await run([...command, "-o", part]);
+  renameSync(part, library);
+}
+
+/** Runs the compiler; returns its output. Throws E_MACHINE with its first error. */
+async function run(command: readonly string[]): Promise<string> {
+  const env = { ...process.env, LD_PRELOAD: "" }; // a sanitizer would slow the compiler down
+  const child = Bun.spawn([...command], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const [text, warnings] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  if ((await child.exited) !== 0) {
+    const lines = warnings.split("\n");
+    const first = lines.find((line) => /error|undefined reference/.test(line)) ?? warnings;
+    throw new Error(`the emulator does not compile: ${first.trim()}\n${warnings}`);
+  }
+  if (warnings !== "") process.stderr.write(warnings);
+  return text;
+}
+
+async function inParallel<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  async function work() {
+    while (next < tasks.length) {
+      const at = next++;
+      results[at] = await tasks[at]!();
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return results;
+}

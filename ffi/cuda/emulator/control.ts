@@ -1,0 +1,66 @@
+import { openLibrary } from "../../load.ts";
+
+/** Settings of the emulated device: see state.cpp. */
+export type Setting =
+  | "order"
+  | "early"
+  | "compute"
+  | "quiet"
+  | "devices"
+  | "capability"
+  | "version"
+  | "multiprocessors"
+  | "memory";
+
+/** What the emulated device has counted since the last reset. */
+export interface EmulatorReport {
+  readonly calls: Readonly<Record<string, number>>;
+  /** Launches by kernel; "cublas" counts products. */
+  readonly kernels: Readonly<Record<string, number>>;
+  readonly launches: number;
+  readonly waits: number;
+  /** Waits for work that had run already. */
+  readonly emptyWaits: number;
+  readonly uploads: number;
+  readonly downloads: number;
+  /** Queued items of work that have not run. */
+  readonly pending: number;
+  /** The last fault of a kernel or copy. */
+  readonly fault: string;
+}
+
+/** Controls of the emulated device, for tests. */
+export interface EmulatorControl {
+  set(setting: Setting, value: number): void;
+  /** Makes the nth call (from 1) of a function fail with a status; "*": of all functions. */
+  fail(name: string, nth: number, status: number): void;
+  /** Drops queued work, counts, planted failures and asynchronous errors. */
+  reset(): void;
+  report(): EmulatorReport;
+}
+
+/** Opens the controls of an emulated driver, which is process-wide. */
+export function controlEmulator(driver: string): EmulatorControl {
+  const { symbols } = openLibrary(
+    "the emulated driver",
+    [driver],
+    {
+      adl_emulator_set: { args: ["cstring", "i64"], returns: "i32" },
+      adl_emulator_fail: { args: ["cstring", "i32", "i32"], returns: "void" },
+      adl_emulator_reset: { args: [], returns: "void" },
+      adl_emulator_report: { args: [], returns: "cstring" },
+    },
+    "g++ builds it",
+  );
+  return {
+    set(setting, value) {
+      if (symbols.adl_emulator_set(setting, value) === 0) throw new Error(`no setting ${setting}`);
+    },
+    fail: (name, nth, status) => symbols.adl_emulator_fail(name, nth, status),
+    reset: () => symbols.adl_emulator_reset(),
+    report(): EmulatorReport {
+      const report: EmulatorReport = JSON.parse(String(symbols.adl_emulator_report()));
+      return report;
+    },
+  };
+}

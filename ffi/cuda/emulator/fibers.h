@@ -1,0 +1,273 @@
+/*
+ * Runs the threads of a block as fibers on one thread of the CPU, block after block, in an order
+ * that may be as unfair as a device's: a missing barrier is invisible to fair orders.
+ *
+ *   order 0, 1: threads take turns, upwards or downwards
+ *   order 2, 3: the lowest or the highest thread runs as far as it gets
+ *   order 4 and more: random, seeded by the order
+ */
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "launch.h"
+
+struct dim3 {
+  unsigned x, y, z;
+};
+
+namespace emulator {
+
+enum State : uint8_t { FRESH, READY, AT_BARRIER, AT_WARP, ENDED };
+
+constexpr unsigned MAX_THREADS = 1024, LANES = 32;
+constexpr size_t STACK = 64 << 10;
+constexpr size_t CANARY = 64;
+constexpr unsigned char CANARY_BYTE = 0xa5, UNSET = 0xff;
+
+struct Thread {
+  void *stack_pointer;
+  char *stack;
+  dim3 index;
+  State state;
+};
+
+struct Warp {
+  unsigned live, arrived;
+  uint64_t values[2][LANES];
+  unsigned written[2];
+  uint8_t parity[LANES];
+};
+
+/* The block that is running. */
+struct Block {
+  Thread threads[MAX_THREADS];
+  Warp warps[MAX_THREADS / LANES];
+  char *free_stacks[MAX_THREADS + 1];
+  unsigned free_count, stack_count;
+  dim3 index, size, grid;
+  unsigned count, live, arrived, current, generation;
+  int votes[2];
+  unsigned random;
+  char *shared;
+  size_t shared_capacity;
+  void *caller;
+  adl_launch *launch;
+  void (*body)(void *);
+  void *argument;
+};
+
+inline Block block;
+
+/* Saves the callee-saved registers and the stack pointer, and continues on another stack. */
+asm(".text\n.local adl_switch\n.type adl_switch,@function\nadl_switch:\n"
+    " pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
+    " movq %rsp,(%rdi)\n movq %rsi,%rsp\n"
+    " popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n ret\n");
+extern "C" void adl_switch(void **save, void *load);
+
+/* Notes the first fault of a launch. */
+inline void fault(const char *what) {
+  char *to = block.launch->fault;
+  if (*to == 0)
+    snprintf(to, sizeof block.launch->fault, "%s (block %u,%u,%u, thread %u)", what, block.index.x,
+             block.index.y, block.index.z, block.current);
+}
+
+/* Notes a fault and abandons the block. */
+[[noreturn]] inline void stop(const char *what) {
+  fault(what);
+  void *unused;
+  adl_switch(&unused, block.caller);
+  __builtin_unreachable();
+}
+
+inline unsigned random_number() {
+  unsigned &s = block.random;
+  s ^= s << 13, s ^= s >> 17, s ^= s << 5;
+  return s;
+}
+
+/* The thread that runs next; the number of threads if none can. */
+inline unsigned choose(unsigned from) {
+  const unsigned n = block.count, order = block.launch->order;
+  const bool down = order == 1 || order == 3;
+  unsigned i = from;
+  if (order == 2) i = n - 1;
+  if (order == 3) i = 0;
+  if (order > 3) i = random_number() % n;
+  for (unsigned k = 0; k < n; k++) {
+    i = down ? (i == 0 ? n - 1 : i - 1) : (i + 1 == n ? 0 : i + 1);
+    if (block.threads[i].state <= READY) return i;
+  }
+  return n;
+}
+
+void run_threads();
+
+inline char *take_stack() {
+  if (block.free_count > 0) return block.free_stacks[--block.free_count];
+  void *stack = mmap(nullptr, STACK, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (stack == MAP_FAILED) abort();
+  return static_cast<char *>(stack);
+}
+
+/* The stack pointer with which a fresh stack enters run_threads. */
+inline void *fresh_stack(char *stack) {
+  void **top = reinterpret_cast<void **>(stack + STACK) - 2;
+  *top = reinterpret_cast<void *>(run_threads);
+  return top - 6;
+}
+
+/* Leaves a thread that waits, for the next one that can run. */
+inline void yield_thread() {
+  const unsigned from = block.current, to = choose(from);
+  if (to == block.count) stop("deadlock: a barrier or shuffle is not reached by every thread");
+  if (to == from) return;
+  Thread &next = block.threads[to];
+  block.current = to;
+  if (next.state == FRESH) {
+    next.stack = take_stack();
+    next.stack_pointer = fresh_stack(next.stack);
+  }
+  adl_switch(&block.threads[from].stack_pointer, next.stack_pointer);
+}
+
+inline void release_block() {
+  block.arrived = 0;
+  block.generation ^= 1;
+  block.votes[block.generation] = 0;
+  for (unsigned i = 0; i < block.count; i++)
+    if (block.threads[i].state == AT_BARRIER) block.threads[i].state = READY;
+}
+
+inline void release_warp(unsigned w) {
+  block.warps[w].arrived = 0;
+  const unsigned end = (w + 1) * LANES < block.count ? (w + 1) * LANES : block.count;
+  for (unsigned i = w * LANES; i < end; i++)
+    if (block.threads[i].state == AT_WARP) block.threads[i].state = READY;
+}
+
+/* __syncthreads_or: a barrier of all threads of the block that still run. */
+inline int wait_block(int vote) {
+  const unsigned generation = block.generation;
+  block.votes[generation] |= vote;
+  if (++block.arrived == block.live) release_block();
+  else {
+    block.threads[block.current].state = AT_BARRIER;
+    yield_thread();
+  }
+  return block.votes[generation];
+}
+
+inline void wait_warp() {
+  const unsigned w = block.current / LANES;
+  if (++block.warps[w].arrived == block.warps[w].live) release_warp(w);
+  else {
+    block.threads[block.current].state = AT_WARP;
+    yield_thread();
+  }
+}
+
+/* Runs threads to their ends on one stack: the next fresh thread needs no stack of its own. */
+inline void run_threads() {
+  for (;;) {
+    Thread &self = block.threads[block.current];
+    self.state = READY;
+    block.body(block.argument);
+    /* The thread that ends here may be another than the one that began: no, each has its stack. */
+    Thread &ended = block.threads[block.current];
+    char *stack = ended.stack;
+    ended.state = ENDED;
+    const unsigned w = block.current / LANES;
+    block.live--, block.warps[w].live--;
+    if (block.live > 0 && block.arrived == block.live) release_block();
+    if (block.warps[w].live > 0 && block.warps[w].arrived == block.warps[w].live) release_warp(w);
+    if (block.live == 0) {
+      block.free_stacks[block.free_count++] = stack;
+      void *unused;
+      adl_switch(&unused, block.caller);
+    }
+    const unsigned to = choose(block.current);
+    if (to == block.count) stop("deadlock: a barrier or shuffle is not reached by every thread");
+    Thread &next = block.threads[to];
+    block.current = to;
+    if (next.state == FRESH) {
+      next.stack = stack;
+      continue;
+    }
+    block.free_stacks[block.free_count++] = stack;
+    void *unused;
+    adl_switch(&unused, next.stack_pointer);
+  }
+}
+
+inline void prepare_block() {
+  unsigned i = 0;
+  for (unsigned z = 0; z < block.size.z; z++)
+    for (unsigned y = 0; y < block.size.y; y++)
+      for (unsigned x = 0; x < block.size.x; x++, i++)
+        block.threads[i] = {nullptr, nullptr, {x, y, z}, FRESH};
+  for (unsigned w = 0; w * LANES < block.count; w++) {
+    Warp &warp = block.warps[w];
+    const unsigned left = block.count - w * LANES;
+    warp.live = left < LANES ? left : LANES;
+    warp.arrived = warp.written[0] = warp.written[1] = 0;
+    memset(warp.parity, 0, sizeof warp.parity);
+  }
+  block.live = block.count;
+  block.arrived = block.generation = 0;
+  block.votes[0] = block.votes[1] = 0;
+  const size_t bytes = block.launch->shared_bytes;
+  memset(block.shared, UNSET, bytes);
+  memset(block.shared + bytes, CANARY_BYTE, CANARY);
+}
+
+inline void run_block() {
+  prepare_block();
+  const unsigned order = block.launch->order;
+  block.current = order == 1 || order == 3 ? block.count - 1
+                  : order > 3              ? random_number() % block.count
+                                           : 0;
+  Thread &first = block.threads[block.current];
+  first.stack = take_stack();
+  first.stack_pointer = fresh_stack(first.stack);
+  adl_switch(&block.caller, first.stack_pointer);
+  const char *end = block.shared + block.launch->shared_bytes;
+  for (size_t i = 0; i < CANARY; i++)
+    if (static_cast<unsigned char>(end[i]) != CANARY_BYTE) {
+      fault("wrote past the end of its dynamic shared memory");
+      break;
+    }
+}
+
+/* Runs a kernel; the launch holds the first fault. A faulty block's stacks are not used again. */
+inline void run(adl_launch *launch, void (*body)(void *), void *argument) {
+  block.launch = launch;
+  block.body = body;
+  block.argument = argument;
+  block.grid = {launch->grid[0], launch->grid[1], launch->grid[2]};
+  block.size = {launch->block[0], launch->block[1], launch->block[2]};
+  block.count = block.size.x * block.size.y * block.size.z;
+  block.random = unsigned(launch->order) * 2654435761u + 1;
+  if (block.shared_capacity < launch->shared_bytes + CANARY) {
+    free(block.shared);
+    block.shared_capacity = (launch->shared_bytes + CANARY + 127) / 128 * 128;
+    block.shared = static_cast<char *>(aligned_alloc(128, block.shared_capacity));
+  }
+  const long blocks = long(block.grid.x) * block.grid.y * block.grid.z;
+  for (long k = 0; k < blocks && launch->fault[0] == 0; k++) {
+    const long i = launch->order & 1 ? blocks - 1 - k : k;
+    block.index = {unsigned(i % block.grid.x), unsigned(i / block.grid.x % block.grid.y),
+                   unsigned(i / (long(block.grid.x) * block.grid.y))};
+    run_block();
+  }
+}
+
+}  // namespace emulator

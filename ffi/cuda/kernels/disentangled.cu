@@ -1,0 +1,352 @@
+/*
+ * Disentangled attention (DeBERTa, He et al. 2021) over packed rows. No probabilities are kept:
+ * backward recomputes them from the log-sum-exp of each query's scores, for a few heads at a time,
+ * into scratch from which the other gradients are made.
+ */
+#include "attention.h"
+
+struct Disentangled {
+  const i32 *offsets, *positions, *relative;
+  i32 span, tokens, heads, dim;
+  i32 first_only; /* one query a sequence, its first token, in row b of q and out */
+  f32 inverse_scale;
+  i32 blocks; /* of each sequence in the grid's x; y is the head, from first_head on */
+  i32 first_head;
+};
+
+#define DISENTANGLED_PARAMETERS                                                                  \
+  const i32 *offsets, const i32 *positions, const i32 *relative, i32 span, i32 tokens,           \
+      i32 heads, i32 dim, i32 first_only, f32 inverse_scale, i32 blocks, i32 first_head
+#define DISENTANGLED_ARGUMENTS                                                                   \
+  (Disentangled{offsets, positions, relative, span, tokens, heads, dim, first_only,              \
+                inverse_scale, blocks, first_head})
+
+/* A sequence: its keys are the rows [start, start + n), its queries those from query_start on. */
+struct Sequence {
+  i32 start, n, query_start, queries;
+};
+
+DEVICE Sequence sequence_of(const Disentangled &s, i32 b) {
+  const i32 start = s.offsets[b], n = s.offsets[b + 1] - start;
+  return {start, n, s.first_only ? b : start, s.first_only ? 1 : n};
+}
+
+DEVICE i32 sequence_of_block(const Disentangled &s) { return (i32)blockIdx.x / s.blocks; }
+DEVICE i32 first_of_block(const Disentangled &s) {
+  return (i32)blockIdx.x % s.blocks * BLOCK_ROWS;
+}
+DEVICE i32 head_of_block(const Disentangled &s) { return s.first_head + (i32)blockIdx.y; }
+
+/* Row of posKey and posQuery of query i and key j of a sequence. */
+DEVICE i32 relative_row(const Disentangled &s, i32 start, i32 i, i32 j) {
+  return s.relative[s.positions[start + i] - s.positions[start + j] + s.span - 1];
+}
+
+/* The score of a query and a key, both in shared memory. pos_key and pos_query are offset to the
+ * head; NULL where they are absent. */
+template <class T>
+DEVICE f32 score_of(const Disentangled &s, const f32 *query, const f32 *key, const T *pos_key,
+                    const T *pos_query, i32 t) {
+  const i64 at = (i64)t * s.heads * s.dim;
+  f32 score = dot(query, key, s.dim);
+  if (pos_key) score += dot(query, pos_key + at, s.dim);
+  if (pos_query) score += dot(key, pos_query + at, s.dim);
+  return score * s.inverse_scale;
+}
+
+/* Shared memory: two tiles of the block, and rows, weights and relative rows of this warp. */
+struct Space {
+  f32 *tile_a, *tile_b;       /* [TILE, pitch] */
+  f32 *row_a, *row_b;         /* [dim] */
+  f32 *weights_a, *weights_b; /* [TILE] */
+  i32 *relative;              /* [TILE] */
+};
+
+/* As sharedBytes of backend/disentangled.ts counts it. */
+DEVICE Space space_at(f32 *memory, i32 dim) {
+  const i32 tile = TILE * tile_pitch(dim);
+  f32 *rows = memory + 2 * tile + 2 * warp() * dim,
+      *weights = memory + 2 * tile + 2 * BLOCK_ROWS * dim + 3 * warp() * TILE;
+  return {memory,
+          memory + tile,
+          rows,
+          rows + dim,
+          weights,
+          weights + TILE,
+          reinterpret_cast<i32 *>(weights + 2 * TILE)};
+}
+
+/* NULL, or a matrix offset to columns of a head. */
+template <class T> DEVICE T *columns_from(T *matrix, i32 column) {
+  return matrix ? matrix + column : nullptr;
+}
+
+/* Sets a row of out a warp, and its log_sums [heads, query rows] unless NULL. */
+template <class T>
+DEVICE void attend(T *out, f32 *log_sums, i32 query_rows, const T *q, const T *k, const T *v,
+                   const T *pos_key, const T *pos_query, const Disentangled &s,
+                   const Dropout &dropout) {
+  DYNAMIC_SHARED(f32, memory);
+  const Sequence sequence = sequence_of(s, sequence_of_block(s));
+  const i32 first_row = first_of_block(s), i = first_row + warp(), dim = s.dim;
+  if (first_row >= sequence.queries) return;
+  const Space space = space_at(memory, dim);
+  const i32 head = head_of_block(s), column = head * dim, width = s.heads * dim;
+  const bool active = i < sequence.queries;
+  const i64 at = (i64)(sequence.query_start + i) * width + column;
+  pos_key = columns_from(pos_key, column);
+  pos_query = columns_from(pos_query, column);
+  if (active) load_row(space.row_a, q + at, dim);
+  Softmax sums = softmax();
+  for (i32 first = 0; first < sequence.n; first += TILE) {
+    const i64 keys = (i64)(sequence.start + first) * width + column;
+    const i32 count = smaller(TILE, sequence.n - first), j = first + lane();
+    __syncthreads(); /* the tile before has been read */
+    load_tile(space.tile_a, k + keys, width, count, dim);
+    load_tile(space.tile_b, v + keys, width, count, dim);
+    __syncthreads();
+    if (!active) continue; /* the whole warp */
+    const bool visible = j < sequence.n;
+    f32 score = 0.0f;
+    if (visible) {
+      const i32 t = s.relative ? relative_row(s, sequence.start, i, j) : 0;
+      score = score_of(s, space.row_a, space.tile_a + lane() * tile_pitch(dim), pos_key,
+                       pos_query, t);
+    }
+    const f32 weight = add_scores(sums, score, visible, dim);
+    const i32 row = head * s.tokens + sequence.start + i;
+    space.weights_a[lane()] = visible ? weight * dropout_factor(dropout, row, j) : 0.0f;
+    __syncwarp();
+    for (i32 r = 0; r < count; r++)
+      add_scaled(sums.out, space.weights_a[r], space.tile_b + r * tile_pitch(dim), dim);
+    __syncwarp(); /* the weights have been read */
+  }
+  if (!active) return;
+  store_scaled(out + at, sums.out, sequence.n > 0 ? 1.0f / sums.total : 0.0f, dim);
+  if (log_sums && lane() == 0)
+    log_sums[(i64)head * query_rows + sequence.query_start + i] = log_sum_exp(sums);
+}
+
+/*
+ * Scratch of backward for some heads, rows of `longest` keys: for each query and key the
+ * probability after dropout, and the gradient of the score before its division by scale.
+ */
+struct Pairs {
+  f32 *weights, *gradients; /* [heads of the grid, query rows, longest] */
+  i32 query_rows, longest;
+};
+
+#define PAIRS_PARAMETERS f32 *weights, f32 *gradients, i32 query_rows, i32 longest
+#define PAIRS_ARGUMENTS (Pairs{weights, gradients, query_rows, longest})
+
+/* Offset of a query's row in the scratch, for a head counted from first_head. */
+DEVICE i64 pairs_at(const Pairs &p, i32 head, i32 query_row) {
+  return ((i64)head * p.query_rows + query_row) * p.longest;
+}
+
+/* Sets a row of dq, and of the scratch, a warp. */
+template <class T>
+DEVICE void attend_queries_backward(T *dq, const Pairs &pairs, const T *dout, const T *out,
+                                    const f32 *log_sums, const T *q, const T *k, const T *v,
+                                    const T *pos_key, const T *pos_query, const Disentangled &s,
+                                    const Dropout &dropout) {
+  DYNAMIC_SHARED(f32, memory);
+  const Sequence sequence = sequence_of(s, sequence_of_block(s));
+  const i32 first_row = first_of_block(s), i = first_row + warp(), dim = s.dim;
+  if (first_row >= sequence.queries) return;
+  const Space space = space_at(memory, dim);
+  const i32 head = head_of_block(s), column = head * dim, width = s.heads * dim;
+  const bool active = i < sequence.queries;
+  const i32 query_row = sequence.query_start + i;
+  const i64 at = (i64)query_row * width + column,
+            pairs_row = pairs_at(pairs, (i32)blockIdx.y, query_row);
+  pos_key = columns_from(pos_key, column);
+  pos_query = columns_from(pos_query, column);
+  f32 inner = 0.0f, log_sum = 0.0f;
+  if (active) {
+    load_row(space.row_a, q + at, dim);
+    load_row(space.row_b, dout + at, dim);
+    inner = warp_dot(dout + at, out + at, dim);
+    log_sum = log_sums[(i64)head * pairs.query_rows + query_row];
+  }
+  Columns sum = {};
+  for (i32 first = 0; first < sequence.n; first += TILE) {
+    const i64 keys = (i64)(sequence.start + first) * width + column;
+    const i32 count = smaller(TILE, sequence.n - first), j = first + lane();
+    __syncthreads(); /* the tile before has been read */
+    load_tile(space.tile_a, k + keys, width, count, dim);
+    load_tile(space.tile_b, v + keys, width, count, dim);
+    __syncthreads();
+    if (!active) continue; /* the whole warp */
+    if (j < sequence.n) {
+      const i32 t = s.relative ? relative_row(s, sequence.start, i, j) : 0,
+                row = head * s.tokens + sequence.start + i, at_row = lane() * tile_pitch(dim);
+      const f32 score =
+          score_of(s, space.row_a, space.tile_a + at_row, pos_key, pos_query, t);
+      const f32 probability = expf(score - log_sum), factor = dropout_factor(dropout, row, j);
+      const f32 dropped = dot(space.row_b, space.tile_b + at_row, dim) * factor;
+      const f32 gradient = probability * (dropped - inner) * s.inverse_scale;
+      space.weights_a[lane()] = gradient;
+      space.relative[lane()] = t;
+      pairs.weights[pairs_row + j] = probability * factor;
+      pairs.gradients[pairs_row + j] = gradient;
+    }
+    __syncwarp();
+    for (i32 r = 0; r < count; r++) {
+      const f32 gradient = space.weights_a[r];
+      add_scaled(sum, gradient, space.tile_a + r * tile_pitch(dim), dim);
+      if (pos_key) add_scaled(sum, gradient, pos_key + (i64)space.relative[r] * width, dim);
+    }
+    __syncwarp(); /* the weights have been read */
+  }
+  if (active) store_scaled(dq + at, sum, 1.0f, dim);
+}
+
+/* Sets a row of dk and dv a warp, from the scratch. */
+template <class T>
+DEVICE void attend_keys_backward(T *dk, T *dv, const Pairs &pairs, const T *dout, const T *q,
+                                 const T *pos_query, const Disentangled &s) {
+  DYNAMIC_SHARED(f32, memory);
+  const Sequence sequence = sequence_of(s, sequence_of_block(s));
+  const i32 first_row = first_of_block(s), j = first_row + warp(), dim = s.dim;
+  if (first_row >= sequence.n) return;
+  const Space space = space_at(memory, dim);
+  const i32 column = head_of_block(s) * dim, width = s.heads * dim;
+  const bool active = j < sequence.n;
+  pos_query = columns_from(pos_query, column);
+  Columns key_sum = {}, value_sum = {};
+  for (i32 first = 0; first < sequence.queries; first += TILE) {
+    const i64 queries = (i64)(sequence.query_start + first) * width + column;
+    const i32 count = smaller(TILE, sequence.queries - first), i = first + lane();
+    __syncthreads(); /* the tile before has been read */
+    load_tile(space.tile_a, q + queries, width, count, dim);
+    load_tile(space.tile_b, dout + queries, width, count, dim);
+    __syncthreads();
+    if (!active) continue; /* the whole warp */
+    if (i < sequence.queries) {
+      const i64 pair = pairs_at(pairs, (i32)blockIdx.y, sequence.query_start + i) + j;
+      space.weights_a[lane()] = pairs.weights[pair];
+      space.weights_b[lane()] = pairs.gradients[pair];
+      if (pos_query) space.relative[lane()] = relative_row(s, sequence.start, i, j);
+    }
+    __syncwarp();
+    for (i32 r = 0; r < count; r++) {
+      const f32 gradient = space.weights_b[r];
+      add_scaled(value_sum, space.weights_a[r], space.tile_b + r * tile_pitch(dim), dim);
+      add_scaled(key_sum, gradient, space.tile_a + r * tile_pitch(dim), dim);
+      if (pos_query) add_scaled(key_sum, gradient, pos_query + (i64)space.relative[r] * width, dim);
+    }
+    __syncwarp(); /* the weights have been read */
+  }
+  if (!active) return;
+  const i64 at = (i64)(sequence.start + j) * width + column;
+  store_scaled(dk + at, key_sum, 1.0f, dim);
+  store_scaled(dv + at, value_sum, 1.0f, dim);
+}
+
+/* The key of a sequence at a position, or -1. Positions increase within a sequence; without holes
+ * the search ends before it begins. */
+DEVICE i32 key_at(const Disentangled &s, const Sequence &sequence, i32 position) {
+  const i32 *positions = s.positions + sequence.start;
+  const i32 last = sequence.n - 1;
+  i32 low = larger(0, last - (positions[last] - position)),
+      high = smaller(last, position - positions[0]);
+  while (low < high) {
+    const i32 middle = (low + high) / 2;
+    if (positions[middle] < position)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low == high && positions[low] == position ? low : -1;
+}
+
+/* Sets bit d + span - 1 of `bits` where relative[d] = t, by the whole block. */
+DEVICE void find_differences(u32 *bits, const Disentangled &s, i32 t) {
+  const i32 count = 2 * s.span - 1;
+  for (i32 word = warp(); word * WARP < count; word += warps()) {
+    const i32 i = word * WARP + lane();
+    const u32 found = __ballot_sync(ALL_LANES, i < count && s.relative[i] == t);
+    if (lane() == 0) bits[word] = found;
+  }
+  __syncthreads();
+}
+
+/* Sets a row to the sum of the warps' sums, added in their order. `memory` is [warps, dim]. */
+template <class T>
+DEVICE void store_block_sum(T *row, const Columns &sum, f32 *memory, i32 dim) {
+  store_scaled(memory + warp() * dim, sum, 1.0f, dim);
+  __syncthreads();
+  for (i32 d = (i32)threadIdx.x; d < dim; d += (i32)blockDim.x) {
+    f32 total = 0.0f;
+    for (i32 w = 0; w < warps(); w++) total += memory[w * dim + d];
+    store(row + d, total);
+  }
+  __syncthreads(); /* the sums have been read */
+}
+
+/*
+ * Sets row t = blockIdx.x of the gradients of posKey and posQuery, unless NULL: the sums, over all
+ * pairs (i, j) with that relative row, of gradient[i, j] times q_i and k_j. Each warp has its own
+ * queries, so that no atomics are needed.
+ */
+template <class T>
+DEVICE void attend_positions_backward(T *dpos_key, T *dpos_query, const Pairs &pairs, const T *q,
+                                      const T *k, i32 sequences, const Disentangled &s) {
+  DYNAMIC_SHARED(f32, memory);
+  const i32 dim = s.dim, width = s.heads * dim, column = head_of_block(s) * dim,
+            t = (i32)blockIdx.x;
+  u32 *bits = reinterpret_cast<u32 *>(memory + warps() * dim);
+  find_differences(bits, s, t);
+  Columns key_sum = {}, query_sum = {};
+  for (i32 word = 0; word * WARP < 2 * s.span - 1; word++) {
+    for (u32 left = bits[word]; left != 0; left &= left - 1) {
+      const i32 difference = word * WARP + __ffs((i32)left) - s.span;
+      for (i32 b = 0; b < sequences; b++) {
+        const Sequence sequence = sequence_of(s, b);
+        if (sequence.n == 0) continue;
+        for (i32 i = warp(); i < sequence.queries; i += warps()) {
+          const i32 j = key_at(s, sequence, s.positions[sequence.start + i] - difference);
+          if (j < 0) continue;
+          const i32 query_row = sequence.query_start + i;
+          const f32 gradient = pairs.gradients[pairs_at(pairs, (i32)blockIdx.y, query_row) + j];
+          if (dpos_key) add_scaled(key_sum, gradient, q + (i64)query_row * width + column, dim);
+          if (dpos_query)
+            add_scaled(query_sum, gradient, k + (i64)(sequence.start + j) * width + column, dim);
+        }
+      }
+    }
+  }
+  const i64 at = (i64)t * width + column;
+  if (dpos_key) store_block_sum(dpos_key + at, key_sum, memory, dim);
+  if (dpos_query) store_block_sum(dpos_query + at, query_sum, memory, dim);
+}
+
+#define DISENTANGLED(T)                                                                          \
+  KERNEL void disentangled_##T(T *out, f32 *log_sums, i32 query_rows, const T *q, const T *k,    \
+                               const T *v, const T *pos_key, const T *pos_query,                 \
+                               DISENTANGLED_PARAMETERS, DROPOUT_PARAMETERS) {                    \
+    attend(out, log_sums, query_rows, q, k, v, pos_key, pos_query, DISENTANGLED_ARGUMENTS,       \
+           DROPOUT_ARGUMENTS);                                                                   \
+  }                                                                                              \
+  KERNEL void disentangled_queries_backward_##T(                                                 \
+      T *dq, PAIRS_PARAMETERS, const T *dout, const T *out, const f32 *log_sums, const T *q,     \
+      const T *k, const T *v, const T *pos_key, const T *pos_query, DISENTANGLED_PARAMETERS,     \
+      DROPOUT_PARAMETERS) {                                                                      \
+    attend_queries_backward(dq, PAIRS_ARGUMENTS, dout, out, log_sums, q, k, v, pos_key,          \
+                            pos_query, DISENTANGLED_ARGUMENTS, DROPOUT_ARGUMENTS);               \
+  }                                                                                              \
+  KERNEL void disentangled_keys_backward_##T(T *dk, T *dv, PAIRS_PARAMETERS, const T *dout,      \
+                                             const T *q, const T *pos_query,                     \
+                                             DISENTANGLED_PARAMETERS) {                          \
+    attend_keys_backward(dk, dv, PAIRS_ARGUMENTS, dout, q, pos_query, DISENTANGLED_ARGUMENTS);   \
+  }                                                                                              \
+  KERNEL void disentangled_positions_backward_##T(                                               \
+      T *dpos_key, T *dpos_query, PAIRS_PARAMETERS, const T *q, const T *k, i32 sequences,       \
+      DISENTANGLED_PARAMETERS) {                                                                 \
+    attend_positions_backward(dpos_key, dpos_query, PAIRS_ARGUMENTS, q, k, sequences,            \
+                              DISENTANGLED_ARGUMENTS);                                           \
+  }
+
+DISENTANGLED(f32)
+DISENTANGLED(bf16)

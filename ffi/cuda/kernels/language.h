@@ -1,0 +1,33 @@
+/*
+ * The words that kernels are written in. NVRTC has no system headers; the emulator's host.h, which
+ * g++ includes first, defines the same words for a CPU.
+ */
+#pragma once
+
+#ifndef ADL_EMULATED
+
+typedef signed char i8;
+typedef unsigned char u8;
+typedef short i16;
+typedef unsigned short u16;
+typedef int i32;
+typedef unsigned int u32;
+typedef long long i64;
+typedef unsigned long long u64;
+typedef float f32;
+
+/* An entry: KERNEL void name_f32(const f32 *x, f32 *y, i32 n) { ... } */
+#define KERNEL extern "C" __global__
+
+/* A function that kernels call. */
+#define DEVICE static __device__ __forceinline__
+
+/* Declares `name`, a pointer to the dynamic shared memory of the launch, aligned to 16 bytes. A
+ * kernel with several arrays of them adds offsets. */
+#define DYNAMIC_SHARED(type, name)                      \
+  extern __shared__ __align__(16) u8 adl_dynamic_shared[]; \
+  type *name = reinterpret_cast<type *>(adl_dynamic_shared)
+
+#endif
+
+#define WARP 32

@@ -1,0 +1,105 @@
+import { FreeSpace } from "../../core/backend/free-space.ts";
+import { errors, invariant } from "../../core/errors.ts";
+import type { CudaContext } from "./context.ts";
+import { CUDA, out, outAddress } from "./driver.ts";
+
+/** Device memory for all buffers of a backend. */
+export interface DevicePool {
+  /** Allocates at least `bytes`, aligned to 256 bytes and uninitialised. Throws E_MEMORY. */
+  alloc(bytes: number): number;
+  /** Frees a block. Kernels that are queued may still use it: later ones run after them. */
+  free(pointer: number): void;
+  /** Bytes of live blocks. */
+  readonly liveBytes: number;
+  /** Gives all memory back to the device. */
+  close(): void;
+}
+
+/** Blocks begin at multiples of this: what cuBLAS takes as aligned, and a whole cache line. */
+const ALIGNMENT = 256;
+
+/** Increment in which the range is backed by memory. */
+const STEP = 64 * 2 ** 20;
+
+/** CUmemAllocationType, CUmemLocationType, CUmemAccess_flags. */
+const [PINNED, ON_DEVICE, READ_WRITE] = [1, 1, 3];
+
+/** struct CUmemAllocationProp: type, handle types, location { type, id }, then zeros. */
+const PROPERTIES_BYTES = 32;
+
+/**
+ * One reserved range of addresses, as large as the device's memory, backed by memory as it is
+ * needed. One compute stream orders all work, so that a freed block may be used again at once.
+ */
+export function devicePool({ driver, device, totalBytes }: CudaContext): DevicePool {
+  const properties = new Int32Array(new ArrayBuffer(PROPERTIES_BYTES));
+  properties.set([PINNED, 0, ON_DEVICE, device]);
+  const access = Int32Array.from([ON_DEVICE, device, READ_WRITE]);
+  driver.call("cuMemGetAllocationGranularity", undefined, out, properties, 0);
+  const granule = outAddress();
+  const step = Math.ceil(STEP / granule) * granule;
+  const space = new FreeSpace();
+  const sizes = new Map<number, number>();
+  const parts: { start: number; bytes: number; handle: number }[] = [];
+  let range: { start: number; end: number; limit: number } | undefined;
+  let live = 0;
+
+  function reserve() {
+    const bytes = Math.ceil(totalBytes / granule) * granule;
+    driver.call("cuMemAddressReserve", `${bytes} bytes`, out, bytes, 0, 0, 0);
+    const start = outAddress();
+    return { start, end: start, limit: start + bytes };
+  }
+
+  /** Backs the next `bytes` of the range; false if the device has too little memory. */
+  function back(bytes: number): boolean {
+    range ??= reserve();
+    if (range.end + bytes > range.limit) return false;
+    const status = driver.symbols.cuMemCreate(out, bytes, properties, 0);
+    if (status === CUDA.OUT_OF_MEMORY) return false;
+    driver.check(status, "cuMemCreate", `${bytes} bytes`);
+    const handle = outAddress();
+    driver.call("cuMemMap", undefined, range.end, bytes, 0, handle, 0);
+    parts.push({ start: range.end, bytes, handle });
+    driver.call("cuMemSetAccess", undefined, range.end, bytes, access, 1);
+    space.give(range.end, bytes);
+    range.end += bytes;
+    return true;
+  }
+
+  function extend(bytes: number): boolean {
+    const needed = bytes - (range === undefined ? 0 : space.below(range.end));
+    const exact = Math.ceil(needed / granule) * granule;
+    return back(Math.ceil(needed / step) * step) || back(exact);
+  }
+
+  return {
+    alloc(bytes) {
+      const size = Math.max(Math.ceil(bytes / ALIGNMENT), 1) * ALIGNMENT;
+      const start = space.take(size) ?? (extend(size) ? space.take(size) : undefined);
+      if (start === undefined) throw errors.memory(size, live);
+      sizes.set(start, size);
+      live += size;
+      return start;
+    },
+    free(pointer) {
+      const size = sizes.get(pointer);
+      invariant(size !== undefined, () => `0x${pointer.toString(16)} is not a live block`);
+      sizes.delete(pointer);
+      live -= size;
+      space.give(pointer, size);
+    },
+    get liveBytes() {
+      return live;
+    },
+    close() {
+      for (const { start, bytes, handle } of parts.splice(0)) {
+        driver.call("cuMemUnmap", undefined, start, bytes);
+        driver.call("cuMemRelease", undefined, handle);
+      }
+      if (range !== undefined)
+        driver.call("cuMemAddressFree", undefined, range.start, range.limit - range.start);
+      range = undefined;
+    },
+  };
+}
