@@ -56,7 +56,7 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     master: "f32",
     details: { device: context.name, capability: context.capability, cublas: cublas.version },
     ...memoryKernels(context, pool, staging),
-    ...productKernels(context, cublas),
+    ...productKernels(context, cublas, launcher),
     ...columnKernels(launcher),
     ...elementwiseKernels(launcher),
     ...gatedActivationKernels(launcher),
