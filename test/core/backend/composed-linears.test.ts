@@ -194,6 +194,20 @@ describe("linears, composed", () => {
     compare("dx", group.dx, dx);
   });
 
+  test("sum in a fixed order, on which the bits of runs depend", () => {
+    const backend = createReferenceBackend();
+    const group = groupOf(backend, layers);
+    callBoth(backend, group);
+    const hash = new Bun.CryptoHasher("sha256");
+    const buffers = group.members.flatMap(({ y, dweight, dbias, increments }) => [
+      ...[y, dweight, dbias],
+      ...increments.flatMap(({ da, db }) => [da, db]),
+    ]);
+    for (const buffer of [...buffers, group.dx])
+      hash.update(new Float64Array(backend.download(buffer)));
+    expect(hash.digest("hex").slice(0, 16)).toBe("02744c9fcc5e35ce");
+  });
+
   test("leave no buffer behind, not even where an entry fails", () => {
     const backend = createReferenceBackend();
     const failing = (entry: "gemm" | "addFactorGradient" | "add"): Backend => ({
