@@ -17,8 +17,8 @@ export type { Buffer, DType, HostArray, HostTensor } from "./kernels/memory.ts";
 /**
  * A table of coarse kernels over opaque buffers, without shape checks and without autograd: ops
  * check their inputs. Each entry says what it sets and what it adds to. All matrices are row-major
- * and packed unless a stride is given. Kernels may run after the call returns: only `download`
- * waits.
+ * and packed unless a stride is given. Kernels may run after the call returns: only `download` and what
+ * `startDownload` returns wait.
  */
 export interface Backend
   extends
