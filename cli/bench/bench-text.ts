@@ -7,11 +7,8 @@ const MOST_OTHER_LOAD = 0.1;
 /** Formats the figures as tables of medians, with the spread of the ratios. */
 export function benchText(results: readonly WorkloadResult[]): string {
   const hasDevice = results.some(({ deviceMib }) => deviceMib !== undefined);
-  const head = [
-    ...["workload", "s/step", "tokens/s", "MiB"],
-    ...(hasDevice ? ["device MiB"] : []),
-    ...["start s", "of bound"],
-  ];
+  const device = hasDevice ? ["device MiB"] : [];
+  const head = ["workload", "s/step", "tokens/s", "MiB", ...device, "start s", "of bound"];
   const rows = results.map((r) => [
     titleOf(r),
     r.secondsPerStep.median.toFixed(3),

@@ -6,9 +6,9 @@ import { blockBytes, FreeSpace } from "./free-space.ts";
 /** Blocks over one reserved range of addresses, as a pool places them; there is no memory behind. */
 export interface PlacedBlocks {
   /** Places a block that is never freed. */
-  place(bytes: number): void;
+  readonly place: (bytes: number) => void;
   /** The highest end of any block so far. */
-  reached(): number;
+  readonly reached: () => number;
   /** Allocates as `counting` does, and places the buffer's block. */
   readonly entries: Pick<Backend, "alloc" | "free">;
 }
