@@ -44,8 +44,6 @@ interface Layer {
 
 const layers: readonly Layer[] = [
   { outputs: 5, parts: [{ from: 0, to: 5, rank: 2, svd: true, dropout }] },
-  { outputs: 2, parts: [], tanh: true },
-  { outputs: 3, parts: [{ from: 0, to: 3, rank: 1, svd: false }], tanh: true },
   {
     outputs: 6,
     parts: [
@@ -54,6 +52,8 @@ const layers: readonly Layer[] = [
     ],
     tanh: true,
   },
+  { outputs: 2, parts: [], tanh: true },
+  { outputs: 3, parts: [{ from: 0, to: 3, rank: 1, svd: false }], tanh: true },
 ];
 
 /** The buffers of a group of layers: waves, and zeros where gradients are added. */
@@ -205,7 +205,7 @@ describe("linears, composed", () => {
     ]);
     for (const buffer of [...buffers, group.dx])
       hash.update(new Float64Array(backend.download(buffer)));
-    expect(hash.digest("hex").slice(0, 16)).toBe("02744c9fcc5e35ce");
+    expect(hash.digest("hex").slice(0, 16)).toBe("d7ea2836c5cc4588");
   });
 
   test("leave no buffer behind, not even where an entry fails", () => {
