@@ -21,7 +21,7 @@ export const sizeText = ({ rank, matrices }: Comparison): string =>
 export function differenceText({ arms }: Comparison): string | undefined {
   const [first, ...others] = arms;
   if (!first || others.length === 0) return undefined;
-  return `difference: mean over seeds from ${first.name}, with its 95% bootstrap interval`;
+  return `difference: mean over seeds from ${first.name}, with its 95% interval`;
 }
 
 /** An arm's cells in the table of scores. */

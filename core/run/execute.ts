@@ -12,7 +12,7 @@ import { totalSeconds } from "../train/clock.ts";
 import { type EvaluationProgress, metricsBySplit } from "../train/evaluation.ts";
 import { runTraining } from "../train/loop.ts";
 import type { Speed, TrainingObserver, TrainingSetup } from "../train/setup.ts";
-import type { StepReport } from "../train/trainer.ts";
+import type { MaskReport, StepReport } from "../train/step-report.ts";
 import { createTrainer, type LoadedRun } from "./create-trainer.ts";
 import { earlyStoppingFrom, totalRank } from "./early-stopping.ts";
 import { fingerprintOf } from "./fingerprint.ts";
@@ -136,13 +136,13 @@ async function trainInto(
   const written = recording(
     log,
     observer,
-    () => rankPattern(loaded.trainer, run),
+    (kept) => rankPattern(loaded.trainer, kept, run),
     (at) => writeTrained(out, backend, run, loaded.trainer, "best", at),
   );
   const isPacked = backend.activation === "bf16"; // each frozen matrix when it is first used
   observer.onStage?.(isPacked ? "packing the weights" : "the first step");
   const outcome = await runTraining(setup, written, { resume });
-  const ranks = rankPattern(loaded.trainer, run);
+  const ranks = rankPattern(loaded.trainer, loaded.trainer.kept(), run);
   const result = {
     ...outcome,
     metrics: metricsBySplit(outcome.final),
@@ -193,7 +193,7 @@ function trainingSetup(
 function recording(
   log: RunLog,
   observer: RunObserver,
-  ranks: () => Readonly<Record<string, number>>,
+  ranksOf: (kept: MaskReport["kept"]) => Readonly<Record<string, number>>,
   writeBest: (at: SavedAt) => void,
 ): TrainingObserver {
   return {
@@ -204,7 +204,7 @@ function recording(
     },
     onStep(report, speed) {
       log.step(report, speed);
-      if (report.masked) observer.onRanks?.(ranks());
+      if (report.mask) observer.onRanks?.(ranksOf(report.mask.kept));
       observer.onStep(report, speed);
     },
     onEvaluationProgress: (progress) => observer.onEvaluationProgress?.(progress),

@@ -73,7 +73,7 @@ export function differencesChart(
   return {
     id: "differences",
     title,
-    about: "Mean over the seeds that both finished, with its 95% bootstrap interval.",
+    about: "Mean over the seeds that both finished, with its 95% interval.",
     label: `${title}: ${spoken.join("; ")}.`,
     height: rowHeight(arms.length),
     spec: {
