@@ -26,15 +26,11 @@ export function keepReport(
   let evaluations = 0;
   let hasFailed = false;
   const attempt = () => {
-    try {
-      write(out);
-    } catch (error) {
-      if (!hasFailed)
-        warn(
-          `the report is not written: ${error instanceof Error ? error.message : String(error)}`,
-        );
+    const warnOnce = (text: string) => {
+      if (!hasFailed) warn(text);
       hasFailed = true;
-    }
+    };
+    attemptReport(() => write(out), warnOnce);
   };
   return {
     evaluated() {
@@ -45,6 +41,15 @@ export function keepReport(
       if (every > 0) attempt();
     },
   };
+}
+
+/** Writes a report; where that fails, `warn` gets a message, and what was reported on is unharmed. */
+export function attemptReport(write: () => void, warn: (text: string) => void): void {
+  try {
+    write();
+  } catch (error) {
+    warn(`the report is not written: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** The run's observer, which also keeps its report up to date. */
