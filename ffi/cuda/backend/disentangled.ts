@@ -1,4 +1,5 @@
-import type { Buffer } from "../../../core/backend.ts";
+import type { Backend, Buffer } from "../../../core/backend.ts";
+import { invariant } from "../../../core/errors.ts";
 import type { DisentangledInputs, DisentangledShape } from "../../../core/kernels/attention.ts";
 import {
   CudaBuffer,
@@ -16,6 +17,11 @@ import { ATTENTION_BLOCK, attentionShared, BLOCK_ROWS, longestOf } from "./atten
 import { dropoutArgs } from "./dropout.ts";
 import { WARP } from "./launches.ts";
 
+type Disentangled = Pick<
+  Backend,
+  "disentangledSaved" | "disentangledAttention" | "disentangledAttentionBackward"
+>;
+
 /** Most floats of scratch for backward; it treats as many heads at a time as fit. */
 const SCRATCH = 2 ** 23;
 
@@ -24,7 +30,7 @@ const queryRowsOf = ({ packing, queries }: DisentangledShape) =>
   queries === "first" ? packing.sequences : packing.tokens;
 
 /** What forward saves for backward: the log-sum-exp of each head's and query's scores. */
-export const savedLength = (shape: DisentangledShape) => shape.heads * queryRowsOf(shape);
+const savedLength = (shape: DisentangledShape) => shape.heads * queryRowsOf(shape);
 
 /** Element counts of one call's operands. */
 function sizesOf(shape: DisentangledShape) {
@@ -92,7 +98,7 @@ const partOf = ({ dtype, pointer }: CudaBuffer, offset: number, length: number) 
   new CudaBuffer(dtype, length, pointer + 4 * offset);
 
 /** kernels/disentangled.cu */
-export function disentangledKernels(launcher: Launcher) {
+export function disentangledKernels(launcher: Launcher): Disentangled {
   /** Blocks of each sequence's queries, and of its keys. */
   function blocksOfEach({ packing, queries }: DisentangledShape) {
     const ofKeys = blocksOf(longestOf(packing), BLOCK_ROWS);
@@ -132,11 +138,9 @@ export function disentangledKernels(launcher: Launcher) {
   }
 
   return {
-    disentangledAttention(
-      inputs: DisentangledInputs,
-      { out, saved }: { out: Buffer; saved: Buffer | undefined },
-      shape: DisentangledShape,
-    ): void {
+    disentangledSaved: (shape) => ({ dtype: "f32", length: savedLength(shape), readsOut: true }),
+
+    disentangledAttention(inputs, { out, saved }, shape) {
       const type = typeOf(out);
       const blocks = blocksOfEach(shape).ofQueries;
       launch(`disentangled_${type}`, shape, blocks, shape.heads, [
@@ -150,14 +154,9 @@ export function disentangledKernels(launcher: Launcher) {
       ]);
     },
 
-    disentangledAttentionBackward(
-      dout: Buffer,
-      inputs: DisentangledInputs & { out: Buffer },
-      saved: Buffer,
-      grads: DisentangledInputs,
-      shape: DisentangledShape,
-    ): void {
-      const call = { dout, inputs, saved, grads, shape, type: typeOf(dout) };
+    disentangledAttentionBackward(dout, inputs, { saved, out }, grads, shape) {
+      invariant(out !== undefined, "backward reads the forward pass' out");
+      const call = { dout, inputs, saved, out, grads, shape, type: typeOf(dout) };
       for (const group of headGroups(shape)) {
         queriesBackward(call, group);
         keysBackward(call, group);
@@ -168,22 +167,24 @@ export function disentangledKernels(launcher: Launcher) {
 
   interface Call {
     readonly dout: Buffer;
-    readonly inputs: DisentangledInputs & { readonly out: Buffer };
+    readonly inputs: DisentangledInputs;
     readonly saved: Buffer;
+    readonly out: Buffer;
     readonly grads: DisentangledInputs;
     readonly shape: DisentangledShape;
     readonly type: KernelType;
   }
 
   /** Sets dq, and the scratch that the others read. */
-  function queriesBackward({ dout, inputs, saved, grads, shape, type }: Call, group: HeadGroup) {
+  function queriesBackward({ saved, out, ...call }: Call, group: HeadGroup) {
+    const { dout, inputs, grads, shape, type } = call;
     const { queries } = sizesOf(shape);
     const blocks = blocksOfEach(shape).ofQueries;
     launch(`disentangled_queries_backward_${type}`, shape, blocks, group.count, [
       target(grads.q, queries, type),
       ...group.pairs,
       elements(dout, queries, type),
-      elements(inputs.out, queries, type),
+      elements(out, queries, type),
       elements(saved, savedLength(shape), "f32"),
       ...contentArgs(inputs, shape, type),
       ...positionArgs(inputs, shape, type),
