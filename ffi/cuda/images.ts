@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { errors } from "../../core/errors.ts";
+import { cacheFolder } from "../../core/io/cache-folder.ts";
+import type { KernelImage } from "./kernels.ts";
+import {
+  type Nvrtc,
+  NVRTC_OPTIONS,
+  openNvrtc,
+  type Source,
+  type Target,
+  targetFor,
+} from "./nvrtc.ts";
+import { familyOf, kernelSources } from "./sources.ts";
+
+/** Folder of compiled kernels in the user's cache; undefined for a user without a home folder. */
+export function imageFolder(env?: NodeJS.ProcessEnv): string | undefined {
+  const cache = cacheFolder(env);
+  return cache === undefined ? undefined : join(cache, "cuda-kernels");
+}
+
+/**
+ * The kernels compiled for a compute capability, from the cache where they were compiled before with
+ * the same sources, options and NVRTC. Throws E_LIBRARY without NVRTC, E_MACHINE if it is too old
+ * for the device, E_NATIVE with a compiler's error.
+ */
+export function compiledImages(
+  candidates: readonly string[],
+  capability: number,
+  { sources = kernelSources(), folder = imageFolder() } = {},
+): readonly KernelImage[] {
+  const nvrtc = openNvrtc(candidates);
+  const target = targetFor(capability, nvrtc.capabilities);
+  if (target === undefined)
+    throw errors.machine(
+      `NVRTC ${nvrtc.version} compiles for capability ${nvrtc.capabilities[0]} and newer, the device has ${capability}`,
+      "npm run setup -- --cuda fetches another NVRTC",
+    );
+  return sources.map((source) => ({
+    family: familyOf(source),
+    image: imageOf(nvrtc, source, target, folder),
+  }));
+}
+
+function imageOf(
+  nvrtc: Nvrtc,
+  source: Source,
+  target: Target,
+  folder: string | undefined,
+): Uint8Array {
+  const file = folder && join(folder, `${familyOf(source)}-${keyOf(nvrtc, source, target)}`);
+  const kept = file === undefined ? undefined : readImage(file);
+  if (kept !== undefined) return kept;
+  const { image } = nvrtc.compile(source, target);
+  if (file !== undefined) keepImage(file, image);
+  return image;
+}
+
+/** What an image depends on. */
+function keyOf({ version }: Nvrtc, { text, headers }: Source, target: Target): string {
+  const parts = [version, NVRTC_OPTIONS, target, text, [...headers]];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
+}
+
+/** The first bytes of a kept image: a digest of the rest, so that a damaged one is compiled anew. */
+const DIGEST_BYTES = 32;
+
+const digestOf = (image: Uint8Array) => createHash("sha256").update(image).digest();
+
+function readImage(file: string): Uint8Array | undefined {
+  if (!existsSync(file)) return undefined;
+  const bytes = readFileSync(file);
+  const image = bytes.subarray(DIGEST_BYTES);
+  if (!digestOf(image).equals(bytes.subarray(0, DIGEST_BYTES))) return undefined;
+  const copy = new Uint8Array(new ArrayBuffer(image.length));
+  copy.set(image);
+  return copy;
+}
+
+/** Keeps an image where the cache can be written; the next start compiles again where not. */
+function keepImage(file: string, image: Uint8Array) {
+  const part = `${file}.${process.pid}`;
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeFileSync(part, Buffer.concat([digestOf(image), image]));
+    renameSync(part, file);
+  } catch {
+    // a full or read-only disk
+  }
+}

@@ -1,0 +1,138 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { homeFolder } from "../../core/io/user-cache.ts";
+import { findLibraries, libraryDirs, nativeDir } from "../paths.ts";
+
+type Environment = NodeJS.ProcessEnv;
+
+/** Supported major versions of CUDA's libraries, preferred first. */
+export const MAJORS = [13, 12] as const;
+/** One of the supported major versions: all libraries are of the same. */
+export type Major = (typeof MAJORS)[number];
+
+/** Candidate paths of the libraries of one major version, in the order in which they are tried. */
+export interface CudaLibraries {
+  readonly major: Major;
+  readonly nvrtc: readonly string[];
+  /** cuBLAS needs cuBLASLt, which is loaded first. */
+  readonly cublasLt: readonly string[];
+  readonly cublas: readonly string[];
+}
+
+/** Folder into which `npm run setup -- --cuda` unpacks NVRTC and cuBLAS. */
+export const fetchedCuda = () => join(nativeDir, "cuda-13");
+
+/** Folders of a driver that are not among the system's. */
+const DRIVER_DIRS = ["/usr/lib/wsl/lib", "/run/opengl-driver/lib", "/usr/local/nvidia/lib64"];
+
+/** Candidate paths of the driver: only ADALORA_CUDA_DRIVER if set. */
+export function driverCandidates(env: Environment = process.env): string[] {
+  const named = env["ADALORA_CUDA_DRIVER"];
+  if (named !== undefined && named !== "") return [named];
+  return findLibraries(/^libcuda\.so\.1$/, [...libraryDirs(env), ...DRIVER_DIRS]);
+}
+
+/** Folders that were searched for the driver, for messages. */
+export const driverDirs = (env: Environment = process.env) => [...libraryDirs(env), ...DRIVER_DIRS];
+
+/** Folders of the wheels of one major version, below site-packages. */
+const WHEEL_DIRS: Readonly<Record<Major, readonly string[]>> = {
+  13: ["nvidia/cu13/lib"],
+  12: ["nvidia/cuda_nvrtc/lib", "nvidia/cublas/lib"],
+};
+
+/**
+ * Folders that are searched for CUDA's libraries: only ADALORA_CUDA if set, else set-up's own, the
+ * wheels that torch brings, conda, CUDA_HOME, /usr/local/cuda* and the system's.
+ */
+export function cudaDirs(major: Major, env: Environment = process.env): string[] {
+  const named = env["ADALORA_CUDA"];
+  if (named !== undefined && named !== "") return [named];
+  const wheels = sitePackages(env).flatMap((site) =>
+    WHEEL_DIRS[major].map((dir) => join(site, dir)),
+  );
+  const homes = [...foldersIn(env, "CUDA_HOME", "CUDA_PATH"), ...installations(major)];
+  return [
+    fetchedCuda(),
+    ...wheels,
+    ...foldersIn(env, "CONDA_PREFIX").flatMap((conda) => [
+      join(conda, "lib"),
+      join(conda, "targets/x86_64-linux/lib"),
+    ]),
+    ...homes.flatMap((home) => [join(home, "lib64"), join(home, "targets/x86_64-linux/lib")]),
+    ...libraryDirs(env),
+  ];
+}
+
+/** The libraries of one major version. */
+export function cudaLibraries(major: Major, env: Environment = process.env): CudaLibraries {
+  const dirs = cudaDirs(major, env);
+  const find = (name: string) => findLibraries(new RegExp(`^${name}\\.so\\.${major}$`), dirs);
+  return {
+    major,
+    nvrtc: find("libnvrtc"),
+    cublasLt: find("libcublasLt"),
+    cublas: find("libcublas"),
+  };
+}
+
+/** Whether all libraries of a major version were found. */
+export const isComplete = ({ nvrtc, cublasLt, cublas }: CudaLibraries) =>
+  [nvrtc, cublasLt, cublas].every((paths) => paths.length > 0);
+
+/**
+ * The libraries of the newest major version that the driver can run and that are all there, or else
+ * those of the newest that it can run. `driverVersion`: as cuDriverGetVersion, 12040 for 12.4.
+ */
+export function chooseLibraries(
+  driverVersion: number,
+  env: Environment = process.env,
+): CudaLibraries {
+  const usable = MAJORS.filter((major) => 1000 * major <= driverVersion);
+  const found = (usable.length > 0 ? usable : MAJORS.slice(-1)).map((major) =>
+    cudaLibraries(major, env),
+  );
+  return found.find(isComplete) ?? found[0]!;
+}
+
+/** Python's package folders: of environments, of the system, of the user. */
+function sitePackages(env: Environment): string[] {
+  const home = homeFolder(env);
+  const roots = [
+    ...foldersIn(env, "VIRTUAL_ENV", "CONDA_PREFIX"),
+    ...(home === undefined ? [] : [join(home, ".local")]),
+    "/usr",
+    "/usr/local",
+    ...namesIn("/opt").flatMap((name) => [join("/opt", name), join("/opt", name, ".venv")]),
+  ];
+  return roots.flatMap((root) =>
+    ["lib", "lib64"].flatMap((lib) =>
+      namesIn(join(root, lib))
+        .filter((name) => /^python3/.test(name))
+        .flatMap((name) =>
+          ["site-packages", "dist-packages"].map((site) => join(root, lib, name, site)),
+        )
+        .filter(existsSync),
+    ),
+  );
+}
+
+/** /usr/local/cuda, then /usr/local/cuda-13.0 and others, newest first. */
+function installations(major: Major): string[] {
+  return namesIn("/usr/local")
+    .filter((name) => name === "cuda" || name.startsWith(`cuda-${major}`))
+    .toSorted((a, b) => (a === "cuda" ? -1 : b.localeCompare(a, "en", { numeric: true })))
+    .map((name) => join("/usr/local", name));
+}
+
+/** The folders that environment variables name. */
+const foldersIn = (env: Environment, ...variables: readonly string[]) =>
+  variables.flatMap((name) => (env[name] ? [env[name]] : []));
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return []; // no such folder on this system
+  }
+}

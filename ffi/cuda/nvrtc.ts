@@ -1,0 +1,163 @@
+import { type FFIFunction, ptr } from "bun:ffi";
+import { errors } from "../../core/errors.ts";
+import { openLibrary } from "../load.ts";
+import { out, outAddress, outHandle, outInt } from "./driver.ts";
+
+const [P, I] = ["ptr", "i32"] as const;
+
+/** Functions of libnvrtc, by the names of their symbols. */
+export const NVRTC_SYMBOLS = {
+  nvrtcVersion: { args: [P, P], returns: I },
+  nvrtcGetNumSupportedArchs: { args: [P], returns: I },
+  nvrtcGetSupportedArchs: { args: [P], returns: I },
+  nvrtcCreateProgram: { args: [P, P, P, I, P, P], returns: I },
+  nvrtcDestroyProgram: { args: [P], returns: I },
+  nvrtcCompileProgram: { args: [P, I, P], returns: I },
+  nvrtcGetProgramLogSize: { args: [P, P], returns: I },
+  nvrtcGetProgramLog: { args: [P, P], returns: I },
+  nvrtcGetCUBINSize: { args: [P, P], returns: I },
+  nvrtcGetCUBIN: { args: [P, P], returns: I },
+  nvrtcGetPTXSize: { args: [P, P], returns: I },
+  nvrtcGetPTX: { args: [P, P], returns: I },
+} as const satisfies Record<string, FFIFunction>;
+
+const HINT = "npm run setup -- --cuda fetches it, or run with --device cpu";
+
+/** nvrtcResult */
+const STATUSES = [
+  "NVRTC_SUCCESS",
+  "NVRTC_ERROR_OUT_OF_MEMORY",
+  "NVRTC_ERROR_PROGRAM_CREATION_FAILURE",
+  "NVRTC_ERROR_INVALID_INPUT",
+  "NVRTC_ERROR_INVALID_PROGRAM",
+  "NVRTC_ERROR_INVALID_OPTION",
+  "NVRTC_ERROR_COMPILATION",
+  "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE",
+];
+
+/** What a family of kernels is compiled for: machine code of one capability, or PTX. */
+export interface Target {
+  readonly capability: number;
+  readonly kind: "cubin" | "ptx";
+}
+
+/** A source with the headers that it includes, by name. */
+export interface Source {
+  readonly name: string;
+  readonly text: string;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** A compiled source, and what the compiler said of it. */
+export interface Compiled {
+  readonly image: Uint8Array;
+  readonly log: string;
+}
+
+/** An open NVRTC. */
+export interface Nvrtc {
+  readonly path: string;
+  /** "13.2" */
+  readonly version: string;
+  /** Capabilities times ten, ascending. */
+  readonly capabilities: readonly number[];
+  /** Throws E_NATIVE with the compiler's log. */
+  compile(source: Source, target: Target, options?: readonly string[]): Compiled;
+}
+
+/** Opens libnvrtc. Throws E_LIBRARY with each path and its error. */
+export function openNvrtc(candidates: readonly string[]): Nvrtc {
+  const { path, symbols } = openLibrary("NVRTC", candidates, NVRTC_SYMBOLS, HINT);
+  function check(status: number, call: string, log = "") {
+    if (status === 0) return;
+    const text = STATUSES[status] ?? "unknown error";
+    throw errors.native(call, status, log === "" ? text : `${text}\n${log}`);
+  }
+  check(symbols.nvrtcGetNumSupportedArchs(out), "nvrtcGetNumSupportedArchs");
+  const archs = new Int32Array(new ArrayBuffer(4 * outInt()));
+  check(symbols.nvrtcGetSupportedArchs(archs), "nvrtcGetSupportedArchs");
+  const version = new Int32Array(new ArrayBuffer(8));
+  check(symbols.nvrtcVersion(version, version.subarray(1)), "nvrtcVersion");
+
+  /** What the last call passed by address; it outlives the call. */
+  const kept: { last: readonly unknown[] } = { last: [] };
+
+  type Size = "nvrtcGetProgramLogSize" | "nvrtcGetCUBINSize" | "nvrtcGetPTXSize";
+  type Get = "nvrtcGetProgramLog" | "nvrtcGetCUBIN" | "nvrtcGetPTX";
+  function read(program: ReturnType<typeof outHandle>, size: Size, get: Get): Uint8Array {
+    check(symbols[size](program, out), size);
+    const bytes = new Uint8Array(new ArrayBuffer(outAddress()));
+    check(symbols[get](program, bytes), get);
+    return bytes;
+  }
+
+  return {
+    path,
+    version: version.join("."),
+    capabilities: [...archs].toSorted((a, b) => a - b),
+    compile({ name, text, headers }, { capability, kind }, options = []) {
+      const architecture = `${kind === "cubin" ? "sm" : "compute"}_${capability}`;
+      const given = [`--gpu-architecture=${architecture}`, ...NVRTC_OPTIONS, ...options];
+      const names = strings([...headers.keys()]);
+      const texts = strings([...headers.values()]);
+      const flags = strings(given);
+      kept.last = [names, texts, flags];
+      const [source, file] = [cString(text), cString(name)];
+      const made = symbols.nvrtcCreateProgram(
+        out,
+        source,
+        file,
+        headers.size,
+        texts.list,
+        names.list,
+      );
+      check(made, "nvrtcCreateProgram");
+      const program = outHandle();
+      const compiled = symbols.nvrtcCompileProgram(program, given.length, flags.list);
+      const log = textOf(read(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog"));
+      check(compiled, `nvrtcCompileProgram ${name} for ${architecture}`, log);
+      const image =
+        kind === "cubin"
+          ? read(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
+          : read(program, "nvrtcGetPTXSize", "nvrtcGetPTX");
+      const handle = new BigUint64Array(new ArrayBuffer(8));
+      handle[0] = BigInt(program);
+      check(symbols.nvrtcDestroyProgram(handle), "nvrtcDestroyProgram");
+      return { image, log };
+    },
+  };
+}
+
+/** Options of every compilation: no fast maths, results must not depend on it. */
+export const NVRTC_OPTIONS = ["--std=c++17", "--fmad=true"];
+
+/**
+ * The target for a device: its own capability, else an older one of the same generation, whose
+ * machine code it runs, else PTX of the newest older one, which the driver compiles. Undefined: it
+ * is older than all.
+ */
+export function targetFor(device: number, capabilities: readonly number[]): Target | undefined {
+  const older = capabilities.filter((each) => each <= device);
+  const same = older.filter((each) => Math.floor(each / 10) === Math.floor(device / 10)).at(-1);
+  if (same !== undefined) return { capability: same, kind: "cubin" };
+  const newest = older.at(-1);
+  return newest === undefined ? undefined : { capability: newest, kind: "ptx" };
+}
+
+/** A zero-ended copy that does not move. */
+function cString(text: string): Uint8Array {
+  const encoded = Buffer.from(`${text}\0`);
+  const bytes = new Uint8Array(new ArrayBuffer(encoded.length));
+  bytes.set(encoded);
+  return bytes;
+}
+
+/** A `const char **`, and the strings whose addresses it holds: these alone keep nothing alive. */
+function strings(texts: readonly string[]) {
+  const parts = texts.map(cString);
+  const list = new BigUint64Array(new ArrayBuffer(8 * Math.max(parts.length, 1)));
+  for (const [i, part] of parts.entries()) list[i] = BigInt(ptr(part));
+  return { list, parts };
+}
+
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString().replace(/\0+$/, "");

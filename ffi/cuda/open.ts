@@ -1,0 +1,69 @@
+import type { RunDType } from "../../core/device.ts";
+import { errors } from "../../core/errors.ts";
+import { openLibrary } from "../load.ts";
+import { type CudaBackend, createCudaBackend } from "./backend.ts";
+import { openDriver, out, outInt } from "./driver.ts";
+import { compiledImages } from "./images.ts";
+import { chooseLibraries, cudaDirs, driverCandidates, driverDirs, MAJORS } from "./libraries.ts";
+
+/** The oldest driver version that the libraries run with. */
+const OLDEST_DRIVER = 1000 * Math.min(...MAJORS);
+
+/** An open driver and the CUDA version that it supports. */
+export function openSystemDriver(env?: NodeJS.ProcessEnv) {
+  const candidates = driverCandidates(env);
+  if (candidates.length === 0)
+    throw errors.library(
+      "NVIDIA's driver",
+      [`no libcuda.so.1 in ${driverDirs(env).join(", ")}`],
+      "install NVIDIA's driver, or run with --device cpu; ADALORA_CUDA_DRIVER names its libcuda.so.1",
+    );
+  const driver = openDriver(candidates);
+  driver.call("cuDriverGetVersion", undefined, out);
+  const version = outInt();
+  if (version < OLDEST_DRIVER)
+    throw errors.machine(
+      `NVIDIA's driver supports CUDA ${shownVersion(version)}, at least ${shownVersion(OLDEST_DRIVER)} is needed`,
+      "update it, or run with --device cpu",
+    );
+  return { driver, version };
+}
+
+/** "12.4" for 12040. */
+export const shownVersion = (version: number) =>
+  `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
+
+/** The libraries for a driver. Throws E_LIBRARY with all folders that were searched. */
+export function findLibrariesFor(version: number, env?: NodeJS.ProcessEnv) {
+  const found = chooseLibraries(version, env);
+  const { major, nvrtc, cublas, cublasLt } = found;
+  const lists = { libnvrtc: nvrtc, libcublasLt: cublasLt, libcublas: cublas };
+  const missing = Object.entries(lists).flatMap(([name, paths]) =>
+    paths.length > 0 ? [] : [`no ${name}.so.${major} in ${cudaDirs(major, env).join(", ")}`],
+  );
+  if (missing.length > 0)
+    throw errors.library(
+      "CUDA's libraries",
+      missing,
+      "npm run setup -- --cuda fetches them (500 MB); ADALORA_CUDA names another folder that has them",
+    );
+  return found;
+}
+
+/** Opens the CUDA backend on this machine's device. Throws E_LIBRARY or E_MACHINE. */
+export async function openCuda(
+  ordinal: number,
+  dtype: RunDType,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<CudaBackend> {
+  const { version } = openSystemDriver(env);
+  const libraries = findLibrariesFor(version, env);
+  openLibrary("cuBLASLt", libraries.cublasLt, {}, ""); // which cuBLAS needs
+  return createCudaBackend({
+    ordinal,
+    dtype,
+    libraries: { driver: driverCandidates(env), cublas: libraries.cublas },
+    images: (capability) => Promise.resolve(compiledImages(libraries.nvrtc, capability)),
+    debugSync: env["ADALORA_CUDA_DEBUG_SYNC"] === "1",
+  });
+}
