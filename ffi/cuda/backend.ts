@@ -1,4 +1,5 @@
 import type { Backend } from "../../core/backend.ts";
+import { composedLinears } from "../../core/backend/composed-linears.ts";
 import { attentionKernels } from "./backend/attention.ts";
 import { columnKernels } from "./backend/columns.ts";
 import { elementwiseKernels } from "./backend/elementwise.ts";
@@ -62,6 +63,7 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     ...productKernels(context, cublas),
     ...attentionKernels(launcher),
     ...columnKernels(launcher),
+    ...composedLinears,
     ...elementwiseKernels(launcher),
     ...gatedActivationKernels(launcher),
     ...layerNormKernels(launcher),

@@ -112,12 +112,7 @@ export function disentangledKernels(launcher: Launcher): Disentangled {
     const most = Math.max(1, Math.min(shape.heads, Math.floor(SCRATCH / (2 * ofHead || 1))));
     const half = most * ofHead;
     const space = launcher.scratch(Math.max(1, 2 * half));
-    const pairs = [
-      partOf(space, 0, half),
-      partOf(space, half, half),
-      i32(rows),
-      i32(longest),
-    ];
+    const pairs = [partOf(space, 0, half), partOf(space, half, half), i32(rows), i32(longest)];
     return Array.from({ length: blocksOf(shape.heads, most) }, (_, i) => ({
       first: i * most,
       count: Math.min(most, shape.heads - i * most),
