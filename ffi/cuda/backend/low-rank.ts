@@ -1,13 +1,6 @@
 import type { Backend } from "../../../core/backend.ts";
 import type { StridedShape } from "../../../core/kernels/matrix.ts";
-import {
-  elements,
-  floats,
-  optionalFloats,
-  optionalTarget,
-  target,
-  typeOf,
-} from "../buffer.ts";
+import { elements, floats, optionalFloats, optionalTarget, target, typeOf } from "../buffer.ts";
 import { blocksOf, f32, i32, type Launcher } from "../launcher.ts";
 import { ACTIVATIONS } from "./elementwise.ts";
 import { launchEach, WARP } from "./launches.ts";

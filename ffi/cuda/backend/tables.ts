@@ -5,6 +5,8 @@ type Field = CudaBuffer | undefined | number;
 
 /** Packs rows of structs whose fields have 8 bytes each. */
 export function packRows(rows: readonly (readonly Field[])[]): BigInt64Array {
-  const fields = rows.flat().map((field) => BigInt(typeof field === "object" ? field.pointer : (field ?? 0)));
+  const fields = rows
+    .flat()
+    .map((field) => BigInt(typeof field === "object" ? field.pointer : (field ?? 0)));
   return BigInt64Array.from(fields);
 }
