@@ -1,5 +1,6 @@
 import type { Interval } from "../core/metrics/bootstrap.ts";
 import { intervalText } from "./metrics-text.ts";
+import type { RunPanel } from "./run-panel.ts";
 
 /** The progress of a training run. */
 export interface Progress {
@@ -12,6 +13,8 @@ export interface Progress {
   readonly budget?: number | undefined;
   readonly tokensPerSecond: number;
   readonly secondsLeft: number;
+  /** What a panel shows besides; read only where one is drawn. */
+  readonly panel?: (() => RunPanel) | undefined;
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   type Scores,
   scoresText,
 } from "./progress.ts";
+import { panelLines } from "./run-panel.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 import { pageWidth } from "./wrap.ts";
 import { wrappedMessage } from "./wrap-message.ts";
@@ -32,7 +33,7 @@ export interface Report {
   info(text: string): void;
   /** A warning, with lines of details below it. */
   warn(text: string, details?: readonly string[]): void;
-  /** Progress: a live line on a terminal, elsewhere a line if `keep` is set; not with --quiet. */
+  /** Progress: a live line or panel on a terminal, elsewhere a line if `keep` is set; not with --quiet. */
   progress(state: Progress, keep: boolean): void;
   /** Progress of an evaluation or a prediction, as `progress`. */
   batches(state: BatchProgress, keep: boolean): void;
@@ -79,7 +80,15 @@ export function createReport({
   const results = resultPrinter(stdout);
   const printError = errorPrinter(log, messages, debug);
 
+  /** The last progress that has a panel. */
+  let panelled: Progress | undefined;
+  const showPanel = (state: Progress, always: boolean, status?: string) => {
+    panelled = state;
+    const lines = () => (state.panel ? panelLines(state, state.panel(), stderr, status) : []);
+    line.showBlock(lines, always);
+  };
   const showLive = (text: string, atOnce: boolean) => {
+    panelled = undefined;
     if (isLive) line.show(printable(text), atOnce);
   };
 
@@ -98,13 +107,17 @@ export function createReport({
 
     progress(state, keep) {
       if (quiet) return;
-      if (isLive) line.show(progressLine(state, stderr.columns - 1), state.step === state.steps);
+      const isLast = state.step === state.steps;
+      if (isLive && state.panel) showPanel(state, isLast);
+      else if (isLive) line.show(progressLine(state, stderr.columns - 1), isLast);
       else if (keep) log.info(progressLine(state));
     },
 
     batches(state, keep) {
       if (quiet) return;
-      if (isLive) line.show(batchLine(state, stderr.columns - 1), state.done === state.total);
+      const isLast = state.done === state.total;
+      if (isLive && panelled) showPanel(panelled, isLast, batchLine(state, stderr.columns - 1));
+      else if (isLive) line.show(batchLine(state, stderr.columns - 1), isLast);
       else if (keep) log.info(batchLine(state));
     },
 
@@ -192,6 +205,7 @@ function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInsta
           const label = labels[type];
           const prefix = label ? `${paint(stderr, label, type)}  ` : "";
           stderr.write(`${line.erase()}${prefix}${String(args[0])}\n`);
+          if (type !== "error") line.restore();
         },
       },
     ],
@@ -240,6 +254,9 @@ function withoutFailures(output: Output): Output {
     isTerminal: output.isTerminal,
     get columns() {
       return output.columns;
+    },
+    get rows() {
+      return output.rows;
     },
     colours: output.colours,
     isClosed: output.isClosed,

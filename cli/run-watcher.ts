@@ -5,6 +5,7 @@ import { tokensIn } from "../core/train/evaluation.ts";
 import { createBatchReport } from "./batch-progress.ts";
 import type { Scores } from "./progress.ts";
 import type { Report } from "./report.ts";
+import { createRunHistory } from "./run-history.ts";
 import type { StopRequest } from "./signals.ts";
 import { createTimeLeft } from "./time-left.ts";
 
@@ -22,11 +23,13 @@ export interface RunWatcher extends RunObserver {
  * when the run began.
  */
 export function watchRun(
-  { config, schedule, spec, validation }: PreparedRun,
+  run: PreparedRun,
   report: Report,
   stop: Pick<StopRequest, "isRequested">,
   started: number,
 ): RunWatcher {
+  const { config, schedule, spec, validation } = run;
+  const history = report.isLive ? createRunHistory(run) : undefined;
   let predicted: number | undefined;
   let isResumed = false;
   const timeLeft = createTimeLeft({
@@ -58,12 +61,14 @@ export function watchRun(
     onStage: (text) => report.stage(text),
     onStep({ step, taskLoss: loss, budget }, speed) {
       const done = step + 1;
+      history?.step(loss);
       const state = {
         step: done,
         steps: schedule.steps,
         loss,
         budget,
         ...timeLeft.step(done, speed),
+        panel: history && (() => history.panel()),
       };
       if (done === PREDICTION_STEP && !isResumed)
         predicted = (performance.now() - started) / 1000 + state.secondsLeft;
@@ -72,12 +77,15 @@ export function watchRun(
     onEvaluationProgress: (progress) => batches.batch(progress),
     onEvaluation(step, evaluations, isBest) {
       timeLeft.evaluation(batches.end());
+      const [first] = evaluations;
+      if (first) history?.evaluation(step, metricsOf(first));
       for (const evaluation of evaluations) {
         const { split, warnings } = evaluation;
         report.scores({ step, split, metrics: scoresOf(evaluation, spec.metrics), isBest });
         for (const warning of warnings) report.warn(warning);
       }
     },
+    ...(history && { onRanks: (ranks) => history.ranks(ranks) }),
     onCheckpoint: (step) => report.info(`checkpoint after step ${step}`),
   };
 }

@@ -8,25 +8,35 @@ export interface Output {
   readonly isTerminal: boolean;
   /** Width of a line in characters: the terminal's, or COLUMNS where that is less; default 80. */
   readonly columns: number;
+  /** Lines of the terminal; default 24. */
+  readonly rows: number;
   readonly colours: boolean;
   /** Whether the program was started without it, as by `>&-`. */
   readonly isClosed: boolean;
 }
 
-/** Wraps a stream of the process. Only terminals have colours, unless NO_COLOR is set. */
+/**
+ * Wraps a stream of the process. Only terminals have colours, unless NO_COLOR is set. One with
+ * TERM=dumb, or in a CI job, whose log is read later, counts as none.
+ */
 export function outputOf(
   stream: NodeJS.WriteStream & { fd: number },
   env: NodeJS.ProcessEnv = process.env,
 ): Output {
-  const isTerminal = stream.isTTY && env["TERM"] !== "dumb";
+  const isCi = !["", "0", "false"].includes((env["CI"] ?? "").toLowerCase());
+  const isTerminal = stream.isTTY && env["TERM"] !== "dumb" && !isCi;
   return {
     // Past the stream, which reports a failure later or, at the end of the process, never.
     write: (text) => writeNow(stream.fd, text),
     isTerminal,
     get columns() {
+      refreshSize(stream);
       const wanted = Number(env["COLUMNS"]) || Infinity;
       const found = Math.min(stream.columns || Infinity, Math.max(wanted, 1));
       return Number.isFinite(found) ? found : 80;
+    },
+    get rows() {
+      return stream.rows || 24;
     },
     colours: isTerminal && !env["NO_COLOR"],
     isClosed: isClosed(stream.fd),
@@ -35,8 +45,11 @@ export function outputOf(
 
 const codes = { bold: "1", dim: "2", red: "31", yellow: "33" } as const;
 
+/** What decides whether texts are coloured. */
+export type Painted = Pick<Output, "colours">;
+
 /** Colours a text where the output has colours. */
-export function paint(output: Output, colour: keyof typeof codes, text: string): string {
+export function paint(output: Painted, colour: keyof typeof codes, text: string): string {
   return output.colours ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text;
 }
 
@@ -58,6 +71,15 @@ function isClosed(fd: number): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Asks the system for a terminal's size now. Bun does so when it handles the signal of a resize,
+ * which may be several writes too late to erase what the terminal has wrapped.
+ */
+function refreshSize(stream: object): void {
+  if (!("_refreshSize" in stream) || typeof stream._refreshSize !== "function") return;
+  stream._refreshSize();
 }
 
 const RETRY_MS = 2;

@@ -20,10 +20,15 @@ export interface Sink {
 export interface Node {
   readonly op: string;
   readonly inputs: readonly (Tensor | undefined)[];
-  readonly out: Tensor;
+  /** Those that need a gradient. */
+  readonly outs: readonly Tensor[];
   /** Buffers that backward reads; the tape frees none of them before it has run. */
   readonly keep: readonly Buffer[];
-  readonly backward: (dout: Buffer, sinks: readonly Sink[]) => void;
+  /**
+   * Gets a gradient per output, at least one of which is not undefined, and a sink per input. An
+   * output that no loss depends on has no gradient.
+   */
+  readonly backward: (douts: readonly (Buffer | undefined)[], sinks: readonly Sink[]) => void;
 }
 
 /**
@@ -31,7 +36,7 @@ export interface Node {
  * reruns the part to record them again (activation checkpointing, Chen et al. 2016).
  */
 interface Checkpoint {
-  readonly out: Tensor;
+  readonly outs: readonly [Tensor];
   /** Buffers that the part reads. */
   readonly keep: readonly Buffer[];
   readonly rerun: () => Tensor;
@@ -131,7 +136,7 @@ export class Tape {
     this.#drop(this.#nodes.splice(first));
     if (!out.requiresGrad) return out;
     for (const buffer of reads) this.#retain(buffer);
-    this.#nodes.push({ out, keep: reads, rerun });
+    this.#nodes.push({ outs: [out], keep: reads, rerun });
     return out;
   }
 
@@ -146,12 +151,12 @@ export class Tape {
     this.#backend.upload(start, [seed]);
     gradients.set(loss, start);
     for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
-      const dout = gradients.get(node.out);
-      gradients.delete(node.out);
-      if (dout) {
-        if ("rerun" in node) gradients.set(this.#restore(node), dout);
-        else this.#runNode(node, dout, gradients);
-      }
+      const douts = node.outs.map((out) => gradients.get(out));
+      for (const out of node.outs) gradients.delete(out);
+      if ("rerun" in node) {
+        const [dout] = douts;
+        if (dout) gradients.set(this.#restore(node), dout);
+      } else if (douts.some((dout) => dout !== undefined)) this.#runNode(node, douts, gradients);
       for (const buffer of node.keep) this.#release(buffer);
     }
     for (const rest of gradients.values()) this.#release(rest);
@@ -162,15 +167,19 @@ export class Tape {
     this.#drop(this.#nodes.splice(0));
   }
 
-  /** Runs a node's backward, then frees the output gradient. */
-  #runNode({ backward, inputs }: Node, dout: Buffer, gradients: Map<Tensor, Buffer>): void {
+  /** Runs a node's backward, then frees the output gradients. */
+  #runNode(
+    { backward, inputs }: Node,
+    douts: readonly (Buffer | undefined)[],
+    gradients: Map<Tensor, Buffer>,
+  ): void {
     this.scope(() =>
       backward(
-        dout,
+        douts,
         inputs.map((input) => this.#sink(input, gradients)),
       ),
     );
-    this.#release(dout);
+    for (const dout of douts) if (dout) this.#release(dout);
   }
 
   /**
@@ -178,7 +187,7 @@ export class Tape {
    * tensors as the first time, so gradients accumulate in the same order as without checkpoints.
    * Returns the new output tensor.
    */
-  #restore({ out, rerun }: Checkpoint): Tensor {
+  #restore({ outs: [out], rerun }: Checkpoint): Tensor {
     let again = out;
     this.scope(() => {
       again = rerun();

@@ -1,5 +1,6 @@
 import type { Sink } from "./autograd.ts";
 import type { Buffer } from "./backend.ts";
+import { invariant } from "./errors.ts";
 import type { ForwardPass } from "./forward-pass.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -40,7 +41,10 @@ export interface OpDefinition<Spec extends InputSpec, Saved extends object, Attr
   backward(pass: ForwardPass, dout: Buffer, saved: Saved, sinks: SinksOf<Spec>, attrs: Attrs): void;
 }
 
-/** Turns a definition into the function that models call. Only such functions record nodes. */
+/**
+ * Turns a definition into the function that models call. Only such functions record nodes, and
+ * `linears`, which has an output per layer.
+ */
 export function defineOp<const Spec extends InputSpec, Saved extends object, Attrs extends object>(
   op: OpDefinition<Spec, Saved, Attrs>,
 ) {
@@ -54,9 +58,10 @@ export function defineOp<const Spec extends InputSpec, Saved extends object, Att
       pass.tape.record({
         op: op.name,
         inputs: ordered,
-        out: tensor,
+        outs: [tensor],
         keep,
-        backward(dout, sinks) {
+        backward([dout], sinks) {
+          invariant(dout, "the tape runs a node only with a gradient");
           const byName = Object.fromEntries(names.map((name, i) => [name, sinks[i]]));
           // The tape makes one sink per recorded input; `fromEntries` forgets the names' types.
           // oxlint-disable-next-line typescript/no-unsafe-type-assertion

@@ -60,7 +60,7 @@ export function createTrackedBackend(backend: Backend): TrackedBackend {
       const value: unknown = Reflect.get(target, key, receiver);
       if (typeof value !== "function") return value;
       return (...args: unknown[]): unknown => {
-        if (key === "download") downloads++;
+        if (key === "download" || key === "startDownload") downloads++;
         const inner = args.map((arg) => buffers.unwrap(String(key), arg));
         return Reflect.apply(value, target, inner);
       };

@@ -34,10 +34,19 @@ export interface MemoryKernels {
   upload(to: Buffer, from: ArrayLike<number>): void;
   download(from: Buffer): HostArray;
   /**
+   * Starts to copy a buffer to the host and returns a function that waits for the copy, which holds
+   * the values of the time of the call: work that is queued after it neither changes nor delays it.
+   * For devices that work while the host goes on; see `core/backend/start-download.ts`.
+   */
+  startDownload?(from: Buffer): () => HostArray;
+  /**
    * A read-only buffer with a checkpoint's tensor: its bytes in place where dtype and alignment
    * allow, otherwise a converted copy.
    */
   adopt(tensor: HostTensor, dtype: DType): Buffer;
-  /** Bytes allocated and not yet freed, without adopted weights, and their peak so far. */
-  memory(): { readonly live: number; readonly peak: number };
+  /**
+   * Bytes allocated and not yet freed, without adopted weights, and their peak so far. `reserved`:
+   * what it has taken of a device's own memory, weights and free blocks included.
+   */
+  memory(): { readonly live: number; readonly peak: number; readonly reserved?: number };
 }

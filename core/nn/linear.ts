@@ -1,9 +1,7 @@
 import type { Adapter, OutputRange } from "./adapter.ts";
 import { invariant } from "../errors.ts";
 import type { ActivationKind } from "../kernels/elementwise.ts";
-import { activation as activate } from "../ops/activation.ts";
-import { addIncrement } from "../ops/add-increment.ts";
-import { linear } from "../ops/linear.ts";
+import { type Increment, type LinearMember, linears } from "../ops/linears.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
 
@@ -65,28 +63,40 @@ export class Linear implements Adaptable {
 
   /** x: [N, in]; returns [N, out]. */
   forward(pass: ForwardPass, x: Tensor, activation?: ActivationKind): Tensor {
-    const { weight, bias, adapter } = this;
-    for (const { path } of this.adaptable) pass.onInput?.(path, x);
-    if (this.parts.some((part) => part.adapter)) return this.#forwardParts(pass, x, activation);
-    if (!adapter) return linear(pass, { x, weight, bias }, { activation });
-    const { a, e, b, scale } = adapter;
-    const dropout = adapter.dropout > 0 ? pass.nextDropout(adapter.dropout) : undefined;
-    return linear(pass, { x, weight, bias, a, e, b }, { scale, dropout, activation });
+    const [y] = linears(pass, x, [this.member(pass, x, activation)]);
+    return y;
   }
 
-  /** One frozen product, then each part's increment. All parts drop the same elements of x. */
-  #forwardParts(pass: ForwardPass, x: Tensor, activation: ActivationKind | undefined): Tensor {
+  /**
+   * The layer as a member of a group that reads x [N, in]: see `projectAll`. Takes the dropout site
+   * of its adapters, if they drop anything.
+   */
+  member(pass: ForwardPass, x: Tensor, activation?: ActivationKind): LinearMember {
     const { weight, bias } = this;
-    let y = linear(pass, { x, weight, bias }, {});
-    const probability = this.parts.find((part) => part.adapter)?.adapter?.dropout ?? 0;
-    const dropout = probability > 0 ? pass.nextDropout(probability) : undefined;
-    for (const { adapter, range } of this.parts) {
-      if (!adapter) continue;
-      const { a, e, b, scale } = adapter;
-      y = addIncrement(pass, { y, x, a, e, b }, { start: range.start, scale, dropout });
-    }
-    return activation ? activate(pass, { x: y }, { kind: activation }) : y;
+    for (const { path } of this.adaptable) pass.onInput?.(path, x);
+    return { weight, bias, increments: this.#increments(pass), activation };
   }
+
+  /** All parts drop the same elements of x. */
+  #increments(pass: ForwardPass): readonly Increment[] {
+    const adapted = this.adaptable.flatMap(({ adapter, range }) =>
+      adapter ? [{ ...adapter, start: range?.start }] : [],
+    );
+    const probability = adapted[0]?.dropout ?? 0;
+    const dropout = probability > 0 ? pass.nextDropout(probability) : undefined;
+    return adapted.map(({ a, e, b, scale, start }) => ({ a, e, b, scale, dropout, start }));
+  }
+}
+
+/** Applies layers that read the same x, [N, in], in one call: a result for each, [N, out]. */
+export function projectAll<const Layers extends readonly Linear[]>(
+  pass: ForwardPass,
+  x: Tensor,
+  layers: Layers,
+): { readonly [Index in keyof Layers]: Tensor } {
+  const members = layers.map((layer) => layer.member(pass, x));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` forgets the length
+  return linears(pass, x, members) as unknown as { readonly [Index in keyof Layers]: Tensor };
 }
 
 // --- internal ---

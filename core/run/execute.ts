@@ -12,7 +12,7 @@ import { totalSeconds } from "../train/clock.ts";
 import { type EvaluationProgress, metricsBySplit } from "../train/evaluation.ts";
 import { runTraining } from "../train/loop.ts";
 import type { Speed, TrainingObserver, TrainingSetup } from "../train/setup.ts";
-import type { StepReport } from "../train/trainer.ts";
+import type { MaskReport, StepReport } from "../train/step-report.ts";
 import { createTrainer, type LoadedRun } from "./create-trainer.ts";
 import { earlyStoppingFrom, totalRank } from "./early-stopping.ts";
 import { fingerprintOf } from "./fingerprint.ts";
@@ -39,6 +39,8 @@ export interface RunObserver {
    */
   onResume(step: number | undefined, damaged: readonly string[]): void;
   onStep(report: StepReport, speed: Speed): void;
+  /** Called after a mask with every adapted matrix's rank, keyed as in `rank_pattern.json`. */
+  onRanks?(ranks: Readonly<Record<string, number>>): void;
   /** Called at the start of an evaluation and after each of its batches. */
   onEvaluationProgress?(progress: EvaluationProgress): void;
   onEvaluation(step: number, evaluations: readonly Evaluation[], isBest: boolean): void;
@@ -131,13 +133,16 @@ async function trainInto(
     },
     startSeconds: preparationSeconds + (performance.now() - started) / 1000,
   };
-  const written = recording(log, observer, (at) =>
-    writeTrained(out, backend, run, loaded.trainer, "best", at),
+  const written = recording(
+    log,
+    observer,
+    (kept) => rankPattern(loaded.trainer, kept, run),
+    (at) => writeTrained(out, backend, run, loaded.trainer, "best", at),
   );
   const isPacked = backend.activation === "bf16"; // each frozen matrix when it is first used
   observer.onStage?.(isPacked ? "packing the weights" : "the first step");
   const outcome = await runTraining(setup, written, { resume });
-  const ranks = rankPattern(loaded.trainer, run);
+  const ranks = rankPattern(loaded.trainer, loaded.trainer.kept(), run);
   const result = {
     ...outcome,
     metrics: metricsBySplit(outcome.final),
@@ -188,6 +193,7 @@ function trainingSetup(
 function recording(
   log: RunLog,
   observer: RunObserver,
+  ranksOf: (kept: MaskReport["kept"]) => Readonly<Record<string, number>>,
   writeBest: (at: SavedAt) => void,
 ): TrainingObserver {
   return {
@@ -198,6 +204,7 @@ function recording(
     },
     onStep(report, speed) {
       log.step(report, speed);
+      if (report.mask) observer.onRanks?.(ranksOf(report.mask.kept));
       observer.onStep(report, speed);
     },
     onEvaluationProgress: (progress) => observer.onEvaluationProgress?.(progress),

@@ -1,6 +1,7 @@
 import { layerOf } from "../model/layer-of.ts";
 import { nameInLayer } from "../model/select-linears.ts";
-import type { StepReport, Trainer } from "../train/trainer.ts";
+import type { MaskReport, StepReport } from "../train/step-report.ts";
+import type { Trainer } from "../train/trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { Environment } from "./results.ts";
 
@@ -58,60 +59,62 @@ export interface MaskRecord {
 
 /** Makes the records of a run's masks. A mask that changes nothing has none, unless it has values. */
 export class RankHistory {
-  readonly #trainer: Trainer<never>;
   readonly #valueSteps: number;
-  #kept: readonly boolean[];
+  #kept: readonly (readonly boolean[])[];
 
-  /** Continues from the trainer's last mask; create it anew when a checkpoint has been restored. */
-  constructor(trainer: Trainer<never>, steps: number, maskInterval: number) {
-    this.#trainer = trainer;
-    this.#kept = trainer.kept().flat();
+  /** `kept`: by the trainer's last mask, that of a checkpoint if one has been restored. */
+  constructor(kept: readonly (readonly boolean[])[], steps: number, maskInterval: number) {
+    this.#kept = kept;
     this.#valueSteps = maskInterval * Math.ceil(steps / (MOST_VALUES * maskInterval));
   }
 
-  /** The record of a step's mask; undefined if there is nothing to record. */
-  record({ step, masked }: StepReport, isLast: boolean): MaskRecord | undefined {
-    if (!masked) return undefined;
-    const kept = this.#trainer.kept();
-    const flat = kept.flat();
-    const [pruned, revived] = [newlyTrue(this.#kept, flat), newlyTrue(flat, this.#kept)];
-    this.#kept = flat;
-    const hasValues = isLast || step % this.#valueSteps === 0;
-    if (!hasValues && pruned.length === 0 && revived.length === 0) return undefined;
-    const values = hasValues ? this.#values(kept) : {};
-    const count = flat.filter(Boolean).length;
-    return { step: step + 1, mask: { kept: count, pruned, revived, ...values } };
+  /** The triplets of each adapter that the last recorded step's mask kept, or one before it. */
+  get kept(): readonly (readonly boolean[])[] {
+    return this.#kept;
   }
 
-  #values(
-    kept: readonly (readonly boolean[])[],
-  ): Pick<MaskRecord["mask"], "singular" | "importance"> {
-    const magnitudes = this.#trainer.magnitudes();
-    const importance = this.#trainer.importance();
-    const byMatrix = (values: Float64Array) => {
-      let end = 0;
-      return kept.map(({ length }) => values.subarray(end, (end += length)));
-    };
-    return {
-      ...(magnitudes && {
-        singular: byMatrix(magnitudes).map((part, i) =>
-          Array.from(
-            part.filter((_, k) => kept[i]?.[k]),
-            short,
-          ),
-        ),
-      }),
-      ...(importance && {
-        importance: byMatrix(importance).map((part) => [
-          short(part.reduce((sum, one) => sum + one, 0) / part.length),
-          short(part.reduce((most, one) => Math.max(most, one), 0)),
-        ]),
-      }),
-    };
+  /** The record of a step's mask; undefined if there is nothing to record. */
+  record({ step, mask }: StepReport, isLast: boolean): MaskRecord | undefined {
+    if (!mask) return undefined;
+    const [before, flat] = [this.#kept.flat(), mask.kept.flat()];
+    const [pruned, revived] = [newlyTrue(before, flat), newlyTrue(flat, before)];
+    this.#kept = mask.kept;
+    const hasValues = isLast || step % this.#valueSteps === 0;
+    if (!hasValues && pruned.length === 0 && revived.length === 0) return undefined;
+    const values = hasValues ? valuesOf(mask) : {};
+    const count = flat.filter(Boolean).length;
+    return { step: step + 1, mask: { kept: count, pruned, revived, ...values } };
   }
 }
 
 // --- internal ---
+
+function valuesOf({
+  kept,
+  magnitudes,
+  importance,
+}: MaskReport): Pick<MaskRecord["mask"], "singular" | "importance"> {
+  const byMatrix = (values: Float64Array) => {
+    let end = 0;
+    return kept.map(({ length }) => values.subarray(end, (end += length)));
+  };
+  return {
+    ...(magnitudes && {
+      singular: byMatrix(magnitudes).map((part, i) =>
+        Array.from(
+          part.filter((_, k) => kept[i]?.[k]),
+          short,
+        ),
+      ),
+    }),
+    ...(importance && {
+      importance: byMatrix(importance).map((part) => [
+        short(part.reduce((sum, one) => sum + one, 0) / part.length),
+        short(part.reduce((most, one) => Math.max(most, one), 0)),
+      ]),
+    }),
+  };
+}
 
 /** Where `before` is true and `after` is not. */
 const newlyTrue = (before: readonly boolean[], after: readonly boolean[]): number[] =>

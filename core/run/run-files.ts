@@ -15,16 +15,17 @@ import { runFiles } from "./run-folder.ts";
 
 /**
  * Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. It has the
- * matrices too whose triplets were all pruned before the run.
+ * matrices too whose triplets were all pruned before the run. `kept`: the triplets of each adapter that
+ * a mask kept.
  */
 export function rankPattern(
-  trainer: Trainer<never>,
+  { adapters }: Pick<Trainer<never>, "adapters">,
+  kept: readonly (readonly boolean[])[],
   { from }: Pick<PreparedRun, "from">,
 ): Record<string, number> {
-  const kept = trainer.kept();
   const empty = from?.layers.filter(({ rank }) => rank === 0) ?? [];
   return Object.fromEntries([
-    ...trainer.adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
+    ...adapters.map(({ path }, i) => [`${path}.lora_E`, kept[i]!.filter(Boolean).length]),
     ...empty.map(({ path }) => [`${path}.lora_E`, 0]),
   ]);
 }

@@ -6,7 +6,8 @@ import type { Evaluation, TrainingBatch } from "../tasks/task.ts";
 import { metricsBySplit } from "../train/evaluation.ts";
 import type { Progress } from "../train/progress.ts";
 import type { Speed } from "../train/setup.ts";
-import type { StepReport, Trainer } from "../train/trainer.ts";
+import type { StepReport } from "../train/step-report.ts";
+import type { Trainer } from "../train/trainer.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { headRecord, RankHistory } from "./rank-history.ts";
 import type { Environment } from "./results.ts";
@@ -43,7 +44,7 @@ export function openRunLog(
   const open = (progress: Progress | undefined) => {
     const opened = openFiles(out, progress);
     if (!progress) opened.log.append(headRecord(run, trainer, environment));
-    return { ...opened, history: new RankHistory(trainer, steps, maskInterval) };
+    return { ...opened, history: new RankHistory(trainer.kept(), steps, maskInterval) };
   };
   let files = resume ? undefined : open(undefined);
   const current = () => (files ??= open(undefined));
@@ -58,7 +59,8 @@ export function openRunLog(
       if (step % logSteps !== 0 && step !== steps) return;
       const record = logRecord(report, speed);
       current().log.append(record);
-      for (const [tag, value] of scalarsOf(record, trainer, run)) {
+      const ranks = rankPattern(trainer, current().history.kept, run);
+      for (const [tag, value] of scalarsOf(record, ranks, run)) {
         current().scalars.scalar(tag, step, value);
       }
     },
@@ -127,8 +129,8 @@ const budgetTag = ({ target }: Pick<PreparedRun, "target">) =>
 /** TensorBoard tags and values: the reference's tags, plus the learning rate. */
 function scalarsOf(
   record: ReturnType<typeof logRecord>,
-  trainer: Trainer<TrainingBatch>,
-  run: Pick<PreparedRun, "config" | "from" | "target">,
+  ranks: Readonly<Record<string, number>>,
+  run: Pick<PreparedRun, "config" | "target">,
 ): [string, number][] {
   const scalars: [string, number][] = [
     ["train/loss", record.task_loss],
@@ -140,8 +142,7 @@ function scalarsOf(
   if (record.budget !== null) scalars.push([budgetTag(run), record.budget]);
   if (record.threshold !== null) scalars.push(["Budget/mask_threshold", record.threshold]);
   if (isOneOf(run.config.method, pruningMethods)) {
-    for (const [name, rank] of Object.entries(rankPattern(trainer, run)))
-      scalars.push([`Ranknum/${name}`, rank]);
+    for (const [name, rank] of Object.entries(ranks)) scalars.push([`Ranknum/${name}`, rank]);
   }
   return scalars;
 }

@@ -8,7 +8,8 @@ import { addSeconds, PhaseClock } from "./clock.ts";
 import { evaluateAll, noSelection, select, type Selection, tokensIn } from "./evaluation.ts";
 import { trainingOrder } from "./order.ts";
 import { type Progress, updateProgress } from "./progress.ts";
-import type { Speed, TrainingObserver, TrainingOutcome, TrainingSetup } from "./setup.ts";
+import type { TrainingObserver, TrainingOutcome, TrainingSetup } from "./setup.ts";
+import { StepRunner } from "./step-runner.ts";
 
 /**
  * The training loop: step -> log -> maybe save -> maybe evaluate. A checkpoint precedes the final
@@ -26,6 +27,7 @@ export async function runTraining(
   try {
     return await loop.run();
   } catch (error) {
+    loop.reportSteps();
     if (error instanceof Stopped) return loop.interrupt();
     throw error;
   }
@@ -42,17 +44,17 @@ const isNotFinite = (error: unknown): error is AdaloraError =>
 class TrainingLoop {
   readonly #setup: TrainingSetup;
   readonly #observer: TrainingObserver;
+  readonly #steps: StepRunner;
   readonly #clock: PhaseClock;
   /** The step of the newest checkpoint that this process wrote or read. */
   #savedStep = -1;
   #selection: Selection = noSelection;
-  /** Tokens and seconds of the steps of this process. */
-  #trained: Speed = { tokens: 0, seconds: 0 };
   #evaluationSeconds: number | undefined;
 
   constructor(setup: TrainingSetup, observer: TrainingObserver, resume: boolean) {
     this.#setup = setup;
     this.#observer = observer;
+    this.#steps = new StepRunner(setup, observer);
     const progress = resume ? this.#restore() : undefined;
     const before = { start: setup.startSeconds ?? 0, training: 0, evaluation: 0 };
     this.#clock = new PhaseClock(progress ? addSeconds(before, progress.seconds) : before);
@@ -78,11 +80,17 @@ class TrainingLoop {
         await Bun.sleep(0); // lets signal handlers and timers run
       } else break;
     }
+    this.#steps.drain();
     if (trainer.isFinite()) this.#saveOnce();
     trainer.finish();
     const stoppedBy = this.#isOutOfPatience ? "early stopping" : "end";
     const final = await this.#evaluate({ isFinal: true });
     return this.#outcome(stoppedBy, final);
+  }
+
+  /** Reports steps that a failure has left unreported. Throws E_NOT_FINITE if one was its cause. */
+  reportSteps(): void {
+    this.#steps.drain();
   }
 
   /** Saves what the run needs to continue from here, the time spent included. */
@@ -118,12 +126,8 @@ class TrainingLoop {
 
   #step(indices: readonly ArrayLike<number>[]): void {
     this.#setup.checkFiles?.();
-    const { tokens, seconds } = takeStep(this.#setup, this.#observer, indices);
+    this.#steps.take(indices);
     const { trainer, options } = this.#setup;
-    this.#trained = {
-      tokens: this.#trained.tokens + tokens,
-      seconds: this.#trained.seconds + seconds,
-    };
     const done = trainer.steps;
     if (done % options.saveSteps === 0 && done < options.steps) this.#saveOnce();
   }
@@ -133,6 +137,7 @@ class TrainingLoop {
    * one that a run can be resumed from.
    */
   #saveOnce(): void {
+    this.#steps.drain();
     const { trainer, checkpointDir, backend, options } = this.#setup;
     if (this.#savedStep === trainer.steps) return;
     this.#setup.checkFiles?.();
@@ -162,6 +167,7 @@ class TrainingLoop {
    */
   async #evaluate({ isFinal = false } = {}): Promise<readonly Evaluation[]> {
     const { backend, model, validation, options, trainer } = this.#setup;
+    this.#steps.drain();
     if (this.#expectedSeconds() >= LONG_EVALUATION && trainer.isFinite()) this.#saveOnce();
     this.#setup.checkFiles?.();
     const started = performance.now();
@@ -200,30 +206,8 @@ class TrainingLoop {
   #expectedSeconds(): number {
     if (this.#evaluationSeconds !== undefined) return this.#evaluationSeconds;
     const { model, validation } = this.#setup;
-    const { tokens, seconds } = this.#trained;
+    const { tokens, seconds } = this.#steps.total;
     if (isGenerationModel(model) || tokens === 0) return Infinity;
     return (tokensIn(validation) * seconds) / tokens;
   }
-}
-
-/** Takes a step and returns its speed. */
-function takeStep(
-  { trainer, train, checkpointDir }: TrainingSetup,
-  observer: TrainingObserver,
-  indices: readonly ArrayLike<number>[],
-): Speed {
-  const start = performance.now();
-  const batches = indices.map((batch) => train.batch(batch));
-  const report = trainer.step(batches);
-  const seconds = (performance.now() - start) / 1000;
-  if (!Number.isFinite(report.taskLoss) || !Number.isFinite(report.gradNorm)) {
-    throw errors.notFinite(
-      { ...report, step: trainer.steps },
-      indices.flatMap((batch) => Array.from(batch)),
-      checkpointDir,
-    );
-  }
-  const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0);
-  observer.onStep(report, { tokens, seconds });
-  return { tokens, seconds };
 }

@@ -4,7 +4,8 @@ import type { Evaluation, PredictionSet, TrainingBatch, TrainingSet } from "../t
 import type { PhaseSeconds } from "./clock.ts";
 import type { EvaluationProgress } from "./evaluation.ts";
 import type { Progress } from "./progress.ts";
-import type { StepReport, Trainer } from "./trainer.ts";
+import type { StepReport } from "./step-report.ts";
+import type { Trainer } from "./trainer.ts";
 
 /** Everything the training loop needs, validated and loaded. */
 export interface TrainingSetup {

@@ -1,18 +1,15 @@
-import type {
-  Allocation,
-  Allocator,
-  AllocatorRule,
-  AllocatorSettings,
-} from "../adalora/allocator.ts";
+import type { Allocator, AllocatorRule, AllocatorSettings } from "../adalora/allocator.ts";
 import { addOrthogonality } from "../adalora/orthogonality.ts";
 import type { Backend, Buffer } from "../backend.ts";
 import { ForwardPass } from "../forward-pass.ts";
+import type { Importance } from "../kernels/training.ts";
 import { type Adapter, adapterParameters } from "../nn/adapter.ts";
 import { type AdamWOptions, adamwStep } from "../optim/adamw.ts";
 import { ParameterArena } from "../optim/parameter-arena.ts";
 import { seedKey } from "../rng.ts";
 import type { LabelledBatch, BatchLoss, WeightedBatch } from "../tasks/batch.ts";
 import type { Parameter } from "../tensor.ts";
+import { type MaskSources, type StepReport, StepReportBuffer } from "./step-report.ts";
 
 /** The rank allocation rule and its settings; the seed is the trainer's. */
 export interface AllocatorOptions extends Omit<AllocatorSettings, "seed"> {
@@ -38,31 +35,16 @@ export interface TrainerOptions {
   readonly allocator: AllocatorOptions | undefined;
 }
 
-/** Results of one optimizer step. */
-export interface StepReport {
-  readonly step: number;
-  readonly taskLoss: number;
-  /** R of the adapters, without its coefficient; 0 if disabled. */
-  readonly orthogonalityLoss: number;
-  /** Before clipping. */
-  readonly gradNorm: number;
-  readonly learningRate: number;
-  /** The rate of the adapters' E's; undefined if they have none of their own. */
-  readonly learningRateOfE: number | undefined;
-  /** Sum of ranks that the allocator allows; undefined without an allocator. */
-  readonly budget: number | undefined;
-  /** Triplets with a score up to this one were pruned; undefined if none were. */
-  readonly threshold: number | undefined;
-  readonly masked: boolean;
+/** A step that is queued on the device. */
+export interface QueuedStep {
+  /** Waits for the step and returns its report. */
+  readonly report: () => StepReport;
 }
-
-/** Offsets in the report buffer; KEPT starts one element per triplet. */
-const [TASK, ORTHOGONALITY, NORM, THRESHOLD, KEPT] = [0, 1, 2, 3, 4];
 
 /**
  * Training state and the optimizer step: zero the gradients -> forward and backward of each
  * micro-batch -> orthogonality -> clip -> AdamW -> allocator. All values stay on the device; a step
- * downloads its report once.
+ * downloads its report once, its mask's included.
  */
 export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   readonly arena: ParameterArena;
@@ -71,7 +53,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   readonly #backend: Backend;
   readonly #options: TrainerOptions;
   readonly #lossOf: BatchLoss<Batch>;
-  readonly #report: Buffer;
+  readonly #report: StepReportBuffer;
   readonly #sumOfSquares: Buffer;
   #step = 0;
   #passes = 0;
@@ -94,18 +76,16 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
       adapterParameters(adapter).filter((p) => p !== adapter.e),
     );
     this.arena = new ParameterArena(backend, diagonals, [...factors, ...model.trained]);
-    const ranks = model.adapters.reduce((sum, { rank }) => sum + rank, 0);
-    this.#report = backend.alloc(backend.master, KEPT + ranks);
+    this.#report = new StepReportBuffer(
+      backend,
+      model.adapters.map(({ rank }) => rank),
+    );
     this.#sumOfSquares = backend.alloc(backend.master, 1);
-    backend.upload(this.#report, new Float64Array(KEPT + ranks).fill(1));
     this.allocator = options.allocator?.rule.create({
       backend,
       arena: this.arena,
       adapters: model.adapters,
-      report: {
-        kept: backend.view(this.#report, KEPT, ranks),
-        threshold: this.#scalar(THRESHOLD),
-      },
+      report: this.#report,
       settings: { ...options.allocator, seed: options.seed },
     });
   }
@@ -116,31 +96,46 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   }
 
   /**
-   * Takes one optimizer step. Gradients are averaged over the rows of all micro-batches, so the
+   * Whether a device works on a step after `startStep` returns, so that its report is better read
+   * after the next one is queued.
+   */
+  get isAsynchronous(): boolean {
+    return this.#backend.startDownload !== undefined;
+  }
+
+  /** Takes one optimizer step and waits for its report; see `startStep`. */
+  step(microBatches: readonly Batch[]): StepReport {
+    return this.startStep(microBatches).report();
+  }
+
+  /**
+   * Queues one optimizer step. Gradients are averaged over the rows of all micro-batches, so the
    * step equals one on a single batch of the same rows.
    */
-  step(microBatches: readonly Batch[]): StepReport {
+  startStep(microBatches: readonly Batch[]): QueuedStep {
     const { optimizer, maxGradNorm, orthogonality, emptyMatrices = 0 } = this.#options;
     const backend = this.#backend;
     const step = this.#step;
     const lr = this.#options.learningRate(step);
     const lrE = this.#options.learningRateOfE?.(step);
-    const scalars = backend.view(this.#report, 0, THRESHOLD);
-    backend.zero(scalars);
+    this.#report.zero();
     this.arena.zeroGradients();
     this.#accumulate(microBatches);
     if (orthogonality > 0) {
       const matrices = this.adapters.length + emptyMatrices;
-      const value = this.#scalar(ORTHOGONALITY);
+      const value = this.#report.orthogonalityLoss;
       addOrthogonality(backend, this.adapters, orthogonality, value, matrices);
     }
     backend.sumOfSquares(this.arena.gradients, this.#sumOfSquares);
-    backend.clipByNorm(this.arena.gradients, this.#sumOfSquares, maxGradNorm, this.#scalar(NORM));
+    const { gradNorm } = this.#report;
+    backend.clipByNorm(this.arena.gradients, this.#sumOfSquares, maxGradNorm, gradNorm);
     const importance = this.allocator?.importanceAt(step);
     adamwStep(backend, this.arena, optimizer, { lr, lrE, t: step + 1 }, importance);
     const decision = this.allocator?.afterStep(step);
     this.#step++;
-    return this.#reportOf(step, { lr, lrE }, decision);
+    const wait = this.#report.start(decision?.masked ? this.#maskSources(importance) : undefined);
+    const known = { step, learningRate: lr, learningRateOfE: lrE, budget: decision?.budget };
+    return { report: () => ({ ...known, ...wait() }) };
   }
 
   /** Applies the last mask again after training: Adam may have revived pruned triplets. */
@@ -157,37 +152,19 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
 
   /** The triplets of each adapter that the last mask kept. */
   kept(): readonly (readonly boolean[])[] {
-    const kept = this.#backend.download(this.#report).subarray(KEPT);
-    let offset = 0;
-    return this.adapters.map(({ rank }) =>
-      Array.from(kept.subarray(offset, (offset += rank)), (k) => k > 0),
-    );
-  }
-
-  /**
-   * Each triplet's |E|, [sum of ranks]; undefined for methods without E. Downloads it.
-   */
-  magnitudes(): Float64Array | undefined {
-    if (this.adapters.some(({ e }) => e === undefined)) return undefined;
-    const ranks = this.adapters.reduce((sum, { rank }) => sum + rank, 0);
-    const values = this.#backend.download(this.#backend.view(this.arena.values, 0, ranks));
-    return Float64Array.from(values, Math.abs);
-  }
-
-  /**
-   * Each triplet's importance at the mask of the step just taken, [sum of ranks]; undefined where the
-   * step updated none: without an allocator, with one that has no scores, and in the final phase.
-   */
-  importance(): Float64Array | undefined {
-    const { allocator } = this;
-    if (!allocator?.scores || !allocator.importanceAt(this.#step - 1)) return undefined;
-    return Float64Array.from(this.#backend.download(allocator.scores));
+    return this.#report.keptNow();
   }
 
   /** Every buffer needed to resume exactly, by name. */
   get state(): Readonly<Record<string, Buffer>> {
     const { values, firstMoments, secondMoments } = this.arena;
-    return { values, firstMoments, secondMoments, report: this.#report, ...this.allocator?.state };
+    return {
+      values,
+      firstMoments,
+      secondMoments,
+      report: this.#report.buffer,
+      ...this.allocator?.state,
+    };
   }
 
   /** Sets the counters of a resumed run, whose buffers have already been uploaded. */
@@ -214,32 +191,18 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
         const loss = this.#lossOf(pass, batch);
         pass.tape.backward(loss, share);
         this.#backend.scale(loss.buffer, share, loss.buffer);
-        this.#backend.add(this.#scalar(TASK), loss.buffer);
+        this.#backend.add(this.#report.taskLoss, loss.buffer);
       });
     }
   }
 
-  #reportOf(
-    step: number,
-    { lr, lrE }: { readonly lr: number; readonly lrE: number | undefined },
-    decision: Allocation | undefined,
-  ): StepReport {
-    const report = this.#backend.download(this.#report);
-    const threshold = decision?.masked ? report[THRESHOLD] : undefined;
+  /** What the report of this step's mask copies. */
+  #maskSources(importance: Importance | undefined): MaskSources {
+    const ranks = this.adapters.reduce((sum, { rank }) => sum + rank, 0);
+    const hasE = this.adapters.every(({ e }) => e !== undefined);
     return {
-      step,
-      taskLoss: report[TASK]!,
-      orthogonalityLoss: report[ORTHOGONALITY]!,
-      gradNorm: report[NORM]!,
-      learningRate: lr,
-      learningRateOfE: lrE,
-      budget: decision?.budget,
-      threshold: threshold === undefined || Number.isNaN(threshold) ? undefined : threshold,
-      masked: decision?.masked ?? false,
+      diagonals: hasE ? this.#backend.view(this.arena.values, 0, ranks) : undefined,
+      importance: importance && this.allocator?.scores,
     };
-  }
-
-  #scalar(offset: number): Buffer {
-    return this.#backend.view(this.#report, offset, 1);
   }
 }

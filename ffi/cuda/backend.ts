@@ -20,6 +20,7 @@ import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
 import { devicePool } from "./pool.ts";
 import { openStaging } from "./staging.ts";
+import { streamTimer } from "./timer.ts";
 
 /** Options of the CUDA backend. */
 export interface CudaOptions {
@@ -53,14 +54,16 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
   const pool = devicePool(context);
   const staging = openStaging(context);
   const launcher = createLauncher(context, images, { pool, staging }, options);
+  const timer = streamTimer(context);
   const cublas = openCublas(context, options.libraries.cublas, pool);
   return {
     name: "cuda",
     activation: options.dtype,
     master: "f32",
     details: { device: context.name, capability: context.capability, cublas: cublas.version },
+    timer,
     ...memoryKernels(context, pool, staging),
-    ...productKernels(context, cublas),
+    ...productKernels(context, cublas, launcher),
     ...composedLinears,
     ...lowRankKernels(launcher),
     ...columnKernels(launcher),
@@ -76,6 +79,7 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     ...trainingKernels(launcher),
     close() {
       staging.wait();
+      timer.close();
       cublas.close();
       staging.close();
       pool.close();

@@ -6,6 +6,7 @@ export function fakeOutput(options: Partial<Output> = {}): Output & { readonly t
   return {
     isTerminal: false,
     columns: 80,
+    rows: 24,
     colours: false,
     isClosed: false,
     ...options,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { PreparedRun } from "../../core/run/prepare.ts";
-import type { StepReport } from "../../core/train/trainer.ts";
+import type { StepReport } from "../../core/train/step-report.ts";
 import type { Report } from "../../cli/report.ts";
 import { watchRun } from "../../cli/run-watcher.ts";
 

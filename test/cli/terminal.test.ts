@@ -18,3 +18,15 @@ test.each([
 ] as const)("the width of a line is %s", (_, columns, env, expected) => {
   expect(columnsOf(columns, { ...env })).toBe(expected);
 });
+
+test.each([
+  [{}, true],
+  [{ CI: "false" }, true],
+  [{ CI: "true" }, false],
+  [{ TERM: "dumb" }, false],
+] as const)("a terminal with %j is one to draw on: %p", (env, isTerminal) => {
+  const stream = { fd: 1, write: () => true, isTTY: true, columns: 80 };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all that outputOf reads
+  const output = outputOf(stream as unknown as NodeJS.WriteStream & { fd: number }, { ...env });
+  expect([output.isTerminal, output.colours]).toEqual([isTerminal, isTerminal]);
+});

@@ -4,7 +4,8 @@ import type { BatchLoss } from "../../core/tasks/batch.ts";
 import type { Adapter } from "../../core/nn/adapter.ts";
 import type { Backend } from "../../core/backend.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
-import type { StepReport, Trainer } from "../../core/train/trainer.ts";
+import type { StepReport } from "../../core/train/step-report.ts";
+import type { Trainer } from "../../core/train/trainer.ts";
 import type { CaseModel } from "./golden-case.ts";
 import type { TrainingSettings } from "./training-case.ts";
 

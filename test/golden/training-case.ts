@@ -7,12 +7,8 @@ import { sequenceLoss } from "../../core/tasks/sequence-loss.ts";
 import type { Parameter } from "../../core/tensor.ts";
 import type { TokenBatch } from "../../core/nn/packed-batch.ts";
 import type { TaskHead } from "../../core/model/plugin.ts";
-import {
-  type AllocatorOptions,
-  type StepReport,
-  Trainer,
-  type TrainerOptions,
-} from "../../core/train/trainer.ts";
+import type { StepReport } from "../../core/train/step-report.ts";
+import { type AllocatorOptions, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import { Comparison, type CaseResult } from "./comparison.ts";
 import { type GoldenCase, packGolden, tensorOf } from "../../core/model/golden-case.ts";
 import { type CaseModel, type Tolerance, adaptedModules, loadModel } from "./golden-case.ts";

@@ -37,7 +37,7 @@ export function guarded(backend: Backend): { backend: Backend; downloads(): numb
       const entry: unknown = Reflect.get(target, key, receiver);
       if (typeof entry !== "function") return entry;
       return (...args: unknown[]) => {
-        if (key === "download") downloads++;
+        if (key === "download" || key === "startDownload") downloads++;
         const result: unknown = Reflect.apply(entry, target, args.map(unwrap));
         const made = key === "alloc" || key === "view" || key === "adopt";
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what these three return

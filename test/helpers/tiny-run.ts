@@ -5,7 +5,8 @@ import type { Evaluation, TrainingBatch } from "../../core/tasks/task.ts";
 import { runTraining } from "../../core/train/loop.ts";
 import type { Progress } from "../../core/train/progress.ts";
 import type { TrainingObserver, TrainingOutcome, TrainingSetup } from "../../core/train/setup.ts";
-import { type StepReport, Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
+import type { StepReport } from "../../core/train/step-report.ts";
+import { Trainer, type TrainerOptions } from "../../core/train/trainer.ts";
 import {
   type TinyOptions,
   tinyAllocator,
@@ -17,6 +18,8 @@ import {
 /** Changes to the set-up of a tiny run. */
 export interface TinyRunOptions {
   readonly checkpointDir: string;
+  /** Default: a reference backend. */
+  readonly backend?: Backend;
   readonly model?: TinyOptions;
   readonly trainer?: Partial<TrainerOptions>;
   readonly setup?: Partial<TrainingSetup>;
@@ -28,7 +31,7 @@ export interface TinyRunOptions {
  * 4 steps, the last one smaller.
  */
 export function tinySetup(run: TinyRunOptions): TrainingSetup {
-  const backend = createReferenceBackend();
+  const { backend = createReferenceBackend() } = run;
   const adapted = tinyModel(backend, { dropout: 0.2, ...run.model });
   const { adapters, trained, model } = adapted;
   const lossOf = (pass: ForwardPass, batch: TrainingBatch) => batch.loss(pass, model);
@@ -80,6 +83,8 @@ export interface Recorded {
   readonly checkpoints: number[];
   /** Features done in each evaluation so far, at its start and after each batch. */
   readonly batches: number[];
+  /** Steps, evaluations and checkpoints in the order of their events: "step 3", "checkpoint 4". */
+  readonly order: string[];
   readonly resumed: { progress: Progress | undefined; damaged: readonly string[] }[];
 }
 
@@ -93,6 +98,8 @@ export interface Interruptions {
   /** Requests a stop, or throws, after this many batches of evaluations. */
   readonly stopAfterBatches?: number;
   readonly killAfterBatches?: number;
+  /** Called with the index of each reported step. */
+  readonly onStep?: (step: number) => void;
 }
 
 /** Runs a setup to its end and records its events. */
@@ -104,6 +111,7 @@ export async function train(
     killAfter = Infinity,
     stopAfterBatches = Infinity,
     killAfterBatches = Infinity,
+    onStep = () => {},
   }: Interruptions = {},
 ): Promise<Recorded & { outcome: TrainingOutcome }> {
   const recorded: Recorded = {
@@ -111,6 +119,7 @@ export async function train(
     evaluations: [],
     checkpoints: [],
     batches: [],
+    order: [],
     resumed: [],
   };
   const evaluated = () => recorded.batches.filter((done) => done > 0).length;
@@ -118,15 +127,22 @@ export async function train(
     onResume: (progress, damaged) => recorded.resumed.push({ progress, damaged }),
     onStep(report) {
       recorded.reports.push(report);
+      recorded.order.push(`step ${report.step}`);
+      onStep(report.step);
       if (report.step + 1 >= killAfter) throw new Error("killed");
     },
     onEvaluationProgress({ done }) {
       recorded.batches.push(done);
       if (evaluated() >= killAfterBatches) throw new Error("killed");
     },
-    onEvaluation: (step, evaluations, isBest) =>
-      recorded.evaluations.push({ step, evaluations, isBest }),
-    onCheckpoint: (step) => recorded.checkpoints.push(step),
+    onEvaluation(step, evaluations, isBest) {
+      recorded.evaluations.push({ step, evaluations, isBest });
+      recorded.order.push(`evaluation ${step}`);
+    },
+    onCheckpoint(step) {
+      recorded.checkpoints.push(step);
+      recorded.order.push(`checkpoint ${step}`);
+    },
     stopRequested: () => setup.trainer.steps >= stopAfter || evaluated() >= stopAfterBatches,
   };
   const outcome = await runTraining(setup, observer, { resume });

@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { tinyRows } from "../cli/tiny-task.ts";
+import { screenOf } from "../helpers/screen.ts";
 import { commandTest } from "./command.ts";
 
 const { path, run, task, training } = commandTest();
@@ -17,7 +19,7 @@ writeFileSync(join(data, "dev.tsv"), tinyRows(300));
 function inTerminal(args: readonly string[], onText: (text: string) => void = () => {}) {
   let text = "";
   const child = Bun.spawn([process.execPath, program, ...args], {
-    env: { ...process.env, XDG_CACHE_HOME: path("cache"), TERM: "xterm" },
+    env: { ...process.env, XDG_CACHE_HOME: path("cache"), TERM: "xterm", CI: "" },
     terminal: {
       cols: 60,
       rows: 24,
@@ -45,6 +47,27 @@ test("a terminal of 60 columns shows start-up, steps and evaluations, each on on
     expect(shown.find((line) => part.test(line))).toBeDefined();
   const live = shown.filter((line) => line.endsWith("left"));
   expect(Math.max(...live.map(({ length }) => length))).toBeLessThan(60);
+  for (const part of [/^━+$/, /^loss {4}\S+ {2}\d/, /^ranks {3}query \d/, /^memory {2}\d/])
+    expect(shown.find((line) => part.test(stripVTControlCharacters(line)))).toBeDefined();
+  expect(screenOf(text(), 60).filter((line) => isOfPanel.test(line))).toEqual([]);
+});
+
+/** The lines of a run's panel. */
+const isOfPanel = /^(step +\d+\/|[━─┿┼]+$|(loss|metric|budget|ranks) {2,4}\S|memory {2}\d)/;
+
+test("Ctrl-C leaves a screen without the panel", async () => {
+  const flags = { out: path("stopped"), "max-steps": 20_000, "eval-steps": 20_000 };
+  let isStopped = false;
+  const { child, text } = inTerminal(training(flags), (shown) => {
+    if (isStopped || !/^memory +\d/m.test(stripVTControlCharacters(shown).replaceAll("\r", "")))
+      return;
+    isStopped = true;
+    child.terminal?.write("\x03");
+  });
+  expect(await child.exited).toBe(130);
+  const screen = screenOf(text(), 60);
+  expect(screen.filter((line) => isOfPanel.test(line))).toEqual([]);
+  expect(screen.join("\n")).toContain("error  interrupted after step");
 });
 
 test("a terminal that is closed stops the run with a checkpoint", async () => {

@@ -27,7 +27,7 @@ async function continued(backend: Backend, name: keyof typeof continuedRuns) {
     return report.taskLoss + (method === "adalora" ? regOrthCoef * report.orthogonalityLoss : 0);
   });
   trainer.finish();
-  return { losses, ranks: rankPattern(trainer, run) };
+  return { losses, ranks: rankPattern(trainer, trainer.kept(), run) };
 }
 
 const distance = (got: readonly number[], want: readonly number[]) =>

@@ -59,8 +59,8 @@ describe("the loop", () => {
   test("trains on the rows of its order, in micro-batches", async () => {
     const seen: number[][] = [];
     const setup = create();
-    const step = setup.trainer.step.bind(setup.trainer);
-    setup.trainer.step = (batches) => {
+    const step = setup.trainer.startStep.bind(setup.trainer);
+    setup.trainer.startStep = (batches) => {
       seen.push(batches.map(({ offsets }) => offsets.length - 1));
       return step(batches);
     };
@@ -289,8 +289,11 @@ describe("a loss that is not finite", () => {
   for (const part of ["taskLoss", "gradNorm"] as const)
     test(`an infinite ${part} alone stops it too`, async () => {
       const setup = create();
-      const step = setup.trainer.step.bind(setup.trainer);
-      setup.trainer.step = (batches) => ({ ...step(batches), [part]: Infinity });
+      const step = setup.trainer.startStep.bind(setup.trainer);
+      setup.trainer.startStep = (batches) => {
+        const { report } = step(batches);
+        return { report: () => ({ ...report(), [part]: Infinity }) };
+      };
       await expect(train(setup)).rejects.toThrow(
         /^step 1: the loss must be finite: got .*Infinity/,
       );

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
-import type { StepReport, Trainer, TrainerOptions } from "../../../core/train/trainer.ts";
+import type { StepReport } from "../../../core/train/step-report.ts";
+import type { Trainer, TrainerOptions } from "../../../core/train/trainer.ts";
 import {
   type TinyOptions,
   tinyAllocator,
@@ -142,9 +143,12 @@ describe("a step's report", () => {
     expect(reports.map(({ learningRate }) => learningRate)).toEqual(
       rows.map((step) => 0.01 * (step + 1)),
     );
-    expect(reports.map(({ masked }) => masked)).toEqual(rows.map((s) => s === 4 || s === 6));
+    expect(reports.map(({ mask }) => mask !== undefined)).toEqual(
+      rows.map((s) => s === 4 || s === 6),
+    );
     expect(reports.map(({ budget }) => budget)).toEqual([36, 36, 36, 28, 23, 20, 18, 18]);
-    for (const { threshold, masked } of reports) expect(threshold === undefined).toBe(!masked);
+    for (const { threshold, mask } of reports)
+      expect(threshold === undefined).toBe(mask === undefined);
   });
 
   test("has the gradient norm before clipping", () => {
@@ -175,7 +179,7 @@ describe("a step's report", () => {
   test("has no budget without an allocator", () => {
     const { trainer } = create({}, { method: "svd-lora" });
     const report = trainer.step([tinyBatch(rows)]);
-    expect(report).toMatchObject({ budget: undefined, threshold: undefined, masked: false });
+    expect(report).toMatchObject({ budget: undefined, threshold: undefined, mask: undefined });
   });
 });
 

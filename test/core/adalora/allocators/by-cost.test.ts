@@ -44,8 +44,14 @@ function pruned(rule: AllocatorRule, seed = 11) {
   const size = (kept: readonly (readonly boolean[])[]) =>
     kept.reduce((sum, of, i) => sum + of.filter(Boolean).length * costs[i]!, 0);
   return Array.from({ length: 12 }, (_, step) => {
-    const { masked, budget = 0 } = trainer.step([tinyBatch([step, step + 1, step + 2])]);
-    return { masked, budget, size: size(trainer.kept()), dearest: Math.max(...costs), initial };
+    const { mask, budget = 0 } = trainer.step([tinyBatch([step, step + 1, step + 2])]);
+    return {
+      masked: mask !== undefined,
+      budget,
+      size: size(trainer.kept()),
+      dearest: Math.max(...costs),
+      initial,
+    };
   });
 }
 

@@ -51,15 +51,13 @@ describe("uniform", () => {
   const steps = masksOf(uniformAllocator);
 
   test("prunes every matrix alike, to AdaLoRA's budget", () => {
-    for (const { step, masked, kept } of steps) {
-      if (!masked) continue;
+    for (const { step, mask, kept } of steps) {
+      if (!mask) continue;
       const ranks = ranksOf(kept);
       const budget = budgetAt(step, tinyAllocator.schedule);
       expect(ranks).toEqual([...evenShares(Array(12).fill(3), budget)]);
     }
-    expect(steps.filter(({ masked }) => masked).map(({ step }) => step)).toEqual([
-      4, 6, 8, 9, 10, 11,
-    ]);
+    expect(steps.filter(({ mask }) => mask).map(({ step }) => step)).toEqual([4, 6, 8, 9, 10, 11]);
   });
 
   test("keeps a matrix's most important triplets, not its first", () => {
@@ -77,8 +75,8 @@ describe("random", () => {
 
   test("prunes to AdaLoRA's budget, and pruned triplets stay pruned", () => {
     let before = Array<boolean>(36).fill(true);
-    for (const { step, masked, kept } of masksOf(randomAllocator)) {
-      if (!masked) continue;
+    for (const { step, mask, kept } of masksOf(randomAllocator)) {
+      if (!mask) continue;
       const now = kept.flat();
       expect(now.filter(Boolean)).toHaveLength(budgetAt(step, tinyAllocator.schedule));
       expect(now.every((one, i) => !one || before[i]!)).toBe(true);

@@ -1,0 +1,206 @@
+import type { Sink } from "../autograd.ts";
+import type { Buffer } from "../backend.ts";
+import { errors, invariant } from "../errors.ts";
+import type { ForwardPass } from "../forward-pass.ts";
+import type { ActivationKind, Dropout } from "../kernels/elementwise.ts";
+import type { LinearBackward, LinearForward } from "../kernels/linears.ts";
+import type { Tensor } from "../tensor.ts";
+import { checkActivation } from "./activation.ts";
+
+/** An adapter of a layer, or of the outputs from `start` of a fused one. */
+export interface Increment {
+  /** [r, in] */
+  readonly a: Tensor;
+  /** [r, 1]; absent for LoRA. */
+  readonly e?: Tensor | undefined;
+  /** [cols, r] */
+  readonly b: Tensor;
+  /** 1 by default. */
+  readonly scale?: number | undefined;
+  /** On the increment's input. */
+  readonly dropout?: Dropout | undefined;
+  /** 0 by default. */
+  readonly start?: number | undefined;
+}
+
+/** One layer of a group. */
+export interface LinearMember {
+  /** W, [out, in]; frozen or trained. */
+  readonly weight: Tensor;
+  /** [out] */
+  readonly bias?: Tensor | undefined;
+  /** At most one per output. */
+  readonly increments?: readonly Increment[] | undefined;
+  /** f; without it y is z. */
+  readonly activation?: ActivationKind | undefined;
+}
+
+/** A result for each member of a group. */
+type OutputsOf<Members extends readonly LinearMember[]> = {
+  readonly [Index in keyof Members]: Tensor;
+};
+
+/**
+ * Linear layers that read the same x, each y = f(z), z = x W^T + bias + increments of
+ * scale * (dropout(x) A^T) diag(E) B^T (paper eq. 3): one call of the backend forward, and one
+ * backward. x: [N, in]; returns a y [N, out] per member.
+ *
+ * An increment is never merged into W: bf16 would round it away. Saves x and h = dropout(x) A^T
+ * [N, r] of each increment; also z where there is an f.
+ */
+export function linears<const Members extends readonly LinearMember[]>(
+  pass: ForwardPass,
+  x: Tensor,
+  members: Members,
+): OutputsOf<Members> {
+  for (const member of members) checkMember(x, member);
+  const rows = x.shape[0] ?? 0;
+  const layers = members.map((member) => prepare(pass, x, member));
+  const shape = { rows, inputs: x.shape[1] ?? 0 };
+  pass.backend.linears(
+    x.buffer,
+    layers.map(({ call }) => call),
+    shape,
+  );
+  const outs = layers.map(({ member, call, recording }) => {
+    const outputs = member.weight.shape[0] ?? 0;
+    return { shape: [rows, outputs], buffer: call.y, requiresGrad: recording };
+  });
+  record(pass, x, layers, outs);
+  // What backward reads has a reference of the node.
+  for (const { call } of layers) {
+    for (const { h } of call.increments) pass.tape.drop(h);
+    if (call.z !== call.y) pass.tape.drop(call.z);
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` forgets the length
+  return outs as unknown as OutputsOf<Members>;
+}
+
+// --- internal ---
+
+/** A member with its call. */
+interface Layer {
+  readonly member: LinearMember;
+  readonly call: LinearForward;
+  /** Whether it has a backward pass. */
+  readonly recording: boolean;
+  /** Whether backward reads x. */
+  readonly readsX: boolean;
+}
+
+/** Allocates what a member's forward sets. */
+function prepare(pass: ForwardPass, x: Tensor, member: LinearMember): Layer {
+  const { weight, bias, increments = [], activation } = member;
+  const [rows, outputs] = [x.shape[0] ?? 0, weight.shape[0] ?? 0];
+  const inputs = [x, ...tensorsOf(member)];
+  const recording = pass.tape.recording && inputs.some((input) => input?.requiresGrad);
+  const z = pass.allocate(rows * outputs);
+  const call = {
+    weight: weight.buffer,
+    bias: bias?.buffer,
+    outputs,
+    increments: increments.map(({ a, e, b, scale = 1, dropout, start = 0 }) => {
+      const rank = a.shape[0] ?? 0;
+      const h = pass.allocateMaster(rows * rank);
+      const [cols, factors] = [b.shape[0] ?? 0, { a: a.buffer, e: e?.buffer, b: b.buffer }];
+      return { ...factors, scale, rank, dropout, start, cols, h };
+    }),
+    activation,
+    z,
+    y: activation && recording ? pass.allocate(rows * outputs) : z,
+  };
+  const readsX = recording && (increments.length > 0 || weight.requiresGrad);
+  return { member, call, recording, readsX };
+}
+
+/** The tensors of a member in the order in which the tape records them. */
+const tensorsOf = ({ weight, bias, increments = [] }: LinearMember) => [
+  weight,
+  bias,
+  ...increments.flatMap(({ a, e, b }) => [a, e, b]),
+];
+
+function record(
+  pass: ForwardPass,
+  x: Tensor,
+  layers: readonly Layer[],
+  outs: readonly Tensor[],
+): void {
+  const recorded = layers.filter(({ recording }) => recording);
+  if (recorded.length === 0) return;
+  const readsX = recorded.some((layer) => layer.readsX);
+  const inputs = [x, ...recorded.flatMap(({ member }) => tensorsOf(member))];
+  pass.tape.record({
+    op: "linears",
+    inputs,
+    outs: outs.filter(({ requiresGrad }) => requiresGrad),
+    keep: [
+      ...(readsX ? [x.buffer] : []),
+      ...recorded.flatMap(({ call: { increments, z, y } }) => [
+        ...increments.map(({ h }) => h),
+        ...(z === y ? [] : [z]),
+      ]),
+    ],
+    backward(douts, sinks) {
+      const sinkOf = new Map(inputs.map((input, i) => [input, sinks[i]]));
+      const calls = recorded.flatMap((layer, i) => {
+        const dy = douts[i];
+        return dy ? [backwardCall(pass, layer, dy, sinkOf)] : [];
+      });
+      const dx = sinkOf.get(x);
+      const target = dx?.needed ? dx.accumulate() : undefined;
+      const shape = { rows: x.shape[0] ?? 0, inputs: x.shape[1] ?? 0 };
+      pass.backend.linearsBackward(readsX ? x.buffer : undefined, calls, target, shape);
+    },
+  });
+}
+
+function backwardCall(
+  pass: ForwardPass,
+  { member, call }: Layer,
+  dy: Buffer,
+  sinkOf: ReadonlyMap<Tensor | undefined, Sink | undefined>,
+): LinearBackward {
+  const sum = (input: Tensor | undefined) => {
+    const sink = input && sinkOf.get(input);
+    return sink?.needed ? sink.accumulateZeroed() : undefined;
+  };
+  const { weight, outputs, activation, z, y } = call;
+  return {
+    weight,
+    outputs,
+    activation,
+    z: z === y ? undefined : z,
+    dy,
+    dz: activation ? pass.tape.inPlaceOf(dy) : dy,
+    dweight: sum(member.weight),
+    dbias: sum(member.bias),
+    increments: call.increments.map((increment, i) => {
+      const own = member.increments?.[i];
+      invariant(own, "each increment of a call has its tensors");
+      return { ...increment, da: sum(own.a), de: sum(own.e), db: sum(own.b) };
+    }),
+  };
+}
+
+function checkMember(x: Tensor, { weight, bias, increments = [], activation }: LinearMember): void {
+  const [outputs = 0, inputs] = weight.shape;
+  if (x.shape.length !== 2 || weight.shape.length !== 2 || x.shape[1] !== inputs) {
+    throw errors.shape("linear", "x must be [N, in] for a weight of [out, in]", { x, weight });
+  }
+  if (bias && bias.shape[0] !== outputs)
+    throw errors.shape("linear", "bias must be [out]", { weight, bias });
+  if (activation) checkActivation(activation);
+  for (const increment of increments) checkIncrement(x, weight, increment);
+}
+
+function checkIncrement(x: Tensor, weight: Tensor, { a, e, b, start }: Increment): void {
+  const [[outputs = 0], [rank], [cols = 0]] = [weight.shape, a.shape, b.shape];
+  if (a.shape[1] !== x.shape[1]) throw errors.shape("linear", "A must be [r, in]", { x, A: a });
+  if (e && e.shape[0] !== rank) throw errors.shape("linear", "E must be [r, 1]", { A: a, E: e });
+  const fits = start === undefined ? cols === outputs : start + cols <= outputs;
+  if (fits && b.shape[1] === rank) return;
+  const rule =
+    start === undefined ? "B must be [out, r]" : `B must be [cols, r] with ${start} + cols <= out`;
+  throw errors.shape("linear", rule, { weight, A: a, B: b });
+}
