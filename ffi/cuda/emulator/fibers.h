@@ -47,6 +47,7 @@ struct Warp {
 /* The block that is running. */
 struct Block {
   Thread threads[MAX_THREADS];
+  uint64_t runnable[MAX_THREADS / 64]; /* a bit for each thread that is FRESH or READY */
   Warp warps[MAX_THREADS / LANES];
   char *free_stacks[MAX_THREADS + 1];
   unsigned free_count, stack_count;
@@ -93,19 +94,41 @@ inline unsigned random_number() {
   return s;
 }
 
+inline void set_state(unsigned thread, State state) {
+  block.threads[thread].state = state;
+  const uint64_t bit = uint64_t(1) << thread % 64;
+  if (state <= READY) block.runnable[thread / 64] |= bit;
+  else block.runnable[thread / 64] &= ~bit;
+}
+
+/* The first thread from `from` on that can run; the number of threads if none can. */
+inline unsigned first_runnable(unsigned from) {
+  uint64_t mask = ~uint64_t(0) << from % 64;
+  for (unsigned word = from / 64; word * 64 < block.count; word++, mask = ~uint64_t(0))
+    if (const uint64_t bits = block.runnable[word] & mask)
+      return word * 64 + unsigned(__builtin_ctzll(bits));
+  return block.count;
+}
+
+/* The last thread before `to` that can run; the number of threads if none can. */
+inline unsigned last_runnable(unsigned to) {
+  uint64_t mask = ~(~uint64_t(0) << to % 64);
+  for (unsigned word = to / 64 + 1; word-- > 0; mask = ~uint64_t(0))
+    if (const uint64_t bits = word < MAX_THREADS / 64 ? block.runnable[word] & mask : 0)
+      return word * 64 + 63 - unsigned(__builtin_clzll(bits));
+  return block.count;
+}
+
 /* The thread that runs next; the number of threads if none can. */
 inline unsigned choose(unsigned from) {
   const unsigned n = block.count, order = block.launch->order;
-  const bool down = order == 1 || order == 3;
-  unsigned i = from;
-  if (order == 2) i = n - 1;
-  if (order == 3) i = 0;
-  if (order > 3) i = random_number() % n;
-  for (unsigned k = 0; k < n; k++) {
-    i = down ? (i == 0 ? n - 1 : i - 1) : (i + 1 == n ? 0 : i + 1);
-    if (block.threads[i].state <= READY) return i;
+  if (order == 1 || order == 3) {
+    const unsigned below = last_runnable(order == 1 ? from : n);
+    return below < n ? below : last_runnable(n);
   }
-  return n;
+  const unsigned first = order == 2 ? 0 : (order > 3 ? random_number() % n : from) + 1;
+  const unsigned above = first < n ? first_runnable(first) : n;
+  return above < n ? above : first_runnable(0);
 }
 
 void run_threads();
@@ -144,14 +167,14 @@ inline void release_block() {
   block.generation ^= 1;
   block.votes[block.generation] = 0;
   for (unsigned i = 0; i < block.count; i++)
-    if (block.threads[i].state == AT_BARRIER) block.threads[i].state = READY;
+    if (block.threads[i].state == AT_BARRIER) set_state(i, READY);
 }
 
 inline void release_warp(unsigned w) {
   block.warps[w].arrived = 0;
   const unsigned end = (w + 1) * LANES < block.count ? (w + 1) * LANES : block.count;
   for (unsigned i = w * LANES; i < end; i++)
-    if (block.threads[i].state == AT_WARP) block.threads[i].state = READY;
+    if (block.threads[i].state == AT_WARP) set_state(i, READY);
 }
 
 /* __syncthreads_or: a barrier of all threads of the block that still run. */
@@ -160,7 +183,7 @@ inline int wait_block(int vote) {
   block.votes[generation] |= vote;
   if (++block.arrived == block.live) release_block();
   else {
-    block.threads[block.current].state = AT_BARRIER;
+    set_state(block.current, AT_BARRIER);
     yield_thread();
   }
   return block.votes[generation];
@@ -170,7 +193,7 @@ inline void wait_warp() {
   const unsigned w = block.current / LANES;
   if (++block.warps[w].arrived == block.warps[w].live) release_warp(w);
   else {
-    block.threads[block.current].state = AT_WARP;
+    set_state(block.current, AT_WARP);
     yield_thread();
   }
 }
@@ -184,7 +207,7 @@ inline void run_threads() {
     /* The thread that ends here may be another than the one that began: no, each has its stack. */
     Thread &ended = block.threads[block.current];
     char *stack = ended.stack;
-    ended.state = ENDED;
+    set_state(block.current, ENDED);
     const unsigned w = block.current / LANES;
     block.live--, block.warps[w].live--;
     if (block.live > 0 && block.arrived == block.live) release_block();
@@ -210,6 +233,10 @@ inline void run_threads() {
 
 inline void prepare_block() {
   unsigned i = 0;
+  for (unsigned word = 0; word < MAX_THREADS / 64; word++) {
+    const unsigned first = word * 64, left = block.count > first ? block.count - first : 0;
+    block.runnable[word] = left >= 64 ? ~uint64_t(0) : (uint64_t(1) << left) - 1;
+  }
   for (unsigned z = 0; z < block.size.z; z++)
     for (unsigned y = 0; y < block.size.y; y++)
       for (unsigned x = 0; x < block.size.x; x++, i++)
