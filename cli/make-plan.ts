@@ -34,7 +34,7 @@ export async function makePlan(
   const data = await dataOverview(run, samples, (what, { lines }) =>
     warnings.push(`${what}: ${lines.join("\n").replaceAll(":\n", ": ").replaceAll("\n", "; ")}`),
   );
-  const memory = memoryWarning(needs, device.availableMemory());
+  const memory = memoryWarning(needs, await device.availableMemory());
   return {
     config,
     schedule,

@@ -23,7 +23,7 @@ export interface MemoryModel extends Backend {
 /**
  * A place where a run can compute. Each device is one folder that exports one of these, and one
  * entry in `cli/devices.ts`; nothing else depends on a device's name. Everything but `open`,
- * `memoryModel`, `doctor` and `embeddedFiles` must be cheap and load no library: help pages and
+ * `memoryModel`, `availableMemory`, `doctor` and `embeddedFiles` must be cheap and load no library: help pages and
  * argument checks read it.
  */
 export interface Device {
@@ -31,6 +31,10 @@ export interface Device {
   readonly name: string;
   /** A few words for the help page: "slow and exact". */
   readonly about: string;
+  /** For tests only: help pages do not name it, and `doctor` does not check it. */
+  readonly hidden?: true;
+  /** The n-th of several alike, from 0: `--device NAME:n`. Undefined: there is one. */
+  numbered?(n: number): Device;
   /** Whether `--device auto` may pick it: the first usable one of the list. */
   readonly automatic: boolean;
   /** Values of `--dtype` that it supports, in the order in which `--dtype auto` tries them. */
@@ -45,8 +49,8 @@ export interface Device {
   open(options: OpenOptions): Promise<Backend>;
   /** A new model of its memory, for one run. */
   memoryModel(dtype: RunDType): Promise<MemoryModel>;
-  /** Bytes that a run on it may still allocate. */
-  availableMemory(): number;
+  /** Bytes that a run on it may still allocate; a promise where a library must be asked. */
+  availableMemory(): number | Promise<number>;
   /** Checks its parts, in the order in which they are loaded. */
   doctor(): Promise<readonly Finding[]>;
   /**

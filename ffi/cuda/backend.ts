@@ -61,24 +61,24 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     details: { device: context.name, capability: context.capability, cublas: cublas.version },
     ...memoryKernels(context, pool, staging),
     ...productKernels(context, cublas, launcher),
-    ...attentionKernels(launcher),
-    ...columnKernels(launcher),
     ...composedLinears,
+    ...lowRankKernels(launcher),
+    ...columnKernels(launcher),
     ...elementwiseKernels(launcher),
     ...gatedActivationKernels(launcher),
     ...layerNormKernels(launcher),
     ...lossKernels(launcher),
-    ...lowRankKernels(launcher),
     ...rmsNormKernels(launcher),
     ...rotaryKernels(launcher),
     ...rowKernels(launcher),
-    ...trainingKernels(launcher),
+    ...attentionKernels(launcher),
     ...decodingKernels(launcher),
+    ...trainingKernels(launcher),
     close() {
       staging.wait();
       cublas.close();
       staging.close();
       pool.close();
     },
-  } as const satisfies CudaBackend;
+  };
 }

@@ -137,8 +137,8 @@ describe("a plan", () => {
     const data = [run.train, ...run.validation].reduce((sum, { bytes }) => sum + bytes, 0);
     expect(needs.training).toBeGreaterThan(0);
     expect(needs.memory).toBe(7 * MIB + needs.training + data);
-    expect(memoryWarning(needs, device.availableMemory())).toBeUndefined();
-    expect(memoryWarning({ memory: 65 * MIB }, device.availableMemory())).toStartWith(
+    expect(memoryWarning(needs, await device.availableMemory())).toBeUndefined();
+    expect(memoryWarning({ memory: 65 * MIB }, await device.availableMemory())).toStartWith(
       "the run may need 65.0 MiB of memory, but only 64.0 MiB are free",
     );
   });
