@@ -76,8 +76,8 @@ const barriers: readonly PlantedFault[] = [
   }),
   inKernel("top-log-probabilities", {
     what: "penalties apply before the bias",
-    find: `row[c] += bias[c];\n  ${BARRIER}`,
-    replace: "row[c] += bias[c];",
+    find: `${BARRIER} /* every thread has added`,
+    replace: "/* every thread has added",
     cases: "topLogProbabilities",
   }),
   inKernel("top-log-probabilities", {
