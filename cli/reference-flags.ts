@@ -117,10 +117,11 @@ export function withoutLauncher(args: readonly string[]): readonly string[] {
 // --- internal ---
 
 function refuseFlags(given: FlagMap): void {
-  for (const [key, { allows, instead }] of Object.entries(refusedFlags)) {
+  for (const [key, { allows, instead, insteadOf }] of Object.entries(refusedFlags)) {
     const flag = given.get(key);
     const isNamed = allows.some((one) => typeof one === "string" && one !== "");
-    if (flag && !allows.includes(flag.value)) throw notHere(flag, isNamed, instead);
+    if (!flag || allows.includes(flag.value)) continue;
+    throw notHere(flag, isNamed, insteadOf?.(flag.value) ?? instead);
   }
   const evaluation = given.get("evaluationStrategy");
   if (evaluation?.value === "no") {
@@ -199,9 +200,10 @@ function translations(given: FlagMap): readonly Derived[] {
 }
 
 function scriptNotes(given: FlagMap, epochs: FlagValue | undefined): readonly string[] {
-  const ignored = [...given].flatMap(([key, { flag }]) => {
+  const ignored = [...given].flatMap(([key, { flag, value }]) => {
     const why = ineffective[key];
-    return why === undefined ? [] : [`${flag} (${why})`];
+    const hasEffect = refusedFlags[key]?.hasEffect?.(value) === true;
+    return why === undefined || hasEffect ? [] : [`${flag} (${why})`];
   });
   const steps = given.get("maxSteps");
   if (epochs && steps) ignored.push(`${epochs.flag} (${steps.flag} decides)`);

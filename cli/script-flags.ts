@@ -7,6 +7,7 @@ import {
   toggle,
 } from "../core/config/setting.ts";
 import { settings } from "../core/config/settings.ts";
+import { importHint, reportTo, reportToWords, wantsCsv } from "./report-to.ts";
 
 /*
  * Flags of the authors' scripts, of transformers' run_glue, run_qa and run_summarization, and of
@@ -215,8 +216,12 @@ export interface RefusedFlag {
   readonly allows: readonly unknown[];
   /** What to use instead. */
   readonly instead: string;
+  /** What to use instead of one value; undefined where `instead` says it. */
+  readonly insteadOf?: (value: unknown) => string | undefined;
   /** Why an allowed value has no effect; undefined where that needs no word. */
   readonly note?: string;
+  /** Whether an allowed value has an effect after all. */
+  readonly hasEffect?: (value: unknown) => boolean;
 }
 
 /** Flags that are refused unless their value changes nothing, and what to use instead. */
@@ -236,11 +241,14 @@ export const refusedFlags: Readonly<Record<string, RefusedFlag>> = {
   saveStrategy: only(["steps", "best"], "--save-steps N; the last and best step are always saved", {
     note: "--save-steps decides",
   }),
-  reportTo: only(
-    ["tensorboard", "none", "all"],
-    "log.jsonl and tensorboard/ in the run's folder hold every value",
-    { note: "TensorBoard files are always written" },
-  ),
+  reportTo: {
+    setting: reportTo,
+    allows: reportToWords,
+    instead: "log.jsonl and tensorboard/ in the run's folder hold every value",
+    insteadOf: importHint,
+    note: "TensorBoard files are always written",
+    hasEffect: wantsCsv,
+  },
   evalDelay: only(["0", "0.0"], "the first evaluation is at --eval-steps"),
   modelRevision: only(["main"], "--model org/name@REVISION"),
   neftuneNoiseAlpha: only([], "--dropout and --lora-dropout; there is no NEFTune"),

@@ -12,11 +12,13 @@ import { defineCommand } from "../command.ts";
 import { environmentOf } from "../environment.ts";
 import { runOptions } from "../options.ts";
 import { checkOut, checkSpace, defaultOut, type OutOptions, FROZEN } from "../out-folder.ts";
+import { writeMetricsCsv } from "../metrics-csv.ts";
 import { pausing } from "../pause.ts";
 import { whileLocked } from "../run-lock.ts";
 import { recipeNames } from "../recipes.ts";
 import type { Plan } from "../plan-text.ts";
 import type { ExitCode, Report } from "../report.ts";
+import { reportTo, wantsCsv } from "../report-to.ts";
 import { type PlacedRun, requestedRun, storedRun } from "../run-config.ts";
 import { runJson, runText } from "../run-text.ts";
 import { watchRun } from "../run-watcher.ts";
@@ -36,6 +38,7 @@ export const run = defineCommand({
     jobs: integer(1, "seeds of --seeds to run at a time, in processes that share the threads", {
       min: 1,
     }),
+    reportTo,
     pauseAfter: integer(
       null,
       "save a checkpoint and stop after the first evaluation from step N on; --resume continues",
@@ -68,7 +71,8 @@ export const run = defineCommand({
     const folders = seeds?.map((seed) => seedFolder(out, seed)) ?? [out];
     for (const folder of folders) checkOut(resolve(folder), { resume, overwrite });
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
-    const outOptions = { resume, overwrite, memory, reportEvery, pauseAfter };
+    const hasCsv = wantsCsv(options.reportTo);
+    const outOptions = { resume, overwrite, memory, reportEvery, pauseAfter, hasCsv };
     const context = { sources, report };
     const train = async () => {
       if (!seeds) return runOnce({ ...config, out }, outOptions, again, context);
@@ -98,7 +102,7 @@ export const run = defineCommand({
 async function trainTogether(
   config: PlacedRun,
   { seeds, parallel }: { readonly seeds: readonly number[]; readonly parallel: number },
-  { memory, reportEvery, resume, overwrite }: StartOptions,
+  { memory, reportEvery, hasCsv, resume, overwrite }: StartOptions,
   again: string,
   context: Context,
 ): Promise<ExitCode> {
@@ -109,7 +113,10 @@ async function trainTogether(
   const { run: prepared, note } = await fittedRun(checked, memory);
   if (note !== undefined) report.info(note);
   for (const warning of prepared.warnings) report.warn(warning);
-  const words = ["--report-every", String(reportEvery)];
+  const words = [
+    ...["--report-every", String(reportEvery)],
+    ...(hasCsv ? ["--report-to", "csv"] : []),
+  ];
   return runSeedJobs(
     config,
     { prepared, seeds, parallel, words },
@@ -126,6 +133,8 @@ interface StartOptions extends OutOptions {
   readonly reportEvery: number;
   /** --pause-after */
   readonly pauseAfter: number | null;
+  /** Whether to write metrics.csv. */
+  readonly hasCsv: boolean;
 }
 
 /** What a command opens once. */
@@ -192,7 +201,7 @@ function trainOnce(
 /** Checks everything before anything is written. */
 async function trainLocked(
   config: PlacedRun,
-  { memory, reportEvery, pauseAfter, ...outOptions }: StartOptions,
+  { memory, reportEvery, pauseAfter, hasCsv, ...outOptions }: StartOptions,
   context: Context,
 ): Promise<TrainedRun> {
   const { report } = context;
@@ -229,6 +238,7 @@ async function trainLocked(
     throw error;
   });
   page.ended();
+  if (hasCsv) tryMetricsCsv(out, report);
   const unreached = budgetWarning(prepared, result);
   if (unreached !== undefined) report.warn(unreached);
   return {
@@ -238,6 +248,16 @@ async function trainLocked(
     stopCode: stop.exitCode,
     predicted: { memory: plan.needs.memory, seconds: watcher.predictedSeconds() },
   };
+}
+
+/** A file that cannot be written does not fail a run that is done. */
+function tryMetricsCsv(out: string, report: Report): void {
+  try {
+    writeMetricsCsv(out);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    report.warn(`${runFiles.csv} is not written: ${why}`);
+  }
 }
 
 async function prepare(config: PlacedRun, { sources, report }: Context): Promise<PreparedRun> {

@@ -18,7 +18,7 @@ export function comparisonText(comparison: Comparison, out: string, output: Outp
     `final rank ${rank} in each of ${matrices} matrices, or as many parameters`,
     [paint(output, "dim", header), ...rows].join("\n"),
     ...(arms.length > 1
-      ? [`difference: mean over seeds from ${first}, with its 95% bootstrap interval`]
+      ? [`difference: mean over seeds from ${first}, with its 95% interval`]
       : []),
     [paint(output, "dim", costHeader), ...costs].join("\n"),
     ...rateBlocks(arms),

@@ -36,9 +36,14 @@ export {
   type SpanHeadParts,
 } from "../nn/heads.ts";
 export { LayerNorm, type Norm, type ResidualNorm, RMSNorm } from "../nn/norms.ts";
-export { Linear } from "../nn/linear.ts";
+export { Linear, projectAll } from "../nn/linear.ts";
 export { type FeedForward, GatedMlp, type GatedMlpParts, Mlp, type MlpParts } from "../nn/mlp.ts";
 export { uploadPacking } from "../nn/packed-batch.ts";
 export type { EncoderPadding, PaddingToken } from "../nn/padding.ts";
 export { type Rotary, uploadRotary } from "../nn/rotary.ts";
-export { type Attention, SelfAttention, type SelfAttentionParts } from "../nn/self-attention.ts";
+export {
+  type Attention,
+  projectRows,
+  SelfAttention,
+  type SelfAttentionParts,
+} from "../nn/self-attention.ts";

@@ -11,6 +11,7 @@ export { embedding } from "../ops/embedding.ts";
 export { gatedActivation } from "../ops/gated-activation.ts";
 export { gatherRows } from "../ops/gather-rows.ts";
 export { linear } from "../ops/linear.ts";
+export { type LinearMember, linears } from "../ops/linears.ts";
 export { meanRows } from "../ops/mean-rows.ts";
 export { reshape } from "../ops/reshape.ts";
 export { rmsNorm } from "../ops/rms-norm.ts";

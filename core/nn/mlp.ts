@@ -3,7 +3,7 @@ import type { ActivationKind } from "../kernels/elementwise.ts";
 import { gatedActivation } from "../ops/gated-activation.ts";
 import type { Tensor } from "../tensor.ts";
 import { drop } from "./drop.ts";
-import type { Linear } from "./linear.ts";
+import { type Linear, projectAll } from "./linear.ts";
 
 /** A layer's feed-forward block, without residual and norm: [N, C] to [N, C]. */
 export interface FeedForward {
@@ -57,8 +57,8 @@ export class GatedMlp implements FeedForward {
 
   forward(pass: ForwardPass, x: Tensor): Tensor {
     const { up, gate, down, activation: kind, dropout } = this.#parts;
-    const inputs = { x: up.forward(pass, x), gate: gate?.forward(pass, x) };
-    const gated = gatedActivation(pass, inputs, { kind });
+    const [main, factor] = projectAll(pass, x, gate ? [up, gate] : [up]);
+    const gated = gatedActivation(pass, { x: main, gate: factor }, { kind });
     return down.forward(pass, dropout === undefined ? gated : drop(pass, gated, dropout));
   }
 }

@@ -6,7 +6,7 @@ import { rotate } from "../ops/rotate.ts";
 import type { Tensor } from "../tensor.ts";
 import { attend } from "./attend.ts";
 import type { BatchRows } from "./batch-rows.ts";
-import type { Linear } from "./linear.ts";
+import { type Linear, projectAll } from "./linear.ts";
 
 /** The attention of an encoder layer, output projection included, without residual and norm. */
 export interface Attention<Shared = undefined> {
@@ -34,6 +34,25 @@ export interface SelfAttentionParts<Shared> {
   readonly dropout: number;
 }
 
+/**
+ * Projects the rows that attend and those attended to, of which they are all or some: in one call
+ * where they are the same.
+ */
+export function projectRows(
+  pass: ForwardPass,
+  queries: Tensor,
+  x: Tensor,
+  { query, key, value }: { query: Linear; key: Linear; value: Linear },
+): { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor } {
+  if (queries === x) {
+    const [q, k, v] = projectAll(pass, x, [query, key, value]);
+    return { q, k, v };
+  }
+  const q = query.forward(pass, queries);
+  const [k, v] = projectAll(pass, x, [key, value]);
+  return { q, k, v };
+}
+
 /** Multi-head self-attention in both directions (Vaswani et al. 2017). */
 export class SelfAttention<Shared = unknown> implements Attention<Shared> {
   readonly #parts: SelfAttentionParts<Shared>;
@@ -56,10 +75,8 @@ export class SelfAttention<Shared = unknown> implements Attention<Shared> {
   }
 
   forward(pass: ForwardPass, queries: Tensor, x: Tensor, rows: BatchRows<Shared>): Tensor {
-    const { query, key, value, output, heads, rotary, window, dropout } = this.#parts;
-    const q = query.forward(pass, queries);
-    const k = key.forward(pass, x);
-    const v = value.forward(pass, x);
+    const { output, heads, rotary, window, dropout } = this.#parts;
+    const { q, k, v } = projectRows(pass, queries, x, this.#parts);
     const tables = rotary?.(rows.shared);
     const rotated = (tensor: Tensor, positions: Buffer) =>
       tables ? this.#rotate(pass, tensor, positions, tables) : tensor;

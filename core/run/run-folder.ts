@@ -17,6 +17,7 @@ export const runFiles = {
   tensorboard: "tensorboard",
   checkpoints: "checkpoints",
   report: "report.html",
+  csv: "metrics.csv",
 } as const;
 
 const names: ReadonlySet<string> = new Set(Object.values(runFiles));

@@ -1,4 +1,5 @@
 import type { Backend } from "../../core/backend.ts";
+import { composedLinears } from "../../core/backend/composed-linears.ts";
 import { columnKernels } from "./backend/columns.ts";
 import { elementwiseKernels } from "./backend/elementwise.ts";
 import { gatedActivationKernels } from "./backend/gated-activation.ts";
@@ -56,7 +57,8 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     master: "f32",
     details: { device: context.name, capability: context.capability, cublas: cublas.version },
     ...memoryKernels(context, pool, staging),
-    ...productKernels(context, cublas),
+    ...productKernels(context, cublas, launcher),
+    ...composedLinears,
     ...columnKernels(launcher),
     ...elementwiseKernels(launcher),
     ...gatedActivationKernels(launcher),

@@ -2,7 +2,7 @@ import {
   type AttendedRows,
   type ForwardPass,
   type ModuleScope,
-  type nn,
+  nn,
   ops,
   type Sequences,
   type Tensor,
@@ -37,31 +37,40 @@ export class BartAttention implements nn.Attention {
     this.#output = project("out_proj");
   }
 
-  /** Self-attention in both directions. */
-  forward(pass: ForwardPass, queries: Tensor, x: Tensor, { packing }: nn.BatchRows): Tensor {
-    const own = this.attended(pass, x, packing);
-    return this.attend(pass, queries, packing, own, { causal: false });
+  /** Self-attention in both directions; all rows are queries. */
+  forward(pass: ForwardPass, _queries: Tensor, x: Tensor, { packing }: nn.BatchRows): Tensor {
+    return this.attendSelf(pass, x, packing, { causal: false });
+  }
+
+  /** Self-attention of packed rows. x, result: [N, C]. */
+  attendSelf(
+    pass: ForwardPass,
+    x: Tensor,
+    rows: Sequences,
+    { causal }: { causal: boolean },
+  ): Tensor {
+    const attended = [this.#key.member(pass, x), this.#value.member(pass, x)] as const;
+    const dropout = pass.nextDropout(this.#config.dropout.attention);
+    const [k, v, q] = ops.linears(pass, x, [...attended, this.#query.member(pass, x)]);
+    const shape = { queries: rows, keys: rows, ...this.#headShape, causal, dropout };
+    return this.#output.forward(pass, ops.attention(pass, { q, k, v }, { shape }));
   }
 
   /** Projects packed rows to keys and values. x: [M, C]. */
   attended(pass: ForwardPass, x: Tensor, rows: Sequences): AttendedRows {
-    return {
-      k: pass.scope(() => this.#key.forward(pass, x)),
-      v: pass.scope(() => this.#value.forward(pass, x)),
-      rows,
-    };
+    const [k, v] = nn.projectAll(pass, x, [this.#key, this.#value]);
+    return { k, v, rows };
   }
 
-  /** x: [N, C], the packed `queries`; returns [N, C]. */
+  /** Attention to other rows. x: [N, C], the packed `queries`; returns [N, C]. */
   attend(
     pass: ForwardPass,
     x: Tensor,
     queries: Sequences,
     { k, v, rows: keys }: AttendedRows,
-    { causal }: { causal: boolean },
   ): Tensor {
     const dropout = pass.nextDropout(this.#config.dropout.attention);
-    const shape = { queries, keys, ...this.#headShape, causal, dropout };
+    const shape = { queries, keys, ...this.#headShape, causal: false, dropout };
     const q = this.#query.forward(pass, x);
     return this.#output.forward(pass, ops.attention(pass, { q, k, v }, { shape }));
   }

@@ -34,8 +34,7 @@ class BartDecoderLayer {
 
   forward(pass: ForwardPass, x: Tensor, rows: Sequences, source: AttendedRows): Tensor {
     const { attention, attentionNorm } = this.#self;
-    const own = attention.attended(pass, x, rows);
-    const attended = attention.attend(pass, x, rows, own, { causal: true });
+    const attended = attention.attendSelf(pass, x, rows, { causal: true });
     return this.#readSource(
       pass,
       attentionNorm.add(pass, attended, x, this.#dropout),
@@ -66,7 +65,7 @@ class BartDecoderLayer {
   #readSource(pass: ForwardPass, x: Tensor, rows: Sequences, source: AttendedRows): Tensor {
     const { attention, attentionNorm } = this.#cross;
     const { mlp, mlpNorm } = this.#feedForward;
-    const attended = attention.attend(pass, x, rows, source, { causal: false });
+    const attended = attention.attend(pass, x, rows, source);
     const added = attentionNorm.add(pass, attended, x, this.#dropout);
     return mlpNorm.add(pass, mlp.forward(pass, added), added, this.#dropout);
   }

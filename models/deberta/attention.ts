@@ -55,9 +55,8 @@ export class DebertaAttention implements nn.Attention<DebertaShared> {
     { packing, padding, firsts, shared: { relative } }: nn.BatchRows<DebertaShared>,
   ): Tensor {
     const { heads, headDim, posAttType, dropout: p } = this.#config;
-    const q = this.#query.forward(pass, queries);
-    const k = this.#key.forward(pass, x);
-    const v = this.#value.forward(pass, x);
+    const [query, key, value] = [this.#query, this.#key, this.#value];
+    const { q, k, v } = nn.projectRows(pass, queries, x, { query, key, value });
     const table = relative && nn.drop(pass, relative.embeddings, p.hidden);
     const shape = {
       packing,
@@ -70,9 +69,18 @@ export class DebertaAttention implements nn.Attention<DebertaShared> {
       relativeRows: relative?.embeddings.shape[0] ?? 0,
       dropout: pass.nextDropout(p.attention),
     };
-    const posKey = table && this.#posKey?.forward(pass, table);
-    const posQuery = table && this.#posQuery?.forward(pass, table);
-    const inputs = { q, k, v, posKey, posQuery };
+    const inputs = { q, k, v, ...this.#projectPositions(pass, table) };
     return this.#output.forward(pass, ops.disentangledAttention(pass, inputs, { shape, padding }));
+  }
+
+  /** `table`: the relative embeddings, for keys of c2p and queries of p2c. */
+  #projectPositions(pass: ForwardPass, table: Tensor | undefined) {
+    const [posKey, posQuery] = [this.#posKey, this.#posQuery];
+    if (!table) return {};
+    if (posKey && posQuery) {
+      const [k, q] = nn.projectAll(pass, table, [posKey, posQuery]);
+      return { posKey: k, posQuery: q };
+    }
+    return { posKey: posKey?.forward(pass, table), posQuery: posQuery?.forward(pass, table) };
   }
 }

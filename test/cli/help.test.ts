@@ -176,6 +176,9 @@ describe("the help page", () => {
                                 and standard deviation
         --jobs N                seeds of --seeds to run at a time, in processes that
                                 share the threads (default 1)
+        --report-to csv|tensorboard
+                                csv: also write metrics.csv in --out; TensorBoard
+                                files are always written
         --pause-after N         save a checkpoint and stop after the first evaluation
                                 from step N on; --resume continues
         --json                  print one JSON object on stdout; messages stay on
@@ -204,7 +207,7 @@ describe("the help page", () => {
     const flagsOf = (page: string): string[] => page.match(/^ {2}(-\w, )?--\S+/gm) ?? [];
     const [short, whole] = [await run("run", "--help"), await run("run", "--help-all")];
     const [some, all] = [flagsOf(short.stdout), flagsOf(whole.stdout)];
-    expect(all.length).toBe(settingNames.length + 10); // of the command, --help among them
+    expect(all.length).toBe(settingNames.length + 11); // of the command, --help among them
     expect(some.every((flag) => all.includes(flag))).toBe(true);
     expect(some.length).toBeLessThan(35);
     const more = all.length - some.length;

@@ -1,14 +1,21 @@
 import type { Backend } from "../../core/backend.ts";
 
-/** Wraps `backend` to call `onCall(name)` before each entry, also those that an entry calls. */
-export function watched(backend: Backend, onCall: (name: string) => void): Backend {
+/**
+ * Wraps `backend` to call `onCall(name)` before each entry; `composed`: also before those that an
+ * entry is composed of.
+ */
+export function watched(
+  backend: Backend,
+  onCall: (name: string) => void,
+  { composed = true } = {},
+): Backend {
   return new Proxy(backend, {
     get(target, key, receiver) {
       const entry: unknown = Reflect.get(target, key, receiver);
       if (typeof entry !== "function") return entry;
       return (...args: unknown[]) => {
         onCall(String(key));
-        return Reflect.apply(entry, receiver, args);
+        return Reflect.apply(entry, composed ? receiver : target, args);
       };
     },
   });

@@ -46,6 +46,8 @@ describe("compare", () => {
   test("runs every arm at one budget, paired by seed", async () => {
     const { code, stdout, stderr } = await run(comparing(whole, methods, flags));
     expect([code, stderr]).toEqual([0, expect.stringContaining("run 8 of 8: adalora-2, seed 2")]);
+    // Seed by seed: an interrupted comparison has the same seeds of every arm.
+    expect(stderr).toContain("run 5 of 8: lora, seed 2");
     expect(stdout).toContain("rte: accuracy over 2 seeds\n");
     const { arms, rank, matrices, failures, metric } = resultOf(whole);
     expect([rank, matrices, failures, metric]).toEqual([1, 12, [], "accuracy"]);

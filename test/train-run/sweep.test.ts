@@ -44,9 +44,10 @@ describe("a sweep without pruning, at a constant rate", () => {
     // The command prepares two data sets, and no process tokenizes another.
     expect(readdirSync(join(home, "cache/adalora/tokens"))).toHaveLength(4);
     const alone = path("alone");
-    const short = ["--max-steps", "4", "--eval-steps", "100", "--report-every", "0"];
+    const short = ["--max-steps", "4", "--eval-steps", "100", "--report-to", "csv"];
     const again = await run(["run", join(paused, "config.json"), ...short, "--out", alone]);
     const { metrics } = JSON.parse(text(alone, "metrics.json"));
+    expect(text(alone, "metrics.csv")).toMatch(/^step,task_loss,.*\/accuracy.*\n4,/);
     expect([again.code, Object.values(metrics)]).toEqual([
       0,
       [expect.objectContaining({ accuracy: second.rungs[0].value })],

@@ -101,8 +101,10 @@ function lineOf(
 }
 
 function armOf({ method, allocator, start, lrE }: JsonObject): string {
-  const settings = [...(start ? [`start=${start}`] : []), ...(lrE ? [`lr-e=${lrE}`] : [])];
-  return [allocator ?? method, ...settings].join(":");
+  const name = typeof allocator === "string" ? allocator : String(method);
+  const ofStart = typeof start === "string" ? [`start=${start}`] : [];
+  const ofE = typeof lrE === "number" ? [`lr-e=${lrE}`] : [];
+  return [name, ...ofStart, ...ofE].join(":");
 }
 
 function lossesIn(folder: string): { step: number; loss: number }[] {

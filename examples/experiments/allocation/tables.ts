@@ -147,7 +147,7 @@ function distinct<T>(values: readonly T[]): T[] {
 
 function print(...blocks: readonly string[]): void {
   const filled = blocks.filter((block) => block !== "");
-  process.stdout.write(`${filled.map((block) => `${block}\n\n`).join("")}`);
+  process.stdout.write(filled.map((block) => `${block}\n\n`).join(""));
 }
 
 const path = process.argv[2];

@@ -18,6 +18,7 @@ export const MULTI_HEAD_SHAPE = {
   sequences: I,
   queries: I,
   keys: I,
+  longestQueries: I,
   longestKeys: I,
   queryOffsets: P,
   keyOffsets: P,
@@ -49,7 +50,7 @@ export const MULTI_HEAD_ARGS = struct({
 
 /** Scratch sizes in floats. */
 export const MULTI_HEAD_SIZES = {
-  adl_multi_head_scratch: { args: [I, I, I], returns: SIZE },
+  adl_multi_head_scratch: { args: [I, I, I, I, I], returns: SIZE },
 } as const;
 
 function longestOf({ sequences, hostOffsets }: Sequences): number {
@@ -105,12 +106,20 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
   const sizes = openSizes(library, MULTI_HEAD_SIZES);
 
   const fieldsOf = (shape: AttentionShape) => {
-    const longestKeys = longestOf(shape.keys);
+    const { heads, keyHeads = heads, headDim } = shape;
+    const [longestQueries, longestKeys] = [longestOf(shape.queries), longestOf(shape.keys)];
     const window = Math.min(shape.window ?? -1, longestKeys);
-    const needed = sizes.adl_multi_head_scratch(longestKeys, shape.headDim, window);
+    const needed = sizes.adl_multi_head_scratch(
+      longestQueries,
+      longestKeys,
+      heads / keyHeads,
+      headDim,
+      window,
+    );
     const dropout = draw(shape.dropout);
     return {
       ...shapeFields(shape),
+      longestQueries,
       longestKeys,
       window,
       dropout,

@@ -17,13 +17,13 @@ export function columnKernels(
       const type = typeOf(x);
       const [from, to] = [elements(x, rows * cols, type), target(sum, cols)];
       const args = [from, to, i32(rows), i32(cols)];
-      launchColumns(launcher, `add_column_sums_${type}`, cols, args);
+      launchColumns(launcher, `add_column_sums_${type}`, { rows, cols }, args);
     },
     addColumnDots(x, y, factor, dots, rows, cols) {
       const [n, type] = [rows * cols, typeOf(x)];
       const from = [elements(x, n, type), elements(y, n, type)];
       const args = [...from, f32(factor), target(dots, cols), i32(rows), i32(cols)];
-      launchColumns(launcher, `add_column_dots_${type}`, cols, args);
+      launchColumns(launcher, `add_column_dots_${type}`, { rows, cols }, args);
     },
   };
 }

@@ -35,7 +35,13 @@ export function launchRows(launcher: Launcher, kernel: string, rows: number, arg
   launcher.launch(kernel, rows, BLOCK, 0, args);
 }
 
-/** Starts a kernel that sums the columns of a matrix with column_sum of kernels/columns.h. */
-export function launchColumns(launcher: Launcher, kernel: string, cols: number, args: Arg[]): void {
-  launcher.launch(kernel, blocksOf(cols, WARP), WARP * WARP, 0, args);
+/** Starts a kernel that sums the columns of a matrix: sum_columns of kernels/columns.h. */
+export function launchColumns(
+  launcher: Launcher,
+  kernel: string,
+  { rows, cols }: { rows: number; cols: number },
+  args: Arg[],
+): void {
+  const warps = Math.max(1, Math.min(WARP, rows));
+  launcher.launch(kernel, blocksOf(cols, WARP), warps * WARP, 0, args);
 }

@@ -42,7 +42,7 @@ export function layerNormKernels(launcher: Launcher): LayerNormKernels {
       // First, since dsum may be dy.
       if (dweight !== undefined || dbias !== undefined) {
         const args = [dy, x, mean, rstd, dweight, dbias, ...sizes];
-        launchColumns(launcher, `layer_norm_parameters_${type}`, cols, args);
+        launchColumns(launcher, `layer_norm_parameters_${type}`, { rows, cols }, args);
       }
       const dsum = target(out.dsum, n, type);
       const dx = dropout && optionalTarget(out.dx, n, type);

@@ -1,14 +1,29 @@
 import type { Backend, Buffer } from "../../../core/backend.ts";
 import type { GemmShape } from "../../../core/kernels/matrix.ts";
-import { elements, type KernelType, target, typeOf } from "../buffer.ts";
-import type { Cublas } from "../cublas.ts";
+import { CudaBuffer, elementBytes, elements, floats, target, typeOf } from "../buffer.ts";
 import type { CudaContext } from "../context.ts";
-import { elementBytes } from "../buffer.ts";
+import type { Cublas, ProductOperand } from "../cublas.ts";
+import { i64, type Launcher } from "../launcher.ts";
+import { launchEach } from "./launches.ts";
 
-/** Matrix products by cuBLAS. */
+/** An operand as it is stored: a matrix of rows that are `ld` elements apart. */
+interface Stored {
+  readonly buffer: Buffer;
+  /** Elements from the first to the last. */
+  readonly length: number;
+  readonly ld: number;
+  readonly transposed: boolean;
+}
+
+/**
+ * Matrix products by cuBLAS. Where an operand or the result is bf16, float operands, such as
+ * trained weights, are rounded to bf16 first, since cuBLAS multiplies operands of one type only.
+ * Sums are float.
+ */
 export function productKernels(
   { driver, stream }: CudaContext,
   cublas: Cublas,
+  launcher: Launcher,
 ): Pick<Backend, "gemm"> {
   /** C = beta C, which a product with k = 0 leaves. */
   function emptyProduct(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape) {
@@ -24,28 +39,65 @@ export function productKernels(
 
   return {
     gemm(a, b, c, shape) {
-      const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
+      const { m, n, k, beta = 0, ldc = n } = shape;
       if (m === 0 || n === 0) return;
       if (k === 0) return emptyProduct(c, shape);
-      const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = shape;
-      const [left, right, to] = [typeOf(a), typeOf(b), typeOf(c)];
-      cublas.multiply(
-        { m, n, k, beta },
-        operand(a, left, transA, lda, transA ? [k, m] : [m, k]),
-        operand(b, right, transB, ldb, transB ? [n, k] : [k, n]),
-        { pointer: target(c, (m - 1) * ldc + n, to).pointer, type: to, ld: ldc },
-      );
+      const half = [a, b, c].some((each) => typeOf(each) === "bf16");
+      const prepare = half ? roundedOperands : plainOperands;
+      const [left, right] = prepare(launcher, storedOperands(a, b, shape));
+      const to = target(c, (m - 1) * ldc + n, typeOf(c));
+      const result = { pointer: to.pointer, type: typeOf(c), ld: ldc };
+      cublas.multiply({ m, n, k, beta }, left, right, result);
     },
   };
 }
 
-function operand(
-  buffer: Buffer,
-  type: KernelType,
-  transposed: boolean,
-  ld: number,
-  [rows, cols]: readonly [number, number],
-) {
-  const { pointer } = elements(buffer, (rows - 1) * ld + cols, type);
-  return { pointer, type, ld, transposed };
+type Pair<T> = readonly [a: T, b: T];
+
+function storedOperands(a: Buffer, b: Buffer, shape: GemmShape): Pair<Stored> {
+  const { m, n, k, transA = false, transB = false } = shape;
+  const { lda = transA ? m : k, ldb = transB ? k : n } = shape;
+  const stored = (
+    buffer: Buffer,
+    ld: number,
+    transposed: boolean,
+    [rows, cols]: Pair<number>,
+  ): Stored => ({ buffer, length: (rows - 1) * ld + cols, ld, transposed });
+  return [
+    stored(a, lda, transA, transA ? [k, m] : [m, k]),
+    stored(b, ldb, transB, transB ? [n, k] : [k, n]),
+  ];
 }
+
+const operand = (buffer: CudaBuffer, { ld, transposed }: Stored): ProductOperand => ({
+  pointer: buffer.pointer,
+  type: typeOf(buffer),
+  ld,
+  transposed,
+});
+
+function plainOperands(_: Launcher, [a, b]: Pair<Stored>): Pair<ProductOperand> {
+  return [operand(floats(a.buffer, a.length), a), operand(floats(b.buffer, b.length), b)];
+}
+
+/** Rounds what is not bf16 into scratch. */
+function roundedOperands(launcher: Launcher, [a, b]: Pair<Stored>): Pair<ProductOperand> {
+  const inScratch = ({ buffer, length }: Stored) =>
+    typeOf(buffer) === "bf16" ? 0 : Math.ceil((length * elementBytes.bf16) / ALIGNMENT) * ALIGNMENT;
+  const [first, second] = [inScratch(a), inScratch(b)];
+  const bytes = first + second;
+  const space = bytes === 0 ? 0 : launcher.scratch(bytes / elementBytes.f32).pointer;
+
+  function rounded(stored: Stored, at: number): ProductOperand {
+    const { buffer, length } = stored;
+    if (typeOf(buffer) === "bf16") return operand(elements(buffer, length, "bf16"), stored);
+    const to = new CudaBuffer("bf16", length, at);
+    launchEach(launcher, "round_to_bf16", length, [floats(buffer, length), to, i64(length)]);
+    return operand(to, stored);
+  }
+
+  return [rounded(a, space), rounded(b, space + first)];
+}
+
+/** Bytes to whose multiples products' operands in scratch are aligned. */
+const ALIGNMENT = 256;

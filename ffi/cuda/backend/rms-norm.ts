@@ -27,7 +27,13 @@ export function rmsNormKernels(launcher: Launcher): RmsNormKernels {
       const dweight = optionalTarget(out.dweight, cols);
       // First, since dx may be dy.
       if (dweight !== undefined)
-        launchColumns(launcher, `rms_norm_weight_${type}`, cols, [dy, x, rstd, dweight, ...sizes]);
+        launchColumns(launcher, `rms_norm_weight_${type}`, { rows, cols }, [
+          dy,
+          x,
+          rstd,
+          dweight,
+          ...sizes,
+        ]);
       const args = [dy, x, weight, rstd, target(out.dx, n, type), ...sizes];
       launchWarps(launcher, `rms_norm_backward_${type}`, rows, args);
     },

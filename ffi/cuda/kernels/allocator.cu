@@ -87,6 +87,6 @@ struct MaskTable {
 /* param[r, c] *= kept[r], or *= kept[c] if `columns`: matrices in y. */
 KERNEL void apply_mask_f32(const MaskTable *matrices) {
   const MaskTable m = matrices[blockIdx.y];
-  for (i64 i = thread_index(); i < m.rows * m.cols; i += (i64)gridDim.x * blockDim.x)
+  for (i64 i = own_element(); i < m.rows * m.cols; i += (i64)gridDim.x * blockDim.x)
     m.param[i] *= m.kept[m.columns ? i % m.cols : i / m.cols];
 }

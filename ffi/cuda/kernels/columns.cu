@@ -10,18 +10,20 @@
   }                                                                                                \
   /* Adds: sums[cols] += sum over rows of x[rows, cols]. */                                        \
   KERNEL void add_column_sums_##T(const T *x, f32 *sums, i32 rows, i32 cols) {                     \
-    const ColumnSum of =                                                                           \
-        column_sum(rows, cols, [=](i64 row, i32 col) { return load(x + row * cols + col); });      \
-    if (of.col >= 0) sums[of.col] += of.sum;                                                       \
+    sum_columns(                                                                                   \
+        rows, cols, [=](i64 row, i32 col) { return load(x + row * cols + col); },                  \
+        [=](i32 col, f32 sum) { sums[col] += sum; });                                              \
   }                                                                                                \
   /* Adds: dots[c] += factor * sum over r of x[r, c] * y[r, c]. */                                 \
   KERNEL void add_column_dots_##T(const T *x, const T *y, f32 factor, f32 *dots, i32 rows,         \
                                   i32 cols) {                                                      \
-    const ColumnSum of = column_sum(rows, cols, [=](i64 row, i32 col) {                            \
-      const i64 at = row * cols + col;                                                             \
-      return load(x + at) * load(y + at);                                                          \
-    });                                                                                            \
-    if (of.col >= 0) dots[of.col] += factor * of.sum;                                              \
+    sum_columns(                                                                                   \
+        rows, cols,                                                                                \
+        [=](i64 row, i32 col) {                                                                    \
+          const i64 at = row * cols + col;                                                         \
+          return load(x + at) * load(y + at);                                                      \
+        },                                                                                         \
+        [=](i32 col, f32 sum) { dots[col] += factor * sum; });                                     \
   }
 
 KERNELS(f32)

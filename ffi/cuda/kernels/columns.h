@@ -3,26 +3,35 @@
 
 #include "device.h"
 
-/*
- * Returns the sum over rows of term(row, col) to the first lane of each warp, with its column;
- * other threads, and columns past the last, get col = -1. A block of WARP * WARP threads sums WARP
- * columns from blockIdx.x * WARP on: each warp every WARP-th row, one lane a column.
- */
-struct ColumnSum {
-  i32 col;
-  f32 sum;
+/* Sums of N quantities. */
+template <i32 N> struct Sums {
+  f32 of[N];
 };
 
-template <class Term> DEVICE ColumnSum column_sum(i32 rows, i32 cols, Term term) {
-  __shared__ f32 partials[WARP][WARP + 1]; /* + 1: lanes that read a column hit distinct banks */
-  const i32 first = (i32)blockIdx.x * WARP, own = first + lane();
-  f32 sum = 0.0f;
-  if (own < cols)
-    for (i32 row = warp(); row < rows; row += WARP) sum += term(row, own);
-  __syncthreads(); /* an earlier sum's partials have been read */
-  partials[warp()][lane()] = sum;
+/*
+ * Calls add(sums, row, col) for each row, in turn, and then set(col, sums) once a column. A block
+ * sums WARP columns: a lane each, and each of its warps every warps()-th row. A kernel calls it
+ * once, by all threads.
+ */
+template <i32 N, class Add, class Set>
+DEVICE void sum_columns(i32 rows, i32 cols, Add add, Set set) {
+  __shared__ Sums<N> partials[WARP][WARP];
+  const i32 col = (i32)blockIdx.x * WARP + lane();
+  Sums<N> sums = {};
+  if (col < cols)
+    for (i32 row = warp(); row < rows; row += warps()) add(sums, (i64)row, col);
+  partials[warp()][lane()] = sums;
   __syncthreads();
-  const i32 col = first + warp();
-  sum = warp_sum(partials[lane()][warp()]);
-  return {lane() == 0 && col < cols ? col : -1, sum};
+  if (warp() != 0 || col >= cols) return;
+  for (i32 w = 1; w < warps(); w++)
+#pragma unroll
+    for (i32 i = 0; i < N; i++) sums.of[i] += partials[w][lane()].of[i];
+  set(col, sums);
+}
+
+/* The sum of one quantity: term(row, col) of each row. */
+template <class Term, class Set> DEVICE void sum_columns(i32 rows, i32 cols, Term term, Set set) {
+  sum_columns<1>(
+      rows, cols, [&](Sums<1> &sums, i64 row, i32 col) { sums.of[0] += term(row, col); },
+      [&](i32 col, const Sums<1> &sums) { set(col, sums.of[0]); });
 }

@@ -88,6 +88,24 @@ DEVICE void layer_norm_backward(const T *dy, const T *x, const f32 *weight, cons
   }
 }
 
+/* Adds: dweight[c] += sum over r of dy[r, c] * xhat[r, c], and dbias[c] += sum over r of dy[r, c];
+ * either may be NULL. */
+template <class T>
+DEVICE void layer_norm_parameters(const T *dy, const T *x, const f32 *mean, const f32 *rstd,
+                                  f32 *dweight, f32 *dbias, i32 rows, i32 cols) {
+  sum_columns<2>(
+      rows, cols,
+      [=](Sums<2> &sums, i64 row, i32 col) {
+        const f32 d = load(dy + row * cols + col);
+        sums.of[0] += d * ((load(x + row * cols + col) - mean[row]) * rstd[row]);
+        sums.of[1] += d;
+      },
+      [=](i32 col, const Sums<2> &sums) {
+        if (dweight) dweight[col] += sums.of[0];
+        if (dbias) dbias[col] += sums.of[1];
+      });
+}
+
 #define KERNELS(T)                                                                                 \
   KERNEL void add_layer_norm_##T(T *x, const T *residual, const f32 *weight, const f32 *bias,      \
                                  T *y, f32 *mean, f32 *rstd, i32 rows, i32 cols, f32 eps,          \
@@ -99,22 +117,9 @@ DEVICE void layer_norm_backward(const T *dy, const T *x, const f32 *weight, cons
                                       DROPOUT_PARAMETERS) {                                        \
     layer_norm_backward(dy, x, weight, mean, rstd, dsum, dx, rows, cols, DROPOUT_ARGUMENTS);       \
   }                                                                                                \
-  /* Adds: dweight[c] += sum over r of dy[r, c] * xhat[r, c], unless dweight is NULL, and          \
-   * dbias[c] += sum over r of dy[r, c], unless dbias is NULL. */                                  \
   KERNEL void layer_norm_parameters_##T(const T *dy, const T *x, const f32 *mean, const f32 *rstd, \
                                         f32 *dweight, f32 *dbias, i32 rows, i32 cols) {            \
-    if (dweight) {                                                                                 \
-      const ColumnSum of = column_sum(rows, cols, [=](i64 row, i32 col) {                          \
-        const i64 at = row * cols + col;                                                           \
-        return load(dy + at) * ((load(x + at) - mean[row]) * rstd[row]);                           \
-      });                                                                                          \
-      if (of.col >= 0) dweight[of.col] += of.sum;                                                  \
-    }                                                                                              \
-    if (dbias) {                                                                                   \
-      const ColumnSum of =                                                                         \
-          column_sum(rows, cols, [=](i64 row, i32 col) { return load(dy + row * cols + col); });   \
-      if (of.col >= 0) dbias[of.col] += of.sum;                                                    \
-    }                                                                                              \
+    layer_norm_parameters(dy, x, mean, rstd, dweight, dbias, rows, cols);                          \
   }
 
 KERNELS(f32)

@@ -151,7 +151,7 @@ DEVICE void add_factor_gradient(f32 *gradient, f32 *parts, const T *dy, const f3
 /* Adds the parts' sums, in order, to the gradient: a thread a triplet and column. */
 KERNEL void add_gradient_parts(f32 *gradient, const f32 *parts, const f32 *e, f32 scale, i32 count,
                                i32 rank, i32 cols, i32 transposed) {
-  const i64 i = thread_index();
+  const i64 i = own_element();
   if (i >= (i64)rank * cols) return;
   f32 sum = 0.0f;
   for (i32 part = 0; part < count; part++) sum += parts[(i64)part * rank * cols + i];

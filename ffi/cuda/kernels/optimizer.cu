@@ -4,7 +4,7 @@
 /* Sets this block's part of the sum of squares of x, or sum[0] if it is the only one. */
 KERNEL void sum_of_squares_f32(const f32 *x, i64 n, double *parts, f32 *sum) {
   double squares = 0.0;
-  for (i64 i = thread_index(); i < n; i += (i64)gridDim.x * blockDim.x)
+  for (i64 i = own_element(); i < n; i += (i64)gridDim.x * blockDim.x)
     squares += (double)x[i] * x[i];
   squares = block_sum(squares);
   if (threadIdx.x != 0) return;
@@ -27,7 +27,7 @@ KERNEL void sum_parts(const double *parts, i32 count, f32 *sum) {
 KERNEL void clip_by_norm_f32(f32 *grad, const f32 *sum_of_squares, f32 max_norm, f32 *norm,
                              i64 n) {
   const f32 root = sqrtf(*sum_of_squares), factor = max_norm / (root + 1e-6f);
-  const i64 i = thread_index();
+  const i64 i = own_element();
   if (i == 0) *norm = root;
   if (max_norm <= 0.0f || factor >= 1.0f) return;
   if (i < n) grad[i] *= factor;
@@ -48,7 +48,7 @@ KERNEL void adamw_f32(f32 *param, const f32 *grad, f32 *m, f32 *v, i64 n, f32 be
                       f32 root_factor, f32 before, f32 after, f32 *sensitivity, f32 *uncertainty,
                       f32 sensitivity_beta, f32 one_minus_sensitivity_beta, f32 uncertainty_beta,
                       f32 one_minus_uncertainty_beta) {
-  const i64 i = thread_index();
+  const i64 i = own_element();
   if (i >= n) return;
   const f32 g = grad[i];
   const f32 first = beta1 * m[i] + one_minus_beta1 * g,

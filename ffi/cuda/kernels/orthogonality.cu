@@ -48,7 +48,7 @@ KERNEL void orthogonality_residuals_f32(const FactorTable *factors, double *norm
 KERNEL void orthogonality_gradients_f32(const FactorTable *factors, double *norms, i32 count,
                                         f32 *norm, f32 weight, f32 grad_weight) {
   const FactorTable f = factors[blockIdx.y];
-  const i64 c = thread_index();
+  const i64 c = own_element();
   if (c == 0 && blockIdx.y == 0) {
     double sum = 0.0;
     for (i32 i = 0; i < count; i++) sum += norms[i];

@@ -48,11 +48,13 @@ DEVICE void rms_norm_backward(const T *dy, const T *x, const f32 *weight, const 
   /* Adds: dweight[c] += sum over r of dy[r, c] * xhat[r, c]. */                                   \
   KERNEL void rms_norm_weight_##T(const T *dy, const T *x, const f32 *rstd, f32 *dweight,          \
                                   i32 rows, i32 cols) {                                            \
-    const ColumnSum of = column_sum(rows, cols, [=](i64 row, i32 col) {                            \
-      const i64 at = row * cols + col;                                                             \
-      return load(dy + at) * (load(x + at) * rstd[row]);                                           \
-    });                                                                                            \
-    if (of.col >= 0) dweight[of.col] += of.sum;                                                    \
+    sum_columns(                                                                                   \
+        rows, cols,                                                                                \
+        [=](i64 row, i32 col) {                                                                    \
+          const i64 at = row * cols + col;                                                         \
+          return load(dy + at) * (load(x + at) * rstd[row]);                                       \
+        },                                                                                         \
+        [=](i32 col, f32 sum) { dweight[col] += sum; });                                           \
   }
 
 KERNELS(f32)

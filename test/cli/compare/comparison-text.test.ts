@@ -37,10 +37,10 @@ test("the page of a comparison", () => {
 
     method        mean ± std  median                  difference  wins-ties-losses
     lora     0.7100 ± 0.0100  0.7100                           -                 -
-    adalora  0.7133 ± 0.0115  0.7200  +0.0033 [-0.0100, +0.0200]             1-1-1
+    adalora  0.7133 ± 0.0115  0.7200  +0.0033 [-0.0346, +0.0413]             1-1-1
     uniform                -       -                           -                 -
 
-    difference: mean over seeds from lora, with its 95% bootstrap interval
+    difference: mean over seeds from lora, with its 95% interval
 
     method   parameters: start      end  time a run   memory
     lora               331,776  331,776  1 min 31 s  1.0 GiB

@@ -47,6 +47,16 @@ test("two arms of one distribution: the interval holds 0 in at least 9 of 10 tri
   expect(holds).toBeGreaterThanOrEqual(180);
 });
 
+test("fewer than five differences have Student's interval, which reaches beyond them", () => {
+  // t(0.975, 2) = 4.30265, t(0.975, 3) = 3.18245
+  const three = pairedDifference([1, 2, 3], [0, 0, 0], true);
+  expect(three.low).toBeCloseTo(2 - 4.30265 / Math.sqrt(3), 4);
+  expect(three.high).toBeCloseTo(2 + 4.30265 / Math.sqrt(3), 4);
+  const four = pairedDifference([1, 2, 3, 6], [0, 0, 0, 0], true);
+  expect(four.high).toBeCloseTo(3 + (3.18245 * Math.sqrt(14 / 3)) / 2, 4);
+  expect(pairedDifference([1], [0.5], true)).toMatchObject({ mean: 0.5, low: 0.5, high: 0.5 });
+});
+
 test("one arm twice differs by nothing", () => {
   const difference = pairedDifference([0.5, 0.7], [0.5, 0.7], true);
   expect(difference).toEqual({ mean: 0, low: 0, high: 0, wins: 0, ties: 2, losses: 0 });
