@@ -6,7 +6,7 @@ import { writeJson } from "../../core/run/run-files.ts";
 import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
-import { armKinds, armSpecs } from "../compare/arm-specs.ts";
+import { armKinds, armSets, armSpecs } from "../compare/arm-specs.ts";
 import { compareArms, type ComparedArm, comparisonJson, costsJson } from "../compare/comparison.ts";
 import { comparisonText } from "../compare/comparison-text.ts";
 import { planArms, type PlannedComparison } from "../compare/plan-arms.ts";
@@ -53,7 +53,13 @@ export const compare = defineCommand({
   notes: [
     `Arms: ${Object.entries(armKinds)
       .map(([name, { about }]) => `${name} (${about})`)
-      .join("; ")}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01.`,
+      .join(
+        "; ",
+      )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. table-4 and table-5 are the arms of the paper's ablations: ${Object.values(
+      armSets,
+    )
+      .map((arms) => arms.join(","))
+      .join(" and ")}.`,
     "All arms end with as many parameters as the target rank has in every matrix, or less than one triplet fewer. Runs of one seed see the same rows in the same order from the same head.",
     "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those; the evaluation data stay unseen. lora-cut is tuned before the cut.",
     "Writes compare.json, whose bytes are the same for the same settings, seeds and machine, costs.json, with times and memory, and report.html, with all arms.",

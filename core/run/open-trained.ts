@@ -87,8 +87,7 @@ export async function openTrained(
   requested: TrainedOptions,
   sources: Sources,
 ): Promise<TrainedModel> {
-  const { which } = requested;
-  const { adapter: adapterName } = requested;
+  const { which, adapter: adapterName } = requested;
   const adapter = adapterName === null ? undefined : await openAdapter(adapterName, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));

@@ -67,6 +67,12 @@ export function devicePool({ driver, device, totalBytes }: CudaContext): DeviceP
     return true;
   }
 
+  function freeBytes(): number {
+    const total = new BigUint64Array(new ArrayBuffer(8));
+    driver.call("cuMemGetInfo_v2", undefined, out, total);
+    return outAddress();
+  }
+
   function extend(bytes: number): boolean {
     const needed = bytes - (range === undefined ? 0 : space.below(range.end));
     const exact = Math.ceil(needed / granule) * granule;
@@ -77,7 +83,7 @@ export function devicePool({ driver, device, totalBytes }: CudaContext): DeviceP
     alloc(bytes) {
       const size = blockSize(bytes);
       const start = space.take(size) ?? (extend(size) ? space.take(size) : undefined);
-      if (start === undefined) throw errors.memory(size, live);
+      if (start === undefined) throw errors.memory(size, live, freeBytes());
       sizes.set(start, size);
       live += size;
       return start;

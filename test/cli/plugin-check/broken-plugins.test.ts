@@ -255,18 +255,16 @@ describe("the folder's tokenizer", () => {
   test("knows no word of a sentence", async () => {
     const vocab = Object.fromEntries(vocabulary.slice(0, 5).map((name, id) => [name, id]));
     const model = { type: "WordLevel", vocab, unk_token: "[UNK]" };
-    expect(
-      await changed("tokenizer.json", { ...demoTokenizerJson(), model }),
-    ).toMatchInlineSnapshot(`
+    expect(await changed("tokenizer.json", { ...demoTokenizerJson(), model }))
+      .toMatchInlineSnapshot(`
       "fail tokenizer: every token of a plain sentence is unknown ([UNK])
         change: tokenizer.convert must build the checkpoint's own normalizer and vocabulary"
     `);
   });
 
   test("gives segments that the model does not have", async () =>
-    expect(
-      await changed("config.json", { ...smallConfig, type_vocab_size: 1 }),
-    ).toMatchInlineSnapshot(`
+    expect(await changed("config.json", { ...smallConfig, type_vocab_size: 1 }))
+      .toMatchInlineSnapshot(`
       "fail tokenizer: a pair's second text has segment 1
         change: the post-processor must give segments below type_vocab_size, 1"
     `));
