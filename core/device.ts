@@ -43,6 +43,10 @@ export interface Device {
   readonly name: string;
   /** A few words for the help page: "slow and exact". */
   readonly about: string;
+  /** For tests only: help pages do not name it, and `doctor` does not check it. */
+  readonly hidden?: true;
+  /** The n-th of several alike, from 0: `--device NAME:n`. Undefined: there is one. */
+  numbered?(n: number): Device;
   /** Whether `--device auto` may pick it: the first usable one of the list. */
   readonly automatic: boolean;
   /** Values of `--dtype` that it supports, in the order in which `--dtype auto` tries them. */

@@ -1,22 +1,26 @@
 import type { Backend } from "../../core/backend.ts";
 import { composedLinears } from "../../core/backend/composed-linears.ts";
+import { attentionKernels } from "./backend/attention.ts";
 import { columnKernels } from "./backend/columns.ts";
 import { elementwiseKernels } from "./backend/elementwise.ts";
 import { gatedActivationKernels } from "./backend/gated-activation.ts";
 import { layerNormKernels } from "./backend/layer-norm.ts";
 import { lossKernels } from "./backend/losses.ts";
+import { lowRankKernels } from "./backend/low-rank.ts";
 import { memoryKernels } from "./backend/memory.ts";
 import { productKernels } from "./backend/products.ts";
 import { rmsNormKernels } from "./backend/rms-norm.ts";
 import { rotaryKernels } from "./backend/rotary.ts";
 import { rowKernels } from "./backend/rows.ts";
 import { decodingKernels } from "./backend/top-log-probabilities.ts";
+import { trainingKernels } from "./backend/training.ts";
 import { openContext } from "./context.ts";
 import { openCublas } from "./cublas.ts";
 import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
 import { devicePool } from "./pool.ts";
 import { openStaging } from "./staging.ts";
+import { streamTimer } from "./timer.ts";
 
 /** Options of the CUDA backend. */
 export interface CudaOptions {
@@ -50,15 +54,18 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
   const pool = devicePool(context);
   const staging = openStaging(context);
   const launcher = createLauncher(context, images, { pool, staging }, options);
+  const timer = streamTimer(context);
   const cublas = openCublas(context, options.libraries.cublas, pool);
-  const entries = {
+  return {
     name: "cuda",
     activation: options.dtype,
     master: "f32",
     details: { device: context.name, capability: context.capability, cublas: cublas.version },
+    timer,
     ...memoryKernels(context, pool, staging),
     ...productKernels(context, cublas, launcher),
     ...composedLinears,
+    ...lowRankKernels(launcher),
     ...columnKernels(launcher),
     ...elementwiseKernels(launcher),
     ...gatedActivationKernels(launcher),
@@ -67,14 +74,15 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     ...rmsNormKernels(launcher),
     ...rotaryKernels(launcher),
     ...rowKernels(launcher),
+    ...attentionKernels(launcher),
     ...decodingKernels(launcher),
+    ...trainingKernels(launcher),
     close() {
       staging.wait();
+      timer.close();
       cublas.close();
       staging.close();
       pool.close();
     },
-  } as const satisfies Partial<CudaBackend>;
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other families are not merged yet
-  return entries as Partial<CudaBackend> as CudaBackend;
+  };
 }

@@ -1,8 +1,9 @@
 import { type Pointer, ptr } from "bun:ffi";
 import { errors, invariant } from "../../core/errors.ts";
+import { ABI } from "./abi.ts";
 import { CudaBuffer } from "./buffer.ts";
 import type { CudaContext } from "./context.ts";
-import { CUDA, out, outHandle } from "./driver.ts";
+import { out, outHandle } from "./driver.ts";
 import type { Arg, Grid, Launcher } from "./launcher.ts";
 import type { DevicePool } from "./pool.ts";
 import type { Staging } from "./staging.ts";
@@ -15,8 +16,6 @@ export interface KernelImage {
 
 /** Dynamic shared memory that a kernel may have without asking for more. */
 const DEFAULT_SHARED = 48 * 1024;
-/** CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
-export const MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
 
 const MAX_ARGUMENTS = 48;
 
@@ -64,7 +63,7 @@ export function createLauncher(
       const status = cuLaunchKernel(
         kernel.handle, x, y, z, block, 1, 1, sharedBytes, stream, parameters, null,
       ); // prettier-ignore
-      if (status !== CUDA.SUCCESS)
+      if (status !== ABI.CUDA_SUCCESS)
         driver.check(status, "cuLaunchKernel", shownLaunch(name, grid, block, sharedBytes));
       if (debugSync) driver.call("cuStreamSynchronize", `after ${name}`, stream);
     },
@@ -80,7 +79,7 @@ function allowShared(context: CudaContext, name: string, kernel: Kernel, bytes: 
     bytes <= sharedLimit,
     () => `${name} needs ${bytes} bytes of shared memory, the device has ${sharedLimit} a block`,
   );
-  const attribute = MAX_DYNAMIC_SHARED_SIZE_BYTES;
+  const attribute = ABI.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
   driver.call("cuFuncSetAttribute", name, kernel.handle, attribute, bytes);
   kernel.sharedLimit = bytes;
 }
@@ -97,13 +96,17 @@ function kernelFinder({ driver }: CudaContext, images: readonly KernelImage[]) {
     if (kept !== undefined) return kept;
     for (const module of modules) {
       const status = driver.symbols.cuModuleGetFunction(out, module, name);
-      if (status === CUDA.NOT_FOUND) continue;
+      if (status === ABI.CUDA_ERROR_NOT_FOUND) continue;
       driver.check(status, "cuModuleGetFunction", name);
       const kernel = { handle: outHandle(), sharedLimit: DEFAULT_SHARED };
       known.set(name, kernel);
       return kernel;
     }
-    throw errors.native("cuModuleGetFunction", CUDA.NOT_FOUND, `no module has the kernel ${name}`);
+    throw errors.native(
+      "cuModuleGetFunction",
+      ABI.CUDA_ERROR_NOT_FOUND,
+      `no module has the kernel ${name}`,
+    );
   };
 }
 

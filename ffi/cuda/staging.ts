@@ -1,5 +1,6 @@
 import type { Pointer } from "bun:ffi";
 import { viewBytes } from "../memory.ts";
+import { ABI } from "./abi.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outHandle } from "./driver.ts";
 
@@ -24,8 +25,6 @@ const HALF = 4 * 2 ** 20;
 /** Bytes of the download block. */
 const WINDOW = 4 * 2 ** 20;
 
-const DISABLE_TIMING = 2;
-
 /** A pinned block with an event. */
 interface Slot {
   readonly pointer: Pointer;
@@ -40,7 +39,7 @@ export function openStaging({ driver, stream }: CudaContext): Staging {
   function slot(bytes: number): Slot {
     driver.call("cuMemHostAlloc", `${bytes} bytes`, out, bytes, 0);
     const pointer = outHandle();
-    driver.call("cuEventCreate", undefined, out, DISABLE_TIMING);
+    driver.call("cuEventCreate", undefined, out, ABI.CU_EVENT_DISABLE_TIMING);
     const made = {
       pointer,
       bytes: new Uint8Array(viewBytes(pointer, bytes)),

@@ -18,11 +18,11 @@ const EMULATOR = import.meta.dir;
 const KERNELS = join(EMULATOR, "../kernels");
 
 const COMMON = "-std=c++17 -fPIC -fvisibility=hidden -shared -Wall -Wextra".split(" ");
-const DRIVER_FLAGS = [...COMMON, "-O2", "-ldl"];
+const DRIVER_FLAGS = [...COMMON, "-O3", "-ldl"];
 /** The checks report misaligned accesses and indices past an array: see checks.h. */
 const KERNEL_FLAGS = [
   ...COMMON,
-  ..."-O1 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
+  ..."-O2 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
     " ",
   ),
   ...["-I", EMULATOR, "-I", KERNELS],
