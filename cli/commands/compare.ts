@@ -107,7 +107,8 @@ export const compare = defineCommand({
       const { writeArmsReport } = await import("../report-page/write-report.ts");
       const runsOf = (arm: ComparedArm) => finishedFolders(planned, arm, out);
       const page = () => comparisonReport(comparison, runsOf);
-      attemptReport(() => writeArmsReport(page(), join(out, runFiles.report)), report.warn);
+      const warn = (text: string) => report.warn(text);
+      attemptReport(() => writeArmsReport(page(), join(out, runFiles.report)), warn);
       report.result({ ...result, costs, out }, comparisonText(comparison, out, report.stdout));
       return ran.failures.length > 0 ? 1 : 0;
     });

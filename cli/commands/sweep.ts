@@ -106,7 +106,8 @@ export const sweep = defineCommand({
       const { sweepReport } = await import("../sweep/sweep-report.ts");
       const { writeArmsReport } = await import("../report-page/write-report.ts");
       const page = join(out, runFiles.report);
-      attemptReport(() => writeArmsReport(sweepReport(found, command), page), report.warn);
+      const warn = (text: string) => report.warn(text);
+      attemptReport(() => writeArmsReport(sweepReport(found, command), page), warn);
       report.result({ ...result, costs, out }, sweepText(found, command, out, report.stdout));
       return found.failures.length > 0 ? 1 : 0;
     });
