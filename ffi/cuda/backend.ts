@@ -33,6 +33,8 @@ export interface CudaOptions {
   readonly dtype: "f32" | "bf16";
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
+  /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
+  readonly attentionScratch?: number;
 }
 
 /** A backend that holds a device. */
@@ -74,7 +76,7 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     ...rmsNormKernels(launcher),
     ...rotaryKernels(launcher),
     ...rowKernels(launcher),
-    ...attentionKernels(launcher),
+    ...attentionKernels(launcher, options.attentionScratch),
     ...decodingKernels(launcher),
     ...trainingKernels(launcher),
     close() {
