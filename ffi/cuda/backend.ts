@@ -34,6 +34,8 @@ export interface CudaOptions {
   readonly dtype: "f32" | "bf16";
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
+  /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
+  readonly attentionScratch?: number;
 }
 
 /** A backend that holds a device. */
@@ -95,7 +97,7 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
     ...rmsNormKernels(launcher),
     ...rotaryKernels(launcher),
     ...rowKernels(launcher),
-    ...attentionKernels(launcher),
+    ...attentionKernels(launcher, options.attentionScratch),
     ...decodingKernels(launcher),
     ...trainingKernels(launcher),
   };
