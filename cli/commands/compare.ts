@@ -27,7 +27,7 @@ const own = {
   lrGrid: list("learning rates to pick each arm's from, on rows held out of training"),
   heldOut: real(0.1, "share of the training rows that rates are picked on", { above: 0, below: 1 }),
   jobs: integer(1, "runs at a time, each in a process with its share of the threads", { min: 1 }),
-  resume: toggle(false, "go on with the comparison in --out"),
+  resume: toggle(false, "continue the comparison in --out"),
   overwrite: toggle(false, "replace the comparison in --out"),
 };
 

@@ -36,7 +36,7 @@ const among = [broken, abacus, ...devices];
 describe("a device that is added to the list", () => {
   test("is a value of --device, described in the help", () => {
     const setting = deviceSetting(among);
-    expect(setting.hint).toBe("auto|broken|abacus|cpu|reference");
+    expect(setting.hint).toBe("auto|broken|abacus|cpu|cuda|reference");
     expect(setting.about).toContain("; abacus: beads on wires; ");
     expect(setting.read("abacus")).toBe("abacus");
     expect(deviceSetting().read("abacus")).toBeUndefined();
@@ -61,7 +61,7 @@ describe("a device that is added to the list", () => {
       "--device can't be broken on this machine: there is none here",
     );
     expect(check("none", "f32")).toThrow(
-      '--device must be one of auto, broken, abacus, cpu, reference, got "none"',
+      '--device must be one of auto, broken, abacus, cpu, cuda, reference, got "none"',
     );
     expect(check("reference", "bf16")).toThrow(
       "--dtype must be f32 with --device reference, got bf16",
