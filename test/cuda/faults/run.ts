@@ -51,7 +51,8 @@ function firstFailure(cases: string, plantings: readonly Planting[]): string | u
   const [, failed] = /^\(fail\) (.*?)( \[[^\]]*\])?$/m.exec(text) ?? [];
   if (failed !== undefined) return failed;
   // Neither a failure nor a success: the fault does not compile, or the device is missing.
-  if (run.exitCode !== 0 || !/^ *[1-9]\d* pass$/m.test(text)) process.stderr.write(`${text.split("\n").slice(-8).join("\n")}\n`);
+  if (run.exitCode !== 0 || !/^ *[1-9]\d* pass$/m.test(text))
+    process.stderr.write(`${text.split("\n").slice(-8).join("\n")}\n`);
   return undefined;
 }
 
