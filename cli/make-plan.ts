@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { RunConfig } from "../core/config/run-config.ts";
+import type { Device, DeviceMemory } from "../core/device.ts";
 import type { PreparedRun } from "../core/run/prepare.ts";
 import { deviceFor, resolveDtype } from "./backend.ts";
 import { memoryWarning } from "./memory.ts";
@@ -12,12 +13,14 @@ interface PlanOptions {
   readonly samples: number;
   /** How the run was fitted into --memory. */
   readonly fit?: string | undefined;
+  /** Devices to choose from; default: all. */
+  readonly among?: readonly Device[];
 }
 
 /** Plans a run: declares and adapts the model to count its parameters, but loads no weights. */
 export async function makePlan(
   run: PreparedRun,
-  { seeds, samples, fit }: PlanOptions,
+  { seeds, samples, fit, among }: PlanOptions,
 ): Promise<Plan> {
   const { config, schedule, target, declared, train, heldOut } = run;
   const warnings = [...run.warnings];
@@ -29,12 +32,13 @@ export async function makePlan(
   const { dataOverview } = await import("../core/run/overview.ts");
   const modelParameters = backboneParameters(declared);
   const { adapters, trained } = adaptRun(run);
-  const device = deviceFor(config);
-  const needs = await runNeeds(run, await device.memoryModel(resolveDtype(config)));
+  const device = deviceFor(config, among);
+  const needs = await runNeeds(run, await device.memoryModel(resolveDtype(config, among)));
+  const deviceMemory = await device.memory();
   const data = await dataOverview(run, samples, (what, { lines }) =>
     warnings.push(`${what}: ${lines.join("\n").replaceAll(":\n", ": ").replaceAll("\n", "; ")}`),
   );
-  const memory = memoryWarning(needs, await device.availableMemory());
+  const memory = memoryWarning(needs, deviceMemory);
   return {
     config,
     schedule,
@@ -47,7 +51,7 @@ export async function makePlan(
     matrices: run.from?.layers.length ?? adapters.length,
     modelParameters,
     trainedParameters: trained.reduce((sum, { length }) => sum + length, 0),
-    machine: machineOf(config),
+    machine: machineOf(config, deviceMemory, among),
     needs,
     startAdvice: startAdvice(run),
     fit,
@@ -57,9 +61,17 @@ export async function makePlan(
 
 // --- internal ---
 
-function machineOf(config: RunConfig): Machine {
-  const { name } = deviceFor(config);
-  const dtype = resolveDtype(config);
-  const { activation } = deviceFor(config).types(dtype);
-  return { device: name, dtype: activation, threads: config.threads ?? availableParallelism() };
+function machineOf(
+  config: RunConfig,
+  memory: DeviceMemory | undefined,
+  among: readonly Device[] | undefined,
+): Machine {
+  const device = deviceFor(config, among);
+  const { activation } = device.types(resolveDtype(config, among));
+  return {
+    device: device.name,
+    dtype: activation,
+    threads: config.threads ?? availableParallelism(),
+    ...(memory?.kind === "own" && { memory }),
+  };
 }

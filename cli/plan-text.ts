@@ -2,6 +2,7 @@ import { type BudgetSchedule, budgetAt } from "../core/adalora/budget.ts";
 import { startFor } from "../core/config/method.ts";
 import { configToJson, type RunConfig } from "../core/config/run-config.ts";
 import { budgetSchedule } from "../core/run/budget-schedule.ts";
+import type { DeviceMemory } from "../core/device.ts";
 import type { TimeEstimate } from "../core/run/estimate-time.ts";
 import type { DataOverview } from "../core/run/overview.ts";
 import type { RunSchedule } from "../core/run/phases.ts";
@@ -21,6 +22,8 @@ export interface Machine {
   /** Type of frozen weights and activations. */
   readonly dtype: string;
   readonly threads: number;
+  /** The device's memory, where that is not the host's. */
+  readonly memory?: DeviceMemory;
 }
 
 /** What a run would do. */
@@ -262,7 +265,11 @@ function needsRows(plan: Plan): PageRow[] {
 
 function memoryText({ needs: { weights, training, memory }, machine }: Plan): string {
   const exact = machine.dtype === "f64" ? " in f64" : "";
-  return `about ${byteSize(memory)}: ${byteSize(weights)} of weights, ${byteSize(training)} to train${exact}`;
+  const parts = `${byteSize(weights)} of weights, ${byteSize(training)} to train${exact}`;
+  const own = machine.memory;
+  if (own === undefined) return `about ${byteSize(memory)}: ${parts}`;
+  const { free, total } = own;
+  return `about ${byteSize(memory)} of ${byteSize(free)} free on the device (${byteSize(total)} in all): ${parts}`;
 }
 
 function timeText({ time, config }: Plan): string {

@@ -14,6 +14,16 @@ import type { TrainingKernels } from "./kernels/training.ts";
 
 export type { Buffer, DType, HostArray, HostTensor } from "./kernels/memory.ts";
 
+/** Measures a device's work, for a backend whose calls return before it is done. */
+export interface Timer {
+  /** Marks the end of the work queued so far. Cheap, and waits for nothing. */
+  mark(): number;
+  /** Waits for the marked work; milliseconds from the first of these marks to each of them. */
+  read(marks: readonly number[]): readonly number[];
+  /** Forgets all marks. */
+  clear(): void;
+}
+
 /**
  * A table of coarse kernels over opaque buffers, without shape checks and without autograd: ops
  * check their inputs. Each entry says what it sets and what it adds to. All matrices are row-major
@@ -40,6 +50,8 @@ export interface Backend
   readonly activation: DType;
   /** The dtype of all that is trained, summed or averaged: "master values". */
   readonly master: DType;
+  /** Absent where calls return when their work is done. */
+  readonly timer?: Timer;
   /** What else its results depend on, by name: threads, kernels, libraries. */
   readonly details?: Readonly<Record<string, string | number>>;
 }

@@ -14,16 +14,28 @@ export interface OpenOptions {
 /** A backend that computes nothing and counts what a run would allocate. */
 export interface MemoryModel extends Backend {
   /**
-   * Peak bytes of the memory that `Device.availableMemory` measures. `hostData`: bytes of the data
-   * sets, which the host holds.
+   * Peak bytes of the memory that `Device.memory` describes. `hostData`: bytes of the data sets,
+   * which the host holds.
    */
   peakBytes(hostData: number): number;
+}
+
+/** The memory in which a run's weights and buffers lie. */
+export interface DeviceMemory {
+  /** "host": the machine's, with the program and the data; "own": the device's, apart from it. */
+  readonly kind: "host" | "own";
+  /** Bytes that a run may still allocate. */
+  readonly free: number;
+  /** All of it, in bytes. */
+  readonly total: number;
+  /** "mapped": frozen weights are used in place in their file; "resident": they are copied. */
+  readonly weights: "mapped" | "resident";
 }
 
 /**
  * A place where a run can compute. Each device is one folder that exports one of these, and one
  * entry in `cli/devices.ts`; nothing else depends on a device's name. Everything but `open`,
- * `memoryModel`, `availableMemory`, `doctor` and `embeddedFiles` must be cheap and load no library: help pages and
+ * `memoryModel`, `memory`, `doctor` and `embeddedFiles` must be cheap and load no library: help pages and
  * argument checks read it.
  */
 export interface Device {
@@ -49,8 +61,8 @@ export interface Device {
   open(options: OpenOptions): Promise<Backend>;
   /** A new model of its memory, for one run. */
   memoryModel(dtype: RunDType): Promise<MemoryModel>;
-  /** Bytes that a run on it may still allocate; a promise where a library must be asked. */
-  availableMemory(): number | Promise<number>;
+  /** What memory it has now; undefined where this machine has no such device. */
+  memory(): Promise<DeviceMemory | undefined>;
   /** Checks its parts, in the order in which they are loaded. */
   doctor(): Promise<readonly Finding[]>;
   /**

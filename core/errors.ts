@@ -342,11 +342,12 @@ export const errors = {
     return new AdaloraError("E_NATIVE", `[${call}] ${text} (status ${status})`);
   },
 
-  memory(bytes: number, live: number) {
+  /** `free`: bytes that the device still has, where it has memory of its own. */
+  memory(bytes: number, live: number, free?: number) {
     const gib = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`;
     return new AdaloraError(
       "E_MEMORY",
-      `out of memory: cannot allocate ${gib(bytes)} with ${gib(live)} in use`,
+      `out of memory: cannot allocate ${gib(bytes)} with ${gib(live)} in use${free === undefined ? "" : `, ${gib(free)} are free on the device`}`,
       {
         hint: "reduce --batch-size, --max-length or --init-rank, or use --checkpointing",
       },

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { freemem } from "node:os";
+import { freemem, totalmem } from "node:os";
+import type { DeviceMemory } from "./device.ts";
 
 /**
  * Bytes that this process may still allocate: the system's free memory or what its control group
@@ -15,6 +16,10 @@ export function availableHostMemory(
   const group = limit - used;
   return Number.isNaN(group) ? system : Math.max(0, Math.min(system, group));
 }
+
+/** The host's memory, for a device that computes in it. */
+export const hostMemory = (weights: DeviceMemory["weights"]): Promise<DeviceMemory> =>
+  Promise.resolve({ kind: "host", free: availableHostMemory(), total: totalmem(), weights });
 
 // --- internal ---
 

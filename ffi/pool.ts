@@ -92,7 +92,7 @@ function arena(): Source {
   }
 
   return {
-    sizeOf: blockBytes,
+    sizeOf: (bytes) => blockBytes(bytes),
     take(bytes) {
       const start = space.take(bytes) ?? (extend(bytes) ? space.take(bytes) : undefined);
       return start === undefined ? undefined : pointerAt(start);

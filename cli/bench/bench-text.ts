@@ -6,12 +6,15 @@ const MOST_OTHER_LOAD = 0.1;
 
 /** Formats the figures as tables of medians, with the spread of the ratios. */
 export function benchText(results: readonly WorkloadResult[]): string {
-  const head = ["workload", "s/step", "tokens/s", "MiB", "start s", "of bound"];
+  const hasDevice = results.some(({ deviceMib }) => deviceMib !== undefined);
+  const device = hasDevice ? ["device MiB"] : [];
+  const head = ["workload", "s/step", "tokens/s", "MiB", ...device, "start s", "of bound"];
   const rows = results.map((r) => [
     titleOf(r),
     r.secondsPerStep.median.toFixed(3),
     Math.round(r.tokensPerSecond).toString(),
     r.peakRssMib.median.toFixed(0),
+    ...(hasDevice ? [r.deviceMib?.median.toFixed(0) ?? ""] : []),
     r.startUpSeconds.median.toFixed(2),
     r.gemmBound.toFixed(2),
   ]);

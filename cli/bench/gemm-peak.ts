@@ -1,4 +1,5 @@
 import type { Backend } from "../../core/backend.ts";
+import { elapsedSeconds } from "./elapsed.ts";
 
 /** Sizes of a feed-forward product over 4096 tokens. */
 const [M, K, N] = [4096, 768, 3072];
@@ -11,9 +12,8 @@ export function gemmPeak(backend: Backend, tries: number): number {
   for (const operand of [a!, b!]) backend.upload(operand, ramp(operand.length));
   let best = Infinity;
   for (let i = 0; i < tries; i++) {
-    const start = performance.now();
-    backend.gemm(a!, b!, c!, { m: M, n: N, k: K, transB: true });
-    best = Math.min(best, (performance.now() - start) / 1000);
+    const product = () => backend.gemm(a!, b!, c!, { m: M, n: N, k: K, transB: true });
+    best = Math.min(best, elapsedSeconds(backend, product));
   }
   for (const buffer of [a!, b!, c!]) backend.free(buffer);
   return (2 * M * N * K) / best;

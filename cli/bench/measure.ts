@@ -29,6 +29,8 @@ export interface Measurement {
   /** From the process's start to the end of its first step. */
   readonly startUpSeconds: number;
   readonly peakRssMib: number;
+  /** Memory that it took of a device with its own; absent on others. */
+  readonly deviceMib?: number;
   /** Processors that other processes kept busy during the timed steps. */
   readonly otherLoad: number;
   readonly tokens: readonly number[];
@@ -73,11 +75,13 @@ export async function measure(opened: Backend, options: MeasureOptions): Promise
   const otherLoad = (otherCpuSeconds() - others) / stepSeconds.reduce((sum, s) => sum + s, 0);
   const timed = stepSeconds.map((_, i) => at(warmup + i));
   const peakRssMib = peakMemory();
+  const { reserved } = opened.memory(); // before the peak's operands
   return {
     checkpointing,
     stepSeconds,
     startUpSeconds,
     peakRssMib,
+    ...(reserved === undefined ? {} : { deviceMib: reserved / 2 ** 20 }),
     otherLoad: Math.max(0, otherLoad),
     tokens: timed.map(work.tokens),
     neededFlops: timed.map(work.neededFlops),

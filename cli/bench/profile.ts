@@ -1,5 +1,13 @@
 import type { Backend } from "../../core/backend.ts";
 import type { GemmShape } from "../../core/kernels/matrix.ts";
+import {
+  type Call,
+  deviceClock,
+  type Interval,
+  type Phase,
+  record,
+  wallClock,
+} from "./recording.ts";
 
 /** Time spent in one kernel of the backend, or outside them all. */
 export interface KernelTime {
@@ -33,86 +41,39 @@ export interface TraceEvent {
   readonly dur: number;
 }
 
-/** A call or a phase, in milliseconds. */
-interface Interval {
-  readonly name: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** A call of a kernel. */
-interface Call extends Interval {
-  end: number;
-  /** Milliseconds in calls that it made itself. */
-  inner: number;
-}
-
-/** Wraps a backend whose calls end when they return (the CPU's do) so that each is timed. */
+/**
+ * Wraps a backend so that each call is timed: by its timer if it has one, which measures the
+ * device's work, otherwise by the clock, which is right where calls end when they return.
+ */
 export function profiled(backend: Backend): Profile {
-  const calls: Call[] = [];
-  const phases: Phase[] = [];
-  let current: Call | undefined;
+  const recording = record(backend.timer ? deviceClock(backend.timer) : wallClock);
   const wrapped: Backend = new Proxy(backend, {
     get(target, name: keyof Backend) {
       const member: unknown = target[name];
       if (typeof member !== "function") return member;
-      return (...args: unknown[]) => {
-        const start = performance.now();
-        const outer = current;
-        const call: Call = { name: label(name, args), start, end: start, inner: 0 };
-        calls.push(call);
-        current = call;
-        try {
-          // Composed entries call others through `this`.
-          const result: unknown = Reflect.apply(member, wrapped, args);
-          return result;
-        } finally {
-          call.end = performance.now();
-          current = outer;
-          if (outer) outer.inner += call.end - start;
-        }
-      };
+      return (...args: unknown[]) =>
+        // Composed entries call others through `this`.
+        recording.call(label(name, args), () => Reflect.apply(member, wrapped, args) as unknown);
     },
   });
   return {
     backend: wrapped,
-    phase: phaseTimer(phases),
-    times: () => timesOf(calls, phases),
-    trace: () => ({
-      traceEvents: [
-        ...phases.toSorted((a, b) => a.start - b.start || a.depth - b.depth).map(phaseEvent),
-        ...calls.map((call) => eventOf(call, "kernel")),
-      ],
-    }),
-    reset() {
-      calls.length = 0;
-      phases.length = 0;
+    phase: (name, part) => recording.phase(name, part),
+    times() {
+      const { calls, phases } = recording.read();
+      return timesOf(calls, phases);
     },
+    trace() {
+      const { calls, phases } = recording.read();
+      const inOrder = phases.toSorted((a, b) => a.start - b.start || a.depth - b.depth);
+      const kernels = calls.map((call) => eventOf(call, "kernel"));
+      return { traceEvents: [...inOrder.map(phaseEvent), ...kernels] };
+    },
+    reset: () => recording.clear(),
   };
 }
 
 // --- internal ---
-
-interface Phase extends Interval {
-  /** Number of enclosing phases. */
-  readonly depth: number;
-}
-
-function phaseTimer(phases: Phase[]): Profile["phase"] {
-  let depth = 0;
-  return (name, part) => {
-    const start = performance.now();
-    const own = depth++;
-    const end = () => {
-      depth--;
-      phases.push({ name, start, end: performance.now(), depth: own });
-    };
-    const result = part();
-    if (result instanceof Promise) void result.then(end);
-    else end();
-    return result;
-  };
-}
 
 function timesOf(calls: readonly Call[], phases: readonly Phase[]): readonly KernelTime[] {
   const groups = [...Map.groupBy(calls, ({ name }) => name)];

@@ -23,6 +23,8 @@ export interface WorkloadResult extends MeasuredWorkload {
   readonly tokensPerSecond: number;
   readonly startUpSeconds: Spread;
   readonly peakRssMib: Spread;
+  /** Memory of a device with its own; absent on others. */
+  readonly deviceMib?: Spread;
   /**
    * Most processors that other processes kept busy in a round; figures of a busy machine mean
    * little.
@@ -77,6 +79,7 @@ export function summarize(
   const needed = mean(first?.neededFlops ?? []);
   const peak = Math.max(...ours.map((round) => round.gemmPeak));
   const kernels = ours.at(-1)?.kernels;
+  const deviceMib = ours.flatMap((round) => round.deviceMib ?? []);
   return {
     workload,
     checkpointing: first?.checkpointing ?? false,
@@ -84,6 +87,7 @@ export function summarize(
     tokensPerSecond: tokens / step.median,
     startUpSeconds: spread(ours.map((round) => round.startUpSeconds)),
     peakRssMib: spread(ours.map((round) => round.peakRssMib)),
+    ...(deviceMib.length > 0 && { deviceMib: spread(deviceMib) }),
     otherLoad: Math.max(...ours.map((round) => round.otherLoad)),
     gemmBound: needed / peak / step.median,
     gemmPeakGflops: peak / 1e9,

@@ -1,8 +1,9 @@
-/** Block alignment in bytes: a cache line, and the widest vector register. */
+/** Block alignment of host memory in bytes: a cache line, and the widest vector register. */
 const ALIGNMENT = 64;
 
-/** The size of a block that holds `bytes`. */
-export const blockBytes = (bytes: number) => Math.max(Math.ceil(bytes / ALIGNMENT), 1) * ALIGNMENT;
+/** The size of a block that holds `bytes`, a multiple of `alignment`. */
+export const blockBytes = (bytes: number, alignment = ALIGNMENT) =>
+  Math.max(Math.ceil(bytes / alignment), 1) * alignment;
 
 interface Range {
   start: number;

@@ -44,6 +44,9 @@ export interface MemoryKernels {
    * allow, otherwise a converted copy.
    */
   adopt(tensor: HostTensor, dtype: DType): Buffer;
-  /** Bytes allocated and not yet freed, without adopted weights, and their peak so far. */
-  memory(): { readonly live: number; readonly peak: number };
+  /**
+   * Bytes allocated and not yet freed, without adopted weights, and their peak so far. `reserved`:
+   * what it has taken of a device's own memory, weights and free blocks included.
+   */
+  memory(): { readonly live: number; readonly peak: number; readonly reserved?: number };
 }

@@ -38,7 +38,7 @@ export interface TrainerOptions {
 /** A step that is queued on the device. */
 export interface QueuedStep {
   /** Waits for the step and returns its report. */
-  report(): StepReport;
+  readonly report: () => StepReport;
 }
 
 /**

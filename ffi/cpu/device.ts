@@ -1,5 +1,5 @@
 import type { Device, RunDType } from "../../core/device.ts";
-import { availableHostMemory } from "../../core/host-memory.ts";
+import { hostMemory } from "../../core/host-memory.ts";
 import { bf16Refusal } from "./isa.ts";
 
 /** Bun, this program, oneDNN and the code that it generates. */
@@ -35,7 +35,7 @@ export const cpuDevice: Device = {
     };
   },
 
-  availableMemory: availableHostMemory,
+  memory: () => hostMemory("mapped"),
 
   async doctor() {
     const { cpuFindings } = await import("./findings.ts");

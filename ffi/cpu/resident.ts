@@ -1,7 +1,6 @@
 import type { Backend, Buffer, HostTensor } from "../../core/backend.ts";
-import { invariant } from "../../core/errors.ts";
 import { createCountingBackend, elementBytes } from "../../core/backend/counting.ts";
-import { blockBytes, FreeSpace } from "../../core/backend/free-space.ts";
+import { placedBlocks } from "../../core/backend/placed-blocks.ts";
 
 /** The resident memory of a process on the CPU backend, in bytes. */
 export interface Resident {
@@ -26,39 +25,18 @@ export function createResidentBackend(
   types: Pick<Backend, "activation" | "master">,
 ): Backend & { resident(): Resident } {
   const counting = createCountingBackend(types);
-  const space = new FreeSpace();
-  space.give(0, Number.MAX_SAFE_INTEGER);
-  const starts = new Map<Buffer, number>();
-  let reached = 0;
-  const place = (bytes: number): number => {
-    const start = space.take(blockBytes(bytes));
-    invariant(start !== undefined, "address space is endless");
-    reached = Math.max(reached, start + blockBytes(bytes));
-    return start;
-  };
-  const weights = adoptedWeights(counting, place);
+  const blocks = placedBlocks(counting);
+  const weights = adoptedWeights(counting, blocks.place);
 
   return {
     ...counting,
     ...weights.entries,
-    alloc(dtype, length) {
-      const buffer = counting.alloc(dtype, length);
-      starts.set(buffer, place(bytesOf(buffer)));
-      return buffer;
-    },
-    free(buffer) {
-      const start = starts.get(buffer);
-      if (start !== undefined) space.give(start, blockBytes(bytesOf(buffer)));
-      starts.delete(buffer);
-      counting.free(buffer);
-    },
-    resident: () => ({ file: weights.fileBytes(), pool: reached }),
+    ...blocks.entries,
+    resident: () => ({ file: weights.fileBytes(), pool: blocks.reached() }),
   };
 }
 
 // --- internal ---
-
-const bytesOf = ({ dtype, length }: Buffer) => length * elementBytes[dtype];
 
 /** A checkpoint's tensor and its copies. */
 interface Adopted {

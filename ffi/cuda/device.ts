@@ -28,9 +28,10 @@ export const cudaDevice = (ordinal = 0): Device => ({
     return cudaMemoryModel(types(dtype));
   },
 
-  async availableMemory() {
-    const { freeBytes } = await import("./free-memory.ts");
-    return freeBytes(ordinal);
+  async memory() {
+    if (driverCandidates().length === 0) return undefined;
+    const { deviceMemory } = await import("./free-memory.ts");
+    return deviceMemory(ordinal);
   },
 
   async doctor() {
@@ -43,6 +44,9 @@ export const cudaDevice = (ordinal = 0): Device => ({
     return kernelFiles();
   },
 });
+
+/** The setting "memory" of emulator/state.cpp. */
+const EMULATED_BYTES = 2 ** 30;
 
 /** The same code on an emulated device, which g++ compiles: for tests. */
 export const emulatedDevice: Device = {
@@ -57,7 +61,13 @@ export const emulatedDevice: Device = {
     return (await createEmulatedBackend(dtype)).backend;
   },
 
-  availableMemory: () => 2 ** 30,
+  memory: () =>
+    Promise.resolve({
+      kind: "own",
+      weights: "resident",
+      free: EMULATED_BYTES,
+      total: EMULATED_BYTES,
+    }),
   doctor: () => Promise.resolve([]),
   embeddedFiles: () => Promise.resolve(new Map()),
 };

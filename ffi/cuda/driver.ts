@@ -112,7 +112,8 @@ function nameOf(symbols: Symbols, status: number): string {
   return out[0] === 0n ? "unknown error" : new CString(outHandle());
 }
 
-/** Errors of kernels come late: a later call reports them, and only --debug-sync names the kernel. */
+/** Errors of kernels come late: a later call reports them, and only with ADALORA_CUDA_DEBUG_SYNC=1
+ * does the message name the kernel. */
 const LATE: ReadonlySet<number> = new Set([
   ABI.CUDA_ERROR_ILLEGAL_ADDRESS,
   ABI.CUDA_ERROR_HARDWARE_STACK_ERROR,
@@ -124,6 +125,7 @@ const LATE: ReadonlySet<number> = new Set([
 ]);
 
 function adviceOf(status: number, name: string): string {
-  if (LATE.has(status)) return `${name}: an earlier kernel failed; --debug-sync names it`;
+  if (LATE.has(status))
+    return `${name}: an earlier kernel failed; ADALORA_CUDA_DEBUG_SYNC=1 names it`;
   return name;
 }

@@ -3,14 +3,17 @@ import { benchMarkdown, benchText } from "../../cli/bench/bench-text.ts";
 import type { Measurement } from "../../cli/bench/measure.ts";
 import { bartFlops, debertaFlops, generationFlops } from "../../cli/bench/needed-flops.ts";
 import { type Round, peerSettings } from "../../cli/bench/peer.ts";
+import { gemmPeak } from "../../cli/bench/gemm-peak.ts";
 import { profiled } from "../../cli/bench/profile.ts";
 import { fitLinearCost } from "../../cli/bench/scaling.ts";
 import { scalingSvg } from "../../cli/bench/scaling-svg.ts";
 import { scalingText } from "../../cli/bench/scaling-text.ts";
 import { spread, summarize } from "../../cli/bench/summary.ts";
+import { createCountingBackend } from "../../core/backend/counting.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { bart } from "../../plugins/bart/index.ts";
 import { deberta } from "../../plugins/deberta/index.ts";
+import { OTHER, PRODUCT, withDeviceClock } from "../helpers/outside-device.ts";
 
 const debertaBase = deberta.parseConfig({
   vocab_size: 128100,
@@ -212,4 +215,51 @@ test("a profile lists the kernels of a composed call, and counts their time once
   );
   expect(timed.get("gemm")).toBeCloseTo(product!.dur / 1e6, 9);
   expect(timed.get("linears")).toBeCloseTo((whole!.dur - product!.dur) / 1e6, 9);
+});
+
+describe("on a device whose calls return before they are done", () => {
+  const types = { activation: "f32", master: "f32" } as const;
+
+  test("a profile has the device's times, not those of the calls", () => {
+    const { backend, phase, times, trace } = profiled(withDeviceClock(createReferenceBackend()));
+    const [x, weight, z] = [6, 8, 12].map((length) => backend.alloc("f64", length));
+    for (const buffer of [x!, weight!]) backend.upload(buffer, new Float64Array(buffer.length));
+    phase("step", () => {
+      phase("forward", () => backend.gemm(x!, weight!, z!, { m: 3, n: 4, k: 2 }));
+      backend.scale(z!, 2, z!);
+      backend.scale(z!, 2, z!);
+    });
+    const byName = new Map(times().map(({ kernel, ...rest }) => [kernel, rest]));
+    expect(byName.get("gemm (adapters)")).toEqual({ calls: 1, seconds: PRODUCT / 1000 });
+    expect(byName.get("scale")).toEqual({ calls: 2, seconds: (2 * OTHER) / 1000 });
+    expect(byName.get("alloc")).toEqual({ calls: 3, seconds: 0 });
+    const spans = trace().traceEvents.map(({ name, dur }) => [name, dur / 1000]);
+    expect(spans.slice(0, 2)).toEqual([
+      ["step", PRODUCT + 2 * OTHER],
+      ["forward", PRODUCT],
+    ]);
+  });
+
+  test("a profile that is reset starts anew", () => {
+    const { backend, times, reset } = profiled(withDeviceClock(createCountingBackend(types)));
+    const buffer = backend.alloc("f32", 8);
+    backend.zero(buffer);
+    reset();
+    expect(times()).toEqual([]);
+    backend.zero(buffer);
+    expect(times()).toEqual([{ kernel: "zero", calls: 1, seconds: OTHER / 1000 }]);
+  });
+
+  test("the measured peak is the device's", () => {
+    const peak = gemmPeak(withDeviceClock(createCountingBackend(types)), 3);
+    expect(peak).toBeCloseTo((2 * 4096 * 768 * 3072) / (PRODUCT / 1000), -3);
+  });
+
+  test("its memory has a column of its own", () => {
+    const rounds = [400, 410, 405].map((deviceMib) => measurement(1, { deviceMib }));
+    const onDevice = summarize("rte-b32", rounds);
+    expect(onDevice.deviceMib).toEqual({ min: 400, median: 405, max: 410 });
+    expect(benchText([onDevice])).toMatch(/ MiB  device MiB .*\n.* 1000 +405 /);
+    expect(benchText([result])).not.toContain("device MiB");
+  });
 });

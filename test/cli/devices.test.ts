@@ -9,8 +9,8 @@ import {
 } from "../../cli/backend.ts";
 import { devices } from "../../cli/devices.ts";
 import { deviceFindings } from "../../cli/doctor/devices.ts";
-import { memoryWarning } from "../../cli/memory.ts";
-import { createCountingBackend } from "../../core/backend/counting.ts";
+import { makePlan } from "../../cli/make-plan.ts";
+import { planJson, planText } from "../../cli/plan-text.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { referenceDevice } from "../../core/backend/reference/device.ts";
 import { resolveConfig } from "../../core/config/run-config.ts";
@@ -21,30 +21,12 @@ import { maxThreads } from "../../core/thread-limit.ts";
 import { runOn } from "../conformance/bench.ts";
 import { cases } from "../conformance/cases.ts";
 import { localSources } from "../helpers/local-run.ts";
+import { abacus } from "../helpers/outside-device.ts";
+import { fakeOutput } from "./fake-output.ts";
 import { tinyTask } from "./tiny-task.ts";
 
 const MIB = 2 ** 20;
 
-/** A device from outside: the reference's loops under another name, with rules of its own. */
-const abacus: Device = {
-  name: "abacus",
-  about: "beads on wires",
-  automatic: true,
-  dtypes: ["bf16", "f32"],
-  selfTestHint: "count again",
-  types: () => ({ activation: "f64", master: "f64" }),
-  refusal: (dtype) => (dtype === "bf16" ? "its beads are too coarse" : undefined),
-  open: () => Promise.resolve({ ...createReferenceBackend(), name: "abacus" }),
-  memoryModel(dtype) {
-    const counting = createCountingBackend(abacus.types(dtype));
-    return Promise.resolve({
-      ...counting,
-      peakBytes: (hostData) => 7 * MIB + counting.memory().peak + hostData,
-    });
-  },
-  availableMemory: () => 64 * MIB,
-  doctor: () => Promise.resolve([{ what: "beads", ok: true, found: "all of them" }]),
-};
 /** One that this machine can't run at all. */
 const broken: Device = { ...abacus, name: "broken", refusal: () => "there is none here" };
 
@@ -128,18 +110,41 @@ describe("a plan", () => {
   const task = tinyTask();
   afterAll(() => rmSync(task.folder, { recursive: true }));
 
-  test("counts by the model of the run's device, against the device's free memory", async () => {
+  const runOnAbacus = async () => {
     const values = { task: "rte", model: task.model, data: task.data, device: "abacus" };
     const config = resolveConfig([{ values: { ...values, maxSteps: 6 }, name: String }]);
-    const run = await prepareRun(config, localSources);
-    const device = deviceFor(config, among);
-    const needs = await runNeeds(run, await device.memoryModel("f32"));
-    const data = [run.train, ...run.validation].reduce((sum, { bytes }) => sum + bytes, 0);
+    return prepareRun(config, localSources);
+  };
+  const output = fakeOutput({ columns: 200 });
+
+  test("counts by the model of the run's device: weights and blocks in its own memory", async () => {
+    const run = await runOnAbacus();
+    const needs = await runNeeds(run, await abacus.memoryModel("f32"));
     expect(needs.training).toBeGreaterThan(0);
-    expect(needs.memory).toBe(7 * MIB + needs.training + data);
-    expect(memoryWarning(needs, await device.availableMemory())).toBeUndefined();
-    expect(memoryWarning({ memory: 65 * MIB }, await device.availableMemory())).toStartWith(
-      "the run may need 65.0 MiB of memory, but only 64.0 MiB are free",
+    const own = needs.memory - 7 * MIB;
+    // Adopted weights are in the device's memory; small blocks begin at 256 bytes.
+    expect(own).toBeGreaterThan(needs.weights + needs.training);
+    expect(own).toBeLessThan(1.2 * (needs.weights + needs.training));
+  });
+
+  test("shows the device's memory, and warns where it is too little", async () => {
+    const run = await runOnAbacus();
+    const plan = await makePlan(run, { samples: 0, among });
+    const memory = await abacus.memory();
+    expect(plan.machine).toMatchObject({ device: "abacus", memory: memory! });
+    expect(planText(plan, output)).toMatch(
+      /memory +about 8\.\d MiB of 64\.0 MiB free on the device \(96\.0 MiB in all\): \d/,
     );
+    expect(planJson(plan)).toMatchObject({ machine: { memory: { free: 64 * MIB } } });
+    expect(plan.warnings.join()).not.toContain("memory");
+    const small: Device = { ...abacus, memory: async () => ({ ...memory!, free: 7 * MIB }) };
+    const { warnings } = await makePlan(run, { samples: 0, among: [small, ...devices] });
+    expect(warnings.at(-1)).toMatch(
+      /^the run may need 8\.\d MiB of the device's memory, but only 7\.0 MiB are free/,
+    );
+    const absent: Device = { ...abacus, memory: async () => undefined };
+    const unknown = await makePlan(run, { samples: 0, among: [absent] });
+    expect(unknown.machine.memory).toBeUndefined();
+    expect(planText(unknown, output)).toMatch(/memory +about 8\.\d MiB: /);
   });
 });

@@ -29,9 +29,14 @@ describe("free memory", () => {
   });
 
   test("that is less than a run's need is a warning", () => {
-    expect(memoryWarning({ memory: 2 ** 30 }, 2 ** 30)).toBeUndefined();
-    expect(memoryWarning({ memory: 3 * 2 ** 29 }, 2 ** 30)).toBe(
+    const memory = { kind: "host", free: 2 ** 30, total: 2 ** 31, weights: "mapped" } as const;
+    expect(memoryWarning({ memory: 2 ** 30 }, memory)).toBeUndefined();
+    expect(memoryWarning({ memory: 3 * 2 ** 29 }, memory)).toBe(
       "the run may need 1.5 GiB of memory, but only 1.0 GiB are free: a smaller --batch-size needs less",
     );
+    expect(memoryWarning({ memory: 3 * 2 ** 29 }, { ...memory, kind: "own" })).toStartWith(
+      "the run may need 1.5 GiB of the device's memory, but only 1.0 GiB are free",
+    );
+    expect(memoryWarning({ memory: 3 * 2 ** 29 }, undefined)).toBeUndefined();
   });
 });

@@ -1,5 +1,5 @@
 import type { Device } from "../../device.ts";
-import { availableHostMemory } from "../../host-memory.ts";
+import { hostMemory } from "../../host-memory.ts";
 
 /** The reference backend as a device: plain loops in f64, on every machine. */
 export const referenceDevice: Device = {
@@ -21,6 +21,6 @@ export const referenceDevice: Device = {
     return referenceMemory();
   },
 
-  availableMemory: availableHostMemory,
+  memory: () => hostMemory("resident"),
   doctor: () => Promise.resolve([]),
 };

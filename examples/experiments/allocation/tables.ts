@@ -1,10 +1,10 @@
 /**
  * Prints the tables of docs/allocation.md from the lines of collect.ts:
  *
- *   bun examples/experiments/allocation/tables.ts runs.jsonl
+ *   bun examples/experiments/allocation/tables.ts runs.jsonl sst2,stsb
  *
- * Differences are paired by task and seed; over several tasks every pair counts once, in points of
- * its own metric. The intervals are those of `adalora compare`.
+ * Differences are paired by task and seed; pooled over tasks every pair counts once, in points of its
+ * own metric: over all tasks, and over those named. The intervals are those of `adalora compare`.
  */
 import { readFileSync } from "node:fs";
 import { pairedDifference, spreadOf } from "../../../cli/compare/statistics.ts";
@@ -43,34 +43,59 @@ function scores(lines: readonly RunLine[]): string {
   );
 }
 
-/** Paired differences in points with their intervals, and wins-ties-losses. */
-function differences(lines: readonly RunLine[]): string {
+/** What a table of differences is about. */
+interface Compared {
+  readonly what: string;
+  readonly valueOf: (line: RunLine) => number;
+  readonly isHigherBetter: boolean;
+}
+
+const inPoints: Compared = {
+  what: "points",
+  valueOf: ({ value }) => 100 * value,
+  isHigherBetter: true,
+};
+const inLoss: Compared = {
+  what: "last training loss x 100",
+  valueOf: ({ lastLoss }) => 100 * lastLoss,
+  isHigherBetter: false,
+};
+
+/** Paired differences with their intervals, and wins-ties-losses. */
+function differences(lines: readonly RunLine[], compared: Compared): string {
+  const { what, valueOf } = compared;
   const tasks = distinct(lines.map(({ task }) => task));
+  const some = tasks.filter((task) => pooled.includes(task));
   const rows = questions.map(([arm, baseline]) => {
     const pairsOf = (task: string) =>
       lines
         .filter((line) => line.arm === arm && line.task === task)
-        .flatMap(({ seed, value }) => {
+        .flatMap((line) => {
           const other = lines.find(
-            (line) => line.arm === baseline && line.task === task && line.seed === seed,
+            (one) => one.arm === baseline && one.task === task && one.seed === line.seed,
           );
-          return other ? [[100 * value, 100 * other.value] as const] : [];
+          return other ? [[valueOf(line), valueOf(other)] as const] : [];
         });
-    const each = tasks.map(pairsOf);
-    return [`${arm} − ${baseline}`, ...each.map(difference), difference(each.flat())];
+    const cells = [...tasks.map((task) => [task]), tasks, some].map((those) =>
+      difference(those.flatMap(pairsOf), compared),
+    );
+    return [`${arm} − ${baseline}`, ...cells];
   });
   return table(
-    ["difference", ...tasks, "pooled"],
-    rows.filter((row) => row.at(-1) !== ""),
+    [what, ...tasks, "pooled", `pooled: ${some.join(", ")}`],
+    rows.filter((row) => row.slice(1).some((cell) => cell !== "")),
   );
 }
 
-function difference(pairs: readonly (readonly [number, number])[]): string {
+function difference(
+  pairs: readonly (readonly [number, number])[],
+  { isHigherBetter }: Compared,
+): string {
   if (pairs.length < 2) return "";
   const found = pairedDifference(
     pairs.map(([value]) => value),
     pairs.map(([, other]) => other),
-    true,
+    isHigherBetter,
   );
   const { mean, low, high, wins, ties, losses } = found;
   const record = `${wins}-${ties}-${losses}`;
@@ -150,8 +175,9 @@ function print(...blocks: readonly string[]): void {
   process.stdout.write(filled.map((block) => `${block}\n\n`).join(""));
 }
 
-const path = process.argv[2];
-if (path === undefined) throw new Error("usage: tables.ts RUNS.jsonl");
+const [path, names = ""] = process.argv.slice(2);
+if (path === undefined) throw new Error("usage: tables.ts RUNS.jsonl [TASK,…]");
+const pooled = names.split(",");
 const all: readonly RunLine[] = readFileSync(path, "utf8")
   .trim()
   .split("\n")
@@ -162,7 +188,8 @@ for (const dtype of dtypes) {
   for (const rank of distinct(ofDtype.map((line) => line.rank)).toSorted((a, b) => b - a)) {
     const lines = ofDtype.filter((line) => line.rank === rank);
     const finals = lines.filter(({ isTuning }) => !isTuning);
-    print(`## Average rank ${rank}, ${dtype}`, scores(finals), differences(finals));
+    print(`## Average rank ${rank}, ${dtype}`, scores(finals));
+    print(differences(finals, inPoints), differences(finals, inLoss));
     print(costs(finals), rates(lines.filter(({ isTuning }) => isTuning)));
   }
 }

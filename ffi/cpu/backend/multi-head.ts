@@ -18,6 +18,7 @@ export const MULTI_HEAD_SHAPE = {
   sequences: I,
   queries: I,
   keys: I,
+  longestQueries: I,
   longestKeys: I,
   queryOffsets: P,
   keyOffsets: P,
@@ -49,7 +50,7 @@ export const MULTI_HEAD_ARGS = struct({
 
 /** Scratch sizes in floats. */
 export const MULTI_HEAD_SIZES = {
-  adl_multi_head_scratch: { args: [I, I, I], returns: SIZE },
+  adl_multi_head_scratch: { args: [I, I, I, I, I], returns: SIZE },
 } as const;
 
 function longestOf({ sequences, hostOffsets }: Sequences): number {
@@ -83,10 +84,13 @@ function shapeFields(shape: AttentionShape) {
   const { queries, keys, heads, keyHeads = heads, headDim, scale } = shape;
   const { sequences } = queries;
   const [queryStride, keyStride] = stridesOf(shape);
+  const longestKeys = longestOf(keys);
   return {
     sequences,
     queries: queries.tokens,
     keys: keys.tokens,
+    longestQueries: longestOf(queries),
+    longestKeys,
     queryOffsets: integers(queries.offsets, sequences + 1),
     keyOffsets: integers(keys.offsets, sequences + 1),
     heads,
@@ -94,6 +98,7 @@ function shapeFields(shape: AttentionShape) {
     headDim,
     scale,
     causal: Number(shape.causal),
+    window: Math.min(shape.window ?? -1, longestKeys),
     queryStride,
     keyStride,
   };
@@ -105,17 +110,11 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
   const sizes = openSizes(library, MULTI_HEAD_SIZES);
 
   const fieldsOf = (shape: AttentionShape) => {
-    const longestKeys = longestOf(shape.keys);
-    const window = Math.min(shape.window ?? -1, longestKeys);
-    const needed = sizes.adl_multi_head_scratch(longestKeys, shape.headDim, window);
-    const dropout = draw(shape.dropout);
-    return {
-      ...shapeFields(shape),
-      longestKeys,
-      window,
-      dropout,
-      scratch: scratch(Number(needed)),
-    };
+    const { heads, keyHeads = heads, headDim } = shape;
+    const fields = shapeFields(shape);
+    const { longestQueries: n, longestKeys: m, window } = fields;
+    const needed = sizes.adl_multi_head_scratch(n, m, heads / keyHeads, headDim, window);
+    return { ...fields, dropout: draw(shape.dropout), scratch: scratch(Number(needed)) };
   };
 
   return {

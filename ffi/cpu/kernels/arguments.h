@@ -30,8 +30,8 @@ typedef struct {
 
 /* Shape of multi-head attention of packed queries to packed keys. */
 typedef struct {
-  int sequences, queries, keys; /* queries, keys: total rows */
-  int longest_keys;             /* key rows of the longest sequence */
+  int sequences, queries, keys;      /* queries, keys: total rows */
+  int longest_queries, longest_keys; /* query and key rows of the longest sequence */
   const int32_t *query_offsets, *key_offsets;
   int heads, key_heads, head_dim; /* key_heads divides heads */
   float scale;

@@ -15,18 +15,23 @@ typedef struct {
 
 /* A thread's workspace. */
 typedef struct {
+  int64_t stride;                         /* of matrices with a column per held key */
   right *k, *k_transposed, *v_transposed; /* the held keys */
   float *dk, *dv;
   right *q, *dout; /* a block of queries */
   left *q_left, *dout_left, *panel;
-  float *dq, *probs, *dscores, *factors;
+  float *probs, *dscores, *factors;
+  float *dq; /* multi_head_sums(s) rows */
 } workspace;
 
-static workspace workspace_at(const multi_head_shape *s, float *scratch) {
+static workspace workspace_at(const multi_head_shape *s, const multi_head_pair *pair,
+                              float *scratch) {
   float *memory = scratch + omp_get_thread_num() * multi_head_thread_floats(s);
   const int64_t dim = padded_depth(s->head_dim),
-                keys = adl_round_up(multi_head_held(s, s->longest_keys), OPERAND_ROWS);
+                held = multi_head_held(s, s->longest_keys, BACKWARD_KEYS),
+                keys = adl_round_up(held, OPERAND_ROWS);
   workspace w = {
+      .stride = multi_head_stride(multi_head_held(s, pair->m, BACKWARD_KEYS)),
       .k = attention_alloc_right(&memory, keys, dim),
       .k_transposed = attention_alloc_right(&memory, dim, keys),
       .v_transposed = attention_alloc_right(&memory, dim, keys),
@@ -35,10 +40,10 @@ static workspace workspace_at(const multi_head_shape *s, float *scratch) {
       .q = attention_alloc_right(&memory, BLOCK_ROWS, dim),
       .dout = attention_alloc_right(&memory, BLOCK_ROWS, dim),
       .panel = attention_alloc_panel(&memory, adl_max(keys, BLOCK_ROWS)),
-      .dq = attention_alloc(&memory, BLOCK_ROWS * dim),
       .probs = attention_alloc(&memory, BLOCK_ROWS * keys),
       .dscores = attention_alloc(&memory, BLOCK_ROWS * keys),
       .factors = attention_alloc(&memory, BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK),
+      .dq = attention_alloc(&memory, multi_head_sums(s) * dim),
   };
   w.q_left = attention_alloc_both(&memory, w.q, BLOCK_ROWS, dim);
   w.dout_left = attention_alloc_both(&memory, w.dout, BLOCK_ROWS, dim);
@@ -73,12 +78,12 @@ ADL_NOINLINE void softmax_backward(float *probs, float *dscores, const float *fa
   for (int j = to; j < padded; j++) probs[j] = dscores[j] = 0.0f;
 }
 
-/* Sets probs and dscores of a block of queries over `keys`. */
+/* Sets probs and dscores of a block of queries over `keys`, which are held. */
 static void score_block(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                         const query_tensors *t, int first, int rows, key_range keys) {
   const int dim = s->head_dim, width = s->heads * dim;
   const int count = keys.to - keys.from, groups = (count + 3) / 4;
-  const int64_t padded_dim = padded_depth(dim), stride = multi_head_stride(s, pair);
+  const int64_t padded_dim = padded_depth(dim), stride = w->stride;
   const int padded = (int)adl_round_up(count, ADL_VECTOR);
   multiply(rows, count, dim, w->q_left, padded_dim, w->k_transposed, stride, w->probs, stride, 0);
   multiply(rows, count, dim, w->dout_left, padded_dim, w->v_transposed, stride, w->dscores, stride,
@@ -89,36 +94,45 @@ static void score_block(const multi_head_shape *s, const multi_head_pair *pair, 
   for (int r = 0; r < rows; r++) {
     const int64_t at = (int64_t)(first + r) * width;
     const key_range visible = multi_head_visible(s, pair, first + r);
+    const int from = (int)adl_max(visible.from - keys.from, 0),
+              to = (int)adl_max(adl_min(visible.to - keys.from, count), from);
     softmax_backward(w->probs + r * stride, w->dscores + r * stride,
                      s->dropout ? w->factors + 4 * groups * (int64_t)r : NULL,
-                     t->log_sum_exp[first + r], dot(t->dout + at, t->out + at, dim),
-                     visible.from - keys.from, visible.to - keys.from, padded, 1.0f / s->scale);
+                     t->log_sum_exp[first + r], dot(t->dout + at, t->out + at, dim), from, to,
+                     padded, 1.0f / s->scale);
   }
 }
 
-/* A block of one head's queries: sets dq, and adds to the workspace's dk and dv. */
+/* A block of one head's queries and the held keys `keys`, which begin the operands: sets dq
+ * [rows, padded_depth(dim)] or, with `add`, adds to it; adds to the workspace's dk and dv. */
 static void attend_block(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
-                         const query_tensors *t, int first, int rows, key_range keys) {
+                         const query_tensors *t, int first, int rows, key_range keys, float *dq,
+                         int add) {
   const int dim = s->head_dim, width = s->heads * dim, count = keys.to - keys.from;
-  const int64_t padded_dim = padded_depth(dim), stride = multi_head_stride(s, pair);
-  const int64_t at = first * s->query_stride;
-  copy_both(w->q_left, w->q, t->q + at, s->query_stride, rows, dim);
+  const int64_t padded_dim = padded_depth(dim), stride = w->stride;
+  copy_both(w->q_left, w->q, t->q + first * s->query_stride, s->query_stride, rows, dim);
   copy_both(w->dout_left, w->dout, t->dout + (int64_t)first * width, width, rows, dim);
   if (count > 0) score_block(s, pair, w, t, first, rows, keys);
   multiply_floats(count, dim, rows, w->probs, 1, stride, w->dout, padded_dim, w->dv, padded_dim, 1,
                   w->panel);
   multiply_floats(count, dim, rows, w->dscores, 1, stride, w->q, padded_dim, w->dk, padded_dim, 1,
                   w->panel);
-  multiply_floats(rows, dim, count, w->dscores, stride, 1, w->k, padded_dim, w->dq, padded_dim, 0,
+  multiply_floats(rows, dim, count, w->dscores, stride, 1, w->k, padded_dim, dq, padded_dim, add,
                   w->panel);
-  copy_out(t->dq + at, s->query_stride, w->dq, padded_dim, rows, dim);
+}
+
+/* Stores the gradients of a head's queries [first, first + rows). */
+static void store_queries(const multi_head_shape *s, const query_tensors *t, int first, int rows,
+                          const float *dq) {
+  copy_out(t->dq + first * s->query_stride, s->query_stride, dq, padded_depth(s->head_dim), rows,
+           s->head_dim);
 }
 
 /* Copies keys and their values to operands, whose first row is that of key `keys.from`. */
-static void load_keys(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
-                      const key_tensors *t, key_range keys) {
+static void load_keys(const multi_head_shape *s, const workspace *w, const key_tensors *t,
+                      key_range keys) {
   const int dim = s->head_dim, count = keys.to - keys.from;
-  const int64_t stride = multi_head_stride(s, pair), at = keys.from * s->key_stride;
+  const int64_t stride = w->stride, at = keys.from * s->key_stride;
   copy_right(w->k, t->k + at, s->key_stride, count, dim);
   copy_right_transposed(w->k_transposed, stride, t->k + at, s->key_stride, count, dim);
   copy_right_transposed(w->v_transposed, stride, t->v + at, s->key_stride, count, dim);
@@ -159,32 +173,95 @@ static query_tensors query_tensors_at(const multi_head_args *args, const multi_h
                          args->log_sum_exp + row, args->dq + q_at,     (uint32_t)row};
 }
 
-/* One sequence and key head. Sums over blocks of queries and, within each, over the query heads
- * that read the key head, in order. */
-static void attend_backward(const multi_head_args *args, const multi_head_pair *pair,
-                            int key_head) {
-  const multi_head_shape *s = &args->shape;
-  const workspace w = workspace_at(s, args->scratch);
-  const int group = s->heads / s->key_heads, step = attention_block_rows(pair->n);
-  const int64_t key_at = pair->key_start * s->key_stride + key_head * s->head_dim;
-  const key_tensors t = {args->k + key_at, args->v + key_at, args->dk + key_at, args->dv + key_at};
+/* A key head of a sequence, and the query heads that read it. */
+typedef struct {
+  const multi_head_args *args;
+  multi_head_pair pair;
+  int key_head, group; /* query heads from key_head * group on */
+} head_group;
+
+static query_tensors group_queries(const head_group *g, int i) {
+  return query_tensors_at(g->args, &g->pair, g->key_head * g->group + i);
+}
+
+/* Holds the keys that a block of queries sees: each block in turn is finished. Returns the number
+ * of keys whose gradients are set, from the first on. */
+static int attend_windows(const head_group *g, const workspace *w, const key_tensors *t) {
+  const multi_head_shape *s = &g->args->shape;
+  const int n = g->pair.n, step = attention_block_rows(n);
   key_range held = {0, 0};
-  if (s->window < 0) load_keys(s, pair, &w, &t, (key_range){0, pair->m});
-  begin_products();
-  for (int first = 0; first < pair->n; first += step) {
-    const int rows = (int)adl_min(pair->n - first, step);
-    const key_range keys = multi_head_block_keys(s, pair, first, rows);
-    if (s->window >= 0) load_keys(s, pair, &w, &t, keys);
-    advance(s, &w, &t, held, keys);
+  for (int first = 0; first < n; first += step) {
+    const int rows = (int)adl_min(n - first, step);
+    const key_range keys = multi_head_block_keys(s, &g->pair, first, rows);
+    load_keys(s, w, t, keys);
+    advance(s, w, t, held, keys);
     held = keys;
-    for (int i = 0; i < group; i++) {
-      const query_tensors queries = query_tensors_at(args, pair, key_head * group + i);
-      attend_block(s, pair, &w, &queries, first, rows, keys);
+    for (int i = 0; i < g->group; i++) {
+      const query_tensors queries = group_queries(g, i);
+      attend_block(s, &g->pair, w, &queries, first, rows, keys, w->dq, 0);
+      store_queries(s, &queries, first, rows, w->dq);
     }
   }
+  store_gradients(s, w, t, held.from, held.to - held.from);
+  return held.to;
+}
+
+/* All queries over the held keys, whose dk and dv it sets; sums dq over all blocks of keys. */
+static void attend_held(const head_group *g, const workspace *w, const key_tensors *t,
+                        key_range held) {
+  const multi_head_shape *s = &g->args->shape;
+  const int n = g->pair.n, step = attention_block_rows(n), count = held.to - held.from;
+  const int64_t padded_dim = padded_depth(s->head_dim), sums = adl_round_up(n, OPERAND_ROWS);
+  load_keys(s, w, t, held);
+  memset(w->dk, 0, sizeof(float) * (size_t)(count * padded_dim));
+  memset(w->dv, 0, sizeof(float) * (size_t)(count * padded_dim));
+  for (int first = 0; first < n; first += step) {
+    const int rows = (int)adl_min(n - first, step);
+    const int to = (int)adl_min(multi_head_block_keys(s, &g->pair, first, rows).to, held.to);
+    const key_range keys = {held.from, (int)adl_max(to, held.from)};
+    if (held.from > 0 && to <= held.from) continue;
+    for (int i = 0; i < g->group; i++) {
+      const query_tensors queries = group_queries(g, i);
+      attend_block(s, &g->pair, w, &queries, first, rows, keys,
+                   w->dq + (i * sums + first) * padded_dim, held.from > 0);
+    }
+  }
+  store_gradients(s, w, t, held.from, count);
+}
+
+/* Holds one block of keys after the other. Returns the number of keys, of all whose gradients are
+ * set. */
+static int attend_key_blocks(const head_group *g, const workspace *w, const key_tensors *t) {
+  const multi_head_shape *s = &g->args->shape;
+  const int n = g->pair.n, m = g->pair.m;
+  const int64_t padded_dim = padded_depth(s->head_dim), sums = adl_round_up(n, OPERAND_ROWS);
+  if (n == 0) return 0;
+  int from = 0;
+  do {
+    const int to = (int)adl_min(m, from + BACKWARD_KEYS);
+    attend_held(g, w, t, (key_range){from, to});
+    from = to;
+  } while (from < m);
+  for (int i = 0; i < g->group; i++) {
+    const query_tensors queries = group_queries(g, i);
+    store_queries(s, &queries, 0, n, w->dq + i * sums * padded_dim);
+  }
+  return m;
+}
+
+/* One sequence and key head. Each key's gradients are sums over blocks of queries and, within each,
+ * over the query heads that read the key head, in order. */
+static void attend_backward(const head_group *g) {
+  const multi_head_args *args = g->args;
+  const multi_head_shape *s = &args->shape;
+  const multi_head_pair *pair = &g->pair;
+  const workspace w = workspace_at(s, pair, args->scratch);
+  const int64_t key_at = pair->key_start * s->key_stride + g->key_head * s->head_dim;
+  const key_tensors t = {args->k + key_at, args->v + key_at, args->dk + key_at, args->dv + key_at};
+  begin_products();
+  const int set = s->window < 0 ? attend_key_blocks(g, &w, &t) : attend_windows(g, &w, &t);
   end_products();
-  store_gradients(s, &w, &t, held.from, held.to - held.from);
-  for (int64_t j = held.to; j < pair->m; j++) { /* no query: zero has the same bits in each type */
+  for (int64_t j = set; j < pair->m; j++) { /* no query: zero has the same bits in each type */
     memset(t.dk + j * s->key_stride, 0, sizeof(act) * (size_t)s->head_dim);
     memset(t.dv + j * s->key_stride, 0, sizeof(act) * (size_t)s->head_dim);
   }
@@ -196,8 +273,9 @@ ADL_API int ADL_ACT(attention_bwd)(const multi_head_args *args) {
   const multi_head_shape *s = &args->shape;
 #pragma omp parallel for schedule(dynamic, 1) if (multi_head_is_large(s))
   for (int item = 0; item < s->key_heads * s->sequences; item++) {
-    const multi_head_pair pair = multi_head_pair_at(s, item / s->key_heads);
-    attend_backward(args, &pair, item % s->key_heads);
+    const head_group g = {args, multi_head_pair_at(s, item / s->key_heads), item % s->key_heads,
+                          s->heads / s->key_heads};
+    attend_backward(&g);
   }
   return ADL_OK;
 }

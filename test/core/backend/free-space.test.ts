@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { blockBytes, FreeSpace } from "../../../core/backend/free-space.ts";
 
-test("a block takes whole cache lines, at least one", () => {
-  expect([0, 1, 64, 65, 1000].map(blockBytes)).toEqual([64, 64, 64, 128, 1024]);
+test("a block takes whole units of its alignment, at least one: cache lines by default", () => {
+  expect([0, 1, 64, 65, 1000].map((bytes) => blockBytes(bytes))).toEqual([64, 64, 64, 128, 1024]);
+  expect([0, 256, 257].map((bytes) => blockBytes(bytes, 256))).toEqual([256, 256, 512]);
 });
 
 describe("FreeSpace", () => {

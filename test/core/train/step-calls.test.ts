@@ -18,7 +18,7 @@ import { watched } from "../../helpers/watched-backend.ts";
 /** Calls of one step, of which a device makes one launch or few each. Allocations launch nothing. */
 type Calls = Readonly<Record<string, number>>;
 
-const launchesNothing = new Set(["alloc", "free", "view", "memory"]);
+const launchesNothing = new Set(["alloc", "free", "view", "memory", "disentangledSaved"]);
 
 function callsOf(run: (backend: Backend) => () => void): Calls {
   const calls: Record<string, number> = {};

@@ -163,7 +163,7 @@ else {
     });
     const counts: [string, (n: number) => number | bigint][] = [
       ["attention", (n) => sizes.adl_attention_scratch(4, n, 1, null, 12, 64)],
-      ["multi-head attention", (n) => sizes.adl_multi_head_scratch(n, 128, -1)],
+      ["multi-head attention", (n) => sizes.adl_multi_head_scratch(n, n, 1, 128, -1)],
       ["low rank, columns", (n) => sizes.adl_low_rank_scratch(64, n, 256)],
       ["gradient of a factor, rows", (n) => sizes.adl_factor_gradient_scratch(n, 64, 256)],
       ["narrow products", (n) => sizes.adl_multiply_narrow_scratch(1024, n)],
