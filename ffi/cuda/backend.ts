@@ -14,6 +14,7 @@ import { rotaryKernels } from "./backend/rotary.ts";
 import { rowKernels } from "./backend/rows.ts";
 import { decodingKernels } from "./backend/top-log-probabilities.ts";
 import { trainingKernels } from "./backend/training.ts";
+import { closeAll, type OnOpen } from "./close-all.ts";
 import { openContext } from "./context.ts";
 import { openCublas } from "./cublas.ts";
 import { openDriver } from "./driver.ts";
@@ -33,6 +34,8 @@ export interface CudaOptions {
   readonly dtype: "f32" | "bf16";
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
+  /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
+  readonly attentionScratch?: number;
 }
 
 /** A backend that holds a device. */
@@ -48,14 +51,34 @@ export interface CudaBackend extends Backend {
  * Throws E_LIBRARY or E_MACHINE with what to install.
  */
 export async function createCudaBackend(options: CudaOptions): Promise<CudaBackend> {
+  const held: (() => void)[] = [];
+  const close = () => closeAll(held.splice(0));
+  try {
+    const backend = await openBackend(options, (step) => void held.unshift(step));
+    return { ...backend, close };
+  } catch (error) {
+    try {
+      close();
+    } catch {
+      // the first error counts
+    }
+    throw error;
+  }
+}
+
+async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backend> {
   const driver = openDriver(options.libraries.driver);
-  const context = openContext(driver, options.ordinal);
+  const context = openContext(driver, options.ordinal, onOpen);
   const images = await options.images(context.capability);
   const pool = devicePool(context);
+  onOpen(() => pool.close());
   const staging = openStaging(context);
-  const launcher = createLauncher(context, images, { pool, staging }, options);
+  onOpen(() => staging.close());
   const timer = streamTimer(context);
-  const cublas = openCublas(context, options.libraries.cublas, pool);
+  onOpen(() => timer.close());
+  const launcher = createLauncher(context, images, { pool, staging }, onOpen, options);
+  const cublas = openCublas(context, options.libraries.cublas, pool, onOpen);
+  onOpen(() => staging.wait());
   return {
     name: "cuda",
     activation: options.dtype,
@@ -74,15 +97,8 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     ...rmsNormKernels(launcher),
     ...rotaryKernels(launcher),
     ...rowKernels(launcher),
-    ...attentionKernels(launcher),
+    ...attentionKernels(launcher, options.attentionScratch),
     ...decodingKernels(launcher),
     ...trainingKernels(launcher),
-    close() {
-      staging.wait();
-      timer.close();
-      cublas.close();
-      staging.close();
-      pool.close();
-    },
   };
 }

@@ -1,6 +1,7 @@
 import { CString, type Pointer, ptr } from "bun:ffi";
 import { errors } from "../../core/errors.ts";
 import { ABI } from "./abi.ts";
+import type { OnOpen } from "./close-all.ts";
 import { type Driver, out, outHandle, outInt } from "./driver.ts";
 
 /** The oldest supported compute capability: earlier ones have neither cp.async nor bf16 products. */
@@ -30,7 +31,7 @@ export interface CudaContext extends DeviceFacts {
  * Opens a device by its ordinal. Throws E_MACHINE where there is none, or it is too old, E_NATIVE
  * where the driver fails.
  */
-export function openContext(driver: Driver, ordinal: number): CudaContext {
+export function openContext(driver: Driver, ordinal: number, onOpen: OnOpen): CudaContext {
   const facts = inspectDevice(driver, ordinal);
   const { device, capability } = facts;
   if (capability < OLDEST_CAPABILITY) throw tooOld(facts);
@@ -40,9 +41,12 @@ export function openContext(driver: Driver, ordinal: number): CudaContext {
       "update NVIDIA's driver, or run with --device cpu",
     );
   driver.call("cuDevicePrimaryCtxRetain", undefined, out, device);
+  onOpen(() => driver.call("cuDevicePrimaryCtxRelease_v2", undefined, device));
   driver.call("cuCtxSetCurrent", undefined, outHandle());
   driver.call("cuStreamCreate", undefined, out, ABI.CU_STREAM_NON_BLOCKING);
-  return { ...facts, driver, stream: outHandle() };
+  const stream = outHandle();
+  onOpen(() => driver.call("cuStreamDestroy_v2", undefined, stream));
+  return { ...facts, driver, stream };
 }
 
 /** Number of devices. Throws E_MACHINE if there are none. */

@@ -4,6 +4,7 @@ import { openLibrary } from "../load.ts";
 import { ABI, CUBLAS_STATUSES } from "./abi.ts";
 import type { CudaContext } from "./context.ts";
 import type { KernelType } from "./buffer.ts";
+import type { OnOpen } from "./close-all.ts";
 import { out, outHandle, outInt } from "./driver.ts";
 
 const [P, I, Z] = ["ptr", "i32", "u64"] as const;
@@ -48,7 +49,6 @@ export interface Cublas {
     b: ProductOperand,
     c: Omit<ProductOperand, "transposed">,
   ): void;
-  close(): void;
 }
 
 /** Opens libcublas without a handle. Throws E_LIBRARY with each path and its error. */
@@ -62,7 +62,8 @@ export const openCublasLibrary = (candidates: readonly string[]) =>
 export function openCublas(
   context: CudaContext,
   candidates: readonly string[],
-  pool: { alloc(bytes: number): number; free(pointer: number): void },
+  pool: { alloc(bytes: number): number },
+  onOpen: OnOpen,
   tf32 = false,
 ): Cublas {
   const { path, symbols } = openCublasLibrary(candidates);
@@ -71,6 +72,7 @@ export function openCublas(
   };
   check(symbols.cublasCreate_v2(out), "cublasCreate_v2");
   const handle = outHandle();
+  onOpen(() => check(symbols.cublasDestroy_v2(handle), "cublasDestroy_v2"));
   check(symbols.cublasSetStream_v2(handle, context.stream), "cublasSetStream_v2");
   const math = tf32 ? ABI.CUBLAS_TF32_TENSOR_OP_MATH : ABI.CUBLAS_DEFAULT_MATH;
   check(symbols.cublasSetMathMode(handle, math), "cublasSetMathMode");
@@ -106,10 +108,6 @@ export function openCublas(
         ABI.CUBLAS_GEMM_DEFAULT,
       );
       check(status, `cublasGemmEx ${m}x${n}x${k}`);
-    },
-    close() {
-      check(symbols.cublasDestroy_v2(handle), "cublasDestroy_v2");
-      pool.free(workspace);
     },
   };
 }

@@ -2,6 +2,7 @@ import { type Pointer, ptr } from "bun:ffi";
 import { errors, invariant } from "../../core/errors.ts";
 import { ABI } from "./abi.ts";
 import { CudaBuffer } from "./buffer.ts";
+import type { OnOpen } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outHandle } from "./driver.ts";
 import type { Arg, Grid, Launcher } from "./launcher.ts";
@@ -35,11 +36,12 @@ export function createLauncher(
   context: CudaContext,
   images: readonly KernelImage[],
   { pool, staging }: { pool: DevicePool; staging: Staging },
+  onOpen: OnOpen,
   { debugSync = false }: LauncherOptions = {},
 ): Launcher {
   const { driver, stream, multiprocessors } = context;
   const { cuLaunchKernel } = driver.symbols;
-  const find = kernelFinder(context, images);
+  const find = kernelFinder(context, images, onOpen);
   const pack = argumentPacker();
   const scratch = growingBuffer(pool);
   const tables = growingBuffer(pool);
@@ -85,10 +87,12 @@ function allowShared(context: CudaContext, name: string, kernel: Kernel, bytes: 
 }
 
 /** Finds a kernel in the modules by name, and remembers it. */
-function kernelFinder({ driver }: CudaContext, images: readonly KernelImage[]) {
+function kernelFinder({ driver }: CudaContext, images: readonly KernelImage[], onOpen: OnOpen) {
   const modules = images.map(({ family, image }) => {
     driver.call("cuModuleLoadData", family, out, image);
-    return outHandle();
+    const module = outHandle();
+    onOpen(() => driver.call("cuModuleUnload", family, module));
+    return module;
   });
   const known = new Map<string, Kernel>();
   return (name: string): Kernel => {

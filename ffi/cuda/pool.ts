@@ -1,6 +1,7 @@
 import { FreeSpace } from "../../core/backend/free-space.ts";
 import { errors, invariant } from "../../core/errors.ts";
 import { ABI } from "./abi.ts";
+import { closeAll } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outAddress } from "./driver.ts";
 
@@ -59,7 +60,9 @@ export function devicePool({ driver, device, totalBytes }: CudaContext): DeviceP
     if (status === ABI.CUDA_ERROR_OUT_OF_MEMORY) return false;
     driver.check(status, "cuMemCreate", `${bytes} bytes`);
     const handle = outAddress();
-    driver.call("cuMemMap", undefined, range.end, bytes, 0, handle, 0);
+    const mapped = driver.symbols.cuMemMap(range.end, bytes, 0, handle, 0);
+    if (mapped !== ABI.CUDA_SUCCESS) driver.symbols.cuMemRelease(handle);
+    driver.check(mapped, "cuMemMap");
     parts.push({ start: range.end, bytes, handle });
     driver.call("cuMemSetAccess", undefined, range.end, bytes, access, 1);
     space.give(range.end, bytes);
@@ -99,13 +102,21 @@ export function devicePool({ driver, device, totalBytes }: CudaContext): DeviceP
       return live;
     },
     close() {
-      for (const { start, bytes, handle } of parts.splice(0)) {
-        driver.call("cuMemUnmap", undefined, start, bytes);
-        driver.call("cuMemRelease", undefined, handle);
-      }
-      if (range !== undefined)
-        driver.call("cuMemAddressFree", undefined, range.start, range.limit - range.start);
+      const reserved = range;
       range = undefined;
+      closeAll([
+        ...parts
+          .splice(0)
+          .flatMap(({ start, bytes, handle }) => [
+            () => driver.call("cuMemUnmap", undefined, start, bytes),
+            () => driver.call("cuMemRelease", undefined, handle),
+          ]),
+        () => {
+          if (reserved === undefined) return;
+          const { start, limit } = reserved;
+          driver.call("cuMemAddressFree", undefined, start, limit - start);
+        },
+      ]);
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import { viewBytes } from "../memory.ts";
 import { ABI } from "./abi.ts";
+import { closeAll } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outHandle } from "./driver.ts";
 
@@ -39,7 +40,9 @@ export function openStaging({ driver, stream }: CudaContext): Staging {
   function slot(bytes: number): Slot {
     driver.call("cuMemHostAlloc", `${bytes} bytes`, out, bytes, 0);
     const pointer = outHandle();
-    driver.call("cuEventCreate", undefined, out, ABI.CU_EVENT_DISABLE_TIMING);
+    const status = driver.symbols.cuEventCreate(out, ABI.CU_EVENT_DISABLE_TIMING);
+    if (status !== ABI.CUDA_SUCCESS) driver.symbols.cuMemFreeHost(pointer);
+    driver.check(status, "cuEventCreate");
     const made = {
       pointer,
       bytes: new Uint8Array(viewBytes(pointer, bytes)),
@@ -87,10 +90,14 @@ export function openStaging({ driver, stream }: CudaContext): Staging {
     },
     wait,
     close() {
-      for (const { pointer, event } of slots.splice(0)) {
-        driver.call("cuEventDestroy_v2", undefined, event);
-        driver.call("cuMemFreeHost", undefined, pointer);
-      }
+      closeAll(
+        slots
+          .splice(0)
+          .flatMap(({ pointer, event }) => [
+            () => driver.call("cuEventDestroy_v2", undefined, event),
+            () => driver.call("cuMemFreeHost", undefined, pointer),
+          ]),
+      );
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Pointer } from "bun:ffi";
 import type { Timer } from "../../core/backend.ts";
+import { closeAll } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outHandle } from "./driver.ts";
 
@@ -38,7 +39,8 @@ export function streamTimer({ driver, stream }: CudaContext): StreamTimer {
       used = 0;
     },
     close() {
-      for (const each of events.splice(0)) driver.call("cuEventDestroy_v2", undefined, each);
+      const destroy = (each: Pointer) => driver.call("cuEventDestroy_v2", undefined, each);
+      closeAll(events.splice(0).map((each) => () => destroy(each)));
     },
   };
 }

@@ -4,9 +4,9 @@ import { chosenRowsKernels } from "./chosen-rows.ts";
 import { disentangledKernels } from "./disentangled.ts";
 import { multiHeadKernels } from "./multi-head.ts";
 
-/** Attention of all three kinds. */
-export const attentionKernels = (launcher: Launcher): AttentionKernels => ({
+/** Attention of all three kinds; `scratch`: most floats of it in a call, 2^23 by default. */
+export const attentionKernels = (launcher: Launcher, scratch?: number): AttentionKernels => ({
   ...multiHeadKernels(launcher),
-  ...disentangledKernels(launcher),
+  ...disentangledKernels(launcher, scratch),
   ...chosenRowsKernels(launcher),
 });

@@ -16,9 +16,6 @@ import {
 import { dropoutArgs } from "./dropout.ts";
 import { WARP } from "./launches.ts";
 
-/** Most floats of scratch; as many heads at a time are computed as fit. */
-const SCRATCH = 2 ** 23;
-
 /** Operands and results of one call. */
 interface Call {
   readonly dout: Buffer;
@@ -38,9 +35,12 @@ interface HeadGroup {
   readonly pairs: readonly Arg[];
 }
 
-/** Sets the gradients of disentangled attention: for a group of heads after another. */
-export function disentangledBackward(launcher: Launcher, call: Call): void {
-  for (const group of headGroups(launcher, call.shape)) {
+/**
+ * Sets the gradients of disentangled attention, for one group of heads after another: as many at a
+ * time as `scratch` floats hold, at least one.
+ */
+export function disentangledBackward(launcher: Launcher, scratch: number, call: Call): void {
+  for (const group of headGroups(launcher, scratch, call.shape)) {
     queriesBackward(launcher, call, group);
     keysBackward(launcher, call, group);
     positionsBackward(launcher, call, group);
@@ -52,10 +52,10 @@ const partOf = ({ dtype, pointer }: CudaBuffer, offset: number, length: number) 
   new CudaBuffer(dtype, length, pointer + 4 * offset);
 
 /** Splits the heads into groups whose scratch fits. */
-function headGroups(launcher: Launcher, shape: DisentangledShape): HeadGroup[] {
+function headGroups(launcher: Launcher, scratch: number, shape: DisentangledShape): HeadGroup[] {
   const [rows, longest] = [queryRowsOf(shape), longestOf(shape.packing)];
   const ofHead = Math.max(1, rows * longest);
-  const most = Math.max(1, Math.min(shape.heads, Math.floor(SCRATCH / (2 * ofHead))));
+  const most = Math.max(1, Math.min(shape.heads, Math.floor(scratch / (2 * ofHead))));
   const half = most * ofHead;
   const space = launcher.scratch(2 * half);
   const pairs = [partOf(space, 0, half), partOf(space, half, half), i32(rows), i32(longest)];

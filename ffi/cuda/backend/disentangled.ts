@@ -20,8 +20,11 @@ type Disentangled = Pick<
   "disentangledSaved" | "disentangledAttention" | "disentangledAttentionBackward"
 >;
 
-/** kernels/disentangled.cu */
-export function disentangledKernels(launcher: Launcher): Disentangled {
+/** Most floats of scratch in a call of backward: 32 MiB. */
+const SCRATCH = 2 ** 23;
+
+/** kernels/disentangled.cu. Backward computes as many heads at a time as `scratch` floats hold. */
+export function disentangledKernels(launcher: Launcher, scratch = SCRATCH): Disentangled {
   return {
     disentangledSaved: (shape) => ({ dtype: "f32", length: savedLength(shape), readsOut: true }),
 
@@ -42,7 +45,7 @@ export function disentangledKernels(launcher: Launcher): Disentangled {
     disentangledAttentionBackward(dout, inputs, { saved, out }, grads, shape) {
       invariant(out !== undefined, "backward reads the forward pass' out");
       const type = typeOf(dout);
-      disentangledBackward(launcher, { dout, inputs, saved, out, grads, shape, type });
+      disentangledBackward(launcher, scratch, { dout, inputs, saved, out, grads, shape, type });
     },
   };
 }

@@ -17,6 +17,9 @@ import type { KernelImage } from "../kernels.ts";
 const EMULATOR = import.meta.dir;
 const KERNELS = join(EMULATOR, "../kernels");
 
+/** What kernels are compiled with; the other files are the driver's. */
+const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h"];
+
 const COMMON = "-std=c++17 -fPIC -fvisibility=hidden -shared -Wall -Wextra".split(" ");
 const DRIVER_FLAGS = [...COMMON, "-O3", "-ldl"];
 /** The checks report misaligned accesses and indices past an array: see checks.h. */
@@ -96,7 +99,7 @@ async function buildDriver(compiler: Compiler, to: string): Promise<string> {
 
 async function buildFamily(compiler: Compiler, family: string, to: string): Promise<string> {
   const source = join(KERNELS, `${family}.cu`);
-  const headers = [...filesOf(KERNELS, ".h"), ...filesOf(EMULATOR, ".h")];
+  const headers = [...filesOf(KERNELS, ".h"), ...LANGUAGE.map((name) => join(EMULATOR, name))];
   const key = keyOf(compiler, KERNEL_FLAGS, [source, ...headers]);
   const library = join(to, `${family}-${key}.so`);
   if (existsSync(library)) return library;

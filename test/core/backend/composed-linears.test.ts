@@ -200,7 +200,9 @@ describe("linears, composed", () => {
     callBoth(backend, group);
     const hash = new Bun.CryptoHasher("sha256");
     const buffers = group.members.flatMap(({ y, dweight, dbias, increments }) => [
-      ...[y, dweight, dbias],
+      y,
+      dweight,
+      dbias,
       ...increments.flatMap(({ da, db }) => [da, db]),
     ]);
     for (const buffer of [...buffers, group.dx])

@@ -223,7 +223,7 @@ const host: readonly PlantedFault[] = [
     file: "kernels.ts",
     find: "if (sharedBytes > kernel.sharedLimit)",
     replace: "if (sharedBytes > Infinity)",
-    cases: "attention",
+    cases: "attention wide heads",
   },
   {
     what: "a view counts bytes as elements",
