@@ -51,6 +51,21 @@ describe("a device that is added to the list", () => {
     for (const { run } of some) expect(runOn(backend, run)).toEqual(runOn(reference, run));
   });
 
+  test("may be one of several alike, or for tests only", () => {
+    const several: Device = { ...abacus, numbered: (n) => ({ ...abacus, name: `abacus:${n}` }) };
+    const hidden: Device = { ...abacus, name: "secret", hidden: true };
+    const list = [several, hidden];
+    const setting = deviceSetting(list);
+    expect(setting.hint).toBe("auto|abacus");
+    expect(setting.about).not.toContain("secret");
+    for (const name of ["abacus", "abacus:2", "secret"]) {
+      expect(setting.read(name)).toBe(name);
+      expect(deviceFor({ device: name, dtype: "f32" }, list).name).toBe(name);
+    }
+    for (const name of ["secret:1", "abacus:", "abacus:x", "other:1"])
+      expect(setting.read(name)).toBeUndefined();
+  });
+
   test("decides what --dtype auto is, and refuses what it can't run", () => {
     expect(resolveDtype(options, among)).toBe("f32");
     const check = (device: string, dtype: "f32" | "bf16") => () =>
