@@ -18,10 +18,21 @@ type Choice = Pick<DeviceOptions, "device" | "dtype"> & Partial<DeviceOptions>;
 
 /** The flag and key `device`: one of the devices by name, or `auto`. */
 export function deviceSetting(among: readonly Device[] = devices): Setting<string> {
-  const names = ["auto", ...among.map(({ name }) => name)];
-  const abouts = among.map(({ name, about }) => `${name}: ${about}`);
+  const shown = among.filter(({ hidden }) => hidden === undefined);
+  const names = ["auto", ...shown.map(({ name }) => name)];
+  const abouts = shown.map(({ name, about }) => `${name}: ${about}`);
   const about = ["auto: the fastest that works on this machine", ...abouts].join("; ");
-  return choice(names, "auto", about);
+  const listed = choice(names, "auto", about);
+  const other = (raw: unknown) =>
+    typeof raw === "string" && named(raw, among) !== undefined ? raw : undefined;
+  return { ...listed, read: (raw) => listed.read(raw) ?? other(raw) };
+}
+
+/** The device of this name, or of a name with a number: "cuda:1". */
+function named(name: string, among: readonly Device[]): Device | undefined {
+  const [, base, n] = /^(.+):(\d{1,3})$/.exec(name) ?? [];
+  const one = among.find((each) => each.name === base);
+  return one?.numbered?.(Number(n)) ?? among.find((each) => each.name === name);
 }
 
 /**
@@ -32,8 +43,11 @@ export function deviceFor(
   { device: name, dtype }: Choice,
   among: readonly Device[] = devices,
 ): Device {
-  const candidates = among.filter((one) => (name === "auto" ? one.automatic : one.name === name));
-  const found = candidates.find((one) => usableDtypes(one, dtype).length > 0) ?? candidates.at(-1);
+  const one = named(name, among);
+  const candidates =
+    name === "auto" ? among.filter(({ automatic }) => automatic) : one ? [one] : [];
+  const found =
+    candidates.find((each) => usableDtypes(each, dtype).length > 0) ?? candidates.at(-1);
   if (found !== undefined) return found;
   throw errors.flag("device", `must be ${deviceSetting(among).want}, got ${JSON.stringify(name)}`);
 }

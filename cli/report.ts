@@ -1,7 +1,7 @@
 import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
 import { errorCode, fileError, machineError } from "../core/io/file-errors.ts";
-import { type LiveLine, liveLine } from "./live-line.ts";
+import { type LiveDisplay, liveDisplay } from "./live-display.ts";
 import { ownersError } from "./plugins/loaded-plugins.ts";
 import { printable, printableLines, shortened } from "./printable.ts";
 import {
@@ -12,7 +12,6 @@ import {
   type Scores,
   scoresText,
 } from "./progress.ts";
-import { panelLines } from "./run-panel.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 import { pageWidth } from "./wrap.ts";
 import { wrappedMessage } from "./wrap-message.ts";
@@ -24,8 +23,8 @@ import { wrappedMessage } from "./wrap-message.ts";
 export type ExitCode = 0 | 1 | 70 | 129 | 130 | 141 | 143;
 
 /**
- * Everything that a command may print. Results go to stdout, the rest to stderr. Controls in what is
- * printed are escaped here; a result's text keeps its line ends, so names within it must be
+ * Everything that a command may print. Results go to stdout, the rest to stderr. Controls in what
+ * is printed are escaped here; a result's text keeps its line ends, so names within it must be
  * `printable` already. Throws E_FILE where stdout fails; a stderr that fails is ignored.
  */
 export interface Report {
@@ -33,7 +32,10 @@ export interface Report {
   info(text: string): void;
   /** A warning, with lines of details below it. */
   warn(text: string, details?: readonly string[]): void;
-  /** Progress: a live line or panel on a terminal, elsewhere a line if `keep` is set; not with --quiet. */
+  /**
+   * Progress: a live line or panel on a terminal, elsewhere a line if `keep` is set; not with
+   * --quiet.
+   */
   progress(state: Progress, keep: boolean): void;
   /** Progress of an evaluation or a prediction, as `progress`. */
   batches(state: BatchProgress, keep: boolean): void;
@@ -74,22 +76,14 @@ export function createReport({
   stderr = outputOf(process.stderr),
 }: ReportOptions): Report {
   const messages = withoutFailures(stderr);
-  const line = liveLine(messages);
+  const live = liveDisplay(messages);
   const isLive = stderr.isTerminal && !quiet;
-  const log = stderrLog(messages, line, quiet);
+  const log = stderrLog(messages, live, quiet);
   const results = resultPrinter(stdout);
   const printError = errorPrinter(log, messages, debug);
 
-  /** The last progress that has a panel. */
-  let panelled: Progress | undefined;
-  const showPanel = (state: Progress, always: boolean, status?: string) => {
-    panelled = state;
-    const lines = () => (state.panel ? panelLines(state, state.panel(), stderr, status) : []);
-    line.showBlock(lines, always);
-  };
   const showLive = (text: string, atOnce: boolean) => {
-    panelled = undefined;
-    if (isLive) line.show(printable(text), atOnce);
+    if (isLive) live.text(text, atOnce);
   };
 
   /** Prints errors as JSON; they are on stderr already, so a stdout that fails changes nothing. */
@@ -106,18 +100,12 @@ export function createReport({
     warn: (text, details = []) => log.warn(lined([text, ...details], stderr, "warn")),
 
     progress(state, keep) {
-      if (quiet) return;
-      const isLast = state.step === state.steps;
-      if (isLive && state.panel) showPanel(state, isLast);
-      else if (isLive) line.show(progressLine(state, stderr.columns - 1), isLast);
+      if (isLive) live.progress(state);
       else if (keep) log.info(progressLine(state));
     },
 
     batches(state, keep) {
-      if (quiet) return;
-      const isLast = state.done === state.total;
-      if (isLive && panelled) showPanel(panelled, isLast, batchLine(state, stderr.columns - 1));
-      else if (isLive) line.show(batchLine(state, stderr.columns - 1), isLast);
+      if (isLive) live.batches(state);
       else if (keep) log.info(batchLine(state));
     },
 
@@ -130,7 +118,7 @@ export function createReport({
     page: (text) => results.print(text),
 
     result(value, text) {
-      messages.write(line.erase());
+      messages.write(live.erase());
       results.print(json ? jsonLine(value) : printableLines(text, stdout.colours));
     },
 
@@ -195,7 +183,7 @@ function errorPrinter(log: ConsolaInstance, stderr: Output, debug: boolean) {
 }
 
 /** A logger for labelled lines on stderr; `quiet` drops those that only inform. */
-function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInstance {
+function stderrLog(stderr: Output, live: LiveDisplay, quiet: boolean): ConsolaInstance {
   return createConsola({
     level: quiet ? LogLevels.warn : LogLevels.info,
     throttle: 0, // print repeated lines too
@@ -204,8 +192,8 @@ function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInsta
         log({ type, args }) {
           const label = labels[type];
           const prefix = label ? `${paint(stderr, label, type)}  ` : "";
-          stderr.write(`${line.erase()}${prefix}${String(args[0])}\n`);
-          if (type !== "error") line.restore();
+          stderr.write(`${live.erase()}${prefix}${String(args[0])}\n`);
+          if (type !== "error") live.restore();
         },
       },
     ],
@@ -224,8 +212,8 @@ const labels: Readonly<Partial<Record<string, "red" | "yellow">>> = {
 const HINT = "hint: ";
 
 /**
- * A message and its details, each in a line that nothing within it can end; on a terminal wrapped to
- * its width. `label`: what stands before the message.
+ * A message and its details, each in a line that nothing within it can end; on a terminal wrapped
+ * to its width. `label`: what stands before the message.
  */
 function lined(lines: readonly string[], stderr: Output, label = ""): string {
   const width = pageWidth(stderr);

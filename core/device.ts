@@ -35,14 +35,18 @@ export interface DeviceMemory {
 /**
  * A place where a run can compute. Each device is one folder that exports one of these, and one
  * entry in `cli/devices.ts`; nothing else depends on a device's name. Everything but `open`,
- * `memoryModel`, `memory`, `doctor` and `embeddedFiles` must be cheap and load no library: help pages and
- * argument checks read it.
+ * `memoryModel`, `memory`, `doctor` and `embeddedFiles` must be cheap and load no library: help
+ * pages and argument checks read it.
  */
 export interface Device {
   /** The value of `--device`. */
   readonly name: string;
   /** A few words for the help page: "slow and exact". */
   readonly about: string;
+  /** For tests only: help pages do not name it, and `doctor` does not check it. */
+  readonly hidden?: true;
+  /** The n-th of several alike, from 0: `--device NAME:n`. Undefined: there is one. */
+  numbered?(n: number): Device;
   /** Whether `--device auto` may pick it: the first usable one of the list. */
   readonly automatic: boolean;
   /** Values of `--dtype` that it supports, in the order in which `--dtype auto` tries them. */

@@ -13,7 +13,9 @@ export class AdaloraError extends Error {
   override readonly name = "AdaloraError";
   readonly code: string;
   readonly hint: string | undefined;
-  /** What to print: the message without details, then these. A line end in one is part of a name. */
+  /**
+   * What to print: the message without details, then these. A line end in one is part of a name.
+   */
   readonly lines: readonly string[];
   /** Files: what comes before the rule in `message`, the path with `:line` or a key. */
   readonly where: string | undefined;
@@ -342,11 +344,12 @@ export const errors = {
     return new AdaloraError("E_NATIVE", `[${call}] ${text} (status ${status})`);
   },
 
-  memory(bytes: number, live: number) {
+  /** `free`: bytes that the device still has, where it has memory of its own. */
+  memory(bytes: number, live: number, free?: number) {
     const gib = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`;
     return new AdaloraError(
       "E_MEMORY",
-      `out of memory: cannot allocate ${gib(bytes)} with ${gib(live)} in use`,
+      `out of memory: cannot allocate ${gib(bytes)} with ${gib(live)} in use${free === undefined ? "" : `, ${gib(free)} are free on the device`}`,
       {
         hint: "reduce --batch-size, --max-length or --init-rank, or use --checkpointing",
       },

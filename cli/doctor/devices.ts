@@ -15,6 +15,7 @@ export async function deviceFindings(
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const device of among) {
+    if (device.hidden) continue;
     findings.push(...(await device.doctor()));
     const runsF32 = device.dtypes.includes("f32") && device.refusal("f32") === undefined;
     if (!runsF32 || device === referenceDevice) continue;

@@ -42,7 +42,8 @@ export async function placeFindings(
 
 function describeDevice(): string {
   const { name } = deviceFor({ device: "auto", dtype: "auto" });
-  return `${name} (--device auto), of ${devices.map((device) => device.name).join(", ")}`;
+  const shown = devices.filter(({ hidden }) => hidden === undefined);
+  return `${name} (--device auto), of ${shown.map((device) => device.name).join(", ")}`;
 }
 
 function describeBun(): string {

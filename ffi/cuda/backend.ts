@@ -1,22 +1,27 @@
 import type { Backend } from "../../core/backend.ts";
 import { composedLinears } from "../../core/backend/composed-linears.ts";
+import { attentionKernels } from "./backend/attention.ts";
 import { columnKernels } from "./backend/columns.ts";
 import { elementwiseKernels } from "./backend/elementwise.ts";
 import { gatedActivationKernels } from "./backend/gated-activation.ts";
 import { layerNormKernels } from "./backend/layer-norm.ts";
 import { lossKernels } from "./backend/losses.ts";
+import { lowRankKernels } from "./backend/low-rank.ts";
 import { memoryKernels } from "./backend/memory.ts";
 import { productKernels } from "./backend/products.ts";
 import { rmsNormKernels } from "./backend/rms-norm.ts";
 import { rotaryKernels } from "./backend/rotary.ts";
 import { rowKernels } from "./backend/rows.ts";
 import { decodingKernels } from "./backend/top-log-probabilities.ts";
+import { trainingKernels } from "./backend/training.ts";
+import { closeAll, type OnOpen } from "./close-all.ts";
 import { openContext } from "./context.ts";
 import { openCublas } from "./cublas.ts";
 import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
 import { devicePool } from "./pool.ts";
 import { openStaging } from "./staging.ts";
+import { streamTimer } from "./timer.ts";
 
 /** Options of the CUDA backend. */
 export interface CudaOptions {
@@ -29,6 +34,8 @@ export interface CudaOptions {
   readonly dtype: "f32" | "bf16";
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
+  /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
+  readonly attentionScratch?: number;
 }
 
 /** A backend that holds a device. */
@@ -44,21 +51,44 @@ export interface CudaBackend extends Backend {
  * Throws E_LIBRARY or E_MACHINE with what to install.
  */
 export async function createCudaBackend(options: CudaOptions): Promise<CudaBackend> {
+  const held: (() => void)[] = [];
+  const close = () => closeAll(held.splice(0));
+  try {
+    const backend = await openBackend(options, (step) => void held.unshift(step));
+    return { ...backend, close };
+  } catch (error) {
+    try {
+      close();
+    } catch {
+      // the first error counts
+    }
+    throw error;
+  }
+}
+
+async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backend> {
   const driver = openDriver(options.libraries.driver);
-  const context = openContext(driver, options.ordinal);
+  const context = openContext(driver, options.ordinal, onOpen);
   const images = await options.images(context.capability);
   const pool = devicePool(context);
+  onOpen(() => pool.close());
   const staging = openStaging(context);
-  const launcher = createLauncher(context, images, { pool, staging }, options);
-  const cublas = openCublas(context, options.libraries.cublas, pool);
-  const entries = {
+  onOpen(() => staging.close());
+  const timer = streamTimer(context);
+  onOpen(() => timer.close());
+  const launcher = createLauncher(context, images, { pool, staging }, onOpen, options);
+  const cublas = openCublas(context, options.libraries.cublas, pool, onOpen);
+  onOpen(() => staging.wait());
+  return {
     name: "cuda",
     activation: options.dtype,
     master: "f32",
     details: { device: context.name, capability: context.capability, cublas: cublas.version },
+    timer,
     ...memoryKernels(context, pool, staging),
     ...productKernels(context, cublas, launcher),
     ...composedLinears,
+    ...lowRankKernels(launcher),
     ...columnKernels(launcher),
     ...elementwiseKernels(launcher),
     ...gatedActivationKernels(launcher),
@@ -67,14 +97,8 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
     ...rmsNormKernels(launcher),
     ...rotaryKernels(launcher),
     ...rowKernels(launcher),
+    ...attentionKernels(launcher, options.attentionScratch),
     ...decodingKernels(launcher),
-    close() {
-      staging.wait();
-      cublas.close();
-      staging.close();
-      pool.close();
-    },
-  } as const satisfies Partial<CudaBackend>;
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other families are not merged yet
-  return entries as Partial<CudaBackend> as CudaBackend;
+    ...trainingKernels(launcher),
+  };
 }

@@ -1,20 +1,11 @@
 import { CString, type Pointer, ptr } from "bun:ffi";
 import { errors } from "../../core/errors.ts";
-import { CUDA, type Driver, out, outHandle, outInt } from "./driver.ts";
-
-/** CUdevice_attribute values. */
-export const ATTRIBUTES = {
-  MULTIPROCESSOR_COUNT: 16,
-  COMPUTE_CAPABILITY_MAJOR: 75,
-  COMPUTE_CAPABILITY_MINOR: 76,
-  MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: 97,
-  VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED: 102,
-} as const;
+import { ABI } from "./abi.ts";
+import type { OnOpen } from "./close-all.ts";
+import { type Driver, out, outHandle, outInt } from "./driver.ts";
 
 /** The oldest supported compute capability: earlier ones have neither cp.async nor bf16 products. */
 const OLDEST_CAPABILITY = 80;
-
-const CU_STREAM_NON_BLOCKING = 1;
 
 /** What a device is. */
 export interface DeviceFacts {
@@ -40,7 +31,7 @@ export interface CudaContext extends DeviceFacts {
  * Opens a device by its ordinal. Throws E_MACHINE where there is none, or it is too old, E_NATIVE
  * where the driver fails.
  */
-export function openContext(driver: Driver, ordinal: number): CudaContext {
+export function openContext(driver: Driver, ordinal: number, onOpen: OnOpen): CudaContext {
   const facts = inspectDevice(driver, ordinal);
   const { device, capability } = facts;
   if (capability < OLDEST_CAPABILITY) throw tooOld(facts);
@@ -50,15 +41,18 @@ export function openContext(driver: Driver, ordinal: number): CudaContext {
       "update NVIDIA's driver, or run with --device cpu",
     );
   driver.call("cuDevicePrimaryCtxRetain", undefined, out, device);
+  onOpen(() => driver.call("cuDevicePrimaryCtxRelease_v2", undefined, device));
   driver.call("cuCtxSetCurrent", undefined, outHandle());
-  driver.call("cuStreamCreate", undefined, out, CU_STREAM_NON_BLOCKING);
-  return { ...facts, driver, stream: outHandle() };
+  driver.call("cuStreamCreate", undefined, out, ABI.CU_STREAM_NON_BLOCKING);
+  const stream = outHandle();
+  onOpen(() => driver.call("cuStreamDestroy_v2", undefined, stream));
+  return { ...facts, driver, stream };
 }
 
 /** Number of devices. Throws E_MACHINE if there are none. */
 export function countDevices(driver: Driver): number {
   const status = driver.symbols.cuInit(0);
-  if (status === CUDA.NO_DEVICE) throw noDevice();
+  if (status === ABI.CUDA_ERROR_NO_DEVICE) throw noDevice();
   driver.check(status, "cuInit");
   driver.call("cuDeviceGetCount", undefined, out);
   if (outInt() === 0) throw noDevice();
@@ -92,8 +86,16 @@ export function inspectDevice(driver: Driver, ordinal: number): DeviceFacts & { 
   };
 }
 
-function attribute(driver: Driver, device: number, name: keyof typeof ATTRIBUTES): number {
-  driver.call("cuDeviceGetAttribute", name, out, ATTRIBUTES[name], device);
+type Attribute =
+  | "MULTIPROCESSOR_COUNT"
+  | "COMPUTE_CAPABILITY_MAJOR"
+  | "COMPUTE_CAPABILITY_MINOR"
+  | "MAX_SHARED_MEMORY_PER_BLOCK_OPTIN"
+  | "VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED";
+
+function attribute(driver: Driver, device: number, name: Attribute): number {
+  const code = ABI[`CU_DEVICE_ATTRIBUTE_${name}`];
+  driver.call("cuDeviceGetAttribute", name, out, code, device);
   return outInt();
 }
 

@@ -1,8 +1,10 @@
 import type { FFIFunction } from "bun:ffi";
 import { errors } from "../../core/errors.ts";
 import { openLibrary } from "../load.ts";
+import { ABI, CUBLAS_STATUSES } from "./abi.ts";
 import type { CudaContext } from "./context.ts";
 import type { KernelType } from "./buffer.ts";
+import type { OnOpen } from "./close-all.ts";
 import { out, outHandle, outInt } from "./driver.ts";
 
 const [P, I, Z] = ["ptr", "i32", "u64"] as const;
@@ -21,35 +23,10 @@ export const CUBLAS_SYMBOLS = {
   },
 } as const satisfies Record<string, FFIFunction>;
 
-/** Enum values of cublas_v2.h and library_types.h. */
-export const CUBLAS = {
-  OP_N: 0,
-  OP_T: 1,
-  DEFAULT_MATH: 0,
-  PEDANTIC_MATH: 2,
-  TF32_TENSOR_OP_MATH: 3,
-  COMPUTE_32F: 68,
-  GEMM_DEFAULT: -1,
-  R_32F: 0,
-  R_16BF: 14,
-} as const;
-
-const TYPES: Readonly<Record<KernelType, number>> = { f32: CUBLAS.R_32F, bf16: CUBLAS.R_16BF };
+const TYPES: Readonly<Record<KernelType, number>> = { f32: ABI.CUDA_R_32F, bf16: ABI.CUDA_R_16BF };
 
 /** Scratch of cuBLAS: 32 MiB on capability 9.0 and newer, as its documentation recommends. */
-const WORKSPACE_BYTES = 32 * 2 ** 20;
-
-/** cublasStatus_t */
-const STATUSES: Readonly<Record<number, string>> = {
-  1: "CUBLAS_STATUS_NOT_INITIALIZED",
-  3: "CUBLAS_STATUS_ALLOC_FAILED",
-  7: "CUBLAS_STATUS_INVALID_VALUE",
-  8: "CUBLAS_STATUS_ARCH_MISMATCH",
-  11: "CUBLAS_STATUS_MAPPING_ERROR",
-  13: "CUBLAS_STATUS_EXECUTION_FAILED",
-  14: "CUBLAS_STATUS_INTERNAL_ERROR",
-  15: "CUBLAS_STATUS_NOT_SUPPORTED",
-};
+export const WORKSPACE_BYTES = 32 * 2 ** 20;
 
 const HINT = "npm run setup -- --cuda fetches it, or run with --device cpu";
 
@@ -72,7 +49,6 @@ export interface Cublas {
     b: ProductOperand,
     c: Omit<ProductOperand, "transposed">,
   ): void;
-  close(): void;
 }
 
 /** Opens libcublas without a handle. Throws E_LIBRARY with each path and its error. */
@@ -86,17 +62,19 @@ export const openCublasLibrary = (candidates: readonly string[]) =>
 export function openCublas(
   context: CudaContext,
   candidates: readonly string[],
-  pool: { alloc(bytes: number): number; free(pointer: number): void },
+  pool: { alloc(bytes: number): number },
+  onOpen: OnOpen,
   tf32 = false,
 ): Cublas {
   const { path, symbols } = openCublasLibrary(candidates);
   const check = (status: number, call: string) => {
-    if (status !== 0) throw errors.native(call, status, STATUSES[status] ?? "unknown error");
+    if (status !== 0) throw errors.native(call, status, CUBLAS_STATUSES[status] ?? "unknown error");
   };
   check(symbols.cublasCreate_v2(out), "cublasCreate_v2");
   const handle = outHandle();
+  onOpen(() => check(symbols.cublasDestroy_v2(handle), "cublasDestroy_v2"));
   check(symbols.cublasSetStream_v2(handle, context.stream), "cublasSetStream_v2");
-  const math = tf32 ? CUBLAS.TF32_TENSOR_OP_MATH : CUBLAS.DEFAULT_MATH;
+  const math = tf32 ? ABI.CUBLAS_TF32_TENSOR_OP_MATH : ABI.CUBLAS_DEFAULT_MATH;
   check(symbols.cublasSetMathMode(handle, math), "cublasSetMathMode");
   const workspace = pool.alloc(WORKSPACE_BYTES);
   check(symbols.cublasSetWorkspace_v2(handle, workspace, WORKSPACE_BYTES), "cublasSetWorkspace_v2");
@@ -110,8 +88,8 @@ export function openCublas(
       // Column-major, C^T = op(B)^T op(A)^T: the operands change places, not their storage.
       const status = symbols.cublasGemmEx(
         handle,
-        b.transposed ? CUBLAS.OP_T : CUBLAS.OP_N,
-        a.transposed ? CUBLAS.OP_T : CUBLAS.OP_N,
+        b.transposed ? ABI.CUBLAS_OP_T : ABI.CUBLAS_OP_N,
+        a.transposed ? ABI.CUBLAS_OP_T : ABI.CUBLAS_OP_N,
         n,
         m,
         k,
@@ -126,14 +104,10 @@ export function openCublas(
         c.pointer,
         TYPES[c.type],
         c.ld,
-        CUBLAS.COMPUTE_32F,
-        CUBLAS.GEMM_DEFAULT,
+        ABI.CUBLAS_COMPUTE_32F,
+        ABI.CUBLAS_GEMM_DEFAULT,
       );
       check(status, `cublasGemmEx ${m}x${n}x${k}`);
-    },
-    close() {
-      check(symbols.cublasDestroy_v2(handle), "cublasDestroy_v2");
-      pool.free(workspace);
     },
   };
 }

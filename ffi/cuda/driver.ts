@@ -2,6 +2,7 @@ import { CString, type FFIFunction, type Pointer } from "bun:ffi";
 import { errors } from "../../core/errors.ts";
 import { pointerAt } from "../libc.ts";
 import { type NativeLibrary, openLibrary } from "../load.ts";
+import { ABI } from "./abi.ts";
 
 const [P, I, U, Z] = ["ptr", "i32", "u32", "u64"] as const;
 
@@ -51,15 +52,6 @@ export const DRIVER_SYMBOLS = {
   cuGetErrorName: { args: [I, P], returns: I },
 } as const satisfies Record<string, FFIFunction>;
 
-/** CUresult values that are handled, not only reported. */
-export const CUDA = {
-  SUCCESS: 0,
-  OUT_OF_MEMORY: 2,
-  STUB_LIBRARY: 34,
-  NO_DEVICE: 100,
-  NOT_FOUND: 500,
-} as const;
-
 type DriverLibrary = NativeLibrary<typeof DRIVER_SYMBOLS>;
 type Symbols = DriverLibrary["symbols"];
 type Name = keyof typeof DRIVER_SYMBOLS;
@@ -100,7 +92,7 @@ export function openDriver(candidates: readonly string[]): Driver {
 
 function checks(symbols: Symbols): Pick<Driver, "call" | "check"> {
   function check(status: number, name: Name, subject?: string) {
-    if (status === CUDA.SUCCESS) return;
+    if (status === ABI.CUDA_SUCCESS) return;
     const where = subject === undefined ? name : `${name} ${subject}`;
     throw errors.native(where, status, adviceOf(status, nameOf(symbols, status)));
   }
@@ -120,10 +112,20 @@ function nameOf(symbols: Symbols, status: number): string {
   return out[0] === 0n ? "unknown error" : new CString(outHandle());
 }
 
-/** Errors of kernels come late: a later call reports them, and only --debug-sync names the kernel. */
-const LATE = new Set([700, 715, 716, 717, 718, 719]);
+/** Errors of kernels come late: a later call reports them, and only with ADALORA_CUDA_DEBUG_SYNC=1
+ * does the message name the kernel. */
+const LATE: ReadonlySet<number> = new Set([
+  ABI.CUDA_ERROR_ILLEGAL_ADDRESS,
+  ABI.CUDA_ERROR_HARDWARE_STACK_ERROR,
+  ABI.CUDA_ERROR_ILLEGAL_INSTRUCTION,
+  ABI.CUDA_ERROR_MISALIGNED_ADDRESS,
+  ABI.CUDA_ERROR_INVALID_ADDRESS_SPACE,
+  ABI.CUDA_ERROR_INVALID_PC,
+  ABI.CUDA_ERROR_LAUNCH_FAILED,
+]);
 
 function adviceOf(status: number, name: string): string {
-  if (LATE.has(status)) return `${name}: an earlier kernel failed; --debug-sync names it`;
+  if (LATE.has(status))
+    return `${name}: an earlier kernel failed; ADALORA_CUDA_DEBUG_SYNC=1 names it`;
   return name;
 }

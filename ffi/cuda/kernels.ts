@@ -1,8 +1,10 @@
 import { type Pointer, ptr } from "bun:ffi";
 import { errors, invariant } from "../../core/errors.ts";
+import { ABI } from "./abi.ts";
 import { CudaBuffer } from "./buffer.ts";
+import type { OnOpen } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
-import { CUDA, out, outHandle } from "./driver.ts";
+import { out, outHandle } from "./driver.ts";
 import type { Arg, Grid, Launcher } from "./launcher.ts";
 import type { DevicePool } from "./pool.ts";
 import type { Staging } from "./staging.ts";
@@ -15,8 +17,6 @@ export interface KernelImage {
 
 /** Dynamic shared memory that a kernel may have without asking for more. */
 const DEFAULT_SHARED = 48 * 1024;
-/** CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
-export const MAX_DYNAMIC_SHARED_SIZE_BYTES = 8;
 
 const MAX_ARGUMENTS = 48;
 
@@ -36,11 +36,12 @@ export function createLauncher(
   context: CudaContext,
   images: readonly KernelImage[],
   { pool, staging }: { pool: DevicePool; staging: Staging },
+  onOpen: OnOpen,
   { debugSync = false }: LauncherOptions = {},
 ): Launcher {
   const { driver, stream, multiprocessors } = context;
   const { cuLaunchKernel } = driver.symbols;
-  const find = kernelFinder(context, images);
+  const find = kernelFinder(context, images, onOpen);
   const pack = argumentPacker();
   const scratch = growingBuffer(pool);
   const tables = growingBuffer(pool);
@@ -64,7 +65,7 @@ export function createLauncher(
       const status = cuLaunchKernel(
         kernel.handle, x, y, z, block, 1, 1, sharedBytes, stream, parameters, null,
       ); // prettier-ignore
-      if (status !== CUDA.SUCCESS)
+      if (status !== ABI.CUDA_SUCCESS)
         driver.check(status, "cuLaunchKernel", shownLaunch(name, grid, block, sharedBytes));
       if (debugSync) driver.call("cuStreamSynchronize", `after ${name}`, stream);
     },
@@ -80,16 +81,18 @@ function allowShared(context: CudaContext, name: string, kernel: Kernel, bytes: 
     bytes <= sharedLimit,
     () => `${name} needs ${bytes} bytes of shared memory, the device has ${sharedLimit} a block`,
   );
-  const attribute = MAX_DYNAMIC_SHARED_SIZE_BYTES;
+  const attribute = ABI.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
   driver.call("cuFuncSetAttribute", name, kernel.handle, attribute, bytes);
   kernel.sharedLimit = bytes;
 }
 
 /** Finds a kernel in the modules by name, and remembers it. */
-function kernelFinder({ driver }: CudaContext, images: readonly KernelImage[]) {
+function kernelFinder({ driver }: CudaContext, images: readonly KernelImage[], onOpen: OnOpen) {
   const modules = images.map(({ family, image }) => {
     driver.call("cuModuleLoadData", family, out, image);
-    return outHandle();
+    const module = outHandle();
+    onOpen(() => driver.call("cuModuleUnload", family, module));
+    return module;
   });
   const known = new Map<string, Kernel>();
   return (name: string): Kernel => {
@@ -97,13 +100,17 @@ function kernelFinder({ driver }: CudaContext, images: readonly KernelImage[]) {
     if (kept !== undefined) return kept;
     for (const module of modules) {
       const status = driver.symbols.cuModuleGetFunction(out, module, name);
-      if (status === CUDA.NOT_FOUND) continue;
+      if (status === ABI.CUDA_ERROR_NOT_FOUND) continue;
       driver.check(status, "cuModuleGetFunction", name);
       const kernel = { handle: outHandle(), sharedLimit: DEFAULT_SHARED };
       known.set(name, kernel);
       return kernel;
     }
-    throw errors.native("cuModuleGetFunction", CUDA.NOT_FOUND, `no module has the kernel ${name}`);
+    throw errors.native(
+      "cuModuleGetFunction",
+      ABI.CUDA_ERROR_NOT_FOUND,
+      `no module has the kernel ${name}`,
+    );
   };
 }
 

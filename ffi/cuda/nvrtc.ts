@@ -1,6 +1,7 @@
 import { type FFIFunction, ptr } from "bun:ffi";
 import { errors } from "../../core/errors.ts";
 import { openLibrary } from "../load.ts";
+import { NVRTC_STATUSES } from "./abi.ts";
 import { out, outAddress, outHandle, outInt } from "./driver.ts";
 
 const [P, I] = ["ptr", "i32"] as const;
@@ -22,18 +23,6 @@ export const NVRTC_SYMBOLS = {
 } as const satisfies Record<string, FFIFunction>;
 
 const HINT = "npm run setup -- --cuda fetches it, or run with --device cpu";
-
-/** nvrtcResult */
-const STATUSES = [
-  "NVRTC_SUCCESS",
-  "NVRTC_ERROR_OUT_OF_MEMORY",
-  "NVRTC_ERROR_PROGRAM_CREATION_FAILURE",
-  "NVRTC_ERROR_INVALID_INPUT",
-  "NVRTC_ERROR_INVALID_PROGRAM",
-  "NVRTC_ERROR_INVALID_OPTION",
-  "NVRTC_ERROR_COMPILATION",
-  "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE",
-];
 
 /** What a family of kernels is compiled for: machine code of one capability, or PTX. */
 export interface Target {
@@ -70,7 +59,7 @@ export function openNvrtc(candidates: readonly string[]): Nvrtc {
   const { path, symbols } = openLibrary("NVRTC", candidates, NVRTC_SYMBOLS, HINT);
   function check(status: number, call: string, log = "") {
     if (status === 0) return;
-    const text = STATUSES[status] ?? "unknown error";
+    const text = NVRTC_STATUSES[status] ?? "unknown error";
     throw errors.native(call, status, log === "" ? text : `${text}\n${log}`);
   }
   check(symbols.nvrtcGetNumSupportedArchs(out), "nvrtcGetNumSupportedArchs");

@@ -1,7 +1,9 @@
 import { FreeSpace } from "../../core/backend/free-space.ts";
 import { errors, invariant } from "../../core/errors.ts";
+import { ABI } from "./abi.ts";
+import { closeAll } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
-import { CUDA, out, outAddress } from "./driver.ts";
+import { out, outAddress } from "./driver.ts";
 
 /** Device memory for all buffers of a backend. */
 export interface DevicePool {
@@ -18,24 +20,23 @@ export interface DevicePool {
 /** Blocks begin at multiples of this: what cuBLAS takes as aligned, and a whole cache line. */
 const ALIGNMENT = 256;
 
+/** The size of a block that holds `bytes`. */
+export const blockSize = (bytes: number) => Math.max(Math.ceil(bytes / ALIGNMENT), 1) * ALIGNMENT;
+
 /** Increment in which the range is backed by memory. */
 const STEP = 64 * 2 ** 20;
-
-/** CUmemAllocationType, CUmemLocationType, CUmemAccess_flags. */
-const [PINNED, ON_DEVICE, READ_WRITE] = [1, 1, 3];
-
-/** struct CUmemAllocationProp: type, handle types, location { type, id }, then zeros. */
-const PROPERTIES_BYTES = 32;
 
 /**
  * One reserved range of addresses, as large as the device's memory, backed by memory as it is
  * needed. One compute stream orders all work, so that a freed block may be used again at once.
  */
 export function devicePool({ driver, device, totalBytes }: CudaContext): DevicePool {
-  const properties = new Int32Array(new ArrayBuffer(PROPERTIES_BYTES));
-  properties.set([PINNED, 0, ON_DEVICE, device]);
-  const access = Int32Array.from([ON_DEVICE, device, READ_WRITE]);
-  driver.call("cuMemGetAllocationGranularity", undefined, out, properties, 0);
+  const place = [ABI.CU_MEM_LOCATION_TYPE_DEVICE, device]; // struct CUmemLocation
+  const properties = new Int32Array(new ArrayBuffer(ABI["sizeof CUmemAllocationProp"]));
+  properties.set([ABI.CU_MEM_ALLOCATION_TYPE_PINNED, 0, ...place]); // type, handle types, location
+  const access = Int32Array.from([...place, ABI.CU_MEM_ACCESS_FLAGS_PROT_READWRITE]);
+  const least = ABI.CU_MEM_ALLOC_GRANULARITY_MINIMUM;
+  driver.call("cuMemGetAllocationGranularity", undefined, out, properties, least);
   const granule = outAddress();
   const step = Math.ceil(STEP / granule) * granule;
   const space = new FreeSpace();
@@ -56,15 +57,23 @@ export function devicePool({ driver, device, totalBytes }: CudaContext): DeviceP
     range ??= reserve();
     if (range.end + bytes > range.limit) return false;
     const status = driver.symbols.cuMemCreate(out, bytes, properties, 0);
-    if (status === CUDA.OUT_OF_MEMORY) return false;
+    if (status === ABI.CUDA_ERROR_OUT_OF_MEMORY) return false;
     driver.check(status, "cuMemCreate", `${bytes} bytes`);
     const handle = outAddress();
-    driver.call("cuMemMap", undefined, range.end, bytes, 0, handle, 0);
+    const mapped = driver.symbols.cuMemMap(range.end, bytes, 0, handle, 0);
+    if (mapped !== ABI.CUDA_SUCCESS) driver.symbols.cuMemRelease(handle);
+    driver.check(mapped, "cuMemMap");
     parts.push({ start: range.end, bytes, handle });
     driver.call("cuMemSetAccess", undefined, range.end, bytes, access, 1);
     space.give(range.end, bytes);
     range.end += bytes;
     return true;
+  }
+
+  function freeBytes(): number {
+    const total = new BigUint64Array(new ArrayBuffer(8));
+    driver.call("cuMemGetInfo_v2", undefined, out, total);
+    return outAddress();
   }
 
   function extend(bytes: number): boolean {
@@ -75,9 +84,9 @@ export function devicePool({ driver, device, totalBytes }: CudaContext): DeviceP
 
   return {
     alloc(bytes) {
-      const size = Math.max(Math.ceil(bytes / ALIGNMENT), 1) * ALIGNMENT;
+      const size = blockSize(bytes);
       const start = space.take(size) ?? (extend(size) ? space.take(size) : undefined);
-      if (start === undefined) throw errors.memory(size, live);
+      if (start === undefined) throw errors.memory(size, live, freeBytes());
       sizes.set(start, size);
       live += size;
       return start;
@@ -93,13 +102,21 @@ export function devicePool({ driver, device, totalBytes }: CudaContext): DeviceP
       return live;
     },
     close() {
-      for (const { start, bytes, handle } of parts.splice(0)) {
-        driver.call("cuMemUnmap", undefined, start, bytes);
-        driver.call("cuMemRelease", undefined, handle);
-      }
-      if (range !== undefined)
-        driver.call("cuMemAddressFree", undefined, range.start, range.limit - range.start);
+      const reserved = range;
       range = undefined;
+      closeAll([
+        ...parts
+          .splice(0)
+          .flatMap(({ start, bytes, handle }) => [
+            () => driver.call("cuMemUnmap", undefined, start, bytes),
+            () => driver.call("cuMemRelease", undefined, handle),
+          ]),
+        () => {
+          if (reserved === undefined) return;
+          const { start, limit } = reserved;
+          driver.call("cuMemAddressFree", undefined, start, limit - start);
+        },
+      ]);
     },
   };
 }

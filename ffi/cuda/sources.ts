@@ -24,6 +24,15 @@ export function kernelSources(): Source[] {
 /** The name of a source's family. */
 export const familyOf = ({ name }: Pick<Source, "name">) => basename(name, ".cu");
 
+/** The sources for a released executable: paths by their names in it. */
+export const kernelFiles = (): ReadonlyMap<string, string> =>
+  new Map(
+    [...textsOf(kernelsDir).keys()].map((name) => [
+      `${EMBEDDED_KERNELS}/${name}`,
+      join(kernelsDir, name),
+    ]),
+  );
+
 const isSource = (name: string) => /\.(cu|h)$/.test(name);
 
 const textsOf = (dir: string) =>

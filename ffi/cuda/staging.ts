@@ -1,5 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import { viewBytes } from "../memory.ts";
+import { ABI } from "./abi.ts";
+import { closeAll } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outHandle } from "./driver.ts";
 
@@ -24,8 +26,6 @@ const HALF = 4 * 2 ** 20;
 /** Bytes of the download block. */
 const WINDOW = 4 * 2 ** 20;
 
-const DISABLE_TIMING = 2;
-
 /** A pinned block with an event. */
 interface Slot {
   readonly pointer: Pointer;
@@ -40,7 +40,9 @@ export function openStaging({ driver, stream }: CudaContext): Staging {
   function slot(bytes: number): Slot {
     driver.call("cuMemHostAlloc", `${bytes} bytes`, out, bytes, 0);
     const pointer = outHandle();
-    driver.call("cuEventCreate", undefined, out, DISABLE_TIMING);
+    const status = driver.symbols.cuEventCreate(out, ABI.CU_EVENT_DISABLE_TIMING);
+    if (status !== ABI.CUDA_SUCCESS) driver.symbols.cuMemFreeHost(pointer);
+    driver.check(status, "cuEventCreate");
     const made = {
       pointer,
       bytes: new Uint8Array(viewBytes(pointer, bytes)),
@@ -88,10 +90,14 @@ export function openStaging({ driver, stream }: CudaContext): Staging {
     },
     wait,
     close() {
-      for (const { pointer, event } of slots.splice(0)) {
-        driver.call("cuEventDestroy_v2", undefined, event);
-        driver.call("cuMemFreeHost", undefined, pointer);
-      }
+      closeAll(
+        slots
+          .splice(0)
+          .flatMap(({ pointer, event }) => [
+            () => driver.call("cuEventDestroy_v2", undefined, event),
+            () => driver.call("cuMemFreeHost", undefined, pointer),
+          ]),
+      );
     },
   };
 }

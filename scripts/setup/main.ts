@@ -1,6 +1,6 @@
 /**
- * Second half of set-up: oneDNN and the C kernels. bootstrap.sh has installed Bun and the npm
- * packages.
+ * Second half of set-up: oneDNN and the C kernels; with --cuda, NVRTC and cuBLAS too. bootstrap.sh
+ * has installed Bun and the npm packages.
  */
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -8,7 +8,9 @@ import { AdaloraError } from "../../core/errors.ts";
 import { buildForThisCpu } from "../../ffi/cpu/build.ts";
 import { openDnnl } from "../../ffi/cpu/dnnl.ts";
 import { openOpenMp } from "../../ffi/cpu/openmp.ts";
+import { fetchedCuda } from "../../ffi/cuda/libraries.ts";
 import { nativeDir, projectDir } from "../../ffi/paths.ts";
+import { CUDA_MEGABYTES, fetchCuda, isCudaFetched } from "./cuda.ts";
 import { fetchDnnl, isFetched } from "./onednn.ts";
 
 /** Exit status if a component is missing; bootstrap.sh passes it on. */
@@ -61,11 +63,21 @@ async function kernels() {
   else if (verbose) say(`C kernels: ${Object.keys(manifest.libraries).join(", ")}, up to date`);
 }
 
+async function cuda() {
+  const start = performance.now();
+  if (isCudaFetched()) return say(`CUDA's libraries: ${displayPath(fetchedCuda())}`);
+  say(`CUDA's libraries: fetching NVRTC and cuBLAS (${CUDA_MEGABYTES} MB) ...`);
+  await fetchCuda();
+  say(`CUDA's libraries: fetched to ${displayPath(fetchedCuda())} in ${seconds(start)}`);
+}
+
 const displayPath = (path: string) =>
   path.startsWith(projectDir) ? relative(projectDir, path) : path;
 
 mkdirSync(nativeDir, { recursive: true });
 const parts = await Promise.allSettled([part("C kernels", kernels), part("oneDNN", oneDnn)]);
+const lacksCuda =
+  process.argv.includes("--cuda") && (await part("CUDA's libraries", cuda)) !== undefined;
 const missing = parts.flatMap((ended) => {
   if (ended.status === "rejected") throw ended.reason; // a bug
   return ended.value ?? [];
@@ -76,4 +88,4 @@ else if (verbose) say("ready");
 const stamp = join(nativeDir, `ready.${process.pid}`);
 writeFileSync(stamp, missing.map((what) => `${what} missing\n`).join(""));
 renameSync(stamp, join(nativeDir, "ready"));
-process.exitCode = missing.length > 0 ? INCOMPLETE : 0;
+process.exitCode = missing.length > 0 || lacksCuda ? INCOMPLETE : 0;

@@ -1,18 +1,10 @@
 import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  existsSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
-import { NO_COMMAND, runSilently } from "./command.ts";
+import { fetchWheels, unpackWheel } from "./wheels.ts";
 
 /** Portable build of oneDNN 3.2 for GNU OpenMP; needs glibc 2.27, libstdc++ and libgomp. */
 export const WHEEL = {
@@ -72,51 +64,12 @@ function moveIntoPlace(whole: string, folder: string, library: string) {
   }
 }
 
-const PIP_DOWNLOAD = (
-  "download --quiet --no-input --disable-pip-version-check --timeout 20 --retries 2 " +
-  "--no-deps --only-binary :all: --require-hashes --dest . -r requirements.txt"
-).split(" ");
-const UV_INSTALL =
-  "pip install --quiet --no-deps --only-binary :all: --require-hashes --target site -r requirements.txt".split(
-    " ",
-  );
-
-/** Ways to fetch a wheel, in order of preference: the first whose probe succeeds is used. */
-const FETCHERS = [
-  {
-    probe: ["python3", "-m", "pip", "--version"],
-    fetch: ["python3", "-m", "pip", ...PIP_DOWNLOAD],
-  },
-  { probe: ["pip3", "--version"], fetch: ["pip3", ...PIP_DOWNLOAD] },
-  { probe: ["pip", "--version"], fetch: ["pip", ...PIP_DOWNLOAD] },
-  { probe: ["uv", "--version"], fetch: ["uv", ...UV_INSTALL] },
-];
-
-async function download(folder: string, env: NodeJS.ProcessEnv) {
-  const fetch = await firstFetcher(folder, env);
-  if (fetch === undefined)
-    throw errors.machine(
-      "neither pip nor uv is available",
+const download = (folder: string, env: NodeJS.ProcessEnv) =>
+  fetchWheels([WHEEL], folder, env, {
+    noFetcher:
       "apt-get install python3-pip (or install your system's oneDNN 3), then: npm run setup",
-    );
-  const requirement = `${WHEEL.name}==${WHEEL.version} --hash=sha256:${WHEEL.sha256}\n`;
-  writeFileSync(join(folder, "requirements.txt"), requirement);
-  const failure = await run(fetch, folder, env);
-  if (failure !== undefined)
-    throw errors.machine(
-      `${fetch[0]} could not fetch ${WHEEL.name}: ${failure}`,
-      "check the network, then: npm run setup",
-    );
-}
-
-async function firstFetcher(folder: string, env: NodeJS.ProcessEnv) {
-  for (const { probe, fetch } of FETCHERS)
-    if ((await run(probe, folder, env)) === undefined) return fetch;
-  return undefined;
-}
-
-const run = (command: readonly string[], cwd: string, env: NodeJS.ProcessEnv) =>
-  runSilently(command, cwd, { ...env, PIP_REQUIRE_VIRTUALENV: "0" });
+    failed: "check the network, then: npm run setup",
+  });
 
 /**
  * Returns the data folder of the download in `folder`: pip leaves a wheel, uv an installed tree.
@@ -130,27 +83,6 @@ async function dataFolder(folder: string, env: NodeJS.ProcessEnv): Promise<strin
   const members = KEPT.map((name) => `${data}/${name}`);
   await unpackWheel(join(folder, wheel), members, folder, env);
   return join(folder, data);
-}
-
-const EXTRACT = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall('.', sys.argv[2:])";
-
-/** Unpacks members of a wheel into `to` with Python. Throws E_MACHINE with its last error. */
-export async function unpackWheel(
-  wheel: string,
-  members: readonly string[],
-  to: string,
-  env: NodeJS.ProcessEnv,
-): Promise<void> {
-  let failure: string | undefined;
-  for (const python of ["python3", "python"]) {
-    failure = await run([python, "-c", EXTRACT, wheel, ...members], to, env);
-    if (failure === undefined) return;
-    if (failure !== NO_COMMAND) break;
-  }
-  throw errors.machine(
-    `python3 could not unpack ${basename(wheel)}: ${failure}`,
-    "apt-get install python3, then: npm run setup",
-  );
 }
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");

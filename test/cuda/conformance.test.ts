@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, test } from "bun:test";
 import { createEmulatedBackend, type EmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
-import { cases } from "../conformance/cases.ts";
 import { runConformance } from "../conformance/run.ts";
 import { available } from "../helpers/available.ts";
 
@@ -8,11 +7,6 @@ let emulated: EmulatedBackend | undefined;
 const { reason } = await available(async () => (emulated = await createEmulatedBackend()).backend);
 if (emulated !== undefined) {
   const { backend, control } = emulated;
-  const missing = cases.filter(({ entry }) => backend[entry] === undefined);
-  const entries = [...new Set(missing.map(({ entry }) => entry))];
-  const skip = [{ reason: "not written yet", cases: missing.map(({ name }) => name) }];
-  if (entries.length > 0) console.warn(`the cuda backend lacks ${entries.join(", ")}`);
-
   afterAll(() => backend.close());
 
   describe("the lowest thread runs as far as it gets, work is done at once", () => {
@@ -21,7 +15,7 @@ if (emulated !== undefined) {
       control.set("order", 2);
       control.set("early", 1);
     });
-    runConformance(backend, { skip, alignments: ["odd"] });
+    runConformance(backend, { alignments: ["odd"] });
   });
 
   describe("the highest thread runs as far as it gets, work is as late as it may be", () => {
@@ -29,6 +23,6 @@ if (emulated !== undefined) {
       control.set("order", 3);
       control.set("early", 0);
     });
-    runConformance(backend, { skip, alignments: ["mixed"] });
+    runConformance(backend, { alignments: ["mixed"] });
   });
 } else test.skip(`the emulated cuda device agrees with the reference (${reason})`, () => {});

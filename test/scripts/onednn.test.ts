@@ -11,7 +11,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fetchDnnl, isFetched, unpackWheel } from "../../scripts/setup/onednn.ts";
+import { fetchDnnl, isFetched } from "../../scripts/setup/onednn.ts";
+import { unpackWheel } from "../../scripts/setup/wheels.ts";
 
 const root = mkdtempSync(join(tmpdir(), "adalora-fetch-"));
 afterAll(() => rmSync(root, { recursive: true }));

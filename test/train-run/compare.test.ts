@@ -69,6 +69,7 @@ describe("compare", () => {
     const costs = JSON.parse(text(whole, "costs.json"));
     expect(costs["lora-cut"].seconds).toHaveLength(2);
     expect(costs["adalora"].memory[0]).toBeGreaterThan(1e6);
+    expect(text(whole, "report.html")).toContain('<th scope="row">adalora-2');
   });
 
   test("trains an arm as run does: on the same rows in the same order", async () => {
@@ -110,7 +111,7 @@ describe("compare", () => {
     expect(ada.difference.wins + ada.difference.ties + ada.difference.losses).toBe(1);
   });
 
-  test("that is interrupted names the command that goes on with it", async () => {
+  test("that is interrupted names the command that continues it", async () => {
     const out = path("interrupted");
     const started = start(comparing(out, "lora", { seeds: 2, "max-steps": 2000 }));
     await started.signalAfter("run 1 of 2", "SIGINT");

@@ -10,7 +10,8 @@ import { fromBfloats, toBfloats } from "./host-bf16.ts";
 type Memory = Pick<
   Backend,
   "alloc" | "free" | "view" | "zero" | "copy" | "upload" | "download" | "adopt" | "memory"
->;
+> &
+  Required<Pick<Backend, "startDownload">>;
 
 const bytesOf = (buffer: CudaBuffer) => buffer.length * elementBytes[buffer.dtype];
 
@@ -80,6 +81,11 @@ export function memoryKernels(
     download(from) {
       const own = cudaBuffer(from);
       return hostArray(own.dtype, staging.download(own.pointer, bytesOf(own)));
+    },
+    startDownload(from) {
+      const own = cudaBuffer(from);
+      const wait = staging.startDownload(own.pointer, bytesOf(own));
+      return () => hostArray(own.dtype, wait());
     },
     adopt(tensor, dtype) {
       if (dtype !== "f32" && dtype !== "bf16")

@@ -1,4 +1,4 @@
-import { type CudaBackend, createCudaBackend } from "../backend.ts";
+import { type CudaBackend, type CudaOptions, createCudaBackend } from "../backend.ts";
 import { buildEmulator } from "./build.ts";
 import { controlEmulator, type EmulatorControl } from "./control.ts";
 
@@ -14,7 +14,7 @@ export interface EmulatedBackend {
  */
 export async function createEmulatedBackend(
   dtype: "f32" | "bf16" = "f32",
-  options: { readonly debugSync?: boolean } = {},
+  options: Pick<CudaOptions, "debugSync" | "attentionScratch"> = {},
 ): Promise<EmulatedBackend> {
   const { driver, images } = await buildEmulator();
   const backend = await createCudaBackend({

@@ -17,12 +17,15 @@ import type { KernelImage } from "../kernels.ts";
 const EMULATOR = import.meta.dir;
 const KERNELS = join(EMULATOR, "../kernels");
 
+/** What kernels are compiled with; the other files are the driver's. */
+const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h"];
+
 const COMMON = "-std=c++17 -fPIC -fvisibility=hidden -shared -Wall -Wextra".split(" ");
-const DRIVER_FLAGS = [...COMMON, "-O2", "-ldl"];
+const DRIVER_FLAGS = [...COMMON, "-O3", "-ldl"];
 /** The checks report misaligned accesses and indices past an array: see checks.h. */
 const KERNEL_FLAGS = [
   ...COMMON,
-  ..."-O1 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
+  ..."-O2 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
     " ",
   ),
   ...["-I", EMULATOR, "-I", KERNELS],
@@ -96,7 +99,7 @@ async function buildDriver(compiler: Compiler, to: string): Promise<string> {
 
 async function buildFamily(compiler: Compiler, family: string, to: string): Promise<string> {
   const source = join(KERNELS, `${family}.cu`);
-  const headers = [...filesOf(KERNELS, ".h"), ...filesOf(EMULATOR, ".h")];
+  const headers = [...filesOf(KERNELS, ".h"), ...LANGUAGE.map((name) => join(EMULATOR, name))];
   const key = keyOf(compiler, KERNEL_FLAGS, [source, ...headers]);
   const library = join(to, `${family}-${key}.so`);
   if (existsSync(library)) return library;

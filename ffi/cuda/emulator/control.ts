@@ -23,6 +23,9 @@ export interface EmulatorReport {
   readonly emptyWaits: number;
   readonly uploads: number;
   readonly downloads: number;
+  /** Bytes of the device's memory, and blocks of pinned memory, in use now. */
+  readonly used: number;
+  readonly pinned: number;
   /** Queued items of work that have not run. */
   readonly pending: number;
   /** The last fault of a kernel or copy. */

@@ -58,15 +58,23 @@ int multiply(const Matrix &a, const Matrix &b, const Matrix &c, int k, float alp
   if (!computes()) return SUCCESS;
   const long a_step = a.transposed ? 1 : a.ld, a_row = a.transposed ? a.ld : 1;
   const long b_step = b.transposed ? b.ld : 1, b_col = b.transposed ? 1 : b.ld;
-  for (int j = 0; j < c.cols; j++)
+  std::vector<double> rows(size_t(c.rows) * size_t(k)), sums(size_t(c.rows));
+  for (int p = 0; p < k; p++)
+    for (int i = 0; i < c.rows; i++)
+      rows[size_t(p) * size_t(c.rows) + size_t(i)] = load(a, i * a_row + p * a_step);
+  for (int j = 0; j < c.cols; j++) {
+    sums.assign(sums.size(), 0);
+    for (int p = 0; p < k; p++) {
+      const double factor = load(b, j * b_col + p * b_step);
+      const double *row = &rows[size_t(p) * size_t(c.rows)];
+      for (int i = 0; i < c.rows; i++) sums[size_t(i)] += row[i] * factor;
+    }
     for (int i = 0; i < c.rows; i++) {
-      double sum = 0;
-      for (int p = 0; p < k; p++)
-        sum += double(load(a, i * a_row + p * a_step)) * load(b, j * b_col + p * b_step);
       const long at = long(j) * c.ld + i;
-      const float product = alpha * float(sum);
+      const float product = alpha * float(sums[size_t(i)]);
       store(c, at, beta == 0 ? product : product + beta * load(c, at));
     }
+  }
   return SUCCESS;
 }
 

@@ -23,8 +23,6 @@ struct dim3 {
 
 namespace emulator {
 
-enum State : uint8_t { FRESH, READY, AT_BARRIER, AT_WARP, ENDED };
-
 constexpr unsigned MAX_THREADS = 1024, LANES = 32;
 constexpr size_t STACK = 64 << 10;
 constexpr size_t CANARY = 64;
@@ -34,7 +32,14 @@ struct Thread {
   void *stack_pointer;
   char *stack;
   dim3 index;
-  State state;
+  bool fresh; /* has not begun */
+};
+
+/* A set of threads. */
+struct Set {
+  uint64_t words[MAX_THREADS / 64];
+  void add(unsigned i) { words[i / 64] |= uint64_t(1) << i % 64; }
+  void remove(unsigned i) { words[i / 64] &= ~(uint64_t(1) << i % 64); }
 };
 
 struct Warp {
@@ -49,7 +54,9 @@ struct Block {
   Thread threads[MAX_THREADS];
   Warp warps[MAX_THREADS / LANES];
   char *free_stacks[MAX_THREADS + 1];
-  unsigned free_count, stack_count;
+  unsigned free_count;
+  Set runnable, at_barrier, at_warp;
+  unsigned words; /* of the sets */
   dim3 index, size, grid;
   unsigned count, live, arrived, current, generation;
   int votes[2];
@@ -93,19 +100,46 @@ inline unsigned random_number() {
   return s;
 }
 
-/* The thread that runs next; the number of threads if none can. */
-inline unsigned choose(unsigned from) {
-  const unsigned n = block.count, order = block.launch->order;
-  const bool down = order == 1 || order == 3;
-  unsigned i = from;
-  if (order == 2) i = n - 1;
-  if (order == 3) i = 0;
-  if (order > 3) i = random_number() % n;
-  for (unsigned k = 0; k < n; k++) {
-    i = down ? (i == 0 ? n - 1 : i - 1) : (i + 1 == n ? 0 : i + 1);
-    if (block.threads[i].state <= READY) return i;
+/* The first runnable thread from `from` upwards; the number of threads if there is none. */
+inline unsigned first_from(unsigned from) {
+  for (unsigned w = from / 64; w < block.words; w++) {
+    const uint64_t below = w == from / 64 ? (uint64_t(1) << from % 64) - 1 : 0;
+    const uint64_t set = block.runnable.words[w] & ~below;
+    if (set) return w * 64 + unsigned(__builtin_ctzll(set));
   }
-  return n;
+  return block.count;
+}
+
+/* The first runnable thread below `from`, downwards; the number of threads if there is none. */
+inline unsigned first_below(unsigned from) {
+  for (unsigned w = block.words; w-- > 0;) {
+    if (w * 64 >= from) continue;
+    const unsigned bits = from - w * 64;
+    const uint64_t set = block.runnable.words[w] & (bits >= 64 ? ~uint64_t(0) : (uint64_t(1) << bits) - 1);
+    if (set) return w * 64 + 63 - unsigned(__builtin_clzll(set));
+  }
+  return block.count;
+}
+
+/* The thread that runs after `from`; the number of threads if none can. */
+inline unsigned choose(unsigned from) {
+  const unsigned n = block.count;
+  switch (block.launch->order) {
+    case 0: {
+      const unsigned next = first_from(from + 1);
+      return next < n ? next : first_from(0);
+    }
+    case 1: {
+      const unsigned next = first_below(from);
+      return next < n ? next : first_below(n);
+    }
+    case 2: return first_from(0);
+    case 3: return first_below(n);
+    default: {
+      const unsigned next = first_from(random_number() % n);
+      return next < n ? next : first_from(0);
+    }
+  }
 }
 
 void run_threads();
@@ -132,7 +166,7 @@ inline void yield_thread() {
   if (to == from) return;
   Thread &next = block.threads[to];
   block.current = to;
-  if (next.state == FRESH) {
+  if (next.fresh) {
     next.stack = take_stack();
     next.stack_pointer = fresh_stack(next.stack);
   }
@@ -143,15 +177,18 @@ inline void release_block() {
   block.arrived = 0;
   block.generation ^= 1;
   block.votes[block.generation] = 0;
-  for (unsigned i = 0; i < block.count; i++)
-    if (block.threads[i].state == AT_BARRIER) block.threads[i].state = READY;
+  for (unsigned w = 0; w < block.words; w++) {
+    block.runnable.words[w] |= block.at_barrier.words[w];
+    block.at_barrier.words[w] = 0;
+  }
 }
 
-inline void release_warp(unsigned w) {
-  block.warps[w].arrived = 0;
-  const unsigned end = (w + 1) * LANES < block.count ? (w + 1) * LANES : block.count;
-  for (unsigned i = w * LANES; i < end; i++)
-    if (block.threads[i].state == AT_WARP) block.threads[i].state = READY;
+inline void release_warp(unsigned warp) {
+  block.warps[warp].arrived = 0;
+  const uint64_t half = uint64_t(0xffffffff) << (warp % 2 * LANES);
+  uint64_t &waiting = block.at_warp.words[warp / 2];
+  block.runnable.words[warp / 2] |= waiting & half;
+  waiting &= ~half;
 }
 
 /* __syncthreads_or: a barrier of all threads of the block that still run. */
@@ -160,7 +197,8 @@ inline int wait_block(int vote) {
   block.votes[generation] |= vote;
   if (++block.arrived == block.live) release_block();
   else {
-    block.threads[block.current].state = AT_BARRIER;
+    block.runnable.remove(block.current);
+    block.at_barrier.add(block.current);
     yield_thread();
   }
   return block.votes[generation];
@@ -170,7 +208,8 @@ inline void wait_warp() {
   const unsigned w = block.current / LANES;
   if (++block.warps[w].arrived == block.warps[w].live) release_warp(w);
   else {
-    block.threads[block.current].state = AT_WARP;
+    block.runnable.remove(block.current);
+    block.at_warp.add(block.current);
     yield_thread();
   }
 }
@@ -178,13 +217,10 @@ inline void wait_warp() {
 /* Runs threads to their ends on one stack: the next fresh thread needs no stack of its own. */
 inline void run_threads() {
   for (;;) {
-    Thread &self = block.threads[block.current];
-    self.state = READY;
+    block.threads[block.current].fresh = false;
     block.body(block.argument);
-    /* The thread that ends here may be another than the one that began: no, each has its stack. */
-    Thread &ended = block.threads[block.current];
-    char *stack = ended.stack;
-    ended.state = ENDED;
+    char *stack = block.threads[block.current].stack;
+    block.runnable.remove(block.current);
     const unsigned w = block.current / LANES;
     block.live--, block.warps[w].live--;
     if (block.live > 0 && block.arrived == block.live) release_block();
@@ -198,7 +234,7 @@ inline void run_threads() {
     if (to == block.count) stop("deadlock: a barrier or shuffle is not reached by every thread");
     Thread &next = block.threads[to];
     block.current = to;
-    if (next.state == FRESH) {
+    if (next.fresh) {
       next.stack = stack;
       continue;
     }
@@ -213,13 +249,19 @@ inline void prepare_block() {
   for (unsigned z = 0; z < block.size.z; z++)
     for (unsigned y = 0; y < block.size.y; y++)
       for (unsigned x = 0; x < block.size.x; x++, i++)
-        block.threads[i] = {nullptr, nullptr, {x, y, z}, FRESH};
+        block.threads[i] = {nullptr, nullptr, {x, y, z}, true};
   for (unsigned w = 0; w * LANES < block.count; w++) {
     Warp &warp = block.warps[w];
     const unsigned left = block.count - w * LANES;
     warp.live = left < LANES ? left : LANES;
     warp.arrived = warp.written[0] = warp.written[1] = 0;
     memset(warp.parity, 0, sizeof warp.parity);
+  }
+  block.words = (block.count + 63) / 64;
+  for (unsigned w = 0; w < block.words; w++) {
+    const unsigned left = block.count - w * 64;
+    block.runnable.words[w] = left >= 64 ? ~uint64_t(0) : (uint64_t(1) << left) - 1;
+    block.at_barrier.words[w] = block.at_warp.words[w] = 0;
   }
   block.live = block.count;
   block.arrived = block.generation = 0;

@@ -90,17 +90,26 @@ inline void whole_warp(unsigned mask) {
 
 inline unsigned lane() { return block.current % LANES; }
 
-/* The value of another lane, which must have called too. */
+/* Shows a value to the other lanes and waits for theirs, in warp.values[the result]. */
 template <class T>
-inline T shuffle(unsigned mask, T value, unsigned source) {
+inline unsigned publish(unsigned mask, T value) {
   static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
   whole_warp(mask);
   Warp &warp = block.warps[block.current / LANES];
   const unsigned self = lane(), parity = warp.parity[self];
   warp.parity[self] ^= 1;
+  if (warp.arrived == 0) warp.written[parity] = 0; /* of two shuffles ago */
   memcpy(&warp.values[parity][self], &value, sizeof value);
   warp.written[parity] |= 1u << self;
   wait_warp();
+  return parity;
+}
+
+/* The value of another lane, which must have called too. */
+template <class T>
+inline T shuffle(unsigned mask, T value, unsigned source) {
+  const unsigned parity = publish(mask, value);
+  Warp &warp = block.warps[block.current / LANES];
   if (!(warp.written[parity] >> source & 1)) stop("a shuffle reads a lane that has ended");
   T result;
   memcpy(&result, &warp.values[parity][source], sizeof result);
@@ -133,8 +142,12 @@ inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) 
   return emulator::shuffle(mask, value, self >= first + delta ? self - delta : self);
 }
 inline unsigned __ballot_sync(unsigned mask, int vote) {
-  unsigned bits = vote ? 1u << emulator::lane() : 0;
-  for (int step = 1; step < 32; step <<= 1) bits |= __shfl_xor_sync(mask, bits, step);
+  using namespace emulator;
+  const unsigned parity = publish(mask, uint64_t(vote != 0));
+  const Warp &warp = block.warps[block.current / LANES];
+  unsigned bits = 0;
+  for (unsigned i = 0; i < LANES; i++)
+    if (warp.written[parity] >> i & 1 && warp.values[parity][i] != 0) bits |= 1u << i;
   return bits;
 }
 inline int __any_sync(unsigned mask, int vote) { return __ballot_sync(mask, vote) != 0; }

@@ -16,8 +16,6 @@ typedef uint64_t Address;
 
 static constexpr size_t GRANULE = 2 << 20;
 
-static long long used = 0; /* bytes of physical memory */
-
 static std::map<Address, size_t> physical; /* handles */
 
 static void *at(Address address) { return reinterpret_cast<void *>(address); }
@@ -25,7 +23,7 @@ static void *at(Address address) { return reinterpret_cast<void *>(address); }
 API int cuMemGetInfo_v2(size_t *free, size_t *total) {
   ENTER
   *total = size_t(state().settings["memory"]);
-  *free = *total - size_t(used);
+  *free = *total - size_t(state().used);
   return SUCCESS;
 }
 API int cuMemGetAllocationGranularity(size_t *bytes, const void *, int) {
@@ -49,15 +47,15 @@ API int cuMemAddressFree(Address, size_t) {
 API int cuMemCreate(Address *handle, size_t bytes, const void *, unsigned long long) {
   ENTER
   if (bytes == 0 || bytes % GRANULE) return INVALID_VALUE;
-  if (used + (long long)bytes > state().settings["memory"]) return OUT_OF_MEMORY;
+  if (state().used + (long long)bytes > state().settings["memory"]) return OUT_OF_MEMORY;
   static Address next = 1;
-  used += (long long)bytes;
+  state().used += (long long)bytes;
   physical[*handle = next++] = bytes;
   return SUCCESS;
 }
 API int cuMemRelease(Address handle) {
   ENTER
-  used -= (long long)physical[handle];
+  state().used -= (long long)physical[handle];
   physical.erase(handle);
   return SUCCESS;
 }

@@ -45,6 +45,7 @@ struct State {
   long fail_after = 0;
   int fail_status = 0;
   Blocks device, pinned;
+  long long used = 0; /* bytes of the device's memory */
   std::vector<std::function<int()>> queue;
   int sticky = 0;
   std::string fault; /* of the last asynchronous error */

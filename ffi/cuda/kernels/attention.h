@@ -38,12 +38,18 @@ DEVICE void store_scaled(T *row, const Columns &sum, f32 factor, i32 dim) {
   }
 }
 
-/* The product of a row in shared memory and one of this lane's own. */
+/* The product of a row in shared memory and one of this lane's own: in four sums, which round less
+ * than one and do not wait for each other. */
 template <class T>
 DEVICE f32 dot(const f32 *a, const T *b, i32 dim) {
-  f32 sum = 0.0f;
-  for (i32 d = 0; d < dim; d++) sum += a[d] * load(b + d);
-  return sum;
+  f32 sums[4] = {};
+  i32 d = 0;
+  for (; d + 4 <= dim; d += 4) {
+#pragma unroll
+    for (i32 i = 0; i < 4; i++) sums[i] += a[d + i] * load(b + d + i);
+  }
+  for (; d < dim; d++) sums[0] += a[d] * load(b + d);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 /* The product of two rows, by a whole warp. */

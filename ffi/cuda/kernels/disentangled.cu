@@ -144,32 +144,40 @@ DEVICE i64 pairs_at(const Pairs &p, i32 head, i32 query_row) {
   return ((i64)head * p.query_rows + query_row) * p.longest;
 }
 
-/* Sets a row of dq, and of the scratch, a warp. */
-template <class T>
-DEVICE void attend_queries_backward(T *dq, const Pairs &pairs, const T *dout, const T *out,
-                                    const f32 *log_sums, const T *q, const T *k, const T *v,
-                                    const T *pos_key, const T *pos_query, const Disentangled &s,
-                                    const Dropout &dropout) {
-  DYNAMIC_SHARED(f32, memory);
+/* A query of backward, by one warp. */
+struct Query {
+  Sequence sequence;
+  i32 i, row; /* in its sequence, of its dropout */
+  bool active;
+  i64 at, pairs_at; /* in q and its like, in the scratch */
+};
+
+DEVICE Query query_of(const Disentangled &s, const Pairs &pairs) {
   const Sequence sequence = sequence_of(s, sequence_of_block(s));
-  const i32 first_row = first_of_block(s), i = first_row + warp(), dim = s.dim;
-  if (first_row >= sequence.queries) return;
-  const Space space = space_at(memory, dim);
-  const i32 head = head_of_block(s), column = head * dim, width = s.heads * dim;
-  const bool active = i < sequence.queries;
-  const i32 query_row = sequence.query_start + i;
-  const i64 at = (i64)query_row * width + column,
-            pairs_row = pairs_at(pairs, (i32)blockIdx.y, query_row);
-  pos_key = columns_from(pos_key, column);
-  pos_query = columns_from(pos_query, column);
-  f32 inner = 0.0f, log_sum = 0.0f;
-  if (active) {
-    load_row(space.row_a, q + at, dim);
-    load_row(space.row_b, dout + at, dim);
-    inner = warp_dot(dout + at, out + at, dim);
-    log_sum = log_sums[(i64)head * pairs.query_rows + query_row];
-  }
-  Columns sum = {};
+  const i32 i = first_of_block(s) + warp(), head = head_of_block(s),
+            query_row = sequence.query_start + i;
+  return {sequence,
+          i,
+          head * s.tokens + sequence.start + i,
+          i < sequence.queries,
+          ((i64)query_row * s.heads + head) * s.dim,
+          pairs_at(pairs, (i32)blockIdx.y, query_row)};
+}
+
+/*
+ * Sets a query's row of the scratch: weights to its probabilities, gradients to those of the
+ * probabilities less `inner`, dout . out. Returns the mean of the latter, weighted by the former.
+ *
+ * The gradient of a score is a difference of the two, which cancel where one probability is near 1.
+ * The mean is 0 but for rounding; taking it off removes what `inner` has lost.
+ */
+template <class T>
+DEVICE f32 set_probabilities(const Pairs &pairs, const Query &query, f32 inner, f32 log_sum,
+                             const T *k, const T *v, const T *pos_key, const T *pos_query,
+                             const Space &space, const Disentangled &s, const Dropout &dropout) {
+  const i32 dim = s.dim, width = s.heads * dim, column = head_of_block(s) * dim;
+  const Sequence &sequence = query.sequence;
+  f32 total = 0.0f, weighted = 0.0f;
   for (i32 first = 0; first < sequence.n; first += TILE) {
     const i64 keys = (i64)(sequence.start + first) * width + column;
     const i32 count = smaller(TILE, sequence.n - first), j = first + lane();
@@ -177,19 +185,62 @@ DEVICE void attend_queries_backward(T *dq, const Pairs &pairs, const T *dout, co
     load_tile(space.tile_a, k + keys, width, count, dim);
     load_tile(space.tile_b, v + keys, width, count, dim);
     __syncthreads();
-    if (!active) continue; /* the whole warp */
+    if (!query.active || j >= sequence.n) continue;
+    const i32 t = s.relative ? relative_row(s, sequence.start, query.i, j) : 0,
+              at_row = lane() * tile_pitch(dim);
+    const f32 score = score_of(s, space.row_a, space.tile_a + at_row, pos_key, pos_query, t),
+              probability = expf(score - log_sum);
+    const f32 gradient = dot(space.row_b, space.tile_b + at_row, dim) *
+                             dropout_factor(dropout, query.row, j) -
+                         inner;
+    pairs.weights[query.pairs_at + j] = probability;
+    pairs.gradients[query.pairs_at + j] = gradient;
+    total += probability;
+    weighted += probability * gradient;
+  }
+  if (!query.active) return 0.0f; /* the whole warp */
+  total = warp_sum(total);
+  return warp_sum(weighted) / total;
+}
+
+/* Sets a row of dq, and of the scratch, a warp. */
+template <class T>
+DEVICE void attend_queries_backward(T *dq, const Pairs &pairs, const T *dout, const T *out,
+                                    const f32 *log_sums, const T *q, const T *k, const T *v,
+                                    const T *pos_key, const T *pos_query, const Disentangled &s,
+                                    const Dropout &dropout) {
+  DYNAMIC_SHARED(f32, memory);
+  const Query query = query_of(s, pairs);
+  const Sequence &sequence = query.sequence;
+  if (first_of_block(s) >= sequence.queries) return;
+  const i32 dim = s.dim, head = head_of_block(s), column = head * dim, width = s.heads * dim;
+  const Space space = space_at(memory, dim);
+  pos_key = columns_from(pos_key, column);
+  pos_query = columns_from(pos_query, column);
+  f32 inner = 0.0f, log_sum = 0.0f;
+  if (query.active) {
+    load_row(space.row_a, q + query.at, dim);
+    load_row(space.row_b, dout + query.at, dim);
+    inner = warp_dot(dout + query.at, out + query.at, dim);
+    log_sum = log_sums[(i64)head * pairs.query_rows + sequence.query_start + query.i];
+  }
+  const f32 mean = set_probabilities(pairs, query, inner, log_sum, k, v, pos_key, pos_query, space,
+                                     s, dropout);
+  Columns sum = {};
+  for (i32 first = 0; first < sequence.n; first += TILE) {
+    const i64 keys = (i64)(sequence.start + first) * width + column;
+    const i32 count = smaller(TILE, sequence.n - first), j = first + lane();
+    __syncthreads(); /* the tile before has been read */
+    load_tile(space.tile_a, k + keys, width, count, dim);
+    __syncthreads();
+    if (!query.active) continue; /* the whole warp */
     if (j < sequence.n) {
-      const i32 t = s.relative ? relative_row(s, sequence.start, i, j) : 0,
-                row = head * s.tokens + sequence.start + i, at_row = lane() * tile_pitch(dim);
-      const f32 score =
-          score_of(s, space.row_a, space.tile_a + at_row, pos_key, pos_query, t);
-      const f32 probability = expf(score - log_sum), factor = dropout_factor(dropout, row, j);
-      const f32 dropped = dot(space.row_b, space.tile_b + at_row, dim) * factor;
-      const f32 gradient = probability * (dropped - inner) * s.inverse_scale;
-      space.weights_a[lane()] = gradient;
-      space.relative[lane()] = t;
-      pairs.weights[pairs_row + j] = probability * factor;
-      pairs.gradients[pairs_row + j] = gradient;
+      const i64 pair = query.pairs_at + j;
+      const f32 probability = pairs.weights[pair],
+                gradient = probability * (pairs.gradients[pair] - mean) * s.inverse_scale;
+      pairs.weights[pair] = probability * dropout_factor(dropout, query.row, j);
+      pairs.gradients[pair] = space.weights_a[lane()] = gradient;
+      if (pos_key) space.relative[lane()] = relative_row(s, sequence.start, query.i, j);
     }
     __syncwarp();
     for (i32 r = 0; r < count; r++) {
@@ -199,7 +250,7 @@ DEVICE void attend_queries_backward(T *dq, const Pairs &pairs, const T *dout, co
     }
     __syncwarp(); /* the weights have been read */
   }
-  if (active) store_scaled(dq + at, sum, 1.0f, dim);
+  if (query.active) store_scaled(dq + query.at, sum, 1.0f, dim);
 }
 
 /* Sets a row of dk and dv a warp, from the scratch. */
@@ -261,15 +312,18 @@ DEVICE i32 key_at(const Disentangled &s, const Sequence &sequence, i32 position)
   return low == high && positions[low] == position ? low : -1;
 }
 
-/* Sets bit d + span - 1 of `bits` where relative[d] = t, by the whole block. */
-DEVICE void find_differences(u32 *bits, const Disentangled &s, i32 t) {
+/* Sets bit d + span - 1 of `bits` where relative[d] = t, by the whole block; returns whether there
+ * are any. */
+DEVICE bool find_differences(u32 *bits, const Disentangled &s, i32 t) {
   const i32 count = 2 * s.span - 1;
+  u32 all = 0;
   for (i32 word = warp(); word * WARP < count; word += warps()) {
     const i32 i = word * WARP + lane();
     const u32 found = __ballot_sync(ALL_LANES, i < count && s.relative[i] == t);
     if (lane() == 0) bits[word] = found;
+    all |= found;
   }
-  __syncthreads();
+  return __syncthreads_or(all != 0);
 }
 
 /* Sets a row to the sum of the warps' sums, added in their order. `memory` is [warps, dim]. */
@@ -297,7 +351,15 @@ DEVICE void attend_positions_backward(T *dpos_key, T *dpos_query, const Pairs &p
   const i32 dim = s.dim, width = s.heads * dim, column = head_of_block(s) * dim,
             t = (i32)blockIdx.x;
   u32 *bits = reinterpret_cast<u32 *>(memory + warps() * dim);
-  find_differences(bits, s, t);
+  const bool used = find_differences(bits, s, t);
+  const i64 at = (i64)t * width + column;
+  if (!used) {
+    for (i32 d = (i32)threadIdx.x; d < dim; d += (i32)blockDim.x) {
+      if (dpos_key) store(dpos_key + at + d, 0.0f);
+      if (dpos_query) store(dpos_query + at + d, 0.0f);
+    }
+    return;
+  }
   Columns key_sum = {}, query_sum = {};
   for (i32 word = 0; word * WARP < 2 * s.span - 1; word++) {
     for (u32 left = bits[word]; left != 0; left &= left - 1) {
@@ -317,7 +379,6 @@ DEVICE void attend_positions_backward(T *dpos_key, T *dpos_query, const Pairs &p
       }
     }
   }
-  const i64 at = (i64)t * width + column;
   if (dpos_key) store_block_sum(dpos_key + at, key_sum, memory, dim);
   if (dpos_query) store_block_sum(dpos_query + at, query_sum, memory, dim);
 }

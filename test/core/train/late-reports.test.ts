@@ -28,20 +28,24 @@ afterEach(() => rmSync(dir, { recursive: true }));
 const create = (backend: Backend, run: Partial<TinyRunOptions> = {}) =>
   tinySetup({ checkpointDir: join(dir, backend.name), backend, ...run });
 
-/** The reference, and the same as a device that works while the host goes on. */
+/** The reference, and the same as a device that works while the host continues. */
 const both = (): [Backend, Backend] => [
   createReferenceBackend(),
   late({ ...createReferenceBackend(), name: "late" }).backend,
 ];
 
-describe("on a device that works while the host goes on", () => {
+describe("on a device that works while the host continues", () => {
   test("each step is waited for once, when the next one has been queued", async () => {
     const { backend, events } = late(createReferenceBackend());
     const options = { evalSteps: 100, saveSteps: 100 };
     const { reports } = await train(create(backend, { options, setup: { validation: [] } }));
     expect(reports).toHaveLength(12);
     const whats = events.map(({ what }) => what);
-    const steps = ["start", ...Array.from({ length: 11 }, () => ["start", "wait"]).flat(), "wait"];
+    const steps: (typeof whats)[number][] = [
+      "start",
+      ...Array.from({ length: 11 }, () => ["start", "wait"] as const).flat(),
+      "wait",
+    ];
     expect(whats.slice(0, steps.length)).toEqual(steps);
     expect(new Set(whats.slice(steps.length))).toEqual(new Set(["download"])); // the checkpoint
     const queued = events.flatMap((event) => (event.what === "wait" ? [event.queued] : []));

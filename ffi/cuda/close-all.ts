@@ -1,0 +1,15 @@
+/** Takes what closes something that has been opened; the last opened is closed first. */
+export type OnOpen = (close: () => void) => void;
+
+/** Runs all steps, whichever of them fail, and then throws the first one's error. */
+export function closeAll(steps: readonly (() => void)[]): void {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}

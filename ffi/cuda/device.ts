@@ -1,0 +1,73 @@
+import type { Device, RunDType } from "../../core/device.ts";
+import { driverCandidates } from "./libraries.ts";
+
+const types = (dtype: RunDType) => ({ activation: dtype, master: "f32" }) as const;
+
+const HINT =
+  "the driver, NVRTC or cuBLAS may be at fault: try another version of each (ADALORA_CUDA names a folder of libraries)";
+
+/** NVIDIA's device n: matrix products by cuBLAS, everything else by the kernels of this folder. */
+export const cudaDevice = (ordinal = 0): Device => ({
+  name: ordinal === 0 ? "cuda" : `cuda:${ordinal}`,
+  about: "an NVIDIA GPU (cuda:1: the second)",
+  automatic: false,
+  dtypes: ["f32"],
+  selfTestHint: HINT,
+  numbered: cudaDevice,
+  types,
+  refusal: () =>
+    driverCandidates().length > 0 ? undefined : "NVIDIA's driver (libcuda.so.1) is not installed",
+
+  async open({ dtype }) {
+    const { openCuda } = await import("./open.ts");
+    return openCuda(ordinal, dtype);
+  },
+
+  async memoryModel(dtype) {
+    const { cudaMemoryModel } = await import("./memory-model.ts");
+    return cudaMemoryModel(types(dtype));
+  },
+
+  async memory() {
+    if (driverCandidates().length === 0) return undefined;
+    const { deviceMemory } = await import("./free-memory.ts");
+    return deviceMemory(ordinal);
+  },
+
+  async doctor() {
+    const { cudaFindings } = await import("./findings.ts");
+    return cudaFindings(ordinal);
+  },
+
+  async embeddedFiles() {
+    const { kernelFiles } = await import("./sources.ts");
+    return kernelFiles();
+  },
+});
+
+/** The setting "memory" of emulator/state.cpp. */
+const EMULATED_BYTES = 2 ** 30;
+
+/** The same code on an emulated device, which g++ compiles: for tests. */
+export const emulatedDevice: Device = {
+  ...cudaDevice(),
+  name: "cuda-host",
+  about: "an emulated NVIDIA GPU, for tests",
+  hidden: true,
+  refusal: () => undefined,
+
+  async open({ dtype }) {
+    const { createEmulatedBackend } = await import("./emulator/backend.ts");
+    return (await createEmulatedBackend(dtype)).backend;
+  },
+
+  memory: () =>
+    Promise.resolve({
+      kind: "own",
+      weights: "resident",
+      free: EMULATED_BYTES,
+      total: EMULATED_BYTES,
+    }),
+  doctor: () => Promise.resolve([]),
+  embeddedFiles: () => Promise.resolve(new Map()),
+};
