@@ -1,7 +1,7 @@
 import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 import { AdaloraError } from "../core/errors.ts";
 import { errorCode, fileError, machineError } from "../core/io/file-errors.ts";
-import { type LiveLine, liveLine } from "./live-line.ts";
+import { type LiveDisplay, liveDisplay } from "./live-display.ts";
 import { ownersError } from "./plugins/loaded-plugins.ts";
 import { printable, printableLines, shortened } from "./printable.ts";
 import {
@@ -12,7 +12,6 @@ import {
   type Scores,
   scoresText,
 } from "./progress.ts";
-import { panelLines } from "./run-panel.ts";
 import { type Output, outputOf, paint } from "./terminal.ts";
 import { pageWidth } from "./wrap.ts";
 import { wrappedMessage } from "./wrap-message.ts";
@@ -74,22 +73,14 @@ export function createReport({
   stderr = outputOf(process.stderr),
 }: ReportOptions): Report {
   const messages = withoutFailures(stderr);
-  const line = liveLine(messages);
+  const live = liveDisplay(messages);
   const isLive = stderr.isTerminal && !quiet;
-  const log = stderrLog(messages, line, quiet);
+  const log = stderrLog(messages, live, quiet);
   const results = resultPrinter(stdout);
   const printError = errorPrinter(log, messages, debug);
 
-  /** The last progress that has a panel. */
-  let panelled: Progress | undefined;
-  const showPanel = (state: Progress, always: boolean, status?: string) => {
-    panelled = state;
-    const lines = () => (state.panel ? panelLines(state, state.panel(), stderr, status) : []);
-    line.showBlock(lines, always);
-  };
   const showLive = (text: string, atOnce: boolean) => {
-    panelled = undefined;
-    if (isLive) line.show(printable(text), atOnce);
+    if (isLive) live.text(text, atOnce);
   };
 
   /** Prints errors as JSON; they are on stderr already, so a stdout that fails changes nothing. */
@@ -106,18 +97,12 @@ export function createReport({
     warn: (text, details = []) => log.warn(lined([text, ...details], stderr, "warn")),
 
     progress(state, keep) {
-      if (quiet) return;
-      const isLast = state.step === state.steps;
-      if (isLive && state.panel) showPanel(state, isLast);
-      else if (isLive) line.show(progressLine(state, stderr.columns - 1), isLast);
+      if (isLive) live.progress(state);
       else if (keep) log.info(progressLine(state));
     },
 
     batches(state, keep) {
-      if (quiet) return;
-      const isLast = state.done === state.total;
-      if (isLive && panelled) showPanel(panelled, isLast, batchLine(state, stderr.columns - 1));
-      else if (isLive) line.show(batchLine(state, stderr.columns - 1), isLast);
+      if (isLive) live.batches(state);
       else if (keep) log.info(batchLine(state));
     },
 
@@ -130,7 +115,7 @@ export function createReport({
     page: (text) => results.print(text),
 
     result(value, text) {
-      messages.write(line.erase());
+      messages.write(live.erase());
       results.print(json ? jsonLine(value) : printableLines(text, stdout.colours));
     },
 
@@ -195,7 +180,7 @@ function errorPrinter(log: ConsolaInstance, stderr: Output, debug: boolean) {
 }
 
 /** A logger for labelled lines on stderr; `quiet` drops those that only inform. */
-function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInstance {
+function stderrLog(stderr: Output, live: LiveDisplay, quiet: boolean): ConsolaInstance {
   return createConsola({
     level: quiet ? LogLevels.warn : LogLevels.info,
     throttle: 0, // print repeated lines too
@@ -204,8 +189,8 @@ function stderrLog(stderr: Output, line: LiveLine, quiet: boolean): ConsolaInsta
         log({ type, args }) {
           const label = labels[type];
           const prefix = label ? `${paint(stderr, label, type)}  ` : "";
-          stderr.write(`${line.erase()}${prefix}${String(args[0])}\n`);
-          if (type !== "error") line.restore();
+          stderr.write(`${live.erase()}${prefix}${String(args[0])}\n`);
+          if (type !== "error") live.restore();
         },
       },
     ],

@@ -102,10 +102,10 @@ function progressBar({ step, steps }: Progress, evalSteps: number, width: number
   const cells = Math.min(width, 100);
   const done = Math.floor((cells * step) / steps);
   const isMarked = evalSteps > 0 && (cells * evalSteps) / steps >= 3;
-  const marks = new Set<number>();
-  for (let at = evalSteps; isMarked && at < steps; at += evalSteps) {
-    marks.add(Math.floor((cells * at) / steps));
-  }
+  const count = isMarked ? Math.ceil(steps / evalSteps) - 1 : 0;
+  const marks = new Set(
+    Array.from({ length: count }, (_, i) => Math.floor((cells * (i + 1) * evalSteps) / steps)),
+  );
   return Array.from({ length: cells }, (_, i) =>
     marks.has(i) ? (i < done ? "┿" : "┼") : i < done ? "━" : "─",
   ).join("");

@@ -46,16 +46,9 @@ export function watchRun(
       onWarning: (message) => report.warn(message),
       stopRequested: () => stop.isRequested,
     },
-    onLoaded(fresh) {
-      const heads = [...new Set(fresh.map((name) => name.split(".")[0]))];
-      if (heads.length > 0)
-        report.info(`${heads.join(" and ")} are initialized at random: the checkpoint has none`);
-    },
+    onLoaded: (fresh) => reportFresh(fresh, report),
     onResume(step, damaged) {
-      for (const one of damaged) report.warn(`${one}: the checkpoint is damaged`);
-      if (step === undefined)
-        report.info("no checkpoint to resume from: starting from the beginning");
-      else report.info(`resuming after step ${step}`);
+      reportResume(step, damaged, report);
       isResumed = step !== undefined;
     },
     onStage: (text) => report.stage(text),
@@ -91,6 +84,19 @@ export function watchRun(
 }
 
 // --- internal ---
+
+/** Names the parts of the model that have no weights in the checkpoint. */
+function reportFresh(names: readonly string[], report: Report): void {
+  const heads = [...new Set(names.map((name) => name.split(".")[0]))];
+  if (heads.length > 0)
+    report.info(`${heads.join(" and ")} are initialized at random: the checkpoint has none`);
+}
+
+function reportResume(step: number | undefined, damaged: readonly string[], report: Report): void {
+  for (const one of damaged) report.warn(`${one}: the checkpoint is damaged`);
+  if (step === undefined) report.info("no checkpoint to resume from: starting from the beginning");
+  else report.info(`resuming after step ${step}`);
+}
 
 /** An evaluation's metrics of these names, with their intervals if there are any. */
 function scoresOf(evaluation: Evaluation, names: readonly string[]): Scores["metrics"] {

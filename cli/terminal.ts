@@ -78,8 +78,8 @@ function isClosed(fd: number): boolean {
  * which may be several writes too late to erase what the terminal has wrapped.
  */
 function refreshSize(stream: object): void {
-  if (!("_refreshSize" in stream) || typeof stream._refreshSize !== "function") return;
-  stream._refreshSize();
+  const refresh: unknown = Reflect.get(stream, "_refreshSize");
+  if (typeof refresh === "function") refresh.call(stream);
 }
 
 const RETRY_MS = 2;

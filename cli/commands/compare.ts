@@ -3,15 +3,17 @@ import { settingNames } from "../../core/config/run-config.ts";
 import { integer, integers, list, real, toggle } from "../../core/config/setting.ts";
 import { errors } from "../../core/errors.ts";
 import { writeJson } from "../../core/run/run-files.ts";
+import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
-import { armKinds, armSpecs } from "../compare/arm-specs.ts";
-import { compareArms, comparisonJson, costsJson } from "../compare/comparison.ts";
+import { armKinds, armSets, armSpecs } from "../compare/arm-specs.ts";
+import { compareArms, type ComparedArm, comparisonJson, costsJson } from "../compare/comparison.ts";
 import { comparisonText } from "../compare/comparison-text.ts";
-import { planArms } from "../compare/plan-arms.ts";
+import { planArms, type PlannedComparison } from "../compare/plan-arms.ts";
 import { clearRuns, runComparison, runFolders } from "../compare/run-comparison.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
 import { checkOut, defaultOut } from "../out-folder.ts";
+import { attemptReport } from "../report-page/kept-report.ts";
 import { recipeNames } from "../recipes.ts";
 import { requestedRun } from "../run-config.ts";
 import { whileLocked } from "../run-lock.ts";
@@ -51,10 +53,16 @@ export const compare = defineCommand({
   notes: [
     `Arms: ${Object.entries(armKinds)
       .map(([name, { about }]) => `${name} (${about})`)
-      .join("; ")}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01.`,
+      .join(
+        "; ",
+      )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. table-4 and table-5 are the arms of the paper's ablations: ${Object.values(
+      armSets,
+    )
+      .map((arms) => arms.join(","))
+      .join(" and ")}.`,
     "All arms end with as many parameters as the target rank has in every matrix, or less than one triplet fewer. Runs of one seed see the same rows in the same order from the same head.",
     "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those; the evaluation data stay unseen. lora-cut is tuned before the cut.",
-    "Writes compare.json, whose bytes are the same for the same settings, seeds and machine, and costs.json, with times and memory.",
+    "Writes compare.json, whose bytes are the same for the same settings, seeds and machine, costs.json, with times and memory, and report.html, with all arms.",
   ],
   examples: [
     "adalora compare rte --methods lora,svd-lora,adalora --seeds 5 --out runs/compare-rte",
@@ -95,6 +103,12 @@ export const compare = defineCommand({
       const [result, costs] = [comparisonJson(comparison), costsJson(comparison)];
       writeJson(join(out, "compare.json"), result);
       writeJson(join(out, "costs.json"), costs);
+      const { comparisonReport } = await import("../compare/comparison-report.ts");
+      const { writeArmsReport } = await import("../report-page/write-report.ts");
+      const runsOf = (arm: ComparedArm) => finishedFolders(planned, arm, out);
+      const page = () => comparisonReport(comparison, runsOf);
+      const warn = (text: string) => report.warn(text);
+      attemptReport(() => writeArmsReport(page(), join(out, runFiles.report)), warn);
       report.result({ ...result, costs, out }, comparisonText(comparison, out, report.stdout));
       return ran.failures.length > 0 ? 1 : 0;
     });
@@ -102,6 +116,16 @@ export const compare = defineCommand({
 });
 
 // --- internal ---
+
+/** Folders of the runs of an arm that finished. */
+function finishedFolders(
+  { arms }: PlannedComparison,
+  { name, runs }: ComparedArm,
+  out: string,
+): readonly string[] {
+  const folder = arms.find((arm) => arm.name === name)?.folder ?? name;
+  return runs.map(({ seed }) => seedFolder(join(out, folder), seed));
+}
 
 /** One number is how many seeds, several are the seeds. */
 function seedsOf(given: readonly number[] | null): readonly number[] {

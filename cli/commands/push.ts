@@ -29,7 +29,7 @@ export const push = defineCommand({
   options: own,
   notes: [
     "Makes the model repository NAME (org/name) on the hub hold the folder's files, in one commit; what it holds already is not sent again. A new repository is private unless --public is given; an existing one stays as it is.",
-    "Of a run the chosen weights are sent, and its log, ranks and settings in run/. Files that hold a token, a local path or this machine's name are refused.",
+    "Of a run the chosen weights are sent, and its log, results, ranks, settings and report in run/. Files that hold a token, a local path or this machine's name are refused.",
     "HF_TOKEN, or the login of the hub's own tools, gives the token; HF_ENDPOINT another hub.",
   ],
   examples: [
@@ -48,7 +48,10 @@ export const push = defineCommand({
     const { filesToPush, isStaleFile } = await import("../../core/run/push/pushed-files.ts");
     const { checkPrivate } = await import("../../core/run/push/check-private.ts");
     checkName(name);
-    const { kind, baseModel, dir, files } = filesToPush(source, options.which);
+    const { kind, baseModel, run, dir, files: found } = filesToPush(source, options.which);
+    const { reportToPush } = await import("../report-page/report-to-push.ts");
+    const records = run === undefined ? [] : [reportToPush(run, name)];
+    const files = [...found, ...records].toSorted((a, b) => (a.path < b.path ? -1 : 1));
     const { resolve } = await import("node:path");
     const secrets = privateHere(hubSettings(process.env).token, [resolve(source)]);
     await checkPrivate(dir, files, secrets);

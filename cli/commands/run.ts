@@ -113,10 +113,8 @@ async function trainTogether(
   const { run: prepared, note } = await fittedRun(checked, memory);
   if (note !== undefined) report.info(note);
   for (const warning of prepared.warnings) report.warn(warning);
-  const words = [
-    ...["--report-every", String(reportEvery)],
-    ...(hasCsv ? ["--report-to", "csv"] : []),
-  ];
+  const csv = hasCsv ? ["--report-to", "csv"] : [];
+  const words = ["--report-every", String(reportEvery), ...csv];
   return runSeedJobs(
     config,
     { prepared, seeds, parallel, words },

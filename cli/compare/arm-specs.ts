@@ -45,10 +45,22 @@ export interface ArmSpec {
   readonly values: Partial<RunConfig>;
 }
 
+/** Names that stand for several arms: the paper's ablations, its own method last. */
+export const armSets: Readonly<Record<string, readonly string[]>> = {
+  "table-4": [
+    "prune-lora",
+    "adalora:importance=sensitivity",
+    "adalora:importance=magnitude",
+    "adalora",
+  ],
+  "table-5": ["lora", "svd-lora:reg-orth-coef=0", "svd-lora", "adalora:reg-orth-coef=0", "adalora"],
+};
+
 /** Reads `--methods`. Throws E_FLAG for an unknown arm, or a setting that an arm can't have. */
 export function armSpecs(words: readonly string[]): readonly ArmSpec[] {
   const seen = new Map<string, number>();
-  return words.map((word) => {
+  const all = words.flatMap((word) => (Object.hasOwn(armSets, word) ? armSets[word]! : [word]));
+  return all.map((word) => {
     const [name = "", ...pairs] = word.split(":");
     const found = Object.hasOwn(armKinds, name) ? armKinds[name] : undefined;
     if (!found) throw unknownArm(name);
@@ -108,7 +120,7 @@ function ownSetting(word: string, pair: string, { method }: ArmKind): [string, u
 }
 
 function unknownArm(name: string) {
-  const known = Object.keys(armKinds);
+  const known = [...Object.keys(armKinds), ...Object.keys(armSets)];
   const guess = nearest(name, known);
   const hint = guess === undefined ? undefined : `did you mean ${guess}?`;
   return errors.flag("methods", `must be among ${known.join(", ")}, got "${name}"`, hint);

@@ -5,9 +5,18 @@ import { runFiles } from "../../core/run/run-folder.ts";
 import { readRun, runFolders } from "./read-run.ts";
 import { writeReport } from "./write-report.ts";
 
+/**
+ * What reports during a run may take: a share of its time, and some seconds more, so that short runs
+ * have theirs. A log of 200,000 steps takes 0.4 s to read and draw.
+ */
+const [SHARE, SPARE_SECONDS] = [0.01, 0.5];
+
 /** Keeps report.html up to date in a run's folder, or in that of several seeds. */
 export interface KeptReport {
-  /** Writes it after every `every`-th evaluation. */
+  /**
+   * Writes it after every `every`-th evaluation, or a later one where that would take more than one
+   * percent of the run's time.
+   */
   evaluated(): void;
   /** Writes it at the end of the run, or where it was interrupted. */
   ended(): void;
@@ -22,29 +31,44 @@ export function keepReport(
   every: number,
   warn: (text: string) => void,
   write: (out: string) => void = writeOwn,
+  now: () => number = () => performance.now() / 1000,
 ): KeptReport {
+  const began = now();
+  let [spent, last] = [0, 0];
   let evaluations = 0;
-  let hasFailed = false;
+  let [hasFailed, isDue] = [false, false];
   const attempt = () => {
-    try {
-      write(out);
-    } catch (error) {
-      if (!hasFailed)
-        warn(
-          `the report is not written: ${error instanceof Error ? error.message : String(error)}`,
-        );
+    const started = now();
+    const warnOnce = (text: string) => {
+      if (!hasFailed) warn(text);
       hasFailed = true;
-    }
+    };
+    attemptReport(() => write(out), warnOnce);
+    last = now() - started;
+    spent += last;
   };
+  const isAffordable = () => spent + last <= SPARE_SECONDS + SHARE * (now() - began);
   return {
     evaluated() {
       evaluations++;
-      if (every > 0 && evaluations % every === 0) attempt();
+      isDue ||= every > 0 && evaluations % every === 0;
+      if (!isDue || !isAffordable()) return;
+      attempt();
+      isDue = false;
     },
     ended() {
       if (every > 0) attempt();
     },
   };
+}
+
+/** Writes a report; where that fails, `warn` gets a message, and what was reported on is unharmed. */
+export function attemptReport(write: () => void, warn: (text: string) => void): void {
+  try {
+    write();
+  } catch (error) {
+    warn(`the report is not written: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** The run's observer, which also keeps its report up to date. */

@@ -1,80 +1,36 @@
-import packageJson from "../../package.json" with { type: "json" };
 import { type ReportCharts, chartsOf, everyChart, sized } from "./charts/all-charts.ts";
-import { type Chart, chartConfig } from "./charts/chart.ts";
+import { chartConfig } from "./charts/chart.ts";
 import { cellsOf, HEAT_MAP_DATA } from "./charts/heat-map.ts";
 import type { PageData } from "./browser/page-data.ts";
 import { keyFigures, stateText } from "./figures.ts";
-import { html, Markup, scriptJson } from "./html.ts";
-import { pageScript } from "./page-script.ts";
-import style from "./page-style.txt" with { type: "text" };
+import { html, type Markup } from "./html.ts";
+import { chartSection, figure, pageOf, sectionLinks, themeButton } from "./page-parts.ts";
 import type { ReportedRun } from "./read-run.ts";
 import { answerTable, confusionTables } from "./class-tables.ts";
 import { configList, configTable, environmentFacts } from "./fact-tables.ts";
 import { metricTable } from "./metric-table.ts";
 import { valueText } from "./value-text.ts";
 
-/** Nothing is loaded from anywhere, and no text is run as a program. */
-const POLICY =
-  "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
-
 /** The report of one run or several as one HTML file that needs no other. */
 export function reportPage(runs: readonly ReportedRun[]): string {
   const charts = chartsOf(runs);
   const title = titleOf(runs);
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="generator" content="adalora ${packageJson.version}" />
-        <link rel="icon" href="data:," />
-        <title>${title}</title>
-        <style>
-          ${new Markup(style)}
-        </style>
-        <script>
-          ${new Markup(THEME)};
-        </script>
-      </head>
-      <body>
-        <a class="skip" href="#result">Skip to the result</a>
-        ${header(runs, title, charts)}
-        <main>
-          ${resultSection(runs, charts)} ${ranksSection(charts)}
-          ${section("training", "Training", charts.training)} ${runSection(runs, charts)}
-        </main>
-        <footer>
-          Made by adalora ${packageJson.version} from the run’s log and results. The charts are
-          drawn by Vega in this page; nothing is loaded from anywhere.
-          <code>adalora report RUN --svg DIR</code> writes them as files.
-        </footer>
-        <script type="application/json" id="report-data">
-          ${scriptJson(pageData(charts))}
-        </script>
-        <script type="module">
-          ${new Markup(pageScript())};
-        </script>
-      </body>
-    </html> `.text;
+  return pageOf({
+    title,
+    header: header(runs, title, charts),
+    sections: [
+      resultSection(runs, charts),
+      ranksSection(charts),
+      chartSection("training", "Training", charts.training),
+      runSection(runs, charts),
+    ],
+    footer: html`from the run’s log and results. The charts are drawn by Vega in this page; nothing
+      is loaded from anywhere. <code>adalora report RUN --svg DIR</code> writes them as files.`,
+    data: pageData(charts),
+  });
 }
 
 // --- internal ---
-
-/** Before the page is painted: the system's theme, or the one chosen before. Print is light. */
-const THEME = `
-const root = document.documentElement, media = matchMedia("(prefers-color-scheme: dark)");
-let chosen;
-const apply = () => { root.dataset.theme = chosen ?? (media.matches ? "dark" : "light"); };
-apply();
-media.addEventListener("change", apply);
-addEventListener("beforeprint", () => { root.dataset.theme = "light"; for (const one of document.querySelectorAll("details")) one.open = true; });
-addEventListener("afterprint", apply);
-addEventListener("DOMContentLoaded", () => document.querySelector("#theme")?.addEventListener("click", () => {
-  chosen = root.dataset.theme === "dark" ? "light" : "dark";
-  apply();
-}));
-`;
 
 function titleOf(runs: readonly ReportedRun[]): string {
   const [first] = runs;
@@ -91,31 +47,23 @@ function header(runs: readonly ReportedRun[], title: string, charts: ReportChart
   const [first] = runs;
   const state = first && runs.length === 1 ? stateText(first) : undefined;
   const isDone = runs.every(({ result }) => result !== undefined);
+  const link = (id: string, name: string) => [id, name] as const;
   const links = [
-    ["result", "Result"],
-    ...(charts.ranks.length > 0 ? [["ranks", "Ranks"]] : []),
-    ...(charts.training.length > 0 ? [["training", "Training"]] : []),
-    ["run", "Run"],
+    link("result", "Result"),
+    ...(charts.ranks.length > 0 ? [link("ranks", "Ranks")] : []),
+    ...(charts.training.length > 0 ? [link("training", "Training")] : []),
+    link("run", "Run"),
   ];
   const { model, data } = first?.config ?? {};
   return html`<header>
     <div class="title">
       <h1>${title}</h1>
-      ${state === undefined ? undefined : html`<span class="state${isDone ? "" : " stopped"}">${state}</span>`}<button
-        class="theme"
-        id="theme"
-        type="button"
-      >
-        Light / dark
-      </button>
+      ${state === undefined ? undefined : html`<span class="state${isDone ? "" : " stopped"}">${state}</span>`}${themeButton}
     </div>
     <p class="about">
       ${runs.map(({ name }) => name).join(", ")}${model === undefined ? "" : ` · model ${valueText(model)}`}${data === undefined || data === model ? "" : ` · data ${valueText(data)}`}
     </p>
-    <nav aria-label="Sections">
-      ${links.map(([id, name]) => html`<a href="#${id}">${name}</a>`)}
-    </nav>
-    ${first && runs.length === 1 ? keyFigures(first) : undefined}
+    ${sectionLinks(links)} ${first && runs.length === 1 ? keyFigures(first) : undefined}
   </header>`;
 }
 
@@ -170,31 +118,6 @@ function runSection(runs: readonly ReportedRun[], { time }: ReportCharts): Marku
     <h2 id="environment">Environment</h2>
     ${environmentFacts(runs)}
   </section>`;
-}
-
-function section(id: string, title: string, charts: readonly Chart[]): Markup | undefined {
-  if (charts.length === 0) return undefined;
-  return html`<section aria-labelledby="${id}">
-    <h2 id="${id}">${title}</h2>
-    <div class="grid">${charts.map((chart) => figure(chart))}</div>
-  </section>`;
-}
-
-function figure({ id, title, about, label, isWide, height }: Chart, controls?: Markup): Markup {
-  return html`<figure class="card${isWide === true ? " full" : ""}">
-    <figcaption>
-      <h3>${title}</h3>
-      <p>${about}</p>
-    </figcaption>
-    ${controls}
-    <div
-      class="chart"
-      id="chart-${id}"
-      role="img"
-      aria-label="${label}"
-      style="min-height:${height}px"
-    ></div>
-  </figure>`;
 }
 
 function pageData(charts: ReportCharts): PageData {

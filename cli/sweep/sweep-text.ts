@@ -25,6 +25,35 @@ export function planLines({ rungs, configurations, subject }: PlannedSweep): rea
   ];
 }
 
+/** "rte: accuracy on 10% of the training rows" */
+export function sweepTitle({ subject, rungs }: Sweep): string {
+  const { task, metric, heldOut, isHigherBetter } = subject;
+  const lengths = rungs.length === 1 ? "" : ", by share of the steps";
+  const better = isHigherBetter ? "" : ", lower is better";
+  return `${task}: ${metric} on ${percent(heldOut)} of the training rows${lengths}${better}`;
+}
+
+/** Columns of the table of configurations, after the name. */
+export function configurationColumns({ rungs, subject }: Sweep): readonly string[] {
+  const titles = rungs.map(({ share }) => (rungs.length === 1 ? subject.metric : percent(share)));
+  return [...titles, "time", "memory"];
+}
+
+/** A configuration's cells: its value in each rung, time and memory. */
+export function configurationCells(swept: SweptConfiguration, rungs: number): readonly string[] {
+  const values = Array.from({ length: rungs }, (_, i) => {
+    const found = swept.rungs[i];
+    if (found === undefined) return "-";
+    return found.value === null ? "failed" : found.value.toFixed(4);
+  });
+  const [seconds, memory] = [secondsOf(swept), memoryOf(swept)];
+  return [
+    ...values,
+    seconds === null ? "-" : duration(seconds),
+    memory === null ? "-" : byteSize(memory),
+  ];
+}
+
 /** A finished sweep as a page: every configuration, the best first, and the command of the best. */
 export function sweepText(
   sweep: Sweep,
@@ -32,21 +61,16 @@ export function sweepText(
   out: string,
   output: Output,
 ): string {
-  const { subject, rungs, configurations, failures } = sweep;
-  const { task, metric, isHigherBetter, heldOut } = subject;
-  const titles = rungs.map(({ share }) => (rungs.length === 1 ? metric : percent(share)));
+  const { rungs, configurations, failures } = sweep;
   const [header = "", ...rows] = aligned([
-    ["configuration", ...titles, "time", "memory"],
-    ...configurations.map((one) => cellsOf(one, rungs.length)),
+    ["configuration", ...configurationColumns(sweep)],
+    ...configurations.map((one) => [
+      printable(one.configuration.choice.name),
+      ...configurationCells(one, rungs.length),
+    ]),
   ]);
-  const better = isHigherBetter ? "" : ", lower is better";
-  const lengths = rungs.length === 1 ? "" : ", by share of the steps";
   return [
-    paint(
-      output,
-      "bold",
-      `${task}: ${metric} on ${percent(heldOut)} of the training rows${lengths}${better}`,
-    ),
+    paint(output, "bold", sweepTitle(sweep)),
     [paint(output, "dim", header), ...rows].join("\n"),
     command === null ? "no configuration finished" : `best configuration:\n  ${printable(command)}`,
     ...(failures.length > 0
@@ -59,18 +83,3 @@ export function sweepText(
 // --- internal ---
 
 const percent = (share: number) => `${Number((100 * share).toPrecision(3))}%`;
-
-function cellsOf(swept: SweptConfiguration, rungs: number): readonly string[] {
-  const values = Array.from({ length: rungs }, (_, i) => {
-    const found = swept.rungs[i];
-    if (found === undefined) return "-";
-    return found.value === null ? "failed" : found.value.toFixed(4);
-  });
-  const [seconds, memory] = [secondsOf(swept), memoryOf(swept)];
-  return [
-    printable(swept.configuration.choice.name),
-    ...values,
-    seconds === null ? "-" : duration(seconds),
-    memory === null ? "-" : byteSize(memory),
-  ];
-}

@@ -11,6 +11,11 @@ export interface AdapterFacts {
   readonly labels: readonly string[] | undefined;
   /** The run's settings that still apply to the trained model, by name; those set alone. */
   readonly settings: JsonObject;
+  /**
+   * SHA-256 of the files of the plugin that the model's family is from; undefined for a family of
+   * the program, or if an earlier version wrote the facts.
+   */
+  readonly plugin: string | undefined;
   readonly training: TrainingFacts | undefined;
 }
 
@@ -34,11 +39,12 @@ export interface TrainingFacts {
 }
 
 /** The facts as the content of `adalora.json`. */
-export function factsJson({ task, labels, settings, training }: AdapterFacts): string {
+export function factsJson({ task, labels, settings, plugin, training }: AdapterFacts): string {
   const value = {
     task,
     ...(labels && { num_labels: labels.length, labels }),
     settings,
+    ...(plugin !== undefined && { plugin_sha256: plugin }),
     ...(training && { training }),
   };
   return `${JSON.stringify(value, null, 2)}\n`;
@@ -48,13 +54,14 @@ export function factsJson({ task, labels, settings, training }: AdapterFacts): s
 export function readFacts(dir: string): AdapterFacts | undefined {
   const path = join(dir, ADAPTER_FACTS);
   if (!existsSync(path)) return undefined;
-  const { task, labels, settings, training } = readJsonObject(path);
+  const { task, labels, settings, plugin_sha256: plugin, training } = readJsonObject(path);
   if (typeof task !== "string") return undefined;
   const isNamed = Array.isArray(labels) && labels.every((name) => typeof name === "string");
   return {
     task,
     labels: isNamed ? labels : undefined,
     settings: isJsonObject(settings) ? settings : {},
+    plugin: typeof plugin === "string" ? plugin : undefined,
     training: isJsonObject(training) ? trainingIn(training) : undefined,
   };
 }

@@ -70,7 +70,8 @@ export function adaLoraAdapter(
     return { module, range };
   });
   const dropout = adapters[0]?.dropout ?? 0;
-  const joined = joinAdaLora(modules, settings);
+  const sharesSlots = layers.some(({ slots }) => slots !== undefined);
+  const joined = joinAdaLora(modules, settings, sharesSlots);
   return {
     method: "adalora",
     ...settings,

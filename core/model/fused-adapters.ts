@@ -26,17 +26,21 @@ export function joinLora(modules: readonly RangedModule<LoraModule>[]): readonly
 /**
  * The same for AdaLoRA, with E = [E1; E2; …]. PEFT has one initial rank for all layers: it becomes
  * that of the layer with most parts, the other masks get pruned triplets, and alpha keeps the
- * scale.
+ * scale. With `sharesSlots` the parts' masks are of the joined layer already, as splitFused leaves
+ * them, and rank and alpha stay.
  */
 export function joinAdaLora(
   modules: readonly RangedModule<AdaLoraModule>[],
   settings: Pick<AdaLoraAdapter, "alpha" | "initRank" | "targetRank">,
+  sharesSlots = false,
 ): Pick<AdaLoraAdapter, "modules" | "alpha" | "initRank" | "targetRank"> {
   const groups = groupsOf(modules);
-  const parts = groups.reduce((most, group) => Math.max(most, group.length), 1);
+  const most = groups.reduce((parts, group) => Math.max(parts, group.length), 1);
+  const parts = sharesSlots ? 1 : most;
   const { alpha, initRank, targetRank } = settings;
   const joinedRank = initRank * parts;
   const joined = groups.map((group): AdaLoraModule => {
+    if (sharesSlots) return joinBySlots(group);
     const mask = group.flatMap(({ module }) => module.mask);
     const E = concatRows(group.map(({ module }) => module.E));
     const padded = Array.from({ length: joinedRank }, (_, t) => mask[t] ?? false);
@@ -59,13 +63,14 @@ export interface Factors {
 }
 
 /**
- * Splits an adapter of a fused layer into those of its parts, which is exact. Returns undefined if
- * the layer is not fused, or if a column of B reaches into several parts.
+ * Splits an adapter of a fused layer into those of its parts, which is exact: each part that has
+ * triplets, its factors, and the indices of its triplets. Returns undefined if the layer is not
+ * fused, or if a column of B reaches into several parts.
  */
 export function splitByParts(
   { A, E, B }: Factors,
-  { parts }: Linear,
-): readonly (readonly [LinearPart, Factors])[] | undefined {
+  { parts }: Pick<Linear, "parts">,
+): readonly (readonly [LinearPart, Factors, readonly number[]])[] | undefined {
   if (parts.length === 0) return undefined;
   const owners = columnOwners(B, parts);
   if (!owners) return undefined;
@@ -75,7 +80,7 @@ export function splitByParts(
     const { start } = part.range;
     const rows = Array.from({ length: part.outFeatures }, (_, i) => start + i);
     const own = { A: selected(A, triplets), B: selected(B, rows, triplets) };
-    return [[part, E ? { ...own, E: selected(E, triplets) } : own] as const];
+    return [[part, E ? { ...own, E: selected(E, triplets) } : own, triplets] as const];
   });
 }
 
@@ -101,6 +106,25 @@ function joinFactors(group: Group<LoraModule | AdaLoraModule>) {
   const { layer } = first.range;
   const A = concatRows(group.map(({ module }) => module.A));
   return { path: layer.path, A, B: blockDiagonal(group, layer.outFeatures, A.shape[0] ?? 0) };
+}
+
+/** Parts whose masks share the joined layer's slots: its triplets are in the slots' order. */
+function joinBySlots(group: Group<AdaLoraModule>): AdaLoraModule {
+  const { path, A, B } = joinFactors(group);
+  const E = concatRows(group.map(({ module }) => module.E));
+  const slots = group.flatMap(({ module: { mask } }) =>
+    [...mask.keys()].filter((slot) => mask[slot]),
+  );
+  const order = [...slots.keys()].toSorted((s, t) => slots[s]! - slots[t]!);
+  const rows = [...Array(B.shape[0] ?? 0).keys()];
+  const mask = (group[0]?.module.mask ?? []).map((_, slot) => slots.includes(slot));
+  return {
+    path,
+    A: selected(A, order),
+    E: selected(E, order),
+    B: selected(B, rows, order),
+    mask,
+  };
 }
 
 /** Matrices above each other. */

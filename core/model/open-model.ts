@@ -1,7 +1,7 @@
 import { type Method, adapterMethods, svdMethods, isOneOf } from "../config/method.ts";
 import { errors } from "../errors.ts";
 import { type Adapter, type AdapterOptions, adapterScale } from "../nn/adapter.ts";
-import type { Linear } from "../nn/linear.ts";
+import type { Adaptable } from "../nn/linear.ts";
 import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
 import type { Parameter } from "../tensor.ts";
 import type { Model, ModelPlugin, TaskHead } from "./plugin.ts";
@@ -48,7 +48,7 @@ export interface AdaptedModel extends DeclaredModel {
   readonly adapters: readonly Adapter[];
   readonly trained: readonly Parameter[];
   /** Layers of the adapter that is trained on whose triplets are all pruned: nothing to train. */
-  readonly emptied?: readonly Linear[];
+  readonly emptied?: readonly Adaptable[];
 }
 
 /** Attaches the method's adapters and selects what else it trains; loads no values. */
@@ -82,16 +82,17 @@ function adaptersOf(
     return { adapters: attachAdapters(linears, { rank, scale, svd, dropout }), emptied: [] };
   }
   const byPath = new Map(layers.map((layer) => [layer.path, layer]));
-  const found = [...tree.linears.values()].flatMap((linear) => {
-    const layer = byPath.get(linear.path);
-    return layer ? [{ linear, layer }] : [];
+  const hosts = [...tree.linears.values()].flatMap((one): Adaptable[] => [one, ...one.parts]);
+  const found = hosts.flatMap((host) => {
+    const layer = byPath.get(host.path);
+    return layer ? [{ host, layer }] : [];
   });
   return {
-    adapters: found.flatMap(({ linear, layer }) =>
+    adapters: found.flatMap(({ host, layer }) =>
       layer.rank === 0
         ? []
-        : attachAdapters([linear], { rank: layer.rank, scale: layer.scale, svd, dropout }),
+        : attachAdapters([host], { rank: layer.rank, scale: layer.scale, svd, dropout }),
     ),
-    emptied: found.flatMap(({ linear, layer }) => (layer.rank === 0 ? linear : [])),
+    emptied: found.flatMap(({ host, layer }) => (layer.rank === 0 ? host : [])),
   };
 }

@@ -62,6 +62,20 @@ export function savedTokenizer({
   return tokenizerFiles(tokenizer, { maxPositions, hasTokenTypes });
 }
 
+/** What the facts of an adapter and of a fully fine-tuned model share. */
+export function modelFacts({ config, spec, files }: PreparedRun): Omit<AdapterFacts, "training"> {
+  const applied = Object.entries(config).filter(
+    ([name, value]) =>
+      (name === "maxLength" || Object.hasOwn(inferenceSettings, name)) && value !== null,
+  );
+  return {
+    task: config.task,
+    labels: spec.labelNames,
+    settings: Object.fromEntries(applied),
+    plugin: files.origin?.digest,
+  };
+}
+
 // --- internal ---
 
 /** The commit of a snapshot in the hub's cache; undefined for another folder. */
@@ -75,16 +89,10 @@ function factsOf(
   { modules }: PeftAdapter,
   { step, metrics }: SavedAt,
 ): AdapterFacts {
-  const { config, spec, schedule, target } = run;
+  const { config, schedule, target } = run;
   const saved = modules.reduce((sum, { A }) => sum + (A.shape[0] ?? 0), 0);
-  const applied = Object.entries(config).filter(
-    ([name, value]) =>
-      (name === "maxLength" || Object.hasOwn(inferenceSettings, name)) && value !== null,
-  );
   return {
-    task: config.task,
-    labels: spec.labelNames,
-    settings: Object.fromEntries(applied),
+    ...modelFacts(run),
     training: {
       method: config.method,
       seed: config.seed,

@@ -16,6 +16,7 @@ import {
   type Sources,
 } from "../model/model-files.ts";
 import type { DeclaredModel } from "../model/open-model.ts";
+import { readFacts } from "../model/adapter-facts.ts";
 import { checkLayers } from "../model/starting-layers.ts";
 import type { Model } from "../model/plugin.ts";
 import { type ClassOrder, classOrder } from "../tasks/class-order.ts";
@@ -86,8 +87,7 @@ export async function openTrained(
   requested: TrainedOptions,
   sources: Sources,
 ): Promise<TrainedModel> {
-  const { which } = requested;
-  const { adapter: adapterName } = requested;
+  const { which, adapter: adapterName } = requested;
   const adapter = adapterName === null ? undefined : await openAdapter(adapterName, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
   const runFolder = dirname(resolve(adapter?.dir ?? model));
@@ -134,6 +134,7 @@ export async function openTrained(
     heldOut: heldOutOf(runFolder, isSameTask ? run : undefined),
     order,
     warnings: [
+      ...changedPlugin(adapter?.dir ?? model, files),
       ...(isSameTask ? [] : [`the model was trained for ${run.task}, not for ${name}`]),
       ...(order.warning === undefined ? [] : [order.warning]),
     ],
@@ -159,6 +160,16 @@ function checkFit(declared: DeclaredModel, { adapter, dir }: AdapterFiles): void
   const layers = adapter.modules.map((source) => ({ path: source.path, source }));
   checkLayers(layers, declared.tree.linears, dir);
   savedParameters(declared, adapter, dir);
+}
+
+/** A warning where the family is no longer computed by the files that it was trained with. */
+function changedPlugin(dir: string, { origin, plugin }: ModelFiles): readonly string[] {
+  const trained = readFacts(dir)?.plugin;
+  if (trained === undefined || trained === origin?.digest) return [];
+  const rule = `${dir} was trained with another version of the plugin "${plugin.name}"`;
+  const now =
+    origin === undefined ? "adalora's own family computes it now" : `${origin.file} has changed`;
+  return [`${rule}: ${now}, and results may differ`];
 }
 
 /** The adapter's own folder, if it holds a tokenizer: that of the training. */

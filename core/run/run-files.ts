@@ -3,13 +3,14 @@ import type { Backend } from "../backend.ts";
 import { isOneOf, adapterMethods, svdMethods } from "../config/method.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
 import { editedJson } from "../io/json-edit.ts";
-import { writePeftAdapter } from "../io/peft.ts";
+import { ADAPTER_FACTS, writePeftAdapter } from "../io/peft.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { float32Tensor } from "../io/stored-tensor.ts";
+import { factsJson } from "../model/adapter-facts.ts";
 import { adaLoraAdapter, loraAdapter } from "../model/adapter-files.ts";
 import type { Predictions } from "../tasks/task.ts";
 import type { Trainer } from "../train/trainer.ts";
-import { adapterFolderFiles, baseName, type SavedAt } from "./adapter-folder.ts";
+import { adapterFolderFiles, baseName, modelFacts, type SavedAt } from "./adapter-folder.ts";
 import type { PreparedRun } from "./prepare.ts";
 import { runFiles } from "./run-folder.ts";
 
@@ -76,7 +77,8 @@ export function writeTrained(
 }
 
 /** Writes a full checkpoint in transformers' layout, tokenizer included; config.json comes last. */
-function writeModel(dir: string, backend: Backend, { files, declared, spec }: PreparedRun): void {
+function writeModel(dir: string, backend: Backend, run: PreparedRun): void {
+  const { files, declared, spec } = run;
   const tensors = [...declared.tree.parameters.values()].map(({ name, storedShape, buffer }) => {
     const bytes = () =>
       float32Tensor(storedShape, Float32Array.from(backend.download(buffer))).bytes;
@@ -93,6 +95,10 @@ function writeModel(dir: string, backend: Backend, { files, declared, spec }: Pr
   for (const { path, bytes } of tokenizer.files) writeFileAtomic(join(dir, basename(path)), bytes);
   if (Object.keys(tokenizer.config).length > 0)
     writeJson(join(dir, "tokenizer_config.json"), tokenizer.config);
+  if (files.origin) {
+    const facts = factsJson({ ...modelFacts(run), training: undefined });
+    writeFileAtomic(join(dir, ADAPTER_FACTS), facts);
+  }
   const config = editedJson(join(files.dir, runFiles.config), named ?? {});
   writeFileAtomic(join(dir, runFiles.config), config);
 }

@@ -20,6 +20,7 @@ import {
   type StartingLayer,
   startingLayers,
 } from "../model/starting-layers.ts";
+import { splitFused } from "../model/split-fused.ts";
 import { openAdapter } from "./open-adapter.ts";
 import { startingTarget } from "./starting-target.ts";
 import type { RankTarget } from "./target.ts";
@@ -69,8 +70,11 @@ export async function openStartingAdapter(
   const { tensors } = openCheckpoint(modelDir);
   const { newlyInitialized } = matchWeights(tree, tensors, plugin, modelDir, names);
   const trained = new Set([...names, ...newlyInitialized.map(({ name }) => name)]);
-  const linears = [...tree.linears.values()];
-  const target = startingTarget(config, adapter, { declared, linears });
+  // Revived triplets have the rank of the layer, not of a part.
+  const isSplit = fromPruned !== "revived";
+  const byParts = isSplit ? splitFused(adapter, tree.linears) : { adapter, whole: [] };
+  const linears = [...tree.linears.values(), ...tree.adaptable.values()];
+  const target = startingTarget(config, byParts.adapter, { declared, linears });
   const { method, alpha } = config;
   const options = {
     method,
@@ -78,9 +82,10 @@ export async function openStartingAdapter(
     initRank: target.initRank,
     alpha,
   } as const;
-  const layers = startingLayers(adapter, options);
+  const layers = startingLayers(byParts.adapter, options);
   const files = filesOf(dir);
-  return { dir, files, hash: hashOf(files), adapter, layers, saved, trained, target };
+  const warned = withWarnings(target, wholeWarnings(byParts.whole));
+  return { dir, files, hash: hashOf(files), adapter, layers, saved, trained, target: warned };
 }
 
 /**
@@ -104,6 +109,27 @@ export async function startingSettings(
 }
 
 // --- internal ---
+
+/** What is said of fused layers whose adapters are not those of their parts. */
+function wholeWarnings(paths: readonly string[]): readonly string[] {
+  const [first] = paths;
+  if (first === undefined) return [];
+  const others = paths.length === 1 ? "" : ` and ${paths.length - 1} more`;
+  return [
+    `${first}${others} stays one adapter of a fused layer: columns of its B reach into several of the layer's parts, so that these get no ranks of their own`,
+  ];
+}
+
+const withWarnings = (
+  target: StartingAdapter["target"],
+  more: readonly string[],
+): StartingAdapter["target"] => ({
+  ...target,
+  diagnostics: {
+    ...target.diagnostics,
+    warnings: [...target.diagnostics.warnings, ...more],
+  },
+});
 
 /** Requires a method that can train the adapter, and no option that contradicts it. */
 function checkFixed(config: RunConfig, adapter: PeftAdapter): void {

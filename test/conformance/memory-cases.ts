@@ -1,4 +1,5 @@
 import type { HostTensor } from "../../core/backend.ts";
+import { startDownload } from "../../core/backend/start-download.ts";
 import { wave } from "../helpers/wave.ts";
 import type { Case } from "./cases.ts";
 
@@ -63,6 +64,22 @@ export const memoryCases: readonly Case[] = [
     run({ backend, input, inOut }) {
       const from = backend.view(input("master", wave(40, 1)), 5, 17);
       backend.copy(backend.view(inOut("x", "master", wave(40, 2)), 9, 17), from);
+    },
+  },
+  {
+    name: "a started download holds the values of its time, in whatever order it is awaited",
+    entry: "download",
+    run({ backend, input, inOut, output }) {
+      const [x, y] = [inOut("x", "master", wave(300, 1)), inOut("y", "activation", wave(77, 2))];
+      const waits = [startDownload(backend, x), startDownload(backend, y)];
+      backend.copy(backend.view(x, 100, 150), input("master", wave(150, 3)));
+      backend.zero(y);
+      waits.push(startDownload(backend, backend.view(x, 3, 250)));
+      for (const i of [2, 0, 1]) {
+        const values = waits[i]!();
+        const copy = output(`download ${i}`, i === 1 ? "activation" : "master", values.length);
+        backend.upload(copy, values);
+      }
     },
   },
   {

@@ -83,6 +83,14 @@ const SEARCHES: readonly Search[] = [
     banned: [1, 3],
   },
   {
+    note: "repeated classes of many, after",
+    rows: 2,
+    classes: 300,
+    count: 4,
+    normalise: "after",
+    repeated: [0, 7, 1, 299, 0, 258, 1, 0],
+  },
+  {
     note: "ties: the lower class first",
     rows: 1,
     classes: 70,

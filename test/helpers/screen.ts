@@ -1,3 +1,7 @@
+// oxlint-disable no-control-regex -- what a terminal obeys
+const PARTS = /\x1b\[[\d;]*[A-Za-z]|[^]/gu;
+const SEQUENCE = /^\x1b\[(.*)(.)$/;
+
 /**
  * The lines that a terminal shows after a text, without what has been erased: understands line
  * ends, \r, ESC[nA (up), ESC[2K (clear the line) and ESC[J (clear to the end); drops colours.
@@ -6,9 +10,8 @@ export function screenOf(text: string, columns: number): readonly string[] {
   const lines: string[][] = [[]];
   let [row, column] = [0, 0];
   const line = () => (lines[row] ??= []);
-  // oxlint-disable-next-line no-control-regex -- what a terminal obeys
-  for (const part of text.match(/\x1b\[[\d;]*[A-Za-z]|[^]/gu) ?? []) {
-    const [, count = "", command] = /^\x1b\[(.*)(.)$/.exec(part) ?? [];
+  for (const part of text.match(PARTS) ?? []) {
+    const [, count = "", command] = SEQUENCE.exec(part) ?? [];
     if (part === "\n") [row, column] = [row + 1, 0];
     else if (part === "\r") column = 0;
     else if (command === "A") row = Math.max(0, row - Number(count || 1));

@@ -1,11 +1,14 @@
 """Exports adapters made by real PEFT, and compares every export's logits in real PEFT and transformers with the adapter's own.
 
   pip install torch transformers peft
-  python exports_in_peft.py PROJECT OUT [MODEL…]
+  python exports_in_peft.py PROJECT OUT [--float64] [MODEL…]
 
 DeBERTa for 3 classes, for regression and for questions, and BART; each as AdaLoRA with mixed ranks (one module at 0), with all
 modules at 0 and with all full, and as LoRA. Exports: peft, peft --canonical, lora, lora --uniform, lora --canonical, merged, and
 loralib (by its own formula). Prints the largest difference of each; exits 1 above 1e-5 times the largest logit or 1.
+
+With --float64 the adapters, LoRA exports and merged models run in float64 on both sides, by PEFT or transformers and by this
+program's reference backend, from the same files; the limit is then 1e-12.
 """
 import json, shutil, subprocess, sys
 from pathlib import Path
@@ -17,7 +20,10 @@ from transformers import (AutoModelForQuestionAnswering, AutoModelForSeq2SeqLM, 
 
 transformers.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
-project, out = map(Path, sys.argv[1:3])
+IN_FLOAT64 = "--float64" in sys.argv
+words = [word for word in sys.argv[1:] if word != "--float64"]
+project, out = map(Path, words[:2])
+DTYPE = torch.float64 if IN_FLOAT64 else torch.float32
 INIT_RANK, ALPHA = 4, 7
 
 DEBERTA = dict(vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, max_position_embeddings=64,
@@ -31,8 +37,9 @@ MODELS = {
     "questions": (AutoModelForQuestionAnswering, "QUESTION_ANS", {}, ["qa_outputs"]),
     "bart": (AutoModelForSeq2SeqLM, "SEQ_2_SEQ_LM", {}, None),
 }
-EXPORTS = ["peft", "peft --canonical", "lora", "lora --uniform", "lora --canonical", "loralib", "merged"]
+EXPORTS = ["peft", "lora", "merged"] if IN_FLOAT64 else ["peft", "peft --canonical", "lora", "lora --uniform", "lora --canonical", "loralib", "merged"]
 IDS = torch.tensor([[1, 17, 5, 233, 90, 2], [1, 8, 299, 60, 2, 7]])
+DECODED = torch.cat([torch.full((2, 1), 2), IDS[:, :2]], 1)  # what predicts the first three ids, after BART's start token
 INPUTS = {"input_ids": IDS, "attention_mask": torch.ones_like(IDS)}
 
 
@@ -45,10 +52,23 @@ def save_base(kind, folder):
 
 
 def logits(model, kind):
-    model = model.float().eval()
+    model = model.to(DTYPE).eval()
     with torch.no_grad():
-        got = model(**INPUTS, **({"decoder_input_ids": IDS[:, :3]} if kind == "bart" else {}))
-    return torch.cat([got.start_logits, got.end_logits]) if kind == "questions" else got.logits
+        got = model(**INPUTS, **({"decoder_input_ids": DECODED} if kind == "bart" else {}))
+    if kind == "questions":
+        return torch.stack([got.start_logits, got.end_logits], -1)
+    return got.logits
+
+
+def own_logits(kind, base, exported):
+    """The same by the project's reference backend, which computes in float64."""
+    task, labels = {"classification": ("classification", 3), "regression": ("regression", 1), "questions": ("span", 2), "bart": ("generation", 0)}[kind]
+    adapter = None if (exported / "config.json").exists() else str(exported)
+    case = {"task": task, "labels": labels, "base": str(base if adapter else exported), "adapter": adapter, "ids": IDS.tolist()}
+    cases = out / "cases.json"
+    cases.write_text(json.dumps([case]))
+    done = subprocess.run([project / "node_modules/.bin/bun", project / "test/oracle/export-logits.ts", cases], capture_output=True, text=True, check=True)
+    return torch.tensor(json.loads(done.stdout)[0], dtype=torch.float64)
 
 
 def load_base(kind, base):
@@ -117,7 +137,7 @@ def load_export(kind, how, base, exported, adapter):
 
 RANKS = {"mixed": lambda i: i % (INIT_RANK + 1), "all at 0": lambda i: 0, "all full": lambda i: INIT_RANK, "lora": None}
 failed = 0
-for kind in sys.argv[3:] or MODELS:
+for kind in words[2:] or MODELS:
     base = out / kind / "base"
     shutil.rmtree(out / kind, ignore_errors=True)
     save_base(kind, base)
@@ -128,13 +148,20 @@ for kind in sys.argv[3:] or MODELS:
             if how == "loralib" and ranks is None:
                 continue
             exported = out / kind / f"{adapter.name}-{how.replace(' ', '')}"
-            words = ["./adalora", "export", adapter, "--to", *how.split(), "-o", exported, "--model", base, "--json"]
-            done = subprocess.run([str(word) for word in words], cwd=project, capture_output=True, text=True)
+            command = ["./adalora", "export", adapter, "--to", *how.split(), "-o", exported, "--model", base, "--json"]
+            done = subprocess.run([str(word) for word in command], cwd=project, capture_output=True, text=True)
             if done.returncode:
                 print(f"FAIL {kind}, {ranks_name}, {how}: {done.stderr.strip()[-300:]}")
                 failed += 1
                 continue
-            worst = (load_export(kind, how, base, exported, adapter) - expected).abs().max().item()
+            got = load_export(kind, how, base, exported, adapter)
+            if IN_FLOAT64:
+                worst = (got.flatten() - own_logits(kind, base, exported)).abs().max().item()
+                limit = 1e-12 * max(1.0, got.abs().max().item())
+                failed += not worst <= limit
+                print(f"{'ok  ' if worst <= limit else 'FAIL'} {kind}, {ranks_name}, {how}: {worst:.1e} in float64, limit {limit:.1e}")
+                continue
+            worst = (got - expected).abs().max().item()
             limit = 1e-5 * max(1.0, expected.abs().max().item())
             own = json.loads(done.stdout)["difference"]["logits"]
             failed += not worst <= limit

@@ -65,7 +65,7 @@ grep -q 'C kernels missing: no C compiler' "$scratch/log" || fail "the message w
 grep -q 'apt-get install gcc' "$scratch/log" || fail "the hint without a compiler"
 echo "npx: without a compiler: passed"
 
-rm -rf node_modules/adalora/.native
+rm -rf node_modules/adalora/lib/.native
 export HOME="$scratch/home-of-another"
 mkdir "$HOME"
 chmod -R a-w node_modules
@@ -73,7 +73,7 @@ as_user=
 [ "$(id -u)" != 0 ] || { as_user="setpriv --reuid=54321 --regid=54321 --clear-groups" && chown 54321 "$HOME"; }
 # shellcheck disable=SC2086 # several words
 (cd "$HOME" && $as_user "$scratch/plugin/node_modules/.bin/adalora" doctor) >"$scratch/log" 2>&1 || fail "a read-only package folder"
-[ ! -e node_modules/adalora/.native ] || fail "a read-only package folder stays as it is"
+[ ! -e node_modules/adalora/lib/.native ] || fail "a read-only package folder stays as it is"
 grep -q "kernels .*$HOME/.cache/adalora/package-" "$scratch/log" || fail "kernels in the user's cache"
 echo "npx: a read-only package folder: passed"
 echo "npx: all passed"

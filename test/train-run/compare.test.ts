@@ -69,6 +69,7 @@ describe("compare", () => {
     const costs = JSON.parse(text(whole, "costs.json"));
     expect(costs["lora-cut"].seconds).toHaveLength(2);
     expect(costs["adalora"].memory[0]).toBeGreaterThan(1e6);
+    expect(text(whole, "report.html")).toContain('<th scope="row">adalora-2');
   });
 
   test("trains an arm as run does: on the same rows in the same order", async () => {

@@ -65,7 +65,7 @@ describe("push of a run", () => {
     const { code, stdout } = await push([path("run"), "me/rte", "--dry-run"], { HF_TOKEN: "" });
     expect(code).toBe(0);
     expect(stdout).toMatch(/^adapter_model\.safetensors +\d+\.\d KiB$/m);
-    expect(stdout).toMatch(/^9 files +\d+\.\d [KM]iB\n$/m);
+    expect(stdout).toMatch(/^11 files +[\d.]+ [KM]iB\n$/m);
     expect(hub.requests).toEqual([]);
   });
 
@@ -87,13 +87,19 @@ describe("push of a run", () => {
       "adapter_model.safetensors",
       "run/config.json",
       "run/log.jsonl",
+      "run/metrics.json",
       "run/rank_pattern.json",
+      "run/report.html",
       "tokenizer.json",
       "tokenizer_config.json",
     ]);
     const settings = jsonOf("me/rte", "run/config.json");
     expect(settings).toMatchObject({ task: "rte", model: "org/base", maxSteps: 8 });
     expect(Object.keys(settings)).not.toContain("data"); // a folder
+    expect(jsonOf("me/rte", "run/metrics.json")).toMatchObject({ task: "rte", steps: 8 });
+    const report = filesOf("me/rte").get("run/report.html")?.bytes.toString() ?? "";
+    expect(report).toContain("me/rte");
+    expect(report).not.toContain(path("run"));
   });
 
   test("makes no commit the second time", async () => {

@@ -34,6 +34,7 @@ describe("a sweep without pruning, at a constant rate", () => {
     expect(second.rungs).toHaveLength(1);
     expect(first.rungs[0].value).toBeGreaterThanOrEqual(second.rungs[0].value);
     expect(stdout).toContain(`${command.join(" ")}\n`);
+    expect(text(whole, "report.html")).toContain(`<th scope="row">${first.name}`);
     expect(command.slice(-2)).toEqual(["--lr", String(first.settings.lr)]);
     // The better run is whole and chosen by 6 of the 20 training rows; the other one is paused.
     const folder = join(whole, `lr-${first.settings.lr}`, "run");

@@ -48,7 +48,7 @@ function metricChart(metric: string, runs: readonly ReportedRun[]): Chart {
   return {
     id: `metric-${metric.replaceAll(/\W+/g, "-")}`,
     title,
-    about: "A point for each evaluation; the ring marks the step that was chosen as the best.",
+    about: `A point for each evaluation${values.some(({ isBest }) => isBest) ? "; the ring marks the step that was chosen as the best" : ""}.`,
     label: last
       ? `${title}: ${numberText(last.value)} at step ${last.step}, ${values.length} evaluations.`
       : title,

@@ -25,22 +25,25 @@ export interface FilesToPush {
   readonly kind: "adapter" | "model";
   /** The base model on the hub that an adapter names; undefined for a model. */
   readonly baseModel: string | null | undefined;
+  /** The run that is pushed; undefined for an adapter or a model alone. */
+  readonly run: string | undefined;
   /** The folder of the weights. */
   readonly dir: string;
   readonly files: readonly FileToPush[];
 }
 
 /**
- * The files of a run (`which` of its weights, with its log, ranks and settings in `run/`), of an
- * adapter or of a full model as they go to the hub: paths of this machine are left out of their
- * configurations, and an adapter without a card gets one. Throws E_FILE for another folder, and for
- * damaged weights.
+ * The files of a run (`which` of its weights, with its log, results, ranks and settings in `run/`),
+ * of an adapter or of a full model as they go to the hub: paths of this machine are left out of
+ * their configurations, and an adapter without a card gets one. Throws E_FILE for another folder,
+ * and for damaged weights.
  */
 export function filesToPush(source: string, which: Which): FilesToPush {
   if (!isFolder(source)) throw errors.file(source, "is no folder", "name a run, adapter or model");
   const isRun = readSavedConfig(source) !== undefined;
   if (!isRun && which === "best") throw errors.noChoice(source, runAbove(source));
   const dir = isRun ? weightsIn(source, which) : source;
+  const run = isRun ? source : undefined;
   const records = isRun ? runRecords(source, which) : [];
   if (holds(dir, ADAPTER_CONFIG)) {
     const adapter = readPeftAdapter(dir);
@@ -50,14 +53,14 @@ export function filesToPush(source: string, which: Which): FilesToPush {
       files.set(CARD, { path: CARD, content: new Blob([card]) });
     }
     const { baseModel } = adapter;
-    return { kind: "adapter", baseModel, dir, files: sorted([...files.values(), ...records]) };
+    return { kind: "adapter", baseModel, run, dir, files: sorted([...files.values(), ...records]) };
   }
   if (!holds(dir, runFiles.config)) throw noWeights(source);
   const weights = openCheckpoint(dir).files.map((path) => basename(path));
   const [indexOrWeights = ""] = WEIGHT_FILES.filter((name) => holds(dir, name));
   const names = new Set([...namesOf(dir, MODEL_FILES), indexOrWeights, ...weights]);
   const files = [...names].map((name) => fileIn(dir, name));
-  return { kind: "model", baseModel: undefined, dir, files: sorted([...files, ...records]) };
+  return { kind: "model", baseModel: undefined, run, dir, files: sorted([...files, ...records]) };
 }
 
 /**
@@ -65,7 +68,7 @@ export function filesToPush(source: string, which: Which): FilesToPush {
  * what says how to read them, as those of an earlier push would be loaded instead.
  */
 export function isStaleFile(path: string): boolean {
-  return /^(adapter_(config\.json|model\.(safetensors|bin))|(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?|adalora\.json|run\/(log\.jsonl|rank_pattern\.json|config\.json))$/.test(
+  return /^(adapter_(config\.json|model\.(safetensors|bin))|(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?|adalora\.json|run\/(log\.jsonl|metrics\.json|rank_pattern\.json|config\.json|report\.html))$/.test(
     path,
   );
 }

@@ -7,32 +7,34 @@ import { runFiles } from "../run-folder.ts";
 import type { Which } from "../run-of.ts";
 
 /**
- * What a run's repository holds besides the weights, in `run/`: the log, the ranks of the last
- * weights, and the settings without those that name local files.
+ * What a run's repository holds besides the weights, in `run/`: the log, the results, the ranks of
+ * the last weights, and the settings without those that name local files.
  */
 export function runRecords(run: string, which: Which): readonly FileToPush[] {
-  const names = which === "last" ? [runFiles.log, runFiles.ranks] : [runFiles.log];
+  const always = [runFiles.log, runFiles.metrics];
+  const names = which === "last" ? [...always, runFiles.ranks] : always;
   const copies = names
     .filter((name) => existsSync(join(run, name)))
     .map((name) => ({ path: `run/${name}`, content: Bun.file(join(run, name)) }));
-  const settings = portableSettings(readJsonObject(join(run, runFiles.config)));
+  const settings = portableSettings(run);
   const text = `${JSON.stringify(settings, null, 2)}\n`;
   return [...copies, { path: `run/${runFiles.config}`, content: new Blob([text]) }];
 }
 
-// --- internal ---
-
-/** Settings whose values are files, folders or names on the hub. */
-const PLACES: ReadonlySet<string> = new Set(["data", "from", "model", "plugins", "tokenizer"]);
-
-/** Settings that mean the same on another machine. */
-function portableSettings(settings: JsonObject): JsonObject {
+/** The settings of a run that mean the same on another machine. */
+export function portableSettings(run: string): JsonObject {
+  const settings = readJsonObject(join(run, runFiles.config));
   const kept = Object.entries(settings).filter(([name, value]) => {
     if (name === "out") return false;
     return !PLACES.has(name) || (typeof value === "string" && isOnHub(value));
   });
   return Object.fromEntries(kept);
 }
+
+// --- internal ---
+
+/** Settings whose values are files, folders or names on the hub. */
+const PLACES: ReadonlySet<string> = new Set(["data", "from", "model", "plugins", "tokenizer"]);
 
 /** Whether a setting names something on the hub: "org/name", also with "@revision" or ":config". */
 function isOnHub(value: string): boolean {

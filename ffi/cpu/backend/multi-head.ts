@@ -84,10 +84,13 @@ function shapeFields(shape: AttentionShape) {
   const { queries, keys, heads, keyHeads = heads, headDim, scale } = shape;
   const { sequences } = queries;
   const [queryStride, keyStride] = stridesOf(shape);
+  const longestKeys = longestOf(keys);
   return {
     sequences,
     queries: queries.tokens,
     keys: keys.tokens,
+    longestQueries: longestOf(queries),
+    longestKeys,
     queryOffsets: integers(queries.offsets, sequences + 1),
     keyOffsets: integers(keys.offsets, sequences + 1),
     heads,
@@ -95,6 +98,7 @@ function shapeFields(shape: AttentionShape) {
     headDim,
     scale,
     causal: Number(shape.causal),
+    window: Math.min(shape.window ?? -1, longestKeys),
     queryStride,
     keyStride,
   };
@@ -107,24 +111,10 @@ export function multiHead({ library, scratch, dropout: draw }: CpuContext): Mult
 
   const fieldsOf = (shape: AttentionShape) => {
     const { heads, keyHeads = heads, headDim } = shape;
-    const [longestQueries, longestKeys] = [longestOf(shape.queries), longestOf(shape.keys)];
-    const window = Math.min(shape.window ?? -1, longestKeys);
-    const needed = sizes.adl_multi_head_scratch(
-      longestQueries,
-      longestKeys,
-      heads / keyHeads,
-      headDim,
-      window,
-    );
-    const dropout = draw(shape.dropout);
-    return {
-      ...shapeFields(shape),
-      longestQueries,
-      longestKeys,
-      window,
-      dropout,
-      scratch: scratch(Number(needed)),
-    };
+    const fields = shapeFields(shape);
+    const { longestQueries: n, longestKeys: m, window } = fields;
+    const needed = sizes.adl_multi_head_scratch(n, m, heads / keyHeads, headDim, window);
+    return { ...fields, dropout: draw(shape.dropout), scratch: scratch(Number(needed)) };
   };
 
   return {

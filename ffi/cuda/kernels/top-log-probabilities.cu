@@ -82,9 +82,8 @@ KERNEL void top_log_probabilities(f32 *logits, const f32 *bias, f32 *scores, i32
   const i32 r = (i32)blockIdx.x;
   f32 *row = logits + (i64)r * classes;
   for (i32 c = threadIdx.x; c < classes; c += blockDim.x) row[c] += bias[c];
-  __syncthreads();
   double shift = after ? 0.0 : log_sum_exp(row, classes);
-  __syncthreads(); /* the row has been read */
+  __syncthreads(); /* every thread has added its part of the bias, and read it */
   each_of_row({repeated, repeats}, r, [&](i32 id) {
     const double score = row[id] - shift;
     row[id] = (f32)((score < 0.0 ? score * penalty : score / penalty) + shift);

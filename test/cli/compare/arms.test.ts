@@ -30,3 +30,28 @@ test("arms that prune have parameters for their budget, the others the final ran
   expect(armOf("lora", {})).toMatchObject({ initRank: 4, budgetUnit: null });
   expect(armOf("lora-cut", {})).toMatchObject({ initRank: 8, targetRank: 4 });
 });
+
+test("the paper's ablations are one word each", () => {
+  const configs = (word: string) =>
+    armSpecs([word]).map((spec) => {
+      const all = { task: "classification", model: "m" } as const;
+      const base = resolveConfig([{ values: all, name: (one) => one }]);
+      const { method, importance } = armConfig(base, spec, { rank: 4, initRank: 8 });
+      return [method, importance];
+    });
+  expect(configs("table-4")).toEqual([
+    ["prune-lora", "ipt"],
+    ["adalora", "sensitivity"],
+    ["adalora", "magnitude"],
+    ["adalora", "ipt"],
+  ]);
+  expect(configs("table-5").map(([method]) => method)).toEqual([
+    "lora",
+    "svd-lora",
+    "svd-lora",
+    "adalora",
+    "adalora",
+  ]);
+  const [, free, , ada] = armSpecs(["table-5"]);
+  expect([free?.values, ada?.values]).toEqual([{ regOrthCoef: 0 }, { regOrthCoef: 0 }]);
+});

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { guardedPlugin } from "../../../core/model/guard-plugin.ts";
 import { checkPlugin } from "../../../cli/plugin-check/check-plugin.ts";
 import { type ModelPlugin, ops, type Tensor } from "../../../core/kit/kit.ts";
-import { smallPlugin, type Steps, writeSmall } from "./small-plugin.ts";
+import { demoTokenizerJson, vocabulary } from "../../../demo/tokenizer.ts";
+import { smallConfig, smallPlugin, type Steps, writeSmall } from "./small-plugin.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -15,17 +16,17 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The failures and warnings of a plugin, one line each. */
-async function complaints(plugin: ModelPlugin): Promise<string> {
+async function complaints(plugin: ModelPlugin, dir = folder): Promise<string> {
   const files = [import.meta.path, join(import.meta.dir, "small-plugin.ts")];
   const origin = { file: import.meta.path, files, digest: "" };
-  const found = await checkPlugin(guardedPlugin(plugin, origin), folder, { origin });
+  const found = await checkPlugin(guardedPlugin(plugin, origin), dir, { origin });
   const lines = found
     .filter(({ level }) => level === "fail" || level === "warn")
     .map(({ check, level, message, hint, where }) => {
       const place = where === undefined ? "" : `\n  at ${where}`;
       return `${level} ${check}: ${message}${place}\n  change: ${hint ?? "-"}`;
     });
-  const text = lines.join("\n").replaceAll(folder, "MODEL");
+  const text = lines.join("\n").replaceAll(dir, "MODEL");
   return text.replaceAll(/[\w/.-]*\/([\w-]+(\.test)?\.ts):\d+(:\d+)?/g, "$1:LINE");
 }
 
@@ -241,6 +242,32 @@ describe("tokenizer", () => {
         change: the tokenizer belongs to another model: name the model's own with --tokenizer"
     `);
   });
+});
+
+describe("the folder's tokenizer", () => {
+  const changed = async (name: string, content: object) => {
+    const dir = join(folder, name.replace(".json", ""));
+    writeSmall(dir);
+    writeFileSync(join(dir, name), JSON.stringify(content));
+    return complaints(right, dir);
+  };
+
+  test("knows no word of a sentence", async () => {
+    const vocab = Object.fromEntries(vocabulary.slice(0, 5).map((name, id) => [name, id]));
+    const model = { type: "WordLevel", vocab, unk_token: "[UNK]" };
+    expect(await changed("tokenizer.json", { ...demoTokenizerJson(), model }))
+      .toMatchInlineSnapshot(`
+      "fail tokenizer: every token of a plain sentence is unknown ([UNK])
+        change: tokenizer.convert must build the checkpoint's own normalizer and vocabulary"
+    `);
+  });
+
+  test("gives segments that the model does not have", async () =>
+    expect(await changed("config.json", { ...smallConfig, type_vocab_size: 1 }))
+      .toMatchInlineSnapshot(`
+      "fail tokenizer: a pair's second text has segment 1
+        change: the post-processor must give segments below type_vocab_size, 1"
+    `));
 });
 
 describe("shrinking", () => {

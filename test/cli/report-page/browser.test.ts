@@ -6,6 +6,8 @@ import { createRequire } from "node:module";
 import { type Browser, launch, type Page } from "puppeteer-core";
 import { reportPage } from "../../../cli/report-page/page.ts";
 import { readRun } from "../../../cli/report-page/read-run.ts";
+import { writeArmsReport } from "../../../cli/report-page/write-report.ts";
+import { comparedRuns } from "./compared-runs.ts";
 import { matrices, writeRun } from "./written-run.ts";
 
 /** Debian's name and others'. */
@@ -16,6 +18,11 @@ if (chromium === undefined)
   console.warn("skipped: no Chromium on this machine (apt-get install chromium)");
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** Serious violations in the page, once axe is loaded. */
+const SERIOUS = `axe.run(document).then(({ violations }) =>
+  violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => [id, nodes[0].html.slice(0, 120)]))`;
 const scratch = mkdtempSync(join(tmpdir(), "adalora-browser-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
@@ -100,16 +107,32 @@ describe.skipIf(chromium === undefined)("the report in Chromium (skipped without
     async (scheme, width) => {
       await open(scheme, width, ["one", "hostile"]);
       await page.evaluate(axe);
-      const found: unknown = await page.evaluate(`axe.run(document).then(({ violations }) =>
-        violations
-          .filter(({ impact }) => impact === "serious" || impact === "critical")
-          .map(({ id, nodes }) => [id, nodes[0].html.slice(0, 120)]))`);
-      expect(found).toEqual([]);
+      expect(await page.evaluate(SERIOUS)).toEqual([]);
       const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
       expect(overflow).toBeLessThanOrEqual(0);
     },
     120_000,
   );
+
+  test("draws a comparison, and has no serious accessibility violation there", async () => {
+    const file = join(scratch, "compared.html");
+    writeArmsReport(comparedRuns(["lora", "<img src=x onerror=alert(1)>"], scratch), file);
+    await page.setViewport({ width: 360, height: 900 });
+    await page.goto(`file://${file}`, { timeout: 120_000 });
+    await page.waitForSelector("html[data-charts=drawn]", { timeout: 60_000 });
+    const drawn = await page.$$eval(".chart", (all) =>
+      all.map((one) => [one.id, one.querySelectorAll("svg").length]),
+    );
+    expect(drawn.slice(0, 2)).toEqual([
+      ["chart-scores", 1],
+      ["chart-differences", 1],
+    ]);
+    expect(new Set(drawn.map(([, count]) => count))).toEqual(new Set([1]));
+    await page.evaluate(axe);
+    expect(await page.evaluate(SERIOUS)).toEqual([]);
+    const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+    expect(overflow).toBeLessThanOrEqual(0);
+  }, 180_000);
 
   test("runs nothing of a hostile text", () => {
     expect(said).toEqual([]);

@@ -41,6 +41,42 @@ test.each([
   expect(written).toBe(times);
 });
 
+test("reports take at most one percent of a long run's time, and the last one is always written", () => {
+  let seconds = 0;
+  let written = 0;
+  const write = () => {
+    seconds += 5;
+    written++;
+  };
+  const page = keepReport(
+    scratch,
+    1,
+    () => {},
+    write,
+    () => seconds,
+  );
+  for (let i = 0; i < 10_000; i++) {
+    seconds += 1; // a step and an evaluation
+    page.evaluated();
+  }
+  expect(written * 5).toBeLessThanOrEqual(0.011 * seconds);
+  expect(written).toBeGreaterThan(15);
+  const before = written;
+  page.ended();
+  expect(written).toBe(before + 1);
+  let last = 0;
+  const short = keepReport(
+    scratch,
+    1,
+    () => {},
+    () => void last++,
+    () => 0,
+  );
+  short.evaluated();
+  short.evaluated();
+  expect(last).toBe(2); // what takes no time is never left out
+});
+
 test("is written into the run's folder, but never makes a folder that is gone", () => {
   const out = join(scratch, "run");
   writeRun(out);

@@ -2,13 +2,17 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runStart, type StartContext } from "../../../core/adalora/start.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { ForwardPass } from "../../../core/forward-pass.ts";
 import { readPeftAdapter, writePeftAdapter } from "../../../core/io/peft.ts";
-import type { PeftAdapter } from "../../../core/io/peft-adapter.ts";
+import type { AdaLoraAdapter, PeftAdapter } from "../../../core/io/peft-adapter.ts";
 import { float32Tensor } from "../../../core/io/stored-tensor.ts";
 import { adaLoraAdapter, applyAdapter, loraAdapter } from "../../../core/model/adapter-files.ts";
 import { splitByParts } from "../../../core/model/fused-adapters.ts";
+import { adaptModel, type DeclaredModel } from "../../../core/model/open-model.ts";
+import { startFrom, startingLayers } from "../../../core/model/starting-layers.ts";
+import { splitFused } from "../../../core/model/split-fused.ts";
 import { attachAdapters } from "../../../core/model/select-linears.ts";
 import type { Adapter } from "../../../core/nn/adapter.ts";
 import { ModuleScope } from "../../../core/nn/module-scope.ts";
@@ -105,6 +109,8 @@ function prune(adapters: readonly Adapter[], kept: readonly (readonly boolean[])
   }
 }
 
+const ranksOf = ({ initRank, alpha }: AdaLoraAdapter) => ({ initRank, alpha });
+
 const everything = [true, true, true];
 /** query, key, value, out */
 const somePruned = [[true, false, true], [false, false, false], everything, [false, true, false]];
@@ -136,6 +142,46 @@ describe.each([
     );
     const [got, want] = [outputs(read), outputs(trained)];
     got.forEach((x, i) => expect(x).toBeCloseTo(want[i]!, 12));
+  });
+
+  test.each([
+    ["full ranks", [everything, everything, everything, everything]],
+    ["some triplets pruned, one part at rank 0", somePruned],
+  ])("is trained on part by part, and saved as it was: %s", async (_name, kept) => {
+    const trained = build();
+    const adapters = adapt(trained, svd);
+    prune(adapters, kept);
+    const adapter = saved(adapters, svd, kept);
+    const { adapter: split, whole } = splitFused(adapter, trained.tree.linears);
+    const ranks = kept.map((mask) => mask.filter(Boolean).length);
+    expect([whole, split.modules.map(({ path, A }) => [path, A.shape[0]])]).toEqual([
+      [],
+      [
+        ["out", ranks[3]],
+        ...["qkv.query", "qkv.key", "qkv.value"].map((path, i) => [path, ranks[i]]),
+      ].filter(([, rank]) => rank !== 0),
+    ]);
+
+    const read = build();
+    const method = svd ? "adalora" : "lora";
+    const fresh = { method, modules: null, rank: 0, alpha: 0, dropout: 0 } as const;
+    const layers = startingLayers(split, { method, pruned: "kept", initRank: 1, alpha: 1 });
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the task's model is not called
+    const declared = { ...read, model: read.model as unknown as DeclaredModel["model"] };
+    const adapted = adaptModel(declared, { ...fresh, layers });
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the start reads no data
+    const context = { ...adapted, backend, seed: 3 } as unknown as StartContext;
+    await runStart(startFrom(layers), context);
+    const [got, want] = [outputs(read), outputs(trained)];
+    got.forEach((x, i) => expect(x).toBeCloseTo(want[i]!, 12));
+
+    const all = adapted.adapters.map(({ rank }) => Array.from({ length: rank }, () => true));
+    const parts = { adapters: adapted.adapters, trained: [], layers };
+    const again =
+      adapter.method === "adalora"
+        ? adaLoraAdapter(backend, parts, all, { ...adaLoraSettings, ...ranksOf(adapter) })
+        : loraAdapter(backend, parts, all, settings);
+    expect(stored(again)).toEqual({ ...adapter, ...(svd && { targetRank: expect.any(Number) }) });
   });
 
   test("as one adapter of the whole layer it computes the same", () => {
@@ -198,6 +244,7 @@ describe("an adapter that PEFT trained on a fused layer", () => {
     expect(splitByParts(both, read.qkv)).toBeUndefined();
     const rest = { ...settings, saved: new Map(), dropout: 0 };
     const adapter: PeftAdapter = { method: "lora", ...rest, modules: [both] };
+    expect(splitFused(adapter, read.tree.linears)).toEqual({ adapter, whole: ["qkv"] });
     const [attached] = applyAdapter(backend, read, adapter, "the adapter");
     expect(attached?.path).toBe("qkv");
     expect(read.qkv.adapter).toBe(attached);

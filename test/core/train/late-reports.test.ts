@@ -41,7 +41,11 @@ describe("on a device that works while the host goes on", () => {
     const { reports } = await train(create(backend, { options, setup: { validation: [] } }));
     expect(reports).toHaveLength(12);
     const whats = events.map(({ what }) => what);
-    const steps = ["start", ...Array.from({ length: 11 }, () => ["start", "wait"]).flat(), "wait"];
+    const steps: (typeof whats)[number][] = [
+      "start",
+      ...Array.from({ length: 11 }, () => ["start", "wait"] as const).flat(),
+      "wait",
+    ];
     expect(whats.slice(0, steps.length)).toEqual(steps);
     expect(new Set(whats.slice(steps.length))).toEqual(new Set(["download"])); // the checkpoint
     const queued = events.flatMap((event) => (event.what === "wait" ? [event.queued] : []));

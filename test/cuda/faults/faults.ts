@@ -1,0 +1,252 @@
+/** A fault planted in a source: `find`, which occurs there, is replaced. */
+export interface PlantedFault {
+  readonly what: string;
+  /** Below ffi/cuda. */
+  readonly file: string;
+  /** The kernels' source that is compiled, where the fault lies in one or in a header. */
+  readonly family?: string;
+  readonly find: string;
+  readonly replace: string;
+  /** The names of the conformance cases that must find it begin so. */
+  readonly cases: string;
+}
+
+const inKernel = (family: string, fault: Omit<PlantedFault, "file" | "family">): PlantedFault => ({
+  file: `kernels/${family}.cu`,
+  family,
+  ...fault,
+});
+
+const inHeader = (
+  header: string,
+  family: string,
+  fault: Omit<PlantedFault, "file" | "family">,
+): PlantedFault => ({ file: `kernels/${header}.h`, family, ...fault });
+
+const BARRIER = "__syncthreads();";
+
+const barriers: readonly PlantedFault[] = [
+  inHeader("reduce", "vocabulary-loss", {
+    what: "partial results are overwritten before they are read",
+    find: `${BARRIER} /* the previous reduction's partials have been read */`,
+    replace: "",
+    cases: "addVocabularyLoss",
+  }),
+  inHeader("reduce", "vocabulary-loss", {
+    what: "partial results are read before they are written",
+    find: `partials[warp()] = value;\n  ${BARRIER}`,
+    replace: "partials[warp()] = value;",
+    cases: "addVocabularyLoss",
+  }),
+  inHeader("columns", "columns", {
+    what: "column sums are read before they are written",
+    find: BARRIER,
+    replace: "",
+    cases: "addColumnSums",
+  }),
+  inKernel("layer-norm", {
+    what: "a row's mean is computed before its sums are stored",
+    find: "dropout);\n    __syncwarp();",
+    replace: "dropout);",
+    cases: "addLayerNorm",
+  }),
+  inKernel("layer-norm", {
+    what: "dsum is read by lanes before others store it",
+    find: "if (!dx) return;\n  __syncwarp();",
+    replace: "if (!dx) return;",
+    cases: "addLayerNormBackward",
+  }),
+  inKernel("rows", {
+    what: "a chunk's matches are read before they are written",
+    find: `= found;\n    ${BARRIER}`,
+    replace: "= found;",
+    cases: "scatterAddRows",
+  }),
+  inKernel("rows", {
+    what: "a chunk's matches are overwritten before they are read",
+    find: `${BARRIER} /* every thread has read the matches */`,
+    replace: "",
+    cases: "foldAdd",
+  }),
+  inKernel("losses", {
+    what: "gradients are zeroed after they are set",
+    find: `${BARRIER} /* below, other threads set`,
+    replace: "/* below, other threads set",
+    cases: "spanLoss",
+  }),
+  inKernel("top-log-probabilities", {
+    what: "penalties apply before the bias",
+    find: `${BARRIER} /* every thread has added`,
+    replace: "/* every thread has added",
+    cases: "topLogProbabilities",
+  }),
+  inKernel("top-log-probabilities", {
+    what: "the best classes are read before they are written",
+    find: `partials[warp()] = own;\n  ${BARRIER}`,
+    replace: "partials[warp()] = own;",
+    cases: "topLogProbabilities",
+  }),
+  inKernel("low-rank", {
+    what: "a tile is overwritten before it is read",
+    find: `${BARRIER} /* the tiles before have been read */`,
+    replace: "",
+    cases: "addLowRank",
+  }),
+  inKernel("low-rank", {
+    what: "a tile is read before it is written",
+    find: `rank, transposed);\n    ${BARRIER}`,
+    replace: "rank, transposed);",
+    cases: "addLowRank",
+  }),
+  inKernel("low-rank", {
+    what: "the warps' sums are read before they are written",
+    find: `= sums[k];\n  ${BARRIER}`,
+    replace: "= sums[k];",
+    cases: "addFactorGradient",
+  }),
+  inKernel("multi-head", {
+    what: "a tile of keys is overwritten before it is read",
+    find: `${BARRIER} /* the tile before has been read */`,
+    replace: "",
+    cases: "attention",
+  }),
+  inKernel("multi-head", {
+    what: "a tile of keys is read before it is written",
+    find: `s.key_stride, count, dim);\n    ${BARRIER}`,
+    replace: "s.key_stride, count, dim);",
+    cases: "attention",
+  }),
+  inKernel("multi-head", {
+    what: "weights are read before other lanes write them",
+    find: ": 0.0f;\n    __syncwarp();",
+    replace: ": 0.0f;",
+    cases: "attention",
+  }),
+  inKernel("disentangled", {
+    what: "the warps' sums of position gradients are read before they are written",
+    find: `sum, 1.0f, dim);\n  ${BARRIER}`,
+    replace: "sum, 1.0f, dim);",
+    cases: "disentangledAttentionBackward",
+  }),
+];
+
+const memory: readonly PlantedFault[] = [
+  inKernel("elementwise", {
+    what: "one element past the end is set",
+    find: "if (i < n)",
+    replace: "if (i <= n)",
+    cases: "add ",
+  }),
+  inKernel("elementwise", {
+    what: "columns past the last are set where dropout treats four at a time",
+    find: "if (col < cols) store",
+    replace: "store",
+    cases: "dropout ",
+  }),
+  inKernel("gated-activation", {
+    what: "one column past the end is set",
+    find: "col >= cols",
+    replace: "col > cols",
+    cases: "gatedActivation ",
+  }),
+  inKernel("optimizer", {
+    what: "one parameter past the end is updated",
+    find: "if (i >= n) return;",
+    replace: "if (i > n) return;",
+    cases: "adamw",
+  }),
+  inHeader("values", "elementwise", {
+    what: "an address of 4 bytes' alignment is read by 16",
+    find: "{ return *p; }",
+    replace: "{ return reinterpret_cast<const float4 *>(p)->x; }",
+    cases: "add ",
+  }),
+  inHeader("columns", "columns", {
+    what: "an index past the end of a shared array",
+    find: "partials[warp()][lane()] = sums;",
+    replace: "partials[warp()][lane() + 1] = sums;",
+    cases: "addColumnSums",
+  }),
+  inKernel("low-rank", {
+    what: "pruned triplets are read",
+    find: "return t.e && t.e[k] == 0.0f;",
+    replace: "return false;",
+    cases: "addLowRank",
+  }),
+  inKernel("rows", {
+    what: "rows of one id are added by several blocks",
+    find: "if (block_max(earlier)) return;",
+    replace: "",
+    cases: "scatterAddRows",
+  }),
+];
+
+const randomBits: readonly PlantedFault[] = [
+  inHeader("dropout", "elementwise", {
+    what: "Philox has another key schedule",
+    find: "0x9e3779b9u",
+    replace: "0x9e3779b8u",
+    cases: "dropout ",
+  }),
+  inHeader("dropout", "elementwise", {
+    what: "Philox has nine rounds",
+    find: "round < 10",
+    replace: "round < 9",
+    cases: "dropout ",
+  }),
+];
+
+const host: readonly PlantedFault[] = [
+  {
+    what: "a block has more threads than a device allows",
+    file: "backend/launches.ts",
+    find: "const BLOCK = 256;",
+    replace: "const BLOCK = 2048;",
+    cases: "add ",
+  },
+  {
+    what: "a download is read before its copy has run",
+    file: "staging.ts",
+    find: "        wait();\n",
+    replace: "",
+    cases: "add ",
+  },
+  {
+    what: "a kernel gets an address of the host",
+    file: "kernels.ts",
+    find: "wide(at, arg.pointer)",
+    replace: "wide(at, base)",
+    cases: "add ",
+  },
+  {
+    what: "a launch asks for more shared memory than its kernel may have",
+    file: "kernels.ts",
+    find: "if (sharedBytes > kernel.sharedLimit)",
+    replace: "if (sharedBytes > Infinity)",
+    cases: "attention wide heads",
+  },
+  {
+    what: "a view counts bytes as elements",
+    file: "backend/memory.ts",
+    find: "offset * elementBytes[dtype]",
+    replace: "offset",
+    cases: "zero of a part",
+  },
+  {
+    what: "a copy is longer than its source",
+    file: "backend/memory.ts",
+    find: "const bytes = bytesOf(source);",
+    replace: "const bytes = bytesOf(source) + 4;",
+    cases: "copy of a part",
+  },
+  {
+    what: "a product's rows overlap",
+    file: "backend/products.ts",
+    find: "ld: ldc };",
+    replace: "ld: n };",
+    cases: "gemm ",
+  },
+];
+
+/** Every fault, each of which some conformance case must find. */
+export const plantedFaults = [...barriers, ...memory, ...randomBits, ...host];
