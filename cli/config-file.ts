@@ -34,7 +34,7 @@ export function readConfigFile(path: string): Layer {
   if (parse === undefined) {
     const known = configExtensions.join(", ");
     const hint = existsSync(join(path, "config.json"))
-      ? "a run's folder is named by --out: adalora run --resume --out FOLDER goes on with it"
+      ? "a run's folder is named by --out: adalora run --resume --out FOLDER continues it"
       : "the argument is a recipe or a configuration file; --data takes data";
     throw errors.file(path, `a configuration's name must end in ${known}`, hint);
   }

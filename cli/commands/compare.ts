@@ -27,7 +27,7 @@ const own = {
   lrGrid: list("learning rates to pick each arm's from, on rows held out of training"),
   heldOut: real(0.1, "share of the training rows that rates are picked on", { above: 0, below: 1 }),
   jobs: integer(1, "runs at a time, each in a process with its share of the threads", { min: 1 }),
-  resume: toggle(false, "go on with the comparison in --out"),
+  resume: toggle(false, "continue the comparison in --out"),
   overwrite: toggle(false, "replace the comparison in --out"),
 };
 
@@ -42,6 +42,10 @@ const notSettings: ReadonlySet<string> = new Set([
   "budgetUnit",
 ]);
 
+const setsText = Object.entries(armSets)
+  .map(([name, arms]) => `${name} (${arms.join(", ")})`)
+  .join("; ");
+
 /** `adalora compare`: methods at equal budgets, paired by seed, with honest statistics. */
 export const compare = defineCommand({
   usage: "[RECIPE|FILE]",
@@ -55,11 +59,7 @@ export const compare = defineCommand({
       .map(([name, { about }]) => `${name} (${about})`)
       .join(
         "; ",
-      )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. table-4 and table-5 are the arms of the paper's ablations: ${Object.values(
-      armSets,
-    )
-      .map((arms) => arms.join(","))
-      .join(" and ")}.`,
+      )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. The arms of the paper's ablations: ${setsText}.`,
     "All arms end with as many parameters as the target rank has in every matrix, or less than one triplet fewer. Runs of one seed see the same rows in the same order from the same head.",
     "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those; the evaluation data stay unseen. lora-cut is tuned before the cut.",
     "Writes compare.json, whose bytes are the same for the same settings, seeds and machine, costs.json, with times and memory, and report.html, with all arms.",

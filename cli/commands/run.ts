@@ -264,7 +264,9 @@ async function prepare(config: PlacedRun, { sources, report }: Context): Promise
   return prepareRun(config, sources, undefined, onStage);
 }
 
-/** Says what will be trained on and where. Throws E_OUT if the folder's disk has too little space. */
+/**
+ * Says what will be trained on and where. Throws E_OUT if the folder's disk has too little space.
+ */
 async function showHead(prepared: PreparedRun, out: string, report: Report): Promise<Plan> {
   const { makePlan } = await import("../make-plan.ts");
   const { headText } = await import("../plan-text.ts");

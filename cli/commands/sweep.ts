@@ -33,7 +33,7 @@ const own = {
   halving: toggle(false, "successive halving: short runs first, the best of them train longer"),
   reduction: integer(
     3,
-    "how many times longer each rung of --halving trains, and how many it drops: one in N goes on",
+    "each rung of --halving trains N times longer, with one in N configurations of the rung before",
     {
       min: 2,
     },
@@ -43,7 +43,7 @@ const own = {
     below: 1,
   }),
   jobs: integer(1, "runs at a time, each in a process with its share of the threads", { min: 1 }),
-  resume: toggle(false, "go on with the sweep in --out"),
+  resume: toggle(false, "continue the sweep in --out"),
   overwrite: toggle(false, "replace the sweep in --out"),
 };
 

@@ -6,8 +6,8 @@ import { readRun, runFolders } from "./read-run.ts";
 import { writeReport } from "./write-report.ts";
 
 /**
- * What reports during a run may take: a share of its time, and some seconds more, so that short runs
- * have theirs. A log of 200,000 steps takes 0.4 s to read and draw.
+ * What reports during a run may take: a share of its time, and some seconds more, so that short
+ * runs have theirs. A log of 200,000 steps takes 0.4 s to read and draw.
  */
 const [SHARE, SPARE_SECONDS] = [0.01, 0.5];
 
@@ -23,8 +23,8 @@ export interface KeptReport {
 }
 
 /**
- * Creates the keeper of a run's report; `every` 0 writes none. A report that cannot be written never
- * hurts the run: `warn` gets one message.
+ * Creates the keeper of a run's report; `every` 0 writes none. A report that cannot be written
+ * never hurts the run: `warn` gets one message.
  */
 export function keepReport(
   out: string,
@@ -62,7 +62,9 @@ export function keepReport(
   };
 }
 
-/** Writes a report; where that fails, `warn` gets a message, and what was reported on is unharmed. */
+/**
+ * Writes a report; where that fails, `warn` gets a message, and what was reported on is unharmed.
+ */
 export function attemptReport(write: () => void, warn: (text: string) => void): void {
   try {
     write();

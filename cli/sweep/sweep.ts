@@ -56,8 +56,9 @@ export function rankedSweep(
 }
 
 /**
- * A sweep as JSON, the content of sweep.json: what depends on settings, data, seed and the machine's
- * arithmetic, but not on how long anything took. `command`: the words that train the best one.
+ * A sweep as JSON, the content of sweep.json: what depends on settings, data, seed and the
+ * machine's arithmetic, but not on how long anything took. `command`: the words that train the best
+ * one.
  */
 export function sweepJson(
   { subject, rungs, configurations, best, failures }: Sweep,

@@ -77,9 +77,13 @@ export class Linear implements Adaptable {
     return { weight, bias, increments: this.#increments(pass), activation };
   }
 
-  /** All parts drop the same elements of x. */
+  /**
+   * Those of the parts, which all drop the same elements of x; or that of the whole layer, which a
+   * fused layer has too where an adapter was trained elsewhere.
+   */
   #increments(pass: ForwardPass): readonly Increment[] {
-    const adapted = this.adaptable.flatMap(({ adapter, range }) =>
+    const adaptables: readonly Adaptable[] = [this, ...this.parts];
+    const adapted = adaptables.flatMap(({ adapter, range }) =>
       adapter ? [{ ...adapter, start: range?.start }] : [],
     );
     const probability = adapted[0]?.dropout ?? 0;

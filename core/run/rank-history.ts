@@ -57,7 +57,9 @@ export interface MaskRecord {
   };
 }
 
-/** Makes the records of a run's masks. A mask that changes nothing has none, unless it has values. */
+/**
+ * Makes the records of a run's masks. A mask that changes nothing has none, unless it has values.
+ */
 export class RankHistory {
   readonly #valueSteps: number;
   #kept: readonly (readonly boolean[])[];
