@@ -17,12 +17,18 @@ export interface DeviceRange {
 /** Increment in which the range is backed by memory. */
 const STEP = 64 * 2 ** 20;
 
-/** Reserves, at its first use, as many addresses as the device has memory. */
-export function deviceRange({ driver, device, totalBytes }: CudaContext): DeviceRange {
+/** What cuMemCreate and cuMemSetAccess read. */
+function structsFor(device: number) {
   const place = [ABI.CU_MEM_LOCATION_TYPE_DEVICE, device]; // struct CUmemLocation
   const properties = new Int32Array(new ArrayBuffer(ABI["sizeof CUmemAllocationProp"]));
   properties.set([ABI.CU_MEM_ALLOCATION_TYPE_PINNED, 0, ...place]); // type, handle types, location
   const access = Int32Array.from([...place, ABI.CU_MEM_ACCESS_FLAGS_PROT_READWRITE]);
+  return { properties, access };
+}
+
+/** Reserves, at its first use, as many addresses as the device has memory. */
+export function deviceRange({ driver, device, totalBytes }: CudaContext): DeviceRange {
+  const { properties, access } = structsFor(device);
   const least = ABI.CU_MEM_ALLOC_GRANULARITY_MINIMUM;
   driver.call("cuMemGetAllocationGranularity", undefined, out, properties, least);
   const granule = outAddress();

@@ -64,7 +64,8 @@ function pinnedSlots({ driver }: CudaContext) {
 /** Opens the pinned blocks, each at its first use. */
 export function openStaging(context: CudaContext): Staging {
   const { driver, stream } = context;
-  const { make: slot, close } = pinnedSlots(context);
+  const slots = pinnedSlots(context);
+  const slot = (bytes: number) => slots.make(bytes);
   const wait = () => driver.call("cuStreamSynchronize", undefined, stream);
   const uploadPart = uploads(slot, driver, stream);
   let window: Slot | undefined;
@@ -102,7 +103,7 @@ export function openStaging(context: CudaContext): Staging {
       };
     },
     wait,
-    close,
+    close: () => slots.close(),
   };
 }
 
