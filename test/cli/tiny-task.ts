@@ -39,12 +39,12 @@ const tinyConfig = {
   layer_norm_eps: 1e-7,
 };
 
-/** Writes the model and the data into a new temporary folder. */
-export function tinyTask(): TinyTask {
+/** Writes the model, with `overrides` of its config.json, and the data into a new temporary folder. */
+export function tinyTask(overrides: Partial<typeof tinyConfig> = {}): TinyTask {
   const folder = mkdtempSync(join(tmpdir(), "adalora-tiny-"));
   const task = { folder, model: join(folder, "base"), data: join(folder, "data") };
   mkdirSync(task.data);
-  writeTinyModel(task.model);
+  writeTinyModel(task.model, overrides);
   writeFileSync(join(task.data, "train.tsv"), tinyRows(20));
   writeFileSync(join(task.data, "dev.tsv"), tinyRows(6));
   writeFileSync(join(task.data, "test.tsv"), tinyRows(4, { labels: false }));
