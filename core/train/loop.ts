@@ -27,7 +27,7 @@ export async function runTraining(
   try {
     return await loop.run();
   } catch (error) {
-    loop.reportSteps();
+    loop.reportSteps(error);
     if (error instanceof Stopped) return loop.interrupt();
     throw error;
   }
@@ -88,9 +88,16 @@ class TrainingLoop {
     return this.#outcome(stoppedBy, final);
   }
 
-  /** Reports steps that a failure has left unreported. Throws E_NOT_FINITE if one was its cause. */
-  reportSteps(): void {
-    this.#steps.drain();
+  /**
+   * Reports steps that `failure` has left unreported. Throws E_NOT_FINITE if one was its cause, and
+   * `failure` itself where they cannot be read, unless it is a stop request.
+   */
+  reportSteps(failure: unknown): void {
+    try {
+      this.#steps.drain();
+    } catch (error) {
+      throw isNotFinite(error) || failure instanceof Stopped ? error : failure;
+    }
   }
 
   /** Saves what the run needs to continue from here, the time spent included. */

@@ -115,6 +115,35 @@ describe("on a device that works while the host continues", () => {
     );
     expect(reported).toEqual([0, 1, 2]);
   });
+
+  test("an error is not hidden by a device that fails to report the step before it", async () => {
+    let isLost = false;
+    const inner = createReferenceBackend();
+    const backend: Backend = {
+      ...inner,
+      startDownload(from) {
+        const values = inner.download(from);
+        return () => {
+          if (isLost) throw new Error("the device is lost");
+          return values;
+        };
+      },
+    };
+    const setup = create(backend);
+    const { train: rows } = setup;
+    const batch = () => {
+      isLost = setup.trainer.steps > 0;
+      if (isLost) throw new Error("the data cannot be read");
+      return rows.batch([0, 1, 2]);
+    };
+    await expect(train({ ...setup, train: { ...rows, batch } })).rejects.toThrow("the data");
+    // A stop request is no failure: that of the device is reported.
+    const stopped = create(backend);
+    isLost = false;
+    const stop = train(stopped, { stopAfter: 1 });
+    isLost = true;
+    await expect(stop).rejects.toThrow("the device is lost");
+  });
 });
 
 describe("a loss that is not finite, found one step late", () => {
