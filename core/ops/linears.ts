@@ -192,6 +192,16 @@ function checkMember(x: Tensor, { weight, bias, increments = [], activation }: L
     throw errors.shape("linear", "bias must be [out]", { weight, bias });
   if (activation) checkActivation(activation);
   for (const increment of increments) checkIncrement(x, weight, increment);
+  checkDisjoint(increments);
+}
+
+/** Backends apply one increment per output: parts beside one of all outputs would be ignored. */
+function checkDisjoint(increments: readonly Increment[]): void {
+  const ranges = increments
+    .map(({ b, start = 0 }) => ({ start, end: start + (b.shape[0] ?? 0) }))
+    .toSorted((one, other) => one.start - other.start);
+  const isDisjoint = ranges.every(({ start }, i) => i === 0 || start >= ranges[i - 1]!.end);
+  invariant(isDisjoint, "linear: two increments add to the same output");
 }
 
 function checkIncrement(x: Tensor, weight: Tensor, { a, e, b, start }: Increment): void {

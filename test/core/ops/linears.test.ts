@@ -210,4 +210,17 @@ describe("linears", () => {
       pass.scope(() => void linears(pass, of([4, 5]), [{ weight: of([7, 5]), increments }])),
     ).toThrow("[linear] B must be [cols, r] with 4 + cols <= out: got weight [7, 5], A [2, 5]");
   });
+
+  test.each([
+    ["an adapter of the whole layer and of a part", [7, undefined], [3, 2]],
+    ["parts that share a column", [3, 4], [5, 0]],
+  ] as const)("%s are refused together", (_, ...parts) => {
+    const backend = createReferenceBackend();
+    const of = (shape: readonly [number, number]) => tensor(backend, shape, 1);
+    const pass = new ForwardPass(backend, { training: false });
+    const increments = parts.map(([cols, start]) => ({ a: of([2, 5]), b: of([cols, 2]), start }));
+    expect(() =>
+      pass.scope(() => void linears(pass, of([4, 5]), [{ weight: of([7, 5]), increments }])),
+    ).toThrow("linear: two increments add to the same output");
+  });
 });
