@@ -1,8 +1,9 @@
-import { existsSync, renameSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedCuda } from "../../ffi/cuda/libraries.ts";
+import { moveIntoPlace } from "./move-into-place.ts";
 import { fetchWheels, unpackWheel, type Wheel, wheelsIn } from "./wheels.ts";
 
 /** A library of a wheel, with its size. */
@@ -14,7 +15,7 @@ interface Library {
 const FOLDER = "nvidia/cu13/lib";
 
 /** NVRTC and cuBLAS of CUDA 13, for drivers from 580 on. */
-const WHEELS: readonly (Wheel & { readonly libraries: readonly Library[] })[] = [
+export const WHEELS: readonly (Wheel & { readonly libraries: readonly Library[] })[] = [
   {
     name: "nvidia-cuda-nvrtc",
     version: "13.2.86",
@@ -34,6 +35,9 @@ const WHEELS: readonly (Wheel & { readonly libraries: readonly Library[] })[] = 
     ],
   },
 ];
+
+/** What fetches them again. */
+const COMMAND = "npm run setup -- --cuda";
 
 /** What set-up downloads, in MB. */
 export const CUDA_MEGABYTES = 500;
@@ -58,9 +62,8 @@ export async function fetchCuda(folder = fetchedCuda(), env = process.env): Prom
   const scratch = await mkdtemp(join(dirname(folder), "tmp."));
   try {
     await fetchWheels(WHEELS, scratch, env, {
-      noFetcher:
-        "apt-get install python3-pip, or install CUDA 12 or 13, then: npm run setup -- --cuda",
-      failed: "check the network, then: npm run setup -- --cuda",
+      noFetcher: `apt-get install python3-pip, or install CUDA 12 or 13, then: ${COMMAND}`,
+      failed: `check the network, then: ${COMMAND}`,
       limit: LIMIT_MS,
     });
     const whole = join(scratch, basename(folder));
@@ -74,8 +77,7 @@ export async function fetchCuda(folder = fetchedCuda(), env = process.env): Prom
           throw errors.file(name, `has no ${library} of ${bytes} bytes`);
         await rename(path, join(whole, library));
       }
-    await rm(folder, { recursive: true, force: true });
-    renameSync(whole, folder);
+    moveIntoPlace(whole, folder, () => isCudaFetched(folder));
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -85,6 +87,6 @@ async function unpackOne(file: string, to: string, env: NodeJS.ProcessEnv) {
   const wheel = WHEELS.find(({ name }) => basename(file).startsWith(name.replaceAll("-", "_")));
   if (wheel === undefined) throw errors.file(file, "is none of the expected wheels");
   const members = wheel.libraries.map(({ name }) => `${FOLDER}/${name}`);
-  await unpackWheel(file, members, to, env, LIMIT_MS);
+  await unpackWheel(file, members, to, env, { command: COMMAND, limit: LIMIT_MS });
   await rm(file);
 }

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
+import { moveIntoPlace } from "./move-into-place.ts";
 import { fetchWheels, unpackWheel } from "./wheels.ts";
 
 /** Portable build of oneDNN 3.2 for GNU OpenMP; needs glibc 2.27, libstdc++ and libgomp. */
@@ -22,6 +23,9 @@ const KEPT = [
   "share/doc/onednn/LICENSE",
   "share/doc/onednn/THIRD-PARTY-PROGRAMS",
 ] as const;
+
+/** What fetches it again. */
+const COMMAND = "npm run setup";
 
 /** Whether set-up's copy of oneDNN is complete, with its licences. */
 export const isFetched = (path = fetchedDnnl()) =>
@@ -42,8 +46,7 @@ export async function fetchDnnl(to = fetchedDnnl(), env = process.env): Promise<
     const whole = join(part, basename(folder));
     await mkdir(whole);
     for (const name of KEPT) copyFileSync(join(data, name), join(whole, basename(name)));
-    if (!isFetched(to)) rmSync(folder, { recursive: true, force: true });
-    moveIntoPlace(whole, folder, to);
+    moveIntoPlace(whole, folder, () => isFetched(to));
   } finally {
     await rm(part, { recursive: true, force: true });
   }
@@ -56,19 +59,10 @@ function checkFiles(data: string) {
     throw errors.file("libdnnl.so.3", "is not the library that belongs to the wheel");
 }
 
-function moveIntoPlace(whole: string, folder: string, library: string) {
-  try {
-    renameSync(whole, folder);
-  } catch (error) {
-    if (!isFetched(library)) throw error; // otherwise another set-up was faster
-  }
-}
-
 const download = (folder: string, env: NodeJS.ProcessEnv) =>
   fetchWheels([WHEEL], folder, env, {
-    noFetcher:
-      "apt-get install python3-pip (or install your system's oneDNN 3), then: npm run setup",
-    failed: "check the network, then: npm run setup",
+    noFetcher: `apt-get install python3-pip (or install your system's oneDNN 3), then: ${COMMAND}`,
+    failed: `check the network, then: ${COMMAND}`,
   });
 
 /**
@@ -81,7 +75,7 @@ async function dataFolder(folder: string, env: NodeJS.ProcessEnv): Promise<strin
     throw errors.file(wheel, "has a wrong sha256");
   const data = `${WHEEL.name.replaceAll("-", "_")}-${WHEEL.version}.data/data`;
   const members = KEPT.map((name) => `${data}/${name}`);
-  await unpackWheel(join(folder, wheel), members, folder, env);
+  await unpackWheel(join(folder, wheel), members, folder, env, { command: COMMAND });
   return join(folder, data);
 }
 

@@ -75,6 +75,14 @@ export const wheelsIn = async (folder: string) =>
 
 const EXTRACT = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall('.', sys.argv[2:])";
 
+/** How a wheel is unpacked. */
+export interface UnpackOptions {
+  /** The command that fetches it again. */
+  readonly command: string;
+  /** Milliseconds that unpacking may take; undefined: no limit. */
+  readonly limit?: number | undefined;
+}
+
 /**
  * Unpacks members of a wheel into `to` with Python, as a stream. Throws E_MACHINE with its last
  * error.
@@ -84,7 +92,7 @@ export async function unpackWheel(
   members: readonly string[],
   to: string,
   env: NodeJS.ProcessEnv,
-  limit?: number,
+  { command: again, limit }: UnpackOptions,
 ): Promise<void> {
   let failure: string | undefined;
   for (const python of ["python3", "python"]) {
@@ -95,6 +103,6 @@ export async function unpackWheel(
   }
   throw errors.machine(
     `python3 could not unpack ${basename(wheel)}: ${failure}`,
-    "apt-get install python3, then: npm run setup",
+    `apt-get install python3, then: ${again}`,
   );
 }

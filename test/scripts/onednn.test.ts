@@ -118,7 +118,7 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:
     test("unpacks the requested members and nothing else", async () => {
       make();
       const to = unpacked("members");
-      await unpackWheel(wheel, ["a.data/data/lib/liba.so"], to, process.env);
+      await unpackWheel(wheel, ["a.data/data/lib/liba.so"], to, process.env, { command: "" });
       expect(readdirSync(join(to, "a.data/data/lib"))).toEqual(["liba.so"]);
       const text = readFileSync(join(to, "a.data/data/lib/liba.so"), "utf8");
       expect(text).toBe("library ".repeat(1000));
@@ -127,19 +127,23 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:
     test("an absent member and a damaged wheel are errors that name them", async () => {
       make();
       const to = unpacked("damaged");
-      await expect(unpackWheel(wheel, ["a.data/none"], to, process.env)).rejects.toThrow(
-        /python3 could not unpack a\.whl: KeyError: .*a\.data\/none/,
-      );
+      await expect(
+        unpackWheel(wheel, ["a.data/none"], to, process.env, { command: "" }),
+      ).rejects.toThrow(/python3 could not unpack a\.whl: KeyError: .*a\.data\/none/);
       writeFileSync(wheel, readFileSync(wheel).subarray(0, 50));
-      await expect(unpackWheel(wheel, [], to, process.env)).rejects.toThrow("zip file");
+      await expect(unpackWheel(wheel, [], to, process.env, { command: "" })).rejects.toThrow(
+        "zip file",
+      );
     });
   });
 
   test("without Python the message says how to get it", async () => {
     const env = only("no-python-bin", {});
-    await expect(unpackWheel(wheel, [], unpacked("none-unpacked"), env)).rejects.toMatchObject({
+    const to = unpacked("none-unpacked");
+    const command = "npm run setup -- --cuda";
+    await expect(unpackWheel(wheel, [], to, env, { command })).rejects.toMatchObject({
       message: "python3 could not unpack a.whl: command not found",
-      hint: "apt-get install python3, then: npm run setup",
+      hint: "apt-get install python3, then: npm run setup -- --cuda",
     });
   });
 });

@@ -1,0 +1,59 @@
+import { afterAll, expect, test } from "bun:test";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fetchCuda, isCudaFetched, WHEELS } from "../../scripts/setup/cuda.ts";
+
+const root = mkdtempSync(join(tmpdir(), "adalora-cuda-"));
+afterAll(() => rmSync(root, { recursive: true }));
+
+const libraries = WHEELS.flatMap((wheel) => wheel.libraries);
+
+/** A folder with sparse files of the libraries' sizes. */
+function filled(folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  for (const { name, bytes } of libraries) {
+    writeFileSync(join(folder, name), "");
+    truncateSync(join(folder, name), bytes);
+  }
+  return folder;
+}
+
+/** A search path with uv alone, whose fetch is a shell script. */
+function uv(name: string, script: string) {
+  const bin = join(root, `${name}-bin`);
+  mkdirSync(bin);
+  const text = `#!/bin/sh\ncase "$*" in *--version*) exit 0 ;; esac\n${script}\n`;
+  writeFileSync(join(bin, "uv"), text);
+  chmodSync(join(bin, "uv"), 0o755);
+  return { PATH: bin };
+}
+
+test("an incomplete folder is replaced by the libraries of the wheels", async () => {
+  const folder = join(root, "first", "cuda");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "before"), "");
+  filled(join(root, "first-site/nvidia/cu13/lib"));
+  await fetchCuda(folder, uv("first", `/bin/mv "${root}/first-site" site`));
+  expect(isCudaFetched(folder)).toBe(true);
+  expect(readdirSync(folder).toSorted()).toEqual(libraries.map(({ name }) => name).toSorted());
+  expect(readdirSync(join(root, "first"))).toEqual(["cuda"]);
+});
+
+test("the copy of another set-up that was faster stays", async () => {
+  const folder = join(root, "second", "cuda");
+  writeFileSync(join(filled(join(root, "faster")), "of the other"), "");
+  filled(join(root, "second-site/nvidia/cu13/lib"));
+  const script = `/bin/mv "${root}/second-site" site; /bin/mv "${root}/faster" "${folder}"`;
+  await fetchCuda(folder, uv("second", script));
+  expect(readdirSync(folder)).toContain("of the other");
+  expect(readdirSync(join(root, "second"))).toEqual(["cuda"]);
+});
