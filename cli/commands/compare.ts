@@ -3,14 +3,19 @@ import { settingNames } from "../../core/config/run-config.ts";
 import { integer, integers, list, real, toggle } from "../../core/config/setting.ts";
 import { errors } from "../../core/errors.ts";
 import { writeJson } from "../../core/run/run-files.ts";
-import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
+import { seedFolder } from "../../core/run/run-folder.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { armKinds, armSets, armSpecs } from "../compare/arm-specs.ts";
 import { compareArms, type ComparedArm, comparisonJson, costsJson } from "../compare/comparison.ts";
 import { comparisonText } from "../compare/comparison-text.ts";
 import { planArms, type PlannedComparison } from "../compare/plan-arms.ts";
-import { clearRuns, runComparison, runFolders } from "../compare/run-comparison.ts";
+import {
+  clearComparison,
+  comparisonFiles,
+  runComparison,
+  runFolders,
+} from "../compare/run-comparison.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
 import { checkOut, defaultOut } from "../out-folder.ts";
 import { attemptWrite } from "../attempt-write.ts";
@@ -90,7 +95,7 @@ export const compare = defineCommand({
     for (const folder of folders) checkOut(folder, { resume, overwrite });
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
     return whileLocked(out, async () => {
-      if (overwrite) clearRuns(folders);
+      if (overwrite) clearComparison(folders, out);
       using stop = listenForStop(report);
       const threads = threadsFor(config.threads, Math.min(parallel, folders.length));
       const context = { report, stop, threads, out, parallel, rates, tuneFraction };
@@ -101,14 +106,15 @@ export const compare = defineCommand({
       }
       const comparison = compareArms(planned.subject, ran.arms, ran.failures);
       const [result, costs] = [comparisonJson(comparison), costsJson(comparison)];
-      writeJson(join(out, "compare.json"), result);
-      writeJson(join(out, "costs.json"), costs);
+      writeJson(join(out, comparisonFiles.result), result);
+      writeJson(join(out, comparisonFiles.costs), costs);
       const { comparisonReport } = await import("../compare/comparison-report.ts");
       const { writeArmsReport } = await import("../report-page/write-report.ts");
       const runsOf = (arm: ComparedArm) => finishedFolders(planned, arm, out);
       const page = () => comparisonReport(comparison, runsOf);
       const warn = (text: string) => report.warn(text);
-      attemptWrite("the report", () => writeArmsReport(page(), join(out, runFiles.report)), warn);
+      const path = join(out, comparisonFiles.report);
+      attemptWrite("the report", () => writeArmsReport(page(), path), warn);
       report.result({ ...result, costs, out }, comparisonText(comparison, out, report.stdout));
       return ran.failures.length > 0 ? 1 : 0;
     });

@@ -5,7 +5,6 @@ import { settings } from "../../core/config/settings.ts";
 import { errors, invariant } from "../../core/errors.ts";
 import type { Sources } from "../../core/model/model-files.ts";
 import { writeJson } from "../../core/run/run-files.ts";
-import { clearRun, runFiles } from "../../core/run/run-folder.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
@@ -22,7 +21,7 @@ import { bestCommand } from "../sweep/best-command.ts";
 import { type Choice, choicesOf } from "../sweep/choices.ts";
 import { attemptWrite } from "../attempt-write.ts";
 import { planSweep, type RequestedChoice } from "../sweep/plan-sweep.ts";
-import { runSweep, sweepFolders } from "../sweep/run-sweep.ts";
+import { clearSweep, runSweep, sweepFiles, sweepFolders } from "../sweep/run-sweep.ts";
 import { sweepCostsJson, sweepJson } from "../sweep/sweep.ts";
 import { planLines, sweepText } from "../sweep/sweep-text.ts";
 
@@ -90,7 +89,7 @@ export const sweep = defineCommand({
     for (const folder of folders) checkOut(folder, { resume, overwrite });
     const again = sameCommand(out, { isNamed: name !== undefined || given.has("task") });
     return whileLocked(out, async () => {
-      if (overwrite) for (const folder of folders) clearRun(folder);
+      if (overwrite) clearSweep(folders, out);
       using stop = listenForStop(report);
       const threads = threadsFor(first.config.threads, Math.min(parallel, choices.length));
       const found = await runSweep(planned, { report, stop, threads, out, parallel });
@@ -100,12 +99,12 @@ export const sweep = defineCommand({
       }
       const words = found.best ? bestCommand(name, fixed, found.best.configuration.choice) : null;
       const [result, costs] = [sweepJson(found, words), sweepCostsJson(found)];
-      writeJson(join(out, "sweep.json"), result);
-      writeJson(join(out, "costs.json"), costs);
+      writeJson(join(out, sweepFiles.result), result);
+      writeJson(join(out, sweepFiles.costs), costs);
       const command = words ? shellCommand([...programWords(), ...words]) : null;
       const { sweepReport } = await import("../sweep/sweep-report.ts");
       const { writeArmsReport } = await import("../report-page/write-report.ts");
-      const page = join(out, runFiles.report);
+      const page = join(out, sweepFiles.report);
       const warn = (text: string) => report.warn(text);
       attemptWrite("the report", () => writeArmsReport(sweepReport(found, command), page), warn);
       report.result({ ...result, costs, out }, sweepText(found, command, out, report.stdout));

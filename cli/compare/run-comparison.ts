@@ -5,7 +5,7 @@ import type { RunConfig } from "../../core/config/run-config.ts";
 import { isJsonObject } from "../../core/io/json-file.ts";
 import { readFinishedRun } from "../../core/run/finished-run.ts";
 import { writeJson } from "../../core/run/run-files.ts";
-import { clearRun, isFinishedRun, seedFolder } from "../../core/run/run-folder.ts";
+import { clearRun, isFinishedRun, runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import type { Arm } from "./arms.ts";
 import { bestFirst } from "./best-first.ts";
 import type { ArmResult, FailedRun, TriedRate } from "./comparison.ts";
@@ -43,8 +43,16 @@ export function runFolders(
   ]);
 }
 
-/** Deletes the runs of an earlier comparison from its folders. */
-export function clearRuns(folders: readonly string[]): void {
+/** Names of a comparison's own files. */
+export const comparisonFiles = {
+  result: "compare.json",
+  costs: "costs.json",
+  report: runFiles.report,
+} as const;
+
+/** Deletes an earlier comparison: its results first, which an interrupted new one would show. */
+export function clearComparison(folders: readonly string[], out: string): void {
+  for (const name of Object.values(comparisonFiles)) removeTree(join(out, name));
   for (const folder of folders) {
     clearRun(folder);
     for (const name of [CUT_ADAPTER, CUT_METRICS]) removeTree(join(folder, name));

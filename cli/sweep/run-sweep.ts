@@ -1,6 +1,7 @@
 import { join } from "node:path";
+import { removeTree } from "../../core/io/remove.ts";
 import { readFinishedRun } from "../../core/run/finished-run.ts";
-import { isFinishedRun, runFiles } from "../../core/run/run-folder.ts";
+import { clearRun, isFinishedRun, runFiles } from "../../core/run/run-folder.ts";
 import { stepsIn } from "../../core/train/checkpoint.ts";
 import { readProgress } from "../../core/train/progress.ts";
 import { bestFirst } from "../compare/best-first.ts";
@@ -25,6 +26,19 @@ export function sweepFolders(
 ): readonly string[] {
   const folders = configurations.flatMap((one) => rungs.map((_, i) => rungFolder(out, one, i)));
   return [...new Set(folders)];
+}
+
+/** Names of a sweep's own files. */
+export const sweepFiles = {
+  result: "sweep.json",
+  costs: "costs.json",
+  report: runFiles.report,
+} as const;
+
+/** Deletes an earlier sweep: its results first, which an interrupted new one would otherwise show. */
+export function clearSweep(folders: readonly string[], out: string): void {
+  for (const name of Object.values(sweepFiles)) removeTree(join(out, name));
+  for (const folder of folders) clearRun(folder);
 }
 
 /**
