@@ -212,13 +212,13 @@ describe("linears", () => {
   });
 
   test.each([
-    ["an adapter of the whole layer and of a part", [7, undefined], [3, 2]],
-    ["parts that share a column", [3, 4], [5, 0]],
-  ] as const)("%s are refused together", (_, ...parts) => {
+    { what: "an adapter of the whole layer and of a part", starts: [undefined, 2], cols: [7, 3] },
+    { what: "parts that share a column", starts: [4, 0], cols: [3, 5] },
+  ])("$what are refused together", ({ starts, cols }) => {
     const backend = createReferenceBackend();
     const of = (shape: readonly [number, number]) => tensor(backend, shape, 1);
     const pass = new ForwardPass(backend, { training: false });
-    const increments = parts.map(([cols, start]) => ({ a: of([2, 5]), b: of([cols, 2]), start }));
+    const increments = starts.map((start, i) => ({ a: of([2, 5]), b: of([cols[i]!, 2]), start }));
     expect(() =>
       pass.scope(() => void linears(pass, of([4, 5]), [{ weight: of([7, 5]), increments }])),
     ).toThrow("linear: two increments add to the same output");
