@@ -1,32 +1,28 @@
 import { join } from "node:path";
 import { settingNames } from "../../core/config/run-config.ts";
 import { integer, real, toggle } from "../../core/config/setting.ts";
-import { settings } from "../../core/config/settings.ts";
-import { errors, invariant } from "../../core/errors.ts";
-import type { Sources } from "../../core/model/model-files.ts";
+import { errors } from "../../core/errors.ts";
 import { writeJson } from "../../core/run/run-files.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
-import type { FlagValue } from "../args.ts";
-import { checkOut, defaultOut, type OutOptions } from "../out-folder.ts";
+import { checkOut, defaultOut } from "../out-folder.ts";
 import { recipeNames } from "../recipes.ts";
-import { requestedRun } from "../run-config.ts";
 import { whileLocked } from "../run-lock.ts";
 import { programWords, sameCommand, shellCommand } from "../shell-command.ts";
 import { listenForStop } from "../signals.ts";
 import { openSources } from "../sources.ts";
-import { type Axis, splitAxes, sweptSetting } from "../sweep/axes.ts";
+import { splitAxes, sweptSetting } from "../sweep/axes.ts";
 import { bestCommand } from "../sweep/best-command.ts";
-import { type Choice, choicesOf } from "../sweep/choices.ts";
 import { attemptWrite } from "../attempt-write.ts";
-import { planSweep, type RequestedChoice } from "../sweep/plan-sweep.ts";
+import { planSweep } from "../sweep/plan-sweep.ts";
+import { requestedChoices } from "../sweep/requested-choices.ts";
 import { clearSweep, runSweep, sweepFiles, sweepFolders } from "../sweep/run-sweep.ts";
 import { sweepCostsJson, sweepJson } from "../sweep/sweep.ts";
 import { planLines, sweepText } from "../sweep/sweep-text.ts";
 
 const own = {
-  random: integer(null, "draw N configurations by --seed, instead of every combination", {
+  random: integer(null, "draw N configurations by the seed, instead of every combination", {
     min: 1,
   }),
   halving: toggle(false, "successive halving: short runs first, the best of them train longer"),
@@ -73,10 +69,9 @@ export const sweep = defineCommand({
       throw errors.missing("values to sweep over", "give a flag several: --lr 5e-4,1e-3");
     }
     const sources = openSources(report);
-    const seed = Number(fixed.get("seed")?.value ?? settings.seed.fallback);
-    const choices = choicesOf(axes, { random: options.random, seed });
-    const requested = await requestedChoices(name, choices, { fixed, axes, options, sources });
+    const requested = await requestedChoices({ name, fixed, axes, options, sources });
     for (const note of requested.notes) report.info(note);
+    for (const warning of requested.warnings) report.warn(warning);
     const [first] = requested.choices;
     checkBackend(first.config);
     report.stage("checking every configuration");
@@ -91,7 +86,10 @@ export const sweep = defineCommand({
     return whileLocked(out, async () => {
       if (overwrite) clearSweep(folders, out);
       using stop = listenForStop(report);
-      const threads = threadsFor(first.config.threads, Math.min(parallel, choices.length));
+      const threads = threadsFor(
+        first.config.threads,
+        Math.min(parallel, requested.choices.length),
+      );
       const found = await runSweep(planned, { report, stop, threads, out, parallel });
       if (!found) {
         report.error(errors.interruptedRuns(again));
@@ -112,40 +110,3 @@ export const sweep = defineCommand({
     });
   },
 });
-
-// --- internal ---
-
-interface Requested {
-  readonly choices: readonly [RequestedChoice, ...RequestedChoice[]];
-  readonly notes: ReadonlySet<string>;
-}
-
-/** Resolves each configuration as `run` resolves its command line. */
-async function requestedChoices(
-  name: string | undefined,
-  choices: readonly Choice[],
-  { fixed, axes, options, sources }: ChoiceSources,
-): Promise<Requested> {
-  const notes = new Set<string>();
-  const all: RequestedChoice[] = [];
-  for (const choice of choices) {
-    const given = new Map(fixed);
-    for (const { setting, flag } of axes) {
-      given.set(setting, { flag, value: choice.values.get(setting)?.value });
-    }
-    const found = await requestedRun(name, given, options, sources);
-    for (const note of found.notes) notes.add(note);
-    all.push({ choice, config: found.config });
-  }
-  const [first, ...others] = all;
-  invariant(first !== undefined, "a sweep has a configuration");
-  return { choices: [first, ...others], notes };
-}
-
-/** What configurations are made of besides their own values. */
-interface ChoiceSources {
-  readonly fixed: ReadonlyMap<string, FlagValue>;
-  readonly axes: readonly Axis[];
-  readonly options: OutOptions;
-  readonly sources: Sources;
-}

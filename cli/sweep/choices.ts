@@ -71,7 +71,8 @@ function valueIn({ setting }: Axis, part: AxisPart, draw: RandomInt): AxisValue 
   const { low, high } = part;
   const share = draw(2 ** 32) / 2 ** 32;
   const number = low > 0 ? low * (high / low) ** share : low + share * (high - low);
-  for (const rounded of [Number(number.toPrecision(3)), Math.round(number)]) {
+  const inside = (rounded: number) => Math.min(high, Math.max(low, rounded));
+  for (const rounded of [inside(Number(number.toPrecision(3))), inside(Math.round(number))]) {
     const value = runSettings[setting].read(rounded);
     if (value !== undefined) return { text: String(rounded), value };
   }

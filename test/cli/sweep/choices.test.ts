@@ -1,8 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { splitAxes, sweptSetting } from "../../../cli/sweep/axes.ts";
 import { bestCommand } from "../../../cli/sweep/best-command.ts";
 import { choicesOf } from "../../../cli/sweep/choices.ts";
+import { requestedChoices } from "../../../cli/sweep/requested-choices.ts";
 import type { SettingName } from "../../../core/config/run-config.ts";
+import { localSources } from "../../helpers/local-run.ts";
 
 /** Flags as `sweep` reads them. */
 const given = (flags: Partial<Record<SettingName, string>>) =>
@@ -77,6 +82,45 @@ describe("--random", () => {
       expect([Number.isInteger(value), text]).toEqual([true, String(value)]);
       expect(values.get("lr")?.text.replace(/^0\.0*|e.*$|\./g, "").length).toBeLessThanOrEqual(3);
     }
+  });
+});
+
+test.each([
+  ["0.0012341..0.0012349", 0.0012341, 0.0012349], // rounds to 0.00123
+  ["0.0012351..0.0012359", 0.0012351, 0.0012359], // rounds to 0.00124
+])("three digits of --lr %s stay in the range", (lr, low, high) => {
+  const all = choicesOf(splitAxes(given({ lr })).axes, { random: 3, seed: 1 });
+  for (const { values } of all) {
+    expect(Number(values.get("lr")?.value)).toBeGreaterThanOrEqual(low);
+    expect(Number(values.get("lr")?.value)).toBeLessThanOrEqual(high);
+  }
+});
+
+describe("the configurations of a command line", () => {
+  const folder = mkdtempSync(join(tmpdir(), "adalora-choices-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const name = join(folder, "my.toml");
+  writeFileSync(name, 'task = "rte"\nmodel = "m"\ndevice = "reference"\nseed = 7\n');
+
+  const requested = (flags: Partial<Record<SettingName, string>>, random: number) => {
+    const options = { random, resume: false, overwrite: false };
+    return requestedChoices({ name, ...splitAxes(given(flags)), options, sources: localSources });
+  };
+
+  test("are drawn by the seed of a file, and a flag overrides it", async () => {
+    const flags = { lr: "1e-4..1e-2" };
+    const { choices, warnings } = await requested(flags, 3);
+    expect(choices.map(({ choice }) => choice.name)).toEqual(namesOf(flags, 3, 7));
+    expect(choices.map(({ config }) => config.seed)).toEqual([7, 7, 7]);
+    expect(warnings).toEqual([]);
+    const other = await requested({ ...flags, seed: "8" }, 3);
+    expect(other.choices.map(({ choice }) => choice.name)).toEqual(namesOf(flags, 3, 8));
+  });
+
+  test("are fewer than requested where a range is narrow, with a warning", async () => {
+    const { choices, warnings } = await requested({ batchSize: "8..9" }, 5);
+    expect(choices).toHaveLength(2);
+    expect(warnings).toEqual(["--random 5 found only 2 different configurations"]);
   });
 });
 
