@@ -9,7 +9,7 @@ setDefaultTimeout(900_000); // many processes, on a machine that may be busy
 /** `sweep rte` with the tiny model on the reference backend; 12 steps, the first rung 4. */
 const sweeping = (out: string, ...flags: string[]) => [
   ...`sweep rte --model ${task.model} --data ${task.data} --max-steps 12 --batch-size 8`.split(" "),
-  ..."--init-rank 2 --dropout 0 --warmup-steps 1 --eval-steps 100 --held-out 0.3".split(" "),
+  ..."--init-rank 2 --dropout 0 --warmup-steps 1 --held-out 0.3".split(" "),
   ...`--save-steps 3 --device reference --halving --out ${out}`.split(" "),
   ...flags,
 ];
@@ -17,7 +17,16 @@ const text = (...parts: string[]) => readFileSync(join(...parts), "utf8");
 
 describe("a sweep without pruning, at a constant rate", () => {
   const whole = path("whole");
-  const flags = ["--method", "lora", "--schedule", "constant", "--lr", "0.02,0.1"];
+  const flags = [
+    "--method",
+    "lora",
+    "--schedule",
+    "constant",
+    "--lr",
+    "0.02,0.1",
+    "--eval-steps",
+    "2",
+  ];
 
   test("continues the better run, whose beginning is a run of that length", async () => {
     const { code, stdout, stderr } = await run(sweeping(whole, ...flags));
@@ -42,6 +51,7 @@ describe("a sweep without pruning, at a constant rate", () => {
     const paused = join(whole, `lr-${second.settings.lr}`, "run");
     expect(readdirSync(join(paused, "checkpoints"))).toContain("step-4");
     expect(existsSync(join(paused, "metrics.json"))).toBe(false);
+    expect(JSON.parse(text(paused, "config.json")).evalSteps).toBe(2);
     // The command prepares two data sets, and no process tokenizes another.
     expect(readdirSync(join(home, "cache/adalora/tokens"))).toHaveLength(4);
     const alone = path("alone");
@@ -71,7 +81,16 @@ describe("a sweep without pruning, at a constant rate", () => {
 
 test("a sweep of runs that prune trains each rung from scratch", async () => {
   const out = path("scratch");
-  const flags = ["--lr", "0.02,0.03", "--target-rank", "1", "--mask-interval", "1"];
+  const flags = [
+    "--lr",
+    "0.02,0.03",
+    "--target-rank",
+    "1",
+    "--mask-interval",
+    "1",
+    "--eval-steps",
+    "100",
+  ];
   const { code, stdout, stderr } = await run(
     sweeping(out, ...flags, "--init-warmup", "2", "--final-warmup", "4"),
   );
