@@ -99,7 +99,8 @@ function messageOf(cause: unknown): string {
 /**
  * The line of a parse error, from 1. The parsers don't report it, so it is the first line up to
  * which the text fails with the same message. An unexpected end fails from the first line on and
- * has no line. A long text is searched by halves: once the error is inside, more lines don't change it.
+ * has no line. A long text is searched by halves: once the error is inside, more lines don't change
+ * it.
  */
 function failingLine(
   text: string,

@@ -137,7 +137,7 @@ function budgetText(
   return graphed(budgetBar, { now, ...budget }, text, room);
 }
 
-/** What stays, what is still to be pruned, and what has been. */
+/** Three parts: the target, what is still to be pruned, and what has been pruned. */
 function budgetBar(
   { now, initial, target }: PanelBudget & { readonly now: number },
   width: number,

@@ -13,7 +13,7 @@ import { planArms, type PlannedComparison } from "../compare/plan-arms.ts";
 import { clearRuns, runComparison, runFolders } from "../compare/run-comparison.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
 import { checkOut, defaultOut } from "../out-folder.ts";
-import { attemptReport } from "../report-page/kept-report.ts";
+import { attemptWrite } from "../attempt-write.ts";
 import { recipeNames } from "../recipes.ts";
 import { requestedRun } from "../run-config.ts";
 import { whileLocked } from "../run-lock.ts";
@@ -108,7 +108,7 @@ export const compare = defineCommand({
       const runsOf = (arm: ComparedArm) => finishedFolders(planned, arm, out);
       const page = () => comparisonReport(comparison, runsOf);
       const warn = (text: string) => report.warn(text);
-      attemptReport(() => writeArmsReport(page(), join(out, runFiles.report)), warn);
+      attemptWrite("the report", () => writeArmsReport(page(), join(out, runFiles.report)), warn);
       report.result({ ...result, costs, out }, comparisonText(comparison, out, report.stdout));
       return ran.failures.length > 0 ? 1 : 0;
     });

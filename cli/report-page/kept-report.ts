@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RunObserver } from "../../core/run/execute.ts";
 import { runFiles } from "../../core/run/run-folder.ts";
+import { attemptWrite } from "../attempt-write.ts";
 import { readRun, runFolders } from "./read-run.ts";
 import { writeReport } from "./write-report.ts";
 
@@ -43,7 +44,7 @@ export function keepReport(
       if (!hasFailed) warn(text);
       hasFailed = true;
     };
-    attemptReport(() => write(out), warnOnce);
+    attemptWrite("the report", () => write(out), warnOnce);
     last = now() - started;
     spent += last;
   };
@@ -60,17 +61,6 @@ export function keepReport(
       if (every > 0) attempt();
     },
   };
-}
-
-/**
- * Writes a report; where that fails, `warn` gets a message, and what was reported on is unharmed.
- */
-export function attemptReport(write: () => void, warn: (text: string) => void): void {
-  try {
-    write();
-  } catch (error) {
-    warn(`the report is not written: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 /** The run's observer, which also keeps its report up to date. */

@@ -78,8 +78,8 @@ export class Linear implements Adaptable {
   }
 
   /**
-   * Those of the parts, which all drop the same elements of x; or that of the whole layer, which a
-   * fused layer has too where an adapter was trained elsewhere.
+   * The increment of the whole layer, or of each part; an adapter trained elsewhere may cover a
+   * fused layer as a whole. All parts drop the same elements of x.
    */
   #increments(pass: ForwardPass): readonly Increment[] {
     const adaptables: readonly Adaptable[] = [this, ...this.parts];

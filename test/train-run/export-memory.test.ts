@@ -41,7 +41,10 @@ function tensor(shape: readonly number[], scale: number) {
   return float32Tensor(shape, values);
 }
 
-/** Writes the model in shards, and an adapter for all of its layers; returns the largest shard's bytes. */
+/**
+ * Writes the model in shards, and an adapter for all of its layers; returns the largest shard's
+ * bytes.
+ */
 function writeFiles(base: string, adapter: string): number {
   mkdirSync(base);
   writeFileSync(join(base, "config.json"), JSON.stringify(config));
