@@ -31,8 +31,8 @@ export function deviceSetting(among: readonly Device[] = devices): Setting<strin
 /** The device of this name, or of a name with a number: "cuda:1". */
 function named(name: string, among: readonly Device[]): Device | undefined {
   const [, base, n] = /^(.+):(\d{1,3})$/.exec(name) ?? [];
-  const numbered = among.find((one) => one.name === base)?.numbered;
-  return n !== undefined && numbered ? numbered(Number(n)) : among.find((one) => one.name === name);
+  const one = among.find((each) => each.name === base);
+  return one?.numbered?.(Number(n)) ?? among.find((each) => each.name === name);
 }
 
 /**

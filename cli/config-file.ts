@@ -34,7 +34,7 @@ export function readConfigFile(path: string): Layer {
   if (parse === undefined) {
     const known = configExtensions.join(", ");
     const hint = existsSync(join(path, "config.json"))
-      ? "a run's folder is named by --out: adalora run --resume --out FOLDER goes on with it"
+      ? "a run's folder is named by --out: adalora run --resume --out FOLDER continues it"
       : "the argument is a recipe or a configuration file; --data takes data";
     throw errors.file(path, `a configuration's name must end in ${known}`, hint);
   }
@@ -99,7 +99,8 @@ function messageOf(cause: unknown): string {
 /**
  * The line of a parse error, from 1. The parsers don't report it, so it is the first line up to
  * which the text fails with the same message. An unexpected end fails from the first line on and
- * has no line. A long text is searched by halves: once the error is inside, more lines don't change it.
+ * has no line. A long text is searched by halves: once the error is inside, more lines don't change
+ * it.
  */
 function failingLine(
   text: string,

@@ -9,7 +9,7 @@ export interface LiveLine {
   show(text: string, always: boolean): void;
   /**
    * As `show`, but several lines, which must fit the terminal's width; the last ones are left out
-   * where it is too low. `lines` is called only if they are shown.
+   * where the terminal has too few rows. `lines` is called only if they are shown.
    */
   showBlock(lines: () => readonly string[], always: boolean): void;
   /** Returns the characters that erase what is shown, to be written before other text. */

@@ -5,8 +5,8 @@ import { readLog, type RunLog, stepFields } from "./report-page/read-log.ts";
 
 /**
  * Writes metrics.csv into a run's folder from its log: a row per step that has a record, with the
- * columns of log.jsonl, the triplets that a mask kept, and "SPLIT/METRIC" of each evaluation. A cell
- * without a value is empty. Throws E_FILE where the log cannot be read.
+ * columns of log.jsonl, the triplets that a mask kept, and "SPLIT/METRIC" of each evaluation. A
+ * cell without a value is empty. Throws E_FILE where the log cannot be read.
  */
 export function writeMetricsCsv(out: string): void {
   const log = readLog(join(out, runFiles.log));

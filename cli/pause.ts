@@ -1,8 +1,8 @@
 import type { RunObserver } from "../core/run/execute.ts";
 
 /**
- * The run's observer, which also stops the run, with a checkpoint, after its first evaluation from
- * step `after` on; null: never.
+ * Wraps a run's observer so that the run stops, with a checkpoint, after its first evaluation from
+ * step `after` on; null: never. Evaluations before a resume don't count.
  */
 export function pausing(observer: RunObserver, after: number | null): RunObserver {
   if (after === null) return observer;

@@ -17,11 +17,11 @@ export const reportToWords: readonly string[] = [
   "none",
 ];
 
-/** Whether metrics.csv is wanted. */
+/** Whether `--report-to` requests metrics.csv. */
 export const wantsCsv = (value: unknown): boolean =>
   typeof value === "string" && value.split(",").includes("csv");
 
-/** The file that a tool imports which `--report-to` does not reach; undefined for unknown tools. */
+/** Which file a tool imports that `--report-to` cannot reach; undefined for unknown tools. */
 export function importHint(value: unknown): string | undefined {
   const tools = String(value)
     .toLowerCase()

@@ -23,8 +23,8 @@ import { wrappedMessage } from "./wrap-message.ts";
 export type ExitCode = 0 | 1 | 70 | 129 | 130 | 141 | 143;
 
 /**
- * Everything that a command may print. Results go to stdout, the rest to stderr. Controls in what is
- * printed are escaped here; a result's text keeps its line ends, so names within it must be
+ * Everything that a command may print. Results go to stdout, the rest to stderr. Controls in what
+ * is printed are escaped here; a result's text keeps its line ends, so names within it must be
  * `printable` already. Throws E_FILE where stdout fails; a stderr that fails is ignored.
  */
 export interface Report {
@@ -32,7 +32,10 @@ export interface Report {
   info(text: string): void;
   /** A warning, with lines of details below it. */
   warn(text: string, details?: readonly string[]): void;
-  /** Progress: a live line or panel on a terminal, elsewhere a line if `keep` is set; not with --quiet. */
+  /**
+   * Progress: a live line or panel on a terminal, elsewhere a line if `keep` is set; not with
+   * --quiet.
+   */
   progress(state: Progress, keep: boolean): void;
   /** Progress of an evaluation or a prediction, as `progress`. */
   batches(state: BatchProgress, keep: boolean): void;
@@ -209,8 +212,8 @@ const labels: Readonly<Partial<Record<string, "red" | "yellow">>> = {
 const HINT = "hint: ";
 
 /**
- * A message and its details, each in a line that nothing within it can end; on a terminal wrapped to
- * its width. `label`: what stands before the message.
+ * A message and its details, each in a line that nothing within it can end; on a terminal wrapped
+ * to its width. `label`: what stands before the message.
  */
 function lined(lines: readonly string[], stderr: Output, label = ""): string {
   const width = pageWidth(stderr);

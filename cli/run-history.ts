@@ -7,8 +7,8 @@ import type { PanelBudget, PanelMetric, RunPanel } from "./run-panel.ts";
 /** What a run's panel shows of the steps so far. */
 export interface RunHistory {
   step(loss: number): void;
-  /** Adds the metrics of the first split. */
-  evaluation(step: number, metrics: Readonly<Record<string, number>>): void;
+  /** Adds the metrics of the first split; `isBest`: they are the best of the run so far. */
+  evaluation(step: number, metrics: Readonly<Record<string, number>>, isBest: boolean): void;
   /** Replaces the ranks, keyed as in `rank_pattern.json`. */
   ranks(ranks: Readonly<Record<string, number>>): void;
   panel(): RunPanel;
@@ -28,12 +28,11 @@ export function createRunHistory(run: PreparedRun): RunHistory {
   let kinds: RunPanel["ranks"] = [];
   return {
     step: (loss) => losses.add(loss),
-    evaluation(step, metrics) {
+    evaluation(step, metrics, isBest) {
       const value = metrics[name];
       if (value === undefined) return;
       values.push(value);
-      const isBetter = !best || (name === "loss" ? value < best.value : value > best.value);
-      if (isBetter) best = { value, step };
+      if (isBest) best = { value, step };
     },
     ranks(ranks) {
       const named = Object.entries(ranks).map(([key, rank]) => {
@@ -49,7 +48,7 @@ export function createRunHistory(run: PreparedRun): RunHistory {
     panel: () => ({
       evalSteps: isEvaluated ? (config.evalSteps ?? schedule.stepsPerEpoch) : 0,
       losses: losses.values(),
-      metric: best && { name, values, best },
+      metric: values.length > 0 ? { name, values, best } : undefined,
       budget: budgetOf(run),
       ranks: kinds,
       memory: { now: process.memoryUsage.rss(), peak: peakResidentMemory() },

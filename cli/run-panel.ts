@@ -23,7 +23,8 @@ export interface RunPanel {
 export interface PanelMetric {
   readonly name: string;
   readonly values: readonly number[];
-  readonly best: { readonly value: number; readonly step: number };
+  /** Undefined if none so far is the best of the run, as after a resume. */
+  readonly best: { readonly value: number; readonly step: number } | undefined;
 }
 
 /** A budget's ends, in ranks or parameters. */
@@ -34,7 +35,8 @@ export interface PanelBudget {
 
 /**
  * The lines of a run's panel, each shorter than the output is wide: progress, a bar with the
- * evaluations, the loss, the metric, the budget, ranks by kind of module, memory, and `status`.
+ * evaluations, the loss, the metric, the budget, ranks by kind of module, memory, and `status`. An
+ * output too narrow for rows gets only the progress, cut to its width.
  */
 export function panelLines(
   progress: Progress,
@@ -42,12 +44,13 @@ export function panelLines(
   output: Painted & Pick<Output, "columns">,
   status?: string,
 ): readonly string[] {
-  const width = Math.max(20, output.columns - 1);
+  const width = output.columns - 1;
+  if (width < NARROWEST) return [progressLine(progress, width).slice(0, Math.max(0, width))];
   const row = (label: string, text: string) =>
     text === "" ? [] : [paint(output, "dim", label.padEnd(LABEL)) + text];
   const room = width - LABEL;
   return [
-    progressLine(progress, width),
+    progressLine(progress, width).slice(0, width),
     progressBar(progress, panel.evalSteps, width),
     ...row("loss", graphed(spark, panel.losses, progress.loss.toFixed(4), room)),
     ...row("metric", metricText(panel.metric, room)),
@@ -81,6 +84,8 @@ export function spark(values: readonly number[], width: number): string {
 /** Width of the column of labels. */
 const LABEL = 8;
 const BARS = "▁▂▃▄▅▆▇█";
+/** Characters below which rows cannot be read. */
+const NARROWEST = 20;
 /** A graph of fewer characters says nothing. */
 const SMALLEST = 6;
 const WIDEST = 60;
@@ -115,7 +120,7 @@ function metricText(metric: PanelMetric | undefined, room: number): string {
   if (!metric) return "";
   const { name, values, best } = metric;
   const now = `${printable(name)} ${values.at(-1)?.toFixed(4)}`;
-  const whole = `${now}, best ${best.value.toFixed(4)} at step ${best.step}`;
+  const whole = best ? `${now}, best ${best.value.toFixed(4)} at step ${best.step}` : now;
   return graphed(spark, values, whole.length <= room ? whole : now, room);
 }
 
@@ -132,14 +137,17 @@ function budgetText(
   return graphed(budgetBar, { now, ...budget }, text, room);
 }
 
-/** What stays, what is still to be pruned, and what has been. */
+/** Three parts: the target, what is still to be pruned, and what has been pruned. */
 function budgetBar(
   { now, initial, target }: PanelBudget & { readonly now: number },
   width: number,
 ): string {
   const cells = (value: number) => Math.round((Math.min(width, 40) * value) / initial);
-  const [kept, left] = [cells(target), cells(Math.max(now, target))];
-  return "█".repeat(kept) + "▓".repeat(left - kept) + "░".repeat(cells(initial) - left);
+  // An allocator from outside may report a budget beyond its ends.
+  const whole = cells(initial);
+  const left = Math.min(whole, cells(Math.max(now, target)));
+  const kept = Math.min(left, cells(target));
+  return "█".repeat(kept) + "▓".repeat(left - kept) + "░".repeat(whole - left);
 }
 
 /** As many kinds of modules as fit. */

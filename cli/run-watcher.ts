@@ -71,7 +71,7 @@ export function watchRun(
     onEvaluation(step, evaluations, isBest) {
       timeLeft.evaluation(batches.end());
       const [first] = evaluations;
-      if (first) history?.evaluation(step, metricsOf(first));
+      if (first) history?.evaluation(step, metricsOf(first), isBest);
       for (const evaluation of evaluations) {
         const { split, warnings } = evaluation;
         report.scores({ step, split, metrics: scoresOf(evaluation, spec.metrics), isBest });

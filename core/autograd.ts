@@ -25,8 +25,8 @@ export interface Node {
   /** Buffers that backward reads; the tape frees none of them before it has run. */
   readonly keep: readonly Buffer[];
   /**
-   * Gets a gradient per output, at least one of which is not undefined, and a sink per input. An
-   * output that no loss depends on has no gradient.
+   * Receives a gradient per output, at least one of them defined, and a sink per input. The
+   * gradient of an output that the loss doesn't depend on is undefined.
    */
   readonly backward: (douts: readonly (Buffer | undefined)[], sinks: readonly Sink[]) => void;
 }

@@ -27,8 +27,8 @@ export interface Timer {
 /**
  * A table of coarse kernels over opaque buffers, without shape checks and without autograd: ops
  * check their inputs. Each entry says what it sets and what it adds to. All matrices are row-major
- * and packed unless a stride is given. Kernels may run after the call returns: only `download` and what
- * `startDownload` returns wait.
+ * and packed unless a stride is given. Kernels may run after the call returns: only `download` and
+ * what `startDownload` returns wait.
  */
 export interface Backend
   extends

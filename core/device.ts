@@ -35,8 +35,8 @@ export interface DeviceMemory {
 /**
  * A place where a run can compute. Each device is one folder that exports one of these, and one
  * entry in `cli/devices.ts`; nothing else depends on a device's name. Everything but `open`,
- * `memoryModel`, `memory`, `doctor` and `embeddedFiles` must be cheap and load no library: help pages and
- * argument checks read it.
+ * `memoryModel`, `memory`, `doctor` and `embeddedFiles` must be cheap and load no library: help
+ * pages and argument checks read it.
  */
 export interface Device {
   /** The value of `--device`. */

@@ -13,7 +13,9 @@ export class AdaloraError extends Error {
   override readonly name = "AdaloraError";
   readonly code: string;
   readonly hint: string | undefined;
-  /** What to print: the message without details, then these. A line end in one is part of a name. */
+  /**
+   * What to print: the message without details, then these. A line end in one is part of a name.
+   */
   readonly lines: readonly string[];
   /** Files: what comes before the rule in `message`, the path with `:line` or a key. */
   readonly where: string | undefined;

@@ -1,8 +1,9 @@
 /**
  * bun run kills [--count N] [--seed S] [--of run|compare|sweep]
- * Kills a tiny training N times, half of them at its writes, syncs, renames and removals (or lets such a call fail), resumes
- * it each time, and compares the results with those of an undisturbed run. Ends with 1 when they differ.
- * With --of compare or sweep it kills such a command instead, at random moments, and compares the bytes of its result.
+ * Kills a tiny training N times, half of them at its writes, syncs, renames and removals (or lets
+ * such a call fail), resumes it each time, and compares the results with those of an undisturbed
+ * run. Ends with 1 when they differ. With --of compare or sweep it kills such a command instead, at
+ * random moments, and compares the bytes of its result.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";

@@ -1,5 +1,5 @@
 /**
- * Writes what the npm package holds, anew: to lib/ the program without types and comments, to
+ * Rewrites the content of the npm package: to lib/ the program without types and comments, to
  * types/ the declarations of what plugins and their tests import (the kit, the families, and what
  * these use), comments included. With its sources as they are, the package would be a third larger.
  */

@@ -7,7 +7,9 @@ import { type KernelTime, profiled } from "./profile.ts";
 import { readRows } from "./rows.ts";
 import { type WorkloadName, workloadOf } from "./workloads.ts";
 
-/** How often the large product is timed at most; a measurement of few steps needs no better peak. */
+/**
+ * How often the large product is timed at most; a measurement of few steps needs no better peak.
+ */
 const MOST_PEAK_TRIES = 12;
 
 /** What to measure, and how. */

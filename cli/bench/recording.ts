@@ -69,7 +69,7 @@ export function record(clock: Clock) {
         phases.push(phase);
       };
       const result = part();
-      if (result instanceof Promise) void result.then(end);
+      if (result instanceof Promise) void result.then(end, end);
       else end();
       return result;
     },

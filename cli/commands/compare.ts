@@ -13,7 +13,7 @@ import { planArms, type PlannedComparison } from "../compare/plan-arms.ts";
 import { clearRuns, runComparison, runFolders } from "../compare/run-comparison.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
 import { checkOut, defaultOut } from "../out-folder.ts";
-import { attemptReport } from "../report-page/kept-report.ts";
+import { attemptWrite } from "../attempt-write.ts";
 import { recipeNames } from "../recipes.ts";
 import { requestedRun } from "../run-config.ts";
 import { whileLocked } from "../run-lock.ts";
@@ -27,7 +27,7 @@ const own = {
   lrGrid: list("learning rates to pick each arm's from, on rows held out of training"),
   heldOut: real(0.1, "share of the training rows that rates are picked on", { above: 0, below: 1 }),
   jobs: integer(1, "runs at a time, each in a process with its share of the threads", { min: 1 }),
-  resume: toggle(false, "go on with the comparison in --out"),
+  resume: toggle(false, "continue the comparison in --out"),
   overwrite: toggle(false, "replace the comparison in --out"),
 };
 
@@ -42,6 +42,10 @@ const notSettings: ReadonlySet<string> = new Set([
   "budgetUnit",
 ]);
 
+const setsText = Object.entries(armSets)
+  .map(([name, arms]) => `${name} (${arms.join(", ")})`)
+  .join("; ");
+
 /** `adalora compare`: methods at equal budgets, paired by seed, with honest statistics. */
 export const compare = defineCommand({
   usage: "[RECIPE|FILE]",
@@ -55,11 +59,7 @@ export const compare = defineCommand({
       .map(([name, { about }]) => `${name} (${about})`)
       .join(
         "; ",
-      )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. table-4 and table-5 are the arms of the paper's ablations: ${Object.values(
-      armSets,
-    )
-      .map((arms) => arms.join(","))
-      .join(" and ")}.`,
+      )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. The arms of the paper's ablations: ${setsText}.`,
     "All arms end with as many parameters as the target rank has in every matrix, or less than one triplet fewer. Runs of one seed see the same rows in the same order from the same head.",
     "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those; the evaluation data stay unseen. lora-cut is tuned before the cut.",
     "Writes compare.json, whose bytes are the same for the same settings, seeds and machine, costs.json, with times and memory, and report.html, with all arms.",
@@ -108,7 +108,7 @@ export const compare = defineCommand({
       const runsOf = (arm: ComparedArm) => finishedFolders(planned, arm, out);
       const page = () => comparisonReport(comparison, runsOf);
       const warn = (text: string) => report.warn(text);
-      attemptReport(() => writeArmsReport(page(), join(out, runFiles.report)), warn);
+      attemptWrite("the report", () => writeArmsReport(page(), join(out, runFiles.report)), warn);
       report.result({ ...result, costs, out }, comparisonText(comparison, out, report.stdout));
       return ran.failures.length > 0 ? 1 : 0;
     });

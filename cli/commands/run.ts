@@ -7,6 +7,7 @@ import type { Sources } from "../../core/model/model-files.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import { Stopped } from "../../core/stopped.ts";
+import { attemptWrite } from "../attempt-write.ts";
 import { checkBackend, openBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { environmentOf } from "../environment.ts";
@@ -236,7 +237,12 @@ async function trainLocked(
     throw error;
   });
   page.ended();
-  if (hasCsv) tryMetricsCsv(out, report);
+  if (hasCsv)
+    attemptWrite(
+      runFiles.csv,
+      () => writeMetricsCsv(out),
+      (text) => report.warn(text),
+    );
   const unreached = budgetWarning(prepared, result);
   if (unreached !== undefined) report.warn(unreached);
   return {
@@ -248,23 +254,15 @@ async function trainLocked(
   };
 }
 
-/** A file that cannot be written does not fail a run that is done. */
-function tryMetricsCsv(out: string, report: Report): void {
-  try {
-    writeMetricsCsv(out);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    report.warn(`${runFiles.csv} is not written: ${why}`);
-  }
-}
-
 async function prepare(config: PlacedRun, { sources, report }: Context): Promise<PreparedRun> {
   const { prepareRun } = await import("../../core/run/prepare.ts");
   const onStage = (text: string) => report.stage(text);
   return prepareRun(config, sources, undefined, onStage);
 }
 
-/** Says what will be trained on and where. Throws E_OUT if the folder's disk has too little space. */
+/**
+ * Says what will be trained on and where. Throws E_OUT if the folder's disk has too little space.
+ */
 async function showHead(prepared: PreparedRun, out: string, report: Report): Promise<Plan> {
   const { makePlan } = await import("../make-plan.ts");
   const { headText } = await import("../plan-text.ts");

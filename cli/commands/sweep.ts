@@ -20,7 +20,7 @@ import { openSources } from "../sources.ts";
 import { type Axis, splitAxes, sweptSetting } from "../sweep/axes.ts";
 import { bestCommand } from "../sweep/best-command.ts";
 import { type Choice, choicesOf } from "../sweep/choices.ts";
-import { attemptReport } from "../report-page/kept-report.ts";
+import { attemptWrite } from "../attempt-write.ts";
 import { planSweep, type RequestedChoice } from "../sweep/plan-sweep.ts";
 import { runSweep, sweepFolders } from "../sweep/run-sweep.ts";
 import { sweepCostsJson, sweepJson } from "../sweep/sweep.ts";
@@ -33,7 +33,7 @@ const own = {
   halving: toggle(false, "successive halving: short runs first, the best of them train longer"),
   reduction: integer(
     3,
-    "how many times longer each rung of --halving trains, and how many it drops: one in N goes on",
+    "each rung of --halving trains N times longer, with one in N configurations of the rung before",
     {
       min: 2,
     },
@@ -43,7 +43,7 @@ const own = {
     below: 1,
   }),
   jobs: integer(1, "runs at a time, each in a process with its share of the threads", { min: 1 }),
-  resume: toggle(false, "go on with the sweep in --out"),
+  resume: toggle(false, "continue the sweep in --out"),
   overwrite: toggle(false, "replace the sweep in --out"),
 };
 
@@ -59,7 +59,7 @@ export const sweep = defineCommand({
   notes: [
     "A flag whose hint ends in … takes several values, separated by commas: --lr 5e-4,1e-3. The sweep trains every combination of them, or N with --random N, where a number may also be a range to draw from: --lr 1e-4..1e-2.",
     "Configurations are chosen by their metric on --held-out of the training rows, which they train without. The evaluation data stay unseen. All runs have the same seed, rows and order.",
-    "--halving trains all configurations for a short run, the best third three times as long, and so on up to the whole length. A rung continues the runs of the one before where their first steps are those of a shorter run: with a constant rate, and without pruning. Other runs start anew, with their phases in miniature.",
+    "--halving trains all configurations for a short run, the best third three times as long, and so on up to the whole length. A rung continues the runs of the one before where their first steps are those of a shorter run: with a constant rate, and without pruning. Other runs start from scratch, with their phases scaled down.",
     "Writes sweep.json, whose bytes are the same for the same settings and machine, costs.json, with times and memory, and report.html. Prints the command that trains the best configuration on all rows.",
   ],
   examples: [
@@ -107,7 +107,7 @@ export const sweep = defineCommand({
       const { writeArmsReport } = await import("../report-page/write-report.ts");
       const page = join(out, runFiles.report);
       const warn = (text: string) => report.warn(text);
-      attemptReport(() => writeArmsReport(sweepReport(found, command), page), warn);
+      attemptWrite("the report", () => writeArmsReport(sweepReport(found, command), page), warn);
       report.result({ ...result, costs, out }, sweepText(found, command, out, report.stdout));
       return found.failures.length > 0 ? 1 : 0;
     });

@@ -11,7 +11,9 @@ export interface ArmKind {
   readonly method: Method;
   /** The rule for ranks; null: the method's own. */
   readonly allocator: string | null;
-  /** Whether it trains at the initial rank and is cut to the budget by singular values afterwards. */
+  /**
+   * Whether it trains at the initial rank and is cut to the budget by singular values afterwards.
+   */
   readonly isCut: boolean;
 }
 

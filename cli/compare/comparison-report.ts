@@ -20,8 +20,9 @@ export function comparisonReport(
   folders: (arm: ComparedArm) => readonly string[],
 ): ArmsReport {
   const { arms, failures, metric } = comparison;
-  const rates = arms.some((arm) => ratesText(arm) !== undefined);
+  const hasRates = arms.some((arm) => ratesText(arm) !== undefined);
   const [first] = arms;
+  const note = differenceText(comparison);
   const differences = arms.flatMap(({ name, difference }) =>
     difference ? [{ name, ...difference }] : [],
   );
@@ -34,13 +35,13 @@ export function comparisonReport(
       {
         title: "Scores",
         of: "method",
-        columns: [...scoreColumns, ...(rates ? ["learning rate"] : [])],
+        columns: [...scoreColumns, ...(hasRates ? ["learning rate"] : [])],
         rows: arms.map((arm) => ({
           name: arm.name,
           about: arm.about,
-          cells: [...scoreCells(arm), ...(rates ? [String(arm.lr ?? "-")] : [])],
+          cells: [...scoreCells(arm), ...(hasRates ? [String(arm.lr ?? "-")] : [])],
         })),
-        note: differenceText(comparison) ?? "",
+        ...(note === undefined ? {} : { note }),
       },
       {
         title: "Sizes and costs",
@@ -48,7 +49,7 @@ export function comparisonReport(
         columns: costColumns,
         rows: arms.map((arm) => ({ name: arm.name, cells: costCells(arm) })),
       },
-      ...(rates ? [rateTable(arms)] : []),
+      ...(hasRates ? [rateTable(arms)] : []),
     ],
     charts: [
       scoresChart(metric, scores),

@@ -49,7 +49,9 @@ export function costCells({ startParameters, runs }: ComparedArm): readonly stri
   ];
 }
 
-/** The rates that were tried for an arm on the rows held out, the picked one first; or undefined. */
+/**
+ * The rates that were tried for an arm on the rows held out, the picked one first; or undefined.
+ */
 export function ratesText({ lr, tried }: ComparedArm): string | undefined {
   if (tried.length === 0) return undefined;
   const all = tried.map((one) => `${one.lr} ${one.value === null ? "failed" : four(one.value)}`);

@@ -63,7 +63,8 @@ export async function runComparison(
   const tuning = await pickRates(planned, options);
   if (!tuning) return undefined;
   const { picked, failures: untuned } = tuning;
-  // Seed by seed, so that every arm has finished the same seeds in a comparison that is interrupted.
+  // Seed by seed, so that every arm has finished the same seeds in a comparison that is
+  // interrupted.
   const jobs = subject.seeds.flatMap((seed) =>
     planned.arms.flatMap((arm) => {
       const rate = picked.get(arm)?.lr;

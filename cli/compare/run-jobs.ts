@@ -49,9 +49,9 @@ export function threadsFor(threads: number | null, parallel: number): number {
 
 /**
  * Runs jobs, `parallel` at a time, each in a process of its own, so that times and memory are its
- * own and a crash ends no other. A finished run is not repeated, an interrupted one goes on from
- * its checkpoint. A failed job is reported, and the others run on; after a signal each running
- * job saves a checkpoint.
+ * own and a crash ends no other. A finished run is not repeated, an interrupted one continues from
+ * its checkpoint. A failed job is reported and does not stop the others; after a signal each
+ * running job saves a checkpoint.
  */
 export async function runJobs(
   jobs: readonly Job[],

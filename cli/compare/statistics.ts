@@ -34,9 +34,9 @@ export function spreadOf(values: readonly number[]): Spread {
  * bootstrap's (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015): means of 10,000
  * samples of the differences, drawn with replacement, and the same ones for the same number of
  * seeds. Its percentiles are those at which a normal distribution would give Student's interval,
- * since the plain ones are too narrow for few seeds: with five they hold 83 % instead of 95 %. Fewer
- * than five get Student's interval itself, since no sample's mean lies beyond the differences, which
- * hold 75 % with three. Not empty.
+ * since the plain ones are too narrow for few seeds: with five they hold 83 % instead of 95 %.
+ * Fewer than five get Student's interval itself, since no sample's mean lies beyond the
+ * differences, which hold 75 % with three. Not empty.
  */
 export function pairedDifference(
   values: readonly number[],
@@ -90,8 +90,8 @@ function tailFor(count: number): number {
 }
 
 /**
- * The t within which 95 % of Student's distribution lie. With t = sqrt(freedom) tan(angle) its share
- * is the integral of cos(angle)^(freedom - 1), relative to that over a right angle.
+ * The t within which 95 % of Student's distribution lie. With t = sqrt(freedom) tan(angle) its
+ * share is the integral of cos(angle)^(freedom - 1), relative to that over a right angle.
  */
 function studentQuantile(freedom: number): number {
   const share = (angle: number) => {

@@ -57,7 +57,7 @@ export function armsPage(report: ArmsReport): string {
   const charts = [...report.charts, ...training, ...(time ? [{ ...time, isWide: true }] : [])];
   return pageOf({
     title: report.title,
-    header: header(report, training.length > 0),
+    header: header(report, { hasTraining: training.length > 0, hasRuns: means.length > 0 }),
     sections: [
       resultSection(report),
       chartSection(
@@ -81,7 +81,10 @@ export function armsPage(report: ArmsReport): string {
 
 // --- internal ---
 
-function header({ title, about, problem }: ArmsReport, hasTraining: boolean): Markup {
+function header(
+  { title, about, problem }: ArmsReport,
+  { hasTraining, hasRuns }: { readonly hasTraining: boolean; readonly hasRuns: boolean },
+): Markup {
   const link = (id: string, name: string) => [id, name] as const;
   return html`<header>
     <div class="title">
@@ -92,7 +95,7 @@ function header({ title, about, problem }: ArmsReport, hasTraining: boolean): Ma
     ${sectionLinks([
       link("result", "Result"),
       ...(hasTraining ? [link("training", "Training")] : []),
-      link("runs", "Runs"),
+      ...(hasRuns ? [link("runs", "Runs")] : []),
     ])}
   </header>`;
 }

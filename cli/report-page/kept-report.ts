@@ -2,12 +2,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RunObserver } from "../../core/run/execute.ts";
 import { runFiles } from "../../core/run/run-folder.ts";
+import { attemptWrite } from "../attempt-write.ts";
 import { readRun, runFolders } from "./read-run.ts";
 import { writeReport } from "./write-report.ts";
 
 /**
- * What reports during a run may take: a share of its time, and some seconds more, so that short runs
- * have theirs. A log of 200,000 steps takes 0.4 s to read and draw.
+ * What reports during a run may take: a share of its time, and some seconds more, so that short
+ * runs have theirs. A log of 200,000 steps takes 0.4 s to read and draw.
  */
 const [SHARE, SPARE_SECONDS] = [0.01, 0.5];
 
@@ -23,8 +24,8 @@ export interface KeptReport {
 }
 
 /**
- * Creates the keeper of a run's report; `every` 0 writes none. A report that cannot be written never
- * hurts the run: `warn` gets one message.
+ * Creates the keeper of a run's report; `every` 0 writes none. A report that cannot be written
+ * never hurts the run: `warn` gets one message.
  */
 export function keepReport(
   out: string,
@@ -43,7 +44,7 @@ export function keepReport(
       if (!hasFailed) warn(text);
       hasFailed = true;
     };
-    attemptReport(() => write(out), warnOnce);
+    attemptWrite("the report", () => write(out), warnOnce);
     last = now() - started;
     spent += last;
   };
@@ -60,15 +61,6 @@ export function keepReport(
       if (every > 0) attempt();
     },
   };
-}
-
-/** Writes a report; where that fails, `warn` gets a message, and what was reported on is unharmed. */
-export function attemptReport(write: () => void, warn: (text: string) => void): void {
-  try {
-    write();
-  } catch (error) {
-    warn(`the report is not written: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 /** The run's observer, which also keeps its report up to date. */

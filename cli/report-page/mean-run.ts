@@ -1,3 +1,4 @@
+import { invariant } from "../../core/errors.ts";
 import type { LoggedEvaluation, RunLog, Series, StepField } from "./read-log.ts";
 import { stepFields } from "./read-log.ts";
 import type { ReportedRun } from "./read-run.ts";
@@ -8,7 +9,7 @@ import type { ReportedRun } from "./read-run.ts";
  */
 export function meanRun(name: string, runs: readonly ReportedRun[]): ReportedRun {
   const [first] = runs;
-  if (!first) throw new Error("internal: an arm without runs");
+  invariant(first, "an arm has runs");
   const logs = runs.map(({ log }) => log);
   const log: RunLog = {
     head: first.log.head,

@@ -20,7 +20,9 @@ export interface PageParts {
   readonly data: PageData;
 }
 
-/** A whole page: one HTML file with its style, its script and the libraries that draw its charts. */
+/**
+ * A whole page: one HTML file with its style, its script and the libraries that draw its charts.
+ */
 export function pageOf({ title, header, sections, footer, data }: PageParts): string {
   return html`<!doctype html>
     <html lang="en">

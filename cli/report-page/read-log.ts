@@ -55,8 +55,9 @@ export interface RunLog {
 }
 
 /**
- * Reads log.jsonl; without the file everything is empty. Damaged lines are skipped: a killed process
- * leaves a torn one, and a report is made of what is there. Throws E_FILE where it cannot be read.
+ * Reads log.jsonl; without the file everything is empty. Damaged lines are skipped: a killed
+ * process leaves a torn one, and a report is made of what is there. Throws E_FILE where it cannot
+ * be read.
  */
 export function readLog(path: string): RunLog {
   const empty = () => ({ steps: [] as number[], values: [] as number[] });

@@ -4,8 +4,8 @@ import { reportPage } from "./page.ts";
 import { readRun } from "./read-run.ts";
 
 /**
- * The report of a run for its repository, made anew: named as that, and without the settings that
- * name local files.
+ * Renders a run's report for its repository: it has the repository's name, and lacks the settings
+ * that name local files.
  */
 export function reportToPush(run: string, repository: string): FileToPush {
   const named = { name: repository, folder: repository, config: portableSettings(run) };

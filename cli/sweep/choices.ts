@@ -13,8 +13,8 @@ export interface Choice {
   readonly values: ReadonlyMap<SettingName, AxisValue>;
 }
 
-/** More runs are a mistake, or a task for --random. */
-const MOST = 1000;
+/** A larger grid is probably a mistake; --random draws from it. */
+const LARGEST_GRID = 1000;
 
 /**
  * The configurations of a sweep: every combination of the axes' values, or `random` of them, drawn
@@ -31,7 +31,7 @@ export function choicesOf(
   }
   const size = axes.reduce((product, { parts }) => product * parts.length, 1);
   if (random === null || (!ranged && random >= size)) {
-    if (size <= MOST) return grid(axes);
+    if (size <= LARGEST_GRID) return grid(axes);
     const many = size.toLocaleString("en-US");
     throw errors.flag("random", `a grid of ${many} configurations: give --random N to draw some`);
   }
@@ -51,7 +51,7 @@ function grid(axes: readonly Axis[]): readonly Choice[] {
 
 function drawn(axes: readonly Axis[], count: number, draw: RandomInt): readonly Choice[] {
   const found = new Map<string, Choice>();
-  // A narrow range of whole numbers may hold fewer configurations than are wanted.
+  // A narrow range of whole numbers may hold fewer than `count` configurations.
   for (let tries = 0; found.size < count && tries < 100 * count; tries++) {
     const values = axes.map((axis) => valueIn(axis, axis.parts[draw(axis.parts.length)]!, draw));
     const choice = choiceOf(axes, values);

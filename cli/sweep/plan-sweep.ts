@@ -4,7 +4,7 @@ import { resolveSchedule } from "../../core/run/phases.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { folderNames } from "../compare/arms.ts";
 import type { Choice } from "./choices.ts";
-import { type Rung, rungsOf, rungSteps, shortened, whyAnew } from "./rungs.ts";
+import { type Rung, rungsOf, rungSteps, shortened, restartReason } from "./rungs.ts";
 
 /** One configuration of a sweep, checked and ready to run. */
 export interface Configuration {
@@ -15,17 +15,17 @@ export interface Configuration {
   readonly steps: readonly number[];
   /** The settings of each rung's run: the same ones where a rung continues the one before. */
   readonly configs: readonly RunConfig[];
-  /** Why each rung trains anew; undefined where it continues the run of the one before. */
-  readonly whyAnew: string | undefined;
+  /** Why each rung starts from scratch; undefined where it continues the run of the one before. */
+  readonly restartReason: string | undefined;
 }
 
-/** What a sweep chooses by. */
+/** The metric and the data by which a sweep chooses. */
 export interface SweepSubject {
   readonly task: string;
   readonly metric: string;
   readonly isHigherBetter: boolean;
   readonly seed: number;
-  /** Share of the training rows that the metric is of. */
+  /** Share of the training rows that are held out to compute the metric. */
   readonly heldOut: number;
 }
 
@@ -51,8 +51,8 @@ export interface RequestedChoice {
 }
 
 /**
- * Prepares every configuration of a sweep, which also tokenizes its data into the cache. A run on
- * fewer rows takes as many steps as one on all of them, so that what is chosen suits that length.
+ * Prepares every configuration of a sweep, which also tokenizes its data into the cache. Runs take
+ * as many steps as one on all training rows would, so that the choice suits a run of that length.
  * Throws what a run would throw.
  */
 export async function planSweep(
@@ -116,7 +116,7 @@ function configurationOf(
 ): Configuration {
   const steps = rungSteps(schedule.steps, rungs);
   const [first = schedule.steps] = steps;
-  const reason = rungs.length > 1 ? whyAnew(config, schedule, first) : undefined;
+  const reason = rungs.length > 1 ? restartReason(config, schedule, first) : undefined;
   const configs = steps.map((length) =>
     reason === undefined ? continued(config, rungs, first) : shortened(config, schedule, length),
   );
@@ -124,7 +124,7 @@ function configurationOf(
     (one) => resolveSchedule(one, schedule.trainRows).diagnostics.problems,
   );
   if (problem) throw problem;
-  return { choice, folder, steps, configs, whyAnew: reason };
+  return { choice, folder, steps, configs, restartReason: reason };
 }
 
 /** A run that is evaluated, and may be paused, at the end of each rung. */

@@ -102,9 +102,9 @@ const counted = (count: number) => (count === 1 ? "1 configuration" : `${count} 
 
 const failed = { value: null, seconds: null, memory: null };
 
-/** A rung that trains anew has a folder of its own; others share that of the whole run. */
-const rungFolder = (out: string, { folder, whyAnew, steps }: Configuration, rung: number) =>
-  join(out, folder, whyAnew === undefined || steps.length === 1 ? "run" : `rung-${rung + 1}`);
+/** A rung that starts from scratch has its own folder; rungs that continue share one. */
+const rungFolder = (out: string, { folder, restartReason, steps }: Configuration, rung: number) =>
+  join(out, folder, restartReason === undefined || steps.length === 1 ? "run" : `rung-${rung + 1}`);
 
 function jobOf(
   configuration: Configuration,
@@ -112,13 +112,13 @@ function jobOf(
   rungs: number,
   { out }: SweepRunOptions,
 ): Job {
-  const { choice, configs, steps, whyAnew } = configuration;
+  const { choice, configs, steps, restartReason } = configuration;
   const folder = rungFolder(out, configuration, rung);
   const label = rungs > 1 ? `${choice.name}, rung ${rung + 1}` : choice.name;
   const job = { label, config: configs[rung]!, out: folder };
   const words = ["--report-every", "0"];
   const length = steps[rung]!;
-  if (whyAnew !== undefined || rung === rungs - 1) return { ...job, words };
+  if (restartReason !== undefined || rung === rungs - 1) return { ...job, words };
   return {
     ...job,
     words: [...words, "--pause-after", String(length)],
@@ -136,7 +136,7 @@ function evaluationAt(out: string, step: number) {
   return found && { [found.split]: found.metrics };
 }
 
-/** What a run has reached: at its end, or where it was paused. */
+/** The result of a run at its end, or where it was paused. */
 function rungResult(out: string, steps: number, { metric }: SweepSubject): RungResult {
   const isOver = isFinishedRun(out);
   const result = isOver ? readFinishedRun(out) : undefined;

@@ -41,7 +41,7 @@ export function rungSteps(steps: number, rungs: readonly Rung[]): readonly numbe
  * steps are exactly those of a shorter run, so that a rung resumes the one before. `first`: the
  * steps of the first rung.
  */
-export function whyAnew(
+export function restartReason(
   config: RunConfig,
   schedule: RunSchedule,
   first: number,

@@ -12,15 +12,15 @@ export function planLines({ rungs, configurations, subject }: PlannedSweep): rea
   const slice = `${metric} on ${percent(heldOut)} of the training rows`;
   if (rungs.length === 1) return [`${configurations.length} configurations, chosen by ${slice}`];
   const counts = rungs.map(({ count, share }) => `${count} at ${percent(share)}`).join(", ");
-  const reasons = new Set(configurations.flatMap(({ whyAnew }) => whyAnew ?? []));
-  const continuing = configurations.some(({ whyAnew }) => whyAnew === undefined)
+  const reasons = new Set(configurations.flatMap(({ restartReason }) => restartReason ?? []));
+  const continuing = configurations.some(({ restartReason }) => restartReason === undefined)
     ? ["a rung continues the runs of the one before: their rate does not depend on their length"]
     : [];
   return [
     `${configurations.length} configurations, ${counts} of the steps, chosen by ${slice}`,
     ...continuing,
     ...[...reasons].map(
-      (reason) => `each rung trains anew, with its phases in miniature: ${reason}`,
+      (reason) => `each rung trains from scratch, with its phases scaled down: ${reason}`,
     ),
   ];
 }

@@ -4,7 +4,7 @@ import { kebab } from "../names.ts";
 import type { Configuration, PlannedSweep, SweepSubject } from "./plan-sweep.ts";
 import type { Rung } from "./rungs.ts";
 
-/** What a configuration reached in one rung. */
+/** The result of a configuration in one rung. */
 export interface RungResult {
   readonly steps: number;
   /** The metric on the rows held out of training; null where the run failed. */
@@ -16,7 +16,7 @@ export interface RungResult {
   readonly out: string;
 }
 
-/** A configuration and its rungs, as far as it came. */
+/** A configuration and the rungs that it reached. */
 export interface SweptConfiguration {
   readonly configuration: Configuration;
   readonly rungs: readonly RungResult[];
@@ -26,7 +26,7 @@ export interface SweptConfiguration {
 export interface Sweep {
   readonly subject: SweepSubject;
   readonly rungs: readonly Rung[];
-  /** The best first: those of the last rung, then those of the rungs before it. */
+  /** Those that reached the last rung come first, the best of each rung first; failed ones last. */
   readonly configurations: readonly SweptConfiguration[];
   /** Undefined where every run of a rung failed. */
   readonly best: SweptConfiguration | undefined;
@@ -56,8 +56,9 @@ export function rankedSweep(
 }
 
 /**
- * A sweep as JSON, the content of sweep.json: what depends on settings, data, seed and the machine's
- * arithmetic, but not on how long anything took. `command`: the words that train the best one.
+ * A sweep as JSON, the content of sweep.json: what depends on settings, data, seed and the
+ * machine's arithmetic, but not on how long anything took. `command`: the words that train the best
+ * one.
  */
 export function sweepJson(
   { subject, rungs, configurations, best, failures }: Sweep,
@@ -74,7 +75,7 @@ export function sweepJson(
     configurations: configurations.map(({ configuration, rungs: reached }) => ({
       name: configuration.choice.name,
       settings: settingsOf(configuration),
-      rungs_continue: configuration.whyAnew === undefined,
+      rungs_continue: configuration.restartReason === undefined,
       rungs: reached.map(({ steps, value }) => ({ steps, value })),
     })),
     best: best?.configuration.choice.name ?? null,
@@ -93,11 +94,11 @@ export function sweepCostsJson({ configurations }: Sweep): object {
   );
 }
 
-/** Time of a configuration: the sum over runs, of which a continued one counts once. */
+/** Total time of a configuration's runs. A continued run's time already includes earlier rungs. */
 export function secondsOf({ configuration, rungs }: SweptConfiguration): number | null {
   const known = rungs.flatMap(({ seconds }) => (seconds === null ? [] : [seconds]));
   if (known.length === 0) return null;
-  return configuration.whyAnew === undefined
+  return configuration.restartReason === undefined
     ? Math.max(...known)
     : known.reduce((sum, seconds) => sum + seconds, 0);
 }

@@ -3,7 +3,9 @@ import { invariant } from "../errors.ts";
 import { elementBytes } from "./counting.ts";
 import { blockBytes, FreeSpace } from "./free-space.ts";
 
-/** Blocks over one reserved range of addresses, as a pool places them; there is no memory behind. */
+/**
+ * Blocks over one reserved range of addresses, as a pool places them; there is no memory behind.
+ */
 export interface PlacedBlocks {
   /** Places a block that is never freed. */
   readonly place: (bytes: number) => void;

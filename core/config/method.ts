@@ -24,8 +24,8 @@ export const svdMethods = ["adalora", "svd-lora"] as const;
 export const pruningMethods = ["adalora", "prune-lora"] as const;
 
 /**
- * The start that `--start` defaults to: the paper's for its own tasks, LoRA's without E and for data
- * of one's own, which mostly train for too few steps to move E from 0 (docs/allocation.md).
+ * The default of `--start`: the paper's for its own tasks; LoRA's without E, and for the user's own
+ * data, where most runs are too short to move E far from 0 (docs/allocation.md).
  */
 export function startFor(method: Method, task: string | null): "paper" | "lora" {
   if (!isOneOf(method, svdMethods)) return "lora";

@@ -142,8 +142,8 @@ export interface ChosenRowsShape {
 /** Attention of all three kinds. */
 export interface AttentionKernels {
   /**
-   * States what a call of `disentangledAttention` saves. Computes nothing: memory models ask it too.
-   * Reads only the host's part of `shape`.
+   * States what a call of `disentangledAttention` saves. Computes nothing: memory models ask it
+   * too. Reads only the host's part of `shape`.
    */
   disentangledSaved(shape: DisentangledShape): DisentangledSaved;
   /**

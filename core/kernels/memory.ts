@@ -36,7 +36,7 @@ export interface MemoryKernels {
   /**
    * Starts to copy a buffer to the host and returns a function that waits for the copy, which holds
    * the values of the time of the call: work that is queued after it neither changes nor delays it.
-   * For devices that work while the host goes on; see `core/backend/start-download.ts`.
+   * For devices that work while the host continues; see `core/backend/start-download.ts`.
    */
   startDownload?(from: Buffer): () => HostArray;
   /**

@@ -33,8 +33,8 @@ export interface TrainedParts {
 
 /**
  * Converts trained adapters and heads to PEFT's format. `kept` marks the unpruned triplets of each
- * adapter; pruned ones are omitted. Of an adapter that was trained on, those that it had pruned stay
- * so: masks have one value for each triplet of its initial rank.
+ * adapter; pruned ones are omitted. Of an adapter that was trained on, those that it had pruned
+ * stay so: masks have one value for each triplet of its initial rank.
  */
 export function adaLoraAdapter(
   backend: Backend,
@@ -235,7 +235,9 @@ function attachFactors(
   return (host.adapter = adapter);
 }
 
-/** Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0. */
+/**
+ * Tells whether row t of A [r, in] and column t of B [out, r] both have an element that is not 0.
+ */
 function usedDoublets(backend: Backend, { a, b, rank }: Pick<Adapter, "a" | "b" | "rank">) {
   const [rows, columns] = [backend.download(a.buffer), backend.download(b.buffer)];
   const width = a.shape[1] ?? 0;

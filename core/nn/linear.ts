@@ -77,9 +77,13 @@ export class Linear implements Adaptable {
     return { weight, bias, increments: this.#increments(pass), activation };
   }
 
-  /** All parts drop the same elements of x. */
+  /**
+   * The increment of the whole layer, or of each part; an adapter trained elsewhere may cover a
+   * fused layer as a whole. All parts drop the same elements of x.
+   */
   #increments(pass: ForwardPass): readonly Increment[] {
-    const adapted = this.adaptable.flatMap(({ adapter, range }) =>
+    const adaptables: readonly Adaptable[] = [this, ...this.parts];
+    const adapted = adaptables.flatMap(({ adapter, range }) =>
       adapter ? [{ ...adapter, start: range?.start }] : [],
     );
     const probability = adapted[0]?.dropout ?? 0;

@@ -35,8 +35,8 @@ export interface SelfAttentionParts<Shared> {
 }
 
 /**
- * Projects the rows that attend and those attended to, of which they are all or some: in one call
- * where they are the same.
+ * Projects `queries` to q, and x to k and v; in one call where `queries` is x. Otherwise `queries`
+ * has some of x's rows, such as first tokens.
  */
 export function projectRows(
   pass: ForwardPass,

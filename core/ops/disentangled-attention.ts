@@ -27,8 +27,8 @@ interface Attrs {
  *
  * A padding row attends with the weights of `padding.mix`: out = mix [P, N + P] times v, or zeros
  * without a mix. No other row attends to a padding row.
- * Saves what the backend chooses (`disentangledSaved`): probabilities, n * n per sequence and head, or
- * less with `out`; nothing of [S] width.
+ * Saves what the backend chooses (`disentangledSaved`): probabilities, n * n per sequence and head,
+ * or less with `out`; nothing of [S] width.
  */
 export const disentangledAttention = defineOp({
   name: "disentangledAttention",

@@ -12,8 +12,9 @@ interface Slot {
  * clipping and the optimizer, which also averages importance, are single passes. Parameters become
  * views of it.
  *
- * Nothing is padded, so a view may begin at any element (as soon as one E has an odd rank, nearly all
- * do): kernels cope, and padding would show in checkpoints, norms and single passes over the arena.
+ * Nothing is padded, so a view may begin at any element (as soon as one E has an odd rank, nearly
+ * all do): kernels cope, and padding would show in checkpoints, norms and single passes over the
+ * arena.
  *
  * Order: `first` (the adapters' E's, so that one mask covers them), other adapter factors, other
  * weights with decay, weights without decay.

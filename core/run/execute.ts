@@ -68,8 +68,8 @@ export interface FolderOptions {
 /**
  * Trains a prepared run and writes its folder: log, TensorBoard curves and checkpoints during
  * training; adapter, ranks, predictions and metrics at the end. An interrupted run writes no
- * results; one that fails before its first step is done, for want of memory, leaves no files. Throws
- * `Stopped` if it is to stop while its adapters are initialized.
+ * results; one that fails before its first step is done, for want of memory, leaves no files.
+ * Throws `Stopped` if it is to stop while its adapters are initialized.
  */
 export async function executeRun(
   backend: Backend,

@@ -57,12 +57,14 @@ export interface MaskRecord {
   };
 }
 
-/** Makes the records of a run's masks. A mask that changes nothing has none, unless it has values. */
+/**
+ * Makes the records of a run's masks. A mask that changes nothing has none, unless it has values.
+ */
 export class RankHistory {
   readonly #valueSteps: number;
   #kept: readonly (readonly boolean[])[];
 
-  /** `kept`: by the trainer's last mask, that of a checkpoint if one has been restored. */
+  /** `kept`: the triplets that the last mask kept; the checkpoint's in a resumed run. */
   constructor(kept: readonly (readonly boolean[])[], steps: number, maskInterval: number) {
     this.#kept = kept;
     this.#valueSteps = maskInterval * Math.ceil(steps / (MOST_VALUES * maskInterval));

@@ -29,8 +29,8 @@ export function allocatorOf(
 }
 
 /**
- * The start of a run's adapters; the default depends on method and task. Throws E_FLAG if it is unknown, and
- * E_CONFIG if it needs an E that the method lacks.
+ * The start of a run's adapters; the default depends on method and task. Throws E_FLAG if it is
+ * unknown, and E_CONFIG if it needs an E that the method lacks.
  */
 export function startOf(
   { method, start, task }: Pick<RunConfig, "method" | "start" | "task">,

@@ -77,7 +77,8 @@ export function clearRun(folder: string): void {
 
 /**
  * Remembers what a run's folder holds before the run writes to it. The result deletes what the run
- * wrote, and the folders that were created for it; where the folder held run files, it does nothing.
+ * wrote, and the folders that were created for it; where the folder held run files, it does
+ * nothing.
  */
 export function undoFolder(folder: string): () => void {
   if (runFilesIn(folder).length > 0) return () => {};

@@ -22,7 +22,8 @@ export interface RunLog extends Disposable {
    */
   resume(progress: Progress | undefined): void;
   /**
-   * Writes a step's record, at every `logSteps` steps and at the last one, and what its mask changed.
+   * Writes a step's record, at every `logSteps` steps and at the last one, and what its mask
+   * changed.
    */
   step(report: StepReport, speed: Speed): void;
   /** Writes the metrics of the evaluations after `step` steps. */

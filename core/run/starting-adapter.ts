@@ -110,7 +110,7 @@ export async function startingSettings(
 
 // --- internal ---
 
-/** What is said of fused layers whose adapters are not those of their parts. */
+/** Warns that adapters of these fused layers could not be split into their parts'. */
 function wholeWarnings(paths: readonly string[]): readonly string[] {
   const [first] = paths;
   if (first === undefined) return [];

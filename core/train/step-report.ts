@@ -1,7 +1,7 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { startDownload } from "../backend/start-download.ts";
 
-/** What a mask decided, and on what grounds. */
+/** A mask and the values that it was decided by. */
 export interface MaskReport {
   /** The triplets of each adapter that it kept. */
   readonly kept: readonly (readonly boolean[])[];
@@ -33,7 +33,7 @@ export interface StepReport {
   readonly mask: MaskReport | undefined;
 }
 
-/** What a report has that the device computes. */
+/** The part of a report that the device computes. */
 export type DeviceReport = Pick<
   StepReport,
   "taskLoss" | "orthogonalityLoss" | "gradNorm" | "threshold" | "mask"
@@ -42,15 +42,15 @@ export type DeviceReport = Pick<
 /** Offsets in the buffer; KEPT starts one element per triplet. */
 const [TASK, ORTHOGONALITY, NORM, THRESHOLD, KEPT] = [0, 1, 2, 3, 4];
 
-/** What a mask's report needs besides `StepReportBuffer.buffer`, each [sum of ranks]. */
+/** Buffers that a mask's report copies, each [sum of ranks]; undefined where there is none. */
 export interface MaskSources {
   readonly diagonals: Buffer | undefined;
   readonly importance: Buffer | undefined;
 }
 
 /**
- * The device's side of the reports: kernels write to it, and one download a step reads it, that of
- * a step with a mask too.
+ * The device's side of the reports: kernels write to it, and each step reads it in one download,
+ * its mask included.
  */
 export class StepReportBuffer {
   /** Scalars and the last mask; part of a checkpoint. */
@@ -64,10 +64,10 @@ export class StepReportBuffer {
   readonly #backend: Backend;
   readonly #ranks: readonly number[];
   readonly #total: number;
-  /** The buffer and what a mask adds to it: |E| and importance. */
+  /** A copy of the buffer, followed by E and importance, for steps with a mask. */
   readonly #withMask: Buffer;
 
-  /** `ranks`: those of the adapters. */
+  /** `ranks`: the rank of each adapter. */
   constructor(backend: Backend, ranks: readonly number[]) {
     this.#backend = backend;
     this.#ranks = ranks;
@@ -83,14 +83,14 @@ export class StepReportBuffer {
     this.kept = backend.view(this.buffer, KEPT, this.#total);
   }
 
-  /** Zeroes what a step adds to. */
+  /** Zeroes the scalars that a step adds to. */
   zero(): void {
     this.#backend.zero(this.#backend.view(this.buffer, 0, THRESHOLD));
   }
 
   /**
    * Starts to copy the report of the step just queued; the function that it returns waits for it.
-   * `sources`: those of the step's mask; undefined if it has none.
+   * `sources`: undefined if the step has no mask.
    */
   start(sources: MaskSources | undefined): () => DeviceReport {
     const from = sources ? this.#addMask(sources) : this.buffer;

@@ -11,9 +11,9 @@ interface PendingStep extends QueuedStep {
 }
 
 /**
- * Takes steps and reports them. A step of a synchronous backend is reported at once, that of a
- * device after the next one is queued, so that the device never waits for the host: call `drain`
- * before anything that relies on the steps taken, such as an evaluation or a checkpoint.
+ * Takes steps and reports them. On a synchronous backend a step is reported at once; on an
+ * asynchronous one after the next step is queued, so that the device never waits for the host. Call
+ * `drain` before anything that relies on the steps taken, such as an evaluation or a checkpoint.
  */
 export class StepRunner {
   readonly #setup: Pick<TrainingSetup, "trainer" | "train" | "checkpointDir">;
@@ -57,7 +57,7 @@ export class StepRunner {
     this.#pending = undefined;
     const report = pending.report();
     const now = performance.now();
-    // A step that was queued while the one before ran began when that one ended.
+    // A step that is queued while its predecessor runs begins when that one ends.
     const seconds = (now - Math.max(pending.start, this.#lastRead)) / 1000;
     this.#lastRead = now;
     if (!Number.isFinite(report.taskLoss) || !Number.isFinite(report.gradNorm)) {

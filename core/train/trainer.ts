@@ -96,8 +96,8 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   }
 
   /**
-   * Whether a device works on a step after `startStep` returns, so that its report is better read
-   * after the next one is queued.
+   * Whether the device still computes a step when `startStep` returns; its report is then best read
+   * after the next step is queued.
    */
   get isAsynchronous(): boolean {
     return this.#backend.startDownload !== undefined;
@@ -196,7 +196,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     }
   }
 
-  /** What the report of this step's mask copies. */
+  /** The buffers that the report of this step's mask copies. */
   #maskSources(importance: Importance | undefined): MaskSources {
     const ranks = this.adapters.reduce((sum, { rank }) => sum + rank, 0);
     const hasE = this.adapters.every(({ e }) => e !== undefined);

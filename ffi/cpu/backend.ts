@@ -60,7 +60,8 @@ type Memory = Omit<
  * by oneDNN, all else by C kernels, compiled now unless set-up has. Calls return when the work is
  * done. The same thread count gives the same bits.
  *
- * Throws E_LIBRARY or E_MACHINE with what to install, E_MACHINE where OpenMP grants fewer threads, and E_FLAG for too many of them.
+ * Throws E_LIBRARY or E_MACHINE with what to install, E_MACHINE where OpenMP grants fewer threads,
+ * and E_FLAG for too many of them.
  */
 export async function createCpuBackend(options: CpuOptions = {}): Promise<Backend> {
   const { path, openmp } = options.kernels ?? (await kernelLibrary());

@@ -9,7 +9,7 @@ const HINT =
 /** NVIDIA's device n: matrix products by cuBLAS, everything else by the kernels of this folder. */
 export const cudaDevice = (ordinal = 0): Device => ({
   name: ordinal === 0 ? "cuda" : `cuda:${ordinal}`,
-  about: "an NVIDIA GPU; cuda:1 is the second",
+  about: "an NVIDIA GPU (cuda:1: the second)",
   automatic: false,
   dtypes: ["f32"],
   selfTestHint: HINT,

@@ -108,7 +108,7 @@ function sitePackages(env: Environment): string[] {
   return roots.flatMap((root) =>
     ["lib", "lib64"].flatMap((lib) =>
       namesIn(join(root, lib))
-        .filter((name) => /^python3/.test(name))
+        .filter((name) => name.startsWith("python3"))
         .flatMap((name) =>
           ["site-packages", "dist-packages"].map((site) => join(root, lib, name, site)),
         )

@@ -33,25 +33,39 @@ interface Slot {
   readonly event: Pointer;
 }
 
-/** Opens the pinned blocks, each at its first use. */
-export function openStaging({ driver, stream }: CudaContext): Staging {
+/** Allocates pinned blocks, and frees all of them. */
+function pinnedSlots({ driver }: CudaContext) {
   const slots: Slot[] = [];
+  return {
+    make(bytes: number): Slot {
+      driver.call("cuMemHostAlloc", `${bytes} bytes`, out, bytes, 0);
+      const pointer = outHandle();
+      const status = driver.symbols.cuEventCreate(out, ABI.CU_EVENT_DISABLE_TIMING);
+      if (status !== ABI.CUDA_SUCCESS) driver.symbols.cuMemFreeHost(pointer);
+      driver.check(status, "cuEventCreate");
+      const event = outHandle();
+      const made = { pointer, bytes: new Uint8Array(viewBytes(pointer, bytes)), event };
+      slots.push(made);
+      return made;
+    },
+    close() {
+      closeAll(
+        slots
+          .splice(0)
+          .flatMap(({ pointer, event }) => [
+            () => driver.call("cuEventDestroy_v2", undefined, event),
+            () => driver.call("cuMemFreeHost", undefined, pointer),
+          ]),
+      );
+    },
+  };
+}
 
-  function slot(bytes: number): Slot {
-    driver.call("cuMemHostAlloc", `${bytes} bytes`, out, bytes, 0);
-    const pointer = outHandle();
-    const status = driver.symbols.cuEventCreate(out, ABI.CU_EVENT_DISABLE_TIMING);
-    if (status !== ABI.CUDA_SUCCESS) driver.symbols.cuMemFreeHost(pointer);
-    driver.check(status, "cuEventCreate");
-    const made = {
-      pointer,
-      bytes: new Uint8Array(viewBytes(pointer, bytes)),
-      event: outHandle(),
-    };
-    slots.push(made);
-    return made;
-  }
-
+/** Opens the pinned blocks, each at its first use. */
+export function openStaging(context: CudaContext): Staging {
+  const { driver, stream } = context;
+  const slots = pinnedSlots(context);
+  const slot = (bytes: number) => slots.make(bytes);
   const wait = () => driver.call("cuStreamSynchronize", undefined, stream);
   const uploadPart = uploads(slot, driver, stream);
   let window: Slot | undefined;
@@ -89,16 +103,7 @@ export function openStaging({ driver, stream }: CudaContext): Staging {
       };
     },
     wait,
-    close() {
-      closeAll(
-        slots
-          .splice(0)
-          .flatMap(({ pointer, event }) => [
-            () => driver.call("cuEventDestroy_v2", undefined, event),
-            () => driver.call("cuMemFreeHost", undefined, pointer),
-          ]),
-      );
-    },
+    close: () => slots.close(),
   };
 }
 

@@ -13,9 +13,9 @@ import type { BartConfig, BartStack } from "./config.ts";
 type ChosenRows = Parameters<typeof ops.attendChosenRows>[2];
 
 /**
- * Multi-head attention with its output projection. Keys and values are projected in a separate call,
- * so that a decoder can project a source's once for all its tokens, and cache those of earlier
- * tokens.
+ * Multi-head attention with its output projection. Keys and values are projected in a separate
+ * call, so that a decoder can project a source's once for all its tokens, and cache those of
+ * earlier tokens.
  */
 export class BartAttention implements nn.Attention {
   readonly #config: BartConfig;

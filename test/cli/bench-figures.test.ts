@@ -202,6 +202,13 @@ test("a profile's calls lie within its phases, and all time is accounted for", a
   expect(seconds).toBeCloseTo(step!.dur / 1e6, 6);
 });
 
+test("a phase that fails ends, and its error is the caller's alone", async () => {
+  const { phase, trace } = profiled(createReferenceBackend());
+  const failing = phase("failing", () => Promise.reject(new Error("the step")));
+  await expect(failing).rejects.toThrow("the step");
+  expect(trace().traceEvents.map(({ name }) => name)).toEqual(["failing"]);
+});
+
 test("a profile lists the kernels of a composed call, and counts their time once", () => {
   const { backend, phase, times, trace } = profiled(createReferenceBackend());
   const values = (length: number) => backend.alloc("f64", length);

@@ -142,7 +142,7 @@ describe("an error names file, line and key", () => {
     const run = dirname(file("config.json", "{}"));
     expect(() => readConfigFile(run)).toThrow(
       expect.objectContaining({
-        hint: "a run's folder is named by --out: adalora run --resume --out FOLDER goes on with it",
+        hint: "a run's folder is named by --out: adalora run --resume --out FOLDER continues it",
       }),
     );
   });

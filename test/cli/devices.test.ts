@@ -36,7 +36,7 @@ const among = [broken, abacus, ...devices];
 describe("a device that is added to the list", () => {
   test("is a value of --device, described in the help", () => {
     const setting = deviceSetting(among);
-    expect(setting.hint).toBe("auto|broken|abacus|cpu|reference");
+    expect(setting.hint).toBe("auto|broken|abacus|cpu|cuda|reference");
     expect(setting.about).toContain("; abacus: beads on wires; ");
     expect(setting.read("abacus")).toBe("abacus");
     expect(deviceSetting().read("abacus")).toBeUndefined();
@@ -51,6 +51,21 @@ describe("a device that is added to the list", () => {
     for (const { run } of some) expect(runOn(backend, run)).toEqual(runOn(reference, run));
   });
 
+  test("may be one of several alike, or for tests only", () => {
+    const several: Device = { ...abacus, numbered: (n) => ({ ...abacus, name: `abacus:${n}` }) };
+    const hidden: Device = { ...abacus, name: "secret", hidden: true };
+    const list = [several, hidden];
+    const setting = deviceSetting(list);
+    expect(setting.hint).toBe("auto|abacus");
+    expect(setting.about).not.toContain("secret");
+    for (const name of ["abacus", "abacus:2", "secret"]) {
+      expect(setting.read(name)).toBe(name);
+      expect(deviceFor({ device: name, dtype: "f32" }, list).name).toBe(name);
+    }
+    for (const name of ["secret:1", "abacus:", "abacus:x", "other:1"])
+      expect(setting.read(name)).toBeUndefined();
+  });
+
   test("decides what --dtype auto is, and refuses what it can't run", () => {
     expect(resolveDtype(options, among)).toBe("f32");
     const check = (device: string, dtype: "f32" | "bf16") => () =>
@@ -61,7 +76,7 @@ describe("a device that is added to the list", () => {
       "--device can't be broken on this machine: there is none here",
     );
     expect(check("none", "f32")).toThrow(
-      '--device must be one of auto, broken, abacus, cpu, reference, got "none"',
+      '--device must be one of auto, broken, abacus, cpu, cuda, reference, got "none"',
     );
     expect(check("reference", "bf16")).toThrow(
       "--dtype must be f32 with --device reference, got bf16",

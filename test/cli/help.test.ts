@@ -76,10 +76,11 @@ describe("the help page", () => {
                                 --max-eval-samples, --max-predict-samples
         --batch-size N          examples per batch (default 32); also
                                 --eval-batch-size, --per-device-eval-batch-size
-        --device auto|cpu|reference
+        --device auto|cpu|cuda|reference
                                 auto: the fastest that works on this machine; cpu:
-                                oneDNN and C kernels; reference: slow and exact, in
-                                f64 (default auto)
+                                oneDNN and C kernels; cuda: an NVIDIA GPU (cuda:1: the
+                                second); reference: slow and exact, in f64 (default
+                                auto)
         --dtype f32|bf16|auto   type of frozen weights and activations; auto: bf16
                                 where the device supports it (default f32)
         --threads N             CPU threads (default: one per core)
@@ -251,12 +252,12 @@ describe("a mistake", () => {
     [["predict", "--limit", "0"], '--limit must be a whole number from 1, got "0"', undefined],
     [
       ["predict", "--device", "tpu"],
-      '--device must be one of auto, cpu, reference, got "tpu"',
+      '--device must be one of auto, cpu, cuda, reference, got "tpu"',
       undefined,
     ],
     [
-      ["predict", "--device", "cuda"],
-      '--device must be one of auto, cpu, reference, got "cuda"',
+      ["predict", "--device", "cuda:x"],
+      '--device must be one of auto, cpu, cuda, reference, got "cuda:x"',
       undefined,
     ],
     [

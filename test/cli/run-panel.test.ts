@@ -55,9 +55,9 @@ test("the panel of a run in 80 columns, and in 40", () => {
   `);
 });
 
-test("every line fits a terminal of 40 to 200 columns, with colours and names of any length", () => {
+test("every line fits a terminal of 1 to 200 columns, with colours and names of any length", () => {
   const ranks = [["a".repeat(90), 1] as const, ...panel.ranks];
-  for (let columns = 40; columns <= 200; columns++) {
+  for (let columns = 1; columns <= 200; columns++) {
     const output = fakeOutput({ columns, colours: true });
     for (const one of [panel, { ...panel, ranks }]) {
       for (const line of panelLines(progress, one, output, "x".repeat(300)))
@@ -72,6 +72,13 @@ test("a method without ranks, before its first evaluation, has neither row; cont
   expect(length).toBe(4);
   const hostile = { ...panel, ranks: [["\x1b[2J", 1] as const] };
   expect(panelLines(progress, hostile, fakeOutput()).join("")).not.toContain("\x1b");
+});
+
+test("an evaluation that is not the best shows no best; a budget beyond its ends fills the bar", () => {
+  const resumed = { ...panel, metric: { ...panel.metric!, best: undefined } };
+  const lines = panelLines({ ...progress, budget: 600 }, resumed, fakeOutput());
+  expect(lines[3]).toBe("metric  ▁█▇  accuracy 0.7200");
+  expect(lines[4]).toBe(`budget  ${"█".repeat(10)}${"▓".repeat(30)}  600 of 576, target 144`);
 });
 
 test("a sparkline has the lowest and the highest value at its ends, and skips what is no number", () => {

@@ -106,7 +106,9 @@ const groups: readonly GroupSpec[] = [
 /** E with every third triplet pruned. */
 const someE = (rank: number) => ripple(rank, 7).map((x, i) => (i % 3 === 1 ? 0 : x));
 
-/** Positive values, so that sums do not cancel, where rounding to bf16 would be all that is left. */
+/**
+ * Positive values, so that sums do not cancel, where rounding to bf16 would be all that is left.
+ */
 const ripple = (length: number, phase: number) => wave(length, phase).map((x) => 0.5 + 0.4 * x);
 
 /** The same divided by the length of sums over them. */

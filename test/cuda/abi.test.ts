@@ -8,7 +8,7 @@ const values: Readonly<Record<string, number>> = headers.values;
 
 test("the values of CUDA's headers are those of the headers", () => {
   for (const [name, value] of Object.entries(ABI))
-    expect<unknown>([name, value]).toEqual([name, values[name]!]);
+    expect([name, value as number]).toEqual([name, values[name]!]);
 });
 
 test("status names stand at the headers' numbers, all of them", () => {

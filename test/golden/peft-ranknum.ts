@@ -26,9 +26,11 @@ interface PeftTraining<Batch extends TokenBatch> {
 }
 
 /**
- * `ranknum`, the divisor of PEFT's scale, is declared without a gradient, but becomes a parameter with one where the model is moved to
- * another dtype than float32, as in the goldens, which train in float64. It is then trained, counts in the norm that gradients are clipped
- * by, and is not saved. We do not train it; so that PEFT's steps can be compared to the digit, this does what its optimizer does to it.
+ * `ranknum`, the divisor of PEFT's scale, is declared without a gradient, but becomes a parameter
+ * with one where the model is moved to another dtype than float32, as in the goldens, which train
+ * in float64. It is then trained, counts in the norm that gradients are clipped by, and is not
+ * saved. We do not train it; so that PEFT's steps can be compared to the digit, this does what its
+ * optimizer does to it.
  */
 export class PeftRanknum<Batch extends TokenBatch> {
   readonly #backend: Backend;
@@ -75,7 +77,10 @@ export class PeftRanknum<Batch extends TokenBatch> {
       this.#norms = this.#measure(batch);
   }
 
-  /** To be called after each step: moves every ranknum, and returns the norm of all gradients before clipping. */
+  /**
+   * To be called after each step: moves every ranknum, and returns the norm of all gradients before
+   * clipping.
+   */
   follow({ step, learningRate, gradNorm }: StepReport): number {
     const { alpha, adam_betas: betas, adam_eps: eps, weight_decay: decay } = this.#settings;
     let squares = gradNorm ** 2;
@@ -118,7 +123,10 @@ export class PeftRanknum<Batch extends TokenBatch> {
     return { ours, all: Math.hypot(ours, ...own) };
   }
 
-  /** The increment is alpha / (ranknum + 1e-5) times what is linear in E, so that E's gradient tells ranknum's, clipped or not. */
+  /**
+   * The increment is alpha / (ranknum + 1e-5) times what is linear in E, so that E's gradient tells
+   * ranknum's, clipped or not.
+   */
   #gradient({ adapter, ranknum, before }: Shadow): number {
     if (!adapter.e) return 0;
     const { arena } = this.#trainer;

@@ -62,7 +62,10 @@ export const sequenceKind: TrainingKind<LabelledBatch> = {
   batch: trainingBatch,
 };
 
-/** A whole trajectory of the authors' loralib: every step's scalars and masks, then the final tensors and averages. */
+/**
+ * A whole trajectory of the authors' loralib: every step's scalars and masks, then the final
+ * tensors and averages.
+ */
 export function checkTraining<Batch extends TokenBatch>(
   backend: Backend,
   golden: GoldenCase,
@@ -106,7 +109,8 @@ function compareStep<Batch extends TokenBatch>(
   if (trajectory)
     comparison.relative("task_loss", got.taskLoss, want.task_loss, training, `${at} task loss`);
   else {
-    // Plain LoRA's trajectory magnifies rounding most, here as in f32: from the 20th step or so on it is another one.
+    // Plain LoRA's trajectory magnifies rounding most, here as in f32: from the 20th step or so on
+    // it is another one.
     const lora = norm > training;
     const margin = lora ? 3 * training : training;
     if (!lora || want.step < 20)
@@ -130,7 +134,10 @@ function compareStep<Batch extends TokenBatch>(
   if (want.kept) comparison.same("kept", keptByPath(trainer), want.kept, `${at} kept`);
 }
 
-/** Golden gradients are those before clipping; ours stay in the arena after it, scaled by a known factor. */
+/**
+ * Golden gradients are those before clipping; ours stay in the arena after it, scaled by a known
+ * factor.
+ */
 function compareGradients<Batch extends TokenBatch>(
   backend: Backend,
   golden: GoldenCase,
@@ -152,8 +159,8 @@ function compareGradients<Batch extends TokenBatch>(
 }
 
 /**
- * Whether a parameter is a span head's bias outside f64: its gradient is zero but for rounding, which
- * Adam turns into steps of the learning rate's size.
+ * Whether a parameter is a span head's bias outside f64: its gradient is zero but for rounding,
+ * which Adam turns into steps of the learning rate's size.
  */
 export const noiseOf =
   ({ head, plugin }: CaseModel, { master }: Backend) =>

@@ -7,8 +7,8 @@ export type HostEvent =
   | { readonly what: "wait"; readonly queued: number };
 
 /**
- * Wraps `backend` as a device that works while the host goes on: `startDownload` returns at once, and
- * what it returns waits. Records starts, waits and downloads, which wait at once.
+ * Wraps `backend` as a device that works while the host continues: `startDownload` returns at once,
+ * and what it returns waits. Records starts, waits and downloads, which wait at once.
  */
 export function late(inner: Backend): { backend: Backend; events: HostEvent[] } {
   const events: HostEvent[] = [];

@@ -34,8 +34,8 @@ export function withDeviceClock(inner: Backend): Backend {
 }
 
 /**
- * A device from outside: the reference's loops under another name, with rules, memory and a clock of
- * its own.
+ * A device from outside: the reference's loops under another name, with rules, memory and a clock
+ * of its own.
  */
 export const abacus: Device = {
   name: "abacus",

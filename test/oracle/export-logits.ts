@@ -1,7 +1,8 @@
 /**
- * Logits in float64, by the reference backend, of models with and without adapters: `bun export-logits.ts CASES.json`.
- * CASES.json lists { task, labels, base, adapter, ids }, where `adapter` may be null; the targets of a generation are the first
- * three ids of each row. Prints a JSON list with each one's logits, flat.
+ * Logits in float64, by the reference backend, of models with and without adapters: `bun
+ * export-logits.ts CASES.json`. CASES.json lists { task, labels, base, adapter, ids }, where
+ * `adapter` may be null; the targets of a generation are the first three ids of each row. Prints a
+ * JSON list with each one's logits, flat.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -111,7 +111,7 @@ describe("compare", () => {
     expect(ada.difference.wins + ada.difference.ties + ada.difference.losses).toBe(1);
   });
 
-  test("that is interrupted names the command that goes on with it", async () => {
+  test("that is interrupted names the command that continues it", async () => {
     const out = path("interrupted");
     const started = start(comparing(out, "lora", { seeds: 2, "max-steps": 2000 }));
     await started.signalAfter("run 1 of 2", "SIGINT");

@@ -69,13 +69,13 @@ describe("a sweep without pruning, at a constant rate", () => {
   });
 });
 
-test("a sweep of runs that prune trains each rung anew", async () => {
-  const out = path("anew");
+test("a sweep of runs that prune trains each rung from scratch", async () => {
+  const out = path("scratch");
   const flags = ["--lr", "0.02,0.03", "--target-rank", "1", "--mask-interval", "1"];
   const { code, stdout, stderr } = await run(
     sweeping(out, ...flags, "--init-warmup", "2", "--final-warmup", "4"),
   );
-  expect([code, stderr]).toEqual([0, expect.stringContaining("each rung trains anew")]);
+  expect([code, stderr]).toEqual([0, expect.stringContaining("each rung trains from scratch")]);
   expect(stdout).toContain("best configuration:\n");
   const { configurations } = JSON.parse(text(out, "sweep.json"));
   const [first] = configurations;

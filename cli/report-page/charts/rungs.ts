@@ -1,11 +1,11 @@
 import { type Chart, numberText } from "./chart.ts";
 
-/** What a configuration reached after some steps. */
+/** The metric of a configuration after some steps. */
 export interface RungPoint {
   readonly configuration: string;
   readonly steps: number;
   readonly value: number;
-  /** Whether it is that of the best configuration. */
+  /** Whether the configuration is the best one. */
   readonly isBest: boolean;
 }
 

@@ -90,7 +90,10 @@ const MODEL_FILES = isOneOf([
 
 const holds = (dir: string, name: string) => existsSync(join(currentDirectory(dir), name));
 
-/** The names of a folder's files that are pushed: chosen ones, the tokenizer's, an adapter's weights. */
+/**
+ * The names of a folder's files that are pushed: chosen ones, the tokenizer's, an adapter's
+ * weights.
+ */
 function namesOf(dir: string, isChosen: (name: string) => boolean): readonly string[] {
   const all = readdirSync(currentDirectory(dir));
   const weights = [ADAPTER_WEIGHTS, OLD_ADAPTER_WEIGHTS].find((name) => all.includes(name));

@@ -3,8 +3,9 @@
  *
  *   bun examples/experiments/allocation/tables.ts runs.jsonl sst2,stsb
  *
- * Differences are paired by task and seed; pooled over tasks every pair counts once, in points of its
- * own metric: over all tasks, and over those named. The intervals are those of `adalora compare`.
+ * Differences are paired by task and seed; pooled over tasks every pair counts once, in points of
+ * its own metric: over all tasks, and over those named. The intervals are those of `adalora
+ * compare`.
  */
 import { readFileSync } from "node:fs";
 import { pairedDifference, spreadOf } from "../../../cli/compare/statistics.ts";

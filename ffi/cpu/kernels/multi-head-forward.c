@@ -171,7 +171,7 @@ static void attend_blocks(const multi_head_shape *s, const multi_head_pair *pair
 /*
  * Adds a block of keys to the softmax of a query (Milakov & Gimelshein 2018): sets row =
  * exp(row * factor - top) over its elements [from, to), and the others up to `padded` to 0.
- * Multiplies the sums of `out` by what a new top makes of them.
+ * Rescales the sums of `out` where the largest score changes.
  */
 static void extend_softmax(running_softmax *running, float *row, int from, int to, int padded,
                            float factor, float *out, int dim) {

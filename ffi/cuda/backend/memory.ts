@@ -70,6 +70,22 @@ export function memoryKernels(
       if (bytes === 0) return;
       driver.call("cuMemcpyDtoDAsync_v2", undefined, target.pointer, source.pointer, bytes, stream);
     },
+    adopt(tensor, dtype) {
+      if (dtype !== "f32" && dtype !== "bf16")
+        throw errors.machine(`the cuda backend has no ${dtype} weights`, "use --dtype f32 or bf16");
+      const buffer = adopt(tensor, dtype);
+      weights.add(buffer);
+      return buffer;
+    },
+    memory: () => ({ live, peak }),
+    ...transferKernels(staging),
+  };
+}
+
+function transferKernels(
+  staging: Staging,
+): Required<Pick<Backend, "upload" | "download" | "startDownload">> {
+  return {
     upload(to, from) {
       const own = writable(cudaBuffer(to));
       invariant(from.length <= own.length, "an upload fits its buffer");
@@ -87,14 +103,6 @@ export function memoryKernels(
       const wait = staging.startDownload(own.pointer, bytesOf(own));
       return () => hostArray(own.dtype, wait());
     },
-    adopt(tensor, dtype) {
-      if (dtype !== "f32" && dtype !== "bf16")
-        throw errors.machine(`the cuda backend has no ${dtype} weights`, "use --dtype f32 or bf16");
-      const buffer = adopt(tensor, dtype);
-      weights.add(buffer);
-      return buffer;
-    },
-    memory: () => ({ live, peak }),
   };
 }
 

@@ -28,7 +28,10 @@ const KERNEL_FLAGS = [
   ..."-O2 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
     " ",
   ),
-  ...["-I", EMULATOR, "-I", KERNELS],
+  "-I",
+  EMULATOR,
+  "-I",
+  KERNELS,
 ];
 
 /** An emulated device: its driver, which is its cuBLAS too, and the kernels. */
@@ -67,9 +70,9 @@ interface Compiler {
 function findCompiler(): Compiler {
   const command = process.env["CXX"] ?? "g++";
   try {
-    const run = Bun.spawnSync([command, "--version"], { stdin: "ignore", stderr: "ignore" });
-    const [version] = run.stdout.toString().split("\n");
-    if (run.exitCode === 0 && version !== undefined) return { command, version };
+    const asked = Bun.spawnSync([command, "--version"], { stdin: "ignore", stderr: "ignore" });
+    const [version] = asked.stdout.toString().split("\n");
+    if (asked.exitCode === 0 && version !== undefined) return { command, version };
   } catch {
     // no such command
   }

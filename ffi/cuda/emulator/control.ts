@@ -1,16 +1,20 @@
 import { openLibrary } from "../../load.ts";
 
 /** Settings of the emulated device: see state.cpp. */
-export type Setting =
-  | "order"
-  | "early"
-  | "compute"
-  | "quiet"
-  | "devices"
-  | "capability"
-  | "version"
-  | "multiprocessors"
-  | "memory";
+export const SETTINGS = [
+  "order",
+  "early",
+  "compute",
+  "quiet",
+  "devices",
+  "capability",
+  "version",
+  "multiprocessors",
+  "memory",
+] as const;
+
+/** One of `SETTINGS`. */
+export type Setting = (typeof SETTINGS)[number];
 
 /** What the emulated device has counted since the last reset. */
 export interface EmulatorReport {

@@ -50,3 +50,10 @@ test("the curves of an arm are means over its seeds; the first eight arms are dr
     false,
   ]);
 });
+
+test("a page without finished runs has no link to them, and a lone arm no empty note", () => {
+  const report = comparedRuns(["lora"], scratch);
+  expect(report.tables[0]).not.toHaveProperty("note");
+  expect(armsPage(report)).toContain('href="#runs"');
+  expect(armsPage({ ...report, arms: [] })).not.toContain('href="#runs"');
+});

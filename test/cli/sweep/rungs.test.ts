@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { rungsOf, rungSteps, shortened, whyAnew } from "../../../cli/sweep/rungs.ts";
+import { rungsOf, rungSteps, shortened, restartReason } from "../../../cli/sweep/rungs.ts";
 import { resolveConfig, type RunConfig } from "../../../core/config/run-config.ts";
 import { resolveSchedule } from "../../../core/run/phases.ts";
 
@@ -54,12 +54,12 @@ describe("a rung", () => {
     [{ method: "lora", schedule: "constant", earlyStopping: 2 }, "--early-stopping"],
   ] as const)("of %o is a run of its own: %s", (values, reason) => {
     const config = configOf({ ...values, epochs: null, maxSteps: 90 });
-    const found = whyAnew(config, resolveSchedule(config, 100), 10);
+    const found = restartReason(config, resolveSchedule(config, 100), 10);
     if (reason === undefined) expect(found).toBeUndefined();
     else expect(found).toContain(reason);
   });
 
-  test("that trains anew has each phase at its share of the run, and prunes as often", () => {
+  test("that trains from scratch has each phase at its share of the run, and prunes as often", () => {
     const phases = { initWarmup: 60, finalWarmup: 180, maskInterval: 12, warmupSteps: 30 };
     const config = configOf({ ...phases, maxSteps: 600 });
     const whole = resolveSchedule(config, 1000);

@@ -10,7 +10,7 @@ const configuration = (name: string): Configuration => ({
   folder: name,
   steps: [33, 100],
   configs: [],
-  whyAnew: "adalora reaches its budget at a share of the run's steps",
+  restartReason: "adalora reaches its budget at a share of the run's steps",
 });
 const rung = (steps: number, value: number | null): RungResult => ({
   steps,
@@ -27,7 +27,7 @@ test("the page of a sweep: the best of the last rung first, failed runs last", (
   const planned = { subject, rungs: rungsOf(4, 3), configurations, warnings: [] };
   expect(planLines(planned).join("\n")).toMatchInlineSnapshot(`
     "4 configurations, 4 at 33.3%, 2 at 100% of the steps, chosen by loss on 10% of the training rows
-    each rung trains anew, with its phases in miniature: adalora reaches its budget at a share of the run's steps"
+    each rung trains from scratch, with its phases scaled down: adalora reaches its budget at a share of the run's steps"
   `);
   const swept = [[0.8], [0.7, 0.6], [0.75, 0.5], [null]].map((values, i) => ({
     configuration: configurations[i]!,

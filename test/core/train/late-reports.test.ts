@@ -28,13 +28,13 @@ afterEach(() => rmSync(dir, { recursive: true }));
 const create = (backend: Backend, run: Partial<TinyRunOptions> = {}) =>
   tinySetup({ checkpointDir: join(dir, backend.name), backend, ...run });
 
-/** The reference, and the same as a device that works while the host goes on. */
+/** The reference, and the same as a device that works while the host continues. */
 const both = (): [Backend, Backend] => [
   createReferenceBackend(),
   late({ ...createReferenceBackend(), name: "late" }).backend,
 ];
 
-describe("on a device that works while the host goes on", () => {
+describe("on a device that works while the host continues", () => {
   test("each step is waited for once, when the next one has been queued", async () => {
     const { backend, events } = late(createReferenceBackend());
     const options = { evalSteps: 100, saveSteps: 100 };

@@ -12,7 +12,8 @@ const folder = mkdtempSync(join(tmpdir(), "resume-masks-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 // Masks follow steps 4, 6 and 8 to 11. A kill after 7 steps resumes between two prunings, one after
-// 11 steps in the final phase, where PEFT's rules keep the mask that was made before the checkpoint.
+// 11 steps in the final phase, where PEFT's rules keep the mask that was made before the
+// checkpoint.
 const kills = [
   { start: "paper", values: paperValues, semantics: "reference", killAfter: 7, from: 6 },
   { start: "lora", values: loraValues, semantics: "peft", killAfter: 11, from: 9 },

@@ -15,7 +15,9 @@ import {
 import { tinyModernBert } from "../../helpers/tiny-modernbert.ts";
 import { watched } from "../../helpers/watched-backend.ts";
 
-/** Calls of one step, of which a device makes one launch or few each. Allocations launch nothing. */
+/**
+ * Calls of one step, of which a device makes one launch or few each. Allocations launch nothing.
+ */
 type Calls = Readonly<Record<string, number>>;
 
 const launchesNothing = new Set(["alloc", "free", "view", "memory", "disentangledSaved"]);

@@ -219,13 +219,6 @@ const host: readonly PlantedFault[] = [
     cases: "add ",
   },
   {
-    what: "a launch asks for more shared memory than its kernel may have",
-    file: "kernels.ts",
-    find: "if (sharedBytes > kernel.sharedLimit)",
-    replace: "if (sharedBytes > Infinity)",
-    cases: "attention wide heads",
-  },
-  {
     what: "a view counts bytes as elements",
     file: "backend/memory.ts",
     find: "offset * elementBytes[dtype]",

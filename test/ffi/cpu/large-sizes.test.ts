@@ -30,7 +30,9 @@ function sparse(length: number, dtype: CpuType = "f32"): CpuBuffer {
   return new CpuBuffer(dtype, length, pointer, { writable: true });
 }
 
-/** Rows before those that a kernel reads: 17 heads of them are more than 2^31, as are 136 columns. */
+/**
+ * Rows before those that a kernel reads: 17 heads of them are more than 2^31, as are 136 columns.
+ */
 const FAR = 2 ** 27;
 const [TOKENS, HEADS, DIM] = [37, 17, 8];
 const WIDTH = HEADS * DIM;

@@ -99,7 +99,10 @@ function typeOf(text: string): string {
 
 /** The exported functions of the C sources, in the same words. */
 const defined = kernelUnits(kernels, "amx").flatMap(({ source, flags }) =>
-  functionsOf(readFileSync(join(kernels, source), "utf8"), flags.length > 0 ? "bf16" : "f32"),
+  functionsOf(
+    readFileSync(join(kernels, source), "utf8"),
+    flags.includes("-DADL_BF16") ? "bf16" : "f32",
+  ),
 );
 
 function functionsOf(source: string, type: "f32" | "bf16"): string[] {

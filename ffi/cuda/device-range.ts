@@ -1,0 +1,92 @@
+import { ABI } from "./abi.ts";
+import { closeAll } from "./close-all.ts";
+import type { CudaContext } from "./context.ts";
+import { out, outAddress } from "./driver.ts";
+
+/** A range of device addresses, backed by memory from its start on as far as it is needed. */
+export interface DeviceRange {
+  /** The end of what is backed; 0 before the first part is. */
+  readonly end: number;
+  /** Backs at least the next `bytes`; returns what it added, undefined if the device lacks it. */
+  back(bytes: number): { readonly start: number; readonly bytes: number } | undefined;
+  /** Bytes of memory that the device has free. */
+  freeBytes(): number;
+  close(): void;
+}
+
+/** Increment in which the range is backed by memory. */
+const STEP = 64 * 2 ** 20;
+
+/** What cuMemCreate and cuMemSetAccess read. */
+function structsFor(device: number) {
+  const place = [ABI.CU_MEM_LOCATION_TYPE_DEVICE, device]; // struct CUmemLocation
+  const properties = new Int32Array(new ArrayBuffer(ABI["sizeof CUmemAllocationProp"]));
+  properties.set([ABI.CU_MEM_ALLOCATION_TYPE_PINNED, 0, ...place]); // type, handle types, location
+  const access = Int32Array.from([...place, ABI.CU_MEM_ACCESS_FLAGS_PROT_READWRITE]);
+  return { properties, access };
+}
+
+/** Reserves, at its first use, as many addresses as the device has memory. */
+export function deviceRange({ driver, device, totalBytes }: CudaContext): DeviceRange {
+  const { properties, access } = structsFor(device);
+  const least = ABI.CU_MEM_ALLOC_GRANULARITY_MINIMUM;
+  driver.call("cuMemGetAllocationGranularity", undefined, out, properties, least);
+  const granule = outAddress();
+  const parts: { start: number; bytes: number; handle: number }[] = [];
+  let range: { start: number; end: number; limit: number } | undefined;
+
+  function reserve() {
+    const bytes = Math.ceil(totalBytes / granule) * granule;
+    driver.call("cuMemAddressReserve", `${bytes} bytes`, out, bytes, 0, 0, 0);
+    const start = outAddress();
+    return { start, end: start, limit: start + bytes };
+  }
+
+  function backExactly(bytes: number) {
+    range ??= reserve();
+    const start = range.end;
+    if (start + bytes > range.limit) return undefined;
+    const status = driver.symbols.cuMemCreate(out, bytes, properties, 0);
+    if (status === ABI.CUDA_ERROR_OUT_OF_MEMORY) return undefined;
+    driver.check(status, "cuMemCreate", `${bytes} bytes`);
+    const handle = outAddress();
+    const mapped = driver.symbols.cuMemMap(start, bytes, 0, handle, 0);
+    if (mapped !== ABI.CUDA_SUCCESS) driver.symbols.cuMemRelease(handle);
+    driver.check(mapped, "cuMemMap");
+    parts.push({ start, bytes, handle });
+    driver.call("cuMemSetAccess", undefined, start, bytes, access, 1);
+    range.end += bytes;
+    return { start, bytes };
+  }
+
+  const rounded = (bytes: number, unit: number) => Math.ceil(bytes / unit) * unit;
+  return {
+    get end() {
+      return range?.end ?? 0;
+    },
+    back: (bytes) =>
+      backExactly(rounded(bytes, rounded(STEP, granule))) ?? backExactly(rounded(bytes, granule)),
+    freeBytes() {
+      const total = new BigUint64Array(new ArrayBuffer(8));
+      driver.call("cuMemGetInfo_v2", undefined, out, total);
+      return outAddress();
+    },
+    close() {
+      const reserved = range;
+      range = undefined;
+      const unmap = parts
+        .splice(0)
+        .flatMap(({ start, bytes, handle }) => [
+          () => driver.call("cuMemUnmap", undefined, start, bytes),
+          () => driver.call("cuMemRelease", undefined, handle),
+        ]);
+      closeAll([...unmap, () => release(reserved)]);
+    },
+  };
+
+  function release(reserved: typeof range) {
+    if (reserved === undefined) return;
+    const { start, limit } = reserved;
+    driver.call("cuMemAddressFree", undefined, start, limit - start);
+  }
+}
