@@ -62,6 +62,7 @@ const VARIANTS: readonly Variant[] = [
   },
   { note: "posKey only", lengths: [17, 5, 70], heads: 2, headDim: 16, terms: "posKey" },
   { note: "posQuery only", lengths: [17, 5, 70], heads: 2, headDim: 16, terms: "posQuery" },
+  { note: "wide heads", lengths: [3, 18], heads: 2, headDim: 70, dropout: dropouts[0] },
   { note: "many heads", lengths: [9, 8, 20], heads: 16, headDim: 8 },
 ];
 

@@ -188,6 +188,7 @@ const FACTORS = [
   ...SIZES.map((size) => [...size, 12] as const),
   [70, 300, 1],
   [130, 160, 40],
+  [5000, 7, 3],
   [9, 31, 0],
   [0, 31, 12],
 ] as const;
