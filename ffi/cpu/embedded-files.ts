@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { errors } from "../../core/errors.ts";
+import { errors, invariant } from "../../core/errors.ts";
 import { nativeDir } from "../paths.ts";
 import { buildKernels } from "./build.ts";
 import { fetchedDnnl } from "./dnnl.ts";
@@ -8,12 +8,14 @@ import { LEVELS } from "./isa.ts";
 import { MANIFEST } from "./manifest.ts";
 
 /**
- * What a released executable carries for the CPU: the portable oneDNN that set-up fetched, and the kernels of every instruction-set level, which are compiled now unless they are
- * there. Throws E_MACHINE where the compiler can't build all of them, or not for GNU OpenMP, whose
+ * What a released executable carries for the CPU: the portable oneDNN that set-up fetched, and the
+ * kernels of every instruction-set level, which are compiled now unless they are there, without a
+ * warning. Throws E_MACHINE where the compiler can't build all of them, or not for GNU OpenMP, whose
  * runtime the release carries.
  */
 export async function cpuEmbeddedFiles(scratch: string): Promise<ReadonlyMap<string, string>> {
-  const { manifest } = await buildKernels();
+  const { manifest, warnings } = await buildKernels();
+  invariant(warnings === "", warnings);
   const missing = LEVELS.filter((level) => manifest.libraries[level] === undefined);
   if (missing.length > 0 || manifest.openmp?.endsWith("/libgomp.so.1") !== true)
     throw errors.machine(

@@ -35,6 +35,8 @@ interface ConformanceOptions {
   readonly skip?: readonly Skip[];
   /** Fewer for a backend whose kernels can't depend on them. */
   readonly alignments?: readonly Alignment[];
+  /** Is called before a case's first call and before the repeated one, which must set the same bits. */
+  readonly prepare?: (call: "first" | "repeated") => void;
   /** Only what a kernel reads and writes, for a run under a sanitizer: one call of each case. */
   readonly memoryOnly?: boolean;
 }
@@ -44,7 +46,7 @@ interface ConformanceOptions {
  * kernel must not touch, and that repeating a call gives the same bits.
  */
 export function runConformance(backend: Backend, options: ConformanceOptions = {}): void {
-  const { skip = [], alignments = ALIGNMENTS, memoryOnly = false } = options;
+  const { skip = [], alignments = ALIGNMENTS, memoryOnly = false, prepare } = options;
   const reference = createReferenceBackend();
   const type = backend.activation;
   const toleranceOf = (name: string) => {
@@ -62,9 +64,11 @@ export function runConformance(backend: Backend, options: ConformanceOptions = {
         }
         const want = runOn(reference, run, { activation: type });
         for (const alignment of alignments) {
+          prepare?.("first");
           const got = runOn(backend, run, { alignment });
           compare(got, want, toleranceOf(name), alignment);
           if (alignment !== alignments[0]) continue;
+          prepare?.("repeated");
           for (const [result, again] of runOn(backend, run, { alignment })) {
             const same = sameBits(again, got.get(result) ?? again.subarray(1));
             expect(same, `the same call again sets ${result} to the same bits`).toBe(true);

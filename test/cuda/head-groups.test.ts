@@ -24,7 +24,11 @@ async function resultsWith(attentionScratch?: number): Promise<{ all: Results; l
   return { all, launches };
 }
 
-const { reason } = await available(async () => (await createEmulatedBackend()).backend);
+const { reason } = await available(async () => {
+  const { backend } = await createEmulatedBackend();
+  backend.close();
+  return backend;
+});
 
 test.skipIf(reason !== undefined)(
   "disentangled attention has the same gradients however many heads share its scratch",

