@@ -25,7 +25,7 @@ const DRIVER_FLAGS = [...COMMON, "-O3", "-ldl"];
 /** The checks report misaligned accesses and indices past an array: see checks.h. */
 const KERNEL_FLAGS = [
   ...COMMON,
-  ..."-O2 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
+  ..."-O1 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
     " ",
   ),
   "-I",
