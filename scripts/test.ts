@@ -36,6 +36,7 @@ const run = Bun.spawn(
   {
     env: {
       GOMP_SPINCOUNT: "200", // OpenMP's waiting threads would spin on the cores of other files
+      ...(fuzzing === undefined ? {} : { ADALORA_FUZZED_BESIDE: "1" }),
       ...process.env,
       ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}),
     },
