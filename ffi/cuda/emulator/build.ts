@@ -20,6 +20,7 @@ const KERNELS = join(EMULATOR, "../kernels");
 /** What kernels are compiled with; the other files are the driver's. */
 const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h"];
 
+const INCLUDES = ["-I", EMULATOR, "-I", KERNELS];
 const COMMON = "-std=c++17 -fPIC -fvisibility=hidden -shared -Wall -Wextra".split(" ");
 const DRIVER_FLAGS = [...COMMON, "-O3", "-ldl"];
 /** The checks report misaligned accesses and indices past an array: see checks.h. */
@@ -28,10 +29,7 @@ const KERNEL_FLAGS = [
   ..."-O1 -ffp-contract=fast -fno-math-errno -fsanitize=alignment,bounds -Wno-unused-parameter -Wno-unknown-pragmas".split(
     " ",
   ),
-  "-I",
-  EMULATOR,
-  "-I",
-  KERNELS,
+  ...INCLUDES,
 ];
 
 /** An emulated device: its driver, which is its cuBLAS too, and the kernels. */
@@ -70,9 +68,9 @@ interface Compiler {
 function findCompiler(): Compiler {
   const command = process.env["CXX"] ?? "g++";
   try {
-    const asked = Bun.spawnSync([command, "--version"], { stdin: "ignore", stderr: "ignore" });
-    const [version] = asked.stdout.toString().split("\n");
-    if (asked.exitCode === 0 && version !== undefined) return { command, version };
+    const probe = Bun.spawnSync([command, "--version"], { stdin: "ignore", stderr: "ignore" });
+    const [version] = probe.stdout.toString().split("\n");
+    if (probe.exitCode === 0 && version !== undefined) return { command, version };
   } catch {
     // no such command
   }
@@ -120,7 +118,7 @@ async function buildFamily(compiler: Compiler, family: string, to: string): Prom
 /** Names of a source's kernels: macros make them, so the preprocessor lists them. */
 async function entryNames(compiler: Compiler, source: string): Promise<string[]> {
   const flags = ["-std=c++17", "-E", "-P", "-DADL_LISTING", "-include", "host.h", "-x", "c++"];
-  const text = await run([compiler.command, ...flags, "-I", EMULATOR, source]);
+  const text = await run([compiler.command, ...flags, ...INCLUDES, source]);
   return [...text.matchAll(/\badl_kernel_entry\s+void\s+(\w+)\s*\(/g)].map(
     ([, name]) => name ?? "",
   );

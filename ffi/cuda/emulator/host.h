@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "fibers.h"
+#include "language.h"
 
 #define __global__
 #define __device__
@@ -23,16 +24,6 @@
 #define __launch_bounds__(...)
 /* Blocks run one after another, so that one copy serves all of them. */
 #define __shared__ static
-
-typedef signed char i8;
-typedef unsigned char u8;
-typedef short i16;
-typedef unsigned short u16;
-typedef int i32;
-typedef unsigned int u32;
-typedef long long i64;
-typedef unsigned long long u64;
-typedef float f32;
 
 #ifdef ADL_LISTING
 #define KERNEL adl_kernel_entry

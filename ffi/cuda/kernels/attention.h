@@ -77,6 +77,38 @@ DEVICE void load_tile(f32 *to, const T *from, i64 stride, i32 rows, i32 dim) {
     load_row(to + r * tile_pitch(dim), from + r * stride, dim);
 }
 
+/* Shared memory of a block: two tiles, and rows, weights and row numbers of this warp. */
+struct Space {
+  f32 *tile_a, *tile_b;       /* [TILE, pitch] */
+  f32 *row_a, *row_b;         /* [dim] */
+  f32 *weights_a, *weights_b; /* [TILE] */
+  i32 *relative;              /* [TILE] */
+};
+
+/* As attentionShared of backend/attention-blocks.ts counts it. */
+DEVICE Space space_at(f32 *memory, i32 dim) {
+  const i32 tile = TILE * tile_pitch(dim);
+  f32 *rows = memory + 2 * tile + 2 * warp() * dim,
+      *weights = memory + 2 * tile + 2 * BLOCK_ROWS * dim + 3 * warp() * TILE;
+  return {memory,
+          memory + tile,
+          rows,
+          rows + dim,
+          weights,
+          weights + TILE,
+          reinterpret_cast<i32 *>(weights + 2 * TILE)};
+}
+
+/* Copies rows of a and b to the two tiles, by the whole block, which waits for both. */
+template <class T>
+DEVICE void load_tiles(const Space &space, const T *a, i64 a_stride, const T *b, i64 b_stride,
+                       i32 rows, i32 dim) {
+  __syncthreads(); /* the tiles before have been read */
+  load_tile(space.tile_a, a, a_stride, rows, dim);
+  load_tile(space.tile_b, b, b_stride, rows, dim);
+  __syncthreads();
+}
+
 DEVICE i32 smaller(i32 a, i32 b) { return a < b ? a : b; }
 DEVICE i32 larger(i32 a, i32 b) { return a > b ? a : b; }
 

@@ -54,28 +54,6 @@ DEVICE f32 score_of(const Disentangled &s, const f32 *query, const f32 *key, con
   return score * s.inverse_scale;
 }
 
-/* Shared memory: two tiles of the block, and rows, weights and relative rows of this warp. */
-struct Space {
-  f32 *tile_a, *tile_b;       /* [TILE, pitch] */
-  f32 *row_a, *row_b;         /* [dim] */
-  f32 *weights_a, *weights_b; /* [TILE] */
-  i32 *relative;              /* [TILE] */
-};
-
-/* As sharedBytes of backend/disentangled.ts counts it. */
-DEVICE Space space_at(f32 *memory, i32 dim) {
-  const i32 tile = TILE * tile_pitch(dim);
-  f32 *rows = memory + 2 * tile + 2 * warp() * dim,
-      *weights = memory + 2 * tile + 2 * BLOCK_ROWS * dim + 3 * warp() * TILE;
-  return {memory,
-          memory + tile,
-          rows,
-          rows + dim,
-          weights,
-          weights + TILE,
-          reinterpret_cast<i32 *>(weights + 2 * TILE)};
-}
-
 /* NULL, or a matrix offset to columns of a head. */
 template <class T> DEVICE T *columns_from(T *matrix, i32 column) {
   return matrix ? matrix + column : nullptr;
@@ -101,10 +79,7 @@ DEVICE void attend(T *out, f32 *log_sums, i32 query_rows, const T *q, const T *k
   for (i32 first = 0; first < sequence.n; first += TILE) {
     const i64 keys = (i64)(sequence.start + first) * width + column;
     const i32 count = smaller(TILE, sequence.n - first), j = first + lane();
-    __syncthreads(); /* the tile before has been read */
-    load_tile(space.tile_a, k + keys, width, count, dim);
-    load_tile(space.tile_b, v + keys, width, count, dim);
-    __syncthreads();
+    load_tiles(space, k + keys, width, v + keys, width, count, dim);
     if (!active) continue; /* the whole warp */
     const bool visible = j < sequence.n;
     f32 score = 0.0f;
@@ -181,10 +156,7 @@ DEVICE f32 set_probabilities(const Pairs &pairs, const Query &query, f32 inner, 
   for (i32 first = 0; first < sequence.n; first += TILE) {
     const i64 keys = (i64)(sequence.start + first) * width + column;
     const i32 count = smaller(TILE, sequence.n - first), j = first + lane();
-    __syncthreads(); /* the tile before has been read */
-    load_tile(space.tile_a, k + keys, width, count, dim);
-    load_tile(space.tile_b, v + keys, width, count, dim);
-    __syncthreads();
+    load_tiles(space, k + keys, width, v + keys, width, count, dim);
     if (!query.active || j >= sequence.n) continue;
     const i32 t = s.relative ? relative_row(s, sequence.start, query.i, j) : 0,
               at_row = lane() * tile_pitch(dim);
@@ -269,10 +241,7 @@ DEVICE void attend_keys_backward(T *dk, T *dv, const Pairs &pairs, const T *dout
   for (i32 first = 0; first < sequence.queries; first += TILE) {
     const i64 queries = (i64)(sequence.query_start + first) * width + column;
     const i32 count = smaller(TILE, sequence.queries - first), i = first + lane();
-    __syncthreads(); /* the tile before has been read */
-    load_tile(space.tile_a, q + queries, width, count, dim);
-    load_tile(space.tile_b, dout + queries, width, count, dim);
-    __syncthreads();
+    load_tiles(space, q + queries, width, dout + queries, width, count, dim);
     if (!active) continue; /* the whole warp */
     if (i < sequence.queries) {
       const i64 pair = pairs_at(pairs, (i32)blockIdx.y, sequence.query_start + i) + j;

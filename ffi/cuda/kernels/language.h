@@ -1,10 +1,8 @@
 /*
  * The words that kernels are written in. NVRTC has no system headers; the emulator's host.h, which
- * g++ includes first, defines the same words for a CPU.
+ * g++ includes first, defines those that are not plain types for a CPU.
  */
 #pragma once
-
-#ifndef ADL_EMULATED
 
 typedef signed char i8;
 typedef unsigned char u8;
@@ -15,6 +13,8 @@ typedef unsigned int u32;
 typedef long long i64;
 typedef unsigned long long u64;
 typedef float f32;
+
+#ifndef ADL_EMULATED
 
 /* An entry: KERNEL void name_f32(const f32 *x, f32 *y, i32 n) { ... } */
 #define KERNEL extern "C" __global__

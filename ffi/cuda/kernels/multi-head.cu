@@ -60,25 +60,6 @@ DEVICE Range queries_of_block(const MultiHead &s, const Block &b) {
   return {from, to};
 }
 
-/* Shared memory: two tiles of the block, and rows and weights of this warp. */
-struct Space {
-  f32 *tile_a, *tile_b; /* [TILE, pitch] */
-  f32 *row_a, *row_b;   /* [dim] */
-  f32 *weights_a, *weights_b; /* [TILE] */
-};
-
-/* As multiHeadShared of backend/multi-head.ts counts it. */
-DEVICE Space space_at(f32 *memory, i32 dim) {
-  const i32 tile = TILE * tile_pitch(dim);
-  f32 *rows = memory + 2 * tile, *weights = rows + 2 * BLOCK_ROWS * dim;
-  return {memory,
-          memory + tile,
-          rows + 2 * warp() * dim,
-          rows + (2 * warp() + 1) * dim,
-          weights + 2 * warp() * TILE,
-          weights + (2 * warp() + 1) * TILE};
-}
-
 /* Sets a row of out a warp, and its log_sum_exp unless NULL. */
 template <class T>
 DEVICE void attend(T *out, f32 *log_sums, const T *q, const T *k, const T *v, const MultiHead &s,
@@ -97,10 +78,7 @@ DEVICE void attend(T *out, f32 *log_sums, const T *q, const T *k, const T *v, co
   for (i32 first = all.from; first < all.to; first += TILE) {
     const i64 at = (i64)(b.key_start + first) * s.key_stride + key_column;
     const i32 count = smaller(TILE, all.to - first), j = first + lane();
-    __syncthreads(); /* the tile before has been read */
-    load_tile(space.tile_a, k + at, s.key_stride, count, dim);
-    load_tile(space.tile_b, v + at, s.key_stride, count, dim);
-    __syncthreads();
+    load_tiles(space, k + at, s.key_stride, v + at, s.key_stride, count, dim);
     const Range rows = within_tile(keys, first);
     if (rows.from >= rows.to) continue; /* the whole warp */
     const bool visible = contains(keys, j);
@@ -147,10 +125,7 @@ DEVICE void attend_queries_backward(T *dq, f32 *delta, const T *dout, const T *o
   for (i32 first = all.from; first < all.to; first += TILE) {
     const i64 at = (i64)(b.key_start + first) * s.key_stride + key_column;
     const i32 count = smaller(TILE, all.to - first), j = first + lane();
-    __syncthreads(); /* the tile before has been read */
-    load_tile(space.tile_a, k + at, s.key_stride, count, dim);
-    load_tile(space.tile_b, v + at, s.key_stride, count, dim);
-    __syncthreads();
+    load_tiles(space, k + at, s.key_stride, v + at, s.key_stride, count, dim);
     const Range rows = within_tile(keys, first);
     if (rows.from >= rows.to) continue; /* the whole warp */
     f32 gradient = 0.0f;
@@ -193,10 +168,8 @@ DEVICE void attend_keys_backward(T *dk, T *dv, const T *dout, const f32 *log_sum
     for (i32 first = all.from; first < all.to; first += TILE) {
       const i32 count = smaller(TILE, all.to - first), i = first + lane();
       const i64 start = b.start + first;
-      __syncthreads(); /* the tile before has been read */
-      load_tile(space.tile_a, q + start * s.query_stride + head * dim, s.query_stride, count, dim);
-      load_tile(space.tile_b, dout + (start * s.heads + head) * dim, s.heads * dim, count, dim);
-      __syncthreads();
+      load_tiles(space, q + start * s.query_stride + head * dim, s.query_stride,
+                 dout + (start * s.heads + head) * dim, s.heads * dim, count, dim);
       if (!active) continue; /* the whole warp */
       f32 weight = 0.0f, gradient = 0.0f;
       if (i < all.to && contains(visible_keys(s, b, i), j)) {
