@@ -12,7 +12,7 @@ import type { ArmResult, FailedRun, TriedRate } from "./comparison.ts";
 import { CUT_ADAPTER, writeCutAdapter } from "./cut-adapter.ts";
 import type { PlannedComparison } from "./plan-arms.ts";
 import { CUT_METRICS, metricIn, readArmRun } from "./read-runs.ts";
-import { type Job, type JobContext, runJobs } from "./run-jobs.ts";
+import { failedRuns, type Job, type JobContext, runJobs } from "./run-jobs.ts";
 import { isStopCode, startProgram } from "./start-program.ts";
 
 /** How a comparison is run. */
@@ -79,13 +79,9 @@ export async function runComparison(
       return rate === undefined ? [] : [{ arm, seed, job: seedJob(arm, seed, rate, options) }];
     }),
   );
-  const ran = await runJobs(
-    jobs.map(({ job }) => job),
-    options.parallel,
-    options,
-  );
+  const started = jobs.map(({ job }) => job);
+  const ran = await runJobs(started, options.parallel, options);
   if (ran.isStopped) return undefined;
-  const failed = jobs.flatMap(({ job }) => failureOf(job, ran.failures));
   const arms = planned.arms.map((arm): ArmResult => {
     const { lr = null, tried = [] } = picked.get(arm) ?? untuned.get(arm) ?? {};
     const own = jobs.filter((one) => one.arm === arm && !ran.failures.has(one.job));
@@ -98,7 +94,7 @@ export async function runComparison(
       runs: own.map(({ seed, job }) => readArmRun(job.out, seed, subject.metric, arm.kind.isCut)),
     };
   });
-  return { arms, failures: [...tuning.failed, ...failed] };
+  return { arms, failures: [...tuning.failed, ...failedRuns(started, ran.failures)] };
 }
 
 // --- internal ---
@@ -124,11 +120,8 @@ async function pickRates(
   const jobs = tuned.flatMap((arm) =>
     options.rates.map((lr) => ({ arm, lr, job: tuneJob(arm, lr, options) })),
   );
-  const ran = await runJobs(
-    jobs.map(({ job }) => job),
-    options.parallel,
-    options,
-  );
+  const started = jobs.map(({ job }) => job);
+  const ran = await runJobs(started, options.parallel, options);
   if (ran.isStopped) return undefined;
   const picked = new Map<Arm, PickedRate>();
   const failures = new Map<Arm, PickedRate>();
@@ -148,7 +141,7 @@ async function pickRates(
     if (best) picked.set(arm, { lr: best.lr, tried });
     else failures.set(arm, { tried });
   }
-  return { picked, failures, failed: jobs.flatMap(({ job }) => failureOf(job, ran.failures)) };
+  return { picked, failures, failed: failedRuns(started, ran.failures) };
 }
 
 const tuneFolder = (out: string, { folder }: Arm, lr: number) =>
@@ -194,9 +187,4 @@ async function cut(
   const { metrics } = JSON.parse(ended.stdout);
   const seconds = Math.round((performance.now() - started) / 10) / 100;
   writeJson(path, { metrics: isJsonObject(metrics) ? metrics : {}, seconds });
-}
-
-function failureOf(job: Job, failures: ReadonlyMap<Job, string>): FailedRun[] {
-  const error = failures.get(job);
-  return error === undefined ? [] : [{ run: job.label, error }];
 }

@@ -9,6 +9,7 @@ import { whileLocked } from "../run-lock.ts";
 import { storedRun } from "../run-config.ts";
 import { PARENT, type StopRequest } from "../signals.ts";
 import type { Report } from "../report.ts";
+import type { FailedRun } from "./comparison.ts";
 import { isStopCode, startProgram } from "./start-program.ts";
 
 /** A run in a process of its own. */
@@ -78,6 +79,17 @@ export async function runJobs(
   };
   await Promise.all(Array.from({ length: Math.min(parallel, jobs.length) }, work));
   return { isStopped: stop.isRequested, failures };
+}
+
+/** The jobs that failed, in the jobs' order, whichever ended first. */
+export function failedRuns(
+  jobs: readonly Job[],
+  failures: JobOutcomes["failures"],
+): readonly FailedRun[] {
+  return jobs.flatMap((job) => {
+    const error = failures.get(job);
+    return error === undefined ? [] : [{ run: job.label, error }];
+  });
 }
 
 // --- internal ---

@@ -7,7 +7,7 @@ import { readProgress } from "../../core/train/progress.ts";
 import { bestFirst } from "../compare/best-first.ts";
 import type { FailedRun } from "../compare/comparison.ts";
 import { metricIn } from "../compare/read-runs.ts";
-import { type Job, type JobContext, runJobs } from "../compare/run-jobs.ts";
+import { failedRuns, type Job, type JobContext, runJobs } from "../compare/run-jobs.ts";
 import { readLog } from "../report-page/read-log.ts";
 import type { Configuration, PlannedSweep, SweepSubject } from "./plan-sweep.ts";
 import { rankedSweep, type RungResult, type Sweep, type SweptConfiguration } from "./sweep.ts";
@@ -95,11 +95,8 @@ async function runRung(
     configuration,
     job: jobOf(configuration, rung, rungs.length, options),
   }));
-  const ran = await runJobs(
-    jobs.map(({ job }) => job),
-    options.parallel,
-    options,
-  );
+  const started = jobs.map(({ job }) => job);
+  const ran = await runJobs(started, options.parallel, options);
   if (ran.isStopped) return undefined;
   return {
     results: jobs.map(({ configuration, job }) => ({
@@ -108,7 +105,7 @@ async function runRung(
         ? { ...failed, steps: configuration.steps[rung]!, out: job.out }
         : rungResult(job.out, configuration.steps[rung]!, subject)),
     })),
-    failures: [...ran.failures].map(([{ label }, error]) => ({ run: label, error })),
+    failures: failedRuns(started, ran.failures),
   };
 }
 
