@@ -4,6 +4,7 @@ import { settings } from "../../core/config/settings.ts";
 import { errors } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
 import { kebab, spellings } from "../names.ts";
+import { experimentSettings } from "./experiment-settings.ts";
 
 /** How an arm trains: a method, and what it does with the ranks. */
 export interface ArmKind {
@@ -77,28 +78,14 @@ export function armSpecs(words: readonly string[]): readonly ArmSpec[] {
 
 /** Settings that make the arms comparable, so that no arm has its own. */
 const common: ReadonlySet<string> = new Set([
-  "task",
-  "model",
-  "tokenizer",
-  "plugins",
-  "data",
-  "evalData",
-  "evalFraction",
-  "evalSeed",
-  "tuneFraction",
+  ...experimentSettings,
   "method",
   "allocator",
   "targetRank",
   "targetTotalRank",
   "budget",
   "budgetUnit",
-  "seed",
-  "out",
-  "device",
   "dtype",
-  "threads",
-  "metric",
-  "from",
   "fromPruned",
 ]);
 

@@ -1,6 +1,7 @@
 import { isSettingName, type SettingName } from "../../core/config/run-config.ts";
 import type { Setting, SettingTable } from "../../core/config/setting.ts";
 import type { FlagValue } from "../args.ts";
+import { experimentSettings } from "../compare/experiment-settings.ts";
 import { runSettings } from "../run-settings.ts";
 
 /** One value of a swept setting. */
@@ -29,16 +30,8 @@ export interface Axis {
 
 /** Settings that all configurations share, or whose own values hold commas. */
 const shared: ReadonlySet<SettingName> = new Set<SettingName>([
-  "task",
-  "model",
+  ...experimentSettings,
   "baseName",
-  "tokenizer",
-  "plugins",
-  "data",
-  "evalData",
-  "evalFraction",
-  "evalSeed",
-  "tuneFraction",
   "textColumn",
   "pairColumn",
   "labelColumn",
@@ -47,13 +40,7 @@ const shared: ReadonlySet<SettingName> = new Set<SettingName>([
   "limit",
   "evalLimit",
   "sourcePrefix",
-  "from",
   "modules",
-  "metric",
-  "seed",
-  "out",
-  "device",
-  "threads",
 ]);
 
 /** Whether a part of an axis is a range. */
