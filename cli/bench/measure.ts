@@ -1,8 +1,9 @@
 import type { Backend } from "../../core/backend.ts";
+import { peakResidentMemory } from "../../core/process-memory.ts";
 import { findModel } from "./checkpoints.ts";
 import { gemmPeak } from "./gemm-peak.ts";
 import { openWorkload } from "./open-workload.ts";
-import { peakMemory, otherCpuSeconds, sinceProcessStart } from "./process-facts.ts";
+import { otherCpuSeconds, sinceProcessStart } from "./process-facts.ts";
 import { type KernelTime, profiled } from "./profile.ts";
 import { readRows } from "./rows.ts";
 import { type WorkloadName, workloadOf } from "./workloads.ts";
@@ -76,7 +77,7 @@ export async function measure(opened: Backend, options: MeasureOptions): Promise
   }
   const otherLoad = (otherCpuSeconds() - others) / stepSeconds.reduce((sum, s) => sum + s, 0);
   const timed = stepSeconds.map((_, i) => at(warmup + i));
-  const peakRssMib = peakMemory();
+  const peakRssMib = (peakResidentMemory() ?? 0) / 2 ** 20;
   const { reserved } = opened.memory(); // before the peak's operands
   return {
     checkpointing,

@@ -10,12 +10,6 @@ export function sinceProcessStart(): number {
   return uptime - Number(fields[19]) / TICKS_PER_SECOND;
 }
 
-/** Peak resident memory of this process, MiB. */
-export function peakMemory(): number {
-  const line = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"));
-  return Number(line?.[1] ?? 0) / 1024;
-}
-
 /**
  * CPU seconds that all other processes have used so far; their growth tells a disturbed step from a
  * quiet one.

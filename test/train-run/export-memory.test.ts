@@ -1,11 +1,12 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { writePeftAdapter } from "../../core/io/peft.ts";
 import { writeSafetensors } from "../../core/io/safetensors.ts";
 import { float32Tensor } from "../../core/io/stored-tensor.ts";
 import { declareModel } from "../../core/model/open-model.ts";
+import { peakResidentMemory } from "../../core/process-memory.ts";
 import { deberta } from "../../plugins/deberta/index.ts";
 import { cpu } from "./command.ts";
 
@@ -86,19 +87,6 @@ function writeFiles(base: string, adapter: string): number {
   return largest;
 }
 
-/**
- * Peak resident bytes of a running process, 0 once it has ended. The rusage of a child also counts
- * the memory of the process that forked it.
- */
-function peakBytes(pid: number): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
-}
-
 const POLL_MS = 5;
 
 test.skipIf(cpu.backend === undefined)(
@@ -109,8 +97,10 @@ test.skipIf(cpu.backend === undefined)(
     const program = resolve(import.meta.dir, "../../cli/main.ts");
     const words = ["merge", adapter!, "--model", base!, "-o", out!, "--device", "cpu"];
     const child = Bun.spawn([process.execPath, program, ...words], { stderr: "pipe" });
+    // A child's rusage also counts the memory of the process that forked it.
     let peak = 0;
-    const watch = setInterval(() => (peak = Math.max(peak, peakBytes(child.pid))), POLL_MS);
+    const look = () => (peak = Math.max(peak, peakResidentMemory(child.pid) ?? 0));
+    const watch = setInterval(look, POLL_MS);
     expect([await child.exited, await new Response(child.stderr).text()]).toEqual([
       0,
       expect.any(String),
