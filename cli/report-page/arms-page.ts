@@ -44,7 +44,7 @@ export interface ArmsReport {
   readonly notes: readonly Markup[];
 }
 
-/** More curves than this cannot be told apart, and more columns cannot be read. */
+/** More curves than this cannot be distinguished, and more columns do not fit a page. */
 export const MOST_DRAWN = 8;
 
 /** A comparison or a sweep as one HTML file that needs no other. */

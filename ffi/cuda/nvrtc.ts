@@ -37,7 +37,7 @@ export interface Source {
   readonly headers: ReadonlyMap<string, string>;
 }
 
-/** A compiled source, and what the compiler said of it. */
+/** A compiled source, and the compiler's messages. */
 export interface Compiled {
   readonly image: Uint8Array;
   readonly log: string;

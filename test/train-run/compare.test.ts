@@ -82,9 +82,9 @@ describe("compare", () => {
   test("two runs at a time, killed several times, ends in the same bytes", async () => {
     const out = path("killed");
     const args = comparing(out, methods, { ...flags, jobs: 2 }, "--resume");
-    for (const said of ["run 2 of 8", "run 3 of 8", "run 5 of 8", "run 8 of 8"]) {
+    for (const line of ["run 2 of 8", "run 3 of 8", "run 5 of 8", "run 8 of 8"]) {
       const started = start(args);
-      await started.signalAfter(said, "SIGKILL");
+      await started.signalAfter(line, "SIGKILL");
       await started.ended;
     }
     const { code, stderr } = await run(args);

@@ -68,9 +68,9 @@ describe("a sweep without pruning, at a constant rate", () => {
   test("that is killed twice ends in the same bytes, two runs at a time", async () => {
     const out = path("killed");
     const args = sweeping(out, ...flags, "--jobs", "2", "--resume");
-    for (const said of ["run 2 of 2", "rung 2 of 2"]) {
+    for (const line of ["run 2 of 2", "rung 2 of 2"]) {
       const started = start(args);
-      await started.signalAfter(said, "SIGKILL");
+      await started.signalAfter(line, "SIGKILL");
       await started.ended;
     }
     const { code, stderr } = await run(args);
