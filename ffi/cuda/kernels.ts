@@ -5,9 +5,10 @@ import { CudaBuffer } from "./buffer.ts";
 import type { OnOpen } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outHandle } from "./driver.ts";
-import type { Arg, Grid, Launcher } from "./launcher.ts";
+import { type Arg, FloatArg, type Grid, type Launcher } from "./launcher.ts";
 import type { DevicePool } from "./pool.ts";
 import type { Staging } from "./staging.ts";
+import { tableCache } from "./table-cache.ts";
 
 /** A compiled family of kernels: a CUBIN. */
 export interface KernelImage {
@@ -44,20 +45,16 @@ export function createLauncher(
   const find = kernelFinder(context, images, onOpen);
   const pack = argumentPacker();
   const scratch = growingBuffer(pool);
-  const tables = growingBuffer(pool);
+  const table = tableCache(pool, staging);
   return {
     multiprocessors,
-    scratch: (floats) => scratch(floats),
-    table(values) {
-      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      const buffer = tables(Math.ceil(bytes.length / 4));
-      staging.upload(buffer.pointer, bytes.length, (part, first) =>
-        part.set(bytes.subarray(first, first + part.length)),
-      );
-      return buffer;
-    },
+    scratch,
+    table,
     launch(name, grid, block, sharedBytes, args) {
-      const [x, y = 1, z = 1] = typeof grid === "number" ? [grid] : grid;
+      const isLine = typeof grid === "number";
+      const x = isLine ? grid : grid[0];
+      const y = isLine ? 1 : grid[1];
+      const z = isLine ? 1 : (grid[2] ?? 1);
       if (x === 0 || y === 0 || z === 0) return;
       const kernel = find(name);
       if (sharedBytes > kernel.sharedLimit) allowShared(context, name, kernel, sharedBytes);
@@ -126,9 +123,16 @@ function argumentPacker(): (args: readonly Arg[]) => BigUint64Array {
   const base = ptr(words);
   for (let i = 0; i < MAX_ARGUMENTS; i++) addresses[i] = BigInt(base + 8 * i);
 
+  /** Writes a whole number as 64 bits: integers of 32 are its lower half. */
   function wide(at: number, value: number) {
-    words[at] = value; // modulo 2^32
-    words[at + 1] = Math.floor(value / 2 ** 32);
+    if ((value | 0) === value) {
+      ints[at] = value;
+      ints[at + 1] = value >> 31;
+      return;
+    }
+    const high = Math.floor(value / 2 ** 32);
+    words[at] = value - high * 2 ** 32;
+    words[at + 1] = high;
   }
 
   return (args) => {
@@ -136,12 +140,10 @@ function argumentPacker(): (args: readonly Arg[]) => BigUint64Array {
     for (let i = 0; i < args.length; i++) {
       const arg = args[i];
       const at = 2 * i;
-      if (arg === undefined) wide(at, 0);
-      else if (arg instanceof CudaBuffer) wide(at, arg.pointer);
-      else if (arg.type === "f32") floats[at] = arg.value;
-      else if (arg.type === "i64") wide(at, arg.value);
-      else if (arg.type === "i32") ints[at] = arg.value;
-      else words[at] = arg.value;
+      if (typeof arg === "number") wide(at, arg);
+      else if (arg === undefined) wide(at, 0);
+      else if (arg instanceof FloatArg) floats[at] = arg.value;
+      else wide(at, arg.pointer);
     }
     return addresses; // itself: its address alone would not keep it alive
   };
@@ -152,7 +154,7 @@ function growingBuffer(pool: DevicePool): (floats: number) => CudaBuffer {
   let buffer: CudaBuffer | undefined;
   return (floats) => {
     if (buffer === undefined || buffer.length < floats) {
-      if (buffer !== undefined) pool.free(buffer.pointer);
+      if (buffer !== undefined) pool.free(buffer.pointer, 4 * buffer.length);
       buffer = new CudaBuffer("f32", floats, pool.alloc(4 * floats));
     }
     return buffer;

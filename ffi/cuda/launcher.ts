@@ -1,10 +1,19 @@
 import type { CudaBuffer } from "./buffer.ts";
 
-/** A number passed to a kernel by value, with its type in C. */
-export interface Scalar {
-  readonly type: "i32" | "u32" | "i64" | "f32";
+/** A float passed to a kernel by value. */
+export class FloatArg {
   readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
 }
+
+/**
+ * A number passed to a kernel by value. A whole number fits every integer type: the launcher writes
+ * 64 bits, of which an `int` parameter reads the lower half.
+ */
+export type Scalar = number | FloatArg;
 
 /** An argument of a kernel: device memory, a null pointer or a number. */
 export type Arg = CudaBuffer | undefined | Scalar;
@@ -34,20 +43,20 @@ export interface Launcher {
    */
   scratch(floats: number): CudaBuffer;
   /**
-   * Copies a small table to the device, such as the addresses and sizes of many matrices: valid for
-   * launches until the next call of `table`.
+   * A copy on the device of a small table, such as the addresses and sizes of many matrices: valid
+   * for launches until the next calls of `table`. A table of the last few is not uploaded again.
    */
-  table(values: Int32Array | Float32Array | BigInt64Array): CudaBuffer;
+  table(values: ArrayBufferView<ArrayBuffer>): CudaBuffer;
 }
 
 /** An `i32` parameter. */
-export const i32 = (value: number): Scalar => ({ type: "i32", value });
+export const i32 = (value: number): Scalar => value;
 /** A `u32` parameter. */
-export const u32 = (value: number): Scalar => ({ type: "u32", value });
+export const u32 = (value: number): Scalar => value;
 /** An `i64` parameter, exact up to 2^53. */
-export const i64 = (value: number): Scalar => ({ type: "i64", value });
+export const i64 = (value: number): Scalar => value;
 /** An `f32` parameter. */
-export const f32 = (value: number): Scalar => ({ type: "f32", value });
+export const f32 = (value: number): Scalar => new FloatArg(value);
 
 /** Blocks of `size` that cover `count` elements. */
 export const blocksOf = (count: number, size: number) => Math.ceil(count / size);
