@@ -1,10 +1,11 @@
 import type { Backend } from "../../core/backend.ts";
-import { composedLinears } from "../../core/backend/composed-linears.ts";
+
 import { attentionKernels } from "./backend/attention.ts";
 import { columnKernels } from "./backend/columns.ts";
 import { elementwiseKernels } from "./backend/elementwise.ts";
 import { gatedActivationKernels } from "./backend/gated-activation.ts";
 import { layerNormKernels } from "./backend/layer-norm.ts";
+import { linearsKernels } from "./backend/linears.ts";
 import { lossKernels } from "./backend/losses.ts";
 import { lowRankKernels } from "./backend/low-rank.ts";
 import { memoryKernels } from "./backend/memory.ts";
@@ -87,7 +88,7 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
     timer,
     ...memoryKernels(context, pool, staging),
     ...productKernels(context, cublas, launcher),
-    ...composedLinears,
+    ...linearsKernels(launcher),
     ...lowRankKernels(launcher),
     ...columnKernels(launcher),
     ...elementwiseKernels(launcher),

@@ -1,4 +1,4 @@
-import type { CudaBuffer } from "./buffer.ts";
+import { CudaBuffer } from "./buffer.ts";
 
 /** A float passed to a kernel by value. */
 export class FloatArg {
@@ -15,8 +15,14 @@ export class FloatArg {
  */
 export type Scalar = number | FloatArg;
 
-/** An argument of a kernel: device memory, a null pointer or a number. */
-export type Arg = CudaBuffer | undefined | Scalar;
+/** Device memory, a null pointer or a number. */
+export type Value = CudaBuffer | undefined | Scalar;
+
+/**
+ * An argument of a kernel: a value, or one for each matrix of a group, made by `each`. Numbers of a
+ * group are 32 bits wide.
+ */
+export type Arg = Value | readonly Value[];
 
 /** Blocks of a grid: x, or x, y and z. x is at most 2^31 - 1, y and z at most 65,535. */
 export type Grid = number | readonly [x: number, y: number, z?: number];
@@ -43,6 +49,11 @@ export interface Launcher {
    */
   scratch(floats: number): CudaBuffer;
   /**
+   * At least `count` integers that are 0: kernels with several blocks for one result count those
+   * that have ended, and set them to 0 again.
+   */
+  counters(count: number): CudaBuffer;
+  /**
    * A copy on the device of a small table, such as the addresses and sizes of many matrices: valid
    * for launches until the next calls of `table`. A table of the last few is not uploaded again.
    */
@@ -57,6 +68,24 @@ export const u32 = (value: number): Scalar => value;
 export const i64 = (value: number): Scalar => value;
 /** An `f32` parameter. */
 export const f32 = (value: number): Scalar => new FloatArg(value);
+
+/** Matrices that one launch treats, at most: GROUP of kernels/language.h. */
+export const GROUP = 8;
+
+/** A grouped parameter: Each<T> of kernels/language.h, with 0 past the last. */
+export function each<T>(items: readonly T[], of: (item: T) => Value): Value[] {
+  const values = items.map(of);
+  const [first] = values;
+  const isPointer = first === undefined || first instanceof CudaBuffer;
+  while (values.length < GROUP) values.push(isPointer ? undefined : 0);
+  return values;
+}
+
+/** Calls `launch` with as many items at a time as one launch treats. */
+export function inGroups<T>(items: readonly T[], launch: (group: readonly T[]) => void): void {
+  for (let first = 0; first < items.length; first += GROUP)
+    launch(items.slice(first, first + GROUP));
+}
 
 /** Blocks of `size` that cover `count` elements. */
 export const blocksOf = (count: number, size: number) => Math.ceil(count / size);
