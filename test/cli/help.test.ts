@@ -180,8 +180,8 @@ describe("the help page", () => {
         --report-to csv|tensorboard
                                 csv: also write metrics.csv in --out; TensorBoard
                                 files are always written
-        --pause-after N         save a checkpoint and stop after the first evaluation
-                                from step N on; --resume continues
+        --pause-after N         evaluate and save a checkpoint after step N, then
+                                stop; --resume continues
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
         -q, --quiet             print results, warnings and errors only
