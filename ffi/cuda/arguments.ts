@@ -1,7 +1,7 @@
 import { ptr } from "bun:ffi";
 import { invariant } from "../../core/errors.ts";
 import { CudaBuffer } from "./buffer.ts";
-import { type Arg, FloatArg, type Value } from "./launcher.ts";
+import { type Arg, FloatArg, GROUP, type Value } from "./launcher.ts";
 
 /** CUDA's limit on the bytes of all arguments, and ours on their number. */
 const [MAX_ARGUMENT_BYTES, MAX_ARGUMENTS] = [4096, 48];
@@ -36,19 +36,20 @@ export function argumentPacker(): (args: readonly Arg[]) => Uint32Array {
     ints[at + 1] = number >> 31;
   }
 
-  /** Writes the values of a group, one after another; returns the words that they take. */
+  /** Writes a group's values one after another, then zeros; returns the words that they take. */
   function writeGroup(values: readonly Value[], at: number): number {
     const [first] = values;
-    if (first === undefined || first instanceof CudaBuffer) {
-      for (let i = 0; i < values.length; i++) write(values[i], at + 2 * i);
-      return 2 * values.length;
+    const isPointer = first === undefined || first instanceof CudaBuffer;
+    if (isPointer) {
+      for (let i = 0; i < GROUP; i++) write(values[i], at + 2 * i);
+      return 2 * GROUP;
     }
-    for (let i = 0; i < values.length; i++) {
+    for (let i = 0; i < GROUP; i++) {
       const value = values[i];
-      if (typeof value === "number") words[at + i] = value;
-      else if (value instanceof FloatArg) floats[at + i] = value.value;
+      if (value instanceof FloatArg) floats[at + i] = value.value;
+      else words[at + i] = typeof value === "number" ? value : 0;
     }
-    return values.length;
+    return GROUP;
   }
 
   return (args) => {

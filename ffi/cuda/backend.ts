@@ -9,7 +9,7 @@ import { linearsKernels } from "./backend/linears.ts";
 import { lossKernels } from "./backend/losses.ts";
 import { lowRankKernels } from "./backend/low-rank.ts";
 import { memoryKernels } from "./backend/memory.ts";
-import { productKernels } from "./backend/products.ts";
+import { openProducts } from "./backend/products.ts";
 import { rmsNormKernels } from "./backend/rms-norm.ts";
 import { rotaryKernels } from "./backend/rotary.ts";
 import { rowKernels } from "./backend/rows.ts";
@@ -18,6 +18,7 @@ import { trainingKernels } from "./backend/training.ts";
 import { closeAll, type OnOpen } from "./close-all.ts";
 import { openContext } from "./context.ts";
 import { openCublas } from "./cublas.ts";
+import { openCublasLt } from "./cublaslt.ts";
 import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
 import { devicePool } from "./pool.ts";
@@ -29,7 +30,11 @@ export interface CudaOptions {
   /** The device's ordinal: n of "cuda:n". */
   readonly ordinal: number;
   /** Paths of the libraries, in the order in which they are tried. */
-  readonly libraries: { readonly driver: readonly string[]; readonly cublas: readonly string[] };
+  readonly libraries: {
+    readonly driver: readonly string[];
+    readonly cublas: readonly string[];
+    readonly cublasLt: readonly string[];
+  };
   /** Compiled kernels for a compute capability. */
   readonly images: (capability: number) => Promise<readonly KernelImage[]>;
   readonly dtype: "f32" | "bf16";
@@ -79,6 +84,8 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
   onOpen(() => timer.close());
   const launcher = createLauncher(context, images, { pool, staging }, onOpen, options);
   const cublas = openCublas(context, options.libraries.cublas, pool, onOpen);
+  const cublasLt = openCublasLt(context, options.libraries.cublasLt, cublas.workspace, onOpen);
+  const products = openProducts(context, { cublas, cublasLt }, launcher);
   onOpen(() => staging.wait());
   return {
     name: "cuda",
@@ -87,8 +94,8 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
     details: { device: context.name, capability: context.capability, cublas: cublas.version },
     timer,
     ...memoryKernels(context, pool, staging),
-    ...productKernels(context, cublas, launcher),
-    ...linearsKernels(launcher),
+    gemm: (a, b, c, shape) => products.multiply(a, b, c, shape),
+    ...linearsKernels(launcher, products),
     ...lowRankKernels(launcher),
     ...columnKernels(launcher),
     ...elementwiseKernels(launcher),

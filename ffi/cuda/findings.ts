@@ -1,7 +1,7 @@
 import { check, type Finding } from "../../core/finding.ts";
 import { inspectDevice } from "./context.ts";
 import { openCublasLibrary } from "./cublas.ts";
-import { openLibrary } from "../load.ts";
+import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { compiledImages } from "./images.ts";
 import { driverCandidates, driverDirs } from "./libraries.ts";
 import { openNvrtc } from "./nvrtc.ts";
@@ -44,7 +44,7 @@ export async function cudaFindings(ordinal: number): Promise<readonly Finding[]>
   });
   await add("cuBLAS", () => {
     const { cublas, cublasLt } = findLibrariesFor(version);
-    openLibrary("cuBLASLt", cublasLt, {}, "");
+    openCublasLtLibrary(cublasLt);
     return openCublasLibrary(cublas).path;
   });
   await add("CUDA kernels", () => {

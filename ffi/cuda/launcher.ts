@@ -1,4 +1,4 @@
-import { CudaBuffer } from "./buffer.ts";
+import type { CudaBuffer } from "./buffer.ts";
 
 /** A float passed to a kernel by value. */
 export class FloatArg {
@@ -72,12 +72,10 @@ export const f32 = (value: number): Scalar => new FloatArg(value);
 /** Matrices that one launch treats, at most: GROUP of kernels/language.h. */
 export const GROUP = 8;
 
-/** A grouped parameter: Each<T> of kernels/language.h, with 0 past the last. */
+/** A grouped parameter: Each<T> of kernels/language.h. The launcher adds zeros past the last. */
 export function each<T>(items: readonly T[], of: (item: T) => Value): Value[] {
-  const values = items.map(of);
-  const [first] = values;
-  const isPointer = first === undefined || first instanceof CudaBuffer;
-  while (values.length < GROUP) values.push(isPointer ? undefined : 0);
+  const values: Value[] = [];
+  for (const item of items) values.push(of(item));
   return values;
 }
 

@@ -1,6 +1,6 @@
 import type { RunDType } from "../../core/device.ts";
 import { errors } from "../../core/errors.ts";
-import { openLibrary } from "../load.ts";
+import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { type CudaBackend, createCudaBackend } from "./backend.ts";
 import { openDriver, out, outInt } from "./driver.ts";
 import { compiledImages } from "./images.ts";
@@ -58,11 +58,11 @@ export async function openCuda(
 ): Promise<CudaBackend> {
   const { version } = openSystemDriver(env);
   const libraries = findLibrariesFor(version, env);
-  openLibrary("cuBLASLt", libraries.cublasLt, {}, ""); // which cuBLAS needs
+  openCublasLtLibrary(libraries.cublasLt); // which cuBLAS needs
   return createCudaBackend({
     ordinal,
     dtype,
-    libraries: { driver: driverCandidates(env), cublas: libraries.cublas },
+    libraries: { ...libraries, driver: driverCandidates(env) },
     images: (capability) => Promise.resolve(compiledImages(libraries.nvrtc, capability)),
     debugSync: env["ADALORA_CUDA_DEBUG_SYNC"] === "1",
   });

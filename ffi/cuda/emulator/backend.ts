@@ -26,7 +26,7 @@ export async function createEmulatedBackend(
   control.apply(settings);
   const backend = await createCudaBackend({
     ordinal: 0,
-    libraries: { driver: [driver], cublas: [driver] },
+    libraries: { driver: [driver], cublas: [driver], cublasLt: [driver] },
     images: async () => images,
     dtype,
     ...options,

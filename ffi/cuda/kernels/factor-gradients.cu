@@ -7,7 +7,7 @@
 enum {
   /* Rows of h held in shared memory at once, and those of them that a warp takes at once. */
   H_ROWS = 64,
-  ROWS_AT_ONCE = 2,
+  ROWS_AT_ONCE = 4,
   TILE_ELEMENTS = TILE_RANKS * TILE_COLUMNS,
   /* Floats of a part in scratch: its tile and its dots. PART_FLOATS of backend/low-rank.ts. */
   PART_FLOATS = TILE_ELEMENTS + TILE_RANKS,
@@ -186,7 +186,7 @@ DEVICE void add_factor_gradient(const Gradient<T> &of, Place at, i32 rows, i32 p
 
 #define FACTOR_GRADIENTS(T)                                                                       \
   /* Adds `count` gradients. tiles[i]: those of the gradients up to i. */                         \
-  KERNEL void TILED add_factor_gradients_##T(                                                           \
+  KERNEL void add_factor_gradients_##T(                                                           \
       GROUPED(f32 *) gradient, GROUPED(const f32 *) left, GROUPED(const T *) right,               \
       GROUPED(i32) stride, GROUPED(const f32 *) e, GROUPED(f32) e_scale, GROUPED(i32) rank,       \
       GROUPED(i32) cols, GROUPED(i32) transposed, GROUPED(const f32 *) others,                    \
