@@ -38,6 +38,8 @@ export interface CudaOptions {
   /** Compiled kernels for a compute capability. */
   readonly images: (capability: number) => Promise<readonly KernelImage[]>;
   readonly dtype: "f32" | "bf16";
+  /** Rounds the float factors of products to TF32, of 10 bits' mantissas. Off by default. */
+  readonly tf32?: boolean | undefined;
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
   /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
@@ -83,15 +85,22 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
   const timer = streamTimer(context);
   onOpen(() => timer.close());
   const launcher = createLauncher(context, images, { pool, staging }, onOpen, options);
-  const cublas = openCublas(context, options.libraries.cublas, pool, onOpen);
-  const cublasLt = openCublasLt(context, options.libraries.cublasLt, cublas.workspace, onOpen);
+  const { tf32 = false, libraries } = options;
+  const cublas = openCublas(context, libraries.cublas, pool, onOpen, tf32);
+  const { workspace } = cublas;
+  const cublasLt = openCublasLt(context, libraries.cublasLt, workspace, onOpen, tf32);
   const products = openProducts(context, { cublas, cublasLt }, launcher);
   onOpen(() => staging.wait());
   return {
     name: "cuda",
     activation: options.dtype,
     master: "f32",
-    details: { device: context.name, capability: context.capability, cublas: cublas.version },
+    details: {
+      device: context.name,
+      capability: context.capability,
+      cublas: cublas.version,
+      ...(tf32 && { float_products: "tf32" }),
+    },
     timer,
     ...memoryKernels(context, pool, staging),
     gemm: (a, b, c, shape) => products.multiply(a, b, c, shape),

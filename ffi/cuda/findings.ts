@@ -45,7 +45,7 @@ export async function cudaFindings(ordinal: number): Promise<readonly Finding[]>
   await add("cuBLAS", () => {
     const { cublas, cublasLt } = findLibrariesFor(version);
     openCublasLtLibrary(cublasLt);
-    return openCublasLibrary(cublas).path;
+    return `${openCublasLibrary(cublas).path}; float products in float, in TF32 with --tf32`;
   });
   await add("CUDA kernels", () => {
     const started = performance.now();

@@ -1,4 +1,4 @@
-import type { RunDType } from "../../core/device.ts";
+import type { OpenOptions } from "../../core/device.ts";
 import { errors } from "../../core/errors.ts";
 import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { type CudaBackend, createCudaBackend } from "./backend.ts";
@@ -53,7 +53,7 @@ export function findLibrariesFor(version: number, env?: NodeJS.ProcessEnv) {
 /** Opens the CUDA backend on this machine's device. Throws E_LIBRARY or E_MACHINE. */
 export async function openCuda(
   ordinal: number,
-  dtype: RunDType,
+  { dtype, tf32 }: Pick<OpenOptions, "dtype" | "tf32">,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<CudaBackend> {
   const { version } = openSystemDriver(env);
@@ -62,6 +62,7 @@ export async function openCuda(
   return createCudaBackend({
     ordinal,
     dtype,
+    tf32,
     libraries: { ...libraries, driver: driverCandidates(env) },
     images: (capability) => Promise.resolve(compiledImages(libraries.nvrtc, capability)),
     debugSync: env["ADALORA_CUDA_DEBUG_SYNC"] === "1",

@@ -9,7 +9,7 @@ export interface EmulatedBackend {
 }
 
 /** Options of the backend, and the device's settings from its opening on. */
-type EmulatedOptions = Pick<CudaOptions, "debugSync" | "attentionScratch"> & {
+type EmulatedOptions = Pick<CudaOptions, "debugSync" | "attentionScratch" | "tf32"> & {
   readonly settings?: EmulatorSettings;
 };
 

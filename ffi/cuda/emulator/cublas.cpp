@@ -3,14 +3,24 @@
 
 using namespace emulated;
 
+namespace {
+
+enum { TF32_MATH = 3 };
+
+struct Handle {
+  int math = 0;
+};
+
+}  // namespace
+
 API int cublasCreate_v2(void **handle) {
   ENTER_CUBLAS
-  *handle = new char;
+  *handle = new Handle;
   return SUCCEEDED;
 }
 API int cublasDestroy_v2(void *handle) {
   ENTER_CUBLAS
-  delete static_cast<char *>(handle);
+  delete static_cast<Handle *>(handle);
   return SUCCEEDED;
 }
 API int cublasGetVersion_v2(void *handle, int *version) {
@@ -23,9 +33,11 @@ API int cublasSetStream_v2(void *handle, void *) {
   ENTER_CUBLAS
   return handle ? SUCCEEDED : NOT_INITIALISED;
 }
-API int cublasSetMathMode(void *handle, int) {
+API int cublasSetMathMode(void *handle, int math) {
   ENTER_CUBLAS
-  return handle ? SUCCEEDED : NOT_INITIALISED;
+  if (!handle) return NOT_INITIALISED;
+  static_cast<Handle *>(handle)->math = math;
+  return SUCCEEDED;
 }
 API int cublasSetWorkspace_v2(void *handle, void *workspace, size_t bytes) {
   ENTER_CUBLAS
@@ -47,13 +59,14 @@ API int cublasGemmStridedBatchedEx(void *handle, int op_a, int op_b, int m, int 
   if (m == 0 || n == 0) return SUCCEEDED;
   state().kernels["cublas"]++;
   const float scale = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
+  const bool tf32 = static_cast<Handle *>(handle)->math == TF32_MATH;
   const int status = submit([=] {
     for (int i = 0; i < count; i++) {
       Matrix p = x, q = y, r = z;
       p.data += i * a_stride * (long long)size_of(a_type);
       q.data += i * b_stride * (long long)size_of(b_type);
       r.data += i * c_stride * (long long)size_of(c_type);
-      if (int failed = multiply(p, q, r, k, scale, keep)) return failed;
+      if (int failed = multiply(p, q, r, k, scale, keep, tf32)) return failed;
     }
     return 0;
   });

@@ -240,9 +240,10 @@ API int cublasLtMatmul(void *handle, void *product, const void *alpha, const voi
                y = matrix(b, *call.b, call.product->op_b), z = matrix(d, *call.d, 0);
   const float scale = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
   const char *bias = call.product->epilogue == EPILOGUE_BIAS ? call.product->bias : nullptr;
+  const bool tf32 = call.product->compute == COMPUTE_32F_FAST_TF32;
   const int k = int(own.k);
   const int status = submit([=] {
-    if (int failed = multiply(x, y, z, k, scale, keep)) return failed;
+    if (int failed = multiply(x, y, z, k, scale, keep, tf32)) return failed;
     return bias ? add_bias(z, bias) : int(SUCCESS);
   });
   return status ? EXECUTION_FAILED : SUCCEEDED;

@@ -55,25 +55,38 @@ inline bool holds(const Matrix &m) {
          uintptr_t(m.data) % size_of(m.type) == 0;
 }
 
-/* Column-major C[m,n] = alpha op(A) op(B) + beta C. */
-inline int multiply(const Matrix &a, const Matrix &b, const Matrix &c, int k, float alpha, float beta) {
+/* Rounds to TF32, a mantissa of 10 bits: to nearest, ties away from 0. */
+inline float rounded_to_tf32(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  bits = (bits + 0x1000) & ~0x1fffu;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+/* Column-major C[m,n] = alpha op(A) op(B) + beta C, with factors rounded to TF32 if `tf32`. */
+inline int multiply(const Matrix &a, const Matrix &b, const Matrix &c, int k, float alpha, float beta,
+                    bool tf32) {
   if (!holds(a) || !holds(b) || !holds(c)) {
     state().fault = "cublas: a matrix does not lie in the device's memory";
     return ILLEGAL_ADDRESS;
   }
   if (!computes()) return SUCCESS;
+  const auto factor = [=](const Matrix &m, long index) {
+    return tf32 ? rounded_to_tf32(load(m, index)) : load(m, index);
+  };
   const long a_step = a.transposed ? 1 : a.ld, a_row = a.transposed ? a.ld : 1;
   const long b_step = b.transposed ? b.ld : 1, b_col = b.transposed ? 1 : b.ld;
   std::vector<double> rows(size_t(c.rows) * size_t(k)), sums(size_t(c.rows));
   for (int p = 0; p < k; p++)
     for (int i = 0; i < c.rows; i++)
-      rows[size_t(p) * size_t(c.rows) + size_t(i)] = load(a, i * a_row + p * a_step);
+      rows[size_t(p) * size_t(c.rows) + size_t(i)] = factor(a, i * a_row + p * a_step);
   for (int j = 0; j < c.cols; j++) {
     sums.assign(sums.size(), 0);
     for (int p = 0; p < k; p++) {
-      const double factor = load(b, j * b_col + p * b_step);
+      const double right = factor(b, j * b_col + p * b_step);
       const double *row = &rows[size_t(p) * size_t(c.rows)];
-      for (int i = 0; i < c.rows; i++) sums[size_t(i)] += row[i] * factor;
+      for (int i = 0; i < c.rows; i++) sums[size_t(i)] += row[i] * right;
     }
     for (int i = 0; i < c.rows; i++) {
       const long at = long(j) * c.ld + i;

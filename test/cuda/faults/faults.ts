@@ -118,8 +118,8 @@ const barriers: readonly PlantedFault[] = [
   }),
   inKernel("factor-gradients", {
     what: "rows of h are read before they are written",
-    find: `row, end);\n    ${BARRIER}`,
-    replace: "row, end);",
+    find: `= value; });\n    ${BARRIER}`,
+    replace: "= value; });",
     cases: "addFactorGradient",
   }),
   inKernel("factor-gradients", {
@@ -128,13 +128,13 @@ const barriers: readonly PlantedFault[] = [
     replace: "",
     cases: "addFactorGradient",
   }),
-  inKernel("factor-gradients", {
-    what: "a part is counted before it is complete",
-    find: `${BARRIER} /* the part is complete before it is counted */`,
-    replace: "",
+  inHeader("factor-gradients", "factor-gradients", {
+    what: "the number of earlier parts is read before it is written",
+    find: `atomicAdd(counter, 1);\n  ${BARRIER}`,
+    replace: "atomicAdd(counter, 1);",
     cases: "addFactorGradient 130x160",
   }),
-  inKernel("factor-gradients", {
+  inHeader("factor-gradients", "factor-gradients", {
     what: "the count of a tile's parts is not set to 0 again",
     find: "if (threadIdx.x == 0) *counter = 0;",
     replace: "",
@@ -221,11 +221,11 @@ const memory: readonly PlantedFault[] = [
     replace: "row <= rows && k < rank) h",
     cases: "linears, ",
   }),
-  inKernel("factor-gradients", {
-    what: "one column past the end of a gradient is added to",
-    find: "column >= of.cols ||",
-    replace: "column > of.cols ||",
-    cases: "addFactorGradient",
+  inHeader("factor-gradients", "factor-gradients", {
+    what: "rows past the last are summed",
+    find: "from + part_rows < rows ? from + part_rows : rows",
+    replace: "from + part_rows",
+    cases: "addFactorGradient 130x160",
   }),
   inKernel("factor-gradients", {
     what: "dropout is missing in the gradient of A",
