@@ -1,5 +1,5 @@
 import type { Dropout } from "../../../core/kernels/elementwise.ts";
-import { f32, type Scalar, u32 } from "../launcher.ts";
+import { type Arg, each, f32, type Scalar, u32 } from "../launcher.ts";
 
 /** DROPOUT_PARAMETERS of kernels/dropout.h. Without dropout everything is kept, unscaled. */
 export function dropoutArgs(dropout: Dropout | undefined): Scalar[] {
@@ -10,3 +10,9 @@ export function dropoutArgs(dropout: Dropout | undefined): Scalar[] {
 }
 
 const NONE: Dropout = { probability: 0, seed: [0, 0], step: 0, site: 0 };
+
+/** The same parameters of each matrix of a group. */
+export function eachDropout(group: readonly { dropout?: Dropout | undefined }[]): Arg[] {
+  const args = group.map(({ dropout }) => dropoutArgs(dropout));
+  return dropoutArgs(undefined).map((none, i) => each(args, (own) => own[i] ?? none));
+}
