@@ -189,7 +189,6 @@ export const ignoredFlags: SettingTable = {
     values: ["torchCompileBackend", "torchCompileMode", "ligerKernelConfig", "torchdynamo"],
   }),
   ...each("--dtype decides", { values: ["fp16OptLevel", "halfPrecisionBackend", "fp16Backend"] }),
-  ...each("products of f32 are computed in f32", { switches: ["tf32"] }),
   ...each("each layer is recomputed", {
     values: ["activationCheckpointingKwargs", "gradientCheckpointingKwargs"],
   }),

@@ -143,9 +143,9 @@ function argumentPacker(): (args: readonly Arg[]) => Uint32Array {
 
   /** Writes a value at a word; returns the words that it takes. */
   function write(value: Value, at: number): number {
-    if (value === undefined) return wide(words, at, 0), 2;
-    if (value instanceof CudaBuffer) return wide(words, at, value.pointer), 2;
-    if (value.type === "i64") return wide(words, at, value.value), 2;
+    if (value === undefined) return (wide(words, at, 0), 2);
+    if (value instanceof CudaBuffer) return (wide(words, at, value.pointer), 2);
+    if (value.type === "i64") return (wide(words, at, value.value), 2);
     if (value.type === "f32") floats[at] = value.value;
     else if (value.type === "i32") ints[at] = value.value;
     else words[at] = value.value;

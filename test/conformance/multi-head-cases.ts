@@ -83,6 +83,15 @@ const VARIANTS: readonly Variant[] = [
   { note: "few queries", queries: [4, 5, 1], keys: [50, 7, 33], heads: 2, headDim: 64 },
   { note: "few queries, odd heads", queries: [3, 8, 16], keys: [31, 0, 65], heads: 2, headDim: 23 },
   { note: "many heads", queries: [9, 8, 20], heads: 16, headDim: 8 },
+  {
+    note: "wide heads, dropout",
+    queries: [9, 66, 0],
+    keys: [70, 5, 3],
+    heads: 2,
+    keyHeads: 1,
+    headDim: 96,
+    dropout: dropouts[0],
+  },
   { note: "grouped heads", queries: [5, 65, 1, 33], heads: 4, keyHeads: 2, headDim: 16 },
   {
     note: "one key head, keys differ from queries, dropout",

@@ -11,15 +11,16 @@ import type {
 } from "../../../core/kernels/linears.ts";
 import type { Launcher } from "../launcher.ts";
 import { addGradients, addToEach, addToOne, type FactorGradient, project } from "./low-rank.ts";
+import type { Products } from "./products.ts";
 
 /**
  * Groups of linear layers: a product a member with its matrix, and one launch for each step of all
- * adapters of the group. They call the other entries through `this`, as `composedLinears` does.
+ * adapters of the group. Other entries are called through `this`, as in `composedLinears`.
  */
-export function linearsKernels(launcher: Launcher): LinearKernels {
+export function linearsKernels(launcher: Launcher, products: Products): LinearKernels {
   return {
     linears(this: Backend, x, members, shape) {
-      for (const member of members) multiply(this, x, member, shape);
+      for (const member of members) multiply(products, x, member, shape);
       addIncrements(launcher, this, x, members, shape);
       for (const member of members)
         if (member.activation && !wholeOf(member))
@@ -32,8 +33,8 @@ export function linearsKernels(launcher: Launcher): LinearKernels {
         invariant(z, "an activation's gradient needs z");
         this.activationBackward(activation, z, dy, dz);
       }
-      for (const member of members) addWeightGradients(this, x, member, shape);
-      multiplyBack(this, members, dx, shape);
+      for (const member of members) addWeightGradients(this, products, x, member, shape);
+      multiplyBack(products, members, dx, shape);
       incrementsBackward(launcher, this, x, members, dx?.buffer, shape);
     },
   };
@@ -60,14 +61,14 @@ function columnsOf(
 
 /** z = x W^T, and the bias unless the increment's kernel adds it. */
 function multiply(
-  backend: Backend,
+  products: Products,
   x: Buffer,
   member: LinearForward,
   { rows, inputs }: LinearsShape,
 ): void {
   const { weight, bias, outputs, z } = member;
-  backend.gemm(x, weight, z, { m: rows, n: outputs, k: inputs, transB: true });
-  if (bias && !wholeOf(member)) backend.addBias(z, bias, rows, outputs);
+  const shape = { m: rows, n: outputs, k: inputs, transB: true };
+  products.multiply(x, weight, z, shape, wholeOf(member) ? undefined : bias);
 }
 
 /** h = dropout(x) A^T of all increments, then z += scale * h diag(E) B^T. */
@@ -107,6 +108,7 @@ function addIncrements(
 /** Gradients of bias and W. */
 function addWeightGradients(
   backend: Backend,
+  products: Products,
   x: Buffer | undefined,
   { outputs, dz, dweight, dbias }: LinearBackward,
   { rows, inputs }: LinearsShape,
@@ -114,12 +116,12 @@ function addWeightGradients(
   if (dbias) backend.addColumnSums(dz, dbias, rows, outputs);
   if (!dweight) return;
   invariant(x, "the gradient of W needs x");
-  backend.gemm(dz, x, dweight, { m: outputs, n: inputs, k: rows, transA: true, beta: 1 });
+  products.multiply(dz, x, dweight, { m: outputs, n: inputs, k: rows, transA: true, beta: 1 });
 }
 
 /** dx = the sum of dz W over all members, or adds it. */
 function multiplyBack(
-  backend: Backend,
+  products: Products,
   members: readonly LinearBackward[],
   dx: Accumulator | undefined,
   { rows, inputs }: LinearsShape,
@@ -127,7 +129,7 @@ function multiplyBack(
   if (!dx) return;
   let { beta } = dx;
   for (const { dz, weight, outputs } of members) {
-    backend.gemm(dz, weight, dx.buffer, { m: rows, n: inputs, k: outputs, beta });
+    products.multiply(dz, weight, dx.buffer, { m: rows, n: inputs, k: outputs, beta });
     beta = 1;
   }
 }

@@ -9,7 +9,7 @@ export interface EmulatedBackend {
 }
 
 /** Options of the backend, and the device's settings from its opening on. */
-type EmulatedOptions = Pick<CudaOptions, "debugSync" | "attentionScratch"> & {
+type EmulatedOptions = Pick<CudaOptions, "debugSync" | "attentionScratch" | "tf32"> & {
   readonly settings?: EmulatorSettings;
 };
 
@@ -26,7 +26,7 @@ export async function createEmulatedBackend(
   control.apply(settings);
   const backend = await createCudaBackend({
     ordinal: 0,
-    libraries: { driver: [driver], cublas: [driver] },
+    libraries: { driver: [driver], cublas: [driver], cublasLt: [driver] },
     images: async () => images,
     dtype,
     ...options,

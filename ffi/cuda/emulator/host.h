@@ -13,6 +13,7 @@
 
 #include "fibers.h"
 #include "language.h"
+#include "tensor-cores.h"
 
 #define __global__
 #define __device__

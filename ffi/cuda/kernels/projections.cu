@@ -1,6 +1,6 @@
 /*
  * Products of activations with factors of adapters, of a group of layers at once: h = dropout(x) A^T
- * in forward, and dz B in backward.
+ * in forward, and dz B in backward. projections-bf16.cu has them in bf16.
  */
 #include "triplets.h"
 
@@ -37,8 +37,7 @@ DEVICE void store_sums(f32 *h, f32 (*sums)[TILE_RANKS], i32 first_row, i32 rows,
 
 /* Sets h[rows, rank] = dropout(x) factor^T. x[rows, cols], its rows `stride` elements apart; factor
  * [rank, cols], or [cols, rank] if `transposed`. */
-template <class T>
-DEVICE void project(f32 *h, const T *x, i32 stride, const f32 *factor, i32 transposed, i32 rows,
+DEVICE void project(f32 *h, const f32 *x, i32 stride, const f32 *factor, i32 transposed, i32 rows,
                     i32 cols, i32 rank, const Dropout &dropout) {
   __shared__ FactorTile tile;
   const i32 first_row = (i32)blockIdx.x * PROJECTED_ROWS + warp() * ROWS_OF_WARP,
@@ -48,7 +47,7 @@ DEVICE void project(f32 *h, const T *x, i32 stride, const f32 *factor, i32 trans
   f32 sums[ROWS_OF_WARP][TILE_RANKS] = {};
   for (i32 first = 0; first < cols; first += TILE_COLUMNS) {
     __syncthreads(); /* the tile before has been read */
-    load_factor<T>(tile, factor, first_rank, rank, first, cols, transposed,
+    load_factor<f32>(tile, factor, first_rank, rank, first, cols, transposed,
                    [](i32) { return false; });
     Four values[ROWS_OF_WARP];
 #pragma unroll
@@ -65,19 +64,13 @@ DEVICE void project(f32 *h, const T *x, i32 stride, const f32 *factor, i32 trans
   store_sums(h, sums, first_row, rows, first_rank, rank);
 }
 
-#define PROJECT(T)                                                                               \
-  /* Products of a group: a matrix a block z. */                                                 \
-  KERNEL void TILED project_##T(GROUPED(f32 *) h, GROUPED(const T *) x, GROUPED(i32) stride,           \
-                          GROUPED(const f32 *) factor, GROUPED(i32) cols, GROUPED(i32) rank,     \
-                          i32 transposed, i32 rows, GROUPED(u32) threshold, GROUPED(f32) scale,  \
-                          GROUPED(u32) key0, GROUPED(u32) key1, GROUPED(u32) step,               \
-                          GROUPED(u32) site) {                                                   \
-    const i32 i = (i32)blockIdx.z;                                                               \
-    project(h.of[i], x.of[i], stride.of[i], factor.of[i], transposed, rows, cols.of[i],          \
-            rank.of[i],                                                                          \
-            Dropout{threshold.of[i], scale.of[i], key0.of[i], key1.of[i], step.of[i],            \
-                    site.of[i]});                                                                \
-  }
-
-PROJECT(f32)
-PROJECT(bf16)
+/* Products of a group: a matrix a block z. */
+KERNEL void TILED project_f32(GROUPED(f32 *) h, GROUPED(const f32 *) x, GROUPED(i32) stride,
+                              GROUPED(const f32 *) factor, GROUPED(i32) cols, GROUPED(i32) rank,
+                              i32 transposed, i32 rows, GROUPED(u32) threshold, GROUPED(f32) scale,
+                              GROUPED(u32) key0, GROUPED(u32) key1, GROUPED(u32) step,
+                              GROUPED(u32) site) {
+  const i32 i = (i32)blockIdx.z;
+  project(h.of[i], x.of[i], stride.of[i], factor.of[i], transposed, rows, cols.of[i], rank.of[i],
+          Dropout{threshold.of[i], scale.of[i], key0.of[i], key1.of[i], step.of[i], site.of[i]});
+}

@@ -14,21 +14,23 @@ template <class T> DEVICE bool rows_are_aligned(const T *matrix, i64 stride) {
 }
 
 DEVICE Four load_aligned(const f32 *p) {
-  const float4 v = *reinterpret_cast<const float4 *>(p);
-  return {{v.x, v.y, v.z, v.w}};
+  const float4 *v = reinterpret_cast<const float4 *>(p);
+  return {{v->x, v->y, v->z, v->w}};
 }
 DEVICE Four load_aligned(const bf16 *p) {
-  const uint2 v = *reinterpret_cast<const uint2 *>(p);
-  return {{__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000u),
-           __uint_as_float(v.y << 16), __uint_as_float(v.y & 0xffff0000u)}};
+  const uint2 *v = reinterpret_cast<const uint2 *>(p);
+  return {{__uint_as_float(v->x << 16), __uint_as_float(v->x & 0xffff0000u),
+           __uint_as_float(v->y << 16), __uint_as_float(v->y & 0xffff0000u)}};
 }
 
 DEVICE void store_aligned(f32 *p, Four x) {
-  *reinterpret_cast<float4 *>(p) = make_float4(x.of[0], x.of[1], x.of[2], x.of[3]);
+  float4 *to = reinterpret_cast<float4 *>(p);
+  to->x = x.of[0], to->y = x.of[1], to->z = x.of[2], to->w = x.of[3];
 }
 DEVICE void store_aligned(bf16 *p, Four x) {
-  *reinterpret_cast<uint2 *>(p) = make_uint2(bits_of_bf16(x.of[0]) | bits_of_bf16(x.of[1]) << 16,
-                                             bits_of_bf16(x.of[2]) | bits_of_bf16(x.of[3]) << 16);
+  uint2 *to = reinterpret_cast<uint2 *>(p);
+  to->x = bits_of_bf16(x.of[0]) | bits_of_bf16(x.of[1]) << 16;
+  to->y = bits_of_bf16(x.of[2]) | bits_of_bf16(x.of[3]) << 16;
 }
 
 /* Columns col to col + 3 of a row, 0 past its end. */
