@@ -33,6 +33,8 @@ const ALIGNMENTS: readonly Alignment[] = ["odd", "aligned", "mixed"];
 interface ConformanceOptions {
   /** Cases that the backend does not pass, and why. */
   readonly skip?: readonly Skip[];
+  /** Only the cases with these names. */
+  readonly only?: readonly string[];
   /** Fewer for a backend whose kernels can't depend on them. */
   readonly alignments?: readonly Alignment[];
   /** Is called before a case's first call and before the repeated one, which must set the same bits. */
@@ -46,7 +48,7 @@ interface ConformanceOptions {
  * kernel must not touch, and that repeating a call gives the same bits.
  */
 export function runConformance(backend: Backend, options: ConformanceOptions = {}): void {
-  const { skip = [], alignments = ALIGNMENTS, memoryOnly = false, prepare } = options;
+  const { skip = [], only, alignments = ALIGNMENTS, memoryOnly = false, prepare } = options;
   const reference = createReferenceBackend();
   const type = backend.activation;
   const toleranceOf = (name: string) => {
@@ -56,6 +58,7 @@ export function runConformance(backend: Backend, options: ConformanceOptions = {
   const claim = memoryOnly ? "stays within its memory" : "agrees with the reference";
   describe(`${backend.name} in ${type} ${claim}`, () => {
     for (const { name, run } of cases) {
+      if (only !== undefined && !only.includes(name)) continue;
       const skipped = skip.find((s) => s.cases.some((each) => name.startsWith(each)));
       test.skipIf(skipped !== undefined)(skipped ? `${name} (${skipped.reason})` : name, () => {
         if (memoryOnly) {
