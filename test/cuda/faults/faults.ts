@@ -321,9 +321,9 @@ const host: readonly PlantedFault[] = [
   },
   {
     what: "a kernel gets an address of the host",
-    file: "kernels.ts",
-    find: "wide(at, arg.pointer)",
-    replace: "wide(at, base)",
+    file: "arguments.ts",
+    find: "wide(words, at, value.pointer)",
+    replace: "wide(words, at, base)",
     cases: "add ",
   },
   {
