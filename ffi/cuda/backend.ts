@@ -19,6 +19,7 @@ import { openContext } from "./context.ts";
 import { openCublas } from "./cublas.ts";
 import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
+import { type Observe, observedCublas, observedLauncher } from "./observe.ts";
 import { devicePool } from "./pool.ts";
 import { openStaging } from "./staging.ts";
 import { streamTimer } from "./timer.ts";
@@ -36,6 +37,8 @@ export interface CudaOptions {
   readonly debugSync?: boolean;
   /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
   readonly attentionScratch?: number;
+  /** Is called instead of each launch and product, by name, and must queue it: for a profile. */
+  readonly observe?: Observe;
 }
 
 /** A backend that holds a device. */
@@ -76,8 +79,11 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
   onOpen(() => staging.close());
   const timer = streamTimer(context);
   onOpen(() => timer.close());
-  const launcher = createLauncher(context, images, { pool, staging }, onOpen, options);
-  const cublas = openCublas(context, options.libraries.cublas, pool, onOpen);
+  const { observe } = options;
+  const launches = createLauncher(context, images, { pool, staging }, onOpen, options);
+  const launcher = observe === undefined ? launches : observedLauncher(launches, observe);
+  const products = openCublas(context, options.libraries.cublas, pool, onOpen);
+  const cublas = observe === undefined ? products : observedCublas(products, observe);
   onOpen(() => staging.wait());
   return {
     name: "cuda",

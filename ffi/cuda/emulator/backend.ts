@@ -14,7 +14,7 @@ export interface EmulatedBackend {
  */
 export async function createEmulatedBackend(
   dtype: "f32" | "bf16" = "f32",
-  options: Pick<CudaOptions, "debugSync" | "attentionScratch"> = {},
+  options: Partial<Pick<CudaOptions, "debugSync" | "attentionScratch" | "observe">> = {},
 ): Promise<EmulatedBackend> {
   const { driver, images } = await buildEmulator();
   const backend = await createCudaBackend({
