@@ -12,6 +12,8 @@ export interface DeviceOptions {
   readonly dtype: "auto" | RunDType;
   /** null: one thread per core. */
   readonly threads: number | null;
+  /** Rounds float factors of matrix products to TF32; only some devices can. */
+  readonly tf32?: boolean | undefined;
 }
 
 type Choice = Pick<DeviceOptions, "device" | "dtype"> & Partial<DeviceOptions>;
@@ -63,14 +65,15 @@ export function resolveDtype(options: Choice, among?: readonly Device[]): RunDTy
 }
 
 /**
- * Throws E_FLAG for a device or dtype that this version or this machine does not have, and for more
+ * Throws E_FLAG for a device, dtype or rounding that this version or this machine does not have, and for more
  * threads than it can use; loads no library.
  */
 export function checkBackend(options: Choice, among?: readonly Device[]): void {
-  const { dtype, threads = null } = options;
+  const { dtype, threads = null, tf32 = false } = options;
   checkThreads(threads);
   const device = deviceFor(options, among);
   const { name, dtypes } = device;
+  if (tf32 && device.tf32 === undefined) throw noTf32(name, among);
   if (dtype !== "auto" && !dtypes.includes(dtype)) {
     throw errors.flag(
       "dtype",
@@ -95,10 +98,17 @@ export async function openBackend(
   checkBackend(options, among);
   await reportBusErrors();
   const dtype = resolveDtype(options, among);
-  return deviceFor(options, among).open({ dtype, threads: options.threads });
+  const { threads, tf32 } = options;
+  return deviceFor(options, among).open({ dtype, threads, tf32 });
 }
 
 // --- internal ---
+
+function noTf32(name: string, among: readonly Device[] = devices) {
+  const able = among.filter(({ tf32, hidden }) => tf32 && !hidden).map((each) => each.name);
+  const others = able.length > 0 ? `--device ${able.join(" or ")}` : "another device";
+  return errors.flag("tf32", `needs ${others}: ${name} has no TF32 products`);
+}
 
 /** On every device, as far as this machine has the handler. */
 async function reportBusErrors(): Promise<void> {

@@ -1,8 +1,8 @@
 import type { RunObserver } from "../core/run/execute.ts";
 
 /**
- * Wraps a run's observer so that the run stops, with a checkpoint, after its first evaluation from
- * step `after` on; null: never. Evaluations before a resume don't count.
+ * Wraps a run's observer so that the run stops, with a checkpoint, after its evaluation at step
+ * `after`, or the first one later if it is resumed there or beyond; null: never.
  */
 export function pausing(observer: RunObserver, after: number | null): RunObserver {
   if (after === null) return observer;

@@ -71,7 +71,7 @@ export function planText(plan: Plan, output: Output): string {
     ...parameterRows(plan),
     ...choiceRows(config),
     ...(startAdvice === undefined ? [] : [["start", startAdvice] as const]),
-    deviceRow(plan),
+    deviceRow(plan.machine, plan.config.tf32),
     ...needsRows(plan),
     ...(fit === undefined ? [] : [["", fit] as const]),
     ["time", timeText(plan)],
@@ -97,7 +97,7 @@ export function headText(plan: Plan, output: Output): string {
     ["data", dataText(plan)],
     ...dataRows(data, plan.heldOutRows !== undefined),
     ["length", lengthText(config, schedule)],
-    deviceRow(plan),
+    deviceRow(plan.machine, plan.config.tf32),
     ["memory", memoryText(plan)],
   ] as const;
   return `${titleText(plan)}\n${pageText(rows, pageWidth(output))}`;
@@ -251,8 +251,13 @@ function choiceRows({ method, allocator, start, task }: RunConfig): PageRow[] {
   ];
 }
 
-function deviceRow({ machine: { device, dtype, threads } }: Plan): PageRow {
-  return ["device", `${device}, ${dtype}, ${count(threads)} thread${threads === 1 ? "" : "s"}`];
+/** Where a run computes, and how. */
+export function deviceRow({ device, dtype, threads }: Machine, tf32: boolean): PageRow {
+  const rounding = tf32 ? ", products in TF32" : "";
+  return [
+    "device",
+    `${device}, ${dtype}${rounding}, ${count(threads)} thread${threads === 1 ? "" : "s"}`,
+  ];
 }
 
 function needsRows(plan: Plan): PageRow[] {

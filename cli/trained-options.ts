@@ -65,6 +65,7 @@ export const trainedOptions = {
   device: deviceSetting(),
   dtype: settings.dtype,
   threads: settings.threads,
+  tf32: settings.tf32,
 };
 
 /** `--split`; another usual name of a split ("dev") or a misspelled one is suggested. */

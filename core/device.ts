@@ -9,6 +9,8 @@ export interface OpenOptions {
   readonly dtype: RunDType;
   /** null: one thread per core. */
   readonly threads: number | null;
+  /** Rounds float factors of matrix products to TF32; false by default. */
+  readonly tf32?: boolean | undefined;
 }
 
 /** A backend that computes nothing and counts what a run would allocate. */
@@ -51,6 +53,8 @@ export interface Device {
   readonly automatic: boolean;
   /** Values of `--dtype` that it supports, in the order in which `--dtype auto` tries them. */
   readonly dtypes: readonly RunDType[];
+  /** Whether it can round the float factors of products to TF32: `--tf32`. */
+  readonly tf32?: true;
   /** What to try when the self-test finds wrong results. */
   readonly selfTestHint: string;
   /** Types of activations and of trained parameters when it runs in `dtype`. */

@@ -1,10 +1,11 @@
 import { toggle } from "../../core/config/setting.ts";
-import { errors } from "../../core/errors.ts";
+import { AdaloraError, errors } from "../../core/errors.ts";
 import { looksLikeRepo } from "../../core/io/hub-repo.ts";
-import type { Visibility } from "../../core/io/hub-writer.ts";
+import type { FileToPush, Visibility } from "../../core/io/hub-writer.ts";
 import { byteSize } from "../byte-size.ts";
 import { defineCommand } from "../command.ts";
 import { pushedText, sizesText } from "../push-text.ts";
+import type { Report } from "../report.ts";
 import { trainedOptions } from "../trained-options.ts";
 
 const own = {
@@ -51,7 +52,8 @@ export const push = defineCommand({
     const { kind, baseModel, run, dir, files: found } = filesToPush(source, options.which);
     const { reportToPush } = await import("../report-page/report-to-push.ts");
     const records = run === undefined ? [] : [reportToPush(run, name)];
-    const files = [...found, ...records].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    const results = await resultsOf(dir, name, report);
+    const files = [...found, ...records, ...results].toSorted((a, b) => (a.path < b.path ? -1 : 1));
     const { resolve } = await import("node:path");
     const secrets = privateHere(hubSettings(process.env).token, [resolve(source)]);
     await checkPrivate(dir, files, secrets);
@@ -85,6 +87,27 @@ export const push = defineCommand({
 });
 
 // --- internal ---
+
+/**
+ * Results for the leaderboards of the data set on the hub; none, with a warning, if it can't be
+ * read.
+ */
+async function resultsOf(
+  dir: string,
+  name: string,
+  report: Report,
+): Promise<readonly FileToPush[]> {
+  const { readFacts } = await import("../../core/model/adapter-facts.ts");
+  const { benchmarkResults } = await import("../../core/run/push/benchmark-results.ts");
+  try {
+    const file = await benchmarkResults(readFacts(dir), name);
+    return file === undefined ? [] : [file];
+  } catch (error) {
+    if (!(error instanceof AdaloraError) || !error.code.startsWith("E_HUB")) throw error;
+    report.warn(`no results for leaderboards are sent: ${error.message}`);
+    return [];
+  }
+}
 
 /** Whether an adapter's base model is named as on the hub, so that others can load it. */
 const isNamed = (baseModel: string | null | undefined) =>

@@ -42,7 +42,7 @@ export const run = defineCommand({
     reportTo,
     pauseAfter: integer(
       null,
-      "save a checkpoint and stop after the first evaluation from step N on; --resume continues",
+      "evaluate and save a checkpoint after step N, then stop; --resume continues",
       { min: 1 },
     ),
   },
@@ -228,6 +228,7 @@ async function trainLocked(
   const folder = {
     out,
     ...outOptions,
+    evalAfter: pauseAfter,
     preparationSeconds: (performance.now() - started) / 1000,
     environment: environmentOf(backend),
   };

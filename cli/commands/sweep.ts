@@ -54,7 +54,7 @@ export const sweep = defineCommand({
   notes: [
     "A flag whose hint ends in … takes several values, separated by commas: --lr 5e-4,1e-3. The sweep trains every combination of them, or N with --random N, where a number may also be a range to draw from: --lr 1e-4..1e-2.",
     "Configurations are chosen by their metric on --held-out of the training rows, which they train without. The evaluation data stay unseen. All runs have the same seed, rows and order.",
-    "--halving trains all configurations for a short run, the best third three times as long, and so on up to the whole length. A rung continues the runs of the one before where their first steps are those of a shorter run: with a constant rate, and without pruning. Other runs start from scratch, with their phases scaled down. Runs that continue are evaluated once per length of the first rung, or every --eval-steps, which must divide it.",
+    "--halving trains all configurations for a short run, the best third three times as long, and so on up to the whole length. A rung continues the runs of the one before where their first steps are those of a shorter run: with a constant rate, and without pruning. Other runs start from scratch, with their phases scaled down. Runs that continue are evaluated at the end of each rung too, besides every --eval-steps.",
     "Writes sweep.json, whose bytes are the same for the same settings and machine, costs.json, with times and memory, and report.html. Prints the command that trains the best configuration on all rows.",
   ],
   examples: [
@@ -76,9 +76,7 @@ export const sweep = defineCommand({
     checkBackend(first.config);
     report.stage("checking every configuration");
     const reduction = halving ? options.reduction : null;
-    const keepsEvalSteps = given.has("evalSteps");
-    const planning = { heldOut, reduction, keepsEvalSteps };
-    const planned = await planSweep(requested.choices, planning, sources);
+    const planned = await planSweep(requested.choices, { heldOut, reduction }, sources);
     for (const warning of planned.warnings) report.warn(warning);
     for (const line of planLines(planned)) report.info(line);
     const out = first.config.out ?? defaultOut(`${first.config.task}-sweep`, new Date());

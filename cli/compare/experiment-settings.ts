@@ -20,4 +20,5 @@ export const experimentSettings: readonly SettingName[] = [
   "out",
   "device",
   "threads",
+  "tf32",
 ];

@@ -44,12 +44,9 @@ export interface ArmsReport {
   readonly notes: readonly Markup[];
 }
 
-/** More curves than this cannot be distinguished, and more columns do not fit a page. */
-export const MOST_DRAWN = 8;
-
 /** A comparison or a sweep as one HTML file that needs no other. */
 export function armsPage(report: ArmsReport): string {
-  const drawn = report.arms.filter(({ runs }) => runs.length > 0).slice(0, MOST_DRAWN);
+  const drawn = report.arms.filter(({ runs }) => runs.length > 0);
   const means = drawn.map(({ name, runs }) => meanRun(name, runs));
   const hasSeveral = drawn.some(({ runs }) => runs.length > 1);
   const training = means.length === 0 ? [] : [...metricCharts(means), ...curveCharts(means)];

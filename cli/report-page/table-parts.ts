@@ -7,7 +7,7 @@ export const cell = (value: number | undefined) => (value === undefined ? "–" 
 /** The parts of a table. */
 export interface TableParts {
   /** Its class in the page's style. */
-  readonly kind?: "wide" | "confusion";
+  readonly kind?: "wide" | "many" | "confusion";
   readonly caption?: Markup;
   /** The cells of the head's row, after that of the rows' names. */
   readonly head: readonly Markup[];

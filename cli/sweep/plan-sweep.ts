@@ -4,7 +4,7 @@ import { resolveSchedule } from "../../core/run/phases.ts";
 import type { PreparedRun } from "../../core/run/prepare.ts";
 import { folderNames } from "../compare/arms.ts";
 import type { Choice } from "./choices.ts";
-import { continued, type Rung, rungsOf, rungSteps, shortened, restartReason } from "./rungs.ts";
+import { type Rung, rungsOf, rungSteps, shortened, restartReason } from "./rungs.ts";
 
 /** One configuration of a sweep, checked and ready to run. */
 export interface Configuration {
@@ -42,8 +42,6 @@ export interface SweepOptions {
   readonly heldOut: number;
   /** The reduction of successive halving; null: every run is a whole one. */
   readonly reduction: number | null;
-  /** Whether runs that continue keep their `evalSteps`; false: they are evaluated at rungs only. */
-  readonly keepsEvalSteps: boolean;
 }
 
 /** A choice, and the settings that it leads to. */
@@ -59,7 +57,7 @@ export interface RequestedChoice {
  */
 export async function planSweep(
   requested: readonly RequestedChoice[],
-  { heldOut, reduction, keepsEvalSteps }: SweepOptions,
+  { heldOut, reduction }: SweepOptions,
   sources: Sources,
 ): Promise<PlannedSweep> {
   const { prepareRun } = await import("../../core/run/prepare.ts");
@@ -77,9 +75,7 @@ export async function planSweep(
     const length = { epochs: null, maxSteps: await whole(config) };
     const prepared = await prepare({ ...config, ...length, tuneFraction: heldOut });
     for (const warning of prepared.warnings) warnings.add(warning);
-    configurations.push(
-      configurationOf({ choice, folder: folders[i]! }, prepared, rungs, keepsEvalSteps),
-    );
+    configurations.push(configurationOf({ choice, folder: folders[i]! }, prepared, rungs));
     first ??= prepared;
   }
   const metric = first?.config.metric ?? first?.spec.defaultMetric ?? "loss";
@@ -111,21 +107,17 @@ function wholeSteps(prepare: (config: RunConfig) => Promise<PreparedRun>) {
   };
 }
 
-/** Throws where the shortest run leaves no step to prune in, and as `continued` does. */
+/** Throws where the shortest run leaves no step to prune in. */
 function configurationOf(
   named: Pick<Configuration, "choice" | "folder">,
   { config, schedule }: PreparedRun,
   rungs: readonly Rung[],
-  keepsEvalSteps: boolean,
 ): Configuration {
   const steps = rungSteps(schedule.steps, rungs);
   const [first = schedule.steps] = steps;
   const reason = rungs.length > 1 ? restartReason(config, schedule, first) : undefined;
-  const configs = steps.map((length) => {
-    if (rungs.length === 1) return config;
-    if (reason === undefined) return continued(config, first, keepsEvalSteps);
-    return shortened(config, schedule, length);
-  });
+  const continues = rungs.length === 1 || reason === undefined;
+  const configs = steps.map((length) => (continues ? config : shortened(config, schedule, length)));
   const [problem] = configs.flatMap(
     (one) => resolveSchedule(one, schedule.trainRows).diagnostics.problems,
   );

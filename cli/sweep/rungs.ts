@@ -1,6 +1,5 @@
 import { isOneOf, pruningMethods } from "../../core/config/method.ts";
 import type { RunConfig } from "../../core/config/run-config.ts";
-import { errors } from "../../core/errors.ts";
 import type { RunSchedule } from "../../core/run/phases.ts";
 import { relativePhases } from "../recipe-length.ts";
 
@@ -55,19 +54,6 @@ export function restartReason(
   }
   if (schedule.warmupSteps >= first) return "the learning rate's warm-up is longer than a rung";
   return config.earlyStopping > 0 ? "--early-stopping may end a run before its rung" : undefined;
-}
-
-/**
- * The configuration of a run that is evaluated at the end of each rung, where it may be paused:
- * every `first` steps, those of the first rung, or at its own `evalSteps` with `keepsEvalSteps`.
- * Throws E_FLAG where that misses the end of a rung.
- */
-export function continued(config: RunConfig, first: number, keepsEvalSteps: boolean): RunConfig {
-  const { evalSteps } = config;
-  if (!keepsEvalSteps || evalSteps === null) return { ...config, evalSteps: first };
-  if (first % evalSteps === 0) return config;
-  const rule = `must divide ${first}, the steps of the first rung of --halving, got ${evalSteps}`;
-  throw errors.flag("eval-steps", rule, "without it runs are evaluated at the end of each rung");
 }
 
 /** The configuration of a run of `steps`, in which each phase has its share of a whole run. */

@@ -1,4 +1,4 @@
-import { type ArmsReport, MOST_DRAWN } from "../report-page/arms-page.ts";
+import type { ArmsReport } from "../report-page/arms-page.ts";
 import { rungsChart } from "../report-page/charts/rungs.ts";
 import { failureNotes, problemText } from "../report-page/failure-notes.ts";
 import { html } from "../report-page/html.ts";
@@ -48,5 +48,8 @@ export function sweepReport(sweep: Sweep, command: string | null): ArmsReport {
 }
 
 // --- internal ---
+
+/** A sweep may have hundreds of configurations, of which the best matter. */
+const MOST_DRAWN = 8;
 
 const nameOf = ({ configuration }: Sweep["configurations"][number]) => configuration.choice.name;

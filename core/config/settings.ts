@@ -370,7 +370,7 @@ const evaluation = {
   }),
 };
 
-/** Device, dtype and threads. */
+/** Device, dtype, threads and rounding. */
 const machine = {
   device: text("auto", "the device to compute on", {
     hint: "NAME",
@@ -384,6 +384,7 @@ const machine = {
     aliases: ["gradient-checkpointing"],
   }),
   threads: integer(null, "CPU threads (default: one per core)", { min: 1 }),
+  tf32: toggle(false, "multiply floats in TF32 on a GPU: faster, with mantissas of 10 bits"),
 };
 
 /** Every option of a run, in help order. All options are defined in this file. */

@@ -33,9 +33,22 @@ export interface TrainingFacts {
   readonly initialRanks: number;
   readonly targetRanks: number;
   /** The data set on the hub; undefined for local files. */
-  readonly dataset: { readonly id: string; readonly config: string | undefined } | undefined;
+  readonly dataset: TrainedDataset | undefined;
+  /** The metric that stands for the task; undefined if an earlier version wrote the facts. */
+  readonly mainMetric: string | undefined;
   /** Metrics of each validation split at `step`. */
   readonly metrics: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/** A data set of the hub that an adapter was trained on. */
+export interface TrainedDataset {
+  readonly id: string;
+  readonly config: string | undefined;
+  /**
+   * Whether the metrics are those of its own splits and of all their rows, rather than of a part,
+   * of rows held out of training or of a local file. False if an earlier version wrote the facts.
+   */
+  readonly wholeSplits: boolean;
 }
 
 /** The facts as the content of `adalora.json`. */
@@ -69,9 +82,8 @@ export function readFacts(dir: string): AdapterFacts | undefined {
 // --- internal ---
 
 function trainingIn(raw: JsonObject): TrainingFacts {
-  const { method, dataset, metrics } = raw;
+  const { method, mainMetric, metrics } = raw;
   const number = (name: string) => numbersIn(raw)[name] ?? Number.NaN;
-  const { id, config } = isJsonObject(dataset) ? dataset : {};
   return {
     method: String(method),
     seed: number("seed"),
@@ -82,10 +94,14 @@ function trainingIn(raw: JsonObject): TrainingFacts {
     alpha: number("alpha"),
     initialRanks: number("initialRanks"),
     targetRanks: number("targetRanks"),
-    dataset:
-      typeof id === "string"
-        ? { id, config: typeof config === "string" ? config : undefined }
-        : undefined,
+    dataset: isJsonObject(raw["dataset"]) ? datasetIn(raw["dataset"]) : undefined,
+    mainMetric: typeof mainMetric === "string" ? mainMetric : undefined,
     metrics: metricsIn(metrics),
   };
+}
+
+function datasetIn({ id, config, wholeSplits }: JsonObject): TrainedDataset | undefined {
+  if (typeof id !== "string") return undefined;
+  const configuration = typeof config === "string" ? config : undefined;
+  return { id, config: configuration, wholeSplits: wholeSplits === true };
 }

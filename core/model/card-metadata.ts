@@ -68,6 +68,8 @@ function modelIndex(
   { metrics, dataset, method }: TrainingFacts,
   pipeline: string,
 ): readonly string[] {
+  // Of a part of a data set, or of a local file, no number stands as the data set's own.
+  const evaluated = dataset?.wholeSplits === true ? dataset : undefined;
   const results = Object.entries(metrics).flatMap(([split, values]) => {
     const finite = Object.entries(values).filter(([, value]) => Number.isFinite(value));
     if (finite.length === 0) return [];
@@ -75,9 +77,9 @@ function modelIndex(
       "  - task:",
       `      type: ${pipeline}`,
       "    dataset:",
-      `      name: ${quoted(datasetName(task, dataset?.id))}`,
-      `      type: ${quoted(dataset?.id ?? "local")}`,
-      ...(dataset?.config === undefined ? [] : [`      config: ${quoted(dataset.config)}`]),
+      `      name: ${quoted(datasetName(task, evaluated?.id))}`,
+      `      type: ${quoted(evaluated?.id ?? "local")}`,
+      ...(evaluated?.config === undefined ? [] : [`      config: ${quoted(evaluated.config)}`]),
       `      split: ${quoted(split)}`,
       "    metrics:",
       ...finite.flatMap(([name, value]) => [

@@ -5,7 +5,7 @@ import { isCommit, looksLikeRepo } from "../io/hub-repo.ts";
 import type { PeftAdapter } from "../io/peft-adapter.ts";
 import { cardText, CARD } from "../model/adapter-card.ts";
 import { ADAPTER_FACTS } from "../io/peft.ts";
-import { type AdapterFacts, factsJson } from "../model/adapter-facts.ts";
+import { type AdapterFacts, factsJson, type TrainedDataset } from "../model/adapter-facts.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import { tokenizerFiles } from "../text/save-tokenizer.ts";
 import type { PreparedRun } from "./prepare.ts";
@@ -105,16 +105,19 @@ function factsOf(
       // A budget of parameters has no target in ranks.
       targetRanks: target?.budget.unit === "parameters" ? saved : (target?.targetTotalRank ?? 0),
       dataset: datasetOf(run),
+      mainMetric: run.spec.defaultMetric,
       metrics,
     },
   };
 }
 
 /** The data set on the hub: the one given by name, or the task's own; undefined for local files. */
-function datasetOf({ config, hub }: PreparedRun) {
-  if (config.data === null) return hub;
-  const [name = "", configuration] = config.data.split(":");
+function datasetOf({ config, hub }: PreparedRun): TrainedDataset | undefined {
+  const { data, evalData, evalFraction, limit } = config;
+  const wholeSplits = evalData === null && evalFraction === null && limit === null;
+  if (data === null) return hub && { ...hub, wholeSplits };
+  const [name = "", configuration] = data.split(":");
   const [id = name] = name.split("@");
-  if (isAbsolute(config.data) || !looksLikeRepo(id)) return undefined;
-  return { id, config: configuration ?? (id === hub?.id ? hub.config : undefined) };
+  if (isAbsolute(data) || !looksLikeRepo(id)) return undefined;
+  return { id, config: configuration ?? (id === hub?.id ? hub.config : undefined), wholeSplits };
 }

@@ -59,6 +59,8 @@ export interface FolderOptions {
   readonly resume: boolean;
   /** Deletes an earlier run from the folder, but only after this one has loaded successfully. */
   readonly overwrite: boolean;
+  /** Evaluates after this step too; default null. */
+  readonly evalAfter?: number | null;
   /** Seconds that preparing the run has taken; default 0. */
   readonly preparationSeconds?: number;
   /** What metrics.json says of versions and machine. */
@@ -117,14 +119,14 @@ async function trainInto(
   observer: RunObserver,
 ): Promise<RunResult> {
   const { out, resume, started, mayRestore, checkWeights } = loaded;
-  const { preparationSeconds = 0, environment = {} } = loaded;
+  const { preparationSeconds = 0, environment = {}, evalAfter = null } = loaded;
   const checkpointDir = join(out, runFiles.checkpoints);
   writeJson(join(out, runFiles.config), configToJson(run.config));
   if (run.heldOut) saveHeldOut(out, run.heldOut, resume);
   const checkFolder = watchFolder(out);
   using log = openRunLog(out, run, loaded.trainer, { resume, environment });
   const setup = {
-    ...trainingSetup(backend, run, loaded),
+    ...trainingSetup(backend, run, loaded, evalAfter),
     checkpointDir,
     ...(mayRestore ? { initialize: loaded.initializeAdapters } : {}),
     checkFiles() {
@@ -170,6 +172,7 @@ function trainingSetup(
   backend: Backend,
   run: PreparedRun,
   { trainer, adapted }: LoadedRun,
+  evalAfter: number | null,
 ): Omit<TrainingSetup, "checkpointDir"> {
   const { config, schedule, spec, train, validation } = run;
   return {
@@ -183,6 +186,7 @@ function trainingSetup(
       ...config,
       steps: schedule.steps,
       evalSteps: config.evalSteps ?? schedule.stepsPerEpoch,
+      evalAfter,
       metric: config.metric ?? spec.defaultMetric,
       earlyStoppingFrom: earlyStoppingFrom(run),
     },

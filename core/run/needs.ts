@@ -36,9 +36,14 @@ export async function runNeeds(run: PreparedRun, backend: MemoryModel): Promise<
   // Counting does not need the values of the real start.
   const { adapted, trainer } = await createTrainer(backend, { ...run, declared }, zeroStart);
   const batchSize = Math.min(config.batchSize, config.microBatch ?? config.batchSize);
+  let [peak, repeats] = [0, 0];
   for (const features of sampleBatches(train, batchSize)) {
     const pass = new ForwardPass(backend, { training: false });
     pass.scope(() => void train.batch(features).loss(pass, adapted.model));
+    const reached = backend.peakBytes(0);
+    repeats = reached > peak ? 0 : repeats + 1;
+    if (repeats === MAX_REPEATS) break;
+    peak = reached;
   }
   for (const features of largestBatches(run)) trainer.step([train.batch(features)]);
   for (const dataset of validation) {
@@ -74,6 +79,8 @@ export async function runNeeds(run: PreparedRun, backend: MemoryModel): Promise<
 const MAX_TRAINING_BATCHES = 50_000;
 /** Forward passes that record which rows of the word embeddings are read. */
 const MAX_FORWARD_PASSES = 128;
+/** Forward passes in a row that read no new row, after which others rarely do. */
+const MAX_REPEATS = 6;
 
 const total = (numbers: readonly number[]) => numbers.reduce((sum, one) => sum + one, 0);
 

@@ -122,8 +122,9 @@ class TrainingLoop {
   get #isEvaluationPending(): boolean {
     const { trainer, options } = this.#setup;
     const { steps } = trainer;
-    const isScheduled = steps > 0 && steps % options.evalSteps === 0 && steps < options.steps;
-    return isScheduled && this.#selection.evaluatedStep < steps;
+    const isScheduled = steps % options.evalSteps === 0 || steps === options.evalAfter;
+    const isBetween = steps > 0 && steps < options.steps;
+    return isScheduled && isBetween && this.#selection.evaluatedStep < steps;
   }
 
   get #isOutOfPatience(): boolean {

@@ -37,6 +37,8 @@ export interface LoopOptions {
   readonly bucketed: boolean;
   readonly seed: number;
   readonly evalSteps: number;
+  /** Evaluates after this step too; null or absent: only every `evalSteps`. */
+  readonly evalAfter?: number | null;
   readonly saveSteps: number;
   readonly saveLimit: number;
   /** Patience: training stops after this many evaluations without improvement; 0 disables it. */

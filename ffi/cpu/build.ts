@@ -6,13 +6,8 @@ import { nativePath } from "../embedded.ts";
 import { isExecutable, readEmbedded } from "../embedded-registry.ts";
 import { sanitizer } from "../libc.ts";
 import { nativeDir } from "../paths.ts";
-import {
-  compile,
-  type Compiler,
-  type CompileUnit,
-  findCompiler,
-  INSTALL_COMPILER,
-} from "./compiler.ts";
+import { compile } from "./compile.ts";
+import { type Compiler, type CompileUnit, findCompiler, INSTALL_COMPILER } from "./compiler.ts";
 import { hasBf16Kernels, type Level, LEVELS, levelFlags, usableLevels } from "./isa.ts";
 import {
   type KernelManifest,
@@ -23,6 +18,9 @@ import {
 } from "./manifest.ts";
 
 const kernelsDir = join(import.meta.dir, "kernels");
+
+/** Object files of the program's own kernels: an edit recompiles one, a release those of other levels. */
+export const OBJECTS = join(nativeDir, "objects");
 
 /** Hint for a library that does not load. */
 export const REBUILD = "npm run setup recompiles it";
@@ -56,12 +54,15 @@ const compilerFlags = (sanitize: boolean) => (sanitize ? [...FLAGS, ...SANITIZE]
 /**
  * Lists the object files of a level's library. A source that names symbols by ADL_ACT is compiled
  * over float and over bf16, bf16-*.c over bf16 only. bf16 needs a level with AVX-512. Levels above
- * AVX-512 add instructions over bf16 only, so their libraries share the objects over float.
+ * AVX-512 add instructions over bf16 only, so their libraries share the objects over float; amx-*.c
+ * are compiled for level amx only.
  */
 export function kernelUnits(dir: string, level: Level): CompileUnit[] {
   return cFiles(dir).flatMap((source) => {
     const plain = { source, flags: levelFlags(hasBf16Kernels(level) ? "avx512" : level) };
     const bf16 = { source, flags: [...levelFlags(level), BF16_FLAG] };
+    if (source.startsWith("amx-"))
+      return level === "amx" ? [{ source, flags: levelFlags(level) }] : [];
     if (!hasBf16Kernels(level)) return source.startsWith("bf16-") ? [] : [plain];
     if (source.startsWith("bf16-")) return [bf16];
     return readFileSync(join(dir, source), "utf8").includes("ADL_ACT(") ? [plain, bf16] : [plain];
@@ -82,6 +83,8 @@ export interface BuildOptions {
   readonly levels?: readonly Level[];
   /** Compiles only the highest of `levels` that the compiler supports; default all. */
   readonly highest?: boolean;
+  /** Folder that keeps object files for later builds, of any level; default none. */
+  readonly objects?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -122,6 +125,7 @@ export async function buildKernels(options: BuildOptions = {}): Promise<KernelBu
     scratch: to,
     flags,
     linkFlags: linkFlags(sanitize),
+    objects: options.objects,
   });
   const kept = readManifest(to);
   const same =
@@ -166,7 +170,8 @@ export interface KernelLibrary {
  * Compiles the kernels for this CPU (at most ADALORA_ISA), unless they are up to date. Throws
  * E_MACHINE if the CPU or the compiler can't.
  */
-export const buildForThisCpu = () => buildKernels({ levels: usableLevels(), highest: true });
+export const buildForThisCpu = () =>
+  buildKernels({ levels: usableLevels(), highest: true, objects: OBJECTS });
 
 /**
  * The library for the best level of this CPU (at most ADALORA_ISA), compiled now if the sources
@@ -177,7 +182,13 @@ export async function kernelLibrary(): Promise<KernelLibrary> {
   const compiled = compiledKernels();
   if (compiled !== undefined) return compiled;
   const { levels, to, sanitize } = ownBuild();
-  const { manifest } = await buildKernels({ to, sanitize, levels, highest: true });
+  const { manifest } = await buildKernels({
+    to,
+    sanitize,
+    levels,
+    highest: true,
+    objects: OBJECTS,
+  });
   return bestOf(manifest, levels, (file) => join(to, file));
 }
 

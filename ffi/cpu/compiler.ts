@@ -1,6 +1,5 @@
-import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { basename, isAbsolute, join, normalize } from "node:path";
+import { existsSync } from "node:fs";
+import { isAbsolute, normalize } from "node:path";
 import { errors } from "../../core/errors.ts";
 
 /** Hint for a missing compiler. */
@@ -64,98 +63,4 @@ export interface LibraryUnits {
   /** Path of the library. */
   readonly to: string;
   readonly units: readonly CompileUnit[];
-}
-
-/** Folders and flags of a build. */
-export interface CompileOptions {
-  /** Folder of the sources. */
-  readonly from: string;
-  /** A folder for temporary files on the libraries' file system. */
-  readonly scratch: string;
-  /** Flags of every unit and of the links. */
-  readonly flags: readonly string[];
-  readonly linkFlags: readonly string[];
-}
-
-/**
- * Compiles units in parallel, one per core, and a unit of several libraries once; links each
- * library, which replaces the file at its path atomically. Returns the warnings. Throws E_MACHINE
- * with the first error; libraries whose units compile are linked all the same.
- */
-export async function compile(
-  compiler: Compiler,
-  libraries: readonly LibraryUnits[],
-  { from, scratch: parent, flags, linkFlags }: CompileOptions,
-): Promise<string> {
-  if (libraries.length === 0) return "";
-  const scratch = mkdtempSync(join(parent, "tmp."));
-  const run = (...args: string[]) => runCompiler([...compiler.command, ...flags, ...args], from);
-  const objects = new Map<string, Promise<{ path: string; warnings: string }>>();
-  const compileUnit = async ({ source, flags: own }: CompileUnit, path: string) => {
-    const warnings = await onFreeCore(() => run(...own, "-c", source, "-o", path));
-    return { path, warnings };
-  };
-  const objectOf = (unit: CompileUnit) => {
-    const key = JSON.stringify([unit.source, unit.flags]);
-    const path = join(scratch, `${objects.size}.o`);
-    const object = objects.get(key) ?? compileUnit(unit, path);
-    objects.set(key, object);
-    return object;
-  };
-  const link = async ({ to, units }: LibraryUnits) => {
-    const parts = settledValues(await Promise.allSettled(units.map(objectOf)));
-    const library = join(scratch, basename(to));
-    const paths = parts.map(({ path }) => path);
-    const warnings = await run(...paths, ...linkFlags, "-o", library, "-lm");
-    renameSync(library, to);
-    return [...parts.map((part) => part.warnings), warnings];
-  };
-  try {
-    const warnings = settledValues(await Promise.allSettled(libraries.map(link)));
-    return [...new Set(warnings.flat())].join("");
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
-/** The values of promises that have settled. Throws the reason of the first that was rejected. */
-function settledValues<T>(results: readonly PromiseSettledResult<T>[]): T[] {
-  return results.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
-}
-
-let freeCores = availableParallelism();
-const waiting: (() => void)[] = [];
-
-/** Runs a task as soon as fewer tasks than cores are running. */
-async function onFreeCore<T>(task: () => Promise<T>): Promise<T> {
-  if (freeCores > 0) freeCores -= 1;
-  else await new Promise<void>((resolve) => void waiting.push(resolve));
-  try {
-    return await task();
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) freeCores += 1;
-    else next();
-  }
-}
-
-/** Runs the compiler in a folder; returns its warnings. Throws E_MACHINE with the first error. */
-async function runCompiler(command: readonly string[], cwd: string): Promise<string> {
-  const run = Bun.spawn([...command], {
-    cwd,
-    env: { ...process.env, LD_PRELOAD: "" }, // a sanitizer would slow the compiler down
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const text = await new Response(run.stderr).text();
-  if ((await run.exited) === 0) return text;
-  const first = text.split("\n").find((line) => /error|undefined reference/.test(line)) ?? text;
-  throw errors.machine(
-    `the C kernels do not compile: ${first.trim()}`,
-    /omp\.h|-lomp|libomp/.test(text)
-      ? "clang needs OpenMP: apt-get install libomp-dev, or gcc instead"
-      : `the command was: ${command.join(" ")}`,
-  );
 }

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { errors, invariant } from "../../core/errors.ts";
 import { nativeDir } from "../paths.ts";
-import { buildKernels } from "./build.ts";
+import { buildKernels, OBJECTS } from "./build.ts";
 import { fetchedDnnl } from "./dnnl.ts";
 import { LEVELS } from "./isa.ts";
 import { MANIFEST } from "./manifest.ts";
@@ -14,7 +14,7 @@ import { MANIFEST } from "./manifest.ts";
  * runtime the release carries.
  */
 export async function cpuEmbeddedFiles(scratch: string): Promise<ReadonlyMap<string, string>> {
-  const { manifest, warnings } = await buildKernels();
+  const { manifest, warnings } = await buildKernels({ objects: OBJECTS });
   invariant(warnings === "", warnings);
   const missing = LEVELS.filter((level) => manifest.libraries[level] === undefined);
   if (missing.length > 0 || manifest.openmp?.endsWith("/libgomp.so.1") !== true)

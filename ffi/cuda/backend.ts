@@ -1,14 +1,15 @@
 import type { Backend } from "../../core/backend.ts";
-import { composedLinears } from "../../core/backend/composed-linears.ts";
+
 import { attentionKernels } from "./backend/attention.ts";
 import { columnKernels } from "./backend/columns.ts";
 import { elementwiseKernels } from "./backend/elementwise.ts";
 import { gatedActivationKernels } from "./backend/gated-activation.ts";
 import { layerNormKernels } from "./backend/layer-norm.ts";
+import { linearsKernels } from "./backend/linears.ts";
 import { lossKernels } from "./backend/losses.ts";
 import { lowRankKernels } from "./backend/low-rank.ts";
 import { memoryKernels } from "./backend/memory.ts";
-import { productKernels } from "./backend/products.ts";
+import { openProducts } from "./backend/products.ts";
 import { rmsNormKernels } from "./backend/rms-norm.ts";
 import { rotaryKernels } from "./backend/rotary.ts";
 import { rowKernels } from "./backend/rows.ts";
@@ -17,9 +18,10 @@ import { trainingKernels } from "./backend/training.ts";
 import { closeAll, type OnOpen } from "./close-all.ts";
 import { openContext } from "./context.ts";
 import { openCublas } from "./cublas.ts";
+import { openCublasLt } from "./cublaslt.ts";
 import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
-import { type Observe, observedCublas, observedLauncher } from "./observe.ts";
+import { type Observe, observed } from "./observe.ts";
 import { devicePool } from "./pool.ts";
 import { openStaging } from "./staging.ts";
 import { streamTimer } from "./timer.ts";
@@ -29,10 +31,16 @@ export interface CudaOptions {
   /** The device's ordinal: n of "cuda:n". */
   readonly ordinal: number;
   /** Paths of the libraries, in the order in which they are tried. */
-  readonly libraries: { readonly driver: readonly string[]; readonly cublas: readonly string[] };
+  readonly libraries: {
+    readonly driver: readonly string[];
+    readonly cublas: readonly string[];
+    readonly cublasLt: readonly string[];
+  };
   /** Compiled kernels for a compute capability. */
   readonly images: (capability: number) => Promise<readonly KernelImage[]>;
   readonly dtype: "f32" | "bf16";
+  /** Rounds the float factors of products to TF32, of 10 bits' mantissas. Off by default. */
+  readonly tf32?: boolean | undefined;
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
   /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
@@ -79,21 +87,34 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
   onOpen(() => staging.close());
   const timer = streamTimer(context);
   onOpen(() => timer.close());
-  const { observe } = options;
-  const launches = createLauncher(context, images, { pool, staging }, onOpen, options);
-  const launcher = observe === undefined ? launches : observedLauncher(launches, observe);
-  const products = openCublas(context, options.libraries.cublas, pool, onOpen);
-  const cublas = observe === undefined ? products : observedCublas(products, observe);
+  const { tf32 = false, libraries, observe } = options;
+  const cublas = openCublas(context, libraries.cublas, pool, onOpen, tf32);
+  const { workspace } = cublas;
+  const cublasLt = openCublasLt(context, libraries.cublasLt, workspace, onOpen, tf32);
+  const { launcher, ...multipliers } = observed(
+    {
+      launcher: createLauncher(context, images, { pool, staging }, onOpen, options),
+      cublas,
+      cublasLt,
+    },
+    observe,
+  );
+  const products = openProducts(context, multipliers, launcher);
   onOpen(() => staging.wait());
   return {
     name: "cuda",
     activation: options.dtype,
     master: "f32",
-    details: { device: context.name, capability: context.capability, cublas: cublas.version },
+    details: {
+      device: context.name,
+      capability: context.capability,
+      cublas: cublas.version,
+      ...(tf32 && { float_products: "tf32" }),
+    },
     timer,
     ...memoryKernels(context, pool, staging),
-    ...productKernels(context, cublas, launcher),
-    ...composedLinears,
+    gemm: (a, b, c, shape) => products.multiply(a, b, c, shape),
+    ...linearsKernels(launcher, products),
     ...lowRankKernels(launcher),
     ...columnKernels(launcher),
     ...elementwiseKernels(launcher),

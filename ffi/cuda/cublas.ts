@@ -23,12 +23,17 @@ export const CUBLAS_SYMBOLS = {
   },
 } as const satisfies Record<string, FFIFunction>;
 
-const TYPES: Readonly<Record<KernelType, number>> = { f32: ABI.CUDA_R_32F, bf16: ABI.CUDA_R_16BF };
+/** Values of cudaDataType. */
+export const CUBLAS_TYPES: Readonly<Record<KernelType, number>> = {
+  f32: ABI.CUDA_R_32F,
+  bf16: ABI.CUDA_R_16BF,
+};
 
 /** Scratch of cuBLAS: 32 MiB on capability 9.0 and newer, as its documentation recommends. */
 export const WORKSPACE_BYTES = 32 * 2 ** 20;
 
-const HINT = "npm run setup -- --cuda fetches it, or run with --device cpu";
+/** What to do without cuBLAS or cuBLASLt. */
+export const HINT = "npm run setup -- --cuda fetches it, or run with --device cpu";
 
 /** A matrix in device memory: address, type and leading dimension, row-major. */
 export interface ProductOperand {
@@ -38,13 +43,28 @@ export interface ProductOperand {
   readonly transposed: boolean;
 }
 
+/** Sizes of C[m, n] = A[m, k] B[k, n] + beta C. */
+export interface ProductSizes {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly beta: 0 | 1;
+}
+
+/** A block of device memory in which products sum. */
+export interface Workspace {
+  readonly pointer: number;
+  readonly bytes: number;
+}
+
 /** An open cuBLAS on the compute stream. */
 export interface Cublas {
   readonly path: string;
   readonly version: number;
+  readonly workspace: Workspace;
   /** Queues row-major C[m, n] = op(A) op(B) + beta C. Throws E_NATIVE. */
   multiply(
-    sizes: { m: number; n: number; k: number; beta: 0 | 1 },
+    sizes: ProductSizes,
     a: ProductOperand,
     b: ProductOperand,
     c: Omit<ProductOperand, "transposed">,
@@ -84,6 +104,7 @@ export function openCublas(
   return {
     path,
     version: outInt(),
+    workspace: { pointer: workspace, bytes: WORKSPACE_BYTES },
     multiply({ m, n, k, beta }, a, b, c) {
       // Column-major, C^T = op(B)^T op(A)^T: the operands change places, not their storage.
       const status = symbols.cublasGemmEx(
@@ -95,14 +116,14 @@ export function openCublas(
         k,
         one,
         b.pointer,
-        TYPES[b.type],
+        CUBLAS_TYPES[b.type],
         b.ld,
         a.pointer,
-        TYPES[a.type],
+        CUBLAS_TYPES[a.type],
         a.ld,
         beta === 1 ? one : zero,
         c.pointer,
-        TYPES[c.type],
+        CUBLAS_TYPES[c.type],
         c.ld,
         ABI.CUBLAS_COMPUTE_32F,
         ABI.CUBLAS_GEMM_DEFAULT,

@@ -12,15 +12,16 @@ export const cudaDevice = (ordinal = 0): Device => ({
   about: "an NVIDIA GPU (cuda:1: the second)",
   automatic: false,
   dtypes: ["f32"],
+  tf32: true,
   selfTestHint: HINT,
   numbered: cudaDevice,
   types,
   refusal: () =>
     driverCandidates().length > 0 ? undefined : "NVIDIA's driver (libcuda.so.1) is not installed",
 
-  async open({ dtype }) {
+  async open({ dtype, tf32 }) {
     const { openCuda } = await import("./open.ts");
-    return openCuda(ordinal, dtype);
+    return openCuda(ordinal, { dtype, tf32 });
   },
 
   async memoryModel(dtype) {
@@ -56,9 +57,9 @@ export const emulatedDevice: Device = {
   hidden: true,
   refusal: () => undefined,
 
-  async open({ dtype }) {
+  async open({ dtype, tf32 }) {
     const { createEmulatedBackend } = await import("./emulator/backend.ts");
-    return (await createEmulatedBackend(dtype)).backend;
+    return (await createEmulatedBackend(dtype, { tf32 })).backend;
   },
 
   memory: () =>

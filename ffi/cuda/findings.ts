@@ -1,7 +1,7 @@
 import { check, type Finding } from "../../core/finding.ts";
 import { inspectDevice } from "./context.ts";
 import { openCublasLibrary } from "./cublas.ts";
-import { openLibrary } from "../load.ts";
+import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { compiledImages } from "./images.ts";
 import { driverCandidates, driverDirs } from "./libraries.ts";
 import { openNvrtc } from "./nvrtc.ts";
@@ -44,8 +44,8 @@ export async function cudaFindings(ordinal: number): Promise<readonly Finding[]>
   });
   await add("cuBLAS", () => {
     const { cublas, cublasLt } = findLibrariesFor(version);
-    openLibrary("cuBLASLt", cublasLt, {}, "");
-    return openCublasLibrary(cublas).path;
+    openCublasLtLibrary(cublasLt);
+    return `${openCublasLibrary(cublas).path}; float products in float, in TF32 with --tf32`;
   });
   await add("CUDA kernels", () => {
     const started = performance.now();

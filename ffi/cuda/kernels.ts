@@ -1,13 +1,15 @@
-import { type Pointer, ptr } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { errors, invariant } from "../../core/errors.ts";
 import { ABI } from "./abi.ts";
+import { argumentPacker } from "./arguments.ts";
 import { CudaBuffer } from "./buffer.ts";
 import type { OnOpen } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outHandle } from "./driver.ts";
-import type { Arg, Grid, Launcher } from "./launcher.ts";
+import type { Grid, Launcher } from "./launcher.ts";
 import type { DevicePool } from "./pool.ts";
 import type { Staging } from "./staging.ts";
+import { tableCache } from "./table-cache.ts";
 
 /** A compiled family of kernels: a CUBIN. */
 export interface KernelImage {
@@ -18,7 +20,8 @@ export interface KernelImage {
 /** Dynamic shared memory that a kernel may have without asking for more. */
 const DEFAULT_SHARED = 48 * 1024;
 
-const MAX_ARGUMENTS = 48;
+/** Counters of a first allocation: 16 KiB. */
+const FEWEST_COUNTERS = 4096;
 
 /** Options of a launcher. */
 export interface LauncherOptions {
@@ -44,20 +47,23 @@ export function createLauncher(
   const find = kernelFinder(context, images, onOpen);
   const pack = argumentPacker();
   const scratch = growingBuffer(pool);
-  const tables = growingBuffer(pool);
+  const table = tableCache(pool, staging);
+  const counters = growingBuffer(pool, ({ pointer, length }) =>
+    driver.call("cuMemsetD8Async", undefined, pointer, 0, 4 * length, stream),
+  );
   return {
     multiprocessors,
-    scratch: (floats) => scratch(floats),
-    table(values) {
-      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      const buffer = tables(Math.ceil(bytes.length / 4));
-      staging.upload(buffer.pointer, bytes.length, (part, first) =>
-        part.set(bytes.subarray(first, first + part.length)),
-      );
-      return buffer;
+    scratch,
+    table,
+    counters: (count) => {
+      const { pointer } = counters(Math.max(count, FEWEST_COUNTERS));
+      return new CudaBuffer("i32", count, pointer);
     },
     launch(name, grid, block, sharedBytes, args) {
-      const [x, y = 1, z = 1] = typeof grid === "number" ? [grid] : grid;
+      const isLine = typeof grid === "number";
+      const x = isLine ? grid : grid[0];
+      const y = isLine ? 1 : grid[1];
+      const z = isLine ? 1 : (grid[2] ?? 1);
       if (x === 0 || y === 0 || z === 0) return;
       const kernel = find(name);
       if (sharedBytes > kernel.sharedLimit) allowShared(context, name, kernel, sharedBytes);
@@ -114,46 +120,17 @@ function kernelFinder({ driver }: CudaContext, images: readonly KernelImage[], o
   };
 }
 
-/**
- * Writes arguments where cuLaunchKernel reads them: 8 bytes each, and a list of their addresses.
- * The driver copies them during the call.
- */
-function argumentPacker(): (args: readonly Arg[]) => BigUint64Array {
-  const words = new Uint32Array(new ArrayBuffer(8 * MAX_ARGUMENTS));
-  const ints = new Int32Array(words.buffer);
-  const floats = new Float32Array(words.buffer);
-  const addresses = new BigUint64Array(new ArrayBuffer(8 * MAX_ARGUMENTS));
-  const base = ptr(words);
-  for (let i = 0; i < MAX_ARGUMENTS; i++) addresses[i] = BigInt(base + 8 * i);
-
-  function wide(at: number, value: number) {
-    words[at] = value; // modulo 2^32
-    words[at + 1] = Math.floor(value / 2 ** 32);
-  }
-
-  return (args) => {
-    invariant(args.length <= MAX_ARGUMENTS, "a kernel has at most 48 arguments");
-    for (let i = 0; i < args.length; i++) {
-      const arg = args[i];
-      const at = 2 * i;
-      if (arg === undefined) wide(at, 0);
-      else if (arg instanceof CudaBuffer) wide(at, arg.pointer);
-      else if (arg.type === "f32") floats[at] = arg.value;
-      else if (arg.type === "i64") wide(at, arg.value);
-      else if (arg.type === "i32") ints[at] = arg.value;
-      else words[at] = arg.value;
-    }
-    return addresses; // itself: its address alone would not keep it alive
-  };
-}
-
 /** One buffer of floats, reallocated without its contents to grow. */
-function growingBuffer(pool: DevicePool): (floats: number) => CudaBuffer {
+function growingBuffer(
+  pool: DevicePool,
+  onGrown: (buffer: CudaBuffer) => void = () => {},
+): (floats: number) => CudaBuffer {
   let buffer: CudaBuffer | undefined;
   return (floats) => {
     if (buffer === undefined || buffer.length < floats) {
-      if (buffer !== undefined) pool.free(buffer.pointer);
+      if (buffer !== undefined) pool.free(buffer.pointer, 4 * buffer.length);
       buffer = new CudaBuffer("f32", floats, pool.alloc(4 * floats));
+      onGrown(buffer);
     }
     return buffer;
   };

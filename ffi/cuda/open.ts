@@ -1,6 +1,6 @@
-import type { RunDType } from "../../core/device.ts";
+import type { OpenOptions } from "../../core/device.ts";
 import { errors } from "../../core/errors.ts";
-import { openLibrary } from "../load.ts";
+import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { type CudaBackend, type CudaOptions, createCudaBackend } from "./backend.ts";
 import { openDriver, out, outInt } from "./driver.ts";
 import { compiledImages } from "./images.ts";
@@ -56,17 +56,18 @@ export function findLibrariesFor(version: number, env?: NodeJS.ProcessEnv) {
  */
 export async function openCuda(
   ordinal: number,
-  dtype: RunDType,
+  { dtype, tf32 }: Pick<OpenOptions, "dtype" | "tf32">,
   env: NodeJS.ProcessEnv = process.env,
   overrides: Partial<CudaOptions> = {},
 ): Promise<CudaBackend> {
   const { version } = openSystemDriver(env);
   const libraries = findLibrariesFor(version, env);
-  openLibrary("cuBLASLt", libraries.cublasLt, {}, ""); // which cuBLAS needs
+  openCublasLtLibrary(libraries.cublasLt); // which cuBLAS needs
   return createCudaBackend({
     ordinal,
     dtype,
-    libraries: { driver: driverCandidates(env), cublas: libraries.cublas },
+    tf32,
+    libraries: { ...libraries, driver: driverCandidates(env) },
     images: (capability) => Promise.resolve(compiledImages(libraries.nvrtc, capability)),
     debugSync: env["ADALORA_CUDA_DEBUG_SYNC"] === "1",
     ...overrides,

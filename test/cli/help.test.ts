@@ -84,6 +84,8 @@ describe("the help page", () => {
         --dtype f32|bf16|auto   type of frozen weights and activations; auto: bf16
                                 where the device supports it (default f32)
         --threads N             CPU threads (default: one per core)
+        --tf32                  multiply floats in TF32 on a GPU: faster, with
+                                mantissas of 10 bits
         --context FILE|TEXT     the context of questions given as arguments: a file, -
                                 or the text
         --input FILE|-          TSV, CSV, JSON lines, SQuAD's JSON or parquet; - is
@@ -125,7 +127,7 @@ describe("the help page", () => {
     const { stdout } = await run("eval", "--help");
     const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
     expect(flags.join(" ")).toMatchInlineSnapshot(
-      `"--adapter --model --which --tokenizer --plugin --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --data --split --text-column --pair-column --delimiter --label-column --overwrite --json"`,
+      `"--adapter --model --which --tokenizer --plugin --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --tf32 --data --split --text-column --pair-column --delimiter --label-column --overwrite --json"`,
     );
   });
 
@@ -180,8 +182,8 @@ describe("the help page", () => {
         --report-to csv|tensorboard
                                 csv: also write metrics.csv in --out; TensorBoard
                                 files are always written
-        --pause-after N         save a checkpoint and stop after the first evaluation
-                                from step N on; --resume continues
+        --pause-after N         evaluate and save a checkpoint after step N, then
+                                stop; --resume continues
         --json                  print one JSON object on stdout; messages stay on
                                 stderr
         -q, --quiet             print results, warnings and errors only

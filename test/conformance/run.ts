@@ -33,6 +33,8 @@ const ALIGNMENTS: readonly Alignment[] = ["odd", "aligned", "mixed"];
 interface ConformanceOptions {
   /** Cases that the backend does not pass, and why. */
   readonly skip?: readonly Skip[];
+  /** Only the cases with these names. */
+  readonly only?: readonly string[];
   /** Fewer for a backend whose kernels can't depend on them. */
   readonly alignments?: readonly Alignment[];
   /** Is called before a case's first call and before the repeated one, which must set the same bits. */
@@ -46,12 +48,13 @@ interface ConformanceOptions {
  * kernel must not touch, and that repeating a call gives the same bits.
  */
 export function runConformance(backend: Backend, options: ConformanceOptions = {}): void {
-  const { skip = [], memoryOnly = false } = options;
+  const { skip = [], only, memoryOnly = false } = options;
   const reference = createReferenceBackend();
   const claim = memoryOnly ? "stays within its memory" : "agrees with the reference";
   describe(`${backend.name} in ${backend.activation} ${claim}`, () => {
     for (const one of cases) {
       const { name } = one;
+      if (only !== undefined && !only.includes(name)) continue;
       const skipped = skip.find((s) => s.cases.some((each) => name.startsWith(each)));
       test.skipIf(skipped !== undefined)(skipped ? `${name} (${skipped.reason})` : name, () => {
         if (memoryOnly) runOn(backend, one.run);

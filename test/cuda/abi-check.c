@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda.h>
 #include <nvrtc.h>
@@ -84,9 +85,25 @@ int main(void) {
   VALUE(CUBLAS_DEFAULT_MATH);
   VALUE(CUBLAS_TF32_TENSOR_OP_MATH);
   VALUE(CUBLAS_COMPUTE_32F);
+  VALUE(CUBLAS_COMPUTE_32F_FAST_TF32);
   VALUE(CUBLAS_GEMM_DEFAULT);
   VALUE(CUDA_R_32F);
   VALUE(CUDA_R_16BF);
+  VALUE(CUBLASLT_MATMUL_DESC_TRANSA);
+  VALUE(CUBLASLT_MATMUL_DESC_TRANSB);
+  VALUE(CUBLASLT_MATMUL_DESC_EPILOGUE);
+  VALUE(CUBLASLT_MATMUL_DESC_BIAS_POINTER);
+  VALUE(CUBLASLT_EPILOGUE_DEFAULT);
+  VALUE(CUBLASLT_EPILOGUE_BIAS);
+  VALUE(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
+  VALUE(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES);
+  VALUE(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES);
+  VALUE(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES);
+  VALUE(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES);
+  SIZE(cublasLtMatmulAlgo_t);
+  SIZE(cublasLtMatmulHeuristicResult_t);
+  OFFSET(cublasLtMatmulHeuristicResult_t, workspaceSize);
+  OFFSET(cublasLtMatmulHeuristicResult_t, state);
   VALUE(CUBLAS_STATUS_NOT_INITIALIZED);
   VALUE(CUBLAS_STATUS_ALLOC_FAILED);
   VALUE(CUBLAS_STATUS_INVALID_VALUE);
@@ -143,6 +160,18 @@ int main(void) {
   MAPPED(cublasSetMathMode);
   MAPPED(cublasSetWorkspace);
   MAPPED(cublasGemmEx);
+  MAPPED(cublasLtCreate);
+  MAPPED(cublasLtDestroy);
+  MAPPED(cublasLtMatmulDescCreate);
+  MAPPED(cublasLtMatmulDescDestroy);
+  MAPPED(cublasLtMatmulDescSetAttribute);
+  MAPPED(cublasLtMatrixLayoutCreate);
+  MAPPED(cublasLtMatrixLayoutDestroy);
+  MAPPED(cublasLtMatmulPreferenceCreate);
+  MAPPED(cublasLtMatmulPreferenceDestroy);
+  MAPPED(cublasLtMatmulPreferenceSetAttribute);
+  MAPPED(cublasLtMatmulAlgoGetHeuristic);
+  MAPPED(cublasLtMatmul);
   printf("\n  }\n}\n");
   return 0;
 }

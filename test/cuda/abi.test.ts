@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { ABI, CUBLAS_STATUSES, NVRTC_STATUSES } from "../../ffi/cuda/abi.ts";
 import { CUBLAS_SYMBOLS } from "../../ffi/cuda/cublas.ts";
+import { CUBLASLT_SYMBOLS } from "../../ffi/cuda/cublaslt-symbols.ts";
 import { DRIVER_SYMBOLS } from "../../ffi/cuda/driver.ts";
 import headers from "./abi.json" with { type: "json" };
 
@@ -40,6 +41,7 @@ test("symbols are those to which the headers map the functions", () => {
   // The first version is in every driver; cuEventElapsedTime_v2 came with CUDA 12.8.
   mapped.delete("cuEventElapsedTime_v2");
   mapped.add("cuEventElapsedTime");
-  const used = [...Object.keys(DRIVER_SYMBOLS), ...Object.keys(CUBLAS_SYMBOLS)];
+  const tables = [DRIVER_SYMBOLS, CUBLAS_SYMBOLS, CUBLASLT_SYMBOLS];
+  const used = tables.flatMap((table) => Object.keys(table));
   expect(new Set(used)).toEqual(mapped);
 });

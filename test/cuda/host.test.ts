@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { type CudaBackend, createCudaBackend } from "../../ffi/cuda/backend.ts";
 import { buildEmulator, type Emulator } from "../../ffi/cuda/emulator/build.ts";
-import { controlEmulator, type Setting, SETTINGS } from "../../ffi/cuda/emulator/control.ts";
+import { controlEmulator, type EmulatorSettings } from "../../ffi/cuda/emulator/control.ts";
 import { openSystemDriver } from "../../ffi/cuda/open.ts";
 import { AdaloraError, errors } from "../../core/errors.ts";
 import { sameBits } from "../conformance/bench.ts";
@@ -28,15 +28,13 @@ function checkHost({ driver, images }: Emulator) {
     createCudaBackend({
       ordinal: 0,
       dtype: "f32",
-      libraries: { driver: [driver], cublas: [driver] },
+      libraries: { driver: [driver], cublas: [driver], cublasLt: [driver] },
       images: () => Promise.resolve(images),
       ...options,
     });
 
   /** Settings of a test; afterwards they are the first ones again. */
-  function set(values: Partial<Record<Setting, number>>) {
-    for (const name of SETTINGS) if (values[name] !== undefined) control.set(name, values[name]);
-  }
+  const set = (values: EmulatorSettings) => control.apply(values);
   afterEach(() => {
     control.reset();
     set({ order: 0, early: 0, compute: 1, quiet: 0, devices: 1, capability: 80, version: 13_000 });
@@ -190,8 +188,19 @@ function checkHost({ driver, images }: Emulator) {
         "cuStreamSynchronize",
         "cublasCreate_v2",
         "cublasDestroy_v2",
-        "cublasGemmEx",
         "cublasGetVersion_v2",
+        "cublasLtCreate",
+        "cublasLtDestroy",
+        "cublasLtMatmul",
+        "cublasLtMatmulAlgoGetHeuristic",
+        "cublasLtMatmulDescCreate",
+        "cublasLtMatmulDescDestroy",
+        "cublasLtMatmulDescSetAttribute",
+        "cublasLtMatmulPreferenceCreate",
+        "cublasLtMatmulPreferenceDestroy",
+        "cublasLtMatmulPreferenceSetAttribute",
+        "cublasLtMatrixLayoutCreate",
+        "cublasLtMatrixLayoutDestroy",
         "cublasSetMathMode",
         "cublasSetStream_v2",
         "cublasSetWorkspace_v2",

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildKernels, kernelUnits } from "../../ffi/cpu/build.ts";
 import { type CompileUnit, findCompiler } from "../../ffi/cpu/compiler.ts";
+import { precompiledHeaders } from "../../ffi/cpu/precompiled-header.ts";
 import { cpuFlags, type Level, levelFlags, LEVELS } from "../../ffi/cpu/isa.ts";
 import { openLibrary } from "../../ffi/load.ts";
 
@@ -64,25 +65,31 @@ const possible =
   cpuFlags().has("avx2") && ["gcc", "cc", "clang"].some((name) => Bun.which(name) !== null);
 
 // Set-up compiles for its own CPU alone, a release for all others, where a warning is an error.
-test.skipIf(!possible)("the kernels are C without warnings for other CPUs too", () => {
+test.skipIf(!possible)("the kernels are C without warnings for other CPUs too", async () => {
   const compiler = findCompiler();
-  const warnings = ({ source, flags }: CompileUnit) => {
-    const all = [..."-std=gnu11 -fopenmp -Wall -Wextra".split(" "), ...flags];
-    const command = [...compiler.command, ...all, "-fsyntax-only", source];
-    return Bun.spawnSync(command, { cwd: kernels }).stderr.toString();
-  };
   const levels = LEVELS.filter((level) => compiler.accepts(levelFlags(level)));
-  const highest = levels.at(-1)!;
-  const overBf16 = kernelUnits(kernels, highest).filter(({ flags }) =>
+  const overBf16 = kernelUnits(kernels, levels.at(-1)!).filter(({ flags }) =>
     flags.includes("-DADL_BF16"),
   );
-  for (const unit of overBf16) expect(warnings(unit)).toBe("");
-  for (const level of levels) {
-    const products = kernelUnits(kernels, level).filter(
-      ({ source }) => source === "bf16-products.c",
-    );
-    for (const unit of products) expect(warnings(unit), level).toBe("");
-  }
+  const products = levels.flatMap((level) =>
+    kernelUnits(kernels, level).filter(({ source }) => source === "bf16-products.c"),
+  );
+  const units = [...overBf16, ...products];
+
+  const common = "-std=gnu11 -fopenmp -Wall -Wextra".split(" ");
+  const run = (...words: string[]) =>
+    Bun.spawnSync([...compiler.command, ...common, ...words], { cwd: kernels }).stderr.toString();
+  const flags = units.map((unit) => unit.flags);
+  const headersFor = precompiledHeaders(
+    compiler,
+    flags,
+    async (...words) => run(...words),
+    mkdtempSync(join(root, "headers-")),
+  );
+  const warnings = async (unit: CompileUnit) =>
+    run(...unit.flags, ...(await headersFor(unit.flags)), "-fsyntax-only", unit.source);
+  expect(units.length).toBeGreaterThan(0);
+  for (const unit of units) expect(await warnings(unit), unit.source).toBe("");
 });
 
 describe.skipIf(!possible)("buildKernels (needs a C compiler and AVX2)", () => {

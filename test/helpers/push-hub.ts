@@ -261,13 +261,13 @@ const listed = ([path, { bytes, isLarge }]: readonly [string, StoredFile]) => ({
 
 const routes: readonly (readonly [RegExp, Step])[] = [
   [/^\/api\/repos\/create$/, "create"],
-  [/^\/api\/models\/([^/]+\/[^/]+)\/revision\//, "info"],
-  [/^\/api\/models\/([^/]+\/[^/]+)\/tree\//, "list"],
+  [/^\/api\/(?:models|datasets)\/([^/]+\/[^/]+)\/revision\//, "info"],
+  [/^\/api\/(?:models|datasets)\/([^/]+\/[^/]+)\/tree\//, "list"],
   [/^\/api\/models\/([^/]+\/[^/]+)\/preupload\/main$/, "preupload"],
   [/^\/api\/models\/([^/]+\/[^/]+)\/commit\/main$/, "commit"],
   [/^\/complete\/([^/]+\/[^/]+)$/, "complete"],
   [/^\/([^/]+\/[^/]+)\.git\/info\/lfs\/objects\/batch$/, "batch"],
-  [/^\/([^/]+\/[^/]+)\/resolve\//, "resolve"],
+  [/^\/(?:datasets\/)?([^/]+\/[^/]+)\/resolve\//, "resolve"],
 ];
 
 function routed(path: string): { readonly step: Step; readonly name: string } {

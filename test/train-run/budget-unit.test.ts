@@ -6,7 +6,9 @@ import { commandTest } from "./command.ts";
 
 const { run, start, training, path } = commandTest();
 const byCost = (flags: Record<string, string | number | true>) =>
-  training({ "save-steps": 3, "save-limit": 2, budget: 500, ...flags }, ["target-rank"]);
+  training({ "save-steps": 3, "save-limit": 2, start: "lora", budget: 500, ...flags }, [
+    "target-rank",
+  ]);
 
 test("--budget counts parameters: in the log, in the files, and exact in a run that was killed", async () => {
   const whole = path("whole");

@@ -6,7 +6,8 @@ import { commandTest, lossesIn } from "./command.ts";
 
 const { run, start, training, path } = commandTest();
 const saving = { "save-steps": 3, "save-limit": 2 };
-const own = { ...saving, "lr-e": 0.2 };
+// EVA measures inputs before the first step, and a resumed run not again.
+const own = { ...saving, start: "eva", "lr-e": 0.2 };
 
 test("--lr-e is E's rate: in the log, in the losses, and exact in a run that was killed", async () => {
   const whole = path("whole");
@@ -16,7 +17,7 @@ test("--lr-e is E's rate: in the log, in the losses, and exact in a run that was
   for (const { lr, lr_e: ofE } of records) expect(ofE).toBeCloseTo(10 * Number(lr), 12);
 
   const common = path("common");
-  expect((await run(training({ ...saving, out: common }))).code).toBe(0);
+  expect((await run(training({ ...saving, start: "eva", out: common }))).code).toBe(0);
   expect(lossesIn(common)).not.toEqual(lossesIn(whole));
   expect(readJsonLog(join(common, "log.jsonl"))[0]).not.toHaveProperty("lr_e");
 

@@ -181,6 +181,33 @@ describe("push of other folders", () => {
     ]);
   });
 
+  test("results go to the leaderboard of a data set that declares it, and leave with it", async () => {
+    const bytes = Buffer.from("tasks:\n- {id: rte, config: rte, split: validation}\n");
+    const files = new Map([["eval.yaml", { bytes, isLarge: false }]]);
+    hub.repos.set("org/bench", { private: false, commits: [{ oid: "c".repeat(40), files }] });
+    const adapter = path("of-bench");
+    cpSync(path("run", "adapter"), adapter, { recursive: true });
+    const facts = JSON.parse(readFileSync(join(adapter, "adalora.json"), "utf8"));
+    expect(facts.training.mainMetric).toBe("accuracy");
+    facts.training.dataset = { id: "org/bench", config: "rte", wholeSplits: true };
+    writeFileSync(join(adapter, "adalora.json"), JSON.stringify(facts));
+
+    expect((await push([adapter, "me/scored"])).code).toBe(0);
+    const sent = filesOf("me/scored").get(".eval_results/adalora.yaml")?.bytes.toString() ?? "";
+    expect(Bun.YAML.parse(sent)).toMatchObject([
+      {
+        dataset: { id: "org/bench", task_id: "rte" },
+        value: facts.training.metrics.validation.accuracy,
+      },
+    ]);
+
+    hub.repos.delete("org/bench");
+    const { code, stdout, stderr } = await push([adapter, "me/scored"]);
+    expect(code).toBe(0);
+    expect(stderr).toContain("warn  no results for leaderboards are sent: org/bench: no such data");
+    expect(stdout).toMatch(/^\.eval_results\/adalora\.yaml +deleted$/m);
+  });
+
   test("a folder of something else, or no folder, is an error", async () => {
     const { code, stderr } = await push([task.data, "me/data"]);
     expect([code, stderr]).toEqual([

@@ -25,7 +25,7 @@ describe("a sweep without pruning, at a constant rate", () => {
     "--lr",
     "0.02,0.1",
     "--eval-steps",
-    "2",
+    "3",
   ];
 
   test("continues the better run, whose beginning is a run of that length", async () => {
@@ -51,7 +51,7 @@ describe("a sweep without pruning, at a constant rate", () => {
     const paused = join(whole, `lr-${second.settings.lr}`, "run");
     expect(readdirSync(join(paused, "checkpoints"))).toContain("step-4");
     expect(existsSync(join(paused, "metrics.json"))).toBe(false);
-    expect(JSON.parse(text(paused, "config.json")).evalSteps).toBe(2);
+    expect(JSON.parse(text(paused, "config.json")).evalSteps).toBe(3);
     // The command prepares two data sets, and no process tokenizes another.
     expect(readdirSync(join(home, "cache/adalora/tokens"))).toHaveLength(4);
     const alone = path("alone");

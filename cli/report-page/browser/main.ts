@@ -14,15 +14,37 @@ const source = document.querySelector("#report-data")?.textContent ?? "{}";
 const data = JSON.parse(source) as PageData;
 const views = new Map<string, Vega.View>();
 
+/** What the specification of a chart in panels says of them: see charts/panels.ts. */
+interface Panelled {
+  readonly spec?: object;
+  readonly facet?: { readonly header: object };
+  readonly usermeta?: { readonly panels: { readonly width: number; readonly sides: number } };
+}
+
 /** Draws a chart as wide as its place, and again whenever that changes. */
-async function draw(id: string, spec: object): Promise<void> {
+async function draw(id: string, spec: Panelled): Promise<void> {
   const place = document.querySelector<HTMLElement>(`#chart-${id}`);
   if (!place) return;
+  let width = widthOf(place);
+  let view = await drawn(place, spec, width);
+  views.set(id, view);
+  let drawing: Promise<void> = Promise.resolve();
+  new ResizeObserver(() => {
+    const now = widthOf(place);
+    if (now === width || now === 0) return;
+    width = now;
+    if (!spec.usermeta) return void view.width(now).resize().runAsync();
+    drawing = drawing.then(async () => {
+      view.finalize();
+      view = await drawn(place, spec, now);
+    });
+  }).observe(place);
+}
+
+async function drawn(place: HTMLElement, spec: Panelled, width: number): Promise<Vega.View> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the chart's own file
-  const compiled = vegaLite.compile({
-    ...spec,
-    width: widthOf(place),
-  } as VegaLite.TopLevelSpec).spec;
+  const whole = { ...spec, ...sizes(spec, width) } as VegaLite.TopLevelSpec;
+  const compiled = vegaLite.compile(whole).spec;
   // The page's policy forbids `eval`: expressions are interpreted.
   const options = { ast: true };
   const runtime = vega.parse(compiled, undefined, options);
@@ -30,14 +52,17 @@ async function draw(id: string, spec: object): Promise<void> {
   await view.initialize(place).hover().runAsync();
   // Its place is an image with a label, and has no other content for a screen reader.
   place.querySelector("svg")?.setAttribute("aria-hidden", "true");
-  views.set(id, view);
-  let width = widthOf(place);
-  new ResizeObserver(() => {
-    const now = widthOf(place);
-    if (now === width || now === 0) return;
-    width = now;
-    void view.width(now).resize().runAsync();
-  }).observe(place);
+  return view;
+}
+
+/** The width of a chart, or the columns of its panels and theirs. */
+function sizes({ spec, facet, usermeta }: Panelled, width: number): object {
+  if (!usermeta) return { width };
+  const { panels } = usermeta;
+  const columns = Math.max(2, Math.floor(width / panels.width));
+  const inner = Math.floor(width / columns) - panels.sides;
+  const header = { ...facet?.header, labelLimit: inner + panels.sides / 2 };
+  return { columns, facet: { ...facet, header }, spec: { ...spec, width: inner } };
 }
 
 const widthOf = (place: HTMLElement) => Math.floor(place.clientWidth);

@@ -5,6 +5,7 @@ import type { Chart } from "./chart.ts";
 import { curveCharts } from "./curves.ts";
 import { heatMap } from "./heat-map.ts";
 import { metricCharts } from "./metrics.ts";
+import { panelsAt } from "./panels.ts";
 import { moduleRankChart } from "./module-ranks.ts";
 import { timeChart } from "./time.ts";
 import { importanceChart, singularChart } from "./triplets.ts";
@@ -53,8 +54,9 @@ export const everyChart = ({ metrics, training, ranks, time }: ReportCharts): re
   ...time,
 ];
 
-/** A chart's whole specification at a size in pixels. */
+/** A chart's whole specification at a size in pixels; without a width the page's script adds it. */
 export function sized({ spec, height }: Chart, width: number | undefined): object {
+  if (spec["facet"] !== undefined) return width === undefined ? spec : panelsAt(spec, width);
   return {
     ...spec,
     ...(width === undefined ? {} : { width }),

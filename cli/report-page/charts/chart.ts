@@ -22,6 +22,9 @@ export const runColours = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--series-${i}
 /** Colours from low to high. */
 export const rampColours = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--ramp-${i})`);
 
+/** Longest label of a legend in pixels. */
+const LABEL_LIMIT = 220;
+
 /** Fonts, lines and colours of all charts. */
 export const chartConfig: Spec = {
   background: "transparent",
@@ -50,7 +53,7 @@ export const chartConfig: Spec = {
     titleFontSize: 11,
     orient: "top",
     direction: "horizontal",
-    labelLimit: 220,
+    labelLimit: LABEL_LIMIT,
     columns: 4,
     symbolType: "circle",
   },
@@ -66,6 +69,15 @@ export const moduleColour = (modules: readonly string[]) => ({
   scale: { domain: modules, range: runColours },
   legend: { title: null, columns: 3 },
 });
+
+/** A legend of runs, with as many columns as fit the chart; null for a single one. */
+export function runLegend(names: readonly string[]) {
+  if (names.length < 2) return null;
+  const longest = Math.max(...names.map(({ length }) => length));
+  const column = Math.min(LABEL_LIMIT, 6.5 * longest) + 30; // characters at 11 px, and a symbol
+  const columns = { expr: `max(1, floor((width + 40) / ${column}))` };
+  return { title: null, columns, symbolOpacity: 1 };
+}
 
 /** An x axis of optimizer steps. */
 export const stepAxis = (lastStep: number) => ({

@@ -1,7 +1,16 @@
 import { bucketsOf } from "../buckets.ts";
 import type { StepField } from "../read-log.ts";
 import type { ReportedRun } from "../read-run.ts";
-import { type Chart, logAxis, numberText, runColours, type Spec, stepAxis } from "./chart.ts";
+import {
+  type Chart,
+  logAxis,
+  numberText,
+  runColours,
+  runLegend,
+  type Spec,
+  stepAxis,
+} from "./chart.ts";
+import { inPanels, MOST_LINES } from "./panels.ts";
 
 interface Curve {
   readonly field: StepField;
@@ -52,6 +61,8 @@ const curves: readonly Curve[] = [
 
 /** Points of all runs together: enough for the eye, small enough for the page. */
 const MOST_POINTS = 480;
+/** Bands of more runs hide each other, except in panels. */
+const MOST_BANDS = 3;
 
 /** Curves over the steps, one line a run; curves without values are left out. */
 export function curveCharts(runs: readonly ReportedRun[]): readonly Chart[] {
@@ -71,18 +82,21 @@ function curveChart(curve: Curve, runs: readonly ReportedRun[]): Chart | undefin
   );
   if (!values.some(({ high }) => high !== 0)) return undefined;
   const isLog = curve.isLog === true && values.every(({ low }) => low > 0);
-  const hasRanges = values.some(({ low, high }) => low !== high);
+  const hasBands = runs.length <= MOST_BANDS || runs.length > MOST_LINES;
+  const hasRanges = hasBands && values.some(({ low, high }) => low !== high);
   const lastStep = Math.max(...runs.map(({ log }) => log.lastStep));
   const last = values.at(-1)!;
   const range = "; the band spans the lowest and the highest value";
-  return {
+  const names = runs.map(({ name }) => name);
+  const chart = {
     id: field.replaceAll("_", "-"),
     title,
     about: about + (hasRanges ? ` Each point stands for several logged steps${range}.` : ""),
     label: `${title}: ${numberText(values[0]!.mean)} at step ${values[0]!.step}, ${numberText(last.mean)} at step ${last.step}.`,
     height: 200,
-    spec: spec({ curve, values, isLog, hasRanges, lastStep, names: runs.map(({ name }) => name) }),
+    spec: spec({ curve, values, isLog, hasRanges, lastStep, names }),
   };
+  return inPanels(chart, { runs: names, line: "run" });
 }
 
 interface CurveData {
@@ -119,7 +133,7 @@ function spec({ curve, values, isLog, hasRanges, lastStep, names }: CurveData): 
         field: "run",
         type: "nominal",
         scale: { domain: names, range: runColours },
-        legend: names.length > 1 ? { title: null } : null,
+        legend: runLegend(names),
       },
     },
     layer: [

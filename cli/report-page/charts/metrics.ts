@@ -1,6 +1,7 @@
 import type { LoggedEvaluation } from "../read-log.ts";
 import type { ReportedRun } from "../read-run.ts";
-import { type Chart, numberText, runColours, type Spec, stepAxis } from "./chart.ts";
+import { type Chart, numberText, runColours, runLegend, type Spec, stepAxis } from "./chart.ts";
+import { inPanels } from "./panels.ts";
 
 /** At most this many charts: SQuAD 2.0 has more than ten metrics, of which the first matter. */
 const MOST_CHARTS = 4;
@@ -45,7 +46,7 @@ function metricChart(metric: string, runs: readonly ReportedRun[]): Chart {
   const lastStep = Math.max(...runs.map(({ log }) => log.lastStep));
   const last = values.at(-1);
   const title = `Evaluation: ${metric}`;
-  return {
+  const chart = {
     id: `metric-${metric.replaceAll(/\W+/g, "-")}`,
     title,
     about: `A point for each evaluation${values.some(({ isBest }) => isBest) ? "; the ring marks the step that was chosen as the best" : ""}.`,
@@ -55,6 +56,7 @@ function metricChart(metric: string, runs: readonly ReportedRun[]): Chart {
     height: 200,
     spec: spec(metric, values, lastStep),
   };
+  return inPanels(chart, { runs: runs.map(({ name }) => name), line: "line" });
 }
 
 function spec(metric: string, values: readonly Point[], lastStep: number): Spec {
@@ -80,7 +82,7 @@ function spec(metric: string, values: readonly Point[], lastStep: number): Spec 
         field: "line",
         type: "nominal",
         scale: { domain: lines, range: runColours },
-        legend: lines.length > 1 ? { title: null } : null,
+        legend: runLegend(lines),
       },
     },
     layer: [

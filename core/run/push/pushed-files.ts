@@ -68,7 +68,7 @@ export function filesToPush(source: string, which: Which): FilesToPush {
  * what says how to read them, as those of an earlier push would be loaded instead.
  */
 export function isStaleFile(path: string): boolean {
-  return /^(adapter_(config\.json|model\.(safetensors|bin))|(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?|adalora\.json|run\/(log\.jsonl|metrics\.json|rank_pattern\.json|config\.json|report\.html))$/.test(
+  return /^(adapter_(config\.json|model\.(safetensors|bin))|(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?|adalora\.json|run\/(log\.jsonl|metrics\.json|rank_pattern\.json|config\.json|report\.html)|\.eval_results\/adalora\.yaml)$/.test(
     path,
   );
 }

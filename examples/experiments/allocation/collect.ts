@@ -45,7 +45,7 @@ function* linesOf(comparison: string): Generator<RunLine> {
   const common = { metric: String(metric), rank: Number(rank) };
   for (const arm of foldersIn(comparison)) {
     const inside = foldersIn(join(comparison, arm));
-    // lora-cut is cut after training, so that its runs are those of a LoRA.
+    // lora-cut is cut after training, so that its runs are those of a LoRA of the initial rank.
     const isCut = arm.startsWith("lora-cut");
     const runs = [
       ...foldersIn(join(comparison, arm, "tune")).map((name) => join("tune", name)),
@@ -55,21 +55,27 @@ function* linesOf(comparison: string): Generator<RunLine> {
       const folder = join(comparison, arm, run);
       if (!existsSync(join(folder, "metrics.json"))) continue;
       const isTuning = run.startsWith("tune");
-      if (isCut && !isTuning && !existsSync(join(folder, CUT_METRICS))) continue;
-      yield lineOf(folder, { ...common, isCut, isTuning });
+      if (!isCut || isTuning || existsSync(join(folder, CUT_METRICS))) {
+        yield lineOf(folder, { ...common, isCut, isTuning });
+      }
+      if (isCut && !isTuning) {
+        yield lineOf(folder, { ...common, rank: initRankOf(folder), isCut: false, isTuning });
+      }
     }
   }
 }
 
-function lineOf(
-  folder: string,
-  {
-    isCut,
-    isTuning,
-    metric,
-    rank,
-  }: { isCut: boolean; isTuning: boolean; metric: string; rank: number },
-): RunLine {
+const initRankOf = (folder: string) =>
+  Number(readJsonObject(join(folder, "config.json"))["initRank"]);
+
+interface LineOptions {
+  readonly isCut: boolean;
+  readonly isTuning: boolean;
+  readonly metric: string;
+  readonly rank: number;
+}
+
+function lineOf(folder: string, { isCut, isTuning, metric, rank }: LineOptions): RunLine {
   const config = readJsonObject(join(folder, "config.json"));
   const seed = Number(config["seed"]);
   const result = readFinishedRun(folder);

@@ -24,6 +24,11 @@ const questions: readonly (readonly [arm: string, baseline: string])[] = [
   ["adalora:start=lora", "random:start=lora"],
   ["adalora:start=lora", "lora-cut"],
   ["adalora:start=lora", "adalora"],
+  ["lora:rank=8", "lora"],
+  ["adalora", "lora:rank=8"],
+  ["adalora:start=lora", "lora:rank=8"],
+  ["uniform:start=lora", "lora:rank=8"],
+  ["lora-cut", "lora:rank=8"],
 ];
 
 /** Mean ± standard deviation of the metric in points, and the number of seeds. */
@@ -151,6 +156,18 @@ function rates(lines: readonly RunLine[]): string {
   );
 }
 
+/**
+ * LoRA of the arms' initial rank, which trains as many parameters as they do: at the learning rate
+ * of the LoRA of their final rank, or else with its own in its name.
+ */
+function atInitialRank(loras: readonly RunLine[], finals: readonly RunLine[]): RunLine[] {
+  return loras.map((line) => {
+    const { task, rank, lr } = line;
+    const same = finals.some((one) => one.task === task && one.arm === "lora" && one.lr === lr);
+    return { ...line, arm: `lora:rank=${rank}${same ? "" : `:lr=${lr}`}` };
+  });
+}
+
 /** Arms in the order of the questions. */
 function armsIn(lines: readonly RunLine[]): string[] {
   const order = ["lora", ...distinct(questions.map(([arm]) => arm))];
@@ -186,9 +203,12 @@ const all: readonly RunLine[] = readFileSync(path, "utf8")
 const dtypes = distinct(all.map(({ dtype }) => dtype));
 for (const dtype of dtypes) {
   const ofDtype = all.filter((line) => line.dtype === dtype);
-  for (const rank of distinct(ofDtype.map((line) => line.rank)).toSorted((a, b) => b - a)) {
+  const ofInitialRank = ofDtype.filter((line) => line.rank === 8);
+  for (const rank of [4, 2, 1]) {
     const lines = ofDtype.filter((line) => line.rank === rank);
-    const finals = lines.filter(({ isTuning }) => !isTuning);
+    if (lines.length === 0) continue;
+    const pruned = lines.filter(({ isTuning }) => !isTuning);
+    const finals = rank === 4 ? [...pruned, ...atInitialRank(ofInitialRank, pruned)] : pruned;
     print(`## Average rank ${rank}, ${dtype}`, scores(finals));
     print(differences(finals, inPoints), differences(finals, inLoss));
     print(costs(finals), rates(lines.filter(({ isTuning }) => isTuning)));

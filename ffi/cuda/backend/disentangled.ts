@@ -1,6 +1,7 @@
 import type { Backend } from "../../../core/backend.ts";
 import { invariant } from "../../../core/errors.ts";
-import { optionalTarget, target, typeOf } from "../buffer.ts";
+import type { DisentangledShape } from "../../../core/kernels/attention.ts";
+import { type KernelType, optionalTarget, target, typeOf } from "../buffer.ts";
 import { i32, type Launcher } from "../launcher.ts";
 import { disentangledBackward } from "./disentangled-backward.ts";
 import {
@@ -14,6 +15,8 @@ import {
   sizesOf,
 } from "./disentangled-shape.ts";
 import { dropoutArgs } from "./dropout.ts";
+import { flashDim } from "./flash.ts";
+import { FLASH_HEAD, flashDisentangled, flashDisentangledBackward } from "./flash-disentangled.ts";
 
 type Disentangled = Pick<
   Backend,
@@ -23,13 +26,24 @@ type Disentangled = Pick<
 /** Most floats of scratch in a call of backward: 32 MiB. */
 const SCRATCH = 2 ** 23;
 
-/** kernels/disentangled.cu. Backward computes as many heads at a time as `scratch` floats hold. */
+/** Whether kernels/flash-disentangled.cu computes a call. */
+const isFlash = (type: KernelType, { headDim }: DisentangledShape) =>
+  flashDim(type, headDim, [FLASH_HEAD]) !== undefined;
+
+/**
+ * kernels/flash-disentangled.cu in bf16, kernels/disentangled.cu otherwise and for wider heads,
+ * whose backward computes as many heads at a time as `scratch` floats hold.
+ */
 export function disentangledKernels(launcher: Launcher, scratch = SCRATCH): Disentangled {
   return {
     disentangledSaved: (shape) => ({ dtype: "f32", length: savedLength(shape), readsOut: true }),
 
     disentangledAttention(inputs, { out, saved }, shape) {
       const [type, blocks] = [typeOf(out), blocksOfEach(shape).ofQueries];
+      if (isFlash(type, shape)) {
+        flashDisentangled(launcher, inputs, { out, saved }, shape);
+        return;
+      }
       const grid = { blocks, heads: shape.heads };
       launchSequences(launcher, `disentangled_${type}`, shape, grid, [
         target(out, sizesOf(shape).queries, type),
@@ -45,7 +59,9 @@ export function disentangledKernels(launcher: Launcher, scratch = SCRATCH): Dise
     disentangledAttentionBackward(dout, inputs, { saved, out }, grads, shape) {
       invariant(out !== undefined, "backward reads the forward pass' out");
       const type = typeOf(dout);
-      disentangledBackward(launcher, scratch, { dout, inputs, saved, out, grads, shape, type });
+      const call = { dout, inputs, saved, out, grads, shape };
+      if (isFlash(type, shape)) flashDisentangledBackward(launcher, scratch, call);
+      else disentangledBackward(launcher, scratch, { ...call, type });
     },
   };
 }

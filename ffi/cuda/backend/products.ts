@@ -1,9 +1,11 @@
-import type { Backend, Buffer } from "../../../core/backend.ts";
+import type { Buffer } from "../../../core/backend.ts";
 import type { GemmShape } from "../../../core/kernels/matrix.ts";
 import { CudaBuffer, elementBytes, elements, floats, target, typeOf } from "../buffer.ts";
 import type { CudaContext } from "../context.ts";
 import type { Cublas, ProductOperand } from "../cublas.ts";
+import type { CublasLt } from "../cublaslt.ts";
 import { i64, type Launcher } from "../launcher.ts";
+import { columnKernels } from "./columns.ts";
 import { launchEach } from "./launches.ts";
 
 /** An operand as it is stored: a matrix of rows that are `ld` elements apart. */
@@ -15,16 +17,24 @@ interface Stored {
   readonly transposed: boolean;
 }
 
+/** Matrix products with an optional bias. */
+export interface Products {
+  /** C = op(A) op(B) + beta C, plus a bias [n] of master values on each row. */
+  multiply(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape, bias?: Buffer): void;
+}
+
 /**
- * Matrix products by cuBLAS. Where an operand or the result is bf16, float operands, such as
- * trained weights, are rounded to bf16 first, since cuBLAS multiplies operands of one type only.
- * Sums are float.
+ * Matrix products by cuBLASLt, or by cuBLAS where the former has no algorithm. Where an operand or
+ * the result is bf16, float operands, such as trained weights, are rounded to bf16 first, since both
+ * multiply operands of one type only. Sums are float.
  */
-export function productKernels(
+export function openProducts(
   { driver, stream }: CudaContext,
-  cublas: Cublas,
+  { cublas, cublasLt }: { cublas: Cublas; cublasLt: CublasLt },
   launcher: Launcher,
-): Pick<Backend, "gemm"> {
+): Products {
+  const { addBias } = columnKernels(launcher);
+
   /** C = beta C, which a product with k = 0 leaves. */
   function emptyProduct(c: Buffer, { m, n, beta = 0, ldc = n }: GemmShape) {
     const type = typeOf(c);
@@ -37,17 +47,28 @@ export function productKernels(
     for (let row = 0; row < m; row++) clear(pointer + row * ldc * size, n * size);
   }
 
+  /** Returns whether it has added the bias, which the library does to a result of its type only. */
+  function product(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape, bias?: Buffer): boolean {
+    const { m, n, k, beta = 0, ldc = n } = shape;
+    const half = [a, b, c].some((each) => typeOf(each) === "bf16");
+    const prepare = half ? roundedOperands : plainOperands;
+    const [left, right] = prepare(launcher, storedOperands(a, b, shape));
+    const to = target(c, (m - 1) * ldc + n, typeOf(c));
+    const result = { pointer: to.pointer, type: typeOf(c), ld: ldc };
+    const sizes = { m, n, k, beta };
+    const added = bias !== undefined && result.type === "f32" ? floats(bias, n) : undefined;
+    if (cublasLt.multiply(sizes, left, right, result, added?.pointer)) return added !== undefined;
+    cublas.multiply(sizes, left, right, result);
+    return false;
+  }
+
   return {
-    gemm(a, b, c, shape) {
-      const { m, n, k, beta = 0, ldc = n } = shape;
+    multiply(a, b, c, shape, bias) {
+      const { m, n, k } = shape;
       if (m === 0 || n === 0) return;
-      if (k === 0) return emptyProduct(c, shape);
-      const half = [a, b, c].some((each) => typeOf(each) === "bf16");
-      const prepare = half ? roundedOperands : plainOperands;
-      const [left, right] = prepare(launcher, storedOperands(a, b, shape));
-      const to = target(c, (m - 1) * ldc + n, typeOf(c));
-      const result = { pointer: to.pointer, type: typeOf(c), ld: ldc };
-      cublas.multiply({ m, n, k, beta }, left, right, result);
+      if (k === 0) emptyProduct(c, shape);
+      else if (product(a, b, c, shape, bias)) return;
+      if (bias) addBias(c, bias, m, n);
     },
   };
 }

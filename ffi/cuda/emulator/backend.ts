@@ -1,6 +1,6 @@
 import { type CudaBackend, type CudaOptions, createCudaBackend } from "../backend.ts";
 import { buildEmulator } from "./build.ts";
-import { controlEmulator, type EmulatorControl } from "./control.ts";
+import { controlEmulator, type EmulatorControl, type EmulatorSettings } from "./control.ts";
 
 /** A CUDA backend on the emulated device, with its controls. */
 export interface EmulatedBackend {
@@ -8,21 +8,30 @@ export interface EmulatedBackend {
   readonly control: EmulatorControl;
 }
 
+/** Options of the backend, and the device's settings from its opening on. */
+type EmulatedOptions = Partial<
+  Pick<CudaOptions, "debugSync" | "attentionScratch" | "tf32" | "observe" | "images">
+> & {
+  readonly settings?: EmulatorSettings;
+};
+
 /**
  * Opens the CUDA backend on an emulated device: the same TypeScript and kernels as on a real one.
  * Throws E_MACHINE without a C++ compiler.
  */
 export async function createEmulatedBackend(
   dtype: "f32" | "bf16" = "f32",
-  options: Partial<Pick<CudaOptions, "debugSync" | "attentionScratch" | "observe">> = {},
+  { settings = {}, ...options }: EmulatedOptions = {},
 ): Promise<EmulatedBackend> {
   const { driver, images } = await buildEmulator();
+  const control = controlEmulator(driver);
+  control.apply(settings);
   const backend = await createCudaBackend({
     ordinal: 0,
-    libraries: { driver: [driver], cublas: [driver] },
+    libraries: { driver: [driver], cublas: [driver], cublasLt: [driver] },
     images: async () => images,
     dtype,
     ...options,
   });
-  return { backend, control: controlEmulator(driver) };
+  return { backend, control };
 }

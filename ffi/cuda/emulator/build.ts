@@ -18,7 +18,7 @@ const EMULATOR = import.meta.dir;
 const KERNELS = join(EMULATOR, "../kernels");
 
 /** What kernels are compiled with; the other files are the driver's. */
-const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h"];
+const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h", "tensor-cores.h"];
 
 const INCLUDES = ["-I", EMULATOR, "-I", KERNELS];
 const COMMON = "-std=c++17 -fPIC -fvisibility=hidden -shared -Wall -Wextra".split(" ");

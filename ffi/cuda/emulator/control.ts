@@ -5,6 +5,7 @@ export const SETTINGS = [
   "order",
   "early",
   "compute",
+  "idle",
   "quiet",
   "devices",
   "capability",
@@ -15,6 +16,9 @@ export const SETTINGS = [
 
 /** One of `SETTINGS`. */
 export type Setting = (typeof SETTINGS)[number];
+
+/** Values of some settings. */
+export type EmulatorSettings = Readonly<Partial<Record<Setting, number>>>;
 
 /** What the emulated device has counted since the last reset. */
 export interface EmulatorReport {
@@ -39,6 +43,8 @@ export interface EmulatorReport {
 /** Controls of the emulated device, for tests. */
 export interface EmulatorControl {
   set(setting: Setting, value: number): void;
+  /** Sets several settings. */
+  apply(settings: EmulatorSettings): void;
   /** Makes the nth call (from 1) of a function fail with a status; "*": of all functions. */
   fail(name: string, nth: number, status: number): void;
   /** Drops queued work, counts, planted failures and asynchronous errors. */
@@ -59,9 +65,16 @@ export function controlEmulator(driver: string): EmulatorControl {
     },
     "g++ builds it",
   );
+  function set(setting: Setting, value: number) {
+    if (symbols.adl_emulator_set(setting, value) === 0) throw new Error(`no setting ${setting}`);
+  }
   return {
-    set(setting, value) {
-      if (symbols.adl_emulator_set(setting, value) === 0) throw new Error(`no setting ${setting}`);
+    set,
+    apply(settings) {
+      for (const setting of SETTINGS) {
+        const value = settings[setting];
+        if (value !== undefined) set(setting, value);
+      }
     },
     fail: (name, nth, status) => symbols.adl_emulator_fail(name, nth, status),
     reset: () => symbols.adl_emulator_reset(),

@@ -31,6 +31,7 @@ struct Event {
   double milliseconds = 0;
 };
 
+constexpr size_t MOST_PARAMETER_BYTES = 4096;
 constexpr int SHARED_OPTIN = 99 << 10; /* the least of capability 8.0 to 12.0 */
 thread_local bool has_context = false;
 
@@ -43,8 +44,10 @@ double now() {
 struct Queued {
   const adl_kernel *kernel;
   adl_launch launch;
-  std::vector<uint64_t> values;
+  std::vector<uint64_t> values; /* of all parameters, each from a word of its own */
 };
+
+size_t words_of(const adl_parameter &parameter) { return (parameter.bytes + 7u) / 8; }
 
 int fault(int status, const std::string &text) {
   state().fault = text;
@@ -54,15 +57,18 @@ int fault(int status, const std::string &text) {
 int run_kernel(Queued &work) {
   const adl_kernel &kernel = *work.kernel;
   std::vector<void *> parameters;
+  size_t at = 0;
   for (int i = 0; i < kernel.parameters; i++) {
     const adl_parameter &parameter = kernel.parameter[i];
-    parameters.push_back(&work.values[size_t(i)]);
-    const uint64_t value = work.values[size_t(i)];
-    if (parameter.alignment == 0 || value == 0) continue;
-    const std::string where = std::string(kernel.name) + ", parameter " + std::to_string(i);
-    if (value % parameter.alignment) return fault(MISALIGNED_ADDRESS, where + " is misaligned");
-    if (!state().device.holds(reinterpret_cast<void *>(value), 1))
-      return fault(ILLEGAL_ADDRESS, where + " is no address of the device");
+    parameters.push_back(&work.values[at]);
+    for (const size_t end = at + words_of(parameter); at < end; at++) {
+      const uint64_t value = work.values[at];
+      if (parameter.alignment == 0 || value == 0) continue;
+      const std::string where = std::string(kernel.name) + ", parameter " + std::to_string(i);
+      if (value % parameter.alignment) return fault(MISALIGNED_ADDRESS, where + " is misaligned");
+      if (!state().device.holds(reinterpret_cast<void *>(value), 1))
+        return fault(ILLEGAL_ADDRESS, where + " is no address of the device");
+    }
   }
   if (!computes()) return SUCCESS;
   work.launch.order = int(state().settings["order"]);
@@ -153,7 +159,7 @@ API int cuStreamDestroy_v2(void *stream) {
   return SUCCESS;
 }
 API int cuStreamSynchronize(void *) {
-  ENTER NEED_CONTEXT
+  RETURN_IF_IDLE ENTER NEED_CONTEXT
   State &s = state();
   s.waits++;
   if (s.queue.empty()) s.empty_waits++;
@@ -170,7 +176,7 @@ API int cuEventDestroy_v2(void *event) {
   return SUCCESS;
 }
 API int cuEventRecord(void *event, void *) {
-  ENTER NEED_CONTEXT
+  RETURN_IF_IDLE ENTER NEED_CONTEXT
   Event *at = static_cast<Event *>(event);
   const int status = submit([at] {
     at->milliseconds = now();
@@ -184,7 +190,7 @@ API int cuEventQuery(void *event) {
   return static_cast<Event *>(event)->position <= state().done ? SUCCESS : NOT_READY;
 }
 API int cuEventSynchronize(void *event) {
-  ENTER NEED_CONTEXT
+  RETURN_IF_IDLE ENTER NEED_CONTEXT
   State &s = state();
   const long position = static_cast<Event *>(event)->position;
   s.waits++;
@@ -240,7 +246,7 @@ API int cuFuncSetAttribute(void *function, int attribute, int value) {
 API int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
                        unsigned by, unsigned bz, unsigned shared, void *, void **parameters,
                        void **) {
-  ENTER NEED_CONTEXT
+  RETURN_IF_IDLE ENTER NEED_CONTEXT
   State &s = state();
   const Function &called = *static_cast<Function *>(function);
   const bool grid = gx - 1u < 0x7fffffffu && gy - 1u < 65535u && gz - 1u < 65535u;
@@ -250,13 +256,15 @@ API int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, un
   s.launches++;
   s.kernels[called.kernel->name]++;
   Queued work{called.kernel, {{gx, gy, gz}, {bx, by, bz}, shared, 0, 0, {0}}, {}};
+  size_t bytes = 0;
   for (int i = 0; i < called.kernel->parameters; i++) {
-    uint64_t value = 0;
-    const size_t bytes = called.kernel->parameter[i].bytes;
-    if (bytes > sizeof value) return INVALID_VALUE;
-    memcpy(&value, parameters[i], bytes);
-    work.values.push_back(value);
+    const adl_parameter &parameter = called.kernel->parameter[i];
+    const size_t at = work.values.size();
+    work.values.resize(at + words_of(parameter));
+    memcpy(&work.values[at], parameters[i], parameter.bytes);
+    bytes += parameter.bytes;
   }
+  if (bytes > MOST_PARAMETER_BYTES) return INVALID_VALUE;
   return submit([work]() mutable { return run_kernel(work); });
 }
 

@@ -59,6 +59,7 @@ struct Block {
   unsigned words; /* of the sets */
   dim3 index, size, grid;
   unsigned count, live, arrived, current, generation;
+  unsigned long number; /* of the blocks that have run, so that none finds what another has left */
   int votes[2];
   unsigned random;
   char *shared;
@@ -245,6 +246,7 @@ inline void run_threads() {
 }
 
 inline void prepare_block() {
+  block.number++;
   unsigned i = 0;
   for (unsigned z = 0; z < block.size.z; z++)
     for (unsigned y = 0; y < block.size.y; y++)

@@ -13,6 +13,7 @@
 
 #include "fibers.h"
 #include "language.h"
+#include "tensor-cores.h"
 
 #define __global__
 #define __device__
@@ -22,6 +23,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __align__(n) alignas(n)
 #define __launch_bounds__(...)
+#define __grid_constant__
 /* Blocks run one after another, so that one copy serves all of them. */
 #define __shared__ static
 
@@ -209,11 +211,23 @@ inline T __ldg(const T *at) {
 
 namespace emulator {
 
+/* The type of a parameter, or of each element of an Each. */
 template <class T>
+struct Element {
+  typedef T type;
+};
+template <class T>
+struct Element<Each<T>> {
+  typedef T type;
+};
+
+template <class P>
 constexpr adl_parameter parameter_of() {
-  if constexpr (!std::is_pointer_v<T>) return {sizeof(T), 0};
-  else if constexpr (std::is_void_v<std::remove_pointer_t<T>>) return {8, 1};
-  else return {8, alignof(std::remove_pointer_t<T>)};
+  typedef std::remove_const_t<P> Value;
+  typedef typename Element<Value>::type T;
+  if constexpr (!std::is_pointer_v<T>) return {sizeof(Value), 0};
+  else if constexpr (std::is_void_v<std::remove_pointer_t<T>>) return {sizeof(Value), 1};
+  else return {sizeof(Value), alignof(std::remove_pointer_t<T>)};
 }
 
 /* A kernel with a launch's parameters. */

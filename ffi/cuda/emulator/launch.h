@@ -10,9 +10,10 @@ struct adl_launch {
   char fault[256];  /* empty: none */
 };
 
+/* A value, or an array of values of one type. */
 struct adl_parameter {
   unsigned short bytes;
-  unsigned short alignment; /* of what it points to; 0: it is no pointer */
+  unsigned short alignment; /* of what it points to, or each of its pointers; 0: it has none */
 };
 
 struct adl_kernel {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "device.h"
+#include "ranges.h"
 
 enum {
   BLOCK_ROWS = 8,
@@ -109,20 +110,10 @@ DEVICE void load_tiles(const Space &space, const T *a, i64 a_stride, const T *b,
   __syncthreads();
 }
 
-DEVICE i32 smaller(i32 a, i32 b) { return a < b ? a : b; }
-DEVICE i32 larger(i32 a, i32 b) { return a > b ? a : b; }
-
-/* Rows or columns [from, to). */
-struct Range {
-  i32 from, to;
-};
-
 /* The part of a range that lies in the tile from `first` on, counted from there. */
 DEVICE Range within_tile(Range range, i32 first) {
   return {larger(0, range.from - first), smaller(TILE, range.to - first)};
 }
-
-DEVICE bool contains(Range range, i32 i) { return range.from <= i && i < range.to; }
 
 /* Softmax of one query over tiles of keys, and the sum that it weighs, by one warp. */
 struct Softmax {

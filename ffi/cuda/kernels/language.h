@@ -31,3 +31,13 @@ typedef float f32;
 #endif
 
 #define WARP 32
+
+/* Matrices that one launch treats, at most: GROUP of launcher.ts. */
+#define GROUP 8
+
+/* A parameter of each matrix of a launch. Passed as GROUPED(type), so that an index that differs by
+ * block does not copy it to a thread's memory. */
+template <class T> struct Each {
+  T of[GROUP];
+};
+#define GROUPED(...) const __grid_constant__ Each<__VA_ARGS__>

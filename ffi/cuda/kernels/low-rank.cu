@@ -1,176 +1,129 @@
-/*
- * The low-rank increment of a linear layer, scale * h diag(e) factor, and its gradient. A pruned
- * triplet (e = 0) is not read, so that NaN does not spread from it.
- */
-#include "device.h"
+/* The low-rank increments of a group of linear layers: scale * h diag(e) factor. */
+#include "triplets.h"
 
-/* A factor e * scale by triplet; e may be NULL. */
-struct Triplets {
-  const f32 *e;
-  f32 scale;
+enum { ROWS_OF_WARP = 4, INCREMENT_ROWS = TILE_WARPS * ROWS_OF_WARP };
+
+/* A tile of h, rows by triplets. */
+struct HTile {
+  f32 of[INCREMENT_ROWS][TILE_RANKS];
 };
 
-DEVICE bool is_pruned(const Triplets &t, i32 k) { return t.e && t.e[k] == 0.0f; }
-DEVICE f32 multiplier(const Triplets &t, i32 k) { return t.e ? t.e[k] * t.scale : t.scale; }
-
-enum {
-  /* Rows and columns of y that a block of INCREMENT_WARPS warps updates; a lane has a column. */
-  INCREMENT_ROWS = 32,
-  INCREMENT_COLUMNS = WARP,
-  INCREMENT_WARPS = 8,
-  ROWS_PER_WARP = INCREMENT_ROWS / INCREMENT_WARPS,
-  /* Triplets held in shared memory at once. */
-  INCREMENT_RANKS = WARP,
-  INCREMENT_PITCH = WARP + 1, /* no bank conflicts by column */
+/* One increment. */
+struct Increment {
+  const f32 *h;      /* [rows, rank] */
+  const f32 *factor; /* [rank, cols], or [cols, rank] if transposed */
+  Triplets triplets;
+  i32 rank, transposed;
+  Dropout dropout; /* of the increment */
 };
 
-/* Sets tile[r, k] to h times e and scale, 0 for pruned triplets and past the ends. */
-DEVICE void load_scaled_h(f32 (*tile)[INCREMENT_PITCH], const f32 *h, const Triplets &triplets,
-                          i32 row, i32 rows, i32 k, i32 rank) {
-  const i32 column = k + lane();
-  const bool read = column < rank && !is_pruned(triplets, column);
-  const f32 factor = read ? multiplier(triplets, column) : 0.0f;
-  for (i32 r = warp(); r < INCREMENT_ROWS; r += warps())
-    tile[r][lane()] = read && row + r < rows ? factor * h[(i64)(row + r) * rank + column] : 0.0f;
-}
-
-/* Sets tile[k, c] to the factor's elements, 0 for pruned triplets and past the ends. Neighbouring
- * lanes read neighbouring elements of the factor as it is stored. */
-DEVICE void load_factor(f32 (*tile)[INCREMENT_PITCH], const f32 *factor, const Triplets &triplets,
-                        i32 column, i32 cols, i32 k, i32 rank, i32 transposed) {
-  for (i32 r = warp(); r < WARP; r += warps()) {
-    const i32 of_rank = transposed ? lane() : r, of_column = transposed ? r : lane();
-    const i32 i = k + of_rank, c = column + of_column;
-    const bool read = i < rank && c < cols && !is_pruned(triplets, i);
-    const i64 at = transposed ? (i64)c * rank + i : (i64)i * cols + c;
-    tile[of_rank][of_column] = read ? factor[at] : 0.0f;
+/* Sets the tile to h times e and scale, 0 for pruned triplets and past the ends. */
+DEVICE void load_scaled_h(HTile &tile, const Increment &of, i32 first_row, i32 rows,
+                          i32 first_rank) {
+  for (i32 i = (i32)threadIdx.x; i < INCREMENT_ROWS * TILE_RANKS; i += (i32)blockDim.x) {
+    const i32 r = first_row + i / TILE_RANKS, k = first_rank + i % TILE_RANKS;
+    const bool read = r < rows && k < of.rank && !is_pruned(of.triplets, k);
+    tile.of[i / TILE_RANKS][i % TILE_RANKS] =
+        read ? multiplier(of.triplets, k) * of.h[(i64)r * of.rank + k] : 0.0f;
   }
 }
 
-/* Adds the increment, and bias unless NULL, to a tile of y; unless `activated` is NULL, sets it,
- * which may be y, to f(y). factor is [rank, cols], or [cols, rank] if transposed. */
-template <class T>
-DEVICE void add_low_rank(T *y, const f32 *h, const Triplets &triplets, const f32 *factor,
-                         const f32 *bias, T *activated, i32 rows, i32 cols, i32 stride, i32 rank,
-                         i32 transposed, i32 kind) {
-  __shared__ f32 left[INCREMENT_ROWS][INCREMENT_PITCH], right[INCREMENT_RANKS][INCREMENT_PITCH];
-  const i32 first_row = (i32)blockIdx.y * INCREMENT_ROWS,
-            first_column = (i32)blockIdx.x * INCREMENT_COLUMNS, c = first_column + lane();
-  const f32 start = bias && c < cols ? bias[c] : 0.0f;
-  f32 sums[ROWS_PER_WARP];
-#pragma unroll
-  for (i32 i = 0; i < ROWS_PER_WARP; i++) sums[i] = start;
-  for (i32 k = 0; k < rank; k += INCREMENT_RANKS) {
+/* The sums of a thread: its warp's rows, its lane's columns. */
+struct Sums {
+  Four row[ROWS_OF_WARP];
+};
+
+/* Adds an increment to the sums of the block's tile. Its factors are not rounded, as they are not on
+ * the CPU. */
+DEVICE void add_increment(Sums &sums, const Increment &of, i32 first_row, i32 rows, i32 first_column,
+                          i32 cols) {
+  __shared__ HTile left;
+  __shared__ FactorTile right;
+  Sums own = {};
+  for (i32 first = 0; first < of.rank; first += TILE_RANKS) {
     __syncthreads(); /* the tiles before have been read */
-    load_scaled_h(left, h, triplets, first_row, rows, k, rank);
-    load_factor(right, factor, triplets, first_column, cols, k, rank, transposed);
+    load_scaled_h(left, of, first_row, rows, first);
+    load_factor<f32>(right, of.factor, first, of.rank, first_column, cols, of.transposed,
+                   [&](i32 k) { return is_pruned(of.triplets, k); });
     __syncthreads();
-    for (i32 r = 0; r < INCREMENT_RANKS && k + r < rank; r++) {
 #pragma unroll
-      for (i32 i = 0; i < ROWS_PER_WARP; i++)
-        sums[i] += left[warp() + i * INCREMENT_WARPS][r] * right[r][lane()];
+    for (i32 k = 0; k < TILE_RANKS; k++) {
+      const Four factor = columns_of(right, k);
+#pragma unroll
+      for (i32 r = 0; r < ROWS_OF_WARP; r++)
+#pragma unroll
+        for (i32 i = 0; i < 4; i++)
+          own.row[r].of[i] += left.of[warp() * ROWS_OF_WARP + r][k] * factor.of[i];
     }
   }
 #pragma unroll
-  for (i32 i = 0; i < ROWS_PER_WARP; i++) {
-    const i32 r = first_row + warp() + i * INCREMENT_WARPS;
-    if (r >= rows || c >= cols) continue;
-    T *at = y + (i64)r * stride + c;
-    store(at, load(at) + sums[i]);
-    if (activated) store(activated + (i64)r * cols + c, activation(kind, load(at)));
+  for (i32 r = 0; r < ROWS_OF_WARP; r++) {
+    const i32 row = first_row + warp() * ROWS_OF_WARP + r;
+    const Factors factors = dropout_factors(of.dropout, row, first_column / 4 + lane());
+#pragma unroll
+    for (i32 i = 0; i < 4; i++) sums.row[r].of[i] += factors.of[i] * own.row[r].of[i];
   }
 }
 
-enum {
-  /* Columns of dy that a block sums, one a lane, for as many triplets at once. */
-  GRADIENT_COLUMNS = WARP,
-  GRADIENT_RANKS = 16,
-  GRADIENT_WARPS = 8,
-  /* Rows of h held in shared memory at once. */
-  GRADIENT_ROWS = 64,
-  ROWS_OF_WARP = GRADIENT_ROWS / GRADIENT_WARPS,
+/* Where sums are added: y [rows, cols], its rows `stride` elements apart. */
+template <class T> struct Result {
+  T *y;
+  i32 rows, cols, stride;
+  const f32 *bias; /* NULL: none */
+  T *activated;    /* [rows, cols], set to f(y); NULL: not; may be y */
+  i32 kind;
 };
 
-/* Adds a triplet's sum for one column to the gradient. */
-DEVICE void add_gradient(f32 *gradient, const Triplets &triplets, i32 k, i32 c, i32 rank, i32 cols,
-                         i32 transposed, f32 sum) {
-  if (is_pruned(triplets, k)) return;
-  gradient[transposed ? (i64)c * rank + k : (i64)k * cols + c] += multiplier(triplets, k) * sum;
-}
-
-/*
- * Sums h^T dy over the block's part of the rows, `part_rows` of them: each warp takes every eighth
- * row, and the warps' sums are added in order. With one part, adds to the gradient; otherwise sets
- * parts [parts, rank, cols].
- */
+/* Adds the sums, and the bias, to the block's tile. */
 template <class T>
-DEVICE void add_factor_gradient(f32 *gradient, f32 *parts, const T *dy, const f32 *h,
-                                const Triplets &triplets, i32 rows, i32 cols, i32 stride, i32 rank,
-                                i32 transposed, i32 part_rows) {
-  __shared__ f32 left[GRADIENT_ROWS][GRADIENT_RANKS];
-  __shared__ f32 partials[GRADIENT_WARPS][GRADIENT_RANKS][GRADIENT_COLUMNS];
-  const i32 c = (i32)blockIdx.x * GRADIENT_COLUMNS + lane(),
-            first_rank = (i32)blockIdx.y * GRADIENT_RANKS, from = (i32)blockIdx.z * part_rows,
-            to = from + part_rows < rows ? from + part_rows : rows;
-  f32 sums[GRADIENT_RANKS] = {};
-  for (i32 row = from; row < to; row += GRADIENT_ROWS) {
-    __syncthreads(); /* the rows before have been read */
-    for (i32 i = threadIdx.x; i < GRADIENT_ROWS * GRADIENT_RANKS; i += blockDim.x) {
-      const i32 r = row + i / GRADIENT_RANKS, k = first_rank + i % GRADIENT_RANKS;
-      const bool read = r < to && k < rank && !is_pruned(triplets, k);
-      left[i / GRADIENT_RANKS][i % GRADIENT_RANKS] = read ? h[(i64)r * rank + k] : 0.0f;
-    }
-    __syncthreads();
-    f32 x[ROWS_OF_WARP]; /* read together, so that their latencies overlap */
+DEVICE void add_sums(const Result<T> &to, const Sums &sums, i32 first_row, i32 first_column) {
+  const i32 col = first_column + 4 * lane();
+  const bool aligned = rows_are_aligned(to.y, to.stride),
+             aligned_result = rows_are_aligned(to.activated, to.cols);
+  Four bias = {};
+  if (to.bias) bias = load_four(to.bias, col, to.cols, false);
 #pragma unroll
-    for (i32 i = 0; i < ROWS_OF_WARP; i++) {
-      const i32 r = row + warp() + i * GRADIENT_WARPS;
-      x[i] = r < to && c < cols ? load(dy + (i64)r * stride + c) : 0.0f;
-    }
+  for (i32 r = 0; r < ROWS_OF_WARP; r++) {
+    const i32 row = first_row + warp() * ROWS_OF_WARP + r;
+    if (row >= to.rows) continue;
+    T *y = to.y + (i64)row * to.stride;
+    Four values = load_four(y, col, to.cols, aligned);
 #pragma unroll
-    for (i32 i = 0; i < ROWS_OF_WARP; i++) {
+    for (i32 i = 0; i < 4; i++) values.of[i] += sums.row[r].of[i] + bias.of[i];
+    store_four(y, col, to.cols, aligned, values);
+    if (!to.activated) continue;
 #pragma unroll
-      for (i32 k = 0; k < GRADIENT_RANKS; k++)
-        sums[k] += left[warp() + i * GRADIENT_WARPS][k] * x[i];
-    }
-  }
-#pragma unroll
-  for (i32 k = 0; k < GRADIENT_RANKS; k++) partials[warp()][k][lane()] = sums[k];
-  __syncthreads();
-  for (i32 k = warp(); k < GRADIENT_RANKS; k += GRADIENT_WARPS) {
-    if (first_rank + k >= rank || c >= cols) continue;
-    f32 sum = 0.0f;
-    for (i32 w = 0; w < GRADIENT_WARPS; w++) sum += partials[w][k][lane()];
-    if (gridDim.z > 1)
-      parts[((i64)blockIdx.z * rank + first_rank + k) * cols + c] = sum;
-    else
-      add_gradient(gradient, triplets, first_rank + k, c, rank, cols, transposed, sum);
+    for (i32 i = 0; i < 4; i++) values.of[i] = activation(to.kind, rounded<T>(values.of[i]));
+    store_four(to.activated + (i64)row * to.cols, col, to.cols, aligned_result, values);
   }
 }
 
-/* Adds the parts' sums, in order, to the gradient: a thread a triplet and column. */
-KERNEL void add_gradient_parts(f32 *gradient, const f32 *parts, const f32 *e, f32 scale, i32 count,
-                               i32 rank, i32 cols, i32 transposed) {
-  const i64 i = own_element();
-  if (i >= (i64)rank * cols) return;
-  f32 sum = 0.0f;
-  for (i32 part = 0; part < count; part++) sum += parts[(i64)part * rank * cols + i];
-  add_gradient(gradient, Triplets{e, scale}, (i32)(i / cols), (i32)(i % cols), rank, cols,
-               transposed, sum);
-}
+#define INCREMENT(i)                                                                              \
+  Increment {                                                                                     \
+    h.of[i], factor.of[i], Triplets{e.of[i], e_scale.of[i]}, rank.of[i], transposed,              \
+        Dropout {                                                                                 \
+      threshold.of[i], scale.of[i], key0.of[i], key1.of[i], step.of[i], site.of[i]                \
+    }                                                                                             \
+  }
 
-#define LOW_RANK(T)                                                                              \
-  KERNEL void add_low_rank_##T(T *y, const f32 *h, const f32 *e, f32 scale, const f32 *factor,   \
-                               const f32 *bias, T *activated, i32 rows, i32 cols, i32 stride,    \
-                               i32 rank, i32 transposed, i32 kind) {                             \
-    add_low_rank(y, h, Triplets{e, scale}, factor, bias, activated, rows, cols, stride, rank,    \
-                 transposed, kind);                                                              \
-  }                                                                                              \
-  KERNEL void add_factor_gradient_##T(f32 *gradient, f32 *parts, const T *dy, const f32 *h,      \
-                                      const f32 *e, f32 scale, i32 rows, i32 stride,             \
-                                      i32 part_rows, i32 rank, i32 cols, i32 transposed) {       \
-    add_factor_gradient(gradient, parts, dy, h, Triplets{e, scale}, rows, cols, stride, rank,    \
-                        transposed, part_rows);                                                  \
+#define LOW_RANK(T)                                                                               \
+  /* Adds to each matrix of a group, a block z, its own increment, or to the one matrix of a      \
+   * grid without z the first `count`, in order. Then adds its bias and activates it. */          \
+  KERNEL void TILED add_low_rank_##T(                                                                   \
+      GROUPED(T *) y, GROUPED(i32) cols, GROUPED(i32) stride, GROUPED(const f32 *) bias,          \
+      GROUPED(T *) activated, GROUPED(i32) kind, i32 rows, i32 count, GROUPED(const f32 *) h,     \
+      GROUPED(const f32 *) factor, GROUPED(const f32 *) e, GROUPED(f32) e_scale,                  \
+      GROUPED(i32) rank, i32 transposed, GROUPED(u32) threshold, GROUPED(f32) scale,              \
+      GROUPED(u32) key0, GROUPED(u32) key1, GROUPED(u32) step, GROUPED(u32) site) {               \
+    const i32 z = (i32)blockIdx.z, first_row = (i32)blockIdx.y * INCREMENT_ROWS,                  \
+              first_column = (i32)blockIdx.x * TILE_COLUMNS;                                      \
+    if (first_column >= cols.of[z]) return;                                                       \
+    Sums sums = {};                                                                               \
+    for (i32 i = z; i < z + count; i++)                                                           \
+      add_increment(sums, INCREMENT(i), first_row, rows, first_column, cols.of[z]);            \
+    add_sums(Result<T>{y.of[z], rows, cols.of[z], stride.of[z], bias.of[z], activated.of[z],      \
+                       kind.of[z]},                                                               \
+             sums, first_row, first_column);                                                      \
   }
 
 LOW_RANK(f32)

@@ -3,75 +3,21 @@
  * recomputes them from the log-sum-exp of each query's scores.
  */
 #include "attention.h"
-
-struct MultiHead {
-  const i32 *query_offsets, *key_offsets;
-  i32 queries, heads, key_heads, dim;
-  i32 query_stride, key_stride;
-  f32 inverse_scale;
-  i32 causal, window; /* window < 0: none */
-  i32 blocks;         /* of each sequence in the grid's x; y is the head */
-};
-
-#define MULTI_HEAD_PARAMETERS                                                                    \
-  const i32 *query_offsets, const i32 *key_offsets, i32 queries, i32 heads, i32 key_heads,       \
-      i32 dim, i32 query_stride, i32 key_stride, f32 inverse_scale, i32 causal, i32 window,      \
-      i32 blocks
-#define MULTI_HEAD_ARGUMENTS                                                                     \
-  (MultiHead{query_offsets, key_offsets, queries, heads, key_heads, dim, query_stride,           \
-             key_stride, inverse_scale, causal, window, blocks})
-
-/* A block's sequence and its first row there. */
-struct Block {
-  i32 start, n;     /* of the queries */
-  i32 key_start, m; /* of the keys */
-  i32 first;
-};
-
-DEVICE Block block_of(const MultiHead &s) {
-  const i32 b = (i32)blockIdx.x / s.blocks;
-  const i32 start = s.query_offsets[b], key_start = s.key_offsets[b];
-  return {start, s.query_offsets[b + 1] - start, key_start, s.key_offsets[b + 1] - key_start,
-          (i32)blockIdx.x % s.blocks * BLOCK_ROWS};
-}
-
-/* Keys that query i of the sequence attends to. Both ends never fall as i rises. */
-DEVICE Range visible_keys(const MultiHead &s, const Block &b, i32 i) {
-  const i32 end = s.causal ? larger(0, b.m - (b.n - 1 - i)) : b.m;
-  if (s.window < 0) return {0, end};
-  return {larger(0, i - s.window), smaller(end, i + s.window + 1)};
-}
-
-/* Keys that some query of the block attends to. */
-DEVICE Range keys_of_block(const MultiHead &s, const Block &b) {
-  const i32 last = smaller(b.first + BLOCK_ROWS, b.n) - 1;
-  return {visible_keys(s, b, b.first).from, visible_keys(s, b, last).to};
-}
-
-/* Queries that may attend to some key of the block. */
-DEVICE Range queries_of_block(const MultiHead &s, const Block &b) {
-  const i32 last = smaller(b.first + BLOCK_ROWS, b.m) - 1;
-  i32 from = 0, to = b.n;
-  if (s.causal) from = larger(from, b.first - b.m + b.n);
-  if (s.window >= 0) {
-    from = larger(from, b.first - s.window);
-    to = smaller(to, last + s.window + 1);
-  }
-  return {from, to};
-}
+#include "multi-head.h"
 
 /* Sets a row of out a warp, and its log_sum_exp unless NULL. */
 template <class T>
 DEVICE void attend(T *out, f32 *log_sums, const T *q, const T *k, const T *v, const MultiHead &s,
                    const Dropout &dropout) {
   DYNAMIC_SHARED(f32, memory);
-  const Block b = block_of(s);
+  const Block b = block_of(s, BLOCK_ROWS);
   if (b.first >= b.n) return;
   const Space space = space_at(memory, s.dim);
   const i32 head = (i32)blockIdx.y, i = b.first + warp(), dim = s.dim;
   const i32 key_column = head / (s.heads / s.key_heads) * dim;
   const bool active = i < b.n;
-  const Range keys = active ? visible_keys(s, b, i) : Range{0, 0}, all = keys_of_block(s, b);
+  const Range keys = active ? visible_keys(s, b, i) : Range{0, 0},
+              all = keys_of_block(s, b, BLOCK_ROWS);
   const i32 row = head * s.queries + b.start + i;
   if (active) load_row(space.row_a, q + (i64)(b.start + i) * s.query_stride + head * dim, dim);
   Softmax sums = softmax();
@@ -103,13 +49,14 @@ DEVICE void attend_queries_backward(T *dq, f32 *delta, const T *dout, const T *o
                                     const f32 *log_sums, const T *q, const T *k, const T *v,
                                     const MultiHead &s, const Dropout &dropout) {
   DYNAMIC_SHARED(f32, memory);
-  const Block b = block_of(s);
+  const Block b = block_of(s, BLOCK_ROWS);
   if (b.first >= b.n) return;
   const Space space = space_at(memory, s.dim);
   const i32 head = (i32)blockIdx.y, i = b.first + warp(), dim = s.dim;
   const i32 key_column = head / (s.heads / s.key_heads) * dim;
   const bool active = i < b.n;
-  const Range keys = active ? visible_keys(s, b, i) : Range{0, 0}, all = keys_of_block(s, b);
+  const Range keys = active ? visible_keys(s, b, i) : Range{0, 0},
+              all = keys_of_block(s, b, BLOCK_ROWS);
   const i32 row = head * s.queries + b.start + i;
   const i64 query_at = (i64)(b.start + i) * s.query_stride + head * dim,
             out_at = ((i64)(b.start + i) * s.heads + head) * dim;
@@ -151,13 +98,13 @@ DEVICE void attend_keys_backward(T *dk, T *dv, const T *dout, const f32 *log_sum
                                  const f32 *delta, const T *q, const T *k, const T *v,
                                  const MultiHead &s, const Dropout &dropout) {
   DYNAMIC_SHARED(f32, memory);
-  const Block b = block_of(s);
+  const Block b = block_of(s, BLOCK_ROWS);
   if (b.first >= b.m) return;
   const Space space = space_at(memory, s.dim);
   const i32 key_head = (i32)blockIdx.y, group = s.heads / s.key_heads, j = b.first + warp(),
             dim = s.dim;
   const bool active = j < b.m;
-  const Range all = queries_of_block(s, b);
+  const Range all = queries_of_block(s, b, BLOCK_ROWS);
   const i64 key_at = (i64)(b.key_start + j) * s.key_stride + key_head * dim;
   if (active) {
     load_row(space.row_a, k + key_at, dim);

@@ -5,6 +5,9 @@
 /* The label of an excluded row. */
 #define IGNORED_LABEL -100
 
+/* The lowest finite float: a class of -infinity leaves it. */
+#define LOWEST -3.402823466e38f
+
 /* Sums over a row of logits + bias. */
 struct RowSums {
   f32 top;          /* the largest */
@@ -12,17 +15,32 @@ struct RowSums {
   f32 differences;  /* sum of x - top */
 };
 
+/* The same of a thread's classes so far, and their number. */
+struct ThreadSums {
+  f32 top, exponentials, differences, count;
+};
+
+/* Relates the sums to a larger top. */
+DEVICE void raise_top(ThreadSums &sums, f32 top) {
+  sums.exponentials *= expf(sums.top - top);
+  sums.differences += sums.count * (sums.top - top);
+  sums.top = top;
+}
+
+/* Reads the row once: sums are raised to a thread's new top as it is met, then to the row's. */
 DEVICE RowSums sum_row(const f32 *logits, const f32 *bias, i32 classes) {
-  f32 top = -infinity(), exponentials = 0.0f, differences = 0.0f;
-  for (i32 c = threadIdx.x; c < classes; c += blockDim.x) top = fmaxf(top, logits[c] + bias[c]);
-  top = block_max(top);
+  ThreadSums own = {LOWEST, 0.0f, 0.0f, 0.0f};
   for (i32 c = threadIdx.x; c < classes; c += blockDim.x) {
-    const f32 difference = logits[c] + bias[c] - top;
-    exponentials += expf(difference);
-    differences += difference;
+    const f32 x = logits[c] + bias[c];
+    if (x > own.top) raise_top(own, x);
+    own.exponentials += expf(x - own.top);
+    own.differences += x - own.top;
+    own.count += 1.0f;
   }
-  exponentials = block_sum(exponentials);
-  return {top, exponentials, block_sum(differences)};
+  const f32 top = block_max(own.top);
+  raise_top(own, top);
+  const f32 exponentials = block_sum(own.exponentials);
+  return {top, exponentials, block_sum(own.differences)};
 }
 
 /* Sets dlogits = weight * (softmax - target), which may be logits; the target is smoothing /

@@ -1,8 +1,17 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { cutLora } from "../../../cli/compare/cut-adapter.ts";
 import type { LoraAdapter } from "../../../core/io/peft-adapter.ts";
 import { float32Tensor } from "../../../core/io/stored-tensor.ts";
-import { incrementOf } from "../../../core/model/export/increment.ts";
+import { applyIncrement, incrementOf } from "../../../core/model/export/increment.ts";
+import golden from "./lora-cut.golden.json" with { type: "json" };
+
+const loraFields = {
+  method: "lora",
+  taskType: null,
+  baseModel: null,
+  dropout: 0,
+  saved: new Map(),
+} as const;
 
 /** B = columns of the identity, A = rows of the identity times the sizes: singular values by layer. */
 function loraOf(sizes: Readonly<Record<string, readonly number[]>>, width: number): LoraAdapter {
@@ -17,8 +26,7 @@ function loraOf(sizes: Readonly<Record<string, readonly number[]>>, width: numbe
     const [A, B] = [float32Tensor([rank, size], a), float32Tensor([size, rank], b)];
     return { path, alpha: 2 * rank, A, B };
   });
-  const base = { taskType: null, baseModel: null, dropout: 0, saved: new Map() };
-  return { method: "lora", ...base, modules };
+  return { ...loraFields, modules };
 }
 
 test("the largest singular values over all layers stay, those that fit, with the same scale", () => {
@@ -49,3 +57,31 @@ test("a budget of everything cuts nothing", () => {
     [2, 3],
   ]);
 });
+
+describe("numpy's cuts (test/oracle/lora_cut.py)", () => {
+  const modules = golden.layers.map(({ path, alpha, inputs, outputs, a, b }) => ({
+    path,
+    alpha,
+    A: float32Tensor([golden.rank, inputs], Float32Array.from(a)),
+    B: float32Tensor([outputs, golden.rank], Float32Array.from(b)),
+  }));
+  for (const { budget, ranks, increments } of golden.cuts)
+    test(`to ${budget} parameters`, () => {
+      const cut = cutLora({ ...loraFields, modules }, budget);
+      for (const [i, { path, inputs, outputs }] of golden.layers.entries()) {
+        const module = cut.modules.find((one) => one.path === path);
+        expect(module?.A.shape[0] ?? 0, path).toBe(ranks[i]!);
+        if (!module) continue;
+        const columns = applyIncrement(incrementOf(cut, module), identity(inputs)).values;
+        for (const [index, value] of increments[i]!.entries()) {
+          const [row, column] = [Math.floor(index / inputs), index % inputs];
+          expect(columns[column * outputs + row], path).toBeCloseTo(value, 5);
+        }
+      }
+    });
+});
+
+function identity(size: number) {
+  const values = Float64Array.from({ length: size * size }, (_, i) => +(i % (size + 1) === 0));
+  return { rows: size, cols: size, values };
+}

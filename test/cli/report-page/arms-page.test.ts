@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { armsPage, MOST_DRAWN } from "../../../cli/report-page/arms-page.ts";
+import { armsPage } from "../../../cli/report-page/arms-page.ts";
 import { meanRun } from "../../../cli/report-page/mean-run.ts";
 import { comparedRuns, scoreOf, seeds } from "./compared-runs.ts";
 import { accuracyAt, lossAt } from "./written-run.ts";
@@ -35,7 +35,7 @@ test("names of arms are text, in tables, charts and settings", () => {
   expect(page).not.toContain("\u0085");
 });
 
-test("the curves of an arm are means over its seeds; the first eight arms are drawn", () => {
+test("the curves of an arm are means over its seeds", () => {
   const report = comparedRuns(["lora", "adalora"], scratch);
   const { log, result, name } = meanRun("arm", report.arms[1]!.runs);
   expect([name, result?.best]).toEqual(["arm", null]);
@@ -43,12 +43,39 @@ test("the curves of an arm are means over its seeds; the first eight arms are dr
   const [first] = log.evaluations;
   const gain = seeds.reduce((sum, seed) => sum + scoreOf(1, seed) - 0.75, 0) / 3;
   expect(first?.metrics["accuracy"]).toBeCloseTo(accuracyAt(first!.step, 40) + gain, 10);
-  const many = Array.from({ length: 10 }, (_, i) => ({ ...report.arms[0]!, name: `arm ${i}` }));
-  const page = armsPage({ ...report, arms: many });
-  expect([page.includes(`arm ${MOST_DRAWN - 1}`), page.includes(`arm ${MOST_DRAWN}`)]).toEqual([
-    true,
-    false,
-  ]);
+});
+
+test("more than eight arms get a panel each, and a row each of the settings that differ", () => {
+  const report = comparedRuns(["lora", "adalora"], scratch);
+  const arms = (count: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const runs = report.arms[0]!.runs.map((run) => ({
+        ...run,
+        config: { ...run.config, lr: i / 100 },
+      }));
+      return { name: `arm ${i}`, runs };
+    });
+  const specsOf = (count: number) => {
+    const page = armsPage({ ...report, arms: arms(count) });
+    const [, data = ""] = /id="report-data">([^]*?)<\/script>/.exec(page) ?? [];
+    return { page, specs: JSON.parse(data).specs };
+  };
+  const few = specsOf(8).specs["task-loss"];
+  expect(few.facet).toBeUndefined();
+  expect(few.encoding.color.legend).toEqual({
+    title: null,
+    columns: { expr: "max(1, floor((width + 40) / 62.5))" },
+    symbolOpacity: 1,
+  });
+  const { page, specs } = specsOf(10);
+  for (const id of ["metric-accuracy", "task-loss", "lr"]) {
+    expect(specs[id].facet.sort).toEqual(Array.from({ length: 10 }, (_, i) => `arm ${i}`));
+    expect(specs[id].spec.layer[0].data).toEqual({ name: "all" });
+    expect(new Set(specs[id].datasets.all.map(({ run }: { run: string }) => run)).size).toBe(10);
+  }
+  const [, differing = ""] = /Configuration: what differs([^]*?)<\/table>/.exec(page) ?? [];
+  expect(differing.match(/<th scope="col"[^>]*>[^<]*/g)?.at(-1)).toEndWith(">lr");
+  expect(differing).toMatch(/arm 9<\/th>\s*<td class="text">0.09</);
 });
 
 test("a page without finished runs has no link to them, and a lone arm no empty note", () => {

@@ -114,9 +114,11 @@ describe.skipIf(chromium === undefined)("the report in Chromium (skipped without
     120_000,
   );
 
-  test("draws a comparison, and has no serious accessibility violation there", async () => {
+  test("draws all arms of a comparison, and has no serious accessibility violation", async () => {
     const file = join(scratch, "compared.html");
-    writeArmsReport(comparedRuns(["lora", "<img src=x onerror=alert(1)>"], scratch), file);
+    const others = Array.from({ length: 7 }, (_, i) => `adalora:lr-e=0.0${i + 1}`);
+    const names = ["lora", "<img src=x onerror=alert(1)>", ...others];
+    writeArmsReport(comparedRuns(names, scratch), file);
     await page.setViewport({ width: 360, height: 900 });
     await page.goto(`file://${file}`, { timeout: 120_000 });
     await page.waitForSelector("html[data-charts=drawn]", { timeout: 60_000 });
@@ -128,6 +130,10 @@ describe.skipIf(chromium === undefined)("the report in Chromium (skipped without
       ["chart-differences", 1],
     ]);
     expect(new Set(drawn.map(([, count]) => count))).toEqual(new Set([1]));
+    const titles = await page.$$eval("#chart-task-loss text", (all) =>
+      all.map((one) => one.textContent),
+    );
+    expect(titles).toEqual(expect.arrayContaining(others));
     await page.evaluate(axe);
     expect(await page.evaluate(SERIOUS)).toEqual([]);
     const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");

@@ -1,11 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import {
-  continued,
-  rungsOf,
-  rungSteps,
-  shortened,
-  restartReason,
-} from "../../../cli/sweep/rungs.ts";
+import { rungsOf, rungSteps, shortened, restartReason } from "../../../cli/sweep/rungs.ts";
 import { resolveConfig, type RunConfig } from "../../../core/config/run-config.ts";
 import { resolveSchedule } from "../../../core/run/phases.ts";
 
@@ -63,13 +57,6 @@ describe("a rung", () => {
     const found = restartReason(config, resolveSchedule(config, 100), 10);
     if (reason === undefined) expect(found).toBeUndefined();
     else expect(found).toContain(reason);
-  });
-
-  test("that continues is evaluated at its end; --eval-steps is kept, or refused", () => {
-    const config = configOf({ method: "lora", schedule: "constant", evalSteps: 5 });
-    expect(continued(config, 12, false).evalSteps).toBe(12);
-    expect(continued(config, 10, true)).toBe(config);
-    expect(() => continued(config, 12, true)).toThrow("--eval-steps must divide 12, the steps of");
   });
 
   test("that trains from scratch has each phase at its share of the run, and prunes as often", () => {

@@ -17,11 +17,11 @@ import { localSources, quietObserver } from "../../helpers/local-run.ts";
 const task = tinyTask();
 afterAll(() => rmSync(task.folder, { recursive: true }));
 
-function prepared(method: Method, device: string) {
+function prepared(method: Method, device: string, batchSize = 20) {
   const values = { task: "rte", model: task.model, data: task.data, method, device } as const;
   const rest = {
     maxSteps: 6,
-    batchSize: 20,
+    batchSize,
     saveSteps: 2,
     saveLimit: 2,
     evalSteps: 3,
@@ -80,4 +80,17 @@ test("weights counts the frozen parameters in the backend's dtype", async () => 
     const { weights } = await runNeeds(await prepared("bitfit", device), await modelOf(device));
     expect(weights).toBe(bytes * elements);
   }
+});
+
+test("the search for embedding rows ends once batches read no new ones", async () => {
+  const run = await prepared("lora", "cpu", 1);
+  let batches = 0;
+  const train: typeof run.train = Object.assign(Object.create(run.train), {
+    batch(features: ArrayLike<number>) {
+      batches++;
+      return run.train.batch(features);
+    },
+  });
+  await runNeeds({ ...run, train }, await modelOf("cpu"));
+  expect([run.train.rows, batches]).toEqual([20, 1 + 6 + 2]); // those two are training steps
 });

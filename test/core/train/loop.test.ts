@@ -30,6 +30,11 @@ describe("the loop", () => {
     expect(outcome.final[0]?.split).toBe("validation");
   });
 
+  test("evaluates after one more step where that is requested", async () => {
+    const { evaluations } = await train(create({ options: { evalAfter: 5 } }));
+    expect(evaluations.map(({ step }) => step)).toEqual([3, 5, 6, 9, 12]);
+  });
+
   test("learns its rows over a complete schedule", async () => {
     const setup = create({
       model: { dropout: 0 },

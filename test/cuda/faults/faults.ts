@@ -94,15 +94,51 @@ const barriers: readonly PlantedFault[] = [
   }),
   inKernel("low-rank", {
     what: "a tile is read before it is written",
-    find: `rank, transposed);\n    ${BARRIER}`,
-    replace: "rank, transposed);",
+    find: `is_pruned(of.triplets, k); });\n    ${BARRIER}`,
+    replace: "is_pruned(of.triplets, k); });",
     cases: "addLowRank",
   }),
-  inKernel("low-rank", {
-    what: "the warps' sums are read before they are written",
-    find: `= sums[k];\n  ${BARRIER}`,
-    replace: "= sums[k];",
+  inKernel("projections", {
+    what: "a factor's tile is overwritten before it is read",
+    find: `${BARRIER} /* the tile before has been read */`,
+    replace: "",
+    cases: "linears, query, key, value",
+  }),
+  inKernel("projections", {
+    what: "a factor's tile is read before it is written",
+    find: `${BARRIER}\n    add_products`,
+    replace: "add_products",
+    cases: "linears, query, key, value",
+  }),
+  inKernel("factor-gradients", {
+    what: "rows of h are overwritten before they are read",
+    find: `${BARRIER} /* the rows before have been read */`,
+    replace: "",
+    cases: "addFactorGradient 130x160",
+  }),
+  inKernel("factor-gradients", {
+    what: "rows of h are read before they are written",
+    find: `= value; });\n    ${BARRIER}`,
+    replace: "= value; });",
     cases: "addFactorGradient",
+  }),
+  inKernel("factor-gradients", {
+    what: "the warps add their sums out of turn",
+    find: `${BARRIER} /* the next warp adds to these */`,
+    replace: "",
+    cases: "addFactorGradient",
+  }),
+  inHeader("factor-gradients", "factor-gradients", {
+    what: "the number of earlier parts is read before it is written",
+    find: `atomicAdd(counter, 1);\n  ${BARRIER}`,
+    replace: "atomicAdd(counter, 1);",
+    cases: "addFactorGradient 130x160",
+  }),
+  inHeader("factor-gradients", "factor-gradients", {
+    what: "the count of a tile's parts is not set to 0 again",
+    find: "if (threadIdx.x == 0) *counter = 0;",
+    replace: "",
+    cases: "addFactorGradient 130x160",
   }),
   inKernel("multi-head", {
     what: "a tile of keys is overwritten before it is read",
@@ -167,11 +203,35 @@ const memory: readonly PlantedFault[] = [
     replace: "partials[warp()][lane() + 1] = sums;",
     cases: "addColumnSums",
   }),
-  inKernel("low-rank", {
+  inHeader("triplets", "low-rank", {
     what: "pruned triplets are read",
     find: "return t.e && t.e[k] == 0.0f;",
     replace: "return false;",
     cases: "addLowRank",
+  }),
+  inHeader("vectors", "low-rank", {
+    what: "four columns are read from an address of one column's alignment",
+    find: "return (u64)matrix % (4 * sizeof(T)) == 0 && stride % 4 == 0;",
+    replace: "return true;",
+    cases: "addLowRank",
+  }),
+  inKernel("projections", {
+    what: "one row past the end of h is set",
+    find: "row < rows && k < rank) h",
+    replace: "row <= rows && k < rank) h",
+    cases: "linears, ",
+  }),
+  inHeader("factor-gradients", "factor-gradients", {
+    what: "rows past the last are summed",
+    find: "from + part_rows < rows ? from + part_rows : rows",
+    replace: "from + part_rows",
+    cases: "addFactorGradient 130x160",
+  }),
+  inKernel("factor-gradients", {
+    what: "dropout is missing in the gradient of A",
+    find: "of.dropout, r)",
+    replace: "Dropout{}, r)",
+    cases: "linearsBackward, of different",
   }),
   inKernel("rows", {
     what: "rows of one id are added by several blocks",
@@ -213,9 +273,9 @@ const host: readonly PlantedFault[] = [
   },
   {
     what: "a kernel gets an address of the host",
-    file: "kernels.ts",
-    find: "wide(at, arg.pointer)",
-    replace: "wide(at, base)",
+    file: "arguments.ts",
+    find: "wide(words, at, value.pointer)",
+    replace: "wide(words, at, base)",
     cases: "add ",
   },
   {

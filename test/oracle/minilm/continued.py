@@ -2,9 +2,11 @@
 
   python continued.py START GLUE PROJECT METHOD STEPS OUT [FIRST]    (START and GLUE as for minilm.py; METHOD: adalora or lora)
 
-With FIRST, a value of --start, the program trains first instead, and PEFT loads what it saved: the logits must be equal too.
+With FIRST, settings such as start=lora,lr_e=0.02,budget_unit=parameters, the program trains first instead, and PEFT loads what it saved:
+the logits must be equal too.
 
-STS-B in batches of 4, float32, dropout 0, a fresh optimizer. Prints the largest relative difference of a loss; exits 1 above 1e-5.
+STS-B in batches of 4, float32, dropout 0, a fresh optimizer. Prints the largest relative difference of a loss; exits 1 above 1e-5,
+with FIRST above 1e-4: the squared error of a small residual magnifies the logits' rounding.
 PEFT's allocator would count triplets in its new budget that the files have no more, and prune others in their place: it is told what is left.
 """
 import itertools, json, subprocess, sys
@@ -64,7 +66,9 @@ def run(folder, **more):
 
 if own:
     ranks = dict(init_rank=8, target_rank=4, alpha=16) if adalora else dict(init_rank=4, alpha=8)
-    first, logits = run("first", start=own[0], batch_size=32, **ranks)
+    given = dict(setting.split("=") for setting in own[0].split(","))
+    given = {name: float(value) if name.startswith("lr") else value for name, value in given.items()}
+    first, logits = run("first", batch_size=32, **ranks, **given)
     adapter = out / "first/adapter"
 else:
     split = minilm.Split(start, glue, task, "train.tsv")
@@ -88,7 +92,7 @@ if own:
     dev = minilm.Split(start, glue, task, "dev.tsv")
     dev.rows, dev.labels = dev.rows[:EVALUATED], dev.labels[:EVALUATED]
     apart = max(abs(a - b) for ours, theirs in zip(logits, minilm.dev_logits(model, dev), strict=True) for a, b in zip(ours, theirs))
-    print(f"{method}, --start {own[0]}: largest difference of a logit in PEFT {apart:.1e} of {EVALUATED} rows")
+    print(f"{method}, {own[0]}: largest difference of a logit in PEFT {apart:.1e} of {EVALUATED} rows")
     assert apart < 1e-4
 if adalora:
     model.base_model.rankallocator._set_budget_scheduler(model.base_model.model)
@@ -100,4 +104,4 @@ differences = [abs(a - b) / abs(b) for a, b in zip(ours, theirs)]
 ranks = json.loads((out / "run/rank_pattern.json").read_text()).values()
 print(f"{method}: {steps} steps from {first[0]:.4f} to {first[-1]:.4f}, then {steps} more to {theirs[-1]:.4f}: "
       f"largest relative difference {max(differences):.1e}, first step {differences[0]:.1e}; ranks left {sum(ranks)}")
-sys.exit(max(differences) > 1e-5)
+sys.exit(max(differences) > (1e-4 if own else 1e-5))

@@ -2,10 +2,10 @@
 import { check, type Finding } from "../../../../core/finding.ts";
 import { inspectDevice } from "../../../../ffi/cuda/context.ts";
 import { openCublasLibrary } from "../../../../ffi/cuda/cublas.ts";
+import { openCublasLtLibrary } from "../../../../ffi/cuda/cublaslt-symbols.ts";
 import { MAJORS } from "../../../../ffi/cuda/libraries.ts";
 import { openNvrtc } from "../../../../ffi/cuda/nvrtc.ts";
 import { findLibrariesFor, openSystemDriver, shownVersion } from "../../../../ffi/cuda/open.ts";
-import { openLibrary } from "../../../../ffi/load.ts";
 import { EMULATED, openTarget, ordinalOf } from "../target.ts";
 import { emit, type Flags, say, runAsJob } from "./job.ts";
 
@@ -43,7 +43,7 @@ async function real({ device }: Flags): Promise<Finding[]> {
   });
   const cublas = await check("cuBLAS", () => {
     const libraries = findLibrariesFor(version);
-    openLibrary("cuBLASLt", libraries.cublasLt, {}, "");
+    openCublasLtLibrary(libraries.cublasLt);
     return openCublasLibrary(libraries.cublas).path;
   });
   return [driver, nvrtc, cublas];

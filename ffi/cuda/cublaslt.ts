@@ -1,0 +1,159 @@
+import { errors } from "../../core/errors.ts";
+import { ABI, CUBLAS_STATUSES } from "./abi.ts";
+import { closeAll, type OnOpen } from "./close-all.ts";
+import type { CudaContext } from "./context.ts";
+import type { ProductOperand, ProductSizes, Workspace } from "./cublas.ts";
+import {
+  type Alignments,
+  type CheckStatus,
+  type Descriptors,
+  ltDescriptors,
+  type ProductShape,
+} from "./cublaslt-descriptors.ts";
+import { type CublasLtSymbols, openCublasLtLibrary } from "./cublaslt-symbols.ts";
+import { out, outHandle } from "./driver.ts";
+
+/** An open cuBLASLt on the compute stream. */
+export interface CublasLt {
+  /**
+   * Queues row-major C[m, n] = op(A) op(B) + beta C + bias. `bias`: the address of n elements of
+   * C's type. Returns false, with nothing queued, where the library has no algorithm for the shape.
+   * Throws E_NATIVE.
+   */
+  multiply(
+    sizes: ProductSizes,
+    a: ProductOperand,
+    b: ProductOperand,
+    c: Omit<ProductOperand, "transposed">,
+    bias?: number,
+  ): boolean;
+}
+
+/** How a product of one shape and alignment is computed. */
+interface Plan extends Pick<Descriptors, "product" | "layouts"> {
+  /** cublasLtMatmulAlgo_t; absent: the library has none. */
+  readonly algorithm: Uint8Array | undefined;
+}
+
+/**
+ * Most plans that are kept: numbers of rows differ from step to step, so that their shapes don't
+ * come to an end.
+ */
+const MOST_PLANS = 4096;
+
+/** What algorithms may require at most. */
+const MOST_ALIGNMENT = 256;
+
+/** The largest power of two, up to 256, that divides an address. */
+export function alignmentOf(address: number): number {
+  const low = address % MOST_ALIGNMENT;
+  return low === 0 ? MOST_ALIGNMENT : low & -low;
+}
+
+const check: CheckStatus = (status, call) => {
+  if (status !== 0) throw errors.native(call, status, CUBLAS_STATUSES[status] ?? "unknown error");
+};
+
+/**
+ * Opens cuBLASLt, which shares a workspace with cuBLAS: one stream orders their products. The
+ * algorithm of a shape is chosen once, by the library's heuristic, and kept.
+ */
+export function openCublasLt(
+  context: CudaContext,
+  candidates: readonly string[],
+  workspace: Workspace,
+  onOpen: OnOpen,
+  tf32 = false,
+): CublasLt {
+  const { symbols } = openCublasLtLibrary(candidates);
+  check(symbols.cublasLtCreate(out), "cublasLtCreate");
+  const handle = outHandle();
+  onOpen(() => check(symbols.cublasLtDestroy(handle), "cublasLtDestroy"));
+  const descriptors = ltDescriptors(symbols, check);
+  const plans = new Map<string, Plan>();
+  onOpen(() => closeAll([...plans.values()].map((plan) => () => descriptors.free(plan))));
+  const choose = algorithmChooser(symbols, handle);
+
+  function makePlan(shape: ProductShape, alignments: Alignments, bias: number | undefined): Plan {
+    const { preference, ...made } = descriptors.create(shape, alignments, workspace.bytes);
+    try {
+      if (bias !== undefined) descriptors.setBias(made.product, bias);
+      return { ...made, algorithm: choose(made, preference) };
+    } finally {
+      descriptors.freePreference(preference);
+    }
+  }
+
+  function planOf(shape: ProductShape, alignments: Alignments, bias: number | undefined): Plan {
+    const key = keyOf(shape, alignments, bias);
+    const known = plans.get(key);
+    if (known !== undefined) return known;
+    const [oldest] = plans;
+    if (plans.size >= MOST_PLANS && oldest !== undefined) {
+      plans.delete(oldest[0]);
+      descriptors.free(oldest[1]);
+    }
+    const plan = makePlan(shape, alignments, bias);
+    plans.set(key, plan);
+    return plan;
+  }
+
+  const [zero, one] = [new Float32Array(new ArrayBuffer(4)), new Float32Array(new ArrayBuffer(4))];
+  one[0] = 1;
+  return {
+    multiply(sizes, a, b, c, bias) {
+      const shape = { ...sizes, a, b, c, bias: bias !== undefined, tf32 };
+      const alignments = {
+        a: alignmentOf(a.pointer),
+        b: alignmentOf(b.pointer),
+        c: alignmentOf(c.pointer),
+      };
+      const { product, layouts, algorithm } = planOf(shape, alignments, bias);
+      if (algorithm === undefined) return false;
+      if (bias !== undefined) descriptors.setBias(product, bias);
+      const status = symbols.cublasLtMatmul(
+        handle, product, one, b.pointer, layouts[0], a.pointer, layouts[1],
+        sizes.beta === 1 ? one : zero, c.pointer, layouts[2], c.pointer, layouts[2],
+        algorithm, workspace.pointer, workspace.bytes, context.stream,
+      ); // prettier-ignore
+      if (status !== 0) check(status, `cublasLtMatmul ${sizes.m}x${sizes.n}x${sizes.k}`);
+      return true;
+    },
+  };
+}
+
+/** The library's choice for a product, its own first one. */
+function algorithmChooser(symbols: CublasLtSymbols, handle: ReturnType<typeof outHandle>) {
+  const size = ABI["sizeof cublasLtMatmulHeuristicResult_t"];
+  const result = new Int32Array(new ArrayBuffer(size));
+  const found = new Int32Array(new ArrayBuffer(4));
+  return (
+    { product, layouts: [a, b, c] }: Pick<Descriptors, "product" | "layouts">,
+    preference: Descriptors["preference"],
+  ): Uint8Array | undefined => {
+    found[0] = 0;
+    const status = symbols.cublasLtMatmulAlgoGetHeuristic(
+      handle, product, a, b, c, c, preference, 1, result, found,
+    ); // prettier-ignore
+    if (status === NOT_SUPPORTED) return undefined;
+    check(status, "cublasLtMatmulAlgoGetHeuristic");
+    const state = result[ABI["cublasLtMatmulHeuristicResult_t.state"] / 4];
+    if (found[0] === 0 || state !== 0) return undefined;
+    const algorithm = new Uint8Array(new ArrayBuffer(ABI["sizeof cublasLtMatmulAlgo_t"]));
+    algorithm.set(new Uint8Array(result.buffer, 0, algorithm.length));
+    return algorithm;
+  };
+}
+
+/** CUBLAS_STATUS_NOT_SUPPORTED: there is no algorithm. */
+const NOT_SUPPORTED = 15;
+
+function keyOf(
+  { m, n, k, beta, a, b, c }: ProductShape,
+  alignments: Alignments,
+  bias: number | undefined,
+): string {
+  const operand = ({ type, ld, transposed }: ProductShape["a"]) => `${type}${ld}${transposed}`;
+  const added = bias === undefined ? 0 : alignmentOf(bias);
+  return `${m},${n},${k},${beta},${operand(a)},${operand(b)},${c.type}${c.ld},${alignments.a},${alignments.b},${alignments.c},${added}`;
+}

@@ -1,0 +1,370 @@
+/*
+ * Disentangled attention in bf16 on tensor cores: scores, and the position terms that they add up,
+ * exist a tile at a time. See flash-positions.h for these terms, flash-tiles.h for tiles.
+ *
+ * Backward is one launch of blocks of four kinds, which fill the device together: of a tile of
+ * queries for dq, of a tile of keys for dk and dv, and for each table's gradient of all pairs of
+ * tiles that are equally far apart. These have the same differences of positions, so that a block
+ * sums the gradients of 127 window rows in registers; add_windows then adds what blocks of
+ * neighbouring distances share. Each kind computes the probabilities anew: nothing of size n^2 is
+ * ever in memory.
+ */
+#include "flash-positions.h"
+
+/* Where the tiles of a block lie in shared memory. */
+struct Space {
+  bf16 *own_a, *other_a, *own_b, *other_b; /* [64, 64]: q and k, dout (in backward) and v */
+  bf16 *own_table, *other_table;           /* [WINDOW, 64] */
+  f32 *products;                           /* [64, PITCH] */
+  QuerySums *sums;                         /* in backward */
+};
+
+/* As sharedBytes of backend/flash-disentangled.ts counts it. */
+DEVICE Space space_at(bf16 *memory, bool backward) {
+  enum { TILE = TILE_ROWS * HEAD, TABLE = WINDOW * HEAD };
+  bf16 *own_b = memory + 2 * TILE, *other_b = backward ? own_b + TILE : own_b,
+       *tables = other_b + TILE;
+  f32 *products = reinterpret_cast<f32 *>(tables + 2 * TABLE);
+  return {memory,
+          memory + TILE,
+          own_b,
+          other_b,
+          tables,
+          tables + TABLE,
+          products,
+          reinterpret_cast<QuerySums *>(products + TILE_ROWS * PITCH)};
+}
+
+/* Operands and results. */
+struct Tensors {
+  bf16 *out, *dq, *dk, *dv;
+  f32 *log_sums; /* [heads, query rows] */
+  i32 query_rows;
+  const bf16 *dout, *q, *k, *v, *pos_key, *pos_query;
+};
+
+/* Columns of a matrix that belong to this block's head. */
+template <class T> DEVICE HeadRows<T> of_head(T *matrix, const Disentangled &s) {
+  return head_rows(matrix, (i64)s.heads * s.dim, (i32)blockIdx.y * s.dim, s.dim);
+}
+
+/* A pair of tiles of a sequence, from positions counted from its first. */
+struct TilePair {
+  i32 own, other;
+};
+
+/* The pairs of two tiles that have tokens. */
+template <bool KEYS>
+DEVICE ScoreBits present_pairs(const Disentangled &s, const Placed &p, const TilePair &tiles) {
+  const i32 own_end = tiles.own + TILE_ROWS, other_end = tiles.other + TILE_ROWS;
+  if (p.whole && own_end <= (KEYS ? p.keys : p.queries) &&
+      other_end <= (KEYS ? p.queries : p.keys))
+    return 0xffffffffu;
+  const i32 row = tiles.own + first_of_warp() + row_of_half(0), column = tiles.other + own_pair();
+  ScoreBits present = 0;
+#pragma unroll 1
+  for (i32 n = 0; n < COLUMN_TILES; n++)
+#pragma unroll
+    for (i32 i = 0; i < 4; i++) {
+      const i32 r = row + i / 2 * 8, c = column + 8 * n + i % 2;
+      if (query_index(s, p, KEYS ? c : r) >= 0 && key_index(s, p, KEYS ? r : c) >= 0)
+        present |= 1u << (4 * n + i);
+    }
+  return present;
+}
+
+/* The pairs of two tiles that dropout keeps; it counts tokens, not positions. */
+template <bool KEYS>
+DEVICE ScoreBits kept_tokens(const Disentangled &s, const Placed &p, const TilePair &tiles,
+                             const Dropout &dropout) {
+  const i32 row = tiles.own + first_of_warp() + row_of_half(0), column = tiles.other + own_pair(),
+            dropout_row = (i32)blockIdx.y * s.tokens + p.sequence.start;
+  if (p.whole)
+    return kept_pairs<KEYS>(dropout, dropout_row + (KEYS ? column : row), KEYS ? row : column);
+  ScoreBits kept = 0;
+#pragma unroll 1
+  for (i32 at = 0; at < 4 * COLUMN_TILES; at++) {
+    const i32 r = row + at % 4 / 2 * 8, c = column + at / 4 * 8 + at % 2,
+              i = query_index(s, p, KEYS ? c : r), j = key_index(s, p, KEYS ? r : c);
+    if (dropout_factor(dropout, dropout_row + i, j) != 0.0f) kept |= 1u << at;
+  }
+  return kept;
+}
+
+/* Sets the scores of this warp's rows of the own tile and of the other, -Infinity where a pair
+ * lacks a token. All warps of the block take part. */
+template <bool KEYS>
+DEVICE void set_scores(Scores &scores, const Space &space, const Tensors &t, const Disentangled &s,
+                       const Placed &p, const TilePair &tiles) {
+  scores = {};
+  add_inner_products<HEAD>(scores, space.own_a, first_of_warp(), space.other_a, 0);
+  if (KEYS ? t.pos_key : t.pos_query)
+    add_other_positions(scores, space.products, space.other_a, space.other_table);
+  if (KEYS ? t.pos_query : t.pos_key)
+    add_own_positions(scores, space.products, space.own_a, space.own_table);
+  mask_scores(scores, present_pairs<KEYS>(s, p, tiles), s.inverse_scale * LOG2_E);
+}
+
+/* Starts to copy both tables' windows. */
+template <bool KEYS>
+DEVICE void copy_windows(const Space &space, const Tensors &t, const Disentangled &s, i32 apart) {
+  const bf16 *own = KEYS ? t.pos_query : t.pos_key, *other = KEYS ? t.pos_key : t.pos_query;
+  if (own) copy_window<KEYS>(space.own_table, s, of_head(own, s), apart);
+  if (other) copy_window<KEYS>(space.other_table, s, of_head(other, s), apart);
+}
+
+/* Sets out and, unless NULL, log_sums of a tile of queries. The values of a tile of keys are copied
+ * while its scores are computed, and the next keys and windows while values are summed. */
+DEVICE void attend(const Tensors &t, const Disentangled &s, const Dropout &dropout) {
+  DYNAMIC_SHARED(bf16, memory);
+  const Space space = space_at(memory, false);
+  const Placed p = placed(s, (i32)blockIdx.x / s.blocks);
+  TilePair tiles = {(i32)blockIdx.x % s.blocks * TILE_ROWS, 0};
+  if (tiles.own >= p.queries) return;
+  const auto own_row = [&](i32 r) { return query_row(s, p, tiles.own + r); };
+  const auto other_row = [&](i32 r) { return key_row(s, p, tiles.other + r); };
+  const auto copy_keys = [&] {
+    if (tiles.other < p.keys) {
+      copy_tile<HEAD, TILE_ROWS>(space.other_a, of_head(t.k, s), other_row);
+      copy_windows<false>(space, t, s, tiles.own - tiles.other);
+    }
+    commit_copies();
+  };
+  const auto copy_values = [&] {
+    if (tiles.other < p.keys)
+      copy_tile<HEAD, TILE_ROWS>(space.other_b, of_head(t.v, s), other_row);
+    commit_copies();
+  };
+  if (p.keys > 0) copy_tile<HEAD, TILE_ROWS>(space.own_a, of_head(t.q, s), own_row);
+  copy_keys();
+  copy_values();
+  SoftmaxRows<HEAD> rows = softmax_rows<HEAD>();
+  while (tiles.other < p.keys) {
+    wait_copies<1>();
+    __syncthreads(); /* keys and windows have landed */
+    const ScoreBits kept = kept_tokens<false>(s, p, tiles, dropout);
+    Scores scores;
+    set_scores<false>(scores, space, t, s, p, tiles);
+    __syncthreads(); /* keys and windows have been read */
+    tiles.other += TILE_ROWS;
+    copy_keys();
+    add_tile(rows, scores);
+    drop(scores, kept, dropout.scale);
+    wait_copies<1>();
+    __syncthreads(); /* the values have landed */
+    add_weighted_tile<HEAD>(rows.out, scores, space.other_b);
+    __syncthreads(); /* the values have been read */
+    copy_values();
+  }
+  f32 factor[2];
+#pragma unroll
+  for (i32 half = 0; half < 2; half++) {
+    const f32 total = row_sum(rows.total[half]);
+    factor[half] = total == 0.0f ? 0.0f : 1.0f / total;
+    const i32 row = own_row(first_of_warp() + row_of_half(half));
+    if (t.log_sums && row >= 0 && lane() % 4 == 0)
+      t.log_sums[(i64)blockIdx.y * t.query_rows + row] = rows.top[half] * LN_2 + logf(total);
+  }
+  store_rows<HEAD>(of_head(t.out, s), rows.out, factor, space.own_a,
+                   [&](i32 r) { return own_row(first_of_warp() + r); });
+}
+
+/* Starts to copy a pair of tiles; sets the sums of its queries. */
+template <bool KEYS>
+DEVICE void prepare_pair(const Space &space, const Tensors &t, const Disentangled &s,
+                         const Placed &p, const TilePair &tiles, bool own_too) {
+  const auto queries = [&](i32 r) { return query_row(s, p, (KEYS ? tiles.other : tiles.own) + r); };
+  const auto keys = [&](i32 r) { return key_row(s, p, (KEYS ? tiles.own : tiles.other) + r); };
+  if (own_too || KEYS) {
+    copy_tile<HEAD, TILE_ROWS>(KEYS ? space.other_a : space.own_a, of_head(t.q, s), queries);
+    copy_tile<HEAD, TILE_ROWS>(KEYS ? space.other_b : space.own_b, of_head(t.dout, s), queries);
+    set_query_sums<HEAD>(*space.sums, of_head(t.dout, s), of_head((const bf16 *)t.out, s),
+                         t.log_sums + (i64)blockIdx.y * t.query_rows, queries);
+  }
+  if (own_too || !KEYS) {
+    copy_tile<HEAD, TILE_ROWS>(KEYS ? space.own_a : space.other_a, of_head(t.k, s), keys);
+    copy_tile<HEAD, TILE_ROWS>(KEYS ? space.own_b : space.other_b, of_head(t.v, s), keys);
+  }
+}
+
+/* Sets `scores` to a pair of tiles' gradients of scores, before their division by scale, and
+ * `dropped` to its probabilities after dropout. */
+template <bool KEYS>
+DEVICE void set_gradients(Scores &scores, Scores &dropped, const Space &space, const Tensors &t,
+                          const Disentangled &s, const Placed &p, const TilePair &tiles,
+                          const Dropout &dropout) {
+  set_scores<KEYS>(scores, space, t, s, p, tiles);
+  set_probabilities<KEYS>(scores, *space.sums);
+  const ScoreBits kept = kept_tokens<KEYS>(s, p, tiles, dropout);
+  dropped = {};
+  add_inner_products<HEAD>(dropped, space.own_b, first_of_warp(), space.other_b, 0);
+  set_score_gradients<KEYS>(scores, dropped, *space.sums, kept, dropout.scale);
+}
+
+/* Sets the rows of dq of a tile of queries, or of dk and dv of a tile of keys. */
+template <bool KEYS>
+DEVICE void rows_backward(const Tensors &t, const Disentangled &s, const Dropout &dropout) {
+  DYNAMIC_SHARED(bf16, memory);
+  const Space space = space_at(memory, true);
+  const Placed p = placed(s, (i32)blockIdx.x / s.blocks);
+  TilePair tiles = {(i32)blockIdx.x % s.blocks * TILE_ROWS, 0};
+  if (tiles.own >= (KEYS ? p.keys : p.queries)) return;
+  Sums<HEAD / 8> a_sum = {}, b_sum = {};
+  /* Without keys a query's gradient is 0, and the first token of no tokens is not there. */
+  const i32 end = p.keys == 0 ? 0 : KEYS ? p.queries : p.keys;
+  for (; tiles.other < end; tiles.other += TILE_ROWS) {
+    prepare_pair<KEYS>(space, t, s, p, tiles, tiles.other == 0);
+    copy_windows<KEYS>(space, t, s, tiles.own - tiles.other);
+    commit_copies();
+    wait_copies<0>();
+    __syncthreads(); /* the tiles have landed */
+    Scores gradients, dropped;
+    set_gradients<KEYS>(gradients, dropped, space, t, s, p, tiles, dropout);
+    if (KEYS) add_weighted_tile<HEAD>(b_sum, dropped, space.other_b);
+    add_weighted_tile<HEAD>(a_sum, gradients, space.other_a);
+    if (KEYS ? t.pos_query : t.pos_key) {
+      store_window(space.products, gradients);
+      add_window_rows(a_sum, space.products, space.own_table);
+    }
+    __syncthreads(); /* the tiles have been read */
+  }
+  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale}, plain[2] = {1.0f, 1.0f};
+  const auto row = [&](i32 r) {
+    const i32 position = tiles.own + first_of_warp() + r;
+    return KEYS ? key_row(s, p, position) : query_row(s, p, position);
+  };
+  store_rows<HEAD>(of_head(KEYS ? t.dk : t.dq, s), a_sum, scaled, space.own_a, row);
+  if (KEYS) store_rows<HEAD>(of_head(t.dv, s), b_sum, plain, space.own_b, row);
+}
+
+/* The gradients of window rows before they are added up: [groups, distances, heads, WINDOW, HEAD]
+ * a table, of groups of sequences. */
+struct Windows {
+  f32 *key, *query; /* NULL: not asked for */
+  i32 groups, sequences;
+};
+
+DEVICE i64 window_at(const Windows &w, i32 distances, i32 heads, i32 group, i32 distance, i32 head) {
+  return (((i64)group * distances + distance) * heads + head) * WINDOW * HEAD;
+}
+
+/* Sets a block's windows: of a table, the sequences of a group and the tiles of one distance. A
+ * warp has blocks of 16 window rows `warp` and `warp` + 4, which together meet as many pairs as any
+ * other warp's. */
+template <bool KEYS>
+DEVICE void windows_backward(f32 *windows, const Windows &w, const Tensors &t,
+                             const Disentangled &s, const Dropout &dropout) {
+  DYNAMIC_SHARED(bf16, memory);
+  const Space space = space_at(memory, true);
+  const i32 distances = 2 * s.blocks - 1, group = (i32)blockIdx.x / distances,
+            distance = (i32)blockIdx.x % distances, apart = (distance - s.blocks + 1) * TILE_ROWS;
+  if (!windows || group >= w.groups) return;
+  const i32 from = (i32)((i64)group * w.sequences / w.groups),
+            to = (i32)((i64)(group + 1) * w.sequences / w.groups);
+  copy_windows<KEYS>(space, t, s, apart);
+  Sums<HEAD / 8> low = {}, high = {};
+  for (i32 b = from; b < to; b++) {
+    const Placed p = placed(s, b);
+    const i32 own_end = KEYS ? p.keys : p.queries, other_end = KEYS ? p.queries : p.keys;
+    if (p.keys == 0) continue;
+    TilePair tiles = {larger(0, apart), larger(0, -apart)};
+    for (; tiles.own < own_end && tiles.other < other_end;
+         tiles.own += TILE_ROWS, tiles.other += TILE_ROWS) {
+      prepare_pair<KEYS>(space, t, s, p, tiles, true);
+      commit_copies();
+      wait_copies<0>();
+      __syncthreads(); /* the tiles have landed */
+      Scores gradients, dropped;
+      set_gradients<KEYS>(gradients, dropped, space, t, s, p, tiles, dropout);
+      store_window(space.products, gradients);
+      __syncthreads(); /* all warps' gradients are there */
+      add_table_rows(low, space.products, space.own_a, warp());
+      add_table_rows(high, space.products, space.own_a, warp() + FLASH_WARPS);
+      __syncthreads(); /* the tiles have been read */
+    }
+  }
+  wait_copies<0>(); /* the tables', where there was no pair */
+  f32 *sums = windows + window_at(w, distances, s.heads, group, distance, (i32)blockIdx.y);
+#pragma unroll
+  for (i32 n = 0; n < HEAD / 8; n++)
+#pragma unroll
+    for (i32 half = 0; half < 2; half++) {
+      const i32 row = 16 * warp() + row_of_half(half), at = row * HEAD + 8 * n + own_pair();
+      *reinterpret_cast<float2 *>(sums + at) = {low.of[n][2 * half], low.of[n][2 * half + 1]};
+      *reinterpret_cast<float2 *>(sums + at + TILE_ROWS * HEAD) = {high.of[n][2 * half],
+                                                                   high.of[n][2 * half + 1]};
+    }
+}
+
+/* The gradient of one column of the window rows of a difference, own less other. */
+DEVICE f32 window_sum(const f32 *windows, const Windows &w, const Disentangled &s, i32 difference,
+                      i32 head, i32 column) {
+  const i32 blocks = s.blocks, distances = 2 * blocks - 1,
+            shifted = difference + TILE_ROWS - 1 + blocks * TILE_ROWS, /* not negative */
+      distance = shifted / TILE_ROWS - 1, row = shifted % TILE_ROWS;
+  f32 sum = 0.0f;
+  for (i32 group = 0; group < w.groups; group++)
+    for (i32 upper = 0; upper < 2; upper++) {
+      const i32 at = distance - upper;
+      if (at < 0 || at >= distances) continue;
+      sum += windows[window_at(w, distances, s.heads, group, at, head) +
+                     (row + upper * TILE_ROWS) * HEAD + column];
+    }
+  return sum;
+}
+
+/* Sets row t = blockIdx.x of the gradients of both tables (z: 0 posKey, 1 posQuery), a column a
+ * thread: the sum of the windows' rows whose differences have that row, in their order. */
+DEVICE void add_windows(bf16 *dpos_key, bf16 *dpos_query, const Windows &w,
+                        const Disentangled &s) {
+  DYNAMIC_SHARED(u32, bits);
+  const bool of_query = blockIdx.z != 0;
+  bf16 *to = of_query ? dpos_query : dpos_key;
+  const f32 *windows = of_query ? w.query : w.key;
+  if (!to) return;
+  find_differences(bits, s, (i32)blockIdx.x);
+  const i32 column = own_column(), width = s.heads * s.dim;
+  if (column >= width) return;
+  f32 sum = 0.0f;
+  for (i32 word = 0; word * WARP < 2 * s.span - 1; word++)
+    for (u32 left = bits[word]; left != 0; left &= left - 1) {
+      const i32 difference = word * WARP + __ffs((i32)left) - s.span;
+      sum += window_sum(windows, w, s, of_query ? -difference : difference, column / s.dim,
+                        column % s.dim);
+    }
+  store(to + (i64)blockIdx.x * width + column, sum * s.inverse_scale);
+}
+
+KERNEL void __launch_bounds__(FLASH_THREADS) flash_disentangled(
+    bf16 *out, f32 *log_sums, i32 query_rows, const bf16 *q, const bf16 *k, const bf16 *v,
+    const bf16 *pos_key, const bf16 *pos_query, DISENTANGLED_PARAMETERS, DROPOUT_PARAMETERS) {
+  const Tensors tensors = {out, nullptr, nullptr, nullptr, log_sums, query_rows,
+                           nullptr, q, k, v, pos_key, pos_query};
+  attend(tensors, DISENTANGLED_ARGUMENTS, DROPOUT_ARGUMENTS);
+}
+
+KERNEL void __launch_bounds__(FLASH_THREADS) flash_disentangled_backward(
+    bf16 *dq, bf16 *dk, bf16 *dv, f32 *key_windows, f32 *query_windows, i32 groups, i32 sequences,
+    const bf16 *dout, bf16 *out, f32 *log_sums, i32 query_rows, const bf16 *q, const bf16 *k,
+    const bf16 *v, const bf16 *pos_key, const bf16 *pos_query, DISENTANGLED_PARAMETERS,
+    DROPOUT_PARAMETERS) {
+  const Tensors tensors = {out, dq, dk, dv, log_sums, query_rows,
+                           dout, q, k, v, pos_key, pos_query};
+  const Windows windows = {key_windows, query_windows, groups, sequences};
+  const Disentangled s = DISENTANGLED_ARGUMENTS;
+  const Dropout dropout = DROPOUT_ARGUMENTS;
+  const bool of_rows = (i32)blockIdx.x < sequences * blocks;
+  switch (blockIdx.z) {
+    case 0: return of_rows ? rows_backward<false>(tensors, s, dropout) : (void)0;
+    case 1: return of_rows ? rows_backward<true>(tensors, s, dropout) : (void)0;
+    case 2: return windows_backward<false>(key_windows, windows, tensors, s, dropout);
+    default: return windows_backward<true>(query_windows, windows, tensors, s, dropout);
+  }
+}
+
+KERNEL void flash_disentangled_add_windows(bf16 *dpos_key, bf16 *dpos_query, f32 *key_windows,
+                                           f32 *query_windows, i32 groups, i32 sequences,
+                                           DISENTANGLED_PARAMETERS) {
+  const Windows windows = {key_windows, query_windows, groups, sequences};
+  add_windows(dpos_key, dpos_query, windows, DISENTANGLED_ARGUMENTS);
+}

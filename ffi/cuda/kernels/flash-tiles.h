@@ -1,0 +1,156 @@
+/*
+ * Tiles of flash-style attention: bf16 rows of one head in shared memory, and their products on
+ * tensor cores. A block is four warps; each has 16 rows of the block's tile of 64.
+ *
+ * Sizes: 64 rows of a head of 64 are 8 KiB, so that several blocks share a multiprocessor and one
+ * computes while another waits for memory; a warp's 16 rows by 64 columns of scores are 32
+ * registers a thread, and its sums 32 or 64.
+ *
+ * A row's chunks of 16 bytes are permuted by its number: ldmatrix reads the same chunk of eight
+ * rows at once, which then lie in different banks. No room is lost to padding, and each chunk stays
+ * one copy of 16 bytes.
+ */
+#pragma once
+
+#include "device.h"
+#include "mma.h"
+
+enum {
+  TILE_ROWS = 64,
+  FLASH_WARPS = 4,
+  FLASH_THREADS = FLASH_WARPS * WARP,
+  WARP_ROWS = TILE_ROWS / FLASH_WARPS,
+  COLUMN_TILES = TILE_ROWS / 8, /* of 8 columns, in 64 columns of scores */
+};
+
+/* This lane's part of a warp's 16 rows by 8 N columns of sums; see mma.h. */
+template <i32 N> struct Sums {
+  f32 of[N][4];
+};
+
+/* A warp's scores of a tile, and what is made of them. */
+typedef Sums<COLUMN_TILES> Scores;
+
+/* Of 16 rows: the row of sums 0 and 1 (half 0), or 2 and 3 (half 1). */
+DEVICE i32 row_of_half(i32 half) { return lane() / 4 + 8 * half; }
+/* Of 8 columns: the first of this lane's two. */
+DEVICE i32 own_pair() { return lane() % 4 * 2; }
+/* The first of this warp's rows of the tile. */
+DEVICE i32 first_of_warp() { return warp() * WARP_ROWS; }
+
+/* Elements from a tile's start to a chunk of 8 columns of a row of D. */
+template <i32 D> DEVICE i32 chunk_at(i32 row, i32 chunk) {
+  return row * D + ((chunk ^ (row & 7)) << 3);
+}
+
+/* Rows of one head in global memory: `dim` columns, the first at `at`. */
+template <class T> struct HeadRows {
+  T *at;
+  i64 stride;
+  i32 dim;
+  bool vectors; /* chunks of 8 are aligned to 16 bytes */
+};
+
+template <class T> DEVICE HeadRows<T> head_rows(T *matrix, i64 stride, i32 column, i32 dim) {
+  T *at = matrix + column;
+  const u64 bits = reinterpret_cast<u64>(at) | (u64)stride * sizeof(bf16);
+  return {at, stride, dim, bits % 16 == 0 && dim % 8 == 0};
+}
+
+/* Starts to copy a tile by the whole block: row r is row row_of(r) of `from`, or 0 where that is
+ * negative. Columns from dim to D are 0. */
+template <i32 D, i32 ROWS, class RowOf>
+DEVICE void copy_tile(bf16 *tile, const HeadRows<const bf16> &from, RowOf row_of) {
+  if (from.vectors) {
+#pragma unroll 4
+    for (i32 i = (i32)threadIdx.x; i < ROWS * (D / 8); i += FLASH_THREADS) {
+      const i32 r = i / (D / 8), chunk = i % (D / 8), row = row_of(r);
+      const bool present = row >= 0 && 8 * chunk < from.dim;
+      const bf16 *source = from.at + (present ? row * from.stride + 8 * chunk : 0);
+      copy_async(tile + chunk_at<D>(r, chunk), source, present ? 16 : 0);
+    }
+    return;
+  }
+#pragma unroll 1
+  for (i32 i = (i32)threadIdx.x; i < ROWS * D; i += FLASH_THREADS) {
+    const i32 r = i / D, column = i % D, row = row_of(r);
+    tile[chunk_at<D>(r, column / 8) + column % 8] =
+        row >= 0 && column < from.dim ? from.at[row * from.stride + column] : bf16{0};
+  }
+}
+
+/* Sets this warp's rows of a matrix, row r of 16 to row row_of(r) unless that is negative, to
+ * factor[half] * sums. `tile`: this warp's rows of a tile that no other warp reads. */
+template <i32 D, class RowOf>
+DEVICE void store_rows(const HeadRows<bf16> &to, const Sums<D / 8> &sums, const f32 (&factor)[2],
+                       bf16 *tile, RowOf row_of) {
+  const i32 first = first_of_warp();
+  __syncwarp(); /* the tile's rows have been read */
+#pragma unroll
+  for (i32 n = 0; n < D / 8; n++)
+#pragma unroll
+    for (i32 half = 0; half < 2; half++) {
+      bf16 *pair = tile + chunk_at<D>(first + row_of_half(half), n) + own_pair();
+      *reinterpret_cast<u32 *>(pair) = pack_bf16(factor[half] * sums.of[n][2 * half],
+                                                 factor[half] * sums.of[n][2 * half + 1]);
+    }
+  __syncwarp();
+  if (to.vectors) {
+#pragma unroll
+    for (i32 i = lane(); i < WARP_ROWS * (D / 8); i += WARP) {
+      const i32 r = i / (D / 8), chunk = i % (D / 8), row = row_of(r);
+      if (row >= 0 && 8 * chunk < to.dim)
+        *reinterpret_cast<uint4 *>(to.at + row * to.stride + 8 * chunk) =
+            *reinterpret_cast<const uint4 *>(tile + chunk_at<D>(first + r, chunk));
+    }
+    return;
+  }
+#pragma unroll 1
+  for (i32 i = lane(); i < WARP_ROWS * D; i += WARP) {
+    const i32 r = i / D, column = i % D, row = row_of(r);
+    if (row >= 0 && column < to.dim)
+      to.at[row * to.stride + column] = tile[chunk_at<D>(first + r, column / 8) + column % 8];
+  }
+}
+
+/* sums += a b^T for 16 rows of tile a and 8 N rows of tile b. */
+template <i32 D, i32 N>
+DEVICE void add_inner_products(Sums<N> &sums, const bf16 *a, i32 a_row, const bf16 *b, i32 b_row) {
+#pragma unroll
+  for (i32 k = 0; k < D / 16; k++) {
+    u32 left[4], right[4];
+    load_matrices(left, a + chunk_at<D>(a_row + lane() % 16, 2 * k + lane() / 16));
+#pragma unroll
+    for (i32 n = 0; n < N; n += 2) {
+      const i32 row = b_row + 8 * n + lane() / 16 * 8 + lane() % 8;
+      load_matrices(right, b + chunk_at<D>(row, 2 * k + lane() / 8 % 2));
+      mma(sums.of[n], left, right[0], right[1]);
+      mma(sums.of[n + 1], left, right[2], right[3]);
+    }
+  }
+}
+
+/* sums += left b for 16 rows of tile b from b_row on, whose products `left` weights. */
+template <i32 D>
+DEVICE void add_weighted_rows(Sums<D / 8> &sums, const u32 (&left)[4], const bf16 *b, i32 b_row) {
+#pragma unroll
+  for (i32 n = 0; n < D / 8; n += 2) {
+    u32 right[4];
+    load_matrices_transposed(right, b + chunk_at<D>(b_row + lane() % 16, n + lane() / 16));
+    mma(sums.of[n], left, right[0], right[1]);
+    mma(sums.of[n + 1], left, right[2], right[3]);
+  }
+}
+
+/* sums += weights b for a tile of 64 rows; the weights are rounded to bf16. A lane's sums of two
+ * products are its part of the left operand of another. */
+template <i32 D>
+DEVICE void add_weighted_tile(Sums<D / 8> &sums, const Scores &weights, const bf16 *b) {
+#pragma unroll
+  for (i32 k = 0; k < TILE_ROWS / 16; k++) {
+    const f32(&low)[4] = weights.of[2 * k], (&high)[4] = weights.of[2 * k + 1];
+    const u32 left[4] = {pack_bf16(low[0], low[1]), pack_bf16(low[2], low[3]),
+                         pack_bf16(high[0], high[1]), pack_bf16(high[2], high[3])};
+    add_weighted_rows<D>(sums, left, b, 16 * k);
+  }
+}

@@ -1,0 +1,44 @@
+/* Products of two tiles by every wrapper of mma.h, for tensor-cores.test.ts. */
+#include "flash-tiles.h"
+
+enum { SIDE = TILE_ROWS, NO_WAIT = 1, NO_BARRIER = 2 };
+
+/* Sets sums[64, 64] of the block. */
+DEVICE void store_sums(f32 *to, const Sums<SIDE / 8> &sums) {
+  for (i32 n = 0; n < SIDE / 8; n++)
+    for (i32 i = 0; i < 4; i++) {
+      const i32 row = first_of_warp() + row_of_half(i / 2), column = 8 * n + own_pair() + i % 2;
+      to[row * SIDE + column] = sums.of[n][i];
+    }
+}
+
+/* inner = a b^T, weighted = inner b, transposed = a^T b, of matrices [64, 64]. `fault` leaves out a
+ * wait or a barrier. */
+KERNEL void products_of_tiles(f32 *inner, f32 *weighted, f32 *transposed, const bf16 *a,
+                              const bf16 *b, i32 fault) {
+  DYNAMIC_SHARED(bf16, tile_a);
+  bf16 *tile_b = tile_a + SIDE * SIDE;
+  const auto same = [](i32 r) { return r; };
+  copy_tile<SIDE, SIDE>(tile_a, head_rows(a, SIDE, 0, SIDE), same);
+  commit_copies();
+  copy_tile<SIDE, SIDE>(tile_b, head_rows(b, SIDE, 0, SIDE), same);
+  commit_copies();
+  wait_copies<1>();
+  if (fault != NO_WAIT) wait_copies<0>();
+  if (fault != NO_BARRIER) __syncthreads();
+  Sums<SIDE / 8> sums = {};
+  add_inner_products<SIDE>(sums, tile_a, first_of_warp(), tile_b, 0);
+  store_sums(inner, sums);
+  Sums<SIDE / 8> sums_of_rows = {};
+  add_weighted_tile<SIDE>(sums_of_rows, sums, tile_b);
+  store_sums(weighted, sums_of_rows);
+  Sums<SIDE / 8> sums_of_columns = {};
+  for (i32 k = 0; k < SIDE; k += 16) {
+    u32 left[4];
+    const i32 row = k + lane() / 16 * 8 + lane() % 8,
+              chunk = first_of_warp() / 8 + lane() / 8 % 2;
+    load_matrices_transposed(left, tile_a + chunk_at<SIDE>(row, chunk));
+    add_weighted_rows<SIDE>(sums_of_columns, left, tile_b, k);
+  }
+  store_sums(transposed, sums_of_columns);
+}
