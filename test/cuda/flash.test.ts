@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createEmulatedBackend, type EmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
+import { cudaMemoryModel } from "../../ffi/cuda/memory-model.ts";
 import { runConformance } from "../conformance/run.ts";
 import { available } from "../helpers/available.ts";
 
@@ -28,6 +29,15 @@ const only = [
   ...DISENTANGLED.map((note) => `disentangledAttentionBackward ${note}`), // forward too
 ];
 
+const offsets = { dtype: "i32", length: 3 } as const;
+
+/** Sequences of these lengths, as the host knows them. */
+function sequences(lengths: readonly number[]) {
+  const hostOffsets = new Int32Array(lengths.length + 1);
+  lengths.forEach((n, b) => (hostOffsets[b + 1] = hostOffsets[b]! + n));
+  return { sequences: lengths.length, tokens: hostOffsets.at(-1)!, offsets, hostOffsets };
+}
+
 let emulated: EmulatedBackend | undefined;
 const { reason } = await available(
   async () => (emulated = await createEmulatedBackend("bf16")).backend,
@@ -45,6 +55,25 @@ if (emulated !== undefined) {
       control.set("order", call === "first" ? 2 : 3);
       control.set("early", call === "first" ? 1 : 0);
     },
+  });
+
+  test("backward needs no memory of the order of a sequence's square, and the memory model knows", () => {
+    const shape = {
+      packing: { ...sequences([100, 400]), positions: offsets, span: 400 },
+      queries: "all" as const,
+      heads: 2,
+      headDim: 64,
+      scale: 1,
+      relative: undefined,
+      relativeRows: 0,
+      dropout: undefined,
+    };
+    const expected = { dtype: "f32", length: 2 * 500, readsOut: true } as const;
+    expect(backend.disentangledSaved(shape)).toEqual(expected);
+    const model = cudaMemoryModel({ activation: "bf16", master: "f32" });
+    expect(model.disentangledSaved(shape)).toEqual(expected);
+    const firsts = model.disentangledSaved({ ...shape, queries: "first" });
+    expect(firsts).toEqual({ ...expected, length: 2 * 2 + 2 * 2 * 64 });
   });
 
   test("attention is one launch forward and at most two backward, all on tensor cores", () => {

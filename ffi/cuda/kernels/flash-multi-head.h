@@ -40,9 +40,11 @@ DEVICE bool all_visible(const MultiHead &s, const Block &b, i32 query, i32 key) 
 template <i32 D, bool KEYS>
 DEVICE void set_scores(Scores &scores, const MultiHead &s, const Block &b, const bf16 *own,
                        const bf16 *other, i32 first) {
+  const Place me = own_place();
   scores = {};
-  add_inner_products<D>(scores, own, first_of_warp(), other, 0);
-  const i32 row = b.first + first_of_warp() + row_of_half(0), column = first + own_pair();
+  add_inner_products<D>(scores, own, first_of_warp(me), other, 0);
+  const i32 row = b.first + first_of_warp(me) + row_of_half(me, 0),
+            column = first + own_pair(me);
   ScoreBits visible = 0xffffffffu;
   if (!all_visible(s, b, KEYS ? first : b.first, KEYS ? b.first : first))
     visible = visible_pairs<KEYS>(s, b, row, column);
@@ -74,7 +76,8 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
     copy_tile<D, TILE_ROWS>(values, from_v, key_row);
     commit_copies();
   }
-  const i32 row = b.first + first_of_warp() + row_of_half(0),
+  const Place me = own_place();
+  const i32 row = b.first + first_of_warp(me) + row_of_half(me, 0),
             dropout_row = head * s.queries + b.start + row;
   while (first < all.to) {
     const i32 tile = first;
@@ -87,7 +90,7 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
     if (first < all.to) copy_tile<D, TILE_ROWS>(keys, from_k, key_row);
     commit_copies();
     add_tile(rows, scores);
-    drop(scores, kept_pairs<false>(dropout, dropout_row, tile + own_pair()), dropout.scale);
+    drop(scores, kept_pairs(false, dropout, dropout_row, tile + own_pair(me)));
     wait_copies<1>();
     __syncthreads(); /* the values have landed */
     add_weighted_tile<D>(rows.out, scores, values);
@@ -99,12 +102,12 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
 #pragma unroll
   for (i32 half = 0; half < 2; half++) {
     const f32 total = row_sum(rows.total[half]);
-    factor[half] = total == 0.0f ? 0.0f : 1.0f / total;
-    if (log_sums && row + 8 * half < b.n && lane() % 4 == 0)
+    factor[half] = total == 0.0f ? 0.0f : dropout.scale / total;
+    if (log_sums && row + 8 * half < b.n && me.lane % 4 == 0)
       log_sums[dropout_row + 8 * half] = rows.top[half] * LN_2 + logf(total);
   }
   store_rows<D>(head_rows(out, (i64)s.heads * s.dim, head * s.dim, s.dim), rows.out, factor,
-                queries, [&](i32 r) { return query_row(first_of_warp() + r); });
+                queries, [&](i32 r) { return query_row(first_of_warp(me) + r); });
 }
 
 /* Operands and gradients of backward. */
@@ -154,7 +157,7 @@ DEVICE void attend_backward(const Backward &t, const MultiHead &s, const Dropout
     copy_tile<D, TILE_ROWS>(a + TILE, KEYS ? dout : from_v, other_row);
     if (!KEYS && step > 0) return;
     const auto sum_row = [&](i32 r) { return KEYS ? other_row(r) : own_row(r); };
-    set_query_sums<D>(sums[step % 2], dout, head_rows(t.out, width, column, s.dim),
+    set_query_sums<D>(sums[step % 2], dout, head_rows(t.out, width, column, s.dim), nullptr,
                       t.log_sums + (i64)(first_head + step / tiles) * s.queries, sum_row);
   };
 
@@ -171,22 +174,26 @@ DEVICE void attend_backward(const Backward &t, const MultiHead &s, const Dropout
     if (step < 0) continue;
     wait_copies<1>();
     __syncthreads(); /* the tiles have landed */
+    const Place me = own_place();
     const i32 first = start + step % tiles * TILE_ROWS, head = first_head + step / tiles;
     const bf16 *other_a = others + step % 2 * 2 * TILE, *other_b = other_a + TILE;
     Scores scores, gradients = {};
     set_scores<D, KEYS>(scores, s, b, own_a, other_a, first);
-    set_probabilities<KEYS>(scores, sums[KEYS ? step % 2 : 0]);
-    const i32 row = b.first + first_of_warp() + row_of_half(0), column = first + own_pair(),
+    set_probabilities(KEYS, scores, sums[KEYS ? step % 2 : 0]);
+    const i32 row = b.first + first_of_warp(me) + row_of_half(me, 0),
+              column = first + own_pair(me),
               query = head * s.queries + b.start + (KEYS ? column : row);
-    const ScoreBits kept = kept_pairs<KEYS>(dropout, query, KEYS ? row : column);
-    if (SETS_A) add_inner_products<D>(gradients, own_b, first_of_warp(), other_b, 0);
-    set_score_gradients<KEYS>(scores, gradients, sums[KEYS ? step % 2 : 0], kept, dropout.scale);
+    if (SETS_A) add_inner_products<D>(gradients, own_b, first_of_warp(me), other_b, 0);
+    /* Only now: 32 factors would be in registers during the product. */
+    const ScoreBits kept = kept_pairs(KEYS, dropout, query, KEYS ? row : column);
+    set_score_gradients(KEYS, scores, gradients, sums[KEYS ? step % 2 : 0], kept, dropout.scale);
     if (SETS_B) add_weighted_tile<D>(b_sum, gradients, other_b);
     if (SETS_A) add_weighted_tile<D>(a_sum, scores, other_a);
     __syncthreads(); /* the tiles have been read */
   }
-  const auto target_row = [&](i32 r) { return own_row(first_of_warp() + r); };
-  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale}, plain[2] = {1.0f, 1.0f};
+  const Place me = own_place();
+  const auto target_row = [&](i32 r) { return own_row(first_of_warp(me) + r); };
+  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale}, kept[2] = {dropout.scale, dropout.scale};
   if (!KEYS) {
     const auto dq = head_rows(t.dq, s.query_stride, first_head * s.dim, s.dim);
     store_rows<D>(dq, a_sum, scaled, own_a, target_row);
@@ -196,7 +203,7 @@ DEVICE void attend_backward(const Backward &t, const MultiHead &s, const Dropout
     store_rows<D>(head_rows(t.dk, s.key_stride, key_head * s.dim, s.dim), a_sum, scaled, own_a,
                   target_row);
   if (SETS_B)
-    store_rows<D>(head_rows(t.dv, s.key_stride, key_head * s.dim, s.dim), b_sum, plain, own_b,
+    store_rows<D>(head_rows(t.dv, s.key_stride, key_head * s.dim, s.dim), b_sum, kept, own_b,
                   target_row);
 }
 

@@ -14,6 +14,14 @@
 
 #ifndef ADL_EMULATED
 
+/* This thread's index in its block, read by an instruction that the compiler neither moves nor
+ * shares. */
+DEVICE i32 read_thread() {
+  i32 thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+
 DEVICE u32 shared_address(const void *p) { return (u32)__cvta_generic_to_shared(p); }
 
 /* sum += left right, by a whole warp: operands in bf16, products summed in f32. */
