@@ -96,7 +96,8 @@ DEVICE ScoreBits kept_tokens(const Disentangled &s, const Placed &p, const TileP
             column = tiles.other + own_pair(me),
             dropout_row = (i32)blockIdx.y * s.tokens + p.sequence.start;
   if (p.whole)
-    return kept_pairs(of_keys, dropout, dropout_row + (of_keys ? column : row), of_keys ? row : column);
+    return kept_pairs(of_keys, dropout, dropout_row + (of_keys ? column : row),
+                      of_keys ? row : column);
   ScoreBits kept = 0;
 #pragma unroll 1
   for (i32 at = 0; at < 4 * COLUMN_TILES; at++) {
@@ -265,7 +266,8 @@ BLOCK_WORK void rows_backward(bool of_keys, Tensors t, Disentangled s, Dropout d
     }
     __syncthreads(); /* the tiles have been read */
   }
-  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale}, kept[2] = {dropout.scale, dropout.scale};
+  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale},
+            kept[2] = {dropout.scale, dropout.scale};
   const Place me = own_place();
   const auto row = [&](i32 r) {
     const i32 position = tiles.own + first_of_warp(me) + r;
@@ -282,7 +284,8 @@ struct Windows {
   i32 groups, sequences;
 };
 
-DEVICE i64 window_at(const Windows &w, i32 distances, i32 heads, i32 group, i32 distance, i32 head) {
+DEVICE i64 window_at(const Windows &w, i32 distances, i32 heads, i32 group, i32 distance,
+                     i32 head) {
   return (((i64)group * distances + distance) * heads + head) * WINDOW * HEAD;
 }
 

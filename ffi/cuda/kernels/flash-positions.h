@@ -62,8 +62,8 @@ DEVICE i32 query_row(const Disentangled &s, const Placed &p, i32 position) {
 
 /* Starts to copy a table's rows for the differences of two tiles, `apart` positions from the other
  * tile's start to the own's. `keys`: own rows are keys, others queries. */
-DEVICE void copy_window(bool keys, bf16 *window, const Disentangled &s, const HeadRows<const bf16> &table,
-                        i32 apart) {
+DEVICE void copy_window(bool keys, bf16 *window, const Disentangled &s,
+                        const HeadRows<const bf16> &table, i32 apart) {
   copy_tile<HEAD, WINDOW>(window, table, [&](i32 w) {
     const i32 own_less_other = apart + w - (TILE_ROWS - 1),
               difference = keys ? -own_less_other : own_less_other;

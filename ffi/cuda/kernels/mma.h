@@ -64,7 +64,7 @@ DEVICE void copy_async(void *to, const void *from, i32 bytes) {
 /* Makes a group of this thread's copies since the last. */
 DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
-/* Waits for this thread's groups but the last `left`. Others see what they copied after a barrier. */
+/* Waits for this thread's groups but the last `left`. Others see the copies after a barrier. */
 template <i32 left> DEVICE void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
 }

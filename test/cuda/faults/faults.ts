@@ -420,10 +420,4 @@ const host: readonly PlantedFault[] = [
 ];
 
 /** Every fault, each of which some conformance case must find. */
-export const plantedFaults = [
-  ...barriers,
-  ...memory,
-  ...randomBits,
-  ...tensorCores,
-  ...host,
-];
+export const plantedFaults = [...barriers, ...memory, ...randomBits, ...tensorCores, ...host];

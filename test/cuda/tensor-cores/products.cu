@@ -8,7 +8,8 @@ DEVICE void store_sums(f32 *to, const Sums<SIDE / 8> &sums) {
   const Place me = own_place();
   for (i32 n = 0; n < SIDE / 8; n++)
     for (i32 i = 0; i < 4; i++) {
-      const i32 row = first_of_warp(me) + row_of_half(me, i / 2), column = 8 * n + own_pair(me) + i % 2;
+      const i32 row = first_of_warp(me) + row_of_half(me, i / 2),
+                column = 8 * n + own_pair(me) + i % 2;
       to[row * SIDE + column] = sums.of[n][i];
     }
 }
