@@ -7,7 +7,7 @@ import { multiHeadKernels } from "./multi-head.ts";
 
 /**
  * Attention of all three kinds, of activations of type `activation`; `scratch`: most floats of it in
- * a call, 2^23 by default.
+ * a call, 2^24 by default.
  */
 export const attentionKernels = (
   launcher: Launcher,

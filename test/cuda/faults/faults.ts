@@ -9,8 +9,8 @@ export interface PlantedFault {
   readonly replace: string;
   /** The names of the conformance cases that must find it begin so. */
   readonly cases: string;
-  /** Their file in test/cuda, if it is not conformance.test.ts. */
-  readonly tests?: string;
+  /** The test in test/cuda that runs these; default: conformance.test.ts. */
+  readonly test?: string;
 }
 
 const inKernel = (family: string, fault: Omit<PlantedFault, "file" | "family">): PlantedFault => ({
@@ -142,16 +142,16 @@ const barriers: readonly PlantedFault[] = [
     replace: "",
     cases: "addFactorGradient 130x160",
   }),
-  inKernel("multi-head", {
+  inHeader("attention", "multi-head", {
     what: "a tile of keys is overwritten before it is read",
-    find: `${BARRIER} /* the tile before has been read */`,
+    find: `${BARRIER} /* the tiles before have been read */`,
     replace: "",
     cases: "attention",
   }),
-  inKernel("multi-head", {
+  inHeader("attention", "multi-head", {
     what: "a tile of keys is read before it is written",
-    find: `s.key_stride, count, dim);\n    ${BARRIER}`,
-    replace: "s.key_stride, count, dim);",
+    find: `b_stride, rows, dim);\n  ${BARRIER}`,
+    replace: "b_stride, rows, dim);",
     cases: "attention",
   }),
   inKernel("multi-head", {
@@ -167,6 +167,52 @@ const barriers: readonly PlantedFault[] = [
     cases: "disentangledAttentionBackward",
   }),
 ];
+
+/** In kernels that compute in bf16 alone. */
+const bf16: readonly PlantedFault[] = [
+  inKernel("projections-bf16", {
+    what: "a rounded factor's tile is overwritten before it is read",
+    find: `${BARRIER} /* the tile before has been read */`,
+    replace: "",
+    cases: "linears, query, key, value",
+  }),
+  inKernel("projections-bf16", {
+    what: "the warps' sums of a projection are read before they are written",
+    find: `= sums.of[half][i];\n  ${BARRIER}`,
+    replace: "= sums.of[half][i];",
+    cases: "linears, query, key, value",
+  }),
+  inKernel("projections-bf16", {
+    what: "the second product of eight columns has the first's factor",
+    find: "second_left, b.z, b.w",
+    replace: "second_left, b.x, b.y",
+    cases: "linears, query, key, value",
+  }),
+  inKernel("factor-gradients-bf16", {
+    what: "rounded rows of h are overwritten before they are read",
+    find: `${BARRIER} /* the rows before have been read */`,
+    replace: "",
+    cases: "linearsBackward, query, key, value, many rows",
+  }),
+  inKernel("factor-gradients-bf16", {
+    what: "warps with the same columns add at once",
+    find: `${BARRIER} /* the next warp adds to these */`,
+    replace: "",
+    cases: "linearsBackward, query, key, value, many rows",
+  }),
+  inHeader("eights", "projections-bf16", {
+    what: "eight columns are read from an address of one column's alignment",
+    find: "return (u64)matrix % 16 == 0 && stride % 8 == 0;",
+    replace: "return true;",
+    cases: "linears, ",
+  }),
+  inHeader("eights", "factor-gradients-bf16", {
+    what: "the second four of eight columns have the first's dropout",
+    find: "col / 4 + half",
+    replace: "col / 4",
+    cases: "linearsBackward, of different",
+  }),
+].map((fault) => ({ ...fault, test: "adapters-bf16.test.ts" }));
 
 const memory: readonly PlantedFault[] = [
   inKernel("elementwise", {
@@ -258,14 +304,14 @@ const randomBits: readonly PlantedFault[] = [
   }),
 ];
 
-/** In the kernels of attention on tensor cores, which only bf16 reaches. */
+/** In the kernels of attention on tensor cores: the cases are those in bf16. */
 const inFlash = (
   file: string,
-  fault: Pick<PlantedFault, "what" | "find" | "replace" | "cases">,
+  { cases, ...fault }: Pick<PlantedFault, "what" | "find" | "replace" | "cases">,
 ): PlantedFault => ({
   file: `kernels/${file}`,
-  family: fault.cases.startsWith("disentangled") ? "flash-disentangled" : "flash-multi-head",
-  tests: "flash.test.ts",
+  family: cases.startsWith("disentangled") ? "flash-disentangled" : "flash-multi-head",
+  cases: `bf16 agrees with the reference ${cases}`,
   ...fault,
 });
 
@@ -314,8 +360,8 @@ const tensorCores: readonly PlantedFault[] = [
   }),
   inFlash("flash-tiles.h", {
     what: "a fragment of the right operand has the wrong rows",
-    find: "lane() / 16 * 8 + lane() % 8;\n      load_matrices(",
-    replace: "lane() / 8 % 2 * 8 + lane() % 8;\n      load_matrices(",
+    find: "me.lane / 16 * 8 + me.lane % 8;\n      load_matrices(",
+    replace: "me.lane / 8 % 2 * 8 + me.lane % 8;\n      load_matrices(",
     cases: "attention ",
   }),
   inFlash("flash-tiles.h", {
@@ -391,9 +437,9 @@ const host: readonly PlantedFault[] = [
   },
   {
     what: "a kernel gets an address of the host",
-    file: "kernels.ts",
-    find: "wide(at, arg.pointer)",
-    replace: "wide(at, base)",
+    file: "arguments.ts",
+    find: "wide(words, at, value.pointer)",
+    replace: "wide(words, at, base)",
     cases: "add ",
   },
   {
@@ -420,4 +466,11 @@ const host: readonly PlantedFault[] = [
 ];
 
 /** Every fault, each of which some conformance case must find. */
-export const plantedFaults = [...barriers, ...memory, ...randomBits, ...tensorCores, ...host];
+export const plantedFaults = [
+  ...barriers,
+  ...bf16,
+  ...tensorCores,
+  ...memory,
+  ...randomBits,
+  ...host,
+];

@@ -41,11 +41,11 @@ async function plant(fault: PlantedFault, space: string): Promise<Planting[]> {
 
 /** The first failing test that a fault leads to; undefined if none fails. */
 function firstFailure(
-  { cases, tests = "conformance.test.ts" }: PlantedFault,
+  { cases, test }: PlantedFault,
   plantings: readonly Planting[],
 ): string | undefined {
-  const preload = join(import.meta.dir, "plant.ts");
-  const command = ["test", "--preload", preload, join(TESTS, tests), "--bail"];
+  const path = join(TESTS, test ?? "conformance.test.ts");
+  const command = ["test", "--preload", join(import.meta.dir, "plant.ts"), path, "--bail"];
   const run = Bun.spawnSync([process.execPath, ...command, "-t", ` ${cases}`], {
     env: { ...process.env, ADALORA_PLANTED_FAULT: JSON.stringify(plantings) },
     stdout: "pipe",
