@@ -43,7 +43,7 @@ export interface CudaOptions {
   readonly tf32?: boolean | undefined;
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
-  /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
+  /** Most floats of scratch of a call of disentangled attention's backward; default 2^24. */
   readonly attentionScratch?: number;
   /** Is called instead of each launch and product, by name, and must queue it: for a profile. */
   readonly observe?: Observe;
