@@ -7,6 +7,8 @@ import { out, outAddress } from "./driver.ts";
 export interface DeviceRange {
   /** The end of what is backed; 0 before the first part is. */
   readonly end: number;
+  /** Bytes that are backed. */
+  readonly bytes: number;
   /** Backs at least the next `bytes`; returns what it added, undefined if the device lacks it. */
   back(bytes: number): { readonly start: number; readonly bytes: number } | undefined;
   /** Bytes of memory that the device has free. */
@@ -63,6 +65,9 @@ export function deviceRange({ driver, device, totalBytes }: CudaContext): Device
   return {
     get end() {
       return range?.end ?? 0;
+    },
+    get bytes() {
+      return range === undefined ? 0 : range.end - range.start;
     },
     back: (bytes) =>
       backExactly(rounded(bytes, rounded(STEP, granule))) ?? backExactly(rounded(bytes, granule)),
