@@ -186,6 +186,22 @@ test("after a lost device the rest is checked in a new process", async () => {
   ]);
 });
 
+test("without a driver the doctor says so, and nothing else runs", () => {
+  const out = join(folder, "no-driver");
+  const script = join(import.meta.dir, "main.ts");
+  const env = { ...process.env, ADALORA_CUDA_DRIVER: "/nowhere/libcuda.so.1" };
+  const { exitCode } = Bun.spawnSync([process.execPath, script, out], { env });
+  expect(exitCode).toBe(1);
+  const lines = linesIn(out);
+  expect(lines[0]).toMatchObject({ part: "environment", bun: Bun.version });
+  expect(lines.find(({ what }) => what === "driver and device")).toMatchObject({ ok: false });
+  expect(lines.at(-1)).toMatchObject({
+    part: "doctor",
+    status: "failed",
+    message: expect.stringContaining("driver and device: cannot load NVIDIA's driver"),
+  });
+});
+
 /** Runs device.sh of a copy with nothing but itself, as on a bare machine. */
 function bareRun(...args: readonly string[]) {
   const root = join(folder, "bare");
