@@ -45,7 +45,7 @@ const linkFlags = (sanitize: boolean) => (sanitize ? ["-shared"] : ["-shared", "
 const BF16_FLAG = "-DADL_BF16";
 
 const SANITIZE = (
-  "-O0 -g -fno-omit-frame-pointer -Werror " +
+  "-O0 -g1 -fno-omit-frame-pointer -Werror " +
   "-fsanitize=address,undefined -fno-sanitize-recover=all"
 ).split(" ");
 
