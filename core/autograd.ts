@@ -1,5 +1,6 @@
 import type { Backend, Buffer } from "./backend.ts";
 import { invariant } from "./errors.ts";
+import { References } from "./references.ts";
 import { Parameter, type Tensor } from "./tensor.ts";
 
 /**
@@ -49,23 +50,24 @@ interface Checkpoint {
  */
 export class Tape {
   readonly #backend: Backend;
-  readonly #references = new Map<Buffer, number>();
-  #scope: Set<Buffer> | undefined;
+  readonly #references: References;
+  /** Buffers of the current scope. */
+  #scope: Buffer[] | undefined;
   #nodes: (Node | Checkpoint)[] = [];
   /** False for evaluation: the tape records no nodes and no buffer outlives its scope. */
   readonly recording: boolean;
 
   constructor(backend: Backend, { recording }: { recording: boolean }) {
     this.#backend = backend;
+    this.#references = new References(backend);
     this.recording = recording;
   }
 
   /** A buffer that lives until the current scope ends, or longer if a node references it. */
   allocate(dtype: Buffer["dtype"], length: number): Buffer {
     invariant(this.#scope, "a buffer is allocated outside of any scope");
-    const buffer = this.#backend.alloc(dtype, length);
-    this.#references.set(buffer, 1);
-    this.#scope.add(buffer);
+    const buffer = this.#references.allocate(dtype, length);
+    this.#scope.push(buffer);
     return buffer;
   }
 
@@ -75,7 +77,7 @@ export class Tape {
    */
   scope<T extends Tensor | void>(body: () => T): T {
     const outer = this.#scope;
-    const inner = new Set<Buffer>();
+    const inner: Buffer[] = [];
     this.#scope = inner;
     let result: T | undefined;
     try {
@@ -86,15 +88,15 @@ export class Tape {
     } finally {
       this.#scope = outer;
       for (const buffer of inner) {
-        if (outer && result && buffer === result.buffer) outer.add(buffer);
-        else this.#release(buffer);
+        if (outer && result && buffer === result.buffer) outer.push(buffer);
+        else this.#references.release(buffer);
       }
     }
   }
 
   /** Frees a buffer before its scope ends, unless a node references it. */
   drop(buffer: Buffer): void {
-    if (this.#scope?.delete(buffer)) this.#release(buffer);
+    if (this.#leaveScope(buffer)) this.#references.release(buffer);
   }
 
   /**
@@ -102,7 +104,7 @@ export class Tape {
    * buffer.
    */
   inPlaceOf(buffer: Buffer): Buffer {
-    const unshared = this.#references.get(buffer) === 1;
+    const unshared = this.#references.isUnshared(buffer);
     return unshared ? buffer : this.allocate(buffer.dtype, buffer.length);
   }
 
@@ -110,18 +112,26 @@ export class Tape {
    * Transfers a buffer of the current scope, referenced by no node, to the caller, who frees it.
    */
   take(buffer: Buffer): Buffer {
-    const owned = this.#scope?.delete(buffer) === true && this.#references.get(buffer) === 1;
+    const owned = this.#leaveScope(buffer) && this.#references.isUnshared(buffer);
     invariant(
       owned,
       "only the scope that allocated a buffer can give it away, and no node may reference it",
     );
-    this.#references.delete(buffer);
+    this.#references.disown(buffer);
     return buffer;
+  }
+
+  /** Removes a buffer from the current scope; false if it is not one of its buffers. */
+  #leaveScope(buffer: Buffer): boolean {
+    const scope = this.#scope;
+    const at = scope?.lastIndexOf(buffer) ?? -1; // most are dropped soon
+    if (at >= 0) scope?.splice(at, 1);
+    return at >= 0;
   }
 
   /** Adds a node, whose `keep` buffers then live until its backward has run. */
   record(node: Node): void {
-    for (const buffer of node.keep) this.#retain(buffer);
+    for (const buffer of node.keep) this.#references.retain(buffer);
     this.#nodes.push(node);
   }
 
@@ -135,7 +145,7 @@ export class Tape {
     const out = this.scope(body);
     this.#drop(this.#nodes.splice(first));
     if (!out.requiresGrad) return out;
-    for (const buffer of reads) this.#retain(buffer);
+    for (const buffer of reads) this.#references.retain(buffer);
     this.#nodes.push({ outs: [out], keep: reads, rerun });
     return out;
   }
@@ -146,8 +156,7 @@ export class Tape {
    */
   backward(loss: Tensor, seed: number): void {
     const gradients = new Map<Tensor, Buffer>();
-    const start = this.#backend.alloc(this.#backend.master, 1);
-    this.#references.set(start, 1);
+    const start = this.#references.allocate(this.#backend.master, 1);
     this.#backend.upload(start, [seed]);
     gradients.set(loss, start);
     for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
@@ -157,9 +166,9 @@ export class Tape {
         const [dout] = douts;
         if (dout) gradients.set(this.#restore(node), dout);
       } else if (douts.some((dout) => dout !== undefined)) this.#runNode(node, douts, gradients);
-      for (const buffer of node.keep) this.#release(buffer);
+      for (const buffer of node.keep) this.#references.release(buffer);
     }
-    for (const rest of gradients.values()) this.#release(rest);
+    for (const rest of gradients.values()) this.#references.release(rest);
   }
 
   /** Drops the nodes of a forward pass that has no backward pass. */
@@ -179,7 +188,7 @@ export class Tape {
         inputs.map((input) => this.#sink(input, gradients)),
       ),
     );
-    for (const dout of douts) if (dout) this.#release(dout);
+    for (const dout of douts) if (dout) this.#references.release(dout);
   }
 
   /**
@@ -196,72 +205,93 @@ export class Tape {
   }
 
   #drop(nodes: readonly (Node | Checkpoint)[]): void {
-    for (const { keep } of nodes) for (const buffer of keep) this.#release(buffer);
+    for (const { keep } of nodes) for (const buffer of keep) this.#references.release(buffer);
   }
 
   #abandon(): void {
-    for (const buffer of this.#references.keys()) this.#backend.free(buffer);
-    this.#references.clear();
+    this.#references.freeAll();
     this.#nodes = [];
   }
 
-  #retain(buffer: Buffer): void {
-    const count = this.#references.get(buffer);
-    if (count === undefined) return; // a weight: the tape does not own it
-    this.#references.set(buffer, count + 1);
+  #sink(input: Tensor | undefined, gradients: Map<Tensor, Buffer>): Sink {
+    if (!input?.requiresGrad) return noSink;
+    if (!(input instanceof Parameter))
+      return new TensorSink(this.#backend, this.#references, input, gradients);
+    const { grad } = input;
+    invariant(grad, `parameter ${input.name} is trained but has no gradient buffer`);
+    return new ParameterSink(this.#backend, grad);
+  }
+}
+
+/** Adds to a parameter's gradient. */
+class ParameterSink implements Sink {
+  readonly needed = true;
+  readonly #backend: Backend;
+  readonly #gradient: Buffer;
+
+  constructor(backend: Backend, gradient: Buffer) {
+    this.#backend = backend;
+    this.#gradient = gradient;
   }
 
-  #release(buffer: Buffer): void {
-    const count = this.#references.get(buffer);
-    if (count === undefined) return;
-    if (count > 1) {
-      this.#references.set(buffer, count - 1);
+  give(gradient: Buffer): void {
+    this.#backend.add(this.#gradient, gradient);
+  }
+
+  accumulate(): { buffer: Buffer; beta: 0 | 1 } {
+    return { buffer: this.#gradient, beta: 1 };
+  }
+
+  accumulateZeroed(): Buffer {
+    return this.#gradient;
+  }
+}
+
+/** Collects the gradient of an op's output until that op's backward runs. */
+class TensorSink implements Sink {
+  readonly needed = true;
+  readonly #backend: Backend;
+  readonly #references: References;
+  readonly #tensor: Tensor;
+  readonly #gradients: Map<Tensor, Buffer>;
+
+  constructor(
+    backend: Backend,
+    references: References,
+    tensor: Tensor,
+    gradients: Map<Tensor, Buffer>,
+  ) {
+    this.#backend = backend;
+    this.#references = references;
+    this.#tensor = tensor;
+    this.#gradients = gradients;
+  }
+
+  give(gradient: Buffer): void {
+    if (this.#gradients.has(this.#tensor)) {
+      this.#backend.add(this.accumulate().buffer, gradient);
       return;
     }
-    this.#references.delete(buffer);
-    this.#backend.free(buffer);
+    this.#references.retain(gradient);
+    this.#gradients.set(this.#tensor, gradient);
   }
 
-  #sink(input: Tensor | undefined, gradients: Map<Tensor, Buffer>): Sink {
-    const backend = this.#backend;
-    if (!input?.requiresGrad) return noSink;
-    if (input instanceof Parameter) {
-      const { grad } = input;
-      invariant(grad, `parameter ${input.name} is trained but has no gradient buffer`);
-      return {
-        needed: true,
-        give: (gradient) => backend.add(grad, gradient),
-        accumulate: () => ({ buffer: grad, beta: 1 }),
-        accumulateZeroed: () => grad,
-      };
-    }
-    const accumulate = (): { buffer: Buffer; beta: 0 | 1 } => {
-      const before = gradients.get(input);
-      if (before && this.#references.get(before) === 1) return { buffer: before, beta: 1 };
-      const fresh = backend.alloc(input.buffer.dtype, input.buffer.length);
-      this.#references.set(fresh, 1);
-      gradients.set(input, fresh);
-      if (!before) return { buffer: fresh, beta: 0 };
-      backend.copy(fresh, before); // another tensor shares `before` as its gradient
-      this.#release(before);
-      return { buffer: fresh, beta: 1 };
-    };
-    return {
-      needed: true,
-      accumulate,
-      accumulateZeroed() {
-        const { buffer, beta } = accumulate();
-        if (beta === 0) backend.zero(buffer);
-        return buffer;
-      },
-      give: (gradient) => {
-        if (gradients.has(input)) backend.add(accumulate().buffer, gradient);
-        else {
-          this.#retain(gradient);
-          gradients.set(input, gradient);
-        }
-      },
-    };
+  accumulate(): { buffer: Buffer; beta: 0 | 1 } {
+    const before = this.#gradients.get(this.#tensor);
+    if (before && this.#references.isUnshared(before)) return { buffer: before, beta: 1 };
+    const { dtype, length } = this.#tensor.buffer;
+    const fresh = this.#references.allocate(dtype, length);
+    this.#gradients.set(this.#tensor, fresh);
+    if (!before) return { buffer: fresh, beta: 0 };
+    this.#backend.copy(fresh, before); // another tensor shares `before` as its gradient
+    this.#references.release(before);
+    return { buffer: fresh, beta: 1 };
+  }
+
+  accumulateZeroed(): Buffer {
+    const { buffer, beta } = this.accumulate();
+    if (beta === 0) this.#backend.zero(buffer);
+    return buffer;
   }
 }
 

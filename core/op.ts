@@ -48,7 +48,7 @@ export interface OpDefinition<Spec extends InputSpec, Saved extends object, Attr
 export function defineOp<const Spec extends InputSpec, Saved extends object, Attrs extends object>(
   op: OpDefinition<Spec, Saved, Attrs>,
 ) {
-  const names: (keyof Spec)[] = Object.keys(op.inputs);
+  const names: (keyof Spec & string)[] = Object.keys(op.inputs);
   return (pass: ForwardPass, inputs: InputsOf<Spec>, attrs: Attrs): Tensor => {
     const ordered = names.map((name) => inputs[name]);
     const recording = pass.tape.recording && ordered.some((input) => input?.requiresGrad);
@@ -62,8 +62,9 @@ export function defineOp<const Spec extends InputSpec, Saved extends object, Att
         keep,
         backward([dout], sinks) {
           invariant(dout, "the tape runs a node only with a gradient");
-          const byName = Object.fromEntries(names.map((name, i) => [name, sinks[i]]));
-          // The tape makes one sink per recorded input; `fromEntries` forgets the names' types.
+          const byName: Record<string, Sink | undefined> = {};
+          for (let i = 0; i < names.length; i++) byName[names[i]!] = sinks[i];
+          // The tape makes one sink per recorded input; the loop forgets the names' types.
           // oxlint-disable-next-line typescript/no-unsafe-type-assertion
           op.backward(pass, dout, saved, byName as SinksOf<Spec>, attrs);
         },

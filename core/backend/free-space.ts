@@ -21,27 +21,38 @@ export class FreeSpace {
 
   /** Allocates a block and returns its start; undefined if no range fits it. */
   take(bytes: number): number | undefined {
-    const at = this.#ranges.findIndex(({ start, end }) => end - start >= bytes);
-    const range = this.#ranges[at];
-    if (range === undefined) return undefined;
-    const { start } = range;
-    range.start += bytes;
-    if (range.start === range.end) this.#ranges.splice(at, 1);
-    return start;
+    const ranges = this.#ranges;
+    for (let at = 0; at < ranges.length; at++) {
+      const range = ranges[at]!;
+      const { start } = range;
+      if (range.end - start < bytes) continue;
+      range.start += bytes;
+      if (range.start === range.end) ranges.splice(at, 1);
+      return start;
+    }
+    return undefined;
   }
 
   /** Frees a block, or adds a new range. */
   give(start: number, bytes: number): void {
     const end = start + bytes;
-    const found = this.#ranges.findIndex((range) => range.start > start);
-    const at = found < 0 ? this.#ranges.length : found;
-    const [before, after] = [this.#ranges[at - 1], this.#ranges[at]];
+    const at = this.#firstAfter(start);
+    const before = this.#ranges[at - 1];
+    const after = this.#ranges[at];
     if (before?.end === start && after?.start === end) {
       before.end = after.end;
       this.#ranges.splice(at, 1);
     } else if (before?.end === start) before.end = end;
     else if (after?.start === end) after.start = start;
     else this.#ranges.splice(at, 0, { start, end });
+  }
+
+  /** The index of the first range that starts behind `start`. */
+  #firstAfter(start: number): number {
+    const ranges = this.#ranges;
+    let at = 0;
+    while (at < ranges.length && ranges[at]!.start <= start) at++;
+    return at;
   }
 
   /** The size in bytes of the free range that ends at `end`; 0 if there is none. */

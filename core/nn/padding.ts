@@ -80,14 +80,17 @@ export function paddedPositions(
   { offsets, positions }: TokenBatch,
   padding: Int32Array,
 ): Int32Array {
-  const out: number[] = [];
+  const out = new Int32Array(padding.reduce((sum, times) => sum + times, 0));
+  let next = 0;
   padding.forEach((times, b) => {
-    const taken = new Set(positions.subarray(offsets[b], offsets[b + 1]));
-    const end = out.length + times;
-    for (let position = 0; out.length < end; position++)
-      if (!taken.has(position)) out.push(position);
+    const own = positions.subarray(offsets[b], offsets[b + 1]);
+    const isTaken = new Uint8Array(own.length + times); // positions beyond have no effect
+    for (const position of own) isTaken[position] = 1;
+    const end = next + times;
+    for (let position = 0; next < end; position++)
+      if (isTaken[position] === 0) out[next++] = position;
   });
-  return Int32Array.from(out);
+  return out;
 }
 
 /** The embeddings of a padded batch: [N + P, C]. */

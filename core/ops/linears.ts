@@ -92,8 +92,7 @@ interface Layer {
 function prepare(pass: ForwardPass, x: Tensor, member: LinearMember): Layer {
   const { weight, bias, increments = [], activation } = member;
   const [rows, outputs] = [x.shape[0] ?? 0, weight.shape[0] ?? 0];
-  const inputs = [x, ...tensorsOf(member)];
-  const recording = pass.tape.recording && inputs.some((input) => input?.requiresGrad);
+  const recording = pass.tape.recording && (x.requiresGrad || isTrained(member));
   const z = pass.allocate(rows * outputs);
   const call = {
     weight: weight.buffer,
@@ -113,12 +112,30 @@ function prepare(pass: ForwardPass, x: Tensor, member: LinearMember): Layer {
   return { member, call, recording, readsX };
 }
 
-/** The tensors of a member in the order in which the tape records them. */
-const tensorsOf = ({ weight, bias, increments = [] }: LinearMember) => [
-  weight,
-  bias,
-  ...increments.flatMap(({ a, e, b }) => [a, e, b]),
-];
+/** Adds a member's tensors to `inputs`, in the order in which `backwardCall` reads their sinks. */
+function addTensors(
+  { weight, bias, increments = [] }: LinearMember,
+  inputs: (Tensor | undefined)[],
+) {
+  inputs.push(weight, bias);
+  for (const { a, e, b } of increments) inputs.push(a, e, b);
+}
+
+/** Whether any tensor of a member needs a gradient. */
+const isTrained = ({ weight, bias, increments = [] }: LinearMember) =>
+  weight.requiresGrad ||
+  bias?.requiresGrad === true ||
+  increments.some(({ a, e, b }) => a.requiresGrad || e?.requiresGrad || b.requiresGrad);
+
+/** Buffers that backward reads. */
+function keptBy(x: Tensor, layers: readonly Layer[]): Buffer[] {
+  const kept = layers.some(({ readsX }) => readsX) ? [x.buffer] : [];
+  for (const { call } of layers) {
+    for (const { h } of call.increments) kept.push(h);
+    if (call.z !== call.y) kept.push(call.z);
+  }
+  return kept;
+}
 
 function record(
   pass: ForwardPass,
@@ -128,26 +145,25 @@ function record(
 ): void {
   const recorded = layers.filter(({ recording }) => recording);
   if (recorded.length === 0) return;
+  const inputs: (Tensor | undefined)[] = [x];
+  const firsts = recorded.map(({ member }) => {
+    const first = inputs.length;
+    addTensors(member, inputs);
+    return first;
+  });
   const readsX = recorded.some((layer) => layer.readsX);
-  const inputs = [x, ...recorded.flatMap(({ member }) => tensorsOf(member))];
   pass.tape.record({
     op: "linears",
     inputs,
     outs: outs.filter(({ requiresGrad }) => requiresGrad),
-    keep: [
-      ...(readsX ? [x.buffer] : []),
-      ...recorded.flatMap(({ call: { increments, z, y } }) => [
-        ...increments.map(({ h }) => h),
-        ...(z === y ? [] : [z]),
-      ]),
-    ],
+    keep: keptBy(x, recorded),
     backward(douts, sinks) {
-      const sinkOf = new Map(inputs.map((input, i) => [input, sinks[i]]));
-      const calls = recorded.flatMap((layer, i) => {
+      const calls: LinearBackward[] = [];
+      for (const [i, layer] of recorded.entries()) {
         const dy = douts[i];
-        return dy ? [backwardCall(pass, layer, dy, sinkOf)] : [];
-      });
-      const dx = sinkOf.get(x);
+        if (dy) calls.push(backwardCall(pass, layer, dy, sinks, firsts[i]!));
+      }
+      const dx = sinks[0];
       const target = dx?.needed ? dx.accumulate() : undefined;
       const shape = { rows: x.shape[0] ?? 0, inputs: x.shape[1] ?? 0 };
       pass.backend.linearsBackward(readsX ? x.buffer : undefined, calls, target, shape);
@@ -155,16 +171,17 @@ function record(
   });
 }
 
+/** Where a gradient is added; undefined where none is needed. */
+const targetOf = (sink: Sink | undefined) => (sink?.needed ? sink.accumulateZeroed() : undefined);
+
+/** A member's call. Its tensors' sinks are those from `first` on: see `addTensors`. */
 function backwardCall(
   pass: ForwardPass,
-  { member, call }: Layer,
+  { call }: Layer,
   dy: Buffer,
-  sinkOf: ReadonlyMap<Tensor | undefined, Sink | undefined>,
+  sinks: readonly Sink[],
+  first: number,
 ): LinearBackward {
-  const sum = (input: Tensor | undefined) => {
-    const sink = input && sinkOf.get(input);
-    return sink?.needed ? sink.accumulateZeroed() : undefined;
-  };
   const { weight, outputs, activation, z, y } = call;
   return {
     weight,
@@ -173,12 +190,12 @@ function backwardCall(
     z: z === y ? undefined : z,
     dy,
     dz: activation ? pass.tape.inPlaceOf(dy) : dy,
-    dweight: sum(member.weight),
-    dbias: sum(member.bias),
+    dweight: targetOf(sinks[first]),
+    dbias: targetOf(sinks[first + 1]),
     increments: call.increments.map((increment, i) => {
-      const own = member.increments?.[i];
-      invariant(own, "each increment of a call has its tensors");
-      return { ...increment, da: sum(own.a), de: sum(own.e), db: sum(own.b) };
+      const at = first + 2 + 3 * i;
+      const [da, de, db] = [targetOf(sinks[at]), targetOf(sinks[at + 1]), targetOf(sinks[at + 2])];
+      return { ...increment, da, de, db };
     }),
   };
 }
@@ -197,6 +214,7 @@ function checkMember(x: Tensor, { weight, bias, increments = [], activation }: L
 
 /** Backends apply one increment per output: parts beside one of all outputs would be ignored. */
 function checkDisjoint(increments: readonly Increment[]): void {
+  if (increments.length < 2) return;
   const ranges = increments
     .map(({ b, start = 0 }) => ({ start, end: start + (b.shape[0] ?? 0) }))
     .toSorted((one, other) => one.start - other.start);

@@ -44,8 +44,8 @@ export function answerSpanLoss(model: Model): (pass: ForwardPass, batch: SpanBat
 
 /** Where the loss finds each position's logits. */
 interface SpanLayout {
-  /** [B]: the row of each position of a sequence, by position. */
-  readonly rows: readonly ReadonlyMap<number, number>[];
+  /** [B]: the row of each position of a sequence, by position; -1 for none. */
+  readonly rows: readonly Int32Array[];
   readonly offsets: Int32Array;
   /** [B]: the row that stands for a sequence's padding, -1 for none, and how often it counts. */
   readonly rowOf: Int32Array;
@@ -75,8 +75,8 @@ function sequenceLayout(batch: SpanBatch, padding: Int32Array): SpanLayout {
   const empty = paddedPositions(batch, padding);
   let at = 0;
   const rows = Array.from(padding, (times, b) => {
-    const own = tokenRows(batch, b, offsets[b]!);
-    for (let i = 0; i < times; i++) own.set(empty[at++]!, rowOf[b]!);
+    const own = tokenRows(batch, b, { first: offsets[b]!, times });
+    for (let i = 0; i < times; i++) own[empty[at++]!] = rowOf[b]!;
     return own;
   });
   return { rows, offsets, rowOf, times: padding, order: undefined };
@@ -91,13 +91,13 @@ function positionLayout(batch: SpanBatch, padding: Int32Array): SpanLayout {
   const empty = paddedPositions(batch, padding);
   let at = 0;
   const rows = Array.from(padding, (times, b) => {
-    const own = tokenRows(batch, b, offsets[b]!);
+    const own = tokenRows(batch, b, { first: offsets[b]!, times });
     const [first, length] = [batch.offsets[b]!, batch.offsets[b + 1]! - batch.offsets[b]!];
     for (let i = 0; i < length; i++) order[offsets[b]! + i] = first + i;
     for (let i = 0; i < times; i++, at++) {
       const row = offsets[b]! + length + i;
       order[row] = batch.offsets[sequences]! + at;
-      own.set(empty[at]!, row);
+      own[empty[at]!] = row;
     }
     return own;
   });
@@ -105,14 +105,23 @@ function positionLayout(batch: SpanBatch, padding: Int32Array): SpanLayout {
   return { rows, offsets, rowOf: none.map(() => -1), times: none, order };
 }
 
-/** The rows of a sequence's tokens by their positions; `first`: the row of its first token. */
-function tokenRows({ offsets, positions }: SpanBatch, b: number, first: number) {
-  const rows = new Map<number, number>();
-  for (let row = offsets[b]!; row < offsets[b + 1]!; row++)
-    rows.set(positions[row]!, first + row - offsets[b]!);
+/**
+ * The rows of a sequence's tokens by their positions, -1 for others. `first`: the row of its first
+ * token; `times`: its padded positions, for which there is room.
+ */
+function tokenRows(
+  { offsets, positions }: SpanBatch,
+  b: number,
+  { first, times }: { first: number; times: number },
+): Int32Array {
+  const own = positions.subarray(offsets[b], offsets[b + 1]);
+  let size = own.length + times;
+  for (const position of own) size = Math.max(size, position + 1);
+  const rows = new Int32Array(size).fill(-1);
+  for (let i = 0; i < own.length; i++) rows[own[i]!] = first + i;
   return rows;
 }
 
 /** The row of a position, or -1 beyond the padded width. */
-const targetRow = (rows: ReadonlyMap<number, number> | undefined, position: number): number =>
-  rows?.get(position) ?? -1;
+const targetRow = (rows: Int32Array | undefined, position: number): number =>
+  rows?.[position] ?? -1;

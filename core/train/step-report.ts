@@ -126,8 +126,11 @@ export class StepReportBuffer {
 
   #maskIn(values: ArrayLike<number>, { diagonals, importance }: MaskSources): MaskReport {
     const first = KEPT + this.#total;
-    const part = (offset: number) =>
-      Float64Array.from({ length: this.#total }, (_, i) => values[offset + i]!);
+    const part = (offset: number) => {
+      const copied = new Float64Array(this.#total);
+      for (let i = 0; i < copied.length; i++) copied[i] = values[offset + i]!;
+      return copied;
+    };
     return {
       kept: this.#keptIn(values),
       magnitudes: diagonals && part(first).map(Math.abs),
@@ -137,8 +140,10 @@ export class StepReportBuffer {
 
   #keptIn(values: ArrayLike<number>): readonly (readonly boolean[])[] {
     let offset = KEPT;
-    return this.#ranks.map((rank) =>
-      Array.from({ length: rank }, () => (values[offset++] ?? 0) > 0),
-    );
+    return this.#ranks.map((rank) => {
+      const kept: boolean[] = [];
+      for (let i = 0; i < rank; i++) kept.push((values[offset++] ?? 0) > 0);
+      return kept;
+    });
   }
 }

@@ -16,6 +16,8 @@ export class CudaBuffer implements Buffer {
   readonly pointer: number;
   /** False for a checkpoint's weights. */
   readonly writable: boolean;
+  /** Bytes of the block that it owns; 0 for a view. */
+  ownedBytes = 0;
   freed = false;
 
   constructor(dtype: CudaType, length: number, pointer: number, writable = true) {

@@ -1,15 +1,27 @@
 import type { CudaBuffer } from "./buffer.ts";
 
-/** A number passed to a kernel by value, with its type in C. */
-export interface Scalar {
-  readonly type: "i32" | "u32" | "i64" | "f32";
+/** A float passed to a kernel by value. */
+export class FloatArg {
   readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
 }
+
+/**
+ * A number passed to a kernel by value. A whole number fits every integer type: the launcher writes
+ * 64 bits, of which an `int` parameter reads the lower half.
+ */
+export type Scalar = number | FloatArg;
 
 /** Device memory, a null pointer or a number. */
 export type Value = CudaBuffer | undefined | Scalar;
 
-/** An argument of a kernel: a value, or one for each matrix of a group, made by `each`. */
+/**
+ * An argument of a kernel: a value, or one for each matrix of a group, made by `each`. Numbers of a
+ * group are 32 bits wide.
+ */
 export type Arg = Value | readonly Value[];
 
 /** Blocks of a grid: x, or x, y and z. x is at most 2^31 - 1, y and z at most 65,535. */
@@ -42,30 +54,28 @@ export interface Launcher {
    */
   counters(count: number): CudaBuffer;
   /**
-   * Copies a small table to the device, such as the addresses and sizes of many matrices: valid for
-   * launches until the next call of `table`.
+   * A copy on the device of a small table, such as the addresses and sizes of many matrices: valid
+   * for launches until the next calls of `table`. A table of the last few is not uploaded again.
    */
-  table(values: Int32Array | Float32Array | BigInt64Array): CudaBuffer;
+  table(values: ArrayBufferView<ArrayBuffer>): CudaBuffer;
 }
 
 /** An `i32` parameter. */
-export const i32 = (value: number): Scalar => ({ type: "i32", value });
+export const i32 = (value: number): Scalar => value;
 /** A `u32` parameter. */
-export const u32 = (value: number): Scalar => ({ type: "u32", value });
+export const u32 = (value: number): Scalar => value;
 /** An `i64` parameter, exact up to 2^53. */
-export const i64 = (value: number): Scalar => ({ type: "i64", value });
+export const i64 = (value: number): Scalar => value;
 /** An `f32` parameter. */
-export const f32 = (value: number): Scalar => ({ type: "f32", value });
+export const f32 = (value: number): Scalar => new FloatArg(value);
 
 /** Matrices that one launch treats, at most: GROUP of kernels/language.h. */
 export const GROUP = 8;
 
-/** A grouped parameter: Each<T> of kernels/language.h, with 0 past the last. */
+/** A grouped parameter: Each<T> of kernels/language.h. The launcher adds zeros past the last. */
 export function each<T>(items: readonly T[], of: (item: T) => Value): Value[] {
-  const values = items.map(of);
-  const [first] = values;
-  const absent = first === undefined || !("type" in first) ? undefined : { ...first, value: 0 };
-  while (values.length < GROUP) values.push(absent);
+  const values: Value[] = [];
+  for (const item of items) values.push(of(item));
   return values;
 }
 

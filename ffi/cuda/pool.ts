@@ -1,5 +1,5 @@
 import { FreeSpace } from "../../core/backend/free-space.ts";
-import { errors, invariant } from "../../core/errors.ts";
+import { errors } from "../../core/errors.ts";
 import type { CudaContext } from "./context.ts";
 import { deviceRange } from "./device-range.ts";
 
@@ -7,8 +7,11 @@ import { deviceRange } from "./device-range.ts";
 export interface DevicePool {
   /** Allocates at least `bytes`, aligned to 256 bytes and uninitialised. Throws E_MEMORY. */
   alloc(bytes: number): number;
-  /** Frees a block. Kernels that are queued may still use it: later ones run after them. */
-  free(pointer: number): void;
+  /**
+   * Frees a block that holds `bytes`. Kernels that are queued may still use it: later ones run after
+   * them.
+   */
+  free(pointer: number, bytes: number): void;
   /** Bytes of live blocks. */
   readonly liveBytes: number;
   /** Gives all memory back to the device. */
@@ -28,7 +31,6 @@ export const blockSize = (bytes: number) => Math.max(Math.ceil(bytes / ALIGNMENT
 export function devicePool(context: CudaContext): DevicePool {
   const range = deviceRange(context);
   const space = new FreeSpace();
-  const sizes = new Map<number, number>();
   let live = 0;
 
   function extend(bytes: number): boolean {
@@ -42,14 +44,11 @@ export function devicePool(context: CudaContext): DevicePool {
       const size = blockSize(bytes);
       const start = space.take(size) ?? (extend(size) ? space.take(size) : undefined);
       if (start === undefined) throw errors.memory(size, live, range.freeBytes());
-      sizes.set(start, size);
       live += size;
       return start;
     },
-    free(pointer) {
-      const size = sizes.get(pointer);
-      invariant(size !== undefined, () => `0x${pointer.toString(16)} is not a live block`);
-      sizes.delete(pointer);
+    free(pointer, bytes) {
+      const size = blockSize(bytes);
       live -= size;
       space.give(pointer, size);
     },

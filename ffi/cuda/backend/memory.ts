@@ -32,30 +32,28 @@ export function memoryKernels(
   staging: Staging,
 ): Memory {
   const adopt = adopter(pool, staging);
-  /** Buffers that own a block; views do not. */
-  const owned = new Set<CudaBuffer>();
-  const weights = new Set<CudaBuffer>();
   let [live, peak] = [0, 0];
   return {
     alloc(dtype, length) {
       const type = cudaType(dtype);
-      const buffer = new CudaBuffer(type, length, pool.alloc(length * elementBytes[type]));
-      owned.add(buffer);
-      live += bytesOf(buffer);
-      peak = Math.max(peak, live);
+      const bytes = length * elementBytes[type];
+      const buffer = new CudaBuffer(type, length, pool.alloc(bytes));
+      buffer.ownedBytes = Math.max(bytes, 1);
+      live += bytes;
+      if (live > peak) peak = live;
       return buffer;
     },
     free(buffer) {
       const own = cudaBuffer(buffer);
-      if (owned.delete(own)) live -= bytesOf(own);
-      else if (!weights.delete(own)) return;
+      if (own.ownedBytes === 0) return;
+      if (own.writable) live -= bytesOf(own);
       own.freed = true;
-      pool.free(own.pointer);
+      pool.free(own.pointer, own.ownedBytes);
     },
     view(buffer, offset, length) {
-      const { dtype, pointer, writable: changes, length: whole } = cudaBuffer(buffer);
+      const { dtype, pointer, writable: isWritable, length: whole } = cudaBuffer(buffer);
       invariant(offset >= 0 && offset + length <= whole, "a view lies within its buffer");
-      return new CudaBuffer(dtype, length, pointer + offset * elementBytes[dtype], changes);
+      return new CudaBuffer(dtype, length, pointer + offset * elementBytes[dtype], isWritable);
     },
     zero(buffer) {
       const own = writable(cudaBuffer(buffer));
@@ -74,7 +72,7 @@ export function memoryKernels(
       if (dtype !== "f32" && dtype !== "bf16")
         throw errors.machine(`the cuda backend has no ${dtype} weights`, "use --dtype f32 or bf16");
       const buffer = adopt(tensor, dtype);
-      weights.add(buffer);
+      buffer.ownedBytes = Math.max(bytesOf(buffer), 1);
       return buffer;
     },
     memory: () => ({ live, peak }),

@@ -1,12 +1,19 @@
 import type { CudaBuffer } from "../buffer.ts";
 
-/** A field of a table's row: an address, a null pointer or a whole number. */
+/** A field of a table's row: an address, a null pointer or a whole number from 0. */
 type Field = CudaBuffer | undefined | number;
 
 /** Packs rows of structs whose fields have 8 bytes each. */
-export function packRows(rows: readonly (readonly Field[])[]): BigInt64Array {
-  const fields = rows
-    .flat()
-    .map((field) => BigInt(typeof field === "object" ? field.pointer : (field ?? 0)));
-  return BigInt64Array.from(fields);
+export function packRows(rows: readonly (readonly Field[])[]): Uint32Array<ArrayBuffer> {
+  const count = rows.reduce((sum, row) => sum + row.length, 0);
+  const words = new Uint32Array(2 * count);
+  let at = 0;
+  for (const row of rows)
+    for (const field of row) {
+      const value = typeof field === "object" ? field.pointer : (field ?? 0);
+      const high = Math.floor(value / 2 ** 32);
+      words[at++] = value - high * 2 ** 32;
+      words[at++] = high;
+    }
+  return words;
 }

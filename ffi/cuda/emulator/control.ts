@@ -5,6 +5,7 @@ export const SETTINGS = [
   "order",
   "early",
   "compute",
+  "idle",
   "quiet",
   "devices",
   "capability",

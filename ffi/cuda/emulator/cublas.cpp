@@ -50,7 +50,7 @@ API int cublasGemmStridedBatchedEx(void *handle, int op_a, int op_b, int m, int 
                                    long long a_stride, const void *b, int b_type, int ldb,
                                    long long b_stride, const void *beta, void *c, int c_type,
                                    int ldc, long long c_stride, int count, int, int) {
-  ENTER_CUBLAS
+  RETURN_IF_IDLE ENTER_CUBLAS
   if (!handle) return NOT_INITIALISED;
   const Matrix x = operand(a, a_type, lda, op_a, m, k), y = operand(b, b_type, ldb, op_b, k, n),
                z = operand(c, c_type, ldc, 0, m, n);
@@ -75,7 +75,7 @@ API int cublasGemmStridedBatchedEx(void *handle, int op_a, int op_b, int m, int 
 API int cublasGemmEx(void *handle, int op_a, int op_b, int m, int n, int k, const void *alpha,
                      const void *a, int a_type, int lda, const void *b, int b_type, int ldb,
                      const void *beta, void *c, int c_type, int ldc, int compute, int algorithm) {
-  ENTER_CUBLAS
+  RETURN_IF_IDLE ENTER_CUBLAS
   return cublasGemmStridedBatchedEx(handle, op_a, op_b, m, n, k, alpha, a, a_type, lda, 0, b,
                                     b_type, ldb, 0, beta, c, c_type, ldc, 0, 1, compute, algorithm);
 }

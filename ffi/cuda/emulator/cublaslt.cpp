@@ -215,7 +215,7 @@ API int cublasLtMatmul(void *handle, void *product, const void *alpha, const voi
                        const void *b, void *b_layout, const void *beta, const void *c,
                        void *c_layout, void *d, void *d_layout, const void *algorithm,
                        void *workspace, size_t workspace_bytes, void *) {
-  ENTER_CUBLAS
+  RETURN_IF_IDLE ENTER_CUBLAS
   const Call call = {as<Product>(product, PRODUCT), as<Layout>(a_layout, LAYOUT),
                      as<Layout>(b_layout, LAYOUT), as<Layout>(c_layout, LAYOUT),
                      as<Layout>(d_layout, LAYOUT)};

@@ -159,7 +159,7 @@ API int cuStreamDestroy_v2(void *stream) {
   return SUCCESS;
 }
 API int cuStreamSynchronize(void *) {
-  ENTER NEED_CONTEXT
+  RETURN_IF_IDLE ENTER NEED_CONTEXT
   State &s = state();
   s.waits++;
   if (s.queue.empty()) s.empty_waits++;
@@ -176,7 +176,7 @@ API int cuEventDestroy_v2(void *event) {
   return SUCCESS;
 }
 API int cuEventRecord(void *event, void *) {
-  ENTER NEED_CONTEXT
+  RETURN_IF_IDLE ENTER NEED_CONTEXT
   Event *at = static_cast<Event *>(event);
   const int status = submit([at] {
     at->milliseconds = now();
@@ -190,7 +190,7 @@ API int cuEventQuery(void *event) {
   return static_cast<Event *>(event)->position <= state().done ? SUCCESS : NOT_READY;
 }
 API int cuEventSynchronize(void *event) {
-  ENTER NEED_CONTEXT
+  RETURN_IF_IDLE ENTER NEED_CONTEXT
   State &s = state();
   const long position = static_cast<Event *>(event)->position;
   s.waits++;
@@ -246,7 +246,7 @@ API int cuFuncSetAttribute(void *function, int attribute, int value) {
 API int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
                        unsigned by, unsigned bz, unsigned shared, void *, void **parameters,
                        void **) {
-  ENTER NEED_CONTEXT
+  RETURN_IF_IDLE ENTER NEED_CONTEXT
   State &s = state();
   const Function &called = *static_cast<Function *>(function);
   const bool grid = gx - 1u < 0x7fffffffu && gy - 1u < 65535u && gz - 1u < 65535u;

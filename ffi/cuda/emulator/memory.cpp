@@ -114,7 +114,7 @@ static bool on_device(Address address, size_t bytes) {
 }
 
 API int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *) {
-  ENTER
+  RETURN_IF_IDLE ENTER
   state().uploads++;
   if (state().pinned.holds(from, bytes)) /* read when it runs */
     return submit([=] {
@@ -130,7 +130,7 @@ API int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *)
   });
 }
 API int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *) {
-  ENTER
+  RETURN_IF_IDLE ENTER
   state().downloads++;
   const bool pinned = state().pinned.holds(to, bytes);
   if (pinned && computes()) memset(to, 0xff, bytes); /* NaN until it runs */
@@ -144,7 +144,7 @@ API int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *) {
   return drain(state().queued);
 }
 API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void *) {
-  ENTER
+  RETURN_IF_IDLE ENTER
   return submit([=] {
     if (!on_device(to, bytes) || !on_device(from, bytes)) return illegal("cuMemcpyDtoDAsync_v2");
     if (computes()) memmove(at(to), at(from), bytes);
@@ -152,7 +152,7 @@ API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void *) {
   });
 }
 API int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, void *) {
-  ENTER
+  RETURN_IF_IDLE ENTER
   return submit([=] {
     if (!on_device(to, bytes)) return illegal("cuMemsetD8Async");
     if (computes()) memset(at(to), value, bytes);

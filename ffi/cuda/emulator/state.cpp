@@ -12,6 +12,7 @@ static std::map<std::string, long long> first_settings() {
       {"order", 0},        /* of threads and blocks */
       {"early", 0},        /* work and copies land at once */
       {"compute", 1},      /* 0: kernels and copies do nothing */
+      {"idle", 0},         /* 1: calls that queue work do nothing, not even count */
       {"quiet", 0},        /* 1: faults are not printed */
       {"devices", 1},      {"capability", 80},
       {"version", 13000},  {"multiprocessors", 4},
@@ -34,6 +35,8 @@ State &state() {
   }();
   return *one;
 }
+
+bool idle = false;
 
 bool Blocks::holds(const void *pointer, size_t bytes) const {
   auto after = live.upper_bound(uintptr_t(pointer));
@@ -89,6 +92,7 @@ API int adl_emulator_set(const char *name, long long value) {
   auto at = state().settings.find(name);
   if (at == state().settings.end()) return 0;
   at->second = value;
+  emulated::idle = state().settings["idle"] != 0;
   return 1;
 }
 

@@ -58,6 +58,11 @@ State &state();
 /* Counts a call; returns the status that a test has planted for it. */
 int enter(const char *name);
 
+/* Whether calls that only queue work or wait for it return at once: for the host's own time. */
+extern bool idle;
+#define RETURN_IF_IDLE \
+  if (idle) return 0;
+
 /* Queues work, or runs it now where the setting "early" is on; returns a sticky error. */
 int submit(std::function<int()> work);
 
