@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { AdaloraError } from "../core/errors.ts";
 import type { JsonObject } from "../core/io/json-file.ts";
 import { isLocked } from "./run-lock.ts";
 import { isRunFolder, type ReportedRun, readRun } from "./report-page/read-run.ts";
@@ -16,12 +17,14 @@ export interface ListedRun {
   readonly ranks: { readonly kept: number; readonly initial: number } | null;
   /** The metric that selects the best step, after the newest evaluation; null without one. */
   readonly metric: { readonly split: string; readonly name: string; readonly value: number } | null;
-  readonly state: "running" | "stopped" | "finished";
+  readonly state: "running" | "stopped" | "finished" | "unreadable";
   /** The last step in the log, and how many there are to be; null if the log doesn't say. */
   readonly step: number;
   readonly steps: number | null;
   /** What continues a stopped run; null for the others. */
   readonly resume: string | null;
+  /** Why a run is unreadable; null for the others. */
+  readonly problem: string | null;
 }
 
 /** Folders below this depth are not looked at: runs/task/seed-N is three deep. */
@@ -30,11 +33,30 @@ const DEEPEST = 4;
 /** Lists the runs in a folder and in those within it, by path. */
 export async function listRuns(folder: string): Promise<readonly ListedRun[]> {
   const listed: ListedRun[] = [];
-  for (const one of runFoldersIn(folder, DEEPEST)) listed.push(await listedRun(one));
+  for (const one of runFoldersIn(folder, DEEPEST)) {
+    try {
+      listed.push(await listedRun(one));
+    } catch (error) {
+      if (!(error instanceof AdaloraError)) throw error;
+      listed.push({ ...unreadable, folder: one, problem: error.message });
+    }
+  }
   return listed;
 }
 
 // --- internal ---
+
+const unreadable = {
+  task: null,
+  method: null,
+  seed: null,
+  ranks: null,
+  metric: null,
+  state: "unreadable",
+  step: 0,
+  steps: null,
+  resume: null,
+} as const;
 
 /** Folders of weights, checkpoints and logs hold no runs. */
 const NOT_RUNS = /^(\.|node_modules$|checkpoints$|tensorboard$|(best_)?(adapter|model)$)/;
@@ -69,6 +91,7 @@ async function listedRun(folder: string): Promise<ListedRun> {
     step: result?.steps ?? log.lastStep,
     steps: Number.isFinite(steps) ? steps : null,
     resume: state === "stopped" ? resumeCommand(folder) : null,
+    problem: null,
   };
 }
 

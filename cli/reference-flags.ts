@@ -4,6 +4,7 @@ import type { RunConfig } from "../core/config/run-config.ts";
 import { integer, type SettingTable } from "../core/config/setting.ts";
 import type { FlagValue } from "./args.ts";
 import { kebab } from "./names.ts";
+import type { Instead } from "./report-to.ts";
 import { overriddenBy, overriddenSettings, unusedSettings } from "./script-overrides.ts";
 import {
   checkedFlags,
@@ -80,7 +81,7 @@ export function scriptValues(given: FlagMap): ScriptValues {
 export function checkScript(given: FlagMap, { evalSteps, seed, metric }: RunConfig): void {
   const refuse = (key: string, isWrong: (value: unknown) => boolean, instead: string) => {
     const flag = given.get(key);
-    if (flag && isWrong(flag.value)) throw notHere(flag, true, instead);
+    if (flag && isWrong(flag.value)) throw notHere(flag, true, { hint: instead });
   };
   refuse(
     "evaluationStrategy",
@@ -121,11 +122,12 @@ function refuseFlags(given: FlagMap): void {
     const flag = given.get(key);
     const isNamed = allows.some((one) => typeof one === "string" && one !== "");
     if (!flag || allows.includes(flag.value)) continue;
-    throw notHere(flag, isNamed, insteadOf?.(flag.value) ?? instead);
+    throw notHere(flag, isNamed, insteadOf?.(flag.value) ?? { hint: instead });
   }
   const evaluation = given.get("evaluationStrategy");
   if (evaluation?.value === "no") {
-    throw notHere(evaluation, true, "run always evaluates; --eval-limit N makes that short");
+    const hint = "run always evaluates; --eval-limit N makes that short";
+    throw notHere(evaluation, true, { hint });
   }
   const train = given.get("doTrain");
   const other = given.get("doEval") ?? given.get("doPredict");
@@ -143,9 +145,9 @@ function refuseFlags(given: FlagMap): void {
 }
 
 /** The error for a flag that run has no use for. Its value may be a secret unless it has names. */
-function notHere({ flag, value }: FlagValue, isNamed: boolean, instead: string) {
+function notHere({ flag, value }: FlagValue, isNamed: boolean, { hint, details }: Instead) {
   const shown = isNamed || value === false ? ` ${String(value)}` : "";
-  return errors.flag(flag.slice(2) + shown, "is not supported", instead);
+  return errors.flag(flag.slice(2) + shown, "is not supported", hint, details);
 }
 
 /** A setting's value that follows from a script's flag. */

@@ -36,7 +36,8 @@ function ranksText({ ranks }: ListedRun): string {
 const metricText = ({ metric }: ListedRun) =>
   metric === null ? "–" : `${printable(metric.name)} ${metric.value.toFixed(4)}`;
 
-function stateText({ state, step, steps }: ListedRun): string {
+function stateText({ state, step, steps, problem }: ListedRun): string {
+  if (state === "unreadable") return `unreadable: ${printable(problem ?? "")}`;
   const of = steps === null ? "" : ` of ${steps}`;
   if (state === "finished") return `finished, ${step} steps`;
   return state === "running" ? `running, step ${step}${of}` : `stopped at step ${step}${of}`;

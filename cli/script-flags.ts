@@ -7,7 +7,7 @@ import {
   toggle,
 } from "../core/config/setting.ts";
 import { settings } from "../core/config/settings.ts";
-import { importHint, reportTo, reportToWords, wantsCsv } from "./report-to.ts";
+import { importHint, type Instead, reportTo, reportToWords, wantsCsv } from "./report-to.ts";
 
 /*
  * Flags of the authors' scripts, of transformers' run_glue, run_qa and run_summarization, and of
@@ -216,7 +216,7 @@ export interface RefusedFlag {
   /** What to use instead. */
   readonly instead: string;
   /** What to use instead of one value; undefined where `instead` says it. */
-  readonly insteadOf?: (value: unknown) => string | undefined;
+  readonly insteadOf?: (value: unknown) => Instead | undefined;
   /** Why an allowed value has no effect; undefined where that needs no word. */
   readonly note?: string;
   /** Whether an allowed value has an effect after all. */

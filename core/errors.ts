@@ -361,8 +361,8 @@ export const errors = {
     return new AdaloraError("E_MACHINE", what, { hint });
   },
 
-  flag(flag: string, rule: string, hint?: string) {
-    return new AdaloraError("E_FLAG", `${dashed(flag)} ${rule}`, { hint });
+  flag(flag: string, rule: string, hint?: string, details: readonly string[] = []) {
+    return new AdaloraError("E_FLAG", `${dashed(flag)} ${rule}`, { hint, details });
   },
 
   missing(what: string, hint: string) {

@@ -16,6 +16,7 @@ import {
   runComparison,
   runFolders,
 } from "../compare/run-comparison.ts";
+import { checkExperimentOut } from "../compare/experiment-folder.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
 import { checkOut, defaultOut } from "../out-folder.ts";
 import { attemptWrite } from "../attempt-write.ts";
@@ -91,6 +92,7 @@ export const compare = defineCommand({
     const planned = await planArms(config, specs, seeds, sources);
     for (const warning of planned.warnings) report.warn(warning);
     const out = config.out ?? defaultOut(`${config.task}-compare`, new Date());
+    checkExperimentOut(out, "comparison", { resume, overwrite });
     const folders = runFolders(planned, { out, rates });
     for (const folder of folders) checkOut(folder, { resume, overwrite });
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });

@@ -14,7 +14,7 @@ export const runs = defineCommand({
   scripts: false,
   options: {},
   notes: [
-    "Lists the runs in DIR (default: runs) and in the folders within it: task, method, ranks kept, the metric after the newest evaluation, and whether a run is finished, running, or stopped. For each stopped run it shows the command that resumes it.",
+    "Lists the runs in DIR (default: runs) and in the folders within it: task, method, ranks kept, the metric after the newest evaluation, and whether a run is finished, running, stopped or unreadable. For each stopped run it shows the command that resumes it.",
   ],
   examples: ["adalora runs", "adalora runs /data/experiments --json"],
 

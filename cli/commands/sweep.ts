@@ -5,6 +5,7 @@ import { errors } from "../../core/errors.ts";
 import { writeJson } from "../../core/run/run-files.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
+import { checkExperimentOut } from "../compare/experiment-folder.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
 import { checkOut, defaultOut } from "../out-folder.ts";
 import { recipeNames } from "../recipes.ts";
@@ -80,6 +81,7 @@ export const sweep = defineCommand({
     for (const warning of planned.warnings) report.warn(warning);
     for (const line of planLines(planned)) report.info(line);
     const out = first.config.out ?? defaultOut(`${first.config.task}-sweep`, new Date());
+    checkExperimentOut(out, "sweep", { resume, overwrite });
     const folders = sweepFolders(planned, out);
     for (const folder of folders) checkOut(folder, { resume, overwrite });
     const again = sameCommand(out, { isNamed: name !== undefined || given.has("task") });

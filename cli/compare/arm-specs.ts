@@ -67,7 +67,11 @@ export function armSpecs(words: readonly string[]): readonly ArmSpec[] {
     const [name = "", ...pairs] = word.split(":");
     const found = Object.hasOwn(armKinds, name) ? armKinds[name] : undefined;
     if (!found) throw unknownArm(name);
-    const values = Object.fromEntries(pairs.map((pair) => ownSetting(word, pair, found)));
+    const own = pairs.map((pair) => ownSetting(word, pair, found));
+    const values = Object.fromEntries(own);
+    if (Object.keys(values).length < own.length) {
+      throw errors.flag("methods", `"${word}" gives a setting twice`);
+    }
     const count = (seen.get(word) ?? 0) + 1;
     seen.set(word, count);
     return { name: count === 1 ? word : `${word}-${count}`, kind: found, values };

@@ -8,7 +8,7 @@ import { writeJson } from "../../core/run/run-files.ts";
 import { clearRun, isFinishedRun, runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import type { Arm } from "./arms.ts";
 import { bestFirst } from "./best-first.ts";
-import type { ArmResult, FailedRun, TriedRate } from "./comparison.ts";
+import type { ArmResult, ArmRun, FailedRun, TriedRate } from "./comparison.ts";
 import { CUT_ADAPTER, writeCutAdapter } from "./cut-adapter.ts";
 import type { PlannedComparison } from "./plan-arms.ts";
 import { CUT_METRICS, metricIn, readArmRun } from "./read-runs.ts";
@@ -73,28 +73,32 @@ export async function runComparison(
   const { picked, failures: untuned } = tuning;
   // Seed by seed, so that every arm has finished the same seeds in a comparison that is
   // interrupted.
+  const results = new Map<Arm, ArmRun[]>(planned.arms.map((arm) => [arm, []]));
   const jobs = subject.seeds.flatMap((seed) =>
     planned.arms.flatMap((arm) => {
       const rate = picked.get(arm)?.lr;
-      return rate === undefined ? [] : [{ arm, seed, job: seedJob(arm, seed, rate, options) }];
+      if (rate === undefined) return [];
+      return [
+        seedJob(arm, seed, rate, options, (out) => {
+          results.get(arm)!.push(readArmRun(out, seed, subject.metric, arm.kind.isCut));
+        }),
+      ];
     }),
   );
-  const started = jobs.map(({ job }) => job);
-  const ran = await runJobs(started, options.parallel, options);
+  const ran = await runJobs(jobs, options.parallel, options);
   if (ran.isStopped) return undefined;
   const arms = planned.arms.map((arm): ArmResult => {
     const { lr = null, tried = [] } = picked.get(arm) ?? untuned.get(arm) ?? {};
-    const own = jobs.filter((one) => one.arm === arm && !ran.failures.has(one.job));
     return {
       name: arm.name,
       about: arm.kind.about,
       lr,
       tried,
       startParameters: arm.startParameters,
-      runs: own.map(({ seed, job }) => readArmRun(job.out, seed, subject.metric, arm.kind.isCut)),
+      runs: subject.seeds.flatMap((seed) => results.get(arm)!.filter((one) => one.seed === seed)),
     };
   });
-  return { arms, failures: [...tuning.failed, ...failedRuns(started, ran.failures)] };
+  return { arms, failures: [...tuning.failed, ...failedRuns(jobs, ran.failures)] };
 }
 
 // --- internal ---
@@ -117,8 +121,17 @@ async function pickRates(
   options: ComparisonOptions,
 ): Promise<Tuning | undefined> {
   const tuned = arms.filter(({ hasOwnRate }) => !hasOwnRate && options.rates.length > 0);
+  const values = new Map<Job, number>();
   const jobs = tuned.flatMap((arm) =>
-    options.rates.map((lr) => ({ arm, lr, job: tuneJob(arm, lr, options) })),
+    options.rates.map((lr) => {
+      const job = tuneJob(arm, lr, options);
+      const finish = async () => {
+        const { metrics } = readFinishedRun(job.out);
+        values.set(whole, metricIn(metrics, subject.metric, job.out));
+      };
+      const whole: Job = { ...job, finish };
+      return { arm, lr, job: whole };
+    }),
   );
   const started = jobs.map(({ job }) => job);
   const ran = await runJobs(started, options.parallel, options);
@@ -133,9 +146,7 @@ async function pickRates(
       .filter((one) => one.arm === arm)
       .map(({ lr, job }) => ({
         lr,
-        value: ran.failures.has(job)
-          ? null
-          : metricIn(readFinishedRun(job.out).metrics, subject.metric, job.out),
+        value: values.get(job) ?? null,
       }));
     const [best] = bestFirst(tried, subject.isHigherBetter);
     if (best) picked.set(arm, { lr: best.lr, tried });
@@ -157,14 +168,24 @@ function tuneJob(arm: Arm, lr: number, { out, tuneFraction }: ComparisonOptions)
   };
 }
 
-function seedJob(arm: Arm, seed: number, lr: number, { out }: ComparisonOptions): Job {
+/** `read` reads the finished run from its folder: what it throws is the run's failure. */
+function seedJob(
+  arm: Arm,
+  seed: number,
+  lr: number,
+  { out }: ComparisonOptions,
+  read: (out: string) => void,
+): Job {
   const folder = seedFolder(join(out, arm.folder), seed);
   const config = { ...arm.config, seed, lr };
   return {
     label: `${arm.name}, seed ${seed}`,
     config,
     out: folder,
-    ...(arm.kind.isCut ? { finish: (context) => cut(folder, config, arm, context) } : {}),
+    async finish(context) {
+      if (arm.kind.isCut) await cut(folder, config, arm, context);
+      if (!context.stop.isRequested) read(folder);
+    },
   };
 }
 

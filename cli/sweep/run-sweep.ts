@@ -91,19 +91,25 @@ async function runRung(
       `rung ${rung + 1} of ${rungs.length}: ${counted(configurations.length)}, ${length}`,
     );
   }
-  const jobs = configurations.map((configuration) => ({
-    configuration,
-    job: jobOf(configuration, rung, rungs.length, options),
-  }));
+  const read = new Map<Configuration, RungResult>();
+  const jobs = configurations.map((configuration) => {
+    const job = jobOf(configuration, rung, rungs.length, options);
+    const finish = async () => {
+      read.set(configuration, rungResult(job.out, configuration.steps[rung]!, subject));
+    };
+    return { configuration, job: { ...job, finish } };
+  });
   const started = jobs.map(({ job }) => job);
   const ran = await runJobs(started, options.parallel, options);
   if (ran.isStopped) return undefined;
   return {
     results: jobs.map(({ configuration, job }) => ({
       configuration,
-      ...(ran.failures.has(job)
-        ? { ...failed, steps: configuration.steps[rung]!, out: job.out }
-        : rungResult(job.out, configuration.steps[rung]!, subject)),
+      ...(read.get(configuration) ?? {
+        ...failed,
+        steps: configuration.steps[rung]!,
+        out: job.out,
+      }),
     })),
     failures: failedRuns(started, ran.failures),
   };

@@ -45,7 +45,7 @@ const linkFlags = (sanitize: boolean) => (sanitize ? ["-shared"] : ["-shared", "
 const BF16_FLAG = "-DADL_BF16";
 
 const SANITIZE = (
-  "-O0 -g -fno-omit-frame-pointer -Werror " +
+  "-O0 -g1 -fno-omit-frame-pointer -Werror " +
   "-fsanitize=address,undefined -fno-sanitize-recover=all"
 ).split(" ");
 
@@ -54,12 +54,15 @@ const compilerFlags = (sanitize: boolean) => (sanitize ? [...FLAGS, ...SANITIZE]
 /**
  * Lists the object files of a level's library. A source that names symbols by ADL_ACT is compiled
  * over float and over bf16, bf16-*.c over bf16 only. bf16 needs a level with AVX-512. Levels above
- * AVX-512 add instructions over bf16 only, so their libraries share the objects over float.
+ * AVX-512 add instructions over bf16 only, so their libraries share the objects over float; amx-*.c
+ * are compiled for level amx only.
  */
 export function kernelUnits(dir: string, level: Level): CompileUnit[] {
   return cFiles(dir).flatMap((source) => {
     const plain = { source, flags: levelFlags(hasBf16Kernels(level) ? "avx512" : level) };
     const bf16 = { source, flags: [...levelFlags(level), BF16_FLAG] };
+    if (source.startsWith("amx-"))
+      return level === "amx" ? [{ source, flags: levelFlags(level) }] : [];
     if (!hasBf16Kernels(level)) return source.startsWith("bf16-") ? [] : [plain];
     if (source.startsWith("bf16-")) return [bf16];
     return readFileSync(join(dir, source), "utf8").includes("ADL_ACT(") ? [plain, bf16] : [plain];

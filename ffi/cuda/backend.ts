@@ -21,6 +21,7 @@ import { openCublas } from "./cublas.ts";
 import { openCublasLt } from "./cublaslt.ts";
 import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
+import { type Observe, observed } from "./observe.ts";
 import { devicePool } from "./pool.ts";
 import { openStaging } from "./staging.ts";
 import { streamTimer } from "./timer.ts";
@@ -42,8 +43,10 @@ export interface CudaOptions {
   readonly tf32?: boolean | undefined;
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
-  /** Most floats of scratch of a call of disentangled attention's backward; default 2^23. */
+  /** Most floats of scratch of a call of disentangled attention's backward; default 2^24. */
   readonly attentionScratch?: number;
+  /** Is called instead of each launch and product, by name, and must queue it: for a profile. */
+  readonly observe?: Observe;
 }
 
 /** A backend that holds a device. */
@@ -84,12 +87,19 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
   onOpen(() => staging.close());
   const timer = streamTimer(context);
   onOpen(() => timer.close());
-  const launcher = createLauncher(context, images, { pool, staging }, onOpen, options);
-  const { tf32 = false, libraries } = options;
+  const { tf32 = false, libraries, observe } = options;
   const cublas = openCublas(context, libraries.cublas, pool, onOpen, tf32);
   const { workspace } = cublas;
   const cublasLt = openCublasLt(context, libraries.cublasLt, workspace, onOpen, tf32);
-  const products = openProducts(context, { cublas, cublasLt }, launcher);
+  const { launcher, ...multipliers } = observed(
+    {
+      launcher: createLauncher(context, images, { pool, staging }, onOpen, options),
+      cublas,
+      cublasLt,
+    },
+    observe,
+  );
+  const products = openProducts(context, multipliers, launcher);
   onOpen(() => staging.wait());
   return {
     name: "cuda",

@@ -11,7 +11,7 @@ export const cudaDevice = (ordinal = 0): Device => ({
   name: ordinal === 0 ? "cuda" : `cuda:${ordinal}`,
   about: "an NVIDIA GPU (cuda:1: the second)",
   automatic: false,
-  dtypes: ["f32"],
+  dtypes: ["bf16", "f32"],
   tf32: true,
   selfTestHint: HINT,
   numbered: cudaDevice,

@@ -1,7 +1,7 @@
 import type { OpenOptions } from "../../core/device.ts";
 import { errors } from "../../core/errors.ts";
 import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
-import { type CudaBackend, createCudaBackend } from "./backend.ts";
+import { type CudaBackend, type CudaOptions, createCudaBackend } from "./backend.ts";
 import { openDriver, out, outInt } from "./driver.ts";
 import { compiledImages } from "./images.ts";
 import { chooseLibraries, cudaDirs, driverCandidates, driverDirs, MAJORS } from "./libraries.ts";
@@ -50,11 +50,15 @@ export function findLibrariesFor(version: number, env?: NodeJS.ProcessEnv) {
   return found;
 }
 
-/** Opens the CUDA backend on this machine's device. Throws E_LIBRARY or E_MACHINE. */
+/**
+ * Opens the CUDA backend on this machine's device. `overrides`: for tests and measurements. Throws
+ * E_LIBRARY or E_MACHINE.
+ */
 export async function openCuda(
   ordinal: number,
   { dtype, tf32 }: Pick<OpenOptions, "dtype" | "tf32">,
   env: NodeJS.ProcessEnv = process.env,
+  overrides: Partial<CudaOptions> = {},
 ): Promise<CudaBackend> {
   const { version } = openSystemDriver(env);
   const libraries = findLibrariesFor(version, env);
@@ -66,5 +70,6 @@ export async function openCuda(
     libraries: { ...libraries, driver: driverCandidates(env) },
     images: (capability) => Promise.resolve(compiledImages(libraries.nvrtc, capability)),
     debugSync: env["ADALORA_CUDA_DEBUG_SYNC"] === "1",
+    ...overrides,
   });
 }

@@ -70,3 +70,17 @@ test("is shown as a table, with commands that can be pasted", async () => {
   expect(text).toContain(`\n\nto resume:\n  `);
   expect(runsText([], "runs", output)).toBe("no runs in runs");
 });
+
+test("a run that cannot be read is listed with the reason, beside the others", async () => {
+  const out = mkdtempSync(join(tmpdir(), "adalora-unreadable-"));
+  writeRun(join(out, "good"));
+  writeRun(join(out, "torn"));
+  rmSync(join(out, "torn", "log.jsonl"));
+  mkdirSync(join(out, "torn", "log.jsonl"));
+  const listed = await listRuns(out);
+  rmSync(out, { recursive: true });
+  expect(listed.map(({ state }) => state)).toEqual(["finished", "unreadable"]);
+  expect(runsText(listed, out, fakeOutput())).toMatch(
+    /unreadable: .*torn\/log\.jsonl: is a folder, not a file$/m,
+  );
+});

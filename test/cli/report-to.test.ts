@@ -6,6 +6,7 @@ import { writeMetricsCsv } from "../../cli/metrics-csv.ts";
 import { readLine } from "../../cli/command.ts";
 import { run } from "../../cli/commands/run.ts";
 import { scriptValues } from "../../cli/reference-flags.ts";
+import { mlflowImport } from "../../cli/report-to.ts";
 import { csvRecords } from "../../core/data/csv.ts";
 import { clearRun } from "../../core/run/run-folder.ts";
 import { accuracyAt, lossAt, writeRun } from "./report-page/written-run.ts";
@@ -46,11 +47,18 @@ describe("--report-to", () => {
   test.each([
     ["wandb", "wandb sync OUT/tensorboard"],
     ["trackio", "metrics.csv"],
-    ["tensorboard,mlflow", "mlflow.log_metrics"],
+    ["tensorboard,mlflow", "refuses to read runs from files"],
     ["comet_ml", "log.jsonl and tensorboard/"],
   ])("refuses %s, and names the file to import", (tool, hint) => {
     expect(() => scriptValues(line(tool).given)).toThrow(
       expect.objectContaining({ hint: expect.stringContaining(hint) }),
     );
+  });
+
+  test("shows the Python that logs metrics.csv to MLflow, as the documentation does", () => {
+    const lines = expect.arrayContaining([...mlflowImport]);
+    expect(() => scriptValues(line("mlflow").given)).toThrow(expect.objectContaining({ lines }));
+    const docs = readFileSync(join(import.meta.dir, "../../docs/training.md"), "utf8");
+    expect(docs).toContain(`\`\`\`python\n${mlflowImport.join("\n")}\n\`\`\``);
   });
 });

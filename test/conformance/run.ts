@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Backend, DType, HostArray } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { type Alignment, type Results, runOn, sameBits } from "./bench.ts";
-import { cases } from "./cases.ts";
+import { type Case, cases } from "./cases.ts";
 
 /**
  * The error tolerance by dtype of activations, relative to |value| + root mean square of its
@@ -53,44 +53,57 @@ interface ConformanceOptions {
  * kernel must not touch, and that repeating a call gives the same bits.
  */
 export function runConformance(backend: Backend, options: ConformanceOptions = {}): void {
-  const { skip = [], only, alignments = ALIGNMENTS, memoryOnly = false, prepare } = options;
-  const { alternate = false } = options;
+  const { skip = [], only, memoryOnly = false } = options;
   const reference = createReferenceBackend();
-  const type = backend.activation;
-  const toleranceOf = (name: string) => {
-    if (type === "i32") return 0;
-    return type === "bf16" && ROUNDED_SUMS.cases.test(name) ? ROUNDED_SUMS.bf16 : TOLERANCE[type];
-  };
   const claim = memoryOnly ? "stays within its memory" : "agrees with the reference";
-  describe(`${backend.name} in ${type} ${claim}`, () => {
-    for (const { name, run } of cases) {
+  describe(`${backend.name} in ${backend.activation} ${claim}`, () => {
+    for (const one of cases) {
+      const { name } = one;
       if (only !== undefined && !only.includes(name)) continue;
       const skipped = skip.find((s) => s.cases.some((each) => name.startsWith(each)));
       test.skipIf(skipped !== undefined)(skipped ? `${name} (${skipped.reason})` : name, () => {
-        if (memoryOnly) {
-          runOn(backend, run);
-          return;
-        }
-        const want = runOn(reference, run, { activation: type });
-        for (const alignment of alignments) {
-          const isFirst = alignment === alignments[0];
-          prepare?.(isFirst || !alternate ? "first" : "repeated");
-          const got = runOn(backend, run, { alignment });
-          compare(got, want, toleranceOf(name), alignment);
-          if (!isFirst || alternate) continue;
-          prepare?.("repeated");
-          for (const [result, again] of runOn(backend, run, { alignment })) {
-            const same = sameBits(again, got.get(result) ?? again.subarray(1));
-            expect(same, `the same call again sets ${result} to the same bits`).toBe(true);
-          }
-        }
+        if (memoryOnly) runOn(backend, one.run);
+        else checkConformance(backend, reference, one, options);
       });
     }
   });
 }
 
-function compare(got: Results, want: Results, tolerance: number, alignment: Alignment): void {
+/** Checks one case as `runConformance` does; returns its largest error. Throws where it fails. */
+export function checkConformance(
+  backend: Backend,
+  reference: Backend,
+  { name, run }: Case,
+  options: Pick<ConformanceOptions, "alignments" | "alternate" | "prepare"> = {},
+): number {
+  const { alignments = ALIGNMENTS, alternate = false, prepare } = options;
+  const type = backend.activation;
+  const want = runOn(reference, run, { activation: type });
+  let worst = 0;
+  for (const alignment of alignments) {
+    const isFirst = alignment === alignments[0];
+    prepare?.(isFirst || !alternate ? "first" : "repeated");
+    const got = runOn(backend, run, { alignment });
+    worst = Math.max(worst, compare(got, want, toleranceOf(name, type), alignment));
+    if (!isFirst || alternate) continue;
+    prepare?.("repeated");
+    for (const [result, again] of runOn(backend, run, { alignment })) {
+      const same = sameBits(again, got.get(result) ?? again.subarray(1));
+      expect(same, `the same call again sets ${result} to the same bits`).toBe(true);
+    }
+  }
+  return worst;
+}
+
+function toleranceOf(name: string, type: DType): number {
+  if (type === "i32") return 0;
+  return type === "bf16" && ROUNDED_SUMS.cases.test(name) ? ROUNDED_SUMS.bf16 : TOLERANCE[type];
+}
+
+/** Returns the largest error. */
+function compare(got: Results, want: Results, tolerance: number, alignment: Alignment): number {
   expect([...got.keys()]).toEqual([...want.keys()]);
+  let largest = 0;
   for (const [name, numbers] of want) {
     const worst = worstOf(got.get(name) ?? [], numbers);
     if (worst.error > tolerance || Number.isNaN(worst.error)) {
@@ -99,7 +112,9 @@ function compare(got: Results, want: Results, tolerance: number, alignment: Alig
       const place = `${name}[${index}] of ${alignment} buffers`;
       expect.unreachable(`${place} is ${pair}: error ${error.toExponential(1)}`);
     }
+    largest = Math.max(largest, worst.error);
   }
+  return largest;
 }
 
 /** The largest error relative to |want| + root mean square of want; NaN equals NaN. */

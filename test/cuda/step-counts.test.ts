@@ -39,7 +39,7 @@ test.skipIf(reason !== undefined).each([...COUNTED])(
     const two = flat(await countStep(name, { layers: 2 }));
     const three = flat(await countStep(name, { layers: 3 }));
     const ofLayer = three["launches"]! - two["launches"]!;
-    if (name === "rte-b32") expect(ofLayer).toBeLessThanOrEqual(MOST_OF_A_LAYER);
+    if (name !== "xsum-b8") expect(ofLayer).toBeLessThanOrEqual(MOST_OF_A_LAYER);
     expect(extrapolated(two, three, LAYERS[name])).toEqual(flat(table[`${name} bf16`]));
   },
 );

@@ -52,7 +52,8 @@ test("only a device that has TF32 products takes --tf32", () => {
   expect(() => checkBackend({ ...choice, device: "cpu" })).toThrow(
     "--tf32 needs --device cuda: cpu has no TF32 products",
   );
-  expect(() => checkBackend({ ...choice, device: "cuda-host" })).not.toThrow();
+  for (const dtype of ["f32", "bf16"] as const)
+    expect(() => checkBackend({ ...choice, dtype, device: "cuda-host" })).not.toThrow();
 });
 
 test("a plan says that products are rounded", () => {

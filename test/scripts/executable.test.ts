@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { AdaloraError } from "../../core/errors.ts";
+import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
 import { cpuFlags } from "../../ffi/cpu/isa.ts";
 import { nativeDir } from "../../ffi/paths.ts";
 import packageJson from "../../package.json" with { type: "json" };
@@ -138,7 +139,11 @@ describe.skipIf(!possible)("the executable (needs oneDNN, gcc and GCC's pinned r
       const [unpacked = ""] = readdirSync(join(home, ".cache/adalora")).filter((name) =>
         name.startsWith(packageJson.version),
       );
-      expect(readdirSync(join(home, ".cache/adalora", unpacked))).toContain("libgomp.so.1");
+      const libraries = join(home, ".cache/adalora", unpacked);
+      expect(readdirSync(libraries)).toContain("libgomp.so.1");
+      const dnnl = fetchedDnnl();
+      const carried = join(libraries, relative(nativeDir, dnnl));
+      expect(statSync(carried).size).toBeLessThan(0.9 * statSync(dnnl).size); // no symbol table
     },
     RUN_LIMIT_MS,
   );

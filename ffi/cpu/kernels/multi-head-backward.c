@@ -1,4 +1,4 @@
-#include "multi-head.h"
+#include "multi-head-split-backward.h"
 #include "vector-math.h"
 
 typedef struct {
@@ -22,6 +22,7 @@ typedef struct {
   left *q_left, *dout_left, *panel;
   float *probs, *dscores, *factors;
   float *dq; /* multi_head_sums(s) rows */
+  split_workspace split;
 } workspace;
 
 static workspace workspace_at(const multi_head_shape *s, const multi_head_pair *pair,
@@ -47,6 +48,7 @@ static workspace workspace_at(const multi_head_shape *s, const multi_head_pair *
   };
   w.q_left = attention_alloc_both(&memory, w.q, BLOCK_ROWS, dim);
   w.dout_left = attention_alloc_both(&memory, w.dout, BLOCK_ROWS, dim);
+  if (multi_head_splits(s, pair->m)) w.split = split_workspace_at(&memory, w.stride, dim);
   return w;
 }
 
@@ -78,16 +80,14 @@ ADL_NOINLINE void softmax_backward(float *probs, float *dscores, const float *fa
   for (int j = to; j < padded; j++) probs[j] = dscores[j] = 0.0f;
 }
 
-/* Sets probs and dscores of a block of queries over `keys`, which are held. */
-static void score_block(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
-                        const query_tensors *t, int first, int rows, key_range keys) {
+/* Sets probs and dscores of a block of queries over `keys` from scores and dP. */
+static void softmax_block(const multi_head_shape *s, const multi_head_pair *pair,
+                          const workspace *w, const query_tensors *t, int first, int rows,
+                          key_range keys) {
   const int dim = s->head_dim, width = s->heads * dim;
   const int count = keys.to - keys.from, groups = (count + 3) / 4;
-  const int64_t padded_dim = padded_depth(dim), stride = w->stride;
+  const int64_t stride = w->stride;
   const int padded = (int)adl_round_up(count, ADL_VECTOR);
-  multiply(rows, count, dim, w->q_left, padded_dim, w->k_transposed, stride, w->probs, stride, 0);
-  multiply(rows, count, dim, w->dout_left, padded_dim, w->v_transposed, stride, w->dscores, stride,
-           0);
   if (s->dropout)
     adl_dropout_block(s->dropout, t->dropout_row + (uint32_t)first, rows, keys.from / 4, groups,
                       w->factors);
@@ -103,16 +103,28 @@ static void score_block(const multi_head_shape *s, const multi_head_pair *pair, 
   }
 }
 
+/* Copies a block of queries and their gradients to operands. */
+static void load_queries(const multi_head_shape *s, const workspace *w, const query_tensors *t,
+                         int first, int rows) {
+  const int dim = s->head_dim, width = s->heads * dim;
+  copy_both(w->q_left, w->q, t->q + first * s->query_stride, s->query_stride, rows, dim);
+  copy_both(w->dout_left, w->dout, t->dout + (int64_t)first * width, width, rows, dim);
+}
+
 /* A block of one head's queries and the held keys `keys`, which begin the operands: sets dq
  * [rows, padded_depth(dim)] or, with `add`, adds to it; adds to the workspace's dk and dv. */
 static void attend_block(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
                          const query_tensors *t, int first, int rows, key_range keys, float *dq,
                          int add) {
-  const int dim = s->head_dim, width = s->heads * dim, count = keys.to - keys.from;
+  const int dim = s->head_dim, count = keys.to - keys.from;
   const int64_t padded_dim = padded_depth(dim), stride = w->stride;
-  copy_both(w->q_left, w->q, t->q + first * s->query_stride, s->query_stride, rows, dim);
-  copy_both(w->dout_left, w->dout, t->dout + (int64_t)first * width, width, rows, dim);
-  if (count > 0) score_block(s, pair, w, t, first, rows, keys);
+  load_queries(s, w, t, first, rows);
+  if (count > 0) {
+    multiply(rows, count, dim, w->q_left, padded_dim, w->k_transposed, stride, w->probs, stride, 0);
+    multiply(rows, count, dim, w->dout_left, padded_dim, w->v_transposed, stride, w->dscores,
+             stride, 0);
+    softmax_block(s, pair, w, t, first, rows, keys);
+  }
   multiply_floats(count, dim, rows, w->probs, 1, stride, w->dout, padded_dim, w->dv, padded_dim, 1,
                   w->panel);
   multiply_floats(count, dim, rows, w->dscores, 1, stride, w->q, padded_dim, w->dk, padded_dim, 1,
@@ -206,27 +218,102 @@ static int attend_windows(const head_group *g, const workspace *w, const key_ten
   return held.to;
 }
 
-/* All queries over the held keys, whose dk and dv it sets; sums dq over all blocks of keys. */
-static void attend_held(const head_group *g, const workspace *w, const key_tensors *t,
-                        key_range held) {
+/* The keys that a sequence without a window holds. */
+typedef struct {
+  key_range keys;
+  int plain;        /* whether k, k_transposed and v_transposed are set */
+  split_range k, v; /* of the split operands */
+} held_keys;
+
+static void load_plain_keys(const multi_head_shape *s, const workspace *w, const key_tensors *t,
+                            held_keys *held) {
+  if (!held->plain) load_keys(s, w, t, held->keys);
+  held->plain = 1;
+}
+
+static held_keys hold_keys(const multi_head_shape *s, const workspace *w, const key_tensors *t,
+                           key_range keys) {
+  const int dim = s->head_dim, count = keys.to - keys.from;
+  const int64_t at = keys.from * s->key_stride;
+  const split_workspace *split = &w->split;
+  held_keys held = {.keys = keys};
+  if (!split->k) {
+    load_plain_keys(s, w, t, &held);
+    return held;
+  }
+  split_depth(split->k, t->k + at, s->key_stride, count, dim);
+  held.k = split_rows_transposed(split->k_transposed, t->k + at, s->key_stride, count, dim);
+  held.v = split_rows_transposed(split->v_transposed, t->v + at, s->key_stride, count, dim);
+  const size_t bytes = sizeof(float) * (size_t)(padded_depth(dim) * w->stride);
+  memset(split->dk, 0, bytes);
+  memset(split->dv, 0, bytes);
+  return held;
+}
+
+/* As attend_block, on split operands. Returns 0, having done nothing, if queries or keys have no
+ * split. */
+static int attend_split_block(const head_group *g, const workspace *w, const key_tensors *keys_of,
+                              held_keys *held, const query_tensors *t, int first, int rows,
+                              key_range keys, float *dq, int add) {
   const multi_head_shape *s = &g->args->shape;
-  const int n = g->pair.n, step = attention_block_rows(n), count = held.to - held.from;
+  const split_workspace *split = &w->split;
+  const int dim = s->head_dim, width = s->heads * dim, count = keys.to - keys.from;
+  const int depth = held->keys.to - held->keys.from;
+  const int64_t padded_dim = padded_depth(dim), stride = w->stride;
+  if (!split->k || count == 0) return 0;
+  const split_range q = split_both(split->q, split->q_transposed, t->q + first * s->query_stride,
+                                   s->query_stride, rows, dim),
+                    dout = split_both(split->dout, split->dout_transposed,
+                                      t->dout + (int64_t)first * width, width, rows, dim);
+  if (!split_pair_fits(q, held->k) || !split_pair_fits(dout, held->v)) return 0;
+  split_multiply(rows, count, dim, split->q, dim, split->k_transposed, dim, w->probs, stride, 16, 0);
+  split_multiply(rows, count, dim, split->dout, dim, split->v_transposed, dim, w->dscores, stride,
+                 16, 0);
+  softmax_block(s, &g->pair, w, t, first, rows, keys);
+  for (int j = 0; j < count; j += SPLIT_KEYS) {
+    const int some = (int)adl_min(count - j, SPLIT_KEYS);
+    split_value_gradients(split, w->probs, stride, rows, dim, j, some);
+    if (split_score_gradients(split, w->dscores, stride, rows, dim, j, some, depth, held->k, dq,
+                              add || j > 0))
+      continue;
+    load_plain_keys(s, w, keys_of, held);
+    load_queries(s, w, t, first, rows);
+    multiply_floats(some, dim, rows, w->dscores + j, 1, stride, w->q, padded_dim,
+                    w->dk + j * padded_dim, padded_dim, 1, w->panel);
+    multiply_floats(rows, dim, some, w->dscores + j, stride, 1, right_at(w->k, padded_dim, j),
+                    padded_dim, dq, padded_dim, add || j > 0, w->panel);
+  }
+  return 1;
+}
+
+/* All queries over the keys `range`, whose dk and dv it sets; sums dq over all blocks of keys. */
+static void attend_held(const head_group *g, const workspace *w, const key_tensors *t,
+                        key_range range) {
+  const multi_head_shape *s = &g->args->shape;
+  const int n = g->pair.n, step = attention_block_rows(n), count = range.to - range.from;
   const int64_t padded_dim = padded_depth(s->head_dim), sums = adl_round_up(n, OPERAND_ROWS);
-  load_keys(s, w, t, held);
+  held_keys held = hold_keys(s, w, t, range);
   memset(w->dk, 0, sizeof(float) * (size_t)(count * padded_dim));
   memset(w->dv, 0, sizeof(float) * (size_t)(count * padded_dim));
   for (int first = 0; first < n; first += step) {
     const int rows = (int)adl_min(n - first, step);
-    const int to = (int)adl_min(multi_head_block_keys(s, &g->pair, first, rows).to, held.to);
-    const key_range keys = {held.from, (int)adl_max(to, held.from)};
-    if (held.from > 0 && to <= held.from) continue;
+    const int to = (int)adl_min(multi_head_block_keys(s, &g->pair, first, rows).to, range.to);
+    const key_range keys = {range.from, (int)adl_max(to, range.from)};
+    if (range.from > 0 && to <= range.from) continue;
     for (int i = 0; i < g->group; i++) {
       const query_tensors queries = group_queries(g, i);
-      attend_block(s, &g->pair, w, &queries, first, rows, keys,
-                   w->dq + (i * sums + first) * padded_dim, held.from > 0);
+      float *dq = w->dq + (i * sums + first) * padded_dim;
+      const int add = range.from > 0;
+      if (attend_split_block(g, w, t, &held, &queries, first, rows, keys, dq, add)) continue;
+      load_plain_keys(s, w, t, &held);
+      attend_block(s, &g->pair, w, &queries, first, rows, keys, dq, add);
     }
   }
-  store_gradients(s, w, t, held.from, count);
+  if (w->split.k) {
+    add_transposed(w->dk, w->split.dk, count, s->head_dim);
+    add_transposed(w->dv, w->split.dv, count, s->head_dim);
+  }
+  store_gradients(s, w, t, range.from, count);
 }
 
 /* Holds one block of keys after the other. Returns the number of keys, of all whose gradients are
@@ -258,9 +345,9 @@ static void attend_backward(const head_group *g) {
   const workspace w = workspace_at(s, pair, args->scratch);
   const int64_t key_at = pair->key_start * s->key_stride + g->key_head * s->head_dim;
   const key_tensors t = {args->k + key_at, args->v + key_at, args->dk + key_at, args->dv + key_at};
-  begin_products();
+  multi_head_begin(s, pair->m);
   const int set = s->window < 0 ? attend_key_blocks(g, &w, &t) : attend_windows(g, &w, &t);
-  end_products();
+  multi_head_end(s, pair->m);
   for (int64_t j = set; j < pair->m; j++) { /* no query: zero has the same bits in each type */
     memset(t.dk + j * s->key_stride, 0, sizeof(act) * (size_t)s->head_dim);
     memset(t.dv + j * s->key_stride, 0, sizeof(act) * (size_t)s->head_dim);

@@ -1,5 +1,5 @@
 #include "dot-tile.h"
-#include "multi-head.h"
+#include "multi-head-split.h"
 #include "value-sums.h"
 #include "vector-math.h"
 
@@ -22,6 +22,8 @@ typedef struct {
   float *scores, *factors;
   float *out;               /* LONG_QUERIES rows */
   running_softmax *running; /* [LONG_QUERIES] */
+  /* Operands of long sequences; NULL where they are not split. */
+  uint16_t *k_split, *v_split, *q_split, *panel_split;
 } workspace;
 
 static workspace workspace_at(const multi_head_shape *s, const multi_head_pair *pair,
@@ -30,7 +32,7 @@ static workspace workspace_at(const multi_head_shape *s, const multi_head_pair *
   const int64_t dim = padded_depth(s->head_dim),
                 held = multi_head_held(s, s->longest_keys, FORWARD_KEYS),
                 keys = adl_round_up(held, OPERAND_ROWS);
-  return (workspace){
+  workspace w = {
       .stride = multi_head_stride(multi_head_held(s, pair->m, FORWARD_KEYS)),
       .k_transposed = attention_alloc_right(&memory, dim, keys),
       .v = attention_alloc_right(&memory, keys, dim),
@@ -42,6 +44,13 @@ static workspace workspace_at(const multi_head_shape *s, const multi_head_pair *
       .out = attention_alloc(&memory, LONG_QUERIES * dim),
       .running = (running_softmax *)attention_alloc(&memory, 2 * LONG_QUERIES),
   };
+  if (multi_head_splits(s, pair->m)) {
+    w.k_split = attention_alloc_split(&memory, keys, dim);
+    w.v_split = attention_alloc_split(&memory, dim, keys);
+    w.q_split = attention_alloc_split(&memory, BLOCK_ROWS, dim);
+    w.panel_split = attention_alloc_split(&memory, BLOCK_ROWS, SPLIT_KEYS);
+  }
+  return w;
 }
 
 /* Sets the elements of a row outside [from, to), up to `padded`, to -infinity. Returns the largest
@@ -49,9 +58,16 @@ static workspace workspace_at(const multi_head_shape *s, const multi_head_pair *
 ADL_NOINLINE float largest(float *row, int from, int to, int padded) {
   for (int j = 0; j < from; j++) row[j] = -INFINITY;
   for (int j = to; j < padded; j++) row[j] = -INFINITY;
-  float top = -INFINITY;
-#pragma omp simd reduction(max : top)
-  for (int j = 0; j < padded; j++) top = row[j] > top ? row[j] : top;
+  vec tops[4]; /* a single one would wait for each comparison */
+  for (int i = 0; i < 4; i++) tops[i] = (vec){0} - INFINITY;
+  int j = 0;
+  for (; j + 4 * ADL_VECTOR <= padded; j += 4 * ADL_VECTOR) {
+    for (int i = 0; i < 4; i++) tops[i] = vec_max(vec_load(row + j + i * ADL_VECTOR), tops[i]);
+  }
+  for (; j < padded; j += ADL_VECTOR) tops[0] = vec_max(vec_load(row + j), tops[0]);
+  const vec all = vec_max(vec_max(tops[0], tops[1]), vec_max(tops[2], tops[3]));
+  float top = all[0];
+  for (int i = 1; i < ADL_VECTOR; i++) top = all[i] > top ? all[i] : top;
   return top;
 }
 
@@ -186,14 +202,76 @@ static void extend_softmax(running_softmax *running, float *row, int from, int t
   if (before < top) multiply_row(out, dim, correction);
 }
 
+/* The keys that a long sequence holds. */
+typedef struct {
+  key_range keys;
+  int plain;        /* whether k_transposed and v are set */
+  split_range k, v; /* of k_split and v_split */
+} held_keys;
+
+static void load_plain_keys(const multi_head_shape *s, const workspace *w, const tensors *t,
+                            held_keys *held) {
+  if (!held->plain) load_keys(s, w, t, held->keys);
+  held->plain = 1;
+}
+
+static held_keys hold_keys(const multi_head_shape *s, const workspace *w, const tensors *t,
+                           key_range keys) {
+  const int dim = s->head_dim, count = keys.to - keys.from;
+  const int64_t at = keys.from * s->key_stride;
+  held_keys held = {.keys = keys};
+  if (!w->k_split) {
+    load_plain_keys(s, w, t, &held);
+    return held;
+  }
+  held.k = split_rows(w->k_split, t->k + at, s->key_stride, count, dim);
+  split_transpose(w->k_split, w->k_split, count, dim);
+  held.v = split_depth(w->v_split, t->v + at, s->key_stride, count, dim);
+  return held;
+}
+
+/* Sets the scores of a block of queries and the first `count` held keys. */
+static void score_held(const multi_head_shape *s, const workspace *w, const tensors *t,
+                       held_keys *held, int first, int rows, int count) {
+  const int dim = s->head_dim;
+  if (w->k_split) {
+    const act *q = t->q + first * s->query_stride;
+    if (split_pair_fits(split_rows(w->q_split, q, s->query_stride, rows, dim), held->k)) {
+      split_multiply(rows, count, dim, w->q_split, dim, w->k_split, dim, w->scores, w->stride, 16, 0);
+      return;
+    }
+  }
+  load_plain_keys(s, w, t, held);
+  score(s, w, t, first, rows, count);
+}
+
+/* Adds the values of the first `count` held keys, weighted by the scores, to rows of `out`. */
+static void add_values(const multi_head_shape *s, const workspace *w, const tensors *t,
+                       held_keys *held, int rows, int count, float *out) {
+  const int dim = s->head_dim, depth = held->keys.to - held->keys.from;
+  const int64_t padded_dim = padded_depth(dim);
+  if (!w->k_split || !split_fits(held->v)) {
+    load_plain_keys(s, w, t, held);
+    multiply_floats(rows, dim, count, w->scores, w->stride, 1, w->v, padded_dim, out, padded_dim, 1,
+                    w->panel);
+    return;
+  }
+  for (int j = 0; j < count; j += SPLIT_KEYS) {
+    const int keys = (int)adl_min(count - j, SPLIT_KEYS);
+    split_left(w->panel_split, w->scores + j, w->stride, rows, keys, NULL);
+    split_multiply(rows, dim, keys, w->panel_split, keys, split_at(w->v_split, j), depth, out,
+                   padded_dim, 16, 1);
+  }
+}
+
 /* Adds the held `keys` to the sums of the queries [first, first + rows) of a group. */
 static void add_keys(const multi_head_shape *s, const multi_head_pair *pair, const workspace *w,
-                     const tensors *t, int group_start, int first, int rows, key_range keys,
-                     uint32_t dropout_row) {
+                     const tensors *t, held_keys *held, int group_start, int first, int rows,
+                     key_range keys, uint32_t dropout_row) {
   const int dim = s->head_dim, count = keys.to - keys.from;
   const int padded = (int)adl_round_up(count, ADL_VECTOR);
   const int64_t padded_dim = padded_depth(dim), at = first - group_start;
-  score(s, w, t, first, rows, count);
+  score_held(s, w, t, held, first, rows, count);
   const int64_t drawn = draw_factors(s, w, dropout_row + (uint32_t)first, rows, keys);
   for (int r = 0; r < rows; r++) {
     float *row = w->scores + r * w->stride;
@@ -202,8 +280,7 @@ static void add_keys(const multi_head_shape *s, const multi_head_pair *pair, con
                    w->out + (at + r) * padded_dim, dim);
     if (s->dropout) drop(row, w->factors + drawn * r, 0, to);
   }
-  multiply_floats(rows, dim, count, w->scores, w->stride, 1, w->v, padded_dim,
-                  w->out + at * padded_dim, padded_dim, 1, w->panel);
+  add_values(s, w, t, held, rows, count, w->out + at * padded_dim);
 }
 
 /* Sets out and log_sum_exp of a group of queries from its sums over all keys. */
@@ -231,13 +308,13 @@ static void attend_long(const multi_head_shape *s, const multi_head_pair *pair, 
     memset(w->out, 0, sizeof(float) * (size_t)(LONG_QUERIES * padded_dim));
     for (int r = 0; r < end - start; r++) w->running[r] = (running_softmax){-INFINITY, 0.0f};
     for (int from = 0; from < seen; from += FORWARD_KEYS) {
-      const key_range held = {from, (int)adl_min(seen, from + FORWARD_KEYS)};
-      load_keys(s, w, t, held);
+      held_keys held =
+          hold_keys(s, w, t, (key_range){from, (int)adl_min(seen, from + FORWARD_KEYS)});
       for (int first = start; first < end; first += step) {
         const int rows = (int)adl_min(end - first, step);
         const int to = multi_head_visible(s, pair, first + rows - 1).to;
-        const key_range keys = {from, (int)adl_min(to, held.to)};
-        if (to > from) add_keys(s, pair, w, t, start, first, rows, keys, dropout_row);
+        const key_range keys = {from, (int)adl_min(to, held.keys.to)};
+        if (to > from) add_keys(s, pair, w, t, &held, start, first, rows, keys, dropout_row);
       }
     }
     store_group(s, w, t, start, end - start);
@@ -260,12 +337,12 @@ static void attend(const multi_head_args *args, const multi_head_pair *pair, int
     attend_few(s, pair, &w, t, (uint32_t)row);
     return;
   }
-  begin_products();
+  multi_head_begin(s, pair->m);
   if (s->window < 0 && pair->m > FORWARD_KEYS)
     attend_long(s, pair, &w, &t, (uint32_t)row);
   else
     attend_blocks(s, pair, &w, &t, (uint32_t)row);
-  end_products();
+  multi_head_end(s, pair->m);
 }
 
 /* Sets out [queries, heads * head_dim], and log_sum_exp [heads, queries] unless NULL. One thread

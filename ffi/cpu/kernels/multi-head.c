@@ -1,4 +1,4 @@
-#include "multi-head.h"
+#include "multi-head-split.h"
 
 /* Operands end with zero rows of two tiles in bf16, and take half as much. */
 enum { TAIL = 2 * OPERAND_DEPTH };
@@ -8,7 +8,9 @@ static int64_t forward_floats(const multi_head_shape *s) {
                 keys =
                     adl_round_up(multi_head_held(s, s->longest_keys, FORWARD_KEYS), OPERAND_ROWS),
                 scores = multi_head_scores(s);
-  return 2 * (keys + TAIL) * dim + BLOCK_ROWS * dim + panel_floats(keys) + 2 * scores +
+  const int64_t split =
+      multi_head_splits(s, s->longest_keys) ? split_forward_floats(keys, dim) : 0;
+  return split + 2 * (keys + TAIL) * dim + BLOCK_ROWS * dim + panel_floats(keys) + 2 * scores +
          4 * BLOCK_ROWS + ADL_FACTORS_SLACK + LONG_QUERIES * (dim + 2) + 8 * ADL_LINE;
 }
 
@@ -16,7 +18,9 @@ static int64_t backward_floats(const multi_head_shape *s) {
   const int64_t dim = padded_depth(s->head_dim),
                 keys =
                     adl_round_up(multi_head_held(s, s->longest_keys, BACKWARD_KEYS), OPERAND_ROWS);
-  return 5 * (keys + TAIL) * dim + (2 * (BLOCK_ROWS + TAIL) + multi_head_sums(s)) * dim +
+  const int64_t split =
+      multi_head_splits(s, s->longest_keys) ? split_backward_floats(keys, dim) : 0;
+  return split + 5 * (keys + TAIL) * dim + (2 * (BLOCK_ROWS + TAIL) + multi_head_sums(s)) * dim +
          2 * BLOCK_ROWS * keys + BLOCK_ROWS * (keys + 4) + ADL_FACTORS_SLACK +
          panel_floats(adl_max(keys, BLOCK_ROWS)) + 14 * ADL_LINE;
 }

@@ -19,6 +19,15 @@ typedef float vec_unaligned __attribute__((vector_size(4 * ADL_VECTOR), aligned(
 ADL_INLINE vec vec_load(const float *p) { return *(const vec_unaligned *)p; }
 ADL_INLINE void vec_store(float *p, vec x) { *(vec_unaligned *)p = x; }
 
+/* x > y ? x : y in each lane. */
+ADL_INLINE vec vec_max(vec x, vec y) {
+#ifdef __AVX512F__
+  return (vec)_mm512_max_ps((__m512)x, (__m512)y);
+#else
+  return (vec)_mm256_max_ps((__m256)x, (__m256)y);
+#endif
+}
+
 /* Multiplies the low 32-bit halves of each lane into 64 bits. */
 ADL_INLINE vec_u64 vec_multiply_low(vec_u64 a, vec_u64 b) {
 #ifdef __AVX512F__

@@ -23,8 +23,8 @@ type Disentangled = Pick<
   "disentangledSaved" | "disentangledAttention" | "disentangledAttentionBackward"
 >;
 
-/** Most floats of scratch in a call of backward: 32 MiB. */
-const SCRATCH = 2 ** 23;
+/** Most floats of scratch in a call of backward: 64 MiB. */
+const SCRATCH = 2 ** 24;
 
 /** Whether kernels/flash-disentangled.cu computes a call. */
 const isFlash = (type: KernelType, { headDim }: DisentangledShape) =>

@@ -30,8 +30,7 @@ const COLUMNS = 256;
 const BLOCKS_OF_MULTIPROCESSOR = 4;
 
 /** Bytes of `tiles` tiles, two tables' windows and products: Space of flash-disentangled.cu. */
-const sharedBytes = (tiles: number) =>
-  (tiles + 4) * tileBytes(FLASH_HEAD) + 4 * TILE_ROWS * PITCH;
+const sharedBytes = (tiles: number) => (tiles + 4) * tileBytes(FLASH_HEAD) + 4 * TILE_ROWS * PITCH;
 
 /** Tiles of the longest sequence, which count positions. */
 const tilesOf = ({ packing }: DisentangledShape) => blocksOf(packing.span, TILE_ROWS);

@@ -1,13 +1,10 @@
 import type { Backend } from "../../../core/backend.ts";
-import type { AttentionInputs, AttentionShape, Sequences } from "../../../core/kernels/attention.ts";
-import {
-  elements,
-  integers,
-  type KernelType,
-  optionalTarget,
-  target,
-  typeOf,
-} from "../buffer.ts";
+import type {
+  AttentionInputs,
+  AttentionShape,
+  Sequences,
+} from "../../../core/kernels/attention.ts";
+import { elements, integers, type KernelType, optionalTarget, target, typeOf } from "../buffer.ts";
 import { type Arg, blocksOf, f32, i32, type Launcher } from "../launcher.ts";
 import { ATTENTION_BLOCK, BLOCK_ROWS, attentionShared, longestOf } from "./attention-blocks.ts";
 import { dropoutArgs } from "./dropout.ts";
@@ -35,8 +32,7 @@ function sizesOf({ queries, keys, heads, keyHeads = heads, headDim, rowStride }:
 const FLASH_DIMS = [64, 128];
 
 /** Blocks of rows of each sequence. */
-const blocksOfEach = (rows: Sequences, ofBlock = BLOCK_ROWS) =>
-  blocksOf(longestOf(rows), ofBlock);
+const blocksOfEach = (rows: Sequences, ofBlock = BLOCK_ROWS) => blocksOf(longestOf(rows), ofBlock);
 
 /** MULTI_HEAD_PARAMETERS and DROPOUT_PARAMETERS of a kernel with `blocks` blocks a sequence. */
 function shapeArgs(shape: AttentionShape, blocks: number): Arg[] {
@@ -104,8 +100,7 @@ export function multiHeadKernels(launcher: Launcher): MultiHead {
         ...operandsOf(inputs, size, type),
       ];
       const dim = flashDim(type, shape.headDim, FLASH_DIMS);
-      if (dim === undefined)
-        launch(`attention_${type}`, shape.queries, shape.heads, shape, args);
+      if (dim === undefined) launch(`attention_${type}`, shape.queries, shape.heads, shape, args);
       else
         launchFlash(`flash_attention_${dim}`, [shape.queries], 1, shape, 3 * tileBytes(dim), args);
     },

@@ -9,7 +9,9 @@ export interface EmulatedBackend {
 }
 
 /** Options of the backend, and the device's settings from its opening on. */
-type EmulatedOptions = Pick<CudaOptions, "debugSync" | "attentionScratch" | "tf32"> & {
+type EmulatedOptions = Partial<
+  Pick<CudaOptions, "debugSync" | "attentionScratch" | "tf32" | "observe" | "images">
+> & {
   readonly settings?: EmulatorSettings;
 };
 

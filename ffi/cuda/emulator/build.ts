@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -22,7 +23,7 @@ const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h", "tensor-cores.h"
 
 const INCLUDES = ["-I", EMULATOR, "-I", KERNELS];
 const COMMON = "-std=c++17 -fPIC -fvisibility=hidden -shared -Wall -Wextra".split(" ");
-const DRIVER_FLAGS = [...COMMON, "-O3", "-ldl"];
+const DRIVER_FLAGS = [...COMMON, "-O1", "-ldl"];
 /** The checks report misaligned accesses and indices past an array: see checks.h. */
 const KERNEL_FLAGS = [
   ...COMMON,
@@ -49,11 +50,15 @@ export async function buildEmulator(to = join(nativeDir, "emulator")): Promise<E
   mkdirSync(to, { recursive: true });
   const compiler = findCompiler();
   const families = filesOf(KERNELS, ".cu").map((file) => basename(file, ".cu"));
+  const scratch = mkdtempSync(join(to, "tmp."));
+  const header = once(() => precompileHeader(compiler, scratch));
   const tasks = [
     () => buildDriver(compiler, to),
-    ...families.map((family) => () => buildFamily(compiler, family, to)),
+    ...families.map((family) => () => buildFamily(compiler, family, to, header)),
   ];
-  const [driver = "", ...libraries] = await inParallel(tasks);
+  const [driver = "", ...libraries] = await inParallel(tasks).finally(() =>
+    rmSync(scratch, { recursive: true, force: true }),
+  );
   return {
     driver,
     images: families.map((family, i) => ({ family, image: Buffer.from(`${libraries[i]}\0`) })),
@@ -98,7 +103,29 @@ async function buildDriver(compiler: Compiler, to: string): Promise<string> {
   return library;
 }
 
-async function buildFamily(compiler: Compiler, family: string, to: string): Promise<string> {
+/**
+ * Precompiles the language, which all families include: parsing it takes as long as compiling a
+ * small one. Returns the flags that include it.
+ */
+async function precompileHeader({ command }: Compiler, folder: string): Promise<string[]> {
+  const header = join(folder, "language.h");
+  writeFileSync(header, '#include "host.h"\n');
+  await run([command, ...KERNEL_FLAGS, "-x", "c++-header", header, "-o", `${header}.gch`]);
+  return ["-include", header];
+}
+
+/** Calls a function at most once. */
+function once<T>(work: () => T): () => T {
+  let result: { readonly value: T } | undefined;
+  return () => (result ??= { value: work() }).value;
+}
+
+async function buildFamily(
+  compiler: Compiler,
+  family: string,
+  to: string,
+  header: () => Promise<readonly string[]>,
+): Promise<string> {
   const source = join(KERNELS, `${family}.cu`);
   const headers = [...filesOf(KERNELS, ".h"), ...LANGUAGE.map((name) => join(EMULATOR, name))];
   const key = keyOf(compiler, KERNEL_FLAGS, [source, ...headers]);
@@ -108,7 +135,7 @@ async function buildFamily(compiler: Compiler, family: string, to: string): Prom
   const unit = `${library}.${process.pid}.cpp`;
   writeFileSync(unit, entries(source, names));
   try {
-    await compileTo(library, [compiler.command, unit, ...KERNEL_FLAGS]);
+    await compileTo(library, [compiler.command, ...(await header()), unit, ...KERNEL_FLAGS]);
   } finally {
     rmSync(unit, { force: true });
   }

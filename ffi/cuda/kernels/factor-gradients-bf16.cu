@@ -86,6 +86,6 @@ DEVICE void sum_part(Totals &totals, const Gradient<bf16> &of, Place at, i32 fro
   }
 }
 
-KERNEL void add_factor_gradients_bf16(GRADIENT_PARAMETERS(bf16)) {
+KERNEL void TILED add_factor_gradients_bf16(GRADIENT_PARAMETERS(bf16)) {
   ADD_GRADIENTS(bf16, sum_part);
 }

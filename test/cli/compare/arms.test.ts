@@ -55,3 +55,9 @@ test("the paper's ablations are one word each", () => {
   const [, free, , ada] = armSpecs(["table-5"]);
   expect([free?.values, ada?.values]).toEqual([{ regOrthCoef: 0 }, { regOrthCoef: 0 }]);
 });
+
+test("an arm's setting is given once", () => {
+  expect(() => armSpecs(["lora:lr=0.1:lr=0.2"])).toThrow(
+    '"lora:lr=0.1:lr=0.2" gives a setting twice',
+  );
+});

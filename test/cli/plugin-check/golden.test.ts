@@ -62,8 +62,9 @@ function record(plugin: ModelPlugin, dir: string): void {
 }
 
 /** The messages of a comparison of the small plugin, some of its steps replaced. */
-const compared = (steps: Partial<Steps>) =>
-  checkGolden(smallPlugin(steps), { golden: folder, model: folder }, file)
+const compared = (steps: Partial<Steps>) => messagesOf(smallPlugin(steps));
+const messagesOf = (plugin: ModelPlugin) =>
+  checkGolden(plugin, { golden: folder, model: folder }, file)
     .map(({ level, message, hint }) => `${level}: ${message}\n  change: ${hint ?? "-"}`)
     .join("\n");
 
@@ -106,6 +107,18 @@ describe("recorded outputs", () => {
     expect(compared({ observe: () => {} })).toMatchInlineSnapshot(`
       "fail: forward observes no hidden.0, hidden.1, hidden.2, hidden.3
         change: pass.observe(name, tensor): the embeddings as hidden.0, then each layer's output"
+    `);
+  });
+
+  test("a head whose keys the plugin renames away", () => {
+    const right = smallPlugin();
+    const weights: ModelPlugin["weights"] = {
+      ...right.weights,
+      rename: [[/^classifier\./, "pretraining."]],
+    };
+    expect(messagesOf({ ...right, weights })).toMatchInlineSnapshot(`
+      "fail: the checkpoint lacks classifier.weight, classifier.bias: its logits would be random
+        change: record outputs of a checkpoint that has the head, and name its folder"
     `);
   });
 

@@ -30,6 +30,19 @@ const cases: readonly (readonly [string, Matrix, Matrix])[] = [
   ["zeros", { rows: 6, cols: 2, values: new Float64Array(12) }, matrix(2, 5, 12)],
 ];
 
+/**
+ * numpy.linalg.svd, 2.4: of sin(0.37 k^2 + 1), [64, 40], times sin(0.37 k^2 + 2), [40, 48], where k
+ * counts a matrix's elements row by row.
+ */
+const fromNumpy = [
+  49.19795406, 46.97071606, 45.75180394, 43.54952238, 41.56024806, 39.91322717, 38.165235,
+  36.95231041, 35.83998318, 35.37751326, 33.53442182, 33.21373789, 32.54321421, 31.12535648,
+  29.95426208, 29.39182757, 27.25931381, 26.71823625, 25.58244313, 24.8841178, 23.49014056,
+  22.57192639, 20.15879107, 19.46398236, 17.75508155, 17.23719737, 16.54925084, 15.30069281,
+  13.6972558, 12.17925029, 11.84988807, 10.68802412, 9.619289642, 8.728976132, 8.288943021,
+  6.438911144, 5.885953334, 5.523361528, 3.692453173, 3.417161565,
+];
+
 describe("svdOfProduct", () => {
   test.each(cases)("of %s multiplies to it, with orthonormal sides", (_, b, a) => {
     const found = svdOfProduct(b, a);
@@ -47,5 +60,17 @@ describe("svdOfProduct", () => {
     const { s } = svdOfProduct(b, identity);
     expect(s[0]).toBeCloseTo(Math.sqrt(45), 12);
     expect(s[1]).toBeCloseTo(Math.sqrt(5), 12);
+  });
+
+  test("gives the singular values that numpy does, at a rank above 32", () => {
+    const noise = (rows: number, cols: number, phase: number): Matrix => ({
+      rows,
+      cols,
+      values: Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(0.37 * i * i + phase)),
+    });
+    const { s } = svdOfProduct(noise(64, 40, 1), noise(40, 48, 2));
+    expect(s).toHaveLength(fromNumpy.length);
+    for (const [i, value] of fromNumpy.entries())
+      expect(Math.abs(s[i]! - value)).toBeLessThan(1e-8 * fromNumpy[0]!);
   });
 });

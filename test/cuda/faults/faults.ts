@@ -9,6 +9,8 @@ export interface PlantedFault {
   readonly replace: string;
   /** The names of the conformance cases that must find it begin so. */
   readonly cases: string;
+  /** The test in test/cuda that runs these; default: conformance.test.ts. */
+  readonly test?: string;
 }
 
 const inKernel = (family: string, fault: Omit<PlantedFault, "file" | "family">): PlantedFault => ({
@@ -166,6 +168,52 @@ const barriers: readonly PlantedFault[] = [
   }),
 ];
 
+/** In kernels that compute in bf16 alone. */
+const bf16: readonly PlantedFault[] = [
+  inKernel("projections-bf16", {
+    what: "a rounded factor's tile is overwritten before it is read",
+    find: `${BARRIER} /* the tile before has been read */`,
+    replace: "",
+    cases: "linears, query, key, value",
+  }),
+  inKernel("projections-bf16", {
+    what: "the warps' sums of a projection are read before they are written",
+    find: `= sums.of[half][i];\n  ${BARRIER}`,
+    replace: "= sums.of[half][i];",
+    cases: "linears, query, key, value",
+  }),
+  inKernel("projections-bf16", {
+    what: "the second product of eight columns has the first's factor",
+    find: "second_left, b.z, b.w",
+    replace: "second_left, b.x, b.y",
+    cases: "linears, query, key, value",
+  }),
+  inKernel("factor-gradients-bf16", {
+    what: "rounded rows of h are overwritten before they are read",
+    find: `${BARRIER} /* the rows before have been read */`,
+    replace: "",
+    cases: "linearsBackward, query, key, value, many rows",
+  }),
+  inKernel("factor-gradients-bf16", {
+    what: "warps with the same columns add at once",
+    find: `${BARRIER} /* the next warp adds to these */`,
+    replace: "",
+    cases: "linearsBackward, query, key, value, many rows",
+  }),
+  inHeader("eights", "projections-bf16", {
+    what: "eight columns are read from an address of one column's alignment",
+    find: "return (u64)matrix % 16 == 0 && stride % 8 == 0;",
+    replace: "return true;",
+    cases: "linears, ",
+  }),
+  inHeader("eights", "factor-gradients-bf16", {
+    what: "the second four of eight columns have the first's dropout",
+    find: "col / 4 + half",
+    replace: "col / 4",
+    cases: "linearsBackward, of different",
+  }),
+].map((fault) => ({ ...fault, test: "adapters-bf16.test.ts" }));
+
 const memory: readonly PlantedFault[] = [
   inKernel("elementwise", {
     what: "one element past the end is set",
@@ -302,4 +350,4 @@ const host: readonly PlantedFault[] = [
 ];
 
 /** Every fault, each of which some conformance case must find. */
-export const plantedFaults = [...barriers, ...memory, ...randomBits, ...host];
+export const plantedFaults = [...barriers, ...bf16, ...memory, ...randomBits, ...host];

@@ -14,7 +14,7 @@ import type { Planting } from "./plant.ts";
 import { replaceOnce } from "./replace.ts";
 
 const KERNELS = join(import.meta.dir, "../../../ffi/cuda/kernels");
-const TESTS = join(import.meta.dir, "../conformance.test.ts");
+const TESTS = join(import.meta.dir, "..");
 
 /** Prepares a fault; returns what is to be replaced as TypeScript is loaded. */
 async function plant(fault: PlantedFault, space: string): Promise<Planting[]> {
@@ -40,8 +40,12 @@ async function plant(fault: PlantedFault, space: string): Promise<Planting[]> {
 }
 
 /** The first failing test that a fault leads to; undefined if none fails. */
-function firstFailure(cases: string, plantings: readonly Planting[]): string | undefined {
-  const command = ["test", "--preload", join(import.meta.dir, "plant.ts"), TESTS, "--bail"];
+function firstFailure(
+  { cases, test }: PlantedFault,
+  plantings: readonly Planting[],
+): string | undefined {
+  const path = join(TESTS, test ?? "conformance.test.ts");
+  const command = ["test", "--preload", join(import.meta.dir, "plant.ts"), path, "--bail"];
   const run = Bun.spawnSync([process.execPath, ...command, "-t", ` ${cases}`], {
     env: { ...process.env, ADALORA_PLANTED_FAULT: JSON.stringify(plantings) },
     stdout: "pipe",
@@ -62,7 +66,7 @@ const space = mkdtempSync(join(tmpdir(), "adalora-faults-"));
 let missed = 0;
 try {
   for (const fault of faults) {
-    const found = firstFailure(fault.cases, await plant(fault, space));
+    const found = firstFailure(fault, await plant(fault, space));
     if (found === undefined) missed++;
     console.log(`${found === undefined ? "MISSED" : "found "} ${fault.file}: ${fault.what}`);
     if (found !== undefined) console.log(`         by ${found}`);

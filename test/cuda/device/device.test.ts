@@ -1,0 +1,159 @@
+import { afterAll, expect, test } from "bun:test";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { areClose, expectedLosses, LOSSES } from "./losses.ts";
+import { partsFor } from "./parts.ts";
+import { FILES, type Line, openResults } from "./results.ts";
+import type { Job } from "./run-job.ts";
+import { type Part, runParts } from "./run-parts.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "adalora-test-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const shell = (script: string): Job => ({ command: ["sh", "-c", script] });
+const linesIn = (out: string): Line[] =>
+  readFileSync(join(out, FILES.lines), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+function withoutTime(line: Line) {
+  const { seconds: _, ...rest } = line;
+  return rest;
+}
+
+/** Runs parts; returns whether all are ok, and their lines without the time that they took. */
+async function run(name: string, parts: readonly Part[], seconds = 60) {
+  const out = join(folder, name);
+  const results = openResults(out, "summary");
+  const isOk = await runParts(parts, { seconds, results, say: () => {} });
+  const lines = linesIn(out).map(withoutTime);
+  return { out, isOk, lines, summary: JSON.parse(readFileSync(results.summarize(), "utf8")) };
+}
+
+test("a job's JSON objects are its results, and other words its log", async () => {
+  const script = `echo '{"loss":0.5}'; echo words; echo '{"loss":'; printf '{"last":1}'`;
+  const { out, isOk, lines, summary } = await run("results", [
+    { name: "one", seconds: 10, jobs: [shell(script)] },
+    { name: "two", seconds: 10, jobs: [shell("exit 0"), shell("echo no torch >&2; exit 3")] },
+  ]);
+  expect(isOk).toBe(true);
+  expect(lines).toEqual([
+    { part: "one", loss: 0.5 },
+    { part: "one", last: 1 },
+    { part: "one", status: "ok" },
+    { part: "two", status: "ok" },
+    { part: "two", status: "skipped", message: "no torch" },
+  ]);
+  expect(readFileSync(join(out, FILES.log), "utf8")).toContain('words\n{"loss":\n');
+  expect(summary.one[0]).toEqual({ loss: 0.5 });
+});
+
+test("a part that fails has its message and does not stop the others", async () => {
+  const { isOk, lines } = await run("failures", [
+    { name: "wrong", seconds: 10, jobs: [shell("echo '... on it' >&2; echo bad sum >&2; exit 1")] },
+    { name: "crash", seconds: 10, jobs: [shell("kill -SEGV $$")] },
+    { name: "absent", seconds: 10, jobs: [{ command: ["/nowhere/tool"] }] },
+    { name: "right", seconds: 10, jobs: [shell("exit 0")] },
+  ]);
+  expect(isOk).toBe(false);
+  expect(lines).toEqual([
+    { part: "wrong", status: "failed", message: "bad sum" },
+    { part: "crash", status: "failed", message: "ended by SIGSEGV (11)" },
+    { part: "absent", status: "failed", message: expect.stringContaining("ENOENT") },
+    { part: "right", status: "ok" },
+  ]);
+});
+
+test("nothing else runs where a required part fails", async () => {
+  const { isOk, lines } = await run("required", [
+    { name: "doctor", seconds: 10, jobs: [shell("exit 1")], required: true },
+    { name: "smoke", seconds: 10, jobs: [shell("exit 0")] },
+  ]);
+  expect([isOk, lines]).toEqual([
+    false,
+    [{ part: "doctor", status: "failed", message: "exit status 1" }],
+  ]);
+});
+
+test("a job that takes too long is ended with its children, and keeps its results", async () => {
+  const mark = join(folder, "child-has-lived");
+  const script = `echo '{"loss":1}'; echo '... step 2' >&2; (sleep 0.6; touch ${mark}) & sleep 30`;
+  const started = performance.now();
+  const { isOk, lines } = await run("late", [
+    { name: "slow", seconds: 10, jobs: [{ ...shell(script), seconds: 0.2 }] },
+  ]);
+  expect(performance.now() - started).toBeLessThan(5000);
+  expect(isOk).toBe(false);
+  expect(lines).toEqual([
+    { part: "slow", loss: 1 },
+    { part: "slow", status: "timed out", message: "... step 2" },
+  ]);
+  await Bun.sleep(700);
+  expect(existsSync(mark)).toBe(false);
+});
+
+test("what there is no time for is skipped", async () => {
+  const { isOk, lines } = await run("over", [{ name: "cpu", seconds: 60, jobs: [shell("")] }], 0.5);
+  expect([isOk, lines]).toEqual([
+    true,
+    [{ part: "cpu", status: "skipped", message: "no time is left" }],
+  ]);
+});
+
+test("the parts are in order and fit into eight minutes", () => {
+  const choice = { device: "cuda", quick: false, small: false, scratch: "/nowhere" };
+  const parts = partsFor(choice);
+  const timed = parts.filter(({ seconds }) => seconds < Infinity);
+  expect(timed.reduce((sum, { seconds }) => sum + seconds, 0)).toBeLessThanOrEqual(540);
+  expect(parts.map(({ name }) => name)).toEqual([
+    "environment",
+    "doctor",
+    "smoke",
+    "compile",
+    "conformance f32",
+    "conformance bf16",
+    "goldens",
+    "benchmark",
+    "peft",
+    "profile",
+    "compute-sanitizer",
+    "cpu",
+  ]);
+  expect(partsFor({ ...choice, quick: true }).at(-1)?.name).toBe("smoke");
+  for (const { jobs } of parts)
+    for (const { command } of jobs) {
+      const script = command.find((word) => word.endsWith(".ts"));
+      expect(script === undefined || existsSync(script), command.join(" ")).toBe(true);
+    }
+});
+
+test("losses are compared by what the dtype can hold", () => {
+  expect(areClose([0.7, 2.5], [0.7001, 2.5], "f32")).toBe(true);
+  expect(areClose([0.7, 2.51], [0.7, 2.5], "f32")).toBe(false);
+  expect(areClose([0.7, 2.51], [0.7, 2.5], "bf16")).toBe(true);
+  expect(areClose([0.7, Number.NaN], [0.7, 2.5], "bf16")).toBe(false);
+  expect(areClose([0.7], [0.7, 2.5], "bf16")).toBe(false);
+  expect(expectedLosses("rte-b32", true)).toHaveLength(LOSSES);
+});
+
+/** Runs device.sh of a copy with nothing but itself, as on a bare machine. */
+function bareRun(...args: readonly string[]) {
+  const root = join(folder, "bare");
+  for (const file of ["test/cuda/device.sh", "scripts/bootstrap.sh", "package-lock.json"])
+    cpSync(join(import.meta.dir, "../../..", file), join(root, file));
+  const command = ["bash", join(root, "test/cuda/device.sh"), ...args];
+  const { exitCode, stderr } = Bun.spawnSync(command, { env: { PATH: "/usr/bin:/bin" } });
+  return { exitCode, stderr: stderr.toString().replaceAll(root, "ROOT") };
+}
+
+test("without Bun and without a kit, the script says how to make one", () => {
+  expect(bareRun(join(folder, "nothing"))).toEqual({
+    exitCode: 1,
+    stderr: `device.sh: no Bun: there is neither node_modules nor ROOT/.native/device-kit.tar
+  on a machine with the packages: node_modules/.bin/bun test/cuda/device/pack.ts; then bring .native/device-kit.tar here
+`,
+  });
+  expect(bareRun("--quick").stderr).toStartWith("device.sh: --quick is not a folder");
+});

@@ -1,0 +1,45 @@
+/**
+ * Every kernel against the reference, at each alignment. `--only add,gemm`: one case of each of
+ * these entries. `--quick`: with the kernels of the families that compile fast.
+ */
+import { createReferenceBackend } from "../../../../core/backend/reference.ts";
+import { type Case, cases } from "../../../conformance/cases.ts";
+import { checkConformance } from "../../../conformance/run.ts";
+import { openTarget } from "../target.ts";
+import { checkItems, totals } from "./items.ts";
+import { emit, type Flags, runAsJob } from "./job.ts";
+
+/** Of every so many cases one runs in a small check. */
+const SMALL_STEP = 60;
+
+/** Families whose kernels compile within seconds all together. */
+const QUICK = ["chosen-rows", "columns", "elementwise", "layer-norm", "optimizer", "rows"];
+
+await runAsJob((flags) =>
+  checkItems(flags, async () => {
+    const reference = createReferenceBackend();
+    const backend = await openTarget(flags, flags.quick ? { families: QUICK } : {});
+    const worst = totals();
+    const chosen = chosenCases(flags);
+    return chosen.map((one, i) => ({
+      name: one.name,
+      check() {
+        try {
+          worst.add(one.entry, checkConformance(backend, reference, one));
+          return {};
+        } finally {
+          if (i === chosen.length - 1) emit({ largestErrors: worst.largest() });
+        }
+      },
+    }));
+  }),
+);
+
+function chosenCases({ only, small }: Flags): readonly Case[] {
+  if (only === undefined) return small ? cases.filter((_, i) => i % SMALL_STEP === 0) : cases;
+  return only.split(",").map((entry) => {
+    const last = cases.findLast((one) => one.entry === entry);
+    if (last === undefined) throw new Error(`no case of the entry ${entry}`);
+    return last;
+  });
+}
