@@ -1,8 +1,10 @@
 /**
- * bun test/golden/check.ts [--backend reference|cpu] [--dtype f64|f32|bf16] CASE_DIR...
- * Holds a backend to golden case folders; one JSON line per case, exit 1 if any failed.
+ * bun test/golden/check.ts [--backend reference|cpu|cuda-host] [--dtype f64|f32|bf16] DIR...
+ * Holds a backend to golden cases: their folders, or folders of these. Prints a line of JSON per
+ * case; exit 1 if any failed. "cuda-host" is the emulated device.
  */
-import { basename } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { bartKind, checkBart } from "./bart-case.ts";
@@ -64,9 +66,23 @@ function checkTable(
 
 async function openBackend(name: string, dtype: string): Promise<Backend> {
   if (name === "reference") return createReferenceBackend();
-  if (name !== "cpu") throw new Error(`no backend "${name}": reference or cpu`);
-  const { createCpuBackend } = await import("../../ffi/cpu/backend.ts");
-  return createCpuBackend({ dtype: dtype === "bf16" ? "bf16" : "f32" });
+  const type = dtype === "bf16" ? "bf16" : "f32";
+  if (name === "cpu") {
+    const { createCpuBackend } = await import("../../ffi/cpu/backend.ts");
+    return createCpuBackend({ dtype: type });
+  }
+  if (name !== "cuda-host") throw new Error(`no backend "${name}": reference, cpu or cuda-host`);
+  const { createEmulatedBackend } = await import("../../ffi/cuda/emulator/backend.ts");
+  return (await createEmulatedBackend(type)).backend;
+}
+
+/** The folders of cases below a folder, which may be one itself. */
+function caseFolders(dir: string): string[] {
+  if (existsSync(join(dir, "golden.json"))) return [dir];
+  return readdirSync(dir)
+    .toSorted()
+    .map((name) => join(dir, name))
+    .filter((each) => existsSync(join(each, "golden.json")));
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -76,7 +92,9 @@ async function main(args: readonly string[]): Promise<number> {
   };
   const backendName = option("--backend", "reference");
   const dtype = option("--dtype", backendName === "reference" ? "f64" : "f32");
-  const dirs = args.filter((arg, i) => !arg.startsWith("--") && !args[i - 1]?.startsWith("--"));
+  const dirs = args
+    .filter((arg, i) => !arg.startsWith("--") && !args[i - 1]?.startsWith("--"))
+    .flatMap(caseFolders);
   const backend = await openBackend(backendName, dtype);
   let failed = dirs.length === 0;
   for (const dir of dirs) {
