@@ -6,8 +6,8 @@
  *
  * Operands are lists of tiles of 1 KiB. A left operand [rows, depth] has tiles of 16 rows by 32
  * elements; a right operand [depth, columns] has tiles of 32 rows by 16 columns, in which pairs of
- * rows are interleaved. The three terms of a tile follow each other, then the tiles along the depth,
- * then the next 16 rows or columns. Tiles past the end are zero-padded.
+ * rows are interleaved. The three terms of a tile follow each other, then the tiles along the
+ * depth, then the next 16 rows or columns. Tiles past the end are zero-padded.
  *
  * AMX treats subnormal numbers as 0, and an infinity has no split: callers check the range of each
  * operand.
