@@ -1,3 +1,4 @@
+import { cutToWidth } from "./text-width.ts";
 import type { Output } from "./terminal.ts";
 
 /** The last lines of a terminal, which are rewritten: one line, or a block of them. */
@@ -49,7 +50,7 @@ export function liveLine(output: Output): LiveLine {
   return {
     show(text, always) {
       if (isSoon(always)) return;
-      const line = text.slice(0, output.columns - 1);
+      const line = cutToWidth(text, output.columns - 1);
       output.write(erase() + line);
       shown = { lines: [line], isBlock: false };
     },

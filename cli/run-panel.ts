@@ -1,4 +1,5 @@
 import { byteSize } from "./byte-size.ts";
+import { cutToWidth } from "./text-width.ts";
 import { printable } from "./printable.ts";
 import { type Progress, progressLine } from "./progress.ts";
 import { type Output, paint, type Painted } from "./terminal.ts";
@@ -45,19 +46,19 @@ export function panelLines(
   status?: string,
 ): readonly string[] {
   const width = output.columns - 1;
-  if (width < NARROWEST) return [progressLine(progress, width).slice(0, Math.max(0, width))];
+  if (width < NARROWEST) return [cutToWidth(progressLine(progress, width), width)];
   const row = (label: string, text: string) =>
     text === "" ? [] : [paint(output, "dim", label.padEnd(LABEL)) + text];
   const room = width - LABEL;
   return [
-    progressLine(progress, width).slice(0, width),
+    cutToWidth(progressLine(progress, width), width),
     progressBar(progress, panel.evalSteps, width),
     ...row("loss", graphed(spark, panel.losses, progress.loss.toFixed(4), room)),
     ...row("metric", metricText(panel.metric, room)),
     ...row("budget", budgetText(progress.budget, panel.budget, room)),
     ...row("ranks", ranksText(panel.ranks, room)),
-    ...row("memory", memoryText(panel.memory).slice(0, room)),
-    ...(status === undefined ? [] : [printable(status).slice(0, width)]),
+    ...row("memory", cutToWidth(memoryText(panel.memory), room)),
+    ...(status === undefined ? [] : [cutToWidth(printable(status), width)]),
   ];
 }
 
@@ -97,9 +98,9 @@ function graphed<Values>(
   text: string,
   room: number,
 ): string {
-  const width = Math.min(WIDEST, room - text.length - 2);
+  const width = Math.min(WIDEST, room - Bun.stringWidth(text) - 2);
   const graph = width < SMALLEST ? "" : draw(values, width);
-  return `${graph === "" ? "" : `${graph}  `}${text}`.slice(0, room);
+  return cutToWidth(`${graph === "" ? "" : `${graph}  `}${text}`, room);
 }
 
 /** The steps that are done, with a mark at each evaluation where they are far enough apart. */
@@ -121,7 +122,7 @@ function metricText(metric: PanelMetric | undefined, room: number): string {
   const { name, values, best } = metric;
   const now = `${printable(name)} ${values.at(-1)?.toFixed(4)}`;
   const whole = best ? `${now}, best ${best.value.toFixed(4)} at step ${best.step}` : now;
-  return graphed(spark, values, whole.length <= room ? whole : now, room);
+  return graphed(spark, values, Bun.stringWidth(whole) <= room ? whole : now, room);
 }
 
 function budgetText(
@@ -157,7 +158,7 @@ function ranksText(ranks: RunPanel["ranks"], room: number): string {
   for (const [i, part] of parts.entries()) {
     const longer = text === "" ? part : `${text}  ${part}`;
     const more = i < parts.length - 1 ? " …" : "";
-    if (longer.length + more.length > room) return text === "" ? "" : `${text} …`;
+    if (Bun.stringWidth(longer + more) > room) return text === "" ? "" : `${text} …`;
     text = longer;
   }
   return text;

@@ -1,6 +1,7 @@
 import type { ListedRun } from "./list-runs.ts";
 import { printable } from "./printable.ts";
 import { type Output, paint } from "./terminal.ts";
+import { padToWidth } from "./text-width.ts";
 
 /** Formats a list of runs as a table, with the commands that resume the stopped ones below it. */
 export function runsText(runs: readonly ListedRun[], folder: string, output: Output): string {
@@ -14,9 +15,13 @@ export function runsText(runs: readonly ListedRun[], folder: string, output: Out
     metricText(run),
     stateText(run),
   ]);
-  const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
+  const widths = head.map((name, i) =>
+    Math.max(name.length, ...rows.map((row) => Bun.stringWidth(row[i]!))),
+  );
   const line = (cells: readonly string[]) =>
-    cells.map((cell, i) => (i === cells.length - 1 ? cell : cell.padEnd(widths[i]!))).join("  ");
+    cells
+      .map((cell, i) => (i === cells.length - 1 ? cell : padToWidth(cell, widths[i]!)))
+      .join("  ");
   const commands = runs.flatMap(({ resume }) => (resume === null ? [] : [printable(resume)]));
   return [
     [paint(output, "bold", line(head)), ...rows.map(line)].join("\n"),

@@ -124,7 +124,7 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
     ...rmsNormKernels(launcher),
     ...rotaryKernels(launcher),
     ...rowKernels(launcher),
-    ...attentionKernels(launcher, options.attentionScratch),
+    ...attentionKernels(launcher, options.dtype, options.attentionScratch),
     ...decodingKernels(launcher),
     ...trainingKernels(launcher),
   };

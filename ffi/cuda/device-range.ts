@@ -7,6 +7,8 @@ import { out, outAddress } from "./driver.ts";
 export interface DeviceRange {
   /** The end of what is backed; 0 before the first part is. */
   readonly end: number;
+  /** Bytes that are backed. */
+  readonly bytes: number;
   /** Backs at least the next `bytes`; returns what it added, undefined if the device lacks it. */
   back(bytes: number): { readonly start: number; readonly bytes: number } | undefined;
   /** Bytes of memory that the device has free. */
@@ -36,7 +38,7 @@ export function deviceRange({ driver, device, totalBytes }: CudaContext): Device
   let range: { start: number; end: number; limit: number } | undefined;
 
   function reserve() {
-    const bytes = Math.ceil(totalBytes / granule) * granule;
+    const bytes = rounded(totalBytes, granule);
     driver.call("cuMemAddressReserve", `${bytes} bytes`, out, bytes, 0, 0, 0);
     const start = outAddress();
     return { start, end: start, limit: start + bytes };
@@ -59,10 +61,12 @@ export function deviceRange({ driver, device, totalBytes }: CudaContext): Device
     return { start, bytes };
   }
 
-  const rounded = (bytes: number, unit: number) => Math.ceil(bytes / unit) * unit;
   return {
     get end() {
       return range?.end ?? 0;
+    },
+    get bytes() {
+      return range ? range.end - range.start : 0;
     },
     back: (bytes) =>
       backExactly(rounded(bytes, rounded(STEP, granule))) ?? backExactly(rounded(bytes, granule)),
@@ -84,9 +88,12 @@ export function deviceRange({ driver, device, totalBytes }: CudaContext): Device
     },
   };
 
-  function release(reserved: typeof range) {
-    if (reserved === undefined) return;
-    const { start, limit } = reserved;
-    driver.call("cuMemAddressFree", undefined, start, limit - start);
+  function release({ start, limit } = { start: 0, limit: 0 }) {
+    if (limit > 0) driver.call("cuMemAddressFree", undefined, start, limit - start);
   }
+}
+
+/** The next multiple of `unit`. */
+function rounded(bytes: number, unit: number): number {
+  return Math.ceil(bytes / unit) * unit;
 }

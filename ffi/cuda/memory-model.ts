@@ -3,6 +3,7 @@ import { createCountingBackend, elementBytes } from "../../core/backend/counting
 import { FreeSpace } from "../../core/backend/free-space.ts";
 import type { MemoryModel } from "../../core/device.ts";
 import { invariant } from "../../core/errors.ts";
+import { disentangledSaved } from "./backend/disentangled.ts";
 import { WORKSPACE_BYTES } from "./cublas.ts";
 import { blockSize } from "./pool.ts";
 
@@ -11,7 +12,8 @@ import { blockSize } from "./pool.ts";
  * blocks lie where the pool would put them. Kernels' scratch is not counted.
  */
 export function cudaMemoryModel(types: Pick<Backend, "activation" | "master">): MemoryModel {
-  const counting = createCountingBackend(types);
+  const saved = disentangledSaved(types.activation);
+  const counting = createCountingBackend({ ...types, disentangledSaved: saved });
   const space = new FreeSpace();
   space.give(0, Number.MAX_SAFE_INTEGER);
   const starts = new Map<Buffer, number>();

@@ -14,6 +14,8 @@ export interface DevicePool {
   free(pointer: number, bytes: number): void;
   /** Bytes of live blocks. */
   readonly liveBytes: number;
+  /** Bytes that it has taken of the device's memory. */
+  readonly reservedBytes: number;
   /** Gives all memory back to the device. */
   close(): void;
 }
@@ -54,6 +56,9 @@ export function devicePool(context: CudaContext): DevicePool {
     },
     get liveBytes() {
       return live;
+    },
+    get reservedBytes() {
+      return range.bytes;
     },
     close: () => range.close(),
   };

@@ -55,7 +55,7 @@ test("a recipe with flags over it", async () => {
     model       12,432 parameters, 306 of them trained
     start       E starts at 0 and 30 steps are few, as it moves by at most 0.018: --start lora starts it at 1
     device      cpu, f32, 2 threads
-    memory      about 129 MiB: 48.6 KiB of weights, 513 KiB to train
+    memory      about 84.6 MiB: 48.6 KiB of weights, 513 KiB to train
     disk        up to 79.3 KiB, 37.2 KiB per checkpoint
     time        not measured: --time takes a few steps to estimate it
 

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { panelLines, type RunPanel, spark } from "../../cli/run-panel.ts";
+import { aligned } from "../../cli/aligned.ts";
 import { fakeOutput } from "./fake-output.ts";
 
 const progress = {
@@ -64,6 +65,24 @@ test("every line fits a terminal of 1 to 200 columns, with colours and names of 
         expect(Bun.stringWidth(line)).toBeLessThan(columns);
     }
   }
+});
+
+test("wide characters take two columns", () => {
+  const wide = {
+    ...panel,
+    metric: { name: "漢字漢字漢字漢字", values: [0.5], best: undefined },
+    ranks: [["漢字漢字漢字", 3]] as const,
+  };
+  for (let columns = 20; columns < 60; columns++) {
+    for (const line of panelLines(progress, wide, fakeOutput({ columns }), "漢字".repeat(20))) {
+      expect(Bun.stringWidth(line), line).toBeLessThan(columns);
+    }
+  }
+  const rows = aligned([
+    ["漢字", "1"],
+    ["a", "2"],
+  ]);
+  expect(rows).toEqual(["漢字  1", "a     2"]);
 });
 
 test("a method without ranks, before its first evaluation, has neither row; controls are text", () => {

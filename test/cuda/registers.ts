@@ -16,18 +16,19 @@ export interface KernelUse {
 /** Paths of NVRTC on this machine, of any supported version. */
 export const nvrtcCandidates = () => MAJORS.flatMap((major) => cudaLibraries(major).nvrtc);
 
-const ENTRY =
-  /Compiling entry function '(\w+)'[\s\S]*?(\d+) bytes spill stores, (\d+) bytes spill loads\s*\n.*?Used (\d+) registers([^\n]*)/g;
-
-/** Reads the assembler's report: --ptxas-options=-v. */
+/** Reads the assembler's report: --ptxas-options=-v. A kernel's functions follow it. */
 export function readUses(log: string): Record<string, KernelUse> {
   const uses: Record<string, KernelUse> = {};
-  for (const [, name = "", stores, loads, registers, rest = ""] of log.matchAll(ENTRY))
+  for (const part of log.split("Compiling entry function").slice(1)) {
+    const [, name = ""] = /'(\w+)'/.exec(part) ?? [];
+    const [, registers, rest = ""] = /Used (\d+) registers([^\n]*)/.exec(part) ?? [];
+    const spills = [...part.matchAll(/(\d+) bytes spill (?:stores|loads)/g)];
     uses[name] = {
       registers: Number(registers),
-      spilled: Number(stores) + Number(loads),
+      spilled: spills.reduce((sum, [, bytes]) => sum + Number(bytes), 0),
       shared: Number(/(\d+) bytes smem/.exec(rest)?.[1] ?? 0),
     };
+  }
   return uses;
 }
 

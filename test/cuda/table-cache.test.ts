@@ -10,6 +10,7 @@ function recordingCache() {
     alloc: () => (next += 256),
     free: (pointer: number) => void freed.push(pointer),
     liveBytes: 0,
+    reservedBytes: 0,
     close() {},
   };
   const never = () => {

@@ -2,6 +2,8 @@ import { afterAll, expect, test } from "bun:test";
 import { checkBackend } from "../../cli/backend.ts";
 import { deviceRow } from "../../cli/plan-text.ts";
 import type { Backend } from "../../core/backend.ts";
+import { resolveConfig } from "../../core/config/run-config.ts";
+import { differingSettings } from "../../core/run/fingerprint.ts";
 import { createEmulatedBackend, type EmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
 import { available } from "../helpers/available.ts";
 
@@ -61,4 +63,12 @@ test("a plan says that products are rounded", () => {
   const rowOf = (tf32: boolean) => deviceRow(machine, tf32)[1];
   expect(rowOf(true)).toBe("cuda, f32, products in TF32, 2 threads");
   expect(rowOf(false)).toBe("cuda, f32, 2 threads");
+});
+
+test("a run with TF32 does not resume one without", () => {
+  const [one, other] = [true, false].map((tf32) => {
+    const values = { task: "classification", model: "m", tf32 } as const;
+    return resolveConfig([{ values, name: (name) => name }]);
+  });
+  expect(differingSettings(one!, other!)).toEqual(["tf32"]);
 });

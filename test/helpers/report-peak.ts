@@ -1,7 +1,7 @@
 /** Preloaded into a program: at its end, the most memory that it had resident (MiB) is written to the file that PEAK_FILE names. */
 import { writeFileSync } from "node:fs";
-import { peakResidentMemory } from "../../core/process-memory.ts";
+import { peakMemoryBesideCode } from "../../core/process-memory.ts";
 
 process.on("exit", () => {
-  writeFileSync(process.env["PEAK_FILE"]!, String(peakResidentMemory()! / 2 ** 20));
+  writeFileSync(process.env["PEAK_FILE"]!, String(peakMemoryBesideCode()! / 2 ** 20));
 });

@@ -11,11 +11,11 @@ const short = (steps: number) => [...sizes.split(" "), "--max-steps", String(ste
 
 describe("adalora run without a recipe", () => {
   test("trains the demo, its frozen model first, and compares them", async () => {
-    const { code, stdout, stderr } = await run(["run", ...short(20), "--json"]);
-    expect(stderr).toMatch(/the frozen model, head only\n[^]*step 20\/20 [^]*step 20\/20 /);
+    const { code, stdout, stderr } = await run(["run", ...short(12), "--json"]);
+    expect(stderr).toMatch(/the frozen model, head only\n[^]*step 12\/12 [^]*step 12\/12 /);
     expect(code).toBe(0);
     const result = JSON.parse(stdout);
-    expect(result).toMatchObject({ method: "adalora", steps: 20 });
+    expect(result).toMatchObject({ method: "adalora", steps: 12 });
     expect(result.frozen_baseline).toBeGreaterThan(0.3);
     const [folder = ""] = readdirSync(join(home, "runs"));
     expect(folder).toMatch(/^demo-\d{8}-\d{6}$/);
@@ -29,7 +29,7 @@ describe("adalora run without a recipe", () => {
 
   test("says that a folder is taken before it trains anything", async () => {
     const [folder = ""] = readdirSync(join(home, "runs"));
-    const { code, stderr } = await run(["run", ...short(20), "--out", join("runs", folder)]);
+    const { code, stderr } = await run(["run", ...short(12), "--out", join("runs", folder)]);
     expect(code).toBe(1);
     expect(stderr).toContain(`${folder} already holds a run`);
     expect(stderr).not.toContain("first the baseline");
@@ -37,8 +37,8 @@ describe("adalora run without a recipe", () => {
 
   test("interrupted in its first part does not go on with the second, and can be resumed", async () => {
     const out = path("interrupted");
-    const started = start(["run", ...short(24), "--out", out]);
-    await started.signalAfter("step  5/24", "SIGINT");
+    const started = start(["run", ...short(12), "--out", out]);
+    await started.signalAfter("step  4/12", "SIGINT");
     const { code, stderr } = await started.ended;
     expect(code).toBe(130);
     expect(stderr).toContain(` --resume continues from there`);
@@ -51,7 +51,7 @@ describe("adalora run without a recipe", () => {
 
   test("with several seeds is not compared, nor is one of them when it is resumed", async () => {
     const out = path("seeds");
-    const { code, stdout } = await run(["run", "demo", ...short(12), "--seeds", "1", "--out", out]);
+    const { code, stdout } = await run(["run", "demo", ...short(6), "--seeds", "1", "--out", out]);
     expect([code, stdout]).toEqual([
       0,
       expect.stringMatching(/over seeds 1\n[^]*files in .*seeds\n/),

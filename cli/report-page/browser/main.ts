@@ -28,16 +28,18 @@ async function draw(id: string, spec: Panelled): Promise<void> {
   let width = widthOf(place);
   let view = await drawn(place, spec, width);
   views.set(id, view);
-  let drawing: Promise<void> = Promise.resolve();
+  let drawing = Promise.resolve(view);
   new ResizeObserver(() => {
     const now = widthOf(place);
     if (now === width || now === 0) return;
     width = now;
-    if (!spec.usermeta) return void view.width(now).resize().runAsync();
-    drawing = drawing.then(async () => {
+    const redraw = async () => {
+      if (!spec.usermeta) return view.width(now).resize().runAsync();
       view.finalize();
       view = await drawn(place, spec, now);
-    });
+      return view;
+    };
+    drawing = drawing.then(redraw);
   }).observe(place);
 }
 

@@ -1,8 +1,8 @@
 import type { MemoryModel } from "../../device.ts";
 import { createCountingBackend, elementBytes } from "../counting.ts";
 
-/** Bun and this program. */
-const PROGRAM = 128 * 2 ** 20;
+/** Heaps of Bun and of this program, whose code then computes; no pages of code files. */
+const PROGRAM = 96 * 2 ** 20;
 
 /**
  * What the reference backend allocates: weights are widened to f64 beside the pages of their file.

@@ -167,7 +167,7 @@ typedef struct {
 #define TILE_START(t, i, j)                                                                        \
   do {                                                                                             \
     if (o->add)                                                                                    \
-      _tile_loadd(t, o->c + 16 * (i)*o->ldc + (j)*o->c_next, o->ldc * 4);                               \
+      _tile_loadd(t, o->c + 16 * (i)*o->ldc + (j)*o->c_next, o->ldc * 4);                          \
     else                                                                                           \
       _tile_zero(t);                                                                               \
   } while (0)
@@ -177,13 +177,13 @@ typedef struct {
 /* Load a term of the operands' tiles; multiply the loaded terms. */
 #define LOAD_LEFT(term)                                                                            \
   do {                                                                                             \
-    TILE_LOAD(4, a + (term)*SPLIT_TILE);                                                        \
-    if (tall) TILE_LOAD(5, a + (term)*SPLIT_TILE + o->a_next);                                              \
+    TILE_LOAD(4, a + (term)*SPLIT_TILE);                                                           \
+    if (tall) TILE_LOAD(5, a + (term)*SPLIT_TILE + o->a_next);                                     \
   } while (0)
 #define LOAD_RIGHT(term)                                                                           \
   do {                                                                                             \
-    TILE_LOAD(6, b + (term)*SPLIT_TILE);                                                        \
-    if (wide) TILE_LOAD(7, b + (term)*SPLIT_TILE + o->b_next);                                              \
+    TILE_LOAD(6, b + (term)*SPLIT_TILE);                                                           \
+    if (wide) TILE_LOAD(7, b + (term)*SPLIT_TILE + o->b_next);                                     \
   } while (0)
 #define ADD_PRODUCTS()                                                                             \
   do {                                                                                             \

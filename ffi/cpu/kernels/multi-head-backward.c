@@ -266,9 +266,10 @@ static int attend_split_block(const head_group *g, const workspace *w, const key
                     dout = split_both(split->dout, split->dout_transposed,
                                       t->dout + (int64_t)first * width, width, rows, dim);
   if (!split_pair_fits(q, held->k) || !split_pair_fits(dout, held->v)) return 0;
-  split_multiply(rows, count, dim, split->q, dim, split->k_transposed, dim, w->probs, stride, 16, 0);
+  split_multiply(rows, count, dim, split->q, dim, split->k_transposed, dim, w->probs, stride,
+                 SPLIT_ROWS, 0);
   split_multiply(rows, count, dim, split->dout, dim, split->v_transposed, dim, w->dscores, stride,
-                 16, 0);
+                 SPLIT_ROWS, 0);
   softmax_block(s, &g->pair, w, t, first, rows, keys);
   for (int j = 0; j < count; j += SPLIT_KEYS) {
     const int some = (int)adl_min(count - j, SPLIT_KEYS);

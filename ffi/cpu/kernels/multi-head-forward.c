@@ -237,7 +237,8 @@ static void score_held(const multi_head_shape *s, const workspace *w, const tens
   if (w->k_split) {
     const act *q = t->q + first * s->query_stride;
     if (split_pair_fits(split_rows(w->q_split, q, s->query_stride, rows, dim), held->k)) {
-      split_multiply(rows, count, dim, w->q_split, dim, w->k_split, dim, w->scores, w->stride, 16, 0);
+      split_multiply(rows, count, dim, w->q_split, dim, w->k_split, dim, w->scores, w->stride,
+                     SPLIT_ROWS, 0);
       return;
     }
   }
@@ -260,7 +261,7 @@ static void add_values(const multi_head_shape *s, const workspace *w, const tens
     const int keys = (int)adl_min(count - j, SPLIT_KEYS);
     split_left(w->panel_split, w->scores + j, w->stride, rows, keys, NULL);
     split_multiply(rows, dim, keys, w->panel_split, keys, split_at(w->v_split, j), depth, out,
-                   padded_dim, 16, 1);
+                   padded_dim, SPLIT_ROWS, 1);
   }
 }
 

@@ -84,7 +84,8 @@ static void add_transposed(float *to, const float *sums, int keys, int dim) {
   const int64_t padded_dim = padded_depth(dim);
   for (int j = 0; j < keys; j += SPLIT_ROWS) {
     for (int i = 0; i < SPLIT_ROWS && j + i < keys; i++) {
-      for (int d = 0; d < dim; d++) to[(j + i) * padded_dim + d] += sums[j * padded_dim + d * 16 + i];
+      const float *from = sums + j * padded_dim + i;
+      for (int d = 0; d < dim; d++) to[(j + i) * padded_dim + d] += from[d * SPLIT_ROWS];
     }
   }
 }

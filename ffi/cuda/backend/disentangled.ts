@@ -1,4 +1,4 @@
-import type { Backend } from "../../../core/backend.ts";
+import type { Backend, DType } from "../../../core/backend.ts";
 import { invariant } from "../../../core/errors.ts";
 import type { DisentangledShape } from "../../../core/kernels/attention.ts";
 import { type KernelType, optionalTarget, target, typeOf } from "../buffer.ts";
@@ -16,7 +16,12 @@ import {
 } from "./disentangled-shape.ts";
 import { dropoutArgs } from "./dropout.ts";
 import { flashDim } from "./flash.ts";
-import { FLASH_HEAD, flashDisentangled, flashDisentangledBackward } from "./flash-disentangled.ts";
+import {
+  FLASH_HEAD,
+  flashDisentangled,
+  flashDisentangledBackward,
+  flashSavedLength,
+} from "./flash-disentangled.ts";
 
 type Disentangled = Pick<
   Backend,
@@ -27,16 +32,28 @@ type Disentangled = Pick<
 const SCRATCH = 2 ** 24;
 
 /** Whether kernels/flash-disentangled.cu computes a call. */
-const isFlash = (type: KernelType, { headDim }: DisentangledShape) =>
+const isFlash = (type: DType, { headDim }: DisentangledShape) =>
   flashDim(type, headDim, [FLASH_HEAD]) !== undefined;
+
+/** What forward saves with activations of type `activation`. */
+export const disentangledSaved =
+  (activation: DType): Disentangled["disentangledSaved"] =>
+  (shape) => {
+    const length = isFlash(activation, shape) ? flashSavedLength(shape) : savedLength(shape);
+    return { dtype: "f32", length, readsOut: true };
+  };
 
 /**
  * kernels/flash-disentangled.cu in bf16, kernels/disentangled.cu otherwise and for wider heads,
  * whose backward computes as many heads at a time as `scratch` floats hold.
  */
-export function disentangledKernels(launcher: Launcher, scratch = SCRATCH): Disentangled {
+export function disentangledKernels(
+  launcher: Launcher,
+  activation: KernelType,
+  scratch = SCRATCH,
+): Disentangled {
   return {
-    disentangledSaved: (shape) => ({ dtype: "f32", length: savedLength(shape), readsOut: true }),
+    disentangledSaved: disentangledSaved(activation),
 
     disentangledAttention(inputs, { out, saved }, shape) {
       const [type, blocks] = [typeOf(out), blocksOfEach(shape).ofQueries];

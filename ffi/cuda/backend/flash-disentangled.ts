@@ -35,7 +35,14 @@ const sharedBytes = (tiles: number) => (tiles + 4) * tileBytes(FLASH_HEAD) + 4 *
 /** Tiles of the longest sequence, which count positions. */
 const tilesOf = ({ packing }: DisentangledShape) => blocksOf(packing.span, TILE_ROWS);
 
-/** Sets out, and saved to the log-sum-exp of each query's scores: in bf16, of heads up to 64. */
+/**
+ * What forward saves for backward: the log-sum-exp of each query's scores; where queries are first
+ * tokens only, their output before it is rounded, too.
+ */
+export const flashSavedLength = (shape: DisentangledShape) =>
+  savedLength(shape) + (shape.queries === "first" ? sizesOf(shape).queries : 0);
+
+/** Sets out and saved: in bf16, of heads up to 64. */
 export function flashDisentangled(
   launcher: Launcher,
   inputs: DisentangledInputs,
@@ -46,7 +53,7 @@ export function flashDisentangled(
   const grid = [shape.packing.sequences * blocks, shape.heads] as const;
   launcher.launch("flash_disentangled", grid, FLASH_BLOCK, sharedBytes(3), [
     target(out, sizesOf(shape).queries, "bf16"),
-    optionalTarget(saved, savedLength(shape)),
+    optionalTarget(saved, flashSavedLength(shape)),
     i32(queryRowsOf(shape)),
     ...contentArgs(inputs, shape, "bf16"),
     ...positionArgs(inputs, shape, "bf16"),
@@ -94,7 +101,7 @@ export function flashDisentangledBackward(
       ...ofWindows,
       elements(dout, size.queries, "bf16"),
       elements(out, size.queries, "bf16"),
-      elements(saved, savedLength(shape), "f32"),
+      elements(saved, flashSavedLength(shape), "f32"),
       i32(queryRowsOf(shape)),
       ...contentArgs(inputs, shape, "bf16"),
       ...positionArgs(inputs, shape, "bf16"),

@@ -1,4 +1,4 @@
-import type { KernelType } from "../buffer.ts";
+import type { DType } from "../../../core/backend.ts";
 import { WARP } from "./launches.ts";
 
 /** Rows of a tile: TILE_ROWS of kernels/flash-tiles.h. */
@@ -17,5 +17,5 @@ export const QUERY_SUMS_BYTES = 2 * 4 * TILE_ROWS;
  * Finds the smallest head size that the tensor-core kernels are compiled for and `headDim` fits in.
  * Undefined where there is none, and in f32: other kernels then compute, without tensor cores.
  */
-export const flashDim = (type: KernelType, headDim: number, dims: readonly number[]) =>
+export const flashDim = (type: DType, headDim: number, dims: readonly number[]) =>
   type === "bf16" ? dims.find((dim) => headDim <= dim) : undefined;

@@ -107,9 +107,9 @@ function addIncrements(
   invariant(first !== undefined && increments.length <= GROUP, "increments fit into a launch");
   const type = typeOf(first.y);
   const { cols } = first;
-  const tiles = blocksOf(largest(targets.map((each1) => each1.cols)), COLUMNS);
+  const tiles = blocksOf(largest(targets.map((to) => to.cols)), COLUMNS);
   const grid = [tiles, blocksOf(rows, ROWS), targets.length] as const;
-  const own = targets.length > 1 ? targets.map((each1) => each1.cols) : increments.map(() => cols);
+  const own = targets.length > 1 ? targets.map((to) => to.cols) : increments.map(() => cols);
   launcher.launch(`add_low_rank_${type}`, grid, BLOCK, 0, [
     each(targets, (to) => target(to.y, stored(rows, to), type)),
     each(targets, (to) => i32(to.cols)),

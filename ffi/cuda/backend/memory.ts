@@ -75,7 +75,7 @@ export function memoryKernels(
       buffer.ownedBytes = Math.max(bytesOf(buffer), 1);
       return buffer;
     },
-    memory: () => ({ live, peak }),
+    memory: () => ({ live, peak, reserved: pool.reservedBytes }),
     ...transferKernels(staging),
   };
 }

@@ -125,6 +125,8 @@ inline void load_rows(unsigned (&matrices)[4], const void *row) {
 
 }  // namespace emulator
 
+inline int read_thread() { return int(emulator::block.threads[emulator::block.current].index.x); }
+
 inline void mma(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
   using namespace emulator;
   Exchange &exchange = next_exchange();

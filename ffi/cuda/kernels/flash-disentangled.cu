@@ -38,54 +38,71 @@ DEVICE Space space_at(bf16 *memory, bool backward) {
 /* Operands and results. */
 struct Tensors {
   bf16 *out, *dq, *dk, *dv;
-  f32 *log_sums; /* [heads, query rows] */
+  f32 *log_sums; /* [heads, query rows]; see exact_out */
   i32 query_rows;
   const bf16 *dout, *q, *k, *v, *pos_key, *pos_query;
 };
+
+/*
+ * One query a sequence: its output, unrounded, follows the log-sum-exps, as it needs next to no
+ * memory. A table's row then sums the gradients of few pairs, which may all be differences that
+ * cancel; rounding out would be all that is left. NULL where every token is a query.
+ */
+DEVICE f32 *exact_out(const Tensors &t, const Disentangled &s) {
+  if (!t.log_sums || !s.first_only) return nullptr;
+  return t.log_sums + (i64)s.heads * t.query_rows + (i64)blockIdx.y * s.dim;
+}
 
 /* Columns of a matrix that belong to this block's head. */
 template <class T> DEVICE HeadRows<T> of_head(T *matrix, const Disentangled &s) {
   return head_rows(matrix, (i64)s.heads * s.dim, (i32)blockIdx.y * s.dim, s.dim);
 }
 
-/* A pair of tiles of a sequence, from positions counted from its first. */
+/* A pair of tiles of a sequence, by their first positions, which count from the sequence's first.
+ * `of_keys`: rows of the own tile are keys, those of the other queries; else the opposite. */
 struct TilePair {
   i32 own, other;
+  bool of_keys;
 };
 
 /* The pairs of two tiles that have tokens. */
-template <bool KEYS>
 DEVICE ScoreBits present_pairs(const Disentangled &s, const Placed &p, const TilePair &tiles) {
+  const bool of_keys = tiles.of_keys;
+  const Place me = own_place();
   const i32 own_end = tiles.own + TILE_ROWS, other_end = tiles.other + TILE_ROWS;
-  if (p.whole && own_end <= (KEYS ? p.keys : p.queries) &&
-      other_end <= (KEYS ? p.queries : p.keys))
+  if (p.whole && own_end <= (of_keys ? p.keys : p.queries) &&
+      other_end <= (of_keys ? p.queries : p.keys))
     return 0xffffffffu;
-  const i32 row = tiles.own + first_of_warp() + row_of_half(0), column = tiles.other + own_pair();
+  const i32 row = tiles.own + first_of_warp(me) + row_of_half(me, 0),
+            column = tiles.other + own_pair(me);
   ScoreBits present = 0;
 #pragma unroll 1
   for (i32 n = 0; n < COLUMN_TILES; n++)
 #pragma unroll
     for (i32 i = 0; i < 4; i++) {
       const i32 r = row + i / 2 * 8, c = column + 8 * n + i % 2;
-      if (query_index(s, p, KEYS ? c : r) >= 0 && key_index(s, p, KEYS ? r : c) >= 0)
+      if (query_index(s, p, of_keys ? c : r) >= 0 && key_index(s, p, of_keys ? r : c) >= 0)
         present |= 1u << (4 * n + i);
     }
   return present;
 }
 
 /* The pairs of two tiles that dropout keeps; it counts tokens, not positions. */
-template <bool KEYS>
 DEVICE ScoreBits kept_tokens(const Disentangled &s, const Placed &p, const TilePair &tiles,
                              const Dropout &dropout) {
-  const i32 row = tiles.own + first_of_warp() + row_of_half(0), column = tiles.other + own_pair(),
+  const bool of_keys = tiles.of_keys;
+  const Place me = own_place();
+  const i32 row = tiles.own + first_of_warp(me) + row_of_half(me, 0),
+            column = tiles.other + own_pair(me),
             dropout_row = (i32)blockIdx.y * s.tokens + p.sequence.start;
   if (p.whole)
-    return kept_pairs<KEYS>(dropout, dropout_row + (KEYS ? column : row), KEYS ? row : column);
+    return kept_pairs(of_keys, dropout, dropout_row + (of_keys ? column : row),
+                      of_keys ? row : column);
   ScoreBits kept = 0;
 #pragma unroll 1
   for (i32 at = 0; at < 4 * COLUMN_TILES; at++) {
     const i32 r = row + at % 4 / 2 * 8, c = column + at / 4 * 8 + at % 2,
-              i = query_index(s, p, KEYS ? c : r), j = key_index(s, p, KEYS ? r : c);
+              i = query_index(s, p, of_keys ? c : r), j = key_index(s, p, of_keys ? r : c);
     if (dropout_factor(dropout, dropout_row + i, j) != 0.0f) kept |= 1u << at;
   }
   return kept;
@@ -93,24 +110,27 @@ DEVICE ScoreBits kept_tokens(const Disentangled &s, const Placed &p, const TileP
 
 /* Sets the scores of this warp's rows of the own tile and of the other, -Infinity where a pair
  * lacks a token. All warps of the block take part. */
-template <bool KEYS>
 DEVICE void set_scores(Scores &scores, const Space &space, const Tensors &t, const Disentangled &s,
                        const Placed &p, const TilePair &tiles) {
+  const bool of_keys = tiles.of_keys;
+  const Place me = own_place();
   scores = {};
-  add_inner_products<HEAD>(scores, space.own_a, first_of_warp(), space.other_a, 0);
-  if (KEYS ? t.pos_key : t.pos_query)
+  add_inner_products<HEAD>(scores, space.own_a, first_of_warp(me), space.other_a, 0);
+  if (of_keys ? t.pos_key : t.pos_query)
     add_other_positions(scores, space.products, space.other_a, space.other_table);
-  if (KEYS ? t.pos_query : t.pos_key)
+  if (of_keys ? t.pos_query : t.pos_key)
     add_own_positions(scores, space.products, space.own_a, space.own_table);
-  mask_scores(scores, present_pairs<KEYS>(s, p, tiles), s.inverse_scale * LOG2_E);
+  mask_scores(scores, present_pairs(s, p, tiles), s.inverse_scale * LOG2_E);
 }
 
 /* Starts to copy both tables' windows. */
-template <bool KEYS>
-DEVICE void copy_windows(const Space &space, const Tensors &t, const Disentangled &s, i32 apart) {
-  const bf16 *own = KEYS ? t.pos_query : t.pos_key, *other = KEYS ? t.pos_key : t.pos_query;
-  if (own) copy_window<KEYS>(space.own_table, s, of_head(own, s), apart);
-  if (other) copy_window<KEYS>(space.other_table, s, of_head(other, s), apart);
+DEVICE void copy_windows(const Space &space, const Tensors &t, const Disentangled &s,
+                         const TilePair &tiles) {
+  const bool of_keys = tiles.of_keys;
+  const i32 apart = tiles.own - tiles.other;
+  const bf16 *own = of_keys ? t.pos_query : t.pos_key, *other = of_keys ? t.pos_key : t.pos_query;
+  if (own) copy_window(of_keys, space.own_table, s, of_head(own, s), apart);
+  if (other) copy_window(of_keys, space.other_table, s, of_head(other, s), apart);
 }
 
 /* Sets out and, unless NULL, log_sums of a tile of queries. The values of a tile of keys are copied
@@ -119,14 +139,14 @@ DEVICE void attend(const Tensors &t, const Disentangled &s, const Dropout &dropo
   DYNAMIC_SHARED(bf16, memory);
   const Space space = space_at(memory, false);
   const Placed p = placed(s, (i32)blockIdx.x / s.blocks);
-  TilePair tiles = {(i32)blockIdx.x % s.blocks * TILE_ROWS, 0};
+  TilePair tiles = {(i32)blockIdx.x % s.blocks * TILE_ROWS, 0, false};
   if (tiles.own >= p.queries) return;
   const auto own_row = [&](i32 r) { return query_row(s, p, tiles.own + r); };
   const auto other_row = [&](i32 r) { return key_row(s, p, tiles.other + r); };
   const auto copy_keys = [&] {
     if (tiles.other < p.keys) {
       copy_tile<HEAD, TILE_ROWS>(space.other_a, of_head(t.k, s), other_row);
-      copy_windows<false>(space, t, s, tiles.own - tiles.other);
+      copy_windows(space, t, s, tiles);
     }
     commit_copies();
   };
@@ -142,99 +162,119 @@ DEVICE void attend(const Tensors &t, const Disentangled &s, const Dropout &dropo
   while (tiles.other < p.keys) {
     wait_copies<1>();
     __syncthreads(); /* keys and windows have landed */
-    const ScoreBits kept = kept_tokens<false>(s, p, tiles, dropout);
+    const TilePair now = tiles;
     Scores scores;
-    set_scores<false>(scores, space, t, s, p, tiles);
+    set_scores(scores, space, t, s, p, now);
     __syncthreads(); /* keys and windows have been read */
     tiles.other += TILE_ROWS;
     copy_keys();
     add_tile(rows, scores);
-    drop(scores, kept, dropout.scale);
+    drop(scores, kept_tokens(s, p, now, dropout));
     wait_copies<1>();
     __syncthreads(); /* the values have landed */
     add_weighted_tile<HEAD>(rows.out, scores, space.other_b);
     __syncthreads(); /* the values have been read */
     copy_values();
   }
+  const Place me = own_place();
   f32 factor[2];
 #pragma unroll
   for (i32 half = 0; half < 2; half++) {
     const f32 total = row_sum(rows.total[half]);
-    factor[half] = total == 0.0f ? 0.0f : 1.0f / total;
-    const i32 row = own_row(first_of_warp() + row_of_half(half));
-    if (t.log_sums && row >= 0 && lane() % 4 == 0)
+    factor[half] = total == 0.0f ? 0.0f : dropout.scale / total;
+    const i32 row = own_row(first_of_warp(me) + row_of_half(me, half));
+    if (t.log_sums && row >= 0 && me.lane % 4 == 0)
       t.log_sums[(i64)blockIdx.y * t.query_rows + row] = rows.top[half] * LN_2 + logf(total);
   }
+  f32 *exact = exact_out(t, s);
+  if (exact && me.warp == 0 && me.lane < 4) { /* the lanes of row 0 */
+    exact += (i64)p.sequence.query_start * s.heads * s.dim;
+#pragma unroll
+    for (i32 n = 0; n < HEAD / 8; n++)
+#pragma unroll
+      for (i32 i = 0; i < 2; i++) {
+        const i32 column = 8 * n + own_pair(me) + i;
+        if (column < s.dim) exact[column] = factor[0] * rows.out.of[n][i];
+      }
+  }
   store_rows<HEAD>(of_head(t.out, s), rows.out, factor, space.own_a,
-                   [&](i32 r) { return own_row(first_of_warp() + r); });
+                   [&](i32 r) { return own_row(first_of_warp(me) + r); });
 }
 
 /* Starts to copy a pair of tiles; sets the sums of its queries. */
-template <bool KEYS>
 DEVICE void prepare_pair(const Space &space, const Tensors &t, const Disentangled &s,
                          const Placed &p, const TilePair &tiles, bool own_too) {
-  const auto queries = [&](i32 r) { return query_row(s, p, (KEYS ? tiles.other : tiles.own) + r); };
-  const auto keys = [&](i32 r) { return key_row(s, p, (KEYS ? tiles.own : tiles.other) + r); };
-  if (own_too || KEYS) {
-    copy_tile<HEAD, TILE_ROWS>(KEYS ? space.other_a : space.own_a, of_head(t.q, s), queries);
-    copy_tile<HEAD, TILE_ROWS>(KEYS ? space.other_b : space.own_b, of_head(t.dout, s), queries);
-    set_query_sums<HEAD>(*space.sums, of_head(t.dout, s), of_head((const bf16 *)t.out, s),
-                         t.log_sums + (i64)blockIdx.y * t.query_rows, queries);
+  const bool of_keys = tiles.of_keys;
+  const auto of_q = [&](i32 r) { return query_row(s, p, (of_keys ? tiles.other : tiles.own) + r); };
+  const auto of_k = [&](i32 r) { return key_row(s, p, (of_keys ? tiles.own : tiles.other) + r); };
+  if (own_too || of_keys) {
+    copy_tile<HEAD, TILE_ROWS>(of_keys ? space.other_a : space.own_a, of_head(t.q, s), of_q);
+    copy_tile<HEAD, TILE_ROWS>(of_keys ? space.other_b : space.own_b, of_head(t.dout, s), of_q);
+    const HeadRows<const bf16> out = of_head((const bf16 *)t.out, s);
+    set_query_sums<HEAD>(*space.sums, of_head(t.dout, s), out, exact_out(t, s),
+                         t.log_sums + (i64)blockIdx.y * t.query_rows, of_q);
   }
-  if (own_too || !KEYS) {
-    copy_tile<HEAD, TILE_ROWS>(KEYS ? space.own_a : space.other_a, of_head(t.k, s), keys);
-    copy_tile<HEAD, TILE_ROWS>(KEYS ? space.own_b : space.other_b, of_head(t.v, s), keys);
+  if (own_too || !of_keys) {
+    copy_tile<HEAD, TILE_ROWS>(of_keys ? space.own_a : space.other_a, of_head(t.k, s), of_k);
+    copy_tile<HEAD, TILE_ROWS>(of_keys ? space.own_b : space.other_b, of_head(t.v, s), of_k);
   }
 }
 
 /* Sets `scores` to a pair of tiles' gradients of scores, before their division by scale, and
  * `dropped` to its probabilities after dropout. */
-template <bool KEYS>
 DEVICE void set_gradients(Scores &scores, Scores &dropped, const Space &space, const Tensors &t,
                           const Disentangled &s, const Placed &p, const TilePair &tiles,
                           const Dropout &dropout) {
-  set_scores<KEYS>(scores, space, t, s, p, tiles);
-  set_probabilities<KEYS>(scores, *space.sums);
-  const ScoreBits kept = kept_tokens<KEYS>(s, p, tiles, dropout);
+  const bool of_keys = tiles.of_keys;
+  const Place me = own_place();
+  set_scores(scores, space, t, s, p, tiles);
+  set_probabilities(of_keys, scores, *space.sums);
   dropped = {};
-  add_inner_products<HEAD>(dropped, space.own_b, first_of_warp(), space.other_b, 0);
-  set_score_gradients<KEYS>(scores, dropped, *space.sums, kept, dropout.scale);
+  add_inner_products<HEAD>(dropped, space.own_b, first_of_warp(me), space.other_b, 0);
+  /* Only now: 32 factors would be in registers during the product. */
+  const ScoreBits kept = kept_tokens(s, p, tiles, dropout);
+  set_score_gradients(of_keys, scores, dropped, *space.sums, kept, dropout.scale);
 }
 
+/* The two kinds of work of a backward block. Inlined into one kernel they would share addresses in
+ * registers, spill what the loops are about, and take twice as long to compile. */
+#define BLOCK_WORK static __device__ __noinline__
+
 /* Sets the rows of dq of a tile of queries, or of dk and dv of a tile of keys. */
-template <bool KEYS>
-DEVICE void rows_backward(const Tensors &t, const Disentangled &s, const Dropout &dropout) {
+BLOCK_WORK void rows_backward(bool of_keys, Tensors t, Disentangled s, Dropout dropout) {
   DYNAMIC_SHARED(bf16, memory);
   const Space space = space_at(memory, true);
   const Placed p = placed(s, (i32)blockIdx.x / s.blocks);
-  TilePair tiles = {(i32)blockIdx.x % s.blocks * TILE_ROWS, 0};
-  if (tiles.own >= (KEYS ? p.keys : p.queries)) return;
+  TilePair tiles = {(i32)blockIdx.x % s.blocks * TILE_ROWS, 0, of_keys};
+  if (tiles.own >= (of_keys ? p.keys : p.queries)) return;
   Sums<HEAD / 8> a_sum = {}, b_sum = {};
   /* Without keys a query's gradient is 0, and the first token of no tokens is not there. */
-  const i32 end = p.keys == 0 ? 0 : KEYS ? p.queries : p.keys;
+  const i32 end = p.keys == 0 ? 0 : of_keys ? p.queries : p.keys;
   for (; tiles.other < end; tiles.other += TILE_ROWS) {
-    prepare_pair<KEYS>(space, t, s, p, tiles, tiles.other == 0);
-    copy_windows<KEYS>(space, t, s, tiles.own - tiles.other);
+    prepare_pair(space, t, s, p, tiles, tiles.other == 0);
+    copy_windows(space, t, s, tiles);
     commit_copies();
     wait_copies<0>();
     __syncthreads(); /* the tiles have landed */
     Scores gradients, dropped;
-    set_gradients<KEYS>(gradients, dropped, space, t, s, p, tiles, dropout);
-    if (KEYS) add_weighted_tile<HEAD>(b_sum, dropped, space.other_b);
+    set_gradients(gradients, dropped, space, t, s, p, tiles, dropout);
+    if (of_keys) add_weighted_tile<HEAD>(b_sum, dropped, space.other_b);
     add_weighted_tile<HEAD>(a_sum, gradients, space.other_a);
-    if (KEYS ? t.pos_query : t.pos_key) {
+    if (of_keys ? t.pos_query : t.pos_key) {
       store_window(space.products, gradients);
       add_window_rows(a_sum, space.products, space.own_table);
     }
     __syncthreads(); /* the tiles have been read */
   }
-  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale}, plain[2] = {1.0f, 1.0f};
+  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale},
+            kept[2] = {dropout.scale, dropout.scale};
+  const Place me = own_place();
   const auto row = [&](i32 r) {
-    const i32 position = tiles.own + first_of_warp() + r;
-    return KEYS ? key_row(s, p, position) : query_row(s, p, position);
+    const i32 position = tiles.own + first_of_warp(me) + r;
+    return of_keys ? key_row(s, p, position) : query_row(s, p, position);
   };
-  store_rows<HEAD>(of_head(KEYS ? t.dk : t.dq, s), a_sum, scaled, space.own_a, row);
-  if (KEYS) store_rows<HEAD>(of_head(t.dv, s), b_sum, plain, space.own_b, row);
+  store_rows<HEAD>(of_head(of_keys ? t.dk : t.dq, s), a_sum, scaled, space.own_a, row);
+  if (of_keys) store_rows<HEAD>(of_head(t.dv, s), b_sum, kept, space.own_b, row);
 }
 
 /* The gradients of window rows before they are added up: [groups, distances, heads, WINDOW, HEAD]
@@ -244,16 +284,16 @@ struct Windows {
   i32 groups, sequences;
 };
 
-DEVICE i64 window_at(const Windows &w, i32 distances, i32 heads, i32 group, i32 distance, i32 head) {
+DEVICE i64 window_at(const Windows &w, i32 distances, i32 heads, i32 group, i32 distance,
+                     i32 head) {
   return (((i64)group * distances + distance) * heads + head) * WINDOW * HEAD;
 }
 
 /* Sets a block's windows: of a table, the sequences of a group and the tiles of one distance. A
  * warp has blocks of 16 window rows `warp` and `warp` + 4, which together meet as many pairs as any
  * other warp's. */
-template <bool KEYS>
-DEVICE void windows_backward(f32 *windows, const Windows &w, const Tensors &t,
-                             const Disentangled &s, const Dropout &dropout) {
+BLOCK_WORK void windows_backward(bool of_keys, f32 *windows, Windows w, Tensors t,
+                                 Disentangled s, Dropout dropout) {
   DYNAMIC_SHARED(bf16, memory);
   const Space space = space_at(memory, true);
   const i32 distances = 2 * s.blocks - 1, group = (i32)blockIdx.x / distances,
@@ -261,35 +301,37 @@ DEVICE void windows_backward(f32 *windows, const Windows &w, const Tensors &t,
   if (!windows || group >= w.groups) return;
   const i32 from = (i32)((i64)group * w.sequences / w.groups),
             to = (i32)((i64)(group + 1) * w.sequences / w.groups);
-  copy_windows<KEYS>(space, t, s, apart);
+  copy_windows(space, t, s, {apart, 0, of_keys});
   Sums<HEAD / 8> low = {}, high = {};
   for (i32 b = from; b < to; b++) {
     const Placed p = placed(s, b);
-    const i32 own_end = KEYS ? p.keys : p.queries, other_end = KEYS ? p.queries : p.keys;
+    const i32 own_end = of_keys ? p.keys : p.queries, other_end = of_keys ? p.queries : p.keys;
     if (p.keys == 0) continue;
-    TilePair tiles = {larger(0, apart), larger(0, -apart)};
+    TilePair tiles = {larger(0, apart), larger(0, -apart), of_keys};
     for (; tiles.own < own_end && tiles.other < other_end;
          tiles.own += TILE_ROWS, tiles.other += TILE_ROWS) {
-      prepare_pair<KEYS>(space, t, s, p, tiles, true);
+      prepare_pair(space, t, s, p, tiles, true);
       commit_copies();
       wait_copies<0>();
       __syncthreads(); /* the tiles have landed */
       Scores gradients, dropped;
-      set_gradients<KEYS>(gradients, dropped, space, t, s, p, tiles, dropout);
+      set_gradients(gradients, dropped, space, t, s, p, tiles, dropout);
       store_window(space.products, gradients);
       __syncthreads(); /* all warps' gradients are there */
-      add_table_rows(low, space.products, space.own_a, warp());
-      add_table_rows(high, space.products, space.own_a, warp() + FLASH_WARPS);
+      const Place me = own_place();
+      add_table_rows(low, space.products, space.own_a, me.warp);
+      add_table_rows(high, space.products, space.own_a, me.warp + FLASH_WARPS);
       __syncthreads(); /* the tiles have been read */
     }
   }
   wait_copies<0>(); /* the tables', where there was no pair */
+  const Place me = own_place();
   f32 *sums = windows + window_at(w, distances, s.heads, group, distance, (i32)blockIdx.y);
 #pragma unroll
   for (i32 n = 0; n < HEAD / 8; n++)
 #pragma unroll
     for (i32 half = 0; half < 2; half++) {
-      const i32 row = 16 * warp() + row_of_half(half), at = row * HEAD + 8 * n + own_pair();
+      const i32 row = 16 * me.warp + row_of_half(me, half), at = row * HEAD + 8 * n + own_pair(me);
       *reinterpret_cast<float2 *>(sums + at) = {low.of[n][2 * half], low.of[n][2 * half + 1]};
       *reinterpret_cast<float2 *>(sums + at + TILE_ROWS * HEAD) = {high.of[n][2 * half],
                                                                    high.of[n][2 * half + 1]};
@@ -335,7 +377,7 @@ DEVICE void add_windows(bf16 *dpos_key, bf16 *dpos_query, const Windows &w,
   store(to + (i64)blockIdx.x * width + column, sum * s.inverse_scale);
 }
 
-KERNEL void __launch_bounds__(FLASH_THREADS) flash_disentangled(
+KERNEL void __launch_bounds__(FLASH_THREADS, 1) flash_disentangled(
     bf16 *out, f32 *log_sums, i32 query_rows, const bf16 *q, const bf16 *k, const bf16 *v,
     const bf16 *pos_key, const bf16 *pos_query, DISENTANGLED_PARAMETERS, DROPOUT_PARAMETERS) {
   const Tensors tensors = {out, nullptr, nullptr, nullptr, log_sums, query_rows,
@@ -343,7 +385,7 @@ KERNEL void __launch_bounds__(FLASH_THREADS) flash_disentangled(
   attend(tensors, DISENTANGLED_ARGUMENTS, DROPOUT_ARGUMENTS);
 }
 
-KERNEL void __launch_bounds__(FLASH_THREADS) flash_disentangled_backward(
+KERNEL void __launch_bounds__(FLASH_THREADS, 1) flash_disentangled_backward(
     bf16 *dq, bf16 *dk, bf16 *dv, f32 *key_windows, f32 *query_windows, i32 groups, i32 sequences,
     const bf16 *dout, bf16 *out, f32 *log_sums, i32 query_rows, const bf16 *q, const bf16 *k,
     const bf16 *v, const bf16 *pos_key, const bf16 *pos_query, DISENTANGLED_PARAMETERS,
@@ -353,13 +395,11 @@ KERNEL void __launch_bounds__(FLASH_THREADS) flash_disentangled_backward(
   const Windows windows = {key_windows, query_windows, groups, sequences};
   const Disentangled s = DISENTANGLED_ARGUMENTS;
   const Dropout dropout = DROPOUT_ARGUMENTS;
-  const bool of_rows = (i32)blockIdx.x < sequences * blocks;
-  switch (blockIdx.z) {
-    case 0: return of_rows ? rows_backward<false>(tensors, s, dropout) : (void)0;
-    case 1: return of_rows ? rows_backward<true>(tensors, s, dropout) : (void)0;
-    case 2: return windows_backward<false>(key_windows, windows, tensors, s, dropout);
-    default: return windows_backward<true>(query_windows, windows, tensors, s, dropout);
-  }
+  const bool of_keys = blockIdx.z % 2 != 0;
+  if (blockIdx.z >= 2)
+    windows_backward(of_keys, of_keys ? query_windows : key_windows, windows, tensors, s, dropout);
+  else if ((i32)blockIdx.x < sequences * blocks)
+    rows_backward(of_keys, tensors, s, dropout);
 }
 
 KERNEL void flash_disentangled_add_windows(bf16 *dpos_key, bf16 *dpos_query, f32 *key_windows,

@@ -13,6 +13,10 @@
 /* Loops over tiles begin at a multiple of 64, as dropout draws four columns at a time. */
 DEVICE i32 tile_start(i32 row) { return row / TILE_ROWS * TILE_ROWS; }
 
+/* Rows of a sequence's queries and keys; -1 past the end. */
+DEVICE i32 query_row(const Block &b, i32 i) { return i < b.n ? b.start + i : -1; }
+DEVICE i32 key_row(const Block &b, i32 j) { return j < b.m ? b.key_start + j : -1; }
+
 /* The pairs of a tile that are visible. `row` and `column` are those of this lane's first pair;
  * KEYS: rows are keys, columns queries. */
 template <bool KEYS>
@@ -36,13 +40,15 @@ DEVICE bool all_visible(const MultiHead &s, const Block &b, i32 query, i32 key) 
          visible_keys(s, b, last_query).from <= key;
 }
 
-/* Sets the scores of this warp's rows of the block's tile and of the tile that begins at `first`. */
+/* Sets the scores of this warp's rows of the block's tile with the tile that begins at `first`. */
 template <i32 D, bool KEYS>
 DEVICE void set_scores(Scores &scores, const MultiHead &s, const Block &b, const bf16 *own,
                        const bf16 *other, i32 first) {
+  const Place me = own_place();
   scores = {};
-  add_inner_products<D>(scores, own, first_of_warp(), other, 0);
-  const i32 row = b.first + first_of_warp() + row_of_half(0), column = first + own_pair();
+  add_inner_products<D>(scores, own, first_of_warp(me), other, 0);
+  const i32 row = b.first + first_of_warp(me) + row_of_half(me, 0),
+            column = first + own_pair(me);
   ScoreBits visible = 0xffffffffu;
   if (!all_visible(s, b, KEYS ? first : b.first, KEYS ? b.first : first))
     visible = visible_pairs<KEYS>(s, b, row, column);
@@ -63,18 +69,19 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
   const auto from_q = head_rows(q, s.query_stride, head * s.dim, s.dim),
              from_k = head_rows(k, s.key_stride, key_column, s.dim),
              from_v = head_rows(v, s.key_stride, key_column, s.dim);
-  const auto query_row = [&](i32 r) { return b.first + r < b.n ? b.start + b.first + r : -1; };
   SoftmaxRows<D> rows = softmax_rows<D>();
   i32 first = tile_start(all.from);
-  const auto key_row = [&](i32 r) { return first + r < b.m ? b.key_start + first + r : -1; };
+  const auto row_of_q = [&](i32 r) { return query_row(b, b.first + r); };
+  const auto row_of_k = [&](i32 r) { return key_row(b, first + r); };
   if (first < all.to) {
-    copy_tile<D, TILE_ROWS>(queries, from_q, query_row);
-    copy_tile<D, TILE_ROWS>(keys, from_k, key_row);
+    copy_tile<D, TILE_ROWS>(queries, from_q, row_of_q);
+    copy_tile<D, TILE_ROWS>(keys, from_k, row_of_k);
     commit_copies();
-    copy_tile<D, TILE_ROWS>(values, from_v, key_row);
+    copy_tile<D, TILE_ROWS>(values, from_v, row_of_k);
     commit_copies();
   }
-  const i32 row = b.first + first_of_warp() + row_of_half(0),
+  const Place me = own_place();
+  const i32 row = b.first + first_of_warp(me) + row_of_half(me, 0),
             dropout_row = head * s.queries + b.start + row;
   while (first < all.to) {
     const i32 tile = first;
@@ -84,27 +91,27 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
     set_scores<D, false>(scores, s, b, queries, keys, tile);
     __syncthreads(); /* the keys have been read */
     first += TILE_ROWS;
-    if (first < all.to) copy_tile<D, TILE_ROWS>(keys, from_k, key_row);
+    if (first < all.to) copy_tile<D, TILE_ROWS>(keys, from_k, row_of_k);
     commit_copies();
     add_tile(rows, scores);
-    drop(scores, kept_pairs<false>(dropout, dropout_row, tile + own_pair()), dropout.scale);
+    drop(scores, kept_pairs(false, dropout, dropout_row, tile + own_pair(me)));
     wait_copies<1>();
     __syncthreads(); /* the values have landed */
     add_weighted_tile<D>(rows.out, scores, values);
     __syncthreads(); /* the values have been read */
-    if (first < all.to) copy_tile<D, TILE_ROWS>(values, from_v, key_row);
+    if (first < all.to) copy_tile<D, TILE_ROWS>(values, from_v, row_of_k);
     commit_copies();
   }
   f32 factor[2];
 #pragma unroll
   for (i32 half = 0; half < 2; half++) {
     const f32 total = row_sum(rows.total[half]);
-    factor[half] = total == 0.0f ? 0.0f : 1.0f / total;
-    if (log_sums && row + 8 * half < b.n && lane() % 4 == 0)
+    factor[half] = total == 0.0f ? 0.0f : dropout.scale / total;
+    if (log_sums && row + 8 * half < b.n && me.lane % 4 == 0)
       log_sums[dropout_row + 8 * half] = rows.top[half] * LN_2 + logf(total);
   }
   store_rows<D>(head_rows(out, (i64)s.heads * s.dim, head * s.dim, s.dim), rows.out, factor,
-                queries, [&](i32 r) { return query_row(first_of_warp() + r); });
+                queries, [&](i32 r) { return row_of_q(first_of_warp(me) + r); });
 }
 
 /* Operands and gradients of backward. */
@@ -119,85 +126,146 @@ struct Backward {
  * together: other blocks compute the same probabilities again. */
 enum Role { OF_QUERIES, OF_KEYS_AND_VALUES, OF_KEYS, OF_VALUES };
 
-/* Backward of a tile of rows against the tiles of the others: of queries against keys, for dq, or
- * of keys against queries, for dk and dv. `a`: q and k; `b`: dout and v. */
-template <i32 D, Role ROLE>
-DEVICE void attend_backward(const Backward &t, const MultiHead &s, const Dropout &dropout) {
-  constexpr bool KEYS = ROLE != OF_QUERIES, SETS_A = ROLE != OF_VALUES,
-                 SETS_B = ROLE == OF_KEYS_AND_VALUES || ROLE == OF_VALUES;
-  DYNAMIC_SHARED(bf16, own_a);
-  enum { TILE = TILE_ROWS * D };
-  bf16 *own_b = own_a + TILE, *others = own_b + TILE; /* a and b, twice */
-  QuerySums *sums = reinterpret_cast<QuerySums *>(others + 4 * TILE);
+/* The steps of a block of backward: its own tile, of queries or of `keys`, meets the tiles of the
+ * others, for one head after another of those that share its key head. */
+struct Steps {
+  Block b;
+  bool keys;
+  i32 key_head, first_head;
+  i32 start, tiles; /* of the others, for each head */
+  i32 count;        /* -1: the block has no tile */
+};
+
+DEVICE Steps steps_of(const MultiHead &s, bool keys) {
   const Block b = block_of(s, TILE_ROWS);
-  const i32 group = s.heads / s.key_heads, key_head = KEYS ? (i32)blockIdx.y : (i32)blockIdx.y / group,
-            first_head = KEYS ? key_head * group : (i32)blockIdx.y, heads = KEYS ? group : 1;
-  if (b.first >= (KEYS ? b.m : b.n) || key_head >= s.key_heads) return;
-  const i32 width = s.heads * s.dim;
-  const auto from_k = head_rows(t.k, s.key_stride, key_head * s.dim, s.dim),
-             from_v = head_rows(t.v, s.key_stride, key_head * s.dim, s.dim);
-  const auto query_row = [&](i32 i) { return i < b.n ? b.start + i : -1; };
-  const auto key_row = [&](i32 j) { return j < b.m ? b.key_start + j : -1; };
-  const auto own_row = [&](i32 r) { return KEYS ? key_row(b.first + r) : query_row(b.first + r); };
-  const Range all = KEYS ? queries_of_block(s, b, TILE_ROWS) : keys_of_block(s, b, TILE_ROWS);
+  const i32 y = (i32)blockIdx.y, group = s.heads / s.key_heads;
+  if (b.first >= (keys ? b.m : b.n) || (keys && y >= s.key_heads)) return {b, keys, 0, 0, 0, 0, -1};
+  const Range all = keys ? queries_of_block(s, b, TILE_ROWS) : keys_of_block(s, b, TILE_ROWS);
   const i32 start = tile_start(all.from),
             tiles = all.from < all.to ? (all.to - start + TILE_ROWS - 1) / TILE_ROWS : 0;
+  return {b, keys, keys ? y : y / group, keys ? y * group : y, start, tiles,
+          keys ? group * tiles : tiles};
+}
 
-  /* Starts to copy the step's tile of others; sets its queries' sums. */
-  const auto prepare = [&](i32 step) {
-    const i32 first = start + step % tiles * TILE_ROWS, column = (first_head + step / tiles) * s.dim;
-    const auto other_row = [&](i32 r) { return KEYS ? query_row(first + r) : key_row(first + r); };
-    bf16 *a = others + step % 2 * 2 * TILE;
-    const auto q = head_rows(t.q, s.query_stride, column, s.dim),
-               dout = head_rows(t.dout, width, column, s.dim);
-    copy_tile<D, TILE_ROWS>(a, KEYS ? q : from_k, other_row);
-    copy_tile<D, TILE_ROWS>(a + TILE, KEYS ? dout : from_v, other_row);
-    if (!KEYS && step > 0) return;
-    const auto sum_row = [&](i32 r) { return KEYS ? other_row(r) : own_row(r); };
-    set_query_sums<D>(sums[step % 2], dout, head_rows(t.out, width, column, s.dim),
-                      t.log_sums + (i64)(first_head + step / tiles) * s.queries, sum_row);
-  };
+DEVICE i32 first_of_step(const Steps &x, i32 step) { return x.start + step % x.tiles * TILE_ROWS; }
+DEVICE i32 head_of_step(const Steps &x, i32 step) { return x.first_head + step / x.tiles; }
 
-  Sums<D / 8> a_sum = {}, b_sum = {};
-  if (tiles > 0) {
-    const auto q = head_rows(t.q, s.query_stride, first_head * s.dim, s.dim),
-               dout = head_rows(t.dout, width, first_head * s.dim, s.dim);
-    copy_tile<D, TILE_ROWS>(own_a, KEYS ? from_k : q, own_row);
-    copy_tile<D, TILE_ROWS>(own_b, KEYS ? from_v : dout, own_row);
+/* Tiles in shared memory. `a`: of q or k, `b`: of dout or v. */
+struct BackwardSpace {
+  bf16 *own_a, *own_b;
+  bf16 *others;    /* a and b of one step, and of the next */
+  QuerySums *sums; /* of both, where the others are queries */
+};
+
+template <i32 D> DEVICE BackwardSpace backward_space(bf16 *memory) {
+  enum { TILE = TILE_ROWS * D };
+  return {memory, memory + TILE, memory + 2 * TILE,
+          reinterpret_cast<QuerySums *>(memory + 6 * TILE)};
+}
+
+/* Starts to copy tiles of queries of a head, or of keys. */
+template <i32 D>
+DEVICE void copy_queries(bf16 *a, const Backward &t, const MultiHead &s, const Block &b, i32 head,
+                         i32 first) {
+  const auto row_of = [&](i32 r) { return query_row(b, first + r); };
+  const i32 column = head * s.dim;
+  copy_tile<D, TILE_ROWS>(a, head_rows(t.q, s.query_stride, column, s.dim), row_of);
+  copy_tile<D, TILE_ROWS>(a + TILE_ROWS * D,
+                          head_rows(t.dout, (i64)s.heads * s.dim, column, s.dim), row_of);
+}
+template <i32 D>
+DEVICE void copy_keys(bf16 *a, const Backward &t, const MultiHead &s, const Block &b, i32 head,
+                      i32 first) {
+  const auto row_of = [&](i32 r) { return key_row(b, first + r); };
+  copy_tile<D, TILE_ROWS>(a, head_rows(t.k, s.key_stride, head * s.dim, s.dim), row_of);
+  copy_tile<D, TILE_ROWS>(a + TILE_ROWS * D, head_rows(t.v, s.key_stride, head * s.dim, s.dim),
+                          row_of);
+}
+
+/* Starts to copy a step's tiles of the others; sets the sums of its queries. */
+template <i32 D, bool KEYS>
+DEVICE void prepare_step(const BackwardSpace &space, const Backward &t, const MultiHead &s,
+                         const Steps &x, i32 step) {
+  const i32 first = first_of_step(x, step), head = head_of_step(x, step);
+  bf16 *a = space.others + step % 2 * 2 * TILE_ROWS * D;
+  if (KEYS)
+    copy_queries<D>(a, t, s, x.b, head, first);
+  else
+    copy_keys<D>(a, t, s, x.b, x.key_head, first);
+  if (!KEYS && step > 0) return; /* the own tile's queries are the same */
+  const i64 width = (i64)s.heads * s.dim;
+  const i32 column = head * s.dim, first_query = KEYS ? first : x.b.first;
+  set_query_sums<D>(space.sums[step % 2], head_rows(t.dout, width, column, s.dim),
+                    head_rows(t.out, width, column, s.dim), nullptr,
+                    t.log_sums + (i64)head * s.queries,
+                    [&](i32 r) { return query_row(x.b, first_query + r); });
+}
+
+/* Adds a step's products to the gradients. */
+template <i32 D, Role ROLE>
+DEVICE void add_step(Sums<D / 8> &a_sum, Sums<D / 8> &b_sum, const BackwardSpace &space,
+                     const MultiHead &s, const Dropout &dropout, const Steps &x, i32 step) {
+  constexpr bool KEYS = ROLE != OF_QUERIES;
+  const Place me = own_place();
+  const i32 first = first_of_step(x, step),
+            row = x.b.first + first_of_warp(me) + row_of_half(me, 0),
+            column = first + own_pair(me),
+            query = head_of_step(x, step) * s.queries + x.b.start + (KEYS ? column : row);
+  const bf16 *other_a = space.others + step % 2 * 2 * TILE_ROWS * D,
+             *other_b = other_a + TILE_ROWS * D;
+  const QuerySums &sums = space.sums[KEYS ? step % 2 : 0];
+  Scores scores, gradients = {};
+  set_scores<D, KEYS>(scores, s, x.b, space.own_a, other_a, first);
+  set_probabilities(KEYS, scores, sums);
+  if (ROLE != OF_VALUES)
+    add_inner_products<D>(gradients, space.own_b, first_of_warp(me), other_b, 0);
+  /* Only now: 32 factors would be in registers during the product. */
+  const ScoreBits kept = kept_pairs(KEYS, dropout, query, KEYS ? row : column);
+  set_score_gradients(KEYS, scores, gradients, sums, kept, dropout.scale);
+  if (ROLE == OF_KEYS_AND_VALUES || ROLE == OF_VALUES)
+    add_weighted_tile<D>(b_sum, gradients, other_b);
+  if (ROLE != OF_VALUES) add_weighted_tile<D>(a_sum, scores, other_a);
+}
+
+/* Sets the rows of a tile: of dq, or of dk, dv or both. While a step is computed, the next step's
+ * tiles are copied. */
+template <i32 D, Role ROLE>
+DEVICE void attend_backward(const Backward &t, const MultiHead &s, const Dropout &dropout) {
+  constexpr bool KEYS = ROLE != OF_QUERIES;
+  DYNAMIC_SHARED(bf16, memory);
+  const BackwardSpace space = backward_space<D>(memory);
+  const Steps x = steps_of(s, KEYS);
+  if (x.count < 0) return;
+  if (x.count > 0) {
+    if (KEYS)
+      copy_keys<D>(space.own_a, t, s, x.b, x.key_head, x.b.first);
+    else
+      copy_queries<D>(space.own_a, t, s, x.b, x.first_head, x.b.first);
   }
-  for (i32 step = -1; step < heads * tiles; step++) {
-    if (step + 1 < heads * tiles) prepare(step + 1);
+  Sums<D / 8> a_sum = {}, b_sum = {};
+  for (i32 step = -1; step < x.count; step++) {
+    if (step + 1 < x.count) prepare_step<D, KEYS>(space, t, s, x, step + 1);
     commit_copies(); /* at the end an empty group: the last but one is always this step's */
     if (step < 0) continue;
     wait_copies<1>();
     __syncthreads(); /* the tiles have landed */
-    const i32 first = start + step % tiles * TILE_ROWS, head = first_head + step / tiles;
-    const bf16 *other_a = others + step % 2 * 2 * TILE, *other_b = other_a + TILE;
-    Scores scores, gradients = {};
-    set_scores<D, KEYS>(scores, s, b, own_a, other_a, first);
-    set_probabilities<KEYS>(scores, sums[KEYS ? step % 2 : 0]);
-    const i32 row = b.first + first_of_warp() + row_of_half(0), column = first + own_pair(),
-              query = head * s.queries + b.start + (KEYS ? column : row);
-    const ScoreBits kept = kept_pairs<KEYS>(dropout, query, KEYS ? row : column);
-    if (SETS_A) add_inner_products<D>(gradients, own_b, first_of_warp(), other_b, 0);
-    set_score_gradients<KEYS>(scores, gradients, sums[KEYS ? step % 2 : 0], kept, dropout.scale);
-    if (SETS_B) add_weighted_tile<D>(b_sum, gradients, other_b);
-    if (SETS_A) add_weighted_tile<D>(a_sum, scores, other_a);
+    add_step<D, ROLE>(a_sum, b_sum, space, s, dropout, x, step);
     __syncthreads(); /* the tiles have been read */
   }
-  const auto target_row = [&](i32 r) { return own_row(first_of_warp() + r); };
-  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale}, plain[2] = {1.0f, 1.0f};
-  if (!KEYS) {
-    const auto dq = head_rows(t.dq, s.query_stride, first_head * s.dim, s.dim);
-    store_rows<D>(dq, a_sum, scaled, own_a, target_row);
-    return;
-  }
-  if (SETS_A)
-    store_rows<D>(head_rows(t.dk, s.key_stride, key_head * s.dim, s.dim), a_sum, scaled, own_a,
-                  target_row);
-  if (SETS_B)
-    store_rows<D>(head_rows(t.dv, s.key_stride, key_head * s.dim, s.dim), b_sum, plain, own_b,
-                  target_row);
+  const Place me = own_place();
+  const auto row_of = [&](i32 r) {
+    const i32 own = x.b.first + first_of_warp(me) + r;
+    return KEYS ? key_row(x.b, own) : query_row(x.b, own);
+  };
+  const f32 scaled[2] = {s.inverse_scale, s.inverse_scale},
+            kept[2] = {dropout.scale, dropout.scale};
+  const i32 stride = KEYS ? s.key_stride : s.query_stride,
+            column = (KEYS ? x.key_head : x.first_head) * s.dim;
+  bf16 *a = KEYS ? t.dk : t.dq;
+  if (ROLE != OF_VALUES)
+    store_rows<D>(head_rows(a, stride, column, s.dim), a_sum, scaled, space.own_a, row_of);
+  if (ROLE == OF_KEYS_AND_VALUES || ROLE == OF_VALUES)
+    store_rows<D>(head_rows(t.dv, stride, column, s.dim), b_sum, kept, space.own_b, row_of);
 }
 
 #define FLASH_FORWARD(D)                                                                         \

@@ -61,42 +61,47 @@ DEVICE i32 query_row(const Disentangled &s, const Placed &p, i32 position) {
 }
 
 /* Starts to copy a table's rows for the differences of two tiles, `apart` positions from the other
- * tile's start to the own's. KEYS: own rows are keys, others queries. */
-template <bool KEYS>
-DEVICE void copy_window(bf16 *window, const Disentangled &s, const HeadRows<const bf16> &table,
-                        i32 apart) {
+ * tile's start to the own's. `keys`: own rows are keys, others queries. */
+DEVICE void copy_window(bool keys, bf16 *window, const Disentangled &s,
+                        const HeadRows<const bf16> &table, i32 apart) {
   copy_tile<HEAD, WINDOW>(window, table, [&](i32 w) {
     const i32 own_less_other = apart + w - (TILE_ROWS - 1),
-              difference = KEYS ? -own_less_other : own_less_other;
+              difference = keys ? -own_less_other : own_less_other;
     const bool exists = -s.span < difference && difference < s.span && w < WINDOW - 1;
     return exists ? s.relative[difference + s.span - 1] : -1;
   });
 }
 
-/* Stores a warp's products of 16 rows by a warp's window. */
-DEVICE void store_products(f32 *to, const Sums<WARP_WINDOW / 8> &sums) {
+/* Sets `to` [16, PITCH] to the products of a warp's window of `table`, from `first` on, and of 16
+ * rows of a tile: 16 columns at a time, since 80 would not fit into the registers beside scores. */
+DEVICE void set_products(f32 *to, const bf16 *rows, i32 row, const bf16 *table, i32 first) {
+  const Place me = own_place();
+#pragma unroll 1
+  for (i32 column = 0; column < WARP_WINDOW; column += 16) {
+    Sums<2> sums = {};
+    add_inner_products<HEAD>(sums, rows, row, table, first + column);
 #pragma unroll
-  for (i32 n = 0; n < WARP_WINDOW / 8; n++)
+    for (i32 n = 0; n < 2; n++)
 #pragma unroll
-    for (i32 half = 0; half < 2; half++) {
-      f32 *pair = to + row_of_half(half) * PITCH + 8 * n + own_pair();
-      *reinterpret_cast<float2 *>(pair) = {sums.of[n][2 * half], sums.of[n][2 * half + 1]};
-    }
+      for (i32 half = 0; half < 2; half++) {
+        f32 *pair = to + row_of_half(me, half) * PITCH + column + 8 * n + own_pair(me);
+        *reinterpret_cast<float2 *>(pair) = {sums.of[n][2 * half], sums.of[n][2 * half + 1]};
+      }
+  }
 }
 
 /* Adds the products of this warp's rows and their window of `table`. `products`: [64, PITCH]. */
 DEVICE void add_own_positions(Scores &scores, f32 *products, const bf16 *own, const bf16 *table) {
-  const i32 first = first_of_warp();
-  Sums<WARP_WINDOW / 8> sums = {};
-  add_inner_products<HEAD>(sums, own, first, table, first);
+  const Place me = own_place();
+  const i32 first = first_of_warp(me);
   f32 *mine = products + first * PITCH;
-  store_products(mine, sums);
+  set_products(mine, own, first, table, first);
   __syncwarp();
 #pragma unroll
   for (i32 n = 0; n < COLUMN_TILES; n++)
 #pragma unroll
     for (i32 i = 0; i < 4; i++) {
-      const i32 row = row_of_half(i / 2), column = 8 * n + own_pair() + i % 2;
+      const i32 row = row_of_half(me, i / 2), column = 8 * n + own_pair(me) + i % 2;
       scores.of[n][i] += mine[row * PITCH + row + TILE_ROWS - 1 - column];
     }
   __syncwarp(); /* the products have been read */
@@ -106,17 +111,17 @@ DEVICE void add_own_positions(Scores &scores, f32 *products, const bf16 *own, co
  * rows, all warps read them. */
 DEVICE void add_other_positions(Scores &scores, f32 *products, const bf16 *other,
                                 const bf16 *table) {
-  const i32 first = first_of_warp();
-  Sums<WARP_WINDOW / 8> sums = {};
-  add_inner_products<HEAD>(sums, other, first, table, TILE_ROWS - WARP_ROWS - first);
-  store_products(products + first * PITCH, sums);
+  const Place me = own_place();
+  const i32 first = first_of_warp(me);
+  set_products(products + first * PITCH, other, first, table, TILE_ROWS - WARP_ROWS - first);
   __syncthreads(); /* all products are there */
 #pragma unroll
   for (i32 n = 0; n < COLUMN_TILES; n++)
 #pragma unroll
     for (i32 i = 0; i < 4; i++) {
-      const i32 row = first + row_of_half(i / 2), column = 8 * n + own_pair() + i % 2;
-      scores.of[n][i] += products[column * PITCH + row - column % WARP_ROWS + WARP_ROWS - 1];
+      const i32 row = first + row_of_half(me, i / 2), column = 8 * n + own_pair(me) + i % 2;
+      const i32 in_16 = 8 * (n % 2) + own_pair(me) + i % 2;
+      scores.of[n][i] += products[column * PITCH + row - in_16 + WARP_ROWS - 1];
     }
   __syncthreads(); /* the products have been read */
 }
@@ -128,18 +133,18 @@ DEVICE bf16 *window_of_warp(f32 *products, i32 of_warp) {
 
 /* Lays this warp's 16 rows by 64 columns out by window row, 0 elsewhere. */
 DEVICE void store_window(f32 *products, const Scores &gradients) {
-  bf16 *window = window_of_warp(products, warp());
-  const i32 zero_row = lane() / 2;
-#pragma unroll
-  for (i32 i = 0; i < 8; i++) {
-    const i32 column = (zero_row + TILE_ROWS + lane() % 2 * 8 + i) % WARP_WINDOW;
+  const Place me = own_place();
+  bf16 *window = window_of_warp(products, me.warp);
+  const i32 zero_row = me.lane / 2, after = zero_row + TILE_ROWS;
+  const bool left = me.lane % 2 == 0; /* of the row's columns, or right */
+#pragma unroll 1
+  for (i32 column = left ? 0 : after; column < (left ? zero_row : WARP_WINDOW); column++)
     window[zero_row * PITCH + column] = {0};
-  }
 #pragma unroll
   for (i32 n = 0; n < COLUMN_TILES; n++)
 #pragma unroll
     for (i32 half = 0; half < 2; half++) {
-      const i32 row = row_of_half(half), column = 8 * n + own_pair();
+      const i32 row = row_of_half(me, half), column = 8 * n + own_pair(me);
       const u32 pair = pack_bf16(gradients.of[n][2 * half], gradients.of[n][2 * half + 1]);
       bf16 *to = window + row * PITCH + row + TILE_ROWS - 1 - column;
       to[0] = {(u16)(pair & 0xffffu)};
@@ -150,25 +155,27 @@ DEVICE void store_window(f32 *products, const Scores &gradients) {
 
 /* sums += this warp's gradients by window row times these rows of the table. */
 DEVICE void add_window_rows(Sums<HEAD / 8> &sums, f32 *products, const bf16 *table) {
-  const bf16 *window = window_of_warp(products, warp());
+  const Place me = own_place();
+  const bf16 *window = window_of_warp(products, me.warp);
 #pragma unroll
   for (i32 k = 0; k < WARP_WINDOW / 16; k++) {
     u32 left[4];
-    load_matrices(left, window + lane() % 16 * PITCH + 16 * k + lane() / 16 * 8);
-    add_weighted_rows<HEAD>(sums, left, table, first_of_warp() + 16 * k);
+    load_matrices(left, window + me.lane % 16 * PITCH + 16 * k + me.lane / 16 * 8);
+    add_weighted_rows<HEAD>(sums, left, table, first_of_warp(me) + 16 * k);
   }
 }
 
 /* The gradient of 16 window rows of a table: those from 16 `block` on. Adds the products of all
  * warps' gradients, transposed, and their rows of the own tile. */
 DEVICE void add_table_rows(Sums<HEAD / 8> &sums, f32 *products, const bf16 *own, i32 block) {
+  const Place me = own_place();
   for (i32 w = 0; w < FLASH_WARPS; w++) {
     const i32 column = 16 * (block - w);
     if (column < 0 || column >= WARP_WINDOW) continue; /* none of this warp's window */
-    const i32 row = lane() / 16 * 8 + lane() % 8;
+    const i32 row = me.lane / 16 * 8 + me.lane % 8;
     u32 left[4];
     load_matrices_transposed(left, window_of_warp(products, w) + row * PITCH + column +
-                                       lane() / 8 % 2 * 8);
+                                       me.lane / 8 % 2 * 8);
     add_weighted_rows<HEAD>(sums, left, own, WARP_ROWS * w);
   }
 }

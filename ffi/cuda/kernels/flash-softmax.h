@@ -59,7 +59,8 @@ template <i32 D> DEVICE void add_tile(SoftmaxRows<D> &rows, Scores &scores) {
 /* Words of a Philox block for this lane's pair of columns and its two rows. Lanes 2i and 2i + 1
  * share the blocks of both rows: each draws one. `column` of the even lane is a multiple of 4. */
 DEVICE void query_words(u32 (&words)[4], const Dropout &d, const i32 (&rows)[2], i32 column) {
-  const bool odd = lane() % 2 != 0;
+  const Place me = own_place();
+  const bool odd = me.lane % 2 != 0;
   const Philox mine = philox(d, (u32)column >> 2, (u32)(odd ? rows[1] : rows[0]));
   const u32 low = __shfl_xor_sync(ALL_LANES, odd ? mine.words[0] : mine.words[2], 1),
             high = __shfl_xor_sync(ALL_LANES, odd ? mine.words[1] : mine.words[3], 1);
@@ -79,7 +80,8 @@ DEVICE u32 word_of(const Philox &block, i32 i) {
  * row + 1. Four lanes, whose keys are neighbours, share four blocks: each draws one, and they
  * exchange words so that each has its own keys'. `key`: of half 0. */
 DEVICE void key_words(u32 (&words)[4], const Dropout &d, i32 row, i32 key) {
-  const i32 own = lane() / 4 % 4;
+  const Place me = own_place();
+  const i32 own = me.lane / 4 % 4;
   const Philox mine = philox(d, ((u32)key >> 2) + 2u * (u32)(own >> 1), (u32)(row + (own & 1)));
   Philox found; /* word i: of the block that lane own ^ i has drawn */
 #pragma unroll
@@ -96,16 +98,16 @@ DEVICE bool has_bit(ScoreBits bits, i32 n, i32 i) { return (bits >> (4 * n + i) 
 
 /*
  * The pairs of a tile that dropout keeps. The lane's first pair is the query of dropout row `row`
- * and the key `key`. KEYS: the tile's rows are keys, its columns queries. Bits, since a loop over
+ * and the key `key`. `keys`: the tile's rows are keys, its columns queries. Bits, since a loop over
  * them need not be unrolled as one over registers must: Philox is long.
  */
-template <bool KEYS> DEVICE ScoreBits kept_pairs(const Dropout &d, i32 row, i32 key) {
+DEVICE ScoreBits kept_pairs(bool keys, const Dropout &d, i32 row, i32 key) {
   if (d.threshold == 0) return 0xffffffffu;
   ScoreBits kept = 0;
 #pragma unroll 1
   for (i32 n = 0; n < COLUMN_TILES; n++) {
     u32 words[4];
-    if (KEYS)
+    if (keys)
       key_words(words, d, row + 8 * n, key);
     else
       query_words(words, d, {row, row + 8}, key + 8 * n);
@@ -124,10 +126,12 @@ DEVICE void mask_scores(Scores &scores, ScoreBits visible, f32 scale) {
       scores.of[n][i] = has_bit(visible, n, i) ? scores.of[n][i] * scale : -infinity();
 }
 
-/* Multiplies weights by their dropout factors. */
-DEVICE void drop(Scores &weights, ScoreBits kept, f32 scale) {
+/* Sets the weights of dropped pairs to 0. Dropout's scale is left to the end: the weights become
+ * bf16, in which a weight of 1 is exact and 1 / (1 - probability) is not. */
+DEVICE void drop(Scores &weights, ScoreBits kept) {
 #pragma unroll
   for (i32 n = 0; n < COLUMN_TILES; n++)
 #pragma unroll
-    for (i32 i = 0; i < 4; i++) weights.of[n][i] *= has_bit(kept, n, i) ? scale : 0.0f;
+    for (i32 i = 0; i < 4; i++)
+      if (!has_bit(kept, n, i)) weights.of[n][i] = 0.0f;
 }

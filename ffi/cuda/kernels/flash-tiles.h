@@ -31,12 +31,24 @@ template <i32 N> struct Sums {
 /* A warp's scores of a tile, and what is made of them. */
 typedef Sums<COLUMN_TILES> Scores;
 
+/* A thread's place in its block. */
+struct Place {
+  i32 lane, warp;
+};
+
+/* Read anew wherever it is needed: the compiler would otherwise keep every address that depends on
+ * it in a register through all loops, and spill what the loops are about. */
+DEVICE Place own_place() {
+  const i32 thread = read_thread();
+  return {thread % WARP, thread / WARP};
+}
+
 /* Of 16 rows: the row of sums 0 and 1 (half 0), or 2 and 3 (half 1). */
-DEVICE i32 row_of_half(i32 half) { return lane() / 4 + 8 * half; }
+DEVICE i32 row_of_half(const Place &me, i32 half) { return me.lane / 4 + 8 * half; }
 /* Of 8 columns: the first of this lane's two. */
-DEVICE i32 own_pair() { return lane() % 4 * 2; }
+DEVICE i32 own_pair(const Place &me) { return me.lane % 4 * 2; }
 /* The first of this warp's rows of the tile. */
-DEVICE i32 first_of_warp() { return warp() * WARP_ROWS; }
+DEVICE i32 first_of_warp(const Place &me) { return me.warp * WARP_ROWS; }
 
 /* Elements from a tile's start to a chunk of 8 columns of a row of D. */
 template <i32 D> DEVICE i32 chunk_at(i32 row, i32 chunk) {
@@ -61,9 +73,10 @@ template <class T> DEVICE HeadRows<T> head_rows(T *matrix, i64 stride, i32 colum
  * negative. Columns from dim to D are 0. */
 template <i32 D, i32 ROWS, class RowOf>
 DEVICE void copy_tile(bf16 *tile, const HeadRows<const bf16> &from, RowOf row_of) {
+  const i32 thread = read_thread();
   if (from.vectors) {
 #pragma unroll 4
-    for (i32 i = (i32)threadIdx.x; i < ROWS * (D / 8); i += FLASH_THREADS) {
+    for (i32 i = thread; i < ROWS * (D / 8); i += FLASH_THREADS) {
       const i32 r = i / (D / 8), chunk = i % (D / 8), row = row_of(r);
       const bool present = row >= 0 && 8 * chunk < from.dim;
       const bf16 *source = from.at + (present ? row * from.stride + 8 * chunk : 0);
@@ -72,7 +85,7 @@ DEVICE void copy_tile(bf16 *tile, const HeadRows<const bf16> &from, RowOf row_of
     return;
   }
 #pragma unroll 1
-  for (i32 i = (i32)threadIdx.x; i < ROWS * D; i += FLASH_THREADS) {
+  for (i32 i = thread; i < ROWS * D; i += FLASH_THREADS) {
     const i32 r = i / D, column = i % D, row = row_of(r);
     tile[chunk_at<D>(r, column / 8) + column % 8] =
         row >= 0 && column < from.dim ? from.at[row * from.stride + column] : bf16{0};
@@ -84,20 +97,21 @@ DEVICE void copy_tile(bf16 *tile, const HeadRows<const bf16> &from, RowOf row_of
 template <i32 D, class RowOf>
 DEVICE void store_rows(const HeadRows<bf16> &to, const Sums<D / 8> &sums, const f32 (&factor)[2],
                        bf16 *tile, RowOf row_of) {
-  const i32 first = first_of_warp();
+  const Place me = own_place();
+  const i32 first = first_of_warp(me);
   __syncwarp(); /* the tile's rows have been read */
 #pragma unroll
   for (i32 n = 0; n < D / 8; n++)
 #pragma unroll
     for (i32 half = 0; half < 2; half++) {
-      bf16 *pair = tile + chunk_at<D>(first + row_of_half(half), n) + own_pair();
+      bf16 *pair = tile + chunk_at<D>(first + row_of_half(me, half), n) + own_pair(me);
       *reinterpret_cast<u32 *>(pair) = pack_bf16(factor[half] * sums.of[n][2 * half],
                                                  factor[half] * sums.of[n][2 * half + 1]);
     }
   __syncwarp();
   if (to.vectors) {
 #pragma unroll
-    for (i32 i = lane(); i < WARP_ROWS * (D / 8); i += WARP) {
+    for (i32 i = me.lane; i < WARP_ROWS * (D / 8); i += WARP) {
       const i32 r = i / (D / 8), chunk = i % (D / 8), row = row_of(r);
       if (row >= 0 && 8 * chunk < to.dim)
         *reinterpret_cast<uint4 *>(to.at + row * to.stride + 8 * chunk) =
@@ -106,7 +120,7 @@ DEVICE void store_rows(const HeadRows<bf16> &to, const Sums<D / 8> &sums, const 
     return;
   }
 #pragma unroll 1
-  for (i32 i = lane(); i < WARP_ROWS * D; i += WARP) {
+  for (i32 i = me.lane; i < WARP_ROWS * D; i += WARP) {
     const i32 r = i / D, column = i % D, row = row_of(r);
     if (row >= 0 && column < to.dim)
       to.at[row * to.stride + column] = tile[chunk_at<D>(first + r, column / 8) + column % 8];
@@ -116,14 +130,16 @@ DEVICE void store_rows(const HeadRows<bf16> &to, const Sums<D / 8> &sums, const 
 /* sums += a b^T for 16 rows of tile a and 8 N rows of tile b. */
 template <i32 D, i32 N>
 DEVICE void add_inner_products(Sums<N> &sums, const bf16 *a, i32 a_row, const bf16 *b, i32 b_row) {
+  const Place me = own_place();
+  __syncwarp(); /* its lanes may have gone through different loops: tensor cores take them as one */
 #pragma unroll
   for (i32 k = 0; k < D / 16; k++) {
     u32 left[4], right[4];
-    load_matrices(left, a + chunk_at<D>(a_row + lane() % 16, 2 * k + lane() / 16));
+    load_matrices(left, a + chunk_at<D>(a_row + me.lane % 16, 2 * k + me.lane / 16));
 #pragma unroll
     for (i32 n = 0; n < N; n += 2) {
-      const i32 row = b_row + 8 * n + lane() / 16 * 8 + lane() % 8;
-      load_matrices(right, b + chunk_at<D>(row, 2 * k + lane() / 8 % 2));
+      const i32 row = b_row + 8 * n + me.lane / 16 * 8 + me.lane % 8;
+      load_matrices(right, b + chunk_at<D>(row, 2 * k + me.lane / 8 % 2));
       mma(sums.of[n], left, right[0], right[1]);
       mma(sums.of[n + 1], left, right[2], right[3]);
     }
@@ -133,10 +149,11 @@ DEVICE void add_inner_products(Sums<N> &sums, const bf16 *a, i32 a_row, const bf
 /* sums += left b for 16 rows of tile b from b_row on, whose products `left` weights. */
 template <i32 D>
 DEVICE void add_weighted_rows(Sums<D / 8> &sums, const u32 (&left)[4], const bf16 *b, i32 b_row) {
+  const Place me = own_place();
 #pragma unroll
   for (i32 n = 0; n < D / 8; n += 2) {
     u32 right[4];
-    load_matrices_transposed(right, b + chunk_at<D>(b_row + lane() % 16, n + lane() / 16));
+    load_matrices_transposed(right, b + chunk_at<D>(b_row + me.lane % 16, n + me.lane / 16));
     mma(sums.of[n], left, right[0], right[1]);
     mma(sums.of[n + 1], left, right[2], right[3]);
   }
@@ -146,6 +163,7 @@ DEVICE void add_weighted_rows(Sums<D / 8> &sums, const u32 (&left)[4], const bf1
  * products are its part of the left operand of another. */
 template <i32 D>
 DEVICE void add_weighted_tile(Sums<D / 8> &sums, const Scores &weights, const bf16 *b) {
+  __syncwarp(); /* as above */
 #pragma unroll
   for (i32 k = 0; k < TILE_ROWS / 16; k++) {
     const f32(&low)[4] = weights.of[2 * k], (&high)[4] = weights.of[2 * k + 1];

@@ -1,5 +1,5 @@
-/* Multi-head attention on tensor cores, of heads of 65 to 128 columns: see flash-multi-head.cu. In a
- * family of its own, so that both compile at once. */
+/* Multi-head attention on tensor cores, of heads of 65 to 128 columns. In a family of its own, so
+ * that it compiles beside flash-multi-head.cu. */
 #include "flash-multi-head.h"
 
 FLASH_FORWARD(128)

@@ -14,6 +14,14 @@
 
 #ifndef ADL_EMULATED
 
+/* This thread's index in its block, read by an instruction that the compiler neither moves nor
+ * shares. */
+DEVICE i32 read_thread() {
+  i32 thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+
 DEVICE u32 shared_address(const void *p) { return (u32)__cvta_generic_to_shared(p); }
 
 /* sum += left right, by a whole warp: operands in bf16, products summed in f32. */
@@ -56,7 +64,7 @@ DEVICE void copy_async(void *to, const void *from, i32 bytes) {
 /* Makes a group of this thread's copies since the last. */
 DEVICE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
-/* Waits for this thread's groups but the last `left`. Others see what they copied after a barrier. */
+/* Waits for this thread's groups but the last `left`. Others see the copies after a barrier. */
 template <i32 left> DEVICE void wait_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
 }

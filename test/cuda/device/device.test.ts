@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { areClose, expectedLosses, LOSSES } from "./losses.ts";
@@ -136,6 +136,70 @@ test("losses are compared by what the dtype can hold", () => {
   expect(areClose([0.7, Number.NaN], [0.7, 2.5], "bf16")).toBe(false);
   expect(areClose([0.7], [0.7, 2.5], "bf16")).toBe(false);
   expect(expectedLosses("rte-b32", true)).toHaveLength(LOSSES);
+});
+
+/** A job with four items: the device is lost at the second, and the third is wrong. */
+const itemsJob = `
+import { errors } from ${JSON.stringify(join(import.meta.dir, "../../../core/errors.ts"))};
+import { checkItems } from ${JSON.stringify(join(import.meta.dir, "jobs/items.ts"))};
+import { runAsJob } from ${JSON.stringify(join(import.meta.dir, "jobs/job.ts"))};
+let isLost = false;
+const fail = (error) => { throw error; };
+const backend = { alloc() {}, free() {}, download: () => isLost && fail(errors.native("cuMemcpy", 700, "x")) };
+const lose = () => { isLost = true; fail(errors.native("cuStreamSynchronize", 700, "illegal address")); };
+const items = [
+  { name: "add", check: () => ({ worst: 0 }) },
+  { name: "gemm", check: lose },
+  { name: "scale", check: () => fail(errors.native("cublasGemmEx", 15, "off by one")) },
+  { name: "copy", check: () => ({}) },
+];
+await runAsJob((flags) => checkItems(flags, async () => ({ backend, items })));
+`;
+
+test("after a lost device the rest is checked in a new process", async () => {
+  const script = join(folder, "items.ts");
+  writeFileSync(script, itemsJob);
+  const { isOk, lines } = await run("items", [
+    { name: "conformance", seconds: 30, jobs: [{ command: [process.execPath, script] }] },
+  ]);
+  expect(isOk).toBe(false);
+  const part = "conformance";
+  expect(lines).toEqual([
+    { part, item: "add", status: "pass", worst: 0 },
+    {
+      part,
+      item: "gemm",
+      status: "fail",
+      message: "[cuStreamSynchronize] illegal address (status 700)",
+      isLost: true,
+    },
+    { part, from: 0, passed: 1, failed: 1, next: 2 },
+    {
+      part,
+      item: "scale",
+      status: "fail",
+      message: "[cublasGemmEx] off by one (status 15)",
+      isLost: false,
+    },
+    { part, from: 2, passed: 1, failed: 1 },
+    { part, status: "failed", message: "1 of 2 failed" },
+  ]);
+});
+
+test("without a driver the doctor says so, and nothing else runs", () => {
+  const out = join(folder, "no-driver");
+  const script = join(import.meta.dir, "main.ts");
+  const env = { ...process.env, ADALORA_CUDA_DRIVER: "/nowhere/libcuda.so.1" };
+  const { exitCode } = Bun.spawnSync([process.execPath, script, out], { env });
+  expect(exitCode).toBe(1);
+  const lines = linesIn(out);
+  expect(lines[0]).toMatchObject({ part: "environment", bun: Bun.version });
+  expect(lines.find(({ what }) => what === "driver and device")).toMatchObject({ ok: false });
+  expect(lines.at(-1)).toMatchObject({
+    part: "doctor",
+    status: "failed",
+    message: expect.stringContaining("driver and device: cannot load NVIDIA's driver"),
+  });
 });
 
 /** Runs device.sh of a copy with nothing but itself, as on a bare machine. */

@@ -1,6 +1,7 @@
 /**
  * Packs what device.sh needs beside the sources, for a machine without Bun, npm and a network:
- * bun test/cuda/device/pack.ts [FILE], by default .native/device-kit.tar. Needs xz, tar and gcc.
+ * bun test/cuda/device/pack.ts [FILE], by default .native/device-kit.tar. Needs xz, tar and gcc. Pack
+ * again when a C kernel has changed: only a machine with a compiler can do without.
  */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";

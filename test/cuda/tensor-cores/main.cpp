@@ -27,7 +27,8 @@ int main() {
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++)
       for (int k = 0; k < n; k++)
-        expected[size_t(elements + i * n + j)] += expected[size_t(i * n + k)] * b[size_t(k * n + j)];
+        expected[size_t(elements + i * n + j)] +=
+            expected[size_t(i * n + k)] * b[size_t(k * n + j)];
   for (int fault = 0; fault <= NO_BARRIER; fault++)
     for (int order = 0; order < 6; order++)
       for (int early = 0; early < 2; early++) {

@@ -5,9 +5,11 @@ enum { SIDE = TILE_ROWS, NO_WAIT = 1, NO_BARRIER = 2 };
 
 /* Sets sums[64, 64] of the block. */
 DEVICE void store_sums(f32 *to, const Sums<SIDE / 8> &sums) {
+  const Place me = own_place();
   for (i32 n = 0; n < SIDE / 8; n++)
     for (i32 i = 0; i < 4; i++) {
-      const i32 row = first_of_warp() + row_of_half(i / 2), column = 8 * n + own_pair() + i % 2;
+      const i32 row = first_of_warp(me) + row_of_half(me, i / 2),
+                column = 8 * n + own_pair(me) + i % 2;
       to[row * SIDE + column] = sums.of[n][i];
     }
 }
@@ -16,6 +18,7 @@ DEVICE void store_sums(f32 *to, const Sums<SIDE / 8> &sums) {
  * wait or a barrier. */
 KERNEL void products_of_tiles(f32 *inner, f32 *weighted, f32 *transposed, const bf16 *a,
                               const bf16 *b, i32 fault) {
+  const Place me = own_place();
   DYNAMIC_SHARED(bf16, tile_a);
   bf16 *tile_b = tile_a + SIDE * SIDE;
   const auto same = [](i32 r) { return r; };
@@ -27,7 +30,7 @@ KERNEL void products_of_tiles(f32 *inner, f32 *weighted, f32 *transposed, const 
   if (fault != NO_WAIT) wait_copies<0>();
   if (fault != NO_BARRIER) __syncthreads();
   Sums<SIDE / 8> sums = {};
-  add_inner_products<SIDE>(sums, tile_a, first_of_warp(), tile_b, 0);
+  add_inner_products<SIDE>(sums, tile_a, first_of_warp(me), tile_b, 0);
   store_sums(inner, sums);
   Sums<SIDE / 8> sums_of_rows = {};
   add_weighted_tile<SIDE>(sums_of_rows, sums, tile_b);
@@ -35,8 +38,8 @@ KERNEL void products_of_tiles(f32 *inner, f32 *weighted, f32 *transposed, const 
   Sums<SIDE / 8> sums_of_columns = {};
   for (i32 k = 0; k < SIDE; k += 16) {
     u32 left[4];
-    const i32 row = k + lane() / 16 * 8 + lane() % 8,
-              chunk = first_of_warp() / 8 + lane() / 8 % 2;
+    const i32 row = k + me.lane / 16 * 8 + me.lane % 8,
+              chunk = first_of_warp(me) / 8 + me.lane / 8 % 2;
     load_matrices_transposed(left, tile_a + chunk_at<SIDE>(row, chunk));
     add_weighted_rows<SIDE>(sums_of_columns, left, tile_b, k);
   }

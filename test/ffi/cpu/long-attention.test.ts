@@ -50,6 +50,7 @@ function attend(backend: Backend, { q, k, v, dout }: Inputs, window?: number): R
     scale: 8,
     causal: false,
     window,
+    dropout: undefined,
   };
   const upload = (x: ArrayLike<number>) => masters(backend, x);
   const inputs = { q: upload(q), k: upload(k), v: upload(v) };

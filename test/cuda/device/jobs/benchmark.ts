@@ -25,6 +25,7 @@ await runAsJob(async (flags) => {
   const backend = await openTarget(flags);
   const { device, dtype, threads, small } = flags;
   const figures = await measure(backend, work, flags);
+  const memory = memoryOf(backend); // before the peak's operands
   const peak = flags.small ? undefined : peakOf(backend);
   const { seconds, losses, neededFlops } = figures;
   const expected = expectedLosses(work.name, small);
@@ -36,7 +37,7 @@ await runAsJob(async (flags) => {
     threads,
     secondsPerStep: spread(seconds),
     tokensPerSecond: figures.tokens / sum(seconds),
-    ...memoryOf(backend),
+    ...memory,
     ...(peak && {
       gemmPeakGflops: peak / 1e9,
       gemmBound: neededFlops / sum(seconds) / peak,

@@ -21,7 +21,7 @@ await runAsJob((flags) =>
     const backend = await openTarget(flags, flags.quick ? { families: QUICK } : {});
     const worst = totals();
     const chosen = chosenCases(flags);
-    return chosen.map((one, i) => ({
+    const items = chosen.map((one, i) => ({
       name: one.name,
       check() {
         try {
@@ -32,6 +32,7 @@ await runAsJob((flags) =>
         }
       },
     }));
+    return { backend, items };
   }),
 );
 

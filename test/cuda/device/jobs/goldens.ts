@@ -19,7 +19,7 @@ await runAsJob((flags) =>
       .flatMap((entry) => (entry.isDirectory() ? entry.name : []))
       .toSorted();
     const chosen = flags.small ? names.filter((name) => SMALL.includes(name)) : names;
-    return chosen.map((name) => ({
+    const items = chosen.map((name) => ({
       name,
       async check() {
         const result = await checkCase(backend, readGoldenCase(join(CASES, name)), flags.dtype);
@@ -27,5 +27,6 @@ await runAsJob((flags) =>
         return { ...result };
       },
     }));
+    return { backend, items };
   }),
 );

@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import { AdaloraError } from "../../../../core/errors.ts";
+import type { Backend } from "../../../../core/backend.ts";
 import { SKIPPED } from "../run-job.ts";
 import { doing, emit, type Flags, say, textOf } from "./job.ts";
 
@@ -10,18 +10,21 @@ export interface Item {
   readonly check: () => object | Promise<object>;
 }
 
+/** A device, and what to check on it. */
+export interface Opened {
+  readonly backend: Pick<Backend, "alloc" | "download" | "free">;
+  readonly items: readonly Item[];
+}
+
 /** The exit status of a process whose device is lost: nothing that it does can succeed any more. */
 const LOST = 4;
 
 /**
- * Checks items on a device, from the flags' `from` on, and prints each failure. An error of the
- * device loses it for the process, so the rest is checked by a new one. `open`: called in the
+ * Checks items on a device, from the flags' `from` on, and prints each failure. A kernel's
+ * error loses the device for the process, so the rest is checked by a new one. `open`: called in the
  * process that checks. Returns whether all are right.
  */
-export async function checkItems(
-  flags: Flags,
-  open: () => Promise<readonly Item[]>,
-): Promise<boolean> {
+export async function checkItems(flags: Flags, open: () => Promise<Opened>): Promise<boolean> {
   if (isInner) return checkHere(flags, await open());
   let isOk = true;
   for (let from = flags.from; ;) {
@@ -54,7 +57,7 @@ export function totals(): Totals {
 const INNER = "ADALORA_DEVICE_ITEMS";
 const isInner = process.env[INNER] === "1";
 
-async function checkHere({ from }: Flags, items: readonly Item[]): Promise<boolean> {
+async function checkHere({ from }: Flags, { backend, items }: Opened): Promise<boolean> {
   let [passed, failed] = [0, 0];
   const started = performance.now();
   const summary = () => ({ from, passed, failed, seconds: (performance.now() - started) / 1000 });
@@ -66,7 +69,7 @@ async function checkHere({ from }: Flags, items: readonly Item[]): Promise<boole
       passed++;
     } catch (error) {
       failed++;
-      const isLost = error instanceof AdaloraError && error.code === "E_NATIVE";
+      const isLost = !works(backend);
       emit({ item: name, status: "fail", message: textOf(error).slice(0, 2000), isLost });
       if (!isLost) continue;
       emit({ ...summary(), next: i + 1 });
@@ -76,6 +79,18 @@ async function checkHere({ from }: Flags, items: readonly Item[]): Promise<boole
   emit(summary());
   if (failed > 0) say(`${failed} of ${passed + failed} failed`);
   return failed === 0;
+}
+
+/** Whether a device still answers: after an error of a kernel none of its calls does. */
+function works(backend: Opened["backend"]): boolean {
+  try {
+    const buffer = backend.alloc("f32", 1);
+    backend.download(buffer);
+    backend.free(buffer);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Runs this very job for the items from `from` on, passing its lines on. */
