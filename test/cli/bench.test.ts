@@ -165,16 +165,16 @@ describe.skipIf(reason !== undefined)("bench", () => {
   test("writes the figures, the trace and the chart beside each other", async () => {
     const dir = join(folder, "figures");
     mkdirSync(dir);
-    const given = ["--workload", "xsum-b8", "--model", models, ...once];
+    const given = ["--workload", "sst2-b32", "--model", models, ...once];
     const profile = await bench(...given, "--profile", "--result", join(dir, "figures.json"));
-    expect(profile.stdout).toContain("xsum-b8: time by kernel over the timed steps");
-    const trace = JSON.parse(readFileSync(join(dir, "trace-xsum-b8-f32.json"), "utf8"));
+    expect(profile.stdout).toContain("sst2-b32: time by kernel over the timed steps");
+    const trace = JSON.parse(readFileSync(join(dir, "trace-sst2-b32-f32.json"), "utf8"));
     const names = trace.traceEvents.map(({ name }: { name: string }) => name);
     expect(names.slice(0, 2)).toEqual(["step 2", "forward"]);
-    expect(names).toContain("attentionBackward");
+    expect(names).toContain("disentangledAttentionBackward");
     const scaling = await bench(...given, "--scaling", "--result", join(dir, "scaling.json"));
     expect(scaling.stdout).toContain("of linear");
-    expect(existsSync(join(dir, "scaling-xsum-b8-f32.svg"))).toBe(true);
+    expect(existsSync(join(dir, "scaling-sst2-b32-f32.svg"))).toBe(true);
     const [{ points }] = JSON.parse(readFileSync(join(dir, "scaling.json"), "utf8")).scaling;
     expect(points.map(({ rows }: { rows: number }) => rows)).toEqual([4, 8, 16, 32, 64]);
   });

@@ -212,7 +212,7 @@ const bf16: readonly PlantedFault[] = [
     replace: "col / 4",
     cases: "linearsBackward, of different",
   }),
-].map((fault) => ({ ...fault, test: "adapters-bf16.test.ts" }));
+].map((fault) => ({ ...fault, test: "conformance-bf16.test.ts" }));
 
 const memory: readonly PlantedFault[] = [
   inKernel("elementwise", {

@@ -1,0 +1,37 @@
+import { expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createEmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
+import { available } from "../helpers/available.ts";
+import { commandTest, lossesIn } from "./command.ts";
+
+const { reason } = await available(async () => {
+  const { backend } = await createEmulatedBackend();
+  backend.close();
+  return backend;
+});
+const { hinted, path, run, start, training } = commandTest();
+
+const flags = { device: "cuda-host", "max-steps": 6, "eval-steps": 6, "save-steps": 2 };
+const trained = (out: string) => readFileSync(join(out, "adapter", "adapter_model.safetensors"));
+
+test.skipIf(reason !== undefined)(
+  "a run on the emulated device trains, evaluates, and resumes with the same bits",
+  async () => {
+    const [whole, parts] = [path("whole"), path("parts")];
+    const started = start(training({ ...flags, out: parts }));
+    await started.signalAfter("step 3/6", "SIGINT");
+    const interrupted = await started.ended;
+    expect(interrupted.code).toBe(130);
+    expect(existsSync(join(parts, "metrics.json"))).toBe(false);
+    const resumed = await hinted(interrupted.stderr);
+    expect([resumed.code, resumed.stderr]).toEqual([
+      0,
+      expect.stringMatching(/resuming after step \d+\n/),
+    ]);
+    const ended = await run(training({ ...flags, out: whole }));
+    expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining("step 6/6")]);
+    expect(trained(parts).equals(trained(whole))).toBe(true);
+    expect(lossesIn(parts)).toEqual(lossesIn(whole));
+  },
+);
