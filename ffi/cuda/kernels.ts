@@ -6,6 +6,7 @@ import { CudaBuffer } from "./buffer.ts";
 import type { OnOpen } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import { out, outHandle } from "./driver.ts";
+import { growingBuffer } from "./growing-buffer.ts";
 import type { Grid, Launcher } from "./launcher.ts";
 import type { DevicePool } from "./pool.ts";
 import type { Staging } from "./staging.ts";
@@ -117,21 +118,5 @@ function kernelFinder({ driver }: CudaContext, images: readonly KernelImage[], o
       ABI.CUDA_ERROR_NOT_FOUND,
       `no module has the kernel ${name}`,
     );
-  };
-}
-
-/** One buffer of floats, reallocated without its contents to grow. */
-function growingBuffer(
-  pool: DevicePool,
-  onGrown: (buffer: CudaBuffer) => void = () => {},
-): (floats: number) => CudaBuffer {
-  let buffer: CudaBuffer | undefined;
-  return (floats) => {
-    if (buffer === undefined || buffer.length < floats) {
-      if (buffer !== undefined) pool.free(buffer.pointer, 4 * buffer.length);
-      buffer = new CudaBuffer("f32", floats, pool.alloc(4 * floats));
-      onGrown(buffer);
-    }
-    return buffer;
   };
 }
