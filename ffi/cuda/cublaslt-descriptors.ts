@@ -41,6 +41,9 @@ interface Library {
   readonly check: CheckStatus;
 }
 
+/** Takes what destroys a descriptor that has been made, and returns a status. */
+type Made = (destroy: () => number) => void;
+
 function setInt(
   { symbols, check }: Library,
   descriptor: Pointer,
@@ -52,11 +55,12 @@ function setInt(
   check(status, `cublasLtMatmulDescSetAttribute ${attribute}`);
 }
 
-function createProduct(library: Library, { a, b, bias, tf32 }: ProductShape): Pointer {
+function createProduct(library: Library, { a, b, bias, tf32 }: ProductShape, made: Made): Pointer {
   const compute = tf32 ? ABI.CUBLAS_COMPUTE_32F_FAST_TF32 : ABI.CUBLAS_COMPUTE_32F;
   const status = library.symbols.cublasLtMatmulDescCreate(out, compute, ABI.CUDA_R_32F);
   library.check(status, "cublasLtMatmulDescCreate");
   const product = outHandle();
+  made(() => library.symbols.cublasLtMatmulDescDestroy(product));
   const op = (transposed: boolean) => (transposed ? ABI.CUBLAS_OP_T : ABI.CUBLAS_OP_N);
   setInt(library, product, ABI.CUBLASLT_MATMUL_DESC_TRANSA, op(b.transposed));
   setInt(library, product, ABI.CUBLASLT_MATMUL_DESC_TRANSB, op(a.transposed));
@@ -66,11 +70,17 @@ function createProduct(library: Library, { a, b, bias, tf32 }: ProductShape): Po
 }
 
 /** Row-major matrices as the library sees them: their transposes, column-major. */
-function createLayouts({ symbols, check }: Library, { m, n, k, a, b, c }: ProductShape) {
+function createLayouts(
+  { symbols, check }: Library,
+  { m, n, k, a, b, c }: ProductShape,
+  made: Made,
+) {
   function layout(type: keyof typeof CUBLAS_TYPES, rows: number, cols: number, ld: number) {
     const status = symbols.cublasLtMatrixLayoutCreate(out, CUBLAS_TYPES[type], cols, rows, ld);
     check(status, `cublasLtMatrixLayoutCreate ${rows}x${cols}`);
-    return outHandle();
+    const created = outHandle();
+    made(() => symbols.cublasLtMatrixLayoutDestroy(created));
+    return created;
   }
   return [
     b.transposed ? layout(b.type, n, k, b.ld) : layout(b.type, k, n, b.ld),
@@ -83,12 +93,14 @@ function createPreference(
   { symbols, check }: Library,
   workspaceBytes: number,
   { a, b, c }: Alignments,
+  made: Made,
 ): Pointer {
   check(symbols.cublasLtMatmulPreferenceCreate(out), "cublasLtMatmulPreferenceCreate");
-  const made = outHandle();
+  const preference = outHandle();
+  made(() => symbols.cublasLtMatmulPreferenceDestroy(preference));
   const set = (attribute: number, value: Int32Array | BigUint64Array) =>
     check(
-      symbols.cublasLtMatmulPreferenceSetAttribute(made, attribute, value, value.byteLength),
+      symbols.cublasLtMatmulPreferenceSetAttribute(preference, attribute, value, value.byteLength),
       `cublasLtMatmulPreferenceSetAttribute ${attribute}`,
     );
   long[0] = BigInt(workspaceBytes);
@@ -102,18 +114,28 @@ function createPreference(
     int[0] = bytes;
     set(attribute, int);
   }
-  return made;
+  return preference;
 }
 
-/** Makes and frees descriptors; none of it needs a device. */
+/** Creates and frees descriptors; none of this needs a device. */
 export function ltDescriptors(symbols: CublasLtSymbols, check: CheckStatus) {
   const library = { symbols, check };
   return {
-    create: (shape: ProductShape, alignments: Alignments, workspaceBytes: number): Descriptors => ({
-      product: createProduct(library, shape),
-      layouts: createLayouts(library, shape),
-      preference: createPreference(library, workspaceBytes, alignments),
-    }),
+    /** Throws E_NATIVE, with nothing left behind. */
+    create(shape: ProductShape, alignments: Alignments, workspaceBytes: number): Descriptors {
+      const destroyers: (() => number)[] = [];
+      const made: Made = (destroy) => void destroyers.push(destroy);
+      try {
+        return {
+          product: createProduct(library, shape, made),
+          layouts: createLayouts(library, shape, made),
+          preference: createPreference(library, workspaceBytes, alignments, made),
+        };
+      } catch (error) {
+        for (const destroy of destroyers) destroy(); // the first error counts
+        throw error;
+      }
+    },
 
     /** Sets the address of the bias: the heuristic reads its alignment, the product its values. */
     setBias(product: Pointer, bias: number) {

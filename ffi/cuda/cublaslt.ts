@@ -35,13 +35,10 @@ interface Plan extends Pick<Descriptors, "product" | "layouts"> {
   readonly algorithm: Uint8Array | undefined;
 }
 
-/**
- * Most plans that are kept: numbers of rows differ from step to step, so that their shapes don't
- * come to an end.
- */
+/** Most plans that are kept: the number of rows, and so the shapes, differ from step to step. */
 const MOST_PLANS = 4096;
 
-/** What algorithms may require at most. */
+/** The largest alignment, in bytes, that an algorithm may require. */
 const MOST_ALIGNMENT = 256;
 
 /** The largest power of two, up to 256, that divides an address. */
@@ -70,39 +67,14 @@ export function openCublasLt(
   const handle = outHandle();
   onOpen(() => check(symbols.cublasLtDestroy(handle), "cublasLtDestroy"));
   const descriptors = ltDescriptors(symbols, check);
-  const plans = new Map<string, Plan>();
-  onOpen(() => closeAll([...plans.values()].map((plan) => () => descriptors.free(plan))));
-  const choose = algorithmChooser(symbols, handle);
-
-  function makePlan(shape: ProductShape, alignments: Alignments, bias: number | undefined): Plan {
-    const { preference, ...made } = descriptors.create(shape, alignments, workspace.bytes);
-    try {
-      if (bias !== undefined) descriptors.setBias(made.product, bias);
-      return { ...made, algorithm: choose(made, preference) };
-    } finally {
-      descriptors.freePreference(preference);
-    }
-  }
-
-  function planOf(shape: ProductShape, alignments: Alignments, bias: number | undefined): Plan {
-    const key = keyOf(shape, alignments, bias);
-    const known = plans.get(key);
-    if (known !== undefined) return known;
-    const [oldest] = plans;
-    if (plans.size >= MOST_PLANS && oldest !== undefined) {
-      plans.delete(oldest[0]);
-      descriptors.free(oldest[1]);
-    }
-    const plan = makePlan(shape, alignments, bias);
-    plans.set(key, plan);
-    return plan;
-  }
-
+  const planOf = planCache(descriptors, algorithmChooser(symbols, handle), workspace, onOpen);
   const [zero, one] = [new Float32Array(new ArrayBuffer(4)), new Float32Array(new ArrayBuffer(4))];
   one[0] = 1;
   return {
     multiply(sizes, a, b, c, bias) {
-      const shape = { ...sizes, a, b, c, bias: bias !== undefined, tf32 };
+      // The library has TF32 algorithms for float factors only.
+      const rounds = tf32 && a.type === "f32";
+      const shape = { ...sizes, a, b, c, bias: bias !== undefined, tf32: rounds };
       const alignments = {
         a: alignmentOf(a.pointer),
         b: alignmentOf(b.pointer),
@@ -122,7 +94,47 @@ export function openCublasLt(
   };
 }
 
-/** The library's choice for a product, its own first one. */
+type Choose = ReturnType<typeof algorithmChooser>;
+
+/** Makes the plan of a product at its first use, and keeps it. */
+function planCache(
+  descriptors: ReturnType<typeof ltDescriptors>,
+  choose: Choose,
+  workspace: Workspace,
+  onOpen: OnOpen,
+) {
+  const plans = new Map<string, Plan>();
+  onOpen(() => closeAll([...plans.values()].map((plan) => () => descriptors.free(plan))));
+
+  function makePlan(shape: ProductShape, alignments: Alignments, bias: number | undefined): Plan {
+    const { preference, ...made } = descriptors.create(shape, alignments, workspace.bytes);
+    try {
+      if (bias !== undefined) descriptors.setBias(made.product, bias);
+      return { ...made, algorithm: choose(made, preference) };
+    } catch (error) {
+      descriptors.free(made);
+      throw error;
+    } finally {
+      descriptors.freePreference(preference);
+    }
+  }
+
+  return (shape: ProductShape, alignments: Alignments, bias: number | undefined): Plan => {
+    const key = keyOf(shape, alignments, bias);
+    const known = plans.get(key);
+    if (known !== undefined) return known;
+    const [oldest] = plans;
+    if (plans.size >= MOST_PLANS && oldest !== undefined) {
+      plans.delete(oldest[0]);
+      descriptors.free(oldest[1]);
+    }
+    const plan = makePlan(shape, alignments, bias);
+    plans.set(key, plan);
+    return plan;
+  };
+}
+
+/** Asks the library's heuristic for its first choice. */
 function algorithmChooser(symbols: CublasLtSymbols, handle: ReturnType<typeof outHandle>) {
   const size = ABI["sizeof cublasLtMatmulHeuristicResult_t"];
   const result = new Int32Array(new ArrayBuffer(size));
@@ -155,5 +167,6 @@ function keyOf(
 ): string {
   const operand = ({ type, ld, transposed }: ProductShape["a"]) => `${type}${ld}${transposed}`;
   const added = bias === undefined ? 0 : alignmentOf(bias);
-  return `${m},${n},${k},${beta},${operand(a)},${operand(b)},${c.type}${c.ld},${alignments.a},${alignments.b},${alignments.c},${added}`;
+  const bytes = `${alignments.a},${alignments.b},${alignments.c},${added}`;
+  return `${m},${n},${k},${beta},${operand(a)},${operand(b)},${c.type}${c.ld},${bytes}`;
 }

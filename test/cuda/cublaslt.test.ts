@@ -78,6 +78,28 @@ function checkPlans({ backend, control }: EmulatedBackend) {
     expect([countOf("cublasGemmEx"), countOf("cublasLtMatmul")]).toEqual([2, 0]);
   });
 
+  test("a plan that can't be made leaves no descriptor behind", () => {
+    const names = ["MatmulDesc", "MatrixLayout", "MatmulPreference"].map((of) => `cublasLt${of}`);
+    const failing = [
+      ["cublasLtMatmulDescSetAttribute", 2],
+      ["cublasLtMatrixLayoutCreate", 3],
+      ["cublasLtMatmulPreferenceSetAttribute", 1],
+      ["cublasLtMatmulAlgoGetHeuristic", 1],
+    ] as const;
+    for (const [call, nth] of failing) {
+      control.reset();
+      control.fail(call, nth, 14);
+      expect(() => product(11, 0)).toThrow("CUBLAS_STATUS_INTERNAL_ERROR");
+      // The call that was made to fail has made nothing.
+      const failed = call.endsWith("Create") ? call : "";
+      for (const name of names)
+        expect([call, countOf(`${name}Destroy`)]).toEqual([
+          call,
+          countOf(`${name}Create`) - Number(failed === `${name}Create`),
+        ]);
+    }
+  });
+
   describe("a bias", () => {
     test("is added by the product where it is of the result's type", () => {
       control.reset();

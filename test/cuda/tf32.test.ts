@@ -32,7 +32,7 @@ else {
     backend.close();
   });
 
-  test("float products keep all digits, or those of TF32 if the run wants so", async () => {
+  test("float products keep all digits, or those of TF32 with --tf32", async () => {
     const { backend: rounding } = await createEmulatedBackend("f32", { tf32: true });
     expect([product(backend, FINE), product(rounding, FINE)]).toEqual([FINE, 1]);
     // Without an algorithm of cuBLASLt, cuBLAS does the same.
@@ -48,6 +48,17 @@ else {
     rounding.close();
   });
 }
+
+test.skipIf(exact === undefined)("products in bf16 are cuBLASLt's with --tf32, too", async () => {
+  const { backend, control } = await createEmulatedBackend("bf16", { tf32: true });
+  control.reset();
+  const [a, b, c] = [1, 1, 1].map(() => backend.alloc("bf16", 1));
+  for (const each of [a!, b!]) backend.upload(each, [1.5]);
+  backend.gemm(a!, b!, c!, { m: 1, n: 1, k: 1 });
+  expect([...backend.download(c!)]).toEqual([2.25]);
+  expect(control.report().kernels).toEqual({ cublasLt: 1 });
+  backend.close();
+});
 
 test("only a device that has TF32 products takes --tf32", () => {
   const choice = { dtype: "f32", tf32: true } as const;

@@ -99,6 +99,7 @@ int describe(const Call &call, Algorithm &to) {
   if (call.a->type != call.b->type || call.c->type != call.d->type) return NOT_SUPPORTED;
   if (p.epilogue != EPILOGUE_DEFAULT && p.epilogue != EPILOGUE_BIAS) return NOT_SUPPORTED;
   if (p.compute != COMPUTE_32F && p.compute != COMPUTE_32F_FAST_TF32) return NOT_SUPPORTED;
+  if (p.compute == COMPUTE_32F_FAST_TF32 && call.a->type != F32) return NOT_SUPPORTED;
   return SUCCEEDED;
 }
 
@@ -211,10 +212,10 @@ API int cublasLtMatmulAlgoGetHeuristic(void *handle, void *product, void *a, voi
   results->workspace = WORKSPACE;
   return SUCCEEDED;
 }
-API int cublasLtMatmul(void *handle, void *product, const void *alpha, const void *a, void *a_layout,
-                       const void *b, void *b_layout, const void *beta, const void *c,
-                       void *c_layout, void *d, void *d_layout, const void *algorithm,
-                       void *workspace, size_t workspace_bytes, void *) {
+API int cublasLtMatmul(void *handle, void *product, const void *alpha, const void *a,
+                       void *a_layout, const void *b, void *b_layout, const void *beta,
+                       const void *c, void *c_layout, void *d, void *d_layout,
+                       const void *algorithm, void *workspace, size_t workspace_bytes, void *) {
   RETURN_IF_IDLE ENTER_CUBLAS
   const Call call = {as<Product>(product, PRODUCT), as<Layout>(a_layout, LAYOUT),
                      as<Layout>(b_layout, LAYOUT), as<Layout>(c_layout, LAYOUT),
