@@ -45,11 +45,9 @@ API int cublasSetWorkspace_v2(void *handle, void *workspace, size_t bytes) {
   return uintptr_t(workspace) % 256 || !state().device.holds(workspace, bytes) ? WRONG_VALUE
                                                                             : SUCCEEDED;
 }
-API int cublasGemmStridedBatchedEx(void *handle, int op_a, int op_b, int m, int n, int k,
-                                   const void *alpha, const void *a, int a_type, int lda,
-                                   long long a_stride, const void *b, int b_type, int ldb,
-                                   long long b_stride, const void *beta, void *c, int c_type,
-                                   int ldc, long long c_stride, int count, int, int) {
+API int cublasGemmEx(void *handle, int op_a, int op_b, int m, int n, int k, const void *alpha,
+                     const void *a, int a_type, int lda, const void *b, int b_type, int ldb,
+                     const void *beta, void *c, int c_type, int ldc, int, int) {
   RETURN_IF_IDLE ENTER_CUBLAS
   if (!handle) return NOT_INITIALISED;
   const Matrix x = operand(a, a_type, lda, op_a, m, k), y = operand(b, b_type, ldb, op_b, k, n),
@@ -60,22 +58,6 @@ API int cublasGemmStridedBatchedEx(void *handle, int op_a, int op_b, int m, int 
   state().kernels["cublas"]++;
   const float scale = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
   const bool tf32 = static_cast<Handle *>(handle)->math == TF32_MATH;
-  const int status = submit([=] {
-    for (int i = 0; i < count; i++) {
-      Matrix p = x, q = y, r = z;
-      p.data += i * a_stride * (long long)size_of(a_type);
-      q.data += i * b_stride * (long long)size_of(b_type);
-      r.data += i * c_stride * (long long)size_of(c_type);
-      if (int failed = multiply(p, q, r, k, scale, keep, tf32)) return failed;
-    }
-    return 0;
-  });
+  const int status = submit([=] { return multiply(x, y, z, k, scale, keep, tf32); });
   return status ? EXECUTION_FAILED : SUCCEEDED;
-}
-API int cublasGemmEx(void *handle, int op_a, int op_b, int m, int n, int k, const void *alpha,
-                     const void *a, int a_type, int lda, const void *b, int b_type, int ldb,
-                     const void *beta, void *c, int c_type, int ldc, int compute, int algorithm) {
-  RETURN_IF_IDLE ENTER_CUBLAS
-  return cublasGemmStridedBatchedEx(handle, op_a, op_b, m, n, k, alpha, a, a_type, lda, 0, b,
-                                    b_type, ldb, 0, beta, c, c_type, ldc, 0, 1, compute, algorithm);
 }

@@ -64,9 +64,10 @@ inline float rounded_to_tf32(float value) {
   return value;
 }
 
-/* Column-major C[m,n] = alpha op(A) op(B) + beta C, with factors rounded to TF32 if `tf32`. */
-inline int multiply(const Matrix &a, const Matrix &b, const Matrix &c, int k, float alpha, float beta,
-                    bool tf32) {
+/* Column-major C[m,n] = alpha op(A) op(B) + beta C, with float factors rounded to TF32 if `tf32`:
+ * bf16 has fewer bits. */
+inline int multiply(const Matrix &a, const Matrix &b, const Matrix &c, int k, float alpha,
+                    float beta, bool tf32) {
   if (!holds(a) || !holds(b) || !holds(c)) {
     state().fault = "cublas: a matrix does not lie in the device's memory";
     return ILLEGAL_ADDRESS;
@@ -99,12 +100,12 @@ inline int multiply(const Matrix &a, const Matrix &b, const Matrix &c, int k, fl
 
 inline Matrix operand(const void *data, int type, int ld, int op, int rows, int cols) {
   const bool t = op != 0;
-  return {static_cast<char *>(const_cast<void *>(data)), type, ld, t, t ? cols : rows, t ? rows : cols};
+  char *bytes = static_cast<char *>(const_cast<void *>(data));
+  return {bytes, type, ld, t, t ? cols : rows, t ? rows : cols};
 }
 
 inline bool valid(const Matrix &m) {
   return (m.type == F32 || m.type == BF16) && m.ld >= (m.rows > 1 ? m.rows : 1);
 }
-
 
 }  // namespace emulated
