@@ -33,10 +33,10 @@ struct Sums {
   Four row[ROWS_OF_WARP];
 };
 
-/* Adds an increment to the sums of the block's tile. Its factors are not rounded, as they are not on
- * the CPU. */
-DEVICE void add_increment(Sums &sums, const Increment &of, i32 first_row, i32 rows, i32 first_column,
-                          i32 cols) {
+/* Adds an increment to the sums of the block's tile. Its factors are not rounded, as they are not
+ * on the CPU. */
+DEVICE void add_increment(Sums &sums, const Increment &of, i32 first_row, i32 rows,
+                          i32 first_column, i32 cols) {
   __shared__ HTile left;
   __shared__ FactorTile right;
   Sums own = {};
@@ -107,9 +107,9 @@ DEVICE void add_sums(const Result<T> &to, const Sums &sums, i32 first_row, i32 f
   }
 
 #define LOW_RANK(T)                                                                               \
-  /* Adds to each matrix of a group, a block z, its own increment, or to the one matrix of a      \
-   * grid without z the first `count`, in order. Then adds its bias and activates it. */          \
-  KERNEL void TILED add_low_rank_##T(                                                                   \
+  /* Adds to each matrix of a group, one per block z, its own increment, or to a single matrix    \
+   * the first `count` increments, in order. Then adds its bias and activates it. */              \
+  KERNEL void TILED add_low_rank_##T(                                                             \
       GROUPED(T *) y, GROUPED(i32) cols, GROUPED(i32) stride, GROUPED(const f32 *) bias,          \
       GROUPED(T *) activated, GROUPED(i32) kind, i32 rows, i32 count, GROUPED(const f32 *) h,     \
       GROUPED(const f32 *) factor, GROUPED(const f32 *) e, GROUPED(f32) e_scale,                  \
@@ -120,7 +120,7 @@ DEVICE void add_sums(const Result<T> &to, const Sums &sums, i32 first_row, i32 f
     if (first_column >= cols.of[z]) return;                                                       \
     Sums sums = {};                                                                               \
     for (i32 i = z; i < z + count; i++)                                                           \
-      add_increment(sums, INCREMENT(i), first_row, rows, first_column, cols.of[z]);            \
+      add_increment(sums, INCREMENT(i), first_row, rows, first_column, cols.of[z]);               \
     add_sums(Result<T>{y.of[z], rows, cols.of[z], stride.of[z], bias.of[z], activated.of[z],      \
                        kind.of[z]},                                                               \
              sums, first_row, first_column);                                                      \

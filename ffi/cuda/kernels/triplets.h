@@ -31,10 +31,12 @@ enum {
 /* Two blocks of a kernel fit into a multiprocessor's registers. */
 #define TILED __launch_bounds__(TILE_WARPS *WARP, 2)
 
-/* A tile of a factor, triplets by columns. */
-struct FactorTile {
+/* A tile of a factor, triplets by columns: aligned, since lanes load four columns at once. */
+struct __align__(16) FactorTile {
   f32 of[TILE_RANKS][TILE_PITCH];
 };
+static_assert(alignof(FactorTile) >= alignof(Four), "four columns are one access");
+static_assert(TILE_PITCH % 4 == 0, "each triplet begins where four columns can be loaded");
 
 /* Four columns of a triplet. */
 DEVICE Four columns_of(const FactorTile &tile, i32 k) {
