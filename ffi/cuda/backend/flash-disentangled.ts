@@ -29,7 +29,7 @@ const COLUMNS = 256;
 /** Blocks of windows for each multiprocessor: their numbers of tiles differ. */
 const BLOCKS_OF_MULTIPROCESSOR = 4;
 
-/** Bytes of `tiles` tiles, two tables' windows and products: Space of flash-disentangled.cu. */
+/** Bytes of `tiles` tiles, two tables' windows and products: Space of flash-disentangled.h. */
 const sharedBytes = (tiles: number) => (tiles + 4) * tileBytes(FLASH_HEAD) + 4 * TILE_ROWS * PITCH;
 
 /** Tiles of the longest sequence, which count positions. */

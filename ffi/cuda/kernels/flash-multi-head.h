@@ -103,13 +103,9 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
     commit_copies();
   }
   f32 factor[2];
-#pragma unroll
-  for (i32 half = 0; half < 2; half++) {
-    const f32 total = row_sum(rows.total[half]);
-    factor[half] = total == 0.0f ? 0.0f : dropout.scale / total;
-    if (log_sums && row + 8 * half < b.n && me.lane % 4 == 0)
-      log_sums[dropout_row + 8 * half] = rows.top[half] * LN_2 + logf(total);
-  }
+  finish_softmax(factor, rows, dropout.scale, [&](i32 half) -> f32 * {
+    return log_sums && row + 8 * half < b.n ? log_sums + dropout_row + 8 * half : nullptr;
+  });
   store_rows<D>(head_rows(out, (i64)s.heads * s.dim, head * s.dim, s.dim), rows.out, factor,
                 queries, [&](i32 r) { return row_of_q(first_of_warp(me) + r); });
 }

@@ -56,6 +56,21 @@ template <i32 D> DEVICE void add_tile(SoftmaxRows<D> &rows, Scores &scores) {
   }
 }
 
+/* Sets what each half's sums are multiplied by: dropout's scale over the total, 0 without keys.
+ * Stores the log-sum-exp of each half at log_sum_at(half), unless that is NULL. */
+template <i32 D, class LogSumAt>
+DEVICE void finish_softmax(f32 (&factor)[2], const SoftmaxRows<D> &rows, f32 scale,
+                           LogSumAt log_sum_at) {
+  const Place me = own_place();
+#pragma unroll
+  for (i32 half = 0; half < 2; half++) {
+    const f32 total = row_sum(rows.total[half]);
+    factor[half] = total == 0.0f ? 0.0f : scale / total;
+    f32 *log_sum = log_sum_at(half);
+    if (log_sum && me.lane % 4 == 0) *log_sum = rows.top[half] * LN_2 + logf(total);
+  }
+}
+
 /* Words of a Philox block for this lane's pair of columns and its two rows. Lanes 2i and 2i + 1
  * share the blocks of both rows: each draws one. `column` of the even lane is a multiple of 4. */
 DEVICE void query_words(u32 (&words)[4], const Dropout &d, const i32 (&rows)[2], i32 column) {

@@ -9,7 +9,8 @@ import { cpSync, mkdtempSync, mkdirSync, readdirSync, rmSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { plantedFaults, type PlantedFault } from "./faults.ts";
+import { plantedFaults } from "./faults.ts";
+import type { PlantedFault } from "./planted-fault.ts";
 import type { Planting } from "./plant.ts";
 import { replaceOnce } from "./replace.ts";
 
