@@ -36,6 +36,8 @@ const SMOKE = [
 const SANITIZED = [
   "addLowRank",
   "addFactorGradient",
+  "linears",
+  "linearsBackward",
   "scatterAddRows",
   "addLayerNormBackward",
   "disentangledAttention",
@@ -112,11 +114,14 @@ const peft = (choice: Choice) => job(choice, "peft", "--scratch", choice.scratch
 function sanitizers(choice: Choice): readonly Job[] {
   const tool = findTool("compute-sanitizer");
   if (tool === undefined) return [saying("compute-sanitizer is not installed")];
-  const { command } = job(choice, "conformance", "--only", SANITIZED.join(","));
-  return ["memcheck", "racecheck"].map((name) => ({
-    command: [tool, "--tool", name, "--error-exitcode", "9", ...command],
-    env: { ADALORA_DEVICE_ITEMS: "1" }, // one process: a lost device is the end
-  }));
+  return DTYPES.flatMap((dtype) => {
+    const words = ["--dtype", dtype, "--only", SANITIZED.join(",")];
+    const { command } = job(choice, "conformance", ...words);
+    return ["memcheck", "racecheck"].map((name) => ({
+      command: [tool, "--tool", name, "--error-exitcode", "9", ...command],
+      env: { ADALORA_DEVICE_ITEMS: "1" }, // one process: a lost device is the end
+    }));
+  });
 }
 
 function cpuJobs(choice: Choice): readonly Job[] {
