@@ -1,5 +1,4 @@
 import type { Backend } from "../../core/backend.ts";
-
 import { attentionKernels } from "./backend/attention.ts";
 import { columnKernels } from "./backend/columns.ts";
 import { elementwiseKernels } from "./backend/elementwise.ts";
@@ -39,13 +38,13 @@ export interface CudaOptions {
   /** Compiled kernels for a compute capability. */
   readonly images: (capability: number) => Promise<readonly KernelImage[]>;
   readonly dtype: "f32" | "bf16";
-  /** Rounds the float factors of products to TF32, of 10 bits' mantissas. Off by default. */
+  /** Rounds the float factors of products to TF32, with mantissas of 10 bits. Off by default. */
   readonly tf32?: boolean | undefined;
   /** Waits after each launch, so that an error names the kernel that caused it. */
   readonly debugSync?: boolean;
   /** Most floats of scratch of a call of disentangled attention's backward; default 2^24. */
   readonly attentionScratch?: number;
-  /** Is called instead of each launch and product, by name, and must queue it: for a profile. */
+  /** Called around each launch and product, which it must queue: for a profile. */
   readonly observe?: Observe;
 }
 
@@ -56,8 +55,8 @@ export interface CudaBackend extends Backend {
 }
 
 /**
- * Creates the CUDA backend: matrix products by cuBLAS, everything else by own kernels, on one
- * stream. Calls return before the work is done; only downloads wait.
+ * Creates the CUDA backend: matrix products by cuBLASLt or cuBLAS, everything else by own kernels,
+ * on one stream. Calls return before the work is done; only downloads wait.
  *
  * Throws E_LIBRARY or E_MACHINE with what to install.
  */

@@ -6,7 +6,7 @@ const types = (dtype: RunDType) => ({ activation: dtype, master: "f32" }) as con
 const HINT =
   "the driver, NVRTC or cuBLAS may be at fault: try another version of each (ADALORA_CUDA names a folder of libraries)";
 
-/** NVIDIA's device n: matrix products by cuBLAS, everything else by the kernels of this folder. */
+/** NVIDIA's device n: products by cuBLASLt or cuBLAS, all else by the kernels of this folder. */
 export const cudaDevice = (ordinal = 0): Device => ({
   name: ordinal === 0 ? "cuda" : `cuda:${ordinal}`,
   about: "an NVIDIA GPU (cuda:1: the second)",

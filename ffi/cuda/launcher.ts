@@ -55,7 +55,8 @@ export interface Launcher {
   counters(count: number): CudaBuffer;
   /**
    * A copy on the device of a small table, such as the addresses and sizes of many matrices: valid
-   * for launches until the next calls of `table`. A table of the last few is not uploaded again.
+   * for launches until `table` has been called for eight others. One of the last eight is not
+   * uploaded again.
    */
   table(values: ArrayBufferView<ArrayBuffer>): CudaBuffer;
 }

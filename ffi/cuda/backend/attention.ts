@@ -6,8 +6,8 @@ import { disentangledKernels } from "./disentangled.ts";
 import { multiHeadKernels } from "./multi-head.ts";
 
 /**
- * Attention of all three kinds, of activations of type `activation`; `scratch`: most floats of it in
- * a call, 2^24 by default.
+ * Attention of all three kinds, of activations of type `activation`. `scratch`: the most floats of
+ * scratch in a call, 2^24 by default.
  */
 export const attentionKernels = (
   launcher: Launcher,

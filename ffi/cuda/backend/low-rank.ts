@@ -7,13 +7,13 @@ import { type Arg, blocksOf, each, f32, GROUP, i32, inGroups, type Launcher } fr
 import { eachDropout } from "./dropout.ts";
 import { ACTIVATIONS } from "./elementwise.ts";
 
-/** Of a tile of kernels/triplets.h: its rows, columns, triplets, and the threads of a block. */
+/** Sizes of kernels/triplets.h: rows, columns and triplets of a tile, threads of a block. */
 const [ROWS, COLUMNS, RANKS, BLOCK] = [32, 128, 16, 256];
 
-/** A gradient is summed in parts of at least as many rows, and in so many parts at most. */
+/** A gradient is summed in parts: the fewest rows of a part, and the most parts. */
 const [PART_ROWS, MOST_PARTS] = [128, 32];
 
-/** PART_FLOATS of kernels/factor-gradients.cu. */
+/** PART_FLOATS of kernels/factor-gradients.h. */
 const PART_FLOATS = RANKS * COLUMNS + RANKS;
 
 /** A product h = dropout(x) factor^T. */

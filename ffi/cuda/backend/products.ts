@@ -25,8 +25,8 @@ export interface Products {
 
 /**
  * Matrix products by cuBLASLt, or by cuBLAS where the former has no algorithm. Where an operand or
- * the result is bf16, float operands, such as trained weights, are rounded to bf16 first, since both
- * multiply operands of one type only. Sums are float.
+ * the result is bf16, float operands, such as trained weights, are rounded to bf16 first, since
+ * both libraries multiply operands of one type only. Sums are float.
  */
 export function openProducts(
   { driver, stream }: CudaContext,

@@ -33,9 +33,9 @@ const KERNEL_FLAGS = [
   ...INCLUDES,
 ];
 
-/** An emulated device: its driver, which is its cuBLAS too, and the kernels. */
+/** An emulated device: its driver, which is its cuBLAS and cuBLASLt too, and the kernels. */
 export interface Emulator {
-  /** Path of the library that has the functions of libcuda and libcublas. */
+  /** Path of the library that has the functions of libcuda, libcublas and libcublasLt. */
   readonly driver: string;
   /** An "image" is the path of a library, ended by a zero. */
   readonly images: readonly KernelImage[];
@@ -43,8 +43,7 @@ export interface Emulator {
 
 /**
  * Compiles the emulated device with g++ (or CXX), unless that has been done: `to` keeps the
- * libraries by the hashes of their sources. Throws E_MACHINE where there is no compiler, or with its
- * first error.
+ * libraries by the hashes of their sources. Throws E_MACHINE where there is no compiler.
  */
 export async function buildEmulator(to = join(nativeDir, "emulator")): Promise<Emulator> {
   mkdirSync(to, { recursive: true });

@@ -23,7 +23,7 @@ export type EmulatorSettings = Readonly<Partial<Record<Setting, number>>>;
 /** What the emulated device has counted since the last reset. */
 export interface EmulatorReport {
   readonly calls: Readonly<Record<string, number>>;
-  /** Launches by kernel; "cublas" counts products. */
+  /** Launches by kernel; "cublas" and "cublasLt" count products. */
   readonly kernels: Readonly<Record<string, number>>;
   readonly launches: number;
   readonly waits: number;

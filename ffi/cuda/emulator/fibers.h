@@ -116,7 +116,8 @@ inline unsigned first_below(unsigned from) {
   for (unsigned w = block.words; w-- > 0;) {
     if (w * 64 >= from) continue;
     const unsigned bits = from - w * 64;
-    const uint64_t set = block.runnable.words[w] & (bits >= 64 ? ~uint64_t(0) : (uint64_t(1) << bits) - 1);
+    const uint64_t below = bits >= 64 ? ~uint64_t(0) : (uint64_t(1) << bits) - 1,
+                   set = block.runnable.words[w] & below;
     if (set) return w * 64 + 63 - unsigned(__builtin_clzll(set));
   }
   return block.count;

@@ -122,7 +122,8 @@ API int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *)
       if (computes()) memcpy(at(to), from, bytes);
       return 0;
     });
-  std::vector<char> staged(static_cast<const char *>(from), static_cast<const char *>(from) + bytes);
+  const char *first = static_cast<const char *>(from);
+  std::vector<char> staged(first, first + bytes);
   return submit([to, staged] {
     if (!on_device(to, staged.size())) return illegal("cuMemcpyHtoDAsync_v2");
     memcpy(at(to), staged.data(), staged.size());

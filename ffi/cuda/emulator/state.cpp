@@ -132,7 +132,8 @@ API const char *adl_emulator_report() {
          ",\"emptyWaits\":" + std::to_string(s.empty_waits) +
          ",\"uploads\":" + std::to_string(s.uploads) +
          ",\"downloads\":" + std::to_string(s.downloads) +
-         ",\"used\":" + std::to_string(s.used) + ",\"pinned\":" +
-         std::to_string(s.pinned.live.size()) + ",\"pending\":" + std::to_string(s.queue.size()) + ",\"fault\":\"" + fault + "\"}";
+         ",\"used\":" + std::to_string(s.used) +
+         ",\"pinned\":" + std::to_string(s.pinned.live.size()) +
+         ",\"pending\":" + std::to_string(s.queue.size()) + ",\"fault\":\"" + fault + "\"}";
   return text.c_str();
 }

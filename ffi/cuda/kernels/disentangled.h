@@ -1,4 +1,4 @@
-/* The shape of disentangled attention, and how keys, positions and relative rows belong together. */
+/* The shape of disentangled attention: its sequences, positions and rows of the tables. */
 #pragma once
 
 #include "device.h"

@@ -11,8 +11,8 @@ struct Sums {
 
 /* Adds the products of rows `first` to `first + ROWS_AT_ONCE * TILE_WARPS` of the tile: a warp
  * takes every eighth. */
-DEVICE void add_rows(Sums &sums, const f32 (*left)[TILE_RANKS], const Gradient<f32> &of, bool aligned,
-                     i32 column, i32 row, i32 end, i32 first) {
+DEVICE void add_rows(Sums &sums, const f32 (*left)[TILE_RANKS], const Gradient<f32> &of,
+                     bool aligned, i32 column, i32 row, i32 end, i32 first) {
   Four x[ROWS_AT_ONCE]; /* read together, so that their latencies overlap */
 #pragma unroll
   for (i32 i = 0; i < ROWS_AT_ONCE; i++) {

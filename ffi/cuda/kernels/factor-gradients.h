@@ -1,7 +1,7 @@
 /*
- * Gradients of the factors of a group of adapters: gradient += scale * diag(e) h^T x, a block a
- * tile and part of the rows. The last block of a tile adds the parts, in order. How a block sums its
- * part is each type's own.
+ * Gradients of the factors of a group of adapters: gradient += scale * diag(e) h^T x. A block sums
+ * a part of the rows of one tile; the last block of a tile to end adds the parts, in order. Each
+ * type sums a part in its own way (sum_part).
  */
 #pragma once
 
@@ -28,20 +28,21 @@ template <class T> struct Gradient {
   f32 *dots;          /* [rank] += scale * sum over rows of left * dots_of */
 };
 
-/* What a block sums: sums of its part of the rows, in shared memory. */
+/* A block's sums over its part of the rows, in shared memory. */
 struct __align__(16) Totals {
   f32 tile[TILE_RANKS][TILE_COLUMNS];
   f32 dots[TILE_RANKS][TILE_WARPS * WARP / TILE_RANKS];
 };
 
-/* Its tile of the gradient. */
+/* A block's tile of the gradient. */
 struct Place {
   i32 first_rank, first_column;
 };
 
 /*
- * Calls set(row, triplet, value) for the elements of H_ROWS rows of `left` from `row` on, 0 past the
- * ends and for pruned triplets, and adds to `dot` their dots: a thread has one triplet of them.
+ * Calls set(row, triplet, value) for the elements of H_ROWS rows of `left` from `row` on, 0 past
+ * the ends and for pruned triplets. Adds their products with dots_of to `dot`, which belongs to the
+ * thread's one triplet.
  */
 template <class T, class Set>
 DEVICE void each_left(f32 &dot, const Gradient<T> &of, Place at, i32 row, i32 end, Set set) {

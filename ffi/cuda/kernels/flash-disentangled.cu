@@ -117,8 +117,8 @@ DEVICE void set_gradients(Scores &scores, Scores &dropped, const Space &space, c
   set_score_gradients(of_keys, scores, dropped, *space.sums, kept, dropout.scale);
 }
 
-/* The two kinds of work of a backward block. Inlined into one kernel they would share addresses in
- * registers, spill what the loops are about, and take twice as long to compile. */
+/* The two kinds of work of a backward block. Inlined into one kernel they would keep shared
+ * addresses in registers, spill their sums and scores, and take twice as long to compile. */
 #define BLOCK_WORK static __device__ __noinline__
 
 /* Sets the rows of dq of a tile of queries, or of dk and dv of a tile of keys. */

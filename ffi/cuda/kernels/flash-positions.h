@@ -1,9 +1,9 @@
 /*
  * The position terms of disentangled attention on tensor cores.
  *
- * A tile is 64 positions of a sequence, whatever tokens have them: between two tiles there are then
- * only 127 differences of positions, and row `window` of a table tile in shared memory is that of
- * one difference. Positions without a token (a mask with holes) are masked rows.
+ * A tile is 64 consecutive positions of a sequence. Two tiles have only 127 differences of
+ * positions, and each row of a table's window in shared memory is the table's row for one of them.
+ * Positions without a token (a mask with holes) are masked rows.
  *
  * A row of the own tile and one of the other meet at window row own - other + 63. 16 rows meet all
  * 64 of the other tile in 79 window rows, so a warp multiplies its 16 rows by 80 of the table and
@@ -126,7 +126,7 @@ DEVICE void add_other_positions(Scores &scores, f32 *products, const bf16 *other
   __syncthreads(); /* the products have been read */
 }
 
-/* This warp's rows of the gradients that store_window lays out. */
+/* A warp's rows of the gradients that store_window lays out. */
 DEVICE bf16 *window_of_warp(f32 *products, i32 of_warp) {
   return reinterpret_cast<bf16 *>(products + of_warp * WARP_ROWS * PITCH);
 }

@@ -28,7 +28,7 @@ template <i32 N> struct Sums {
   f32 of[N][4];
 };
 
-/* A warp's scores of a tile, and what is made of them. */
+/* A warp's 16 rows by 64 columns of scores, and the weights or gradients made of them. */
 typedef Sums<COLUMN_TILES> Scores;
 
 /* A thread's place in its block. */
@@ -37,7 +37,7 @@ struct Place {
 };
 
 /* Read anew wherever it is needed: the compiler would otherwise keep every address that depends on
- * it in a register through all loops, and spill what the loops are about. */
+ * it in a register through all loops, and spill the sums and scores instead. */
 DEVICE Place own_place() {
   const i32 thread = read_thread();
   return {thread % WARP, thread / WARP};

@@ -43,7 +43,7 @@ DEVICE void attend(T *out, f32 *log_sums, const T *q, const T *k, const T *v, co
   if (log_sums && lane() == 0) log_sums[row] = log_sum_exp(sums);
 }
 
-/* Sets a row of dq a warp, and delta [heads, queries] = dout . out, which the keys' gradients need. */
+/* Sets a row of dq a warp, and delta [heads, queries] = dout . out for the gradients of keys. */
 template <class T>
 DEVICE void attend_queries_backward(T *dq, f32 *delta, const T *dout, const T *out,
                                     const f32 *log_sums, const T *q, const T *k, const T *v,

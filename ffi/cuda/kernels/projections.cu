@@ -1,6 +1,6 @@
 /*
- * Products of activations with factors of adapters, of a group of layers at once: h = dropout(x) A^T
- * in forward, and dz B in backward. projections-bf16.cu has them in bf16.
+ * Products of activations with factors of adapters, of a group of layers at once: dropout(x) A^T in
+ * forward, and dz B in backward. projections-bf16.cu has them in bf16.
  */
 #include "triplets.h"
 

@@ -5,7 +5,7 @@
 /* The label of an excluded row. */
 #define IGNORED_LABEL -100
 
-/* The lowest finite float: a class of -infinity leaves it. */
+/* The lowest finite float: the top of no classes, and of classes of -Infinity alone. */
 #define LOWEST -3.402823466e38f
 
 /* Sums over a row of logits + bias. */
@@ -20,14 +20,15 @@ struct ThreadSums {
   f32 top, exponentials, differences, count;
 };
 
-/* Relates the sums to a larger top. */
+/* Makes the sums relative to a larger top. */
 DEVICE void raise_top(ThreadSums &sums, f32 top) {
   sums.exponentials *= expf(sums.top - top);
   sums.differences += sums.count * (sums.top - top);
   sums.top = top;
 }
 
-/* Reads the row once: sums are raised to a thread's new top as it is met, then to the row's. */
+/* Reads the row once: a thread's sums are relative to its largest class so far, in the end to the
+ * row's. */
 DEVICE RowSums sum_row(const f32 *logits, const f32 *bias, i32 classes) {
   ThreadSums own = {LOWEST, 0.0f, 0.0f, 0.0f};
   for (i32 c = threadIdx.x; c < classes; c += blockDim.x) {
