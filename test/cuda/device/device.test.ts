@@ -2,8 +2,9 @@ import { afterAll, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cases } from "../../conformance/cases.ts";
 import { areClose, expectedLosses, LOSSES } from "./losses.ts";
-import { partsFor } from "./parts.ts";
+import { partsFor, SANITIZED } from "./parts.ts";
 import { FILES, type Line, openResults } from "./results.ts";
 import type { Job } from "./run-job.ts";
 import { type Part, runParts } from "./run-parts.ts";
@@ -127,6 +128,11 @@ test("the parts are in order, and their limits add up to nine minutes at most", 
       const script = command.find((word) => word.endsWith(".ts"));
       expect(script === undefined || existsSync(script), command.join(" ")).toBe(true);
     }
+});
+
+test("sanitizers see cases that exist", () => {
+  const names = new Set(cases.map(({ name }) => name));
+  expect(SANITIZED.filter((name) => !names.has(name))).toEqual([]);
 });
 
 test("losses are compared by what the dtype can hold", () => {

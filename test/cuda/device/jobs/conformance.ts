@@ -1,6 +1,7 @@
 /**
- * Every kernel against the reference, at each alignment. `--only add,gemm`: one case of each of
- * these entries. `--quick`: with the kernels of the families that compile fast.
+ * Every kernel against the reference, at each alignment. `--only "add;linears, without rows"`: the
+ * last case of an entry, or the case of a name. `--quick`: with the kernels of the families that
+ * compile fast.
  */
 import { createReferenceBackend } from "../../../../core/backend/reference.ts";
 import { type Case, cases } from "../../../conformance/cases.ts";
@@ -38,9 +39,9 @@ await runAsJob((flags) =>
 
 function chosenCases({ only, small }: Flags): readonly Case[] {
   if (only === undefined) return small ? cases.filter((_, i) => i % SMALL_STEP === 0) : cases;
-  return only.split(",").map((entry) => {
-    const last = cases.findLast((one) => one.entry === entry);
-    if (last === undefined) throw new Error(`no case of the entry ${entry}`);
-    return last;
+  return only.split(";").map((word) => {
+    const found = cases.findLast(({ entry, name }) => entry === word || name === word);
+    if (found === undefined) throw new Error(`neither an entry nor a case is called ${word}`);
+    return found;
   });
 }

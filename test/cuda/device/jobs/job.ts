@@ -22,7 +22,7 @@ export interface Flags {
   readonly dtype: "f32" | "bf16";
   /** Whether to do as little as shows that a job runs: for the emulated device. */
   readonly small: boolean;
-  /** Which of several: a workload, entries of the backend. */
+  /** Which of several: a workload, or entries and cases of the backend. */
   readonly only: string | undefined;
   readonly from: number;
   readonly threads: number | undefined;
