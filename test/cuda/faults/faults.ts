@@ -304,14 +304,14 @@ const randomBits: readonly PlantedFault[] = [
   }),
 ];
 
-/** In the kernels of attention on tensor cores: the cases are those in bf16. */
+/** In the kernels of attention on tensor cores. */
 const inFlash = (
   file: string,
-  { cases, ...fault }: Pick<PlantedFault, "what" | "find" | "replace" | "cases">,
+  fault: Pick<PlantedFault, "what" | "find" | "replace" | "cases">,
 ): PlantedFault => ({
   file: `kernels/${file}`,
-  family: cases.startsWith("disentangled") ? "flash-disentangled" : "flash-multi-head",
-  cases: `bf16 agrees with the reference ${cases}`,
+  family: fault.cases.startsWith("disentangled") ? "flash-disentangled" : "flash-multi-head",
+  test: "conformance-bf16.test.ts",
   ...fault,
 });
 
