@@ -65,8 +65,8 @@ export function resolveDtype(options: Choice, among?: readonly Device[]): RunDTy
 }
 
 /**
- * Throws E_FLAG for a device, dtype or rounding that this version or this machine does not have, and for more
- * threads than it can use; loads no library.
+ * Throws E_FLAG for a device, dtype or rounding that this version or this machine does not have,
+ * and for more threads than it can use; loads no library.
  */
 export function checkBackend(options: Choice, among?: readonly Device[]): void {
   const { dtype, threads = null, tf32 = false } = options;
