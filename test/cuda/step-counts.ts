@@ -157,7 +157,7 @@ async function main(args: readonly string[]) {
         for (const [kernel, count] of Object.entries(kernels))
           console.log(`${String(count).padStart(6)} ${kernel}`);
     }
-  if (args.includes("--write")) writeFileSync(TABLE, `${JSON.stringify(table, null, 1)}\n`);
+  if (args.includes("--write")) writeFileSync(TABLE, `${JSON.stringify(table, null, 2)}\n`);
 }
 
 if (import.meta.main) await main(process.argv.slice(2));
