@@ -121,17 +121,12 @@ async function pickRates(
   options: ComparisonOptions,
 ): Promise<Tuning | undefined> {
   const tuned = arms.filter(({ hasOwnRate }) => !hasOwnRate && options.rates.length > 0);
-  const values = new Map<Job, number>();
+  const values = new Map<string, number>(); // by the run's folder
+  const read = (out: string) => {
+    values.set(out, metricIn(readFinishedRun(out).metrics, subject.metric, out));
+  };
   const jobs = tuned.flatMap((arm) =>
-    options.rates.map((lr) => {
-      const job = tuneJob(arm, lr, options);
-      const finish = async () => {
-        const { metrics } = readFinishedRun(job.out);
-        values.set(whole, metricIn(metrics, subject.metric, job.out));
-      };
-      const whole: Job = { ...job, finish };
-      return { arm, lr, job: whole };
-    }),
+    options.rates.map((lr) => ({ arm, lr, job: tuneJob(arm, lr, options, read) })),
   );
   const started = jobs.map(({ job }) => job);
   const ran = await runJobs(started, options.parallel, options);
@@ -144,10 +139,7 @@ async function pickRates(
   for (const arm of tuned) {
     const tried = jobs
       .filter((one) => one.arm === arm)
-      .map(({ lr, job }) => ({
-        lr,
-        value: values.get(job) ?? null,
-      }));
+      .map(({ lr, job }) => ({ lr, value: values.get(job.out) ?? null }));
     const [best] = bestFirst(tried, subject.isHigherBetter);
     if (best) picked.set(arm, { lr: best.lr, tried });
     else failures.set(arm, { tried });
@@ -158,17 +150,25 @@ async function pickRates(
 const tuneFolder = (out: string, { folder }: Arm, lr: number) =>
   join(out, folder, "tune", `lr-${lr}`);
 
-function tuneJob(arm: Arm, lr: number, { out, tuneFraction }: ComparisonOptions): Job {
+/** `read` reads the finished run from its folder: what it throws is the run's failure. */
+function tuneJob(
+  arm: Arm,
+  lr: number,
+  { out, tuneFraction }: ComparisonOptions,
+  read: (out: string) => void,
+): Job {
+  const folder = tuneFolder(out, arm, lr);
   // As many steps as the whole data take, so that the rate suits that schedule.
   const length = { epochs: null, maxSteps: arm.steps };
   return {
     label: `${arm.name}, learning rate ${lr}`,
     config: { ...arm.config, ...length, lr, tuneFraction },
-    out: tuneFolder(out, arm, lr),
+    out: folder,
+    finish: async () => read(folder),
   };
 }
 
-/** `read` reads the finished run from its folder: what it throws is the run's failure. */
+/** `read` as of `tuneJob`. */
 function seedJob(
   arm: Arm,
   seed: number,

@@ -39,7 +39,7 @@ export async function benchmarksOf(
   if (settings.offline) throw errors.hubUnreachable(where, "HF_HUB_OFFLINE is set", "unset it");
   const client = await openHub(repo, settings, options);
   const commit = await client.commit();
-  const listed = await client.list(commit);
+  const listed = await client.list(commit, "top"); // there may be a million others
   if (listed.every(({ path }) => path !== DECLARATION)) return [];
   const file = `${where}: ${DECLARATION}`;
   return benchmarksIn(await textOf(client, commit, file, settings.timeout, options), file);

@@ -10,8 +10,8 @@ import type { HubSettings } from "./hub-settings.ts";
 export interface HubClient {
   /** The commit that the revision currently resolves to. */
   commit(): Promise<string>;
-  /** All files of the commit. */
-  list(commit: string): Promise<RemoteFile[]>;
+  /** The files of the commit, in the top folder or in all. */
+  list(commit: string, folders: "top" | "all"): Promise<RemoteFile[]>;
   /**
    * The content of a file from byte `from` on: status 206 with that part, or 200 with the whole
    * file.
@@ -85,8 +85,9 @@ export async function openHub(
       if (typeof sha === "string" && isCommit(sha)) return sha;
       throw errors.hub(where, `${hubUrl} returned no commit: ${excerpt(sha)}`);
     },
-    list(commit) {
-      const entries = hub.listFiles({ ...shared, repo, recursive: true, revision: commit });
+    list(commit, folders) {
+      const recursive = folders === "all";
+      const entries = hub.listFiles({ ...shared, repo, recursive, revision: commit });
       return expectHubAnswer(collectFiles(entries, where, 10 * settings.timeout), requests);
     },
     get(commit, path, from) {

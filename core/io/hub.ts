@@ -131,7 +131,7 @@ async function fromHub(
   const where = showRepo(repo);
   const client = await openHub(repo, settings, options);
   const commit = await client.commit();
-  const listed = await client.list(commit);
+  const listed = await client.list(commit, "all");
   const names = listed.map(({ path }) => path);
   const pick = (requested: readonly string[]) => {
     const wanted = new Set(requested);

@@ -5,10 +5,11 @@ import { isCommit, looksLikeRepo } from "../io/hub-repo.ts";
 import type { PeftAdapter } from "../io/peft-adapter.ts";
 import { cardText, CARD } from "../model/adapter-card.ts";
 import { ADAPTER_FACTS } from "../io/peft.ts";
-import { type AdapterFacts, factsJson, type TrainedDataset } from "../model/adapter-facts.ts";
+import { type AdapterFacts, factsJson } from "../model/adapter-facts.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import { tokenizerFiles } from "../text/save-tokenizer.ts";
 import type { PreparedRun } from "./prepare.ts";
+import { trainedDataset } from "./trained-dataset.ts";
 
 /** The step that saved weights are from, and their metrics by validation split. */
 export interface SavedAt {
@@ -104,20 +105,9 @@ function factsOf(
       initialRanks: target?.initTotalRank ?? 0,
       // A budget of parameters has no target in ranks.
       targetRanks: target?.budget.unit === "parameters" ? saved : (target?.targetTotalRank ?? 0),
-      dataset: datasetOf(run),
+      dataset: trainedDataset(config, run.hub),
       mainMetric: run.spec.defaultMetric,
       metrics,
     },
   };
-}
-
-/** The data set on the hub: the one given by name, or the task's own; undefined for local files. */
-function datasetOf({ config, hub }: PreparedRun): TrainedDataset | undefined {
-  const { data, evalData, evalFraction, limit } = config;
-  const wholeSplits = evalData === null && evalFraction === null && limit === null;
-  if (data === null) return hub && { ...hub, wholeSplits };
-  const [name = "", configuration] = data.split(":");
-  const [id = name] = name.split("@");
-  if (isAbsolute(data) || !looksLikeRepo(id)) return undefined;
-  return { id, config: configuration ?? (id === hub?.id ? hub.config : undefined), wholeSplits };
 }

@@ -19,7 +19,10 @@ import {
 
 const kernelsDir = join(import.meta.dir, "kernels");
 
-/** Object files of the program's own kernels: an edit recompiles one, a release those of other levels. */
+/**
+ * Object files of the program's own kernels: an edit recompiles one, a release those of other
+ * levels.
+ */
 export const OBJECTS = join(nativeDir, "objects");
 
 /** Hint for a library that does not load. */

@@ -37,11 +37,11 @@ export async function compile(
 ): Promise<string> {
   if (libraries.length === 0) return "";
   const { from, flags, linkFlags } = options;
-  const scratch = mkdtempSync(join(options.scratch, "tmp."));
-  const run = (...args: string[]) => runCompiler([...compiler.command, ...flags, ...args], from);
   const recipe = [...compiler.command, compiler.version, ...flags];
   const cache =
     options.objects === undefined ? undefined : openObjectCache(options.objects, from, recipe);
+  const scratch = mkdtempSync(join(options.scratch, "tmp."));
+  const run = (...args: string[]) => runCompiler([...compiler.command, ...flags, ...args], from);
   const link = async ({ to, units }: LibraryUnits, objects: Objects) => {
     const own = units.flatMap((unit) => objects.get(keyOf(unit)) ?? []);
     const parts = settledValues(await Promise.allSettled(own));

@@ -20,39 +20,45 @@ const STALE_MS = 3_600_000; // parts that killed processes left
 export interface ObjectCache {
   /** Copies a unit's object file to `path`; false if there is none, or it is damaged. */
   fetch(unit: CompileUnit, path: string): boolean;
-  /** Adds a unit's object file. Does nothing where the folder can't be written to. */
+  /**
+   * Adds the object file of a unit that `fetch` did not find, unless its source or a header has
+   * changed since then. Does nothing where the folder can't be written to.
+   */
   keep(unit: CompileUnit, path: string): void;
   /** Removes all but the most recently used files. */
   prune(limit?: number): void;
 }
 
 /**
- * Opens the object files in `dir`. They are named by a hash of `recipe` (compiler and common flags),
- * all headers in `from`, the source and the unit's own flags, and by a hash of their content, so that
- * a torn file is not used. Safe beside other processes: files appear whole, and are copied at use.
+ * Opens the object files in `dir`. They are named by a hash of `recipe` (compiler and common
+ * flags), all headers in `from`, the source and the unit's own flags, and by a hash of their
+ * content, so that a torn file is not used. Safe beside other processes: files appear whole, and
+ * are copied at use.
  */
 export function openObjectCache(dir: string, from: string, recipe: readonly string[]): ObjectCache {
-  const headers = readdirSync(from)
-    .filter((name) => name.endsWith(".h"))
-    .toSorted();
-  const common = JSON.stringify([recipe, headers.map((name) => [name, textOf(from, name)])]);
-  const keyOf = ({ source, flags }: CompileUnit) =>
-    digest(JSON.stringify([common, source, textOf(from, source), flags]));
+  const headers = hashHeaders(from);
+  const keyOf = ({ source, flags }: CompileUnit, common = headers) =>
+    digest(JSON.stringify([recipe, common, source, textOf(from, source), flags]));
+  const missing = new Map<CompileUnit, string>();
 
   return {
     fetch(unit, path) {
       const key = keyOf(unit);
-      const name = filesIn(dir).find((each) => each.startsWith(key) && each.endsWith(".o"));
-      const content = name === undefined ? undefined : readWhole(join(dir, name));
-      if (name === undefined || content === undefined) return false;
-      if (name !== nameOf(key, content)) return false;
-      writeFileSync(path, content);
-      return true;
+      for (const name of filesIn(dir).filter((each) => each.startsWith(key))) {
+        const content = readWhole(join(dir, name));
+        if (content === undefined || name !== nameOf(key, content)) continue;
+        writeFileSync(path, content);
+        return true;
+      }
+      missing.set(unit, key);
+      return false;
     },
     keep(unit, path) {
       try {
+        const key = keyOf(unit, hashHeaders(from));
+        if (key !== missing.get(unit)) return; // which text was compiled is not known
         const content = readFileSync(path);
-        const file = join(dir, nameOf(keyOf(unit), content));
+        const file = join(dir, nameOf(key, content));
         mkdirSync(dir, { recursive: true });
         writeFileSync(`${file}.${process.pid}`, content);
         renameSync(`${file}.${process.pid}`, file);
@@ -74,7 +80,11 @@ function prune(dir: string, limit: number): void {
   const stale = byAge.filter(
     ({ name, time }) => !name.endsWith(".o") && Date.now() - time > STALE_MS,
   );
-  for (const { path } of [...objects.slice(limit), ...stale]) rmSync(path, { force: true });
+  try {
+    for (const { path } of [...objects.slice(limit), ...stale]) rmSync(path, { force: true });
+  } catch {
+    // a folder that can't be written to
+  }
 }
 
 /** The file's content, which thereby counts as used; undefined if another process has removed it. */
@@ -94,6 +104,11 @@ function filesIn(dir: string): string[] {
   } catch {
     return []; // nothing was compiled yet
   }
+}
+
+function hashHeaders(dir: string): string {
+  const names = readdirSync(dir).filter((name) => name.endsWith(".h"));
+  return digest(JSON.stringify(names.toSorted().map((name) => [name, textOf(dir, name)])));
 }
 
 const textOf = (dir: string, name: string) => readFileSync(join(dir, name), "utf8");

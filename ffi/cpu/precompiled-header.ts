@@ -14,8 +14,8 @@ const sharedFlags = (flags: readonly string[]) => flags.filter((flag) => !flag.s
 /**
  * Returns a function that precompiles the kernels' system headers for a unit's flags, once for all
  * units that share them, and returns the flags that include them: none where too few of `units`
- * would gain, or where it fails. Object files are the same with and without. GCC alone: it ignores a
- * precompiled header that does not fit, clang stops.
+ * would gain, or where it fails. Object files are the same with and without. GCC alone: it ignores
+ * a precompiled header that does not fit, clang stops.
  */
 export function precompiledHeaders(
   compiler: Compiler,

@@ -24,7 +24,7 @@ export async function nativeFiles(scratch: string): Promise<Map<string, string>>
     for (const [name, path] of (await device.embeddedFiles?.(scratch)) ?? []) files.set(name, path);
   }
   for (const [name, path] of files)
-    if (path.includes(".so")) files.set(name, stripped(path, scratch));
+    if (/\.so(\.\d+)*$/.test(path)) files.set(name, stripped(path, scratch));
   return files;
 }
 

@@ -1,4 +1,7 @@
-/** Preloaded into a program: at its end, the most memory that it had resident (MiB) is written to the file that PEAK_FILE names. */
+/**
+ * Preloaded into a program: at its end, its peak memory beside code (MiB) is written to the file
+ * that PEAK_FILE names.
+ */
 import { writeFileSync } from "node:fs";
 import { peakMemoryBesideCode } from "../../core/process-memory.ts";
 

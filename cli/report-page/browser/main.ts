@@ -4,6 +4,7 @@ import type * as Vega from "vega";
 import type { expressionInterpreter as Interpreter } from "vega-interpreter";
 import type * as VegaLite from "vega-lite";
 import type { Frame, HeatMapRun, PageData } from "./page-data.ts";
+import { type Panelled, sizedChart } from "./sized-chart.ts";
 
 declare const vega: typeof Vega;
 declare const vegaLite: typeof VegaLite;
@@ -13,13 +14,6 @@ const source = document.querySelector("#report-data")?.textContent ?? "{}";
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by page.ts
 const data = JSON.parse(source) as PageData;
 const views = new Map<string, Vega.View>();
-
-/** What the specification of a chart in panels says of them: see charts/panels.ts. */
-interface Panelled {
-  readonly spec?: object;
-  readonly facet?: { readonly header: object };
-  readonly usermeta?: { readonly panels: { readonly width: number; readonly sides: number } };
-}
 
 /** Draws a chart as wide as its place, and again whenever that changes. */
 async function draw(id: string, spec: Panelled): Promise<void> {
@@ -37,6 +31,7 @@ async function draw(id: string, spec: Panelled): Promise<void> {
       if (!spec.usermeta) return view.width(now).resize().runAsync();
       view.finalize();
       view = await drawn(place, spec, now);
+      views.set(id, view);
       return view;
     };
     drawing = drawing.then(redraw);
@@ -45,7 +40,7 @@ async function draw(id: string, spec: Panelled): Promise<void> {
 
 async function drawn(place: HTMLElement, spec: Panelled, width: number): Promise<Vega.View> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the chart's own file
-  const whole = { ...spec, ...sizes(spec, width) } as VegaLite.TopLevelSpec;
+  const whole = sizedChart(spec, width) as VegaLite.TopLevelSpec;
   const compiled = vegaLite.compile(whole).spec;
   // The page's policy forbids `eval`: expressions are interpreted.
   const options = { ast: true };
@@ -55,16 +50,6 @@ async function drawn(place: HTMLElement, spec: Panelled, width: number): Promise
   // Its place is an image with a label, and has no other content for a screen reader.
   place.querySelector("svg")?.setAttribute("aria-hidden", "true");
   return view;
-}
-
-/** The width of a chart, or the columns of its panels and theirs. */
-function sizes({ spec, facet, usermeta }: Panelled, width: number): object {
-  if (!usermeta) return { width };
-  const { panels } = usermeta;
-  const columns = Math.max(2, Math.floor(width / panels.width));
-  const inner = Math.floor(width / columns) - panels.sides;
-  const header = { ...facet?.header, labelLimit: inner + panels.sides / 2 };
-  return { columns, facet: { ...facet, header }, spec: { ...spec, width: inner } };
 }
 
 const widthOf = (place: HTMLElement) => Math.floor(place.clientWidth);

@@ -1,11 +1,11 @@
 import { type RankFrames, rankFrames } from "../rank-frames.ts";
+import { sizedChart } from "../browser/sized-chart.ts";
 import type { ReportedRun } from "../read-run.ts";
 import { budgetChart } from "./budget.ts";
 import type { Chart } from "./chart.ts";
 import { curveCharts } from "./curves.ts";
 import { heatMap } from "./heat-map.ts";
 import { metricCharts } from "./metrics.ts";
-import { panelsAt } from "./panels.ts";
 import { moduleRankChart } from "./module-ranks.ts";
 import { timeChart } from "./time.ts";
 import { importanceChart, singularChart } from "./triplets.ts";
@@ -56,10 +56,10 @@ export const everyChart = ({ metrics, training, ranks, time }: ReportCharts): re
 
 /** A chart's whole specification at a size in pixels; without a width the page's script adds it. */
 export function sized({ spec, height }: Chart, width: number | undefined): object {
-  if (spec["facet"] !== undefined) return width === undefined ? spec : panelsAt(spec, width);
+  const whole = width === undefined ? spec : sizedChart(spec, width);
+  if (spec["facet"] !== undefined) return whole;
   return {
-    ...spec,
-    ...(width === undefined ? {} : { width }),
+    ...whole,
     height,
     autosize: { type: "fit-x", contains: "padding" },
   };

@@ -30,18 +30,9 @@ export function inPanels(chart: Chart, lines: ChartLines): Chart {
   };
 }
 
-/** The specification of panels, as many in a row as fit a width in pixels. */
-export function panelsAt(spec: Spec, width: number): Spec {
-  const columns = Math.max(2, Math.floor(width / PANEL_WIDTH));
-  const inner = Math.floor(width / columns) - SIDES;
-  const header = { ...HEADER, labelLimit: inner + SIDES / 2 };
-  const facet = { ...Object(spec["facet"]), header };
-  return { ...spec, columns, facet, spec: { ...Object(spec["spec"]), width: inner } };
-}
-
 // --- internal ---
 
-/** Pixels; the page makes as many columns of panels as fit, and widens them to its width. */
+/** Pixels; browser/sized-chart.ts makes as many columns of panels as fit, and widens them. */
 const [PANEL_HEIGHT, PANEL_WIDTH] = [90, 230];
 /** Room beside a panel: the gap to the next one, and its share of the axis. */
 const SIDES = 36;

@@ -203,7 +203,7 @@ const all: readonly RunLine[] = readFileSync(path, "utf8")
 const dtypes = distinct(all.map(({ dtype }) => dtype));
 for (const dtype of dtypes) {
   const ofDtype = all.filter((line) => line.dtype === dtype);
-  const ofInitialRank = ofDtype.filter((line) => line.rank === 8);
+  const ofInitialRank = ofDtype.filter(({ rank, isTuning }) => rank === 8 && !isTuning);
   for (const rank of [4, 2, 1]) {
     const lines = ofDtype.filter((line) => line.rank === rank);
     if (lines.length === 0) continue;

@@ -271,10 +271,11 @@ static int attend_split_block(const head_group *g, const workspace *w, const key
   split_multiply(rows, count, dim, split->dout, dim, split->v_transposed, dim, w->dscores, stride,
                  SPLIT_ROWS, 0);
   softmax_block(s, &g->pair, w, t, first, rows, keys);
+  const uint32_t factor = (uint32_t)adl_min(q.largest, held->k.largest);
   for (int j = 0; j < count; j += SPLIT_KEYS) {
     const int some = (int)adl_min(count - j, SPLIT_KEYS);
     split_value_gradients(split, w->probs, stride, rows, dim, j, some);
-    if (split_score_gradients(split, w->dscores, stride, rows, dim, j, some, depth, held->k, dq,
+    if (split_score_gradients(split, w->dscores, stride, rows, dim, j, some, depth, factor, dq,
                               add || j > 0))
       continue;
     load_plain_keys(s, w, keys_of, held);

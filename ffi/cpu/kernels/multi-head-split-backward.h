@@ -52,18 +52,18 @@ ADL_INLINE void add_key_sums(int rows, int dim, int j, int keys, const uint16_t 
 
 /*
  * For `keys` held keys from key j on, a multiple of SPLIT_KEYS, of `held`: adds to dq [rows, dim],
- * or sets it unless `add`; adds to dk. Returns 0, having done nothing, if the gradients have no
- * split.
+ * or sets it unless `add`; adds to dk. `largest_factor`: the largest element of q or of k, whichever
+ * is smaller, as the bits of a float. Returns 0, having done nothing, if the gradients have no split.
  */
 static int split_score_gradients(const split_workspace *w, const float *dscores, int64_t stride,
-                                 int rows, int dim, int j, int keys, int held, split_range k,
-                                 float *dq, int add) {
+                                 int rows, int dim, int j, int keys, int held,
+                                 uint32_t largest_factor, float *dq, int add) {
   split_range range;
   split_left(w->panel, dscores + j, stride, rows, keys, &range);
   /* Small gradients may be flushed where others of the panel are large enough to hide it. */
   const int largest = split_exponent(range.largest);
   if (range.largest != 0 &&
-      (largest >= 60 || largest < -90 || largest + split_exponent(k.largest) < -90))
+      (largest >= 60 || largest < -90 || largest + split_exponent(largest_factor) < -90))
     return 0;
   split_multiply(rows, dim, keys, w->panel, keys, split_at(w->k, j), held, dq, padded_depth(dim),
                  SPLIT_ROWS, add);

@@ -150,7 +150,9 @@ export function fakeHub(
 
   const list = (url: URL) => {
     const page = Number(url.searchParams.get("page") ?? 0);
-    const all = Object.entries(repo.files).map(([path, file]) => ({
+    const isDeep = url.searchParams.get("recursive") === "true";
+    const listed = Object.entries(repo.files).filter(([path]) => isDeep || !path.includes("/"));
+    const all = listed.map(([path, file]) => ({
       type: "file",
       path,
       size: file.bytes.length,

@@ -27,7 +27,8 @@ const FAKE = `
   case "$*" in *"$FAILS"*) echo "error: it can't" >&2; exit 1 ;; esac
   case "$*" in *warned.c*) echo "warning: of no use" >&2 ;; esac
   while [ "$1" != -o ]; do case "$1" in *.[co]) input="$input $(cat "$1")" ;; esac; shift; done
-  echo "$input" >"$2"`;
+  echo "$input" >"$2"
+  case "$input" in " earlier") echo later >edited.c ;; esac`;
 
 const root = mkdtempSync(join(tmpdir(), "adalora-compile-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -92,6 +93,13 @@ describe("object files that a build keeps", () => {
     expect((await build()).warnings).toContain("of no use");
     const again = await build({ to: "elsewhere" });
     expect([again.compiled, again.warnings]).toEqual([["warned.c"], "warning: of no use\n"]);
+  });
+
+  test("are not those of a source that is edited while it is compiled", async () => {
+    write("edited.c", "earlier");
+    expect((await build()).library).toEqual(["earlier", "one", "two"]);
+    const again = await build();
+    expect([again.compiled, again.library]).toEqual([["edited.c"], ["later", "one", "two"]]);
   });
 
   test("do without a folder that can't be written to", async () => {

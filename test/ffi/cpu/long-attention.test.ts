@@ -114,6 +114,13 @@ describe.skipIf(cpu === undefined)(
       expectSameBehaviour(inputsOf(0, 1e-36));
     });
 
+    test("products of small gradients and small queries or keys keep their precision", () => {
+      const inputs = inputsOf(0, 1e-19);
+      const small = (x: Float64Array) => x.map((value) => Math.fround(value * 1e-13));
+      expectSameBehaviour({ ...inputs, q: small(inputs.q) });
+      expectSameBehaviour({ ...inputs, k: small(inputs.k) });
+    });
+
     test.each([
       ["q", NaN],
       ["k", Infinity],

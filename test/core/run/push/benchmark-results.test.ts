@@ -32,8 +32,12 @@ const declare = (yaml: string) => {
   Object.assign(hub.repo.files, { "data.csv": text("a"), "eval.yaml": text(yaml) });
 };
 
-test("a data set without a declaration gets none", async () => {
+test("a data set without a declaration gets none, and the files in its folders are not listed", async () => {
+  const parts = Array.from({ length: 9 }, (_, i) => [`data/${i}.parquet`, text("a")]);
+  Object.assign(hub.repo.files, Object.fromEntries(parts));
+  hub.requests.length = 0;
   expect(await results()).toBeUndefined();
+  expect(hub.requests.filter(({ path }) => path.includes("/tree/"))).toHaveLength(1);
 });
 
 test("each declared task of the evaluated configuration and split gets the main metric", async () => {

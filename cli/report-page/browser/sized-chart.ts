@@ -1,0 +1,24 @@
+/** What the specification of a chart in panels says of them: see charts/panels.ts. */
+export interface Panelled {
+  readonly spec?: object;
+  readonly facet?: { readonly header: object };
+  readonly usermeta?: {
+    readonly panels: {
+      /** The least width of a panel in pixels. */
+      readonly width: number;
+      /** Pixels beside a panel that its plot does not fill. */
+      readonly sides: number;
+    };
+  };
+}
+
+/** A chart's specification at a width in pixels, with as many columns of panels as fit. */
+export function sizedChart(chart: Panelled, width: number): object {
+  const { spec, facet, usermeta } = chart;
+  if (!usermeta) return { ...chart, width };
+  const { panels } = usermeta;
+  const columns = Math.max(2, Math.floor(width / panels.width));
+  const inner = Math.floor(width / columns) - panels.sides;
+  const header = { ...facet?.header, labelLimit: inner + panels.sides / 2 };
+  return { ...chart, columns, facet: { ...facet, header }, spec: { ...spec, width: inner } };
+}
