@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 
-/** A process that runs, by its number. */
+/** The ID of a running process, or this one. */
 type Pid = number | "self";
 
 /**
@@ -17,11 +17,11 @@ export function peakResidentMemory(pid: Pid = "self"): number | undefined {
 }
 
 /**
- * Peak memory in bytes of a process without its code: peakResidentMemory less the pages of the
- * program's and the libraries' files. The system shares those and may take them back, and how many
- * are resident depends on the state of its page cache, by 25 MB and more.
+ * Peak memory in bytes of a process, excluding its code: peakResidentMemory minus the pages of the
+ * program's and the libraries' files that are resident now. The system shares and reclaims those,
+ * and their number varies with its page cache, by 25 MB and more.
  */
-export function peakMemoryBesideCode(pid: Pid = "self"): number | undefined {
+export function peakMemoryWithoutCode(pid: Pid = "self"): number | undefined {
   const peak = peakResidentMemory(pid);
   try {
     return peak === undefined ? undefined : peak - residentCode(pid);
@@ -32,7 +32,7 @@ export function peakMemoryBesideCode(pid: Pid = "self"): number | undefined {
 
 const LIBRARY = /\.(so[.\d]*|node)$/;
 
-/** Bytes of resident pages of code files that the process has not changed. */
+/** Bytes of resident, unmodified pages of code files. */
 function residentCode(pid: Pid): number {
   const program = readlinkSync(`/proc/${pid}/exe`);
   let bytes = 0;

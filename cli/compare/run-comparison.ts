@@ -168,7 +168,7 @@ function tuneJob(
   };
 }
 
-/** `read` as of `tuneJob`. */
+/** `read`: as in `tuneJob`. */
 function seedJob(
   arm: Arm,
   seed: number,

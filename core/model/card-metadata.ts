@@ -68,7 +68,7 @@ function modelIndex(
   { metrics, dataset, method }: TrainingFacts,
   pipeline: string,
 ): readonly string[] {
-  // Of a part of a data set, or of a local file, no number stands as the data set's own.
+  // Metrics of a part of a data set, or of a local file, must not pass as the data set's own.
   const evaluated = dataset?.wholeSplits === true ? dataset : undefined;
   const results = Object.entries(metrics).flatMap(([split, values]) => {
     const finite = Object.entries(values).filter(([, value]) => Number.isFinite(value));

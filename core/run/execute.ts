@@ -5,7 +5,7 @@ import { zeroStart } from "../adalora/starts/zero.ts";
 import { errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { configToJson } from "../config/run-config.ts";
-import { peakMemoryBesideCode } from "../process-memory.ts";
+import { peakMemoryWithoutCode } from "../process-memory.ts";
 import { classesBySplit, type Evaluation, intervalsBySplit } from "../tasks/task.ts";
 import { removeCheckpoint, stepsIn } from "../train/checkpoint.ts";
 import { totalSeconds } from "../train/clock.ts";
@@ -157,7 +157,7 @@ async function trainInto(
     metric: setup.options.metric,
     seconds: totalSeconds(outcome.time),
     environment,
-    peakMemory: { process: peakMemoryBesideCode(), buffers: backend.memory().peak },
+    peakMemory: { process: peakMemoryWithoutCode(), buffers: backend.memory().peak },
   };
   if (outcome.stoppedBy !== "interrupt") {
     writeResults(out, backend, run, loaded.trainer, result);

@@ -17,7 +17,7 @@ export interface RunNeeds {
   readonly weights: number;
   /** Peak backend allocation during the largest training step or evaluation batch. */
   readonly training: number;
-  /** Peak of the memory that the device counts; on the CPU that of the process beside its code. */
+  /** Peak of the memory that the device counts; on the CPU the process's, excluding its code. */
   readonly memory: number;
   /** Size of one checkpoint. */
   readonly checkpoint: number;

@@ -38,7 +38,7 @@ export type Environment = Readonly<Record<string, string | number | null>>;
 
 /** Peak memory in bytes. */
 export interface PeakMemory {
-  /** Of the process, beside pages of code files; undefined where the system does not tell. */
+  /** Of the process, excluding its code; undefined where the system does not tell. */
   readonly process: number | undefined;
   /** The backend's buffers. */
   readonly buffers: number;

@@ -2,7 +2,7 @@ import type { Device, RunDType } from "../../core/device.ts";
 import { hostMemory } from "../../core/host-memory.ts";
 import { bf16Refusal } from "./isa.ts";
 
-/** Heaps of Bun and of this program, and the code that oneDNN generates; no pages of code files. */
+/** Heaps of Bun and this program, and the code that oneDNN generates; no pages of code files. */
 const PROGRAM = 84 * 2 ** 20;
 
 const types = (dtype: RunDType) => ({ activation: dtype, master: "f32" }) as const;

@@ -1,10 +1,10 @@
 /**
- * Preloaded into a program: at its end, its peak memory beside code (MiB) is written to the file
- * that PEAK_FILE names.
+ * Preloaded into a program: at its end, its peak memory without code (MiB) is written to the
+ * file that PEAK_FILE names.
  */
 import { writeFileSync } from "node:fs";
-import { peakMemoryBesideCode } from "../../core/process-memory.ts";
+import { peakMemoryWithoutCode } from "../../core/process-memory.ts";
 
 process.on("exit", () => {
-  writeFileSync(process.env["PEAK_FILE"]!, String(peakMemoryBesideCode()! / 2 ** 20));
+  writeFileSync(process.env["PEAK_FILE"]!, String(peakMemoryWithoutCode()! / 2 ** 20));
 });

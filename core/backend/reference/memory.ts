@@ -1,7 +1,7 @@
 import type { MemoryModel } from "../../device.ts";
 import { createCountingBackend, elementBytes } from "../counting.ts";
 
-/** Heaps of Bun and of this program, whose code then computes; no pages of code files. */
+/** Heaps of Bun and this program, with JavaScript's compiled kernels; no pages of code files. */
 const PROGRAM = 96 * 2 ** 20;
 
 /**
