@@ -38,7 +38,7 @@ test("--memory that nothing fits into is refused by plan and by run", async () =
     const { code, stderr } = await run([command, ...training(flags).slice(1)]);
     expect([code, stderr]).toEqual([
       1,
-      expect.stringMatching(/--memory 1M is too little: one example at a time .* needs \d+ MiB/),
+      expect.stringMatching(/--memory 1M is too little: one example at a time .* needs [\d.]+ MiB/),
     ]);
   }
 });

@@ -39,7 +39,7 @@ describe("a run on the reference backend", () => {
       validation loss                   0.6314
       majority class                    0.5000
       best step                         24
-      peak memory                       N MiB, 129 MiB predicted
+      peak memory                       N MiB, 96.7 MiB predicted
       time                              N s, N s predicted
 
       class             precision  recall      f1  rows  as 1  as 2
