@@ -1,5 +1,5 @@
 import { errors } from "../errors.ts";
-import { readChunk } from "./hub-body.ts";
+import { readBody } from "./hub-body.ts";
 import { type HubClient, openHub } from "./hub-client.ts";
 import { type ClientOptions, expectHubAnswer } from "./hub-fetch.ts";
 import { parseRepo, showRepo } from "./hub-repo.ts";
@@ -54,22 +54,12 @@ async function textOf(
   timeout: number,
   options: ClientOptions,
 ): Promise<string> {
-  const { body, url } = await client.get(commit, DECLARATION, 0);
-  const reader = body?.getReader();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const endpoint = new URL(url).origin;
-  const next = () =>
-    expectHubAnswer(readChunk(reader!, timeout), { where: file, endpoint, options });
-  for (let chunk = reader && (await next()); chunk !== undefined; chunk = await next()) {
-    size += chunk.length;
-    if (size > MAX_BYTES) {
-      await reader?.cancel();
-      throw errors.hub(file, `is larger than ${MAX_BYTES} bytes`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
+  const response = await client.get(commit, DECLARATION, 0);
+  const body = readBody(response, { bytes: MAX_BYTES, timeout }, () =>
+    errors.hub(file, `is larger than ${MAX_BYTES} bytes`),
+  );
+  const { origin: endpoint } = new URL(response.url);
+  return (await expectHubAnswer(body, { where: file, endpoint, options })).toString("utf8");
 }
 
 function benchmarksIn(text: string, file: string): readonly Benchmark[] {

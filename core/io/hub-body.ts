@@ -1,4 +1,4 @@
-import { errors } from "../errors.ts";
+import { type AdaloraError, errors } from "../errors.ts";
 
 /** What a JSON answer of the hub may take. */
 export interface BodyLimits {
@@ -32,9 +32,27 @@ export async function readChunk(
  */
 export async function withReadBody(
   response: Response,
-  { bytes: limit, timeout }: BodyLimits,
+  limits: BodyLimits,
   where: string,
 ): Promise<Response> {
+  const body = await readBody(response, limits, () =>
+    errors.hub(where, `an answer has more than ${limits.bytes} bytes`),
+  );
+  const { status, headers } = response;
+  const kept = new Headers(headers);
+  for (const name of ["Content-Encoding", "Content-Length"]) kept.delete(name);
+  return new Response(body, { status, headers: kept });
+}
+
+/**
+ * The bytes of a body, within limits. Throws the error that `tooLong` makes for a longer body, a
+ * TimeoutError for a slower one.
+ */
+export async function readBody(
+  response: Response,
+  { bytes: limit, timeout }: BodyLimits,
+  tooLong: () => AdaloraError,
+): Promise<Buffer<ArrayBuffer>> {
   const reader = response.body?.getReader();
   const chunks: Uint8Array[] = [];
   const deadline = performance.now() + 4 * timeout;
@@ -45,14 +63,11 @@ export async function withReadBody(
       const chunk = reader && (await readChunk(reader, Math.max(0, left)));
       if (chunk === undefined) break;
       size += chunk.length;
-      if (size > limit) throw errors.hub(where, `an answer has more than ${limit} bytes`);
+      if (size > limit) throw tooLong();
       chunks.push(chunk);
     }
   } finally {
     await reader?.cancel().catch(() => undefined);
   }
-  const { status, headers } = response;
-  const kept = new Headers(headers);
-  for (const name of ["Content-Encoding", "Content-Length"]) kept.delete(name);
-  return new Response(Buffer.concat(chunks), { status, headers: kept });
+  return Buffer.concat(chunks);
 }
