@@ -10,6 +10,7 @@ import type {
   LinearKernels,
   LinearsShape,
 } from "../kernels/linears.ts";
+import { columnsOf, wholeOf } from "./increments.ts";
 
 /**
  * Groups of linear layers made of a backend's other entries, member by member: forward in order,
@@ -38,11 +39,12 @@ export const composedLinears: LinearKernels = {
 function forward(
   backend: Backend,
   x: Buffer,
-  { weight, bias, outputs, increments, activation, z, y }: LinearForward,
+  member: LinearForward,
   { rows, inputs }: LinearsShape,
 ): void {
+  const { weight, bias, outputs, increments, activation, z, y } = member;
   backend.gemm(x, weight, z, { m: rows, n: outputs, k: inputs, transB: true });
-  const whole = wholeOf(increments, outputs);
+  const whole = wholeOf(member);
   if (whole) {
     projectDown(backend, x, whole, { rows, inputs });
     const activated = activation && { kind: activation, buffer: y };
@@ -57,12 +59,6 @@ function forward(
     backend.addLowRank(columns, productOf(increment), undefined, shape);
   }
   if (activation) backend.activate(activation, z, y);
-}
-
-/** The only increment, if it covers all outputs: bias and activation then join its kernel. */
-function wholeOf<T extends LinearIncrement>(increments: readonly T[], outputs: number) {
-  const [first] = increments;
-  return first?.cols === outputs ? first : undefined;
 }
 
 /** h = dropout(x) A^T. */
@@ -80,15 +76,6 @@ function projectDown(
 const productOf = ({ h, e, b, scale, rank }: LinearIncrement) =>
   ({ h, e, scale, factor: b, transposed: true, rank }) as const;
 
-function columnsOf(
-  backend: Backend,
-  buffer: Buffer,
-  { start, cols }: LinearIncrement,
-  { rows, outputs }: { rows: number; outputs: number },
-): Buffer {
-  return backend.view(buffer, start, rows === 0 ? 0 : (rows - 1) * outputs + cols);
-}
-
 /**
  * dx gets the frozen product before the increment of a whole layer, but after those of a fused
  * layer's parts: swapping either would change a run's bits.
@@ -105,7 +92,7 @@ function backward(
     invariant(z, "an activation's gradient needs z");
     backend.activationBackward(activation, z, dy, dz);
   }
-  const whole = wholeOf(increments, outputs);
+  const whole = wholeOf(member);
   if (whole || increments.length === 0) {
     baseBackward(backend, x, member, dx, shape);
     if (whole) incrementBackward(backend, x, { dz, stride: outputs }, whole, dx?.buffer, shape);

@@ -1,10 +1,10 @@
 import type { Backend, Buffer } from "../../../core/backend.ts";
+import { columnsOf, wholeOf } from "../../../core/backend/increments.ts";
 import { invariant } from "../../../core/errors.ts";
 import type {
   Accumulator,
   LinearBackward,
   LinearForward,
-  LinearIncrement,
   LinearIncrementBackward,
   LinearKernels,
   LinearsShape,
@@ -41,23 +41,6 @@ export function linearsKernels(launcher: Launcher, products: Products): LinearKe
 }
 
 // --- internal ---
-
-type Member = Pick<LinearForward, "outputs"> & { readonly increments: readonly LinearIncrement[] };
-
-/** The only increment, if it covers all outputs: bias and activation then join its kernel. */
-const wholeOf = ({ increments, outputs }: Member) =>
-  increments.length === 1 && increments[0]!.cols === outputs ? increments[0] : undefined;
-
-/** The columns of a member's matrix that an increment adds to. */
-function columnsOf(
-  backend: Backend,
-  buffer: Buffer,
-  { start, cols }: LinearIncrement,
-  { rows, outputs }: { rows: number; outputs: number },
-): Buffer {
-  if (start === 0 && cols === outputs) return buffer;
-  return backend.view(buffer, start, cols === 0 ? 0 : (rows - 1) * outputs + cols);
-}
 
 /** z = x W^T, and the bias unless the increment's kernel adds it. */
 function multiply(
