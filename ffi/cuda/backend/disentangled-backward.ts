@@ -1,11 +1,11 @@
-import type { Buffer } from "../../../core/backend.ts";
-import type { DisentangledInputs, DisentangledShape } from "../../../core/kernels/attention.ts";
+import type { DisentangledShape } from "../../../core/kernels/attention.ts";
 import { CudaBuffer, elements, type KernelType, optionalTarget, target } from "../buffer.ts";
 import { type Arg, blocksOf, i32, type Launcher } from "../launcher.ts";
 import { ATTENTION_BLOCK, BLOCK_ROWS, longestOf } from "./attention-blocks.ts";
 import {
   blocksOfEach,
   contentArgs,
+  type DisentangledBackward,
   launchSequences,
   positionArgs,
   queryRowsOf,
@@ -16,14 +16,8 @@ import {
 import { dropoutArgs } from "./dropout.ts";
 import { WARP } from "./launches.ts";
 
-/** Operands and results of one call. */
-interface Call {
-  readonly dout: Buffer;
-  readonly inputs: DisentangledInputs;
-  readonly saved: Buffer;
-  readonly out: Buffer;
-  readonly grads: DisentangledInputs;
-  readonly shape: DisentangledShape;
+/** One call, with activations of `type`. */
+interface Call extends DisentangledBackward {
   readonly type: KernelType;
 }
 

@@ -1,3 +1,4 @@
+import type { Buffer } from "../../../core/backend.ts";
 import type { DisentangledInputs, DisentangledShape } from "../../../core/kernels/attention.ts";
 import {
   elements,
@@ -8,6 +9,16 @@ import {
 } from "../buffer.ts";
 import { type Arg, blocksOf, f32, i32, type Launcher } from "../launcher.ts";
 import { ATTENTION_BLOCK, attentionShared, BLOCK_ROWS, longestOf } from "./attention-blocks.ts";
+
+/** What backward reads and sets. */
+export interface DisentangledBackward {
+  readonly dout: Buffer;
+  readonly inputs: DisentangledInputs;
+  readonly saved: Buffer;
+  readonly out: Buffer;
+  readonly grads: DisentangledInputs;
+  readonly shape: DisentangledShape;
+}
 
 /** Rows of q and out; each sequence has a row even without tokens when queries are first tokens. */
 export const queryRowsOf = ({ packing, queries }: DisentangledShape) =>

@@ -4,6 +4,7 @@ import { CudaBuffer, elements, optionalTarget, target } from "../buffer.ts";
 import { type Arg, blocksOf, i32, type Launcher } from "../launcher.ts";
 import {
   contentArgs,
+  type DisentangledBackward,
   positionArgs,
   queryRowsOf,
   savedLength,
@@ -62,21 +63,11 @@ export function flashDisentangled(
   ]);
 }
 
-/** What backward reads and sets. */
-export interface FlashBackward {
-  readonly dout: Buffer;
-  readonly inputs: DisentangledInputs;
-  readonly saved: Buffer;
-  readonly out: Buffer;
-  readonly grads: DisentangledInputs;
-  readonly shape: DisentangledShape;
-}
-
 /** Sets the gradients in two launches, with at most `scratch` floats of it if one group fits. */
 export function flashDisentangledBackward(
   launcher: Launcher,
   scratch: number,
-  { dout, inputs, saved, out, grads, shape }: FlashBackward,
+  { dout, inputs, saved, out, grads, shape }: DisentangledBackward,
 ): void {
   const { packing, heads, headDim, relativeRows } = shape;
   const size = sizesOf(shape);

@@ -93,13 +93,4 @@ DEVICE void project(f32 *h, const bf16 *x, i32 stride, const f32 *factor, i32 tr
   store_sums(h, sums, block_row, rows, first_rank, rank);
 }
 
-/* Products of a group: a matrix a block z. */
-KERNEL void project_bf16(GROUPED(f32 *) h, GROUPED(const bf16 *) x, GROUPED(i32) stride,
-                         GROUPED(const f32 *) factor, GROUPED(i32) cols, GROUPED(i32) rank,
-                         i32 transposed, i32 rows, GROUPED(u32) threshold, GROUPED(f32) scale,
-                         GROUPED(u32) key0, GROUPED(u32) key1, GROUPED(u32) step,
-                         GROUPED(u32) site) {
-  const i32 i = (i32)blockIdx.z;
-  project(h.of[i], x.of[i], stride.of[i], factor.of[i], transposed, rows, cols.of[i], rank.of[i],
-          Dropout{threshold.of[i], scale.of[i], key0.of[i], key1.of[i], step.of[i], site.of[i]});
-}
+KERNEL void project_bf16(PROJECT_PARAMETERS(bf16)) { PROJECT(project); }

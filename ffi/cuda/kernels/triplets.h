@@ -71,3 +71,16 @@ DEVICE Four load_dropped(const T *row, i32 col, i32 cols, bool aligned, const Dr
   for (i32 i = 0; i < 4; i++) x.of[i] = rounded<T>(x.of[i] * factors.of[i]);
   return x;
 }
+
+/* Parameters of a kernel that projects a group: a matrix a block z. */
+#define PROJECT_PARAMETERS(T)                                                                     \
+  GROUPED(f32 *) h, GROUPED(const T *) x, GROUPED(i32) stride, GROUPED(const f32 *) factor,       \
+      GROUPED(i32) cols, GROUPED(i32) rank, i32 transposed, i32 rows, GROUPED(u32) threshold,     \
+      GROUPED(f32) scale, GROUPED(u32) key0, GROUPED(u32) key1, GROUPED(u32) step,                \
+      GROUPED(u32) site
+
+/* Its body. */
+#define PROJECT(project)                                                                          \
+  const i32 i = (i32)blockIdx.z;                                                                  \
+  project(h.of[i], x.of[i], stride.of[i], factor.of[i], transposed, rows, cols.of[i], rank.of[i], \
+          Dropout{threshold.of[i], scale.of[i], key0.of[i], key1.of[i], step.of[i], site.of[i]})
