@@ -1,6 +1,8 @@
 /* Operands and products of split.h. */
 #include "split.h"
 
+#include "amx-config.h"
+
 /* The terms of 16 floats, each in the upper halves of lanes. */
 typedef struct {
   __m512i term[SPLIT_TERMS];
@@ -140,19 +142,9 @@ void split_transpose(uint16_t *to, const uint16_t *from, int rows, int depth) {
   }
 }
 
-/* Palette 1 with eight tiles of 16 rows of 64 bytes. A static constant, because GCC 12 does not
- * know that the instruction reads more than 8 bytes. */
-static const struct {
-  uint8_t palette, start, reserved[14];
-  uint16_t bytes[16];
-  uint8_t rows[16];
-} config = {.palette = 1,
-            .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-            .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+void split_begin(void) { amx_begin(); }
 
-void split_begin(void) { _tile_loadconfig(&config); }
-
-void split_end(void) { _tile_release(); }
+void split_end(void) { amx_end(); }
 
 typedef struct {
   int steps; /* tiles along the depth */

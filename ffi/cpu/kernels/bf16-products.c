@@ -16,19 +16,11 @@ typedef struct {
 
 #ifdef __AMX_BF16__
 
-/* Palette 1 with eight tiles of 16 rows of 64 bytes. A static constant, because GCC 12 does not
- * know that the instruction reads more than 8 bytes. */
-static const struct {
-  uint8_t palette, start, reserved[14];
-  uint16_t bytes[16];
-  uint8_t rows[16];
-} config = {.palette = 1,
-            .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-            .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+#include "amx-config.h"
 
-void begin_products(void) { _tile_loadconfig(&config); }
+void begin_products(void) { amx_begin(); }
 
-void end_products(void) { _tile_release(); }
+void end_products(void) { amx_end(); }
 
 /* Load, zero and store tile register t: tile (i, j) of C, (i, p) of A, (p, j) of B. */
 #define TILE_START(t, i, j)                                                                        \

@@ -218,13 +218,6 @@ static int attend_windows(const head_group *g, const workspace *w, const key_ten
   return held.to;
 }
 
-/* The keys that a sequence without a window holds. */
-typedef struct {
-  key_range keys;
-  int plain;        /* whether k, k_transposed and v_transposed are set */
-  split_range k, v; /* of the split operands */
-} held_keys;
-
 static void load_plain_keys(const multi_head_shape *s, const workspace *w, const key_tensors *t,
                             held_keys *held) {
   if (!held->plain) load_keys(s, w, t, held->keys);

@@ -202,13 +202,6 @@ static void extend_softmax(running_softmax *running, float *row, int from, int t
   if (before < top) multiply_row(out, dim, correction);
 }
 
-/* The keys that a long sequence holds. */
-typedef struct {
-  key_range keys;
-  int plain;        /* whether k_transposed and v are set */
-  split_range k, v; /* of k_split and v_split */
-} held_keys;
-
 static void load_plain_keys(const multi_head_shape *s, const workspace *w, const tensors *t,
                             held_keys *held) {
   if (!held->plain) load_keys(s, w, t, held->keys);

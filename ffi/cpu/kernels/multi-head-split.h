@@ -36,6 +36,13 @@ ADL_INLINE void multi_head_end(const multi_head_shape *s, int keys) {
     end_products();
 }
 
+/* The keys that a sequence without a window holds. */
+typedef struct {
+  key_range keys;
+  int plain;        /* whether the operands of products in float are set */
+  split_range k, v; /* of the split operands */
+} held_keys;
+
 /* Allocates a split operand. */
 ADL_INLINE uint16_t *attention_alloc_split(float **memory, int64_t rows, int64_t depth) {
   return (uint16_t *)attention_alloc(memory, split_floats(rows, depth));
