@@ -30,7 +30,7 @@ interface Skip {
 const ALIGNMENTS: readonly Alignment[] = ["odd", "aligned", "mixed"];
 
 /** What of a backend is tested. */
-interface ConformanceOptions {
+export interface ConformanceOptions {
   /** Cases that the backend does not pass, and why. */
   readonly skip?: readonly Skip[];
   /** Only the cases with these names. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, test } from "bun:test";
 import { createEmulatedBackend, type EmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
 import type { Alignment } from "../conformance/bench.ts";
 import { cases } from "../conformance/cases.ts";
-import { runConformance } from "../conformance/run.ts";
+import { type ConformanceOptions, runConformance } from "../conformance/run.ts";
 import { available } from "../helpers/available.ts";
 
 /** Set by all-orders.ts, which tests what takes too long for every run of the tests. */
@@ -39,13 +39,13 @@ export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
   const conform = (
     orders: string,
     isChosen: (name: string, index: number) => boolean,
-    alignments: readonly Alignment[],
-    prepare: (call: "first" | "repeated") => void,
+    options: Pick<ConformanceOptions, "alignments" | "alternate" | "prepare">,
   ) => {
     const only = cases.flatMap(({ name }, i) => (isChosen(name, i) ? [name] : []));
-    const alternate = orders !== "both orders" || alignments.length > 1;
-    describe(`under ${orders}`, () =>
-      runConformance(backend, { only, alignments, alternate, prepare }));
+    describe(`under ${orders}`, () => runConformance(backend, { ...options, only }));
+  };
+  const once = (alignment: Alignment, prepare: () => void) => {
+    return { alignments: [alignment], alternate: true, prepare };
   };
   if (isThorough) {
     for (const order of ORDERS)
@@ -54,19 +54,26 @@ export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
           conform(
             `order ${order}, ${early ? "early" : "late"}, ${alignment}`,
             () => true,
-            [alignment],
-            under(order, early),
+            once(alignment, under(order, early)),
           );
     return;
   }
   if (dtype === "f32") {
-    conform("both orders", (name) => !LARGE.test(name), ["odd"], both);
-    conform("the second order", (name) => LARGE.test(name), ["odd"], second);
+    conform("both orders", (name) => !LARGE.test(name), { alignments: ["odd"], prepare: both });
+    conform("the second order", (name) => LARGE.test(name), once("odd", second));
     return;
   }
   const isOnce = (name: string) => ATTENTION.test(name);
   const isLate = (name: string, index: number) => LARGE.test(name) || index % 2 === 1;
-  conform("both orders", (name) => !isOnce(name), ["odd", "aligned"], both);
-  conform("the first order", (name, i) => isOnce(name) && !isLate(name, i), ["odd"], first);
-  conform("the second order", (name, i) => isOnce(name) && isLate(name, i), ["aligned"], second);
+  conform("both orders", (name) => !isOnce(name), {
+    alignments: ["odd", "aligned"],
+    alternate: true,
+    prepare: both,
+  });
+  conform("the first order", (name, i) => isOnce(name) && !isLate(name, i), once("odd", first));
+  conform(
+    "the second order",
+    (name, i) => isOnce(name) && isLate(name, i),
+    once("aligned", second),
+  );
 }

@@ -29,7 +29,7 @@ export async function checkItems(flags: Flags, open: () => Promise<Opened>): Pro
   let isOk = true;
   for (let from = flags.from; ;) {
     const { code, next } = await checkInChild(from);
-    if (code === SKIPPED) process.exit(SKIPPED); // it has said why
+    if (code === SKIPPED) process.exit(SKIPPED); // the child printed the reason
     isOk &&= code === 0;
     if (code !== LOST || next <= from) return isOk;
     from = next;
