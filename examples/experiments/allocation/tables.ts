@@ -11,6 +11,9 @@ import { readFileSync } from "node:fs";
 import { pairedDifference, spreadOf } from "../../../cli/compare/statistics.ts";
 import type { RunLine } from "./collect.ts";
 
+/** LoRA of the arms' initial rank, which trains as many parameters as they do. */
+const costly = "lora:rank=initial";
+
 /** Runs whose differences from each other answer a question of the page. */
 const questions: readonly (readonly [arm: string, baseline: string])[] = [
   ["adalora", "lora"],
@@ -23,12 +26,15 @@ const questions: readonly (readonly [arm: string, baseline: string])[] = [
   ["adalora:start=lora", "uniform:start=lora"],
   ["adalora:start=lora", "random:start=lora"],
   ["adalora:start=lora", "lora-cut"],
+  ["adalora:start=lora", "svd-lora:start=lora"],
   ["adalora:start=lora", "adalora"],
-  ["lora:rank=8", "lora"],
-  ["adalora", "lora:rank=8"],
-  ["adalora:start=lora", "lora:rank=8"],
-  ["uniform:start=lora", "lora:rank=8"],
-  ["lora-cut", "lora:rank=8"],
+  ["adalora:lr-e=0.02", "adalora"],
+  ["adalora:start=lora", "adalora:lr-e=0.02"],
+  [costly, "lora"],
+  ["adalora", costly],
+  ["adalora:start=lora", costly],
+  ["uniform:start=lora", costly],
+  ["lora-cut", costly],
 ];
 
 /** Mean ± standard deviation of the metric in points, and the number of seeds. */
@@ -157,22 +163,39 @@ function rates(lines: readonly RunLine[]): string {
 }
 
 /**
- * LoRA of the arms' initial rank, which trains as many parameters as they do: at the learning rate
- * of the LoRA of their final rank, or else with its own in its name.
+ * The runs of an average rank and those of LoRA at its arms' initial rank, named apart. Runs at
+ * another rate than the one that was picked for their arm have it in their name.
  */
-function atInitialRank(loras: readonly RunLine[], finals: readonly RunLine[]): RunLine[] {
-  return loras.map((line) => {
-    const { task, rank, lr } = line;
-    const same = finals.some((one) => one.task === task && one.arm === "lora" && one.lr === lr);
-    return { ...line, arm: `lora:rank=${rank}${same ? "" : `:lr=${lr}`}` };
-  });
+function finalsOf(rank: number, lines: readonly RunLine[]): RunLine[] {
+  const tuning = lines.filter(({ isTuning }) => isTuning);
+  const initial = rank === 4 ? 8 : 4;
+  return lines
+    .filter((line) => !line.isTuning && (line.rank === rank || isLoraOf(initial, line)))
+    .map((line) => {
+      const picked =
+        pickedRate(line, tuning) ?? (line.rank === 8 ? loraRate(line, lines) : line.lr);
+      const arm = line.rank === rank ? line.arm : costly;
+      return picked === line.lr ? { ...line, arm } : { ...line, arm: `${arm}:lr=${line.lr}` };
+    });
 }
+
+const isLoraOf = (rank: number, { rank: own, arm }: RunLine) => own === rank && arm === "lora";
+
+/** The rate with the best score on held-out rows; undefined if none was picked at this rank. */
+function pickedRate({ task, rank, arm }: RunLine, tuning: readonly RunLine[]): number | undefined {
+  const tried = tuning.filter((one) => one.task === task && one.rank === rank && one.arm === arm);
+  return tried.toSorted((a, b) => b.value - a.value)[0]?.lr;
+}
+
+/** LoRA of rank 8 has the rate that was picked for rank 4. */
+const loraRate = ({ task }: RunLine, lines: readonly RunLine[]) =>
+  lines.find((one) => one.task === task && isLoraOf(4, one) && !one.isTuning)?.lr;
 
 /** Arms in the order of the questions. */
 function armsIn(lines: readonly RunLine[]): string[] {
   const order = ["lora", ...distinct(questions.map(([arm]) => arm))];
-  const found = distinct(lines.map(({ arm }) => arm));
-  return found.toSorted((a, b) => order.indexOf(a) - order.indexOf(b));
+  const placeOf = (arm: string) => (order.includes(arm) ? order.indexOf(arm) : order.length);
+  return distinct(lines.map(({ arm }) => arm)).toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -200,17 +223,14 @@ const all: readonly RunLine[] = readFileSync(path, "utf8")
   .trim()
   .split("\n")
   .map((line) => JSON.parse(line));
-const dtypes = distinct(all.map(({ dtype }) => dtype));
-for (const dtype of dtypes) {
+for (const dtype of distinct(all.map((line) => line.dtype))) {
   const ofDtype = all.filter((line) => line.dtype === dtype);
-  const ofInitialRank = ofDtype.filter(({ rank, isTuning }) => rank === 8 && !isTuning);
   for (const rank of [4, 2, 1]) {
-    const lines = ofDtype.filter((line) => line.rank === rank);
-    if (lines.length === 0) continue;
-    const pruned = lines.filter(({ isTuning }) => !isTuning);
-    const finals = rank === 4 ? [...pruned, ...atInitialRank(ofInitialRank, pruned)] : pruned;
+    if (!ofDtype.some((line) => line.rank === rank)) continue;
+    const finals = finalsOf(rank, ofDtype);
+    const tuning = ofDtype.filter((line) => line.rank === rank && line.isTuning);
     print(`## Average rank ${rank}, ${dtype}`, scores(finals));
     print(differences(finals, inPoints), differences(finals, inLoss));
-    print(costs(finals), rates(lines.filter(({ isTuning }) => isTuning)));
+    print(costs(finals), rates(tuning));
   }
 }
