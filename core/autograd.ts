@@ -124,9 +124,12 @@ export class Tape {
   /** Removes a buffer from the current scope; false if it is not one of its buffers. */
   #leaveScope(buffer: Buffer): boolean {
     const scope = this.#scope;
-    const at = scope?.lastIndexOf(buffer) ?? -1; // most are dropped soon
-    if (at >= 0) scope?.splice(at, 1);
-    return at >= 0;
+    if (!scope) return false;
+    const at = scope.lastIndexOf(buffer); // most are dropped soon
+    if (at < 0) return false;
+    const last = scope.pop()!;
+    if (at < scope.length) scope[at] = last;
+    return true;
   }
 
   /** Adds a node, whose `keep` buffers then live until its backward has run. */
@@ -160,12 +163,18 @@ export class Tape {
     this.#backend.upload(start, [seed]);
     gradients.set(loss, start);
     for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
-      const douts = node.outs.map((out) => gradients.get(out));
-      for (const out of node.outs) gradients.delete(out);
+      const douts: (Buffer | undefined)[] = [];
+      let isReached = false;
+      for (const out of node.outs) {
+        const dout = gradients.get(out);
+        gradients.delete(out);
+        douts.push(dout);
+        isReached ||= dout !== undefined;
+      }
       if ("rerun" in node) {
         const [dout] = douts;
         if (dout) gradients.set(this.#restore(node), dout);
-      } else if (douts.some((dout) => dout !== undefined)) this.#runNode(node, douts, gradients);
+      } else if (isReached) this.#runNode(node, douts, gradients);
       for (const buffer of node.keep) this.#references.release(buffer);
     }
     for (const rest of gradients.values()) this.#references.release(rest);
@@ -182,12 +191,11 @@ export class Tape {
     douts: readonly (Buffer | undefined)[],
     gradients: Map<Tensor, Buffer>,
   ): void {
-    this.scope(() =>
-      backward(
-        douts,
-        inputs.map((input) => this.#sink(input, gradients)),
-      ),
-    );
+    this.scope(() => {
+      const sinks: Sink[] = [];
+      for (const input of inputs) sinks.push(this.#sink(input, gradients));
+      backward(douts, sinks);
+    });
     for (const dout of douts) if (dout) this.#references.release(dout);
   }
 

@@ -3,7 +3,12 @@ import type { Buffer } from "../backend.ts";
 import { errors, invariant } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { ActivationKind, Dropout } from "../kernels/elementwise.ts";
-import type { LinearBackward, LinearForward } from "../kernels/linears.ts";
+import type {
+  LinearBackward,
+  LinearForward,
+  LinearIncrement,
+  LinearIncrementBackward,
+} from "../kernels/linears.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkActivation } from "./activation.ts";
 
@@ -53,26 +58,26 @@ export function linears<const Members extends readonly LinearMember[]>(
   x: Tensor,
   members: Members,
 ): OutputsOf<Members> {
-  for (const member of members) checkMember(x, member);
-  const rows = x.shape[0] ?? 0;
-  const layers = members.map((member) => prepare(pass, x, member));
-  const shape = { rows, inputs: x.shape[1] ?? 0 };
-  pass.backend.linears(
-    x.buffer,
-    layers.map(({ call }) => call),
-    shape,
-  );
-  const outs = layers.map(({ member, call, recording }) => {
-    const outputs = member.weight.shape[0] ?? 0;
-    return { shape: [rows, outputs], buffer: call.y, requiresGrad: recording };
-  });
+  const [rows, inputs] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
+  const layers: Layer[] = [];
+  const calls: LinearForward[] = [];
+  const outs: Tensor[] = [];
+  for (const member of members) {
+    checkMember(x, member);
+    const layer = prepare(pass, x, member);
+    const { call, recording } = layer;
+    layers.push(layer);
+    calls.push(call);
+    outs.push({ shape: [rows, call.outputs], buffer: call.y, requiresGrad: recording });
+  }
+  pass.backend.linears(x.buffer, calls, { rows, inputs });
   record(pass, x, layers, outs);
   // What backward reads has a reference of the node.
-  for (const { call } of layers) {
+  for (const call of calls) {
     for (const { h } of call.increments) pass.tape.drop(h);
     if (call.z !== call.y) pass.tape.drop(call.z);
   }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` forgets the length
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a list forgets the length
   return outs as unknown as OutputsOf<Members>;
 }
 
@@ -94,20 +99,25 @@ function prepare(pass: ForwardPass, x: Tensor, member: LinearMember): Layer {
   const [rows, outputs] = [x.shape[0] ?? 0, weight.shape[0] ?? 0];
   const recording = pass.tape.recording && (x.requiresGrad || isTrained(member));
   const z = pass.allocate(rows * outputs);
-  const call = {
-    weight: weight.buffer,
-    bias: bias?.buffer,
-    outputs,
-    increments: increments.map(({ a, e, b, scale = 1, dropout, start = 0 }) => {
-      const rank = a.shape[0] ?? 0;
-      const h = pass.allocateMaster(rows * rank);
-      const [cols, factors] = [b.shape[0] ?? 0, { a: a.buffer, e: e?.buffer, b: b.buffer }];
-      return { ...factors, scale, rank, dropout, start, cols, h };
-    }),
-    activation,
-    z,
-    y: activation && recording ? pass.allocate(rows * outputs) : z,
-  };
+  const called: LinearIncrement[] = [];
+  for (const { a, e, b, scale = 1, dropout, start = 0 } of increments) {
+    const [rank, cols] = [a.shape[0] ?? 0, b.shape[0] ?? 0];
+    const h = pass.allocateMaster(rows * rank);
+    called.push({
+      a: a.buffer,
+      e: e?.buffer,
+      b: b.buffer,
+      scale,
+      rank,
+      dropout,
+      start,
+      cols,
+      h,
+    });
+  }
+  const y = activation && recording ? pass.allocate(rows * outputs) : z;
+  const [w, added] = [weight.buffer, bias?.buffer];
+  const call = { weight: w, bias: added, outputs, increments: called, activation, z, y };
   const readsX = recording && (increments.length > 0 || weight.requiresGrad);
   return { member, call, recording, readsX };
 }
@@ -127,41 +137,39 @@ const isTrained = ({ weight, bias, increments = [] }: LinearMember) =>
   bias?.requiresGrad === true ||
   increments.some(({ a, e, b }) => a.requiresGrad || e?.requiresGrad || b.requiresGrad);
 
-/** Buffers that backward reads. */
-function keptBy(x: Tensor, layers: readonly Layer[]): Buffer[] {
-  const kept = layers.some(({ readsX }) => readsX) ? [x.buffer] : [];
-  for (const { call } of layers) {
-    for (const { h } of call.increments) kept.push(h);
-    if (call.z !== call.y) kept.push(call.z);
-  }
-  return kept;
-}
-
+/** Records the node of the layers that have a backward pass, if any. */
 function record(
   pass: ForwardPass,
   x: Tensor,
   layers: readonly Layer[],
   outs: readonly Tensor[],
 ): void {
-  const recorded = layers.filter(({ recording }) => recording);
-  if (recorded.length === 0) return;
+  const recorded: Layer[] = [];
   const inputs: (Tensor | undefined)[] = [x];
-  const firsts = recorded.map(({ member }) => {
-    const first = inputs.length;
-    addTensors(member, inputs);
-    return first;
-  });
-  const readsX = recorded.some((layer) => layer.readsX);
+  /** The index of each recorded layer's first tensor. */
+  const firsts: number[] = [];
+  const keep: Buffer[] = [];
+  let readsX = false;
+  for (const layer of layers) {
+    if (!layer.recording) continue;
+    recorded.push(layer);
+    firsts.push(inputs.length);
+    addTensors(layer.member, inputs);
+    addKept(layer.call, keep);
+    readsX ||= layer.readsX;
+  }
+  if (recorded.length === 0) return;
+  if (readsX) keep.push(x.buffer);
   pass.tape.record({
     op: "linears",
     inputs,
     outs: outs.filter(({ requiresGrad }) => requiresGrad),
-    keep: keptBy(x, recorded),
+    keep,
     backward(douts, sinks) {
       const calls: LinearBackward[] = [];
-      for (const [i, layer] of recorded.entries()) {
+      for (let i = 0; i < recorded.length; i++) {
         const dy = douts[i];
-        if (dy) calls.push(backwardCall(pass, layer, dy, sinks, firsts[i]!));
+        if (dy) calls.push(backwardCall(pass, recorded[i]!, dy, sinks, firsts[i]!));
       }
       const dx = sinks[0];
       const target = dx?.needed ? dx.accumulate() : undefined;
@@ -169,6 +177,12 @@ function record(
       pass.backend.linearsBackward(readsX ? x.buffer : undefined, calls, target, shape);
     },
   });
+}
+
+/** Adds the buffers that a layer's backward reads, besides x. */
+function addKept({ increments, z, y }: LinearForward, keep: Buffer[]): void {
+  for (const { h } of increments) keep.push(h);
+  if (z !== y) keep.push(z);
 }
 
 /** Where a gradient is added; undefined where none is needed. */
@@ -183,25 +197,24 @@ function backwardCall(
   first: number,
 ): LinearBackward {
   const { weight, outputs, activation, z, y } = call;
-  return {
-    weight,
-    outputs,
-    activation,
-    z: z === y ? undefined : z,
-    dy,
-    dz: activation ? pass.tape.inPlaceOf(dy) : dy,
-    dweight: targetOf(sinks[first]),
-    dbias: targetOf(sinks[first + 1]),
-    increments: call.increments.map((increment, i) => {
-      const at = first + 2 + 3 * i;
-      const [da, de, db] = [targetOf(sinks[at]), targetOf(sinks[at + 1]), targetOf(sinks[at + 2])];
-      return { ...increment, da, de, db };
-    }),
-  };
+  const dz = activation ? pass.tape.inPlaceOf(dy) : dy;
+  const dweight = targetOf(sinks[first]);
+  const dbias = targetOf(sinks[first + 1]);
+  const increments: LinearIncrementBackward[] = [];
+  let at = first + 2;
+  for (const { a, e, b, scale, rank, dropout, start, cols, h } of call.increments) {
+    const da = targetOf(sinks[at]);
+    const de = targetOf(sinks[at + 1]);
+    const db = targetOf(sinks[at + 2]);
+    increments.push({ a, e, b, scale, rank, dropout, start, cols, h, da, de, db });
+    at += 3;
+  }
+  const read = z === y ? undefined : z;
+  return { weight, outputs, increments, activation, z: read, dy, dz, dweight, dbias };
 }
 
 function checkMember(x: Tensor, { weight, bias, increments = [], activation }: LinearMember): void {
-  const [outputs = 0, inputs] = weight.shape;
+  const [outputs, inputs] = [weight.shape[0] ?? 0, weight.shape[1]];
   if (x.shape.length !== 2 || weight.shape.length !== 2 || x.shape[1] !== inputs) {
     throw errors.shape("linear", "x must be [N, in] for a weight of [out, in]", { x, weight });
   }
@@ -223,7 +236,7 @@ function checkDisjoint(increments: readonly Increment[]): void {
 }
 
 function checkIncrement(x: Tensor, weight: Tensor, { a, e, b, start }: Increment): void {
-  const [[outputs = 0], [rank], [cols = 0]] = [weight.shape, a.shape, b.shape];
+  const [outputs, rank, cols] = [weight.shape[0] ?? 0, a.shape[0], b.shape[0] ?? 0];
   if (a.shape[1] !== x.shape[1]) throw errors.shape("linear", "A must be [r, in]", { x, A: a });
   if (e && e.shape[0] !== rank) throw errors.shape("linear", "E must be [r, 1]", { A: a, E: e });
   const fits = start === undefined ? cols === outputs : start + cols <= outputs;
