@@ -3,9 +3,9 @@
  *
  *   bun examples/experiments/allocation/tables.ts runs.jsonl sst2,stsb
  *
- * Differences are paired by task and seed; pooled over tasks every pair counts once, in points of
- * its own metric: over all tasks, and over those named. The intervals are those of `adalora
- * compare`.
+ * Differences are paired by task, average rank and seed; pooled over tasks every pair counts once,
+ * in points of its own metric: over all tasks, and over those named. The intervals are those of
+ * `adalora compare`.
  */
 import { readFileSync } from "node:fs";
 import { pairedDifference, spreadOf } from "../../../cli/compare/statistics.ts";
@@ -83,9 +83,7 @@ function differences(lines: readonly RunLine[], compared: Compared): string {
       lines
         .filter((line) => line.arm === arm && line.task === task)
         .flatMap((line) => {
-          const other = lines.find(
-            (one) => one.arm === baseline && one.task === task && one.seed === line.seed,
-          );
+          const other = lines.find((one) => one.arm === baseline && isPair(one, line));
           return other ? [[valueOf(line), valueOf(other)] as const] : [];
         });
     const cells = [...tasks.map((task) => [task]), tasks, some].map((those) =>
@@ -98,6 +96,9 @@ function differences(lines: readonly RunLine[], compared: Compared): string {
     rows.filter((row) => row.slice(1).some((cell) => cell !== "")),
   );
 }
+
+const isPair = (one: RunLine, { task, rank, seed }: RunLine) =>
+  one.task === task && one.rank === rank && one.seed === seed;
 
 function difference(
   pairs: readonly (readonly [number, number])[],
@@ -175,16 +176,22 @@ function finalsOf(rank: number, lines: readonly RunLine[]): RunLine[] {
       const picked =
         pickedRate(line, tuning) ?? (line.rank === 8 ? loraRate(line, lines) : line.lr);
       const arm = line.rank === rank ? line.arm : costly;
-      return picked === line.lr ? { ...line, arm } : { ...line, arm: `${arm}:lr=${line.lr}` };
+      return { ...line, rank, arm: picked === line.lr ? arm : `${arm}:lr=${line.lr}` };
     });
 }
 
 const isLoraOf = (rank: number, { rank: own, arm }: RunLine) => own === rank && arm === "lora";
 
+/** Arms that took the rate of `adalora:start=lora` where they were not tuned themselves. */
+const followers = ["uniform:start=lora", "random:start=lora"];
+
 /** The rate with the best score on held-out rows; undefined if none was picked at this rank. */
-function pickedRate({ task, rank, arm }: RunLine, tuning: readonly RunLine[]): number | undefined {
-  const tried = tuning.filter((one) => one.task === task && one.rank === rank && one.arm === arm);
-  return tried.toSorted((a, b) => b.value - a.value)[0]?.lr;
+function pickedRate(line: RunLine, tuning: readonly RunLine[]): number | undefined {
+  const here = tuning.filter(({ task, rank }) => task === line.task && rank === line.rank);
+  const own = here.filter(({ arm }) => arm === line.arm);
+  const follows = own.length === 0 && followers.includes(line.arm);
+  const tried = follows ? here.filter(({ arm }) => arm === "adalora:start=lora") : own;
+  return tried.toSorted((one, other) => other.value - one.value)[0]?.lr;
 }
 
 /** LoRA of rank 8 has the rate that was picked for rank 4. */
@@ -233,4 +240,7 @@ for (const dtype of distinct(all.map((line) => line.dtype))) {
     print(differences(finals, inPoints), differences(finals, inLoss));
     print(costs(finals), rates(tuning));
   }
+  const low = [2, 1].flatMap((rank) => finalsOf(rank, ofDtype));
+  if (!ofDtype.some(({ rank }) => rank < 4)) continue;
+  print(`## Average ranks 2 and 1 together, ${dtype}`, differences(low, inPoints));
 }
