@@ -102,6 +102,7 @@ function otherParts(choice: Choice): readonly Part[] {
     { name: "conformance f32", seconds: 60, jobs: [f32!] },
     { name: "conformance bf16", seconds: 60, jobs: [bf16!] },
     { name: "goldens", seconds: 60, jobs: inBoth("goldens") },
+    { name: "cusolver", seconds: 30, jobs: [job(choice, "cusolver")] },
     { name: "benchmark", seconds: 90, jobs: benchmarks },
     { name: "peft", seconds: 90, jobs: [peft(choice)] },
     { name: "profile", seconds: 20, jobs: profiles },
