@@ -66,5 +66,5 @@ async function solverFinding(): Promise<Finding> {
     return `${version}, ${path}; singular values of inspect, export and --from`;
   });
   if (ok) return { what, ok, found };
-  return { what, ok: true, found: `optional: singular values are the CPU's: ${found}` };
+  return { what, ok: true, found: `optional; singular values are computed on the CPU: ${found}` };
 }

@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createEmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
 import { available } from "../helpers/available.ts";
-import { commandTest, type Ended, lossesIn } from "./command.ts";
+import type { Ended } from "../helpers/run-here.ts";
+import { commandTest, lossesIn } from "./command.ts";
 
 const { reason } = await available(async () => {
   const { backend } = await createEmulatedBackend();
@@ -40,16 +41,14 @@ test.skipIf(reason !== undefined)(
 /** `inspect`, `export` and a run that starts from a LoRA say where singular values come from. */
 async function expectSingularValues(adapter: string) {
   const line = "singular values: cuSOLVER 12.2 on cuda:0\n";
-  const inspected = ["reference", "cuda-host"].map((device) =>
-    run(["inspect", adapter, "--json", "--device", device]),
-  );
-  const [onCpu, onDevice] = await Promise.all(inspected);
-  expect([onCpu!.stderr, onDevice!.stderr]).toEqual(["", line]);
+  const inspected = (device: string) => run(["inspect", adapter, "--json", "--device", device]);
+  const [onCpu, onDevice] = [await inspected("reference"), await inspected("cuda-host")];
+  expect([onCpu.stderr, onDevice.stderr]).toEqual(["", line]);
   const values = ({ stdout }: Ended): number[] =>
     JSON.parse(stdout).modules.flatMap(
       (module: { readonly singularValues: readonly number[] }) => module.singularValues,
     );
-  expect(values(onDevice!)).toEqual(values(onCpu!).map((value) => expect.closeTo(value, 10)));
+  expect(values(onDevice)).toEqual(values(onCpu).map((value) => expect.closeTo(value, 10)));
   const lora = path("lora");
   const words = ["export", adapter, "--to", "lora", "--canonical", "-o", lora];
   const exported = await run([...words, "--device", "cuda-host"]);
