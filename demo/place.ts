@@ -13,41 +13,54 @@ import { demoTokenizerJson } from "./tokenizer.ts";
 /** Seed and sizes of the task's data. */
 const data = { seed: 3, sizes: { train: 8000, validation: 1000 } };
 
+/**
+ * The hash of the data's files. It names their folder, so that they are drawn, which takes a second,
+ * only where they are not in the cache. A test compares it with the files.
+ */
+export const DATA_HASH = "3e35274340e59a95";
+
+type NamedFile = readonly [name: string, content: string | Uint8Array];
+
 /** The folder of the demo's pretrained model, which is part of the program, in the user's cache. */
 export function demoModel(): string {
-  return cachedFolder("model", [
+  const files: readonly NamedFile[] = [
     ["config.json", JSON.stringify(demoModelConfig(), null, 2)],
     ["tokenizer.json", JSON.stringify(demoTokenizerJson())],
     ["model.safetensors", readFileSync(weights)],
+  ];
+  return cachedFolder(`model-${hashOf(files)}`, () => files);
+}
+
+/** The folder of the demo's data, drawn if needed: train.tsv and validation.tsv. */
+export const demoData = (): string => cachedFolder(`data-${DATA_HASH}`, drawData);
+
+/** Draws the files of the demo's data. */
+export const drawData = (): readonly NamedFile[] =>
+  Object.entries(drawSplits(drawStatement, data)).map(([name, rows]) => [
+    `${name}.tsv`,
+    toTsv(rows),
   ]);
-}
 
-/** The folder of the demo's data, generated if needed: train.tsv and validation.tsv. */
-export function demoData(): string {
-  const splits = Object.entries(drawSplits(drawStatement, data));
-  return cachedFolder(
-    "data",
-    splits.map(([name, rows]) => [`${name}.tsv`, toTsv(rows)]),
-  );
-}
-
-/**
- * Writes files to a folder of the cache that is named after their hash, unless it exists; without a
- * writable cache, to a temporary folder that is removed at exit.
- */
-function cachedFolder(
-  what: string,
-  files: readonly (readonly [string, string | Uint8Array])[],
-): string {
+/** A hash of files' contents, for the name of their folder. */
+export function hashOf(files: readonly NamedFile[]): string {
   const hash = new Bun.CryptoHasher("sha256");
   for (const [, content] of files) hash.update(content);
-  const name = `${what}-${hash.digest("hex").slice(0, 16)}`;
+  return hash.digest("hex").slice(0, 16);
+}
+
+// --- internal ---
+
+/**
+ * Writes files to a folder of the cache, unless it exists; without a writable cache, to a temporary
+ * folder that is removed at exit. `name` changes with the files.
+ */
+function cachedFolder(name: string, filesOf: () => readonly NamedFile[]): string {
   for (const parent of places()) {
     const folder = join(parent, name);
     if (existsSync(folder)) return folder;
     try {
       writeDirectoryAtomic(folder, (scratch) => {
-        for (const [file, content] of files) writeFileAtomic(join(scratch, file), content);
+        for (const [file, content] of filesOf()) writeFileAtomic(join(scratch, file), content);
       });
       return folder;
     } catch (error) {

@@ -132,7 +132,7 @@ class TrackedBuffers {
 
   #wrap(entry: Entry): Buffer {
     const { dtype, length } = entry.inner;
-    const buffer = Object.freeze({ dtype, length });
+    const buffer: Buffer = { dtype, length };
     this.#entries.set(buffer, entry);
     return buffer;
   }

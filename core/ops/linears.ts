@@ -60,22 +60,20 @@ export function linears<const Members extends readonly LinearMember[]>(
 ): OutputsOf<Members> {
   const [rows, inputs] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
   const layers: Layer[] = [];
-  const calls: LinearForward[] = [];
   const outs: Tensor[] = [];
   for (const member of members) {
     checkMember(x, member);
     const layer = prepare(pass, x, member);
-    const { call, recording } = layer;
+    const { outputs, y, recording } = layer;
     layers.push(layer);
-    calls.push(call);
-    outs.push({ shape: [rows, call.outputs], buffer: call.y, requiresGrad: recording });
+    outs.push({ shape: [rows, outputs], buffer: y, requiresGrad: recording });
   }
-  pass.backend.linears(x.buffer, calls, { rows, inputs });
+  pass.backend.linears(x.buffer, layers, { rows, inputs });
   record(pass, x, layers, outs);
   // What backward reads has a reference of the node.
-  for (const call of calls) {
-    for (const { h } of call.increments) pass.tape.drop(h);
-    if (call.z !== call.y) pass.tape.drop(call.z);
+  for (const { increments, z, y } of layers) {
+    for (const { h } of increments) pass.tape.drop(h);
+    if (z !== y) pass.tape.drop(z);
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a list forgets the length
   return outs as unknown as OutputsOf<Members>;
@@ -83,10 +81,9 @@ export function linears<const Members extends readonly LinearMember[]>(
 
 // --- internal ---
 
-/** A member with its call. */
-interface Layer {
+/** A member's call. */
+interface Layer extends LinearForward {
   readonly member: LinearMember;
-  readonly call: LinearForward;
   /** Whether it has a backward pass. */
   readonly recording: boolean;
   /** Whether backward reads x. */
@@ -116,10 +113,18 @@ function prepare(pass: ForwardPass, x: Tensor, member: LinearMember): Layer {
     });
   }
   const y = activation && recording ? pass.allocate(rows * outputs) : z;
-  const [w, added] = [weight.buffer, bias?.buffer];
-  const call = { weight: w, bias: added, outputs, increments: called, activation, z, y };
-  const readsX = recording && (increments.length > 0 || weight.requiresGrad);
-  return { member, call, recording, readsX };
+  return {
+    member,
+    recording,
+    readsX: recording && (increments.length > 0 || weight.requiresGrad),
+    weight: weight.buffer,
+    bias: bias?.buffer,
+    outputs,
+    increments: called,
+    activation,
+    z,
+    y,
+  };
 }
 
 /** Adds a member's tensors to `inputs`, in the order in which `backwardCall` reads their sinks. */
@@ -145,17 +150,17 @@ function record(
   outs: readonly Tensor[],
 ): void {
   const recorded: Layer[] = [];
+  const recordedOuts: Tensor[] = [];
   const inputs: (Tensor | undefined)[] = [x];
-  /** The index of each recorded layer's first tensor. */
-  const firsts: number[] = [];
   const keep: Buffer[] = [];
   let readsX = false;
-  for (const layer of layers) {
+  for (let i = 0; i < layers.length; i++) {
+    const layer = layers[i]!;
     if (!layer.recording) continue;
     recorded.push(layer);
-    firsts.push(inputs.length);
+    recordedOuts.push(outs[i]!);
     addTensors(layer.member, inputs);
-    addKept(layer.call, keep);
+    addKept(layer, keep);
     readsX ||= layer.readsX;
   }
   if (recorded.length === 0) return;
@@ -163,13 +168,15 @@ function record(
   pass.tape.record({
     op: "linears",
     inputs,
-    outs: outs.filter(({ requiresGrad }) => requiresGrad),
+    outs: recordedOuts,
     keep,
     backward(douts, sinks) {
       const calls: LinearBackward[] = [];
+      let first = 1; // sinks[0] is that of x
       for (let i = 0; i < recorded.length; i++) {
-        const dy = douts[i];
-        if (dy) calls.push(backwardCall(pass, recorded[i]!, dy, sinks, firsts[i]!));
+        const [layer, dy] = [recorded[i]!, douts[i]];
+        if (dy) calls.push(backwardCall(pass, layer, dy, sinks, first));
+        first += 2 + 3 * layer.increments.length;
       }
       const dx = sinks[0];
       const target = dx?.needed ? dx.accumulate() : undefined;
@@ -191,18 +198,18 @@ const targetOf = (sink: Sink | undefined) => (sink?.needed ? sink.accumulateZero
 /** A member's call. Its tensors' sinks are those from `first` on: see `addTensors`. */
 function backwardCall(
   pass: ForwardPass,
-  { call }: Layer,
+  layer: Layer,
   dy: Buffer,
   sinks: readonly Sink[],
   first: number,
 ): LinearBackward {
-  const { weight, outputs, activation, z, y } = call;
+  const { weight, outputs, activation, z, y } = layer;
   const dz = activation ? pass.tape.inPlaceOf(dy) : dy;
   const dweight = targetOf(sinks[first]);
   const dbias = targetOf(sinks[first + 1]);
   const increments: LinearIncrementBackward[] = [];
   let at = first + 2;
-  for (const { a, e, b, scale, rank, dropout, start, cols, h } of call.increments) {
+  for (const { a, e, b, scale, rank, dropout, start, cols, h } of layer.increments) {
     const da = targetOf(sinks[at]);
     const de = targetOf(sinks[at + 1]);
     const db = targetOf(sinks[at + 2]);

@@ -19,7 +19,7 @@ export type Product = readonly [
   a: ProductOperand,
   b: ProductOperand,
   c: Omit<ProductOperand, "transposed">,
-  bias?: number,
+  bias?: number | undefined,
 ];
 
 /** A plan and all that it depends on. */
@@ -38,7 +38,11 @@ interface Entry<Plan> {
  * Makes the plan of a product at its first use, and keeps it by shape and alignments. A step looks
  * some 170 up, so that no key is made of a product: its numbers are hashed and compared.
  */
-export function planCache<Plan>(make: (...product: Product) => Plan, free: (plan: Plan) => void) {
+export function planCache<Plan>(
+  make: (...product: Product) => Plan,
+  free: (plan: Plan) => void,
+  hash = hashOf,
+) {
   /** By hash, or the next number that is not taken. */
   const entries = new Map<number, Entry<Plan>>();
 
@@ -59,7 +63,7 @@ export function planCache<Plan>(make: (...product: Product) => Plan, free: (plan
     ): Plan {
       const { m, n, k } = sizes;
       const form = formOf(sizes.beta, a, b, c, bias);
-      let slot = hashOf(form, m, n, k);
+      let slot = hash(form, m, n, k);
       for (;;) {
         const entry = entries.get(slot);
         if (entry === undefined) break;

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DATA_HASH, drawData, hashOf } from "../../demo/place.ts";
 
 const PRINT_FOLDER = `import { demoModel } from "${import.meta.dir}/../../demo/place.ts";
   import { readdirSync } from "node:fs";
@@ -28,4 +29,8 @@ test("the demo's model is unpacked to the cache, or to a temporary folder that g
   expect(existsSync(temporary.folder)).toBe(false);
   expect(readdirSync(root).filter((name) => name.startsWith("adalora-"))).toEqual([]);
   rmSync(root, { recursive: true });
+});
+
+test("the demo's data has the hash that names its folder", () => {
+  expect(hashOf(drawData())).toBe(DATA_HASH);
 });

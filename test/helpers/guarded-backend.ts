@@ -1,23 +1,25 @@
 import type { Backend, Buffer } from "../../core/backend.ts";
 
 /**
- * Wraps `backend` as if its memory were on another device: buffers have a dtype and a length, any
- * other access throws. Counts downloads.
+ * Wraps `backend` as if its memory were on another device: buffers have a dtype, a length and a
+ * tape's references, any other access throws. Counts downloads.
  */
 export function guarded(backend: Backend): { backend: Backend; downloads(): number } {
   const inner = new WeakMap<object, Buffer>();
   let downloads = 0;
 
   function wrap(buffer: Buffer): Buffer {
-    const shown = Object.freeze({ dtype: buffer.dtype, length: buffer.length });
+    const shown: Buffer = { dtype: buffer.dtype, length: buffer.length };
+    const keys = new Set<string | symbol>(["dtype", "length", "references"]);
     const opaque = new Proxy(shown, {
       get(target, key) {
-        if (key === "dtype" || key === "length") return Reflect.get(target, key);
+        if (keys.has(key)) return Reflect.get(target, key);
         throw new Error(`a device buffer has no ${String(key)} for the host`);
       },
       has: (_, key) => refuse(`looked for ${String(key)}`),
       ownKeys: () => refuse("was listed"),
-      set: (_, key) => refuse(`was given ${String(key)}`),
+      set: (target, key, value) =>
+        key === "references" ? Reflect.set(target, key, value) : refuse(`was given ${String(key)}`),
     });
     inner.set(opaque, buffer);
     return opaque;

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { runResults } from "../helpers/run-results.ts";
 import { commandTest, cpu } from "./command.ts";
@@ -8,10 +8,17 @@ const { run, start, training, path, hinted } = commandTest();
 
 /** Checkpoints often, so that there is something to fall back on. */
 const saving = { "save-steps": 3, "save-limit": 2 };
+/** For runs whose results are compared with no other's. */
+const short = { ...saving, "max-steps": 12 };
 const whole = path("whole");
+/** A run that was killed after its checkpoint of step 9. */
+const killed = path("killed");
 
 beforeAll(async () => {
   expect((await run(training({ ...saving, out: whole }))).code).toBe(0);
+  const started = start(training({ ...saving, out: killed }));
+  await started.signalAfter("checkpoint after step 9", "SIGKILL");
+  await started.ended;
 });
 
 /** All that a run computed. */
@@ -24,18 +31,18 @@ function resultsOf(out: string): unknown {
 describe("a run that is interrupted", () => {
   test("in a folder whose name a shell would split is resumed by the command of the hint", async () => {
     const out = "it's a $run";
-    const started = start(training({ out }));
-    await started.signalAfter("step  5/24", "SIGINT");
+    const started = start(training({ ...short, out }));
+    await started.signalAfter("step  5/12", "SIGINT");
     const resumed = await hinted((await started.ended).stderr);
     expect([resumed.code, resumed.stderr]).toEqual([0, expect.stringContaining("resuming after")]);
   });
 
   test("among several seeds is resumed by the command of the hint, with its seeds", async () => {
     const out = path("seeds");
-    const args = training({ ...saving, seeds: "1,2", out });
+    const args = training({ ...short, seeds: "1,2", out });
     args.splice(args.indexOf("--seed"), 2);
     const started = start(args);
-    await started.signalAfter("step  5/24", "SIGINT");
+    await started.signalAfter("step  5/12", "SIGINT");
     const { code, stderr } = await started.ended;
     expect(code).toBe(130);
     const resumed = await hinted(stderr);
@@ -55,7 +62,7 @@ describe("a run that is interrupted", () => {
       /warn {2}SIGINT: saving a checkpoint[^]*checkpoint after step (\d+)\nerror {2}interrupted after step \1\n {2}hint: .+ run --resume --out .*interrupted continues from there\n$/,
     );
     expect(existsSync(join(out, "metrics.json"))).toBe(false);
-    const resumed = await hinted(stderr);
+    const resumed = await run(["run", "--resume", "--out", out]);
     expect(resumed.code).toBe(0);
     expect(resumed.stderr).toMatch(/^resuming after step \d+$/m);
     expect(resultsOf(out)).toEqual(resultsOf(whole));
@@ -79,10 +86,8 @@ describe("a run that is interrupted", () => {
   });
 
   test("by kill -9 ends the same when it is resumed from its folder alone", async () => {
-    const out = path("killed");
-    const started = start(training({ ...saving, out }));
-    await started.signalAfter("checkpoint after step 9", "SIGKILL");
-    await started.ended;
+    const out = path("continued");
+    cpSync(killed, out, { recursive: true });
     const { code, stderr } = await run(["run", "--resume", "--out", out]);
     expect([code, stderr]).toEqual([0, expect.stringMatching(/^resuming after step (9|12)$/m)]);
     expect(resultsOf(out)).toEqual(resultsOf(whole));
@@ -103,9 +108,7 @@ describe("a run that is interrupted", () => {
 describe("--resume", () => {
   test("with a damaged checkpoint continues from the one before, and names it", async () => {
     const out = path("damaged");
-    const started = start(training({ ...saving, out }));
-    await started.signalAfter("checkpoint after step 9", "SIGKILL");
-    await started.ended;
+    cpSync(killed, out, { recursive: true });
     const [newest = ""] = readdirSync(join(out, "checkpoints")).toSorted().toReversed();
     const state = join(out, "checkpoints", newest, "state.safetensors");
     truncateSync(state, 100);

@@ -46,6 +46,7 @@ test("the smoke run of the authors' README for SQuAD trains, whose --max_step en
     ["--mask_interval 100", "--mask_interval 1"],
     ["--num_train_epochs 12", "--num_train_epochs 1"],
     ["--max_step 300", "--max_step 12"],
+    ["--per_device_train_batch_size 16", "--per_device_train_batch_size 4"],
     ["--max_seq_length 384", "--max_seq_length 64"],
     ["--doc_stride 128", "--doc_stride 8"],
     ["microsoft/deberta-v3-base", `${task.model} --train_file ${data} --validation_file ${data}`],

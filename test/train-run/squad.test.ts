@@ -99,7 +99,7 @@ beforeAll(async () => {
   expect([code, stderr.match(/warn.*/g)]).toEqual([0, null]);
 });
 
-const predict = (args: readonly string[], input = "") =>
+const predict = (args: readonly string[], input?: string) =>
   run(["predict", "--adapter", out, ...device, ...args], {}, input);
 const evaluate = (...args: string[]) => run(["eval", "--adapter", out, ...device, ...args]);
 
@@ -269,7 +269,7 @@ describe("every method", () => {
       const to = path(method);
       const { "init-warmup": _, "final-warmup": _f, "mask-interval": _m, ...rest } = exact;
       const { "init-rank": _i, "target-rank": _t, ...flags } = rest;
-      const words = wordsOf({ ...flags, method, "max-steps": 12, lr: 0.01, out: to });
+      const words = wordsOf({ ...flags, method, "max-steps": 6, lr: 0.01, out: to });
       const { code, stderr } = await run(["run", "squad_v2", ...words]);
       expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
       const where = method.includes("lora") ? "--adapter" : "--model";
@@ -436,15 +436,15 @@ describe.skipIf(cpu.backend === undefined)("on the CPU", () => {
       model,
       data: fixture,
       "eval-data": fixture,
-      "max-steps": 100,
-      "eval-steps": 100,
+      "max-steps": 70,
+      "eval-steps": 70,
       "batch-size": 8,
       "mask-interval": 5,
       "warmup-steps": 10,
       "init-rank": 6,
       "target-rank": 4,
       alpha: 32,
-      lr: 0.02,
+      lr: 0.03,
       seed: 1,
       dropout: 0,
       device: "cpu",

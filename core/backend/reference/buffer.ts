@@ -20,7 +20,7 @@ export class ReferenceBuffer implements Buffer {
 export function floats(buffer: Buffer): Float64Array {
   invariant(
     buffer instanceof ReferenceBuffer && buffer.data instanceof Float64Array,
-    `the reference backend expected an f64 buffer, got ${buffer.dtype}`,
+    () => `the reference backend expected an f64 buffer, got ${buffer.dtype}`,
   );
   return buffer.data;
 }
@@ -29,7 +29,7 @@ export function floats(buffer: Buffer): Float64Array {
 export function integers(buffer: Buffer): Int32Array {
   invariant(
     buffer instanceof ReferenceBuffer && buffer.data instanceof Int32Array,
-    `the reference backend expected an i32 buffer, got ${buffer.dtype}`,
+    () => `the reference backend expected an i32 buffer, got ${buffer.dtype}`,
   );
   return buffer.data;
 }

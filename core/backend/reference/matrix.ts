@@ -8,12 +8,11 @@ export const matrixKernels: MatrixKernels = {
     const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
     const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = shape;
     const [a, b, c] = [floats(aBuffer), floats(bBuffer), floats(cBuffer)];
+    const [aRow, aStep] = transA ? [1, lda] : [lda, 1];
+    const [bColumn, bStep] = transB ? [ldb, 1] : [1, ldb];
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
-        let sum = 0;
-        for (let p = 0; p < k; p++) {
-          sum += a[transA ? p * lda + i : i * lda + p]! * b[transB ? j * ldb + p : p * ldb + j]!;
-        }
+        const sum = stridedDot(a, i * aRow, aStep, b, j * bColumn, bStep, k);
         c[i * ldc + j] = sum + (beta ? c[i * ldc + j]! : 0);
       }
     }
@@ -23,15 +22,12 @@ export const matrixKernels: MatrixKernels = {
     const { rows, cols, stride = cols } = shape;
     const [y, h, factor] = [floats(yBuffer), floats(of.h), floats(of.factor)];
     const [e, offset] = [of.e && floats(of.e), bias && floats(bias)];
+    const [column, step] = transposed ? [rank, 1] : [1, cols];
+    const left = new Float64Array(rank);
     for (let r = 0; r < rows; r++) {
+      for (let i = 0; i < rank; i++) left[i] = h[r * rank + i]! * (e?.[i] ?? 1) * scale;
       for (let c = 0; c < cols; c++) {
-        let sum = offset?.[c] ?? 0;
-        for (let i = 0; i < rank; i++) {
-          if (e?.[i] === 0) continue;
-          const left = h[r * rank + i]! * (e?.[i] ?? 1) * scale;
-          sum += left * factor[transposed ? c * rank + i : i * cols + c]!;
-        }
-        y[r * stride + c]! += sum;
+        y[r * stride + c]! += keptDot(left, e, factor, c * column, step, offset?.[c] ?? 0);
       }
     }
     if (activated) elementwiseKernels.activate(activated.kind, yBuffer, activated.buffer);
@@ -41,12 +37,12 @@ export const matrixKernels: MatrixKernels = {
     const { rows, cols, stride = cols } = shape;
     const [dy, h, grad] = [floats(dyBuffer), floats(of.h), floats(gradBuffer)];
     const e = of.e && floats(of.e);
+    const column = new Float64Array(rows);
     for (let i = 0; i < rank; i++) {
       if (e?.[i] === 0) continue;
+      for (let r = 0; r < rows; r++) column[r] = h[r * rank + i]! * (e?.[i] ?? 1) * scale;
       for (let c = 0; c < cols; c++) {
-        let sum = 0;
-        for (let r = 0; r < rows; r++)
-          sum += h[r * rank + i]! * (e?.[i] ?? 1) * scale * dy[r * stride + c]!;
+        const sum = stridedDot(column, 0, 1, dy, c, stride, rows);
         grad[transposed ? c * rank + i : i * cols + c]! += sum;
       }
     }
@@ -71,3 +67,40 @@ export const matrixKernels: MatrixKernels = {
     }
   },
 };
+
+// --- internal ---
+
+/**
+ * The sum of k products of elements at `aStart` and `bStart`, a step apart. A function of its own,
+ * since the engine compiles a short one that is called often sooner and better than a loop in a
+ * loop: products take a third to two thirds of the time.
+ */
+function stridedDot(
+  a: Float64Array,
+  aStart: number,
+  aStep: number,
+  b: Float64Array,
+  bStart: number,
+  bStep: number,
+  k: number,
+): number {
+  let sum = 0;
+  for (let p = 0; p < k; p++) sum += a[aStart + p * aStep]! * b[bStart + p * bStep]!;
+  return sum;
+}
+
+/** `first` plus the products of the triplets whose e is not 0; without e, of all. */
+function keptDot(
+  left: Float64Array,
+  e: Float64Array | undefined,
+  factor: Float64Array,
+  start: number,
+  step: number,
+  first: number,
+): number {
+  let sum = first;
+  for (let i = 0; i < left.length; i++) {
+    if (e?.[i] !== 0) sum += left[i]! * factor[start + i * step]!;
+  }
+  return sum;
+}

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import {
   cpSync,
   mkdtempSync,
@@ -77,12 +77,17 @@ describe("resume is bit-identical, with dropout, accumulation and in the middle 
 
 describe("damage", () => {
   let undisturbed: Record<string, number[]> = {};
+  let killed = "";
   beforeAll(async () => {
     const setup = create({ checkpointDir: mkdtempSync(join(tmpdir(), "checkpoint-")) });
     await train(setup);
     undisturbed = stateOf(setup.backend, setup);
     rmSync(setup.checkpointDir, { recursive: true });
+    killed = mkdtempSync(join(tmpdir(), "checkpoint-"));
+    const cut = create({ checkpointDir: killed });
+    await expect(train(cut, { killAfter: 9 })).rejects.toThrow("killed");
   });
+  afterAll(() => rmSync(killed, { recursive: true }));
 
   const damages: [what: string, damage: () => void, says: RegExp][] = [
     [
@@ -156,7 +161,7 @@ describe("damage", () => {
 
   for (const [what, damage, says] of damages)
     test(`a newest checkpoint ${what} is skipped for the previous one, and reported`, async () => {
-      await expect(train(create(), { killAfter: 9 })).rejects.toThrow("killed");
+      cpSync(killed, dir, { recursive: true });
       expect(stepsIn(dir)).toEqual([8, 4]);
       damage();
       const second = create();
