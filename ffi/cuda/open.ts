@@ -56,7 +56,7 @@ export function findLibrariesFor(version: number, env?: NodeJS.ProcessEnv) {
  */
 export async function openCuda(
   ordinal: number,
-  { dtype, tf32 }: Pick<OpenOptions, "dtype" | "tf32">,
+  { dtype, tf32, debugSync }: Omit<OpenOptions, "threads">,
   env: NodeJS.ProcessEnv = process.env,
   overrides: Partial<CudaOptions> = {},
 ): Promise<CudaBackend> {
@@ -68,8 +68,8 @@ export async function openCuda(
     dtype,
     tf32,
     libraries: { ...libraries, driver: driverCandidates(env) },
-    images: (capability) => Promise.resolve(compiledImages(libraries.nvrtc, capability)),
-    debugSync: env["ADALORA_CUDA_DEBUG_SYNC"] === "1",
+    images: (capability) => compiledImages(libraries.nvrtc, capability),
+    debugSync,
     ...overrides,
   });
 }
