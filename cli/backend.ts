@@ -1,3 +1,5 @@
+import { decomposeOn } from "../core/decomposer.ts";
+import type { Decompose } from "../core/jacobi-svd.ts";
 import type { Backend } from "../core/backend.ts";
 import { choice, type Setting } from "../core/config/setting.ts";
 import type { Device, RunDType } from "../core/device.ts";
@@ -108,6 +110,22 @@ export async function openBackend(
   const dtype = resolveDtype(options, among);
   const { threads, tf32, debugSync } = options;
   return deviceFor(options, among).open({ dtype, threads, tf32, debugSync });
+}
+
+/**
+ * How the options' device decomposes small matrices; undefined: on the CPU. `note` gets a line that
+ * says what was used. A library is loaded when it is called. Throws E_FLAG for a device that this
+ * machine does not have.
+ */
+export async function openDecompose(
+  options: Choice,
+  note: (line: string) => void,
+  among?: readonly Device[],
+): Promise<Decompose | undefined> {
+  const device = deviceFor(options, among);
+  if (device.decomposer === undefined) return undefined;
+  checkBackend(options, among);
+  return decomposeOn(await device.decomposer(), note);
 }
 
 // --- internal ---

@@ -1,3 +1,5 @@
+import type { Decompose } from "../core/jacobi-svd.ts";
+import type { StartObserver } from "../core/adalora/start.ts";
 import type { RunObserver } from "../core/run/execute.ts";
 import type { PreparedRun } from "../core/run/prepare.ts";
 import { type Evaluation, metricsOf } from "../core/tasks/task.ts";
@@ -20,13 +22,14 @@ export interface RunWatcher extends RunObserver {
 
 /**
  * Reports the events of a run, and passes requests to stop on to it. `started`: `performance.now()`
- * when the run began.
+ * when the run began. `decompose`: what a start that needs singular values is to use.
  */
 export function watchRun(
   run: PreparedRun,
   report: Report,
   stop: Pick<StopRequest, "isRequested">,
   started: number,
+  decompose?: Decompose,
 ): RunWatcher {
   const { config, schedule, spec, validation } = run;
   const history = report.isLive ? createRunHistory(run) : undefined;
@@ -41,11 +44,7 @@ export function watchRun(
   return {
     predictedSeconds: () => predicted,
     stopRequested: () => stop.isRequested,
-    start: {
-      onProgress: (message) => report.info(message),
-      onWarning: (message) => report.warn(message),
-      stopRequested: () => stop.isRequested,
-    },
+    start: { ...startReport(report), stopRequested: () => stop.isRequested, decompose },
     onLoaded: (fresh) => reportFresh(fresh, report),
     onResume(step, damaged) {
       reportResume(step, damaged, report);
@@ -84,6 +83,11 @@ export function watchRun(
 }
 
 // --- internal ---
+
+const startReport = (report: Report): StartObserver => ({
+  onProgress: (message) => report.info(message),
+  onWarning: (message) => report.warn(message),
+});
 
 /** Names the parts of the model that have no weights in the checkpoint. */
 function reportFresh(names: readonly string[], report: Report): void {

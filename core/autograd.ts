@@ -23,8 +23,8 @@ export interface Node {
   readonly inputs: readonly (Tensor | undefined)[];
   /** Those that need a gradient. */
   readonly outs: readonly Tensor[];
-  /** Buffers that backward reads; the tape frees none of them before it has run. */
-  readonly keep: readonly Buffer[];
+  /** Buffers that backward reads, if given; the tape frees none of them before it has run. */
+  readonly keep: readonly (Buffer | undefined)[];
   /**
    * Receives a gradient per output, at least one of them defined, and a sink per input. The
    * gradient of an output that the loss doesn't depend on is undefined.
@@ -83,7 +83,7 @@ export class Tape {
     try {
       return (result = body());
     } catch (error) {
-      if (!outer) this.#abandon();
+      if (!outer) this.clear();
       throw error;
     } finally {
       this.#scope = outer;
@@ -124,14 +124,17 @@ export class Tape {
   /** Removes a buffer from the current scope; false if it is not one of its buffers. */
   #leaveScope(buffer: Buffer): boolean {
     const scope = this.#scope;
-    const at = scope?.lastIndexOf(buffer) ?? -1; // most are dropped soon
-    if (at >= 0) scope?.splice(at, 1);
-    return at >= 0;
+    if (!scope) return false;
+    const at = scope.lastIndexOf(buffer); // most are dropped soon
+    if (at < 0) return false;
+    const last = scope.pop()!;
+    if (at < scope.length) scope[at] = last;
+    return true;
   }
 
   /** Adds a node, whose `keep` buffers then live until its backward has run. */
   record(node: Node): void {
-    for (const buffer of node.keep) this.#references.retain(buffer);
+    for (const buffer of node.keep) if (buffer) this.#references.retain(buffer);
     this.#nodes.push(node);
   }
 
@@ -156,61 +159,69 @@ export class Tape {
    */
   backward(loss: Tensor, seed: number): void {
     const gradients = new Map<Tensor, Buffer>();
-    const start = this.#references.allocate(this.#backend.master, 1);
-    this.#backend.upload(start, [seed]);
-    gradients.set(loss, start);
-    for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
-      const douts = node.outs.map((out) => gradients.get(out));
-      for (const out of node.outs) gradients.delete(out);
-      if ("rerun" in node) {
-        const [dout] = douts;
-        if (dout) gradients.set(this.#restore(node), dout);
-      } else if (douts.some((dout) => dout !== undefined)) this.#runNode(node, douts, gradients);
-      for (const buffer of node.keep) this.#references.release(buffer);
+    try {
+      const start = this.#references.allocate(this.#backend.master, 1);
+      gradients.set(loss, start);
+      this.#backend.upload(start, [seed]);
+      for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
+        if ("rerun" in node) this.#rerun(node, gradients);
+        else this.#runNode(node, gradients);
+      }
+    } finally {
+      for (const rest of gradients.values()) this.#references.release(rest);
     }
-    for (const rest of gradients.values()) this.#references.release(rest);
   }
 
-  /** Drops the nodes of a forward pass that has no backward pass. */
+  /** Drops the nodes of a forward pass that has no backward pass, or that failed. */
   clear(): void {
     this.#drop(this.#nodes.splice(0));
   }
 
-  /** Runs a node's backward, then frees the output gradients. */
-  #runNode(
-    { backward, inputs }: Node,
-    douts: readonly (Buffer | undefined)[],
-    gradients: Map<Tensor, Buffer>,
-  ): void {
-    this.scope(() =>
-      backward(
-        douts,
-        inputs.map((input) => this.#sink(input, gradients)),
-      ),
-    );
-    for (const dout of douts) if (dout) this.#references.release(dout);
+  /** Runs a node's backward, if the loss depends on it, and frees what it read. */
+  #runNode({ backward, inputs, outs, keep }: Node, gradients: Map<Tensor, Buffer>): void {
+    const douts: (Buffer | undefined)[] = [];
+    let isReached = false;
+    for (const out of outs) {
+      const dout = gradients.get(out);
+      gradients.delete(out);
+      douts.push(dout);
+      isReached ||= dout !== undefined;
+    }
+    try {
+      if (!isReached) return;
+      this.scope(() => {
+        const sinks: Sink[] = [];
+        for (const input of inputs) sinks.push(this.#sink(input, gradients));
+        backward(douts, sinks);
+      });
+    } finally {
+      for (const dout of douts) if (dout) this.#references.release(dout);
+      for (const buffer of keep) if (buffer) this.#references.release(buffer);
+    }
   }
 
   /**
-   * Records a checkpoint's nodes again, next in line for backward. Their inputs are the same
-   * tensors as the first time, so gradients accumulate in the same order as without checkpoints.
-   * Returns the new output tensor.
+   * Records a checkpoint's nodes again, next in line for backward, if the loss depends on it. Their
+   * inputs are the same tensors as the first time, so gradients accumulate in the same order as
+   * without checkpoints.
    */
-  #restore({ outs: [out], rerun }: Checkpoint): Tensor {
-    let again = out;
-    this.scope(() => {
-      again = rerun();
-    });
-    return again;
+  #rerun({ outs: [out], keep, rerun }: Checkpoint, gradients: Map<Tensor, Buffer>): void {
+    const dout = gradients.get(out);
+    try {
+      if (!dout) return;
+      this.scope(() => {
+        const again = rerun();
+        gradients.delete(out);
+        gradients.set(again, dout);
+      });
+    } finally {
+      for (const buffer of keep) this.#references.release(buffer);
+    }
   }
 
   #drop(nodes: readonly (Node | Checkpoint)[]): void {
-    for (const { keep } of nodes) for (const buffer of keep) this.#references.release(buffer);
-  }
-
-  #abandon(): void {
-    this.#references.freeAll();
-    this.#nodes = [];
+    for (const { keep } of nodes)
+      for (const buffer of keep) if (buffer) this.#references.release(buffer);
   }
 
   #sink(input: Tensor | undefined, gradients: Map<Tensor, Buffer>): Sink {
@@ -283,8 +294,11 @@ class TensorSink implements Sink {
     const fresh = this.#references.allocate(dtype, length);
     this.#gradients.set(this.#tensor, fresh);
     if (!before) return { buffer: fresh, beta: 0 };
-    this.#backend.copy(fresh, before); // another tensor shares `before` as its gradient
-    this.#references.release(before);
+    try {
+      this.#backend.copy(fresh, before); // another tensor shares `before` as its gradient
+    } finally {
+      this.#references.release(before);
+    }
     return { buffer: fresh, beta: 1 };
   }
 

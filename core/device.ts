@@ -1,3 +1,4 @@
+import type { Decomposer } from "./decomposer.ts";
 import type { Backend } from "./backend.ts";
 import type { Finding } from "./finding.ts";
 
@@ -67,6 +68,8 @@ export interface Device {
   refusal(dtype: RunDType): string | undefined;
   /** Throws E_LIBRARY or E_MACHINE with what to install. */
   open(options: OpenOptions): Promise<Backend>;
+  /** Its library of singular value decompositions. Undefined: it has none, and the CPU's are used. */
+  decomposer?(): Promise<Decomposer>;
   /** A new model of its memory, for one run. */
   memoryModel(dtype: RunDType): Promise<MemoryModel>;
   /** What memory it has now; undefined where this machine has no such device. */

@@ -36,7 +36,12 @@ export interface OpDefinition<Spec extends InputSpec, Saved extends object, Attr
     inputs: InputsOf<Spec>,
     attrs: Attrs,
     recording: boolean,
-  ): { shape: readonly number[]; out: Buffer; saved: Saved; keep: readonly Buffer[] };
+  ): {
+    shape: readonly number[];
+    out: Buffer;
+    saved: Saved;
+    keep: readonly (Buffer | undefined)[];
+  };
   /** Gives exactly one gradient to each sink that needs one. */
   backward(pass: ForwardPass, dout: Buffer, saved: Saved, sinks: SinksOf<Spec>, attrs: Attrs): void;
 }
@@ -50,8 +55,14 @@ export function defineOp<const Spec extends InputSpec, Saved extends object, Att
 ) {
   const names: (keyof Spec & string)[] = Object.keys(op.inputs);
   return (pass: ForwardPass, inputs: InputsOf<Spec>, attrs: Attrs): Tensor => {
-    const ordered = names.map((name) => inputs[name]);
-    const recording = pass.tape.recording && ordered.some((input) => input?.requiresGrad);
+    const ordered: (Tensor | undefined)[] = [];
+    let needsGradient = false;
+    for (const name of names) {
+      const input = inputs[name];
+      ordered.push(input);
+      needsGradient ||= input?.requiresGrad === true;
+    }
+    const recording = pass.tape.recording && needsGradient;
     const { shape, out, saved, keep } = op.forward(pass, inputs, attrs, recording);
     const tensor: Tensor = { shape, buffer: out, requiresGrad: recording };
     if (recording) {

@@ -4,7 +4,7 @@ import { settings } from "../../core/config/settings.ts";
 import { errors } from "../../core/errors.ts";
 import type { ReleasePages } from "../../core/model/export/merge.ts";
 import type { ExportFormat } from "../../core/run/export/export-adapter.ts";
-import { openBackend } from "../backend.ts";
+import { openBackend, openDecompose } from "../backend.ts";
 import { type CommandLine, defineCommand } from "../command.ts";
 import { exportText, servingNotes } from "../export-text.ts";
 import { checkWritable } from "../out-folder.ts";
@@ -37,7 +37,10 @@ const own = {
     "peft: as it is; lora: plain LoRA with equal outputs; merged: a full model; loralib: the authors' state dict",
   ),
   uniform: toggle(false, "lora: one rank and one alpha for all modules, as servers read them"),
-  canonical: toggle(false, "increments as exact singular value decompositions"),
+  canonical: toggle(
+    false,
+    "increments as exact singular value decompositions (with --device cuda by cuSOLVER, where it is found)",
+  ),
   ...shared,
 };
 
@@ -104,6 +107,7 @@ async function runExport(
     to,
     out,
     release: await releasePages(),
+    decompose: await openDecompose({ ...options, dtype: "f32" }, (line) => report.info(line)),
   });
   const notes = servingNotes(to, options.uniform, exported, source.adapter);
   for (const note of notes) report.info(note);

@@ -1,5 +1,6 @@
 import { text } from "../../core/config/setting.ts";
 import { errors } from "../../core/errors.ts";
+import { openDecompose } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { inspectText } from "../inspect-text.ts";
 import { openSources } from "../sources.ts";
@@ -11,6 +12,11 @@ const own = {
     hint: "DIR|org/name",
   }),
   plugins: trainedOptions.plugins,
+  device: {
+    ...trainedOptions.device,
+    about:
+      "where singular values are computed: on the CPU, or with cuda by cuSOLVER, where it is found",
+  },
 };
 
 /** `adalora inspect`: what an adapter holds, read from its files alone. */
@@ -34,12 +40,14 @@ export const inspect = defineCommand({
     if (name === undefined) throw errors.missing("adapter", "name a run's folder or an adapter's");
     const { inspectAdapter } = await import("../../core/run/inspect-adapter.ts");
     const { openExportSource, openAdapterSource } = await import("../../core/run/export/source.ts");
+    const note = (line: string) => report.info(line);
+    const decompose = await openDecompose({ ...options, dtype: "auto" }, note);
     const sources = openSources(report);
     const source =
       options.model === null
         ? await openAdapterSource(name, options.which, sources)
         : await openExportSource({ ...options, name, needsBase: true }, sources);
-    const inspected = inspectAdapter(source, source.base);
+    const inspected = inspectAdapter(source, source.base, decompose);
     report.result(inspected, inspectText(inspected, report.stdout));
   },
 });

@@ -8,7 +8,7 @@ import type { PreparedRun } from "../../core/run/prepare.ts";
 import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import { Stopped } from "../../core/stopped.ts";
 import { attemptWrite } from "../attempt-write.ts";
-import { checkBackend, openBackend } from "../backend.ts";
+import { checkBackend, openBackend, openDecompose } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { environmentOf } from "../environment.ts";
 import { runOptions } from "../options.ts";
@@ -224,7 +224,8 @@ async function trainLocked(
   using stop = listenForStop(report);
   const { keepReport, reporting } = await import("../report-page/kept-report.ts");
   const page = keepReport(out, reportEvery, (text) => report.warn(text));
-  const watcher = watchRun(prepared, report, stop, started);
+  const decompose = await openDecompose(prepared.config, (line) => report.info(line));
+  const watcher = watchRun(prepared, report, stop, started, decompose);
   const folder = {
     out,
     ...outOptions,

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Matrix } from "../../core/adalora/low-rank-svd.ts";
+import type { Matrix } from "../../core/matrix.ts";
 import type { LoraAdapter, LoraModule } from "../../core/io/peft-adapter.ts";
 import { ADAPTER_FACTS, readPeftAdapter, writePeftAdapter } from "../../core/io/peft.ts";
 import { errors } from "../../core/errors.ts";

@@ -12,13 +12,17 @@ const TOLERANCE = { relative: 1e-6, absolute: 1e-8 };
 
 /**
  * Compares the gradient of every parameter with the slope of the loss in a random direction, and
- * looks for parameters that the loss does not depend on.
+ * looks for parameters that the loss does not depend on. Parameters with gradients of like size are
+ * compared together first, with the smallest one's tolerance: one by one only if that fails.
  */
 export function checkGradients(subject: Subject): PluginFinding[] {
   const { arena, backend } = subject;
   const { gradients } = gradientsOf(subject);
   backend.upload(arena.gradients, gradients);
-  const slopes = arena.parameters.map((parameter) => slopeOf(subject, parameter));
+  const probes = arena.parameters.map((parameter) => probeOf(subject, parameter));
+  const groups = groupsOf(subject, probes).filter(({ length }) => length > 1);
+  const right = new Set(groups.filter((group) => slopeAlong(subject, group).isRight).flat());
+  const slopes = probes.filter((probe) => !right.has(probe)).map((one) => slopeOf(subject, one));
   const unread = slopes.filter(({ isRead }) => !isRead).map(({ name }) => name);
   const wrong = slopes.filter(({ isRight }) => !isRight);
   const found: PluginFinding[] = [];
@@ -38,49 +42,93 @@ export function checkGradients(subject: Subject): PluginFinding[] {
     found.push(fail(`the gradient of ${name}${others} is wrong: ${values}`, hint));
   }
   if (found.length > 0) return found;
-  return [ok(`${counted(slopes.length, "gradient")} equal the loss's slopes`)];
+  return [ok(`${counted(arena.parameters.length, "gradient")} equal the loss's slopes`)];
 }
 
 // --- internal ---
 
+/** A parameter that is moved along a direction. */
+interface Probe {
+  readonly parameter: Parameter;
+  readonly start: Float64Array;
+  readonly direction: Float64Array;
+  readonly gradient: Float64Array;
+  /** The gradient's norm. */
+  readonly norm: number;
+}
+
+function probeOf({ arena, backend }: Subject, parameter: Parameter): Probe {
+  const gradient = Float64Array.from(backend.download(arena.partOf(arena.gradients, parameter)));
+  const start = Float64Array.from(backend.download(parameter.buffer));
+  const norm = Math.sqrt(dot(gradient, gradient));
+  return { parameter, start, direction: unitVector(parameter), gradient, norm };
+}
+
+/**
+ * All parameters, in groups whose gradients' norms have the same power of ten. A table, whose
+ * gradient may leave rows out, and a parameter without a gradient are alone.
+ */
+function groupsOf(subject: Subject, probes: readonly Probe[]): readonly Probe[][] {
+  const groups = Map.groupBy(probes, ({ parameter, norm }) => {
+    const isAlone = norm === 0 || isTable(subject, parameter);
+    return isAlone ? parameter.name : Math.floor(Math.log10(norm));
+  });
+  return [...groups.values()];
+}
+
 interface Slope {
-  readonly name: string;
   readonly analytic: number;
   readonly numeric: number;
   readonly isRight: boolean;
-  readonly isRead: boolean;
 }
 
-function slopeOf(subject: Subject, parameter: Parameter): Slope {
-  const { arena, backend } = subject;
+/** The loss's slope when parameters move along their directions, by gradients and by differences. */
+function slopeAlong(subject: Subject, probes: readonly Probe[]): Slope {
+  const analytic = probes.reduce(
+    (sum, { direction, gradient }) => sum + dot(direction, gradient),
+    0,
+  );
+  const smallest = Math.min(...probes.map(({ norm }) => norm));
+  const allowed = TOLERANCE.relative * Math.max(smallest, 1e-3) + TOLERANCE.absolute;
+  let [numeric, isRight] = [NaN, false];
+  for (const step of STEPS) {
+    numeric = (lossAt(subject, probes, step) - lossAt(subject, probes, -step)) / (2 * step);
+    isRight = Math.abs(numeric - analytic) <= allowed;
+    if (isRight) break;
+  }
+  return { analytic, numeric, isRight };
+}
+
+/** The loss with the parameters moved by a step along their directions, and then put back. */
+function lossAt(subject: Subject, probes: readonly Probe[], step: number): number {
+  const { backend } = subject;
+  for (const { parameter, start, direction } of probes)
+    backend.upload(
+      parameter.buffer,
+      start.map((x, i) => x + step * direction[i]!),
+    );
+  const loss = lossOf(subject);
+  for (const { parameter, start } of probes) backend.upload(parameter.buffer, start);
+  return loss;
+}
+
+/** The slope along one parameter, and whether the loss depends on it. */
+function slopeOf(subject: Subject, probe: Probe) {
+  const { parameter, direction, gradient, norm } = probe;
   const { name } = parameter;
-  const gradient = Float64Array.from(backend.download(arena.partOf(arena.gradients, parameter)));
-  const start = Float64Array.from(backend.download(parameter.buffer));
-  const norm = Math.sqrt(gradient.reduce((sum, x) => sum + x * x, 0));
-  const allowed = TOLERANCE.relative * Math.max(norm, 1e-3) + TOLERANCE.absolute;
-  const at = (step: number, direction: Float64Array) => {
-    const moved = start.map((x, i) => x + step * direction[i]!);
-    backend.upload(parameter.buffer, moved);
-    return lossOf(subject);
-  };
-  const compare = (direction: Float64Array) => {
-    const analytic = direction.reduce((sum, x, i) => sum + x * gradient[i]!, 0);
-    let [numeric, isRight] = [NaN, false];
-    for (const step of STEPS) {
-      numeric = (at(step, direction) - at(-step, direction)) / (2 * step);
-      isRight = Math.abs(numeric - analytic) <= allowed;
-      if (isRight) break;
-    }
-    return { analytic, numeric, isRight };
-  };
-  const direction = unitVector(parameter);
-  let result = compare(direction);
-  const isRead = norm > 0 || result.numeric !== 0 || at(100, direction) !== at(0, direction);
-  if (!result.isRight && isTable(subject, parameter) && norm > 0)
-    result = compare(withoutFrozenRows(direction, gradient, parameter));
-  backend.upload(parameter.buffer, start);
+  let result = slopeAlong(subject, [probe]);
+  const isRead =
+    norm > 0 ||
+    result.numeric !== 0 ||
+    lossAt(subject, [probe], 100) !== lossAt(subject, [probe], 0);
+  if (!result.isRight && isTable(subject, parameter) && norm > 0) {
+    const kept = withoutFrozenRows(direction, gradient, parameter);
+    result = slopeAlong(subject, [{ ...probe, direction: kept }]);
+  }
   return { name, ...result, isRead };
 }
+
+const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
 
 /** Whether a parameter may be an embedding table: a matrix that is no linear layer's. */
 const isTable = ({ tree }: Subject, parameter: Parameter) =>
@@ -103,7 +151,7 @@ function withoutFrozenRows(
 /** A random direction of length 1. */
 function unitVector({ name, length }: Parameter): Float64Array {
   const values = Float64Array.from(normals(length, 1, 3, streamOf(name)));
-  const norm = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+  const norm = Math.sqrt(dot(values, values));
   return values.map((x) => x / norm);
 }
 

@@ -1,79 +1,85 @@
-/** A matrix [rows, cols] in f64, row by row. */
-export interface Matrix {
-  readonly rows: number;
-  readonly cols: number;
-  readonly values: Float64Array;
-}
+import { type Decompose, jacobiSvd, type Svd } from "../jacobi-svd.ts";
+import { lengthOf, type Matrix, product, transposed } from "../matrix.ts";
 
-/** M = U diag(s) V: U [m, k] with orthonormal columns, s [k] descending, V [k, n] with orthonormal rows. */
-export interface Svd {
-  readonly u: Matrix;
-  readonly s: Float64Array;
-  readonly v: Matrix;
+/** The factors of a product B A: B [m, r], A [r, n]. */
+export interface Factors {
+  readonly b: Matrix;
+  readonly a: Matrix;
 }
 
 /**
- * Computes the singular value decomposition of a product B A, [m, r] [r, n], without forming it:
- * QR of B and of Aᵀ, then the SVD of the small matrix between them. k = min(m, n, r), also where
- * the product has a lower rank. The same factors give the same bits.
+ * Computes the singular value decomposition of a product B A without forming it: QR of B and of Aᵀ,
+ * then the SVD of the small matrix between them. k = min(m, n, r), also where the product has a
+ * lower rank. The same factors give the same bits, and the signs do not depend on how the small
+ * matrix is decomposed.
  */
-export function svdOfProduct(b: Matrix, a: Matrix): Svd {
-  const left = qr(b);
-  const right = qr(transposed(a));
-  const core = svd(product(left.r, transposed(right.r)));
-  return {
-    u: product(left.q, core.u),
-    s: core.s,
-    v: product(core.v, transposed(right.q)),
-  };
+export function svdOfProduct(factors: Factors): Svd {
+  const sides = sidesOf(factors);
+  return around(sides, jacobiSvd(coreBetween(sides)));
 }
 
-/** Largest |entry| of MᵀM - I: how far the columns of M are from orthonormal. */
-export function orthogonalityResidual({ rows, cols, values }: Matrix): number {
-  let largest = 0;
-  for (let i = 0; i < cols; i++) {
-    for (let j = i; j < cols; j++) {
-      let sum = i === j ? -1 : 0;
-      for (let row = 0; row < rows; row++) {
-        sum += values[row * cols + i]! * values[row * cols + j]!;
-      }
-      largest = Math.max(largest, Math.abs(sum));
-    }
-  }
-  return largest;
-}
+/** The small matrix R_B R_Aᵀ between the QR factors of B and Aᵀ: it has B A's singular values. */
+export const coreOf = (factors: Factors): Matrix => coreBetween(sidesOf(factors));
 
-/** The transposed matrix, a copy. */
-export function transposed({ rows, cols, values }: Matrix): Matrix {
-  const out = new Float64Array(values.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < cols; j++) out[j * rows + i] = values[i * cols + j]!;
-  }
-  return { rows: cols, cols: rows, values: out };
-}
-
-/** The product of [m, k] and [k, n]. */
-export function product(x: Matrix, y: Matrix): Matrix {
-  const out = new Float64Array(x.rows * y.cols);
-  for (let i = 0; i < x.rows; i++) {
-    for (let k = 0; k < x.cols; k++) {
-      const factor = x.values[i * x.cols + k]!;
-      if (factor === 0) continue;
-      for (let j = 0; j < y.cols; j++) {
-        out[i * y.cols + j] = out[i * y.cols + j]! + factor * y.values[k * y.cols + j]!;
-      }
-    }
-  }
-  return { rows: x.rows, cols: y.cols, values: out };
+/**
+ * Returns a function that computes the SVD of an item's product. It holds one item's factors at a
+ * time: those of all modules of a large model do not fit into memory. With `decompose`, all small
+ * matrices go to it in one call before, so that QR is computed twice.
+ */
+export function svdsOfProducts<T>(
+  items: readonly T[],
+  factorsOf: (item: T) => Factors,
+  decompose?: Decompose,
+): (item: T) => Svd {
+  if (decompose === undefined) return (item) => svdOfProduct(factorsOf(item));
+  const cores = decompose(items.map((item) => coreOf(factorsOf(item))));
+  const decomposed = new Map(items.map((item, i) => [item, cores[i]!]));
+  return (item) => around(sidesOf(factorsOf(item)), decomposed.get(item)!);
 }
 
 // --- internal ---
 
+/** The QR decompositions of B and of Aᵀ. */
+interface Sides {
+  readonly left: Qr;
+  readonly right: Qr;
+}
+
+/** Q [m, k] with orthonormal columns, computed on demand; R [k, n] upper triangular. */
+interface Qr {
+  readonly q: () => Matrix;
+  readonly r: Matrix;
+}
+
+const sidesOf = ({ b, a }: Factors): Sides => ({ left: qr(b), right: qr(transposed(a)) });
+
+const coreBetween = ({ left, right }: Sides) => product(left.r, transposed(right.r));
+
+function around({ left, right }: Sides, core: Svd): Svd {
+  const { u, s, v } = core;
+  return withSigns({ u: product(left.q(), u), s, v: product(v, transposed(right.q())) });
+}
+
 /**
- * Householder QR of [m, n]: Q [m, k] with orthonormal columns, R [k, n] upper triangular,
- * k = min(m, n).
+ * Chooses the signs of the pairs of singular vectors, which are free: in each row of V, the first
+ * entry of at least half the largest magnitude is positive. (The largest itself may have an equal,
+ * and rounding would choose between the two.)
  */
-function qr({ rows, cols, values }: Matrix): { q: Matrix; r: Matrix } {
+function withSigns({ u, s, v }: Svd): Svd {
+  const signs = s.map((_, k) => {
+    const row = v.values.subarray(k * v.cols, (k + 1) * v.cols);
+    const half = row.reduce((most, x) => Math.max(most, Math.abs(x)), 0) / 2;
+    return row.find((x) => Math.abs(x) >= half)! < 0 ? -1 : 1;
+  });
+  return {
+    u: { ...u, values: u.values.map((x, i) => x * signs[i % u.cols]!) },
+    s,
+    v: { ...v, values: v.values.map((x, i) => x * signs[Math.floor(i / v.cols)]!) },
+  };
+}
+
+/** Householder QR of [m, n]; k = min(m, n). */
+function qr({ rows, cols, values }: Matrix): Qr {
   const k = Math.min(rows, cols);
   const work = values.slice();
   const reflectors: Float64Array[] = [];
@@ -86,10 +92,13 @@ function qr({ rows, cols, values }: Matrix): { q: Matrix; r: Matrix } {
   for (let i = 0; i < k; i++) {
     for (let j = i; j < cols; j++) r[i * cols + j] = work[i * cols + j]!;
   }
-  const q = new Float64Array(rows * k);
-  for (let i = 0; i < k; i++) q[i * k + i] = 1;
-  for (let step = k - 1; step >= 0; step--) reflect(q, rows, k, reflectors[step]!, step);
-  return { q: { rows, cols: k, values: q }, r: { rows: k, cols, values: r } };
+  function q(): Matrix {
+    const unit = new Float64Array(rows * k);
+    for (let i = 0; i < k; i++) unit[i * k + i] = 1;
+    for (let step = k - 1; step >= 0; step--) reflect(unit, rows, k, reflectors[step]!, step);
+    return { rows, cols: k, values: unit };
+  }
+  return { q, r: { rows: k, cols, values: r } };
 }
 
 /** The unit vector v, zero above `step`, whose reflection clears the column below its diagonal. */
@@ -111,106 +120,4 @@ function reflect(m: Float64Array, rows: number, cols: number, v: Float64Array, f
     if (sum === 0) continue;
     for (let i = first; i < rows; i++) m[i * cols + j] = m[i * cols + j]! - 2 * sum * v[i]!;
   }
-}
-
-/** The SVD of a small matrix, by one-sided Jacobi rotations of its shorter side. */
-function svd(m: Matrix): Svd {
-  if (m.rows < m.cols) {
-    const { u, s, v } = svd(transposed(m));
-    return { u: transposed(v), s, v: transposed(u) };
-  }
-  const columns = columnsOf(m);
-  const rotations = columnsOf(identity(m.cols));
-  for (let sweep = 0; sweep < MAX_SWEEPS && rotateAll(columns, rotations); sweep++);
-  const norms = columns.map((column) => lengthOf(column));
-  const order = [...norms.keys()].toSorted((i, j) => norms[j]! - norms[i]! || i - j);
-  const largest = norms[order[0] ?? 0] ?? 0;
-  const u: Float64Array[] = [];
-  for (const i of order) {
-    const norm = norms[i]!;
-    const isNull = norm <= largest * 1e-15;
-    u.push(isNull ? completing(u, m.rows) : columns[i]!.map((x) => x / norm));
-  }
-  return {
-    u: transposed(rowsToMatrix(u, m.rows)),
-    s: Float64Array.from(order, (i) => norms[i]!),
-    v: rowsToMatrix(
-      order.map((i) => rotations[i]!),
-      m.cols,
-    ),
-  };
-}
-
-/** Jacobi converges quadratically: 6 to 10 sweeps reach the rounding error. */
-const MAX_SWEEPS = 60;
-
-/** Makes each pair of columns orthogonal in turn; whether any was not yet. */
-function rotateAll(columns: readonly Float64Array[], rotations: readonly Float64Array[]): boolean {
-  let rotated = false;
-  for (let i = 0; i < columns.length; i++) {
-    for (let j = i + 1; j < columns.length; j++) {
-      const [x, y] = [columns[i]!, columns[j]!];
-      const [xx, yy, xy] = [dot(x, x), dot(y, y), dot(x, y)];
-      if (Math.abs(xy) <= 1e-16 * Math.sqrt(xx * yy)) continue;
-      rotated = true;
-      const zeta = (yy - xx) / (2 * xy);
-      const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.hypot(1, zeta));
-      const c = 1 / Math.hypot(1, t);
-      rotate(x, y, c, c * t);
-      rotate(rotations[i]!, rotations[j]!, c, c * t);
-    }
-  }
-  return rotated;
-}
-
-function rotate(x: Float64Array, y: Float64Array, c: number, s: number) {
-  for (let i = 0; i < x.length; i++) {
-    const [xi, yi] = [x[i]!, y[i]!];
-    x[i] = c * xi - s * yi;
-    y[i] = s * xi + c * yi;
-  }
-}
-
-/** A unit vector orthogonal to orthonormal vectors of [size]: the best of the unit vectors, projected. */
-function completing(vectors: readonly Float64Array[], size: number): Float64Array {
-  let best = new Float64Array(size);
-  let bestNorm = 0;
-  for (let i = 0; i < size && bestNorm < 0.5; i++) {
-    const rest = new Float64Array(size);
-    rest[i] = 1;
-    for (let pass = 0; pass < 2; pass++) {
-      for (const vector of vectors) {
-        const along = dot(rest, vector);
-        for (let k = 0; k < size; k++) rest[k] = rest[k]! - along * vector[k]!;
-      }
-    }
-    const norm = lengthOf(rest);
-    if (norm > bestNorm) [best, bestNorm] = [rest.map((x) => x / norm), norm];
-  }
-  return best;
-}
-
-function dot(x: Float64Array, y: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i]! * y[i]!;
-  return sum;
-}
-
-const lengthOf = (x: Float64Array) => Math.sqrt(dot(x, x));
-
-const columnsOf = (m: Matrix) => {
-  const { rows, values } = transposed(m);
-  return Array.from({ length: rows }, (_, i) => values.slice(i * m.rows, (i + 1) * m.rows));
-};
-
-function identity(size: number): Matrix {
-  const values = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) values[i * size + i] = 1;
-  return { rows: size, cols: size, values };
-}
-
-function rowsToMatrix(rows: readonly Float64Array[], cols: number): Matrix {
-  const values = new Float64Array(rows.length * cols);
-  for (const [i, row] of rows.entries()) values.set(row, i * cols);
-  return { rows: rows.length, cols, values };
 }

@@ -3,6 +3,7 @@ import type { Adapter } from "../nn/adapter.ts";
 import type { ModuleTree } from "../nn/module-scope.ts";
 import type { StopRequested } from "../stopped.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
+import type { Decompose } from "../jacobi-svd.ts";
 
 /** Initial values of adapter parameters: A [r, in], E [r], B [out, r]. */
 export type StartValues = ReadonlyMap<Parameter, Float32Array>;
@@ -18,13 +19,15 @@ export interface StartBatch {
   readonly tokens: number;
 }
 
-/** Receives messages of a start that takes time. */
+/** Receives messages of a start that takes time, can stop it, and may compute for it. */
 export interface StartObserver {
   /** A line of progress: "start eva: batch 2, 31 of 48 inputs converged". */
   readonly onProgress: (message: string) => void;
   readonly onWarning: (message: string) => void;
   /** Polled between batches; on true the start throws `Stopped`. */
   readonly stopRequested?: StopRequested;
+  /** Decomposes small matrices where the run computes; undefined: on the CPU. */
+  readonly decompose?: Decompose | undefined;
 }
 
 /** Everything available to a start. */

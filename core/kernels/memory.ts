@@ -6,6 +6,8 @@ export interface Buffer {
   readonly dtype: DType;
   /** Elements, not bytes. */
   readonly length: number;
+  /** References to a buffer that a tape owns: see core/references.ts. Backends ignore it. */
+  references?: number;
 }
 
 /** The elements of a buffer on the host. */

@@ -1,4 +1,6 @@
-import { type Matrix, svdOfProduct } from "../adalora/low-rank-svd.ts";
+import type { Svd } from "../jacobi-svd.ts";
+import { type Factors, svdsOfProducts } from "../adalora/low-rank-svd.ts";
+import type { Matrix } from "../matrix.ts";
 import type { Start, StartContext, StartValues } from "../adalora/start.ts";
 import { paperValues } from "../adalora/starts/paper.ts";
 import { isOneOf, type Method, svdMethods } from "../config/method.ts";
@@ -77,11 +79,23 @@ export function startFrom(layers: readonly StartingLayer[]): Start {
   return {
     about: "the values of an adapter",
     needsE: false,
-    values({ adapters, seed }: StartContext): StartValues {
-      const values = adapters.map((adapter) => {
+    values({ adapters, seed, decompose }: StartContext): StartValues {
+      const pairs = adapters.map((adapter) => {
         const layer = byPath.get(adapter.path);
         if (layer === undefined) throw new Error(`internal: ${adapter.path} has no layer`);
-        return valuesOf(adapter, layer, seed);
+        return { adapter, layer };
+      });
+      const converted = pairs.filter(({ adapter, layer }) => needsSvd(adapter, layer));
+      const svdOf = svdsOfProducts(
+        converted.map(({ layer }) => layer),
+        factorsOf,
+        decompose,
+      );
+      const values = pairs.map(({ adapter, layer }) => {
+        const triplets = needsSvd(adapter, layer)
+          ? svdTriplets(layer, svdOf(layer))
+          : storedTriplets(layer);
+        return valuesOf(adapter, triplets, seed);
       });
       return new Map(values.flatMap((each) => [...each]));
     },
@@ -122,9 +136,8 @@ interface Triplets {
   readonly places: readonly number[];
 }
 
-function valuesOf(adapter: Adapter, layer: StartingLayer, seed: number): StartValues {
+function valuesOf(adapter: Adapter, triplets: Triplets, seed: number): StartValues {
   const { a, e, b, rank } = adapter;
-  const triplets = tripletsOf(layer, e !== undefined);
   const fresh = triplets.places.length < rank ? paperValues(adapter, seed) : undefined;
   const rows = fresh?.get(a)?.slice() ?? new Float32Array(a.length);
   const columns = fresh?.get(b)?.slice() ?? new Float32Array(b.length);
@@ -144,7 +157,10 @@ function valuesOf(adapter: Adapter, layer: StartingLayer, seed: number): StartVa
   return e ? values.set(e, diagonal) : values;
 }
 
-function tripletsOf({ path, source, slots, scale }: StartingLayer, hasE: boolean): Triplets {
+/** Whether a layer's triplets are the SVD of the increment of a LoRA. */
+const needsSvd = ({ e }: Adapter, { source }: StartingLayer) => e !== undefined && !("E" in source);
+
+function factorsOf({ path, source }: StartingLayer): Factors {
   const matrix = (
     { shape: [rows = 0, cols = 0] }: LoraModule["A"],
     values: Float64Array,
@@ -153,16 +169,26 @@ function tripletsOf({ path, source, slots, scale }: StartingLayer, hasE: boolean
     cols,
     values,
   });
-  const a = matrix(source.A, toFloat64(source.A, `${path}.lora_A`));
-  const b = matrix(source.B, toFloat64(source.B, `${path}.lora_B`));
+  return {
+    a: matrix(source.A, toFloat64(source.A, `${path}.lora_A`)),
+    b: matrix(source.B, toFloat64(source.B, `${path}.lora_B`)),
+  };
+}
+
+function storedTriplets(layer: StartingLayer): Triplets {
+  const { path, source, slots } = layer;
+  const { a, b } = factorsOf(layer);
   if ("E" in source) {
     const kept = [...source.mask.keys()].filter((t) => source.mask[t]);
     const places = slots === undefined ? kept : [...kept.keys()];
     return { a, b, e: toFloat64(source.E, `${path}.lora_E`), places };
   }
-  if (!hasE) return { a, b, e: undefined, places: [...Array(a.rows).keys()] };
-  // alpha / r * B A = scale * U diag(E) V.
-  const { u, s, v } = svdOfProduct(b, a);
-  const factor = source.alpha / a.rows / scale;
+  return { a, b, e: undefined, places: [...Array(a.rows).keys()] };
+}
+
+/** alpha / r * B A = scale * U diag(E) V. */
+function svdTriplets({ source, scale }: StartingLayer, { u, s, v }: Svd): Triplets {
+  const alpha = "alpha" in source ? source.alpha : 0;
+  const factor = alpha / (source.A.shape[0] ?? 0) / scale;
   return { a: v, b: u, e: s.map((value) => value * factor), places: [...s.keys()] };
 }

@@ -112,8 +112,10 @@ function rowsOf(
 
 /** A kernel reads whatever lies behind a table. */
 function checkRows({ name, shape: [count = 0] }: Parameter, ids: Int32Array): void {
-  const beyond = ids.find((id) => id < 0 || id >= count);
-  invariant(beyond === undefined, () => `${name} has no row ${beyond}: it has ${count}`);
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    invariant(id >= 0 && id < count, () => `${name} has no row ${id}: it has ${count}`);
+  }
 }
 
 function checkSegments(typeIds: Int32Array, count: number): void {

@@ -52,9 +52,12 @@ export class Encoder<Shared = undefined> {
     this.#parts = parts;
   }
 
-  /** The hidden states of all tokens, [N, C], with padding rows below if the loss counts them. */
-  forward(pass: ForwardPass, batch: TokenBatch): Tensor {
-    return this.#run(pass, batch, undefined);
+  /**
+   * The hidden states of all tokens, [N, C], with padding rows below if the loss counts them.
+   * `packing`: the batch's, where it has been uploaded.
+   */
+  forward(pass: ForwardPass, batch: TokenBatch, packing?: Packing): Tensor {
+    return this.#run(pass, batch, undefined, packing);
   }
 
   /**
@@ -67,10 +70,15 @@ export class Encoder<Shared = undefined> {
     return gatherRows(pass, { table: this.#run(pass, batch, undefined) }, { ids: firsts.ids });
   }
 
-  #run(pass: ForwardPass, batch: TokenBatch, firsts: FirstTokens | undefined): Tensor {
+  #run(
+    pass: ForwardPass,
+    batch: TokenBatch,
+    firsts: FirstTokens | undefined,
+    uploaded?: Packing,
+  ): Tensor {
     const { embeddings, layers, norm, padding, observedAs = "hidden" } = this.#parts;
     const padded = firsts ? undefined : padBatch(pass, batch, padding);
-    const packing = uploadPacking(pass, batch);
+    const packing = uploaded ?? uploadPacking(pass, batch);
     const positions = padded ? pass.integers(padded.positions) : packing.positions;
     let hidden = pass.scope(() => embedPadded(pass, embeddings, batch, padded));
     pass.observe(`${observedAs}.0`, hidden);

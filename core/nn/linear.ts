@@ -1,6 +1,6 @@
 import type { Adapter, OutputRange } from "./adapter.ts";
 import { invariant } from "../errors.ts";
-import type { ActivationKind } from "../kernels/elementwise.ts";
+import type { ActivationKind, Dropout } from "../kernels/elementwise.ts";
 import { type Increment, type LinearMember, linears } from "../ops/linears.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { Parameter, Tensor } from "../tensor.ts";
@@ -73,7 +73,7 @@ export class Linear implements Adaptable {
    */
   member(pass: ForwardPass, x: Tensor, activation?: ActivationKind): LinearMember {
     const { weight, bias } = this;
-    for (const { path } of this.adaptable) pass.onInput?.(path, x);
+    if (pass.onInput) for (const { path } of this.adaptable) pass.onInput(path, x);
     return { weight, bias, increments: this.#increments(pass), activation };
   }
 
@@ -82,13 +82,15 @@ export class Linear implements Adaptable {
    * fused layer as a whole. All parts drop the same elements of x.
    */
   #increments(pass: ForwardPass): readonly Increment[] {
-    const adaptables: readonly Adaptable[] = [this, ...this.parts];
-    const adapted = adaptables.flatMap(({ adapter, range }) =>
-      adapter ? [{ ...adapter, start: range?.start }] : [],
-    );
-    const probability = adapted[0]?.dropout ?? 0;
-    const dropout = probability > 0 ? pass.nextDropout(probability) : undefined;
-    return adapted.map(({ a, e, b, scale, start }) => ({ a, e, b, scale, dropout, start }));
+    const { adapter, parts } = this;
+    const first = adapter ?? parts.find((part) => part.adapter)?.adapter;
+    if (!first) return [];
+    const dropout = first.dropout > 0 ? pass.nextDropout(first.dropout) : undefined;
+    const increments: Increment[] = [];
+    if (adapter) increments.push(incrementOf(adapter, dropout, undefined));
+    for (const part of parts)
+      if (part.adapter) increments.push(incrementOf(part.adapter, dropout, part.range.start));
+    return increments;
   }
 }
 
@@ -104,6 +106,12 @@ export function projectAll<const Layers extends readonly Linear[]>(
 }
 
 // --- internal ---
+
+const incrementOf = (
+  { a, e, b, scale }: Adapter,
+  dropout: Dropout | undefined,
+  start: number | undefined,
+): Increment => ({ a, e, b, scale, dropout, start });
 
 function partsOf(layer: Linear, sizes: Readonly<Record<string, number>>): readonly LinearPart[] {
   const { path, inFeatures, outFeatures } = layer;

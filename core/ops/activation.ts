@@ -25,6 +25,8 @@ export const activation = defineOp({
 
 /** Throws for a name that no backend knows: a plugin's types are not checked when it is loaded. */
 export function checkActivation(kind: ActivationKind): void {
-  const known = activationKinds.join(", ");
-  invariant(activationKinds.includes(kind), () => `no activation is called "${kind}": ${known}`);
+  invariant(
+    activationKinds.includes(kind),
+    () => `no activation is called "${kind}": ${activationKinds.join(", ")}`,
+  );
 }

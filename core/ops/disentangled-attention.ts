@@ -49,10 +49,10 @@ export const disentangledAttention = defineOp({
     const saved = recording ? pass.tape.allocate(dtype, length) : undefined;
     pass.backend.disentangledAttention(inputs, { out, saved }, shape);
     if (padding) attendPadding(pass, v.buffer, out, padding, packing.tokens, heads * headDim);
-    const geometry = [packing.offsets, packing.positions, shape.relative, padding?.mix];
     const forward = { saved, out: readsOut ? out : undefined };
-    const reads = [...Object.values(inputs), ...Object.values(forward), ...geometry];
-    const keep = saved ? reads.filter((buffer) => buffer !== undefined) : [];
+    const content = [inputs.q, inputs.k, inputs.v, inputs.posKey, inputs.posQuery];
+    const geometry = [packing.offsets, packing.positions, shape.relative, padding?.mix];
+    const keep = saved ? [...content, saved, forward.out, ...geometry] : [];
     return { shape: q.shape, out, saved: { inputs, forward }, keep };
   },
 

@@ -3,7 +3,12 @@ import type { Buffer } from "../backend.ts";
 import { errors, invariant } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { ActivationKind, Dropout } from "../kernels/elementwise.ts";
-import type { LinearBackward, LinearForward } from "../kernels/linears.ts";
+import type {
+  LinearBackward,
+  LinearForward,
+  LinearIncrement,
+  LinearIncrementBackward,
+} from "../kernels/linears.ts";
 import type { Tensor } from "../tensor.ts";
 import { checkActivation } from "./activation.ts";
 
@@ -53,35 +58,32 @@ export function linears<const Members extends readonly LinearMember[]>(
   x: Tensor,
   members: Members,
 ): OutputsOf<Members> {
-  for (const member of members) checkMember(x, member);
-  const rows = x.shape[0] ?? 0;
-  const layers = members.map((member) => prepare(pass, x, member));
-  const shape = { rows, inputs: x.shape[1] ?? 0 };
-  pass.backend.linears(
-    x.buffer,
-    layers.map(({ call }) => call),
-    shape,
-  );
-  const outs = layers.map(({ member, call, recording }) => {
-    const outputs = member.weight.shape[0] ?? 0;
-    return { shape: [rows, outputs], buffer: call.y, requiresGrad: recording };
-  });
+  const [rows, inputs] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
+  const layers: Layer[] = [];
+  const outs: Tensor[] = [];
+  for (const member of members) {
+    checkMember(x, member);
+    const layer = prepare(pass, x, member);
+    const { outputs, y, recording } = layer;
+    layers.push(layer);
+    outs.push({ shape: [rows, outputs], buffer: y, requiresGrad: recording });
+  }
+  pass.backend.linears(x.buffer, layers, { rows, inputs });
   record(pass, x, layers, outs);
   // What backward reads has a reference of the node.
-  for (const { call } of layers) {
-    for (const { h } of call.increments) pass.tape.drop(h);
-    if (call.z !== call.y) pass.tape.drop(call.z);
+  for (const { increments, z, y } of layers) {
+    for (const { h } of increments) pass.tape.drop(h);
+    if (z !== y) pass.tape.drop(z);
   }
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `map` forgets the length
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a list forgets the length
   return outs as unknown as OutputsOf<Members>;
 }
 
 // --- internal ---
 
-/** A member with its call. */
-interface Layer {
+/** A member's call. */
+interface Layer extends LinearForward {
   readonly member: LinearMember;
-  readonly call: LinearForward;
   /** Whether it has a backward pass. */
   readonly recording: boolean;
   /** Whether backward reads x. */
@@ -94,22 +96,35 @@ function prepare(pass: ForwardPass, x: Tensor, member: LinearMember): Layer {
   const [rows, outputs] = [x.shape[0] ?? 0, weight.shape[0] ?? 0];
   const recording = pass.tape.recording && (x.requiresGrad || isTrained(member));
   const z = pass.allocate(rows * outputs);
-  const call = {
+  const called: LinearIncrement[] = [];
+  for (const { a, e, b, scale = 1, dropout, start = 0 } of increments) {
+    const [rank, cols] = [a.shape[0] ?? 0, b.shape[0] ?? 0];
+    const h = pass.allocateMaster(rows * rank);
+    called.push({
+      a: a.buffer,
+      e: e?.buffer,
+      b: b.buffer,
+      scale,
+      rank,
+      dropout,
+      start,
+      cols,
+      h,
+    });
+  }
+  const y = activation && recording ? pass.allocate(rows * outputs) : z;
+  return {
+    member,
+    recording,
+    readsX: recording && (increments.length > 0 || weight.requiresGrad),
     weight: weight.buffer,
     bias: bias?.buffer,
     outputs,
-    increments: increments.map(({ a, e, b, scale = 1, dropout, start = 0 }) => {
-      const rank = a.shape[0] ?? 0;
-      const h = pass.allocateMaster(rows * rank);
-      const [cols, factors] = [b.shape[0] ?? 0, { a: a.buffer, e: e?.buffer, b: b.buffer }];
-      return { ...factors, scale, rank, dropout, start, cols, h };
-    }),
+    increments: called,
     activation,
     z,
-    y: activation && recording ? pass.allocate(rows * outputs) : z,
+    y,
   };
-  const readsX = recording && (increments.length > 0 || weight.requiresGrad);
-  return { member, call, recording, readsX };
 }
 
 /** Adds a member's tensors to `inputs`, in the order in which `backwardCall` reads their sinks. */
@@ -127,41 +142,41 @@ const isTrained = ({ weight, bias, increments = [] }: LinearMember) =>
   bias?.requiresGrad === true ||
   increments.some(({ a, e, b }) => a.requiresGrad || e?.requiresGrad || b.requiresGrad);
 
-/** Buffers that backward reads. */
-function keptBy(x: Tensor, layers: readonly Layer[]): Buffer[] {
-  const kept = layers.some(({ readsX }) => readsX) ? [x.buffer] : [];
-  for (const { call } of layers) {
-    for (const { h } of call.increments) kept.push(h);
-    if (call.z !== call.y) kept.push(call.z);
-  }
-  return kept;
-}
-
+/** Records the node of the layers that have a backward pass, if any. */
 function record(
   pass: ForwardPass,
   x: Tensor,
   layers: readonly Layer[],
   outs: readonly Tensor[],
 ): void {
-  const recorded = layers.filter(({ recording }) => recording);
-  if (recorded.length === 0) return;
+  const recorded: Layer[] = [];
+  const recordedOuts: Tensor[] = [];
   const inputs: (Tensor | undefined)[] = [x];
-  const firsts = recorded.map(({ member }) => {
-    const first = inputs.length;
-    addTensors(member, inputs);
-    return first;
-  });
-  const readsX = recorded.some((layer) => layer.readsX);
+  const keep: Buffer[] = [];
+  let readsX = false;
+  for (let i = 0; i < layers.length; i++) {
+    const layer = layers[i]!;
+    if (!layer.recording) continue;
+    recorded.push(layer);
+    recordedOuts.push(outs[i]!);
+    addTensors(layer.member, inputs);
+    addKept(layer, keep);
+    readsX ||= layer.readsX;
+  }
+  if (recorded.length === 0) return;
+  if (readsX) keep.push(x.buffer);
   pass.tape.record({
     op: "linears",
     inputs,
-    outs: outs.filter(({ requiresGrad }) => requiresGrad),
-    keep: keptBy(x, recorded),
+    outs: recordedOuts,
+    keep,
     backward(douts, sinks) {
       const calls: LinearBackward[] = [];
-      for (const [i, layer] of recorded.entries()) {
-        const dy = douts[i];
-        if (dy) calls.push(backwardCall(pass, layer, dy, sinks, firsts[i]!));
+      let first = 1; // sinks[0] is that of x
+      for (let i = 0; i < recorded.length; i++) {
+        const [layer, dy] = [recorded[i]!, douts[i]];
+        if (dy) calls.push(backwardCall(pass, layer, dy, sinks, first));
+        first += 2 + 3 * layer.increments.length;
       }
       const dx = sinks[0];
       const target = dx?.needed ? dx.accumulate() : undefined;
@@ -171,37 +186,42 @@ function record(
   });
 }
 
+/** Adds the buffers that a layer's backward reads, besides x. */
+function addKept({ increments, z, y }: LinearForward, keep: Buffer[]): void {
+  for (const { h } of increments) keep.push(h);
+  if (z !== y) keep.push(z);
+}
+
 /** Where a gradient is added; undefined where none is needed. */
 const targetOf = (sink: Sink | undefined) => (sink?.needed ? sink.accumulateZeroed() : undefined);
 
 /** A member's call. Its tensors' sinks are those from `first` on: see `addTensors`. */
 function backwardCall(
   pass: ForwardPass,
-  { call }: Layer,
+  layer: Layer,
   dy: Buffer,
   sinks: readonly Sink[],
   first: number,
 ): LinearBackward {
-  const { weight, outputs, activation, z, y } = call;
-  return {
-    weight,
-    outputs,
-    activation,
-    z: z === y ? undefined : z,
-    dy,
-    dz: activation ? pass.tape.inPlaceOf(dy) : dy,
-    dweight: targetOf(sinks[first]),
-    dbias: targetOf(sinks[first + 1]),
-    increments: call.increments.map((increment, i) => {
-      const at = first + 2 + 3 * i;
-      const [da, de, db] = [targetOf(sinks[at]), targetOf(sinks[at + 1]), targetOf(sinks[at + 2])];
-      return { ...increment, da, de, db };
-    }),
-  };
+  const { weight, outputs, activation, z, y } = layer;
+  const dz = activation ? pass.tape.inPlaceOf(dy) : dy;
+  const dweight = targetOf(sinks[first]);
+  const dbias = targetOf(sinks[first + 1]);
+  const increments: LinearIncrementBackward[] = [];
+  let at = first + 2;
+  for (const { a, e, b, scale, rank, dropout, start, cols, h } of layer.increments) {
+    const da = targetOf(sinks[at]);
+    const de = targetOf(sinks[at + 1]);
+    const db = targetOf(sinks[at + 2]);
+    increments.push({ a, e, b, scale, rank, dropout, start, cols, h, da, de, db });
+    at += 3;
+  }
+  const read = z === y ? undefined : z;
+  return { weight, outputs, increments, activation, z: read, dy, dz, dweight, dbias };
 }
 
 function checkMember(x: Tensor, { weight, bias, increments = [], activation }: LinearMember): void {
-  const [outputs = 0, inputs] = weight.shape;
+  const [outputs, inputs] = [weight.shape[0] ?? 0, weight.shape[1]];
   if (x.shape.length !== 2 || weight.shape.length !== 2 || x.shape[1] !== inputs) {
     throw errors.shape("linear", "x must be [N, in] for a weight of [out, in]", { x, weight });
   }
@@ -223,7 +243,7 @@ function checkDisjoint(increments: readonly Increment[]): void {
 }
 
 function checkIncrement(x: Tensor, weight: Tensor, { a, e, b, start }: Increment): void {
-  const [[outputs = 0], [rank], [cols = 0]] = [weight.shape, a.shape, b.shape];
+  const [outputs, rank, cols] = [weight.shape[0] ?? 0, a.shape[0], b.shape[0] ?? 0];
   if (a.shape[1] !== x.shape[1]) throw errors.shape("linear", "A must be [r, in]", { x, A: a });
   if (e && e.shape[0] !== rank) throw errors.shape("linear", "E must be [r, 1]", { A: a, E: e });
   const fits = start === undefined ? cols === outputs : start + cols <= outputs;

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { orthogonalityResidual, svdOfProduct, transposed } from "../adalora/low-rank-svd.ts";
+import { coreOf, type Factors } from "../adalora/low-rank-svd.ts";
+import { type Decompose, decomposeOnCpu } from "../jacobi-svd.ts";
+import { orthogonalityResidual, transposed } from "../matrix.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import { copyFloats } from "../io/float-conversion.ts";
 import { isJsonObject } from "../io/json-file.ts";
-import type { AdaLoraModule, LoraModule, PeftAdapter } from "../io/peft-adapter.ts";
+import type { PeftAdapter } from "../io/peft-adapter.ts";
 import { readRegular } from "../io/regular-file.ts";
 import {
   DTYPE_BYTES,
@@ -12,7 +14,7 @@ import {
   isStoredDtype,
   type StoredTensor,
 } from "../io/stored-tensor.ts";
-import { incrementOf, scaledA } from "../model/export/increment.ts";
+import { type Increment, incrementOf, scaledA } from "../model/export/increment.ts";
 import { matchWeights } from "../model/load-weights.ts";
 import type { BaseModel, ExportSource } from "./export/source.ts";
 import { runFiles } from "./run-folder.ts";
@@ -59,23 +61,29 @@ export interface InspectedModule {
   readonly residual: { readonly p: number; readonly q: number };
 }
 
-/** Computes what `inspect` shows. The base's weights are read only if `base` is given. */
+/**
+ * Computes what `inspect` shows. The base's weights are read only if `base` is given. `decompose`
+ * gets all modules' small matrices in one call.
+ */
 export function inspectAdapter(
   { adapter, dir, facts }: Pick<ExportSource, "adapter" | "dir" | "facts">,
   base: BaseModel | undefined,
+  decompose: Decompose = decomposeOnCpu,
 ): Inspected {
   const weightOf = base && baseWeights(base, adapter);
   const largest = Math.max(0, ...adapter.modules.map(({ A }) => A.shape[0] ?? 0));
   const initialRank = adapter.method === "adalora" ? adapter.initRank : largest;
+  const modules = [...adapter.modules].toSorted((x, y) => natural.compare(x.path, y.path));
+  const svds = decompose(modules.map((module) => coreOf(factorsOf(incrementOf(adapter, module)))));
   return {
     method: adapter.method,
     base: adapter.baseModel,
     revision: adapter.revision ?? null,
     task: facts?.task ?? null,
     labels: facts?.labels ?? null,
-    modules: [...adapter.modules]
-      .toSorted((x, y) => natural.compare(x.path, y.path))
-      .map((one) => inspectModule(adapter, one, initialRank, weightOf)),
+    modules: modules.map((module, i) =>
+      inspectModule(incrementOf(adapter, module), svds[i]!.s, initialRank, weightOf),
+    ),
     trained: [...adapter.saved.keys()],
     size: sizesOf(adapter),
     budget: budgetHistory(dirname(resolve(dir))),
@@ -87,18 +95,16 @@ export function inspectAdapter(
 /** Orders layer 2 before layer 10. */
 const natural = new Intl.Collator("en", { numeric: true });
 
+const factorsOf = (increment: Increment): Factors => ({ b: increment.b, a: scaledA(increment) });
+
+/** `s`: the singular values of B diag(E) A. */
 function inspectModule(
-  adapter: PeftAdapter,
-  module: AdaLoraModule | LoraModule,
+  { path, rank, scale, a, b }: Increment,
+  s: Float64Array,
   initialRank: number,
   weightOf: ((path: string) => StoredTensor | undefined) | undefined,
 ): InspectedModule {
-  const increment = incrementOf(adapter, module);
-  const { path, rank, scale, a, b } = increment;
-  const singularValues = Array.from(
-    svdOfProduct(b, scaledA(increment)).s,
-    (value) => value * Math.abs(scale),
-  );
+  const singularValues = Array.from(s, (value) => value * Math.abs(scale));
   const norm = Math.hypot(...singularValues);
   const weight = weightOf?.(path);
   return {

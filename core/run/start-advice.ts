@@ -3,9 +3,9 @@ import { learningRateAt } from "../optim/schedule.ts";
 import type { PreparedRun } from "./prepare.ts";
 
 /**
- * What `plan` says of a start that nobody chose: which one it is and why, where it is LoRA's, or
- * that the run is too short for the paper's. Undefined where there is no E or no choice, and where
- * the run is long enough.
+ * What `plan` says about a start that the user did not choose: that it is LoRA's, and why, or that
+ * the run is too short for the paper's. Undefined without E, with a chosen start or with `--from`,
+ * and where the run is long enough for the paper's start.
  *
  * Under Adam each E moves by at most about one learning rate a step, whatever its gradient. From
  * E = 0 the increments therefore stay below those of LoRA, whose E would be 1, unless the rates of
@@ -23,11 +23,11 @@ export function startAdvice({
   let reach = 0;
   for (let step = 0; step < steps && reach < 1; step++) reach += learningRateAt(step, rate);
   const isShort = reach < 1;
-  const few = `${steps.toLocaleString("en-US")} step${steps === 1 ? " is" : "s are"} few, as it moves by at most ${Number(reach.toPrecision(2))}`;
+  const few = `${steps.toLocaleString("en-US")} step${steps === 1 ? " moves" : "s move"} it by at most ${Number(reach.toPrecision(2))}`;
   if (startFor(method, task) === "lora") {
     return isShort
-      ? `lora: from --start paper E starts at 0 and ${few}`
-      : "lora: data of your own; --start paper starts as the paper does";
+      ? `lora: --start paper starts E at 0, and ${few}`
+      : "lora, the default for data of your own; --start paper starts as the paper does";
   }
-  return isShort ? `E starts at 0 and ${few}: --start lora starts it at 1` : undefined;
+  return isShort ? `E starts at 0, and ${few}: --start lora starts it at 1` : undefined;
 }

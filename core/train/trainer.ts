@@ -1,8 +1,8 @@
 import type { Allocator, AllocatorRule, AllocatorSettings } from "../adalora/allocator.ts";
-import { addOrthogonality } from "../adalora/orthogonality.ts";
+import { addOrthogonality, orthogonalFactors } from "../adalora/orthogonality.ts";
 import type { Backend, Buffer } from "../backend.ts";
 import { ForwardPass } from "../forward-pass.ts";
-import type { Importance } from "../kernels/training.ts";
+import type { Importance, OrthogonalFactor } from "../kernels/training.ts";
 import { type Adapter, adapterParameters } from "../nn/adapter.ts";
 import { type AdamWOptions, adamwStep } from "../optim/adamw.ts";
 import { ParameterArena } from "../optim/parameter-arena.ts";
@@ -55,6 +55,8 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   readonly #lossOf: BatchLoss<Batch>;
   readonly #report: StepReportBuffer;
   readonly #sumOfSquares: Buffer;
+  /** Those that the orthogonality loss reads. */
+  readonly #factors: readonly OrthogonalFactor[];
   #step = 0;
   #passes = 0;
 
@@ -76,6 +78,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
       adapterParameters(adapter).filter((p) => p !== adapter.e),
     );
     this.arena = new ParameterArena(backend, diagonals, [...factors, ...model.trained]);
+    this.#factors = orthogonalFactors(model.adapters);
     this.#report = new StepReportBuffer(
       backend,
       model.adapters.map(({ rank }) => rank),
@@ -124,7 +127,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
     if (orthogonality > 0) {
       const matrices = this.adapters.length + emptyMatrices;
       const value = this.#report.orthogonalityLoss;
-      addOrthogonality(backend, this.adapters, orthogonality, value, matrices);
+      addOrthogonality(backend, this.#factors, orthogonality, value, matrices);
     }
     backend.sumOfSquares(this.arena.gradients, this.#sumOfSquares);
     const { gradNorm } = this.#report;

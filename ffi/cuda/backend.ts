@@ -6,7 +6,7 @@ import { gatedActivationKernels } from "./backend/gated-activation.ts";
 import { layerNormKernels } from "./backend/layer-norm.ts";
 import { linearsKernels } from "./backend/linears.ts";
 import { lossKernels } from "./backend/losses.ts";
-import { lowRankKernels } from "./backend/low-rank.ts";
+import { lowRankKernels, openLowRank } from "./backend/low-rank.ts";
 import { memoryKernels } from "./backend/memory.ts";
 import { openProducts } from "./backend/products.ts";
 import { rmsNormKernels } from "./backend/rms-norm.ts";
@@ -100,6 +100,7 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
     observe,
   );
   const products = openProducts(context, multipliers, launcher);
+  const lowRank = openLowRank(launcher);
   onOpen(() => staging.wait());
   return {
     name: "cuda",
@@ -114,8 +115,8 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
     timer,
     ...memoryKernels(context, pool, staging),
     gemm: (a, b, c, shape) => products.multiply(a, b, c, shape),
-    ...linearsKernels(launcher, products),
-    ...lowRankKernels(launcher),
+    ...linearsKernels(lowRank, products),
+    ...lowRankKernels(lowRank),
     ...columnKernels(launcher),
     ...elementwiseKernels(launcher),
     ...gatedActivationKernels(launcher),

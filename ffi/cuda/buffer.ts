@@ -19,6 +19,7 @@ export class CudaBuffer implements Buffer {
   /** Bytes of the block that it owns; 0 for a view. */
   ownedBytes = 0;
   freed = false;
+  references = 0;
 
   constructor(dtype: CudaType, length: number, pointer: number, writable = true) {
     this.dtype = dtype;

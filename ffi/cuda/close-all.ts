@@ -13,3 +13,24 @@ export function closeAll(steps: readonly (() => void)[]): void {
   }
   if (failures.length > 0) throw failures[0];
 }
+
+/**
+ * Runs `work` and closes what it has opened, the last opened first, also where it fails. Throws the
+ * first error.
+ */
+export function whileOpen<T>(work: (onOpen: OnOpen) => T): T {
+  const held: (() => void)[] = [];
+  let result: T;
+  try {
+    result = work((close) => void held.unshift(close));
+  } catch (error) {
+    try {
+      closeAll(held);
+    } catch {
+      // the first error counts
+    }
+    throw error;
+  }
+  closeAll(held);
+  return result;
+}

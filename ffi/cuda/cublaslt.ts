@@ -1,17 +1,12 @@
 import { errors } from "../../core/errors.ts";
 import { ABI, CUBLAS_STATUSES } from "./abi.ts";
-import { closeAll, type OnOpen } from "./close-all.ts";
+import type { OnOpen } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import type { ProductOperand, ProductSizes, Workspace } from "./cublas.ts";
-import {
-  type Alignments,
-  type CheckStatus,
-  type Descriptors,
-  ltDescriptors,
-  type ProductShape,
-} from "./cublaslt-descriptors.ts";
+import { type CheckStatus, type Descriptors, ltDescriptors } from "./cublaslt-descriptors.ts";
 import { type CublasLtSymbols, openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { out, outHandle } from "./driver.ts";
+import { alignmentOf, planCache, type Product } from "./plan-cache.ts";
 
 /** An open cuBLASLt on the compute stream. */
 export interface CublasLt {
@@ -35,18 +30,6 @@ interface Plan extends Pick<Descriptors, "product" | "layouts"> {
   readonly algorithm: Uint8Array | undefined;
 }
 
-/** Most plans that are kept: the number of rows, and so the shapes, differ from step to step. */
-const MOST_PLANS = 4096;
-
-/** The largest alignment, in bytes, that an algorithm may require. */
-const MOST_ALIGNMENT = 256;
-
-/** The largest power of two, up to 256, that divides an address. */
-export function alignmentOf(address: number): number {
-  const low = address % MOST_ALIGNMENT;
-  return low === 0 ? MOST_ALIGNMENT : low & -low;
-}
-
 const check: CheckStatus = (status, call) => {
   if (status !== 0) throw errors.native(call, status, CUBLAS_STATUSES[status] ?? "unknown error");
 };
@@ -67,20 +50,15 @@ export function openCublasLt(
   const handle = outHandle();
   onOpen(() => check(symbols.cublasLtDestroy(handle), "cublasLtDestroy"));
   const descriptors = ltDescriptors(symbols, check);
-  const planOf = planCache(descriptors, algorithmChooser(symbols, handle), workspace, onOpen);
+  const choose = algorithmChooser(symbols, handle);
+  const makePlan = planMaker(descriptors, choose, workspace, tf32);
+  const plans = planCache(makePlan, (plan) => descriptors.free(plan));
+  onOpen(() => plans.close());
   const [zero, one] = [new Float32Array(new ArrayBuffer(4)), new Float32Array(new ArrayBuffer(4))];
   one[0] = 1;
   return {
     multiply(sizes, a, b, c, bias) {
-      // The library has TF32 algorithms for float factors only.
-      const rounds = tf32 && a.type === "f32";
-      const shape = { ...sizes, a, b, c, bias: bias !== undefined, tf32: rounds };
-      const alignments = {
-        a: alignmentOf(a.pointer),
-        b: alignmentOf(b.pointer),
-        c: alignmentOf(c.pointer),
-      };
-      const { product, layouts, algorithm } = planOf(shape, alignments, bias);
+      const { product, layouts, algorithm } = plans.find(sizes, a, b, c, bias);
       if (algorithm === undefined) return false;
       if (bias !== undefined) descriptors.setBias(product, bias);
       const status = symbols.cublasLtMatmul(
@@ -96,17 +74,21 @@ export function openCublasLt(
 
 type Choose = ReturnType<typeof algorithmChooser>;
 
-/** Makes the plan of a product at its first use, and keeps it. */
-function planCache(
+/** Returns a function that makes the plan of a product. */
+function planMaker(
   descriptors: ReturnType<typeof ltDescriptors>,
   choose: Choose,
   workspace: Workspace,
-  onOpen: OnOpen,
-) {
-  const plans = new Map<string, Plan>();
-  onOpen(() => closeAll([...plans.values()].map((plan) => () => descriptors.free(plan))));
-
-  function makePlan(shape: ProductShape, alignments: Alignments, bias: number | undefined): Plan {
+  tf32: boolean,
+): (...product: Product) => Plan {
+  return (sizes, a, b, c, bias) => {
+    // The library has TF32 algorithms for float factors only.
+    const shape = { ...sizes, a, b, c, bias: bias !== undefined, tf32: tf32 && a.type === "f32" };
+    const alignments = {
+      a: alignmentOf(a.pointer),
+      b: alignmentOf(b.pointer),
+      c: alignmentOf(c.pointer),
+    };
     const { preference, ...made } = descriptors.create(shape, alignments, workspace.bytes);
     try {
       if (bias !== undefined) descriptors.setBias(made.product, bias);
@@ -117,20 +99,6 @@ function planCache(
     } finally {
       descriptors.freePreference(preference);
     }
-  }
-
-  return (shape: ProductShape, alignments: Alignments, bias: number | undefined): Plan => {
-    const key = keyOf(shape, alignments, bias);
-    const known = plans.get(key);
-    if (known !== undefined) return known;
-    const [oldest] = plans;
-    if (plans.size >= MOST_PLANS && oldest !== undefined) {
-      plans.delete(oldest[0]);
-      descriptors.free(oldest[1]);
-    }
-    const plan = makePlan(shape, alignments, bias);
-    plans.set(key, plan);
-    return plan;
   };
 }
 
@@ -159,14 +127,3 @@ function algorithmChooser(symbols: CublasLtSymbols, handle: ReturnType<typeof ou
 
 /** CUBLAS_STATUS_NOT_SUPPORTED: there is no algorithm. */
 const NOT_SUPPORTED = 15;
-
-function keyOf(
-  { m, n, k, beta, a, b, c }: ProductShape,
-  alignments: Alignments,
-  bias: number | undefined,
-): string {
-  const operand = ({ type, ld, transposed }: ProductShape["a"]) => `${type}${ld}${transposed}`;
-  const added = bias === undefined ? 0 : alignmentOf(bias);
-  const bytes = `${alignments.a},${alignments.b},${alignments.c},${added}`;
-  return `${m},${n},${k},${beta},${operand(a)},${operand(b)},${c.type}${c.ld},${bytes}`;
-}

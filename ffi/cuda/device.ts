@@ -25,6 +25,14 @@ export const cudaDevice = (ordinal = 0): Device => ({
     return openCuda(ordinal, options);
   },
 
+  async decomposer() {
+    const [{ cusolverDecomposer }, { findSolver }] = await Promise.all([
+      import("./cusolver.ts"),
+      import("./open.ts"),
+    ]);
+    return cusolverDecomposer(ordinal, findSolver);
+  },
+
   async memoryModel(dtype) {
     const { cudaMemoryModel } = await import("./memory-model.ts");
     return cudaMemoryModel(types(dtype));
@@ -62,6 +70,11 @@ export const emulatedDevice: Device = {
   async open({ dtype, tf32, debugSync }) {
     const { createEmulatedBackend } = await import("./emulator/backend.ts");
     return (await createEmulatedBackend(dtype, { tf32, debugSync })).backend;
+  },
+
+  async decomposer() {
+    const { emulatedDecomposer } = await import("./emulator/backend.ts");
+    return emulatedDecomposer();
   },
 
   memory: () =>

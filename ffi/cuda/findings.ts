@@ -2,10 +2,11 @@ import { check, type Finding } from "../../core/finding.ts";
 import { inspectDevice } from "./context.ts";
 import { openCublasLibrary } from "./cublas.ts";
 import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
+import { openSolverLibrary } from "./cusolver.ts";
 import { compiledImages } from "./images.ts";
 import { driverCandidates, driverDirs } from "./libraries.ts";
 import { openNvrtc } from "./nvrtc.ts";
-import { findLibrariesFor, openSystemDriver, shownVersion } from "./open.ts";
+import { findLibrariesFor, findSolver, openSystemDriver, shownVersion } from "./open.ts";
 
 const GIB = 2 ** 30;
 
@@ -47,10 +48,23 @@ export async function cudaFindings(ordinal: number): Promise<readonly Finding[]>
     openCublasLtLibrary(cublasLt);
     return `${openCublasLibrary(cublas).path}; float products in float, in TF32 with --tf32`;
   });
+  findings.push(await solverFinding());
   await add("CUDA kernels", async () => {
     const started = performance.now();
     const images = await compiledImages(findLibrariesFor(version).nvrtc, capability);
     return `${images.length} families in ${((performance.now() - started) / 1000).toFixed(1)} s`;
   });
   return findings;
+}
+
+// --- internal ---
+
+/** cuSOLVER is optional: without it, all is well too. */
+async function solverFinding(): Promise<Finding> {
+  const { what, ok, found } = await check("cuSOLVER", () => {
+    const { path, version } = openSolverLibrary(findSolver());
+    return `${version}, ${path}; singular values of inspect, export and --from`;
+  });
+  if (ok) return { what, ok, found };
+  return { what, ok: true, found: `optional; singular values are computed on the CPU: ${found}` };
 }

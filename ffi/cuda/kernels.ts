@@ -1,7 +1,7 @@
 import type { Pointer } from "bun:ffi";
 import { errors, invariant } from "../../core/errors.ts";
 import { ABI } from "./abi.ts";
-import { argumentPacker } from "./arguments.ts";
+import { argumentPacker, GroupedArguments } from "./arguments.ts";
 import { CudaBuffer } from "./buffer.ts";
 import type { OnOpen } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
@@ -61,7 +61,7 @@ export function createLauncher(
       if (x === 0 || y === 0 || z === 0) return;
       const kernel = find(name);
       if (sharedBytes > kernel.sharedLimit) allowShared(context, name, kernel, sharedBytes);
-      const parameters = pack(args);
+      const parameters = args instanceof GroupedArguments ? args.addresses : pack(args);
       const status = cuLaunchKernel(
         kernel.handle, x, y, z, block, 1, 1, sharedBytes, stream, parameters, null,
       ); // prettier-ignore

@@ -1,3 +1,4 @@
+import type { GroupedArguments } from "./arguments.ts";
 import type { CudaBuffer } from "./buffer.ts";
 
 /** A float passed to a kernel by value. */
@@ -15,14 +16,8 @@ export class FloatArg {
  */
 export type Scalar = number | FloatArg;
 
-/** Device memory, a null pointer or a number. */
-export type Value = CudaBuffer | undefined | Scalar;
-
-/**
- * An argument of a kernel: a value, or one for each matrix of a group, made by `each`. Numbers of a
- * group are 32 bits wide.
- */
-export type Arg = Value | readonly Value[];
+/** An argument of a kernel: device memory, a null pointer or a number. */
+export type Arg = CudaBuffer | undefined | Scalar;
 
 /** Blocks of a grid: x, or x, y and z. x is at most 2^31 - 1, y and z at most 65,535. */
 export type Grid = number | readonly [x: number, y: number, z?: number];
@@ -39,7 +34,7 @@ export interface Launcher {
     grid: Grid,
     block: number,
     sharedBytes: number,
-    args: readonly Arg[],
+    args: readonly Arg[] | GroupedArguments<string>,
   ): void;
   /** Streaming multiprocessors of the device. */
   readonly multiprocessors: number;
@@ -72,19 +67,6 @@ export const f32 = (value: number): Scalar => new FloatArg(value);
 
 /** Matrices that one launch treats, at most: GROUP of kernels/language.h. */
 export const GROUP = 8;
-
-/** A grouped parameter: Each<T> of kernels/language.h. The launcher adds zeros past the last. */
-export function each<T>(items: readonly T[], of: (item: T) => Value): Value[] {
-  const values: Value[] = [];
-  for (const item of items) values.push(of(item));
-  return values;
-}
-
-/** Calls `launch` with as many items at a time as one launch treats. */
-export function inGroups<T>(items: readonly T[], launch: (group: readonly T[]) => void): void {
-  for (let first = 0; first < items.length; first += GROUP)
-    launch(items.slice(first, first + GROUP));
-}
 
 /** Blocks of `size` that cover `count` elements. */
 export const blocksOf = (count: number, size: number) => Math.ceil(count / size);

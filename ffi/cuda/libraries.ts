@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { homeFolder } from "../../core/io/user-cache.ts";
 import { findLibraries, libraryDirs, nativeDir } from "../paths.ts";
 
@@ -18,6 +18,19 @@ export interface CudaLibraries {
   readonly cublasLt: readonly string[];
   readonly cublas: readonly string[];
 }
+
+/** Candidate paths of cuSOLVER and of what it needs beside cuBLAS: where found, never fetched. */
+export interface SolverLibraries {
+  readonly nvJitLink: readonly string[];
+  readonly cusparse: readonly string[];
+  readonly cusolver: readonly string[];
+}
+
+/** cuSOLVER's own major version is not CUDA's. */
+const CUSOLVER_NAMES: Readonly<Record<Major, string>> = {
+  13: "libcusolver.so.12",
+  12: "libcusolver.so.11",
+};
 
 /** Folder into which `npm run setup -- --cuda` unpacks NVRTC and cuBLAS. */
 export const fetchedCuda = () => join(nativeDir, "cuda-13");
@@ -38,7 +51,9 @@ export const driverDirs = (env: Environment = process.env) => [...libraryDirs(en
 /** Folders of the wheels of one major version, below site-packages. */
 const WHEEL_DIRS: Readonly<Record<Major, readonly string[]>> = {
   13: ["nvidia/cu13/lib"],
-  12: ["nvidia/cuda_nvrtc/lib", "nvidia/cublas/lib"],
+  12: ["cuda_nvrtc", "cublas", "nvjitlink", "cusparse", "cusolver"].map(
+    (name) => `nvidia/${name}/lib`,
+  ),
 };
 
 /**
@@ -67,7 +82,7 @@ export function cudaDirs(major: Major, env: Environment = process.env): string[]
 /** The libraries of one major version. */
 export function cudaLibraries(major: Major, env: Environment = process.env): CudaLibraries {
   const dirs = cudaDirs(major, env);
-  const find = (name: string) => findLibraries(new RegExp(`^${name}\\.so\\.${major}$`), dirs);
+  const find = (name: string) => findNamed(`${name}.so.${major}`, dirs);
   return {
     major,
     nvrtc: find("libnvrtc"),
@@ -75,6 +90,22 @@ export function cudaLibraries(major: Major, env: Environment = process.env): Cud
     cublas: find("libcublas"),
   };
 }
+
+/** cuSOLVER of one major version of CUDA; of what it needs, the files beside it come first. */
+export function solverLibraries(major: Major, env: Environment = process.env): SolverLibraries {
+  const dirs = cudaDirs(major, env);
+  const cusolver = findNamed(CUSOLVER_NAMES[major], dirs);
+  const near = [...cusolver.map((path) => dirname(path)), ...dirs];
+  return {
+    nvJitLink: findNamed(`libnvJitLink.so.${major}`, near),
+    cusparse: findNamed("libcusparse.so.12", near),
+    cusolver,
+  };
+}
+
+/** What to say where cuSOLVER is missing. */
+export const missingSolver = (major: Major, env?: Environment) =>
+  `no ${CUSOLVER_NAMES[major]} in ${cudaDirs(major, env).join(", ")}`;
 
 /** Whether all libraries of a major version were found. */
 export const isComplete = ({ nvrtc, cublasLt, cublas }: CudaLibraries) =>
@@ -124,6 +155,10 @@ function installations(major: Major): string[] {
     .toSorted((a, b) => (a === "cuda" ? -1 : b.localeCompare(a, "en", { numeric: true })))
     .map((name) => join("/usr/local", name));
 }
+
+/** Files of exactly this name. */
+const findNamed = (name: string, dirs: readonly string[]) =>
+  findLibraries(new RegExp(`^${name.replaceAll(".", "\\.")}$`), dirs);
 
 /** The folders that environment variables name. */
 const foldersIn = (env: Environment, ...variables: readonly string[]) =>

@@ -2,9 +2,18 @@ import type { OpenOptions } from "../../core/device.ts";
 import { errors } from "../../core/errors.ts";
 import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { type CudaBackend, type CudaOptions, createCudaBackend } from "./backend.ts";
+import type { SolverParts } from "./cusolver.ts";
 import { openDriver, out, outInt } from "./driver.ts";
 import { compiledImages } from "./images.ts";
-import { chooseLibraries, cudaDirs, driverCandidates, driverDirs, MAJORS } from "./libraries.ts";
+import {
+  chooseLibraries,
+  cudaDirs,
+  driverCandidates,
+  driverDirs,
+  MAJORS,
+  missingSolver,
+  solverLibraries,
+} from "./libraries.ts";
 
 /** The oldest driver version that the libraries run with. */
 const OLDEST_DRIVER = 1000 * Math.min(...MAJORS);
@@ -48,6 +57,14 @@ export function findLibrariesFor(version: number, env?: NodeJS.ProcessEnv) {
       "npm run setup -- --cuda fetches them (500 MB); ADALORA_CUDA names another folder that has them",
     );
   return found;
+}
+
+/** The driver and the libraries of cuSOLVER. Throws E_LIBRARY or E_MACHINE without a driver. */
+export function findSolver(env?: NodeJS.ProcessEnv): SolverParts {
+  const { driver, version } = openSystemDriver(env);
+  const { major, cublas, cublasLt } = chooseLibraries(version, env);
+  const missing = missingSolver(major, env);
+  return { driver, cublas, cublasLt, ...solverLibraries(major, env), missing };
 }
 
 /**

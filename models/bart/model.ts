@@ -51,7 +51,7 @@ export class BartGenerator implements GenerationModel {
 
   encode(pass: ForwardPass, source: TokenBatch): readonly AttendedRows[] {
     const rows = nn.uploadPacking(pass, source);
-    const hidden = this.#encoder.forward(pass, source);
+    const hidden = this.#encoder.forward(pass, source, rows);
     const attended = this.#decoder.sourceRows(pass, hidden, rows);
     pass.tape.drop(hidden.buffer);
     return attended;

@@ -46,10 +46,14 @@ export function relativeRows(span: number, config: Geometry): RelativeRows {
     // transformers converts buckets to int64: x86 makes the smallest integer of NaN and infinities.
     return Number.isFinite(bucket) ? Math.min(Math.max(bucket + half, 0), 2 * half - 1) : 0;
   };
-  const rows = Int32Array.from({ length: 2 * span - 1 }, (_, i) => row(i - span + 1));
-  const [first, last] = [
-    rows.reduce((a, b) => Math.min(a, b)),
-    rows.reduce((a, b) => Math.max(a, b)),
-  ];
-  return { first, count: last - first + 1, index: rows.map((each) => each - first) };
+  const index = new Int32Array(2 * span - 1);
+  let [first, last] = [Infinity, -Infinity];
+  for (let i = 0; i < index.length; i++) {
+    const own = row(i - span + 1);
+    index[i] = own;
+    first = Math.min(first, own);
+    last = Math.max(last, own);
+  }
+  for (let i = 0; i < index.length; i++) index[i]! -= first;
+  return { first, count: last - first + 1, index };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { inspectText } from "../../cli/inspect-text.ts";
-import { product } from "../../core/adalora/low-rank-svd.ts";
+import { product } from "../../core/matrix.ts";
 import { readPeftAdapter } from "../../core/io/peft.ts";
 import { canonical } from "../../core/model/export/canonical.ts";
 import { incrementOf, scaledA } from "../../core/model/export/increment.ts";

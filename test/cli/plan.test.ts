@@ -53,7 +53,7 @@ test("a recipe with flags over it", async () => {
     ranks       4 to an average of 2 in 12 matrices (target rank 2)
     adapter     1,712 to 856 parameters, 6.89% of the model's
     model       12,432 parameters, 306 of them trained
-    start       E starts at 0 and 30 steps are few, as it moves by at most 0.018: --start lora starts it at 1
+    start       E starts at 0, and 30 steps move it by at most 0.018: --start lora starts it at 1
     device      cpu, f32, 2 threads
     memory      about 84.6 MiB: 48.6 KiB of weights, 513 KiB to train
     disk        up to 79.3 KiB, 37.2 KiB per checkpoint

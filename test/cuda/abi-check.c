@@ -1,7 +1,7 @@
 /*
  * Writes abi.json: the enum values, struct layouts and symbol names of CUDA's headers that
  * TypeScript repeats. With the headers of the wheels nvidia-cuda-runtime, nvidia-cuda-crt,
- * nvidia-cuda-nvrtc and nvidia-cublas:
+ * nvidia-cuda-nvrtc, nvidia-cublas, nvidia-cusolver and nvidia-cusparse:
  *   gcc -I SITE_PACKAGES/nvidia/cu13/include test/cuda/abi-check.c -o abi-check
  *   ./abi-check > test/cuda/abi.json
  */
@@ -11,6 +11,7 @@
 #include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda.h>
+#include <cusolverDn.h>
 #include <nvrtc.h>
 
 static const char *separator = "";
@@ -80,6 +81,17 @@ int main(void) {
   VALUE(NVRTC_ERROR_INVALID_OPTION);
   VALUE(NVRTC_ERROR_COMPILATION);
   VALUE(NVRTC_ERROR_BUILTIN_OPERATION_FAILURE);
+  VALUE(CUSOLVER_EIG_MODE_VECTOR);
+  VALUE(CUSOLVER_STATUS_NOT_INITIALIZED);
+  VALUE(CUSOLVER_STATUS_ALLOC_FAILED);
+  VALUE(CUSOLVER_STATUS_INVALID_VALUE);
+  VALUE(CUSOLVER_STATUS_ARCH_MISMATCH);
+  VALUE(CUSOLVER_STATUS_MAPPING_ERROR);
+  VALUE(CUSOLVER_STATUS_EXECUTION_FAILED);
+  VALUE(CUSOLVER_STATUS_INTERNAL_ERROR);
+  VALUE(CUSOLVER_STATUS_MATRIX_TYPE_NOT_SUPPORTED);
+  VALUE(CUSOLVER_STATUS_NOT_SUPPORTED);
+  VALUE(CUSOLVER_STATUS_INVALID_WORKSPACE);
   VALUE(CUBLAS_OP_N);
   VALUE(CUBLAS_OP_T);
   VALUE(CUBLAS_DEFAULT_MATH);
@@ -172,6 +184,14 @@ int main(void) {
   MAPPED(cublasLtMatmulPreferenceSetAttribute);
   MAPPED(cublasLtMatmulAlgoGetHeuristic);
   MAPPED(cublasLtMatmul);
+  MAPPED(cusolverGetVersion);
+  MAPPED(cusolverDnCreate);
+  MAPPED(cusolverDnDestroy);
+  MAPPED(cusolverDnSetStream);
+  MAPPED(cusolverDnCreateGesvdjInfo);
+  MAPPED(cusolverDnDestroyGesvdjInfo);
+  MAPPED(cusolverDnDgesvdjBatched_bufferSize);
+  MAPPED(cusolverDnDgesvdjBatched);
   printf("\n  }\n}\n");
   return 0;
 }

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import { ABI, CUBLAS_STATUSES, NVRTC_STATUSES } from "../../ffi/cuda/abi.ts";
+import { ABI, CUBLAS_STATUSES, CUSOLVER_STATUSES, NVRTC_STATUSES } from "../../ffi/cuda/abi.ts";
 import { CUBLAS_SYMBOLS } from "../../ffi/cuda/cublas.ts";
 import { CUBLASLT_SYMBOLS } from "../../ffi/cuda/cublaslt-symbols.ts";
+import { CUSOLVER_SYMBOLS } from "../../ffi/cuda/cusolver.ts";
 import { DRIVER_SYMBOLS } from "../../ffi/cuda/driver.ts";
 import headers from "./abi.json" with { type: "json" };
 
@@ -15,6 +16,7 @@ test("the values of CUDA's headers are those of the headers", () => {
 test("status names stand at the headers' numbers, all of them", () => {
   for (const [prefix, names] of Object.entries({
     CUBLAS_STATUS_: CUBLAS_STATUSES,
+    CUSOLVER_STATUS_: CUSOLVER_STATUSES,
     NVRTC_ERROR_: NVRTC_STATUSES,
   })) {
     const listed = Object.entries(values).filter(([name]) => name.startsWith(prefix));
@@ -41,7 +43,7 @@ test("symbols are those to which the headers map the functions", () => {
   // The first version is in every driver; cuEventElapsedTime_v2 came with CUDA 12.8.
   mapped.delete("cuEventElapsedTime_v2");
   mapped.add("cuEventElapsedTime");
-  const tables = [DRIVER_SYMBOLS, CUBLAS_SYMBOLS, CUBLASLT_SYMBOLS];
+  const tables = [DRIVER_SYMBOLS, CUBLAS_SYMBOLS, CUBLASLT_SYMBOLS, CUSOLVER_SYMBOLS];
   const used = tables.flatMap((table) => Object.keys(table));
   expect(new Set(used)).toEqual(mapped);
 });

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { alignmentOf } from "../../ffi/cuda/cublaslt.ts";
 import { ltDescriptors } from "../../ffi/cuda/cublaslt-descriptors.ts";
 import { openCublasLtLibrary } from "../../ffi/cuda/cublaslt-symbols.ts";
 import { createEmulatedBackend, type EmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
 import { cudaLibraries, MAJORS } from "../../ffi/cuda/libraries.ts";
+import { alignmentOf } from "../../ffi/cuda/plan-cache.ts";
 import { available } from "../helpers/available.ts";
 
 const check = (status: number, call: string) => expect([call, status]).toEqual([call, 0]);

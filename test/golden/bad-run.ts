@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { runHere } from "../helpers/run-here.ts";
 
-const commandLine = resolve(import.meta.dir, "../../cli/main.ts");
+const program = resolve(import.meta.dir, "../../cli/main.ts");
 
 /** A model folder that passes for one until weights or tokens are needed: bad data must be refused before. */
 const modelConfig = {
@@ -31,18 +32,9 @@ export async function badRunFaults(task: string, file: string, message: string):
     writeFileSync(join(model, "config.json"), JSON.stringify(modelConfig));
     writeFileSync(join(model, "tokenizer.json"), "{}");
     const args = ["run", task, "--data", resolve(file), "--model", model, "--out", "out"];
-    const run = Bun.spawn([process.execPath, commandLine, ...args], {
-      cwd: home,
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        HOME: home,
-        XDG_CACHE_HOME: join(home, "cache"),
-        BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0", // Bun keeps compiled sources there: not what is meant
-      },
-      stdout: "ignore",
-      stderr: "pipe",
-    });
-    const [stderr, code] = await Promise.all([new Response(run.stderr).text(), run.exited]);
+    const path = process.env["PATH"] ?? "";
+    const env = { PATH: path, HOME: home, XDG_CACHE_HOME: join(home, "cache") };
+    const { code, stderr } = await runHere(args, { program, cwd: home, env });
     const written = readdirSync(home);
     return [
       ...(code === 1 ? [] : [`adalora run exits with ${code}, not 1`]),

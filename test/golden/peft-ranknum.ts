@@ -1,4 +1,4 @@
-import { addOrthogonality } from "../../core/adalora/orthogonality.ts";
+import { addOrthogonality, orthogonalFactors } from "../../core/adalora/orthogonality.ts";
 import { ForwardPass } from "../../core/forward-pass.ts";
 import type { BatchLoss } from "../../core/tasks/batch.ts";
 import type { Adapter } from "../../core/nn/adapter.ts";
@@ -115,7 +115,7 @@ export class PeftRanknum<Batch extends TokenBatch> {
       pass.tape.backward(this.#lossOf(pass, batch), 1);
       const value = pass.allocateMaster(1);
       backend.zero(value);
-      addOrthogonality(backend, adapters, this.#settings.orth_coef, value);
+      addOrthogonality(backend, orthogonalFactors(adapters), this.#settings.orth_coef, value);
     });
     const gradients = Array.from(backend.download(arena.gradients));
     const ours = Math.hypot(...gradients);

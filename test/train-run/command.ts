@@ -5,15 +5,9 @@ import { readJsonLog } from "../helpers/json-log.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { tinyTask } from "../cli/tiny-task.ts";
 import { available } from "../helpers/available.ts";
+import { type Ended, runHere } from "../helpers/run-here.ts";
 
 const program = resolve(import.meta.dir, "../../cli/main.ts");
-
-/** A command that has ended. */
-export interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 type Flags = Readonly<Record<string, string | number | true>>;
 
@@ -118,9 +112,13 @@ export function commandTest() {
     home,
     hinted,
     start,
-    /** Runs a command to its end. */
-    run: (args: readonly string[], more?: Record<string, string>, input?: string) =>
-      start(args, more, input).ended,
+    /** Runs a command to its end in this process; with standard input, in one of its own. */
+    run: (args: readonly string[], more: Record<string, string> = {}, input?: string) =>
+      input === undefined
+        ? runHere(args, { program, cwd: home, env: { ...env, ...more } })
+        : start(args, more, input).ended,
+    /** Runs a command to its end in a process of its own. */
+    runProcess: (args: readonly string[], more?: Record<string, string>) => start(args, more).ended,
     /** A path in the test's folder. */
     path: (...names: string[]) => join(task.folder, ...names),
     /** `run rte` with the tiny model, data and schedule; flags override, or leave out. */

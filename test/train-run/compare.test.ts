@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { tinyRows } from "../cli/tiny-task.ts";
 import { commandTest } from "./command.ts";
 
-const { run, start, task, path } = commandTest();
+const { run, runProcess, start, task, path } = commandTest();
 setDefaultTimeout(900_000); // many processes, on a machine that may be busy
 
 type Flags = Readonly<Record<string, string | number>>;
@@ -44,7 +44,7 @@ describe("compare", () => {
   const flags = { seeds: 2 };
 
   test("runs every arm at one budget, paired by seed", async () => {
-    const { code, stdout, stderr } = await run(comparing(whole, methods, flags));
+    const { code, stdout, stderr } = await runProcess(comparing(whole, methods, flags));
     expect([code, stderr]).toEqual([0, expect.stringContaining("run 8 of 8: adalora-2, seed 2")]);
     // Seed by seed: an interrupted comparison has the same seeds of every arm.
     expect(stderr).toContain("run 5 of 8: lora, seed 2");
@@ -87,7 +87,7 @@ describe("compare", () => {
       await started.signalAfter(line, "SIGKILL");
       await started.ended;
     }
-    const { code, stderr } = await run(args);
+    const { code, stderr } = await runProcess(args);
     expect([code, stderr]).toEqual([0, expect.any(String)]);
     expect(text(out, "compare.json")).toBe(text(whole, "compare.json"));
   });
@@ -101,7 +101,7 @@ describe("compare", () => {
     const config = join(whole, "adalora", "seed-1", "config.json");
     writeFileSync(config, text(config).replace('"lr": 0.02', '"lr": 0.03'));
     rmSync(join(whole, "adalora-2", "seed-2", "adapter"), { recursive: true });
-    const { code, stdout, stderr } = await run(comparing(whole, methods, flags, "--resume"));
+    const { code, stdout, stderr } = await runProcess(comparing(whole, methods, flags, "--resume"));
     expect(code).toBe(1);
     expect(stderr).toContain("adalora, seed 1 failed");
     expect(stdout).toContain("failed: adalora, seed 1: ");
@@ -131,7 +131,7 @@ test("--lr-grid picks rates on rows held out of training, never on the evaluatio
   const file = path("mine.tsv");
   writeFileSync(file, tinyRows(30));
   const flags = { data: file, "eval-fraction": 0.2, "lr-grid": "0.005,0.05", "held-out": 0.25 };
-  const { code, stderr } = await run(comparing(out, "lora", { ...flags, seeds: "4,6" }));
+  const { code, stderr } = await runProcess(comparing(out, "lora", { ...flags, seeds: "4,6" }));
   expect([code, stderr]).toEqual([0, expect.stringContaining("run 2 of 2: lora, seed 6")]);
   const { arms } = resultOf(out);
   const [{ lr, tried }] = arms;

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createEmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
 import { available } from "../helpers/available.ts";
+import type { Ended } from "../helpers/run-here.ts";
 import { commandTest, lossesIn } from "./command.ts";
 
 const { reason } = await available(async () => {
@@ -33,5 +34,32 @@ test.skipIf(reason !== undefined)(
     expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining("step 6/6")]);
     expect(trained(parts).equals(trained(whole))).toBe(true);
     expect(lossesIn(parts)).toEqual(lossesIn(whole));
+    await expectSingularValues(join(whole, "adapter"));
   },
 );
+
+/** `inspect`, `export` and a run that starts from a LoRA say where singular values come from. */
+async function expectSingularValues(adapter: string) {
+  const line = "singular values: cuSOLVER 12.2 on cuda:0\n";
+  const inspected = (device: string) => run(["inspect", adapter, "--json", "--device", device]);
+  const [onCpu, onDevice] = [await inspected("reference"), await inspected("cuda-host")];
+  expect([onCpu.stderr, onDevice.stderr]).toEqual(["", line]);
+  const values = ({ stdout }: Ended): number[] =>
+    JSON.parse(stdout).modules.flatMap(
+      (module: { readonly singularValues: readonly number[] }) => module.singularValues,
+    );
+  expect(values(onDevice)).toEqual(values(onCpu).map((value) => expect.closeTo(value, 10)));
+  const lora = path("lora");
+  const words = ["export", adapter, "--to", "lora", "--canonical", "-o", lora];
+  const exported = await run([...words, "--device", "cuda-host"]);
+  expect([exported.code, exported.stderr]).toEqual([0, expect.stringContaining(line)]);
+  const from = training({
+    ...flags,
+    "max-steps": 1,
+    from: lora,
+    method: "adalora",
+    out: path("on"),
+  });
+  const ended = await run(from);
+  expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining(line)]);
+}

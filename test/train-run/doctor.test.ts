@@ -4,7 +4,7 @@ import type { Backend } from "../../core/backend.ts";
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { commandTest, cpu } from "./command.ts";
 
-const { run, path } = commandTest();
+const { runProcess: run, path } = commandTest(); // libraries load once in a process
 
 interface Finding {
   readonly what: string;

@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import { commandTest } from "./command.ts";
 
-const { run, training, path, task } = commandTest();
+const { run, runProcess, training, path, task } = commandTest();
 
 describe("a run that can't be done", () => {
   test("for its numbers stops at the step, with its rows and the last good checkpoint", async () => {
@@ -100,7 +100,7 @@ test("plan tells all of it at once, the data's faults first, and writes nothing"
   writeFileSync(join(data, "train.tsv"), "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tmaybe\n");
   writeFileSync(join(data, "dev.tsv"), "index\tsentence1\tsentence2\tlabel\n0\ta\tb\n");
   const [command, ...words] = training({ data, model: "./none", metric: "x", out: task.data });
-  const { code, stderr, stdout } = await run(["plan", ...words, "--json"]);
+  const { code, stderr, stdout } = await runProcess(["plan", ...words, "--json"]);
   expect([command, code]).toEqual(["run", 1]);
   const heads = stderr.split("\n").filter((line) => line.startsWith("error  "));
   expect(heads.map((line) => line.replaceAll(`${data}/`, ""))).toEqual([

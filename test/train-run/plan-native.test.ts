@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { commandTest } from "./command.ts";
 
-const { run, training, path, task } = commandTest();
+const { runProcess, training, path, task } = commandTest();
 
 /** The tokenizer library's own loader takes this file instead. */
 const without = { NAPI_RS_NATIVE_LIBRARY_PATH: "/nowhere.node" };
@@ -12,7 +12,7 @@ const planning = (flags: Parameters<typeof training>[0] = {}) => [
 ];
 
 async function planned(env: Record<string, string>) {
-  const { code, stdout, stderr } = await run([...planning(), "--json"], env);
+  const { code, stdout, stderr } = await runProcess([...planning(), "--json"], env);
   expect([code, stderr]).toEqual([0, ""]);
   return JSON.parse(stdout);
 }
@@ -49,7 +49,7 @@ test("a plan without native files says what it doesn't know, and is right in the
 test("a run, and a plan's times, need the library", async () => {
   const env = { ...without, XDG_CACHE_HOME: path("no-cache") };
   for (const command of [training({ out: path("out") }), [...planning(), "--time"]]) {
-    const { code, stderr } = await run(command, env);
+    const { code, stderr } = await runProcess(command, env);
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(/^error {2}cannot load the tokenizer library$/m),
@@ -61,7 +61,7 @@ test("a plan of questions, whose windows are unknown, is refused with one error"
   const data = join(import.meta.dir, "../fixtures/data/squad-16.json");
   const words = `plan squad_v2 --model ${task.model} --data ${data} --max-length 32 --doc-stride 8`;
   const env = { ...without, XDG_CACHE_HOME: path("no-cache") };
-  const { code, stdout } = await run([...words.split(" "), "--json"], env);
+  const { code, stdout } = await runProcess([...words.split(" "), "--json"], env);
   expect(code).toBe(1);
   expect(JSON.parse(stdout).errors).toEqual([
     expect.objectContaining({

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { writeBagModel, writeBagPlugin } from "../helpers/bag-plugin.ts";
 import { commandTest, predictionsIn } from "./command.ts";
 
-const { path, run, start, task, training } = commandTest();
+const { path, run, runProcess, start, task, training } = commandTest();
 
 const model = path("bag-model");
 writeBagModel(model);
@@ -21,7 +21,7 @@ describe("a run of a plugin's family", () => {
 
   test("names the plugin by a path from the current folder, and keeps its absolute path", async () => {
     const flags = { ...bagFlags, plugin: "../families/bag.ts", out };
-    const trained = await run(training(flags));
+    const trained = await runProcess(training(flags));
     expect(trained).toMatchObject({ code: 0 });
     const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
     expect(config.plugins).toEqual([plugin]);
@@ -120,7 +120,7 @@ describe("a plugin that fails outside any call of it ends the command:", () => {
     const kit = 'import { special } from "./special.ts";';
     const late = writeBagPlugin(path(where.replaceAll(" ", "-")), [kit, `${kit}\n${text}`]);
     const flags = { ...bagFlags, plugin: late, out: path("late") };
-    const { code, stderr } = await run(training(flags));
+    const { code, stderr } = await runProcess(training(flags));
     expect(code).toBe(1);
     expect(stderr).toMatch(/^error {2}plugin "bag", called back, .*bag\.ts:3:\d+: late\n$/m);
   });

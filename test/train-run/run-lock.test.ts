@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { whileLocked } from "../../cli/run-lock.ts";
 import { commandTest } from "./command.ts";
 
-const { path, run, start, training } = commandTest();
+const { path, run, runProcess, start, training } = commandTest();
 
 /** Ends only when it is stopped. */
 const long = { "max-steps": 20_000, "eval-steps": 20_000 };
@@ -32,7 +32,7 @@ describe("a folder", () => {
 
   test("in which two runs begin at once holds one of them, whole", async () => {
     const out = path("two");
-    const both = await Promise.all([1, 2].map(() => run(training({ out }))));
+    const both = await Promise.all([1, 2].map(() => runProcess(training({ out }))));
     expect(both.map(({ code }) => code).toSorted((a, b) => a - b)).toEqual([0, 1]);
     const refused = both.find(({ code }) => code === 1)?.stderr;
     expect(refused).toMatch(/is in use by another run|already holds a run/);

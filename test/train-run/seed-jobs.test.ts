@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { runResults } from "../helpers/run-results.ts";
 import { commandTest } from "./command.ts";
 
-const { run, start, training, path, hinted } = commandTest();
+const { run, runProcess, start, training, path, hinted } = commandTest();
 setDefaultTimeout(900_000); // many processes, on a machine that may be busy
 
 /** Two seeds of 24 steps. */
@@ -20,7 +20,7 @@ const resultsOf = (out: string) =>
 test("--jobs 2 runs two seeds at a time, with the results of one after another", async () => {
   const [alone, together, stopped] = ["alone", "together", "stopped"].map((name) => path(name));
   expect((await run(seeds(alone!))).code).toBe(0);
-  const { code, stdout } = await run(seeds(together!, { jobs: 2 }));
+  const { code, stdout } = await runProcess(seeds(together!, { jobs: 2 }));
   expect([code, stdout]).toEqual([0, expect.stringContaining("deviation over seeds 1, 2")]);
   expect(seedsJson(together!)).toEqual(seedsJson(alone!));
   expect(resultsOf(together!)).toEqual(resultsOf(alone!));
@@ -34,7 +34,7 @@ test("--jobs 2 runs two seeds at a time, with the results of one after another",
 
   const config = join(together!, "seed-1", "config.json");
   writeFileSync(config, readFileSync(config, "utf8").replace('"lr": 0.02', '"lr": 0.03'));
-  const failed = await run(seeds(together!, { jobs: 2, resume: true }));
+  const failed = await runProcess(seeds(together!, { jobs: 2, resume: true }));
   expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining("seed 1 failed")]);
   expect(seedsJson(together!).seeds).toEqual([2]);
 });

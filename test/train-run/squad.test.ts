@@ -99,7 +99,7 @@ beforeAll(async () => {
   expect([code, stderr.match(/warn.*/g)]).toEqual([0, null]);
 });
 
-const predict = (args: readonly string[], input = "") =>
+const predict = (args: readonly string[], input?: string) =>
   run(["predict", "--adapter", out, ...device, ...args], {}, input);
 const evaluate = (...args: string[]) => run(["eval", "--adapter", out, ...device, ...args]);
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { commandTest } from "./command.ts";
 
-const { run, start, task, path, home } = commandTest();
+const { run, runProcess, start, task, path, home } = commandTest();
 setDefaultTimeout(900_000); // many processes, on a machine that may be busy
 
 /** `sweep rte` with the tiny model on the reference backend; 12 steps, the first rung 4. */
@@ -29,7 +29,7 @@ describe("a sweep without pruning, at a constant rate", () => {
   ];
 
   test("continues the better run, whose beginning is a run of that length", async () => {
-    const { code, stdout, stderr } = await run(sweeping(whole, ...flags));
+    const { code, stdout, stderr } = await runProcess(sweeping(whole, ...flags));
     expect([code, stderr]).toEqual([0, expect.stringContaining("a rung continues the runs")]);
     const {
       configurations,
@@ -73,7 +73,7 @@ describe("a sweep without pruning, at a constant rate", () => {
       await started.signalAfter(line, "SIGKILL");
       await started.ended;
     }
-    const { code, stderr } = await run(args);
+    const { code, stderr } = await runProcess(args);
     expect([code, stderr]).toEqual([0, expect.any(String)]);
     expect(text(out, "sweep.json")).toBe(text(whole, "sweep.json"));
   });
@@ -91,7 +91,7 @@ test("a sweep of runs that prune trains each rung from scratch", async () => {
     "--eval-steps",
     "100",
   ];
-  const { code, stdout, stderr } = await run(
+  const { code, stdout, stderr } = await runProcess(
     sweeping(out, ...flags, "--init-warmup", "2", "--final-warmup", "4"),
   );
   expect([code, stderr]).toEqual([0, expect.stringContaining("each rung trains from scratch")]);

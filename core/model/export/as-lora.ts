@@ -1,4 +1,4 @@
-import type { Matrix } from "../../adalora/low-rank-svd.ts";
+import type { Matrix } from "../../matrix.ts";
 import type { LoraAdapter, LoraModule, PeftAdapter } from "../../io/peft-adapter.ts";
 import { type Increment, incrementOf, scaledA, tensorOf } from "./increment.ts";
 

@@ -1,4 +1,6 @@
-import { orthogonalityResidual, svdOfProduct, transposed } from "../../adalora/low-rank-svd.ts";
+import { svdsOfProducts } from "../../adalora/low-rank-svd.ts";
+import type { Decompose, Svd } from "../../jacobi-svd.ts";
+import { orthogonalityResidual, transposed } from "../../matrix.ts";
 import type { AdaLoraModule, LoraModule, PeftAdapter } from "../../io/peft-adapter.ts";
 import { float32Tensor } from "../../io/stored-tensor.ts";
 import { type Increment, incrementOf, scaledA, tensorOf } from "./increment.ts";
@@ -6,13 +8,17 @@ import { type Increment, incrementOf, scaledA, tensorOf } from "./increment.ts";
 /**
  * The adapter with each increment as its exact singular value decomposition: B and A orthonormal
  * and E the singular values, descending; in LoRA, A carries them. A module that is in this form
- * already is kept bit for bit. A rank above a matrix's shorter side becomes that side.
+ * already is kept bit for bit. A rank above a matrix's shorter side becomes that side. `decompose`:
+ * where the small matrices are decomposed; by default on the CPU.
  */
-export function canonical(adapter: PeftAdapter): PeftAdapter {
+export function canonical(adapter: PeftAdapter, decompose?: Decompose): PeftAdapter {
   if (adapter.method === "adalora") {
-    return { ...adapter, modules: adapter.modules.map((one) => canonicalSvd(adapter, one)) };
+    const svdOf = svdsOf(adapter, adapter.modules, isCanonical, decompose);
+    return { ...adapter, modules: adapter.modules.map((one) => canonicalSvd(one, svdOf(one))) };
   }
-  return { ...adapter, modules: adapter.modules.map((one) => canonicalLora(adapter, one)) };
+  const isKept = (increment: Increment) => isCanonical(normalized(increment));
+  const svdOf = svdsOf(adapter, adapter.modules, isKept, decompose);
+  return { ...adapter, modules: adapter.modules.map((one) => canonicalLora(one, svdOf(one))) };
 }
 
 // --- internal ---
@@ -22,10 +28,32 @@ const ORTHONORMAL = 2e-6;
 /** Equal singular values may differ by that much. */
 const SORTED = 1 + 1e-6;
 
-function canonicalSvd(adapter: PeftAdapter, module: AdaLoraModule): AdaLoraModule {
-  const increment = incrementOf(adapter, module);
-  if (increment.rank === 0 || isCanonical(increment)) return module;
-  const { u, s, v } = svdOfProduct(increment.b, scaledA(increment));
+/** The SVD of each module's B diag(E) A; undefined for modules that stay as they are. */
+function svdsOf<M extends AdaLoraModule | LoraModule>(
+  adapter: PeftAdapter,
+  modules: readonly M[],
+  isKept: (increment: Increment) => boolean,
+  decompose: Decompose | undefined,
+): (module: M) => Svd | undefined {
+  const changed = modules.filter((module) => {
+    const increment = incrementOf(adapter, module);
+    return increment.rank > 0 && !isKept(increment);
+  });
+  const svdOf = svdsOfProducts(
+    changed,
+    (module) => {
+      const increment = incrementOf(adapter, module);
+      return { b: increment.b, a: scaledA(increment) };
+    },
+    decompose,
+  );
+  const isChanged = new Set(changed);
+  return (module) => (isChanged.has(module) ? svdOf(module) : undefined);
+}
+
+function canonicalSvd(module: AdaLoraModule, svd: Svd | undefined): AdaLoraModule {
+  if (svd === undefined) return module;
+  const { u, s, v } = svd;
   return {
     path: module.path,
     mask: keepFirst(module.mask, s.length),
@@ -35,13 +63,12 @@ function canonicalSvd(adapter: PeftAdapter, module: AdaLoraModule): AdaLoraModul
   };
 }
 
-function canonicalLora(adapter: PeftAdapter, module: LoraModule): LoraModule {
-  const increment = incrementOf(adapter, module);
-  if (increment.rank === 0 || isCanonical(normalized(increment))) return module;
-  const { u, s, v } = svdOfProduct(increment.b, increment.a);
+function canonicalLora(module: LoraModule, svd: Svd | undefined): LoraModule {
+  if (svd === undefined) return module;
+  const { u, s, v } = svd;
   return {
     path: module.path,
-    alpha: (module.alpha * s.length) / increment.rank,
+    alpha: (module.alpha * s.length) / (module.A.shape[0] ?? 0),
     A: tensorOf(scaledA({ a: v, e: s })),
     B: tensorOf(u),
   };

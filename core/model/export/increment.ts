@@ -1,4 +1,4 @@
-import { type Matrix, product } from "../../adalora/low-rank-svd.ts";
+import { type Matrix, product } from "../../matrix.ts";
 import { toFloat64 } from "../../io/float-conversion.ts";
 import type { AdaLoraModule, LoraModule, PeftAdapter } from "../../io/peft-adapter.ts";
 import { float32Tensor, type StoredTensor } from "../../io/stored-tensor.ts";

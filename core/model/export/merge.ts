@@ -13,7 +13,7 @@ import {
   type StoredDtype,
   type StoredTensor,
 } from "../../io/stored-tensor.ts";
-import type { Matrix } from "../../adalora/low-rank-svd.ts";
+import type { Matrix } from "../../matrix.ts";
 import { savedParameters } from "../adapter-files.ts";
 import { parametersOf } from "../load-weights.ts";
 import type { DeclaredModel } from "../open-model.ts";

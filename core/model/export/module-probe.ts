@@ -1,4 +1,4 @@
-import type { Matrix } from "../../adalora/low-rank-svd.ts";
+import type { Matrix } from "../../matrix.ts";
 import { copyFloats } from "../../io/float-conversion.ts";
 import type { PeftAdapter } from "../../io/peft-adapter.ts";
 import { DTYPE_BYTES, type StoredTensor } from "../../io/stored-tensor.ts";

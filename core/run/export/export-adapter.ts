@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Decompose } from "../../jacobi-svd.ts";
 import type { Backend } from "../../backend.ts";
 import { errors } from "../../errors.ts";
 import { writeDirectoryAtomic } from "../../io/atomic.ts";
@@ -42,6 +43,8 @@ export interface ExportOptions {
   readonly canonical: boolean;
   readonly out: string;
   readonly release: ReleasePages;
+  /** Decomposes small matrices, for `canonical`; undefined: on the CPU. */
+  readonly decompose?: Decompose | undefined;
 }
 
 /** What an export has written, and how far it is from the adapter. */
@@ -67,7 +70,7 @@ export function exportAdapter(
   options: ExportOptions,
 ): Exported {
   const named = withoutPath(source.adapter);
-  const prepared = options.canonical ? canonical(named) : named;
+  const prepared = options.canonical ? canonical(named, options.decompose) : named;
   let result: Exported | undefined;
   writeDirectoryAtomic(options.out, (scratch) => {
     result =

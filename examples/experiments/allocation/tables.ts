@@ -3,13 +3,16 @@
  *
  *   bun examples/experiments/allocation/tables.ts runs.jsonl sst2,stsb
  *
- * Differences are paired by task and seed; pooled over tasks every pair counts once, in points of
- * its own metric: over all tasks, and over those named. The intervals are those of `adalora
- * compare`.
+ * Differences are paired by task, average rank and seed; pooled over tasks every pair counts once,
+ * in points of its own metric: over all tasks, and over those named. The intervals are those of
+ * `adalora compare`.
  */
 import { readFileSync } from "node:fs";
 import { pairedDifference, spreadOf } from "../../../cli/compare/statistics.ts";
 import type { RunLine } from "./collect.ts";
+
+/** LoRA of the arms' initial rank, which trains as many parameters as they do. */
+const costly = "lora:rank=initial";
 
 /** Runs whose differences from each other answer a question of the page. */
 const questions: readonly (readonly [arm: string, baseline: string])[] = [
@@ -23,12 +26,15 @@ const questions: readonly (readonly [arm: string, baseline: string])[] = [
   ["adalora:start=lora", "uniform:start=lora"],
   ["adalora:start=lora", "random:start=lora"],
   ["adalora:start=lora", "lora-cut"],
+  ["adalora:start=lora", "svd-lora:start=lora"],
   ["adalora:start=lora", "adalora"],
-  ["lora:rank=8", "lora"],
-  ["adalora", "lora:rank=8"],
-  ["adalora:start=lora", "lora:rank=8"],
-  ["uniform:start=lora", "lora:rank=8"],
-  ["lora-cut", "lora:rank=8"],
+  ["adalora:lr-e=0.02", "adalora"],
+  ["adalora:start=lora", "adalora:lr-e=0.02"],
+  [costly, "lora"],
+  ["adalora", costly],
+  ["adalora:start=lora", costly],
+  ["uniform:start=lora", costly],
+  ["lora-cut", costly],
 ];
 
 /** Mean ± standard deviation of the metric in points, and the number of seeds. */
@@ -77,9 +83,7 @@ function differences(lines: readonly RunLine[], compared: Compared): string {
       lines
         .filter((line) => line.arm === arm && line.task === task)
         .flatMap((line) => {
-          const other = lines.find(
-            (one) => one.arm === baseline && one.task === task && one.seed === line.seed,
-          );
+          const other = lines.find((one) => one.arm === baseline && isPair(one, line));
           return other ? [[valueOf(line), valueOf(other)] as const] : [];
         });
     const cells = [...tasks.map((task) => [task]), tasks, some].map((those) =>
@@ -92,6 +96,9 @@ function differences(lines: readonly RunLine[], compared: Compared): string {
     rows.filter((row) => row.slice(1).some((cell) => cell !== "")),
   );
 }
+
+const isPair = (one: RunLine, { task, rank, seed }: RunLine) =>
+  one.task === task && one.rank === rank && one.seed === seed;
 
 function difference(
   pairs: readonly (readonly [number, number])[],
@@ -157,22 +164,45 @@ function rates(lines: readonly RunLine[]): string {
 }
 
 /**
- * LoRA of the arms' initial rank, which trains as many parameters as they do: at the learning rate
- * of the LoRA of their final rank, or else with its own in its name.
+ * The runs of an average rank and those of LoRA at its arms' initial rank, named apart. Runs at
+ * another rate than the one that was picked for their arm have it in their name.
  */
-function atInitialRank(loras: readonly RunLine[], finals: readonly RunLine[]): RunLine[] {
-  return loras.map((line) => {
-    const { task, rank, lr } = line;
-    const same = finals.some((one) => one.task === task && one.arm === "lora" && one.lr === lr);
-    return { ...line, arm: `lora:rank=${rank}${same ? "" : `:lr=${lr}`}` };
-  });
+function finalsOf(rank: number, lines: readonly RunLine[]): RunLine[] {
+  const tuning = lines.filter(({ isTuning }) => isTuning);
+  const initial = rank === 4 ? 8 : 4;
+  return lines
+    .filter((line) => !line.isTuning && (line.rank === rank || isLoraOf(initial, line)))
+    .map((line) => {
+      const picked =
+        pickedRate(line, tuning) ?? (line.rank === 8 ? loraRate(line, lines) : line.lr);
+      const arm = line.rank === rank ? line.arm : costly;
+      return { ...line, rank, arm: picked === line.lr ? arm : `${arm}:lr=${line.lr}` };
+    });
 }
+
+const isLoraOf = (rank: number, { rank: own, arm }: RunLine) => own === rank && arm === "lora";
+
+/** Arms that took the rate of `adalora:start=lora` where they were not tuned themselves. */
+const followers = ["uniform:start=lora", "random:start=lora"];
+
+/** The rate with the best score on held-out rows; undefined if none was picked at this rank. */
+function pickedRate(line: RunLine, tuning: readonly RunLine[]): number | undefined {
+  const here = tuning.filter(({ task, rank }) => task === line.task && rank === line.rank);
+  const own = here.filter(({ arm }) => arm === line.arm);
+  const follows = own.length === 0 && followers.includes(line.arm);
+  const tried = follows ? here.filter(({ arm }) => arm === "adalora:start=lora") : own;
+  return tried.toSorted((one, other) => other.value - one.value)[0]?.lr;
+}
+
+/** LoRA of rank 8 has the rate that was picked for rank 4. */
+const loraRate = ({ task }: RunLine, lines: readonly RunLine[]) =>
+  lines.find((one) => one.task === task && isLoraOf(4, one) && !one.isTuning)?.lr;
 
 /** Arms in the order of the questions. */
 function armsIn(lines: readonly RunLine[]): string[] {
   const order = ["lora", ...distinct(questions.map(([arm]) => arm))];
-  const found = distinct(lines.map(({ arm }) => arm));
-  return found.toSorted((a, b) => order.indexOf(a) - order.indexOf(b));
+  const placeOf = (arm: string) => (order.includes(arm) ? order.indexOf(arm) : order.length);
+  return distinct(lines.map(({ arm }) => arm)).toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -200,17 +230,17 @@ const all: readonly RunLine[] = readFileSync(path, "utf8")
   .trim()
   .split("\n")
   .map((line) => JSON.parse(line));
-const dtypes = distinct(all.map(({ dtype }) => dtype));
-for (const dtype of dtypes) {
+for (const dtype of distinct(all.map((line) => line.dtype))) {
   const ofDtype = all.filter((line) => line.dtype === dtype);
-  const ofInitialRank = ofDtype.filter(({ rank, isTuning }) => rank === 8 && !isTuning);
   for (const rank of [4, 2, 1]) {
-    const lines = ofDtype.filter((line) => line.rank === rank);
-    if (lines.length === 0) continue;
-    const pruned = lines.filter(({ isTuning }) => !isTuning);
-    const finals = rank === 4 ? [...pruned, ...atInitialRank(ofInitialRank, pruned)] : pruned;
+    if (!ofDtype.some((line) => line.rank === rank)) continue;
+    const finals = finalsOf(rank, ofDtype);
+    const tuning = ofDtype.filter((line) => line.rank === rank && line.isTuning);
     print(`## Average rank ${rank}, ${dtype}`, scores(finals));
     print(differences(finals, inPoints), differences(finals, inLoss));
-    print(costs(finals), rates(lines.filter(({ isTuning }) => isTuning)));
+    print(costs(finals), rates(tuning));
   }
+  const low = [2, 1].flatMap((rank) => finalsOf(rank, ofDtype));
+  if (!ofDtype.some(({ rank }) => rank < 4)) continue;
+  print(`## Average ranks 2 and 1 together, ${dtype}`, differences(low, inPoints));
 }

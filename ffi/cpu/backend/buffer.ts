@@ -32,6 +32,7 @@ export class CpuBuffer implements Buffer {
   /** The mapped bytes that the pointer points into, kept alive with the buffer. */
   readonly keeps: Uint8Array | undefined;
   freed = false;
+  references = 0;
   #storage: Pointer | Pending;
 
   constructor(

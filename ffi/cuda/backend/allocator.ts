@@ -2,7 +2,7 @@ import type { Backend } from "../../../core/backend.ts";
 import type { MaskedMatrix, Triplets } from "../../../core/kernels/training.ts";
 import { floats, optionalFloats, target } from "../buffer.ts";
 import { blocksOf, i32, i64, type Launcher } from "../launcher.ts";
-import { packRows } from "./tables.ts";
+import { packedOnce, packRows } from "./tables.ts";
 
 type Allocator = Pick<Backend, "tripletScores" | "keepTop" | "applyMask">;
 
@@ -39,12 +39,27 @@ const maskRow = ({ param, kept, rows, cols, columns }: MaskedMatrix) => [
 /** The largest of some sizes, 0 for none. */
 const largest = (sizes: readonly number[]) => sizes.reduce((a, b) => Math.max(a, b), 0);
 
+/** A table of adapters with the largest rank. */
+const packTriplets = (uncertainty: boolean) => (adapters: readonly Triplets[]) => ({
+  table: packRows(adapters.map((each) => tripletRow(each, uncertainty))),
+  rank: largest(adapters.map((adapter) => adapter.rank)),
+});
+
+/** A table of matrices with the most elements of one. */
+const packMasked = (matrices: readonly MaskedMatrix[]) => ({
+  table: packRows(matrices.map(maskRow)),
+  elements: largest(matrices.map(({ rows, cols }) => rows * cols)),
+});
+
 /** kernels/allocator.cu */
 export function allocatorKernels(launcher: Launcher): Allocator {
+  const certain = packedOnce(packTriplets(false));
+  const uncertain = packedOnce(packTriplets(true));
+  const masked = packedOnce(packMasked);
   return {
     tripletScores(adapters, uncertainty) {
-      const rank = largest(adapters.map((adapter) => adapter.rank));
-      const table = launcher.table(packRows(adapters.map((each) => tripletRow(each, uncertainty))));
+      const { table: rows, rank } = (uncertainty ? uncertain : certain)(adapters);
+      const table = launcher.table(rows);
       launcher.launch("triplet_scores_f32", [adapters.length, rank], BLOCK, 0, [table]);
     },
 
@@ -61,9 +76,9 @@ export function allocatorKernels(launcher: Launcher): Allocator {
     },
 
     applyMask(matrices) {
-      const elements = largest(matrices.map(({ rows, cols }) => rows * cols));
+      const { table: rows, elements } = masked(matrices);
       const blocks = Math.min(blocksOf(elements, BLOCK_ELEMENTS), MOST_BLOCKS);
-      const table = launcher.table(packRows(matrices.map(maskRow)));
+      const table = launcher.table(rows);
       launcher.launch("apply_mask_f32", [blocks, matrices.length], BLOCK, 0, [table]);
     },
   };

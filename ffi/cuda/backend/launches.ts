@@ -1,3 +1,4 @@
+import type { KernelType } from "../buffer.ts";
 import { type Arg, blocksOf, type Launcher } from "../launcher.ts";
 
 /** Threads of a warp: WARP of kernels/language.h. */
@@ -8,6 +9,12 @@ const BLOCK = 256;
 
 /** Warps of a block of kernels with one warp a row. */
 const ROWS_OF_BLOCK = 4;
+
+/** The names of a kernel by the type of what it computes with. */
+export const byType = (name: string): Readonly<Record<KernelType, string>> => ({
+  f32: `${name}_f32`,
+  bf16: `${name}_bf16`,
+});
 
 /** Starts a kernel with one thread for each of `count` elements: own_element. */
 export function launchEach(launcher: Launcher, kernel: string, count: number, args: Arg[]): void {

@@ -1,21 +1,20 @@
 import type { Buffer } from "../../../core/backend.ts";
 import type { GemmShape } from "../../../core/kernels/matrix.ts";
-import { CudaBuffer, elementBytes, elements, floats, target, typeOf } from "../buffer.ts";
+import {
+  CudaBuffer,
+  elementBytes,
+  elements,
+  floats,
+  type KernelType,
+  target,
+  typeOf,
+} from "../buffer.ts";
 import type { CudaContext } from "../context.ts";
 import type { Cublas, ProductOperand } from "../cublas.ts";
 import type { CublasLt } from "../cublaslt.ts";
 import { i64, type Launcher } from "../launcher.ts";
 import { columnKernels } from "./columns.ts";
 import { launchEach } from "./launches.ts";
-
-/** An operand as it is stored: a matrix of rows that are `ld` elements apart. */
-interface Stored {
-  readonly buffer: Buffer;
-  /** Elements from the first to the last. */
-  readonly length: number;
-  readonly ld: number;
-  readonly transposed: boolean;
-}
 
 /** Matrix products with an optional bias. */
 export interface Products {
@@ -49,16 +48,19 @@ export function openProducts(
 
   /** Returns whether it has added the bias, which the library does to a result of its type only. */
   function product(a: Buffer, b: Buffer, c: Buffer, shape: GemmShape, bias?: Buffer): boolean {
-    const { m, n, k, beta = 0, ldc = n } = shape;
-    const half = [a, b, c].some((each) => typeOf(each) === "bf16");
-    const prepare = half ? roundedOperands : plainOperands;
-    const [left, right] = prepare(launcher, storedOperands(a, b, shape));
-    const to = target(c, (m - 1) * ldc + n, typeOf(c));
-    const result = { pointer: to.pointer, type: typeOf(c), ld: ldc };
+    const { m, n, k, transA = false, transB = false, beta = 0 } = shape;
+    const { lda = transA ? m : k, ldb = transB ? k : n, ldc = n } = shape;
+    const type = typeOf(c);
+    const first = stored(a, transA, [m, k], lda);
+    const second = stored(b, transB, [k, n], ldb);
+    const half = type === "bf16" || typeOf(a) === "bf16" || typeOf(b) === "bf16";
+    if (half) roundOperands(launcher, first, second);
+    const to = target(c, (m - 1) * ldc + n, type);
+    const result = { pointer: to.pointer, type, ld: ldc };
     const sizes = { m, n, k, beta };
-    const added = bias !== undefined && result.type === "f32" ? floats(bias, n) : undefined;
-    if (cublasLt.multiply(sizes, left, right, result, added?.pointer)) return added !== undefined;
-    cublas.multiply(sizes, left, right, result);
+    const added = bias !== undefined && type === "f32" ? floats(bias, n).pointer : undefined;
+    if (cublasLt.multiply(sizes, first, second, result, added)) return added !== undefined;
+    cublas.multiply(sizes, first, second, result);
     return false;
   }
 
@@ -73,51 +75,47 @@ export function openProducts(
   };
 }
 
-type Pair<T> = readonly [a: T, b: T];
-
-function storedOperands(a: Buffer, b: Buffer, shape: GemmShape): Pair<Stored> {
-  const { m, n, k, transA = false, transB = false } = shape;
-  const { lda = transA ? m : k, ldb = transB ? k : n } = shape;
-  const stored = (
-    buffer: Buffer,
-    ld: number,
-    transposed: boolean,
-    [rows, cols]: Pair<number>,
-  ): Stored => ({ buffer, length: (rows - 1) * ld + cols, ld, transposed });
-  return [
-    stored(a, lda, transA, transA ? [k, m] : [m, k]),
-    stored(b, ldb, transB, transB ? [n, k] : [k, n]),
-  ];
+/** An operand as it is stored: a matrix of rows that are `ld` elements apart. */
+interface Stored extends ProductOperand {
+  pointer: number;
+  type: KernelType;
+  readonly buffer: CudaBuffer;
+  /** Elements from the first to the last. */
+  readonly length: number;
 }
 
-const operand = (buffer: CudaBuffer, { ld, transposed }: Stored): ProductOperand => ({
-  pointer: buffer.pointer,
-  type: typeOf(buffer),
-  ld,
-  transposed,
-});
-
-function plainOperands(_: Launcher, [a, b]: Pair<Stored>): Pair<ProductOperand> {
-  return [operand(floats(a.buffer, a.length), a), operand(floats(b.buffer, b.length), b)];
+/** An operand of a product's sizes [rows, cols], which is stored transposed if `transposed`. */
+function stored(
+  buffer: Buffer,
+  transposed: boolean,
+  [rows, cols]: readonly [rows: number, cols: number],
+  ld: number,
+): Stored {
+  const length = transposed ? (cols - 1) * ld + rows : (rows - 1) * ld + cols;
+  const type = typeOf(buffer);
+  const own = elements(buffer, length, type);
+  return { pointer: own.pointer, type, ld, transposed, buffer: own, length };
 }
 
 /** Rounds what is not bf16 into scratch. */
-function roundedOperands(launcher: Launcher, [a, b]: Pair<Stored>): Pair<ProductOperand> {
-  const inScratch = ({ buffer, length }: Stored) =>
-    typeOf(buffer) === "bf16" ? 0 : Math.ceil((length * elementBytes.bf16) / ALIGNMENT) * ALIGNMENT;
-  const [first, second] = [inScratch(a), inScratch(b)];
-  const bytes = first + second;
-  const space = bytes === 0 ? 0 : launcher.scratch(bytes / elementBytes.f32).pointer;
+function roundOperands(launcher: Launcher, a: Stored, b: Stored): void {
+  const [first, second] = [roundedBytes(a), roundedBytes(b)];
+  if (first + second === 0) return;
+  const { pointer } = launcher.scratch((first + second) / elementBytes.f32);
+  if (first > 0) roundOperand(launcher, a, pointer);
+  if (second > 0) roundOperand(launcher, b, pointer + first);
+}
 
-  function rounded(stored: Stored, at: number): ProductOperand {
-    const { buffer, length } = stored;
-    if (typeOf(buffer) === "bf16") return operand(elements(buffer, length, "bf16"), stored);
-    const to = new CudaBuffer("bf16", length, at);
-    launchEach(launcher, "round_to_bf16", length, [floats(buffer, length), to, i64(length)]);
-    return operand(to, stored);
-  }
+/** Bytes of scratch for a rounded copy; 0 for what needs none. */
+const roundedBytes = ({ type, length }: Stored) =>
+  type === "bf16" ? 0 : Math.ceil((length * elementBytes.bf16) / ALIGNMENT) * ALIGNMENT;
 
-  return [rounded(a, space), rounded(b, space + first)];
+function roundOperand(launcher: Launcher, operand: Stored, pointer: number): void {
+  const { buffer, length } = operand;
+  const to = new CudaBuffer("bf16", length, pointer);
+  launchEach(launcher, "round_to_bf16", length, [buffer, to, i64(length)]);
+  operand.pointer = pointer;
+  operand.type = "bf16";
 }
 
 /** Bytes to whose multiples products' operands in scratch are aligned. */

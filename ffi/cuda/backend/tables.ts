@@ -17,3 +17,20 @@ export function packRows(rows: readonly (readonly Field[])[]): Uint32Array<Array
     }
   return words;
 }
+
+/**
+ * Packs a list at its first use. A training step passes the same lists each time: their tables'
+ * buffers do not move.
+ */
+export function packedOnce<List extends object, Packed>(
+  pack: (list: List) => Packed,
+): (list: List) => Packed {
+  const known = new WeakMap<List, Packed>();
+  return (list) => {
+    const kept = known.get(list);
+    if (kept !== undefined) return kept;
+    const packed = pack(list);
+    known.set(list, packed);
+    return packed;
+  };
+}

@@ -1,5 +1,8 @@
+import type { Decomposer } from "../../../core/decomposer.ts";
 import { type CudaBackend, type CudaOptions, createCudaBackend } from "../backend.ts";
 import { buildEmulator } from "./build.ts";
+import { cusolverDecomposer } from "../cusolver.ts";
+import { openDriver } from "../driver.ts";
 import { controlEmulator, type EmulatorControl, type EmulatorSettings } from "./control.ts";
 
 /** A CUDA backend on the emulated device, with its controls. */
@@ -14,6 +17,19 @@ type EmulatedOptions = Partial<
 > & {
   readonly settings?: EmulatorSettings;
 };
+
+/** cuSOLVER on an emulated device. Throws E_MACHINE without a C++ compiler. */
+export async function emulatedDecomposer(): Promise<Decomposer> {
+  const { driver: path } = await buildEmulator();
+  const libraries = { cublas: [path], cublasLt: [path], cusolver: [path] };
+  return cusolverDecomposer(0, () => ({
+    ...libraries,
+    driver: openDriver([path]),
+    nvJitLink: [],
+    cusparse: [],
+    missing: "",
+  }));
+}
 
 /**
  * Opens the CUDA backend on an emulated device: the same TypeScript and kernels as on a real one.

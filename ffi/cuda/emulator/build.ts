@@ -39,9 +39,9 @@ const KERNEL_FLAGS = [
   ...SANITIZED,
 ];
 
-/** An emulated device: its driver, which is its cuBLAS and cuBLASLt too, and the kernels. */
+/** An emulated device: its driver, which is its CUDA libraries too, and the kernels. */
 export interface Emulator {
-  /** Path of the library that has the functions of libcuda, libcublas and libcublasLt. */
+  /** Path of the library that has the functions of libcuda, cuBLAS, cuBLASLt and cuSOLVER. */
   readonly driver: string;
   /** An "image" is the path of a library, ended by a zero. */
   readonly images: readonly KernelImage[];

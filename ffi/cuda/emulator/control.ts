@@ -7,6 +7,7 @@ export const SETTINGS = [
   "compute",
   "idle",
   "quiet",
+  "unconverged",
   "devices",
   "capability",
   "version",

@@ -14,6 +14,7 @@ static std::map<std::string, long long> first_settings() {
       {"compute", 1},      /* 0: kernels and copies do nothing */
       {"idle", 0},         /* 1: calls that queue work do nothing, not even count */
       {"quiet", 0},        /* 1: faults are not printed */
+      {"unconverged", 0},  /* which matrix of a batch cuSOLVER gives up, from 1; 0: none */
       {"devices", 1},      {"capability", 80},
       {"version", 13000},  {"multiprocessors", 4},
       {"memory", 1ll << 30}};

@@ -1,11 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import {
-  type Matrix,
-  orthogonalityResidual,
-  product,
-  svdOfProduct,
-  transposed,
-} from "../../../core/adalora/low-rank-svd.ts";
+import { coreOf, svdOfProduct, svdsOfProducts } from "../../../core/adalora/low-rank-svd.ts";
+import { type Decompose, type Svd, decomposeOnCpu } from "../../../core/jacobi-svd.ts";
+import { type Matrix, orthogonalityResidual, product, transposed } from "../../../core/matrix.ts";
 import { wave } from "../../helpers/wave.ts";
 
 const matrix = (rows: number, cols: number, phase: number): Matrix => ({
@@ -18,7 +14,7 @@ const largestDifference = (x: Matrix, y: Matrix) =>
   Math.max(0, ...x.values.map((value, i) => Math.abs(value - y.values[i]!)));
 
 /** The factors, with s folded into U. */
-const multiplied = ({ u, s, v }: ReturnType<typeof svdOfProduct>) =>
+const multiplied = ({ u, s, v }: Svd) =>
   product({ ...u, values: u.values.map((value, i) => value * s[i % u.cols]!) }, v);
 
 const cases: readonly (readonly [string, Matrix, Matrix])[] = [
@@ -45,7 +41,7 @@ const fromNumpy = [
 
 describe("svdOfProduct", () => {
   test.each(cases)("of %s multiplies to it, with orthonormal sides", (_, b, a) => {
-    const found = svdOfProduct(b, a);
+    const found = svdOfProduct({ b, a });
     const scale = Math.max(1, found.s[0] ?? 0);
     expect(largestDifference(multiplied(found), product(b, a))).toBeLessThan(1e-13 * scale);
     expect(orthogonalityResidual(found.u)).toBeLessThan(1e-13);
@@ -57,7 +53,7 @@ describe("svdOfProduct", () => {
   test("gives the singular values of a known matrix", () => {
     const b = { rows: 2, cols: 2, values: Float64Array.of(3, 0, 4, 5) };
     const identity = { rows: 2, cols: 2, values: Float64Array.of(1, 0, 0, 1) };
-    const { s } = svdOfProduct(b, identity);
+    const { s } = svdOfProduct({ b, a: identity });
     expect(s[0]).toBeCloseTo(Math.sqrt(45), 12);
     expect(s[1]).toBeCloseTo(Math.sqrt(5), 12);
   });
@@ -68,9 +64,44 @@ describe("svdOfProduct", () => {
       cols,
       values: Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(0.37 * i * i + phase)),
     });
-    const { s } = svdOfProduct(noise(64, 40, 1), noise(40, 48, 2));
+    const { s } = svdOfProduct({ b: noise(64, 40, 1), a: noise(40, 48, 2) });
     expect(s).toHaveLength(fromNumpy.length);
     for (const [i, value] of fromNumpy.entries())
       expect(Math.abs(s[i]! - value)).toBeLessThan(1e-8 * fromNumpy[0]!);
+  });
+});
+
+describe("svdsOfProducts", () => {
+  const items = cases.map(([, b, a]) => ({ b, a }));
+
+  test("without a decomposer has the bits of svdOfProduct", () => {
+    const svdOf = svdsOfProducts(items, (item) => item);
+    for (const item of items) expect(svdOf(item)).toEqual(svdOfProduct(item));
+  });
+
+  test("hands all small matrices over in one call, and the signs are not the decomposer's", () => {
+    const calls: (readonly Matrix[])[] = [];
+    const negate = (m: Matrix): Matrix => ({ ...m, values: m.values.map((value) => -value) });
+    const negated: Decompose = (matrices) => {
+      calls.push(matrices);
+      return decomposeOnCpu(matrices).map(({ u, s, v }) => ({ u: negate(u), s, v: negate(v) }));
+    };
+    const svdOf = svdsOfProducts(items, (item) => item, negated);
+    for (const item of items) {
+      const [found, expected] = [svdOf(item), svdOfProduct(item)];
+      expect(largestDifference(found.u, expected.u)).toBe(0);
+      expect(largestDifference(found.v, expected.v)).toBe(0);
+    }
+    expect(calls).toEqual([items.map((item) => coreOf(item))]);
+  });
+
+  test("of vectors with equal entries, rounding does not choose the signs", () => {
+    const identity = { rows: 2, cols: 2, values: Float64Array.of(1, 0, 0, 1) };
+    // The rows of V are (1, 1) and (1, -1), over the root of 2.
+    for (const off of [0, 1e-15, -1e-15]) {
+      const b = { rows: 2, cols: 2, values: Float64Array.of(3, 1 + off, 1, 3 - off) };
+      const { v } = svdOfProduct({ b, a: identity });
+      expect([...v.values].map((value) => Math.sign(value))).toEqual([1, 1, 1, -1]);
+    }
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { addOrthogonality } from "../../../core/adalora/orthogonality.ts";
+import { addOrthogonality, orthogonalFactors } from "../../../core/adalora/orthogonality.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import { type Adapter, declareAdapter } from "../../../core/nn/adapter.ts";
 import { Parameter } from "../../../core/tensor.ts";
@@ -21,7 +21,7 @@ function adapter(sizes: { rank: number; inFeatures: number; outFeatures: number 
 
 function valueOf(adapters: readonly Adapter[], coefficient = 0): number {
   const value = masters(backend, [0]);
-  addOrthogonality(backend, adapters, coefficient, value);
+  addOrthogonality(backend, orthogonalFactors(adapters), coefficient, value);
   return backend.download(value)[0] ?? NaN;
 }
 
@@ -55,7 +55,7 @@ describe("the value", () => {
 
   test("is added to the existing value", () => {
     const value = masters(backend, [10]);
-    addOrthogonality(backend, [of([2, 0, 0, 2], identity)], 1, value);
+    addOrthogonality(backend, orthogonalFactors([of([2, 0, 0, 2], identity)]), 1, value);
     expect(backend.download(value)[0]).toBeCloseTo(10 + (3 * Math.SQRT2) / 2, 13);
   });
 });

@@ -13,6 +13,7 @@ import {
   startFrom,
   startingLayers,
 } from "../../../core/model/starting-layers.ts";
+import { type Decompose, decomposeOnCpu } from "../../../core/jacobi-svd.ts";
 import { runStart, type StartContext } from "../../../core/adalora/start.ts";
 import { packSequences } from "../../../core/nn/packed-batch.ts";
 import { loadModel } from "../../golden/golden-case.ts";
@@ -49,7 +50,11 @@ function applied(adapter: PeftAdapter): number[] {
 async function started(
   adapter: PeftAdapter,
   method: Method,
-  { pruned = "kept", initRank = 5 }: { pruned?: PrunedTriplets; initRank?: number } = {},
+  {
+    pruned = "kept",
+    initRank = 5,
+    decompose,
+  }: { pruned?: PrunedTriplets; initRank?: number; decompose?: Decompose } = {},
 ) {
   const subject = load();
   const layers = startingLayers(adapter, { method, pruned, initRank, alpha: 16 });
@@ -60,7 +65,7 @@ async function started(
   }
   const { adapters, tree } = adapted;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the start reads no data
-  const context = { backend, adapters, tree, seed: 3 } as StartContext;
+  const context = { backend, adapters, tree, seed: 3, decompose } as StartContext;
   await runStart(startFrom(layers), context);
   return { adapted, layers };
 }
@@ -102,7 +107,13 @@ for (const name of ["rank-regex", "bias-all", "modules-to-save"]) {
 
   test(`${name} as an AdaLoRA: triplets by the SVD of each increment, the others with E = 0`, async () => {
     const adapter = read(name);
-    const { adapted } = await started(adapter, "adalora");
+    const counts: number[] = [];
+    const decompose: Decompose = (matrices) => {
+      counts.push(matrices.length);
+      return decomposeOnCpu(matrices);
+    };
+    const { adapted } = await started(adapter, "adalora", { decompose });
+    expect(counts).toEqual([adapter.modules.length]);
     expect(distance(logitsOf(adapted), applied(adapter))).toBeLessThan(1e-6);
     for (const { path, a, e, b, rank } of adapted.adapters) {
       const fileRank = adapter.modules.find((module) => module.path === path)!.A.shape[0]!;

@@ -18,10 +18,10 @@ function adviceFor(values: Partial<RunConfig>): string | undefined {
 
 test("a run of the paper's task in which E cannot reach 1 is advised to start as LoRA does", () => {
   expect(adviceFor({})).toBe(
-    "E starts at 0 and 300 steps are few, as it moves by at most 0.3: --start lora starts it at 1",
+    "E starts at 0, and 300 steps move it by at most 0.3: --start lora starts it at 1",
   );
   expect(adviceFor({ method: "svd-lora" })).toContain("--start lora");
-  expect(adviceFor({ maxSteps: 1 })).toContain("1 step is few");
+  expect(adviceFor({ maxSteps: 1 })).toContain("1 step moves it");
 });
 
 test("no advice for a longer run, a faster E, a chosen start, or a method without E", () => {
@@ -34,7 +34,7 @@ test("no advice for a longer run, a faster E, a chosen start, or a method withou
 test("data of one's own start as LoRA does, and the plan says why; the paper's tasks as the paper", () => {
   const own = { task: "classification" };
   expect(adviceFor(own)).toBe(
-    "lora: from --start paper E starts at 0 and 300 steps are few, as it moves by at most 0.3",
+    "lora: --start paper starts E at 0, and 300 steps move it by at most 0.3",
   );
   expect(adviceFor({ ...own, maxSteps: 1100 })).toContain("data of your own");
   expect(adviceFor({ ...own, start: "paper" })).toBeUndefined();

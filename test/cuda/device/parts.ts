@@ -101,7 +101,7 @@ function otherParts(choice: Choice): readonly Part[] {
     { name: "compile", seconds: 60, jobs: [job(choice, "compile")] },
     { name: "conformance f32", seconds: 60, jobs: [f32!] },
     { name: "conformance bf16", seconds: 60, jobs: [bf16!] },
-    { name: "goldens", seconds: 60, jobs: inBoth("goldens") },
+    { name: "goldens", seconds: 60, jobs: [...inBoth("goldens"), job(choice, "cusolver")] },
     { name: "benchmark", seconds: 90, jobs: benchmarks },
     { name: "peft", seconds: 90, jobs: [peft(choice)] },
     { name: "profile", seconds: 20, jobs: profiles },

@@ -296,8 +296,8 @@ const host: readonly PlantedFault[] = [
   {
     what: "a kernel gets an address of the host",
     file: "arguments.ts",
-    find: "wide(words, at, value.pointer)",
-    replace: "wide(words, at, base)",
+    find: "buffer.pointer) + INTEGER",
+    replace: "ptr(this.ints)) + INTEGER",
     cases: "add ",
   },
   {

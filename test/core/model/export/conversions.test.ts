@@ -2,11 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  orthogonalityResidual,
-  product,
-  transposed,
-} from "../../../../core/adalora/low-rank-svd.ts";
+import { orthogonalityResidual, product, transposed } from "../../../../core/matrix.ts";
 import { toFloat64 } from "../../../../core/io/float-conversion.ts";
 import type { PeftAdapter } from "../../../../core/io/peft-adapter.ts";
 import { readPeftAdapter } from "../../../../core/io/peft.ts";
