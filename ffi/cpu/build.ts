@@ -54,16 +54,28 @@ const SANITIZE = (
 
 const compilerFlags = (sanitize: boolean) => (sanitize ? [...FLAGS, ...SANITIZE] : FLAGS);
 
+/** Code for AMX tiles: intrinsics, or conditions on the compiler's macros. */
+const TILES = /\b_tile_\w+|\b__AMX_\w+/;
+
+/** Whether a source has code for AMX tiles, in itself or in the headers that it includes. */
+function hasTiles(dir: string, file: string): boolean {
+  const text = readFileSync(join(dir, file), "utf8");
+  const headers = [...text.matchAll(/^#include "([^"/]+)"/gm)].map(([, name]) => name ?? "");
+  return TILES.test(text) || headers.some((header) => hasTiles(dir, header));
+}
+
 /**
  * Lists the object files of a level's library. A source that names symbols by ADL_ACT is compiled
  * over float and over bf16, bf16-*.c over bf16 only. bf16 needs a level with AVX-512. Levels above
- * AVX-512 add instructions over bf16 only, so their libraries share the objects over float; amx-*.c
- * are compiled for level amx only.
+ * AVX-512 add instructions over bf16 only, so their libraries share the objects over float, and
+ * level amx adds tiles to the level below, whose objects it shares where a source has none.
+ * amx-*.c are compiled for level amx only.
  */
 export function kernelUnits(dir: string, level: Level): CompileUnit[] {
   return cFiles(dir).flatMap((source) => {
     const plain = { source, flags: levelFlags(hasBf16Kernels(level) ? "avx512" : level) };
-    const bf16 = { source, flags: [...levelFlags(level), BF16_FLAG] };
+    const shared = level === "amx" && !hasTiles(dir, source) ? "avx512bf16" : level;
+    const bf16 = { source, flags: [...levelFlags(shared), BF16_FLAG] };
     if (source.startsWith("amx-"))
       return level === "amx" ? [{ source, flags: levelFlags(level) }] : [];
     if (!hasBf16Kernels(level)) return source.startsWith("bf16-") ? [] : [plain];

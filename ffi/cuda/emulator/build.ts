@@ -12,6 +12,7 @@ import {
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { errors } from "../../../core/errors.ts";
+import { cpuFlags } from "../../cpu/isa.ts";
 import { sanitizer } from "../../libc.ts";
 import { nativeDir } from "../../paths.ts";
 import type { KernelImage } from "../kernels.ts";
@@ -20,7 +21,7 @@ const EMULATOR = import.meta.dir;
 const KERNELS = join(EMULATOR, "../kernels");
 
 /** What kernels are compiled with; the other files are the driver's. */
-const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h", "tensor-cores.h"];
+const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h", "exchange.h", "tensor-cores.h"];
 
 /** Under the address sanitizer, if that is preloaded: test/cuda/sanitized.ts. */
 const SANITIZED =
@@ -37,6 +38,7 @@ const KERNEL_FLAGS = [
   ),
   ...INCLUDES,
   ...SANITIZED,
+  ...(["avx2", "fma"].every((flag) => cpuFlags().has(flag)) ? ["-DADL_AVX2"] : []),
 ];
 
 /** An emulated device: its driver, which is its CUDA libraries too, and the kernels. */
@@ -99,12 +101,14 @@ function keyOf(compiler: Compiler, flags: readonly string[], files: readonly str
   return hash.digest("hex").slice(0, 16);
 }
 
+/** Compiles the driver's sources as one: parsing the standard library takes longer than all else. */
 async function buildDriver(compiler: Compiler, to: string): Promise<string> {
   const sources = filesOf(EMULATOR, ".cpp");
-  const key = keyOf(compiler, DRIVER_FLAGS, [...sources, ...filesOf(EMULATOR, ".h")]);
+  const headers = ["state.h", "products.h", "launch.h"].map((name) => join(EMULATOR, name));
+  const key = keyOf(compiler, DRIVER_FLAGS, [...sources, ...headers]);
   const library = join(to, `driver-${key}.so`);
-  if (!existsSync(library))
-    await compileTo(library, [compiler.command, ...sources, ...DRIVER_FLAGS]);
+  const text = sources.map((source) => `#include "${source}"\n#undef ENTER\n`).join("");
+  if (!existsSync(library)) await compileUnit(library, text, [compiler.command], DRIVER_FLAGS);
   return library;
 }
 
@@ -137,19 +141,15 @@ async function buildFamily(
   const library = join(to, `${family}-${key}.so`);
   if (existsSync(library)) return library;
   const names = await entryNames(compiler, source);
-  const unit = `${library}.${process.pid}.cpp`;
-  writeFileSync(unit, entries(source, names));
-  try {
-    await compileTo(library, [compiler.command, ...(await header()), unit, ...KERNEL_FLAGS]);
-  } finally {
-    rmSync(unit, { force: true });
-  }
+  const command = [compiler.command, ...(await header())];
+  await compileUnit(library, entries(source, names), command, KERNEL_FLAGS);
   return library;
 }
 
 /** Names of a source's kernels: macros make them, so the preprocessor lists them. */
 async function entryNames(compiler: Compiler, source: string): Promise<string[]> {
-  const flags = ["-std=c++17", "-E", "-P", "-DADL_LISTING", "-include", "host.h", "-x", "c++"];
+  const words = ["-DADL_EMULATED", "-DKERNEL=adl_kernel_entry", "-D__launch_bounds__(...)="];
+  const flags = ["-std=c++17", "-E", "-P", ...words, "-x", "c++"];
   const text = await run([compiler.command, ...flags, ...INCLUDES, source]);
   return [...text.matchAll(/\badl_kernel_entry\s+void\s+(\w+)\s*\(/g)].map(
     ([, name]) => name ?? "",
@@ -169,10 +169,20 @@ extern "C" __attribute__((visibility("default"))) const adl_kernel *adl_kernels(
 }
 `;
 
-/** Compiles a library under a temporary name: other processes may build the same. */
-async function compileTo(library: string, command: readonly string[]) {
-  const part = `${library}.${process.pid}.part`;
-  await run([...command, "-o", part]);
+/** Compiles a text to a library, under a temporary name: other processes may build the same. */
+async function compileUnit(
+  library: string,
+  text: string,
+  command: readonly string[],
+  flags: readonly string[],
+) {
+  const [unit, part] = [`${library}.${process.pid}.cpp`, `${library}.${process.pid}.part`];
+  writeFileSync(unit, text);
+  try {
+    await run([...command, unit, ...flags, "-o", part]);
+  } finally {
+    rmSync(unit, { force: true });
+  }
   renameSync(part, library);
 }
 

@@ -35,8 +35,15 @@ constexpr size_t STACK = 64 << 10;
 #define ASAN_POISON_MEMORY_REGION(from, bytes) ((void)(from))
 #define ASAN_UNPOISON_MEMORY_REGION(from, bytes) ((void)(from))
 #endif
+/* Tops of stacks lie an odd number of cache lines apart: at the same place of a page, the threads of
+ * a block would take turns with a few lines of the cache. */
+constexpr size_t STACK_STRIDE = STACK + 9 * 64;
 constexpr size_t CANARY = 64;
 constexpr unsigned char CANARY_BYTE = 0xa5, UNSET = 0xff;
+
+/* The emulator's own code, which runs at every switch of threads, needs no checks of the compiler:
+ * kernels are under test. */
+#define ADL_UNCHECKED __attribute__((no_sanitize("alignment", "bounds")))
 
 struct Thread {
   void *stack_pointer;
@@ -48,8 +55,8 @@ struct Thread {
 /* A set of threads. */
 struct Set {
   uint64_t words[MAX_THREADS / 64];
-  void add(unsigned i) { words[i / 64] |= uint64_t(1) << i % 64; }
-  void remove(unsigned i) { words[i / 64] &= ~(uint64_t(1) << i % 64); }
+  ADL_UNCHECKED void add(unsigned i) { words[i / 64] |= uint64_t(1) << i % 64; }
+  ADL_UNCHECKED void remove(unsigned i) { words[i / 64] &= ~(uint64_t(1) << i % 64); }
 };
 
 struct Warp {
@@ -63,11 +70,13 @@ struct Warp {
 struct Block {
   Thread threads[MAX_THREADS];
   Warp warps[MAX_THREADS / LANES];
-  char *free_stacks[MAX_THREADS + 1];
-  unsigned free_count;
+  char *stacks;
+  char *free_stacks[MAX_THREADS];
+  unsigned free_count, stacks_used;
   Set runnable, at_barrier, at_warp;
   unsigned words; /* of the sets */
   dim3 index, size, grid;
+  dim3 thread; /* index of the current one */
   unsigned count, live, arrived, current, generation;
   unsigned long number; /* of the blocks that have run, so that none finds what another has left */
   int votes[2];
@@ -111,8 +120,21 @@ inline unsigned random_number() {
   return s;
 }
 
+/* The lowest runnable thread; the number of threads if there is none. */
+ADL_UNCHECKED inline unsigned lowest() {
+  for (unsigned w = 0; w < block.words; w++)
+    if (block.runnable.words[w]) return w * 64 + unsigned(__builtin_ctzll(block.runnable.words[w]));
+  return block.count;
+}
+ADL_UNCHECKED inline unsigned highest() {
+  for (unsigned w = block.words; w-- > 0;)
+    if (block.runnable.words[w])
+      return w * 64 + 63 - unsigned(__builtin_clzll(block.runnable.words[w]));
+  return block.count;
+}
+
 /* The first runnable thread from `from` upwards; the number of threads if there is none. */
-inline unsigned first_from(unsigned from) {
+ADL_UNCHECKED inline unsigned first_from(unsigned from) {
   for (unsigned w = from / 64; w < block.words; w++) {
     const uint64_t below = w == from / 64 ? (uint64_t(1) << from % 64) - 1 : 0;
     const uint64_t set = block.runnable.words[w] & ~below;
@@ -122,7 +144,7 @@ inline unsigned first_from(unsigned from) {
 }
 
 /* The first runnable thread below `from`, downwards; the number of threads if there is none. */
-inline unsigned first_below(unsigned from) {
+ADL_UNCHECKED inline unsigned first_below(unsigned from) {
   for (unsigned w = block.words; w-- > 0;) {
     if (w * 64 >= from) continue;
     const unsigned bits = from - w * 64;
@@ -134,50 +156,51 @@ inline unsigned first_below(unsigned from) {
 }
 
 /* The thread that runs after `from`; the number of threads if none can. */
-inline unsigned choose(unsigned from) {
-  const unsigned n = block.count;
+ADL_UNCHECKED inline unsigned choose(unsigned from) {
   switch (block.launch->order) {
     case 0: {
       const unsigned next = first_from(from + 1);
-      return next < n ? next : first_from(0);
+      return next < block.count ? next : lowest();
     }
     case 1: {
       const unsigned next = first_below(from);
-      return next < n ? next : first_below(n);
+      return next < block.count ? next : highest();
     }
-    case 2: return first_from(0);
-    case 3: return first_below(n);
+    case 2: return lowest();
+    case 3: return highest();
     default: {
-      const unsigned next = first_from(random_number() % n);
-      return next < n ? next : first_from(0);
+      const unsigned next = first_from(random_number() % block.count);
+      return next < block.count ? next : lowest();
     }
   }
 }
 
 void run_threads();
 
-inline char *take_stack() {
+ADL_UNCHECKED inline char *take_stack() {
   if (block.free_count > 0) return block.free_stacks[--block.free_count];
-  void *stack = mmap(nullptr, STACK, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (stack == MAP_FAILED) abort();
-  return static_cast<char *>(stack);
+  return block.stacks + block.stacks_used++ * STACK_STRIDE;
 }
 
 /* The stack pointer with which a fresh stack enters run_threads. */
-inline void *fresh_stack(char *stack) {
+ADL_UNCHECKED inline void *fresh_stack(char *stack) {
   void **top = reinterpret_cast<void **>(stack + STACK) - 2;
   *top = reinterpret_cast<void *>(run_threads);
   return top - 6;
 }
 
+ADL_UNCHECKED inline void set_current(unsigned thread) {
+  block.current = thread;
+  block.thread = block.threads[thread].index;
+}
+
 /* Leaves a thread that waits, for the next one that can run. */
-inline void yield_thread() {
+ADL_UNCHECKED inline void yield_thread() {
   const unsigned from = block.current, to = choose(from);
   if (to == block.count) stop("deadlock: a barrier or shuffle is not reached by every thread");
   if (to == from) return;
   Thread &next = block.threads[to];
-  block.current = to;
+  set_current(to);
   if (next.fresh) {
     next.stack = take_stack();
     next.stack_pointer = fresh_stack(next.stack);
@@ -185,7 +208,7 @@ inline void yield_thread() {
   adl_switch(&block.threads[from].stack_pointer, next.stack_pointer);
 }
 
-inline void release_block() {
+ADL_UNCHECKED inline void release_block() {
   block.arrived = 0;
   block.generation ^= 1;
   block.votes[block.generation] = 0;
@@ -195,7 +218,7 @@ inline void release_block() {
   }
 }
 
-inline void release_warp(unsigned warp) {
+ADL_UNCHECKED inline void release_warp(unsigned warp) {
   block.warps[warp].arrived = 0;
   const uint64_t half = uint64_t(0xffffffff) << (warp % 2 * LANES);
   uint64_t &waiting = block.at_warp.words[warp / 2];
@@ -204,7 +227,7 @@ inline void release_warp(unsigned warp) {
 }
 
 /* __syncthreads_or: a barrier of all threads of the block that still run. */
-inline int wait_block(int vote) {
+ADL_UNCHECKED inline int wait_block(int vote) {
   const unsigned generation = block.generation;
   block.votes[generation] |= vote;
   if (++block.arrived == block.live) release_block();
@@ -216,7 +239,7 @@ inline int wait_block(int vote) {
   return block.votes[generation];
 }
 
-inline void wait_warp() {
+ADL_UNCHECKED inline void wait_warp() {
   const unsigned w = block.current / LANES;
   if (++block.warps[w].arrived == block.warps[w].live) release_warp(w);
   else {
@@ -227,7 +250,7 @@ inline void wait_warp() {
 }
 
 /* Runs threads to their ends on one stack: the next fresh thread needs no stack of its own. */
-inline void run_threads() {
+ADL_UNCHECKED inline void run_threads() {
   for (;;) {
     block.threads[block.current].fresh = false;
     block.body(block.argument);
@@ -245,7 +268,7 @@ inline void run_threads() {
     const unsigned to = choose(block.current);
     if (to == block.count) stop("deadlock: a barrier or shuffle is not reached by every thread");
     Thread &next = block.threads[to];
-    block.current = to;
+    set_current(to);
     if (next.fresh) {
       next.stack = stack;
       continue;
@@ -256,8 +279,16 @@ inline void run_threads() {
   }
 }
 
-inline void prepare_block() {
+inline void map_stacks() {
+  void *stacks = mmap(nullptr, MAX_THREADS * STACK_STRIDE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (stacks == MAP_FAILED) abort();
+  block.stacks = static_cast<char *>(stacks);
+}
+
+ADL_UNCHECKED inline void prepare_block() {
   block.number++;
+  block.free_count = block.stacks_used = 0;
   unsigned i = 0;
   for (unsigned z = 0; z < block.size.z; z++)
     for (unsigned y = 0; y < block.size.y; y++)
@@ -286,12 +317,12 @@ inline void prepare_block() {
   ASAN_POISON_MEMORY_REGION(block.shared + bytes, CANARY);
 }
 
-inline void run_block() {
+ADL_UNCHECKED inline void run_block() {
   prepare_block();
   const unsigned order = block.launch->order;
-  block.current = order == 1 || order == 3 ? block.count - 1
-                  : order > 3              ? random_number() % block.count
-                                           : 0;
+  set_current(order == 1 || order == 3 ? block.count - 1
+              : order > 3              ? random_number() % block.count
+                                       : 0);
   Thread &first = block.threads[block.current];
   first.stack = take_stack();
   first.stack_pointer = fresh_stack(first.stack);
@@ -305,8 +336,9 @@ inline void run_block() {
     }
 }
 
-/* Runs a kernel; the launch holds the first fault. A faulty block's stacks are not used again. */
+/* Runs a kernel; the launch holds the first fault. */
 inline void run(adl_launch *launch, void (*body)(void *), void *argument) {
+  if (!block.stacks) map_stacks();
   block.launch = launch;
   block.body = body;
   block.argument = argument;

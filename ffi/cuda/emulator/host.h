@@ -27,15 +27,11 @@
 /* Blocks run one after another, so that one copy serves all of them. */
 #define __shared__ static
 
-#ifdef ADL_LISTING
-#define KERNEL adl_kernel_entry
-#else
 #define KERNEL extern "C"
-#endif
 #define DEVICE static inline
 #define DYNAMIC_SHARED(type, name) type *name = reinterpret_cast<type *>(emulator::block.shared)
 
-#define threadIdx (emulator::block.threads[emulator::block.current].index)
+#define threadIdx (emulator::block.thread)
 #define blockIdx (emulator::block.index)
 #define blockDim (emulator::block.size)
 #define gridDim (emulator::block.grid)
@@ -85,7 +81,7 @@ inline unsigned lane() { return block.current % LANES; }
 
 /* Shows a value to the other lanes and waits for theirs, in warp.values[the result]. */
 template <class T>
-inline unsigned publish(unsigned mask, T value) {
+ADL_UNCHECKED inline unsigned publish(unsigned mask, T value) {
   static_assert(sizeof(T) <= 8, "a shuffle moves at most 8 bytes");
   whole_warp(mask);
   Warp &warp = block.warps[block.current / LANES];
@@ -100,7 +96,7 @@ inline unsigned publish(unsigned mask, T value) {
 
 /* The value of another lane, which must have called too. */
 template <class T>
-inline T shuffle(unsigned mask, T value, unsigned source) {
+ADL_UNCHECKED inline T shuffle(unsigned mask, T value, unsigned source) {
   const unsigned parity = publish(mask, value);
   Warp &warp = block.warps[block.current / LANES];
   if (!(warp.written[parity] >> source & 1)) stop("a shuffle reads a lane that has ended");

@@ -2,36 +2,15 @@
  * What kernels/mma.h is for NVRTC: tensor cores, ldmatrix and cp.async on a CPU. Fragments lie in
  * the lanes as the PTX manual draws them for mma.m16n8k16 and ldmatrix.
  *
- * The instructions of a warp run when its last lane arrives, as on a device, where no lane can be
- * ahead of another within one. Copies land as late as a device may let them, at the wait, or at
- * once if the launch says so: a kernel that reads before it waits finds old values in the one way,
- * a kernel that overwrites what others still read shows in the other.
+ * Copies land as late as a device may let them, at the wait, or at once if the launch says so: a
+ * kernel that reads before it waits finds old values in the one way, a kernel that overwrites what
+ * others still read shows in the other.
  */
 #pragma once
 
-#include "fibers.h"
+#include "exchange.h"
 
 namespace emulator {
-
-typedef float Row8 __attribute__((vector_size(32)));
-
-/* What the lanes of a warp pass to one instruction and get from it. */
-struct Exchange {
-  float a[16][16];
-  Row8 b[16], c[16];
-  const void *rows[LANES];
-  unsigned results[LANES][4];
-  unsigned arrived;
-};
-
-/* Of one warp; two instructions may overlap, as lanes read the results of the first. */
-struct Exchanges {
-  Exchange slots[2];
-  uint8_t parity[LANES];
-  unsigned long block; /* to which all this belongs */
-};
-
-inline Exchanges exchanges[MAX_THREADS / LANES];
 
 /* A cp.async that has not landed. */
 struct Copy {
@@ -49,39 +28,88 @@ struct Copies {
 
 inline Copies copies[MAX_THREADS];
 
-inline Exchange &next_exchange() {
-  Exchanges &warp = exchanges[block.current / LANES];
-  if (warp.block != block.number) {
-    warp.slots[0].arrived = warp.slots[1].arrived = 0;
-    memset(warp.parity, 0, sizeof warp.parity);
-    warp.block = block.number;
+/* The left operand: rows of columns 2 i and 2 i + 1. */
+struct Left {
+  float low[4][LANES], high[4][LANES]; /* by register and lane */
+};
+
+ADL_PART_OF_WORK void spread(Left &to, const unsigned (&a)[4][LANES]) {
+  for (unsigned i = 0; i < 4; i++)
+    for (unsigned l = 0; l < LANES; l += 8) {
+      Pairs8 pairs;
+      memcpy(&pairs, &a[i][l], sizeof pairs);
+      const Pairs8 low = pairs << 16, high = pairs & 0xffff0000u;
+      memcpy(&to.low[i][l], &low, sizeof low);
+      memcpy(&to.high[i][l], &high, sizeof high);
+    }
+}
+
+/* c += a b. Products of bf16 are exact in f32, so that fused sums have the same bits. */
+ADL_PART_OF_WORK void multiply(Row8 (&c)[16], const Left &a, const Row8 (&b)[16]) {
+  for (unsigned row = 0; row < 16; row++) {
+    Row8 total = c[row];
+    for (unsigned i = row / 8, k = 0; i < 4; i += 2)
+#pragma GCC unroll 4
+      for (unsigned l = row % 8 * 4; l < row % 8 * 4 + 4; l++, k += 2) {
+        total += a.low[i][l] * b[k];
+        total += a.high[i][l] * b[k + 1];
+      }
+    c[row] = total;
   }
-  uint8_t &parity = warp.parity[block.current % LANES];
-  parity ^= 1;
-  return warp.slots[parity];
 }
 
-/* Waits for the other lanes; the last runs the instruction for all. */
-template <class Instruction>
-inline void with_whole_warp(Exchange &exchange, Instruction instruction) {
-  if (++exchange.arrived == LANES) instruction();
-  wait_warp();
-  /* Set to 0 by the first lane that goes on: this slot is used again after all have read it. */
-  if (exchange.arrived != LANES && exchange.arrived != 0)
-    stop("a warp's instruction is not reached by every lane");
-  exchange.arrived = 0;
+ADL_WARP_WORK void multiply_fragments(Exchange &x) {
+  Left a;
+  spread(a, x.a);
+  Row8 b[16];
+  for (unsigned i = 0; i < 8; i++) {
+    b[2 * i] = Row8(x.b[i] << 16);
+    b[2 * i + 1] = Row8(x.b[i] & 0xffff0000u);
+  }
+  multiply(x.c[0], a, b);
 }
 
-inline float low_half(unsigned pair) {
-  const unsigned bits = pair << 16;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
+/* Transposes eight rows of eight: each of three steps interleaves their halves. */
+inline void transpose(Words8 (&rows)[8]) {
+  const Words8 first = {0, 8, 1, 9, 2, 10, 3, 11}, second = {4, 12, 5, 13, 6, 14, 7, 15};
+  for (unsigned step = 0; step < 3; step++) {
+    Words8 next[8];
+    for (unsigned i = 0; i < 4; i++) {
+      next[2 * i] = __builtin_shuffle(rows[i], rows[i + 4], first);
+      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + 4], second);
+    }
+    memcpy(rows, next, sizeof next);
+  }
 }
-inline float high_half(unsigned pair) { return low_half(pair >> 16); }
+
+/* Loads matrix m of the lanes' rows. */
+ADL_PART_OF_WORK void load_matrix(Words8 (&matrix)[8], const Exchange &x, unsigned m, bool transposed) {
+  for (unsigned i = 0; i < 8; i++) memcpy(&matrix[i], x.rows[8 * m + i], sizeof matrix[i]);
+  if (transposed) transpose(matrix);
+}
+
+ADL_WARP_WORK void load_all_matrices(Exchange &x, bool transposed) {
+  for (unsigned m = 0; m < 4; m++) load_matrix(x.matrices[m], x, m, transposed);
+}
+
+/* c += a b for both halves of 16 columns, of which the lanes' rows are columns or `rows`. */
+ADL_WARP_WORK void multiply_loaded(Exchange &x, bool rows) {
+  Left a;
+  spread(a, x.a);
+  for (unsigned half = 0; half < 2; half++) {
+    Row8 b[16];
+    for (unsigned m = 0; m < 2; m++) {
+      Words8 matrix[8];
+      load_matrix(matrix, x, 2 * half + m, !rows);
+      for (unsigned k = 0; k < 8; k++)
+        b[8 * m + k] = Row8(__builtin_convertvector(matrix[k], Pairs8) << 16);
+    }
+    multiply(x.c[half], a, b);
+  }
+}
 
 /* The address of a row of 16 bytes in the block's dynamic shared memory. */
-inline char *shared_row(const void *row) {
+ADL_UNCHECKED inline char *shared_row(const void *row) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(row),
                   from = reinterpret_cast<uintptr_t>(block.shared);
   if (at % 16) stop("misaligned address: a row of 16 bytes");
@@ -90,12 +118,12 @@ inline char *shared_row(const void *row) {
   return reinterpret_cast<char *>(at);
 }
 
-inline void land(const Copy &copy) {
+ADL_UNCHECKED inline void land(const Copy &copy) {
   memcpy(copy.to, copy.from, copy.bytes);
   memset(copy.to + copy.bytes, 0, 16 - copy.bytes);
 }
 
-inline Copies &own_copies() {
+ADL_UNCHECKED inline Copies &own_copies() {
   Copies &own = copies[block.current];
   if (own.block != block.number) own.count = own.group = 0;
   own.block = block.number;
@@ -103,53 +131,63 @@ inline Copies &own_copies() {
 }
 
 template <bool transposed>
-inline void load_rows(unsigned (&matrices)[4], const void *row) {
+ADL_UNCHECKED inline void load_rows(unsigned (&matrices)[4], const void *row) {
   Exchange &exchange = next_exchange();
   const unsigned self = block.current % LANES;
   exchange.rows[self] = shared_row(row);
-  with_whole_warp(exchange, [&] {
-    for (unsigned l = 0; l < LANES; l++)
-      for (unsigned m = 0; m < 4; m++) {
-        unsigned short pair[2];
-        for (unsigned i = 0; i < 2; i++) {
-          const unsigned at_row = transposed ? l % 4 * 2 + i : l / 4,
-                         at_column = transposed ? l / 4 : l % 4 * 2 + i;
-          const char *from = static_cast<const char *>(exchange.rows[8 * m + at_row]);
-          memcpy(&pair[i], from + 2 * at_column, 2);
-        }
-        exchange.results[l][m] = pair[0] | unsigned(pair[1]) << 16;
-      }
-  });
-  for (unsigned m = 0; m < 4; m++) matrices[m] = exchange.results[self][m];
+  with_whole_warp(exchange, [&] { load_all_matrices(exchange, transposed); });
+  for (unsigned m = 0; m < 4; m++)
+    memcpy(&matrices[m], reinterpret_cast<const char *>(exchange.matrices[m]) + 4 * self, 4);
+}
+
+/* The sums of a lane: two columns of rows g and g + 8. */
+ADL_UNCHECKED inline void put_sums(Row8 (&c)[16], const float (&sum)[4]) {
+  char *to = reinterpret_cast<char *>(c) + 8 * (block.current % LANES);
+  memcpy(to, sum, 8);
+  memcpy(to + sizeof c / 2, sum + 2, 8);
+}
+ADL_UNCHECKED inline void get_sums(float (&sum)[4], const Row8 (&c)[16]) {
+  const char *from = reinterpret_cast<const char *>(c) + 8 * (block.current % LANES);
+  memcpy(sum, from, 8);
+  memcpy(sum + 2, from + sizeof c / 2, 8);
+}
+
+ADL_UNCHECKED inline void mma_loaded(float (&first)[4], float (&second)[4], const unsigned (&left)[4],
+                       const void *row, bool rows) {
+  Exchange &exchange = next_exchange();
+  const unsigned self = block.current % LANES;
+  for (unsigned i = 0; i < 4; i++) exchange.a[i][self] = left[i];
+  exchange.rows[self] = shared_row(row);
+  put_sums(exchange.c[0], first);
+  put_sums(exchange.c[1], second);
+  with_whole_warp(exchange, [&] { multiply_loaded(exchange, rows); });
+  get_sums(first, exchange.c[0]);
+  get_sums(second, exchange.c[1]);
 }
 
 }  // namespace emulator
 
-inline int read_thread() { return int(emulator::block.threads[emulator::block.current].index.x); }
+inline int read_thread() { return int(emulator::block.thread.x); }
 
-inline void mma(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+ADL_UNCHECKED inline void mma(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
   using namespace emulator;
   Exchange &exchange = next_exchange();
-  const unsigned self = block.current % LANES, row = self / 4, column = self % 4 * 2;
-  for (unsigned i = 0; i < 4; i++) {
-    const unsigned at_row = row + i % 2 * 8, at_column = column + i / 2 * 8;
-    exchange.a[at_row][at_column] = low_half(a[i]);
-    exchange.a[at_row][at_column + 1] = high_half(a[i]);
-    exchange.c[row + i / 2 * 8][column + i % 2] = sum[i];
-  }
-  for (unsigned i = 0; i < 2; i++) {
-    const unsigned pair = i ? b1 : b0;
-    exchange.b[column + 8 * i][row] = low_half(pair);
-    exchange.b[column + 8 * i + 1][row] = high_half(pair);
-  }
-  with_whole_warp(exchange, [&] {
-    for (unsigned i = 0; i < 16; i++) {
-      Row8 total = exchange.c[i];
-      for (unsigned k = 0; k < 16; k++) total += exchange.a[i][k] * exchange.b[k];
-      exchange.c[i] = total;
-    }
-  });
-  for (unsigned i = 0; i < 4; i++) sum[i] = exchange.c[row + i / 2 * 8][column + i % 2];
+  const unsigned self = block.current % LANES, column = self / 4, t = self % 4;
+  for (unsigned i = 0; i < 4; i++) exchange.a[i][self] = a[i];
+  exchange.b[t][column] = b0;
+  exchange.b[4 + t][column] = b1;
+  put_sums(exchange.c[0], sum);
+  with_whole_warp(exchange, [&] { multiply_fragments(exchange); });
+  get_sums(sum, exchange.c[0]);
+}
+
+inline void mma_columns(float (&first)[4], float (&second)[4], const unsigned (&left)[4],
+                        const void *row) {
+  emulator::mma_loaded(first, second, left, row, false);
+}
+inline void mma_rows(float (&first)[4], float (&second)[4], const unsigned (&left)[4],
+                     const void *row) {
+  emulator::mma_loaded(first, second, left, row, true);
 }
 
 inline void load_matrices(unsigned (&matrices)[4], const void *row) {

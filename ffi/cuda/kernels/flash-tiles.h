@@ -141,15 +141,12 @@ DEVICE void add_inner_products(Sums<N> &sums, const bf16 *a, i32 a_row, const bf
   __syncwarp(); /* its lanes may have gone through different loops: tensor cores take them as one */
 #pragma unroll
   for (i32 k = 0; k < D / 16; k++) {
-    u32 left[4], right[4];
+    u32 left[4];
     load_matrices(left, a + chunk_at<D>(left_row, 2 * k + me.lane / 16));
     const bf16 *rows = b + chunk_at<D>(right_row, 2 * k + me.lane / 8 % 2);
 #pragma unroll
-    for (i32 n = 0; n < N; n += 2) {
-      load_matrices(right, rows + 8 * n * D); /* 8 rows on, chunks are permuted alike */
-      mma(sums.of[n], left, right[0], right[1]);
-      mma(sums.of[n + 1], left, right[2], right[3]);
-    }
+    for (i32 n = 0; n < N; n += 2) /* 8 rows on, chunks are permuted alike */
+      mma_columns(sums.of[n], sums.of[n + 1], left, rows + 8 * n * D);
   }
 }
 
@@ -158,12 +155,9 @@ template <i32 D>
 DEVICE void add_weighted_rows(Sums<D / 8> &sums, const u32 (&left)[4], const bf16 *b, i32 b_row) {
   const Place me = own_place();
 #pragma unroll
-  for (i32 n = 0; n < D / 8; n += 2) {
-    u32 right[4];
-    load_matrices_transposed(right, b + chunk_at<D>(b_row + me.lane % 16, n + me.lane / 16));
-    mma(sums.of[n], left, right[0], right[1]);
-    mma(sums.of[n + 1], left, right[2], right[3]);
-  }
+  for (i32 n = 0; n < D / 8; n += 2)
+    mma_rows(sums.of[n], sums.of[n + 1], left,
+             b + chunk_at<D>(b_row + me.lane % 16, n + me.lane / 16));
 }
 
 /* sums += weights b for a tile of 64 rows; the weights are rounded to bf16. A lane's sums of two

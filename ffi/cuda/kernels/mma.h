@@ -1,5 +1,6 @@
 /*
- * Tensor cores and asynchronous copies: one function an instruction, all of compute capability 8.0.
+ * Tensor cores and asynchronous copies: one function an instruction, or for a product of three of
+ * them, all of compute capability 8.0.
  * The emulator's tensor-cores.h has the same for g++.
  *
  * A fragment is what each lane of a warp holds of a matrix, in pairs of bf16 or as f32. With
@@ -49,6 +50,26 @@ DEVICE void load_matrices_transposed(u32 (&matrices)[4], const void *row) {
                : "=r"(matrices[0]), "=r"(matrices[1]), "=r"(matrices[2]), "=r"(matrices[3])
                : "r"(shared_address(row))
                : "memory");
+}
+
+/*
+ * sums += left right for a right operand of 16 columns, which lie in shared memory as rows of 16
+ * bytes: rows of the first two matrices are columns of the first sum, those of the others of the
+ * second. Lane l passes a row as to load_matrices.
+ */
+DEVICE void mma_columns(f32 (&first)[4], f32 (&second)[4], const u32 (&left)[4], const void *row) {
+  u32 right[4];
+  load_matrices(right, row);
+  mma(first, left, right[0], right[1]);
+  mma(second, left, right[2], right[3]);
+}
+
+/* The same where rows of the matrices are rows of the right operand. */
+DEVICE void mma_rows(f32 (&first)[4], f32 (&second)[4], const u32 (&left)[4], const void *row) {
+  u32 right[4];
+  load_matrices_transposed(right, row);
+  mma(first, left, right[0], right[1]);
+  mma(second, left, right[2], right[3]);
 }
 
 /*

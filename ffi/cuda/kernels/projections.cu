@@ -24,12 +24,8 @@ DEVICE void store_sums(f32 *h, f32 (*sums)[TILE_RANKS], i32 first_row, i32 rows,
   const i32 k = first_rank + lane() % TILE_RANKS;
 #pragma unroll
   for (i32 r = 0; r < ROWS_OF_WARP; r += 2) {
-    f32 own = 0.0f; /* of this lane's row and triplet */
-#pragma unroll
-    for (i32 i = 0; i < 2 * TILE_RANKS; i++) {
-      const f32 sum = warp_sum(sums[r + i / TILE_RANKS][i % TILE_RANKS]);
-      if (lane() == i) own = sum;
-    }
+    static_assert(2 * TILE_RANKS == WARP, "a lane has one row and triplet");
+    const f32 own = own_sum([=](i32 i) { return sums[r + i / TILE_RANKS][i % TILE_RANKS]; });
     const i32 row = first_row + r + lane() / TILE_RANKS;
     if (row < rows && k < rank) h[(i64)row * rank + k] = own;
   }

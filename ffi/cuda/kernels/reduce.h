@@ -16,19 +16,42 @@ DEVICE i32 warps() { return (i32)(blockDim.x / WARP); }
 /* Index of this thread's warp in the grid. */
 DEVICE i32 warp_index() { return (i32)blockIdx.x * warps() + warp(); }
 
-template <class T, class Operation> DEVICE T warp_reduce(T value, Operation combine) {
+template <class T, class Operation> DEVICE T reduce_by_shuffles(T value, Operation combine) {
 #pragma unroll
   for (i32 distance = WARP / 2; distance > 0; distance /= 2)
     value = combine(value, __shfl_xor_sync(ALL_LANES, value, distance));
   return value;
 }
 
+template <class T, class Operation> DEVICE T warp_reduce(T value, Operation combine) {
+#ifdef ADL_EMULATED
+  return emulator::reduce(value, combine); /* the same steps, for all lanes at once */
+#else
+  return reduce_by_shuffles(value, combine);
+#endif
+}
+
 template <class T> DEVICE T warp_sum(T value) {
-  return warp_reduce(value, [](T a, T b) { return a + b; });
+  return warp_reduce(value, [](auto a, auto b) { return a + b; });
 }
 /* The largest; a NaN is ignored unless it is in every lane. */
 template <class T> DEVICE T warp_max(T value) {
-  return warp_reduce(value, [](T a, T b) { return a > b ? a : b; });
+  return warp_reduce(value, [](auto a, auto b) { return a > b ? a : b; });
+}
+
+/* The warp's sum of value(lane()), where each lane has 32 values. */
+template <class Value> DEVICE f32 own_sum(Value value) {
+#ifdef ADL_EMULATED
+  return emulator::own_sum(value); /* the same sums, in one exchange */
+#else
+  f32 own = 0.0f;
+#pragma unroll
+  for (i32 i = 0; i < WARP; i++) {
+    const f32 sum = warp_sum(value(i));
+    if (lane() == i) own = sum;
+  }
+  return own;
+#endif
 }
 
 /* The barriers also order what the block wrote to memory before them. */
@@ -44,8 +67,8 @@ template <class T, class Operation> DEVICE T block_reduce(T value, Operation com
 }
 
 template <class T> DEVICE T block_sum(T value) {
-  return block_reduce(value, [](T a, T b) { return a + b; });
+  return block_reduce(value, [](auto a, auto b) { return a + b; });
 }
 template <class T> DEVICE T block_max(T value) {
-  return block_reduce(value, [](T a, T b) { return a > b ? a : b; });
+  return block_reduce(value, [](auto a, auto b) { return a > b ? a : b; });
 }

@@ -1,5 +1,6 @@
 /* Runs products.cu on the emulator in every order of threads, with early and late copies, and
- * compares with plain loops. Prints a line a run: fault, order, early, wrong elements. */
+ * compares with plain loops, and reductions with loops of shuffles. Prints a line a run: fault,
+ * order, early, wrong elements. */
 #include "host.h"
 
 #include "checks.h"
@@ -9,6 +10,23 @@
 #include "products.cu"
 
 static float value_at(int i) { return float(i * 7 % 11 % 3 - 1); } /* -1, 0 or 1: exact in bf16 */
+
+/* Threads whose reductions have other bits than those by shuffles. */
+static int wrong_reductions(int order, int early) {
+  float values[FLASH_THREADS];
+  for (int i = 0; i < FLASH_THREADS; i++) values[i] = sinf(float(i)) * float(1 << i % 20);
+  values[37] = -INFINITY, values[70] = INFINITY, values[99] = NAN;
+  Reductions results[2][FLASH_THREADS] = {}, *reduced = results[0], *by_shuffles = results[1];
+  const float *from = values;
+  void *parameters[] = {&reduced, &by_shuffles, &from};
+  adl_launch launch = {{1, 1, 1}, {FLASH_THREADS, 1, 1}, 0, order, early, {0}};
+  emulator::run_with(&reductions, &launch, parameters);
+  if (launch.fault[0]) printf("%s\n", launch.fault);
+  int wrong = 0;
+  for (int i = 0; i < FLASH_THREADS; i++)
+    wrong += memcmp(&reduced[i], &by_shuffles[i], sizeof(Reductions)) != 0;
+  return wrong;
+}
 
 int main() {
   const int n = SIDE, elements = n * n;
@@ -41,6 +59,7 @@ int main() {
         if (launch.fault[0]) printf("%s\n", launch.fault);
         int wrong = 0;
         for (size_t i = 0; i < got.size(); i++) wrong += got[i] != expected[i];
+        if (fault == 0) wrong += wrong_reductions(order, early);
         printf("%d %d %d %d\n", fault, order, early, wrong);
       }
 }

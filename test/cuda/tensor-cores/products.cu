@@ -1,4 +1,4 @@
-/* Products of two tiles by every wrapper of mma.h, for tensor-cores.test.ts. */
+/* Products of two tiles by every wrapper of mma.h, and reductions, for tensor-cores.test.ts. */
 #include "flash-tiles.h"
 
 enum { SIDE = TILE_ROWS, NO_WAIT = 1, NO_BARRIER = 2 };
@@ -44,4 +44,25 @@ KERNEL void products_of_tiles(f32 *inner, f32 *weighted, f32 *transposed, const 
     add_weighted_rows<SIDE>(sums_of_columns, left, tile_b, k);
   }
   store_sums(transposed, sums_of_columns);
+}
+
+/* Reductions of a thread. */
+struct Reductions {
+  f32 sum, largest, own_sum;
+};
+
+/* Of each warp's values: by warp_sum, warp_max and own_sum, and by loops of shuffles. */
+KERNEL void reductions(Reductions *reduced, Reductions *by_shuffles, const f32 *values) {
+  const i32 thread = (i32)threadIdx.x;
+  const f32 value = values[thread];
+  const auto product = [&](i32 i) { return value * values[i]; };
+  const auto add = [](f32 a, f32 b) { return a + b; };
+  reduced[thread] = {warp_sum(value), warp_max(value), own_sum(product)};
+  Reductions &loops = by_shuffles[thread];
+  loops.sum = reduce_by_shuffles(value, add);
+  loops.largest = reduce_by_shuffles(value, [](f32 a, f32 b) { return a > b ? a : b; });
+  for (i32 i = 0; i < WARP; i++) {
+    const f32 sum = reduce_by_shuffles(product(i), add);
+    if (lane() == i) loops.own_sum = sum;
+  }
 }
