@@ -78,11 +78,11 @@ export function checkBackend(options: Choice, among?: readonly Device[]): void {
   const device = deviceFor(options, among);
   const { name, dtypes } = device;
   if (tf32 && device.tf32 === undefined)
-    throw errors.flag("tf32", `needs ${listed(among, "tf32")}: ${name} has no TF32 products`);
+    throw errors.flag("tf32", `needs ${capable(among, "tf32")}: ${name} has no TF32 products`);
   if (debugSync && device.debugSync === undefined)
     throw errors.flag(
       "debug-sync",
-      `needs ${listed(among, "debugSync")}: ${name} reports errors where they happen`,
+      `needs ${capable(among, "debugSync")}: ${name} reports errors where they happen`,
     );
   if (dtype !== "auto" && !dtypes.includes(dtype)) {
     throw errors.flag(
@@ -131,7 +131,7 @@ export async function openDecompose(
 // --- internal ---
 
 /** The devices that can do something, as a rule names them. */
-function listed(among: readonly Device[] = devices, ability: "tf32" | "debugSync"): string {
+function capable(among: readonly Device[] = devices, ability: "tf32" | "debugSync"): string {
   const able = among.filter((each) => each[ability] && !each.hidden).map(({ name }) => name);
   return able.length > 0 ? `--device ${able.join(" or ")}` : "another device";
 }

@@ -9,6 +9,7 @@ declare const self: Worker;
 let opened: Nvrtc | undefined;
 
 self.addEventListener("message", ({ data }: MessageEvent<CompileJob>) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Worker has none
   self.postMessage(compile(data));
 });
 

@@ -88,13 +88,17 @@ function workerUrl(): URL | string {
   return URL.createObjectURL(new Blob([code], { type: "application/javascript" }));
 }
 
-function openWorker() {
-  const worker = new Worker(workerUrl());
+/** Starts a Worker that compiles, one job at a time. `url`: its code, in another place for a test. */
+export function openWorker(url = workerUrl()) {
+  const worker = new Worker(url);
   return {
     async compile(job: CompileJob): Promise<Compiled> {
       const { promise, resolve, reject } = Promise.withResolvers<CompileResult>();
-      worker.onmessage = ({ data }: MessageEvent<CompileResult>) => resolve(data);
-      worker.onerror = ({ message }) => reject(new Error(message));
+      const once = { once: true };
+      const onMessage = ({ data }: MessageEvent<CompileResult>) => resolve(data);
+      worker.addEventListener("message", onMessage, once);
+      worker.addEventListener("error", ({ message }) => reject(new Error(message)), once);
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Worker has none
       worker.postMessage(job);
       const result = await promise;
       if ("compiled" in result) return result.compiled;

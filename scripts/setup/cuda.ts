@@ -60,10 +60,12 @@ const LIMIT_MS = 3_600_000;
 export const isCudaFetched = (folder = fetchedCuda()) => isComplete(WHEELS, folder);
 
 const isComplete = (wheels: readonly CudaWheel[], folder: string) =>
-  wheels.flatMap(({ libraries }) => libraries).every(({ name, bytes }) => {
-    const path = join(folder, name);
-    return existsSync(path) && statSync(path).size === bytes;
-  });
+  wheels
+    .flatMap(({ libraries }) => libraries)
+    .every(({ name, bytes }) => {
+      const path = join(folder, name);
+      return existsSync(path) && statSync(path).size === bytes;
+    });
 
 /**
  * Fetches NVRTC and cuBLAS with pip or uv and installs them atomically, unless they are there.

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleWorker } from "../../ffi/cuda/bundle-worker.ts";
-import type { CompileResult } from "../../ffi/cuda/compile.ts";
+import { openWorker } from "../../ffi/cuda/compile.ts";
 import { compiledImages } from "../../ffi/cuda/images.ts";
 import type { Source } from "../../ffi/cuda/nvrtc.ts";
 import { buildFakeNvrtc, hasCompiler } from "./emulated-libraries.ts";
@@ -19,7 +19,7 @@ function fakeNvrtc() {
   const { symbols } = dlopen(path, { fake_nvrtc_counts: { args: ["ptr"], returns: "void" } });
   return {
     path,
-    counts() {
+    counts: () => {
       const counts = new Int32Array(new ArrayBuffer(8));
       symbols.fake_nvrtc_counts(counts);
       return { compiled: counts[0]!, mostAtOnce: counts[1]! };
@@ -64,7 +64,9 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
   test("until one fails, whose log is the error", async () => {
     const { path } = fakeNvrtc();
     const wrong = [source("right", ""), source("wrong", "oops")];
-    await expect(compiledImages([path], 80, { sources: wrong, folder, workers: 2 })).rejects.toThrow(
+    await expect(
+      compiledImages([path], 80, { sources: wrong, folder, workers: 2 }),
+    ).rejects.toThrow(
       "[nvrtcCompileProgram wrong.cu for sm_80] NVRTC_ERROR_COMPILATION\nwrong.cu(1): error: oops",
     );
   });
@@ -72,17 +74,11 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
   test("by the bundled Worker of a released executable", async () => {
     const { path } = fakeNvrtc();
     const code = await Bun.file(await bundleWorker(space)).text();
-    const worker = new Worker(URL.createObjectURL(new Blob([code])));
-    const { promise, resolve, reject } = Promise.withResolvers<CompileResult>();
-    worker.onmessage = ({ data }: MessageEvent<CompileResult>) => resolve(data);
-    worker.onerror = ({ message }) => reject(new Error(message));
+    const worker = openWorker(URL.createObjectURL(new Blob([code])));
     const target = { capability: 80, kind: "ptx" } as const;
-    worker.postMessage({ nvrtc: path, source: source("a", ""), target, options: [] });
-    const result = await promise;
-    worker.terminate();
-    expect("compiled" in result && words(result.compiled.image)).toBe(
-      "a.cu --gpu-architecture=compute_80",
-    );
+    const job = { nvrtc: path, source: source("a", ""), target, options: [] };
+    const { image } = await worker.compile(job).finally(worker.close);
+    expect(words(image)).toBe("a.cu --gpu-architecture=compute_80");
   });
 
   test("not for a device that NVRTC does not know", async () => {

@@ -8,6 +8,7 @@ import { plugin } from "bun";
 import { sanitizer } from "../../../ffi/libc.ts";
 import { replaceOnce } from "../faults/replace.ts";
 
+// oxlint-disable no-underscore-dangle -- the sanitizer's names
 const { symbols } = dlopen(sanitizer ?? "", {
   __asan_poison_memory_region: { args: ["u64", "u64"], returns: "void" },
   __asan_unpoison_memory_region: { args: ["u64", "u64"], returns: "void" },
@@ -27,7 +28,10 @@ const REPLACEMENTS = [
     "space.give(added.start, added.bytes), adaloraPool.given(added.start, added.bytes);",
   ],
   ["      return start;", "      adaloraPool.taken(start, bytes);\n      return start;"],
-  ["space.give(pointer, size);", "space.give(pointer, size);\n      adaloraPool.given(pointer, size);"],
+  [
+    "space.give(pointer, size);",
+    "space.give(pointer, size);\n      adaloraPool.given(pointer, size);",
+  ],
 ] as const;
 
 plugin({
