@@ -119,6 +119,10 @@ function checkHost({ driver, images }: Emulator) {
     Object.assign(x, { pointer: 4096 });
     expect(() => backend.scale(x, 2, x)).toThrow("[cuStreamSynchronize after scale_f32]");
     control.reset();
+    expect(() => backend.gemm(x, x, x, { m: 2, n: 2, k: 2 })).toThrow(
+      /^\[cuStreamSynchronize after cublas(Lt)? 2x2x2\] CUDA_ERROR_ILLEGAL_ADDRESS/,
+    );
+    control.reset();
     expect(() => checkBackend({ device: "cpu", dtype: "f32", debugSync: true })).toThrow(
       "--debug-sync needs --device cuda: cpu reports errors where they happen",
     );
