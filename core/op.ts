@@ -60,7 +60,7 @@ export function defineOp<const Spec extends InputSpec, Saved extends object, Att
     for (const name of names) {
       const input = inputs[name];
       ordered.push(input);
-      needsGradient ||= input?.requiresGrad === true;
+      if (input?.requiresGrad) needsGradient = true;
     }
     const recording = pass.tape.recording && needsGradient;
     const { shape, out, saved, keep } = op.forward(pass, inputs, attrs, recording);

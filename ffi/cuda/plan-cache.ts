@@ -19,7 +19,7 @@ export type Product = readonly [
   a: ProductOperand,
   b: ProductOperand,
   c: Omit<ProductOperand, "transposed">,
-  bias?: number,
+  bias?: number | undefined,
 ];
 
 /** A plan and all that it depends on. */

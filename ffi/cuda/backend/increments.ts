@@ -73,15 +73,15 @@ type Arguments = GroupedArguments<keyof typeof PARAMETERS>;
 export function openAddIncrements(launcher: Launcher): AddIncrements {
   const [ofEach, ofOne] = [new GroupedArguments(PARAMETERS), new GroupedArguments(PARAMETERS)];
 
-  /** Adds `increments` to each of `targets` targets of up to `cols` columns. */
+  /** Adds `count` increments to each of `targets` targets like y, of up to `cols` columns. */
   function launch(
     args: Arguments,
     y: Buffer,
-    [targets, cols, increments]: readonly [targets: number, cols: number, increments: number],
+    { targets, cols, count }: { targets: number; cols: number; count: number },
     { rows, transposed }: IncrementsShape,
   ): void {
     args.int(args.at.rows, 0, rows);
-    args.int(args.at.count, 0, increments);
+    args.int(args.at.count, 0, count);
     args.int(args.at.transposed, 0, Number(transposed));
     const grid = [blocksOf(cols, COLUMNS), blocksOf(rows, ROWS), targets] as const;
     launcher.launch(KERNELS[typeOf(y)], grid, TILED_BLOCK, 0, args);
@@ -99,7 +99,7 @@ export function openAddIncrements(launcher: Launcher): AddIncrements {
           writeIncrement(ofEach, i, increments[first + i]!, shape.rows, to.cols);
           cols = Math.max(cols, to.cols);
         }
-        launch(ofEach, targets[first]!.y, [count, cols, 1], shape);
+        launch(ofEach, targets[first]!.y, { targets: count, cols, count: 1 }, shape);
       }
     },
 
@@ -110,7 +110,7 @@ export function openAddIncrements(launcher: Launcher): AddIncrements {
         writeTarget(ofOne, 0, to, shape.rows);
         for (let i = 0; i < count; i++)
           writeIncrement(ofOne, i, increments[first + i]!, shape.rows, to.cols);
-        launch(ofOne, to.y, [1, to.cols, count], shape);
+        launch(ofOne, to.y, { targets: 1, cols: to.cols, count }, shape);
       }
     },
   };

@@ -8,11 +8,16 @@ using namespace emulated;
 
 #define ENTER_CUSOLVER                               \
   if (int planted = enter(__func__)) return planted; \
-  if (state().sticky) return FAILED;
+  if (state().sticky) return SOLVER_FAILED;
 
 namespace {
 
-enum { SUCCEEDED = 0, NOT_INITIALISED = 1, WRONG_VALUE = 3, FAILED = 6 };
+enum {
+  SOLVER_SUCCEEDED = 0,
+  SOLVER_NOT_INITIALISED = 1,
+  SOLVER_WRONG_VALUE = 3,
+  SOLVER_FAILED = 6,
+};
 enum { WITH_VECTORS = 1, LIMIT = 32, MOST_SWEEPS = 100 };
 
 /* Column-major matrices, one after another. */
@@ -117,32 +122,32 @@ int decompose(const Batch &b, double *work, int k) {
 API int cusolverGetVersion(int *version) {
   ENTER_CUSOLVER
   *version = 12203;
-  return SUCCEEDED;
+  return SOLVER_SUCCEEDED;
 }
 API int cusolverDnCreate(void **handle) {
   *handle = reinterpret_cast<void *>(8); /* also where it fails, as the real one does */
   ENTER_CUSOLVER
   *handle = new char;
-  return SUCCEEDED;
+  return SOLVER_SUCCEEDED;
 }
 API int cusolverDnDestroy(void *handle) {
   ENTER_CUSOLVER
   delete static_cast<char *>(handle);
-  return SUCCEEDED;
+  return SOLVER_SUCCEEDED;
 }
 API int cusolverDnSetStream(void *handle, void *) {
   ENTER_CUSOLVER
-  return handle ? SUCCEEDED : NOT_INITIALISED;
+  return handle ? SOLVER_SUCCEEDED : SOLVER_NOT_INITIALISED;
 }
 API int cusolverDnCreateGesvdjInfo(void **info) {
   ENTER_CUSOLVER
   *info = new char;
-  return SUCCEEDED;
+  return SOLVER_SUCCEEDED;
 }
 API int cusolverDnDestroyGesvdjInfo(void *info) {
   ENTER_CUSOLVER
   delete static_cast<char *>(info);
-  return SUCCEEDED;
+  return SOLVER_SUCCEEDED;
 }
 API int cusolverDnDgesvdjBatched_bufferSize(void *handle, int mode, int m, int n, const double *,
                                             int lda, const double *, const double *, int ldu,
@@ -150,18 +155,18 @@ API int cusolverDnDgesvdjBatched_bufferSize(void *handle, int mode, int m, int n
                                             int count) {
   ENTER_CUSOLVER
   const Batch batch{n, lda, ldu, ldv, count, nullptr, nullptr, nullptr, nullptr};
-  if (!handle || !info) return NOT_INITIALISED;
-  if (!valid(batch, mode, m)) return WRONG_VALUE;
+  if (!handle || !info) return SOLVER_NOT_INITIALISED;
+  if (!valid(batch, mode, m)) return SOLVER_WRONG_VALUE;
   *scratch = scratch_of(batch);
-  return SUCCEEDED;
+  return SOLVER_SUCCEEDED;
 }
 API int cusolverDnDgesvdjBatched(void *handle, int mode, int m, int n, double *a, int lda,
                                  double *s, double *u, int ldu, double *v, int ldv, double *work,
                                  int scratch, int *info, void *options, int count) {
   ENTER_CUSOLVER
   const Batch batch{n, lda, ldu, ldv, count, a, s, u, v};
-  if (!handle || !options) return NOT_INITIALISED;
-  if (!valid(batch, mode, m) || scratch < scratch_of(batch)) return WRONG_VALUE;
+  if (!handle || !options) return SOLVER_NOT_INITIALISED;
+  if (!valid(batch, mode, m) || scratch < scratch_of(batch)) return SOLVER_WRONG_VALUE;
   state().kernels["cusolver"]++;
   const int status = submit([=] {
     if (!on_device(batch, work, info)) {
@@ -171,5 +176,5 @@ API int cusolverDnDgesvdjBatched(void *handle, int mode, int m, int n, double *a
     for (int k = 0; computes() && k < count; k++) info[k] = decompose(batch, work, k);
     return SUCCESS;
   });
-  return status ? FAILED : SUCCEEDED;
+  return status ? SOLVER_FAILED : SOLVER_SUCCEEDED;
 }
