@@ -22,9 +22,9 @@ KERNEL void products_of_tiles(f32 *inner, f32 *weighted, f32 *transposed, const 
   DYNAMIC_SHARED(bf16, tile_a);
   bf16 *tile_b = tile_a + SIDE * SIDE;
   const auto same = [](i32 r) { return r; };
-  copy_tile<SIDE, SIDE>(tile_a, head_rows(a, SIDE, 0, SIDE), same);
+  copy_tile<SIDE, SIDE, 1>(tile_a, head_rows(a, SIDE, 0, SIDE), same);
   commit_copies();
-  copy_tile<SIDE, SIDE>(tile_b, head_rows(b, SIDE, 0, SIDE), same);
+  copy_tile<SIDE, SIDE, 4>(tile_b, head_rows(b, SIDE, 0, SIDE), same);
   commit_copies();
   wait_copies<1>();
   if (fault != NO_WAIT) wait_copies<0>();
