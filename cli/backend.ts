@@ -16,6 +16,8 @@ export interface DeviceOptions {
   readonly threads: number | null;
   /** Rounds float factors of matrix products to TF32; only some devices can. */
   readonly tf32?: boolean | undefined;
+  /** Waits for each kernel; only for devices whose calls return early. */
+  readonly debugSync?: boolean | undefined;
 }
 
 type Choice = Pick<DeviceOptions, "device" | "dtype"> & Partial<DeviceOptions>;
@@ -67,15 +69,21 @@ export function resolveDtype(options: Choice, among?: readonly Device[]): RunDTy
 }
 
 /**
- * Throws E_FLAG for a device, dtype or rounding that this version or this machine does not have,
- * and for more threads than it can use; loads no library.
+ * Throws E_FLAG for a device, dtype, rounding or wait that this version or this machine does not
+ * have, and for more threads than it can use; loads no library.
  */
 export function checkBackend(options: Choice, among?: readonly Device[]): void {
-  const { dtype, threads = null, tf32 = false } = options;
+  const { dtype, threads = null, tf32 = false, debugSync = false } = options;
   checkThreads(threads);
   const device = deviceFor(options, among);
   const { name, dtypes } = device;
-  if (tf32 && device.tf32 === undefined) throw noTf32(name, among);
+  if (tf32 && device.tf32 === undefined)
+    throw errors.flag("tf32", `needs ${capable(among, "tf32")}: ${name} has no TF32 products`);
+  if (debugSync && device.debugSync === undefined)
+    throw errors.flag(
+      "debug-sync",
+      `needs ${capable(among, "debugSync")}: ${name} reports errors where they happen`,
+    );
   if (dtype !== "auto" && !dtypes.includes(dtype)) {
     throw errors.flag(
       "dtype",
@@ -100,8 +108,8 @@ export async function openBackend(
   checkBackend(options, among);
   await reportBusErrors();
   const dtype = resolveDtype(options, among);
-  const { threads, tf32 } = options;
-  return deviceFor(options, among).open({ dtype, threads, tf32 });
+  const { threads, tf32, debugSync } = options;
+  return deviceFor(options, among).open({ dtype, threads, tf32, debugSync });
 }
 
 /**
@@ -122,10 +130,10 @@ export async function openDecompose(
 
 // --- internal ---
 
-function noTf32(name: string, among: readonly Device[] = devices) {
-  const able = among.filter(({ tf32, hidden }) => tf32 && !hidden).map((each) => each.name);
-  const others = able.length > 0 ? `--device ${able.join(" or ")}` : "another device";
-  return errors.flag("tf32", `needs ${others}: ${name} has no TF32 products`);
+/** The devices that can do something, as a rule names them. */
+function capable(among: readonly Device[] = devices, ability: "tf32" | "debugSync"): string {
+  const able = among.filter((each) => each[ability] && !each.hidden).map(({ name }) => name);
+  return able.length > 0 ? `--device ${able.join(" or ")}` : "another device";
 }
 
 /** On every device, as far as this machine has the handler. */

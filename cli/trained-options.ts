@@ -66,6 +66,7 @@ export const trainedOptions = {
   dtype: settings.dtype,
   threads: settings.threads,
   tf32: settings.tf32,
+  debugSync: settings.debugSync,
 };
 
 /** `--split`; another usual name of a split ("dev") or a misspelled one is suggested. */

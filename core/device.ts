@@ -12,6 +12,8 @@ export interface OpenOptions {
   readonly threads: number | null;
   /** Rounds float factors of matrix products to TF32; false by default. */
   readonly tf32?: boolean | undefined;
+  /** Waits for each kernel, so that an error names the kernel that caused it; false by default. */
+  readonly debugSync?: boolean | undefined;
 }
 
 /** A backend that computes nothing and counts what a run would allocate. */
@@ -56,6 +58,8 @@ export interface Device {
   readonly dtypes: readonly RunDType[];
   /** Whether it can round the float factors of products to TF32: `--tf32`. */
   readonly tf32?: true;
+  /** Whether its kernels run after their calls have returned: `--debug-sync` waits for each. */
+  readonly debugSync?: true;
   /** What to try when the self-test finds wrong results. */
   readonly selfTestHint: string;
   /** Types of activations and of trained parameters when it runs in `dtype`. */

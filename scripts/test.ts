@@ -22,6 +22,14 @@ const FUZZ_SECONDS = 60;
 const isWhole = process.argv.length === 2 && existsSync("scripts/fuzz.ts");
 const fuzzing = isWhole ? fuzzBeside(FUZZ_SECONDS) : undefined;
 
+// Continuous integration alone asks for it; what needs NVRTC is skipped until it is there.
+const fetching =
+  process.env["ADALORA_FETCH_NVRTC"] === "1"
+    ? Bun.spawn([process.execPath, "--no-env-file", "--no-install", "scripts/fetch-nvrtc.ts"], {
+        stdio: ["ignore", "inherit", "inherit"],
+      })
+    : undefined;
+
 const run = Bun.spawn(
   [
     process.execPath,
@@ -51,6 +59,7 @@ for await (const chunk of run.stderr) {
 }
 const succeeded = (await run.exited) === 0;
 const fuzzed = await fuzzing;
+fetching?.kill();
 if (fuzzed?.succeeded === false) console.error(`\nfuzzing failed:\n${fuzzed.output}`);
 
 // A failed run without a failed test (no tests found, a crash) counts as one failure.

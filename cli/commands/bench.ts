@@ -64,13 +64,14 @@ interface BenchSetting {
   readonly dtype: "f32" | "bf16";
   readonly checkpointing: boolean;
   readonly threads: number;
+  readonly debugSync: boolean;
 }
 
 /** `adalora bench`: step time, memory, start-up time and the share of the measured peak. */
 export const bench = defineCommand({
   usage: "",
   positionals: 0,
-  settings: ["model", "device", "dtype", "checkpointing", "threads"],
+  settings: ["model", "device", "dtype", "checkpointing", "threads", "debugSync"],
   options: benchOptions,
   scripts: false,
   notes: [
@@ -92,6 +93,7 @@ export const bench = defineCommand({
       dtype: resolveDtype({ device, dtype: dtypeOf(given.get("dtype")?.value) }),
       checkpointing: given.get("checkpointing")?.value === true,
       threads: Number(given.get("threads")?.value ?? availableParallelism()),
+      debugSync: given.get("debugSync")?.value === true,
     };
     const names = workloadsFrom(options.workload);
     if (setting.checkpointing) checkTraining(names);
@@ -159,11 +161,12 @@ async function compare(
   report: Report,
 ): Promise<WorkloadResult> {
   const { warmup, steps, batches, profile, rounds } = options;
-  const { checkpointing, ...own } = setting;
+  const { checkpointing, debugSync, ...own } = setting;
   const { dtype, threads } = setting;
   const switches = [
     ...(profile ? ["--profile"] : []),
     ...(checkpointing ? ["--checkpointing"] : []),
+    ...(debugSync ? ["--debug-sync"] : []),
   ];
   const ours: Measurement[] = [];
   const theirs: (Round | undefined)[] = [];

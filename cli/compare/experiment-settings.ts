@@ -21,4 +21,5 @@ export const experimentSettings: readonly SettingName[] = [
   "device",
   "threads",
   "tf32",
+  "debugSync",
 ];

@@ -370,7 +370,7 @@ const evaluation = {
   }),
 };
 
-/** Device, dtype, threads and rounding. */
+/** Device, dtype, threads, rounding and the search for errors. */
 const machine = {
   device: text("auto", "the device to compute on", {
     hint: "NAME",
@@ -385,6 +385,10 @@ const machine = {
   }),
   threads: integer(null, "CPU threads (default: one per core)", { min: 1 }),
   tf32: toggle(false, "multiply floats in TF32 on a GPU: faster, with mantissas of 10 bits"),
+  debugSync: toggle(
+    false,
+    "wait for each kernel on a GPU, so that an error names its kernel: slow",
+  ),
 };
 
 /** Every option of a run, in help order. All options are defined in this file. */

@@ -9,6 +9,7 @@ const excludedSettings = new Set([
   "threads",
   "device",
   "checkpointing",
+  "debugSync",
   "logSteps",
   "saveSteps",
   "saveLimit",

@@ -20,7 +20,7 @@ import { openCublas } from "./cublas.ts";
 import { openCublasLt } from "./cublaslt.ts";
 import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
-import { type Observe, observed } from "./observe.ts";
+import { type Observe, observed, waitForEach } from "./observe.ts";
 import { devicePool } from "./pool.ts";
 import { openStaging } from "./staging.ts";
 import { streamTimer } from "./timer.ts";
@@ -40,11 +40,11 @@ export interface CudaOptions {
   readonly dtype: "f32" | "bf16";
   /** Rounds the float factors of products to TF32, with mantissas of 10 bits. Off by default. */
   readonly tf32?: boolean | undefined;
-  /** Waits after each launch, so that an error names the kernel that caused it. */
-  readonly debugSync?: boolean;
+  /** Waits for each kernel and product, so that an error names the one that caused it. */
+  readonly debugSync?: boolean | undefined;
   /** Most floats of scratch of a call of disentangled attention's backward; default 2^24. */
   readonly attentionScratch?: number;
-  /** Called around each launch and product, which it must queue: for a profile. */
+  /** Called around each launch and product, which it must queue: for a profile. Not with debugSync. */
   readonly observe?: Observe;
 }
 
@@ -86,13 +86,14 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
   onOpen(() => staging.close());
   const timer = streamTimer(context);
   onOpen(() => timer.close());
-  const { tf32 = false, libraries, observe } = options;
+  const { tf32 = false, libraries, debugSync = false } = options;
+  const observe = debugSync ? waitForEach(context) : options.observe;
   const cublas = openCublas(context, libraries.cublas, pool, onOpen, tf32);
   const { workspace } = cublas;
   const cublasLt = openCublasLt(context, libraries.cublasLt, workspace, onOpen, tf32);
   const { launcher, ...multipliers } = observed(
     {
-      launcher: createLauncher(context, images, { pool, staging }, onOpen, options),
+      launcher: createLauncher(context, images, { pool, staging }, onOpen),
       cublas,
       cublasLt,
     },

@@ -13,15 +13,16 @@ export const cudaDevice = (ordinal = 0): Device => ({
   automatic: false,
   dtypes: ["bf16", "f32"],
   tf32: true,
+  debugSync: true,
   selfTestHint: HINT,
   numbered: cudaDevice,
   types,
   refusal: () =>
     driverCandidates().length > 0 ? undefined : "NVIDIA's driver (libcuda.so.1) is not installed",
 
-  async open({ dtype, tf32 }) {
+  async open(options) {
     const { openCuda } = await import("./open.ts");
-    return openCuda(ordinal, { dtype, tf32 });
+    return openCuda(ordinal, options);
   },
 
   async decomposer() {
@@ -48,9 +49,10 @@ export const cudaDevice = (ordinal = 0): Device => ({
     return cudaFindings(ordinal);
   },
 
-  async embeddedFiles() {
-    const { kernelFiles } = await import("./sources.ts");
-    return kernelFiles();
+  async embeddedFiles(scratch) {
+    const { EMBEDDED_WORKER, kernelFiles } = await import("./sources.ts");
+    const { bundleWorker } = await import("./bundle-worker.ts");
+    return new Map([...kernelFiles(), [EMBEDDED_WORKER, await bundleWorker(scratch)]]);
   },
 });
 
@@ -65,9 +67,9 @@ export const emulatedDevice: Device = {
   hidden: true,
   refusal: () => undefined,
 
-  async open({ dtype, tf32 }) {
+  async open({ dtype, tf32, debugSync }) {
     const { createEmulatedBackend } = await import("./emulator/backend.ts");
-    return (await createEmulatedBackend(dtype, { tf32 })).backend;
+    return (await createEmulatedBackend(dtype, { tf32, debugSync })).backend;
   },
 
   async decomposer() {

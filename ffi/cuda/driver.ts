@@ -68,6 +68,8 @@ export interface Driver {
   call<N extends Name>(name: N, subject: string | undefined, ...args: Arguments<N>): void;
   /** Throws E_NATIVE for a status that is not CUDA_SUCCESS. */
   check(status: number, name: Name, subject?: string): void;
+  /** The name of a status in CUDA's headers. */
+  nameOf(status: number): string;
 }
 
 /** Receives results of C functions. Calls take the array itself: it stays where it is. */
@@ -90,7 +92,7 @@ export function openDriver(candidates: readonly string[]): Driver {
   return { ...library, ...checks(library.symbols) };
 }
 
-function checks(symbols: Symbols): Pick<Driver, "call" | "check"> {
+function checks(symbols: Symbols): Pick<Driver, "call" | "check" | "nameOf"> {
   function check(status: number, name: Name, subject?: string) {
     if (status === ABI.CUDA_SUCCESS) return;
     const where = subject === undefined ? name : `${name} ${subject}`;
@@ -98,6 +100,7 @@ function checks(symbols: Symbols): Pick<Driver, "call" | "check"> {
   }
   return {
     check,
+    nameOf: (status) => nameOf(symbols, status),
     call(name, subject, ...args) {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the arguments are those of this very function
       const fn = symbols[name] as (...args: readonly unknown[]) => number;
@@ -112,8 +115,8 @@ function nameOf(symbols: Symbols, status: number): string {
   return out[0] === 0n ? "unknown error" : new CString(outHandle());
 }
 
-/** Errors of kernels come late: a later call reports them, and only with ADALORA_CUDA_DEBUG_SYNC=1
- * does the message name the kernel. */
+/** Errors of kernels come late: a later call reports them, and names the kernel only with
+ * --debug-sync. */
 const LATE: ReadonlySet<number> = new Set([
   ABI.CUDA_ERROR_ILLEGAL_ADDRESS,
   ABI.CUDA_ERROR_HARDWARE_STACK_ERROR,
@@ -125,7 +128,6 @@ const LATE: ReadonlySet<number> = new Set([
 ]);
 
 function adviceOf(status: number, name: string): string {
-  if (LATE.has(status))
-    return `${name}: an earlier kernel failed; ADALORA_CUDA_DEBUG_SYNC=1 names it`;
+  if (LATE.has(status)) return `${name}: an earlier kernel failed; --debug-sync names it`;
   return name;
 }

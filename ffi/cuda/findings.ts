@@ -49,9 +49,9 @@ export async function cudaFindings(ordinal: number): Promise<readonly Finding[]>
     return `${openCublasLibrary(cublas).path}; float products in float, in TF32 with --tf32`;
   });
   findings.push(await solverFinding());
-  await add("CUDA kernels", () => {
+  await add("CUDA kernels", async () => {
     const started = performance.now();
-    const images = compiledImages(findLibrariesFor(version).nvrtc, capability);
+    const images = await compiledImages(findLibrariesFor(version).nvrtc, capability);
     return `${images.length} families in ${((performance.now() - started) / 1000).toFixed(1)} s`;
   });
   return findings;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { cacheFolder } from "../../core/io/cache-folder.ts";
+import { type CompileOptions, compileSources } from "./compile.ts";
 import type { KernelImage } from "./kernels.ts";
 import {
   type Nvrtc,
@@ -20,16 +21,24 @@ export function imageFolder(env?: NodeJS.ProcessEnv): string | undefined {
   return cache === undefined ? undefined : join(cache, "cuda-kernels");
 }
 
+/** Options of `compiledImages`. */
+interface ImageOptions extends Pick<CompileOptions, "workers"> {
+  /** Default: all. */
+  readonly sources?: readonly Source[];
+  /** Where images are kept; default: the user's cache. */
+  readonly folder?: string | undefined;
+}
+
 /**
  * The kernels compiled for a compute capability, from the cache where they were compiled before with
- * the same sources, options and NVRTC. Throws E_LIBRARY without NVRTC, E_MACHINE if it is too old
- * for the device, E_NATIVE with a compiler's error.
+ * the same sources, options and NVRTC; the others are compiled on all cores. Throws E_LIBRARY
+ * without NVRTC, E_MACHINE if it is too old for the device, E_NATIVE with a compiler's error.
  */
-export function compiledImages(
+export async function compiledImages(
   candidates: readonly string[],
   capability: number,
-  { sources = kernelSources(), folder = imageFolder() } = {},
-): readonly KernelImage[] {
+  { sources = kernelSources(), folder = imageFolder(), workers }: ImageOptions = {},
+): Promise<readonly KernelImage[]> {
   const nvrtc = openNvrtc(candidates);
   const target = targetFor(capability, nvrtc.capabilities);
   if (target === undefined)
@@ -37,24 +46,21 @@ export function compiledImages(
       `NVRTC ${nvrtc.version} compiles for capability ${nvrtc.capabilities[0]} and newer, the device has ${capability}`,
       "npm run setup -- --cuda fetches another NVRTC",
     );
-  return sources.map((source) => ({
-    family: familyOf(source),
-    image: imageOf(nvrtc, source, target, folder),
-  }));
-}
-
-function imageOf(
-  nvrtc: Nvrtc,
-  source: Source,
-  target: Target,
-  folder: string | undefined,
-): Uint8Array {
-  const file = folder && join(folder, `${familyOf(source)}-${keyOf(nvrtc, source, target)}`);
-  const kept = file === undefined ? undefined : readImage(file);
-  if (kept !== undefined) return kept;
-  const { image } = nvrtc.compile(source, target);
-  if (file !== undefined) keepImage(file, image);
-  return image;
+  const fileOf = (source: Source) =>
+    folder && join(folder, `${familyOf(source)}-${keyOf(nvrtc, source, target)}`);
+  const images = new Map(sources.map((source) => [source, readImage(fileOf(source))]));
+  const missing = sources.filter((source) => images.get(source) === undefined);
+  const compiled = await compileSources(
+    nvrtc.path,
+    missing.map((source) => ({ source, target })),
+    { workers },
+  );
+  for (const [i, source] of missing.entries()) {
+    const { image } = compiled[i]!;
+    keepImage(fileOf(source), image);
+    images.set(source, image);
+  }
+  return sources.map((source) => ({ family: familyOf(source), image: images.get(source)! }));
 }
 
 /** What an image depends on. */
@@ -68,8 +74,8 @@ const DIGEST_BYTES = 32;
 
 const digestOf = (image: Uint8Array) => createHash("sha256").update(image).digest();
 
-function readImage(file: string): Uint8Array | undefined {
-  if (!existsSync(file)) return undefined;
+function readImage(file: string | undefined): Uint8Array | undefined {
+  if (file === undefined || !existsSync(file)) return undefined;
   const bytes = readFileSync(file);
   const image = bytes.subarray(DIGEST_BYTES);
   if (!digestOf(image).equals(bytes.subarray(0, DIGEST_BYTES))) return undefined;
@@ -79,7 +85,8 @@ function readImage(file: string): Uint8Array | undefined {
 }
 
 /** Keeps an image where the cache can be written; the next start compiles again where not. */
-function keepImage(file: string, image: Uint8Array) {
+function keepImage(file: string | undefined, image: Uint8Array) {
+  if (file === undefined) return;
   const part = `${file}.${process.pid}`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });

@@ -24,12 +24,6 @@ const DEFAULT_SHARED = 48 * 1024;
 /** Counters of a first allocation: 16 KiB. */
 const FEWEST_COUNTERS = 4096;
 
-/** Options of a launcher. */
-export interface LauncherOptions {
-  /** Waits after each launch, so that an error names the kernel that caused it. */
-  readonly debugSync?: boolean;
-}
-
 interface Kernel {
   readonly handle: Pointer;
   sharedLimit: number;
@@ -41,7 +35,6 @@ export function createLauncher(
   images: readonly KernelImage[],
   { pool, staging }: { pool: DevicePool; staging: Staging },
   onOpen: OnOpen,
-  { debugSync = false }: LauncherOptions = {},
 ): Launcher {
   const { driver, stream, multiprocessors } = context;
   const { cuLaunchKernel } = driver.symbols;
@@ -74,7 +67,6 @@ export function createLauncher(
       ); // prettier-ignore
       if (status !== ABI.CUDA_SUCCESS)
         driver.check(status, "cuLaunchKernel", shownLaunch(name, grid, block, sharedBytes));
-      if (debugSync) driver.call("cuStreamSynchronize", `after ${name}`, stream);
     },
   };
 }

@@ -1,9 +1,33 @@
+import { errors } from "../../core/errors.ts";
+import { ABI } from "./abi.ts";
+import type { CudaContext } from "./context.ts";
 import type { Cublas } from "./cublas.ts";
 import type { CublasLt } from "./cublaslt.ts";
 import type { Launcher } from "./launcher.ts";
 
-/** Stands between a backend and the device: `queue` starts the kernel or product of this name. */
-export type Observe = (name: string, queue: () => void) => void;
+/** How a kernel is started. */
+export interface Launch {
+  /** Threads of a block. */
+  readonly threads: number;
+  /** Bytes of dynamic shared memory. */
+  readonly shared: number;
+}
+
+/**
+ * Stands between a backend and the device: `queue` starts the kernel or product of this name. A
+ * product has no `launch`.
+ */
+export type Observe = (name: string, queue: () => void, launch?: Launch) => void;
+
+/** Waits for each kernel and product, so that an error is thrown by the one that caused it. */
+export const waitForEach =
+  ({ driver, stream }: Pick<CudaContext, "driver" | "stream">): Observe =>
+  (name, queue) => {
+    queue();
+    const status = driver.symbols.cuStreamSynchronize(stream);
+    if (status !== ABI.CUDA_SUCCESS)
+      throw errors.native(`cuStreamSynchronize after ${name}`, status, driver.nameOf(status));
+  };
 
 /** What queues work on the compute stream. */
 interface Queues {
@@ -19,8 +43,9 @@ export function observed(queues: Queues, observe: Observe | undefined): Queues {
   return {
     launcher: {
       ...launcher,
-      launch(kernel, ...rest) {
-        observe(kernel, () => launcher.launch(kernel, ...rest));
+      launch(kernel, grid, threads, shared, args) {
+        const queue = () => launcher.launch(kernel, grid, threads, shared, args);
+        observe(kernel, queue, { threads, shared });
       },
     },
     cublas: {

@@ -73,7 +73,7 @@ export function findSolver(env?: NodeJS.ProcessEnv): SolverParts {
  */
 export async function openCuda(
   ordinal: number,
-  { dtype, tf32 }: Pick<OpenOptions, "dtype" | "tf32">,
+  { dtype, tf32, debugSync }: Omit<OpenOptions, "threads">,
   env: NodeJS.ProcessEnv = process.env,
   overrides: Partial<CudaOptions> = {},
 ): Promise<CudaBackend> {
@@ -85,8 +85,8 @@ export async function openCuda(
     dtype,
     tf32,
     libraries: { ...libraries, driver: driverCandidates(env) },
-    images: (capability) => Promise.resolve(compiledImages(libraries.nvrtc, capability)),
-    debugSync: env["ADALORA_CUDA_DEBUG_SYNC"] === "1",
+    images: (capability) => compiledImages(libraries.nvrtc, capability),
+    debugSync,
     ...overrides,
   });
 }

@@ -9,6 +9,9 @@ export const kernelsDir = join(import.meta.dir, "kernels");
 /** Folder of the sources among the files of a released executable. */
 export const EMBEDDED_KERNELS = "cuda-kernels";
 
+/** The Worker that compiles them, among those files: bundled, since it is a program of its own. */
+export const EMBEDDED_WORKER = `${EMBEDDED_KERNELS}/compile-worker.js`;
+
 /** The sources of all families, each with all headers. */
 export function kernelSources(): Source[] {
   const texts = isExecutable() ? embeddedTexts() : textsOf(kernelsDir);

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedCuda } from "../../ffi/cuda/libraries.ts";
+import { nativeDir } from "../../ffi/paths.ts";
 import { moveIntoPlace } from "./move-into-place.ts";
 import { fetchWheels, unpackWheel, type Wheel, wheelsIn } from "./wheels.ts";
 
@@ -12,19 +13,26 @@ interface Library {
   readonly bytes: number;
 }
 
+/** A wheel and what is unpacked of it. */
+interface CudaWheel extends Wheel {
+  readonly libraries: readonly Library[];
+}
+
 const FOLDER = "nvidia/cu13/lib";
 
+const NVRTC: CudaWheel = {
+  name: "nvidia-cuda-nvrtc",
+  version: "13.2.86",
+  sha256: "8111c5130e967b78222ea2124145f8efe9ce201b752b2579a2513100a53be1c5",
+  libraries: [
+    { name: "libnvrtc.so.13", bytes: 115_333_336 },
+    { name: "libnvrtc-builtins.so.13.2", bytes: 4_442_056 },
+  ],
+};
+
 /** NVRTC and cuBLAS of CUDA 13, for drivers from 580 on. */
-export const WHEELS: readonly (Wheel & { readonly libraries: readonly Library[] })[] = [
-  {
-    name: "nvidia-cuda-nvrtc",
-    version: "13.2.86",
-    sha256: "8111c5130e967b78222ea2124145f8efe9ce201b752b2579a2513100a53be1c5",
-    libraries: [
-      { name: "libnvrtc.so.13", bytes: 115_333_336 },
-      { name: "libnvrtc-builtins.so.13.2", bytes: 4_442_056 },
-    ],
-  },
+export const WHEELS: readonly CudaWheel[] = [
+  NVRTC,
   {
     name: "nvidia-cublas",
     version: "13.4.1.3",
@@ -36,6 +44,9 @@ export const WHEELS: readonly (Wheel & { readonly libraries: readonly Library[] 
   },
 ];
 
+/** Folder of NVRTC alone, which tests compile with: fetch-nvrtc.ts fetches it. */
+export const fetchedNvrtc = () => join(nativeDir, `nvrtc-${NVRTC.version}`);
+
 /** What fetches them again. */
 const COMMAND = "npm run setup -- --cuda";
 
@@ -46,22 +57,35 @@ export const CUDA_MEGABYTES = 500;
 const LIMIT_MS = 3_600_000;
 
 /** Whether set-up's copy of NVRTC and cuBLAS is complete. */
-export const isCudaFetched = (folder = fetchedCuda()) =>
-  WHEELS.flatMap(({ libraries }) => libraries).every(({ name, bytes }) => {
-    const path = join(folder, name);
-    return existsSync(path) && statSync(path).size === bytes;
-  });
+export const isCudaFetched = (folder = fetchedCuda()) => isComplete(WHEELS, folder);
+
+const isComplete = (wheels: readonly CudaWheel[], folder: string) =>
+  wheels
+    .flatMap(({ libraries }) => libraries)
+    .every(({ name, bytes }) => {
+      const path = join(folder, name);
+      return existsSync(path) && statSync(path).size === bytes;
+    });
 
 /**
  * Fetches NVRTC and cuBLAS with pip or uv and installs them atomically, unless they are there.
  * Throws E_MACHINE with what is missing, or E_FILE if a wheel is not the expected one.
  */
 export async function fetchCuda(folder = fetchedCuda(), env = process.env): Promise<void> {
-  if (isCudaFetched(folder)) return;
+  await fetchAll(WHEELS, folder, env);
+}
+
+/** Fetches NVRTC alone (58 MB), as `fetchCuda` does. */
+export async function fetchNvrtc(folder = fetchedNvrtc(), env = process.env): Promise<void> {
+  await fetchAll([NVRTC], folder, env);
+}
+
+async function fetchAll(wheels: readonly CudaWheel[], folder: string, env: NodeJS.ProcessEnv) {
+  if (isComplete(wheels, folder)) return;
   await mkdir(dirname(folder), { recursive: true });
   const scratch = await mkdtemp(join(dirname(folder), "tmp."));
   try {
-    await fetchWheels(WHEELS, scratch, env, {
+    await fetchWheels(wheels, scratch, env, {
       noFetcher: `apt-get install python3-pip, or install CUDA 12 or 13, then: ${COMMAND}`,
       failed: `check the network, then: ${COMMAND}`,
       limit: LIMIT_MS,
@@ -69,7 +93,7 @@ export async function fetchCuda(folder = fetchedCuda(), env = process.env): Prom
     const whole = join(scratch, basename(folder));
     await mkdir(whole);
     for (const file of await wheelsIn(scratch)) await unpackOne(file, scratch, env);
-    for (const { name, libraries } of WHEELS)
+    for (const { name, libraries } of wheels)
       for (const { name: library, bytes } of libraries) {
         const unpacked = [join(scratch, FOLDER, library), join(scratch, "site", FOLDER, library)];
         const path = unpacked.find((each) => existsSync(each));
@@ -77,7 +101,7 @@ export async function fetchCuda(folder = fetchedCuda(), env = process.env): Prom
           throw errors.file(name, `has no ${library} of ${bytes} bytes`);
         await rename(path, join(whole, library));
       }
-    moveIntoPlace(whole, folder, () => isCudaFetched(folder));
+    moveIntoPlace(whole, folder, () => isComplete(wheels, folder));
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

@@ -7,6 +7,7 @@ import { writeSafetensors } from "../../core/io/safetensors.ts";
 import { float32Tensor } from "../../core/io/stored-tensor.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { available } from "../helpers/available.ts";
+import { runHere } from "../helpers/run-here.ts";
 import { tinyBart, tinyBartConfig } from "../helpers/tiny-bart.ts";
 import { tinyTask, writeTinyModel } from "./tiny-task.ts";
 
@@ -35,9 +36,17 @@ function writeTinyBart(dir: string): void {
   writeSafetensors(join(dir, "model.safetensors"), new Map(tensors));
 }
 
+/** The test's own environment. */
+const environment = () =>
+  Object.fromEntries(Object.entries(process.env).map(([name, value]) => [name, value ?? ""]));
 const program = resolve(import.meta.dir, "../../cli/main.ts");
 
-async function bench(...flags: string[]) {
+/** Runs `adalora bench`, whose measurements take place in processes of their own. */
+const bench = (...flags: string[]) =>
+  runHere(["bench", ...flags], { program, cwd: folder, env: environment() });
+
+/** The same, in a process of its own too. */
+async function benchProcess(...flags: string[]) {
   const child = Bun.spawn([process.execPath, program, "bench", ...flags], {
     cwd: folder,
     stdout: "pipe",
@@ -72,7 +81,7 @@ const once = ["--threads", "1", "--steps", "1", "--warmup", "1", "--rounds", "1"
 describe.skipIf(reason !== undefined)("bench", () => {
   test("measures every workload on checkpoints of both families", async () => {
     const flags = ["--workload", "all", "--model", models, "--json", "--quiet", ...once];
-    const { code, stdout, stderr } = await bench(...flags);
+    const { code, stdout, stderr } = await benchProcess(...flags);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const { results, dtype, cpu } = JSON.parse(stdout);
     expect(results.map(({ workload }: { workload: string }) => workload)).toEqual(workloadNames);

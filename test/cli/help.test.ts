@@ -86,6 +86,8 @@ describe("the help page", () => {
         --threads N             CPU threads (default: one per core)
         --tf32                  multiply floats in TF32 on a GPU: faster, with
                                 mantissas of 10 bits
+        --debug-sync            wait for each kernel on a GPU, so that an error names
+                                its kernel: slow
         --context FILE|TEXT     the context of questions given as arguments: a file, -
                                 or the text
         --input FILE|-          TSV, CSV, JSON lines, SQuAD's JSON or parquet; - is
@@ -127,7 +129,7 @@ describe("the help page", () => {
     const { stdout } = await run("eval", "--help");
     const flags = stdout.split("\n").flatMap((line) => /^ {2}(--\S+)/.exec(line)?.[1] ?? []);
     expect(flags.join(" ")).toMatchInlineSnapshot(
-      `"--adapter --model --which --tokenizer --plugin --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --tf32 --data --split --text-column --pair-column --delimiter --label-column --overwrite --json"`,
+      `"--adapter --model --which --tokenizer --plugin --task --labels --max-length --doc-stride --source-prefix --max-target-length --n-best --max-answer-length --null-threshold --num-beams --length-penalty --beam-stopping --min-target-length --no-repeat-ngram --limit --batch-size --device --dtype --threads --tf32 --debug-sync --data --split --text-column --pair-column --delimiter --label-column --overwrite --json"`,
     );
   });
 

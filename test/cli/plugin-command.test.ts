@@ -10,6 +10,7 @@ import { float32Tensor } from "../../core/io/stored-tensor.ts";
 import { initializeWeights } from "../../core/model/load-weights.ts";
 import { declareModel } from "../../core/model/open-model.ts";
 import { writeBagPlugin } from "../helpers/bag-plugin.ts";
+import { runHere } from "../helpers/run-here.ts";
 import { tinyRows } from "./tiny-task.ts";
 
 const project = join(import.meta.dir, "../..");
@@ -21,7 +22,10 @@ function spawn(command: readonly string[]) {
   const ran = Bun.spawnSync([process.execPath, ...command], { cwd: root, env, stdin: "ignore" });
   return { code: ran.exitCode, out: ran.stdout.toString(), err: ran.stderr.toString() };
 }
-const adalora = (...words: string[]) => spawn([join(project, "cli/main.ts"), ...words]);
+const program = join(project, "cli/main.ts");
+const adalora = (...words: string[]) => spawn([program, ...words]);
+/** The same in this process. */
+const adaloraHere = (...words: string[]) => runHere(words, { program, cwd: root, env });
 
 setDefaultTimeout(60_000); // several processes a test, on a machine that may be busy
 
@@ -32,10 +36,11 @@ describe("plugin list", () => {
     );
   });
 
-  test("shows those of plugins first, and the model types that they take over", () => {
+  test("shows those of plugins first, and the model types that they take over", async () => {
     const bag = writeBagPlugin(join(root, "bag"), [`["bag"]`, `["bag", "bart"]`]);
-    const { out, err } = adalora("plugin", "list", "--plugin", "bag/bag.ts", "--json");
-    const { families } = JSON.parse(out);
+    const words = ["plugin", "list", "--plugin", "bag/bag.ts", "--json"];
+    const { stdout, stderr } = await adaloraHere(...words);
+    const { families } = JSON.parse(stdout);
     expect(families[0]).toEqual({
       name: "bag",
       model_types: ["bag", "bart"],
@@ -45,7 +50,7 @@ describe("plugin list", () => {
     });
     const bart = families.find(({ name }: { name: string }) => name === "bart");
     expect(bart).toMatchObject({ model_types: [], file: null });
-    expect(err).toBe(
+    expect(stderr).toBe(
       `model_type bart is handled by bag/bag.ts, plugin "bag", not by adalora's own "bart"\n`,
     );
   });
@@ -60,10 +65,10 @@ describe("a wrong command line", () => {
     ["plugin new 9x", "9x is no name for a plugin"],
     ["plugin new none/mine", "none is no folder"],
   ];
-  test.each(cases)("%s", (line, message) => {
-    const { code, out, err } = adalora(...line.split(" "));
-    expect([code, out]).toEqual([1, ""]);
-    expect(err).toStartWith(`error  ${message}`);
+  test.each(cases)("%s", async (line, message) => {
+    const { code, stdout, stderr } = await adaloraHere(...line.split(" "));
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toStartWith(`error  ${message}`);
   });
 });
 
@@ -84,11 +89,11 @@ describe("plugin new", () => {
     expect(readFileSync(source, "utf8")).not.toMatch(/\bNAME\b/);
   });
 
-  test("never overwrites a file", () => {
+  test("never overwrites a file", async () => {
     writeFileSync(join(root, "other.test.ts"), "// mine");
     for (const name of ["my-encoder", "other", "other.ts"]) {
-      const { code, err } = adalora("plugin", "new", name);
-      expect([code, err]).toEqual([1, expect.stringContaining("exists already")]);
+      const { code, stderr } = await adaloraHere("plugin", "new", name);
+      expect([code, stderr]).toEqual([1, expect.stringContaining("exists already")]);
     }
     expect(readFileSync(join(root, "other.test.ts"), "utf8")).toBe("// mine");
     expect(existsSync(join(root, "other.ts"))).toBe(false);
@@ -122,7 +127,7 @@ describe("plugin new", () => {
     expect([code, out]).toEqual([0, expect.not.stringContaining("fail")]);
   });
 
-  test("writes a plugin that trains on a checkpoint, and predicts", () => {
+  test("writes a plugin that trains on a checkpoint, and predicts", async () => {
     mkdirSync(join(root, "data"));
     writeFileSync(join(root, "data/train.tsv"), tinyRows(20));
     writeFileSync(join(root, "data/dev.tsv"), tinyRows(6));
@@ -132,16 +137,9 @@ describe("plugin new", () => {
     const trained = adalora("run", "rte", ...`${where} ${steps} ${rest}`.split(" "));
     expect([trained.code, trained.err]).toEqual([0, expect.not.stringContaining("error")]);
     expect(JSON.parse(trained.out).metrics.validation.accuracy).toBe(1);
-    const predicted = adalora(
-      "predict",
-      "--adapter",
-      "out",
-      "--device",
-      "reference",
-      "a cat",
-      "the cat looked",
-    );
-    expect(JSON.parse(predicted.out).prediction).toBe("entailment");
+    const words = ["predict", "--adapter", "out", "--device", "reference"];
+    const predicted = await adaloraHere(...words, "a cat", "the cat looked");
+    expect(JSON.parse(predicted.stdout).prediction).toBe("entailment");
   });
 });
 

@@ -95,6 +95,15 @@ const VARIANTS: readonly Variant[] = [
     dropout: dropouts[0],
     scale: 24, // the waves of so many columns agree: larger scores have larger rounding errors
   },
+  {
+    note: "widest heads, grouped",
+    queries: [3, 9],
+    keys: [34, 5],
+    heads: 2,
+    keyHeads: 1,
+    headDim: 200,
+    scale: 40, // as above
+  },
   { note: "grouped heads", queries: [5, 65, 1, 33], heads: 4, keyHeads: 2, headDim: 16 },
   {
     note: "one key head, keys differ from queries, dropout",

@@ -1,9 +1,12 @@
-import { afterAll, beforeAll, describe, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createEmulatedBackend, type EmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
+import type { Launch } from "../../ffi/cuda/observe.ts";
 import type { Alignment } from "../conformance/bench.ts";
 import { cases } from "../conformance/cases.ts";
 import { type ConformanceOptions, runConformance } from "../conformance/run.ts";
 import { available } from "../helpers/available.ts";
+import { misfits, watchLaunches } from "./launch-limits.ts";
+import { readTable } from "./registers.ts";
 
 /** Set by all-orders.ts, which tests what takes too long for every run of the tests. */
 const isThorough = process.env["ADALORA_ALL_ORDERS"] === "1";
@@ -22,8 +25,9 @@ const ATTENTION = /^(disentangledA|a)ttention/;
  */
 export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
   let emulated: EmulatedBackend | undefined;
+  const { observe, largest } = watchLaunches();
   const { reason } = await available(
-    async () => (emulated = await createEmulatedBackend(dtype)).backend,
+    async () => (emulated = await createEmulatedBackend(dtype, { observe })).backend,
   );
   if (emulated === undefined)
     return test.skip(`the emulated cuda device in ${dtype} (${reason})`, () => {});
@@ -61,6 +65,7 @@ export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
   if (dtype === "f32") {
     conform("both orders", (name) => !LARGE.test(name), { alignments: ["odd"], prepare: both });
     conform("the second order", (name) => LARGE.test(name), once("odd", second));
+    fitEvery(largest);
     return;
   }
   const isOnce = (name: string) => ATTENTION.test(name);
@@ -76,4 +81,13 @@ export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
     (name, i) => isOnce(name) && isLate(name, i),
     once("aligned", second),
   );
+  fitEvery(largest);
+}
+
+/** Tests that every launch of the cases before fits every device. */
+function fitEvery(largest: ReadonlyMap<string, Launch>): void {
+  test("every launch fits the registers and shared memory of every architecture", () => {
+    expect(largest.size).toBeGreaterThan(30);
+    expect(misfits(readTable(), largest)).toEqual([]);
+  });
 }

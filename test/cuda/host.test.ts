@@ -4,7 +4,9 @@ import { buildEmulator, type Emulator } from "../../ffi/cuda/emulator/build.ts";
 import { controlEmulator, type EmulatorSettings } from "../../ffi/cuda/emulator/control.ts";
 import { openSystemDriver } from "../../ffi/cuda/open.ts";
 import { AdaloraError, errors } from "../../core/errors.ts";
-import { sameBits } from "../conformance/bench.ts";
+import { checkBackend, openBackend } from "../../cli/backend.ts";
+import { runOn, sameBits } from "../conformance/bench.ts";
+import { cases } from "../conformance/cases.ts";
 
 /** The emulated device, or why this machine can't have it. */
 async function emulator(): Promise<Emulator | string> {
@@ -100,13 +102,43 @@ function checkHost({ driver, images }: Emulator) {
       };
       expect(call).toThrow(
         debugSync
-          ? "[cuStreamSynchronize after scale_f32] CUDA_ERROR_ILLEGAL_ADDRESS"
-          : "[cuStreamSynchronize] CUDA_ERROR_ILLEGAL_ADDRESS: an earlier kernel failed; ADALORA_CUDA_DEBUG_SYNC=1 names it",
+          ? "[cuStreamSynchronize after scale_f32] CUDA_ERROR_ILLEGAL_ADDRESS (status 700)"
+          : "[cuStreamSynchronize] CUDA_ERROR_ILLEGAL_ADDRESS: an earlier kernel failed; --debug-sync names it",
       );
       expect(control.report().fault).toContain("scale_f32, parameter 1 is no address");
       control.reset();
       backend.close();
     }
+  });
+
+  test("--debug-sync reaches the device", async () => {
+    set({ quiet: 1 });
+    const options = { device: "cuda-host", dtype: "f32", threads: null } as const;
+    const backend = await openBackend({ ...options, debugSync: true });
+    const x = backend.alloc("f32", 8);
+    Object.assign(x, { pointer: 4096 });
+    expect(() => backend.scale(x, 2, x)).toThrow("[cuStreamSynchronize after scale_f32]");
+    control.reset();
+    expect(() => backend.gemm(x, x, x, { m: 2, n: 2, k: 2 })).toThrow(
+      /^\[cuStreamSynchronize after cublas(Lt)? 2x2x2\] CUDA_ERROR_ILLEGAL_ADDRESS/,
+    );
+    control.reset();
+    expect(() => checkBackend({ device: "cpu", dtype: "f32", debugSync: true })).toThrow(
+      "--debug-sync needs --device cuda: cpu reports errors where they happen",
+    );
+  });
+
+  test("a kernel asks for more than 48 KiB of shared memory, once, where it needs it", async () => {
+    const backend = await open();
+    const asked = (name: string) => {
+      runOn(backend, cases.find((one) => one.name === name)!.run);
+      return control.report().calls["cuFuncSetAttribute"] ?? 0;
+    };
+    expect(asked("attention wide heads, dropout")).toBe(0);
+    expect(asked("attention widest heads, grouped")).toBe(1); // of 200 columns: 67 KB
+    expect(asked("attention widest heads, grouped, logSumExp not kept")).toBe(1);
+    expect(asked("attention wide heads, dropout")).toBe(1);
+    backend.close();
   });
 
   /** Uses each native function once or more. */

@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { tinyTask } from "../cli/tiny-task.ts";
 import { type Random, randomOf } from "../fuzz/random.ts";
+import { briefProcess } from "../helpers/brief-process.ts";
 import { runResults } from "../helpers/run-results.ts";
 import { CALLS, createInjector, type Fault, type Injection } from "./inject.ts";
 
@@ -95,7 +96,8 @@ class Trial {
     };
     const home = join(folder, "home");
     mkdirSync(home);
-    this.#env = { PATH: process.env["PATH"] ?? "", HOME: home, HF_HUB_OFFLINE: "1" };
+    const path = process.env["PATH"] ?? "";
+    this.#env = { ...briefProcess, PATH: path, HOME: home, HF_HUB_OFFLINE: "1" };
   }
 
   /** Runs without faults, for the results, the time and the calls to choose from. */

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fetchCuda, isCudaFetched, WHEELS } from "../../scripts/setup/cuda.ts";
+import { fetchCuda, fetchNvrtc, isCudaFetched, WHEELS } from "../../scripts/setup/cuda.ts";
 
 const root = mkdtempSync(join(tmpdir(), "adalora-cuda-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -56,4 +56,18 @@ test("the copy of another set-up that was faster stays", async () => {
   await fetchCuda(folder, uv("second", script));
   expect(readdirSync(folder)).toContain("of the other");
   expect(readdirSync(join(root, "second"))).toEqual(["cuda"]);
+});
+
+test("NVRTC alone goes into a folder of its own", async () => {
+  const folder = join(root, "third", "nvrtc");
+  mkdirSync(join(root, "third"));
+  filled(join(root, "third-site/nvidia/cu13/lib"));
+  const requirements = join(root, "third-requirements.txt");
+  const script = `/bin/mv "${root}/third-site" site; /bin/cp requirements.txt "${requirements}"`;
+  await fetchNvrtc(folder, uv("third", script));
+  const own = WHEELS[0]!;
+  expect(readdirSync(folder).toSorted()).toEqual(own.libraries.map(({ name }) => name).toSorted());
+  expect(await Bun.file(requirements).text()).toBe(
+    `${own.name}==${own.version} --hash=sha256:${own.sha256}\n`,
+  );
 });

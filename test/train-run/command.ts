@@ -5,6 +5,7 @@ import { readJsonLog } from "../helpers/json-log.ts";
 import { createCpuBackend } from "../../ffi/cpu/backend.ts";
 import { tinyTask } from "../cli/tiny-task.ts";
 import { available } from "../helpers/available.ts";
+import { briefProcess } from "../helpers/brief-process.ts";
 import { type Ended, runHere } from "../helpers/run-here.ts";
 
 const program = resolve(import.meta.dir, "../../cli/main.ts");
@@ -62,7 +63,7 @@ export function commandTest() {
   function start(args: readonly string[], more: Record<string, string> = {}, input = ""): Started {
     const child = Bun.spawn([process.execPath, program, ...args], {
       cwd: home,
-      env: { ...env, ...more },
+      env: { ...briefProcess, ...env, ...more },
       stdin: Buffer.from(input),
       stdout: "pipe",
       stderr: "pipe",
@@ -98,7 +99,7 @@ export function commandTest() {
     if (command === undefined) throw new Error(`no hint in ${stderr}`);
     const child = Bun.spawn(["sh", "-c", command], {
       cwd: home,
-      env,
+      env: { ...briefProcess, ...env },
       stdout: "pipe",
       stderr: "pipe",
     });

@@ -1,7 +1,10 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Finding } from "../../core/finding.ts";
 import { createEmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
+import { controlEmulator } from "../../ffi/cuda/emulator/control.ts";
+import { emulatedLibraries, hasCompiler } from "../cuda/emulated-libraries.ts";
 import { available } from "../helpers/available.ts";
 import type { Ended } from "../helpers/run-here.ts";
 import { commandTest, lossesIn } from "./command.ts";
@@ -11,7 +14,7 @@ const { reason } = await available(async () => {
   backend.close();
   return backend;
 });
-const { hinted, path, run, start, training } = commandTest();
+const { hinted, path, run, start, task, training } = commandTest();
 
 const flags = { device: "cuda-host", "max-steps": 6, "eval-steps": 6, "save-steps": 2 };
 const trained = (out: string) => readFileSync(join(out, "adapter", "adapter_model.safetensors"));
@@ -62,4 +65,48 @@ async function expectSingularValues(adapter: string) {
   });
   const ended = await run(from);
   expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining(line)]);
+}
+
+test.skipIf(reason !== undefined || !hasCompiler)(
+  "doctor, plan and bench know the device: its libraries, its memory, its steps",
+  async () => {
+    const libraries = await emulatedLibraries(path("libraries"));
+    const doctor = await run(["doctor", "--json"], libraries);
+    const findings: Finding[] = JSON.parse(doctor.stdout).findings;
+    const from = findings.findIndex(({ what }) => what === "CUDA device");
+    expect(findings.slice(from).map(({ what, ok, found }) => [what, ok, found])).toEqual([
+      ["CUDA device", true, expect.stringContaining("emulated device, 1.0 GiB, capability 8;")],
+      ["NVRTC", true, `13.0, ${join(libraries.ADALORA_CUDA, "libnvrtc.so.13")}`],
+      ["cuBLAS", true, expect.stringContaining(libraries.ADALORA_CUDA)],
+      ["cuSOLVER", true, expect.stringMatching(/^optional; /)],
+      ["CUDA kernels", true, expect.stringMatching(/^\d\d families in /)],
+      ["self-test", true, expect.stringContaining("two AdaLoRA steps on cuda: largest relative ")],
+    ]);
+    expect(doctor.code).toBe(0);
+    const plan = await run(["plan", ...training(flags).slice(1), "--json"]);
+    const { machine, needs } = JSON.parse(plan.stdout);
+    expect(machine.memory).toMatchObject({ kind: "own", weights: "resident", total: 2 ** 30 });
+    expect(needs.memory).toBeGreaterThan(needs.weights + needs.training);
+    await expectMeasured(libraries);
+  },
+);
+
+/** `bench` of a device that computes nothing: its calls and its memory are all the same. */
+async function expectMeasured(libraries: Awaited<ReturnType<typeof emulatedLibraries>>) {
+  const control = controlEmulator(libraries.ADALORA_CUDA_DRIVER);
+  control.reset();
+  control.set("compute", 0);
+  try {
+    const once = ["--workload", "sst2-b32", "--steps", "1", "--warmup", "1", "--in-process"];
+    const on = ["--device", "cuda", "--debug-sync", "--model", task.model];
+    const bench = await run(["bench", ...on, "--json", ...once], libraries);
+    expect(bench.stderr).toBe("");
+    const { stepSeconds, deviceMib, gemmPeak } = JSON.parse(bench.stdout);
+    expect([stepSeconds.length, deviceMib]).toEqual([1, 64]);
+    expect(gemmPeak).toBeGreaterThan(0);
+    const { waits, launches } = control.report();
+    expect(waits).toBeGreaterThanOrEqual(launches); // --debug-sync
+  } finally {
+    control.set("compute", 1);
+  }
 }

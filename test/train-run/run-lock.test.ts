@@ -7,6 +7,8 @@ import { commandTest } from "./command.ts";
 
 const { path, run, runProcess, start, training } = commandTest();
 
+/** Is killed after a checkpoint, and resumed. */
+const killed = { "max-steps": 8, "save-steps": 2 };
 /** Ends only when it is stopped. */
 const long = { "max-steps": 20_000, "eval-steps": 20_000 };
 
@@ -32,22 +34,22 @@ describe("a folder", () => {
 
   test("in which two runs begin at once holds one of them, whole", async () => {
     const out = path("two");
-    const both = await Promise.all([1, 2].map(() => runProcess(training({ out }))));
+    const both = await Promise.all([1, 2].map(() => runProcess(training({ out, "max-steps": 8 }))));
     expect(both.map(({ code }) => code).toSorted((a, b) => a - b)).toEqual([0, 1]);
     const refused = both.find(({ code }) => code === 1)?.stderr;
     expect(refused).toMatch(/is in use by another run|already holds a run/);
     const log = readFileSync(join(out, "log.jsonl"), "utf8").trimEnd().split("\n");
     const steps = log.map((line) => JSON.parse(line)).filter((record) => "task_loss" in record);
-    expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 24 }, (_, i) => i + 1));
+    expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 8 }, (_, i) => i + 1));
   });
 
   test("whose run was killed is free, though its lock file is there", async () => {
     const out = path("killed");
-    const first = start(training({ out, "save-steps": 2 }));
+    const first = start(training({ ...killed, out }));
     await first.signalAfter("checkpoint after step 4", "SIGKILL");
     await first.ended;
     expect(existsSync(join(out, ".lock"))).toBe(true);
-    expect((await run(training({ out, "save-steps": 2, resume: true }))).code).toBe(0);
+    expect((await run(training({ ...killed, out, resume: true }))).code).toBe(0);
     expect(existsSync(join(out, ".lock"))).toBe(false);
   });
 

@@ -7,9 +7,16 @@ import { commandTest } from "./command.ts";
 const { run, runProcess, start, training, path, hinted } = commandTest();
 setDefaultTimeout(900_000); // many processes, on a machine that may be busy
 
-/** Two seeds of 24 steps. */
+/** Two seeds of 12 steps. */
 function seeds(out: string, flags: Record<string, string | number | true> = {}): string[] {
-  const args = training({ seeds: "1,2", "save-steps": 3, "report-every": 0, ...flags, out });
+  const args = training({
+    seeds: "1,2",
+    "max-steps": 12,
+    "save-steps": 3,
+    "report-every": 0,
+    ...flags,
+    out,
+  });
   args.splice(args.indexOf("--seed"), 2);
   return args;
 }

@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { tinyRows } from "../cli/tiny-task.ts";
+import { briefProcess } from "../helpers/brief-process.ts";
 import { screenOf } from "../helpers/screen.ts";
 import { commandTest } from "./command.ts";
 
@@ -19,7 +20,7 @@ writeFileSync(join(data, "dev.tsv"), tinyRows(300));
 function inTerminal(args: readonly string[], onText: (text: string) => void = () => {}) {
   let text = "";
   const child = Bun.spawn([process.execPath, program, ...args], {
-    env: { ...process.env, XDG_CACHE_HOME: path("cache"), TERM: "xterm", CI: "" },
+    env: { ...process.env, ...briefProcess, XDG_CACHE_HOME: path("cache"), TERM: "xterm", CI: "" },
     terminal: {
       cols: 60,
       rows: 24,

@@ -8,8 +8,44 @@ import { floats } from "./buffer.ts";
  * elements.
  */
 export function dropoutFactor(row: number, col: number, d: Dropout): number {
-  const word = philox([col >>> 2, row, d.site, d.step], d.seed)[col & 3]!;
+  const word = wordsOf(row, col >>> 2, d)[col & 3]!;
   return word >= Math.floor(d.probability * 2 ** 32) ? 1 / (1 - d.probability) : 0;
+}
+
+interface Drawn {
+  readonly row: number;
+  readonly block: number;
+  readonly site: number;
+  readonly step: number;
+  readonly low: number;
+  readonly high: number;
+  readonly words: readonly number[];
+}
+
+/** The words drawn last: neighbouring columns share them. */
+let last: Drawn = {
+  row: -1,
+  block: -1,
+  site: -1,
+  step: -1,
+  low: -1,
+  high: -1,
+  words: [0, 0, 0, 0],
+};
+
+/** The random words of columns 4 `block` to 4 `block` + 3 of a row. */
+function wordsOf(row: number, block: number, { site, step, seed }: Dropout): readonly number[] {
+  const [low, high] = seed;
+  const isLast =
+    last.block === block &&
+    last.row === row &&
+    last.site === site &&
+    last.step === step &&
+    last.low === low &&
+    last.high === high;
+  if (isLast) return last.words;
+  last = { row, block, site, step, low, high, words: philox([block, row, site, step], seed) };
+  return last.words;
 }
 
 const TANH_SCALE = Math.sqrt(2 / Math.PI);

@@ -13,6 +13,7 @@ import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { errors } from "../../../core/errors.ts";
 import { cpuFlags } from "../../cpu/isa.ts";
+import { sanitizer } from "../../libc.ts";
 import { nativeDir } from "../../paths.ts";
 import type { KernelImage } from "../kernels.ts";
 
@@ -22,9 +23,13 @@ const KERNELS = join(EMULATOR, "../kernels");
 /** What kernels are compiled with; the other files are the driver's. */
 const LANGUAGE = ["host.h", "fibers.h", "launch.h", "checks.h", "exchange.h", "tensor-cores.h"];
 
+/** Under the address sanitizer, if that is preloaded: test/cuda/sanitized.ts. */
+const SANITIZED =
+  sanitizer === undefined ? [] : ["-fsanitize=address,undefined", "-g1", "-fno-omit-frame-pointer"];
+
 const INCLUDES = ["-I", EMULATOR, "-I", KERNELS];
 const COMMON = "-std=c++17 -fPIC -fvisibility=hidden -shared -Wall -Wextra".split(" ");
-const DRIVER_FLAGS = [...COMMON, "-O1", "-ldl"];
+const DRIVER_FLAGS = [...COMMON, "-O1", "-ldl", ...SANITIZED];
 /** The checks report misaligned accesses and indices past an array: see checks.h. */
 const KERNEL_FLAGS = [
   ...COMMON,
@@ -32,6 +37,7 @@ const KERNEL_FLAGS = [
     " ",
   ),
   ...INCLUDES,
+  ...SANITIZED,
   ...(["avx2", "fma"].every((flag) => cpuFlags().has(flag)) ? ["-DADL_AVX2"] : []),
 ];
 

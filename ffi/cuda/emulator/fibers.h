@@ -15,6 +15,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "launch.h"
 
 struct dim3 {
@@ -24,7 +28,13 @@ struct dim3 {
 namespace emulator {
 
 constexpr unsigned MAX_THREADS = 1024, LANES = 32;
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t STACK = 512 << 10;
+#else
 constexpr size_t STACK = 64 << 10;
+#define ASAN_POISON_MEMORY_REGION(from, bytes) ((void)(from))
+#define ASAN_UNPOISON_MEMORY_REGION(from, bytes) ((void)(from))
+#endif
 /* Tops of stacks lie an odd number of cache lines apart: at the same place of a page, the threads of
  * a block would take turns with a few lines of the cache. */
 constexpr size_t STACK_STRIDE = STACK + 9 * 64;
@@ -301,8 +311,10 @@ ADL_UNCHECKED inline void prepare_block() {
   block.arrived = block.generation = 0;
   block.votes[0] = block.votes[1] = 0;
   const size_t bytes = block.launch->shared_bytes;
+  ASAN_UNPOISON_MEMORY_REGION(block.shared, bytes + CANARY);
   memset(block.shared, UNSET, bytes);
   memset(block.shared + bytes, CANARY_BYTE, CANARY);
+  ASAN_POISON_MEMORY_REGION(block.shared + bytes, CANARY);
 }
 
 ADL_UNCHECKED inline void run_block() {
@@ -316,6 +328,7 @@ ADL_UNCHECKED inline void run_block() {
   first.stack_pointer = fresh_stack(first.stack);
   adl_switch(&block.caller, first.stack_pointer);
   const char *end = block.shared + block.launch->shared_bytes;
+  ASAN_UNPOISON_MEMORY_REGION(end, CANARY);
   for (size_t i = 0; i < CANARY; i++)
     if (static_cast<unsigned char>(end[i]) != CANARY_BYTE) {
       fault("wrote past the end of its dynamic shared memory");

@@ -45,10 +45,12 @@ template <class T>
 DEVICE f32 dot(const f32 *a, const T *b, i32 dim) {
   f32 sums[4] = {};
   i32 d = 0;
+#pragma unroll 2
   for (; d + 4 <= dim; d += 4) {
 #pragma unroll
     for (i32 i = 0; i < 4; i++) sums[i] += a[d + i] * load(b + d + i);
   }
+#pragma unroll 1
   for (; d < dim; d++) sums[0] += a[d] * load(b + d);
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
@@ -57,6 +59,7 @@ DEVICE f32 dot(const f32 *a, const T *b, i32 dim) {
 template <class T>
 DEVICE f32 warp_dot(const T *a, const T *b, i32 dim) {
   f32 sum = 0.0f;
+#pragma unroll 2
   for (i32 d = lane(); d < dim; d += WARP) sum += load(a + d) * load(b + d);
   return warp_sum(sum);
 }
@@ -64,6 +67,7 @@ DEVICE f32 warp_dot(const T *a, const T *b, i32 dim) {
 /* Copies a row to shared memory, by one warp. */
 template <class T>
 DEVICE void load_row(f32 *to, const T *from, i32 dim) {
+#pragma unroll 2
   for (i32 d = lane(); d < dim; d += WARP) to[d] = load(from + d);
 }
 
@@ -74,6 +78,7 @@ DEVICE i32 tile_pitch(i32 dim) { return dim | 1; }
 /* Copies rows to a tile in shared memory, by the whole block. */
 template <class T>
 DEVICE void load_tile(f32 *to, const T *from, i64 stride, i32 rows, i32 dim) {
+#pragma unroll 2
   for (i32 r = warp(); r < rows; r += warps())
     load_row(to + r * tile_pitch(dim), from + r * stride, dim);
 }

@@ -40,17 +40,17 @@ DEVICE void attend(const Tensors &t, const Disentangled &s, const Dropout &dropo
   const auto other_row = [&](i32 r) { return key_row(s, p, tiles.other + r); };
   const auto copy_keys = [&] {
     if (tiles.other < p.keys) {
-      copy_tile<HEAD, TILE_ROWS>(space.other_a, of_head(t.k, s), other_row);
+      copy_tile<HEAD, TILE_ROWS, 1>(space.other_a, of_head(t.k, s), other_row);
       copy_windows(space, t, s, tiles);
     }
     commit_copies();
   };
   const auto copy_values = [&] {
     if (tiles.other < p.keys)
-      copy_tile<HEAD, TILE_ROWS>(space.other_b, of_head(t.v, s), other_row);
+      copy_tile<HEAD, TILE_ROWS, 1>(space.other_b, of_head(t.v, s), other_row);
     commit_copies();
   };
-  if (p.keys > 0) copy_tile<HEAD, TILE_ROWS>(space.own_a, of_head(t.q, s), own_row);
+  if (p.keys > 0) copy_tile<HEAD, TILE_ROWS, 1>(space.own_a, of_head(t.q, s), own_row);
   copy_keys();
   copy_values();
   SoftmaxRows<HEAD> rows = softmax_rows<HEAD>();
@@ -89,15 +89,15 @@ DEVICE void prepare_pair(const Space &space, const Tensors &t, const Disentangle
   const auto of_q = [&](i32 r) { return query_row(s, p, (of_keys ? tiles.other : tiles.own) + r); };
   const auto of_k = [&](i32 r) { return key_row(s, p, (of_keys ? tiles.own : tiles.other) + r); };
   if (own_too || of_keys) {
-    copy_tile<HEAD, TILE_ROWS>(of_keys ? space.other_a : space.own_a, of_head(t.q, s), of_q);
-    copy_tile<HEAD, TILE_ROWS>(of_keys ? space.other_b : space.own_b, of_head(t.dout, s), of_q);
+    copy_tile<HEAD, TILE_ROWS, 1>(of_keys ? space.other_a : space.own_a, of_head(t.q, s), of_q);
+    copy_tile<HEAD, TILE_ROWS, 1>(of_keys ? space.other_b : space.own_b, of_head(t.dout, s), of_q);
     const HeadRows<const bf16> out = of_head((const bf16 *)t.out, s);
     set_query_sums<HEAD>(*space.sums, of_head(t.dout, s), out, exact_out(t, s),
                          t.log_sums + (i64)blockIdx.y * t.query_rows, of_q);
   }
   if (own_too || !of_keys) {
-    copy_tile<HEAD, TILE_ROWS>(of_keys ? space.own_a : space.other_a, of_head(t.k, s), of_k);
-    copy_tile<HEAD, TILE_ROWS>(of_keys ? space.own_b : space.other_b, of_head(t.v, s), of_k);
+    copy_tile<HEAD, TILE_ROWS, 1>(of_keys ? space.own_a : space.other_a, of_head(t.k, s), of_k);
+    copy_tile<HEAD, TILE_ROWS, 1>(of_keys ? space.own_b : space.other_b, of_head(t.v, s), of_k);
   }
 }
 
@@ -117,20 +117,22 @@ DEVICE void set_gradients(Scores &scores, Scores &dropped, const Space &space, c
   set_score_gradients(of_keys, scores, dropped, *space.sums, kept, dropout.scale);
 }
 
-/* The two kinds of work of a backward block. Inlined into one kernel they would keep shared
- * addresses in registers, spill their sums and scores, and take twice as long to compile. */
+/* The kinds of work of a backward block. Inlined into one kernel they would keep shared addresses in
+ * registers, spill their sums and scores, and take twice as long to compile. */
 #define BLOCK_WORK static __device__ __noinline__
 
-/* Sets the rows of dq of a tile of queries, or of dk and dv of a tile of keys. */
-BLOCK_WORK void rows_backward(bool of_keys, Tensors t, Disentangled s, Dropout dropout) {
+/* Sets the rows of dq of a tile of queries, or of dk and dv of a tile of keys (OF_KEYS): two
+ * functions, since one with both would spill registers. */
+template <bool OF_KEYS>
+BLOCK_WORK void rows_backward(Tensors t, Disentangled s, Dropout dropout) {
   DYNAMIC_SHARED(bf16, memory);
   const Space space = space_at(memory, true);
   const Placed p = placed(s, (i32)blockIdx.x / s.blocks);
-  TilePair tiles = {(i32)blockIdx.x % s.blocks * TILE_ROWS, 0, of_keys};
-  if (tiles.own >= (of_keys ? p.keys : p.queries)) return;
+  TilePair tiles = {(i32)blockIdx.x % s.blocks * TILE_ROWS, 0, OF_KEYS};
+  if (tiles.own >= (OF_KEYS ? p.keys : p.queries)) return;
   Sums<HEAD / 8> a_sum = {}, b_sum = {};
   /* Without keys a query's gradient is 0, and an empty sequence has no first token to read. */
-  const i32 end = p.keys == 0 ? 0 : of_keys ? p.queries : p.keys;
+  const i32 end = p.keys == 0 ? 0 : OF_KEYS ? p.queries : p.keys;
   for (; tiles.other < end; tiles.other += TILE_ROWS) {
     prepare_pair(space, t, s, p, tiles, tiles.other == 0);
     copy_windows(space, t, s, tiles);
@@ -139,9 +141,9 @@ BLOCK_WORK void rows_backward(bool of_keys, Tensors t, Disentangled s, Dropout d
     __syncthreads(); /* the tiles have landed */
     Scores gradients, dropped;
     set_gradients(gradients, dropped, space, t, s, p, tiles, dropout);
-    if (of_keys) add_weighted_tile<HEAD>(b_sum, dropped, space.other_b);
+    if (OF_KEYS) add_weighted_tile<HEAD>(b_sum, dropped, space.other_b);
     add_weighted_tile<HEAD>(a_sum, gradients, space.other_a);
-    if (of_keys ? t.pos_query : t.pos_key) {
+    if (OF_KEYS ? t.pos_query : t.pos_key) {
       store_window(space.products, gradients);
       add_window_rows(a_sum, space.products, space.own_table);
     }
@@ -152,10 +154,10 @@ BLOCK_WORK void rows_backward(bool of_keys, Tensors t, Disentangled s, Dropout d
   const Place me = own_place();
   const auto row = [&](i32 r) {
     const i32 position = tiles.own + first_of_warp(me) + r;
-    return of_keys ? key_row(s, p, position) : query_row(s, p, position);
+    return OF_KEYS ? key_row(s, p, position) : query_row(s, p, position);
   };
-  store_rows<HEAD>(of_head(of_keys ? t.dk : t.dq, s), a_sum, scaled, space.own_a, row);
-  if (of_keys) store_rows<HEAD>(of_head(t.dv, s), b_sum, kept, space.own_b, row);
+  store_rows<HEAD>(of_head(OF_KEYS ? t.dk : t.dq, s), a_sum, scaled, space.own_a, row);
+  if (OF_KEYS) store_rows<HEAD>(of_head(t.dv, s), b_sum, kept, space.own_b, row);
 }
 
 /* The gradients of window rows before they are added up: [groups, distances, heads, WINDOW, HEAD]
@@ -279,8 +281,12 @@ KERNEL void __launch_bounds__(FLASH_THREADS, 1) flash_disentangled_backward(
   const bool of_keys = blockIdx.z % 2 != 0;
   if (blockIdx.z >= 2)
     windows_backward(of_keys, of_keys ? query_windows : key_windows, windows, tensors, s, dropout);
-  else if ((i32)blockIdx.x < sequences * blocks)
-    rows_backward(of_keys, tensors, s, dropout);
+  else if ((i32)blockIdx.x >= sequences * blocks)
+    return;
+  else if (of_keys)
+    rows_backward<true>(tensors, s, dropout);
+  else
+    rows_backward<false>(tensors, s, dropout);
 }
 
 KERNEL void flash_disentangled_add_windows(bf16 *dpos_key, bf16 *dpos_query, f32 *key_windows,

@@ -61,21 +61,20 @@ struct TilePair {
 DEVICE ScoreBits present_pairs(const Disentangled &s, const Placed &p, const TilePair &tiles) {
   const bool of_keys = tiles.of_keys;
   const Place me = own_place();
-  const i32 own_end = tiles.own + TILE_ROWS, other_end = tiles.other + TILE_ROWS;
-  if (p.whole && own_end <= (of_keys ? p.keys : p.queries) &&
-      other_end <= (of_keys ? p.queries : p.keys))
+  const i32 row_end = of_keys ? p.keys : p.queries, column_end = of_keys ? p.queries : p.keys;
+  if (p.whole && tiles.own + TILE_ROWS <= row_end && tiles.other + TILE_ROWS <= column_end)
     return 0xffffffffu;
   const i32 row = tiles.own + first_of_warp(me) + row_of_half(me, 0),
             column = tiles.other + own_pair(me);
   ScoreBits present = 0;
 #pragma unroll 1
-  for (i32 n = 0; n < COLUMN_TILES; n++)
-#pragma unroll
-    for (i32 i = 0; i < 4; i++) {
-      const i32 r = row + i / 2 * 8, c = column + 8 * n + i % 2;
-      if (query_index(s, p, of_keys ? c : r) >= 0 && key_index(s, p, of_keys ? r : c) >= 0)
-        present |= 1u << (4 * n + i);
-    }
+  for (i32 at = 0; at < 4 * COLUMN_TILES; at++) {
+    const i32 r = row + at % 4 / 2 * 8, c = column + at / 4 * 8 + at % 2;
+    const bool exists = r < row_end && c < column_end;
+    if (exists && (p.whole || (query_index(s, p, of_keys ? c : r) >= 0 &&
+                               key_index(s, p, of_keys ? r : c) >= 0)))
+      present |= 1u << at;
+  }
   return present;
 }
 

@@ -74,10 +74,10 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
   const auto row_of_q = [&](i32 r) { return query_row(b, b.first + r); };
   const auto row_of_k = [&](i32 r) { return key_row(b, first + r); };
   if (first < all.to) {
-    copy_tile<D, TILE_ROWS>(queries, from_q, row_of_q);
-    copy_tile<D, TILE_ROWS>(keys, from_k, row_of_k);
+    copy_tile<D, TILE_ROWS, 1>(queries, from_q, row_of_q);
+    copy_tile<D, TILE_ROWS, 1>(keys, from_k, row_of_k);
     commit_copies();
-    copy_tile<D, TILE_ROWS>(values, from_v, row_of_k);
+    copy_tile<D, TILE_ROWS, 1>(values, from_v, row_of_k);
     commit_copies();
   }
   const Place me = own_place();
@@ -91,7 +91,7 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
     set_scores<D, false>(scores, s, b, queries, keys, tile);
     __syncthreads(); /* the keys have been read */
     first += TILE_ROWS;
-    if (first < all.to) copy_tile<D, TILE_ROWS>(keys, from_k, row_of_k);
+    if (first < all.to) copy_tile<D, TILE_ROWS, 1>(keys, from_k, row_of_k);
     commit_copies();
     add_tile(rows, scores);
     drop(scores, kept_pairs(false, dropout, dropout_row, tile + own_pair(me)));
@@ -99,7 +99,7 @@ DEVICE void attend(bf16 *out, f32 *log_sums, const bf16 *q, const bf16 *k, const
     __syncthreads(); /* the values have landed */
     add_weighted_tile<D>(rows.out, scores, values);
     __syncthreads(); /* the values have been read */
-    if (first < all.to) copy_tile<D, TILE_ROWS>(values, from_v, row_of_k);
+    if (first < all.to) copy_tile<D, TILE_ROWS, 1>(values, from_v, row_of_k);
     commit_copies();
   }
   f32 factor[2];
@@ -165,16 +165,16 @@ DEVICE void copy_queries(bf16 *a, const Backward &t, const MultiHead &s, const B
                          i32 first) {
   const auto row_of = [&](i32 r) { return query_row(b, first + r); };
   const i32 column = head * s.dim;
-  copy_tile<D, TILE_ROWS>(a, head_rows(t.q, s.query_stride, column, s.dim), row_of);
-  copy_tile<D, TILE_ROWS>(a + TILE_ROWS * D,
+  copy_tile<D, TILE_ROWS, 1>(a, head_rows(t.q, s.query_stride, column, s.dim), row_of);
+  copy_tile<D, TILE_ROWS, 1>(a + TILE_ROWS * D,
                           head_rows(t.dout, (i64)s.heads * s.dim, column, s.dim), row_of);
 }
 template <i32 D>
 DEVICE void copy_keys(bf16 *a, const Backward &t, const MultiHead &s, const Block &b, i32 head,
                       i32 first) {
   const auto row_of = [&](i32 r) { return key_row(b, first + r); };
-  copy_tile<D, TILE_ROWS>(a, head_rows(t.k, s.key_stride, head * s.dim, s.dim), row_of);
-  copy_tile<D, TILE_ROWS>(a + TILE_ROWS * D, head_rows(t.v, s.key_stride, head * s.dim, s.dim),
+  copy_tile<D, TILE_ROWS, 1>(a, head_rows(t.k, s.key_stride, head * s.dim, s.dim), row_of);
+  copy_tile<D, TILE_ROWS, 1>(a + TILE_ROWS * D, head_rows(t.v, s.key_stride, head * s.dim, s.dim),
                           row_of);
 }
 

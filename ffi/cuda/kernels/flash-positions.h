@@ -64,7 +64,7 @@ DEVICE i32 query_row(const Disentangled &s, const Placed &p, i32 position) {
  * tile's start to the own's. `keys`: own rows are keys, others queries. */
 DEVICE void copy_window(bool keys, bf16 *window, const Disentangled &s,
                         const HeadRows<const bf16> &table, i32 apart) {
-  copy_tile<HEAD, WINDOW>(window, table, [&](i32 w) {
+  copy_tile<HEAD, WINDOW, 4>(window, table, [&](i32 w) {
     const i32 own_less_other = apart + w - (TILE_ROWS - 1),
               difference = keys ? -own_less_other : own_less_other;
     const bool exists = -s.span < difference && difference < s.span && w < WINDOW - 1;

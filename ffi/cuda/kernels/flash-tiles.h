@@ -70,25 +70,34 @@ template <class T> DEVICE HeadRows<T> head_rows(T *matrix, i64 stride, i32 colum
 }
 
 /* Starts to copy a tile by the whole block: row r is row row_of(r) of `from`, or 0 where that is
- * negative. Columns from dim to D are 0. */
-template <i32 D, i32 ROWS, class RowOf>
+ * negative. Columns from dim to D are 0. AT_ONCE: rows that a thread looks up together, more than
+ * one where row_of reads memory; a search is not worth the time that its copies take to compile. */
+template <i32 D, i32 ROWS, i32 AT_ONCE, class RowOf>
 DEVICE void copy_tile(bf16 *tile, const HeadRows<const bf16> &from, RowOf row_of) {
-  const i32 thread = read_thread();
-  if (from.vectors) {
-#pragma unroll 4
-    for (i32 i = thread; i < ROWS * (D / 8); i += FLASH_THREADS) {
-      const i32 r = i / (D / 8), chunk = i % (D / 8), row = row_of(r);
-      const bool present = row >= 0 && 8 * chunk < from.dim;
-      const bf16 *source = from.at + (present ? row * from.stride + 8 * chunk : 0);
-      copy_async(tile + chunk_at<D>(r, chunk), source, present ? 16 : 0);
+  enum { STEP = FLASH_THREADS / (D / 8) };
+  static_assert(STEP % 8 == 0, "all chunks of a thread are permuted alike");
+  const i32 thread = read_thread(), chunk = thread % (D / 8), columns = from.dim - 8 * chunk;
+  i32 r = thread / (D / 8);
+  bf16 *to = tile + chunk_at<D>(r, chunk);
+  if (AT_ONCE > 1 && from.vectors) {
+#pragma unroll AT_ONCE
+    for (; r < ROWS; r += STEP, to += STEP * D) {
+      const i32 row = row_of(r);
+      const bool present = row >= 0 && columns > 0;
+      copy_async(to, from.at + (present ? row * from.stride + 8 * chunk : 0), present ? 16 : 0);
     }
     return;
   }
 #pragma unroll 1
-  for (i32 i = thread; i < ROWS * D; i += FLASH_THREADS) {
-    const i32 r = i / D, column = i % D, row = row_of(r);
-    tile[chunk_at<D>(r, column / 8) + column % 8] =
-        row >= 0 && column < from.dim ? from.at[row * from.stride + column] : bf16{0};
+  for (; r < ROWS; r += STEP, to += STEP * D) {
+    const i32 row = row_of(r), present = row < 0 ? 0 : columns;
+    const bf16 *source = from.at + (present > 0 ? row * from.stride + 8 * chunk : 0);
+    if (from.vectors) {
+      copy_async(to, source, present > 0 ? 16 : 0);
+      continue;
+    }
+#pragma unroll 1
+    for (i32 e = 0; e < 8; e++) to[e] = e < present ? source[e] : bf16{0};
   }
 }
 
@@ -109,21 +118,18 @@ DEVICE void store_rows(const HeadRows<bf16> &to, const Sums<D / 8> &sums, const 
                                                  factor[half] * sums.of[n][2 * half + 1]);
     }
   __syncwarp();
-  if (to.vectors) {
-#pragma unroll
-    for (i32 i = me.lane; i < WARP_ROWS * (D / 8); i += WARP) {
-      const i32 r = i / (D / 8), chunk = i % (D / 8), row = row_of(r);
-      if (row >= 0 && 8 * chunk < to.dim)
-        *reinterpret_cast<uint4 *>(to.at + row * to.stride + 8 * chunk) =
-            *reinterpret_cast<const uint4 *>(tile + chunk_at<D>(first + r, chunk));
-    }
-    return;
-  }
 #pragma unroll 1
-  for (i32 i = me.lane; i < WARP_ROWS * D; i += WARP) {
-    const i32 r = i / D, column = i % D, row = row_of(r);
-    if (row >= 0 && column < to.dim)
-      to.at[row * to.stride + column] = tile[chunk_at<D>(first + r, column / 8) + column % 8];
+  for (i32 i = me.lane; i < WARP_ROWS * (D / 8); i += WARP) {
+    const i32 r = i / (D / 8), chunk = i % (D / 8), row = row_of(r), columns = to.dim - 8 * chunk;
+    if (row < 0 || columns <= 0) continue;
+    const bf16 *from = tile + chunk_at<D>(first + r, chunk);
+    bf16 *at = to.at + row * to.stride + 8 * chunk;
+    if (to.vectors) {
+      *reinterpret_cast<uint4 *>(at) = *reinterpret_cast<const uint4 *>(from);
+      continue;
+    }
+#pragma unroll 1
+    for (i32 e = 0; e < 8 && e < columns; e++) at[e] = from[e];
   }
 }
 
@@ -131,17 +137,16 @@ DEVICE void store_rows(const HeadRows<bf16> &to, const Sums<D / 8> &sums, const 
 template <i32 D, i32 N>
 DEVICE void add_inner_products(Sums<N> &sums, const bf16 *a, i32 a_row, const bf16 *b, i32 b_row) {
   const Place me = own_place();
+  const i32 left_row = a_row + me.lane % 16, right_row = b_row + me.lane / 16 * 8 + me.lane % 8;
   __syncwarp(); /* its lanes may have gone through different loops: tensor cores take them as one */
 #pragma unroll
   for (i32 k = 0; k < D / 16; k++) {
     u32 left[4];
-    load_matrices(left, a + chunk_at<D>(a_row + me.lane % 16, 2 * k + me.lane / 16));
+    load_matrices(left, a + chunk_at<D>(left_row, 2 * k + me.lane / 16));
+    const bf16 *rows = b + chunk_at<D>(right_row, 2 * k + me.lane / 8 % 2);
 #pragma unroll
-    for (i32 n = 0; n < N; n += 2) {
-      const i32 row = b_row + 8 * n + me.lane / 16 * 8 + me.lane % 8;
-      mma_columns(sums.of[n], sums.of[n + 1], left,
-                  b + chunk_at<D>(row, 2 * k + me.lane / 8 % 2));
-    }
+    for (i32 n = 0; n < N; n += 2) /* 8 rows on, chunks are permuted alike */
+      mma_columns(sums.of[n], sums.of[n + 1], left, rows + 8 * n * D);
   }
 }
 

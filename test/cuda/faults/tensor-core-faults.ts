@@ -56,8 +56,8 @@ export const tensorCoreFaults: readonly PlantedFault[] = [
   }),
   inFlash("flash-tiles.h", {
     what: "a fragment of the right operand has the wrong rows",
-    find: "me.lane / 16 * 8 + me.lane % 8;\n      mma_columns(",
-    replace: "me.lane / 8 % 2 * 8 + me.lane % 8;\n      mma_columns(",
+    find: "right_row = b_row + me.lane / 16 * 8",
+    replace: "right_row = b_row + me.lane / 8 % 2 * 8",
     cases: "attention ",
   }),
   inFlash("flash-tiles.h", {
