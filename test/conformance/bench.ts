@@ -135,7 +135,7 @@ export function runOn(
     const tail = sameBits(after.subarray(-GUARD), before.subarray(-GUARD));
     expect(kept, `${name} or what lies before it is as it was`).toBe(true);
     expect(tail, `what lies after ${name} is as it was`).toBe(true);
-    if (use === "result") results.set(name, after.slice(lead, -GUARD));
+    if (use === "result") results.set(name, after.subarray(lead, -GUARD));
     backend.free(whole);
   }
   expect(backend.memory().live, "bytes that the case has left behind").toBe(live);

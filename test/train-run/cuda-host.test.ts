@@ -1,7 +1,8 @@
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Finding } from "../../core/finding.ts";
+import { buildEmulator } from "../../ffi/cuda/emulator/build.ts";
 import { createEmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
 import { controlEmulator } from "../../ffi/cuda/emulator/control.ts";
 import { emulatedLibraries, hasCompiler } from "../cuda/emulated-libraries.ts";
@@ -15,6 +16,13 @@ const { reason } = await available(async () => {
   return backend;
 });
 const { hinted, path, run, start, task, training } = commandTest();
+
+/** Commands in this process leave their devices open: what other files find free stays the same. */
+afterAll(async () => {
+  if (reason !== undefined) return;
+  const control = controlEmulator((await buildEmulator()).driver);
+  control.set("memory", control.report().used + 2 ** 30);
+});
 
 const flags = { device: "cuda-host", "max-steps": 6, "eval-steps": 6, "save-steps": 2 };
 const trained = (out: string) => readFileSync(join(out, "adapter", "adapter_model.safetensors"));
