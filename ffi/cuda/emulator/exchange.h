@@ -36,6 +36,7 @@ struct alignas(64) Exchange {
   float table[LANES][LANES];
   Words8 matrices[4][8]; /* row g: of lanes 4 g to 4 g + 3 */
   unsigned arrived;
+  const void *instruction; /* of those that have arrived */
 };
 
 /* Of one warp; two instructions may overlap, as lanes read the results of the first. */
@@ -59,9 +60,12 @@ ADL_UNCHECKED inline Exchange &next_exchange() {
   return warp.slots[parity];
 }
 
-/* Waits for the other lanes; the last runs the instruction for all. */
+/* Waits for the other lanes, which must be at the same instruction; the last runs it for all. */
 template <class Instruction>
 ADL_UNCHECKED inline void with_whole_warp(Exchange &exchange, Instruction instruction) {
+  static const char own = 0; /* its address tells instructions apart */
+  if (exchange.arrived == 0) exchange.instruction = &own;
+  if (exchange.instruction != &own) stop("lanes of a warp are at different instructions");
   if (++exchange.arrived == LANES) instruction();
   wait_warp();
   /* Set to 0 by the first lane that goes on: this slot is used again after all have read it. */

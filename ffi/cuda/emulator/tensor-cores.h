@@ -152,15 +152,16 @@ ADL_UNCHECKED inline void get_sums(float (&sum)[4], const Row8 (&c)[16]) {
   memcpy(sum + 2, from + sizeof c / 2, 8);
 }
 
-ADL_UNCHECKED inline void mma_loaded(float (&first)[4], float (&second)[4], const unsigned (&left)[4],
-                       const void *row, bool rows) {
+template <bool ROWS>
+ADL_UNCHECKED inline void mma_loaded(float (&first)[4], float (&second)[4],
+                                     const unsigned (&left)[4], const void *row) {
   Exchange &exchange = next_exchange();
   const unsigned self = block.current % LANES;
   for (unsigned i = 0; i < 4; i++) exchange.a[i][self] = left[i];
   exchange.rows[self] = shared_row(row);
   put_sums(exchange.c[0], first);
   put_sums(exchange.c[1], second);
-  with_whole_warp(exchange, [&] { multiply_loaded(exchange, rows); });
+  with_whole_warp(exchange, [&] { multiply_loaded(exchange, ROWS); });
   get_sums(first, exchange.c[0]);
   get_sums(second, exchange.c[1]);
 }
@@ -183,11 +184,11 @@ ADL_UNCHECKED inline void mma(float (&sum)[4], const unsigned (&a)[4], unsigned 
 
 inline void mma_columns(float (&first)[4], float (&second)[4], const unsigned (&left)[4],
                         const void *row) {
-  emulator::mma_loaded(first, second, left, row, false);
+  emulator::mma_loaded<false>(first, second, left, row);
 }
 inline void mma_rows(float (&first)[4], float (&second)[4], const unsigned (&left)[4],
                      const void *row) {
-  emulator::mma_loaded(first, second, left, row, true);
+  emulator::mma_loaded<true>(first, second, left, row);
 }
 
 inline void load_matrices(unsigned (&matrices)[4], const void *row) {

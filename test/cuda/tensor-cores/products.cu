@@ -66,3 +66,9 @@ KERNEL void reductions(Reductions *reduced, Reductions *by_shuffles, const f32 *
     if (lane() == i) loops.own_sum = sum;
   }
 }
+
+/* Sums in half of the lanes, sums of 32 values in the others: undefined on a device. */
+KERNEL void diverged(f32 *sums) {
+  const f32 one = 1.0f;
+  sums[threadIdx.x] = lane() < WARP / 2 ? warp_sum(one) : own_sum([=](i32) { return one; });
+}
