@@ -34,6 +34,8 @@ export interface CompileOptions {
   readonly options?: readonly string[];
   /** Workers that compile at once; default: one per core, at most `MOST_WORKERS`. */
   readonly workers?: number | undefined;
+  /** Gets each as soon as it is compiled, also where a later one fails. */
+  readonly onCompiled?: (compilation: Compilation, compiled: Compiled) => void;
 }
 
 /** Each takes 150 MB or so, and more would wait for the slowest family. */
@@ -49,7 +51,11 @@ const SLOWEST = ["flash-disentangled", "flash-multi-head", "flash-wide-heads"];
 export async function compileSources(
   nvrtc: string,
   compilations: readonly Compilation[],
-  { options = [], workers = Math.min(availableParallelism(), MOST_WORKERS) }: CompileOptions = {},
+  {
+    options = [],
+    workers = Math.min(availableParallelism(), MOST_WORKERS),
+    onCompiled,
+  }: CompileOptions = {},
 ): Promise<readonly Compiled[]> {
   const queue = compilations
     .map((compilation, index) => ({ ...compilation, index }))
@@ -60,7 +66,9 @@ export async function compileSources(
     try {
       for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
         const { index, source, target } = item;
-        results[index] = await worker.compile({ nvrtc, source, target, options });
+        const compiled = await worker.compile({ nvrtc, source, target, options });
+        results[index] = compiled;
+        onCompiled?.({ source, target }, compiled);
       }
     } catch (error) {
       queue.length = 0;
@@ -98,6 +106,8 @@ export function openWorker(url = workerUrl()) {
       const onMessage = ({ data }: MessageEvent<CompileResult>) => resolve(data);
       worker.addEventListener("message", onMessage, once);
       worker.addEventListener("error", ({ message }) => reject(new Error(message)), once);
+      const lost = new Error("internal: the Worker that compiles kernels has ended");
+      worker.addEventListener("close", () => reject(lost), once);
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a Worker has none
       worker.postMessage(job);
       const result = await promise;

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
+import { writeFileAtomic } from "../../core/io/atomic.ts";
 import { cacheFolder } from "../../core/io/cache-folder.ts";
 import { type CompileOptions, compileSources } from "./compile.ts";
 import type { KernelImage } from "./kernels.ts";
@@ -50,16 +51,17 @@ export async function compiledImages(
     folder && join(folder, `${familyOf(source)}-${keyOf(nvrtc, source, target)}`);
   const images = new Map(sources.map((source) => [source, readImage(fileOf(source))]));
   const missing = sources.filter((source) => images.get(source) === undefined);
-  const compiled = await compileSources(
+  await compileSources(
     nvrtc.path,
     missing.map((source) => ({ source, target })),
-    { workers },
+    {
+      workers,
+      onCompiled({ source }, { image }) {
+        keepImage(fileOf(source), image);
+        images.set(source, image);
+      },
+    },
   );
-  for (const [i, source] of missing.entries()) {
-    const { image } = compiled[i]!;
-    keepImage(fileOf(source), image);
-    images.set(source, image);
-  }
   return sources.map((source) => ({ family: familyOf(source), image: images.get(source)! }));
 }
 
@@ -74,9 +76,15 @@ const DIGEST_BYTES = 32;
 
 const digestOf = (image: Uint8Array) => createHash("sha256").update(image).digest();
 
+/** A kept image; undefined where there is none that can be used. */
 function readImage(file: string | undefined): Uint8Array | undefined {
-  if (file === undefined || !existsSync(file)) return undefined;
-  const bytes = readFileSync(file);
+  if (file === undefined) return undefined;
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(file);
+  } catch {
+    return undefined; // not compiled yet, or another user's
+  }
   const image = bytes.subarray(DIGEST_BYTES);
   if (!digestOf(image).equals(bytes.subarray(0, DIGEST_BYTES))) return undefined;
   const copy = new Uint8Array(new ArrayBuffer(image.length));
@@ -87,11 +95,9 @@ function readImage(file: string | undefined): Uint8Array | undefined {
 /** Keeps an image where the cache can be written; the next start compiles again where not. */
 function keepImage(file: string | undefined, image: Uint8Array) {
   if (file === undefined) return;
-  const part = `${file}.${process.pid}`;
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(part, Buffer.concat([digestOf(image), image]));
-    renameSync(part, file);
+    writeFileAtomic(file, [digestOf(image), image]);
   } catch {
     // a full or read-only disk
   }

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { dlopen } from "bun:ffi";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleWorker } from "../../ffi/cuda/bundle-worker.ts";
@@ -69,6 +69,33 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
     ).rejects.toThrow(
       "[nvrtcCompileProgram wrong.cu for sm_80] NVRTC_ERROR_COMPILATION\nwrong.cu(1): error: oops",
     );
+    expect(readdirSync(folder).some((name) => name.startsWith("right-"))).toBe(true);
+  });
+
+  test("where the cache can be neither read nor written", async () => {
+    const { path } = fakeNvrtc();
+    const [some] = sources;
+    const [kept] = readdirSync(folder).filter((name) => name.startsWith("c-"));
+    const blocked = join(space, "blocked");
+    mkdirSync(join(blocked, kept!, "not empty"), { recursive: true });
+    const compile = (source: Source) =>
+      compiledImages([path], 86, { sources: [source], folder: blocked, workers: 1 });
+    const [image] = await compile(sources[2]!);
+    expect(words(image!.image)).toBe("c.cu --gpu-architecture=sm_80");
+    expect(readdirSync(blocked)).toEqual([kept!]);
+    writeFileSync(join(space, "file"), "");
+    await compiledImages([path], 86, { sources: [some!], folder: join(space, "file") });
+  });
+
+  test.each([
+    ["fails in its own code", "throw new TypeError('oops')", "TypeError: oops"],
+    ["ends", "process.exit(3)", "internal: the Worker that compiles kernels has ended"],
+  ])("by a Worker that %s, which is an error", async (_, code, message) => {
+    const listener = `self.addEventListener("message", () => { ${code} })`;
+    const worker = openWorker(URL.createObjectURL(new Blob([listener])));
+    const target = { capability: 80, kind: "ptx" } as const;
+    const job = { nvrtc: "", source: source("a", ""), target, options: [] };
+    await expect(worker.compile(job).finally(worker.close)).rejects.toThrow(message);
   });
 
   test("by the bundled Worker of a released executable", async () => {
