@@ -66,7 +66,11 @@ export interface OrthogonalFactor {
   readonly columns: boolean;
 }
 
-/** The optimizer and AdaLoRA's budget allocation. All buffers are in the master dtype. */
+/**
+ * The optimizer and AdaLoRA's budget allocation. All buffers are in the master dtype. A backend may
+ * keep what it makes of a list of adapters, matrices or factors: a list that is passed again must be
+ * unchanged, its buffers too.
+ */
 export interface TrainingKernels {
   /** sum[0] = sum of squares of x. */
   sumOfSquares(x: Buffer, sum: Buffer): void;

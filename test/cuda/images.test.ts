@@ -78,8 +78,8 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
     const [kept] = readdirSync(folder).filter((name) => name.startsWith("c-"));
     const blocked = join(space, "blocked");
     mkdirSync(join(blocked, kept!, "not empty"), { recursive: true });
-    const compile = (source: Source) =>
-      compiledImages([path], 86, { sources: [source], folder: blocked, workers: 1 });
+    const compile = (one: Source) =>
+      compiledImages([path], 86, { sources: [one], folder: blocked, workers: 1 });
     const [image] = await compile(sources[2]!);
     expect(words(image!.image)).toBe("c.cu --gpu-architecture=sm_80");
     expect(readdirSync(blocked)).toEqual([kept!]);

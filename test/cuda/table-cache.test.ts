@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { packedOnce } from "../../ffi/cuda/backend/tables.ts";
 import { tableCache } from "../../ffi/cuda/table-cache.ts";
 
 /** A cache over a device that only records what is uploaded and freed. */
@@ -57,4 +58,16 @@ test("the table that was used least recently makes room for a ninth", () => {
   table(Uint8Array.of(0));
   table(Uint8Array.of(8));
   expect(freed).toEqual([tables[1]!.pointer]);
+});
+
+test("a list is packed once and can't change then", () => {
+  let packs = 0;
+  const packed = packedOnce((list: readonly number[]) => [++packs, ...list]);
+  const list = [1, 2];
+  expect([packed(list), packed(list), packed([1, 2])]).toEqual([
+    [1, 1, 2],
+    [1, 1, 2],
+    [2, 1, 2],
+  ]);
+  expect(() => list.push(3)).toThrow(TypeError);
 });

@@ -19,8 +19,8 @@ export function packRows(rows: readonly (readonly Field[])[]): Uint32Array<Array
 }
 
 /**
- * Packs a list at its first use. A training step passes the same lists each time: their tables'
- * buffers do not move.
+ * Packs a list at its first use, and freezes it: a training step passes the same lists each time, and
+ * their tables' buffers do not move.
  */
 export function packedOnce<List extends object, Packed>(
   pack: (list: List) => Packed,
@@ -30,7 +30,7 @@ export function packedOnce<List extends object, Packed>(
     const kept = known.get(list);
     if (kept !== undefined) return kept;
     const packed = pack(list);
-    known.set(list, packed);
+    known.set(Object.freeze(list), packed);
     return packed;
   };
 }
