@@ -18,8 +18,8 @@ export interface Decomposer {
 }
 
 /**
- * Decomposes matrices by a device's library. What it can't do, and a result that does not multiply
- * to its matrix, is done again on the CPU. `note` gets one line: what was used, and why.
+ * Decomposes matrices by a device's library. The CPU decomposes those that the library can't, and
+ * those whose result does not multiply to the matrix. `note` gets one line: what was used, and why.
  */
 export const decomposeOn =
   (device: Decomposer, note: (line: string) => void): Decompose =>
@@ -37,7 +37,7 @@ export const decomposeOn =
 
 // --- internal ---
 
-/** Decomposes on the device what it can; `problems`: why each of the others is the CPU's. */
+/** Decomposes on the device what it can, the rest on the CPU; `problems`: a reason for each of these. */
 function decomposeMixed(device: Decomposer, matrices: readonly Matrix[]) {
   const shapes = matrices.map((matrix) => shapeProblem(matrix, device.limit));
   const suitable = matrices.filter((_, i) => shapes[i] === undefined);
@@ -59,14 +59,14 @@ const SUBJECT = "singular values:";
 /** Backward errors of f64 are about 1e-15 of the norm. */
 const ACCURATE = 1e-11;
 
-/** Why a library can't have a matrix; undefined where it can. */
+/** Why a device can't decompose a matrix; undefined if it can. */
 function shapeProblem({ rows, cols, values }: Matrix, limit: number): string | undefined {
   if (rows > limit || cols > limit) return `of a rank above ${limit}`;
   if (rows !== cols || rows === 0) return "of a rank above the matrix's shorter side";
   return values.every((value) => Number.isFinite(value)) ? undefined : "not finite";
 }
 
-/** Why a library's result can't be used; undefined where it can. */
+/** Why a device's result can't be used; undefined if it can. */
 function resultProblem(matrix: Matrix, svd: Svd | undefined): string | undefined {
   if (svd === undefined) return "not converged";
   const { u, s, v } = svd;

@@ -1,8 +1,8 @@
 import type { Backend, Buffer } from "./backend.ts";
 
 /**
- * Counts references to the buffers that a tape owns, on the buffers themselves, and frees those that
- * have none.
+ * Counts references to the buffers that a tape owns, in their field `references`, and frees a buffer
+ * with its last one.
  */
 export class References {
   readonly #backend: Backend;

@@ -19,7 +19,7 @@ export interface StartBatch {
   readonly tokens: number;
 }
 
-/** Receives messages of a start that takes time, can stop it, and may compute for it. */
+/** Receives a start's messages, can stop it, and may decompose matrices for it. */
 export interface StartObserver {
   /** A line of progress: "start eva: batch 2, 31 of 48 inputs converged". */
   readonly onProgress: (message: string) => void;

@@ -10,7 +10,7 @@ export const blockBytes = (bytes: number, alignment = ALIGNMENT) =>
  * block merges with its neighbours, so that batches of other sizes reuse the same memory: the pool
  * of a training run stays within 1 % of its peak of live bytes.
  *
- * A step takes and gives some 1,500 blocks, so that ranges are numbers in two arrays.
+ * A step allocates and frees some 1,500 blocks: for speed, ranges are numbers in two arrays.
  */
 export class FreeSpace {
   /** Where ranges begin and end, sorted by address; no two are adjacent. */

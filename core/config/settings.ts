@@ -370,7 +370,7 @@ const evaluation = {
   }),
 };
 
-/** Device, dtype, threads, rounding and the search for errors. */
+/** Device, dtype, threads, rounding and debugging. */
 const machine = {
   device: text("auto", "the device to compute on", {
     hint: "NAME",

@@ -55,7 +55,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
   readonly #lossOf: BatchLoss<Batch>;
   readonly #report: StepReportBuffer;
   readonly #sumOfSquares: Buffer;
-  /** Those that the orthogonality loss reads. */
+  /** The factors that the orthogonality loss reads. */
   readonly #factors: readonly OrthogonalFactor[];
   #step = 0;
   #passes = 0;

@@ -130,12 +130,12 @@ export class GroupedArguments<Name extends string> {
     this.#memory.pointer(at + 2 * i, buffer);
   }
 
-  /** The same of an integer of 32 bits. */
+  /** Sets the 32-bit integer of matrix `i` in the parameter that begins at `at`. */
   int(at: number, i: number, value: number): void {
     this.#memory.ints[at + i] = value;
   }
 
-  /** The same of a float. */
+  /** Sets the float of matrix `i` in the parameter that begins at `at`. */
   float(at: number, i: number, value: number): void {
     this.#memory.floats[at + i] = value;
   }

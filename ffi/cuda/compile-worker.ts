@@ -18,7 +18,7 @@ function compile({ nvrtc, source, target, options }: CompileJob): CompileResult 
     opened ??= openNvrtc([nvrtc]);
     return { compiled: opened.compile(source, target, options) };
   } catch (error) {
-    // An error of a class does not survive the way to another thread.
+    // A message to another thread loses an error's class.
     if (!(error instanceof AdaloraError)) throw error;
     const { code, lines, hint } = error;
     return { failure: { code, lines, hint } };

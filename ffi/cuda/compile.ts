@@ -17,7 +17,7 @@ export interface CompileJob extends Compilation {
   readonly options: readonly string[];
 }
 
-/** What it answers: an AdaloraError goes by its parts. */
+/** Its answer: the result, or the parts of an AdaloraError, as a message loses an error's class. */
 export type CompileResult =
   | { readonly compiled: Compiled }
   | {
@@ -41,7 +41,7 @@ export interface CompileOptions {
 /** Each takes 150 MB or so, and more would wait for the slowest family. */
 const MOST_WORKERS = 8;
 
-/** Families that take longest to compile, which begin first, so that none is left to one Worker. */
+/** Families that take longest to compile: they come first, so that none is compiled alone at the end. */
 const SLOWEST = ["flash-disentangled", "flash-multi-head", "flash-wide-heads"];
 
 /**
@@ -96,7 +96,7 @@ function workerUrl(): URL | string {
   return URL.createObjectURL(new Blob([code], { type: "application/javascript" }));
 }
 
-/** Starts a Worker that compiles, one job at a time. `url`: its code, in another place for a test. */
+/** Starts a Worker that compiles, one job at a time. `url`: its code; tests have their own. */
 export function openWorker(url = workerUrl()) {
   const worker = new Worker(url);
   return {

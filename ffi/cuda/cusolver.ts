@@ -41,15 +41,15 @@ export interface SolverParts extends SolverLibraries {
   readonly driver: Driver;
   readonly cublasLt: readonly string[];
   readonly cublas: readonly string[];
-  /** What to say without cuSOLVER: its name, and where it was searched. */
+  /** The error's line where cuSOLVER is missing: its name, and the folders searched. */
   readonly missing: string;
 }
 
 type SolverLibrary = ReturnType<typeof openSolverLibrary>;
 
 /**
- * Opens libcusolver without a handle. What it needs is loaded before, as the loader may not know its
- * folders. Throws E_LIBRARY with each path and its error.
+ * Opens libcusolver without a handle. Libraries that it needs are loaded first, as the loader may not
+ * know their folders. Throws E_LIBRARY with each path and its error.
  */
 export function openSolverLibrary(parts: Omit<SolverParts, "driver">) {
   const { nvJitLink, cusparse, cublasLt, cublas, cusolver, missing } = parts;
@@ -132,7 +132,7 @@ function solve(
   };
 }
 
-/** Creates the handle, which may be left non-zero where creating it fails, and default options. */
+/** Creates a handle and default options. A call that fails may set the handle too: it is not one. */
 function openHandle(
   symbols: SolverLibrary["symbols"],
   { stream }: CudaContext,

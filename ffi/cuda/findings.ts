@@ -59,7 +59,7 @@ export async function cudaFindings(ordinal: number): Promise<readonly Finding[]>
 
 // --- internal ---
 
-/** cuSOLVER is optional: without it, all is well too. */
+/** cuSOLVER is optional: its absence is no failure. */
 async function solverFinding(): Promise<Finding> {
   const { what, ok, found } = await check("cuSOLVER", () => {
     const { path, version } = openSolverLibrary(findSolver());

@@ -19,7 +19,7 @@ export interface CudaLibraries {
   readonly cublas: readonly string[];
 }
 
-/** Candidate paths of cuSOLVER and of what it needs beside cuBLAS: where found, never fetched. */
+/** Candidate paths of cuSOLVER, which is never fetched, and of what it needs beside cuBLAS. */
 export interface SolverLibraries {
   readonly nvJitLink: readonly string[];
   readonly cusparse: readonly string[];
@@ -103,7 +103,7 @@ export function solverLibraries(major: Major, env: Environment = process.env): S
   };
 }
 
-/** What to say where cuSOLVER is missing. */
+/** The error's line where cuSOLVER is missing. */
 export const missingSolver = (major: Major, env?: Environment) =>
   `no ${CUSOLVER_NAMES[major]} in ${cudaDirs(major, env).join(", ")}`;
 

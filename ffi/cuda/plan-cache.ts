@@ -35,15 +35,15 @@ interface Entry<Plan> {
 }
 
 /**
- * Makes the plan of a product at its first use, and keeps it by shape and alignments. A step looks
- * some 170 up, so that no key is made of a product: its numbers are hashed and compared.
+ * Makes the plan of a product at its first use, and keeps it by shape and alignments. A step looks up
+ * some 170 plans: for speed, numbers are hashed and compared, and no key is built.
  */
 export function planCache<Plan>(
   make: (...product: Product) => Plan,
   free: (plan: Plan) => void,
   hash = hashOf,
 ) {
-  /** By hash, or the next number that is not taken. */
+  /** By hash, or by the next free number. Behind the slot of a freed plan, one is made again. */
   const entries = new Map<number, Entry<Plan>>();
 
   function freeOldest() {

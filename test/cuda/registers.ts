@@ -1,7 +1,7 @@
 /**
  * Compiles all kernels with the real NVRTC, without a device, and keeps what each uses in
- * registers.json. Families whose code is as it was keep their figures, as do those whose code is
- * other words for the same PTX. All families take 150 CPU seconds.
+ * registers.json. Families whose code or PTX is unchanged keep their figures. All families take 150
+ * CPU seconds.
  *
  * bun test/cuda/registers.ts && npm run fmt
  */

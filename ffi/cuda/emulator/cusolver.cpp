@@ -97,7 +97,7 @@ void complete(double *u, int ldu, int n, int column) {
   }
 }
 
-/* The k-th matrix; destroys a, as the real one does. Returns what `info` tells. */
+/* Decomposes the k-th matrix and destroys a, as the real one does. Returns the matrix's info. */
 int decompose(const Batch &b, double *work, int k) {
   const int n = b.n;
   double *a = b.a + k * n * b.lda, *u = b.u + k * n * b.ldu, *v = b.v + k * n * b.ldv;

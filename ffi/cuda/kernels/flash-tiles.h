@@ -70,8 +70,9 @@ template <class T> DEVICE HeadRows<T> head_rows(T *matrix, i64 stride, i32 colum
 }
 
 /* Starts to copy a tile by the whole block: row r is row row_of(r) of `from`, or 0 where that is
- * negative. Columns from dim to D are 0. AT_ONCE: rows that a thread looks up together, more than
- * one where row_of reads memory; a search is not worth the time that its copies take to compile. */
+ * negative. Columns from dim to D are 0. AT_ONCE: rows that a thread looks up together. More than
+ * one hides the latency of a row_of that reads a table; one that searches takes too long to compile
+ * several times. */
 template <i32 D, i32 ROWS, i32 AT_ONCE, class RowOf>
 DEVICE void copy_tile(bf16 *tile, const HeadRows<const bf16> &from, RowOf row_of) {
   enum { STEP = FLASH_THREADS / (D / 8) };
