@@ -182,15 +182,6 @@ ADL_UNCHECKED inline void mma(float (&sum)[4], const unsigned (&a)[4], unsigned 
   get_sums(sum, exchange.c[0]);
 }
 
-inline void mma_columns(float (&first)[4], float (&second)[4], const unsigned (&left)[4],
-                        const void *row) {
-  emulator::mma_loaded<false>(first, second, left, row);
-}
-inline void mma_rows(float (&first)[4], float (&second)[4], const unsigned (&left)[4],
-                     const void *row) {
-  emulator::mma_loaded<true>(first, second, left, row);
-}
-
 inline void load_matrices(unsigned (&matrices)[4], const void *row) {
   emulator::load_rows<false>(matrices, row);
 }

@@ -1,7 +1,6 @@
 /*
- * Tensor cores and asynchronous copies: one function an instruction, or for a product of three of
- * them, all of compute capability 8.0.
- * The emulator's tensor-cores.h has the same for g++.
+ * Tensor cores and asynchronous copies, all of compute capability 8.0: one function an instruction,
+ * which the emulator's tensor-cores.h has for g++, and products of three of them.
  *
  * A fragment is what each lane of a warp holds of a matrix, in pairs of bf16 or as f32. With
  * g = lane / 4 and t = lane % 4:
@@ -53,26 +52,6 @@ DEVICE void load_matrices_transposed(u32 (&matrices)[4], const void *row) {
 }
 
 /*
- * sums += left right for a right operand of 16 columns, which lie in shared memory as rows of 16
- * bytes: rows of the first two matrices are columns of the first sum, those of the others of the
- * second. Lane l passes a row as to load_matrices.
- */
-DEVICE void mma_columns(f32 (&first)[4], f32 (&second)[4], const u32 (&left)[4], const void *row) {
-  u32 right[4];
-  load_matrices(right, row);
-  mma(first, left, right[0], right[1]);
-  mma(second, left, right[2], right[3]);
-}
-
-/* The same where rows of the matrices are rows of the right operand. */
-DEVICE void mma_rows(f32 (&first)[4], f32 (&second)[4], const u32 (&left)[4], const void *row) {
-  u32 right[4];
-  load_matrices_transposed(right, row);
-  mma(first, left, right[0], right[1]);
-  mma(second, left, right[2], right[3]);
-}
-
-/*
  * Starts to copy 16 bytes to shared memory, of which those after `bytes` become 0 and are not read.
  * Both addresses are multiples of 16. The L1 cache is bypassed: a tile is read once a block.
  */
@@ -98,3 +77,39 @@ DEVICE u32 pack_bf16(f32 low, f32 high) {
 }
 
 #endif
+
+/*
+ * sums += left right for a right operand of 16 columns, which lie in shared memory as rows of 16
+ * bytes: rows of the first two matrices are columns of the first sum, those of the others of the
+ * second. Lane l passes a row as to load_matrices.
+ */
+DEVICE void mma_columns_by_parts(f32 (&first)[4], f32 (&second)[4], const u32 (&left)[4],
+                                 const void *row) {
+  u32 right[4];
+  load_matrices(right, row);
+  mma(first, left, right[0], right[1]);
+  mma(second, left, right[2], right[3]);
+}
+DEVICE void mma_columns(f32 (&first)[4], f32 (&second)[4], const u32 (&left)[4], const void *row) {
+#ifdef ADL_EMULATED
+  emulator::mma_loaded<false>(first, second, left, row); /* the same, in one exchange */
+#else
+  mma_columns_by_parts(first, second, left, row);
+#endif
+}
+
+/* The same where rows of the matrices are rows of the right operand. */
+DEVICE void mma_rows_by_parts(f32 (&first)[4], f32 (&second)[4], const u32 (&left)[4],
+                              const void *row) {
+  u32 right[4];
+  load_matrices_transposed(right, row);
+  mma(first, left, right[0], right[1]);
+  mma(second, left, right[2], right[3]);
+}
+DEVICE void mma_rows(f32 (&first)[4], f32 (&second)[4], const u32 (&left)[4], const void *row) {
+#ifdef ADL_EMULATED
+  emulator::mma_loaded<true>(first, second, left, row);
+#else
+  mma_rows_by_parts(first, second, left, row);
+#endif
+}

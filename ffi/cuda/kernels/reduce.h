@@ -39,18 +39,22 @@ template <class T> DEVICE T warp_max(T value) {
   return warp_reduce(value, [](auto a, auto b) { return a > b ? a : b; });
 }
 
+template <class Value> DEVICE f32 own_sum_by_shuffles(Value value) {
+  f32 own = 0.0f;
+#pragma unroll
+  for (i32 i = 0; i < WARP; i++) {
+    const f32 sum = reduce_by_shuffles(value(i), [](f32 a, f32 b) { return a + b; });
+    if (lane() == i) own = sum;
+  }
+  return own;
+}
+
 /* The warp's sum of value(lane()), where each lane has 32 values. */
 template <class Value> DEVICE f32 own_sum(Value value) {
 #ifdef ADL_EMULATED
   return emulator::own_sum(value); /* the same sums, in one exchange */
 #else
-  f32 own = 0.0f;
-#pragma unroll
-  for (i32 i = 0; i < WARP; i++) {
-    const f32 sum = warp_sum(value(i));
-    if (lane() == i) own = sum;
-  }
-  return own;
+  return own_sum_by_shuffles(value);
 #endif
 }
 

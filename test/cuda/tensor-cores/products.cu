@@ -14,6 +14,23 @@ DEVICE void store_sums(f32 *to, const Sums<SIDE / 8> &sums) {
     }
 }
 
+/* Whether mma_columns and mma_rows differ from their parts, for 16 rows of a and of b. */
+DEVICE bool differ_from_parts(const bf16 *a, const bf16 *b) {
+  const Place me = own_place();
+  u32 left[4];
+  load_matrices(left, a + chunk_at<SIDE>(me.lane % 16, me.lane / 16));
+  f32 whole[4][4] = {}, parts[4][4] = {};
+  const bf16 *columns = b + chunk_at<SIDE>(me.lane / 16 * 8 + me.lane % 8, me.lane / 8 % 2);
+  mma_columns(whole[0], whole[1], left, columns);
+  mma_columns_by_parts(parts[0], parts[1], left, columns);
+  const bf16 *rows = b + chunk_at<SIDE>(me.lane % 16, me.lane / 16);
+  mma_rows(whole[2], whole[3], left, rows);
+  mma_rows_by_parts(parts[2], parts[3], left, rows);
+  bool differ = false;
+  for (i32 i = 0; i < 16; i++) differ |= whole[i / 4][i % 4] != parts[i / 4][i % 4];
+  return differ;
+}
+
 /* inner = a b^T, weighted = inner b, transposed = a^T b, of matrices [64, 64]. `fault` leaves out a
  * wait or a barrier. */
 KERNEL void products_of_tiles(f32 *inner, f32 *weighted, f32 *transposed, const bf16 *a,
@@ -44,6 +61,7 @@ KERNEL void products_of_tiles(f32 *inner, f32 *weighted, f32 *transposed, const 
     add_weighted_rows<SIDE>(sums_of_columns, left, tile_b, k);
   }
   store_sums(transposed, sums_of_columns);
+  if (differ_from_parts(tile_a, tile_b)) transposed[own_pair(me)] = -1e9f;
 }
 
 /* Reductions of a thread. */
@@ -51,7 +69,8 @@ struct Reductions {
   f32 sum, largest, own_sum;
 };
 
-/* Of each warp's values: by warp_sum, warp_max and own_sum, and by loops of shuffles. */
+/* Of each warp's values: by warp_sum, warp_max and own_sum, and by the loops of shuffles that a
+ * device has for them. */
 KERNEL void reductions(Reductions *reduced, Reductions *by_shuffles, const f32 *values) {
   const i32 thread = (i32)threadIdx.x;
   const f32 value = values[thread];
@@ -61,10 +80,7 @@ KERNEL void reductions(Reductions *reduced, Reductions *by_shuffles, const f32 *
   Reductions &loops = by_shuffles[thread];
   loops.sum = reduce_by_shuffles(value, add);
   loops.largest = reduce_by_shuffles(value, [](f32 a, f32 b) { return a > b ? a : b; });
-  for (i32 i = 0; i < WARP; i++) {
-    const f32 sum = reduce_by_shuffles(product(i), add);
-    if (lane() == i) loops.own_sum = sum;
-  }
+  loops.own_sum = own_sum_by_shuffles(product);
 }
 
 /* Sums in half of the lanes, sums of 32 values in the others: undefined on a device. */
