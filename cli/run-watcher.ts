@@ -22,7 +22,7 @@ export interface RunWatcher extends RunObserver {
 
 /**
  * Reports the events of a run, and passes requests to stop on to it. `started`: `performance.now()`
- * when the run began. `decompose`: what a start that needs singular values is to use.
+ * when the run began. `decompose`: for a start that needs singular values.
  */
 export function watchRun(
   run: PreparedRun,
