@@ -27,6 +27,7 @@ const questions: readonly (readonly [arm: string, baseline: string])[] = [
   ["adalora:start=lora", "random:start=lora"],
   ["adalora:start=lora", "lora-cut"],
   ["adalora:start=lora", "svd-lora:start=lora"],
+  ["uniform:start=lora", "svd-lora:start=lora"],
   ["adalora:start=lora", "adalora"],
   ["adalora:lr-e=0.02", "adalora"],
   ["adalora:start=lora", "adalora:lr-e=0.02"],
