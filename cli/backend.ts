@@ -113,9 +113,9 @@ export async function openBackend(
 }
 
 /**
- * How the options' device decomposes small matrices; undefined: on the CPU. `note` gets a line that
- * says what was used. A library is loaded when it is called. Throws E_FLAG for a device that this
- * machine does not have.
+ * How the device of the options decomposes small matrices; undefined: on the CPU. `note` gets a line
+ * that says what was used. The library is loaded at the first call. Throws E_FLAG for a device that
+ * this machine does not have.
  */
 export async function openDecompose(
   options: Choice,
@@ -130,7 +130,7 @@ export async function openDecompose(
 
 // --- internal ---
 
-/** Names the devices with an ability, for a message. */
+/** The flag that chooses a device with an ability, for an error: "--device cuda". */
 function capable(among: readonly Device[] = devices, ability: "tf32" | "debugSync"): string {
   const able = among.filter((each) => each[ability] && !each.hidden).map(({ name }) => name);
   return able.length > 0 ? `--device ${able.join(" or ")}` : "another device";

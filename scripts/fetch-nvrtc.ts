@@ -1,4 +1,4 @@
-/** Fetches NVRTC (58 MB), with which tests compile kernels where no other is installed. */
+/** Fetches NVRTC (58 MB), for tests that compile kernels where no other NVRTC is installed. */
 import { AdaloraError } from "../core/errors.ts";
 import { fetchNvrtc } from "./setup/cuda.ts";
 
@@ -6,5 +6,5 @@ try {
   await fetchNvrtc();
 } catch (error) {
   if (!(error instanceof AdaloraError)) throw error;
-  console.error(`NVRTC is not fetched, tests that need it are skipped: ${error.message}`);
+  console.error(`could not fetch NVRTC, so tests that need it are skipped: ${error.message}`);
 }

@@ -22,7 +22,7 @@ const FUZZ_SECONDS = 60;
 const isWhole = process.argv.length === 2 && existsSync("scripts/fuzz.ts");
 const fuzzing = isWhole ? fuzzBeside(FUZZ_SECONDS) : undefined;
 
-// Continuous integration alone asks for it; what needs NVRTC is skipped until it is there.
+// Continuous integration alone requests it. Tests that need NVRTC are skipped if it comes too late.
 const fetching =
   process.env["ADALORA_FETCH_NVRTC"] === "1"
     ? Bun.spawn([process.execPath, "--no-env-file", "--no-install", "scripts/fetch-nvrtc.ts"], {
@@ -60,6 +60,7 @@ for await (const chunk of run.stderr) {
 const succeeded = (await run.exited) === 0;
 const fuzzed = await fuzzing;
 fetching?.kill();
+await fetching?.exited; // so that it prints nothing after the counts
 if (fuzzed?.succeeded === false) console.error(`\nfuzzing failed:\n${fuzzed.output}`);
 
 // A failed run without a failed test (no tests found, a crash) counts as one failure.

@@ -39,7 +39,7 @@ const own = {
   uniform: toggle(false, "lora: one rank and one alpha for all modules, as servers read them"),
   canonical: toggle(
     false,
-    "increments as exact singular value decompositions (with --device cuda by cuSOLVER, where it is found)",
+    "increments as exact singular value decompositions (by cuSOLVER with --device cuda, if it is found)",
   ),
   ...shared,
 };

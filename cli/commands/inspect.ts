@@ -15,7 +15,7 @@ const own = {
   device: {
     ...trainedOptions.device,
     about:
-      "where singular values are computed: on the CPU, or with cuda by cuSOLVER, where it is found",
+      "where singular values are computed: on the CPU, or with cuda by cuSOLVER, if it is found",
   },
 };
 

@@ -12,8 +12,8 @@ const TOLERANCE = { relative: 1e-6, absolute: 1e-8 };
 
 /**
  * Compares the gradient of every parameter with the slope of the loss in a random direction, and
- * looks for parameters that the loss does not depend on. Parameters with gradients of like size are
- * compared together first, with the smallest one's tolerance: one by one only if that fails.
+ * looks for parameters that the loss does not depend on. Parameters with gradients of similar size
+ * are first moved together, with the smallest one's tolerance, and one by one only if that fails.
  */
 export function checkGradients(subject: Subject): PluginFinding[] {
   const { arena, backend } = subject;
@@ -47,7 +47,7 @@ export function checkGradients(subject: Subject): PluginFinding[] {
 
 // --- internal ---
 
-/** A parameter that is moved along a direction. */
+/** A parameter and the direction in which it is moved. */
 interface Probe {
   readonly parameter: Parameter;
   readonly start: Float64Array;
@@ -65,8 +65,8 @@ function probeOf({ arena, backend }: Subject, parameter: Parameter): Probe {
 }
 
 /**
- * All parameters, in groups whose gradients' norms have the same power of ten. A table, whose
- * gradient may leave rows out, and a parameter without a gradient are alone.
+ * Groups parameters whose gradient norms have the same power of ten. A table, some of whose rows
+ * may have no gradient, and a parameter whose gradient is 0 are groups of their own.
  */
 function groupsOf(subject: Subject, probes: readonly Probe[]): readonly Probe[][] {
   const groups = Map.groupBy(probes, ({ parameter, norm }) => {
@@ -82,7 +82,7 @@ interface Slope {
   readonly isRight: boolean;
 }
 
-/** The loss's slope when parameters move along their directions, by gradients and by differences. */
+/** The slope of the loss along the directions of all probes: by gradients, and by differences. */
 function slopeAlong(subject: Subject, probes: readonly Probe[]): Slope {
   const analytic = probes.reduce(
     (sum, { direction, gradient }) => sum + dot(direction, gradient),

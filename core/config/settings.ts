@@ -372,9 +372,7 @@ const evaluation = {
 
 /** Device, dtype, threads, rounding and debugging. */
 const machine = {
-  device: text("auto", "the device to compute on", {
-    hint: "NAME",
-  }),
+  device: text("auto", "the device to compute on", { hint: "NAME" }),
   dtype: choice(
     ["f32", "bf16", "auto"],
     "f32",
@@ -385,10 +383,7 @@ const machine = {
   }),
   threads: integer(null, "CPU threads (default: one per core)", { min: 1 }),
   tf32: toggle(false, "multiply floats in TF32 on a GPU: faster, with mantissas of 10 bits"),
-  debugSync: toggle(
-    false,
-    "wait for each kernel on a GPU, so that an error names its kernel: slow",
-  ),
+  debugSync: toggle(false, "wait for each GPU kernel, so that an error names its kernel: slow"),
 };
 
 /** Every option of a run, in help order. All options are defined in this file. */

@@ -86,8 +86,8 @@ describe("the help page", () => {
         --threads N             CPU threads (default: one per core)
         --tf32                  multiply floats in TF32 on a GPU: faster, with
                                 mantissas of 10 bits
-        --debug-sync            wait for each kernel on a GPU, so that an error names
-                                its kernel: slow
+        --debug-sync            wait for each GPU kernel, so that an error names its
+                                kernel: slow
         --context FILE|TEXT     the context of questions given as arguments: a file, -
                                 or the text
         --input FILE|-          TSV, CSV, JSON lines, SQuAD's JSON or parquet; - is

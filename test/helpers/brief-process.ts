@@ -1,5 +1,5 @@
 /**
- * Environment of a process that trains a tiny model for a second: it ends before the code of the
- * engine's last compiler pays, without which it takes a fifth less processor time.
+ * Environment of a process that trains a tiny model for about a second. It ends before the engine's
+ * optimizing compiler (FTL) pays off: without it, it takes a fifth less processor time.
  */
 export const briefProcess = { BUN_JSC_useFTLJIT: "0" } as const;

@@ -31,7 +31,8 @@ const schedule: Flags = {
   device: "reference",
 };
 
-const wordsOf = (flags: Flags) =>
+/** Flags as words of a command line. */
+export const wordsOf = (flags: Flags) =>
   Object.entries(flags).flatMap(([name, value]) =>
     value === true ? [`--${name}`] : [`--${name}`, String(value)],
   );

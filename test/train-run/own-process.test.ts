@@ -11,7 +11,7 @@ beforeAll(async () => {
   expect((await run(training({ out }))).code).toBe(0);
 });
 
-/** Other files run these commands in the test's process, which ends whatever they leave open. */
+/** Other files run these commands in the test's process, where something left open goes unnoticed. */
 test("each command's process ends by itself, with its result alone on standard output", async () => {
   const commands = [
     ["eval", "--adapter", out, ...device],

@@ -26,7 +26,7 @@ const [data, evaluated] = [256, 16].map((length) => {
   return path;
 });
 
-/** Trains in a process, whose peak it returns. */
+/** Trains in a process of its own; returns its peak. */
 async function train(flags: readonly string[]) {
   const { err, code, ...rest } = await adaloraProcess(["run", ...flags], join(folder, "peak"));
   expect({ err, code }).toMatchObject({ code: 0 });
@@ -47,8 +47,9 @@ test.skipIf(reason !== undefined).each([
       `--eval-batch-size 32 --dtype ${dtype} --threads 1 --json`,
     ].flatMap((line) => line.split(" "));
     const planned = await runHere(["plan", ...flags], { program: "adalora", cwd: folder, env: {} });
-    const said = Number(JSON.parse(planned.stdout).needs.memory);
+    expect(planned).toMatchObject({ code: 0 });
+    const predicted = Number(JSON.parse(planned.stdout).needs.memory);
     const { peak } = await train([...flags, "--out", join(folder, `${dtype}-${size}`)]);
-    expect(said / peak).toBeWithin(0.85, 1.15);
+    expect(predicted / peak).toBeWithin(0.85, 1.15);
   },
 );

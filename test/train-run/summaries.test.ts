@@ -32,7 +32,7 @@ const schedule = [
   ...words("--eval-limit 3 --seed 5"),
   ...device,
 ];
-/** For runs whose numbers are not looked at. */
+/** For runs whose results are not compared. */
 const brief = words(
   schedule.join(" ").replace("--max-steps 24", "--max-steps 6").replace("steps 8", "steps 6"),
 );
