@@ -69,8 +69,8 @@ export function resolveDtype(options: Choice, among?: readonly Device[]): RunDTy
 }
 
 /**
- * Throws E_FLAG for a device, dtype, rounding or wait that this version or this machine does not
- * have, and for more threads than it can use; loads no library.
+ * Throws E_FLAG for a device, dtype, --tf32 or --debug-sync that this version or this machine does
+ * not have, and for more threads than it can use; loads no library.
  */
 export function checkBackend(options: Choice, among?: readonly Device[]): void {
   const { dtype, threads = null, tf32 = false, debugSync = false } = options;

@@ -1,7 +1,15 @@
 import type { Buffer } from "../../../core/backend.ts";
 import type { Dropout } from "../../../core/kernels/elementwise.ts";
 import { GroupedArguments } from "../arguments.ts";
-import { elements, floats, optionalFloats, optionalTarget, target, typeOf } from "../buffer.ts";
+import {
+  elements,
+  floats,
+  type KernelType,
+  optionalFloats,
+  optionalTarget,
+  target,
+  typeOf,
+} from "../buffer.ts";
 import { blocksOf, GROUP, type Launcher } from "../launcher.ts";
 import { EACH_DROPOUT, writeDropout } from "./dropout.ts";
 import { byType } from "./launches.ts";
@@ -32,7 +40,7 @@ export interface FactorGradient {
   readonly dots?: { readonly other: Buffer; readonly dots: Buffer } | undefined;
 }
 
-/** Adds each gradient. */
+/** Adds each gradient. All right operands have one type. */
 export type AddGradients = (gradients: readonly FactorGradient[], rows: number) => void;
 
 const KERNELS = byType("add_factor_gradients");
@@ -60,11 +68,11 @@ export function openAddGradients(launcher: Launcher): AddGradients {
   });
   const { at } = args;
 
-  function write(i: number, own: FactorGradient, rows: number): void {
+  function write(i: number, own: FactorGradient, rows: number, type: KernelType): void {
     const { gradient, left, right, stride, e, scale, rank, cols, dots } = own;
     args.pointer(at.gradient, i, target(gradient, rank * cols));
     args.pointer(at.left, i, floats(left, rows * rank));
-    args.pointer(at.right, i, elements(right, storedLength(rows, cols, stride), typeOf(right)));
+    args.pointer(at.right, i, elements(right, storedLength(rows, cols, stride), type));
     args.int(at.stride, i, stride);
     args.pointer(at.e, i, optionalFloats(e, rank));
     args.float(at.scale, i, scale);
@@ -81,11 +89,12 @@ export function openAddGradients(launcher: Launcher): AddGradients {
     const parts = blocksOf(rows, partRows);
     for (let first = 0; first < gradients.length; first += GROUP) {
       const count = Math.min(GROUP, gradients.length - first);
+      const type = typeOf(gradients[first]!.right);
       let tiles = 0;
       args.begin(count);
       for (let i = 0; i < count; i++) {
         const own = gradients[first + i]!;
-        write(i, own, rows);
+        write(i, own, rows, type);
         tiles += tilesOf(own);
         args.int(at.tiles, i, tiles);
       }
@@ -95,8 +104,7 @@ export function openAddGradients(launcher: Launcher): AddGradients {
       const scratch = summed ? launcher.scratch(tiles * parts * PART_FLOATS) : undefined;
       args.pointer(at.scratch, 0, scratch);
       args.pointer(at.counters, 0, summed ? launcher.counters(tiles) : undefined);
-      const kernel = KERNELS[typeOf(gradients[first]!.right)];
-      launcher.launch(kernel, [tiles, parts], TILED_BLOCK, 0, args);
+      launcher.launch(KERNELS[type], [tiles, parts], TILED_BLOCK, 0, args);
     }
   };
 }

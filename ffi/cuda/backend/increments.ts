@@ -2,7 +2,14 @@ import type { Buffer } from "../../../core/backend.ts";
 import type { ActivationKind, Dropout } from "../../../core/kernels/elementwise.ts";
 import type { LowRankProduct } from "../../../core/kernels/matrix.ts";
 import { GroupedArguments } from "../arguments.ts";
-import { floats, optionalFloats, optionalTarget, target, typeOf } from "../buffer.ts";
+import {
+  floats,
+  type KernelType,
+  optionalFloats,
+  optionalTarget,
+  target,
+  typeOf,
+} from "../buffer.ts";
 import { blocksOf, GROUP, type Launcher } from "../launcher.ts";
 import { EACH_DROPOUT, writeDropout } from "./dropout.ts";
 import { ACTIVATIONS } from "./elementwise.ts";
@@ -33,13 +40,13 @@ interface IncrementsShape {
 
 /** Adds increments. */
 export interface AddIncrements {
-  /** Adds to each target the increment of the same index. */
+  /** Adds to each target, all of one type, the increment of the same index. */
   toEach(
     targets: readonly IncrementTarget[],
     increments: readonly GroupedIncrement[],
     shape: IncrementsShape,
   ): void;
-  /** Adds all increments to one target, each with its dropout. */
+  /** Adds all increments to one target, each with its dropout. At most 8 if it has a bias. */
   toOne(
     target: IncrementTarget,
     increments: readonly GroupedIncrement[],
@@ -73,10 +80,10 @@ type Arguments = GroupedArguments<keyof typeof PARAMETERS>;
 export function openAddIncrements(launcher: Launcher): AddIncrements {
   const [ofEach, ofOne] = [new GroupedArguments(PARAMETERS), new GroupedArguments(PARAMETERS)];
 
-  /** Adds `count` increments to each of `targets` targets like y, of up to `cols` columns. */
+  /** Adds `count` increments to each of `targets` targets of a type, of up to `cols` columns. */
   function launch(
     args: Arguments,
-    y: Buffer,
+    type: KernelType,
     { targets, cols, count }: { targets: number; cols: number; count: number },
     { rows, transposed }: IncrementsShape,
   ): void {
@@ -84,42 +91,49 @@ export function openAddIncrements(launcher: Launcher): AddIncrements {
     args.int(args.at.count, 0, count);
     args.int(args.at.transposed, 0, Number(transposed));
     const grid = [blocksOf(cols, COLUMNS), blocksOf(rows, ROWS), targets] as const;
-    launcher.launch(KERNELS[typeOf(y)], grid, TILED_BLOCK, 0, args);
+    launcher.launch(KERNELS[type], grid, TILED_BLOCK, 0, args);
   }
 
   return {
     toEach(targets, increments, shape) {
       for (let first = 0; first < targets.length; first += GROUP) {
         const count = Math.min(GROUP, targets.length - first);
+        const type = typeOf(targets[first]!.y);
         let cols = 0;
         ofEach.begin(count);
         for (let i = 0; i < count; i++) {
           const to = targets[first + i]!;
-          writeTarget(ofEach, i, to, shape.rows);
+          writeTarget(ofEach, i, to, shape.rows, type);
           writeIncrement(ofEach, i, increments[first + i]!, shape.rows, to.cols);
           cols = Math.max(cols, to.cols);
         }
-        launch(ofEach, targets[first]!.y, { targets: count, cols, count: 1 }, shape);
+        launch(ofEach, type, { targets: count, cols, count: 1 }, shape);
       }
     },
 
     toOne(to, increments, shape) {
+      const type = typeOf(to.y);
       for (let first = 0; first < increments.length; first += GROUP) {
         const count = Math.min(GROUP, increments.length - first);
         ofOne.begin(count);
-        writeTarget(ofOne, 0, to, shape.rows);
+        writeTarget(ofOne, 0, to, shape.rows, type);
         for (let i = 0; i < count; i++)
           writeIncrement(ofOne, i, increments[first + i]!, shape.rows, to.cols);
-        launch(ofOne, to.y, { targets: 1, cols: to.cols, count }, shape);
+        launch(ofOne, type, { targets: 1, cols: to.cols, count }, shape);
       }
     },
   };
 }
 
-function writeTarget(args: Arguments, i: number, to: IncrementTarget, rows: number): void {
+function writeTarget(
+  args: Arguments,
+  i: number,
+  to: IncrementTarget,
+  rows: number,
+  type: KernelType,
+): void {
   const { at } = args;
   const { y, cols, stride, bias, activated } = to;
-  const type = typeOf(y);
   args.pointer(at.y, i, target(y, storedLength(rows, cols, stride), type));
   args.int(at.cols, i, cols);
   args.int(at.stride, i, stride);

@@ -1,7 +1,7 @@
 import type { Buffer } from "../../../core/backend.ts";
 import type { Dropout } from "../../../core/kernels/elementwise.ts";
 import { GroupedArguments } from "../arguments.ts";
-import { elements, floats, target, typeOf } from "../buffer.ts";
+import { elements, floats, type KernelType, target, typeOf } from "../buffer.ts";
 import { blocksOf, GROUP, type Launcher } from "../launcher.ts";
 import { EACH_DROPOUT, writeDropout } from "./dropout.ts";
 import { byType } from "./launches.ts";
@@ -21,7 +21,7 @@ export interface Projection {
   readonly dropout: Dropout | undefined;
 }
 
-/** Sets h of each product. */
+/** Sets h of each product. All x have one type. */
 export type Project = (
   products: readonly Projection[],
   rows: number,
@@ -46,10 +46,10 @@ export function openProject(launcher: Launcher): Project {
   });
   const { at } = args;
 
-  function write(i: number, product: Projection, rows: number): void {
+  function write(i: number, product: Projection, rows: number, type: KernelType): void {
     const { h, x, cols, stride, factor, rank, dropout } = product;
     args.pointer(at.h, i, target(h, rows * rank));
-    args.pointer(at.x, i, elements(x, storedLength(rows, cols, stride), typeOf(x)));
+    args.pointer(at.x, i, elements(x, storedLength(rows, cols, stride), type));
     args.int(at.stride, i, stride);
     args.pointer(at.factor, i, floats(factor, rank * cols));
     args.int(at.cols, i, cols);
@@ -60,18 +60,18 @@ export function openProject(launcher: Launcher): Project {
   return (products, rows, transposed) => {
     for (let first = 0; first < products.length; first += GROUP) {
       const count = Math.min(GROUP, products.length - first);
+      const type = typeOf(products[first]!.x);
       let ranks = 0;
       args.begin(count);
       for (let i = 0; i < count; i++) {
         const product = products[first + i]!;
-        write(i, product, rows);
+        write(i, product, rows, type);
         ranks = Math.max(ranks, product.rank);
       }
       args.int(at.transposed, 0, Number(transposed));
       args.int(at.rows, 0, rows);
-      const kernel = KERNELS[typeOf(products[first]!.x)];
       const grid = [blocksOf(rows, ROWS), blocksOf(ranks, RANKS), count] as const;
-      launcher.launch(kernel, grid, TILED_BLOCK, 0, args);
+      launcher.launch(KERNELS[type], grid, TILED_BLOCK, 0, args);
     }
   };
 }
