@@ -80,23 +80,17 @@ export function startFrom(layers: readonly StartingLayer[]): Start {
     about: "the values of an adapter",
     needsE: false,
     values({ adapters, seed, decompose }: StartContext): StartValues {
-      const pairs = adapters.map((adapter) => {
+      const pairs = adapters.map((adapter): Pair => {
         const layer = byPath.get(adapter.path);
         if (layer === undefined) throw new Error(`internal: ${adapter.path} has no layer`);
         return { adapter, layer };
       });
-      const converted = pairs.filter(({ adapter, layer }) => needsSvd(adapter, layer));
       const svdOf = svdsOfProducts(
-        converted.map(({ layer }) => layer),
-        factorsOf,
+        pairs.filter(({ adapter, layer }) => adapter.e !== undefined && !("E" in layer.source)),
+        ({ layer }) => factorsOf(layer),
         decompose,
       );
-      const values = pairs.map(({ adapter, layer }) => {
-        const triplets = needsSvd(adapter, layer)
-          ? svdTriplets(layer, svdOf(layer))
-          : storedTriplets(layer);
-        return valuesOf(adapter, triplets, seed);
-      });
+      const values = pairs.map((pair) => valuesOf(pair.adapter, tripletsOf(pair, svdOf), seed));
       return new Map(values.flatMap((each) => [...each]));
     },
   };
@@ -125,6 +119,12 @@ export function checkLayers(
 }
 
 // --- internal ---
+
+/** An adapter of the run, and the layer that it gets the values of. */
+interface Pair {
+  readonly adapter: Adapter;
+  readonly layer: StartingLayer;
+}
 
 /** The values of a layer's triplets: A's rows, E, and B's columns. */
 interface Triplets {
@@ -157,9 +157,6 @@ function valuesOf(adapter: Adapter, triplets: Triplets, seed: number): StartValu
   return e ? values.set(e, diagonal) : values;
 }
 
-/** Whether a layer's triplets are the SVD of the increment of a LoRA. */
-const needsSvd = ({ e }: Adapter, { source }: StartingLayer) => e !== undefined && !("E" in source);
-
 function factorsOf({ path, source }: StartingLayer): Factors {
   const matrix = (
     { shape: [rows = 0, cols = 0] }: LoraModule["A"],
@@ -175,20 +172,19 @@ function factorsOf({ path, source }: StartingLayer): Factors {
   };
 }
 
-function storedTriplets(layer: StartingLayer): Triplets {
-  const { path, source, slots } = layer;
-  const { a, b } = factorsOf(layer);
+/** The triplets of an adapter; those of a LoRA that gets an E are the SVD of its increment. */
+function tripletsOf(pair: Pair, svdOf: (pair: Pair) => Svd): Triplets {
+  const { path, source, slots, scale } = pair.layer;
   if ("E" in source) {
     const kept = [...source.mask.keys()].filter((t) => source.mask[t]);
     const places = slots === undefined ? kept : [...kept.keys()];
-    return { a, b, e: toFloat64(source.E, `${path}.lora_E`), places };
+    return { ...factorsOf(pair.layer), e: toFloat64(source.E, `${path}.lora_E`), places };
   }
-  return { a, b, e: undefined, places: [...Array(a.rows).keys()] };
-}
-
-/** alpha / r * B A = scale * U diag(E) V. */
-function svdTriplets({ source, scale }: StartingLayer, { u, s, v }: Svd): Triplets {
-  const alpha = "alpha" in source ? source.alpha : 0;
-  const factor = alpha / (source.A.shape[0] ?? 0) / scale;
+  const rank = source.A.shape[0] ?? 0;
+  if (pair.adapter.e === undefined)
+    return { ...factorsOf(pair.layer), e: undefined, places: [...Array(rank).keys()] };
+  // alpha / r * B A = scale * U diag(E) V.
+  const { u, s, v } = svdOf(pair);
+  const factor = source.alpha / rank / scale;
   return { a: v, b: u, e: s.map((value) => value * factor), places: [...s.keys()] };
 }
