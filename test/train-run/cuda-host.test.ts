@@ -79,6 +79,7 @@ test.skipIf(reason !== undefined || !hasCompiler)(
   "doctor, plan and bench know the device: its libraries, its memory, its steps",
   async () => {
     const libraries = await emulatedLibraries(path("libraries"));
+    controlEmulator(libraries.ADALORA_CUDA_DRIVER).set("memory", 2 ** 30); // other files change it
     const doctor = await run(["doctor", "--json"], libraries);
     const findings: Finding[] = JSON.parse(doctor.stdout).findings;
     const from = findings.findIndex(({ what }) => what === "CUDA device");
