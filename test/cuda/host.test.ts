@@ -132,14 +132,14 @@ function checkHost({ driver, images }: Emulator) {
 
   test("a kernel asks for more than 48 KiB of shared memory, once, where it needs it", async () => {
     const backend = await open();
-    const asked = (name: string) => {
+    const requested = (name: string) => {
       runOn(backend, cases.find((one) => one.name === name)!.run);
       return control.report().calls["cuFuncSetAttribute"] ?? 0;
     };
-    expect(asked("attention wide heads, dropout")).toBe(0);
-    expect(asked("attention widest heads, grouped")).toBe(1); // of 200 columns: 67 KB
-    expect(asked("attention widest heads, grouped, logSumExp not kept")).toBe(1);
-    expect(asked("attention wide heads, dropout")).toBe(1);
+    expect(requested("attention wide heads, dropout")).toBe(0);
+    expect(requested("attention widest heads, grouped")).toBe(1); // of 200 columns: 67 KB
+    expect(requested("attention widest heads, grouped, logSumExp not kept")).toBe(1);
+    expect(requested("attention wide heads, dropout")).toBe(1);
     backend.close();
   });
 
