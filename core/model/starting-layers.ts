@@ -1,6 +1,7 @@
 import type { Svd } from "../jacobi-svd.ts";
 import { type Factors, svdsOfProducts } from "../adalora/low-rank-svd.ts";
 import type { Matrix } from "../matrix.ts";
+import { matrixOf } from "./export/increment.ts";
 import type { Start, StartContext, StartValues } from "../adalora/start.ts";
 import { paperValues } from "../adalora/starts/paper.ts";
 import { isOneOf, type Method, svdMethods } from "../config/method.ts";
@@ -157,20 +158,10 @@ function valuesOf(adapter: Adapter, triplets: Triplets, seed: number): StartValu
   return e ? values.set(e, diagonal) : values;
 }
 
-function factorsOf({ path, source }: StartingLayer): Factors {
-  const matrix = (
-    { shape: [rows = 0, cols = 0] }: LoraModule["A"],
-    values: Float64Array,
-  ): Matrix => ({
-    rows,
-    cols,
-    values,
-  });
-  return {
-    a: matrix(source.A, toFloat64(source.A, `${path}.lora_A`)),
-    b: matrix(source.B, toFloat64(source.B, `${path}.lora_B`)),
-  };
-}
+const factorsOf = ({ path, source }: StartingLayer): Factors => ({
+  a: matrixOf(source.A, `${path}.lora_A`),
+  b: matrixOf(source.B, `${path}.lora_B`),
+});
 
 /** The triplets of an adapter; those of a LoRA that gets an E are the SVD of its increment. */
 function tripletsOf(pair: Pair, svdOf: (pair: Pair) => Svd): Triplets {

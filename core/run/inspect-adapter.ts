@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { coreOf, type Factors } from "../adalora/low-rank-svd.ts";
+import { coreOf } from "../adalora/low-rank-svd.ts";
 import { type Decompose, decomposeOnCpu } from "../jacobi-svd.ts";
 import { orthogonalityResidual, transposed } from "../matrix.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
@@ -14,7 +14,7 @@ import {
   isStoredDtype,
   type StoredTensor,
 } from "../io/stored-tensor.ts";
-import { type Increment, incrementOf, scaledA } from "../model/export/increment.ts";
+import { factorsOf, type Increment, incrementOf } from "../model/export/increment.ts";
 import { matchWeights } from "../model/load-weights.ts";
 import type { BaseModel, ExportSource } from "./export/source.ts";
 import { runFiles } from "./run-folder.ts";
@@ -94,8 +94,6 @@ export function inspectAdapter(
 
 /** Orders layer 2 before layer 10. */
 const natural = new Intl.Collator("en", { numeric: true });
-
-const factorsOf = (increment: Increment): Factors => ({ b: increment.b, a: scaledA(increment) });
 
 /** `s`: the singular values of B diag(E) A. */
 function inspectModule(

@@ -3,7 +3,7 @@ import type { Decompose, Svd } from "../../jacobi-svd.ts";
 import { orthogonalityResidual, transposed } from "../../matrix.ts";
 import type { AdaLoraModule, LoraModule, PeftAdapter } from "../../io/peft-adapter.ts";
 import { float32Tensor } from "../../io/stored-tensor.ts";
-import { type Increment, incrementOf, scaledA, tensorOf } from "./increment.ts";
+import { factorsOf, type Increment, incrementOf, scaledA, tensorOf } from "./increment.ts";
 
 /**
  * The adapter with each increment as its exact singular value decomposition: B and A orthonormal
@@ -41,10 +41,7 @@ function svdsOf<M extends AdaLoraModule | LoraModule>(
   });
   const svdOf = svdsOfProducts(
     changed,
-    (module) => {
-      const increment = incrementOf(adapter, module);
-      return { b: increment.b, a: scaledA(increment) };
-    },
+    (module) => factorsOf(incrementOf(adapter, module)),
     decompose,
   );
   const isChanged = new Set(changed);

@@ -1,3 +1,4 @@
+import type { Factors } from "../../adalora/low-rank-svd.ts";
 import { type Matrix, product } from "../../matrix.ts";
 import { toFloat64 } from "../../io/float-conversion.ts";
 import type { AdaLoraModule, LoraModule, PeftAdapter } from "../../io/peft-adapter.ts";
@@ -37,6 +38,12 @@ export function scaledA({ a, e }: Pick<Increment, "a" | "e">): Matrix {
   return { ...a, values };
 }
 
+/** B and diag(E) A, whose product is the increment without its scale. */
+export const factorsOf = (increment: Increment): Factors => ({
+  b: increment.b,
+  a: scaledA(increment),
+});
+
 /** The increment's outputs for inputs x [n, in]: [n, out]. */
 export function applyIncrement(increment: Increment, x: Matrix): Matrix {
   const { scale, b, rank } = increment;
@@ -56,10 +63,10 @@ export function applyIncrement(increment: Increment, x: Matrix): Matrix {
   return product({ rows: x.rows, cols: rank, values: inner }, bT);
 }
 
-/** A stored tensor of two dimensions in f64. */
-export function matrixOf(tensor: StoredTensor): Matrix {
+/** A stored tensor of two dimensions in f64. `where`: its name, for an error. */
+export function matrixOf(tensor: StoredTensor, where?: string): Matrix {
   const [rows = 0, cols = 0] = tensor.shape;
-  return { rows, cols, values: toFloat64(tensor) };
+  return { rows, cols, values: toFloat64(tensor, where) };
 }
 
 /** A matrix as a stored tensor in f32. */
