@@ -1,7 +1,8 @@
-import { type FFIFunction, ptr } from "bun:ffi";
+import { type FFIFunction, type Pointer, ptr } from "bun:ffi";
 import { errors } from "../../core/errors.ts";
 import { openLibrary } from "../load.ts";
 import { NVRTC_STATUSES } from "./abi.ts";
+import { whileOpen } from "./close-all.ts";
 import { out, outAddress, outHandle, outInt } from "./driver.ts";
 
 const [P, I] = ["ptr", "i32"] as const;
@@ -73,11 +74,27 @@ export function openNvrtc(candidates: readonly string[]): Nvrtc {
 
   type Size = "nvrtcGetProgramLogSize" | "nvrtcGetCUBINSize" | "nvrtcGetPTXSize";
   type Get = "nvrtcGetProgramLog" | "nvrtcGetCUBIN" | "nvrtcGetPTX";
-  function read(program: ReturnType<typeof outHandle>, size: Size, get: Get): Uint8Array {
+  function read(program: Pointer, size: Size, get: Get): Uint8Array {
     check(symbols[size](program, out), size);
     const bytes = new Uint8Array(new ArrayBuffer(outAddress()));
     check(symbols[get](program, bytes), get);
     return bytes;
+  }
+
+  /** The log of a compilation that ended with `compiled`, whose error counts above the log's. */
+  function readLog(program: Pointer, compiled: number): string {
+    try {
+      return textOf(read(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog"));
+    } catch (error) {
+      if (compiled === 0) throw error;
+      return "";
+    }
+  }
+
+  function destroy(program: Pointer) {
+    const handle = new BigUint64Array(new ArrayBuffer(8));
+    handle[0] = BigInt(program);
+    check(symbols.nvrtcDestroyProgram(handle), "nvrtcDestroyProgram");
   }
 
   return {
@@ -102,17 +119,17 @@ export function openNvrtc(candidates: readonly string[]): Nvrtc {
       );
       check(made, "nvrtcCreateProgram");
       const program = outHandle();
-      const compiled = symbols.nvrtcCompileProgram(program, given.length, flags.list);
-      const log = textOf(read(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog"));
-      check(compiled, `nvrtcCompileProgram ${name} for ${architecture}`, log);
-      const image =
-        kind === "cubin"
-          ? read(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
-          : read(program, "nvrtcGetPTXSize", "nvrtcGetPTX");
-      const handle = new BigUint64Array(new ArrayBuffer(8));
-      handle[0] = BigInt(program);
-      check(symbols.nvrtcDestroyProgram(handle), "nvrtcDestroyProgram");
-      return { image, log };
+      return whileOpen((onOpen) => {
+        onOpen(() => destroy(program));
+        const compiled = symbols.nvrtcCompileProgram(program, given.length, flags.list);
+        const log = readLog(program, compiled);
+        check(compiled, `nvrtcCompileProgram ${name} for ${architecture}`, log);
+        const image =
+          kind === "cubin"
+            ? read(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
+            : read(program, "nvrtcGetPTXSize", "nvrtcGetPTX");
+        return { image, log };
+      });
     },
   };
 }
