@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { dlopen } from "bun:ffi";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleWorker } from "../../ffi/cuda/bundle-worker.ts";
@@ -64,6 +64,19 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
     const [image] = await compile(86, sources[1]!);
     expect(words(image!.image)).toBe("b.cu --gpu-architecture=sm_80");
     expect(counts().compiled).toBe(before + 3);
+  });
+
+  test("and what no start has used for long is removed then, no sooner", async () => {
+    const { path } = fakeNvrtc();
+    const old = join(folder, `old-${"0".repeat(32)}`);
+    writeFileSync(old, "");
+    utimesSync(old, 0, 0);
+    const kept = readdirSync(folder).length;
+    const compile = (one: Source) => compiledImages([path], 86, { sources: [one], folder });
+    await compile(sources[0]!);
+    expect(readdirSync(folder)).toHaveLength(kept);
+    await compile(source("a", "of a new version"));
+    expect([existsSync(old), readdirSync(folder).length]).toEqual([false, kept]);
   });
 
   test("until one fails, whose log is the error", async () => {
