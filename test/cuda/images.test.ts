@@ -1,6 +1,14 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { dlopen } from "bun:ffi";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleWorker } from "../../ffi/cuda/bundle-worker.ts";
