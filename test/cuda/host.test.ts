@@ -1,8 +1,12 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createCudaBackend } from "../../ffi/cuda/backend.ts";
 import { buildEmulator, type Emulator } from "../../ffi/cuda/emulator/build.ts";
 import { controlEmulator, type EmulatorSettings } from "../../ffi/cuda/emulator/control.ts";
 import { claimThread } from "../../ffi/cuda/context.ts";
+import { openDriver } from "../../ffi/cuda/driver.ts";
 import { openSystemDriver } from "../../ffi/cuda/open.ts";
 import { driverProblem } from "../../scripts/setup/cuda.ts";
 import { AdaloraError, errors } from "../../core/errors.ts";
@@ -113,6 +117,28 @@ function checkHost({ driver, images }: Emulator) {
       );
       expect(() => openSystemDriver(env("/proc/version"))).toThrow("/proc/version: ");
     });
+  });
+
+  test("the toolkit's stub of the driver is passed over", () => {
+    const root = mkdtempSync(join(tmpdir(), "adalora driver "));
+    const dirs = ["stubs", "real"].map((name) => join(root, name));
+    try {
+      for (const dir of dirs) {
+        mkdirSync(dir);
+        symlinkSync(driver, join(dir, "libcuda.so.1"));
+      }
+      control.reset();
+      control.fail("cuGetErrorName", 1, 34);
+      const { path } = openSystemDriver({ LD_LIBRARY_PATH: dirs.join(":") }).driver;
+      expect(path).toBe(join(root, "real/libcuda.so.1"));
+      control.reset();
+      control.fail("cuGetErrorName", 1, 34);
+      expect(() => openDriver([driver])).toThrow(
+        `cannot load NVIDIA's driver\n  ${driver}: the toolkit's stub, not NVIDIA's driver`,
+      );
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 
   test("a thread is free for another device once the first is closed", () => {
