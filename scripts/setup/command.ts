@@ -1,9 +1,14 @@
+import { atExit } from "./at-exit.ts";
+
 /** The failure of a program that is not installed. */
 export const NO_COMMAND = "command not found";
 
 const LIMIT_MS = 100_000;
 
-/** Runs a command silently, at most `limit` milliseconds; returns its last error if it fails. */
+/**
+ * Runs a command silently, at most `limit` milliseconds; returns its last error if it fails. Its
+ * whole process group is killed where it takes longer, or this process ends before it.
+ */
 export async function runSilently(
   command: readonly string[],
   cwd: string,
@@ -16,13 +21,33 @@ export async function runSilently(
       cwd,
       env,
       stdio: ["ignore", "ignore", "pipe"],
-      timeout: limit,
+      detached: true, // a group of its own
     });
   } catch {
     return NO_COMMAND;
   }
-  const lines = (await new Response(child.stderr).text()).trim().split("\n");
-  if ((await child.exited) === 0) return undefined;
-  if (child.signalCode !== null) return `timed out after ${limit / 1000} s`;
-  return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "";
+  let isLate = false;
+  const forget = atExit(() => killGroup(child.pid));
+  const timer = setTimeout(() => {
+    isLate = true;
+    killGroup(child.pid);
+  }, limit);
+  try {
+    const lines = (await new Response(child.stderr).text()).trim().split("\n");
+    if ((await child.exited) === 0) return undefined;
+    if (isLate) return `timed out after ${limit / 1000} s`;
+    if (child.signalCode !== null) return `ended by ${child.signalCode}`;
+    return lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? "";
+  } finally {
+    clearTimeout(timer);
+    forget();
+  }
+}
+
+function killGroup(pid: number) {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // all of it has ended
+  }
 }

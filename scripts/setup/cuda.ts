@@ -1,10 +1,11 @@
 import { existsSync, statSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedCuda } from "../../ffi/cuda/libraries.ts";
 import { nativeDir } from "../../ffi/paths.ts";
 import { moveIntoPlace } from "./move-into-place.ts";
+import { inScratchFolder } from "./scratch-folder.ts";
 import { fetchWheels, unpackWheel, type Wheel, wheelsIn } from "./wheels.ts";
 
 /** A library of a wheel, with its size. */
@@ -83,8 +84,7 @@ export async function fetchNvrtc(folder = fetchedNvrtc(), env = process.env): Pr
 async function fetchAll(wheels: readonly CudaWheel[], folder: string, env: NodeJS.ProcessEnv) {
   if (isComplete(wheels, folder)) return;
   await mkdir(dirname(folder), { recursive: true });
-  const scratch = await mkdtemp(join(dirname(folder), "tmp."));
-  try {
+  await inScratchFolder(dirname(folder), async (scratch) => {
     await fetchWheels(wheels, scratch, env, {
       noFetcher: `apt-get install python3-pip, or install CUDA 12 or 13, then: ${COMMAND}`,
       failed: `check the network, then: ${COMMAND}`,
@@ -102,9 +102,7 @@ async function fetchAll(wheels: readonly CudaWheel[], folder: string, env: NodeJ
         await rename(path, join(whole, library));
       }
     moveIntoPlace(whole, folder, () => isComplete(wheels, folder));
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  });
 }
 
 async function unpackOne(file: string, to: string, env: NodeJS.ProcessEnv) {

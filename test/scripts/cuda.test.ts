@@ -1,15 +1,18 @@
 import { afterAll, expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runSilently } from "../../scripts/setup/command.ts";
 import { fetchCuda, fetchNvrtc, isCudaFetched, WHEELS } from "../../scripts/setup/cuda.ts";
 
 const root = mkdtempSync(join(tmpdir(), "adalora-cuda-"));
@@ -70,4 +73,48 @@ test("NVRTC alone goes into a folder of its own", async () => {
   expect(await Bun.file(requirements).text()).toBe(
     `${own.name}==${own.version} --hash=sha256:${own.sha256}\n`,
   );
+});
+
+/** Whether a process runs: one that has ended may still be a zombie. */
+function isRunning(pid: string): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** A shell script that starts a process, writes its id to a file, and takes long itself. */
+const longScript = (file: string) =>
+  `/bin/sleep 30 & echo $! >"${file}.part"; /bin/mv "${file}.part" "${file}"; /bin/sleep 30`;
+
+async function expectEnded(file: string) {
+  const pid = readFileSync(file, "utf8").trim();
+  for (let i = 0; isRunning(pid) && i < 500; i++) await Bun.sleep(10);
+  expect([pid, isRunning(pid)]).toEqual([expect.stringMatching(/^\d+$/), false]);
+}
+
+test("a fetch that a signal ends leaves neither a process nor a file", async () => {
+  const [native, file] = [join(root, "ended"), join(root, "ended.pid")];
+  mkdirSync(native);
+  const env = JSON.stringify(uv("ended", longScript(file)));
+  const module = join(import.meta.dir, "../../scripts/setup/cuda.ts");
+  const program = `import { fetchNvrtc } from ${JSON.stringify(module)};
+    await fetchNvrtc(${JSON.stringify(join(native, "nvrtc"))}, ${env});`;
+  const child = Bun.spawn([process.execPath, "-e", program]);
+  while (!existsSync(file)) await Bun.sleep(5);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(143);
+  expect(readdirSync(native)).toEqual([]);
+  await expectEnded(file);
+});
+
+test("a command that takes too long is ended with its children", async () => {
+  const file = join(root, "late.pid");
+  const started = performance.now();
+  const failure = await runSilently(["sh", "-c", longScript(file)], root, process.env, 1000);
+  expect(failure).toBe("timed out after 1 s");
+  expect(performance.now() - started).toBeLessThan(20_000);
+  await expectEnded(file);
+  expect(await runSilently(["sh", "-c", "kill -9 $$"], root)).toBe("ended by SIGKILL");
 });
