@@ -25,6 +25,7 @@ import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
 import type { RunSpec, Task } from "../tasks/task.ts";
 import { type HeldOut, readHeldOut } from "./held-out.ts";
+import { runErrors } from "./run-errors.ts";
 import { runFiles } from "./run-folder.ts";
 import { type AdapterFiles, openAdapter } from "./open-adapter.ts";
 import { runOf, type Which } from "./run-of.ts";
@@ -209,13 +210,13 @@ export async function modelFolder(
     const dir = await sources.model(name);
     if (!readSavedConfig(dir)) {
       // With an adapter, --which chooses among the adapters.
-      if (which === "best" && !adapter) throw errors.noChoice(dir, runOf(dir));
+      if (which === "best" && !adapter) throw runErrors.noChoice(dir, runOf(dir));
       return dir;
     }
     const model = join(dir, which === "best" ? runFiles.bestModel : runFiles.model);
     const other = join(dir, which === "best" ? runFiles.model : runFiles.bestModel);
     if (!existsSync(model) && existsSync(other))
-      throw errors.otherWeightsOnly(dir, which, which === "best" ? "last" : "best");
+      throw runErrors.otherWeightsOnly(dir, which, which === "best" ? "last" : "best");
     if (existsSync(model) || !existsSync(join(dir, runFiles.adapter))) return model;
     throw errors.file(dir, "holds an adapter, not a full model", `use --adapter ${name}`);
   }
@@ -230,7 +231,7 @@ export async function modelFolder(
   try {
     return await sources.model(base);
   } catch (error) {
-    throw error instanceof AdaloraError ? errors.baseModel(adapter.dir, error) : error;
+    throw error instanceof AdaloraError ? runErrors.baseModel(adapter.dir, error) : error;
   }
 }
 
@@ -268,6 +269,6 @@ function matchTrained(
   const weights = matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir, given);
   const untrained = weights.newlyInitialized.map(({ name }) => name);
   if (untrained.length > 0)
-    throw errors.untrained(dir, untrained, { hasAdapter: adapter !== undefined, trainedFor });
+    throw runErrors.untrained(dir, untrained, { hasAdapter: adapter !== undefined, trainedFor });
   return weights;
 }

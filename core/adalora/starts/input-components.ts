@@ -1,9 +1,9 @@
 import type { Backend } from "../../backend.ts";
-import { errors } from "../../errors.ts";
 import type { Adapter } from "../../nn/adapter.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { StartBatch, StartContext } from "../start.ts";
 import { IncrementalSvd } from "./incremental-svd.ts";
+import { startErrors } from "./start-errors.ts";
 
 /** Principal components of an activation that one or several layers read. */
 export interface InputComponents {
@@ -93,7 +93,7 @@ function fitBatch(
     if (shared || input.converged) return;
     const count = Math.min(rows, tokens);
     const values = rowsOf(backend, x, count * features);
-    if (!allFinite(values)) throw errors.inputNotFinite(path, batchNumber);
+    if (!allFinite(values)) throw startErrors.inputNotFinite(path, batchNumber);
     input.fit(values, count);
   });
 }
@@ -112,7 +112,7 @@ function allFinite(values: ArrayLike<number>): boolean {
 function checkFitted({ adapters }: StartContext, inputs: ReadonlyMap<string, Input>): void {
   for (const { path, rank } of adapters) {
     const { fitted = 0, maxRows = 0 } = inputs.get(path) ?? {};
-    if (fitted === 0) throw errors.batchBelowRank(path, rank, maxRows);
+    if (fitted === 0) throw startErrors.batchBelowRank(path, rank, maxRows);
   }
 }
 
