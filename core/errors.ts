@@ -1,4 +1,4 @@
-import { cutText, excerpt, shownShape as shown } from "./excerpt.ts";
+import { cutText, excerpt, firstOf, shownShape as shown } from "./excerpt.ts";
 
 interface ErrorOptions {
   readonly hint?: string | undefined;
@@ -95,10 +95,9 @@ export const errors = {
     rows: readonly string[],
     count: number,
   ) {
-    const some = rows.slice(0, 8).join(", ") + (rows.length > 8 ? ", …" : "");
     return new AdaloraError(
       "E_NOT_FINITE",
-      `${split}: ${what} must be finite: got NaN or Infinity in ${rows.length} of ${count} rows, counted from 0: ${some}`,
+      `${split}: ${what} must be finite: got NaN or Infinity in ${rows.length} of ${count} rows, counted from 0: ${firstOf(rows, 8)}`,
       {
         hint: "all rows: the weights of the model or its adapter contain NaN or overflow; some rows: inspect their texts",
       },

@@ -1,5 +1,5 @@
 import { AdaloraError } from "../errors.ts";
-import { cutText, shownShape as shown } from "../excerpt.ts";
+import { cutText, firstOf, shownShape as shown } from "../excerpt.ts";
 
 /** Why a model cannot be opened, its weights read, or its layers adapted. */
 export const modelErrors = {
@@ -25,25 +25,19 @@ export const modelErrors = {
   },
 
   missingWeights(where: string, names: readonly string[]) {
-    const some =
-      names
-        .slice(0, 3)
-        .map((name) => cutText(name))
-        .join(", ") + (names.length > 3 ? ", …" : "");
-    return new AdaloraError("E_WEIGHTS", `${where}: ${names.length} weights are missing: ${some}`, {
-      hint: "config.json and the weights do not describe the same model",
-    });
+    return new AdaloraError(
+      "E_WEIGHTS",
+      `${where}: ${names.length} weights are missing: ${firstOf(names, 3)}`,
+      {
+        hint: "config.json and the weights do not describe the same model",
+      },
+    );
   },
 
   unmappedWeights(where: string, plugin: string, keys: readonly string[]) {
-    const some =
-      keys
-        .slice(0, 3)
-        .map((key) => cutText(key))
-        .join(", ") + (keys.length > 3 ? ", …" : "");
     const count = keys.length === 1 ? "1 key is" : `${keys.length} keys are`;
     const rule = `neither mapped nor ignored by plugin "${plugin}"`;
-    return new AdaloraError("E_WEIGHTS", `${where}: ${count} ${rule}: ${some}`, {
+    return new AdaloraError("E_WEIGHTS", `${where}: ${count} ${rule}: ${firstOf(keys, 3)}`, {
       hint: "config.json and the weights do not describe the same model; adalora plugin check says what a plugin of your own lacks",
     });
   },
@@ -71,9 +65,8 @@ export const modelErrors = {
   /** A family's pattern that selects nothing in this model; `paths`: its linear layers. */
   emptyPattern(plugin: string, short: string, pattern: RegExp, paths: readonly string[]) {
     const rule = `adapters.modules "${short}" matches no linear layer of this model`;
-    const some = paths.slice(0, 4).join(", ") + (paths.length > 4 ? ", …" : "");
     return new AdaloraError("E_MODULES", `plugin "${plugin}": ${rule}: got ${String(pattern)}`, {
-      hint: `its ${paths.length} linear layers: ${some}`,
+      hint: `its ${paths.length} linear layers: ${firstOf(paths, 4)}`,
     });
   },
 

@@ -16,7 +16,7 @@ import { createWarnings } from "../data/warnings.ts";
 import { AdaloraError } from "../errors.ts";
 import { isJsonObject } from "../io/json-file.ts";
 import { readRegular } from "../io/regular-file.ts";
-import type { TaskOptions } from "./task-options.ts";
+import { columnOptions, type TaskOptions } from "./task-options.ts";
 
 /** A task, and what in the data shows it: `the columns "text" and "label"`. */
 export interface InferredTask {
@@ -201,13 +201,7 @@ const columnsText = (names: readonly string[]) =>
     .map((name) => quoted([name]))
     .join(", ")} and ${quoted(names.slice(-1))}`;
 
-/** The given columns and delimiter, without nulls. */
-function readOptions({ textColumn, pairColumn, delimiter, observer, ...others }: InferenceOptions) {
-  return {
-    ...(textColumn === null ? {} : { textColumn }),
-    ...(pairColumn === null ? {} : { pairColumn }),
-    ...(others.labelColumn === null ? {} : { labelColumn: others.labelColumn }),
-    ...(delimiter === null ? {} : { delimiter }),
-    observer,
-  };
-}
+const readOptions = (options: InferenceOptions) => ({
+  ...columnOptions(options),
+  observer: options.observer,
+});

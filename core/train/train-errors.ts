@@ -1,4 +1,5 @@
 import { AdaloraError } from "../errors.ts";
+import { firstOf } from "../excerpt.ts";
 
 /** Values that are not finite, and checkpoints that cannot be resumed. */
 export const trainErrors = {
@@ -7,10 +8,9 @@ export const trainErrors = {
     rows: readonly number[],
     checkpoints: string,
   ) {
-    const some = rows.slice(0, 8).join(", ") + (rows.length > 8 ? ", …" : "");
     return new AdaloraError(
       "E_NOT_FINITE",
-      `step ${step}: the loss must be finite: got loss ${taskLoss}, gradient norm ${gradNorm} (training rows ${some})`,
+      `step ${step}: the loss must be finite: got loss ${taskLoss}, gradient norm ${gradNorm} (training rows ${firstOf(rows, 8)})`,
       {
         hint: `lower --lr, or inspect these rows; --resume continues from the last checkpoint in ${checkpoints}`,
       },

@@ -1,3 +1,4 @@
+import { isAllFinite } from "../../all-finite.ts";
 import type { Backend } from "../../backend.ts";
 import type { Adapter } from "../../nn/adapter.ts";
 import type { Tensor } from "../../tensor.ts";
@@ -93,7 +94,7 @@ function fitBatch(
     if (shared || input.converged) return;
     const count = Math.min(rows, tokens);
     const values = rowsOf(backend, x, count * features);
-    if (!allFinite(values)) throw startErrors.inputNotFinite(path, batchNumber);
+    if (!isAllFinite(values)) throw startErrors.inputNotFinite(path, batchNumber);
     input.fit(values, count);
   });
 }
@@ -101,11 +102,6 @@ function fitBatch(
 function rowsOf(backend: Backend, { buffer }: Tensor, length: number): Float32Array | Float64Array {
   const values = backend.download(buffer).subarray(0, length);
   return values instanceof Int32Array ? Float64Array.from(values) : values;
-}
-
-function allFinite(values: ArrayLike<number>): boolean {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-  return true;
 }
 
 /** Throws E_FLAG if an input has no components because all batches were smaller than the rank. */
