@@ -30,10 +30,8 @@ import { fromState, weightPairs } from "./read-back.ts";
 import { convertedBytes, probeLogits } from "./probe-logits.ts";
 import type { BaseModel, ExportSource } from "./source.ts";
 
-/** The formats that an adapter is exported to. */
-export const exportFormats = ["peft", "lora", "merged", "loralib"] as const;
 /** A format that an adapter is exported to. */
-export type ExportFormat = (typeof exportFormats)[number];
+export type ExportFormat = "peft" | "lora" | "merged" | "loralib";
 
 /** How an adapter is exported. */
 export interface ExportOptions {
