@@ -1,7 +1,7 @@
-import { errors } from "../core/errors.ts";
 import { readFinishedRun } from "../core/run/finished-run.ts";
 import type { PreparedRun } from "../core/run/prepare.ts";
 import { clearRun, seedFolder } from "../core/run/run-folder.ts";
+import { cliErrors } from "./cli-errors.ts";
 import { type Job, runJobs, threadsFor } from "./compare/run-jobs.ts";
 import type { OutOptions } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";
@@ -33,7 +33,7 @@ export async function runSeedJobs(
   const threads = threadsFor(config.threads, Math.min(parallel, seeds.length));
   const { isStopped, failures } = await runJobs(jobs, parallel, { report, stop, threads });
   if (isStopped) {
-    report.error(errors.interruptedRuns(again));
+    report.error(cliErrors.interruptedRuns(again));
     return stop.exitCode ?? 130;
   }
   const finished = jobs.filter((job) => !failures.has(job));

@@ -9,6 +9,7 @@ import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import { Stopped } from "../../core/stopped.ts";
 import { attemptWrite } from "../attempt-write.ts";
 import { checkBackend, openBackend, openDecompose } from "../backend.ts";
+import { cliErrors } from "../cli-errors.ts";
 import { defineCommand } from "../command.ts";
 import { environmentOf } from "../environment.ts";
 import { runOptions } from "../options.ts";
@@ -93,7 +94,7 @@ export const run = defineCommand({
       return await whileLocked(out, train);
     } catch (error) {
       if (!(error instanceof StoppedAtStart)) throw error;
-      report.error(errors.interrupted(0, again));
+      report.error(cliErrors.interrupted(0, again));
       return error.exitCode;
     }
   },

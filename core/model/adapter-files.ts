@@ -12,6 +12,7 @@ import { type Adapter, type AdapterOptions, adapterScale, declareAdapter } from 
 import type { Adaptable } from "../nn/linear.ts";
 import type { Parameter } from "../tensor.ts";
 import { type Factors, joinAdaLora, joinLora, splitByParts } from "./fused-adapters.ts";
+import { modelErrors } from "./model-errors.ts";
 import type { DeclaredModel } from "./open-model.ts";
 import type { StartingLayer } from "./starting-layers.ts";
 
@@ -143,7 +144,7 @@ export function applyAdapter(
     const rank = module.A.shape[0] ?? 0;
     if (rank === 0) return [];
     if (module.A.shape[1] !== linear.inFeatures) {
-      throw errors.weightShape(
+      throw modelErrors.weightShape(
         where,
         `${module.path}.lora_A`,
         [rank, linear.inFeatures],
@@ -151,7 +152,7 @@ export function applyAdapter(
       );
     }
     if (module.B.shape[0] !== linear.outFeatures) {
-      throw errors.weightShape(
+      throw modelErrors.weightShape(
         where,
         `${module.path}.lora_B`,
         [linear.outFeatures, rank],
@@ -193,7 +194,7 @@ export function savedParameters(
     }
     const expected = parameter.storedShape;
     if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
-      throw errors.weightShape(where, name, expected, tensor.shape);
+      throw modelErrors.weightShape(where, name, expected, tensor.shape);
     }
     found.set(parameter, tensor);
   }

@@ -6,6 +6,7 @@ import { errors } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
 import { readJsonObject } from "../io/json-file.ts";
 import type { SplitText } from "../tasks/task.ts";
+import { trainErrors } from "../train/train-errors.ts";
 import { runFiles } from "./run-folder.ts";
 
 /** Training rows that a run evaluates on instead. */
@@ -88,7 +89,7 @@ export function checkNoValidation(splits: readonly DataSplit[]): void {
 export function saveHeldOut(out: string, heldOut: HeldOut, resume: boolean): void {
   const saved = resume ? readHeldOut(out) : undefined;
   const json = JSON.stringify(heldOut);
-  if (saved !== undefined && JSON.stringify(saved) !== json) throw errors.otherRun(out);
+  if (saved !== undefined && JSON.stringify(saved) !== json) throw trainErrors.otherRun(out);
   writeFileAtomic(join(out, runFiles.heldOut), `${json}\n`);
 }
 

@@ -1,5 +1,6 @@
 import type { Allocator, AllocatorRule, AllocatorSettings } from "../adalora/allocator.ts";
 import { addOrthogonality, orthogonalFactors } from "../adalora/orthogonality.ts";
+import { isAllFinite } from "../all-finite.ts";
 import type { Backend, Buffer } from "../backend.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import type { Importance, OrthogonalFactor } from "../kernels/training.ts";
@@ -148,9 +149,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
 
   /** Whether all trained values are finite. Downloads them: for checkpoints and failures. */
   isFinite(): boolean {
-    const values = this.#backend.download(this.arena.values);
-    for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-    return true; // `every` takes 20 times as long
+    return isAllFinite(this.#backend.download(this.arena.values));
   }
 
   /** The triplets of each adapter that the last mask kept. */
