@@ -11,6 +11,9 @@ export interface PageParts {
   readonly counts: string;
 }
 
+/** Average final ranks. */
+export const RANKS = [4, 2, 1];
+
 /** Makes the tables of the page from runs; those in f32 are only checks. */
 export function pagePartsOf(runs: readonly RunLine[]): PageParts {
   const inBf16 = runs.filter(({ dtype }) => dtype === "bf16");
@@ -27,7 +30,6 @@ export function pagePartsOf(runs: readonly RunLine[]): PageParts {
 
 // --- internal ---
 
-const RANKS = [4, 2, 1];
 const TASKS = { sst2: "SST-2", stsb: "STS-B", cola: "CoLA", rte: "RTE" };
 
 /** Tasks of each column of differences: one by one, all, and those whose scores vary little. */
@@ -169,10 +171,10 @@ function countsOf(rows: readonly Row[]): string {
     .flatMap(({ differences }) => singleTasks(differences));
   const gains = ofFirst.filter((one) => one !== undefined && one.low > 0).length;
   const losses = ofFirst.filter((one) => one !== undefined && one.high < 0).length;
-  return [
-    `${shareOf(all)} intervals in the tables exclude 0, ${shareOf(ofOneTask)} of single tasks`,
-    `importance − uniform: ${shareOf(ofFirst)}, ${gains} gained and ${losses} lost`,
-  ].join("; ");
+  return (
+    `${shareOf(all)} intervals above exclude 0; by single task ${shareOf(ofOneTask)}, ` +
+    `and for importance − uniform ${shareOf(ofFirst)} (${gains} above 0, ${losses} below)`
+  );
 }
 
 const singleTasks = (differences: Row["differences"]) =>

@@ -1,6 +1,6 @@
 /**
- * Brings docs/allocation.md up to date with runs, and exits with 1 if its text quotes differences
- * that they don't have:
+ * Brings the tables of docs/allocation.md up to date with runs. Exits with 1 if its text quotes
+ * differences that they don't have; names arms that ran, but not at the rate picked for them:
  *
  *   bun examples/experiments/allocation/page.ts runs.jsonl docs/allocation.md
  *
@@ -8,7 +8,8 @@
  * `<!-- counts -->` and `<!-- /counts -->`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { type PageParts, pagePartsOf } from "./page-tables.ts";
+import { type PageParts, pagePartsOf, RANKS } from "./page-tables.ts";
+import { finalsOf, onlyAtOtherRates } from "./rates.ts";
 import { readRuns } from "./runs.ts";
 import { allTables } from "./tables.ts";
 
@@ -51,5 +52,12 @@ if (import.meta.main) {
   for (const quote of unsupportedQuotes(page, allTables(runs, ["sst2", "stsb"]))) {
     process.stderr.write(`${pagePath}: no table has ${quote}\n`);
     process.exitCode = 1;
+  }
+  const finals = RANKS.flatMap((rank) => finalsOf(rank, runs));
+  const left = onlyAtOtherRates(finals).map(
+    ({ task, rank, arm }) => `${task}, rank ${rank}: ${arm}`,
+  );
+  for (const run of new Set(left)) {
+    process.stderr.write(`${run} has no runs at the picked rate\n`);
   }
 }

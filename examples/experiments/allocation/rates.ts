@@ -41,6 +41,16 @@ export function pickedRate({ task, rank, arm }: RunLine, runs: readonly RunLine[
   return undefined;
 }
 
+/** The runs among finals whose arm has none at its picked rate for that task and rank. */
+export function onlyAtOtherRates(finals: readonly RunLine[]): RunLine[] {
+  const placeOf = ({ task, rank }: RunLine, arm: string) => `${task} ${rank} ${arm}`;
+  const known = new Set(finals.map((run) => placeOf(run, run.arm)));
+  return finals.filter((run) => {
+    const suffix = `:lr=${run.lr}`;
+    return run.arm.endsWith(suffix) && !known.has(placeOf(run, run.arm.slice(0, -suffix.length)));
+  });
+}
+
 // --- internal ---
 
 /** Arms that take the rate of another one where they were not tuned themselves. */

@@ -1,29 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { RunLine } from "../../../../examples/experiments/allocation/collect.ts";
-import { finalsOf } from "../../../../examples/experiments/allocation/rates.ts";
+import { finalsOf, onlyAtOtherRates } from "../../../../examples/experiments/allocation/rates.ts";
 import { withoutRepeats } from "../../../../examples/experiments/allocation/runs.ts";
-
-const run = (rank: number, arm: string, lr: number, more: Partial<RunLine> = {}): RunLine => ({
-  task: "rte",
-  rank,
-  arm,
-  isTuning: false,
-  seed: 1,
-  lr,
-  dtype: "bf16",
-  metric: "accuracy",
-  value: 0.5,
-  parameters: 1,
-  lastLoss: 1,
-  seconds: 1,
-  trainingSeconds: 1,
-  memory: 1,
-  cpu: "",
-  threads: 1,
-  losses: [],
-  ranks: [],
-  ...more,
-});
+import { run } from "./run.ts";
 
 /** Tuning runs of an arm, of which the one at `best` scored highest. */
 const tuned = (rank: number, arm: string, best: number) =>
@@ -77,8 +56,22 @@ describe("the rate that was picked for an arm", () => {
   });
 });
 
+test("arms that ran at other rates than the picked one alone are found", () => {
+  const tuning = [...tuned(4, "lora", 0.002), ...tuned(4, "adalora", 0.004)];
+  const lora = [run(4, "lora", 0.001), run(4, "lora", 0.002)];
+  const finals = finalsOf(4, [...tuning, ...lora, run(4, "adalora", 0.002)]);
+  expect(onlyAtOtherRates(finals).map(({ arm }) => arm)).toEqual(["adalora:lr=0.002"]);
+});
+
 test("runs with the same settings count once, those of another seed or purpose apart", () => {
   const one = run(4, "lora", 0.002);
   const others = [run(4, "lora", 0.002, { seed: 2 }), run(4, "lora", 0.002, { isTuning: true })];
   expect(withoutRepeats([one, ...others, { ...one, seconds: 2 }])).toEqual([one, ...others]);
+});
+
+test("runs with the same settings and different scores are refused", () => {
+  const one = run(4, "lora", 0.002);
+  expect(() => withoutRepeats([one, { ...one, value: 0.6 }])).toThrow(
+    "runs of rte, rank 4, lora, final, seed 1, 0.002, bf16 differ: 0.5 and 0.6",
+  );
 });
