@@ -18,8 +18,7 @@ export async function runSeedJobs(
   config: PlacedRun,
   { prepared, seeds, parallel, words }: SeedJobs,
   { overwrite }: OutOptions,
-  again: string,
-  report: Report,
+  { again, report }: { readonly again: string; readonly report: Report },
 ): Promise<ExitCode> {
   const jobs = seeds.map((seed) => ({
     label: `seed ${seed}`,
@@ -43,7 +42,7 @@ export async function runSeedJobs(
   return failures.size > 0 ? 1 : 0;
 }
 
-/** Runs of one configuration that differ in their seed. */
+/** The seeds of a run, and how many are trained at a time. */
 interface SeedJobs {
   readonly prepared: PreparedRun;
   readonly seeds: readonly number[];

@@ -185,15 +185,14 @@ function matchClasses(
   files: ModelFiles,
   adapter: AdapterFiles | undefined,
 ): { readonly spec: RunSpec; readonly order: ClassOrder } {
-  const modelClasses = labels ?? (adapter && (saved?.labels ?? task.labelNames)) ?? classesOf(files);
+  const modelClasses =
+    labels ?? (adapter && (saved?.labels ?? task.labelNames)) ?? classesOf(files);
   const isClassifier = task.kind === "classification";
   const taskClasses = isClassifier ? (task.labelNames ?? modelClasses) : undefined;
   return {
     // Padding only affects the training loss.
     spec: { ...task.spec(taskClasses), paddedQueries: undefined },
-    order: taskClasses
-      ? classOrder(modelClasses, taskClasses, files.dir)
-      : { columns: undefined },
+    order: taskClasses ? classOrder(modelClasses, taskClasses, files.dir) : { columns: undefined },
   };
 }
 

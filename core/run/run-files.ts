@@ -31,23 +31,28 @@ export function rankPattern(
   ]);
 }
 
+/** A run whose weights are to be saved in its folder. */
+export interface RunToSave {
+  readonly out: string;
+  readonly backend: Backend;
+  readonly run: PreparedRun;
+  readonly trainer: Trainer<never>;
+}
+
 /**
  * Saves the trained weights: a PEFT adapter in `adapter/` for methods with adapters, else a full
  * checkpoint in `model/`. `which` "best" writes to `best_adapter/` or `best_model/` instead. `at`:
  * what the adapter's card says of these weights.
  */
 export function writeTrained(
-  dir: string,
-  backend: Backend,
-  run: PreparedRun,
-  trainer: Trainer<never>,
+  { out, backend, run, trainer }: RunToSave,
   which: "last" | "best",
   at: SavedAt,
 ): void {
   const { config, target, schedule } = run;
   if (!isOneOf(config.method, adapterMethods) || !target) {
     const folder = which === "last" ? runFiles.model : runFiles.bestModel;
-    writeModel(join(dir, folder), backend, run);
+    writeModel(join(out, folder), backend, run);
     return;
   }
   const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
@@ -73,7 +78,7 @@ export function writeTrained(
       })
     : loraAdapter(backend, { ...parts, layers }, trainer.kept(), common);
   const folder = which === "last" ? runFiles.adapter : runFiles.bestAdapter;
-  writePeftAdapter(join(dir, folder), adapter, adapterFolderFiles(run, adapter, at));
+  writePeftAdapter(join(out, folder), adapter, adapterFolderFiles(run, adapter, at));
 }
 
 /** Writes a full checkpoint in transformers' layout, tokenizer included; config.json comes last. */
