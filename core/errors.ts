@@ -108,8 +108,8 @@ export const errors = {
     return new AdaloraError("E_LIBRARY", `cannot load ${what}`, { hint, details: tried });
   },
 
-  native(call: string, status: number, text: string) {
-    return new AdaloraError("E_NATIVE", `[${call}] ${text} (status ${status})`);
+  native(call: string, status: number, text: string, hint?: string) {
+    return new AdaloraError("E_NATIVE", `[${call}] ${text} (status ${status})`, { hint });
   },
 
   /** `free`: bytes that the device still has, where it has memory of its own. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { cacheFolder } from "../../core/io/cache-folder.ts";
 import { type CompileOptions, compileSources } from "./compile.ts";
+import { dotted } from "./context.ts";
 import { imageCache } from "./image-cache.ts";
 import type { KernelImage } from "./kernels.ts";
 import {
@@ -43,7 +44,7 @@ export async function compiledImages(
   const target = targetFor(capability, nvrtc.capabilities);
   if (target === undefined)
     throw errors.machine(
-      `NVRTC ${nvrtc.version} compiles for capability ${nvrtc.capabilities[0]} and newer, the device has ${capability}`,
+      `NVRTC ${nvrtc.version} compiles for capability ${dotted(nvrtc.capabilities[0] ?? 0)} and newer, the device has ${dotted(capability)}`,
       "npm run setup -- --cuda fetches another NVRTC",
     );
   const cache = imageCache(folder);

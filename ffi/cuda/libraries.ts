@@ -82,13 +82,11 @@ export function cudaDirs(major: Major, env: Environment = process.env): string[]
 /** The libraries of one major version. */
 export function cudaLibraries(major: Major, env: Environment = process.env): CudaLibraries {
   const dirs = cudaDirs(major, env);
-  const find = (name: string) => findNamed(`${name}.so.${major}`, dirs);
-  return {
-    major,
-    nvrtc: find("libnvrtc"),
-    cublasLt: find("libcublasLt"),
-    cublas: find("libcublas"),
-  };
+  const find = (name: string, among = dirs) => findNamed(`${name}.so.${major}`, among);
+  const cublas = find("libcublas");
+  // Both are of one release, whatever lies in the folders before.
+  const near = [...cublas.map((path) => dirname(path)), ...dirs];
+  return { major, nvrtc: find("libnvrtc"), cublasLt: find("libcublasLt", near), cublas };
 }
 
 /** cuSOLVER of one major version of CUDA; of what it needs, the files beside it come first. */
@@ -148,12 +146,12 @@ function sitePackages(env: Environment): string[] {
   );
 }
 
-/** /usr/local/cuda, then /usr/local/cuda-13.0 and others, newest first. */
+/** /usr/local/cuda, then /usr/local/cuda-13.0 and others, newest first, and Arch Linux's /opt/cuda. */
 function installations(major: Major): string[] {
-  return namesIn("/usr/local")
-    .filter((name) => name === "cuda" || name.startsWith(`cuda-${major}`))
-    .toSorted((a, b) => (a === "cuda" ? -1 : b.localeCompare(a, "en", { numeric: true })))
-    .map((name) => join("/usr/local", name));
+  const versions = namesIn("/usr/local")
+    .filter((name) => name.startsWith(`cuda-${major}`))
+    .toSorted((a, b) => b.localeCompare(a, "en", { numeric: true }));
+  return ["/usr/local/cuda", ...versions.map((name) => join("/usr/local", name)), "/opt/cuda"];
 }
 
 /** Files of exactly this name. */

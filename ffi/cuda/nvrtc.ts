@@ -146,13 +146,18 @@ function destroy({ symbols, handle }: Program) {
 /** Options of every compilation: no fast maths, results must not depend on it. */
 export const NVRTC_OPTIONS = ["--std=c++17", "--fmad=true"];
 
+/** Capabilities of Tegra systems, whose machine code no other device runs. */
+const TEGRA: ReadonlySet<number> = new Set([87, 101, 110]);
+
 /**
  * The target for a device: its own capability, else an older one of the same generation, whose
  * machine code it runs, else PTX of the newest older one, which the driver compiles. Undefined: it
  * is older than all.
  */
 export function targetFor(device: number, capabilities: readonly number[]): Target | undefined {
-  const older = capabilities.filter((each) => each <= device);
+  const older = capabilities.filter(
+    (each) => each <= device && (each === device || !TEGRA.has(each)),
+  );
   const same = older.filter((each) => Math.floor(each / 10) === Math.floor(device / 10)).at(-1);
   if (same !== undefined) return { capability: same, kind: "cubin" };
   const newest = older.at(-1);

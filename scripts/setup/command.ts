@@ -15,24 +15,17 @@ export async function runSilently(
   env: NodeJS.ProcessEnv = process.env,
   limit = LIMIT_MS,
 ): Promise<string | undefined> {
-  let child: Bun.Subprocess<"ignore", "ignore", "pipe">;
-  try {
-    child = Bun.spawn([...command], {
-      cwd,
-      env,
-      stdio: ["ignore", "ignore", "pipe"],
-      detached: true, // a group of its own
-    });
-  } catch {
-    return NO_COMMAND;
-  }
+  let pid: number | undefined;
+  const forget = atExit(() => killGroup(pid)); // a signal may come as soon as the command runs
   let isLate = false;
-  const forget = atExit(() => killGroup(child.pid));
   const timer = setTimeout(() => {
     isLate = true;
-    killGroup(child.pid);
+    killGroup(pid);
   }, limit);
   try {
+    const child = startGroup(command, cwd, env);
+    if (child === undefined) return NO_COMMAND;
+    ({ pid } = child);
     const lines = (await new Response(child.stderr).text()).trim().split("\n");
     if ((await child.exited) === 0) return undefined;
     if (isLate) return `timed out after ${limit / 1000} s`;
@@ -44,9 +37,21 @@ export async function runSilently(
   }
 }
 
-function killGroup(pid: number) {
+// --- internal ---
+
+/** Starts a command in a process group of its own; undefined where there is no such program. */
+function startGroup(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv) {
   try {
-    process.kill(-pid, "SIGKILL");
+    const stdio: ["ignore", "ignore", "pipe"] = ["ignore", "ignore", "pipe"];
+    return Bun.spawn([...command], { cwd, env, stdio, detached: true });
+  } catch {
+    return undefined;
+  }
+}
+
+function killGroup(pid: number | undefined) {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
   } catch {
     // all of it has ended
   }

@@ -78,6 +78,14 @@ function checkPlans({ backend, control }: EmulatedBackend) {
     expect([countOf("cublasGemmEx"), countOf("cublasLtMatmul")]).toEqual([2, 0]);
   });
 
+  test("one whose algorithm the device does not run is cuBLAS's from then on", () => {
+    control.reset();
+    control.fail("cublasLtMatmul", 1, 15);
+    product(10, 0);
+    product(10, 0);
+    expect([countOf("cublasGemmEx"), countOf("cublasLtMatmul")]).toEqual([2, 1]);
+  });
+
   test("a plan that can't be made leaves no descriptor behind", () => {
     const names = ["MatmulDesc", "MatrixLayout", "MatmulPreference"].map((of) => `cublasLt${of}`);
     const failing = [
@@ -85,6 +93,7 @@ function checkPlans({ backend, control }: EmulatedBackend) {
       ["cublasLtMatrixLayoutCreate", 3],
       ["cublasLtMatmulPreferenceSetAttribute", 1],
       ["cublasLtMatmulAlgoGetHeuristic", 1],
+      ["cublasLtMatmulPreferenceDestroy", 1],
     ] as const;
     for (const [call, nth] of failing) {
       control.reset();

@@ -156,7 +156,7 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
   test("not for a device that NVRTC does not know", async () => {
     const { path } = fakeNvrtc();
     await expect(compiledImages([path], 75, { sources, folder })).rejects.toThrow(
-      "NVRTC 13.0 compiles for capability 80 and newer, the device has 75",
+      "NVRTC 13.0 compiles for capability 8.0 and newer, the device has 7.5",
     );
   });
 });

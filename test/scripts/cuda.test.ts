@@ -5,13 +5,13 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expectEnded, longScript } from "../helpers/ended-process.ts";
 import { runSilently } from "../../scripts/setup/command.ts";
 import { fetchCuda, fetchNvrtc, isCudaFetched, WHEELS } from "../../scripts/setup/cuda.ts";
 
@@ -74,25 +74,6 @@ test("NVRTC alone goes into a folder of its own", async () => {
     `${own.name}==${own.version} --hash=sha256:${own.sha256}\n`,
   );
 });
-
-/** Whether a process runs: one that has ended may still be a zombie. */
-function isRunning(pid: string): boolean {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
-}
-
-/** A shell script that starts a process, writes its id to a file, and takes long itself. */
-const longScript = (file: string) =>
-  `/bin/sleep 30 & echo $! >"${file}.part"; /bin/mv "${file}.part" "${file}"; /bin/sleep 30`;
-
-async function expectEnded(file: string) {
-  const pid = readFileSync(file, "utf8").trim();
-  for (let i = 0; isRunning(pid) && i < 500; i++) await Bun.sleep(10);
-  expect([pid, isRunning(pid)]).toEqual([expect.stringMatching(/^\d+$/), false]);
-}
 
 test("a fetch that a signal ends leaves neither a process nor a file", async () => {
   const [native, file] = [join(root, "ended"), join(root, "ended.pid")];

@@ -84,7 +84,7 @@ test.skipIf(reason !== undefined || !hasCompiler)(
     const findings: Finding[] = JSON.parse(doctor.stdout).findings;
     const from = findings.findIndex(({ what }) => what === "CUDA device");
     expect(findings.slice(from).map(({ what, ok, found }) => [what, ok, found])).toEqual([
-      ["CUDA device", true, expect.stringContaining("emulated device, 1.0 GiB, capability 8;")],
+      ["CUDA device", true, expect.stringContaining("emulated device, 1.0 GiB, capability 8.0;")],
       ["NVRTC", true, `13.0, ${join(libraries.ADALORA_CUDA, "libnvrtc.so.13")}`],
       ["cuBLAS", true, expect.stringContaining(libraries.ADALORA_CUDA)],
       ["cuSOLVER", true, expect.stringMatching(/^optional; /)],
