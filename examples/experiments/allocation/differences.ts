@@ -21,8 +21,9 @@ export const inLoss: Compared = {
 };
 
 /**
- * How an arm differs from another one in runs of some tasks, paired by task, average rank and seed:
- * every pair counts once. Undefined for fewer than two pairs.
+ * How an arm differs from another one in runs of some tasks. A pair is a task and seed, which have
+ * the same rows, order and initial head at each average rank: several ranks are averaged first.
+ * Undefined for fewer than two pairs.
  */
 export function differenceOf(
   [arm, baseline]: readonly [string, string],
@@ -31,14 +32,15 @@ export function differenceOf(
   { valueOf, isHigherBetter }: Compared = inPoints,
 ): PairedDifference | undefined {
   const own = tasks.flatMap((task) => runs.filter((run) => run.arm === arm && run.task === task));
-  const pairs = own.flatMap((run) => {
+  const both = own.flatMap((run) => {
     const other = runs.find((one) => one.arm === baseline && isPair(one, run));
-    return other ? [[valueOf(run), valueOf(other)] as const] : [];
+    return other ? [{ run, other }] : [];
   });
+  const pairs = [...Map.groupBy(both, ({ run: { task, seed } }) => `${task} ${seed}`).values()];
   if (pairs.length < 2) return undefined;
   return pairedDifference(
-    pairs.map(([value]) => value),
-    pairs.map(([, other]) => other),
+    pairs.map((pair) => meanOf(pair.map(({ run }) => valueOf(run)))),
+    pairs.map((pair) => meanOf(pair.map(({ other }) => valueOf(other)))),
     isHigherBetter,
   );
 }
@@ -58,6 +60,9 @@ export function intervalText({ mean, low, high }: PairedDifference): string {
 
 const isPair = (one: RunLine, { task, rank, seed }: RunLine) =>
   one.task === task && one.rank === rank && one.seed === seed;
+
+const meanOf = (values: readonly number[]) =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function signed(value: number): string {
   return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);

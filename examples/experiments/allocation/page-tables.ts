@@ -35,32 +35,28 @@ const TASKS = { sst2: "SST-2", stsb: "STS-B", cola: "CoLA", rte: "RTE" };
 /** Tasks of each column of differences: one by one, all, and those whose scores vary little. */
 const COLUMNS = [...Object.keys(TASKS).map((task) => [task]), Object.keys(TASKS), ["sst2", "stsb"]];
 
-/** A difference that has a row at each average rank, and at some taken together. */
+/** A difference that has a row at each average rank. */
 interface Comparison {
   /** What the page calls it; `{rank}` and `{initial}` are the final and the initial rank. */
   readonly name: string;
   readonly arms: readonly [arm: string, baseline: string];
-  readonly together?: readonly (readonly number[])[];
+  /** Whether it has a row of all ranks, too. */
+  readonly overall?: boolean;
 }
-
-const SEVERAL = [
-  [2, 1],
-  [4, 2, 1],
-];
 
 const comparisons: Readonly<Record<string, readonly Comparison[]>> = {
   answers: [
     {
       name: "importance − uniform",
       arms: ["adalora:start=lora", "uniform:start=lora"],
-      together: SEVERAL,
+      overall: true,
     },
     {
       name: "`adalora:start=lora` − `lora`",
       arms: ["adalora:start=lora", "lora"],
-      together: SEVERAL,
+      overall: true,
     },
-    { name: "`adalora` − `lora`", arms: ["adalora", "lora"] },
+    { name: "`adalora` − `lora`", arms: ["adalora", "lora"], overall: true },
   ],
   choice: [
     { name: "importance − random", arms: ["adalora:start=lora", "random:start=lora"] },
@@ -92,7 +88,7 @@ interface Row {
 }
 
 function rowsOf(comparison: Comparison, finals: readonly RunLine[]): Row[] {
-  const groups = [...RANKS.map((rank) => [rank]), ...(comparison.together ?? [])];
+  const groups = [...RANKS.map((rank) => [rank]), ...(comparison.overall ? [RANKS] : [])];
   return groups
     .map((ranks) => {
       // In the order of `ranks`, since the interval's samples depend on the order of the pairs.

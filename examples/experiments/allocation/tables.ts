@@ -3,9 +3,9 @@
  *
  *   bun examples/experiments/allocation/tables.ts runs.jsonl sst2,stsb
  *
- * Differences are paired by task, average rank and seed; pooled over tasks every pair counts once,
- * in points of its own metric: over all tasks, and over those named. The intervals are those of
- * `adalora compare`.
+ * Differences are paired by task and seed, several average ranks averaged first; pooled over tasks
+ * every pair counts once, in points of its own metric: over all tasks, and over those named. The
+ * intervals are those of `adalora compare`.
  */
 import { spreadOf } from "../../../cli/compare/statistics.ts";
 import type { RunLine } from "./collect.ts";
@@ -44,11 +44,11 @@ export function allTables(runs: readonly RunLine[], pooled: readonly string[]): 
   const blocks = dtypes.flatMap((dtype) => {
     const ofDtype = runs.filter((line) => line.dtype === dtype);
     const ranks = [4, 2, 1].filter((rank) => ofDtype.some((line) => line.rank === rank));
-    const low = ranks.filter((rank) => rank < 4).flatMap((rank) => finalsOf(rank, ofDtype));
+    const ofAllRanks = ranks.flatMap((rank) => finalsOf(rank, ofDtype));
     return [
       ...ranks.flatMap((rank) => rankTables(rank, ofDtype, pooled)),
-      ...(low.length > 0
-        ? [`## Average ranks 2 and 1 together, ${dtype}`, differences(low, pooled, inPoints)]
+      ...(ranks.length > 1
+        ? [`## All average ranks, ${dtype}`, differences(ofAllRanks, pooled, inPoints)]
         : []),
     ];
   });
