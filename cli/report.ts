@@ -144,7 +144,7 @@ function resultPrinter(stdout: Output) {
         throw lost;
       }
     },
-    /** Whether the error is that nobody reads stdout any more. */
+    /** Whether the error is that stdout's reader is gone. */
     hasLostReader: (error: unknown) => error === lost && errorCode(lost?.cause) === "EPIPE",
   };
 }

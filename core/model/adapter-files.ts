@@ -34,8 +34,8 @@ export interface TrainedParts {
 
 /**
  * Converts trained adapters and heads to PEFT's format. `kept` marks the unpruned triplets of each
- * adapter; pruned ones are omitted. Of an adapter that was trained on, those that it had pruned
- * stay so: masks have one value for each triplet of its initial rank.
+ * adapter; pruned ones are omitted. Triplets that the adapter of `--from` had pruned stay pruned:
+ * masks have one value for each triplet of its initial rank.
  */
 export function adaLoraAdapter(
   backend: Backend,
@@ -204,7 +204,7 @@ export function savedParameters(
 const TIED =
   "the model's embeddings and output layer are one matrix, of which PEFT trains a copy: merge the adapter in PEFT";
 
-/** The mask of a layer's triplets, as one of the slots that they have in the file. */
+/** Expands the mask of a layer's triplets to the slots of its initial rank in the file. */
 function maskInSlots(
   mask: readonly boolean[],
   slots: readonly boolean[] | undefined,

@@ -162,7 +162,8 @@ function messageOf(error: unknown): string {
 
 /**
  * The model with every method guarded, and the shape of its logits checked: columns beyond the
- * labels would train without a word. A proxy keeps fields and private members where they are.
+ * labels would be trained without an error. A proxy keeps fields and private members where they
+ * are.
  */
 function guardedModel(model: Model, owner: Owner, head: TaskHead): Model {
   const forward: Model["forward"] = (pass, batch) => {

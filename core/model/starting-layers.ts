@@ -33,7 +33,7 @@ export interface StartingLayer {
   readonly scale: number;
   /** LoRA: the alpha of the file's rank. */
   readonly alpha: number | undefined;
-  /** AdaLoRA: which of the initial rank's triplets the layer's are; undefined for all. */
+  /** AdaLoRA: by triplet of the initial rank, whether the layer has it; undefined: all. */
   readonly slots: readonly boolean[] | undefined;
   readonly source: AdaLoraModule | LoraModule;
 }
@@ -132,7 +132,7 @@ export function checkLayers(
 
 // --- internal ---
 
-/** An adapter of the run, and the layer that it gets the values of. */
+/** An adapter of the run, and the layer whose values it gets. */
 interface Pair {
   readonly adapter: Adapter;
   readonly layer: StartingLayer;

@@ -58,7 +58,7 @@ function budgetReachedAt({
   return final ? final.first + 1 : schedule.steps;
 }
 
-/** The warning for a budget of parameters, which a number of triplets can't tell. */
+/** As budgetWarning, for a budget of parameters, which the sum of ranks does not measure. */
 function unreachedSize(run: PreparedRun, steps: number): string | undefined {
   const from = budgetReachedAt(run);
   if (steps >= from) return undefined;

@@ -47,8 +47,8 @@ export function holdOut(
 }
 
 /**
- * Holds `tuneFraction` of the rows that a run would train on out of them, to choose settings by: rows
- * of `--eval-fraction` are in neither part. Throws E_CONFIG if the task cannot divide its rows.
+ * Holds out `tuneFraction` of the rows that a run would train on, to choose settings by. Rows of
+ * `--eval-fraction` are in neither part. Throws E_CONFIG if the task cannot divide its rows.
  */
 export function holdOutForTuning(
   train: SplitText,

@@ -52,7 +52,7 @@ export interface PreparedRun {
   /** Allocates ranks; undefined for methods with fixed ranks. */
   readonly allocator: AllocatorRule | undefined;
   readonly start: Start;
-  /** The adapter of `--from`, which `start` has its values of; undefined for a new adapter. */
+  /** The adapter of `--from`, whose values `start` gives; undefined for a new adapter. */
   readonly from: StartingAdapter | undefined;
   readonly train: TrainingSet;
   readonly validation: readonly PredictionSet[];
@@ -184,7 +184,7 @@ const modelOf = ({ declared, files }: Pick<PreparedRun, "declared" | "files">) =
   modelDir: files.dir,
 });
 
-/** Parts of one file have its warnings in common. */
+/** Drops repeats: the parts of one file share its warnings. */
 const unique = (texts: readonly string[]) => [...new Set(texts)];
 
 function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allocator" | "start"> {

@@ -84,7 +84,9 @@ function optionOf({ targetTotalRank, targetRank, budget }: RunConfig): string {
   return targetRank === null ? `--budget ${budget}` : `--target-rank ${targetRank}`;
 }
 
-/** What the matrices can have, after the same number with another unit if that fits them. */
+/**
+ * The sizes that the matrices can have, after a suggestion if the number fits with another unit.
+ */
 function budgetHint(config: RunConfig, model: BudgetedModel, unit: number): string {
   const largest = largestRank(model);
   const shown = (parameters: number) => parameters.toLocaleString("en");

@@ -19,7 +19,10 @@ export function resolvedConfig(
 
 // --- internal ---
 
-/** The budget's unit where the configuration alone would not tell it, or not to older versions. */
+/**
+ * The budget's unit: `parameters` is explicit; otherwise the configuration's, null without a
+ * budget.
+ */
 function resolvedUnit({ budget, budgetUnit }: RunConfig, target: RankTarget) {
   if (target.budget.unit === "parameters") return target.budget.unit;
   return budget === null ? null : budgetUnit;

@@ -15,9 +15,9 @@ import type { PreparedRun } from "./prepare.ts";
 import { runFiles } from "./run-folder.ts";
 
 /**
- * Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. It has
- * the matrices too whose triplets were all pruned before the run. `kept`: the triplets of each
- * adapter that a mask kept.
+ * Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. Includes
+ * matrices whose triplets were all pruned before the run. `kept`: the triplets of each adapter that
+ * a mask kept.
  */
 export function rankPattern(
   { adapters }: Pick<Trainer<never>, "adapters">,

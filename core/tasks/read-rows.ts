@@ -34,8 +34,8 @@ export interface RowOptions {
 }
 
 /**
- * Reads a split as a run would, without stopping at a bad row. What makes a whole file unusable, such
- * as a missing column, is a problem too, the last one.
+ * Reads a split as a run would, without stopping at a bad row. A fault of a whole file, such as a
+ * missing column, is the last problem.
  */
 export async function readRows(split: DataSplit, options: RowOptions): Promise<SplitRows> {
   const problems: AdaloraError[] = [];

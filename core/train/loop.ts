@@ -215,7 +215,10 @@ class TrainingLoop {
     }
   }
 
-  /** As long as the last one; before that as training on its tokens, and unknown for decoding. */
+  /**
+   * Predicted seconds of an evaluation: those of the last one; before it, by the training time of
+   * its tokens; Infinity where it decodes.
+   */
   #expectedSeconds(): number {
     if (this.#evaluationSeconds !== undefined) return this.#evaluationSeconds;
     const { model, validation } = this.#setup;

@@ -22,13 +22,13 @@ export interface TrainerOptions {
   readonly optimizer: AdamWOptions;
   /** Learning rate of a step, numbered from 0. */
   readonly learningRate: (step: number) => number;
-  /** The same of the adapters' E's; undefined: as everything else. */
+  /** Learning rate of the adapters' E's; undefined: that of all other parameters. */
   readonly learningRateOfE?: ((step: number) => number) | undefined;
   /** 0 disables clipping. */
   readonly maxGradNorm: number;
   /** Coefficient of the orthogonality loss; 0 disables it. */
   readonly orthogonality: number;
-  /** Matrices without triplets that its mean counts too; default 0. */
+  /** Matrices without triplets that the mean of this loss counts too; default 0. */
   readonly emptyMatrices?: number;
   readonly seed: number;
   /** Recomputes layers in the backward pass to save memory; results are bit-identical. */

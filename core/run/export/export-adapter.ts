@@ -85,7 +85,7 @@ export function exportAdapter(
 
 /** Largest difference of outputs in f32, relative to the largest output if that is above 1. */
 const LIMIT = 1e-5;
-/** More memory for a base's copy in f32 than that, and the whole model is not run. */
+/** The whole model is not run if copies of its weights in f32 take more bytes than this. */
 const MAX_CONVERTED = 100 * 2 ** 20;
 
 /** The name of the state dict that `loralib` reads. */

@@ -72,7 +72,7 @@ function architectureOf(
   return (named ?? familyName(String(type))) + heads[task];
 }
 
-/** Names of transformers' classes that capitals do not follow from. */
+/** Parts of transformers' class names that are not just capitalized. */
 const familyNames: Readonly<Record<string, string>> = {
   distilbert: "DistilBert",
   eurobert: "EuroBert",

@@ -24,7 +24,7 @@ export async function benchmarkResults(
 
 // --- internal ---
 
-/** Without a date, the hub takes the commit's; so that a second push of the same is no change. */
+/** No date: the hub takes the commit's, and a second push of the same results changes nothing. */
 function resultsOf(
   { dataset, metrics, mainMetric }: TrainingFacts,
   benchmarks: readonly Benchmark[],

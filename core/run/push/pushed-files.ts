@@ -65,8 +65,8 @@ export function filesToPush(source: string, which: Which): FilesToPush {
 }
 
 /**
- * Whether a file of a repository is one of ours, so that a push without it deletes it: weights and
- * what says how to read them, as those of an earlier push would be loaded instead.
+ * Whether a push deletes a repository's file that it does not replace: weights of an earlier push,
+ * and what says how to read them, would be loaded instead of the new ones.
  */
 export function isStaleFile(path: string): boolean {
   return /^(adapter_(config\.json|model\.(safetensors|bin))|(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?|adalora\.json|run\/(log\.jsonl|metrics\.json|rank_pattern\.json|config\.json|report\.html)|\.eval_results\/adalora\.yaml)$/.test(
