@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { extname, join } from "node:path";
 import { errors } from "../core/errors.ts";
+import { trainErrors } from "../core/train/train-errors.ts";
 import {
   isSettingName,
   type Layer,
@@ -14,6 +15,7 @@ import { isFinishedRun, runFiles } from "../core/run/run-folder.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import type { FlagValue } from "./args.ts";
 import { resolveDtype } from "./backend.ts";
+import { cliErrors } from "./cli-errors.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
 import { nearest } from "../core/nearest.ts";
 import { kebab } from "./names.ts";
@@ -71,7 +73,7 @@ export async function storedRun(out: string, config: RunConfig): Promise<RunResu
   const { differingSettings } = await import("../core/run/fingerprint.ts");
   const stored = resolveConfig([readConfigFile(configIn(out))]);
   const differing = differingSettings(stored, config).map((one) => `--${kebab(one)}`);
-  if (differing.length > 0) throw errors.otherRun(out, differing);
+  if (differing.length > 0) throw trainErrors.otherRun(out, differing);
   if (!isFinishedRun(out)) return undefined;
   const { readFinishedRun } = await import("../core/run/finished-run.ts");
   return readFinishedRun(out);
@@ -170,6 +172,6 @@ async function baseLayer(
   if (configExtensions.includes(extname(name).toLowerCase()) || existsSync(name)) {
     return readConfigFile(name);
   }
-  if (taskNames.some((task) => task === name)) throw errors.taskOfOwn(name);
-  throw errors.unknownRecipe(name, recipeNames, nearest(name, recipeNames));
+  if (taskNames.some((task) => task === name)) throw cliErrors.taskNotRecipe(name);
+  throw cliErrors.unknownRecipe(name, recipeNames, nearest(name, recipeNames));
 }

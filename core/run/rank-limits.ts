@@ -1,6 +1,7 @@
 import { isOneOf, pruningMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
-import { type AdaloraError, errors } from "../errors.ts";
+import type { AdaloraError } from "../errors.ts";
+import { budgetErrors } from "./budget-errors.ts";
 import { type BudgetedModel, parametersOf, type RequestedTotal } from "./budget.ts";
 
 /** The largest rank that any of the matrices can have: the shorter side of a matrix. */
@@ -22,7 +23,9 @@ export function rankProblems(
   const [count, largest] = [model.matrices.length, largestRank(model)];
   const problems: AdaloraError[] = [];
   if (initRank !== null && initRank > largest) {
-    problems.push(errors.rankAboveMatrices(`--init-rank ${initRank}`, initRank, count, largest));
+    problems.push(
+      budgetErrors.rankAboveMatrices(`--init-rank ${initRank}`, initRank, count, largest),
+    );
   }
   // LoRA's own rank replaces the target.
   if (initRank !== null && !isOneOf(config.method, pruningMethods)) return problems;
@@ -30,9 +33,9 @@ export function rankProblems(
   const hint = budgetHint(config, model, unit);
   const average = requested.exact / count;
   if (Math.round(requested.exact) < 1) {
-    problems.push(errors.targetBelowRankOne(option, count, hint));
+    problems.push(budgetErrors.targetBelowRankOne(option, count, hint));
   } else if (average > largest) {
-    problems.push(errors.rankAboveMatrices(option, average, count, largest, hint));
+    problems.push(budgetErrors.rankAboveMatrices(option, average, count, largest, hint));
   }
   return problems;
 }
@@ -81,7 +84,9 @@ function optionOf({ targetTotalRank, targetRank, budget }: RunConfig): string {
   return targetRank === null ? `--budget ${budget}` : `--target-rank ${targetRank}`;
 }
 
-/** What the matrices can have, after the same number with another unit if that fits them. */
+/**
+ * The sizes that the matrices can have, after a suggestion if the number fits with another unit.
+ */
 function budgetHint(config: RunConfig, model: BudgetedModel, unit: number): string {
   const largest = largestRank(model);
   const shown = (parameters: number) => parameters.toLocaleString("en");
