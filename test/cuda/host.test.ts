@@ -240,6 +240,24 @@ function checkHost({ driver, images }: Emulator) {
     backend.close();
   });
 
+  test("two backends of one device keep their values, and the second outlives the first", async () => {
+    const before = control.report();
+    const [first, second] = [await open(), await open()];
+    const values = [first, second].map((backend, i) => {
+      const x = backend.alloc("f32", 4);
+      backend.upload(x, [1, 2, 3, 4]);
+      backend.scale(x, i + 2, x);
+      return x;
+    });
+    expect([...first.download(values[0]!)]).toEqual([2, 4, 6, 8]);
+    first.close();
+    expect([...second.download(values[1]!)]).toEqual([3, 6, 9, 12]);
+    expect(session(second)).toBe(39);
+    second.close();
+    const { used, pinned } = control.report();
+    expect([used, pinned]).toEqual([before.used, before.pinned]);
+  });
+
   test("all memory is given back", async () => {
     const before = control.report();
     const backend = await open();
