@@ -67,6 +67,7 @@ function checkErrors({ driver, images }: Emulator) {
     ["cuModuleLoadData", 222, "NVRTC is newer than the driver"],
     ["cuMemHostAlloc", 2, "this is the host's memory: raise the limit of locked memory"],
     ["cublasCreate_v2", 3, "the device may lack memory"],
+    ["cublasCreate_v2", 8, "cuBLAS does not know the device"],
     ["cuStreamSynchronize", 214, "the device's memory has failed"],
     ["cuStreamSynchronize", 999, "whether the device is lost; --resume continues"],
   ])("%s that returns %i has a hint", async (call, status, hint) => {
