@@ -20,7 +20,7 @@ import { openCublas } from "./cublas.ts";
 import { openCublasLt } from "./cublaslt.ts";
 import { openDriver } from "./driver.ts";
 import { createLauncher, type KernelImage } from "./kernels.ts";
-import { type Observe, observed, waitForEach } from "./observe.ts";
+import { type Observe, observed, waitForCopies, waitForEach } from "./observe.ts";
 import { devicePool } from "./pool.ts";
 import { openStaging } from "./staging.ts";
 import { streamTimer } from "./timer.ts";
@@ -40,7 +40,7 @@ export interface CudaOptions {
   readonly dtype: "f32" | "bf16";
   /** Rounds the float factors of products to TF32, with mantissas of 10 bits. Off by default. */
   readonly tf32?: boolean | undefined;
-  /** Waits for each kernel and product, so that an error names the one that caused it. */
+  /** Waits for each kernel, product and copy, so that an error names the one that caused it. */
   readonly debugSync?: boolean | undefined;
   /** Most floats of scratch of a call of disentangled attention's backward; default 2^24. */
   readonly attentionScratch?: number;
@@ -78,7 +78,9 @@ export async function createCudaBackend(options: CudaOptions): Promise<CudaBacke
 
 async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backend> {
   const driver = openDriver(options.libraries.driver);
-  const context = openContext(driver, options.ordinal, onOpen);
+  const { tf32 = false, libraries, debugSync = false } = options;
+  const opened = openContext(driver, options.ordinal, onOpen);
+  const context = debugSync ? waitForCopies(opened) : opened;
   const images = await options.images(context.capability);
   const pool = devicePool(context);
   onOpen(() => pool.close());
@@ -86,7 +88,6 @@ async function openBackend(options: CudaOptions, onOpen: OnOpen): Promise<Backen
   onOpen(() => staging.close());
   const timer = streamTimer(context);
   onOpen(() => timer.close());
-  const { tf32 = false, libraries, debugSync = false } = options;
   const observe = debugSync ? waitForEach(context) : options.observe;
   const cublas = openCublas(context, libraries.cublas, pool, onOpen, tf32);
   const { workspace } = cublas;

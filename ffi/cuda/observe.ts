@@ -22,15 +22,39 @@ export type Observe = (name: string, queue: () => void, launch?: Launch) => void
 
 /** Waits for each kernel and product, so that an error is thrown by the one that caused it. */
 export const waitForEach =
-  ({ driver, stream }: Pick<CudaContext, "driver" | "stream">): Observe =>
+  (context: Stream): Observe =>
   (name, queue) => {
     queue();
-    const call = "cuStreamSynchronize";
-    const status = driver.symbols[call](stream);
-    if (status === ABI.CUDA_SUCCESS) return;
-    const hint = hintFor(status, call);
-    throw errors.native(`${call} after ${name}`, status, driver.nameOf(status), hint);
+    waitFor(context, name);
   };
+
+type Stream = Pick<CudaContext, "driver" | "stream">;
+
+/** Functions of the driver that queue work, apart from launches. */
+const QUEUED: ReadonlySet<string> = new Set([
+  "cuMemcpyHtoDAsync_v2",
+  "cuMemcpyDtoHAsync_v2",
+  "cuMemcpyDtoDAsync_v2",
+  "cuMemsetD8Async",
+]);
+
+/** The same context, with each copy and fill waited for: a later kernel would get its error. */
+export function waitForCopies(context: CudaContext): CudaContext {
+  const { driver } = context;
+  const call: typeof driver.call = (name, subject, ...args) => {
+    driver.call(name, subject, ...args);
+    if (QUEUED.has(name)) waitFor(context, name);
+  };
+  return { ...context, driver: { ...driver, call } };
+}
+
+function waitFor({ driver, stream }: Stream, name: string) {
+  const call = "cuStreamSynchronize";
+  const status = driver.symbols[call](stream);
+  if (status === ABI.CUDA_SUCCESS) return;
+  const hint = hintFor(status, call);
+  throw errors.native(`${call} after ${name}`, status, driver.nameOf(status), hint);
+}
 
 /** What queues work on the compute stream. */
 interface Queues {

@@ -150,6 +150,11 @@ function checkErrors({ driver, images }: Emulator) {
       /^\[cuStreamSynchronize after cublas(Lt)? 2x2x2\] CUDA_ERROR_ILLEGAL_ADDRESS/,
     );
     control.reset();
+    expect(() => backend.zero(x)).toThrow("[cuStreamSynchronize after cuMemsetD8Async] ");
+    control.reset();
+    const y = backend.alloc("f32", 8);
+    expect(() => backend.copy(y, x)).toThrow("[cuStreamSynchronize after cuMemcpyDtoDAsync_v2] ");
+    control.reset();
     expect(() => checkBackend({ device: "cpu", dtype: "f32", debugSync: true })).toThrow(
       "--debug-sync needs --device cuda: cpu reports errors where they happen",
     );
