@@ -23,8 +23,6 @@ const REBOOT = "the driver's libcuda.so.1 and its kernel module differ, as after
 const HINTS: Readonly<Record<number, string>> = {
   [ABI.CUDA_ERROR_OUT_OF_MEMORY]:
     "nvidia-smi lists other processes in the device's memory; or reduce --batch-size",
-  [ABI.CUDA_ERROR_STUB_LIBRARY]:
-    "this libcuda.so.1 is the toolkit's stub: ADALORA_CUDA_DRIVER names NVIDIA's own",
   [ABI.CUDA_ERROR_DEVICE_UNAVAILABLE]:
     "another process has the device for itself, or it is in prohibited mode: nvidia-smi tells",
   [ABI.CUDA_ERROR_NO_BINARY_FOR_GPU]:

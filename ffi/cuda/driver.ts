@@ -86,10 +86,18 @@ export const outInt = () => outInts[0]!;
 const HINT =
   "install NVIDIA's driver (version 525 or newer), or run with --device cpu; ADALORA_CUDA_DRIVER names another libcuda.so.1";
 
-/** Opens the first of `candidates` that loads. Throws E_LIBRARY with each path and its error. */
+/**
+ * Opens the first of `candidates` that loads and is no stub, with which the toolkit links programs.
+ * Throws E_LIBRARY with each path and its error.
+ */
 export function openDriver(candidates: readonly string[]): Driver {
-  const library = openLibrary("NVIDIA's driver", candidates, DRIVER_SYMBOLS, HINT);
+  const library = openLibrary("NVIDIA's driver", candidates, DRIVER_SYMBOLS, HINT, stubReason);
   return { ...library, ...checks(library.symbols) };
+}
+
+function stubReason({ cuGetErrorName }: Symbols): string | undefined {
+  const isStub = cuGetErrorName(ABI.CUDA_SUCCESS, out) === ABI.CUDA_ERROR_STUB_LIBRARY;
+  return isStub ? "the toolkit's stub, not NVIDIA's driver" : undefined;
 }
 
 function checks(symbols: Symbols): Pick<Driver, "call" | "check" | "nameOf"> {

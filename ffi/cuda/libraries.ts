@@ -84,8 +84,7 @@ export function cudaLibraries(major: Major, env: Environment = process.env): Cud
   const dirs = cudaDirs(major, env);
   const find = (name: string, among = dirs) => findNamed(`${name}.so.${major}`, among);
   const cublas = find("libcublas");
-  // Both are of one release, whatever lies in the folders before.
-  const near = [...cublas.map((path) => dirname(path)), ...dirs];
+  const near = besideFirst(cublas, dirs); // both are of one release
   return { major, nvrtc: find("libnvrtc"), cublasLt: find("libcublasLt", near), cublas };
 }
 
@@ -93,7 +92,7 @@ export function cudaLibraries(major: Major, env: Environment = process.env): Cud
 export function solverLibraries(major: Major, env: Environment = process.env): SolverLibraries {
   const dirs = cudaDirs(major, env);
   const cusolver = findNamed(CUSOLVER_NAMES[major], dirs);
-  const near = [...cusolver.map((path) => dirname(path)), ...dirs];
+  const near = besideFirst(cusolver, dirs);
   return {
     nvJitLink: findNamed(`libnvJitLink.so.${major}`, near),
     cusparse: findNamed("libcusparse.so.12", near),
@@ -153,6 +152,11 @@ function installations(major: Major): string[] {
     .toSorted((a, b) => b.localeCompare(a, "en", { numeric: true }));
   return ["/usr/local/cuda", ...versions.map((name) => join("/usr/local", name)), "/opt/cuda"];
 }
+
+/** Folders, those of some files first. */
+const besideFirst = (files: readonly string[], dirs: readonly string[]) => [
+  ...new Set([...files.map((path) => dirname(path)), ...dirs]),
+];
 
 /** Files of exactly this name. */
 const findNamed = (name: string, dirs: readonly string[]) =>

@@ -6,8 +6,14 @@ import { driverError, isLate } from "./driver-status.ts";
 /** Throws E_NATIVE unless a status is that of success. */
 export type CheckStatus = (status: number, call: string) => void;
 
-/** CUBLAS_STATUS_NOT_INITIALIZED and ALLOC_FAILED: a handle takes some of the device's memory. */
-const [NOT_INITIALIZED, ALLOC_FAILED] = [1, 3];
+const MEMORY_HINT = "the device may lack memory: nvidia-smi lists its processes";
+
+/** What to do about a status of cublasStatus_t that comes from the machine. */
+const HINTS: Readonly<Record<number, string>> = {
+  1: MEMORY_HINT, // NOT_INITIALIZED: a handle takes some of the device's memory
+  3: MEMORY_HINT, // ALLOC_FAILED
+  8: "cuBLAS does not know the device: ADALORA_CUDA names a folder with a newer one", // ARCH_MISMATCH
+};
 
 /**
  * Checks the statuses of cuBLAS and cuBLASLt. These only tell that a call failed where an earlier
@@ -19,9 +25,5 @@ export const cublasCheck =
     if (status === 0) return;
     const late = driver.symbols.cuStreamSynchronize(stream);
     if (isLate(late)) throw driverError(driver, late, call);
-    const name = CUBLAS_STATUSES[status] ?? "unknown error";
-    const isMemory = status === NOT_INITIALIZED || status === ALLOC_FAILED;
-    throw errors.native(call, status, name, isMemory ? MEMORY_HINT : undefined);
+    throw errors.native(call, status, CUBLAS_STATUSES[status] ?? "unknown error", HINTS[status]);
   };
-
-const MEMORY_HINT = "the device may lack memory: nvidia-smi lists its processes";

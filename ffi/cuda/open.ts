@@ -87,14 +87,14 @@ export async function openCuda(
   env: NodeJS.ProcessEnv = process.env,
   overrides: Partial<CudaOptions> = {},
 ): Promise<CudaBackend> {
-  const { version } = openSystemDriver(env);
+  const { driver, version } = openSystemDriver(env);
   const libraries = findLibrariesFor(version, env);
   openCublasLtLibrary(libraries.cublasLt); // which cuBLAS needs
   return createCudaBackend({
     ordinal,
     dtype,
     tf32,
-    libraries: { ...libraries, driver: driverCandidates(env) },
+    libraries: { ...libraries, driver: [driver.path] },
     images: (capability) => compiledImages(libraries.nvrtc, capability),
     debugSync,
     ...overrides,

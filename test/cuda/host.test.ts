@@ -1,8 +1,12 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createCudaBackend } from "../../ffi/cuda/backend.ts";
 import { buildEmulator, type Emulator } from "../../ffi/cuda/emulator/build.ts";
 import { controlEmulator, type EmulatorSettings } from "../../ffi/cuda/emulator/control.ts";
 import { claimThread } from "../../ffi/cuda/context.ts";
+import { openDriver } from "../../ffi/cuda/driver.ts";
 import { openSystemDriver } from "../../ffi/cuda/open.ts";
 import { driverProblem } from "../../scripts/setup/cuda.ts";
 import { AdaloraError, errors } from "../../core/errors.ts";
@@ -115,6 +119,28 @@ function checkHost({ driver, images }: Emulator) {
     });
   });
 
+  test("the toolkit's stub of the driver is passed over", () => {
+    const root = mkdtempSync(join(tmpdir(), "adalora driver "));
+    const dirs = ["stubs", "real"].map((name) => join(root, name));
+    try {
+      for (const dir of dirs) {
+        mkdirSync(dir);
+        symlinkSync(driver, join(dir, "libcuda.so.1"));
+      }
+      control.reset();
+      control.fail("cuGetErrorName", 1, 34);
+      const { path } = openSystemDriver({ LD_LIBRARY_PATH: dirs.join(":") }).driver;
+      expect(path).toBe(join(root, "real/libcuda.so.1"));
+      control.reset();
+      control.fail("cuGetErrorName", 1, 34);
+      expect(() => openDriver([driver])).toThrow(
+        `cannot load NVIDIA's driver\n  ${driver}: the toolkit's stub, not NVIDIA's driver`,
+      );
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+
   test("a thread is free for another device once the first is closed", () => {
     const closing: (() => void)[] = [];
     const claim = (ordinal: number) =>
@@ -212,6 +238,24 @@ function checkHost({ driver, images }: Emulator) {
     expect([...after()]).toEqual([5, 6, 7, 8]);
     expect([...before()]).toEqual([1, 2, 3, 4]);
     backend.close();
+  });
+
+  test("two backends of one device keep their values, and the second outlives the first", async () => {
+    const before = control.report();
+    const [first, second] = [await open(), await open()];
+    const values = [first, second].map((backend, i) => {
+      const x = backend.alloc("f32", 4);
+      backend.upload(x, [1, 2, 3, 4]);
+      backend.scale(x, i + 2, x);
+      return x;
+    });
+    expect([...first.download(values[0]!)]).toEqual([2, 4, 6, 8]);
+    first.close();
+    expect([...second.download(values[1]!)]).toEqual([3, 6, 9, 12]);
+    expect(session(second)).toBe(39);
+    second.close();
+    const { used, pinned } = control.report();
+    expect([used, pinned]).toEqual([before.used, before.pinned]);
   });
 
   test("all memory is given back", async () => {

@@ -17,7 +17,7 @@ import { compiledImages } from "../../ffi/cuda/images.ts";
 import { NVRTC_SYMBOLS, openNvrtc, type Source, type Target } from "../../ffi/cuda/nvrtc.ts";
 import { buildFakeNvrtc, hasCompiler } from "./emulated-libraries.ts";
 
-const space = mkdtempSync(join(tmpdir(), "adalora-images-"));
+const space = mkdtempSync(join(tmpdir(), "adalora images ")); // paths with spaces
 afterAll(() => rmSync(space, { recursive: true, force: true }));
 
 /** A library that stands for NVRTC; it counts what it compiles. */

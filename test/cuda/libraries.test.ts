@@ -71,7 +71,10 @@ test("cuBLASLt is the one beside cuBLAS, whatever folder comes first", () => {
   const { cublas, cublasLt } = cudaLibraries(13, { CONDA_PREFIX: conda, CUDA_HOME: home });
   const of = (paths: readonly string[]) => paths.filter((path) => path.startsWith(root));
   expect(of(cublas)).toEqual([join(home, "lib64/libcublas.so.13")]);
-  expect(of(cublasLt)[0]).toBe(join(home, "lib64/libcublasLt.so.13"));
+  expect(of(cublasLt)).toEqual([
+    join(home, "lib64/libcublasLt.so.13"),
+    join(conda, "lib/libcublasLt.so.13"),
+  ]);
 });
 
 test("wheels, conda, CUDA_HOME and installations are searched in this order", () => {

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { cases } from "../../conformance/cases.ts";
 import { expectEnded, longScript } from "../../helpers/ended-process.ts";
 import { areClose, expectedLosses, LOSSES } from "./losses.ts";
@@ -161,6 +161,32 @@ test("the parts are in order, and their limits add up to nine minutes at most", 
       const script = command.find((word) => word.endsWith(".ts"));
       expect(script === undefined || existsSync(script), command.join(" ")).toBe(true);
     }
+});
+
+/** All files that files import, by way of others too, and what they import from packages. */
+async function importedBy(entries: readonly string[]) {
+  const transpiler = new Bun.Transpiler({ loader: "ts" });
+  const [files, packages] = [new Set(entries), new Set<string>()];
+  for (const file of files) {
+    if (!file.endsWith(".ts")) continue;
+    for (const { path } of transpiler.scan(await Bun.file(file).text()).imports)
+      if (path.startsWith(".")) files.add(Bun.resolveSync(path, dirname(file)));
+      else if (!/^(node:|bun(:|$))/.test(path)) packages.add(path);
+  }
+  return { files: [...files], packages: [...packages] };
+}
+
+test("everything runs without npm packages, from what device.sh copies of a checkout", async () => {
+  const root = join(import.meta.dir, "../../..");
+  const jobs = readdirSync(join(import.meta.dir, "jobs")).filter((name) => name.endsWith(".ts"));
+  const entries = [join(import.meta.dir, "main.ts")];
+  for (const name of jobs) entries.push(join(import.meta.dir, "jobs", name));
+  const { files, packages } = await importedBy(entries);
+  expect(packages).toEqual([]);
+  const script = readFileSync(join(root, "test/cuda/device.sh"), "utf8");
+  const copied = /cp -R (.*) "\$scratch\/tree"/.exec(script)?.[1]?.split(" ") ?? [];
+  const needed = new Set(files.map((file) => relative(root, file).split("/")[0]!));
+  expect([...needed].filter((name) => !copied.includes(name))).toEqual([]);
 });
 
 test("sanitizers see cases that exist", () => {
