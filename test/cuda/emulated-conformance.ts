@@ -14,14 +14,18 @@ const ORDERS = [0, 1, 2, 3, 4, 5] as const;
 
 /** Sizes at which blocks of keys end on a CPU: here they take long and show little. */
 const LARGE = /several blocks of keys|many heads/;
+/** Entries whose f32 kernels read four columns at once where rows are aligned. */
+const VECTORS = /^(linears|addLowRank|addFactorGradient)/;
 const ATTENTION = /^(disentangledA|a)ttention/;
 
 /**
  * Tests the emulated device in a dtype under the two orders that differ most: the lowest thread
  * runs as far as it gets and work is done at once; then the highest does, and work is as late as it
- * may be. In f32 both must set the same bits. In bf16 each has an alignment of its own, and a case
- * of attention, which takes long there, is run under one of them: only aligned rows are copied by
- * cp.async, and only a copy that lands late shows a missing wait, so aligned and late go together.
+ * may be. In f32 both must set the same bits, of buffers that begin anywhere; kernels that treat
+ * aligned rows four columns at a time get such rows too. In bf16 each has an alignment of its own,
+ * and a case of attention, which takes long there, is run under one of them: only aligned rows are
+ * copied by cp.async, and only a copy that lands late shows a missing wait, so aligned and late go
+ * together.
  */
 export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
   let emulated: EmulatedBackend | undefined;
@@ -65,6 +69,8 @@ export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
   if (dtype === "f32") {
     conform("both orders", (name) => !LARGE.test(name), { alignments: ["odd"], prepare: both });
     conform("the second order", (name) => LARGE.test(name), once("odd", second));
+    const isVector = (name: string) => VECTORS.test(name) && !LARGE.test(name);
+    conform("the second order, aligned", isVector, once("aligned", second));
     fitEvery(largest);
     return;
   }

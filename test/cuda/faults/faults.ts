@@ -237,6 +237,12 @@ const memory: readonly PlantedFault[] = [
     replace: "return true;",
     cases: "addLowRank",
   }),
+  inHeader("vectors", "low-rank", {
+    what: "four aligned floats are stored in another order",
+    find: "to->z = x.of[2], to->w = x.of[3];",
+    replace: "to->z = x.of[3], to->w = x.of[2];",
+    cases: "addLowRank",
+  }),
   inKernel("projections", {
     what: "one row past the end of h is set",
     find: "row < rows && k < rank) h",
