@@ -130,7 +130,7 @@ function attribute(driver: Driver, device: number, name: Attribute): number {
 const noDevice = () =>
   errors.machine(
     "NVIDIA's driver finds no device",
-    "nvidia-smi lists them; CUDA_VISIBLE_DEVICES may hide them. Or run with --device cpu",
+    "nvidia-smi lists them; CUDA_VISIBLE_DEVICES may hide them, and a container needs --gpus all. Or run with --device cpu",
   );
 
 /** "8.6" for 86. */
