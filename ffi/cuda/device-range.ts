@@ -1,7 +1,7 @@
 import { ABI } from "./abi.ts";
 import { closeAll } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
-import { out, outAddress } from "./driver.ts";
+import { type Driver, out, outAddress } from "./driver.ts";
 
 /** A range of device addresses, backed by memory from its start on as far as it is needed. */
 export interface DeviceRange {
@@ -30,9 +30,9 @@ function structsFor(device: number) {
 
 /** Reserves, at its first use, as many addresses as the device has memory. */
 export function deviceRange({ driver, device, totalBytes }: CudaContext): DeviceRange {
-  const { properties, access } = structsFor(device);
+  const structs = structsFor(device);
   const least = ABI.CU_MEM_ALLOC_GRANULARITY_MINIMUM;
-  driver.call("cuMemGetAllocationGranularity", undefined, out, properties, least);
+  driver.call("cuMemGetAllocationGranularity", undefined, out, structs.properties, least);
   const granule = outAddress();
   const parts: { start: number; bytes: number; handle: number }[] = [];
   let range: { start: number; end: number; limit: number } | undefined;
@@ -48,15 +48,9 @@ export function deviceRange({ driver, device, totalBytes }: CudaContext): Device
     range ??= reserve();
     const start = range.end;
     if (start + bytes > range.limit) return undefined;
-    const status = driver.symbols.cuMemCreate(out, bytes, properties, 0);
-    if (status === ABI.CUDA_ERROR_OUT_OF_MEMORY) return undefined;
-    driver.check(status, "cuMemCreate", `${bytes} bytes`);
-    const handle = outAddress();
-    const mapped = driver.symbols.cuMemMap(start, bytes, 0, handle, 0);
-    if (mapped !== ABI.CUDA_SUCCESS) driver.symbols.cuMemRelease(handle);
-    driver.check(mapped, "cuMemMap");
+    const handle = mapMemory(driver, start, bytes, structs);
+    if (handle === undefined) return undefined;
     parts.push({ start, bytes, handle });
-    driver.call("cuMemSetAccess", undefined, start, bytes, access, 1);
     range.end += bytes;
     return { start, bytes };
   }
@@ -91,6 +85,34 @@ export function deviceRange({ driver, device, totalBytes }: CudaContext): Device
   function release({ start, limit } = { start: 0, limit: 0 }) {
     if (limit > 0) driver.call("cuMemAddressFree", undefined, start, limit - start);
   }
+}
+
+/** Maps memory at an address; returns its handle, undefined if the device lacks it. */
+function mapMemory(
+  driver: Driver,
+  start: number,
+  bytes: number,
+  { properties, access }: ReturnType<typeof structsFor>,
+): number | undefined {
+  const { symbols } = driver;
+  /** Whether the device lacks memory, also for its page tables. Throws any other error. */
+  function lacksMemory(status: number, call: "cuMemCreate" | "cuMemMap" | "cuMemSetAccess") {
+    if (status === ABI.CUDA_ERROR_OUT_OF_MEMORY) return true;
+    driver.check(status, call, `${bytes} bytes`);
+    return false;
+  }
+  const created = symbols.cuMemCreate(out, bytes, properties, 0);
+  if (lacksMemory(created, "cuMemCreate")) return undefined;
+  const handle = outAddress();
+  const mapped = symbols.cuMemMap(start, bytes, 0, handle, 0);
+  if (mapped !== ABI.CUDA_SUCCESS) symbols.cuMemRelease(handle);
+  if (lacksMemory(mapped, "cuMemMap")) return undefined;
+  const opened = symbols.cuMemSetAccess(start, bytes, access, 1);
+  if (opened !== ABI.CUDA_SUCCESS) {
+    symbols.cuMemUnmap(start, bytes);
+    symbols.cuMemRelease(handle);
+  }
+  return lacksMemory(opened, "cuMemSetAccess") ? undefined : handle;
 }
 
 /** The next multiple of `unit`. */

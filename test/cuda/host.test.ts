@@ -166,6 +166,24 @@ function checkHost({ driver, images }: Emulator) {
     backend.close();
   });
 
+  test.each(["cuMemCreate", "cuMemMap", "cuMemSetAccess"])(
+    "where %s lacks memory, less of it is taken, and nothing is left of the attempt",
+    async (call) => {
+      const backend = await open();
+      const { used } = control.report();
+      const one = backend.alloc("f32", 25 * MIB); // 64 MiB are there, half of them cuBLAS's
+      expect(control.report().used).toBe(used + 128 * MIB); // twice the increment
+      control.reset();
+      control.fail(call, 1, 2);
+      const other = backend.alloc("f32", 25 * MIB);
+      expect(control.report().used).toBe(used + (128 + 40) * MIB); // no more than is missing
+      backend.free(one);
+      backend.free(other);
+      backend.close();
+      expect(control.report().used).toBe(used - 64 * MIB);
+    },
+  );
+
   test("a call that memory does not suffice for leaves none behind, and a smaller one runs", async () => {
     set({ compute: 0 });
     leaveFree(64 * MIB); // half of it is cuBLAS's workspace

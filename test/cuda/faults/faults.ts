@@ -381,7 +381,7 @@ const native: readonly PlantedFault[] = [
   {
     what: "memory whose mapping failed is not released",
     file: "device-range.ts",
-    find: "if (mapped !== ABI.CUDA_SUCCESS) driver.symbols.cuMemRelease(handle);",
+    find: "if (mapped !== ABI.CUDA_SUCCESS) symbols.cuMemRelease(handle);",
     replace: "",
     cases: "native call, made to fail",
     test: "native-errors.test.ts",
