@@ -11,7 +11,7 @@ import { openSystemDriver } from "../../ffi/cuda/open.ts";
 import { driverProblem } from "../../scripts/setup/cuda.ts";
 import { AdaloraError, errors } from "../../core/errors.ts";
 import { cudaFindings } from "../../ffi/cuda/findings.ts";
-import { session } from "./session.ts";
+import { callEvery } from "./every-function.ts";
 import { runOn, sameBits } from "../conformance/bench.ts";
 import { cases } from "../conformance/cases.ts";
 
@@ -270,7 +270,7 @@ function checkHost({ driver, images }: Emulator) {
     expect([...first.download(values[0]!)]).toEqual([2, 4, 6, 8]);
     first.close();
     expect([...second.download(values[1]!)]).toEqual([3, 6, 9, 12]);
-    expect(session(second)).toBe(39);
+    expect(callEvery(second)).toBe(39);
     second.close();
     const { used, pinned } = control.report();
     expect([used, pinned]).toEqual([before.used, before.pinned]);
@@ -279,7 +279,7 @@ function checkHost({ driver, images }: Emulator) {
   test("all memory is given back", async () => {
     const before = control.report();
     const backend = await open();
-    session(backend);
+    callEvery(backend);
     expect(backend.memory()).toMatchObject({ live: 0, reserved: 64 * MIB });
     expect(control.report().used).toBe(before.used + 64 * MIB);
     backend.close();

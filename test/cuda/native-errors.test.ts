@@ -6,7 +6,7 @@ import { createEmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
 import { buildEmulator, type Emulator } from "../../ffi/cuda/emulator/build.ts";
 import { controlEmulator } from "../../ffi/cuda/emulator/control.ts";
 import { available } from "../helpers/available.ts";
-import { session } from "./session.ts";
+import { callEvery } from "./every-function.ts";
 
 const { reason } = await available(async () => {
   const { backend } = await createEmulatedBackend();
@@ -76,7 +76,7 @@ function checkErrors({ driver, images }: Emulator) {
     let backend: CudaBackend | undefined;
     try {
       backend = await open();
-      session(backend);
+      callEvery(backend);
       throw new Error("nothing failed");
     } catch (error) {
       expect(error).toMatchObject({ code: "E_NATIVE", hint: expect.stringContaining(hint) });
@@ -170,7 +170,7 @@ function checkErrors({ driver, images }: Emulator) {
       let backend: CudaBackend | undefined;
       try {
         backend = await open();
-        expect(session(backend)).toBe(18 + 21);
+        expect(callEvery(backend)).toBe(18 + 21);
         const whole = backend;
         backend = undefined; // a second close would free twice
         whole.close();

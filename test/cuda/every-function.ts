@@ -1,7 +1,7 @@
 import type { CudaBackend } from "../../ffi/cuda/backend.ts";
 
-/** Uses each native function of a backend once or more; returns a sum of what it computes: 39. */
-export function session(backend: CudaBackend): number {
+/** Calls each native function of a backend once or more; returns a sum of what it computes: 39. */
+export function callEvery(backend: CudaBackend): number {
   const x = backend.alloc("f32", 16);
   backend.upload(x, new Float32Array(16).fill(3));
   const y = backend.alloc("f32", 16);
