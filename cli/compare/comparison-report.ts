@@ -23,9 +23,11 @@ export function comparisonReport(
   const hasRates = arms.some((arm) => ratesText(arm) !== undefined);
   const [first] = arms;
   const note = differenceText(comparison);
-  const differences = arms.flatMap(({ name, difference }) =>
-    difference ? [{ name, ...difference }] : [],
-  );
+  const differences = arms.flatMap(({ name, difference }) => {
+    const { mean, low, high } = difference ?? {};
+    if (mean === undefined || (low ?? null) === null || (high ?? null) === null) return [];
+    return [{ name, mean, low: low!, high: high! }];
+  });
   const scores = arms.map(({ name, runs, spread }) => ({ name, values: runs, mean: spread?.mean }));
   return {
     title: comparisonTitle(comparison),
@@ -39,7 +41,7 @@ export function comparisonReport(
         rows: arms.map((arm) => ({
           name: arm.name,
           about: arm.about,
-          cells: [...scoreCells(arm), ...(hasRates ? [String(arm.lr ?? "-")] : [])],
+          cells: [...scoreCells(arm, comparison), ...(hasRates ? [String(arm.lr ?? "-")] : [])],
         })),
         ...(note === undefined ? {} : { note }),
       },
@@ -49,7 +51,7 @@ export function comparisonReport(
         columns: costColumns,
         rows: arms.map((arm) => ({ name: arm.name, cells: costCells(arm) })),
       },
-      ...(hasRates ? [rateTable(arms)] : []),
+      ...(hasRates ? [rateTable(comparison)] : []),
     ],
     charts: [
       scoresChart(metric, scores),
@@ -62,11 +64,11 @@ export function comparisonReport(
 
 // --- internal ---
 
-const rateTable = (arms: readonly ComparedArm[]) => ({
+const rateTable = (comparison: Comparison) => ({
   title: "Learning rates",
   of: "method",
-  columns: ["picked, of those tried on rows held out of training"],
-  rows: arms.flatMap((arm) => {
+  columns: [`picked by ${comparison.metric} on rows held out of training`],
+  rows: comparison.arms.flatMap((arm) => {
     const rates = ratesText(arm);
     return rates === undefined ? [] : [{ name: arm.name, cells: [rates] }];
   }),

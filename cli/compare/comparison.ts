@@ -27,6 +27,8 @@ export interface ArmResult {
   /** [] where no rate was picked. */
   readonly tried: readonly TriedRate[];
   readonly startParameters: number;
+  /** Whether it ends with another number of parameters than the common final rank has. */
+  readonly hasOtherSize: boolean;
   /** By seed; failed runs are missing. */
   readonly runs: readonly ArmRun[];
 }

@@ -26,7 +26,7 @@ export function rankProblems(
   }
   // LoRA's own rank replaces the target.
   if (initRank !== null && !isOneOf(config.method, pruningMethods)) return problems;
-  const option = optionOf(config);
+  const option = targetOption(config);
   const hint = budgetHint(config, model, unit);
   const average = requested.exact / count;
   if (Math.round(requested.exact) < 1) {
@@ -59,27 +59,27 @@ export function rankWarnings(
   const question = other === undefined ? "" : ` (did you mean ${other}?)`;
   if (prunes && total < count) {
     warnings.push(
-      `${optionOf(config)} is ${total} triplet${total === 1 ? "" : "s"} in ${count} matrices: less than rank 1 in each${question}`,
+      `${targetOption(config)} is ${total} triplet${total === 1 ? "" : "s"} in ${count} matrices: less than rank 1 in each${question}`,
     );
   }
   if (!prunes && config.initRank === null && Math.round(exact) < count) {
     warnings.push(
-      `${optionOf(config)} is less than rank 1 in each of ${count} matrices, which has ${unit.toLocaleString("en")} parameters${question}`,
+      `${targetOption(config)} is less than rank 1 in each of ${count} matrices, which has ${unit.toLocaleString("en")} parameters${question}`,
     );
   }
   return warnings;
+}
+
+/** The option that sets the target, with its value, as a flag. */
+export function targetOption({ targetTotalRank, targetRank, budget }: RunConfig): string {
+  if (targetTotalRank !== null) return `--target-total-rank ${targetTotalRank}`;
+  return targetRank === null ? `--budget ${budget}` : `--target-rank ${targetRank}`;
 }
 
 // --- internal ---
 
 const rankOf = ({ inFeatures, outFeatures }: BudgetedModel["matrices"][number]) =>
   Math.min(inFeatures, outFeatures);
-
-/** The option that sets the target, with its value, as a flag. */
-function optionOf({ targetTotalRank, targetRank, budget }: RunConfig): string {
-  if (targetTotalRank !== null) return `--target-total-rank ${targetTotalRank}`;
-  return targetRank === null ? `--budget ${budget}` : `--target-rank ${targetRank}`;
-}
 
 /** What the matrices can have, after the same number with another unit if that fits them. */
 function budgetHint(config: RunConfig, model: BudgetedModel, unit: number): string {

@@ -50,7 +50,8 @@ function scores(lines: readonly RunLine[]): string {
         if (runs.length === 0) return ["", ""];
         const { mean, std } = spreadOf(runs.map(({ value }) => 100 * value));
         const loss = spreadOf(runs.map(({ lastLoss }) => lastLoss)).mean;
-        return [`${mean.toFixed(2)} ± ${std.toFixed(2)} (${runs.length})`, loss.toFixed(3)];
+        const spread = std === null ? "" : ` ± ${std.toFixed(2)}`;
+        return [`${mean.toFixed(2)}${spread} (${runs.length})`, loss.toFixed(3)];
       }),
     ]),
   );
@@ -112,6 +113,7 @@ function difference(
     isHigherBetter,
   );
   const { mean, low, high, wins, ties, losses } = found;
+  if (low === null || high === null) return "";
   const record = `${wins}-${ties}-${losses}`;
   return `${signed(mean)} [${signed(low)}, ${signed(high)}] ${record}`;
 }
