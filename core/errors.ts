@@ -444,6 +444,12 @@ export const errors = {
     return new AdaloraError("E_SCHEDULE", rule, { hint });
   },
 
+  /** A budget of parameters that holds no triplet of the largest matrices, of `least` parameters. */
+  budgetBelowTriplet(option: string, least: number, hint: string) {
+    const rule = `${option} is less than one triplet of the largest matrices, ${least.toLocaleString("en")} parameters`;
+    return new AdaloraError("E_SCHEDULE", rule, { hint });
+  },
+
   argument(word: string, usage: string) {
     const takes = usage === "" ? "only flags: --help lists them" : `${usage}, and flags`;
     return new AdaloraError("E_FLAG", `unexpected argument "${word}"`, {

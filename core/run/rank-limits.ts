@@ -1,7 +1,14 @@
 import { isOneOf, pruningMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { type AdaloraError, errors } from "../errors.ts";
-import { type BudgetedModel, parametersOf, type RequestedTotal } from "./budget.ts";
+import {
+  type BudgetedModel,
+  budgetUnitOf,
+  parametersOf,
+  parametersOfRankOne,
+  requestedParameters,
+  type RequestedTotal,
+} from "./budget.ts";
 
 /** The largest rank that any of the matrices can have: the shorter side of a matrix. */
 export function largestRank({ matrices }: BudgetedModel): number {
@@ -33,8 +40,28 @@ export function rankProblems(
     problems.push(errors.targetBelowRankOne(option, count, hint));
   } else if (average > largest) {
     problems.push(errors.rankAboveMatrices(option, average, count, largest, hint));
+  } else {
+    problems.push(...budgetProblems(config, model, requested, unit));
   }
   return problems;
+}
+
+/** A budget of parameters in which no triplet of the largest matrices fits. */
+export function budgetProblems(
+  config: RunConfig,
+  model: BudgetedModel,
+  requested: RequestedTotal,
+  unit: number,
+): readonly AdaloraError[] {
+  if (budgetUnitOf(config, model) !== "parameters") return [];
+  const costs = model.matrices.map((one) =>
+    parametersOfRankOne(config, { ...model, matrices: [one] }),
+  );
+  const largest = Math.max(...costs);
+  if (requestedParameters(requested, model, unit) >= largest) return [];
+  return [
+    errors.budgetBelowTriplet(targetOption(config), largest, budgetHint(config, model, unit)),
+  ];
 }
 
 /** Suspicious ranks: above the shorter side of some matrices, or below one for each. */
@@ -67,6 +94,13 @@ export function rankWarnings(
       `${targetOption(config)} is less than rank 1 in each of ${count} matrices, which has ${unit.toLocaleString("en")} parameters${question}`,
     );
   }
+  const isRounded = !prunes && config.initRank === null && Math.round(exact) >= count;
+  if (isRounded && Math.abs(initRank * count - exact) > 0.01 * exact) {
+    const average = (exact / count).toLocaleString("en", { maximumFractionDigits: 2 });
+    warnings.push(
+      `${targetOption(config)} is an average rank of ${average}: rank ${initRank} has ${(initRank * unit).toLocaleString("en")} parameters`,
+    );
+  }
   return warnings;
 }
 
@@ -90,7 +124,7 @@ function budgetHint(config: RunConfig, model: BudgetedModel, unit: number): stri
   return other === undefined ? sizes : `did you mean ${other}? ${sizes}`;
 }
 
-/** The budget's number with another unit: one that fits the matrices, or M for a small bare number. */
+/** The budget's number with another unit: one that fits the matrices, or M for a bare fraction. */
 function otherUnit({ budget }: RunConfig, model: BudgetedModel, unit: number): string | undefined {
   if (budget === null) return undefined;
   const number = budget.replace(/[kKmM%]$/, "");
@@ -100,5 +134,7 @@ function otherUnit({ budget }: RunConfig, model: BudgetedModel, unit: number): s
   };
   const candidates = ["M", "k", "%"].map((suffix) => number + suffix);
   const fitting = candidates.find((candidate) => candidate !== budget && fits(candidate));
-  return fitting ?? (number === budget && Number(number) < 1000 ? `${number}M` : undefined);
+  // A bare fraction is no count of parameters.
+  const isFraction = number === budget && !Number.isInteger(Number(number));
+  return fitting ?? (isFraction ? `${number}M` : undefined);
 }
