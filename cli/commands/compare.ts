@@ -70,9 +70,9 @@ export const compare = defineCommand({
       .join(
         "; ",
       )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. The arms of the paper's ablations: ${setsText}.`,
-    "All arms end with as many parameters as the target rank has in every matrix, or less than one triplet fewer. Runs of one seed see the same rows in the same order from the same head.",
-    "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those; the evaluation data stay unseen. lora-cut is tuned before the cut.",
-    "Writes compare.json, whose bytes are the same for the same settings, seeds and machine, costs.json, with times and memory, and report.html, with all arms.",
+    "All arms end with as many parameters as the target rank, a whole number, has in every matrix, or less than one triplet fewer; those with a rank or modules of their own are named. Increments are scaled by alpha / initial rank: an own alpha (lora:alpha=8) makes scales equal. Runs of one seed see the same rows in the same order from the same head.",
+    "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those (of equals, the first in the grid); the evaluation data stay unseen. lora-cut is tuned before the cut.",
+    "Writes compare.json, whose bytes are the same for the same settings, seeds, machine and threads of a run (--threads over --jobs), costs.json, with times and memory, and report.html, with all arms.",
   ],
   examples: [
     "adalora compare rte --methods lora,svd-lora,adalora --seeds 5 --out runs/compare-rte",

@@ -20,6 +20,8 @@ export interface Arm {
   readonly endParameters: number;
   /** Whether these are not those of the common final rank, by a setting of its own. */
   readonly hasOtherSize: boolean;
+  /** What its increments are multiplied by: alpha / initial rank. */
+  readonly scale: number;
   readonly steps: number;
 }
 

@@ -43,13 +43,14 @@ export function comparisonReport(
           about: arm.about,
           cells: [...scoreCells(arm, comparison), ...(hasRates ? [String(arm.lr ?? "-")] : [])],
         })),
-        ...(note === undefined ? {} : { note }),
+        ...(note === undefined ? {} : { note: note.replaceAll("\n", " ") }),
       },
       {
         title: "Sizes and costs",
         of: "method",
         columns: costColumns,
         rows: arms.map((arm) => ({ name: arm.name, cells: costCells(arm) })),
+        note: costNote(comparison),
       },
       ...(hasRates ? [rateTable(comparison)] : []),
     ],
@@ -63,6 +64,19 @@ export function comparisonReport(
 }
 
 // --- internal ---
+
+/** What the columns of costs mean. */
+function costNote({ arms }: Comparison): string {
+  const cut = arms.filter(({ isCut }) => isCut).map(({ name }) => name);
+  return [
+    "scale: alpha / initial rank, by which increments are multiplied; time: mean of the runs, without those that picked rates; memory: largest peak of a run's process.",
+    ...(cut.length > 0
+      ? [
+          `The curves below of ${cut.join(" and ")} are those before the cut; the scores are after it.`,
+        ]
+      : []),
+  ].join(" ");
+}
 
 const rateTable = (comparison: Comparison) => ({
   title: "Learning rates",

@@ -6,7 +6,7 @@ import type { PairedDifference } from "./statistics.ts";
 /** Columns of the table of scores, after the arm's name. */
 export const scoreColumns = ["mean ± std", "median", "difference", "wins-ties-losses"];
 /** Columns of the table of costs, after the arm's name. */
-export const costColumns = ["parameters: start", "end", "time a run", "memory"];
+export const costColumns = ["scale", "parameters: start", "end", "time a run", "memory"];
 
 /** "rte: accuracy over 5 seeds" */
 export function comparisonTitle({ task, metric, seeds, isHigherBetter }: Comparison): string {
@@ -53,10 +53,11 @@ export function scoreCells(
 }
 
 /** An arm's cells in the table of costs. */
-export function costCells({ startParameters, runs }: ComparedArm): readonly string[] {
-  if (runs.length === 0) return [count(startParameters), "-", "-", "-"];
+export function costCells({ scale, startParameters, runs }: ComparedArm): readonly string[] {
+  const planned = [String(Number(scale.toPrecision(3))), count(startParameters)];
+  if (runs.length === 0) return [...planned, "-", "-", "-"];
   return [
-    count(startParameters),
+    ...planned,
     count(mean(runs.map(({ parameters }) => parameters))),
     duration(mean(runs.map(({ seconds }) => seconds))),
     byteSize(Math.max(...runs.map(({ memory }) => memory))),

@@ -109,6 +109,7 @@ function armOf(
     startParameters: target?.initParameters ?? 0,
     endParameters,
     hasOtherSize: !isCommonSize(endParameters, arm.base, arm.rank),
+    scale: config.alpha / (target?.initRank ?? 1),
     steps: schedule.steps,
   };
 }

@@ -95,6 +95,8 @@ export async function runComparison(
       lr,
       tried,
       startParameters: arm.startParameters,
+      scale: arm.scale,
+      isCut: arm.kind.isCut,
       hasOtherSize: arm.hasOtherSize,
       runs: subject.seeds.flatMap((seed) => results.get(arm)!.filter((one) => one.seed === seed)),
     };

@@ -22,6 +22,8 @@ const arm = (name: string, values: readonly number[], hasOtherSize = false) => (
   lr: 1e-3,
   tried: [],
   startParameters: 331_776,
+  scale: 4,
+  isCut: false,
   hasOtherSize,
   runs: runs(values),
 });
@@ -39,7 +41,7 @@ test("the page of a comparison", () => {
             { lr, value: 0.69 },
             { lr: 0.1, value: null },
           ];
-    const sizes = { startParameters: start, hasOtherSize: false };
+    const sizes = { startParameters: start, scale: 4, isCut: false, hasOtherSize: false };
     return { name, about: name, lr, tried, ...sizes, runs: runs(values) };
   });
   const failures = [{ run: "uniform, seed 1", error: "out of memory" }];
@@ -58,10 +60,10 @@ test("the page of a comparison", () => {
     (bootstrap; Student's t below five seeds), not corrected for the number of arms;
     wins: seeds with a higher value than lora
 
-    method   parameters: start      end  time a run   memory
-    lora               331,776  331,776  1 min 31 s  1.0 GiB
-    adalora            663,840  331,776  1 min 31 s  1.0 GiB
-    uniform            663,840        -           -        -
+    method   scale  parameters: start      end  time a run   memory
+    lora         4            331,776  331,776  1 min 31 s  1.0 GiB
+    adalora      4            663,840  331,776  1 min 31 s  1.0 GiB
+    uniform      4            663,840        -           -        -
 
     learning rates, picked by accuracy on rows held out of training
     lora: 0.001 (tried 0.001: 0.6900, 0.1: failed)
@@ -95,4 +97,12 @@ test("an arm that ends with another size is named", () => {
   expect(comparisonText(comparison, "x", fakeOutput())).toContain(
     "final rank 2 in each of 72 matrices, or as many parameters, except in lora:rank=4\n",
   );
+});
+
+test("the report's notes are lines without breaks, and say which curves are those before a cut", () => {
+  const arms = [arm("lora", [0.7, 0.72]), { ...arm("lora-cut", [0.7, 0.72]), isCut: true }];
+  const comparison = compareArms({ ...subject, seeds: [1, 2] }, arms, []);
+  const notes = comparisonReport(comparison, () => []).tables.map(({ note }) => note ?? "");
+  expect(notes.join("")).not.toContain("\n");
+  expect(notes[1]).toContain("The curves below of lora-cut are those before the cut");
 });
