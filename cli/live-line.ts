@@ -20,7 +20,7 @@ export interface LiveLine {
 }
 
 /** Shortest time between two updates. */
-const interval = 100; // ms; nobody reads faster
+const interval = 100; // ms; faster changes can't be read
 
 /** Creates the live lines of an output. */
 export function liveLine(output: Output): LiveLine {

@@ -2,6 +2,7 @@ import { type CommandDef, defineCommand, runCommand } from "citty";
 import packageJson from "../package.json" with { type: "json" };
 import { type AdaloraError, errors } from "../core/errors.ts";
 import { TRIAL_COMMAND } from "../core/io/trial-command.ts";
+import { cliErrors } from "./cli-errors.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 import { ownersError } from "./plugins/loaded-plugins.ts";
 import { createReport, exit, type ExitCode, type Report } from "./report.ts";
@@ -87,7 +88,7 @@ function beforeDashes(args: readonly string[]): readonly string[] {
 async function unknownCommand(name: string, among: Commands): Promise<AdaloraError> {
   const { nearest } = await import("../core/nearest.ts");
   const known = Object.keys(among);
-  return errors.unknownCommand(name, known, nearest(name, [...known, ...Object.keys(builtIn)]));
+  return cliErrors.unknownCommand(name, known, nearest(name, [...known, ...Object.keys(builtIn)]));
 }
 
 /**

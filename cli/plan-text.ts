@@ -289,6 +289,6 @@ function timeText({ time, config }: Plan): string {
   return `${most}about ${duration(seconds)}: ${each}, ${evals} (from ${steps(measuredSteps)})`;
 }
 
-/** A time of which a second may be much: "0.18 s", "12 s". */
+/** A time, with two significant digits below 10 s: "0.18 s", "12 s". */
 const shortTime = (seconds: number) =>
   seconds < 10 ? `${Number(seconds.toPrecision(2))} s` : duration(seconds);

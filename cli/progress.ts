@@ -105,7 +105,9 @@ export function duration(seconds: number): string {
   return joined(whole, 86_400, "d", 3600, "h");
 }
 
-/** A part of a line; `dropped`: its turn to be left out where the line is too long. */
+/**
+ * A part of a line; `dropped`: the order in which parts are left out of a line that is too long.
+ */
 interface Part {
   readonly text: string;
   readonly dropped?: number;

@@ -86,13 +86,6 @@ export function createReport({
     if (isLive) live.text(text, atOnce);
   };
 
-  /** Prints errors as JSON; they are on stderr already, so a stdout that fails changes nothing. */
-  function printJson(value: object): void {
-    try {
-      results.print(jsonLine(value));
-    } catch {}
-  }
-
   return {
     stdout,
     isLive,
@@ -122,21 +115,7 @@ export function createReport({
       results.print(json ? jsonLine(value) : printableLines(text, stdout.colours));
     },
 
-    error(error) {
-      if (results.hasLostReader(error)) return 141; // as other tools end
-      const { code, message, hint, exitCode } = printError(error);
-      if (json) printJson({ error: { code, message, hint } });
-      return exitCode;
-    },
-
-    errors(list) {
-      const all = list.map((error) => {
-        const { code, message, hint } = printError(error);
-        return { code, message, hint };
-      });
-      if (json) printJson({ error: all[0], errors: all });
-      return 1;
-    },
+    ...errorCalls(results, printError, json),
   };
 }
 
@@ -165,7 +144,7 @@ function resultPrinter(stdout: Output) {
         throw lost;
       }
     },
-    /** Whether the error is that nobody reads stdout any more. */
+    /** Whether the error is that stdout's reader is gone. */
     hasLostReader: (error: unknown) => error === lost && errorCode(lost?.cause) === "EPIPE",
   };
 }
@@ -179,6 +158,37 @@ function errorPrinter(log: ConsolaInstance, stderr: Output, debug: boolean) {
     log.error(lined([...lines, ...hints], stderr, "error"));
     if (debug && error instanceof Error) stderr.write(`${printableLines(Bun.inspect(error))}\n`);
     return about;
+  };
+}
+
+/** The report's errors: lines on stderr and, with `json`, one object on stdout. */
+function errorCalls(
+  results: ReturnType<typeof resultPrinter>,
+  printError: ReturnType<typeof errorPrinter>,
+  json: boolean,
+): Pick<Report, "error" | "errors"> {
+  // The errors are on stderr already, so a stdout that fails changes nothing.
+  const printJson = (value: object) => {
+    try {
+      results.print(jsonLine(value));
+    } catch {}
+  };
+  return {
+    error(error) {
+      if (results.hasLostReader(error)) return 141; // as other tools end
+      const { code, message, hint, exitCode } = printError(error);
+      if (json) printJson({ error: { code, message, hint } });
+      return exitCode;
+    },
+
+    errors(list) {
+      const all = list.map((error) => {
+        const { code, message, hint } = printError(error);
+        return { code, message, hint };
+      });
+      if (json) printJson({ error: all[0], errors: all });
+      return 1;
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { extname, join } from "node:path";
 import { errors } from "../core/errors.ts";
+import { trainErrors } from "../core/train/train-errors.ts";
 import {
   isSettingName,
   type Layer,
@@ -14,6 +15,7 @@ import { isFinishedRun, runFiles } from "../core/run/run-folder.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import type { FlagValue } from "./args.ts";
 import { resolveDtype } from "./backend.ts";
+import { cliErrors } from "./cli-errors.ts";
 import { configExtensions, readConfigFile, settingsLayer } from "./config-file.ts";
 import { nearest } from "../core/nearest.ts";
 import { kebab } from "./names.ts";
@@ -83,7 +85,7 @@ export async function storedRun(out: string, config: RunConfig): Promise<RunResu
   const differing = await differencesFromStored(out, config);
   if (differing === undefined) return undefined;
   if (differing.length > 0)
-    throw errors.otherRun(
+    throw trainErrors.otherRun(
       out,
       differing.map((one) => `--${kebab(one)}`),
     );
@@ -185,6 +187,6 @@ async function baseLayer(
   if (configExtensions.includes(extname(name).toLowerCase()) || existsSync(name)) {
     return readConfigFile(name);
   }
-  if (taskNames.some((task) => task === name)) throw errors.taskOfOwn(name);
-  throw errors.unknownRecipe(name, recipeNames, nearest(name, recipeNames));
+  if (taskNames.some((task) => task === name)) throw cliErrors.taskNotRecipe(name);
+  throw cliErrors.unknownRecipe(name, recipeNames, nearest(name, recipeNames));
 }

@@ -13,9 +13,10 @@ import {
 } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { AdaloraError, errors } from "../core/errors.ts";
+import { AdaloraError } from "../core/errors.ts";
 import { fileError } from "../core/io/file-errors.ts";
 import type { LockOutcome } from "../ffi/file-lock.ts";
+import { cliErrors } from "./cli-errors.ts";
 
 /** Who holds a lock, as the lock file says. */
 interface Holder {
@@ -107,7 +108,7 @@ function openLocked(path: string, out: string, tryLock: (fd: number) => LockOutc
     if (tryLock(fd) === "busy") {
       const holder = readHolder(path);
       closeSync(fd);
-      throw errors.folderInUse(out, holder);
+      throw cliErrors.folderInUse(out, holder);
     }
     // Its last holder may have removed the file between the two calls: then this lock is worthless.
     if (!isSameFile(fd, path)) {

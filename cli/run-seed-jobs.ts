@@ -1,7 +1,7 @@
-import { errors } from "../core/errors.ts";
 import { readFinishedRun } from "../core/run/finished-run.ts";
 import type { PreparedRun } from "../core/run/prepare.ts";
 import { clearRun, seedFolder } from "../core/run/run-folder.ts";
+import { cliErrors } from "./cli-errors.ts";
 import { type Job, runJobs, threadsFor } from "./compare/run-jobs.ts";
 import type { OutOptions } from "./out-folder.ts";
 import type { ExitCode, Report } from "./report.ts";
@@ -18,8 +18,7 @@ export async function runSeedJobs(
   config: PlacedRun,
   { prepared, seeds, parallel, words }: SeedJobs,
   { overwrite }: OutOptions,
-  again: string,
-  report: Report,
+  { again, report }: { readonly again: string; readonly report: Report },
 ): Promise<ExitCode> {
   const jobs = seeds.map((seed) => ({
     label: `seed ${seed}`,
@@ -33,7 +32,7 @@ export async function runSeedJobs(
   const threads = threadsFor(config.threads, Math.min(parallel, seeds.length));
   const { isStopped, failures } = await runJobs(jobs, parallel, { report, stop, threads });
   if (isStopped) {
-    report.error(errors.interruptedRuns(again));
+    report.error(cliErrors.interruptedRuns(again));
     return stop.exitCode ?? 130;
   }
   const finished = jobs.filter((job) => !failures.has(job));
@@ -43,7 +42,7 @@ export async function runSeedJobs(
   return failures.size > 0 ? 1 : 0;
 }
 
-/** Runs of one configuration that differ in their seed. */
+/** The seeds of a run, and how many are trained at a time. */
 interface SeedJobs {
   readonly prepared: PreparedRun;
   readonly seeds: readonly number[];

@@ -11,17 +11,21 @@ import type { PlacedRun } from "./run-config.ts";
 import { type Output, paint } from "./terminal.ts";
 import { interrupted, type TrainedRun } from "./trained.ts";
 
+/** Runs of one configuration that differ in their seed. */
+interface SeedRuns {
+  readonly config: PlacedRun;
+  readonly seeds: readonly number[];
+  readonly train: (config: PlacedRun) => Promise<TrainedRun>;
+}
+
 /**
  * Runs once per seed, in `out/seed-N`, then writes each metric's mean and standard deviation to
  * `out/seeds.json`. `again`: the command that resumes an interrupted one.
  */
 export async function runSeeds(
-  config: PlacedRun,
-  seeds: readonly number[],
+  { config, seeds, train }: SeedRuns,
   outOptions: OutOptions,
-  again: string,
-  report: Report,
-  train: (config: PlacedRun) => Promise<TrainedRun>,
+  { again, report }: { readonly again: string; readonly report: Report },
 ): Promise<ExitCode> {
   const { out } = config;
   for (const seed of seeds) checkOut(seedFolder(out, seed), outOptions);

@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { constants } from "node:os";
+import { isIgnored } from "../core/ignored-signal.ts";
 import { type ExitCode, exitNow, type Report } from "./report.ts";
 
 /** The signals that stop a run, and the exit codes that shells give them. */
@@ -57,17 +56,4 @@ export function listenForStop(report: Report, end: typeof exitNow = exitNow): St
       clearInterval(watch);
     },
   };
-}
-
-// --- internal ---
-
-/** Whether the process was started with the signal ignored; false where the system can't tell. */
-function isIgnored(name: StopSignal): boolean {
-  try {
-    const status = readFileSync("/proc/self/status", "utf8");
-    const mask = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-    return ((mask >> BigInt(constants.signals[name] - 1)) & 1n) === 1n;
-  } catch {
-    return false;
-  }
 }

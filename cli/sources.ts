@@ -7,6 +7,7 @@ import { isFolder } from "../core/io/regular-file.ts";
 import type { Families } from "../core/model/families.ts";
 import type { Sources } from "../core/model/model-files.ts";
 import { byteSize } from "./byte-size.ts";
+import { cliErrors } from "./cli-errors.ts";
 import type { Report } from "./report.ts";
 import type { DataLocation, HubData } from "../core/data/data-location.ts";
 
@@ -116,7 +117,7 @@ async function resolveOnHub<T>(name: string, download: () => Promise<T>): Promis
     return await download();
   } catch (error) {
     if (error instanceof AdaloraError && error.code.startsWith("E_HUB")) {
-      throw errors.neitherHereNorThere(name, error);
+      throw cliErrors.neitherLocalNorHub(name, error);
     }
     throw error;
   }

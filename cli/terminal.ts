@@ -31,8 +31,8 @@ export function outputOf(
     isTerminal,
     get columns() {
       refreshSize(stream);
-      const wanted = Number(env["COLUMNS"]) || Infinity;
-      const found = Math.min(stream.columns || Infinity, Math.max(wanted, 1));
+      const requested = Number(env["COLUMNS"]) || Infinity;
+      const found = Math.min(stream.columns || Infinity, Math.max(requested, 1));
       return Number.isFinite(found) ? found : 80;
     },
     get rows() {

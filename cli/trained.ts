@@ -1,6 +1,6 @@
-import { errors } from "../core/errors.ts";
 import type { RunResult } from "../core/run/results.ts";
 import type { PreparedRun } from "../core/run/prepare.ts";
+import { cliErrors } from "./cli-errors.ts";
 import type { RunCost } from "./predicted-text.ts";
 import type { ExitCode, Report } from "./report.ts";
 
@@ -35,6 +35,6 @@ export function interrupted(
   command: string,
   report: Report,
 ): ExitCode {
-  report.error(errors.interrupted(result.steps, command));
+  report.error(cliErrors.interrupted(result.steps, command));
   return stopCode ?? 130;
 }

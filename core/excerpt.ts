@@ -33,6 +33,12 @@ export function shownShape(shape: readonly number[]): string {
   return shape.length > 16 ? `[${shown}, …]` : `[${shown}]`;
 }
 
+/** The first names of a list for a message: "a, b, c, …"; each is cut as by `cutText`. */
+export function firstOf(names: readonly (string | number)[], most: number): string {
+  const shown = names.slice(0, most).map((name) => cutText(String(name)));
+  return shown.join(", ") + (names.length > most ? ", …" : "");
+}
+
 // --- internal ---
 
 // Half a surrogate pair at the cut is replaced: a terminal would show damage.

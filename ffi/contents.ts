@@ -10,8 +10,9 @@ export interface Carried {
   readonly hash: string;
 }
 
-/** Names of the embedded files that describe the release. */
+/** Name of the embedded list of what the release carries. */
 export const CONTENTS = "contents.json";
+/** Name of the embedded text of its licences. */
 export const LICENCES = "licences.txt";
 
 /** What this executable carries; undefined in a checkout or an npm package. */

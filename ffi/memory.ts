@@ -19,11 +19,6 @@ export function copyIn(to: Pointer, from: NodeJS.TypedArray) {
   libc.memcpy(to, from, from.byteLength);
 }
 
-/** Fills a typed array from native memory. */
-export function copyOut(to: NodeJS.TypedArray, from: Pointer) {
-  libc.memcpy(to, from, to.byteLength);
-}
-
 /** Copies between native blocks that do not overlap. */
 export function copyNative(to: Pointer, from: Pointer, bytes: number) {
   libc.memcpy(to, from, bytes);

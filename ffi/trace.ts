@@ -80,7 +80,7 @@ function shown(value: unknown): string {
 const writeReport = () => writeSync(2, traceReport());
 
 /** Formats one line per symbol, the most expensive first. */
-export function traceReport(): string {
+function traceReport(): string {
   const rows = [...timings]
     .filter(([, t]) => t.count > 0)
     .toSorted(([, a], [, b]) => b.total - a.total);

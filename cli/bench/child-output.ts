@@ -1,4 +1,4 @@
-import { errors } from "../../core/errors.ts";
+import { cliErrors } from "../cli-errors.ts";
 
 /**
  * Runs a process and returns its stdout. Throws E_PROCESS, under `name`, where it fails or is
@@ -10,6 +10,6 @@ export async function childOutput(words: readonly string[], name: string): Promi
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
-  if ((await child.exited) !== 0) throw errors.process(name, err, child.signalCode);
+  if ((await child.exited) !== 0) throw cliErrors.process(name, err, child.signalCode);
   return out;
 }

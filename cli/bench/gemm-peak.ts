@@ -6,16 +6,15 @@ const [M, K, N] = [4096, 768, 3072];
 
 /** Measured peak: operations per second of the fastest of several large products of activations. */
 export function gemmPeak(backend: Backend, tries: number): number {
-  const [a, b, c] = [M * K, K * N, M * N].map((length) =>
-    backend.alloc(backend.activation, length),
-  );
-  for (const operand of [a!, b!]) backend.upload(operand, ramp(operand.length));
+  const allocate = (length: number) => backend.alloc(backend.activation, length);
+  const [a, b, c] = [allocate(M * K), allocate(K * N), allocate(M * N)];
+  for (const operand of [a, b]) backend.upload(operand, ramp(operand.length));
   let best = Infinity;
   for (let i = 0; i < tries; i++) {
-    const product = () => backend.gemm(a!, b!, c!, { m: M, n: N, k: K, transB: true });
+    const product = () => backend.gemm(a, b, c, { m: M, n: N, k: K, transB: true });
     best = Math.min(best, elapsedSeconds(backend, product));
   }
-  for (const buffer of [a!, b!, c!]) backend.free(buffer);
+  for (const buffer of [a, b, c]) backend.free(buffer);
   return (2 * M * N * K) / best;
 }
 

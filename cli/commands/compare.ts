@@ -6,6 +6,7 @@ import { errors } from "../../core/errors.ts";
 import { writeJson } from "../../core/run/run-files.ts";
 import { seedFolder } from "../../core/run/run-folder.ts";
 import { checkBackend } from "../backend.ts";
+import { cliErrors } from "../cli-errors.ts";
 import { defineCommand } from "../command.ts";
 import { armKinds, armSets, armSpecs } from "../compare/arm-specs.ts";
 import { compareArms, type ComparedArm, comparisonJson, costsJson } from "../compare/comparison.ts";
@@ -115,7 +116,7 @@ export const compare = defineCommand({
       const context = { report, stop, threads, out, parallel, rates, tuneFraction };
       const ran = await runComparison(planned, context);
       if (!ran) {
-        report.error(errors.interruptedRuns(again));
+        report.error(cliErrors.interruptedRuns(again));
         return stop.exitCode ?? 130;
       }
       const comparison = compareArms(planned.subject, ran.arms, ran.failures);

@@ -9,6 +9,7 @@ import { runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import { Stopped } from "../../core/stopped.ts";
 import { attemptWrite } from "../attempt-write.ts";
 import { checkBackend, openBackend, openDecompose } from "../backend.ts";
+import { cliErrors } from "../cli-errors.ts";
 import { defineCommand } from "../command.ts";
 import { environmentOf } from "../environment.ts";
 import { runOptions } from "../options.ts";
@@ -74,17 +75,14 @@ export const run = defineCommand({
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
     const hasCsv = wantsCsv(options.reportTo);
     const outOptions = { resume, overwrite, memory, reportEvery, pauseAfter, hasCsv };
-    const context = { sources, report };
+    const context = { sources, report, again };
     const train = async () => {
-      if (!seeds) return runOnce({ ...config, out }, outOptions, again, context);
-      const { runSeeds } = await import("../run-seeds.ts");
       const placed = { ...config, out };
+      if (!seeds) return runOnce(placed, outOptions, context);
       const code =
         jobs > 1
-          ? await trainTogether(placed, { seeds, parallel: jobs }, outOptions, again, context)
-          : await runSeeds(placed, seeds, outOptions, again, report, (one) =>
-              trainOnce(one, outOptions, context),
-            );
+          ? await trainTogether(placed, { seeds, parallel: jobs }, outOptions, context)
+          : await trainInTurn(placed, seeds, outOptions, context);
       const { keepReport } = await import("../report-page/kept-report.ts");
       if (code === 0) keepReport(out, reportEvery, (text) => report.warn(text)).ended();
       return code;
@@ -93,18 +91,29 @@ export const run = defineCommand({
       return await whileLocked(out, train);
     } catch (error) {
       if (!(error instanceof StoppedAtStart)) throw error;
-      report.error(errors.interrupted(0, again));
+      report.error(cliErrors.interrupted(0, again));
       return error.exitCode;
     }
   },
 });
+
+/** Trains one seed after another. */
+async function trainInTurn(
+  config: PlacedRun,
+  seeds: readonly number[],
+  outOptions: StartOptions,
+  context: Context,
+): Promise<ExitCode> {
+  const { runSeeds } = await import("../run-seeds.ts");
+  const train = (one: PlacedRun) => trainOnce(one, outOptions, context);
+  return runSeeds({ config, seeds, train }, outOptions, context);
+}
 
 /** Checks the run, then trains several seeds at a time, each in a process of its own. */
 async function trainTogether(
   config: PlacedRun,
   { seeds, parallel }: { readonly seeds: readonly number[]; readonly parallel: number },
   { memory, reportEvery, hasCsv, resume, overwrite }: StartOptions,
-  again: string,
   context: Context,
 ): Promise<ExitCode> {
   const { report } = context;
@@ -116,13 +125,8 @@ async function trainTogether(
   for (const warning of prepared.warnings) report.warn(warning);
   const csv = hasCsv ? ["--report-to", "csv"] : [];
   const words = ["--report-every", String(reportEvery), ...csv];
-  return runSeedJobs(
-    config,
-    { prepared, seeds, parallel, words },
-    { resume, overwrite },
-    again,
-    report,
-  );
+  const jobs = { prepared, seeds, parallel, words };
+  return runSeedJobs(config, jobs, { resume, overwrite }, context);
 }
 
 interface StartOptions extends OutOptions {
@@ -140,15 +144,16 @@ interface StartOptions extends OutOptions {
 interface Context {
   readonly sources: Sources;
   readonly report: Report;
+  /** The command that resumes this one. */
+  readonly again: string;
 }
 
 async function runOnce(
   config: PlacedRun,
   outOptions: StartOptions,
-  again: string,
   context: Context,
 ): Promise<ExitCode> {
-  const { report } = context;
+  const { report, again } = context;
   const train = (one: PlacedRun) => trainOnce(one, outOptions, context);
   const demo = isDemo(config, outOptions) ? await import("../demo.ts") : undefined;
   if (demo) await prepare(config, context); // refused before the baseline is trained

@@ -4,6 +4,7 @@ import { integer, real, toggle } from "../../core/config/setting.ts";
 import { errors } from "../../core/errors.ts";
 import { writeJson } from "../../core/run/run-files.ts";
 import { checkBackend } from "../backend.ts";
+import { cliErrors } from "../cli-errors.ts";
 import { defineCommand } from "../command.ts";
 import { checkExperimentOut } from "../compare/experiment-folder.ts";
 import { threadsFor } from "../compare/run-jobs.ts";
@@ -94,7 +95,7 @@ export const sweep = defineCommand({
       );
       const found = await runSweep(planned, { report, stop, threads, out, parallel });
       if (!found) {
-        report.error(errors.interruptedRuns(again));
+        report.error(cliErrors.interruptedRuns(again));
         return stop.exitCode ?? 130;
       }
       const words = found.best ? bestCommand(name, fixed, found.best.configuration.choice) : null;

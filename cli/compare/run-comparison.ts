@@ -72,14 +72,14 @@ export async function runComparison(
   const { picked, failures: untuned } = tuning;
   // Seed by seed, so that every arm has finished the same seeds in a comparison that is
   // interrupted.
-  const results = new Map<Arm, ArmRun[]>(planned.arms.map((arm) => [arm, []]));
+  const finished: { readonly arm: Arm; readonly run: ArmRun }[] = [];
   const jobs = subject.seeds.flatMap((seed) =>
     planned.arms.flatMap((arm) => {
       const rate = picked.get(arm)?.lr;
       if (rate === undefined) return [];
       return [
         seedJob(arm, seed, rate, options, (out) => {
-          results.get(arm)!.push(readArmRun(out, seed, subject.metric, arm.kind.isCut));
+          finished.push({ arm, run: readArmRun(out, seed, subject.metric, arm.kind.isCut) });
         }),
       ];
     }),
@@ -89,6 +89,7 @@ export async function runComparison(
   if (ran.isStopped) return undefined;
   const arms = planned.arms.map((arm): ArmResult => {
     const { lr = null, tried = [] } = picked.get(arm) ?? untuned.get(arm) ?? {};
+    const runs = finished.filter((one) => one.arm === arm).map(({ run }) => run);
     return {
       name: arm.name,
       about: arm.kind.about,
@@ -98,7 +99,7 @@ export async function runComparison(
       scale: arm.scale,
       isCut: arm.kind.isCut,
       hasOtherSize: arm.hasOtherSize,
-      runs: subject.seeds.flatMap((seed) => results.get(arm)!.filter((one) => one.seed === seed)),
+      runs: subject.seeds.flatMap((seed) => runs.filter((run) => run.seed === seed)),
     };
   });
   return { arms, failures: [...tuning.failed, ...failedRuns(jobs, ran.failures)] };

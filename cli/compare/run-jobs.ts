@@ -21,7 +21,9 @@ export interface Job {
   readonly out: string;
   /** Flags of `run` besides the settings. */
   readonly words?: readonly string[];
-  /** Whether a run that is to be paused has come as far; a finished run needs none. */
+  /**
+   * Whether a run that is to be paused has got that far; finished runs are recognized without it.
+   */
   readonly isDone?: () => boolean;
   /** Runs once the run is finished; a failure of it counts as the run's. */
   readonly finish?: (context: JobContext) => Promise<void>;

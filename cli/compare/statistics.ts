@@ -84,14 +84,37 @@ function studentInterval(values: readonly number[]): Interval {
 }
 
 function bootstrapInterval(values: readonly number[]): Interval {
-  const draw = randomInts(0, values.length, streamOf("paired bootstrap"));
-  const means = Float64Array.from({ length: SAMPLES }, () => {
+  const count = values.length;
+  const { indices, tail } = samplesOf(count);
+  const means = new Float64Array(SAMPLES);
+  for (let sample = 0; sample < SAMPLES; sample++) {
     let sum = 0;
-    for (let i = 0; i < values.length; i++) sum += values[draw(values.length)]!;
-    return sum / values.length;
-  }).toSorted();
-  const tail = tailFor(values.length);
+    for (let i = 0; i < count; i++) sum += values[indices[sample * count + i]!]!;
+    means[sample] = sum / count;
+  }
+  means.sort();
   return { low: quantile(means, tail), high: quantile(means, 1 - tail) };
+}
+
+/** The samples of `count` differences, and the share of them outside each end of the interval. */
+interface Samples {
+  /** Of the differences in each sample, one sample after the other: [SAMPLES * count]. */
+  readonly indices: Uint32Array;
+  readonly tail: number;
+}
+
+/** Samples depend on the number of differences only, so a table's cells share them. */
+const knownSamples = new Map<number, Samples>();
+
+function samplesOf(count: number): Samples {
+  let samples = knownSamples.get(count);
+  if (samples === undefined) {
+    const draw = randomInts(0, count, streamOf("paired bootstrap"));
+    const indices = Uint32Array.from({ length: SAMPLES * count }, () => draw(count));
+    samples = { indices, tail: tailFor(count) };
+    knownSamples.set(count, samples);
+  }
+  return samples;
 }
 
 /** The share of samples outside each end of a 95 % interval for `count` values. */

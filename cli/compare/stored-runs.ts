@@ -1,4 +1,4 @@
-import { errors } from "../../core/errors.ts";
+import { trainErrors } from "../../core/train/train-errors.ts";
 import { differencesFromStored } from "../run-config.ts";
 import { kebab } from "../names.ts";
 import type { Job } from "./run-jobs.ts";
@@ -18,7 +18,7 @@ export async function checkStoredRuns(jobs: readonly PlannedJob[]): Promise<void
     const differing = (await differencesFromStored(out, config)) ?? [];
     const names = differing.filter((name) => !(isRatePending && name === "lr"));
     if (names.length === 0) continue;
-    throw errors.otherRun(
+    throw trainErrors.otherRun(
       out,
       names.map((name) => (name === "tuneFraction" ? "--held-out" : `--${kebab(name)}`)),
     );
@@ -28,5 +28,5 @@ export async function checkStoredRuns(jobs: readonly PlannedJob[]): Promise<void
 /** Throws E_RESUME where an arm's run was trained at another rate than the one picked for it. */
 export async function checkPickedRate({ out, config }: Pick<Job, "config" | "out">): Promise<void> {
   const differing = (await differencesFromStored(out, config)) ?? [];
-  if (differing.includes("lr")) throw errors.otherPickedRate(out, config.lr);
+  if (differing.includes("lr")) throw trainErrors.otherPickedRate(out, config.lr);
 }

@@ -20,8 +20,8 @@ export function checkForward(subject: Subject): PluginFinding {
     finite = backend.download(buffer).every((value) => Number.isFinite(value));
   });
   if (!expected.some((shape) => shape.join() === found.join())) {
-    const wanted = expected.map((shape) => shownShape(shape)).join(" or ");
-    const message = `the logits are ${shownShape(found)}, expected ${wanted}`;
+    const required = expected.map((shape) => shownShape(shape)).join(" or ");
+    const message = `the logits are ${shownShape(found)}, expected ${required}`;
     return fail(message, shapeHint(subject));
   }
   if (!finite) {

@@ -19,9 +19,9 @@ export async function checkTokenizer(
   file: PluginSource,
 ): Promise<PluginFinding> {
   const files = readdirSync(dir).filter((name) => /vocab|merges|tokenizer|spm|spiece/.test(name));
-  const wanted = ["tokenizer.json", ...(family.convert?.files ?? [])];
+  const required = ["tokenizer.json", ...(family.convert?.files ?? [])];
   if (files.length === 0)
-    return skip(`the folder holds no tokenizer: looked for ${listed(wanted)}`);
+    return skip(`the folder holds no tokenizer: looked for ${listed(required)}`);
   try {
     const tokenizer = await buildTokenizer(readTokenizer(dir, family));
     checkVocabulary(tokenizer, limits.vocabSize, join(dir, "config.json"));

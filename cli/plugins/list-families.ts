@@ -12,7 +12,7 @@ export interface ListedFamily {
   readonly file: string | null;
 }
 
-/** Every family with the model types that it handles; one of the program may have lost some. */
+/** Every family with the model types that it handles, those that a plugin took over left out. */
 export function listedFamilies(families: Families): readonly ListedFamily[] {
   return families.all.map((family) => ({
     name: family.plugin.name,

@@ -60,7 +60,7 @@ export interface RunLog {
  * be read.
  */
 export function readLog(path: string): RunLog {
-  const empty = () => ({ steps: [] as number[], values: [] as number[] });
+  const empty = (): { steps: number[]; values: number[] } => ({ steps: [], values: [] });
   const curves = {
     task_loss: empty(),
     orth_loss: empty(),

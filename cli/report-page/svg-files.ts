@@ -25,8 +25,10 @@ export async function writeSvgFiles(
   return files;
 }
 
+// --- internal ---
+
 /** A chart as an SVG document that stands alone. */
-export async function svgOf(chart: Chart): Promise<string> {
+async function svgOf(chart: Chart): Promise<string> {
   const config = { ...chartConfig, background: "var(--card)" };
   const spec = { ...sized(chart, WIDTH), config, padding: 12, title: chart.title };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the chart's own file
@@ -36,8 +38,6 @@ export async function svgOf(chart: Chart): Promise<string> {
   view.finalize();
   return `${svg.replaceAll(/var\((--[\w-]+)\)/g, (all, name: string) => lightColours.get(name) ?? all)}\n`;
 }
-
-// --- internal ---
 
 /** The page's custom properties for its light theme, which its style sheet gives first. */
 const lightColours = new Map(

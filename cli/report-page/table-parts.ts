@@ -9,7 +9,7 @@ export interface TableParts {
   /** Its class in the page's style. */
   readonly kind?: "wide" | "many" | "confusion";
   readonly caption?: Markup;
-  /** The cells of the head's row, after that of the rows' names. */
+  /** The header's cells, after the column of the rows' names. */
   readonly head: readonly Markup[];
   readonly rows: readonly Markup[];
 }

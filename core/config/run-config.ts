@@ -2,6 +2,7 @@ import { type AdaloraError, errors } from "../errors.ts";
 import type { Method } from "./method.ts";
 import type { Setting, ValuesOf } from "./setting.ts";
 import { settings } from "./settings.ts";
+import { taskErrors } from "./task-errors.ts";
 import { kindOf, taskNames, defaultMaxLengths } from "./task-names.ts";
 
 /** The name of a run's option, such as "targetRank". */
@@ -52,7 +53,7 @@ export function resolveConfig(layers: readonly Layer[]): RunConfig {
     checkMethod(layer, config.method);
   }
   const { task, model } = config;
-  if (task === null) throw errors.noTask();
+  if (task === null) throw taskErrors.noTask();
   if (model === null) throw errors.missing("model", "give --model DIR");
   for (const layer of layers) checkTask(layer, task);
   if (config.method === "prune-lora" && config.importance === "magnitude") {

@@ -75,7 +75,7 @@ export function real(
 ): Setting<number | null> {
   const range = { min, above, max, below, off };
   const want = `a number${rangeText(range)}`;
-  return makeSetting(fallback, about, want, "X", extras, (raw) => numberIn(raw, range));
+  return makeSetting({ fallback, about, want, hint: "X" }, extras, (raw) => numberIn(raw, range));
 }
 
 /** An integer in a range. */
@@ -91,7 +91,7 @@ export function integer(
 ): Setting<number | null> {
   const range = { min, above, max, below, off };
   const want = `a whole number${rangeText(range)}`;
-  return makeSetting(fallback, about, want, "N", extras, (raw) => {
+  return makeSetting({ fallback, about, want, hint: "N" }, extras, (raw) => {
     const value = numberIn(raw, range);
     return Number.isSafeInteger(value) ? value : undefined;
   });
@@ -111,7 +111,7 @@ export function choice<const W extends string>(
   extras: Extras = {},
 ): Setting<W | null> {
   const want = `one of ${words.join(", ")}`;
-  const setting = makeSetting(fallback, about, want, words.join("|"), extras, (raw) =>
+  const setting = makeSetting({ fallback, about, want, hint: words.join("|") }, extras, (raw) =>
     typeof raw === "string" ? words.find((word) => normalize(word) === normalize(raw)) : undefined,
   );
   return { ...setting, choices: words };
@@ -138,7 +138,7 @@ export function text(
   about: string,
   { pattern = /\S/, want = "text", ...extras }: TextRule & Extras = {},
 ): Setting<string | null> {
-  return makeSetting(fallback, about, want, "TEXT", extras, (raw) => {
+  return makeSetting({ fallback, about, want, hint: "TEXT" }, extras, (raw) => {
     const value = typeof raw === "number" ? String(raw) : raw;
     return typeof value === "string" && pattern.test(value) ? value : undefined;
   });
@@ -152,8 +152,10 @@ interface TextRule {
 /** Comma-separated words, or a list in a file; null by default. */
 export function list(about: string, extras: Extras = {}): Setting<readonly string[] | null> {
   const want = "words separated by commas";
-  return makeSetting<readonly string[] | null>(null, about, want, "A,B", extras, (raw) =>
-    itemsIn(raw, (item) => (typeof item === "string" && item.trim()) || undefined),
+  return makeSetting<readonly string[] | null>(
+    { fallback: null, about, want, hint: "A,B" },
+    extras,
+    (raw) => itemsIn(raw, (item) => (typeof item === "string" && item.trim()) || undefined),
   );
 }
 
@@ -161,10 +163,7 @@ export function list(about: string, extras: Extras = {}): Setting<readonly strin
 export function names(about: string, extras: Extras = {}): Setting<readonly string[] | null> {
   const isName = (item: unknown) => (typeof item === "string" && item.trim() ? item : undefined);
   const setting = makeSetting<readonly string[] | null>(
-    null,
-    about,
-    "a name, or a list of names",
-    "NAME",
+    { fallback: null, about, want: "a name, or a list of names", hint: "NAME" },
     extras,
     (raw) => itemsIn(typeof raw === "string" ? [raw] : raw, isName),
   );
@@ -174,19 +173,27 @@ export function names(about: string, extras: Extras = {}): Setting<readonly stri
 /** Distinct comma-separated integers >= 0, or a list in a file; null by default. */
 export function integers(about: string, extras: Extras = {}): Setting<readonly number[] | null> {
   const want = "distinct whole numbers separated by commas";
-  return makeSetting<readonly number[] | null>(null, about, want, "N,N", extras, (raw) => {
-    const numbers = itemsIn(raw, integerIn);
-    return new Set(numbers).size === numbers?.length ? numbers : undefined;
-  });
+  return makeSetting<readonly number[] | null>(
+    { fallback: null, about, want, hint: "N,N" },
+    extras,
+    (raw) => {
+      const numbers = itemsIn(raw, integerIn);
+      return new Set(numbers).size === numbers?.length ? numbers : undefined;
+    },
+  );
 }
 
 /** A boolean flag without a value. */
 export function toggle(fallback: boolean, about: string, extras: Extras = {}): Setting<boolean> {
-  const setting = makeSetting(fallback, about, "true or false", "", extras, (raw) => {
-    if (typeof raw === "boolean") return raw;
-    if (typeof raw !== "string") return undefined;
-    return { true: true, false: false }[raw.toLowerCase()];
-  });
+  const setting = makeSetting(
+    { fallback, about, want: "true or false", hint: "" },
+    extras,
+    (raw) => {
+      if (typeof raw === "boolean") return raw;
+      if (typeof raw !== "string") return undefined;
+      return { true: true, false: false }[raw.toLowerCase()];
+    },
+  );
   return { ...setting, hint: undefined };
 }
 
@@ -197,10 +204,7 @@ export function stepCount(
   extras: Extras = {},
 ): Setting<number | Percent> {
   return makeSetting(
-    fallback,
-    about,
-    'a number of steps or a share below "100%"',
-    "N|N%",
+    { fallback, about, want: 'a number of steps or a share below "100%"', hint: "N|N%" },
     extras,
     (raw) =>
       typeof raw === "string" && raw.trim().endsWith("%") ? percentIn(raw) : integerIn(raw),
@@ -229,14 +233,11 @@ function withoutDefault<T>(setting: Setting<T>): Setting<T | null> {
 }
 
 function makeSetting<T>(
-  fallback: T,
-  about: string,
-  want: string,
-  hint: string,
-  { aliases = [], methods, kinds, flag, hint: ownHint }: Extras,
+  described: Pick<Setting<T>, "fallback" | "about" | "want" | "hint">,
+  { aliases = [], methods, kinds, flag, hint = described.hint }: Extras,
   read: (raw: unknown) => T | undefined,
 ): Setting<T> {
-  return { fallback, about, want, aliases, methods, kinds, flag, read, hint: ownHint ?? hint };
+  return { ...described, aliases, methods, kinds, flag, read, hint };
 }
 
 /** Numbers as in Python and TOML, "0." and "1e-3" included; not "", "0x10" or "Infinity". */

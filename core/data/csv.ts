@@ -48,7 +48,7 @@ function nextFields(cursor: Cursor): string[] {
   return fields;
 }
 
-/** Goes on after the line of a field that can't be read. */
+/** Continues after the line of a field that can't be read. */
 function skipLine(cursor: Cursor): void {
   const end = cursor.text.indexOf("\n", cursor.offset);
   cursor.offset = end === -1 ? cursor.text.length : end + 1;

@@ -37,10 +37,10 @@ export function groupedRows(
   { fraction, seed }: HoldOutOptions,
 ): readonly number[] {
   const all = shuffle([...rowsByKey(groups).values()], heldOutRandom(seed));
-  const wanted = Math.max(1, Math.round(fraction * groups.length));
+  const count = Math.max(1, Math.round(fraction * groups.length));
   const held: number[] = [];
   for (const rows of all.slice(0, -1)) {
-    if (held.length >= wanted) break;
+    if (held.length >= count) break;
     held.push(...rows);
   }
   return checked(held, groups.length, fraction);
@@ -53,7 +53,7 @@ interface Rows<E> {
 }
 
 /**
- * Some rows of a split, with their examples numbered anew. Throws E_FILE if `name` has fewer rows.
+ * Some rows of a split, with their examples renumbered. Throws E_FILE if `name` has fewer rows.
  */
 export function pickRows<E extends { readonly index: number }>(
   { examples, kept }: Rows<E>,

@@ -9,7 +9,7 @@ export type JsonPath = readonly (string | number)[];
  * The text must be valid JSON.
  */
 export function lineOf(text: string, path: JsonPath): number {
-  let found = { value: skipSpace(text, 0), keyOffset: undefined as number | undefined };
+  let found: ValueOffsets = { value: skipSpace(text, 0), keyOffset: undefined };
   for (const step of path) {
     const next =
       typeof step === "number"

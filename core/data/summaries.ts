@@ -60,7 +60,8 @@ export async function readSummaries(split: DataSplit, spec: SummarySpec): Promis
     const requested = [columns.text, columns.summary].filter((name) => name !== undefined);
     const keep = columnsToKeep(table, split.keep);
     for (const row of await table.read([...requested, ...keep])) {
-      const read = () => exampleOf(row, examples.length, table, columns, spec, warnings);
+      const read = () =>
+        exampleOf(row, examples.length, { table, columns, warnings, labels: spec.labels });
       const example = attemptRow(read, observer);
       if (example === undefined) continue;
       observer?.onRow(() => table.location(row.position));
@@ -120,13 +121,17 @@ function missingColumn(
   );
 }
 
+/** What a row's cells are checked with. */
+interface RowContext extends Pick<SummarySpec, "labels"> {
+  readonly table: Table;
+  readonly columns: SummaryColumns;
+  readonly warnings: Warnings;
+}
+
 function exampleOf(
   { position, cells: [text, summary] }: Row,
   index: number,
-  table: Table,
-  columns: SummaryColumns,
-  { labels }: SummarySpec,
-  warnings: Warnings,
+  { table, columns, labels, warnings }: RowContext,
 ): SummaryExample {
   const cellText = (value: unknown, key: string) => {
     const content = textOf({ value, key, location: () => table.location(position) });

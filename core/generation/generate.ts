@@ -59,18 +59,16 @@ export async function generate(
   for (const batch of evaluationBatches(lengths, batchSize)) {
     checkStop(stopRequested);
     const batchSources = Array.from(batch, (index) => sources[index]!);
-    const generated = await generateBatch(
-      backend,
-      model,
-      batchSources,
+    const notFinite: NotFinite = (failing, token) => {
+      const rows = failing.map((b) => String(batch[b]));
+      const what = `the scores of token ${token}`;
+      return errors.outputNotFinite({ split: name, what }, rows, sources.length);
+    };
+    const generated = await generateBatch(backend, model, batchSources, {
       options,
-      (failing, token) => {
-        const rows = failing.map((b) => String(batch[b]));
-        const what = `the scores of token ${token}`;
-        return errors.outputNotFinite({ split: name, what }, rows, sources.length);
-      },
+      notFinite,
       stopRequested,
-    );
+    });
     batch.forEach((index, b) => results.set(index, generated[b]!));
     onBatch?.(results.size);
     await Bun.sleep(0); // a batch may take less than YIELD_INTERVAL_MS
@@ -111,13 +109,17 @@ function checkSource({ limits }: GenerationModel, source: ArrayLike<number>, ind
     );
 }
 
+interface BatchOptions {
+  readonly options: GenerationOptions;
+  readonly notFinite: NotFinite;
+  readonly stopRequested: StopRequested | undefined;
+}
+
 async function generateBatch(
   backend: Backend,
   model: GenerationModel,
   sources: readonly ArrayLike<number>[],
-  options: GenerationOptions,
-  notFinite: NotFinite,
-  stopRequested: StopRequested | undefined,
+  { options, notFinite, stopRequested }: BatchOptions,
 ): Promise<readonly Generated[]> {
   const pass = new ForwardPass(backend, { training: false });
   const searches = sources.map(() => createSearch(options));

@@ -40,8 +40,10 @@ export function createSearch(options: GenerationOptions): HypothesisSearch {
   return options.numBeams === 1 ? new GreedySearch(options) : new BeamSearch(options);
 }
 
+// --- internal ---
+
 /** Appends the most likely token until the end token or `maxLength`. */
-export class GreedySearch implements HypothesisSearch {
+class GreedySearch implements HypothesisSearch {
   readonly candidatesPerBeam = 1;
   readonly #options: GenerationOptions;
   #hypothesis: Hypothesis;
@@ -77,7 +79,7 @@ export class GreedySearch implements HypothesisSearch {
  * One difference: transformers keeps running hypotheses of zero probability. Here the search ends
  * once every candidate finishes or none is left.
  */
-export class BeamSearch implements HypothesisSearch {
+class BeamSearch implements HypothesisSearch {
   readonly candidatesPerBeam: number;
   readonly #options: GenerationOptions;
   #running: readonly Hypothesis[];
@@ -147,8 +149,6 @@ export class BeamSearch implements HypothesisSearch {
     return lengthPenalised(score, length, lengthPenalty) <= worst.score;
   }
 }
-
-// --- internal ---
 
 const start = ({ startId }: GenerationOptions): Hypothesis => ({ ids: [startId], score: 0 });
 

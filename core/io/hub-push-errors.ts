@@ -1,16 +1,6 @@
 import { AdaloraError, errors } from "../errors.ts";
 import { cutText } from "../excerpt.ts";
 
-/** The status of an unsuccessful response: the cause of the error that reports it. */
-export class HubStatus extends Error {
-  override readonly name = "HubStatus";
-  readonly status: number;
-  constructor(status: number) {
-    super(`status ${status}`);
-    this.status = status;
-  }
-}
-
 /** The status that an error reports; undefined for another error. */
 export function statusIn(error: unknown): number | undefined {
   const cause = error instanceof AdaloraError ? error.cause : undefined;
@@ -96,6 +86,16 @@ export function changedMeanwhile(where: string, cause?: unknown): AdaloraError {
 }
 
 // --- internal ---
+
+/** The status of an unsuccessful response: the cause of the error that reports it. */
+class HubStatus extends Error {
+  override readonly name = "HubStatus";
+  readonly status: number;
+  constructor(status: number) {
+    super(`status ${status}`);
+    this.status = status;
+  }
+}
 
 /** How long to wait, as far as the hub says. */
 function waitFor(headers: Headers): string {

@@ -133,9 +133,9 @@ async function fromHub(
   const commit = await client.commit();
   const listed = await client.list(commit, "all");
   const names = listed.map(({ path }) => path);
-  const pick = (requested: readonly string[]) => {
-    const wanted = new Set(requested);
-    return listed.filter(({ path }) => wanted.has(path));
+  const pick = (paths: readonly string[]) => {
+    const picked = new Set(paths);
+    return listed.filter(({ path }) => picked.has(path));
   };
   const context = { client, cached, commit, where, settings, options };
   const selected = select(names, where);

@@ -1,18 +1,3 @@
-/**
- * Offset of the quote that ends the JSON string which begins at `start`; -1 when it is not closed.
- * Linear, and without the length limit of a regular expression.
- */
-export function closingQuote(text: string, start: number): number {
-  for (let at = start + 1; ;) {
-    const quote = text.indexOf('"', at);
-    if (quote === -1) return -1;
-    let first = quote;
-    while (text.charCodeAt(first - 1) === BACKSLASH && first - 1 > start) first--;
-    if ((quote - first) % 2 === 0) return quote;
-    at = quote + 1;
-  }
-}
-
 /** Whether brackets are nested deeper than `limit`. Strings are skipped; anything else may be damaged. */
 export function isNestedDeeper(text: string, limit: number): boolean {
   let depth = 0;
@@ -54,6 +39,21 @@ export function duplicateKey(json: string): string | undefined {
 }
 
 // --- internal ---
+
+/**
+ * Offset of the quote that ends the JSON string which begins at `start`; -1 when it is not closed.
+ * Linear, and without the length limit of a regular expression.
+ */
+function closingQuote(text: string, start: number): number {
+  for (let at = start + 1; ;) {
+    const quote = text.indexOf('"', at);
+    if (quote === -1) return -1;
+    let first = quote;
+    while (text.charCodeAt(first - 1) === BACKSLASH && first - 1 > start) first--;
+    if ((quote - first) % 2 === 0) return quote;
+    at = quote + 1;
+  }
+}
 
 /** The keys of an object. Most objects have few, and a set for each would cost far more than them. */
 interface Keys {

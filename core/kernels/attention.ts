@@ -10,6 +10,14 @@ export interface Sequences {
   readonly hostOffsets: Int32Array;
 }
 
+/** Rows of the longest sequence. */
+export function longestSequence({ sequences, hostOffsets }: Sequences): number {
+  let longest = 0;
+  for (let b = 0; b < sequences; b++)
+    longest = Math.max(longest, hostOffsets[b + 1]! - hostOffsets[b]!);
+  return longest;
+}
+
 /** Packed sequences whose tokens have positions. */
 export interface Packing extends Sequences {
   /** i32 [tokens]: position of each token in its sequence before padding was dropped. */

@@ -7,13 +7,8 @@ const article = /(?<![\p{L}\p{N}])(?:an?|the)(?![\p{L}\p{N}])/gu;
 
 /**
  * An answer's words as the official scripts compare them: lower case, without ASCII punctuation and
- * articles.
+ * articles. Joined by spaces they are what `normalize_answer` returns.
  */
 export function answerWords(text: string): string[] {
   return splitWords(text.toLowerCase().replace(punctuation, "").replace(article, " "));
-}
-
-/** The words joined by single spaces: `normalize_answer`. */
-export function normalizeAnswer(text: string): string {
-  return answerWords(text).join(" ");
 }

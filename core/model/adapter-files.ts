@@ -12,6 +12,7 @@ import { type Adapter, type AdapterOptions, adapterScale, declareAdapter } from 
 import type { Adaptable } from "../nn/linear.ts";
 import type { Parameter } from "../tensor.ts";
 import { type Factors, joinAdaLora, joinLora, splitByParts } from "./fused-adapters.ts";
+import { modelErrors } from "./model-errors.ts";
 import type { DeclaredModel } from "./open-model.ts";
 import type { StartingLayer } from "./starting-layers.ts";
 
@@ -33,8 +34,8 @@ export interface TrainedParts {
 
 /**
  * Converts trained adapters and heads to PEFT's format. `kept` marks the unpruned triplets of each
- * adapter; pruned ones are omitted. Of an adapter that was trained on, those that it had pruned
- * stay so: masks have one value for each triplet of its initial rank.
+ * adapter; pruned ones are omitted. Triplets that the adapter of `--from` had pruned stay pruned:
+ * masks have one value for each triplet of its initial rank.
  */
 export function adaLoraAdapter(
   backend: Backend,
@@ -143,7 +144,7 @@ export function applyAdapter(
     const rank = module.A.shape[0] ?? 0;
     if (rank === 0) return [];
     if (module.A.shape[1] !== linear.inFeatures) {
-      throw errors.weightShape(
+      throw modelErrors.weightShape(
         where,
         `${module.path}.lora_A`,
         [rank, linear.inFeatures],
@@ -151,7 +152,7 @@ export function applyAdapter(
       );
     }
     if (module.B.shape[0] !== linear.outFeatures) {
-      throw errors.weightShape(
+      throw modelErrors.weightShape(
         where,
         `${module.path}.lora_B`,
         [linear.outFeatures, rank],
@@ -193,7 +194,7 @@ export function savedParameters(
     }
     const expected = parameter.storedShape;
     if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
-      throw errors.weightShape(where, name, expected, tensor.shape);
+      throw modelErrors.weightShape(where, name, expected, tensor.shape);
     }
     found.set(parameter, tensor);
   }
@@ -203,7 +204,7 @@ export function savedParameters(
 const TIED =
   "the model's embeddings and output layer are one matrix, of which PEFT trains a copy: merge the adapter in PEFT";
 
-/** The mask of a layer's triplets, as one of the slots that they have in the file. */
+/** Expands the mask of a layer's triplets to the slots of its initial rank in the file. */
 function maskInSlots(
   mask: readonly boolean[],
   slots: readonly boolean[] | undefined,

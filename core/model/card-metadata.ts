@@ -4,7 +4,7 @@ import type { AdapterFacts, TrainingFacts } from "./adapter-facts.ts";
 
 /** What a card describes. */
 export interface CardSubject {
-  /** Its ranks are listed; of a merged model the adapter that was merged. */
+  /** The adapter whose ranks are listed; for a merged model, the one that was merged. */
   readonly adapter: PeftAdapter;
   readonly facts: AdapterFacts | undefined;
   /** Whether the folder holds a merged model instead of an adapter. */
@@ -92,7 +92,7 @@ function modelIndex(
   return ["model-index:", `- name: ${quoted(`${task}-${method}`)}`, "  results:", ...results];
 }
 
-/** The task's name, where it is a recipe's; own data has none but its identifier on the hub. */
+/** The recipe's name; for the user's own data their name on the hub, if any. */
 function datasetName(task: string, id: string | undefined): string {
   const isOwnData = ["classification", "regression", "summarization"].includes(task);
   return isOwnData ? (id ?? `local data for ${kindOf(task)} tasks`) : task;

@@ -1,4 +1,4 @@
-import { errors } from "../errors.ts";
+import { modelErrors } from "./model-errors.ts";
 import type { ModelPlugin } from "./plugin.ts";
 
 /** Where a plugin from outside the program was loaded from. */
@@ -42,7 +42,7 @@ export function createFamilies(
       const found = all.find(({ plugin }) => plugin.modelTypes.includes(modelType));
       if (found) return found;
       const known = all.flatMap(({ plugin }) => plugin.modelTypes);
-      throw errors.unknownModelType(modelType, [...new Set(known)]);
+      throw modelErrors.unknownModelType(modelType, [...new Set(known)]);
     },
   };
 }
@@ -54,7 +54,7 @@ function checkDistinct(outside: readonly Family[]): void {
   for (const { plugin, origin } of outside) {
     for (const modelType of plugin.modelTypes) {
       const [first, second] = [owners.get(modelType), origin?.file ?? plugin.name];
-      if (first !== undefined) throw errors.sameModelType(modelType, first, second);
+      if (first !== undefined) throw modelErrors.sameModelType(modelType, first, second);
       owners.set(modelType, second);
     }
   }

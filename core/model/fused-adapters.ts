@@ -17,7 +17,7 @@ export interface RangedModule<Module> {
  */
 export function joinLora(modules: readonly RangedModule<LoraModule>[]): readonly LoraModule[] {
   return groupsOf(modules).map((group) => {
-    // Each scale, alpha / rank, is the same, so that of the sums is too.
+    // All parts have the scale alpha / rank; the sums of alphas and of ranks have it too.
     const alpha = group.reduce((sum, { module }) => sum + module.alpha, 0);
     return { ...joinFactors(group), alpha };
   });

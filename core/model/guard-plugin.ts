@@ -19,13 +19,13 @@ export function guardedPlugin(plugin: ModelPlugin, { files, digest }: PluginOrig
   const guarded: ModelPlugin = Object.create(plugin, {
     parseConfig: constant((raw: Readonly<Record<string, unknown>>) =>
       // A copy: a plugin that changes it must not change what is saved or read next.
-      guard(owner, "parseConfig", () => plugin.parseConfig(structuredClone(raw)), isRecord, CONFIG),
+      guard(owner, "parseConfig", () => plugin.parseConfig(structuredClone(raw)), CONFIG),
     ),
     limits: constant((config: object) =>
-      guard(owner, "limits", () => plugin.limits(config), isLimits, LIMITS, LIMITS_HINT),
+      guard(owner, "limits", () => plugin.limits(config), LIMITS),
     ),
     build: constant((...args: Parameters<ModelPlugin["build"]>) => {
-      const model = guard(owner, "build", () => plugin.build(...args), isModel, MODEL);
+      const model = guard(owner, "build", () => plugin.build(...args), MODEL);
       return guardedModel(model, owner, args[1]);
     }),
     tokenizer: constant(guardedTokenizer(tokenizer, owner, digest)),
@@ -69,12 +69,13 @@ interface Owner {
   readonly files: readonly string[];
 }
 
-const CONFIG = "an object";
-const LIMITS = "vocabSize and maxLength, whole numbers above 0 (maxLength may be Infinity)";
-const LIMITS_HINT =
-  "vocabSize: the rows of the word embeddings; maxLength: the longest sequence in tokens";
-const TOKENIZER = "a tokenizer.json: an object with a model and added_tokens";
-const MODEL = "a model with a function forward";
+/** The results that a function of a plugin may return. */
+interface Expected {
+  readonly is: (value: unknown) => boolean;
+  /** What the function "must return". */
+  readonly want: string;
+  readonly hint?: string;
+}
 
 const constant = (value: unknown) => ({ value, enumerable: true });
 
@@ -90,6 +91,13 @@ const isTensor = (value: unknown) => isObject(value) && "shape" in value && "buf
 const isPositive = (value: unknown) => Number.isSafeInteger(value) && Number(value) > 0;
 const isPromise = (value: unknown) => isObject(value) && isFunction(Reflect.get(value, "then"));
 
+const CONFIG: Expected = { is: isRecord, want: "an object" };
+const TOKENIZER: Expected = {
+  is: isTokenizerJson,
+  want: "a tokenizer.json: an object with a model and added_tokens",
+};
+const MODEL: Expected = { is: isModel, want: "a model with a function forward" };
+
 /** Getters run here, so that what they throw is the function's own failure. */
 function isLimits(value: unknown): boolean {
   if (!isObject(value)) return false;
@@ -97,14 +105,18 @@ function isLimits(value: unknown): boolean {
   return isPositive(Reflect.get(value, "vocabSize")) && (isPositive(length) || length === Infinity);
 }
 
-/** Runs a function of a plugin; `want` describes the results that `is` accepts. */
+const LIMITS: Expected = {
+  is: isLimits,
+  want: "vocabSize and maxLength, whole numbers above 0 (maxLength may be Infinity)",
+  hint: "vocabSize: the rows of the word embeddings; maxLength: the longest sequence in tokens",
+};
+
+/** Runs a function of a plugin. Throws E_PLUGIN for what it throws, and for other results. */
 function guard<T>(
   owner: Owner,
   hook: string,
   work: () => T,
-  is: (value: unknown) => boolean = () => true,
-  want = "",
-  hint?: string,
+  { is, want, hint }: Expected = { is: () => true, want: "" },
 ): T {
   let value: T;
   let isRight: boolean;
@@ -150,12 +162,13 @@ function messageOf(error: unknown): string {
 
 /**
  * The model with every method guarded, and the shape of its logits checked: columns beyond the
- * labels would train without a word. A proxy keeps fields and private members where they are.
+ * labels would be trained without an error. A proxy keeps fields and private members where they
+ * are.
  */
 function guardedModel(model: Model, owner: Owner, head: TaskHead): Model {
   const forward: Model["forward"] = (pass, batch) => {
     const work = () => model.forward(pass, batch);
-    const logits = guard(owner, "forward", work, isTensor, "a tensor");
+    const logits = guard(owner, "forward", work, { is: isTensor, want: "a tensor" });
     checkLogits(logits.shape, batch, head, owner);
     return logits;
   };
@@ -206,7 +219,7 @@ function guardedTokenizer(
       files: convert.files,
       version: digest,
       build: (files, config) =>
-        guard(owner, "convert", () => convert.build(files, config), isTokenizerJson, TOKENIZER),
+        guard(owner, "convert", () => convert.build(files, config), TOKENIZER),
     },
   };
 }

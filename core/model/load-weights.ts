@@ -1,10 +1,10 @@
 import type { Backend, HostTensor } from "../backend.ts";
-import { errors } from "../errors.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
 import { isStoredDtype } from "../io/stored-tensor.ts";
 import type { Fill, ModuleTree } from "../nn/module-scope.ts";
 import { normals, streamOf } from "../rng.ts";
 import { type Parameter, elementsOf } from "../tensor.ts";
+import { modelErrors } from "./model-errors.ts";
 import type { ModelPlugin } from "./plugin.ts";
 
 /** A model's parameters, matched to the tensors of a checkpoint. */
@@ -37,14 +37,14 @@ export function matchWeights(
   );
   const missing = absent.filter((p) => !plugin.weights.optional.some((r) => r.test(p.name)));
   if (missing.length > 0)
-    throw errors.missingWeights(
+    throw modelErrors.missingWeights(
       where,
       missing.map((p) => p.name),
     );
   for (const [parameter, tensor] of found) {
     const { storedShape: expected } = parameter;
     if (tensor.shape.length !== expected.length || tensor.shape.some((n, i) => n !== expected[i])) {
-      throw errors.weightShape(where, parameter.name, expected, tensor.shape);
+      throw modelErrors.weightShape(where, parameter.name, expected, tensor.shape);
     }
   }
   const constants = absent.filter(({ constant }) => constant);
@@ -137,11 +137,12 @@ function matchKeys(
     else if (copied) copies.push({ key, tensor, parameter: copied });
     else if (!isUnused(renamed)) unknown.push(key);
   }
-  if (unknown.length > 0) throw errors.unmappedWeights(where, name, unknown);
+  if (unknown.length > 0) throw modelErrors.unmappedWeights(where, name, unknown);
   for (const { key, tensor, parameter } of copies) {
     const original = found.get(parameter);
     if (!original) found.set(parameter, tensor);
-    else if (!isEqual(original, tensor)) throw errors.untiedWeights(where, key, parameter.name);
+    else if (!isEqual(original, tensor))
+      throw modelErrors.untiedWeights(where, key, parameter.name);
   }
   return found;
 }

@@ -1,9 +1,9 @@
 import { type Method, adapterMethods, svdMethods, isOneOf } from "../config/method.ts";
-import { errors } from "../errors.ts";
 import { type Adapter, type AdapterOptions, adapterScale } from "../nn/adapter.ts";
 import type { Adaptable } from "../nn/linear.ts";
 import { ModuleScope, type ModuleTree } from "../nn/module-scope.ts";
 import type { Parameter } from "../tensor.ts";
+import { modelErrors } from "./model-errors.ts";
 import type { Model, ModelPlugin, TaskHead } from "./plugin.ts";
 import { attachAdapters, selectLinears } from "./select-linears.ts";
 
@@ -17,7 +17,7 @@ export interface DeclaredModel {
 /** Builds a model's modules without loading values. Throws E_TASK if the family lacks the task. */
 export function declareModel(plugin: ModelPlugin, config: object, head: TaskHead): DeclaredModel {
   if (!plugin.tasks.includes(head.task))
-    throw errors.otherTask(plugin.name, head.task, plugin.tasks);
+    throw modelErrors.unsupportedTask(plugin.name, head.task, plugin.tasks);
   const scope = ModuleScope.root();
   const model = plugin.build(config, head, scope);
   return { plugin, model, tree: scope.tree };

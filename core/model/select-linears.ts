@@ -1,7 +1,7 @@
-import { errors } from "../errors.ts";
 import { type Adapter, type AdapterOptions, declareAdapter } from "../nn/adapter.ts";
 import type { Adaptable } from "../nn/linear.ts";
 import type { ModuleTree } from "../nn/module-scope.ts";
+import { modelErrors } from "./model-errors.ts";
 import type { ModelPlugin } from "./plugin.ts";
 
 /**
@@ -16,14 +16,14 @@ export function selectLinears(
 ): readonly Adaptable[] {
   const patterns = modules.map((short) => {
     const pattern = Object.hasOwn(adapters.modules, short) ? adapters.modules[short] : undefined;
-    if (!pattern) throw errors.noModules(short, Object.keys(adapters.modules));
+    if (!pattern) throw modelErrors.noModules(short, Object.keys(adapters.modules));
     const paths = [...tree.adaptable.keys()];
     if (!paths.some((path) => pattern.test(path)))
-      throw errors.emptyPattern(name, short, pattern, paths);
+      throw modelErrors.emptyPattern(name, short, pattern, paths);
     const isTrained = (path: string) =>
       adapters.trainable.some((trainable) => trainable.test(`${path}.weight`));
     const head = paths.find((path) => pattern.test(path) && isTrained(path));
-    if (head !== undefined) throw errors.adaptedHead(name, short, head);
+    if (head !== undefined) throw modelErrors.adaptedHead(name, short, head);
     return pattern;
   });
   return [...tree.adaptable.values()].filter(({ path }) =>

@@ -10,6 +10,7 @@ import { cutText } from "../excerpt.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
 import type { AdaLoraModule, LoraModule, PeftAdapter } from "../io/peft-adapter.ts";
 import { type Adapter, adapterScale } from "../nn/adapter.ts";
+import { modelErrors } from "./model-errors.ts";
 
 /** What becomes of the triplets that an AdaLoRA adapter has pruned, when it is trained on. */
 export type PrunedTriplets = "kept" | "revived";
@@ -32,7 +33,7 @@ export interface StartingLayer {
   readonly scale: number;
   /** LoRA: the alpha of the file's rank. */
   readonly alpha: number | undefined;
-  /** AdaLoRA: which of the initial rank's triplets the layer's are; undefined for all. */
+  /** AdaLoRA: by triplet of the initial rank, whether the layer has it; undefined: all. */
   readonly slots: readonly boolean[] | undefined;
   readonly source: AdaLoraModule | LoraModule;
 }
@@ -111,17 +112,27 @@ export function checkLayers(
     const [rank = 0, inFeatures] = source.A.shape;
     const outFeatures = source.B.shape[0];
     if (inFeatures !== linear.inFeatures) {
-      throw errors.weightShape(where, `${path}.lora_A`, [rank, linear.inFeatures], source.A.shape);
+      throw modelErrors.weightShape(
+        where,
+        `${path}.lora_A`,
+        [rank, linear.inFeatures],
+        source.A.shape,
+      );
     }
     if (outFeatures !== linear.outFeatures) {
-      throw errors.weightShape(where, `${path}.lora_B`, [linear.outFeatures, rank], source.B.shape);
+      throw modelErrors.weightShape(
+        where,
+        `${path}.lora_B`,
+        [linear.outFeatures, rank],
+        source.B.shape,
+      );
     }
   }
 }
 
 // --- internal ---
 
-/** An adapter of the run, and the layer that it gets the values of. */
+/** An adapter of the run, and the layer whose values it gets. */
 interface Pair {
   readonly adapter: Adapter;
   readonly layer: StartingLayer;

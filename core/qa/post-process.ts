@@ -12,13 +12,6 @@ export interface PostProcessOptions extends SpanLimits {
   readonly nullThreshold: number;
 }
 
-/** The reference's defaults. */
-export const defaultPostProcessing = {
-  nBest: 20,
-  maxAnswerLength: 30,
-  nullThreshold: 0,
-} as const;
-
 /** A possible answer. */
 export interface Candidate {
   readonly text: string;

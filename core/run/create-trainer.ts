@@ -7,7 +7,6 @@ import {
 } from "../adalora/start.ts";
 import type { Backend } from "../backend.ts";
 import { svdMethods, isOneOf } from "../config/method.ts";
-import { errors } from "../errors.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
 import type { StoredTensor } from "../io/stored-tensor.ts";
@@ -18,6 +17,7 @@ import { learningRateAt } from "../optim/schedule.ts";
 import type { TrainingBatch } from "../tasks/task.ts";
 import { trainingOrder } from "../train/order.ts";
 import { Trainer, type TrainerOptions } from "../train/trainer.ts";
+import { budgetErrors } from "./budget-errors.ts";
 import { budgetSchedule } from "./budget-schedule.ts";
 import type { PreparedRun } from "./prepare.ts";
 
@@ -59,7 +59,7 @@ export async function createTrainer(
   const { config, files } = run;
   const adapted = adaptRun(run);
   const { adapters, trained, model, tree, plugin } = adapted;
-  if (trained.length + adapters.length === 0) throw errors.nothingTrained(config.method);
+  if (trained.length + adapters.length === 0) throw budgetErrors.nothingTrained(config.method);
   const { tensors } = openCheckpoint(files.dir);
   const saved = run.from?.saved ?? new Map<string, StoredTensor>();
   const options = { where: files.dir, seed: config.seed, supplied: new Set(saved.keys()) };

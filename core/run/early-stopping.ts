@@ -8,20 +8,6 @@ export interface TotalRank {
   readonly target: number;
 }
 
-/**
- * The number of steps after which the budget is reached: the first step of the final phase has
- * pruned. 0 if nothing is to be pruned; all steps if there is no final phase.
- */
-export function budgetReachedAt({
-  config,
-  schedule,
-  target,
-}: Pick<PreparedRun, "config" | "schedule" | "target">): number {
-  if (!isOneOf(config.method, pruningMethods) || !target || !isPruned(target)) return 0;
-  const final = schedule.phases.find(({ name }) => name === "final");
-  return final ? final.first + 1 : schedule.steps;
-}
-
 /** The number of steps from which on early stopping counts evaluations. */
 export function earlyStoppingFrom(run: PreparedRun): number {
   return run.config.earlyStoppingFrom === "start" ? 0 : budgetReachedAt(run);
@@ -58,7 +44,21 @@ export function budgetWarning(
 
 // --- internal ---
 
-/** The warning for a budget of parameters, which a number of triplets can't tell. */
+/**
+ * The number of steps after which the budget is reached: the first step of the final phase has
+ * pruned. 0 if nothing is to be pruned; all steps if there is no final phase.
+ */
+function budgetReachedAt({
+  config,
+  schedule,
+  target,
+}: Pick<PreparedRun, "config" | "schedule" | "target">): number {
+  if (!isOneOf(config.method, pruningMethods) || !target || !isPruned(target)) return 0;
+  const final = schedule.phases.find(({ name }) => name === "final");
+  return final ? final.first + 1 : schedule.steps;
+}
+
+/** As budgetWarning, for a budget of parameters, which the sum of ranks does not measure. */
 function unreachedSize(run: PreparedRun, steps: number): string | undefined {
   const from = budgetReachedAt(run);
   if (steps >= from) return undefined;

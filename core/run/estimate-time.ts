@@ -66,9 +66,9 @@ export function evaluationsIn({ config, schedule, validation }: PreparedRun): nu
 // --- internal ---
 
 const MEASURED_STEPS = 4;
-/** No further step is measured after this. */
+/** No further step is measured after this many seconds. */
 const MAX_SECONDS = 60;
-/** An evaluation batch that took this is not repeated. */
+/** An evaluation batch that took this many seconds is not repeated. */
 const LONG_SECONDS = 5;
 /** Steps of an epoch whose tokens are counted. */
 const MAX_COUNTED_STEPS = 50_000;

@@ -135,11 +135,12 @@ async function trainInto(
     },
     startSeconds: preparationSeconds + (performance.now() - started) / 1000,
   };
+  const toSave = { out, backend, run, trainer: loaded.trainer };
   const written = recording(
     log,
     observer,
     (kept) => rankPattern(loaded.trainer, kept, run),
-    (at) => writeTrained(out, backend, run, loaded.trainer, "best", at),
+    (at) => writeTrained(toSave, "best", at),
   );
   const isPacked = backend.activation === "bf16"; // each frozen matrix when it is first used
   observer.onStage?.(isPacked ? "packing the weights" : "the first step");
@@ -160,7 +161,7 @@ async function trainInto(
     peakMemory: { process: peakMemoryWithoutCode(), buffers: backend.memory().peak },
   };
   if (outcome.stoppedBy !== "interrupt") {
-    writeResults(out, backend, run, loaded.trainer, result);
+    writeResults(toSave, result);
     checkFolder(); // an atomic write makes a folder that is missing
     // It was for the final evaluation; adapter/ or model/ holds the weights now.
     removeCheckpoint(checkpointDir, outcome.steps);

@@ -6,6 +6,7 @@ import { errors } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic.ts";
 import { readJsonObject } from "../io/json-file.ts";
 import type { SplitText } from "../tasks/task.ts";
+import { trainErrors } from "../train/train-errors.ts";
 import { runFiles } from "./run-folder.ts";
 
 /** Training rows that a run evaluates on instead. */
@@ -46,8 +47,8 @@ export function holdOut(
 }
 
 /**
- * Holds `tuneFraction` of the rows that a run would train on out of them, to choose settings by: rows
- * of `--eval-fraction` are in neither part. Throws E_CONFIG if the task cannot divide its rows.
+ * Holds out `tuneFraction` of the rows that a run would train on, to choose settings by. Rows of
+ * `--eval-fraction` are in neither part. Throws E_CONFIG if the task cannot divide its rows.
  */
 export function holdOutForTuning(
   train: SplitText,
@@ -88,7 +89,7 @@ export function checkNoValidation(splits: readonly DataSplit[]): void {
 export function saveHeldOut(out: string, heldOut: HeldOut, resume: boolean): void {
   const saved = resume ? readHeldOut(out) : undefined;
   const json = JSON.stringify(heldOut);
-  if (saved !== undefined && JSON.stringify(saved) !== json) throw errors.otherRun(out);
+  if (saved !== undefined && JSON.stringify(saved) !== json) throw trainErrors.otherRun(out);
   writeFileAtomic(join(out, runFiles.heldOut), `${json}\n`);
 }
 

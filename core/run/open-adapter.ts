@@ -5,6 +5,7 @@ import { currentDirectory } from "../io/atomic.ts";
 import type { PeftAdapter } from "../io/peft-adapter.ts";
 import { ADAPTER_CONFIG, adapterFolders, readPeftAdapter } from "../io/peft.ts";
 import type { Sources } from "../model/model-files.ts";
+import { runErrors } from "./run-errors.ts";
 import { runFiles, seedFolders } from "./run-folder.ts";
 import { runOf, type Which } from "./run-of.ts";
 
@@ -27,11 +28,11 @@ export async function openAdapter(
   const inRun = (one: Which) =>
     join(given, one === "best" ? runFiles.bestAdapter : runFiles.adapter);
   const holds = (folder: string) => existsSync(join(currentDirectory(folder), ADAPTER_CONFIG));
-  if (which === "best" && holds(given)) throw errors.noChoice(given, runOf(given));
+  if (which === "best" && holds(given)) throw runErrors.noChoice(given, runOf(given));
   const dir = [given, inRun(which)].find(holds);
   if (dir !== undefined) return { dir, adapter: readPeftAdapter(dir) };
   const other = which === "last" ? "best" : "last";
-  if (holds(inRun(other))) throw errors.otherWeightsOnly(given, which, other);
+  if (holds(inRun(other))) throw runErrors.otherWeightsOnly(given, which, other);
   if (existsSync(join(given, runFiles.model)))
     throw errors.file(given, "holds a full model, not an adapter", `use --model ${name}`);
   const [seed] = seedFolders(given);

@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Backend } from "../backend.ts";
 import { defaultSettings, type Layer } from "../config/run-config.ts";
 import { inferenceSettings, settings } from "../config/settings.ts";
-import { AdaloraError, errors } from "../errors.ts";
+import { errors } from "../errors.ts";
 import { openCheckpoint } from "../io/checkpoint-files.ts";
-import { looksLikeRepo } from "../io/hub-repo.ts";
 import { isJsonObject } from "../io/json-file.ts";
 import { applyAdapter, savedParameters } from "../model/adapter-files.ts";
 import { adoptWeights, type MatchedWeights, matchWeights } from "../model/load-weights.ts";
@@ -25,9 +24,11 @@ import { taskNamed } from "../tasks/index.ts";
 import type { TaskOptions } from "../tasks/task-options.ts";
 import type { RunSpec, Task } from "../tasks/task.ts";
 import { type HeldOut, readHeldOut } from "./held-out.ts";
+import { modelFolder } from "./model-folder.ts";
+import { runErrors } from "./run-errors.ts";
 import { runFiles } from "./run-folder.ts";
 import { type AdapterFiles, openAdapter } from "./open-adapter.ts";
-import { runOf, type Which } from "./run-of.ts";
+import type { Which } from "./run-of.ts";
 import { weightsOf, type WeightsOf } from "./run-weights.ts";
 import { readAdapterSettings, readSavedConfig } from "./saved-config.ts";
 import { familiesFor } from "./trained-families.ts";
@@ -90,55 +91,31 @@ export async function openTrained(
   const { which, adapter: adapterName } = requested;
   const adapter = adapterName === null ? undefined : await openAdapter(adapterName, which, sources);
   const model = await modelFolder(requested.model, adapter, which, sources);
-  const runFolder = dirname(resolve(adapter?.dir ?? model));
-  const own = readAdapterSettings(adapter?.dir ?? model);
-  const saved = readSavedConfig(runFolder);
-  const run = saved || own ? { ...saved, ...own } : undefined;
-  const name = requested.task ?? run?.task;
-  if (!name) throw errors.missing("task", "--task names a recipe, classification or regression");
-  const isSameTask = run?.task === undefined || run.task === name;
-  const task = taskNamed(name, taskOptions(requested, isSameTask ? run : undefined));
-  const maxLength = requested.maxLength ?? run?.maxLength ?? task.maxLength;
-  const families = await familiesFor(requested, saved?.plugins ?? null, runFolder, sources);
+  const dir = adapter?.dir ?? model;
+  const saved = savedSettings(dir);
+  const { task, run, trainedFor } = chooseTask(requested, saved.settings);
   const files = await openModelFiles(
-    {
-      model,
-      tokenizer: requested.tokenizer ?? run?.tokenizer ?? (saved ? null : ownTokenizer(adapter)),
-      maxLength: maxLength ?? settings.maxLength.fallback,
-    },
-    families,
+    { model, ...fileOptions(requested, saved, task, adapter) },
+    await familiesFor(requested, saved.config?.plugins ?? null, saved.folder, sources),
     sources,
   );
-  const modelClasses =
-    requested.labels ?? (adapter && (run?.labels ?? task.labelNames)) ?? classesOf(files);
-  const taskClasses =
-    task.kind === "classification" ? (task.labelNames ?? modelClasses) : undefined;
-  // Padding only affects the training loss.
-  const spec = { ...task.spec(taskClasses), paddedQueries: undefined };
-  const order = taskClasses
-    ? classOrder(modelClasses, taskClasses, files.dir)
-    : { columns: undefined };
+  const { spec, order } = matchClasses(requested, saved, task, files, adapter);
   const declared = declareRunModel(files, spec, { clsDropout: null, dropout: null });
-  const weights = matchTrained(
-    declared,
-    files,
-    adapter,
-    isSameTask ? undefined : (run.task ?? undefined),
-  );
+  const weights = matchTrained(declared, files, adapter, trainedFor);
   if (adapter) checkFit(declared, adapter);
   return {
     task,
     spec,
     files,
-    run: isSameTask ? run : undefined,
-    heldOut: heldOutOf(runFolder, isSameTask ? run : undefined),
+    run,
+    heldOut: heldOutOf(saved.folder, run),
     order,
     warnings: [
-      ...changedPlugin(adapter?.dir ?? model, files),
-      ...(isSameTask ? [] : [`the model was trained for ${run.task}, not for ${name}`]),
+      ...changedPlugin(dir, files),
+      ...(trainedFor ? [`the model was trained for ${trainedFor}, not for ${task.name}`] : []),
       ...(order.warning === undefined ? [] : [order.warning]),
     ],
-    weightsOf: weightsOf(adapter?.dir ?? model, which),
+    weightsOf: weightsOf(dir, which),
     declared,
     weights,
     adapter,
@@ -154,6 +131,70 @@ export function loadTrained(backend: Backend, trained: TrainedModel): Model {
 }
 
 // --- internal ---
+
+/** What is known of how weights were trained. */
+interface SavedSettings {
+  /** The folder of the run that wrote them, if a run did. */
+  readonly folder: string;
+  /** Of the run's config.json. */
+  readonly config: SavedRun | undefined;
+  /** The same with what the adapter's own folder says, which takes precedence. */
+  readonly settings: SavedRun | undefined;
+}
+
+/** Reads the settings of the weights in `dir`. */
+function savedSettings(dir: string): SavedSettings {
+  const folder = dirname(resolve(dir));
+  const own = readAdapterSettings(dir);
+  const config = readSavedConfig(folder);
+  return { folder, config, settings: config || own ? { ...config, ...own } : undefined };
+}
+
+/**
+ * The requested task, else the saved one. `run`: the saved settings, undefined where they are those of
+ * another task, `trainedFor`.
+ */
+function chooseTask(requested: TrainedOptions, saved: SavedRun | undefined) {
+  const name = requested.task ?? saved?.task;
+  if (!name) throw errors.missing("task", "--task names a recipe, classification or regression");
+  const savedTask = saved?.task ?? name;
+  const run = savedTask === name ? saved : undefined;
+  const task = taskNamed(name, taskOptions(requested, run));
+  return { task, run, trainedFor: savedTask === name ? undefined : savedTask };
+}
+
+/** The tokenizer and the longest sequence, in tokens: as requested, else as in training. */
+function fileOptions(
+  requested: TrainedOptions,
+  { config, settings: saved }: SavedSettings,
+  task: Task,
+  adapter: AdapterFiles | undefined,
+) {
+  const maxLength = requested.maxLength ?? saved?.maxLength ?? task.maxLength;
+  return {
+    tokenizer: requested.tokenizer ?? saved?.tokenizer ?? (config ? null : ownTokenizer(adapter)),
+    maxLength: maxLength ?? settings.maxLength.fallback,
+  };
+}
+
+/** The model's outputs for the task, and how its classes map to the task's. */
+function matchClasses(
+  { labels }: TrainedOptions,
+  { settings: saved }: SavedSettings,
+  task: Task,
+  files: ModelFiles,
+  adapter: AdapterFiles | undefined,
+): { readonly spec: RunSpec; readonly order: ClassOrder } {
+  const modelClasses =
+    labels ?? (adapter && (saved?.labels ?? task.labelNames)) ?? classesOf(files);
+  const isClassifier = task.kind === "classification";
+  const taskClasses = isClassifier ? (task.labelNames ?? modelClasses) : undefined;
+  return {
+    // Padding only affects the training loss.
+    spec: { ...task.spec(taskClasses), paddedQueries: undefined },
+    order: taskClasses ? classOrder(modelClasses, taskClasses, files.dir) : { columns: undefined },
+  };
+}
 
 /** Refuses an adapter of another model before any weights are read. Throws as applyAdapter. */
 function checkFit(declared: DeclaredModel, { adapter, dir }: AdapterFiles): void {
@@ -198,53 +239,6 @@ function taskOptions(requested: TrainedOptions, run: SavedRun | undefined): Task
   return { ...defaultSettings(), ...nonNull(run ?? {}), ...nonNull(requested), ...fixed };
 }
 
-/** Folder of the model called `name`, or of the adapter's base; for a run's folder, its model. */
-export async function modelFolder(
-  name: string | null,
-  adapter: AdapterFiles | undefined,
-  which: Which,
-  sources: Sources,
-): Promise<string> {
-  if (name !== null) {
-    const dir = await sources.model(name);
-    if (!readSavedConfig(dir)) {
-      // With an adapter, --which chooses among the adapters.
-      if (which === "best" && !adapter) throw errors.noChoice(dir, runOf(dir));
-      return dir;
-    }
-    const model = join(dir, which === "best" ? runFiles.bestModel : runFiles.model);
-    const other = join(dir, which === "best" ? runFiles.model : runFiles.bestModel);
-    if (!existsSync(model) && existsSync(other))
-      throw errors.otherWeightsOnly(dir, which, which === "best" ? "last" : "best");
-    if (existsSync(model) || !existsSync(join(dir, runFiles.adapter))) return model;
-    throw errors.file(dir, "holds an adapter, not a full model", `use --adapter ${name}`);
-  }
-  const base = adapter && baseOf(adapter);
-  if (!adapter)
-    throw errors.missing(
-      "model",
-      "use --adapter for an adapter, or --model for a fully fine-tuned model",
-    );
-  if (!base)
-    throw errors.missing("model", "the adapter does not name its base model: give it with --model");
-  try {
-    return await sources.model(base);
-  } catch (error) {
-    throw error instanceof AdaloraError ? errors.baseModel(adapter.dir, error) : error;
-  }
-}
-
-/**
- * The base model: the folder that the adapter's run was given, or else the name in the adapter's
- * configuration, with the revision that it was trained on.
- */
-function baseOf({ dir, adapter: { baseModel, revision } }: AdapterFiles): string | null {
-  const ofRun = readSavedConfig(dirname(resolve(dir)))?.model ?? null;
-  if (baseModel === null || (ofRun !== null && isAbsolute(ofRun))) return ofRun ?? baseModel;
-  const isPinned = revision && looksLikeRepo(baseModel);
-  return isPinned && !baseModel.includes("@") ? `${baseModel}@${revision}` : baseModel;
-}
-
 /** Class names from a transformers config.json; the default is LABEL_0 and LABEL_1. */
 function classesOf({ rawConfig }: ModelFiles): readonly string[] {
   const { id2label: names, num_labels: count } = rawConfig;
@@ -268,6 +262,6 @@ function matchTrained(
   const weights = matchWeights(tree, openCheckpoint(dir).tensors, plugin, dir, given);
   const untrained = weights.newlyInitialized.map(({ name }) => name);
   if (untrained.length > 0)
-    throw errors.untrained(dir, untrained, { hasAdapter: adapter !== undefined, trainedFor });
+    throw runErrors.untrained(dir, untrained, { hasAdapter: adapter !== undefined, trainedFor });
   return weights;
 }

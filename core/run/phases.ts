@@ -1,8 +1,9 @@
 import { isOneOf, pruningMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import type { Percent } from "../config/setting.ts";
-import { type AdaloraError, errors } from "../errors.ts";
+import type { AdaloraError } from "../errors.ts";
 import { warmupSteps } from "../optim/schedule.ts";
+import { budgetErrors } from "./budget-errors.ts";
 
 /** A range of optimizer steps, numbered from 0, both ends inclusive. */
 export interface Phase {
@@ -100,7 +101,7 @@ function diagnose(
   const problems: AdaloraError[] = [];
   const warnings: string[] = [];
   if (phases.length === 0) {
-    problems.push(errors.phases(steps, initWarmup, finalWarmup));
+    problems.push(budgetErrors.phases(steps, initWarmup, finalWarmup));
   } else if (isOneOf(method, pruningMethods) && prunings === 0) {
     const when = budgeting
       ? `no multiple of --mask-interval ${maskInterval} falls in the budgeting phase`

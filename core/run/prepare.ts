@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import type { AllocatorRule } from "../adalora/allocator.ts";
 import type { Start } from "../adalora/start.ts";
 import { adapterMethods, isOneOf } from "../config/method.ts";
@@ -21,7 +19,6 @@ import type { DeclaredModel } from "../model/open-model.ts";
 import { selectLinears } from "../model/select-linears.ts";
 import { startFrom } from "../model/starting-layers.ts";
 import { taskNamed } from "../tasks/index.ts";
-import { isLibraryMissing } from "../text/native-tokenizer.ts";
 import { resolvePadding } from "../tasks/padded-queries.ts";
 import type {
   PredictionSet,
@@ -31,13 +28,15 @@ import type {
   TaskSpec,
   TrainingSet,
 } from "../tasks/task.ts";
-import { type Attempt, attemptWith, type OnProblem } from "./attempt.ts";
+import { type Attempt, attemptWith } from "./attempt.ts";
 import type { HeldOut } from "./held-out.ts";
 import { type Diagnostics, type RunSchedule, resolveSchedule } from "./phases.ts";
-import { type ReadData, readData } from "./read-data.ts";
+import { readData } from "./read-data.ts";
 import { allocatorOf, builtIn, type Registry, startOf } from "./registry.ts";
+import { resolvedConfig } from "./resolved-config.ts";
 import { openStartingAdapter, type StartingAdapter } from "./starting-adapter.ts";
 import { type RankTarget, resolveTarget } from "./target.ts";
+import { type PrepareCallbacks, tokenizeAll, tokenizeOrAssume } from "./tokenize-splits.ts";
 
 /** A validated run: everything that can be resolved and checked without computing anything. */
 export interface PreparedRun {
@@ -53,7 +52,7 @@ export interface PreparedRun {
   /** Allocates ranks; undefined for methods with fixed ranks. */
   readonly allocator: AllocatorRule | undefined;
   readonly start: Start;
-  /** The adapter of `--from`, which `start` has its values of; undefined for a new adapter. */
+  /** The adapter of `--from`, whose values `start` gives; undefined for a new adapter. */
   readonly from: StartingAdapter | undefined;
   readonly train: TrainingSet;
   readonly validation: readonly PredictionSet[];
@@ -75,18 +74,23 @@ export interface Inspection extends Diagnostics {
 /**
  * Reads and checks the data and the model's files, declares the model and resolves ranks and
  * schedule. Throws the first problem that would make the run fail later, data problems first;
- * settings that are merely suspicious become warnings. Plugins are loaded before anything is read. `onStage` gets the name of each stage.
+ * settings that are merely suspicious become warnings. Plugins are loaded before anything is read.
+ * `onStage` gets the name of each stage.
  */
 export async function prepareRun(
   config: RunConfig,
   sources: Sources,
   registry: Registry = builtIn,
-  onStage: OnStage = () => {},
+  onStage: PrepareCallbacks["onStage"] = () => {},
 ): Promise<PreparedRun> {
   const onProblem = (problem: AdaloraError) => {
     throw problem;
   };
-  const run = await inspect(config, sources, registry, onProblem, onStage);
+  const run = await inspect(config, sources, registry, {
+    onProblem,
+    onStage,
+    tokenize: tokenizeAll,
+  });
   if (run === undefined) throw new Error("internal: preparing the run failed without a problem");
   return run;
 }
@@ -102,29 +106,26 @@ export async function inspectRun(
   registry: Registry = builtIn,
 ): Promise<Inspection> {
   const problems: AdaloraError[] = [];
-  const run = await inspect(
-    config,
-    sources,
-    registry,
-    (problem) => void problems.push(problem),
-    () => {},
-    tokenizeOrAssume,
-  );
+  const run = await inspect(config, sources, registry, {
+    onProblem: (problem) => void problems.push(problem),
+    onStage: () => {},
+    tokenize: tokenizeOrAssume,
+  });
   return { run: problems.length === 0 ? run : undefined, problems, warnings: run?.warnings ?? [] };
 }
 
 // --- internal ---
 
-type OnStage = (text: string) => void;
+interface InspectOptions extends PrepareCallbacks {
+  readonly tokenize: typeof tokenizeAll;
+}
 
 /** Checks a run in dependency order: data, model, ranks, schedule, tokenized sets. */
 async function inspect(
   config: RunConfig,
   sources: Sources,
   registry: Registry,
-  onProblem: OnProblem,
-  onStage: OnStage = () => {},
-  tokenize = tokenizeAll,
+  { onProblem, onStage, tokenize }: InspectOptions,
 ): Promise<PreparedRun | undefined> {
   const attempt = attemptWith(onProblem);
   const report = ({ problems }: Diagnostics) => problems.forEach(onProblem);
@@ -145,7 +146,7 @@ async function inspect(
   if (ranks?.diagnostics) report(ranks.diagnostics);
   const knownSchedule = features === undefined ? undefined : scheduleOf(config, features);
   if (knownSchedule) report(knownSchedule.diagnostics);
-  const datasets = model && (await tokenize(data, model.files, onProblem, onStage));
+  const datasets = model && (await tokenize(data, model.files, { onProblem, onStage }));
   const schedule =
     knownSchedule ?? (datasets?.train && scheduleOf(config, datasets.train.lengths.length));
   if (schedule && !knownSchedule) report(schedule.diagnostics);
@@ -153,12 +154,13 @@ async function inspect(
   if (!rules || !model || !ranks || !schedule || !datasets?.train || !isOpened) return undefined;
   const { train, validation, untokenized } = datasets;
   const labels = task.labelNames === undefined ? model.spec.labelNames : undefined;
+  const { files, spec, declared } = model;
   return {
     config: resolvedConfig(config, ranks.target, labels),
-    files: model.files,
-    spec: model.spec,
+    files,
+    spec,
+    declared,
     hub: task.hub,
-    declared: model.declared,
     target: ranks.target,
     schedule: schedule.schedule,
     allocator: rules.allocator,
@@ -166,9 +168,9 @@ async function inspect(
     from,
     train,
     validation,
+    untokenized,
     validationTexts: data.validation,
     heldOut: data.heldOut,
-    untokenized,
     warnings: unique([
       ...[train, ...validation, data].flatMap(({ warnings }) => warnings),
       ...classWarnings(train.overview(0).classes ?? []),
@@ -177,32 +179,12 @@ async function inspect(
   };
 }
 
-/** The configuration that repeats the run, also from another folder. */
-function resolvedConfig(
-  config: RunConfig,
-  target: RankTarget | undefined,
-  labels: readonly string[] | undefined,
-): RunConfig {
-  return {
-    ...withAbsolutePaths(config),
-    initRank: target?.initRank ?? null,
-    budgetUnit: target ? resolvedUnit(config, target) : null,
-    labels: labels ?? null,
-  };
-}
-
-/** The budget's unit where the configuration alone would not tell it, or not to older versions. */
-function resolvedUnit({ budget, budgetUnit }: RunConfig, target: RankTarget) {
-  if (target.budget.unit === "parameters") return target.budget.unit;
-  return budget === null ? null : budgetUnit;
-}
-
 const modelOf = ({ declared, files }: Pick<PreparedRun, "declared" | "files">) => ({
   declared,
   modelDir: files.dir,
 });
 
-/** Parts of one file have its warnings in common. */
+/** Drops repeats: the parts of one file share its warnings. */
 const unique = (texts: readonly string[]) => [...new Set(texts)];
 
 function rulesOf(config: RunConfig, registry: Registry): Pick<PreparedRun, "allocator" | "start"> {
@@ -264,65 +246,4 @@ function resolveRanks(
 function scheduleOf(config: RunConfig, trainRows: number) {
   const { diagnostics, ...schedule } = resolveSchedule(config, trainRows);
   return { schedule, diagnostics };
-}
-
-/** A run's tokenized splits; what failed is missing. */
-interface Datasets extends Pick<PreparedRun, "validation" | "untokenized"> {
-  readonly train: TrainingSet | undefined;
-}
-
-/** As tokenizeAll; without the tokenizer library, as if all texts were as long as possible. */
-async function tokenizeOrAssume(
-  data: ReadData,
-  files: ModelFiles,
-  onProblem: OnProblem,
-  onStage: OnStage,
-): Promise<Datasets> {
-  const problems: AdaloraError[] = [];
-  const found = await tokenizeAll(data, files, (problem) => void problems.push(problem), onStage);
-  const untokenized = problems.find(isLibraryMissing);
-  if (untokenized === undefined) {
-    problems.forEach(onProblem);
-    return found;
-  }
-  const assumed = { ...files, tokenize: { ...files.tokenize, untokenized: true } };
-  return { ...(await tokenizeAll(data, assumed, onProblem, onStage)), untokenized };
-}
-
-async function tokenizeAll(
-  { train, validation }: ReadData,
-  files: ModelFiles,
-  onProblem: OnProblem,
-  onStage: OnStage,
-): Promise<Datasets> {
-  const attempt = attemptWith(onProblem);
-  const announce = ({ name, featureCount }: SplitText) => {
-    const count =
-      featureCount === undefined ? "" : `, ${featureCount.toLocaleString("en-US")} rows`;
-    onStage(`tokenizing ${name}${count}`);
-  };
-  if (train) announce(train);
-  const trainingSet = train && (await attempt(() => train.forTraining(files.tokenize)));
-  const predictionSets: PredictionSet[] = [];
-  for (const split of validation) {
-    announce(split);
-    const set = await attempt(() => split.forPrediction(files.tokenize));
-    if (set) predictionSets.push(set);
-  }
-  return { train: trainingSet, validation: predictionSets };
-}
-
-/** Makes names that are existing local paths absolute; hub names stay as they are. */
-function withAbsolutePaths(config: RunConfig): RunConfig {
-  const { model, tokenizer, data, evalData, from } = config;
-  const absolute = <P extends string | null>(name: P) =>
-    name !== null && existsSync(name) ? resolve(name) : name;
-  return {
-    ...config,
-    model: absolute(model),
-    tokenizer: absolute(tokenizer),
-    data: absolute(data),
-    evalData: absolute(evalData),
-    from: absolute(from),
-  };
 }

@@ -1,6 +1,7 @@
 import { isOneOf, pruningMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
-import { type AdaloraError, errors } from "../errors.ts";
+import type { AdaloraError } from "../errors.ts";
+import { budgetErrors } from "./budget-errors.ts";
 import {
   type BudgetedModel,
   budgetUnitOf,
@@ -29,7 +30,9 @@ export function rankProblems(
   const [count, largest] = [model.matrices.length, largestRank(model)];
   const problems: AdaloraError[] = [];
   if (initRank !== null && initRank > largest) {
-    problems.push(errors.rankAboveMatrices(`--init-rank ${initRank}`, initRank, count, largest));
+    problems.push(
+      budgetErrors.rankAboveMatrices(`--init-rank ${initRank}`, initRank, count, largest),
+    );
   }
   // LoRA's own rank replaces the target.
   if (initRank !== null && !isOneOf(config.method, pruningMethods)) return problems;
@@ -37,9 +40,9 @@ export function rankProblems(
   const hint = budgetHint(config, model, unit);
   const average = requested.exact / count;
   if (Math.round(requested.exact) < 1) {
-    problems.push(errors.targetBelowRankOne(option, count, hint));
+    problems.push(budgetErrors.targetBelowRankOne(option, count, hint));
   } else if (average > largest) {
-    problems.push(errors.rankAboveMatrices(option, average, count, largest, hint));
+    problems.push(budgetErrors.rankAboveMatrices(option, average, count, largest, hint));
   } else {
     problems.push(...budgetProblems(config, model, requested, unit));
   }
@@ -60,7 +63,7 @@ export function budgetProblems(
   const largest = Math.max(...costs);
   if (requestedParameters(requested, model, unit) >= largest) return [];
   return [
-    errors.budgetBelowTriplet(targetOption(config), largest, budgetHint(config, model, unit)),
+    budgetErrors.budgetBelowTriplet(targetOption(config), largest, budgetHint(config, model, unit)),
   ];
 }
 
@@ -115,7 +118,9 @@ export function targetOption({ targetTotalRank, targetRank, budget }: RunConfig)
 const rankOf = ({ inFeatures, outFeatures }: BudgetedModel["matrices"][number]) =>
   Math.min(inFeatures, outFeatures);
 
-/** What the matrices can have, after the same number with another unit if that fits them. */
+/**
+ * The sizes that the matrices can have, after a suggestion if the number fits with another unit.
+ */
 function budgetHint(config: RunConfig, model: BudgetedModel, unit: number): string {
   const largest = largestRank(model);
   const shown = (parameters: number) => parameters.toLocaleString("en");

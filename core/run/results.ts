@@ -1,11 +1,8 @@
 import { join } from "node:path";
-import type { Backend } from "../backend.ts";
-import type { SplitClasses, SplitIntervals, TrainingBatch } from "../tasks/task.ts";
+import type { SplitClasses, SplitIntervals } from "../tasks/task.ts";
 import type { TrainingOutcome } from "../train/setup.ts";
-import type { Trainer } from "../train/trainer.ts";
 import type { TotalRank } from "./early-stopping.ts";
-import type { PreparedRun } from "./prepare.ts";
-import { writeJson, writePredictions, writeTrained } from "./run-files.ts";
+import { type RunToSave, writeJson, writePredictions, writeTrained } from "./run-files.ts";
 import { runFiles } from "./run-folder.ts";
 
 /** Outcome of a run: progress, metrics and ranks. */
@@ -45,15 +42,10 @@ export interface PeakMemory {
 }
 
 /** Writes a completed run's weights, ranks, predictions and metrics. */
-export function writeResults(
-  out: string,
-  backend: Backend,
-  run: PreparedRun,
-  trainer: Trainer<TrainingBatch>,
-  result: RunResult,
-): void {
+export function writeResults(saved: RunToSave, result: RunResult): void {
+  const { out, run, trainer } = saved;
   const { steps: step, metrics } = result;
-  writeTrained(out, backend, run, trainer, "last", { step, metrics });
+  writeTrained(saved, "last", { step, metrics });
   if (trainer.adapters.length > 0) writeJson(join(out, runFiles.ranks), result.ranks);
   for (const { split, predictions } of result.final) {
     writePredictions(out, predictions, result.final.length > 1 ? split : undefined);

@@ -15,9 +15,9 @@ import type { PreparedRun } from "./prepare.ts";
 import { runFiles } from "./run-folder.ts";
 
 /**
- * Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. It has
- * the matrices too whose triplets were all pruned before the run. `kept`: the triplets of each
- * adapter that a mask kept.
+ * Rank of each adapted matrix, keyed "….lora_E" like the reference's `rank_pattern.json`. Includes
+ * matrices whose triplets were all pruned before the run. `kept`: the triplets of each adapter that
+ * a mask kept.
  */
 export function rankPattern(
   { adapters }: Pick<Trainer<never>, "adapters">,
@@ -31,23 +31,28 @@ export function rankPattern(
   ]);
 }
 
+/** A run whose weights are to be saved in its folder. */
+export interface RunToSave {
+  readonly out: string;
+  readonly backend: Backend;
+  readonly run: PreparedRun;
+  readonly trainer: Trainer<never>;
+}
+
 /**
  * Saves the trained weights: a PEFT adapter in `adapter/` for methods with adapters, else a full
  * checkpoint in `model/`. `which` "best" writes to `best_adapter/` or `best_model/` instead. `at`:
  * what the adapter's card says of these weights.
  */
 export function writeTrained(
-  dir: string,
-  backend: Backend,
-  run: PreparedRun,
-  trainer: Trainer<never>,
+  { out, backend, run, trainer }: RunToSave,
   which: "last" | "best",
   at: SavedAt,
 ): void {
   const { config, target, schedule } = run;
   if (!isOneOf(config.method, adapterMethods) || !target) {
     const folder = which === "last" ? runFiles.model : runFiles.bestModel;
-    writeModel(join(dir, folder), backend, run);
+    writeModel(join(out, folder), backend, run);
     return;
   }
   const trained = trainer.arena.parameters.filter(({ name }) => !/\.lora_[AEB]$/.test(name));
@@ -73,7 +78,7 @@ export function writeTrained(
       })
     : loraAdapter(backend, { ...parts, layers }, trainer.kept(), common);
   const folder = which === "last" ? runFiles.adapter : runFiles.bestAdapter;
-  writePeftAdapter(join(dir, folder), adapter, adapterFolderFiles(run, adapter, at));
+  writePeftAdapter(join(out, folder), adapter, adapterFolderFiles(run, adapter, at));
 }
 
 /** Writes a full checkpoint in transformers' layout, tokenizer included; config.json comes last. */

@@ -40,16 +40,17 @@ export function startingTarget(
   const prunes = isOneOf(config.method, pruningMethods);
   const requested = requestedTotal(config, model, unit);
   const sizeUnit = budgetUnitOf(config, model);
-  const wanted = requestedParameters(requested, model, unit);
+  const requiredParameters = requestedParameters(requested, model, unit);
   const sizes = matrices.map(
     (matrix, i) => initial[i]! * parametersOfRankOne(config, { ...model, matrices: [matrix] }),
   );
   const initParameters = sizes.reduce((sum, size) => sum + size, 0);
   const isSize = sizeUnit === "parameters";
-  const isPruned = prunes && (isSize ? wanted < initParameters : requested.total < total);
+  const isPruned =
+    prunes && (isSize ? requiredParameters < initParameters : requested.total < total);
   const targetTotalRank = isPruned ? Math.min(requested.total, total) : total;
   const byRanks = Math.round((targetTotalRank / matrices.length) * unit);
-  const targetParameters = !isPruned ? initParameters : isSize ? wanted : byRanks;
+  const targetParameters = !isPruned ? initParameters : isSize ? requiredParameters : byRanks;
   const problems = isPruned ? budgetProblems(config, model, requested, unit) : [];
   const nothing = "the adapter's ranks are within the target: nothing will be pruned";
   return {

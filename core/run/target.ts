@@ -1,6 +1,7 @@
 import { isOneOf, pruningMethods } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
-import { type AdaloraError, errors, invariant } from "../errors.ts";
+import { type AdaloraError, invariant } from "../errors.ts";
+import { budgetErrors } from "./budget-errors.ts";
 import type { Diagnostics } from "./phases.ts";
 import {
   budgetUnitOf,
@@ -107,7 +108,8 @@ export function defaultInitRank(average: number): number {
 function diagnose(target: Omit<RankTarget, "because">, prunes: boolean): Diagnostics {
   const problems: AdaloraError[] = [];
   const { initRank, budget } = target;
-  if (budget.target > budget.initial) problems.push(errors.targetAboveStart(initRank, budget));
+  if (budget.target > budget.initial)
+    problems.push(budgetErrors.targetAboveStart(initRank, budget));
   const warnings =
     prunes && budget.target === budget.initial
       ? ["the target is the initial rank: nothing will be pruned"]

@@ -1,5 +1,5 @@
 import { type Stats, statSync } from "node:fs";
-import { errors } from "../errors.ts";
+import { runErrors } from "./run-errors.ts";
 
 /**
  * Remembers files that stay mapped while a run uses them. The result throws E_FILE if one of them
@@ -12,7 +12,8 @@ export function watchFiles(paths: readonly string[]): () => void {
     for (const [path, stats] of before) {
       const now = statSync(path, { throwIfNoEntry: false });
       if (!now || !isSame(stats, now)) continue;
-      if (now.size !== stats.size || now.mtimeMs !== stats.mtimeMs) throw errors.changedFile(path);
+      if (now.size !== stats.size || now.mtimeMs !== stats.mtimeMs)
+        throw runErrors.changedFile(path);
     }
   };
 }
@@ -22,7 +23,7 @@ export function watchFolder(path: string): () => void {
   const before = statSync(path);
   return () => {
     const now = statSync(path, { throwIfNoEntry: false });
-    if (!now || !isSame(before, now)) throw errors.folderGone(path);
+    if (!now || !isSame(before, now)) throw runErrors.folderGone(path);
   };
 }
 

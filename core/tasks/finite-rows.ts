@@ -1,3 +1,4 @@
+import { isAllFinite } from "../all-finite.ts";
 import { errors } from "../errors.ts";
 
 /**
@@ -11,13 +12,6 @@ export function checkFiniteRows(
   name: (row: number) => string = String,
 ): void {
   const failing: string[] = [];
-  for (let row = 0; row < rows; row++) if (!isFinite(valuesOf(row))) failing.push(name(row));
+  for (let row = 0; row < rows; row++) if (!isAllFinite(valuesOf(row))) failing.push(name(row));
   if (failing.length > 0) throw errors.outputNotFinite({ split, what }, failing, rows);
-}
-
-// --- internal ---
-
-function isFinite(values: ArrayLike<number>): boolean {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-  return true;
 }

@@ -69,7 +69,7 @@ export function generationDataset(
       allocateDecodeStep(pass, generator, set, indices, options);
     },
     predict: (backend, model, request) =>
-      generateSummaries(backend, generatorOf(model), set, files, options, request),
+      generateSummaries(backend, generatorOf(model), { set, files, options }, request),
   };
 }
 

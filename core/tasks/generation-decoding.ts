@@ -42,15 +42,20 @@ export function decodingOptions(
   });
 }
 
+/** A tokenized split, and how its summaries are generated. */
+interface SplitToSummarize {
+  readonly set: GenerationExamples;
+  readonly files: TokenizeOptions;
+  readonly options: GenerationOptions;
+}
+
 /**
  * Generates a summary of each text of a split; with reference summaries, also computes their loss.
  */
 export async function generateSummaries(
   backend: Backend,
   model: GenerationModel,
-  set: GenerationExamples,
-  files: TokenizeOptions,
-  options: GenerationOptions,
+  { set, files, options }: SplitToSummarize,
   { batchSize, onBatch, stopRequested }: PredictOptions,
 ): Promise<GenerationPredictions> {
   const { name, examples, source, target } = set;

@@ -124,7 +124,9 @@ function batchLoss(
   return { loss, weight: batch.weight };
 }
 
-/** The rows of a failed batch whose own loss is not finite; all of them if each one's is. */
+/**
+ * The rows of a failed batch whose own loss is not finite; all of them if every row's own loss is.
+ */
 function failingRows(
   backend: Backend,
   model: GenerationModel,

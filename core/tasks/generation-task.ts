@@ -12,7 +12,7 @@ import { generationDataset } from "./generation-dataset.ts";
 import { tokenizeSummaries } from "./generation-examples.ts";
 import { generationMetrics } from "./generation-predictions.ts";
 import { chosenRows, rowLimit } from "./row-limit.ts";
-import type { TaskOptions } from "./task-options.ts";
+import { columnOptions, type TaskOptions } from "./task-options.ts";
 import type { Task, SplitText, TaskDefinition } from "./task.ts";
 
 /** Hub data set of each task, and the tokens of a text that its recipe reads. */
@@ -27,7 +27,7 @@ const tasks = {
 } as const;
 
 /** Summarization. */
-export function generationTask(name: GenerationTaskName, settings: TaskOptions): Task {
+function generationTask(name: GenerationTaskName, settings: TaskOptions): Task {
   const { hub, maxLength } = tasks[name];
   return {
     name,
@@ -45,13 +45,10 @@ export function generationTask(name: GenerationTaskName, settings: TaskOptions):
     },
     splitNameOf: () => undefined,
     async read(split, labels) {
-      const { textColumn, labelColumn, delimiter } = settings;
       const set = await readSummaries(split, {
         labels,
         limit: rowLimit(split, settings),
-        ...(textColumn === null ? {} : { textColumn }),
-        ...(labelColumn === null ? {} : { labelColumn }),
-        ...(delimiter === null ? {} : { delimiter }),
+        ...columnOptions(settings),
       });
       return chosenRows(splitText(split.name, set, settings), split, settings);
     },

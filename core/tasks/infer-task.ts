@@ -1,3 +1,4 @@
+import { taskErrors } from "../config/task-errors.ts";
 import { chooseColumns } from "../data/columns.ts";
 import type { DataLocation } from "../data/data-location.ts";
 import type { DataSplit } from "../data/examples.ts";
@@ -12,10 +13,10 @@ import { textColumns, summaryColumns } from "../data/summaries.ts";
 import { quoted, type Table } from "../data/table.ts";
 import { decodeText } from "../data/text-file.ts";
 import { createWarnings } from "../data/warnings.ts";
-import { AdaloraError, errors } from "../errors.ts";
+import { AdaloraError } from "../errors.ts";
 import { isJsonObject } from "../io/json-file.ts";
 import { readRegular } from "../io/regular-file.ts";
-import type { TaskOptions } from "./task-options.ts";
+import { columnOptions, type TaskOptions } from "./task-options.ts";
 
 /** A task, and what in the data shows it: `the columns "text" and "label"`. */
 export interface InferredTask {
@@ -45,7 +46,7 @@ export async function inferTask(
   const [split] = found; // train, if there is one
   const [source] = split?.files ?? [];
   if (split === undefined || source === undefined)
-    throw errors.undecidedTask(path, "it holds no split");
+    throw taskErrors.undecidedTask(path, "it holds no split");
   if (isSquadDocument(source)) return questions(split, options, "SQuAD's layout");
   const table = await openTable(source, {
     role: split.role,
@@ -137,7 +138,7 @@ async function labelled(table: Table, options: InferenceOptions): Promise<Inferr
     return { task: "summarization", reason: columnsText([text, summary]) };
   }
   if (label === undefined || summary !== undefined) {
-    throw errors.undecidedTask(table.name, `its columns are ${quoted(columns)}`);
+    throw taskErrors.undecidedTask(table.name, `its columns are ${quoted(columns)}`);
   }
   return classesOrScores(table, label, options);
 }
@@ -172,7 +173,7 @@ async function classesOrScores(
   if (areScores) return { task: "regression", reason: `${reason} holds numbers with fractions` };
   const distinct = new Set(cells.map(String)).size;
   if (distinct > MOST_CLASSES && 2 * distinct > cells.length) {
-    throw errors.undecidedTask(
+    throw taskErrors.undecidedTask(
       table.name,
       `${quoted([label])} has ${distinct} distinct values in ${cells.length} rows`,
     );
@@ -200,13 +201,7 @@ const columnsText = (names: readonly string[]) =>
     .map((name) => quoted([name]))
     .join(", ")} and ${quoted(names.slice(-1))}`;
 
-/** The given columns and delimiter, without nulls. */
-function readOptions({ textColumn, pairColumn, delimiter, observer, ...others }: InferenceOptions) {
-  return {
-    ...(textColumn === null ? {} : { textColumn }),
-    ...(pairColumn === null ? {} : { pairColumn }),
-    ...(others.labelColumn === null ? {} : { labelColumn: others.labelColumn }),
-    ...(delimiter === null ? {} : { delimiter }),
-    observer,
-  };
-}
+const readOptions = (options: InferenceOptions) => ({
+  ...columnOptions(options),
+  observer: options.observer,
+});

@@ -35,7 +35,7 @@ export function modelTokens(
 
 /**
  * The tokens of texts, truncated to `maxLength`, with a column of their lengths before that. With
- * `untokenized`, those of texts that are all so long: made-up ids, which are not cached.
+ * `untokenized` every text has `maxLength` made-up ids, which are not cached.
  */
 export function textTokens(
   files: TokenizeOptions,

@@ -6,7 +6,7 @@ import { readSquad, squadColumns } from "../data/squad.ts";
 import { readSummaries } from "../data/summaries.ts";
 import { AdaloraError } from "../errors.ts";
 import { kindOf } from "../config/task-names.ts";
-import type { TaskOptions } from "./task-options.ts";
+import { columnOptions, type TaskOptions } from "./task-options.ts";
 
 /** The rows of a split, usable and unusable. */
 export interface SplitRows {
@@ -34,8 +34,8 @@ export interface RowOptions {
 }
 
 /**
- * Reads a split as a run would, without stopping at a bad row. What makes a whole file unusable, such
- * as a missing column, is a problem too, the last one.
+ * Reads a split as a run would, without stopping at a bad row. A fault of a whole file, such as a
+ * missing column, is the last problem.
  */
 export async function readRows(split: DataSplit, options: RowOptions): Promise<SplitRows> {
   const problems: AdaloraError[] = [];
@@ -46,7 +46,7 @@ export async function readRows(split: DataSplit, options: RowOptions): Promise<S
   };
   const { limit } = options.settings;
   const spec = {
-    ...columnsOf(options.settings),
+    ...columnOptions(options.settings),
     ...(limit === null ? {} : { limit }),
     labels: split.role === "test" ? "optional" : "required",
     observer,
@@ -120,14 +120,5 @@ async function summaryRows(split: DataSplit, spec: Spec): Promise<Read> {
     labelPart: "summary",
     warnings,
     labelNames: undefined,
-  };
-}
-
-function columnsOf({ textColumn, pairColumn, labelColumn, delimiter }: RowOptions["settings"]) {
-  return {
-    ...(textColumn === null ? {} : { textColumn }),
-    ...(pairColumn === null ? {} : { pairColumn }),
-    ...(labelColumn === null ? {} : { labelColumn }),
-    ...(delimiter === null ? {} : { delimiter }),
   };
 }

@@ -14,6 +14,7 @@ import { chosenRows, rowLimit } from "./row-limit.ts";
 import { sequenceDataset } from "./sequence-dataset.ts";
 import { tokenizeExamples } from "./sequence-examples.ts";
 import { outputWidth, type SequenceSplit, taskMetrics } from "./sequence-predictions.ts";
+import { columnOptions } from "./task-options.ts";
 import type { Task, SplitText, TaskDefinition, TaskSpec } from "./task.ts";
 
 /** How the data are read; null: the task's default. */
@@ -151,7 +152,7 @@ function specOf(
 }
 
 function readSpec(
-  { textColumn, pairColumn, labelColumn, delimiter, labels: labelNames }: SequenceOptions,
+  options: SequenceOptions,
   task: GlueTask | undefined,
   kind: SequenceHeadKind,
   labels: ReadSpec["labels"],
@@ -160,10 +161,7 @@ function readSpec(
     task,
     kind,
     labels,
-    ...(textColumn === null ? {} : { textColumn }),
-    ...(pairColumn === null ? {} : { pairColumn }),
-    ...(labelColumn === null ? {} : { labelColumn }),
-    ...(delimiter === null ? {} : { delimiter }),
-    ...(labelNames === null ? {} : { labelNames }),
+    ...columnOptions(options),
+    ...(options.labels === null ? {} : { labelNames: options.labels }),
   };
 }

@@ -7,7 +7,7 @@ import { commandLineSplit } from "../data/command-line-split.ts";
 import { errors } from "../errors.ts";
 import { chosenRows, rowLimit } from "./row-limit.ts";
 import { spanPredictionSet, type SpanSettings, spanTrainingSet } from "./span-dataset.ts";
-import type { TaskOptions } from "./task-options.ts";
+import { columnOptions, type TaskOptions } from "./task-options.ts";
 import type { Task, SplitText, TaskDefinition } from "./task.ts";
 
 /** Hub data set of each task, and whether its questions may be unanswerable. */
@@ -77,15 +77,6 @@ export const spanTasks: readonly TaskDefinition[] = spanTaskNames.map((name) => 
 }));
 
 // --- internal ---
-
-function columnOptions({ textColumn, pairColumn, labelColumn, delimiter }: TaskOptions) {
-  return {
-    ...(textColumn === null ? {} : { textColumn }),
-    ...(pairColumn === null ? {} : { pairColumn }),
-    ...(labelColumn === null ? {} : { labelColumn }),
-    ...(delimiter === null ? {} : { delimiter }),
-  };
-}
 
 function noContext(task: string) {
   const hint = `--context FILE, or the text itself: ${task} extracts the answer from it`;

@@ -14,3 +14,18 @@ export type TaskOptions = Pick<
   | "spanPadding"
   | "labelSmoothing"
 >;
+
+/** The given columns and delimiter, without nulls, as readers of data take them. */
+export function columnOptions({
+  textColumn,
+  pairColumn,
+  labelColumn,
+  delimiter,
+}: Pick<TaskOptions, "textColumn" | "pairColumn" | "labelColumn" | "delimiter">) {
+  return {
+    ...(textColumn === null ? {} : { textColumn }),
+    ...(pairColumn === null ? {} : { pairColumn }),
+    ...(labelColumn === null ? {} : { labelColumn }),
+    ...(delimiter === null ? {} : { delimiter }),
+  };
+}

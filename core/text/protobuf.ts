@@ -1,5 +1,6 @@
-/** Marks, in place of an end, the value of a varint, and of a float. */
+/** In place of an end: the value is a varint's number. */
 export const VARINT = -1;
+/** In place of an end: the value is a float's number. */
 export const FLOAT = -2;
 
 /**

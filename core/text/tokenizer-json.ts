@@ -1,3 +1,5 @@
+import { errors } from "../errors.ts";
+
 /** A token that is matched in the raw text before anything else, in `tokenizer.json`'s format. */
 export interface AddedTokenJson {
   readonly id: number;
@@ -64,3 +66,11 @@ export function specialToken(
   const { normalized, lstrip = false, special = true } = flags;
   return { id, content, single_word: false, lstrip, rstrip: false, normalized, special };
 }
+
+/** Looks up tokens in a vocabulary of the file `where`; throws E_FILE for one that it lacks. */
+export const idsIn =
+  (vocab: Readonly<Record<string, number>>, where: string) => (token: string) => {
+    const id = Object.hasOwn(vocab, token) ? vocab[token] : undefined;
+    if (id === undefined) throw errors.file(where, `the vocabulary has no token "${token}"`);
+    return id;
+  };

@@ -1,13 +1,14 @@
 import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend, Buffer, HostArray } from "../backend.ts";
-import { AdaloraError, errors } from "../errors.ts";
+import { AdaloraError } from "../errors.ts";
 import { writeDirectoryAtomic } from "../io/atomic.ts";
 import { toFloat64 } from "../io/float-conversion.ts";
 import { removeTree } from "../io/remove.ts";
 import { openSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import { differInPlugin } from "./plugin-fingerprint.ts";
 import { type Progress, readProgress, type SavedProgress, writeProgress } from "./progress.ts";
+import { trainErrors } from "./train-errors.ts";
 import type { Trainer } from "./trainer.ts";
 
 const STATE = "state.safetensors";
@@ -98,7 +99,7 @@ export function resumeNewest(
     // Checked before the state: another run's buffers may differ in size without being damaged.
     if (progress.fingerprint !== fingerprint) {
       const isPlugin = differInPlugin(progress.fingerprint, fingerprint);
-      throw isPlugin ? errors.changedPlugin(folder) : errors.otherRun(folder);
+      throw isPlugin ? trainErrors.changedPlugin(folder) : trainErrors.otherRun(folder);
     }
     const buffers = tryRead(folder, () => readState(folder, saved, trainer, backend));
     if (typeof buffers === "string") {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { AdaloraError, errors } from "../errors.ts";
+import { AdaloraError } from "../errors.ts";
 import { isGenerationModel } from "../model/plugin.ts";
 import { Stopped } from "../stopped.ts";
 import type { Evaluation } from "../tasks/task.ts";
@@ -10,6 +10,7 @@ import { trainingOrder } from "./order.ts";
 import { type Progress, updateProgress } from "./progress.ts";
 import type { TrainingObserver, TrainingOutcome, TrainingSetup } from "./setup.ts";
 import { StepRunner } from "./step-runner.ts";
+import { trainErrors } from "./train-errors.ts";
 
 /**
  * The training loop: step -> log -> maybe save -> maybe evaluate. A checkpoint precedes the final
@@ -149,7 +150,7 @@ class TrainingLoop {
     const { trainer, checkpointDir, backend, options } = this.#setup;
     if (this.#savedStep === trainer.steps) return;
     this.#setup.checkFiles?.();
-    if (!trainer.isFinite()) throw errors.weightsNotFinite(trainer.steps, checkpointDir);
+    if (!trainer.isFinite()) throw trainErrors.weightsNotFinite(trainer.steps, checkpointDir);
     saveCheckpoint(checkpointDir, backend, trainer, this.#progress(), options.saveLimit);
     this.#savedStep = trainer.steps;
     this.#observer.onCheckpoint(trainer.steps);
@@ -203,14 +204,21 @@ class TrainingLoop {
       if (isIntact) this.#saveOnce();
       if (!isNotFinite(error)) throw error;
       const { checkpointDir } = this.#setup;
-      throw errors.evaluationNotFinite(trainer.steps, error, isIntact ? checkpointDir : undefined);
+      throw trainErrors.evaluationNotFinite(
+        trainer.steps,
+        error,
+        isIntact ? checkpointDir : undefined,
+      );
     } finally {
       this.#clock.enter("training");
       this.#evaluationSeconds = (performance.now() - started) / 1000;
     }
   }
 
-  /** As long as the last one; before that as training on its tokens, and unknown for decoding. */
+  /**
+   * Predicted seconds of an evaluation: those of the last one; before it, by the training time of
+   * its tokens; Infinity where it decodes.
+   */
   #expectedSeconds(): number {
     if (this.#evaluationSeconds !== undefined) return this.#evaluationSeconds;
     const { model, validation } = this.#setup;

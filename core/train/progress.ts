@@ -7,6 +7,7 @@ import { writeFileAtomic } from "../io/atomic.ts";
 import { isJsonObject, type JsonObject, readJsonObject } from "../io/json-file.ts";
 import { metricsIn } from "../io/json-numbers.ts";
 import type { PhaseSeconds } from "./clock.ts";
+import { trainErrors } from "./train-errors.ts";
 
 /** The best evaluation of a run. */
 export interface Best {
@@ -63,7 +64,8 @@ export function writeProgress(folder: string, saved: SavedProgress): void {
 export function readProgress(folder: string): SavedProgress {
   const path = join(folder, FILE);
   const { digest, ...raw } = readJsonObject(path);
-  if (digest === undefined && isJsonObject(raw["hashes"])) throw errors.earlierCheckpoint(folder);
+  if (digest === undefined && isJsonObject(raw["hashes"]))
+    throw trainErrors.earlierCheckpoint(folder);
   if (digest !== undefined && digest !== digestOf(raw))
     throw errors.file(path, "is corrupted: its digest differs");
   const c = configReader(raw, path);

@@ -1,5 +1,5 @@
-import { errors } from "../errors.ts";
 import type { Speed, TrainingObserver, TrainingSetup } from "./setup.ts";
+import { trainErrors } from "./train-errors.ts";
 import type { QueuedStep } from "./trainer.ts";
 
 /** A queued step whose report has not been read. */
@@ -61,7 +61,7 @@ export class StepRunner {
     const seconds = (now - Math.max(pending.start, this.#lastRead)) / 1000;
     this.#lastRead = now;
     if (!Number.isFinite(report.taskLoss) || !Number.isFinite(report.gradNorm)) {
-      throw errors.notFinite(
+      throw trainErrors.notFinite(
         { ...report, step: report.step + 1 },
         pending.indices.flatMap((batch) => Array.from(batch)),
         this.#setup.checkpointDir,

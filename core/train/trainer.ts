@@ -1,5 +1,6 @@
 import type { Allocator, AllocatorRule, AllocatorSettings } from "../adalora/allocator.ts";
 import { addOrthogonality, orthogonalFactors } from "../adalora/orthogonality.ts";
+import { isAllFinite } from "../all-finite.ts";
 import type { Backend, Buffer } from "../backend.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import type { Importance, OrthogonalFactor } from "../kernels/training.ts";
@@ -21,13 +22,13 @@ export interface TrainerOptions {
   readonly optimizer: AdamWOptions;
   /** Learning rate of a step, numbered from 0. */
   readonly learningRate: (step: number) => number;
-  /** The same of the adapters' E's; undefined: as everything else. */
+  /** Learning rate of the adapters' E's; undefined: that of all other parameters. */
   readonly learningRateOfE?: ((step: number) => number) | undefined;
   /** 0 disables clipping. */
   readonly maxGradNorm: number;
   /** Coefficient of the orthogonality loss; 0 disables it. */
   readonly orthogonality: number;
-  /** Matrices without triplets that its mean counts too; default 0. */
+  /** Matrices without triplets that the mean of this loss counts too; default 0. */
   readonly emptyMatrices?: number;
   readonly seed: number;
   /** Recomputes layers in the backward pass to save memory; results are bit-identical. */
@@ -148,9 +149,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
 
   /** Whether all trained values are finite. Downloads them: for checkpoints and failures. */
   isFinite(): boolean {
-    const values = this.#backend.download(this.arena.values);
-    for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-    return true; // `every` takes 20 times as long
+    return isAllFinite(this.#backend.download(this.arena.values));
   }
 
   /** The triplets of each adapter that the last mask kept. */

@@ -130,7 +130,6 @@ function cpuType(dtype: DType): CpuType {
 
 function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Memory {
   const adopt = adopter(library, pool);
-  const convert = converter(library);
   /** Buffers that own a block; views and weights in place do not. */
   const counted = new Set<Own>();
   let [live, peak] = [0, 0];
@@ -159,6 +158,19 @@ function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Me
       const { writable: changes, keeps } = whole;
       return new CpuBuffer(whole.dtype, length, pointer, { writable: changes, keeps });
     },
+    ...transfers(library, pool),
+    adopt,
+    memory: () => ({ live, peak }),
+  };
+}
+
+/** What writes to buffers and reads them for the host; bf16 is converted to and from floats. */
+function transfers(
+  library: string,
+  pool: ReturnType<typeof memoryPool>,
+): Pick<Memory, "zero" | "copy" | "upload" | "download"> {
+  const convert = converter(library);
+  return {
     zero(buffer) {
       const own = writable(cpuBuffer(buffer));
       zeroNative(own.pointer, bytesOf(own));
@@ -185,8 +197,6 @@ function memoryEntries(library: string, pool: ReturnType<typeof memoryPool>): Me
       pool.free(space);
       return floats;
     },
-    adopt,
-    memory: () => ({ live, peak }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { availableParallelism, loadavg } from "node:os";
 import { systemOrEmbedded } from "../embedded.ts";
-import { defaultEnvironment, loadGlobally, mappedLibraries } from "../libc.ts";
+import { defaultEnvironment, loadGlobally } from "../libc.ts";
 import { openLibrary } from "../load.ts";
 import { checkStackSize } from "./stack-size.ts";
 
@@ -71,7 +71,3 @@ export function openOpenMp(preferred: string | undefined): OpenMp {
     threadLimit: () => symbols.omp_get_thread_limit(),
   };
 }
-
-/** OpenMP runtimes mapped into the process: two would be two competing thread pools. */
-export const openMpRuntimes = (): string[] =>
-  mappedLibraries().filter((path) => /\/lib(gomp|omp|iomp5)[.-][^/]*$/.test(path));

@@ -20,17 +20,22 @@ export function closeAll(steps: readonly (() => void)[]): void {
  */
 export function whileOpen<T>(work: (onOpen: OnOpen) => T): T {
   const held: (() => void)[] = [];
-  let result: T;
+  const close = () => closeAll(held);
+  const result = closedIfFailed(close, () => work((step) => void held.unshift(step)));
+  close();
+  return result;
+}
+
+/** Runs `work`, and `close` only where it fails. Throws the error of `work`. */
+export function closedIfFailed<T>(close: () => void, work: () => T): T {
   try {
-    result = work((close) => void held.unshift(close));
+    return work();
   } catch (error) {
     try {
-      closeAll(held);
+      close();
     } catch {
       // the first error counts
     }
     throw error;
   }
-  closeAll(held);
-  return result;
 }

@@ -32,14 +32,9 @@ export interface CudaContext extends DeviceFacts {
  * where the driver fails.
  */
 export function openContext(driver: Driver, ordinal: number, onOpen: OnOpen): CudaContext {
-  const facts = inspectDevice(driver, ordinal);
-  const { device, capability } = facts;
-  if (capability < OLDEST_CAPABILITY) throw tooOld(facts);
-  if (attribute(driver, device, "VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED") === 0)
-    throw errors.machine(
-      `${facts.name} has no virtual memory management`,
-      "update NVIDIA's driver, or run with --device cpu",
-    );
+  const facts = usableDevice(driver, ordinal);
+  const { device } = facts;
+  claimThread(driver.path, ordinal, onOpen);
   driver.call("cuDevicePrimaryCtxRetain", undefined, out, device);
   onOpen(() => driver.call("cuDevicePrimaryCtxRelease_v2", undefined, device));
   driver.call("cuCtxSetCurrent", undefined, outHandle());
@@ -47,6 +42,27 @@ export function openContext(driver: Driver, ordinal: number, onOpen: OnOpen): Cu
   const stream = outHandle();
   onOpen(() => driver.call("cuStreamDestroy_v2", undefined, stream));
   return { ...facts, driver, stream };
+}
+
+/** Devices in use on this thread by their drivers, and by how many contexts. */
+const inUse = new Map<string, { readonly ordinal: number; contexts: number }>();
+
+/**
+ * Keeps a thread for one device of a driver, since calls go to the thread's current context: of two
+ * devices, the first one's calls would go to the second. Throws E_MACHINE.
+ */
+export function claimThread(driver: string, ordinal: number, onOpen: OnOpen): void {
+  const claim = inUse.get(driver) ?? { ordinal, contexts: 0 };
+  if (claim.ordinal !== ordinal)
+    throw errors.machine(
+      `cuda:${claim.ordinal} is in use: a process can't use cuda:${ordinal} beside it`,
+      "start a process for each device",
+    );
+  claim.contexts++;
+  inUse.set(driver, claim);
+  onOpen(() => {
+    if (--claim.contexts === 0) inUse.delete(driver);
+  });
 }
 
 /** Number of devices. Throws E_MACHINE if there are none. */
@@ -86,6 +102,18 @@ export function inspectDevice(driver: Driver, ordinal: number): DeviceFacts & { 
   };
 }
 
+/** Reads what a device is. Throws E_MACHINE where there is none, or it can't run the kernels. */
+export function usableDevice(driver: Driver, ordinal: number) {
+  const facts = inspectDevice(driver, ordinal);
+  if (facts.capability < OLDEST_CAPABILITY) throw tooOld(facts);
+  if (attribute(driver, facts.device, "VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED") === 0)
+    throw errors.machine(
+      `${facts.name} has no virtual memory management`,
+      "update NVIDIA's driver, or run with --device cpu",
+    );
+  return facts;
+}
+
 type Attribute =
   | "MULTIPROCESSOR_COUNT"
   | "COMPUTE_CAPABILITY_MAJOR"
@@ -105,7 +133,8 @@ const noDevice = () =>
     "nvidia-smi lists them; CUDA_VISIBLE_DEVICES may hide them. Or run with --device cpu",
   );
 
-const dotted = (capability: number) => `${Math.floor(capability / 10)}.${capability % 10}`;
+/** "8.6" for 86. */
+export const dotted = (capability: number) => `${Math.floor(capability / 10)}.${capability % 10}`;
 
 const tooOld = ({ name, capability }: DeviceFacts) =>
   errors.machine(

@@ -1,11 +1,11 @@
 import type { FFIFunction } from "bun:ffi";
-import { errors } from "../../core/errors.ts";
 import { openLibrary } from "../load.ts";
-import { ABI, CUBLAS_STATUSES } from "./abi.ts";
+import { ABI } from "./abi.ts";
 import type { CudaContext } from "./context.ts";
 import type { KernelType } from "./buffer.ts";
 import type { OnOpen } from "./close-all.ts";
 import { out, outHandle, outInt } from "./driver.ts";
+import { cublasCheck } from "./library-status.ts";
 
 const [P, I, Z] = ["ptr", "i32", "u64"] as const;
 
@@ -87,9 +87,7 @@ export function openCublas(
   tf32 = false,
 ): Cublas {
   const { path, symbols } = openCublasLibrary(candidates);
-  const check = (status: number, call: string) => {
-    if (status !== 0) throw errors.native(call, status, CUBLAS_STATUSES[status] ?? "unknown error");
-  };
+  const check = cublasCheck(context);
   check(symbols.cublasCreate_v2(out), "cublasCreate_v2");
   const handle = outHandle();
   onOpen(() => check(symbols.cublasDestroy_v2(handle), "cublasDestroy_v2"));
@@ -128,7 +126,7 @@ export function openCublas(
         ABI.CUBLAS_COMPUTE_32F,
         ABI.CUBLAS_GEMM_DEFAULT,
       );
-      check(status, `cublasGemmEx ${m}x${n}x${k}`);
+      if (status !== 0) check(status, `cublasGemmEx ${m}x${n}x${k}`);
     },
   };
 }

@@ -2,10 +2,9 @@ import type { Pointer } from "bun:ffi";
 import { ABI } from "./abi.ts";
 import { CUBLAS_TYPES, type ProductOperand, type ProductSizes } from "./cublas.ts";
 import type { CublasLtSymbols } from "./cublaslt-symbols.ts";
+import { closeAll } from "./close-all.ts";
 import { out, outHandle } from "./driver.ts";
-
-/** Throws E_NATIVE unless a status is that of success. */
-export type CheckStatus = (status: number, call: string) => void;
+import type { CheckStatus } from "./library-status.ts";
 
 /** A product, apart from the addresses of its matrices. */
 export interface ProductShape extends ProductSizes {
@@ -151,9 +150,12 @@ export function ltDescriptors(symbols: CublasLtSymbols, check: CheckStatus) {
 
     /** Frees all but the preference. */
     free({ product, layouts }: Pick<Descriptors, "product" | "layouts">) {
-      check(symbols.cublasLtMatmulDescDestroy(product), "cublasLtMatmulDescDestroy");
-      for (const each of layouts)
+      const destroy = (each: Pointer) =>
         check(symbols.cublasLtMatrixLayoutDestroy(each), "cublasLtMatrixLayoutDestroy");
+      closeAll([
+        () => check(symbols.cublasLtMatmulDescDestroy(product), "cublasLtMatmulDescDestroy"),
+        ...layouts.map((each) => () => destroy(each)),
+      ]);
     },
   };
 }

@@ -1,11 +1,11 @@
-import { errors } from "../../core/errors.ts";
-import { ABI, CUBLAS_STATUSES } from "./abi.ts";
-import type { OnOpen } from "./close-all.ts";
+import { ABI } from "./abi.ts";
+import { closedIfFailed, type OnOpen, whileOpen } from "./close-all.ts";
 import type { CudaContext } from "./context.ts";
 import type { ProductOperand, ProductSizes, Workspace } from "./cublas.ts";
-import { type CheckStatus, type Descriptors, ltDescriptors } from "./cublaslt-descriptors.ts";
+import { type Descriptors, ltDescriptors } from "./cublaslt-descriptors.ts";
 import { type CublasLtSymbols, openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { out, outHandle } from "./driver.ts";
+import { type CheckStatus, cublasCheck } from "./library-status.ts";
 import { alignmentOf, planCache, type Product } from "./plan-cache.ts";
 
 /** An open cuBLASLt on the compute stream. */
@@ -26,13 +26,9 @@ export interface CublasLt {
 
 /** How a product of one shape and alignment is computed. */
 interface Plan extends Pick<Descriptors, "product" | "layouts"> {
-  /** cublasLtMatmulAlgo_t; absent: the library has none. */
-  readonly algorithm: Uint8Array | undefined;
+  /** cublasLtMatmulAlgo_t; absent: the library has none, or has refused it. */
+  algorithm: Uint8Array | undefined;
 }
-
-const check: CheckStatus = (status, call) => {
-  if (status !== 0) throw errors.native(call, status, CUBLAS_STATUSES[status] ?? "unknown error");
-};
 
 /**
  * Opens cuBLASLt, which shares a workspace with cuBLAS: one stream orders their products. The
@@ -46,11 +42,12 @@ export function openCublasLt(
   tf32 = false,
 ): CublasLt {
   const { symbols } = openCublasLtLibrary(candidates);
+  const check = cublasCheck(context);
   check(symbols.cublasLtCreate(out), "cublasLtCreate");
   const handle = outHandle();
   onOpen(() => check(symbols.cublasLtDestroy(handle), "cublasLtDestroy"));
   const descriptors = ltDescriptors(symbols, check);
-  const choose = algorithmChooser(symbols, handle);
+  const choose = algorithmChooser(symbols, check, handle);
   const makePlan = planMaker(descriptors, choose, workspace, tf32);
   const plans = planCache(makePlan, (plan) => descriptors.free(plan));
   onOpen(() => plans.close());
@@ -58,7 +55,8 @@ export function openCublasLt(
   one[0] = 1;
   return {
     multiply(sizes, a, b, c, bias) {
-      const { product, layouts, algorithm } = plans.find(sizes, a, b, c, bias);
+      const plan = plans.find(sizes, a, b, c, bias);
+      const { product, layouts, algorithm } = plan;
       if (algorithm === undefined) return false;
       if (bias !== undefined) descriptors.setBias(product, bias);
       const status = symbols.cublasLtMatmul(
@@ -66,8 +64,11 @@ export function openCublasLt(
         sizes.beta === 1 ? one : zero, c.pointer, layouts[2], c.pointer, layouts[2],
         algorithm, workspace.pointer, workspace.bytes, context.stream,
       ); // prettier-ignore
-      if (status !== 0) check(status, `cublasLtMatmul ${sizes.m}x${sizes.n}x${sizes.k}`);
-      return true;
+      if (status === 0) return true;
+      if (status !== NOT_SUPPORTED)
+        check(status, `cublasLtMatmul ${sizes.m}x${sizes.n}x${sizes.k}`);
+      plan.algorithm = undefined; // the heuristic may name one that the device does not run
+      return false;
     },
   };
 }
@@ -90,20 +91,24 @@ function planMaker(
       c: alignmentOf(c.pointer),
     };
     const { preference, ...made } = descriptors.create(shape, alignments, workspace.bytes);
-    try {
-      if (bias !== undefined) descriptors.setBias(made.product, bias);
-      return { ...made, algorithm: choose(made, preference) };
-    } catch (error) {
-      descriptors.free(made);
-      throw error;
-    } finally {
-      descriptors.freePreference(preference);
-    }
+    const free = () => descriptors.free(made);
+    return closedIfFailed(free, () => {
+      const algorithm = whileOpen((onOpen) => {
+        onOpen(() => descriptors.freePreference(preference));
+        if (bias !== undefined) descriptors.setBias(made.product, bias);
+        return choose(made, preference);
+      });
+      return { ...made, algorithm };
+    });
   };
 }
 
 /** Asks the library's heuristic for its first choice. */
-function algorithmChooser(symbols: CublasLtSymbols, handle: ReturnType<typeof outHandle>) {
+function algorithmChooser(
+  symbols: CublasLtSymbols,
+  check: CheckStatus,
+  handle: ReturnType<typeof outHandle>,
+) {
   const size = ABI["sizeof cublasLtMatmulHeuristicResult_t"];
   const result = new Int32Array(new ArrayBuffer(size));
   const found = new Int32Array(new ArrayBuffer(4));

@@ -1,8 +1,8 @@
 import { CString, type FFIFunction, type Pointer } from "bun:ffi";
-import { errors } from "../../core/errors.ts";
 import { pointerAt } from "../libc.ts";
 import { type NativeLibrary, openLibrary } from "../load.ts";
 import { ABI } from "./abi.ts";
+import { driverError } from "./driver-status.ts";
 
 const [P, I, U, Z] = ["ptr", "i32", "u32", "u64"] as const;
 
@@ -86,25 +86,32 @@ export const outInt = () => outInts[0]!;
 const HINT =
   "install NVIDIA's driver (version 525 or newer), or run with --device cpu; ADALORA_CUDA_DRIVER names another libcuda.so.1";
 
-/** Opens the first of `candidates` that loads. Throws E_LIBRARY with each path and its error. */
+/**
+ * Opens the first of `candidates` that loads and is no stub, with which the toolkit links programs.
+ * Throws E_LIBRARY with each path and its error.
+ */
 export function openDriver(candidates: readonly string[]): Driver {
-  const library = openLibrary("NVIDIA's driver", candidates, DRIVER_SYMBOLS, HINT);
+  const library = openLibrary("NVIDIA's driver", candidates, DRIVER_SYMBOLS, HINT, stubReason);
   return { ...library, ...checks(library.symbols) };
 }
 
+function stubReason({ cuGetErrorName }: Symbols): string | undefined {
+  const isStub = cuGetErrorName(ABI.CUDA_SUCCESS, out) === ABI.CUDA_ERROR_STUB_LIBRARY;
+  return isStub ? "the toolkit's stub, not NVIDIA's driver" : undefined;
+}
+
 function checks(symbols: Symbols): Pick<Driver, "call" | "check" | "nameOf"> {
-  function check(status: number, name: Name, subject?: string) {
-    if (status === ABI.CUDA_SUCCESS) return;
-    const where = subject === undefined ? name : `${name} ${subject}`;
-    throw errors.native(where, status, adviceOf(status, nameOf(symbols, status)));
+  const name = { nameOf: (status: number) => nameOf(symbols, status) };
+  function check(status: number, call: Name, subject?: string) {
+    if (status !== ABI.CUDA_SUCCESS) throw driverError(name, status, call, subject);
   }
   return {
+    ...name,
     check,
-    nameOf: (status) => nameOf(symbols, status),
-    call(name, subject, ...args) {
+    call(call, subject, ...args) {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the arguments are those of this very function
-      const fn = symbols[name] as (...args: readonly unknown[]) => number;
-      check(fn(...args), name, subject);
+      const fn = symbols[call] as (...args: readonly unknown[]) => number;
+      check(fn(...args), call, subject);
     },
   };
 }
@@ -113,21 +120,4 @@ function nameOf(symbols: Symbols, status: number): string {
   out[0] = 0n;
   symbols.cuGetErrorName(status, out);
   return out[0] === 0n ? "unknown error" : new CString(outHandle());
-}
-
-/** Errors of kernels come late: a later call reports them, and names the kernel only with
- * --debug-sync. */
-const LATE: ReadonlySet<number> = new Set([
-  ABI.CUDA_ERROR_ILLEGAL_ADDRESS,
-  ABI.CUDA_ERROR_HARDWARE_STACK_ERROR,
-  ABI.CUDA_ERROR_ILLEGAL_INSTRUCTION,
-  ABI.CUDA_ERROR_MISALIGNED_ADDRESS,
-  ABI.CUDA_ERROR_INVALID_ADDRESS_SPACE,
-  ABI.CUDA_ERROR_INVALID_PC,
-  ABI.CUDA_ERROR_LAUNCH_FAILED,
-]);
-
-function adviceOf(status: number, name: string): string {
-  if (LATE.has(status)) return `${name}: an earlier kernel failed; --debug-sync names it`;
-  return name;
 }

@@ -1,5 +1,5 @@
 import { check, type Finding } from "../../core/finding.ts";
-import { inspectDevice } from "./context.ts";
+import { dotted, usableDevice } from "./context.ts";
 import { openCublasLibrary } from "./cublas.ts";
 import { openCublasLtLibrary } from "./cublaslt-symbols.ts";
 import { openSolverLibrary } from "./cusolver.ts";
@@ -33,9 +33,9 @@ export async function cudaFindings(ordinal: number): Promise<readonly Finding[]>
   const hasDevice = await add("CUDA device", () => {
     const { driver, version: supported } = openSystemDriver();
     version = supported;
-    const device = inspectDevice(driver, ordinal);
+    const device = usableDevice(driver, ordinal);
     ({ capability } = device);
-    return `${device.name}, ${(device.totalBytes / GIB).toFixed(1)} GiB, capability ${capability / 10}; driver for CUDA ${shownVersion(version)}, ${driver.path}`;
+    return `${device.name}, ${(device.totalBytes / GIB).toFixed(1)} GiB, capability ${dotted(capability)}; driver for CUDA ${shownVersion(version)}, ${driver.path}`;
   });
   if (!hasDevice) return findings;
   await add("NVRTC", () => {

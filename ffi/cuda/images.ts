@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { errors } from "../../core/errors.ts";
-import { writeFileAtomic } from "../../core/io/atomic.ts";
 import { cacheFolder } from "../../core/io/cache-folder.ts";
 import { type CompileOptions, compileSources } from "./compile.ts";
+import { dotted } from "./context.ts";
+import { imageCache } from "./image-cache.ts";
 import type { KernelImage } from "./kernels.ts";
 import {
   type Nvrtc,
@@ -44,12 +44,12 @@ export async function compiledImages(
   const target = targetFor(capability, nvrtc.capabilities);
   if (target === undefined)
     throw errors.machine(
-      `NVRTC ${nvrtc.version} compiles for capability ${nvrtc.capabilities[0]} and newer, the device has ${capability}`,
+      `NVRTC ${nvrtc.version} compiles for capability ${dotted(nvrtc.capabilities[0] ?? 0)} and newer, the device has ${dotted(capability)}`,
       "npm run setup -- --cuda fetches another NVRTC",
     );
-  const fileOf = (source: Source) =>
-    folder && join(folder, `${familyOf(source)}-${keyOf(nvrtc, source, target)}`);
-  const images = new Map(sources.map((source) => [source, readImage(fileOf(source))]));
+  const cache = imageCache(folder);
+  const nameOf = (source: Source) => `${familyOf(source)}-${keyOf(nvrtc, source, target)}`;
+  const images = new Map(sources.map((source) => [source, cache.read(nameOf(source))]));
   const missing = sources.filter((source) => images.get(source) === undefined);
   await compileSources(
     nvrtc.path,
@@ -57,11 +57,12 @@ export async function compiledImages(
     {
       workers,
       onCompiled({ source }, { image }) {
-        keepImage(fileOf(source), image);
+        cache.keep(nameOf(source), image);
         images.set(source, image);
       },
     },
   );
+  if (missing.length > 0) cache.prune(); // of an earlier version's
   return sources.map((source) => ({ family: familyOf(source), image: images.get(source)! }));
 }
 
@@ -69,36 +70,4 @@ export async function compiledImages(
 function keyOf({ version }: Nvrtc, { text, headers }: Source, target: Target): string {
   const parts = [version, NVRTC_OPTIONS, target, text, [...headers]];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
-}
-
-/** The first bytes of a kept image: a digest of the rest, so that a damaged one is compiled anew. */
-const DIGEST_BYTES = 32;
-
-const digestOf = (image: Uint8Array) => createHash("sha256").update(image).digest();
-
-/** A kept image; undefined where there is none that can be used. */
-function readImage(file: string | undefined): Uint8Array | undefined {
-  if (file === undefined) return undefined;
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(file);
-  } catch {
-    return undefined; // not compiled yet, or another user's
-  }
-  const image = bytes.subarray(DIGEST_BYTES);
-  if (!digestOf(image).equals(bytes.subarray(0, DIGEST_BYTES))) return undefined;
-  const copy = new Uint8Array(new ArrayBuffer(image.length));
-  copy.set(image);
-  return copy;
-}
-
-/** Keeps an image where the cache can be written; the next start compiles again where not. */
-function keepImage(file: string | undefined, image: Uint8Array) {
-  if (file === undefined) return;
-  try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileAtomic(file, [digestOf(image), image]);
-  } catch {
-    // a full or read-only disk
-  }
 }

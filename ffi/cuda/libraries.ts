@@ -82,20 +82,17 @@ export function cudaDirs(major: Major, env: Environment = process.env): string[]
 /** The libraries of one major version. */
 export function cudaLibraries(major: Major, env: Environment = process.env): CudaLibraries {
   const dirs = cudaDirs(major, env);
-  const find = (name: string) => findNamed(`${name}.so.${major}`, dirs);
-  return {
-    major,
-    nvrtc: find("libnvrtc"),
-    cublasLt: find("libcublasLt"),
-    cublas: find("libcublas"),
-  };
+  const find = (name: string, among = dirs) => findNamed(`${name}.so.${major}`, among);
+  const cublas = find("libcublas");
+  const near = besideFirst(cublas, dirs); // both are of one release
+  return { major, nvrtc: find("libnvrtc"), cublasLt: find("libcublasLt", near), cublas };
 }
 
 /** cuSOLVER of one major version of CUDA; of what it needs, the files beside it come first. */
 export function solverLibraries(major: Major, env: Environment = process.env): SolverLibraries {
   const dirs = cudaDirs(major, env);
   const cusolver = findNamed(CUSOLVER_NAMES[major], dirs);
-  const near = [...cusolver.map((path) => dirname(path)), ...dirs];
+  const near = besideFirst(cusolver, dirs);
   return {
     nvJitLink: findNamed(`libnvJitLink.so.${major}`, near),
     cusparse: findNamed("libcusparse.so.12", near),
@@ -148,13 +145,18 @@ function sitePackages(env: Environment): string[] {
   );
 }
 
-/** /usr/local/cuda, then /usr/local/cuda-13.0 and others, newest first. */
+/** /usr/local/cuda, then /usr/local/cuda-13.0 and others, newest first, and Arch Linux's /opt/cuda. */
 function installations(major: Major): string[] {
-  return namesIn("/usr/local")
-    .filter((name) => name === "cuda" || name.startsWith(`cuda-${major}`))
-    .toSorted((a, b) => (a === "cuda" ? -1 : b.localeCompare(a, "en", { numeric: true })))
-    .map((name) => join("/usr/local", name));
+  const versions = namesIn("/usr/local")
+    .filter((name) => name.startsWith(`cuda-${major}`))
+    .toSorted((a, b) => b.localeCompare(a, "en", { numeric: true }));
+  return ["/usr/local/cuda", ...versions.map((name) => join("/usr/local", name)), "/opt/cuda"];
 }
+
+/** Folders, those of some files first. */
+const besideFirst = (files: readonly string[], dirs: readonly string[]) => [
+  ...new Set([...files.map((path) => dirname(path)), ...dirs]),
+];
 
 /** Files of exactly this name. */
 const findNamed = (name: string, dirs: readonly string[]) =>

@@ -1,7 +1,8 @@
-import { type FFIFunction, ptr } from "bun:ffi";
+import { type FFIFunction, type Pointer, ptr } from "bun:ffi";
 import { errors } from "../../core/errors.ts";
-import { openLibrary } from "../load.ts";
+import { type NativeLibrary, openLibrary } from "../load.ts";
 import { NVRTC_STATUSES } from "./abi.ts";
+import { whileOpen } from "./close-all.ts";
 import { out, outAddress, outHandle, outInt } from "./driver.ts";
 
 const [P, I] = ["ptr", "i32"] as const;
@@ -57,11 +58,6 @@ export interface Nvrtc {
 /** Opens libnvrtc. Throws E_LIBRARY with each path and its error. */
 export function openNvrtc(candidates: readonly string[]): Nvrtc {
   const { path, symbols } = openLibrary("NVRTC", candidates, NVRTC_SYMBOLS, HINT);
-  function check(status: number, call: string, log = "") {
-    if (status === 0) return;
-    const text = NVRTC_STATUSES[status] ?? "unknown error";
-    throw errors.native(call, status, log === "" ? text : `${text}\n${log}`);
-  }
   check(symbols.nvrtcGetNumSupportedArchs(out), "nvrtcGetNumSupportedArchs");
   const archs = new Int32Array(new ArrayBuffer(4 * outInt()));
   check(symbols.nvrtcGetSupportedArchs(archs), "nvrtcGetSupportedArchs");
@@ -70,15 +66,6 @@ export function openNvrtc(candidates: readonly string[]): Nvrtc {
 
   /** What the last call passed by address; it outlives the call. */
   const kept: { last: readonly unknown[] } = { last: [] };
-
-  type Size = "nvrtcGetProgramLogSize" | "nvrtcGetCUBINSize" | "nvrtcGetPTXSize";
-  type Get = "nvrtcGetProgramLog" | "nvrtcGetCUBIN" | "nvrtcGetPTX";
-  function read(program: ReturnType<typeof outHandle>, size: Size, get: Get): Uint8Array {
-    check(symbols[size](program, out), size);
-    const bytes = new Uint8Array(new ArrayBuffer(outAddress()));
-    check(symbols[get](program, bytes), get);
-    return bytes;
-  }
 
   return {
     path,
@@ -101,24 +88,66 @@ export function openNvrtc(candidates: readonly string[]): Nvrtc {
         names.list,
       );
       check(made, "nvrtcCreateProgram");
-      const program = outHandle();
-      const compiled = symbols.nvrtcCompileProgram(program, given.length, flags.list);
-      const log = textOf(read(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog"));
-      check(compiled, `nvrtcCompileProgram ${name} for ${architecture}`, log);
-      const image =
-        kind === "cubin"
-          ? read(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
-          : read(program, "nvrtcGetPTXSize", "nvrtcGetPTX");
-      const handle = new BigUint64Array(new ArrayBuffer(8));
-      handle[0] = BigInt(program);
-      check(symbols.nvrtcDestroyProgram(handle), "nvrtcDestroyProgram");
-      return { image, log };
+      const program = { symbols, handle: outHandle() };
+      return whileOpen((onOpen) => {
+        onOpen(() => destroy(program));
+        const compiled = symbols.nvrtcCompileProgram(program.handle, given.length, flags.list);
+        const log = readLog(program, compiled);
+        check(compiled, `nvrtcCompileProgram ${name} for ${architecture}`, log);
+        const image =
+          kind === "cubin"
+            ? read(program, "nvrtcGetCUBINSize", "nvrtcGetCUBIN")
+            : read(program, "nvrtcGetPTXSize", "nvrtcGetPTX");
+        return { image, log };
+      });
     },
   };
 }
 
+function check(status: number, call: string, log = "") {
+  if (status === 0) return;
+  const text = NVRTC_STATUSES[status] ?? "unknown error";
+  throw errors.native(call, status, log === "" ? text : `${text}\n${log}`);
+}
+
+/** A created nvrtcProgram. */
+interface Program {
+  readonly symbols: NativeLibrary<typeof NVRTC_SYMBOLS>["symbols"];
+  readonly handle: Pointer;
+}
+
+type Size = "nvrtcGetProgramLogSize" | "nvrtcGetCUBINSize" | "nvrtcGetPTXSize";
+type Get = "nvrtcGetProgramLog" | "nvrtcGetCUBIN" | "nvrtcGetPTX";
+
+/** A result of a program: bytes of a size that another function tells. */
+function read({ symbols, handle }: Program, size: Size, get: Get): Uint8Array {
+  check(symbols[size](handle, out), size);
+  const bytes = new Uint8Array(new ArrayBuffer(outAddress()));
+  check(symbols[get](handle, bytes), get);
+  return bytes;
+}
+
+/** The log of a compilation that ended with `compiled`, whose error counts above the log's. */
+function readLog(program: Program, compiled: number): string {
+  try {
+    return textOf(read(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog"));
+  } catch (error) {
+    if (compiled === 0) throw error;
+    return "";
+  }
+}
+
+function destroy({ symbols, handle }: Program) {
+  const place = new BigUint64Array(new ArrayBuffer(8));
+  place[0] = BigInt(handle);
+  check(symbols.nvrtcDestroyProgram(place), "nvrtcDestroyProgram");
+}
+
 /** Options of every compilation: no fast maths, results must not depend on it. */
 export const NVRTC_OPTIONS = ["--std=c++17", "--fmad=true"];
+
+/** Capabilities of Tegra systems, whose machine code no other device runs. */
+const TEGRA: ReadonlySet<number> = new Set([87, 101, 110]);
 
 /**
  * The target for a device: its own capability, else an older one of the same generation, whose
@@ -126,7 +155,9 @@ export const NVRTC_OPTIONS = ["--std=c++17", "--fmad=true"];
  * is older than all.
  */
 export function targetFor(device: number, capabilities: readonly number[]): Target | undefined {
-  const older = capabilities.filter((each) => each <= device);
+  const older = capabilities.filter(
+    (each) => each <= device && (each === device || !TEGRA.has(each)),
+  );
   const same = older.filter((each) => Math.floor(each / 10) === Math.floor(device / 10)).at(-1);
   if (same !== undefined) return { capability: same, kind: "cubin" };
   const newest = older.at(-1);

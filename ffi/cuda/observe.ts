@@ -3,6 +3,7 @@ import { ABI } from "./abi.ts";
 import type { CudaContext } from "./context.ts";
 import type { Cublas } from "./cublas.ts";
 import type { CublasLt } from "./cublaslt.ts";
+import { hintFor } from "./driver-status.ts";
 import type { Launcher } from "./launcher.ts";
 
 /** How a kernel is started. */
@@ -24,9 +25,11 @@ export const waitForEach =
   ({ driver, stream }: Pick<CudaContext, "driver" | "stream">): Observe =>
   (name, queue) => {
     queue();
-    const status = driver.symbols.cuStreamSynchronize(stream);
-    if (status !== ABI.CUDA_SUCCESS)
-      throw errors.native(`cuStreamSynchronize after ${name}`, status, driver.nameOf(status));
+    const call = "cuStreamSynchronize";
+    const status = driver.symbols[call](stream);
+    if (status === ABI.CUDA_SUCCESS) return;
+    const hint = hintFor(status, call);
+    throw errors.native(`${call} after ${name}`, status, driver.nameOf(status), hint);
   };
 
 /** What queues work on the compute stream. */

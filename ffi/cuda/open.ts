@@ -8,8 +8,10 @@ import { compiledImages } from "./images.ts";
 import {
   chooseLibraries,
   cudaDirs,
+  cudaLibraries,
   driverCandidates,
   driverDirs,
+  isComplete,
   MAJORS,
   missingSolver,
   solverLibraries,
@@ -51,12 +53,20 @@ export function findLibrariesFor(version: number, env?: NodeJS.ProcessEnv) {
     paths.length > 0 ? [] : [`no ${name}.so.${major} in ${cudaDirs(major, env).join(", ")}`],
   );
   if (missing.length > 0)
-    throw errors.library(
-      "CUDA's libraries",
-      missing,
-      "npm run setup -- --cuda fetches them (500 MB); ADALORA_CUDA names another folder that has them",
-    );
+    throw errors.library("CUDA's libraries", missing, remedyFor(version, env));
   return found;
+}
+
+/** How to get libraries that a driver runs: those that set-up fetches need one for CUDA 13. */
+function remedyFor(version: number, env?: NodeJS.ProcessEnv): string {
+  const [newest] = MAJORS;
+  if (version >= 1000 * newest)
+    return "npm run setup -- --cuda fetches them (500 MB); ADALORA_CUDA names another folder that has them";
+  const unusable = isComplete(cudaLibraries(newest, env)) ? ", as those that are here do" : "";
+  return (
+    `the driver supports CUDA ${shownVersion(version)}: install CUDA 12's (pip install nvidia-cuda-nvrtc-cu12 nvidia-cublas-cu12), ` +
+    `or update the driver to 580 or newer, which CUDA ${newest}'s libraries need${unusable}`
+  );
 }
 
 /** The driver and the libraries of cuSOLVER. Throws E_LIBRARY or E_MACHINE without a driver. */
@@ -77,14 +87,14 @@ export async function openCuda(
   env: NodeJS.ProcessEnv = process.env,
   overrides: Partial<CudaOptions> = {},
 ): Promise<CudaBackend> {
-  const { version } = openSystemDriver(env);
+  const { driver, version } = openSystemDriver(env);
   const libraries = findLibrariesFor(version, env);
   openCublasLtLibrary(libraries.cublasLt); // which cuBLAS needs
   return createCudaBackend({
     ordinal,
     dtype,
     tf32,
-    libraries: { ...libraries, driver: driverCandidates(env) },
+    libraries: { ...libraries, driver: [driver.path] },
     images: (capability) => compiledImages(libraries.nvrtc, capability),
     debugSync,
     ...overrides,

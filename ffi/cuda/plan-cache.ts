@@ -32,11 +32,15 @@ interface Entry<Plan> {
   readonly ldb: number;
   readonly ldc: number;
   readonly form: number;
+  /** Whether it has been found since it was made or spared. */
+  used: boolean;
 }
 
 /**
  * Makes the plan of a product at its first use, and keeps it by shape and alignments. A step looks up
- * some 170 plans: for speed, numbers are hashed and compared, and no key is built.
+ * some 170 plans: for speed, numbers are hashed and compared, and no key is built. Where there is no
+ * room for another plan, the oldest that has not been used again is freed: those that every step
+ * needs stay, and a lookup only sets a flag.
  */
 export function planCache<Plan>(
   make: (...product: Product) => Plan,
@@ -46,11 +50,14 @@ export function planCache<Plan>(
   /** By hash, or by the next free number. Behind the slot of a freed plan, one is made again. */
   const entries = new Map<number, Entry<Plan>>();
 
-  function freeOldest() {
-    const [oldest] = entries;
-    if (oldest === undefined) return;
-    entries.delete(oldest[0]);
-    free(oldest[1].plan);
+  /** Frees the oldest plan that has not been used; one that has been becomes the newest. */
+  function freeUnused() {
+    for (const [slot, entry] of entries) {
+      entries.delete(slot);
+      if (!entry.used) return free(entry.plan);
+      entry.used = false;
+      entries.set(slot, entry); // at the end, where this loop gets last
+    }
   }
 
   return {
@@ -69,12 +76,15 @@ export function planCache<Plan>(
         if (entry === undefined) break;
         const sameSizes = entry.m === m && entry.n === n && entry.k === k;
         const sameRows = entry.lda === a.ld && entry.ldb === b.ld && entry.ldc === c.ld;
-        if (sameSizes && sameRows && entry.form === form) return entry.plan;
+        if (sameSizes && sameRows && entry.form === form) {
+          entry.used = true;
+          return entry.plan;
+        }
         slot = (slot + 1) | 0;
       }
-      if (entries.size >= MOST_PLANS) freeOldest();
+      if (entries.size >= MOST_PLANS) freeUnused();
       const plan = make(sizes, a, b, c, bias);
-      entries.set(slot, { plan, m, n, k, lda: a.ld, ldb: b.ld, ldc: c.ld, form });
+      entries.set(slot, { plan, m, n, k, lda: a.ld, ldb: b.ld, ldc: c.ld, form, used: false });
       return plan;
     },
     /** Frees all plans. */

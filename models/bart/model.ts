@@ -24,7 +24,7 @@ import type { BartConfig } from "./config.ts";
 import { BartDecoder } from "./decoder.ts";
 
 /** BART with its language model head: the word embeddings again (tied) and a constant bias. */
-export class BartGenerator implements GenerationModel {
+class BartGenerator implements GenerationModel {
   readonly special: SpecialIds;
   readonly limits: ModelLimits;
   readonly cacheShape: CacheShape;

@@ -41,8 +41,8 @@ export class DebertaAttention implements nn.Attention<DebertaShared> {
     this.#value = project("value_proj");
     const own = config.relativeAttention && !config.shareAttKey;
     const [c2p, p2c] = [config.posAttType.includes("c2p"), config.posAttType.includes("p2c")];
-    const position = (wanted: boolean, shared: nn.Linear, name: string) =>
-      wanted && config.relativeAttention ? (own ? project(name) : shared) : undefined;
+    const position = (isUsed: boolean, shared: nn.Linear, name: string) =>
+      isUsed && config.relativeAttention ? (own ? project(name) : shared) : undefined;
     this.#posKey = position(c2p, this.#key, "pos_key_proj");
     this.#posQuery = position(p2c, this.#query, "pos_query_proj");
     this.#output = scope.linear("output.dense", width, hiddenSize, std);

@@ -1,10 +1,12 @@
 import { existsSync, statSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { errors } from "../../core/errors.ts";
-import { fetchedCuda } from "../../ffi/cuda/libraries.ts";
+import { AdaloraError, errors } from "../../core/errors.ts";
+import { driverCandidates, fetchedCuda } from "../../ffi/cuda/libraries.ts";
+import { openSystemDriver, shownVersion } from "../../ffi/cuda/open.ts";
 import { nativeDir } from "../../ffi/paths.ts";
 import { moveIntoPlace } from "./move-into-place.ts";
+import { inScratchFolder } from "./scratch-folder.ts";
 import { fetchWheels, unpackWheel, type Wheel, wheelsIn } from "./wheels.ts";
 
 /** A library of a wheel, with its size. */
@@ -59,6 +61,22 @@ const LIMIT_MS = 3_600_000;
 /** Whether set-up's copy of NVRTC and cuBLAS is complete. */
 export const isCudaFetched = (folder = fetchedCuda()) => isComplete(WHEELS, folder);
 
+/** The driver's version that they need, as cuDriverGetVersion tells it. */
+const LEAST_DRIVER = 13_000;
+
+/** Why this machine's driver can't run what set-up fetches; undefined where it can, or there is none. */
+export function driverProblem(env = process.env): string | undefined {
+  if (driverCandidates(env).length === 0) return undefined;
+  try {
+    const { version } = openSystemDriver(env);
+    if (version >= LEAST_DRIVER) return undefined;
+    return `they need NVIDIA's driver 580 or newer; this one supports CUDA ${shownVersion(version)} only`;
+  } catch (error) {
+    if (!(error instanceof AdaloraError)) throw error;
+    return error.lines.join(": ");
+  }
+}
+
 const isComplete = (wheels: readonly CudaWheel[], folder: string) =>
   wheels
     .flatMap(({ libraries }) => libraries)
@@ -83,8 +101,7 @@ export async function fetchNvrtc(folder = fetchedNvrtc(), env = process.env): Pr
 async function fetchAll(wheels: readonly CudaWheel[], folder: string, env: NodeJS.ProcessEnv) {
   if (isComplete(wheels, folder)) return;
   await mkdir(dirname(folder), { recursive: true });
-  const scratch = await mkdtemp(join(dirname(folder), "tmp."));
-  try {
+  await inScratchFolder(dirname(folder), async (scratch) => {
     await fetchWheels(wheels, scratch, env, {
       noFetcher: `apt-get install python3-pip, or install CUDA 12 or 13, then: ${COMMAND}`,
       failed: `check the network, then: ${COMMAND}`,
@@ -102,9 +119,7 @@ async function fetchAll(wheels: readonly CudaWheel[], folder: string, env: NodeJ
         await rename(path, join(whole, library));
       }
     moveIntoPlace(whole, folder, () => isComplete(wheels, folder));
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  });
 }
 
 async function unpackOne(file: string, to: string, env: NodeJS.ProcessEnv) {

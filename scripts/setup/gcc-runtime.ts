@@ -53,7 +53,7 @@ const PARTS: readonly Part[] = [
 const FETCH_LIMIT_MS = 60_000;
 
 /** Whether all of it is there. */
-export const isRuntimeFetched = () =>
+const isRuntimeFetched = () =>
   PARTS.every(({ name }) => existsSync(join(GCC_RUNTIME.folder, name)));
 
 /**

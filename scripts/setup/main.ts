@@ -10,7 +10,7 @@ import { openDnnl } from "../../ffi/cpu/dnnl.ts";
 import { openOpenMp } from "../../ffi/cpu/openmp.ts";
 import { fetchedCuda } from "../../ffi/cuda/libraries.ts";
 import { nativeDir, projectDir } from "../../ffi/paths.ts";
-import { CUDA_MEGABYTES, fetchCuda, isCudaFetched } from "./cuda.ts";
+import { CUDA_MEGABYTES, driverProblem, fetchCuda, isCudaFetched } from "./cuda.ts";
 import { fetchDnnl, isFetched } from "./onednn.ts";
 
 /** Exit status if a component is missing; bootstrap.sh passes it on. */
@@ -65,6 +65,8 @@ async function kernels() {
 
 async function cuda() {
   const start = performance.now();
+  const problem = driverProblem();
+  if (problem !== undefined) say(`CUDA's libraries: ${problem}`);
   if (isCudaFetched()) return say(`CUDA's libraries: ${displayPath(fetchedCuda())}`);
   say(`CUDA's libraries: fetching NVRTC and cuBLAS (${CUDA_MEGABYTES} MB) ...`);
   await fetchCuda();

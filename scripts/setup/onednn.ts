@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { fetchedDnnl } from "../../ffi/cpu/dnnl.ts";
 import { moveIntoPlace } from "./move-into-place.ts";
+import { inScratchFolder } from "./scratch-folder.ts";
 import { fetchWheels, unpackWheel, wheelsIn } from "./wheels.ts";
 
 /** Portable build of oneDNN 3.2 for GNU OpenMP; needs glibc 2.27, libstdc++ and libgomp. */
@@ -38,8 +39,7 @@ export const isFetched = (path = fetchedDnnl()) =>
  */
 export async function fetchDnnl(to = fetchedDnnl(), env = process.env): Promise<void> {
   const folder = dirname(to);
-  const part = await mkdtemp(join(dirname(folder), "tmp."));
-  try {
+  await inScratchFolder(dirname(folder), async (part) => {
     await download(part, env);
     const data = await dataFolder(part, env);
     checkFiles(data);
@@ -47,9 +47,7 @@ export async function fetchDnnl(to = fetchedDnnl(), env = process.env): Promise<
     await mkdir(whole);
     for (const name of KEPT) copyFileSync(join(data, name), join(whole, basename(name)));
     moveIntoPlace(whole, folder, () => isFetched(to));
-  } finally {
-    await rm(part, { recursive: true, force: true });
-  }
+  });
 }
 
 function checkFiles(data: string) {

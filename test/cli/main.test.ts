@@ -49,8 +49,8 @@ describe("help", () => {
     const { code, stdout, stderr } = await run("--help");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatchInlineSnapshot(`
-      "adalora 0.1.0: AdaLoRA fine-tuning for DeBERTa and BART: one command, no Python
-      at run time, PEFT-compatible files
+      "adalora 0.1.0: AdaLoRA fine-tuning for DeBERTa, ModernBERT and BART: one
+      command, no Python at run time, PEFT-compatible files
 
       Usage: adalora COMMAND [flags]
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { errors } from "../../core/errors.ts";
-import { cutText, excerpt, shownShape } from "../../core/excerpt.ts";
+import { cutText, excerpt, firstOf, shownShape } from "../../core/excerpt.ts";
 import { cpuTime } from "../helpers/cpu-time.ts";
 
 test("a short value is shown as JSON", () => {
@@ -46,6 +46,12 @@ test("a file's text is one line, without commands for a terminal", () => {
 test("a shape of any rank is one short text", () => {
   expect(shownShape([2, 3])).toBe("[2, 3]");
   expect(shownShape(Array.from({ length: 1e5 }, () => 1)).length).toBeLessThan(100);
+});
+
+test("a list of names ends with an ellipsis where some are left out, and each name is cut", () => {
+  expect(firstOf(["a", "b"], 2)).toBe("a, b");
+  expect(firstOf([3, 1, 2], 2)).toBe("3, 1, …");
+  expect(firstOf(["x".repeat(1e6), "\n"], 3)).toBe(`${"x".repeat(80)}…, ${String.raw`\u000a`}`);
 });
 
 test("an error of a config doesn't repeat a large value", () => {

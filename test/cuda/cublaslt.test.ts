@@ -2,7 +2,10 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { ltDescriptors } from "../../ffi/cuda/cublaslt-descriptors.ts";
 import { openCublasLtLibrary } from "../../ffi/cuda/cublaslt-symbols.ts";
 import { createEmulatedBackend, type EmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
-import { cudaLibraries, MAJORS } from "../../ffi/cuda/libraries.ts";
+import type { CudaContext } from "../../ffi/cuda/context.ts";
+import { openCublas } from "../../ffi/cuda/cublas.ts";
+import { openCublasLt } from "../../ffi/cuda/cublaslt.ts";
+import { cudaLibraries, driverCandidates, isComplete, MAJORS } from "../../ffi/cuda/libraries.ts";
 import { alignmentOf } from "../../ffi/cuda/plan-cache.ts";
 import { available } from "../helpers/available.ts";
 
@@ -25,6 +28,29 @@ test.skipIf(candidates.length === 0)(
         descriptors.freePreference(made.preference);
         descriptors.free(made);
       }
+  },
+);
+
+const [found] = MAJORS.map((major) => cudaLibraries(major)).filter(isComplete);
+const cause = driverCandidates().length > 0 ? " (there is a driver)" : missing;
+
+test.skipIf(found === undefined || driverCandidates().length > 0)(
+  `the real cuBLAS and cuBLASLt without a driver say that they are not initialized${cause}`,
+  () => {
+    const nothing = () => {};
+    const driver = { symbols: { cuStreamSynchronize: () => 3 } };
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing else of it is used
+    const context = { driver, stream: null } as unknown as CudaContext;
+    const { cublas, cublasLt } = found!;
+    openCublasLtLibrary(cublasLt);
+    const workspace = { pointer: 0, bytes: 0 };
+    const failed = "CUBLAS_STATUS_NOT_INITIALIZED (status 1)";
+    expect(() => openCublas(context, cublas, { alloc: () => 0 }, nothing)).toThrow(
+      `[cublasCreate_v2] ${failed}`,
+    );
+    expect(() => openCublasLt(context, cublasLt, workspace, nothing)).toThrow(
+      `[cublasLtCreate] ${failed}`,
+    );
   },
 );
 
@@ -78,6 +104,14 @@ function checkPlans({ backend, control }: EmulatedBackend) {
     expect([countOf("cublasGemmEx"), countOf("cublasLtMatmul")]).toEqual([2, 0]);
   });
 
+  test("one whose algorithm the device does not run is cuBLAS's from then on", () => {
+    control.reset();
+    control.fail("cublasLtMatmul", 1, 15);
+    product(10, 0);
+    product(10, 0);
+    expect([countOf("cublasGemmEx"), countOf("cublasLtMatmul")]).toEqual([2, 1]);
+  });
+
   test("a plan that can't be made leaves no descriptor behind", () => {
     const names = ["MatmulDesc", "MatrixLayout", "MatmulPreference"].map((of) => `cublasLt${of}`);
     const failing = [
@@ -85,6 +119,7 @@ function checkPlans({ backend, control }: EmulatedBackend) {
       ["cublasLtMatrixLayoutCreate", 3],
       ["cublasLtMatmulPreferenceSetAttribute", 1],
       ["cublasLtMatmulAlgoGetHeuristic", 1],
+      ["cublasLtMatmulPreferenceDestroy", 1],
     ] as const;
     for (const [call, nth] of failing) {
       control.reset();

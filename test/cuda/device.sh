@@ -9,6 +9,7 @@
 # has no node_modules, all else comes from .native/device-kit.tar, which device/pack.ts makes on another
 # machine (or the file that ADALORA_DEVICE_KIT names).
 set -u
+unset CDPATH # with it, cd may go elsewhere and prints where
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd) || exit
 . "$root/scripts/bootstrap.sh"
 kit=${ADALORA_DEVICE_KIT:-$root/.native/device-kit.tar}
@@ -23,6 +24,7 @@ fail() {
 case $1 in -*) fail "$1 is not a folder for the results" "bash test/cuda/device.sh OUT [--quick]" ;; esac
 mkdir -p "$1" || exit
 out=$(cd "$1" && pwd) || exit
+[ -w "$out" ] || fail "$out can't be written" "name another folder for the results"
 shift
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/adalora-device.XXXXXX") || exit
@@ -65,6 +67,7 @@ fi
 if [ -z "${VIRTUAL_ENV-}" ] && command -v python3 >/dev/null; then
   VIRTUAL_ENV=$(python3 -c 'import sys; print(sys.prefix)') && export VIRTUAL_ENV
 fi
+"$bun" --version >/dev/null || fail "$bun does not run" "is its folder mounted noexec? TMPDIR names another"
 export XDG_CACHE_HOME=$scratch/cache # compiled kernels: none are there yet
 
 cd "$tree" || exit

@@ -55,3 +55,22 @@ test.each(Object.keys(LAUNCHES))("%s takes matrices of one type in a launch", (n
     "a cuda kernel got f32 [64], expected bf16 [64]",
   );
 });
+
+test("increments of one target with a bias or an activation are those of one launch", () => {
+  const { launcher, launched } = recordingLauncher();
+  const increments = openAddIncrements(launcher);
+  const added = (count: number) =>
+    Array.from({ length: count }, () => ({ ...triplets, h: buffer(), factor: buffer() }));
+  const to = { ...shape, y: buffer() };
+  const own = { rows: 8, transposed: false };
+  increments.toOne(to, added(9), own);
+  expect(launched).toHaveLength(2);
+  const activated = { kind: "gelu", buffer: buffer() } as const;
+  for (const extra of [{ bias: buffer() }, { activated }]) {
+    increments.toOne({ ...to, ...extra }, added(8), own);
+    expect(() => increments.toOne({ ...to, ...extra }, added(9), own)).toThrow(
+      "in the only launch",
+    );
+  }
+  expect(launched).toHaveLength(4);
+});

@@ -1,10 +1,17 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { type CudaBackend, createCudaBackend } from "../../ffi/cuda/backend.ts";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createCudaBackend } from "../../ffi/cuda/backend.ts";
 import { buildEmulator, type Emulator } from "../../ffi/cuda/emulator/build.ts";
 import { controlEmulator, type EmulatorSettings } from "../../ffi/cuda/emulator/control.ts";
+import { claimThread } from "../../ffi/cuda/context.ts";
+import { openDriver } from "../../ffi/cuda/driver.ts";
 import { openSystemDriver } from "../../ffi/cuda/open.ts";
+import { driverProblem } from "../../scripts/setup/cuda.ts";
 import { AdaloraError, errors } from "../../core/errors.ts";
-import { checkBackend, openBackend } from "../../cli/backend.ts";
+import { cudaFindings } from "../../ffi/cuda/findings.ts";
+import { session } from "./session.ts";
 import { runOn, sameBits } from "../conformance/bench.ts";
 import { cases } from "../conformance/cases.ts";
 
@@ -41,7 +48,8 @@ function checkHost({ driver, images }: Emulator) {
   const leaveFree = (bytes: number) => set({ memory: control.report().used + bytes });
   afterEach(() => {
     control.reset();
-    set({ order: 0, early: 0, compute: 1, quiet: 0, devices: 1, capability: 80, version: 13_000 });
+    set({ order: 0, early: 0, compute: 1, quiet: 0 });
+    set({ devices: 1, capability: 80, version: 13_000, virtual: 1 });
     leaveFree(1024 * MIB);
   });
   afterAll(() => control.reset());
@@ -67,17 +75,83 @@ function checkHost({ driver, images }: Emulator) {
         "E_MACHINE emulated device has compute capability 7.5, at least 8.0 is needed",
       );
     });
+    test("too old a device, for doctor as well", async () => {
+      set({ capability: 75 });
+      const { ADALORA_CUDA_DRIVER: before } = process.env;
+      process.env["ADALORA_CUDA_DRIVER"] = driver;
+      try {
+        expect(await cudaFindings(0)).toEqual([
+          expect.objectContaining({ what: "CUDA device", ok: false }),
+        ]);
+      } finally {
+        if (before === undefined) delete process.env["ADALORA_CUDA_DRIVER"];
+        else process.env["ADALORA_CUDA_DRIVER"] = before;
+      }
+    });
+    test("a device without virtual memory management", async () => {
+      set({ virtual: 0 });
+      expect(await refused()).toBe("E_MACHINE emulated device has no virtual memory management");
+    });
+    test("a second device beside the first", async () => {
+      set({ devices: 2 });
+      const backend = await open();
+      expect(await refused({ ordinal: 1 })).toBe(
+        "E_MACHINE cuda:0 is in use: a process can't use cuda:1 beside it",
+      );
+      backend.close();
+    });
     test("too old a driver, none, or something else in its place", () => {
       set({ version: 11_040 });
       const env = (path: string) => ({ ADALORA_CUDA_DRIVER: path });
       expect(() => openSystemDriver(env(driver))).toThrow(
         "NVIDIA's driver supports CUDA 11.4, at least 12.0 is needed",
       );
+      const problem = (version: number) => {
+        set({ version });
+        return driverProblem(env(driver));
+      };
+      expect(problem(12_040)).toContain("driver 580 or newer; this one supports CUDA 12.4 only");
+      expect(problem(13_000)).toBeUndefined();
       expect(() => openSystemDriver(env("/nowhere/libcuda.so.1"))).toThrow(
         "cannot load NVIDIA's driver\n  /nowhere/libcuda.so.1: no such file",
       );
       expect(() => openSystemDriver(env("/proc/version"))).toThrow("/proc/version: ");
     });
+  });
+
+  test("the toolkit's stub of the driver is passed over", () => {
+    const root = mkdtempSync(join(tmpdir(), "adalora driver "));
+    const dirs = ["stubs", "real"].map((name) => join(root, name));
+    try {
+      for (const dir of dirs) {
+        mkdirSync(dir);
+        symlinkSync(driver, join(dir, "libcuda.so.1"));
+      }
+      control.reset();
+      control.fail("cuGetErrorName", 1, 34);
+      const { path } = openSystemDriver({ LD_LIBRARY_PATH: dirs.join(":") }).driver;
+      expect(path).toBe(join(root, "real/libcuda.so.1"));
+      control.reset();
+      control.fail("cuGetErrorName", 1, 34);
+      expect(() => openDriver([driver])).toThrow(
+        `cannot load NVIDIA's driver\n  ${driver}: the toolkit's stub, not NVIDIA's driver`,
+      );
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+
+  test("a thread is free for another device once the first is closed", () => {
+    const closing: (() => void)[] = [];
+    const claim = (ordinal: number) =>
+      claimThread("another driver", ordinal, (close) => closing.push(close));
+    claim(0);
+    claim(0);
+    closing[0]!();
+    expect(() => claim(1)).toThrow("cuda:0 is in use");
+    closing[1]!();
+    claim(1);
+    closing[2]!();
   });
 
   test("memory that the device lacks is named, with what is free", async () => {
@@ -92,42 +166,36 @@ function checkHost({ driver, images }: Emulator) {
     backend.close();
   });
 
-  test("an error of a kernel comes late, and with debugSync names it", async () => {
-    set({ quiet: 1 });
-    for (const debugSync of [false, true]) {
-      const backend = await open({ debugSync });
-      const x = backend.alloc("f32", 8);
-      Object.assign(x, { pointer: 4096 }); // an address of the host
-      const call = () => {
-        backend.scale(x, 2, x);
-        backend.download(backend.alloc("f32", 1));
-      };
-      expect(call).toThrow(
-        debugSync
-          ? "[cuStreamSynchronize after scale_f32] CUDA_ERROR_ILLEGAL_ADDRESS (status 700)"
-          : "[cuStreamSynchronize] CUDA_ERROR_ILLEGAL_ADDRESS: an earlier kernel failed; --debug-sync names it",
-      );
-      expect(control.report().fault).toContain("scale_f32, parameter 1 is no address");
-      control.reset();
-      backend.close();
-    }
-  });
-
-  test("--debug-sync reaches the device", async () => {
-    set({ quiet: 1 });
-    const options = { device: "cuda-host", dtype: "f32", threads: null } as const;
-    const backend = await openBackend({ ...options, debugSync: true });
-    const x = backend.alloc("f32", 8);
-    Object.assign(x, { pointer: 4096 });
-    expect(() => backend.scale(x, 2, x)).toThrow("[cuStreamSynchronize after scale_f32]");
-    control.reset();
-    expect(() => backend.gemm(x, x, x, { m: 2, n: 2, k: 2 })).toThrow(
-      /^\[cuStreamSynchronize after cublas(Lt)? 2x2x2\] CUDA_ERROR_ILLEGAL_ADDRESS/,
-    );
-    control.reset();
-    expect(() => checkBackend({ device: "cpu", dtype: "f32", debugSync: true })).toThrow(
-      "--debug-sync needs --device cuda: cpu reports errors where they happen",
-    );
+  test("a call that memory does not suffice for leaves none behind, and a smaller one runs", async () => {
+    set({ compute: 0 });
+    leaveFree(64 * MIB); // half of it is cuBLAS's workspace
+    const backend = await open();
+    const [rows, rank] = [200_000, 64];
+    const one = backend.alloc("f32", rows);
+    const [h, factor] = [backend.alloc("f32", 100 * rank), backend.alloc("f32", rank)];
+    const none = { dropout: undefined, e: undefined, de: undefined };
+    const gradients = { da: factor, db: factor };
+    const own = {
+      ...none,
+      ...gradients,
+      a: factor,
+      b: factor,
+      h,
+      scale: 1,
+      rank,
+      start: 0,
+      cols: 1,
+    };
+    const layer = { weight: factor, outputs: 1, activation: undefined, dweight: undefined };
+    const member = { ...layer, increments: [own], z: one, dy: one, dz: one, dbias: undefined };
+    const { live } = backend.memory();
+    const backward = (count: number) =>
+      backend.linearsBackward(one, [member], undefined, { rows: count, inputs: 1 });
+    expect(() => backward(rows)).toThrow("out of memory: cannot allocate 0.05 GiB");
+    expect(backend.memory().live).toBe(live);
+    backward(100);
+    expect(backend.memory().live).toBe(live);
+    backend.close();
   });
 
   test("a kernel asks for more than 48 KiB of shared memory, once, where it needs it", async () => {
@@ -141,105 +209,6 @@ function checkHost({ driver, images }: Emulator) {
     expect(requested("attention widest heads, grouped, logSumExp not kept")).toBe(1);
     expect(requested("attention wide heads, dropout")).toBe(1);
     backend.close();
-  });
-
-  /** Uses each native function once or more. */
-  function session(backend: CudaBackend) {
-    const x = backend.alloc("f32", 16);
-    backend.upload(x, new Float32Array(16).fill(3));
-    const y = backend.alloc("f32", 16);
-    backend.zero(y);
-    backend.copy(y, x);
-    backend.timer?.mark();
-    backend.gemm(x, y, y, { m: 2, n: 2, k: 2, ldc: 4 });
-    backend.add(x, y);
-    backend.timer?.read([0, backend.timer.mark()]);
-    const late = backend.startDownload?.(x);
-    const sum = backend.download(y)[0]! + (late?.()[0] ?? 0);
-    backend.free(x);
-    backend.free(y);
-    return sum;
-  }
-
-  test("every native call, made to fail, is an error that names it", async () => {
-    const seen = new Set<string>();
-    for (let n = 1; ; n++) {
-      control.reset();
-      control.fail("*", n, 999);
-      let backend: CudaBackend | undefined;
-      try {
-        backend = await open();
-        expect(session(backend)).toBe(18 + 21);
-        const whole = backend;
-        backend = undefined; // a second close would free twice
-        whole.close();
-        break;
-      } catch (error) {
-        if (!(error instanceof AdaloraError)) throw error;
-        expect([n, error.code]).toEqual([n, "E_NATIVE"]);
-        const [, name = ""] = /^\[(\w+)/.exec(error.message) ?? [];
-        seen.add(name);
-        control.reset();
-        backend?.close();
-      }
-    }
-    expect([...seen].toSorted()).toMatchInlineSnapshot(`
-      [
-        "cuCtxSetCurrent",
-        "cuDeviceGet",
-        "cuDeviceGetAttribute",
-        "cuDeviceGetCount",
-        "cuDeviceGetName",
-        "cuDevicePrimaryCtxRelease_v2",
-        "cuDevicePrimaryCtxRetain",
-        "cuDeviceTotalMem_v2",
-        "cuEventCreate",
-        "cuEventDestroy_v2",
-        "cuEventElapsedTime",
-        "cuEventRecord",
-        "cuEventSynchronize",
-        "cuInit",
-        "cuLaunchKernel",
-        "cuMemAddressFree",
-        "cuMemAddressReserve",
-        "cuMemCreate",
-        "cuMemFreeHost",
-        "cuMemGetAllocationGranularity",
-        "cuMemHostAlloc",
-        "cuMemMap",
-        "cuMemRelease",
-        "cuMemSetAccess",
-        "cuMemUnmap",
-        "cuMemcpyDtoDAsync_v2",
-        "cuMemcpyDtoHAsync_v2",
-        "cuMemcpyHtoDAsync_v2",
-        "cuMemsetD8Async",
-        "cuModuleGetFunction",
-        "cuModuleLoadData",
-        "cuModuleUnload",
-        "cuStreamCreate",
-        "cuStreamDestroy_v2",
-        "cuStreamSynchronize",
-        "cublasCreate_v2",
-        "cublasDestroy_v2",
-        "cublasGetVersion_v2",
-        "cublasLtCreate",
-        "cublasLtDestroy",
-        "cublasLtMatmul",
-        "cublasLtMatmulAlgoGetHeuristic",
-        "cublasLtMatmulDescCreate",
-        "cublasLtMatmulDescDestroy",
-        "cublasLtMatmulDescSetAttribute",
-        "cublasLtMatmulPreferenceCreate",
-        "cublasLtMatmulPreferenceDestroy",
-        "cublasLtMatmulPreferenceSetAttribute",
-        "cublasLtMatrixLayoutCreate",
-        "cublasLtMatrixLayoutDestroy",
-        "cublasSetMathMode",
-        "cublasSetStream_v2",
-        "cublasSetWorkspace_v2",
-      ]
-    `);
   });
 
   test("uploads larger than the pinned halves arrive whole, before anything has run", async () => {
@@ -269,6 +238,24 @@ function checkHost({ driver, images }: Emulator) {
     expect([...after()]).toEqual([5, 6, 7, 8]);
     expect([...before()]).toEqual([1, 2, 3, 4]);
     backend.close();
+  });
+
+  test("two backends of one device keep their values, and the second outlives the first", async () => {
+    const before = control.report();
+    const [first, second] = [await open(), await open()];
+    const values = [first, second].map((backend, i) => {
+      const x = backend.alloc("f32", 4);
+      backend.upload(x, [1, 2, 3, 4]);
+      backend.scale(x, i + 2, x);
+      return x;
+    });
+    expect([...first.download(values[0]!)]).toEqual([2, 4, 6, 8]);
+    first.close();
+    expect([...second.download(values[1]!)]).toEqual([3, 6, 9, 12]);
+    expect(session(second)).toBe(39);
+    second.close();
+    const { used, pinned } = control.report();
+    expect([used, pinned]).toEqual([before.used, before.pinned]);
   });
 
   test("all memory is given back", async () => {

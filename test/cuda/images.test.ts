@@ -1,29 +1,42 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { dlopen } from "bun:ffi";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleWorker } from "../../ffi/cuda/bundle-worker.ts";
 import { openWorker } from "../../ffi/cuda/compile.ts";
 import { compiledImages } from "../../ffi/cuda/images.ts";
-import type { Source } from "../../ffi/cuda/nvrtc.ts";
+import { NVRTC_SYMBOLS, openNvrtc, type Source, type Target } from "../../ffi/cuda/nvrtc.ts";
 import { buildFakeNvrtc, hasCompiler } from "./emulated-libraries.ts";
 
-const space = mkdtempSync(join(tmpdir(), "adalora-images-"));
+const space = mkdtempSync(join(tmpdir(), "adalora images ")); // paths with spaces
 afterAll(() => rmSync(space, { recursive: true, force: true }));
 
 /** A library that stands for NVRTC; it counts what it compiles. */
 function fakeNvrtc() {
   const path = join(space, "libnvrtc.so");
   if (!existsSync(path)) buildFakeNvrtc(path);
-  const { symbols } = dlopen(path, { fake_nvrtc_counts: { args: ["ptr"], returns: "void" } });
+  const { symbols } = dlopen(path, {
+    fake_nvrtc_counts: { args: ["ptr"], returns: "void" },
+    fake_nvrtc_fail: { args: ["cstring"], returns: "void" },
+  });
   return {
     path,
     counts: () => {
-      const counts = new Int32Array(new ArrayBuffer(8));
+      const counts = new Int32Array(new ArrayBuffer(12));
       symbols.fake_nvrtc_counts(counts);
-      return { compiled: counts[0]!, mostAtOnce: counts[1]! };
+      return { compiled: counts[0]!, mostAtOnce: counts[1]!, live: counts[2]! };
     },
+    /** Makes every call of a function fail; "": none. */
+    fail: (name: string) => symbols.fake_nvrtc_fail(name),
   };
 }
 
@@ -42,7 +55,7 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
     expect(images.map(({ family, image }) => [family, words(image)])).toEqual(
       ["a", "b", "c"].map((name) => [name, `${name}.cu --gpu-architecture=sm_80`]),
     );
-    expect(counts()).toEqual({ compiled: 3, mostAtOnce: 2 });
+    expect(counts()).toEqual({ compiled: 3, mostAtOnce: 2, live: 0 });
     expect(await compile()).toEqual(images);
     expect(counts().compiled).toBe(3);
   });
@@ -59,6 +72,19 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
     const [image] = await compile(86, sources[1]!);
     expect(words(image!.image)).toBe("b.cu --gpu-architecture=sm_80");
     expect(counts().compiled).toBe(before + 3);
+  });
+
+  test("and what no start has used for long is removed then, no sooner", async () => {
+    const { path } = fakeNvrtc();
+    const old = join(folder, `old-${"0".repeat(32)}`);
+    writeFileSync(old, "");
+    utimesSync(old, 0, 0);
+    const kept = readdirSync(folder).length;
+    const compile = (one: Source) => compiledImages([path], 86, { sources: [one], folder });
+    await compile(sources[0]!);
+    expect(readdirSync(folder)).toHaveLength(kept);
+    await compile(source("a", "of a new version"));
+    expect([existsSync(old), readdirSync(folder).length]).toEqual([false, kept]);
   });
 
   test("until one fails, whose log is the error", async () => {
@@ -108,10 +134,29 @@ describe.skipIf(!hasCompiler)("kernels are compiled", () => {
     expect(words(image)).toBe("a.cu --gpu-architecture=compute_80");
   });
 
+  test("or else the call that fails is named, and no program is left", () => {
+    const { path, counts, fail } = fakeNvrtc();
+    const compile = (text: string, kind: Target["kind"]) =>
+      openNvrtc([path]).compile(source("a", text), { capability: 80, kind });
+    for (const call of Object.keys(NVRTC_SYMBOLS)) {
+      const before = counts().live;
+      fail(call);
+      try {
+        const kind = call.includes("PTX") ? "ptx" : "cubin";
+        expect(() => compile("", kind)).toThrow(`[${call}`);
+        if (call.includes("Log")) expect(() => compile("oops", kind)).toThrow("_COMPILATION");
+      } finally {
+        fail("");
+      }
+      const left = call === "nvrtcDestroyProgram" ? 1 : 0;
+      expect([call, counts().live - before]).toEqual([call, left]);
+    }
+  });
+
   test("not for a device that NVRTC does not know", async () => {
     const { path } = fakeNvrtc();
     await expect(compiledImages([path], 75, { sources, folder })).rejects.toThrow(
-      "NVRTC 13.0 compiles for capability 80 and newer, the device has 75",
+      "NVRTC 13.0 compiles for capability 8.0 and newer, the device has 7.5",
     );
   });
 });

@@ -15,6 +15,12 @@ const SHARED_KIB: Readonly<Record<number, number>> = {
   120: 99,
 };
 
+/**
+ * Shared memory that a block may have, static and dynamic, unless more is requested. The launcher
+ * requests more where the dynamic part alone is above it.
+ */
+const REQUESTED_ABOVE = 48 * 1024;
+
 /** Registers of a block, at most; a warp gets them in units of 256, 8 a thread. */
 const [MOST_REGISTERS, UNIT, WARP] = [65_536, 8, 32];
 
@@ -62,7 +68,11 @@ function misfitsOn(
   const ofBlock = Math.ceil(registers[at]! / UNIT) * UNIT * WARP * warps;
   const bytes = shared[at]! + launch.shared;
   const most = 1024 * (SHARED_KIB[capability] ?? 0);
+  const isRequested = launch.shared > REQUESTED_ABOVE;
   return [
+    ...(!isRequested && bytes > REQUESTED_ABOVE
+      ? [`${bytes} bytes of shared memory, not requested`]
+      : []),
     ...(launch.threads > threads ? [`${launch.threads} threads, bounded to ${threads}`] : []),
     ...(ofBlock > MOST_REGISTERS ? [`${ofBlock} registers, at most ${MOST_REGISTERS}`] : []),
     ...(bytes > most ? [`${bytes} bytes of shared memory, at most ${most}`] : []),

@@ -57,5 +57,11 @@ test("an image is for the device itself, an older one of its generation, or PTX 
   expect(targetFor(89, known)).toEqual({ capability: 89, kind: "cubin" });
   expect(targetFor(87, known)).toEqual({ capability: 86, kind: "cubin" });
   expect(targetFor(130, known)).toEqual({ capability: 120, kind: "ptx" });
+  expect(targetFor(121, known)).toEqual({ capability: 120, kind: "cubin" });
   expect(targetFor(70, known)).toBeUndefined();
+  // Code for Tegra systems, 8.7 and 10.1, runs on these alone.
+  const withTegra = [80, 86, 87, 90, 100, 101];
+  expect(targetFor(88, withTegra)).toEqual({ capability: 86, kind: "cubin" });
+  expect(targetFor(103, withTegra)).toEqual({ capability: 100, kind: "cubin" });
+  expect(targetFor(101, withTegra)).toEqual({ capability: 101, kind: "cubin" });
 });

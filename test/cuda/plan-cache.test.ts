@@ -47,19 +47,43 @@ test.each([undefined, () => 0])("whatever a plan depends on tells it apart: hash
   expect(cache.find(sizes, moved, moved, moved)).toBe(0);
 });
 
-test("the oldest plan makes room for a new one, and all are freed in the end", () => {
+/** A cache of plans that are their products' rows, and the rows of those that it has freed. */
+function recordingCache() {
   const freed: number[] = [];
   const cache = planCache(
     ({ m }) => m,
     (plan) => void freed.push(plan),
   );
   const find = (m: number) => cache.find({ ...sizes, m }, operand, operand, operand);
-  for (let m = 1; m <= 4097; m++) find(m);
-  expect(freed).toEqual([1]);
-  expect([find(2), find(1)]).toEqual([2, 1]);
+  return { freed, find, close: () => cache.close() };
+}
+
+test("the oldest plan makes room for a new one, and all are freed in the end", () => {
+  const { freed, find, close } = recordingCache();
+  for (let m = 1; m <= 4098; m++) find(m);
   expect(freed).toEqual([1, 2]);
-  cache.close();
+  expect(find(1)).toBe(1);
+  expect(freed).toEqual([1, 2, 3]);
+  close();
   // That of 1 has been made twice.
-  const expected = [1, 1, ...Array.from({ length: 4096 }, (_, i) => i + 2)];
+  const expected = [1, 1, ...Array.from({ length: 4097 }, (_, i) => i + 2)];
   expect(freed.toSorted((a, b) => a - b)).toEqual(expected);
+});
+
+test("a plan that is used again and again stays, however many others are made", () => {
+  const { freed, find } = recordingCache();
+  for (let m = 1; m <= 2 * 4096; m++) {
+    find(m);
+    find(2);
+  }
+  expect(freed).not.toContain(2);
+  expect(freed.slice(0, 3)).toEqual([1, 3, 4]);
+});
+
+test("where every plan has been used, the oldest makes room", () => {
+  const { freed, find } = recordingCache();
+  for (let again = 0; again < 2; again++) for (let m = 1; m <= 4096; m++) find(m);
+  find(4097);
+  find(4098);
+  expect(freed).toEqual([1, 2]);
 });

@@ -45,6 +45,9 @@ test("what a device refuses is named", () => {
     "one on sm_86: 256 threads, bounded to 128",
     "one on sm_86: 101377 bytes of shared memory, at most 101376",
   ]);
+  expect(launched(128, 48 * 1024)).toEqual([
+    "one on sm_86: 50176 bytes of shared memory, not requested",
+  ]);
   expect(launched(288, 0).at(-1)).toBe("one on sm_86: 73728 registers, at most 65536");
   expect(misfits(small, new Map([["two", { threads: 1, shared: 0 }]]))).toEqual([
     "two is not in registers.json",

@@ -15,7 +15,6 @@ import { openMapped } from "../../core/io/mapped-file.ts";
 import {
   copyIn,
   copyNative,
-  copyOut,
   dropFilePages,
   offsetBy,
   viewBytes,
@@ -29,11 +28,10 @@ describe("copies", () => {
   test("small heap arrays, which may move, arrive whole every time", () => {
     const pool = memoryPool();
     const pointer = pool.alloc(4 * 500);
-    const back = new Float32Array(500);
+    const back = new Float32Array(viewBytes(pointer, 4 * 500));
     for (let i = 0; i < 5000; i++) {
       const from = new Float32Array(1 + (i % 500)).fill(i + 0.5);
       copyIn(pointer, from.subarray(0));
-      copyOut(back.subarray(0, from.length), pointer);
       if (back[0] !== i + 0.5 || back[from.length - 1] !== i + 0.5) throw new Error(`lost at ${i}`);
     }
   });

@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -10,6 +11,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expectEnded, longScript } from "../helpers/ended-process.ts";
+import { runSilently } from "../../scripts/setup/command.ts";
 import { fetchCuda, fetchNvrtc, isCudaFetched, WHEELS } from "../../scripts/setup/cuda.ts";
 
 const root = mkdtempSync(join(tmpdir(), "adalora-cuda-"));
@@ -70,4 +73,29 @@ test("NVRTC alone goes into a folder of its own", async () => {
   expect(await Bun.file(requirements).text()).toBe(
     `${own.name}==${own.version} --hash=sha256:${own.sha256}\n`,
   );
+});
+
+test("a fetch that a signal ends leaves neither a process nor a file", async () => {
+  const [native, file] = [join(root, "ended"), join(root, "ended.pid")];
+  mkdirSync(native);
+  const env = JSON.stringify(uv("ended", longScript(file)));
+  const module = join(import.meta.dir, "../../scripts/setup/cuda.ts");
+  const program = `import { fetchNvrtc } from ${JSON.stringify(module)};
+    await fetchNvrtc(${JSON.stringify(join(native, "nvrtc"))}, ${env});`;
+  const child = Bun.spawn([process.execPath, "-e", program]);
+  while (!existsSync(file)) await Bun.sleep(5);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(143);
+  expect(readdirSync(native)).toEqual([]);
+  await expectEnded(file);
+});
+
+test("a command that takes too long is ended with its children", async () => {
+  const file = join(root, "late.pid");
+  const started = performance.now();
+  const failure = await runSilently(["sh", "-c", longScript(file)], root, process.env, 1000);
+  expect(failure).toBe("timed out after 1 s");
+  expect(performance.now() - started).toBeLessThan(20_000);
+  await expectEnded(file);
+  expect(await runSilently(["sh", "-c", "kill -9 $$"], root)).toBe("ended by SIGKILL");
 });

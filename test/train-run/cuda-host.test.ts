@@ -75,6 +75,19 @@ async function expectSingularValues(adapter: string) {
   expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining(line)]);
 }
 
+test.skipIf(reason !== undefined)(
+  "a device that is lost in a run ends it with the call, what to do and exit code 1",
+  async () => {
+    const control = controlEmulator((await buildEmulator()).driver);
+    control.reset();
+    control.fail("cuLaunchKernel", 100, 999);
+    const { code, stderr } = await run(training({ ...flags, out: path("lost") }));
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/error +\[cuLaunchKernel /)]);
+    expect(stderr).toContain("CUDA_ERROR_UNKNOWN (status 999)");
+    expect(stderr).toContain("hint: nvidia-smi tells whether the device is lost; --resume");
+  },
+);
+
 test.skipIf(reason !== undefined || !hasCompiler)(
   "doctor, plan and bench know the device: its libraries, its memory, its steps",
   async () => {
@@ -84,7 +97,7 @@ test.skipIf(reason !== undefined || !hasCompiler)(
     const findings: Finding[] = JSON.parse(doctor.stdout).findings;
     const from = findings.findIndex(({ what }) => what === "CUDA device");
     expect(findings.slice(from).map(({ what, ok, found }) => [what, ok, found])).toEqual([
-      ["CUDA device", true, expect.stringContaining("emulated device, 1.0 GiB, capability 8;")],
+      ["CUDA device", true, expect.stringContaining("emulated device, 1.0 GiB, capability 8.0;")],
       ["NVRTC", true, `13.0, ${join(libraries.ADALORA_CUDA, "libnvrtc.so.13")}`],
       ["cuBLAS", true, expect.stringContaining(libraries.ADALORA_CUDA)],
       ["cuSOLVER", true, expect.stringMatching(/^optional; /)],

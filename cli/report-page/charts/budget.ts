@@ -10,19 +10,6 @@ export interface BudgetPhase {
   readonly to: number;
 }
 
-/** The phases of a run that prunes, without empty ones; [] for others and for older logs. */
-export function budgetPhases({ log }: Pick<ReportedRun, "log">): readonly BudgetPhase[] {
-  const count = (key: string) => Number(log.head[key]);
-  const [steps, warmup, final] = [count("steps"), count("init_warmup"), count("final_warmup")];
-  if (!(steps > 0 && warmup + final > 0 && warmup + final <= steps)) return [];
-  const phases = [
-    { name: "warm-up", from: 0, to: warmup },
-    { name: "budgeting", from: warmup, to: steps - final },
-    { name: "final tuning", from: steps - final, to: steps },
-  ];
-  return phases.filter(({ from, to }) => to > from);
-}
-
 const MOST_POINTS = 400;
 
 /**
@@ -57,6 +44,19 @@ export function budgetChart(run: ReportedRun): Chart | undefined {
 }
 
 // --- internal ---
+
+/** The phases of a run that prunes, without empty ones; [] for others and for older logs. */
+function budgetPhases({ log }: Pick<ReportedRun, "log">): readonly BudgetPhase[] {
+  const count = (key: string) => Number(log.head[key]);
+  const [steps, warmup, final] = [count("steps"), count("init_warmup"), count("final_warmup")];
+  if (!(steps > 0 && warmup + final > 0 && warmup + final <= steps)) return [];
+  const phases = [
+    { name: "warm-up", from: 0, to: warmup },
+    { name: "budgeting", from: warmup, to: steps - final },
+    { name: "final tuning", from: steps - final, to: steps },
+  ];
+  return phases.filter(({ from, to }) => to > from);
+}
 
 function spec(
   series: readonly object[],

@@ -29,7 +29,7 @@ const LABEL_LIMIT = 220;
 export const chartConfig: Spec = {
   background: "transparent",
   font: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
-  aria: false, // the figure has a label; thousands of marks with one each help nobody
+  aria: false, // the figure has a label; a screen reader would read thousands of marks
   view: { stroke: null },
   axis: {
     domainColor: "var(--line)",

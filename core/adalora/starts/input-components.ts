@@ -1,9 +1,10 @@
+import { isAllFinite } from "../../all-finite.ts";
 import type { Backend } from "../../backend.ts";
-import { errors } from "../../errors.ts";
 import type { Adapter } from "../../nn/adapter.ts";
 import type { Tensor } from "../../tensor.ts";
 import type { StartBatch, StartContext } from "../start.ts";
 import { IncrementalSvd } from "./incremental-svd.ts";
+import { startErrors } from "./start-errors.ts";
 
 /** Principal components of an activation that one or several layers read. */
 export interface InputComponents {
@@ -93,7 +94,7 @@ function fitBatch(
     if (shared || input.converged) return;
     const count = Math.min(rows, tokens);
     const values = rowsOf(backend, x, count * features);
-    if (!allFinite(values)) throw errors.inputNotFinite(path, batchNumber);
+    if (!isAllFinite(values)) throw startErrors.inputNotFinite(path, batchNumber);
     input.fit(values, count);
   });
 }
@@ -103,16 +104,11 @@ function rowsOf(backend: Backend, { buffer }: Tensor, length: number): Float32Ar
   return values instanceof Int32Array ? Float64Array.from(values) : values;
 }
 
-function allFinite(values: ArrayLike<number>): boolean {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-  return true;
-}
-
 /** Throws E_FLAG if an input has no components because all batches were smaller than the rank. */
 function checkFitted({ adapters }: StartContext, inputs: ReadonlyMap<string, Input>): void {
   for (const { path, rank } of adapters) {
     const { fitted = 0, maxRows = 0 } = inputs.get(path) ?? {};
-    if (fitted === 0) throw errors.batchBelowRank(path, rank, maxRows);
+    if (fitted === 0) throw startErrors.batchBelowRank(path, rank, maxRows);
   }
 }
 

@@ -22,6 +22,7 @@ import {
   difference,
 } from "../../model/export/module-probe.ts";
 import { savedTokenizerNames } from "../../text/save-tokenizer.ts";
+import { runErrors } from "../run-errors.ts";
 import { writeJson } from "../run-files.ts";
 import { runFiles } from "../run-folder.ts";
 import { writeMergedFiles } from "./merged-folder.ts";
@@ -29,10 +30,8 @@ import { fromState, weightPairs } from "./read-back.ts";
 import { convertedBytes, probeLogits } from "./probe-logits.ts";
 import type { BaseModel, ExportSource } from "./source.ts";
 
-/** The formats that an adapter is exported to. */
-export const exportFormats = ["peft", "lora", "merged", "loralib"] as const;
 /** A format that an adapter is exported to. */
-export type ExportFormat = (typeof exportFormats)[number];
+export type ExportFormat = "peft" | "lora" | "merged" | "loralib";
 
 /** How an adapter is exported. */
 export interface ExportOptions {
@@ -86,7 +85,7 @@ export function exportAdapter(
 
 /** Largest difference of outputs in f32, relative to the largest output if that is above 1. */
 const LIMIT = 1e-5;
-/** More memory for a base's copy in f32 than that, and the whole model is not run. */
+/** The whole model is not run if copies of its weights in f32 take more bytes than this. */
 const MAX_CONVERTED = 100 * 2 ** 20;
 
 /** The name of the state dict that `loralib` reads. */
@@ -182,7 +181,7 @@ function exported(
 
 function check(what: string, { largest, scale }: Difference): void {
   const limit = LIMIT * Math.max(1, scale);
-  if (!(largest <= limit)) throw errors.conversion(what, largest, limit);
+  if (!(largest <= limit)) throw runErrors.conversion(what, largest, limit);
 }
 
 /** Facts and tokenizer as they are in the adapter's folder, and a card of the converted adapter. */

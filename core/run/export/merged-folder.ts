@@ -27,8 +27,10 @@ export function writeMergedFiles(to: string, source: ExportSource, base: BaseMod
   writeFileAtomic(join(to, CARD), cardText({ adapter, facts, isMerged: true }));
 }
 
+// --- internal ---
+
 /** Fields of the base's config.json that the head changes: architecture and labels. */
-export function configFields(
+function configFields(
   { facts }: Pick<ExportSource, "facts">,
   { rawConfig, head }: Pick<BaseModel, "rawConfig" | "head">,
 ): JsonObject {
@@ -38,8 +40,6 @@ export function configFields(
     ...(head.task === "regression" && { problem_type: "regression" }),
   };
 }
-
-// --- internal ---
 
 const GENERATION_FILES = /^(generation_config\.json|chat_template\..+)$/;
 const TOKENIZER_FILES =
@@ -72,7 +72,7 @@ function architectureOf(
   return (named ?? familyName(String(type))) + heads[task];
 }
 
-/** Names of transformers' classes that capitals do not follow from. */
+/** Parts of transformers' class names that are not just capitalized. */
 const familyNames: Readonly<Record<string, string>> = {
   distilbert: "DistilBert",
   eurobert: "EuroBert",

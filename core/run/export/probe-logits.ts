@@ -13,8 +13,8 @@ import type { BaseModel } from "./source.ts";
 
 /**
  * Logits of a model on probe inputs: the base's architecture with the weights in `dir` and, if
- * given, an adapter. Frozen weights stay in their mapped file; `release` drops each one's pages once
- * the next layer is computed. A head that is nowhere is initialized the same on every call.
+ * given, an adapter. Frozen weights stay in their mapped file; `release` drops each one's pages
+ * once the next layer is computed. A head that no file holds is initialized the same on every call.
  */
 export function probeLogits(
   backend: Backend,
@@ -45,7 +45,7 @@ export function probeLogits(
   return logits;
 }
 
-/** Memory that a model's weights take as f32 where they are not stored so: they are converted. */
+/** Bytes of the f32 copies of a model's weights that are stored in another dtype. */
 export function convertedBytes(dir: string): number {
   const sizeOf = ({ dtype, shape }: StoredTensor) =>
     dtype === "F32" ? 0 : elementCount(shape) * DTYPE_BYTES.F32;

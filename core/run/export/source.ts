@@ -13,7 +13,7 @@ import type { TaskHead } from "../../model/plugin.ts";
 import { readTokenizer, TOKENIZER_JSON } from "../../text/load-tokenizer.ts";
 import { tokenizerFiles } from "../../text/save-tokenizer.ts";
 import { type AdapterFiles, openAdapter } from "../open-adapter.ts";
-import { modelFolder } from "../open-trained.ts";
+import { modelFolder } from "../model-folder.ts";
 import type { Which } from "../run-of.ts";
 import { readSavedConfig } from "../saved-config.ts";
 import { familiesFor } from "../trained-families.ts";

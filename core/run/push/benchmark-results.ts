@@ -3,7 +3,7 @@ import type { FileToPush } from "../../io/hub-writer.ts";
 import type { AdapterFacts, TrainingFacts } from "../../model/adapter-facts.ts";
 
 /** Where the hub looks for results of benchmarks; any name in that folder will do. */
-export const BENCHMARK_RESULTS = ".eval_results/adalora.yaml";
+const BENCHMARK_RESULTS = ".eval_results/adalora.yaml";
 
 /**
  * The results that the hub shows on a data set's leaderboard: the main metric of each split that
@@ -24,7 +24,7 @@ export async function benchmarkResults(
 
 // --- internal ---
 
-/** Without a date, the hub takes the commit's; so that a second push of the same is no change. */
+/** No date: the hub takes the commit's, and a second push of the same results changes nothing. */
 function resultsOf(
   { dataset, metrics, mainMetric }: TrainingFacts,
   benchmarks: readonly Benchmark[],

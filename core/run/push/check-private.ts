@@ -33,7 +33,7 @@ const utf8 = (text: string) => Buffer.from(text, "latin1").toString();
 const WEIGHTS = /\.(safetensors|bin)$/;
 const VOCABULARY = /^(tokenizer\.json|vocab\..+|merges\.txt|added_tokens\.json|.+\.model)$/;
 
-/** The same texts as their UTF-8 bytes look in latin1, in which files are searched. */
+/** The texts' UTF-8 bytes read as latin1, in which files are searched. */
 function latin1({ token, folders, host }: Private): Private {
   const encoded = (text: string) => Buffer.from(text).toString("latin1");
   return {

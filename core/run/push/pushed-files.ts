@@ -14,6 +14,7 @@ import {
 } from "../../io/peft.ts";
 import { CARD, cardText } from "../../model/adapter-card.ts";
 import { readFacts } from "../../model/adapter-facts.ts";
+import { runErrors } from "../run-errors.ts";
 import { runFiles, seedFolders } from "../run-folder.ts";
 import type { Which } from "../run-of.ts";
 import { readSavedConfig } from "../saved-config.ts";
@@ -41,7 +42,7 @@ export interface FilesToPush {
 export function filesToPush(source: string, which: Which): FilesToPush {
   if (!isFolder(source)) throw errors.file(source, "is no folder", "name a run, adapter or model");
   const isRun = readSavedConfig(source) !== undefined;
-  if (!isRun && which === "best") throw errors.noChoice(source, runAbove(source));
+  if (!isRun && which === "best") throw runErrors.noChoice(source, runAbove(source));
   const dir = isRun ? weightsIn(source, which) : source;
   const run = isRun ? source : undefined;
   const records = isRun ? runRecords(source, which) : [];
@@ -64,8 +65,8 @@ export function filesToPush(source: string, which: Which): FilesToPush {
 }
 
 /**
- * Whether a file of a repository is one of ours, so that a push without it deletes it: weights and
- * what says how to read them, as those of an earlier push would be loaded instead.
+ * Whether a push deletes a repository's file that it does not replace: weights of an earlier push,
+ * and what says how to read them, would be loaded instead of the new ones.
  */
 export function isStaleFile(path: string): boolean {
   return /^(adapter_(config\.json|model\.(safetensors|bin))|(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?|adalora\.json|run\/(log\.jsonl|metrics\.json|rank_pattern\.json|config\.json|report\.html)|\.eval_results\/adalora\.yaml)$/.test(
@@ -121,7 +122,7 @@ function weightsIn(run: string, which: Which): string {
   const found = find(which);
   if (found !== undefined) return found;
   const other = which === "last" ? "best" : "last";
-  if (find(other) !== undefined) throw errors.otherWeightsOnly(run, which, other);
+  if (find(other) !== undefined) throw runErrors.otherWeightsOnly(run, which, other);
   throw errors.file(run, "holds no trained weights: the run has not ended", "finish it first");
 }
 

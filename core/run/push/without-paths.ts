@@ -4,8 +4,8 @@ import { readJsonObject } from "../../io/json-file.ts";
 import { isLocalPath } from "../../io/private-text.ts";
 
 /**
- * Fields in which transformers and PEFT record where a file was loaded from, with what says
- * "unknown" there. Loading does not need them.
+ * Fields in which transformers and PEFT record where a file was loaded from, each with the value
+ * that means "unknown". Loading does not need them.
  */
 const ORIGINS: Readonly<Record<string, Readonly<Record<string, string | null>>>> = {
   "adapter_config.json": { base_model_name_or_path: null },

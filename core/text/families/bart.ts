@@ -2,7 +2,7 @@ import { errors } from "../../errors.ts";
 import { excerpt } from "../../excerpt.ts";
 import { decodeUtf8, parseJsonObject } from "../../io/json-file.ts";
 import type { TokenizerFamily, TokenizerFile } from "../tokenizer-family.ts";
-import { specialToken, type TokenizerJson } from "../tokenizer-json.ts";
+import { idsIn, specialToken, type TokenizerJson } from "../tokenizer-json.ts";
 
 const special = { pad: "<pad>", cls: "<s>", sep: "</s>", unk: "<unk>" } as const;
 const mask = "<mask>";
@@ -31,11 +31,7 @@ function bartTokenizerJson(
   merges: readonly (readonly [string, string])[],
   where: string,
 ): TokenizerJson {
-  const idOf = (token: string) => {
-    const id = Object.hasOwn(vocab, token) ? vocab[token] : undefined;
-    if (id === undefined) throw errors.file(where, `the vocabulary has no token "${token}"`);
-    return id;
-  };
+  const idOf = idsIn(vocab, where);
   const added = Object.values(special).map((token) =>
     specialToken(idOf(token), token, { normalized: true }),
   );

@@ -1,8 +1,7 @@
-import { errors } from "../../errors.ts";
 import { decodeUtf8 } from "../../io/json-file.ts";
 import { specialTokenNames } from "../special-tokens.ts";
 import type { TokenizerConfig, TokenizerFamily, TokenizerFile } from "../tokenizer-family.ts";
-import { specialToken, type TokenizerJson } from "../tokenizer-json.ts";
+import { idsIn, specialToken, type TokenizerJson } from "../tokenizer-json.ts";
 
 const special = { pad: "[PAD]", cls: "[CLS]", sep: "[SEP]", unk: "[UNK]" } as const;
 
@@ -31,11 +30,7 @@ function bertTokenizerJson(
 ): TokenizerJson {
   const names = specialTokenNames(special, config);
   const mask = specialTokenNames({ mask: "[MASK]" }, config).mask;
-  const idOf = (token: string) => {
-    const id = Object.hasOwn(vocab, token) ? vocab[token] : undefined;
-    if (id === undefined) throw errors.file(where, `the vocabulary has no token "${token}"`);
-    return id;
-  };
+  const idOf = idsIn(vocab, where);
   const added = [...new Set(Object.values(names))].map((token) =>
     specialToken(idOf(token), token, { normalized: false }),
   );

@@ -3,16 +3,16 @@
  *
  *   bun examples/experiments/allocation/tables.ts runs.jsonl sst2,stsb
  *
- * Differences are paired by task, average rank and seed; pooled over tasks every pair counts once,
- * in points of its own metric: over all tasks, and over those named. The intervals are those of
- * `adalora compare`.
+ * Differences are paired by task and seed, several average ranks averaged first; pooled over tasks
+ * every pair counts once, in points of its own metric: over all tasks, and over those named. The
+ * intervals are those of `adalora compare`.
  */
-import { readFileSync } from "node:fs";
-import { pairedDifference, spreadOf } from "../../../cli/compare/statistics.ts";
+import { spreadOf } from "../../../cli/compare/statistics.ts";
 import type { RunLine } from "./collect.ts";
-
-/** LoRA of the arms' initial rank, which trains as many parameters as they do. */
-const costly = "lora:rank=initial";
+import { type Compared, differenceOf, differenceText, inLoss, inPoints } from "./differences.ts";
+import { table } from "./markdown.ts";
+import { finalsOf, INITIAL } from "./rates.ts";
+import { readRuns, scoreText, tasksIn } from "./runs.ts";
 
 /** Runs whose differences from each other answer a question of the page. */
 const questions: readonly (readonly [arm: string, baseline: string])[] = [
@@ -31,16 +31,51 @@ const questions: readonly (readonly [arm: string, baseline: string])[] = [
   ["adalora:start=lora", "adalora"],
   ["adalora:lr-e=0.02", "adalora"],
   ["adalora:start=lora", "adalora:lr-e=0.02"],
-  [costly, "lora"],
-  ["adalora", costly],
-  ["adalora:start=lora", costly],
-  ["uniform:start=lora", costly],
-  ["lora-cut", costly],
+  [INITIAL, "lora"],
+  ["adalora", INITIAL],
+  ["adalora:start=lora", INITIAL],
+  ["uniform:start=lora", INITIAL],
+  ["lora-cut", INITIAL],
 ];
+
+/** All tables of runs, by dtype and average rank; `pooled` are tasks to pool besides all of them. */
+export function allTables(runs: readonly RunLine[], pooled: readonly string[]): string {
+  const dtypes = [...new Set(runs.map(({ dtype }) => dtype))];
+  const blocks = dtypes.flatMap((dtype) => {
+    const ofDtype = runs.filter((line) => line.dtype === dtype);
+    const ranks = [4, 2, 1].filter((rank) => ofDtype.some((line) => line.rank === rank));
+    const ofAllRanks = ranks.flatMap((rank) => finalsOf(rank, ofDtype));
+    return [
+      ...ranks.flatMap((rank) => rankTables(rank, ofDtype, pooled)),
+      ...(ranks.length > 1
+        ? [`## All average ranks, ${dtype}`, differences(ofAllRanks, pooled, inPoints)]
+        : []),
+    ];
+  });
+  return blocks
+    .filter((block) => block !== "")
+    .map((block) => `${block}\n\n`)
+    .join("");
+}
+
+// --- internal ---
+
+function rankTables(rank: number, runs: readonly RunLine[], pooled: readonly string[]): string[] {
+  const finals = finalsOf(rank, runs);
+  const tuning = runs.filter((line) => line.rank === rank && line.isTuning);
+  return [
+    `## Average rank ${rank}, ${runs[0]?.dtype}`,
+    scores(finals),
+    differences(finals, pooled, inPoints),
+    differences(finals, pooled, inLoss),
+    costs(finals),
+    rates(tuning),
+  ];
+}
 
 /** Mean ± standard deviation of the metric in points, and the number of seeds. */
 function scores(lines: readonly RunLine[]): string {
-  const tasks = distinct(lines.map(({ task }) => task));
+  const tasks = tasksIn(lines);
   return table(
     ["arm", ...tasks.flatMap((task) => [task, "loss"])],
     armsIn(lines).map((arm) => [
@@ -48,79 +83,33 @@ function scores(lines: readonly RunLine[]): string {
       ...tasks.flatMap((task) => {
         const runs = lines.filter((line) => line.arm === arm && line.task === task);
         if (runs.length === 0) return ["", ""];
-        const { mean, std } = spreadOf(runs.map(({ value }) => 100 * value));
         const loss = spreadOf(runs.map(({ lastLoss }) => lastLoss)).mean;
-        const spread = std === null ? "" : ` ± ${std.toFixed(2)}`;
-        return [`${mean.toFixed(2)}${spread} (${runs.length})`, loss.toFixed(3)];
+        return [scoreText(runs), loss.toFixed(3)];
       }),
     ]),
   );
 }
 
-/** What a table of differences is about. */
-interface Compared {
-  readonly what: string;
-  readonly valueOf: (line: RunLine) => number;
-  readonly isHigherBetter: boolean;
-}
-
-const inPoints: Compared = {
-  what: "points",
-  valueOf: ({ value }) => 100 * value,
-  isHigherBetter: true,
-};
-const inLoss: Compared = {
-  what: "last training loss x 100",
-  valueOf: ({ lastLoss }) => 100 * lastLoss,
-  isHigherBetter: false,
-};
-
 /** Paired differences with their intervals, and wins-ties-losses. */
-function differences(lines: readonly RunLine[], compared: Compared): string {
-  const { what, valueOf } = compared;
-  const tasks = distinct(lines.map(({ task }) => task));
+function differences(lines: readonly RunLine[], pooled: readonly string[], compared: Compared) {
+  const tasks = tasksIn(lines);
   const some = tasks.filter((task) => pooled.includes(task));
-  const rows = questions.map(([arm, baseline]) => {
-    const pairsOf = (task: string) =>
-      lines
-        .filter((line) => line.arm === arm && line.task === task)
-        .flatMap((line) => {
-          const other = lines.find((one) => one.arm === baseline && isPair(one, line));
-          return other ? [[valueOf(line), valueOf(other)] as const] : [];
-        });
-    const cells = [...tasks.map((task) => [task]), tasks, some].map((those) =>
-      difference(those.flatMap(pairsOf), compared),
-    );
-    return [`${arm} − ${baseline}`, ...cells];
-  });
+  const rows = questions.map(([arm, baseline]) => [
+    `${arm} − ${baseline}`,
+    ...[...tasks.map((task) => [task]), tasks, some].map((those) => {
+      const difference = differenceOf([arm, baseline], those, lines, compared);
+      return difference ? differenceText(difference) : "";
+    }),
+  ]);
   return table(
-    [what, ...tasks, "pooled", `pooled: ${some.join(", ")}`],
+    [compared.what, ...tasks, "pooled", `pooled: ${some.join(", ")}`],
     rows.filter((row) => row.slice(1).some((cell) => cell !== "")),
   );
 }
 
-const isPair = (one: RunLine, { task, rank, seed }: RunLine) =>
-  one.task === task && one.rank === rank && one.seed === seed;
-
-function difference(
-  pairs: readonly (readonly [number, number])[],
-  { isHigherBetter }: Compared,
-): string {
-  if (pairs.length < 2) return "";
-  const found = pairedDifference(
-    pairs.map(([value]) => value),
-    pairs.map(([, other]) => other),
-    isHigherBetter,
-  );
-  const { mean, low, high, wins, ties, losses } = found;
-  if (low === null || high === null) return "";
-  const record = `${wins}-${ties}-${losses}`;
-  return `${signed(mean)} [${signed(low)}, ${signed(high)}] ${record}`;
-}
-
 /** What runs are, and what they cost on average. */
 function costs(lines: readonly RunLine[]): string {
-  const tasks = distinct(lines.map(({ task }) => task));
+  const tasks = tasksIn(lines);
   const header = ["arm", "parameters", ...tasks.flatMap((task) => [`${task}: lr`, "training s"])];
   return table(
     [...header, "peak MiB"],
@@ -137,7 +126,7 @@ function costs(lines: readonly RunLine[]): string {
           const those = runs.filter((line) => line.task === task);
           if (those.length === 0) return ["", ""];
           const seconds = spreadOf(those.map(({ trainingSeconds }) => trainingSeconds));
-          return [distinct(those.map(({ lr }) => lr)).join(", "), seconds.median.toFixed(0)];
+          return [[...new Set(those.map(({ lr }) => lr))].join(", "), seconds.median.toFixed(0)];
         }),
         (Math.max(...runs.map(({ memory }) => memory)) / 2 ** 20).toFixed(0),
       ];
@@ -147,8 +136,8 @@ function costs(lines: readonly RunLine[]): string {
 
 /** What each learning rate reached on the rows held out of training. */
 function rates(lines: readonly RunLine[]): string {
-  const tasks = distinct(lines.map(({ task }) => task));
-  const tried = distinct(lines.map(({ lr }) => lr)).toSorted((a, b) => a - b);
+  const tasks = tasksIn(lines);
+  const tried = [...new Set(lines.map(({ lr }) => lr))].toSorted((a, b) => a - b);
   if (tried.length === 0) return "";
   return table(
     ["arm", ...tasks.flatMap((task) => tried.map((lr) => `${task}, ${lr}`))],
@@ -166,84 +155,15 @@ function rates(lines: readonly RunLine[]): string {
   );
 }
 
-/**
- * The runs of an average rank and those of LoRA at its arms' initial rank, named apart. Runs at
- * another rate than the one that was picked for their arm have it in their name.
- */
-function finalsOf(rank: number, lines: readonly RunLine[]): RunLine[] {
-  const tuning = lines.filter(({ isTuning }) => isTuning);
-  const initial = rank === 4 ? 8 : 4;
-  return lines
-    .filter((line) => !line.isTuning && (line.rank === rank || isLoraOf(initial, line)))
-    .map((line) => {
-      const picked =
-        pickedRate(line, tuning) ?? (line.rank === 8 ? loraRate(line, lines) : line.lr);
-      const arm = line.rank === rank ? line.arm : costly;
-      return { ...line, rank, arm: picked === line.lr ? arm : `${arm}:lr=${line.lr}` };
-    });
-}
-
-const isLoraOf = (rank: number, { rank: own, arm }: RunLine) => own === rank && arm === "lora";
-
-/** Arms that took the rate of `adalora:start=lora` where they were not tuned themselves. */
-const followers = ["uniform:start=lora", "random:start=lora"];
-
-/** The rate with the best score on held-out rows; undefined if none was picked at this rank. */
-function pickedRate(line: RunLine, tuning: readonly RunLine[]): number | undefined {
-  const here = tuning.filter(({ task, rank }) => task === line.task && rank === line.rank);
-  const own = here.filter(({ arm }) => arm === line.arm);
-  const follows = own.length === 0 && followers.includes(line.arm);
-  const tried = follows ? here.filter(({ arm }) => arm === "adalora:start=lora") : own;
-  return tried.toSorted((one, other) => other.value - one.value)[0]?.lr;
-}
-
-/** LoRA of rank 8 has the rate that was picked for rank 4. */
-const loraRate = ({ task }: RunLine, lines: readonly RunLine[]) =>
-  lines.find((one) => one.task === task && isLoraOf(4, one) && !one.isTuning)?.lr;
-
 /** Arms in the order of the questions. */
 function armsIn(lines: readonly RunLine[]): string[] {
-  const order = ["lora", ...distinct(questions.map(([arm]) => arm))];
+  const order = ["lora", ...new Set(questions.map(([arm]) => arm))];
   const placeOf = (arm: string) => (order.includes(arm) ? order.indexOf(arm) : order.length);
-  return distinct(lines.map(({ arm }) => arm)).toSorted((a, b) => placeOf(a) - placeOf(b));
+  return [...new Set(lines.map(({ arm }) => arm))].toSorted((a, b) => placeOf(a) - placeOf(b));
 }
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(header), `|${"---|".repeat(header.length)}`, ...rows.map(line)].join("\n");
-}
-
-function signed(value: number): string {
-  return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
-}
-
-function distinct<T>(values: readonly T[]): T[] {
-  return [...new Set(values)];
-}
-
-function print(...blocks: readonly string[]): void {
-  const filled = blocks.filter((block) => block !== "");
-  process.stdout.write(filled.map((block) => `${block}\n\n`).join(""));
-}
-
-const [path, names = ""] = process.argv.slice(2);
-if (path === undefined) throw new Error("usage: tables.ts RUNS.jsonl [TASK,…]");
-const pooled = names.split(",");
-const all: readonly RunLine[] = readFileSync(path, "utf8")
-  .trim()
-  .split("\n")
-  .map((line) => JSON.parse(line));
-for (const dtype of distinct(all.map((line) => line.dtype))) {
-  const ofDtype = all.filter((line) => line.dtype === dtype);
-  for (const rank of [4, 2, 1]) {
-    if (!ofDtype.some((line) => line.rank === rank)) continue;
-    const finals = finalsOf(rank, ofDtype);
-    const tuning = ofDtype.filter((line) => line.rank === rank && line.isTuning);
-    print(`## Average rank ${rank}, ${dtype}`, scores(finals));
-    print(differences(finals, inPoints), differences(finals, inLoss));
-    print(costs(finals), rates(tuning));
-  }
-  const low = [2, 1].flatMap((rank) => finalsOf(rank, ofDtype));
-  if (!ofDtype.some(({ rank }) => rank < 4)) continue;
-  print(`## Average ranks 2 and 1 together, ${dtype}`, differences(low, inPoints));
+if (import.meta.main) {
+  const [path, names = ""] = process.argv.slice(2);
+  if (path === undefined) throw new Error("usage: tables.ts RUNS.jsonl [TASK,…]");
+  process.stdout.write(allTables(readRuns(path), names.split(",")));
 }

@@ -1,7 +1,7 @@
 import type { Backend, DType } from "../../../core/backend.ts";
 import {
   type DisentangledShape,
-  type Packing,
+  longestSequence,
   probabilityCount,
   saveProbabilities,
 } from "../../../core/kernels/attention.ts";
@@ -82,14 +82,6 @@ const NO_GRADIENTS = {
   dposQuery: null,
 } as const;
 
-/** Rows of the longest sequence. */
-function longestOf({ sequences, hostOffsets }: Packing): number {
-  let longest = 0;
-  for (let b = 0; b < sequences; b++)
-    longest = Math.max(longest, hostOffsets[b + 1]! - hostOffsets[b]!);
-  return longest;
-}
-
 /** Element counts of one call's operands. */
 function sizesOf(shape: DisentangledShape) {
   const { packing, queries, heads, headDim, relativeRows } = shape;
@@ -121,7 +113,7 @@ function shapeFields(shape: DisentangledShape) {
   return {
     sequences,
     tokens,
-    longest: longestOf(packing),
+    longest: longestSequence(packing),
     heads,
     headDim,
     scale,

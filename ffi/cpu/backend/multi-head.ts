@@ -1,5 +1,5 @@
 import type { Backend } from "../../../core/backend.ts";
-import type { AttentionShape, Sequences } from "../../../core/kernels/attention.ts";
+import { type AttentionShape, longestSequence } from "../../../core/kernels/attention.ts";
 import { floats, integers, elements, optionalTarget, target, typeOf } from "./buffer.ts";
 import type { CpuContext } from "./context.ts";
 import { F, I, L, openSizes, P, SIZE, typedKernels } from "./kernels.ts";
@@ -53,13 +53,6 @@ export const MULTI_HEAD_SIZES = {
   adl_multi_head_scratch: { args: [I, I, I, I, I], returns: SIZE },
 } as const;
 
-function longestOf({ sequences, hostOffsets }: Sequences): number {
-  let longest = 0;
-  for (let b = 0; b < sequences; b++)
-    longest = Math.max(longest, hostOffsets[b + 1]! - hostOffsets[b]!);
-  return longest;
-}
-
 /** Row strides of q and of k, in elements. */
 function stridesOf({ heads, keyHeads = heads, headDim, rowStride }: AttentionShape) {
   return [rowStride ?? heads * headDim, rowStride ?? keyHeads * headDim] as const;
@@ -84,12 +77,12 @@ function shapeFields(shape: AttentionShape) {
   const { queries, keys, heads, keyHeads = heads, headDim, scale } = shape;
   const { sequences } = queries;
   const [queryStride, keyStride] = stridesOf(shape);
-  const longestKeys = longestOf(keys);
+  const longestKeys = longestSequence(keys);
   return {
     sequences,
     queries: queries.tokens,
     keys: keys.tokens,
-    longestQueries: longestOf(queries),
+    longestQueries: longestSequence(queries),
     longestKeys,
     queryOffsets: integers(queries.offsets, sequences + 1),
     keyOffsets: integers(keys.offsets, sequences + 1),

@@ -1,4 +1,5 @@
 import type { Buffer } from "../../../core/backend.ts";
+import { invariant } from "../../../core/errors.ts";
 import type { ActivationKind, Dropout } from "../../../core/kernels/elementwise.ts";
 import type { LowRankProduct } from "../../../core/kernels/matrix.ts";
 import { GroupedArguments } from "../arguments.ts";
@@ -46,7 +47,10 @@ export interface AddIncrements {
     increments: readonly GroupedIncrement[],
     shape: IncrementsShape,
   ): void;
-  /** Adds all increments to one target, each with its dropout. At most 8 if it has a bias. */
+  /**
+   * Adds all increments to one target, each with its dropout. With a bias or an activation they are
+   * at most 8, one launch's: another launch would apply these again.
+   */
   toOne(
     target: IncrementTarget,
     increments: readonly GroupedIncrement[],
@@ -112,6 +116,10 @@ export function openAddIncrements(launcher: Launcher): AddIncrements {
     },
 
     toOne(to, increments, shape) {
+      invariant(
+        increments.length <= GROUP || (to.bias === undefined && to.activated === undefined),
+        "a bias or an activation is applied in the only launch",
+      );
       const type = typeOf(to.y);
       for (let first = 0; first < increments.length; first += GROUP) {
         const count = Math.min(GROUP, increments.length - first);

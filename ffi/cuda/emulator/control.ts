@@ -12,6 +12,7 @@ export const SETTINGS = [
   "capability",
   "version",
   "multiprocessors",
+  "virtual",
   "memory",
 ] as const;
 

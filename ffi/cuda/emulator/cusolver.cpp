@@ -1,6 +1,7 @@
 /* libcusolver with the real ABI: batched singular value decompositions in double. */
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "state.h"
 
@@ -19,6 +20,9 @@ enum {
   SOLVER_FAILED = 6,
 };
 enum { WITH_VECTORS = 1, LIMIT = 32, MOST_SWEEPS = 100 };
+
+/* Handles that were created and not destroyed. */
+std::set<void *> handles;
 
 /* Column-major matrices, one after another. */
 struct Batch {
@@ -128,16 +132,18 @@ API int cusolverDnCreate(void **handle) {
   *handle = reinterpret_cast<void *>(8); /* also where it fails, as the real one does */
   ENTER_CUSOLVER
   *handle = new char;
+  handles.insert(*handle);
   return SOLVER_SUCCEEDED;
 }
 API int cusolverDnDestroy(void *handle) {
   ENTER_CUSOLVER
+  if (!handles.erase(handle)) return SOLVER_NOT_INITIALISED;
   delete static_cast<char *>(handle);
   return SOLVER_SUCCEEDED;
 }
 API int cusolverDnSetStream(void *handle, void *) {
   ENTER_CUSOLVER
-  return handle ? SOLVER_SUCCEEDED : SOLVER_NOT_INITIALISED;
+  return handles.count(handle) ? SOLVER_SUCCEEDED : SOLVER_NOT_INITIALISED;
 }
 API int cusolverDnCreateGesvdjInfo(void **info) {
   ENTER_CUSOLVER
@@ -155,7 +161,7 @@ API int cusolverDnDgesvdjBatched_bufferSize(void *handle, int mode, int m, int n
                                             int count) {
   ENTER_CUSOLVER
   const Batch batch{n, lda, ldu, ldv, count, nullptr, nullptr, nullptr, nullptr};
-  if (!handle || !info) return SOLVER_NOT_INITIALISED;
+  if (!handles.count(handle) || !info) return SOLVER_NOT_INITIALISED;
   if (!valid(batch, mode, m)) return SOLVER_WRONG_VALUE;
   *scratch = scratch_of(batch);
   return SOLVER_SUCCEEDED;
@@ -165,7 +171,7 @@ API int cusolverDnDgesvdjBatched(void *handle, int mode, int m, int n, double *a
                                  int scratch, int *info, void *options, int count) {
   ENTER_CUSOLVER
   const Batch batch{n, lda, ldu, ldv, count, a, s, u, v};
-  if (!handle || !options) return SOLVER_NOT_INITIALISED;
+  if (!handles.count(handle) || !options) return SOLVER_NOT_INITIALISED;
   if (!valid(batch, mode, m) || scratch < scratch_of(batch)) return SOLVER_WRONG_VALUE;
   state().kernels["cusolver"]++;
   const int status = submit([=] {

@@ -122,7 +122,7 @@ API int cuDeviceGetAttribute(int *value, int attribute, int) {
     case 75: *value = capability / 10; break;
     case 76: *value = capability % 10; break;
     case 97: *value = SHARED_OPTIN; break;
-    case 102: *value = 1; break; /* virtual memory management */
+    case 102: *value = int(state().settings["virtual"]); break;
     default: return INVALID_VALUE;
   }
   return SUCCESS;
@@ -277,15 +277,21 @@ API int cuGetErrorName(int status, const char **name) {
       {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE"},
       {OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY"},
       {NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED"},
+      {34, "CUDA_ERROR_STUB_LIBRARY"},
+      {46, "CUDA_ERROR_DEVICE_UNAVAILABLE"},
       {NO_DEVICE, "CUDA_ERROR_NO_DEVICE"},
       {INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE"},
       {INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE"},
       {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"},
+      {214, "CUDA_ERROR_ECC_UNCORRECTABLE"},
+      {222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"},
       {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"},
       {NOT_READY, "CUDA_ERROR_NOT_READY"},
       {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS"},
       {MISALIGNED_ADDRESS, "CUDA_ERROR_MISALIGNED_ADDRESS"},
-      {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"}};
+      {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"},
+      {803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"},
+      {999, "CUDA_ERROR_UNKNOWN"}};
   auto found = names.find(status);
   if (found == names.end()) return INVALID_VALUE;
   *name = found->second;

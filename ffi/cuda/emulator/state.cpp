@@ -17,6 +17,7 @@ static std::map<std::string, long long> first_settings() {
       {"unconverged", 0},  /* which matrix of a batch cuSOLVER gives up, from 1; 0: none */
       {"devices", 1},      {"capability", 80},
       {"version", 13000},  {"multiprocessors", 4},
+      {"virtual", 1}, /* memory management */
       {"memory", 1ll << 30}};
   const char *text = getenv("ADL_EMULATOR");
   for (const char *at = text; at && *at;) {

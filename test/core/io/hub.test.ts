@@ -11,54 +11,13 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import {
-  type HubOptions,
-  resolveAdapter,
-  resolveDataset,
-  resolveModel,
-} from "../../../core/io/hub.ts";
+import { resolveModel } from "../../../core/io/hub.ts";
 import { hubSettings } from "../../../core/io/hub-settings.ts";
-import { COMMIT, fakeHub, hashOf, large, text } from "./fake-hub.ts";
-import { failure, rejection, scratchFolder } from "./scratch.ts";
+import { COMMIT, hashOf, large, text } from "./fake-hub.ts";
+import { CONFIG, hubWithCache, MODEL, offline, SPM, WEIGHTS } from "./hub-cache.ts";
+import { failure, rejection } from "./scratch.ts";
 
-const root = scratchFolder();
-let folderCount = 0;
-
-const CONFIG = text('{"model_type":"deberta-v2"}');
-const SPM = text("sentencepiece");
-const WEIGHTS = large(Buffer.alloc(300_000, "weights!"));
-const MODEL = {
-  "README.md": text("# not needed"),
-  "config.json": CONFIG,
-  "spm.model": SPM,
-  "pytorch_model.bin": WEIGHTS,
-  "tf_model.h5": large("not needed"),
-};
-
-/** A hub with a model, and a separate cache to load it into. */
-function setUp(
-  files: Parameters<typeof fakeHub>[2] = MODEL,
-  kind: "models" | "datasets" = "models",
-) {
-  const hub = fakeHub(kind, "org/name", files);
-  const home = join(root, String(++folderCount));
-  const env = { HF_HOME: home, HF_ENDPOINT: `${hub.url}/` };
-  const options: HubOptions = { env, retryDelay: 1 };
-  const repo = join(home, "hub", `${kind}--org--name`);
-  return {
-    hub,
-    home,
-    env,
-    options,
-    repo,
-    snapshot: join(repo, "snapshots", COMMIT),
-    blobs: join(repo, "blobs"),
-  };
-}
-
-const offline = ({ env }: { env: Record<string, string> }): HubOptions => ({
-  env: { ...env, HF_HUB_OFFLINE: "1" },
-});
+const setUp = hubWithCache();
 
 test("a model is put into the standard cache: blobs by hash, a ref, links in the snapshot", async () => {
   const s = setUp();
@@ -184,7 +143,7 @@ test("the token is sent to the hub only, not to the file host, and never written
 });
 
 test("the token is read from its file, and an invalid one is refused without showing it", () => {
-  const home = join(root, String(++folderCount));
+  const { home } = setUp();
   mkdirSync(home);
   expect(hubSettings({ HF_HOME: home }).token).toBeUndefined();
   writeFileSync(join(home, "token"), "from-file\n");
@@ -240,144 +199,6 @@ test("without a network a complete cached copy is used, with a warning", async (
   expect(error.hint).toBe("check the network, set HF_ENDPOINT to a mirror, or use a local folder");
 });
 
-test("an interrupted download is resumed where it ended, in the same run and in the next", async () => {
-  const s = setUp();
-  let breaks = 2;
-  s.hub.faults.breakAfter = (path) =>
-    path === "pytorch_model.bin" && breaks-- > 0 ? 100_000 : undefined;
-  await resolveModel("org/name", s.options);
-  const ranges = s.hub.requests.filter(({ host }) => host === "files").map(({ range }) => range);
-  expect(ranges).toEqual([null, "bytes=100000-", "bytes=200000-"]);
-
-  const t = setUp();
-  t.hub.faults.breakAfter = (path) => (path === "pytorch_model.bin" ? 0 : undefined);
-  mkdirSync(t.blobs, { recursive: true });
-  writeFileSync(join(t.blobs, `${hashOf(WEIGHTS)}.incomplete`), WEIGHTS.bytes.subarray(0, 1000));
-  const error = await rejection(resolveModel("org/name", t.options));
-  expect(error.message).toBe(`org/name: cannot reach ${t.hub.url}: connection closed`);
-  expect(existsSync(t.snapshot) && readdirSync(t.snapshot)).not.toContain("pytorch_model.bin");
-  expect(existsSync(join(t.repo, "refs/main"))).toBe(false);
-  t.hub.faults.breakAfter = () => undefined;
-  t.hub.requests.length = 0;
-  const { dir } = await resolveModel("org/name", t.options);
-  expect(t.hub.requests.filter(({ host }) => host === "files").map(({ range }) => range)).toEqual([
-    "bytes=1000-",
-  ]);
-  expect(readFileSync(join(dir, "pytorch_model.bin")).equals(WEIGHTS.bytes)).toBe(true);
-  expect(readdirSync(t.blobs).filter((name) => name.includes("incomplete"))).toEqual([]);
-});
-
-test("a body that ends early without an error is resumed too", async () => {
-  const s = setUp();
-  s.hub.faults.quiet = true;
-  s.hub.faults.breakAfter = (path) => (path === "pytorch_model.bin" ? 120_000 : undefined);
-  const { dir } = await resolveModel("org/name", s.options);
-  expect(readFileSync(join(dir, "pytorch_model.bin")).equals(WEIGHTS.bytes)).toBe(true);
-});
-
-test("useless responses end the download after some attempts", async () => {
-  const s = setUp();
-  s.hub.faults.uselessRange = true;
-  const error = await rejection(resolveModel("org/name", s.options));
-  expect(error.message).toBe(
-    "org/name: config.json: 4 attempts in a row received nothing after byte 0 of 27",
-  );
-  expect(error.hint).toBe("run again to continue the download");
-});
-
-test("a dead process's partial file is resumed; a living process's is left alone", async () => {
-  const name = hashOf(WEIGHTS);
-  for (const [pid, range] of [
-    [1, null],
-    [2 ** 22 + 1, "bytes=5000-"],
-  ] as const) {
-    const s = setUp();
-    mkdirSync(s.blobs, { recursive: true });
-    const part = `${name}.${pid}.incomplete`;
-    writeFileSync(join(s.blobs, part), WEIGHTS.bytes.subarray(0, 5000));
-    await resolveModel("org/name", s.options);
-    expect(s.hub.requests.find(({ host }) => host === "files")?.range).toBe(range);
-    expect(existsSync(join(s.blobs, part))).toBe(range === null);
-  }
-});
-
-test("a partial file that is wrong, too long, or cannot be resumed is fetched from the start", async () => {
-  for (const [leftover, ignoreRanges, ranges] of [
-    [Buffer.alloc(1000, "?"), false, ["bytes=1000-", null]],
-    [Buffer.alloc(300_000, "?"), false, [null]],
-    [Buffer.alloc(400_000, "?"), false, [null]],
-    [WEIGHTS.bytes.subarray(0, 1000), true, ["bytes=1000-"]],
-  ] as const) {
-    const s = setUp();
-    s.hub.faults.ignoreRanges = ignoreRanges;
-    mkdirSync(s.blobs, { recursive: true });
-    writeFileSync(join(s.blobs, `${hashOf(WEIGHTS)}.incomplete`), leftover);
-    const { dir } = await resolveModel("org/name", s.options);
-    expect(readFileSync(join(dir, "pytorch_model.bin")).equals(WEIGHTS.bytes)).toBe(true);
-    expect(s.hub.requests.filter(({ host }) => host === "files").map(({ range }) => range)).toEqual(
-      [...ranges],
-    );
-  }
-});
-
-test("content that does not match its checksum is never kept, large or small", async () => {
-  for (const file of ["pytorch_model.bin", "config.json"] as const) {
-    const s = setUp();
-    s.hub.faults.damage = (path) => path === file;
-    const error = await rejection(resolveModel("org/name", s.options));
-    expect(error.message).toBe(
-      `org/name: ${file}: does not match its checksum ${hashOf(MODEL[file])}`,
-    );
-    expect(existsSync(join(s.blobs, hashOf(MODEL[file])))).toBe(false);
-    expect(readdirSync(s.blobs).filter((name) => name.includes("incomplete"))).toEqual([]);
-  }
-});
-
-test("a stalled hub is given up after the configured time", async () => {
-  const s = setUp();
-  s.hub.faults.stall = true;
-  const options = { ...s.options, env: { ...s.env, HF_HUB_DOWNLOAD_TIMEOUT: "0.05" } };
-  const error = await rejection(resolveModel("org/name", options));
-  expect(error.message).toBe(`org/name: cannot reach ${s.hub.url}: no answer in time`);
-});
-
-test("an interrupt stops a download and keeps what arrived", async () => {
-  const s = setUp();
-  s.hub.faults.stall = true;
-  const stop = new AbortController();
-  const onProgress = () => stop.abort(new Error("interrupted"));
-  const run = resolveModel("org/name", { ...s.options, signal: stop.signal, onProgress });
-  await expect(run).rejects.toThrow("interrupted");
-  expect(readdirSync(s.blobs)).toEqual([`${hashOf(CONFIG)}.incomplete`]);
-});
-
-test("progress counts up to the size of each file", async () => {
-  const s = setUp();
-  const last = new Map<string, string>();
-  const onProgress = (p: { file: string; received: number; total: number }) => {
-    last.set(p.file, `${p.received}/${p.total}`);
-  };
-  await resolveModel("org/name", { ...s.options, onProgress });
-  expect(Object.fromEntries(last)).toEqual({
-    "config.json": "27/27",
-    "spm.model": "13/13",
-    "pytorch_model.bin": "300000/300000",
-  });
-});
-
-test("transient failures are retried, lasting ones are reported", async () => {
-  const s = setUp();
-  let failures = 3;
-  s.hub.faults.status = () => (failures-- > 0 ? 503 : undefined);
-  expect((await resolveModel("org/name", s.options)).source).toBe("hub");
-
-  const t = setUp();
-  t.hub.faults.status = () => 503;
-  const error = await rejection(resolveModel("org/name", t.options));
-  expect(error.message).toBe(`org/name: ${t.hub.url} answered with status 503`);
-  expect(t.hub.requests).toHaveLength(4);
-});
-
 test("a refusal by the hub is explained", async () => {
   const s = setUp();
   const missing = await rejection(resolveModel("org/nome", s.options));
@@ -424,115 +245,4 @@ test("malformed names and revisions are refused without a request", async () => 
     expect((await rejection(resolveModel(name, s.options))).code).toBe("E_HUB");
   }
   expect(s.hub.requests).toEqual([]);
-});
-
-test("one of several adapters in a repository is named by its path", async () => {
-  const s = setUp({
-    "README.md": text("# two adapters"),
-    "first/adapter_config.json": text("{}"),
-    "first/adapter_model.bin": large("one"),
-    "more/second/adapter_config.json": text('{"r":2}'),
-    "more/second/adapter_model.safetensors": large("two"),
-  });
-  const { dir } = await resolveAdapter("org/name/more/second", s.options);
-  expect(dir).toBe(join(s.snapshot, "more/second"));
-  expect(readdirSync(dir).toSorted()).toEqual(["adapter_config.json", "adapter_model.safetensors"]);
-  expect(readdirSync(s.snapshot)).toEqual(["more"]);
-  const pinned = await resolveAdapter(`org/name/first@${COMMIT}`, s.options);
-  expect(readFileSync(join(pinned.dir, "adapter_model.bin"), "utf8")).toBe("one");
-  const cached = await resolveAdapter("org/name/more/second", offline(s));
-  expect([cached.dir, cached.source]).toEqual([dir, "cache"]);
-
-  const several = await rejection(resolveAdapter("org/name", s.options));
-  expect(several.message).toBe("org/name: has no adapter in its root, but in first, more/second");
-  expect(several.hint).toBe("name one: org/name/first");
-  const wrong = await rejection(resolveAdapter("org/name/third@main", s.options));
-  expect(wrong.message).toBe("org/name: has no adapter in third, but in first, more/second");
-  const requests = s.hub.requests.length;
-  for (const name of [
-    "org/name/..",
-    "org/name/a/../../x",
-    "org/name/a//b",
-    "org/name/.",
-    "a/b/c\\d",
-  ]) {
-    expect((await rejection(resolveAdapter(name, s.options))).message).toContain(
-      "is no folder of a repository",
-    );
-  }
-  expect(s.hub.requests.length).toBe(requests);
-});
-
-test("an adapter is fetched with its configuration, weights, facts and tokenizer only", async () => {
-  const s = setUp({
-    ...MODEL,
-    "README.md": text("# card"),
-    "adalora.json": text("{}"),
-    "tokenizer.json": text("{}"),
-    "adapter_config.json": text("{}"),
-    "adapter_model.safetensors": large("adapter"),
-  });
-  const { dir } = await resolveAdapter("org/name", s.options);
-  expect(readdirSync(dir).toSorted()).toEqual([
-    "adalora.json",
-    "adapter_config.json",
-    "adapter_model.safetensors",
-    "spm.model",
-    "tokenizer.json",
-  ]);
-});
-
-const GLUE = {
-  "README.md": text(""),
-  "cola/train-00000-of-00001.parquet": large("cola"),
-  "mnli/train-00000-of-00002.parquet": large("m0"),
-  "mnli/train-00001-of-00002.parquet": large("m1"),
-  "mnli/validation_matched-00000-of-00001.parquet": large("mm"),
-};
-
-test("one configuration of a dataset: its splits, each with its files in order", async () => {
-  const s = setUp(GLUE, "datasets");
-  const { dir, splits } = await resolveDataset("org/name", "mnli", s.options);
-  expect(dir).toBe(s.snapshot);
-  expect(Object.fromEntries(splits)).toEqual({
-    train: [0, 1].map((i) => join(dir, `mnli/train-0000${i}-of-00002.parquet`)),
-    validation_matched: [join(dir, "mnli/validation_matched-00000-of-00001.parquet")],
-  });
-  expect(existsSync(join(dir, "cola"))).toBe(false);
-  expect(readlinkSync(splits.get("train")![0]!)).toBe(
-    `../../../blobs/${hashOf(GLUE["mnli/train-00000-of-00002.parquet"])}`,
-  );
-  expect((await resolveDataset(dir, "mnli", s.options)).splits).toEqual(splits);
-  expect((await resolveDataset("org/name", "mnli", offline(s))).splits).toEqual(splits);
-});
-
-test("a dataset's layouts: one configuration, plain names, and the hub's automatic conversion", async () => {
-  for (const [files, config, expected] of [
-    [["plain_text/train-00000-of-00001.parquet"], undefined, "train"],
-    [["data/train-00000-of-00001.parquet", "other/x.parquet"], undefined, "train"],
-    [["data/validation.parquet"], "default", "validation"],
-    [["3.0.0/test-00000-of-00001.parquet", "2.0.0/test-00000-of-00001.parquet"], "3.0.0", "test"],
-    [["default/train/0000.parquet", "default/train/0001.parquet"], undefined, "train"],
-    [["rte/partial-train/0000.parquet", "cola/train/0000.parquet"], "rte", "train"],
-  ] as const) {
-    const s = setUp(Object.fromEntries(files.map((file) => [file, large(file)])), "datasets");
-    const { splits } = await resolveDataset("org/name@refs/convert/parquet", config, s.options);
-    expect([...splits.keys()]).toEqual([expected]);
-    expect(readFileSync(join(s.repo, "refs/refs/convert/parquet"), "utf8")).toBe(COMMIT);
-  }
-});
-
-test("a missing, unnamed or incomplete configuration is reported", async () => {
-  const s = setUp(GLUE, "datasets");
-  const message = async (config?: string) =>
-    (await rejection(resolveDataset("org/name", config, s.options))).message;
-  expect(await message("rte")).toBe(`org/name: has no configuration "rte": found cola, mnli`);
-  expect(await message()).toBe("org/name: has several configurations: found cola, mnli");
-  const { "mnli/train-00000-of-00002.parquet": _lost, ...rest } = GLUE;
-  s.hub.repo.files = rest;
-  expect(await message("mnli")).toBe(`org/name: has 1 of the 2 files of split "train"`);
-  s.hub.repo.files = { "README.md": text("") };
-  const error = await rejection(resolveDataset("org/name", "rte", s.options));
-  expect(error.message).toBe("org/name: has no parquet files");
-  expect(error.hint).toBe("try the hub's automatic conversion: org/name@refs/convert/parquet");
 });

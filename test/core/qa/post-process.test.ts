@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { answerFiles } from "../../../core/qa/answer-files.ts";
 import { type ValidationFeatures, validationFeatures } from "../../../core/qa/features.ts";
-import { postProcess, defaultPostProcessing } from "../../../core/qa/post-process.ts";
+import { postProcess } from "../../../core/qa/post-process.ts";
 import type { SpanLimits } from "../../../core/qa/spans.ts";
 import { examples, expected, tinyTokenizer } from "./fixtures.ts";
 
@@ -64,7 +64,7 @@ function predict(
   unanswerable: boolean,
   limits: Partial<SpanLimits> = {},
 ) {
-  const options = { ...defaultPostProcessing, ...limits, unanswerable };
+  const options = { nBest: 20, maxAnswerLength: 30, nullThreshold: 0, ...limits, unanswerable };
   const [answer] = postProcess(
     [example],
     features,

@@ -1,8 +1,19 @@
 import { afterAll, expect, test } from "bun:test";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { cases } from "../../conformance/cases.ts";
+import { expectEnded, longScript } from "../../helpers/ended-process.ts";
 import { areClose, expectedLosses, LOSSES } from "./losses.ts";
 import { partsFor, SANITIZED } from "./parts.ts";
 import { FILES, type Line, openResults } from "./results.ts";
@@ -49,6 +60,28 @@ test("a job's JSON objects are its results, and other words its log", async () =
   ]);
   expect(readFileSync(join(out, FILES.log), "utf8")).toContain('words\n{"loss":\n');
   expect(summary.one[0]).toEqual({ loss: 0.5 });
+});
+
+test("an earlier run's files stay beside those of another into the same folder", async () => {
+  const parts = (script: string) => [{ name: "one", seconds: 10, jobs: [shell(script)] }];
+  for (const n of [1, 2, 3]) await run("again", parts(`echo '{"run":${n}}'; echo words ${n}`));
+  const out = join(folder, "again");
+  const names = ["", "-1", "-2"].flatMap((end) => [
+    `log${end}.txt`,
+    `results${end}.jsonl`,
+    `summary${end}.json`,
+  ]);
+  expect(readdirSync(out).toSorted()).toEqual(names.toSorted());
+  const text = (name: string) => readFileSync(join(out, name), "utf8");
+  for (const [end, n] of [
+    ["-1", 1],
+    ["-2", 2],
+    ["", 3],
+  ] as const) {
+    expect(text(`results${end}.jsonl`)).toStartWith(`{"part":"one","run":${n}}\n`);
+    expect(text(`log${end}.txt`)).toContain(`words ${n}\n`);
+    expect(JSON.parse(text(`summary${end}.json`)).one[0]).toEqual({ run: n });
+  }
 });
 
 test("a part that fails has its message and does not stop the others", async () => {
@@ -130,6 +163,32 @@ test("the parts are in order, and their limits add up to nine minutes at most", 
     }
 });
 
+/** All files that files import, by way of others too, and what they import from packages. */
+async function importedBy(entries: readonly string[]) {
+  const transpiler = new Bun.Transpiler({ loader: "ts" });
+  const [files, packages] = [new Set(entries), new Set<string>()];
+  for (const file of files) {
+    if (!file.endsWith(".ts")) continue;
+    for (const { path } of transpiler.scan(await Bun.file(file).text()).imports)
+      if (path.startsWith(".")) files.add(Bun.resolveSync(path, dirname(file)));
+      else if (!/^(node:|bun(:|$))/.test(path)) packages.add(path);
+  }
+  return { files: [...files], packages: [...packages] };
+}
+
+test("everything runs without npm packages, from what device.sh copies of a checkout", async () => {
+  const root = join(import.meta.dir, "../../..");
+  const jobs = readdirSync(join(import.meta.dir, "jobs")).filter((name) => name.endsWith(".ts"));
+  const entries = [join(import.meta.dir, "main.ts")];
+  for (const name of jobs) entries.push(join(import.meta.dir, "jobs", name));
+  const { files, packages } = await importedBy(entries);
+  expect(packages).toEqual([]);
+  const script = readFileSync(join(root, "test/cuda/device.sh"), "utf8");
+  const copied = /cp -R (.*) "\$scratch\/tree"/.exec(script)?.[1]?.split(" ") ?? [];
+  const needed = new Set(files.map((file) => relative(root, file).split("/")[0]!));
+  expect([...needed].filter((name) => !copied.includes(name))).toEqual([]);
+});
+
 test("sanitizers see cases that exist", () => {
   const names = new Set(cases.map(({ name }) => name));
   expect(SANITIZED.filter((name) => !names.has(name))).toEqual([]);
@@ -208,22 +267,61 @@ test("without a driver the doctor says so, and nothing else runs", () => {
   });
 });
 
+test("a run that a signal ends stops its job, and keeps its results", async () => {
+  const [script, pid] = [join(folder, "interrupted.ts"), join(folder, "interrupted.pid")];
+  const job = JSON.stringify({ command: ["sh", "-c", longScript(pid)] });
+  const module = JSON.stringify(join(import.meta.dir, "run-job.ts"));
+  writeFileSync(
+    script,
+    `import { runJob } from ${module}; await runJob(${job}, 60, { result() {}, log() {} });`,
+  );
+  const out = join(folder, "interrupted");
+  const env = { ...process.env, ADALORA_CUDA_DRIVER: "/nowhere/libcuda.so.1" };
+  const started = [
+    { words: [join(import.meta.dir, "main.ts"), out], file: join(out, FILES.log) },
+    { words: [script], file: pid },
+  ];
+  await Promise.all(
+    started.map(async ({ words, file }) => {
+      const child = Bun.spawn([process.execPath, ...words], { env, stdout: "ignore" });
+      while (!existsSync(file)) await Bun.sleep(5);
+      child.kill("SIGTERM");
+      expect([words[0], await child.exited]).toEqual([words[0], 143]);
+    }),
+  );
+  expect(readdirSync(out).some((name) => name.endsWith("-cuda.json"))).toBe(true);
+  await expectEnded(pid);
+});
+
 /** Runs device.sh of a copy with nothing but itself, as on a bare machine. */
-function bareRun(...args: readonly string[]) {
+function bareRun(args: readonly string[], options: { uid?: number; cwd?: string } = {}) {
   const root = join(folder, "bare");
   for (const file of ["test/cuda/device.sh", "scripts/bootstrap.sh", "package-lock.json"])
     cpSync(join(import.meta.dir, "../../..", file), join(root, file));
   const command = ["bash", join(root, "test/cuda/device.sh"), ...args];
-  const { exitCode, stderr } = Bun.spawnSync(command, { env: { PATH: "/usr/bin:/bin" } });
+  const env = { PATH: "/usr/bin:/bin", CDPATH: "/" };
+  const { exitCode, stderr } = Bun.spawnSync(command, { env, ...options });
   return { exitCode, stderr: stderr.toString().replaceAll(root, "ROOT") };
 }
 
 test("without Bun and without a kit, the script says how to make one", () => {
-  expect(bareRun(join(folder, "nothing"))).toEqual({
+  expect(bareRun([join(folder, "nothing")])).toEqual({
     exitCode: 1,
     stderr: `device.sh: no Bun: there is neither node_modules nor ROOT/.native/device-kit.tar
   on a machine with the packages: node_modules/.bin/bun test/cuda/device/pack.ts; then bring .native/device-kit.tar here
 `,
   });
-  expect(bareRun("--quick").stderr).toStartWith("device.sh: --quick is not a folder");
+  expect(bareRun(["--quick"]).stderr).toStartWith("device.sh: --quick is not a folder");
+});
+
+test("the folder of results may be relative, and one that can't be written is named", () => {
+  chmodSync(folder, 0o755);
+  const readOnly = join(folder, "read only");
+  mkdirSync(readOnly, { mode: 0o555 });
+  const nobody = process.getuid?.() === 0 ? { uid: 65_534 } : {};
+  expect(bareRun([readOnly], nobody).stderr).toStartWith(
+    `device.sh: ${readOnly} can't be written\n`,
+  );
+  expect(bareRun(["tmp"], { cwd: folder }).stderr).toStartWith("device.sh: no Bun");
+  expect(existsSync(join(folder, "tmp"))).toBe(true);
 });

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { atExit } from "../../../scripts/setup/at-exit.ts";
 import { partsFor } from "./parts.ts";
 import { openResults } from "./results.ts";
 import { runParts } from "./run-parts.ts";
@@ -34,10 +35,15 @@ const results = openResults(
   `${new Date().toISOString().slice(0, 10)}-${device.replace(":", "-")}`,
 );
 const choice = { device, quick, small, scratch };
+const finish = () => {
+  rmSync(scratch, { recursive: true, force: true });
+  console.log(`results in ${results.summarize()}`);
+};
+const forget = atExit(finish); // a run that is interrupted keeps what it has
 try {
   const options = { seconds: Number(seconds), results, say: (text: string) => console.log(text) };
   process.exitCode = (await runParts(partsFor(choice), options)) ? 0 : 1;
 } finally {
-  rmSync(scratch, { recursive: true, force: true });
-  console.log(`results in ${results.summarize()}`);
+  forget();
+  finish();
 }

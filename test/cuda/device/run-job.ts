@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { atExit } from "../../../scripts/setup/at-exit.ts";
 
 /** A process whose output lines that are JSON objects are results. */
 export interface Job {
@@ -35,18 +36,22 @@ const MESSAGE_CHARS = 1500;
 const DRAIN_MS = 500;
 
 /**
- * Runs a job in a session of its own, which is killed as a whole after `seconds`. A process that
- * can't be killed, as one that hangs in the driver, is left behind.
+ * Runs a job in a session of its own, which is killed as a whole after `seconds`, and where this
+ * process is ended before. A process that can't be killed, as one that hangs in the driver, is left
+ * behind.
  */
 export async function runJob(job: Job, seconds: number, sink: Sink): Promise<Ended> {
   const started = performance.now();
   const { promise, resolve } = Promise.withResolvers<Exit>();
   const [file = "", ...args] = job.command;
+  let pid: number | undefined;
+  const forget = atExit(() => killSession(pid)); // a signal may come as soon as the job runs
   const child = spawn(file, args, {
     detached: true,
     env: { ...process.env, ...job.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  pid = child.pid;
   const messages = textEnd(MESSAGE_CHARS);
   const lines = lineSplitter((line) => {
     const value = objectIn(line);
@@ -67,13 +72,14 @@ export async function runJob(job: Job, seconds: number, sink: Sink): Promise<End
     });
   });
   const limit = setTimeout(() => {
-    killSession(child.pid);
+    killSession(pid);
     resolve({ timedOut: true });
   }, 1000 * seconds);
   const exit = await promise;
+  forget();
   clearTimeout(limit);
   lines.end();
-  killSession(child.pid); // whatever the job has left running
+  killSession(pid); // whatever the job has left running
   return ended(exit, messages.text(), (performance.now() - started) / 1000);
 }
 

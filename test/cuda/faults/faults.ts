@@ -323,6 +323,65 @@ const host: readonly PlantedFault[] = [
   },
 ];
 
+/** Found by the tests of native calls. */
+const native: readonly PlantedFault[] = [
+  {
+    what: "a pinned block is written again before its copy has run",
+    file: "staging.ts",
+    find: `      if (otherUsed) driver.call("cuEventSynchronize", undefined, other.event);\n`,
+    replace: "",
+    cases: "larger than the pinned halves",
+    test: "host.test.ts",
+  },
+  {
+    what: "a kernel gets more shared memory than it was allowed",
+    file: "kernels.ts",
+    find: "      if (sharedBytes > kernel.sharedLimit) allowShared(context, name, kernel, sharedBytes);\n",
+    replace: "",
+    cases: "attention widest heads",
+  },
+  {
+    what: "a launch's status is ignored",
+    file: "kernels.ts",
+    find: `driver.check(status, "cuLaunchKernel", shownLaunch(name, grid, block, sharedBytes));`,
+    replace: "return;",
+    cases: "native call, made to fail",
+    test: "native-errors.test.ts",
+  },
+  {
+    what: "a product's status is ignored",
+    file: "cublaslt.ts",
+    find: "if (status === 0) return true;",
+    replace: "if (status !== NOT_SUPPORTED) return true;",
+    cases: "native call, made to fail",
+    test: "native-errors.test.ts",
+  },
+  {
+    what: "a handle is used whose creation failed",
+    file: "cusolver.ts",
+    find: `check(symbols.cusolverDnCreate(out), "cusolverDnCreate");`,
+    replace: "symbols.cusolverDnCreate(out);",
+    cases: "when its handle is created",
+    test: "cusolver.test.ts",
+  },
+  {
+    what: "the stream of a start that fails is not destroyed",
+    file: "context.ts",
+    find: `  onOpen(() => driver.call("cuStreamDestroy_v2", undefined, stream));\n`,
+    replace: "",
+    cases: "native call, made to fail",
+    test: "native-errors.test.ts",
+  },
+  {
+    what: "memory whose mapping failed is not released",
+    file: "device-range.ts",
+    find: "if (mapped !== ABI.CUDA_SUCCESS) driver.symbols.cuMemRelease(handle);",
+    replace: "",
+    cases: "native call, made to fail",
+    test: "native-errors.test.ts",
+  },
+];
+
 /** Every fault, each of which some conformance case must find. */
 export const plantedFaults = [
   ...barriers,
@@ -331,4 +390,5 @@ export const plantedFaults = [
   ...memory,
   ...randomBits,
   ...host,
+  ...native,
 ];

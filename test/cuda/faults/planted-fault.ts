@@ -7,7 +7,7 @@ export interface PlantedFault {
   readonly family?: string;
   readonly find: string;
   readonly replace: string;
-  /** The names of the conformance cases that must find it begin so. */
+  /** Conformance cases whose names begin so must find it, or a test whose name has these words. */
   readonly cases: string;
   /** The test in test/cuda that runs these; default: conformance.test.ts. */
   readonly test?: string;

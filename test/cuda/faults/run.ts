@@ -2,7 +2,7 @@
  * bun test/cuda/faults/run.ts [TEXT]
  *
  * Plants each fault of faults.ts, or those whose description has TEXT, in a copy of the kernels or
- * in the backend as it is loaded, and runs the conformance cases that must find it on the emulated
+ * in the backend as it is loaded, and runs the tests that must find it on the emulated
  * device. Ends with 1 if one is not found. A minute or two on two cores.
  */
 import { cpSync, mkdtempSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";

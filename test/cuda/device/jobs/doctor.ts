@@ -1,6 +1,6 @@
 /** Whether the device, its driver and its libraries are there: fails without any of them. */
 import { check, type Finding } from "../../../../core/finding.ts";
-import { inspectDevice } from "../../../../ffi/cuda/context.ts";
+import { dotted, usableDevice } from "../../../../ffi/cuda/context.ts";
 import { openCublasLibrary } from "../../../../ffi/cuda/cublas.ts";
 import { openCublasLtLibrary } from "../../../../ffi/cuda/cublaslt-symbols.ts";
 import { MAJORS } from "../../../../ffi/cuda/libraries.ts";
@@ -27,12 +27,12 @@ async function real({ device }: Flags): Promise<Finding[]> {
   const driver = await check("driver and device", () => {
     const opened = openSystemDriver();
     ({ version } = opened);
-    const { name, totalBytes, capability, multiprocessors, sharedLimit } = inspectDevice(
+    const { name, totalBytes, capability, multiprocessors, sharedLimit } = usableDevice(
       opened.driver,
       ordinalOf(device),
     );
     return [
-      `${name}, ${(totalBytes / 2 ** 30).toFixed(1)} GiB, capability ${capability / 10}`,
+      `${name}, ${(totalBytes / 2 ** 30).toFixed(1)} GiB, capability ${dotted(capability)}`,
       `${multiprocessors} multiprocessors, ${sharedLimit} bytes of shared memory a block`,
       `driver for CUDA ${shownVersion(version)}, ${opened.driver.path}`,
     ].join("; ");

@@ -1,6 +1,7 @@
 """AdaLoRA steps of transformers + PEFT on the batches of a file; a JSON line for each workload.
 
-python3 run_peft.py WORKS.json DEVICE: see peft.ts, which writes the file and starts this.
+python3 run_peft.py WORKS.json DEVICE: see peft.ts, which writes the file and starts this. In bf16 DeBERTa is
+measured without padding, too, where `pip install disentangled-flash` was run: see packed_deberta.py.
 """
 
 import json
@@ -15,6 +16,11 @@ try:
 except ImportError as error:
     print(error, file=sys.stderr)
     sys.exit(SKIPPED)
+try:
+    import packed_deberta
+except ImportError as error:
+    print(error, "- DeBERTa is measured with its own attention alone", file=sys.stderr)
+    packed_deberta = None
 
 DEBERTA = ["query_proj", "key_proj", "value_proj", "attention.output.dense", "intermediate.dense", "output.dense"]
 BART = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
@@ -47,36 +53,48 @@ def batch_of(rows, kind):
     return batch
 
 
-def adapted(work, device):
+def packing_of(rows, device):
+    lengths = [len(row["ids"]) for row in rows]
+    return packed_deberta.Packing(lengths, max(row["width"] for row in rows), device)
+
+
+def adapted(work, device, attention):
+    """The model, and what packs its batches, if its attention is packed_deberta's."""
     name, task, targets, heads = KINDS[work["kind"]]
     config = dict(work["config"])
     config_class = {"deberta-v2": transformers.DebertaV2Config, "bart": transformers.BartConfig}[config.pop("model_type")]
-    attention = "sdpa" if work["kind"] == "summarize" else "eager"  # DeBERTa has no other
-    whole = config_class(**config, attn_implementation=attention)
+    is_packed = attention not in ("eager", "sdpa")
+    whole = config_class(**config, attn_implementation="eager" if is_packed else attention)
     whole.use_cache = False
     with torch.device(device):
         model = getattr(transformers, name)(whole)
+    packed = packed_deberta.Packed(model, device) if is_packed else None
     # Every step after the first is masked, as in our benchmark.
     settings = peft.AdaLoraConfig(
         task_type=task, target_modules=targets, modules_to_save=heads, lora_alpha=32, lora_dropout=0.0,
         init_r=12, target_r=8, beta1=0.85, beta2=0.85, orth_reg_weight=0.1,
         tinit=0, tfinal=100, total_step=1000, deltaT=1,
     )
-    return peft.get_peft_model(model, settings).to(device).train()
+    torch.manual_seed(1)  # packed_deberta has drawn numbers of its own
+    return peft.get_peft_model(model, settings).to(device).train(), packed
 
 
-def measure(work, device, dtype, compiled, synchronize):
-    model = adapted(work, device)
+def measure(work, device, dtype, attention, compiled, synchronize):
+    torch.manual_seed(0)  # the same weights for every attention
+    model, packed = adapted(work, device, attention)
     if compiled:
         model.base_model.model.forward = torch.compile(model.base_model.model.forward)
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.01, fused=True)
     scheduler = transformers.get_linear_schedule_with_warmup(optimizer, 10, 1000)
     batches = [{k: v.to(device) for k, v in batch_of(rows, work["kind"]).items()} for rows in work["batches"]]
+    packings = [packing_of(rows, device) for rows in work["batches"]] if packed else None
     seconds, loss = [], None
     for i in range(work["warmup"] + work["steps"]):
         synchronize()
         started = time.perf_counter()
+        if packed:
+            packed.packing = packings[i % len(packings)]
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dtype == "bf16"):
             loss = model(**batches[i % len(batches)]).loss
         loss.backward()
@@ -100,18 +118,21 @@ def main(path, device):
         print("torch finds no device", file=sys.stderr)
         sys.exit(SKIPPED)
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
-    torch.manual_seed(0)
-    plan = [(work, dtype, False) for dtype in ("bf16", "f32") for work in works]
+    own = [(work, "sdpa" if work["kind"] == "summarize" else "eager") for work in works]
+    plan = [(work, "bf16", attention, False) for work, attention in own]
+    if packed_deberta:
+        plan += [(work, "bf16", packed_deberta.NAME, False) for work, attention in own if attention == "eager"]
+    plan += [(work, "f32", attention, False) for work, attention in own]
     if on_gpu:
-        plan += [(work, "bf16", True) for work in works[:3]]  # last: compiling takes a minute
-    for work, dtype, compiled in plan:
-        line = {"workload": work["name"], "dtype": dtype, "compiled": compiled, "versions": versions}
-        print(f"... {line['workload']} {dtype}", file=sys.stderr, flush=True)
+        plan += [(work, "bf16", attention, True) for work, attention in own[:3]]  # last: compiling takes a minute
+    for work, dtype, attention, compiled in plan:
+        line = {"workload": work["name"], "dtype": dtype, "attention": attention, "compiled": compiled, "versions": versions}
+        print(f"... {line['workload']} {dtype} {attention}", file=sys.stderr, flush=True)
         if on_gpu:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         try:
-            line.update(measure(work, device, dtype, compiled, torch.cuda.synchronize if on_gpu else lambda: None))
+            line.update(measure(work, device, dtype, attention, compiled, torch.cuda.synchronize if on_gpu else lambda: None))
             if on_gpu:
                 line["deviceMib"] = torch.cuda.max_memory_reserved() / 2**20
         except Exception as error:  # the others may work
