@@ -70,12 +70,18 @@ export function armConfig(
   return { ...own, ...ranks, ...values };
 }
 
-/** Folder names of arms: their names without characters that a file name can't have. */
+/**
+ * Folder names of arms: their names without characters that a file name can't have, no longer than
+ * one may be.
+ */
 export function folderNames(names: readonly string[]): readonly string[] {
-  const plain = names.map((name) => name.replaceAll(/[^\w.-]+/g, "-"));
+  const plain = names.map((name) => name.replaceAll(/[^\w.-]+/g, "-").slice(0, LONGEST_NAME));
   return plain.map((name, i) => (plain.indexOf(name) === i ? name : `${name}_${i + 1}`));
 }
 
 // --- internal ---
+
+/** Most characters of a folder's name; a file name may have 255 bytes. */
+const LONGEST_NAME = 120;
 
 const noTarget = { targetTotalRank: null, budget: null, budgetUnit: null } as const;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { armSpecs } from "../../../cli/compare/arm-specs.ts";
-import { armConfig, commonRanks } from "../../../cli/compare/arms.ts";
+import { armConfig, commonRanks, folderNames } from "../../../cli/compare/arms.ts";
 import { resolveConfig, type RunConfig } from "../../../core/config/run-config.ts";
 
 /** The configuration of an arm of a comparison with these settings. */
@@ -92,4 +92,11 @@ test("the common ranks: a whole target, and an initial rank above it that fits t
   expect(ranks("adalora", 3, 4)).toEqual([4, 4]);
   expect(ranks("lora", 8, 8)).toEqual([8, 12]);
   expect(ranks("adalora", null, 12)).toEqual([12, 16]);
+});
+
+test("folders have short names of their own", () => {
+  const long = `adalora:adam-eps=0.${"0".repeat(300)}`;
+  const [first = "", second = "", third] = folderNames([`${long}1`, `${long}2`, "lora:lr=0.1"]);
+  expect([first.length, third]).toEqual([120, "lora-lr-0.1"]);
+  expect(second).toBe(`${first}_2`);
 });
