@@ -65,15 +65,30 @@ export async function requestedRun(
 }
 
 /**
+ * Settings in which the run in a folder differs from a configuration, so that it can't be resumed
+ * with it; undefined where the folder holds no run.
+ */
+export async function differencesFromStored(
+  out: string,
+  config: RunConfig,
+): Promise<readonly string[] | undefined> {
+  if (!existsSync(join(out, runFiles.config))) return undefined;
+  const { differingSettings } = await import("../core/run/fingerprint.ts");
+  return differingSettings(resolveConfig([readConfigFile(configIn(out))]), config);
+}
+
+/**
  * The result of the run in a folder that is to be resumed; undefined where it is not finished.
  * Throws E_RESUME where the folder holds a run with other settings.
  */
 export async function storedRun(out: string, config: RunConfig): Promise<RunResult | undefined> {
-  if (!existsSync(join(out, runFiles.config))) return undefined;
-  const { differingSettings } = await import("../core/run/fingerprint.ts");
-  const stored = resolveConfig([readConfigFile(configIn(out))]);
-  const differing = differingSettings(stored, config).map((one) => `--${kebab(one)}`);
-  if (differing.length > 0) throw trainErrors.otherRun(out, differing);
+  const differing = await differencesFromStored(out, config);
+  if (differing === undefined) return undefined;
+  if (differing.length > 0)
+    throw trainErrors.otherRun(
+      out,
+      differing.map((one) => `--${kebab(one)}`),
+    );
   if (!isFinishedRun(out)) return undefined;
   const { readFinishedRun } = await import("../core/run/finished-run.ts");
   return readFinishedRun(out);

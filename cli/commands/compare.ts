@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { settingNames } from "../../core/config/run-config.ts";
+import { settings } from "../../core/config/settings.ts";
 import { integer, integers, list, real, toggle } from "../../core/config/setting.ts";
 import { errors } from "../../core/errors.ts";
 import { writeJson } from "../../core/run/run-files.ts";
@@ -32,7 +33,10 @@ const own = {
   methods: list(`arms to compare, the first is the baseline: ${Object.keys(armKinds).join(", ")}`),
   seeds: integers("number of seeds, from 1 on, or the seeds themselves (default: 5)"),
   lrGrid: list("learning rates to pick each arm's from, on rows held out of training"),
-  heldOut: real(0.1, "share of the training rows that rates are picked on", { above: 0, below: 1 }),
+  heldOut: real(null, "share of the training rows that --lr-grid picks rates on (default: 0.1)", {
+    above: 0,
+    below: 1,
+  }),
   jobs: integer(1, "runs at a time, each in a process with its share of the threads", { min: 1 }),
   resume: toggle(false, "continue the comparison in --out"),
   overwrite: toggle(false, "replace the comparison in --out"),
@@ -67,9 +71,9 @@ export const compare = defineCommand({
       .join(
         "; ",
       )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. The arms of the paper's ablations: ${setsText}.`,
-    "All arms end with as many parameters as the target rank has in every matrix, or less than one triplet fewer. Runs of one seed see the same rows in the same order from the same head.",
-    "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those; the evaluation data stay unseen. lora-cut is tuned before the cut.",
-    "Writes compare.json, whose bytes are the same for the same settings, seeds and machine, costs.json, with times and memory, and report.html, with all arms.",
+    "All arms end with as many parameters as the target rank, a whole number, has in every matrix, or less than one triplet fewer; those with a rank or modules of their own are named. Increments are scaled by alpha / initial rank: an own alpha (lora:alpha=8) makes scales equal. Runs of one seed see the same rows in the same order from the same head.",
+    "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those (of equals, the first in the grid); the evaluation data stay unseen. lora-cut is tuned before the cut.",
+    "Writes compare.json, whose bytes are the same for the same settings, seeds, machine and threads of a run (--threads over --jobs), costs.json, with times and memory, and report.html, with all arms.",
   ],
   examples: [
     "adalora compare rte --methods lora,svd-lora,adalora --seeds 5 --out runs/compare-rte",
@@ -78,15 +82,23 @@ export const compare = defineCommand({
   ],
 
   async run({ positionals, given, options }, report) {
-    const { resume, overwrite, jobs: parallel, heldOut: tuneFraction } = options;
+    const { resume, overwrite, jobs: parallel } = options;
     const specs = armSpecs(options.methods ?? ["lora", "adalora"]);
     const seeds = seedsOf(options.seeds);
     const rates = ratesOf(options.lrGrid);
+    if (options.heldOut !== null && rates.length === 0) {
+      throw errors.unusable("--held-out", "a comparison without --lr-grid", "all rows train");
+    }
+    const tuneFraction = options.heldOut ?? HELD_OUT;
     const sources = openSources(report);
     const { config, notes } = await requestedRun(positionals[0], given, options, sources);
     for (const note of notes) report.info(note);
     if (config.from !== null) {
       throw errors.unusable("--from", "compare", "its arms start from new adapters");
+    }
+    if (config.tuneFraction !== null) {
+      const hint = "--held-out is the share of the training rows that --lr-grid picks rates on";
+      throw errors.unusable("tune_fraction", "compare", hint);
     }
     checkBackend(config);
     report.stage("checking every arm");
@@ -126,6 +138,11 @@ export const compare = defineCommand({
 
 // --- internal ---
 
+/** Share of the training rows that rates are picked on, unless --held-out gives one. */
+const HELD_OUT = 0.1;
+/** A count above this was meant as a seed. */
+const MOST_SEEDS = 1000;
+
 /** Folders of the runs of an arm that finished. */
 function finishedFolders(
   { arms }: PlannedComparison,
@@ -140,12 +157,15 @@ function finishedFolders(
 function seedsOf(given: readonly number[] | null): readonly number[] {
   const [first = 5, ...more] = given ?? [];
   if (more.length > 0) return [first, ...more];
-  if (first < 1) throw errors.flag("seeds", "must be at least one seed");
+  if (first < 1 || first > MOST_SEEDS) {
+    throw errors.flag("seeds", `must be 1 to ${MOST_SEEDS} seeds, got ${first}`);
+  }
   return Array.from({ length: first }, (_, i) => i + 1);
 }
 
 function ratesOf(given: readonly string[] | null): readonly number[] {
-  const rates = (given ?? []).map(Number);
-  if (rates.every((rate) => rate > 0 && Number.isFinite(rate))) return [...new Set(rates)];
+  const rates = (given ?? []).map((word) => settings.lr.read(word));
+  const read = rates.filter((rate) => rate !== undefined);
+  if (read.length === rates.length) return [...new Set(read)];
   throw errors.flag("lr-grid", `must be numbers above 0, got ${given?.join(",")}`);
 }

@@ -66,6 +66,9 @@ export function armSpecs(words: readonly string[]): readonly ArmSpec[] {
   return all.map((word) => {
     const [name = "", ...pairs] = word.split(":");
     const found = Object.hasOwn(armKinds, name) ? armKinds[name] : undefined;
+    if (!found && Object.hasOwn(armSets, name)) {
+      throw errors.flag("methods", `"${word}": ${name} stands for several arms, without settings`);
+    }
     if (!found) throw unknownArm(name);
     const own = pairs.map((pair) => ownSetting(word, pair, found));
     const values = Object.fromEntries(own);
@@ -83,6 +86,7 @@ export function armSpecs(words: readonly string[]): readonly ArmSpec[] {
 /** Settings that make the arms comparable, so that no arm has its own. */
 const common: ReadonlySet<string> = new Set([
   ...experimentSettings,
+  "trainLimit",
   "method",
   "allocator",
   "targetRank",
@@ -98,9 +102,11 @@ const names = spellings(settings);
 function ownSetting(word: string, pair: string, { method }: ArmKind): [string, unknown] {
   const at = pair.indexOf("=");
   const [name, raw] = at < 0 ? [pair, ""] : [pair.slice(0, at), pair.slice(at + 1)];
+  if (at < 0) throw errors.flag("methods", `"${word}": "${pair}" must be NAME=VALUE`);
   const key = names.get(kebab(name));
-  if (at < 0 || key === undefined || !isSettingName(key) || common.has(key)) {
-    throw errors.flag("methods", `"${word}": "${pair}" is no NAME=VALUE of a setting of one arm`);
+  if (key === undefined || !isSettingName(key)) throw unknownSetting(word, name);
+  if (common.has(key)) {
+    throw errors.flag("methods", `"${word}": ${kebab(key)} is the same for all arms`);
   }
   if (!isUsedByMethod(key, method)) {
     throw errors.flag("methods", `"${word}": method ${method} does not use ${kebab(key)}`);
@@ -110,6 +116,13 @@ function ownSetting(word: string, pair: string, { method }: ArmKind): [string, u
     throw errors.flag("methods", `"${word}": ${kebab(key)} must be ${settings[key].want}`);
   }
   return [key, value];
+}
+
+function unknownSetting(word: string, name: string) {
+  const own = [...names].filter(([, key]) => !common.has(key)).map(([spelling]) => spelling);
+  const guess = nearest(kebab(name), own);
+  const hint = guess === undefined ? undefined : `did you mean ${guess}?`;
+  return errors.flag("methods", `"${word}": there is no setting "${name}"`, hint);
 }
 
 function unknownArm(name: string) {

@@ -1,6 +1,5 @@
 import { isOneOf, pruningMethods, svdMethods } from "../../core/config/method.ts";
 import type { RunConfig } from "../../core/config/run-config.ts";
-import type { PreparedRun } from "../../core/run/prepare.ts";
 import { defaultInitRank } from "../../core/run/target.ts";
 import { withMethod } from "../with-method.ts";
 import type { ArmKind, ArmSpec } from "./arm-specs.ts";
@@ -19,6 +18,10 @@ export interface Arm {
   readonly startParameters: number;
   /** Adapter parameters that it may end with. */
   readonly endParameters: number;
+  /** Whether these are not those of the common final rank, by a setting of its own. */
+  readonly hasOtherSize: boolean;
+  /** What its increments are multiplied by: alpha / initial rank. */
+  readonly scale: number;
   readonly steps: number;
 }
 
@@ -26,19 +29,24 @@ export interface Arm {
 export interface CommonRanks {
   /** Final rank of every matrix, on average where an arm prunes. */
   readonly rank: number;
-  /** Rank at which arms start that prune or are cut; null: derived from the final rank. */
-  readonly initRank: number | null;
+  /** Rank at which arms start that prune or are cut. */
+  readonly initRank: number;
 }
 
 /**
  * The ranks that make arms equal: the target as a whole number, since LoRA has the same rank in
- * every matrix.
+ * every matrix, and the requested initial rank or one derived from it. `largest`: the largest rank
+ * that a matrix can have.
  */
-export function commonRanks({ config, target }: PreparedRun): CommonRanks {
-  const rank = Math.max(1, Math.round(target?.targetRank ?? 1));
-  const prunes = isOneOf(config.method, pruningMethods);
-  const initRank = prunes && config.initRank !== null ? Math.max(rank, config.initRank) : null;
-  return { rank, initRank };
+export function commonRanks(
+  { method, initRank }: Pick<RunConfig, "method" | "initRank">,
+  average: number,
+  largest: number,
+): CommonRanks {
+  const rank = Math.max(1, Math.round(average));
+  const requested = isOneOf(method, pruningMethods) ? initRank : null;
+  const derived = Math.min(defaultInitRank(rank), largest);
+  return { rank, initRank: Math.max(rank, requested ?? derived) };
 }
 
 /**
@@ -58,16 +66,22 @@ export function armConfig(
   const isPruned = isOneOf(method, pruningMethods);
   const ranks = isPruned
     ? ({ initRank, targetRank: rank, budgetUnit: "parameters" } as const)
-    : { initRank: isCut ? (initRank ?? defaultInitRank(rank)) : rank, targetRank: rank };
+    : { initRank: isCut ? initRank : rank, targetRank: rank };
   return { ...own, ...ranks, ...values };
 }
 
-/** Folder names of arms: their names without characters that a file name can't have. */
+/**
+ * Folder names of arms: their names without characters that a file name can't have, no longer than
+ * one may be.
+ */
 export function folderNames(names: readonly string[]): readonly string[] {
-  const plain = names.map((name) => name.replaceAll(/[^\w.-]+/g, "-"));
+  const plain = names.map((name) => name.replaceAll(/[^\w.-]+/g, "-").slice(0, LONGEST_NAME));
   return plain.map((name, i) => (plain.indexOf(name) === i ? name : `${name}_${i + 1}`));
 }
 
 // --- internal ---
+
+/** Most characters of a folder's name; a file name may have 255 bytes. */
+const LONGEST_NAME = 120;
 
 const noTarget = { targetTotalRank: null, budget: null, budgetUnit: null } as const;

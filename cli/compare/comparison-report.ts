@@ -23,9 +23,11 @@ export function comparisonReport(
   const hasRates = arms.some((arm) => ratesText(arm) !== undefined);
   const [first] = arms;
   const note = differenceText(comparison);
-  const differences = arms.flatMap(({ name, difference }) =>
-    difference ? [{ name, ...difference }] : [],
-  );
+  const differences = arms.flatMap(({ name, difference }) => {
+    const { mean, low, high } = difference ?? {};
+    if (mean === undefined || (low ?? null) === null || (high ?? null) === null) return [];
+    return [{ name, mean, low: low!, high: high! }];
+  });
   const scores = arms.map(({ name, runs, spread }) => ({ name, values: runs, mean: spread?.mean }));
   return {
     title: comparisonTitle(comparison),
@@ -39,17 +41,18 @@ export function comparisonReport(
         rows: arms.map((arm) => ({
           name: arm.name,
           about: arm.about,
-          cells: [...scoreCells(arm), ...(hasRates ? [String(arm.lr ?? "-")] : [])],
+          cells: [...scoreCells(arm, comparison), ...(hasRates ? [String(arm.lr ?? "-")] : [])],
         })),
-        ...(note === undefined ? {} : { note }),
+        ...(note === undefined ? {} : { note: note.replaceAll("\n", " ") }),
       },
       {
         title: "Sizes and costs",
         of: "method",
         columns: costColumns,
         rows: arms.map((arm) => ({ name: arm.name, cells: costCells(arm) })),
+        note: costNote(comparison),
       },
-      ...(hasRates ? [rateTable(arms)] : []),
+      ...(hasRates ? [rateTable(comparison)] : []),
     ],
     charts: [
       scoresChart(metric, scores),
@@ -62,11 +65,24 @@ export function comparisonReport(
 
 // --- internal ---
 
-const rateTable = (arms: readonly ComparedArm[]) => ({
+/** What the columns of costs mean. */
+function costNote({ arms }: Comparison): string {
+  const cut = arms.filter(({ isCut }) => isCut).map(({ name }) => name);
+  return [
+    "scale: alpha / initial rank, by which increments are multiplied; time: mean of the runs, without those that picked rates; memory: largest peak of a run's process.",
+    ...(cut.length > 0
+      ? [
+          `The curves below of ${cut.join(" and ")} are those before the cut; the scores are after it.`,
+        ]
+      : []),
+  ].join(" ");
+}
+
+const rateTable = (comparison: Comparison) => ({
   title: "Learning rates",
   of: "method",
-  columns: ["picked, of those tried on rows held out of training"],
-  rows: arms.flatMap((arm) => {
+  columns: [`picked by ${comparison.metric} on rows held out of training`],
+  rows: comparison.arms.flatMap((arm) => {
     const rates = ratesText(arm);
     return rates === undefined ? [] : [{ name: arm.name, cells: [rates] }];
   }),

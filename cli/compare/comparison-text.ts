@@ -1,5 +1,5 @@
 import { aligned } from "../aligned.ts";
-import { printable } from "../printable.ts";
+import { printable, printableLines } from "../printable.ts";
 import { type Output, paint } from "../terminal.ts";
 import type { ComparedArm, Comparison } from "./comparison.ts";
 import {
@@ -8,6 +8,7 @@ import {
   costColumns,
   differenceText,
   ratesText,
+  ratesTitle,
   scoreCells,
   scoreColumns,
   sizeText,
@@ -19,11 +20,11 @@ export function comparisonText(comparison: Comparison, out: string, output: Outp
   const difference = differenceText(comparison);
   return [
     paint(output, "bold", comparisonTitle(comparison)),
-    sizeText(comparison),
-    tableOf(arms, scoreColumns, scoreCells, output),
-    ...(difference === undefined ? [] : [printable(difference)]),
+    printable(sizeText(comparison)),
+    tableOf(arms, scoreColumns, (arm) => scoreCells(arm, comparison), output),
+    ...(difference === undefined ? [] : [printableLines(difference)]),
     tableOf(arms, costColumns, costCells, output),
-    ...rateBlocks(arms),
+    ...rateBlocks(comparison),
     ...(failures.length > 0
       ? [failures.map(({ run, error }) => printable(`failed: ${run}: ${error}`)).join("\n")]
       : []),
@@ -44,11 +45,11 @@ function tableOf(
   return [paint(output, "dim", header), ...rows].join("\n");
 }
 
-function rateBlocks(arms: readonly ComparedArm[]): string[] {
-  const lines = arms.flatMap((arm) => {
+function rateBlocks(comparison: Comparison): string[] {
+  const lines = comparison.arms.flatMap((arm) => {
     const rates = ratesText(arm);
     return rates === undefined ? [] : [`${printable(arm.name)}: ${rates}`];
   });
   if (lines.length === 0) return [];
-  return [["learning rates, by rows held out of training", ...lines].join("\n")];
+  return [[ratesTitle(comparison), ...lines].join("\n")];
 }

@@ -27,6 +27,12 @@ export interface ArmResult {
   /** [] where no rate was picked. */
   readonly tried: readonly TriedRate[];
   readonly startParameters: number;
+  /** What its increments are multiplied by: alpha / initial rank. */
+  readonly scale: number;
+  /** Whether its adapters are cut after training, which its curves do not show. */
+  readonly isCut: boolean;
+  /** Whether it ends with another number of parameters than the common final rank has. */
+  readonly hasOtherSize: boolean;
   /** By seed; failed runs are missing. */
   readonly runs: readonly ArmRun[];
 }

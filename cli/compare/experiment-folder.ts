@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { errors } from "../../core/errors.ts";
 import { runFiles, runFilesIn, seedFolders } from "../../core/run/run-folder.ts";
-import type { OutOptions } from "../out-folder.ts";
+import { checkWritable, type OutOptions } from "../out-folder.ts";
 
 /** The file that each kind of experiment ends with. */
 const results = { comparison: "compare.json", sweep: "sweep.json" } as const;
@@ -10,13 +10,14 @@ const results = { comparison: "compare.json", sweep: "sweep.json" } as const;
 /**
  * Checks that an experiment may write to a folder: it holds no run and no experiment of another
  * kind, whose report would be replaced, and one of its own kind only if that is to be resumed or
- * replaced. Changes nothing. Throws E_OUT.
+ * replaced. Changes nothing. Throws E_OUT, also where the path is a file.
  */
 export function checkExperimentOut(
   out: string,
   kind: keyof typeof results,
   { resume, overwrite }: OutOptions,
 ): void {
+  checkWritable(out);
   const holds = (what: string, hint: string) => errors.out(out, `already holds a ${what}`, hint);
   const elsewhere = "give another folder with --out DIR";
   const ofRun = runFilesIn(out).filter((name) => name !== runFiles.report);

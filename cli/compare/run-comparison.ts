@@ -1,19 +1,16 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { removeTree } from "../../core/io/remove.ts";
-import type { RunConfig } from "../../core/config/run-config.ts";
-import { isJsonObject } from "../../core/io/json-file.ts";
 import { readFinishedRun } from "../../core/run/finished-run.ts";
-import { writeJson } from "../../core/run/run-files.ts";
-import { clearRun, isFinishedRun, runFiles, seedFolder } from "../../core/run/run-folder.ts";
+import { clearRun, runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import type { Arm } from "./arms.ts";
 import { bestFirst } from "./best-first.ts";
 import type { ArmResult, ArmRun, FailedRun, TriedRate } from "./comparison.ts";
-import { CUT_ADAPTER, writeCutAdapter } from "./cut-adapter.ts";
+import { CUT_ADAPTER } from "./cut-adapter.ts";
+import { cutRun } from "./cut-run.ts";
+import { checkPickedRate, checkStoredRuns, type PlannedJob } from "./stored-runs.ts";
 import type { PlannedComparison } from "./plan-arms.ts";
 import { CUT_METRICS, metricIn, readArmRun } from "./read-runs.ts";
 import { failedRuns, type Job, type JobContext, runJobs } from "./run-jobs.ts";
-import { isStopCode, startProgram } from "./start-program.ts";
 
 /** How a comparison is run. */
 export interface ComparisonOptions extends JobContext {
@@ -61,13 +58,15 @@ export function clearComparison(folders: readonly string[], out: string): void {
 
 /**
  * Picks each arm's learning rate on rows held out of training, in runs of the first seed, then
- * trains every arm once per seed on all training rows.
+ * trains every arm once per seed on all training rows. Throws E_RESUME where a folder holds a run
+ * with other settings, before anything is replaced.
  */
 export async function runComparison(
   planned: PlannedComparison,
   options: ComparisonOptions,
 ): Promise<RunComparison | undefined> {
   const { subject } = planned;
+  await checkStoredRuns(plannedJobs(planned, options));
   const tuning = await pickRates(planned, options);
   if (!tuning) return undefined;
   const { picked, failures: untuned } = tuning;
@@ -85,6 +84,7 @@ export async function runComparison(
       ];
     }),
   );
+  for (const job of jobs) await checkPickedRate(job);
   const ran = await runJobs(jobs, options.parallel, options);
   if (ran.isStopped) return undefined;
   const arms = planned.arms.map((arm): ArmResult => {
@@ -96,6 +96,9 @@ export async function runComparison(
       lr,
       tried,
       startParameters: arm.startParameters,
+      scale: arm.scale,
+      isCut: arm.kind.isCut,
+      hasOtherSize: arm.hasOtherSize,
       runs: subject.seeds.flatMap((seed) => runs.filter((run) => run.seed === seed)),
     };
   });
@@ -103,6 +106,23 @@ export async function runComparison(
 }
 
 // --- internal ---
+
+/** Every run of a comparison, before its rates are picked. */
+function plannedJobs(
+  { arms, subject }: PlannedComparison,
+  options: ComparisonOptions,
+): readonly PlannedJob[] {
+  return arms.flatMap((arm) => {
+    const rates = arm.hasOwnRate ? [] : options.rates;
+    const isRatePending = rates.length > 0;
+    return [
+      ...rates.map((lr) => ({ ...tuneJob(arm, lr, options, () => {}), isRatePending: false })),
+      ...subject.seeds.map((seed) => {
+        return { ...seedJob(arm, seed, arm.config.lr, options, () => {}), isRatePending };
+      }),
+    ];
+  });
+}
 
 /** The rate of an arm, and those that were tried for it. */
 interface PickedRate {
@@ -184,29 +204,8 @@ function seedJob(
     config,
     out: folder,
     async finish(context) {
-      if (arm.kind.isCut) await cut(folder, config, arm, context);
+      if (arm.kind.isCut) await cutRun(folder, config, arm.endParameters, context);
       if (!context.stop.isRequested) read(folder);
     },
   };
-}
-
-/** Cuts a run's adapter to the budget and evaluates what is left. */
-async function cut(
-  run: string,
-  { device, dtype, evalBatchSize }: RunConfig,
-  { endParameters }: Arm,
-  { stop, threads }: JobContext,
-): Promise<void> {
-  const path = join(run, CUT_METRICS);
-  if (!isFinishedRun(run) || existsSync(path)) return;
-  const started = performance.now();
-  writeCutAdapter(run, endParameters);
-  const words = ["eval", "--adapter", join(run, CUT_ADAPTER), "--json", "--device", device];
-  const sizes = ["--threads", String(threads), "--batch-size", String(evalBatchSize)];
-  const ended = await startProgram([...words, "--dtype", dtype, ...sizes], stop, {});
-  if (stop.isRequested && isStopCode(ended.code)) return;
-  if (ended.code !== 0) throw ended.error;
-  const { metrics } = JSON.parse(ended.stdout);
-  const seconds = Math.round((performance.now() - started) / 10) / 100;
-  writeJson(path, { metrics: isJsonObject(metrics) ? metrics : {}, seconds });
 }

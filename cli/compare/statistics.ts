@@ -1,19 +1,23 @@
 import { erf } from "../../core/backend/reference/erf.ts";
 import { randomInts } from "../../core/data/shuffle.ts";
-import { type Interval, type MeanInterval, quantile } from "../../core/metrics/bootstrap.ts";
+import { type Interval, quantile } from "../../core/metrics/bootstrap.ts";
 import { meanAndDeviation } from "../../core/metrics/mean-and-deviation.ts";
 import { streamOf } from "../../core/rng.ts";
 
 /** What several runs of one arm reached. */
 export interface Spread {
   readonly mean: number;
-  /** Of a sample. */
-  readonly std: number;
+  /** Of a sample; null for a single value, which shows no spread. */
+  readonly std: number | null;
   readonly median: number;
 }
 
-/** How an arm differs from another one in runs of the same seeds, with a bootstrap interval. */
-export interface PairedDifference extends MeanInterval {
+/** How an arm differs from another one in runs of the same seeds. */
+export interface PairedDifference {
+  readonly mean: number;
+  /** The ends of a 95 % interval of the mean; null for a single seed, which has none. */
+  readonly low: number | null;
+  readonly high: number | null;
   /** Seeds in which the arm was better, equal and worse. */
   readonly wins: number;
   readonly ties: number;
@@ -22,7 +26,8 @@ export interface PairedDifference extends MeanInterval {
 
 /** Mean, standard deviation and median. `values` is not empty. */
 export function spreadOf(values: readonly number[]): Spread {
-  const { mean, deviation: std } = meanAndDeviation(values);
+  const { mean, deviation } = meanAndDeviation(values);
+  const std = values.length > 1 ? deviation : null;
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
   const median = (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
@@ -36,7 +41,7 @@ export function spreadOf(values: readonly number[]): Spread {
  * seeds. Its percentiles are those at which a normal distribution would give Student's interval,
  * since the plain ones are too narrow for few seeds: with five they hold 83 % instead of 95 %.
  * Fewer than five get Student's interval itself, since no sample's mean lies beyond the
- * differences, which hold 75 % with three. Not empty.
+ * differences, which hold 75 % with three; a single one gets none. Not empty.
  */
 export function pairedDifference(
   values: readonly number[],
@@ -47,12 +52,9 @@ export function pairedDifference(
   const sign = isHigherBetter ? 1 : -1;
   const countOf = (which: (gain: number) => boolean) =>
     differences.filter((difference) => which(sign * difference)).length;
-  const isEnough = differences.length >= FEWEST_SAMPLED;
-  const { low, high } = isEnough ? bootstrapInterval(differences) : studentInterval(differences);
   return {
     mean: meanAndDeviation(differences).mean,
-    low,
-    high,
+    ...intervalOf(differences),
     wins: countOf((gain) => gain > 0),
     ties: countOf((gain) => gain === 0),
     losses: countOf((gain) => gain < 0),
@@ -65,10 +67,19 @@ const SAMPLES = 10_000;
 /** Differences from which on samples of them reach far enough for a 95 % interval. */
 const FEWEST_SAMPLED = 5;
 
+function intervalOf(differences: readonly number[]): Interval | typeof noInterval {
+  if (differences.length < 2) return noInterval;
+  const isEnough = differences.length >= FEWEST_SAMPLED;
+  return isEnough ? bootstrapInterval(differences) : studentInterval(differences);
+}
+
+const noInterval = { low: null, high: null } as const;
+
+/** `values`: two or more. */
 function studentInterval(values: readonly number[]): Interval {
   const { mean, deviation } = meanAndDeviation(values);
   const count = values.length;
-  const reach = count < 2 ? 0 : (studentQuantile(count - 1) * deviation) / Math.sqrt(count);
+  const reach = (studentQuantile(count - 1) * deviation) / Math.sqrt(count);
   return { low: mean - reach, high: mean + reach };
 }
 

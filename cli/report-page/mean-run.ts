@@ -1,11 +1,16 @@
+import { dirname } from "node:path";
 import { invariant } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/io/json-file.ts";
+import type { RunResult } from "../../core/run/results.ts";
 import type { LoggedEvaluation, RunLog, Series, StepField } from "./read-log.ts";
 import { stepFields } from "./read-log.ts";
 import type { ReportedRun } from "./read-run.ts";
+import { valueText } from "./value-text.ts";
 
 /**
  * Several runs of one arm as one: means of their curves, evaluations and times, over the runs that
- * have a value at a step. The rest is the first run's; masks are left out. `runs` is not empty.
+ * have a value at a step, every value of a setting in which they differ, such as the seed, and the
+ * largest peak of memory. The rest is the first run's; masks are left out. `runs` is not empty.
  */
 export function meanRun(name: string, runs: readonly ReportedRun[]): ReportedRun {
   const [first] = runs;
@@ -26,12 +31,41 @@ export function meanRun(name: string, runs: readonly ReportedRun[]): ReportedRun
     training: mean(({ training }) => training),
     evaluation: mean(({ evaluation }) => evaluation),
   };
-  // Each run has a best step of its own: none is that of the mean.
-  const result = first.result && runs.length > 1 ? { ...first.result, best: null } : first.result;
-  return { ...first, name, log, result, time: times.length > 0 ? time : undefined };
+  const one = { ...first, name, log, time: times.length > 0 ? time : undefined };
+  if (runs.length === 1) return one;
+  return {
+    ...one,
+    result: meanResult(runs),
+    config: sharedConfig(runs),
+    folder: dirname(first.folder),
+  };
 }
 
 // --- internal ---
+
+/** The first run's result with the largest peak; each run has a best step of its own. */
+function meanResult(runs: readonly ReportedRun[]): RunResult | undefined {
+  const results = runs.flatMap(({ result }) => result ?? []);
+  const [first] = results;
+  if (!first) return undefined;
+  const peaks = results.flatMap(({ peakMemory }) => peakMemory.process ?? []);
+  const peakMemory = {
+    ...first.peakMemory,
+    ...(peaks.length > 0 && { process: Math.max(...peaks) }),
+  };
+  return { ...first, best: null, peakMemory };
+}
+
+/** Settings of the runs; where they differ, all values: "1, 2, 3" of the seed. */
+function sharedConfig(runs: readonly ReportedRun[]): JsonObject {
+  const keys = new Set(runs.flatMap(({ config }) => Object.keys(config)));
+  return Object.fromEntries(
+    Array.from(keys, (key) => {
+      const texts = [...new Set(runs.map(({ config }) => valueText(config[key])))];
+      return [key, texts.length === 1 ? runs[0]!.config[key] : texts.join(", ")];
+    }),
+  );
+}
 
 function meanCurves(logs: readonly RunLog[]): Readonly<Record<StepField, Series>> {
   const entries = stepFields.map((field) => [

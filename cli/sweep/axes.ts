@@ -32,13 +32,6 @@ export interface Axis {
 const shared: ReadonlySet<SettingName> = new Set<SettingName>([
   ...experimentSettings,
   "baseName",
-  "textColumn",
-  "pairColumn",
-  "labelColumn",
-  "delimiter",
-  "labels",
-  "limit",
-  "evalLimit",
   "sourcePrefix",
   "modules",
 ]);

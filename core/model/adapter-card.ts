@@ -63,20 +63,25 @@ function labelsText(labels: readonly string[]): string {
 
 function trainingText(training: TrainingFacts): string {
   const { dataset, method, seed, steps, step, learningRate, batchSize, alpha } = training;
-  const { initialRanks, targetRanks } = training;
+  const { initialRanks, targetRanks, start, allocator, learningRateE } = training;
+  const rates = learningRateE === undefined ? "" : `, that of E ${learningRateE}`;
+  const isOther = allocator !== undefined && allocator !== "adalora";
+  const rule = isOther ? `, allocator ${cell(allocator)}` : "";
+  const from = start === undefined ? "" : `, start ${cell(start)}`;
+  const total = `${targetRanks} rank${targetRanks === 1 ? "" : "s"} in all`;
   const config = dataset?.config === undefined ? "" : ` (${dataset.config})`;
   const budget =
     initialRanks === targetRanks
-      ? `${targetRanks} ranks in all, not pruned`
-      : `${targetRanks} ranks in all, pruned from ${initialRanks}`;
+      ? `${total}, not pruned`
+      : `${total}, pruned from ${initialRanks}${rule}`;
   return [
     "## Training",
     "",
     `- Data: ${dataset ? cell(`${dataset.id}${config}`) : "local files"}`,
-    `- Method: ${methodNames[method] ?? method}, alpha ${alpha}`,
+    `- Method: ${methodNames[method] ?? method}, alpha ${alpha}${from}`,
     `- Budget: ${budget}`,
     `- Steps: ${steps}; these weights are of step ${step}`,
-    `- Batch size ${batchSize}, peak learning rate ${learningRate}, seed ${seed}`,
+    `- Batch size ${batchSize}, peak learning rate ${learningRate}${rates}, seed ${seed}`,
   ].join("\n");
 }
 

@@ -29,6 +29,14 @@ export interface TrainingFacts {
   readonly learningRate: number;
   readonly batchSize: number;
   readonly alpha: number;
+  /** The rate of E alone, if it has its own. */
+  readonly learningRateE?: number | undefined;
+  /**
+   * Names of the first values of the adapters and of the rule for ranks; undefined for a method
+   * without either, for --from, or if an earlier version wrote the facts.
+   */
+  readonly start?: string | undefined;
+  readonly allocator?: string | undefined;
   /** Sums of the initial and of the target ranks over all adapted matrices. */
   readonly initialRanks: number;
   readonly targetRanks: number;
@@ -82,7 +90,7 @@ export function readFacts(dir: string): AdapterFacts | undefined {
 // --- internal ---
 
 function trainingIn(raw: JsonObject): TrainingFacts {
-  const { method, mainMetric, metrics } = raw;
+  const { method, start, allocator, mainMetric, metrics } = raw;
   const number = (name: string) => numbersIn(raw)[name] ?? Number.NaN;
   return {
     method: String(method),
@@ -92,6 +100,9 @@ function trainingIn(raw: JsonObject): TrainingFacts {
     learningRate: number("learningRate"),
     batchSize: number("batchSize"),
     alpha: number("alpha"),
+    learningRateE: numbersIn(raw)["learningRateE"],
+    start: typeof start === "string" ? start : undefined,
+    allocator: typeof allocator === "string" ? allocator : undefined,
     initialRanks: number("initialRanks"),
     targetRanks: number("targetRanks"),
     dataset: isJsonObject(raw["dataset"]) ? datasetIn(raw["dataset"]) : undefined,

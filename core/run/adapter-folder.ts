@@ -1,4 +1,5 @@
 import { isAbsolute, basename, dirname } from "node:path";
+import { startFor } from "../config/method.ts";
 import type { RunConfig } from "../config/run-config.ts";
 import { inferenceSettings } from "../config/settings.ts";
 import { isCommit, looksLikeRepo } from "../io/hub-repo.ts";
@@ -102,6 +103,9 @@ function factsOf(
       learningRate: config.lr,
       batchSize: config.batchSize * config.gradAccum,
       alpha: config.alpha,
+      learningRateE: config.lrE ?? undefined,
+      start: run.from ? undefined : (config.start ?? startFor(config.method, config.task)),
+      allocator: run.allocator && (config.allocator ?? "adalora"),
       initialRanks: target?.initTotalRank ?? 0,
       // A budget of parameters has no target in ranks.
       targetRanks: target?.budget.unit === "parameters" ? saved : (target?.targetTotalRank ?? 0),

@@ -39,6 +39,12 @@ export const budgetErrors = {
     );
   },
 
+  /** A budget of parameters that holds no triplet of the largest matrices, of `least` parameters. */
+  budgetBelowTriplet(option: string, least: number, hint: string) {
+    const rule = `${option} is less than one triplet of the largest matrices, ${least.toLocaleString("en")} parameters`;
+    return new AdaloraError("E_SCHEDULE", rule, { hint });
+  },
+
   /** A target that rounds to no triplet at all. */
   targetBelowRankOne(option: string, count: number, hint: string) {
     const rule = `${option} is less than one triplet in all of the ${count} matrices`;

@@ -12,6 +12,7 @@ import {
   requestedTotal,
 } from "./budget.ts";
 import type { Diagnostics } from "./phases.ts";
+import { budgetProblems } from "./rank-limits.ts";
 import { type AdaptedMatrix, type RankTarget, resolveTarget } from "./target.ts";
 
 /** Ranks with the diagnostics of their settings. */
@@ -50,6 +51,7 @@ export function startingTarget(
   const targetTotalRank = isPruned ? Math.min(requested.total, total) : total;
   const byRanks = Math.round((targetTotalRank / matrices.length) * unit);
   const targetParameters = !isPruned ? initParameters : isSize ? requiredParameters : byRanks;
+  const problems = isPruned ? budgetProblems(config, model, requested, unit) : [];
   const nothing = "the adapter's ranks are within the target: nothing will be pruned";
   return {
     initRank: adapter.method === "adalora" ? adapter.initRank : Math.max(...ranks),
@@ -62,7 +64,7 @@ export function startingTarget(
       ? { unit: sizeUnit, initial: initParameters, target: targetParameters }
       : { unit: sizeUnit, initial: total, target: targetTotalRank },
     basis: isPruned ? requested.basis : "the adapter's",
-    diagnostics: { problems: [], warnings: prunes && !isPruned ? [nothing] : [] },
+    diagnostics: { problems, warnings: prunes && !isPruned ? [nothing] : [] },
   };
 }
 

@@ -47,6 +47,14 @@ export const trainErrors = {
     });
   },
 
+  /** A run of a comparison, trained at another rate than the one that is picked now. */
+  otherPickedRate(where: string, picked: number) {
+    const rule = `${where}: was trained at another learning rate than ${picked}, which is picked now`;
+    return new AdaloraError("E_RESUME", rule, {
+      hint: "repeat the --lr-grid of the comparison to resume it, or name another --out",
+    });
+  },
+
   /** A checkpoint of a run whose plugin has other bytes now. */
   changedPlugin(folder: string) {
     return new AdaloraError(

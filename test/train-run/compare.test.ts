@@ -97,9 +97,22 @@ describe("compare", () => {
     expect([code, stderr]).toEqual([1, expect.stringContaining("already holds a comparison")]);
   });
 
+  test("with another setting is refused, and keeps its results", async () => {
+    const before = text(whole, "compare.json");
+    const refused = async (out: string, more: Flags) => {
+      const { code, stderr } = await run(
+        comparing(out, methods, { ...flags, ...more }, "--resume"),
+      );
+      expect([code, stderr]).toEqual([1, expect.stringContaining("was written by a run with")]);
+      expect(text(whole, "compare.json")).toBe(before);
+      return stderr;
+    };
+    expect(await refused(whole, { lr: 0.03 })).toContain("another --lr\n");
+    expect(await refused(whole, { dropout: 0.1, seeds: 3 })).toContain("another --dropout\n");
+  });
+
   test("tells a failed run, and finishes the others", async () => {
-    const config = join(whole, "adalora", "seed-1", "config.json");
-    writeFileSync(config, text(config).replace('"lr": 0.02', '"lr": 0.03'));
+    writeFileSync(join(whole, "adalora", "seed-1", "metrics.json"), "{");
     rmSync(join(whole, "adalora-2", "seed-2", "adapter"), { recursive: true });
     const { code, stdout, stderr } = await runProcess(comparing(whole, methods, flags, "--resume"));
     expect(code).toBe(1);
@@ -138,6 +151,12 @@ test("--lr-grid picks rates on rows held out of training, never on the evaluatio
   expect(tried.map((one: { lr: number }) => one.lr)).toEqual([0.005, 0.05]);
   expect(lr).toBe(tried[1].value > tried[0].value ? 0.05 : 0.005);
   const tune = join(out, "lora", "tune", "lr-0.05");
+  const again = { ...flags, seeds: "4,6", "held-out": 0.5 };
+  const refused = await run(comparing(out, "lora", again, "--resume"));
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining("another --held-out\n"),
+  ]);
   const { tuneFraction, seed, maxSteps } = JSON.parse(text(tune, "config.json"));
   expect([tuneFraction, seed, maxSteps]).toEqual([0.25, 4, 6]);
   // 6 of 30 rows are for evaluation, for both seeds; 6 of the other 24 for the rates
@@ -146,10 +165,55 @@ test("--lr-grid picks rates on rows held out of training, never on the evaluatio
   expect(text(tune, "predictions.jsonl").trimEnd().split("\n")).toHaveLength(6);
 });
 
+test("a picked rate that is not that of the runs is refused, and keeps the results", async () => {
+  const out = path("regridded");
+  const flags = { seeds: 1, "lr-grid": "0.02", "held-out": 0.25, "init-rank": 1, "eval-limit": 4 };
+  expect((await runProcess(comparing(out, "lora,lora-cut", flags))).code).toBe(0);
+  // Rank 1 cut to rank 1 is the LoRA itself, evaluated on the same 4 of 6 rows.
+  const loss = (arm: string, file: string) =>
+    JSON.parse(text(out, arm, "seed-1", file)).metrics.validation.loss;
+  expect(loss("lora-cut", "cut_metrics.json")).toBeCloseTo(loss("lora", "metrics.json"), 4);
+  const before = text(out, "compare.json");
+  const other = { ...flags, "lr-grid": "0.03" };
+  const { code, stderr } = await runProcess(comparing(out, "lora", other, "--resume"));
+  expect([code, stderr]).toEqual([1, expect.stringContaining("another learning rate than 0.03")]);
+  expect(text(out, "compare.json")).toBe(before);
+});
+
+test.each<[Flags, string]>([
+  [{ "held-out": 0.2 }, "--held-out does not apply to a comparison without --lr-grid"],
+  [{ "lr-grid": "0x10" }, "--lr-grid must be numbers above 0"],
+  [{ seeds: "99999999999" }, "--seeds must be 1 to 1000 seeds"],
+])("%o is refused", async (flags, message) => {
+  const { code, stderr } = await run(comparing(path("refused"), "lora", flags));
+  expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
+});
+
+test("a target that is no whole rank says at which rank the arms are compared", async () => {
+  const file = path("a-file");
+  writeFileSync(file, "");
+  const { stderr } = await run(comparing(file, "lora", { "target-rank": 1.5 }));
+  expect(stderr).toContain(
+    "--target-rank 1.5 is an average rank of 1.5: the arms are compared at rank 2, 856 parameters",
+  );
+  expect(stderr).toContain("a-file is a file, not a folder");
+});
+
+test("a run file that is evaluated on training rows is refused", async () => {
+  const file = path("tuned.toml");
+  writeFileSync(file, "tune_fraction = 0.3\n");
+  const [verb = "", recipe = "", ...flags] = comparing(path("refused"), "lora");
+  const { code, stderr } = await run([verb, file, "--task", recipe, ...flags]);
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining("tune_fraction does not apply to compare"),
+  ]);
+});
+
 test.each([
   ["full", 'got "full"'],
   ["adalora:lr=x", "lr must be"],
-  ["adalora:seed=3", "is no NAME=VALUE of a setting of one arm"],
+  ["adalora:seed=3", "seed is the same for all arms"],
   ["lora:lr-e=0.1", "method lora does not use lr-e"],
 ])("--methods %s is refused", async (methods, message) => {
   const { code, stderr } = await run(comparing(path("refused"), methods));

@@ -1,3 +1,4 @@
+import type { Interval } from "../../../core/metrics/bootstrap.ts";
 import { type PairedDifference, pairedDifference } from "../../../cli/compare/statistics.ts";
 import type { RunLine } from "./collect.ts";
 
@@ -20,6 +21,9 @@ export const inLoss: Compared = {
   isHigherBetter: false,
 };
 
+/** A paired difference of two or more pairs. */
+export type DifferenceWithInterval = PairedDifference & Interval;
+
 /**
  * How an arm differs from another one in runs of some tasks. A pair is a task and seed, which have
  * the same rows, order and initial head at each average rank: several ranks are averaged first.
@@ -30,7 +34,7 @@ export function differenceOf(
   tasks: readonly string[],
   runs: readonly RunLine[],
   { valueOf, isHigherBetter }: Compared = inPoints,
-): PairedDifference | undefined {
+): DifferenceWithInterval | undefined {
   const own = tasks.flatMap((task) => runs.filter((run) => run.arm === arm && run.task === task));
   const both = own.flatMap((run) => {
     const other = runs.find((one) => one.arm === baseline && isPair(one, run));
@@ -38,21 +42,22 @@ export function differenceOf(
   });
   const pairs = [...Map.groupBy(both, ({ run: { task, seed } }) => `${task} ${seed}`).values()];
   if (pairs.length < 2) return undefined;
-  return pairedDifference(
+  const { low, high, ...rest } = pairedDifference(
     pairs.map((pair) => meanOf(pair.map(({ run }) => valueOf(run)))),
     pairs.map((pair) => meanOf(pair.map(({ other }) => valueOf(other)))),
     isHigherBetter,
   );
+  return low === null || high === null ? undefined : { ...rest, low, high };
 }
 
 /** "+0.62 [+0.08, +1.20] 14-0-6": mean, 95 % interval, wins-ties-losses. */
-export function differenceText(difference: PairedDifference): string {
+export function differenceText(difference: DifferenceWithInterval): string {
   const { wins, ties, losses } = difference;
   return `${intervalText(difference)} ${wins}-${ties}-${losses}`;
 }
 
 /** "+0.62 [+0.08, +1.20]": mean and 95 % interval. */
-export function intervalText({ mean, low, high }: PairedDifference): string {
+export function intervalText({ mean, low, high }: DifferenceWithInterval): string {
   return `${signed(mean)} [${signed(low)}, ${signed(high)}]`;
 }
 

@@ -33,5 +33,6 @@ export const tasksIn = (runs: readonly RunLine[]) => [...new Set(runs.map(({ tas
 /** "87.28 ± 0.06 (5)": mean and standard deviation of the metric in points, and the count. */
 export function scoreText(runs: readonly RunLine[]): string {
   const { mean, std } = spreadOf(runs.map(({ value }) => 100 * value));
-  return `${mean.toFixed(2)} ± ${std.toFixed(2)} (${runs.length})`;
+  const spread = std === null ? "" : ` ± ${std.toFixed(2)}`;
+  return `${mean.toFixed(2)}${spread} (${runs.length})`;
 }

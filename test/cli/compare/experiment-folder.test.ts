@@ -35,3 +35,12 @@ test("a comparison continues or replaces another one on request only", () => {
   expect(checking(files, "overwrite")).not.toThrow();
   expect(checking(["lora/seed-1/config.json", "notes.txt"])).not.toThrow();
 });
+
+test("a path that is a file is refused as one", () => {
+  const file = join(scratch, "file");
+  writeFileSync(file, "");
+  for (const path of [file, join(file, "below")]) {
+    const check = () => checkExperimentOut(path, "comparison", { resume: true, overwrite: false });
+    expect(check).toThrow(path === file ? "is a file, not a folder" : "lies below a file");
+  }
+});

@@ -24,7 +24,7 @@ test("a comparison's page has each arm's numbers, the difference from the first,
   expect(scores[0]).toStartWith(mean(1).toFixed(4));
   expect(scores.slice(2)).toEqual(["+0.0100 [+0.0100, +0.0100]", "3-0-0"]);
   expect(rowOf(page, "lora")[0]).toStartWith(mean(0).toFixed(4));
-  expect(rowOf(page, "lora", 1)).toEqual(["1,284", "416", "22 s", "1.0 GiB"]);
+  expect(rowOf(page, "lora", 1)).toEqual(["4", "1,284", "416", "22 s", "1.0 GiB"]);
   expect(page).toContain("1 run failed");
   expect(page).toContain("Failed: lora, seed 4: &lt;b&gt;out of memory&lt;/b&gt;");
 });
@@ -43,6 +43,19 @@ test("the curves of an arm are means over its seeds", () => {
   const [first] = log.evaluations;
   const gain = seeds.reduce((sum, seed) => sum + scoreOf(1, seed) - 0.75, 0) / 3;
   expect(first?.metrics["accuracy"]).toBeCloseTo(accuracyAt(first!.step, 40) + gain, 10);
+});
+
+test("an arm's settings are those of all its runs: every seed, the largest peak, the arm's folder", () => {
+  const { runs } = comparedRuns(["lora"], scratch).arms[0]!;
+  const several = runs.map((run, i) => ({
+    ...run,
+    config: { ...run.config, seed: i + 1, lr: 0.1 },
+    result: run.result && { ...run.result, peakMemory: { process: 100 + i, buffers: 1 } },
+  }));
+  const { config, result, folder } = meanRun("arm", several);
+  expect([config["seed"], config["lr"], result?.peakMemory.process]).toEqual(["1, 2, 3", 0.1, 102]);
+  expect(folder).toBe(join(scratch, "arm-0"));
+  expect(meanRun("arm", several.slice(0, 1)).config["seed"]).toBe(1);
 });
 
 test("more than eight arms get a panel each, and a row each of the settings that differ", () => {

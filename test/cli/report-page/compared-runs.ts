@@ -22,7 +22,8 @@ export function comparedRuns(names: readonly string[], folder: string): ArmsRepo
       seconds: 20 + seed,
       memory: 2 ** 30,
     }));
-    return { name, about: `about ${name}`, lr: 0.001, tried: [], startParameters: 1284, runs };
+    const sizes = { startParameters: 1284, scale: 4, isCut: false, hasOtherSize: false };
+    return { name, about: `about ${name}`, lr: 0.001, tried: [], ...sizes, runs };
   });
   const subject = { task: "rte", metric: "accuracy", isHigherBetter: true, rank: 1, matrices: 12 };
   const failures = [{ run: `${names[0]}, seed 4`, error: "<b>out of memory</b>" }];

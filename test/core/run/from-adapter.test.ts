@@ -50,3 +50,11 @@ for (const name of names) {
     expect(distance(losses, expected[name].losses)).toBeLessThan(1e-5);
   });
 }
+
+test("a budget of parameters below one triplet is refused before training on", async () => {
+  const values = await continuedRun("adalora");
+  const budget = { targetRank: null, targetTotalRank: null, budget: "20" };
+  await expect(prepareRun({ ...values, ...budget }, localSources)).rejects.toThrow(
+    "--budget 20 is less than one triplet of the largest matrices, 29 parameters",
+  );
+});

@@ -170,11 +170,37 @@ describe("ranks that the matrices cannot have", () => {
     [{ budget: "0.1" }, "--budget 0.1", `did you mean 0.1M? ${sizes}`],
     [{ method: "lora", budget: "0.32" }, "--budget 0.32", undefined],
     [{ budget: "0.0001%" }, "--budget 0.0001%", undefined],
+    [{ budget: "0" }, "--budget 0", sizes],
     [{ targetRank: 0.001 }, "--target-rank 0.001", sizes],
   ] as const)("less than a triplet: %j", (values, option, hint) => {
     const problem = problemOf(values);
     expect(problem[0]).toBe(`${option} is less than one triplet in all of the 24 matrices`);
     if (hint !== undefined) expect(problem[1]).toBe(hint);
+  });
+
+  test("a budget of parameters holds a triplet of the largest matrices", () => {
+    const mixed = { parameters: 1000, matrices: [matrix("a", 16, 16), matrix("b", 16, 24)] };
+    const below = (option: string) =>
+      `${option} is less than one triplet of the largest matrices, 41 parameters`;
+    const values = { budget: "40", initRank: 1 };
+    expect(problemOf(values, mixed)[0]).toBe(below("--budget 40"));
+    expect(problemOf({ ...values, budget: "20" }, mixed)).toEqual([
+      below("--budget 20"),
+      "did you mean 20%? rank 1 in each matrix has 74 parameters, rank 16, the largest, 1,184",
+    ]);
+    expect(target({ ...values, budget: "41" }, mixed).diagnostics.problems).toEqual([]);
+    // Ranks are counted: any triplet is one.
+    const ranks = { ...values, budgetUnit: "ranks" } as const;
+    expect(target(ranks, mixed).diagnostics.problems).toEqual([]);
+  });
+
+  test("a method without pruning says which rank a budget is rounded to", () => {
+    const warningsOf = (budget: string) =>
+      target({ method: "lora", budget }, small).diagnostics.warnings;
+    expect(warningsOf("11k")).toEqual([
+      "--budget 11k is an average rank of 3.58: rank 4 has 12,288 parameters",
+    ]);
+    expect(warningsOf("12288")).toEqual([]);
   });
 
   test("less than one triplet a matrix is a warning", () => {
