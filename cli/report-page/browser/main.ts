@@ -4,7 +4,7 @@ import type * as Vega from "vega";
 import type { expressionInterpreter as Interpreter } from "vega-interpreter";
 import type * as VegaLite from "vega-lite";
 import type { Frame, HeatMapRun, PageData } from "./page-data.ts";
-import { type Panelled, sizedChart } from "./sized-chart.ts";
+import { CHART_WIDTH, type Panelled, sizedChart } from "./sized-chart.ts";
 
 declare const vega: typeof Vega;
 declare const vegaLite: typeof VegaLite;
@@ -28,7 +28,7 @@ async function draw(id: string, spec: Panelled): Promise<void> {
     if (now === width || now === 0) return;
     width = now;
     const redraw = async () => {
-      if (!spec.usermeta) return view.width(now).resize().runAsync();
+      if (!spec.usermeta) return view.signal(CHART_WIDTH, now).width(now).resize().runAsync();
       view.finalize();
       view = await drawn(place, spec, now);
       views.set(id, view);

@@ -1,3 +1,5 @@
+import { CHART_WIDTH } from "../browser/sized-chart.ts";
+
 /** A Vega-Lite specification. */
 export type Spec = Readonly<Record<string, unknown>>;
 
@@ -75,7 +77,7 @@ export function runLegend(names: readonly string[]) {
   if (names.length < 2) return null;
   const longest = Math.max(...names.map(({ length }) => length));
   const column = Math.min(LABEL_LIMIT, 6.5 * longest) + 30; // characters at 11 px, and a symbol
-  const columns = { expr: `max(1, floor((width + 40) / ${column}))` };
+  const columns = { expr: `max(1, floor((${CHART_WIDTH} - 20) / ${column}))` };
   return { title: null, columns, symbolOpacity: 1 };
 }
 

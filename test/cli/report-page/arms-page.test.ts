@@ -77,7 +77,7 @@ test("more than eight arms get a panel each, and a row each of the settings that
   expect(few.facet).toBeUndefined();
   expect(few.encoding.color.legend).toEqual({
     title: null,
-    columns: { expr: "max(1, floor((width + 40) / 62.5))" },
+    columns: { expr: "max(1, floor((chartWidth - 20) / 62.5))" },
     symbolOpacity: 1,
   });
   const { page, specs } = specsOf(10);
