@@ -27,10 +27,12 @@ const chart = {
 /** Pixels between the upper edge of a chart and what lies highest in it: negative if it is cut. */
 async function roomAbove(width: number): Promise<number> {
   const spec: object = { ...sized(chart, width), config: chartConfig, padding: 0 };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as in svg-files.ts
   const view = new View(parse(compile(spec as TopLevelSpec).spec), { renderer: "none" });
   await view.runAsync();
-  const { root } = view.scenegraph() as unknown as { root: { bounds: { y1: number } } };
-  const room = view.origin()[1] + root.bounds.y1;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Vega's types leave it out
+  const { root } = view.scenegraph() as { root?: { bounds: { y1: number } } };
+  const room = view.origin()[1] + root!.bounds.y1;
   view.finalize();
   return room;
 }
