@@ -26,7 +26,7 @@ export function pageScript(): string {
 function ownFile(name: string): string {
   const text = readFileSync(join(import.meta.dir, "browser", name), "utf8");
   const module = new Bun.Transpiler({ loader: "ts" }).transformSync(text);
-  return module.replaceAll(/^import .*;$/gm, "").replaceAll(/^export (?=function )/gm, "");
+  return module.replaceAll(/^import .*;$/gm, "").replaceAll(/^export (?=function |const )/gm, "");
 }
 
 /** A file beside the one that a package's name resolves to: for browsers, it is not exported. */
