@@ -1,6 +1,6 @@
 /**
  * Conformance of the emulated device under every order of threads, with early and with late copies,
- * at both alignments: `bun test/cuda/all-orders.ts`, about 20 minutes. Exits with 1 if a case fails.
+ * at both alignments: `bun test/cuda/all-orders.ts`, about 13 minutes. Exits with 1 if a case fails.
  */
 
 import { join } from "node:path";
