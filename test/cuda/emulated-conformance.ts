@@ -12,8 +12,6 @@ import { readTable } from "./registers.ts";
 const isThorough = process.env["ADALORA_ALL_ORDERS"] === "1";
 const ORDERS = [0, 1, 2, 3, 4, 5] as const;
 
-/** Sizes at which blocks of keys end on a CPU: here they take long and show little. */
-const LARGE = /several blocks of keys|many heads/;
 /** Entries whose f32 kernels read four columns at once where rows are aligned. */
 const VECTORS = /^(linears|addLowRank|addFactorGradient)/;
 const ATTENTION = /^(disentangledA|a)ttention/;
@@ -22,10 +20,9 @@ const ATTENTION = /^(disentangledA|a)ttention/;
  * Tests the emulated device in a dtype under the two orders that differ most: the lowest thread
  * runs as far as it gets and work is done at once; then the highest does, and work is as late as it
  * may be. In f32 both must set the same bits, of buffers that begin anywhere; kernels that treat
- * aligned rows four columns at a time get such rows too. In bf16 each has an alignment of its own,
- * and a case of attention, which takes long there, is run under one of them: only aligned rows are
- * copied by cp.async, and only a copy that lands late shows a missing wait, so aligned and late go
- * together.
+ * aligned rows four columns at a time get such rows too. In bf16 attention has an alignment under
+ * each: only aligned rows are copied by cp.async, and only a copy that lands late shows a missing
+ * wait, so aligned and late go together.
  */
 export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
   let emulated: EmulatedBackend | undefined;
@@ -46,10 +43,10 @@ export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
   const both = (call: "first" | "repeated") => (call === "first" ? first() : second());
   const conform = (
     orders: string,
-    isChosen: (name: string, index: number) => boolean,
+    isChosen: (name: string) => boolean,
     options: Pick<ConformanceOptions, "alignments" | "alternate" | "prepare">,
   ) => {
-    const only = cases.flatMap(({ name }, i) => (isChosen(name, i) ? [name] : []));
+    const only = cases.flatMap(({ name }) => (isChosen(name) ? [name] : []));
     describe(`under ${orders}`, () => runConformance(backend, { ...options, only }));
   };
   const once = (alignment: Alignment, prepare: () => void) => {
@@ -67,26 +64,19 @@ export async function conformEmulated(dtype: "f32" | "bf16"): Promise<void> {
     return;
   }
   if (dtype === "f32") {
-    conform("both orders", (name) => !LARGE.test(name), { alignments: ["odd"], prepare: both });
-    conform("the second order", (name) => LARGE.test(name), once("odd", second));
-    const isVector = (name: string) => VECTORS.test(name) && !LARGE.test(name);
-    conform("the second order, aligned", isVector, once("aligned", second));
+    conform("both orders", () => true, { alignments: ["odd"], prepare: both });
+    conform("the second order, aligned", (name) => VECTORS.test(name), once("aligned", second));
     fitEvery(largest);
     return;
   }
-  const isOnce = (name: string) => ATTENTION.test(name);
-  const isLate = (name: string, index: number) => LARGE.test(name) || index % 2 === 1;
-  conform("both orders", (name) => !isOnce(name), {
+  const isAttention = (name: string) => ATTENTION.test(name);
+  conform("both orders", (name) => !isAttention(name), {
     alignments: ["odd", "aligned"],
     alternate: true,
     prepare: both,
   });
-  conform("the first order", (name, i) => isOnce(name) && !isLate(name, i), once("odd", first));
-  conform(
-    "the second order",
-    (name, i) => isOnce(name) && isLate(name, i),
-    once("aligned", second),
-  );
+  conform("the first order", isAttention, once("odd", first));
+  conform("the second order", isAttention, once("aligned", second));
   fitEvery(largest);
 }
 
