@@ -60,6 +60,7 @@ const comparisons: Readonly<Record<string, readonly Comparison[]>> = {
   ],
   choice: [
     { name: "importance − random", arms: ["adalora:start=lora", "random:start=lora"] },
+    { name: "importance − uniform, the paper's start", arms: ["adalora", "uniform"] },
     { name: "importance − `lora-cut`", arms: ["adalora:start=lora", "lora-cut"] },
     { name: "`uniform:start=lora` − `lora`", arms: ["uniform:start=lora", "lora"] },
   ],
@@ -154,6 +155,7 @@ const SCORED = [
   "lora-cut",
   "svd-lora:start=lora",
   "adalora:lr-e=0.02",
+  "uniform",
   INITIAL,
 ];
 

@@ -59,6 +59,8 @@ const leaders: Readonly<Record<string, string>> = {
   "random:start=lora": "adalora:start=lora",
   "svd-lora:start=lora": "adalora:start=lora",
   "adalora:lr-e=0.02": "adalora",
+  uniform: "adalora",
+  random: "adalora",
 };
 
 const isLoraOf = (rank: number, { rank: own, arm }: RunLine) => own === rank && arm === "lora";

@@ -24,6 +24,7 @@ const questions: readonly (readonly [arm: string, baseline: string])[] = [
   ["svd-lora:start=lora", "lora"],
   ["adalora:lr-e=0.02", "lora"],
   ["adalora:start=lora", "uniform:start=lora"],
+  ["adalora", "uniform"],
   ["adalora:start=lora", "random:start=lora"],
   ["adalora:start=lora", "lora-cut"],
   ["adalora:start=lora", "svd-lora:start=lora"],
