@@ -1,4 +1,3 @@
-import type { Sequences } from "../../../core/kernels/attention.ts";
 import { invariant } from "../../../core/errors.ts";
 import { WARP } from "./launches.ts";
 
@@ -20,12 +19,4 @@ export function attentionShared(headDim: number): number {
   invariant(headDim <= most, `a cuda kernel got heads of ${headDim}, expected at most ${most}`);
   const pitch = headDim | 1;
   return 4 * (2 * WARP * pitch + BLOCK_ROWS * (2 * headDim + WEIGHTS * WARP));
-}
-
-/** Rows of the longest sequence. */
-export function longestOf({ sequences, hostOffsets }: Sequences): number {
-  let longest = 0;
-  for (let b = 0; b < sequences; b++)
-    longest = Math.max(longest, hostOffsets[b + 1]! - hostOffsets[b]!);
-  return longest;
 }

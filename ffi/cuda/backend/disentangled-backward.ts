@@ -1,7 +1,7 @@
-import type { DisentangledShape } from "../../../core/kernels/attention.ts";
+import { type DisentangledShape, longestSequence } from "../../../core/kernels/attention.ts";
 import { CudaBuffer, elements, type KernelType, optionalTarget, target } from "../buffer.ts";
 import { type Arg, blocksOf, i32, type Launcher } from "../launcher.ts";
-import { ATTENTION_BLOCK, BLOCK_ROWS, longestOf } from "./attention-blocks.ts";
+import { ATTENTION_BLOCK, BLOCK_ROWS } from "./attention-blocks.ts";
 import {
   blocksOfEach,
   contentArgs,
@@ -47,7 +47,7 @@ const partOf = ({ dtype, pointer }: CudaBuffer, offset: number, length: number) 
 
 /** Splits the heads into groups whose scratch fits. */
 function headGroups(launcher: Launcher, scratch: number, shape: DisentangledShape): HeadGroup[] {
-  const [rows, longest] = [queryRowsOf(shape), longestOf(shape.packing)];
+  const [rows, longest] = [queryRowsOf(shape), longestSequence(shape.packing)];
   const ofHead = Math.max(1, rows * longest);
   const most = Math.max(1, Math.min(shape.heads, Math.floor(scratch / (2 * ofHead))));
   const half = most * ofHead;

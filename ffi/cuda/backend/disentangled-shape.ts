@@ -1,5 +1,9 @@
 import type { Buffer } from "../../../core/backend.ts";
-import type { DisentangledInputs, DisentangledShape } from "../../../core/kernels/attention.ts";
+import {
+  type DisentangledInputs,
+  type DisentangledShape,
+  longestSequence,
+} from "../../../core/kernels/attention.ts";
 import {
   elements,
   integers,
@@ -8,7 +12,7 @@ import {
   optionalIntegers,
 } from "../buffer.ts";
 import { type Arg, blocksOf, f32, i32, type Launcher } from "../launcher.ts";
-import { ATTENTION_BLOCK, attentionShared, BLOCK_ROWS, longestOf } from "./attention-blocks.ts";
+import { ATTENTION_BLOCK, attentionShared, BLOCK_ROWS } from "./attention-blocks.ts";
 
 /** What backward reads and sets. */
 export interface DisentangledBackward {
@@ -40,7 +44,7 @@ export function sizesOf(shape: DisentangledShape) {
 
 /** Blocks of each sequence's queries, and of its keys. */
 export function blocksOfEach({ packing, queries }: DisentangledShape) {
-  const ofKeys = blocksOf(longestOf(packing), BLOCK_ROWS);
+  const ofKeys = blocksOf(longestSequence(packing), BLOCK_ROWS);
   return { ofKeys, ofQueries: queries === "first" ? 1 : ofKeys };
 }
 

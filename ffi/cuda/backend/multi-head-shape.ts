@@ -1,11 +1,11 @@
-import type {
-  AttentionInputs,
-  AttentionShape,
-  Sequences,
+import {
+  type AttentionInputs,
+  type AttentionShape,
+  longestSequence,
+  type Sequences,
 } from "../../../core/kernels/attention.ts";
 import { elements, integers, type KernelType } from "../buffer.ts";
 import { type Arg, blocksOf, f32, i32 } from "../launcher.ts";
-import { longestOf } from "./attention-blocks.ts";
 import { dropoutArgs } from "./dropout.ts";
 
 /** A window that no sequence exceeds, whose double an i32 holds. */
@@ -32,7 +32,8 @@ export function sizesOf({
 }
 
 /** Blocks of `size` rows for the longest sequence. */
-export const blocksOfEach = (rows: Sequences, size: number) => blocksOf(longestOf(rows), size);
+export const blocksOfEach = (rows: Sequences, size: number) =>
+  blocksOf(longestSequence(rows), size);
 
 /** MULTI_HEAD_PARAMETERS and DROPOUT_PARAMETERS of a kernel with `blocks` blocks a sequence. */
 export function shapeArgs(shape: AttentionShape, blocks: number): Arg[] {
