@@ -1,3 +1,4 @@
+import { meanOf } from "../../core/metrics/mean-and-deviation.ts";
 import type { Measurement } from "./measure.ts";
 import type { PeerSettings, Round } from "./peer.ts";
 import type { KernelTime } from "./profile.ts";
@@ -75,8 +76,8 @@ export function summarize(
 ): WorkloadResult {
   const step = spread(ours.map(secondsPerStep));
   const [first] = ours;
-  const tokens = mean(first?.tokens ?? []);
-  const needed = mean(first?.neededFlops ?? []);
+  const tokens = meanOf(first?.tokens ?? []);
+  const needed = meanOf(first?.neededFlops ?? []);
   const peak = Math.max(...ours.map((round) => round.gemmPeak));
   const kernels = ours.at(-1)?.kernels;
   const deviceMib = ours.flatMap((round) => round.deviceMib ?? []);
@@ -108,9 +109,7 @@ export function spread(values: readonly number[]): Spread {
 
 // --- internal ---
 
-const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
-
-const secondsPerStep = ({ stepSeconds }: Measurement) => mean(stepSeconds);
+const secondsPerStep = ({ stepSeconds }: Measurement) => meanOf(stepSeconds);
 
 function compared(ours: readonly Measurement[], { settings, rounds }: PeerRounds): PeerResult {
   const pairs = rounds.flatMap((peer, i) => (peer ? [{ peer, own: ours[i]! }] : []));

@@ -13,6 +13,7 @@ import {
   scoreColumns,
   sizeText,
 } from "./comparison-rows.ts";
+import { withInterval } from "./statistics.ts";
 
 /** What the report of a comparison shows; `folders`: those of an arm's finished runs. */
 export function comparisonReport(
@@ -24,9 +25,8 @@ export function comparisonReport(
   const [first] = arms;
   const note = differenceText(comparison);
   const differences = arms.flatMap(({ name, difference }) => {
-    const { mean, low, high } = difference ?? {};
-    if (mean === undefined || (low ?? null) === null || (high ?? null) === null) return [];
-    return [{ name, mean, low: low!, high: high! }];
+    const known = difference && withInterval(difference);
+    return known ? [{ name, mean: known.mean, low: known.low, high: known.high }] : [];
   });
   const scores = arms.map(({ name, runs, spread }) => ({ name, values: runs, mean: spread?.mean }));
   return {

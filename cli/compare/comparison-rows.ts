@@ -1,7 +1,8 @@
+import { meanOf } from "../../core/metrics/mean-and-deviation.ts";
 import { byteSize } from "../byte-size.ts";
 import { duration } from "../progress.ts";
 import type { ComparedArm, Comparison } from "./comparison.ts";
-import type { PairedDifference } from "./statistics.ts";
+import { type PairedDifference, withInterval } from "./statistics.ts";
 
 /** Columns of the table of scores, after the arm's name. */
 export const scoreColumns = ["mean ± std", "median", "difference", "wins-ties-losses"];
@@ -25,8 +26,7 @@ export function sizeText({ rank, matrices, arms }: Comparison): string {
 export function differenceText({ arms, isHigherBetter }: Comparison): string | undefined {
   const [first, ...others] = arms;
   if (!first || others.length === 0) return undefined;
-  const intervals = others.map(({ difference }) => (difference?.low ?? null) !== null);
-  if (!intervals.includes(true)) {
+  if (!others.some(({ difference }) => difference && withInterval(difference))) {
     return `difference: from ${first.name} with the same seed; a single seed has no interval`;
   }
   return [
@@ -58,8 +58,8 @@ export function costCells({ scale, startParameters, runs }: ComparedArm): readon
   if (runs.length === 0) return [...planned, "-", "-", "-"];
   return [
     ...planned,
-    count(mean(runs.map(({ parameters }) => parameters))),
-    duration(mean(runs.map(({ seconds }) => seconds))),
+    count(meanOf(runs.map(({ parameters }) => parameters))),
+    duration(meanOf(runs.map(({ seconds }) => seconds))),
     byteSize(Math.max(...runs.map(({ memory }) => memory))),
   ];
 }
@@ -79,7 +79,9 @@ export const ratesTitle = ({ metric }: Comparison): string =>
 
 const four = (value: number) => value.toFixed(4);
 const signed = (value: number) => (value < 0 ? "" : "+") + four(value);
-const signedInterval = ({ mean: of, low, high }: PairedDifference) =>
-  low === null || high === null ? signed(of) : `${signed(of)} [${signed(low)}, ${signed(high)}]`;
+function signedInterval(difference: PairedDifference): string {
+  const known = withInterval(difference);
+  const text = signed(difference.mean);
+  return known ? `${text} [${signed(known.low)}, ${signed(known.high)}]` : text;
+}
 const count = (n: number) => Math.round(n).toLocaleString("en-US");
-const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;

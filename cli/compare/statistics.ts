@@ -24,6 +24,18 @@ export interface PairedDifference {
   readonly losses: number;
 }
 
+/** A difference with its interval, which takes two seeds or more. */
+export type DifferenceWithInterval = PairedDifference & Interval;
+
+/** The same difference; undefined where it has no interval. */
+export function withInterval({
+  low,
+  high,
+  ...rest
+}: PairedDifference): DifferenceWithInterval | undefined {
+  return low === null || high === null ? undefined : { ...rest, low, high };
+}
+
 /** Mean, standard deviation and median. `values` is not empty. */
 export function spreadOf(values: readonly number[]): Spread {
   const { mean, deviation } = meanAndDeviation(values);

@@ -1,5 +1,9 @@
-import type { Interval } from "../../../core/metrics/bootstrap.ts";
-import { type PairedDifference, pairedDifference } from "../../../cli/compare/statistics.ts";
+import {
+  type DifferenceWithInterval,
+  pairedDifference,
+  withInterval,
+} from "../../../cli/compare/statistics.ts";
+import { meanOf } from "../../../core/metrics/mean-and-deviation.ts";
 import type { RunLine } from "./collect.ts";
 
 /** A value of runs in which arms differ. */
@@ -21,9 +25,6 @@ export const inLoss: Compared = {
   isHigherBetter: false,
 };
 
-/** A paired difference of two or more pairs. */
-export type DifferenceWithInterval = PairedDifference & Interval;
-
 /**
  * How an arm differs from another one in runs of some tasks. A pair is a task and seed, which have
  * the same rows, order and initial head at each average rank: several ranks are averaged first.
@@ -41,13 +42,14 @@ export function differenceOf(
     return other ? [{ run, other }] : [];
   });
   const pairs = [...Map.groupBy(both, ({ run: { task, seed } }) => `${task} ${seed}`).values()];
-  if (pairs.length < 2) return undefined;
-  const { low, high, ...rest } = pairedDifference(
-    pairs.map((pair) => meanOf(pair.map(({ run }) => valueOf(run)))),
-    pairs.map((pair) => meanOf(pair.map(({ other }) => valueOf(other)))),
-    isHigherBetter,
+  if (pairs.length === 0) return undefined;
+  return withInterval(
+    pairedDifference(
+      pairs.map((pair) => meanOf(pair.map(({ run }) => valueOf(run)))),
+      pairs.map((pair) => meanOf(pair.map(({ other }) => valueOf(other)))),
+      isHigherBetter,
+    ),
   );
-  return low === null || high === null ? undefined : { ...rest, low, high };
 }
 
 /** "+0.62 [+0.08, +1.20] 14-0-6": mean, 95 % interval, wins-ties-losses. */
@@ -65,9 +67,6 @@ export function intervalText({ mean, low, high }: DifferenceWithInterval): strin
 
 const isPair = (one: RunLine, { task, rank, seed }: RunLine) =>
   one.task === task && one.rank === rank && one.seed === seed;
-
-const meanOf = (values: readonly number[]) =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function signed(value: number): string {
   return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
