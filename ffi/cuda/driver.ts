@@ -101,12 +101,12 @@ function stubReason({ cuGetErrorName }: Symbols): string | undefined {
 }
 
 function checks(symbols: Symbols): Pick<Driver, "call" | "check" | "nameOf"> {
-  const name = { nameOf: (status: number) => nameOf(symbols, status) };
+  const named = { nameOf: (status: number) => nameOf(symbols, status) };
   function check(status: number, call: Name, subject?: string) {
-    if (status !== ABI.CUDA_SUCCESS) throw driverError(name, status, call, subject);
+    if (status !== ABI.CUDA_SUCCESS) throw driverError(named, status, call, subject);
   }
   return {
-    ...name,
+    ...named,
     check,
     call(call, subject, ...args) {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the arguments are those of this very function

@@ -2,7 +2,7 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createCudaBackend } from "../../ffi/cuda/backend.ts";
+import { openOn } from "../../ffi/cuda/emulator/backend.ts";
 import { buildEmulator, type Emulator } from "../../ffi/cuda/emulator/build.ts";
 import { controlEmulator, type EmulatorSettings } from "../../ffi/cuda/emulator/control.ts";
 import { claimThread } from "../../ffi/cuda/context.ts";
@@ -31,16 +31,9 @@ else checkHost(built);
 
 const MIB = 2 ** 20;
 
-function checkHost({ driver, images }: Emulator) {
+function checkHost(device: Emulator) {
+  const { driver } = device;
   const control = controlEmulator(driver);
-  const open = (options: { ordinal?: number; debugSync?: boolean } = {}) =>
-    createCudaBackend({
-      ordinal: 0,
-      dtype: "f32",
-      libraries: { driver: [driver], cublas: [driver], cublasLt: [driver] },
-      images: () => Promise.resolve(images),
-      ...options,
-    });
 
   /** Settings of a test; afterwards they are the first ones again. */
   const set = (values: EmulatorSettings) => control.apply(values);
@@ -56,7 +49,7 @@ function checkHost({ driver, images }: Emulator) {
 
   describe("a device that can't be used is refused with what to do", () => {
     const refused = async (options = {}) => {
-      const error: unknown = await open(options).catch((caught: unknown) => caught);
+      const error: unknown = await openOn(device, options).catch((caught: unknown) => caught);
       return error instanceof AdaloraError ? `${error.code} ${error.message}` : String(error);
     };
 
@@ -94,7 +87,7 @@ function checkHost({ driver, images }: Emulator) {
     });
     test("a second device beside the first", async () => {
       set({ devices: 2 });
-      const backend = await open();
+      const backend = await openOn(device);
       expect(await refused({ ordinal: 1 })).toBe(
         "E_MACHINE cuda:0 is in use: a process can't use cuda:1 beside it",
       );
@@ -156,7 +149,7 @@ function checkHost({ driver, images }: Emulator) {
 
   test("memory that the device lacks is named, with what is free", async () => {
     leaveFree(256 * MIB);
-    const backend = await open();
+    const backend = await openOn(device);
     const kept = backend.alloc("f32", 25 * MIB);
     expect(() => backend.alloc("f32", 100 * MIB)).toThrow(
       errors.memory(400 * MIB, 132 * MIB, 64 * MIB).message,
@@ -169,7 +162,7 @@ function checkHost({ driver, images }: Emulator) {
   test.each(["cuMemCreate", "cuMemMap", "cuMemSetAccess"])(
     "where %s lacks memory, less of it is taken, and nothing is left of the attempt",
     async (call) => {
-      const backend = await open();
+      const backend = await openOn(device);
       const { used } = control.report();
       const one = backend.alloc("f32", 25 * MIB); // 64 MiB are there, half of them cuBLAS's
       expect(control.report().used).toBe(used + 128 * MIB); // twice the increment
@@ -187,7 +180,7 @@ function checkHost({ driver, images }: Emulator) {
   test("a call that memory does not suffice for leaves none behind, and a smaller one runs", async () => {
     set({ compute: 0 });
     leaveFree(64 * MIB); // half of it is cuBLAS's workspace
-    const backend = await open();
+    const backend = await openOn(device);
     const [rows, rank] = [200_000, 64];
     const one = backend.alloc("f32", rows);
     const [h, factor] = [backend.alloc("f32", 100 * rank), backend.alloc("f32", rank)];
@@ -217,7 +210,7 @@ function checkHost({ driver, images }: Emulator) {
   });
 
   test("a kernel asks for more than 48 KiB of shared memory, once, where it needs it", async () => {
-    const backend = await open();
+    const backend = await openOn(device);
     const requested = (name: string) => {
       runOn(backend, cases.find((one) => one.name === name)!.run);
       return control.report().calls["cuFuncSetAttribute"] ?? 0;
@@ -230,7 +223,7 @@ function checkHost({ driver, images }: Emulator) {
   });
 
   test("uploads larger than the pinned halves arrive whole, before anything has run", async () => {
-    const backend = await open();
+    const backend = await openOn(device);
     const n = 3 * MIB + 5; // 12 MiB in halves of 4
     const buffers = [1, -1].map((sign) => {
       const values = new Float32Array(n);
@@ -245,7 +238,7 @@ function checkHost({ driver, images }: Emulator) {
   });
 
   test("a started download holds the values of its time, and waits for no later work", async () => {
-    const backend = await open();
+    const backend = await openOn(device);
     const x = backend.alloc("f32", 4);
     backend.upload(x, [1, 2, 3, 4]);
     const before = backend.startDownload!(x);
@@ -260,7 +253,7 @@ function checkHost({ driver, images }: Emulator) {
 
   test("two backends of one device keep their values, and the second outlives the first", async () => {
     const before = control.report();
-    const [first, second] = [await open(), await open()];
+    const [first, second] = [await openOn(device), await openOn(device)];
     const values = [first, second].map((backend, i) => {
       const x = backend.alloc("f32", 4);
       backend.upload(x, [1, 2, 3, 4]);
@@ -278,7 +271,7 @@ function checkHost({ driver, images }: Emulator) {
 
   test("all memory is given back", async () => {
     const before = control.report();
-    const backend = await open();
+    const backend = await openOn(device);
     callEvery(backend);
     expect(backend.memory()).toMatchObject({ live: 0, reserved: 64 * MIB });
     expect(control.report().used).toBe(before.used + 64 * MIB);

@@ -49,7 +49,7 @@ test("the libraries are of the newest major version that the driver runs and tha
   expect(nvrtc).toEqual([join(root, "both", "libnvrtc.so.13")]); // a path with spaces
 });
 
-test("a driver that is older than the libraries is told apart from missing ones", () => {
+test("an old driver and missing libraries are different errors", () => {
   const newer = { ADALORA_CUDA: folderOf("newer", ALL, 13) };
   expect(failure(13_000, newer)).toBe("");
   const old = failure(12_000, newer);

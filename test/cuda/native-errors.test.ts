@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { checkBackend, openBackend } from "../../cli/backend.ts";
 import { AdaloraError } from "../../core/errors.ts";
-import { type CudaBackend, createCudaBackend } from "../../ffi/cuda/backend.ts";
-import { createEmulatedBackend } from "../../ffi/cuda/emulator/backend.ts";
+import type { CudaBackend } from "../../ffi/cuda/backend.ts";
+import { createEmulatedBackend, openOn } from "../../ffi/cuda/emulator/backend.ts";
 import { buildEmulator, type Emulator } from "../../ffi/cuda/emulator/build.ts";
 import { controlEmulator } from "../../ffi/cuda/emulator/control.ts";
 import { available } from "../helpers/available.ts";
@@ -44,16 +44,8 @@ function errorOf(call: () => unknown): string {
   }
 }
 
-function checkErrors({ driver, images }: Emulator) {
-  const control = controlEmulator(driver);
-  const open = (options: { debugSync?: boolean } = {}) =>
-    createCudaBackend({
-      ordinal: 0,
-      dtype: "f32",
-      libraries: { driver: [driver], cublas: [driver], cublasLt: [driver] },
-      images: () => Promise.resolve(images),
-      ...options,
-    });
+function checkErrors(device: Emulator) {
+  const control = controlEmulator(device.driver);
   afterEach(() => {
     control.reset();
     // After an error a device gives no memory back: other files find free what they would otherwise.
@@ -75,7 +67,7 @@ function checkErrors({ driver, images }: Emulator) {
     control.fail(call, 1, status);
     let backend: CudaBackend | undefined;
     try {
-      backend = await open();
+      backend = await openOn(device);
       callEvery(backend);
       throw new Error("nothing failed");
     } catch (error) {
@@ -89,7 +81,7 @@ function checkErrors({ driver, images }: Emulator) {
   test("an error of a kernel comes late, and with debugSync names it", async () => {
     control.set("quiet", 1);
     for (const debugSync of [false, true]) {
-      const backend = await open({ debugSync });
+      const backend = await openOn(device, { debugSync });
       const x = backend.alloc("f32", 8);
       Object.assign(x, { pointer: 4096 }); // an address of the host
       const call = () => {
@@ -109,7 +101,7 @@ function checkErrors({ driver, images }: Emulator) {
 
   test("after an error of a kernel, every call and the closing have that error", async () => {
     control.apply({ quiet: 1, compute: 0 });
-    const backend = await open();
+    const backend = await openOn(device);
     const [x, y] = [backend.alloc("f32", 8), backend.alloc("f32", 8)];
     backend.upload(x, [1]);
     const late = backend.startDownload!(x);
@@ -169,7 +161,7 @@ function checkErrors({ driver, images }: Emulator) {
       control.fail("*", n, 999);
       let backend: CudaBackend | undefined;
       try {
-        backend = await open();
+        backend = await openOn(device);
         expect(callEvery(backend)).toBe(18 + 21);
         const whole = backend;
         backend = undefined; // a second close would free twice

@@ -1,6 +1,6 @@
 import type { Decomposer } from "../../../core/decomposer.ts";
 import { type CudaBackend, type CudaOptions, createCudaBackend } from "../backend.ts";
-import { buildEmulator } from "./build.ts";
+import { buildEmulator, type Emulator } from "./build.ts";
 import { cusolverDecomposer } from "../cusolver.ts";
 import { openDriver } from "../driver.ts";
 import { controlEmulator, type EmulatorControl, type EmulatorSettings } from "./control.ts";
@@ -39,15 +39,21 @@ export async function createEmulatedBackend(
   dtype: "f32" | "bf16" = "f32",
   { settings = {}, ...options }: EmulatedOptions = {},
 ): Promise<EmulatedBackend> {
-  const { driver, images } = await buildEmulator();
-  const control = controlEmulator(driver);
+  const emulator = await buildEmulator();
+  const control = controlEmulator(emulator.driver);
   control.apply(settings);
-  const backend = await createCudaBackend({
+  return { backend: await openOn(emulator, { dtype, ...options }), control };
+}
+
+/** Opens the CUDA backend on an emulated device that has been compiled, in f32 unless told. */
+export const openOn = (
+  { driver, images }: Emulator,
+  options: Partial<CudaOptions> = {},
+): Promise<CudaBackend> =>
+  createCudaBackend({
     ordinal: 0,
+    dtype: "f32",
     libraries: { driver: [driver], cublas: [driver], cublasLt: [driver] },
     images: async () => images,
-    dtype,
     ...options,
   });
-  return { backend, control };
-}
