@@ -69,8 +69,9 @@ export class SelfAttention<Shared = unknown> implements Attention<Shared> {
     this.#headDim = query.outFeatures / heads;
     this.#keyHeads = key.outFeatures / this.#headDim;
     invariant(
-      Number.isInteger(heads / this.#keyHeads),
-      () => `${key.path}: ${key.outFeatures} features are no whole share of ${heads} heads`,
+      Number.isInteger(this.#keyHeads) && heads % this.#keyHeads === 0,
+      () =>
+        `${key.path} must have heads of ${this.#headDim} features, a number that divides ${heads}: got ${key.outFeatures} features`,
     );
   }
 

@@ -1,5 +1,6 @@
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
+import { matrixSize } from "./matrix-size.ts";
 
 /** y = x with `rows` rows of zeros below it. x: [N, C]; y: [N + rows, C]. */
 export const appendZeroRows = defineOp({
@@ -7,7 +8,7 @@ export const appendZeroRows = defineOp({
   inputs: { x: "required" },
 
   forward(pass, { x }, { rows }: { rows: number }) {
-    const [above, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
+    const [above, cols] = matrixSize("appendZeroRows", "x", x);
     const out = pass.allocate((above + rows) * cols);
     pass.backend.copy(pass.backend.view(out, 0, above * cols), x.buffer);
     pass.backend.zero(pass.backend.view(out, above * cols, rows * cols));
@@ -28,17 +29,18 @@ export const firstRows = defineOp({
   inputs: { x: "required" },
 
   forward(pass, { x }, { rows }: { rows: number }) {
-    const cols = x.shape[1] ?? 0;
+    const [all, cols] = matrixSize("firstRows", "x", x);
+    if (rows > all) throw errors.shape("firstRows", `x must have at least ${rows} rows`, { x });
     const out = pass.allocate(rows * cols);
     pass.backend.copy(out, pass.backend.view(x.buffer, 0, rows * cols));
-    return { shape: [rows, cols], out, saved: { all: (x.shape[0] ?? 0) * cols }, keep: [] };
+    return { shape: [rows, cols], out, saved: { length: all * cols }, keep: [] };
   },
 
-  backward(pass, dy, { all }, { x: dx }) {
+  backward(pass, dy, { length }, { x: dx }) {
     if (!dx.needed) return;
-    const out = pass.allocate(all);
+    const out = pass.allocate(length);
     pass.backend.copy(pass.backend.view(out, 0, dy.length), dy);
-    pass.backend.zero(pass.backend.view(out, dy.length, all - dy.length));
+    pass.backend.zero(pass.backend.view(out, dy.length, length - dy.length));
     dx.give(out);
   },
 });
@@ -49,14 +51,15 @@ export const concatRows = defineOp({
   inputs: { x: "required", below: "required" },
 
   forward(pass, { x, below }) {
-    if (x.shape[1] !== below.shape[1])
+    const [above, cols] = matrixSize("concatRows", "x", x);
+    const [rows, others] = matrixSize("concatRows", "below", below);
+    if (cols !== others)
       throw errors.shape("concatRows", "both must have the same columns", { x, below });
-    const [length, rest] = [x.buffer.length, below.buffer.length];
+    const [length, rest] = [above * cols, rows * cols];
     const out = pass.allocate(length + rest);
     pass.backend.copy(pass.backend.view(out, 0, length), x.buffer);
     pass.backend.copy(pass.backend.view(out, length, rest), below.buffer);
-    const shape = [(x.shape[0] ?? 0) + (below.shape[0] ?? 0), x.shape[1] ?? 0];
-    return { shape, out, saved: { length, rest }, keep: [] };
+    return { shape: [above + rows, cols], out, saved: { length, rest }, keep: [] };
   },
 
   backward(pass, dy, { length, rest }, { x: dx, below: dbelow }) {

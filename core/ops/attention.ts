@@ -51,7 +51,7 @@ function checkShapes({ q, k, v }: InputsOf<typeof INPUTS>, shape: Attrs["shape"]
   const { queries, keys, heads, keyHeads = heads, headDim } = shape;
   const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
   const fits = (x: Tensor, rows: number, cols: number) =>
-    x.shape[0] === rows && x.shape[1] === cols;
+    x.shape.length === 2 && x.shape[0] === rows && x.shape[1] === cols;
   if (!fits(q, queries.tokens, width))
     throw errors.shape("attention", `q must be [${queries.tokens}, ${width}]`, { q });
   if (!fits(k, keys.tokens, keyWidth) || !fits(v, keys.tokens, keyWidth))
@@ -66,8 +66,9 @@ function checkShapes({ q, k, v }: InputsOf<typeof INPUTS>, shape: Attrs["shape"]
 /** Throws for heads that do not share key heads evenly, and for a window across two packings. */
 export function checkAttentionShape(shape: AttentionShape): void {
   const { queries, keys, heads, keyHeads = heads, window } = shape;
+  // A fraction of a head, of too narrow keys, divides evenly too, and would crash a kernel.
   invariant(
-    heads % keyHeads === 0,
+    Number.isInteger(keyHeads) && heads % keyHeads === 0,
     () => `${heads} heads of queries do not share ${keyHeads} heads of keys evenly`,
   );
   if (window === undefined) return;

@@ -1,5 +1,6 @@
 import type { Dropout } from "../kernels/elementwise.ts";
 import { defineOp } from "../op.ts";
+import { matrixSize } from "./matrix-size.ts";
 
 /** y = x * mask / (1 - p). x, y: [N, C]. Saves nothing: backward draws the mask again. */
 export const dropout = defineOp({
@@ -7,7 +8,7 @@ export const dropout = defineOp({
   inputs: { x: "required" },
 
   forward(pass, { x }, attrs: { dropout: Dropout }) {
-    const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
+    const [rows, cols] = matrixSize("dropout", "x", x);
     const out = pass.allocate(rows * cols);
     pass.backend.dropout(x.buffer, out, rows, cols, attrs.dropout);
     return { shape: x.shape, out, saved: { rows, cols }, keep: [] };

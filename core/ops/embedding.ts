@@ -1,5 +1,6 @@
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
+import { matrixSize } from "./matrix-size.ts";
 
 interface Attrs {
   /** [N], integers below V. */
@@ -19,9 +20,7 @@ export const embedding = defineOp({
   inputs: { table: "required", base: "optional" },
 
   forward(pass, { table, base }, { ids, scale }: Attrs) {
-    const [rows, cols] = [ids.length, table.shape[1] ?? 0];
-    if (table.shape.length !== 2)
-      throw errors.shape("embedding", "table must be [V, C]", { table });
+    const [rows, [, cols]] = [ids.length, matrixSize("embedding", "table", table)];
     if (base && (base.shape[0] !== rows || base.shape[1] !== cols || scale !== 1)) {
       const rule = "base must be [N, C] for a table of [V, C], at scale 1";
       throw errors.shape("embedding", rule, { table, base });

@@ -1,6 +1,7 @@
 import type { Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
+import { matrixSize } from "./matrix-size.ts";
 
 /**
  * y[r] = table[ids[r]] (+ base[r]). table: [V, C]; ids: [N], integers; base: [N, C]; y: [N, C].
@@ -11,7 +12,7 @@ export const gatherRows = defineOp({
   inputs: { table: "required", base: "optional" },
 
   forward(pass, { table, base }, { ids }: { ids: Buffer }) {
-    const [rows, cols] = [ids.length, table.shape[1] ?? 0];
+    const [rows, [, cols]] = [ids.length, matrixSize("gatherRows", "table", table)];
     if (base && (base.shape[0] !== rows || base.shape[1] !== cols)) {
       throw errors.shape("gatherRows", "base must be [N, C] for a table of [V, C]", {
         table,

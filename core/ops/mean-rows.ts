@@ -2,6 +2,7 @@ import type { Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import { defineOp } from "../op.ts";
+import { matrixSize } from "./matrix-size.ts";
 
 /**
  * y[b] = mean of the rows offsets[b] .. offsets[b + 1] of x, none of which is empty. x: [N, C];
@@ -12,7 +13,7 @@ export const meanRows = defineOp({
   inputs: { x: "required" },
 
   forward(pass, { x }, { offsets }: { offsets: Int32Array }) {
-    const [rows, cols] = [x.shape[0] ?? 0, x.shape[1] ?? 0];
+    const [rows, cols] = matrixSize("meanRows", "x", x);
     const sequences = offsets.length - 1;
     if (offsets[sequences] !== rows)
       throw errors.shape("meanRows", `x must be [${offsets[sequences]}, C]`, { x });

@@ -1,6 +1,7 @@
 import type { Buffer } from "../backend.ts";
 import { errors } from "../errors.ts";
 import { defineOp } from "../op.ts";
+import { matrixSize } from "./matrix-size.ts";
 
 /**
  * The windows of a 1-D convolution as rows: y[r, c * width + t] = x[neighbours[r, t], c], or 0
@@ -12,7 +13,8 @@ export const unfold = defineOp({
   inputs: { x: "required" },
 
   forward(pass, { x }, attrs: { neighbours: Buffer; width: number }) {
-    const shape = { rows: x.shape[0] ?? 0, cols: x.shape[1] ?? 0, width: attrs.width };
+    const [rows, cols] = matrixSize("unfold", "x", x);
+    const shape = { rows, cols, width: attrs.width };
     if (attrs.neighbours.length !== shape.rows * shape.width) {
       const got = { x, neighbours: { shape: [attrs.neighbours.length] } };
       throw errors.shape("unfold", `neighbours must be [N * ${shape.width}] for x of [N, C]`, got);

@@ -281,6 +281,10 @@ describe("attention: mismatched shapes are named", () => {
     expect(() => checkAttentionShape({ ...sizes, heads: 3, keyHeads: 2 })).toThrow(
       "3 heads of queries do not share 2 heads of keys evenly",
     ));
+  test("half a head of keys, which would crash a kernel", () =>
+    expect(() => checkAttentionShape({ ...sizes, heads: 2, keyHeads: 0.5 })).toThrow(
+      "2 heads of queries do not share 0.5 heads of keys evenly",
+    ));
   test("a window over other keys than the queries'", () =>
     expect(() => checkAttentionShape({ ...sizes, keys: lengthsOf(0, 4, 6), window: 1 })).toThrow(
       "a window needs as many keys as queries in each sequence",
