@@ -1,5 +1,6 @@
 import { Tape } from "./autograd.ts";
 import type { Backend, Buffer } from "./backend.ts";
+import { invariant } from "./errors.ts";
 import type { Dropout } from "./kernels/elementwise.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -89,6 +90,11 @@ export class ForwardPass {
 
   /** The mask of the model's next dropout site; undefined if nothing is dropped. */
   nextDropout(probability: number): Dropout | undefined {
+    // A plugin's types are not checked when it is loaded, and a mask without one gives NaN.
+    invariant(
+      probability >= 0 && probability < 1,
+      () => `a dropout probability must be from 0 to below 1, got ${probability}`,
+    );
     const site = this.#site++;
     if (!this.training || probability <= 0) return undefined;
     return { probability, seed: this.#seed, step: this.#index, site };

@@ -1,3 +1,4 @@
+import { invariant } from "../errors.ts";
 import type { ForwardPass } from "../forward-pass.ts";
 import type { ActivationKind } from "../kernels/elementwise.ts";
 import { gatherRows } from "../ops/gather-rows.ts";
@@ -57,6 +58,7 @@ export class PooledHead {
   readonly #parts: PooledHeadParts;
 
   constructor(parts: PooledHeadParts) {
+    checkDense(parts);
     this.#parts = parts;
   }
 
@@ -90,6 +92,7 @@ export class SpanHead {
   readonly #parts: SpanHeadParts;
 
   constructor(parts: SpanHeadParts) {
+    checkDense(parts);
     this.#parts = parts;
   }
 
@@ -100,4 +103,14 @@ export class SpanHead {
     if (norm) x = norm.forward(pass, x);
     return output.forward(pass, dropout === undefined ? x : drop(pass, x, dropout));
   }
+}
+
+// --- internal ---
+
+/** An activation is that of `dense`: alone it would have no effect. */
+function checkDense({ dense, activation }: Pick<PooledHeadParts, "dense" | "activation">): void {
+  invariant(
+    dense || !activation,
+    () => `a head with the activation "${activation}" needs \`dense\``,
+  );
 }

@@ -1,5 +1,6 @@
 import type { ForwardPass } from "../forward-pass.ts";
 import type { ActivationKind } from "../kernels/elementwise.ts";
+import { checkActivation } from "../ops/activation.ts";
 import { gatedActivation } from "../ops/gated-activation.ts";
 import type { Tensor } from "../tensor.ts";
 import { drop } from "./drop.ts";
@@ -24,6 +25,7 @@ export class Mlp implements FeedForward {
   readonly #parts: MlpParts;
 
   constructor(parts: MlpParts) {
+    checkActivation(parts.activation); // without one `up` would be linear
     this.#parts = parts;
   }
 

@@ -1,4 +1,5 @@
 import { invariant } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { Parameter } from "../tensor.ts";
 import { LayerNorm, RMSNorm } from "./norms.ts";
 import { type Adaptable, Linear } from "./linear.ts";
@@ -114,13 +115,16 @@ export class ModuleScope {
     { bias = true }: { readonly bias?: boolean } = {},
   ): LayerNorm {
     const scope = this.child(name);
+    checkEps(scope.path, eps);
     const weight = scope.parameter("weight", [width], "ones");
     return new LayerNorm(weight, bias ? scope.parameter("bias", [width], "zeros") : undefined, eps);
   }
 
   /** An RMSNorm over `width` features: weight initially 1. */
   rmsNorm(name: string, width: number, eps: number): RMSNorm {
-    return new RMSNorm(this.child(name).parameter("weight", [width], "ones"), eps);
+    const scope = this.child(name);
+    checkEps(scope.path, eps);
+    return new RMSNorm(scope.parameter("weight", [width], "ones"), eps);
   }
 
   #declare(parameter: Parameter, fill: Fill): Parameter {
@@ -131,6 +135,11 @@ export class ModuleScope {
       return `parameter ${name}: a size must be a whole number, got ${typeof size} ${String(size)}`;
     });
     invariant(!this.#parameters.has(name), `parameter ${name} is declared twice`);
+    invariant(
+      isFill(fill),
+      () =>
+        `parameter ${name}: its fill must be "zeros", "ones" or { normal: std }, got ${excerpt(fill)}`,
+    );
     this.#parameters.set(name, parameter);
     this.#fills.set(name, fill);
     return parameter;
@@ -139,4 +148,18 @@ export class ModuleScope {
   #join(name: string): string {
     return this.path === "" ? name : `${this.path}.${name}`;
   }
+}
+
+// --- internal ---
+
+// A plugin's types are not checked when it is loaded: a forgotten argument would train to NaN.
+
+/** Whether a fill has values: N(0, std) with a std from 0. */
+function isFill(fill: Fill): boolean {
+  if (typeof fill === "string") return fill === "zeros" || fill === "ones";
+  return Number.isFinite(fill?.normal) && fill.normal >= 0;
+}
+
+function checkEps(path: string, eps: number): void {
+  invariant(eps > 0, () => `${path}: the eps of a norm must be above 0, got ${eps}`);
 }

@@ -24,6 +24,7 @@ export function uploadRotary(
   { theta, rotated }: Rotary,
 ): RotaryTables {
   invariant(rotated % 2 === 0, "columns are rotated in pairs");
+  invariant(theta > 0, () => `a rotary theta must be above 0, got ${theta}`);
   const frequencies = rotaryFrequencies(theta, rotated);
   let rows = 0;
   for (let i = 0; i < positions.length; i++) rows = Math.max(rows, positions[i]! + 1);
