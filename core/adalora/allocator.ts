@@ -57,7 +57,10 @@ export interface Allocator {
   afterStep(step: number): Allocation;
   /** Zeroes the triplets that the last mask pruned. */
   applyMask(): void;
-  /** State besides the parameters, by name; saved in checkpoints. */
+  /**
+   * State besides the parameters, by name, in the master dtype; saved in checkpoints, which hold
+   * nothing else of an allocator.
+   */
   readonly state: Readonly<Record<string, Buffer>>;
   /** [sum of ranks]: each triplet's importance at the last mask; absent where a rule has none. */
   readonly scores?: Buffer | undefined;

@@ -2,6 +2,7 @@ import type { Allocator, AllocatorRule, AllocatorSettings } from "../adalora/all
 import { addOrthogonality, orthogonalFactors } from "../adalora/orthogonality.ts";
 import { isAllFinite } from "../all-finite.ts";
 import type { Backend, Buffer } from "../backend.ts";
+import { invariant } from "../errors.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import type { Importance, OrthogonalFactor } from "../kernels/training.ts";
 import { type Adapter, adapterParameters } from "../nn/adapter.ts";
@@ -92,6 +93,7 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
       report: this.#report,
       settings: { ...options.allocator, seed: options.seed },
     });
+    checkState(this.allocator, this.#ownState, backend);
   }
 
   /** Optimizer steps taken. */
@@ -159,14 +161,12 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
 
   /** Every buffer needed to resume exactly, by name. */
   get state(): Readonly<Record<string, Buffer>> {
+    return { ...this.#ownState, ...this.allocator?.state };
+  }
+
+  get #ownState(): Readonly<Record<string, Buffer>> {
     const { values, firstMoments, secondMoments } = this.arena;
-    return {
-      values,
-      firstMoments,
-      secondMoments,
-      report: this.#report.buffer,
-      ...this.allocator?.state,
-    };
+    return { values, firstMoments, secondMoments, report: this.#report.buffer };
   }
 
   /** Sets the counters of a resumed run, whose buffers have already been uploaded. */
@@ -206,5 +206,27 @@ export class Trainer<Batch extends WeightedBatch = LabelledBatch> {
       diagonals: hasE ? this.#backend.view(this.arena.values, 0, ranks) : undefined,
       importance: importance && this.allocator?.scores,
     };
+  }
+}
+
+// --- internal ---
+
+/** A checkpoint has one tensor of each name, in the master dtype: others could not be resumed. */
+function checkState(
+  allocator: Allocator | undefined,
+  own: Readonly<Record<string, Buffer>>,
+  { master }: Backend,
+): void {
+  for (const [name, { dtype }] of Object.entries(allocator?.state ?? {})) {
+    invariant(
+      !Object.hasOwn(own, name),
+      () =>
+        `the allocator's state "${name}" has the name of the trainer's own: ${Object.keys(own).join(", ")}`,
+    );
+    invariant(
+      dtype === master,
+      () =>
+        `the allocator's state "${name}" must be ${master}, the backend's master dtype, got ${dtype}`,
+    );
   }
 }

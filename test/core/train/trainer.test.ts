@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { AllocatorRule } from "../../../core/adalora/allocator.ts";
 import type { Backend } from "../../../core/backend.ts";
 import { createReferenceBackend } from "../../../core/backend/reference.ts";
 import type { StepReport } from "../../../core/train/step-report.ts";
@@ -285,4 +286,36 @@ test("the loss is the mean over rows: micro-batches are weighted by their rows",
   const { trainer } = create();
   const { taskLoss } = trainer.step([tinyBatch([0]), tinyBatch([1, 2, 3])]);
   expect(taskLoss).toBeCloseTo(losses.reduce((a, b) => a + b) / 4, 12);
+});
+
+describe("an allocator's state that a checkpoint could not hold is refused:", () => {
+  const withState = (dtype: "i32" | "f64", name: string) => () => {
+    const rule: AllocatorRule = {
+      about: "keeps all",
+      create: ({ backend }) => ({
+        importanceAt: () => undefined,
+        afterStep: () => ({ budget: 0, masked: false }),
+        applyMask() {},
+        state: { [name]: backend.alloc(dtype, 1) },
+      }),
+    };
+    return create({ allocator: { ...tinyAllocator, rule } }).trainer.state;
+  };
+
+  test("a name of the trainer's own", () =>
+    expect(withState("f64", "values")).toThrow(
+      "the allocator's state \"values\" has the name of the trainer's own: values, firstMoments, secondMoments, report",
+    ));
+  test("integers", () =>
+    expect(withState("i32", "order")).toThrow(
+      "the allocator's state \"order\" must be f64, the backend's master dtype, got i32",
+    ));
+  test("not any other", () =>
+    expect(Object.keys(withState("f64", "order")())).toEqual([
+      "values",
+      "firstMoments",
+      "secondMoments",
+      "report",
+      "order",
+    ]));
 });
