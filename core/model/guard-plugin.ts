@@ -25,8 +25,10 @@ export function guardedPlugin(plugin: ModelPlugin, { files, digest }: PluginOrig
       guard(owner, "limits", () => plugin.limits(config), LIMITS),
     ),
     build: constant((...args: Parameters<ModelPlugin["build"]>) => {
+      const [, head] = args;
       const model = guard(owner, "build", () => plugin.build(...args), MODEL);
-      return guardedModel(model, owner, args[1]);
+      if (head.task === "generation") checkGenerator(model, owner);
+      return guardedModel(model, owner, head);
     }),
     tokenizer: constant(guardedTokenizer(tokenizer, owner, digest)),
   });
@@ -181,6 +183,20 @@ function guardedModel(model: Model, owner: Owner, head: TaskHead): Model {
         guard(owner, String(key), () => Reflect.apply(value, target, args));
     },
   });
+}
+
+/** Throws E_PLUGIN for a model that lacks something of `GenerationModel`. */
+function checkGenerator(model: Model, { name }: Owner): void {
+  const has = (key: string, is: (value: unknown) => boolean) => is(Reflect.get(model, key));
+  const lacking = [
+    ...["encode", "decode", "decodeStep", "topTokens", "logits", "loss"].filter(
+      (key) => !has(key, isFunction),
+    ),
+    ...["special", "limits", "cacheShape"].filter((key) => !has(key, isObject)),
+  ];
+  if (lacking.length === 0) return;
+  const rule = `must return a model that generates: it lacks ${lacking.join(", ")}`;
+  throw errors.plugin(`plugin "${name}", build`, rule, "the type GenerationModel describes them");
 }
 
 /**

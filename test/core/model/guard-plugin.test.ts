@@ -91,6 +91,21 @@ describe("what a plugin throws names it, the function and the line:", () => {
   });
 });
 
+test("a model for generation that lacks a part of one is refused when it is built", () => {
+  const plugin = guarded({
+    tasks: ["generation"],
+    build: () => Object({ forward: fail, encode: fail, loss: fail, decodeStep: fail, limits: {} }),
+  });
+  expect(
+    thrown(() => declareModel(plugin, config, { task: "generation", labels: 0 })),
+  ).toMatchObject({
+    code: "E_PLUGIN",
+    message:
+      'plugin "outside", build: must return a model that generates: it lacks decode, topTokens, logits, special, cacheShape',
+    hint: "the type GenerationModel describes them",
+  });
+});
+
 test("sizes that are no whole numbers are refused where they are declared", () => {
   const sized = (size: unknown) =>
     guarded({
