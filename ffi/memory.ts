@@ -11,7 +11,7 @@ export const offsetBy = (pointer: Pointer, bytes: number) => pointerAt(pointer +
  * not be kept.
  */
 export const viewBytes = (pointer: Pointer, bytes: number): ArrayBuffer =>
-  toArrayBuffer(pointer, 0, bytes);
+  bytes === 0 ? new ArrayBuffer() : toArrayBuffer(pointer, 0, bytes); // Bun refuses 0
 
 /** Copies a typed array (of the JS heap or of a mapped file) into native memory. */
 export function copyIn(to: Pointer, from: NodeJS.TypedArray) {

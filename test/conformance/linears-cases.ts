@@ -24,6 +24,8 @@ interface MemberSpec {
   readonly bias?: true;
   /** A trained weight has master values and a gradient. */
   readonly trained?: true;
+  /** A trained bias beside a frozen weight, as BitFit and PEFT's `bias` have it. */
+  readonly trainedBias?: true;
   readonly activation?: ActivationKind;
   readonly increments?: readonly IncrementSpec[];
   /** y is z, and dz is dy. */
@@ -58,6 +60,21 @@ const groups: readonly GroupSpec[] = [
     rows: 7,
     inputs: 15,
     members: [{ outputs: 16, trained: true, activation: "gelu", inPlace: true }],
+  },
+  {
+    name: "one with a trained bias",
+    rows: 19,
+    inputs: 24,
+    members: [{ outputs: 33, bias: true, trainedBias: true }],
+  },
+  {
+    name: "two with trained biases, adapted, one activated",
+    rows: 33,
+    inputs: 40,
+    members: [
+      { outputs: 31, bias: true, trainedBias: true, activation: "gelu", increments: [{ rank: 6 }] },
+      { outputs: 16, bias: true, trainedBias: true, increments: [{ rank: 3, e: false, dropout }] },
+    ],
   },
   {
     name: "one adapted, activated",
@@ -173,6 +190,7 @@ function backward(bench: Bench, group: GroupSpec, { parameters, dx }: Needed): v
   const x = reads ? input("activation", ripple(rows * inputs, 1)) : undefined;
   const calls = members.map((member, i): LinearBackward => {
     const { outputs, bias, trained, activation, increments = [], inPlace } = member;
+    const hasTrainedBias = bias && (trained ?? member.trainedBias);
     const gradient = ripple(rows * outputs, 6 + i);
     const own = activation !== undefined && !inPlace;
     const changed = activation !== undefined && inPlace;
@@ -198,7 +216,7 @@ function backward(bench: Bench, group: GroupSpec, { parameters, dx }: Needed): v
       dy,
       dz: own ? output(`dz ${i}`, "activation", rows * outputs) : dy,
       dweight: trained && sum("dweight", outputs * inputs),
-      dbias: bias && trained && sum("dbias", outputs),
+      dbias: hasTrainedBias && sum("dbias", outputs),
     };
   });
   const target = {

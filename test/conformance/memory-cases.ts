@@ -83,6 +83,20 @@ export const memoryCases: readonly Case[] = [
     },
   },
   {
+    name: "transfers of no elements",
+    entry: "upload",
+    run({ backend, result }) {
+      const { activation, master } = backend;
+      const dtypes = { integers: "i32", activations: activation, masters: master } as const;
+      for (const [name, dtype] of Object.entries(dtypes)) {
+        const none = backend.alloc(dtype, 0);
+        backend.upload(none, []);
+        backend.copy(none, none);
+        result(`no ${name}`, none);
+      }
+    },
+  },
+  {
     name: "copy of integers",
     entry: "copy",
     run({ backend, input, result }) {

@@ -67,5 +67,17 @@ const windows = SIZES.flatMap(([rows, cols]): Case[] =>
   ]),
 );
 
+/** A batch whose tokens are all padding, or queries of which none has a key in its window. */
+const nothing: Case = {
+  name: "no rows of a table",
+  entry: "gatherRows",
+  run({ backend, input, inOut, output }) {
+    const [none, shape] = [input("i32", []), { rows: 0, cols: 5, add: false }];
+    const y = output("y", "activation", 0);
+    backend.gatherRows(input("activation", wave(15, 1)), none, y, shape);
+    backend.scatterAddRows(y, none, inOut("table", "master", wave(15, 2)), 0, 5);
+  },
+};
+
 /** Kernels that move rows. */
-export const rowCases: readonly Case[] = [...tables, ...windows];
+export const rowCases: readonly Case[] = [...tables, ...windows, nothing];
