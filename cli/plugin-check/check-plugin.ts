@@ -1,11 +1,12 @@
 import { createReferenceBackend } from "../../core/backend/reference.ts";
 import { createTrackedBackend } from "../../core/backend/tracked.ts";
 import type { PluginOrigin } from "../../core/model/families.ts";
-import type { ModelPlugin } from "../../core/model/plugin.ts";
+import type { HeadKind, ModelPlugin } from "../../core/model/plugin.ts";
 import { checkAdapters } from "./adapters.ts";
 import { checkBatches } from "./batches.ts";
 import { checkCheckpointing } from "./checkpointing.ts";
 import { checkDeclaration } from "./declaration.ts";
+import { checkDecoding } from "./decoding.ts";
 import { checkDropout } from "./dropout.ts";
 import {
   type CheckName,
@@ -22,7 +23,13 @@ import { checkIncrements } from "./increments.ts";
 import { checkMemory } from "./memory.ts";
 import { openFolder } from "./open-folder.ts";
 import { shrink } from "./shrink.ts";
-import { createSubject, type SubjectKind, subjectKinds, type SubjectSource } from "./subject.ts";
+import {
+  createSubject,
+  type Subject,
+  type SubjectKind,
+  subjectKinds,
+  type SubjectSource,
+} from "./subject.ts";
 import { checkTokenizer } from "./tokenizer.ts";
 import { checkWeights } from "./weights.ts";
 
@@ -73,6 +80,18 @@ export async function checkPlugin(
 
 // --- internal ---
 
+type TaskCheck = readonly [CheckName, (subject: Subject) => PluginFinding];
+
+const firstTokens: TaskCheck = ["first tokens", checkFirstTokens];
+
+/** The checks that only some tasks have. */
+const taskChecks: Readonly<Record<HeadKind, readonly TaskCheck[]>> = {
+  classification: [firstTokens],
+  regression: [firstTokens],
+  span: [],
+  generation: [["decoding", checkDecoding]],
+};
+
 /** Every check of what a task's model computes. */
 function checkTask(
   subject: SubjectSource,
@@ -91,19 +110,16 @@ function checkTask(
     const backend = createTrackedBackend(createReferenceBackend());
     return { ...createSubject(backend, subject, kind, dropping), backend };
   };
-  const checks: readonly [CheckName, () => readonly PluginFinding[]][] = [
+  const checks: readonly (readonly [CheckName, () => readonly PluginFinding[]])[] = [
     ["memory", () => [checkMemory(tracked(), source)]],
     ["gradients", () => checkGradients(createDropping())],
     ["checkpointing", () => [checkCheckpointing(createDropping())]],
     ["batches", () => [checkBatches(create())]],
     ["dropout", () => checkDropout(subject, kind)],
     ["increments", () => [checkIncrements(create())]],
+    ...taskChecks[kind.task].map(([name, check]) => [name, () => [check(create())]] as const),
   ];
-  const hasFirstTokens = kind.task === "classification" || kind.task === "regression";
-  const first = hasFirstTokens
-    ? guarded("first tokens", source, () => [checkFirstTokens(create())])
-    : [];
-  return [...forward, ...checks.flatMap(([name, run]) => guarded(name, source, run)), ...first];
+  return [...forward, ...checks.flatMap(([name, run]) => guarded(name, source, run))];
 }
 
 /** Runs a check; an error of the plugin becomes its finding. */

@@ -17,6 +17,7 @@ export type CheckName =
   | "dropout"
   | "first tokens"
   | "increments"
+  | "decoding"
   | "golden";
 
 /** One result of a check. */

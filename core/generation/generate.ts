@@ -1,13 +1,12 @@
 import type { Backend } from "../backend.ts";
-import type { Sequences } from "../kernels/attention.ts";
 import { evaluationBatches } from "../data/batching.ts";
 import { type AdaloraError, errors } from "../errors.ts";
-import { packSequences } from "../nn/packed-batch.ts";
 import type { TokenChoice } from "../ops/top-log-probabilities.ts";
 import type { AttendedRows, GenerationModel } from "../model/plugin.ts";
 import { ForwardPass } from "../forward-pass.ts";
 import { KeyValueCache } from "../nn/key-value-cache.ts";
 import { checkStop, type StopRequested } from "../stopped.ts";
+import { encodeSources, hypothesesOf } from "./encode-sources.ts";
 import type { GenerationOptions } from "./options.ts";
 import { type Candidate, createSearch, type Hypothesis, type HypothesisSearch } from "./search.ts";
 import { bannedIds, forcedIds } from "./token-rules.ts";
@@ -143,31 +142,6 @@ async function generateBatch(
   return searches.map(({ finished: [best, ...alternatives] }) => ({ ...best!, alternatives }));
 }
 
-/** Cross-attention keys and values of the sources, in buffers that outlive their scope. */
-function encodeSources(
-  pass: ForwardPass,
-  model: GenerationModel,
-  sources: readonly ArrayLike<number>[],
-) {
-  let source: readonly AttendedRows[] = [];
-  pass.scope(() => {
-    source = model.encode(pass, packSequences(sources));
-    const { k, v, rows } = buffersOf(source);
-    for (const buffer of [...k, ...v, ...rows]) pass.tape.take(buffer);
-  });
-  const dispose = () => {
-    const { k, v, rows } = buffersOf(source);
-    for (const buffer of [...k, ...v, ...rows]) pass.backend.free(buffer);
-  };
-  return { source, dispose };
-}
-
-const buffersOf = (source: readonly AttendedRows[]) => ({
-  k: source.map(({ k }) => k.buffer),
-  v: source.map(({ v }) => v.buffer),
-  rows: new Set(source.map(({ rows }) => rows.offsets)),
-});
-
 interface DecodeState {
   readonly pass: ForwardPass;
   readonly model: GenerationModel;
@@ -216,7 +190,7 @@ function decodeNext(state: DecodeState, parents: readonly number[], isForced: bo
   cache.extend(parents);
   let candidatesOf: ((row: number, beam: number) => readonly Candidate[]) | undefined;
   pass.scope(() => {
-    const hypotheses = sequencesOf(
+    const hypotheses = hypothesesOf(
       pass,
       searches.map((search) => search.running.length),
     );
@@ -262,17 +236,5 @@ function choiceOf(
     repeated: repetitionPenalty === 1 ? [] : pairs((tokens) => new Set(tokens)),
     penalty: repetitionPenalty,
     normalise: numBeams === 1 ? "after" : "before",
-  };
-}
-
-/** The running hypotheses of each source as one sequence; counts: how many each source has. */
-function sequencesOf(pass: ForwardPass, counts: readonly number[]): Sequences {
-  const hostOffsets = new Int32Array(counts.length + 1);
-  counts.forEach((count, b) => (hostOffsets[b + 1] = hostOffsets[b]! + count));
-  return {
-    sequences: counts.length,
-    tokens: hostOffsets[counts.length]!,
-    offsets: pass.integers(hostOffsets),
-    hostOffsets,
   };
 }
