@@ -6,6 +6,7 @@ import {
   tokenCacheKey,
   type TokenTable,
 } from "../data/token-cache.ts";
+import { errors } from "../errors.ts";
 import type { TokenizeOptions } from "../model/model-files.ts";
 import { buildTokenizer, checkVocabulary, tokenizerFingerprint } from "../text/load-tokenizer.ts";
 import type { TextInput, Tokenizer } from "../text/tokenizer.ts";
@@ -35,21 +36,34 @@ export function modelTokens(
 
 /**
  * The tokens of texts, truncated to `maxLength`, with a column of their lengths before that. With
- * `untokenized` every text has `maxLength` made-up ids, which are not cached.
+ * `untokenized` every text has `maxLength` made-up ids, which are not cached. Throws E_TOKENIZE for
+ * a text without tokens.
  */
-export function textTokens(
+export async function textTokens(
   files: TokenizeOptions,
   { inputs, maxLength }: { readonly inputs: readonly TextInput[]; readonly maxLength: number },
   build: (tokenizer: Tokenizer) => Promise<TokenTable>,
 ): Promise<CachedTokens> {
   if (files.untokenized === true) {
     const tokens = longestTokens(inputs.length, maxLength, files.vocabSize);
-    return Promise.resolve({ tokens, fromCache: false });
+    return { tokens, fromCache: false };
   }
-  return modelTokens(files, { inputs, options: { maxLength, fullLengths: true } }, build);
+  const options = { maxLength, fullLengths: true };
+  const cached = await modelTokens(files, { inputs, options }, build);
+  checkTokens(cached.tokens);
+  return cached;
 }
 
 // --- internal ---
+
+/** A model would take the rows of another text for those of one that has none. */
+function checkTokens({ offsets }: PackedTokens): void {
+  const row = offsets.findIndex((start, i) => start === offsets[i + 1]);
+  if (row < 0) return;
+  const got = `none in row ${row}, counted from 0`;
+  const hint = "this tokenizer adds no special tokens: remove the rows without text";
+  throw errors.tokenize("every text needs a token", got, hint);
+}
 
 /** Ids are spread over the vocabulary, as the memory that a step needs depends on them. */
 function longestTokens(count: number, length: number, vocabSize: number): TokenTable {
