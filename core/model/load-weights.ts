@@ -133,8 +133,12 @@ function matchKeys(
     [key, weights.prefix + key].some((path) => tree.unused.has(path));
   for (const [key, tensor] of tensors) {
     const { renamed, parameter, copied } = parametersOf(key, tree, weights);
-    if (parameter) found.set(parameter, tensor);
-    else if (copied) copies.push({ key, tensor, parameter: copied });
+    if (parameter) {
+      const earlier = found.get(parameter);
+      if (earlier && !isEqual(earlier, tensor))
+        throw modelErrors.doubledWeights(where, key, parameter.name);
+      found.set(parameter, tensor);
+    } else if (copied) copies.push({ key, tensor, parameter: copied });
     else if (!isUnused(renamed)) unknown.push(key);
   }
   if (unknown.length > 0) throw modelErrors.unmappedWeights(where, name, unknown);

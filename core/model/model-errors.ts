@@ -1,6 +1,9 @@
 import { AdaloraError } from "../errors.ts";
 import { cutText, firstOf, shownShape as shown } from "../excerpt.ts";
 
+const OTHER_MODEL =
+  "config.json and the weights do not describe the same model; adalora plugin check says what a plugin of your own lacks";
+
 /** Why a model cannot be opened, its weights read, or its layers adapted. */
 export const modelErrors = {
   unknownModelType(modelType: string, known: readonly string[]) {
@@ -28,9 +31,7 @@ export const modelErrors = {
     return new AdaloraError(
       "E_WEIGHTS",
       `${where}: ${names.length} weights are missing: ${firstOf(names, 3)}`,
-      {
-        hint: "config.json and the weights do not describe the same model",
-      },
+      { hint: OTHER_MODEL },
     );
   },
 
@@ -38,7 +39,15 @@ export const modelErrors = {
     const count = keys.length === 1 ? "1 key is" : `${keys.length} keys are`;
     const rule = `neither mapped nor ignored by plugin "${plugin}"`;
     return new AdaloraError("E_WEIGHTS", `${where}: ${count} ${rule}: ${firstOf(keys, 3)}`, {
-      hint: "config.json and the weights do not describe the same model; adalora plugin check says what a plugin of your own lacks",
+      hint: OTHER_MODEL,
+    });
+  },
+
+  /** `key` and another one are mapped to `parameter`, and hold other values. */
+  doubledWeights(where: string, key: string, parameter: string) {
+    const rule = `${key} differs from another key that is mapped to ${parameter} too`;
+    return new AdaloraError("E_WEIGHTS", `${where}: ${rule}`, {
+      hint: "adalora plugin check names both: narrow a rule in the plugin's weights.rename, or ignore one",
     });
   },
 

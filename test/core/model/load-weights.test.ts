@@ -64,6 +64,15 @@ const without = (key: keyof typeof complete): Readonly<Record<string, HostTensor
 };
 
 describe("loadWeights", () => {
+  test("two keys of one parameter must hold the same values", () => {
+    const twice = (...values: number[]) =>
+      load({ ...complete, "toy.norm.gamma": stored([2], ...values) });
+    expect(twice(4, 5).valuesOf("toy.norm.weight")).toEqual([4, 5]);
+    expect(() => twice(4, 6)).toThrow(
+      "model.safetensors: toy.norm.gamma differs from another key that is mapped to toy.norm.weight too",
+    );
+  });
+
   test("an optional constant missing from the checkpoint takes its fill and is never trained", () => {
     const backend = createReferenceBackend();
     const scope = ModuleScope.root();
