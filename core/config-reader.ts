@@ -33,9 +33,12 @@ export function configReader(raw: Readonly<Record<string, unknown>>, source: str
       allowed.some((a) => a === v),
     );
   return {
-    /** Throws E_CONFIG unless `holds`: the key's value "must be" `want`. */
-    check(key: string, holds: boolean, want: string): void {
-      if (!holds) throw errors.config(source, key, want, raw[key]);
+    /**
+     * Throws E_CONFIG unless `holds`: the key's value "must be" `want`. `got`: the value that was
+     * read, where it may be a default.
+     */
+    check(key: string, holds: boolean, want: string, got: unknown = raw[key]): void {
+      if (!holds) throw errors.config(source, key, want, got);
     },
     int: (key: string, fallback?: number) => read(key, fallback, "a whole number", isInteger),
     /** A whole number in a range. */

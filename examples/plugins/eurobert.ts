@@ -1,5 +1,5 @@
 import { configReader, definePlugin, nn, ops, type TokenizerFamily } from "adalora";
-import type { ForwardPass, Model, ModuleScope, TokenBatch } from "adalora";
+import type { ForwardPass, Model, ModuleScope, RotaryTables, TokenBatch } from "adalora";
 
 const HEADS = /^(dense|classifier)\./;
 const NAMES = {
@@ -21,7 +21,6 @@ const tokenizer: TokenizerFamily = {
 };
 
 type Config = ReturnType<typeof parseConfig>;
-type Rotation = ReturnType<typeof nn.uploadRotary>;
 
 function parseConfig(raw: Readonly<Record<string, unknown>>) {
   const c = configReader(raw, "config.json");
@@ -32,7 +31,7 @@ function parseConfig(raw: Readonly<Record<string, unknown>>) {
   scaling.oneOf("rope_type", ["default"]);
   c.check("num_key_value_heads", heads % keyHeads === 0, `a divisor of ${heads}, the heads`);
   const headDim = c.width("head_dim", hiddenSize / heads);
-  c.check("head_dim", headDim % 2 === 0, "even: columns are rotated in pairs");
+  c.check("head_dim", headDim % 2 === 0, "even: columns are rotated in pairs", headDim);
   return {
     vocabSize: c.width("vocab_size"),
     hiddenSize,
@@ -60,9 +59,9 @@ function layer(config: Config, scope: ModuleScope, dropout: number) {
     scope.linear(name, from, to, std, { bias: config.attentionBias });
   const mlp = (name: string, from: number, to: number) =>
     scope.linear(name, from, to, std, { bias: config.mlpBias });
-  return new nn.PreNormLayer<Rotation>({
+  return new nn.PreNormLayer<RotaryTables>({
     attentionNorm: scope.rmsNorm("input_layernorm", width, config.normEps),
-    attention: new nn.SelfAttention<Rotation>({
+    attention: new nn.SelfAttention<RotaryTables>({
       query: attention(NAMES.query, width, heads * headDim),
       key: attention(NAMES.key, width, keyHeads * headDim),
       value: attention(NAMES.value, width, keyHeads * headDim),
@@ -84,7 +83,7 @@ function layer(config: Config, scope: ModuleScope, dropout: number) {
 
 function encoder(config: Config, scope: ModuleScope, attentionDropout: number) {
   const { vocabSize, hiddenSize: width, initializerRange: std, theta, headDim } = config;
-  return new nn.Encoder<Rotation>({
+  return new nn.Encoder<RotaryTables>({
     embeddings: new nn.Embeddings({
       tables: [nn.words(scope.table("embed_tokens", vocabSize, width, std))],
       dropout: 0,

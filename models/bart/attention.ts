@@ -9,9 +9,6 @@ import {
 } from "../../core/kit/kit.ts";
 import type { BartConfig, BartStack } from "./config.ts";
 
-/** The keys and values of cached tokens, and the rows that each query attends to. */
-type ChosenRows = Parameters<typeof ops.attendChosenRows>[2];
-
 /**
  * Multi-head attention with its output projection. Keys and values are projected in a separate
  * call, so that a decoder can project a source's once for all its tokens, and cache those of
@@ -76,7 +73,7 @@ export class BartAttention implements nn.Attention {
   }
 
   /** x: [N, C], of which each row attends to `count` chosen rows; returns [N, C]. */
-  attendChosen(pass: ForwardPass, x: Tensor, chosen: ChosenRows, count: number): Tensor {
+  attendChosen(pass: ForwardPass, x: Tensor, chosen: ops.ChosenRows, count: number): Tensor {
     const q = this.#query.forward(pass, x);
     const shape = { rows: x.shape[0] ?? 0, count, ...this.#headShape };
     return this.#output.forward(pass, ops.attendChosenRows(pass, q, chosen, shape));

@@ -26,4 +26,9 @@ describe("configReader", () => {
     expect(() => read({}).probability("p")).toThrow("got undefined");
     expect(() => read({ p: null }).probability("p")).toThrow("got null");
   });
+
+  test("check shows the key's value, or that which was read in its place", () => {
+    expect(() => read({ dim: 3 }).check("dim", false, "even")).toThrow('"dim" must be even, got 3');
+    expect(() => read({}).check("dim", false, "even", 7)).toThrow('"dim" must be even, got 7');
+  });
 });
