@@ -1,11 +1,8 @@
 import { type Example, reordered, withHole } from "./examples.ts";
 import { findings, type PluginFinding } from "./finding.ts";
-import { largestDifference, logitsOf, type Subject } from "./subject.ts";
+import { largestDifference, logitsOf, ROUNDING, type Subject } from "./subject.ts";
 
 const { ok, fail } = findings("batches");
-
-/** What sums in another order may differ by in f64. */
-const ROUNDING = 1e-12;
 
 /** Checks that a sequence's logits depend neither on its batch nor on its place there. */
 export function checkBatches(subject: Subject): PluginFinding {

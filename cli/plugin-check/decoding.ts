@@ -5,12 +5,10 @@ import { KeyValueCache } from "../../core/nn/key-value-cache.ts";
 import { type PackedTargets, packTargets } from "../../core/nn/source-target-batch.ts";
 import { packSequences } from "../../core/nn/packed-batch.ts";
 import { counted, findings, type PluginFinding } from "./finding.ts";
-import { largestDifference, logitsOf, type Subject } from "./subject.ts";
+import { largestDifference, logitsOf, ROUNDING, type Subject } from "./subject.ts";
 
 const { ok, fail } = findings("decoding");
 
-/** What sums in another order may differ by in f64. */
-const ROUNDING = 1e-10;
 /** Hypotheses of each source: more than one, as beam search has them. */
 const BEAMS = 2;
 /** The best tokens of each row that are compared. */

@@ -1,9 +1,7 @@
 import { counted, findings, type PluginFinding } from "./finding.ts";
-import { largestDifference, logitsOf, type Subject } from "./subject.ts";
+import { largestDifference, logitsOf, ROUNDING, type Subject } from "./subject.ts";
 
 const { ok, fail } = findings("first tokens");
-
-const ROUNDING = 1e-12;
 
 /**
  * Checks that an observed pass, which computes all rows of the last layer, gives the logits of one

@@ -3,12 +3,11 @@ import { type Adapter, adapterScale } from "../../core/nn/adapter.ts";
 import { normals, streamOf } from "../../core/rng.ts";
 import type { Parameter } from "../../core/tensor.ts";
 import { counted, findings, listed, type PluginFinding } from "./finding.ts";
-import { largestDifference, logitsOf, type Subject } from "./subject.ts";
+import { largestDifference, logitsOf, ROUNDING, type Subject } from "./subject.ts";
 
 const { ok, fail, skip } = findings("increments");
 
 const RANK = 2;
-const ROUNDING = 1e-12;
 
 /** Checks that adapters with E = 0 change no logit, and that each with E ≠ 0 changes some. */
 export function checkIncrements(subject: Subject): PluginFinding {

@@ -135,6 +135,9 @@ export function trainingPass(backend: Backend, options: PassOptions = {}): Forwa
 /** Options of a check's pass. */
 export type PassOptions = Partial<Omit<ForwardPassOptions, "training">>;
 
+/** What sums in another order may differ by in f64. */
+export const ROUNDING = 1e-12;
+
 /** The largest difference of two results, relative to the largest value where that exceeds 1. */
 export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) return Infinity;
