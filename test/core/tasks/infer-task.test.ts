@@ -174,6 +174,11 @@ describe("data that do not show their task", () => {
       'its columns are "text", "target"',
     ],
     [
+      "a decimal comma",
+      "text;label\na;3,5\nb;4\nc;2,5\n",
+      '"label" holds numbers with a decimal comma, such as 3,5: write a point',
+    ],
+    [
       "a label of its own for each row",
       `text,label\n${many}`,
       '"label" has 150 distinct values in 150 rows',
