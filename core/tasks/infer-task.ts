@@ -173,7 +173,7 @@ async function classesOrScores(
   if (areScores) return { task: "regression", reason: `${reason} holds numbers with fractions` };
   if (cells.length > 0 && cells.every((cell) => isNumberCell(cell) || isDecimalComma(cell))) {
     const comma = cells.find(isDecimalComma);
-    const rule = `${quoted([label])} holds numbers with a decimal comma, such as ${comma}: write a point`;
+    const rule = `${quoted([label])} holds numbers with a decimal comma, such as ${String(comma)}: write a point`;
     if (comma !== undefined) throw taskErrors.undecidedTask(table.name, rule);
   }
   const distinct = new Set(cells.map(String)).size;
