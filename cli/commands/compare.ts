@@ -33,6 +33,11 @@ const own = {
   methods: list(`arms to compare, the first is the baseline: ${Object.keys(armKinds).join(", ")}`),
   seeds: integers("number of seeds, from 1 on, or the seeds themselves (default: 5)"),
   lrGrid: list("learning rates to pick each arm's from, on rows held out of training"),
+  lrSeeds: integer(
+    null,
+    "seeds of the runs whose mean --lr-grid picks a rate by, the first of --seeds (default: 1)",
+    { min: 1 },
+  ),
   heldOut: real(null, "share of the training rows that --lr-grid picks rates on (default: 0.1)", {
     above: 0,
     below: 1,
@@ -72,7 +77,7 @@ export const compare = defineCommand({
         "; ",
       )}. An arm may have settings of its own: adalora:start=lora:lr-e=0.01. The arms of the paper's ablations: ${setsText}.`,
     "All arms end with as many parameters as the target rank, a whole number, has in every matrix, or less than one triplet fewer; those with a rank or modules of their own are named. Increments are scaled by alpha / initial rank: an own alpha (lora:alpha=8) makes scales equal. Runs of one seed see the same rows in the same order from the same head.",
-    "The rate that --lr-grid picks is the best in a run of the first seed that trains without --held-out of the training rows and is evaluated on those (of equals, the first in the grid); the evaluation data stay unseen. lora-cut is tuned before the cut.",
+    "The rate that --lr-grid picks is the best in a run of the first seed (or in the mean of --lr-seeds runs) that trains without --held-out of the training rows and is evaluated on those (of equals, the first in the grid); the evaluation data stay unseen. lora-cut is tuned before the cut.",
     "Writes compare.json, whose bytes are the same for the same settings, seeds, machine and threads of a run (--threads over --jobs), costs.json, with times and memory, and report.html, with all arms.",
   ],
   examples: [
@@ -86,9 +91,8 @@ export const compare = defineCommand({
     const specs = armSpecs(options.methods ?? ["lora", "adalora"]);
     const seeds = seedsOf(options.seeds);
     const rates = ratesOf(options.lrGrid);
-    if (options.heldOut !== null && rates.length === 0) {
-      throw errors.unusable("--held-out", "a comparison without --lr-grid", "all rows train");
-    }
+    checkGridOptions(options, rates, seeds);
+    const rateSeeds = seeds.slice(0, options.lrSeeds ?? 1);
     const tuneFraction = options.heldOut ?? HELD_OUT;
     const sources = openSources(report);
     const { config, notes } = await requestedRun(positionals[0], given, options, sources);
@@ -106,14 +110,15 @@ export const compare = defineCommand({
     for (const warning of planned.warnings) report.warn(warning);
     const out = config.out ?? defaultOut(`${config.task}-compare`, new Date());
     checkExperimentOut(out, "comparison", { resume, overwrite });
-    const folders = runFolders(planned, { out, rates });
+    const tuning = { out, rates, rateSeeds, tuneFraction };
+    const folders = runFolders(planned, tuning);
     for (const folder of folders) checkOut(folder, { resume, overwrite });
     const again = sameCommand(out, { isNamed: positionals.length > 0 || given.has("task") });
     return whileLocked(out, async () => {
       if (overwrite) clearComparison(folders, out);
       using stop = listenForStop(report);
       const threads = threadsFor(config.threads, Math.min(parallel, folders.length));
-      const context = { report, stop, threads, out, parallel, rates, tuneFraction };
+      const context = { ...tuning, report, stop, threads, parallel };
       const ran = await runComparison(planned, context);
       if (!ran) {
         report.error(cliErrors.interruptedRuns(again));
@@ -161,6 +166,24 @@ function seedsOf(given: readonly number[] | null): readonly number[] {
     throw errors.flag("seeds", `must be 1 to ${MOST_SEEDS} seeds, got ${first}`);
   }
   return Array.from({ length: first }, (_, i) => i + 1);
+}
+
+/** Throws E_CONFIG for options of --lr-grid without it, and for more seeds than there are. */
+function checkGridOptions(
+  { heldOut, lrSeeds }: { readonly heldOut: number | null; readonly lrSeeds: number | null },
+  rates: readonly number[],
+  seeds: readonly number[],
+): void {
+  const withoutGrid = "a comparison without --lr-grid";
+  if (heldOut !== null && rates.length === 0) {
+    throw errors.unusable("--held-out", withoutGrid, "all rows train");
+  }
+  if (lrSeeds !== null && rates.length === 0) {
+    throw errors.unusable("--lr-seeds", withoutGrid, "no rate is picked");
+  }
+  if ((lrSeeds ?? 1) > seeds.length) {
+    throw errors.flag("lr-seeds", `must be at most the ${seeds.length} of --seeds, got ${lrSeeds}`);
+  }
 }
 
 function ratesOf(given: readonly string[] | null): readonly number[] {

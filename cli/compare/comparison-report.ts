@@ -8,6 +8,7 @@ import {
   costCells,
   costColumns,
   differenceText,
+  ratesRule,
   ratesText,
   scoreCells,
   scoreColumns,
@@ -81,7 +82,7 @@ function costNote({ arms }: Comparison): string {
 const rateTable = (comparison: Comparison) => ({
   title: "Learning rates",
   of: "method",
-  columns: [`picked by ${comparison.metric} on rows held out of training`],
+  columns: [ratesRule(comparison)],
   rows: comparison.arms.flatMap((arm) => {
     const rates = ratesText(arm);
     return rates === undefined ? [] : [{ name: arm.name, cells: [rates] }];

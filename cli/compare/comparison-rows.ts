@@ -71,9 +71,14 @@ export function ratesText({ lr, tried }: ComparedArm): string | undefined {
   return `${lr ?? "none"} (tried ${all.join(", ")})`;
 }
 
-/** What a rate is picked by. */
-export const ratesTitle = ({ metric }: Comparison): string =>
-  `learning rates, picked by ${metric} on rows held out of training`;
+/** What rates are picked by: "picked by accuracy on rows held out of training". */
+export function ratesRule({ metric, arms }: Comparison): string {
+  const seeds = Math.max(
+    ...arms.flatMap(({ tried }) => tried.map(({ values }) => values?.length ?? 1)),
+  );
+  const mean = seeds > 1 ? `the mean ${metric} of ${seeds} seeds` : metric;
+  return `picked by ${mean} on rows held out of training`;
+}
 
 // --- internal ---
 

@@ -8,7 +8,7 @@ import {
   costColumns,
   differenceText,
   ratesText,
-  ratesTitle,
+  ratesRule,
   scoreCells,
   scoreColumns,
   sizeText,
@@ -51,5 +51,5 @@ function rateBlocks(comparison: Comparison): string[] {
     return rates === undefined ? [] : [`${printable(arm.name)}: ${rates}`];
   });
   if (lines.length === 0) return [];
-  return [[ratesTitle(comparison), ...lines].join("\n")];
+  return [[`learning rates, ${ratesRule(comparison)}`, ...lines].join("\n")];
 }

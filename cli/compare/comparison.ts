@@ -15,8 +15,10 @@ export interface ArmRun {
 /** A learning rate that was tried, and what it reached on the rows held out of training. */
 export interface TriedRate {
   readonly lr: number;
-  /** Null where the run failed. */
+  /** Mean of its runs; null where one failed. */
   readonly value: number | null;
+  /** By seed, of several runs. */
+  readonly values?: readonly number[];
 }
 
 /** What an arm was and what its runs reached. */

@@ -1,26 +1,20 @@
 import { join } from "node:path";
 import { removeTree } from "../../core/io/remove.ts";
-import { readFinishedRun } from "../../core/run/finished-run.ts";
 import { clearRun, runFiles, seedFolder } from "../../core/run/run-folder.ts";
 import type { Arm } from "./arms.ts";
-import { bestFirst } from "./best-first.ts";
-import type { ArmResult, ArmRun, FailedRun, TriedRate } from "./comparison.ts";
+import type { ArmResult, ArmRun, FailedRun } from "./comparison.ts";
 import { CUT_ADAPTER } from "./cut-adapter.ts";
 import { cutRun } from "./cut-run.ts";
 import { checkPickedRate, checkStoredRuns, type PlannedJob } from "./stored-runs.ts";
 import type { PlannedComparison } from "./plan-arms.ts";
-import { CUT_METRICS, metricIn, readArmRun } from "./read-runs.ts";
+import { pickRates, type TuningOptions, tuningFolders, tuningJobs } from "./pick-rates.ts";
+import { CUT_METRICS, readArmRun } from "./read-runs.ts";
 import { failedRuns, type Job, type JobContext, runJobs } from "./run-jobs.ts";
 
 /** How a comparison is run. */
-export interface ComparisonOptions extends JobContext {
-  readonly out: string;
+export interface ComparisonOptions extends JobContext, TuningOptions {
   /** Processes at a time. */
   readonly parallel: number;
-  /** Learning rates to try; [] keeps the configuration's. */
-  readonly rates: readonly number[];
-  /** Share of the training rows that rates are picked on. */
-  readonly tuneFraction: number;
 }
 
 /** What the arms reached; undefined if a signal stopped the comparison. */
@@ -32,11 +26,11 @@ export interface RunComparison {
 /** Every folder that a comparison trains into. */
 export function runFolders(
   { arms, subject }: PlannedComparison,
-  { out, rates }: Pick<ComparisonOptions, "out" | "rates">,
+  tuning: TuningOptions,
 ): readonly string[] {
   return arms.flatMap((arm) => [
-    ...(arm.hasOwnRate ? [] : rates.map((lr) => tuneFolder(out, arm, lr))),
-    ...subject.seeds.map((seed) => seedFolder(join(out, arm.folder), seed)),
+    ...tuningFolders(arm, tuning),
+    ...subject.seeds.map((seed) => seedFolder(join(tuning.out, arm.folder), seed)),
   ]);
 }
 
@@ -57,7 +51,7 @@ export function clearComparison(folders: readonly string[], out: string): void {
 }
 
 /**
- * Picks each arm's learning rate on rows held out of training, in runs of the first seed, then
+ * Picks each arm's learning rate on rows held out of training, in runs of the first seeds, then
  * trains every arm once per seed on all training rows. Throws E_RESUME where a folder holds a run
  * with other settings, before anything is replaced.
  */
@@ -67,7 +61,7 @@ export async function runComparison(
 ): Promise<RunComparison | undefined> {
   const { subject } = planned;
   await checkStoredRuns(plannedJobs(planned, options));
-  const tuning = await pickRates(planned, options);
+  const tuning = await pickRates(planned, options.parallel, options);
   if (!tuning) return undefined;
   const { picked, failures: untuned } = tuning;
   // Seed by seed, so that every arm has finished the same seeds in a comparison that is
@@ -113,10 +107,10 @@ function plannedJobs(
   options: ComparisonOptions,
 ): readonly PlannedJob[] {
   return arms.flatMap((arm) => {
-    const rates = arm.hasOwnRate ? [] : options.rates;
-    const isRatePending = rates.length > 0;
+    const tuning = tuningJobs(arm, options);
+    const isRatePending = tuning.length > 0;
     return [
-      ...rates.map((lr) => ({ ...tuneJob(arm, lr, options, () => {}), isRatePending: false })),
+      ...tuning.map((job) => ({ ...job, isRatePending: false })),
       ...subject.seeds.map((seed) => {
         return { ...seedJob(arm, seed, arm.config.lr, options, () => {}), isRatePending };
       }),
@@ -124,72 +118,7 @@ function plannedJobs(
   });
 }
 
-/** The rate of an arm, and those that were tried for it. */
-interface PickedRate {
-  readonly lr?: number;
-  readonly tried: readonly TriedRate[];
-}
-
-interface Tuning {
-  readonly picked: ReadonlyMap<Arm, PickedRate>;
-  /** Arms of which every rate failed. */
-  readonly failures: ReadonlyMap<Arm, PickedRate>;
-  readonly failed: readonly FailedRun[];
-}
-
-async function pickRates(
-  { arms, subject }: PlannedComparison,
-  options: ComparisonOptions,
-): Promise<Tuning | undefined> {
-  const tuned = arms.filter(({ hasOwnRate }) => !hasOwnRate && options.rates.length > 0);
-  const values = new Map<string, number>(); // by the run's folder
-  const read = (out: string) => {
-    values.set(out, metricIn(readFinishedRun(out).metrics, subject.metric, out));
-  };
-  const jobs = tuned.flatMap((arm) =>
-    options.rates.map((lr) => ({ arm, lr, job: tuneJob(arm, lr, options, read) })),
-  );
-  const started = jobs.map(({ job }) => job);
-  const ran = await runJobs(started, options.parallel, options);
-  if (ran.isStopped) return undefined;
-  const picked = new Map<Arm, PickedRate>();
-  const failures = new Map<Arm, PickedRate>();
-  for (const arm of arms) {
-    if (!tuned.includes(arm)) picked.set(arm, { lr: arm.config.lr, tried: [] });
-  }
-  for (const arm of tuned) {
-    const tried = jobs
-      .filter((one) => one.arm === arm)
-      .map(({ lr, job }) => ({ lr, value: values.get(job.out) ?? null }));
-    const [best] = bestFirst(tried, subject.isHigherBetter);
-    if (best) picked.set(arm, { lr: best.lr, tried });
-    else failures.set(arm, { tried });
-  }
-  return { picked, failures, failed: failedRuns(started, ran.failures) };
-}
-
-const tuneFolder = (out: string, { folder }: Arm, lr: number) =>
-  join(out, folder, "tune", `lr-${lr}`);
-
 /** `read` reads the finished run from its folder: what it throws is the run's failure. */
-function tuneJob(
-  arm: Arm,
-  lr: number,
-  { out, tuneFraction }: ComparisonOptions,
-  read: (out: string) => void,
-): Job {
-  const folder = tuneFolder(out, arm, lr);
-  // As many steps as the whole data take, so that the rate suits that schedule.
-  const length = { epochs: null, maxSteps: arm.steps };
-  return {
-    label: `${arm.name}, learning rate ${lr}`,
-    config: { ...arm.config, ...length, lr, tuneFraction },
-    out: folder,
-    finish: async () => read(folder),
-  };
-}
-
-/** `read`: as in `tuneJob`. */
 function seedJob(
   arm: Arm,
   seed: number,

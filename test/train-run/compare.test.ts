@@ -165,6 +165,32 @@ test("--lr-grid picks rates on rows held out of training, never on the evaluatio
   expect(text(tune, "predictions.jsonl").trimEnd().split("\n")).toHaveLength(6);
 });
 
+test("--lr-seeds picks by the mean of several seeds, and keeps the first seed's runs", async () => {
+  const out = path("seeded");
+  const flags = { seeds: 2, "lr-grid": "0.005,0.05", "held-out": 0.25 };
+  expect((await runProcess(comparing(out, "lora", flags))).code).toBe(0);
+  const tune = (name: string) => join(out, "lora", "tune", name);
+  const first = text(tune("lr-0.005"), "log.jsonl");
+  rmSync(join(out, "lora", "seed-1"), { recursive: true }); // another rate might be picked
+  rmSync(join(out, "lora", "seed-2"), { recursive: true });
+  const more = comparing(out, "lora", { ...flags, "lr-seeds": 2 }, "--resume");
+  const { code, stdout, stderr } = await runProcess(more);
+  expect([code, stderr]).toEqual([0, expect.stringContaining("lora, learning rate 0.05, seed 2")]);
+  expect(text(tune("lr-0.005"), "log.jsonl")).toBe(first);
+  const valueIn = (name: string) =>
+    JSON.parse(text(tune(name), "metrics.json")).metrics.validation.accuracy;
+  const tried = ["0.005", "0.05"].map((lr) => {
+    const values = [valueIn(`lr-${lr}`), valueIn(`lr-${lr}-seed-2`)];
+    return { lr: Number(lr), value: (values[0] + values[1]) / 2, values };
+  });
+  const [arm] = resultOf(out).arms;
+  expect(arm.tried).toEqual(tried);
+  expect(arm.lr).toBe(tried[1]!.value > tried[0]!.value ? 0.05 : 0.005);
+  expect(stdout).toContain("picked by the mean accuracy of 2 seeds on rows held out");
+  const { seed } = JSON.parse(text(tune("lr-0.05-seed-2"), "config.json"));
+  expect(seed).toBe(2);
+});
+
 test("a picked rate that is not that of the runs is refused, and keeps the results", async () => {
   const out = path("regridded");
   const flags = { seeds: 1, "lr-grid": "0.02", "held-out": 0.25, "init-rank": 1, "eval-limit": 4 };
@@ -182,6 +208,8 @@ test("a picked rate that is not that of the runs is refused, and keeps the resul
 
 test.each<[Flags, string]>([
   [{ "held-out": 0.2 }, "--held-out does not apply to a comparison without --lr-grid"],
+  [{ "lr-seeds": 2 }, "--lr-seeds does not apply to a comparison without --lr-grid"],
+  [{ "lr-grid": "0.1", "lr-seeds": 3, seeds: 2 }, "--lr-seeds must be at most the 2 of --seeds"],
   [{ "lr-grid": "0x10" }, "--lr-grid must be numbers above 0"],
   [{ seeds: "99999999999" }, "--seeds must be 1 to 1000 seeds"],
 ])("%o is refused", async (flags, message) => {
