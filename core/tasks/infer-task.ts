@@ -168,8 +168,10 @@ async function classesOrScores(
   const reason = `the column ${quoted([label])} of ${table.name}`;
   if (labels !== null) return { task: "classification", reason: "--labels" };
   const numbers = cells.filter(isNumberCell);
+  // A score that is not finite, which the reader refuses by its line, makes no classes of the rest.
+  const areNumbers = cells.every((cell) => isNumberCell(cell) || isNotFinite(cell));
   const areScores =
-    numbers.length === cells.length && numbers.some((cell) => !/^[+-]?\d+$/.test(String(cell)));
+    areNumbers && numbers.some((cell) => !/^[+-]?\d+$/.test(String(cell)));
   if (areScores) return { task: "regression", reason: `${reason} holds numbers with fractions` };
   if (cells.length > 0 && cells.every((cell) => isNumberCell(cell) || isDecimalComma(cell))) {
     const comma = cells.find(isDecimalComma);
@@ -185,6 +187,8 @@ async function classesOrScores(
   }
   return { task: "classification", reason: `${reason} holds ${distinct} classes` };
 }
+
+const isNotFinite = (cell: unknown) => /^[+-]?(nan|inf(inity)?)$/i.test(String(cell));
 
 /** Whether a column holds texts, most of them different. */
 async function isText(table: Table, column: string): Promise<boolean> {

@@ -42,6 +42,7 @@ describe("the task of a table", () => {
     ["premises", "premise,hypothesis,label\na,b,yes\nc,d,no\n", "classification", "2 classes"],
     ["fractions", "text,label\na,0.5\nb,1\n", "regression", "numbers with fractions"],
     ["fractions of 0", "text,label\na,1.0\nb,3.0\n", "regression", "numbers with fractions"],
+    ["fractions and NaN", "text,label\na,0.5\nb,nan\nc,2\n", "regression", "numbers with"],
     ["scores of pairs", "sentence1,sentence2,score\na,b,2.5\nc,d,4\n", "regression", '"score"'],
     [
       "documents",
