@@ -170,8 +170,7 @@ async function classesOrScores(
   const numbers = cells.filter(isNumberCell);
   // A score that is not finite, which the reader refuses by its line, makes no classes of the rest.
   const areNumbers = cells.every((cell) => isNumberCell(cell) || isNotFinite(cell));
-  const areScores =
-    areNumbers && numbers.some((cell) => !/^[+-]?\d+$/.test(String(cell)));
+  const areScores = areNumbers && numbers.some((cell) => !/^[+-]?\d+$/.test(String(cell)));
   if (areScores) return { task: "regression", reason: `${reason} holds numbers with fractions` };
   if (cells.length > 0 && cells.every((cell) => isNumberCell(cell) || isDecimalComma(cell))) {
     const comma = cells.find(isDecimalComma);
