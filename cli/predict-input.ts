@@ -73,6 +73,7 @@ async function chosenSplits(
       report.warn(`"${word}" is read as a text; --input ${word} predicts the rows of the file`);
     }
     const typed = await typedTexts(words, context);
+    checkTexts(typed.words, trained);
     return [task.fromWords(typed.words, typed.context)];
   }
   if (input === "-") {
@@ -86,6 +87,16 @@ async function chosenSplits(
 }
 
 const isDataFile = (word: string) => formatOf(word) !== undefined && existsSync(word);
+
+/** Throws E_CONFIG for a pair of texts where the model reads single ones, or vice versa. */
+function checkTexts(words: readonly string[], { task, textsPerRow }: TrainedModel): void {
+  if (textsPerRow === 1 && words.length > 1) {
+    const hint = "--input FILE, or - for standard input, predicts the texts of many rows";
+    throw errors.unusable("a second text", "a model that was trained on single texts", hint);
+  }
+  if (textsPerRow !== 2 || words.length > 1) return;
+  throw errors.missing("second text", `${task.name} takes a pair of texts: pass both as arguments`);
+}
 
 /** The texts that words stand for. `-` reads all of standard input, so it may appear once. */
 async function typedTexts(words: readonly string[], context: string | null) {

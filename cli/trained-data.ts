@@ -46,15 +46,28 @@ export interface LoadedSplit {
 /** Reads and tokenises splits for a trained model. */
 export async function loadSplits(
   splits: readonly DataSplit[],
-  { task, spec, files }: TrainedModel,
+  trained: TrainedModel,
   labels: ReadSpec["labels"],
 ): Promise<readonly LoadedSplit[]> {
+  const { task, spec, files } = trained;
   const sets: LoadedSplit[] = [];
   for (const split of splits) {
     const text = await task.read(split, labels, spec.labelNames);
-    sets.push({ dataset: await text.forPrediction(files.tokenize), kept: text.kept });
+    const dataset = await text.forPrediction(files.tokenize);
+    sets.push({ dataset: withTextsWarning(dataset, trained), kept: text.kept });
   }
   return sets;
+}
+
+// --- internal ---
+
+/** Adds a warning where the model was trained on single texts and the rows are pairs, or vice versa. */
+function withTextsWarning(dataset: PredictionSet, { textsPerRow }: TrainedModel): PredictionSet {
+  const { name, textsPerRow: found } = dataset;
+  if (textsPerRow === undefined || found === undefined || found === textsPerRow) return dataset;
+  const [trained, got] = found === 2 ? ["single texts", "pairs"] : ["pairs", "single texts"];
+  const warning = `the model was trained on ${trained}, the rows of ${name} are ${got}`;
+  return { ...dataset, warnings: [...dataset.warnings, warning] };
 }
 
 const isFile = (path: string) => statOf(path)?.isFile() === true;

@@ -3,7 +3,7 @@ import { classesJson } from "../../core/run/results.ts";
 import { classesBySplit, intervalsBySplit, metricsOf } from "../../core/tasks/task.ts";
 import { text, toggle } from "../../core/config/setting.ts";
 import { errors } from "../../core/errors.ts";
-import { adapterArgument } from "../adapter-argument.ts";
+import { trainedArgument } from "../trained-argument.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { classTable } from "../class-table.ts";
@@ -52,7 +52,8 @@ export const evaluation = defineCommand({
   options: own,
   notes: [
     "Reports the task's metrics and the loss, as run does. Options that are not given are those of the run that the adapter or model belongs to.",
-    "RUN is the folder of a run, ADAPTER that of an adapter: the same as --adapter.",
+    "RUN is the folder of a run, ADAPTER that of an adapter: the same as --adapter, or as --model for a run without adapters.",
+    "A run with --eval-fraction or --tune-fraction is evaluated on the rows that it held out, all of them: the limits of the run do not apply.",
   ],
   examples: [
     "adalora eval runs/rte",
@@ -61,7 +62,7 @@ export const evaluation = defineCommand({
   ],
 
   async run({ positionals, given, options }, report) {
-    const { adapter, words } = adapterArgument(positionals, options.adapter);
+    const { words, ...named } = trainedArgument(positionals, options);
     if (words[0] !== undefined) throw errors.argument(words[0], "[RUN|ADAPTER]");
     const out = resultsOut(options);
     checkBackend(options);
@@ -69,7 +70,7 @@ export const evaluation = defineCommand({
     const { loadSplits, splitsFor } = await import("../trained-data.ts");
     const { predictAll } = await import("../trained-predictions.ts");
     const sources = openSources(report);
-    const trained = await openTrained({ ...options, adapter }, sources);
+    const trained = await openTrained({ ...options, ...named }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     checkTaskOptions(given, own, trained.task.name);
     const splits = await splitsFor(options, trained, sources);

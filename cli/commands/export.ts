@@ -1,9 +1,13 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { basename, resolve } from "node:path";
 import { choice, text, toggle, type ValuesOf } from "../../core/config/setting.ts";
 import { settings } from "../../core/config/settings.ts";
 import { errors } from "../../core/errors.ts";
 import type { ReleasePages } from "../../core/model/export/merge.ts";
 import type { ExportFormat } from "../../core/run/export/export-adapter.ts";
+import type { ExportSource } from "../../core/run/export/source.ts";
+import { runFiles } from "../../core/run/run-folder.ts";
+import { runOf } from "../../core/run/run-of.ts";
 import { openBackend, openDecompose } from "../backend.ts";
 import { type CommandLine, defineCommand } from "../command.ts";
 import { exportText, servingNotes } from "../export-text.ts";
@@ -99,6 +103,7 @@ async function runExport(
   const { baseName } = options;
   const needsBase = to === "merged";
   const opened = await openExportSource({ ...options, name, needsBase }, sources);
+  checkNotSource(out, opened);
   const source = baseName === null ? opened : renamed(opened, baseName);
   report.stage(`converting to ${to}`);
   const backend = await openBackend({ ...options, dtype: "f32" });
@@ -133,6 +138,19 @@ function checkOut(out: string, overwrite: boolean): void {
   checkWritable(out);
   if (!existsSync(out) || !statSync(out).isDirectory() || readdirSync(out).length === 0) return;
   if (!overwrite) throw errors.out(out, "is not empty", "--overwrite replaces an export in it");
+  const { adapter, bestAdapter, model, bestModel } = runFiles;
+  if (![adapter, bestAdapter, model, bestModel].some((name) => name === basename(resolve(out))))
+    return;
+  if (runOf(out) !== undefined)
+    throw errors.out(out, "holds the weights of a run", "-o DIR writes elsewhere");
+}
+
+/** Throws E_OUT where the export would replace what it is made from. */
+function checkNotSource(out: string, { dir, base }: ExportSource): void {
+  const real = (path: string) => (existsSync(path) ? realpathSync(path) : undefined);
+  const sources = [dir, ...(base ? [base.dir, base.tokenizerDir] : [])].map(real);
+  if (!sources.includes(real(out) ?? "")) return;
+  throw errors.out(out, "is what is exported", "-o DIR writes elsewhere");
 }
 
 /** Drops the pages of mapped weights, so that one shard at a time is in memory. */

@@ -1,5 +1,5 @@
 import { list, text, toggle } from "../../core/config/setting.ts";
-import { adapterArgument } from "../adapter-argument.ts";
+import { trainedArgument } from "../trained-argument.ts";
 import { checkBackend } from "../backend.ts";
 import { defineCommand } from "../command.ts";
 import { printable } from "../printable.ts";
@@ -43,7 +43,7 @@ export const predict = defineCommand({
   options: own,
   notes: [
     "Predicts the TEXTs, the rows of --input or --data, or by default the test set of the run that the adapter or model belongs to. Labels are not read. Without --out the predictions are JSON lines on stdout.",
-    "A first argument that is the folder of a run or of an adapter is the same as --adapter.",
+    "A first argument that is the folder of a run or of an adapter is the same as --adapter, or as --model for a run without adapters.",
     "A TEXT is a text to classify (two for a task about pairs), a question about --context, or a text to summarize. As a TEXT or as --context, - reads standard input as one plain text; as --input, as rows.",
   ],
   examples: [
@@ -57,7 +57,7 @@ export const predict = defineCommand({
 
   async run({ positionals, given, options }, report) {
     const { checkInput, inputSplits } = await import("../predict-input.ts");
-    const { adapter, words } = adapterArgument(positionals, options.adapter);
+    const { words, ...named } = trainedArgument(positionals, options);
     const requested = { ...options, words, isSplitGiven: given.has("split") };
     checkInput(requested);
     const out = resultsOut(options);
@@ -66,7 +66,7 @@ export const predict = defineCommand({
     const { loadSplits } = await import("../trained-data.ts");
     const { allRecords, predictAll, writePredicted } = await import("../trained-predictions.ts");
     const sources = openSources(report);
-    const trained = await openTrained({ ...options, adapter, labelColumn: null }, sources);
+    const trained = await openTrained({ ...options, ...named, labelColumn: null }, sources);
     for (const warning of trained.warnings) report.warn(warning);
     const { weightsOf } = trained;
     const weights = weightsOf?.other && `weights: ${weightsText(weightsOf)}`;
@@ -79,16 +79,16 @@ export const predict = defineCommand({
     const predicted = await predictAll(trained, loaded, options, report);
     const task = trained.task.name;
     const rows = loaded.reduce((sum, { dataset }) => sum + dataset.rows, 0);
+    const which = weightsOf && { which: weightsOf.which };
     if (out === null) {
       const records = allRecords(predicted);
       const lines = records.map((record) => JSON.stringify(record));
-      report.result({ task, rows, predictions: records }, lines.join("\n"));
+      report.result({ task, rows, ...which, predictions: records }, lines.join("\n"));
       return;
     }
     const files = writePredicted(out, predicted, report);
-    const chosen = weightsOf?.other && { which: weightsOf.which };
     const count = `${rows} ${rows === 1 ? "row" : "rows"} predicted`;
     const lines = [count, ...(weights === undefined ? [] : [weights]), ...files.map(printable)];
-    report.result({ task, rows, files, ...chosen }, lines.join("\n"));
+    report.result({ task, rows, ...which, files }, lines.join("\n"));
   },
 });

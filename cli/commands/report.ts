@@ -7,9 +7,13 @@ import { printable } from "../printable.ts";
 import type { ReportedRun } from "../report-page/read-run.ts";
 
 const own = {
-  out: text(null, "the file to write; default: report.html in RUN, or of several runs here", {
-    hint: "FILE",
-  }),
+  out: text(
+    null,
+    "the file to write, which may hold an earlier report; default: report.html in RUN, or of several runs here",
+    {
+      hint: "FILE",
+    },
+  ),
   svg: text(null, "also write each chart as an SVG file into this folder", { hint: "DIR" }),
   open: toggle(false, "open the report in the browser"),
 };
@@ -38,9 +42,11 @@ export const report = defineCommand({
     const [name] = positionals;
     if (name === undefined) throw errors.missing("run", "name a run's folder, or several");
     const { runFolders, readRun } = await import("../report-page/read-run.ts");
+    const { checkReportFile } = await import("../report-page/report-file.ts");
     const { writeReport } = await import("../report-page/write-report.ts");
     const folders = [...new Set(positionals.flatMap(runFolders))];
     const file = resolve(options.out ?? defaultFile(positionals));
+    checkReportFile(file);
     const runs = folders.map(readRun);
     writeReport(runs, file);
     const svg = options.svg === null ? [] : await svgFiles(runs, resolve(options.svg));

@@ -15,11 +15,17 @@ export function countClasses(names: readonly string[], labels: Iterable<number>)
   return names.map((name, i) => ({ name, rows: counts[i] ?? 0 }));
 }
 
-/** Classes of a training set that may be mistakes: without rows, of a single row, nearly equal. */
+/**
+ * Classes of a training set that may be mistakes: without rows, of a single row, named as programs
+ * write a missing value, nearly equal.
+ */
 export function classWarnings(classes: readonly ClassCount[]): string[] {
   return [
     ...fewRows(classes, 0, "no training row"),
     ...fewRows(classes, 1, "a single training row"),
+    ...classes
+      .filter(({ name }) => MISSING.test(name.trim()))
+      .map(({ name, rows }) => `the class ${excerpt(name)} (${rows}) looks like a missing label`),
     ...nearlyEqual(classes).map(([a, b]) => {
       const [first, second] = [a, b].map((one) => `${excerpt(one.name)} (${one.rows})`);
       const difference = fold(a.name) === fold(b.name) ? "case or spaces" : "one letter";
@@ -29,6 +35,9 @@ export function classWarnings(classes: readonly ClassCount[]): string[] {
 }
 
 // --- internal ---
+
+/** How programs write a missing value. */
+const MISSING = /^(nan|null|n\/a|<na>)$/i;
 
 /** More classes than this are not compared: the pairs would be too many. */
 const MAX_COMPARED = 1000;

@@ -46,8 +46,9 @@ export function chooseColumns(table: Table, options: ColumnOptions): ChosenColum
   const label = isIgnored ? undefined : (options.labelColumn ?? layout?.label);
   if (text === undefined || (label === undefined && !isIgnored))
     throw unknownColumns(table, isIgnored);
-  const needsLabel = options.labels === "required" || options.labelColumn !== undefined;
-  const needed = [text, pair, needsLabel ? label : undefined].filter((name) => name !== undefined);
+  const needed = [text, pair, options.labels === "required" ? label : undefined].filter(
+    (name) => name !== undefined,
+  );
   const missing = needed.filter((name) => !table.columns.includes(name));
   if (missing.length > 0) throw missingColumns(table, missing, isIgnored);
   const hasLabel = label !== undefined && table.columns.includes(label);

@@ -9,9 +9,8 @@ const carriageReturn = 0x0d;
 /**
  * Records of RFC 4180, separated by `delimiter`, one character: a field that begins with a quote
  * extends to its closing quote, line breaks and delimiters included, and a doubled quote inside it
- * is one quote. A quote elsewhere in a field is
- * an ordinary character. Throws E_FILE at the line of an unclosed quote, or of text after a closing
- * quote.
+ * is one quote. A quote elsewhere in a field is an ordinary character. Throws E_FILE at the line of
+ * an unclosed quote, or of text after a closing quote.
  */
 export function* csvRecords(
   text: string,
@@ -23,10 +22,11 @@ export function* csvRecords(
   const cursor: Cursor = { text, name, separator, offset: 0, line: 1 };
   while (cursor.offset < text.length) {
     const line = cursor.line;
+    const isQuoted = text.charCodeAt(cursor.offset) === quote;
     const fields = attemptRow(() => nextFields(cursor), observer);
     if (fields === undefined) skipLine(cursor);
     else endLine(cursor);
-    if (fields !== undefined) yield { line, fields };
+    if (fields !== undefined) yield { line, fields, ...(isQuoted && { isQuoted }) };
   }
 }
 

@@ -17,6 +17,8 @@ export interface DelimitedOptions {
   readonly taskName?: string | undefined;
   /** Skip rows of the wrong width with a warning instead of an error. */
   readonly skipBrokenRows?: boolean | undefined;
+  /** Whether quotes in TSV are known to be text, as in GLUE's files: no warning about them. */
+  readonly hasPlainQuotes?: boolean | undefined;
   readonly observer?: RowObserver | undefined;
   readonly warnings: Warnings;
 }
@@ -83,14 +85,16 @@ function readRows(
   name: string,
   columns: readonly string[],
   requested: readonly string[],
-  { fields, taskName, skipBrokenRows = false, observer, warnings }: DelimitedOptions,
+  options: DelimitedOptions,
 ): Row[] {
+  const { fields, taskName, skipBrokenRows = false, observer, warnings } = options;
+  const mayBeCsv = options.format === "tsv" && options.hasPlainQuotes !== true;
   const indices = requested.map((column) => columns.indexOf(column));
   const rule = fields === undefined ? "the header has" : `${taskName ?? "its"} rows have`;
   const rows: Row[] = [];
   let blanks: number[] = [];
   for (const record of records) {
-    if (record.fields.length === 1 && record.fields[0] === "") {
+    if (isBlank(record, columns.length)) {
       blanks.push(record.line);
       continue;
     }
@@ -98,13 +102,17 @@ function readRows(
       warnings.add("blank", `${name}:${line}`, "the line is blank: skipped");
     blanks = [];
     if (record.fields.length === columns.length) {
-      rows.push({ position: record.line, cells: indices.map((index) => record.fields[index]) });
+      const cells = indices.map((index) => record.fields[index]);
+      if (mayBeCsv && cells.some(isCsvCell))
+        warnings.add("quotes", `${name}:${record.line}`, `quotes are read as text: ${csvHint}`);
+      rows.push({ position: record.line, cells });
       continue;
     }
     const problem = `row has ${countFields(record.fields.length)}, ${rule} ${columns.length}`;
     if (!skipBrokenRows) {
       attemptRow(() => {
-        throw errors.file(`${name}:${record.line}`, problem, hintFor(fields));
+        const hint = mayBeCsv && record.fields.some(isOpenCell) ? csvHint : hintFor(fields);
+        throw errors.file(`${name}:${record.line}`, problem, hint);
       }, observer);
       continue;
     }
@@ -119,3 +127,22 @@ function hintFor(fields: readonly string[] | undefined): string | undefined {
   if (fields === undefined) return undefined;
   return "this layout has no header; for a file with a header, name the column of the text with --text-column";
 }
+
+const csvHint =
+  "TSV has no quoting; a file with CSV's quotes is read as such if it ends in .csv, with --delimiter tab";
+
+/** Whether a record is an empty line; a quoted cell without text is the row of a single column. */
+const isBlank = ({ fields, isQuoted }: TextRecord, columns: number): boolean =>
+  fields.length === 1 && fields[0] === "" && !(isQuoted === true && columns === 1);
+
+/** Whether a cell is what a CSV writer makes of a text with quotes: "He said ""hi""". */
+function isCsvCell(cell: string | undefined): boolean {
+  if (cell === undefined || cell.length < 4 || !cell.startsWith('"') || !cell.endsWith('"'))
+    return false;
+  const inner = cell.slice(1, -1);
+  return inner.includes('""') && !inner.replaceAll('""', "").includes('"');
+}
+
+/** Whether a cell begins with a quote and does not end with one, as before a quoted line break. */
+const isOpenCell = (cell: string): boolean =>
+  cell.startsWith('"') && (cell === '"' || !cell.endsWith('"'));

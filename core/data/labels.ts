@@ -79,6 +79,7 @@ export function scoreParser(
       throw errors.file(
         location,
         `"${rules.column}" must be a finite number, got ${formatCell(cell)}`,
+        isDecimalComma(cell) ? "write decimals with a point: 3.5" : undefined,
       );
     }
     if (range !== undefined && (score < range[0] || score > range[1])) {
@@ -161,6 +162,10 @@ function unknownClass(
 
 /** Whether a cell is a finite number, or the text of one. */
 export const isNumberCell = (cell: unknown): boolean => scoreOf(cell) !== undefined;
+
+/** Whether a cell is a number with a decimal comma: "3,5". */
+export const isDecimalComma = (cell: unknown): boolean =>
+  typeof cell === "string" && /^[+-]?\d+,\d+$/.test(cell);
 
 // One way to match any text: two runs of digits side by side would take quadratic time.
 const decimal = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;

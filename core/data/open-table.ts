@@ -108,6 +108,7 @@ function delimitedOptions(
     fields: headerless ? task.tsv.fields : undefined,
     taskName: task?.folder,
     skipBrokenRows: isOfficial && task.hasBrokenRows === true,
+    hasPlainQuotes: isOfficial,
   };
 }
 

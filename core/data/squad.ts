@@ -111,7 +111,11 @@ async function questionsIn(
 
 /** The bytes of a file that may be a JSON document; undefined for other formats. */
 function jsonBytes(source: DataSource): Uint8Array<ArrayBuffer> | undefined {
-  if (typeof source !== "string") return source.bytes[0] === 0x7b ? source.bytes : undefined;
+  if (typeof source !== "string") {
+    // a byte order mark and white space may come first
+    const start = new TextDecoder().decode(source.bytes.subarray(0, 1024)).trimStart();
+    return start.startsWith("{") ? source.bytes : undefined;
+  }
   return formatOf(source) === "json" ? readRegular(source) : undefined;
 }
 
@@ -162,7 +166,9 @@ async function* tableQuestions(
   const missing = needed.filter((column) => !table.columns.includes(column));
   if (missing.length > 0) throw missingColumns(table, missing, spec);
   const requested = ["id", keys.question, keys.context, keys.answers, "is_impossible"];
-  const present = requested.filter((column) => table.columns.includes(column));
+  // of JSON lines the first one may lack what others have
+  const columns = table.allColumns?.() ?? table.columns;
+  const present = requested.filter((column) => columns.includes(column));
   const indices = requested.map((column) => present.indexOf(column));
   const hasId = present.includes("id");
   for (const { position, cells } of await table.read([...present, ...keep])) {

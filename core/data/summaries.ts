@@ -93,9 +93,8 @@ function chooseColumns(table: Table, spec: SummarySpec): SummaryColumns {
   const { labels, textColumn, labelColumn } = spec;
   const text = find(textColumn, textColumns);
   const summary = labels === "ignored" ? undefined : find(labelColumn, summaryColumns);
-  const needsSummary = labels === "required" || labelColumn !== undefined;
   if (text === undefined) throw missingColumn(table, "text", textColumn, textColumns);
-  if (summary === undefined && needsSummary && labels !== "ignored") {
+  if (summary === undefined && labels === "required") {
     throw missingColumn(table, "summary", labelColumn, summaryColumns);
   }
   return { text, summary };

@@ -37,6 +37,8 @@ export interface TextRecord {
   /** The line on which it begins, from 1. */
   readonly line: number;
   readonly fields: readonly string[];
+  /** Whether its first field is in quotes: without text it is then no empty line. */
+  readonly isQuoted?: boolean;
 }
 
 /** Names in quotes, joined by commas; at most 12 are shown, and 40 characters of each. */

@@ -9,6 +9,11 @@ export interface AdapterFacts {
   readonly task: string;
   /** Class names in the order of the model's outputs; undefined for other tasks. */
   readonly labels: readonly string[] | undefined;
+  /**
+   * Texts of a row that the model was trained on: 1, or 2 for pairs; undefined for other tasks, or
+   * if an earlier version wrote the facts.
+   */
+  readonly textsPerRow?: number | undefined;
   /** The run's settings that still apply to the trained model, by name; those set alone. */
   readonly settings: JsonObject;
   /**
@@ -60,10 +65,12 @@ export interface TrainedDataset {
 }
 
 /** The facts as the content of `adalora.json`. */
-export function factsJson({ task, labels, settings, plugin, training }: AdapterFacts): string {
+export function factsJson(facts: AdapterFacts): string {
+  const { task, labels, textsPerRow, settings, plugin, training } = facts;
   const value = {
     task,
     ...(labels && { num_labels: labels.length, labels }),
+    ...(textsPerRow !== undefined && { texts_per_row: textsPerRow }),
     settings,
     ...(plugin !== undefined && { plugin_sha256: plugin }),
     ...(training && { training }),
@@ -75,12 +82,14 @@ export function factsJson({ task, labels, settings, plugin, training }: AdapterF
 export function readFacts(dir: string): AdapterFacts | undefined {
   const path = join(dir, ADAPTER_FACTS);
   if (!existsSync(path)) return undefined;
-  const { task, labels, settings, plugin_sha256: plugin, training } = readJsonObject(path);
+  const raw = readJsonObject(path);
+  const { task, labels, texts_per_row: texts, settings, plugin_sha256: plugin, training } = raw;
   if (typeof task !== "string") return undefined;
   const isNamed = Array.isArray(labels) && labels.every((name) => typeof name === "string");
   return {
     task,
     labels: isNamed ? labels : undefined,
+    textsPerRow: texts === 1 || texts === 2 ? texts : undefined,
     settings: isJsonObject(settings) ? settings : {},
     plugin: typeof plugin === "string" ? plugin : undefined,
     training: isJsonObject(training) ? trainingIn(training) : undefined,

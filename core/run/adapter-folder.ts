@@ -65,7 +65,12 @@ export function savedTokenizer({
 }
 
 /** What the facts of an adapter and of a fully fine-tuned model share. */
-export function modelFacts({ config, spec, files }: PreparedRun): Omit<AdapterFacts, "training"> {
+export function modelFacts({
+  config,
+  spec,
+  files,
+  train,
+}: PreparedRun): Omit<AdapterFacts, "training"> {
   const applied = Object.entries(config).filter(
     ([name, value]) =>
       (name === "maxLength" || Object.hasOwn(inferenceSettings, name)) && value !== null,
@@ -73,6 +78,7 @@ export function modelFacts({ config, spec, files }: PreparedRun): Omit<AdapterFa
   return {
     task: config.task,
     labels: spec.labelNames,
+    textsPerRow: train.textsPerRow,
     settings: Object.fromEntries(applied),
     plugin: files.origin?.digest,
   };

@@ -15,6 +15,8 @@ export interface HeldOut {
   readonly total: number;
   /** Indices of the rows, from 0 and ascending; a header and skipped lines are not counted. */
   readonly rows: readonly number[];
+  /** Rows that the run neither trains nor evaluates on, ascending; none if absent. */
+  readonly unseen?: readonly number[] | undefined;
 }
 
 /** The training data in two parts. */
@@ -54,7 +56,7 @@ export function holdOutForTuning(
   train: SplitText,
   fraction: number,
   { seed, evalSeed, evalFraction, task, trainLimit, evalLimit }: RunConfig,
-): Omit<HeldOutSplit, "heldOut"> {
+): HeldOutSplit {
   const { parts } = train;
   if (parts === undefined) {
     throw errors.unusable("--tune-fraction", `task ${task}`, "its rows cannot be divided");
@@ -69,6 +71,11 @@ export function holdOutForTuning(
   return {
     train: parts.select(train.name, rowsAt(otherRows(held, trained.length))),
     validation: parts.select("validation", rowsAt(held.slice(0, evalLimit ?? undefined))),
+    heldOut: {
+      total: parts.rows,
+      rows: rowsAt(held),
+      ...(evaluated.length > 0 && { unseen: evaluated }),
+    },
   };
 }
 
@@ -97,19 +104,24 @@ export function saveHeldOut(out: string, heldOut: HeldOut, resume: boolean): voi
 export function readHeldOut(out: string): HeldOut | undefined {
   const path = join(out, runFiles.heldOut);
   if (!existsSync(path)) return undefined;
-  const { total, rows } = readJsonObject(path);
+  const { total, rows, unseen = [] } = readJsonObject(path);
   const isRow = (row: unknown): row is number => Number.isSafeInteger(row) && Number(row) >= 0;
-  if (!isRow(total) || !Array.isArray(rows) || !rows.every(isRow)) {
+  const areRows = (list: unknown): list is number[] => Array.isArray(list) && list.every(isRow);
+  if (!isRow(total) || !areRows(rows) || !areRows(unseen)) {
     throw errors.file(path, 'must hold "total" and "rows", row indices from 0');
   }
-  return { total, rows };
+  return { total, rows, ...(unseen.length > 0 && { unseen }) };
 }
 
 /** The part of a run's training split that it evaluates on, or the part that it trains on. */
-export function partOf(split: DataSplit, { total, rows }: HeldOut, isHeldOut: boolean): DataSplit {
+export function partOf(
+  split: DataSplit,
+  { total, rows, unseen = [] }: HeldOut,
+  isHeldOut: boolean,
+): DataSplit {
   return isHeldOut
     ? { ...split, name: "validation", rows }
-    : { ...split, rows: otherRows(rows, total) };
+    : { ...split, rows: otherRows([...rows, ...unseen], total) };
 }
 
 // --- internal ---

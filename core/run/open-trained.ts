@@ -69,6 +69,8 @@ export interface TrainedModel {
   readonly run: SavedRun | undefined;
   /** The training rows that the run evaluated on; undefined if it had data for that. */
   readonly heldOut: HeldOut | undefined;
+  /** Texts of a row that it was trained on: 1, or 2 for pairs; undefined if not known. */
+  readonly textsPerRow: number | undefined;
   /** Reorders the model's classes into the task's order. */
   readonly order: ClassOrder;
   readonly warnings: readonly string[];
@@ -109,6 +111,7 @@ export async function openTrained(
     files,
     run,
     heldOut: heldOutOf(saved.folder, run),
+    textsPerRow: run && readFacts(dir)?.textsPerRow,
     order,
     warnings: [
       ...changedPlugin(dir, files),
@@ -220,9 +223,11 @@ function ownTokenizer(adapter: AdapterFiles | undefined): string | null {
 
 /** Throws E_FILE if the run held rows out and its folder does not name them. */
 function heldOutOf(folder: string, run: SavedRun | undefined): HeldOut | undefined {
-  if ((run?.evalFraction ?? null) === null) return undefined;
+  const { evalFraction = null, tuneFraction = null } = run ?? {};
+  if (evalFraction === null && tuneFraction === null) return undefined;
   const heldOut = readHeldOut(folder);
-  if (heldOut) return heldOut;
+  // Earlier versions did not save the rows of --tune-fraction.
+  if (heldOut || tuneFraction !== null) return heldOut;
   throw errors.file(folder, `lacks ${runFiles.heldOut}, the rows that the run evaluated on`);
 }
 

@@ -34,13 +34,12 @@ export async function readData(
   const train = await read(splits.find(({ role }) => role === "train"));
   const labelNames = train?.labelNames ?? config.labels ?? task.labelNames;
   const { evalFraction, tuneFraction } = config;
-  if (train && tuneFraction !== null) {
-    const parts = await attempt(() => holdOutForTuning(train, tuneFraction, config));
-    const validation = parts ? [parts.validation] : [];
-    return { train: parts?.train, validation, labelNames, warnings: [] };
-  }
-  if (train && evalFraction !== null) {
-    const parts = await attempt(() => holdOut(train, evalFraction, config));
+  if (train && (tuneFraction !== null || evalFraction !== null)) {
+    const parts = await attempt(() =>
+      tuneFraction === null
+        ? holdOut(train, evalFraction ?? 0, config)
+        : holdOutForTuning(train, tuneFraction, config),
+    );
     const validation = parts ? [parts.validation] : [];
     return { train: parts?.train, validation, labelNames, heldOut: parts?.heldOut, warnings: [] };
   }

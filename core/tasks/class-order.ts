@@ -8,9 +8,9 @@ export interface ClassOrder {
 }
 
 /**
- * Matches a model's class names, as its config has them, with a task's, ignoring case: third-party
- * models often order them differently. Generic names (LABEL_0, 0) mean the task's order. Throws
- * E_FILE if the numbers of classes differ.
+ * Matches a model's class names, as its config has them, with a task's: third-party models often
+ * order them differently. Case is ignored where neither side has names that differ in it alone.
+ * Generic names (LABEL_0, 0) mean the task's order. Throws E_FILE if the numbers of classes differ.
  */
 export function classOrder(
   modelClasses: readonly string[],
@@ -24,14 +24,29 @@ export function classOrder(
       "--task names the task that the model was trained for",
     );
   }
-  if (modelClasses.every((name, i) => /^(LABEL_)?\d+$/.test(name) && name.endsWith(String(i)))) {
-    return { columns: undefined };
-  }
-  const lowered = modelClasses.map((name) => name.toLowerCase());
-  const columns = taskClasses.map((name) => lowered.indexOf(name.toLowerCase()));
-  if (columns.includes(-1)) {
+  const isGeneric = modelClasses.every((name, i) => name === String(i) || name === `LABEL_${i}`);
+  const isSame = modelClasses.every((name, i) => name === taskClasses[i]);
+  if (isGeneric || isSame) return { columns: undefined };
+  const columns =
+    columnsByName(modelClasses, taskClasses) ??
+    columnsByName(modelClasses.map(lowered), taskClasses.map(lowered));
+  if (columns === undefined) {
     const warning = `${where}: the model's classes ${modelClasses.join(", ")} are read as ${taskClasses.join(", ")}, in this order`;
     return { columns: undefined, warning };
   }
   return { columns: columns.every((column, i) => column === i) ? undefined : columns };
+}
+
+// --- internal ---
+
+const lowered = (name: string) => name.toLowerCase();
+
+/** The place of each class of the task among the model's; undefined unless each has its own. */
+function columnsByName(
+  modelClasses: readonly string[],
+  taskClasses: readonly string[],
+): readonly number[] | undefined {
+  const columns = taskClasses.map((name) => modelClasses.indexOf(name));
+  const isOneToOne = !columns.includes(-1) && new Set(columns).size === columns.length;
+  return isOneToOne ? columns : undefined;
 }

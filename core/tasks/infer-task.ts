@@ -2,7 +2,7 @@ import { taskErrors } from "../config/task-errors.ts";
 import { chooseColumns } from "../data/columns.ts";
 import type { DataLocation } from "../data/data-location.ts";
 import type { DataSplit } from "../data/examples.ts";
-import { isNumberCell } from "../data/labels.ts";
+import { isDecimalComma, isNumberCell } from "../data/labels.ts";
 import { type DataSource, formatOf, openTable, sourceName } from "../data/open-table.ts";
 import { locateSplits, namedSplits } from "../data/splits.ts";
 import type { RowObserver } from "../data/row-observer.ts";
@@ -168,9 +168,15 @@ async function classesOrScores(
   const reason = `the column ${quoted([label])} of ${table.name}`;
   if (labels !== null) return { task: "classification", reason: "--labels" };
   const numbers = cells.filter(isNumberCell);
-  const areScores =
-    numbers.length === cells.length && numbers.some((cell) => !/^[+-]?\d+$/.test(String(cell)));
+  // A score that is not finite, which the reader refuses by its line, makes no classes of the rest.
+  const areNumbers = cells.every((cell) => isNumberCell(cell) || isNotFinite(cell));
+  const areScores = areNumbers && numbers.some((cell) => !/^[+-]?\d+$/.test(String(cell)));
   if (areScores) return { task: "regression", reason: `${reason} holds numbers with fractions` };
+  if (cells.length > 0 && cells.every((cell) => isNumberCell(cell) || isDecimalComma(cell))) {
+    const comma = cells.find(isDecimalComma);
+    const rule = `${quoted([label])} holds numbers with a decimal comma, such as ${String(comma)}: write a point`;
+    if (comma !== undefined) throw taskErrors.undecidedTask(table.name, rule);
+  }
   const distinct = new Set(cells.map(String)).size;
   if (distinct > MOST_CLASSES && 2 * distinct > cells.length) {
     throw taskErrors.undecidedTask(
@@ -180,6 +186,8 @@ async function classesOrScores(
   }
   return { task: "classification", reason: `${reason} holds ${distinct} classes` };
 }
+
+const isNotFinite = (cell: unknown) => /^[+-]?(nan|inf(inity)?)$/i.test(String(cell));
 
 /** Whether a column holds texts, most of them different. */
 async function isText(table: Table, column: string): Promise<boolean> {

@@ -23,6 +23,7 @@ export function sequenceDataset(
     rows: examples.length,
     lengths,
     isLabelled: labels !== undefined,
+    textsPerRow: examples.some(({ pair }) => pair !== undefined) ? 2 : 1,
     majority: labels && majorityShare(labels, task.kind),
     get baseline() {
       return labels && baselineMetrics(labels, task, outputWidth(task.kind, set.labelNames));

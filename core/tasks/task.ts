@@ -124,6 +124,8 @@ export interface Dataset {
   readonly lengths: Int32Array;
   /** Whether every row has a label; those of a test split have none. */
   readonly isLabelled: boolean;
+  /** Texts that the model reads as one sequence: 1, or 2 for pairs; undefined for other tasks. */
+  readonly textsPerRow?: number | undefined;
   /** Share of the most frequent class. */
   readonly majority: number | undefined;
   /**

@@ -126,6 +126,37 @@ describe("data check", () => {
     expect([code, text.trimEnd().split("\n").at(-1)]).toEqual([0, "4 rows can be used"]);
   });
 
+  test("a test set needs no labels, also where their column is named", async () => {
+    const train = "review,stars\na,x\nb,y\n";
+    const path = folder("unlabelled", { "train.csv": train, "test.csv": "review\na film\n" });
+    const columns = ["--text-column", "review", "--label-column", "stars"];
+    const { code, text } = await check(path, ...columns);
+    expect([code, text]).toEqual([0, expect.stringContaining("3 rows can be used\n")]);
+    const sums = folder("no-summaries", {
+      "train.csv": "review,stars\na b,a\nc d,c\n",
+      "test.csv": "review\na film\n",
+    });
+    expect((await check(sums, "--task", "summarization", ...columns)).code).toBe(0);
+  });
+
+  test("CSV's quotes in TSV are noted: they are read as text", async () => {
+    const rows = ['"He said ""hi"""\tx', "b\ty", '"c\td"\tx', '"quoted"\ty'];
+    const path = folder("quotes", { "train.tsv": ["text\tlabel", ...rows, ""].join("\n") });
+    const { warnings, splits } = await json(path);
+    const hint = expect.stringContaining("TSV has no quoting");
+    expect(warnings[0]).toEqual(hint);
+    expect(warnings[0]).toStartWith("HOME/quotes/train.tsv:2: quotes are read as text");
+    expect(splits[0].problems).toEqual([
+      { where: "HOME/quotes/train.tsv:4", rule: "row has 3 fields, the header has 2", hint },
+    ]);
+    writeFileSync(join(path, "train.csv"), ["text\tlabel", ...rows, ""].join("\n"));
+    rmSync(join(path, "train.tsv"));
+    const found = await json(path, "--delimiter", "tab");
+    expect([found.splits[0].rows, found.splits[0].problems]).toEqual([4, []]);
+    const glue = folder("SST-2", { "train.tsv": `sentence\tlabel\n"a ""b"""\t0\nc\t1\n` });
+    expect((await json(glue)).warnings).not.toContainEqual(hint);
+  });
+
   test("knows the task by folder, columns and labels; --task overrides it", async () => {
     const pairs = "index\tsentence1\tsentence2\tlabel\n0\ta\tb\tentailment\n1\tc\td\tentailment\n";
     const rte = join(home, "RTE");

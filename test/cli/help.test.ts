@@ -27,7 +27,7 @@ describe("the help page", () => {
       the predictions are JSON lines on stdout.
 
       A first argument that is the folder of a run or of an adapter is the same as
-      --adapter.
+      --adapter, or as --model for a run without adapters.
 
       A TEXT is a text to classify (two for a task about pairs), a question about
       --context, or a text to summarize. As a TEXT or as --context, - reads standard

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tinyRows } from "../cli/tiny-task.ts";
 import { commandTest, lossesIn } from "./command.ts";
@@ -68,6 +68,25 @@ describe("a share of one's own file", () => {
     const both = await run(training({ ...flags, "eval-data": file }));
     expect(both.stderr).toContain("--eval-data and --eval-fraction exclude each other");
   });
+});
+
+test("--tune-fraction too: eval takes its rows, and none that are kept for evaluation", async () => {
+  const out = path("tuned");
+  const short = { "max-steps": 10, "eval-steps": 10, "tune-fraction": 0.25, out };
+  const { code, stdout } = await run([...training({ ...flags, ...short }), "--json"]);
+  expect(code).toBe(0);
+  const { total, rows, unseen } = rowsIn(out);
+  expect([total, rows.length, unseen.length, new Set([...rows, ...unseen]).size]).toEqual([
+    30, 6, 6, 12,
+  ]);
+  const evaluated = JSON.parse((await evaluate(out)).stdout);
+  expect(evaluated.rows).toBe(6);
+  const { loss } = JSON.parse(stdout).metrics.validation;
+  expect(evaluated.metrics.validation.loss).toBeCloseTo(loss, 6);
+  expect(JSON.parse((await evaluate(out, "--split", "train")).stdout).rows).toBe(18);
+  rmSync(join(out, "eval_rows.json")); // earlier versions wrote none
+  const words = ["predict", out, "the cat looked", "the moon looked", "--device", "reference"];
+  expect(await run(words)).toMatchObject({ code: 0, stderr: "" });
 });
 
 test("a run without evaluation data says so at its start", async () => {

@@ -243,6 +243,16 @@ describe("adalora export refuses", () => {
       "error  --canonical does not apply to --to merged",
     ],
     ["a folder with other files", [trained, "--to", "lora", "-o", task.data], "is not empty"],
+    [
+      "a run's weights as the place, also with --overwrite",
+      [trained, "--to", "lora", "-o", join(trained, "adapter"), "--overwrite"],
+      "adapter holds the weights of a run",
+    ],
+    [
+      "the base model as the place, also with --overwrite",
+      [trained, "--to", "merged", "-o", task.model, "--overwrite"],
+      "base is what is exported",
+    ],
   ];
 
   test.each(refusals)("%s", async (_, words, message) => {

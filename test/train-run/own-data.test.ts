@@ -67,6 +67,19 @@ describe("data of one's own", () => {
       accuracy: JSON.parse(stdout).metrics.validation.accuracy,
       loss: expect.closeTo(JSON.parse(stdout).metrics.validation.loss, 6),
     });
+    const predict = (...words: string[]) =>
+      run(["predict", out, ...words, "--device", "reference"]);
+    const second = "a second text does not apply to a model that was trained on single texts";
+    expect(await predict("a cat", "a moon")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(second),
+    });
+    writeFileSync(path("pairs.csv"), "text of it,other\nthe cat,a moon\n");
+    const pairs = await predict("--input", path("pairs.csv"), "--pair-column", "other");
+    expect([pairs.code, pairs.stderr]).toEqual([
+      0,
+      expect.stringContaining("was trained on single texts, the rows of input are pairs"),
+    ]);
     const resumed = await run(["run", ...args, "--resume"]);
     expect([resumed.code, resumed.stderr]).toEqual([
       0,

@@ -22,6 +22,7 @@ test.each([
     { positive: 9, postive: 2 },
     ['the classes "positive" (9) and "postive" (2) differ in one letter alone: is one a typo?'],
   ],
+  [{ good: 5, NaN: 2, banana: 3 }, ['the class "NaN" (2) looks like a missing label']],
   [{ A: 3, B: 3, pos: 4, pas: 4 }, []],
   [{ "class 1": 3, "class 2": 3, "2019": 2, "2020": 2 }, []],
   [{ entailment: 9, not_entailment: 9 }, []],

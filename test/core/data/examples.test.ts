@@ -278,6 +278,14 @@ describe("labels", () => {
 });
 
 describe("texts", () => {
+  test("of a single CSV column: quotes without text are a row, an empty line is none", async () => {
+    const text = 'text\na\n""\nb\n\n""\n\n';
+    const spec = { ...classes, labels: "ignored", labelNames: ["x", "y"] } as const;
+    const { examples, warnings } = await read("x.csv", text, spec);
+    expect(examples.map((one) => one.text)).toEqual(["a", "", "b", ""]);
+    expect(warnings).toContainEqual(expect.stringContaining("x.csv:5: the line is blank"));
+  });
+
   test("JSON values that are not strings are reported with their type", async () => {
     const lines = (value: string) => `{"text":"a","label":0}\n{"text":${value},"label":1}\n`;
     for (const [value, type] of [

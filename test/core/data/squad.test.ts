@@ -86,6 +86,19 @@ describe("layouts", () => {
     expect((await readSquad(split, spec)).examples.map(({ id }) => id)).toEqual(["q1"]);
   });
 
+  test("ids that only some rows have are an error, not ignored", async () => {
+    const row = { question: "What?", context, answers: hub };
+    const rule = 'x.jsonl:1: the question lacks "id"';
+    expect(await refusal(lines(row, { ...row, id: "q2" }))).toBe(rule);
+  });
+
+  test("a document of standard input may begin with a byte order mark", async () => {
+    const text = `\ufeff\n${JSON.stringify({ data: [{ ...flat, answers: hub }] })}`;
+    const source = { name: "standard input", bytes: new TextEncoder().encode(text) };
+    const split = { name: "input", role: "train", files: [source] } as const;
+    expect((await readSquad(split, spec)).examples).toEqual([expected]);
+  });
+
   test("columns with other names, and no ids: questions are identified by index", async () => {
     const file = lines({ q: "What?", c: context, a: hub }, { q: "Who?", c: context, a: hub });
     const names = { textColumn: "q", pairColumn: "c", labelColumn: "a" };

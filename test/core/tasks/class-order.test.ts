@@ -20,6 +20,18 @@ describe("a model's classes", () => {
     expect(classOrder(own, upper, "config.json")).toEqual({ columns: [2, 0, 1] });
   });
 
+  test.each([
+    [["US", "other", "us"], undefined, "the same"],
+    [["us", "other", "US"], [2, 1, 0], "in another order"],
+  ])("that differ in case alone stay apart: %j (%s)", (own, columns) => {
+    expect(classOrder(own, ["US", "other", "us"], "config.json")).toEqual({ columns });
+  });
+
+  test("with one name for two are taken in their order, with a warning", () => {
+    const { columns, warning } = classOrder(["A", "a"], ["a", "b"], "config.json");
+    expect([columns, warning]).toEqual([undefined, expect.stringContaining("are read as a, b")]);
+  });
+
   test("of other names are taken in their order, with a warning", () => {
     expect(classOrder(["a", "neutral", "b"], expected, "config.json")).toEqual({
       columns: undefined,

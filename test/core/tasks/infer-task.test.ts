@@ -42,6 +42,7 @@ describe("the task of a table", () => {
     ["premises", "premise,hypothesis,label\na,b,yes\nc,d,no\n", "classification", "2 classes"],
     ["fractions", "text,label\na,0.5\nb,1\n", "regression", "numbers with fractions"],
     ["fractions of 0", "text,label\na,1.0\nb,3.0\n", "regression", "numbers with fractions"],
+    ["fractions and NaN", "text,label\na,0.5\nb,nan\nc,2\n", "regression", "numbers with"],
     ["scores of pairs", "sentence1,sentence2,score\na,b,2.5\nc,d,4\n", "regression", '"score"'],
     [
       "documents",
@@ -172,6 +173,11 @@ describe("data that do not show their task", () => {
       "a target of two words",
       "text,target\na,x\nb,x\nc,y\nd,y\n",
       'its columns are "text", "target"',
+    ],
+    [
+      "a decimal comma",
+      "text;label\na;3,5\nb;4\nc;2,5\n",
+      '"label" holds numbers with a decimal comma, such as 3,5: write a point',
     ],
     [
       "a label of its own for each row",
