@@ -78,9 +78,12 @@ export class ParameterArena {
   }
 }
 
-/** As in the reference: everything decays, adapters included, but biases and LayerNorms. */
-function hasDecay({ name }: Parameter): boolean {
-  return !name.endsWith("bias") && !/LayerNorm|layer_norm|(^|[._]|layer)norm\.weight$/.test(name);
+/**
+ * As in the reference: everything decays, adapters included, but biases and the weights of norms.
+ * These are the vectors, whatever a family calls them.
+ */
+function hasDecay({ name, shape }: Parameter): boolean {
+  return shape.length > 1 && !name.endsWith("bias");
 }
 
 function totalLength(parameters: readonly Parameter[]): number {

@@ -15,7 +15,7 @@ const gradients = [
 /** Values after each of three updates of [1, -2, 0.5]. */
 function trajectory(name: string, variant: AdamWOptions["variant"]): number[][] {
   const backend = createReferenceBackend();
-  const parameter = new Parameter(name, [3]);
+  const parameter = new Parameter(name, [3, 1]);
   parameter.buffer = masters(backend, [1, -2, 0.5]);
   const arena = new ParameterArena(backend, [], [parameter]);
   return gradients.map((gradient, i) => {
@@ -47,7 +47,7 @@ describe("adamw", () => {
     const update = (observed: number) => {
       const backend = createReferenceBackend();
       const [e, weight, bias] = ["m.lora_E", "dense.weight", "dense.bias"].map((name, i) => {
-        const parameter = new Parameter(name, [2]);
+        const parameter = new Parameter(name, [2, 1]);
         parameter.buffer = masters(backend, [i + 1, -0.5]);
         return parameter;
       });
@@ -75,7 +75,7 @@ describe("adamw", () => {
     const update = (rates: { lr: number; lrE?: number }) => {
       const backend = createReferenceBackend();
       const [e, weight, bias] = ["m.lora_E", "m.lora_A", "dense.bias"].map((name, i) => {
-        const parameter = new Parameter(name, [2]);
+        const parameter = new Parameter(name, [2, 1]);
         parameter.buffer = masters(backend, [i + 1, -0.5]);
         return parameter;
       });

@@ -15,7 +15,7 @@ const names = [
 function subject() {
   const backend = createReferenceBackend();
   const make = (name: string, i: number) => {
-    const parameter = new Parameter(name, [2]);
+    const parameter = new Parameter(name, name.endsWith("LayerNorm.weight") ? [2] : [2, 1]);
     parameter.buffer = masters(backend, [10 * i + 1, 10 * i + 2]);
     return parameter;
   };
@@ -42,15 +42,16 @@ describe("the arena", () => {
     ]);
   });
 
-  test.each([
-    ["model.layers.1.attn_norm.weight", false],
-    ["head.norm.weight", false],
-    ["layers.0.input_layernorm.weight", false],
-    ["head.dense.weight", true],
-    ["layers.0.norm_projection.weight", true],
-  ])("%s has decay: %p", (name, decays) => {
+  test.each<[string, number[], boolean]>([
+    ["model.layers.1.attn_norm.weight", [2], false],
+    ["layers.0.ln_1.weight", [2], false],
+    ["attention.rel_bias", [2, 1], false],
+    ["head.dense.weight", [2, 1], true],
+    ["layers.0.norm_projection.weight", [1, 2], true],
+    ["layers.0.query.lora_E", [2, 1], true],
+  ])("%s of shape %p has decay: %p", (name, shape, decays) => {
     const backend = createReferenceBackend();
-    const parameter = new Parameter(name, [2]);
+    const parameter = new Parameter(name, shape);
     parameter.buffer = masters(backend, [1, 2]);
     expect(new ParameterArena(backend, [], [parameter]).decayLength).toBe(decays ? 2 : 0);
   });
