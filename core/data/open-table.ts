@@ -107,7 +107,8 @@ function delimitedOptions(
     warnings,
     fields: headerless ? task.tsv.fields : undefined,
     taskName: task?.folder,
-    skipBrokenRows: isOfficial && task.hasBrokenRows === true,
+    // A submission needs every row of a test file, in its place.
+    skipBrokenRows: isOfficial && task.hasBrokenRows === true && options.role !== "test",
     hasPlainQuotes: isOfficial,
   };
 }

@@ -335,6 +335,16 @@ describe("files", () => {
     expect(message).toBe("x.tsv:2: row has 2 fields, the header has 3");
   });
 
+  test("a broken row of a test file is refused, for a submission needs its place", async () => {
+    const path = fileOf("x.tsv", "id\tquestion1\tquestion2\n0\tA?\tB?\n1\tA?\tbroken\tapart\n");
+    const read = readExamples(fileSplit(path, "test"), {
+      ...classes,
+      labels: "ignored",
+      task: glueTasks.qqp,
+    });
+    await expect(read).rejects.toThrow("x.tsv:3: row has 4 fields, the header has 3");
+  });
+
   test("the first invalid byte is found after real U+FFFD and 4-byte characters", async () => {
     const text = Buffer.from("text\tlabel\n\ufffd🙂é\t0\nb");
     const content = Buffer.concat([text, Buffer.from([0xed, 0xa0, 0x80]), Buffer.from("\t1\n")]);
