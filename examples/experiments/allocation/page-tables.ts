@@ -60,9 +60,24 @@ const comparisons: Readonly<Record<string, readonly Comparison[]>> = {
   ],
   choice: [
     { name: "importance − random", arms: ["adalora:start=lora", "random:start=lora"] },
-    { name: "importance − uniform, the paper's start", arms: ["adalora", "uniform"] },
     { name: "importance − `lora-cut`", arms: ["adalora:start=lora", "lora-cut"] },
     { name: "`uniform:start=lora` − `lora`", arms: ["uniform:start=lora", "lora"] },
+  ],
+  paperStart: [
+    { name: "importance − uniform", arms: ["adalora", "uniform"] },
+    { name: "importance − random", arms: ["adalora", "random"] },
+    {
+      name: "importance − uniform, E's rate 0.02",
+      arms: ["adalora:lr-e=0.02", "uniform:lr-e=0.02"],
+    },
+    {
+      name: "importance − random, E's rate 0.02",
+      arms: ["adalora:lr-e=0.02", "random:lr-e=0.02"],
+    },
+    {
+      name: "elastic − importance, E's rate 0.02",
+      arms: ["elastic:lr-e=0.02", "adalora:lr-e=0.02"],
+    },
   ],
   start: [
     { name: "start lora − the paper's", arms: ["adalora:start=lora", "adalora"] },
@@ -128,35 +143,38 @@ function cellOf(difference: Difference): string {
 
 const excludesZero = ({ low, high }: Difference) => low > 0 || high < 0;
 
-/** Mean ± standard deviation (seeds) of each arm, a row for each task at each average rank. */
+/** Mean ± standard deviation (seeds) on each task, a row for each arm that ran at each rank. */
 function scoreTable(finals: readonly RunLine[]): string {
   const rows = RANKS.flatMap((rank) =>
-    Object.entries(TASKS).map(([task, name]) => [
-      String(rank),
-      name,
-      ...SCORED.map((arm) => {
-        const runs = finals.filter(
-          (run) => run.rank === rank && run.task === task && run.arm === arm,
-        );
-        return runs.length > 0 ? scoreText(runs) : "";
-      }),
-    ]),
+    SCORED.flatMap((arm) => {
+      const runs = finals.filter((run) => run.rank === rank && run.arm === arm);
+      if (runs.length === 0) return [];
+      const name = arm === INITIAL ? `lora:rank=${initialRankOf(rank)}` : arm;
+      const cells = Object.keys(TASKS).map((task) => {
+        const those = runs.filter((run) => run.task === task);
+        return those.length > 0 ? scoreText(those) : "";
+      });
+      return [[String(rank), `\`${name}\``, ...cells]];
+    }),
   );
-  const names = SCORED.map((arm) => (arm === INITIAL ? "`lora:rank=8` or `4`" : `\`${arm}\``));
-  return table(["rank", "task", ...names], rows);
+  return table(["rank", "arm", ...Object.values(TASKS)], rows);
 }
 
 const SCORED = [
   "lora",
-  "adalora",
+  INITIAL,
+  "lora-cut",
+  "svd-lora:start=lora",
   "adalora:start=lora",
   "uniform:start=lora",
   "random:start=lora",
-  "lora-cut",
-  "svd-lora:start=lora",
-  "adalora:lr-e=0.02",
+  "adalora",
   "uniform",
-  INITIAL,
+  "random",
+  "adalora:lr-e=0.02",
+  "uniform:lr-e=0.02",
+  "random:lr-e=0.02",
+  "elastic:lr-e=0.02",
 ];
 
 /** How many intervals exclude 0: of all, of single tasks, and of the first comparison. */

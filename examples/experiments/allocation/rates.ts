@@ -1,3 +1,4 @@
+import { meanOf } from "../../../core/metrics/mean-and-deviation.ts";
 import type { RunLine } from "./collect.ts";
 
 /** LoRA of the arms' initial rank, which trains as many parameters as they do. */
@@ -22,21 +23,27 @@ export function finalsOf(rank: number, runs: readonly RunLine[]): RunLine[] {
 }
 
 /**
- * The learning rate that was picked for the arm of a run: the best on held-out rows, of the arm's
- * own tuning runs or of those of the arm that it follows, at its rank or else the next higher one
- * with any. Undefined without tuning runs.
+ * The learning rate that was picked for the arm of a run: the best on held-out rows, in the mean of
+ * the seeds that tried it. It is picked by the arm's own tuning runs, or by those of the arm that it
+ * follows (or which that one follows), at its rank or else the next higher one with any. Undefined
+ * without tuning runs.
  */
 export function pickedRate({ task, rank, arm }: RunLine, runs: readonly RunLine[]) {
   const tuning = runs.filter((run) => run.isTuning && run.task === task);
-  const bestOf = (name: string, at: number) =>
-    tuning
-      .filter((run) => run.arm === name && run.rank === at)
-      .toSorted((one, other) => other.value - one.value)[0]?.lr;
+  const bestOf = (name: string, at: number) => {
+    const own = tuning.filter((run) => run.arm === name && run.rank === at);
+    const byRate = [...Map.groupBy(own, ({ lr }) => lr)].map(([lr, those]) => {
+      return { lr, mean: meanOf(those.map(({ value }) => value)) };
+    });
+    return byRate.toSorted((one, other) => other.mean - one.mean)[0]?.lr;
+  };
   // A LoRA that is cut afterwards trains uncut, and takes the rate of the LoRA of rank 4.
   if (arm === "lora-cut") return bestOf(arm, rank) ?? bestOf("lora", 4);
   for (const at of ranksFrom(rank)) {
-    const rate = bestOf(arm, at) ?? bestOf(leaders[arm] ?? arm, at);
-    if (rate !== undefined) return rate;
+    for (let name: string | undefined = arm; name !== undefined; name = leaders[name]) {
+      const rate = bestOf(name, at);
+      if (rate !== undefined) return rate;
+    }
   }
   return undefined;
 }
@@ -59,6 +66,9 @@ const leaders: Readonly<Record<string, string>> = {
   "random:start=lora": "adalora:start=lora",
   "svd-lora:start=lora": "adalora:start=lora",
   "adalora:lr-e=0.02": "adalora",
+  "uniform:lr-e=0.02": "adalora:lr-e=0.02",
+  "random:lr-e=0.02": "adalora:lr-e=0.02",
+  "elastic:lr-e=0.02": "adalora:lr-e=0.02",
   uniform: "adalora",
   random: "adalora",
 };

@@ -52,12 +52,17 @@ test("the LoRA of the initial rank is named by that rank", () => {
   expect(cells?.[5]).toBe("**+3.00 [+3.00, +3.00]** 5-0-0");
 });
 
-test("scores have a row for each task at each rank", () => {
-  expect(cellsOf("scores", "2 | SST-2")?.slice(4, 6)).toEqual([
+test("scores have a row for each arm that ran at each rank and a cell a task", () => {
+  expect(cellsOf("scores", "2 | `adalora:start=lora`")).toEqual([
+    "2",
+    "`adalora:start=lora`",
     "51.50 ± 0.50 (5)",
-    "50.00 ± 0.00 (5)",
+    "",
+    "",
+    "",
   ]);
-  expect(tables["scores"]?.split("\n")).toHaveLength(2 + 3 * 4);
+  expect(cellsOf("scores", "1 | `lora:rank=4`")?.[5]).toBe("53.00 ± 0.00 (5)");
+  expect(tables["scores"]?.split("\n")).toHaveLength(2 + 8);
 });
 
 test("intervals that exclude 0 are counted: all, those of one task, those of importance − uniform", () => {

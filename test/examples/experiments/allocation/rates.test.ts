@@ -22,6 +22,13 @@ describe("the rate that was picked for an arm", () => {
     expect(nameOf(2, "lora", otherTask)).toEqual(["lora"]);
   });
 
+  test("is the best in the mean of the seeds that tried it", () => {
+    const second = [0.001, 0.002, 0.004].map((lr) =>
+      run(2, "lora", lr, { isTuning: true, seed: 2, value: lr === 0.002 ? 0.8 : 0.5 }),
+    );
+    expect(nameOf(2, "lora", [...tuned(2, "lora", 0.004), ...second])).toEqual(["lora"]);
+  });
+
   test("is the next higher rank's where its own was not tuned", () => {
     const tuning = [...tuned(4, "lora", 0.004), ...tuned(2, "lora", 0.002)];
     expect(nameOf(1, "lora", tuning)).toEqual(["lora"]);
@@ -34,6 +41,9 @@ describe("the rate that was picked for an arm", () => {
       ["random:start=lora", "adalora:start=lora"],
       ["svd-lora:start=lora", "adalora:start=lora"],
       ["adalora:lr-e=0.02", "adalora"],
+      ["uniform", "adalora"],
+      ["random:lr-e=0.02", "adalora:lr-e=0.02"],
+      ["random:lr-e=0.02", "adalora"],
     ] as const) {
       expect(nameOf(2, arm, [...tuned(4, arm, 0.004), ...tuned(2, leader, 0.002)])).toEqual([arm]);
       const ownToo = [...tuned(2, leader, 0.004), ...tuned(2, arm, 0.002)];
