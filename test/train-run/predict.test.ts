@@ -85,7 +85,7 @@ describe("predict", () => {
     const to = path("submission");
     const { code, stdout } = await predict("--data", task.data, "--out", to, "--json");
     const files = ["predictions.jsonl", "RTE.tsv"].map((name) => join(to, name));
-    expect([code, JSON.parse(stdout)]).toEqual([0, { task: "rte", rows: 4, files }]);
+    expect([code, JSON.parse(stdout)]).toEqual([0, { task: "rte", rows: 4, which: "last", files }]);
     const names = predictionsIn(readFileSync(join(to, "predictions.jsonl"), "utf8")).map(
       ({ prediction }) => prediction,
     );

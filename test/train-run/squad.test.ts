@@ -340,6 +340,7 @@ describe("predict", () => {
     expect(JSON.parse(stdout)).toEqual({
       task: "squad_v2",
       rows: 5,
+      which: "last",
       files: names.map((name) => join(to, name)),
     });
     expect(json(join(to, "predictions.json"))).toEqual(answers());

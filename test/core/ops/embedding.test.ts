@@ -68,6 +68,6 @@ describe("embedding", () => {
     const table = tensor(backend, [3], 0);
     const lookUp = () =>
       embedding(pass, { table }, { ids: Int32Array.of(0), paddingId: 1, scale: 1 });
-    expect(lookUp).toThrow("[embedding] table must be [V, C]: got table [3]");
+    expect(lookUp).toThrow("[embedding] table must be a matrix: got table [3]");
   });
 });
