@@ -168,7 +168,7 @@ function seedsOf(given: readonly number[] | null): readonly number[] {
   return Array.from({ length: first }, (_, i) => i + 1);
 }
 
-/** Throws E_CONFIG for options of --lr-grid without it, and for more seeds than there are. */
+/** Throws E_CONFIG for options of --lr-grid without it, and E_FLAG for more seeds than there are. */
 function checkGridOptions(
   { heldOut, lrSeeds }: { readonly heldOut: number | null; readonly lrSeeds: number | null },
   rates: readonly number[],

@@ -139,9 +139,8 @@ function checkOut(out: string, overwrite: boolean): void {
   if (!existsSync(out) || !statSync(out).isDirectory() || readdirSync(out).length === 0) return;
   if (!overwrite) throw errors.out(out, "is not empty", "--overwrite replaces an export in it");
   const { adapter, bestAdapter, model, bestModel } = runFiles;
-  if (![adapter, bestAdapter, model, bestModel].some((name) => name === basename(resolve(out))))
-    return;
-  if (runOf(out) !== undefined)
+  const weights: readonly string[] = [adapter, bestAdapter, model, bestModel];
+  if (weights.includes(basename(resolve(out))) && runOf(out) !== undefined)
     throw errors.out(out, "holds the weights of a run", "-o DIR writes elsewhere");
 }
 
